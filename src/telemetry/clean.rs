@@ -1,0 +1,182 @@
+//! Cleaning of outside text, once, where it enters.
+//!
+//! Text from a log, an annotation or a model may hold escape sequences, control bytes, bidirectional overrides and
+//! zero-width characters. None of them may act on the terminal, hide text or reorder what a person reads. Cleaning drops
+//! escape sequences whole (not only their first byte), turns tabs into spaces, keeps line feeds only where asked, and
+//! replaces what is left of controls with U+FFFD, so that a reader sees that something was there.
+
+/// The longest single text kept from outside, in bytes; longer is cut with an ellipsis. The figure is that of
+/// PROTOCOLS: log lines are capped at 64 KiB.
+pub const MAX_TEXT_BYTES: usize = 64 * 1024;
+
+/// Cleans a text to one line: line feeds become a space.
+pub fn line(text: &str) -> String {
+    clean(text, false, MAX_TEXT_BYTES)
+}
+
+/// Cleans a text and keeps its line feeds.
+pub fn block(text: &str) -> String {
+    clean(text, true, MAX_TEXT_BYTES)
+}
+
+/// Cleans bytes that may not be UTF-8: invalid sequences become U+FFFD.
+pub fn line_bytes(bytes: &[u8]) -> String {
+    line(&String::from_utf8_lossy(bytes))
+}
+
+/// Whether a character may change how a terminal or a reader orders or hides text.
+fn is_invisible_control(c: char) -> bool {
+    matches!(c,
+        '\u{200b}'..='\u{200f}'   // zero width, marks
+        | '\u{202a}'..='\u{202e}' // embeddings and overrides
+        | '\u{2060}'..='\u{206f}' // word joiner, isolates, deprecated formats
+        | '\u{feff}' | '\u{061c}' | '\u{180e}' | '\u{00ad}' | '\u{034f}'
+        | '\u{fff9}'..='\u{fffb}'
+        | '\u{2028}' | '\u{2029}'
+        | '\u{e0000}'..='\u{e007f}') // tags: invisible copies of ASCII
+}
+
+fn clean(text: &str, keep_newlines: bool, max_bytes: usize) -> String {
+    // The common case costs one pass and one copy.
+    if text.len() <= max_bytes && text.bytes().all(|b| (0x20..0x7f).contains(&b)) {
+        return text.to_owned();
+    }
+    let mut out = String::with_capacity(text.len().min(max_bytes));
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        if out.len() >= max_bytes {
+            out.push('…');
+            break;
+        }
+        match c {
+            '\n' if keep_newlines => out.push('\n'),
+            '\n' => out.push(' '),
+            '\r' if chars.peek() == Some(&'\n') => {}
+            '\r' => out.push(' '),
+            '\t' => out.push_str("  "),
+            '\u{1b}' => skip_escape(&mut chars),
+            '\u{9b}' => skip_csi(&mut chars),
+            // Eight-bit string introducers: DCS, SOS, OSC, PM, APC.
+            '\u{90}' | '\u{98}' | '\u{9d}' | '\u{9e}' | '\u{9f}' => skip_string(&mut chars),
+            c if c.is_control() => out.push('\u{fffd}'),
+            // A joiner between two emoji is part of one picture; anywhere else it only hides something.
+            '\u{200d}' if out.chars().next_back().is_some_and(is_pictograph) && chars.peek().copied().is_some_and(is_pictograph) => {
+                out.push(c);
+            }
+            c if is_invisible_control(c) => {}
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+fn is_pictograph(c: char) -> bool {
+    matches!(c, '\u{2190}'..='\u{2bff}' | '\u{1f000}'..='\u{1faff}' | '\u{fe0f}')
+}
+
+type Chars<'a> = std::iter::Peekable<std::str::Chars<'a>>;
+
+/// After ESC: drops the whole sequence.
+fn skip_escape(chars: &mut Chars<'_>) {
+    match chars.peek().copied() {
+        Some('[') => {
+            chars.next();
+            skip_csi(chars);
+        }
+        Some(']' | 'P' | 'X' | '^' | '_') => {
+            chars.next();
+            skip_string(chars);
+        }
+        Some(c) if ('\u{20}'..='\u{2f}').contains(&c) => {
+            while chars.next_if(|c| ('\u{20}'..='\u{2f}').contains(c)).is_some() {}
+            chars.next_if(|c| ('\u{30}'..='\u{7e}').contains(c));
+        }
+        Some(c) if ('\u{30}'..='\u{7e}').contains(&c) => {
+            chars.next();
+        }
+        _ => {}
+    }
+}
+
+/// After CSI: parameters, intermediates, one final byte.
+fn skip_csi(chars: &mut Chars<'_>) {
+    while chars.next_if(|c| ('\u{20}'..='\u{3f}').contains(c)).is_some() {}
+    chars.next_if(|c| ('\u{40}'..='\u{7e}').contains(c));
+}
+
+/// After OSC, DCS and their kin: up to BEL or ST. A string that never ends would swallow the rest of the text and hide it;
+/// then only the introducer is dropped and the text stays readable.
+fn skip_string(chars: &mut Chars<'_>) {
+    let mut ahead = chars.clone();
+    let mut taken = 0_usize;
+    while let Some(c) = ahead.next() {
+        taken += 1;
+        let ends = match c {
+            '\u{7}' | '\u{9c}' => true,
+            '\u{1b}' if ahead.peek() == Some(&'\\') => {
+                ahead.next();
+                true
+            }
+            '\n' => return,
+            _ => false,
+        };
+        if ends {
+            *chars = ahead;
+            return;
+        }
+        if taken > 4096 {
+            return;
+        }
+    }
+}
+
+/// Cuts a text to at most `max_bytes` on a character border, with an ellipsis when something was cut.
+pub fn cut(text: &str, max_bytes: usize) -> String {
+    if text.len() <= max_bytes {
+        return text.to_owned();
+    }
+    let mut end = max_bytes.saturating_sub('…'.len_utf8());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let mut out = text.get(..end).unwrap_or_default().to_owned();
+    out.push('…');
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sequences_leave_no_trace() {
+        for (dirty, clean_text) in [
+            ("\u{1b}[31mred\u{1b}[0m", "red"),
+            ("a\u{1b}]0;evil title\u{7}b", "ab"),
+            ("a\u{1b}]52;c;ZXZpbA==\u{1b}\\b", "ab"),
+            ("a\u{1b}P1$r\u{1b}\\b", "ab"),
+            ("x\u{9b}2Jy", "xy"),
+            ("abc\u{202e}gpj.exe", "abcgpj.exe"),
+            ("a\u{200b}b\u{e0041}", "ab"),
+            ("col1\tcol2", "col1  col2"),
+            ("one\ntwo\r\nthree", "one two three"),
+            ("bell\u{7}null\u{0}", "bell\u{fffd}null\u{fffd}"),
+            ("never ends \u{1b}]0;title", "never ends 0;title"),
+            ("家族 👨\u{200d}👩", "家族 👨\u{200d}👩"),
+        ] {
+            assert_eq!(line(dirty), clean_text, "{dirty:?}");
+        }
+        assert_eq!(block("one\ntwo"), "one\ntwo");
+        assert!(line(&"x".repeat(MAX_TEXT_BYTES * 2)).len() <= MAX_TEXT_BYTES + 3);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn nothing_that_acts_survives(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..300)) {
+            let out = line_bytes(&bytes);
+            let acts = out.chars().any(|c| c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c));
+            proptest::prop_assert!(!acts);
+            proptest::prop_assert_eq!(line(&out), out.clone());
+        }
+    }
+}

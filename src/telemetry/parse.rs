@@ -1,0 +1,112 @@
+//! Raw log lines to [`LogLine`]: JSON lines, logfmt, access logs, syslog (RFC 3164 and 5424), klog, and plain text that
+//! begins with a time. Each line is looked at by itself, so that a stream may mix formats; [`Joiner`] keeps the further
+//! lines of a stack trace with the line they belong to.
+//!
+//! Never fails: a line of no known format is its own message.
+
+mod access;
+mod fields;
+mod join;
+pub mod stamp;
+mod syslog;
+
+pub use join::Joiner;
+
+use super::clean;
+use super::log::{Level, LogLine};
+use super::series::Labels;
+use super::time::Timestamp;
+
+/// What the parser needs to know of the outside to read times without a year or a zone.
+#[derive(Clone, Copy, Debug)]
+pub struct Context {
+    /// "Now", for dates without a year: the closest past is taken.
+    pub now: Timestamp,
+    /// The zone of times that name none, in seconds east of UTC.
+    pub offset_secs: i32,
+}
+
+impl Context {
+    /// Times without a zone are UTC.
+    pub fn utc(now: Timestamp) -> Self {
+        Self { now, offset_secs: 0 }
+    }
+}
+
+/// Parses and cleans one raw line.
+pub fn line(raw: &str, context: Context) -> LogLine {
+    let raw = raw.trim_end_matches(['\n', '\r']);
+    let trimmed = raw.trim_start_matches('\u{feff}');
+    fields::json(trimmed, context)
+        .or_else(|| syslog::parse(trimmed, context))
+        .or_else(|| access::parse(trimmed, context))
+        .or_else(|| fields::logfmt(trimmed, context))
+        .or_else(|| headed(trimmed, context))
+        .unwrap_or_else(|| LogLine { level: leading_level(trimmed).map(|(l, _)| l), ..LogLine::plain(clean::line(trimmed)) })
+}
+
+/// A line that begins with a time: `2026-11-21 09:31:07,123 ERROR [pool-1] c.s.Checkout: message`.
+fn headed(raw: &str, context: Context) -> Option<LogLine> {
+    if let Some((level, at, rest)) = stamp::klog(raw, context) {
+        return Some(LogLine { at: Some(at), level: Some(level), ..LogLine::plain(clean::line(rest)) });
+    }
+    let (at, used) = stamp::leading(raw, context)?;
+    let mut rest = raw.get(used..)?.trim_start_matches([' ', '\t', ']', ':', ',', '-', '|']);
+    let mut line = LogLine { at: Some(at), ..LogLine::plain("") };
+    // The level is one of the next few words; what stands before it (pid, thread) stays with the fields of the header.
+    if let Some((level, length)) = leading_level(rest) {
+        line.level = Some(level);
+        rest = rest.get(length..)?.trim_start_matches([' ', ']', ':', '|', '-']);
+    } else if let Some((level, length)) = level_after_bracketed(rest) {
+        line.level = Some(level);
+        rest = rest.get(length..)?.trim_start_matches([' ', ']', ':', '|', '-']);
+    }
+    line.message = clean::line(rest);
+    Some(line)
+}
+
+/// A level at the very start: `ERROR`, `[error]`, `<warn>`, `level=…` is logfmt's. Returns it and the bytes used.
+pub(crate) fn leading_level(text: &str) -> Option<(Level, usize)> {
+    let open = text.bytes().take_while(|b| matches!(b, b'[' | b'<' | b'(')).count();
+    let word_len = text.get(open..)?.bytes().take_while(u8::is_ascii_alphabetic).count();
+    let word = text.get(open..open + word_len)?;
+    // A single letter is a level only in brackets or in capitals with a separator; a common word is one only in capitals.
+    let shouting = word.bytes().all(|b| b.is_ascii_uppercase());
+    if word_len == 0 || (open == 0 && !shouting && !followed_by_colon(text, open + word_len)) || (word_len == 1 && open == 0) {
+        return None;
+    }
+    let level = Level::from_word(word)?;
+    let close = text.get(open + word_len..)?.bytes().take_while(|b| matches!(b, b']' | b'>' | b')' | b':')).count();
+    Some((level, open + word_len + close))
+}
+
+fn followed_by_colon(text: &str, at: usize) -> bool {
+    text.as_bytes().get(at) == Some(&b':')
+}
+
+/// `[main] ERROR …`, `1234 5678 E tag: …`, `123 INFO …`: a level within the next three words.
+fn level_after_bracketed(text: &str) -> Option<(Level, usize)> {
+    let mut at = 0;
+    for _ in 0..3 {
+        let rest = text.get(at..)?;
+        let word_len = rest.find(' ')?;
+        at += word_len + rest.get(word_len..)?.bytes().take_while(|b| *b == b' ').count();
+        let next = text.get(at..)?;
+        if let Some((level, length)) = leading_level(next) {
+            return Some((level, at + length));
+        }
+    }
+    None
+}
+
+/// The service named by structured fields, if any.
+fn service_from(fields: &Labels) -> Option<String> {
+    ["service", "service.name", "service_name", "app", "application", "component"]
+        .iter()
+        .find_map(|k| fields.get(*k))
+        .filter(|s| !s.is_empty())
+        .cloned()
+}
+
+#[cfg(test)]
+mod tests;

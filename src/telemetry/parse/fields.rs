@@ -1,0 +1,137 @@
+//! Structured lines: JSON objects and logfmt.
+
+use serde_json::Value;
+
+use super::super::clean;
+use super::super::log::{Level, LogLine};
+use super::super::series::Labels;
+use super::{Context, service_from, stamp};
+
+const TIME_KEYS: [&str; 9] = ["ts", "time", "timestamp", "@timestamp", "t", "@t", "date", "datetime", "asctime"];
+const LEVEL_KEYS: [&str; 8] = ["level", "severity", "lvl", "log.level", "levelname", "loglevel", "@l", "priority"];
+const MESSAGE_KEYS: [&str; 6] = ["msg", "message", "event", "@m", "@mt", "body"];
+/// Fields kept of one line: more than any sane logger writes, few enough that a hostile line stays cheap.
+const MAX_FIELDS: usize = 64;
+
+/// A JSON object on one line.
+pub(super) fn json(raw: &str, context: Context) -> Option<LogLine> {
+    let text = raw.trim();
+    if !text.starts_with('{') || !text.ends_with('}') {
+        return None;
+    }
+    let Ok(Value::Object(object)) = serde_json::from_str::<Value>(text) else { return None };
+    let mut flat = Vec::new();
+    for (key, value) in &object {
+        flatten(key, value, 0, &mut flat);
+    }
+    Some(assemble(flat, context))
+}
+
+/// Objects inside become dotted names, two levels deep; deeper ones and lists stay JSON text.
+fn flatten(key: &str, value: &Value, depth: usize, out: &mut Vec<(String, String)>) {
+    if out.len() >= MAX_FIELDS {
+        return;
+    }
+    match value {
+        Value::Object(inner) if depth < 2 => {
+            for (k, v) in inner {
+                flatten(&format!("{key}.{k}"), v, depth + 1, out);
+            }
+        }
+        Value::Null => {}
+        Value::String(s) => out.push((key.to_owned(), s.clone())),
+        other => out.push((key.to_owned(), other.to_string())),
+    }
+}
+
+/// `key=value key="quoted \"value\"" bare`: at least two pairs, and the line begins with one.
+pub(super) fn logfmt(raw: &str, context: Context) -> Option<LogLine> {
+    let mut pairs = Vec::new();
+    let mut rest = raw.trim();
+    let mut words = 0_usize;
+    while !rest.is_empty() && pairs.len() < MAX_FIELDS {
+        let key_len = rest.find(['=', ' ']).unwrap_or(rest.len());
+        let key = rest.get(..key_len)?;
+        let is_key = !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-' | b'@' | b'/'));
+        if rest.as_bytes().get(key_len) != Some(&b'=') || !is_key {
+            // Text before the first pair, or more loose words than pairs: not logfmt.
+            if pairs.is_empty() {
+                return None;
+            }
+            words += 1;
+            rest = rest.get(key_len..)?.trim_start_matches([' ', '=']);
+            continue;
+        }
+        let (value, length) = logfmt_value(rest.get(key_len + 1..)?);
+        pairs.push((key.to_owned(), value));
+        rest = rest.get(key_len + 1 + length..)?.trim_start();
+    }
+    (pairs.len() >= 2 && words <= pairs.len()).then(|| assemble(pairs, context))
+}
+
+/// The value at the start of the text, unquoted, and the bytes it used.
+fn logfmt_value(text: &str) -> (String, usize) {
+    if !text.starts_with('"') {
+        let length = text.find(' ').unwrap_or(text.len());
+        return (text.get(..length).unwrap_or_default().to_owned(), length);
+    }
+    let (mut value, mut escaped) = (String::new(), false);
+    for (index, c) in text.char_indices().skip(1) {
+        match c {
+            _ if escaped => {
+                value.push(match c {
+                    'n' => '\n',
+                    't' => '\t',
+                    other => other,
+                });
+                escaped = false;
+            }
+            '\\' => escaped = true,
+            '"' => return (value, index + 1),
+            other => value.push(other),
+        }
+    }
+    (value, text.len())
+}
+
+fn assemble(pairs: Vec<(String, String)>, context: Context) -> LogLine {
+    let mut line = LogLine::plain("");
+    let mut message = None;
+    let mut fields = Labels::new();
+    for (key, value) in pairs {
+        let lower = key.to_ascii_lowercase();
+        if line.at.is_none() && TIME_KEYS.contains(&lower.as_str()) {
+            let at = value.parse::<f64>().ok().and_then(stamp::from_number);
+            line.at = at.or_else(|| stamp::at_start(&value, context).map(|(at, _)| at));
+            if line.at.is_some() {
+                continue;
+            }
+        }
+        if line.level.is_none() && LEVEL_KEYS.contains(&lower.as_str()) {
+            line.level = value.parse::<i64>().ok().and_then(Level::from_number).or_else(|| Level::from_word(&value));
+            if line.level.is_some() {
+                continue;
+            }
+        }
+        if message.is_none() && MESSAGE_KEYS.contains(&lower.as_str()) {
+            message = Some(clean::block(&value));
+            continue;
+        }
+        fields.insert(clean::line(&key), clean::cut(&clean::block(&value), 4096));
+    }
+    line.service = service_from(&fields);
+    // A structured line without a message field still has to read as something.
+    line.message = message.unwrap_or_else(|| fields.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>().join(" "));
+    // An error's own text and stack belong to what a person reads first.
+    for key in ["error", "err", "exception", "stack", "stack_trace", "error.message", "error.stack_trace", "exception.stacktrace"] {
+        if let Some(value) = fields.get(key)
+            && !line.message.contains(value.as_str())
+            && !value.is_empty()
+        {
+            let joint = if value.contains('\n') { "\n" } else { ": " };
+            line.message = clean::block(&format!("{}{joint}{value}", line.message));
+        }
+    }
+    line.fields = fields;
+    line
+}

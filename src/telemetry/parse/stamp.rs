@@ -1,0 +1,257 @@
+//! Finding and reading times in log lines, in the forms that the usual loggers write.
+
+use time::{Date, Month, OffsetDateTime, Time, UtcOffset};
+
+use super::super::log::Level;
+use super::super::time::Timestamp;
+use super::Context;
+
+/// A cursor over ASCII bytes; every reader returns `None` and leaves the caller's copy untouched when it does not fit.
+#[derive(Clone, Copy)]
+struct Cursor<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Cursor<'a> {
+    fn new(text: &'a str) -> Self {
+        Self { bytes: text.as_bytes(), at: 0 }
+    }
+    fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.at).copied()
+    }
+    fn eat(&mut self, byte: u8) -> Option<()> {
+        (self.peek()? == byte).then(|| self.at += 1)
+    }
+    fn eat_any(&mut self, set: &[u8]) -> Option<u8> {
+        let byte = self.peek()?;
+        set.contains(&byte).then(|| {
+            self.at += 1;
+            byte
+        })
+    }
+    /// Exactly `count` digits.
+    fn digits(&mut self, count: usize) -> Option<u32> {
+        let digits = self.bytes.get(self.at..self.at + count)?;
+        let mut value = 0_u32;
+        for b in digits {
+            value = value * 10 + u32::from(b.is_ascii_digit().then(|| b - b'0')?);
+        }
+        self.at += count;
+        Some(value)
+    }
+    /// A fraction of a second after `.` or `,`, in nanoseconds; zero when there is none.
+    fn fraction(&mut self) -> u32 {
+        let mut ahead = *self;
+        if ahead.eat_any(b".,").is_none() || !ahead.peek().is_some_and(|b| b.is_ascii_digit()) {
+            return 0;
+        }
+        let (mut value, mut places) = (0_u32, 0);
+        while let Some(b) = ahead.peek().filter(u8::is_ascii_digit) {
+            if places < 9 {
+                value = value * 10 + u32::from(b - b'0');
+                places += 1;
+            }
+            ahead.at += 1;
+        }
+        *self = ahead;
+        value * 10_u32.pow(9 - places)
+    }
+    fn clock(&mut self) -> Option<Time> {
+        let hour = self.digits(2)?;
+        self.eat(b':')?;
+        let minute = self.digits(2)?;
+        self.eat(b':')?;
+        let second = self.digits(2)?;
+        let nanos = self.fraction();
+        // A leap second is written as :60; it is the last moment of its minute.
+        Time::from_hms_nano(u8::try_from(hour).ok()?, u8::try_from(minute).ok()?, u8::try_from(second.min(59)).ok()?, nanos).ok()
+    }
+    /// `Z`, `+01:00`, `+0100`, ` +0100`, ` UTC`; `None` when no zone is written.
+    fn zone(&mut self) -> Option<UtcOffset> {
+        let mut ahead = *self;
+        if ahead.peek() == Some(b' ') {
+            ahead.at += 1;
+        }
+        let offset = match ahead.peek()? {
+            b'Z' | b'z' => {
+                ahead.at += 1;
+                UtcOffset::UTC
+            }
+            b'U' | b'G' if matches!(ahead.bytes.get(ahead.at..ahead.at + 3), Some(b"UTC" | b"GMT")) => {
+                ahead.at += 3;
+                UtcOffset::UTC
+            }
+            sign @ (b'+' | b'-') => {
+                ahead.at += 1;
+                let hours = i32::try_from(ahead.digits(2)?).ok()?;
+                let _colon = ahead.eat(b':');
+                let minutes = i32::try_from(ahead.digits(2)?).ok()?;
+                let secs = (hours * 60 + minutes) * 60;
+                UtcOffset::from_whole_seconds(if sign == b'-' { -secs } else { secs }).ok()?
+            }
+            _ => return None,
+        };
+        *self = ahead;
+        Some(offset)
+    }
+    fn month_name(&mut self) -> Option<Month> {
+        let month = month(self.bytes.get(self.at..self.at + 3)?)?;
+        self.at += 3;
+        Some(month)
+    }
+}
+
+fn month(name: &[u8]) -> Option<Month> {
+    const NAMES: [&[u8]; 12] =
+        [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
+    let index = NAMES.iter().position(|n| n.eq_ignore_ascii_case(name))?;
+    Month::try_from(u8::try_from(index + 1).ok()?).ok()
+}
+
+fn assemble(date: Date, clock: Time, zone: Option<UtcOffset>, context: Context) -> Option<Timestamp> {
+    let offset = zone.or_else(|| UtcOffset::from_whole_seconds(context.offset_secs).ok())?;
+    Some(Timestamp::from(OffsetDateTime::new_in_offset(date, clock, offset)))
+}
+
+/// A date without a year: the closest past (up to a day ahead is allowed for clocks that run fast).
+fn without_year(month: Month, day: u32, clock: Time, zone: Option<UtcOffset>, context: Context) -> Option<Timestamp> {
+    let limit = context.now + std::time::Duration::from_secs(86_400);
+    let year = context.now.datetime().year();
+    [year + 1, year, year - 1, year - 2, year - 3, year - 4].into_iter().find_map(|year| {
+        let date = Date::from_calendar_date(year, month, u8::try_from(day).ok()?).ok()?;
+        assemble(date, clock, zone, context).filter(|at| *at <= limit)
+    })
+}
+
+/// The time at the start of a line, after an opening bracket or quote where there is one, and the bytes it used.
+pub fn leading(text: &str, context: Context) -> Option<(Timestamp, usize)> {
+    let skip = text.bytes().take_while(|b| matches!(b, b'[' | b'(' | b'"' | b'<' | b' ')).count();
+    let (at, used) = at_start(text.get(skip..)?, context)?;
+    Some((at, skip + used))
+}
+
+/// The time that the text itself begins with, in any known form, and the bytes it used.
+pub fn at_start(text: &str, context: Context) -> Option<(Timestamp, usize)> {
+    let first = *text.as_bytes().first()?;
+    if first.is_ascii_digit() {
+        numeric_date(text, context).or_else(|| day_month_year(text, context)).or_else(|| unix(text))
+    } else if first.is_ascii_alphabetic() {
+        named_date(text, context)
+    } else {
+        None
+    }
+}
+
+/// `2026-11-21T09:31:07.123Z`, `2026-11-21 09:31:07,123 +0100`, `2026/11/21 09:31:07`, `2026.11.21 …`.
+fn numeric_date(text: &str, context: Context) -> Option<(Timestamp, usize)> {
+    let mut c = Cursor::new(text);
+    let year = c.digits(4)?;
+    let separator = c.eat_any(b"-/.")?;
+    let month = c.digits(2)?;
+    c.eat(separator)?;
+    let day = c.digits(2)?;
+    c.eat_any(b"T t_-")?;
+    let clock = c.clock()?;
+    let zone = c.zone();
+    let date = Date::from_calendar_date(
+        i32::try_from(year).ok()?,
+        Month::try_from(u8::try_from(month).ok()?).ok()?,
+        u8::try_from(day).ok()?,
+    )
+    .ok()?;
+    Some((assemble(date, clock, zone, context)?, c.at))
+}
+
+/// `21/Nov/2026:09:31:07 +0000` (access logs) and `21 Nov 2026 09:31:07`.
+fn day_month_year(text: &str, context: Context) -> Option<(Timestamp, usize)> {
+    let mut c = Cursor::new(text);
+    let day = c.digits(2).or_else(|| c.digits(1))?;
+    c.eat_any(b"/ -")?;
+    let month = c.month_name()?;
+    c.eat_any(b"/ -")?;
+    let year = c.digits(4)?;
+    c.eat_any(b": ")?;
+    let clock = c.clock()?;
+    let zone = c.zone();
+    let date = Date::from_calendar_date(i32::try_from(year).ok()?, month, u8::try_from(day).ok()?).ok()?;
+    Some((assemble(date, clock, zone, context)?, c.at))
+}
+
+/// `Nov 21 09:31:07` (syslog), `Sat Nov 21 09:31:07.123 2026` (ctime, Apache's error log).
+fn named_date(text: &str, context: Context) -> Option<(Timestamp, usize)> {
+    let mut c = Cursor::new(text);
+    let mut ahead = c;
+    if ahead.month_name().is_none() {
+        let weekday = c.bytes.get(..3)?;
+        [&b"Mon"[..], b"Tue", b"Wed", b"Thu", b"Fri", b"Sat", b"Sun"].iter().find(|d| weekday.eq_ignore_ascii_case(d))?;
+        c.at = 3;
+        let _comma = c.eat(b',');
+        c.eat(b' ')?;
+    }
+    let month = c.month_name()?;
+    c.eat(b' ')?;
+    let _padding = c.eat(b' ');
+    let day = c.digits(2).or_else(|| c.digits(1))?;
+    c.eat(b' ')?;
+    let clock = c.clock()?;
+    let mut with_year = c;
+    if with_year.eat(b' ').is_some()
+        && let Some(year) = with_year.digits(4)
+        && !with_year.peek().is_some_and(|b| b.is_ascii_alphanumeric())
+        && (1970..2200).contains(&year)
+    {
+        let date = Date::from_calendar_date(i32::try_from(year).ok()?, month, u8::try_from(day).ok()?).ok()?;
+        return Some((assemble(date, clock, None, context)?, with_year.at));
+    }
+    let zone = c.zone();
+    Some((without_year(month, day, clock, zone, context)?, c.at))
+}
+
+/// Unix seconds or milliseconds, ten or thirteen digits with an optional fraction, followed by a separator.
+fn unix(text: &str) -> Option<(Timestamp, usize)> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let number: i64 = text.get(..digits)?.parse().ok()?;
+    let at = match digits {
+        10 => Timestamp::from_secs(number),
+        13 => Timestamp::from_micros(number.checked_mul(1000)?),
+        _ => return None,
+    };
+    let mut c = Cursor { bytes: text.as_bytes(), at: digits };
+    let nanos = if digits == 10 { c.fraction() } else { 0 };
+    // The era of running systems, 2001 to 2100: anything else is an id.
+    if !(1_000_000_000..4_102_444_800).contains(&at.secs()) || c.peek().is_some_and(|b| b.is_ascii_alphanumeric()) {
+        return None;
+    }
+    Some((at + std::time::Duration::from_nanos(u64::from(nanos)), c.at))
+}
+
+/// A number whose unit is told by its magnitude: seconds, milliseconds, microseconds or nanoseconds.
+pub fn from_number(number: f64) -> Option<Timestamp> {
+    let secs = match number.abs() {
+        n if n < 1e11 => number,
+        n if n < 1e14 => number / 1e3,
+        n if n < 1e17 => number / 1e6,
+        _ => number / 1e9,
+    };
+    Timestamp::from_secs_f64(secs).filter(|at| (0..4_102_444_800).contains(&at.secs()))
+}
+
+/// klog and glog: `E1121 09:31:07.000000    1234 file.go:12] message`.
+pub fn klog(text: &str, context: Context) -> Option<(Level, Timestamp, &str)> {
+    let mut c = Cursor::new(text);
+    let level = match c.eat_any(b"DIWEF")? {
+        b'D' => Level::Debug,
+        b'I' => Level::Info,
+        b'W' => Level::Warn,
+        b'E' => Level::Error,
+        _ => Level::Fatal,
+    };
+    let month = Month::try_from(u8::try_from(c.digits(2)?).ok()?).ok()?;
+    let day = c.digits(2)?;
+    c.eat(b' ')?;
+    let clock = c.clock()?;
+    let rest = text.get(c.at..)?;
+    let message = rest.find("] ").and_then(|i| rest.get(i + 2..)).unwrap_or(rest);
+    Some((level, without_year(month, day, clock, None, context)?, message.trim_start()))
+}

@@ -1,0 +1,78 @@
+use super::*;
+
+fn context() -> Context {
+    Context::utc(Timestamp::parse("2026-11-21T10:00:00Z").unwrap())
+}
+
+fn at(text: &str) -> Option<Timestamp> {
+    Some(Timestamp::parse(text).unwrap())
+}
+
+#[test]
+fn every_format_gives_time_level_and_message() {
+    let nine = "2026-11-21T09:31:07Z";
+    for (raw, time, level, message) in [
+        (r#"{"ts":"2026-11-21T09:31:07Z","level":"error","msg":"pool exhausted","service":"checkout"}"#, nine, Some(Level::Error), "pool exhausted"),
+        (r#"{"time":1795253467000,"severity":"WARNING","message":"slow"}"#, nine, Some(Level::Warn), "slow"),
+        (r#"{"t":1795253467.0,"level":50,"msg":"pino"}"#, nine, Some(Level::Error), "pino"),
+        (r#"ts=2026-11-21T09:31:07Z level=warn msg="retry \"later\"" attempt=3"#, nine, Some(Level::Warn), r#"retry "later""#),
+        (r#"10.0.0.1 - ana [21/Nov/2026:09:31:07 +0000] "GET /cart HTTP/1.1" 502 173 "-" "curl/8""#, nine, Some(Level::Error), "GET /cart HTTP/1.1 502"),
+        ("Nov 21 09:31:07 eu-3 sshd[811]: Failed password for root", nine, None, "Failed password for root"),
+        ("<11>Nov 21 09:31:07 eu-3 app: broke", nine, Some(Level::Error), "broke"),
+        (r#"<165>1 2026-11-21T09:31:07.000Z host app 12 ID47 [ex@1 k="a\"]b" z="1"][o@2] ready"#, nine, Some(Level::Info), "ready"),
+        ("<165>1 2026-11-21T09:31:07Z host app - - - text", nine, Some(Level::Info), "text"),
+        ("E1121 09:31:07.000000    1 pool.go:12] exhausted", nine, Some(Level::Error), "exhausted"),
+        ("2026-11-21 09:31:07,000 ERROR [pool-1] c.shop.Pool: exhausted", nine, Some(Level::Error), "[pool-1] c.shop.Pool: exhausted"),
+        ("2026/11/21 09:31:07 [error] 12#0: upstream timed out", nine, Some(Level::Error), "12#0: upstream timed out"),
+        ("[Sat Nov 21 09:31:07.000000 2026] [core:error] x", nine, None, "[core:error] x"),
+        ("2026-11-21T10:31:07+01:00 [main] INFO started", nine, Some(Level::Info), "started"),
+    ] {
+        let line = line(raw, context());
+        assert_eq!(line.at, at(time), "{raw}");
+        assert_eq!(line.level, level, "{raw}");
+        assert_eq!(line.message, message, "{raw}");
+    }
+}
+
+#[test]
+fn a_date_without_a_year_is_the_closest_past() {
+    assert_eq!(line("Dec 31 23:59:59 h a: x", context()).at, at("2025-12-31T23:59:59Z"));
+    assert_eq!(line("Feb 29 00:00:00 h a: x", context()).at, at("2024-02-29T00:00:00Z"));
+}
+
+#[test]
+fn unknown_text_is_its_own_message() {
+    for raw in ["", "hello = world", "{not json}", "<999>x", "Nov 99 x", "a=b", "2026-99-99 10:00:00 x", "1795253467 ordinary"] {
+        let line = line(raw, context());
+        assert!(line.message.len() <= raw.len().max(1), "{raw}");
+    }
+    assert_eq!(line("Information is not a level here", context()).level, None);
+}
+
+#[test]
+fn stack_traces_stay_together() {
+    let raw = "2026-11-21 09:31:07 ERROR boom\njava.lang.IllegalStateException: x\n\tat a.B.c(B.java:1)\nCaused by: java.io.IOException\n\tat d.E\n2026-11-21 09:31:08 INFO next\nTraceback (most recent call last):\n  File \"a.py\", line 1\nValueError: bad\n2026-11-21 09:31:09 INFO last";
+    let mut joiner = Joiner::new(context());
+    let mut events: Vec<LogLine> = raw.lines().filter_map(|l| joiner.push(l)).collect();
+    events.extend(joiner.finish());
+    let firsts: Vec<(&str, usize)> =
+        events.iter().map(|e| (e.message.lines().next().unwrap_or(""), e.message.lines().count())).collect();
+    assert_eq!(firsts, [("boom", 5), ("next", 4), ("last", 1)]);
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_bytes_make_it_panic(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..200)) {
+        let text = String::from_utf8_lossy(&bytes);
+        let mut joiner = Joiner::new(context());
+        for raw in text.lines() {
+            joiner.push(raw);
+        }
+        joiner.finish();
+    }
+
+    #[test]
+    fn near_misses_of_formats_do_not_panic(text in "[<{\\[]?(1|Nov|2026)?[-/ T]?[0-9]{0,4}[:\\]>\"= a-zé]{0,30}") {
+        line(&text, context());
+    }
+}

@@ -1,0 +1,138 @@
+//! Metric series: labels and samples, as a metrics backend returned them.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::time::{Timestamp, Window};
+
+/// Label names to values, in a fixed order so that digests and exports are stable.
+pub type Labels = BTreeMap<String, String>;
+
+/// One sample. `value` may be NaN or infinite where the backend said so; JSON writes those as strings.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Sample {
+    pub at: Timestamp,
+    pub value: f64,
+}
+
+impl Serialize for Sample {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // As Prometheus does it: a number cannot hold NaN or Inf in JSON, a string can.
+        (self.at.micros(), format_value(self.value)).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Sample {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (micros, value) = <(i64, String)>::deserialize(deserializer)?;
+        let value = parse_value(&value).ok_or_else(|| serde::de::Error::custom("a sample value that is not a number"))?;
+        Ok(Self { at: Timestamp::from_micros(micros), value })
+    }
+}
+
+/// Reads a sample value as Prometheus writes it: a decimal, `NaN`, `+Inf` or `-Inf`.
+pub fn parse_value(text: &str) -> Option<f64> {
+    match text {
+        "+Inf" | "Inf" => Some(f64::INFINITY),
+        "-Inf" => Some(f64::NEG_INFINITY),
+        other => other.parse().ok(),
+    }
+}
+
+/// Writes a sample value as Prometheus does.
+pub fn format_value(value: f64) -> String {
+    if value == f64::INFINITY {
+        "+Inf".to_owned()
+    } else if value == f64::NEG_INFINITY {
+        "-Inf".to_owned()
+    } else {
+        value.to_string()
+    }
+}
+
+/// A number for people: about three significant digits, no exponent in the usual range.
+pub fn human_value(value: f64) -> String {
+    let abs = value.abs();
+    if !value.is_finite() {
+        format_value(value)
+    } else if abs == 0.0 {
+        "0".to_owned()
+    } else if abs >= 1e15 || abs < 1e-4 {
+        format!("{value:.2e}")
+    } else if abs >= 100.0 {
+        format!("{value:.0}")
+    } else {
+        let digits = if abs >= 10.0 { 1 } else if abs >= 0.1 { 2 } else { 4 };
+        let text = format!("{value:.digits$}");
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    }
+}
+
+/// A series: what it is called and its samples in time order. An empty `samples` means the backend knew the series and had
+/// no sample in the window; a gap is a missing sample, never a zero.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Series {
+    pub labels: Labels,
+    pub samples: Vec<Sample>,
+}
+
+impl Series {
+    /// `name{a="b",…}` without the name when there is none, as PromQL writes a selector.
+    pub fn title(&self) -> String {
+        let name = self.labels.get("__name__").map_or("", String::as_str);
+        let rest: Vec<String> =
+            self.labels.iter().filter(|(k, _)| *k != "__name__").map(|(k, v)| format!("{k}={v:?}")).collect();
+        if rest.is_empty() { name.to_owned() } else { format!("{name}{{{}}}", rest.join(",")) }
+    }
+
+    /// The service a series belongs to, by the usual labels.
+    pub fn service(&self) -> Option<&str> {
+        service_of(&self.labels)
+    }
+
+    /// The samples of a window, in order.
+    pub fn within(&self, window: Window) -> &[Sample] {
+        let from = self.samples.partition_point(|s| s.at < window.start);
+        let to = self.samples.partition_point(|s| s.at <= window.end);
+        self.samples.get(from..to.max(from)).unwrap_or(&[])
+    }
+
+    /// The finite values of a window.
+    pub fn values(&self, window: Window) -> Vec<f64> {
+        self.within(window).iter().map(|s| s.value).filter(|v| v.is_finite()).collect()
+    }
+}
+
+/// The service that labels speak of: `service`, else `service_name`, `app`, `app_kubernetes_io_name`, `job`.
+pub fn service_of(labels: &Labels) -> Option<&str> {
+    ["service", "service_name", "app", "app_kubernetes_io_name", "job"]
+        .iter()
+        .find_map(|name| labels.get(*name))
+        .map(String::as_str)
+        .filter(|s| !s.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_for_people() {
+        for (value, text) in
+            [(0.0, "0"), (17.234, "17.2"), (0.0912, "0.0912"), (1234.5, "1234"), (7.8, "7.8"), (20.0, "20"), (f64::NAN, "NaN")]
+        {
+            assert_eq!(human_value(value), text);
+        }
+    }
+
+    #[test]
+    fn samples_survive_json_with_nan_and_inf() {
+        let series = Series {
+            labels: Labels::new(),
+            samples: [1.5, f64::INFINITY, f64::NEG_INFINITY].iter().map(|v| Sample { at: Timestamp::from_secs(1), value: *v }).collect(),
+        };
+        let text = serde_json::to_string(&series).unwrap();
+        assert_eq!(serde_json::from_str::<Series>(&text).unwrap(), series);
+    }
+}

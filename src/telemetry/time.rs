@@ -1,0 +1,305 @@
+//! One time type for the whole program: microseconds since the Unix epoch, in UTC.
+//!
+//! Microseconds because that is what both stores keep exactly (PostgreSQL's `timestamptz` ends there) and what the entry
+//! hash is taken over. Backends with nanoseconds (Loki) are cut on the way in. Nothing here reads a clock: `runtime`, `cli`
+//! and `investigate` do, and pass the value on.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use time::format_description::well_known::Rfc3339;
+use time::macros::format_description;
+use time::{OffsetDateTime, UtcOffset};
+
+/// A moment in UTC with microsecond precision. Prints and serialises as RFC 3339 with a `Z`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Timestamp(i64);
+
+/// 9999-12-31T23:59:59.999999Z, the last moment that RFC 3339 can write.
+const MAX_MICROS: i64 = 253_402_300_799_999_999;
+/// 0001-01-01T00:00:00Z: Alertmanager's "no end" (a zero Go time) must parse.
+const MIN_MICROS: i64 = -62_135_596_800_000_000;
+
+impl Timestamp {
+    /// The moment `micros` microseconds after the Unix epoch, clamped to the years 1 to 9999.
+    pub const fn from_micros(micros: i64) -> Self {
+        if micros > MAX_MICROS {
+            Self(MAX_MICROS)
+        } else if micros < MIN_MICROS {
+            Self(MIN_MICROS)
+        } else {
+            Self(micros)
+        }
+    }
+
+    /// The moment `secs` seconds after the Unix epoch.
+    pub const fn from_secs(secs: i64) -> Self {
+        Self::from_micros(secs.saturating_mul(1_000_000))
+    }
+
+    /// From fractional Unix seconds as Prometheus writes them; not-a-number gives `None`.
+    pub fn from_secs_f64(secs: f64) -> Option<Self> {
+        secs.is_finite().then(|| Self::from_micros((secs * 1e6).round() as i64))
+    }
+
+    /// From Unix nanoseconds as Loki writes them (a decimal string in its answers).
+    pub const fn from_nanos(nanos: i64) -> Self {
+        Self::from_micros(nanos.div_euclid(1000))
+    }
+
+    /// Microseconds since the Unix epoch.
+    pub const fn micros(self) -> i64 {
+        self.0
+    }
+
+    /// Whole seconds since the Unix epoch, rounded down.
+    pub const fn secs(self) -> i64 {
+        self.0.div_euclid(1_000_000)
+    }
+
+    /// Seconds since the Unix epoch with the fraction, for a backend's `start` and `end`.
+    pub fn secs_f64(self) -> f64 {
+        self.0 as f64 / 1e6
+    }
+
+    /// Nanoseconds since the Unix epoch, for Loki.
+    pub const fn nanos(self) -> i64 {
+        self.0.saturating_mul(1000)
+    }
+
+    /// Seconds from `earlier` to `self`; negative when `earlier` is later.
+    pub fn secs_since(self, earlier: Self) -> f64 {
+        (self.0 - earlier.0) as f64 / 1e6
+    }
+
+    /// The time between two moments; zero when `earlier` is later.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_micros(u64::try_from(self.0 - earlier.0).unwrap_or(0))
+    }
+
+    /// Parses what a person or a file gives: RFC 3339 (any offset), or Unix seconds with an optional fraction.
+    pub fn parse(text: &str) -> Result<Self, TimeError> {
+        let text = text.trim();
+        if let Ok(at) = OffsetDateTime::parse(text, &Rfc3339) {
+            return Ok(Self::from(at));
+        }
+        text.parse::<f64>()
+            .ok()
+            .and_then(Self::from_secs_f64)
+            .ok_or_else(|| TimeError { text: text.chars().take(60).collect() })
+    }
+
+    /// RFC 3339 in UTC; the fraction is written only when there is one.
+    pub fn rfc3339(self) -> String {
+        self.datetime().format(&Rfc3339).unwrap_or_else(|_| self.0.to_string())
+    }
+
+    /// `09:31:07` in the given offset.
+    pub fn clock(self, offset: UtcOffset) -> String {
+        self.datetime()
+            .to_offset(offset)
+            .format(format_description!("[hour]:[minute]:[second]"))
+            .unwrap_or_default()
+    }
+
+    /// `2026-11-21 09:31:07` in UTC, for tables of a report whose zone stands in the heading.
+    pub fn date_clock(self) -> String {
+        self.datetime().format(format_description!("[year]-[month]-[day] [hour]:[minute]:[second]")).unwrap_or_default()
+    }
+
+    /// `2026-11-21` in UTC.
+    pub fn date(self) -> String {
+        self.datetime().format(format_description!("[year]-[month]-[day]")).unwrap_or_default()
+    }
+
+    /// As a `time` value, always in UTC.
+    pub fn datetime(self) -> OffsetDateTime {
+        OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1000).unwrap_or(OffsetDateTime::UNIX_EPOCH)
+    }
+}
+
+impl From<OffsetDateTime> for Timestamp {
+    fn from(at: OffsetDateTime) -> Self {
+        Self::from_micros(i64::try_from(at.unix_timestamp_nanos().div_euclid(1000)).unwrap_or(MAX_MICROS))
+    }
+}
+
+impl std::ops::Add<Duration> for Timestamp {
+    type Output = Self;
+    fn add(self, by: Duration) -> Self {
+        Self::from_micros(self.0.saturating_add(i64::try_from(by.as_micros()).unwrap_or(i64::MAX)))
+    }
+}
+
+impl std::ops::Sub<Duration> for Timestamp {
+    type Output = Self;
+    fn sub(self, by: Duration) -> Self {
+        Self::from_micros(self.0.saturating_sub(i64::try_from(by.as_micros()).unwrap_or(i64::MAX)))
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.rfc3339())
+    }
+}
+
+impl fmt::Debug for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.rfc3339())
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.rfc3339())
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).map_err(serde::de::Error::custom)
+    }
+}
+
+/// A time that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("'{text}' is not a time: give RFC 3339 (2026-11-21T09:31:07Z) or Unix seconds (1795253915.5)")]
+pub struct TimeError {
+    text: String,
+}
+
+/// A span of time, both ends included, `start <= end`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Window {
+    pub start: Timestamp,
+    pub end: Timestamp,
+}
+
+impl Window {
+    /// The window between two moments, put in order.
+    pub fn new(a: Timestamp, b: Timestamp) -> Self {
+        Self { start: a.min(b), end: a.max(b) }
+    }
+
+    /// The last `length` before `end`.
+    pub fn before(end: Timestamp, length: Duration) -> Self {
+        Self { start: end - length, end }
+    }
+
+    /// Its length.
+    pub fn length(self) -> Duration {
+        self.end.since(self.start)
+    }
+
+    /// The window of `factor` times this length that ends where this one begins: what was normal just before.
+    pub fn baseline(self, factor: u32) -> Self {
+        Self::before(self.start, self.length().saturating_mul(factor))
+    }
+
+    /// Whether a moment lies in it.
+    pub fn contains(self, at: Timestamp) -> bool {
+        at >= self.start && at <= self.end
+    }
+
+    /// `2026-11-21 09:17:00 – 09:31:00 UTC`, the date repeated only when it changes.
+    pub fn label(self) -> String {
+        let end = if self.start.date() == self.end.date() { self.end.clock(UtcOffset::UTC) } else { self.end.date_clock() };
+        format!("{} – {end} UTC", self.start.date_clock())
+    }
+}
+
+/// Reads a duration such as `30m`, `1h30m`, `45s`, `2d`, or plain seconds.
+pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
+    let fail = || DurationError { text: text.chars().take(40).collect() };
+    let trimmed = text.trim();
+    if let Ok(secs) = trimmed.parse::<u64>() {
+        return Ok(Duration::from_secs(secs));
+    }
+    let (mut total, mut number) = (Duration::ZERO, String::new());
+    let mut chars = trimmed.chars().peekable();
+    while let Some(c) = chars.next() {
+        if c.is_ascii_digit() || c == '.' {
+            number.push(c);
+            continue;
+        }
+        let unit = match c {
+            'm' if chars.peek() == Some(&'s') => {
+                chars.next();
+                0.001
+            }
+            's' => 1.0,
+            'm' => 60.0,
+            'h' => 3600.0,
+            'd' => 86_400.0,
+            'w' => 604_800.0,
+            _ => return Err(fail()),
+        };
+        let amount: f64 = number.parse().map_err(|_e| fail())?;
+        total = total.saturating_add(Duration::try_from_secs_f64(amount * unit).map_err(|_e| fail())?);
+        number.clear();
+    }
+    if !number.is_empty() || total.is_zero() {
+        return Err(fail());
+    }
+    Ok(total)
+}
+
+/// A duration that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("'{text}' is not a duration: give 30m, 1h30m, 45s or 2d")]
+pub struct DurationError {
+    text: String,
+}
+
+/// A duration for people: `42s`, `4m12s`, `3h02m`, `2d04h`. Never longer than six columns below 100 days.
+pub fn human(duration: Duration) -> String {
+    let s = duration.as_secs();
+    match s {
+        0..60 => format!("{s}s"),
+        60..3600 => format!("{}m{:02}s", s / 60, s % 60),
+        3600..86_400 => format!("{}h{:02}m", s / 3600, s % 3600 / 60),
+        _ => format!("{}d{:02}h", s / 86_400, s % 86_400 / 3600),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parses_what_people_and_backends_write() {
+        let at = Timestamp::from_micros(1_795_253_915_500_000);
+        assert_eq!(Timestamp::parse("1795253915.5"), Ok(at));
+        assert_eq!(Timestamp::parse(&at.rfc3339()), Ok(at));
+        assert_eq!(Timestamp::parse("2026-11-21T10:00:00+01:00").unwrap().rfc3339(), "2026-11-21T09:00:00Z");
+        assert_eq!(Timestamp::parse("0001-01-01T00:00:00Z").unwrap().micros(), MIN_MICROS);
+        assert!(Timestamp::parse("yesterday").is_err());
+        assert!(Timestamp::parse("NaN").is_err());
+    }
+
+    #[test]
+    fn durations_read_and_print() {
+        assert_eq!(parse_duration("1h30m").unwrap(), Duration::from_secs(5400));
+        assert_eq!(parse_duration("90").unwrap(), Duration::from_secs(90));
+        assert_eq!(parse_duration("250ms").unwrap(), Duration::from_millis(250));
+        for bad in ["", "m", "10x", "1h30", "-5m"] {
+            assert!(parse_duration(bad).is_err(), "{bad}");
+        }
+        assert_eq!(human(Duration::from_secs(252)), "4m12s");
+        assert_eq!(human(Duration::from_secs(10_920)), "3h02m");
+    }
+
+    #[test]
+    fn extreme_times_never_panic() {
+        for micros in [i64::MIN, i64::MAX, 0, -1] {
+            let at = Timestamp::from_micros(micros);
+            assert!(!at.rfc3339().is_empty());
+            assert_eq!(Timestamp::parse(&at.rfc3339()), Ok(at));
+            let _ = at + Duration::MAX;
+            let _ = at - Duration::MAX;
+        }
+    }
+}
