@@ -1,0 +1,29 @@
+//! The incident itself: what can happen ([`Fact`]), the fold from facts to state ([`Incident`]), and the words for
+//! severity, status, phase, role, action item and evidence record.
+//!
+//! Pure, and blind to how facts are stored: the journal writes them, this room says what they mean. State is never edited;
+//! it is what the entries add up to.
+
+pub mod action;
+pub mod answer;
+pub mod evidence;
+pub mod fact;
+pub mod finding;
+pub mod ids;
+pub mod role;
+pub mod severity;
+pub mod state;
+pub mod status;
+pub mod summary;
+
+pub use action::{ActionItem, ActionKind, ActionState};
+pub use answer::{Answer, AnswerSource, Citation, Claim, ClaimState, Usage};
+pub use evidence::{EvidenceKind, EvidenceRecord};
+pub use fact::{Actor, ActorKind, Entry, Fact, LinkedAlert, NoteKind};
+pub use finding::{CitedFinding, FindingKind, SourceReport, SourceStatus};
+pub use ids::{ActionId, EvidenceId, IncidentId};
+pub use role::Role;
+pub use severity::{Matrix, Severity};
+pub use state::{Durations, Incident};
+pub use status::{Phase, Status};
+pub use summary::Summary;
