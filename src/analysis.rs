@@ -1,0 +1,16 @@
+//! What the data say without a model: which alerts belong together, which series left their normal range and when, which
+//! log lines are new. Findings name their inputs by key; `evidence` turns keys into citations.
+//!
+//! Pure. A first, simple set of methods: robust, explainable, and cheap enough to run at each key press.
+
+pub mod expression;
+pub mod findings;
+pub mod grouping;
+pub mod movement;
+pub mod patterns;
+pub mod relations;
+
+pub use findings::{Finding, Signals};
+pub use grouping::{AlertGroup, GroupBy};
+pub use movement::{Direction, Movement};
+pub use patterns::{Change, Pattern};

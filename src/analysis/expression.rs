@@ -1,0 +1,112 @@
+//! Just enough PromQL to take the comparison off an alert's expression: `rate(x) > 0.01` alerts on a threshold, and the
+//! series that a person wants to see is `rate(x)`.
+
+/// A comparison of an alert's expression with a number.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Threshold {
+    /// The left side, the series to draw.
+    pub series: String,
+    /// `>`, `>=`, `<`, `<=`, `==` or `!=`.
+    pub operator: String,
+    pub value: f64,
+}
+
+/// Splits `EXPR op NUMBER` at a comparison outside all brackets and quotes. `None` when there is none, when there are
+/// several, when the right side is not a plain number, or when the expression joins several by `and`, `or` or `unless`:
+/// then the whole expression is what can be shown.
+pub fn threshold(expression: &str) -> Option<Threshold> {
+    let flat = strip_comments(expression);
+    let text = outer_parentheses_removed(flat.trim());
+    let (mut depth, mut quote, mut found) = (0_i32, None::<u8>, None);
+    let bytes = text.as_bytes();
+    let mut i = 0;
+    while let Some(&b) = bytes.get(i) {
+        match (quote, b) {
+            (Some(_), b'\\') => i += 1,
+            (Some(q), b) if b == q => quote = None,
+            (Some(_), _) => {}
+            (None, b'"' | b'\'' | b'`') => quote = Some(b),
+            (None, b'(' | b'[' | b'{') => depth += 1,
+            (None, b')' | b']' | b'}') => depth -= 1,
+            (None, b'>' | b'<' | b'=' | b'!') if depth == 0 => {
+                let wide = bytes.get(i + 1) == Some(&b'=');
+                if found.is_some() || (matches!(b, b'=' | b'!') && !wide) {
+                    return None;
+                }
+                found = Some((i, if wide { 2 } else { 1 }));
+                i += usize::from(wide);
+            }
+            (None, b) if depth == 0 && b.is_ascii_alphabetic() => {
+                let word: usize = text.get(i..)?.bytes().take_while(|c| c.is_ascii_alphanumeric() || *c == b'_').count();
+                if ["and", "or", "unless"].iter().any(|w| text.get(i..i + word).is_some_and(|t| t.eq_ignore_ascii_case(w))) {
+                    return None;
+                }
+                i += word.saturating_sub(1);
+            }
+            _ => {}
+        }
+        i += 1;
+    }
+    let (at, width) = found?;
+    let right = text.get(at + width..)?.trim();
+    let right = right.strip_prefix("bool ").unwrap_or(right).trim();
+    let series = outer_parentheses_removed(text.get(..at)?.trim());
+    Some(Threshold { series: series.to_owned(), operator: text.get(at..at + width)?.to_owned(), value: number(right)? })
+        .filter(|t| !t.series.is_empty())
+}
+
+/// A number, or a product or quotient of numbers such as `80 / 100` or `5 * 60`.
+fn number(text: &str) -> Option<f64> {
+    if let Ok(value) = text.parse() {
+        return Some(value);
+    }
+    let (left, right, divide) = match (text.split_once('*'), text.split_once('/')) {
+        (Some((l, r)), _) => (l, r, false),
+        (None, Some((l, r))) => (l, r, true),
+        _ => return None,
+    };
+    let (left, right): (f64, f64) = (number(left.trim())?, number(right.trim())?);
+    Some(if divide { left / right } else { left * right }).filter(|v| v.is_finite())
+}
+
+fn outer_parentheses_removed(text: &str) -> &str {
+    let mut text = text;
+    while let Some(inner) = text.strip_prefix('(').and_then(|t| t.strip_suffix(')')) {
+        let mut depth = 0_i32;
+        let closes_early = inner.bytes().any(|b| {
+            depth += i32::from(b == b'(') - i32::from(b == b')');
+            depth < 0
+        });
+        if closes_early {
+            return text;
+        }
+        text = inner.trim();
+    }
+    text
+}
+
+fn strip_comments(text: &str) -> String {
+    text.lines().map(|l| if l.trim_start().starts_with('#') { "" } else { l }).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thresholds_are_taken_off() {
+        for (expression, series, operator, value) in [
+            ("up == 0", "up", "==", 0.0),
+            ("sum(rate(x{code=~\"5..\",a!=\"b\"}[1m])) / sum(rate(x[1m])) > 0.01", "sum(rate(x{code=~\"5..\",a!=\"b\"}[1m])) / sum(rate(x[1m]))", ">", 0.01),
+            ("(a / b) >= 80 / 100", "a / b", ">=", 0.8),
+            ("((a) < 5 * 60)", "a", "<", 300.0),
+            ("a > bool 3", "a", ">", 3.0),
+        ] {
+            let t = threshold(expression).unwrap_or_else(|| panic!("{expression}"));
+            assert_eq!((t.series.as_str(), t.operator.as_str(), t.value), (series, operator, value), "{expression}");
+        }
+        for whole in ["up", "a > b", "a > 1 and b > 2", "1 < a < 2", "a == on(x) b", "absent(up)", "(", "a >", "é > \"x"] {
+            assert_eq!(threshold(whole), None, "{whole}");
+        }
+    }
+}

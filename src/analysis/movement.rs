@@ -1,0 +1,186 @@
+//! Whether, when and how far a series left its normal range.
+//!
+//! Normal is the median of the baseline; its spread is the median absolute deviation, never taken below a small share of
+//! the level, so that a flat baseline does not make the least stir a discovery. A move counts when it lasts: two samples
+//! in a row, or half of what follows.
+
+use serde::{Deserialize, Serialize};
+
+use crate::telemetry::{Sample, Series, Timestamp, Window};
+
+/// Which way it went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    Up,
+    Down,
+    Flat,
+}
+
+/// What became of a series after its baseline.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Movement {
+    pub direction: Direction,
+    /// Distance from normal in spreads; 0 for a flat series, capped at 1000.
+    pub score: f64,
+    /// The first sample of the lasting move.
+    pub changed_at: Option<Timestamp>,
+    /// The baseline's median; `None` when the series did not exist then.
+    pub before: Option<f64>,
+    /// The most distant tenth of what came after the change (its level when flat).
+    pub after: Option<f64>,
+}
+
+impl Movement {
+    /// A series without any sample after its baseline, or with none at all.
+    fn absent() -> Self {
+        Self { direction: Direction::Flat, score: 0.0, changed_at: None, before: None, after: None }
+    }
+}
+
+/// Spreads from normal at which a series counts as moved.
+const MOVED: f64 = 6.0;
+const MAX_SCORE: f64 = 1000.0;
+
+/// Compares what a series did from `baseline.end` to `window.end` with its baseline.
+pub fn movement(series: &Series, baseline: Window, window: Window) -> Movement {
+    let after_window = Window::new(baseline.end, window.end);
+    let after: Vec<Sample> =
+        series.within(after_window).iter().filter(|s| s.value.is_finite() && s.at > baseline.end).copied().collect();
+    let before = series.values(baseline);
+    let Some(last) = after.last() else { return Movement { before: median(&before), ..Movement::absent() } };
+    let Some(normal) = median(&before) else {
+        // It did not exist before: new, unless it stays at zero.
+        let after_level = far_level(&after, 0.0);
+        let appeared = after.iter().find(|s| s.value != 0.0).map(|s| s.at);
+        let moved = appeared.is_some();
+        return Movement {
+            direction: if moved { Direction::Up } else { Direction::Flat },
+            score: if moved { MAX_SCORE / 10.0 } else { 0.0 },
+            changed_at: appeared,
+            before: None,
+            after: Some(after_level),
+        };
+    };
+    let spread = spread(&before, normal, &after);
+    let distance = |s: &Sample| (s.value - normal) / spread;
+    let changed = after.iter().enumerate().find(|(i, s)| {
+        let side = distance(s).signum();
+        distance(s).abs() >= MOVED && after.get(i + 1).is_none_or(|next| distance(next) * side >= MOVED / 2.0)
+    });
+    let lasting = changed.filter(|(i, s)| {
+        let rest = after.get(*i..).unwrap_or(&[]);
+        let side = distance(s).signum();
+        let beyond = rest.iter().filter(|r| distance(r) * side >= MOVED / 2.0).count();
+        beyond >= 2 || beyond * 2 >= rest.len()
+    });
+    let Some((index, first)) = lasting else {
+        return Movement {
+            direction: Direction::Flat,
+            score: 0.0,
+            changed_at: None,
+            before: Some(normal),
+            after: Some(median(&after.iter().map(|s| s.value).collect::<Vec<_>>()).unwrap_or(last.value)),
+        };
+    };
+    let rest = after.get(index..).unwrap_or(&[]);
+    let level = far_level(rest, normal);
+    Movement {
+        direction: if level >= normal { Direction::Up } else { Direction::Down },
+        score: ((level - normal).abs() / spread).min(MAX_SCORE),
+        changed_at: Some(first.at),
+        before: Some(normal),
+        after: Some(level),
+    }
+}
+
+/// The value that a tenth of the samples are at least as far from normal as; the single farthest of a short series.
+fn far_level(samples: &[Sample], normal: f64) -> f64 {
+    let mut values: Vec<f64> = samples.iter().map(|s| s.value).collect();
+    values.sort_by(|a, b| (b - normal).abs().total_cmp(&(a - normal).abs()));
+    values.get(values.len() / 10).or_else(|| values.first()).copied().unwrap_or(normal)
+}
+
+fn spread(before: &[f64], normal: f64, after: &[Sample]) -> f64 {
+    let deviations: Vec<f64> = before.iter().map(|v| (v - normal).abs()).collect();
+    let mad = median(&deviations).unwrap_or(0.0) * 1.4826;
+    let widest = deviations.iter().copied().fold(0.0_f64, f64::max) / 3.0;
+    // A flat baseline: a twentieth of its level; a flat zero: a twentieth of the largest value seen since.
+    let floor = if normal.abs() > 0.0 {
+        normal.abs() / 20.0
+    } else {
+        after.iter().map(|s| s.value.abs()).fold(0.0_f64, f64::max) / 20.0
+    };
+    mad.max(widest).max(floor).max(f64::MIN_POSITIVE)
+}
+
+/// The median; `None` of nothing.
+pub fn median(values: &[f64]) -> Option<f64> {
+    let mut sorted: Vec<f64> = values.iter().copied().filter(|v| v.is_finite()).collect();
+    sorted.sort_by(f64::total_cmp);
+    let middle = sorted.len() / 2;
+    match sorted.len() {
+        0 => None,
+        n if n % 2 == 1 => sorted.get(middle).copied(),
+        _ => Some((sorted.get(middle - 1)? + sorted.get(middle)?) / 2.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::Labels;
+
+    fn series(values: &[f64]) -> Series {
+        let samples = values
+            .iter()
+            .enumerate()
+            .map(|(i, v)| Sample { at: Timestamp::from_secs(15 * i64::try_from(i).unwrap()), value: *v })
+            .collect();
+        Series { labels: Labels::new(), samples }
+    }
+
+    fn look(values: &[f64]) -> Movement {
+        let end = Timestamp::from_secs(15 * i64::try_from(values.len()).unwrap());
+        movement(&series(values), Window::new(Timestamp::from_secs(0), Timestamp::from_secs(15 * 9)), Window::new(Timestamp::from_secs(0), end))
+    }
+
+    #[test]
+    fn a_step_is_seen_with_its_time_and_levels() {
+        let m = look(&[4.0, 5.0, 4.0, 3.0, 4.0, 5.0, 4.0, 4.0, 3.0, 4.0, 4.0, 12.0, 20.0, 20.0, 20.0]);
+        assert_eq!(m.direction, Direction::Up);
+        assert_eq!(m.changed_at, Some(Timestamp::from_secs(15 * 11)));
+        assert_eq!((m.before, m.after), (Some(4.0), Some(20.0)));
+    }
+
+    #[test]
+    fn noise_one_spike_and_nothing_are_flat() {
+        for values in [
+            vec![4.0, 5.0, 4.0, 3.0, 4.0, 5.0, 4.0, 4.0, 3.0, 4.0, 5.0, 4.0, 3.0, 4.0, 5.0],
+            vec![1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 9.0, 1.0, 1.0, 1.0],
+            vec![0.0; 15],
+            vec![],
+            vec![f64::NAN; 15],
+        ] {
+            assert_eq!(look(&values).direction, Direction::Flat, "{values:?}");
+        }
+    }
+
+    #[test]
+    fn a_new_error_counter_and_a_fall_are_seen() {
+        let mut errors = vec![0.0; 10];
+        errors.extend([0.0, 3.0, 8.0, 8.0]);
+        assert_eq!(look(&errors).direction, Direction::Up);
+        let mut fall = vec![100.0, 101.0, 99.0, 100.0, 100.0, 100.0, 101.0, 99.0, 100.0, 100.0];
+        fall.extend([40.0, 38.0, 41.0]);
+        assert_eq!(look(&fall).direction, Direction::Down);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_values_and_scales_are_fine(values in proptest::collection::vec(-1e3f64..1e3, 0..40), scale in 1e-3f64..1e3) {
+            let scaled: Vec<f64> = values.iter().map(|v| v * scale).collect();
+            proptest::prop_assert_eq!(look(&values).direction, look(&scaled).direction);
+        }
+    }
+}
