@@ -1,3 +1,4 @@
 pub mod analysis;
+pub mod evidence;
 pub mod incident;
 pub mod telemetry;

@@ -1,0 +1,107 @@
+//! Findings of the analysis turned into cited ones, and the report that they make without a model.
+
+use std::collections::BTreeMap;
+
+use crate::analysis::Finding;
+use crate::analysis::findings::Key;
+use crate::incident::{CitedFinding, EvidenceId, FindingKind, Incident, SourceStatus};
+use crate::telemetry::series::human_value;
+
+/// Puts evidence numbers in place of keys; keys without evidence are dropped, and a finding that loses all of its inputs
+/// that way is dropped too, except gaps, which have none.
+pub fn cite(findings: Vec<Finding>, ids: &BTreeMap<Key, EvidenceId>) -> Vec<CitedFinding> {
+    let number = |keys: &[Key]| {
+        let mut found: Vec<EvidenceId> = keys.iter().filter_map(|k| ids.get(k).copied()).collect();
+        found.sort_unstable();
+        found.dedup();
+        found
+    };
+    let mut out: Vec<CitedFinding> = Vec::new();
+    for finding in findings {
+        let evidence = number(&finding.inputs);
+        if evidence.is_empty() && !finding.inputs.is_empty() {
+            continue;
+        }
+        out.push(CitedFinding {
+            rank: u32::try_from(out.len() + 1).unwrap_or(u32::MAX),
+            kind: finding.kind,
+            title: finding.title,
+            text: finding.text,
+            confidence: (finding.confidence * 100.0).round() / 100.0,
+            evidence,
+            against: number(&finding.against),
+        });
+    }
+    out
+}
+
+/// `[E3][E4]`, or nothing.
+pub fn tags(ids: &[EvidenceId]) -> String {
+    ids.iter().map(|id| format!("[{id}]")).collect()
+}
+
+/// The rule-based report: what an engineer gets when no model answers. Markdown; every statement cites.
+pub fn rule_report(incident: &Incident) -> String {
+    let mut out = String::from("_Rule-based report: computed from the evidence, no model was asked._\n");
+    let Some(investigation) = &incident.investigation else {
+        out.push_str("\nNothing was investigated yet: run `warroom investigate` first.\n");
+        return out;
+    };
+    let mut section = |title: &str, kinds: &[FindingKind], empty: &str| {
+        out.push_str(&format!("\n## {title}\n\n"));
+        let mut any = false;
+        for f in investigation.findings.iter().filter(|f| kinds.contains(&f.kind)) {
+            any = true;
+            out.push_str(&format!("- {} {}\n", f.text.trim_end_matches('.'), tags(&f.evidence)).replace(" \n", "\n"));
+        }
+        if !any {
+            out.push_str(&format!("{empty}\n"));
+        }
+    };
+    section("What fires", &[FindingKind::Alerts], "It was not looked at.");
+    section("What moved, in order", &[FindingKind::Moved], "No series that was looked at left its normal range.");
+    section("What is new in the logs", &[FindingKind::Pattern], "No new or rising error pattern was found in the logs that were read.");
+    section("What belongs together", &[FindingKind::Related], "No labels that tie the alerts together.");
+    section("What did not change", &[FindingKind::Unchanged], "No error or latency series of another service was available to compare.");
+    section("What could not be seen", &[FindingKind::Gap], "Every source answered in full.");
+    if let Some(first) = investigation.findings.iter().find(|f| f.kind == FindingKind::Moved) {
+        out.push_str(&format!(
+            "\n## Where to look first\n\n- {} {}: it moved before anything else that was looked at (confidence of the evidence {}). \
+             First to move is not proof of cause: check what changed there at that time.\n",
+            first.title,
+            tags(&first.evidence),
+            human_value(first.confidence)
+        ));
+    }
+    let failed: Vec<&str> =
+        investigation.sources.iter().filter(|s| s.status != SourceStatus::Ok).map(|s| s.name.as_str()).collect();
+    if !failed.is_empty() {
+        out.push_str(&format!("\nSources that did not answer: {}.\n", failed.join(", ")));
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_become_numbers_and_the_unfounded_is_dropped() {
+        let finding = |inputs: &[&str], kind| Finding {
+            kind,
+            title: "t".into(),
+            text: "x".into(),
+            confidence: 0.8333,
+            inputs: inputs.iter().map(|s| (*s).to_owned()).collect(),
+            against: vec![],
+        };
+        let ids = BTreeMap::from([("a".to_owned(), EvidenceId(4)), ("b".to_owned(), EvidenceId(2))]);
+        let cited = cite(
+            vec![finding(&["gone"], FindingKind::Moved), finding(&["a", "b", "a"], FindingKind::Moved), finding(&[], FindingKind::Gap)],
+            &ids,
+        );
+        assert_eq!(cited.len(), 2);
+        assert_eq!((cited[0].rank, cited[0].evidence.as_slice()), (1, &[EvidenceId(2), EvidenceId(4)][..]));
+        assert_eq!(cited[0].confidence, 0.83);
+    }
+}

@@ -1,0 +1,168 @@
+//! Fits evidence into a token budget: each item whole, shortened, or left out, the most telling first, and says which.
+
+use serde::{Deserialize, Serialize};
+
+use super::body::Body;
+use super::render::{self, Detail};
+use super::tokens::estimate;
+use crate::incident::{EvidenceId, EvidenceKind, EvidenceRecord, Incident};
+
+/// What became of an item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Inclusion {
+    Full,
+    Shortened,
+    LeftOut,
+}
+
+/// One item as packed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PackedItem {
+    pub id: EvidenceId,
+    pub state: Inclusion,
+    /// Tokens that it takes as packed; 0 when left out.
+    pub tokens: u64,
+    #[serde(skip)]
+    pub text: String,
+}
+
+/// All items in the order of their numbers, with what became of each.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Packed {
+    pub items: Vec<PackedItem>,
+    pub tokens: u64,
+}
+
+impl Packed {
+    /// The ids that are in, whole or shortened.
+    pub fn included(&self) -> Vec<EvidenceId> {
+        self.items.iter().filter(|i| i.state != Inclusion::LeftOut).map(|i| i.id).collect()
+    }
+}
+
+/// The order in which items get their share: what the findings cite first, in their order, then alerts, patterns, logs,
+/// metrics, and the newer before the older.
+fn priorities(incident: &Incident) -> Vec<&EvidenceRecord> {
+    let cited: Vec<EvidenceId> =
+        incident.investigation.iter().flat_map(|i| i.findings.iter().flat_map(|f| f.evidence.iter().copied())).collect();
+    let kind = |k: EvidenceKind| match k {
+        EvidenceKind::Alerts => 0,
+        EvidenceKind::Note => 1,
+        EvidenceKind::Patterns => 2,
+        EvidenceKind::Logs => 3,
+        EvidenceKind::Analysis => 4,
+        EvidenceKind::Metric => 5,
+    };
+    let mut records: Vec<&EvidenceRecord> = incident.evidence.iter().collect();
+    records.sort_by_key(|r| {
+        let place = cited.iter().position(|c| *c == r.id).unwrap_or(usize::MAX);
+        (r.kind != EvidenceKind::Alerts, place, kind(r.kind), std::cmp::Reverse(r.id))
+    });
+    records
+}
+
+/// Packs the incident's evidence into `budget` tokens. `body` gives an item's body, `None` when it is gone. Every item
+/// that gets a place first gets a short one; what is left of the budget then makes the most telling ones whole.
+pub fn pack(incident: &Incident, budget: u64, body: impl Fn(&EvidenceRecord) -> Option<Body>) -> Packed {
+    let mut left = budget;
+    let mut chosen: Vec<(PackedItem, Option<Body>, &EvidenceRecord)> = Vec::new();
+    for record in priorities(incident) {
+        let body = body(record);
+        let text = item_text(record, body.as_ref(), Detail::Short);
+        let tokens = estimate(&text);
+        let fits = tokens <= left;
+        left -= if fits { tokens } else { 0 };
+        let item = PackedItem {
+            id: record.id,
+            state: if fits { Inclusion::Shortened } else { Inclusion::LeftOut },
+            tokens: if fits { tokens } else { 0 },
+            text: if fits { text } else { String::new() },
+        };
+        chosen.push((item, body, record));
+    }
+    for (item, body, record) in &mut chosen {
+        if item.state == Inclusion::LeftOut {
+            continue;
+        }
+        let text = item_text(record, body.as_ref(), Detail::Full);
+        let tokens = estimate(&text);
+        if tokens.saturating_sub(item.tokens) <= left {
+            left -= tokens.saturating_sub(item.tokens);
+            *item = PackedItem { id: item.id, state: Inclusion::Full, tokens, text };
+        }
+    }
+    let mut items: Vec<PackedItem> = chosen.into_iter().map(|(item, _, _)| item).collect();
+    items.sort_by_key(|i| i.id);
+    Packed { tokens: items.iter().map(|i| i.tokens).sum(), items }
+}
+
+/// The text of an item as it stands in a prompt: what, from where, of when, and what was cut, then the body.
+pub fn item_text(record: &EvidenceRecord, body: Option<&Body>, detail: Detail) -> String {
+    let mut out = format!(
+        "{} {} from {} · {}\nquery: {}\nwindow: {}\n",
+        record.id,
+        record.kind.word(),
+        record.source,
+        record.summary,
+        crate::telemetry::clean::cut(&record.query, if detail == Detail::Full { 800 } else { 240 }),
+        record.window.label()
+    );
+    if record.shown < record.total {
+        out.push_str(&format!("shown: {} of {}\n", record.shown, record.total));
+    }
+    for gap in &record.gaps {
+        out.push_str(&format!("not complete: {gap}\n"));
+    }
+    out.push_str(&body.map_or_else(|| "(the body is not in this store)".to_owned(), |b| render::text(b, detail)));
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::incident::Fact;
+    use crate::incident::state::tests::{declared, entries};
+    use crate::telemetry::{LogLine, Timestamp, Window};
+
+    fn incident(count: u32) -> Incident {
+        let at = Timestamp::from_secs(0);
+        let mut facts = vec![declared()];
+        facts.extend((1..=count).map(|n| Fact::EvidenceAttached {
+            evidence: EvidenceRecord {
+                id: EvidenceId(n),
+                kind: if n == 3 { EvidenceKind::Alerts } else { EvidenceKind::Logs },
+                source: "app".into(),
+                query: "*.log".into(),
+                window: Window::new(at, at),
+                taken_at: at,
+                summary: "lines".into(),
+                digest: String::new(),
+                complete: true,
+                gaps: vec![],
+                shown: 50,
+                total: 50,
+                redactions: 0,
+            },
+        }));
+        Incident::fold(entries(facts)).unwrap()
+    }
+
+    fn body(_: &EvidenceRecord) -> Option<Body> {
+        Some(Body::Lines { lines: (0..50).map(|i| LogLine::plain(format!("line number {i} of the log"))).collect() })
+    }
+
+    #[test]
+    fn alerts_come_first_and_nothing_goes_over_the_budget() {
+        let incident = incident(12);
+        for budget in [0, 50, 120, 500, 1500, 100_000] {
+            let packed = pack(&incident, budget, body);
+            assert_eq!(packed.items.len(), 12);
+            assert!(packed.tokens <= budget, "{budget}");
+            assert_eq!(packed.tokens, packed.items.iter().map(|i| estimate(&i.text)).sum::<u64>());
+        }
+        let tight = pack(&incident, 130, body);
+        assert_eq!(tight.included(), [EvidenceId(3)]);
+        assert!(pack(&incident, 100_000, body).items.iter().all(|i| i.state == Inclusion::Full));
+    }
+}

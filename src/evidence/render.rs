@@ -1,0 +1,217 @@
+//! Evidence bodies as text: for a prompt, for the appendix of a report, for the check of numbers.
+
+use crate::analysis::movement::median;
+use crate::telemetry::series::{Sample, human_value};
+use crate::telemetry::{Alert, LogLine, Series, Timestamp, clean};
+use time::UtcOffset;
+
+use super::body::Body;
+
+/// How much of a body to show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Detail {
+    /// The telling few.
+    Short,
+    /// All that a reader can use: every alert, up to sixty lines, every series with up to thirty points.
+    Full,
+}
+
+impl Detail {
+    fn lines(self) -> usize {
+        if self == Self::Full { 60 } else { 8 }
+    }
+    fn points(self) -> usize {
+        if self == Self::Full { 30 } else { 8 }
+    }
+    fn items(self) -> usize {
+        if self == Self::Full { 40 } else { 6 }
+    }
+    fn width(self) -> usize {
+        if self == Self::Full { 1200 } else { 300 }
+    }
+}
+
+/// A body as plain text; says what it leaves out. Never empty.
+pub fn text(body: &Body, detail: Detail) -> String {
+    match body {
+        Body::Alerts { alerts } if alerts.is_empty() => "(no alerts)".to_owned(),
+        Body::Alerts { alerts } => list(alerts, detail.items(), "alerts", alert),
+        Body::Series { series, .. } if series.is_empty() => "(no series: the query matched nothing)".to_owned(),
+        Body::Series { title, unit, threshold, series, step_secs } => {
+            let head = format!(
+                "{title}{}{}, step {} s",
+                if unit.is_empty() { String::new() } else { format!(", in {unit}") },
+                threshold.map(|t| format!(", alert threshold {}", human_value(t))).unwrap_or_default(),
+                human_value(*step_secs)
+            );
+            format!("{head}\n{}", list(series, detail.items().min(12), "series", |s| series_text(s, detail.points())))
+        }
+        Body::Lines { lines } if lines.is_empty() => "(no lines matched)".to_owned(),
+        Body::Lines { lines } => list(lines, detail.lines(), "lines", |l| line(l, detail.width())),
+        Body::Patterns { patterns, onset } if patterns.is_empty() => {
+            format!("(no lines to group, onset {})", onset.clock(UtcOffset::UTC))
+        }
+        Body::Patterns { patterns, onset } => {
+            let body = list(patterns, detail.items(), "patterns", |p| {
+                format!(
+                    "{} {}x (before the onset {}x){}{} first {} last {}: {}\n    sample: {}",
+                    p.change.word(),
+                    p.count,
+                    p.baseline_count,
+                    p.level.map(|l| format!(" {}", l.word())).unwrap_or_default(),
+                    if p.services.is_empty() { String::new() } else { format!(" [{}]", p.services.join(", ")) },
+                    opt_clock(p.first_at),
+                    opt_clock(p.last_at),
+                    clean::cut(&p.template, 300),
+                    clean::cut(&p.sample.replace('\n', " ⏎ "), detail.width()),
+                )
+            });
+            format!("onset taken as {}\n{body}", onset.clock(UtcOffset::UTC))
+        }
+        Body::Relations { relations } if relations.is_empty() => "(no two alerts share a telling label)".to_owned(),
+        Body::Relations { relations } => list(relations, detail.items(), "relations", |r| {
+            format!(
+                "{}={}: {}{}",
+                r.label,
+                r.value,
+                r.alerts.join(", "),
+                r.spread_secs.map(|s| format!(", starts within {s} s")).unwrap_or_default()
+            )
+        }),
+        Body::Text { text } => clean::cut(text, detail.width() * 10),
+    }
+}
+
+fn list<T>(items: &[T], most: usize, what: &str, show: impl Fn(&T) -> String) -> String {
+    let mut out: Vec<String> = items.iter().take(most).map(&show).collect();
+    if items.len() > most {
+        out.push(format!("… {} more of {} {what} not shown here", items.len() - most, items.len()));
+    }
+    out.join("\n")
+}
+
+fn opt_clock(at: Option<Timestamp>) -> String {
+    at.map_or_else(|| "?".to_owned(), |t| t.clock(UtcOffset::UTC))
+}
+
+fn alert(a: &Alert) -> String {
+    let labels: Vec<String> =
+        a.labels.iter().filter(|(k, _)| *k != "alertname").map(|(k, v)| format!("{k}={}", clean::cut(v, 120))).collect();
+    let mut out = format!("{} [{}] {}", a.name, a.severity.short(), a.state.word());
+    if let Some(at) = a.starts_at {
+        out.push_str(&format!(" since {}", at.clock(UtcOffset::UTC)));
+    }
+    if let Some(at) = a.pending_since.filter(|p| Some(*p) != a.starts_at) {
+        out.push_str(&format!(", condition true from {}", at.clock(UtcOffset::UTC)));
+    }
+    if let Some(v) = a.value {
+        out.push_str(&format!(", value {}", human_value(v)));
+    }
+    out.push_str(&format!(" {{{}}}", labels.join(", ")));
+    for (key, value) in a.annotations.iter().filter(|(k, _)| !k.ends_with("url")) {
+        out.push_str(&format!("\n    {key}: {}", clean::cut(value, 300)));
+    }
+    for silence in &a.silenced_by {
+        out.push_str(&format!("\n    silenced by {} ({}): {}", silence.created_by, silence.id, silence.comment));
+    }
+    out
+}
+
+fn line(l: &LogLine, width: usize) -> String {
+    let mut out = l.at.map_or_else(String::new, |t| format!("{} ", t.clock(UtcOffset::UTC)));
+    if let Some(level) = l.level {
+        out.push_str(&format!("{} ", level.word()));
+    }
+    if let Some(service) = &l.service {
+        out.push_str(&format!("{service}: "));
+    }
+    out.push_str(&clean::cut(&l.message.replace('\n', " ⏎ "), width));
+    out
+}
+
+/// A series as its range and a few points, first and last always among them.
+fn series_text(s: &Series, points: usize) -> String {
+    let values: Vec<f64> = s.samples.iter().map(|p| p.value).filter(|v| v.is_finite()).collect();
+    let title = s.title();
+    let title = if title.is_empty() { "value".to_owned() } else { title };
+    let Some(mid) = median(&values) else { return format!("{title}: no samples in the window") };
+    let low = values.iter().copied().fold(f64::INFINITY, f64::min);
+    let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let shown: Vec<String> =
+        thin(&s.samples, points).iter().map(|p| format!("{}={}", p.at.clock(UtcOffset::UTC), human_value(p.value))).collect();
+    format!(
+        "{title}: min {} median {} max {}\n    {}",
+        human_value(low),
+        human_value(mid),
+        human_value(high),
+        shown.join(" ")
+    )
+}
+
+/// At most `most` samples, evenly spread, with the first and the last.
+fn thin(samples: &[Sample], most: usize) -> Vec<Sample> {
+    if samples.len() <= most || most < 2 {
+        return samples.to_vec();
+    }
+    let last = samples.len() - 1;
+    (0..most).filter_map(|i| samples.get(i * last / (most - 1)).copied()).collect()
+}
+
+/// A sparkline of `width` columns from the blocks `▁▂▃▄▅▆▇█`; a column without samples is a space. Empty without samples.
+pub fn sparkline(samples: &[Sample], window: crate::telemetry::Window, width: usize) -> String {
+    const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let length = window.length().as_secs_f64();
+    if width == 0 || length <= 0.0 {
+        return String::new();
+    }
+    let mut columns: Vec<Option<f64>> = vec![None; width];
+    for s in samples.iter().filter(|s| s.value.is_finite() && window.contains(s.at)) {
+        let place = (s.at.secs_since(window.start) / length * width as f64) as usize;
+        if let Some(column) = columns.get_mut(place.min(width - 1)) {
+            *column = Some(column.map_or(s.value, |v| v.max(s.value)));
+        }
+    }
+    let low = columns.iter().flatten().copied().fold(f64::INFINITY, f64::min);
+    let high = columns.iter().flatten().copied().fold(f64::NEG_INFINITY, f64::max);
+    if low > high {
+        return String::new();
+    }
+    columns
+        .iter()
+        .map(|c| match c {
+            None => ' ',
+            Some(v) if high > low => BLOCKS.get(((v - low) / (high - low) * 7.0).round() as usize).copied().unwrap_or('█'),
+            Some(_) => '▁',
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::{Labels, Window};
+
+    #[test]
+    fn long_bodies_say_what_they_leave_out() {
+        let body = Body::Lines { lines: (0..100).map(|i| LogLine::plain(format!("line {i}"))).collect() };
+        assert!(text(&body, Detail::Short).ends_with("… 92 more of 100 lines not shown here"));
+        assert!(text(&body, Detail::Full).len() > text(&body, Detail::Short).len());
+    }
+
+    #[test]
+    fn sparklines_show_shape_and_gaps() {
+        let samples: Vec<Sample> =
+            [(0, 0.0), (1, 0.0), (3, 7.0)].iter().map(|(t, v)| Sample { at: Timestamp::from_secs(*t), value: *v }).collect();
+        let window = Window::new(Timestamp::from_secs(0), Timestamp::from_secs(4));
+        assert_eq!(sparkline(&samples, window, 4), "▁▁ █");
+        assert_eq!(sparkline(&[], window, 4), "");
+    }
+
+    #[test]
+    fn a_series_tells_range_and_points() {
+        let samples = (0..100).map(|i| Sample { at: Timestamp::from_secs(i), value: i as f64 }).collect();
+        let out = series_text(&Series { labels: Labels::new(), samples }, 5);
+        assert!(out.starts_with("value: min 0 median 49.5 max 99"), "{out}");
+        assert!(out.contains("00:00:00=0") && out.contains("00:01:39=99"));
+    }
+}
