@@ -1,0 +1,145 @@
+use super::*;
+use crate::evidence::{Draft, Redactor};
+use crate::incident::{Actor, EvidenceKind, Incident, NoteKind, Severity, Status};
+use crate::telemetry::{LogLine, Timestamp, Window};
+
+fn at(secs: i64) -> Timestamp {
+    Timestamp::from_secs(1_795_253_400 + secs)
+}
+
+fn new(fact: &Fact) -> NewEntry {
+    NewEntry { at: at(0), recorded_at: at(0), actor: Actor::human("ana"), fact: Redactor::new().value(fact).unwrap() }
+}
+
+fn declared() -> Append {
+    let fact = Fact::IncidentDeclared {
+        title: "checkout is failing".into(),
+        severity: Severity::Sev3,
+        status: Status::Investigating,
+        severity_given: true,
+    };
+    Append { entries: vec![new(&fact)], bodies: Vec::new() }
+}
+
+fn note(text: &str) -> Append {
+    let fact = Fact::Note { text: text.into(), note_kind: NoteKind::Observation };
+    Append { entries: vec![new(&fact)], bodies: Vec::new() }
+}
+
+fn evidence(text: &str) -> Append {
+    let draft = Draft {
+        kind: EvidenceKind::Logs,
+        source: "app".into(),
+        query: "*.log".into(),
+        window: Window::new(at(0), at(60)),
+        taken_at: at(60),
+        summary: "lines".into(),
+        body: Body::Lines { lines: vec![LogLine::plain(text)] },
+        gaps: Vec::new(),
+        shown: 1,
+        total: 1,
+    };
+    let (record, stored, _) = draft.seal().unwrap();
+    Append { entries: vec![new(&Fact::EvidenceAttached { evidence: record.into_inner() })], bodies: vec![stored] }
+}
+
+fn open(folder: &tempfile::TempDir) -> SqliteStore {
+    SqliteStore::open(&folder.path().join("sub/journal.db")).unwrap()
+}
+
+#[test]
+fn facts_come_back_in_order_and_the_chain_holds() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = open(&folder);
+    let id = store.create(declared()).unwrap()[0].incident;
+    assert_eq!(id.to_string(), "INC-1");
+    store.append(id, 1, note("one")).unwrap();
+    store.append(id, 2, note("two")).unwrap();
+    drop(store);
+    let mut store = open(&folder);
+    let incident = Incident::fold(store.entries(id, 0).unwrap()).unwrap();
+    assert_eq!(incident.entries.iter().map(|e| e.seq).collect::<Vec<_>>(), [1, 2, 3]);
+    assert_eq!(incident.head, store.list().unwrap()[0]);
+    let verified = store.verify().unwrap();
+    assert_eq!((verified.incidents, verified.entries, verified.broken.len()), (1, 3, 0));
+    assert_eq!(store.create(declared()).unwrap()[0].incident.to_string(), "INC-2");
+}
+
+#[test]
+fn the_second_writer_loses_and_nothing_is_overwritten() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut one, mut two) = (open(&folder), open(&folder));
+    let id = one.create(declared()).unwrap()[0].incident;
+    let version = two.version().unwrap();
+    one.append(id, 1, note("first")).unwrap();
+    assert!(matches!(two.append(id, 1, note("second")), Err(JournalError::Conflict { found: 2, .. })));
+    assert_ne!(two.version().unwrap(), version);
+    two.append(id, 2, note("second")).unwrap();
+    assert_eq!(one.entries(id, 1).unwrap().len(), 2);
+}
+
+#[test]
+fn the_same_evidence_keeps_its_number() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = open(&folder);
+    let id = store.create(declared()).unwrap()[0].incident;
+    assert_eq!(store.append(id, 1, evidence("x")).unwrap().evidence, [EvidenceId(1)]);
+    let again = store.append(id, 2, evidence("x")).unwrap();
+    assert_eq!((again.evidence.as_slice(), again.entries.len()), (&[EvidenceId(1)][..], 0));
+    assert_eq!(store.append(id, 2, evidence("y")).unwrap().evidence, [EvidenceId(2)]);
+    let incident = Incident::fold(store.entries(id, 0).unwrap()).unwrap();
+    let body = store.body(&incident.evidence[1].digest).unwrap().unwrap();
+    assert_eq!(body, Body::Lines { lines: vec![LogLine::plain("y")] });
+}
+
+#[test]
+fn tampering_is_found_where_it_happened() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = open(&folder);
+    let id = store.create(declared()).unwrap()[0].incident;
+    for n in 1..5 {
+        store.append(id, n, note("x")).unwrap();
+    }
+    store.append(id, 5, evidence("x")).unwrap();
+    for (sql, seq) in [
+        ("UPDATE entry SET text = replace(text, '\"x\"', '\"y\"') WHERE seq = 3", 3),
+        ("DELETE FROM entry WHERE seq = 4", 4),
+        ("DELETE FROM entry WHERE seq = 6", 6),
+    ] {
+        let copy = tempfile::tempdir().unwrap();
+        let path = copy.path().join("journal.db");
+        store.connection.execute("VACUUM INTO ?1", [path.display().to_string()]).unwrap();
+        let mut damaged = SqliteStore::open(&path).unwrap();
+        damaged.connection.execute(sql, []).unwrap();
+        let broken = damaged.verify().unwrap().broken;
+        assert_eq!(broken.first().map(|b| b.seq), Some(seq), "{sql}: {broken:?}");
+    }
+}
+
+#[test]
+fn files_of_others_and_of_the_future_are_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("j.db");
+    SqliteStore::open(&path).unwrap().connection.pragma_update(None, "user_version", 99).unwrap();
+    assert!(matches!(SqliteStore::open(&path), Err(JournalError::Newer { found: 99, .. })));
+    let other = folder.path().join("other.db");
+    Connection::open(&other).unwrap().execute_batch("CREATE TABLE x (y)").unwrap();
+    assert!(SqliteStore::open(&other).is_err());
+    let text = folder.path().join("text.db");
+    std::fs::write(&text, "this is not a database, it is a text that somebody wrote").unwrap();
+    assert!(SqliteStore::open(&text).is_err());
+    assert_eq!(std::fs::read_to_string(&text).unwrap().len(), 56);
+}
+
+#[cfg(unix)]
+#[test]
+fn only_the_owner_can_read_the_store() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = open(&folder);
+    store.create(declared()).unwrap();
+    for name in ["journal.db", "journal.db-wal"] {
+        let mode = std::fs::metadata(folder.path().join("sub").join(name)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
+}
