@@ -1,0 +1,72 @@
+use super::*;
+
+fn load(text: &str) -> Result<Config, ConfigError> {
+    let mut config = Config::defaults();
+    file::apply(&mut config, text, Path::new("config.toml")).map(|()| config)
+}
+
+fn message(text: &str) -> String {
+    load(text).unwrap_err().to_string()
+}
+
+#[test]
+fn the_documented_sample_is_valid() {
+    let config = load(include_str!("../../docs/config.sample.toml")).unwrap();
+    assert_eq!(config.sources.iter().map(|s| s.kind.as_str()).collect::<Vec<_>>(), ["prometheus", "alertmanager", "loki", "file"]);
+    assert_eq!(config.assistant.unwrap().base_url, "http://127.0.0.1:11434/v1");
+}
+
+#[test]
+fn mistakes_name_the_line_the_key_and_the_remedy() {
+    for (text, parts) in [
+        ("\n[[sources]]\nname = \"a\"\ntyp = \"prometheus\"", ["config.toml:4", "unknown key 'typ'", "did you mean 'type'"]),
+        ("[asistant]\nmodel = \"x\"", ["config.toml:1", "unknown key 'asistant'", "did you mean 'assistant'"]),
+        ("[[sources]]\nname = \"a\"\ntype = \"promethius\"", ["config.toml:1", "source 'a'", "did you mean 'prometheus'"]),
+        ("[[sources]]\nname = \"a\"\ntype = \"prometheus\"", ["config.toml:1", "source 'a'", "url"]),
+        ("[[sources]]\nname = \"a\"\ntype = \"prometheus\"\nurl = \"http://u:p@h\"", ["source 'a'", "must not hold a password", "password_env"]),
+        ("[[sources]]\nname = \"a\"\ntype = \"prometheus\"\nurl = \"ftp://h\"", ["source 'a'", "http://", ":1"]),
+        ("[assistant]\nbase_url = \"http://h\"\nmodel = \"m\"\ncontext_tokens = 10", ["[assistant]", "context_tokens", "1024"]),
+        ("[store]\nurl = 7", ["config.toml:2", "url", "string"]),
+        ("[severity]\nSEV9 = { meaning = \"x\" }", ["[severity]", "SEV9", "SEV1"]),
+        ("x = ", ["config.toml:1", "", ""]),
+    ] {
+        let said = message(text);
+        assert!(parts.iter().all(|p| said.contains(p)), "{text}\n-> {said}");
+    }
+}
+
+#[test]
+fn two_sources_of_one_name_are_refused() {
+    let one = "[[sources]]\nname = \"a\"\ntype = \"file\"\npaths = [\"x\"]\n";
+    assert!(message(&format!("{one}{one}")).contains("two sources are named 'a'"));
+}
+
+#[test]
+fn severity_rows_replace_words_and_cadence() {
+    let config = load("[severity]\nSEV1 = { meaning = \"all is lost\", update_minutes = 10 }").unwrap();
+    assert_eq!(config.matrix.meaning(crate::incident::Severity::Sev1), "all is lost");
+    assert_eq!(config.matrix.update_every(crate::incident::Severity::Sev1), Some(Duration::from_secs(600)));
+}
+
+#[test]
+fn secrets_come_from_files_and_commands_and_never_print() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("token");
+    std::fs::write(&path, "hunter2\n").unwrap();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(SecretRef::File(path.display().to_string()).resolve().unwrap_err().to_string().contains("chmod 600"));
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    let secret = SecretRef::File(path.display().to_string()).resolve().unwrap();
+    assert!(!format!("{secret:?}").contains("hunter2"));
+    #[cfg(unix)]
+    {
+        use secrecy::ExposeSecret;
+        assert_eq!(SecretRef::Command("echo abc".into()).resolve().unwrap().expose_secret(), "abc");
+        assert!(SecretRef::Command("echo no >&2; exit 3".into()).resolve().unwrap_err().to_string().contains("no"));
+    }
+    assert!(SecretRef::Env("WARROOM_TEST_UNSET".into()).resolve().is_err());
+}

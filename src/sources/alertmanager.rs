@@ -1,0 +1,185 @@
+//! Alertmanager's API v2: alerts with the silences and inhibitions that hide them.
+//!
+//! A firing alert's `endsAt` lies in the future and is no end; the state says what it is. Errors are a bare JSON string,
+//! or `{message}` from the framework. Fields that older servers lack are optional.
+
+use std::collections::HashMap;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::fault::SourceError;
+use super::http::{Http, Params, Reply, refused, status_kind};
+use super::prometheus::{clean_labels, severity};
+use super::{AlertSource, Answer, Asked, Source};
+use crate::config::SourceConfig;
+use crate::telemetry::{Alert, AlertState, Labels, Silence, Timestamp, clean};
+
+/// Alerts kept of one answer: an API without paging can send any number.
+const MAX_ALERTS: usize = 20_000;
+
+/// An Alertmanager.
+pub struct Alertmanager {
+    name: String,
+    http: Http,
+    matchers: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct RawAlert {
+    #[serde(default)]
+    labels: Labels,
+    #[serde(default)]
+    annotations: Labels,
+    #[serde(default)]
+    fingerprint: String,
+    #[serde(default, rename = "startsAt")]
+    starts_at: String,
+    #[serde(default, rename = "generatorURL")]
+    generator_url: String,
+    #[serde(default)]
+    status: RawStatus,
+}
+
+#[derive(Default, Deserialize)]
+struct RawStatus {
+    #[serde(default)]
+    state: String,
+    #[serde(default, rename = "silencedBy")]
+    silenced_by: Vec<String>,
+    #[serde(default, rename = "inhibitedBy")]
+    inhibited_by: Vec<String>,
+    #[serde(default, rename = "mutedBy")]
+    muted_by: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct RawSilence {
+    #[serde(default)]
+    id: String,
+    #[serde(default, rename = "createdBy")]
+    created_by: String,
+    #[serde(default)]
+    comment: String,
+    #[serde(default, rename = "endsAt")]
+    ends_at: String,
+}
+
+impl Alertmanager {
+    /// From its configuration; opens no connection.
+    pub fn new(config: &SourceConfig) -> Result<Self, SourceError> {
+        Ok(Self { name: config.name.clone(), http: Http::new(config)?, matchers: config.matchers.clone() })
+    }
+
+    async fn get<T: serde::de::DeserializeOwned>(&self, path: &str, params: &Params<'_>) -> Result<T, SourceError> {
+        let reply = self.http.get(path, params).await?;
+        if status_kind(reply.status).is_some() {
+            return Err(refused(&reply, said(&reply)));
+        }
+        reply.json()
+    }
+
+    /// The silences that the alerts name; without them the alerts are still of use.
+    async fn silences(&self, alerts: &[RawAlert]) -> Result<HashMap<String, Silence>, SourceError> {
+        if alerts.iter().all(|a| a.status.silenced_by.is_empty()) {
+            return Ok(HashMap::new());
+        }
+        let raw: Vec<RawSilence> = self.get("api/v2/silences", &Vec::new()).await?;
+        Ok(raw
+            .into_iter()
+            .map(|s| {
+                let silence = Silence {
+                    id: clean::line(&s.id),
+                    created_by: clean::line(&s.created_by),
+                    comment: clean::line(&s.comment),
+                    ends_at: Timestamp::parse(&s.ends_at).ok(),
+                };
+                (s.id, silence)
+            })
+            .collect())
+    }
+}
+
+/// An error body: `"text"`, or `{"message": …}`.
+fn said(reply: &Reply) -> Option<String> {
+    match serde_json::from_slice(&reply.body).ok()? {
+        Value::String(text) => Some(text),
+        Value::Object(map) => map.get("message").or_else(|| map.get("error"))?.as_str().map(str::to_owned),
+        _ => None,
+    }
+}
+
+fn alert(raw: RawAlert, silences: &HashMap<String, Silence>, source: &str) -> Alert {
+    let labels = clean_labels(&raw.labels);
+    let hidden = !raw.status.silenced_by.is_empty() || !raw.status.inhibited_by.is_empty() || !raw.status.muted_by.is_empty();
+    let unknown = |id: &String| Silence {
+        id: clean::line(id),
+        created_by: String::new(),
+        comment: String::new(),
+        ends_at: None,
+    };
+    Alert {
+        fingerprint: if raw.fingerprint.is_empty() { super::fingerprint::fingerprint(&labels) } else { clean::line(&raw.fingerprint) },
+        name: labels.get("alertname").cloned().unwrap_or_else(|| "(no alertname)".to_owned()),
+        severity: severity(&labels),
+        state: if hidden || raw.status.state == "suppressed" { AlertState::Suppressed } else { AlertState::Firing },
+        starts_at: Timestamp::parse(&raw.starts_at).ok(),
+        pending_since: None,
+        annotations: clean_labels(&raw.annotations),
+        labels,
+        source: source.to_owned(),
+        occurrences: 1,
+        value: None,
+        silenced_by: raw.status.silenced_by.iter().map(|id| silences.get(id).cloned().unwrap_or_else(|| unknown(id))).collect(),
+        inhibited_by: raw.status.inhibited_by.iter().chain(&raw.status.muted_by).map(|i| clean::line(i)).collect(),
+        generator_url: clean::line(&raw.generator_url),
+    }
+}
+
+impl Source for Alertmanager {
+    fn name(&self) -> &str {
+        &self.name
+    }
+    fn kind(&self) -> &str {
+        "alertmanager"
+    }
+    fn probe(&self) -> BoxFuture<'_, Result<String, SourceError>> {
+        async move {
+            let status: Value = self.get("api/v2/status", &Vec::new()).await?;
+            let version = status.pointer("/versionInfo/version").and_then(Value::as_str).unwrap_or("unknown");
+            let cluster = status.pointer("/cluster/status").and_then(Value::as_str).unwrap_or("unknown");
+            Ok(clean::line(&format!("version {version}, cluster {cluster}")))
+        }
+        .boxed()
+    }
+    fn alerts(&self) -> Option<&dyn AlertSource> {
+        Some(self)
+    }
+}
+
+impl AlertSource for Alertmanager {
+    fn active(&self) -> Asked<'_, Vec<Alert>> {
+        async move {
+            let params: Params<'_> = self.matchers.iter().map(|m| ("filter", m.clone())).collect();
+            let raw: Vec<RawAlert> = self.get("api/v2/alerts", &params).await?;
+            let mut gaps = Vec::new();
+            let silences = self.silences(&raw).await.unwrap_or_else(|e| {
+                gaps.push(format!("the silences could not be read: {e}"));
+                HashMap::new()
+            });
+            let total = raw.len();
+            if total > MAX_ALERTS {
+                gaps.push(format!("{total} alerts, the first {MAX_ALERTS} are kept: narrow them with matchers"));
+            }
+            let alerts = raw.into_iter().take(MAX_ALERTS).map(|a| alert(a, &silences, &self.name)).collect();
+            Ok(Answer { value: alerts, gaps, total: u64::try_from(total).ok() })
+        }
+        .boxed()
+    }
+    fn query(&self) -> String {
+        let filters: String = self.matchers.iter().map(|m| format!("&filter={m}")).collect();
+        format!("GET /api/v2/alerts{}", filters.replacen('&', "?", 1))
+    }
+}

@@ -1,0 +1,537 @@
+//! Log files by globs: read back over a window, and followed across rotation.
+//!
+//! Formats are found line by line (`telemetry::parse`). Rotation by rename is seen by the file's identity, truncation by
+//! its size; compressed siblings (`.gz`, `.zst`) are read as they are. Reading happens on blocking threads.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use tokio::sync::mpsc;
+
+use super::fault::{FaultKind, SourceError};
+use super::{Answer, Asked, Batch, LogFilter, LogSource, Source};
+use crate::config::SourceConfig;
+use crate::telemetry::parse::{Context, Joiner};
+use crate::telemetry::series::Sample;
+use crate::telemetry::{Labels, LogLine, Series, Timestamp, Window, clean};
+
+/// How much of the end of one file is read back.
+const MAX_READ_BACK: u64 = 64 * 1024 * 1024;
+/// The longest raw line that is kept; the rest of it is dropped.
+const MAX_LINE: usize = clean::MAX_TEXT_BYTES;
+/// How often followed files are looked at, and the globs again.
+const FOLLOW_EVERY: Duration = Duration::from_millis(100);
+const GLOB_EVERY: u32 = 20;
+/// Lines that wait for the screen; the oldest are shed.
+const RING: usize = 10_000;
+/// Bytes taken from one file in one look, so that no file starves the others.
+const MAX_CHUNK: u64 = 8 * 1024 * 1024;
+
+/// Log files.
+pub struct FileLogs {
+    name: String,
+    globs: Vec<String>,
+    service: Option<String>,
+    offset_secs: i32,
+}
+
+impl FileLogs {
+    /// From its configuration; opens no file. A glob that cannot be one is an error, one that matches nothing is not.
+    pub fn new(config: &SourceConfig) -> Result<Self, SourceError> {
+        for pattern in &config.paths {
+            glob::Pattern::new(pattern)
+                .map_err(|e| SourceError::new(FaultKind::Config, format!("paths: '{pattern}' is not a glob: {e}")))?;
+        }
+        Ok(Self {
+            name: config.name.clone(),
+            globs: config.paths.clone(),
+            service: config.service.clone(),
+            offset_secs: config.timezone_offset_minutes.saturating_mul(60),
+        })
+    }
+
+    fn reader(&self, now: Timestamp) -> Reader {
+        Reader {
+            globs: self.globs.clone(),
+            service: self.service.clone(),
+            context: Context { now, offset_secs: self.offset_secs },
+        }
+    }
+
+    fn query_text(&self, filter: &LogFilter) -> String {
+        let mut text = self.globs.join(" ");
+        if let Some(raw) = &filter.raw {
+            return format!("{text} | {raw}");
+        }
+        if !filter.services.is_empty() {
+            text.push_str(&format!(" | service in {}", filter.services.join(",")));
+        }
+        if filter.bad_only {
+            text.push_str(" | level >= error");
+        }
+        text
+    }
+}
+
+/// What a blocking read needs.
+#[derive(Clone)]
+struct Reader {
+    globs: Vec<String>,
+    service: Option<String>,
+    context: Context,
+}
+
+impl Reader {
+    /// The files that the globs match now, sorted; unreadable folders are skipped by the walk.
+    fn files(&self) -> Vec<PathBuf> {
+        let mut files: Vec<PathBuf> = self
+            .globs
+            .iter()
+            .filter_map(|g| glob::glob(g).ok())
+            .flatten()
+            .filter_map(Result::ok)
+            .filter(|p| p.is_file())
+            .collect();
+        files.sort();
+        files.dedup();
+        files
+    }
+
+    /// Fills in the service that a line does not name: the configured one, else the file's name up to its first dot.
+    fn finish(&self, mut line: LogLine, path: &Path) -> LogLine {
+        if line.service.is_none() {
+            let stem = path.file_name().and_then(|n| n.to_str()).and_then(|n| n.split('.').next()).filter(|s| !s.is_empty());
+            line.service = self.service.clone().or_else(|| stem.map(clean::line));
+        }
+        line
+    }
+
+    fn read(&self, path: &Path, window: Window, filter: &LogFilter, out: &mut Read1) -> std::io::Result<()> {
+        let mut file = File::open(path)?;
+        let meta = file.metadata()?;
+        // A file last written before the window holds nothing of it.
+        if meta.modified().is_ok_and(|m| modified(m) < window.start) {
+            return Ok(());
+        }
+        let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("");
+        let mut reader: Box<dyn BufRead> = match extension {
+            "gz" => Box::new(BufReader::new(flate2::read::MultiGzDecoder::new(file))),
+            "zst" => Box::new(BufReader::new(zstd::stream::read::Decoder::new(file)?)),
+            _ => {
+                if meta.len() > MAX_READ_BACK {
+                    file.seek(SeekFrom::Start(meta.len() - MAX_READ_BACK))?;
+                    out.gaps.push(format!("of {} only the last {} MiB were read", path.display(), MAX_READ_BACK >> 20));
+                }
+                Box::new(BufReader::new(file))
+            }
+        };
+        let mut joiner = Joiner::new(self.context);
+        let mut raw = Vec::new();
+        loop {
+            raw.clear();
+            let more = read_line(&mut reader, &mut raw)?;
+            let event = if more { joiner.push(&String::from_utf8_lossy(&raw)) } else { joiner.finish() };
+            if let Some(line) = event.map(|l| self.finish(l, path)) {
+                out.take(line, window, filter);
+            }
+            if !more {
+                return Ok(());
+            }
+        }
+    }
+}
+
+fn modified(time: SystemTime) -> Timestamp {
+    Timestamp::from(time::OffsetDateTime::from(time))
+}
+
+/// Reads up to the next line feed into `raw`, at most [`MAX_LINE`] bytes of it; `false` at the end of the file.
+fn read_line(reader: &mut dyn BufRead, raw: &mut Vec<u8>) -> std::io::Result<bool> {
+    let mut any = false;
+    loop {
+        let buffer = reader.fill_buf()?;
+        if buffer.is_empty() {
+            return Ok(any);
+        }
+        any = true;
+        let (end, found) = memchr(buffer);
+        let room = MAX_LINE.saturating_sub(raw.len());
+        raw.extend_from_slice(buffer.get(..end.min(room)).unwrap_or_default());
+        let used = if found { end + 1 } else { end };
+        reader.consume(used);
+        if found {
+            return Ok(true);
+        }
+    }
+}
+
+fn memchr(buffer: &[u8]) -> (usize, bool) {
+    buffer.iter().position(|b| *b == b'\n').map_or((buffer.len(), false), |i| (i, true))
+}
+
+/// What a read over several files gathers.
+#[derive(Default)]
+struct Read1 {
+    lines: Vec<LogLine>,
+    gaps: Vec<String>,
+    untimed: u64,
+}
+
+impl Read1 {
+    fn take(&mut self, line: LogLine, window: Window, filter: &LogFilter) {
+        let timed = line.at.is_some();
+        if line.at.is_some_and(|at| !window.contains(at)) || !wanted(&line, filter) {
+            return;
+        }
+        self.untimed += u64::from(!timed);
+        self.lines.push(line);
+    }
+}
+
+fn wanted(line: &LogLine, filter: &LogFilter) -> bool {
+    if let Some(raw) = &filter.raw {
+        return line.message.to_lowercase().contains(&raw.to_lowercase());
+    }
+    let service = filter.services.is_empty() || line.service.as_ref().is_some_and(|s| filter.services.contains(s));
+    service && (!filter.bad_only || line.is_bad())
+}
+
+fn read_all(reader: &Reader, window: Window, filter: &LogFilter, limit: usize) -> Answer<Vec<LogLine>> {
+    let mut read = Read1::default();
+    for path in reader.files() {
+        if let Err(e) = reader.read(&path, window, filter, &mut read) {
+            read.gaps.push(clean::line(&format!("{} could not be read: {e}", path.display())));
+        }
+    }
+    // Lines without a time keep their place after the one before them.
+    let mut last = window.start;
+    let mut keyed: Vec<(Timestamp, LogLine)> = read
+        .lines
+        .into_iter()
+        .map(|l| {
+            last = l.at.unwrap_or(last);
+            (last, l)
+        })
+        .collect();
+    keyed.sort_by_key(|(at, _)| *at);
+    let total = keyed.len();
+    let mut gaps = read.gaps;
+    if read.untimed > 0 {
+        gaps.push(format!("{} lines have no time of their own and may lie outside the window", read.untimed));
+    }
+    if total > limit {
+        gaps.push(format!("{total} lines in the window, the newest {limit} are kept"));
+    }
+    let lines = keyed.into_iter().skip(total.saturating_sub(limit)).map(|(_, l)| l).collect();
+    Answer { value: lines, gaps, total: u64::try_from(total).ok() }
+}
+
+fn count(lines: &[LogLine], window: Window, step_secs: f64) -> Vec<Series> {
+    let step = step_secs.max(1.0);
+    let mut bins: BTreeMap<&str, BTreeMap<i64, f64>> = BTreeMap::new();
+    for line in lines {
+        let Some(at) = line.at else { continue };
+        let bin = (at.secs_since(window.start) / step) as i64;
+        *bins.entry(line.level.map_or("unknown", |l| l.word())).or_default().entry(bin).or_default() += 1.0;
+    }
+    bins.into_iter()
+        .map(|(level, counts)| Series {
+            labels: Labels::from([("level".to_owned(), level.to_owned())]),
+            samples: counts
+                .into_iter()
+                .map(|(bin, value)| Sample { at: window.start + Duration::from_secs_f64((bin.max(0) as f64 + 1.0) * step), value })
+                .collect(),
+        })
+        .collect()
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, SourceError> {
+    tokio::task::spawn_blocking(work).await.map_err(|e| SourceError::new(FaultKind::Io, format!("the reading thread ended: {e}")))
+}
+
+impl Source for FileLogs {
+    fn name(&self) -> &str {
+        &self.name
+    }
+    fn kind(&self) -> &str {
+        "file"
+    }
+    fn probe(&self) -> BoxFuture<'_, Result<String, SourceError>> {
+        let reader = self.reader(Timestamp::default());
+        async move {
+            let (count, unreadable) = blocking(move || {
+                let files = reader.files();
+                (files.len(), files.iter().find_map(|f| File::open(f).err().map(|e| format!("{}: {e}", f.display()))))
+            })
+            .await?;
+            match unreadable {
+                Some(what) => Err(SourceError::new(FaultKind::Io, what)),
+                None => Ok(format!("{count} files match")),
+            }
+        }
+        .boxed()
+    }
+    fn logs(&self) -> Option<&dyn LogSource> {
+        Some(self)
+    }
+}
+
+impl LogSource for FileLogs {
+    fn query<'a>(&'a self, filter: &'a LogFilter, _window: Window) -> BoxFuture<'a, Result<String, SourceError>> {
+        let text = self.query_text(filter);
+        async move { Ok(text) }.boxed()
+    }
+
+    fn lines<'a>(&'a self, filter: &'a LogFilter, window: Window, limit: usize) -> Asked<'a, Vec<LogLine>> {
+        let (reader, filter) = (self.reader(window.end), filter.clone());
+        async move { blocking(move || read_all(&reader, window, &filter, limit)).await }.boxed()
+    }
+
+    fn counts<'a>(&'a self, filter: &'a LogFilter, window: Window, step_secs: f64) -> Asked<'a, Vec<Series>> {
+        let (reader, filter) = (self.reader(window.end), filter.clone());
+        async move {
+            let answer = blocking(move || read_all(&reader, window, &filter, usize::MAX)).await?;
+            Ok(answer.map(|lines| count(&lines, window, step_secs)))
+        }
+        .boxed()
+    }
+
+    fn follow<'a>(&'a self, filter: &'a LogFilter, sink: mpsc::Sender<Batch>) -> BoxFuture<'a, Result<(), SourceError>> {
+        let now = Timestamp::from(time::OffsetDateTime::now_utc());
+        let mut follower = Follower { reader: self.reader(now), filter: filter.clone(), files: BTreeMap::new(), ring: VecDeque::new(), dropped: 0 };
+        async move {
+            follower.discover(true);
+            let mut round = 0_u32;
+            while !sink.is_closed() {
+                tokio::time::sleep(FOLLOW_EVERY).await;
+                round = round.wrapping_add(1);
+                follower = blocking(move || {
+                    if round % GLOB_EVERY == 0 {
+                        follower.discover(false);
+                    }
+                    follower.look();
+                    follower
+                })
+                .await?;
+                follower.send(&sink);
+            }
+            Ok(())
+        }
+        .boxed()
+    }
+}
+
+/// Files being followed, and the lines that wait.
+struct Follower {
+    reader: Reader,
+    filter: LogFilter,
+    files: BTreeMap<PathBuf, Followed>,
+    ring: VecDeque<LogLine>,
+    dropped: u64,
+}
+
+struct Followed {
+    file: File,
+    identity: u64,
+    offset: u64,
+    partial: Vec<u8>,
+    joiner: Joiner,
+    quiet: u32,
+}
+
+#[cfg(unix)]
+fn identity(file: &File) -> u64 {
+    use std::os::unix::fs::MetadataExt;
+    file.metadata().map_or(0, |m| m.ino())
+}
+
+#[cfg(not(unix))]
+fn identity(_file: &File) -> u64 {
+    // Without inodes rotation by rename is seen as a shorter file under the same name.
+    0
+}
+
+impl Follower {
+    /// Opens files that are new. What is there at the start is old news: it is followed from its end.
+    fn discover(&mut self, at_end: bool) {
+        for path in self.reader.files() {
+            let compressed = path.extension().is_some_and(|e| e == "gz" || e == "zst");
+            if compressed || self.files.contains_key(&path) {
+                continue;
+            }
+            let Ok(file) = File::open(&path) else { continue };
+            // A file that appears under a name of its own because it was rotated there is one that we have already.
+            let known = identity(&file);
+            if known != 0 && self.files.values().any(|f| f.identity == known) {
+                continue;
+            }
+            let offset = if at_end { file.metadata().map_or(0, |m| m.len()) } else { 0 };
+            self.files.insert(
+                path,
+                Followed { identity: known, file, offset, partial: Vec::new(), joiner: Joiner::new(self.reader.context), quiet: 0 },
+            );
+        }
+    }
+
+    /// Reads what was added to each file since the last look.
+    fn look(&mut self) {
+        self.reader.context.now = Timestamp::from(time::OffsetDateTime::now_utc());
+        let mut lines = Vec::new();
+        self.files.retain(|path, followed| {
+            followed.read(&mut lines);
+            let Ok(fresh) = File::open(path) else {
+                // Renamed or removed, and nothing new under the name yet: the open one may still grow.
+                followed.quiet += 1;
+                return followed.quiet < 600;
+            };
+            let known = identity(&fresh);
+            if known != followed.identity {
+                lines.extend(followed.joiner.finish());
+                *followed = Followed {
+                    identity: known,
+                    file: fresh,
+                    offset: 0,
+                    partial: Vec::new(),
+                    joiner: Joiner::new(self.reader.context),
+                    quiet: 0,
+                };
+                followed.read(&mut lines);
+            }
+            for line in lines.drain(..) {
+                let line = self.reader.finish(line, path);
+                if wanted(&line, &self.filter) {
+                    self.ring.push_back(line);
+                }
+            }
+            true
+        });
+        while self.ring.len() > RING {
+            self.ring.pop_front();
+            self.dropped += 1;
+        }
+    }
+
+    fn send(&mut self, sink: &mpsc::Sender<Batch>) {
+        if self.ring.is_empty() {
+            return;
+        }
+        // Taking a place first: a batch that cannot be sent would have to be put back.
+        if let Ok(place) = sink.try_reserve() {
+            place.send(Batch { lines: self.ring.drain(..).collect(), dropped: std::mem::take(&mut self.dropped) });
+        }
+    }
+}
+
+impl Followed {
+    fn read(&mut self, out: &mut Vec<LogLine>) {
+        let Ok(length) = self.file.metadata().map(|m| m.len()) else { return };
+        if length < self.offset {
+            // Truncated in place (copytruncate): begin again.
+            self.offset = 0;
+            self.partial.clear();
+        }
+        if length == self.offset {
+            self.quiet += 1;
+            // A joined event is complete once nothing followed for a moment.
+            if self.quiet == 3 {
+                out.extend(self.joiner.finish());
+            }
+            return;
+        }
+        self.quiet = 0;
+        let mut bytes = Vec::new();
+        let read = self.file.seek(SeekFrom::Start(self.offset)).and_then(|_| (&mut self.file).take(MAX_CHUNK).read_to_end(&mut bytes));
+        let Ok(count) = read else { return };
+        self.offset += u64::try_from(count).unwrap_or(0);
+        let mut rest = bytes.as_slice();
+        while let Some(end) = rest.iter().position(|b| *b == b'\n') {
+            let (line, after) = rest.split_at(end);
+            rest = after.get(1..).unwrap_or_default();
+            self.partial.extend_from_slice(line.get(..line.len().min(MAX_LINE)).unwrap_or_default());
+            let raw = std::mem::take(&mut self.partial);
+            out.extend(self.joiner.push(&String::from_utf8_lossy(&raw)));
+        }
+        let room = MAX_LINE.saturating_sub(self.partial.len());
+        self.partial.extend_from_slice(rest.get(..rest.len().min(room)).unwrap_or_default());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn source(folder: &Path) -> FileLogs {
+        FileLogs {
+            name: "app".into(),
+            globs: vec![format!("{}/*.log*", folder.display())],
+            service: None,
+            offset_secs: 0,
+        }
+    }
+
+    fn now() -> Timestamp {
+        Timestamp::from(time::OffsetDateTime::now_utc())
+    }
+
+    #[tokio::test]
+    async fn plain_gz_and_zst_are_read_within_the_window() {
+        let folder = tempfile::tempdir().unwrap();
+        let line = |secs: u64, text: &str| format!("{} ERROR {text}\n", (now() - Duration::from_secs(secs)).rfc3339());
+        std::fs::write(folder.path().join("checkout.log"), format!("{}{}", line(7200, "old"), line(60, "new"))).unwrap();
+        let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gz.write_all(line(120, "zipped").as_bytes()).unwrap();
+        std::fs::write(folder.path().join("checkout.log.1.gz"), gz.finish().unwrap()).unwrap();
+        let packed = zstd::bulk::compress(line(90, "packed").as_bytes(), 3).unwrap();
+        std::fs::write(folder.path().join("payment.log.2.zst"), packed).unwrap();
+        let window = Window::before(now(), Duration::from_secs(600));
+        let answer = source(folder.path()).lines(&LogFilter::default(), window, 100).await.unwrap();
+        let found: Vec<(&str, Option<&str>)> = answer.value.iter().map(|l| (l.message.as_str(), l.service.as_deref())).collect();
+        assert_eq!(found, [("zipped", Some("checkout")), ("packed", Some("payment")), ("new", Some("checkout"))]);
+        let two = source(folder.path()).lines(&LogFilter::default(), window, 2).await.unwrap();
+        assert_eq!((two.value.len(), two.total, two.gaps.len()), (2, Some(3), 1));
+    }
+
+    #[tokio::test]
+    async fn a_followed_file_survives_rotation_and_truncation() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("app.log");
+        std::fs::write(&path, "2026-11-21T09:00:00Z INFO before\n").unwrap();
+        let (sender, mut receiver) = mpsc::channel(8);
+        let files = source(folder.path());
+        let task = tokio::spawn(async move { files.follow(&LogFilter::default(), sender).await });
+        let mut seen: Vec<String> = Vec::new();
+        let append = |text: &str| {
+            std::fs::OpenOptions::new().append(true).create(true).open(&path).unwrap().write_all(text.as_bytes()).unwrap();
+        };
+        let mut steps = 0;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        append("2026-11-21T09:00:01Z INFO one\n");
+        while seen.len() < 3 {
+            let batch = tokio::time::timeout(Duration::from_secs(20), receiver.recv()).await.expect("a line in time").unwrap();
+            seen.extend(batch.lines.into_iter().map(|l| l.message));
+            match (steps, seen.len()) {
+                (0, 1) => {
+                    std::fs::rename(&path, folder.path().join("app.log.1")).unwrap();
+                    append("2026-11-21T09:00:02Z INFO two\n");
+                    steps = 1;
+                }
+                (1, 2) => {
+                    File::create(&path).unwrap();
+                    tokio::time::sleep(Duration::from_millis(300)).await;
+                    append("2026-11-21T09:00:03Z INFO three\n");
+                    steps = 2;
+                }
+                _ => {}
+            }
+        }
+        assert_eq!(seen, ["one", "two", "three"]);
+        drop(receiver);
+        task.await.unwrap().unwrap();
+    }
+}

@@ -1,0 +1,362 @@
+//! The one HTTP layer of all sources: timeouts, a cap on bodies while they stream, bounded concurrency per host, retries
+//! of reads that honour `Retry-After`, TLS with a private authority, and credentials that never follow a redirect to
+//! another host.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Method, Url};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::{OnceCell, Semaphore};
+
+use super::fault::{FaultKind, SourceError};
+use crate::config::{Auth, SourceConfig, TlsConfig};
+
+/// The largest body that is read; beyond, the answer is refused rather than cut.
+const MAX_BODY: usize = 64 * 1024 * 1024;
+/// Requests at once to one host, over all sources.
+const PER_HOST: usize = 4;
+const ATTEMPTS: u32 = 3;
+/// The longest wait that a server may ask for between two attempts.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(30);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const MAX_REDIRECTS: usize = 5;
+
+/// Parameters of a request: names may repeat.
+pub type Params<'a> = Vec<(&'a str, String)>;
+
+/// A client for one source.
+pub struct Http {
+    client: reqwest::Client,
+    base: Url,
+    auth: Auth,
+    headers: HeaderMap,
+    secret: OnceCell<Option<SecretString>>,
+    timeout: Duration,
+}
+
+/// A body with what is needed to read it.
+#[derive(Debug)]
+pub struct Reply {
+    pub status: u16,
+    pub content_type: String,
+    pub body: Vec<u8>,
+}
+
+impl Reply {
+    /// The body as text; invalid UTF-8 is replaced.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// The body as JSON of a shape; the error names the place in the document.
+    pub fn json<T: serde::de::DeserializeOwned>(&self) -> Result<T, SourceError> {
+        let mut deserializer = serde_json::Deserializer::from_slice(&self.body);
+        serde_path_to_error::deserialize(&mut deserializer).map_err(|e| {
+            let what = if self.content_type.contains("html") { "an HTML page, perhaps a login" } else { "no answer of this API" };
+            SourceError::new(FaultKind::Malformed, format!("the answer is {what} (at {}: {})", e.path(), e.inner()))
+        })
+    }
+}
+
+/// TLS settings on a client builder, read from files.
+pub fn tls(builder: reqwest::ClientBuilder, tls: &TlsConfig) -> Result<reqwest::ClientBuilder, SourceError> {
+    let read = |path: &str| {
+        std::fs::read(path).map_err(|e| SourceError::new(FaultKind::Config, format!("{path} cannot be read: {e}")))
+    };
+    let bad = |path: &str, e: reqwest::Error| SourceError::new(FaultKind::Config, format!("{path} is not a PEM certificate: {e}"));
+    let mut builder = builder;
+    if let Some(path) = &tls.ca_file {
+        let bundle = reqwest::Certificate::from_pem_bundle(&read(path)?).map_err(|e| bad(path, e))?;
+        if bundle.is_empty() {
+            return Err(SourceError::new(FaultKind::Config, format!("{path} holds no certificate")));
+        }
+        builder = builder.tls_certs_merge(bundle);
+    }
+    if let (Some(cert), Some(key)) = (&tls.cert_file, &tls.key_file) {
+        let mut pem = read(cert)?;
+        pem.push(b'\n');
+        pem.extend(read(key)?);
+        builder = builder.identity(reqwest::Identity::from_pem(&pem).map_err(|e| bad(cert, e))?);
+    }
+    Ok(builder)
+}
+
+/// Extra headers of a configuration; their values do not print.
+pub fn headers(raw: &std::collections::BTreeMap<String, String>) -> Result<HeaderMap, SourceError> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in raw {
+        let parsed = HeaderName::try_from(name.as_str()).ok().zip(HeaderValue::try_from(value.as_str()).ok());
+        let (name, mut value) =
+            parsed.ok_or_else(|| SourceError::new(FaultKind::Config, format!("header '{name}' is not a valid HTTP header")))?;
+        value.set_sensitive(true);
+        headers.insert(name, value);
+    }
+    Ok(headers)
+}
+
+/// The semaphore of a host, shared by all sources of this process.
+fn host_slots(url: &Url) -> Arc<Semaphore> {
+    static SLOTS: OnceLock<Mutex<HashMap<String, Arc<Semaphore>>>> = OnceLock::new();
+    let key = format!("{}:{}", url.host_str().unwrap_or(""), url.port_or_known_default().unwrap_or(0));
+    let mut slots = SLOTS.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
+    Arc::clone(slots.entry(key).or_insert_with(|| Arc::new(Semaphore::new(PER_HOST))))
+}
+
+impl Http {
+    /// A client for a configured source. Reads certificate files; fetches no secret yet.
+    pub fn new(config: &SourceConfig) -> Result<Self, SourceError> {
+        let text = config.url.as_deref().unwrap_or_default();
+        let mut base =
+            Url::parse(text).map_err(|e| SourceError::new(FaultKind::Config, format!("'{text}' is not a URL: {e}")))?;
+        // Joining replaces the last part of a path that does not end in a slash: users paste prefixes without one.
+        if !base.path().ends_with('/') {
+            base.set_path(&format!("{}/", base.path()));
+        }
+        let builder = reqwest::Client::builder()
+            .connect_timeout(CONNECT_TIMEOUT.min(config.timeout))
+            .timeout(config.timeout)
+            .redirect(reqwest::redirect::Policy::none())
+            .user_agent(concat!("warroom/", env!("CARGO_PKG_VERSION")));
+        let client = tls(builder, &config.tls)?
+            .build()
+            .map_err(|e| SourceError::new(FaultKind::Config, format!("no HTTP client can be made: {}", chain(&e))))?;
+        Ok(Self {
+            client,
+            base,
+            auth: config.auth.clone(),
+            headers: headers(&config.headers)?,
+            secret: OnceCell::new(),
+            timeout: config.timeout,
+        })
+    }
+
+    /// The base URL, without credentials (a configuration cannot hold any).
+    pub fn base(&self) -> &Url {
+        &self.base
+    }
+
+    /// A GET below the base URL.
+    pub async fn get(&self, path: &str, params: &Params<'_>) -> Result<Reply, SourceError> {
+        self.send(Method::GET, path, params).await
+    }
+
+    /// A POST with a form body; read-only as far as this program uses it, and so retried like a GET.
+    pub async fn post_form(&self, path: &str, params: &Params<'_>) -> Result<Reply, SourceError> {
+        self.send(Method::POST, path, params).await
+    }
+
+    async fn send(&self, method: Method, path: &str, params: &Params<'_>) -> Result<Reply, SourceError> {
+        let url = self
+            .base
+            .join(path.trim_start_matches('/'))
+            .map_err(|e| SourceError::new(FaultKind::Config, format!("'{path}' does not fit the url: {e}")))?;
+        let slots = host_slots(&url);
+        let _slot = slots.acquire().await.map_err(|_closed| SourceError::new(FaultKind::Config, "the program is stopping"))?;
+        let mut attempt = 1;
+        loop {
+            let started = Instant::now();
+            let outcome = self.once(method.clone(), url.clone(), params).await;
+            tracing::debug!(%method, url = %url, attempt, elapsed_ms = started.elapsed().as_millis(), ok = outcome.is_ok(), "request");
+            let wait = match &outcome {
+                Ok((reply, retry_after)) if matches!(reply.status, 429 | 502 | 503 | 504) => {
+                    Some(retry_after.unwrap_or_else(|| backoff(attempt)))
+                }
+                Err(e) if matches!(e.kind, FaultKind::Unreachable) => Some(backoff(attempt)),
+                _ => None,
+            };
+            match (wait, outcome) {
+                (Some(wait), _) if attempt < ATTEMPTS && wait <= MAX_RETRY_AFTER => {
+                    tokio::time::sleep(wait).await;
+                    attempt += 1;
+                }
+                (_, Ok((reply, _))) => return Ok(reply),
+                (_, Err(e)) => return Err(e),
+            }
+        }
+    }
+
+    /// One attempt, redirects followed.
+    async fn once(&self, method: Method, url: Url, params: &Params<'_>) -> Result<(Reply, Option<Duration>), SourceError> {
+        let (mut method, mut url) = (method, url);
+        for _ in 0..=MAX_REDIRECTS {
+            let mut request = self.client.request(method.clone(), url.clone());
+            request = if method == Method::POST { request.form(params) } else { request.query(params) };
+            // Credentials and tenant headers are for the configured host alone.
+            if same_host(&url, &self.base) {
+                request = self.authorized(request.headers(self.headers.clone())).await?;
+            }
+            let response = request.send().await.map_err(|e| fault(&e, self.timeout))?;
+            let status = response.status();
+            if let Some(next) = redirect(status, response.headers(), &url) {
+                if !matches!(status.as_u16(), 307 | 308) {
+                    method = Method::GET;
+                }
+                // A Location that repeats the query would double it.
+                url = next;
+                url.set_query(None);
+                continue;
+            }
+            let retry_after = response.headers().get("retry-after").and_then(|v| v.to_str().ok()).and_then(retry_after);
+            let content_type =
+                response.headers().get("content-type").and_then(|v| v.to_str().ok()).unwrap_or("").to_owned();
+            let body = self.body(response).await?;
+            return Ok((Reply { status: status.as_u16(), content_type, body }, retry_after));
+        }
+        Err(SourceError::new(FaultKind::Malformed, format!("more than {MAX_REDIRECTS} redirects")))
+    }
+
+    async fn authorized(&self, request: reqwest::RequestBuilder) -> Result<reqwest::RequestBuilder, SourceError> {
+        let secret = self.secret.get_or_try_init(|| resolve(&self.auth)).await?;
+        Ok(match (&self.auth, secret) {
+            (Auth::Bearer(_), Some(secret)) => request.bearer_auth(secret.expose_secret()),
+            (Auth::Basic(basic), Some(secret)) => request.basic_auth(&basic.user, Some(secret.expose_secret())),
+            (Auth::Header { name, .. }, Some(secret)) => {
+                let mut value = HeaderValue::try_from(secret.expose_secret())
+                    .map_err(|_invalid| SourceError::new(FaultKind::Config, "the secret is not a valid header value"))?;
+                value.set_sensitive(true);
+                request.header(name.as_str(), value)
+            }
+            _ => request,
+        })
+    }
+
+    async fn body(&self, response: reqwest::Response) -> Result<Vec<u8>, SourceError> {
+        let mut body = Vec::new();
+        let mut stream = response.bytes_stream();
+        while let Some(chunk) = stream.next().await {
+            let chunk = chunk.map_err(|e| fault(&e, self.timeout))?;
+            if body.len() + chunk.len() > MAX_BODY {
+                return Err(SourceError::new(FaultKind::TooLarge, format!("the answer is larger than {} MiB", MAX_BODY >> 20)));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
+    }
+}
+
+/// Fetches the secret of an auth, on a thread where it may block.
+async fn resolve(auth: &Auth) -> Result<Option<SecretString>, SourceError> {
+    let reference = match auth {
+        Auth::None => return Ok(None),
+        Auth::Bearer(r) | Auth::Header { value: r, .. } => r.clone(),
+        Auth::Basic(basic) => basic.password.clone(),
+    };
+    tokio::task::spawn_blocking(move || reference.resolve())
+        .await
+        .map_err(|e| SourceError::new(FaultKind::Config, e.to_string()))?
+        .map(Some)
+        .map_err(|e| SourceError::new(FaultKind::Config, e.to_string()))
+}
+
+fn same_host(a: &Url, b: &Url) -> bool {
+    a.host_str() == b.host_str()
+        && a.port_or_known_default() == b.port_or_known_default()
+        // From https to http the same host is another one: the way there is open.
+        && (a.scheme() == b.scheme() || a.scheme() == "https")
+}
+
+fn redirect(status: reqwest::StatusCode, headers: &HeaderMap, from: &Url) -> Option<Url> {
+    if !matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308) {
+        return None;
+    }
+    from.join(headers.get("location")?.to_str().ok()?).ok().filter(|u| matches!(u.scheme(), "http" | "https"))
+}
+
+/// `Retry-After` in seconds or as an HTTP date (RFC 9110, section 10.2.3).
+fn retry_after(value: &str) -> Option<Duration> {
+    if let Ok(secs) = value.trim().parse::<u64>() {
+        return Some(Duration::from_secs(secs));
+    }
+    let format = time::macros::format_description!(
+        "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT"
+    );
+    let at = time::PrimitiveDateTime::parse(value.trim(), format).ok()?.assume_utc();
+    Some(Duration::try_from(at - time::OffsetDateTime::now_utc()).unwrap_or(Duration::ZERO))
+}
+
+/// 200 ms, 400 ms, …, each with up to half of it added or taken by chance.
+fn backoff(attempt: u32) -> Duration {
+    let base = 200_u64.saturating_mul(1 << attempt.saturating_sub(1).min(6));
+    // Jitter needs no good randomness: the standard hasher's keys differ with each call.
+    let random = std::hash::BuildHasher::hash_one(&std::collections::hash_map::RandomState::new(), attempt);
+    Duration::from_millis(base / 2 + random % base)
+}
+
+/// The innermost reason of an error, which is the true one.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut last = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        last = inner.to_string();
+        source = inner.source();
+    }
+    last
+}
+
+/// A transport failure in our kinds.
+pub fn fault(error: &reqwest::Error, timeout: Duration) -> SourceError {
+    let reason = chain(error);
+    let lower = reason.to_ascii_lowercase();
+    let place = error.url().map(|u| format!("{}:{}", u.host_str().unwrap_or("?"), u.port_or_known_default().unwrap_or(0)));
+    let place = place.as_deref().unwrap_or("the server");
+    if error.is_timeout() || lower.contains("timed out") {
+        let what = if error.is_connect() { "connecting to" } else { "waiting for" };
+        SourceError::new(FaultKind::Timeout, format!("{what} {place} took longer than {timeout:?}"))
+    } else if lower.contains("certificate") || lower.contains("tls") || lower.contains("handshake") || lower.contains("invalid peer") {
+        SourceError::new(FaultKind::Tls, format!("{place}: {reason}"))
+    } else {
+        SourceError::new(FaultKind::Unreachable, format!("{place}: {reason}"))
+    }
+}
+
+/// The kind that an HTTP status stands for; `None` for success.
+pub fn status_kind(status: u16) -> Option<FaultKind> {
+    Some(match status {
+        200..300 => return None,
+        401 => FaultKind::Unauthenticated,
+        403 => FaultKind::Denied,
+        404 | 405 => FaultKind::NotFound,
+        408 | 504 => FaultKind::Timeout,
+        413 => FaultKind::TooLarge,
+        429 => FaultKind::RateLimited,
+        400 | 406 | 411..=428 => FaultKind::BadQuery,
+        300..400 => FaultKind::Malformed,
+        _ => FaultKind::Server,
+    })
+}
+
+/// An error reply: the vendor's own words where there are some, else the first of the text.
+pub fn refused(reply: &Reply, message: Option<String>) -> SourceError {
+    let kind = status_kind(reply.status).unwrap_or(FaultKind::Malformed);
+    let text = message.unwrap_or_else(|| {
+        let text = reply.text();
+        if reply.content_type.contains("html") { "an HTML page".to_owned() } else { text.chars().take(2048).collect() }
+    });
+    let text = text.trim();
+    SourceError::new(kind, if text.is_empty() { format!("HTTP {}", reply.status) } else { format!("HTTP {}: {text}", reply.status) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        assert_eq!(retry_after("7"), Some(Duration::from_secs(7)));
+        assert_eq!(retry_after("Wed, 21 Oct 2015 07:28:00 GMT"), Some(Duration::ZERO));
+        assert_eq!(retry_after("soon"), None);
+    }
+
+    #[test]
+    fn credentials_stay_with_their_host() {
+        let base = Url::parse("http://a:9090/x/").unwrap();
+        for (url, same) in [("http://a:9090/y", true), ("http://a:9091/", false), ("http://b:9090/", false)] {
+            assert_eq!(same_host(&Url::parse(url).unwrap(), &base), same, "{url}");
+        }
+        assert!(!same_host(&Url::parse("http://a:443/").unwrap(), &Url::parse("https://a/").unwrap()));
+    }
+}

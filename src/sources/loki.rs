@@ -1,0 +1,322 @@
+//! Loki's HTTP API (`/loki/api/v1`): label look-up, log lines with paging, counts over time.
+//!
+//! Times are nanoseconds: an integer in, a string out. Errors are plain text. There is no cursor: the next page ends one
+//! nanosecond after the oldest line seen, and what was seen already is dropped by stream, time and text. Streams come
+//! grouped and are merged by time here.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::sync::{OnceCell, mpsc};
+
+use super::fault::{FaultKind, SourceError};
+use super::http::{Http, Params, Reply, refused, status_kind};
+use super::prometheus::clean_labels;
+use super::{Answer, Asked, Batch, LogFilter, LogSource, Source};
+use crate::config::SourceConfig;
+use crate::telemetry::parse::{self, Context};
+use crate::telemetry::series::{Sample, parse_value};
+use crate::telemetry::{Labels, Level, LogLine, Series, Timestamp, Window, clean};
+
+/// Loki's default limit of entries a query.
+const PAGE: usize = 5000;
+/// Pages of one question.
+const MAX_PAGES: usize = 10;
+/// How often a live log is asked for what is new.
+const FOLLOW_EVERY: Duration = Duration::from_secs(2);
+/// Words of a line without a level that say that something went wrong.
+const BAD_WORDS: &str = "(?i)(error|exception|panic|fatal|critical|fail|refused|timeout|timed out|exhausted)";
+/// The label that holds the service, the first that exists.
+const SERVICE_LABELS: [&str; 4] = ["service_name", "service", "app", "job"];
+
+/// A Loki.
+pub struct Loki {
+    name: String,
+    http: Http,
+    selector: Option<String>,
+    service_label: OnceCell<String>,
+}
+
+#[derive(Deserialize)]
+struct Envelope {
+    #[serde(default)]
+    status: String,
+    #[serde(default)]
+    data: Value,
+}
+
+#[derive(Deserialize)]
+struct QueryData {
+    #[serde(default, rename = "resultType")]
+    kind: String,
+    #[serde(default)]
+    result: Vec<RawStream>,
+}
+
+/// A stream of lines or a series of a matrix: the values' shape tells them apart.
+#[derive(Deserialize)]
+struct RawStream {
+    #[serde(default)]
+    stream: Labels,
+    #[serde(default)]
+    metric: Labels,
+    #[serde(default)]
+    values: Vec<Vec<Value>>,
+}
+
+struct RawLine {
+    nanos: i64,
+    labels: Labels,
+    text: String,
+}
+
+impl Loki {
+    /// From its configuration; opens no connection.
+    pub fn new(config: &SourceConfig) -> Result<Self, SourceError> {
+        Ok(Self {
+            name: config.name.clone(),
+            http: Http::new(config)?,
+            selector: config.selector.clone(),
+            service_label: OnceCell::new(),
+        })
+    }
+
+    async fn data(&self, path: &str, params: &Params<'_>) -> Result<Value, SourceError> {
+        let reply: Reply = self.http.get(path, params).await?;
+        if status_kind(reply.status).is_some() {
+            return Err(refused(&reply, None));
+        }
+        let envelope: Envelope = reply.json()?;
+        if envelope.status != "success" {
+            return Err(SourceError::new(FaultKind::Malformed, "the answer has no status of success"));
+        }
+        Ok(envelope.data)
+    }
+
+    /// The service label of this Loki, looked up once.
+    async fn service_label(&self, window: Window) -> Result<&str, SourceError> {
+        self.service_label
+            .get_or_try_init(|| async {
+                let params = vec![("start", window.start.nanos().to_string()), ("end", window.end.nanos().to_string())];
+                let data = self.data("loki/api/v1/labels", &params).await?;
+                let labels: Vec<String> = serde_json::from_value(data).unwrap_or_default();
+                SERVICE_LABELS
+                    .iter()
+                    .find(|l| labels.iter().any(|have| have == *l))
+                    .map(|l| (*l).to_owned())
+                    .or_else(|| labels.first().cloned())
+                    .ok_or_else(|| SourceError::new(FaultKind::NotFound, "no stream has any label in this window"))
+            })
+            .await
+            .map(String::as_str)
+    }
+
+    async fn logql(&self, filter: &LogFilter, window: Window) -> Result<String, SourceError> {
+        if let Some(raw) = &filter.raw {
+            return Ok(raw.clone());
+        }
+        let label = self.service_label(window).await?;
+        let matcher = match filter.services.as_slice() {
+            [] => format!("{label}=~\".+\""),
+            [one] => format!("{label}={one:?}"),
+            many => format!("{label}=~{:?}", many.iter().map(|s| regex::escape(s)).collect::<Vec<_>>().join("|")),
+        };
+        let inside = self.selector.as_deref().map(|s| s.trim().trim_start_matches('{').trim_end_matches('}').trim());
+        let selector = match inside {
+            Some(own) if !own.is_empty() && filter.services.is_empty() => format!("{{{own}}}"),
+            Some(own) if !own.is_empty() => format!("{{{own}, {matcher}}}"),
+            _ => format!("{{{matcher}}}"),
+        };
+        Ok(if filter.bad_only { format!("{selector} |~ {BAD_WORDS:?}") } else { selector })
+    }
+
+    /// One page, newest first, before `end` (exclusive).
+    async fn page(&self, query: &str, start: i64, end: i64, limit: usize) -> Result<Vec<RawLine>, SourceError> {
+        let params = vec![
+            ("query", query.to_owned()),
+            ("start", start.to_string()),
+            ("end", end.to_string()),
+            ("limit", limit.to_string()),
+            ("direction", "backward".to_owned()),
+        ];
+        let data = self.data("loki/api/v1/query_range", &params).await?;
+        let data: QueryData =
+            serde_json::from_value(data).map_err(|e| SourceError::new(FaultKind::Malformed, format!("data of an unknown shape: {e}")))?;
+        if data.kind != "streams" {
+            return Err(SourceError::new(FaultKind::BadQuery, "the query counts instead of giving lines: leave the aggregation out"));
+        }
+        let mut lines: Vec<RawLine> = data
+            .result
+            .iter()
+            .flat_map(|s| {
+                s.values.iter().filter_map(|v| {
+                    let nanos = v.first()?.as_str()?.parse().ok()?;
+                    let mut labels = s.stream.clone();
+                    // A third element holds structured metadata, flat or by kind.
+                    if let Some(Value::Object(extra)) = v.get(2) {
+                        collect_metadata(extra, &mut labels);
+                    }
+                    Some(RawLine { nanos, labels, text: v.get(1)?.as_str()?.to_owned() })
+                })
+            })
+            .collect();
+        lines.sort_by(|a, b| b.nanos.cmp(&a.nanos));
+        Ok(lines)
+    }
+
+    async fn all_lines(&self, query: &str, window: Window, limit: usize) -> Result<Answer<Vec<LogLine>>, SourceError> {
+        let (start, mut end) = (window.start.nanos(), window.end.nanos().saturating_add(1));
+        let mut seen: HashSet<(i64, String)> = HashSet::new();
+        let mut kept: Vec<RawLine> = Vec::new();
+        let mut gaps = Vec::new();
+        for page_number in 0..MAX_PAGES {
+            let wanted = PAGE.min(limit.saturating_sub(kept.len()).max(1));
+            let page = self.page(query, start, end, wanted).await?;
+            let full = page.len() >= wanted;
+            let oldest = page.last().map(|l| l.nanos);
+            let before = kept.len();
+            for line in page {
+                if seen.insert((line.nanos, format!("{:?}{}", line.labels, line.text))) {
+                    kept.push(line);
+                }
+            }
+            let Some(oldest) = oldest.filter(|_| full) else { break };
+            if kept.len() >= limit || page_number + 1 == MAX_PAGES {
+                gaps.push(format!("the newest {} lines of the window are kept, there are more", kept.len().min(limit)));
+                break;
+            }
+            if kept.len() == before {
+                gaps.push(format!("more than {wanted} lines stand in one nanosecond: older ones cannot be reached"));
+                break;
+            }
+            end = oldest.saturating_add(1);
+        }
+        kept.truncate(limit);
+        kept.reverse();
+        let context = Context::utc(window.end);
+        Ok(Answer { value: kept.into_iter().map(|l| line(l, context)).collect(), gaps, total: None })
+    }
+}
+
+fn collect_metadata(extra: &serde_json::Map<String, Value>, labels: &mut Labels) {
+    for (key, value) in extra {
+        match value {
+            Value::String(text) => {
+                labels.insert(key.clone(), text.clone());
+            }
+            Value::Object(inner) if matches!(key.as_str(), "structuredMetadata" | "parsed") => collect_metadata(inner, labels),
+            _ => {}
+        }
+    }
+}
+
+/// A line with the stream's labels as fields; the stream's time wins over the text's.
+fn line(raw: RawLine, context: Context) -> LogLine {
+    let mut line = parse::line(&raw.text, context);
+    line.at = Some(Timestamp::from_nanos(raw.nanos));
+    let labels = clean_labels(&raw.labels);
+    line.level = line
+        .level
+        .or_else(|| ["level", "detected_level", "severity"].iter().find_map(|k| labels.get(*k)).and_then(|w| Level::from_word(w)));
+    let from_labels = SERVICE_LABELS.iter().find_map(|k| labels.get(*k)).cloned();
+    line.service = from_labels.or(line.service);
+    for (key, value) in labels {
+        line.fields.entry(key).or_insert(value);
+    }
+    line
+}
+
+impl Source for Loki {
+    fn name(&self) -> &str {
+        &self.name
+    }
+    fn kind(&self) -> &str {
+        "loki"
+    }
+    fn probe(&self) -> BoxFuture<'_, Result<String, SourceError>> {
+        async move {
+            let reply = self.http.get("loki/api/v1/status/buildinfo", &Vec::new()).await?;
+            if status_kind(reply.status).is_some() {
+                return Err(refused(&reply, None));
+            }
+            let info: Value = reply.json()?;
+            Ok(clean::line(&format!("version {}", info.get("version").and_then(Value::as_str).unwrap_or("unknown"))))
+        }
+        .boxed()
+    }
+    fn logs(&self) -> Option<&dyn LogSource> {
+        Some(self)
+    }
+}
+
+impl LogSource for Loki {
+    fn query<'a>(&'a self, filter: &'a LogFilter, window: Window) -> BoxFuture<'a, Result<String, SourceError>> {
+        self.logql(filter, window).boxed()
+    }
+
+    fn lines<'a>(&'a self, filter: &'a LogFilter, window: Window, limit: usize) -> Asked<'a, Vec<LogLine>> {
+        async move {
+            let query = self.logql(filter, window).await?;
+            self.all_lines(&query, window, limit).await
+        }
+        .boxed()
+    }
+
+    fn counts<'a>(&'a self, filter: &'a LogFilter, window: Window, step_secs: f64) -> Asked<'a, Vec<Series>> {
+        async move {
+            let logql = self.logql(filter, window).await?;
+            let step = step_secs.max(1.0) as u64;
+            let query = format!("sum(count_over_time({logql} [{step}s]))");
+            let params = vec![
+                ("query", query),
+                ("start", window.start.nanos().to_string()),
+                ("end", window.end.nanos().to_string()),
+                ("step", format!("{step}s")),
+            ];
+            let data = self.data("loki/api/v1/query_range", &params).await?;
+            let data: QueryData = serde_json::from_value(data)
+                .map_err(|e| SourceError::new(FaultKind::Malformed, format!("data of an unknown shape: {e}")))?;
+            let series = data
+                .result
+                .iter()
+                .map(|s| Series { labels: clean_labels(&s.metric), samples: s.values.iter().filter_map(|v| sample(v)).collect() })
+                .collect();
+            Ok(Answer::whole(series))
+        }
+        .boxed()
+    }
+
+    fn follow<'a>(&'a self, filter: &'a LogFilter, sink: mpsc::Sender<Batch>) -> BoxFuture<'a, Result<(), SourceError>> {
+        async move {
+            let mut from = Timestamp::from(time::OffsetDateTime::now_utc()).nanos();
+            let mut dropped = 0_u64;
+            while !sink.is_closed() {
+                tokio::time::sleep(FOLLOW_EVERY).await;
+                let now = Timestamp::from(time::OffsetDateTime::now_utc());
+                let query = self.logql(filter, Window::before(now, Duration::from_secs(3600))).await?;
+                let mut page = self.page(&query, from, now.nanos(), PAGE).await?;
+                page.reverse();
+                let Some(newest) = page.last().map(|l| l.nanos) else { continue };
+                from = newest.saturating_add(1);
+                let context = Context::utc(now);
+                let lines: Vec<LogLine> = page.into_iter().map(|l| line(l, context)).collect();
+                let count = u64::try_from(lines.len()).unwrap_or(0);
+                match sink.try_send(Batch { lines, dropped }) {
+                    Ok(()) => dropped = 0,
+                    Err(_full) => dropped += count,
+                }
+            }
+            Ok(())
+        }
+        .boxed()
+    }
+}
+
+/// `[seconds, "value"]` of a matrix.
+fn sample(value: &[Value]) -> Option<Sample> {
+    Some(Sample { at: Timestamp::from_secs_f64(value.first()?.as_f64()?)?, value: parse_value(value.get(1)?.as_str()?)? })
+}

@@ -1,0 +1,343 @@
+//! Prometheus and what speaks its HTTP API (`/api/v1`): alerts, rules, queries, label look-up.
+//!
+//! Questions go as POST forms, because proxies cut long URLs; a server or proxy that refuses POST is asked by GET from then
+//! on. Samples are strings (NaN, +Inf). `activeAt` of an alert is when its condition first held; it fires since that plus
+//! the rule's `for`. `warnings` and VictoriaMetrics' `isPartial` make an answer not whole.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::fault::{FaultKind, SourceError};
+use super::fingerprint::fingerprint;
+use super::http::{Http, Params, Reply, refused, status_kind};
+use super::{AlertSource, Answer, Asked, MetricSource, Source};
+use crate::config::SourceConfig;
+use crate::telemetry::series::{Sample, parse_value};
+use crate::telemetry::{Alert, AlertSeverity, AlertState, Labels, Rule, Series, Timestamp, Window, clean};
+
+/// Series kept of one answer; more are counted and the answer is not whole.
+const MAX_SERIES: usize = 2000;
+
+/// A Prometheus-compatible server.
+pub struct Prometheus {
+    name: String,
+    http: Http,
+    get_only: AtomicBool,
+}
+
+#[derive(Deserialize)]
+struct Envelope {
+    #[serde(default)]
+    status: String,
+    #[serde(default)]
+    data: Value,
+    error: Option<String>,
+    #[serde(default, rename = "isPartial")]
+    is_partial: bool,
+    #[serde(default)]
+    warnings: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct RawRules {
+    #[serde(default)]
+    groups: Vec<RawGroup>,
+}
+
+#[derive(Deserialize)]
+struct RawGroup {
+    #[serde(default)]
+    rules: Vec<RawRule>,
+}
+
+#[derive(Deserialize)]
+struct RawRule {
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    query: String,
+    #[serde(default)]
+    duration: f64,
+    #[serde(default)]
+    labels: Labels,
+    #[serde(default)]
+    annotations: Labels,
+    #[serde(default)]
+    alerts: Vec<RawAlert>,
+    #[serde(default, rename = "type")]
+    kind: String,
+}
+
+#[derive(Deserialize)]
+struct RawAlert {
+    #[serde(default)]
+    labels: Labels,
+    #[serde(default)]
+    annotations: Labels,
+    #[serde(default)]
+    state: String,
+    #[serde(rename = "activeAt")]
+    active_at: Option<String>,
+    #[serde(default)]
+    value: String,
+}
+
+#[derive(Deserialize)]
+struct RawResult {
+    #[serde(default, rename = "resultType")]
+    kind: String,
+    #[serde(default)]
+    result: Value,
+}
+
+#[derive(Deserialize)]
+struct RawSeries {
+    #[serde(default)]
+    metric: Labels,
+    #[serde(default)]
+    values: Vec<(f64, String)>,
+    value: Option<(f64, String)>,
+}
+
+impl Prometheus {
+    /// From its configuration; opens no connection.
+    pub fn new(config: &SourceConfig) -> Result<Self, SourceError> {
+        Ok(Self { name: config.name.clone(), http: Http::new(config)?, get_only: AtomicBool::new(false) })
+    }
+
+    /// POST, or GET where POST is refused.
+    async fn call(&self, path: &str, params: &Params<'_>) -> Result<Reply, SourceError> {
+        if !self.get_only.load(Ordering::Relaxed) {
+            let reply = self.http.post_form(path, params).await?;
+            if !matches!(reply.status, 403 | 404 | 405 | 501) {
+                return Ok(reply);
+            }
+            let by_get = self.http.get(path, params).await?;
+            if status_kind(by_get.status).is_none() {
+                self.get_only.store(true, Ordering::Relaxed);
+            }
+            return Ok(by_get);
+        }
+        self.http.get(path, params).await
+    }
+
+    /// The data of an answer, with what is missing of it.
+    fn open(reply: &Reply) -> Result<Answer<Value>, SourceError> {
+        let envelope: Result<Envelope, SourceError> = reply.json();
+        if status_kind(reply.status).is_some() {
+            return Err(refused(reply, envelope.ok().and_then(|e| e.error)));
+        }
+        let envelope = envelope?;
+        if envelope.status != "success" {
+            let said = envelope.error.unwrap_or_else(|| "the answer has no status of success".to_owned());
+            return Err(SourceError::new(FaultKind::Malformed, said));
+        }
+        let mut gaps: Vec<String> = envelope.warnings.iter().map(|w| clean::line(w)).collect();
+        if envelope.is_partial {
+            gaps.push("the server says that the answer is partial".to_owned());
+        }
+        Ok(Answer { value: envelope.data, gaps, total: None })
+    }
+
+    async fn rule_groups(&self) -> Result<Answer<RawRules>, SourceError> {
+        let reply = self.http.get("api/v1/rules", &vec![("type", "alert".to_owned())]).await?;
+        let answer = Self::open(&reply)?;
+        let rules = decode(answer.value)?;
+        Ok(Answer { value: rules, gaps: answer.gaps, total: None })
+    }
+
+    async fn samples(&self, path: &str, params: Params<'_>) -> Result<Answer<Vec<Series>>, SourceError> {
+        let reply = self.call(path, &params).await?;
+        let answer = Self::open(&reply)?;
+        let raw: RawResult = decode(answer.value)?;
+        let series = result(&raw)?;
+        let total = series.len();
+        let mut gaps = answer.gaps;
+        if total > MAX_SERIES {
+            gaps.push(format!("{total} series matched, the first {MAX_SERIES} are kept"));
+        }
+        Ok(Answer { value: series.into_iter().take(MAX_SERIES).collect(), gaps, total: u64::try_from(total).ok() })
+    }
+}
+
+fn decode<T: serde::de::DeserializeOwned>(value: Value) -> Result<T, SourceError> {
+    serde_json::from_value(value).map_err(|e| SourceError::new(FaultKind::Malformed, format!("data of an unknown shape: {e}")))
+}
+
+pub(super) fn clean_labels(labels: &Labels) -> Labels {
+    labels.iter().map(|(k, v)| (clean::line(k), clean::cut(&clean::line(v), 4096))).collect()
+}
+
+fn result(raw: &RawResult) -> Result<Vec<Series>, SourceError> {
+    if matches!(raw.kind.as_str(), "scalar" | "string") {
+        let (at, value): (f64, String) = decode(raw.result.clone())?;
+        return Ok(vec![Series { labels: Labels::new(), samples: sample(at, &value).into_iter().collect() }]);
+    }
+    let list: Vec<RawSeries> = decode(raw.result.clone())?;
+    Ok(list
+        .into_iter()
+        .map(|s| Series {
+            labels: clean_labels(&s.metric),
+            samples: s.values.iter().chain(s.value.iter()).filter_map(|(at, v)| sample(*at, v)).collect(),
+        })
+        .collect())
+}
+
+fn sample(at: f64, value: &str) -> Option<Sample> {
+    Some(Sample { at: Timestamp::from_secs_f64(at)?, value: parse_value(value)? })
+}
+
+impl Source for Prometheus {
+    fn name(&self) -> &str {
+        &self.name
+    }
+    fn kind(&self) -> &str {
+        "prometheus"
+    }
+    fn probe(&self) -> BoxFuture<'_, Result<String, SourceError>> {
+        async move {
+            let reply = self.http.get("api/v1/status/buildinfo", &Vec::new()).await?;
+            if reply.status == 404 {
+                // Compatible servers may lack it; a trivial query tells as much.
+                self.samples("api/v1/query", vec![("query", "vector(1)".to_owned())]).await?;
+                return Ok("answers queries, tells no version".to_owned());
+            }
+            let data = Self::open(&reply)?.value;
+            Ok(format!("version {}", data.get("version").and_then(Value::as_str).unwrap_or("unknown")))
+        }
+        .boxed()
+    }
+    fn alerts(&self) -> Option<&dyn AlertSource> {
+        Some(self)
+    }
+    fn metrics(&self) -> Option<&dyn MetricSource> {
+        Some(self)
+    }
+}
+
+impl AlertSource for Prometheus {
+    fn active(&self) -> Asked<'_, Vec<Alert>> {
+        async move {
+            let answer = self.rule_groups().await?;
+            let alerts = answer
+                .value
+                .groups
+                .iter()
+                .flat_map(|g| &g.rules)
+                .flat_map(|rule| rule.alerts.iter().map(move |a| alert(rule, a, &self.name)))
+                .collect();
+            Ok(Answer { value: alerts, gaps: answer.gaps, total: None })
+        }
+        .boxed()
+    }
+    fn query(&self) -> String {
+        "GET /api/v1/rules?type=alert".to_owned()
+    }
+}
+
+fn alert(rule: &RawRule, raw: &RawAlert, source: &str) -> Alert {
+    let mut labels = clean_labels(&raw.labels);
+    labels.entry("alertname".to_owned()).or_insert_with(|| clean::line(&rule.name));
+    let active = raw.active_at.as_deref().and_then(|t| Timestamp::parse(t).ok());
+    let firing = raw.state.eq_ignore_ascii_case("firing");
+    let since = active.map(|at| if firing { at + Duration::try_from_secs_f64(rule.duration).unwrap_or_default() } else { at });
+    Alert {
+        fingerprint: fingerprint(&labels),
+        name: labels.get("alertname").cloned().unwrap_or_default(),
+        severity: severity(&labels),
+        state: match raw.state.to_ascii_lowercase().as_str() {
+            "firing" | "alerting" => AlertState::Firing,
+            "inactive" | "normal" => AlertState::Resolved,
+            _ => AlertState::Pending,
+        },
+        starts_at: since,
+        pending_since: active,
+        annotations: clean_labels(&raw.annotations),
+        labels,
+        source: source.to_owned(),
+        occurrences: 1,
+        value: parse_value(&raw.value),
+        silenced_by: Vec::new(),
+        inhibited_by: Vec::new(),
+        generator_url: String::new(),
+    }
+}
+
+/// The alert's own severity, from the usual labels.
+pub(super) fn severity(labels: &Labels) -> AlertSeverity {
+    ["severity", "priority", "level"]
+        .iter()
+        .find_map(|k| labels.get(*k))
+        .map_or(AlertSeverity::Unknown, |w| AlertSeverity::from_label(w))
+}
+
+impl MetricSource for Prometheus {
+    fn range<'a>(&'a self, query: &'a str, window: Window, step_secs: f64) -> Asked<'a, Vec<Series>> {
+        async move {
+            let params = vec![
+                ("query", query.to_owned()),
+                ("start", window.start.rfc3339()),
+                ("end", window.end.rfc3339()),
+                ("step", format!("{step_secs}")),
+            ];
+            self.samples("api/v1/query_range", params).await
+        }
+        .boxed()
+    }
+    fn instant<'a>(&'a self, query: &'a str, at: Timestamp) -> Asked<'a, Vec<Series>> {
+        async move { self.samples("api/v1/query", vec![("query", query.to_owned()), ("time", at.rfc3339())]).await }.boxed()
+    }
+    fn series<'a>(&'a self, selector: &'a str, window: Window) -> Asked<'a, Vec<Labels>> {
+        async move {
+            let params =
+                vec![("match[]", selector.to_owned()), ("start", window.start.rfc3339()), ("end", window.end.rfc3339())];
+            let answer = Self::open(&self.call("api/v1/series", &params).await?)?;
+            let sets: Vec<Labels> = decode(answer.value)?;
+            let total = sets.len();
+            Ok(Answer {
+                value: sets.iter().take(20_000).map(clean_labels).collect(),
+                gaps: answer.gaps,
+                total: u64::try_from(total).ok(),
+            })
+        }
+        .boxed()
+    }
+    fn label_values<'a>(&'a self, label: &'a str, window: Window) -> Asked<'a, Vec<String>> {
+        async move {
+            if label.is_empty() || !label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
+                return Err(SourceError::new(FaultKind::BadQuery, format!("'{label}' is not a label name")));
+            }
+            let params = vec![("start", window.start.rfc3339()), ("end", window.end.rfc3339())];
+            let answer = Self::open(&self.http.get(&format!("api/v1/label/{label}/values"), &params).await?)?;
+            let values: Vec<String> = decode(answer.value)?;
+            Ok(Answer { value: values.iter().map(|v| clean::line(v)).collect(), gaps: answer.gaps, total: None })
+        }
+        .boxed()
+    }
+    fn rules(&self) -> Asked<'_, Vec<Rule>> {
+        async move {
+            let answer = self.rule_groups().await?;
+            Ok(answer.map(|rules| {
+                rules
+                    .groups
+                    .into_iter()
+                    .flat_map(|g| g.rules)
+                    .filter(|r| r.kind.is_empty() || r.kind == "alerting")
+                    .map(|r| Rule {
+                        name: clean::line(&r.name),
+                        query: clean::block(&r.query),
+                        for_secs: r.duration,
+                        labels: clean_labels(&r.labels),
+                        annotations: clean_labels(&r.annotations),
+                    })
+                    .collect()
+            }))
+        }
+        .boxed()
+    }
+}

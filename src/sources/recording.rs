@@ -1,0 +1,341 @@
+//! Recordings: what sources answered during one span, in a file, and played back as if it happened now.
+//!
+//! A recording is JSON, compressed with zstd. Each recorded source holds its answers by exact question over the whole span
+//! at the finest step; an answer is cut to the window and step that are asked for. A question that was not recorded is
+//! answered "not recorded", never with nothing.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+
+use super::fault::{FaultKind, SourceError};
+use super::{AlertSource, Answer, Asked, Batch, LogFilter, LogSource, MetricSource, Source};
+use crate::config::SourceConfig;
+use crate::telemetry::{Alert, Labels, LogLine, Rule, Series, Timestamp, Window};
+
+/// The version of the format; a newer one is refused.
+const FORMAT: u32 = 1;
+/// How far back an instant query looks for a sample, as Prometheus does.
+const LOOKBACK: Duration = Duration::from_secs(300);
+/// The largest recording after decompression.
+const MAX_SIZE: usize = 512 * 1024 * 1024;
+
+/// A recording.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Recording {
+    pub format: u32,
+    pub title: String,
+    /// The span that every answer covers; its end is "now" when it is played.
+    pub span: Window,
+    pub step_secs: f64,
+    pub sources: Vec<RecordedSource>,
+}
+
+/// What one source answered. A kind of signal that was never asked is `None`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RecordedSource {
+    pub name: String,
+    pub kind: String,
+    pub alerts: Option<Answer<Vec<Alert>>>,
+    pub alerts_query: String,
+    pub rules: Option<Answer<Vec<Rule>>>,
+    pub has_metrics: bool,
+    pub ranges: BTreeMap<String, Answer<Vec<Series>>>,
+    pub series: BTreeMap<String, Answer<Vec<Labels>>>,
+    pub label_values: BTreeMap<String, Answer<Vec<String>>>,
+    pub has_logs: bool,
+    /// The source's own query by filter (as JSON), and the answers by that query.
+    pub log_queries: BTreeMap<String, String>,
+    pub lines: BTreeMap<String, Answer<Vec<LogLine>>>,
+    pub counts: BTreeMap<String, Answer<Vec<Series>>>,
+}
+
+/// A filter as a key.
+pub(super) fn filter_key(filter: &LogFilter) -> String {
+    serde_json::to_string(filter).unwrap_or_default()
+}
+
+impl Recording {
+    /// Reads a recording's bytes.
+    pub fn decode(bytes: &[u8]) -> Result<Self, SourceError> {
+        let bad = |what: String| SourceError::new(FaultKind::Malformed, what);
+        let decoder = zstd::stream::read::Decoder::new(bytes).map_err(|e| bad(format!("not a recording: {e}")))?;
+        let mut json = Vec::new();
+        std::io::Read::read_to_end(&mut std::io::Read::take(decoder, u64::try_from(MAX_SIZE).unwrap_or(u64::MAX)), &mut json)
+            .map_err(|e| bad(format!("not a recording: {e}")))?;
+        let recording: Self = serde_json::from_slice(&json).map_err(|e| bad(format!("not a recording: {e}")))?;
+        if recording.format > FORMAT {
+            return Err(bad(format!("recorded by a newer warroom (format {}): update warroom", recording.format)));
+        }
+        Ok(recording)
+    }
+
+    /// The bytes of a file.
+    pub fn encode(&self) -> Result<Vec<u8>, SourceError> {
+        let json = serde_json::to_vec(self).map_err(|e| SourceError::new(FaultKind::Malformed, e.to_string()))?;
+        zstd::bulk::compress(&json, 19).map_err(|e| SourceError::new(FaultKind::Io, e.to_string()))
+    }
+
+    /// A fresh recording of a span.
+    pub fn new(title: String, span: Window, step_secs: f64, sources: Vec<RecordedSource>) -> Self {
+        Self { format: FORMAT, title, span, step_secs, sources }
+    }
+
+    /// The recorded sources, moved in time so that the span ends at `now`.
+    pub fn play(self, now: Timestamp) -> Vec<Arc<dyn Source>> {
+        let shift = now.micros() - self.span.end.micros();
+        self.sources.into_iter().map(|source| Arc::new(Player { source, shift }) as Arc<dyn Source>).collect()
+    }
+}
+
+/// What a configured recording stands for.
+pub(super) fn open(config: &SourceConfig) -> Result<Vec<Arc<dyn Source>>, SourceError> {
+    let path = config.path.as_deref().unwrap_or_default();
+    let bytes =
+        std::fs::read(Path::new(path)).map_err(|e| SourceError::new(FaultKind::Io, format!("{path} cannot be read: {e}")))?;
+    Ok(Recording::decode(&bytes)?.play(Timestamp::from(time::OffsetDateTime::now_utc())))
+}
+
+/// A recorded source, played.
+struct Player {
+    source: RecordedSource,
+    /// Microseconds from the recording's time to ours.
+    shift: i64,
+}
+
+impl Player {
+    fn ours(&self, at: Timestamp) -> Timestamp {
+        Timestamp::from_micros(at.micros().saturating_add(self.shift))
+    }
+
+    fn theirs(&self, window: Window) -> Window {
+        let back = |at: Timestamp| Timestamp::from_micros(at.micros().saturating_sub(self.shift));
+        Window { start: back(window.start), end: back(window.end) }
+    }
+
+    fn missing(what: &str) -> SourceError {
+        SourceError::new(FaultKind::NotRecorded, format!("not recorded: {what}"))
+    }
+
+    /// Series cut to a window and thinned to a step, in our time.
+    fn cut(&self, answer: &Answer<Vec<Series>>, window: Window, step_secs: f64) -> Answer<Vec<Series>> {
+        let theirs = self.theirs(window);
+        let series = answer.value.iter().filter_map(|s| {
+            let mut next = i64::MIN;
+            let step = (step_secs * 1e6) as i64;
+            let samples: Vec<_> = s
+                .within(theirs)
+                .iter()
+                .filter(|p| {
+                    let due = p.at.micros() >= next;
+                    if due {
+                        // Half a step of slack: recorded steps need not divide the one that is asked for.
+                        next = p.at.micros().saturating_add(step - step / 4);
+                    }
+                    due
+                })
+                .map(|p| crate::telemetry::Sample { at: self.ours(p.at), value: p.value })
+                .collect();
+            (!samples.is_empty()).then(|| Series { labels: s.labels.clone(), samples })
+        });
+        Answer { value: series.collect(), gaps: answer.gaps.clone(), total: answer.total }
+    }
+}
+
+impl Source for Player {
+    fn name(&self) -> &str {
+        &self.source.name
+    }
+    fn kind(&self) -> &str {
+        &self.source.kind
+    }
+    fn probe(&self) -> BoxFuture<'_, Result<String, SourceError>> {
+        let held = self.source.ranges.len() + self.source.lines.len();
+        async move { Ok(format!("a recording with {held} answers")) }.boxed()
+    }
+    fn alerts(&self) -> Option<&dyn AlertSource> {
+        self.source.alerts.is_some().then_some(self as &dyn AlertSource)
+    }
+    fn metrics(&self) -> Option<&dyn MetricSource> {
+        self.source.has_metrics.then_some(self as &dyn MetricSource)
+    }
+    fn logs(&self) -> Option<&dyn LogSource> {
+        self.source.has_logs.then_some(self as &dyn LogSource)
+    }
+}
+
+impl AlertSource for Player {
+    fn active(&self) -> Asked<'_, Vec<Alert>> {
+        let answer = self.source.alerts.clone().ok_or_else(|| Self::missing("alerts")).map(|answer| {
+            answer.map(|alerts| {
+                alerts
+                    .into_iter()
+                    .map(|mut a| {
+                        a.starts_at = a.starts_at.map(|t| self.ours(t));
+                        a.pending_since = a.pending_since.map(|t| self.ours(t));
+                        for silence in &mut a.silenced_by {
+                            silence.ends_at = silence.ends_at.map(|t| self.ours(t));
+                        }
+                        a
+                    })
+                    .collect()
+            })
+        });
+        async move { answer }.boxed()
+    }
+    fn query(&self) -> String {
+        self.source.alerts_query.clone()
+    }
+}
+
+impl MetricSource for Player {
+    fn range<'a>(&'a self, query: &'a str, window: Window, step_secs: f64) -> Asked<'a, Vec<Series>> {
+        let answer =
+            self.source.ranges.get(query).map(|a| self.cut(a, window, step_secs)).ok_or_else(|| Self::missing(query));
+        async move { answer }.boxed()
+    }
+    fn instant<'a>(&'a self, query: &'a str, at: Timestamp) -> Asked<'a, Vec<Series>> {
+        let window = Window::before(at, LOOKBACK);
+        let answer = self.source.ranges.get(query).map(|a| self.cut(a, window, 0.0)).ok_or_else(|| Self::missing(query));
+        let answer = answer.map(|a| {
+            a.map(|series| {
+                series
+                    .into_iter()
+                    .map(|s| Series { samples: s.samples.last().copied().into_iter().collect(), labels: s.labels })
+                    .collect()
+            })
+        });
+        async move { answer }.boxed()
+    }
+    fn series<'a>(&'a self, selector: &'a str, _window: Window) -> Asked<'a, Vec<Labels>> {
+        let answer = self.source.series.get(selector).cloned().ok_or_else(|| Self::missing(selector));
+        async move { answer }.boxed()
+    }
+    fn label_values<'a>(&'a self, label: &'a str, _window: Window) -> Asked<'a, Vec<String>> {
+        let answer = self.source.label_values.get(label).cloned().ok_or_else(|| Self::missing(label));
+        async move { answer }.boxed()
+    }
+    fn rules(&self) -> Asked<'_, Vec<Rule>> {
+        let answer = self.source.rules.clone().ok_or_else(|| Self::missing("rules"));
+        async move { answer }.boxed()
+    }
+}
+
+impl LogSource for Player {
+    fn query<'a>(&'a self, filter: &'a LogFilter, _window: Window) -> BoxFuture<'a, Result<String, SourceError>> {
+        let text = match &filter.raw {
+            Some(raw) => Ok(raw.clone()),
+            None => self.source.log_queries.get(&filter_key(filter)).cloned().ok_or_else(|| Self::missing("these logs")),
+        };
+        async move { text }.boxed()
+    }
+
+    fn lines<'a>(&'a self, filter: &'a LogFilter, window: Window, limit: usize) -> Asked<'a, Vec<LogLine>> {
+        async move {
+            let query = LogSource::query(self, filter, window).await?;
+            let answer = self.source.lines.get(&query).ok_or_else(|| Self::missing(&query))?;
+            let theirs = self.theirs(window);
+            let inside: Vec<&LogLine> = answer.value.iter().filter(|l| l.at.is_none_or(|at| theirs.contains(at))).collect();
+            let (total, mut gaps) = (inside.len(), answer.gaps.clone());
+            if total > limit {
+                gaps.push(format!("{total} lines in the window, the newest {limit} are kept"));
+            }
+            let lines = inside
+                .into_iter()
+                .skip(total.saturating_sub(limit))
+                .map(|l| LogLine { at: l.at.map(|t| self.ours(t)), ..l.clone() })
+                .collect();
+            Ok(Answer { value: lines, gaps, total: u64::try_from(total).ok() })
+        }
+        .boxed()
+    }
+
+    fn counts<'a>(&'a self, filter: &'a LogFilter, window: Window, step_secs: f64) -> Asked<'a, Vec<Series>> {
+        async move {
+            let query = LogSource::query(self, filter, window).await?;
+            let answer = self.source.counts.get(&query).ok_or_else(|| Self::missing(&query))?;
+            Ok(self.cut(answer, window, step_secs))
+        }
+        .boxed()
+    }
+
+    /// Plays the recorded lines again and again at the pace at which they came, as if the same minutes went on.
+    fn follow<'a>(&'a self, filter: &'a LogFilter, sink: mpsc::Sender<Batch>) -> BoxFuture<'a, Result<(), SourceError>> {
+        async move {
+            let any = self.source.lines.values().max_by_key(|a| a.value.len());
+            let query = self.source.log_queries.get(&filter_key(filter));
+            let Some(answer) = query.and_then(|q| self.source.lines.get(q)).or(any) else {
+                return Err(Self::missing("live logs"));
+            };
+            // The last five minutes are what "now" looks like.
+            let end = answer.value.iter().filter_map(|l| l.at).max().unwrap_or_default();
+            let lines: Vec<&LogLine> =
+                answer.value.iter().filter(|l| l.at.is_some_and(|at| end.since(at) <= LOOKBACK)).collect();
+            if lines.is_empty() {
+                return Ok(());
+            }
+            loop {
+                let mut last = lines.first().and_then(|l| l.at).unwrap_or_default();
+                let mut batch = Batch::default();
+                for line in &lines {
+                    let at = line.at.unwrap_or(last);
+                    let wait = at.since(last);
+                    if wait > Duration::from_millis(100) {
+                        if !batch.lines.is_empty() && sink.send(std::mem::take(&mut batch)).await.is_err() {
+                            return Ok(());
+                        }
+                        tokio::time::sleep(wait.min(Duration::from_secs(2))).await;
+                        last = at;
+                    }
+                    let now = Timestamp::from(time::OffsetDateTime::now_utc());
+                    batch.lines.push(LogLine { at: Some(now), ..(*line).clone() });
+                }
+                if sink.send(batch).await.is_err() {
+                    return Ok(());
+                }
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        }
+        .boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::Sample;
+
+    #[tokio::test]
+    async fn answers_are_cut_shifted_and_never_invented() {
+        let span = Window::new(Timestamp::from_secs(1000), Timestamp::from_secs(2000));
+        let samples = (0..=200).map(|i| Sample { at: Timestamp::from_secs(1000 + i * 5), value: i as f64 }).collect();
+        let series = vec![Series { labels: Labels::new(), samples }];
+        let source = RecordedSource {
+            name: "prom".into(),
+            kind: "prometheus".into(),
+            has_metrics: true,
+            ranges: BTreeMap::from([("up".into(), Answer::whole(series))]),
+            ..RecordedSource::default()
+        };
+        let recording = Recording::new("t".into(), span, 5.0, vec![source]);
+        let read = Recording::decode(&recording.encode().unwrap()).unwrap();
+        assert_eq!(read, recording);
+        let now = Timestamp::from_secs(100_000);
+        let played = read.play(now);
+        let metrics = played[0].metrics().unwrap();
+        let window = Window::before(now, Duration::from_secs(100));
+        let fine = metrics.range("up", window, 5.0).await.unwrap().value;
+        assert_eq!((fine[0].samples.len(), fine[0].samples.last().unwrap().at), (21, now));
+        assert_eq!(metrics.range("up", window, 10.0).await.unwrap().value[0].samples.len(), 11);
+        assert_eq!(metrics.instant("up", now).await.unwrap().value[0].samples[0].value, 200.0);
+        assert_eq!(metrics.range("down", window, 5.0).await.unwrap_err().kind, FaultKind::NotRecorded);
+        assert!(played[0].alerts().is_none());
+        assert!(Recording::decode(b"nonsense").is_err());
+    }
+}
