@@ -3,5 +3,7 @@ pub mod config;
 pub mod evidence;
 pub mod incident;
 pub mod journal;
+pub mod llm;
+pub mod prompt;
 pub mod sources;
 pub mod telemetry;
