@@ -1,0 +1,194 @@
+//! "Ask": plan, send, check, write. Without a model, or when it fails, the rules answer.
+
+use std::collections::BTreeMap;
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::desk::{Desk, DeskError, Progress};
+use crate::evidence::check::check;
+use crate::evidence::{Redactor, cited};
+use crate::incident::{Actor, Answer, AnswerSource, EvidenceId, Fact, Incident, IncidentId, Usage};
+use crate::llm::{Llm, LlmError, Outcome};
+use crate::prompt::plan::Asked;
+use crate::prompt::{Delta, Limits, PromptPlan, plan};
+
+/// A question to the assistant.
+#[derive(Clone, Debug, Default)]
+pub struct Question {
+    /// A prompt's id, or a question in own words.
+    pub text: String,
+    pub persona: Option<String>,
+}
+
+impl Desk {
+    /// What would be sent, from the journal as it is. Writes nothing, asks nobody.
+    pub async fn plan(&self, id: IncidentId, question: &Question) -> Result<(Incident, PromptPlan), DeskError> {
+        let incident = self.journal.incident(id).await?;
+        let plan = self.plan_for(&incident, question).await?;
+        Ok((incident, plan))
+    }
+
+    async fn plan_for(&self, incident: &Incident, question: &Question) -> Result<PromptPlan, DeskError> {
+        let text = question.text.trim();
+        if text.is_empty() {
+            return Err(DeskError::Refused("the question is empty: give a prompt's id such as troubleshoot, or a question".to_owned()));
+        }
+        let named = self.library.get(text);
+        // One word that is no prompt is a mistyped id more often than a question.
+        if named.is_none() && !text.contains(' ') {
+            let ids: Vec<&str> = self.library.all().map(|p| p.id.as_str()).collect();
+            let hint = crate::config::nearest(text, ids.iter().copied()).map_or_else(String::new, |n| format!(" did you mean '{n}'?"));
+            return Err(DeskError::NotFound(format!("no prompt '{text}';{hint} there are {}; a question has several words", ids.join(", "))));
+        }
+        let file = named
+            .or_else(|| self.library.get("question"))
+            .ok_or_else(|| DeskError::NotFound("the prompt 'question' is missing".to_owned()))?;
+        let asked = Asked {
+            question: named.is_none().then(|| Redactor::new().text(&crate::telemetry::clean::block(text)).into_owned()),
+            persona: question.persona.clone(),
+        };
+        let limits = self.limits();
+        let bodies = self.journal.bodies(incident).await?;
+        Ok(plan(file, incident, &bodies, &self.matrix, limits, &asked)?)
+    }
+
+    fn limits(&self) -> Limits {
+        self.assistant.as_ref().map_or(Limits { context_tokens: 8192, answer_tokens: 2048 }, |a| Limits {
+            context_tokens: a.context_tokens,
+            answer_tokens: a.answer_tokens,
+        })
+    }
+
+    /// Asks, and writes the checked answer. An incident without evidence is investigated first. `cancel` keeps what came.
+    pub async fn ask(
+        &self,
+        id: IncidentId,
+        question: &Question,
+        sink: mpsc::Sender<Delta>,
+        cancel: CancellationToken,
+        progress: &Progress,
+    ) -> Result<(Incident, Answer), DeskError> {
+        let mut incident = self.journal.incident(id).await?;
+        if incident.evidence.is_empty() {
+            incident = self.investigate(id, None, progress).await?;
+        }
+        let plan = self.plan_for(&incident, question).await?;
+        let answer = match &self.assistant {
+            None => rules_answer(&incident, &plan, "no LLM is configured: add [assistant] to the configuration"),
+            Some(config) => {
+                let mut kept = String::new();
+                match self.stream(config, &plan, &sink, &cancel, &mut kept).await {
+                    Ok(outcome) => llm_answer(&plan, &config.model, outcome),
+                    Err(e) if !kept.trim().is_empty() => partial_answer(&plan, &config.model, kept, &e),
+                    Err(e) => rules_answer(&incident, &plan, &format!("the LLM did not answer: {e}")),
+                }
+            }
+        };
+        if answer.source == AnswerSource::Rules {
+            let _closed = sink.send(Delta::Text(answer.answer.clone())).await;
+        }
+        let answer = checked(answer, &incident, &plan);
+        let answer = Redactor::new().value(&answer)?.into_inner();
+        let actor = match (&answer.source, &answer.model) {
+            (AnswerSource::Llm, Some(model)) => Actor::ai(model.clone()),
+            _ => Actor::system(),
+        };
+        let (incident, _) = self.append(id, &actor, None, |_| Ok(vec![Fact::AiRun { answer: answer.clone() }])).await?;
+        Ok((incident, answer))
+    }
+
+    /// Streams, with everything that came kept in `kept`.
+    async fn stream(
+        &self,
+        config: &crate::config::AssistantConfig,
+        plan: &PromptPlan,
+        sink: &mpsc::Sender<Delta>,
+        cancel: &CancellationToken,
+        kept: &mut String,
+    ) -> Result<Outcome, LlmError> {
+        let llm = Llm::new(config).await?;
+        let (inner, mut deltas) = mpsc::channel::<Delta>(64);
+        let answering = llm.answer(plan, &inner);
+        tokio::pin!(answering);
+        loop {
+            tokio::select! {
+                biased;
+                () = cancel.cancelled() => return Err(LlmError { message: "cancelled".to_owned(), partial: !kept.is_empty() }),
+                Some(delta) = deltas.recv() => {
+                    if let Delta::Text(text) = &delta {
+                        kept.push_str(text);
+                    }
+                    let _closed = sink.send(delta).await;
+                }
+                outcome = &mut answering => {
+                    while let Ok(delta) = deltas.try_recv() {
+                        if let Delta::Text(text) = &delta {
+                            kept.push_str(text);
+                        }
+                        let _closed = sink.send(delta).await;
+                    }
+                    return outcome;
+                }
+            }
+        }
+    }
+}
+
+fn blank(plan: &PromptPlan, text: String) -> Answer {
+    Answer {
+        answer: text,
+        citations: Vec::new(),
+        claims: Vec::new(),
+        usage: Usage::default(),
+        model: None,
+        source: AnswerSource::Rules,
+        fallback_reason: None,
+        prompt: plan.prompt.clone(),
+        prompt_version: plan.version.clone(),
+        persona: plan.persona.clone(),
+        question: plan.question.clone(),
+        partial: false,
+    }
+}
+
+fn rules_answer(incident: &Incident, plan: &PromptPlan, reason: &str) -> Answer {
+    Answer { fallback_reason: Some(reason.to_owned()), ..blank(plan, cited::rule_report(incident)) }
+}
+
+fn llm_answer(plan: &PromptPlan, model: &str, outcome: Outcome) -> Answer {
+    let cut = outcome.cut_by.as_ref().map(|by| format!("the answer was cut short by the server ({by})"));
+    Answer {
+        usage: outcome.usage,
+        model: Some(outcome.model.unwrap_or_else(|| model.to_owned())),
+        source: AnswerSource::Llm,
+        partial: cut.is_some(),
+        fallback_reason: cut,
+        ..blank(plan, outcome.text)
+    }
+}
+
+fn partial_answer(plan: &PromptPlan, model: &str, text: String, error: &LlmError) -> Answer {
+    Answer {
+        model: Some(model.to_owned()),
+        source: AnswerSource::Llm,
+        partial: true,
+        fallback_reason: Some(format!("the answer ends early: {error}")),
+        ..blank(plan, text)
+    }
+}
+
+/// The check of the citations. What a model cites must have been shown to it; the rules cite from the whole journal.
+fn checked(mut answer: Answer, incident: &Incident, plan: &PromptPlan) -> Answer {
+    let mut shown: BTreeMap<EvidenceId, String> = plan.shown();
+    if answer.source == AnswerSource::Rules {
+        // The rules' own sentences are computed from the evidence: their figures stand in the findings.
+        let findings: String =
+            incident.investigation.iter().flat_map(|i| &i.findings).map(|f| format!("{} {} {}\n", f.title, f.text, f.confidence)).collect();
+        shown = incident.evidence.iter().map(|e| (e.id, findings.clone())).collect();
+    }
+    let verdict = check(&answer.answer, &shown);
+    answer.citations = verdict.citations;
+    answer.claims = verdict.claims;
+    answer
+}

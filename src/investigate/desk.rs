@@ -1,0 +1,342 @@
+//! The desk: everything an investigation works with, and the writing of facts.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::config::{AssistantConfig, Config};
+use crate::evidence::Redactor;
+use crate::incident::{
+    ActionId, Actor, AnswerSource, Entry, Fact, Incident, IncidentId, LinkedAlert, Matrix, NoteKind, Role, Severity, Status,
+};
+use crate::journal::{Append, Appended, Journal, JournalError, NewEntry};
+use crate::prompt::{Library, PromptError};
+use crate::telemetry::{Timestamp, clean};
+
+use super::clock::now;
+use super::set::{AlertBoard, SourceSet};
+
+/// Told in words what is being done.
+pub type Progress = Arc<dyn Fn(String) + Send + Sync>;
+
+/// How often an append is tried again after somebody else was faster.
+const RETRIES: u32 = 20;
+/// How long `declare` and `link` look for what an alert is.
+const LOOK_UP: Duration = Duration::from_secs(3);
+
+/// Why a job of the desk was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum DeskError {
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    #[error(transparent)]
+    Prompt(#[from] PromptError),
+    /// The person asked for something that cannot be; the message says what to do instead.
+    #[error("{0}")]
+    Refused(String),
+    #[error("{0}")]
+    NotFound(String),
+    #[error("a text could not be redacted and was not written: {0}")]
+    Redaction(#[from] serde_json::Error),
+}
+
+/// See the module's words.
+#[derive(Clone)]
+pub struct Desk {
+    pub journal: Journal,
+    pub sources: SourceSet,
+    pub library: Library,
+    pub matrix: Matrix,
+    pub assistant: Option<AssistantConfig>,
+    pub user: String,
+}
+
+impl Desk {
+    /// From a configuration: opens the store, makes the sources, reads the user's prompts.
+    pub fn open(config: &Config) -> Result<Self, DeskError> {
+        Ok(Self {
+            journal: Journal::open(&config.store_url)?,
+            sources: SourceSet::from_config(config),
+            library: Library::with(&user_prompts(config))?,
+            matrix: config.matrix.clone(),
+            assistant: config.assistant.clone(),
+            user: clean::line(&config.user),
+        })
+    }
+
+    /// The person at the desk.
+    pub fn person(&self) -> Actor {
+        Actor::human(self.user.clone())
+    }
+
+    /// Appends what `facts` makes of the incident as it is; made anew when somebody else wrote meanwhile.
+    pub async fn append(
+        &self,
+        id: IncidentId,
+        actor: &Actor,
+        at: Option<Timestamp>,
+        facts: impl Fn(&Incident) -> Result<Vec<Fact>, DeskError>,
+    ) -> Result<(Incident, Appended), DeskError> {
+        let mut incident = self.journal.incident(id).await?;
+        for attempt in 0..=RETRIES {
+            let recorded_at = now();
+            let made = facts(&incident)?;
+            let entries = new_entries(made, actor, at, recorded_at)?;
+            match self.journal.append(id, incident.head.last_seq, Append { entries, bodies: Vec::new() }).await {
+                Ok(appended) => {
+                    for entry in &appended.entries {
+                        incident.apply(entry.clone());
+                    }
+                    return Ok((incident, appended));
+                }
+                Err(JournalError::Conflict { .. }) if attempt < RETRIES => {
+                    // Writers that collide wait a little, each differently long.
+                    tokio::time::sleep(Duration::from_millis(u64::from(attempt) * 3 + recorded_at.micros().unsigned_abs() % 7)).await;
+                    for entry in self.journal.entries(id, incident.head.last_seq).await? {
+                        incident.apply(entry);
+                    }
+                }
+                Err(e) => return Err(e.into()),
+            }
+        }
+        Err(DeskError::Refused(format!("{id} is being written by others all the time: try again")))
+    }
+
+    /// [`Self::append`] of one fact by the person at the desk.
+    pub async fn write(
+        &self,
+        id: IncidentId,
+        at: Option<Timestamp>,
+        fact: impl Fn(&Incident) -> Result<Fact, DeskError>,
+    ) -> Result<(Incident, Entry), DeskError> {
+        let (incident, appended) = self.append(id, &self.person(), at, |i| Ok(vec![fact(i)?])).await?;
+        match appended.entries.into_iter().next_back() {
+            Some(entry) => Ok((incident, entry)),
+            None => Err(DeskError::Refused("nothing was to be written".to_owned())),
+        }
+    }
+
+    /// Opens an incident. It is in the journal before any source is asked; alerts that no source knows are linked by their
+    /// fingerprint, unverified. Gives the incident and warnings.
+    pub async fn declare(&self, declaration: Declaration) -> Result<(Incident, Vec<String>), DeskError> {
+        let title = checked_text("title", &declaration.title)?;
+        let recorded_at = now();
+        let fact = Fact::IncidentDeclared {
+            title,
+            severity: declaration.severity.unwrap_or(Severity::Sev3),
+            status: if declaration.triage { Status::Triage } else { Status::Investigating },
+            severity_given: declaration.severity.is_some(),
+        };
+        let mut facts = vec![fact];
+        if let Some(holder) = &declaration.commander {
+            facts.push(Fact::RoleAssigned { role: Role::Commander, holder: checked_text("name", holder)?, from: None });
+        }
+        let known = declaration.known;
+        facts.extend(known.iter().cloned().map(|alert| Fact::AlertLinked { alert }));
+        let entries = new_entries(facts, &self.person(), declaration.at, recorded_at)?;
+        let written = self.journal.create(Append { entries, bodies: Vec::new() }).await?;
+        let incident = Incident::fold(written).ok_or_else(|| DeskError::Refused("the store gave no incident back".to_owned()))?;
+        if declaration.fingerprints.is_empty() {
+            return Ok((incident, Vec::new()));
+        }
+        self.link(incident.id(), &declaration.fingerprints, declaration.at).await
+    }
+
+    /// Links alerts by fingerprint (or by a unique beginning or name of one).
+    pub async fn link(
+        &self,
+        id: IncidentId,
+        fingerprints: &[String],
+        at: Option<Timestamp>,
+    ) -> Result<(Incident, Vec<String>), DeskError> {
+        let board = self.sources.alerts_within(LOOK_UP).await;
+        let mut warnings = Vec::new();
+        let mut linked = Vec::new();
+        for wanted in fingerprints {
+            let found = board.alerts.iter().find(|a| a.fingerprint == *wanted);
+            if let Some(alert) = found {
+                linked.push(LinkedAlert::from_alert(alert));
+            } else {
+                let wanted = checked_text("fingerprint", wanted)?;
+                warnings.push(format!("no source knows an alert {wanted} now: it is linked unverified"));
+                linked.push(LinkedAlert::unverified(wanted));
+            }
+        }
+        let (incident, _) = self
+            .append(id, &self.person(), at, |i| {
+                Ok(linked
+                    .iter()
+                    .filter(|l| !i.alerts.iter().any(|have| have.fingerprint == l.fingerprint && have.verified >= l.verified))
+                    .cloned()
+                    .map(|alert| Fact::AlertLinked { alert })
+                    .collect())
+            })
+            .await?;
+        Ok((incident, warnings))
+    }
+
+    /// Takes an alert away from an incident.
+    pub async fn unlink(&self, id: IncidentId, fingerprint: &str, at: Option<Timestamp>) -> Result<(Incident, Entry), DeskError> {
+        self.write(id, at, |i| {
+            if !i.alerts.iter().any(|a| a.fingerprint == fingerprint) {
+                return Err(DeskError::NotFound(format!("{id} has no alert {fingerprint}: `warroom incident show {id}` lists them")));
+            }
+            Ok(Fact::AlertUnlinked { fingerprint: fingerprint.to_owned(), reason: None })
+        })
+        .await
+    }
+
+    /// Moves the status. Resolving and the like are this too; a status that the incident has already is refused.
+    pub async fn set_status(
+        &self,
+        id: IncidentId,
+        to: Status,
+        override_reason: Option<String>,
+        at: Option<Timestamp>,
+    ) -> Result<(Incident, Entry), DeskError> {
+        self.write(id, at, |i| {
+            let from = i.head.status;
+            if from == to {
+                return Err(DeskError::Refused(format!("{id} is {to} already")));
+            }
+            if matches!(from, Status::Closed | Status::Cancelled | Status::Merged) {
+                return Err(DeskError::Refused(format!("{id} is {from}: reopen it first, `warroom incident reopen {id} --reason …`")));
+            }
+            Ok(Fact::StatusChanged { from, to, override_reason: override_reason.clone() })
+        })
+        .await
+    }
+
+    /// Opens an ended incident again.
+    pub async fn reopen(&self, id: IncidentId, reason: &str, at: Option<Timestamp>) -> Result<(Incident, Entry), DeskError> {
+        let reason = checked_text("reason", reason)?;
+        self.write(id, at, |i| {
+            if i.head.status.is_open() {
+                return Err(DeskError::Refused(format!("{id} is {} and so open", i.head.status)));
+            }
+            Ok(Fact::Reopened { reason: reason.clone() })
+        })
+        .await
+    }
+
+    /// Changes the severity, with the reason.
+    pub async fn set_severity(&self, id: IncidentId, to: Severity, reason: &str, at: Option<Timestamp>) -> Result<(Incident, Entry), DeskError> {
+        let reason = checked_text("reason", reason)?;
+        self.write(id, at, |i| {
+            let from = i.head.severity;
+            if from == to {
+                return Err(DeskError::Refused(format!("{id} is {to} already")));
+            }
+            Ok(Fact::SeverityChanged { from, to, reason: reason.clone() })
+        })
+        .await
+    }
+
+    /// Gives a role; a second holder is a hand-over.
+    pub async fn assign(&self, id: IncidentId, role: Role, holder: &str, at: Option<Timestamp>) -> Result<(Incident, Entry), DeskError> {
+        let holder = checked_text("name", holder)?;
+        self.write(id, at, |i| {
+            let from = i.roles.get(&role).cloned();
+            if from.as_deref() == Some(holder.as_str()) {
+                return Err(DeskError::Refused(format!("{holder} is {role} already")));
+            }
+            Ok(Fact::RoleAssigned { role, holder: holder.clone(), from })
+        })
+        .await
+    }
+
+    /// Writes a note.
+    pub async fn note(&self, id: IncidentId, text: &str, note_kind: NoteKind, at: Option<Timestamp>) -> Result<(Incident, Entry), DeskError> {
+        let text = checked_text("note", text)?;
+        self.write(id, at, |_| Ok(Fact::Note { text: text.clone(), note_kind })).await
+    }
+
+    /// Says that somebody is on it.
+    pub async fn acknowledge(&self, id: IncidentId, at: Option<Timestamp>) -> Result<(Incident, Entry), DeskError> {
+        self.write(id, at, |i| match i.acknowledged_at {
+            Some(when) => Err(DeskError::Refused(format!("{id} was acknowledged at {when}"))),
+            None => Ok(Fact::Acknowledged),
+        })
+        .await
+    }
+
+    /// Marks an action item done.
+    pub async fn action_done(&self, id: IncidentId, action: ActionId, at: Option<Timestamp>) -> Result<(Incident, Entry), DeskError> {
+        self.write(id, at, |i| match i.action(action) {
+            None => Err(DeskError::NotFound(format!("{id} has no action item {action}: `warroom action list {id}` lists them"))),
+            Some(item) if item.state == crate::incident::ActionState::Done => {
+                Err(DeskError::Refused(format!("{action} is done already")))
+            }
+            Some(_) => Ok(Fact::ActionDone { id: action }),
+        })
+        .await
+    }
+
+    /// Accepts a model's text as one's own.
+    pub async fn accept(&self, id: IncidentId, seq: u64) -> Result<(Incident, Entry), DeskError> {
+        self.write(id, None, |i| match i.answers.iter().find(|a| a.seq == seq) {
+            Some(a) if a.accepted_by.is_none() && a.answer.source == AnswerSource::Llm => Ok(Fact::DraftAccepted { seq }),
+            Some(_) => Err(DeskError::Refused(format!("entry {seq} is no open draft"))),
+            None => Err(DeskError::NotFound(format!("{id} has no answer at entry {seq}"))),
+        })
+        .await
+    }
+
+    /// What fires now.
+    pub async fn board(&self) -> AlertBoard {
+        self.sources.alerts().await
+    }
+}
+
+/// What a declaration says.
+#[derive(Clone, Debug, Default)]
+pub struct Declaration {
+    pub title: String,
+    pub severity: Option<Severity>,
+    /// Alerts to look up and link.
+    pub fingerprints: Vec<String>,
+    /// Alerts that the caller has in its hand.
+    pub known: Vec<LinkedAlert>,
+    pub commander: Option<String>,
+    /// Not yet an incident: opened in triage.
+    pub triage: bool,
+    pub at: Option<Timestamp>,
+}
+
+/// Entries from facts, each redacted.
+pub(super) fn new_entries(
+    facts: Vec<Fact>,
+    actor: &Actor,
+    at: Option<Timestamp>,
+    recorded_at: Timestamp,
+) -> Result<Vec<NewEntry>, DeskError> {
+    facts
+        .into_iter()
+        .map(|fact| {
+            let fact = Redactor::new().value(&fact)?;
+            Ok(NewEntry { at: at.unwrap_or(recorded_at), recorded_at, actor: actor.clone(), fact })
+        })
+        .collect()
+}
+
+/// A person's text, cleaned; an empty one is refused.
+pub fn checked_text(what: &str, text: &str) -> Result<String, DeskError> {
+    let cleaned = clean::block(text);
+    let trimmed = cleaned.trim();
+    if trimmed.is_empty() {
+        return Err(DeskError::Refused(format!("the {what} is empty: say it in a few words")));
+    }
+    Ok(trimmed.to_owned())
+}
+
+fn user_prompts(config: &Config) -> Vec<(String, String)> {
+    let Some(folder) = crate::config::user_folder(config, "prompts") else { return Vec::new() };
+    let Ok(files) = std::fs::read_dir(folder) else { return Vec::new() };
+    let mut prompts: Vec<(String, String)> = files
+        .filter_map(Result::ok)
+        .map(|f| f.path())
+        .filter(|p| p.extension().is_some_and(|e| e == "md"))
+        .filter_map(|p| Some((p.file_stem()?.to_str()?.to_owned(), std::fs::read_to_string(&p).ok()?)))
+        .collect();
+    prompts.sort();
+    prompts
+}

@@ -1,0 +1,550 @@
+//! The gathering of evidence: what is asked of which source, and what the answers become. Writes nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+
+use super::clock::now;
+use super::desk::Progress;
+use super::metrics;
+use super::set::{AlertBoard, SourceSet, failed, ok};
+use crate::analysis::expression::threshold;
+use crate::analysis::findings::{Key, MetricInput};
+use crate::analysis::movement::movement;
+use crate::analysis::{Direction, Signals, patterns, relations};
+use crate::evidence::{Body, Draft};
+use crate::incident::{EvidenceKind, LinkedAlert, SourceReport};
+use crate::sources::{Answer, FaultKind, LogFilter, LogSource, MetricSource, Source, SourceError, step_for};
+use crate::telemetry::series::human_value;
+use crate::telemetry::{Alert, AlertState, Labels, LogLine, Rule, Series, Timestamp, Window};
+
+/// Queries asked of one metrics source beside the alerts' expressions.
+const MAX_QUERIES: usize = 40;
+/// Alert expressions drawn.
+const MAX_EXPRESSIONS: usize = 20;
+/// Services looked at when the alerts name none or few.
+const MAX_SERVICES: usize = 12;
+const MAX_LINES: usize = 10_000;
+const MAX_BAD_LINES: usize = 300;
+/// Series kept of one evidence item.
+const MAX_SERIES: usize = 30;
+
+/// What to gather for.
+#[derive(Clone, Debug)]
+pub struct Request {
+    pub window: Window,
+    /// Linked alerts; empty: everything that fires in the window.
+    pub linked: Vec<LinkedAlert>,
+}
+
+/// What came of it: drafts by key, in the order in which they are to be numbered.
+#[derive(Clone, Debug, Default)]
+pub struct Gathered {
+    pub drafts: Vec<(Key, Draft)>,
+    pub signals: Signals,
+    pub sources: Vec<SourceReport>,
+    /// Alerts that are known now and were linked unverified.
+    pub verified: Vec<LinkedAlert>,
+}
+
+impl Gathered {
+    fn gap(&mut self, text: String) {
+        if !self.signals.gaps.contains(&text) {
+            self.signals.gaps.push(text);
+        }
+    }
+
+    fn report(&mut self, report: SourceReport) {
+        match self.sources.iter_mut().find(|s| s.name == report.name) {
+            // A failure of one question outweighs the success of another.
+            Some(known) if report.error.is_some() => *known = report,
+            Some(_) => {}
+            None => self.sources.push(report),
+        }
+    }
+}
+
+/// Asks everybody.
+pub async fn gather(set: &SourceSet, request: &Request, progress: &Progress) -> Gathered {
+    let mut out = Gathered { sources: set.broken_reports(), ..Gathered::default() };
+    out.signals.window = Some(request.window);
+    for (name, _, e) in &set.broken {
+        out.gap(format!("{name}: {e}"));
+    }
+    progress("step 1 of 4: asking what fires".to_owned());
+    let board = set.alerts().await;
+    take_alerts(&mut out, set, request, board);
+    let onset = onset(request, &out.signals.alerts);
+    let mut services: Vec<String> = out.signals.alerts.iter().filter_map(|a| a.service().map(str::to_owned)).collect();
+    services.sort();
+    services.dedup();
+
+    progress("step 2 of 4: reading metrics of the affected services".to_owned());
+    let metric_sources: Vec<Arc<dyn Source>> = set.sources.iter().filter(|s| s.metrics().is_some()).cloned().collect();
+    let looked = join_all(metric_sources.iter().map(|s| look_at_metrics(s.as_ref(), request.window, onset, &out.signals.alerts, &services))).await;
+    for part in looked {
+        merge_part(&mut out, part);
+    }
+
+    progress("step 3 of 4: reading logs".to_owned());
+    // What moved first may lie before the alert: log lines since then are new as well.
+    let first_move = out.signals.metrics.iter().filter_map(|m| m.movement.changed_at).min();
+    let log_onset = first_move.map_or(onset, |m| m.min(onset)) - Duration::from_secs(5);
+    let log_sources: Vec<Arc<dyn Source>> = set.sources.iter().filter(|s| s.logs().is_some()).cloned().collect();
+    let looked = join_all(log_sources.iter().map(|s| look_at_logs(s.as_ref(), request.window, log_onset))).await;
+    for part in looked {
+        merge_part(&mut out, part);
+    }
+
+    progress("step 4 of 4: comparing".to_owned());
+    relate(&mut out, request.window);
+    out
+}
+
+fn merge_part(out: &mut Gathered, part: Gathered) {
+    out.drafts.extend(part.drafts);
+    out.signals.metrics.extend(part.signals.metrics);
+    out.signals.patterns.extend(part.signals.patterns);
+    part.signals.gaps.into_iter().for_each(|g| out.gap(g));
+    part.sources.into_iter().for_each(|s| out.report(s));
+}
+
+/// When it began, as far as the alerts tell: two minutes before the first condition held (an expression over a rate needs
+/// about that to show), at least a fifth into the window; without alerts in it, a third into the window.
+fn onset(request: &Request, alerts: &[Alert]) -> Timestamp {
+    let window = request.window;
+    let floor = window.start + window.length() / 5;
+    let first = alerts.iter().filter_map(|a| a.pending_since.or(a.starts_at)).min();
+    match first {
+        Some(at) if at > floor && at <= window.end => (at - Duration::from_secs(120)).max(floor),
+        _ => window.start + window.length() / 3,
+    }
+}
+
+fn take_alerts(out: &mut Gathered, set: &SourceSet, request: &Request, board: AlertBoard) {
+    let taken_at = now();
+    out.signals.alerts_known = board.is_known();
+    let relevant: Vec<Alert> = if request.linked.is_empty() {
+        board.alerts.iter().filter(|a| a.state != AlertState::Pending || a.starts_at.is_some_and(|t| request.window.contains(t))).cloned().collect()
+    } else {
+        let fingerprints: BTreeSet<&str> = request.linked.iter().map(|l| l.fingerprint.as_str()).collect();
+        board.alerts.iter().filter(|a| fingerprints.contains(a.fingerprint.as_str())).cloned().collect()
+    };
+    out.verified = relevant
+        .iter()
+        .filter(|a| request.linked.iter().any(|l| l.fingerprint == a.fingerprint && !l.verified))
+        .map(LinkedAlert::from_alert)
+        .collect();
+    // A linked alert that nobody knows any more has ended; what was known when it was linked still counts.
+    let ended: Vec<Alert> = request
+        .linked
+        .iter()
+        .filter(|l| l.verified && board.is_known() && !relevant.iter().any(|a| a.fingerprint == l.fingerprint))
+        .map(ended_alert)
+        .collect();
+    for source in &set.sources {
+        let Some(alerts) = source.alerts() else { continue };
+        if !board.sources.iter().any(|s| s.name == source.name() && s.error.is_none()) {
+            continue;
+        }
+        let own: Vec<Alert> = relevant.iter().filter(|a| a.source == source.name()).cloned().collect();
+        let others = board.alerts.iter().filter(|a| a.source == source.name()).count() - own.len();
+        // A source that has nothing of this incident is evidence only when it says that nothing fires at all.
+        if own.is_empty() && !relevant.is_empty() {
+            continue;
+        }
+        let count = own.len();
+        let summary = match count {
+            0 if others == 0 => "nothing fires".to_owned(),
+            0 => format!("none of the linked alerts is active; {others} others are"),
+            n => format!("{n} alerts: {}", names(&own)),
+        };
+        let draft = Draft {
+            kind: EvidenceKind::Alerts,
+            source: source.name().to_owned(),
+            query: alerts.query(),
+            window: request.window,
+            taken_at,
+            summary,
+            body: Body::Alerts { alerts: own },
+            gaps: board.gaps.iter().filter(|g| g.starts_with(source.name())).cloned().collect(),
+            shown: u64::try_from(count).unwrap_or(0),
+            total: u64::try_from(count).unwrap_or(0),
+        };
+        let key = format!("alerts/{}", source.name());
+        if out.signals.alerts_key.is_empty() {
+            out.signals.alerts_key.clone_from(&key);
+        }
+        out.drafts.push((key, draft));
+    }
+    if !ended.is_empty() {
+        let count = u64::try_from(ended.len()).unwrap_or(0);
+        let draft = Draft {
+            kind: EvidenceKind::Alerts,
+            source: "warroom".to_owned(),
+            query: "linked alerts that no source lists any more, as they were when they were linked".to_owned(),
+            window: request.window,
+            taken_at,
+            summary: format!("{count} linked alerts have ended: {}", names(&ended)),
+            body: Body::Alerts { alerts: ended.clone() },
+            gaps: Vec::new(),
+            shown: count,
+            total: count,
+        };
+        out.drafts.push(("alerts/ended".to_owned(), draft));
+    }
+    for report in &board.sources {
+        if let Some(error) = &report.error {
+            out.gap(format!("{}: {error}", report.name));
+        }
+        out.report(report.clone());
+    }
+    board.gaps.iter().for_each(|g| out.gap(g.clone()));
+    out.signals.alerts = relevant;
+    out.signals.alerts.extend(ended);
+}
+
+fn names(alerts: &[Alert]) -> String {
+    let mut names: Vec<String> =
+        alerts.iter().map(|a| a.service().map_or_else(|| a.name.clone(), |s| format!("{} ({s})", a.name))).collect();
+    names.sort();
+    names.dedup();
+    let more = names.len().saturating_sub(6);
+    names.truncate(6);
+    if more > 0 { format!("{} and {more} more", names.join(", ")) } else { names.join(", ") }
+}
+
+fn ended_alert(linked: &LinkedAlert) -> Alert {
+    Alert {
+        fingerprint: linked.fingerprint.clone(),
+        name: linked.name.clone(),
+        severity: linked.severity,
+        state: AlertState::Resolved,
+        starts_at: linked.starts_at,
+        pending_since: linked.pending_since,
+        labels: linked.labels.clone(),
+        annotations: linked.annotations.clone(),
+        source: linked.source.clone(),
+        occurrences: 1,
+        value: None,
+        silenced_by: Vec::new(),
+        inhibited_by: Vec::new(),
+        generator_url: String::new(),
+    }
+}
+
+/// Everything of one metrics source: alert expressions first, then the usual metrics of the services.
+async fn look_at_metrics(source: &dyn Source, window: Window, onset: Timestamp, alerts: &[Alert], affected: &[String]) -> Gathered {
+    let mut out = Gathered::default();
+    let Some(backend) = source.metrics() else { return out };
+    let step = step_for(window);
+    let mut asked: Vec<Question> = Vec::new();
+    match backend.rules().await {
+        Ok(rules) => {
+            out.report(ok(source.name(), source.kind()));
+            asked.extend(expressions(&rules.value, alerts, &mut out));
+        }
+        Err(e) => fail(&mut out, source, "its alerting rules", &e),
+    }
+    match service_metrics(backend, window, affected, step).await {
+        Ok((queries, left_out)) => {
+            if left_out > 0 {
+                out.gap(format!("{}: {left_out} further metrics of the services were not asked for", source.name()));
+            }
+            asked.extend(queries.into_iter().map(|q| Question {
+                title: q.title,
+                unit: q.unit.to_owned(),
+                query: q.query,
+                threshold: None,
+                always: q.always,
+                service: None,
+            }));
+        }
+        Err(e) => fail(&mut out, source, "the series of the services", &e),
+    }
+    let mut seen = BTreeSet::new();
+    asked.retain(|q| seen.insert(q.query.clone()));
+    let answers = join_all(asked.iter().map(|q| backend.range(&q.query, window, step))).await;
+    for (question, answer) in asked.iter().zip(answers) {
+        match answer {
+            Ok(answer) => take_series(&mut out, source, question, answer, window, onset, step),
+            Err(e) if e.kind == FaultKind::NotRecorded => {}
+            Err(e) => fail(&mut out, source, &format!("`{}`", crate::telemetry::clean::cut(&question.query, 80)), &e),
+        }
+    }
+    out
+}
+
+struct Question {
+    title: String,
+    unit: String,
+    query: String,
+    threshold: Option<f64>,
+    always: bool,
+    service: Option<String>,
+}
+
+fn fail(out: &mut Gathered, source: &dyn Source, what: &str, error: &SourceError) {
+    out.report(failed(source.name(), source.kind(), error));
+    out.gap(format!("{}: {what} could not be read ({}): {error}", source.name(), error.kind.word()));
+}
+
+/// The expressions of the rules behind the alerts, without their comparison.
+fn expressions(rules: &[Rule], alerts: &[Alert], out: &mut Gathered) -> Vec<Question> {
+    let names: BTreeSet<&str> = alerts.iter().map(|a| a.name.as_str()).collect();
+    let matching: Vec<&Rule> = rules.iter().filter(|r| names.contains(r.name.as_str())).collect();
+    if matching.len() > MAX_EXPRESSIONS {
+        out.gap(format!("{} alert expressions exist, the first {MAX_EXPRESSIONS} were drawn", matching.len()));
+    }
+    matching
+        .into_iter()
+        .take(MAX_EXPRESSIONS)
+        .map(|rule| {
+            let split = threshold(&rule.query);
+            let (query, limit) = split.map_or_else(|| (rule.query.clone(), None), |t| (t.series, Some(t.value)));
+            Question {
+                title: format!("expression of {}", rule.name),
+                unit: String::new(),
+                query,
+                threshold: limit,
+                always: true,
+                service: alerts.iter().find(|a| a.name == rule.name).and_then(|a| a.service().map(str::to_owned)),
+            }
+        })
+        .collect()
+}
+
+/// Queries over what exists for the affected services and their neighbours.
+async fn service_metrics(
+    backend: &dyn MetricSource,
+    window: Window,
+    affected: &[String],
+    step: f64,
+) -> Result<(Vec<metrics::MetricQuery>, usize), SourceError> {
+    let mut chosen: Option<(&str, Vec<String>)> = None;
+    for label in ["service", "service_name", "app", "job"] {
+        let values = backend.label_values(label, window).await?.value;
+        if values.is_empty() {
+            continue;
+        }
+        let knows = affected.is_empty() || affected.iter().any(|a| values.contains(a));
+        if knows {
+            chosen = Some((label, values));
+            break;
+        }
+        chosen.get_or_insert((label, values));
+    }
+    let Some((label, values)) = chosen else { return Ok((Vec::new(), 0)) };
+    // The affected first, then neighbours, which show whether it is everywhere.
+    let mut services: Vec<String> = affected.iter().filter(|a| values.contains(a)).cloned().collect();
+    let neighbours: Vec<String> = values.iter().filter(|v| !services.contains(v) && !v.is_empty()).cloned().collect();
+    services.extend(neighbours);
+    services.truncate(MAX_SERVICES);
+    let first: Vec<String> = services.iter().map(|s| regex::escape(s).replace('\\', "\\\\").replace('"', "\\\"")).collect();
+    let sets = backend.series(&format!("{{{label}=~\"{}\"}}", first.join("|")), window).await?.value;
+    let rate = if step * 4.0 <= 60.0 { "1m".to_owned() } else { format!("{}s", (step * 4.0) as u64) };
+    Ok(metrics::queries(&sets, label, &services, &rate, MAX_QUERIES))
+}
+
+fn take_series(
+    out: &mut Gathered,
+    source: &dyn Source,
+    question: &Question,
+    answer: Answer<Vec<Series>>,
+    window: Window,
+    onset: Timestamp,
+    step: f64,
+) {
+    let baseline = Window::new(window.start, onset);
+    let total = answer.value.len();
+    let mut series = answer.value;
+    // The ones that moved farthest are kept of many.
+    let mut moved: Vec<(crate::analysis::Movement, Series)> =
+        series.drain(..).map(|s| (movement(&s, baseline, window), s)).collect();
+    moved.sort_by(|a, b| b.0.score.total_cmp(&a.0.score).then_with(|| a.1.labels.cmp(&b.1.labels)));
+    let stirred = moved.iter().any(|(m, _)| m.direction != Direction::Flat);
+    if moved.is_empty() && question.threshold.is_none() || !stirred && !question.always {
+        return;
+    }
+    let mut gaps = answer.gaps;
+    if total > MAX_SERIES {
+        gaps.push(format!("{total} series, the {MAX_SERIES} that moved farthest are kept"));
+        moved.truncate(MAX_SERIES);
+    }
+    let key = format!("metric/{}/{}", source.name(), question.query);
+    let unit = if question.unit.is_empty() { guess_unit(question.threshold) } else { question.unit.clone() };
+    let summary = match moved.first() {
+        None => format!("{}: no series matched", question.title),
+        Some((m, s)) => summarise(question, m, s, &unit, total),
+    };
+    for (m, s) in &moved {
+        out.signals.metrics.push(MetricInput {
+            key: key.clone(),
+            service: s.service().map(str::to_owned).or_else(|| question.service.clone()),
+            title: with_labels(&question.title, &s.labels),
+            unit: unit.clone(),
+            movement: m.clone(),
+            is_alert_expression: question.threshold.is_some(),
+        });
+    }
+    let draft = Draft {
+        kind: EvidenceKind::Metric,
+        source: source.name().to_owned(),
+        query: question.query.clone(),
+        window,
+        taken_at: now(),
+        summary,
+        shown: u64::try_from(moved.len()).unwrap_or(0),
+        total: answer.total.unwrap_or_else(|| u64::try_from(total).unwrap_or(0)),
+        body: Body::Series {
+            title: question.title.clone(),
+            unit,
+            step_secs: step,
+            threshold: question.threshold,
+            series: moved.into_iter().map(|(_, s)| s).collect(),
+        },
+        gaps,
+    };
+    out.drafts.push((key, draft));
+}
+
+/// A threshold between nought and one is nearly always a share.
+fn guess_unit(threshold: Option<f64>) -> String {
+    if threshold.is_some_and(|t| t > 0.0 && t < 1.0) { "%".to_owned() } else { String::new() }
+}
+
+/// Labels beside the service tell series of one query apart.
+fn with_labels(title: &str, labels: &Labels) -> String {
+    let rest: Vec<String> = labels
+        .iter()
+        .filter(|(k, _)| !matches!(k.as_str(), "service" | "service_name" | "app" | "job" | "__name__" | "instance"))
+        .map(|(k, v)| format!("{k}={v}"))
+        .collect();
+    if rest.is_empty() { title.to_owned() } else { format!("{title} ({})", rest.join(", ")) }
+}
+
+fn summarise(question: &Question, m: &crate::analysis::Movement, s: &Series, unit: &str, total: usize) -> String {
+    let factor = if unit == "%" { 100.0 } else { 1.0 };
+    let show = |v: Option<f64>| v.map_or_else(|| "nothing".to_owned(), |v| format!("{}{}", human_value(v * factor), if unit.is_empty() { String::new() } else { format!(" {unit}") }));
+    let service = s.service().or(question.service.as_deref()).map(|s| format!("{s} ")).unwrap_or_default();
+    let change = match m.direction {
+        Direction::Flat => format!("steady at {}", show(m.after.or(m.before))),
+        Direction::Up | Direction::Down => format!(
+            "{} → {}{}",
+            show(m.before),
+            show(m.after),
+            m.changed_at.map(|t| format!(" from {}", t.clock(time::UtcOffset::UTC))).unwrap_or_default()
+        ),
+    };
+    let more = if total > 1 { format!(", {} other series", total - 1) } else { String::new() };
+    format!("{service}{} {change}{more}", question.title)
+}
+
+/// Error lines and patterns of one log source.
+async fn look_at_logs(source: &dyn Source, window: Window, onset: Timestamp) -> Gathered {
+    let mut out = Gathered::default();
+    let Some(backend) = source.logs() else { return out };
+    let bad = LogFilter { bad_only: true, ..LogFilter::default() };
+    match lines(backend, &bad, window, MAX_BAD_LINES).await {
+        Ok((query, answer)) => {
+            out.report(ok(source.name(), source.kind()));
+            let draft = lines_draft(source, query, window, answer);
+            out.drafts.push((format!("lines/{}", source.name()), draft));
+        }
+        Err(e) => fail(&mut out, source, "error lines", &e),
+    }
+    match lines(backend, &LogFilter::default(), window, MAX_LINES).await {
+        Ok((query, answer)) => take_patterns(&mut out, source, query, window, onset, answer),
+        Err(e) => fail(&mut out, source, "log lines", &e),
+    }
+    out
+}
+
+async fn lines(
+    backend: &dyn LogSource,
+    filter: &LogFilter,
+    window: Window,
+    limit: usize,
+) -> Result<(String, Answer<Vec<LogLine>>), SourceError> {
+    let query = backend.query(filter, window).await?;
+    Ok((query, backend.lines(filter, window, limit).await?))
+}
+
+fn lines_draft(source: &dyn Source, query: String, window: Window, answer: Answer<Vec<LogLine>>) -> Draft {
+    let shown = u64::try_from(answer.value.len()).unwrap_or(0);
+    let summary = match answer.value.last() {
+        None => "no error lines in the window".to_owned(),
+        Some(last) => format!(
+            "{} error lines, the last: {}",
+            answer.total.unwrap_or(shown),
+            crate::telemetry::clean::cut(last.message.lines().next().unwrap_or(""), 120)
+        ),
+    };
+    Draft {
+        kind: EvidenceKind::Logs,
+        source: source.name().to_owned(),
+        query,
+        window,
+        taken_at: now(),
+        summary,
+        shown,
+        total: answer.total.unwrap_or(shown).max(shown),
+        gaps: answer.gaps,
+        body: Body::Lines { lines: answer.value },
+    }
+}
+
+fn take_patterns(out: &mut Gathered, source: &dyn Source, query: String, window: Window, onset: Timestamp, answer: Answer<Vec<LogLine>>) {
+    let before = onset.since(window.start).as_secs_f64().max(1.0);
+    let ratio = window.end.since(onset).as_secs_f64() / before;
+    let found = patterns::group(&answer.value, onset, ratio);
+    let lines = u64::try_from(answer.value.len()).unwrap_or(0);
+    let fresh = found.iter().filter(|p| p.change == patterns::Change::New).count();
+    let key = format!("patterns/{}", source.name());
+    out.signals.patterns.extend(found.iter().map(|p| (key.clone(), p.clone())));
+    let mut gaps = answer.gaps;
+    let cut = found.len().saturating_sub(100);
+    if cut > 0 {
+        gaps.push(format!("{cut} further patterns are left out"));
+    }
+    let draft = Draft {
+        kind: EvidenceKind::Patterns,
+        source: source.name().to_owned(),
+        query: format!("patterns of {query}"),
+        window,
+        taken_at: now(),
+        summary: format!("{lines} lines in {} patterns, {fresh} of them new since {}", found.len(), onset.clock(time::UtcOffset::UTC)),
+        shown: u64::try_from(found.len().min(100)).unwrap_or(0),
+        total: u64::try_from(found.len()).unwrap_or(0),
+        gaps,
+        body: Body::Patterns { onset, patterns: found.into_iter().take(100).collect() },
+    };
+    out.drafts.push((key, draft));
+}
+
+fn relate(out: &mut Gathered, window: Window) {
+    let alerts: Vec<&Alert> = out.signals.alerts.iter().collect();
+    let found = relations::relations(&alerts);
+    if found.is_empty() {
+        return;
+    }
+    let by: BTreeMap<&str, &str> = found.iter().map(|r| (r.label.as_str(), r.value.as_str())).collect();
+    let count = u64::try_from(found.len()).unwrap_or(0);
+    let draft = Draft {
+        kind: EvidenceKind::Analysis,
+        source: "warroom".to_owned(),
+        query: "labels that alerts share".to_owned(),
+        window,
+        taken_at: now(),
+        summary: format!("alerts share {}", by.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>().join(", ")),
+        body: Body::Relations { relations: found.clone() },
+        gaps: Vec::new(),
+        shown: count,
+        total: count,
+    };
+    out.signals.relations = found;
+    out.signals.relations_key = "relations".to_owned();
+    out.drafts.push(("relations".to_owned(), draft));
+}

@@ -1,0 +1,185 @@
+//! Which queries an investigation asks of a metrics backend, beside the alerts' own expressions: request rate, errors and
+//! latency where metrics with the usual names exist, and the gauges and counters of the affected services.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::telemetry::Labels;
+
+/// A query with what its series mean.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct MetricQuery {
+    /// Lower is asked and shown first.
+    pub rank: u8,
+    pub title: String,
+    pub unit: &'static str,
+    pub query: String,
+    /// Kept as evidence even when nothing moved.
+    pub always: bool,
+}
+
+/// The label that names services in a label set, the first of the usual ones that any set has with one of the services.
+pub fn service_label(sets: &[Labels]) -> Option<&'static str> {
+    ["service", "service_name", "app", "app_kubernetes_io_name", "job"].into_iter().find(|l| sets.iter().any(|s| s.contains_key(*l)))
+}
+
+/// Queries over the metrics that exist. `sets` are the label sets of the services' series, `label` the one that names the
+/// service, `services` those to look at, `rate` the range of a rate such as `1m`. At most `most`, the telling ones first;
+/// the second value is how many were left out.
+pub fn queries(sets: &[Labels], label: &str, services: &[String], rate: &str, most: usize) -> (Vec<MetricQuery>, usize) {
+    let mut names: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for set in sets {
+        if let Some(name) = set.get("__name__") {
+            names.entry(name).or_default().extend(set.keys().map(String::as_str));
+        }
+    }
+    let pick = selector(label, services);
+    let mut out: Vec<MetricQuery> = names.iter().flat_map(|(name, labels)| of_metric(name, labels, label, &pick, rate, &names)).collect();
+    out.sort();
+    out.dedup_by(|a, b| a.query == b.query);
+    let left_out = out.len().saturating_sub(most);
+    out.truncate(most);
+    (out, left_out)
+}
+
+/// `service=~"a|b"`, or nothing for all services.
+fn selector(label: &str, services: &[String]) -> String {
+    if services.is_empty() {
+        return String::new();
+    }
+    let names: Vec<String> = services.iter().map(|s| regex::escape(s).replace('\\', "\\\\").replace('"', "\\\"")).collect();
+    format!("{label}=~\"{}\"", names.join("|"))
+}
+
+fn with(selector: &str, more: &str) -> String {
+    match (selector.is_empty(), more.is_empty()) {
+        (true, true) => String::new(),
+        (true, false) => format!("{{{more}}}"),
+        (false, true) => format!("{{{selector}}}"),
+        (false, false) => format!("{{{selector},{more}}}"),
+    }
+}
+
+/// Metrics of the runtime and of scraping itself: about the process, not about the service.
+fn is_noise(name: &str) -> bool {
+    ["go_", "promhttp_", "scrape_", "python_", "nodejs_", "jvm_buffer", "jvm_classes", "net_conntrack", "prometheus_", "alertmanager_", "ALERTS"]
+        .iter()
+        .any(|p| name.starts_with(p))
+        || name.ends_with("_created")
+        || name.ends_with("_info")
+        || name.contains("start_time")
+        || matches!(name, "process_max_fds" | "process_virtual_memory_max_bytes" | "process_virtual_memory_bytes")
+}
+
+fn is_request(name: &str) -> bool {
+    ["request", "http_server", "grpc_server", "rpc_server"].iter().any(|w| name.contains(w)) && !name.contains("in_flight") && !name.contains("size")
+}
+
+fn of_metric(
+    name: &str,
+    labels: &BTreeSet<&str>,
+    label: &str,
+    pick: &str,
+    rate: &str,
+    all: &BTreeMap<&str, BTreeSet<&str>>,
+) -> Vec<MetricQuery> {
+    if is_noise(name) {
+        return Vec::new();
+    }
+    let whole = with(pick, "");
+    let make = |rank, title: String, unit, query: String, always| MetricQuery { rank, title, unit, query, always };
+    if let Some(base) = name.strip_suffix("_bucket") {
+        let seconds = base.contains("seconds") || !base.contains("milli") && !base.ends_with("_ms");
+        let unit = if seconds { "s" } else { "ms" };
+        let title = if is_request(base) { "latency p95".to_owned() } else { format!("{base} p95") };
+        let query = format!("histogram_quantile(0.95, sum by ({label}, le) (rate({name}{whole}[{rate}])))");
+        return vec![make(if is_request(base) { 2 } else { 4 }, title, unit, query, is_request(base))];
+    }
+    let of_histogram = ["_count", "_sum"].iter().any(|s| {
+        name.strip_suffix(s).is_some_and(|base| all.contains_key(format!("{base}_bucket").as_str()))
+    });
+    if of_histogram && !(name.ends_with("_count") && is_request(name) && !has_request_counter(all)) {
+        return Vec::new();
+    }
+    if name.ends_with("_total") || name.ends_with("_count") {
+        let mut out = Vec::new();
+        if is_request(name) {
+            out.push(make(3, "requests per second".to_owned(), "/s", format!("sum by ({label}) (rate({name}{whole}[{rate}]))"), true));
+            if let Some(code) = ["code", "status", "status_code", "http_status_code", "http_response_status_code"].iter().find(|c| labels.contains(**c)) {
+                let failing = with(pick, &format!("{code}=~\"5..\""));
+                out.push(make(1, "errors per second".to_owned(), "/s", format!("sum by ({label}) (rate({name}{failing}[{rate}]))"), true));
+            } else if labels.contains("grpc_code") {
+                let failing = with(pick, "grpc_code!=\"OK\"");
+                out.push(make(1, "errors per second".to_owned(), "/s", format!("sum by ({label}) (rate({name}{failing}[{rate}]))"), true));
+            }
+        } else {
+            let errors = name.contains("error") || name.contains("fail");
+            let short = name.trim_end_matches("_total");
+            out.push(make(
+                if errors { 1 } else { 6 },
+                format!("{short} per second"),
+                "/s",
+                format!("sum by ({label}) (rate({name}{whole}[{rate}]))"),
+                errors,
+            ));
+        }
+        return out;
+    }
+    if name == "up" {
+        return vec![make(0, "up".to_owned(), "", format!("min by ({label}) ({name}{whole})"), false)];
+    }
+    if labels.contains("quantile") {
+        let ninety = with(pick, "quantile=~\"0.95|0.99\"");
+        return vec![make(2, format!("{name} p95"), unit_of(name), format!("max by ({label}) ({name}{ninety})"), true)];
+    }
+    let saturation = ["pool", "queue", "connections", "in_use", "waiting", "backlog", "saturation", "memory", "utilization"]
+        .iter()
+        .any(|w| name.contains(w));
+    vec![make(if saturation { 4 } else { 5 }, name.to_owned(), unit_of(name), format!("max by ({label}) ({name}{whole})"), false)]
+}
+
+fn has_request_counter(all: &BTreeMap<&str, BTreeSet<&str>>) -> bool {
+    all.keys().any(|n| n.ends_with("_total") && is_request(n))
+}
+
+fn unit_of(name: &str) -> &'static str {
+    if name.ends_with("_bytes") {
+        "B"
+    } else if name.ends_with("_seconds") {
+        "s"
+    } else if name.ends_with("_ratio") {
+        "%"
+    } else {
+        ""
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(name: &str, labels: &[&str]) -> Labels {
+        let mut set: Labels = labels.iter().map(|l| ((*l).to_owned(), "x".to_owned())).collect();
+        set.insert("__name__".into(), name.into());
+        set
+    }
+
+    #[test]
+    fn red_and_saturation_come_from_the_usual_names() {
+        let sets = [
+            set("http_requests_total", &["service", "code"]),
+            set("http_request_duration_seconds_bucket", &["service", "le"]),
+            set("http_request_duration_seconds_count", &["service"]),
+            set("db_pool_in_use", &["service"]),
+            set("go_goroutines", &["service"]),
+        ];
+        let (found, left_out) = queries(&sets, "service", &["checkout".into(), "a.b".into()], "1m", 10);
+        let titles: Vec<&str> = found.iter().map(|q| q.title.as_str()).collect();
+        assert_eq!(titles, ["errors per second", "latency p95", "requests per second", "db_pool_in_use"]);
+        assert_eq!(left_out, 0);
+        assert_eq!(
+            found[0].query,
+            r#"sum by (service) (rate(http_requests_total{service=~"checkout|a\\.b",code=~"5.."}[1m]))"#
+        );
+        assert_eq!(queries(&sets, "service", &[], "1m", 2).1, 2);
+    }
+}

@@ -1,0 +1,119 @@
+//! The configured sources together, and the board of alerts that they make.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use serde::{Deserialize, Serialize};
+
+use crate::config::{Config, SourceConfig};
+use crate::incident::{SourceReport, SourceStatus};
+use crate::sources::{Source, SourceError, merge, registry};
+use crate::telemetry::Alert;
+
+/// All sources that could be made, and those that could not with the reason.
+#[derive(Clone, Default)]
+pub struct SourceSet {
+    pub sources: Vec<Arc<dyn Source>>,
+    pub broken: Vec<(String, String, SourceError)>,
+}
+
+/// What fires, and who said so.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct AlertBoard {
+    pub alerts: Vec<Alert>,
+    pub sources: Vec<SourceReport>,
+    /// Names of sources that gave only a part, with the reason.
+    pub gaps: Vec<String>,
+}
+
+impl AlertBoard {
+    /// Whether any source told what fires.
+    pub fn is_known(&self) -> bool {
+        self.sources.iter().any(|s| s.status == SourceStatus::Ok)
+    }
+}
+
+impl SourceSet {
+    /// From the configuration. Opens no connection, so it cannot fail as a whole.
+    pub fn from_config(config: &Config) -> Self {
+        let mut set = Self::default();
+        for source in &config.sources {
+            set.add(source);
+        }
+        set
+    }
+
+    fn add(&mut self, config: &SourceConfig) {
+        match registry::make(config) {
+            Ok(made) => self.sources.extend(made),
+            Err(e) => self.broken.push((config.name.clone(), config.kind.clone(), e)),
+        }
+    }
+
+    /// Over given sources: recordings, taps.
+    pub fn over(sources: Vec<Arc<dyn Source>>) -> Self {
+        Self { sources, broken: Vec::new() }
+    }
+
+    /// Whether there is nothing to ask.
+    pub fn is_empty(&self) -> bool {
+        self.sources.is_empty() && self.broken.is_empty()
+    }
+
+    /// Reports for the sources that could not even be made.
+    pub fn broken_reports(&self) -> Vec<SourceReport> {
+        self.broken.iter().map(|(name, kind, e)| failed(name, kind, e)).collect()
+    }
+
+    /// Asks every alert source at once; a dead one costs its own part only.
+    pub async fn alerts(&self) -> AlertBoard {
+        let asked = join_all(self.sources.iter().filter_map(|s| {
+            let alerts = s.alerts()?;
+            Some(async move { (s.name(), s.kind(), alerts.active().await) })
+        }))
+        .await;
+        let mut board = AlertBoard { sources: self.broken_reports(), ..AlertBoard::default() };
+        let mut lists = Vec::new();
+        for (name, kind, answer) in asked {
+            match answer {
+                Ok(answer) => {
+                    board.gaps.extend(answer.gaps.iter().map(|g| format!("{name}: {g}")));
+                    board.sources.push(ok(name, kind));
+                    lists.push((kind, answer.value));
+                }
+                Err(e) => board.sources.push(failed(name, kind, &e)),
+            }
+        }
+        board.alerts = merge::merge(lists);
+        board
+    }
+
+    /// [`Self::alerts`] with a limit: what has not answered by then has failed.
+    pub async fn alerts_within(&self, limit: Duration) -> AlertBoard {
+        match tokio::time::timeout(limit, self.alerts()).await {
+            Ok(board) => board,
+            Err(_elapsed) => AlertBoard {
+                gaps: vec![format!("the sources did not answer within {} s", limit.as_secs())],
+                sources: self.broken_reports(),
+                alerts: Vec::new(),
+            },
+        }
+    }
+}
+
+/// A source that answered just now.
+pub fn ok(name: &str, kind: &str) -> SourceReport {
+    SourceReport { name: name.to_owned(), kind: kind.to_owned(), status: SourceStatus::Ok, error: None, age_secs: Some(0.0) }
+}
+
+/// A source that did not.
+pub fn failed(name: &str, kind: &str, error: &SourceError) -> SourceReport {
+    SourceReport {
+        name: name.to_owned(),
+        kind: kind.to_owned(),
+        status: SourceStatus::Failed,
+        error: Some(format!("{}: {}; {}", error.kind.word(), error.message, error.kind.remedy())),
+        age_secs: None,
+    }
+}

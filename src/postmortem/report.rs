@@ -1,0 +1,462 @@
+//! Every fact of a post-mortem, computed once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::evidence::render::{self, Detail, sparkline};
+use crate::evidence::{Body, cited};
+use crate::incident::{
+    ActionItem, ActorKind, AnswerSource, CitedFinding, Durations, EvidenceId, EvidenceKind, EvidenceRecord, Fact, FindingKind, Incident,
+    LinkedAlert, Matrix, NoteKind, Severity, SourceReport,
+};
+use crate::telemetry::time::human;
+use crate::telemetry::{Timestamp, Window};
+
+/// A gap between two entries of a major incident that is worth a mark, in seconds.
+const GAP_SECS: f64 = 1800.0;
+
+/// A moment, or why there is none.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Milestone {
+    pub name: &'static str,
+    pub at: Option<Timestamp>,
+    /// Whether it was taken to be the declaration for want of anything better.
+    pub assumed: bool,
+}
+
+/// One row of the timeline.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct TimelineRow {
+    pub seq: u64,
+    pub at: Timestamp,
+    pub recorded_at: Timestamp,
+    pub actor: String,
+    pub actor_kind: ActorKind,
+    pub kind: &'static str,
+    pub text: String,
+    pub evidence: Vec<EvidenceId>,
+    pub backdated: bool,
+    pub corrected: bool,
+    /// Seconds of silence before it in a major incident, when long.
+    pub gap_before_secs: Option<f64>,
+}
+
+/// One evidence item with its text and, for a metric, its shape.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct EvidenceRow {
+    #[serde(flatten)]
+    pub record: EvidenceRecord,
+    /// A sparkline over the window for each of the first series.
+    pub sparklines: Vec<(String, String)>,
+    /// The telling part of the body; `None` when this store does not have the body.
+    pub excerpt: Option<String>,
+}
+
+/// Text that a model wrote.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Draft {
+    pub seq: u64,
+    pub prompt: String,
+    pub prompt_version: String,
+    pub model: String,
+    pub text: String,
+    pub accepted_by: Option<String>,
+    pub verdict: String,
+    pub unsupported: Vec<String>,
+    pub partial: bool,
+}
+
+/// One asking of a model or the rules.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct AiRun {
+    pub seq: u64,
+    pub prompt: String,
+    pub prompt_version: String,
+    pub source: AnswerSource,
+    pub model: Option<String>,
+    pub prompt_tokens: Option<u64>,
+    pub completion_tokens: Option<u64>,
+    pub verdict: String,
+}
+
+/// Something that a reader would expect and that is not there.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Missing {
+    pub section: &'static str,
+    pub what: String,
+}
+
+/// The report.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Report {
+    pub id: String,
+    /// Date, service, effect.
+    pub title: String,
+    pub incident_title: String,
+    pub status: &'static str,
+    pub review_status: &'static str,
+    pub owner: Option<String>,
+    pub authors: Vec<String>,
+    pub severity: Severity,
+    pub peak_severity: Severity,
+    pub severity_meaning: String,
+    pub severity_changes: Vec<(Timestamp, Severity, String, String)>,
+    pub time_in_severity_secs: Vec<(Severity, f64)>,
+    pub milestones: Vec<Milestone>,
+    pub durations: Durations,
+    pub impact_secs: f64,
+    pub impact_over: bool,
+    pub review_due: Option<Timestamp>,
+    pub services: Vec<String>,
+    pub alerts: Vec<LinkedAlert>,
+    pub window: Window,
+    pub findings: Vec<CitedFinding>,
+    pub sources: Vec<SourceReport>,
+    pub summary: String,
+    pub roles: Vec<(&'static str, String)>,
+    pub hand_overs: Vec<String>,
+    pub decisions: Vec<(Timestamp, String)>,
+    pub hypotheses: Vec<(Timestamp, String)>,
+    pub lessons: Vec<(Timestamp, String)>,
+    pub todos: Vec<(u64, String)>,
+    pub resolution_steps: Vec<(Timestamp, String)>,
+    pub draft: Option<Draft>,
+    pub ai_runs: Vec<AiRun>,
+    pub timeline: Vec<TimelineRow>,
+    pub action_items: Vec<ActionItem>,
+    pub evidence: Vec<EvidenceRow>,
+    pub missing: Vec<Missing>,
+    pub order_faults: Vec<String>,
+    pub severity_matrix: Vec<(Severity, String)>,
+    pub as_of_entry: u64,
+    pub as_of: Timestamp,
+    pub chain_head: String,
+    pub tool_version: &'static str,
+}
+
+impl Report {
+    /// Computes it.
+    pub fn new(incident: &Incident, bodies: &BTreeMap<String, Body>, matrix: &Matrix) -> Self {
+        let as_of = incident.as_of();
+        let impact = incident.impact_started_at();
+        let impact_end = incident.mitigated_at.or(incident.resolved_at);
+        let services = incident.services();
+        let mut report = Self {
+            id: incident.id().to_string(),
+            title: title(incident, &services),
+            incident_title: incident.head.title.clone(),
+            status: incident.head.status.word(),
+            review_status: "draft",
+            owner: incident.head.commander.clone(),
+            authors: authors(incident),
+            severity: incident.head.severity,
+            peak_severity: incident.peak_severity(),
+            severity_meaning: matrix.meaning(incident.head.severity).to_owned(),
+            severity_changes: incident
+                .severities
+                .iter()
+                .filter_map(|s| Some((s.from, s.severity, s.reason.clone()?, s.by.clone())))
+                .collect(),
+            time_in_severity_secs: incident.time_in_severity(as_of),
+            milestones: milestones(incident),
+            durations: incident.durations(),
+            impact_secs: impact_end.unwrap_or(as_of).secs_since(impact).max(0.0),
+            impact_over: impact_end.is_some(),
+            review_due: review_due(incident),
+            services,
+            alerts: incident.alerts.clone(),
+            window: incident.investigation.as_ref().map_or_else(|| incident.window(as_of), |i| i.window),
+            findings: incident.investigation.iter().flat_map(|i| i.findings.clone()).collect(),
+            sources: incident.investigation.iter().flat_map(|i| i.sources.clone()).collect(),
+            summary: String::new(),
+            roles: incident.roles.iter().map(|(r, h)| (r.title(), h.clone())).collect(),
+            hand_overs: hand_overs(incident),
+            decisions: notes(incident, NoteKind::Decision),
+            hypotheses: notes(incident, NoteKind::Hypothesis),
+            lessons: notes(incident, NoteKind::Lesson),
+            todos: todos(incident),
+            resolution_steps: resolution_steps(incident),
+            draft: draft(incident),
+            ai_runs: ai_runs(incident),
+            timeline: timeline(incident),
+            action_items: incident.actions.clone(),
+            evidence: incident.evidence.iter().map(|r| evidence_row(r, bodies.get(&r.digest))).collect(),
+            missing: Vec::new(),
+            order_faults: order_faults(incident),
+            severity_matrix: matrix.rows.iter().map(|r| (r.severity, r.meaning.clone())).collect(),
+            as_of_entry: incident.head.last_seq,
+            as_of,
+            chain_head: incident.entries.last().map(|e| e.hash.clone()).unwrap_or_default(),
+            tool_version: env!("CARGO_PKG_VERSION"),
+        };
+        report.summary = report.summarise();
+        report.missing = report.find_missing();
+        report
+    }
+
+    /// Two to four sentences from computed facts: what, how long, how bad, what began it as far as known, what ended it.
+    fn summarise(&self) -> String {
+        let mut out = format!("{} ({}, {}).", sentence(&self.incident_title), self.severity, self.severity_meaning);
+        let length = human(Duration::from_secs_f64(self.impact_secs));
+        let start = self.milestones.first().and_then(|m| m.at).map(|t| t.date_clock()).unwrap_or_default();
+        out.push_str(&if self.impact_over {
+            format!(" The impact began at {start} UTC and lasted {length}.")
+        } else {
+            format!(" The impact began at {start} UTC and had lasted {length} when this was written; it is not recorded as ended.")
+        });
+        if let Some(first) = self.findings.iter().find(|f| f.kind == FindingKind::Moved) {
+            out.push_str(&format!(" The first signal to leave its normal range: {} {}.", trimmed(&first.title), cited::tags(&first.evidence)));
+        } else if let Some(first) = self.findings.first() {
+            out.push_str(&format!(" {} {}.", sentence(&first.title).trim_end_matches('.'), cited::tags(&first.evidence)));
+        }
+        if let Some((at, text)) = self.resolution_steps.last() {
+            out.push_str(&format!(" Last step recorded: {} at {} UTC.", text.trim_end_matches('.'), at.date_clock()));
+        }
+        out
+    }
+
+    fn find_missing(&self) -> Vec<Missing> {
+        let mut out = Vec::new();
+        let mut need = |ok: bool, section: &'static str, what: &str| {
+            if !ok {
+                out.push(Missing { section, what: what.to_owned() });
+            }
+        };
+        need(self.owner.is_some(), "Header", "an owner: give the commander's role to somebody");
+        need(self.durations.mitigate_secs.is_some(), "Impact", "when the impact ended: set the status mitigated");
+        need(!self.findings.is_empty(), "Detection", "an investigation: run `warroom investigate`");
+        need(self.durations.acknowledge_secs.is_some(), "Response", "when somebody took it on: acknowledge");
+        need(!self.hypotheses.is_empty() || self.draft.is_some(), "Trigger, fault, contributing factors", "a cause, as far as people judge it: note it as a hypothesis, or ask for the postmortem prompt");
+        need(self.durations.resolve_secs.is_some(), "Resolution and recovery", "the resolution");
+        need(!self.lessons.is_empty(), "Lessons", "lessons: note them with --kind lesson");
+        need(!self.action_items.is_empty(), "Action items", "action items");
+        for item in &self.action_items {
+            need(item.owner.is_some() && item.due.is_some(), "Action items", &format!("owner and due date of {}", item.id));
+        }
+        let watches = self.action_items.iter().any(|a| matches!(a.kind, crate::incident::ActionKind::Detect | crate::incident::ActionKind::Process));
+        need(self.action_items.is_empty() || watches, "Action items", "at least one item about detection or response");
+        for (seq, text) in &self.todos {
+            need(false, "Action items", &format!("the TODO of entry {seq} made an action item, or dropped: {text}"));
+        }
+        out
+    }
+}
+
+fn trimmed(text: &str) -> &str {
+    text.trim_end_matches(" (moved first)")
+}
+
+fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |c| c.to_uppercase().chain(chars).collect())
+}
+
+fn title(incident: &Incident, services: &[String]) -> String {
+    let what = if services.is_empty() { String::new() } else { format!("{}: ", services.join(", ")) };
+    format!("{} {what}{}", incident.impact_started_at().date(), incident.head.title)
+}
+
+fn authors(incident: &Incident) -> Vec<String> {
+    let people: BTreeSet<&str> =
+        incident.entries.iter().filter(|e| e.actor.kind == ActorKind::Human).map(|e| e.actor.name.as_str()).collect();
+    people.into_iter().map(str::to_owned).collect()
+}
+
+fn milestones(incident: &Incident) -> Vec<Milestone> {
+    let assumed = incident.assumed();
+    let row = |name: &'static str, at: Option<Timestamp>, field: &str| Milestone { name, at, assumed: assumed.contains(&field) };
+    vec![
+        row("impact started", Some(incident.impact_started_at()), "impact_started_at"),
+        row("detected", Some(incident.detected_at()), "detected_at"),
+        row("declared", Some(incident.head.declared_at), ""),
+        row("acknowledged", incident.acknowledged_at, ""),
+        row("identified", incident.identified_at, ""),
+        row("mitigated", incident.mitigated_at, ""),
+        row("resolved", incident.resolved_at, ""),
+        row("closed", incident.closed_at, ""),
+    ]
+}
+
+/// SEV1: three calendar days after the resolution (else the declaration); SEV2: five business days; others have none.
+fn review_due(incident: &Incident) -> Option<Timestamp> {
+    let from = incident.resolved_at.unwrap_or(incident.head.declared_at);
+    let day = Duration::from_secs(86_400);
+    match incident.peak_severity() {
+        Severity::Sev1 => Some(from + day * 3),
+        Severity::Sev2 => {
+            let (mut at, mut left) = (from, 5);
+            while left > 0 {
+                at = at + day;
+                let weekday = at.datetime().weekday();
+                left -= i32::from(!matches!(weekday, time::Weekday::Saturday | time::Weekday::Sunday));
+            }
+            Some(at)
+        }
+        _ => None,
+    }
+}
+
+fn hand_overs(incident: &Incident) -> Vec<String> {
+    incident
+        .entries
+        .iter()
+        .filter(|e| matches!(e.fact, Fact::RoleAssigned { from: Some(_), .. }))
+        .map(|e| format!("{} UTC: {}", e.at.date_clock(), e.fact.sentence()))
+        .collect()
+}
+
+fn notes(incident: &Incident, kind: NoteKind) -> Vec<(Timestamp, String)> {
+    incident.notes(kind).map(|(e, t)| (e.at, t.to_owned())).collect()
+}
+
+/// Notes that begin with TODO and so wait to become action items.
+fn todos(incident: &Incident) -> Vec<(u64, String)> {
+    incident
+        .notes(NoteKind::Observation)
+        .filter_map(|(e, t)| t.strip_prefix("TODO").map(|rest| (e.seq, rest.trim_start_matches([':', ' ']).to_owned())))
+        .filter(|(_, t)| !incident.actions.iter().any(|a| a.text == *t))
+        .collect()
+}
+
+fn resolution_steps(incident: &Incident) -> Vec<(Timestamp, String)> {
+    incident
+        .entries
+        .iter()
+        .filter_map(|e| match &e.fact {
+            Fact::StatusChanged { .. } | Fact::Reopened { .. } => Some((e.at, e.fact.sentence())),
+            _ => None,
+        })
+        .collect()
+}
+
+fn draft(incident: &Incident) -> Option<Draft> {
+    let recorded = incident
+        .answers
+        .iter()
+        .rev()
+        .filter(|a| a.answer.source == AnswerSource::Llm)
+        .find(|a| a.answer.prompt == "postmortem")
+        .or_else(|| incident.answers.iter().rev().filter(|a| a.answer.source == AnswerSource::Llm).find(|a| a.answer.prompt == "troubleshoot"))?;
+    let a = &recorded.answer;
+    Some(Draft {
+        seq: recorded.seq,
+        prompt: a.prompt.clone(),
+        prompt_version: a.prompt_version.clone(),
+        model: a.model.clone().unwrap_or_default(),
+        text: a.answer.clone(),
+        accepted_by: recorded.accepted_by.clone(),
+        verdict: a.verdict(),
+        unsupported: a
+            .claims
+            .iter()
+            .filter(|c| c.state != crate::incident::ClaimState::Supported)
+            .map(|c| format!("{}: {}", c.state.word(), c.text))
+            .collect(),
+        partial: a.partial,
+    })
+}
+
+fn ai_runs(incident: &Incident) -> Vec<AiRun> {
+    incident
+        .answers
+        .iter()
+        .map(|r| AiRun {
+            seq: r.seq,
+            prompt: r.answer.prompt.clone(),
+            prompt_version: r.answer.prompt_version.clone(),
+            source: r.answer.source,
+            model: r.answer.model.clone(),
+            prompt_tokens: r.answer.usage.prompt_tokens,
+            completion_tokens: r.answer.usage.completion_tokens,
+            verdict: r.answer.verdict(),
+        })
+        .collect()
+}
+
+/// The story: entries and, before them, when the conditions of the alerts began. Evidence as such is in the appendix.
+fn timeline(incident: &Incident) -> Vec<TimelineRow> {
+    let mut rows: Vec<TimelineRow> = incident
+        .timeline()
+        .into_iter()
+        .filter(|e| !e.fact.is_detail())
+        .map(|e| TimelineRow {
+            seq: e.seq,
+            at: e.at,
+            recorded_at: e.recorded_at,
+            actor: e.actor.name.clone(),
+            actor_kind: e.actor.kind,
+            kind: e.fact.kind(),
+            text: incident.text_of(e),
+            evidence: e.fact.evidence(),
+            backdated: e.is_backdated(),
+            corrected: incident.corrections.contains_key(&e.seq),
+            gap_before_secs: None,
+        })
+        .collect();
+    let source: Option<EvidenceId> = incident.evidence.iter().find(|e| e.kind == EvidenceKind::Alerts).map(|e| e.id);
+    let mut system = |at: Timestamp, kind: &'static str, text: String| {
+        rows.push(TimelineRow {
+            seq: 0,
+            at,
+            recorded_at: at,
+            actor: "warroom".to_owned(),
+            actor_kind: ActorKind::System,
+            kind,
+            text,
+            evidence: source.into_iter().collect(),
+            backdated: false,
+            corrected: false,
+            gap_before_secs: None,
+        });
+    };
+    for alert in &incident.alerts {
+        if let Some(at) = alert.pending_since.filter(|p| Some(*p) != alert.starts_at) {
+            system(at, "condition_true", format!("condition of {} became true", alert.label()));
+        }
+        if let Some(at) = alert.starts_at {
+            system(at, "alert_fired", format!("alert {} fired", alert.label()));
+        }
+    }
+    rows.sort_by(|a, b| (a.at, a.seq, &a.text).cmp(&(b.at, b.seq, &b.text)));
+    if incident.peak_severity().is_major() {
+        let times: Vec<Timestamp> = rows.iter().map(|r| r.at).collect();
+        for (row, before) in rows.iter_mut().skip(1).zip(times) {
+            let gap = row.at.secs_since(before);
+            row.gap_before_secs = (gap > GAP_SECS).then_some(gap);
+        }
+    }
+    rows
+}
+
+fn order_faults(incident: &Incident) -> Vec<String> {
+    let known: Vec<(&str, Timestamp)> = milestones(incident)
+        .into_iter()
+        .filter(|m| matches!(m.name, "impact started" | "detected" | "acknowledged" | "mitigated" | "resolved"))
+        .filter_map(|m| m.at.map(|at| (m.name, at)))
+        .collect();
+    known
+        .windows(2)
+        .filter_map(|pair| match pair {
+            [(a, at), (b, bt)] if bt < at => Some(format!("{b} ({bt}) lies before {a} ({at})")),
+            _ => None,
+        })
+        .collect()
+}
+
+fn evidence_row(record: &EvidenceRecord, body: Option<&Body>) -> EvidenceRow {
+    let sparklines = match body {
+        Some(Body::Series { series, .. }) => series
+            .iter()
+            .take(6)
+            .map(|s| {
+                let title = s.title();
+                (if title.is_empty() { "value".to_owned() } else { title }, sparkline(&s.samples, record.window, 40))
+            })
+            .filter(|(_, line)| !line.is_empty())
+            .collect(),
+        _ => Vec::new(),
+    };
+    EvidenceRow { record: record.clone(), sparklines, excerpt: body.map(|b| render::text(b, Detail::Short)) }
+}
