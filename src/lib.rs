@@ -1,4 +1,9 @@
+//! warroom: an incident war room in a terminal.
+//!
+//! ARCHITECTURE.md tells the rooms, who may import whom, and the invariants.
+
 pub mod analysis;
+pub mod cli;
 pub mod config;
 pub mod evidence;
 pub mod incident;
@@ -7,5 +12,6 @@ pub mod journal;
 pub mod llm;
 pub mod postmortem;
 pub mod prompt;
+pub mod runtime;
 pub mod sources;
 pub mod telemetry;

@@ -167,7 +167,7 @@ pub fn sparkline(samples: &[Sample], window: crate::telemetry::Window, width: us
     // Fewer columns when samples are sparse: an empty column is to mean a gap.
     let mut spacings: Vec<f64> = samples.windows(2).filter_map(|w| Some(w.last()?.at.secs_since(w.first()?.at))).collect();
     spacings.sort_by(f64::total_cmp);
-    let spacing = spacings.get(spacings.len() / 2).copied().unwrap_or(length).max(length / 1e6);
+    let spacing = spacings.get(spacings.len().saturating_sub(1) / 2).copied().unwrap_or(length).max(length / 1e6);
     let width = width.min((length / spacing) as usize + 1);
     let mut columns: Vec<Option<f64>> = vec![None; width];
     for s in samples.iter().filter(|s| s.value.is_finite() && window.contains(s.at)) {

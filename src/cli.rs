@@ -1,0 +1,270 @@
+//! The command line: one file per subcommand, the same powers as the TUI, JSON on request.
+//!
+//! Data go to stdout, messages to stderr. Exit status: 0 done, 1 failed, 2 wrong usage or configuration, 3 partial (a
+//! source failed, the rest is shown), 4 not found.
+
+mod action;
+mod alerts;
+mod ask;
+mod declare;
+mod demo;
+mod doctor;
+mod export;
+mod generate;
+mod incident;
+mod investigate;
+mod out;
+mod record;
+mod verify;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, CommandFactory, Parser, Subcommand};
+
+use crate::config::{Config, ConfigError, Overrides};
+use crate::incident::IncidentId;
+use crate::investigate::{Desk, DeskError};
+use crate::journal::JournalError;
+use crate::telemetry::Timestamp;
+use crate::telemetry::time::{TimeError, parse_duration};
+
+/// An incident war room in a terminal.
+#[derive(Parser)]
+#[command(name = "warroom", version, about, long_about = LONG, propagate_version = true, max_term_width = 100)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+const LONG: &str = "An incident war room in a terminal.\n\nWithout a command it opens the board of what fires across the configured sources. \
+`warroom demo` shows it on a recorded incident, with nothing to set up.";
+
+/// What every command takes.
+#[derive(Args, Clone)]
+pub struct Global {
+    /// The configuration file [env: WARROOM_CONFIG]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Where incidents are kept: sqlite:PATH [env: WARROOM_STORE]
+    #[arg(long, global = true, value_name = "URL")]
+    pub store: Option<String>,
+    /// Print JSON
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Say more in the log file (-vv: everything); the log's level is also set by WARROOM_LOG
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// The commands.
+#[derive(Subcommand)]
+pub enum Command {
+    /// What is firing, grouped
+    Alerts(alerts::AlertsArgs),
+    /// Open an incident; prints its id
+    Declare(declare::DeclareArgs),
+    /// Look at and work on incidents
+    #[command(subcommand)]
+    Incident(incident::IncidentCommand),
+    /// Action items
+    #[command(subcommand)]
+    Action(action::ActionCommand),
+    /// Gather evidence, analyse, print cited findings
+    Investigate(investigate::InvestigateArgs),
+    /// Ask the LLM; without one, or when it fails, the rules answer
+    Ask(ask::AskArgs),
+    /// Write the post-mortem
+    Export(export::ExportArgs),
+    /// Check configuration, store, each source and the LLM
+    Doctor,
+    /// The whole program on an embedded recording of an incident; nothing to set up, nothing is sent
+    Demo(demo::DemoArgs),
+    /// Write what the sources answer into one file that can be replayed
+    Record(record::RecordArgs),
+    /// Check every hash chain and evidence digest of the store
+    Verify,
+    /// Shell completions on stdout
+    Completions(generate::CompletionsArgs),
+    /// The manual page (roff) on stdout
+    Man,
+}
+
+/// Why a command was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    #[error("{0}")]
+    Usage(String),
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Desk(#[from] DeskError),
+    #[error("{0}")]
+    Failed(String),
+    #[error("{0}")]
+    NotFound(String),
+    /// stdout was closed by its reader: no error.
+    #[error("the reader of the output is gone")]
+    Closed,
+}
+
+impl From<JournalError> for CliError {
+    fn from(e: JournalError) -> Self {
+        Self::Desk(e.into())
+    }
+}
+
+impl From<std::io::Error> for CliError {
+    fn from(e: std::io::Error) -> Self {
+        if e.kind() == std::io::ErrorKind::BrokenPipe { Self::Closed } else { Self::Failed(e.to_string()) }
+    }
+}
+
+impl From<serde_json::Error> for CliError {
+    fn from(e: serde_json::Error) -> Self {
+        Self::Failed(e.to_string())
+    }
+}
+
+impl From<TimeError> for CliError {
+    fn from(e: TimeError) -> Self {
+        Self::Usage(e.to_string())
+    }
+}
+
+impl CliError {
+    fn code(&self) -> u8 {
+        match self {
+            Self::Usage(_) | Self::Config(_) => 2,
+            Self::NotFound(_) | Self::Desk(DeskError::NotFound(_) | DeskError::Journal(JournalError::NoSuchIncident(_))) => 4,
+            Self::Desk(DeskError::Journal(JournalError::BadUrl(_) | JournalError::NoPostgres)) => 2,
+            Self::Desk(_) | Self::Failed(_) => 1,
+            Self::Closed => 0,
+        }
+    }
+
+    fn kind(&self) -> &'static str {
+        match self.code() {
+            2 => "usage",
+            4 => "not_found",
+            _ => "failed",
+        }
+    }
+}
+
+/// What a command came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Done {
+    Whole,
+    /// A source failed, the rest is shown.
+    Partial,
+    /// The answer is no: `doctor` and `verify` found something.
+    No,
+}
+
+/// Runs the program with the process's arguments.
+pub fn main() -> ExitCode {
+    let wants_json = std::env::args().any(|a| a == "--json");
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(e) => {
+            if wants_json && e.use_stderr() {
+                let text = e.to_string();
+                let message = text.lines().next().unwrap_or("").trim_start_matches("error: ").to_owned();
+                out::error_json("usage", &message);
+            }
+            let code = if e.use_stderr() { 2 } else { 0 };
+            let _unprintable = e.print();
+            return ExitCode::from(code);
+        }
+    };
+    let json = cli.global.json;
+    let _log = crate::runtime::log::start(cli.global.verbose);
+    match run(cli) {
+        Ok(Done::Whole) | Err(CliError::Closed) => ExitCode::SUCCESS,
+        Ok(Done::Partial) => ExitCode::from(3),
+        Ok(Done::No) => ExitCode::from(1),
+        Err(e) => {
+            let code = e.code();
+            out::error(json, e.kind(), &e.to_string());
+            ExitCode::from(code)
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<Done, CliError> {
+    match &cli.command {
+        Some(Command::Completions(args)) => return generate::completions(args),
+        Some(Command::Man) => return generate::man(),
+        _ => {}
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|e| CliError::Failed(format!("the async runtime did not start: {e}")))?;
+    let global = cli.global.clone();
+    let done = runtime.block_on(async move {
+        match cli.command {
+            None => tui(&global).await,
+            Some(Command::Alerts(args)) => alerts::run(&desk(&global)?, &args, global.json).await,
+            Some(Command::Declare(args)) => declare::run(&desk(&global)?, args, global.json).await,
+            Some(Command::Incident(command)) => incident::run(&desk(&global)?, command, global.json).await,
+            Some(Command::Action(command)) => action::run(&desk(&global)?, command, global.json).await,
+            Some(Command::Investigate(args)) => investigate::run(&desk(&global)?, &args, global.json).await,
+            Some(Command::Ask(args)) => ask::run(&desk(&global)?, args, global.json).await,
+            Some(Command::Export(args)) => export::run(&desk(&global)?, &args).await,
+            Some(Command::Doctor) => doctor::run(&overrides(&global), global.json).await,
+            Some(Command::Demo(args)) => demo::run(&args, global.json).await,
+            Some(Command::Record(args)) => record::run(&desk(&global)?, &args, global.json).await,
+            Some(Command::Verify) => verify::run(&desk(&global)?, global.json).await,
+            Some(Command::Completions(_) | Command::Man) => Ok(Done::Whole),
+        }
+    });
+    // A reading thread that hangs on a dead file system must not keep the program.
+    runtime.shutdown_timeout(std::time::Duration::from_millis(500));
+    done
+}
+
+fn overrides(global: &Global) -> Overrides {
+    Overrides { config: global.config.clone(), store: global.store.clone() }
+}
+
+fn desk(global: &Global) -> Result<Desk, CliError> {
+    Ok(Desk::open(&Config::load(&overrides(global))?)?)
+}
+
+async fn tui(global: &Global) -> Result<Done, CliError> {
+    let config = Config::load(&overrides(global))?;
+    let desk = Desk::open(&config)?;
+    crate::runtime::run(desk, &config, None).await.map_err(CliError::Failed)?;
+    Ok(Done::Whole)
+}
+
+/// Parsers for clap, whose errors read as ours.
+fn time_arg(text: &str) -> Result<Timestamp, String> {
+    Timestamp::parse(text).map_err(|e| e.to_string())
+}
+
+fn duration_arg(text: &str) -> Result<std::time::Duration, String> {
+    parse_duration(text).map_err(|e| e.to_string())
+}
+
+fn id_arg(text: &str) -> Result<IncidentId, String> {
+    text.parse::<IncidentId>().map_err(|e| e.to_string())
+}
+
+/// The command's definition, for completions, the manual and a test.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::command().debug_assert();
+    }
+}

@@ -1,0 +1,115 @@
+//! `warroom alerts`: what is firing across all sources, grouped.
+
+use clap::Args;
+use serde_json::json;
+
+use super::{CliError, Done, out};
+use crate::analysis::grouping::{GroupBy, group};
+use crate::incident::SourceStatus;
+use crate::investigate::clock::now;
+use crate::investigate::{AlertBoard, Desk};
+use crate::telemetry::time::human;
+use crate::telemetry::{Alert, AlertState};
+
+/// Arguments of `warroom alerts`.
+#[derive(Args)]
+pub struct AlertsArgs {
+    /// Group by service, alert, team or none
+    #[arg(long, value_enum, default_value = "service")]
+    group: GroupArg,
+    /// Only alerts that are firing and not hidden
+    #[arg(long)]
+    firing: bool,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum GroupArg {
+    Service,
+    Alert,
+    Team,
+    None,
+}
+
+pub(super) async fn run(desk: &Desk, args: &AlertsArgs, as_json: bool) -> Result<Done, CliError> {
+    let mut board = desk.board().await;
+    if args.firing {
+        board.alerts.retain(Alert::is_firing);
+    }
+    let by = match args.group {
+        GroupArg::Service => GroupBy::Service,
+        GroupArg::Alert => GroupBy::Alert,
+        GroupArg::Team => GroupBy::Team,
+        GroupArg::None => GroupBy::None,
+    };
+    if as_json {
+        out::json(&shape(&board, by))?;
+    } else {
+        print(&board, by, desk.sources.is_empty())?;
+    }
+    let failed = board.sources.iter().any(|s| s.status != SourceStatus::Ok);
+    Ok(if failed { Done::Partial } else { Done::Whole })
+}
+
+/// The documented shape; later fields are additions.
+pub(super) fn shape(board: &AlertBoard, by: GroupBy) -> serde_json::Value {
+    let alerts: Vec<_> = board
+        .alerts
+        .iter()
+        .map(|a| {
+            json!({
+                "fingerprint": a.fingerprint, "name": a.name, "severity": a.severity, "state": a.state, "starts_at": a.starts_at,
+                "labels": a.labels, "annotations": a.annotations, "source": a.source, "occurrences": a.occurrences,
+                "pending_since": a.pending_since, "value": a.value.filter(|v| v.is_finite()), "silenced_by": a.silenced_by,
+                "inhibited_by": a.inhibited_by, "generator_url": a.generator_url,
+            })
+        })
+        .collect();
+    let groups: Vec<_> = group(&board.alerts, by)
+        .into_iter()
+        .map(|g| {
+            let prints: Vec<&str> = g.members.iter().filter_map(|i| board.alerts.get(*i)).map(|a| a.fingerprint.as_str()).collect();
+            json!({"key": g.key, "alerts": prints})
+        })
+        .collect();
+    json!({"alerts": alerts, "groups": groups, "sources": board.sources, "gaps": board.gaps})
+}
+
+fn print(board: &AlertBoard, by: GroupBy, no_sources: bool) -> Result<(), CliError> {
+    if no_sources {
+        out::note("no sources are configured: `warroom doctor` says where the configuration goes, `warroom demo` shows a recorded incident");
+    }
+    let now = now();
+    for g in group(&board.alerts, by) {
+        out::line(format!("{} ({})", if g.key.is_empty() { "all" } else { g.title() }, g.members.len()))?;
+        let rows: Vec<Vec<String>> = g
+            .members
+            .iter()
+            .filter_map(|i| board.alerts.get(*i))
+            .map(|a| {
+                let age = a.starts_at.map_or_else(|| "?".to_owned(), |t| human(now.since(t)));
+                vec![format!("  {}", a.severity.short()), state(a), a.name.clone(), age, a.fingerprint.clone(), a.summary().to_owned()]
+            })
+            .collect();
+        for line in out::table(&rows) {
+            out::line(line)?;
+        }
+    }
+    if board.alerts.is_empty() && board.is_known() {
+        out::line("nothing is firing")?;
+    }
+    for s in &board.sources {
+        if let Some(error) = &s.error {
+            out::note(format!("{} ({}): {error}", s.name, s.kind));
+        }
+    }
+    board.gaps.iter().for_each(out::note);
+    Ok(())
+}
+
+fn state(a: &Alert) -> String {
+    match (a.state, a.silenced_by.first()) {
+        (AlertState::Suppressed, Some(s)) => format!("silenced by {}", if s.created_by.is_empty() { &s.id } else { &s.created_by }),
+        (AlertState::Suppressed, None) => "inhibited".to_owned(),
+        (state, _) => state.word().to_owned(),
+    }
+}

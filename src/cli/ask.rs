@@ -1,0 +1,109 @@
+//! `warroom ask`: asks the model and streams its answer; `--dry-run` prints exactly what would be sent.
+
+use clap::Args;
+use serde_json::json;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::{CliError, Done, id_arg, out};
+use crate::incident::{Answer, AnswerSource, ClaimState, IncidentId};
+use crate::investigate::Desk;
+use crate::investigate::ask::Question;
+use crate::prompt::Delta;
+
+/// Arguments of `warroom ask`.
+#[derive(Args)]
+pub struct AskArgs {
+    #[arg(value_parser = id_arg)]
+    id: IncidentId,
+    /// A prompt's id (troubleshoot, postmortem), or a question in your own words
+    question: String,
+    /// Who answers, instead of the prompt's own persona
+    #[arg(long, value_name = "P")]
+    persona: Option<String>,
+    /// Print exactly what would be sent, and send nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+pub(super) async fn run(desk: &Desk, args: AskArgs, as_json: bool) -> Result<Done, CliError> {
+    let question = Question { text: args.question, persona: args.persona };
+    if args.dry_run {
+        return dry_run(desk, args.id, &question, as_json).await;
+    }
+    let (sink, mut deltas) = mpsc::channel::<Delta>(256);
+    let cancel = CancellationToken::new();
+    let on_interrupt = cancel.clone();
+    tokio::spawn(async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            on_interrupt.cancel();
+        }
+    });
+    let printing = tokio::spawn(async move {
+        while let Some(delta) = deltas.recv().await {
+            let shown = match delta {
+                Delta::Text(text) if !as_json => out::raw(&text),
+                Delta::Waiting(what) if !as_json => {
+                    out::note(what);
+                    Ok(())
+                }
+                _ => Ok(()),
+            };
+            if shown.is_err() {
+                return;
+            }
+        }
+    });
+    let answered = desk.ask(args.id, &question, sink, cancel, &super::investigate::progress(as_json)).await;
+    // What was streamed is printed before anything is said about it.
+    let _printed = printing.await;
+    let (_, answer) = answered?;
+    if as_json {
+        out::json(&shape(&answer))?;
+    } else {
+        out::raw("\n")?;
+        verdict(&answer);
+    }
+    Ok(Done::Whole)
+}
+
+/// The documented shape.
+pub(super) fn shape(a: &Answer) -> serde_json::Value {
+    json!({
+        "answer": a.answer, "citations": a.citations, "claims": a.claims, "usage": a.usage, "model": a.model, "source": a.source,
+        "fallback_reason": a.fallback_reason, "prompt": a.prompt, "prompt_version": a.prompt_version, "partial": a.partial,
+    })
+}
+
+fn verdict(a: &Answer) {
+    if let Some(reason) = &a.fallback_reason {
+        let what = if a.source == AnswerSource::Rules { "the rules answered" } else { "only a part" };
+        out::note(format!("({what}: {reason})"));
+    }
+    out::note(format!("checked: {}", a.verdict()));
+    for claim in a.claims.iter().filter(|c| c.state != ClaimState::Supported) {
+        out::note(format!("  ? {}: {}", claim.state.word(), claim.text));
+    }
+}
+
+async fn dry_run(desk: &Desk, id: IncidentId, question: &Question, as_json: bool) -> Result<Done, CliError> {
+    let (incident, plan) = desk.plan(id, question).await?;
+    if incident.evidence.is_empty() {
+        out::note("no evidence yet: a real run investigates first, so its prompt will hold more than this");
+    }
+    let model = desk.assistant.as_ref().map(|a| a.model.clone());
+    if as_json {
+        out::json(&json!({
+            "model": model, "messages": plan.messages, "tools": [], "estimated_tokens": plan.estimated_tokens,
+            "budget_tokens": plan.budget_tokens, "evidence": plan.items, "redactions": plan.redactions,
+            "prompt": plan.prompt, "prompt_version": plan.version,
+        }))?;
+        return Ok(Done::Whole);
+    }
+    out::note(format!("to {}: {}", model.as_deref().unwrap_or("no model (none is configured: the rules would answer)"), plan.summary()));
+    for message in plan.messages.get() {
+        out::line(format!("----- {} -----", serde_json::to_value(message.role)?.as_str().unwrap_or("")))?;
+        out::line(&message.content)?;
+    }
+    Ok(Done::Whole)
+}

@@ -1,0 +1,54 @@
+//! `warroom declare`: opens an incident. It is in the journal before any source is asked.
+
+use clap::Args;
+use serde_json::json;
+
+use super::{CliError, Done, out, time_arg};
+use crate::incident::Severity;
+use crate::investigate::Desk;
+use crate::investigate::desk::Declaration;
+use crate::telemetry::Timestamp;
+
+/// Arguments of `warroom declare`.
+#[derive(Args)]
+pub struct DeclareArgs {
+    /// What is wrong, in a few words
+    #[arg(long)]
+    title: String,
+    /// SEV1 (worst) to SEV5; without it SEV3
+    #[arg(long)]
+    severity: Option<Severity>,
+    /// Fingerprint of an alert to link; repeat for several
+    #[arg(long = "alert", value_name = "FINGERPRINT")]
+    alerts: Vec<String>,
+    /// Who commands
+    #[arg(long, value_name = "NAME")]
+    commander: Option<String>,
+    /// Open it in triage: not yet known to be an incident
+    #[arg(long)]
+    triage: bool,
+    /// When it was declared, if not now
+    #[arg(long, value_name = "TIME", value_parser = time_arg)]
+    at: Option<Timestamp>,
+}
+
+pub(super) async fn run(desk: &Desk, args: DeclareArgs, as_json: bool) -> Result<Done, CliError> {
+    let declaration = Declaration {
+        title: args.title,
+        severity: args.severity,
+        fingerprints: args.alerts,
+        known: Vec::new(),
+        commander: args.commander,
+        triage: args.triage,
+        at: args.at,
+    };
+    let (incident, warnings) = desk.declare(declaration).await?;
+    warnings.iter().for_each(|w| out::note(format!("warroom: {w}")));
+    let head = &incident.head;
+    if as_json {
+        out::json(&json!({"id": head.id, "title": head.title, "severity": head.severity, "status": head.status, "declared_at": head.declared_at}))?;
+    } else {
+        out::line(head.id.to_string())?;
+    }
+    Ok(Done::Whole)
+}

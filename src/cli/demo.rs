@@ -1,0 +1,131 @@
+//! `warroom demo`: the whole program on an embedded recording. Uses a temporary store, ignores the configuration, sends
+//! nothing.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::json;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::{CliError, Done, out};
+use crate::analysis::GroupBy;
+use crate::config::Config;
+use crate::incident::{ActionId, ActionKind, Fact, LinkedAlert, NoteKind, Role, Severity, Status};
+use crate::investigate::ask::Question;
+use crate::investigate::clock::now;
+use crate::investigate::desk::Declaration;
+use crate::investigate::{Desk, SourceSet};
+use crate::journal::Journal;
+use crate::postmortem::Format;
+use crate::prompt::Library;
+use crate::sources::recording::Recording;
+
+/// A real incident of the lab in `tests/lab`: the database pool of a shop's checkout runs dry.
+const RECORDING: &[u8] = include_bytes!("../../demo/pool-exhaustion.wrec");
+
+/// Arguments of `warroom demo`.
+#[derive(Args)]
+pub struct DemoArgs {
+    /// Go the whole way from alert to post-mortem without a terminal
+    #[arg(long, requires = "out")]
+    headless: bool,
+    /// Where a headless run writes its files
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+/// The folder of the temporary store; removed when the demo ends.
+struct Scratch(PathBuf);
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _gone_already = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn desk() -> Result<(Desk, Config, Scratch), CliError> {
+    let scratch = Scratch(std::env::temp_dir().join(format!("warroom-demo-{}-{}", std::process::id(), now().micros())));
+    let mut config = Config::defaults();
+    config.store_url = format!("sqlite:{}", scratch.0.join("journal.db").display());
+    config.ui.profile = Some("demo".to_owned());
+    let recording = Recording::decode(RECORDING).map_err(|e| CliError::Failed(format!("the embedded recording is damaged: {e}")))?;
+    let desk = Desk {
+        journal: Journal::open(&config.store_url)?,
+        sources: SourceSet::over(recording.play(now())),
+        library: Library::with(&[]).map_err(crate::investigate::DeskError::from)?,
+        matrix: config.matrix.clone(),
+        assistant: None,
+        user: crate::telemetry::clean::line(&config.user),
+    };
+    Ok((desk, config, scratch))
+}
+
+pub(super) async fn run(args: &DemoArgs, as_json: bool) -> Result<Done, CliError> {
+    let (desk, config, _scratch) = desk()?;
+    match (&args.out, args.headless) {
+        (Some(folder), true) => headless(&desk, folder, as_json).await,
+        _ => {
+            let title = "demo: a recorded incident, replayed as if it happened now; d declares from the marked alerts, ? shows the keys";
+            crate::runtime::run(desk, &config, Some(title.to_owned())).await.map_err(CliError::Failed)?;
+            Ok(Done::Whole)
+        }
+    }
+}
+
+/// Alert, incident, evidence, answer, post-mortem.
+async fn headless(desk: &Desk, folder: &std::path::Path, as_json: bool) -> Result<Done, CliError> {
+    std::fs::create_dir_all(folder)?;
+    let progress = super::investigate::progress(as_json);
+    let board = desk.board().await;
+    let write = |name: &str, text: String| super::export::write(&folder.join(name), text.as_bytes());
+    write("alerts.json", serde_json::to_string_pretty(&super::alerts::shape(&board, GroupBy::Service))? + "\n")?;
+    let firing: Vec<LinkedAlert> = board.alerts.iter().filter(|a| a.is_firing()).map(LinkedAlert::from_alert).collect();
+    let worst = board.alerts.iter().find(|a| a.is_firing());
+    let title = worst.map_or_else(|| "nothing fires in the recording".to_owned(), |a| a.summary().to_owned());
+    let declaration = Declaration { title, severity: Some(Severity::Sev2), known: firing, commander: Some(desk.user.clone()), ..Declaration::default() };
+    let (incident, _) = desk.declare(declaration).await?;
+    let id = incident.id();
+    desk.acknowledge(id, None).await?;
+    desk.assign(id, Role::Scribe, "warroom demo", None).await?;
+    let incident = desk.investigate(id, None, &progress).await?;
+    let found = incident.investigation.as_ref();
+    write("investigation.json", serde_json::to_string_pretty(&found)? + "\n")?;
+    let first = found.and_then(|f| f.findings.iter().find(|f| f.kind == crate::incident::FindingKind::Moved));
+    if let Some(first) = first {
+        let text = format!("{} {}: the first thing to look at", first.title, crate::evidence::cited::tags(&first.evidence));
+        desk.note(id, &text, NoteKind::Hypothesis, None).await?;
+    }
+    let (sink, mut deltas) = mpsc::channel(64);
+    let drain = tokio::spawn(async move { while deltas.recv().await.is_some() {} });
+    let question = Question { text: "troubleshoot".to_owned(), persona: None };
+    let (_, plan) = desk.plan(id, &question).await?;
+    write("prompt.json", serde_json::to_string_pretty(&plan.messages)? + "\n")?;
+    let (_, answer) = desk.ask(id, &question, sink, CancellationToken::new(), &progress).await?;
+    let _drained = drain.await;
+    write("answer.md", answer.answer.clone())?;
+    desk.set_status(id, Status::Identified, None, None).await?;
+    desk.set_status(id, Status::Mitigated, None, None).await?;
+    desk.write(id, None, |_| {
+        Ok(Fact::ActionAdded {
+            id: ActionId::UNNUMBERED,
+            text: "Alert on pool use before it is exhausted; done when the rule fires in a test".to_owned(),
+            action_kind: ActionKind::Detect,
+            owner: Some(desk.user.clone()),
+            due: Some((now() + std::time::Duration::from_secs(14 * 86_400)).date()),
+            priority: Some("P2".to_owned()),
+        })
+    })
+    .await?;
+    desk.set_status(id, Status::Resolved, Some("the demo ends here".to_owned()), None).await?;
+    for (name, format) in [("postmortem.md", Format::Markdown), ("postmortem.html", Format::Html), ("postmortem.json", Format::Json)] {
+        write(name, desk.export(id, format).await?)?;
+    }
+    let files = ["alerts.json", "investigation.json", "prompt.json", "answer.md", "postmortem.md", "postmortem.html", "postmortem.json"];
+    if as_json {
+        out::json(&json!({"id": id, "out": folder, "files": files, "alerts": board.alerts.len(), "evidence": incident.evidence.len()}))?;
+    } else {
+        out::line(format!("{id}: {} alerts, {} evidence items; wrote {} into {}", board.alerts.len(), incident.evidence.len(), files.join(", "), folder.display()))?;
+    }
+    Ok(Done::Whole)
+}

@@ -1,0 +1,48 @@
+//! `warroom export`: the post-mortem as Markdown, HTML or JSON.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::{CliError, Done, id_arg, out};
+use crate::incident::IncidentId;
+use crate::investigate::Desk;
+use crate::postmortem::Format;
+
+/// Arguments of `warroom export`.
+#[derive(Args)]
+pub struct ExportArgs {
+    #[arg(value_parser = id_arg)]
+    id: IncidentId,
+    /// md, html or json
+    #[arg(long, default_value = "md")]
+    format: Format,
+    /// A file instead of stdout
+    #[arg(short, long, value_name = "PATH")]
+    output: Option<PathBuf>,
+}
+
+pub(super) async fn run(desk: &Desk, args: &ExportArgs) -> Result<Done, CliError> {
+    let text = desk.export(args.id, args.format).await?;
+    match &args.output {
+        None => out::raw(&text)?,
+        Some(path) => {
+            write(path, text.as_bytes())?;
+            out::note(format!("written to {}", path.display()));
+        }
+    }
+    Ok(Done::Whole)
+}
+
+/// Writes beside the file and moves it into place, so that a failure leaves no half of it.
+pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
+    let fail = |e: std::io::Error| CliError::Failed(format!("{} cannot be written: {e}; check the folder and its permissions", path.display()));
+    let mut name = path.file_name().map(std::ffi::OsStr::to_os_string).ok_or_else(|| CliError::Usage(format!("{} is not a file name", path.display())))?;
+    name.push(format!(".part{}", std::process::id()));
+    let part = path.with_file_name(name);
+    std::fs::write(&part, bytes).map_err(fail)?;
+    std::fs::rename(&part, path).map_err(|e| {
+        let _left_behind = std::fs::remove_file(&part);
+        fail(e)
+    })
+}

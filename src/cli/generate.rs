@@ -1,0 +1,26 @@
+//! `warroom completions` and `warroom man`: made from the command's own definition.
+
+use clap::Args;
+
+use super::{CliError, Done, command, out};
+
+/// Arguments of `warroom completions`.
+#[derive(Args)]
+pub struct CompletionsArgs {
+    /// bash, elvish, fish, powershell or zsh
+    shell: clap_complete::Shell,
+}
+
+pub(super) fn completions(args: &CompletionsArgs) -> Result<Done, CliError> {
+    let mut text = Vec::new();
+    clap_complete::generate(args.shell, &mut command(), "warroom", &mut text);
+    out::raw(&String::from_utf8_lossy(&text))?;
+    Ok(Done::Whole)
+}
+
+pub(super) fn man() -> Result<Done, CliError> {
+    let mut text = Vec::new();
+    clap_mangen::Man::new(command()).render(&mut text)?;
+    out::raw(&String::from_utf8_lossy(&text))?;
+    Ok(Done::Whole)
+}

@@ -1,0 +1,45 @@
+//! `warroom record`: what the sources answer, in one file.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::json;
+
+use super::{CliError, Done, duration_arg, out};
+use crate::investigate::Desk;
+use crate::investigate::clock::now;
+use crate::investigate::record::record;
+use crate::telemetry::Window;
+
+/// Arguments of `warroom record`.
+#[derive(Args)]
+pub struct RecordArgs {
+    /// The file to write
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+    /// How much of the past to record
+    #[arg(long, value_name = "DURATION", default_value = "30m", value_parser = duration_arg)]
+    window: Duration,
+    /// What it is a recording of
+    #[arg(long, default_value = "a recording")]
+    title: String,
+}
+
+pub(super) async fn run(desk: &Desk, args: &RecordArgs, as_json: bool) -> Result<Done, CliError> {
+    if desk.sources.sources.is_empty() {
+        return Err(CliError::Usage("there is no source to record: add [[sources]] to the configuration".to_owned()));
+    }
+    let span = Window::before(now(), args.window);
+    let progress = super::investigate::progress(as_json);
+    let recording = record(&desk.sources, span, &args.title, &progress).await.map_err(|e| CliError::Failed(e.message))?;
+    let bytes = recording.encode().map_err(|e| CliError::Failed(e.message))?;
+    super::export::write(&args.output, &bytes)?;
+    let answers: usize = recording.sources.iter().map(|s| s.ranges.len() + s.lines.len() + usize::from(s.alerts.is_some())).sum();
+    if as_json {
+        out::json(&json!({"path": args.output, "bytes": bytes.len(), "span": span, "sources": recording.sources.len(), "answers": answers}))?;
+    } else {
+        out::line(format!("{}: {} bytes, {} sources, {answers} answers", args.output.display(), bytes.len(), recording.sources.len()))?;
+    }
+    Ok(Done::Whole)
+}

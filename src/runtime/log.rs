@@ -1,0 +1,26 @@
+//! Our own log: to a file, never to the terminal. Off unless asked for by `-v` or `WARROOM_LOG`.
+
+use tracing_appender::non_blocking::WorkerGuard;
+use tracing_subscriber::EnvFilter;
+
+/// Starts the log; keep the guard until the end. `None` when nothing was asked for or no folder can be had.
+pub fn start(verbose: u8) -> Option<WorkerGuard> {
+    let filter = match (std::env::var("WARROOM_LOG"), verbose) {
+        (Ok(text), _) if !text.is_empty() => EnvFilter::try_new(text).ok()?,
+        (_, 0) => return None,
+        (_, 1) => EnvFilter::new("warroom=debug"),
+        _ => EnvFilter::new("warroom=trace,reqwest=debug"),
+    };
+    let folder = crate::config::log_folder()?;
+    std::fs::create_dir_all(&folder).ok()?;
+    let appender = tracing_appender::rolling::Builder::new()
+        .rotation(tracing_appender::rolling::Rotation::DAILY)
+        .filename_prefix("warroom")
+        .filename_suffix("log")
+        .max_log_files(5)
+        .build(folder)
+        .ok()?;
+    let (writer, guard) = tracing_appender::non_blocking(appender);
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(false).try_init().ok()?;
+    Some(guard)
+}
