@@ -111,14 +111,14 @@ fn merge_part(out: &mut Gathered, part: Gathered) {
     part.sources.into_iter().for_each(|s| out.report(s));
 }
 
-/// When it began, as far as the alerts tell: two minutes before the first condition held (an expression over a rate needs
+/// When it began, as far as the alerts tell: half a minute before the first condition held (an expression over a rate needs
 /// about that to show), at least a fifth into the window; without alerts in it, a third into the window.
 fn onset(request: &Request, alerts: &[Alert]) -> Timestamp {
     let window = request.window;
     let floor = window.start + window.length() / 5;
     let first = alerts.iter().filter_map(|a| a.pending_since.or(a.starts_at)).min();
     match first {
-        Some(at) if at > floor && at <= window.end => (at - Duration::from_secs(120)).max(floor),
+        Some(at) if at > floor && at <= window.end => (at - Duration::from_secs(30)).max(floor),
         _ => window.start + window.length() / 3,
     }
 }

@@ -1,0 +1,25 @@
+//! The lab to play with, and to record from: starts the shop, Prometheus, Alertmanager and node_exporter, injects a fault
+//! after a while, and prints where everything is.
+//!
+//! Usage: lab FOLDER FAULT AFTER_SECS FOR_SECS
+//! It ends by itself AFTER_SECS + FOR_SECS after it began.
+
+#[path = "../support/servers.rs"]
+mod servers;
+
+use std::time::Duration;
+
+fn main() {
+    let args: Vec<String> = std::env::args().collect();
+    let [me, folder, fault, after, length] = args.as_slice() else { panic!("usage: lab FOLDER FAULT AFTER_SECS FOR_SECS") };
+    let shop = std::path::Path::new(me).with_file_name("shop");
+    let seconds = |text: &str| Duration::from_secs(text.parse().expect("seconds"));
+    let lab = servers::Lab::start(std::path::Path::new(folder), &shop, servers::USUAL);
+    let config = lab.config(None);
+    println!("warroom --config {}", config.display());
+    println!("Prometheus {} Alertmanager {} node_exporter {} shop {:?}", lab.prometheus, lab.alertmanager, lab.node_exporter, lab.shop);
+    std::thread::sleep(seconds(after));
+    lab.fault(fault);
+    println!("fault {fault} injected");
+    std::thread::sleep(seconds(length));
+}
