@@ -3,6 +3,7 @@
 //! ARCHITECTURE.md tells the rooms, who may import whom, and the invariants.
 
 pub mod analysis;
+pub mod app;
 pub mod cli;
 pub mod config;
 pub mod evidence;

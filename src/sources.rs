@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 use crate::telemetry::{Alert, Labels, LogLine, Rule, Series, Timestamp, Window};
+pub use crate::telemetry::log::Batch;
 pub use fault::{FaultKind, SourceError};
 
 /// What a source gave, and what is missing of it.
@@ -114,14 +115,6 @@ pub trait LogSource: Send + Sync {
     /// Sends lines as they come, from now on, until the receiver is gone. The sender never waits: what does not fit is
     /// dropped and counted in the next batch.
     fn follow<'a>(&'a self, filter: &'a LogFilter, sink: mpsc::Sender<Batch>) -> BoxFuture<'a, Result<(), SourceError>>;
-}
-
-/// Lines of a live log.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Batch {
-    pub lines: Vec<LogLine>,
-    /// Lines shed before these because nobody could take them.
-    pub dropped: u64,
 }
 
 /// The step in seconds for a window: about 240 points, rounded up to a usual scrape interval and never below 5 s, so that

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::ids::EvidenceId;
+use crate::telemetry::Alert;
 
 /// What a finding is about; the order is the order of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -69,4 +70,20 @@ pub struct SourceReport {
     pub error: Option<String>,
     /// Age of the data shown, in seconds; `None` when it never answered.
     pub age_secs: Option<f64>,
+}
+
+/// What fires, and who said so.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct AlertBoard {
+    pub alerts: Vec<Alert>,
+    pub sources: Vec<SourceReport>,
+    /// Names of sources that gave only a part, with the reason.
+    pub gaps: Vec<String>,
+}
+
+impl AlertBoard {
+    /// Whether any source told what fires.
+    pub fn is_known(&self) -> bool {
+        self.sources.iter().any(|s| s.status == SourceStatus::Ok)
+    }
 }

@@ -5,15 +5,8 @@ use tokio::sync::mpsc;
 use super::desk::Desk;
 use crate::analysis::expression::threshold;
 use crate::sources::{Batch, LogFilter, SourceError, step_for};
+pub use crate::telemetry::series::AlertSeries;
 use crate::telemetry::{Alert, Series, Window};
-
-/// The series behind an alert, for the board's chart.
-#[derive(Clone, Debug, PartialEq)]
-pub struct AlertSeries {
-    pub query: String,
-    pub threshold: Option<f64>,
-    pub series: Vec<Series>,
-}
 
 impl Desk {
     /// The expression of an alert's rule over a window, only the series that carry the alert's labels; `None` when no

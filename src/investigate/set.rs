@@ -4,34 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use serde::{Deserialize, Serialize};
-
 use crate::config::{Config, SourceConfig};
+pub use crate::incident::AlertBoard;
 use crate::incident::{SourceReport, SourceStatus};
 use crate::sources::{Source, SourceError, merge, registry};
-use crate::telemetry::Alert;
 
 /// All sources that could be made, and those that could not with the reason.
 #[derive(Clone, Default)]
 pub struct SourceSet {
     pub sources: Vec<Arc<dyn Source>>,
     pub broken: Vec<(String, String, SourceError)>,
-}
-
-/// What fires, and who said so.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct AlertBoard {
-    pub alerts: Vec<Alert>,
-    pub sources: Vec<SourceReport>,
-    /// Names of sources that gave only a part, with the reason.
-    pub gaps: Vec<String>,
-}
-
-impl AlertBoard {
-    /// Whether any source told what fires.
-    pub fn is_known(&self) -> bool {
-        self.sources.iter().any(|s| s.status == SourceStatus::Ok)
-    }
 }
 
 impl SourceSet {

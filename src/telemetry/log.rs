@@ -102,3 +102,11 @@ impl LogLine {
         }
     }
 }
+
+/// Lines of a live log.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Batch {
+    pub lines: Vec<LogLine>,
+    /// Lines shed before these because nobody could take them.
+    pub dropped: u64,
+}

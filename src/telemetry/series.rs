@@ -104,6 +104,14 @@ impl Series {
     }
 }
 
+/// The series behind an alert, for the board's chart.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AlertSeries {
+    pub query: String,
+    pub threshold: Option<f64>,
+    pub series: Vec<Series>,
+}
+
 /// The service that labels speak of: `service`, else `service_name`, `app`, `app_kubernetes_io_name`, `job`.
 pub fn service_of(labels: &Labels) -> Option<&str> {
     ["service", "service_name", "app", "app_kubernetes_io_name", "job"]

@@ -1,0 +1,228 @@
+//! The board: alerts in groups, open incidents, and what is selected. Selection is by identity, so that it stays on its row
+//! when data arrive.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::analysis::grouping::{GroupBy, group};
+use crate::incident::{IncidentId, SourceReport, SourceStatus, Summary};
+use crate::telemetry::series::AlertSeries;
+use crate::telemetry::{Alert, AlertState, Timestamp};
+
+/// Which list has the keys.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pane {
+    Incidents,
+    #[default]
+    Alerts,
+}
+
+/// A row of the alert list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Row {
+    Group { title: String, count: usize, firing: usize },
+    Alert { index: usize },
+}
+
+/// What a row is, whatever its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RowId {
+    Group(String),
+    Alert(String),
+}
+
+/// A source as shown: the last report, and when it last answered.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SourceState {
+    pub report: SourceReport,
+    pub answered_at: Option<Timestamp>,
+}
+
+/// See the module's words.
+#[derive(Clone, Debug, Default)]
+pub struct Board {
+    pub pane: Pane,
+    pub alerts: Vec<Alert>,
+    pub sources: Vec<SourceState>,
+    /// When alerts last arrived; `None` before the first answer.
+    pub arrived_at: Option<Timestamp>,
+    pub refreshing: bool,
+    pub group_by: GroupBy,
+    pub only_new: bool,
+    pub filter: String,
+    pub marked: BTreeSet<String>,
+    pub selected: Option<RowId>,
+    pub incidents: Vec<Summary>,
+    pub incidents_known: bool,
+    pub selected_incident: Option<IncidentId>,
+    /// The series behind the selected alert, by fingerprint; the error when it could not be had.
+    pub series: Option<(String, Result<Option<AlertSeries>, String>)>,
+    rows: Vec<Row>,
+    owners: BTreeMap<String, IncidentId>,
+}
+
+impl Board {
+    /// The rows of the alert list.
+    pub fn rows(&self) -> &[Row] {
+        &self.rows
+    }
+
+    /// The incident that an alert belongs to, the newest open one.
+    pub fn owner(&self, fingerprint: &str) -> Option<IncidentId> {
+        self.owners.get(fingerprint).copied()
+    }
+
+    /// Open incidents, the most severe and oldest first.
+    pub fn open_incidents(&self) -> Vec<&Summary> {
+        let mut open: Vec<&Summary> = self.incidents.iter().filter(|i| i.status.is_open()).collect();
+        open.sort_by_key(|i| (i.severity, i.declared_at));
+        open
+    }
+
+    /// What the incident list shows: the open ones, or the last ended ones when there is none.
+    pub fn listed_incidents(&self) -> Vec<&Summary> {
+        let open = self.open_incidents();
+        if open.is_empty() { self.incidents.iter().take(5).collect() } else { open }
+    }
+
+    /// Takes an answer of the sources over. Sources that failed keep their alerts, which are then stale.
+    pub fn take(&mut self, alerts: Vec<Alert>, reports: Vec<SourceReport>, at: Timestamp) {
+        let failed: BTreeSet<&str> =
+            reports.iter().filter(|r| r.status != SourceStatus::Ok).map(|r| r.name.as_str()).collect();
+        let mut merged = alerts;
+        let known: BTreeSet<String> = merged.iter().map(|a| a.fingerprint.clone()).collect();
+        merged.extend(
+            self.alerts.drain(..).filter(|a| failed.contains(a.source.as_str()) && !known.contains(&a.fingerprint)),
+        );
+        merged.sort_by(|a, b| crate::analysis::grouping::order(a).cmp(&crate::analysis::grouping::order(b)));
+        self.alerts = merged;
+        self.sources = reports
+            .into_iter()
+            .map(|report| {
+                let before = self.sources.iter().find(|s| s.report.name == report.name).and_then(|s| s.answered_at);
+                let answered_at = if report.status == SourceStatus::Ok { Some(at) } else { before };
+                SourceState { report, answered_at }
+            })
+            .collect();
+        self.arrived_at = Some(at);
+        self.refreshing = false;
+        self.lay_out();
+    }
+
+    /// Takes the list of incidents over.
+    pub fn take_incidents(&mut self, incidents: Vec<Summary>) {
+        self.owners.clear();
+        for head in incidents.iter().filter(|h| h.status.is_open()) {
+            for fingerprint in &head.alerts {
+                self.owners.entry(fingerprint.clone()).or_insert(head.id);
+            }
+        }
+        self.incidents = incidents;
+        self.incidents_known = true;
+        let listed: Vec<IncidentId> = self.listed_incidents().iter().map(|h| h.id).collect();
+        if !self.selected_incident.is_some_and(|id| listed.contains(&id)) {
+            self.selected_incident = listed.first().copied();
+        }
+        self.lay_out();
+    }
+
+    /// Makes the rows anew after anything that they depend on has changed; the selection stays where it was if it can.
+    pub fn lay_out(&mut self) {
+        let place = self.position();
+        let shown: Vec<usize> = self.alerts.iter().enumerate().filter(|(_, a)| self.is_shown(a)).map(|(i, _)| i).collect();
+        let kept: Vec<Alert> = shown.iter().filter_map(|i| self.alerts.get(*i)).cloned().collect();
+        self.rows.clear();
+        for g in group(&kept, self.group_by) {
+            let members: Vec<usize> = g.members.iter().filter_map(|m| shown.get(*m).copied()).collect();
+            let firing = members.iter().filter(|i| self.alerts.get(**i).is_some_and(Alert::is_firing)).count();
+            if self.group_by != GroupBy::None {
+                self.rows.push(Row::Group { title: g.title().to_owned(), count: members.len(), firing });
+            }
+            self.rows.extend(members.into_iter().map(|index| Row::Alert { index }));
+        }
+        let alive: BTreeSet<&str> = self.alerts.iter().map(|a| a.fingerprint.as_str()).collect();
+        self.marked.retain(|f| alive.contains(f.as_str()));
+        if self.position().is_none() {
+            // The row went away: its neighbour takes the selection; at first, the first alert does.
+            let first = self.rows.iter().position(|r| matches!(r, Row::Alert { .. })).unwrap_or(0);
+            self.select(place.unwrap_or(first));
+        }
+    }
+
+    fn is_shown(&self, alert: &Alert) -> bool {
+        (!self.only_new || self.owner(&alert.fingerprint).is_none()) && matches_filter(&self.filter, &haystack(alert))
+    }
+
+    /// The identity of a row.
+    pub fn id_of(&self, row: &Row) -> RowId {
+        match row {
+            Row::Group { title, .. } => RowId::Group(title.clone()),
+            Row::Alert { index } => RowId::Alert(self.alerts.get(*index).map(|a| a.fingerprint.clone()).unwrap_or_default()),
+        }
+    }
+
+    /// Where the selection stands.
+    pub fn position(&self) -> Option<usize> {
+        match self.selected.as_ref()? {
+            RowId::Group(wanted) => self.rows.iter().position(|r| matches!(r, Row::Group { title, .. } if title == wanted)),
+            RowId::Alert(wanted) => self
+                .rows
+                .iter()
+                .position(|r| matches!(r, Row::Alert { index } if self.alerts.get(*index).is_some_and(|a| a.fingerprint == *wanted))),
+        }
+    }
+
+    /// Selects a row, as near as there is one.
+    pub fn select(&mut self, position: usize) {
+        let last = self.rows.len().saturating_sub(1);
+        self.selected = self.rows.get(position.min(last)).map(|r| self.id_of(r));
+    }
+
+    /// The selected alert.
+    pub fn current(&self) -> Option<&Alert> {
+        match self.rows.get(self.position()?)? {
+            Row::Alert { index } => self.alerts.get(*index),
+            Row::Group { .. } => None,
+        }
+    }
+
+    /// The fingerprints below a row: its own, or its group's.
+    pub fn below(&self, position: usize) -> Vec<String> {
+        let print = |r: &Row| match r {
+            Row::Alert { index } => self.alerts.get(*index).map(|a| a.fingerprint.clone()),
+            Row::Group { .. } => None,
+        };
+        match self.rows.get(position) {
+            Some(Row::Group { .. }) => {
+                self.rows.iter().skip(position + 1).take_while(|r| matches!(r, Row::Alert { .. })).filter_map(print).collect()
+            }
+            Some(row) => print(row).into_iter().collect(),
+            None => Vec::new(),
+        }
+    }
+
+    /// What an act on alerts concerns: the marked ones, else the current row.
+    pub fn chosen(&self) -> Vec<&Alert> {
+        let prints: BTreeSet<String> =
+            if self.marked.is_empty() { self.below(self.position().unwrap_or(0)).into_iter().collect() } else { self.marked.clone() };
+        self.alerts.iter().filter(|a| prints.contains(&a.fingerprint)).collect()
+    }
+
+    /// Firing, pending and hidden alerts.
+    pub fn counts(&self) -> (usize, usize, usize) {
+        let count = |state| self.alerts.iter().filter(|a| a.state == state).count();
+        (count(AlertState::Firing), count(AlertState::Pending), count(AlertState::Suppressed))
+    }
+}
+
+fn haystack(alert: &Alert) -> String {
+    let labels: Vec<String> = alert.labels.iter().map(|(k, v)| format!("{k}={v}")).collect();
+    format!("{} {} {} {} {}", alert.name, alert.severity.short(), alert.state.word(), alert.summary(), labels.join(" ")).to_lowercase()
+}
+
+/// Words of a filter must all occur; one with `!` in front must not. An empty filter matches everything.
+pub fn matches_filter(filter: &str, lower_haystack: &str) -> bool {
+    filter.to_lowercase().split_whitespace().all(|word| match word.strip_prefix('!') {
+        Some(not) => not.is_empty() || !lower_haystack.contains(not),
+        None => lower_haystack.contains(word),
+    })
+}

@@ -1,0 +1,150 @@
+//! The live log: a ring of lines with a counter of what was shed.
+
+use std::collections::VecDeque;
+
+use crate::telemetry::log::Batch;
+use crate::telemetry::LogLine;
+
+/// Lines kept for the screen.
+pub const RING: usize = 5000;
+
+/// See the module's words.
+#[derive(Clone, Debug)]
+pub struct Logs {
+    ring: VecDeque<LogLine>,
+    /// Lines ever taken: the number of the ring's first line is `taken - ring.len()`.
+    taken: u64,
+    /// Lines that were shed before they could be shown.
+    pub shed: u64,
+    pub is_following: bool,
+    pub only_errors: bool,
+    pub wrap: bool,
+    pub filter: String,
+    /// The number of the selected line; kept while lines arrive.
+    pub selected: Option<u64>,
+}
+
+impl Default for Logs {
+    fn default() -> Self {
+        Self {
+            ring: VecDeque::new(),
+            taken: 0,
+            shed: 0,
+            is_following: true,
+            only_errors: false,
+            wrap: false,
+            filter: String::new(),
+            selected: None,
+        }
+    }
+}
+
+impl Logs {
+    /// Takes lines in; the oldest give way.
+    pub fn take(&mut self, batch: Batch) {
+        self.shed += batch.dropped;
+        self.taken += u64::try_from(batch.lines.len()).unwrap_or(0);
+        // Of a batch larger than the ring only its end can be shown.
+        let skip = batch.lines.len().saturating_sub(RING);
+        let overflow = (self.ring.len() + batch.lines.len() - skip).saturating_sub(RING);
+        self.ring.drain(..overflow.min(self.ring.len()));
+        self.ring.extend(batch.lines.into_iter().skip(skip));
+    }
+
+    /// Lines ever taken.
+    pub fn taken(&self) -> u64 {
+        self.taken
+    }
+
+    fn is_shown(&self, line: &LogLine) -> bool {
+        if self.only_errors && !line.is_bad() {
+            return false;
+        }
+        if self.filter.is_empty() {
+            return true;
+        }
+        let hay = format!("{} {} {}", line.service.as_deref().unwrap_or(""), line.level.map_or("", |l| l.word()), line.message).to_lowercase();
+        super::board::matches_filter(&self.filter, &hay)
+    }
+
+    /// The newest shown lines, oldest first, at most `most`, with their numbers; ending at the selected line plus `after`
+    /// when the log stands still.
+    pub fn window(&self, most: usize) -> Vec<(u64, &LogLine)> {
+        let first = self.taken.saturating_sub(u64::try_from(self.ring.len()).unwrap_or(0));
+        let number = |i: usize| first + u64::try_from(i).unwrap_or(0);
+        let end = match self.selected.filter(|_| !self.is_following) {
+            // Some lines after the selected one stay visible.
+            Some(selected) => {
+                let place = usize::try_from(selected.saturating_sub(first)).unwrap_or(0);
+                (place + most / 2 + 1).min(self.ring.len())
+            }
+            None => self.ring.len(),
+        };
+        let mut lines: Vec<(u64, &LogLine)> = (0..end)
+            .rev()
+            .filter_map(|i| self.ring.get(i).map(|l| (number(i), l)))
+            .filter(|(_, l)| self.is_shown(l))
+            .take(most)
+            .collect();
+        lines.reverse();
+        lines
+    }
+
+    /// The selected line.
+    pub fn current(&self) -> Option<&LogLine> {
+        let first = self.taken.saturating_sub(u64::try_from(self.ring.len()).unwrap_or(0));
+        let selected = self.selected.or_else(|| self.taken.checked_sub(1))?;
+        self.ring.get(usize::try_from(selected.checked_sub(first)?).ok()?)
+    }
+
+    /// Moves the selection over shown lines and stands still.
+    pub fn step(&mut self, by: isize) {
+        self.walk(by.unsigned_abs(), by > 0, |_| true);
+    }
+
+    /// To the next or previous error.
+    pub fn to_error(&mut self, forward: bool) {
+        self.walk(1, forward, LogLine::is_bad);
+    }
+
+    fn walk(&mut self, steps: usize, forward: bool, wanted: impl Fn(&LogLine) -> bool) {
+        let first = self.taken.saturating_sub(u64::try_from(self.ring.len()).unwrap_or(0));
+        let start = self.selected.unwrap_or(self.taken).clamp(first, self.taken);
+        let place = usize::try_from(start - first).unwrap_or(0);
+        let number = |i: usize| first + u64::try_from(i).unwrap_or(0);
+        let hits = |i: &usize| self.ring.get(*i).is_some_and(|l| self.is_shown(l) && wanted(l));
+        let found: Vec<usize> = if forward {
+            (place + 1..self.ring.len()).filter(hits).take(steps).collect()
+        } else {
+            (0..place.min(self.ring.len())).rev().filter(hits).take(steps).collect()
+        };
+        if let Some(last) = found.last() {
+            self.selected = Some(number(*last));
+            self.is_following = false;
+        } else if forward {
+            self.is_following = true;
+            self.selected = None;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ring_is_bounded_and_the_selection_stays() {
+        let mut logs = Logs::default();
+        let lines = |from: usize, to: usize| Batch { lines: (from..to).map(|i| LogLine::plain(format!("line {i}"))).collect(), dropped: 1 };
+        logs.take(lines(0, 100));
+        logs.step(-1);
+        let selected = logs.current().unwrap().message.clone();
+        logs.take(lines(100, 4000));
+        assert_eq!(logs.current().unwrap().message, selected);
+        logs.take(lines(4000, 30_000));
+        assert_eq!(logs.window(usize::MAX).len().max(1), logs.window(usize::MAX).len().clamp(1, RING));
+        assert_eq!((logs.taken(), logs.shed), (30_000, 3));
+        logs.is_following = true;
+        assert_eq!(logs.window(2).iter().map(|(_, l)| l.message.as_str()).collect::<Vec<_>>(), ["line 29998", "line 29999"]);
+    }
+}

@@ -1,0 +1,133 @@
+//! The whole state of the TUI.
+
+use time::UtcOffset;
+
+use super::action::Context;
+use super::board::Board;
+use super::chord::Chord;
+use super::logs::Logs;
+use super::overlay::Overlay;
+use super::room::{Room, Tab};
+use crate::incident::Matrix;
+use crate::telemetry::Timestamp;
+
+/// Which screen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Screen {
+    #[default]
+    Board,
+    Room,
+}
+
+/// How a word at the bottom is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tone {
+    Good,
+    Bad,
+    Plain,
+}
+
+/// A word at the bottom that goes away by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Toast {
+    pub text: String,
+    pub tone: Tone,
+    pub until: Timestamp,
+}
+
+/// See the module's words.
+#[derive(Clone, Debug)]
+pub struct Model {
+    pub now: Timestamp,
+    pub offset: UtcOffset,
+    pub size: (u16, u16),
+    pub user: String,
+    pub profile: Option<String>,
+    pub read_only: bool,
+    pub has_sources: bool,
+    pub has_logs: bool,
+    pub model_name: Option<String>,
+    /// Where a configuration would be, for the empty board.
+    pub config_path: String,
+    pub matrix: Matrix,
+    pub screen: Screen,
+    pub board: Board,
+    pub room: Option<Room>,
+    pub logs: Logs,
+    pub overlay: Option<Overlay>,
+    pub toast: Option<Toast>,
+    pub banner: Option<String>,
+    /// Keys of a sequence that is not complete.
+    pub pending: Vec<Chord>,
+    /// Counts questions, to tell late answers apart.
+    pub requests: u64,
+    /// Facts handed to the journal and not yet acknowledged by it.
+    pub unsaved: u32,
+    /// Messages that a full queue refused.
+    pub shed: u64,
+}
+
+impl Model {
+    /// An empty screen at a moment.
+    pub fn new(now: Timestamp, offset: UtcOffset) -> Self {
+        Self {
+            now,
+            offset,
+            size: (80, 24),
+            user: String::new(),
+            profile: None,
+            read_only: false,
+            has_sources: false,
+            has_logs: false,
+            model_name: None,
+            config_path: String::new(),
+            matrix: Matrix::default(),
+            screen: Screen::Board,
+            board: Board::default(),
+            room: None,
+            logs: Logs::default(),
+            overlay: None,
+            toast: None,
+            banner: None,
+            pending: Vec::new(),
+            requests: 0,
+            unsaved: 0,
+            shed: 0,
+        }
+    }
+
+    /// Where keys are looked up, the most special first.
+    pub fn contexts(&self) -> Vec<Context> {
+        match (self.screen, &self.room) {
+            (Screen::Room, Some(room)) => {
+                let tab = match room.tab {
+                    Tab::Overview => None,
+                    Tab::Timeline => Some(Context::Timeline),
+                    Tab::Signals => Some(Context::Signals),
+                    Tab::Logs => Some(Context::Logs),
+                    Tab::Assistant => Some(Context::Assistant),
+                    Tab::Actions => Some(Context::Actions),
+                    Tab::Report => Some(Context::Report),
+                };
+                tab.into_iter().chain([Context::Room, Context::Everywhere]).collect()
+            }
+            _ => vec![Context::Board, Context::Everywhere],
+        }
+    }
+
+    /// Rows that half a screen holds.
+    pub fn half_page(&self) -> usize {
+        usize::from(self.size.1 / 2).max(1)
+    }
+
+    /// Says something at the bottom for some seconds.
+    pub fn say(&mut self, tone: Tone, text: impl Into<String>) {
+        let secs = if tone == Tone::Bad { 12 } else { 5 };
+        self.toast = Some(Toast { text: text.into(), tone, until: self.now + std::time::Duration::from_secs(secs) });
+    }
+
+    /// Whether a clock on the screen moves, so that the runtime has to tick.
+    pub fn has_moving_clock(&self) -> bool {
+        true
+    }
+}

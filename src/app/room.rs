@@ -1,0 +1,150 @@
+//! The incident room: one incident, its tabs, and the question under way.
+
+use std::collections::BTreeMap;
+
+use crate::evidence::Body;
+use crate::incident::{Entry, EvidenceId, Incident, IncidentId};
+
+/// The tabs, by the key that opens them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Tab {
+    #[default]
+    Overview,
+    Timeline,
+    Signals,
+    Logs,
+    Assistant,
+    Actions,
+    Report,
+}
+
+impl Tab {
+    /// Every tab, in order.
+    pub const ALL: [Self; 7] =
+        [Self::Overview, Self::Timeline, Self::Signals, Self::Logs, Self::Assistant, Self::Actions, Self::Report];
+
+    /// Key and name.
+    pub fn label(self) -> (char, &'static str) {
+        match self {
+            Self::Overview => ('1', "Overview"),
+            Self::Timeline => ('2', "Timeline"),
+            Self::Signals => ('3', "Signals"),
+            Self::Logs => ('4', "Logs"),
+            Self::Assistant => ('5', "Assistant"),
+            Self::Actions => ('7', "Actions"),
+            Self::Report => ('9', "Report"),
+        }
+    }
+
+    /// The neighbour, round and round.
+    pub fn beside(self, by: isize) -> Self {
+        let at = Self::ALL.iter().position(|t| *t == self).unwrap_or(0);
+        let length = Self::ALL.len().cast_signed();
+        let next = (at.cast_signed() + by).rem_euclid(length);
+        Self::ALL.get(next.cast_unsigned()).copied().unwrap_or_default()
+    }
+}
+
+/// A question that is being answered.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Streaming {
+    /// Tells late answers of an older question apart.
+    pub request: u64,
+    pub question: String,
+    pub text: String,
+    pub status: String,
+}
+
+/// See the module's words.
+#[derive(Clone, Debug)]
+pub struct Room {
+    pub id: IncidentId,
+    /// `None` until the journal has answered.
+    pub incident: Option<Incident>,
+    pub bodies: BTreeMap<String, Body>,
+    pub tab: Tab,
+    /// The selected row of each list, by identity where rows can move.
+    pub entry: Option<u64>,
+    pub evidence: Option<EvidenceId>,
+    pub action: usize,
+    /// Lines scrolled in overview, assistant and report.
+    pub scroll: usize,
+    pub show_details: bool,
+    pub filter: String,
+    pub streaming: Option<Streaming>,
+    /// What an investigation under way says.
+    pub investigating: Option<String>,
+    /// What the next question would send, in words.
+    pub plan: Option<String>,
+    pub report: Option<String>,
+}
+
+impl Room {
+    /// An incident that is being opened.
+    pub fn new(id: IncidentId) -> Self {
+        Self {
+            id,
+            incident: None,
+            bodies: BTreeMap::new(),
+            tab: Tab::Overview,
+            entry: None,
+            evidence: None,
+            action: 0,
+            scroll: 0,
+            show_details: false,
+            filter: String::new(),
+            streaming: None,
+            investigating: None,
+            plan: None,
+            report: None,
+        }
+    }
+
+    /// The entries that the timeline shows, oldest first.
+    pub fn shown_entries(&self) -> Vec<&Entry> {
+        let Some(incident) = &self.incident else { return Vec::new() };
+        incident
+            .timeline()
+            .into_iter()
+            .filter(|e| self.show_details || !e.fact.is_detail())
+            .filter(|e| {
+                self.filter.is_empty()
+                    || super::board::matches_filter(
+                        &self.filter,
+                        &format!("{} {} {}", e.actor.name, e.fact.kind(), incident.text_of(e)).to_lowercase(),
+                    )
+            })
+            .collect()
+    }
+
+    /// The evidence that the signals tab lists: what the findings cite first, then by number.
+    pub fn shown_evidence(&self) -> Vec<EvidenceId> {
+        let Some(incident) = &self.incident else { return Vec::new() };
+        let mut order: Vec<EvidenceId> =
+            incident.investigation.iter().flat_map(|i| i.findings.iter().flat_map(|f| f.evidence.iter().copied())).collect();
+        order.extend(incident.evidence.iter().map(|e| e.id));
+        let mut seen = std::collections::BTreeSet::new();
+        order.retain(|id| seen.insert(*id) && incident.evidence(*id).is_some());
+        if !self.filter.is_empty() {
+            order.retain(|id| {
+                incident.evidence(*id).is_some_and(|e| {
+                    super::board::matches_filter(&self.filter, &format!("{} {} {} {}", e.id, e.source, e.query, e.summary).to_lowercase())
+                })
+            });
+        }
+        order
+    }
+
+    /// Where the selection of the timeline stands; the last entry when none was chosen.
+    pub fn entry_position(&self) -> usize {
+        let shown = self.shown_entries();
+        let last = shown.len().saturating_sub(1);
+        self.entry.and_then(|seq| shown.iter().position(|e| e.seq == seq)).unwrap_or(last)
+    }
+
+    /// Where the selection of the signals stands.
+    pub fn evidence_position(&self) -> usize {
+        let shown = self.shown_evidence();
+        self.evidence.and_then(|id| shown.iter().position(|e| *e == id)).unwrap_or(0)
+    }
+}

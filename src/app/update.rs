@@ -1,0 +1,228 @@
+//! The machine: a message changes the model and asks for effects. No I/O, no clock.
+
+mod keys;
+mod overlay;
+mod perform;
+
+use super::model::{Model, Screen, Tone};
+use super::msg::{Effect, Msg};
+use super::room::Room;
+use crate::incident::{Incident, IncidentId, SourceStatus};
+use crate::prompt::Delta;
+use crate::telemetry::Timestamp;
+
+/// Takes one message in, with the time at which it happened.
+pub fn update(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
+    model.now = at;
+    if model.toast.as_ref().is_some_and(|t| t.until <= at) {
+        model.toast = None;
+    }
+    match msg {
+        Msg::Pressed(chord) => keys::pressed(model, chord),
+        Msg::Pasted(text) => keys::pasted(model, &text),
+        Msg::Resized(width, height) => {
+            model.size = (width, height);
+            Vec::new()
+        }
+        Msg::Ticked => Vec::new(),
+        Msg::AlertsArrived(board) => {
+            let before = model.board.current().map(|a| a.fingerprint.clone());
+            model.board.take(board.alerts, board.sources, at);
+            let wanted = model.board.current().cloned();
+            // The chart follows the selection; the same alert is drawn anew with fresh data.
+            match wanted {
+                Some(alert) if model.screen == Screen::Board || before != Some(alert.fingerprint.clone()) => {
+                    vec![Effect::FetchSeries(Box::new(alert))]
+                }
+                _ => Vec::new(),
+            }
+        }
+        Msg::IncidentsListed(heads) => listed(model, heads),
+        Msg::IncidentRead(incident, bodies) => {
+            if let Some(room) = model.room.as_mut().filter(|r| r.id == incident.id()) {
+                room.incident = Some(*incident);
+                room.bodies = bodies;
+                room.report = None;
+                return refresh_tab(room);
+            }
+            Vec::new()
+        }
+        Msg::Declared(id, warnings) => declared(model, id, &warnings),
+        Msg::SeriesArrived(fingerprint, series) => {
+            model.board.series = Some((fingerprint, series));
+            Vec::new()
+        }
+        Msg::LogsArrived(batch) => {
+            model.logs.take(batch);
+            Vec::new()
+        }
+        Msg::Progressed(id, text) => {
+            if let Some(room) = model.room.as_mut().filter(|r| r.id == id) {
+                room.investigating = Some(text);
+            }
+            Vec::new()
+        }
+        Msg::Investigated(id) => {
+            if let Some(room) = model.room.as_mut().filter(|r| r.id == id) {
+                room.investigating = None;
+            }
+            model.say(Tone::Good, format!("{id}: evidence and findings are in; press 3 for the signals"));
+            vec![Effect::ReadIncident(id)]
+        }
+        Msg::Planned(id, plan) => planned(model, id, plan),
+        Msg::Answering(request, delta) => {
+            if let Some(s) = streaming(model, request) {
+                match delta {
+                    Delta::Waiting(what) => s.status = what,
+                    Delta::Text(text) => {
+                        s.status.clear();
+                        s.text.push_str(&text);
+                    }
+                }
+            }
+            Vec::new()
+        }
+        Msg::Answered(request, result) => answered(model, request, result),
+        Msg::ReportMade(id, text) => {
+            if let Some(room) = model.room.as_mut().filter(|r| r.id == id) {
+                room.report = Some(text);
+            }
+            Vec::new()
+        }
+        Msg::Exported(path) => {
+            model.say(Tone::Good, format!("the post-mortem is in {path}"));
+            Vec::new()
+        }
+        Msg::Done(text) => {
+            model.unsaved = model.unsaved.saturating_sub(1);
+            model.say(Tone::Good, text);
+            reread(model)
+        }
+        Msg::Failed(text) => {
+            model.unsaved = model.unsaved.saturating_sub(1);
+            if let Some(room) = &mut model.room {
+                room.investigating = None;
+            }
+            model.say(Tone::Bad, text);
+            Vec::new()
+        }
+    }
+}
+
+fn streaming(model: &mut Model, request: u64) -> Option<&mut super::room::Streaming> {
+    model.room.as_mut()?.streaming.as_mut().filter(|s| s.request == request)
+}
+
+/// Heads that changed: a colleague, or another window, wrote.
+fn listed(model: &mut Model, heads: Vec<crate::incident::Summary>) -> Vec<Effect> {
+    let newer = model.room.as_ref().and_then(|room| {
+        let head = heads.iter().find(|h| h.id == room.id)?;
+        let known = room.incident.as_ref().map_or(0, |i| i.head.last_seq);
+        (head.last_seq > known).then_some(room.id)
+    });
+    model.board.take_incidents(heads);
+    newer.map(Effect::ReadIncident).into_iter().collect()
+}
+
+fn reread(model: &Model) -> Vec<Effect> {
+    let mut effects = vec![Effect::ListIncidents];
+    effects.extend(model.room.as_ref().map(|r| Effect::ReadIncident(r.id)));
+    effects
+}
+
+fn declared(model: &mut Model, id: IncidentId, warnings: &[String]) -> Vec<Effect> {
+    model.unsaved = model.unsaved.saturating_sub(1);
+    model.board.marked.clear();
+    match warnings.first() {
+        Some(warning) => model.say(Tone::Bad, format!("{id} is open; {warning}")),
+        None => model.say(Tone::Good, format!("{id} is open; gathering evidence")),
+    }
+    let mut effects = vec![Effect::ListIncidents];
+    effects.extend(open_room(model, id));
+    effects.push(Effect::Investigate(id));
+    if let Some(room) = &mut model.room {
+        room.investigating = Some("gathering evidence".to_owned());
+    }
+    effects
+}
+
+/// Goes into a room.
+fn open_room(model: &mut Model, id: IncidentId) -> Vec<Effect> {
+    if model.room.as_ref().is_none_or(|r| r.id != id) {
+        model.room = Some(Room::new(id));
+    }
+    model.screen = Screen::Room;
+    vec![Effect::ReadIncident(id)]
+}
+
+/// What a tab needs when it is shown or its incident has changed.
+fn refresh_tab(room: &Room) -> Vec<Effect> {
+    match room.tab {
+        super::room::Tab::Report => vec![Effect::MakeReport(room.id)],
+        super::room::Tab::Assistant => vec![Effect::Plan { id: room.id, question: "troubleshoot".to_owned() }],
+        _ => Vec::new(),
+    }
+}
+
+fn planned(model: &mut Model, id: IncidentId, plan: Result<(String, String), String>) -> Vec<Effect> {
+    let wants_preview = matches!(&model.overlay, Some(super::Overlay::Text { title, .. }) if title == PREVIEW);
+    if let Some(room) = model.room.as_mut().filter(|r| r.id == id) {
+        match plan {
+            Ok((summary, text)) => {
+                room.plan = Some(summary);
+                if wants_preview {
+                    model.overlay = Some(super::Overlay::Text { title: PREVIEW.to_owned(), text, scroll: 0 });
+                }
+            }
+            Err(e) => room.plan = Some(e),
+        }
+    }
+    Vec::new()
+}
+
+/// The title of the preview, by which its late text finds it.
+const PREVIEW: &str = "exactly what would be sent";
+
+fn answered(model: &mut Model, request: u64, result: Result<String, String>) -> Vec<Effect> {
+    if streaming(model, request).is_none() {
+        return Vec::new();
+    }
+    let id = model.room.as_mut().map(|room| {
+        room.streaming = None;
+        room.id
+    });
+    match result {
+        Ok(verdict) => model.say(Tone::Good, verdict),
+        Err(e) => model.say(Tone::Bad, e),
+    }
+    id.map(Effect::ReadIncident).into_iter().chain([Effect::ListIncidents]).collect()
+}
+
+/// The severity that the alerts speak for, with the reason: a first, simple rule that a person confirms. When in doubt the
+/// higher one.
+pub(super) fn propose(alerts: &[&crate::telemetry::Alert]) -> (crate::incident::Severity, String) {
+    use crate::incident::Severity;
+    use crate::telemetry::AlertSeverity;
+    let critical = alerts.iter().filter(|a| a.severity == AlertSeverity::Critical).count();
+    let mut services: Vec<&str> = alerts.iter().filter_map(|a| a.service()).collect();
+    services.sort_unstable();
+    services.dedup();
+    match (critical, services.len()) {
+        (0, 0 | 1) if alerts.len() <= 1 => (Severity::Sev3, "one alert below critical".to_owned()),
+        (0, n) => (Severity::Sev3, format!("{} alerts on {n} services, none critical", alerts.len())),
+        (c, n) => (Severity::Sev2, format!("{c} critical {} on {n} {}", if c == 1 { "alert" } else { "alerts" }, if n == 1 { "service" } else { "services" })),
+    }
+}
+
+/// Whether every source failed: then silence says nothing.
+pub fn is_blind(model: &Model) -> bool {
+    !model.board.sources.is_empty() && model.board.sources.iter().all(|s| s.report.status != SourceStatus::Ok)
+}
+
+/// The incident of the room, once read.
+pub(super) fn current(model: &Model) -> Option<&Incident> {
+    model.room.as_ref()?.incident.as_ref()
+}
+
+#[cfg(test)]
+mod tests;

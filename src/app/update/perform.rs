@@ -1,0 +1,548 @@
+//! Actions on the model: a table of short arms.
+
+use super::super::action::Action;
+use super::super::board::Pane;
+use super::super::edit::LineEdit;
+use super::super::model::{Model, Screen, Tone};
+use super::super::msg::Effect;
+use super::super::overlay::{Choice, DeclareForm, Overlay, Purpose};
+use super::super::room::{Streaming, Tab};
+use super::{PREVIEW, current, open_room, propose, refresh_tab};
+use crate::incident::{
+    ActionKind, ActionState, AnswerSource, EvidenceId, Fact, IncidentId, LinkedAlert, NoteKind, Role, Severity, Status, cited_ids,
+};
+
+/// Does what was asked for, or says why not.
+pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
+    if model.read_only && action.spec().changes {
+        model.say(Tone::Bad, format!("read-only: {} is off", action.spec().word));
+        return Vec::new();
+    }
+    match action {
+        Action::Down => step(model, 1),
+        Action::Up => step(model, -1),
+        Action::HalfDown => step(model, model.half_page().cast_signed()),
+        Action::HalfUp => step(model, -model.half_page().cast_signed()),
+        Action::Top => step(model, isize::MIN),
+        Action::Bottom => step(model, isize::MAX),
+        Action::Back => back(model),
+        Action::Quit => quit(model),
+        Action::Help => show(model, Overlay::Help { scroll: 0 }),
+        Action::Palette => show(model, Overlay::Palette { edit: LineEdit::default(), selected: 0 }),
+        Action::Filter => filter(model),
+        Action::Refresh => {
+            model.board.refreshing = true;
+            let mut effects = vec![Effect::FetchAlerts, Effect::ListIncidents];
+            effects.extend(model.room.as_ref().map(|r| Effect::ReadIncident(r.id)));
+            effects
+        }
+        Action::Redraw => vec![Effect::Redraw],
+        Action::Suspend => vec![Effect::Suspend],
+        Action::Open => open(model),
+        Action::NextPane => {
+            model.board.pane = if model.board.pane == Pane::Alerts { Pane::Incidents } else { Pane::Alerts };
+            Vec::new()
+        }
+        Action::Mark => mark(model),
+        Action::Declare => declare(model),
+        Action::Link => link(model),
+        Action::GroupBy => {
+            model.board.group_by = model.board.group_by.next();
+            model.board.lay_out();
+            Vec::new()
+        }
+        Action::OnlyNew => {
+            model.board.only_new = !model.board.only_new;
+            model.board.lay_out();
+            Vec::new()
+        }
+        Action::CopyAlert => copy(model, |m| m.board.current().map(|a| a.fingerprint.clone()), "select an alert first"),
+        Action::CopyRunbook => copy(
+            model,
+            |m| m.board.current().and_then(|a| a.annotations.get("runbook_url").or_else(|| a.annotations.get("runbook"))).cloned(),
+            "this alert names no runbook",
+        ),
+        Action::Tab1 => tab(model, Tab::Overview),
+        Action::Tab2 => tab(model, Tab::Timeline),
+        Action::Tab3 => tab(model, Tab::Signals),
+        Action::Tab4 => tab(model, Tab::Logs),
+        Action::Tab5 => tab(model, Tab::Assistant),
+        Action::Tab7 => tab(model, Tab::Actions),
+        Action::Tab9 => tab(model, Tab::Report),
+        Action::NextTab => beside(model, 1),
+        Action::PreviousTab => beside(model, -1),
+        Action::Investigate => with_id(model, |m, id| {
+            if let Some(room) = &mut m.room {
+                if room.investigating.is_some() {
+                    m.say(Tone::Plain, "an investigation is under way");
+                    return Vec::new();
+                }
+                room.investigating = Some("gathering evidence".to_owned());
+            }
+            vec![Effect::Investigate(id)]
+        }),
+        Action::Note => line(model, "Note", Purpose::Note(NoteKind::Observation), "what you saw or did; [E3] ties it to evidence; TODO … waits as an action item"),
+        Action::NoteAt => line(model, "Note at", Purpose::NoteAt, "begin with the time: 09:27 or 2026-11-21T09:27:00Z, then the text"),
+        Action::Decision => line(model, "Decision", Purpose::Note(NoteKind::Decision), "what was decided, and who objected"),
+        Action::Hypothesis => line(model, "Hypothesis", Purpose::Note(NoteKind::Hypothesis), "what you take the cause to be, with [E…]"),
+        Action::Lesson => line(model, "Lesson", Purpose::Note(NoteKind::Lesson), "went well, went badly, where we were lucky"),
+        Action::Acknowledge => with_id(model, |m, id| act(m, Effect::Acknowledge(id))),
+        Action::SetSeverity => choose_severity(model),
+        Action::SetStatus => choose_status(model),
+        Action::Resolve => resolve(model),
+        Action::Reopen => line(model, "Reopen: why", Purpose::ReopenReason, "it was not over, because …"),
+        Action::AssignRole => {
+            let rows = Role::ALL.iter().map(|r| (r.title().to_owned(), r.duty().to_owned())).collect();
+            choose(model, "Which role", rows, Choice::Role(Role::ALL.to_vec()))
+        }
+        Action::AddAction => {
+            let rows = [
+                ("prevent", "so that it cannot happen again"),
+                ("mitigate", "so that it hurts less"),
+                ("detect", "so that we see it sooner"),
+                ("process", "so that we respond better"),
+            ];
+            choose(model, "Action item: what for", rows.map(|(a, b)| (a.to_owned(), b.to_owned())).to_vec(), Choice::ActionKind(ActionKind::ALL.to_vec()))
+        }
+        Action::Ask => line(model, "Ask", Purpose::Question, "troubleshoot, postmortem, or a question in your own words"),
+        Action::Export => {
+            let name = model.room.as_ref().map_or_else(|| "postmortem.md".to_owned(), |r| format!("{}.md", r.id));
+            let hint = "a path; .md, .html or .json decides the format".to_owned();
+            show(model, Overlay::Line { title: "Export to".to_owned(), edit: LineEdit::with(name), purpose: Purpose::ExportPath, hint })
+        }
+        Action::OpenEvidence => open_evidence(model),
+        Action::CopyQuery => copy(
+            model,
+            |m| {
+                let room = m.room.as_ref()?;
+                let id = *room.shown_evidence().get(room.evidence_position())?;
+                room.incident.as_ref()?.evidence(id).map(|e| e.query.clone())
+            },
+            "there is no evidence yet: i investigates",
+        ),
+        Action::OpenEntry => open_entry(model),
+        Action::Correct => correct(model),
+        Action::Details => {
+            if let Some(room) = &mut model.room {
+                room.show_details = !room.show_details;
+            }
+            Vec::new()
+        }
+        Action::Follow => {
+            model.logs.is_following = !model.logs.is_following;
+            if !model.logs.is_following {
+                model.logs.selected = model.logs.taken().checked_sub(1);
+            }
+            Vec::new()
+        }
+        Action::OnlyErrors => {
+            model.logs.only_errors = !model.logs.only_errors;
+            Vec::new()
+        }
+        Action::Wrap => {
+            model.logs.wrap = !model.logs.wrap;
+            Vec::new()
+        }
+        Action::NextError => {
+            model.logs.to_error(true);
+            Vec::new()
+        }
+        Action::PreviousError => {
+            model.logs.to_error(false);
+            Vec::new()
+        }
+        Action::LineToNote => line_to_note(model),
+        Action::CopyLine => copy(model, |m| m.logs.current().map(|l| l.message.clone()), "there is no line"),
+        Action::AskTroubleshoot => ask(model, "troubleshoot".to_owned()),
+        Action::AskPostmortem => ask(model, "postmortem".to_owned()),
+        Action::Preview => with_id(model, |m, id| {
+            m.overlay = Some(Overlay::Text { title: PREVIEW.to_owned(), text: "…".to_owned(), scroll: 0 });
+            vec![Effect::Plan { id, question: "troubleshoot".to_owned() }]
+        }),
+        Action::Accept => accept(model),
+        Action::ActionDone => action_done(model),
+        Action::CopyReport => copy(model, |m| m.room.as_ref()?.report.clone(), "the report is being made"),
+    }
+}
+
+fn show(model: &mut Model, overlay: Overlay) -> Vec<Effect> {
+    model.overlay = Some(overlay);
+    Vec::new()
+}
+
+/// Hands a fact to the journal; counted until it answers.
+pub(super) fn act(model: &mut Model, effect: Effect) -> Vec<Effect> {
+    model.unsaved += 1;
+    vec![effect]
+}
+
+fn with_id(model: &mut Model, then: impl FnOnce(&mut Model, IncidentId) -> Vec<Effect>) -> Vec<Effect> {
+    match model.room.as_ref().map(|r| r.id) {
+        Some(id) => then(model, id),
+        None => Vec::new(),
+    }
+}
+
+fn line(model: &mut Model, title: &str, purpose: Purpose, hint: &str) -> Vec<Effect> {
+    show(model, Overlay::Line { title: title.to_owned(), edit: LineEdit::default(), purpose, hint: hint.to_owned() })
+}
+
+fn choose(model: &mut Model, title: &str, rows: Vec<(String, String)>, choice: Choice) -> Vec<Effect> {
+    show(model, Overlay::Choose { title: title.to_owned(), rows, selected: 0, choice })
+}
+
+fn copy(model: &mut Model, what: impl Fn(&Model) -> Option<String>, otherwise: &str) -> Vec<Effect> {
+    match what(model) {
+        Some(text) => {
+            model.say(Tone::Good, "copied (by OSC 52; tmux needs set-clipboard on)");
+            vec![Effect::Copy(text)]
+        }
+        None => {
+            model.say(Tone::Plain, otherwise);
+            Vec::new()
+        }
+    }
+}
+
+fn shift(position: usize, by: isize, length: usize) -> usize {
+    let last = length.saturating_sub(1);
+    match by {
+        isize::MIN => 0,
+        isize::MAX => last,
+        by => position.saturating_add_signed(by).min(last),
+    }
+}
+
+/// Moves the selection of whatever list has the keys.
+fn step(model: &mut Model, by: isize) -> Vec<Effect> {
+    if model.screen == Screen::Board {
+        return step_board(model, by);
+    }
+    let Some(room) = &mut model.room else { return Vec::new() };
+    match room.tab {
+        Tab::Timeline => {
+            let place = shift(room.entry_position(), by, room.shown_entries().len());
+            room.entry = room.shown_entries().get(place).map(|e| e.seq);
+        }
+        Tab::Signals => {
+            let place = shift(room.evidence_position(), by, room.shown_evidence().len());
+            room.evidence = room.shown_evidence().get(place).copied();
+        }
+        Tab::Logs => match by {
+            isize::MAX => {
+                model.logs.is_following = true;
+                model.logs.selected = None;
+            }
+            by => model.logs.step(by.max(-10_000)),
+        },
+        Tab::Actions => room.action = shift(room.action, by, room.incident.as_ref().map_or(0, |i| i.actions.len())),
+        // The end of a text is clamped where its height is known, when it is drawn.
+        Tab::Overview | Tab::Assistant | Tab::Report => {
+            room.scroll = match by {
+                isize::MIN => 0,
+                isize::MAX => usize::MAX / 2,
+                by => room.scroll.saturating_add_signed(by),
+            };
+        }
+    }
+    Vec::new()
+}
+
+fn step_board(model: &mut Model, by: isize) -> Vec<Effect> {
+    if model.board.pane == Pane::Incidents {
+        let ids: Vec<IncidentId> = model.board.listed_incidents().iter().map(|h| h.id).collect();
+        let place = model.board.selected_incident.and_then(|id| ids.iter().position(|i| *i == id)).unwrap_or(0);
+        model.board.selected_incident = ids.get(shift(place, by, ids.len())).copied();
+        return Vec::new();
+    }
+    let before = model.board.current().map(|a| a.fingerprint.clone());
+    let place = shift(model.board.position().unwrap_or(0), by, model.board.rows().len());
+    model.board.select(place);
+    match model.board.current() {
+        Some(alert) if Some(&alert.fingerprint) != before.as_ref() => vec![Effect::FetchSeries(Box::new(alert.clone()))],
+        _ => Vec::new(),
+    }
+}
+
+fn back(model: &mut Model) -> Vec<Effect> {
+    if model.screen == Screen::Board {
+        if !model.board.filter.is_empty() {
+            model.board.filter.clear();
+            model.board.lay_out();
+        } else if !model.board.marked.is_empty() {
+            model.board.marked.clear();
+        } else {
+            model.say(Tone::Plain, "this is the board; q quits");
+        }
+        return Vec::new();
+    }
+    if let Some(room) = &mut model.room {
+        if room.streaming.is_some() {
+            model.say(Tone::Plain, "cancelled; what came is kept");
+            return vec![Effect::CancelAsk];
+        }
+        if !room.filter.is_empty() {
+            room.filter.clear();
+            return Vec::new();
+        }
+        if room.tab == Tab::Logs && !model.logs.filter.is_empty() {
+            model.logs.filter.clear();
+            return Vec::new();
+        }
+    }
+    leave(model)
+}
+
+fn leave(model: &mut Model) -> Vec<Effect> {
+    model.screen = Screen::Board;
+    let mut effects = vec![Effect::ListIncidents];
+    if model.room.as_ref().is_some_and(|r| r.tab == Tab::Logs) {
+        effects.push(Effect::StopLogs);
+    }
+    effects
+}
+
+/// Back, and from the board out; asks only when something would be lost.
+fn quit(model: &mut Model) -> Vec<Effect> {
+    if model.screen == Screen::Room {
+        return leave(model);
+    }
+    let streaming = model.room.as_ref().is_some_and(|r| r.streaming.is_some());
+    if streaming || model.unsaved > 0 {
+        let lines = if streaming { vec!["an answer is still coming; what came so far is kept".to_owned()] } else { vec![format!("{} facts are still being written", model.unsaved)] };
+        return show(model, Overlay::Confirm { title: "Quit".to_owned(), lines, yes: false, effect: Box::new(Effect::Quit) });
+    }
+    vec![Effect::Quit]
+}
+
+fn filter(model: &mut Model) -> Vec<Effect> {
+    let now = match (model.screen, &model.room) {
+        (Screen::Board, _) => model.board.filter.clone(),
+        (Screen::Room, Some(room)) if room.tab == Tab::Logs => model.logs.filter.clone(),
+        (Screen::Room, Some(room)) => room.filter.clone(),
+        (Screen::Room, None) => String::new(),
+    };
+    let hint = "words that must occur; !word must not; ⏎ keeps, esc clears".to_owned();
+    show(model, Overlay::Line { title: "Filter".to_owned(), edit: LineEdit::with(now), purpose: Purpose::Filter, hint })
+}
+
+fn open(model: &mut Model) -> Vec<Effect> {
+    let id = match model.board.pane {
+        Pane::Incidents => model.board.selected_incident,
+        Pane::Alerts => {
+            let prints = model.board.below(model.board.position().unwrap_or(0));
+            prints.iter().find_map(|f| model.board.owner(f))
+        }
+    };
+    match id {
+        Some(id) => open_room(model, id),
+        None => {
+            let why = match model.board.pane {
+                Pane::Incidents => "there is no incident; d on an alert declares one",
+                Pane::Alerts => "this alert belongs to no incident; d declares one",
+            };
+            model.say(Tone::Plain, why);
+            Vec::new()
+        }
+    }
+}
+
+fn mark(model: &mut Model) -> Vec<Effect> {
+    let place = model.board.position().unwrap_or(0);
+    let prints = model.board.below(place);
+    let all_marked = prints.iter().all(|f| model.board.marked.contains(f));
+    for print in prints {
+        if all_marked {
+            model.board.marked.remove(&print);
+        } else {
+            model.board.marked.insert(print);
+        }
+    }
+    step_board(model, 1)
+}
+
+fn declare(model: &mut Model) -> Vec<Effect> {
+    let chosen = model.board.chosen();
+    let (proposed, reason) = propose(&chosen);
+    let title = chosen.iter().min_by_key(|a| (a.severity, a.pending_since.or(a.starts_at))).map_or_else(String::new, |a| a.summary().to_owned());
+    let alerts = chosen.iter().map(|a| LinkedAlert::from_alert(a)).collect();
+    let reason = if chosen.is_empty() { "no alert is chosen".to_owned() } else { reason };
+    let form = DeclareForm { title: LineEdit::with(title), severity: proposed, proposed, reason, alerts, is_commander: true, field: 0 };
+    show(model, Overlay::Declare(Box::new(form)))
+}
+
+fn link(model: &mut Model) -> Vec<Effect> {
+    let prints: Vec<String> = model.board.chosen().iter().map(|a| a.fingerprint.clone()).collect();
+    let open: Vec<(IncidentId, (String, String))> = model
+        .board
+        .open_incidents()
+        .iter()
+        .map(|h| (h.id, (format!("{} {}", h.id, h.severity), h.title.clone())))
+        .collect();
+    if prints.is_empty() || open.is_empty() {
+        let why = if prints.is_empty() { "select an alert first" } else { "no incident is open; d declares one" };
+        model.say(Tone::Plain, why);
+        return Vec::new();
+    }
+    let (ids, rows) = open.into_iter().unzip();
+    let title = format!("Link {} alerts to", prints.len());
+    choose(model, &title, rows, Choice::LinkTo(ids, prints))
+}
+
+fn tab(model: &mut Model, to: Tab) -> Vec<Effect> {
+    let Some(room) = &mut model.room else { return Vec::new() };
+    let from = room.tab;
+    room.tab = to;
+    if from != to {
+        room.scroll = 0;
+    }
+    let mut effects = refresh_tab(room);
+    match (from == Tab::Logs, to == Tab::Logs) {
+        (false, true) => effects.push(Effect::FollowLogs),
+        (true, false) => effects.push(Effect::StopLogs),
+        _ => {}
+    }
+    effects
+}
+
+fn beside(model: &mut Model, by: isize) -> Vec<Effect> {
+    match model.room.as_ref().map(|r| r.tab.beside(by)) {
+        Some(to) => tab(model, to),
+        None => Vec::new(),
+    }
+}
+
+fn choose_severity(model: &mut Model) -> Vec<Effect> {
+    let now = current(model).map(|i| i.head.severity);
+    let rows = Severity::ALL
+        .iter()
+        .map(|s| (format!("{s}{}", if Some(*s) == now { " (now)" } else { "" }), model.matrix.meaning(*s).to_owned()))
+        .collect();
+    choose(model, "Severity: when unsure, the higher one", rows, Choice::Severity(Severity::ALL.to_vec()))
+}
+
+fn choose_status(model: &mut Model) -> Vec<Effect> {
+    let usable = [Status::Investigating, Status::Identified, Status::Mitigated, Status::Monitoring, Status::Resolved, Status::Closed, Status::Cancelled];
+    let meaning = |s: Status| match s {
+        Status::Investigating => "the cause is being looked for",
+        Status::Identified => "the cause is known",
+        Status::Mitigated => "the impact is contained, the cause not yet fixed",
+        Status::Monitoring => "fixed; watched for a while",
+        Status::Resolved => "the service is restored",
+        Status::Closed => "the review was held",
+        _ => "a false alarm",
+    };
+    let now = current(model).map(|i| i.head.status);
+    let rows = usable.iter().map(|s| (format!("{s}{}", if Some(*s) == now { " (now)" } else { "" }), meaning(*s).to_owned())).collect();
+    choose(model, "Status", rows, Choice::Status(usable.to_vec()))
+}
+
+fn resolve(model: &mut Model) -> Vec<Effect> {
+    let Some(incident) = current(model) else { return Vec::new() };
+    let firing = incident.alerts.iter().filter(|l| model.board.alerts.iter().any(|a| a.fingerprint == l.fingerprint && a.is_firing())).count();
+    let id = incident.id();
+    let mut lines = vec![format!("{id} {} becomes resolved, in the timeline as by {}", incident.head.title, model.user)];
+    if firing > 0 {
+        lines.push(format!("{firing} of its alerts still fire: say why if you go on"));
+        return line(model, "Resolve although alerts fire: why", Purpose::Override(Status::Resolved), &lines.join("; "));
+    }
+    let effect = Box::new(Effect::SetStatus { id, to: Status::Resolved, reason: None });
+    show(model, Overlay::Confirm { title: "Resolve".to_owned(), lines, yes: false, effect })
+}
+
+fn open_evidence(model: &mut Model) -> Vec<Effect> {
+    let id = model.room.as_ref().and_then(|r| r.shown_evidence().get(r.evidence_position()).copied());
+    open_evidence_id(model, id)
+}
+
+fn open_evidence_id(model: &mut Model, id: Option<EvidenceId>) -> Vec<Effect> {
+    match id {
+        Some(id) => show(model, Overlay::Evidence { id, scroll: 0 }),
+        None => {
+            model.say(Tone::Plain, "no evidence here; i investigates");
+            Vec::new()
+        }
+    }
+}
+
+fn open_entry(model: &mut Model) -> Vec<Effect> {
+    let Some(room) = &model.room else { return Vec::new() };
+    let entry = room.shown_entries().get(room.entry_position()).map(|e| (e.seq, e.fact.clone()));
+    match entry {
+        Some((seq, Fact::AiRun { answer })) => {
+            show(model, Overlay::Text { title: format!("entry {seq}: {}", answer.verdict()), text: answer.answer, scroll: 0 })
+        }
+        Some((_, Fact::Note { text, .. })) => open_evidence_id(model, cited_ids(&text).first().copied()),
+        Some((_, fact)) => open_evidence_id(model, fact.evidence().first().copied()),
+        None => Vec::new(),
+    }
+}
+
+fn correct(model: &mut Model) -> Vec<Effect> {
+    let Some(room) = &model.room else { return Vec::new() };
+    let Some((seq, text)) = room.shown_entries().get(room.entry_position()).map(|e| (e.seq, e.fact.sentence())) else {
+        return Vec::new();
+    };
+    let hint = "the original stays in the journal and is marked as corrected".to_owned();
+    show(model, Overlay::Line { title: format!("Correct entry {seq}"), edit: LineEdit::with(text), purpose: Purpose::Correction(seq), hint })
+}
+
+fn line_to_note(model: &mut Model) -> Vec<Effect> {
+    let Some((text, at)) = model.logs.current().map(|l| (l.message.lines().next().unwrap_or("").to_owned(), l.at)) else {
+        model.say(Tone::Plain, "there is no line");
+        return Vec::new();
+    };
+    let service = model.logs.current().and_then(|l| l.service.clone()).map(|s| format!("{s}: ")).unwrap_or_default();
+    with_id(model, |m, id| act(m, Effect::Note { id, text: format!("log line: {service}{text}"), kind: NoteKind::Observation, at }))
+}
+
+/// Starts a question; one at a time.
+pub(super) fn ask(model: &mut Model, question: String) -> Vec<Effect> {
+    model.requests += 1;
+    let request = model.requests;
+    let Some(room) = &mut model.room else { return Vec::new() };
+    if room.streaming.is_some() {
+        model.say(Tone::Plain, "an answer is still coming; esc cancels it");
+        return Vec::new();
+    }
+    room.streaming = Some(Streaming { request, question: question.clone(), text: String::new(), status: "asking".to_owned() });
+    room.scroll = usize::MAX / 2;
+    let id = room.id;
+    let mut effects = tab(model, Tab::Assistant);
+    if let Some(room) = &mut model.room {
+        room.scroll = usize::MAX / 2;
+    }
+    effects.push(Effect::Ask { id, request, question });
+    effects
+}
+
+fn accept(model: &mut Model) -> Vec<Effect> {
+    let open = current(model).and_then(|i| {
+        i.answers.iter().rev().find(|a| a.accepted_by.is_none() && a.answer.source == AnswerSource::Llm).map(|a| (i.id(), a.seq))
+    });
+    match open {
+        Some((id, seq)) => act(model, Effect::Accept { id, seq }),
+        None => {
+            model.say(Tone::Plain, "no draft of a model waits to be accepted");
+            Vec::new()
+        }
+    }
+}
+
+fn action_done(model: &mut Model) -> Vec<Effect> {
+    let chosen = model.room.as_ref().and_then(|r| {
+        let incident = r.incident.as_ref()?;
+        incident.actions.get(r.action).map(|a| (incident.id(), a.id, a.state))
+    });
+    match chosen {
+        Some((id, action, ActionState::Open)) => act(model, Effect::ActionDone { id, action }),
+        Some(_) => {
+            model.say(Tone::Plain, "it is done already");
+            Vec::new()
+        }
+        None => {
+            model.say(Tone::Plain, "there are no action items; A writes one down");
+            Vec::new()
+        }
+    }
+}

@@ -1,0 +1,212 @@
+use super::super::chord::{Chord, Code};
+use super::super::overlay::Overlay;
+use super::super::room::Tab;
+use super::*;
+use crate::incident::state::tests::{declared as declared_fact, entries};
+use crate::incident::{AlertBoard, NoteKind, Severity, SourceReport, Summary};
+use crate::telemetry::{Alert, AlertSeverity, AlertState, Labels};
+
+fn at(secs: i64) -> Timestamp {
+    Timestamp::from_secs(1_795_253_400 + secs)
+}
+
+fn alert(name: &str, service: &str) -> Alert {
+    Alert {
+        fingerprint: format!("{name}-{service}"),
+        name: name.into(),
+        severity: AlertSeverity::Critical,
+        state: AlertState::Firing,
+        starts_at: Some(at(-60)),
+        pending_since: None,
+        labels: Labels::from([("service".into(), service.into())]),
+        annotations: Labels::from([("summary".into(), format!("{service} fails"))]),
+        source: "am".into(),
+        occurrences: 1,
+        value: None,
+        silenced_by: vec![],
+        inhibited_by: vec![],
+        generator_url: String::new(),
+    }
+}
+
+fn report(name: &str, status: SourceStatus) -> SourceReport {
+    SourceReport { name: name.into(), kind: "alertmanager".into(), status, error: None, age_secs: None }
+}
+
+fn board(alerts: Vec<Alert>, status: SourceStatus) -> Msg {
+    Msg::AlertsArrived(Box::new(AlertBoard { alerts, sources: vec![report("am", status)], gaps: vec![] }))
+}
+
+fn model() -> Model {
+    let mut model = Model::new(at(0), time::UtcOffset::UTC);
+    model.user = "ana".into();
+    update(&mut model, at(0), board(vec![alert("A", "x"), alert("B", "x"), alert("C", "y")], SourceStatus::Ok));
+    model
+}
+
+fn press(model: &mut Model, keys: &str) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    for key in keys.chars() {
+        let code = match key {
+            '⏎' => Code::Enter,
+            '⎋' => Code::Esc,
+            '⇥' => Code::Tab,
+            '↓' => Code::Down,
+            c => Code::Char(c),
+        };
+        effects = update(model, at(1), Msg::Pressed(Chord::plain(code)));
+    }
+    effects
+}
+
+fn room() -> Model {
+    let mut model = model();
+    let incident = Incident::fold(entries(vec![declared_fact()])).unwrap();
+    model.room = Some(Room::new(incident.id()));
+    model.screen = Screen::Room;
+    update(&mut model, at(0), Msg::IncidentRead(Box::new(incident), Default::default()));
+    model
+}
+
+#[test]
+fn three_keys_declare_from_the_marked_alerts() {
+    let mut model = model();
+    let effects = press(&mut model, "  d⏎");
+    let [Effect::Declare { title, severity, alerts, is_commander }] = effects.as_slice() else { panic!("{effects:?}") };
+    assert_eq!((title.as_str(), *severity, alerts.len(), *is_commander), ("x fails", Severity::Sev2, 2, true));
+    assert_eq!(model.unsaved, 1);
+}
+
+#[test]
+fn the_selection_stays_on_its_alert_when_data_arrive() {
+    let mut model = model();
+    press(&mut model, "G");
+    assert_eq!(model.board.current().unwrap().name, "C");
+    update(&mut model, at(10), board(vec![alert("0", "0"), alert("A", "x"), alert("C", "y"), alert("D", "z")], SourceStatus::Ok));
+    assert_eq!(model.board.current().unwrap().name, "C");
+}
+
+#[test]
+fn a_dead_source_keeps_its_alerts_and_its_age() {
+    let mut model = model();
+    update(&mut model, at(10), board(vec![], SourceStatus::Failed));
+    assert_eq!(model.board.alerts.len(), 3);
+    assert_eq!(model.board.sources[0].answered_at, Some(at(0)));
+    update(&mut model, at(20), board(vec![], SourceStatus::Ok));
+    assert!(model.board.alerts.is_empty());
+}
+
+#[test]
+fn esc_goes_back_and_destroys_nothing() {
+    let mut model = room();
+    press(&mut model, "nhello⎋");
+    assert!(model.overlay.is_none());
+    press(&mut model, "⎋");
+    assert_eq!(model.screen, Screen::Board);
+    press(&mut model, "/=y⏎");
+    assert_eq!(model.board.rows().len(), 2);
+    press(&mut model, "⎋");
+    assert_eq!(model.board.rows().len(), 5);
+    assert_eq!(press(&mut model, "⎋"), []);
+}
+
+#[test]
+fn a_note_is_one_key_and_its_text() {
+    let mut model = room();
+    let effects = press(&mut model, "nit broke⏎");
+    assert_eq!(effects, [Effect::Note { id: IncidentId(1), text: "it broke".into(), kind: NoteKind::Observation, at: None }]);
+    let effects = press(&mut model, "N08:00 before⏎");
+    let [Effect::Note { at: Some(when), text, .. }] = effects.as_slice() else { panic!("{effects:?}") };
+    assert_eq!((when.clock(time::UtcOffset::UTC).as_str(), text.as_str()), ("08:00:00", "before"));
+    assert!(*when <= at(1));
+}
+
+#[test]
+fn severity_asks_for_a_reason() {
+    let mut model = room();
+    assert_eq!(press(&mut model, "s⏎⏎"), []);
+    let effects = press(&mut model, "s⏎all orders fail⏎");
+    assert_eq!(effects, [Effect::SetSeverity { id: IncidentId(1), to: Severity::Sev1, reason: "all orders fail".into() }]);
+}
+
+#[test]
+fn read_only_changes_nothing_and_says_so() {
+    let mut model = room();
+    model.read_only = true;
+    for key in ["n", "a", "s", "R", "i", "A", "e", "p"] {
+        assert_eq!(press(&mut model, key), [], "{key}");
+        assert!(model.overlay.is_none(), "{key}");
+        assert!(model.toast.as_ref().is_some_and(|t| t.text.starts_with("read-only")), "{key}");
+    }
+}
+
+#[test]
+fn a_paste_never_submits() {
+    let mut model = room();
+    press(&mut model, "n");
+    let effects = update(&mut model, at(1), Msg::Pasted("one\ntwo\n".into()));
+    assert_eq!(effects, []);
+    let Some(Overlay::Line { edit, .. }) = &model.overlay else { panic!() };
+    assert_eq!(edit.text(), "one two ");
+}
+
+#[test]
+fn answers_of_an_older_question_are_dropped() {
+    let mut model = room();
+    press(&mut model, "5⏎");
+    let request = model.requests;
+    update(&mut model, at(2), Msg::Answering(request - 1, Delta::Text("old".into())));
+    update(&mut model, at(2), Msg::Answering(request, Delta::Text("new".into())));
+    assert_eq!(model.room.as_ref().unwrap().streaming.as_ref().unwrap().text, "new");
+    assert_eq!(press(&mut model, "⎋"), [Effect::CancelAsk]);
+    assert_eq!(update(&mut model, at(3), Msg::Answered(request - 1, Ok("x".into()))), []);
+    assert!(model.room.as_ref().unwrap().streaming.is_some());
+    update(&mut model, at(3), Msg::Answered(request, Ok("x".into())));
+    assert!(model.room.as_ref().unwrap().streaming.is_none());
+}
+
+#[test]
+fn logs_are_followed_only_while_they_are_looked_at() {
+    let mut model = room();
+    assert_eq!(press(&mut model, "4"), [Effect::FollowLogs]);
+    assert_eq!(press(&mut model, "3"), [Effect::StopLogs]);
+    press(&mut model, "4");
+    assert!(press(&mut model, "q").contains(&Effect::StopLogs));
+}
+
+#[test]
+fn resolving_shows_the_effect_and_defaults_to_no() {
+    let mut model = room();
+    press(&mut model, "R");
+    assert!(matches!(model.overlay, Some(Overlay::Confirm { yes: false, .. })));
+    assert_eq!(press(&mut model, "⏎"), []);
+    press(&mut model, "R");
+    assert_eq!(press(&mut model, "y").len(), 1);
+}
+
+#[test]
+fn a_colleagues_entry_is_read() {
+    let mut model = room();
+    let mut head: Summary = model.room.as_ref().unwrap().incident.as_ref().unwrap().head.clone();
+    head.last_seq += 1;
+    assert_eq!(update(&mut model, at(5), Msg::IncidentsListed(vec![head])), [Effect::ReadIncident(IncidentId(1))]);
+}
+
+#[test]
+fn the_palette_runs_what_it_finds() {
+    let mut model = room();
+    press(&mut model, ":timeline⏎");
+    assert_eq!(model.room.as_ref().unwrap().tab, Tab::Timeline);
+}
+
+proptest::proptest! {
+    #[test]
+    fn any_keys_keep_the_machine_whole(keys in proptest::collection::vec("[a-zA-Z0-9?:/ \\[\\]⏎⎋⇥↓]", 0..60), start_in_room in proptest::bool::ANY) {
+        let mut model = if start_in_room { room() } else { model() };
+        for key in keys {
+            press(&mut model, &key);
+            proptest::prop_assert!(model.board.position().is_none_or(|p| p < model.board.rows().len()));
+            proptest::prop_assert!(model.pending.len() < 3);
+        }
+    }
+}
