@@ -16,3 +16,4 @@ pub mod prompt;
 pub mod runtime;
 pub mod sources;
 pub mod telemetry;
+pub mod ui;

@@ -1,0 +1,69 @@
+//! The view: a model becomes a frame. Changes nothing; only scroll offsets that depend on a list's height are kept, in
+//! [`ViewCache`].
+
+pub mod panels;
+pub mod text;
+pub mod theme;
+pub mod widgets;
+
+use std::collections::HashMap;
+
+use ratatui::Frame;
+use ratatui::layout::{Constraint, Layout, Rect};
+
+use crate::app::model::{Model, Screen};
+pub use theme::Theme;
+
+/// What is needed to draw and depends on sizes alone.
+#[derive(Debug, Default)]
+pub struct ViewCache {
+    offsets: HashMap<&'static str, usize>,
+}
+
+impl ViewCache {
+    /// The first visible row of a list, moved as little as needed so that `selected` is visible.
+    pub fn offset(&mut self, list: &'static str, selected: usize, height: usize, length: usize) -> usize {
+        let offset = self.offsets.entry(list).or_default();
+        if height == 0 {
+            return 0;
+        }
+        if selected < *offset {
+            *offset = selected;
+        } else if selected >= *offset + height {
+            *offset = selected + 1 - height;
+        }
+        *offset = (*offset).min(length.saturating_sub(height));
+        *offset
+    }
+}
+
+/// The smallest screen that shows the whole program.
+pub const MIN_SIZE: (u16, u16) = (60, 16);
+
+/// Draws everything.
+pub fn render(model: &Model, theme: &Theme, cache: &mut ViewCache, frame: &mut Frame<'_>) {
+    let area = frame.area();
+    if area.width < MIN_SIZE.0 || area.height < MIN_SIZE.1 {
+        panels::small::render(model, theme, frame, area);
+        return;
+    }
+    let [header, body, footer] = Layout::vertical([Constraint::Length(1), Constraint::Min(1), Constraint::Length(1)]).areas::<3>(area);
+    panels::header::render(model, theme, frame, header);
+    match model.screen {
+        Screen::Board => panels::board::render(model, theme, cache, frame, body),
+        Screen::Room => panels::room::render(model, theme, cache, frame, body),
+    }
+    panels::footer::render(model, theme, frame, footer);
+    if let Some(overlay) = &model.overlay {
+        panels::overlay::render(model, theme, cache, overlay, frame, body);
+    }
+}
+
+/// A rectangle of at most a size in the middle of another.
+pub(crate) fn centered(area: Rect, width: u16, height: u16) -> Rect {
+    let (width, height) = (width.min(area.width), height.min(area.height));
+    Rect { x: area.x + (area.width - width) / 2, y: area.y + (area.height - height) / 2, width, height }
+}
+
+#[cfg(test)]
+mod tests;

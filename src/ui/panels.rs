@@ -1,0 +1,15 @@
+//! One file a panel.
+
+pub mod actions;
+pub mod assistant;
+pub mod board;
+pub mod footer;
+pub mod header;
+pub mod logs;
+pub mod overlay;
+pub mod overview;
+pub mod report;
+pub mod room;
+pub mod signals;
+pub mod small;
+pub mod timeline;

@@ -1,0 +1,86 @@
+//! The bottom line: a word that goes away, or the keys that make sense now, from the same table as the help.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+use crate::app::action::Action;
+use crate::app::board::Pane;
+use crate::app::model::{Model, Screen, Tone};
+use crate::app::room::Tab;
+use crate::telemetry::time::human;
+use crate::ui::text;
+use crate::ui::theme::{Meaning, Theme};
+use crate::ui::widgets::put;
+
+pub fn render(model: &Model, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
+    let width = usize::from(area.width);
+    let mut spans: Vec<Span<'static>> = Vec::new();
+    if let Some(toast) = &model.toast {
+        let (mark, meaning) = match toast.tone {
+            Tone::Good => ("✓ ", Meaning::Ok),
+            Tone::Bad => ("! ", Meaning::Bad),
+            Tone::Plain => ("· ", Meaning::Accent),
+        };
+        spans.push(Span::styled(text::fit(&format!(" {mark}{}", toast.text), width), theme.style(meaning)));
+    } else if !model.pending.is_empty() {
+        let keys: String = model.pending.iter().map(ToString::to_string).collect();
+        spans.push(Span::styled(format!(" {keys}-"), theme.style(Meaning::Accent)));
+    } else {
+        let right = right_part(model);
+        let mut left = width.saturating_sub(text::width(&right) + 9);
+        for action in sensible(model) {
+            let spec = action.spec();
+            let (key, word) = (spec.first_key(), format!(" {}  ", spec.word));
+            let needs = text::width(&key) + text::width(&word);
+            if needs > left {
+                break;
+            }
+            left -= needs;
+            spans.push(Span::styled(key, theme.style(Meaning::Accent)));
+            spans.push(Span::styled(word, theme.style(Meaning::Muted)));
+        }
+        spans.push(Span::styled("?", theme.style(Meaning::Accent)));
+        spans.push(Span::styled(" keys", theme.style(Meaning::Muted)));
+        spans.insert(0, Span::raw(" "));
+        let used: usize = spans.iter().map(|s| text::width(&s.content)).sum();
+        spans.push(Span::raw(" ".repeat(width.saturating_sub(used + text::width(&right)))));
+        spans.push(Span::styled(right, theme.style(Meaning::Muted)));
+    }
+    put(frame.buffer_mut(), area, 0, &Line::from(spans), None);
+}
+
+fn right_part(model: &Model) -> String {
+    match (model.screen, model.room.as_ref().and_then(|r| r.incident.as_ref())) {
+        (Screen::Room, Some(i)) => match &i.head.commander {
+            Some(ic) => format!("IC {ic} "),
+            None => "no commander: c ".to_owned(),
+        },
+        _ => match model.board.arrived_at {
+            Some(at) => format!("asked {} ago ", human(model.now.since(at))),
+            None => String::new(),
+        },
+    }
+}
+
+/// The handful of actions that make sense now, the likeliest first.
+fn sensible(model: &Model) -> Vec<Action> {
+    let Some(room) = model.room.as_ref().filter(|_| model.screen == Screen::Room) else {
+        return match model.board.pane {
+            Pane::Alerts => vec![Action::Declare, Action::Mark, Action::Open, Action::Filter, Action::GroupBy, Action::NextPane, Action::Link, Action::Palette],
+            Pane::Incidents => vec![Action::Open, Action::NextPane, Action::Refresh, Action::Palette],
+        };
+    };
+    let evidence = room.incident.as_ref().is_some_and(|i| !i.evidence.is_empty());
+    match room.tab {
+        Tab::Overview if !evidence => vec![Action::Investigate, Action::Note, Action::Acknowledge, Action::SetSeverity, Action::Back],
+        Tab::Overview => vec![Action::Ask, Action::Note, Action::SetStatus, Action::AssignRole, Action::SetSeverity, Action::Resolve, Action::Export, Action::Back],
+        Tab::Timeline => vec![Action::Note, Action::OpenEntry, Action::Decision, Action::NoteAt, Action::Details, Action::Correct, Action::Back],
+        Tab::Signals if !evidence => vec![Action::Investigate, Action::Back],
+        Tab::Signals => vec![Action::OpenEvidence, Action::Investigate, Action::CopyQuery, Action::Filter, Action::Back],
+        Tab::Logs => vec![Action::Follow, Action::OnlyErrors, Action::Filter, Action::NextError, Action::LineToNote, Action::Wrap, Action::Back],
+        Tab::Assistant => vec![Action::AskTroubleshoot, Action::Ask, Action::Preview, Action::Accept, Action::AskPostmortem, Action::Back],
+        Tab::Actions => vec![Action::AddAction, Action::ActionDone, Action::Back],
+        Tab::Report => vec![Action::Export, Action::CopyReport, Action::Lesson, Action::AddAction, Action::Back],
+    }
+}

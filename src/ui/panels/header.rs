@@ -1,0 +1,86 @@
+//! The top line: where, which incident, how bad, which sources fail, what time it is.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+use crate::app::board::SourceState;
+use crate::app::model::{Model, Screen};
+use crate::incident::SourceStatus;
+use crate::telemetry::time::human;
+use crate::ui::text;
+use crate::ui::theme::{Meaning, Theme};
+use crate::ui::widgets::put;
+
+pub fn render(model: &Model, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
+    let narrow = area.width < 110;
+    let mut left: Vec<Span<'static>> = vec![Span::styled(" warroom ", theme.style(Meaning::Title))];
+    if let Some(profile) = &model.profile {
+        left.push(Span::styled(format!("{profile} "), theme.style(Meaning::Accent)));
+    }
+    if model.read_only {
+        left.push(Span::styled("READ-ONLY ", theme.style(Meaning::Warn)));
+    }
+    let right = right_part(model, theme, narrow);
+    let right_width: usize = right.iter().map(|s| text::width(&s.content)).sum();
+    let used: usize = left.iter().map(|s| text::width(&s.content)).sum();
+    let room = usize::from(area.width).saturating_sub(used + right_width + 1);
+    match (model.screen, model.room.as_ref().and_then(|r| r.incident.as_ref())) {
+        (Screen::Room, Some(incident)) => {
+            let head = &incident.head;
+            let age = human(model.now.since(head.declared_at));
+            left.push(Span::styled(format!("{} {} ", head.id, head.severity), theme.style(Meaning::of(head.severity))));
+            let tail = format!(" · {} · {age}", head.status);
+            let space = room.saturating_sub(text::width(&tail) + 12);
+            left.push(Span::styled(text::fit(&head.title, space), theme.style(Meaning::Title)));
+            left.push(Span::raw(tail));
+        }
+        (Screen::Room, None) => left.push(Span::raw(model.room.as_ref().map_or_else(String::new, |r| format!("{} …", r.id)))),
+        (Screen::Board, _) => {
+            if let Some(banner) = &model.banner {
+                left.push(Span::styled(text::fit(banner, room), theme.style(Meaning::Muted)));
+            }
+        }
+    }
+    let used: usize = left.iter().map(|s| text::width(&s.content)).sum();
+    let gap = usize::from(area.width).saturating_sub(used + right_width);
+    left.push(Span::raw(" ".repeat(gap)));
+    left.extend(right);
+    put(frame.buffer_mut(), area, 0, &Line::from(left), None);
+}
+
+fn right_part(model: &Model, theme: &Theme, narrow: bool) -> Vec<Span<'static>> {
+    let mut right = Vec::new();
+    for s in &model.board.sources {
+        let span = source(model, theme, s);
+        // At eighty columns only what fails is named.
+        if !narrow || s.report.status != SourceStatus::Ok {
+            right.push(span);
+        }
+    }
+    if model.unsaved > 0 {
+        right.push(Span::styled(format!("↯{} unsaved ", model.unsaved), theme.style(Meaning::Warn)));
+    }
+    if model.shed > 0 {
+        right.push(Span::styled(format!("dropped {} ", model.shed), theme.style(Meaning::Warn)));
+    }
+    let utc = format!("{}Z", model.now.clock(time::UtcOffset::UTC));
+    let local = if model.offset.is_utc() || narrow { String::new() } else { format!(" ({} local)", model.now.clock(model.offset)) };
+    right.push(Span::raw(format!("{utc}{local} ")));
+    right
+}
+
+fn source(model: &Model, theme: &Theme, s: &SourceState) -> Span<'static> {
+    let age = s.answered_at.map(|at| model.now.since(at));
+    match (s.report.status, age) {
+        (SourceStatus::Ok, Some(age)) if age.as_secs() > 60 => {
+            Span::styled(format!("{} ◌ stale {} ", s.report.name, human(age)), theme.style(Meaning::Stale))
+        }
+        (SourceStatus::Ok, _) => Span::styled(format!("{} ● ", s.report.name), theme.style(Meaning::Ok)),
+        (_, age) => {
+            let word = s.report.error.as_deref().and_then(|e| e.split(':').next()).unwrap_or("failed").to_owned();
+            let age = age.map_or_else(String::new, |a| format!(" stale {}", human(a)));
+            Span::styled(format!("{} ○ {word}{age} ", s.report.name), theme.style(Meaning::Bad))
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! What lies over a screen: help, palette, dialogs, one evidence item, a text.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::Clear;
+
+use crate::app::action::{ACTIONS, Context};
+use crate::app::edit::LineEdit;
+use crate::app::model::Model;
+use crate::app::overlay::{DeclareForm, Overlay, palette};
+use crate::evidence::pack::item_text;
+use crate::evidence::render::Detail;
+use crate::incident::{EvidenceId, Severity};
+use crate::ui::theme::{Meaning, Theme};
+use crate::ui::widgets::{cited, frame as bordered, put, scrolled};
+use crate::ui::{ViewCache, centered, text};
+
+pub fn render(model: &Model, theme: &Theme, cache: &mut ViewCache, overlay: &Overlay, frame: &mut Frame<'_>, area: Rect) {
+    match overlay {
+        Overlay::Help { scroll } => {
+            let inner = window(theme, frame, centered(area, 84, area.height.saturating_sub(2)), "Keys of this view · esc closes".to_owned());
+            scrolled(frame.buffer_mut(), inner, &help(model, theme), *scroll);
+        }
+        Overlay::Palette { edit, selected } => commands(model, theme, cache, edit, *selected, frame, area),
+        Overlay::Line { title, edit, hint, .. } => {
+            let width = area.width.saturating_sub(4).min(110);
+            let inner = window(theme, frame, bottom(area, width, 4), title.clone());
+            input(theme, frame, inner, 0, edit, true);
+            let words = text::fit(hint, usize::from(inner.width));
+            put(frame.buffer_mut(), inner, 1, &Line::from(Span::styled(words, theme.style(Meaning::Muted))), None);
+        }
+        Overlay::Choose { title, rows, selected, .. } => {
+            let height = u16::try_from(rows.len() + 3).unwrap_or(area.height);
+            let inner = window(theme, frame, centered(area, 92, height), title.clone());
+            let width = usize::from(inner.width);
+            for (row, (name, meaning)) in rows.iter().enumerate() {
+                let line = Line::from(vec![
+                    Span::styled(format!("{} {} ", row + 1, text::pad(name, 22)), theme.style(Meaning::Title)),
+                    Span::raw(text::fit(meaning, width.saturating_sub(26))),
+                ]);
+                put(frame.buffer_mut(), inner, row, &line, (row == *selected).then(|| theme.style(Meaning::Selection)));
+            }
+            put(frame.buffer_mut(), inner, rows.len(), &Line::from(Span::styled("⏎ choose   ↑↓ or 1-9   esc cancel", theme.style(Meaning::Muted))), None);
+        }
+        Overlay::Declare(form) => declare(model, theme, form, frame, area),
+        Overlay::Confirm { title, lines, yes, .. } => {
+            let height = u16::try_from(lines.len() + 4).unwrap_or(area.height);
+            let inner = window(theme, frame, centered(area, 76, height), title.clone());
+            let mut row = 0;
+            for words in lines {
+                for l in text::wrap(words, usize::from(inner.width)) {
+                    put(frame.buffer_mut(), inner, row, &Line::from(l), None);
+                    row += 1;
+                }
+            }
+            let choice = |label: &'static str, on: bool| Span::styled(format!(" {label} "), theme.style(if on { Meaning::Selection } else { Meaning::Muted }));
+            put(frame.buffer_mut(), inner, row + 1, &Line::from(vec![choice("No", !yes), Span::raw("  "), choice("Yes", *yes), Span::styled("   y, n, ←→ ⏎", theme.style(Meaning::Muted))]), None);
+        }
+        Overlay::Evidence { id, scroll } => evidence(model, theme, *id, *scroll, frame, area),
+        Overlay::Text { title, text: words, scroll } => {
+            let inner = window(theme, frame, centered(area, area.width.saturating_sub(4), area.height), title.clone());
+            let lines: Vec<Line<'static>> = text::wrap(words, usize::from(inner.width)).iter().map(|l| Line::from(cited(theme, l))).collect();
+            scrolled(frame.buffer_mut(), inner, &lines, *scroll);
+        }
+    }
+}
+
+/// A cleared, bordered place; gives what is inside.
+fn window(theme: &Theme, frame: &mut Frame<'_>, area: Rect, title: String) -> Rect {
+    frame.render_widget(Clear, area);
+    let block = bordered(theme, title, true);
+    let inner = block.inner(area);
+    frame.render_widget(block, area);
+    Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner }
+}
+
+fn bottom(area: Rect, width: u16, height: u16) -> Rect {
+    let (width, height) = (width.min(area.width), height.min(area.height));
+    Rect { x: area.x + (area.width - width) / 2, y: area.y + area.height - height, width, height }
+}
+
+/// A field with its cursor, scrolled so that the cursor is visible.
+fn input(theme: &Theme, frame: &mut Frame<'_>, area: Rect, row: u16, edit: &LineEdit, has_keys: bool) {
+    let (before, after) = edit.parts();
+    let width = usize::from(area.width).saturating_sub(2);
+    let mut lead = before.to_owned();
+    while text::width(&lead) > width.saturating_sub(1) {
+        lead = lead.chars().skip(1).collect();
+    }
+    let cursor = text::width(&lead);
+    let tail = text::fit(after, width.saturating_sub(cursor));
+    let line = Line::from(vec![Span::styled("> ", theme.style(Meaning::Accent)), Span::raw(lead), Span::raw(tail)]);
+    put(frame.buffer_mut(), area, usize::from(row), &line, None);
+    if has_keys && row < area.height {
+        let x = area.x.saturating_add(2).saturating_add(u16::try_from(cursor).unwrap_or(0));
+        frame.set_cursor_position((x.min(area.right().saturating_sub(1)), area.y + row));
+    }
+}
+
+fn help(model: &Model, theme: &Theme) -> Vec<Line<'static>> {
+    let mut lines = Vec::new();
+    for context in model.contexts() {
+        lines.push(Line::from(Span::styled(context.title().to_owned(), theme.style(Meaning::Title))));
+        for spec in ACTIONS.iter().filter(|s| s.context == context) {
+            let off = if model.read_only && spec.changes { " (off: read-only)" } else { "" };
+            lines.push(Line::from(vec![
+                Span::styled(format!("  {} ", text::pad(&spec.all_keys(), 12)), theme.style(Meaning::Accent)),
+                Span::raw(format!("{}{off}", spec.help)),
+            ]));
+        }
+        lines.push(Line::default());
+    }
+    lines.extend(glyphs(model, theme));
+    lines
+}
+
+/// What the signs on the screen mean.
+fn glyphs(model: &Model, theme: &Theme) -> Vec<Line<'static>> {
+    let mut lines = vec![Line::from(Span::styled("signs", theme.style(Meaning::Title)))];
+    let signs: &[&str] = if model.contexts().contains(&Context::Board) {
+        &["● firing   ◔ pending   ◌ silenced or inhibited   ✓ marked", "chart: ▲ alert began, ┄ its threshold"]
+    } else {
+        &[
+            "findings: ● fired  ▲ moved  ≋ new in the logs  ∞ related  ─ unchanged  ? not seen",
+            "timeline: ◆ a person  AI a model  · the program    chart: ▲ alert began, ◆ declared",
+            "AI in the margin: a model's text that nobody has accepted; ? not supported",
+        ]
+    };
+    lines.extend(signs.iter().map(|s| Line::from(format!("  {s}"))));
+    lines
+}
+
+fn commands(model: &Model, theme: &Theme, cache: &mut ViewCache, edit: &LineEdit, selected: usize, frame: &mut Frame<'_>, area: Rect) {
+    let found = palette(edit.text(), &model.contexts());
+    let inner = window(theme, frame, centered(area, 84, area.height.min(20)), format!("Command · {} match", found.len()));
+    input(theme, frame, inner, 0, edit, true);
+    let list = Rect { y: inner.y + 1, height: inner.height.saturating_sub(1), ..inner };
+    let offset = cache.offset("palette", selected, usize::from(list.height), found.len());
+    for (row, spec) in found.iter().enumerate().skip(offset).take(usize::from(list.height)) {
+        let line = Line::from(vec![
+            Span::styled(text::pad(&spec.first_key(), 6), theme.style(Meaning::Accent)),
+            Span::raw(text::fit(&format!("{} · {}", spec.word, spec.help), usize::from(list.width).saturating_sub(7))),
+        ]);
+        put(frame.buffer_mut(), list, row - offset, &line, (row == selected).then(|| theme.style(Meaning::Selection)));
+    }
+}
+
+fn declare(model: &Model, theme: &Theme, form: &DeclareForm, frame: &mut Frame<'_>, area: Rect) {
+    let title = match form.alerts.len() {
+        0 => "Declare an incident".to_owned(),
+        1 => "Declare an incident from 1 alert".to_owned(),
+        n => format!("Declare an incident from {n} alerts"),
+    };
+    let inner = window(theme, frame, centered(area, 94, 14), title);
+    let width = usize::from(inner.width);
+    let label = |words: &str, field: usize| Span::styled(text::pad(words, 10), theme.style(if form.field == field { Meaning::Accent } else { Meaning::Muted }));
+    put(frame.buffer_mut(), inner, 0, &Line::from(label("Title", 0)), None);
+    let field = Rect { x: inner.x + 10, width: inner.width.saturating_sub(10), ..inner };
+    input(theme, frame, field, 0, &form.title, form.field == 0);
+    put(frame.buffer_mut(), inner, 2, &Line::from(label("Severity", 1)), None);
+    for (i, severity) in Severity::ALL.iter().enumerate() {
+        let chosen = *severity == form.severity;
+        let proposed = if *severity == form.proposed { format!("  proposed: {}", form.reason) } else { String::new() };
+        let line = Line::from(vec![
+            Span::raw(format!("          {} ", if chosen { "▸" } else { " " })),
+            Span::styled(severity.to_string(), theme.style(Meaning::of(*severity))),
+            Span::raw(text::fit(&format!("  {}{proposed}", model.matrix.meaning(*severity)), width.saturating_sub(17))),
+        ]);
+        let style = (chosen && form.field == 1).then(|| theme.style(Meaning::Selection));
+        put(frame.buffer_mut(), inner, 3 + i, &line, style);
+    }
+    let commander = if form.is_commander { format!("me ({})", model.user) } else { "nobody yet".to_owned() };
+    let line = Line::from(vec![label("Commander", 2), Span::raw(commander), Span::styled("   space changes", theme.style(Meaning::Muted))]);
+    put(frame.buffer_mut(), inner, 9, &line, None);
+    let keys = Line::from(Span::styled("⏎ declare   ↑↓ severity   tab field   esc cancel", theme.style(Meaning::Muted)));
+    put(frame.buffer_mut(), inner, 11, &keys, None);
+}
+
+fn evidence(model: &Model, theme: &Theme, id: EvidenceId, scroll: usize, frame: &mut Frame<'_>, area: Rect) {
+    let inner = window(theme, frame, centered(area, area.width.saturating_sub(4), area.height), format!("{id} · y copies the query · esc closes"));
+    let record = model.room.as_ref().and_then(|r| r.incident.as_ref()).and_then(|i| i.evidence(id));
+    let Some(record) = record else {
+        put(frame.buffer_mut(), inner, 0, &Line::from("there is no such evidence"), None);
+        return;
+    };
+    let body = model.room.as_ref().and_then(|r| r.bodies.get(&record.digest));
+    let words = format!("{}\ntaken {} · sha-256 {} · {} redactions", item_text(record, body, Detail::Full), record.taken_at, record.digest, record.redactions);
+    let lines: Vec<Line<'static>> = text::wrap(&words, usize::from(inner.width)).into_iter().map(Line::from).collect();
+    scrolled(frame.buffer_mut(), inner, &lines, scroll);
+}

@@ -1,0 +1,55 @@
+//! The incident room: a line of tabs, and the tab.
+
+use ratatui::Frame;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::text::{Line, Span};
+
+use super::{actions, assistant, logs, overview, report, signals, timeline};
+use crate::app::model::Model;
+use crate::app::room::{Room, Tab};
+use crate::ui::ViewCache;
+use crate::ui::theme::{Meaning, Theme};
+use crate::ui::widgets::put;
+
+pub fn render(model: &Model, theme: &Theme, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
+    let Some(room) = &model.room else { return };
+    let [tabs, body] = Layout::vertical([Constraint::Length(1), Constraint::Min(1)]).areas::<2>(area);
+    tab_line(model, room, theme, frame, tabs);
+    if room.incident.is_none() {
+        put(frame.buffer_mut(), body, 0, &Line::from(Span::styled(" reading the journal …", theme.style(Meaning::Muted))), None);
+        return;
+    }
+    match room.tab {
+        Tab::Overview => overview::render(model, room, theme, frame, body),
+        Tab::Timeline => timeline::render(model, room, theme, cache, frame, body),
+        Tab::Signals => signals::render(model, room, theme, cache, frame, body),
+        Tab::Logs => logs::render(model, theme, frame, body),
+        Tab::Assistant => assistant::render(model, room, theme, frame, body),
+        Tab::Actions => actions::render(room, theme, cache, frame, body),
+        Tab::Report => report::render(room, theme, frame, body),
+    }
+}
+
+fn tab_line(model: &Model, room: &Room, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
+    let short = area.width < 100;
+    let mut spans = vec![Span::raw(" ")];
+    for tab in Tab::ALL {
+        let (key, name) = tab.label();
+        let count = room.incident.as_ref().map_or(0, |i| match tab {
+            Tab::Signals => i.evidence.len(),
+            Tab::Actions => i.actions.len(),
+            _ => 0,
+        });
+        let count = if count > 0 && !short { format!(" {count}") } else { String::new() };
+        let label = format!(" {key} {name}{count} ");
+        let style = if tab == room.tab { theme.style(Meaning::Selection) } else { theme.style(Meaning::Muted) };
+        spans.push(Span::styled(label, style));
+    }
+    if let Some(what) = &room.investigating {
+        spans.push(Span::styled(format!("  ⟳ {what}"), theme.style(Meaning::Accent)));
+    } else if !room.filter.is_empty() {
+        spans.push(Span::styled(format!("  /{}", room.filter), theme.style(Meaning::Accent)));
+    }
+    let _ = model;
+    put(frame.buffer_mut(), area, 0, &Line::from(spans), None);
+}

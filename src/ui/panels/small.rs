@@ -1,0 +1,27 @@
+//! A window too small for the program: what is needed, and what matters all the same.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+use crate::app::model::Model;
+use crate::ui::theme::{Meaning, Theme};
+use crate::ui::widgets::put;
+use crate::ui::{MIN_SIZE, text};
+
+pub fn render(model: &Model, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
+    let mut lines = Vec::new();
+    let room = model.room.as_ref().and_then(|r| r.incident.as_ref()).map(|i| i.head.clone());
+    if let Some(head) = room.or_else(|| model.board.open_incidents().first().map(|h| (*h).clone())) {
+        lines.push(Line::from(vec![
+            Span::styled(head.severity.to_string(), theme.style(Meaning::of(head.severity))),
+            Span::raw(format!(" {} {}", head.id, head.title)),
+        ]));
+    }
+    lines.push(Line::from(format!("{} firing", model.board.counts().0)));
+    let need = format!("the window is {}x{}, at least {}x{} is needed", area.width, area.height, MIN_SIZE.0, MIN_SIZE.1);
+    lines.extend(text::wrap(&need, usize::from(area.width)).into_iter().map(Line::from));
+    for (row, line) in lines.iter().enumerate() {
+        put(frame.buffer_mut(), area, row, line, None);
+    }
+}

@@ -1,0 +1,188 @@
+//! Small drawing parts that panels share.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Block, Borders, Widget};
+
+use super::text;
+use super::theme::{Meaning, Theme};
+use crate::telemetry::series::human_value;
+use crate::telemetry::{Sample, Series, Timestamp, Window};
+
+/// A border with a title that says what and how many; the one with the keys is accented and marked.
+pub fn frame<'a>(theme: &Theme, title: String, has_keys: bool) -> Block<'a> {
+    let style = theme.style(if has_keys { Meaning::Accent } else { Meaning::Border });
+    let title_style = theme.style(if has_keys { Meaning::Title } else { Meaning::Muted });
+    Block::new().borders(Borders::ALL).border_style(style).title(Line::from(Span::styled(format!(" {title} "), title_style)))
+}
+
+/// Draws a line at the top of a rectangle, styled as selected over its whole width where asked.
+pub fn put(buffer: &mut Buffer, area: Rect, row: usize, line: &Line<'_>, selected: Option<Style>) {
+    let Ok(row) = u16::try_from(row) else { return };
+    if row >= area.height {
+        return;
+    }
+    let place = Rect { x: area.x, y: area.y + row, width: area.width, height: 1 };
+    line.render(place, buffer);
+    if let Some(style) = selected {
+        buffer.set_style(place, style);
+    }
+}
+
+/// Lines from an offset that is kept within what there is; returns the offset used.
+pub fn scrolled(buffer: &mut Buffer, area: Rect, lines: &[Line<'_>], offset: usize) -> usize {
+    let height = usize::from(area.height);
+    let offset = offset.min(lines.len().saturating_sub(height));
+    for (row, line) in lines.iter().skip(offset).take(height).enumerate() {
+        put(buffer, area, row, line, None);
+    }
+    offset
+}
+
+/// Marks on a chart's time axis.
+pub struct Mark {
+    pub at: Timestamp,
+    pub glyph: char,
+    pub meaning: Meaning,
+}
+
+/// A chart of series over a window, in braille, with its scale at the left, the times below, and marks on the axis.
+pub fn chart(buffer: &mut Buffer, area: Rect, theme: &Theme, series: &[Series], window: Window, threshold: Option<f64>, unit: &str, marks: &[Mark]) {
+    let length = window.length().as_secs_f64();
+    let points: Vec<Sample> = series.iter().flat_map(|s| s.within(window).iter().copied()).filter(|s| s.value.is_finite()).collect();
+    if area.height < 4 || area.width < 20 || length <= 0.0 {
+        return;
+    }
+    if points.is_empty() {
+        put(buffer, area, 0, &Line::from(Span::styled("no samples in the window", theme.style(Meaning::Muted))), None);
+        return;
+    }
+    let factor = if unit == "%" { 100.0 } else { 1.0 };
+    let top = points.iter().map(|s| s.value).chain(threshold).fold(f64::NEG_INFINITY, f64::max);
+    let low = points.iter().map(|s| s.value).chain(threshold).fold(f64::INFINITY, f64::min).min(0.0);
+    let top = if top > low { top } else { low + 1.0 };
+    let label = |v: f64| format!("{}{}", human_value(v * factor), if unit.is_empty() { String::new() } else { format!(" {unit}") });
+    let gutter = text::width(&label(top)).max(text::width(&label(low))).min(10) + 1;
+    let gutter16 = u16::try_from(gutter).unwrap_or(10);
+    let plot = Rect { x: area.x + gutter16, y: area.y, width: area.width.saturating_sub(gutter16), height: area.height - 2 };
+    if plot.width < 8 {
+        return;
+    }
+    let muted = theme.style(Meaning::Muted);
+    put(buffer, area, 0, &Line::from(Span::styled(text::right(&label(top), gutter - 1), muted)), None);
+    put(buffer, area, usize::from(plot.height) - 1, &Line::from(Span::styled(text::right(&label(low), gutter - 1), muted)), None);
+    let (columns, rows) = (usize::from(plot.width) * 2, usize::from(plot.height) * 4);
+    let y_of = |v: f64| ((top - v) / (top - low) * (rows - 1) as f64).round().clamp(0.0, (rows - 1) as f64) as usize;
+    let x_of = |at: Timestamp| (at.secs_since(window.start) / length * (columns - 1) as f64).round().clamp(0.0, (columns - 1) as f64) as usize;
+    if let Some(t) = threshold {
+        let row = y_of(t) / 4;
+        for x in (0..plot.width).step_by(2) {
+            set(buffer, plot, usize::from(x), row, "┄", theme.style(Meaning::Warn));
+        }
+    }
+    let mut cells = vec![0_u8; usize::from(plot.width) * usize::from(plot.height)];
+    for s in series {
+        let mut before: Option<(usize, usize)> = None;
+        for p in s.within(window).iter().filter(|p| p.value.is_finite()) {
+            let (x, y) = (x_of(p.at), y_of(p.value));
+            // Neighbours are joined; a gap of more than a tenth of the window stays one.
+            match before.filter(|(bx, _)| x - bx.min(&x) <= columns / 10) {
+                Some((bx, by)) => join(bx, by, x, y, |x, y| dot(&mut cells, usize::from(plot.width), x, y)),
+                None => dot(&mut cells, usize::from(plot.width), x, y),
+            }
+            before = Some((x, y));
+        }
+    }
+    for (i, bits) in cells.iter().enumerate().filter(|(_, b)| **b != 0) {
+        let glyph = char::from_u32(0x2800 + u32::from(*bits)).unwrap_or('⣿').to_string();
+        set(buffer, plot, i % usize::from(plot.width), i / usize::from(plot.width), &glyph, theme.style(Meaning::Chart));
+    }
+    let axis = usize::from(plot.height);
+    for mark in marks.iter().filter(|m| window.contains(m.at)) {
+        set(buffer, Rect { height: plot.height + 1, ..plot }, x_of(mark.at) / 2, axis, &mark.glyph.to_string(), theme.style(mark.meaning));
+    }
+    let (from, to) = (window.start.clock(time::UtcOffset::UTC), format!("{}Z", window.end.clock(time::UtcOffset::UTC)));
+    let gap = usize::from(plot.width).saturating_sub(text::width(&from) + text::width(&to));
+    let line = Line::from(Span::styled(format!("{}{from}{}{to}", " ".repeat(gutter), " ".repeat(gap)), muted));
+    put(buffer, area, axis + 1, &line, None);
+}
+
+fn set(buffer: &mut Buffer, area: Rect, x: usize, y: usize, glyph: &str, style: Style) {
+    let place = u16::try_from(x).ok().zip(u16::try_from(y).ok()).filter(|(x, y)| *x < area.width && *y < area.height);
+    if let Some((x, y)) = place
+        && let Some(cell) = buffer.cell_mut((area.x + x, area.y + y))
+    {
+        cell.set_symbol(glyph).set_style(style);
+    }
+}
+
+/// A point in a grid of braille cells, two wide and four high each.
+fn dot(cells: &mut [u8], width: usize, x: usize, y: usize) {
+    const BITS: [[u8; 2]; 4] = [[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]];
+    if let (Some(cell), Some(bit)) = (cells.get_mut(y / 4 * width + x / 2), BITS.get(y % 4).and_then(|r| r.get(x % 2))) {
+        *cell |= bit;
+    }
+}
+
+fn join(x0: usize, y0: usize, x1: usize, y1: usize, mut put: impl FnMut(usize, usize)) {
+    let steps = x1.abs_diff(x0).max(y1.abs_diff(y0)).max(1);
+    for i in 0..=steps {
+        let part = i as f64 / steps as f64;
+        let at = |a: usize, b: usize| (a as f64 + (b as f64 - a as f64) * part).round() as usize;
+        put(at(x0, x1), at(y0, y1));
+    }
+}
+
+/// Markdown of an answer as lines: headings bold, list marks, code kept, the rest wrapped.
+pub fn markdown(theme: &Theme, source: &str, width: usize) -> Vec<Line<'static>> {
+    let (mut out, mut fenced) = (Vec::new(), false);
+    for raw in source.lines() {
+        if raw.trim_start().starts_with("```") {
+            fenced = !fenced;
+            continue;
+        }
+        if fenced {
+            out.push(Line::from(Span::styled(text::fit(&format!("  {raw}"), width), theme.style(Meaning::Accent))));
+            continue;
+        }
+        let trimmed = raw.trim_start();
+        if trimmed.starts_with('#') {
+            let title = trimmed.trim_start_matches('#').trim();
+            out.extend(text::wrap(title, width).into_iter().map(|l| Line::from(Span::styled(l, theme.style(Meaning::Title)))));
+            continue;
+        }
+        let indent = raw.len() - trimmed.len();
+        let (mark, rest) = match trimmed.strip_prefix("- ").or_else(|| trimmed.strip_prefix("* ")) {
+            Some(rest) => ("• ", rest),
+            None => ("", trimmed),
+        };
+        let lead = " ".repeat(indent.min(width / 3));
+        let hang = " ".repeat(text::width(mark));
+        let plain = rest.replace("**", "").replace("__", "");
+        for (i, line) in text::wrap(&plain, width.saturating_sub(indent + hang.len()).max(10)).into_iter().enumerate() {
+            let head = if i == 0 { mark.to_owned() } else { hang.clone() };
+            let mut spans = vec![Span::raw(format!("{lead}{head}"))];
+            spans.extend(cited(theme, &line));
+            out.push(Line::from(spans));
+        }
+    }
+    out
+}
+
+/// A text with its evidence tags highlighted.
+pub fn cited(theme: &Theme, line: &str) -> Vec<Span<'static>> {
+    let mut spans = Vec::new();
+    let mut rest = line;
+    while let Some(start) = rest.find("[E") {
+        let Some(end) = rest.get(start..).and_then(|t| t.find(']')) else { break };
+        let (before, tagged) = rest.split_at(start);
+        let (tag, after) = tagged.split_at(end + 1);
+        spans.push(Span::raw(before.to_owned()));
+        spans.push(Span::styled(tag.to_owned(), theme.style(Meaning::Evidence)));
+        rest = after;
+    }
+    spans.push(Span::raw(rest.to_owned()));
+    spans
+}
