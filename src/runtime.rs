@@ -1,11 +1,152 @@
-//! The loop: terminal, input, frames and the running of effects.
+//! The loop: terminal, input, frames, and the running of effects.
+//!
+//! Keys and signals come first (`biased`), then what the tasks say, in bounded portions. A frame is drawn when something
+//! changed: at once after a key, else at most thirty a second. Nothing here waits for a network, a disk or a lock.
 
+mod effects;
+mod input;
 pub mod log;
+pub mod terminal;
 
+use std::time::{Duration, Instant};
+
+use crossterm::event::EventStream;
+use futures_util::StreamExt;
+use ratatui::Terminal;
+use ratatui::backend::CrosstermBackend;
+use tokio::sync::mpsc;
+
+use crate::app::model::Model;
+use crate::app::{Effect, Msg, update};
 use crate::config::Config;
 use crate::investigate::Desk;
+use crate::investigate::clock::now;
+use crate::ui::{Theme, ViewCache, render};
+use effects::Runner;
 
-/// Runs the TUI until it is quit.
-pub async fn run(_desk: Desk, _config: &Config, _banner: Option<String>) -> Result<(), String> {
-    Err("no TUI yet".to_owned())
+/// Frames that data alone may cause: thirty a second.
+const FRAME: Duration = Duration::from_millis(33);
+/// Messages taken between two looks at the keyboard.
+const PORTION: usize = 256;
+/// Messages that may wait; log batches beyond are shed where they come from.
+const QUEUE: usize = 1024;
+
+/// Runs the TUI until it is quit. The terminal is given back in every case.
+pub async fn run(desk: Desk, config: &Config, banner: Option<String>) -> Result<(), String> {
+    let theme = theme(config)?;
+    let mut guard = terminal::Guard::enter(config.ui.mouse).map_err(|e| format!("the terminal cannot be used: {e}; is this an interactive terminal?"))?;
+    let result = drive(desk, config, banner, &theme, &mut guard).await;
+    guard.leave();
+    result
+}
+
+fn theme(config: &Config) -> Result<Theme, String> {
+    let has_colour = std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+    let name = config.ui.theme.clone().unwrap_or_else(|| "dark".to_owned());
+    let folder = crate::config::user_folder(config, "themes");
+    let read = |name: &str| folder.as_ref().and_then(|f| std::fs::read_to_string(f.join(format!("{name}.toml"))).ok());
+    Theme::load(&name, read, has_colour).map_err(|e| e.to_string())
+}
+
+fn start_model(desk: &Desk, config: &Config, banner: Option<String>) -> Model {
+    // The zone is read once: the screen shows UTC, and local time beside it.
+    let offset = time::UtcOffset::current_local_offset().unwrap_or(time::UtcOffset::UTC);
+    let mut model = Model::new(now(), offset);
+    model.user.clone_from(&desk.user);
+    model.profile.clone_from(&config.ui.profile);
+    model.read_only = config.ui.read_only;
+    model.has_sources = !desk.sources.is_empty();
+    model.has_logs = desk.sources.sources.iter().any(|s| s.logs().is_some());
+    model.model_name = desk.assistant.as_ref().map(|a| a.model.clone());
+    model.config_path = crate::config::default_path().map_or_else(|| "a config.toml".to_owned(), |p| p.display().to_string());
+    model.matrix = desk.matrix.clone();
+    model.banner = banner;
+    model
+}
+
+async fn drive(desk: Desk, config: &Config, banner: Option<String>, theme: &Theme, guard: &mut terminal::Guard) -> Result<(), String> {
+    let io = |e: std::io::Error| format!("the terminal failed: {e}");
+    let mut terminal = Terminal::new(CrosstermBackend::new(std::io::stdout())).map_err(io)?;
+    let mut model = start_model(&desk, config, banner);
+    let size = terminal.size().map_err(io)?;
+    model.size = (size.width, size.height);
+    let mut cache = ViewCache::default();
+    // The first frame comes before any source was asked.
+    terminal.draw(|f| render(&model, theme, &mut cache, f)).map_err(io)?;
+
+    let (messages, mut inbox) = mpsc::channel::<Msg>(QUEUE);
+    let mut runner = Runner::new(desk, messages.clone());
+    runner.start(config.ui.refresh);
+    let mut signals = input::Signals::new().map_err(io)?;
+    let mut events = EventStream::new();
+    let mut ticks = tokio::time::interval(Duration::from_secs(1));
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    let mut drawn = Instant::now();
+    let mut dirty = false;
+    loop {
+        let mut urgent = false;
+        let mut asked: Vec<Effect> = Vec::new();
+        tokio::select! {
+            biased;
+            signal = signals.next() => match signal {
+                input::Signal::End => return Ok(()),
+                input::Signal::Continue => asked.push(Effect::Redraw),
+            },
+            event = events.next() => match event {
+                Some(Ok(event)) => {
+                    if let Some(msg) = input::translate(event) {
+                        asked = update(&mut model, now(), msg);
+                        urgent = true;
+                    }
+                }
+                // The terminal is gone: what was acknowledged is in the journal.
+                Some(Err(_)) | None => return Ok(()),
+            },
+            Some(msg) = inbox.recv() => {
+                asked = update(&mut model, now(), msg);
+                let started = Instant::now();
+                for _ in 0..PORTION {
+                    let Ok(msg) = inbox.try_recv() else { break };
+                    asked.extend(update(&mut model, now(), msg));
+                    if started.elapsed() > Duration::from_millis(4) {
+                        break;
+                    }
+                }
+                dirty = true;
+            }
+            _ = ticks.tick() => {
+                asked = update(&mut model, now(), Msg::Ticked);
+                dirty = true;
+            }
+            () = tokio::time::sleep_until((drawn + FRAME).into()), if dirty => urgent = true,
+        }
+        for effect in asked {
+            match effect {
+                Effect::Quit => {
+                    runner.finish().await;
+                    return Ok(());
+                }
+                Effect::Suspend => {
+                    drop(events);
+                    guard.suspend();
+                    events = EventStream::new();
+                    terminal.clear().map_err(io)?;
+                    urgent = true;
+                }
+                Effect::Redraw => {
+                    guard.renew();
+                    terminal.clear().map_err(io)?;
+                    urgent = true;
+                }
+                Effect::Copy(text) => terminal::copy(&text),
+                other => runner.run(other, &mut model),
+            }
+        }
+        model.shed = runner.shed();
+        if urgent || dirty && drawn.elapsed() >= FRAME {
+            terminal.draw(|f| render(&model, theme, &mut cache, f)).map_err(io)?;
+            drawn = Instant::now();
+            dirty = false;
+        }
+    }
 }

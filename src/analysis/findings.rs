@@ -157,8 +157,8 @@ fn metric_name(m: &MetricInput) -> String {
 fn moved(signals: &Signals) -> Vec<Finding> {
     let mut moved: Vec<&MetricInput> = signals.metrics.iter().filter(|m| m.movement.direction != Direction::Flat).collect();
     moved.sort_by(|a, b| {
-        let bucket = |m: &MetricInput| m.movement.changed_at.map_or(i64::MAX, |t| t.secs().div_euclid(30));
-        bucket(a).cmp(&bucket(b)).then_with(|| b.movement.score.total_cmp(&a.movement.score)).then_with(|| a.title.cmp(&b.title))
+        let when = |m: &MetricInput| (m.movement.changed_at.map_or(i64::MAX, Timestamp::micros), m.is_alert_expression);
+        when(a).cmp(&when(b)).then_with(|| b.movement.score.total_cmp(&a.movement.score)).then_with(|| a.title.cmp(&b.title))
     });
     let first_alert = signals.alerts.iter().filter_map(|a| a.pending_since.or(a.starts_at)).min();
     let total = moved.len();
@@ -218,7 +218,7 @@ fn new_patterns(signals: &Signals) -> Vec<Finding> {
         .map(|(key, p)| {
             let services = if p.services.is_empty() { String::new() } else { format!(" in {}", p.services.join(", ")) };
             let before = match p.baseline_count {
-                0 => "never before in the window".to_owned(),
+                0 => "not seen before the onset".to_owned(),
                 n => format!("{n} before"),
             };
             Finding {

@@ -165,7 +165,7 @@ const RULES: &[Rule] = &[
         keywords: &["@"],
         accept: any,
     },
-    Rule { kind: "card", pattern: r"\b[2-6][0-9](?:[ -]?[0-9]){11,17}\b", keywords: &[], accept: is_card },
+    Rule { kind: "card", pattern: r"(?:^|[^0-9A-Za-z_.,-])(?P<v>[2-6][0-9](?:[ -]?[0-9]){11,17})(?:$|[^0-9A-Za-z_])", keywords: &[], accept: is_card },
 ];
 
 /// A word after `Bearer` or `Basic` that is a credential and not English.
@@ -435,6 +435,7 @@ mod tests {
             "order 4111111111111112 has no valid checksum",
             "http://host:8080/path@2 and 10.0.0.1:5432",
             "password: null",
+            "ratio 0.6913043478260869 and 0.4111111111111111, -4111111111111111",
             "token=none, secret=\"\"",
             "sum by (service) (rate(http_requests_total{code=~\"5..\"}[1m])) > 0.01",
         ] {

@@ -26,7 +26,7 @@ const MAX_QUERIES: usize = 40;
 const MAX_EXPRESSIONS: usize = 20;
 /// Services looked at when the alerts name none or few.
 const MAX_SERVICES: usize = 12;
-const MAX_LINES: usize = 10_000;
+const MAX_LINES: usize = 20_000;
 const MAX_BAD_LINES: usize = 300;
 /// Series kept of one evidence item.
 const MAX_SERIES: usize = 30;
@@ -374,7 +374,7 @@ fn take_series(
         moved.truncate(MAX_SERIES);
     }
     let key = format!("metric/{}/{}", source.name(), question.query);
-    let unit = if question.unit.is_empty() { guess_unit(question.threshold) } else { question.unit.clone() };
+    let unit = if question.unit.is_empty() { guess_unit(question) } else { question.unit.clone() };
     let summary = match moved.first() {
         None => format!("{}: no series matched", question.title),
         Some((m, s)) => summarise(question, m, s, &unit, total),
@@ -410,9 +410,19 @@ fn take_series(
     out.drafts.push((key, draft));
 }
 
-/// A threshold between nought and one is nearly always a share.
-fn guess_unit(threshold: Option<f64>) -> String {
-    if threshold.is_some_and(|t| t > 0.0 && t < 1.0) { "%".to_owned() } else { String::new() }
+/// The unit of an alert's expression, from the names in it: a quotient under a threshold below one is a share.
+fn guess_unit(question: &Question) -> String {
+    let query = &question.query;
+    let unit = if query.contains("histogram_quantile") || query.contains("_seconds") && !query.contains(" / ") {
+        "s"
+    } else if query.contains(" / ") && question.threshold.is_some_and(|t| t > 0.0 && t <= 1.0) {
+        "%"
+    } else if query.contains("_bytes") && !query.contains(" / ") {
+        "B"
+    } else {
+        ""
+    };
+    unit.to_owned()
 }
 
 /// Labels beside the service tell series of one query apart.
@@ -455,10 +465,26 @@ async fn look_at_logs(source: &dyn Source, window: Window, onset: Timestamp) -> 
         }
         Err(e) => fail(&mut out, source, "error lines", &e),
     }
-    match lines(backend, &LogFilter::default(), window, MAX_LINES).await {
-        Ok((query, answer)) => take_patterns(&mut out, source, query, window, onset, answer),
-        Err(e) => fail(&mut out, source, "log lines", &e),
+    // Before and after are read apart: a flood after the onset must not push the baseline out.
+    let halves = [Window::new(window.start, onset), Window::new(onset, window.end)];
+    let mut read = Answer::whole(Vec::new());
+    let mut query = String::new();
+    for half in halves {
+        match lines(backend, &LogFilter::default(), half, MAX_LINES).await {
+            Ok((text, answer)) => {
+                query = text;
+                read.gaps.extend(answer.gaps);
+                // A line on the border belongs to both.
+                let seen = read.value.len();
+                read.value.extend(answer.value.into_iter().filter(|l| half.start == window.start || l.at.is_none_or(|at| at > onset) || seen == 0));
+            }
+            Err(e) => {
+                fail(&mut out, source, "log lines", &e);
+                return out;
+            }
+        }
     }
+    take_patterns(&mut out, source, query, window, onset, read);
     out
 }
 

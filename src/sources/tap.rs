@@ -13,7 +13,7 @@ use super::{AlertSource, Answer, Asked, Batch, LogFilter, LogSource, MetricSourc
 use crate::telemetry::{Alert, Labels, LogLine, Rule, Series, Timestamp, Window};
 
 /// Lines kept of one question.
-const MAX_LINES: usize = 20_000;
+const MAX_LINES: usize = 100_000;
 
 /// A source that is being recorded.
 pub struct Tap {

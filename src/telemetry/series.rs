@@ -18,15 +18,30 @@ pub struct Sample {
 
 impl Serialize for Sample {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        // As Prometheus does it: a number cannot hold NaN or Inf in JSON, a string can.
-        (self.at.micros(), format_value(self.value)).serialize(serializer)
+        // JSON has no NaN and no Inf: those are written as Prometheus writes them.
+        if self.value.is_finite() {
+            (self.at.micros(), self.value).serialize(serializer)
+        } else {
+            (self.at.micros(), format_value(self.value)).serialize(serializer)
+        }
     }
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Written {
+    Number(f64),
+    Text(String),
 }
 
 impl<'de> Deserialize<'de> for Sample {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let (micros, value) = <(i64, String)>::deserialize(deserializer)?;
-        let value = parse_value(&value).ok_or_else(|| serde::de::Error::custom("a sample value that is not a number"))?;
+        let (micros, written) = <(i64, Written)>::deserialize(deserializer)?;
+        let value = match written {
+            Written::Number(value) => Some(value),
+            Written::Text(text) => parse_value(&text),
+        };
+        let value = value.ok_or_else(|| serde::de::Error::custom("a sample value that is not a number"))?;
         Ok(Self { at: Timestamp::from_micros(micros), value })
     }
 }

@@ -61,7 +61,15 @@ pub fn wrap(text: &str, columns: usize) -> Vec<String> {
             current = indent.clone();
             for g in word.graphemes(true) {
                 if width(&current) + width(g) > columns {
-                    out.push(std::mem::replace(&mut current, indent.clone()));
+                    if current.trim().is_empty() {
+                        // The indent alone leaves no room for it.
+                        current.clear();
+                    } else {
+                        out.push(std::mem::replace(&mut current, indent.clone()));
+                        if width(&current) + width(g) > columns {
+                            current.clear();
+                        }
+                    }
                 }
                 current.push_str(g);
             }

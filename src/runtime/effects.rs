@@ -1,0 +1,363 @@
+//! Running effects: each becomes a task that asks the desk and sends back what came of it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::task::{AbortHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::app::model::Model;
+use crate::app::{Effect, Msg};
+use crate::incident::{ActionId, Fact, IncidentId, Role};
+use crate::investigate::ask::Question;
+use crate::investigate::clock::now;
+use crate::investigate::desk::{Declaration, checked_text};
+use crate::investigate::{Desk, DeskError, Progress};
+use crate::postmortem::Format;
+use crate::prompt::Delta;
+use crate::sources::Batch;
+use crate::telemetry::Window;
+
+/// How much of the past the board's chart shows.
+const CHART: Duration = Duration::from_secs(1800);
+/// How often another process's writing is looked for.
+const POLL: Duration = Duration::from_secs(1);
+/// Text of an answer is passed on at most this often.
+const JOIN: Duration = Duration::from_millis(50);
+/// How long quitting waits for facts that are being written.
+const FINISH: Duration = Duration::from_secs(5);
+
+/// Runs effects.
+pub(super) struct Runner {
+    desk: Arc<Desk>,
+    messages: mpsc::Sender<Msg>,
+    tasks: JoinSet<()>,
+    /// Facts under way: quitting waits for them.
+    writes: JoinSet<()>,
+    logs: Option<JoinSet<()>>,
+    /// A newer chart replaces an older one.
+    chart: Option<AbortHandle>,
+    fetching: Option<AbortHandle>,
+    asking: CancellationToken,
+    shed: Arc<AtomicU64>,
+}
+
+impl Runner {
+    pub(super) fn new(desk: Desk, messages: mpsc::Sender<Msg>) -> Self {
+        Self {
+            desk: Arc::new(desk),
+            messages,
+            tasks: JoinSet::new(),
+            writes: JoinSet::new(),
+            logs: None,
+            chart: None,
+            fetching: None,
+            asking: CancellationToken::new(),
+            shed: Arc::default(),
+        }
+    }
+
+    /// Messages that a full queue refused.
+    pub(super) fn shed(&self) -> u64 {
+        self.shed.load(Ordering::Relaxed)
+    }
+
+    /// Starts what goes on by itself: asking the sources, and looking for what others write.
+    pub(super) fn start(&mut self, refresh: Duration) {
+        let (desk, messages) = (Arc::clone(&self.desk), self.messages.clone());
+        self.tasks.spawn(async move {
+            loop {
+                let board = desk.board().await;
+                if messages.send(Msg::AlertsArrived(Box::new(board))).await.is_err() {
+                    return;
+                }
+                // A little off the beat, so that many warrooms do not ask at once.
+                let jitter = Duration::from_millis(now().micros().unsigned_abs() / 7 % 1000);
+                tokio::time::sleep(refresh + jitter).await;
+            }
+        });
+        let (desk, messages) = (Arc::clone(&self.desk), self.messages.clone());
+        self.tasks.spawn(async move {
+            let mut version = None;
+            loop {
+                let found = desk.journal.version().await.ok();
+                if found.is_none() || found != version {
+                    version = found;
+                    list(&desk, &messages).await;
+                }
+                tokio::time::sleep(POLL).await;
+            }
+        });
+    }
+
+    /// Waits for facts that are being written, so that nothing acknowledged on screen is lost; not for ever.
+    pub(super) async fn finish(&mut self) {
+        self.asking.cancel();
+        let writes = std::mem::take(&mut self.writes);
+        let _too_slow = tokio::time::timeout(FINISH, writes.join_all()).await;
+        self.tasks.abort_all();
+    }
+
+    fn spawn<F>(&mut self, work: impl FnOnce(Arc<Desk>, mpsc::Sender<Msg>) -> F) -> AbortHandle
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        while self.tasks.try_join_next().is_some() {}
+        self.tasks.spawn(work(Arc::clone(&self.desk), self.messages.clone()))
+    }
+
+    /// A fact: its answer is "done" with words, or why not.
+    fn write<F>(&mut self, work: impl FnOnce(Arc<Desk>) -> F)
+    where
+        F: Future<Output = Result<String, DeskError>> + Send + 'static,
+    {
+        while self.writes.try_join_next().is_some() {}
+        let (work, messages) = (work(Arc::clone(&self.desk)), self.messages.clone());
+        self.writes.spawn(async move {
+            let msg = match work.await {
+                Ok(words) => Msg::Done(words),
+                Err(e) => Msg::Failed(e.to_string()),
+            };
+            let _quitting = messages.send(msg).await;
+        });
+    }
+
+    /// Starts an effect. Never waits.
+    pub(super) fn run(&mut self, effect: Effect, model: &mut Model) {
+        match effect {
+            Effect::FetchAlerts => {
+                if let Some(running) = self.fetching.take() {
+                    running.abort();
+                }
+                self.fetching = Some(self.spawn(|desk, messages| async move {
+                    let _quitting = messages.send(Msg::AlertsArrived(Box::new(desk.board().await))).await;
+                }));
+            }
+            Effect::ListIncidents => {
+                self.spawn(|desk, messages| async move { list(&desk, &messages).await });
+            }
+            Effect::ReadIncident(id) => {
+                self.spawn(move |desk, messages| async move {
+                    let msg = match read(&desk, id).await {
+                        Ok(msg) => msg,
+                        Err(e) => Msg::Failed(e.to_string()),
+                    };
+                    let _quitting = messages.send(msg).await;
+                });
+            }
+            Effect::FetchSeries(alert) => {
+                if let Some(running) = self.chart.take() {
+                    running.abort();
+                }
+                self.chart = Some(self.spawn(move |desk, messages| async move {
+                    // A key held down passes many alerts: only the one that it stops at is asked for.
+                    tokio::time::sleep(Duration::from_millis(120)).await;
+                    let series = desk.alert_series(&alert, Window::before(now(), CHART)).await.map_err(|e| e.to_string());
+                    let _quitting = messages.send(Msg::SeriesArrived(alert.fingerprint, series)).await;
+                }));
+            }
+            Effect::FollowLogs => self.follow_logs(),
+            Effect::StopLogs => self.logs = None,
+            Effect::Investigate(id) => self.investigate(id),
+            Effect::Plan { id, question } => {
+                self.spawn(move |desk, messages| async move {
+                    let plan = desk.plan(id, &Question { text: question, persona: None }).await;
+                    let told = plan.map_err(|e| e.to_string()).map(|(_, p)| {
+                        let text: Vec<String> = p.messages.get().iter().map(|m| format!("── {:?} ──\n{}", m.role, m.content)).collect();
+                        (p.summary(), text.join("\n\n"))
+                    });
+                    let _quitting = messages.send(Msg::Planned(id, told)).await;
+                });
+            }
+            Effect::Ask { id, request, question } => self.ask(id, request, question),
+            Effect::CancelAsk => self.asking.cancel(),
+            Effect::MakeReport(id) => {
+                self.spawn(move |desk, messages| async move {
+                    let msg = match desk.export(id, Format::Markdown).await {
+                        Ok(text) => Msg::ReportMade(id, text),
+                        Err(e) => Msg::Failed(e.to_string()),
+                    };
+                    let _quitting = messages.send(msg).await;
+                });
+            }
+            Effect::Export { id, path } => {
+                self.spawn(move |desk, messages| async move {
+                    let msg = match export(&desk, id, &path).await {
+                        Ok(()) => Msg::Exported(path),
+                        Err(e) => Msg::Failed(e),
+                    };
+                    let _quitting = messages.send(msg).await;
+                });
+            }
+            Effect::Declare { title, severity, alerts, is_commander } => {
+                let commander = is_commander.then(|| model.user.clone());
+                let declaration = Declaration { title, severity: Some(severity), known: alerts, commander, ..Declaration::default() };
+                let (desk, messages) = (Arc::clone(&self.desk), self.messages.clone());
+                self.writes.spawn(async move {
+                    let msg = match desk.declare(declaration).await {
+                        Ok((incident, warnings)) => Msg::Declared(incident.id(), warnings),
+                        Err(e) => Msg::Failed(e.to_string()),
+                    };
+                    let _quitting = messages.send(msg).await;
+                });
+            }
+            other => self.fact(other),
+        }
+    }
+
+    fn fact(&mut self, effect: Effect) {
+        match effect {
+            Effect::Link(id, prints) => self.write(move |d| async move {
+                let (_, warnings) = d.link(id, &prints, None).await?;
+                Ok(warnings.first().cloned().unwrap_or_else(|| format!("linked to {id}")))
+            }),
+            Effect::Note { id, text, kind, at } => self.write(move |d| async move { d.note(id, &text, kind, at).await.map(told) }),
+            Effect::Correct { id, seq, text } => self.write(move |d| async move {
+                let text = checked_text("correction", &text)?;
+                d.write(id, None, |_| Ok(Fact::Corrected { seq, text: text.clone(), reason: "corrected by hand".to_owned() })).await.map(told)
+            }),
+            Effect::Acknowledge(id) => self.write(move |d| async move { d.acknowledge(id, None).await.map(told) }),
+            Effect::SetSeverity { id, to, reason } => self.write(move |d| async move { d.set_severity(id, to, &reason, None).await.map(told) }),
+            Effect::SetStatus { id, to, reason } => self.write(move |d| async move { d.set_status(id, to, reason, None).await.map(told) }),
+            Effect::Reopen { id, reason } => self.write(move |d| async move { d.reopen(id, &reason, None).await.map(told) }),
+            Effect::Assign { id, role, holder } => self.write(move |d| async move { assign(&d, id, role, &holder).await }),
+            Effect::AddAction { id, text, kind } => self.write(move |d| async move {
+                let text = checked_text("action", &text)?;
+                let fact = Fact::ActionAdded { id: ActionId::UNNUMBERED, text, action_kind: kind, owner: None, due: None, priority: None };
+                d.write(id, None, |_| Ok(fact.clone())).await.map(told)
+            }),
+            Effect::ActionDone { id, action } => self.write(move |d| async move { d.action_done(id, action, None).await.map(told) }),
+            Effect::Accept { id, seq } => self.write(move |d| async move { d.accept(id, seq).await.map(told) }),
+            // Everything else was run before.
+            _ => {}
+        }
+    }
+
+    fn investigate(&mut self, id: IncidentId) {
+        self.spawn(move |desk, messages| async move {
+            let words = messages.clone();
+            // Progress may be lost when the queue is full; the result may not.
+            let progress: Progress = Arc::new(move |text| {
+                let _busy = words.try_send(Msg::Progressed(id, text));
+            });
+            let msg = match desk.investigate(id, None, &progress).await {
+                Ok(_) => Msg::Investigated(id),
+                Err(e) => Msg::Failed(e.to_string()),
+            };
+            let _quitting = messages.send(msg).await;
+        });
+    }
+
+    fn ask(&mut self, id: IncidentId, request: u64, question: String) {
+        self.asking = CancellationToken::new();
+        let cancel = self.asking.clone();
+        let (desk, messages) = (Arc::clone(&self.desk), self.messages.clone());
+        // Among the writes: an answer that is cut off by quitting is still sealed.
+        self.writes.spawn(async move {
+            let (sink, deltas) = mpsc::channel::<Delta>(64);
+            let passing = tokio::spawn(pass_on(deltas, request, messages.clone()));
+            let words = messages.clone();
+            let progress: Progress = Arc::new(move |text| {
+                let _busy = words.try_send(Msg::Answering(request, Delta::Waiting(text)));
+            });
+            let question = Question { text: question, persona: None };
+            let answered = desk.ask(id, &question, sink, cancel, &progress).await;
+            let _passed = passing.await;
+            let result = match answered {
+                Ok((_, a)) => Ok(match &a.fallback_reason {
+                    Some(reason) => format!("{} · {reason}", a.verdict()),
+                    None => a.verdict(),
+                }),
+                Err(e) => Err(e.to_string()),
+            };
+            let _quitting = messages.send(Msg::Answered(request, result)).await;
+        });
+    }
+
+    /// Live logs while they are looked at. What the screen cannot take is shed here and counted.
+    fn follow_logs(&mut self) {
+        let (sink, mut batches) = mpsc::channel::<Batch>(16);
+        let mut tasks = self.desk.follow_logs(&sink);
+        let messages = self.messages.clone();
+        tasks.spawn(async move {
+            let mut waiting = Batch::default();
+            while let Some(batch) = batches.recv().await {
+                waiting.dropped += batch.dropped;
+                waiting.lines.extend(batch.lines);
+                // One message for all that is there: bulk never queues in front of control.
+                while let Ok(more) = batches.try_recv() {
+                    waiting.dropped += more.dropped;
+                    waiting.lines.extend(more.lines);
+                }
+                let cut = waiting.lines.len().saturating_sub(crate::app::logs::RING);
+                waiting.lines.drain(..cut);
+                waiting.dropped += u64::try_from(cut).unwrap_or(0);
+                match messages.try_reserve() {
+                    Ok(place) => place.send(Msg::LogsArrived(std::mem::take(&mut waiting))),
+                    Err(mpsc::error::TrySendError::Full(())) => {}
+                    Err(mpsc::error::TrySendError::Closed(())) => return,
+                }
+            }
+        });
+        self.logs = Some(tasks);
+    }
+}
+
+async fn list(desk: &Desk, messages: &mpsc::Sender<Msg>) {
+    let msg = match desk.journal.list().await {
+        Ok(heads) => Msg::IncidentsListed(heads),
+        Err(e) => Msg::Failed(e.to_string()),
+    };
+    let _quitting = messages.send(msg).await;
+}
+
+async fn read(desk: &Desk, id: IncidentId) -> Result<Msg, DeskError> {
+    let incident = desk.journal.incident(id).await?;
+    let bodies = desk.journal.bodies(&incident).await?;
+    Ok(Msg::IncidentRead(Box::new(incident), bodies))
+}
+
+fn told((_, entry): (crate::incident::Incident, crate::incident::Entry)) -> String {
+    crate::telemetry::clean::cut(&entry.fact.sentence(), 160)
+}
+
+async fn assign(desk: &Desk, id: IncidentId, role: Role, holder: &str) -> Result<String, DeskError> {
+    desk.assign(id, role, holder, None).await.map(told)
+}
+
+async fn export(desk: &Desk, id: IncidentId, path: &str) -> Result<(), String> {
+    let ending = path.rsplit('.').next().unwrap_or("md");
+    let format: Format = ending.parse().unwrap_or(Format::Markdown);
+    let text = desk.export(id, format).await.map_err(|e| e.to_string())?;
+    tokio::fs::write(path, text).await.map_err(|e| format!("{path} cannot be written: {e}; give another path"))
+}
+
+/// Texts are joined for a moment; control steps go on at once.
+async fn pass_on(mut deltas: mpsc::Receiver<Delta>, request: u64, messages: mpsc::Sender<Msg>) {
+    let mut text = String::new();
+    loop {
+        let delta = if text.is_empty() { deltas.recv().await } else { tokio::time::timeout(JOIN, deltas.recv()).await.unwrap_or(Some(Delta::Text(String::new()))) };
+        let flush = match delta {
+            Some(Delta::Text(more)) if !more.is_empty() => {
+                text.push_str(&more);
+                text.len() > 2048
+            }
+            Some(Delta::Text(_)) | None => true,
+            Some(waiting) => {
+                let _quitting = messages.send(Msg::Answering(request, waiting)).await;
+                false
+            }
+        };
+        let ended = deltas.is_closed() && deltas.is_empty();
+        if flush || ended {
+            if !text.is_empty() {
+                let _quitting = messages.send(Msg::Answering(request, Delta::Text(std::mem::take(&mut text)))).await;
+            }
+            if ended {
+                return;
+            }
+        }
+    }
+}

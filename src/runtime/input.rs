@@ -1,0 +1,114 @@
+//! Terminal events and signals in our own words.
+
+use crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+
+use crate::app::{Chord, Code, Msg};
+
+/// A terminal event as a message; `None` for what means nothing here (releases, focus, mouse moves).
+pub(super) fn translate(event: Event) -> Option<Msg> {
+    match event {
+        // Some systems report releases too: only presses and repeats are keys.
+        Event::Key(key) if key.kind != KeyEventKind::Release => chord(key).map(Msg::Pressed),
+        Event::Paste(text) => Some(Msg::Pasted(text)),
+        Event::Resize(width, height) => Some(Msg::Resized(width, height)),
+        Event::Mouse(mouse) => {
+            let code = match mouse.kind {
+                crossterm::event::MouseEventKind::ScrollDown => Code::Down,
+                crossterm::event::MouseEventKind::ScrollUp => Code::Up,
+                _ => return None,
+            };
+            Some(Msg::Pressed(Chord::plain(code)))
+        }
+        _ => None,
+    }
+}
+
+fn chord(key: KeyEvent) -> Option<Chord> {
+    let code = match key.code {
+        KeyCode::Char(c) => Code::Char(c),
+        KeyCode::Enter => Code::Enter,
+        KeyCode::Esc => Code::Esc,
+        KeyCode::Tab => Code::Tab,
+        KeyCode::BackTab => Code::BackTab,
+        KeyCode::Backspace => Code::Backspace,
+        KeyCode::Delete => Code::Delete,
+        KeyCode::Up => Code::Up,
+        KeyCode::Down => Code::Down,
+        KeyCode::Left => Code::Left,
+        KeyCode::Right => Code::Right,
+        KeyCode::Home => Code::Home,
+        KeyCode::End => Code::End,
+        KeyCode::PageUp => Code::PageUp,
+        KeyCode::PageDown => Code::PageDown,
+        _ => return None,
+    };
+    Some(Chord { code, ctrl: key.modifiers.contains(KeyModifiers::CONTROL), alt: key.modifiers.contains(KeyModifiers::ALT) })
+}
+
+/// What a signal asks for.
+pub(super) enum Signal {
+    /// SIGINT, SIGTERM, SIGHUP: end, and give the terminal back.
+    End,
+    /// SIGCONT: somebody else may have drawn meanwhile.
+    Continue,
+}
+
+#[cfg(unix)]
+pub(super) struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+    hangup: tokio::signal::unix::Signal,
+    proceed: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    pub(super) fn new() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+            proceed: signal(SignalKind::from_raw(rustix::process::Signal::CONT.as_raw()))?,
+        })
+    }
+
+    pub(super) async fn next(&mut self) -> Signal {
+        tokio::select! {
+            _ = self.interrupt.recv() => Signal::End,
+            _ = self.terminate.recv() => Signal::End,
+            _ = self.hangup.recv() => Signal::End,
+            _ = self.proceed.recv() => Signal::Continue,
+        }
+    }
+}
+
+#[cfg(not(unix))]
+pub(super) struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    pub(super) fn new() -> std::io::Result<Self> {
+        Ok(Self)
+    }
+
+    pub(super) async fn next(&mut self) -> Signal {
+        match tokio::signal::ctrl_c().await {
+            Ok(()) => Signal::End,
+            Err(_) => std::future::pending().await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_release_is_no_key() {
+        let mut key = KeyEvent::new(KeyCode::Char('d'), KeyModifiers::CONTROL);
+        assert!(matches!(translate(Event::Key(key)), Some(Msg::Pressed(c)) if c == Chord::ctrl('d')));
+        key.kind = KeyEventKind::Release;
+        assert!(translate(Event::Key(key)).is_none());
+    }
+}
