@@ -73,11 +73,28 @@ impl Config {
             sources: Vec::new(),
             assistant: None,
             store_url: default_store(),
-            user: env("WARROOM_USER").or_else(|| env("USER")).or_else(|| env("LOGNAME")).or_else(|| env("USERNAME")).unwrap_or_else(|| "unknown".to_owned()),
+            user: env("WARROOM_USER").or_else(login_name).unwrap_or_else(|| "unknown".to_owned()),
             matrix: Matrix::default(),
             ui: UiConfig::default(),
         }
     }
+}
+
+/// The login name: from the environment, else from the system's list of users.
+fn login_name() -> Option<String> {
+    let named = ["USER", "LOGNAME", "USERNAME"].iter().find_map(|n| env(n));
+    #[cfg(unix)]
+    let named = named.or_else(|| {
+        let uid = rustix::process::getuid().as_raw().to_string();
+        let users = std::fs::read_to_string("/etc/passwd").ok()?;
+        users
+            .lines()
+            .map(|l| l.split(':').collect::<Vec<_>>())
+            .find(|f| f.get(2) == Some(&uid.as_str()))?
+            .first()
+            .map(|n| (*n).to_owned())
+    });
+    named
 }
 
 fn env(name: &str) -> Option<String> {

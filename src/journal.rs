@@ -26,7 +26,9 @@ pub enum JournalError {
     Conflict { incident: IncidentId, expected: u64, found: u64 },
     #[error("the store {path} cannot be opened: {reason}; check the path and its permissions, or give another with --store")]
     Open { path: String, reason: String },
-    #[error("the store {path} was written by a newer warroom (schema {found}, this one knows {known}): update warroom; nothing was changed")]
+    #[error(
+        "the store {path} was written by a newer warroom (schema {found}, this one knows {known}): update warroom; nothing was changed"
+    )]
     Newer { path: String, found: i64, known: i64 },
     #[error("the store cannot be {doing}: {reason}")]
     Io { doing: &'static str, reason: String },

@@ -2,6 +2,35 @@
 //!
 //! ARCHITECTURE.md tells the rooms, who may import whom, and the invariants.
 
+#![forbid(unsafe_code)]
+#![warn(rust_2018_idioms, unused_qualifications)]
+#![warn(
+    clippy::allow_attributes_without_reason,
+    clippy::await_holding_lock,
+    clippy::dbg_macro,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::large_futures,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    clippy::string_slice,
+    clippy::todo,
+    clippy::unimplemented,
+    clippy::unwrap_used
+)]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::string_slice,
+        clippy::unwrap_used,
+        reason = "tests may stop at what they did not expect"
+    )
+)]
+
 pub mod analysis;
 pub mod app;
 pub mod cli;

@@ -96,12 +96,9 @@ impl Llm {
     pub async fn answer(&self, plan: &PromptPlan, sink: &mpsc::Sender<Delta>) -> Result<Outcome, LlmError> {
         let request = wire::Request::new(&self.config, plan);
         let progress = sink.clone();
-        let mut stream = service::with_progress(
-            progress,
-            self.client.chat().create_stream_byot::<_, wire::Chunk>(request),
-        )
-        .await
-        .map_err(|e| service::explain(&e))?;
+        let mut stream = service::with_progress(progress, self.client.chat().create_stream_byot::<_, wire::Chunk>(request))
+            .await
+            .map_err(|e| service::explain(&e))?;
         let mut outcome = Outcome::default();
         let mut thinking = wire::Thinking::default();
         while let Some(chunk) = stream.next().await {

@@ -34,7 +34,8 @@ const QUEUE: usize = 1024;
 /// Runs the TUI until it is quit. The terminal is given back in every case.
 pub async fn run(desk: Desk, config: &Config, banner: Option<String>) -> Result<(), String> {
     let theme = theme(config)?;
-    let mut guard = terminal::Guard::enter(config.ui.mouse).map_err(|e| format!("the terminal cannot be used: {e}; is this an interactive terminal?"))?;
+    let mut guard = terminal::Guard::enter(config.ui.mouse)
+        .map_err(|e| format!("the terminal cannot be used: {e}; is this an interactive terminal?"))?;
     let result = drive(desk, config, banner, &theme, &mut guard).await;
     guard.leave();
     result
@@ -64,9 +65,25 @@ fn start_model(desk: &Desk, config: &Config, banner: Option<String>) -> Model {
     model
 }
 
-async fn drive(desk: Desk, config: &Config, banner: Option<String>, theme: &Theme, guard: &mut terminal::Guard) -> Result<(), String> {
+type Tty = Terminal<CrosstermBackend<std::io::Stdout>>;
+
+/// A cleared screen and empty buffers, so that the next frame is drawn whole. `Terminal::clear` would ask where the cursor
+/// is, and that answer races with the keys.
+fn fresh(io: impl Fn(std::io::Error) -> String) -> Result<Tty, String> {
+    use crossterm::terminal::{Clear, ClearType};
+    crossterm::execute!(std::io::stdout(), Clear(ClearType::All)).map_err(&io)?;
+    Terminal::new(CrosstermBackend::new(std::io::stdout())).map_err(io)
+}
+
+async fn drive(
+    desk: Desk,
+    config: &Config,
+    banner: Option<String>,
+    theme: &Theme,
+    guard: &mut terminal::Guard,
+) -> Result<(), String> {
     let io = |e: std::io::Error| format!("the terminal failed: {e}");
-    let mut terminal = Terminal::new(CrosstermBackend::new(std::io::stdout())).map_err(io)?;
+    let mut terminal = fresh(io)?;
     let mut model = start_model(&desk, config, banner);
     let size = terminal.size().map_err(io)?;
     model.size = (size.width, size.height);
@@ -130,12 +147,12 @@ async fn drive(desk: Desk, config: &Config, banner: Option<String>, theme: &Them
                     drop(events);
                     guard.suspend();
                     events = EventStream::new();
-                    terminal.clear().map_err(io)?;
+                    terminal = fresh(io)?;
                     urgent = true;
                 }
                 Effect::Redraw => {
                     guard.renew();
-                    terminal.clear().map_err(io)?;
+                    terminal = fresh(io)?;
                     urgent = true;
                 }
                 Effect::Copy(text) => terminal::copy(&text),

@@ -20,8 +20,8 @@ use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
-use crate::telemetry::{Alert, Labels, LogLine, Rule, Series, Timestamp, Window};
 pub use crate::telemetry::log::Batch;
+use crate::telemetry::{Alert, Labels, LogLine, Rule, Series, Timestamp, Window};
 pub use fault::{FaultKind, SourceError};
 
 /// What a source gave, and what is missing of it.

@@ -47,7 +47,8 @@ pub fn render(model: &Model, theme: &Theme, cache: &mut ViewCache, frame: &mut F
         panels::small::render(model, theme, frame, area);
         return;
     }
-    let [header, body, footer] = Layout::vertical([Constraint::Length(1), Constraint::Min(1), Constraint::Length(1)]).areas::<3>(area);
+    let [header, body, footer] =
+        Layout::vertical([Constraint::Length(1), Constraint::Min(1), Constraint::Length(1)]).areas::<3>(area);
     panels::header::render(model, theme, frame, header);
     match model.screen {
         Screen::Board => panels::board::render(model, theme, cache, frame, body),

@@ -97,7 +97,12 @@ mod tests {
     fn thresholds_are_taken_off() {
         for (expression, series, operator, value) in [
             ("up == 0", "up", "==", 0.0),
-            ("sum(rate(x{code=~\"5..\",a!=\"b\"}[1m])) / sum(rate(x[1m])) > 0.01", "sum(rate(x{code=~\"5..\",a!=\"b\"}[1m])) / sum(rate(x[1m]))", ">", 0.01),
+            (
+                "sum(rate(x{code=~\"5..\",a!=\"b\"}[1m])) / sum(rate(x[1m])) > 0.01",
+                "sum(rate(x{code=~\"5..\",a!=\"b\"}[1m])) / sum(rate(x[1m]))",
+                ">",
+                0.01,
+            ),
             ("(a / b) >= 80 / 100", "a / b", ">=", 0.8),
             ("((a) < 5 * 60)", "a", "<", 300.0),
             ("a > bool 3", "a", ">", 3.0),

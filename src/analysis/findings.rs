@@ -157,7 +157,9 @@ fn metric_name(m: &MetricInput) -> String {
 fn moved(signals: &Signals) -> Vec<Finding> {
     let mut moved: Vec<&MetricInput> = signals.metrics.iter().filter(|m| m.movement.direction != Direction::Flat).collect();
     moved.sort_by(|a, b| {
-        let when = |m: &MetricInput| (m.movement.changed_at.map_or(i64::MAX, Timestamp::micros), m.is_alert_expression);
+        // Of one moment: what fills up before what hurts, and the alert's own expression last.
+        let hurts = |m: &MetricInput| ["latency", "error", "requests"].iter().any(|w| m.title.contains(w));
+        let when = |m: &MetricInput| (m.movement.changed_at.map_or(i64::MAX, Timestamp::micros), m.is_alert_expression, hurts(m));
         when(a).cmp(&when(b)).then_with(|| b.movement.score.total_cmp(&a.movement.score)).then_with(|| a.title.cmp(&b.title))
     });
     let first_alert = signals.alerts.iter().filter_map(|a| a.pending_since.or(a.starts_at)).min();
@@ -269,12 +271,8 @@ fn unchanged(signals: &Signals) -> Vec<Finding> {
             && ["error", "latency", "requests"].iter().any(|w| m.title.contains(w))
     };
     let still: Vec<&MetricInput> = signals.metrics.iter().filter(telling).collect();
-    let moved_services: Vec<&str> = signals
-        .metrics
-        .iter()
-        .filter(|m| m.movement.direction != Direction::Flat)
-        .filter_map(|m| m.service.as_deref())
-        .collect();
+    let moved_services: Vec<&str> =
+        signals.metrics.iter().filter(|m| m.movement.direction != Direction::Flat).filter_map(|m| m.service.as_deref()).collect();
     still
         .iter()
         .filter(|m| m.title.contains("latency") || m.title.contains("error"))

@@ -106,11 +106,8 @@ fn spread(before: &[f64], normal: f64, after: &[Sample]) -> f64 {
     let mad = median(&deviations).unwrap_or(0.0) * 1.4826;
     let widest = deviations.iter().copied().fold(0.0_f64, f64::max) / 3.0;
     // A flat baseline: a twentieth of its level; a flat zero: a twentieth of the largest value seen since.
-    let floor = if normal.abs() > 0.0 {
-        normal.abs() / 20.0
-    } else {
-        after.iter().map(|s| s.value.abs()).fold(0.0_f64, f64::max) / 20.0
-    };
+    let floor =
+        if normal.abs() > 0.0 { normal.abs() / 20.0 } else { after.iter().map(|s| s.value.abs()).fold(0.0_f64, f64::max) / 20.0 };
     mad.max(widest).max(floor).max(f64::MIN_POSITIVE)
 }
 
@@ -142,7 +139,11 @@ mod tests {
 
     fn look(values: &[f64]) -> Movement {
         let end = Timestamp::from_secs(15 * i64::try_from(values.len()).unwrap());
-        movement(&series(values), Window::new(Timestamp::from_secs(0), Timestamp::from_secs(15 * 9)), Window::new(Timestamp::from_secs(0), end))
+        movement(
+            &series(values),
+            Window::new(Timestamp::from_secs(0), Timestamp::from_secs(15 * 9)),
+            Window::new(Timestamp::from_secs(0), end),
+        )
     }
 
     #[test]

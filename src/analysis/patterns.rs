@@ -165,8 +165,7 @@ fn mask_word(word: &str, out: &mut String) {
     let is_edge = |c: char| !c.is_alphanumeric() && !matches!(c, '/' | '-' | '_');
     let start = word.find(|c| !is_edge(c)).unwrap_or(word.len());
     let end = word.rfind(|c| !is_edge(c)).and_then(|i| word.get(i..)?.chars().next().map(|c| i + c.len_utf8())).unwrap_or(start);
-    let (lead, core, tail) =
-        (word.get(..start).unwrap_or(""), word.get(start..end).unwrap_or(""), word.get(end..).unwrap_or(""));
+    let (lead, core, tail) = (word.get(..start).unwrap_or(""), word.get(start..end).unwrap_or(""), word.get(end..).unwrap_or(""));
     out.push_str(lead);
     match core.split_once(['=', ':']) {
         Some((name, value)) if !name.is_empty() && !value.is_empty() && !has_digit(name) && !value.starts_with('/') => {
@@ -193,7 +192,10 @@ mod tests {
 
     #[test]
     fn what_varies_is_masked() {
-        assert_eq!(mask("pool exhausted after 3000 ms (in_use=20, waiting=17)"), "pool exhausted after <*> ms (in_use=<*>, waiting=<*>)");
+        assert_eq!(
+            mask("pool exhausted after 3000 ms (in_use=20, waiting=17)"),
+            "pool exhausted after <*> ms (in_use=<*>, waiting=<*>)"
+        );
         assert_eq!(mask("GET /cart/8812 502"), "GET <*> <*>");
         assert_eq!(mask("order 9f1c2b3d-aaaa failed: timeout"), "order <*> failed: timeout");
         assert_eq!(mask("ünïcode ok"), "ünïcode ok");
@@ -218,7 +220,8 @@ mod tests {
 
     #[test]
     fn endless_different_lines_stay_bounded() {
-        let lines: Vec<LogLine> = (0..5000).map(|i| LogLine::plain("x".repeat(i % 60) + &"yz".repeat(i / 60 % 30) + &"ab".repeat(i / 1800))).collect();
+        let lines: Vec<LogLine> =
+            (0..5000).map(|i| LogLine::plain("x".repeat(i % 60) + &"yz".repeat(i / 60 % 30) + &"ab".repeat(i / 1800))).collect();
         assert!(group(&lines, Timestamp::from_secs(0), 1.0).len() <= MAX_PATTERNS + 1);
     }
 

@@ -19,8 +19,20 @@ pub struct Relation {
 
 /// Labels that say where a thing runs, or whose it is; others (severity, alertname) relate nothing.
 const TELLING: [&str; 14] = [
-    "service", "service_name", "app", "job", "namespace", "cluster", "instance", "node", "pod", "host", "region", "zone",
-    "database", "team",
+    "service",
+    "service_name",
+    "app",
+    "job",
+    "namespace",
+    "cluster",
+    "instance",
+    "node",
+    "pod",
+    "host",
+    "region",
+    "zone",
+    "database",
+    "team",
 ];
 
 /// Relations among alerts: each label value that two or more, but not all of many alerts share; all of them counts too
@@ -39,10 +51,8 @@ pub fn relations(alerts: &[&Alert]) -> Vec<Relation> {
         if members.len() < 2 || (members.len() == alerts.len() && alerts.len() > 3 && label != "service") {
             continue;
         }
-        let mut names: Vec<String> = members
-            .iter()
-            .map(|a| a.service().map_or_else(|| a.name.clone(), |s| format!("{} ({s})", a.name)))
-            .collect();
+        let mut names: Vec<String> =
+            members.iter().map(|a| a.service().map_or_else(|| a.name.clone(), |s| format!("{} ({s})", a.name))).collect();
         names.sort();
         names.dedup();
         let starts: Vec<i64> = members.iter().filter_map(|a| a.pending_since.or(a.starts_at)).map(|t| t.secs()).collect();

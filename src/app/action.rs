@@ -144,12 +144,8 @@ impl Spec {
 
     /// All its keys, as shown.
     pub fn all_keys(&self) -> String {
-        let shown: Vec<String> = self
-            .keys
-            .split(',')
-            .filter_map(parse)
-            .map(|chords| chords.iter().map(ToString::to_string).collect())
-            .collect();
+        let shown: Vec<String> =
+            self.keys.split(',').filter_map(parse).map(|chords| chords.iter().map(ToString::to_string).collect()).collect();
         shown.join(" ")
     }
 }
@@ -201,6 +197,9 @@ mod tests {
         let g = parse("g").unwrap();
         assert_eq!(find(&g, &[Context::Everywhere]), Found::Pending);
         assert_eq!(find(&parse("g g").unwrap(), &[Context::Everywhere]), Found::Action(Action::Top));
-        assert_eq!(find(&parse("y").unwrap(), &[Context::Logs, Context::Room, Context::Everywhere]), Found::Action(Action::CopyLine));
+        assert_eq!(
+            find(&parse("y").unwrap(), &[Context::Logs, Context::Room, Context::Everywhere]),
+            Found::Action(Action::CopyLine)
+        );
     }
 }

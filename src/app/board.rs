@@ -86,13 +86,10 @@ impl Board {
 
     /// Takes an answer of the sources over. Sources that failed keep their alerts, which are then stale.
     pub fn take(&mut self, alerts: Vec<Alert>, reports: Vec<SourceReport>, at: Timestamp) {
-        let failed: BTreeSet<&str> =
-            reports.iter().filter(|r| r.status != SourceStatus::Ok).map(|r| r.name.as_str()).collect();
+        let failed: BTreeSet<&str> = reports.iter().filter(|r| r.status != SourceStatus::Ok).map(|r| r.name.as_str()).collect();
         let mut merged = alerts;
         let known: BTreeSet<String> = merged.iter().map(|a| a.fingerprint.clone()).collect();
-        merged.extend(
-            self.alerts.drain(..).filter(|a| failed.contains(a.source.as_str()) && !known.contains(&a.fingerprint)),
-        );
+        merged.extend(self.alerts.drain(..).filter(|a| failed.contains(a.source.as_str()) && !known.contains(&a.fingerprint)));
         merged.sort_by(|a, b| crate::analysis::grouping::order(a).cmp(&crate::analysis::grouping::order(b)));
         self.alerts = merged;
         self.sources = reports
@@ -164,10 +161,9 @@ impl Board {
     pub fn position(&self) -> Option<usize> {
         match self.selected.as_ref()? {
             RowId::Group(wanted) => self.rows.iter().position(|r| matches!(r, Row::Group { title, .. } if title == wanted)),
-            RowId::Alert(wanted) => self
-                .rows
-                .iter()
-                .position(|r| matches!(r, Row::Alert { index } if self.alerts.get(*index).is_some_and(|a| a.fingerprint == *wanted))),
+            RowId::Alert(wanted) => self.rows.iter().position(
+                |r| matches!(r, Row::Alert { index } if self.alerts.get(*index).is_some_and(|a| a.fingerprint == *wanted)),
+            ),
         }
     }
 
@@ -202,8 +198,11 @@ impl Board {
 
     /// What an act on alerts concerns: the marked ones, else the current row.
     pub fn chosen(&self) -> Vec<&Alert> {
-        let prints: BTreeSet<String> =
-            if self.marked.is_empty() { self.below(self.position().unwrap_or(0)).into_iter().collect() } else { self.marked.clone() };
+        let prints: BTreeSet<String> = if self.marked.is_empty() {
+            self.below(self.position().unwrap_or(0)).into_iter().collect()
+        } else {
+            self.marked.clone()
+        };
         self.alerts.iter().filter(|a| prints.contains(&a.fingerprint)).collect()
     }
 
@@ -216,7 +215,8 @@ impl Board {
 
 fn haystack(alert: &Alert) -> String {
     let labels: Vec<String> = alert.labels.iter().map(|(k, v)| format!("{k}={v}")).collect();
-    format!("{} {} {} {} {}", alert.name, alert.severity.short(), alert.state.word(), alert.summary(), labels.join(" ")).to_lowercase()
+    format!("{} {} {} {} {}", alert.name, alert.severity.short(), alert.state.word(), alert.summary(), labels.join(" "))
+        .to_lowercase()
 }
 
 /// Words of a filter must all occur; one with `!` in front must not. An empty filter matches everything.

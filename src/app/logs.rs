@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-use crate::telemetry::log::Batch;
 use crate::telemetry::LogLine;
+use crate::telemetry::log::Batch;
 
 /// Lines kept for the screen.
 pub const RING: usize = 5000;
@@ -63,7 +63,8 @@ impl Logs {
         if self.filter.is_empty() {
             return true;
         }
-        let hay = format!("{} {} {}", line.service.as_deref().unwrap_or(""), line.level.map_or("", |l| l.word()), line.message).to_lowercase();
+        let hay = format!("{} {} {}", line.service.as_deref().unwrap_or(""), line.level.map_or("", |l| l.word()), line.message)
+            .to_lowercase();
         super::board::matches_filter(&self.filter, &hay)
     }
 
@@ -135,7 +136,10 @@ mod tests {
     #[test]
     fn the_ring_is_bounded_and_the_selection_stays() {
         let mut logs = Logs::default();
-        let lines = |from: usize, to: usize| Batch { lines: (from..to).map(|i| LogLine::plain(format!("line {i}"))).collect(), dropped: 1 };
+        let lines = |from: usize, to: usize| Batch {
+            lines: (from..to).map(|i| LogLine::plain(format!("line {i}"))).collect(),
+            dropped: 1,
+        };
         logs.take(lines(0, 100));
         logs.step(-1);
         let selected = logs.current().unwrap().message.clone();

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use super::chord::Chord;
 use crate::evidence::Body;
-use crate::incident::{ActionId, ActionKind, Incident, IncidentId, LinkedAlert, NoteKind, Role, Severity, Status, Summary};
-use crate::telemetry::series::AlertSeries;
 use crate::incident::AlertBoard;
+use crate::incident::{ActionId, ActionKind, Incident, IncidentId, LinkedAlert, NoteKind, Role, Severity, Status, Summary};
 use crate::prompt::Delta;
 use crate::telemetry::log::Batch;
+use crate::telemetry::series::AlertSeries;
 use crate::telemetry::{Alert, Timestamp};
 
 /// What happened outside, in the past tense. Each comes with its time (see [`super::update`]).

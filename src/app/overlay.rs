@@ -48,15 +48,42 @@ pub struct DeclareForm {
 /// See the module's words.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Overlay {
-    Help { scroll: usize },
-    Palette { edit: LineEdit, selected: usize },
-    Line { title: String, edit: LineEdit, purpose: Purpose, hint: String },
-    Choose { title: String, rows: Vec<(String, String)>, selected: usize, choice: Choice },
+    Help {
+        scroll: usize,
+    },
+    Palette {
+        edit: LineEdit,
+        selected: usize,
+    },
+    Line {
+        title: String,
+        edit: LineEdit,
+        purpose: Purpose,
+        hint: String,
+    },
+    Choose {
+        title: String,
+        rows: Vec<(String, String)>,
+        selected: usize,
+        choice: Choice,
+    },
     Declare(Box<DeclareForm>),
     /// The exact effect, and "No" as the default.
-    Confirm { title: String, lines: Vec<String>, yes: bool, effect: Box<Effect> },
-    Evidence { id: EvidenceId, scroll: usize },
-    Text { title: String, text: String, scroll: usize },
+    Confirm {
+        title: String,
+        lines: Vec<String>,
+        yes: bool,
+        effect: Box<Effect>,
+    },
+    Evidence {
+        id: EvidenceId,
+        scroll: usize,
+    },
+    Text {
+        title: String,
+        text: String,
+        scroll: usize,
+    },
 }
 
 /// The palette's commands for what was typed, the best match first.

@@ -128,7 +128,10 @@ impl Room {
         if !self.filter.is_empty() {
             order.retain(|id| {
                 incident.evidence(*id).is_some_and(|e| {
-                    super::board::matches_filter(&self.filter, &format!("{} {} {} {}", e.id, e.source, e.query, e.summary).to_lowercase())
+                    super::board::matches_filter(
+                        &self.filter,
+                        &format!("{} {} {} {}", e.id, e.source, e.query, e.summary).to_lowercase(),
+                    )
                 })
             });
         }

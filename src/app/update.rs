@@ -210,7 +210,14 @@ pub(super) fn propose(alerts: &[&crate::telemetry::Alert]) -> (crate::incident::
     match (critical, services.len()) {
         (0, 0 | 1) if alerts.len() <= 1 => (Severity::Sev3, "one alert below critical".to_owned()),
         (0, n) => (Severity::Sev3, format!("{} alerts on {n} services, none critical", alerts.len())),
-        (c, n) => (Severity::Sev2, format!("{c} critical {} on {n} {}", if c == 1 { "alert" } else { "alerts" }, if n == 1 { "service" } else { "services" })),
+        (c, n) => (
+            Severity::Sev2,
+            format!(
+                "{c} critical {} on {n} {}",
+                if c == 1 { "alert" } else { "alerts" },
+                if n == 1 { "service" } else { "services" }
+            ),
+        ),
     }
 }
 

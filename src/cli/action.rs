@@ -66,7 +66,11 @@ pub fn date_arg(text: &str) -> Result<String, String> {
 
 fn priority_arg(text: &str) -> Result<String, String> {
     let upper = text.trim().to_ascii_uppercase();
-    if ["P1", "P2", "P3", "P4"].contains(&upper.as_str()) { Ok(upper) } else { Err(format!("'{text}' is not a priority: give P1 to P4")) }
+    if ["P1", "P2", "P3", "P4"].contains(&upper.as_str()) {
+        Ok(upper)
+    } else {
+        Err(format!("'{text}' is not a priority: give P1 to P4"))
+    }
 }
 
 pub(super) async fn run(desk: &Desk, command: ActionCommand, as_json: bool) -> Result<Done, CliError> {
@@ -129,7 +133,15 @@ pub(super) fn print(incident: &Incident) -> Result<(), CliError> {
         .map(|a| {
             let or = |v: &Option<String>, none: &str| v.clone().unwrap_or_else(|| none.to_owned());
             let state = if a.state == ActionState::Done { "done" } else { "open" };
-            vec![format!("  {}", a.id), state.to_owned(), a.kind.word().to_owned(), or(&a.priority, "-"), or(&a.owner, "no owner"), or(&a.due, "no date"), a.text.clone()]
+            vec![
+                format!("  {}", a.id),
+                state.to_owned(),
+                a.kind.word().to_owned(),
+                or(&a.priority, "-"),
+                or(&a.owner, "no owner"),
+                or(&a.due, "no date"),
+                a.text.clone(),
+            ]
         })
         .collect();
     for line in out::table(&rows) {

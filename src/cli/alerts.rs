@@ -67,7 +67,8 @@ pub(super) fn shape(board: &AlertBoard, by: GroupBy) -> serde_json::Value {
     let groups: Vec<_> = group(&board.alerts, by)
         .into_iter()
         .map(|g| {
-            let prints: Vec<&str> = g.members.iter().filter_map(|i| board.alerts.get(*i)).map(|a| a.fingerprint.as_str()).collect();
+            let prints: Vec<&str> =
+                g.members.iter().filter_map(|i| board.alerts.get(*i)).map(|a| a.fingerprint.as_str()).collect();
             json!({"key": g.key, "alerts": prints})
         })
         .collect();
@@ -76,7 +77,9 @@ pub(super) fn shape(board: &AlertBoard, by: GroupBy) -> serde_json::Value {
 
 fn print(board: &AlertBoard, by: GroupBy, no_sources: bool) -> Result<(), CliError> {
     if no_sources {
-        out::note("no sources are configured: `warroom doctor` says where the configuration goes, `warroom demo` shows a recorded incident");
+        out::note(
+            "no sources are configured: `warroom doctor` says where the configuration goes, `warroom demo` shows a recorded incident",
+        );
     }
     let now = now();
     for g in group(&board.alerts, by) {
@@ -87,7 +90,14 @@ fn print(board: &AlertBoard, by: GroupBy, no_sources: bool) -> Result<(), CliErr
             .filter_map(|i| board.alerts.get(*i))
             .map(|a| {
                 let age = a.starts_at.map_or_else(|| "?".to_owned(), |t| human(now.since(t)));
-                vec![format!("  {}", a.severity.short()), state(a), a.name.clone(), age, a.fingerprint.clone(), a.summary().to_owned()]
+                vec![
+                    format!("  {}", a.severity.short()),
+                    state(a),
+                    a.name.clone(),
+                    age,
+                    a.fingerprint.clone(),
+                    a.summary().to_owned(),
+                ]
             })
             .collect();
         for line in out::table(&rows) {
@@ -108,7 +118,9 @@ fn print(board: &AlertBoard, by: GroupBy, no_sources: bool) -> Result<(), CliErr
 
 fn state(a: &Alert) -> String {
     match (a.state, a.silenced_by.first()) {
-        (AlertState::Suppressed, Some(s)) => format!("silenced by {}", if s.created_by.is_empty() { &s.id } else { &s.created_by }),
+        (AlertState::Suppressed, Some(s)) => {
+            format!("silenced by {}", if s.created_by.is_empty() { &s.id } else { &s.created_by })
+        }
         (AlertState::Suppressed, None) => "inhibited".to_owned(),
         (state, _) => state.word().to_owned(),
     }

@@ -100,7 +100,11 @@ async fn dry_run(desk: &Desk, id: IncidentId, question: &Question, as_json: bool
         }))?;
         return Ok(Done::Whole);
     }
-    out::note(format!("to {}: {}", model.as_deref().unwrap_or("no model (none is configured: the rules would answer)"), plan.summary()));
+    out::note(format!(
+        "to {}: {}",
+        model.as_deref().unwrap_or("no model (none is configured: the rules would answer)"),
+        plan.summary()
+    ));
     for message in plan.messages.get() {
         out::line(format!("----- {} -----", serde_json::to_value(message.role)?.as_str().unwrap_or("")))?;
         out::line(&message.content)?;

@@ -46,7 +46,9 @@ pub(super) async fn run(desk: &Desk, args: DeclareArgs, as_json: bool) -> Result
     warnings.iter().for_each(|w| out::note(format!("warroom: {w}")));
     let head = &incident.head;
     if as_json {
-        out::json(&json!({"id": head.id, "title": head.title, "severity": head.severity, "status": head.status, "declared_at": head.declared_at}))?;
+        out::json(
+            &json!({"id": head.id, "title": head.title, "severity": head.severity, "status": head.status, "declared_at": head.declared_at}),
+        )?;
     } else {
         out::line(head.id.to_string())?;
     }

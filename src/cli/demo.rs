@@ -49,7 +49,8 @@ fn desk() -> Result<(Desk, Config, Scratch), CliError> {
     let mut config = Config::defaults();
     config.store_url = format!("sqlite:{}", scratch.0.join("journal.db").display());
     config.ui.profile = Some("demo".to_owned());
-    let recording = Recording::decode(RECORDING).map_err(|e| CliError::Failed(format!("the embedded recording is damaged: {e}")))?;
+    let recording =
+        Recording::decode(RECORDING).map_err(|e| CliError::Failed(format!("the embedded recording is damaged: {e}")))?;
     let desk = Desk {
         journal: Journal::open(&config.store_url)?,
         sources: SourceSet::over(recording.play(now())),
@@ -66,7 +67,8 @@ pub(super) async fn run(args: &DemoArgs, as_json: bool) -> Result<Done, CliError
     match (&args.out, args.headless) {
         (Some(folder), true) => headless(&desk, folder, as_json).await,
         _ => {
-            let title = "demo: a recorded incident, replayed as if it happened now; d declares from the marked alerts, ? shows the keys";
+            let title =
+                "demo: a recorded incident, replayed as if it happened now; d declares from the marked alerts, ? shows the keys";
             crate::runtime::run(desk, &config, Some(title.to_owned())).await.map_err(CliError::Failed)?;
             Ok(Done::Whole)
         }
@@ -83,7 +85,13 @@ async fn headless(desk: &Desk, folder: &std::path::Path, as_json: bool) -> Resul
     let firing: Vec<LinkedAlert> = board.alerts.iter().filter(|a| a.is_firing()).map(LinkedAlert::from_alert).collect();
     let worst = board.alerts.iter().find(|a| a.is_firing());
     let title = worst.map_or_else(|| "nothing fires in the recording".to_owned(), |a| a.summary().to_owned());
-    let declaration = Declaration { title, severity: Some(Severity::Sev2), known: firing, commander: Some(desk.user.clone()), ..Declaration::default() };
+    let declaration = Declaration {
+        title,
+        severity: Some(Severity::Sev2),
+        known: firing,
+        commander: Some(desk.user.clone()),
+        ..Declaration::default()
+    };
     let (incident, _) = desk.declare(declaration).await?;
     let id = incident.id();
     desk.acknowledge(id, None).await?;
@@ -118,14 +126,25 @@ async fn headless(desk: &Desk, folder: &std::path::Path, as_json: bool) -> Resul
     })
     .await?;
     desk.set_status(id, Status::Resolved, Some("the demo ends here".to_owned()), None).await?;
-    for (name, format) in [("postmortem.md", Format::Markdown), ("postmortem.html", Format::Html), ("postmortem.json", Format::Json)] {
+    for (name, format) in
+        [("postmortem.md", Format::Markdown), ("postmortem.html", Format::Html), ("postmortem.json", Format::Json)]
+    {
         write(name, desk.export(id, format).await?)?;
     }
-    let files = ["alerts.json", "investigation.json", "prompt.json", "answer.md", "postmortem.md", "postmortem.html", "postmortem.json"];
+    let files =
+        ["alerts.json", "investigation.json", "prompt.json", "answer.md", "postmortem.md", "postmortem.html", "postmortem.json"];
     if as_json {
-        out::json(&json!({"id": id, "out": folder, "files": files, "alerts": board.alerts.len(), "evidence": incident.evidence.len()}))?;
+        out::json(
+            &json!({"id": id, "out": folder, "files": files, "alerts": board.alerts.len(), "evidence": incident.evidence.len()}),
+        )?;
     } else {
-        out::line(format!("{id}: {} alerts, {} evidence items; wrote {} into {}", board.alerts.len(), incident.evidence.len(), files.join(", "), folder.display()))?;
+        out::line(format!(
+            "{id}: {} alerts, {} evidence items; wrote {} into {}",
+            board.alerts.len(),
+            incident.evidence.len(),
+            files.join(", "),
+            folder.display()
+        ))?;
     }
     Ok(Done::Whole)
 }

@@ -71,7 +71,9 @@ fn config_check(config: &Config) -> Check {
             Check::bad("config", "warn", None, format!("{} names no sources", path.display()), "add a [[sources]] section")
         }
         Some(path) => Check::ok("config", None, format!("{}, {} sources", path.display(), config.sources.len())),
-        None => Check::bad("config", "warn", None, "there is none".to_owned(), &format!("write {place}; `warroom demo` needs none")),
+        None => {
+            Check::bad("config", "warn", None, "there is none".to_owned(), &format!("write {place}; `warroom demo` needs none"))
+        }
     }
 }
 
@@ -109,7 +111,13 @@ async fn source_checks(config: &Config) -> Vec<Check> {
 
 async fn llm_check(config: &Config) -> Check {
     let Some(assistant) = &config.assistant else {
-        return Check::bad("llm", "warn", None, "none is configured: the rule-based report answers".to_owned(), "add [assistant] base_url and model");
+        return Check::bad(
+            "llm",
+            "warn",
+            None,
+            "none is configured: the rule-based report answers".to_owned(),
+            "add [assistant] base_url and model",
+        );
     };
     let since = Instant::now();
     match Llm::probe(assistant).await {

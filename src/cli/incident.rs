@@ -189,7 +189,14 @@ async fn list(desk: &Desk, open: bool, as_json: bool) -> Result<Done, CliError> 
         .iter()
         .map(|h| {
             let commander = h.commander.as_ref().map_or_else(|| "no commander".to_owned(), |c| format!("IC {c}"));
-            vec![h.severity.to_string(), h.id.to_string(), h.status.to_string(), human(now.since(h.declared_at)), commander, h.title.clone()]
+            vec![
+                h.severity.to_string(),
+                h.id.to_string(),
+                h.status.to_string(),
+                human(now.since(h.declared_at)),
+                commander,
+                h.title.clone(),
+            ]
         })
         .collect();
     for line in out::table(&rows) {
@@ -242,7 +249,15 @@ async fn show(desk: &Desk, id: IncidentId, as_json: bool) -> Result<Done, CliErr
         return Ok(Done::Whole);
     }
     let h = &i.head;
-    out::line(format!("{} {} {} · {} · declared {} ({} ago)", h.id, h.severity, h.title, h.status, h.declared_at, human(now().since(h.declared_at))))?;
+    out::line(format!(
+        "{} {} {} · {} · declared {} ({} ago)",
+        h.id,
+        h.severity,
+        h.title,
+        h.status,
+        h.declared_at,
+        human(now().since(h.declared_at))
+    ))?;
     for (role, holder) in &i.roles {
         out::line(format!("  {}: {holder}", role.title()))?;
     }

@@ -49,7 +49,11 @@ pub(super) fn print(incident: &Incident, as_json: bool) -> Result<Done, CliError
             out::line(format!("{:>3}. [{}] {} {}", f.rank, f.kind.word(), f.title, tags(&f.evidence)).trim_end())?;
             out::line(format!("       {}", f.text))?;
         }
-        out::line(format!("{} evidence items; `warroom export {}` writes them all down", incident.evidence.len(), incident.id()))?;
+        out::line(format!(
+            "{} evidence items; `warroom export {}` writes them all down",
+            incident.evidence.len(),
+            incident.id()
+        ))?;
     }
     let failed = found.sources.iter().any(|s| s.status != SourceStatus::Ok);
     Ok(if failed { Done::Partial } else { Done::Whole })

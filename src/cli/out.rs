@@ -56,7 +56,9 @@ fn json_value(value: &serde_json::Value) -> Result<(), CliError> {
 /// Columns padded to their widest cell, two spaces between; the last column is not padded.
 pub(super) fn table(rows: &[Vec<String>]) -> Vec<String> {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |c: usize| rows.iter().filter_map(|r| r.get(c)).map(|s| unicode_width::UnicodeWidthStr::width(s.as_str())).max().unwrap_or(0);
+    let width = |c: usize| {
+        rows.iter().filter_map(|r| r.get(c)).map(|s| unicode_width::UnicodeWidthStr::width(s.as_str())).max().unwrap_or(0)
+    };
     let widths: Vec<usize> = (0..columns).map(width).collect();
     rows.iter()
         .map(|row| {

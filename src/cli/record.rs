@@ -37,9 +37,16 @@ pub(super) async fn run(desk: &Desk, args: &RecordArgs, as_json: bool) -> Result
     super::export::write(&args.output, &bytes)?;
     let answers: usize = recording.sources.iter().map(|s| s.ranges.len() + s.lines.len() + usize::from(s.alerts.is_some())).sum();
     if as_json {
-        out::json(&json!({"path": args.output, "bytes": bytes.len(), "span": span, "sources": recording.sources.len(), "answers": answers}))?;
+        out::json(
+            &json!({"path": args.output, "bytes": bytes.len(), "span": span, "sources": recording.sources.len(), "answers": answers}),
+        )?;
     } else {
-        out::line(format!("{}: {} bytes, {} sources, {answers} answers", args.output.display(), bytes.len(), recording.sources.len()))?;
+        out::line(format!(
+            "{}: {} bytes, {} sources, {answers} answers",
+            args.output.display(),
+            bytes.len(),
+            recording.sources.len()
+        ))?;
     }
     Ok(Done::Whole)
 }

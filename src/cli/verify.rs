@@ -9,13 +9,18 @@ pub(super) async fn run(desk: &Desk, as_json: bool) -> Result<Done, CliError> {
     let found = desk.journal.verify().await?;
     let ok = found.broken.is_empty();
     if as_json {
-        out::json(&json!({"ok": ok, "incidents": found.incidents, "entries": found.entries, "bodies": found.bodies, "broken": found.broken}))?;
+        out::json(
+            &json!({"ok": ok, "incidents": found.incidents, "entries": found.entries, "bodies": found.bodies, "broken": found.broken}),
+        )?;
     } else {
         for b in &found.broken {
             out::line(format!("{} entry {}: {}", b.incident, b.seq, b.what))?;
         }
         let verdict = if ok { "every chain holds" } else { "broken" };
-        out::line(format!("{verdict}: {} incidents, {} entries, {} evidence bodies", found.incidents, found.entries, found.bodies))?;
+        out::line(format!(
+            "{verdict}: {} incidents, {} entries, {} evidence bodies",
+            found.incidents, found.entries, found.bodies
+        ))?;
     }
     Ok(if ok { Done::Whole } else { Done::No })
 }

@@ -137,7 +137,10 @@ pub enum Auth {
     None,
     Bearer(SecretRef),
     Basic(BasicAuth),
-    Header { name: String, value: SecretRef },
+    Header {
+        name: String,
+        value: SecretRef,
+    },
 }
 
 /// One configured source. Which keys a type takes is said in `sources::registry`.
@@ -314,7 +317,8 @@ fn seconds(value: Option<f64>, default: Duration) -> Result<Duration, String> {
 }
 
 fn check_url(url: &str) -> Result<(), String> {
-    let parsed = reqwest::Url::parse(url).map_err(|e| format!("url '{url}' is not a URL: {e}; it looks like http://127.0.0.1:9090"))?;
+    let parsed =
+        reqwest::Url::parse(url).map_err(|e| format!("url '{url}' is not a URL: {e}; it looks like http://127.0.0.1:9090"))?;
     if !matches!(parsed.scheme(), "http" | "https") {
         return Err(format!("url '{url}' must begin with http:// or https://"));
     }

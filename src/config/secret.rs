@@ -23,8 +23,9 @@ impl SecretRef {
     /// Fetches it. Blocks while a command runs: call it off the async threads.
     pub fn resolve(&self) -> Result<SecretString, SecretError> {
         let text = match self {
-            Self::Env(name) => std::env::var(name)
-                .map_err(|_unset| SecretError(format!("the environment variable {name} is not set; set it, or use a command or a file")))?,
+            Self::Env(name) => std::env::var(name).map_err(|_unset| {
+                SecretError(format!("the environment variable {name} is not set; set it, or use a command or a file"))
+            })?,
             Self::Command(command) => run(command)?,
             Self::File(path) => read(Path::new(path))?,
         };

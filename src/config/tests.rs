@@ -12,7 +12,10 @@ fn message(text: &str) -> String {
 #[test]
 fn the_documented_sample_is_valid() {
     let config = load(include_str!("../../docs/config.sample.toml")).unwrap();
-    assert_eq!(config.sources.iter().map(|s| s.kind.as_str()).collect::<Vec<_>>(), ["prometheus", "alertmanager", "loki", "file"]);
+    assert_eq!(
+        config.sources.iter().map(|s| s.kind.as_str()).collect::<Vec<_>>(),
+        ["prometheus", "alertmanager", "loki", "file"]
+    );
     assert_eq!(config.assistant.unwrap().base_url, "http://127.0.0.1:11434/v1");
 }
 
@@ -23,7 +26,10 @@ fn mistakes_name_the_line_the_key_and_the_remedy() {
         ("[asistant]\nmodel = \"x\"", ["config.toml:1", "unknown key 'asistant'", "did you mean 'assistant'"]),
         ("[[sources]]\nname = \"a\"\ntype = \"promethius\"", ["config.toml:1", "source 'a'", "did you mean 'prometheus'"]),
         ("[[sources]]\nname = \"a\"\ntype = \"prometheus\"", ["config.toml:1", "source 'a'", "url"]),
-        ("[[sources]]\nname = \"a\"\ntype = \"prometheus\"\nurl = \"http://u:p@h\"", ["source 'a'", "must not hold a password", "password_env"]),
+        (
+            "[[sources]]\nname = \"a\"\ntype = \"prometheus\"\nurl = \"http://u:p@h\"",
+            ["source 'a'", "must not hold a password", "password_env"],
+        ),
         ("[[sources]]\nname = \"a\"\ntype = \"prometheus\"\nurl = \"ftp://h\"", ["source 'a'", "http://", ":1"]),
         ("[assistant]\nbase_url = \"http://h\"\nmodel = \"m\"\ncontext_tokens = 10", ["[assistant]", "context_tokens", "1024"]),
         ("[store]\nurl = 7", ["config.toml:2", "url", "string"]),

@@ -91,9 +91,22 @@ fn statements(markdown: &str) -> Vec<(String, bool)> {
 
 fn recommends(heading: &str) -> bool {
     let lower = heading.to_ascii_lowercase();
-    ["mitigation", "prevent", "communicat", "next step", "action item", "improve", "documentation", "recommend", "investigation step", "lessons", "validate", "process"]
-        .iter()
-        .any(|w| lower.contains(w))
+    [
+        "mitigation",
+        "prevent",
+        "communicat",
+        "next step",
+        "action item",
+        "improve",
+        "documentation",
+        "recommend",
+        "investigation step",
+        "lessons",
+        "validate",
+        "process",
+    ]
+    .iter()
+    .any(|w| lower.contains(w))
 }
 
 fn list_item(line: &str) -> Option<&str> {
@@ -114,9 +127,8 @@ fn sentences(paragraph: &str) -> Vec<String> {
         current.push(*c);
         let next = chars.get(i + 1);
         let after = chars.get(i + 2);
-        let is_end = matches!(c, '.' | '!' | '?')
-            && next.is_none_or(|n| n.is_whitespace())
-            && after.is_none_or(|a| !a.is_lowercase());
+        let is_end =
+            matches!(c, '.' | '!' | '?') && next.is_none_or(|n| n.is_whitespace()) && after.is_none_or(|a| !a.is_lowercase());
         if is_end {
             out.push(std::mem::take(&mut current).trim().to_owned());
         }
@@ -143,20 +155,23 @@ fn sentences(paragraph: &str) -> Vec<String> {
 }
 
 fn leading_citations(sentence: &str) -> usize {
-    citation_regex().find_iter(sentence).try_fold(0, |end, m| {
-        if sentence.get(end..m.start()).is_some_and(|gap| gap.trim_matches([' ', '.', ',']).is_empty()) {
-            Ok(m.end() + sentence.get(m.end()..).map_or(0, |r| r.bytes().take_while(|b| *b == b'.').count()))
-        } else {
-            Err(end)
-        }
-    })
-    .unwrap_or_else(|end| end)
+    citation_regex()
+        .find_iter(sentence)
+        .try_fold(0, |end, m| {
+            if sentence.get(end..m.start()).is_some_and(|gap| gap.trim_matches([' ', '.', ',']).is_empty()) {
+                Ok(m.end() + sentence.get(m.end()..).map_or(0, |r| r.bytes().take_while(|b| *b == b'.').count()))
+            } else {
+                Err(end)
+            }
+        })
+        .unwrap_or_else(|end| end)
 }
 
 fn citation_regex() -> &'static Regex {
     static REGEX: OnceLock<Regex> = OnceLock::new();
     REGEX.get_or_init(|| {
-        Regex::new(r"[\[【(]\s*[Ee]\d+(?:\s*[,;–-]\s*[Ee]?\d+|\s+and\s+[Ee]\d+|\s+[Ee]\d+)*\s*[\]】)]").unwrap_or_else(|e| unreachable!("{e}"))
+        Regex::new(r"[\[【(]\s*[Ee]\d+(?:\s*[,;–-]\s*[Ee]?\d+|\s+and\s+[Ee]\d+|\s+[Ee]\d+)*\s*[\]】)]")
+            .unwrap_or_else(|e| unreachable!("{e}"))
     })
 }
 
@@ -213,8 +228,10 @@ fn figures(text: &str) -> Vec<Figure> {
         let before = text.get(..whole.start()).and_then(|t| t.chars().next_back());
         let after = text.get(number.end()..).unwrap_or("");
         let in_name = before.is_some_and(|b| b.is_alphanumeric() || matches!(b, '_' | '/' | '#'))
-            || before == Some('-') && text.get(..whole.start().saturating_sub(1)).is_some_and(|t| t.ends_with(char::is_alphanumeric))
-            || before == Some('.') && text.get(..whole.start().saturating_sub(1)).is_some_and(|t| t.ends_with(|c: char| c.is_ascii_digit()))
+            || before == Some('-')
+                && text.get(..whole.start().saturating_sub(1)).is_some_and(|t| t.ends_with(char::is_alphanumeric))
+            || before == Some('.')
+                && text.get(..whole.start().saturating_sub(1)).is_some_and(|t| t.ends_with(|c: char| c.is_ascii_digit()))
             || after.starts_with('_')
             || after.starts_with('.') && after.chars().nth(1).is_some_and(|c| c.is_ascii_digit());
         if in_name {

@@ -60,9 +60,17 @@ pub fn rule_report(incident: &Incident) -> String {
     };
     section("What fires", &[FindingKind::Alerts], "It was not looked at.");
     section("What moved, in order", &[FindingKind::Moved], "No series that was looked at left its normal range.");
-    section("What is new in the logs", &[FindingKind::Pattern], "No new or rising error pattern was found in the logs that were read.");
+    section(
+        "What is new in the logs",
+        &[FindingKind::Pattern],
+        "No new or rising error pattern was found in the logs that were read.",
+    );
     section("What belongs together", &[FindingKind::Related], "No labels that tie the alerts together.");
-    section("What did not change", &[FindingKind::Unchanged], "No error or latency series of another service was available to compare.");
+    section(
+        "What did not change",
+        &[FindingKind::Unchanged],
+        "No error or latency series of another service was available to compare.",
+    );
     section("What could not be seen", &[FindingKind::Gap], "Every source answered in full.");
     if let Some(first) = investigation.findings.iter().find(|f| f.kind == FindingKind::Moved) {
         out.push_str(&format!(
@@ -97,7 +105,11 @@ mod tests {
         };
         let ids = BTreeMap::from([("a".to_owned(), EvidenceId(4)), ("b".to_owned(), EvidenceId(2))]);
         let cited = cite(
-            vec![finding(&["gone"], FindingKind::Moved), finding(&["a", "b", "a"], FindingKind::Moved), finding(&[], FindingKind::Gap)],
+            vec![
+                finding(&["gone"], FindingKind::Moved),
+                finding(&["a", "b", "a"], FindingKind::Moved),
+                finding(&[], FindingKind::Gap),
+            ],
             &ids,
         );
         assert_eq!(cited.len(), 2);

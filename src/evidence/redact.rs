@@ -85,7 +85,12 @@ const RULES: &[Rule] = &[
         keywords: &["glpat-", "glptt-", "gldt-", "glrt-", "glcbt-", "glsoat-", "glft-", "glimt-", "glagent-"],
         accept: any,
     },
-    Rule { kind: "slack-token", pattern: r"\bxox[a-z]-[A-Za-z0-9-]{10,}|\bxapp-[0-9]-[A-Za-z0-9-]{10,}", keywords: &["xox", "xapp-"], accept: any },
+    Rule {
+        kind: "slack-token",
+        pattern: r"\bxox[a-z]-[A-Za-z0-9-]{10,}|\bxapp-[0-9]-[A-Za-z0-9-]{10,}",
+        keywords: &["xox", "xapp-"],
+        accept: any,
+    },
     Rule {
         kind: "slack-webhook",
         pattern: r"https://hooks\.slack\.com/(?:services|workflows|triggers)/(?P<v>[A-Za-z0-9/_+-]{10,})",
@@ -98,7 +103,12 @@ const RULES: &[Rule] = &[
         keywords: &["sk_", "rk_", "pk_", "whsec_"],
         accept: any,
     },
-    Rule { kind: "google-key", pattern: r"\bAIza[A-Za-z0-9_-]{35}|\bya29\.[A-Za-z0-9_-]{20,}|\bGOCSPX-[A-Za-z0-9_-]{20,}", keywords: &["aiza", "ya29.", "gocspx-"], accept: any },
+    Rule {
+        kind: "google-key",
+        pattern: r"\bAIza[A-Za-z0-9_-]{35}|\bya29\.[A-Za-z0-9_-]{20,}|\bGOCSPX-[A-Za-z0-9_-]{20,}",
+        keywords: &["aiza", "ya29.", "gocspx-"],
+        accept: any,
+    },
     Rule {
         kind: "llm-key",
         pattern: r"\bsk-(?:proj-|ant-|or-|svcacct-|admin-)?[A-Za-z0-9_-]{20,}|\bhf_[A-Za-z0-9]{30,}|\bgsk_[A-Za-z0-9]{30,}",
@@ -109,8 +119,28 @@ const RULES: &[Rule] = &[
         kind: "vendor-token",
         pattern: r"\b(?:npm_[A-Za-z0-9]{36}|pypi-[A-Za-z0-9_-]{32,}|dop_v1_[a-f0-9]{64}|do[or]_v1_[a-f0-9]{64}|hv[sbr]\.[A-Za-z0-9_-]{20,}|s\.[A-Za-z0-9]{24}\b|SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}|shp(?:at|ca|pa|ss)_[a-fA-F0-9]{32}|glsa_[A-Za-z0-9]{32}_[a-f0-9]{8}|dapi[a-h0-9]{32}|lin_api_[A-Za-z0-9]{32,}|ntn_[A-Za-z0-9]{32,}|sntrys_[A-Za-z0-9+/=_-]{32,}|rubygems_[a-f0-9]{48}|key-[0-9a-z]{32}|dckr_pat_[A-Za-z0-9_-]{20,}|tskey-[a-z]+-[A-Za-z0-9-]{10,}|AGE-SECRET-KEY-1[A-Z0-9]{40,})",
         keywords: &[
-            "npm_", "pypi-", "_v1_", "hvs.", "hvb.", "hvr.", "s.", "sg.", "shpat_", "shpca_", "shppa_", "shpss_", "glsa_", "dapi", "lin_api_",
-            "ntn_", "sntrys_", "rubygems_", "key-", "dckr_pat_", "tskey-", "age-secret-key",
+            "npm_",
+            "pypi-",
+            "_v1_",
+            "hvs.",
+            "hvb.",
+            "hvr.",
+            "s.",
+            "sg.",
+            "shpat_",
+            "shpca_",
+            "shppa_",
+            "shpss_",
+            "glsa_",
+            "dapi",
+            "lin_api_",
+            "ntn_",
+            "sntrys_",
+            "rubygems_",
+            "key-",
+            "dckr_pat_",
+            "tskey-",
+            "age-secret-key",
         ],
         accept: any,
     },
@@ -132,7 +162,12 @@ const RULES: &[Rule] = &[
         keywords: &["authorization"],
         accept: is_no_scheme,
     },
-    Rule { kind: "bearer", pattern: r"(?i)\bbearer\s+(?P<v>[A-Za-z0-9._~+/-]{8,}=*)", keywords: &["bearer"], accept: is_token_like },
+    Rule {
+        kind: "bearer",
+        pattern: r"(?i)\bbearer\s+(?P<v>[A-Za-z0-9._~+/-]{8,}=*)",
+        keywords: &["bearer"],
+        accept: is_token_like,
+    },
     Rule { kind: "basic", pattern: r"(?i)\bbasic\s+(?P<v>[A-Za-z0-9+/]{8,}={0,2})", keywords: &["basic"], accept: is_token_like },
     Rule {
         kind: "cookie",
@@ -165,7 +200,12 @@ const RULES: &[Rule] = &[
         keywords: &["@"],
         accept: any,
     },
-    Rule { kind: "card", pattern: r"(?:^|[^0-9A-Za-z_.,-])(?P<v>[2-6][0-9](?:[ -]?[0-9]){11,17})(?:$|[^0-9A-Za-z_])", keywords: &[], accept: is_card },
+    Rule {
+        kind: "card",
+        pattern: r"(?:^|[^0-9A-Za-z_.,-])(?P<v>[2-6][0-9](?:[ -]?[0-9]){11,17})(?:$|[^0-9A-Za-z_])",
+        keywords: &[],
+        accept: is_card,
+    },
 ];
 
 /// A word after `Bearer` or `Basic` that is a credential and not English.
@@ -205,7 +245,14 @@ fn is_card(text: &str) -> bool {
         .iter()
         .rev()
         .enumerate()
-        .map(|(i, d)| if i % 2 == 1 { let d = d * 2; if d > 9 { d - 9 } else { d } } else { *d })
+        .map(|(i, d)| {
+            if i % 2 == 1 {
+                let d = d * 2;
+                if d > 9 { d - 9 } else { d }
+            } else {
+                *d
+            }
+        })
         .sum();
     length_fits && sum % 10 == 0 && digits.iter().any(|d| *d != 0)
 }
@@ -355,8 +402,20 @@ fn enough_digits(text: &str) -> bool {
 fn names_secret(key: &str) -> bool {
     let lower = key.to_ascii_lowercase();
     let last = lower.rsplit(['.', '_', '-']).next().unwrap_or("");
-    ["password", "passwd", "passphrase", "secret", "token", "credential", "credentials", "pwd", "apikey", "authorization", "cookie"]
-        .contains(&last)
+    [
+        "password",
+        "passwd",
+        "passphrase",
+        "secret",
+        "token",
+        "credential",
+        "credentials",
+        "pwd",
+        "apikey",
+        "authorization",
+        "cookie",
+    ]
+    .contains(&last)
         || lower.ends_with("api_key")
         || lower.ends_with("private_key")
         || lower.ends_with("access_key")
@@ -461,7 +520,10 @@ mod tests {
     fn texts_inside_values_are_reached_by_key_and_by_shape() {
         let value = serde_json::json!({"labels": {"db_password": "hunter2"}, "notes": ["mail a@b.io", 7]});
         let redacted = Redactor::new().value(&value).unwrap();
-        assert_eq!(redacted.get(), &serde_json::json!({"labels": {"db_password": "<redacted:secret#1>"}, "notes": ["mail <redacted:email#1>", 7]}));
+        assert_eq!(
+            redacted.get(),
+            &serde_json::json!({"labels": {"db_password": "<redacted:secret#1>"}, "notes": ["mail <redacted:email#1>", 7]})
+        );
     }
 
     proptest::proptest! {

@@ -139,13 +139,7 @@ fn series_text(s: &Series, points: usize) -> String {
     let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let shown: Vec<String> =
         thin(&s.samples, points).iter().map(|p| format!("{}={}", p.at.clock(UtcOffset::UTC), human_value(p.value))).collect();
-    format!(
-        "{title}: min {} median {} max {}\n    {}",
-        human_value(low),
-        human_value(mid),
-        human_value(high),
-        shown.join(" ")
-    )
+    format!("{title}: min {} median {} max {}\n    {}", human_value(low), human_value(mid), human_value(high), shown.join(" "))
 }
 
 /// At most `most` samples, evenly spread, with the first and the last.

@@ -140,22 +140,67 @@ impl LinkedAlert {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Fact {
-    IncidentDeclared { title: String, severity: Severity, status: Status, severity_given: bool },
-    TitleChanged { title: String },
-    AlertLinked { alert: LinkedAlert },
-    AlertUnlinked { fingerprint: String, reason: Option<String> },
-    AlertResolved { fingerprint: String, name: String },
+    IncidentDeclared {
+        title: String,
+        severity: Severity,
+        status: Status,
+        severity_given: bool,
+    },
+    TitleChanged {
+        title: String,
+    },
+    AlertLinked {
+        alert: LinkedAlert,
+    },
+    AlertUnlinked {
+        fingerprint: String,
+        reason: Option<String>,
+    },
+    AlertResolved {
+        fingerprint: String,
+        name: String,
+    },
     Acknowledged,
-    SeverityChanged { from: Severity, to: Severity, reason: String },
-    StatusChanged { from: Status, to: Status, override_reason: Option<String> },
-    Reopened { reason: String },
-    RoleAssigned { role: Role, holder: String, from: Option<String> },
-    Note { text: String, note_kind: NoteKind },
-    EvidenceAttached { evidence: EvidenceRecord },
-    WindowChanged { window: Window, reason: String },
-    Investigated { window: Window, findings: Vec<CitedFinding>, sources: Vec<SourceReport> },
-    AiRun { answer: Answer },
-    DraftAccepted { seq: u64 },
+    SeverityChanged {
+        from: Severity,
+        to: Severity,
+        reason: String,
+    },
+    StatusChanged {
+        from: Status,
+        to: Status,
+        override_reason: Option<String>,
+    },
+    Reopened {
+        reason: String,
+    },
+    RoleAssigned {
+        role: Role,
+        holder: String,
+        from: Option<String>,
+    },
+    Note {
+        text: String,
+        note_kind: NoteKind,
+    },
+    EvidenceAttached {
+        evidence: EvidenceRecord,
+    },
+    WindowChanged {
+        window: Window,
+        reason: String,
+    },
+    Investigated {
+        window: Window,
+        findings: Vec<CitedFinding>,
+        sources: Vec<SourceReport>,
+    },
+    AiRun {
+        answer: Answer,
+    },
+    DraftAccepted {
+        seq: u64,
+    },
     ActionAdded {
         id: ActionId,
         text: String,
@@ -164,9 +209,15 @@ pub enum Fact {
         due: Option<String>,
         priority: Option<String>,
     },
-    ActionDone { id: ActionId },
+    ActionDone {
+        id: ActionId,
+    },
     /// An older entry's text was wrong; the original stays in the journal.
-    Corrected { seq: u64, text: String, reason: String },
+    Corrected {
+        seq: u64,
+        text: String,
+        reason: String,
+    },
 }
 
 impl Fact {

@@ -153,12 +153,9 @@ impl Incident {
                     sources: sources.clone(),
                 });
             }
-            Fact::AiRun { answer } => self.answers.push(RecordedAnswer {
-                seq: entry.seq,
-                at: entry.at,
-                answer: answer.clone(),
-                accepted_by: None,
-            }),
+            Fact::AiRun { answer } => {
+                self.answers.push(RecordedAnswer { seq: entry.seq, at: entry.at, answer: answer.clone(), accepted_by: None })
+            }
             Fact::DraftAccepted { seq } => {
                 if let Some(answer) = self.answers.iter_mut().find(|a| a.seq == *seq) {
                     answer.accepted_by = Some(entry.actor.name.clone());
@@ -279,12 +276,8 @@ impl Incident {
 
     /// The services that linked alerts speak of, sorted.
     pub fn services(&self) -> Vec<String> {
-        let mut services: Vec<String> = self
-            .alerts
-            .iter()
-            .filter_map(|a| crate::telemetry::series::service_of(&a.labels))
-            .map(str::to_owned)
-            .collect();
+        let mut services: Vec<String> =
+            self.alerts.iter().filter_map(|a| crate::telemetry::series::service_of(&a.labels)).map(str::to_owned).collect();
         services.sort();
         services.dedup();
         services

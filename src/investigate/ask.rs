@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::desk::{Desk, DeskError, Progress};
 use crate::evidence::check::check;
 use crate::evidence::{Redactor, cited};
-use crate::incident::{Actor, Answer, AnswerSource, EvidenceId, Fact, Incident, IncidentId, Usage};
+use crate::incident::{Actor, Answer, AnswerSource, ClaimState, EvidenceId, Fact, Incident, IncidentId, Usage};
 use crate::llm::{Llm, LlmError, Outcome};
 use crate::prompt::plan::Asked;
 use crate::prompt::{Delta, Limits, PromptPlan, plan};
@@ -32,14 +32,20 @@ impl Desk {
     async fn plan_for(&self, incident: &Incident, question: &Question) -> Result<PromptPlan, DeskError> {
         let text = question.text.trim();
         if text.is_empty() {
-            return Err(DeskError::Refused("the question is empty: give a prompt's id such as troubleshoot, or a question".to_owned()));
+            return Err(DeskError::Refused(
+                "the question is empty: give a prompt's id such as troubleshoot, or a question".to_owned(),
+            ));
         }
         let named = self.library.get(text);
         // One word that is no prompt is a mistyped id more often than a question.
         if named.is_none() && !text.contains(' ') {
             let ids: Vec<&str> = self.library.all().map(|p| p.id.as_str()).collect();
-            let hint = crate::config::nearest(text, ids.iter().copied()).map_or_else(String::new, |n| format!(" did you mean '{n}'?"));
-            return Err(DeskError::NotFound(format!("no prompt '{text}';{hint} there are {}; a question has several words", ids.join(", "))));
+            let hint =
+                crate::config::nearest(text, ids.iter().copied()).map_or_else(String::new, |n| format!(" did you mean '{n}'?"));
+            return Err(DeskError::NotFound(format!(
+                "no prompt '{text}';{hint} there are {}; a question has several words",
+                ids.join(", ")
+            )));
         }
         let file = named
             .or_else(|| self.library.get("question"))
@@ -183,12 +189,20 @@ fn checked(mut answer: Answer, incident: &Incident, plan: &PromptPlan) -> Answer
     let mut shown: BTreeMap<EvidenceId, String> = plan.shown();
     if answer.source == AnswerSource::Rules {
         // The rules' own sentences are computed from the evidence: their figures stand in the findings.
-        let findings: String =
-            incident.investigation.iter().flat_map(|i| &i.findings).map(|f| format!("{} {} {}\n", f.title, f.text, f.confidence)).collect();
+        let findings: String = incident
+            .investigation
+            .iter()
+            .flat_map(|i| &i.findings)
+            .map(|f| format!("{} {} {}\n", f.title, f.text, f.confidence))
+            .collect();
         shown = incident.evidence.iter().map(|e| (e.id, findings.clone())).collect();
     }
     let verdict = check(&answer.answer, &shown);
     answer.citations = verdict.citations;
     answer.claims = verdict.claims;
+    if answer.source == AnswerSource::Rules {
+        // What the rules say without a citation is about themselves or about nothing having been found.
+        answer.claims.retain(|c| c.state != ClaimState::Uncited);
+    }
     answer
 }

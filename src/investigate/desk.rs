@@ -90,7 +90,8 @@ impl Desk {
                 }
                 Err(JournalError::Conflict { .. }) if attempt < RETRIES => {
                     // Writers that collide wait a little, each differently long.
-                    tokio::time::sleep(Duration::from_millis(u64::from(attempt) * 3 + recorded_at.micros().unsigned_abs() % 7)).await;
+                    tokio::time::sleep(Duration::from_millis(u64::from(attempt) * 3 + recorded_at.micros().unsigned_abs() % 7))
+                        .await;
                     for entry in self.journal.entries(id, incident.head.last_seq).await? {
                         incident.apply(entry);
                     }
@@ -178,7 +179,9 @@ impl Desk {
     pub async fn unlink(&self, id: IncidentId, fingerprint: &str, at: Option<Timestamp>) -> Result<(Incident, Entry), DeskError> {
         self.write(id, at, |i| {
             if !i.alerts.iter().any(|a| a.fingerprint == fingerprint) {
-                return Err(DeskError::NotFound(format!("{id} has no alert {fingerprint}: `warroom incident show {id}` lists them")));
+                return Err(DeskError::NotFound(format!(
+                    "{id} has no alert {fingerprint}: `warroom incident show {id}` lists them"
+                )));
             }
             Ok(Fact::AlertUnlinked { fingerprint: fingerprint.to_owned(), reason: None })
         })
@@ -199,7 +202,9 @@ impl Desk {
                 return Err(DeskError::Refused(format!("{id} is {to} already")));
             }
             if matches!(from, Status::Closed | Status::Cancelled | Status::Merged) {
-                return Err(DeskError::Refused(format!("{id} is {from}: reopen it first, `warroom incident reopen {id} --reason …`")));
+                return Err(DeskError::Refused(format!(
+                    "{id} is {from}: reopen it first, `warroom incident reopen {id} --reason …`"
+                )));
             }
             Ok(Fact::StatusChanged { from, to, override_reason: override_reason.clone() })
         })
@@ -219,7 +224,13 @@ impl Desk {
     }
 
     /// Changes the severity, with the reason.
-    pub async fn set_severity(&self, id: IncidentId, to: Severity, reason: &str, at: Option<Timestamp>) -> Result<(Incident, Entry), DeskError> {
+    pub async fn set_severity(
+        &self,
+        id: IncidentId,
+        to: Severity,
+        reason: &str,
+        at: Option<Timestamp>,
+    ) -> Result<(Incident, Entry), DeskError> {
         let reason = checked_text("reason", reason)?;
         self.write(id, at, |i| {
             let from = i.head.severity;
@@ -232,7 +243,13 @@ impl Desk {
     }
 
     /// Gives a role; a second holder is a hand-over.
-    pub async fn assign(&self, id: IncidentId, role: Role, holder: &str, at: Option<Timestamp>) -> Result<(Incident, Entry), DeskError> {
+    pub async fn assign(
+        &self,
+        id: IncidentId,
+        role: Role,
+        holder: &str,
+        at: Option<Timestamp>,
+    ) -> Result<(Incident, Entry), DeskError> {
         let holder = checked_text("name", holder)?;
         self.write(id, at, |i| {
             let from = i.roles.get(&role).cloned();
@@ -245,7 +262,13 @@ impl Desk {
     }
 
     /// Writes a note.
-    pub async fn note(&self, id: IncidentId, text: &str, note_kind: NoteKind, at: Option<Timestamp>) -> Result<(Incident, Entry), DeskError> {
+    pub async fn note(
+        &self,
+        id: IncidentId,
+        text: &str,
+        note_kind: NoteKind,
+        at: Option<Timestamp>,
+    ) -> Result<(Incident, Entry), DeskError> {
         let text = checked_text("note", text)?;
         self.write(id, at, |_| Ok(Fact::Note { text: text.clone(), note_kind })).await
     }
@@ -260,7 +283,12 @@ impl Desk {
     }
 
     /// Marks an action item done.
-    pub async fn action_done(&self, id: IncidentId, action: ActionId, at: Option<Timestamp>) -> Result<(Incident, Entry), DeskError> {
+    pub async fn action_done(
+        &self,
+        id: IncidentId,
+        action: ActionId,
+        at: Option<Timestamp>,
+    ) -> Result<(Incident, Entry), DeskError> {
         self.write(id, at, |i| match i.action(action) {
             None => Err(DeskError::NotFound(format!("{id} has no action item {action}: `warroom action list {id}` lists them"))),
             Some(item) if item.state == crate::incident::ActionState::Done => {

@@ -26,7 +26,7 @@ const MAX_QUERIES: usize = 40;
 const MAX_EXPRESSIONS: usize = 20;
 /// Services looked at when the alerts name none or few.
 const MAX_SERVICES: usize = 12;
-const MAX_LINES: usize = 20_000;
+const MAX_LINES: usize = 50_000;
 const MAX_BAD_LINES: usize = 300;
 /// Series kept of one evidence item.
 const MAX_SERIES: usize = 30;
@@ -83,7 +83,10 @@ pub async fn gather(set: &SourceSet, request: &Request, progress: &Progress) -> 
 
     progress("step 2 of 4: reading metrics of the affected services".to_owned());
     let metric_sources: Vec<Arc<dyn Source>> = set.sources.iter().filter(|s| s.metrics().is_some()).cloned().collect();
-    let looked = join_all(metric_sources.iter().map(|s| look_at_metrics(s.as_ref(), request.window, onset, &out.signals.alerts, &services))).await;
+    let looked = join_all(
+        metric_sources.iter().map(|s| look_at_metrics(s.as_ref(), request.window, onset, &out.signals.alerts, &services)),
+    )
+    .await;
     for part in looked {
         merge_part(&mut out, part);
     }
@@ -127,7 +130,12 @@ fn take_alerts(out: &mut Gathered, set: &SourceSet, request: &Request, board: Al
     let taken_at = now();
     out.signals.alerts_known = board.is_known();
     let relevant: Vec<Alert> = if request.linked.is_empty() {
-        board.alerts.iter().filter(|a| a.state != AlertState::Pending || a.starts_at.is_some_and(|t| request.window.contains(t))).cloned().collect()
+        board
+            .alerts
+            .iter()
+            .filter(|a| a.state != AlertState::Pending || a.starts_at.is_some_and(|t| request.window.contains(t)))
+            .cloned()
+            .collect()
     } else {
         let fingerprints: BTreeSet<&str> = request.linked.iter().map(|l| l.fingerprint.as_str()).collect();
         board.alerts.iter().filter(|a| fingerprints.contains(a.fingerprint.as_str())).cloned().collect()
@@ -236,7 +244,13 @@ fn ended_alert(linked: &LinkedAlert) -> Alert {
 }
 
 /// Everything of one metrics source: alert expressions first, then the usual metrics of the services.
-async fn look_at_metrics(source: &dyn Source, window: Window, onset: Timestamp, alerts: &[Alert], affected: &[String]) -> Gathered {
+async fn look_at_metrics(
+    source: &dyn Source,
+    window: Window,
+    onset: Timestamp,
+    alerts: &[Alert],
+    affected: &[String],
+) -> Gathered {
     let mut out = Gathered::default();
     let Some(backend) = source.metrics() else { return out };
     let step = step_for(window);
@@ -342,6 +356,8 @@ async fn service_metrics(
     let neighbours: Vec<String> = values.iter().filter(|v| !services.contains(v) && !v.is_empty()).cloned().collect();
     services.extend(neighbours);
     services.truncate(MAX_SERVICES);
+    // One order, so that the same services make the same query and the same evidence.
+    services.sort();
     let first: Vec<String> = services.iter().map(|s| regex::escape(s).replace('\\', "\\\\").replace('"', "\\\"")).collect();
     let sets = backend.series(&format!("{{{label}=~\"{}\"}}", first.join("|")), window).await?.value;
     let rate = if step * 4.0 <= 60.0 { "1m".to_owned() } else { format!("{}s", (step * 4.0) as u64) };
@@ -437,7 +453,12 @@ fn with_labels(title: &str, labels: &Labels) -> String {
 
 fn summarise(question: &Question, m: &crate::analysis::Movement, s: &Series, unit: &str, total: usize) -> String {
     let factor = if unit == "%" { 100.0 } else { 1.0 };
-    let show = |v: Option<f64>| v.map_or_else(|| "nothing".to_owned(), |v| format!("{}{}", human_value(v * factor), if unit.is_empty() { String::new() } else { format!(" {unit}") }));
+    let show = |v: Option<f64>| {
+        v.map_or_else(
+            || "nothing".to_owned(),
+            |v| format!("{}{}", human_value(v * factor), if unit.is_empty() { String::new() } else { format!(" {unit}") }),
+        )
+    };
     let service = s.service().or(question.service.as_deref()).map(|s| format!("{s} ")).unwrap_or_default();
     let change = match m.direction {
         Direction::Flat => format!("steady at {}", show(m.after.or(m.before))),
@@ -476,7 +497,12 @@ async fn look_at_logs(source: &dyn Source, window: Window, onset: Timestamp) -> 
                 read.gaps.extend(answer.gaps);
                 // A line on the border belongs to both.
                 let seen = read.value.len();
-                read.value.extend(answer.value.into_iter().filter(|l| half.start == window.start || l.at.is_none_or(|at| at > onset) || seen == 0));
+                read.value.extend(
+                    answer
+                        .value
+                        .into_iter()
+                        .filter(|l| half.start == window.start || l.at.is_none_or(|at| at > onset) || seen == 0),
+                );
             }
             Err(e) => {
                 fail(&mut out, source, "log lines", &e);
@@ -522,7 +548,14 @@ fn lines_draft(source: &dyn Source, query: String, window: Window, answer: Answe
     }
 }
 
-fn take_patterns(out: &mut Gathered, source: &dyn Source, query: String, window: Window, onset: Timestamp, answer: Answer<Vec<LogLine>>) {
+fn take_patterns(
+    out: &mut Gathered,
+    source: &dyn Source,
+    query: String,
+    window: Window,
+    onset: Timestamp,
+    answer: Answer<Vec<LogLine>>,
+) {
     let before = onset.since(window.start).as_secs_f64().max(1.0);
     let ratio = window.end.since(onset).as_secs_f64() / before;
     let found = patterns::group(&answer.value, onset, ratio);
@@ -541,7 +574,11 @@ fn take_patterns(out: &mut Gathered, source: &dyn Source, query: String, window:
         query: format!("patterns of {query}"),
         window,
         taken_at: now(),
-        summary: format!("{lines} lines in {} patterns, {fresh} of them new since {}", found.len(), onset.clock(time::UtcOffset::UTC)),
+        summary: format!(
+            "{lines} lines in {} patterns, {fresh} of them new since {}",
+            found.len(),
+            onset.clock(time::UtcOffset::UTC)
+        ),
         shown: u64::try_from(found.len().min(100)).unwrap_or(0),
         total: u64::try_from(found.len()).unwrap_or(0),
         gaps,

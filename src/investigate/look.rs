@@ -19,7 +19,8 @@ impl Desk {
             let split = threshold(&rule.query);
             let (query, limit) = split.map_or((rule.query, None), |t| (t.series, Some(t.value)));
             let answer = metrics.range(&query, window, step_for(window)).await?;
-            let mine = |s: &Series| s.labels.iter().all(|(k, v)| k == "__name__" || alert.labels.get(k).is_none_or(|have| have == v));
+            let mine =
+                |s: &Series| s.labels.iter().all(|(k, v)| k == "__name__" || alert.labels.get(k).is_none_or(|have| have == v));
             let series = answer.value.into_iter().filter(mine).collect();
             return Ok(Some(AlertSeries { query, threshold: limit, series }));
         }

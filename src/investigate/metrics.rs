@@ -19,7 +19,9 @@ pub struct MetricQuery {
 
 /// The label that names services in a label set, the first of the usual ones that any set has with one of the services.
 pub fn service_label(sets: &[Labels]) -> Option<&'static str> {
-    ["service", "service_name", "app", "app_kubernetes_io_name", "job"].into_iter().find(|l| sets.iter().any(|s| s.contains_key(*l)))
+    ["service", "service_name", "app", "app_kubernetes_io_name", "job"]
+        .into_iter()
+        .find(|l| sets.iter().any(|s| s.contains_key(*l)))
 }
 
 /// Queries over the metrics that exist. `sets` are the label sets of the services' series, `label` the one that names the
@@ -33,7 +35,8 @@ pub fn queries(sets: &[Labels], label: &str, services: &[String], rate: &str, mo
         }
     }
     let pick = selector(label, services);
-    let mut out: Vec<MetricQuery> = names.iter().flat_map(|(name, labels)| of_metric(name, labels, label, &pick, rate, &names)).collect();
+    let mut out: Vec<MetricQuery> =
+        names.iter().flat_map(|(name, labels)| of_metric(name, labels, label, &pick, rate, &names)).collect();
     out.sort();
     out.dedup_by(|a, b| a.query == b.query);
     let left_out = out.len().saturating_sub(most);
@@ -61,9 +64,21 @@ fn with(selector: &str, more: &str) -> String {
 
 /// Metrics of the runtime and of scraping itself: about the process, not about the service.
 fn is_noise(name: &str) -> bool {
-    ["go_", "promhttp_", "scrape_", "python_", "nodejs_", "jvm_buffer", "jvm_classes", "net_conntrack", "prometheus_", "alertmanager_", "ALERTS"]
-        .iter()
-        .any(|p| name.starts_with(p))
+    [
+        "go_",
+        "promhttp_",
+        "scrape_",
+        "python_",
+        "nodejs_",
+        "jvm_buffer",
+        "jvm_classes",
+        "net_conntrack",
+        "prometheus_",
+        "alertmanager_",
+        "ALERTS",
+    ]
+    .iter()
+    .any(|p| name.starts_with(p))
         || name.ends_with("_created")
         || name.ends_with("_info")
         || name.contains("start_time")
@@ -71,7 +86,9 @@ fn is_noise(name: &str) -> bool {
 }
 
 fn is_request(name: &str) -> bool {
-    ["request", "http_server", "grpc_server", "rpc_server"].iter().any(|w| name.contains(w)) && !name.contains("in_flight") && !name.contains("size")
+    ["request", "http_server", "grpc_server", "rpc_server"].iter().any(|w| name.contains(w))
+        && !name.contains("in_flight")
+        && !name.contains("size")
 }
 
 fn of_metric(
@@ -94,22 +111,43 @@ fn of_metric(
         let query = format!("histogram_quantile(0.95, sum by ({label}, le) (rate({name}{whole}[{rate}])))");
         return vec![make(if is_request(base) { 2 } else { 4 }, title, unit, query, is_request(base))];
     }
-    let of_histogram = ["_count", "_sum"].iter().any(|s| {
-        name.strip_suffix(s).is_some_and(|base| all.contains_key(format!("{base}_bucket").as_str()))
-    });
+    let of_histogram = ["_count", "_sum"]
+        .iter()
+        .any(|s| name.strip_suffix(s).is_some_and(|base| all.contains_key(format!("{base}_bucket").as_str())));
     if of_histogram && !(name.ends_with("_count") && is_request(name) && !has_request_counter(all)) {
         return Vec::new();
     }
     if name.ends_with("_total") || name.ends_with("_count") {
         let mut out = Vec::new();
         if is_request(name) {
-            out.push(make(3, "requests per second".to_owned(), "/s", format!("sum by ({label}) (rate({name}{whole}[{rate}]))"), true));
-            if let Some(code) = ["code", "status", "status_code", "http_status_code", "http_response_status_code"].iter().find(|c| labels.contains(**c)) {
+            out.push(make(
+                3,
+                "requests per second".to_owned(),
+                "/s",
+                format!("sum by ({label}) (rate({name}{whole}[{rate}]))"),
+                true,
+            ));
+            if let Some(code) = ["code", "status", "status_code", "http_status_code", "http_response_status_code"]
+                .iter()
+                .find(|c| labels.contains(**c))
+            {
                 let failing = with(pick, &format!("{code}=~\"5..\""));
-                out.push(make(1, "errors per second".to_owned(), "/s", format!("sum by ({label}) (rate({name}{failing}[{rate}]))"), true));
+                out.push(make(
+                    1,
+                    "errors per second".to_owned(),
+                    "/s",
+                    format!("sum by ({label}) (rate({name}{failing}[{rate}]))"),
+                    true,
+                ));
             } else if labels.contains("grpc_code") {
                 let failing = with(pick, "grpc_code!=\"OK\"");
-                out.push(make(1, "errors per second".to_owned(), "/s", format!("sum by ({label}) (rate({name}{failing}[{rate}]))"), true));
+                out.push(make(
+                    1,
+                    "errors per second".to_owned(),
+                    "/s",
+                    format!("sum by ({label}) (rate({name}{failing}[{rate}]))"),
+                    true,
+                ));
             }
         } else {
             let errors = name.contains("error") || name.contains("fail");
@@ -176,10 +214,7 @@ mod tests {
         let titles: Vec<&str> = found.iter().map(|q| q.title.as_str()).collect();
         assert_eq!(titles, ["errors per second", "latency p95", "requests per second", "db_pool_in_use"]);
         assert_eq!(left_out, 0);
-        assert_eq!(
-            found[0].query,
-            r#"sum by (service) (rate(http_requests_total{service=~"checkout|a\\.b",code=~"5.."}[1m]))"#
-        );
+        assert_eq!(found[0].query, r#"sum by (service) (rate(http_requests_total{service=~"checkout|a\\.b",code=~"5.."}[1m]))"#);
         assert_eq!(queries(&sets, "service", &[], "1m", 2).1, 2);
     }
 }

@@ -12,7 +12,12 @@ use crate::telemetry::{Window, clean};
 
 /// Records the sources over a span that ends now. What fires decides what is asked, as in an investigation without linked
 /// alerts, once over the span and once for each alert alone. Secrets in the answers are redacted.
-pub async fn record(set: &SourceSet, span: Window, title: &str, progress: &Progress) -> Result<Recording, crate::sources::SourceError> {
+pub async fn record(
+    set: &SourceSet,
+    span: Window,
+    title: &str,
+    progress: &Progress,
+) -> Result<Recording, crate::sources::SourceError> {
     let step = step_for(Window::before(span.end, std::time::Duration::from_secs(600))).min(step_for(span));
     let taps: Vec<Arc<Tap>> = set.sources.iter().map(|s| Arc::new(Tap::new(Arc::clone(s), span, step))).collect();
     let tapped = SourceSet::over(taps.iter().map(|t| Arc::clone(t) as Arc<dyn Source>).collect());

@@ -19,7 +19,12 @@ const RETRIES: u32 = 20;
 impl Desk {
     /// Gathers and concludes over the incident's window, or the last `length` before its end. What was written is in the
     /// incident that comes back.
-    pub async fn investigate(&self, id: IncidentId, length: Option<Duration>, progress: &Progress) -> Result<Incident, DeskError> {
+    pub async fn investigate(
+        &self,
+        id: IncidentId,
+        length: Option<Duration>,
+        progress: &Progress,
+    ) -> Result<Incident, DeskError> {
         let incident = self.journal.incident(id).await?;
         let usual = incident.window(now());
         let window = length.map_or(usual, |l| Window::before(incident.mitigated_at.unwrap_or_else(now), l));

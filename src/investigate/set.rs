@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::join_all;
 use crate::config::{Config, SourceConfig};
 pub use crate::incident::AlertBoard;
 use crate::incident::{SourceReport, SourceStatus};
 use crate::sources::{Source, SourceError, merge, registry};
+use futures_util::future::join_all;
 
 /// All sources that could be made, and those that could not with the reason.
 #[derive(Clone, Default)]

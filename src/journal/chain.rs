@@ -28,15 +28,8 @@ pub fn link(
     fact: Fact,
     prev: &str,
 ) -> Result<(Entry, String), serde_json::Error> {
-    let stored = Stored {
-        incident,
-        seq,
-        at: new.at,
-        recorded_at: new.recorded_at,
-        actor: new.actor.clone(),
-        fact,
-        prev: prev.to_owned(),
-    };
+    let stored =
+        Stored { incident, seq, at: new.at, recorded_at: new.recorded_at, actor: new.actor.clone(), fact, prev: prev.to_owned() };
     let text = serde_json::to_string(&stored)?;
     let hash = digest(text.as_bytes());
     Ok((entry(stored, hash), text))

@@ -145,9 +145,7 @@ fn number(n: u64) -> i64 {
 fn row(tx: &Transaction<'_>, incident: IncidentId) -> Result<Row, JournalError> {
     let found: Option<(String, i64, String, u32, u32)> = tx
         .prepare_cached("SELECT head, last_seq, last_hash, next_evidence, next_action FROM incident WHERE number = ?1")
-        .and_then(|mut s| {
-            s.query_row([incident.0], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?))).optional()
-        })
+        .and_then(|mut s| s.query_row([incident.0], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?))).optional())
         .map_err(io("read"))?;
     let (head, last_seq, last_hash, next_evidence, next_action) = found.ok_or(JournalError::NoSuchIncident(incident))?;
     Ok(Row {
@@ -160,7 +158,12 @@ fn row(tx: &Transaction<'_>, incident: IncidentId) -> Result<Row, JournalError> 
 }
 
 /// Numbers a fact's evidence or action item. `None`: the evidence is there already.
-fn numbered(tx: &Transaction<'_>, row: &mut Row, mut fact: Fact, given: &mut Vec<EvidenceId>) -> Result<Option<Fact>, JournalError> {
+fn numbered(
+    tx: &Transaction<'_>,
+    row: &mut Row,
+    mut fact: Fact,
+    given: &mut Vec<EvidenceId>,
+) -> Result<Option<Fact>, JournalError> {
     match &mut fact {
         Fact::EvidenceAttached { evidence } => {
             let incident = row.head.id.0;
@@ -372,10 +375,8 @@ impl SqliteStore {
         last_hash: &str,
         result: &mut Verification,
     ) -> Result<(), JournalError> {
-        let mut statement = self
-            .connection
-            .prepare("SELECT seq, text, hash FROM entry WHERE incident = ?1 ORDER BY seq")
-            .map_err(io("read"))?;
+        let mut statement =
+            self.connection.prepare("SELECT seq, text, hash FROM entry WHERE incident = ?1 ORDER BY seq").map_err(io("read"))?;
         let mut rows = statement.query([incident.0]).map_err(io("read"))?;
         let (mut expected, mut prev) = (1_u64, String::new());
         let mut broken = |seq, what: String| result.broken.push(Broken { incident: incident.to_string(), seq, what });

@@ -86,7 +86,11 @@ impl Service {
             };
             match wait {
                 Some(wait) if attempt < ATTEMPTS && wait <= MAX_WAIT => {
-                    tell(format!("{}; trying again in {:.1} s ({attempt} of {ATTEMPTS})", explain(&error).message, wait.as_secs_f64()));
+                    tell(format!(
+                        "{}; trying again in {:.1} s ({attempt} of {ATTEMPTS})",
+                        explain(&error).message,
+                        wait.as_secs_f64()
+                    ));
                     tokio::time::sleep(wait).await;
                     attempt += 1;
                 }
@@ -102,7 +106,8 @@ impl Service {
 
 /// A server that ignores `stream` and answers with one JSON object is read as a stream of one event.
 async fn as_stream(response: reqwest::Response) -> Result<reqwest::Response, OpenAIError> {
-    let json = response.headers().get("content-type").and_then(|v| v.to_str().ok()).is_some_and(|t| t.contains("application/json"));
+    let json =
+        response.headers().get("content-type").and_then(|v| v.to_str().ok()).is_some_and(|t| t.contains("application/json"));
     if !json {
         return Ok(response);
     }
@@ -164,9 +169,10 @@ pub(super) fn explain(error: &OpenAIError) -> LlmError {
         }
         OpenAIError::Reqwest(e) => LlmError::new(format!("the connection to the model broke: {}", chain(e))),
         OpenAIError::StreamError(e) => LlmError::new(format!("the stream broke: {e}")),
-        OpenAIError::JSONDeserialize(e, text) => {
-            LlmError::new(format!("the model sent something that is no answer ({e}): {}", text.chars().take(120).collect::<String>()))
-        }
+        OpenAIError::JSONDeserialize(e, text) => LlmError::new(format!(
+            "the model sent something that is no answer ({e}): {}",
+            text.chars().take(120).collect::<String>()
+        )),
         other => LlmError::new(other.to_string()),
     }
 }

@@ -183,7 +183,10 @@ mod tests {
         assert_eq!(chunk(r#"{"error":{"code":503,"message":"loading"}}"#).error_message().as_deref(), Some("loading"));
         let mut outcome = Outcome::default();
         chunk(r#"{"choices":[{"finish_reason":"length"}],"usage":{"prompt_tokens":7},"model":"m"}"#).note(&mut outcome);
-        assert_eq!((outcome.usage.prompt_tokens, outcome.cut_by.as_deref(), outcome.model.as_deref()), (Some(7), Some("length"), Some("m")));
+        assert_eq!(
+            (outcome.usage.prompt_tokens, outcome.cut_by.as_deref(), outcome.model.as_deref()),
+            (Some(7), Some("length"), Some("m"))
+        );
     }
 
     #[test]

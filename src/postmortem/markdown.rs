@@ -63,9 +63,22 @@ fn header(out: &mut String, r: &Report) {
     }
     put!(out, "| Review due | {} |", r.review_due.map_or_else(|| "not required for this severity".to_owned(), |t| t.date()));
     put!(out, "| Data window | {} |", r.window.label());
-    put!(out, "| State as of | entry {} at {} UTC, chain {} |", r.as_of_entry, r.as_of.date_clock(), code(r.chain_head.get(..16).unwrap_or("")));
+    put!(
+        out,
+        "| State as of | entry {} at {} UTC, chain {} |",
+        r.as_of_entry,
+        r.as_of.date_clock(),
+        code(r.chain_head.get(..16).unwrap_or(""))
+    );
     let ai = match &r.draft {
-        Some(d) => format!("section 6 holds a draft by {} (entry {}), {}", inline(&d.model), d.seq, d.accepted_by.as_ref().map_or_else(|| "not accepted by a person".to_owned(), |p| format!("accepted by {}", inline(p)))),
+        Some(d) => format!(
+            "section 6 holds a draft by {} (entry {}), {}",
+            inline(&d.model),
+            d.seq,
+            d.accepted_by
+                .as_ref()
+                .map_or_else(|| "not accepted by a person".to_owned(), |p| format!("accepted by {}", inline(p)))
+        ),
         None => "none of this text was written by a model".to_owned(),
     };
     put!(out, "| Made by | warroom {}; {ai} |\n", r.tool_version);
@@ -98,7 +111,14 @@ fn impact(out: &mut String, r: &Report) {
         put!(out, "- Time at {severity}: {}.", secs(Some(*spent)));
     }
     let mut any = false;
-    for f in r.findings.iter().filter(|f| f.kind == FindingKind::Moved && ["error", "latency", "expression", "request"].iter().any(|w| f.title.contains(w))).take(8) {
+    for f in r
+        .findings
+        .iter()
+        .filter(|f| {
+            f.kind == FindingKind::Moved && ["error", "latency", "expression", "request"].iter().any(|w| f.title.contains(w))
+        })
+        .take(8)
+    {
         any = true;
         put!(out, "- {}", finding(f));
     }
@@ -143,7 +163,14 @@ fn detection(out: &mut String, r: &Report) {
         put!(out, "- Alerts that fired:");
         for a in &r.alerts {
             let verified = if a.verified { "" } else { " (unverified: no source knew it)" };
-            put!(out, "  - {}, {}, condition true from {}, fired {}{verified}", inline(&a.label()), a.severity.short(), at(a.pending_since.or(a.starts_at)), at(a.starts_at));
+            put!(
+                out,
+                "  - {}, {}, condition true from {}, fired {}{verified}",
+                inline(&a.label()),
+                a.severity.short(),
+                at(a.pending_since.or(a.starts_at)),
+                at(a.starts_at)
+            );
         }
     }
     for f in r.findings.iter().filter(|f| matches!(f.kind, FindingKind::Alerts | FindingKind::Related)) {
@@ -181,7 +208,8 @@ fn response(out: &mut String, r: &Report) {
 fn causes(out: &mut String, r: &Report) {
     put!(out, "## 6. Trigger, fault, contributing factors\n");
     put!(out, "### What the evidence shows, in order\n");
-    let telling: Vec<&CitedFinding> = r.findings.iter().filter(|f| matches!(f.kind, FindingKind::Moved | FindingKind::Pattern)).collect();
+    let telling: Vec<&CitedFinding> =
+        r.findings.iter().filter(|f| matches!(f.kind, FindingKind::Moved | FindingKind::Pattern)).collect();
     if telling.is_empty() {
         put!(out, "{}\n", unknown(r));
     }
@@ -194,7 +222,8 @@ fn causes(out: &mut String, r: &Report) {
         put!(out, "{}", unknown(r));
     }
     list(out, &r.hypotheses);
-    let against: Vec<&CitedFinding> = r.findings.iter().filter(|f| f.kind == FindingKind::Unchanged || !f.against.is_empty()).collect();
+    let against: Vec<&CitedFinding> =
+        r.findings.iter().filter(|f| f.kind == FindingKind::Unchanged || !f.against.is_empty()).collect();
     if !against.is_empty() {
         put!(out, "\n### What speaks against other theories\n");
         for f in against {
@@ -208,10 +237,21 @@ fn causes(out: &mut String, r: &Report) {
 }
 
 fn draft(out: &mut String, d: &Draft) {
-    let state = d.accepted_by.as_ref().map_or_else(|| "**AI draft, not accepted by a person**".to_owned(), |p| format!("Drafted by a model, accepted by {}", inline(p)));
+    let state = d.accepted_by.as_ref().map_or_else(
+        || "**AI draft, not accepted by a person**".to_owned(),
+        |p| format!("Drafted by a model, accepted by {}", inline(p)),
+    );
     put!(out, "\n### Drafted by a model\n");
     let partial = if d.partial { "; the answer ends early" } else { "" };
-    put!(out, "> {state}: {}, prompt {} version {}, entry {}{partial}. Checked by code: {}.", inline(&d.model), inline(&d.prompt), d.prompt_version, d.seq, inline(&d.verdict));
+    put!(
+        out,
+        "> {state}: {}, prompt {} version {}, entry {}{partial}. Checked by code: {}.",
+        inline(&d.model),
+        inline(&d.prompt),
+        d.prompt_version,
+        d.seq,
+        inline(&d.verdict)
+    );
     for claim in &d.unsupported {
         put!(out, ">\n> Not supported: {}", inline(claim));
     }
@@ -264,7 +304,16 @@ fn actions(out: &mut String, r: &Report) {
         for a in &r.action_items {
             let or = |v: &Option<String>| v.as_deref().map_or_else(|| "missing".to_owned(), inline);
             let state = if a.state == ActionState::Done { "done" } else { "open" };
-            put!(out, "| {} | {} | {} | {} | {} | {} | {state} |", a.id, inline(&a.text), a.kind.word(), or(&a.owner), or(&a.priority), or(&a.due));
+            put!(
+                out,
+                "| {} | {} | {} | {} | {} | {} | {state} |",
+                a.id,
+                inline(&a.text),
+                a.kind.word(),
+                or(&a.owner),
+                or(&a.priority),
+                or(&a.due)
+            );
         }
         put!(out, "");
     }
@@ -283,7 +332,19 @@ fn appendix(out: &mut String, r: &Report) {
         for e in &r.evidence {
             let rec = &e.record;
             let whole = if rec.complete { "" } else { ", not complete" };
-            put!(out, "| {} | {} | {} | {} | {} | {} UTC | {} of {}{whole} | {} |", rec.id, rec.kind.word(), inline(&rec.source), inline(&rec.summary), rec.window.label(), rec.taken_at.date_clock(), rec.shown, rec.total, code(rec.digest.get(..12).unwrap_or("")));
+            put!(
+                out,
+                "| {} | {} | {} | {} | {} | {} UTC | {} of {}{whole} | {} |",
+                rec.id,
+                rec.kind.word(),
+                inline(&rec.source),
+                inline(&rec.summary),
+                rec.window.label(),
+                rec.taken_at.date_clock(),
+                rec.shown,
+                rec.total,
+                code(rec.digest.get(..12).unwrap_or(""))
+            );
         }
         put!(out, "\n### Queries and readings\n");
         for e in &r.evidence {
@@ -313,7 +374,10 @@ fn appendix(out: &mut String, r: &Report) {
         put!(out, "- {} ({}): {state}", inline(&s.name), inline(&s.kind));
     }
     put!(out, "\n### Definitions\n");
-    put!(out, "- Time to detect: from the start of the impact to the first alert that fired. Time to acknowledge: from there to the acknowledgement. Time to mitigate and time to resolve: from the start of the impact.");
+    put!(
+        out,
+        "- Time to detect: from the start of the impact to the first alert that fired. Time to acknowledge: from there to the acknowledgement. Time to mitigate and time to resolve: from the start of the impact."
+    );
     for (severity, meaning) in &r.severity_matrix {
         put!(out, "- {severity}: {}", inline(meaning));
     }
@@ -328,7 +392,16 @@ fn appendix(out: &mut String, r: &Report) {
                 AnswerSource::Rules => "rules".to_owned(),
             };
             let n = |v: Option<u64>| v.map_or_else(|| "unknown".to_owned(), |v| v.to_string());
-            put!(out, "| {} | {} {} | {by} | {}, {} | {} |", a.seq, inline(&a.prompt), a.prompt_version, n(a.prompt_tokens), n(a.completion_tokens), inline(&a.verdict));
+            put!(
+                out,
+                "| {} | {} {} | {by} | {}, {} | {} |",
+                a.seq,
+                inline(&a.prompt),
+                a.prompt_version,
+                n(a.prompt_tokens),
+                n(a.completion_tokens),
+                inline(&a.verdict)
+            );
         }
     }
 }

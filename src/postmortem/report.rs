@@ -8,8 +8,8 @@ use serde::Serialize;
 use crate::evidence::render::{self, Detail, sparkline};
 use crate::evidence::{Body, cited};
 use crate::incident::{
-    ActionItem, ActorKind, AnswerSource, CitedFinding, Durations, EvidenceId, EvidenceKind, EvidenceRecord, Fact, FindingKind, Incident,
-    LinkedAlert, Matrix, NoteKind, Severity, SourceReport,
+    ActionItem, ActorKind, AnswerSource, CitedFinding, Durations, EvidenceId, EvidenceKind, EvidenceRecord, Fact, FindingKind,
+    Incident, LinkedAlert, Matrix, NoteKind, Severity, SourceReport,
 };
 use crate::telemetry::time::human;
 use crate::telemetry::{Timestamp, Window};
@@ -204,10 +204,16 @@ impl Report {
         out.push_str(&if self.impact_over {
             format!(" The impact began at {start} UTC and lasted {length}.")
         } else {
-            format!(" The impact began at {start} UTC and had lasted {length} when this was written; it is not recorded as ended.")
+            format!(
+                " The impact began at {start} UTC and had lasted {length} when this was written; it is not recorded as ended."
+            )
         });
         if let Some(first) = self.findings.iter().find(|f| f.kind == FindingKind::Moved) {
-            out.push_str(&format!(" The first signal to leave its normal range: {} {}.", trimmed(&first.title), cited::tags(&first.evidence)));
+            out.push_str(&format!(
+                " The first signal to leave its normal range: {} {}.",
+                trimmed(&first.title),
+                cited::tags(&first.evidence)
+            ));
         } else if let Some(first) = self.findings.first() {
             out.push_str(&format!(" {} {}.", sentence(&first.title).trim_end_matches('.'), cited::tags(&first.evidence)));
         }
@@ -228,14 +234,21 @@ impl Report {
         need(self.durations.mitigate_secs.is_some(), "Impact", "when the impact ended: set the status mitigated");
         need(!self.findings.is_empty(), "Detection", "an investigation: run `warroom investigate`");
         need(self.durations.acknowledge_secs.is_some(), "Response", "when somebody took it on: acknowledge");
-        need(!self.hypotheses.is_empty() || self.draft.is_some(), "Trigger, fault, contributing factors", "a cause, as far as people judge it: note it as a hypothesis, or ask for the postmortem prompt");
+        need(
+            !self.hypotheses.is_empty() || self.draft.is_some(),
+            "Trigger, fault, contributing factors",
+            "a cause, as far as people judge it: note it as a hypothesis, or ask for the postmortem prompt",
+        );
         need(self.durations.resolve_secs.is_some(), "Resolution and recovery", "the resolution");
         need(!self.lessons.is_empty(), "Lessons", "lessons: note them with --kind lesson");
         need(!self.action_items.is_empty(), "Action items", "action items");
         for item in &self.action_items {
             need(item.owner.is_some() && item.due.is_some(), "Action items", &format!("owner and due date of {}", item.id));
         }
-        let watches = self.action_items.iter().any(|a| matches!(a.kind, crate::incident::ActionKind::Detect | crate::incident::ActionKind::Process));
+        let watches = self
+            .action_items
+            .iter()
+            .any(|a| matches!(a.kind, crate::incident::ActionKind::Detect | crate::incident::ActionKind::Process));
         need(self.action_items.is_empty() || watches, "Action items", "at least one item about detection or response");
         for (seq, text) in &self.todos {
             need(false, "Action items", &format!("the TODO of entry {seq} made an action item, or dropped: {text}"));
@@ -338,7 +351,14 @@ fn draft(incident: &Incident) -> Option<Draft> {
         .rev()
         .filter(|a| a.answer.source == AnswerSource::Llm)
         .find(|a| a.answer.prompt == "postmortem")
-        .or_else(|| incident.answers.iter().rev().filter(|a| a.answer.source == AnswerSource::Llm).find(|a| a.answer.prompt == "troubleshoot"))?;
+        .or_else(|| {
+            incident
+                .answers
+                .iter()
+                .rev()
+                .filter(|a| a.answer.source == AnswerSource::Llm)
+                .find(|a| a.answer.prompt == "troubleshoot")
+        })?;
     let a = &recorded.answer;
     Some(Draft {
         seq: recorded.seq,

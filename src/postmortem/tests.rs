@@ -1,8 +1,8 @@
 use super::*;
 use crate::incident::state::tests::{declared, entries};
 use crate::incident::{
-    ActionId, ActionKind, Answer, AnswerSource, CitedFinding, EvidenceId, EvidenceKind, EvidenceRecord, Fact, FindingKind, LinkedAlert, NoteKind,
-    Status, Usage,
+    ActionId, ActionKind, Answer, AnswerSource, CitedFinding, EvidenceId, EvidenceKind, EvidenceRecord, Fact, FindingKind,
+    LinkedAlert, NoteKind, Status, Usage,
 };
 use crate::telemetry::{Labels, Sample, Series, Timestamp, Window};
 
@@ -26,7 +26,9 @@ fn answer(source: AnswerSource) -> Answer {
 fn incident(with_answer: bool) -> (Incident, BTreeMap<String, Body>) {
     let start = Timestamp::from_secs(1_795_253_000);
     let window = Window::new(start, Timestamp::from_secs(1_795_253_600));
-    let samples = (0..20).map(|i| Sample { at: Timestamp::from_secs(1_795_253_000 + i * 30), value: if i < 10 { 4.0 } else { 20.0 } }).collect();
+    let samples = (0..20)
+        .map(|i| Sample { at: Timestamp::from_secs(1_795_253_000 + i * 30), value: if i < 10 { 4.0 } else { 20.0 } })
+        .collect();
     let body = Body::Series {
         title: "db_pool_in_use".into(),
         unit: String::new(),
@@ -71,7 +73,14 @@ fn incident(with_answer: bool) -> (Incident, BTreeMap<String, Body>) {
         Fact::Note { text: "raised the pool | to 40\n\n## not a heading".into(), note_kind: NoteKind::Decision },
         Fact::Note { text: "TODO: write a runbook".into(), note_kind: NoteKind::Observation },
         Fact::StatusChanged { from: Status::Investigating, to: Status::Mitigated, override_reason: None },
-        Fact::ActionAdded { id: ActionId(1), text: "Alert on pool use".into(), action_kind: ActionKind::Detect, owner: None, due: None, priority: None },
+        Fact::ActionAdded {
+            id: ActionId(1),
+            text: "Alert on pool use".into(),
+            action_kind: ActionKind::Detect,
+            owner: None,
+            due: None,
+            priority: None,
+        },
     ];
     if with_answer {
         facts.push(Fact::AiRun { answer: answer(AnswerSource::Llm) });

@@ -10,7 +10,11 @@ pub(super) fn inline(text: &str) -> String {
         let opens_tag = *c == '[' && chars.get(i + 1) == Some(&'E') && chars.get(i + 2).is_some_and(char::is_ascii_digit);
         let escape = match c {
             '\\' | '`' | '*' | '<' | '>' | '|' | '~' => true,
-            '_' => !(i > 0 && chars.get(i - 1).is_some_and(|p| p.is_alphanumeric()) && chars.get(i + 1).is_some_and(|n| n.is_alphanumeric())),
+            '_' => {
+                !(i > 0
+                    && chars.get(i - 1).is_some_and(|p| p.is_alphanumeric())
+                    && chars.get(i + 1).is_some_and(|n| n.is_alphanumeric()))
+            }
             '[' => !opens_tag,
             '#' | '+' | '-' => i == 0,
             '&' => true,
@@ -69,7 +73,9 @@ pub(super) fn nested(markdown: &str) -> String {
                 fenced = !fenced;
             }
             match line.trim_start_matches('#') {
-                rest if !fenced && rest.len() < line.len() && rest.starts_with(' ') => format!("**{}**", rest.trim().replace('*', "")),
+                rest if !fenced && rest.len() < line.len() && rest.starts_with(' ') => {
+                    format!("**{}**", rest.trim().replace('*', ""))
+                }
                 // Raw HTML of a model is shown, not run, by hosts that would run it.
                 _ => line.replace('<', "\\<"),
             }
@@ -84,7 +90,10 @@ mod tests {
 
     #[test]
     fn hostile_text_stays_text() {
-        assert_eq!(inline("a | b\n**c** <script> [x](y) [E3] a_b _i_"), "a \\| b \\*\\*c\\*\\* \\<script\\> \\[x](y) [E3] a_b \\_i\\_");
+        assert_eq!(
+            inline("a | b\n**c** <script> [x](y) [E3] a_b _i_"),
+            "a \\| b \\*\\*c\\*\\* \\<script\\> \\[x](y) [E3] a_b \\_i\\_"
+        );
         assert_eq!(inline("1. # x"), "1\\. # x");
         assert_eq!(code("a`b|c"), "``a`b\\|c``");
         assert!(block("x\n```\ny").starts_with("````text"));

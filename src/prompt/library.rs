@@ -14,7 +14,9 @@ pub enum PromptError {
     Invalid { name: String, reason: String },
     #[error("prompt {name} cannot be filled: {reason}")]
     Render { name: String, reason: String },
-    #[error("the model's window of {context_tokens} tokens is too small: the prompt {name} alone takes about {needed}; raise context_tokens or lower answer_tokens")]
+    #[error(
+        "the model's window of {context_tokens} tokens is too small: the prompt {name} alone takes about {needed}; raise context_tokens or lower answer_tokens"
+    )]
     TooSmall { name: String, context_tokens: u64, needed: u64 },
 }
 
@@ -51,9 +53,8 @@ impl PromptFile {
     pub fn parse(name: &str, text: &str) -> Result<Self, PromptError> {
         let fail = |reason: String| PromptError::Invalid { name: name.to_owned(), reason };
         let normal = text.replace("\r\n", "\n");
-        let rest = normal
-            .strip_prefix("+++\n")
-            .ok_or_else(|| fail("it must begin with a line +++ and TOML front matter".to_owned()))?;
+        let rest =
+            normal.strip_prefix("+++\n").ok_or_else(|| fail("it must begin with a line +++ and TOML front matter".to_owned()))?;
         let (front, body) =
             rest.split_once("\n+++\n").ok_or_else(|| fail("the front matter does not end: a line +++ is missing".to_owned()))?;
         let mut file: Self = toml::from_str(front).map_err(|e| fail(format!("front matter: {}", e.message())))?;
@@ -133,7 +134,10 @@ mod tests {
             ("no front", "must begin"),
             ("+++\nid = \"x\"", "does not end"),
             ("+++\nid = \"x\"\n+++\nbody", "title"),
-            ("+++\nid = \"y\"\ntitle=\"\"\npersona=\"\"\npurpose=\"\"\ninputs=[]\nheadings=[]\n+++\nb", "must be the file's name"),
+            (
+                "+++\nid = \"y\"\ntitle=\"\"\npersona=\"\"\npurpose=\"\"\ninputs=[]\nheadings=[]\n+++\nb",
+                "must be the file's name",
+            ),
         ] {
             let said = PromptFile::parse("x", text).unwrap_err().to_string();
             assert!(said.contains(part), "{said}");

@@ -72,7 +72,11 @@ impl PromptPlan {
         let k = |n: u64| if n >= 1000 { format!("{:.1}k", n as f64 / 1000.0) } else { n.to_string() };
         let left_out = self.items.len() - shown;
         let left = if left_out > 0 { format!(" ({left_out} left out)") } else { String::new() };
-        format!("{shown} evidence items{left} · {} of {} tokens · {hidden} redactions", k(self.estimated_tokens), k(self.budget_tokens))
+        format!(
+            "{shown} evidence items{left} · {} of {} tokens · {hidden} redactions",
+            k(self.estimated_tokens),
+            k(self.budget_tokens)
+        )
     }
 }
 
@@ -321,7 +325,14 @@ mod tests {
         let (incident, bodies) = incident(texts);
         let library = Library::with(&[]).unwrap();
         let limits = Limits { context_tokens, answer_tokens: context_tokens / 4 };
-        plan(library.get(id).unwrap(), &incident, &bodies, &Matrix::default(), limits, &Asked { question: Some("why?".into()), persona: None })
+        plan(
+            library.get(id).unwrap(),
+            &incident,
+            &bodies,
+            &Matrix::default(),
+            limits,
+            &Asked { question: Some("why?".into()), persona: None },
+        )
     }
 
     #[test]
@@ -329,7 +340,12 @@ mod tests {
         for id in ["troubleshoot", "postmortem", "question"] {
             for window in [2048, 4096, 8192, 32_768, 200_000] {
                 let plan = build(id, &["pool exhausted after 3000 ms"; 20], window).unwrap();
-                assert!(plan.estimated_tokens <= plan.budget_tokens, "{id} {window}: {} > {}", plan.estimated_tokens, plan.budget_tokens);
+                assert!(
+                    plan.estimated_tokens <= plan.budget_tokens,
+                    "{id} {window}: {} > {}",
+                    plan.estimated_tokens,
+                    plan.budget_tokens
+                );
                 assert_eq!(plan.items.len(), 20);
             }
             assert!(matches!(build(id, &["x"], 256), Err(PromptError::TooSmall { .. })), "{id}");

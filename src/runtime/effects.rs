@@ -165,7 +165,8 @@ impl Runner {
                 self.spawn(move |desk, messages| async move {
                     let plan = desk.plan(id, &Question { text: question, persona: None }).await;
                     let told = plan.map_err(|e| e.to_string()).map(|(_, p)| {
-                        let text: Vec<String> = p.messages.get().iter().map(|m| format!("── {:?} ──\n{}", m.role, m.content)).collect();
+                        let text: Vec<String> =
+                            p.messages.get().iter().map(|m| format!("── {:?} ──\n{}", m.role, m.content)).collect();
                         (p.summary(), text.join("\n\n"))
                     });
                     let _quitting = messages.send(Msg::Planned(id, told)).await;
@@ -193,7 +194,8 @@ impl Runner {
             }
             Effect::Declare { title, severity, alerts, is_commander } => {
                 let commander = is_commander.then(|| model.user.clone());
-                let declaration = Declaration { title, severity: Some(severity), known: alerts, commander, ..Declaration::default() };
+                let declaration =
+                    Declaration { title, severity: Some(severity), known: alerts, commander, ..Declaration::default() };
                 let (desk, messages) = (Arc::clone(&self.desk), self.messages.clone());
                 self.writes.spawn(async move {
                     let msg = match desk.declare(declaration).await {
@@ -213,22 +215,39 @@ impl Runner {
                 let (_, warnings) = d.link(id, &prints, None).await?;
                 Ok(warnings.first().cloned().unwrap_or_else(|| format!("linked to {id}")))
             }),
-            Effect::Note { id, text, kind, at } => self.write(move |d| async move { d.note(id, &text, kind, at).await.map(told) }),
+            Effect::Note { id, text, kind, at } => {
+                self.write(move |d| async move { d.note(id, &text, kind, at).await.map(told) })
+            }
             Effect::Correct { id, seq, text } => self.write(move |d| async move {
                 let text = checked_text("correction", &text)?;
-                d.write(id, None, |_| Ok(Fact::Corrected { seq, text: text.clone(), reason: "corrected by hand".to_owned() })).await.map(told)
+                d.write(id, None, |_| Ok(Fact::Corrected { seq, text: text.clone(), reason: "corrected by hand".to_owned() }))
+                    .await
+                    .map(told)
             }),
             Effect::Acknowledge(id) => self.write(move |d| async move { d.acknowledge(id, None).await.map(told) }),
-            Effect::SetSeverity { id, to, reason } => self.write(move |d| async move { d.set_severity(id, to, &reason, None).await.map(told) }),
-            Effect::SetStatus { id, to, reason } => self.write(move |d| async move { d.set_status(id, to, reason, None).await.map(told) }),
+            Effect::SetSeverity { id, to, reason } => {
+                self.write(move |d| async move { d.set_severity(id, to, &reason, None).await.map(told) })
+            }
+            Effect::SetStatus { id, to, reason } => {
+                self.write(move |d| async move { d.set_status(id, to, reason, None).await.map(told) })
+            }
             Effect::Reopen { id, reason } => self.write(move |d| async move { d.reopen(id, &reason, None).await.map(told) }),
             Effect::Assign { id, role, holder } => self.write(move |d| async move { assign(&d, id, role, &holder).await }),
             Effect::AddAction { id, text, kind } => self.write(move |d| async move {
                 let text = checked_text("action", &text)?;
-                let fact = Fact::ActionAdded { id: ActionId::UNNUMBERED, text, action_kind: kind, owner: None, due: None, priority: None };
+                let fact = Fact::ActionAdded {
+                    id: ActionId::UNNUMBERED,
+                    text,
+                    action_kind: kind,
+                    owner: None,
+                    due: None,
+                    priority: None,
+                };
                 d.write(id, None, |_| Ok(fact.clone())).await.map(told)
             }),
-            Effect::ActionDone { id, action } => self.write(move |d| async move { d.action_done(id, action, None).await.map(told) }),
+            Effect::ActionDone { id, action } => {
+                self.write(move |d| async move { d.action_done(id, action, None).await.map(told) })
+            }
             Effect::Accept { id, seq } => self.write(move |d| async move { d.accept(id, seq).await.map(told) }),
             // Everything else was run before.
             _ => {}
@@ -338,7 +357,11 @@ async fn export(desk: &Desk, id: IncidentId, path: &str) -> Result<(), String> {
 async fn pass_on(mut deltas: mpsc::Receiver<Delta>, request: u64, messages: mpsc::Sender<Msg>) {
     let mut text = String::new();
     loop {
-        let delta = if text.is_empty() { deltas.recv().await } else { tokio::time::timeout(JOIN, deltas.recv()).await.unwrap_or(Some(Delta::Text(String::new()))) };
+        let delta = if text.is_empty() {
+            deltas.recv().await
+        } else {
+            tokio::time::timeout(JOIN, deltas.recv()).await.unwrap_or(Some(Delta::Text(String::new())))
+        };
         let flush = match delta {
             Some(Delta::Text(more)) if !more.is_empty() => {
                 text.push_str(&more);

@@ -114,14 +114,13 @@ fn said(reply: &Reply) -> Option<String> {
 fn alert(raw: RawAlert, silences: &HashMap<String, Silence>, source: &str) -> Alert {
     let labels = clean_labels(&raw.labels);
     let hidden = !raw.status.silenced_by.is_empty() || !raw.status.inhibited_by.is_empty() || !raw.status.muted_by.is_empty();
-    let unknown = |id: &String| Silence {
-        id: clean::line(id),
-        created_by: String::new(),
-        comment: String::new(),
-        ends_at: None,
-    };
+    let unknown = |id: &String| Silence { id: clean::line(id), created_by: String::new(), comment: String::new(), ends_at: None };
     Alert {
-        fingerprint: if raw.fingerprint.is_empty() { super::fingerprint::fingerprint(&labels) } else { clean::line(&raw.fingerprint) },
+        fingerprint: if raw.fingerprint.is_empty() {
+            super::fingerprint::fingerprint(&labels)
+        } else {
+            clean::line(&raw.fingerprint)
+        },
         name: labels.get("alertname").cloned().unwrap_or_else(|| "(no alertname)".to_owned()),
         severity: severity(&labels),
         state: if hidden || raw.status.state == "suppressed" { AlertState::Suppressed } else { AlertState::Firing },

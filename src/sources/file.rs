@@ -244,7 +244,10 @@ fn count(lines: &[LogLine], window: Window, step_secs: f64) -> Vec<Series> {
             labels: Labels::from([("level".to_owned(), level.to_owned())]),
             samples: counts
                 .into_iter()
-                .map(|(bin, value)| Sample { at: window.start + Duration::from_secs_f64((bin.max(0) as f64 + 1.0) * step), value })
+                .map(|(bin, value)| Sample {
+                    at: window.start + Duration::from_secs_f64((bin.max(0) as f64 + 1.0) * step),
+                    value,
+                })
                 .collect(),
         })
         .collect()
@@ -303,7 +306,13 @@ impl LogSource for FileLogs {
 
     fn follow<'a>(&'a self, filter: &'a LogFilter, sink: mpsc::Sender<Batch>) -> BoxFuture<'a, Result<(), SourceError>> {
         let now = Timestamp::from(time::OffsetDateTime::now_utc());
-        let mut follower = Follower { reader: self.reader(now), filter: filter.clone(), files: BTreeMap::new(), ring: VecDeque::new(), dropped: 0 };
+        let mut follower = Follower {
+            reader: self.reader(now),
+            filter: filter.clone(),
+            files: BTreeMap::new(),
+            ring: VecDeque::new(),
+            dropped: 0,
+        };
         async move {
             follower.discover(true);
             let mut round = 0_u32;
@@ -373,7 +382,14 @@ impl Follower {
             let offset = if at_end { file.metadata().map_or(0, |m| m.len()) } else { 0 };
             self.files.insert(
                 path,
-                Followed { identity: known, file, offset, partial: Vec::new(), joiner: Joiner::new(self.reader.context), quiet: 0 },
+                Followed {
+                    identity: known,
+                    file,
+                    offset,
+                    partial: Vec::new(),
+                    joiner: Joiner::new(self.reader.context),
+                    quiet: 0,
+                },
             );
         }
     }
@@ -445,7 +461,8 @@ impl Followed {
         }
         self.quiet = 0;
         let mut bytes = Vec::new();
-        let read = self.file.seek(SeekFrom::Start(self.offset)).and_then(|_| (&mut self.file).take(MAX_CHUNK).read_to_end(&mut bytes));
+        let read =
+            self.file.seek(SeekFrom::Start(self.offset)).and_then(|_| (&mut self.file).take(MAX_CHUNK).read_to_end(&mut bytes));
         let Ok(count) = read else { return };
         self.offset += u64::try_from(count).unwrap_or(0);
         let mut rest = bytes.as_slice();
@@ -467,12 +484,7 @@ mod tests {
     use std::io::Write;
 
     fn source(folder: &Path) -> FileLogs {
-        FileLogs {
-            name: "app".into(),
-            globs: vec![format!("{}/*.log*", folder.display())],
-            service: None,
-            offset_secs: 0,
-        }
+        FileLogs { name: "app".into(), globs: vec![format!("{}/*.log*", folder.display())], service: None, offset_secs: 0 }
     }
 
     fn now() -> Timestamp {

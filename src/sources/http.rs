@@ -64,10 +64,10 @@ impl Reply {
 
 /// TLS settings on a client builder, read from files.
 pub fn tls(builder: reqwest::ClientBuilder, tls: &TlsConfig) -> Result<reqwest::ClientBuilder, SourceError> {
-    let read = |path: &str| {
-        std::fs::read(path).map_err(|e| SourceError::new(FaultKind::Config, format!("{path} cannot be read: {e}")))
-    };
-    let bad = |path: &str, e: reqwest::Error| SourceError::new(FaultKind::Config, format!("{path} is not a PEM certificate: {e}"));
+    let read =
+        |path: &str| std::fs::read(path).map_err(|e| SourceError::new(FaultKind::Config, format!("{path} cannot be read: {e}")));
+    let bad =
+        |path: &str, e: reqwest::Error| SourceError::new(FaultKind::Config, format!("{path} is not a PEM certificate: {e}"));
     let mut builder = builder;
     if let Some(path) = &tls.ca_file {
         let bundle = reqwest::Certificate::from_pem_bundle(&read(path)?).map_err(|e| bad(path, e))?;
@@ -201,8 +201,7 @@ impl Http {
                 continue;
             }
             let retry_after = response.headers().get("retry-after").and_then(|v| v.to_str().ok()).and_then(retry_after);
-            let content_type =
-                response.headers().get("content-type").and_then(|v| v.to_str().ok()).unwrap_or("").to_owned();
+            let content_type = response.headers().get("content-type").and_then(|v| v.to_str().ok()).unwrap_or("").to_owned();
             let body = self.body(response).await?;
             return Ok((Reply { status: status.as_u16(), content_type, body }, retry_after));
         }
@@ -271,9 +270,8 @@ fn retry_after(value: &str) -> Option<Duration> {
     if let Ok(secs) = value.trim().parse::<u64>() {
         return Some(Duration::from_secs(secs));
     }
-    let format = time::macros::format_description!(
-        "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT"
-    );
+    let format =
+        time::macros::format_description!("[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT");
     let at = time::PrimitiveDateTime::parse(value.trim(), format).ok()?.assume_utc();
     Some(Duration::try_from(at - time::OffsetDateTime::now_utc()).unwrap_or(Duration::ZERO))
 }
@@ -306,7 +304,11 @@ pub fn fault(error: &reqwest::Error, timeout: Duration) -> SourceError {
     if error.is_timeout() || lower.contains("timed out") {
         let what = if error.is_connect() { "connecting to" } else { "waiting for" };
         SourceError::new(FaultKind::Timeout, format!("{what} {place} took longer than {timeout:?}"))
-    } else if lower.contains("certificate") || lower.contains("tls") || lower.contains("handshake") || lower.contains("invalid peer") {
+    } else if lower.contains("certificate")
+        || lower.contains("tls")
+        || lower.contains("handshake")
+        || lower.contains("invalid peer")
+    {
         SourceError::new(FaultKind::Tls, format!("{place}: {reason}"))
     } else {
         SourceError::new(FaultKind::Unreachable, format!("{place}: {reason}"))
@@ -337,7 +339,10 @@ pub fn refused(reply: &Reply, message: Option<String>) -> SourceError {
         if reply.content_type.contains("html") { "an HTML page".to_owned() } else { text.chars().take(2048).collect() }
     });
     let text = text.trim();
-    SourceError::new(kind, if text.is_empty() { format!("HTTP {}", reply.status) } else { format!("HTTP {}: {text}", reply.status) })
+    SourceError::new(
+        kind,
+        if text.is_empty() { format!("HTTP {}", reply.status) } else { format!("HTTP {}: {text}", reply.status) },
+    )
 }
 
 #[cfg(test)]

@@ -144,10 +144,13 @@ impl Loki {
             ("direction", "backward".to_owned()),
         ];
         let data = self.data("loki/api/v1/query_range", &params).await?;
-        let data: QueryData =
-            serde_json::from_value(data).map_err(|e| SourceError::new(FaultKind::Malformed, format!("data of an unknown shape: {e}")))?;
+        let data: QueryData = serde_json::from_value(data)
+            .map_err(|e| SourceError::new(FaultKind::Malformed, format!("data of an unknown shape: {e}")))?;
         if data.kind != "streams" {
-            return Err(SourceError::new(FaultKind::BadQuery, "the query counts instead of giving lines: leave the aggregation out"));
+            return Err(SourceError::new(
+                FaultKind::BadQuery,
+                "the query counts instead of giving lines: leave the aggregation out",
+            ));
         }
         let mut lines: Vec<RawLine> = data
             .result
@@ -219,9 +222,9 @@ fn line(raw: RawLine, context: Context) -> LogLine {
     let mut line = parse::line(&raw.text, context);
     line.at = Some(Timestamp::from_nanos(raw.nanos));
     let labels = clean_labels(&raw.labels);
-    line.level = line
-        .level
-        .or_else(|| ["level", "detected_level", "severity"].iter().find_map(|k| labels.get(*k)).and_then(|w| Level::from_word(w)));
+    line.level = line.level.or_else(|| {
+        ["level", "detected_level", "severity"].iter().find_map(|k| labels.get(*k)).and_then(|w| Level::from_word(w))
+    });
     let from_labels = SERVICE_LABELS.iter().find_map(|k| labels.get(*k)).cloned();
     line.service = from_labels.or(line.service);
     for (key, value) in labels {

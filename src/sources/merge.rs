@@ -15,9 +15,10 @@ pub fn merge(by_source: Vec<(&str, Vec<Alert>)>) -> Vec<Alert> {
     let (managers, others): (Vec<_>, Vec<_>) = by_source.into_iter().partition(|(kind, _)| *kind == "alertmanager");
     for (kind, alerts) in managers.into_iter().chain(others) {
         for alert in alerts {
-            let known = by_print.get(&alert.fingerprint).copied().or_else(|| {
-                (kind != "alertmanager").then(|| subset_of(&alert, &kept, by_name.get(&alert.name)?)).flatten()
-            });
+            let known = by_print
+                .get(&alert.fingerprint)
+                .copied()
+                .or_else(|| (kind != "alertmanager").then(|| subset_of(&alert, &kept, by_name.get(&alert.name)?)).flatten());
             if let Some(known) = known.and_then(|i| kept.get_mut(i)) {
                 enrich(known, &alert);
                 continue;
@@ -33,7 +34,9 @@ pub fn merge(by_source: Vec<(&str, Vec<Alert>)>) -> Vec<Alert> {
 
 fn subset_of(alert: &Alert, kept: &[Alert], candidates: &[usize]) -> Option<usize> {
     candidates.iter().copied().find(|i| {
-        kept.get(*i).is_some_and(|k| k.source != alert.source && alert.labels.iter().all(|(name, value)| k.labels.get(name) == Some(value)))
+        kept.get(*i).is_some_and(|k| {
+            k.source != alert.source && alert.labels.iter().all(|(name, value)| k.labels.get(name) == Some(value))
+        })
     })
 }
 
@@ -88,6 +91,9 @@ mod tests {
         let merged = merge(vec![("prometheus", vec![prom, other]), ("alertmanager", vec![am])]);
         assert_eq!(merged.len(), 2);
         let known = merged.iter().find(|a| a.source == "am").unwrap();
-        assert_eq!((known.state, known.value, known.pending_since), (AlertState::Suppressed, Some(17.0), Some(Timestamp::from_secs(0))));
+        assert_eq!(
+            (known.state, known.value, known.pending_since),
+            (AlertState::Suppressed, Some(17.0), Some(Timestamp::from_secs(0)))
+        );
     }
 }

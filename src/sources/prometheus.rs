@@ -294,8 +294,7 @@ impl MetricSource for Prometheus {
     }
     fn series<'a>(&'a self, selector: &'a str, window: Window) -> Asked<'a, Vec<Labels>> {
         async move {
-            let params =
-                vec![("match[]", selector.to_owned()), ("start", window.start.rfc3339()), ("end", window.end.rfc3339())];
+            let params = vec![("match[]", selector.to_owned()), ("start", window.start.rfc3339()), ("end", window.end.rfc3339())];
             let answer = Self::open(&self.call("api/v1/series", &params).await?)?;
             let sets: Vec<Labels> = decode(answer.value)?;
             let total = sets.len();

@@ -196,8 +196,7 @@ impl AlertSource for Player {
 
 impl MetricSource for Player {
     fn range<'a>(&'a self, query: &'a str, window: Window, step_secs: f64) -> Asked<'a, Vec<Series>> {
-        let answer =
-            self.source.ranges.get(query).map(|a| self.cut(a, window, step_secs)).ok_or_else(|| Self::missing(query));
+        let answer = self.source.ranges.get(query).map(|a| self.cut(a, window, step_secs)).ok_or_else(|| Self::missing(query));
         async move { answer }.boxed()
     }
     fn instant<'a>(&'a self, query: &'a str, at: Timestamp) -> Asked<'a, Vec<Series>> {
@@ -275,8 +274,7 @@ impl LogSource for Player {
             };
             // The last five minutes are what "now" looks like.
             let end = answer.value.iter().filter_map(|l| l.at).max().unwrap_or_default();
-            let lines: Vec<&LogLine> =
-                answer.value.iter().filter(|l| l.at.is_some_and(|at| end.since(at) <= LOOKBACK)).collect();
+            let lines: Vec<&LogLine> = answer.value.iter().filter(|l| l.at.is_some_and(|at| end.since(at) <= LOOKBACK)).collect();
             if lines.is_empty() {
                 return Ok(());
             }

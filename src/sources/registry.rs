@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
+use super::Source;
 use super::alertmanager::Alertmanager;
 use super::fault::SourceError;
 use super::file::FileLogs;
 use super::loki::Loki;
 use super::prometheus::Prometheus;
 use super::recording;
-use super::Source;
 use crate::config::{SourceConfig, nearest};
 
 type Made = Result<Vec<Arc<dyn Source>>, SourceError>;
@@ -49,7 +49,9 @@ pub fn check(config: &SourceConfig) -> Result<(), String> {
     };
     match kind.needs {
         Needs::Url if config.url.is_none() => Err(format!("a source of type {} needs a url", kind.word)),
-        Needs::Paths if config.paths.is_empty() => Err("a source of type file needs paths, such as [\"/var/log/app/*.log\"]".to_owned()),
+        Needs::Paths if config.paths.is_empty() => {
+            Err("a source of type file needs paths, such as [\"/var/log/app/*.log\"]".to_owned())
+        }
         Needs::Path if config.path.is_none() => Err("a source of type recording needs a path".to_owned()),
         _ => Ok(()),
     }

@@ -60,7 +60,9 @@ fn clean(text: &str, keep_newlines: bool, max_bytes: usize) -> String {
             '\u{90}' | '\u{98}' | '\u{9d}' | '\u{9e}' | '\u{9f}' => skip_string(&mut chars),
             c if c.is_control() => out.push('\u{fffd}'),
             // A joiner between two emoji is part of one picture; anywhere else it only hides something.
-            '\u{200d}' if out.chars().next_back().is_some_and(is_pictograph) && chars.peek().copied().is_some_and(is_pictograph) => {
+            '\u{200d}'
+                if out.chars().next_back().is_some_and(is_pictograph) && chars.peek().copied().is_some_and(is_pictograph) =>
+            {
                 out.push(c);
             }
             c if is_invisible_control(c) => {}

@@ -78,7 +78,13 @@ pub fn human_value(value: f64) -> String {
     } else if abs >= 100.0 {
         format!("{value:.0}")
     } else {
-        let digits = if abs >= 10.0 { 1 } else if abs >= 0.1 { 2 } else { 4 };
+        let digits = if abs >= 10.0 {
+            1
+        } else if abs >= 0.1 {
+            2
+        } else {
+            4
+        };
         let text = format!("{value:.digits$}");
         text.trim_end_matches('0').trim_end_matches('.').to_owned()
     }
@@ -96,8 +102,7 @@ impl Series {
     /// `name{a="b",…}` without the name when there is none, as PromQL writes a selector.
     pub fn title(&self) -> String {
         let name = self.labels.get("__name__").map_or("", String::as_str);
-        let rest: Vec<String> =
-            self.labels.iter().filter(|(k, _)| *k != "__name__").map(|(k, v)| format!("{k}={v:?}")).collect();
+        let rest: Vec<String> = self.labels.iter().filter(|(k, _)| *k != "__name__").map(|(k, v)| format!("{k}={v:?}")).collect();
         if rest.is_empty() { name.to_owned() } else { format!("{name}{{{}}}", rest.join(",")) }
     }
 
@@ -153,7 +158,10 @@ mod tests {
     fn samples_survive_json_with_nan_and_inf() {
         let series = Series {
             labels: Labels::new(),
-            samples: [1.5, f64::INFINITY, f64::NEG_INFINITY].iter().map(|v| Sample { at: Timestamp::from_secs(1), value: *v }).collect(),
+            samples: [1.5, f64::INFINITY, f64::NEG_INFINITY]
+                .iter()
+                .map(|v| Sample { at: Timestamp::from_secs(1), value: *v })
+                .collect(),
         };
         let text = serde_json::to_string(&series).unwrap();
         assert_eq!(serde_json::from_str::<Series>(&text).unwrap(), series);

@@ -84,10 +84,7 @@ impl Timestamp {
         if let Ok(at) = OffsetDateTime::parse(text, &Rfc3339) {
             return Ok(Self::from(at));
         }
-        text.parse::<f64>()
-            .ok()
-            .and_then(Self::from_secs_f64)
-            .ok_or_else(|| TimeError { text: text.chars().take(60).collect() })
+        text.parse::<f64>().ok().and_then(Self::from_secs_f64).ok_or_else(|| TimeError { text: text.chars().take(60).collect() })
     }
 
     /// RFC 3339 in UTC; the fraction is written only when there is one.
@@ -97,10 +94,7 @@ impl Timestamp {
 
     /// `09:31:07` in the given offset.
     pub fn clock(self, offset: UtcOffset) -> String {
-        self.datetime()
-            .to_offset(offset)
-            .format(format_description!("[hour]:[minute]:[second]"))
-            .unwrap_or_default()
+        self.datetime().to_offset(offset).format(format_description!("[hour]:[minute]:[second]")).unwrap_or_default()
     }
 
     /// `2026-11-21 09:31:07` in UTC, for tables of a report whose zone stands in the heading.

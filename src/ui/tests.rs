@@ -1,1 +1,250 @@
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
 
+use super::*;
+use crate::app::room::{Room, Tab};
+use crate::app::{Chord, Code, Msg, update};
+use crate::evidence::Body;
+use crate::incident::state::tests::{declared, entries};
+use crate::incident::{
+    AlertBoard, CitedFinding, EvidenceId, EvidenceKind, EvidenceRecord, Fact, FindingKind, Incident, LinkedAlert, NoteKind,
+    SourceReport, SourceStatus,
+};
+use crate::telemetry::{Alert, AlertSeverity, AlertState, Labels, LogLine, Sample, Series, Silence, Timestamp, Window};
+
+fn at(secs: i64) -> Timestamp {
+    Timestamp::from_secs(1_795_253_400 + secs)
+}
+
+/// Text that would act on a terminal if it were written as it is; the sources clean it before it comes here.
+const HOSTILE: &str = "\u{1b}]0;owned\u{7}\u{1b}[2J\u{202e}txt";
+
+fn alert(name: &str, service: &str, state: AlertState) -> Alert {
+    Alert {
+        fingerprint: format!("{name}{service}"),
+        name: name.into(),
+        severity: AlertSeverity::Critical,
+        state,
+        starts_at: Some(at(-252)),
+        pending_since: None,
+        labels: Labels::from([("service".into(), service.into())]),
+        annotations: Labels::from([("summary".into(), format!("{service} fails 17.2 % of requests"))]),
+        source: "am".into(),
+        occurrences: 1,
+        value: Some(0.172),
+        silenced_by: if state == AlertState::Suppressed {
+            vec![Silence { id: "s".into(), created_by: "ana".into(), comment: "migration".into(), ends_at: Some(at(720)) }]
+        } else {
+            vec![]
+        },
+        inhibited_by: vec![],
+        generator_url: String::new(),
+    }
+}
+
+fn board() -> Model {
+    let mut model = Model::new(at(0), time::UtcOffset::UTC);
+    model.user = "ana".into();
+    model.has_sources = true;
+    model.has_logs = true;
+    model.profile = Some("prod-eu".into());
+    let report = |name: &str, status, error: Option<&str>| SourceReport {
+        name: name.into(),
+        kind: "prometheus".into(),
+        status,
+        error: error.map(str::to_owned),
+        age_secs: None,
+    };
+    let board = AlertBoard {
+        alerts: vec![
+            alert("HighErrorRate", "checkout", AlertState::Firing),
+            alert("SlowResponses", "checkout", AlertState::Pending),
+            alert("DiskFull", "node-3", AlertState::Suppressed),
+        ],
+        sources: vec![
+            report("prom", SourceStatus::Ok, None),
+            report("loki", SourceStatus::Failed, Some("refused: 127.0.0.1:3100")),
+        ],
+        gaps: vec![],
+    };
+    update(&mut model, at(0), Msg::AlertsArrived(Box::new(board)));
+    update(&mut model, at(0), Msg::IncidentsListed(vec![]));
+    model
+}
+
+fn room(tab: Tab) -> Model {
+    let mut model = board();
+    let window = Window::new(at(-600), at(0));
+    let record = |n: u32, kind| EvidenceRecord {
+        id: EvidenceId(n),
+        kind,
+        source: "prom".into(),
+        query: "max by (service) (db_pool_in_use)".into(),
+        window,
+        taken_at: at(0),
+        summary: "checkout db_pool_in_use 4 → 20 from 09:27:10".into(),
+        digest: n.to_string(),
+        complete: n == 1,
+        gaps: vec![],
+        shown: 1,
+        total: 1,
+        redactions: 0,
+    };
+    let finding = CitedFinding {
+        rank: 1,
+        kind: FindingKind::Moved,
+        title: "checkout db_pool_in_use rose 4 → 20 (moved first)".into(),
+        text: "x".into(),
+        confidence: 0.9,
+        evidence: vec![EvidenceId(1)],
+        against: vec![],
+    };
+    let incident = Incident::fold(entries(vec![
+        declared(),
+        Fact::AlertLinked { alert: LinkedAlert::from_alert(&alert("HighErrorRate", "checkout", AlertState::Firing)) },
+        Fact::EvidenceAttached { evidence: record(1, EvidenceKind::Metric) },
+        Fact::EvidenceAttached { evidence: record(2, EvidenceKind::Logs) },
+        Fact::Investigated { window, findings: vec![finding], sources: vec![] },
+        Fact::Note { text: "restarted db-1 [E1]".into(), note_kind: NoteKind::Decision },
+    ]))
+    .unwrap();
+    let samples = (0..60).map(|i| Sample { at: at(-600 + i * 10), value: if i < 30 { 4.0 } else { 20.0 } }).collect();
+    let series = vec![Series { labels: Labels::from([("service".into(), "checkout".into())]), samples }];
+    let bodies = std::collections::BTreeMap::from([
+        (
+            "1".to_owned(),
+            Body::Series { title: "db_pool_in_use".into(), unit: String::new(), step_secs: 10.0, threshold: Some(18.0), series },
+        ),
+        ("2".to_owned(), Body::Lines { lines: vec![LogLine::plain("pool exhausted")] }),
+    ]);
+    let mut room = Room::new(incident.id());
+    room.tab = tab;
+    model.room = Some(room);
+    model.screen = Screen::Room;
+    update(&mut model, at(0), Msg::IncidentRead(Box::new(incident), bodies));
+    model
+}
+
+fn draw(model: &Model, width: u16, height: u16) -> String {
+    let theme = Theme::load("dark", |_| None, true).unwrap();
+    let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+    let mut cache = ViewCache::default();
+    terminal.draw(|f| render(model, &theme, &mut cache, f)).unwrap();
+    let buffer = terminal.backend().buffer();
+    let rows: Vec<String> = (0..height)
+        .map(|y| (0..width).map(|x| buffer.cell((x, y)).map_or(" ", |c| c.symbol())).collect::<String>().trim_end().to_owned())
+        .collect();
+    rows.join("\n")
+}
+
+fn press(model: &mut Model, key: char) {
+    update(model, at(1), Msg::Pressed(Chord::plain(Code::Char(key))));
+}
+
+#[test]
+fn the_board_says_how_bad_what_and_which_source_fails() {
+    for (width, height) in [(140, 40), (100, 30), (80, 24)] {
+        let screen = draw(&board(), width, height);
+        for part in [
+            "Alerts 1 firing · 1 pending · 1 suppressed · by service",
+            "● crit HighErrorRate",
+            "◌ crit DiskFull",
+            "4m12s",
+            "loki ○ refused",
+            "d declare",
+            "? keys",
+            "no incidents yet",
+        ] {
+            assert!(screen.contains(part), "{width}x{height}: {part}\n{screen}");
+        }
+    }
+}
+
+#[test]
+fn a_selected_alert_tells_who_hides_it() {
+    let mut model = board();
+    press(&mut model, 'G');
+    let screen = draw(&model, 140, 40);
+    assert!(screen.contains("silenced by ana, 11m59s left: migration"), "{screen}");
+}
+
+#[test]
+fn every_tab_draws_what_it_is_for() {
+    for (tab, parts) in [
+        (Tab::Overview, ["SEV3", "checkout db_pool_in_use rose 4 → 20 (moved first) [E1]", "HighErrorRate (checkout)"]),
+        (Tab::Timeline, ["declared SEV3", "decision: restarted db-1 [E1]", "2026-11-21"]),
+        (Tab::Signals, ["E1", "checkout db_pool_in_use 4 → 20", "max by (service)"]),
+        (Tab::Logs, ["waiting for the first line", "following", "4 Logs"]),
+        (Tab::Assistant, ["the rules answer", "would send:", "Every statement"]),
+        (Tab::Actions, ["0 open of 0", "none yet", "A writes one down"]),
+        (Tab::Report, ["making the report", "e writes it", "9 Report"]),
+    ] {
+        for (width, height) in [(140, 40), (80, 24)] {
+            let screen = draw(&room(tab), width, height);
+            for part in parts {
+                assert!(screen.contains(part), "{tab:?} {width}x{height}: {part}\n{screen}");
+            }
+        }
+    }
+}
+
+#[test]
+fn help_lists_every_key_of_the_view() {
+    let mut model = room(Tab::Logs);
+    press(&mut model, '?');
+    let screen = draw(&model, 100, 120);
+    for spec in crate::app::action::ACTIONS.iter().filter(|s| model.contexts().contains(&s.context)) {
+        assert!(screen.contains(spec.help), "{}\n{screen}", spec.help);
+    }
+}
+
+#[test]
+fn the_matrix_is_visible_while_a_severity_is_chosen() {
+    let mut model = board();
+    press(&mut model, 'd');
+    let screen = draw(&model, 80, 24);
+    for part in ["▸ SEV2", "a critical function badly hit", "SEV5", "checkout fails 17.2 %", "me (ana)"] {
+        assert!(screen.contains(part), "{part}\n{screen}");
+    }
+}
+
+#[test]
+fn too_small_still_says_what_matters() {
+    let screen = draw(&room(Tab::Overview), 40, 8);
+    assert!(screen.contains("SEV3 INC-1 checkout is failing") && screen.contains("at least 60x16"), "{screen}");
+}
+
+#[test]
+fn outside_text_that_slipped_through_cannot_act() {
+    let mut model = board();
+    let mut hostile = alert("A", "x", AlertState::Firing);
+    hostile.annotations.insert("summary".into(), HOSTILE.into());
+    let reports = vec![];
+    model.board.take(vec![hostile], reports, at(1));
+    let screen = draw(&model, 140, 40);
+    assert!(!screen.chars().any(|c| c.is_control() && c != '\n'), "{screen:?}");
+}
+
+#[test]
+fn meaning_survives_without_colour() {
+    let theme = Theme::load("dark", |_| None, false).unwrap();
+    let mut terminal = Terminal::new(TestBackend::new(100, 30)).unwrap();
+    terminal.draw(|f| render(&board(), &theme, &mut ViewCache::default(), f)).unwrap();
+    let cells = &terminal.backend().buffer().content;
+    use ratatui::style::Color;
+    assert!(cells.iter().all(|c| c.fg == Color::Reset && c.bg == Color::Reset));
+    assert!(cells.iter().any(|c| c.modifier.contains(ratatui::style::Modifier::REVERSED)));
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(40))]
+    #[test]
+    fn any_size_and_any_keys_draw_without_panic(width in 0_u16..200, height in 0_u16..80, tab in 0_usize..7, keys in "[a-zA-Z?:/ 1-9\\[\\]]{0,6}") {
+        let mut model = room(Tab::ALL[tab]);
+        for key in keys.chars() {
+            press(&mut model, key);
+        }
+        draw(&model, width, height);
+        draw(&board(), width, height);
+    }
+}

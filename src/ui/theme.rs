@@ -135,7 +135,8 @@ pub struct ThemeError {
     reason: String,
 }
 
-const BUILT_IN: [(&str, &str); 2] = [("dark", include_str!("../../themes/dark.toml")), ("light", include_str!("../../themes/light.toml"))];
+const BUILT_IN: [(&str, &str); 2] =
+    [("dark", include_str!("../../themes/dark.toml")), ("light", include_str!("../../themes/light.toml"))];
 
 /// A style for every meaning.
 #[derive(Clone, Debug)]
@@ -180,7 +181,8 @@ fn collect(
         return Err(fail("it inherits from itself".to_owned()));
     }
     let built_in = || BUILT_IN.iter().find(|(n, _)| *n == name).map(|(_, t)| (*t).to_owned());
-    let text = read(name).or_else(built_in).ok_or_else(|| fail("there is no such theme; built in are dark and light".to_owned()))?;
+    let text =
+        read(name).or_else(built_in).ok_or_else(|| fail("there is no such theme; built in are dark and light".to_owned()))?;
     let table: toml::Table = toml::from_str(&text).map_err(|e| fail(e.message().to_owned()))?;
     if let Some(parent) = table.get("inherits") {
         let parent = parent.as_str().ok_or_else(|| fail("inherits must be a name".to_owned()))?;
@@ -192,7 +194,10 @@ fn collect(
         }
         let Some(meaning) = Meaning::ALL.into_iter().find(|m| m.name() == key) else {
             let near = crate::config::nearest(&key, Meaning::ALL.iter().map(|m| m.name()));
-            return Err(fail(format!("'{key}' is no meaning{}", near.map_or_else(String::new, |n| format!("; did you mean '{n}'?")))));
+            return Err(fail(format!(
+                "'{key}' is no meaning{}",
+                near.map_or_else(String::new, |n| format!("; did you mean '{n}'?"))
+            )));
         };
         let raw: RawStyle = value.try_into().map_err(|e: toml::de::Error| fail(format!("{key}: {}", e.message())))?;
         styles.insert(meaning.name(), style(&raw).map_err(|c| fail(format!("{key}: '{c}' is no colour")))?);
@@ -243,7 +248,9 @@ mod tests {
 
     #[test]
     fn mistakes_are_told() {
-        let with = |text: &'static str| Theme::load("mine", move |n| (n == "mine").then(|| text.to_owned()), true).unwrap_err().to_string();
+        let with = |text: &'static str| {
+            Theme::load("mine", move |n| (n == "mine").then(|| text.to_owned()), true).unwrap_err().to_string()
+        };
         assert!(with("mutd = {}").contains("did you mean 'muted'"));
         assert!(with("muted = { fg = \"blurple\" }").contains("no colour"));
         assert!(with("inherits = \"mine\"").contains("inherits from itself"));

@@ -27,7 +27,13 @@ pub fn put(buffer: &mut Buffer, area: Rect, row: usize, line: &Line<'_>, selecte
     let place = Rect { x: area.x, y: area.y + row, width: area.width, height: 1 };
     line.render(place, buffer);
     if let Some(style) = selected {
-        buffer.set_style(place, style);
+        // The selection replaces the colours of what it lies on: reversed ones would be unreadable.
+        for x in place.x..place.right() {
+            if let Some(cell) = buffer.cell_mut((x, place.y)) {
+                cell.set_style(Style::reset());
+                cell.set_style(style);
+            }
+        }
     }
 }
 
@@ -49,9 +55,19 @@ pub struct Mark {
 }
 
 /// A chart of series over a window, in braille, with its scale at the left, the times below, and marks on the axis.
-pub fn chart(buffer: &mut Buffer, area: Rect, theme: &Theme, series: &[Series], window: Window, threshold: Option<f64>, unit: &str, marks: &[Mark]) {
+pub fn chart(
+    buffer: &mut Buffer,
+    area: Rect,
+    theme: &Theme,
+    series: &[Series],
+    window: Window,
+    threshold: Option<f64>,
+    unit: &str,
+    marks: &[Mark],
+) {
     let length = window.length().as_secs_f64();
-    let points: Vec<Sample> = series.iter().flat_map(|s| s.within(window).iter().copied()).filter(|s| s.value.is_finite()).collect();
+    let points: Vec<Sample> =
+        series.iter().flat_map(|s| s.within(window).iter().copied()).filter(|s| s.value.is_finite()).collect();
     if area.height < 4 || area.width < 20 || length <= 0.0 {
         return;
     }
@@ -63,7 +79,8 @@ pub fn chart(buffer: &mut Buffer, area: Rect, theme: &Theme, series: &[Series], 
     let top = points.iter().map(|s| s.value).chain(threshold).fold(f64::NEG_INFINITY, f64::max);
     let low = points.iter().map(|s| s.value).chain(threshold).fold(f64::INFINITY, f64::min).min(0.0);
     let top = if top > low { top } else { low + 1.0 };
-    let label = |v: f64| format!("{}{}", human_value(v * factor), if unit.is_empty() { String::new() } else { format!(" {unit}") });
+    let label =
+        |v: f64| format!("{}{}", human_value(v * factor), if unit.is_empty() { String::new() } else { format!(" {unit}") });
     let gutter = text::width(&label(top)).max(text::width(&label(low))).min(10) + 1;
     let gutter16 = u16::try_from(gutter).unwrap_or(10);
     let plot = Rect { x: area.x + gutter16, y: area.y, width: area.width.saturating_sub(gutter16), height: area.height - 2 };
@@ -75,7 +92,9 @@ pub fn chart(buffer: &mut Buffer, area: Rect, theme: &Theme, series: &[Series], 
     put(buffer, area, usize::from(plot.height) - 1, &Line::from(Span::styled(text::right(&label(low), gutter - 1), muted)), None);
     let (columns, rows) = (usize::from(plot.width) * 2, usize::from(plot.height) * 4);
     let y_of = |v: f64| ((top - v) / (top - low) * (rows - 1) as f64).round().clamp(0.0, (rows - 1) as f64) as usize;
-    let x_of = |at: Timestamp| (at.secs_since(window.start) / length * (columns - 1) as f64).round().clamp(0.0, (columns - 1) as f64) as usize;
+    let x_of = |at: Timestamp| {
+        (at.secs_since(window.start) / length * (columns - 1) as f64).round().clamp(0.0, (columns - 1) as f64) as usize
+    };
     if let Some(t) = threshold {
         let row = y_of(t) / 4;
         for x in (0..plot.width).step_by(2) {
@@ -101,7 +120,14 @@ pub fn chart(buffer: &mut Buffer, area: Rect, theme: &Theme, series: &[Series], 
     }
     let axis = usize::from(plot.height);
     for mark in marks.iter().filter(|m| window.contains(m.at)) {
-        set(buffer, Rect { height: plot.height + 1, ..plot }, x_of(mark.at) / 2, axis, &mark.glyph.to_string(), theme.style(mark.meaning));
+        set(
+            buffer,
+            Rect { height: plot.height + 1, ..plot },
+            x_of(mark.at) / 2,
+            axis,
+            &mark.glyph.to_string(),
+            theme.style(mark.meaning),
+        );
     }
     let (from, to) = (window.start.clock(time::UtcOffset::UTC), format!("{}Z", window.end.clock(time::UtcOffset::UTC)));
     let gap = usize::from(plot.width).saturating_sub(text::width(&from) + text::width(&to));

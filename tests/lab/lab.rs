@@ -17,7 +17,10 @@ fn main() {
     let lab = servers::Lab::start(std::path::Path::new(folder), &shop, servers::USUAL);
     let config = lab.config(None);
     println!("warroom --config {}", config.display());
-    println!("Prometheus {} Alertmanager {} node_exporter {} shop {:?}", lab.prometheus, lab.alertmanager, lab.node_exporter, lab.shop);
+    println!(
+        "Prometheus {} Alertmanager {} node_exporter {} shop {:?}",
+        lab.prometheus, lab.alertmanager, lab.node_exporter, lab.shop
+    );
     std::thread::sleep(seconds(after));
     lab.fault(fault);
     println!("fault {fault} injected");

@@ -9,7 +9,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
@@ -54,7 +54,8 @@ struct Service {
 impl Service {
     fn log(&self, level: &str, message: &str, extra: &str) {
         let now = time::OffsetDateTime::now_utc().format(&time::format_description::well_known::Rfc3339).unwrap_or_default();
-        let line = format!("{{\"ts\":\"{now}\",\"level\":\"{level}\",\"service\":\"{}\",\"msg\":{message:?}{extra}}}\n", self.name);
+        let line =
+            format!("{{\"ts\":\"{now}\",\"level\":\"{level}\",\"service\":\"{}\",\"msg\":{message:?}{extra}}}\n", self.name);
         let _full_disk = self.log.lock().unwrap().write_all(line.as_bytes());
     }
 
@@ -77,7 +78,11 @@ impl Service {
         let s = self.name;
         let mut out = String::from("# TYPE http_requests_total counter\n");
         // A counter that appears with its first error hides the first rate: it exists from the start.
-        for (code, count) in [(200, 0), (500, 0), (502, 0), (503, 0)].into_iter().chain(self.requests.lock().unwrap().clone()).collect::<BTreeMap<u16, u64>>() {
+        for (code, count) in [(200, 0), (500, 0), (502, 0), (503, 0)]
+            .into_iter()
+            .chain(self.requests.lock().unwrap().clone())
+            .collect::<BTreeMap<u16, u64>>()
+        {
             out.push_str(&format!("http_requests_total{{service=\"{s}\",code=\"{code}\"}} {count}\n"));
         }
         let d = self.durations.lock().unwrap();
@@ -104,10 +109,23 @@ fn main() {
         panic!("usage: shop GATEWAY_PORT CHECKOUT_PORT PAYMENT_PORT LOG_FOLDER");
     };
     let ports = [gateway, checkout, payment].map(|p| p.parse().expect("a port"));
-    let shop = Arc::new(Shop { fault: AtomicU8::new(NONE), pool: Mutex::new((0, 0)), pool_freed: Condvar::new(), leaked: Mutex::default(), ports });
+    let shop = Arc::new(Shop {
+        fault: AtomicU8::new(NONE),
+        pool: Mutex::new((0, 0)),
+        pool_freed: Condvar::new(),
+        leaked: Mutex::default(),
+        ports,
+    });
     for (name, port) in ["gateway", "checkout", "payment"].into_iter().zip(ports) {
-        let log = OpenOptions::new().create(true).append(true).open(Path::new(folder).join(format!("{name}.log"))).expect("a log file");
-        let service = Arc::new(Service { name, shop: Arc::clone(&shop), requests: Mutex::default(), durations: Mutex::default(), log: Mutex::new(log) });
+        let log =
+            OpenOptions::new().create(true).append(true).open(Path::new(folder).join(format!("{name}.log"))).expect("a log file");
+        let service = Arc::new(Service {
+            name,
+            shop: Arc::clone(&shop),
+            requests: Mutex::default(),
+            durations: Mutex::default(),
+            log: Mutex::new(log),
+        });
         service.log("info", "listening", &format!(",\"port\":{port},\"version\":\"{}\"", service.version()));
         let listener = TcpListener::bind(("127.0.0.1", port)).expect("a free port");
         std::thread::spawn(move || {
@@ -162,7 +180,13 @@ fn serve(mut stream: TcpStream, service: &Service) -> std::io::Result<()> {
     let head = String::from_utf8_lossy(&head).into_owned();
     let path = head.split_whitespace().nth(1).unwrap_or("/").to_owned();
     let answer = |stream: &mut TcpStream, code: u16, body: &str| {
-        stream.write_all(format!("HTTP/1.0 {code} X\r\ncontent-type: text/plain; version=0.0.4\r\ncontent-length: {}\r\n\r\n{body}", body.len()).as_bytes())
+        stream.write_all(
+            format!(
+                "HTTP/1.0 {code} X\r\ncontent-type: text/plain; version=0.0.4\r\ncontent-length: {}\r\n\r\n{body}",
+                body.len()
+            )
+            .as_bytes(),
+        )
     };
     if path == "/metrics" {
         return answer(&mut stream, 200, &service.metrics());
@@ -224,7 +248,14 @@ fn checkout(s: &Service, path: &str) -> u16 {
             pool.1 -= 1;
             let (in_use, waiting) = *pool;
             drop(pool);
-            s.log("error", &format!("could not get a database connection: pool exhausted after {} ms (in_use={in_use}, waiting={waiting})", waited.elapsed().as_millis()), &format!(",\"order\":{}", order(path)));
+            s.log(
+                "error",
+                &format!(
+                    "could not get a database connection: pool exhausted after {} ms (in_use={in_use}, waiting={waiting})",
+                    waited.elapsed().as_millis()
+                ),
+                &format!(",\"order\":{}", order(path)),
+            );
             return 503;
         }
         pool = s.shop.pool_freed.wait_timeout(pool, left).unwrap().0;
@@ -246,7 +277,11 @@ fn checkout(s: &Service, path: &str) -> u16 {
     match call(s.shop.ports[2], path) {
         Ok(200) => {
             if chance(10) == 0 {
-                s.log("info", "order placed", &format!(",\"order\":{},\"email\":\"customer{}@example.com\"", order(path), chance(1000)));
+                s.log(
+                    "info",
+                    "order placed",
+                    &format!(",\"order\":{},\"email\":\"customer{}@example.com\"", order(path), chance(1000)),
+                );
             }
             200
         }

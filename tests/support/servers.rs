@@ -97,14 +97,22 @@ impl Lab {
         let at = |name: &str| folder.join(name);
         std::fs::write(at("rules.yml"), rules(pace)).unwrap();
         std::fs::write(at("prometheus.yml"), prometheus_config(pace, alertmanager, node_exporter, ports)).unwrap();
-        std::fs::write(at("alertmanager.yml"), "route: { receiver: none, group_wait: 1s, group_interval: 5s }\nreceivers: [{ name: none }]\n").unwrap();
+        std::fs::write(
+            at("alertmanager.yml"),
+            "route: { receiver: none, group_wait: 1s, group_interval: 5s }\nreceivers: [{ name: none }]\n",
+        )
+        .unwrap();
         let shown = |name: &str| at(name).display().to_string();
         let mut processes = vec![spawn(
             &shop.display().to_string(),
             &[ports[0].to_string(), ports[1].to_string(), ports[2].to_string(), shown("logs")],
             &at("shop.out"),
         )];
-        processes.push(spawn("prometheus-node-exporter", &[format!("--web.listen-address=127.0.0.1:{node_exporter}")], &at("node_exporter.out")));
+        processes.push(spawn(
+            "prometheus-node-exporter",
+            &[format!("--web.listen-address=127.0.0.1:{node_exporter}")],
+            &at("node_exporter.out"),
+        ));
         processes.push(spawn(
             "prometheus-alertmanager",
             &[
@@ -141,7 +149,9 @@ impl Lab {
 
     /// A configuration for warroom on this lab.
     pub fn config(&self, llm: Option<&str>) -> PathBuf {
-        let assistant = llm.map_or_else(String::new, |url| format!("[assistant]\nbase_url = \"{url}/v1\"\nmodel = \"stub-model\"\ncontext_tokens = 16384\n"));
+        let assistant = llm.map_or_else(String::new, |url| {
+            format!("[assistant]\nbase_url = \"{url}/v1\"\nmodel = \"stub-model\"\ncontext_tokens = 16384\n")
+        });
         let text = format!(
             "[[sources]]\nname = \"prom\"\ntype = \"prometheus\"\nurl = \"http://127.0.0.1:{}\"\n\n\
              [[sources]]\nname = \"am\"\ntype = \"alertmanager\"\nurl = \"http://127.0.0.1:{}\"\n\n\

@@ -28,7 +28,12 @@ impl Request {
     /// A parameter of the query or the form, decoded.
     pub fn param(&self, name: &str) -> Option<String> {
         let query = self.target.split_once('?').map_or("", |(_, q)| q);
-        [query, &self.body].iter().flat_map(|p| p.split('&')).filter_map(|p| p.split_once('=')).find(|(n, _)| decode(n) == name).map(|(_, v)| decode(v))
+        [query, &self.body]
+            .iter()
+            .flat_map(|p| p.split('&'))
+            .filter_map(|p| p.split_once('='))
+            .find(|(n, _)| decode(n) == name)
+            .map(|(_, v)| decode(v))
     }
 }
 
@@ -60,7 +65,12 @@ pub struct Reply {
 
 impl Reply {
     pub fn new(status: u16, content_type: &str, body: impl Into<String>) -> Self {
-        Self { status, headers: vec![("content-type".into(), content_type.into())], chunks: vec![(Duration::ZERO, body.into())], cut: false }
+        Self {
+            status,
+            headers: vec![("content-type".into(), content_type.into())],
+            chunks: vec![(Duration::ZERO, body.into())],
+            cut: false,
+        }
     }
     pub fn json(body: impl Into<String>) -> Self {
         Self::new(200, "application/json", body)
@@ -130,7 +140,8 @@ pub fn read_request(stream: &TcpStream) -> std::io::Result<Request> {
             headers.push((name.to_owned(), value.trim().to_owned()));
         }
     }
-    let length = headers.iter().find(|(n, _)| n.eq_ignore_ascii_case("content-length")).and_then(|(_, v)| v.parse().ok()).unwrap_or(0);
+    let length =
+        headers.iter().find(|(n, _)| n.eq_ignore_ascii_case("content-length")).and_then(|(_, v)| v.parse().ok()).unwrap_or(0);
     let mut body = vec![0; length];
     reader.read_exact(&mut body)?;
     Ok(Request { method, target, headers, body: String::from_utf8_lossy(&body).into_owned() })

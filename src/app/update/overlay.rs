@@ -108,7 +108,9 @@ fn moved(selected: usize, chord: Chord, length: usize) -> usize {
     match chord.code {
         Code::Down | Code::Char('j') | Code::Tab => (selected + 1).min(length.saturating_sub(1)),
         Code::Up | Code::Char('k') | Code::BackTab => selected.saturating_sub(1),
-        Code::Char(c) => c.to_digit(10).and_then(|d| usize::try_from(d).ok()).filter(|d| (1..=length).contains(d)).map_or(selected, |d| d - 1),
+        Code::Char(c) => {
+            c.to_digit(10).and_then(|d| usize::try_from(d).ok()).filter(|d| (1..=length).contains(d)).map_or(selected, |d| d - 1)
+        }
         _ => selected,
     }
 }
@@ -206,7 +208,8 @@ fn note_at(model: &Model, id: IncidentId, text: &str) -> Option<Effect> {
             if today > model.now { today - std::time::Duration::from_secs(86_400) } else { today }
         }
     };
-    Some(Effect::Note { id, text: rest.trim().to_owned(), kind: NoteKind::Observation, at: Some(at) }).filter(|_| !rest.trim().is_empty())
+    Some(Effect::Note { id, text: rest.trim().to_owned(), kind: NoteKind::Observation, at: Some(at) })
+        .filter(|_| !rest.trim().is_empty())
 }
 
 fn chosen(model: &mut Model, choice: &Choice, selected: usize) -> Vec<Effect> {
@@ -216,7 +219,9 @@ fn chosen(model: &mut Model, choice: &Choice, selected: usize) -> Vec<Effect> {
     };
     match choice {
         Choice::Severity(all) => match all.get(selected) {
-            Some(to) => ask_line(model, format!("{to}: why"), Purpose::SeverityReason(*to), "a reason is required", String::new()),
+            Some(to) => {
+                ask_line(model, format!("{to}: why"), Purpose::SeverityReason(*to), "a reason is required", String::new())
+            }
             None => Vec::new(),
         },
         Choice::Role(all) => match all.get(selected) {

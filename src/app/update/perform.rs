@@ -59,7 +59,9 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::CopyAlert => copy(model, |m| m.board.current().map(|a| a.fingerprint.clone()), "select an alert first"),
         Action::CopyRunbook => copy(
             model,
-            |m| m.board.current().and_then(|a| a.annotations.get("runbook_url").or_else(|| a.annotations.get("runbook"))).cloned(),
+            |m| {
+                m.board.current().and_then(|a| a.annotations.get("runbook_url").or_else(|| a.annotations.get("runbook"))).cloned()
+            },
             "this alert names no runbook",
         ),
         Action::Tab1 => tab(model, Tab::Overview),
@@ -81,10 +83,19 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
             }
             vec![Effect::Investigate(id)]
         }),
-        Action::Note => line(model, "Note", Purpose::Note(NoteKind::Observation), "what you saw or did; [E3] ties it to evidence; TODO … waits as an action item"),
-        Action::NoteAt => line(model, "Note at", Purpose::NoteAt, "begin with the time: 09:27 or 2026-11-21T09:27:00Z, then the text"),
+        Action::Note => line(
+            model,
+            "Note",
+            Purpose::Note(NoteKind::Observation),
+            "what you saw or did; [E3] ties it to evidence; TODO … waits as an action item",
+        ),
+        Action::NoteAt => {
+            line(model, "Note at", Purpose::NoteAt, "begin with the time: 09:27 or 2026-11-21T09:27:00Z, then the text")
+        }
         Action::Decision => line(model, "Decision", Purpose::Note(NoteKind::Decision), "what was decided, and who objected"),
-        Action::Hypothesis => line(model, "Hypothesis", Purpose::Note(NoteKind::Hypothesis), "what you take the cause to be, with [E…]"),
+        Action::Hypothesis => {
+            line(model, "Hypothesis", Purpose::Note(NoteKind::Hypothesis), "what you take the cause to be, with [E…]")
+        }
         Action::Lesson => line(model, "Lesson", Purpose::Note(NoteKind::Lesson), "went well, went badly, where we were lucky"),
         Action::Acknowledge => with_id(model, |m, id| act(m, Effect::Acknowledge(id))),
         Action::SetSeverity => choose_severity(model),
@@ -102,13 +113,21 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
                 ("detect", "so that we see it sooner"),
                 ("process", "so that we respond better"),
             ];
-            choose(model, "Action item: what for", rows.map(|(a, b)| (a.to_owned(), b.to_owned())).to_vec(), Choice::ActionKind(ActionKind::ALL.to_vec()))
+            choose(
+                model,
+                "Action item: what for",
+                rows.map(|(a, b)| (a.to_owned(), b.to_owned())).to_vec(),
+                Choice::ActionKind(ActionKind::ALL.to_vec()),
+            )
         }
         Action::Ask => line(model, "Ask", Purpose::Question, "troubleshoot, postmortem, or a question in your own words"),
         Action::Export => {
             let name = model.room.as_ref().map_or_else(|| "postmortem.md".to_owned(), |r| format!("{}.md", r.id));
             let hint = "a path; .md, .html or .json decides the format".to_owned();
-            show(model, Overlay::Line { title: "Export to".to_owned(), edit: LineEdit::with(name), purpose: Purpose::ExportPath, hint })
+            show(
+                model,
+                Overlay::Line { title: "Export to".to_owned(), edit: LineEdit::with(name), purpose: Purpose::ExportPath, hint },
+            )
         }
         Action::OpenEvidence => open_evidence(model),
         Action::CopyQuery => copy(
@@ -309,7 +328,11 @@ fn quit(model: &mut Model) -> Vec<Effect> {
     }
     let streaming = model.room.as_ref().is_some_and(|r| r.streaming.is_some());
     if streaming || model.unsaved > 0 {
-        let lines = if streaming { vec!["an answer is still coming; what came so far is kept".to_owned()] } else { vec![format!("{} facts are still being written", model.unsaved)] };
+        let lines = if streaming {
+            vec!["an answer is still coming; what came so far is kept".to_owned()]
+        } else {
+            vec![format!("{} facts are still being written", model.unsaved)]
+        };
         return show(model, Overlay::Confirm { title: "Quit".to_owned(), lines, yes: false, effect: Box::new(Effect::Quit) });
     }
     vec![Effect::Quit]
@@ -364,21 +387,21 @@ fn mark(model: &mut Model) -> Vec<Effect> {
 fn declare(model: &mut Model) -> Vec<Effect> {
     let chosen = model.board.chosen();
     let (proposed, reason) = propose(&chosen);
-    let title = chosen.iter().min_by_key(|a| (a.severity, a.pending_since.or(a.starts_at))).map_or_else(String::new, |a| a.summary().to_owned());
+    let title = chosen
+        .iter()
+        .min_by_key(|a| (a.severity, a.pending_since.or(a.starts_at)))
+        .map_or_else(String::new, |a| a.summary().to_owned());
     let alerts = chosen.iter().map(|a| LinkedAlert::from_alert(a)).collect();
     let reason = if chosen.is_empty() { "no alert is chosen".to_owned() } else { reason };
-    let form = DeclareForm { title: LineEdit::with(title), severity: proposed, proposed, reason, alerts, is_commander: true, field: 0 };
+    let form =
+        DeclareForm { title: LineEdit::with(title), severity: proposed, proposed, reason, alerts, is_commander: true, field: 0 };
     show(model, Overlay::Declare(Box::new(form)))
 }
 
 fn link(model: &mut Model) -> Vec<Effect> {
     let prints: Vec<String> = model.board.chosen().iter().map(|a| a.fingerprint.clone()).collect();
-    let open: Vec<(IncidentId, (String, String))> = model
-        .board
-        .open_incidents()
-        .iter()
-        .map(|h| (h.id, (format!("{} {}", h.id, h.severity), h.title.clone())))
-        .collect();
+    let open: Vec<(IncidentId, (String, String))> =
+        model.board.open_incidents().iter().map(|h| (h.id, (format!("{} {}", h.id, h.severity), h.title.clone()))).collect();
     if prints.is_empty() || open.is_empty() {
         let why = if prints.is_empty() { "select an alert first" } else { "no incident is open; d declares one" };
         model.say(Tone::Plain, why);
@@ -422,7 +445,15 @@ fn choose_severity(model: &mut Model) -> Vec<Effect> {
 }
 
 fn choose_status(model: &mut Model) -> Vec<Effect> {
-    let usable = [Status::Investigating, Status::Identified, Status::Mitigated, Status::Monitoring, Status::Resolved, Status::Closed, Status::Cancelled];
+    let usable = [
+        Status::Investigating,
+        Status::Identified,
+        Status::Mitigated,
+        Status::Monitoring,
+        Status::Resolved,
+        Status::Closed,
+        Status::Cancelled,
+    ];
     let meaning = |s: Status| match s {
         Status::Investigating => "the cause is being looked for",
         Status::Identified => "the cause is known",
@@ -433,13 +464,18 @@ fn choose_status(model: &mut Model) -> Vec<Effect> {
         _ => "a false alarm",
     };
     let now = current(model).map(|i| i.head.status);
-    let rows = usable.iter().map(|s| (format!("{s}{}", if Some(*s) == now { " (now)" } else { "" }), meaning(*s).to_owned())).collect();
+    let rows =
+        usable.iter().map(|s| (format!("{s}{}", if Some(*s) == now { " (now)" } else { "" }), meaning(*s).to_owned())).collect();
     choose(model, "Status", rows, Choice::Status(usable.to_vec()))
 }
 
 fn resolve(model: &mut Model) -> Vec<Effect> {
     let Some(incident) = current(model) else { return Vec::new() };
-    let firing = incident.alerts.iter().filter(|l| model.board.alerts.iter().any(|a| a.fingerprint == l.fingerprint && a.is_firing())).count();
+    let firing = incident
+        .alerts
+        .iter()
+        .filter(|l| model.board.alerts.iter().any(|a| a.fingerprint == l.fingerprint && a.is_firing()))
+        .count();
     let id = incident.id();
     let mut lines = vec![format!("{id} {} becomes resolved, in the timeline as by {}", incident.head.title, model.user)];
     if firing > 0 {
@@ -484,7 +520,15 @@ fn correct(model: &mut Model) -> Vec<Effect> {
         return Vec::new();
     };
     let hint = "the original stays in the journal and is marked as corrected".to_owned();
-    show(model, Overlay::Line { title: format!("Correct entry {seq}"), edit: LineEdit::with(text), purpose: Purpose::Correction(seq), hint })
+    show(
+        model,
+        Overlay::Line {
+            title: format!("Correct entry {seq}"),
+            edit: LineEdit::with(text),
+            purpose: Purpose::Correction(seq),
+            hint,
+        },
+    )
 }
 
 fn line_to_note(model: &mut Model) -> Vec<Effect> {
@@ -493,7 +537,9 @@ fn line_to_note(model: &mut Model) -> Vec<Effect> {
         return Vec::new();
     };
     let service = model.logs.current().and_then(|l| l.service.clone()).map(|s| format!("{s}: ")).unwrap_or_default();
-    with_id(model, |m, id| act(m, Effect::Note { id, text: format!("log line: {service}{text}"), kind: NoteKind::Observation, at }))
+    with_id(model, |m, id| {
+        act(m, Effect::Note { id, text: format!("log line: {service}{text}"), kind: NoteKind::Observation, at })
+    })
 }
 
 /// Starts a question; one at a time.

@@ -52,7 +52,8 @@ pub(super) fn logfmt(raw: &str, context: Context) -> Option<LogLine> {
     while !rest.is_empty() && pairs.len() < MAX_FIELDS {
         let key_len = rest.find(['=', ' ']).unwrap_or(rest.len());
         let key = rest.get(..key_len)?;
-        let is_key = !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-' | b'@' | b'/'));
+        let is_key =
+            !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-' | b'@' | b'/'));
         if rest.as_bytes().get(key_len) != Some(&b'=') || !is_key {
             // Text before the first pair, or more loose words than pairs: not logfmt.
             if pairs.is_empty() {
@@ -123,7 +124,8 @@ fn assemble(pairs: Vec<(String, String)>, context: Context) -> LogLine {
     // A structured line without a message field still has to read as something.
     line.message = message.unwrap_or_else(|| fields.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>().join(" "));
     // An error's own text and stack belong to what a person reads first.
-    for key in ["error", "err", "exception", "stack", "stack_trace", "error.message", "error.stack_trace", "exception.stacktrace"] {
+    for key in ["error", "err", "exception", "stack", "stack_trace", "error.message", "error.stack_trace", "exception.stacktrace"]
+    {
         if let Some(value) = fields.get(key)
             && !line.message.contains(value.as_str())
             && !value.is_empty()

@@ -103,8 +103,7 @@ impl<'a> Cursor<'a> {
 }
 
 fn month(name: &[u8]) -> Option<Month> {
-    const NAMES: [&[u8]; 12] =
-        [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
+    const NAMES: [&[u8]; 12] = [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
     let index = NAMES.iter().position(|n| n.eq_ignore_ascii_case(name))?;
     Month::try_from(u8::try_from(index + 1).ok()?).ok()
 }

@@ -12,17 +12,37 @@ fn at(text: &str) -> Option<Timestamp> {
 fn every_format_gives_time_level_and_message() {
     let nine = "2026-11-21T09:31:07Z";
     for (raw, time, level, message) in [
-        (r#"{"ts":"2026-11-21T09:31:07Z","level":"error","msg":"pool exhausted","service":"checkout"}"#, nine, Some(Level::Error), "pool exhausted"),
+        (
+            r#"{"ts":"2026-11-21T09:31:07Z","level":"error","msg":"pool exhausted","service":"checkout"}"#,
+            nine,
+            Some(Level::Error),
+            "pool exhausted",
+        ),
         (r#"{"time":1795253467000,"severity":"WARNING","message":"slow"}"#, nine, Some(Level::Warn), "slow"),
         (r#"{"t":1795253467.0,"level":50,"msg":"pino"}"#, nine, Some(Level::Error), "pino"),
         (r#"ts=2026-11-21T09:31:07Z level=warn msg="retry \"later\"" attempt=3"#, nine, Some(Level::Warn), r#"retry "later""#),
-        (r#"10.0.0.1 - ana [21/Nov/2026:09:31:07 +0000] "GET /cart HTTP/1.1" 502 173 "-" "curl/8""#, nine, Some(Level::Error), "GET /cart HTTP/1.1 502"),
+        (
+            r#"10.0.0.1 - ana [21/Nov/2026:09:31:07 +0000] "GET /cart HTTP/1.1" 502 173 "-" "curl/8""#,
+            nine,
+            Some(Level::Error),
+            "GET /cart HTTP/1.1 502",
+        ),
         ("Nov 21 09:31:07 eu-3 sshd[811]: Failed password for root", nine, None, "Failed password for root"),
         ("<11>Nov 21 09:31:07 eu-3 app: broke", nine, Some(Level::Error), "broke"),
-        (r#"<165>1 2026-11-21T09:31:07.000Z host app 12 ID47 [ex@1 k="a\"]b" z="1"][o@2] ready"#, nine, Some(Level::Info), "ready"),
+        (
+            r#"<165>1 2026-11-21T09:31:07.000Z host app 12 ID47 [ex@1 k="a\"]b" z="1"][o@2] ready"#,
+            nine,
+            Some(Level::Info),
+            "ready",
+        ),
         ("<165>1 2026-11-21T09:31:07Z host app - - - text", nine, Some(Level::Info), "text"),
         ("E1121 09:31:07.000000    1 pool.go:12] exhausted", nine, Some(Level::Error), "exhausted"),
-        ("2026-11-21 09:31:07,000 ERROR [pool-1] c.shop.Pool: exhausted", nine, Some(Level::Error), "[pool-1] c.shop.Pool: exhausted"),
+        (
+            "2026-11-21 09:31:07,000 ERROR [pool-1] c.shop.Pool: exhausted",
+            nine,
+            Some(Level::Error),
+            "[pool-1] c.shop.Pool: exhausted",
+        ),
         ("2026/11/21 09:31:07 [error] 12#0: upstream timed out", nine, Some(Level::Error), "12#0: upstream timed out"),
         ("[Sat Nov 21 09:31:07.000000 2026] [core:error] x", nine, None, "[core:error] x"),
         ("2026-11-21T10:31:07+01:00 [main] INFO started", nine, Some(Level::Info), "started"),

@@ -26,11 +26,22 @@ pub fn render(room: &Room, theme: &Theme, cache: &mut ViewCache, frame: &mut Fra
     for (row, a) in incident.actions.iter().enumerate().skip(offset).take(usize::from(inner.height)) {
         let done = a.state == ActionState::Done;
         let or = |v: &Option<String>, none: &str| v.clone().unwrap_or_else(|| none.to_owned());
-        let tail = format!("{} {} {}", text::pad(&or(&a.owner, "no owner"), 12), text::pad(&or(&a.due, "no date"), 10), text::pad(&or(&a.priority, "-"), 2));
+        let tail = format!(
+            "{} {} {}",
+            text::pad(&or(&a.owner, "no owner"), 12),
+            text::pad(&or(&a.due, "no date"), 10),
+            text::pad(&or(&a.priority, "-"), 2)
+        );
         let line = Line::from(vec![
-            Span::styled(format!(" {} {} ", if done { "✓" } else { "☐" }, text::pad(&a.id.to_string(), 4)), theme.style(Meaning::Accent)),
+            Span::styled(
+                format!(" {} {} ", if done { "✓" } else { "☐" }, text::pad(&a.id.to_string(), 4)),
+                theme.style(Meaning::Accent),
+            ),
             Span::raw(format!("{:<9}", a.kind.word())),
-            Span::styled(text::pad(&a.text, width.saturating_sub(text::width(&tail) + 19)), theme.style(if done { Meaning::Muted } else { Meaning::Text })),
+            Span::styled(
+                text::pad(&a.text, width.saturating_sub(text::width(&tail) + 19)),
+                theme.style(if done { Meaning::Muted } else { Meaning::Text }),
+            ),
             Span::raw(format!(" {tail}")),
         ]);
         put(frame.buffer_mut(), inner, row - offset, &line, (row == room.action).then(|| theme.style(Meaning::Selection)));

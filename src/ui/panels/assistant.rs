@@ -33,7 +33,10 @@ pub fn render(model: &Model, room: &Room, theme: &Theme, frame: &mut Frame<'_>, 
         lines.extend(margin(theme, markdown(theme, &s.text, width.saturating_sub(3))));
     }
     if lines.is_empty() {
-        for words in ["⏎ asks for troubleshooting, p asks anything, v shows exactly what would be sent.", "Every statement of an answer is checked against the evidence that it cites."] {
+        for words in [
+            "⏎ asks for troubleshooting, p asks anything, v shows exactly what would be sent.",
+            "Every statement of an answer is checked against the evidence that it cites.",
+        ] {
             lines.extend(text::wrap(words, width).into_iter().map(|l| Line::from(Span::styled(l, theme.style(Meaning::Muted)))));
         }
     }

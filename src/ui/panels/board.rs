@@ -33,12 +33,20 @@ fn incidents(model: &Model, theme: &Theme, cache: &mut ViewCache, frame: &mut Fr
     let has_keys = model.board.pane == Pane::Incidents;
     let open = model.board.open_incidents().len();
     let listed = model.board.listed_incidents();
-    let title = if open == 0 && !listed.is_empty() { "Incidents none open · the last ones".to_owned() } else { format!("Incidents {open} open") };
+    let title = if open == 0 && !listed.is_empty() {
+        "Incidents none open · the last ones".to_owned()
+    } else {
+        format!("Incidents {open} open")
+    };
     let block = bordered(theme, title, has_keys);
     let inner = block.inner(area);
     frame.render_widget(block, area);
     if listed.is_empty() {
-        let words = if model.board.incidents_known { "no incidents yet: select an alert and press d to declare one" } else { "reading the store …" };
+        let words = if model.board.incidents_known {
+            "no incidents yet: select an alert and press d to declare one"
+        } else {
+            "reading the store …"
+        };
         put(frame.buffer_mut(), inner, 0, &Line::from(Span::styled(format!(" {words}"), theme.style(Meaning::Muted))), None);
         return;
     }
@@ -104,7 +112,12 @@ fn empty_words(model: &Model) -> Vec<String> {
         return vec!["no alert passes the filter; esc clears it, w shows all".to_owned()];
     }
     if is_blind(model) {
-        return model.board.sources.iter().map(|s| format!("{}: {}", s.report.name, s.report.error.as_deref().unwrap_or("failed"))).collect();
+        return model
+            .board
+            .sources
+            .iter()
+            .map(|s| format!("{}: {}", s.report.name, s.report.error.as_deref().unwrap_or("failed")))
+            .collect();
     }
     vec!["nothing is firing".to_owned()]
 }
@@ -120,7 +133,13 @@ fn alerts(model: &Model, theme: &Theme, cache: &mut ViewCache, frame: &mut Frame
         let words = empty_words(model);
         let lines = words.iter().flat_map(|w| text::wrap(w, width.saturating_sub(2)));
         for (row, words) in lines.enumerate() {
-            put(frame.buffer_mut(), inner, row, &Line::from(Span::styled(format!(" {words}"), theme.style(Meaning::Muted))), None);
+            put(
+                frame.buffer_mut(),
+                inner,
+                row,
+                &Line::from(Span::styled(format!(" {words}"), theme.style(Meaning::Muted))),
+                None,
+            );
         }
         return;
     }
@@ -134,7 +153,9 @@ fn alerts(model: &Model, theme: &Theme, cache: &mut ViewCache, frame: &mut Frame
                 Span::styled(format!("▾ {}", text::pad(title, width.saturating_sub(20))), theme.style(Meaning::Title)),
                 Span::styled(format!("{firing} of {count}"), theme.style(Meaning::Muted)),
             ]),
-            Row::Alert { index } => model.board.alerts.get(*index).map_or_else(Line::default, |a| alert_line(model, theme, a, width)),
+            Row::Alert { index } => {
+                model.board.alerts.get(*index).map_or_else(Line::default, |a| alert_line(model, theme, a, width))
+            }
         };
         let selected = (has_keys && row == place).then(|| theme.style(Meaning::Selection));
         put(frame.buffer_mut(), inner, row - offset, &line, selected);
@@ -181,7 +202,13 @@ fn one(model: &Model, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
         let block = bordered(theme, "Alert".to_owned(), false);
         let inner = block.inner(area);
         frame.render_widget(block, area);
-        put(frame.buffer_mut(), inner, 0, &Line::from(Span::styled(" select an alert with j and k", theme.style(Meaning::Muted))), None);
+        put(
+            frame.buffer_mut(),
+            inner,
+            0,
+            &Line::from(Span::styled(" select an alert with j and k", theme.style(Meaning::Muted))),
+            None,
+        );
         return;
     };
     let title = alert.service().map_or_else(|| alert.name.clone(), |s| format!("{} · {s}", alert.name));
@@ -198,16 +225,28 @@ fn one(model: &Model, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     for silence in &alert.silenced_by {
         let until = silence.ends_at.map_or_else(String::new, |t| format!(", {} left", human(t.since(model.now))));
         let words = format!("silenced by {}{until}: {}", silence.created_by, silence.comment);
-        lines.extend(text::wrap(&words, width).into_iter().map(|l| Line::from(Span::styled(format!(" {l}"), theme.style(Meaning::Warn)))));
+        lines.extend(
+            text::wrap(&words, width).into_iter().map(|l| Line::from(Span::styled(format!(" {l}"), theme.style(Meaning::Warn)))),
+        );
     }
     if !alert.inhibited_by.is_empty() {
-        lines.push(Line::from(Span::styled(format!(" inhibited by {} other alerts", alert.inhibited_by.len()), theme.style(Meaning::Warn))));
+        lines.push(Line::from(Span::styled(
+            format!(" inhibited by {} other alerts", alert.inhibited_by.len()),
+            theme.style(Meaning::Warn),
+        )));
     }
     let mut tail: Vec<Line<'static>> = Vec::new();
     let labels: Vec<String> = alert.labels.iter().filter(|(k, _)| *k != "alertname").map(|(k, v)| format!("{k}={v}")).collect();
-    tail.extend(text::wrap(&labels.join("  "), width).into_iter().map(|l| Line::from(Span::styled(format!(" {l}"), theme.style(Meaning::Muted)))));
+    tail.extend(
+        text::wrap(&labels.join("  "), width)
+            .into_iter()
+            .map(|l| Line::from(Span::styled(format!(" {l}"), theme.style(Meaning::Muted)))),
+    );
     if let Some(url) = alert.annotations.get("runbook_url").or_else(|| alert.annotations.get("runbook")) {
-        tail.push(Line::from(Span::styled(format!(" runbook {} (o copies)", text::fit(url, width.saturating_sub(20))), theme.style(Meaning::Accent))));
+        tail.push(Line::from(Span::styled(
+            format!(" runbook {} (o copies)", text::fit(url, width.saturating_sub(20))),
+            theme.style(Meaning::Accent),
+        )));
     }
     let (head, foot) = (lines.len(), tail.len());
     for (row, line) in lines.iter().enumerate() {
@@ -216,7 +255,8 @@ fn one(model: &Model, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     let chart_top = u16::try_from(head + 1).unwrap_or(u16::MAX);
     let used = u16::try_from(head + foot + 2).unwrap_or(u16::MAX);
     let chart_height = inner.height.saturating_sub(used).min(12);
-    let place = Rect { x: inner.x + 1, y: inner.y.saturating_add(chart_top), width: inner.width.saturating_sub(2), height: chart_height };
+    let place =
+        Rect { x: inner.x + 1, y: inner.y.saturating_add(chart_top), width: inner.width.saturating_sub(2), height: chart_height };
     if chart_height >= 4 {
         series(model, theme, frame, place, alert);
     }

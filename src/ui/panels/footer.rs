@@ -67,19 +67,57 @@ fn right_part(model: &Model) -> String {
 fn sensible(model: &Model) -> Vec<Action> {
     let Some(room) = model.room.as_ref().filter(|_| model.screen == Screen::Room) else {
         return match model.board.pane {
-            Pane::Alerts => vec![Action::Declare, Action::Mark, Action::Open, Action::Filter, Action::GroupBy, Action::NextPane, Action::Link, Action::Palette],
+            Pane::Alerts => vec![
+                Action::Declare,
+                Action::Mark,
+                Action::Open,
+                Action::Filter,
+                Action::GroupBy,
+                Action::NextPane,
+                Action::Link,
+                Action::Palette,
+            ],
             Pane::Incidents => vec![Action::Open, Action::NextPane, Action::Refresh, Action::Palette],
         };
     };
     let evidence = room.incident.as_ref().is_some_and(|i| !i.evidence.is_empty());
     match room.tab {
-        Tab::Overview if !evidence => vec![Action::Investigate, Action::Note, Action::Acknowledge, Action::SetSeverity, Action::Back],
-        Tab::Overview => vec![Action::Ask, Action::Note, Action::SetStatus, Action::AssignRole, Action::SetSeverity, Action::Resolve, Action::Export, Action::Back],
-        Tab::Timeline => vec![Action::Note, Action::OpenEntry, Action::Decision, Action::NoteAt, Action::Details, Action::Correct, Action::Back],
+        Tab::Overview if !evidence => {
+            vec![Action::Investigate, Action::Note, Action::Acknowledge, Action::SetSeverity, Action::Back]
+        }
+        Tab::Overview => vec![
+            Action::Ask,
+            Action::Note,
+            Action::SetStatus,
+            Action::AssignRole,
+            Action::SetSeverity,
+            Action::Resolve,
+            Action::Export,
+            Action::Back,
+        ],
+        Tab::Timeline => vec![
+            Action::Note,
+            Action::OpenEntry,
+            Action::Decision,
+            Action::NoteAt,
+            Action::Details,
+            Action::Correct,
+            Action::Back,
+        ],
         Tab::Signals if !evidence => vec![Action::Investigate, Action::Back],
         Tab::Signals => vec![Action::OpenEvidence, Action::Investigate, Action::CopyQuery, Action::Filter, Action::Back],
-        Tab::Logs => vec![Action::Follow, Action::OnlyErrors, Action::Filter, Action::NextError, Action::LineToNote, Action::Wrap, Action::Back],
-        Tab::Assistant => vec![Action::AskTroubleshoot, Action::Ask, Action::Preview, Action::Accept, Action::AskPostmortem, Action::Back],
+        Tab::Logs => vec![
+            Action::Follow,
+            Action::OnlyErrors,
+            Action::Filter,
+            Action::NextError,
+            Action::LineToNote,
+            Action::Wrap,
+            Action::Back,
+        ],
+        Tab::Assistant => {
+            vec![Action::AskTroubleshoot, Action::Ask, Action::Preview, Action::Accept, Action::AskPostmortem, Action::Back]
+        }
         Tab::Actions => vec![Action::AddAction, Action::ActionDone, Action::Back],
         Tab::Report => vec![Action::Export, Action::CopyReport, Action::Lesson, Action::AddAction, Action::Back],
     }

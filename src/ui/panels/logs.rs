@@ -50,7 +50,10 @@ pub fn render(model: &Model, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
         let parts = if logs.wrap { text::wrap(&flat, room.max(20)) } else { vec![text::fit(&flat, room)] };
         for (i, part) in parts.into_iter().enumerate() {
             let head = if i == 0 { lead.clone() } else { " ".repeat(text::width(&lead)) };
-            rows.push((Line::from(vec![Span::styled(head, theme.style(Meaning::Muted)), Span::styled(part, theme.style(meaning))]), selected));
+            rows.push((
+                Line::from(vec![Span::styled(head, theme.style(Meaning::Muted)), Span::styled(part, theme.style(meaning))]),
+                selected,
+            ));
         }
     }
     let skip = rows.len().saturating_sub(height);

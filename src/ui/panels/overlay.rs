@@ -19,7 +19,12 @@ use crate::ui::{ViewCache, centered, text};
 pub fn render(model: &Model, theme: &Theme, cache: &mut ViewCache, overlay: &Overlay, frame: &mut Frame<'_>, area: Rect) {
     match overlay {
         Overlay::Help { scroll } => {
-            let inner = window(theme, frame, centered(area, 84, area.height.saturating_sub(2)), "Keys of this view · esc closes".to_owned());
+            let inner = window(
+                theme,
+                frame,
+                centered(area, 84, area.height.saturating_sub(2)),
+                "Keys of this view · esc closes".to_owned(),
+            );
             scrolled(frame.buffer_mut(), inner, &help(model, theme), *scroll);
         }
         Overlay::Palette { edit, selected } => commands(model, theme, cache, edit, *selected, frame, area),
@@ -41,7 +46,13 @@ pub fn render(model: &Model, theme: &Theme, cache: &mut ViewCache, overlay: &Ove
                 ]);
                 put(frame.buffer_mut(), inner, row, &line, (row == *selected).then(|| theme.style(Meaning::Selection)));
             }
-            put(frame.buffer_mut(), inner, rows.len(), &Line::from(Span::styled("⏎ choose   ↑↓ or 1-9   esc cancel", theme.style(Meaning::Muted))), None);
+            put(
+                frame.buffer_mut(),
+                inner,
+                rows.len(),
+                &Line::from(Span::styled("⏎ choose   ↑↓ or 1-9   esc cancel", theme.style(Meaning::Muted))),
+                None,
+            );
         }
         Overlay::Declare(form) => declare(model, theme, form, frame, area),
         Overlay::Confirm { title, lines, yes, .. } => {
@@ -54,13 +65,27 @@ pub fn render(model: &Model, theme: &Theme, cache: &mut ViewCache, overlay: &Ove
                     row += 1;
                 }
             }
-            let choice = |label: &'static str, on: bool| Span::styled(format!(" {label} "), theme.style(if on { Meaning::Selection } else { Meaning::Muted }));
-            put(frame.buffer_mut(), inner, row + 1, &Line::from(vec![choice("No", !yes), Span::raw("  "), choice("Yes", *yes), Span::styled("   y, n, ←→ ⏎", theme.style(Meaning::Muted))]), None);
+            let choice = |label: &'static str, on: bool| {
+                Span::styled(format!(" {label} "), theme.style(if on { Meaning::Selection } else { Meaning::Muted }))
+            };
+            put(
+                frame.buffer_mut(),
+                inner,
+                row + 1,
+                &Line::from(vec![
+                    choice("No", !yes),
+                    Span::raw("  "),
+                    choice("Yes", *yes),
+                    Span::styled("   y, n, ←→ ⏎", theme.style(Meaning::Muted)),
+                ]),
+                None,
+            );
         }
         Overlay::Evidence { id, scroll } => evidence(model, theme, *id, *scroll, frame, area),
         Overlay::Text { title, text: words, scroll } => {
             let inner = window(theme, frame, centered(area, area.width.saturating_sub(4), area.height), title.clone());
-            let lines: Vec<Line<'static>> = text::wrap(words, usize::from(inner.width)).iter().map(|l| Line::from(cited(theme, l))).collect();
+            let lines: Vec<Line<'static>> =
+                text::wrap(words, usize::from(inner.width)).iter().map(|l| Line::from(cited(theme, l))).collect();
             scrolled(frame.buffer_mut(), inner, &lines, *scroll);
         }
     }
@@ -131,7 +156,15 @@ fn glyphs(model: &Model, theme: &Theme) -> Vec<Line<'static>> {
     lines
 }
 
-fn commands(model: &Model, theme: &Theme, cache: &mut ViewCache, edit: &LineEdit, selected: usize, frame: &mut Frame<'_>, area: Rect) {
+fn commands(
+    model: &Model,
+    theme: &Theme,
+    cache: &mut ViewCache,
+    edit: &LineEdit,
+    selected: usize,
+    frame: &mut Frame<'_>,
+    area: Rect,
+) {
     let found = palette(edit.text(), &model.contexts());
     let inner = window(theme, frame, centered(area, 84, area.height.min(20)), format!("Command · {} match", found.len()));
     input(theme, frame, inner, 0, edit, true);
@@ -154,7 +187,9 @@ fn declare(model: &Model, theme: &Theme, form: &DeclareForm, frame: &mut Frame<'
     };
     let inner = window(theme, frame, centered(area, 94, 14), title);
     let width = usize::from(inner.width);
-    let label = |words: &str, field: usize| Span::styled(text::pad(words, 10), theme.style(if form.field == field { Meaning::Accent } else { Meaning::Muted }));
+    let label = |words: &str, field: usize| {
+        Span::styled(text::pad(words, 10), theme.style(if form.field == field { Meaning::Accent } else { Meaning::Muted }))
+    };
     put(frame.buffer_mut(), inner, 0, &Line::from(label("Title", 0)), None);
     let field = Rect { x: inner.x + 10, width: inner.width.saturating_sub(10), ..inner };
     input(theme, frame, field, 0, &form.title, form.field == 0);
@@ -171,21 +206,36 @@ fn declare(model: &Model, theme: &Theme, form: &DeclareForm, frame: &mut Frame<'
         put(frame.buffer_mut(), inner, 3 + i, &line, style);
     }
     let commander = if form.is_commander { format!("me ({})", model.user) } else { "nobody yet".to_owned() };
-    let line = Line::from(vec![label("Commander", 2), Span::raw(commander), Span::styled("   space changes", theme.style(Meaning::Muted))]);
+    let line = Line::from(vec![
+        label("Commander", 2),
+        Span::raw(commander),
+        Span::styled("   space changes", theme.style(Meaning::Muted)),
+    ]);
     put(frame.buffer_mut(), inner, 9, &line, None);
     let keys = Line::from(Span::styled("⏎ declare   ↑↓ severity   tab field   esc cancel", theme.style(Meaning::Muted)));
     put(frame.buffer_mut(), inner, 11, &keys, None);
 }
 
 fn evidence(model: &Model, theme: &Theme, id: EvidenceId, scroll: usize, frame: &mut Frame<'_>, area: Rect) {
-    let inner = window(theme, frame, centered(area, area.width.saturating_sub(4), area.height), format!("{id} · y copies the query · esc closes"));
+    let inner = window(
+        theme,
+        frame,
+        centered(area, area.width.saturating_sub(4), area.height),
+        format!("{id} · y copies the query · esc closes"),
+    );
     let record = model.room.as_ref().and_then(|r| r.incident.as_ref()).and_then(|i| i.evidence(id));
     let Some(record) = record else {
         put(frame.buffer_mut(), inner, 0, &Line::from("there is no such evidence"), None);
         return;
     };
     let body = model.room.as_ref().and_then(|r| r.bodies.get(&record.digest));
-    let words = format!("{}\ntaken {} · sha-256 {} · {} redactions", item_text(record, body, Detail::Full), record.taken_at, record.digest, record.redactions);
+    let words = format!(
+        "{}\ntaken {} · sha-256 {} · {} redactions",
+        item_text(record, body, Detail::Full),
+        record.taken_at,
+        record.digest,
+        record.redactions
+    );
     let lines: Vec<Line<'static>> = text::wrap(&words, usize::from(inner.width)).into_iter().map(Line::from).collect();
     scrolled(frame.buffer_mut(), inner, &lines, scroll);
 }

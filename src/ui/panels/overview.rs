@@ -16,7 +16,9 @@ use crate::ui::widgets::{cited, frame as bordered, scrolled};
 pub fn render(model: &Model, room: &Room, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     let Some(incident) = &room.incident else { return };
     let columns: Vec<Rect> = if area.width >= 140 {
-        Layout::horizontal([Constraint::Percentage(30), Constraint::Percentage(46), Constraint::Percentage(24)]).split(area).to_vec()
+        Layout::horizontal([Constraint::Percentage(30), Constraint::Percentage(46), Constraint::Percentage(24)])
+            .split(area)
+            .to_vec()
     } else if area.width >= 100 {
         let halves = Layout::horizontal([Constraint::Percentage(58), Constraint::Percentage(42)]).split(area).to_vec();
         let right = halves.get(1).copied().unwrap_or(area);
@@ -31,17 +33,31 @@ pub fn render(model: &Model, room: &Room, theme: &Theme, frame: &mut Frame<'_>, 
         draw(theme, frame, *right, "People and clocks".to_owned(), |w| people(model, incident, theme, w), 0);
         return;
     }
-    draw(theme, frame, area, findings_title(incident), |w| {
-        let mut lines = known(model, incident, theme, w);
-        lines.push(Line::default());
-        lines.extend(findings(incident, theme, w));
-        lines.push(Line::default());
-        lines.extend(people(model, incident, theme, w));
-        lines
-    }, room.scroll);
+    draw(
+        theme,
+        frame,
+        area,
+        findings_title(incident),
+        |w| {
+            let mut lines = known(model, incident, theme, w);
+            lines.push(Line::default());
+            lines.extend(findings(incident, theme, w));
+            lines.push(Line::default());
+            lines.extend(people(model, incident, theme, w));
+            lines
+        },
+        room.scroll,
+    );
 }
 
-fn draw(theme: &Theme, frame: &mut Frame<'_>, area: Rect, title: String, lines: impl FnOnce(usize) -> Vec<Line<'static>>, offset: usize) {
+fn draw(
+    theme: &Theme,
+    frame: &mut Frame<'_>,
+    area: Rect,
+    title: String,
+    lines: impl FnOnce(usize) -> Vec<Line<'static>>,
+    offset: usize,
+) {
     let block = bordered(theme, title, false);
     let inner = block.inner(area);
     frame.render_widget(block, area);
@@ -164,7 +180,7 @@ fn findings(incident: &Incident, theme: &Theme, width: usize) -> Vec<Line<'stati
 }
 
 fn clock(model: &Model, at: Option<Timestamp>) -> String {
-    at.map_or_else(|| "-".to_owned(), |t| format!("{}Z  {} ago", t.clock(time::UtcOffset::UTC), human(model.now.since(t))))
+    at.map_or_else(|| "-".to_owned(), |t| format!("{}Z {}", t.clock(time::UtcOffset::UTC), human(model.now.since(t))))
 }
 
 fn people(model: &Model, incident: &Incident, theme: &Theme, width: usize) -> Vec<Line<'static>> {
@@ -176,7 +192,7 @@ fn people(model: &Model, incident: &Incident, theme: &Theme, width: usize) -> Ve
         lines.push(Line::from(text::fit(&format!("{:<17} {holder}", role.word()), width)));
     }
     lines.push(Line::default());
-    lines.push(heading(theme, "Clocks (UTC)"));
+    lines.push(heading(theme, "Clocks (UTC, ago)"));
     for (name, at) in [
         ("impact", Some(incident.impact_started_at())),
         ("detected", Some(incident.detected_at())),
@@ -185,7 +201,7 @@ fn people(model: &Model, incident: &Incident, theme: &Theme, width: usize) -> Ve
         ("mitigated", incident.mitigated_at),
         ("resolved", incident.resolved_at),
     ] {
-        lines.push(Line::from(text::fit(&format!("{name:<13} {}", clock(model, at)), width)));
+        lines.push(Line::from(text::fit(&format!("{name:<12} {}", clock(model, at)), width)));
     }
     let open = incident.actions.iter().filter(|a| a.state == ActionState::Open).count();
     lines.push(Line::default());

@@ -24,7 +24,11 @@ pub fn render(model: &Model, room: &Room, theme: &Theme, cache: &mut ViewCache, 
     let [list, detail] = areas;
     listing(room, incident, theme, cache, frame, list);
     let selected = room.shown_evidence().get(room.evidence_position()).and_then(|id| incident.evidence(*id));
-    let block = bordered(theme, selected.map_or_else(|| "Evidence".to_owned(), |r| format!("{} {} from {}", r.id, r.kind.word(), r.source)), false);
+    let block = bordered(
+        theme,
+        selected.map_or_else(|| "Evidence".to_owned(), |r| format!("{} {} from {}", r.id, r.kind.word(), r.source)),
+        false,
+    );
     let inner = block.inner(detail);
     frame.render_widget(block, detail);
     if let Some(record) = selected {
@@ -39,7 +43,8 @@ fn listing(room: &Room, incident: &Incident, theme: &Theme, cache: &mut ViewCach
     let inner = block.inner(area);
     frame.render_widget(block, area);
     if shown.is_empty() {
-        let words = if room.investigating.is_some() { " gathering …" } else { " no evidence yet: i gathers it from every source" };
+        let words =
+            if room.investigating.is_some() { " gathering …" } else { " no evidence yet: i gathers it from every source" };
         put(frame.buffer_mut(), inner, 0, &Line::from(Span::styled(words, theme.style(Meaning::Muted))), None);
         return;
     }
@@ -51,7 +56,9 @@ fn listing(room: &Room, incident: &Incident, theme: &Theme, cache: &mut ViewCach
     for (row, id) in shown.iter().enumerate().skip(offset).take(height) {
         let Some(record) = incident.evidence(*id) else { continue };
         let shape = match room.bodies.get(&record.digest) {
-            Some(Body::Series { series, .. }) => series.first().map(|s| sparkline(&s.samples, record.window, spark_width)).unwrap_or_default(),
+            Some(Body::Series { series, .. }) => {
+                series.first().map(|s| sparkline(&s.samples, record.window, spark_width)).unwrap_or_default()
+            }
             _ => String::new(),
         };
         let mark = if record.complete { " " } else { "~" };
@@ -66,13 +73,27 @@ fn listing(room: &Room, incident: &Incident, theme: &Theme, cache: &mut ViewCach
     }
 }
 
-fn one(model: &Model, incident: &Incident, record: &EvidenceRecord, body: Option<&Body>, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
+fn one(
+    model: &Model,
+    incident: &Incident,
+    record: &EvidenceRecord,
+    body: Option<&Body>,
+    theme: &Theme,
+    frame: &mut Frame<'_>,
+    area: Rect,
+) {
     let area = Rect { x: area.x + 1, width: area.width.saturating_sub(2), ..area };
     let width = usize::from(area.width);
     let mut lines: Vec<Line<'static>> = text::wrap(&record.summary, width).into_iter().map(Line::from).collect();
-    lines.extend(text::wrap(&record.query, width).into_iter().take(3).map(|l| Line::from(Span::styled(l, theme.style(Meaning::Accent)))));
+    lines.extend(
+        text::wrap(&record.query, width).into_iter().take(3).map(|l| Line::from(Span::styled(l, theme.style(Meaning::Accent)))),
+    );
     for gap in &record.gaps {
-        lines.extend(text::wrap(&format!("not complete: {gap}"), width).into_iter().map(|l| Line::from(Span::styled(l, theme.style(Meaning::Warn)))));
+        lines.extend(
+            text::wrap(&format!("not complete: {gap}"), width)
+                .into_iter()
+                .map(|l| Line::from(Span::styled(l, theme.style(Meaning::Warn)))),
+        );
     }
     for (row, line) in lines.iter().enumerate() {
         put(frame.buffer_mut(), area, row, line, None);
@@ -82,16 +103,24 @@ fn one(model: &Model, incident: &Incident, record: &EvidenceRecord, body: Option
     let _ = model;
     match body {
         Some(Body::Series { series, threshold, unit, .. }) => {
-            let mut marks: Vec<Mark> =
-                incident.alerts.iter().filter_map(|a| a.starts_at).map(|at| Mark { at, glyph: '▲', meaning: Meaning::Bad }).collect();
+            let mut marks: Vec<Mark> = incident
+                .alerts
+                .iter()
+                .filter_map(|a| a.starts_at)
+                .map(|at| Mark { at, glyph: '▲', meaning: Meaning::Bad })
+                .collect();
             marks.push(Mark { at: incident.head.declared_at, glyph: '◆', meaning: Meaning::Accent });
             let many = series.len() > 1;
-            let height = if many { rest.height.saturating_sub(u16::try_from(series.len().min(4)).unwrap_or(4)) } else { rest.height };
+            let height =
+                if many { rest.height.saturating_sub(u16::try_from(series.len().min(4)).unwrap_or(4)) } else { rest.height };
             chart(frame.buffer_mut(), Rect { height, ..rest }, theme, series, record.window, *threshold, unit, &marks);
             if many {
                 for (i, s) in series.iter().take(4).enumerate() {
                     let shape = sparkline(&s.samples, record.window, 24);
-                    let line = Line::from(vec![Span::styled(shape, theme.style(Meaning::Chart)), Span::raw(format!(" {}", text::fit(&s.title(), width.saturating_sub(26))))]);
+                    let line = Line::from(vec![
+                        Span::styled(shape, theme.style(Meaning::Chart)),
+                        Span::raw(format!(" {}", text::fit(&s.title(), width.saturating_sub(26)))),
+                    ]);
                     put(frame.buffer_mut(), rest, usize::from(height) + i, &line, None);
                 }
             }
@@ -106,6 +135,12 @@ fn one(model: &Model, incident: &Incident, record: &EvidenceRecord, body: Option
                 put(frame.buffer_mut(), rest, row, &Line::from(l.clone()), None);
             }
         }
-        None => put(frame.buffer_mut(), rest, 0, &Line::from(Span::styled("the body is not in this store", theme.style(Meaning::Muted))), None),
+        None => put(
+            frame.buffer_mut(),
+            rest,
+            0,
+            &Line::from(Span::styled("the body is not in this store", theme.style(Meaning::Muted))),
+            None,
+        ),
     }
 }

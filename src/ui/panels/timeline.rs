@@ -29,7 +29,13 @@ pub fn render(model: &Model, room: &Room, theme: &Theme, cache: &mut ViewCache, 
     for (i, entry) in shown.iter().enumerate() {
         let date = entry.at.date();
         if date != day {
-            lines.push((Line::from(Span::styled(format!("── {date} {}", "─".repeat(width.saturating_sub(15))), theme.style(Meaning::Muted))), false));
+            lines.push((
+                Line::from(Span::styled(
+                    format!("── {date} {}", "─".repeat(width.saturating_sub(15))),
+                    theme.style(Meaning::Muted),
+                )),
+                false,
+            ));
             day = date;
         }
         let (mark, meaning) = match entry.actor.kind {

@@ -1,0 +1,291 @@
+//! The connectors against real shapes over real sockets: Loki's recorded answers, and what servers and proxies do when
+//! they are not well.
+
+#[path = "support/stub.rs"]
+mod stub;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use stub::{Reply, Stub};
+use warroom::config::{Config, Overrides};
+use warroom::investigate::SourceSet;
+use warroom::sources::{FaultKind, LogFilter, Source, SourceError};
+use warroom::telemetry::{AlertState, Timestamp, Window};
+
+/// A source from a configuration's text, as a user writes it.
+fn source(kind: &str, url: &str, more: &str) -> Arc<dyn Source> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config.toml");
+    std::fs::write(&path, format!("[[sources]]\nname = \"s\"\ntype = \"{kind}\"\nurl = \"{url}\"\n{more}\n")).unwrap();
+    let config = Config::load(&Overrides { config: Some(path), store: None }).unwrap();
+    let set = SourceSet::from_config(&config);
+    assert!(set.broken.is_empty(), "{:?}", set.broken);
+    set.sources[0].clone()
+}
+
+fn window() -> Window {
+    Window::new(Timestamp::from_nanos(1_795_253_315_304_442_736), Timestamp::from_nanos(1_795_253_915_304_442_736))
+}
+
+fn fixture(name: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/loki").join(name)).unwrap()
+}
+
+const RULES: &str = r#"{"status":"success","data":{"groups":[{"rules":[{"name":"HighErrorRate","query":"a > 0.01","duration":60,"type":"alerting","labels":{"severity":"critical"},
+ "alerts":[{"labels":{"alertname":"HighErrorRate","service":"check\u001b[31mout","severity":"critical"},"annotations":{"summary":"17 %"},"state":"firing","activeAt":"2026-11-21T09:27:00.5Z","value":"1.72e-01"}]}]}]}}"#;
+
+#[tokio::test]
+async fn prometheus_alerts_fire_since_pending_plus_for_and_are_cleaned() {
+    let stub = Stub::start(|_| Reply::json(RULES));
+    let s = source("prometheus", &stub.url(), "");
+    let alerts = s.alerts().unwrap().active().await.unwrap().value;
+    let a = &alerts[0];
+    assert_eq!(a.starts_at.unwrap().rfc3339(), "2026-11-21T09:28:00.5Z");
+    assert_eq!(a.pending_since.unwrap().rfc3339(), "2026-11-21T09:27:00.5Z");
+    assert_eq!((a.state, a.value, a.service()), (AlertState::Firing, Some(0.172), Some("checkout")));
+}
+
+#[tokio::test]
+async fn a_proxy_that_takes_only_get_is_asked_by_get() {
+    let stub = Stub::start(|r| match r.method.as_str() {
+        "POST" => Reply::new(405, "text/plain", "no POST here"),
+        _ => Reply::json(
+            r#"{"status":"success","warnings":["partial"],"data":{"resultType":"matrix","result":[{"metric":{"a":"b"},"values":[[1795253400,"1"],[1795253415,"NaN"],[1795253430,"+Inf"]]}]}}"#,
+        ),
+    });
+    // A prefix without a trailing slash is kept.
+    let s = source("prometheus", &format!("{}/prometheus", stub.url()), "");
+    for _ in 0..2 {
+        let answer = s.metrics().unwrap().range("up", window(), 15.0).await.unwrap();
+        assert_eq!((answer.value[0].samples.len(), answer.gaps.as_slice()), (3, &["partial".to_owned()][..]));
+    }
+    let seen = stub.seen();
+    assert_eq!(seen.iter().map(|r| r.method.as_str()).collect::<Vec<_>>(), ["POST", "GET", "GET"]);
+    assert!(seen.iter().all(|r| r.path() == "/prometheus/api/v1/query_range"));
+    assert_eq!(seen[2].param("query").as_deref(), Some("up"));
+}
+
+async fn fault(reply: impl Fn(&stub::Request) -> Reply + Send + Sync + 'static, more: &str) -> SourceError {
+    let stub = Stub::start(reply);
+    source("prometheus", &stub.url(), more).metrics().unwrap().range("up", window(), 15.0).await.unwrap_err()
+}
+
+#[tokio::test]
+async fn each_failure_has_its_kind_and_the_servers_words() {
+    for (reply, kind, words) in [
+        (Reply::new(401, "text/plain", "no org id"), FaultKind::Unauthenticated, "no org id"),
+        (
+            Reply::new(400, "application/json", r#"{"status":"error","errorType":"bad_data","error":"parse error"}"#),
+            FaultKind::BadQuery,
+            "parse error",
+        ),
+        (
+            Reply::new(422, "application/json", r#"{"status":"error","errorType":"422","error":"cannot parse"}"#),
+            FaultKind::BadQuery,
+            "cannot parse",
+        ),
+        (Reply::new(500, "text/plain", "boom password=hunter2\u{1b}[2J"), FaultKind::Server, "boom password=<redacted"),
+        (Reply::new(200, "text/html", "<html>login</html>"), FaultKind::Malformed, "login"),
+        (
+            Reply::json("{\"status\":\"success\",\"data\":{\"resultType\":\"matrix\",\"result\":7}}"),
+            FaultKind::Malformed,
+            "unknown shape",
+        ),
+        (Reply::json("{\"status\":\"success\""), FaultKind::Malformed, "no answer of this API"),
+    ] {
+        let e = fault(move |_| reply.clone(), "").await;
+        assert_eq!(e.kind, kind, "{e}");
+        assert!(e.message.contains(words), "{e}");
+        assert!(!e.message.contains("hunter2") && !e.message.contains('\u{1b}'), "{e}");
+    }
+}
+
+#[tokio::test]
+async fn a_cut_body_a_slow_server_and_a_closed_port_are_told_apart() {
+    let cut = fault(|_| Reply { cut: true, ..Reply::json("{\"status\":") }, "").await;
+    assert_eq!(cut.kind, FaultKind::Unreachable, "{cut}");
+    let mut slow = Reply::json("{}");
+    slow.chunks[0].0 = Duration::from_secs(5);
+    let slow = fault(move |_| slow.clone(), "timeout_secs = 0.3").await;
+    assert_eq!(slow.kind, FaultKind::Timeout, "{slow}");
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let s = source("prometheus", &format!("http://127.0.0.1:{port}"), "");
+    let closed = s.metrics().unwrap().range("up", window(), 15.0).await.unwrap_err();
+    assert_eq!(closed.kind, FaultKind::Unreachable, "{closed}");
+    assert!(closed.message.contains("refused"), "{closed}");
+}
+
+#[tokio::test]
+async fn retries_honour_retry_after_and_end() {
+    let count = Arc::new(AtomicU32::new(0));
+    let calls = Arc::clone(&count);
+    let stub = Stub::start(move |_| match calls.fetch_add(1, Ordering::SeqCst) {
+        0 => Reply::new(429, "text/plain", "slow down").with("retry-after", "1"),
+        _ => Reply::json(r#"{"status":"success","data":{"resultType":"vector","result":[]}}"#),
+    });
+    let s = source("prometheus", &stub.url(), "");
+    let started = Instant::now();
+    s.metrics().unwrap().instant("up", window().end).await.unwrap();
+    assert!(started.elapsed() >= Duration::from_millis(950));
+    assert_eq!(count.load(Ordering::SeqCst), 2);
+    // A server that asks for an hour is not waited for, and a dead one is not asked for ever.
+    let long = fault(|_| Reply::new(503, "text/plain", "later").with("retry-after", "3600"), "").await;
+    assert_eq!(long.kind, FaultKind::Server);
+    let stub = Stub::start(|_| Reply::new(503, "text/plain", "down"));
+    let s = source("prometheus", &stub.url(), "");
+    s.metrics().unwrap().instant("up", window().end).await.unwrap_err();
+    assert_eq!(stub.seen().len(), 3);
+}
+
+#[tokio::test]
+async fn credentials_go_to_the_configured_host_and_to_no_other() {
+    let other = Stub::start(|_| Reply::json(RULES));
+    let target = format!("{}/elsewhere", other.url());
+    let first = Stub::start(move |_| Reply::new(302, "text/plain", "").with("location", &target));
+    let folder = tempfile::tempdir().unwrap();
+    let token = folder.path().join("token");
+    std::fs::write(&token, "s3cr3t-token").unwrap();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::set_permissions(&token, std::fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    let more = format!("auth = {{ bearer_file = \"{}\" }}\nheaders = {{ X-Scope-OrgID = \"t1\" }}", token.display());
+    let s = source("prometheus", &first.url(), &more);
+    s.alerts().unwrap().active().await.unwrap();
+    let (at_first, at_other) = (first.seen(), other.seen());
+    assert_eq!(at_first[0].header("authorization"), Some("Bearer s3cr3t-token"));
+    assert_eq!(at_first[0].header("x-scope-orgid"), Some("t1"));
+    assert_eq!((at_other[0].header("authorization"), at_other[0].header("x-scope-orgid")), (None, None));
+}
+
+#[tokio::test]
+async fn one_host_is_asked_four_things_at_once_at_most() {
+    let (now, most) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+    let (n, m) = (Arc::clone(&now), Arc::clone(&most));
+    let stub = Stub::start(move |_| {
+        m.fetch_max(n.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+        std::thread::sleep(Duration::from_millis(60));
+        n.fetch_sub(1, Ordering::SeqCst);
+        Reply::json(r#"{"status":"success","data":{"resultType":"vector","result":[]}}"#)
+    });
+    let s = source("prometheus", &stub.url(), "");
+    let asked = (0..20).map(|_| s.metrics().unwrap().instant("up", window().end));
+    for answer in futures_util::future::join_all(asked).await {
+        answer.unwrap();
+    }
+    assert_eq!(most.load(Ordering::SeqCst), 4);
+}
+
+#[tokio::test]
+async fn alertmanager_tells_the_silence_that_hides_an_alert() {
+    let stub = Stub::start(|r| match r.path() {
+        "/am/api/v2/alerts" => Reply::json(
+            r#"[{"labels":{"alertname":"A","severity":"page"},"annotations":{},"fingerprint":"f1","startsAt":"2026-11-21T09:27:00Z","endsAt":"2026-11-21T12:00:00Z","status":{"state":"suppressed","silencedBy":["s1"],"inhibitedBy":[]}},
+                {"labels":{"alertname":"B"},"fingerprint":"f2","startsAt":"2026-11-21T09:27:00Z","status":{"state":"active","silencedBy":[],"inhibitedBy":[]}},
+                {"labels":{"alertname":"C"},"fingerprint":"f3","startsAt":"0001-01-01T00:00:00Z","status":{"state":"suppressed","silencedBy":[],"inhibitedBy":["f2"]}}]"#,
+        ),
+        _ => Reply::json(
+            r#"[{"id":"s1","createdBy":"ana","comment":"migration","endsAt":"2026-11-21T10:00:00Z","status":{"state":"active"},"matchers":[]}]"#,
+        ),
+    });
+    let s = source("alertmanager", &format!("{}/am/", stub.url()), "matchers = ['team=\"shop\"']");
+    let alerts = s.alerts().unwrap().active().await.unwrap().value;
+    let states: Vec<AlertState> = alerts.iter().map(|a| a.state).collect();
+    assert_eq!(states, [AlertState::Suppressed, AlertState::Firing, AlertState::Suppressed]);
+    assert_eq!(
+        (alerts[0].silenced_by[0].created_by.as_str(), alerts[2].inhibited_by.as_slice()),
+        ("ana", &["f2".to_owned()][..])
+    );
+    assert_eq!(stub.seen()[0].param("filter").as_deref(), Some("team=\"shop\""));
+    let bad = Stub::start(|_| Reply::new(400, "application/json", "\"bad matcher format\""));
+    let e = source("alertmanager", &bad.url(), "").alerts().unwrap().active().await.unwrap_err();
+    assert!(e.message.contains("bad matcher format"), "{e}");
+}
+
+/// A Loki that answers what a real one answered.
+fn loki() -> Stub {
+    Stub::start(|r| {
+        let plain = |status, name: &str| Reply::new(status, "text/plain; charset=utf-8", fixture(name));
+        match (r.path(), r.param("query").unwrap_or_default()) {
+            ("/loki/api/v1/labels", _) => Reply::json(fixture("labels.body")),
+            ("/loki/api/v1/status/buildinfo", _) => Reply::json(fixture("buildinfo.body")),
+            (_, q) if q.contains("count_over_time") => Reply::json(fixture("query_range_matrix.body")),
+            (_, q) if q.contains("nothing") => Reply::json(fixture("query_range_empty.body")),
+            (_, q) if q == "{namespace=" => plain(400, "error_bad_query.body"),
+            (_, q) if q.contains("|~") => Reply::json(fixture("query_range_streams.body")),
+            _ => Reply::json(fixture("query_range_forward.body")),
+        }
+    })
+}
+
+#[tokio::test]
+async fn a_real_lokis_answers_become_lines_counts_and_errors() {
+    let stub = loki();
+    let s = source("loki", &stub.url(), "headers = { X-Scope-OrgID = \"tenant\" }");
+    assert!(s.probe().await.unwrap().starts_with("version "));
+    let logs = s.logs().unwrap();
+    let bad = LogFilter { bad_only: true, ..LogFilter::default() };
+    let lines = logs.lines(&bad, window(), 5).await.unwrap().value;
+    assert!(!lines.is_empty());
+    assert!(lines.iter().all(|l| l.at.is_some_and(|at| window().contains(at)) && l.service.is_some()), "{lines:?}");
+    assert!(lines.windows(2).all(|w| w[0].at <= w[1].at));
+    assert!(lines.iter().any(|l| l.message.contains("panic")), "{lines:?}");
+    assert!(logs.query(&bad, window()).await.unwrap().starts_with("{service_name=~\".+\"}"));
+    let all = logs.lines(&LogFilter::default(), window(), 1000).await.unwrap().value;
+    assert_eq!(all.len(), 20);
+    let counts = logs.counts(&LogFilter::default(), window(), 30.0).await.unwrap().value;
+    assert!(counts.iter().all(|c| !c.samples.is_empty()));
+    let raw = |text: &str| LogFilter { raw: Some(text.to_owned()), ..LogFilter::default() };
+    assert_eq!(logs.lines(&raw("{namespace=\"nothing\"}"), window(), 5).await.unwrap().value.len(), 0);
+    let e = logs.lines(&raw("{namespace="), window(), 5).await.unwrap_err();
+    assert_eq!(e.kind, FaultKind::BadQuery);
+    assert!(e.message.contains("parse error"), "{e}");
+    assert!(stub.seen().iter().all(|r| r.header("x-scope-orgid") == Some("tenant")));
+}
+
+#[tokio::test]
+async fn loki_is_paged_backwards_without_doubles() {
+    // 12,000 lines, one a millisecond, several in some nanoseconds; pages of 5,000 from the newest.
+    let stub = Stub::start(|r| {
+        if r.path().ends_with("/labels") {
+            return Reply::json(r#"{"status":"success","data":["service"]}"#);
+        }
+        let number = |name: &str| r.param(name).unwrap().parse::<i64>().unwrap();
+        let (start, end, limit) = (number("start"), number("end"), number("limit"));
+        let base = 1_795_253_400_000_000_000_i64;
+        let values: Vec<String> = (0..12_000_i64)
+            .rev()
+            .map(|i| (base + i / 2 * 1_000_000, i))
+            .filter(|(at, _)| *at >= start && *at < end)
+            .take(usize::try_from(limit).unwrap())
+            .map(|(at, i)| format!("[\"{at}\",\"line {i}\"]"))
+            .collect();
+        Reply::json(format!(
+            r#"{{"status":"success","data":{{"resultType":"streams","result":[{{"stream":{{"service":"a"}},"values":[{}]}}]}}}}"#,
+            values.join(",")
+        ))
+    });
+    let s = source("loki", &stub.url(), "");
+    let answer = s.logs().unwrap().lines(&LogFilter::default(), window(), 20_000).await.unwrap();
+    assert_eq!(answer.value.len(), 12_000);
+    assert!(answer.gaps.is_empty(), "{:?}", answer.gaps);
+    assert_eq!((answer.value[0].message.as_str(), answer.value[11_999].message.as_str()).0, "line 0");
+    let some = s.logs().unwrap().lines(&LogFilter::default(), window(), 100).await.unwrap();
+    assert_eq!((some.value.len(), some.gaps.len()), (100, 1));
+}
+
+#[tokio::test]
+async fn one_dead_source_does_not_hide_the_others() {
+    let alive = Stub::start(|_| Reply::json(RULES));
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let mut set = SourceSet::over(vec![source("prometheus", &alive.url(), "")]);
+    set.sources.push(source("alertmanager", &format!("http://127.0.0.1:{port}"), ""));
+    let board = set.alerts().await;
+    assert_eq!(board.alerts.len(), 1);
+    let failed: Vec<&str> = board.sources.iter().filter_map(|s| s.error.as_deref()).collect();
+    assert!(failed.len() == 1 && failed[0].starts_with("refused"), "{failed:?}");
+}

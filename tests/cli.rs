@@ -1,0 +1,378 @@
+//! The command line's contract: shapes, exit statuses, errors, and the way from an alert to a checked answer against stubs.
+
+#[path = "support/program.rs"]
+mod program;
+#[path = "support/stub.rs"]
+mod stub;
+
+use std::path::Path;
+use std::time::Duration;
+
+use program::{json, run, stderr, stdout, warroom};
+use serde_json::Value;
+use stub::{Reply, Stub, chat_events};
+
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+/// A configuration over the demo's recording, with a model where a URL is given.
+fn config(folder: &Path, llm: Option<&str>, more: &str) -> String {
+    let recording = Path::new(env!("CARGO_MANIFEST_DIR")).join("demo/pool-exhaustion.wrec");
+    let assistant = llm.map_or_else(String::new, |url| {
+        format!("[assistant]\nbase_url = \"{url}/v1/\"\nmodel = \"stub-model\"\ncontext_tokens = 8192\nanswer_tokens = 512\n")
+    });
+    let text =
+        format!("[[sources]]\nname = \"rec\"\ntype = \"recording\"\npath = \"{}\"\n{assistant}\n{more}", recording.display());
+    let path = folder.join("config.toml");
+    std::fs::write(&path, text).unwrap();
+    path.display().to_string()
+}
+
+fn declared(folder: &Path, config: &str) -> Value {
+    let (_, alerts) = json(folder, &["--config", config, "alerts"]);
+    let print = alerts["alerts"][0]["fingerprint"].as_str().unwrap().to_owned();
+    json(folder, &["--config", config, "declare", "--title", "checkout is failing", "--severity", "SEV2", "--alert", &print]).1
+}
+
+#[test]
+fn without_a_configuration_everything_still_answers() {
+    let f = folder();
+    let (code, alerts) = json(f.path(), &["alerts"]);
+    assert_eq!((code, alerts["alerts"].as_array().unwrap().len(), alerts["sources"].as_array().unwrap().len()), (0, 0, 0));
+    let (code, doctor) = json(f.path(), &["doctor"]);
+    assert_eq!((code, doctor["ok"].as_bool()), (0, Some(true)));
+    let (code, made) = json(f.path(), &["declare", "--title", "it broke"]);
+    assert_eq!(
+        (code, made["id"].as_str(), made["severity"].as_str(), made["status"].as_str()),
+        (0, Some("INC-1"), Some("SEV3"), Some("investigating"))
+    );
+    assert_eq!(stdout(&run(f.path(), &["declare", "--title", "again"])).trim(), "INC-2");
+}
+
+#[test]
+fn alerts_have_the_documented_shape() {
+    let f = folder();
+    let c = config(f.path(), None, "");
+    let (code, v) = json(f.path(), &["--config", &c, "alerts"]);
+    assert_eq!(code, 0);
+    for key in ["fingerprint", "name", "severity", "state", "starts_at", "labels", "annotations", "source", "occurrences"] {
+        assert!(v["alerts"][0].get(key).is_some(), "{key}");
+    }
+    // Prometheus and Alertmanager both know each alert: it is listed once.
+    assert_eq!(v["alerts"].as_array().unwrap().len(), 5);
+    let grouped: usize = v["groups"].as_array().unwrap().iter().map(|g| g["alerts"].as_array().unwrap().len()).sum();
+    assert_eq!(grouped, 5);
+    assert_eq!(v["groups"][0]["key"]["service"], "checkout");
+    let sources: Vec<&str> = v["sources"].as_array().unwrap().iter().map(|s| s["status"].as_str().unwrap()).collect();
+    assert_eq!(sources, ["ok", "ok"]);
+    assert_eq!(v["sources"][0]["type"], "prometheus");
+}
+
+#[test]
+fn an_incident_is_worked_on_and_shown_whole() {
+    let f = folder();
+    let c = config(f.path(), None, "[user]\nname = \"ben\"\n");
+    let made = declared(f.path(), &c);
+    assert_eq!(made["id"], "INC-1");
+    let d = f.path();
+    let ok = |args: &[&str]| {
+        let output = run(d, &[&["--config", &c], args].concat());
+        assert!(output.status.success(), "{args:?}: {}", stderr(&output));
+    };
+    ok(&["incident", "acknowledge", "INC-1"]);
+    ok(&["incident", "role", "INC-1", "commander", "ana"]);
+    ok(&["incident", "role", "INC-1", "commander", "cleo"]);
+    ok(&["incident", "severity", "INC-1", "SEV1", "--reason", "every order fails"]);
+    ok(&["incident", "note", "INC-1", "raised the pool, password=hunter2", "--kind", "decision"]);
+    ok(&["incident", "note", "INC-1", "it began earlier", "--at", "2026-11-21T09:00:00Z"]);
+    ok(&["incident", "status", "INC-1", "mitigated"]);
+    ok(&[
+        "action",
+        "add",
+        "INC-1",
+        "Alert on pool use",
+        "--kind",
+        "detect",
+        "--owner",
+        "ben",
+        "--due",
+        "2026-12-01",
+        "--priority",
+        "p2",
+    ]);
+    ok(&["action", "done", "INC-1", "A1"]);
+    ok(&["incident", "link", "INC-1", "feedfacefeedface"]);
+    ok(&["incident", "unlink", "INC-1", "feedfacefeedface"]);
+    ok(&["incident", "resolve", "INC-1"]);
+    ok(&["incident", "reopen", "INC-1", "--reason", "it is back"]);
+    let (code, v) = json(d, &["--config", &c, "incident", "show", "INC-1"]);
+    assert_eq!(code, 0);
+    for key in [
+        "id",
+        "title",
+        "severity",
+        "status",
+        "phase",
+        "impact_started_at",
+        "detected_at",
+        "declared_at",
+        "acknowledged_at",
+        "identified_at",
+        "mitigated_at",
+        "resolved_at",
+        "closed_at",
+        "assumed",
+        "durations",
+        "roles",
+        "gates",
+        "timeline",
+        "evidence",
+        "action_items",
+        "hypotheses",
+    ] {
+        assert!(v.get(key).is_some(), "{key}");
+    }
+    assert_eq!(
+        (v["severity"].as_str(), v["status"].as_str(), v["roles"]["commander"].as_str()),
+        (Some("SEV1"), Some("investigating"), Some("cleo"))
+    );
+    assert!(v["impact_started_at"].as_str() < v["detected_at"].as_str());
+    assert!(v["durations"]["acknowledge_secs"].as_f64().unwrap() > 0.0);
+    assert_eq!(v["resolved_at"], Value::Null);
+    assert_eq!(v["action_items"][0]["state"], "done");
+    let texts: Vec<&str> = v["timeline"].as_array().unwrap().iter().map(|e| e["text"].as_str().unwrap()).collect();
+    // The backdated note comes first; the secret is nowhere; the hand-over says from whom.
+    assert!(texts[0].contains("it began earlier"), "{texts:?}");
+    assert!(texts.iter().any(|t| t.contains("password=<redacted:secret#1>")), "{texts:?}");
+    assert!(texts.iter().any(|t| t.contains("handed over from ana to cleo")), "{texts:?}");
+    assert!(!String::from_utf8_lossy(&std::fs::read(d.join("journal.db-wal")).unwrap_or_default()).contains("hunter2"));
+    assert_eq!(v["timeline"][0]["actor"], "ana", "WARROOM_USER is above the file");
+    let (code, verify) = json(d, &["--config", &c, "verify"]);
+    assert_eq!((code, verify["ok"].as_bool()), (0, Some(true)));
+}
+
+#[test]
+fn mistakes_have_their_status_and_say_what_to_do() {
+    let f = folder();
+    let c = config(f.path(), None, "");
+    std::fs::write(f.path().join("bad.toml"), "[[sources]]\nname = \"x\"\ntyp = \"y\"\n").unwrap();
+    let bad = f.path().join("bad.toml").display().to_string();
+    declared(f.path(), &c);
+    for (args, code, words) in [
+        (vec!["incident", "show", "INC-99"], 4, "warroom incident list"),
+        (vec!["incident", "show", "seven"], 2, "INC-7"),
+        (vec!["incident", "severity", "INC-1", "SEV2", "--reason", "x"], 1, "already"),
+        (vec!["incident", "severity", "INC-1", "SEV1"], 2, "--reason"),
+        (vec!["incident", "severity", "INC-1", "SEV9", "--reason", "x"], 2, "SEV1"),
+        (vec!["incident", "note", "INC-1", "  "], 1, "empty"),
+        (vec!["incident", "note", "INC-1", "x", "--at", "yesterday"], 2, "RFC 3339"),
+        (vec!["action", "done", "INC-1", "A9"], 4, "warroom action list"),
+        (vec!["ask", "INC-1", "trubleshoot"], 4, "did you mean 'troubleshoot'"),
+        (vec!["--store", "mysql://x", "incident", "list"], 2, "sqlite:PATH"),
+        (vec!["--config", "/nonexistent/c.toml", "alerts"], 2, "cannot be read"),
+        (vec!["--config", &bad, "alerts"], 2, "did you mean 'type'"),
+        (vec!["export", "INC-1", "-o", "/nonexistent/x.md"], 1, "cannot be written"),
+        (vec!["frobnicate"], 2, "frobnicate"),
+    ] {
+        let output = run(f.path(), &args);
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {}", stderr(&output));
+        assert!(stderr(&output).contains(words), "{args:?}: {}", stderr(&output));
+        let (code_json, v) = json(f.path(), &args);
+        assert_eq!(code_json, code, "{args:?}");
+        assert!(v["error"]["message"].as_str().is_some_and(|m| !m.is_empty()) && v["error"].get("remedy").is_some(), "{v}");
+    }
+}
+
+#[test]
+fn a_failed_source_makes_the_result_partial() {
+    let f = folder();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let c = config(
+        f.path(),
+        None,
+        &format!("[[sources]]\nname = \"dead\"\ntype = \"alertmanager\"\nurl = \"http://127.0.0.1:{port}\"\n"),
+    );
+    let (code, v) = json(f.path(), &["--config", &c, "alerts"]);
+    assert_eq!((code, v["alerts"].as_array().unwrap().len()), (3, 5));
+    let dead = v["sources"].as_array().unwrap().iter().find(|s| s["name"] == "dead").unwrap();
+    assert_eq!((dead["status"].as_str(), &dead["age_secs"]), (Some("failed"), &Value::Null));
+    assert!(dead["error"].as_str().unwrap().contains("refused"));
+    let (code, doctor) = json(f.path(), &["--config", &c, "doctor"]);
+    assert_eq!((code, doctor["ok"].as_bool()), (1, Some(false)));
+    declared(f.path(), &c);
+    let (code, v) = json(f.path(), &["--config", &c, "investigate", "INC-1"]);
+    assert_eq!(code, 3);
+    assert!(
+        v["findings"].as_array().unwrap().iter().any(|f| f["kind"] == "gap" && f["text"].as_str().unwrap().contains("dead")),
+        "{v}"
+    );
+}
+
+#[test]
+fn an_answer_is_streamed_checked_and_the_preview_is_what_was_sent() {
+    let f = folder();
+    let answer = "## Symptoms and impact\n\nCheckout runs out of connections [E1]. It lost 12345 orders [E1]. The moon is full. See [E99].";
+    let llm = Stub::start(move |_| Reply::events(&chat_events(answer), Duration::ZERO));
+    let c = config(f.path(), Some(&llm.url()), "");
+    declared(f.path(), &c);
+    let (_, before) = json(f.path(), &["--config", &c, "ask", "INC-1", "troubleshoot", "--dry-run"]);
+    assert_eq!(before["evidence"].as_array().unwrap().len(), 0);
+    assert!(llm.seen().is_empty(), "a dry run asks nobody");
+    run(f.path(), &["--config", &c, "investigate", "INC-1"]);
+    let (code, preview) = json(f.path(), &["--config", &c, "ask", "INC-1", "troubleshoot", "--dry-run"]);
+    assert_eq!(code, 0);
+    assert!(preview["estimated_tokens"].as_u64().unwrap() <= preview["budget_tokens"].as_u64().unwrap());
+    let (code, v) = json(f.path(), &["--config", &c, "ask", "INC-1", "troubleshoot"]);
+    assert_eq!((code, v["source"].as_str(), v["model"].as_str()), (0, Some("llm"), Some("stub-model")));
+    assert_eq!(v["answer"], answer);
+    assert_eq!((v["usage"]["prompt_tokens"].as_u64(), v["usage"]["completion_tokens"].as_u64()), (Some(1234), Some(56)));
+    let states: Vec<&str> = v["claims"].as_array().unwrap().iter().map(|c| c["state"].as_str().unwrap()).collect();
+    assert_eq!(states, ["supported", "number_not_found", "uncited", "unknown_evidence"]);
+    assert_eq!(v["citations"], serde_json::json!([{"id": "E1", "ok": true}, {"id": "E99", "ok": false}]));
+    let sent: Value = serde_json::from_str(&llm.seen()[0].body).unwrap();
+    assert_eq!(llm.seen().len(), 1);
+    assert_eq!(llm.seen()[0].path(), "/v1/chat/completions");
+    assert_eq!(sent["messages"], preview["messages"]);
+    assert_eq!((sent["stream"].as_bool(), sent["model"].as_str()), (Some(true), Some("stub-model")));
+    let post = stdout(&run(f.path(), &["--config", &c, "export", "INC-1"]));
+    assert!(
+        post.contains("**AI draft, not accepted by a person**") && post.contains("> Not supported: uncited: The moon is full."),
+        "{post}"
+    );
+}
+
+#[test]
+fn when_the_model_fails_the_rules_answer_and_say_why() {
+    for (reply, words) in [
+        (Reply::new(500, "application/json", r#"{"error":{"message":"overloaded","code":500}}"#), "overloaded"),
+        (Reply::new(401, "application/json", r#"{"error":"bad key"}"#), "api_key_env"),
+        (Reply::new(200, "text/event-stream", "data: {\"error\":{\"message\":\"no memory\"}}\n\n"), "no memory"),
+        (Reply::new(200, "text/event-stream", "data: [DONE]\n\n"), "empty answer"),
+    ] {
+        let f = folder();
+        let llm = Stub::start(move |_| reply.clone());
+        let c = config(f.path(), Some(&llm.url()), "");
+        declared(f.path(), &c);
+        // No evidence yet: asking investigates first.
+        let (code, v) = json(f.path(), &["--config", &c, "ask", "INC-1", "troubleshoot"]);
+        assert_eq!((code, v["source"].as_str(), &v["model"]), (0, Some("rules"), &Value::Null), "{words}");
+        assert!(v["fallback_reason"].as_str().unwrap().contains(words), "{words}: {}", v["fallback_reason"]);
+        let answer = v["answer"].as_str().unwrap();
+        assert!(answer.contains("Rule-based report") && answer.contains("db_pool_in_use"), "{answer}");
+        assert!(v["claims"].as_array().unwrap().iter().all(|c| c["state"] == "supported"), "{}", v["claims"]);
+    }
+}
+
+#[test]
+fn a_stream_that_breaks_keeps_its_part() {
+    let f = folder();
+    let mut events = chat_events("The pool of checkout is exhausted [E1]. And then");
+    events.truncate(6);
+    let broken = Reply { cut: true, ..Reply::events(&events, Duration::ZERO) };
+    let llm = Stub::start(move |_| broken.clone());
+    let c = config(f.path(), Some(&llm.url()), "");
+    declared(f.path(), &c);
+    let (code, v) = json(f.path(), &["--config", &c, "ask", "INC-1", "what is it?"]);
+    assert_eq!((code, v["source"].as_str(), v["partial"].as_bool()), (0, Some("llm"), Some(true)));
+    assert!(v["answer"].as_str().unwrap().starts_with("The pool of checkout"));
+    assert!(v["fallback_reason"].as_str().unwrap().contains("ends early"));
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_cancels_and_keeps_what_came() {
+    let f = folder();
+    let events = chat_events(&"word ".repeat(400));
+    let llm = Stub::start(move |_| Reply::events(&events, Duration::from_millis(50)));
+    let c = config(f.path(), Some(&llm.url()), "");
+    declared(f.path(), &c);
+    run(f.path(), &["--config", &c, "investigate", "INC-1"]);
+    let child = warroom(f.path(), &["--config", &c, "ask", "INC-1", "troubleshoot", "--json"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let start = std::time::Instant::now();
+    while llm.seen().is_empty() {
+        assert!(start.elapsed() < Duration::from_secs(20));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    std::thread::sleep(Duration::from_millis(500));
+    let pid = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let v: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((output.status.code(), v["partial"].as_bool()), (Some(0), Some(true)));
+    let words = v["answer"].as_str().unwrap().split_whitespace().count();
+    assert!(words > 0 && words < 400, "{words}");
+}
+
+#[test]
+fn the_same_journal_exports_the_same_bytes_with_no_backend() {
+    let f = folder();
+    let c = config(f.path(), None, "");
+    declared(f.path(), &c);
+    run(f.path(), &["--config", &c, "investigate", "INC-1"]);
+    run(f.path(), &["--config", &c, "ask", "INC-1", "troubleshoot"]);
+    for format in ["md", "json", "html"] {
+        let one = run(f.path(), &["--config", &c, "export", "INC-1", "--format", format]).stdout;
+        let two = run(f.path(), &["export", "INC-1", "--format", format]).stdout;
+        assert!(one.len() > 3000, "{format}");
+        assert_eq!(one, two, "{format}: without sources and a second later");
+    }
+}
+
+#[test]
+fn evidence_keeps_its_numbers_and_its_window_can_be_chosen() {
+    let f = folder();
+    let c = config(f.path(), None, "");
+    // No alert linked: everything that fires in the window is taken.
+    run(f.path(), &["--config", &c, "declare", "--title", "x"]);
+    let (code, v) = json(f.path(), &["--config", &c, "investigate", "INC-1", "--window", "20m"]);
+    assert_eq!(code, 0, "{v}");
+    assert!(v["findings"][0]["title"].as_str().unwrap().contains("alerts fire"));
+    let text = v.to_string();
+    for part in ["db_pool_in_use", "pool exhausted after <*> ms", "checkout"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let (_, shown) = json(f.path(), &["--config", &c, "incident", "show", "INC-1"]);
+    for e in shown["evidence"].as_array().unwrap() {
+        assert_eq!(e["digest"].as_str().unwrap().len(), 64);
+        assert!(!e["query"].as_str().unwrap().is_empty() && e["window"]["start"].is_string() && e["taken_at"].is_string(), "{e}");
+    }
+    let secs = |k: &str| warroom::telemetry::Timestamp::parse(v["window"][k].as_str().unwrap()).unwrap().secs();
+    assert_eq!(secs("end") - secs("start"), 1200);
+}
+
+#[test]
+fn the_demo_goes_the_whole_way_without_a_terminal() {
+    let f = folder();
+    let out = f.path().join("out");
+    let (code, v) = json(f.path(), &["demo", "--headless", "--out", &out.display().to_string()]);
+    assert_eq!((code, v["alerts"].as_u64()), (0, Some(5)));
+    for (name, parts) in [
+        ("investigation.json", vec!["db_pool_in_use", "pool exhausted"]),
+        ("prompt.json", vec!["db_pool_in_use", "<<<E1"]),
+        ("answer.md", vec!["Rule-based report", "[E"]),
+        ("postmortem.md", vec!["## 8. Timeline", "checkout", "max by (service) (db_pool_in_use"]),
+        ("postmortem.html", vec!["<!doctype html>"]),
+        ("postmortem.json", vec!["\"milestones\""]),
+        ("alerts.json", vec!["HighErrorRate"]),
+    ] {
+        let text = std::fs::read_to_string(out.join(name)).unwrap();
+        for part in parts {
+            assert!(text.contains(part), "{name}: {part}");
+        }
+    }
+    assert!(!f.path().join("journal.db").exists(), "the demo does not touch the store");
+}
+
+#[test]
+fn completions_and_the_manual_come_from_the_definition() {
+    let f = folder();
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(stdout(&run(f.path(), &["completions", shell])).contains("investigate"), "{shell}");
+    }
+    assert!(stdout(&run(f.path(), &["man"])).contains(".TH warroom"));
+}

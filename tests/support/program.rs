@@ -1,0 +1,38 @@
+//! Running the program as a user does.
+
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+/// The program with its store in a folder and nothing of the machine's own configuration.
+pub fn warroom(folder: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_warroom"));
+    command.args(args).env("WARROOM_STORE", format!("sqlite:{}", folder.join("journal.db").display()));
+    command.env("XDG_CONFIG_HOME", folder).env("XDG_STATE_HOME", folder).env("XDG_DATA_HOME", folder).env("HOME", folder);
+    command.env_remove("WARROOM_CONFIG").env("WARROOM_USER", "ana").stdin(std::process::Stdio::null());
+    command
+}
+
+pub fn run(folder: &Path, args: &[&str]) -> Output {
+    warroom(folder, args).output().unwrap()
+}
+
+/// Runs with `--json`; gives the exit status and what stdout holds.
+pub fn json(folder: &Path, args: &[&str]) -> (i32, Value) {
+    let output = warroom(folder, args).arg("--json").output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    let value = serde_json::from_str(&text)
+        .unwrap_or_else(|e| panic!("{args:?}: {e}: {text}\n{}", String::from_utf8_lossy(&output.stderr)));
+    (output.status.code().unwrap_or(-1), value)
+}
+
+pub fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+pub fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}

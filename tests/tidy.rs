@@ -1,0 +1,162 @@
+//! Rules of the house that a compiler does not check: which room may import which, and that what can drift does not.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Who may import whom: ARCHITECTURE.md, section 1. A room may always import itself.
+fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
+    let pure = ["telemetry", "incident", "analysis", "evidence", "prompt", "postmortem"];
+    let mut rooms: BTreeMap<&str, Vec<&str>> = BTreeMap::from([
+        ("telemetry", vec![]),
+        ("incident", vec!["telemetry"]),
+        ("analysis", vec!["incident", "telemetry"]),
+        ("evidence", vec!["incident", "telemetry", "analysis"]),
+        ("prompt", vec!["evidence", "incident", "telemetry", "analysis"]),
+        ("postmortem", vec!["evidence", "incident", "telemetry", "analysis"]),
+        ("config", vec!["incident", "analysis", "telemetry"]),
+        ("sources", vec!["telemetry", "config", "evidence", "analysis"]),
+        ("journal", vec!["incident", "evidence", "telemetry"]),
+        ("llm", vec!["prompt", "config", "incident", "telemetry", "evidence", "sources"]),
+    ]);
+    let mut investigate = pure.to_vec();
+    investigate.extend(["sources", "llm", "journal", "config"]);
+    rooms.insert("investigate", investigate.clone());
+    rooms.insert("app", pure.to_vec());
+    let mut ui = pure.to_vec();
+    ui.extend(["app", "config"]);
+    rooms.insert("ui", ui);
+    let mut runtime = investigate.clone();
+    runtime.extend(["investigate", "app", "ui"]);
+    rooms.insert("runtime", runtime);
+    let mut cli = investigate;
+    cli.extend(["investigate", "runtime"]);
+    rooms.insert("cli", cli);
+    rooms
+}
+
+/// Exceptions, each with its reason: (room, what it imports).
+const EXCEPTIONS: [(&str, &str); 2] = [
+    // "Did you mean": a pure function over words.
+    ("ui", "config::nearest"),
+    // The registry checks a source's keys while the file is read, so that the error has a line.
+    ("config", "sources::registry"),
+];
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        let path = entry.path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The text of a file without its test module: tests may reach further.
+fn code(path: &Path) -> String {
+    let text = std::fs::read_to_string(path).unwrap();
+    let end = text
+        .find("#[cfg(test)]\nmod tests {")
+        .or_else(|| text.find("#[cfg(test)]\npub(crate) mod tests {"))
+        .unwrap_or(text.len());
+    text[..end].to_owned()
+}
+
+fn room_of(path: &Path) -> Option<String> {
+    let inside = path.strip_prefix(root().join("src")).unwrap();
+    let first = inside.components().next().unwrap().as_os_str().to_str().unwrap().trim_end_matches(".rs").to_owned();
+    (!matches!(first.as_str(), "lib" | "main")).then_some(first)
+}
+
+#[test]
+fn no_arrow_runs_the_wrong_way() {
+    let allowed = allowed();
+    let mut wrong = Vec::new();
+    let mut seen = 0;
+    for path in files(&root().join("src")) {
+        let Some(room) = room_of(&path) else { continue };
+        if path.file_name().is_some_and(|n| n == "tests.rs") {
+            continue;
+        }
+        let may = allowed.get(room.as_str()).unwrap_or_else(|| panic!("the room {room} is not in ARCHITECTURE.md's table"));
+        for (number, line) in code(&path).lines().enumerate() {
+            for part in line.split("crate::").skip(1) {
+                let to: String = part.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+                seen += 1;
+                let excepted = EXCEPTIONS.iter().any(|(r, what)| *r == room && part.starts_with(what));
+                if to != room && allowed.contains_key(to.as_str()) && !may.contains(&to.as_str()) && !excepted {
+                    wrong.push(format!("{}:{}: {room} imports {to}", path.display(), number + 1));
+                }
+            }
+        }
+    }
+    assert!(seen > 200, "the test sees the imports");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn pure_rooms_read_no_clock_and_do_no_io() {
+    let pure = ["telemetry", "incident", "analysis", "evidence", "prompt", "postmortem", "app", "ui"];
+    let forbidden = [
+        "std::fs",
+        "std::net",
+        "std::env::var",
+        "SystemTime::now",
+        "Instant::now",
+        "now_utc",
+        "tokio::",
+        "reqwest::",
+        "rusqlite::",
+    ];
+    for path in files(&root().join("src")) {
+        if room_of(&path).is_some_and(|r| pure.contains(&r.as_str())) && path.file_name().is_some_and(|n| n != "tests.rs") {
+            let text = code(&path);
+            for word in forbidden {
+                assert!(!text.contains(word), "{} uses {word}", path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn colours_are_named_in_the_theme_alone() {
+    for path in files(&root().join("src")) {
+        if !path.ends_with("ui/theme.rs") {
+            assert!(!code(&path).contains("Color::"), "{}", path.display());
+        }
+    }
+}
+
+#[test]
+fn every_file_says_what_it_owns() {
+    for path in files(&root().join("src")) {
+        if path.file_name().is_some_and(|n| n != "tests.rs") {
+            assert!(std::fs::read_to_string(&path).unwrap().starts_with("//! "), "{} has no header", path.display());
+        }
+    }
+}
+
+#[test]
+fn themes_on_disk_are_registered() {
+    let text = std::fs::read_to_string(root().join("src/ui/theme.rs")).unwrap();
+    for entry in std::fs::read_dir(root().join("themes")).unwrap().map(Result::unwrap) {
+        let name = entry.path().file_stem().unwrap().to_str().unwrap().to_owned();
+        assert!(text.contains(&format!("(\"{name}\", include_str!")), "{name}");
+    }
+}
+
+#[test]
+fn the_readme_names_every_command_and_only_real_ones() {
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    for command in warroom::cli::command().get_subcommands().filter(|c| c.get_name() != "help") {
+        assert!(readme.contains(&format!("`warroom {}", command.get_name())), "README lacks `warroom {}`", command.get_name());
+    }
+}
