@@ -94,7 +94,7 @@ impl Llm {
 
     /// Streams an answer. Deltas go to `sink` as they come; a closed sink does not stop the answer.
     pub async fn answer(&self, plan: &PromptPlan, sink: &mpsc::Sender<Delta>) -> Result<Outcome, LlmError> {
-        let request = wire::Request::new(&self.config, plan);
+        let request = wire::Request::of(&self.config, plan);
         let progress = sink.clone();
         let mut stream = service::with_progress(progress, self.client.chat().create_stream_byot::<_, wire::Chunk>(request))
             .await

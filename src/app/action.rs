@@ -131,7 +131,11 @@ impl Action {
     /// Its row in the table.
     pub fn spec(self) -> &'static Spec {
         // Each variant has exactly one row: both come from the same macro.
-        ACTIONS.iter().find(|s| s.action == self).unwrap_or(&ACTIONS[0])
+        const FIRST: &Spec = match ACTIONS.first() {
+            Some(first) => first,
+            None => unreachable!(),
+        };
+        ACTIONS.iter().find(|s| s.action == self).unwrap_or(FIRST)
     }
 }
 

@@ -392,7 +392,7 @@ fn assistant(raw: RawAssistant, fail: impl Fn(String) -> ConfigError) -> Result<
         return Err(fail(format!("context_tokens is {context_tokens}: at least 1024 are needed for a prompt and its answer")));
     }
     let answer_tokens = raw.answer_tokens.unwrap_or((context_tokens / 4).clamp(256, 4096));
-    if answer_tokens >= context_tokens / 2 + 1 {
+    if answer_tokens > context_tokens / 2 {
         return Err(fail(format!("answer_tokens ({answer_tokens}) must be at most half of context_tokens ({context_tokens})")));
     }
     Ok(AssistantConfig {

@@ -254,7 +254,7 @@ fn is_card(text: &str) -> bool {
             }
         })
         .sum();
-    length_fits && sum % 10 == 0 && digits.iter().any(|d| *d != 0)
+    length_fits && sum.is_multiple_of(10) && digits.iter().any(|d| *d != 0)
 }
 
 struct Compiled {

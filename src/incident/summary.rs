@@ -53,10 +53,8 @@ impl Summary {
         self.last_at = entry.recorded_at;
         match &entry.fact {
             Fact::TitleChanged { title } => self.title.clone_from(title),
-            Fact::AlertLinked { alert } => {
-                if !self.alerts.contains(&alert.fingerprint) {
-                    self.alerts.push(alert.fingerprint.clone());
-                }
+            Fact::AlertLinked { alert } if !self.alerts.contains(&alert.fingerprint) => {
+                self.alerts.push(alert.fingerprint.clone());
             }
             Fact::AlertUnlinked { fingerprint, .. } => self.alerts.retain(|f| f != fingerprint),
             Fact::SeverityChanged { to, .. } => self.severity = *to,

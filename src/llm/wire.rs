@@ -29,7 +29,7 @@ struct StreamOptions {
 }
 
 impl<'a> Request<'a> {
-    pub(super) fn new(config: &'a AssistantConfig, plan: &'a PromptPlan) -> WithoutNulls<'a> {
+    pub(super) fn of(config: &'a AssistantConfig, plan: &'a PromptPlan) -> WithoutNulls<'a> {
         // OpenAI's reasoning models want the new name, everybody else the old one.
         let reasoning = config.base_url.contains("api.openai.com") || config.base_url.contains(".openai.azure.com");
         WithoutNulls(Self {

@@ -320,7 +320,7 @@ impl LogSource for FileLogs {
                 tokio::time::sleep(FOLLOW_EVERY).await;
                 round = round.wrapping_add(1);
                 follower = blocking(move || {
-                    if round % GLOB_EVERY == 0 {
+                    if round.is_multiple_of(GLOB_EVERY) {
                         follower.discover(false);
                     }
                     follower.look();

@@ -167,7 +167,7 @@ impl Loki {
                 })
             })
             .collect();
-        lines.sort_by(|a, b| b.nanos.cmp(&a.nanos));
+        lines.sort_by_key(|l| std::cmp::Reverse(l.nanos));
         Ok(lines)
     }
 

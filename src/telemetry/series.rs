@@ -73,7 +73,7 @@ pub fn human_value(value: f64) -> String {
         format_value(value)
     } else if abs == 0.0 {
         "0".to_owned()
-    } else if abs >= 1e15 || abs < 1e-4 {
+    } else if !(1e-4..1e15).contains(&abs) {
         format!("{value:.2e}")
     } else if abs >= 100.0 {
         format!("{value:.0}")

@@ -54,17 +54,18 @@ pub struct Mark {
     pub meaning: Meaning,
 }
 
+/// What a chart shows.
+pub struct Chart<'a> {
+    pub series: &'a [Series],
+    pub window: Window,
+    pub threshold: Option<f64>,
+    pub unit: &'a str,
+    pub marks: &'a [Mark],
+}
+
 /// A chart of series over a window, in braille, with its scale at the left, the times below, and marks on the axis.
-pub fn chart(
-    buffer: &mut Buffer,
-    area: Rect,
-    theme: &Theme,
-    series: &[Series],
-    window: Window,
-    threshold: Option<f64>,
-    unit: &str,
-    marks: &[Mark],
-) {
+pub fn chart(buffer: &mut Buffer, area: Rect, theme: &Theme, what: &Chart<'_>) {
+    let Chart { series, window, threshold, unit, marks } = *what;
     let length = window.length().as_secs_f64();
     let points: Vec<Sample> =
         series.iter().flat_map(|s| s.within(window).iter().copied()).filter(|s| s.value.is_finite()).collect();

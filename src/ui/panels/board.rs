@@ -12,7 +12,7 @@ use crate::telemetry::series::human_value;
 use crate::telemetry::time::human;
 use crate::telemetry::{Alert, AlertState, Window};
 use crate::ui::theme::{Meaning, Theme};
-use crate::ui::widgets::{Mark, chart, frame as bordered, put};
+use crate::ui::widgets::{Chart, Mark, chart, frame as bordered, put};
 use crate::ui::{ViewCache, text};
 
 pub fn render(model: &Model, theme: &Theme, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
@@ -280,7 +280,9 @@ fn series(model: &Model, theme: &Theme, frame: &mut Frame<'_>, area: Rect, alert
             };
             let unit = if found.threshold.is_some_and(|t| t > 0.0 && t < 1.0) { "%" } else { "" };
             let marks: Vec<Mark> = alert.starts_at.iter().map(|at| Mark { at: *at, glyph: '▲', meaning: Meaning::Bad }).collect();
-            chart(frame.buffer_mut(), area, theme, &found.series, Window::new(start, end), found.threshold, unit, &marks);
+            let window = Window::new(start, end);
+            let what = Chart { series: &found.series, window, threshold: found.threshold, unit, marks: &marks };
+            chart(frame.buffer_mut(), area, theme, &what);
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::evidence::Body;
 use crate::evidence::render::{self, Detail, sparkline};
 use crate::incident::{EvidenceKind, EvidenceRecord, Incident};
 use crate::ui::theme::{Meaning, Theme};
-use crate::ui::widgets::{Mark, chart, frame as bordered, put};
+use crate::ui::widgets::{Chart, Mark, chart, frame as bordered, put};
 use crate::ui::{ViewCache, text};
 
 pub fn render(model: &Model, room: &Room, theme: &Theme, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
@@ -113,7 +113,8 @@ fn one(
             let many = series.len() > 1;
             let height =
                 if many { rest.height.saturating_sub(u16::try_from(series.len().min(4)).unwrap_or(4)) } else { rest.height };
-            chart(frame.buffer_mut(), Rect { height, ..rest }, theme, series, record.window, *threshold, unit, &marks);
+            let what = Chart { series, window: record.window, threshold: *threshold, unit, marks: &marks };
+            chart(frame.buffer_mut(), Rect { height, ..rest }, theme, &what);
             if many {
                 for (i, s) in series.iter().take(4).enumerate() {
                     let shape = sparkline(&s.samples, record.window, 24);
