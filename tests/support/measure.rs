@@ -1,0 +1,27 @@
+//! Times and their percentiles, for the benches.
+
+use std::time::Duration;
+
+#[derive(Default)]
+pub struct Times(Vec<f64>);
+
+impl Times {
+    pub fn add(&mut self, time: Duration) {
+        self.0.push(time.as_secs_f64() * 1e3);
+    }
+
+    pub fn percentile(&self, p: f64) -> f64 {
+        let mut sorted = self.0.clone();
+        sorted.sort_by(f64::total_cmp);
+        let place = ((sorted.len() as f64 - 1.0) * p).round() as usize;
+        sorted.get(place).copied().unwrap_or(f64::NAN)
+    }
+
+    pub fn median(&self) -> f64 {
+        self.percentile(0.5)
+    }
+
+    pub fn line(&self) -> String {
+        format!("median {:.2} ms, p99 {:.2} ms, n {}", self.median(), self.percentile(0.99), self.0.len())
+    }
+}
