@@ -196,22 +196,23 @@ fn declare(model: &Model, theme: &Theme, form: &DeclareForm, frame: &mut Frame<'
     put(frame.buffer_mut(), inner, 2, &Line::from(label("Severity", 1)), None);
     for (i, severity) in Severity::ALL.iter().enumerate() {
         let chosen = *severity == form.severity;
-        let proposed = if *severity == form.proposed { format!("  proposed: {}", form.reason) } else { String::new() };
         let line = Line::from(vec![
             Span::raw(format!("          {} ", if chosen { "▸" } else { " " })),
             Span::styled(severity.to_string(), theme.style(Meaning::of(*severity))),
-            Span::raw(text::fit(&format!("  {}{proposed}", model.matrix.meaning(*severity)), width.saturating_sub(17))),
+            Span::raw(text::fit(&format!("  {}", model.matrix.meaning(*severity)), width.saturating_sub(17))),
         ]);
         let style = (chosen && form.field == 1).then(|| theme.style(Meaning::Selection));
         put(frame.buffer_mut(), inner, 3 + i, &line, style);
     }
+    let proposal = format!("          proposed {}: {}", form.proposed, form.reason);
+    put(frame.buffer_mut(), inner, 8, &Line::from(Span::styled(text::fit(&proposal, width), theme.style(Meaning::Muted))), None);
     let commander = if form.is_commander { format!("me ({})", model.user) } else { "nobody yet".to_owned() };
     let line = Line::from(vec![
         label("Commander", 2),
         Span::raw(commander),
         Span::styled("   space changes", theme.style(Meaning::Muted)),
     ]);
-    put(frame.buffer_mut(), inner, 9, &line, None);
+    put(frame.buffer_mut(), inner, 10, &line, None);
     let keys = Line::from(Span::styled("⏎ declare   ↑↓ severity   tab field   esc cancel", theme.style(Meaning::Muted)));
     put(frame.buffer_mut(), inner, 11, &keys, None);
 }
