@@ -6,6 +6,7 @@
 mod effects;
 mod input;
 pub mod log;
+mod poll;
 pub mod terminal;
 
 use std::time::{Duration, Instant};
@@ -57,6 +58,7 @@ fn start_model(desk: &Desk, config: &Config, banner: Option<String>) -> Model {
     model.profile.clone_from(&config.ui.profile);
     model.read_only = config.ui.read_only;
     model.has_sources = !desk.sources.is_empty();
+    model.alert_sources = desk.sources.sources.iter().filter(|s| s.alerts().is_some()).map(|s| s.name().to_owned()).collect();
     model.has_logs = desk.sources.sources.iter().any(|s| s.logs().is_some());
     model.model_name = desk.assistant.as_ref().map(|a| a.model.clone());
     model.config_path = crate::config::default_path().map_or_else(|| "a config.toml".to_owned(), |p| p.display().to_string());

@@ -2,6 +2,9 @@
 
 #![cfg(unix)]
 
+#[path = "support/stub.rs"]
+mod stub;
+
 use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -264,6 +267,31 @@ fn without_a_configuration_the_board_says_where_one_goes() {
     s.keys("q");
     assert_eq!(s.ended(), 0);
     assert!(s.folder.path().join("warroom/journal.db").exists());
+}
+
+#[test]
+fn a_source_that_hangs_delays_nobody() {
+    let slow = stub::Stub::start(|_| {
+        std::thread::sleep(Duration::from_secs(30));
+        stub::Reply::json("[]")
+    });
+    let quick = stub::Stub::start(|_| {
+        stub::Reply::json(
+            r#"[{"labels":{"alertname":"Quick"},"fingerprint":"f","startsAt":"2026-11-21T09:00:00Z","status":{"state":"active"}}]"#,
+        )
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("config.toml");
+    let source = |name: &str, url: &str| {
+        format!("[[sources]]\nname = \"{name}\"\ntype = \"alertmanager\"\nurl = \"{url}\"\ntimeout_secs = 25\n")
+    };
+    std::fs::write(&config, source("slow", &slow.url()) + &source("quick", &quick.url())).unwrap();
+    let mut s = Screen::warroom(&["--config", &config.display().to_string()], 120, 30);
+    // `until` gives up after twenty seconds, before the slow one answers.
+    s.until("1 firing");
+    s.until("quick ●");
+    s.keys("q");
+    assert_eq!(s.ended(), 0);
 }
 
 #[test]

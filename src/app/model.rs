@@ -45,6 +45,8 @@ pub struct Model {
     pub profile: Option<String>,
     pub read_only: bool,
     pub has_sources: bool,
+    /// Names of the sources that can tell what fires.
+    pub alert_sources: Vec<String>,
     pub has_logs: bool,
     pub model_name: Option<String>,
     /// Where a configuration would be, for the empty board.
@@ -78,6 +80,7 @@ impl Model {
             profile: None,
             read_only: false,
             has_sources: false,
+            alert_sources: Vec::new(),
             has_logs: false,
             model_name: None,
             config_path: String::new(),

@@ -221,9 +221,27 @@ pub(super) fn propose(alerts: &[&crate::telemetry::Alert]) -> (crate::incident::
     }
 }
 
-/// Whether every source failed: then silence says nothing.
-pub fn is_blind(model: &Model) -> bool {
-    !model.board.sources.is_empty() && model.board.sources.iter().all(|s| s.report.status != SourceStatus::Ok)
+/// What is known of what fires.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sight {
+    /// No source that could tell has answered yet.
+    Waiting,
+    /// All that could tell have failed: silence says nothing.
+    Blind,
+    Clear,
+}
+
+/// Whether an empty list of alerts means that nothing fires.
+pub fn sight(model: &Model) -> Sight {
+    let report = |name: &String| model.board.sources.iter().find(|s| s.report.name == *name).map(|s| s.report.status);
+    let told: Vec<Option<SourceStatus>> = model.alert_sources.iter().map(report).collect();
+    if told.contains(&Some(SourceStatus::Ok)) {
+        Sight::Clear
+    } else if told.contains(&None) {
+        Sight::Waiting
+    } else {
+        Sight::Blind
+    }
 }
 
 /// The incident of the room, once read.

@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
+use super::poll::Wake;
 use crate::app::model::Model;
 use crate::app::{Effect, Msg};
 use crate::incident::{ActionId, Fact, IncidentId, Role};
@@ -39,7 +40,7 @@ pub(super) struct Runner {
     logs: Option<JoinSet<()>>,
     /// A newer chart replaces an older one.
     chart: Option<AbortHandle>,
-    fetching: Option<AbortHandle>,
+    wake: Wake,
     asking: CancellationToken,
     shed: Arc<AtomicU64>,
 }
@@ -53,7 +54,7 @@ impl Runner {
             writes: JoinSet::new(),
             logs: None,
             chart: None,
-            fetching: None,
+            wake: Wake::default(),
             asking: CancellationToken::new(),
             shed: Arc::default(),
         }
@@ -66,18 +67,7 @@ impl Runner {
 
     /// Starts what goes on by itself: asking the sources, and looking for what others write.
     pub(super) fn start(&mut self, refresh: Duration) {
-        let (desk, messages) = (Arc::clone(&self.desk), self.messages.clone());
-        self.tasks.spawn(async move {
-            loop {
-                let board = desk.board().await;
-                if messages.send(Msg::AlertsArrived(Box::new(board))).await.is_err() {
-                    return;
-                }
-                // A little off the beat, so that many warrooms do not ask at once.
-                let jitter = Duration::from_millis(now().micros().unsigned_abs() / 7 % 1000);
-                tokio::time::sleep(refresh + jitter).await;
-            }
-        });
+        super::poll::start(&self.desk.sources, refresh, &self.wake, &self.messages, &mut self.tasks);
         let (desk, messages) = (Arc::clone(&self.desk), self.messages.clone());
         self.tasks.spawn(async move {
             let mut version = None;
@@ -127,14 +117,7 @@ impl Runner {
     /// Starts an effect. Never waits.
     pub(super) fn run(&mut self, effect: Effect, model: &mut Model) {
         match effect {
-            Effect::FetchAlerts => {
-                if let Some(running) = self.fetching.take() {
-                    running.abort();
-                }
-                self.fetching = Some(self.spawn(|desk, messages| async move {
-                    let _quitting = messages.send(Msg::AlertsArrived(Box::new(desk.board().await))).await;
-                }));
-            }
+            Effect::FetchAlerts => self.wake.now(),
             Effect::ListIncidents => {
                 self.spawn(|desk, messages| async move { list(&desk, &messages).await });
             }

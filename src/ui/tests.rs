@@ -46,6 +46,7 @@ fn board() -> Model {
     let mut model = Model::new(at(0), time::UtcOffset::UTC);
     model.user = "ana".into();
     model.has_sources = true;
+    model.alert_sources = vec!["prom".into()];
     model.has_logs = true;
     model.profile = Some("prod-eu".into());
     let report = |name: &str, status, error: Option<&str>| SourceReport {
@@ -158,6 +159,31 @@ fn the_board_says_how_bad_what_and_which_source_fails() {
             assert!(screen.contains(part), "{width}x{height}: {part}\n{screen}");
         }
     }
+}
+
+#[test]
+fn an_empty_board_does_not_claim_health_that_nobody_told() {
+    let mut model = board();
+    let reports = |status, error: Option<&str>| {
+        vec![
+            SourceReport {
+                name: "prom".into(),
+                kind: "prometheus".into(),
+                status,
+                error: error.map(str::to_owned),
+                age_secs: None,
+            },
+            SourceReport { name: "logs".into(), kind: "file".into(), status: SourceStatus::Ok, error: None, age_secs: None },
+        ]
+    };
+    model.board.alerts.clear();
+    model.board.take(vec![], reports(SourceStatus::Ok, None), at(1));
+    assert!(draw(&model, 100, 30).contains("nothing is firing"));
+    model.board.take(vec![], reports(SourceStatus::Failed, Some("refused: nobody listens")), at(2));
+    let screen = draw(&model, 100, 30);
+    assert!(screen.contains("it is not known what fires") && screen.contains("refused: nobody listens"), "{screen}");
+    model.board.take(vec![], reports(SourceStatus::Ok, None).split_off(1), at(3));
+    assert!(draw(&model, 100, 30).contains("asking the sources"));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use ratatui::text::{Line, Span};
 
 use crate::app::board::{Pane, Row};
 use crate::app::model::Model;
-use crate::app::update::is_blind;
+use crate::app::update::{Sight, sight};
 use crate::telemetry::series::human_value;
 use crate::telemetry::time::human;
 use crate::telemetry::{Alert, AlertState, Window};
@@ -105,19 +105,20 @@ fn empty_words(model: &Model) -> Vec<String> {
             "or see a recorded incident: q, then `warroom demo`".to_owned(),
         ];
     }
-    if model.board.arrived_at.is_none() {
+    if model.alert_sources.is_empty() {
+        return vec!["no source of alerts is configured: add one of type prometheus or alertmanager".to_owned()];
+    }
+    if sight(model) == Sight::Waiting {
         return vec!["asking the sources …".to_owned()];
     }
     if !model.board.filter.is_empty() || model.board.only_new {
         return vec!["no alert passes the filter; esc clears it, w shows all".to_owned()];
     }
-    if is_blind(model) {
-        return model
-            .board
-            .sources
-            .iter()
-            .map(|s| format!("{}: {}", s.report.name, s.report.error.as_deref().unwrap_or("failed")))
-            .collect();
+    if sight(model) == Sight::Blind {
+        let told = "it is not known what fires: no source that could tell has answered".to_owned();
+        let failed = model.board.sources.iter().filter(|s| s.report.error.is_some());
+        let reasons = failed.map(|s| format!("{}: {}", s.report.name, s.report.error.as_deref().unwrap_or("failed")));
+        return std::iter::once(told).chain(reasons).collect();
     }
     vec!["nothing is firing".to_owned()]
 }

@@ -1,0 +1,94 @@
+//! Asking the sources, each by a task of its own: a source that hangs delays nobody. Each answer makes a new board of all
+//! the latest ones.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinSet;
+
+use crate::app::Msg;
+use crate::incident::{AlertBoard, SourceReport};
+use crate::investigate::clock::now;
+use crate::investigate::set::{SourceSet, failed, ok};
+use crate::sources::{Source, merge};
+use crate::telemetry::Alert;
+
+/// The latest of one source.
+struct Latest {
+    kind: String,
+    alerts: Vec<Alert>,
+    report: SourceReport,
+    gaps: Vec<String>,
+}
+
+/// Wakes the pollers before their time.
+#[derive(Clone, Default)]
+pub(super) struct Wake(Arc<Notify>);
+
+impl Wake {
+    pub(super) fn now(&self) {
+        self.0.notify_waiters();
+    }
+}
+
+/// Starts a poller for each source. Sources that could not be made are reported at once.
+pub(super) fn start(set: &SourceSet, refresh: Duration, wake: &Wake, messages: &mpsc::Sender<Msg>, tasks: &mut JoinSet<()>) {
+    let shared: Arc<Mutex<BTreeMap<usize, Latest>>> = Arc::default();
+    let broken = Arc::new(set.broken_reports());
+    for (place, source) in set.sources.iter().enumerate() {
+        let (source, shared, broken) = (Arc::clone(source), Arc::clone(&shared), Arc::clone(&broken));
+        let (wake, messages) = (wake.clone(), messages.clone());
+        tasks.spawn(async move {
+            loop {
+                let woken = wake.0.notified();
+                let latest = ask(source.as_ref()).await;
+                let board = {
+                    let mut all = shared.lock().unwrap_or_else(PoisonError::into_inner);
+                    all.insert(place, latest);
+                    board(&all, &broken)
+                };
+                if messages.send(Msg::AlertsArrived(Box::new(board))).await.is_err() {
+                    return;
+                }
+                // A little off the beat, so that many warrooms do not ask at once.
+                let jitter = Duration::from_millis(now().micros().unsigned_abs() / 7 % 1000);
+                tokio::select! {
+                    () = tokio::time::sleep(refresh + jitter) => {}
+                    () = woken => {}
+                }
+            }
+        });
+    }
+    if set.sources.is_empty() && !broken.is_empty() {
+        let messages = messages.clone();
+        tasks.spawn(async move {
+            let _quitting = messages.send(Msg::AlertsArrived(Box::new(board(&BTreeMap::new(), &broken)))).await;
+        });
+    }
+}
+
+/// The alerts of a source; of one without any, whether it is well.
+async fn ask(source: &dyn Source) -> Latest {
+    let (name, kind) = (source.name(), source.kind());
+    let (alerts, report, gaps) = match source.alerts() {
+        Some(alerts) => match alerts.active().await {
+            Ok(answer) => (answer.value, ok(name, kind), answer.gaps),
+            Err(e) => (Vec::new(), failed(name, kind, &e), Vec::new()),
+        },
+        None => match source.probe().await {
+            Ok(_) => (Vec::new(), ok(name, kind), Vec::new()),
+            Err(e) => (Vec::new(), failed(name, kind, &e), Vec::new()),
+        },
+    };
+    Latest { kind: kind.to_owned(), alerts, report, gaps }
+}
+
+fn board(all: &BTreeMap<usize, Latest>, broken: &[SourceReport]) -> AlertBoard {
+    AlertBoard {
+        alerts: merge::merge(all.values().map(|l| (l.kind.as_str(), l.alerts.clone())).collect()),
+        sources: broken.iter().chain(all.values().map(|l| &l.report)).cloned().collect(),
+        gaps: all.values().flat_map(|l| l.gaps.iter().map(|g| format!("{}: {g}", l.report.name))).collect(),
+    }
+}
