@@ -37,14 +37,13 @@ fn main() {
     let note = Fact::Note { text: "looked at the pool, it is full; raised it to 40".into(), note_kind: NoteKind::Observation };
     let mut bare = std::fs::File::create(folder.path().join("bare")).expect("a file");
     let (mut appends, mut writes, mut bytes) = (Times::default(), Times::default(), Vec::new());
-    let mut seq = 1;
     let mut length = std::fs::metadata(&wal).map_or(0, |m| m.len());
-    for _ in 0..ROUNDS {
+    // The declaration was entry 1.
+    for seq in 1..=u64::try_from(ROUNDS).unwrap_or(u64::MAX) {
         let new = append(&note);
         let started = Instant::now();
         store.append(id, seq, new).expect("an append");
         appends.add(started.elapsed());
-        seq += 1;
         let now = std::fs::metadata(&wal).map_or(0, |m| m.len());
         // A checkpoint starts the log anew: then the last size stands for this commit too.
         let added = now.checked_sub(length).filter(|n| *n > 0).unwrap_or_else(|| bytes.last().copied().unwrap_or(4096));

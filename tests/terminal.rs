@@ -305,7 +305,7 @@ fn hostile_log_lines_and_annotations_never_act() {
     s.until("0 firing");
     // A title and a note with escape sequences, by paste; and log lines that try everything.
     s.keys("d\x1b[200~evil \x1b]0;owned\x07title\u{202e}\x1b[201~\r");
-    s.until("evil");
+    s.until("1 Overview");
     s.keys("4");
     s.until("waiting for the first line");
     let mut file = std::fs::OpenOptions::new().append(true).open(&log).unwrap();
