@@ -166,14 +166,15 @@ pub enum Done {
 
 /// Runs the program with the process's arguments.
 pub fn main() -> ExitCode {
-    let wants_json = std::env::args().any(|a| a == "--json");
+    let wants_json = std::env::args_os().any(|a| a == "--json");
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(e) => {
             if wants_json && e.use_stderr() {
                 let text = e.to_string();
-                let message = text.lines().next().unwrap_or("").trim_start_matches("error: ").to_owned();
-                out::error_json("usage", &message);
+                // clap's message may take several lines; a blank one ends it.
+                let said: Vec<&str> = text.lines().take_while(|l| !l.trim().is_empty()).map(str::trim).collect();
+                out::usage_json(said.join(" ").trim_start_matches("error: "));
             }
             let code = if e.use_stderr() { 2 } else { 0 };
             let _unprintable = e.print();

@@ -147,7 +147,7 @@ fn an_incident_is_worked_on_and_shown_whole() {
     assert!(texts.iter().any(|t| t.contains("password=<redacted:secret#1>")), "{texts:?}");
     assert!(texts.iter().any(|t| t.contains("handed over from ana to cleo")), "{texts:?}");
     assert!(!String::from_utf8_lossy(&std::fs::read(d.join("journal.db-wal")).unwrap_or_default()).contains("hunter2"));
-    assert_eq!(v["timeline"][0]["actor"], "ana", "WARROOM_USER is above the file");
+    assert_eq!(v["timeline"][0]["actor"], "ben", "the file's name is above WARROOM_USER");
     let (code, verify) = json(d, &["--config", &c, "verify"]);
     assert_eq!((code, verify["ok"].as_bool()), (0, Some(true)));
 }

@@ -125,7 +125,9 @@ impl Board {
     /// Makes the rows anew after anything that they depend on has changed; the selection stays where it was if it can.
     pub fn lay_out(&mut self) {
         let place = self.position();
-        let shown: Vec<usize> = self.alerts.iter().enumerate().filter(|(_, a)| self.is_shown(a)).map(|(i, _)| i).collect();
+        let filter = Filter::new(&self.filter);
+        let shown: Vec<usize> =
+            self.alerts.iter().enumerate().filter(|(_, a)| self.is_shown(a, &filter)).map(|(i, _)| i).collect();
         let kept: Vec<Alert> = shown.iter().filter_map(|i| self.alerts.get(*i)).cloned().collect();
         self.rows.clear();
         for g in group(&kept, self.group_by) {
@@ -145,8 +147,8 @@ impl Board {
         }
     }
 
-    fn is_shown(&self, alert: &Alert) -> bool {
-        (!self.only_new || self.owner(&alert.fingerprint).is_none()) && matches_filter(&self.filter, &haystack(alert))
+    fn is_shown(&self, alert: &Alert, filter: &Filter) -> bool {
+        (!self.only_new || self.owner(&alert.fingerprint).is_none()) && filter.matches(&haystack(alert))
     }
 
     /// The identity of a row.
@@ -219,10 +221,60 @@ fn haystack(alert: &Alert) -> String {
         .to_lowercase()
 }
 
-/// Words of a filter must all occur; one with `!` in front must not. An empty filter matches everything.
-pub fn matches_filter(filter: &str, lower_haystack: &str) -> bool {
-    filter.to_lowercase().split_whitespace().all(|word| match word.strip_prefix('!') {
-        Some(not) => not.is_empty() || !lower_haystack.contains(not),
-        None => lower_haystack.contains(word),
-    })
+/// A filter as typed: words that must all occur, `!word` that must not, `~regex` that must match, `!~regex` that must not.
+/// An empty filter matches everything; a regex that is not one yet (it is being typed) is taken as a word.
+pub struct Filter(Vec<(bool, Term)>);
+
+enum Term {
+    Word(String),
+    Pattern(Box<regex::Regex>),
+}
+
+impl Filter {
+    /// Reads a filter, once for a whole list.
+    pub fn new(text: &str) -> Self {
+        let terms = text.split_whitespace().filter_map(|word| {
+            let (wanted, word) = word.strip_prefix('!').map_or((true, word), |rest| (false, rest));
+            let pattern = word
+                .strip_prefix('~')
+                .filter(|p| !p.is_empty())
+                .and_then(|p| regex::RegexBuilder::new(p).case_insensitive(true).size_limit(1 << 20).build().ok());
+            match pattern {
+                Some(pattern) => Some((wanted, Term::Pattern(Box::new(pattern)))),
+                None => (!word.is_empty()).then(|| (wanted, Term::Word(word.to_lowercase()))),
+            }
+        });
+        Self(terms.collect())
+    }
+
+    /// Whether a text in lower case passes.
+    pub fn matches(&self, lower: &str) -> bool {
+        self.0.iter().all(|(wanted, term)| {
+            *wanted
+                == match term {
+                    Term::Word(word) => lower.contains(word.as_str()),
+                    Term::Pattern(pattern) => pattern.is_match(lower),
+                }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filters_take_words_inverse_and_patterns() {
+        for (filter, hit) in [
+            ("", true),
+            ("check err", true),
+            ("check !err", false),
+            ("~err.*50\\d", true),
+            ("!~^check", false),
+            ("~[", false),
+            ("!", true),
+        ] {
+            assert_eq!(Filter::new(filter).matches("checkout error 502"), hit, "{filter}");
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use super::board::Filter;
 use crate::telemetry::LogLine;
 use crate::telemetry::log::Batch;
 
@@ -56,7 +57,7 @@ impl Logs {
         self.taken
     }
 
-    fn is_shown(&self, line: &LogLine) -> bool {
+    fn is_shown(&self, line: &LogLine, filter: &Filter) -> bool {
         if self.only_errors && !line.is_bad() {
             return false;
         }
@@ -65,7 +66,7 @@ impl Logs {
         }
         let hay = format!("{} {} {}", line.service.as_deref().unwrap_or(""), line.level.map_or("", |l| l.word()), line.message)
             .to_lowercase();
-        super::board::matches_filter(&self.filter, &hay)
+        filter.matches(&hay)
     }
 
     /// The newest shown lines, oldest first, at most `most`, with their numbers; ending at the selected line plus `after`
@@ -81,10 +82,11 @@ impl Logs {
             }
             None => self.ring.len(),
         };
+        let filter = Filter::new(&self.filter);
         let mut lines: Vec<(u64, &LogLine)> = (0..end)
             .rev()
             .filter_map(|i| self.ring.get(i).map(|l| (number(i), l)))
-            .filter(|(_, l)| self.is_shown(l))
+            .filter(|(_, l)| self.is_shown(l, &filter))
             .take(most)
             .collect();
         lines.reverse();
@@ -113,7 +115,8 @@ impl Logs {
         let start = self.selected.unwrap_or(self.taken).clamp(first, self.taken);
         let place = usize::try_from(start - first).unwrap_or(0);
         let number = |i: usize| first + u64::try_from(i).unwrap_or(0);
-        let hits = |i: &usize| self.ring.get(*i).is_some_and(|l| self.is_shown(l) && wanted(l));
+        let filter = Filter::new(&self.filter);
+        let hits = |i: &usize| self.ring.get(*i).is_some_and(|l| self.is_shown(l, &filter) && wanted(l));
         let found: Vec<usize> = if forward {
             (place + 1..self.ring.len()).filter(hits).take(steps).collect()
         } else {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::board::Filter;
 use crate::evidence::Body;
 use crate::incident::{Entry, EvidenceId, Incident, IncidentId};
 
@@ -103,17 +104,12 @@ impl Room {
     /// The entries that the timeline shows, oldest first.
     pub fn shown_entries(&self) -> Vec<&Entry> {
         let Some(incident) = &self.incident else { return Vec::new() };
+        let filter = Filter::new(&self.filter);
         incident
             .timeline()
             .into_iter()
             .filter(|e| self.show_details || !e.fact.is_detail())
-            .filter(|e| {
-                self.filter.is_empty()
-                    || super::board::matches_filter(
-                        &self.filter,
-                        &format!("{} {} {}", e.actor.name, e.fact.kind(), incident.text_of(e)).to_lowercase(),
-                    )
-            })
+            .filter(|e| filter.matches(&format!("{} {} {}", e.actor.name, e.fact.kind(), incident.text_of(e)).to_lowercase()))
             .collect()
     }
 
@@ -126,13 +122,12 @@ impl Room {
         let mut seen = std::collections::BTreeSet::new();
         order.retain(|id| seen.insert(*id) && incident.evidence(*id).is_some());
         if !self.filter.is_empty() {
+            let filter = Filter::new(&self.filter);
             order.retain(|id| {
-                incident.evidence(*id).is_some_and(|e| {
-                    super::board::matches_filter(
-                        &self.filter,
-                        &format!("{} {} {} {}", e.id, e.source, e.query, e.summary).to_lowercase(),
-                    )
-                })
+                let text = |e: &crate::incident::EvidenceRecord| {
+                    format!("{} {} {} {}", e.id, e.source, e.query, e.summary).to_lowercase()
+                };
+                incident.evidence(*id).is_some_and(|e| filter.matches(&text(e)))
             });
         }
         order

@@ -49,6 +49,12 @@ pub(super) fn error_json(kind: &str, message: &str) {
     let _unheard = json_value(&serde_json::json!({"error": {"kind": kind, "message": what, "remedy": remedy}}));
 }
 
+/// A mistake on the command line.
+pub(super) fn usage_json(message: &str) {
+    let remedy = "`warroom --help` and `warroom COMMAND --help` show what is taken";
+    let _unheard = json_value(&serde_json::json!({"error": {"kind": "usage", "message": message, "remedy": remedy}}));
+}
+
 fn json_value(value: &serde_json::Value) -> Result<(), CliError> {
     json(value)
 }

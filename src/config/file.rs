@@ -240,12 +240,8 @@ pub(super) fn apply(config: &mut Config, text: &str, path: &Path) -> Result<(), 
     if let Some(store) = file.store {
         config.store_url = store.url;
     }
-    if let Some(user) = file.user
-        && std::env::var("WARROOM_USER").is_err()
-    {
+    if let Some(user) = file.user.filter(|u| !u.name.trim().is_empty()) {
         config.user = user.name;
-    } else if let Ok(user) = std::env::var("WARROOM_USER") {
-        config.user = user;
     }
     if let Some(rows) = file.severity {
         let at = rows.span().start;

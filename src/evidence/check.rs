@@ -22,7 +22,7 @@ pub struct Checked {
 /// Checks Markdown against the text of the evidence that the model was shown.
 pub fn check(answer: &str, shown: &BTreeMap<EvidenceId, String>) -> Checked {
     let mut checked = Checked::default();
-    for (statement, advice) in statements(answer) {
+    for (statement, advice) in statements(unwrapped(answer)) {
         let cited = citations(&statement);
         for id in &cited {
             let ok = id.parse().is_ok_and(|id: EvidenceId| shown.contains_key(&id));
@@ -32,7 +32,9 @@ pub fn check(answer: &str, shown: &BTreeMap<EvidenceId, String>) -> Checked {
         }
         let bare = without_citations(&statement);
         let figures = figures(&bare);
-        if cited.is_empty() && (advice || !is_statement(&bare)) {
+        // Under a heading that recommends, a figure is advice unless the sentence tells what happened.
+        let tells = is_statement(&bare) || !figures.is_empty() && bare.chars().any(char::is_alphabetic) && !bare.ends_with('?');
+        if cited.is_empty() && (!tells || advice && (figures.is_empty() || !reports(&bare))) {
             continue;
         }
         let texts: Option<Vec<&String>> =
@@ -48,10 +50,34 @@ pub fn check(answer: &str, shown: &BTreeMap<EvidenceId, String>) -> Checked {
     checked
 }
 
+/// An answer that is fenced as a whole, as some models do, without that fence.
+fn unwrapped(answer: &str) -> &str {
+    let trimmed = answer.trim();
+    let inner = ["```markdown\n", "```md\n"].iter().find_map(|open| trimmed.strip_prefix(open));
+    inner
+        .and_then(|t| t.strip_suffix("```"))
+        .filter(|t| !t.contains("\n```"))
+        .or(inner.filter(|t| !t.contains("```")))
+        .unwrap_or(answer)
+}
+
+/// Whether a sentence tells what was or is, by its verb.
+fn reports(text: &str) -> bool {
+    let lower = format!(" {} ", text.to_lowercase());
+    [
+        " was ", " were ", " is ", " are ", " has ", " had ", " lost ", " died", " failed", " rose ", " fell ", " dropped",
+        " began", " started", " crashed",
+    ]
+    .iter()
+    .any(|w| lower.contains(w))
+}
+
 /// The statements of a Markdown text, each with whether its heading recommends rather than reports.
 fn statements(markdown: &str) -> Vec<(String, bool)> {
     let (mut out, mut advice, mut fenced) = (Vec::new(), false, false);
     let mut paragraph = String::new();
+    // A fence that never closes hides nothing.
+    let mut fences = markdown.lines().filter(|l| is_fence(l)).count();
     let flush = |paragraph: &mut String, advice: bool, out: &mut Vec<(String, bool)>| {
         for sentence in sentences(paragraph) {
             out.push((sentence, advice));
@@ -60,9 +86,10 @@ fn statements(markdown: &str) -> Vec<(String, bool)> {
     };
     for line in markdown.lines() {
         let line = line.trim();
-        if line.starts_with("```") || line.starts_with("~~~") {
+        if is_fence(line) {
             flush(&mut paragraph, advice, &mut out);
-            fenced = !fenced;
+            fences = fences.saturating_sub(1);
+            fenced = !fenced && fences > 0;
         } else if fenced {
         } else if let Some(heading) = line.strip_prefix('#') {
             flush(&mut paragraph, advice, &mut out);
@@ -87,6 +114,11 @@ fn statements(markdown: &str) -> Vec<(String, bool)> {
     }
     flush(&mut paragraph, advice, &mut out);
     out
+}
+
+fn is_fence(line: &str) -> bool {
+    let line = line.trim();
+    line.starts_with("```") || line.starts_with("~~~")
 }
 
 fn recommends(heading: &str) -> bool {
@@ -170,16 +202,29 @@ fn leading_citations(sentence: &str) -> usize {
 fn citation_regex() -> &'static Regex {
     static REGEX: OnceLock<Regex> = OnceLock::new();
     REGEX.get_or_init(|| {
-        Regex::new(r"[\[【(]\s*[Ee]\d+(?:\s*[,;–-]\s*[Ee]?\d+|\s+and\s+[Ee]\d+|\s+[Ee]\d+)*\s*[\]】)]")
+        Regex::new(r"[\[【(]\s*\^?[Ee]\d+(?:\s*[,;–-]\s*[Ee]?\d+|\s+and\s+[Ee]\d+|\s+[Ee]\d+)*\s*[\]】)]|\bE\d{1,3}\b")
             .unwrap_or_else(|e| unreachable!("{e}"))
     })
 }
 
-/// The ids that a statement cites, in their order: `[E3]`, `[E3, E4]`, `(E5)`. Ranges are not a citation of each.
+/// The ids that a statement cites, in their order: `[E3]`, `[E3, E4]`, `(E5)`, `[E2-E4]` (each of them), `[^E3]`, a bare `E3`.
 pub fn citations(statement: &str) -> Vec<String> {
     let mut ids = Vec::new();
     for found in citation_regex().find_iter(statement) {
         let inside = found.as_str();
+        let numbers: Vec<u32> = inside.split(|c: char| !c.is_ascii_digit()).filter_map(|n| n.parse().ok()).collect();
+        if let ([from, to], true) = (numbers.as_slice(), inside.contains(['-', '–']))
+            && from < to
+            && to - from <= 50
+        {
+            for n in *from..=*to {
+                let id = format!("E{n}");
+                if !ids.contains(&id) {
+                    ids.push(id);
+                }
+            }
+            continue;
+        }
         for part in inside.split(|c: char| !c.is_ascii_alphanumeric()).filter(|p| p.len() > 1) {
             let id = part.to_ascii_uppercase();
             if id.starts_with('E') && id.bytes().skip(1).all(|b| b.is_ascii_digit()) && !ids.contains(&id) {
@@ -205,6 +250,7 @@ fn is_statement(text: &str) -> bool {
 enum Figure {
     Number { value: f64, decimals: usize, percent: bool },
     Clock(String),
+    Date(String),
 }
 
 fn figure_regex() -> &'static Regex {
@@ -220,6 +266,12 @@ fn figures(text: &str) -> Vec<Figure> {
     let mut out = Vec::new();
     for c in figure_regex().captures_iter(text) {
         let Some(whole) = c.get(0) else { continue };
+        if let Some(date) = c.name("date") {
+            out.push(Figure::Date(date.as_str().to_owned()));
+            if c.name("dclock").is_none() {
+                continue;
+            }
+        }
         if let Some(clock) = c.name("dclock").or_else(|| c.name("clock")) {
             out.push(Figure::Clock(clock.as_str().to_owned()));
             continue;
@@ -253,8 +305,13 @@ impl Figure {
         match self {
             Self::Clock(clock) => {
                 let padded = if clock.find(':') == Some(1) { format!("0{clock}") } else { clock.clone() };
-                text.contains(&padded)
+                // A clock may be written with seconds in the evidence; it must begin as one there.
+                text.match_indices(&padded).any(|(at, _)| {
+                    let before = text.get(..at).and_then(|t| t.chars().next_back());
+                    !before.is_some_and(|b| b.is_ascii_digit() || b == ':')
+                })
             }
+            Self::Date(date) => text.contains(date.as_str()),
             Self::Number { value, decimals, percent } => {
                 let same = |candidate: f64| {
                     let scale = 10_f64.powi(i32::try_from(*decimals).unwrap_or(0));
@@ -306,6 +363,14 @@ mod tests {
             ("Is the pool too small?", vec![]),
             ("## Immediate mitigations\n\n- Raise the pool to 40 connections.\n- Restart it [E3].", vec![Supported]),
             ("```\nrate(x[5m]) > 99\n```", vec![]),
+            ("```markdown\nThe database lost 40000 orders [E77].\n```", vec![UnknownEvidence]),
+            ("```\nThe database lost 40000 orders today", vec![Uncited]),
+            ("DB down 40000s.", vec![Uncited]),
+            ("## Next steps\n\nThe database lost 40000 orders and 99 nodes died.", vec![Uncited]),
+            ("It started on 2019-01-02 [E1].", vec![NumberNotFound]),
+            ("It started at 27:40 [E1].", vec![NumberNotFound]),
+            ("E77 shows that the pool is full.", vec![UnknownEvidence]),
+            ("The pool is full [E1-E3].", vec![UnknownEvidence]),
             ("Latency p95 and db-3 look normal [E1].", vec![Supported]),
             ("| a | b |\n|---|---|\n| pool in use | 20 [E3] |", vec![Supported]),
         ] {

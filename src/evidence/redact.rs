@@ -53,6 +53,13 @@ fn any(_: &str) -> bool {
     true
 }
 
+/// The value after a secret's name: quoted (also escaped), a list or an object in one line, or up to the next separator.
+macro_rules! secret_value {
+    () => {
+        r#"(?:\\+"(?P<a>.*?)\\+"|"(?P<b>(?:[^"\\]|\\.)*)"|'(?P<c>(?:[^'\\]|\\.)*)'|(?P<d>\[[^\]\r\n]*\]|\{[^}\r\n]*\})|(?P<v>[^\s"'\\,;&})\]][^\s"'\\&})\]]*))"#
+    };
+}
+
 /// A named group `v` is what is replaced; without one, the whole match. Order matters: the more telling kinds come first.
 const RULES: &[Rule] = &[
     Rule {
@@ -152,13 +159,13 @@ const RULES: &[Rule] = &[
     },
     Rule {
         kind: "url-password",
-        pattern: r"\b[A-Za-z][A-Za-z0-9+.-]{1,20}://[^\s/:@'<>]{0,100}:(?P<v>[^\s/<>?#][^\s/<>?#]{0,200}?)@[A-Za-z0-9\[_.-]",
+        pattern: r"\b[A-Za-z][A-Za-z0-9+.-]{1,20}://[^\s/:@'<>]{0,100}:(?P<v>[^\s<>][^\s<>]{0,200})@[A-Za-z0-9\[_.-]",
         keywords: &["://"],
-        accept: any,
+        accept: is_no_port,
     },
     Rule {
         kind: "authorization",
-        pattern: r#"(?i)\b(?:proxy-)?authorization\\?["']?\s*[:=]\s*\\?["']?(?:(?:basic|bearer|token|digest|apikey|genie[a-z]*|negotiate|aws4-hmac-sha256)\s+)?(?P<v>[^\s"'\\,;<>][^\s"'\\,;<>]{2,})"#,
+        pattern: r#"(?i)\b(?:proxy-)?authorization\\?["']?\s*[:=]\s*\[?\\?["']?(?:(?:basic|bearer|token|apikey|genie[a-z]*|negotiate)\s+)?(?P<v>(?:digest|aws4-hmac-sha256)\s[^\r\n]+|[^\s"'\\,;\]][^\s"'\\,;\]]{2,})"#,
         keywords: &["authorization"],
         accept: is_no_scheme,
     },
@@ -175,23 +182,61 @@ const RULES: &[Rule] = &[
         keywords: &["cookie"],
         accept: any,
     },
-    // key=value, "key": "value", key: value; the key ends in one of the words, after a separator or as camelCase.
+    // key=value, "key": "value", key: value, also escaped within JSON. A password's, secret's or token's name may stand at
+    // the end of any word; a key's only after a separator or as camelCase (a monkey is none).
     Rule {
         kind: "secret",
-        pattern: r#"(?:^|[^A-Za-z0-9])(?:[A-Za-z0-9_.-]*[_.-])?(?i:pass(?:word|wd|phrase|code)?|pwd|secrets?|token|key|api_?key|credentials?)\\?["']?\s*(?:=>|[:=])\s*(?:\\?"(?P<a>(?:[^"\\<]|\\[^"])[^"\\]*)\\?"|\\?'(?P<b>[^'\\<][^'\\]*)\\?'|(?P<v>[^\s"'\\,;&<>(){}\[\]][^\s"'\\,;&<>(){}\[\]]*))"#,
-        keywords: &["pass", "pwd", "secret", "token", "key", "credential"],
+        pattern: concat!(
+            r#"(?i)[A-Za-z0-9_.-]*(?:password|passwd|passphrase|passcode|pwd|secret|secret_key_base|token|dbpass|userpass|credential|accesskey|apikey|api_key|secretkey|privatekey)\\*["']?\s*(?:=>|[:=])\s*"#,
+            secret_value!()
+        ),
+        keywords: &["pass", "pwd", "secret", "token", "credential", "key"],
         accept: is_secret_value,
     },
     Rule {
         kind: "secret",
-        pattern: r#"[a-z0-9](?:Password|Passwd|Secret|Token|Key|Passphrase|Credentials?)\\?["']?\s*(?:=>|[:=])\s*(?:\\?"(?P<a>(?:[^"\\<]|\\[^"])[^"\\]*)\\?"|\\?'(?P<b>[^'\\<][^'\\]*)\\?'|(?P<v>[^\s"'\\,;&<>(){}\[\]][^\s"'\\,;&<>(){}\[\]]*))"#,
-        keywords: &["pass", "secret", "token", "key", "credential"],
+        pattern: concat!(r#"(?:^|[^A-Za-z0-9])(?:[A-Za-z0-9_.-]*[_.-])?(?i:pass|key)\\*["']?\s*(?:=>|[:=])\s*"#, secret_value!()),
+        keywords: &["pass", "key"],
         accept: is_secret_value,
     },
     Rule {
         kind: "secret",
-        pattern: r"(?im)^[ \t-]*(?:[A-Za-z0-9_.-]*[_.-])?(?:password|passwd|passphrase|secret|token|key)[ \t]*:[ \t]+(?P<v>[^\s<|>][^\r\n<]*)$",
+        pattern: concat!(r#"[a-z0-9](?:Pass|Key|Pwd)\\*["']?\s*(?:=>|[:=])\s*"#, secret_value!()),
+        keywords: &["pass", "key", "pwd"],
+        accept: is_secret_value,
+    },
+    // Several of them: a number after `tokens` counts tokens.
+    Rule {
+        kind: "secret",
+        pattern: concat!(
+            r#"(?i)[A-Za-z0-9_.-]*(?:passwords|secrets|tokens|credentials|apikeys|api_keys)\\*["']?\s*(?:=>|[:=])\s*"#,
+            secret_value!()
+        ),
+        keywords: &["passwords", "secrets", "tokens", "credentials", "apikeys", "api_keys"],
+        accept: is_secret_no_number,
+    },
+    Rule {
+        kind: "secret",
+        pattern: r"(?im)^[ \t-]*(?:[A-Za-z0-9_.-]*[_.-])?(?:password|passwd|passphrase|secret|token|key)[ \t]*:[ \t]+(?P<v>[|>][+-]?[ \t]*\r?\n(?:[ \t]+[^\r\n]*(?:\r?\n|\z))+|[^\s|>][^\r\n]*)$",
         keywords: &["pass", "secret", "token", "key"],
+        accept: is_secret_value,
+    },
+    Rule {
+        kind: "signature",
+        pattern: r"(?i)(?:signature|[?&]sig)=(?P<v>[A-Za-z0-9%+/=_-]{16,})",
+        keywords: &["signature", "sig="],
+        accept: any,
+    },
+    Rule {
+        kind: "vendor-token",
+        pattern: r"\b[0-9]{8,10}:AA[A-Za-z0-9_-]{30,}|discord(?:app)?\.com/api/webhooks/(?P<v>[0-9]+/[A-Za-z0-9_-]{20,})",
+        keywords: &[":aa", "discord"],
+        accept: any,
+    },
+    Rule {
+        kind: "cli-password",
+        pattern: r"\b(?:curl|wget)\b[^\r\n|;&]*?\s(?:-u|--user)[ =](?P<v>[^\s:]+:[^\s]+)|\b(?:mysql|mysqldump|mariadb)\b[^\r\n|;&]*?\s-p(?P<a>[^\s-][^\s]*)",
+        keywords: &["curl", "wget", "mysql", "mariadb"],
         accept: is_secret_value,
     },
     Rule {
@@ -202,7 +247,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         kind: "card",
-        pattern: r"(?:^|[^0-9A-Za-z_.,-])(?P<v>[2-6][0-9](?:[ -]?[0-9]){11,17})(?:$|[^0-9A-Za-z_])",
+        pattern: r"(?:^|[^0-9A-Za-z_.,-])(?P<v>[2-6][0-9](?:[ \u{a0}-]?[0-9]){11,17})(?:$|[^0-9A-Za-z_])",
         keywords: &[],
         accept: is_card,
     },
@@ -221,11 +266,29 @@ fn is_no_scheme(value: &str) -> bool {
     !["basic", "bearer", "token", "digest", "apikey", "negotiate"].iter().any(|w| value.eq_ignore_ascii_case(w))
 }
 
+/// Whether nothing is left of a text when our own marks and punctuation are taken away.
+fn is_marks_alone(value: &str) -> bool {
+    static MARK: OnceLock<Option<Regex>> = OnceLock::new();
+    let Some(mark) = MARK.get_or_init(|| Regex::new(r"<redacted:[a-z-]{2,20}#[0-9]+>").ok()) else { return false };
+    mark.is_match(value) && !mark.replace_all(value, "").chars().any(char::is_alphanumeric)
+}
+
+/// A secret's value that is no number.
+fn is_secret_no_number(value: &str) -> bool {
+    is_secret_value(value) && value.trim_end_matches([',', ';', '.']).parse::<f64>().is_err()
+}
+
+/// What stands before the `@` of a URL and is not a port with a path.
+fn is_no_port(value: &str) -> bool {
+    !value.split_once('/').is_some_and(|(port, _)| port.len() <= 5 && port.bytes().all(|b| b.is_ascii_digit()))
+}
+
 /// A value after a secret's name: not a placeholder, not a word that says that there is none.
 fn is_secret_value(value: &str) -> bool {
-    let plain = value.trim_matches(['"', '\'', '*', '.', '…']);
+    let plain = value.trim_matches(['"', '\'', '*', '.', '…', ',', ';', '\\']);
+    // A block of YAML follows `>` or `|`: a rule of its own takes it.
     !plain.is_empty()
-        && !value.starts_with("<redacted:")
+        && ![">", "|", ">-", "|-", ">+", "|+"].contains(&plain)
         && !["null", "none", "true", "false", "nil", "undefined", "redacted", "empty", "missing", "unset"]
             .iter()
             .any(|w| plain.eq_ignore_ascii_case(w))
@@ -331,9 +394,9 @@ impl Redactor {
     fn replacement(&mut self, rule: &Rule, captures: &Captures<'_>) -> String {
         let whole = captures.get(0).map_or("", |m| m.as_str());
         let start = captures.get(0).map_or(0, |m| m.start());
-        let part = ["v", "a", "b"].iter().find_map(|n| captures.name(n));
+        let part = ["v", "a", "b", "c", "d"].iter().find_map(|n| captures.name(n));
         let value = part.map_or(whole, |m| m.as_str());
-        if !(rule.accept)(value) || value.contains("<redacted:") {
+        if !(rule.accept)(value) || is_marks_alone(value) {
             return whole.to_owned();
         }
         let mark = self.mark(rule.kind, value);
@@ -469,6 +532,32 @@ mod tests {
             ("token => 'hunter2'", "hunter2"),
             ("?token=hunter2&x=1", "hunter2"),
             ("AccountKey=abcdefghijklmnopqrstuv==;x", "abcdefghijklmnopqrstuv"),
+            ("PGPASSWORD=hunter2 psql", "hunter2"),
+            ("userpassword=hunter2", "hunter2"),
+            ("dbpass=hunter2", "hunter2"),
+            ("authtoken=hunter2", "hunter2"),
+            ("accesskey=hunter2", "hunter2"),
+            ("passwords: hunter2", "hunter2"),
+            (r#"tokens=["hunter2","b"]"#, "hunter2"),
+            ("secret_key_base: hunter2", "hunter2"),
+            (r#"{"password":["hunter2"]}"#, "hunter2"),
+            (r#"{"password":{"v":"hunter2"}}"#, "hunter2"),
+            ("token: >\n  hunter2\n", "hunter2"),
+            ("map[Authorization:[Bearer hunter2hunter]]", "hunter2hunter"),
+            (r#"Authorization: Digest username="u", response="hunter2""#, "hunter2"),
+            ("Authorization: AWS4-HMAC-SHA256 Credential=a/b, Signature=0123456789abcdef0123", "0123456789abcdef0123"),
+            (r#""token":"abc\"tail hunter2""#, "hunter2"),
+            (r"password='it\'s hunter2'", "hunter2"),
+            ("password=a,hunter2;rest", "hunter2"),
+            ("password=<hunter2", "hunter2"),
+            ("token=\"<hunter2>\"", "hunter2"),
+            ("secret=<redacted:hunter2>", "hunter2"),
+            ("postgres://u:p@hunter2/x@db/shop", "hunter2"),
+            ("https://user:pw/hunter2@h/", "hunter2"),
+            ("curl -u admin:hunter2 http://h", "hunter2"),
+            ("mysql -u root -phunter2 shop", "hunter2"),
+            ("https://x.blob/y?sv=1&sig=hunter2hunter2hunter2", "hunter2hunter2hunter2"),
+            ("card 4111\u{a0}1111\u{a0}1111\u{a0}1111", "4111\u{a0}1111\u{a0}1111\u{a0}1111"),
         ] {
             all.push((text.into(), secret.into()));
         }
@@ -512,7 +601,8 @@ mod tests {
     #[test]
     fn every_pattern_compiles() {
         for rule in RULES {
-            assert!(Regex::new(rule.pattern).is_ok(), "{}", rule.kind);
+            let compiled = Regex::new(rule.pattern);
+            assert!(compiled.is_ok(), "{}: {:?}", rule.kind, compiled.err());
         }
     }
 

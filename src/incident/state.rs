@@ -189,6 +189,8 @@ impl Incident {
         match status {
             Status::Identified => {
                 self.identified_at.get_or_insert(at);
+                self.mitigated_at = None;
+                self.resolved_at = None;
             }
             Status::Mitigated | Status::Monitoring => {
                 self.mitigated_at.get_or_insert(at);
@@ -200,7 +202,12 @@ impl Incident {
             Status::Closed => {
                 self.closed_at = Some(at);
             }
-            Status::Triage | Status::Investigating | Status::Cancelled | Status::Merged => {}
+            // It is back: what was taken for the end was none.
+            Status::Triage | Status::Investigating => {
+                self.mitigated_at = None;
+                self.resolved_at = None;
+            }
+            Status::Cancelled | Status::Merged => {}
         }
     }
 

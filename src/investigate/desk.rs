@@ -76,6 +76,7 @@ impl Desk {
         at: Option<Timestamp>,
         facts: impl Fn(&Incident) -> Result<Vec<Fact>, DeskError>,
     ) -> Result<(Incident, Appended), DeskError> {
+        check_time(at)?;
         let mut incident = self.journal.incident(id).await?;
         for attempt in 0..=RETRIES {
             let recorded_at = now();
@@ -119,7 +120,8 @@ impl Desk {
     /// Opens an incident. It is in the journal before any source is asked; alerts that no source knows are linked by their
     /// fingerprint, unverified. Gives the incident and warnings.
     pub async fn declare(&self, declaration: Declaration) -> Result<(Incident, Vec<String>), DeskError> {
-        let title = checked_text("title", &declaration.title)?;
+        check_time(declaration.at)?;
+        let title = checked_line("title", &declaration.title)?;
         let recorded_at = now();
         let fact = Fact::IncidentDeclared {
             title,
@@ -129,7 +131,7 @@ impl Desk {
         };
         let mut facts = vec![fact];
         if let Some(holder) = &declaration.commander {
-            facts.push(Fact::RoleAssigned { role: Role::Commander, holder: checked_text("name", holder)?, from: None });
+            facts.push(Fact::RoleAssigned { role: Role::Commander, holder: checked_line("name", holder)?, from: None });
         }
         let known = declaration.known;
         facts.extend(known.iter().cloned().map(|alert| Fact::AlertLinked { alert }));
@@ -149,7 +151,7 @@ impl Desk {
         fingerprints: &[String],
         at: Option<Timestamp>,
     ) -> Result<(Incident, Vec<String>), DeskError> {
-        let board = self.sources.alerts_within(LOOK_UP).await;
+        let board = self.sources.find(fingerprints, LOOK_UP).await;
         let mut warnings = Vec::new();
         let mut linked = Vec::new();
         for wanted in fingerprints {
@@ -157,8 +159,11 @@ impl Desk {
             if let Some(alert) = found {
                 linked.push(LinkedAlert::from_alert(alert));
             } else {
-                let wanted = checked_text("fingerprint", wanted)?;
-                warnings.push(format!("no source knows an alert {wanted} now: it is linked unverified"));
+                // As it will be stored, so that it is found again by the same text.
+                let wanted = Redactor::new().text(&checked_line("fingerprint", wanted)?).into_owned();
+                let silent: Vec<&str> = board.sources.iter().filter(|s| s.error.is_some()).map(|s| s.name.as_str()).collect();
+                let why = if silent.is_empty() { String::new() } else { format!(" ({} did not answer)", silent.join(", ")) };
+                warnings.push(format!("no source knows an alert {wanted} now{why}: it is linked unverified"));
                 linked.push(LinkedAlert::unverified(wanted));
             }
         }
@@ -177,6 +182,8 @@ impl Desk {
 
     /// Takes an alert away from an incident.
     pub async fn unlink(&self, id: IncidentId, fingerprint: &str, at: Option<Timestamp>) -> Result<(Incident, Entry), DeskError> {
+        let stored = Redactor::new().text(fingerprint).into_owned();
+        let fingerprint = stored.as_str();
         self.write(id, at, |i| {
             if !i.alerts.iter().any(|a| a.fingerprint == fingerprint) {
                 return Err(DeskError::NotFound(format!(
@@ -201,7 +208,8 @@ impl Desk {
             if from == to {
                 return Err(DeskError::Refused(format!("{id} is {to} already")));
             }
-            if matches!(from, Status::Closed | Status::Cancelled | Status::Merged) {
+            let over = matches!(from, Status::Closed | Status::Cancelled | Status::Merged);
+            if over || (from == Status::Resolved && to.is_open()) {
                 return Err(DeskError::Refused(format!(
                     "{id} is {from}: reopen it first, `warroom incident reopen {id} --reason …`"
                 )));
@@ -250,7 +258,7 @@ impl Desk {
         holder: &str,
         at: Option<Timestamp>,
     ) -> Result<(Incident, Entry), DeskError> {
-        let holder = checked_text("name", holder)?;
+        let holder = Redactor::new().text(&checked_line("name", holder)?).into_owned();
         self.write(id, at, |i| {
             let from = i.roles.get(&role).cloned();
             if from.as_deref() == Some(holder.as_str()) {
@@ -344,6 +352,23 @@ pub(super) fn new_entries(
             Ok(NewEntry { at: at.unwrap_or(recorded_at), recorded_at, actor: actor.clone(), fact })
         })
         .collect()
+}
+
+/// How far ahead of this clock a time may lie: other clocks run fast, the future has not happened.
+const AHEAD: Duration = Duration::from_secs(300);
+
+fn check_time(at: Option<Timestamp>) -> Result<(), DeskError> {
+    match at {
+        Some(at) if at > now() + AHEAD => {
+            Err(DeskError::Refused(format!("{at} lies in the future: give a time that has passed")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A person's text on one line.
+pub fn checked_line(what: &str, text: &str) -> Result<String, DeskError> {
+    checked_text(what, &clean::line(text))
 }
 
 /// A person's text, cleaned; an empty one is refused.

@@ -33,9 +33,6 @@ impl Desk {
 
         let mut keys: Vec<Key> = Vec::new();
         let mut facts: Vec<Fact> = gathered.verified.iter().cloned().map(|alert| Fact::AlertLinked { alert }).collect();
-        if length.is_some() {
-            facts.push(Fact::WindowChanged { window, reason: "asked for with --window".to_owned() });
-        }
         let mut bodies: Vec<StoredBody> = Vec::new();
         for (key, draft) in gathered.drafts.clone() {
             let (record, body, _) = draft.seal()?;

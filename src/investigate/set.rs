@@ -6,8 +6,11 @@ use std::time::Duration;
 use crate::config::{Config, SourceConfig};
 pub use crate::incident::AlertBoard;
 use crate::incident::{SourceReport, SourceStatus};
-use crate::sources::{Source, SourceError, merge, registry};
+use crate::sources::{FaultKind, Source, SourceError, merge, registry};
+use crate::telemetry::Alert;
+use futures_util::StreamExt;
 use futures_util::future::join_all;
+use futures_util::stream::FuturesUnordered;
 
 /// All sources that could be made, and those that could not with the reason.
 #[derive(Clone, Default)]
@@ -71,18 +74,56 @@ impl SourceSet {
         board
     }
 
-    /// [`Self::alerts`] with a limit: what has not answered by then has failed.
-    pub async fn alerts_within(&self, limit: Duration) -> AlertBoard {
-        match tokio::time::timeout(limit, self.alerts()).await {
-            Ok(board) => board,
-            Err(_elapsed) => AlertBoard {
-                gaps: vec![format!("the sources did not answer within {} s", limit.as_secs())],
-                sources: self.broken_reports(),
-                alerts: Vec::new(),
-            },
+    /// Looks for alerts by fingerprint: ends when all are found (the others get a moment to add what they know), at the
+    /// latest after `limit`. A source that has not answered by then is reported as failed.
+    pub async fn find(&self, fingerprints: &[String], limit: Duration) -> AlertBoard {
+        let mut waiting: FuturesUnordered<_> = self
+            .sources
+            .iter()
+            .filter_map(|s| {
+                let alerts = s.alerts()?;
+                Some(async move { (s.name(), s.kind(), alerts.active().await) })
+            })
+            .collect();
+        let mut board = AlertBoard { sources: self.broken_reports(), ..AlertBoard::default() };
+        let mut lists = Vec::new();
+        let end = tokio::time::sleep(limit);
+        tokio::pin!(end);
+        loop {
+            let answer = tokio::select! {
+                answer = waiting.next() => answer,
+                () = &mut end => break,
+            };
+            let Some((name, kind, answer)) = answer else { break };
+            match answer {
+                Ok(answer) => {
+                    board.sources.push(ok(name, kind));
+                    lists.push((kind, answer.value));
+                }
+                Err(e) => board.sources.push(failed(name, kind, &e)),
+            }
+            let all =
+                fingerprints.iter().all(|f| lists.iter().any(|(_, l): &(_, Vec<Alert>)| l.iter().any(|a| a.fingerprint == *f)));
+            if all {
+                let soon = tokio::time::Instant::now() + GRACE;
+                if soon < end.deadline() {
+                    end.as_mut().reset(soon);
+                }
+            }
         }
+        for s in self.sources.iter().filter(|s| s.alerts().is_some()) {
+            if !board.sources.iter().any(|r| r.name == s.name()) {
+                let e = SourceError::new(FaultKind::Timeout, format!("no answer within {limit:?}"));
+                board.sources.push(failed(s.name(), s.kind(), &e));
+            }
+        }
+        board.alerts = merge::merge(lists);
+        board
     }
 }
+
+/// How long the others may still add to alerts that were found.
+const GRACE: Duration = Duration::from_millis(300);
 
 /// A source that answered just now.
 pub fn ok(name: &str, kind: &str) -> SourceReport {

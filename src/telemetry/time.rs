@@ -210,7 +210,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
     let fail = || DurationError { text: text.chars().take(40).collect() };
     let trimmed = text.trim();
     if let Ok(secs) = trimmed.parse::<u64>() {
-        return Ok(Duration::from_secs(secs));
+        return if secs == 0 { Err(fail()) } else { Ok(Duration::from_secs(secs)) };
     }
     let (mut total, mut number) = (Duration::ZERO, String::new());
     let mut chars = trimmed.chars().peekable();
@@ -279,7 +279,7 @@ mod tests {
         assert_eq!(parse_duration("1h30m").unwrap(), Duration::from_secs(5400));
         assert_eq!(parse_duration("90").unwrap(), Duration::from_secs(90));
         assert_eq!(parse_duration("250ms").unwrap(), Duration::from_millis(250));
-        for bad in ["", "m", "10x", "1h30", "-5m"] {
+        for bad in ["", "0", "m", "10x", "1h30", "-5m"] {
             assert!(parse_duration(bad).is_err(), "{bad}");
         }
         assert_eq!(human(Duration::from_secs(252)), "4m12s");
