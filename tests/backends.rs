@@ -289,3 +289,53 @@ async fn one_dead_source_does_not_hide_the_others() {
     let failed: Vec<&str> = board.sources.iter().filter_map(|s| s.error.as_deref()).collect();
     assert!(failed.len() == 1 && failed[0].starts_with("refused"), "{failed:?}");
 }
+
+/// An HTTPS server whose certificate a private authority signed; answers one request a connection.
+async fn https(certificate: rcgen::Certificate, key: &rcgen::KeyPair) -> u16 {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    let config = tokio_rustls::rustls::ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.der().clone()], key)
+        .unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            // A client that does not trust the certificate hangs up here.
+            let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+            let mut request = [0; 4096];
+            let _read = stream.read(&mut request).await;
+            let answer = format!(
+                "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{RULES}",
+                RULES.len()
+            );
+            let _written = stream.write_all(answer.as_bytes()).await;
+            let _closed = stream.shutdown().await;
+        }
+    });
+    port
+}
+
+#[tokio::test]
+async fn a_private_authority_is_trusted_when_named_and_only_then() {
+    let authority_key = rcgen::KeyPair::generate().unwrap();
+    let mut authority = rcgen::CertificateParams::new(Vec::<String>::new()).unwrap();
+    authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let authority_certificate = authority.self_signed(&authority_key).unwrap();
+    let issuer = rcgen::Issuer::new(authority, &authority_key);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = rcgen::CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap().signed_by(&key, &issuer).unwrap();
+    let port = https(certificate, &key).await;
+    let url = format!("https://127.0.0.1:{port}");
+    let folder = tempfile::tempdir().unwrap();
+    let ca = folder.path().join("ca.pem");
+    std::fs::write(&ca, authority_certificate.pem()).unwrap();
+    let trusted = source("prometheus", &url, &format!("tls = {{ ca_file = \"{}\" }}", ca.display()));
+    assert_eq!(trusted.alerts().unwrap().active().await.unwrap().value.len(), 1);
+    let stranger = source("prometheus", &url, "").alerts().unwrap().active().await.unwrap_err();
+    assert_eq!(stranger.kind, FaultKind::Tls, "{stranger}");
+    assert!(stranger.kind.remedy().contains("ca_file"));
+}

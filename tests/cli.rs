@@ -376,3 +376,148 @@ fn completions_and_the_manual_come_from_the_definition() {
     }
     assert!(stdout(&run(f.path(), &["man"])).contains(".TH warroom"));
 }
+
+#[test]
+fn a_window_holds_for_its_run_and_a_relapse_is_looked_at() {
+    let f = folder();
+    let c = config(f.path(), None, "");
+    declared(f.path(), &c);
+    let window = |args: &[&str]| {
+        let (_, v) = json(f.path(), &[&["--config", &c, "investigate", "INC-1"], args].concat());
+        let at = |k: &str| warroom::telemetry::Timestamp::parse(v["window"][k].as_str().unwrap()).unwrap();
+        (at("start"), at("end"))
+    };
+    let (start, end) = window(&["--window", "1m"]);
+    assert_eq!(end.secs() - start.secs(), 60);
+    let (start, again) = window(&[]);
+    assert!(again > end && again.secs() - start.secs() > 600);
+    assert_eq!(run(f.path(), &["investigate", "INC-1", "--window", "0"]).status.code(), Some(2));
+    run(f.path(), &["incident", "status", "INC-1", "mitigated"]);
+    run(f.path(), &["incident", "status", "INC-1", "investigating"]);
+    let (_, v) = json(f.path(), &["incident", "show", "INC-1"]);
+    assert_eq!((&v["mitigated_at"], &v["durations"]["mitigate_secs"]), (&Value::Null, &Value::Null));
+    run(f.path(), &["incident", "resolve", "INC-1"]);
+    let refused = run(f.path(), &["incident", "status", "INC-1", "investigating"]);
+    assert!(refused.status.code() == Some(1) && stderr(&refused).contains("reopen"), "{}", stderr(&refused));
+    let future = run(f.path(), &["incident", "acknowledge", "INC-1", "--at", "2999-01-01T00:00:00Z"]);
+    assert!(future.status.code() == Some(1) && stderr(&future).contains("future"), "{}", stderr(&future));
+}
+
+#[test]
+fn declaring_waits_for_no_source_that_hangs() {
+    let f = folder();
+    let hung = Stub::start(|_| {
+        std::thread::sleep(Duration::from_secs(60));
+        Reply::json("[]")
+    });
+    let well = Stub::start(|_| {
+        Reply::json(
+            r#"[{"labels":{"alertname":"A"},"fingerprint":"abcd","startsAt":"2026-11-21T09:00:00Z","status":{"state":"active"}}]"#,
+        )
+    });
+    let text = format!(
+        "[[sources]]\nname = \"hung\"\ntype = \"prometheus\"\nurl = \"{}\"\n[[sources]]\nname = \"am\"\ntype = \"alertmanager\"\nurl = \"{}\"\n",
+        hung.url(),
+        well.url()
+    );
+    let path = f.path().join("c.toml");
+    std::fs::write(&path, text).unwrap();
+    let c = path.display().to_string();
+    let output = run(f.path(), &["--config", &c, "declare", "--title", "x", "--alert", "abcd", "--alert", "nobody"]);
+    assert!(output.status.success());
+    assert!(stderr(&output).contains("nobody") && stderr(&output).contains("hung did not answer"), "{}", stderr(&output));
+    let (_, v) = json(f.path(), &["incident", "show", "INC-1"]);
+    assert_eq!((v["alerts"][0]["verified"].as_bool(), v["detected_at"].as_str()), (Some(true), Some("2026-11-21T09:00:00Z")));
+    assert_eq!(v["alerts"][1]["verified"], false);
+}
+
+#[test]
+fn an_unreadable_log_is_no_silent_log_and_secrets_never_reach_the_store() {
+    let f = folder();
+    std::fs::write(f.path().join("broken.log.gz"), b"\x1f\x8b\x08 this is no gzip").unwrap();
+    let now = warroom::telemetry::Timestamp::from(time::OffsetDateTime::now_utc()).rfc3339();
+    let token = format!("ghp_{}", "a1B2".repeat(9));
+    let line = format!("{now} ERROR {} push failed {token} for ana@example.com password=hunter2\n", "x".repeat(90));
+    std::fs::write(f.path().join("app.log"), format!("{line}{now} INFO done\n")).unwrap();
+    let path = f.path().join("c.toml");
+    let pattern = f.path().join("*.log*").display().to_string();
+    std::fs::write(&path, format!("[[sources]]\nname = \"logs\"\ntype = \"file\"\npaths = [\"{pattern}\"]\n")).unwrap();
+    let c = path.display().to_string();
+    run(f.path(), &["--config", &c, "declare", "--title", "mail bob@example.com"]);
+    let (code, v) = json(f.path(), &["--config", &c, "investigate", "INC-1", "--window", "10m"]);
+    assert_eq!(code, 3, "{v}");
+    assert_eq!(v["sources"][0]["status"], "failed");
+    assert!(
+        v["findings"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|g| g["kind"] == "gap" && g["text"].as_str().unwrap().contains("broken.log.gz")),
+        "{v}"
+    );
+    let seen = [
+        v.to_string(),
+        stdout(&run(f.path(), &["export", "INC-1"])),
+        stdout(&run(f.path(), &["ask", "INC-1", "troubleshoot", "--dry-run", "--json"])),
+    ];
+    for text in &seen {
+        for secret in ["ghp_a1B2", "hunter2", "ana@example.com", "bob@example.com"] {
+            assert!(!text.contains(secret), "{secret}: {text}");
+        }
+    }
+    assert!(seen[2].contains("redacted:github-token") && seen[2].contains("redacted:secret"), "{}", seen[2]);
+    for file in ["journal.db", "journal.db-wal"] {
+        let bytes = std::fs::read(f.path().join(file)).unwrap_or_default();
+        assert!(!String::from_utf8_lossy(&bytes).contains("hunter2"), "{file}");
+    }
+}
+
+#[test]
+fn what_fires_is_never_called_well() {
+    let f = folder();
+    let c = config(f.path(), None, "");
+    run(f.path(), &["--config", &c, "declare", "--title", "late"]);
+    // A window that lies wholly within the incident.
+    let (_, v) = json(f.path(), &["--config", &c, "investigate", "INC-1", "--window", "5m"]);
+    let findings = v["findings"].as_array().unwrap();
+    assert!(
+        !findings.iter().any(|f| f["kind"] == "unchanged" && f["text"].as_str().unwrap().contains("checkout")),
+        "{findings:#?}"
+    );
+    assert!(
+        findings.iter().any(|f| f["kind"] == "gap" && f["text"].as_str().unwrap().contains("longer window")),
+        "{findings:#?}"
+    );
+}
+
+#[test]
+fn several_models_can_be_named() {
+    let f = folder();
+    let small = Stub::start(|_| Reply::events(&chat_events("Small says so [E1]."), Duration::ZERO));
+    let large = Stub::start(|_| Reply::events(&chat_events("Large says so [E1]."), Duration::ZERO));
+    let more = format!("[assistant.models.large]\nmodel = \"big\"\nbase_url = \"{}/v1\"\n", large.url());
+    let c = config(f.path(), Some(&small.url()), &more);
+    declared(f.path(), &c);
+    let (_, v) = json(f.path(), &["--config", &c, "ask", "INC-1", "troubleshoot", "--model", "large"]);
+    assert_eq!(v["answer"], "Large says so [E1].");
+    assert!(small.seen().is_empty() && large.seen()[0].body.contains("\"big\""));
+    let (_, v) = json(f.path(), &["--config", &c, "ask", "INC-1", "troubleshoot"]);
+    assert_eq!(v["answer"], "Small says so [E1].");
+    let (code, v) = json(f.path(), &["--config", &c, "ask", "INC-1", "troubleshoot", "--model", "huge"]);
+    assert_eq!(code, 4);
+    assert!(v["error"]["message"].as_str().unwrap().contains("large"), "{v}");
+}
+
+#[test]
+fn action_items_are_written_as_csv_and_markdown() {
+    let f = folder();
+    run(f.path(), &["declare", "--title", "x"]);
+    run(f.path(), &["action", "add", "INC-1", "=cmd(), \"quoted\" | piped", "--owner", "ben"]);
+    let csv = stdout(&run(f.path(), &["action", "list", "--format", "csv"]));
+    assert_eq!(
+        csv,
+        "incident,id,text,kind,owner,due,priority,state\nINC-1,A1,\"'=cmd(), \"\"quoted\"\" | piped\",prevent,ben,,,open\n"
+    );
+    let md = stdout(&run(f.path(), &["action", "list", "--format", "md"]));
+    assert!(md.ends_with("| INC-1 | A1 | =cmd(), \"quoted\" \\| piped | prevent | ben |  |  | open |\n"), "{md}");
+}

@@ -230,7 +230,7 @@ fn new_patterns(signals: &Signals) -> Vec<Finding> {
                     "{} lines{}, {before}{}; for example: {}",
                     p.count,
                     p.level.map(|l| format!(" at level {}", l.word())).unwrap_or_default(),
-                    p.first_at.map(|t| format!(", first at {}", clock(t))).unwrap_or_default(),
+                    p.first_at.map_or_else(|| ", at unknown times".to_owned(), |t| format!(", first at {}", clock(t))),
                     crate::telemetry::clean::cut(p.sample.lines().next().unwrap_or(""), 240),
                 ),
                 confidence: if p.change == Change::New { 0.85 } else { 0.7 },
@@ -273,6 +273,9 @@ fn unchanged(signals: &Signals) -> Vec<Finding> {
     let still: Vec<&MetricInput> = signals.metrics.iter().filter(telling).collect();
     let moved_services: Vec<&str> =
         signals.metrics.iter().filter(|m| m.movement.direction != Direction::Flat).filter_map(|m| m.service.as_deref()).collect();
+    // A service that an alert fires for, or whose level alone is over an alert's threshold, is no witness of health.
+    let accused: Vec<&str> = signals.alerts.iter().filter(|a| a.is_firing()).filter_map(Alert::service).collect();
+    let moved_services: Vec<&str> = moved_services.into_iter().chain(accused).collect();
     still
         .iter()
         .filter(|m| m.title.contains("latency") || m.title.contains("error"))

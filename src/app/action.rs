@@ -70,7 +70,7 @@ actions! {
     Quit, Everywhere, "q", "quit", "back, and from the board quit", false;
     Help, Everywhere, "?", "keys", "all keys of this view", false;
     Palette, Everywhere, ":", "command", "every command by name", false;
-    Filter, Everywhere, "/", "filter", "filter this list; ! in front inverts", false;
+    Filter, Everywhere, "/", "filter", "filter this list: word, !not, ~regex", false;
     Refresh, Everywhere, "r", "refresh", "ask the sources now", false;
     Redraw, Everywhere, "C-l", "redraw", "draw the whole screen again", false;
     Suspend, Everywhere, "C-z", "suspend", "to the shell; `fg` comes back", false;
@@ -93,6 +93,7 @@ actions! {
     NextTab, Room, "tab,right", "next tab", "next tab", false;
     PreviousTab, Room, "backtab,left", "previous tab", "previous tab", false;
     Investigate, Room, "i", "investigate", "gather evidence and conclude", true;
+    Widen, Room, "w", "widen", "investigate again over twice the window (recorded)", true;
     Note, Room, "n", "note", "write a note", true;
     NoteAt, Room, "N", "note at", "write a note that happened earlier: 09:27 text", true;
     Decision, Room, "D", "decision", "record a decision", true;

@@ -139,7 +139,7 @@ fn declared(model: &mut Model, id: IncidentId, warnings: &[String]) -> Vec<Effec
     }
     let mut effects = vec![Effect::ListIncidents];
     effects.extend(open_room(model, id));
-    effects.push(Effect::Investigate(id));
+    effects.push(Effect::Investigate(id, None));
     if let Some(room) = &mut model.room {
         room.investigating = Some("gathering evidence".to_owned());
     }

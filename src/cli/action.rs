@@ -31,7 +31,18 @@ pub enum ActionCommand {
         /// Only open ones whose due date has passed
         #[arg(long)]
         overdue: bool,
+        /// text, md or csv
+        #[arg(long, value_enum, default_value = "text")]
+        format: ListFormat,
     },
+}
+
+/// How a list is written.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum ListFormat {
+    Text,
+    Md,
+    Csv,
 }
 
 /// Arguments of `warroom action add`.
@@ -95,17 +106,26 @@ pub(super) async fn run(desk: &Desk, command: ActionCommand, as_json: bool) -> R
             let (incident, entry) = desk.action_done(id, action, at).await?;
             print_entry(&incident, &entry, as_json)
         }
-        ActionCommand::List { id, overdue } => list(desk, id, overdue, as_json).await,
+        ActionCommand::List { id, overdue, format } => list(desk, id, overdue, format, as_json).await,
     }
 }
 
-async fn list(desk: &Desk, id: Option<IncidentId>, overdue: bool, as_json: bool) -> Result<Done, CliError> {
+async fn list(desk: &Desk, id: Option<IncidentId>, overdue: bool, format: ListFormat, as_json: bool) -> Result<Done, CliError> {
     let today = crate::investigate::clock::now().date();
     let ids = match id {
         Some(id) => vec![id],
         None => desk.journal.list().await?.into_iter().map(|h| h.id).collect(),
     };
     let mut rows = Vec::new();
+    if !as_json {
+        match format {
+            ListFormat::Csv => out::line("incident,id,text,kind,owner,due,priority,state")?,
+            ListFormat::Md => out::line(
+                "| Incident | Id | Action | Kind | Owner | Due | Priority | State |\n|---|---|---|---|---|---|---|---|",
+            )?,
+            ListFormat::Text => {}
+        }
+    }
     for id in ids {
         let mut incident = desk.journal.incident(id).await?;
         // Dates in this form compare as text.
@@ -114,6 +134,22 @@ async fn list(desk: &Desk, id: Option<IncidentId>, overdue: bool, as_json: bool)
             rows.extend(incident.actions.iter().map(|a| {
                 json!({"incident": id, "id": a.id, "text": a.text, "kind": a.kind, "owner": a.owner, "due": a.due, "priority": a.priority, "state": a.state})
             }));
+        } else if format != ListFormat::Text {
+            for a in &incident.actions {
+                let or = |v: &Option<String>| v.clone().unwrap_or_default();
+                let state = if a.state == ActionState::Done { "done" } else { "open" };
+                let cells = [
+                    id.to_string(),
+                    a.id.to_string(),
+                    a.text.clone(),
+                    a.kind.word().to_owned(),
+                    or(&a.owner),
+                    or(&a.due),
+                    or(&a.priority),
+                    state.to_owned(),
+                ];
+                out::line(written(&cells, format))?;
+            }
         } else if !incident.actions.is_empty() {
             out::line(format!("{id} {}", incident.head.title))?;
             print(&incident)?;
@@ -123,6 +159,20 @@ async fn list(desk: &Desk, id: Option<IncidentId>, overdue: bool, as_json: bool)
         out::json(&json!({"action_items": rows}))?;
     }
     Ok(Done::Whole)
+}
+
+/// A row of CSV (RFC 4180; a cell that a spreadsheet would take for a formula is quoted as text) or of a Markdown table.
+fn written(cells: &[String], format: ListFormat) -> String {
+    if format == ListFormat::Md {
+        let safe: Vec<String> = cells.iter().map(|c| c.replace('\\', "\\\\").replace('|', "\\|").replace('\n', " ")).collect();
+        return format!("| {} |", safe.join(" | "));
+    }
+    let quoted = |c: &String| {
+        let formula = c.starts_with(['=', '+', '-', '@', '\t']);
+        let text = if formula { format!("'{c}") } else { c.clone() };
+        if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
+    };
+    cells.iter().map(quoted).collect::<Vec<_>>().join(",")
 }
 
 /// A table of an incident's action items.

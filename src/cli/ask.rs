@@ -21,13 +21,16 @@ pub struct AskArgs {
     /// Who answers, instead of the prompt's own persona
     #[arg(long, value_name = "P")]
     persona: Option<String>,
+    /// A model named in [assistant.models], instead of the first one
+    #[arg(long, value_name = "NAME")]
+    model: Option<String>,
     /// Print exactly what would be sent, and send nothing
     #[arg(long)]
     dry_run: bool,
 }
 
 pub(super) async fn run(desk: &Desk, args: AskArgs, as_json: bool) -> Result<Done, CliError> {
-    let question = Question { text: args.question, persona: args.persona };
+    let question = Question { text: args.question, persona: args.persona, model: args.model };
     if args.dry_run {
         return dry_run(desk, args.id, &question, as_json).await;
     }
@@ -91,7 +94,7 @@ async fn dry_run(desk: &Desk, id: IncidentId, question: &Question, as_json: bool
     if incident.evidence.is_empty() {
         out::note("no evidence yet: a real run investigates first, so its prompt will hold more than this");
     }
-    let model = desk.assistant.as_ref().map(|a| a.model.clone());
+    let model = desk.assistant_for(question)?.map(|a| a.model.clone());
     if as_json {
         out::json(&json!({
             "model": model, "messages": plan.messages, "tools": [], "estimated_tokens": plan.estimated_tokens,

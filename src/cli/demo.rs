@@ -106,7 +106,7 @@ async fn headless(desk: &Desk, folder: &std::path::Path, as_json: bool) -> Resul
     }
     let (sink, mut deltas) = mpsc::channel(64);
     let drain = tokio::spawn(async move { while deltas.recv().await.is_some() {} });
-    let question = Question { text: "troubleshoot".to_owned(), persona: None };
+    let question = Question { text: "troubleshoot".to_owned(), ..Question::default() };
     let (_, plan) = desk.plan(id, &question).await?;
     write("prompt.json", serde_json::to_string_pretty(&plan.messages)? + "\n")?;
     let (_, answer) = desk.ask(id, &question, sink, CancellationToken::new(), &progress).await?;

@@ -112,6 +112,21 @@ struct RawAssistant {
     tls: Option<TlsConfig>,
     #[serde(default)]
     headers: BTreeMap<String, String>,
+    /// Further models by name: what they leave out is as above.
+    #[serde(default)]
+    models: BTreeMap<String, RawModel>,
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawModel {
+    model: String,
+    base_url: Option<String>,
+    api_key_env: Option<String>,
+    api_key_command: Option<String>,
+    api_key_file: Option<String>,
+    context_tokens: Option<u64>,
+    answer_tokens: Option<u64>,
 }
 
 /// Certificates of a private authority, and our own.
@@ -183,6 +198,8 @@ pub struct AssistantConfig {
     pub temperature: Option<f64>,
     pub tls: TlsConfig,
     pub headers: BTreeMap<String, String>,
+    /// Further models by the name that `ask --model` takes.
+    pub named: BTreeMap<String, AssistantConfig>,
 }
 
 /// Looks and manners of the terminal interface.
@@ -235,7 +252,7 @@ pub(super) fn apply(config: &mut Config, text: &str, path: &Path) -> Result<(), 
     }
     if let Some(raw) = file.assistant {
         let at = raw.span().start;
-        config.assistant = Some(assistant(raw.into_inner(), |m| place.error(Some(at), m))?);
+        config.assistant = Some(assistant(raw.into_inner(), &|m| place.error(Some(at), m))?);
     }
     if let Some(store) = file.store {
         config.store_url = store.url;
@@ -380,7 +397,28 @@ fn auth(raw: RawAuth) -> Result<Auth, String> {
     }
 }
 
-fn assistant(raw: RawAssistant, fail: impl Fn(String) -> ConfigError) -> Result<AssistantConfig, ConfigError> {
+fn assistant(raw: RawAssistant, fail: &dyn Fn(String) -> ConfigError) -> Result<AssistantConfig, ConfigError> {
+    let mut named = BTreeMap::new();
+    for (name, other) in &raw.models {
+        let own_key = other.api_key_env.is_some() || other.api_key_command.is_some() || other.api_key_file.is_some();
+        // A key is for its server: another base_url does not get it.
+        let inherits_key = !own_key && other.base_url.is_none();
+        let merged = RawAssistant {
+            base_url: other.base_url.clone().unwrap_or_else(|| raw.base_url.clone()),
+            model: other.model.clone(),
+            api_key_env: other.api_key_env.clone().or_else(|| raw.api_key_env.clone().filter(|_| inherits_key)),
+            api_key_command: other.api_key_command.clone().or_else(|| raw.api_key_command.clone().filter(|_| inherits_key)),
+            api_key_file: other.api_key_file.clone().or_else(|| raw.api_key_file.clone().filter(|_| inherits_key)),
+            context_tokens: other.context_tokens.or(raw.context_tokens),
+            answer_tokens: other.answer_tokens.or_else(|| raw.answer_tokens.filter(|_| other.context_tokens.is_none())),
+            timeout_secs: raw.timeout_secs,
+            temperature: raw.temperature,
+            tls: raw.tls.clone(),
+            headers: if other.base_url.is_none() { raw.headers.clone() } else { BTreeMap::new() },
+            models: BTreeMap::new(),
+        };
+        named.insert(name.clone(), assistant(merged, &|m| fail(format!("models.{name}: {m}")))?);
+    }
     let fail = |m: String| fail(format!("[assistant] {m}"));
     check_url(&raw.base_url).map_err(&fail)?;
     let context_tokens = raw.context_tokens.unwrap_or(8192);
@@ -401,5 +439,6 @@ fn assistant(raw: RawAssistant, fail: impl Fn(String) -> ConfigError) -> Result<
         temperature: raw.temperature,
         tls: raw.tls.unwrap_or_default(),
         headers: raw.headers,
+        named,
     })
 }

@@ -56,7 +56,7 @@ fn any(_: &str) -> bool {
 /// The value after a secret's name: quoted (also escaped), a list or an object in one line, or up to the next separator.
 macro_rules! secret_value {
     () => {
-        r#"(?:\\+"(?P<a>.*?)\\+"|"(?P<b>(?:[^"\\]|\\.)*)"|'(?P<c>(?:[^'\\]|\\.)*)'|(?P<d>\[[^\]\r\n]*\]|\{[^}\r\n]*\})|(?P<v>[^\s"'\\,;&})\]][^\s"'\\&})\]]*))"#
+        r#"(?:\\+"(?P<a>.*?)\\+"|"(?P<b>(?:[^"\\]|\\.)*)"|'(?P<c>(?:[^'\\]|\\.)*)'|(?P<d>(?:\[[^\]\r\n]*\]|\{[^}\r\n]*\})[^\s"'\\,;&})\]]*)|(?P<v>[^\s"'\\,;&})\]][^\s"'\\&})\]]*))"#
     };
 }
 

@@ -279,9 +279,9 @@ impl Fact {
             Self::Note { text, note_kind } => format!("{}: {text}", note_kind.word()),
             Self::EvidenceAttached { evidence } => format!("{} {}: {}", evidence.id, evidence.kind.word(), evidence.summary),
             Self::WindowChanged { window, reason } => format!("window is now {}: {reason}", window.label()),
-            Self::Investigated { findings, .. } => match findings.first() {
-                Some(first) => format!("investigated: {} findings, first: {}", findings.len(), first.title),
-                None => "investigated: no findings".to_owned(),
+            Self::Investigated { findings, window, .. } => match findings.first() {
+                Some(first) => format!("investigated {}: {} findings, first: {}", window.label(), findings.len(), first.title),
+                None => format!("investigated {}: no findings", window.label()),
             },
             Self::AiRun { answer } => format!(
                 "asked {}{}: {}",

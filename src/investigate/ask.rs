@@ -6,6 +6,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::desk::{Desk, DeskError, Progress};
+use crate::config::AssistantConfig;
 use crate::evidence::check::check;
 use crate::evidence::{Redactor, cited};
 use crate::incident::{Actor, Answer, AnswerSource, ClaimState, EvidenceId, Fact, Incident, IncidentId, Usage};
@@ -13,12 +14,17 @@ use crate::llm::{Llm, LlmError, Outcome};
 use crate::prompt::plan::Asked;
 use crate::prompt::{Delta, Limits, PromptPlan, plan};
 
+/// The window that a prompt is planned for when no model is configured.
+const UNKNOWN_MODEL: Limits = Limits { context_tokens: 8192, answer_tokens: 2048 };
+
 /// A question to the assistant.
 #[derive(Clone, Debug, Default)]
 pub struct Question {
     /// A prompt's id, or a question in own words.
     pub text: String,
     pub persona: Option<String>,
+    /// A configured model's name, instead of the first one.
+    pub model: Option<String>,
 }
 
 impl Desk {
@@ -54,16 +60,25 @@ impl Desk {
             question: named.is_none().then(|| Redactor::new().text(&crate::telemetry::clean::block(text)).into_owned()),
             persona: question.persona.clone(),
         };
-        let limits = self.limits();
+        let limits = self
+            .assistant_for(question)?
+            .map_or(UNKNOWN_MODEL, |a| Limits { context_tokens: a.context_tokens, answer_tokens: a.answer_tokens });
         let bodies = self.journal.bodies(incident).await?;
         Ok(plan(file, incident, &bodies, &self.matrix, limits, &asked)?)
     }
 
-    fn limits(&self) -> Limits {
-        self.assistant.as_ref().map_or(Limits { context_tokens: 8192, answer_tokens: 2048 }, |a| Limits {
-            context_tokens: a.context_tokens,
-            answer_tokens: a.answer_tokens,
-        })
+    /// The model that a question is for; `None` when none is configured.
+    pub fn assistant_for(&self, question: &Question) -> Result<Option<&AssistantConfig>, DeskError> {
+        let Some(name) = &question.model else { return Ok(self.assistant.as_ref()) };
+        let named = self.assistant.as_ref().map(|a| &a.named);
+        match named.and_then(|n| n.get(name)) {
+            Some(found) => Ok(Some(found)),
+            None => {
+                let known: Vec<&str> = named.into_iter().flatten().map(|(n, _)| n.as_str()).collect();
+                let known = if known.is_empty() { "none; add [assistant.models.NAME]".to_owned() } else { known.join(", ") };
+                Err(DeskError::NotFound(format!("no model is named '{name}'; configured are: {known}")))
+            }
+        }
     }
 
     /// Asks, and writes the checked answer. An incident without evidence is investigated first. `cancel` keeps what came.
@@ -80,7 +95,7 @@ impl Desk {
             incident = self.investigate(id, None, progress).await?;
         }
         let plan = self.plan_for(&incident, question).await?;
-        let answer = match &self.assistant {
+        let answer = match self.assistant_for(question)? {
             None => rules_answer(&incident, &plan, "no LLM is configured: add [assistant] to the configuration"),
             Some(config) => {
                 let mut kept = String::new();
@@ -107,7 +122,7 @@ impl Desk {
     /// Streams, with everything that came kept in `kept`.
     async fn stream(
         &self,
-        config: &crate::config::AssistantConfig,
+        config: &AssistantConfig,
         plan: &PromptPlan,
         sink: &mpsc::Sender<Delta>,
         cancel: &CancellationToken,

@@ -14,8 +14,9 @@ use crate::analysis::expression::threshold;
 use crate::analysis::findings::{Key, MetricInput};
 use crate::analysis::movement::movement;
 use crate::analysis::{Direction, Signals, patterns, relations};
-use crate::evidence::{Body, Draft};
+use crate::evidence::{Body, Draft, Redactor};
 use crate::incident::{EvidenceKind, LinkedAlert, SourceReport};
+use crate::sources::file::UNREADABLE;
 use crate::sources::{Answer, FaultKind, LogFilter, LogSource, MetricSource, Source, SourceError, step_for};
 use crate::telemetry::series::human_value;
 use crate::telemetry::{Alert, AlertState, Labels, LogLine, Rule, Series, Timestamp, Window};
@@ -77,6 +78,13 @@ pub async fn gather(set: &SourceSet, request: &Request, progress: &Progress) -> 
     let board = set.alerts().await;
     take_alerts(&mut out, set, request, board);
     let onset = onset(request, &out.signals.alerts);
+    let first = out.signals.alerts.iter().filter(|a| a.is_firing()).filter_map(|a| a.pending_since.or(a.starts_at)).min();
+    if let Some(first) = first.filter(|f| *f <= onset) {
+        let text = format!(
+            "the alerts began at {first}, before what is compared as normal: moves are told against a time that was bad already; ask for a longer window"
+        );
+        out.gap(text);
+    }
     let mut services: Vec<String> = out.signals.alerts.iter().filter_map(|a| a.service().map(str::to_owned)).collect();
     services.sort();
     services.dedup();
@@ -481,6 +489,9 @@ async fn look_at_logs(source: &dyn Source, window: Window, onset: Timestamp) -> 
     match lines(backend, &bad, window, MAX_BAD_LINES).await {
         Ok((query, answer)) => {
             out.report(ok(source.name(), source.kind()));
+            for gap in answer.gaps.iter().filter(|g| g.contains(UNREADABLE)) {
+                fail(&mut out, source, "all of its files", &SourceError::new(FaultKind::Io, gap));
+            }
             let draft = lines_draft(source, query, window, answer);
             out.drafts.push((format!("lines/{}", source.name()), draft));
         }
@@ -495,14 +506,9 @@ async fn look_at_logs(source: &dyn Source, window: Window, onset: Timestamp) -> 
             Ok((text, answer)) => {
                 query = text;
                 read.gaps.extend(answer.gaps);
-                // A line on the border belongs to both.
-                let seen = read.value.len();
-                read.value.extend(
-                    answer
-                        .value
-                        .into_iter()
-                        .filter(|l| half.start == window.start || l.at.is_none_or(|at| at > onset) || seen == 0),
-                );
+                // A line on the border, and one without a time, would come with both halves.
+                let first = half.start == window.start;
+                read.value.extend(answer.value.into_iter().filter(|l| first || l.at.is_some_and(|at| at > onset)));
             }
             Err(e) => {
                 fail(&mut out, source, "log lines", &e);
@@ -531,7 +537,8 @@ fn lines_draft(source: &dyn Source, query: String, window: Window, answer: Answe
         Some(last) => format!(
             "{} error lines, the last: {}",
             answer.total.unwrap_or(shown),
-            crate::telemetry::clean::cut(last.message.lines().next().unwrap_or(""), 120)
+            // Redacted before it is cut: half a token has lost the shape by which it is known.
+            crate::telemetry::clean::cut(Redactor::new().text(&last.message).lines().next().unwrap_or(""), 120)
         ),
     };
     Draft {
@@ -558,7 +565,12 @@ fn take_patterns(
 ) {
     let before = onset.since(window.start).as_secs_f64().max(1.0);
     let ratio = window.end.since(onset).as_secs_f64() / before;
-    let found = patterns::group(&answer.value, onset, ratio);
+    let mut found = patterns::group(&answer.value, onset, ratio);
+    for pattern in &mut found {
+        // Findings quote these, cut short.
+        pattern.sample = Redactor::new().text(&pattern.sample).into_owned();
+        pattern.template = Redactor::new().text(&pattern.template).into_owned();
+    }
     let lines = u64::try_from(answer.value.len()).unwrap_or(0);
     let fresh = found.iter().filter(|p| p.change == patterns::Change::New).count();
     let key = format!("patterns/{}", source.name());

@@ -143,10 +143,10 @@ impl Runner {
             }
             Effect::FollowLogs => self.follow_logs(),
             Effect::StopLogs => self.logs = None,
-            Effect::Investigate(id) => self.investigate(id),
+            Effect::Investigate(id, length) => self.investigate(id, length),
             Effect::Plan { id, question } => {
                 self.spawn(move |desk, messages| async move {
-                    let plan = desk.plan(id, &Question { text: question, persona: None }).await;
+                    let plan = desk.plan(id, &Question { text: question, ..Question::default() }).await;
                     let told = plan.map_err(|e| e.to_string()).map(|(_, p)| {
                         let text: Vec<String> =
                             p.messages.get().iter().map(|m| format!("── {:?} ──\n{}", m.role, m.content)).collect();
@@ -237,14 +237,14 @@ impl Runner {
         }
     }
 
-    fn investigate(&mut self, id: IncidentId) {
+    fn investigate(&mut self, id: IncidentId, length: Option<Duration>) {
         self.spawn(move |desk, messages| async move {
             let words = messages.clone();
             // Progress may be lost when the queue is full; the result may not.
             let progress: Progress = Arc::new(move |text| {
                 let _busy = words.try_send(Msg::Progressed(id, text));
             });
-            let msg = match desk.investigate(id, None, &progress).await {
+            let msg = match desk.investigate(id, length, &progress).await {
                 Ok(_) => Msg::Investigated(id),
                 Err(e) => Msg::Failed(e.to_string()),
             };
@@ -264,7 +264,7 @@ impl Runner {
             let progress: Progress = Arc::new(move |text| {
                 let _busy = words.try_send(Msg::Answering(request, Delta::Waiting(text)));
             });
-            let question = Question { text: question, persona: None };
+            let question = Question { text: question, ..Question::default() };
             let answered = desk.ask(id, &question, sink, cancel, &progress).await;
             let _passed = passing.await;
             let result = match answered {

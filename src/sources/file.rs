@@ -29,6 +29,12 @@ const FOLLOW_EVERY: Duration = Duration::from_millis(100);
 const GLOB_EVERY: u32 = 20;
 /// Lines that wait for the screen; the oldest are shed.
 const RING: usize = 10_000;
+/// Bytes of a compressed file after decompression: a small one can hold very much.
+const MAX_UNPACKED: u64 = 256 * 1024 * 1024;
+/// Lines of one file that counts look at.
+const MAX_COUNTED: usize = 500_000;
+/// How a gap names a file that could not be read.
+pub const UNREADABLE: &str = "could not be read";
 /// Bytes taken from one file in one look, so that no file starves the others.
 const MAX_CHUNK: u64 = 8 * 1024 * 1024;
 
@@ -120,8 +126,8 @@ impl Reader {
         }
         let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("");
         let mut reader: Box<dyn BufRead> = match extension {
-            "gz" => Box::new(BufReader::new(flate2::read::MultiGzDecoder::new(file))),
-            "zst" => Box::new(BufReader::new(zstd::stream::read::Decoder::new(file)?)),
+            "gz" => Box::new(BufReader::new(flate2::read::MultiGzDecoder::new(file).take(MAX_UNPACKED))),
+            "zst" => Box::new(BufReader::new(zstd::stream::read::Decoder::new(file)?.take(MAX_UNPACKED))),
             _ => {
                 if meta.len() > MAX_READ_BACK {
                     file.seek(SeekFrom::Start(meta.len() - MAX_READ_BACK))?;
@@ -132,7 +138,9 @@ impl Reader {
         };
         let mut joiner = Joiner::new(self.context);
         let mut raw = Vec::new();
+        let mut bytes = 0_u64;
         loop {
+            bytes += u64::try_from(raw.len()).unwrap_or(0) + 1;
             raw.clear();
             let more = read_line(&mut reader, &mut raw)?;
             let event = if more { joiner.push(&String::from_utf8_lossy(&raw)) } else { joiner.finish() };
@@ -140,6 +148,9 @@ impl Reader {
                 out.take(line, window, filter);
             }
             if !more {
+                if matches!(extension, "gz" | "zst") && bytes >= MAX_UNPACKED {
+                    out.gaps.push(format!("of {} only the first {} MiB were read", path.display(), MAX_UNPACKED >> 20));
+                }
                 return Ok(());
             }
         }
@@ -177,7 +188,12 @@ fn memchr(buffer: &[u8]) -> (usize, bool) {
 /// What a read over several files gathers.
 #[derive(Default)]
 struct Read1 {
-    lines: Vec<LogLine>,
+    lines: VecDeque<LogLine>,
+    /// Lines of one file that are kept at most, the newest.
+    limit: usize,
+    /// Where the lines of the file that is being read begin.
+    file_start: usize,
+    total: usize,
     gaps: Vec<String>,
     untimed: u64,
 }
@@ -189,7 +205,12 @@ impl Read1 {
             return;
         }
         self.untimed += u64::from(!timed);
-        self.lines.push(line);
+        self.total += 1;
+        // Files are written in the order of time: the oldest line of this file gives way.
+        if self.lines.len() - self.file_start >= self.limit {
+            self.lines.remove(self.file_start);
+        }
+        self.lines.push_back(line);
     }
 }
 
@@ -202,10 +223,11 @@ fn wanted(line: &LogLine, filter: &LogFilter) -> bool {
 }
 
 fn read_all(reader: &Reader, window: Window, filter: &LogFilter, limit: usize) -> Answer<Vec<LogLine>> {
-    let mut read = Read1::default();
+    let mut read = Read1 { limit: limit.max(1), ..Read1::default() };
     for path in reader.files() {
+        read.file_start = read.lines.len();
         if let Err(e) = reader.read(&path, window, filter, &mut read) {
-            read.gaps.push(clean::line(&format!("{} could not be read: {e}", path.display())));
+            read.gaps.push(clean::line(&format!("{} {UNREADABLE}: {e}", path.display())));
         }
     }
     // Lines without a time keep their place after the one before them.
@@ -219,7 +241,7 @@ fn read_all(reader: &Reader, window: Window, filter: &LogFilter, limit: usize) -
         })
         .collect();
     keyed.sort_by_key(|(at, _)| *at);
-    let total = keyed.len();
+    let (kept, total) = (keyed.len(), read.total);
     let mut gaps = read.gaps;
     if read.untimed > 0 {
         gaps.push(format!("{} lines have no time of their own and may lie outside the window", read.untimed));
@@ -227,7 +249,7 @@ fn read_all(reader: &Reader, window: Window, filter: &LogFilter, limit: usize) -
     if total > limit {
         gaps.push(format!("{total} lines in the window, the newest {limit} are kept"));
     }
-    let lines = keyed.into_iter().skip(total.saturating_sub(limit)).map(|(_, l)| l).collect();
+    let lines = keyed.into_iter().skip(kept.saturating_sub(limit)).map(|(_, l)| l).collect();
     Answer { value: lines, gaps, total: u64::try_from(total).ok() }
 }
 
@@ -298,7 +320,7 @@ impl LogSource for FileLogs {
     fn counts<'a>(&'a self, filter: &'a LogFilter, window: Window, step_secs: f64) -> Asked<'a, Vec<Series>> {
         let (reader, filter) = (self.reader(window.end), filter.clone());
         async move {
-            let answer = blocking(move || read_all(&reader, window, &filter, usize::MAX)).await?;
+            let answer = blocking(move || read_all(&reader, window, &filter, MAX_COUNTED)).await?;
             Ok(answer.map(|lines| count(&lines, window, step_secs)))
         }
         .boxed()

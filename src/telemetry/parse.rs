@@ -50,11 +50,20 @@ fn headed(raw: &str, context: Context) -> Option<LogLine> {
     if let Some((level, at, rest)) = stamp::klog(raw, context) {
         return Some(LogLine { at: Some(at), level: Some(level), ..LogLine::plain(clean::line(rest)) });
     }
-    let (at, used) = stamp::leading(raw, context)?;
+    let (first_level, at, used) = match stamp::leading(raw, context) {
+        Some((at, used)) => (None, at, used),
+        None => level_then_stamp(raw, context)?,
+    };
     let mut rest = raw.get(used..)?.trim_start_matches([' ', '\t', ']', ':', ',', '-', '|']);
-    let mut line = LogLine { at: Some(at), ..LogLine::plain("") };
+    // A container runtime's own header (CRI): the stream, whole or partial, then the line itself.
+    if let Some(inner) = ["stdout F ", "stderr F ", "stdout P ", "stderr P "].iter().find_map(|h| rest.strip_prefix(h)) {
+        let inner = line(inner, context);
+        return Some(LogLine { at: inner.at.or(Some(at)), ..inner });
+    }
+    let mut line = LogLine { at: Some(at), level: first_level, ..LogLine::plain("") };
     // The level is one of the next few words; what stands before it (pid, thread) stays with the fields of the header.
-    if let Some((level, length)) = leading_level(rest) {
+    if line.level.is_some() {
+    } else if let Some((level, length)) = dotted_level(rest).or_else(|| leading_level(rest)) {
         line.level = Some(level);
         rest = rest.get(length..)?.trim_start_matches([' ', ']', ':', '|', '-']);
     } else if let Some((level, length)) = level_after_bracketed(rest) {
@@ -63,6 +72,24 @@ fn headed(raw: &str, context: Context) -> Option<LogLine> {
     }
     line.message = clean::line(rest);
     Some(line)
+}
+
+/// `[ERROR] 2026-11-21 09:31:07 message`: the level before the time.
+fn level_then_stamp(raw: &str, context: Context) -> Option<(Option<Level>, Timestamp, usize)> {
+    let (level, length) = leading_level(raw)?;
+    let rest = raw.get(length..)?;
+    let gap = rest.len() - rest.trim_start_matches([' ', ':', '|', '-']).len();
+    let (at, used) = stamp::leading(rest.get(gap..)?, context)?;
+    Some((Some(level), at, length + gap + used))
+}
+
+/// `production.ERROR: message`, as PHP's usual logger writes it: the channel, then the level.
+fn dotted_level(text: &str) -> Option<(Level, usize)> {
+    let (head, _) = text.split_once(": ")?;
+    let (channel, word) = head.rsplit_once('.')?;
+    let plain = |w: &str| !w.is_empty() && w.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+    let level = Level::from_word(word).filter(|_| plain(channel) && word.bytes().all(|b| b.is_ascii_uppercase()))?;
+    Some((level, head.len() + 1))
 }
 
 /// A level at the very start: `ERROR`, `[error]`, `<warn>`, `level=…` is logfmt's. Returns it and the bytes used.

@@ -81,8 +81,9 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
                 }
                 room.investigating = Some("gathering evidence".to_owned());
             }
-            vec![Effect::Investigate(id)]
+            vec![Effect::Investigate(id, None)]
         }),
+        Action::Widen => widen(model),
         Action::Note => line(
             model,
             "Note",
@@ -345,7 +346,7 @@ fn filter(model: &mut Model) -> Vec<Effect> {
         (Screen::Room, Some(room)) => room.filter.clone(),
         (Screen::Room, None) => String::new(),
     };
-    let hint = "words that must occur; !word must not; ⏎ keeps, esc clears".to_owned();
+    let hint = "words that must occur; !word must not; ~regex; ⏎ keeps, esc clears".to_owned();
     show(model, Overlay::Line { title: "Filter".to_owned(), edit: LineEdit::with(now), purpose: Purpose::Filter, hint })
 }
 
@@ -484,6 +485,26 @@ fn resolve(model: &mut Model) -> Vec<Effect> {
     }
     let effect = Box::new(Effect::SetStatus { id, to: Status::Resolved, reason: None });
     show(model, Overlay::Confirm { title: "Resolve".to_owned(), lines, yes: false, effect })
+}
+
+/// Twice the window of the last investigation.
+fn widen(model: &mut Model) -> Vec<Effect> {
+    let now = model.now;
+    let Some(length) = current(model).map(|i| i.investigation.as_ref().map_or_else(|| i.window(now), |n| n.window).length())
+    else {
+        return Vec::new();
+    };
+    let twice = length.saturating_mul(2);
+    with_id(model, |m, id| {
+        if let Some(room) = &mut m.room {
+            if room.investigating.is_some() {
+                m.say(Tone::Plain, "an investigation is under way");
+                return Vec::new();
+            }
+            room.investigating = Some(format!("looking at the last {}", crate::telemetry::time::human(twice)));
+        }
+        vec![Effect::Investigate(id, Some(twice))]
+    })
 }
 
 fn open_evidence(model: &mut Model) -> Vec<Effect> {

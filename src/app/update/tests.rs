@@ -122,6 +122,14 @@ fn a_note_is_one_key_and_its_text() {
 }
 
 #[test]
+fn widening_doubles_the_window() {
+    let mut model = room();
+    let before = model.room.as_ref().unwrap().incident.as_ref().unwrap().window(at(1)).length();
+    assert_eq!(press(&mut model, "w"), [Effect::Investigate(IncidentId(1), Some(before * 2))]);
+    assert_eq!(press(&mut model, "w"), [], "one at a time");
+}
+
+#[test]
 fn severity_asks_for_a_reason() {
     let mut model = room();
     assert_eq!(press(&mut model, "s⏎⏎"), []);

@@ -20,6 +20,14 @@ pub(super) fn json(raw: &str, context: Context) -> Option<LogLine> {
         return None;
     }
     let Ok(Value::Object(object)) = serde_json::from_str::<Value>(text) else { return None };
+    // Docker's json-file driver wraps the line itself.
+    if let (Some(Value::String(inner)), Some(Value::String(_)), true) =
+        (object.get("log"), object.get("stream"), object.len() <= 4)
+    {
+        let line = super::line(inner, context);
+        let at = object.get("time").and_then(Value::as_str).and_then(|t| stamp::at_start(t, context)).map(|(at, _)| at);
+        return Some(LogLine { at: line.at.or(at), ..line });
+    }
     let mut flat = Vec::new();
     for (key, value) in &object {
         flatten(key, value, 0, &mut flat);

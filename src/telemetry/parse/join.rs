@@ -67,8 +67,14 @@ impl Joiner {
 
 /// Whether a raw line goes on with the open event, by its shape alone.
 fn continues(raw: &str, open: &LogLine) -> bool {
+    // A key's lines belong together, whatever they look like: apart, none would be known for what it is.
+    let opened = open.message.rfind("PRIVATE KEY-----").is_some_and(|_| open.message.contains("-----BEGIN "));
+    if opened && !open.message.contains("-----END ") {
+        return true;
+    }
+    // Go writes a blank line between a panic and its goroutines.
     if raw.trim().is_empty() {
-        return false;
+        return open.message.starts_with("panic: ") || open.message.contains("\npanic: ") || open.message.contains("goroutine ");
     }
     if raw.starts_with([' ', '\t']) {
         return true;
@@ -78,6 +84,8 @@ fn continues(raw: &str, open: &LogLine) -> bool {
         || raw.starts_with("Suppressed:")
         || raw.starts_with("Traceback (most recent call last)")
         || raw.starts_with("goroutine ") && raw.ends_with("]:")
+        || open.message.contains("\ngoroutine ") && (raw.ends_with(')') || raw.starts_with("created by ") || raw.starts_with("exit status "))
+        || raw.starts_with("-----BEGIN ") && raw.contains("PRIVATE KEY")
         // The last line of a Python traceback: `ValueError: …` at the margin.
         || trace_open && raw.split(':').next().is_some_and(|w| !w.contains(' ') && w.ends_with(|c: char| c.is_alphanumeric()))
 }

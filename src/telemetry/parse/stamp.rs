@@ -134,7 +134,10 @@ pub fn leading(text: &str, context: Context) -> Option<(Timestamp, usize)> {
 pub fn at_start(text: &str, context: Context) -> Option<(Timestamp, usize)> {
     let first = *text.as_bytes().first()?;
     if first.is_ascii_digit() {
-        numeric_date(text, context).or_else(|| day_month_year(text, context)).or_else(|| unix(text))
+        numeric_date(text, context)
+            .or_else(|| day_month_year(text, context))
+            .or_else(|| numeric_day_first(text, context))
+            .or_else(|| unix(text))
     } else if first.is_ascii_alphabetic() {
         named_date(text, context)
     } else {
@@ -173,6 +176,23 @@ fn day_month_year(text: &str, context: Context) -> Option<(Timestamp, usize)> {
     c.eat_any(b": ")?;
     let clock = c.clock()?;
     let zone = c.zone();
+    let date = Date::from_calendar_date(i32::try_from(year).ok()?, month, u8::try_from(day).ok()?).ok()?;
+    Some((assemble(date, clock, zone, context)?, c.at))
+}
+
+/// `21-11-2026 09:31:07`, `21.11.2026 09:31:07`, `21/11/2026 09:31:07`: the day first, as most of the world writes it.
+fn numeric_day_first(text: &str, context: Context) -> Option<(Timestamp, usize)> {
+    let mut c = Cursor::new(text);
+    let day = c.digits(2)?;
+    let separator = c.eat_any(b"-./")?;
+    let month = c.digits(2)?;
+    c.eat(separator)?;
+    let year = c.digits(4)?;
+    c.eat_any(b"T ,")?;
+    let _space = c.eat(b' ');
+    let clock = c.clock()?;
+    let zone = c.zone();
+    let month = Month::try_from(u8::try_from(month).ok()?).ok()?;
     let date = Date::from_calendar_date(i32::try_from(year).ok()?, month, u8::try_from(day).ok()?).ok()?;
     Some((assemble(date, clock, zone, context)?, c.at))
 }

@@ -45,6 +45,16 @@ fn every_format_gives_time_level_and_message() {
         ),
         ("2026/11/21 09:31:07 [error] 12#0: upstream timed out", nine, Some(Level::Error), "12#0: upstream timed out"),
         ("[Sat Nov 21 09:31:07.000000 2026] [core:error] x", nine, None, "[core:error] x"),
+        ("[ERROR] 2026-11-21 09:31:07 level first", nine, Some(Level::Error), "level first"),
+        ("21-11-2026 09:31:07 ERROR day first", nine, Some(Level::Error), "day first"),
+        ("[2026-11-21 09:31:07] production.ERROR: php", nine, Some(Level::Error), "php"),
+        (r#"2026-11-21T09:31:07Z stderr F {"level":"error","msg":"cri"}"#, nine, Some(Level::Error), "cri"),
+        (
+            r#"{"log":"ERROR: docker\n","stream":"stderr","time":"2026-11-21T09:31:07Z"}"#,
+            nine,
+            Some(Level::Error),
+            "ERROR: docker",
+        ),
         ("2026-11-21T10:31:07+01:00 [main] INFO started", nine, Some(Level::Info), "started"),
     ] {
         let line = line(raw, context());
@@ -78,6 +88,20 @@ fn stack_traces_stay_together() {
     let firsts: Vec<(&str, usize)> =
         events.iter().map(|e| (e.message.lines().next().unwrap_or(""), e.message.lines().count())).collect();
     assert_eq!(firsts, [("boom", 5), ("next", 4), ("last", 1)]);
+}
+
+#[test]
+fn a_go_panic_and_a_private_key_are_one_event_each() {
+    let events = |raw: &str| {
+        let mut joiner = Joiner::new(context());
+        let mut events: Vec<LogLine> = raw.lines().filter_map(|l| joiner.push(l)).collect();
+        events.extend(joiner.finish());
+        events.iter().map(|e| e.message.lines().count()).collect::<Vec<_>>()
+    };
+    let go = "panic: boom\n\ngoroutine 1 [running]:\nmain.main()\n\t/a/b.go:3 +0x1\nexit status 2\n{\"msg\":\"next\"}";
+    assert_eq!(events(go), [6, 1]);
+    let key = "ERROR could not load key\n-----BEGIN RSA PRIVATE KEY-----\nMIIEabc\nxyz\n-----END RSA PRIVATE KEY-----\nINFO next";
+    assert_eq!(events(key), [5, 1]);
 }
 
 proptest::proptest! {
