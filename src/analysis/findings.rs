@@ -136,8 +136,9 @@ fn describe_alert(alert: &Alert) -> String {
     format!("{} [{}]{since}: {}", alert_label(Some(alert)), alert.severity.short(), alert.summary())
 }
 
+/// A time of day with its zone.
 fn clock(at: Timestamp) -> String {
-    at.clock(time::UtcOffset::UTC)
+    format!("{}Z", at.clock(time::UtcOffset::UTC))
 }
 
 fn value(v: Option<f64>, unit: &str) -> String {
@@ -164,6 +165,12 @@ fn moved(signals: &Signals) -> Vec<Finding> {
     });
     let first_alert = signals.alerts.iter().filter_map(|a| a.pending_since.or(a.starts_at)).min();
     let total = moved.len();
+    // What cannot be told apart at this step is not called first.
+    let at_once = moved.iter().filter(|m| m.movement.changed_at == moved.first().and_then(|f| f.movement.changed_at)).count();
+    let first = match at_once {
+        0 | 1 => " (moved first)".to_owned(),
+        n => format!(" (moved first, at once with {} others)", n - 1),
+    };
     let mut out: Vec<Finding> = moved
         .iter()
         .take(MAX_MOVED)
@@ -180,7 +187,7 @@ fn moved(signals: &Signals) -> Vec<Finding> {
             let change = format!("{} → {}", value(m.movement.before, &m.unit), value(m.movement.after, &m.unit));
             Finding {
                 kind: FindingKind::Moved,
-                title: format!("{} {arrow} {change}{}", metric_name(m), if i == 0 { " (moved first)" } else { "" }),
+                title: format!("{} {arrow} {change}{}", metric_name(m), if i == 0 { first.as_str() } else { "" }),
                 text: format!(
                     "{} {arrow} from {} to {} at {}{lead}; {} times its normal spread.",
                     metric_name(m),

@@ -256,7 +256,7 @@ enum Figure {
 fn figure_regex() -> &'static Regex {
     static REGEX: OnceLock<Regex> = OnceLock::new();
     REGEX.get_or_init(|| {
-        Regex::new(r"(?P<date>\d{4}-\d{2}-\d{2})(?:[T ](?P<dclock>\d{2}:\d{2}(?::\d{2})?))?|(?P<clock>\b\d{1,2}:\d{2}(?::\d{2})?\b)|(?P<num>\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)(?P<pct>\s?%)?")
+        Regex::new(r"(?P<date>\d{4}-\d{2}-\d{2})(?:[T ](?P<dclock>\d{2}:\d{2}(?::\d{2})?))?|(?P<clock>\b\d{1,2}:\d{2}(?::\d{2})?)(?:Z\b|\b)|(?P<num>\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)(?P<pct>\s?%)?")
             .unwrap_or_else(|e| unreachable!("{e}"))
     })
 }
@@ -352,6 +352,8 @@ mod tests {
         use ClaimState::*;
         for (answer, expected) in [
             ("The pool rose from 4 to 20 at 09:27:10 [E3].", vec![Supported]),
+            ("The pool rose from 4 to 20 at 09:27:10Z [E3].", vec![Supported]),
+            ("The pool rose from 4 to 20 at 09:27:11Z [E3].", vec![NumberNotFound]),
             ("The pool rose from 4 to 21 at 09:27:10 [E3].", vec![NumberNotFound]),
             ("The pool rose at 09:28:10 [E3].", vec![NumberNotFound]),
             ("17.2 % of requests fail since 09:27 [E1].", vec![Supported]),

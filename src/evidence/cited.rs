@@ -74,7 +74,7 @@ pub fn rule_report(incident: &Incident) -> String {
     section("What could not be seen", &[FindingKind::Gap], "Every source answered in full.");
     if let Some(first) = investigation.findings.iter().find(|f| f.kind == FindingKind::Moved) {
         out.push_str(&format!(
-            "\n## Where to look first\n\n- {} {}: it moved before anything else that was looked at (confidence of the evidence {}). \
+            "\n## Where to look first\n\n- {} {}: nothing else that was looked at moved earlier (confidence of the evidence {}). \
              First to move is not proof of cause: check what changed there at that time.\n",
             first.title,
             tags(&first.evidence),

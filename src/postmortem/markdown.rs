@@ -114,9 +114,7 @@ fn impact(out: &mut String, r: &Report) {
     for f in r
         .findings
         .iter()
-        .filter(|f| {
-            f.kind == FindingKind::Moved && ["error", "latency", "expression", "request"].iter().any(|w| f.title.contains(w))
-        })
+        .filter(|f| f.kind == FindingKind::Moved && ["error", "latency", "request"].iter().any(|w| f.title.contains(w)))
         .take(8)
     {
         any = true;

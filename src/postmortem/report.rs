@@ -258,7 +258,7 @@ impl Report {
 }
 
 fn trimmed(text: &str) -> &str {
-    text.trim_end_matches(" (moved first)")
+    text.split(" (moved first").next().unwrap_or(text)
 }
 
 fn sentence(text: &str) -> String {

@@ -57,10 +57,18 @@ fn svg(screen: &vt100::Screen) -> String {
                 let weight = if first.bold() { " font-weight=\"bold\"" } else { "" };
                 let escaped = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
                 let base = y + 13.5;
-                let _fits = writeln!(
-                    out,
-                    "<text x=\"{x:.1}\" y=\"{base:.1}\" fill=\"{fg}\"{weight} textLength=\"{length:.1}\" lengthAdjust=\"spacingAndGlyphs\" xml:space=\"preserve\">{escaped}</text>"
-                );
+                // Fonts give braille a width of its own, and not every viewer stretches text: there each sign stands alone.
+                if text.chars().any(|c| ('\u{2800}'..='\u{28ff}').contains(&c)) {
+                    for (i, c) in text.chars().enumerate().filter(|(_, c)| *c != ' ') {
+                        let x = x + i as f64 * width;
+                        let _fits = writeln!(out, "<text x=\"{x:.1}\" y=\"{base:.1}\" fill=\"{fg}\">{c}</text>");
+                    }
+                } else {
+                    let _fits = writeln!(
+                        out,
+                        "<text x=\"{x:.1}\" y=\"{base:.1}\" fill=\"{fg}\"{weight} textLength=\"{length:.1}\" lengthAdjust=\"spacingAndGlyphs\" xml:space=\"preserve\">{escaped}</text>"
+                    );
+                }
             }
         }
     }
