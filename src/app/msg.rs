@@ -11,7 +11,7 @@ use crate::telemetry::log::Batch;
 use crate::telemetry::series::AlertSeries;
 use crate::telemetry::{Alert, Timestamp};
 
-/// What happened outside, in the past tense. Each comes with its time (see [`super::update`]).
+/// What happened outside, in the past tense. Each comes with its time (see `update`).
 #[derive(Clone, Debug)]
 pub enum Msg {
     Pressed(Chord),

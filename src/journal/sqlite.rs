@@ -1,7 +1,7 @@
 //! The embedded store: SQLite in WAL mode with `synchronous = FULL`, so that a commit that returned is on the disk.
 //!
 //! One process has one connection, on the journal's thread. Several processes may share the file: a writer takes the lock
-//! at once (`BEGIN IMMEDIATE`) and others wait for it up to [`BUSY`].
+//! at once (`BEGIN IMMEDIATE`) and others wait for it up to ten seconds.
 
 use std::path::Path;
 use std::time::Duration;
