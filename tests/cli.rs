@@ -48,6 +48,12 @@ fn without_a_configuration_everything_still_answers() {
         (0, Some("INC-1"), Some("SEV3"), Some("investigating"))
     );
     assert_eq!(stdout(&run(f.path(), &["declare", "--title", "again"])).trim(), "INC-2");
+    // Nothing was looked at: the report says so, and claims no health.
+    let (code, v) = json(f.path(), &["ask", "INC-1", "troubleshoot"]);
+    let answer = v["answer"].as_str().unwrap();
+    assert_eq!((code, v["source"].as_str()), (0, Some("rules")));
+    assert!(answer.contains("no source is configured") && answer.contains("No logs were read"), "{answer}");
+    assert!(!answer.contains("Every source answered"), "{answer}");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::analysis::Finding;
 use crate::analysis::findings::Key;
-use crate::incident::{CitedFinding, EvidenceId, FindingKind, Incident, SourceStatus};
+use crate::incident::{CitedFinding, EvidenceId, EvidenceKind, FindingKind, Incident, SourceStatus};
 use crate::telemetry::series::human_value;
 
 /// Puts evidence numbers in place of keys; keys without evidence are dropped, and a finding that loses all of its inputs
@@ -47,6 +47,19 @@ pub fn rule_report(incident: &Incident) -> String {
         out.push_str("\nNothing was investigated yet: run `warroom investigate` first.\n");
         return out;
     };
+    let read = |kinds: &[EvidenceKind]| incident.evidence.iter().any(|e| kinds.contains(&e.kind));
+    let no_metrics = if read(&[EvidenceKind::Metric]) {
+        "No series that was looked at left its normal range."
+    } else {
+        "No metrics were read."
+    };
+    let no_logs = if read(&[EvidenceKind::Logs, EvidenceKind::Patterns]) {
+        "No new or rising error pattern was found in the logs that were read."
+    } else {
+        "No logs were read."
+    };
+    let no_gaps =
+        if investigation.sources.is_empty() { "Everything: no source was asked." } else { "Every source answered in full." };
     let mut section = |title: &str, kinds: &[FindingKind], empty: &str| {
         out.push_str(&format!("\n## {title}\n\n"));
         let mut any = false;
@@ -59,19 +72,15 @@ pub fn rule_report(incident: &Incident) -> String {
         }
     };
     section("What fires", &[FindingKind::Alerts], "It was not looked at.");
-    section("What moved, in order", &[FindingKind::Moved], "No series that was looked at left its normal range.");
-    section(
-        "What is new in the logs",
-        &[FindingKind::Pattern],
-        "No new or rising error pattern was found in the logs that were read.",
-    );
+    section("What moved, in order", &[FindingKind::Moved], no_metrics);
+    section("What is new in the logs", &[FindingKind::Pattern], no_logs);
     section("What belongs together", &[FindingKind::Related], "No labels that tie the alerts together.");
     section(
         "What did not change",
         &[FindingKind::Unchanged],
         "No error or latency series of another service was available to compare.",
     );
-    section("What could not be seen", &[FindingKind::Gap], "Every source answered in full.");
+    section("What could not be seen", &[FindingKind::Gap], no_gaps);
     if let Some(first) = investigation.findings.iter().find(|f| f.kind == FindingKind::Moved) {
         out.push_str(&format!(
             "\n## Where to look first\n\n- {} {}: nothing else that was looked at moved earlier (confidence of the evidence {}). \

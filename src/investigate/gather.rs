@@ -71,6 +71,9 @@ impl Gathered {
 pub async fn gather(set: &SourceSet, request: &Request, progress: &Progress) -> Gathered {
     let mut out = Gathered { sources: set.broken_reports(), ..Gathered::default() };
     out.signals.window = Some(request.window);
+    if set.is_empty() {
+        out.gap("no source is configured: nothing could be looked at".to_owned());
+    }
     for (name, _, e) in &set.broken {
         out.gap(format!("{name}: {e}"));
     }

@@ -214,6 +214,8 @@ impl Report {
                 trimmed(&first.title),
                 cited::tags(&first.evidence)
             ));
+        } else if let Some(first) = self.findings.first().filter(|f| f.evidence.is_empty()) {
+            out.push_str(&format!(" {}.", sentence(&first.title).trim_end_matches('.')));
         } else if let Some(first) = self.findings.first() {
             out.push_str(&format!(" {} {}.", sentence(&first.title).trim_end_matches('.'), cited::tags(&first.evidence)));
         }
