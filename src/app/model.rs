@@ -128,9 +128,4 @@ impl Model {
         let secs = if tone == Tone::Bad { 12 } else { 5 };
         self.toast = Some(Toast { text: text.into(), tone, until: self.now + std::time::Duration::from_secs(secs) });
     }
-
-    /// Whether a clock on the screen moves, so that the runtime has to tick.
-    pub fn has_moving_clock(&self) -> bool {
-        true
-    }
 }

@@ -186,10 +186,6 @@ pub enum Fact {
     EvidenceAttached {
         evidence: EvidenceRecord,
     },
-    WindowChanged {
-        window: Window,
-        reason: String,
-    },
     Investigated {
         window: Window,
         findings: Vec<CitedFinding>,
@@ -240,7 +236,6 @@ impl Fact {
             Self::Note { note_kind: NoteKind::Hypothesis, .. } => "hypothesis",
             Self::Note { .. } => "note",
             Self::EvidenceAttached { .. } => "evidence_attached",
-            Self::WindowChanged { .. } => "window_changed",
             Self::Investigated { .. } => "finding",
             Self::AiRun { .. } => "ai_run",
             Self::DraftAccepted { .. } => "draft_accepted",
@@ -278,7 +273,6 @@ impl Fact {
             Self::Note { text, note_kind: NoteKind::Observation } => text.clone(),
             Self::Note { text, note_kind } => format!("{}: {text}", note_kind.word()),
             Self::EvidenceAttached { evidence } => format!("{} {}: {}", evidence.id, evidence.kind.word(), evidence.summary),
-            Self::WindowChanged { window, reason } => format!("window is now {}: {reason}", window.label()),
             Self::Investigated { findings, window, .. } => match findings.first() {
                 Some(first) => format!("investigated {}: {} findings, first: {}", window.label(), findings.len(), first.title),
                 None => format!("investigated {}: no findings", window.label()),

@@ -72,8 +72,6 @@ pub struct Incident {
     pub evidence: Vec<EvidenceRecord>,
     pub actions: Vec<ActionItem>,
     pub investigation: Option<Investigation>,
-    /// A window that a person chose; else it follows from the alerts.
-    pub chosen_window: Option<Window>,
     pub answers: Vec<RecordedAnswer>,
     /// Corrected texts by the entry they correct.
     pub corrections: BTreeMap<u64, String>,
@@ -105,7 +103,6 @@ impl Incident {
             evidence: Vec::new(),
             actions: Vec::new(),
             investigation: None,
-            chosen_window: None,
             answers: Vec::new(),
             corrections: BTreeMap::new(),
         };
@@ -143,7 +140,6 @@ impl Incident {
                 self.roles.insert(*role, holder.clone());
             }
             Fact::EvidenceAttached { evidence } => self.evidence.push(evidence.clone()),
-            Fact::WindowChanged { window, .. } => self.chosen_window = Some(*window),
             Fact::Investigated { window, findings, sources } => {
                 self.investigation = Some(Investigation {
                     seq: entry.seq,
@@ -244,12 +240,8 @@ impl Incident {
         }
     }
 
-    /// The window of everything that is asked about this incident: chosen by a person, or from ten minutes before the
-    /// earliest linked alert (else the declaration) to `now` or the mitigation.
+    /// The window of everything that is asked about this incident: from ten minutes before the earliest linked alert (else the declaration) to `now` or the mitigation.
     pub fn window(&self, now: Timestamp) -> Window {
-        if let Some(window) = self.chosen_window {
-            return window;
-        }
         let lead = std::time::Duration::from_secs(WINDOW_LEAD_SECS);
         let from = self.alerts.iter().filter_map(|a| a.pending_since.or(a.starts_at)).min().unwrap_or(self.head.declared_at);
         Window::new(from - lead, self.mitigated_at.unwrap_or(now).max(from))

@@ -77,12 +77,19 @@ impl Desk {
         facts: impl Fn(&Incident) -> Result<Vec<Fact>, DeskError>,
     ) -> Result<(Incident, Appended), DeskError> {
         check_time(at)?;
-        let mut incident = self.journal.incident(id).await?;
+        let incident = self.journal.incident(id).await?;
+        self.append_to(incident, |i| Ok(Append { entries: new_entries(facts(i)?, actor, at, now())?, bodies: Vec::new() })).await
+    }
+
+    /// Appends what `make` makes of the incident; read again and made anew when somebody else was faster.
+    pub(super) async fn append_to(
+        &self,
+        mut incident: Incident,
+        make: impl Fn(&Incident) -> Result<Append, DeskError>,
+    ) -> Result<(Incident, Appended), DeskError> {
+        let id = incident.id();
         for attempt in 0..=RETRIES {
-            let recorded_at = now();
-            let made = facts(&incident)?;
-            let entries = new_entries(made, actor, at, recorded_at)?;
-            match self.journal.append(id, incident.head.last_seq, Append { entries, bodies: Vec::new() }).await {
+            match self.journal.append(id, incident.head.last_seq, make(&incident)?).await {
                 Ok(appended) => {
                     for entry in &appended.entries {
                         incident.apply(entry.clone());
@@ -91,8 +98,8 @@ impl Desk {
                 }
                 Err(JournalError::Conflict { .. }) if attempt < RETRIES => {
                     // Writers that collide wait a little, each differently long.
-                    tokio::time::sleep(Duration::from_millis(u64::from(attempt) * 3 + recorded_at.micros().unsigned_abs() % 7))
-                        .await;
+                    let jitter = now().micros().unsigned_abs() % 7;
+                    tokio::time::sleep(Duration::from_millis(u64::from(attempt) * 3 + jitter)).await;
                     for entry in self.journal.entries(id, incident.head.last_seq).await? {
                         incident.apply(entry);
                     }

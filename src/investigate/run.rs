@@ -10,11 +10,8 @@ use crate::analysis::findings::{Key, findings};
 use crate::evidence::body::StoredBody;
 use crate::evidence::cited::cite;
 use crate::incident::{Actor, EvidenceId, Fact, Incident, IncidentId};
-use crate::journal::{Append, JournalError, NewEntry};
+use crate::journal::Append;
 use crate::telemetry::Window;
-
-/// How often writing is tried again when others write at the same time.
-const RETRIES: u32 = 20;
 
 impl Desk {
     /// Gathers and concludes over the incident's window, or the last `length` before its end. What was written is in the
@@ -41,8 +38,10 @@ impl Desk {
             bodies.push(body);
         }
         let entries = new_entries(facts, &Actor::system(), None, now())?;
-        let (incident, ids) = self.append_evidence(incident, entries, bodies).await?;
-        let numbers: BTreeMap<Key, EvidenceId> = keys.into_iter().zip(ids).collect();
+        // Facts and bodies go into one commit.
+        let (incident, appended) =
+            self.append_to(incident, |_| Ok(Append { entries: entries.clone(), bodies: bodies.clone() })).await?;
+        let numbers: BTreeMap<Key, EvidenceId> = keys.into_iter().zip(appended.evidence).collect();
         let cited = cite(findings(&gathered.signals), &numbers);
         let sources = gathered.sources.clone();
         let (incident, _) = self
@@ -51,30 +50,5 @@ impl Desk {
             })
             .await?;
         Ok(incident)
-    }
-
-    /// Appends evidence with its bodies in one commit, tried again when others were faster.
-    async fn append_evidence(
-        &self,
-        mut incident: Incident,
-        entries: Vec<NewEntry>,
-        bodies: Vec<StoredBody>,
-    ) -> Result<(Incident, Vec<EvidenceId>), DeskError> {
-        for attempt in 0..=RETRIES {
-            let append = Append { entries: entries.clone(), bodies: bodies.clone() };
-            match self.journal.append(incident.id(), incident.head.last_seq, append).await {
-                Ok(appended) => {
-                    appended.entries.into_iter().for_each(|e| incident.apply(e));
-                    return Ok((incident, appended.evidence));
-                }
-                Err(JournalError::Conflict { .. }) if attempt < RETRIES => {
-                    for entry in self.journal.entries(incident.id(), incident.head.last_seq).await? {
-                        incident.apply(entry);
-                    }
-                }
-                Err(e) => return Err(e.into()),
-            }
-        }
-        Err(DeskError::Refused(format!("{} is being written by others all the time: try again", incident.id())))
     }
 }

@@ -14,7 +14,7 @@ use crate::ui::widgets::put;
 pub fn render(model: &Model, theme: &Theme, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
     let Some(room) = &model.room else { return };
     let [tabs, body] = Layout::vertical([Constraint::Length(1), Constraint::Min(1)]).areas::<2>(area);
-    tab_line(model, room, theme, frame, tabs);
+    tab_line(room, theme, frame, tabs);
     if room.incident.is_none() {
         put(frame.buffer_mut(), body, 0, &Line::from(Span::styled(" reading the journal …", theme.style(Meaning::Muted))), None);
         return;
@@ -22,7 +22,7 @@ pub fn render(model: &Model, theme: &Theme, cache: &mut ViewCache, frame: &mut F
     match room.tab {
         Tab::Overview => overview::render(model, room, theme, frame, body),
         Tab::Timeline => timeline::render(model, room, theme, cache, frame, body),
-        Tab::Signals => signals::render(model, room, theme, cache, frame, body),
+        Tab::Signals => signals::render(room, theme, cache, frame, body),
         Tab::Logs => logs::render(model, theme, frame, body),
         Tab::Assistant => assistant::render(model, room, theme, frame, body),
         Tab::Actions => actions::render(room, theme, cache, frame, body),
@@ -30,7 +30,7 @@ pub fn render(model: &Model, theme: &Theme, cache: &mut ViewCache, frame: &mut F
     }
 }
 
-fn tab_line(model: &Model, room: &Room, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
+fn tab_line(room: &Room, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     let short = area.width < 100;
     let mut spans = vec![Span::raw(" ")];
     for tab in Tab::ALL {
@@ -50,6 +50,5 @@ fn tab_line(model: &Model, room: &Room, theme: &Theme, frame: &mut Frame<'_>, ar
     } else if !room.filter.is_empty() {
         spans.push(Span::styled(format!("  /{}", room.filter), theme.style(Meaning::Accent)));
     }
-    let _ = model;
     put(frame.buffer_mut(), area, 0, &Line::from(spans), None);
 }

@@ -5,7 +5,6 @@ use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 
-use crate::app::model::Model;
 use crate::app::room::Room;
 use crate::evidence::Body;
 use crate::evidence::render::{self, Detail, sparkline};
@@ -14,7 +13,7 @@ use crate::ui::theme::{Meaning, Theme};
 use crate::ui::widgets::{Chart, Mark, chart, frame as bordered, put};
 use crate::ui::{ViewCache, text};
 
-pub fn render(model: &Model, room: &Room, theme: &Theme, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
+pub fn render(room: &Room, theme: &Theme, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
     let Some(incident) = &room.incident else { return };
     let areas = if area.width >= 120 {
         Layout::horizontal([Constraint::Percentage(52), Constraint::Percentage(48)]).areas::<2>(area)
@@ -32,7 +31,7 @@ pub fn render(model: &Model, room: &Room, theme: &Theme, cache: &mut ViewCache, 
     let inner = block.inner(detail);
     frame.render_widget(block, detail);
     if let Some(record) = selected {
-        one(model, incident, record, room.bodies.get(&record.digest), theme, frame, inner);
+        one(incident, record, room.bodies.get(&record.digest), theme, frame, inner);
     }
 }
 
@@ -73,15 +72,7 @@ fn listing(room: &Room, incident: &Incident, theme: &Theme, cache: &mut ViewCach
     }
 }
 
-fn one(
-    model: &Model,
-    incident: &Incident,
-    record: &EvidenceRecord,
-    body: Option<&Body>,
-    theme: &Theme,
-    frame: &mut Frame<'_>,
-    area: Rect,
-) {
+fn one(incident: &Incident, record: &EvidenceRecord, body: Option<&Body>, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     let area = Rect { x: area.x + 1, width: area.width.saturating_sub(2), ..area };
     let width = usize::from(area.width);
     let mut lines: Vec<Line<'static>> = text::wrap(&record.summary, width).into_iter().map(Line::from).collect();
@@ -100,7 +91,6 @@ fn one(
     }
     let used = u16::try_from(lines.len() + 1).unwrap_or(u16::MAX);
     let rest = Rect { y: area.y.saturating_add(used), height: area.height.saturating_sub(used), ..area };
-    let _ = model;
     match body {
         Some(Body::Series { series, threshold, unit, .. }) => {
             let mut marks: Vec<Mark> = incident
