@@ -32,6 +32,8 @@ fn main() {
         severity: Severity::Sev3,
         status: Status::Investigating,
         severity_given: true,
+        reason: None,
+        matrix: None,
     };
     let id = store.create(append(&declared)).expect("an incident")[0].incident;
     let note = Fact::Note { text: "looked at the pool, it is full; raised it to 40".into(), note_kind: NoteKind::Observation };

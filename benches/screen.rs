@@ -112,6 +112,8 @@ fn fill(path: &Path, incidents: usize) {
             severity: Severity::Sev3,
             status: Status::Investigating,
             severity_given: true,
+            reason: None,
+            matrix: None,
         };
         let fact = Redactor::new().value(&fact).expect("a fact");
         store

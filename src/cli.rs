@@ -249,6 +249,21 @@ fn time_arg(text: &str) -> Result<Timestamp, String> {
     Timestamp::parse(text).map_err(|e| e.to_string())
 }
 
+fn seq_arg(text: &str) -> Result<u64, String> {
+    crate::incident::ids::parse_seq(text)
+        .ok_or_else(|| format!("'{text}' is not the number of an entry: it looks like 12 (or L3 before it is synced)"))
+}
+
+/// A severity; of two (`SEV2/SEV3`), said by somebody who is unsure, the higher one.
+fn severity_arg(text: &str) -> Result<crate::incident::Severity, String> {
+    let mut worst: Option<crate::incident::Severity> = None;
+    for part in text.split('/') {
+        let severity = part.parse::<crate::incident::Severity>().map_err(|e| e.to_string())?;
+        worst = Some(worst.map_or(severity, |w| w.min(severity)));
+    }
+    worst.ok_or_else(|| "give SEV1 (worst) to SEV5".to_owned())
+}
+
 fn duration_arg(text: &str) -> Result<std::time::Duration, String> {
     parse_duration(text).map_err(|e| e.to_string())
 }

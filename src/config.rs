@@ -33,6 +33,8 @@ pub struct Config {
     pub store_url: String,
     pub user: String,
     pub matrix: Matrix,
+    /// How long a service is watched before it counts as restored.
+    pub monitor: Duration,
     pub ui: UiConfig,
 }
 
@@ -75,6 +77,7 @@ impl Config {
             store_url: default_store(),
             user: env("WARROOM_USER").or_else(login_name).unwrap_or_else(|| "unknown".to_owned()),
             matrix: Matrix::default(),
+            monitor: crate::incident::gate::MONITOR,
             ui: UiConfig::default(),
         }
     }

@@ -6,24 +6,36 @@
 
 pub mod action;
 pub mod answer;
+pub mod brief;
+pub mod event;
 pub mod evidence;
+pub mod exit;
 pub mod fact;
 pub mod finding;
+pub mod gate;
 pub mod ids;
+pub mod lint;
+pub mod milestone;
+pub mod renumber;
 pub mod role;
 pub mod severity;
 pub mod state;
+pub mod stats;
 pub mod status;
 pub mod summary;
 
-pub use action::{ActionItem, ActionKind, ActionState};
+pub use action::{ActionChange, ActionItem, ActionKind, ActionScope, ActionState};
 pub use answer::{Answer, AnswerSource, Citation, Claim, ClaimState, Usage};
+pub use event::{Audience, EventKind, FoundBy, Grade, Level, Remark, Verdict};
 pub use evidence::{EvidenceKind, EvidenceRecord};
+pub use exit::{Comparison, ExitCriteria, ExitReading};
 pub use fact::{Actor, ActorKind, Entry, Fact, LinkedAlert, NoteKind, cited_ids};
 pub use finding::{AlertBoard, CitedFinding, FindingKind, SourceReport, SourceStatus};
+pub use gate::GateItem;
 pub use ids::{ActionId, EvidenceId, IncidentId};
+pub use milestone::Milestone;
 pub use role::Role;
-pub use severity::{Matrix, Severity};
+pub use severity::{Due, Matrix, Severity};
 pub use state::{Durations, Incident};
 pub use status::{Phase, Status};
 pub use summary::Summary;

@@ -14,6 +14,8 @@ pub mod metrics;
 pub mod record;
 pub mod run;
 pub mod set;
+pub mod watch;
+pub mod work;
 
 pub use desk::{Desk, DeskError, Progress};
 pub use set::{AlertBoard, SourceSet};

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use crate::evidence::Body;
-use crate::incident::{Incident, Matrix};
+use crate::incident::Incident;
 pub use report::Report;
 
 /// In which form.
@@ -45,8 +45,8 @@ pub struct Postmortem {
 
 impl Postmortem {
     /// Computes everything that the formats write down. `bodies` by digest; missing ones are told as missing.
-    pub fn new(incident: &Incident, bodies: &BTreeMap<String, Body>, matrix: &Matrix) -> Self {
-        Self { report: Report::new(incident, bodies, matrix) }
+    pub fn new(incident: &Incident, bodies: &BTreeMap<String, Body>) -> Self {
+        Self { report: Report::new(incident, bodies) }
     }
 
     /// The computed facts.

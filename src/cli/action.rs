@@ -5,10 +5,10 @@ use serde_json::json;
 
 use super::incident::print_entry;
 use super::{CliError, Done, id_arg, out, time_arg};
-use crate::incident::{ActionId, ActionKind, ActionState, Fact, Incident, IncidentId};
+use crate::incident::{ActionId, ActionKind, ActionState, Incident, IncidentId};
 use crate::investigate::Desk;
-use crate::investigate::desk::checked_text;
-use crate::telemetry::{Timestamp, clean};
+use crate::investigate::work::NewAction;
+use crate::telemetry::Timestamp;
 
 /// The subcommands of `warroom action`.
 #[derive(Subcommand)]
@@ -87,23 +87,17 @@ fn priority_arg(text: &str) -> Result<String, String> {
 pub(super) async fn run(desk: &Desk, command: ActionCommand, as_json: bool) -> Result<Done, CliError> {
     match command {
         ActionCommand::Add(args) => {
-            let text = checked_text("action", &args.text)?;
-            let (incident, entry) = desk
-                .write(args.id, args.at, |_| {
-                    Ok(Fact::ActionAdded {
-                        id: ActionId::UNNUMBERED,
-                        text: text.clone(),
-                        action_kind: args.kind,
-                        owner: args.owner.as_deref().map(clean::line),
-                        due: args.due.clone(),
-                        priority: args.priority.clone(),
-                    })
-                })
-                .await?;
+            let action = NewAction {
+                owner: args.owner,
+                due: args.due,
+                priority: args.priority,
+                ..NewAction::follow_up(args.kind, &args.text)
+            };
+            let (incident, entry) = desk.add_action(args.id, action, args.at).await?;
             print_entry(&incident, &entry, as_json)
         }
         ActionCommand::Done { id, action, at } => {
-            let (incident, entry) = desk.action_done(id, action, at).await?;
+            let (incident, entry) = desk.action_done(id, action, None, at).await?;
             print_entry(&incident, &entry, as_json)
         }
         ActionCommand::List { id, overdue, format } => list(desk, id, overdue, format, as_json).await,

@@ -15,9 +15,15 @@ pub struct DeclareArgs {
     /// What is wrong, in a few words
     #[arg(long)]
     title: String,
-    /// SEV1 (worst) to SEV5; without it SEV3
-    #[arg(long)]
+    /// SEV1 (worst) to SEV5; without it SEV3; when unsure give two (SEV2/SEV3) and the higher one is taken
+    #[arg(long, value_parser = super::severity_arg)]
     severity: Option<Severity>,
+    /// Why this severity
+    #[arg(long, value_name = "TEXT", requires = "severity")]
+    reason: Option<String>,
+    /// Who reported it, if not you
+    #[arg(long, value_name = "NAME")]
+    reporter: Option<String>,
     /// Fingerprint of an alert to link; repeat for several
     #[arg(long = "alert", value_name = "FINGERPRINT")]
     alerts: Vec<String>,
@@ -36,6 +42,8 @@ pub(super) async fn run(desk: &Desk, args: DeclareArgs, as_json: bool) -> Result
     let declaration = Declaration {
         title: args.title,
         severity: args.severity,
+        reason: args.reason,
+        reporter: args.reporter,
         fingerprints: args.alerts,
         known: Vec::new(),
         commander: args.commander,

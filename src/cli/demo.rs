@@ -11,10 +11,11 @@ use tokio_util::sync::CancellationToken;
 use super::{CliError, Done, out};
 use crate::analysis::GroupBy;
 use crate::config::Config;
-use crate::incident::{ActionId, ActionKind, Fact, LinkedAlert, NoteKind, Role, Severity, Status};
+use crate::incident::{ActionKind, LinkedAlert, NoteKind, Role, Severity, Status};
 use crate::investigate::ask::Question;
 use crate::investigate::clock::now;
 use crate::investigate::desk::Declaration;
+use crate::investigate::work::NewAction;
 use crate::investigate::{Desk, SourceSet};
 use crate::journal::Journal;
 use crate::postmortem::Format;
@@ -58,6 +59,7 @@ fn desk() -> Result<(Desk, Config, Scratch), CliError> {
         matrix: config.matrix.clone(),
         assistant: None,
         user: crate::telemetry::clean::line(&config.user),
+        monitor: config.monitor,
     };
     Ok((desk, config, scratch))
 }
@@ -114,17 +116,13 @@ async fn headless(desk: &Desk, folder: &std::path::Path, as_json: bool) -> Resul
     write("answer.md", answer.answer.clone())?;
     desk.set_status(id, Status::Identified, None, None).await?;
     desk.set_status(id, Status::Mitigated, None, None).await?;
-    desk.write(id, None, |_| {
-        Ok(Fact::ActionAdded {
-            id: ActionId::UNNUMBERED,
-            text: "Alert on pool use before it is exhausted; done when the rule fires in a test".to_owned(),
-            action_kind: ActionKind::Detect,
-            owner: Some(desk.user.clone()),
-            due: Some((now() + std::time::Duration::from_secs(14 * 86_400)).date()),
-            priority: Some("P2".to_owned()),
-        })
-    })
-    .await?;
+    let action = NewAction {
+        owner: Some(desk.user.clone()),
+        due: Some((now() + std::time::Duration::from_secs(14 * 86_400)).date()),
+        priority: Some("P2".to_owned()),
+        ..NewAction::follow_up(ActionKind::Detect, "Alert on pool use before it is exhausted; done when the rule fires in a test")
+    };
+    desk.add_action(id, action, None).await?;
     desk.set_status(id, Status::Resolved, Some("the demo ends here".to_owned()), None).await?;
     for (name, format) in
         [("postmortem.md", Format::Markdown), ("postmortem.html", Format::Html), ("postmortem.json", Format::Json)]

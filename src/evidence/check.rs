@@ -202,7 +202,7 @@ fn leading_citations(sentence: &str) -> usize {
 fn citation_regex() -> &'static Regex {
     static REGEX: OnceLock<Regex> = OnceLock::new();
     REGEX.get_or_init(|| {
-        Regex::new(r"[\[【(]\s*\^?[Ee]\d+(?:\s*[,;–-]\s*[Ee]?\d+|\s+and\s+[Ee]\d+|\s+[Ee]\d+)*\s*[\]】)]|\bE\d{1,3}\b")
+        Regex::new(r"[\[【(]\s*\^?[Ee]L?\d+(?:\s*[,;–-]\s*[Ee]?L?\d+|\s+and\s+[Ee]L?\d+|\s+[Ee]L?\d+)*\s*[\]】)]|\bEL?\d{1,3}\b")
             .unwrap_or_else(|e| unreachable!("{e}"))
     })
 }
@@ -214,6 +214,7 @@ pub fn citations(statement: &str) -> Vec<String> {
         let inside = found.as_str();
         let numbers: Vec<u32> = inside.split(|c: char| !c.is_ascii_digit()).filter_map(|n| n.parse().ok()).collect();
         if let ([from, to], true) = (numbers.as_slice(), inside.contains(['-', '–']))
+            && !inside.contains(['L', 'l'])
             && from < to
             && to - from <= 50
         {
@@ -227,7 +228,8 @@ pub fn citations(statement: &str) -> Vec<String> {
         }
         for part in inside.split(|c: char| !c.is_ascii_alphanumeric()).filter(|p| p.len() > 1) {
             let id = part.to_ascii_uppercase();
-            if id.starts_with('E') && id.bytes().skip(1).all(|b| b.is_ascii_digit()) && !ids.contains(&id) {
+            let number = id.strip_prefix('E').map(|n| n.strip_prefix('L').unwrap_or(n));
+            if number.is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit())) && !ids.contains(&id) {
                 ids.push(id);
             }
         }

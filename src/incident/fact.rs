@@ -2,13 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::action::ActionKind;
+use super::action::{ActionChange, ActionKind, ActionScope, ActionState};
 use super::answer::Answer;
+use super::event::{Audience, EventKind, FoundBy, Grade, Level, Remark, Verdict};
 use super::evidence::EvidenceRecord;
+use super::exit::{ExitCriteria, ExitReading};
 use super::finding::{CitedFinding, SourceReport};
-use super::ids::{ActionId, EvidenceId, IncidentId};
+use super::ids::{ActionId, EvidenceId, IncidentId, seq_label};
+use super::milestone::Milestone;
 use super::role::Role;
-use super::severity::Severity;
+use super::severity::{Matrix, Severity};
 use super::status::Status;
 use crate::telemetry::{Alert, AlertSeverity, Labels, Timestamp, Window};
 
@@ -54,9 +57,14 @@ pub enum NoteKind {
     Decision,
     Lesson,
     Hypothesis,
+    /// Something was done to stop the harm.
+    Mitigation,
 }
 
 impl NoteKind {
+    /// All five.
+    pub const ALL: [Self; 5] = [Self::Observation, Self::Decision, Self::Lesson, Self::Hypothesis, Self::Mitigation];
+
     /// The word as typed, stored and printed.
     pub fn word(self) -> &'static str {
         match self {
@@ -64,6 +72,7 @@ impl NoteKind {
             Self::Decision => "decision",
             Self::Lesson => "lesson",
             Self::Hypothesis => "hypothesis",
+            Self::Mitigation => "mitigation",
         }
     }
 }
@@ -71,10 +80,9 @@ impl NoteKind {
 impl std::str::FromStr for NoteKind {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        [Self::Observation, Self::Decision, Self::Lesson, Self::Hypothesis]
-            .into_iter()
-            .find(|k| k.word() == text.trim().to_ascii_lowercase())
-            .ok_or_else(|| format!("'{text}' is not a kind of note: give observation, decision, lesson or hypothesis"))
+        Self::ALL.into_iter().find(|k| k.word() == text.trim().to_ascii_lowercase()).ok_or_else(|| {
+            format!("'{text}' is not a kind of note: give observation, decision, lesson, hypothesis or mitigation")
+        })
     }
 }
 
@@ -145,6 +153,12 @@ pub enum Fact {
         severity: Severity,
         status: Status,
         severity_given: bool,
+        /// Why this severity, where somebody said so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+        /// The severity matrix in force, where it is not the built-in one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        matrix: Option<Matrix>,
     },
     TitleChanged {
         title: String,
@@ -156,11 +170,24 @@ pub enum Fact {
         fingerprint: String,
         reason: Option<String>,
     },
+    /// A linked alert fires again.
+    AlertFired {
+        fingerprint: String,
+        name: String,
+    },
     AlertResolved {
         fingerprint: String,
         name: String,
     },
     Acknowledged,
+    Unacknowledged {
+        reason: String,
+    },
+    Escalated {
+        level: Level,
+        to: Option<String>,
+        reason: String,
+    },
     SeverityChanged {
         from: Severity,
         to: Severity,
@@ -170,14 +197,85 @@ pub enum Fact {
         from: Status,
         to: Status,
         override_reason: Option<String>,
+        /// Gate items that were open and were overridden.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        open: Vec<String>,
     },
     Reopened {
         reason: String,
+    },
+    /// It is part of another incident.
+    Merged {
+        into: IncidentId,
+        reason: Option<String>,
+    },
+    /// Another incident became a part of this one.
+    Absorbed {
+        from: IncidentId,
+        title: String,
+    },
+    /// What it does to whom; what is `None` stays as it was.
+    ImpactChanged {
+        services: Option<Vec<String>>,
+        users: Option<String>,
+        region: Option<String>,
+        text: Option<String>,
+    },
+    /// A moment set by hand. `exception`: why it may lie out of order.
+    TimeSet {
+        milestone: Milestone,
+        to: Timestamp,
+        reason: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        exception: Option<String>,
+    },
+    /// A gate item ticked (or unticked) by hand.
+    GateTicked {
+        item: String,
+        met: bool,
+        text: String,
+    },
+    ExitCriteriaSet {
+        criteria: ExitCriteria,
+    },
+    ExitRead {
+        reading: ExitReading,
+    },
+    UpdatePublished {
+        audience: Audience,
+        text: String,
+        next_due: Option<Timestamp>,
+    },
+    /// Something that a person puts on record: a change, a silence, a query.
+    Event {
+        event: EventKind,
+        text: String,
+    },
+    HypothesisJudged {
+        seq: u64,
+        verdict: Verdict,
+        reason: String,
+    },
+    /// An objection to a decision, or what came of it.
+    DecisionRemarked {
+        seq: u64,
+        remark: Remark,
+        by: String,
+        text: String,
+    },
+    DiagnosisGraded {
+        grade: Grade,
+        found_by: FoundBy,
+        text: Option<String>,
     },
     RoleAssigned {
         role: Role,
         holder: String,
         from: Option<String>,
+    },
+    RoleRenounced {
+        role: Role,
+        holder: String,
     },
     Note {
         text: String,
@@ -204,9 +302,28 @@ pub enum Fact {
         owner: Option<String>,
         due: Option<String>,
         priority: Option<String>,
+        #[serde(default)]
+        scope: ActionScope,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        check_back_at: Option<Timestamp>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ticket: Option<String>,
+    },
+    ActionChanged {
+        id: ActionId,
+        /// The state before, so that a list can count without a fold.
+        from: ActionState,
+        change: ActionChange,
     },
     ActionDone {
         id: ActionId,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        result: Option<String>,
+    },
+    /// An entry is taken back: what it changed is as it was. The entry stays in the journal; to undo the undoing is to redo.
+    Undone {
+        seq: u64,
+        text: String,
     },
     /// An older entry's text was wrong; the original stays in the journal.
     Corrected {
@@ -217,6 +334,21 @@ pub enum Fact {
 }
 
 impl Fact {
+    /// A new action item with nothing but its text, kind and scope.
+    pub fn action(text: impl Into<String>, action_kind: ActionKind, scope: ActionScope) -> Self {
+        Self::ActionAdded {
+            id: ActionId::UNNUMBERED,
+            text: text.into(),
+            action_kind,
+            owner: None,
+            due: None,
+            priority: None,
+            scope,
+            check_back_at: None,
+            ticket: None,
+        }
+    }
+
     /// The event type, in the field's words.
     pub fn kind(&self) -> &'static str {
         match self {
@@ -224,8 +356,25 @@ impl Fact {
             Self::TitleChanged { .. } => "field_updated",
             Self::AlertLinked { .. } => "alert_linked",
             Self::AlertUnlinked { .. } => "alert_unlinked",
+            Self::AlertFired { .. } => "alert_fired",
             Self::AlertResolved { .. } => "alert_resolved",
             Self::Acknowledged => "acknowledged",
+            Self::Unacknowledged { .. } => "unacknowledged",
+            Self::Escalated { .. } => "escalated",
+            Self::Merged { .. } => "merged",
+            Self::Absorbed { .. } => "merged",
+            Self::ImpactChanged { .. } | Self::TimeSet { .. } => "field_updated",
+            Self::GateTicked { .. } => "gate_ticked",
+            Self::ExitCriteriaSet { .. } => "exit_criteria_set",
+            Self::ExitRead { .. } => "query_run",
+            Self::UpdatePublished { .. } => "update_published",
+            Self::Event { event, .. } => event.word(),
+            Self::HypothesisJudged { verdict: Verdict::Supported, .. } => "hypothesis_supported",
+            Self::HypothesisJudged { verdict: Verdict::Refuted, .. } => "hypothesis_refuted",
+            Self::DecisionRemarked { .. } => "decision",
+            Self::DiagnosisGraded { .. } => "diagnosis_graded",
+            Self::RoleRenounced { .. } => "role_renounced",
+            Self::Undone { .. } => "undone",
             Self::SeverityChanged { .. } => "severity_changed",
             Self::StatusChanged { to: Status::Resolved, .. } => "resolved",
             Self::StatusChanged { .. } => "status_changed",
@@ -234,12 +383,17 @@ impl Fact {
             Self::RoleAssigned { .. } => "role_handed_off",
             Self::Note { note_kind: NoteKind::Decision, .. } => "decision",
             Self::Note { note_kind: NoteKind::Hypothesis, .. } => "hypothesis",
+            Self::Note { note_kind: NoteKind::Mitigation, .. } => "mitigation",
             Self::Note { .. } => "note",
             Self::EvidenceAttached { .. } => "evidence_attached",
             Self::Investigated { .. } => "finding",
             Self::AiRun { .. } => "ai_run",
             Self::DraftAccepted { .. } => "draft_accepted",
+            Self::ActionAdded { scope: ActionScope::Incident, .. } => "action_started",
             Self::ActionAdded { .. } => "todo",
+            Self::ActionChanged { change, .. } if change.state.is_some_and(|s| !s.is_open()) => "action_finished",
+            Self::ActionChanged { change, .. } if change.owner.is_some() => "assigned",
+            Self::ActionChanged { .. } => "field_updated",
             Self::ActionDone { .. } => "action_finished",
             Self::Corrected { .. } => "corrected",
         }
@@ -248,9 +402,11 @@ impl Fact {
     /// What happened, in one sentence for the timeline. No judgement, no time, no actor.
     pub fn sentence(&self) -> String {
         match self {
-            Self::IncidentDeclared { title, severity, severity_given, .. } => {
-                format!("declared {severity}{}: {title}", if *severity_given { "" } else { " (by default)" })
-            }
+            Self::IncidentDeclared { title, severity, severity_given, reason, .. } => format!(
+                "declared {severity}{}: {title}{}",
+                if *severity_given { "" } else { " (by default)" },
+                reason.as_deref().map(|r| format!(" (severity because {r})")).unwrap_or_default()
+            ),
             Self::TitleChanged { title } => format!("title is now: {title}"),
             Self::AlertLinked { alert } => {
                 format!("linked {}{}", alert.label(), if alert.verified { "" } else { " (unverified: no source knew it)" })
@@ -258,18 +414,75 @@ impl Fact {
             Self::AlertUnlinked { fingerprint, reason } => {
                 format!("unlinked alert {fingerprint}{}", reason.as_deref().map(|r| format!(": {r}")).unwrap_or_default())
             }
+            Self::AlertFired { fingerprint, name } => {
+                format!("alert {} fires again", if name.is_empty() { fingerprint } else { name })
+            }
             Self::AlertResolved { fingerprint, name } => {
                 format!("alert {} resolved", if name.is_empty() { fingerprint } else { name })
             }
             Self::Acknowledged => "acknowledged".to_owned(),
+            Self::Unacknowledged { reason } => format!("acknowledgement taken back: {reason}"),
+            Self::Escalated { level, to, reason } => {
+                format!("escalated to {level}{}: {reason}", to.as_deref().map(|t| format!(" ({t})")).unwrap_or_default())
+            }
+            Self::Merged { into, reason } => {
+                format!("merged into {into}{}", reason.as_deref().map(|r| format!(": {r}")).unwrap_or_default())
+            }
+            Self::Absorbed { from, title } => format!("{from} is a part of this: {title}"),
+            Self::ImpactChanged { services, users, region, text } => {
+                let mut parts = Vec::new();
+                parts.extend(text.clone());
+                parts.extend(services.as_ref().map(|s| format!("services {}", s.join(", "))));
+                parts.extend(users.as_ref().map(|u| format!("users {u}")));
+                parts.extend(region.as_ref().map(|r| format!("region {r}")));
+                format!("impact: {}", parts.join("; "))
+            }
+            Self::TimeSet { milestone, to, reason, exception } => format!(
+                "{milestone} set to {} UTC: {reason}{}",
+                to.date_clock(),
+                exception.as_deref().map(|e| format!(" (out of order because {e})")).unwrap_or_default()
+            ),
+            Self::GateTicked { item, met, text } => {
+                format!("gate item {item} {}: {text}", if *met { "met" } else { "not met" })
+            }
+            Self::ExitCriteriaSet { criteria } => format!("it is over when {}", criteria.words()),
+            Self::ExitRead { reading } => {
+                format!("exit criteria {}: {}", if reading.met { "met" } else { "not met" }, reading.why)
+            }
+            Self::UpdatePublished { audience, text, next_due } => format!(
+                "{} update: {text}{}",
+                audience.word(),
+                next_due.map(|at| format!(" (next by {} UTC)", at.clock(time::UtcOffset::UTC))).unwrap_or_default()
+            ),
+            Self::Event { event, text } => format!("{}: {text}", event.title()),
+            Self::HypothesisJudged { seq, verdict, reason } => {
+                format!("hypothesis of entry {} {}: {reason}", seq_label(*seq), verdict.word())
+            }
+            Self::DecisionRemarked { seq, remark: Remark::Objection, by, text } => {
+                format!("{by} objects to the decision of entry {}: {text}", seq_label(*seq))
+            }
+            Self::DecisionRemarked { seq, remark: Remark::Outcome, text, .. } => {
+                format!("outcome of the decision of entry {}: {text}", seq_label(*seq))
+            }
+            Self::DiagnosisGraded { grade, found_by, text } => format!(
+                "diagnosis graded: {}, reached by {}{}",
+                grade.title(),
+                found_by.title(),
+                text.as_deref().map(|t| format!("; {t}")).unwrap_or_default()
+            ),
             Self::SeverityChanged { from, to, reason } => format!("severity {from} → {to}: {reason}"),
-            Self::StatusChanged { from, to, override_reason } => format!(
+            Self::StatusChanged { from, to, override_reason, open } => format!(
                 "status {from} → {to}{}",
-                override_reason.as_deref().map(|r| format!(" (open items overridden: {r})")).unwrap_or_default()
+                match (override_reason, open.is_empty()) {
+                    (None, _) => String::new(),
+                    (Some(why), true) => format!(" ({why})"),
+                    (Some(why), false) => format!(" ({} open items overridden, {why}: {})", open.len(), open.join(", ")),
+                }
             ),
             Self::Reopened { reason } => format!("reopened: {reason}"),
             Self::RoleAssigned { role, holder, from: None } => format!("{holder} is {role}"),
             Self::RoleAssigned { role, holder, from: Some(from) } => format!("{role} handed over from {from} to {holder}"),
+            Self::RoleRenounced { role, holder } => format!("{holder} is no longer {role}"),
             Self::Note { text, note_kind: NoteKind::Observation } => text.clone(),
             Self::Note { text, note_kind } => format!("{}: {text}", note_kind.word()),
             Self::EvidenceAttached { evidence } => format!("{} {}: {}", evidence.id, evidence.kind.word(), evidence.summary),
@@ -287,14 +500,23 @@ impl Fact {
                 },
                 answer.verdict()
             ),
-            Self::DraftAccepted { seq } => format!("accepted the draft of entry {seq}"),
+            Self::DraftAccepted { seq } => format!("accepted the draft of entry {}", seq_label(*seq)),
+            Self::ActionAdded { id, text, owner, scope: ActionScope::Incident, check_back_at, .. } => format!(
+                "{id} for {}: {text}{}",
+                owner.as_deref().unwrap_or("whoever is free"),
+                check_back_at.map(|at| format!(" (reports back at {} UTC)", at.clock(time::UtcOffset::UTC))).unwrap_or_default()
+            ),
             Self::ActionAdded { id, text, action_kind, owner, .. } => format!(
                 "{id} to {}: {text}{}",
                 action_kind.word(),
                 owner.as_deref().map(|o| format!(" ({o})")).unwrap_or_default()
             ),
-            Self::ActionDone { id } => format!("{id} is done"),
-            Self::Corrected { seq, text, .. } => format!("entry {seq} corrected: {text}"),
+            Self::ActionChanged { id, change, .. } => format!("{id}: {}", change.words()),
+            Self::ActionDone { id, result } => {
+                format!("{id} is done{}", result.as_deref().map(|r| format!(": {r}")).unwrap_or_default())
+            }
+            Self::Undone { seq, text } => format!("entry {} undone: {text}", seq_label(*seq)),
+            Self::Corrected { seq, text, .. } => format!("entry {} corrected: {text}", seq_label(*seq)),
         }
     }
 
@@ -315,15 +537,74 @@ impl Fact {
                 ids.dedup();
                 ids
             }
-            Self::Note { text, .. } => cited_ids(text),
+            Self::Note { text, .. } | Self::UpdatePublished { text, .. } | Self::Event { text, .. } => cited_ids(text),
+            Self::HypothesisJudged { reason, .. } => cited_ids(reason),
+            Self::ExitRead { reading } => reading.evidence.into_iter().collect(),
             _ => Vec::new(),
         }
     }
 
     /// Whether it is too small for the story: shown in the full timeline, left out of the overview.
     pub fn is_detail(&self) -> bool {
-        matches!(self, Self::EvidenceAttached { .. } | Self::DraftAccepted { .. })
+        matches!(self, Self::EvidenceAttached { .. } | Self::DraftAccepted { .. } | Self::Undone { .. })
     }
+
+    /// Whether it is a local change that can be taken back. What the program or a model wrote, what was sent, and what
+    /// others rely on as a number cannot.
+    pub fn can_be_undone(&self) -> bool {
+        match self {
+            Self::IncidentDeclared { .. }
+            | Self::EvidenceAttached { .. }
+            | Self::Investigated { .. }
+            | Self::AiRun { .. }
+            | Self::AlertFired { .. }
+            | Self::AlertResolved { .. }
+            | Self::ExitRead { .. }
+            | Self::UpdatePublished { .. }
+            | Self::Escalated { .. }
+            | Self::Merged { .. }
+            | Self::Absorbed { .. } => false,
+            Self::TitleChanged { .. }
+            | Self::AlertLinked { .. }
+            | Self::AlertUnlinked { .. }
+            | Self::Acknowledged
+            | Self::Unacknowledged { .. }
+            | Self::SeverityChanged { .. }
+            | Self::StatusChanged { .. }
+            | Self::Reopened { .. }
+            | Self::ImpactChanged { .. }
+            | Self::TimeSet { .. }
+            | Self::GateTicked { .. }
+            | Self::ExitCriteriaSet { .. }
+            | Self::Event { .. }
+            | Self::HypothesisJudged { .. }
+            | Self::DecisionRemarked { .. }
+            | Self::DiagnosisGraded { .. }
+            | Self::RoleAssigned { .. }
+            | Self::RoleRenounced { .. }
+            | Self::Note { .. }
+            | Self::DraftAccepted { .. }
+            | Self::ActionAdded { .. }
+            | Self::ActionChanged { .. }
+            | Self::ActionDone { .. }
+            | Self::Undone { .. }
+            | Self::Corrected { .. } => true,
+        }
+    }
+}
+
+/// What the TODOs of a note ask for: the rest of each line after the word `TODO` (in capitals) and a colon or a space.
+pub fn todos_in(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for line in text.lines() {
+        let Some((before, rest)) = line.split_once("TODO") else { continue };
+        let is_word = !before.ends_with(char::is_alphanumeric) && rest.starts_with([':', ' ', '\u{2013}', '-']);
+        let what = rest.trim_start_matches([':', ' ', '\u{2013}', '-']).trim_end();
+        if is_word && !what.is_empty() {
+            found.push(what.to_owned());
+        }
+    }
+    found
 }
 
 /// The evidence ids in square brackets within a text: `[E3]`, `[E3, E4]`.
@@ -365,6 +646,11 @@ impl Entry {
     pub fn is_backdated(&self) -> bool {
         self.recorded_at.secs_since(self.at) > 60.0
     }
+
+    /// Whether it waits for the shared store and has no number yet.
+    pub fn is_unsynced(&self) -> bool {
+        self.seq >= super::ids::LOCAL_SEQ
+    }
 }
 
 #[cfg(test)]
@@ -374,6 +660,12 @@ mod tests {
     #[test]
     fn citations_in_notes_are_found() {
         assert_eq!(cited_ids("pool is full [E3], see [E4, E3] and [x] [E"), [EvidenceId(3), EvidenceId(4)]);
+    }
+
+    #[test]
+    fn todos_are_words_in_capitals() {
+        assert_eq!(todos_in("TODO: page the DBA\nfine\nwe need this: TODO add an alert"), ["page the DBA", "add an alert"]);
+        assert!(todos_in("todo later, TODOS, MYTODO x, TODO").is_empty());
     }
 
     #[test]

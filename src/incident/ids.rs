@@ -1,9 +1,33 @@
 //! Numbered ids as people say them: `INC-7`, `E12`, `A3`. The journal gives the numbers inside the commit.
+//!
+//! While a shared store is away nobody can give a number. What is written then carries a local one, `INC-L1`, `EL2`, `AL3`,
+//! that can be mistaken for no other; it gives way to the real number when the store is back.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+
+/// Local ids are this and above.
+const LOCAL: u32 = 1 << 31;
+
+/// The number of the first entry that is not in the shared store yet: entries that wait carry `LOCAL_SEQ` plus their place,
+/// behind every real one.
+pub const LOCAL_SEQ: u64 = 1 << 40;
+
+/// An entry's number as people read it: `12`, or `L3` for one that waits for the shared store.
+pub fn seq_label(seq: u64) -> String {
+    if seq >= LOCAL_SEQ { format!("L{}", seq - LOCAL_SEQ) } else { seq.to_string() }
+}
+
+/// Reads what [`seq_label`] prints.
+pub fn parse_seq(text: &str) -> Option<u64> {
+    let trimmed = text.trim();
+    match trimmed.strip_prefix(['L', 'l']) {
+        Some(rest) => rest.parse::<u32>().ok().map(|n| LOCAL_SEQ + u64::from(n)),
+        None => trimmed.parse().ok().filter(|n| *n < LOCAL_SEQ),
+    }
+}
 
 /// An id that could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -24,11 +48,24 @@ macro_rules! numbered {
         impl $name {
             /// Not numbered yet: the journal puts the next number in when it commits.
             pub const UNNUMBERED: Self = Self(0);
+
+            /// The `n`th local one.
+            pub fn local(n: u32) -> Self {
+                Self(LOCAL.saturating_add(n))
+            }
+
+            /// Whether the shared store has not numbered it yet.
+            pub fn is_local(self) -> bool {
+                self.0 >= LOCAL
+            }
         }
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, concat!($prefix, "{}"), self.0)
+                match self.0.checked_sub(LOCAL) {
+                    Some(n) => write!(f, concat!($prefix, "L{}"), n),
+                    None => write!(f, concat!($prefix, "{}"), self.0),
+                }
             }
         }
 
@@ -41,10 +78,14 @@ macro_rules! numbered {
                     .filter(|p| p.eq_ignore_ascii_case($prefix))
                     .and_then(|_| trimmed.get($prefix.len()..))
                     .unwrap_or(trimmed);
+                let (number, base) = match number.strip_prefix(['L', 'l']) {
+                    Some(rest) => (rest, LOCAL),
+                    None => (number, 0),
+                };
                 number
                     .bytes()
                     .all(|b| b.is_ascii_digit())
-                    .then(|| number.parse().ok().map(Self))
+                    .then(|| number.parse::<u32>().ok().filter(|n| *n < LOCAL).map(|n| Self(base + n)))
                     .flatten()
                     .ok_or_else(|| IdError { text: text.chars().take(40).collect(), what: $what, example: $example })
             }
@@ -87,7 +128,12 @@ mod tests {
         assert_eq!("inc-7".parse(), Ok(IncidentId(7)));
         assert_eq!("7".parse(), Ok(IncidentId(7)));
         assert_eq!(EvidenceId(12).to_string().parse(), Ok(EvidenceId(12)));
-        for bad in ["", "INC-", "E-1", "E99999999999", "INC-7x", "é7"] {
+        assert_eq!(EvidenceId::local(2).to_string(), "EL2");
+        assert_eq!("INC-L1".parse(), Ok(IncidentId::local(1)));
+        assert!(IncidentId::local(1).is_local() && !IncidentId(7).is_local());
+        assert_eq!(parse_seq(&seq_label(LOCAL_SEQ + 3)), Some(LOCAL_SEQ + 3));
+        assert_eq!((parse_seq("12"), parse_seq("L"), parse_seq("x")), (Some(12), None, None));
+        for bad in ["", "INC-L", "E2147483648", "INC-", "E-1", "E99999999999", "INC-7x", "é7"] {
             assert!(bad.parse::<EvidenceId>().is_err(), "{bad}");
         }
     }

@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::role::Role;
+use crate::telemetry::Timestamp;
+
 /// SEV1 is the worst. SEV1 and SEV2 are major incidents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
@@ -71,9 +74,52 @@ pub struct MatrixRow {
     pub response: String,
     /// How long stakeholders may wait for the next update, in seconds; `None`: no cadence.
     pub update_secs: Option<u64>,
+    /// Roles that must be held.
+    #[serde(default)]
+    pub roles: Vec<Role>,
+    /// By when the post-mortem is due, counted from the resolution; `None`: none is required.
+    #[serde(default)]
+    pub postmortem: Option<Due>,
 }
 
-/// The severity matrix. The default is TERMS' own; the configuration may replace rows.
+/// A number of days. Business days leave Saturdays and Sundays out; holidays are not known here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Due {
+    Days(u16),
+    BusinessDays(u16),
+}
+
+impl Due {
+    /// The moment so many days after `from`.
+    pub fn after(self, from: Timestamp) -> Timestamp {
+        let day = Duration::from_secs(86_400);
+        match self {
+            Self::Days(days) => from + day * u32::from(days),
+            Self::BusinessDays(days) => {
+                let (mut at, mut left) = (from, days);
+                while left > 0 {
+                    at = at + day;
+                    left -= u16::from(!matches!(at.datetime().weekday(), time::Weekday::Saturday | time::Weekday::Sunday));
+                }
+                at
+            }
+        }
+    }
+
+    /// `3 days`, `5 business days`.
+    pub fn words(self) -> String {
+        match self {
+            Self::Days(1) => "1 day".to_owned(),
+            Self::Days(n) => format!("{n} days"),
+            Self::BusinessDays(1) => "1 business day".to_owned(),
+            Self::BusinessDays(n) => format!("{n} business days"),
+        }
+    }
+}
+
+/// The severity matrix. The default follows PagerDuty's public incident-response guide; the configuration may replace
+/// rows. An incident keeps the matrix that was in force when it was declared.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Matrix {
     pub rows: Vec<MatrixRow>,
@@ -81,12 +127,16 @@ pub struct Matrix {
 
 impl Default for Matrix {
     fn default() -> Self {
-        let row = |severity, meaning: &str, response: &str, update_minutes: Option<u64>| MatrixRow {
+        let row = |severity, meaning: &str, response: &str, update_minutes: Option<u64>, roles: &[Role], postmortem| MatrixRow {
             severity,
             meaning: meaning.to_owned(),
             response: response.to_owned(),
             update_secs: update_minutes.map(|m| m * 60),
+            roles: roles.to_vec(),
+            postmortem,
         };
+        // "All roles" of the guide: those that a major incident cannot do without.
+        let all = [Role::Commander, Role::Deputy, Role::Scribe, Role::Sme, Role::CustomerLiaison, Role::InternalLiaison];
         Self {
             rows: vec![
                 row(
@@ -94,21 +144,27 @@ impl Default for Matrix {
                     "critical: many customers, a long SLA breach or customer data exposed",
                     "page the commander, all roles, public updates; post-mortem within 3 days",
                     Some(20),
+                    &all,
+                    Some(Due::Days(3)),
                 ),
                 row(
                     Severity::Sev2,
                     "a critical function badly hit for many users, or monitoring blind",
                     "page the commander; post-mortem within 5 business days",
                     Some(20),
+                    &[Role::Commander, Role::Scribe],
+                    Some(Due::BusinessDays(5)),
                 ),
                 row(
                     Severity::Sev3,
                     "minor or partial impact, or redundancy lost; may become SEV2",
                     "high-urgency page to the owning team",
                     Some(60),
+                    &[Role::Commander],
+                    None,
                 ),
-                row(Severity::Sev4, "needs action, users can still work", "low-urgency page", None),
-                row(Severity::Sev5, "cosmetic", "a ticket", None),
+                row(Severity::Sev4, "needs action, users can still work", "low-urgency page", None, &[], None),
+                row(Severity::Sev5, "cosmetic", "a ticket", None, &[], None),
             ],
         }
     }
@@ -123,6 +179,11 @@ impl Matrix {
     /// What a severity means; empty when the matrix lacks it.
     pub fn meaning(&self, severity: Severity) -> &str {
         self.row(severity).map_or("", |r| r.meaning.as_str())
+    }
+
+    /// Roles that must be held at a severity.
+    pub fn roles(&self, severity: Severity) -> &[Role] {
+        self.row(severity).map_or(&[], |r| r.roles.as_slice())
     }
 
     /// How long stakeholders may wait for an update.
@@ -149,5 +210,16 @@ mod tests {
     fn the_default_matrix_has_every_row() {
         let matrix = Matrix::default();
         assert!(Severity::ALL.iter().all(|s| !matrix.meaning(*s).is_empty()));
+        assert_eq!(matrix.roles(Severity::Sev3), [Role::Commander]);
+        assert!(matrix.row(Severity::Sev4).unwrap().postmortem.is_none());
+    }
+
+    #[test]
+    fn business_days_skip_the_weekend() {
+        // 2026-11-20 is a Friday.
+        let friday = Timestamp::parse("2026-11-20T12:00:00Z").unwrap();
+        assert_eq!(Due::BusinessDays(1).after(friday).date(), "2026-11-23");
+        assert_eq!(Due::BusinessDays(5).after(friday).date(), "2026-11-27");
+        assert_eq!(Due::Days(3).after(friday).date(), "2026-11-23");
     }
 }

@@ -1,17 +1,20 @@
 //! The fold: from an incident's entries to what is true of it now.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use super::action::{ActionItem, ActionState};
 use super::answer::Answer;
+use super::event::{Audience, FoundBy, Grade, Level, Remark, Verdict};
 use super::evidence::EvidenceRecord;
-use super::fact::{Entry, Fact, LinkedAlert, NoteKind};
+use super::exit::{ExitCriteria, ExitReading};
+use super::fact::{ActorKind, Entry, Fact, LinkedAlert, NoteKind};
 use super::finding::{CitedFinding, SourceReport};
 use super::ids::{ActionId, EvidenceId, IncidentId};
+use super::milestone::Milestone;
 use super::role::Role;
-use super::severity::Severity;
+use super::severity::{Matrix, Severity};
 use super::status::Status;
 use super::summary::Summary;
 use crate::telemetry::{Timestamp, Window};
@@ -56,140 +59,522 @@ pub struct Durations {
     pub resolve_secs: Option<f64>,
 }
 
+/// A stretch of time in which somebody held a role.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RoleSpan {
+    pub role: Role,
+    pub holder: String,
+    pub from: Timestamp,
+    /// `None`: still.
+    pub until: Option<Timestamp>,
+}
+
+/// Whether a linked alert fires, as far as the sources said, and since when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlertWatch {
+    pub is_firing: bool,
+    pub since: Timestamp,
+}
+
+/// What the incident does to whom.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Impact {
+    pub services: Vec<String>,
+    pub users: Option<String>,
+    pub region: Option<String>,
+    pub text: Option<String>,
+}
+
+impl Impact {
+    /// Whether anything was said.
+    pub fn is_known(&self) -> bool {
+        self.users.is_some() || self.text.is_some()
+    }
+
+    /// `checkout fails; users 17 % of orders; region eu`. Empty when nothing was said.
+    pub fn words(&self) -> String {
+        let mut parts = Vec::new();
+        parts.extend(self.text.clone());
+        parts.extend(self.users.as_ref().map(|u| format!("users: {u}")));
+        parts.extend(self.region.as_ref().map(|r| format!("region: {r}")));
+        if !self.services.is_empty() {
+            parts.push(format!("services: {}", self.services.join(", ")));
+        }
+        parts.join("; ")
+    }
+}
+
+/// A gate item ticked by hand.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tick {
+    pub met: bool,
+    pub text: String,
+    pub by: String,
+    pub at: Timestamp,
+}
+
+/// A reading of the exit criteria, in the journal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RecordedReading {
+    pub seq: u64,
+    pub at: Timestamp,
+    pub reading: ExitReading,
+}
+
+/// What somebody takes the cause to be.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Hypothesis {
+    pub seq: u64,
+    pub at: Timestamp,
+    pub text: String,
+    pub by: String,
+    pub by_kind: ActorKind,
+    /// `None`: proposed, not judged yet.
+    pub verdict: Option<Verdict>,
+    /// Why it was judged so, and when.
+    pub reason: Option<String>,
+    pub judged_at: Option<Timestamp>,
+}
+
+impl Hypothesis {
+    /// `proposed`, `supported` or `refuted`.
+    pub fn state(&self) -> &'static str {
+        self.verdict.map_or("proposed", Verdict::word)
+    }
+}
+
+/// A decision with who objected and what came of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Decision {
+    pub seq: u64,
+    pub at: Timestamp,
+    pub text: String,
+    pub by: String,
+    /// Who, and what they said.
+    pub objections: Vec<(String, String)>,
+    pub outcome: Option<String>,
+}
+
+/// An update that went out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Update {
+    pub seq: u64,
+    pub at: Timestamp,
+    pub by: String,
+    pub audience: Audience,
+    pub text: String,
+    pub next_due: Option<Timestamp>,
+}
+
+/// The diagnosis, judged afterwards.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Graded {
+    pub grade: Grade,
+    pub found_by: FoundBy,
+    pub text: Option<String>,
+    pub by: String,
+}
+
+/// Two milestones in the wrong order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderFault {
+    pub earlier: Milestone,
+    pub later: Milestone,
+    /// What is wrong, with both times.
+    pub words: String,
+    /// The written exception.
+    pub exception: Option<String>,
+}
+
 /// What is true of an incident now, as its entries add up.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Incident {
     pub head: Summary,
     pub entries: Vec<Entry>,
+    /// The severity matrix in force when it was declared; `None`: the built-in one.
+    pub matrix: Option<Matrix>,
     pub alerts: Vec<LinkedAlert>,
+    /// What is known of linked alerts whose firing a source told, by fingerprint.
+    pub watched: BTreeMap<String, AlertWatch>,
+    /// Who holds which role now; of the shared roles the latest holder.
     pub roles: BTreeMap<Role, String>,
+    pub role_spans: Vec<RoleSpan>,
+    /// In the order of time.
     pub severities: Vec<SeveritySpan>,
     pub acknowledged_at: Option<Timestamp>,
     pub identified_at: Option<Timestamp>,
     pub mitigated_at: Option<Timestamp>,
+    /// Since when it is only watched.
+    pub monitoring_at: Option<Timestamp>,
     pub resolved_at: Option<Timestamp>,
     pub closed_at: Option<Timestamp>,
+    /// Moments set by hand that no other field holds.
+    pub set_times: BTreeMap<Milestone, Timestamp>,
+    /// Why a moment may lie out of order.
+    pub exceptions: BTreeMap<Milestone, String>,
+    pub impact: Impact,
+    pub ticks: BTreeMap<String, Tick>,
+    pub exit: Option<ExitCriteria>,
+    pub readings: Vec<RecordedReading>,
+    pub escalation: Option<Level>,
+    pub updates: Vec<Update>,
+    pub hypotheses: Vec<Hypothesis>,
+    pub decisions: Vec<Decision>,
+    /// Entries that say what was done to stop the harm.
+    pub mitigations: Vec<(u64, Timestamp)>,
+    pub grade: Option<Graded>,
+    /// Incidents that became a part of this one.
+    pub absorbed: Vec<IncidentId>,
     pub evidence: Vec<EvidenceRecord>,
     pub actions: Vec<ActionItem>,
     pub investigation: Option<Investigation>,
     pub answers: Vec<RecordedAnswer>,
     /// Corrected texts by the entry they correct.
     pub corrections: BTreeMap<u64, String>,
+    /// Entries without effect, because a later one took them back.
+    pub undone: BTreeSet<u64>,
+}
+
+/// The entries that were taken back. An undoing that was itself undone has no effect.
+fn undone(entries: &[Entry]) -> BTreeSet<u64> {
+    let mut undone = BTreeSet::new();
+    for entry in entries.iter().rev() {
+        if let Fact::Undone { seq, .. } = entry.fact
+            && seq < entry.seq
+            && !undone.contains(&entry.seq)
+        {
+            undone.insert(seq);
+        }
+    }
+    if !undone.is_empty() {
+        let locked: Vec<u64> = entries.iter().filter(|e| !e.fact.can_be_undone()).map(|e| e.seq).collect();
+        for seq in locked {
+            undone.remove(&seq);
+        }
+    }
+    undone
 }
 
 impl Incident {
     /// Folds entries in their order. `None` when there is none or the first does not declare an incident. Facts that make
     /// no sense where they stand (an action that does not exist) change nothing; nothing panics.
     pub fn fold(entries: impl IntoIterator<Item = Entry>) -> Option<Self> {
+        let entries: Vec<Entry> = entries.into_iter().collect();
+        let undone = undone(&entries);
+        let length = entries.len();
         let mut entries = entries.into_iter();
         let first = entries.next()?;
         let head = Summary::first(&first)?;
+        let (reason, matrix) = match &first.fact {
+            Fact::IncidentDeclared { reason, matrix, .. } => (reason.clone(), matrix.clone()),
+            _ => (None, None),
+        };
+        let mut all = Vec::with_capacity(length);
+        let (at, by) = (first.at, first.actor.name.clone());
+        all.push(first);
         let mut incident = Self {
-            severities: vec![SeveritySpan {
-                severity: head.severity,
-                from: first.at,
-                reason: None,
-                by: first.actor.name.clone(),
-            }],
+            severities: vec![SeveritySpan { severity: head.severity, from: at, reason, by }],
             head,
-            entries: vec![first],
+            entries: all,
+            matrix,
             alerts: Vec::new(),
+            watched: BTreeMap::new(),
             roles: BTreeMap::new(),
+            role_spans: Vec::new(),
             acknowledged_at: None,
             identified_at: None,
             mitigated_at: None,
+            monitoring_at: None,
             resolved_at: None,
             closed_at: None,
+            set_times: BTreeMap::new(),
+            exceptions: BTreeMap::new(),
+            impact: Impact::default(),
+            ticks: BTreeMap::new(),
+            exit: None,
+            readings: Vec::new(),
+            escalation: None,
+            updates: Vec::new(),
+            hypotheses: Vec::new(),
+            decisions: Vec::new(),
+            mitigations: Vec::new(),
+            grade: None,
+            absorbed: Vec::new(),
             evidence: Vec::new(),
             actions: Vec::new(),
             investigation: None,
             answers: Vec::new(),
             corrections: BTreeMap::new(),
+            undone: BTreeSet::new(),
         };
         for entry in entries {
-            incident.apply(entry);
+            if undone.contains(&entry.seq) || matches!(entry.fact, Fact::Undone { .. }) {
+                incident.head.pass(&entry);
+                incident.entries.push(entry);
+            } else {
+                incident.take(entry);
+            }
         }
+        incident.undone = undone;
         Some(incident)
     }
 
-    /// Takes the next entry in.
+    /// Takes the next entry in. An undoing folds everything anew.
     pub fn apply(&mut self, entry: Entry) {
+        if !matches!(entry.fact, Fact::Undone { .. }) {
+            self.take(entry);
+            return;
+        }
+        let mut entries = std::mem::take(&mut self.entries);
+        entries.push(entry);
+        // The first entry declared the incident before and still does.
+        if let Some(folded) = Self::fold(entries) {
+            *self = folded;
+        }
+    }
+
+    fn take(&mut self, entry: Entry) {
         self.head.apply(&entry);
+        self.effect(&entry);
+        self.entries.push(entry);
+    }
+
+    #[allow(clippy::too_many_lines, reason = "one arm for each fact: a table")]
+    fn effect(&mut self, entry: &Entry) {
+        let (seq, at, by) = (entry.seq, entry.at, &entry.actor.name);
         match &entry.fact {
             Fact::AlertLinked { alert } => {
                 self.alerts.retain(|a| a.fingerprint != alert.fingerprint);
+                if let (true, Some(starts)) = (alert.verified, alert.starts_at) {
+                    self.watched.entry(alert.fingerprint.clone()).or_insert(AlertWatch { is_firing: true, since: starts });
+                }
                 self.alerts.push(alert.clone());
             }
-            Fact::AlertUnlinked { fingerprint, .. } => self.alerts.retain(|a| a.fingerprint != *fingerprint),
-            Fact::Acknowledged => {
-                self.acknowledged_at.get_or_insert(entry.at);
+            Fact::AlertUnlinked { fingerprint, .. } => {
+                self.alerts.retain(|a| a.fingerprint != *fingerprint);
+                self.watched.remove(fingerprint);
             }
-            Fact::SeverityChanged { to, reason, .. } => self.severities.push(SeveritySpan {
-                severity: *to,
-                from: entry.at,
-                reason: Some(reason.clone()),
-                by: entry.actor.name.clone(),
-            }),
-            Fact::StatusChanged { to, .. } => self.reach(*to, entry.at),
+            Fact::AlertFired { fingerprint, .. } => {
+                self.watched.insert(fingerprint.clone(), AlertWatch { is_firing: true, since: at });
+            }
+            Fact::AlertResolved { fingerprint, .. } => {
+                self.watched.insert(fingerprint.clone(), AlertWatch { is_firing: false, since: at });
+            }
+            Fact::Acknowledged => {
+                self.acknowledged_at.get_or_insert(at);
+            }
+            Fact::Unacknowledged { .. } => self.acknowledged_at = None,
+            Fact::Escalated { level, .. } => self.escalation = Some(*level),
+            Fact::SeverityChanged { to, reason, .. } => {
+                let span = SeveritySpan { severity: *to, from: at, reason: Some(reason.clone()), by: by.clone() };
+                // A change dated back takes its place in time; changes of one moment keep their order.
+                let place = self.severities.partition_point(|s| s.from <= at);
+                self.severities.insert(place, span);
+            }
+            Fact::StatusChanged { to, .. } => self.reach(*to, at),
             Fact::Reopened { .. } => {
                 self.mitigated_at = None;
+                self.monitoring_at = None;
                 self.resolved_at = None;
                 self.closed_at = None;
             }
-            Fact::RoleAssigned { role, holder, .. } => {
-                self.roles.insert(*role, holder.clone());
+            Fact::ImpactChanged { services, users, region, text } => {
+                if let Some(services) = services {
+                    self.impact.services.clone_from(services);
+                }
+                for (new, old) in
+                    [(users, &mut self.impact.users), (region, &mut self.impact.region), (text, &mut self.impact.text)]
+                {
+                    if new.is_some() {
+                        old.clone_from(new);
+                    }
+                }
             }
+            Fact::TimeSet { milestone, to, exception, .. } => {
+                self.set_time(*milestone, *to);
+                match exception {
+                    Some(why) => self.exceptions.insert(*milestone, why.clone()),
+                    None => self.exceptions.remove(milestone),
+                };
+            }
+            Fact::GateTicked { item, met, text } => {
+                self.ticks.insert(item.clone(), Tick { met: *met, text: text.clone(), by: by.clone(), at });
+            }
+            Fact::ExitCriteriaSet { criteria } => {
+                self.exit = Some(criteria.clone());
+                self.readings.clear();
+            }
+            Fact::ExitRead { reading } => {
+                self.readings.push(RecordedReading { seq, at, reading: reading.clone() });
+            }
+            Fact::UpdatePublished { audience, text, next_due } => self.updates.push(Update {
+                seq,
+                at,
+                by: by.clone(),
+                audience: *audience,
+                text: text.clone(),
+                next_due: *next_due,
+            }),
+            Fact::HypothesisJudged { seq, verdict, reason } => {
+                if let Some(h) = self.hypotheses.iter_mut().find(|h| h.seq == *seq) {
+                    h.verdict = Some(*verdict);
+                    h.reason = Some(reason.clone());
+                    h.judged_at = Some(at);
+                }
+            }
+            Fact::DecisionRemarked { seq, remark, by, text } => {
+                if let Some(d) = self.decisions.iter_mut().find(|d| d.seq == *seq) {
+                    match remark {
+                        Remark::Objection => d.objections.push((by.clone(), text.clone())),
+                        Remark::Outcome => d.outcome = Some(text.clone()),
+                    }
+                }
+            }
+            Fact::DiagnosisGraded { grade, found_by, text } => {
+                self.grade = Some(Graded { grade: *grade, found_by: *found_by, text: text.clone(), by: by.clone() });
+            }
+            Fact::RoleAssigned { role, holder, .. } => self.assign(*role, holder, at),
+            Fact::RoleRenounced { role, holder } => {
+                if self.roles.get(role) == Some(holder) {
+                    self.roles.remove(role);
+                }
+                self.end_spans(*role, Some(holder), at);
+            }
+            Fact::Note { text, note_kind } => match note_kind {
+                NoteKind::Hypothesis => self.hypotheses.push(Hypothesis {
+                    seq,
+                    at,
+                    text: text.clone(),
+                    by: by.clone(),
+                    by_kind: entry.actor.kind,
+                    verdict: None,
+                    reason: None,
+                    judged_at: None,
+                }),
+                NoteKind::Decision => self.decisions.push(Decision {
+                    seq,
+                    at,
+                    text: text.clone(),
+                    by: by.clone(),
+                    objections: Vec::new(),
+                    outcome: None,
+                }),
+                NoteKind::Mitigation => self.mitigations.push((seq, at)),
+                NoteKind::Observation | NoteKind::Lesson => {}
+            },
             Fact::EvidenceAttached { evidence } => self.evidence.push(evidence.clone()),
             Fact::Investigated { window, findings, sources } => {
-                self.investigation = Some(Investigation {
-                    seq: entry.seq,
-                    at: entry.at,
-                    window: *window,
-                    findings: findings.clone(),
-                    sources: sources.clone(),
-                });
+                self.investigation =
+                    Some(Investigation { seq, at, window: *window, findings: findings.clone(), sources: sources.clone() });
             }
             Fact::AiRun { answer } => {
-                self.answers.push(RecordedAnswer { seq: entry.seq, at: entry.at, answer: answer.clone(), accepted_by: None })
+                self.answers.push(RecordedAnswer { seq, at, answer: answer.clone(), accepted_by: None });
             }
             Fact::DraftAccepted { seq } => {
                 if let Some(answer) = self.answers.iter_mut().find(|a| a.seq == *seq) {
-                    answer.accepted_by = Some(entry.actor.name.clone());
+                    answer.accepted_by = Some(by.clone());
                 }
             }
-            Fact::ActionAdded { id, text, action_kind, owner, due, priority } => self.actions.push(ActionItem {
-                id: *id,
-                text: text.clone(),
-                kind: *action_kind,
-                owner: owner.clone(),
-                due: due.clone(),
-                priority: priority.clone(),
-                state: ActionState::Open,
-            }),
-            Fact::ActionDone { id } => {
+            Fact::ActionAdded { id, text, action_kind, owner, due, priority, scope, check_back_at, ticket } => {
+                self.actions.push(ActionItem {
+                    id: *id,
+                    text: text.clone(),
+                    kind: *action_kind,
+                    owner: owner.clone(),
+                    due: due.clone(),
+                    priority: priority.clone(),
+                    state: ActionState::Open,
+                    scope: *scope,
+                    ticket: ticket.clone(),
+                    check_back_at: *check_back_at,
+                    result: None,
+                    given_at: at,
+                    given_by: by.clone(),
+                });
+            }
+            Fact::ActionChanged { id, change, .. } => {
+                if let Some(item) = self.actions.iter_mut().find(|a| a.id == *id) {
+                    change.apply(item);
+                }
+            }
+            Fact::ActionDone { id, result } => {
                 if let Some(item) = self.actions.iter_mut().find(|a| a.id == *id) {
                     item.state = ActionState::Done;
+                    if result.is_some() {
+                        item.result.clone_from(result);
+                    }
                 }
             }
             Fact::Corrected { seq, text, .. } => {
+                if let Some(h) = self.hypotheses.iter_mut().find(|h| h.seq == *seq) {
+                    h.text.clone_from(text);
+                }
+                if let Some(d) = self.decisions.iter_mut().find(|d| d.seq == *seq) {
+                    d.text.clone_from(text);
+                }
                 self.corrections.insert(*seq, text.clone());
             }
-            Fact::IncidentDeclared { .. } | Fact::TitleChanged { .. } | Fact::AlertResolved { .. } | Fact::Note { .. } => {}
+            Fact::Absorbed { from, .. } => self.absorbed.push(*from),
+            Fact::IncidentDeclared { .. }
+            | Fact::TitleChanged { .. }
+            | Fact::Merged { .. }
+            | Fact::Event { .. }
+            | Fact::Undone { .. } => {}
         }
-        self.entries.push(entry);
+    }
+
+    fn assign(&mut self, role: Role, holder: &str, at: Timestamp) {
+        if !role.is_shared() {
+            self.end_spans(role, None, at);
+        }
+        // Who was next in command and now has it is no longer next.
+        if role == Role::Commander && self.roles.get(&Role::NextCommander).map(String::as_str) == Some(holder) {
+            self.roles.remove(&Role::NextCommander);
+            self.end_spans(Role::NextCommander, None, at);
+        }
+        self.roles.insert(role, holder.to_owned());
+        self.role_spans.push(RoleSpan { role, holder: holder.to_owned(), from: at, until: None });
+    }
+
+    /// Ends the open spans of a role, of one holder or of all.
+    fn end_spans(&mut self, role: Role, holder: Option<&str>, at: Timestamp) {
+        let mine = |s: &&mut RoleSpan| s.role == role && s.until.is_none() && holder.is_none_or(|h| s.holder == h);
+        for span in self.role_spans.iter_mut().filter(mine) {
+            span.until = Some(at.max(span.from));
+        }
+    }
+
+    fn set_time(&mut self, milestone: Milestone, to: Timestamp) {
+        match milestone {
+            Milestone::ImpactStarted | Milestone::Detected | Milestone::Declared => {
+                self.set_times.insert(milestone, to);
+            }
+            Milestone::Acknowledged => self.acknowledged_at = Some(to),
+            Milestone::Identified => self.identified_at = Some(to),
+            Milestone::Mitigated => self.mitigated_at = Some(to),
+            Milestone::Resolved => self.resolved_at = Some(to),
+            Milestone::Closed => self.closed_at = Some(to),
+        }
     }
 
     /// Notes when a milestone was reached. A status that skips milestones does not invent their times, except that
     /// resolving an incident ends its impact: then it is mitigated too.
     fn reach(&mut self, status: Status, at: Timestamp) {
+        if status != Status::Monitoring && status.is_open() {
+            self.monitoring_at = None;
+        }
         match status {
             Status::Identified => {
                 self.identified_at.get_or_insert(at);
                 self.mitigated_at = None;
                 self.resolved_at = None;
             }
-            Status::Mitigated | Status::Monitoring => {
+            Status::Mitigated => {
                 self.mitigated_at.get_or_insert(at);
+            }
+            Status::Monitoring => {
+                self.mitigated_at.get_or_insert(at);
+                self.monitoring_at.get_or_insert(at);
             }
             Status::Resolved => {
                 self.mitigated_at.get_or_insert(at);
@@ -212,20 +597,90 @@ impl Incident {
         self.head.id
     }
 
-    /// The earliest firing start of a linked alert, else when it was declared.
-    pub fn detected_at(&self) -> Timestamp {
-        self.alerts.iter().filter_map(|a| a.starts_at).min().unwrap_or(self.head.declared_at)
+    /// The severity matrix that holds for it.
+    pub fn matrix(&self) -> Matrix {
+        self.matrix.clone().unwrap_or_default()
     }
 
-    /// The earliest pending start of a linked alert (its firing start where the backend tells no more), else when it was
-    /// declared.
+    /// What was set by hand, else the earliest firing start of a linked alert, else when it was declared.
+    pub fn detected_at(&self) -> Timestamp {
+        let set = self.set_times.get(&Milestone::Detected).copied();
+        set.or_else(|| self.alerts.iter().filter_map(|a| a.starts_at).min()).unwrap_or(self.head.declared_at)
+    }
+
+    /// What was set by hand, else the earliest pending start of a linked alert (its firing start where the backend tells no
+    /// more), else when it was declared.
     pub fn impact_started_at(&self) -> Timestamp {
-        self.alerts.iter().filter_map(|a| a.pending_since.or(a.starts_at)).min().unwrap_or(self.head.declared_at)
+        let set = self.set_times.get(&Milestone::ImpactStarted).copied();
+        set.or_else(|| self.alerts.iter().filter_map(|a| a.pending_since.or(a.starts_at)).min()).unwrap_or(self.head.declared_at)
+    }
+
+    /// A moment of its life; `None` while it is unknown.
+    pub fn milestone(&self, milestone: Milestone) -> Option<Timestamp> {
+        match milestone {
+            Milestone::ImpactStarted => Some(self.impact_started_at()),
+            Milestone::Detected => Some(self.detected_at()),
+            Milestone::Declared => Some(self.head.declared_at),
+            Milestone::Acknowledged => self.acknowledged_at,
+            Milestone::Identified => self.identified_at,
+            Milestone::Mitigated => self.mitigated_at,
+            Milestone::Resolved => self.resolved_at,
+            Milestone::Closed => self.closed_at,
+        }
     }
 
     /// Milestones that rest on no evidence and are taken to be the declaration.
     pub fn assumed(&self) -> Vec<&'static str> {
-        if self.alerts.iter().any(|a| a.starts_at.is_some()) { Vec::new() } else { vec!["impact_started_at", "detected_at"] }
+        if self.alerts.iter().any(|a| a.starts_at.is_some()) {
+            return Vec::new();
+        }
+        [(Milestone::ImpactStarted, "impact_started_at"), (Milestone::Detected, "detected_at")]
+            .into_iter()
+            .filter(|(m, _)| !self.set_times.contains_key(m))
+            .map(|(_, name)| name)
+            .collect()
+    }
+
+    /// The moments that are known.
+    pub fn moments(&self) -> BTreeMap<Milestone, Timestamp> {
+        Milestone::ALL.into_iter().filter_map(|m| self.milestone(m).map(|at| (m, at))).collect()
+    }
+
+    /// Neighbours of the chain of milestones (those that are known) that lie in the wrong order, each with its written
+    /// exception where there is one.
+    pub fn order_faults(&self) -> Vec<OrderFault> {
+        faults(&self.moments())
+            .into_iter()
+            .map(|(earlier, later, words)| OrderFault {
+                exception: self.exceptions.get(&later).or_else(|| self.exceptions.get(&earlier)).cloned(),
+                earlier,
+                later,
+                words,
+            })
+            .collect()
+    }
+
+    /// By when the post-mortem is due: counted from the resolution (else the declaration), as the matrix says for the worst
+    /// severity that it had. `None`: none is required.
+    pub fn postmortem_due(&self) -> Option<Timestamp> {
+        let due = self.matrix().row(self.peak_severity())?.postmortem?;
+        Some(due.after(self.resolved_at.unwrap_or(self.head.declared_at)))
+    }
+
+    /// Roles that the severity asks for and that nobody holds.
+    pub fn roles_missing(&self) -> Vec<Role> {
+        self.matrix().roles(self.head.severity).iter().copied().filter(|r| !self.roles.contains_key(r)).collect()
+    }
+
+    /// Seconds from the detection until the first hypothesis was written that was later found to be right.
+    pub fn first_useful_hypothesis_secs(&self) -> Option<f64> {
+        let first = self.hypotheses.iter().filter(|h| h.verdict == Some(Verdict::Supported)).map(|h| h.at).min()?;
+        Some(first.secs_since(self.detected_at()).max(0.0))
+    }
+
+    /// Entries that wait for the shared store.
+    pub fn unsynced(&self) -> usize {
+        self.entries.iter().rev().take_while(|e| e.is_unsynced()).count()
     }
 
     /// The durations between the milestones.
@@ -273,27 +728,29 @@ impl Incident {
         self.actions.iter().find(|a| a.id == id)
     }
 
-    /// The services that linked alerts speak of, sorted.
+    /// The services that linked alerts speak of, and those that people named, sorted.
     pub fn services(&self) -> Vec<String> {
         let mut services: Vec<String> =
             self.alerts.iter().filter_map(|a| crate::telemetry::series::service_of(&a.labels)).map(str::to_owned).collect();
+        services.extend(self.impact.services.iter().cloned());
         services.sort();
         services.dedup();
         services
     }
 
-    /// What an entry says now: its correction where there is one.
+    /// What an entry says now: its correction where there is one; whether it was taken back.
     pub fn text_of(&self, entry: &Entry) -> String {
-        match self.corrections.get(&entry.seq) {
+        let text = match self.corrections.get(&entry.seq) {
             Some(text) => format!("{text} (corrected)"),
             None => entry.fact.sentence(),
-        }
+        };
+        if self.undone.contains(&entry.seq) { format!("{text} (undone)") } else { text }
     }
 
     /// Notes of one kind, in their order.
     pub fn notes(&self, kind: NoteKind) -> impl Iterator<Item = (&Entry, &str)> {
         self.entries.iter().filter_map(move |e| match &e.fact {
-            Fact::Note { text, note_kind } if *note_kind == kind => {
+            Fact::Note { text, note_kind } if *note_kind == kind && !self.undone.contains(&e.seq) => {
                 Some((e, self.corrections.get(&e.seq).unwrap_or(text).as_str()))
             }
             _ => None,
@@ -316,6 +773,20 @@ impl Incident {
     pub fn as_of(&self) -> Timestamp {
         self.head.last_at
     }
+}
+
+/// Neighbours of [`Milestone::CHAIN`] (those that are known) of which the later lies before the earlier, with the words for it.
+pub fn faults(moments: &BTreeMap<Milestone, Timestamp>) -> Vec<(Milestone, Milestone, String)> {
+    let known: Vec<(Milestone, Timestamp)> = Milestone::CHAIN.iter().filter_map(|m| moments.get(m).map(|at| (*m, *at))).collect();
+    known
+        .windows(2)
+        .filter_map(|pair| match pair {
+            [(a, at), (b, bt)] if bt < at => {
+                Some((*a, *b, format!("{b} ({} UTC) lies before {a} ({} UTC)", bt.date_clock(), at.date_clock())))
+            }
+            _ => None,
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -350,6 +821,8 @@ pub(crate) mod tests {
             severity: Severity::Sev3,
             status: Status::Investigating,
             severity_given: true,
+            reason: None,
+            matrix: None,
         }
     }
 
@@ -363,8 +836,8 @@ pub(crate) mod tests {
             Fact::AlertLinked { alert },
             Fact::Acknowledged,
             Fact::SeverityChanged { from: Severity::Sev3, to: Severity::Sev2, reason: "orders fail".into() },
-            Fact::StatusChanged { from: Status::Investigating, to: Status::Mitigated, override_reason: None },
-            Fact::StatusChanged { from: Status::Mitigated, to: Status::Resolved, override_reason: None },
+            Fact::StatusChanged { from: Status::Investigating, to: Status::Mitigated, override_reason: None, open: Vec::new() },
+            Fact::StatusChanged { from: Status::Mitigated, to: Status::Resolved, override_reason: None, open: Vec::new() },
         ]))
         .unwrap();
         let d = incident.durations();
@@ -382,7 +855,12 @@ pub(crate) mod tests {
     fn reopening_takes_the_resolution_back() {
         let incident = Incident::fold(entries(vec![
             declared(),
-            Fact::StatusChanged { from: Status::Investigating, to: Status::Resolved, override_reason: Some("x".into()) },
+            Fact::StatusChanged {
+                from: Status::Investigating,
+                to: Status::Resolved,
+                override_reason: Some("x".into()),
+                open: Vec::new(),
+            },
             Fact::Reopened { reason: "it is back".into() },
         ]))
         .unwrap();
@@ -414,7 +892,7 @@ pub(crate) mod tests {
         let all = entries(vec![
             declared(),
             Fact::RoleAssigned { role: Role::Commander, holder: "ben".into(), from: None },
-            Fact::ActionDone { id: ActionId(9) },
+            Fact::ActionDone { id: ActionId(9), result: None },
             Fact::TitleChanged { title: "new".into() },
         ]);
         let mut head = Summary::first(&all[0]).unwrap();

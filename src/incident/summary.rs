@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::fact::{Entry, Fact};
 use super::ids::IncidentId;
+use super::milestone::Milestone;
 use super::role::Role;
-use super::severity::Severity;
+use super::severity::{Matrix, Severity};
 use super::status::Status;
 use crate::telemetry::Timestamp;
 
@@ -26,6 +27,22 @@ pub struct Summary {
     pub open_actions: u32,
     pub last_seq: u64,
     pub last_at: Timestamp,
+    /// When stakeholders last heard; `None`: not yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub updated_at: Option<Timestamp>,
+    /// When the last update said that the next one comes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_update_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merged_into: Option<IncidentId>,
+    /// Entries that wait for the shared store. Put in by the store that keeps them; never stored.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unsynced: u32,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_zero(n: &u32) -> bool {
+    *n == 0
 }
 
 impl Summary {
@@ -44,13 +61,32 @@ impl Summary {
             open_actions: 0,
             last_seq: entry.seq,
             last_at: entry.recorded_at,
+            updated_at: None,
+            next_update_at: None,
+            merged_into: None,
+            unsynced: 0,
         })
     }
 
-    /// Takes the next entry in.
-    pub fn apply(&mut self, entry: &Entry) {
+    /// When the next update is due by the matrix' cadence (or by what the last update promised, if that is earlier), from
+    /// the last update, else the declaration. `None`: no cadence, or the incident is over.
+    pub fn update_due(&self, matrix: &Matrix) -> Option<Timestamp> {
+        if !self.status.is_open() {
+            return None;
+        }
+        let by_matrix = matrix.update_every(self.severity).map(|every| self.updated_at.unwrap_or(self.declared_at) + every);
+        [by_matrix, self.next_update_at].into_iter().flatten().min()
+    }
+
+    /// An entry that has no effect of its own: it, or its effect, was undone.
+    pub fn pass(&mut self, entry: &Entry) {
         self.last_seq = entry.seq;
         self.last_at = entry.recorded_at;
+    }
+
+    /// Takes the next entry in. An undoing cannot be taken in by itself: it needs the fold (see [`super::Incident::fold`]).
+    pub fn apply(&mut self, entry: &Entry) {
+        self.pass(entry);
         match &entry.fact {
             Fact::TitleChanged { title } => self.title.clone_from(title),
             Fact::AlertLinked { alert } if !self.alerts.contains(&alert.fingerprint) => {
@@ -63,12 +99,29 @@ impl Summary {
                 self.status_since = entry.at;
             }
             Fact::Reopened { .. } => {
+                self.merged_into = None;
                 self.status = Status::Investigating;
                 self.status_since = entry.at;
             }
+            Fact::Merged { into, .. } => {
+                self.status = Status::Merged;
+                self.status_since = entry.at;
+                self.merged_into = Some(*into);
+            }
+            Fact::TimeSet { milestone: Milestone::Declared, to, .. } => self.declared_at = *to,
             Fact::RoleAssigned { role: Role::Commander, holder, .. } => self.commander = Some(holder.clone()),
-            Fact::ActionAdded { .. } => self.open_actions += 1,
+            Fact::RoleRenounced { role: Role::Commander, .. } => self.commander = None,
+            Fact::UpdatePublished { next_due, .. } => {
+                self.updated_at = Some(entry.at);
+                self.next_update_at = *next_due;
+            }
+            Fact::ActionAdded { .. } => self.open_actions = self.open_actions.saturating_add(1),
             Fact::ActionDone { .. } => self.open_actions = self.open_actions.saturating_sub(1),
+            Fact::ActionChanged { from, change, .. } => match (from.is_open(), change.state.unwrap_or(*from).is_open()) {
+                (true, false) => self.open_actions = self.open_actions.saturating_sub(1),
+                (false, true) => self.open_actions = self.open_actions.saturating_add(1),
+                _ => {}
+            },
             _ => {}
         }
     }

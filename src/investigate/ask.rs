@@ -64,7 +64,7 @@ impl Desk {
             .assistant_for(question)?
             .map_or(UNKNOWN_MODEL, |a| Limits { context_tokens: a.context_tokens, answer_tokens: a.answer_tokens });
         let bodies = self.journal.bodies(incident).await?;
-        Ok(plan(file, incident, &bodies, &self.matrix, limits, &asked)?)
+        Ok(plan(file, incident, &bodies, &incident.matrix(), limits, &asked)?)
     }
 
     /// The model that a question is for; `None` when none is configured.

@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use crate::config::{AssistantConfig, Config};
 use crate::evidence::Redactor;
-use crate::incident::{
-    ActionId, Actor, AnswerSource, Entry, Fact, Incident, IncidentId, LinkedAlert, Matrix, NoteKind, Role, Severity, Status,
-};
+use crate::incident::{Actor, AnswerSource, Entry, Fact, Incident, IncidentId, LinkedAlert, Matrix, Role, Severity, Status};
 use crate::journal::{Append, Appended, Journal, JournalError, NewEntry};
 use crate::prompt::{Library, PromptError};
 use crate::telemetry::{Timestamp, clean};
@@ -48,6 +46,8 @@ pub struct Desk {
     pub matrix: Matrix,
     pub assistant: Option<AssistantConfig>,
     pub user: String,
+    /// How long a service is watched before it counts as restored.
+    pub monitor: Duration,
 }
 
 impl Desk {
@@ -60,6 +60,7 @@ impl Desk {
             matrix: config.matrix.clone(),
             assistant: config.assistant.clone(),
             user: clean::line(&config.user),
+            monitor: config.monitor,
         })
     }
 
@@ -89,7 +90,11 @@ impl Desk {
     ) -> Result<(Incident, Appended), DeskError> {
         let id = incident.id();
         for attempt in 0..=RETRIES {
-            match self.journal.append(id, incident.head.last_seq, make(&incident)?).await {
+            let append = make(&incident)?;
+            if append.entries.is_empty() {
+                return Ok((incident, Appended::default()));
+            }
+            match self.journal.append(id, incident.head.last_seq, append).await {
                 Ok(appended) => {
                     for entry in &appended.entries {
                         incident.apply(entry.clone());
@@ -100,8 +105,13 @@ impl Desk {
                     // Writers that collide wait a little, each differently long.
                     let jitter = now().micros().unsigned_abs() % 7;
                     tokio::time::sleep(Duration::from_millis(u64::from(attempt) * 3 + jitter)).await;
-                    for entry in self.journal.entries(id, incident.head.last_seq).await? {
-                        incident.apply(entry);
+                    if incident.unsynced() > 0 {
+                        // What waited may have been merged under other numbers.
+                        incident = self.journal.incident(id).await?;
+                    } else {
+                        for entry in self.journal.entries(id, incident.head.last_seq).await? {
+                            incident.apply(entry);
+                        }
                     }
                 }
                 Err(e) => return Err(e.into()),
@@ -135,10 +145,16 @@ impl Desk {
             severity: declaration.severity.unwrap_or(Severity::Sev3),
             status: if declaration.triage { Status::Triage } else { Status::Investigating },
             severity_given: declaration.severity.is_some(),
+            reason: declaration.reason.as_deref().map(|r| checked_line("reason", r)).transpose()?,
+            // The matrix in force belongs to the record: a report made elsewhere must say the same.
+            matrix: (self.matrix != Matrix::default()).then(|| self.matrix.clone()),
         };
         let mut facts = vec![fact];
         if let Some(holder) = &declaration.commander {
             facts.push(Fact::RoleAssigned { role: Role::Commander, holder: checked_line("name", holder)?, from: None });
+        }
+        if let Some(holder) = &declaration.reporter {
+            facts.push(Fact::RoleAssigned { role: Role::Reporter, holder: checked_line("name", holder)?, from: None });
         }
         let known = declaration.known;
         facts.extend(known.iter().cloned().map(|alert| Fact::AlertLinked { alert }));
@@ -188,7 +204,13 @@ impl Desk {
     }
 
     /// Takes an alert away from an incident.
-    pub async fn unlink(&self, id: IncidentId, fingerprint: &str, at: Option<Timestamp>) -> Result<(Incident, Entry), DeskError> {
+    pub async fn unlink(
+        &self,
+        id: IncidentId,
+        fingerprint: &str,
+        reason: Option<String>,
+        at: Option<Timestamp>,
+    ) -> Result<(Incident, Entry), DeskError> {
         let stored = Redactor::new().text(fingerprint).into_owned();
         let fingerprint = stored.as_str();
         self.write(id, at, |i| {
@@ -197,119 +219,7 @@ impl Desk {
                     "{id} has no alert {fingerprint}: `warroom incident show {id}` lists them"
                 )));
             }
-            Ok(Fact::AlertUnlinked { fingerprint: fingerprint.to_owned(), reason: None })
-        })
-        .await
-    }
-
-    /// Moves the status. Resolving and the like are this too; a status that the incident has already is refused.
-    pub async fn set_status(
-        &self,
-        id: IncidentId,
-        to: Status,
-        override_reason: Option<String>,
-        at: Option<Timestamp>,
-    ) -> Result<(Incident, Entry), DeskError> {
-        self.write(id, at, |i| {
-            let from = i.head.status;
-            if from == to {
-                return Err(DeskError::Refused(format!("{id} is {to} already")));
-            }
-            let over = matches!(from, Status::Closed | Status::Cancelled | Status::Merged);
-            if over || (from == Status::Resolved && to.is_open()) {
-                return Err(DeskError::Refused(format!(
-                    "{id} is {from}: reopen it first, `warroom incident reopen {id} --reason …`"
-                )));
-            }
-            Ok(Fact::StatusChanged { from, to, override_reason: override_reason.clone() })
-        })
-        .await
-    }
-
-    /// Opens an ended incident again.
-    pub async fn reopen(&self, id: IncidentId, reason: &str, at: Option<Timestamp>) -> Result<(Incident, Entry), DeskError> {
-        let reason = checked_text("reason", reason)?;
-        self.write(id, at, |i| {
-            if i.head.status.is_open() {
-                return Err(DeskError::Refused(format!("{id} is {} and so open", i.head.status)));
-            }
-            Ok(Fact::Reopened { reason: reason.clone() })
-        })
-        .await
-    }
-
-    /// Changes the severity, with the reason.
-    pub async fn set_severity(
-        &self,
-        id: IncidentId,
-        to: Severity,
-        reason: &str,
-        at: Option<Timestamp>,
-    ) -> Result<(Incident, Entry), DeskError> {
-        let reason = checked_text("reason", reason)?;
-        self.write(id, at, |i| {
-            let from = i.head.severity;
-            if from == to {
-                return Err(DeskError::Refused(format!("{id} is {to} already")));
-            }
-            Ok(Fact::SeverityChanged { from, to, reason: reason.clone() })
-        })
-        .await
-    }
-
-    /// Gives a role; a second holder is a hand-over.
-    pub async fn assign(
-        &self,
-        id: IncidentId,
-        role: Role,
-        holder: &str,
-        at: Option<Timestamp>,
-    ) -> Result<(Incident, Entry), DeskError> {
-        let holder = Redactor::new().text(&checked_line("name", holder)?).into_owned();
-        self.write(id, at, |i| {
-            let from = i.roles.get(&role).cloned();
-            if from.as_deref() == Some(holder.as_str()) {
-                return Err(DeskError::Refused(format!("{holder} is {role} already")));
-            }
-            Ok(Fact::RoleAssigned { role, holder: holder.clone(), from })
-        })
-        .await
-    }
-
-    /// Writes a note.
-    pub async fn note(
-        &self,
-        id: IncidentId,
-        text: &str,
-        note_kind: NoteKind,
-        at: Option<Timestamp>,
-    ) -> Result<(Incident, Entry), DeskError> {
-        let text = checked_text("note", text)?;
-        self.write(id, at, |_| Ok(Fact::Note { text: text.clone(), note_kind })).await
-    }
-
-    /// Says that somebody is on it.
-    pub async fn acknowledge(&self, id: IncidentId, at: Option<Timestamp>) -> Result<(Incident, Entry), DeskError> {
-        self.write(id, at, |i| match i.acknowledged_at {
-            Some(when) => Err(DeskError::Refused(format!("{id} was acknowledged at {when}"))),
-            None => Ok(Fact::Acknowledged),
-        })
-        .await
-    }
-
-    /// Marks an action item done.
-    pub async fn action_done(
-        &self,
-        id: IncidentId,
-        action: ActionId,
-        at: Option<Timestamp>,
-    ) -> Result<(Incident, Entry), DeskError> {
-        self.write(id, at, |i| match i.action(action) {
-            None => Err(DeskError::NotFound(format!("{id} has no action item {action}: `warroom action list {id}` lists them"))),
-            Some(item) if item.state == crate::incident::ActionState::Done => {
-                Err(DeskError::Refused(format!("{action} is done already")))
-            }
-            Some(_) => Ok(Fact::ActionDone { id: action }),
+            Ok(Fact::AlertUnlinked { fingerprint: fingerprint.to_owned(), reason: reason.clone() })
         })
         .await
     }
@@ -335,6 +245,10 @@ impl Desk {
 pub struct Declaration {
     pub title: String,
     pub severity: Option<Severity>,
+    /// Why this severity.
+    pub reason: Option<String>,
+    /// Who reported it, if not who declares it.
+    pub reporter: Option<String>,
     /// Alerts to look up and link.
     pub fingerprints: Vec<String>,
     /// Alerts that the caller has in its hand.
@@ -364,7 +278,7 @@ pub(super) fn new_entries(
 /// How far ahead of this clock a time may lie: other clocks run fast, the future has not happened.
 const AHEAD: Duration = Duration::from_secs(300);
 
-fn check_time(at: Option<Timestamp>) -> Result<(), DeskError> {
+pub(super) fn check_time(at: Option<Timestamp>) -> Result<(), DeskError> {
     match at {
         Some(at) if at > now() + AHEAD => {
             Err(DeskError::Refused(format!("{at} lies in the future: give a time that has passed")))

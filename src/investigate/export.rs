@@ -9,7 +9,7 @@ impl Desk {
     pub async fn export(&self, id: IncidentId, format: Format) -> Result<String, DeskError> {
         let incident = self.journal.incident(id).await?;
         let bodies = self.journal.bodies(&incident).await?;
-        let postmortem = Postmortem::new(&incident, &bodies, &self.matrix);
+        let postmortem = Postmortem::new(&incident, &bodies);
         Ok(postmortem.render(format)?)
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::report::{Draft, Report};
 use super::text::{block, code, inline, nested};
 use crate::evidence::cited::tags;
-use crate::incident::{ActionState, ActorKind, AnswerSource, CitedFinding, FindingKind, SourceStatus};
+use crate::incident::{ActorKind, AnswerSource, CitedFinding, FindingKind, SourceStatus};
 use crate::telemetry::Timestamp;
 use crate::telemetry::time::human;
 
@@ -90,7 +90,16 @@ fn header(out: &mut String, r: &Report) {
         put!(out, "");
     }
     for fault in &r.order_faults {
-        put!(out, "> Times out of order: {}. Correct them or write down why.\n", inline(fault));
+        match &fault.exception {
+            Some(why) => put!(out, "> Times out of order: {}. Written exception: {}.\n", inline(&fault.words), inline(why)),
+            None => put!(out, "> Times out of order: {}. Correct them or write down why.\n", inline(&fault.words)),
+        }
+    }
+    if let Some(into) = r.merged_into {
+        put!(out, "> This incident is a part of {into}; its story goes on there.\n");
+    }
+    if r.unsynced > 0 {
+        put!(out, "> {} entries are not in the shared store yet: their numbers will change.\n", r.unsynced);
     }
 }
 
@@ -109,6 +118,10 @@ fn impact(out: &mut String, r: &Report) {
     put!(out, "- Duration of the impact: {}{over}.", secs(Some(r.impact_secs)));
     for (severity, spent) in &r.time_in_severity_secs {
         put!(out, "- Time at {severity}: {}.", secs(Some(*spent)));
+    }
+    let said = r.impact.words();
+    if !said.is_empty() {
+        put!(out, "- {}.", inline(&said));
     }
     let mut any = false;
     for f in r
@@ -149,6 +162,10 @@ fn lessons(out: &mut String, r: &Report) {
         put!(out, "{}\n\nWent well, went badly, where we were lucky: to be written by people.", unknown(r));
     }
     list(out, &r.lessons);
+    if let Some(g) = &r.grade {
+        let more = g.text.as_ref().map(|t| format!(": {}", inline(t))).unwrap_or_default();
+        put!(out, "- The diagnosis, graded by {}: {}, reached by {}{more}.", inline(&g.by), g.grade.title(), g.found_by.title());
+    }
     put!(out, "");
 }
 
@@ -183,8 +200,9 @@ fn response(out: &mut String, r: &Report) {
     if r.roles.is_empty() {
         put!(out, "- Roles: none were assigned.");
     }
-    for (role, holder) in &r.roles {
-        put!(out, "- {role}: {}", inline(holder));
+    for s in &r.role_spans {
+        let until = s.until.map_or_else(|| "the end".to_owned(), |t| format!("{} UTC", t.date_clock()));
+        put!(out, "- {}: {} from {} UTC to {until}", s.role.title(), inline(&s.holder), s.from.date_clock());
     }
     for h in &r.hand_overs {
         put!(out, "- Hand-over, {}", inline(h));
@@ -195,10 +213,31 @@ fn response(out: &mut String, r: &Report) {
     if r.decisions.is_empty() {
         put!(out, "- Decisions: none were recorded.");
     } else {
-        put!(out, "- Decisions and mitigations tried:");
-        for (when, text) in &r.decisions {
+        put!(out, "- Decisions:");
+    }
+    for d in &r.decisions {
+        put!(out, "  - {} UTC, {}: {}", d.at.date_clock(), inline(&d.by), inline(&d.text));
+        for (by, text) in &d.objections {
+            put!(out, "    - {} objected: {}", inline(by), inline(text));
+        }
+        if let Some(outcome) = &d.outcome {
+            put!(out, "    - Outcome: {}", inline(outcome));
+        }
+    }
+    if !r.mitigations.is_empty() {
+        put!(out, "- Mitigations tried, in order:");
+        for (when, text) in &r.mitigations {
             put!(out, "  - {} UTC: {}", when.date_clock(), inline(text));
         }
+    }
+    if r.updates.is_empty() {
+        put!(out, "- Updates to stakeholders: none were recorded.");
+    } else {
+        put!(out, "- Updates to stakeholders:");
+    }
+    for u in &r.updates {
+        let promised = u.next_due.map(|t| format!(" (next promised by {} UTC)", t.date_clock())).unwrap_or_default();
+        put!(out, "  - {} UTC, {}: {}{promised}", u.at.date_clock(), u.audience.word(), inline(&u.text));
     }
     put!(out, "");
 }
@@ -219,7 +258,10 @@ fn causes(out: &mut String, r: &Report) {
     if r.hypotheses.is_empty() {
         put!(out, "{}", unknown(r));
     }
-    list(out, &r.hypotheses);
+    for h in &r.hypotheses {
+        let why = h.reason.as_ref().map(|w| format!(": {}", inline(w))).unwrap_or_default();
+        put!(out, "- {} UTC, {}, {}{why}: {}", h.at.date_clock(), inline(&h.by), h.state(), inline(&h.text));
+    }
     let against: Vec<&CitedFinding> =
         r.findings.iter().filter(|f| f.kind == FindingKind::Unchanged || !f.against.is_empty()).collect();
     if !against.is_empty() {
@@ -267,6 +309,17 @@ fn resolution(out: &mut String, r: &Report) {
         put!(out, "- What stopped the harm and what fixed it: {}", unknown(r));
     }
     list(out, &r.resolution_steps);
+    if let Some(exit) = &r.exit {
+        put!(out, "- Exit criteria: {}.", inline(exit));
+        match &r.exit_reading {
+            Some(read) => {
+                let tag = read.reading.evidence.map(|e| format!(" [{e}]")).unwrap_or_default();
+                let met = if read.reading.met { "met" } else { "not met" };
+                put!(out, "- Last reading, {} UTC: {met}, {}{tag}.", read.at.date_clock(), inline(&read.reading.why));
+            }
+            None => put!(out, "- They were never read."),
+        }
+    }
     put!(out, "");
 }
 
@@ -298,19 +351,26 @@ fn actions(out: &mut String, r: &Report) {
     if r.action_items.is_empty() {
         put!(out, "{}\n", unknown(r));
     } else {
-        put!(out, "| Id | Action | Kind | Owner | Priority | Due | State |\n|---|---|---|---|---|---|---|");
+        put!(
+            out,
+            "| Id | Action | Scope | Kind | Owner | Priority | Due | Ticket | State |\n|---|---|---|---|---|---|---|---|---|"
+        );
         for a in &r.action_items {
             let or = |v: &Option<String>| v.as_deref().map_or_else(|| "missing".to_owned(), inline);
-            let state = if a.state == ActionState::Done { "done" } else { "open" };
+            let is_task = a.scope == crate::incident::ActionScope::Incident;
+            let date = if is_task { "-".to_owned() } else { or(&a.due) };
+            let result = a.result.as_deref().map(|t| format!(": {}", inline(t))).unwrap_or_default();
             put!(
                 out,
-                "| {} | {} | {} | {} | {} | {} | {state} |",
+                "| {} | {} | {} | {} | {} | {} | {date} | {} | {}{result} |",
                 a.id,
                 inline(&a.text),
+                a.scope.word(),
                 a.kind.word(),
                 or(&a.owner),
-                or(&a.priority),
-                or(&a.due)
+                a.priority.as_deref().map_or_else(|| "-".to_owned(), inline),
+                a.ticket.as_deref().map_or_else(|| "-".to_owned(), inline),
+                a.state.word().replace('_', " ")
             );
         }
         put!(out, "");
@@ -372,10 +432,9 @@ fn appendix(out: &mut String, r: &Report) {
         put!(out, "- {} ({}): {state}", inline(&s.name), inline(&s.kind));
     }
     put!(out, "\n### Definitions\n");
-    put!(
-        out,
-        "- Time to detect: from the start of the impact to the first alert that fired. Time to acknowledge: from there to the acknowledgement. Time to mitigate and time to resolve: from the start of the impact."
-    );
+    for (name, meaning) in crate::incident::milestone::DEFINITIONS {
+        put!(out, "- {}: {meaning}.", capital(name));
+    }
     for (severity, meaning) in &r.severity_matrix {
         put!(out, "- {severity}: {}", inline(meaning));
     }

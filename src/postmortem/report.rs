@@ -7,9 +7,11 @@ use serde::Serialize;
 
 use crate::evidence::render::{self, Detail, sparkline};
 use crate::evidence::{Body, cited};
+use crate::incident::fact::todos_in;
+use crate::incident::state::{Decision, Graded, Hypothesis, Impact, OrderFault, RecordedReading, RoleSpan, Update};
 use crate::incident::{
     ActionItem, ActorKind, AnswerSource, CitedFinding, Durations, EvidenceId, EvidenceKind, EvidenceRecord, Fact, FindingKind,
-    Incident, LinkedAlert, Matrix, NoteKind, Severity, SourceReport,
+    Incident, LinkedAlert, NoteKind, Severity, SourceReport,
 };
 use crate::telemetry::time::human;
 use crate::telemetry::{Timestamp, Window};
@@ -117,8 +119,21 @@ pub struct Report {
     pub summary: String,
     pub roles: Vec<(&'static str, String)>,
     pub hand_overs: Vec<String>,
-    pub decisions: Vec<(Timestamp, String)>,
-    pub hypotheses: Vec<(Timestamp, String)>,
+    pub decisions: Vec<Decision>,
+    pub hypotheses: Vec<Hypothesis>,
+    pub impact: Impact,
+    /// Updates that went out.
+    pub updates: Vec<Update>,
+    /// What was tried, in order.
+    pub mitigations: Vec<(Timestamp, String)>,
+    pub exit: Option<String>,
+    pub exit_reading: Option<RecordedReading>,
+    pub grade: Option<Graded>,
+    pub role_spans: Vec<RoleSpan>,
+    pub merged_into: Option<crate::incident::IncidentId>,
+    pub absorbed: Vec<crate::incident::IncidentId>,
+    /// Entries that the shared store does not have yet.
+    pub unsynced: usize,
     pub lessons: Vec<(Timestamp, String)>,
     pub todos: Vec<(u64, String)>,
     pub resolution_steps: Vec<(Timestamp, String)>,
@@ -128,7 +143,7 @@ pub struct Report {
     pub action_items: Vec<ActionItem>,
     pub evidence: Vec<EvidenceRow>,
     pub missing: Vec<Missing>,
-    pub order_faults: Vec<String>,
+    pub order_faults: Vec<OrderFault>,
     pub severity_matrix: Vec<(Severity, String)>,
     pub as_of_entry: u64,
     pub as_of: Timestamp,
@@ -138,7 +153,8 @@ pub struct Report {
 
 impl Report {
     /// Computes it.
-    pub fn new(incident: &Incident, bodies: &BTreeMap<String, Body>, matrix: &Matrix) -> Self {
+    pub fn new(incident: &Incident, bodies: &BTreeMap<String, Body>) -> Self {
+        let matrix = incident.matrix();
         let as_of = incident.as_of();
         let impact = incident.impact_started_at();
         let impact_end = incident.mitigated_at.or(incident.resolved_at);
@@ -164,7 +180,7 @@ impl Report {
             durations: incident.durations(),
             impact_secs: impact_end.unwrap_or(as_of).secs_since(impact).max(0.0),
             impact_over: impact_end.is_some(),
-            review_due: review_due(incident),
+            review_due: incident.postmortem_due(),
             services,
             alerts: incident.alerts.clone(),
             window: incident.investigation.as_ref().map_or_else(|| incident.window(as_of), |i| i.window),
@@ -173,8 +189,18 @@ impl Report {
             summary: String::new(),
             roles: incident.roles.iter().map(|(r, h)| (r.title(), h.clone())).collect(),
             hand_overs: hand_overs(incident),
-            decisions: notes(incident, NoteKind::Decision),
-            hypotheses: notes(incident, NoteKind::Hypothesis),
+            decisions: incident.decisions.clone(),
+            hypotheses: incident.hypotheses.clone(),
+            impact: incident.impact.clone(),
+            updates: incident.updates.clone(),
+            mitigations: notes(incident, NoteKind::Mitigation),
+            exit: incident.exit.as_ref().map(crate::incident::ExitCriteria::words),
+            exit_reading: incident.readings.last().cloned(),
+            grade: incident.grade.clone(),
+            role_spans: incident.role_spans.clone(),
+            merged_into: incident.head.merged_into,
+            absorbed: incident.absorbed.clone(),
+            unsynced: incident.unsynced(),
             lessons: notes(incident, NoteKind::Lesson),
             todos: todos(incident),
             resolution_steps: resolution_steps(incident),
@@ -184,7 +210,7 @@ impl Report {
             action_items: incident.actions.clone(),
             evidence: incident.evidence.iter().map(|r| evidence_row(r, bodies.get(&r.digest))).collect(),
             missing: Vec::new(),
-            order_faults: order_faults(incident),
+            order_faults: incident.order_faults(),
             severity_matrix: matrix.rows.iter().map(|r| (r.severity, r.meaning.clone())).collect(),
             as_of_entry: incident.head.last_seq,
             as_of,
@@ -245,8 +271,14 @@ impl Report {
         need(!self.lessons.is_empty(), "Lessons", "lessons: note them with --kind lesson");
         need(!self.action_items.is_empty(), "Action items", "action items");
         for item in &self.action_items {
-            need(item.owner.is_some() && item.due.is_some(), "Action items", &format!("owner and due date of {}", item.id));
+            if item.scope == crate::incident::ActionScope::FollowUp && item.state.is_open() {
+                need(item.owner.is_some() && item.due.is_some(), "Action items", &format!("owner and due date of {}", item.id));
+            }
         }
+        for fault in self.order_faults.iter().filter(|f| f.exception.is_none()) {
+            need(false, "Header", &format!("times in order, or a written exception: {}", fault.words));
+        }
+        need(self.impact.is_known(), "Impact", "impact and scope: `warroom incident impact`");
         let watches = self
             .action_items
             .iter()
@@ -294,25 +326,6 @@ fn milestones(incident: &Incident) -> Vec<Milestone> {
     ]
 }
 
-/// SEV1: three calendar days after the resolution (else the declaration); SEV2: five business days; others have none.
-fn review_due(incident: &Incident) -> Option<Timestamp> {
-    let from = incident.resolved_at.unwrap_or(incident.head.declared_at);
-    let day = Duration::from_secs(86_400);
-    match incident.peak_severity() {
-        Severity::Sev1 => Some(from + day * 3),
-        Severity::Sev2 => {
-            let (mut at, mut left) = (from, 5);
-            while left > 0 {
-                at = at + day;
-                let weekday = at.datetime().weekday();
-                left -= i32::from(!matches!(weekday, time::Weekday::Saturday | time::Weekday::Sunday));
-            }
-            Some(at)
-        }
-        _ => None,
-    }
-}
-
 fn hand_overs(incident: &Incident) -> Vec<String> {
     incident
         .entries
@@ -326,12 +339,20 @@ fn notes(incident: &Incident, kind: NoteKind) -> Vec<(Timestamp, String)> {
     incident.notes(kind).map(|(e, t)| (e.at, t.to_owned())).collect()
 }
 
-/// Notes that begin with TODO and so wait to become action items.
+/// TODOs of notes that no action item was made of.
 fn todos(incident: &Incident) -> Vec<(u64, String)> {
+    let made: BTreeSet<&str> = incident
+        .entries
+        .iter()
+        .filter_map(|e| match &e.fact {
+            Fact::ActionAdded { text, .. } => Some(text.as_str()),
+            _ => None,
+        })
+        .collect();
     incident
         .notes(NoteKind::Observation)
-        .filter_map(|(e, t)| t.strip_prefix("TODO").map(|rest| (e.seq, rest.trim_start_matches([':', ' ']).to_owned())))
-        .filter(|(_, t)| !incident.actions.iter().any(|a| a.text == *t))
+        .flat_map(|(e, t)| todos_in(t).into_iter().map(|t| (e.seq, t)))
+        .filter(|(_, t)| !made.contains(t.as_str()))
         .collect()
 }
 
@@ -339,6 +360,7 @@ fn resolution_steps(incident: &Incident) -> Vec<(Timestamp, String)> {
     incident
         .entries
         .iter()
+        .filter(|e| !incident.undone.contains(&e.seq))
         .filter_map(|e| match &e.fact {
             Fact::StatusChanged { .. } | Fact::Reopened { .. } => Some((e.at, e.fact.sentence())),
             _ => None,
@@ -402,7 +424,7 @@ fn timeline(incident: &Incident) -> Vec<TimelineRow> {
     let mut rows: Vec<TimelineRow> = incident
         .timeline()
         .into_iter()
-        .filter(|e| !e.fact.is_detail())
+        .filter(|e| !e.fact.is_detail() && !incident.undone.contains(&e.seq))
         .map(|e| TimelineRow {
             seq: e.seq,
             at: e.at,
@@ -450,21 +472,6 @@ fn timeline(incident: &Incident) -> Vec<TimelineRow> {
         }
     }
     rows
-}
-
-fn order_faults(incident: &Incident) -> Vec<String> {
-    let known: Vec<(&str, Timestamp)> = milestones(incident)
-        .into_iter()
-        .filter(|m| matches!(m.name, "impact started" | "detected" | "acknowledged" | "mitigated" | "resolved"))
-        .filter_map(|m| m.at.map(|at| (m.name, at)))
-        .collect();
-    known
-        .windows(2)
-        .filter_map(|pair| match pair {
-            [(a, at), (b, bt)] if bt < at => Some(format!("{b} ({bt}) lies before {a} ({at})")),
-            _ => None,
-        })
-        .collect()
 }
 
 fn evidence_row(record: &EvidenceRecord, body: Option<&Body>) -> EvidenceRow {

@@ -1,8 +1,8 @@
 use super::*;
 use crate::incident::state::tests::{declared, entries};
 use crate::incident::{
-    ActionId, ActionKind, Answer, AnswerSource, CitedFinding, EvidenceId, EvidenceKind, EvidenceRecord, Fact, FindingKind,
-    LinkedAlert, NoteKind, Status, Usage,
+    ActionKind, Answer, AnswerSource, CitedFinding, EvidenceId, EvidenceKind, EvidenceRecord, Fact, FindingKind, LinkedAlert,
+    NoteKind, Status, Usage,
 };
 use crate::telemetry::{Labels, Sample, Series, Timestamp, Window};
 
@@ -72,15 +72,8 @@ fn incident(with_answer: bool) -> (Incident, BTreeMap<String, Body>) {
         Fact::Investigated { window, findings: vec![finding], sources: vec![] },
         Fact::Note { text: "raised the pool | to 40\n\n## not a heading".into(), note_kind: NoteKind::Decision },
         Fact::Note { text: "TODO: write a runbook".into(), note_kind: NoteKind::Observation },
-        Fact::StatusChanged { from: Status::Investigating, to: Status::Mitigated, override_reason: None },
-        Fact::ActionAdded {
-            id: ActionId(1),
-            text: "Alert on pool use".into(),
-            action_kind: ActionKind::Detect,
-            owner: None,
-            due: None,
-            priority: None,
-        },
+        Fact::StatusChanged { from: Status::Investigating, to: Status::Mitigated, override_reason: None, open: Vec::new() },
+        Fact::action("Alert on pool use", ActionKind::Detect, crate::incident::ActionScope::FollowUp),
     ];
     if with_answer {
         facts.push(Fact::AiRun { answer: answer(AnswerSource::Llm) });
@@ -90,7 +83,7 @@ fn incident(with_answer: bool) -> (Incident, BTreeMap<String, Body>) {
 
 fn render(with_answer: bool, format: Format) -> String {
     let (incident, bodies) = incident(with_answer);
-    Postmortem::new(&incident, &bodies, &Matrix::default()).render(format).unwrap()
+    Postmortem::new(&incident, &bodies).render(format).unwrap()
 }
 
 #[test]
@@ -120,7 +113,7 @@ fn every_must_section_is_there_and_not_empty() {
         "alert HighErrorRate (checkout) fired",
         "`▁▁▁",
         "max by (service) (db_pool_in_use)",
-        "owner and due date of A1",
+        "owner and due date of A0",
         "the TODO of entry 6",
         "none of this text was written by a model",
         "Unknown - the owner (nobody yet)",

@@ -11,10 +11,11 @@ use tokio_util::sync::CancellationToken;
 use super::poll::Wake;
 use crate::app::model::Model;
 use crate::app::{Effect, Msg};
-use crate::incident::{ActionId, Fact, IncidentId, Role};
+use crate::incident::{IncidentId, Role};
 use crate::investigate::ask::Question;
 use crate::investigate::clock::now;
-use crate::investigate::desk::{Declaration, checked_text};
+use crate::investigate::desk::Declaration;
+use crate::investigate::work::NewAction;
 use crate::investigate::{Desk, DeskError, Progress};
 use crate::postmortem::Format;
 use crate::prompt::Delta;
@@ -201,12 +202,9 @@ impl Runner {
             Effect::Note { id, text, kind, at } => {
                 self.write(move |d| async move { d.note(id, &text, kind, at).await.map(told) })
             }
-            Effect::Correct { id, seq, text } => self.write(move |d| async move {
-                let text = checked_text("correction", &text)?;
-                d.write(id, None, |_| Ok(Fact::Corrected { seq, text: text.clone(), reason: "corrected by hand".to_owned() }))
-                    .await
-                    .map(told)
-            }),
+            Effect::Correct { id, seq, text } => {
+                self.write(move |d| async move { d.correct(id, seq, &text, "corrected by hand").await.map(told) })
+            }
             Effect::Acknowledge(id) => self.write(move |d| async move { d.acknowledge(id, None).await.map(told) }),
             Effect::SetSeverity { id, to, reason } => {
                 self.write(move |d| async move { d.set_severity(id, to, &reason, None).await.map(told) })
@@ -216,20 +214,11 @@ impl Runner {
             }
             Effect::Reopen { id, reason } => self.write(move |d| async move { d.reopen(id, &reason, None).await.map(told) }),
             Effect::Assign { id, role, holder } => self.write(move |d| async move { assign(&d, id, role, &holder).await }),
-            Effect::AddAction { id, text, kind } => self.write(move |d| async move {
-                let text = checked_text("action", &text)?;
-                let fact = Fact::ActionAdded {
-                    id: ActionId::UNNUMBERED,
-                    text,
-                    action_kind: kind,
-                    owner: None,
-                    due: None,
-                    priority: None,
-                };
-                d.write(id, None, |_| Ok(fact.clone())).await.map(told)
-            }),
+            Effect::AddAction { id, text, kind } => {
+                self.write(move |d| async move { d.add_action(id, NewAction::follow_up(kind, &text), None).await.map(told) })
+            }
             Effect::ActionDone { id, action } => {
-                self.write(move |d| async move { d.action_done(id, action, None).await.map(told) })
+                self.write(move |d| async move { d.action_done(id, action, None, None).await.map(told) })
             }
             Effect::Accept { id, seq } => self.write(move |d| async move { d.accept(id, seq).await.map(told) }),
             // Everything else was run before.

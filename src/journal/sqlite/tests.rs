@@ -17,6 +17,8 @@ fn declared() -> Append {
         severity: Severity::Sev3,
         status: Status::Investigating,
         severity_given: true,
+        reason: None,
+        matrix: None,
     };
     Append { entries: vec![new(&fact)], bodies: Vec::new() }
 }

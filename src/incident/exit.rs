@@ -1,0 +1,232 @@
+//! Exit criteria: an expression of a metrics backend that must keep to one side of a threshold for a while before an
+//! incident counts as over ("error rate below 1 % for 30 minutes"), and the reading that says whether it did.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::ids::EvidenceId;
+use crate::telemetry::series::human_value;
+use crate::telemetry::time::human;
+use crate::telemetry::{Series, Timestamp, Window};
+
+/// On which side of the threshold it is well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Comparison {
+    Below,
+    AtMost,
+    Above,
+    AtLeast,
+}
+
+impl Comparison {
+    /// From an operator of PromQL; `None` for `==` and `!=`, which no measured value keeps to.
+    pub fn from_operator(operator: &str) -> Option<Self> {
+        match operator {
+            "<" => Some(Self::Below),
+            "<=" => Some(Self::AtMost),
+            ">" => Some(Self::Above),
+            ">=" => Some(Self::AtLeast),
+            _ => None,
+        }
+    }
+
+    /// The word in a sentence.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Below => "below",
+            Self::AtMost => "at most",
+            Self::Above => "above",
+            Self::AtLeast => "at least",
+        }
+    }
+
+    /// Whether a value is well. NaN never is.
+    pub fn holds(self, value: f64, threshold: f64) -> bool {
+        match self {
+            Self::Below => value < threshold,
+            Self::AtMost => value <= threshold,
+            Self::Above => value > threshold,
+            Self::AtLeast => value >= threshold,
+        }
+    }
+}
+
+/// What must hold, and for how long.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ExitCriteria {
+    /// What a metrics source is asked, without the comparison.
+    pub expression: String,
+    pub comparison: Comparison,
+    pub threshold: f64,
+    pub for_secs: u64,
+    /// The configured source that is asked; `None`: the first that answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+}
+
+impl ExitCriteria {
+    /// `rate(errors) below 0.01 for 30m00s`.
+    pub fn words(&self) -> String {
+        format!("{} {} {} for {}", self.expression, self.comparison.word(), human_value(self.threshold), human(self.length()))
+    }
+
+    /// How long it must hold.
+    pub fn length(&self) -> Duration {
+        Duration::from_secs(self.for_secs)
+    }
+
+    /// Reads what a range query over `window` with `step` gave. Every series must hold at every sample, and samples must be
+    /// there all the time: a gap of more than two steps (at least a minute), or a value that is no number, proves nothing
+    /// and so is not good enough. The figures are those of the worst sample.
+    pub fn judge(&self, series: &[Series], window: Window, step: Duration, source: &str) -> ExitReading {
+        let mut samples: Vec<(Timestamp, f64)> = series
+            .iter()
+            .flat_map(|s| s.samples.iter().map(|x| (x.at, x.value)))
+            .filter(|(at, value)| window.contains(*at) && value.is_finite())
+            .collect();
+        samples.sort_by_key(|(at, _)| *at);
+        let patience = (step * 2).max(Duration::from_secs(60)).min(self.length().max(step * 2));
+        let is_worse = |a: f64, b: f64| match self.comparison {
+            Comparison::Below | Comparison::AtMost => a > b,
+            Comparison::Above | Comparison::AtLeast => a < b,
+        };
+        let worst = samples.iter().copied().reduce(|w, s| if is_worse(s.1, w.1) { s } else { w });
+        let reading = |met: bool, held_secs: f64, why: String| ExitReading {
+            met,
+            window,
+            worst: worst.map(|(_, v)| v),
+            last: samples.last().map(|(_, v)| *v),
+            samples: u32::try_from(samples.len()).unwrap_or(u32::MAX),
+            held_secs,
+            why,
+            source: source.to_owned(),
+            evidence: None,
+        };
+        let Some((first, last)) = samples.first().zip(samples.last()) else {
+            return reading(false, 0.0, format!("there are no values in {}", window.label()));
+        };
+        // Backwards from the end: how long has it held without a gap?
+        if window.end.since(last.0) > patience {
+            let why = format!("no value for the last {}", human(window.end.since(last.0)));
+            return reading(false, 0.0, why);
+        }
+        let mut since = last.0;
+        for (at, value) in samples.iter().rev() {
+            if since.since(*at) > patience {
+                let why = format!("no values between {} and {} UTC", at.date_clock(), since.date_clock());
+                return reading(false, window.end.secs_since(since).max(0.0), why);
+            }
+            if !self.comparison.holds(*value, self.threshold) {
+                let why = format!(
+                    "{} at {} UTC is not {} {}; it has held for {} of {}",
+                    human_value(*value),
+                    at.date_clock(),
+                    self.comparison.word(),
+                    human_value(self.threshold),
+                    human(window.end.since(*at)),
+                    human(self.length())
+                );
+                return reading(false, window.end.secs_since(*at).max(0.0), why);
+            }
+            since = *at;
+        }
+        if first.0.since(window.start) > patience {
+            let why = format!("no values between {} and {} UTC", window.start.date_clock(), first.0.date_clock());
+            return reading(false, window.end.secs_since(first.0).max(0.0), why);
+        }
+        let why = format!(
+            "{} {} for {}, at worst {}",
+            self.comparison.word(),
+            human_value(self.threshold),
+            human(self.length()),
+            worst.map_or_else(String::new, |(_, v)| human_value(v))
+        );
+        reading(true, window.length().as_secs_f64(), why)
+    }
+}
+
+/// One look at the exit criteria.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ExitReading {
+    pub met: bool,
+    pub window: Window,
+    /// The sample furthest on the wrong side; `None` without any.
+    pub worst: Option<f64>,
+    pub last: Option<f64>,
+    pub samples: u32,
+    /// How long it had held at the end of the window.
+    pub held_secs: f64,
+    pub why: String,
+    pub source: String,
+    /// The values as evidence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<EvidenceId>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::{Labels, series::Sample};
+
+    const STEP: Duration = Duration::from_secs(30);
+
+    fn criteria() -> ExitCriteria {
+        ExitCriteria {
+            expression: "error_rate".into(),
+            comparison: Comparison::Below,
+            threshold: 0.01,
+            for_secs: 1800,
+            source: None,
+        }
+    }
+
+    fn window() -> Window {
+        Window::before(Timestamp::from_secs(1_795_255_200), Duration::from_secs(1800))
+    }
+
+    /// A sample every thirty seconds, with what `value` says; `None` is a gap.
+    fn series(value: impl Fn(i64) -> Option<f64>) -> Series {
+        let start = window().start.secs();
+        let samples =
+            (0..=60).filter_map(|i| Some(Sample { at: Timestamp::from_secs(start + 30 * i), value: value(i)? })).collect();
+        Series { labels: Labels::new(), samples }
+    }
+
+    fn read(value: impl Fn(i64) -> Option<f64>) -> ExitReading {
+        criteria().judge(&[series(value)], window(), STEP, "prom")
+    }
+
+    #[test]
+    fn just_under_is_met_and_just_over_is_not() {
+        let under = read(|_| Some(0.009_999));
+        assert!(under.met, "{}", under.why);
+        assert_eq!((under.worst, under.samples), (Some(0.009_999), 61));
+        assert!(!read(|_| Some(0.01)).met, "below means below");
+        let once = read(|i| Some(if i == 40 { 0.010_001 } else { 0.002 }));
+        assert!(!once.met);
+        assert_eq!(once.held_secs, 600.0);
+        assert!(once.why.contains("10m00s of 30m00s"), "{}", once.why);
+    }
+
+    #[test]
+    fn silence_proves_nothing() {
+        assert!(!criteria().judge(&[], window(), STEP, "prom").met);
+        assert!(!read(|_| Some(f64::NAN)).met);
+        assert!(!read(|i| (i < 50).then_some(0.0)).met, "ended early");
+        assert!(!read(|i| (i > 10).then_some(0.0)).met, "began late");
+        assert!(!read(|i| (!(20..26).contains(&i)).then_some(0.0)).met, "a hole");
+        assert!(read(|i| (i != 20).then_some(0.0)).met, "one missed scrape is no hole");
+    }
+
+    #[test]
+    fn every_series_must_hold() {
+        let good = series(|_| Some(0.0));
+        let bad = series(|i| Some(if i == 60 { 1.0 } else { 0.0 }));
+        assert!(!criteria().judge(&[good, bad], window(), STEP, "prom").met);
+        let at_least = ExitCriteria { comparison: Comparison::AtLeast, threshold: 5.0, ..criteria() };
+        assert!(at_least.judge(&[series(|_| Some(5.0))], window(), STEP, "prom").met);
+        assert!(!at_least.judge(&[series(|_| Some(4.9))], window(), STEP, "prom").met);
+    }
+}

@@ -1,0 +1,323 @@
+//! The checklist of each phase. What must hold to leave a phase: what the program can see it checks itself, from the facts
+//! alone; what it cannot see a person ticks, with words. Nothing here blocks anybody: `resolve` and `close` ask for what is
+//! open to be overridden with a reason, and both go to the timeline.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::action::ActionScope;
+use super::role::Role;
+use super::state::Incident;
+use super::status::{Phase, Status};
+use crate::telemetry::Timestamp;
+use crate::telemetry::time::human;
+
+/// How long a service must stay well before it counts as restored: a quarter of an hour unless the configuration says more.
+pub const MONITOR: Duration = Duration::from_secs(900);
+
+/// Who says whether an item is met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Check {
+    /// The program, from facts. A tick by hand is refused.
+    Program,
+    /// A person: the program cannot see it.
+    Hand,
+    /// The program where it can see it, else a person.
+    Either,
+}
+
+/// One line of the checklist.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct GateItem {
+    pub phase: Phase,
+    /// By which a person ticks it: `stakeholders-told`.
+    pub item: &'static str,
+    /// What it asks for.
+    pub words: &'static str,
+    pub check: Check,
+    pub met: bool,
+    /// What the program sees, or who ticked it with which words; for an open item what to do.
+    pub detail: String,
+}
+
+/// What a condition is, with what is seen (met) or what to do (open).
+type Seen = Result<String, String>;
+
+struct List<'a> {
+    incident: &'a Incident,
+    items: Vec<GateItem>,
+}
+
+impl List<'_> {
+    fn add(&mut self, phase: Phase, item: &'static str, words: &'static str, check: Check, seen: Seen) {
+        let (met, detail) = match (seen, check, self.incident.ticks.get(item)) {
+            (Ok(detail), _, _) => (true, detail),
+            (Err(detail), Check::Program, _) | (Err(detail), _, None) => (false, detail),
+            (Err(_), _, Some(tick)) => (tick.met, format!("{}: {}", tick.by, tick.text)),
+        };
+        self.items.push(GateItem { phase, item, words, check, met, detail });
+    }
+
+    fn hand(&mut self, phase: Phase, item: &'static str, words: &'static str) {
+        let how = format!("tick it: `warroom incident gate {} {item} --met TEXT`", self.incident.id());
+        self.add(phase, item, words, Check::Hand, Err(how));
+    }
+}
+
+/// The whole checklist in the order of the phases, as things stand at `now`. `monitor` is the agreed time of watching.
+pub fn gates(incident: &Incident, now: Timestamp, monitor: Duration) -> Vec<GateItem> {
+    let mut list = List { incident, items: Vec::new() };
+    detection(&mut list);
+    assessment(&mut list);
+    containment(&mut list);
+    recovery(&mut list, now, monitor);
+    post_incident(&mut list);
+    list.items
+}
+
+/// The items that must hold for an incident to get a status and do not: `resolved` asks for detection to recovery, `closed`
+/// for post-incident. Other statuses ask for nothing.
+pub fn open_for(items: &[GateItem], to: Status) -> Vec<&GateItem> {
+    let asked = |phase: Phase| match to {
+        Status::Resolved => phase < Phase::PostIncident,
+        Status::Closed => phase == Phase::PostIncident,
+        _ => false,
+    };
+    items.iter().filter(|g| !g.met && asked(g.phase)).collect()
+}
+
+fn some(found: Option<String>, how: impl FnOnce() -> String) -> Seen {
+    found.ok_or_else(how)
+}
+
+fn detection(list: &mut List<'_>) {
+    let (i, phase) = (list.incident, Phase::Detection);
+    let id = i.id();
+    let alerts = match i.alerts.len() {
+        0 => Err(format!("link one (`warroom incident link {id} FINGERPRINT`), or tick it and say who reported it")),
+        1 => Ok("1 alert".to_owned()),
+        n => Ok(format!("{n} alerts")),
+    };
+    list.add(phase, "alerts-linked", "alerts linked, or a report that stands for them", Check::Either, alerts);
+    let start = if i.assumed().contains(&"impact_started_at") {
+        Err(format!("no alert tells: `warroom incident time {id} impact_started TIME --reason …`"))
+    } else {
+        Ok(format!("{} UTC", i.impact_started_at().date_clock()))
+    };
+    list.add(phase, "start-time", "when the impact began", Check::Program, start);
+    let reporter = i.roles.get(&Role::Reporter).cloned().or_else(|| i.entries.first().map(|e| e.actor.name.clone()));
+    list.add(phase, "reporter", "who reported it", Check::Program, some(reporter, String::new));
+}
+
+fn assessment(list: &mut List<'_>) {
+    let (i, phase) = (list.incident, Phase::Assessment);
+    let id = i.id();
+    let severity = i.severities.iter().rev().find_map(|s| s.reason.as_ref().map(|r| format!("{}: {r}", i.head.severity)));
+    let how = || format!("say why: `warroom incident severity {id} {} --reason …`", i.head.severity);
+    list.add(phase, "severity", "severity with its reason", Check::Program, some(severity, how));
+    let impact = i.impact.is_known().then(|| i.impact.words());
+    let how = || format!("`warroom incident impact {id} --users … --text …`");
+    list.add(phase, "impact", "impact and scope", Check::Program, some(impact, how));
+    let how = || format!("`warroom incident role {id} commander NAME`");
+    list.add(phase, "commander", "a commander", Check::Program, some(i.head.commander.clone(), how));
+    let missing: Vec<&str> = i.roles_missing().into_iter().filter(|r| *r != Role::Commander).map(Role::word).collect();
+    if !i.matrix().roles(i.head.severity).is_empty() {
+        let roles = if missing.is_empty() { Ok("all held".to_owned()) } else { Err(format!("nobody is {}", missing.join(", "))) };
+        list.add(phase, "roles", "the roles that the severity asks for", Check::Program, roles);
+    }
+    let told = i.updates.first().map(|u| format!("{} update at {} UTC", u.audience.word(), u.at.date_clock()));
+    let how = || format!("`warroom incident update {id} TEXT` once told, or tick it");
+    list.add(phase, "stakeholders-told", "stakeholders told", Check::Either, some(told, how));
+}
+
+fn containment(list: &mut List<'_>) {
+    let (i, phase) = (list.incident, Phase::Containment);
+    let id = i.id();
+    let contained = i.mitigated_at.map(|at| format!("since {} UTC", at.date_clock()));
+    let how = || format!("`warroom incident status {id} mitigated`");
+    list.add(phase, "contained", "affected systems isolated or mitigated", Check::Program, some(contained, how));
+    let first = i.mitigations.first();
+    let recorded = first.map(|(seq, at)| format!("entry {} at {} UTC", super::ids::seq_label(*seq), at.date_clock()));
+    let how = || format!("`warroom incident note {id} TEXT --kind mitigation`");
+    list.add(phase, "mitigation-recorded", "what was done is recorded", Check::Program, some(recorded, how));
+    list.add(phase, "effect-seen", "its effect seen in a metric", Check::Either, effect(i));
+}
+
+/// An exit reading that was met, or every watched alert over, after the first mitigation.
+fn effect(i: &Incident) -> Seen {
+    let Some((_, done)) = i.mitigations.first() else { return Err("no mitigation is recorded yet".to_owned()) };
+    if let Some(r) = i.readings.iter().find(|r| r.reading.met && r.at >= *done) {
+        return Ok(format!("exit criteria: {}", r.reading.why));
+    }
+    let ended = i.watched.values().filter(|w| !w.is_firing && w.since >= *done).count();
+    if ended > 0 && ended == i.watched.len() {
+        return Ok(format!("{ended} of {ended} alerts ended after it"));
+    }
+    Err(match i.watched.len() {
+        0 => "set exit criteria, or tick it with the metric and its values".to_owned(),
+        all => format!("{ended} of {all} alerts ended after it"),
+    })
+}
+
+fn recovery(list: &mut List<'_>, now: Timestamp, monitor: Duration) {
+    let (i, phase) = (list.incident, Phase::Recovery);
+    let id = i.id();
+    let firing: Vec<String> = i
+        .alerts
+        .iter()
+        .filter(|a| i.watched.get(&a.fingerprint).is_some_and(|w| w.is_firing))
+        .map(super::fact::LinkedAlert::label)
+        .collect();
+    let restored = match (i.watched.is_empty(), firing.is_empty()) {
+        (true, _) => Err("no alert is watched: tick it and say how you know".to_owned()),
+        (false, true) => Ok("no linked alert fires".to_owned()),
+        (false, false) => Err(format!("still firing when last seen: {}", firing.join(", "))),
+    };
+    // With alerts to go by, the alerts decide.
+    let check = if i.watched.is_empty() { Check::Either } else { Check::Program };
+    list.add(phase, "restored", "the service is restored", check, restored);
+    if let Some(exit) = &i.exit {
+        let seen = match i.readings.last() {
+            Some(r) if r.reading.met => Ok(r.reading.why.clone()),
+            Some(r) => Err(format!("{}: {}", exit.words(), r.reading.why)),
+            None => Err(format!("{}: not read yet, `warroom incident check {id}`", exit.words())),
+        };
+        list.add(phase, "exit-criteria", "the exit criteria hold", Check::Program, seen);
+    }
+    list.hand(phase, "health-checks", "health checks are green");
+    let watched = match well_since(i) {
+        None => Err("it is not mitigated yet".to_owned()),
+        Some(since) if now.since(since) >= monitor => Ok(format!("well for {}", human(now.since(since)))),
+        Some(since) => Err(format!("well for {} of {}", human(now.since(since)), human(monitor))),
+    };
+    list.add(phase, "monitored", "watched for the agreed time", Check::Program, watched);
+    list.hand(phase, "rollback-plan", "the way back is known");
+}
+
+/// Since when nothing speaks against its being well: the mitigation (or the watching), and the last change of an alert.
+fn well_since(i: &Incident) -> Option<Timestamp> {
+    let mut since = i.monitoring_at.or(i.mitigated_at)?;
+    for watch in i.watched.values() {
+        if watch.is_firing {
+            // As long as one fires there is nothing to count.
+            return None;
+        }
+        since = since.max(watch.since);
+    }
+    Some(since)
+}
+
+fn post_incident(list: &mut List<'_>) {
+    use super::milestone::Milestone as M;
+    let (i, phase) = (list.incident, Phase::PostIncident);
+    let id = i.id();
+    let mut lacks: Vec<String> = [M::Acknowledged, M::Mitigated, M::Resolved]
+        .into_iter()
+        .filter(|m| i.milestone(*m).is_none())
+        .map(|m| format!("when it was {m}"))
+        .collect();
+    lacks.extend(i.assumed().into_iter().map(|m| m.trim_end_matches("_at").replace('_', " ")));
+    lacks.extend(i.order_faults().into_iter().filter(|f| f.exception.is_none()).map(|f| f.words));
+    let whole =
+        if lacks.is_empty() { Ok("every moment known, in order".to_owned()) } else { Err(format!("lacks {}", lacks.join(", "))) };
+    list.add(phase, "timeline-complete", "the timeline is complete", Check::Program, whole);
+    let supported = i.hypotheses.iter().rev().find(|h| h.verdict == Some(super::event::Verdict::Supported));
+    let how = || format!("`warroom incident hypothesis {id} SEQ supported --reason …`, or tick it");
+    let cause = supported.map(|h| format!("entry {}: {}", super::ids::seq_label(h.seq), h.text));
+    list.add(phase, "causes", "root cause and contributing factors", Check::Either, some(cause, how));
+    let follow: Vec<_> = i.actions.iter().filter(|a| a.scope == ActionScope::FollowUp).collect();
+    let bare: Vec<String> =
+        follow.iter().filter(|a| a.state.is_open() && (a.owner.is_none() || a.due.is_none())).map(|a| a.id.to_string()).collect();
+    let actions = if follow.is_empty() {
+        Err(format!("none: `warroom action add {id} TEXT --owner … --due …`, or tick it and say why none is needed"))
+    } else if bare.is_empty() {
+        Ok(format!("{} written down", follow.len()))
+    } else {
+        Err(format!("without owner or due date: {}", bare.join(", ")))
+    };
+    list.add(phase, "actions", "action items with owner and due date", Check::Either, actions);
+    list.hand(phase, "docs-updated", "runbook and documentation updated");
+    if i.matrix().row(i.peak_severity()).is_some_and(|r| r.postmortem.is_some()) {
+        list.hand(phase, "review-held", "the review was held");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::state::tests::{declared, entries};
+    use super::*;
+    use crate::incident::{Fact, LinkedAlert, NoteKind, Severity};
+
+    fn at(minute: i64) -> Timestamp {
+        Timestamp::from_secs(1_795_253_400 + 60 * minute)
+    }
+
+    fn alert() -> LinkedAlert {
+        LinkedAlert { starts_at: Some(at(-2)), pending_since: Some(at(-3)), verified: true, ..LinkedAlert::unverified("f1") }
+    }
+
+    fn status(from: Status, to: Status) -> Fact {
+        Fact::StatusChanged { from, to, override_reason: None, open: Vec::new() }
+    }
+
+    fn met(facts: Vec<Fact>, now: i64, item: &str) -> bool {
+        let incident = Incident::fold(entries(facts)).unwrap();
+        gates(&incident, at(now), MONITOR).into_iter().find(|g| g.item == item).unwrap_or_else(|| panic!("{item}")).met
+    }
+
+    #[test]
+    fn what_the_program_can_see_it_checks_itself() {
+        assert!(!met(vec![declared()], 0, "alerts-linked"));
+        assert!(met(vec![declared(), Fact::AlertLinked { alert: alert() }], 0, "alerts-linked"));
+        assert!(!met(vec![declared()], 0, "severity"), "a severity without its reason");
+        let why = Fact::SeverityChanged { from: Severity::Sev3, to: Severity::Sev2, reason: "orders fail".into() };
+        assert!(met(vec![declared(), why], 0, "severity"));
+        let tick = |item: &str| Fact::GateTicked { item: item.into(), met: true, text: "told in #ops".into() };
+        assert!(met(vec![declared(), tick("stakeholders-told")], 0, "stakeholders-told"));
+        assert!(!met(vec![declared(), tick("commander")], 0, "commander"), "no tick stands for a commander");
+    }
+
+    #[test]
+    fn an_effect_needs_alerts_that_end_after_the_mitigation() {
+        let fix = Fact::Note { text: "pool raised".into(), note_kind: NoteKind::Mitigation };
+        let ended = Fact::AlertResolved { fingerprint: "f1".into(), name: "A".into() };
+        let linked = Fact::AlertLinked { alert: alert() };
+        assert!(!met(vec![declared(), linked.clone(), fix.clone()], 9, "effect-seen"));
+        assert!(met(vec![declared(), linked.clone(), fix.clone(), ended.clone()], 9, "effect-seen"));
+        assert!(!met(vec![declared(), linked, ended, fix], 9, "effect-seen"), "it ended before");
+    }
+
+    #[test]
+    fn it_is_watched_for_the_agreed_time_and_from_anew_when_an_alert_fires_again() {
+        let facts = |more: Vec<Fact>| {
+            let mut facts = vec![
+                declared(),
+                Fact::AlertLinked { alert: alert() },
+                Fact::AlertResolved { fingerprint: "f1".into(), name: "A".into() },
+                status(Status::Investigating, Status::Monitoring),
+            ];
+            facts.extend(more);
+            facts
+        };
+        assert!(!met(facts(vec![]), 17, "monitored"));
+        assert!(met(facts(vec![]), 18, "monitored"));
+        let again = Fact::AlertFired { fingerprint: "f1".into(), name: "A".into() };
+        assert!(!met(facts(vec![again.clone()]), 60, "monitored"), "it fires");
+        assert!(!met(facts(vec![again.clone()]), 60, "restored"));
+        let over = Fact::AlertResolved { fingerprint: "f1".into(), name: "A".into() };
+        assert!(!met(facts(vec![again.clone(), over.clone()]), 19, "monitored"));
+        assert!(met(facts(vec![again, over]), 21, "monitored"));
+    }
+
+    #[test]
+    fn resolving_asks_up_to_recovery_and_closing_for_the_rest() {
+        let incident = Incident::fold(entries(vec![declared()])).unwrap();
+        let all = gates(&incident, at(0), MONITOR);
+        let phases = |to| open_for(&all, to).iter().map(|g| g.phase).collect::<std::collections::BTreeSet<_>>();
+        assert!(!phases(Status::Resolved).contains(&Phase::PostIncident) && phases(Status::Resolved).contains(&Phase::Recovery));
+        assert_eq!(phases(Status::Closed).into_iter().collect::<Vec<_>>(), [Phase::PostIncident]);
+        assert!(phases(Status::Mitigated).is_empty());
+    }
+}
