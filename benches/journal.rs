@@ -19,7 +19,7 @@ const ROUNDS: usize = 400;
 fn append(fact: &Fact) -> Append {
     let at = Timestamp::from_secs(1_795_253_400);
     let fact = Redactor::new().value(fact).expect("a fact survives JSON");
-    Append { entries: vec![NewEntry { at, recorded_at: at, actor: Actor::human("ana"), fact }], bodies: Vec::new() }
+    Append { entries: vec![NewEntry::new(at, at, Actor::human("ana"), fact)], bodies: Vec::new() }
 }
 
 fn main() {

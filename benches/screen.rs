@@ -118,7 +118,7 @@ fn fill(path: &Path, incidents: usize) {
         let fact = Redactor::new().value(&fact).expect("a fact");
         store
             .create(Append {
-                entries: vec![NewEntry { at, recorded_at: at, actor: Actor::human("ana"), fact }],
+                entries: vec![NewEntry::new(at, at, Actor::human("ana"), fact)],
                 bodies: Vec::new(),
             })
             .expect("an incident");

@@ -139,7 +139,7 @@ impl CliError {
         match self {
             Self::Usage(_) | Self::Config(_) => 2,
             Self::NotFound(_) | Self::Desk(DeskError::NotFound(_) | DeskError::Journal(JournalError::NoSuchIncident(_))) => 4,
-            Self::Desk(DeskError::Journal(JournalError::BadUrl(_) | JournalError::NoPostgres)) => 2,
+            Self::Desk(DeskError::Journal(JournalError::BadUrl(_))) => 2,
             Self::Desk(_) | Self::Failed(_) => 1,
             Self::Closed => 0,
         }

@@ -8,7 +8,7 @@ mod secret;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use file::{AssistantConfig, Auth, BasicAuth, SourceConfig, TlsConfig, UiConfig};
+pub use file::{AssistantConfig, Auth, BasicAuth, SourceConfig, TlsConfig, TrackerConfig, TrackerKind, UiConfig};
 pub use secret::{SecretError, SecretRef};
 
 use crate::incident::Matrix;
@@ -31,10 +31,17 @@ pub struct Config {
     pub sources: Vec<SourceConfig>,
     pub assistant: Option<AssistantConfig>,
     pub store_url: String,
+    /// The password of a shared store.
+    pub store_password: Option<SecretRef>,
+    /// The folder in which copies of shared stores are kept.
+    pub copies: PathBuf,
     pub user: String,
     pub matrix: Matrix,
     /// How long a service is watched before it counts as restored.
     pub monitor: Duration,
+    /// After how long an ended incident may be purged; `None`: kept for ever. Nothing is purged by itself.
+    pub retention: Option<Duration>,
+    pub trackers: Vec<TrackerConfig>,
     pub ui: UiConfig,
 }
 
@@ -75,9 +82,13 @@ impl Config {
             sources: Vec::new(),
             assistant: None,
             store_url: default_store(),
+            store_password: None,
+            copies: data_folder(),
             user: env("WARROOM_USER").or_else(login_name).unwrap_or_else(|| "unknown".to_owned()),
             matrix: Matrix::default(),
             monitor: crate::incident::gate::MONITOR,
+            retention: None,
+            trackers: Vec::new(),
             ui: UiConfig::default(),
         }
     }
@@ -119,10 +130,13 @@ pub fn log_folder() -> Option<PathBuf> {
     directories::ProjectDirs::from("", "", "warroom").map(|d| d.state_dir().unwrap_or_else(|| d.data_dir()).to_path_buf())
 }
 
+/// Where incidents rest when nothing else is said.
+pub fn data_folder() -> PathBuf {
+    directories::ProjectDirs::from("", "", "warroom").map_or_else(|| PathBuf::from("."), |d| d.data_dir().to_path_buf())
+}
+
 fn default_store() -> String {
-    let path = directories::ProjectDirs::from("", "", "warroom")
-        .map_or_else(|| PathBuf::from("warroom.db"), |d| d.data_dir().join("journal.db"));
-    format!("sqlite:{}", path.display())
+    format!("sqlite:{}", data_folder().join("journal.db").display())
 }
 
 /// The default total time for one request to a source.

@@ -6,15 +6,20 @@
 
 use std::path::Path;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::evidence::body::StoredBody;
 use crate::evidence::{Body, Redacted};
 use crate::incident::{Actor, Entry, Fact, Incident, IncidentId, Summary};
 use crate::telemetry::Timestamp;
 
+pub mod bundle;
 pub mod chain;
+mod commit;
+mod copy;
+pub mod postgres;
 pub mod sqlite;
+pub mod team;
 
 /// What can go wrong with the store. Each message says what happened and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -36,8 +41,15 @@ pub enum JournalError {
     Damaged { incident: IncidentId, seq: u64, reason: String },
     #[error("'{0}' is not a store: give sqlite:PATH, or a path")]
     BadUrl(String),
-    #[error("PostgreSQL stores are not built yet; give sqlite:PATH")]
-    NoPostgres,
+    #[error("the store {path} is on a read-only file system: it can be read, nothing was written; give another with --store")]
+    ReadOnly { path: String },
+    /// The shared store cannot be reached or cannot write now; what was to be written is kept elsewhere by who can.
+    #[error("the shared store {url} is out of reach: {reason}")]
+    Away { url: String, reason: String },
+    #[error("the shared store {url} refuses us: {reason}")]
+    Rejected { url: String, reason: String },
+    #[error("{0}")]
+    Bundle(String),
     #[error("the store's thread has ended; start warroom again")]
     Gone,
 }
@@ -49,6 +61,67 @@ pub struct NewEntry {
     pub recorded_at: Timestamp,
     pub actor: Actor,
     pub fact: Redacted<Fact>,
+    /// The writer's own name for it, by which a commit whose answer was lost is known again.
+    pub uid: String,
+}
+
+impl NewEntry {
+    /// With a new uid.
+    pub fn new(at: Timestamp, recorded_at: Timestamp, actor: Actor, fact: Redacted<Fact>) -> Self {
+        Self { at, recorded_at, actor, fact, uid: uuid::Uuid::now_v7().to_string() }
+    }
+}
+
+/// Who, when, and the writer's own name of an entry.
+#[derive(Clone, Copy, Debug)]
+struct Stamp<'a> {
+    at: Timestamp,
+    recorded_at: Timestamp,
+    actor: &'a Actor,
+    uid: &'a str,
+}
+
+impl NewEntry {
+    fn stamp(&self) -> Stamp<'_> {
+        Stamp { at: self.at, recorded_at: self.recorded_at, actor: &self.actor, uid: &self.uid }
+    }
+}
+
+/// An entry as stored: the text that is hashed, and the hash.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct RawEntry {
+    pub seq: u64,
+    pub text: String,
+    pub hash: String,
+}
+
+/// What an import came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Import {
+    pub incident: IncidentId,
+    /// Entries that were written.
+    pub added: usize,
+    /// Entries that were there before.
+    pub had: usize,
+}
+
+/// What is to be deleted for good.
+#[derive(Clone, Debug)]
+pub struct Purge {
+    pub incidents: Vec<IncidentId>,
+    /// Who, when and why; stays behind with the number.
+    pub note: String,
+}
+
+/// How the store stands, for the header.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StoreStatus {
+    /// Entries that wait for the shared store.
+    pub unsynced: u64,
+    /// Why the shared store is out of reach, while it is.
+    pub away: Option<String>,
+    /// Why nothing can be written.
+    pub read_only: Option<String>,
 }
 
 /// What an append may carry besides facts.
@@ -73,7 +146,11 @@ pub struct Verification {
     pub incidents: u64,
     pub entries: u64,
     pub bodies: u64,
+    /// Incidents that were purged.
+    pub purged: u64,
     pub broken: Vec<Broken>,
+    /// What could not be checked.
+    pub gaps: Vec<String>,
 }
 
 /// What every store does. All calls block; they run on the journal's own thread.
@@ -94,6 +171,88 @@ pub trait Store: Send {
     fn verify(&mut self) -> Result<Verification, JournalError>;
     /// A number that changes when another process has written.
     fn version(&mut self) -> Result<i64, JournalError>;
+    /// The entries of an incident as stored.
+    fn raw(&mut self, incident: IncidentId) -> Result<Vec<RawEntry>, JournalError>;
+    /// The JSON of a body as stored.
+    fn raw_body(&mut self, digest: &str) -> Result<Option<String>, JournalError>;
+    /// Takes entries in as they are, under their own number. What is there already must be their beginning, or they its;
+    /// nothing is overwritten.
+    fn import(&mut self, incident: IncidentId, entries: &[RawEntry], bodies: &[StoredBody]) -> Result<Import, JournalError>;
+    /// Deletes incidents and the bodies that no other one uses.
+    fn purge(&mut self, purge: &Purge) -> Result<(), JournalError>;
+    /// How it stands.
+    fn status(&mut self) -> StoreStatus {
+        StoreStatus::default()
+    }
+    /// Says that somebody is in an incident's room (`None`: left it); gives who else is, without doubles, by name. Stores
+    /// that only one machine uses know nobody.
+    fn presence(&mut self, _session: &str, _name: &str, _incident: Option<IncidentId>) -> Result<Vec<String>, JournalError> {
+        Ok(Vec::new())
+    }
+    /// The number that an incident has now: a local one gives way to a real one.
+    fn resolve(&mut self, incident: IncidentId) -> IncidentId {
+        incident
+    }
+}
+
+/// Which of `entries` are missing after `have`. Refuses a chain that is broken in itself, or that differs from what is there.
+fn missing<'a>(incident: IncidentId, have: &[RawEntry], entries: &'a [RawEntry]) -> Result<&'a [RawEntry], JournalError> {
+    let mut found = Verification::default();
+    let (last_seq, last_hash) = entries.last().map_or((0, ""), |e| (e.seq, e.hash.as_str()));
+    verify_chain(incident, entries, last_seq, last_hash, &mut found);
+    if let Some(broken) = found.broken.first() {
+        return Err(JournalError::Bundle(format!("its chain is broken at entry {}: {}; nothing was imported", broken.seq, broken.what)));
+    }
+    for (mine, theirs) in have.iter().zip(entries) {
+        if mine.hash != theirs.hash {
+            return Err(JournalError::Bundle(format!(
+                "this store has another {incident} (they differ from entry {} on): nothing was overwritten; import it into a store of its own with --store sqlite:PATH",
+                mine.seq
+            )));
+        }
+    }
+    Ok(entries.get(have.len()..).unwrap_or(&[]))
+}
+
+/// Checks a chain from its first entry to the last one that should be there; what is wrong is added to `result`.
+fn verify_chain(incident: IncidentId, raw: &[RawEntry], last_seq: u64, last_hash: &str, result: &mut Verification) {
+    let (mut expected, mut prev) = (1_u64, "");
+    let mut broken = |seq, what: String| result.broken.push(Broken { incident: incident.to_string(), seq, what });
+    for r in raw {
+        if r.seq != expected {
+            broken(expected, format!("entries {expected} to {} are missing", r.seq.saturating_sub(1)));
+        } else if let Err(what) = chain::check(&r.text, &r.hash, incident, r.seq, prev) {
+            broken(r.seq, what);
+        }
+        expected = r.seq + 1;
+        prev = &r.hash;
+    }
+    if expected != last_seq + 1 || prev != last_hash {
+        broken(expected, format!("the chain ends before entry {last_seq}, the last one that was written"));
+    }
+    result.entries += u64::try_from(raw.len()).unwrap_or(0);
+}
+
+/// The row of a folded incident.
+fn row_of(incident: &Incident) -> commit::Row {
+    use crate::incident::Fact;
+    let next_action = incident.entries.iter().filter(|e| matches!(e.fact, Fact::ActionAdded { .. })).count() + 1;
+    commit::Row {
+        head: incident.head.clone(),
+        last_seq: incident.head.last_seq,
+        last_hash: incident.entries.last().map(|e| e.hash.clone()).unwrap_or_default(),
+        next_evidence: incident.evidence.iter().map(|e| e.id.0).max().unwrap_or(0) + 1,
+        next_action: u32::try_from(next_action).unwrap_or(u32::MAX),
+    }
+}
+
+fn pack_body(json: &str) -> Result<Vec<u8>, JournalError> {
+    zstd::bulk::compress(json.as_bytes(), 3).map_err(|e| JournalError::Io { doing: "written", reason: e.to_string() })
+}
+
+fn unpack_body(packed: &[u8]) -> Result<String, JournalError> {
+    let bytes = zstd::stream::decode_all(packed).map_err(|e| JournalError::Io { doing: "read", reason: e.to_string() })?;
+    String::from_utf8(bytes).map_err(|e| JournalError::Io { doing: "read", reason: e.to_string() })
 }
 
 /// What an append gave.
@@ -111,6 +270,25 @@ type Job = Box<dyn FnOnce(&mut dyn Store) + Send>;
 pub struct Journal {
     jobs: mpsc::Sender<Job>,
     url: String,
+    listener: Option<team::Listener>,
+}
+
+/// Where a store is.
+#[derive(Clone, Debug)]
+pub struct StoreAt {
+    /// `sqlite:PATH`, `postgres://…` or `bundle:FILE`.
+    pub url: String,
+    /// The password of a shared store, when it is not in the URL.
+    pub password: Option<secrecy::SecretString>,
+    /// The folder in which copies of shared stores are kept.
+    pub copies: std::path::PathBuf,
+}
+
+impl StoreAt {
+    /// A store on this machine.
+    pub fn local(url: impl Into<String>) -> Self {
+        Self { url: url.into(), password: None, copies: std::path::PathBuf::new() }
+    }
 }
 
 impl std::fmt::Debug for Journal {
@@ -123,11 +301,19 @@ impl std::fmt::Debug for Journal {
 const QUEUE: usize = 256;
 
 impl Journal {
-    /// Opens the store that a URL names: `sqlite:PATH`, `sqlite:///PATH` or a plain path. Creates it (file mode 0600) when it
-    /// is not there.
-    pub fn open(url: &str) -> Result<Self, JournalError> {
-        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            return Err(JournalError::NoPostgres);
+    /// Opens the store that a URL names: `sqlite:PATH`, `sqlite:///PATH` or a plain path (created, file mode 0600, when it is
+    /// not there), `postgres://…` for a team's, `bundle:FILE` for one incident in a file. A team's store is not waited for.
+    pub fn open(at: &StoreAt) -> Result<Self, JournalError> {
+        let url = at.url.as_str();
+        if postgres::is_postgres(url) {
+            let store = team::TeamStore::open(url, at.password.as_ref(), &at.copies)?;
+            let (shown, listener) = (store.shown().to_owned(), store.listener());
+            let mut journal = Self::over(Box::new(store), shown);
+            journal.listener = Some(listener);
+            return Ok(journal);
+        }
+        if let Some(path) = url.strip_prefix("bundle:") {
+            return Ok(Self::over(Box::new(bundle::open(Path::new(path))?), url.to_owned()));
         }
         let path = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:")).unwrap_or(url);
         if path.is_empty() || (path.contains("://") && path == url) {
@@ -148,7 +334,12 @@ impl Journal {
         if let Err(error) = spawned {
             tracing::error!(%error, "the journal's thread did not start");
         }
-        Self { jobs, url }
+        Self { jobs, url, listener: None }
+    }
+
+    /// Starts listening to a shared store: the value changes whenever somebody wrote. `None` for stores that do not tell.
+    pub fn listen(&self) -> Option<watch::Receiver<u64>> {
+        self.listener.as_ref().map(|start| start())
     }
 
     /// The store's URL, for `doctor` and the header.
@@ -224,5 +415,36 @@ impl Journal {
     /// See [`Store::version`].
     pub async fn version(&self) -> Result<i64, JournalError> {
         self.ask(|s| s.version()).await
+    }
+
+    /// See [`Store::status`].
+    pub async fn status(&self) -> Result<StoreStatus, JournalError> {
+        self.ask(|s| Ok(s.status())).await
+    }
+
+    /// See [`Store::presence`].
+    pub async fn presence(&self, session: &str, name: &str, incident: Option<IncidentId>) -> Result<Vec<String>, JournalError> {
+        let (session, name) = (session.to_owned(), name.to_owned());
+        self.ask(move |s| s.presence(&session, &name, incident)).await
+    }
+
+    /// See [`Store::purge`].
+    pub async fn purge(&self, purge: Purge) -> Result<(), JournalError> {
+        self.ask(move |s| s.purge(&purge)).await
+    }
+
+    /// See [`Store::resolve`].
+    pub async fn resolve(&self, incident: IncidentId) -> Result<IncidentId, JournalError> {
+        self.ask(move |s| Ok(s.resolve(incident))).await
+    }
+
+    /// One incident with everything that belongs to it, as a bundle. `prompts`: the prompt files that its answers used.
+    pub async fn export_bundle(&self, incident: IncidentId, prompts: Vec<bundle::PromptText>) -> Result<Vec<u8>, JournalError> {
+        self.ask(move |s| bundle::write(s, incident, prompts)).await
+    }
+
+    /// Takes a bundle in.
+    pub async fn import_bundle(&self, bundle: bundle::Bundle) -> Result<Import, JournalError> {
+        self.ask(move |s| s.import(bundle.incident, &bundle.entries, &bundle.bodies)).await
     }
 }

@@ -17,7 +17,7 @@ use crate::investigate::clock::now;
 use crate::investigate::desk::Declaration;
 use crate::investigate::work::NewAction;
 use crate::investigate::{Desk, SourceSet};
-use crate::journal::Journal;
+use crate::journal::{Journal, StoreAt};
 use crate::postmortem::Format;
 use crate::prompt::Library;
 use crate::sources::recording::Recording;
@@ -53,7 +53,7 @@ fn desk() -> Result<(Desk, Config, Scratch), CliError> {
     let recording =
         Recording::decode(RECORDING).map_err(|e| CliError::Failed(format!("the embedded recording is damaged: {e}")))?;
     let desk = Desk {
-        journal: Journal::open(&config.store_url)?,
+        journal: Journal::open(&StoreAt::local(&config.store_url))?,
         sources: SourceSet::over(recording.play(now())),
         library: Library::with(&[]).map_err(crate::investigate::DeskError::from)?,
         matrix: config.matrix.clone(),

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::{CliError, Done, out};
 use crate::config::{Config, Overrides, default_path};
+use crate::investigate::desk::store_at;
 use crate::investigate::SourceSet;
 use crate::journal::Journal;
 use crate::llm::Llm;
@@ -79,10 +80,24 @@ fn config_check(config: &Config) -> Check {
 
 async fn store_check(config: &Config) -> Check {
     let since = Instant::now();
-    match Journal::open(&config.store_url) {
+    match store_at(config).and_then(|at| Ok(Journal::open(&at)?)) {
         Err(e) => Check::bad("store", "fail", Some(since), e.to_string(), "give another with --store"),
         Ok(journal) => match journal.list().await {
-            Ok(heads) => Check::ok("store", Some(since), format!("{}, {} incidents", journal.url(), heads.len())),
+            Ok(heads) => {
+                let status = journal.status().await.unwrap_or_default();
+                let detail = format!("{}, {} incidents", journal.url(), heads.len());
+                let waiting = format!("{} entries wait on this machine", status.unsynced);
+                match (status.away, status.read_only) {
+                    (Some(why), _) => {
+                        let detail = format!("{}: out of reach ({why}); {waiting}", journal.url());
+                        Check::bad("store", "warn", Some(since), detail, "warroom goes on without it and merges when it is back")
+                    }
+                    (None, Some(why)) => {
+                        Check::bad("store", "warn", Some(since), format!("{detail}, {why}"), "it can be read; give another to write to with --store")
+                    }
+                    (None, None) => Check::ok("store", Some(since), detail),
+                }
+            }
             Err(e) => Check::bad("store", "fail", Some(since), e.to_string(), "run `warroom verify`"),
         },
     }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::secret::SecretRef;
 use super::{Config, ConfigError, nearest};
-use crate::incident::Severity;
+use crate::incident::{Due, Severity};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -20,6 +20,10 @@ struct File {
     user: Option<RawUser>,
     #[serde(default)]
     severity: Option<toml::Spanned<BTreeMap<String, RawSeverity>>>,
+    incident: Option<toml::Spanned<RawIncident>>,
+    retention: Option<toml::Spanned<RawRetention>>,
+    #[serde(default)]
+    trackers: Vec<toml::Spanned<RawTracker>>,
     ui: Option<toml::Spanned<RawUi>>,
 }
 
@@ -27,6 +31,38 @@ struct File {
 #[serde(deny_unknown_fields)]
 struct RawStore {
     url: String,
+    password_env: Option<String>,
+    password_command: Option<String>,
+    password_file: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawIncident {
+    monitor_minutes: Option<u64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawRetention {
+    days: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawTracker {
+    name: String,
+    #[serde(rename = "type")]
+    kind: String,
+    url: Option<String>,
+    project: String,
+    token_env: Option<String>,
+    token_command: Option<String>,
+    token_file: Option<String>,
+    #[serde(default)]
+    labels: Vec<String>,
+    tls: Option<TlsConfig>,
+    timeout_secs: Option<f64>,
 }
 
 #[derive(Deserialize)]
@@ -41,6 +77,9 @@ struct RawSeverity {
     meaning: Option<String>,
     response: Option<String>,
     update_minutes: Option<u64>,
+    roles: Option<Vec<String>>,
+    postmortem_days: Option<u16>,
+    postmortem_business_days: Option<u16>,
 }
 
 #[derive(Deserialize)]
@@ -182,6 +221,29 @@ pub struct SourceConfig {
     pub timezone_offset_minutes: i32,
 }
 
+/// Which tracker it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TrackerKind {
+    Github,
+    Gitlab,
+}
+
+/// A tracker that action items can be sent to.
+#[derive(Clone, Debug)]
+pub struct TrackerConfig {
+    pub name: String,
+    pub kind: TrackerKind,
+    /// The base of its API.
+    pub url: String,
+    /// `owner/repository`, or a GitLab project's path or number.
+    pub project: String,
+    pub token: Option<SecretRef>,
+    /// Labels that every issue gets.
+    pub labels: Vec<String>,
+    pub tls: TlsConfig,
+    pub timeout: Duration,
+}
+
 /// The LLM endpoint.
 #[derive(Clone, Debug)]
 pub struct AssistantConfig {
@@ -256,6 +318,33 @@ pub(super) fn apply(config: &mut Config, text: &str, path: &Path) -> Result<(), 
     }
     if let Some(store) = file.store {
         config.store_url = store.url;
+        config.store_password =
+            one_of(store.password_env, store.password_command, store.password_file, "[store] password").map_err(|m| place.error(None, m))?;
+    }
+    if let Some(raw) = file.incident {
+        let at = raw.span().start;
+        if let Some(minutes) = raw.into_inner().monitor_minutes {
+            if minutes > 7 * 24 * 60 {
+                return Err(place.error(Some(at), "[incident] monitor_minutes is more than a week"));
+            }
+            config.monitor = Duration::from_secs(minutes * 60);
+        }
+    }
+    if let Some(raw) = file.retention {
+        let at = raw.span().start;
+        let days = raw.into_inner().days;
+        if days == 0 {
+            return Err(place.error(Some(at), "[retention] days must be at least 1; leave the section out to keep everything"));
+        }
+        config.retention = Some(Duration::from_secs(days.saturating_mul(86_400)));
+    }
+    for raw in file.trackers {
+        let at = raw.span().start;
+        let tracker = tracker(raw.into_inner()).map_err(|m| place.error(Some(at), m))?;
+        if config.trackers.iter().any(|t| t.name == tracker.name) {
+            return Err(place.error(Some(at), format!("two trackers are named '{}': give each its own name", tracker.name)));
+        }
+        config.trackers.push(tracker);
     }
     if let Some(user) = file.user.filter(|u| !u.name.trim().is_empty()) {
         config.user = user.name;
@@ -274,6 +363,23 @@ pub(super) fn apply(config: &mut Config, text: &str, path: &Path) -> Result<(), 
                 if let Some(minutes) = row.update_minutes {
                     found.update_secs = (minutes > 0).then_some(minutes.saturating_mul(60));
                 }
+                if let Some(roles) = row.roles {
+                    found.roles = roles
+                        .iter()
+                        .map(|r| r.parse())
+                        .collect::<Result<_, crate::incident::role::RoleError>>()
+                        .map_err(|e| place.error(Some(at), format!("[severity] {severity}: {e}")))?;
+                }
+                found.postmortem = match (row.postmortem_days, row.postmortem_business_days) {
+                    (None, None) => found.postmortem,
+                    (Some(0), None) | (None, Some(0)) => None,
+                    (Some(days), None) => Some(Due::Days(days)),
+                    (None, Some(days)) => Some(Due::BusinessDays(days)),
+                    (Some(_), Some(_)) => {
+                        let why = format!("[severity] {severity}: give postmortem_days or postmortem_business_days, not both");
+                        return Err(place.error(Some(at), why));
+                    }
+                };
             }
         }
     }
@@ -395,6 +501,31 @@ fn auth(raw: RawAuth) -> Result<Auth, String> {
         (None, None, None, None) => Err("auth is empty: give bearer_env, basic or header".to_owned()),
         _ => Err("auth: give one of bearer, basic and header".to_owned()),
     }
+}
+
+fn tracker(raw: RawTracker) -> Result<TrackerConfig, String> {
+    let fail = |m: String| format!("tracker '{}': {m}", raw.name);
+    let (kind, default) = match raw.kind.as_str() {
+        "github" => (TrackerKind::Github, "https://api.github.com"),
+        "gitlab" => (TrackerKind::Gitlab, "https://gitlab.com/api/v4"),
+        other => return Err(fail(format!("type '{other}' is not known: give github or gitlab"))),
+    };
+    let url = raw.url.clone().unwrap_or_else(|| default.to_owned());
+    check_url(&url).map_err(fail)?;
+    let parts = raw.project.split('/').filter(|p| !p.is_empty()).count();
+    if parts == 0 || (kind == TrackerKind::Github && parts != 2) {
+        return Err(fail(format!("project '{}' must be owner/repository (GitLab: group/project, or a number)", raw.project)));
+    }
+    Ok(TrackerConfig {
+        kind,
+        url: url.trim_end_matches('/').to_owned(),
+        project: raw.project.clone(),
+        token: one_of(raw.token_env.clone(), raw.token_command.clone(), raw.token_file.clone(), "token").map_err(fail)?,
+        labels: raw.labels.clone(),
+        tls: raw.tls.clone().unwrap_or_default(),
+        timeout: seconds(raw.timeout_secs, super::DEFAULT_TIMEOUT).map_err(fail)?,
+        name: raw.name.clone(),
+    })
 }
 
 fn assistant(raw: RawAssistant, fail: &dyn Fn(String) -> ConfigError) -> Result<AssistantConfig, ConfigError> {

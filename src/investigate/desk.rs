@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::config::{AssistantConfig, Config};
 use crate::evidence::Redactor;
 use crate::incident::{Actor, AnswerSource, Entry, Fact, Incident, IncidentId, LinkedAlert, Matrix, Role, Severity, Status};
-use crate::journal::{Append, Appended, Journal, JournalError, NewEntry};
+use crate::journal::{Append, Appended, Journal, JournalError, NewEntry, StoreAt};
 use crate::prompt::{Library, PromptError};
 use crate::telemetry::{Timestamp, clean};
 
@@ -54,7 +54,7 @@ impl Desk {
     /// From a configuration: opens the store, makes the sources, reads the user's prompts.
     pub fn open(config: &Config) -> Result<Self, DeskError> {
         Ok(Self {
-            journal: Journal::open(&config.store_url)?,
+            journal: Journal::open(&store_at(config)?)?,
             sources: SourceSet::from_config(config),
             library: Library::with(&user_prompts(config))?,
             matrix: config.matrix.clone(),
@@ -270,7 +270,7 @@ pub(super) fn new_entries(
         .into_iter()
         .map(|fact| {
             let fact = Redactor::new().value(&fact)?;
-            Ok(NewEntry { at: at.unwrap_or(recorded_at), recorded_at, actor: actor.clone(), fact })
+            Ok(NewEntry::new(at.unwrap_or(recorded_at), recorded_at, actor.clone(), fact))
         })
         .collect()
 }
@@ -300,6 +300,18 @@ pub fn checked_text(what: &str, text: &str) -> Result<String, DeskError> {
         return Err(DeskError::Refused(format!("the {what} is empty: say it in a few words")));
     }
     Ok(trimmed.to_owned())
+}
+
+/// Where the store is. The password is fetched only for a store that could want one.
+pub fn store_at(config: &Config) -> Result<StoreAt, DeskError> {
+    let wants_one = crate::journal::postgres::is_postgres(&config.store_url);
+    let password = match config.store_password.as_ref().filter(|_| wants_one) {
+        Some(secret) => {
+            Some(secret.resolve().map_err(|e| DeskError::Refused(format!("the store's password: {e}")))?)
+        }
+        None => None,
+    };
+    Ok(StoreAt { url: config.store_url.clone(), password, copies: config.copies.clone() })
 }
 
 fn user_prompts(config: &Config) -> Vec<(String, String)> {

@@ -21,10 +21,10 @@ struct Stored {
 }
 
 /// Links a new entry to `prev`; gives it with its hash, and the text to store.
-pub fn link(
+pub(super) fn link(
     incident: IncidentId,
     seq: u64,
-    new: &super::NewEntry,
+    new: super::Stamp<'_>,
     fact: Fact,
     prev: &str,
 ) -> Result<(Entry, String), serde_json::Error> {
@@ -51,6 +51,34 @@ fn entry(stored: Stored, hash: String) -> Entry {
         prev: stored.prev,
         hash,
     }
+}
+
+/// Below this many entries one thread reads them faster than two.
+const PARALLEL: usize = 4_000;
+
+/// Reads stored entries, on two threads when there are many. The hashes are not checked here.
+pub fn read_all(incident: IncidentId, raw: &[super::RawEntry]) -> Result<Vec<Entry>, super::JournalError> {
+    let part = |raw: &[super::RawEntry]| -> Result<Vec<Entry>, super::JournalError> {
+        raw.iter()
+            .map(|r| {
+                read(&r.text, &r.hash).map_err(|e| super::JournalError::Damaged { incident, seq: r.seq, reason: e.to_string() })
+            })
+            .collect()
+    };
+    if raw.len() < PARALLEL {
+        return part(raw);
+    }
+    let (first, second) = raw.split_at(raw.len() / 2);
+    std::thread::scope(|scope| {
+        let other = scope.spawn(|| part(second));
+        let mut all = part(first)?;
+        // A parser that panics would be a fault of ours; it is told as damage, not passed on.
+        let rest = other.join().unwrap_or_else(|_panic| {
+            Err(super::JournalError::Damaged { incident, seq: 0, reason: "reading it failed".to_owned() })
+        })?;
+        all.extend(rest);
+        Ok(all)
+    })
 }
 
 /// Why a stored entry does not continue the chain, if it does not.

@@ -8,13 +8,15 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
-use super::{Append, Appended, Broken, JournalError, NewEntry, Store, Verification, chain};
+use super::commit::{self, Ledger, Row, json};
+use super::{Append, Appended, Broken, Import, JournalError, Purge, RawEntry, Store, Verification, chain};
 use crate::evidence::Body;
-use crate::evidence::body::digest;
-use crate::incident::{ActionId, Entry, EvidenceId, Fact, IncidentId, Summary};
+use crate::evidence::body::{StoredBody, digest};
+use crate::incident::{Entry, Incident, IncidentId, Summary};
 
 /// The schema of this version; one file in `migrations/sqlite` a step.
-const MIGRATIONS: [&str; 1] = [include_str!("migrations/sqlite/0001_journal.sql")];
+const MIGRATIONS: [&str; 2] =
+    [include_str!("migrations/sqlite/0001_journal.sql"), include_str!("migrations/sqlite/0002_team.sql")];
 /// How long a writer waits for another process's commit before it gives up.
 const BUSY: Duration = Duration::from_secs(10);
 /// "WAR1" as SQLite's application id: tells our files from others.
@@ -23,22 +25,87 @@ const APPLICATION_ID: i64 = 0x5741_5231;
 /// An open SQLite store.
 pub struct SqliteStore {
     connection: Connection,
+    /// Why nothing can be written, where that is so; then the file is a copy in a temporary folder, removed with the store.
+    frozen: Option<(String, Scratch)>,
+}
+
+/// A folder that goes with its owner.
+struct Scratch(std::path::PathBuf);
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _gone_already = std::fs::remove_dir_all(&self.0);
+    }
 }
 
 impl SqliteStore {
-    /// Opens or creates the file. Its folder is created too; the file can be read by its owner only.
+    /// Opens or creates the file. Its folder is created too; the file can be read by its owner only. On a read-only file
+    /// system what is there can be read, and every write says why it cannot be.
     pub fn open(path: &Path) -> Result<Self, JournalError> {
         let shown = path.display().to_string();
         let fail = |reason: String| JournalError::Open { path: shown.clone(), reason };
-        create_private(path).map_err(|e| fail(e.to_string()))?;
+        match create_private(path) {
+            Ok(()) => Self::open_at(path, &shown),
+            // What is there can be read all the same.
+            Err(e) if is_read_only(&e) && path.exists() => Self::open_frozen(path, &shown),
+            Err(e) => Err(fail(e.to_string())),
+        }
+    }
+
+    /// A store that ends with the process.
+    pub(super) fn in_memory() -> Result<Self, JournalError> {
+        Self::open_at(Path::new(":memory:"), "in memory")
+    }
+
+    fn open_at(path: &Path, shown: &str) -> Result<Self, JournalError> {
+        let fail = |reason: String| JournalError::Open { path: shown.to_owned(), reason };
         let connection = Connection::open(path).map_err(|e| fail(e.to_string()))?;
         connection.busy_timeout(BUSY).map_err(|e| fail(e.to_string()))?;
-        let mut store = Self { connection };
-        store.prepare(&shown).map_err(|e| match e {
-            Prepare::Sql(e) => fail(e.to_string()),
+        let mut store = Self { connection, frozen: None };
+        store.prepare(shown).map_err(|e| match e {
+            Prepare::Sql(e) => fail(worded(&e)),
             Prepare::Journal(e) => e,
         })?;
         Ok(store)
+    }
+
+    /// A store on a file system that takes no writes: SQLite's write-ahead log needs a writable folder even to be read, so a
+    /// copy of file and log is read instead.
+    fn open_frozen(path: &Path, shown: &str) -> Result<Self, JournalError> {
+        let fail = |e: std::io::Error| JournalError::Open { path: shown.to_owned(), reason: format!("it cannot be written, and no copy could be made to read it: {e}") };
+        let folder = std::env::temp_dir().join(format!("warroom-frozen-{}-{}", std::process::id(), uuid::Uuid::now_v7()));
+        let scratch = Scratch(folder.clone());
+        std::fs::create_dir(&folder).map_err(fail)?;
+        let copy = folder.join("journal.db");
+        create_private(&copy).map_err(fail)?;
+        std::fs::copy(path, &copy).map_err(fail)?;
+        let log = |p: &Path| std::path::PathBuf::from(format!("{}-wal", p.display()));
+        if log(path).exists() {
+            std::fs::copy(log(path), log(&copy)).map_err(fail)?;
+        }
+        let mut store = Self::open_at(&copy, shown)?;
+        store.frozen = Some((shown.to_owned(), scratch));
+        Ok(store)
+    }
+
+    fn writable(&self) -> Result<(), JournalError> {
+        match &self.frozen {
+            Some((path, _)) => Err(JournalError::ReadOnly { path: path.clone() }),
+            None => Ok(()),
+        }
+    }
+
+    /// Begins to write: takes the lock, and makes sure that no newer program has changed the tables meanwhile.
+    fn begin(&mut self) -> Result<Transaction<'_>, JournalError> {
+        self.writable()?;
+        let path = self.connection.path().unwrap_or("").to_owned();
+        let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(io("written"))?;
+        let found: i64 = tx.pragma_query_value(None, "user_version", |r| r.get(0)).map_err(io("read"))?;
+        let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+        if found > known {
+            return Err(JournalError::Newer { path, found, known });
+        }
+        Ok(tx)
     }
 
     fn prepare(&mut self, path: &str) -> Result<(), Prepare> {
@@ -56,6 +123,8 @@ impl SqliteStore {
         self.connection.pragma_update(None, "journal_mode", "WAL")?;
         self.connection.pragma_update(None, "synchronous", "FULL")?;
         self.connection.pragma_update(None, "foreign_keys", "ON")?;
+        // What is purged is overwritten, not only forgotten.
+        self.connection.pragma_update(None, "secure_delete", "ON")?;
         if version < known {
             let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             // Another process may have done it while this one waited.
@@ -89,7 +158,7 @@ impl From<JournalError> for Prepare {
 }
 
 /// Creates folder and file so that only the owner can read them; an existing file is narrowed to that.
-fn create_private(path: &Path) -> std::io::Result<()> {
+pub(super) fn create_private(path: &Path) -> std::io::Result<()> {
     if let Some(folder) = path.parent().filter(|p| !p.as_os_str().is_empty() && !p.exists()) {
         std::fs::create_dir_all(folder)?;
         #[cfg(unix)]
@@ -114,31 +183,30 @@ fn create_private(path: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-fn io(doing: &'static str) -> impl Fn(rusqlite::Error) -> JournalError {
-    move |e| {
-        let remedy = match e.sqlite_error_code() {
-            Some(rusqlite::ErrorCode::DiskFull) => "; free some space, nothing was lost",
-            Some(rusqlite::ErrorCode::ReadOnly | rusqlite::ErrorCode::PermissionDenied) => "; check its permissions",
-            Some(rusqlite::ErrorCode::DatabaseBusy) => "; another process holds it, try again",
-            _ => "",
-        };
-        JournalError::Io { doing, reason: format!("{e}{remedy}") }
-    }
+/// An error that says that the file system takes no writes (or this user may not write).
+fn is_read_only(e: &std::io::Error) -> bool {
+    matches!(e.kind(), std::io::ErrorKind::ReadOnlyFilesystem | std::io::ErrorKind::PermissionDenied)
 }
 
-fn json(doing: &'static str) -> impl Fn(serde_json::Error) -> JournalError {
-    move |e| JournalError::Io { doing, reason: e.to_string() }
+/// SQLite's words with what to do.
+fn worded(e: &rusqlite::Error) -> String {
+    let remedy = match e.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::DiskFull) => "; free some space, nothing that was acknowledged is lost",
+        Some(rusqlite::ErrorCode::ReadOnly | rusqlite::ErrorCode::PermissionDenied) => {
+            "; the file system or the file is read-only: check its permissions, or give another store with --store"
+        }
+        Some(rusqlite::ErrorCode::DatabaseBusy) => "; another process holds it, try again",
+        Some(rusqlite::ErrorCode::SystemIoFailure) => "; is the disk full or failing? nothing that was acknowledged is lost",
+        _ => "",
+    };
+    format!("{e}{remedy}")
 }
 
-struct Row {
-    head: Summary,
-    last_seq: u64,
-    last_hash: String,
-    next_evidence: u32,
-    next_action: u32,
+pub(super) fn io(doing: &'static str) -> impl Fn(rusqlite::Error) -> JournalError {
+    move |e| JournalError::Io { doing, reason: worded(&e) }
 }
 
-fn number(n: u64) -> i64 {
+pub(super) fn number(n: u64) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
 }
 
@@ -157,71 +225,68 @@ fn row(tx: &Transaction<'_>, incident: IncidentId) -> Result<Row, JournalError> 
     })
 }
 
-/// Numbers a fact's evidence or action item. `None`: the evidence is there already.
-fn numbered(
-    tx: &Transaction<'_>,
-    row: &mut Row,
-    mut fact: Fact,
-    given: &mut Vec<EvidenceId>,
-) -> Result<Option<Fact>, JournalError> {
-    match &mut fact {
-        Fact::EvidenceAttached { evidence } => {
-            let incident = row.head.id.0;
-            let identity = digest(
-                format!(
-                    "{}\0{}\0{}\0{}\0{}",
-                    evidence.source,
-                    evidence.query,
-                    evidence.window.start.micros(),
-                    evidence.window.end.micros(),
-                    evidence.digest
-                )
-                .as_bytes(),
-            );
-            let known: Option<u32> = tx
-                .prepare_cached("SELECT number FROM evidence WHERE incident = ?1 AND identity = ?2")
-                .and_then(|mut s| s.query_row(params![incident, identity], |r| r.get(0)).optional())
-                .map_err(io("read"))?;
-            if let Some(known) = known {
-                given.push(EvidenceId(known));
-                return Ok(None);
-            }
-            evidence.id = EvidenceId(row.next_evidence);
-            row.next_evidence += 1;
-            given.push(evidence.id);
-            tx.prepare_cached("INSERT INTO evidence (incident, identity, number) VALUES (?1, ?2, ?3)")
-                .and_then(|mut s| s.execute(params![incident, identity, evidence.id.0]))
-                .map_err(io("written"))?;
-        }
-        Fact::ActionAdded { id, .. } => {
-            *id = ActionId(row.next_action);
-            row.next_action += 1;
-        }
-        _ => {}
+impl Ledger for Transaction<'_> {
+    fn evidence(&mut self, incident: IncidentId, identity: &str) -> Result<Option<u32>, JournalError> {
+        self.prepare_cached("SELECT number FROM evidence WHERE incident = ?1 AND identity = ?2")
+            .and_then(|mut s| s.query_row(params![incident.0, identity], |r| r.get(0)).optional())
+            .map_err(io("read"))
     }
-    Ok(Some(fact))
+
+    fn put_evidence(&mut self, incident: IncidentId, identity: &str, number: u32) -> Result<(), JournalError> {
+        self.prepare_cached("INSERT INTO evidence (incident, identity, number) VALUES (?1, ?2, ?3)")
+            .and_then(|mut s| s.execute(params![incident.0, identity, number]))
+            .map(|_| ())
+            .map_err(io("written"))
+    }
+
+    /// One process writes a commit and sees its answer: a writer's id is not needed here.
+    fn put_entry(&mut self, entry: &Entry, _uid: &str, text: &str) -> Result<(), JournalError> {
+        self.prepare_cached("INSERT INTO entry (incident, seq, text, hash) VALUES (?1, ?2, ?3, ?4)")
+            .and_then(|mut s| s.execute(params![entry.incident.0, number(entry.seq), text, entry.hash]))
+            .map(|_| ())
+            .map_err(io("written"))
+    }
+
+    fn entries(&mut self, incident: IncidentId) -> Result<Vec<Entry>, JournalError> {
+        read_entries(self, incident, 0)
+    }
 }
 
-fn write_entry(tx: &Transaction<'_>, row: &mut Row, new: &NewEntry, fact: Fact) -> Result<Entry, JournalError> {
-    let seq = row.last_seq + 1;
-    let (entry, text) = chain::link(row.head.id, seq, new, fact, &row.last_hash).map_err(json("written"))?;
-    tx.prepare_cached("INSERT INTO entry (incident, seq, text, hash) VALUES (?1, ?2, ?3, ?4)")
-        .and_then(|mut s| s.execute(params![row.head.id.0, number(seq), text, entry.hash]))
-        .map_err(io("written"))?;
-    row.last_seq = seq;
-    row.last_hash.clone_from(&entry.hash);
-    Ok(entry)
+/// Entries after a number, in order. The rows are read whole and parsed on all cores when there are many: opening a long
+/// incident is waited for.
+pub(super) fn read_entries(connection: &Connection, incident: IncidentId, after: u64) -> Result<Vec<Entry>, JournalError> {
+    chain::read_all(incident, &read_raw(connection, incident, after)?)
 }
 
-fn write_bodies(tx: &Transaction<'_>, append: &Append) -> Result<(), JournalError> {
-    for body in &append.bodies {
-        let packed = zstd::bulk::compress(body.json.as_bytes(), 3)
-            .map_err(|e| JournalError::Io { doing: "written", reason: e.to_string() })?;
-        tx.prepare_cached("INSERT OR IGNORE INTO body (digest, zstd) VALUES (?1, ?2)")
+pub(super) fn read_raw(connection: &Connection, incident: IncidentId, after: u64) -> Result<Vec<RawEntry>, JournalError> {
+    let mut statement = connection
+        .prepare_cached("SELECT seq, text, hash FROM entry WHERE incident = ?1 AND seq > ?2 ORDER BY seq")
+        .map_err(io("read"))?;
+    let rows = statement
+        .query_map(params![incident.0, number(after)], |r| {
+            Ok(RawEntry { seq: u64::try_from(r.get::<_, i64>(0)?).unwrap_or(0), text: r.get(1)?, hash: r.get(2)? })
+        })
+        .map_err(io("read"))?;
+    rows.collect::<Result<_, _>>().map_err(io("read"))
+}
+
+pub(super) fn write_bodies(connection: &Connection, bodies: &[StoredBody]) -> Result<(), JournalError> {
+    for body in bodies {
+        let packed = super::pack_body(&body.json)?;
+        connection
+            .prepare_cached("INSERT OR IGNORE INTO body (digest, zstd) VALUES (?1, ?2)")
             .and_then(|mut s| s.execute(params![body.digest, packed]))
             .map_err(io("written"))?;
     }
     Ok(())
+}
+
+pub(super) fn read_body(connection: &Connection, wanted: &str) -> Result<Option<String>, JournalError> {
+    let packed: Option<Vec<u8>> = connection
+        .prepare_cached("SELECT zstd FROM body WHERE digest = ?1")
+        .and_then(|mut s| s.query_row([wanted], |r| r.get(0)).optional())
+        .map_err(io("read"))?;
+    packed.map(|p| super::unpack_body(&p)).transpose()
 }
 
 fn write_row(tx: &Transaction<'_>, row: &Row) -> Result<(), JournalError> {
@@ -239,35 +304,22 @@ fn write_row(tx: &Transaction<'_>, row: &Row) -> Result<(), JournalError> {
 
 impl Store for SqliteStore {
     fn create(&mut self, append: Append) -> Result<Vec<Entry>, JournalError> {
-        let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(io("written"))?;
-        let next: u32 =
-            tx.query_row("SELECT coalesce(max(number), 0) + 1 FROM incident", [], |r| r.get(0)).map_err(io("read"))?;
-        let incident = IncidentId(next);
+        let mut tx = self.begin()?;
+        let incident = next_number(&tx)?;
         let mut entries = Vec::new();
         let mut state: Option<Row> = None;
         for new in &append.entries {
-            if let Some(row) = &mut state {
-                if let Some(fact) = numbered(&tx, row, new.fact.get().clone(), &mut Vec::new())? {
-                    let entry = write_entry(&tx, row, new, fact)?;
-                    row.head.apply(&entry);
+            let fact = new.fact.get().clone();
+            match &mut state {
+                Some(row) => entries.extend(commit::next(&mut tx, row, new.stamp(), fact, &mut Vec::new())?),
+                None => {
+                    let (row, entry) = commit::first(&mut tx, incident, new.stamp(), fact)?;
+                    state = Some(row);
                     entries.push(entry);
                 }
-                continue;
             }
-            let (entry, text) = chain::link(incident, 1, new, new.fact.get().clone(), "").map_err(json("written"))?;
-            tx.execute(
-                "INSERT INTO entry (incident, seq, text, hash) VALUES (?1, 1, ?2, ?3)",
-                params![incident.0, text, entry.hash],
-            )
-            .map_err(io("written"))?;
-            let head = Summary::first(&entry).ok_or_else(|| JournalError::Io {
-                doing: "written",
-                reason: "the first fact of an incident must declare it".to_owned(),
-            })?;
-            state = Some(Row { head, last_seq: 1, last_hash: entry.hash.clone(), next_evidence: 1, next_action: 1 });
-            entries.push(entry);
         }
-        write_bodies(&tx, &append)?;
+        write_bodies(&tx, &append.bodies)?;
         if let Some(row) = &state {
             write_row(&tx, row)?;
         }
@@ -276,20 +328,18 @@ impl Store for SqliteStore {
     }
 
     fn append(&mut self, incident: IncidentId, expected: u64, append: Append) -> Result<Appended, JournalError> {
-        let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(io("written"))?;
+        let mut tx = self.begin()?;
         let mut row = row(&tx, incident)?;
         if row.last_seq != expected {
             return Err(JournalError::Conflict { incident, expected, found: row.last_seq });
         }
         let mut appended = Appended::default();
         for new in &append.entries {
-            let Some(fact) = numbered(&tx, &mut row, new.fact.get().clone(), &mut appended.evidence)? else { continue };
-            let entry = write_entry(&tx, &mut row, new, fact)?;
-            row.head.apply(&entry);
-            appended.entries.push(entry);
+            let fact = new.fact.get().clone();
+            appended.entries.extend(commit::next(&mut tx, &mut row, new.stamp(), fact, &mut appended.evidence)?);
         }
         if !appended.entries.is_empty() {
-            write_bodies(&tx, &append)?;
+            write_bodies(&tx, &append.bodies)?;
             write_row(&tx, &row)?;
         }
         tx.commit().map_err(io("written"))?;
@@ -297,25 +347,7 @@ impl Store for SqliteStore {
     }
 
     fn entries(&mut self, incident: IncidentId, after: u64) -> Result<Vec<Entry>, JournalError> {
-        let mut statement = self
-            .connection
-            .prepare_cached("SELECT seq, text, hash FROM entry WHERE incident = ?1 AND seq > ?2 ORDER BY seq")
-            .map_err(io("read"))?;
-        let rows = statement
-            .query_map(params![incident.0, number(after)], |r| {
-                Ok((r.get::<_, i64>(0)?, r.get::<_, String>(1)?, r.get::<_, String>(2)?))
-            })
-            .map_err(io("read"))?;
-        let mut entries = Vec::new();
-        for found in rows {
-            let (seq, text, hash) = found.map_err(io("read"))?;
-            entries.push(chain::read(&text, &hash).map_err(|e| JournalError::Damaged {
-                incident,
-                seq: u64::try_from(seq).unwrap_or(0),
-                reason: e.to_string(),
-            })?);
-        }
-        Ok(entries)
+        read_entries(&self.connection, incident, after)
     }
 
     fn list(&mut self) -> Result<Vec<Summary>, JournalError> {
@@ -326,10 +358,75 @@ impl Store for SqliteStore {
     }
 
     fn body(&mut self, wanted: &str) -> Result<Option<Body>, JournalError> {
-        match self.raw_body(wanted)? {
+        match read_body(&self.connection, wanted)? {
             Some(json_text) => serde_json::from_str(&json_text).map(Some).map_err(json("read")),
             None => Ok(None),
         }
+    }
+
+    fn raw(&mut self, incident: IncidentId) -> Result<Vec<RawEntry>, JournalError> {
+        let raw = read_raw(&self.connection, incident, 0)?;
+        if raw.is_empty() { Err(JournalError::NoSuchIncident(incident)) } else { Ok(raw) }
+    }
+
+    fn raw_body(&mut self, digest: &str) -> Result<Option<String>, JournalError> {
+        read_body(&self.connection, digest)
+    }
+
+    fn import(&mut self, incident: IncidentId, entries: &[RawEntry], bodies: &[StoredBody]) -> Result<Import, JournalError> {
+        let mut tx = self.begin()?;
+        let have = read_raw(&tx, incident, 0)?;
+        let missing = super::missing(incident, &have, entries)?;
+        let all = chain::read_all(incident, entries)?;
+        for raw in missing {
+            tx.execute(
+                "INSERT INTO entry (incident, seq, text, hash) VALUES (?1, ?2, ?3, ?4)",
+                params![incident.0, number(raw.seq), raw.text, raw.hash],
+            )
+            .map_err(io("written"))?;
+        }
+        for entry in all.iter().skip(have.len()) {
+            if let crate::incident::Fact::EvidenceAttached { evidence } = &entry.fact {
+                tx.put_evidence(incident, &commit::identity(evidence), evidence.id.0)?;
+            }
+        }
+        write_bodies(&tx, bodies)?;
+        if let Some(folded) = Incident::fold(all).filter(|_| !missing.is_empty()) {
+            write_row(&tx, &super::row_of(&folded))?;
+        }
+        tx.commit().map_err(io("written"))?;
+        Ok(Import { incident, added: missing.len(), had: have.len() })
+    }
+
+    fn purge(&mut self, purge: &Purge) -> Result<(), JournalError> {
+        let tx = self.begin()?;
+        for id in &purge.incidents {
+            let n = id.0;
+            tx.execute(
+                "INSERT INTO purged (number, last_seq, last_hash, note) SELECT number, last_seq, last_hash, ?2 FROM incident WHERE number = ?1",
+                params![n, purge.note],
+            )
+            .map_err(io("written"))?;
+            for sql in [
+                "DELETE FROM incident WHERE number = ?1",
+                "DELETE FROM entry WHERE incident = ?1",
+                "DELETE FROM evidence WHERE incident = ?1",
+            ] {
+                tx.execute(sql, [n]).map_err(io("written"))?;
+            }
+        }
+        let used = used_digests(&tx)?;
+        let all: Vec<String> = {
+            let mut s = tx.prepare("SELECT digest FROM body").map_err(io("read"))?;
+            let rows = s.query_map([], |r| r.get(0)).map_err(io("read"))?;
+            rows.collect::<Result<_, _>>().map_err(io("read"))?
+        };
+        for digest in all.iter().filter(|d| !used.contains(*d)) {
+            tx.execute("DELETE FROM body WHERE digest = ?1", [digest]).map_err(io("written"))?;
+        }
+        tx.commit().map_err(io("written"))?;
+        // The freed pages leave the file, and the log that still holds the old ones is emptied.
+        self.connection.execute_batch("VACUUM; PRAGMA wal_checkpoint(TRUNCATE);").map_err(io("written"))
     }
 
     fn verify(&mut self) -> Result<Verification, JournalError> {
@@ -347,27 +444,24 @@ impl Store for SqliteStore {
             self.verify_chain(IncidentId(incident), u64::try_from(last_seq).unwrap_or(0), &last_hash, &mut result)?;
         }
         self.verify_bodies(&mut result)?;
+        result.purged =
+            self.connection.query_row("SELECT count(*) FROM purged", [], |r| r.get::<_, i64>(0)).map_err(io("read"))?.unsigned_abs();
         Ok(result)
     }
 
     fn version(&mut self) -> Result<i64, JournalError> {
         self.connection.pragma_query_value(None, "data_version", |r| r.get(0)).map_err(io("read"))
     }
+
+    fn status(&mut self) -> super::StoreStatus {
+        super::StoreStatus {
+            read_only: self.frozen.as_ref().map(|_| "read-only file system".to_owned()),
+            ..super::StoreStatus::default()
+        }
+    }
 }
 
 impl SqliteStore {
-    fn raw_body(&mut self, wanted: &str) -> Result<Option<String>, JournalError> {
-        let packed: Option<Vec<u8>> = self
-            .connection
-            .prepare_cached("SELECT zstd FROM body WHERE digest = ?1")
-            .and_then(|mut s| s.query_row([wanted], |r| r.get(0)).optional())
-            .map_err(io("read"))?;
-        let Some(packed) = packed else { return Ok(None) };
-        let bytes =
-            zstd::stream::decode_all(packed.as_slice()).map_err(|e| JournalError::Io { doing: "read", reason: e.to_string() })?;
-        String::from_utf8(bytes).map(Some).map_err(|e| JournalError::Io { doing: "read", reason: e.to_string() })
-    }
-
     fn verify_chain(
         &mut self,
         incident: IncidentId,
@@ -375,27 +469,8 @@ impl SqliteStore {
         last_hash: &str,
         result: &mut Verification,
     ) -> Result<(), JournalError> {
-        let mut statement =
-            self.connection.prepare("SELECT seq, text, hash FROM entry WHERE incident = ?1 ORDER BY seq").map_err(io("read"))?;
-        let mut rows = statement.query([incident.0]).map_err(io("read"))?;
-        let (mut expected, mut prev) = (1_u64, String::new());
-        let mut broken = |seq, what: String| result.broken.push(Broken { incident: incident.to_string(), seq, what });
-        while let Some(row) = rows.next().map_err(io("read"))? {
-            let seq = u64::try_from(row.get::<_, i64>(0).map_err(io("read"))?).unwrap_or(0);
-            let text: String = row.get(1).map_err(io("read"))?;
-            let hash: String = row.get(2).map_err(io("read"))?;
-            if seq != expected {
-                broken(expected, format!("entries {expected} to {} are missing", seq.saturating_sub(1)));
-            } else if let Err(what) = chain::check(&text, &hash, incident, seq, &prev) {
-                broken(seq, what);
-            }
-            result.entries += 1;
-            expected = seq + 1;
-            prev = hash;
-        }
-        if expected != last_seq + 1 || prev != last_hash {
-            broken(expected, format!("the chain ends before entry {last_seq}, the last one that was written"));
-        }
+        let raw = read_raw(&self.connection, incident, 0)?;
+        super::verify_chain(incident, &raw, last_seq, last_hash, result);
         Ok(())
     }
 
@@ -407,7 +482,7 @@ impl SqliteStore {
         };
         for wanted in digests {
             result.bodies += 1;
-            let what = match self.raw_body(&wanted) {
+            let what = match read_body(&self.connection, &wanted) {
                 Ok(Some(text)) if digest(text.as_bytes()) == wanted => continue,
                 Ok(_) => "the evidence body does not match its digest".to_owned(),
                 Err(e) => format!("the evidence body cannot be read: {e}"),
@@ -416,6 +491,21 @@ impl SqliteStore {
         }
         Ok(())
     }
+}
+
+/// The next free number: no number of what is there or was purged.
+fn next_number(tx: &Transaction<'_>) -> Result<IncidentId, JournalError> {
+    let sql = "SELECT coalesce(max(number), 0) + 1 FROM (SELECT number FROM incident UNION ALL SELECT number FROM purged)";
+    tx.query_row(sql, [], |r| r.get(0)).map(IncidentId).map_err(io("read"))
+}
+
+/// Digests that any entry names.
+fn used_digests(tx: &Transaction<'_>) -> Result<std::collections::BTreeSet<String>, JournalError> {
+    let sql = "SELECT json_extract(text, '$.fact.evidence.digest') FROM entry WHERE json_extract(text, '$.fact.kind') = 'evidence_attached'";
+    let mut statement = tx.prepare(sql).map_err(io("read"))?;
+    let rows = statement.query_map([], |r| r.get::<_, Option<String>>(0)).map_err(io("read"))?;
+    let digests: Vec<Option<String>> = rows.collect::<Result<_, _>>().map_err(io("read"))?;
+    Ok(digests.into_iter().flatten().collect())
 }
 
 #[cfg(test)]

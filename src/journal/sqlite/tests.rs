@@ -8,7 +8,7 @@ fn at(secs: i64) -> Timestamp {
 }
 
 fn new(fact: &Fact) -> NewEntry {
-    NewEntry { at: at(0), recorded_at: at(0), actor: Actor::human("ana"), fact: Redactor::new().value(fact).unwrap() }
+    NewEntry::new(at(0), at(0), Actor::human("ana"), Redactor::new().value(fact).unwrap())
 }
 
 fn declared() -> Append {

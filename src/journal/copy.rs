@@ -1,0 +1,292 @@
+//! What this machine keeps of a shared store: a copy to read from while the store is away, and the outbox of entries that it
+//! does not have yet. One SQLite file a store; all warrooms of this machine share it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+
+use super::commit::json;
+use super::sqlite::{create_private, io, number, read_body, read_raw, write_bodies};
+use super::{JournalError, NewEntry, RawEntry, Stamp};
+use crate::evidence::body::StoredBody;
+use crate::incident::ids::LOCAL_SEQ;
+use crate::incident::{Actor, Entry, Fact, IncidentId, Summary};
+use crate::telemetry::Timestamp;
+
+const MIGRATIONS: [&str; 1] = [include_str!("migrations/copy/0001_copy.sql")];
+const BUSY: Duration = Duration::from_secs(10);
+
+/// An entry that waits.
+#[derive(Clone, Debug)]
+pub(super) struct Pending {
+    pub(super) place: u64,
+    pub(super) uid: String,
+    pub(super) at: Timestamp,
+    pub(super) recorded_at: Timestamp,
+    pub(super) actor: Actor,
+    pub(super) fact: Fact,
+}
+
+impl Pending {
+    pub(super) fn stamp(&self) -> Stamp<'_> {
+        Stamp { at: self.at, recorded_at: self.recorded_at, actor: &self.actor, uid: &self.uid }
+    }
+
+    /// Its number for now.
+    pub(super) fn seq(&self) -> u64 {
+        LOCAL_SEQ + self.place
+    }
+
+    /// As an entry behind all real ones: without a hash, since it is in no chain yet.
+    pub(super) fn entry(self, incident: IncidentId) -> Entry {
+        let seq = self.seq();
+        Entry {
+            incident,
+            seq,
+            at: self.at,
+            recorded_at: self.recorded_at,
+            actor: self.actor,
+            fact: self.fact,
+            prev: String::new(),
+            hash: String::new(),
+        }
+    }
+}
+
+/// The row of an incident as the shared store has it.
+#[derive(Clone, Debug)]
+pub(super) struct HeadRow {
+    pub(super) number: u32,
+    pub(super) head: String,
+    pub(super) last_seq: u64,
+    pub(super) last_hash: String,
+}
+
+/// See the module's words.
+pub(super) struct Copy {
+    connection: Connection,
+}
+
+impl Copy {
+    pub(super) fn open(path: &Path) -> Result<Self, JournalError> {
+        let shown = path.display().to_string();
+        let fail = |reason: String| JournalError::Open { path: shown.clone(), reason };
+        create_private(path).map_err(|e| fail(e.to_string()))?;
+        let mut connection = Connection::open(path).map_err(|e| fail(e.to_string()))?;
+        Self::prepare(&mut connection, &shown).map_err(|e| match e {
+            Ok(e) => e,
+            Err(e) => fail(e.to_string()),
+        })?;
+        Ok(Self { connection })
+    }
+
+    fn prepare(connection: &mut Connection, path: &str) -> Result<(), Result<JournalError, rusqlite::Error>> {
+        connection.busy_timeout(BUSY).map_err(Err)?;
+        connection.pragma_update(None, "journal_mode", "WAL").map_err(Err)?;
+        connection.pragma_update(None, "synchronous", "FULL").map_err(Err)?;
+        connection.pragma_update(None, "secure_delete", "ON").map_err(Err)?;
+        let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+        let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(Err)?;
+        let found: i64 = tx.pragma_query_value(None, "user_version", |r| r.get(0)).map_err(Err)?;
+        if found > known {
+            return Err(Ok(JournalError::Newer { path: path.to_owned(), found, known }));
+        }
+        for step in MIGRATIONS.iter().skip(usize::try_from(found).unwrap_or(0)) {
+            tx.execute_batch(step).map_err(Err)?;
+        }
+        tx.pragma_update(None, "user_version", known).map_err(Err)?;
+        tx.commit().map_err(Err)
+    }
+
+    fn rows<T>(&self, sql: &str, read: impl Fn(&rusqlite::Row<'_>) -> rusqlite::Result<T>) -> Result<Vec<T>, JournalError> {
+        let mut statement = self.connection.prepare_cached(sql).map_err(io("read"))?;
+        let rows = statement.query_map([], |r| read(r)).map_err(io("read"))?;
+        rows.collect::<Result<_, _>>().map_err(io("read"))
+    }
+
+    /// The last entry of each incident that the shared store had when it was last looked at.
+    pub(super) fn known(&self) -> Result<BTreeMap<u32, u64>, JournalError> {
+        let rows = self.rows("SELECT number, last_seq FROM incident", |r| Ok((r.get(0)?, r.get::<_, i64>(1)?)))?;
+        Ok(rows.into_iter().map(|(n, seq)| (n, u64::try_from(seq).unwrap_or(0))).collect())
+    }
+
+    /// The heads as the shared store had them, the newest first.
+    pub(super) fn heads(&self) -> Result<Vec<Summary>, JournalError> {
+        self.rows("SELECT head FROM incident ORDER BY number DESC", |r| r.get::<_, String>(0))?
+            .into_iter()
+            .map(|head| serde_json::from_str(&head).map_err(json("read")))
+            .collect()
+    }
+
+    pub(super) fn put_heads(&mut self, rows: &[HeadRow], gone: &[u32]) -> Result<(), JournalError> {
+        let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(io("written"))?;
+        for row in rows {
+            tx.prepare_cached("INSERT OR REPLACE INTO incident (number, head, last_seq, last_hash) VALUES (?1, ?2, ?3, ?4)")
+                .and_then(|mut s| s.execute(params![row.number, row.head, number(row.last_seq), row.last_hash]))
+                .map_err(io("written"))?;
+        }
+        for n in gone {
+            tx.execute("DELETE FROM incident WHERE number = ?1", [n]).map_err(io("written"))?;
+            tx.execute("DELETE FROM entry WHERE incident = ?1", [n]).map_err(io("written"))?;
+        }
+        tx.commit().map_err(io("written"))
+    }
+
+    /// The last entry that is copied; 0 when none is.
+    pub(super) fn copied(&self, incident: IncidentId) -> Result<u64, JournalError> {
+        self.connection
+            .prepare_cached("SELECT coalesce(max(seq), 0) FROM entry WHERE incident = ?1")
+            .and_then(|mut s| s.query_row([incident.0], |r| r.get::<_, i64>(0)))
+            .map(|n| u64::try_from(n).unwrap_or(0))
+            .map_err(io("read"))
+    }
+
+    pub(super) fn put_entries(&mut self, incident: IncidentId, entries: &[RawEntry]) -> Result<(), JournalError> {
+        let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(io("written"))?;
+        for e in entries {
+            tx.prepare_cached("INSERT OR IGNORE INTO entry (incident, seq, text, hash) VALUES (?1, ?2, ?3, ?4)")
+                .and_then(|mut s| s.execute(params![incident.0, number(e.seq), e.text, e.hash]))
+                .map_err(io("written"))?;
+        }
+        tx.commit().map_err(io("written"))
+    }
+
+    /// Forgets the copied entries of an incident: they are read anew.
+    pub(super) fn forget(&mut self, incident: IncidentId) -> Result<(), JournalError> {
+        self.connection.execute("DELETE FROM entry WHERE incident = ?1", [incident.0]).map(|_| ()).map_err(io("written"))
+    }
+
+    pub(super) fn raw(&self, incident: IncidentId, after: u64) -> Result<Vec<RawEntry>, JournalError> {
+        read_raw(&self.connection, incident, after)
+    }
+
+    pub(super) fn body(&self, digest: &str) -> Result<Option<String>, JournalError> {
+        read_body(&self.connection, digest)
+    }
+
+    pub(super) fn put_bodies(&mut self, bodies: &[StoredBody]) -> Result<(), JournalError> {
+        write_bodies(&self.connection, bodies)
+    }
+
+    /// The next local number under a name; committed at once, so that it is never given twice.
+    pub(super) fn next(&mut self, name: &str) -> Result<u32, JournalError> {
+        self.connection
+            .query_row(
+                "INSERT INTO counter (name, next) VALUES (?1, 2) ON CONFLICT (name) DO UPDATE SET next = next + 1 RETURNING next - 1",
+                [name],
+                |r| r.get(0),
+            )
+            .map_err(io("written"))
+    }
+
+    /// Puts entries into the outbox, with the bodies that they speak of. `facts` are the redacted ones with their local
+    /// numbers, one for each entry.
+    pub(super) fn push(
+        &mut self,
+        incident: IncidentId,
+        entries: &[(&NewEntry, Fact)],
+        bodies: &[StoredBody],
+    ) -> Result<Vec<Pending>, JournalError> {
+        let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(io("written"))?;
+        write_bodies(&tx, bodies)?;
+        let mut pushed = Vec::new();
+        for (new, fact) in entries {
+            let (actor, text) =
+                (serde_json::to_string(&new.actor).map_err(json("written"))?, serde_json::to_string(fact).map_err(json("written"))?);
+            tx.prepare_cached(
+                "INSERT INTO outbox (uid, incident, at, recorded_at, actor, fact) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            )
+            .and_then(|mut s| {
+                s.execute(params![new.uid, incident.0, new.at.rfc3339(), new.recorded_at.rfc3339(), actor, text])
+            })
+            .map_err(io("written"))?;
+            pushed.push(Pending {
+                place: tx.last_insert_rowid().unsigned_abs(),
+                uid: new.uid.clone(),
+                at: new.at,
+                recorded_at: new.recorded_at,
+                actor: new.actor.clone(),
+                fact: fact.clone(),
+            });
+        }
+        tx.commit().map_err(io("written"))?;
+        Ok(pushed)
+    }
+
+    /// What waits for an incident, in order.
+    pub(super) fn pending(&self, incident: IncidentId) -> Result<Vec<Pending>, JournalError> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT place, uid, at, recorded_at, actor, fact FROM outbox WHERE incident = ?1 ORDER BY place")
+            .map_err(io("read"))?;
+        let rows = statement
+            .query_map([incident.0], |r| {
+                Ok((
+                    r.get::<_, i64>(0)?.unsigned_abs(),
+                    r.get::<_, String>(1)?,
+                    r.get::<_, String>(2)?,
+                    r.get::<_, String>(3)?,
+                    r.get::<_, String>(4)?,
+                    r.get::<_, String>(5)?,
+                ))
+            })
+            .map_err(io("read"))?;
+        let time = |text: &str| Timestamp::parse(text).map_err(|e| JournalError::Io { doing: "read", reason: e.to_string() });
+        let mut pending = Vec::new();
+        for row in rows {
+            let (place, uid, at, recorded_at, actor, fact) = row.map_err(io("read"))?;
+            pending.push(Pending {
+                place,
+                uid,
+                at: time(&at)?,
+                recorded_at: time(&recorded_at)?,
+                actor: serde_json::from_str(&actor).map_err(json("read"))?,
+                fact: serde_json::from_str(&fact).map_err(json("read"))?,
+            });
+        }
+        Ok(pending)
+    }
+
+    /// Incidents for which something waits, the longest waiting first.
+    pub(super) fn waiting(&self) -> Result<Vec<IncidentId>, JournalError> {
+        self.rows("SELECT incident FROM outbox GROUP BY incident ORDER BY min(place)", |r| r.get(0).map(IncidentId))
+    }
+
+    /// How many entries wait.
+    pub(super) fn count(&self) -> Result<u64, JournalError> {
+        self.connection
+            .prepare_cached("SELECT count(*) FROM outbox")
+            .and_then(|mut s| s.query_row([], |r| r.get::<_, i64>(0)))
+            .map(i64::unsigned_abs)
+            .map_err(io("read"))
+    }
+
+    /// The number that a local incident got; `None` while it waits.
+    pub(super) fn alias(&self, local: IncidentId) -> Result<Option<IncidentId>, JournalError> {
+        self.connection
+            .prepare_cached("SELECT number FROM alias WHERE local = ?1")
+            .and_then(|mut s| s.query_row([local.0], |r| r.get(0).map(IncidentId)).optional())
+            .map_err(io("read"))
+    }
+
+    /// Every local incident with its number.
+    pub(super) fn aliases(&self) -> Result<Vec<(IncidentId, IncidentId)>, JournalError> {
+        self.rows("SELECT local, number FROM alias", |r| Ok((IncidentId(r.get(0)?), IncidentId(r.get(1)?))))
+    }
+
+    /// The shared store has these now: they wait no longer. What waits further for a local incident goes on under its number.
+    pub(super) fn settle(&mut self, incident: IncidentId, number: IncidentId, uids: &[String]) -> Result<(), JournalError> {
+        let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(io("written"))?;
+        for uid in uids {
+            tx.prepare_cached("DELETE FROM outbox WHERE uid = ?1").and_then(|mut s| s.execute([uid])).map_err(io("written"))?;
+        }
+        if incident != number {
+            tx.execute("INSERT OR IGNORE INTO alias (local, number) VALUES (?1, ?2)", [incident.0, number.0])
+                .map_err(io("written"))?;
+            tx.execute("UPDATE outbox SET incident = ?2 WHERE incident = ?1", [incident.0, number.0]).map_err(io("written"))?;
+        }
+        tx.commit().map_err(io("written"))
+    }
+}

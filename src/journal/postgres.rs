@@ -1,0 +1,797 @@
+//! The store that a team shares: PostgreSQL, the same facts in the same chains. Every call waits a bounded time; a server
+//! that cannot be reached, or cannot write, is told as [`JournalError::Away`], and it is for [`super::team`] to go on
+//! without it. Statements are sent with their types, so that each costs one round trip and no proxy has to keep them.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::pki_types::pem::PemObject;
+use secrecy::{ExposeSecret, SecretString};
+use tokio::runtime::Runtime;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Client, Config, IsolationLevel, NoTls, Transaction};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::commit::{self, Ledger, Row, json};
+use super::copy::{HeadRow, Pending};
+use super::{Append, Appended, Broken, Import, JournalError, Purge, RawEntry, Verification, chain};
+use crate::evidence::body::{StoredBody, digest};
+use crate::incident::renumber::Renumbering;
+use crate::incident::{Entry, Fact, Incident, IncidentId, Summary};
+
+/// The schema of this version; one file in `migrations/postgres` a step.
+const MIGRATIONS: [&str; 1] = [include_str!("migrations/postgres/0001_journal.sql")];
+/// How long a connection may take.
+const CONNECT: Duration = Duration::from_secs(3);
+/// How long one statement may take: a server that is up answers in milliseconds, and reading a long incident is the slowest.
+const STATEMENT: Duration = Duration::from_secs(10);
+/// "WARROOM" in ASCII, cut to an advisory lock's 64 bits.
+const LOCK: i64 = 0x0057_4152_524F_4F4D;
+/// The channel on which writers tell what they wrote.
+pub(super) const CHANNEL: &str = "warroom";
+/// How long somebody counts as present after the last sign.
+const PRESENT: &str = "30 seconds";
+
+/// Whether a store URL names PostgreSQL.
+pub fn is_postgres(url: &str) -> bool {
+    url.starts_with("postgres://") || url.starts_with("postgresql://")
+}
+
+/// How a shared store is reached.
+#[derive(Clone)]
+pub(super) struct Link {
+    config: Config,
+    tls: Option<MakeRustlsConnect>,
+    /// The URL without its password.
+    pub(super) shown: String,
+}
+
+impl Link {
+    /// Reads a URL. Beyond libpq's own parameters: `sslmode=disable|require|verify-full` and `sslrootcert=FILE`. A server on
+    /// this machine is reached in the clear, any other over TLS with its certificate checked, unless the URL says otherwise.
+    pub(super) fn parse(url: &str, password: Option<&SecretString>) -> Result<Self, JournalError> {
+        let shown = without_password(url);
+        let bad = |why: String| JournalError::BadUrl(format!("{shown}: {why}; it looks like postgres://name@host/database"));
+        let (base, query) = url.split_once('?').unwrap_or((url, ""));
+        let (mut mode, mut root, mut rest) = (None, None, Vec::new());
+        for pair in query.split('&').filter(|p| !p.is_empty()) {
+            match pair.split_once('=') {
+                Some(("sslmode", v)) => mode = Some(v.to_owned()),
+                Some(("sslrootcert", v)) => root = Some(v.replace("%2F", "/").replace("%2f", "/")),
+                _ => rest.push(pair),
+            }
+        }
+        let plain = if rest.is_empty() { base.to_owned() } else { format!("{base}?{}", rest.join("&")) };
+        let mut config: Config = plain.parse().map_err(|e: tokio_postgres::Error| bad(told(&e)))?;
+        if let (Some(secret), None) = (password, config.get_password()) {
+            config.password(secret.expose_secret());
+        }
+        let is_local = config.get_hosts().iter().all(|h| match h {
+            tokio_postgres::config::Host::Tcp(name) => ["localhost", "127.0.0.1", "::1"].contains(&name.as_str()),
+            #[cfg(unix)]
+            tokio_postgres::config::Host::Unix(_) => true,
+        });
+        let encrypted = match mode.as_deref() {
+            None => !is_local,
+            Some("disable") => false,
+            Some("require" | "verify-ca" | "verify-full") => true,
+            Some(other) => return Err(bad(format!("sslmode={other} is not known here: give disable or verify-full"))),
+        };
+        let tls = if encrypted { Some(tls(root.as_deref()).map_err(bad)?) } else { None };
+        config.ssl_mode(if encrypted { tokio_postgres::config::SslMode::Require } else { tokio_postgres::config::SslMode::Disable });
+        config
+            .connect_timeout(CONNECT)
+            .tcp_user_timeout(Duration::from_secs(5))
+            .keepalives_idle(Duration::from_secs(5))
+            .keepalives_interval(Duration::from_secs(2))
+            .keepalives_retries(3)
+            .application_name("warroom");
+        Ok(Self { config, tls, shown })
+    }
+
+    fn away(&self, reason: impl Into<String>) -> JournalError {
+        JournalError::Away { url: self.shown.clone(), reason: reason.into() }
+    }
+
+    /// Connects, within the current runtime; `wire` gets the messages that the server sends by itself.
+    pub(super) async fn connect(
+        &self,
+        wire: Option<tokio::sync::mpsc::Sender<()>>,
+    ) -> Result<(Client, tokio::task::JoinHandle<()>), JournalError> {
+        let opened = match &self.tls {
+            None => {
+                let made = self.config.connect(NoTls);
+                tokio::time::timeout(CONNECT, made).await.map(|r| r.map(|(c, w)| (c, drive(w, wire))))
+            }
+            Some(tls) => {
+                let made = self.config.connect(tls.clone());
+                tokio::time::timeout(CONNECT, made).await.map(|r| r.map(|(c, w)| (c, drive(w, wire))))
+            }
+        };
+        match opened {
+            Err(_late) => Err(self.away(format!("no connection within {} s", CONNECT.as_secs()))),
+            Ok(Err(e)) => Err(self.error(&e, "opened")),
+            Ok(Ok(open)) => Ok(open),
+        }
+    }
+
+    /// What an error means for us.
+    fn error(&self, e: &tokio_postgres::Error, doing: &'static str) -> JournalError {
+        let Some(db) = e.as_db_error() else {
+            return self.away(told(e));
+        };
+        let said = format!("{} (SQLSTATE {})", db.message(), db.code().code());
+        let class = db.code().code().get(..2).unwrap_or("").to_owned();
+        match (class.as_str(), db.code()) {
+            // Connection trouble, no room, shutting down, a system error there, a replica that takes no writes.
+            ("08" | "53" | "57" | "58", _) | (_, &SqlState::READ_ONLY_SQL_TRANSACTION) => self.away(said),
+            ("28" | "3D", _) => JournalError::Rejected {
+                url: self.shown.clone(),
+                reason: format!("{said}; check name, password ([store] password_env …) and database"),
+            },
+            (_, &SqlState::INSUFFICIENT_PRIVILEGE) => JournalError::Rejected {
+                url: self.shown.clone(),
+                reason: format!("{said}; the user needs the schema warroom, or the right to create it"),
+            },
+            _ => JournalError::Io { doing, reason: said },
+        }
+    }
+}
+
+/// Drives a connection; each notification is told by an empty message, and a full queue says enough.
+fn drive<S, T>(
+    mut wire: tokio_postgres::Connection<S, T>,
+    tell: Option<tokio::sync::mpsc::Sender<()>>,
+) -> tokio::task::JoinHandle<()>
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+    T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+{
+    tokio::spawn(async move {
+        loop {
+            match std::future::poll_fn(|cx| wire.poll_message(cx)).await {
+                Some(Ok(tokio_postgres::AsyncMessage::Notification(_))) => {
+                    if let Some(tell) = &tell {
+                        let _full_is_enough = tell.try_send(());
+                    }
+                }
+                Some(Ok(_)) => {}
+                Some(Err(_)) | None => return,
+            }
+        }
+    })
+}
+
+/// The error with what lies under it.
+fn told(e: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = e.to_string();
+    let mut below = e.source();
+    while let Some(cause) = below {
+        text = format!("{text}: {cause}");
+        below = cause.source();
+    }
+    text
+}
+
+fn tls(root: Option<&str>) -> Result<MakeRustlsConnect, String> {
+    use rustls_platform_verifier::BuilderVerifierExt;
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|e| format!("TLS cannot be used: {e}"))?;
+    let config = match root {
+        None => builder.with_platform_verifier().map_err(|e| format!("this machine's certificates cannot be read: {e}"))?.with_no_client_auth(),
+        Some(path) => {
+            let mut roots = rustls::RootCertStore::empty();
+            let found = rustls::pki_types::CertificateDer::pem_file_iter(path).map_err(|e| format!("sslrootcert {path} cannot be read: {e}"))?;
+            for cert in found {
+                let cert = cert.map_err(|e| format!("sslrootcert {path} cannot be read: {e}"))?;
+                roots.add(cert).map_err(|e| format!("sslrootcert {path}: {e}"))?;
+            }
+            builder.with_root_certificates(roots).with_no_client_auth()
+        }
+    };
+    Ok(MakeRustlsConnect::new(config))
+}
+
+/// A URL without the password that may stand in it.
+pub fn without_password(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let (authority, path) = rest.find(['/', '?']).map_or((rest, ""), |i| rest.split_at(i));
+    let query = path.split_once('?').map_or(path.to_owned(), |(before, query)| {
+        let kept: Vec<&str> = query.split('&').filter(|p| !p.starts_with("password=")).collect();
+        if kept.is_empty() { before.to_owned() } else { format!("{before}?{}", kept.join("&")) }
+    });
+    match authority.rsplit_once('@') {
+        Some((user, host)) => format!("{scheme}://{}@{host}{query}", user.split(':').next().unwrap_or("")),
+        None => format!("{scheme}://{authority}{query}"),
+    }
+}
+
+/// A connection to the shared store, on the journal's thread.
+pub(super) struct PgStore {
+    link: Link,
+    runtime: Runtime,
+    client: Option<Client>,
+}
+
+type Typed<'a> = (&'a (dyn ToSql + Sync), Type);
+
+impl PgStore {
+    pub(super) fn new(link: Link) -> Result<Self, JournalError> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|e| JournalError::Io { doing: "opened", reason: e.to_string() })?;
+        Ok(Self { link, runtime, client: None })
+    }
+
+    pub(super) fn is_connected(&self) -> bool {
+        self.client.as_ref().is_some_and(|c| !c.is_closed())
+    }
+
+    /// Connects and brings the schema up to date. Waits at most some seconds.
+    pub(super) fn connect(&mut self) -> Result<(), JournalError> {
+        self.client = None;
+        let (client, _driver) = self.runtime.block_on(self.link.connect(None))?;
+        self.client = Some(client);
+        self.settings()?;
+        self.migrate()
+    }
+
+    fn settings(&mut self) -> Result<(), JournalError> {
+        // The server gives up before we do, and no lock outlives a client that vanished.
+        let sql = "SET statement_timeout = '9s'; SET lock_timeout = '8s'; SET idle_in_transaction_session_timeout = '15s'; \
+                   SET synchronous_commit = on; SET client_min_messages = warning";
+        self.run(|_, client| async move { client.batch_execute(sql).await })
+    }
+
+    fn migrate(&mut self) -> Result<(), JournalError> {
+        let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+        let found = self.schema()?;
+        if found == known {
+            return Ok(());
+        }
+        if found > known {
+            return Err(JournalError::Newer { path: self.link.shown.clone(), found, known });
+        }
+        self.transaction(|tx| {
+            tx.batch(&format!("SELECT pg_advisory_xact_lock({LOCK})"))?;
+            tx.batch("CREATE SCHEMA IF NOT EXISTS warroom; CREATE TABLE IF NOT EXISTS warroom.meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)")?;
+            // Somebody else may have done it while this one waited.
+            let rows = tx.rows("SELECT value FROM warroom.meta WHERE key = 'schema'", &[])?;
+            let at: usize = rows.first().and_then(|r| r.try_get::<_, String>(0).ok()).and_then(|v| v.parse().ok()).unwrap_or(0);
+            for step in MIGRATIONS.iter().skip(at) {
+                tx.batch(step)?;
+            }
+            let value = known.max(i64::try_from(at).unwrap_or(0)).to_string();
+            let sql = "INSERT INTO warroom.meta (key, value) VALUES ('schema', $1) ON CONFLICT (key) DO UPDATE SET value = $1";
+            tx.execute(sql, &[(&value, Type::TEXT)]).map(|_| ())
+        })
+    }
+
+    /// The schema's number; 0 before the first step.
+    fn schema(&mut self) -> Result<i64, JournalError> {
+        let there = self.rows("SELECT to_regclass('warroom.meta') IS NOT NULL", &[])?;
+        if !there.first().and_then(|r| r.try_get::<_, bool>(0).ok()).unwrap_or(false) {
+            return Ok(0);
+        }
+        let rows = self.rows("SELECT value FROM warroom.meta WHERE key = 'schema'", &[])?;
+        Ok(rows.first().and_then(|r| r.try_get::<_, String>(0).ok()).and_then(|v| v.parse().ok()).unwrap_or(0))
+    }
+
+    /// Runs one request; a connection that failed is dropped, so that the next one begins anew.
+    fn run<'s, T, F>(&'s mut self, work: impl FnOnce(&'s Link, &'s Client) -> F) -> Result<T, JournalError>
+    where
+        F: Future<Output = Result<T, tokio_postgres::Error>> + 's,
+    {
+        let Self { link, runtime, client } = self;
+        let link: &Link = link;
+        let Some(open) = client.as_ref() else { return Err(link.away("not connected")) };
+        let done = runtime.block_on(async { tokio::time::timeout(STATEMENT, work(link, open)).await });
+        match done {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(e)) => Err(link.error(&e, "read")),
+            Err(_late) => Err(link.away(format!("no answer within {} s", STATEMENT.as_secs()))),
+        }
+    }
+
+    /// Drops a connection of which an error says that it is of no use.
+    pub(super) fn drop_if_away<T>(&mut self, result: Result<T, JournalError>) -> Result<T, JournalError> {
+        if matches!(result, Err(JournalError::Away { .. })) {
+            self.client = None;
+        }
+        result
+    }
+
+    fn rows(&mut self, sql: &str, params: &[Typed<'_>]) -> Result<Vec<tokio_postgres::Row>, JournalError> {
+        self.run(|_, client| client.query_typed(sql, params))
+    }
+
+    /// A transaction: what `work` does is committed whole or not at all.
+    fn transaction<T>(&mut self, work: impl FnOnce(&mut Tx<'_>) -> Result<T, JournalError>) -> Result<T, JournalError> {
+        let Self { link, runtime, client } = self;
+        let Some(open) = client.as_mut() else { return Err(link.away("not connected")) };
+        let begun = runtime.block_on(async {
+            // Read committed: a writer that waited for the row then sees what the other wrote.
+            let begin = open.build_transaction().isolation_level(IsolationLevel::ReadCommitted).start();
+            tokio::time::timeout(STATEMENT, begin).await
+        });
+        let transaction = match begun {
+            Ok(Ok(tx)) => tx,
+            Ok(Err(e)) => return Err(link.error(&e, "written")),
+            Err(_late) => return Err(link.away("no answer when a transaction began")),
+        };
+        let mut tx = Tx { link, runtime, transaction };
+        // Dropped on an error, the transaction rolls back.
+        let value = work(&mut tx)?;
+        let Tx { transaction, .. } = tx;
+        match runtime.block_on(async { tokio::time::timeout(STATEMENT, transaction.commit()).await }) {
+            Ok(Ok(())) => Ok(value),
+            Ok(Err(e)) => Err(link.error(&e, "written")),
+            Err(_late) => Err(link.away("no answer to a commit")),
+        }
+    }
+
+    /// See [`super::Store::create`].
+    pub(super) fn create(&mut self, append: &Append) -> Result<Vec<Entry>, JournalError> {
+        self.transaction(|tx| {
+            let incident = tx.next_number()?;
+            let mut entries = Vec::new();
+            let mut state: Option<Row> = None;
+            for new in &append.entries {
+                let fact = new.fact.get().clone();
+                match &mut state {
+                    Some(row) => entries.extend(commit::next(tx, row, new.stamp(), fact, &mut Vec::new())?),
+                    None => {
+                        let (row, entry) = commit::first(tx, incident, new.stamp(), fact)?;
+                        state = Some(row);
+                        entries.push(entry);
+                    }
+                }
+            }
+            tx.put_bodies(&append.bodies)?;
+            if let Some(row) = &state {
+                tx.put_row(row)?;
+            }
+            tx.notify(incident)?;
+            Ok(entries)
+        })
+    }
+
+    /// See [`super::Store::append`].
+    pub(super) fn append(&mut self, incident: IncidentId, expected: u64, append: &Append) -> Result<Appended, JournalError> {
+        self.transaction(|tx| {
+            let mut row = tx.row(incident)?;
+            if row.last_seq != expected {
+                return Err(JournalError::Conflict { incident, expected, found: row.last_seq });
+            }
+            let mut appended = Appended::default();
+            for new in &append.entries {
+                let fact = new.fact.get().clone();
+                appended.entries.extend(commit::next(tx, &mut row, new.stamp(), fact, &mut appended.evidence)?);
+            }
+            if !appended.entries.is_empty() {
+                tx.put_bodies(&append.bodies)?;
+                tx.put_row(&row)?;
+                tx.notify(incident)?;
+            }
+            Ok(appended)
+        })
+    }
+
+    /// Merges what waited: numbers it, links it behind what is there. Entries that are there already (their commit's answer
+    /// was lost) are not written again. A local incident gets its number. Gives the number.
+    pub(super) fn merge(
+        &mut self,
+        incident: IncidentId,
+        pending: &[Pending],
+        bodies: &[StoredBody],
+        map: &mut Renumbering,
+    ) -> Result<IncidentId, JournalError> {
+        self.transaction(|tx| {
+            let uids: Vec<String> = pending.iter().map(|p| p.uid.clone()).collect();
+            // The lock first, then the look: two processes of one machine may both be here.
+            let mut row = if incident.is_local() { None } else { Some(tx.row(incident)?) };
+            let next = if incident.is_local() { tx.next_number()? } else { incident };
+            let found = tx.found(&uids)?;
+            let mut number = incident;
+            for p in pending {
+                let fact = map.fact(&p.fact).map_err(json("written"))?;
+                let mut given = Vec::new();
+                let entry = match (found.get(&p.uid), &mut row) {
+                    (Some(entry), _) => Some(entry.clone()),
+                    (None, Some(row)) => commit::next(tx, row, p.stamp(), fact, &mut given)?,
+                    (None, None) => {
+                        let (new, entry) = commit::first(tx, next, p.stamp(), fact)?;
+                        row = Some(new);
+                        Some(entry)
+                    }
+                };
+                if let Some(entry) = &entry {
+                    number = entry.incident;
+                    if row.is_none() {
+                        row = Some(tx.row(number)?);
+                    }
+                }
+                learn(map, p, entry.as_ref(), &given);
+            }
+            map.ids.insert(incident.to_string(), number.to_string());
+            tx.put_bodies(bodies)?;
+            if let Some(row) = &row {
+                tx.put_row(row)?;
+            }
+            tx.notify(number)?;
+            Ok(number)
+        })
+    }
+
+    /// The last entry of every incident.
+    pub(super) fn ends(&mut self) -> Result<BTreeMap<u32, u64>, JournalError> {
+        let rows = self.rows("SELECT number, last_seq FROM warroom.incident", &[])?;
+        rows.iter().map(|r| Ok((small(r, 0)?, big(r, 1)?))).collect()
+    }
+
+    /// The heads of some incidents.
+    pub(super) fn heads(&mut self, numbers: &[u32]) -> Result<Vec<HeadRow>, JournalError> {
+        let numbers: Vec<i64> = numbers.iter().map(|n| i64::from(*n)).collect();
+        let sql = "SELECT number, head, last_seq, last_hash FROM warroom.incident WHERE number = ANY($1)";
+        let rows = self.rows(sql, &[(&numbers, Type::INT8_ARRAY)])?;
+        rows.iter()
+            .map(|r| Ok(HeadRow { number: small(r, 0)?, head: text(r, 1)?, last_seq: big(r, 2)?, last_hash: text(r, 3)? }))
+            .collect()
+    }
+
+    /// Entries after a number, as stored.
+    pub(super) fn raw(&mut self, incident: IncidentId, after: u64) -> Result<Vec<RawEntry>, JournalError> {
+        // In portions, so that a long incident over a slow line stays within the time for one statement.
+        const PORTION: i64 = 20_000;
+        let mut all: Vec<RawEntry> = Vec::new();
+        loop {
+            let from = signed(all.last().map_or(after, |e| e.seq));
+            let sql = "SELECT seq, text, hash FROM warroom.entry WHERE incident = $1 AND seq > $2 ORDER BY seq LIMIT $3";
+            let number = i64::from(incident.0);
+            let rows = self.rows(sql, &[(&number, Type::INT8), (&from, Type::INT8), (&PORTION, Type::INT8)])?;
+            let full = i64::try_from(rows.len()).unwrap_or(0) == PORTION;
+            for r in &rows {
+                all.push(RawEntry { seq: big(r, 0)?, text: text(r, 1)?, hash: text(r, 2)? });
+            }
+            if !full {
+                return Ok(all);
+            }
+        }
+    }
+
+    pub(super) fn body(&mut self, wanted: &str) -> Result<Option<String>, JournalError> {
+        let rows = self.rows("SELECT zstd FROM warroom.body WHERE digest = $1", &[(&wanted, Type::TEXT)])?;
+        rows.first()
+            .map(|r| r.try_get::<_, Vec<u8>>(0).map_err(strange).and_then(|packed| super::unpack_body(&packed)))
+            .transpose()
+    }
+
+    /// Checks every chain and every digest.
+    pub(super) fn verify(&mut self) -> Result<Verification, JournalError> {
+        let mut result = Verification::default();
+        let ends = self.rows("SELECT number, last_seq, last_hash FROM warroom.incident ORDER BY number", &[])?;
+        for r in &ends {
+            let (incident, last_seq, last_hash) = (IncidentId(small(r, 0)?), big(r, 1)?, text(r, 2)?);
+            let mut raw = self.raw(incident, 0)?;
+            // Written since the list was read: not part of this look.
+            raw.retain(|e| e.seq <= last_seq);
+            result.incidents += 1;
+            super::verify_chain(incident, &raw, last_seq, &last_hash, &mut result);
+        }
+        for r in self.rows("SELECT digest FROM warroom.body ORDER BY digest", &[])? {
+            let wanted = text(&r, 0)?;
+            result.bodies += 1;
+            let what = match self.body(&wanted) {
+                Ok(Some(json)) if digest(json.as_bytes()) == wanted => continue,
+                Ok(_) => "the evidence body does not match its digest".to_owned(),
+                Err(e @ JournalError::Away { .. }) => return Err(e),
+                Err(e) => format!("the evidence body cannot be read: {e}"),
+            };
+            result.broken.push(Broken { incident: "evidence".to_owned(), seq: 0, what: format!("{wanted}: {what}") });
+        }
+        let purged = self.rows("SELECT count(*) FROM warroom.purged", &[])?;
+        result.purged = purged.first().map(|r| big(r, 0)).transpose()?.unwrap_or(0);
+        Ok(result)
+    }
+
+    /// See [`super::Store::import`].
+    pub(super) fn import(
+        &mut self,
+        incident: IncidentId,
+        entries: &[RawEntry],
+        bodies: &[StoredBody],
+    ) -> Result<Import, JournalError> {
+        let all = chain::read_all(incident, entries)?;
+        let folded = Incident::fold(all.clone()).ok_or(JournalError::NoSuchIncident(incident))?;
+        self.transaction(|tx| {
+            tx.batch(&format!("SELECT pg_advisory_xact_lock({LOCK})"))?;
+            let have = tx.raw(incident)?;
+            let missing = super::missing(incident, &have, entries)?;
+            for (raw, entry) in missing.iter().zip(all.iter().skip(have.len())) {
+                // Imported entries have no writer's name of their own: their hash is one.
+                tx.put_entry(entry, &raw.hash, &raw.text)?;
+                if let Fact::EvidenceAttached { evidence } = &entry.fact {
+                    tx.put_evidence(incident, &commit::identity(evidence), evidence.id.0)?;
+                }
+            }
+            tx.put_bodies(bodies)?;
+            if !missing.is_empty() {
+                tx.put_row(&super::row_of(&folded))?;
+                tx.notify(incident)?;
+            }
+            Ok(Import { incident, added: missing.len(), had: have.len() })
+        })
+    }
+
+    /// See [`super::Store::purge`].
+    pub(super) fn purge(&mut self, purge: &Purge) -> Result<(), JournalError> {
+        self.transaction(|tx| {
+            for id in &purge.incidents {
+                let n = i64::from(id.0);
+                let params: [Typed<'_>; 2] = [(&n, Type::INT8), (&purge.note, Type::TEXT)];
+                let sql = "INSERT INTO warroom.purged (number, last_seq, last_hash, note) SELECT number, last_seq, last_hash, $2 FROM warroom.incident WHERE number = $1 FOR UPDATE";
+                tx.execute(sql, &params)?;
+                for table in ["incident WHERE number", "entry WHERE incident", "evidence WHERE incident"] {
+                    tx.execute(&format!("DELETE FROM warroom.{table} = $1"), &[(&n, Type::INT8)])?;
+                }
+            }
+            let used = "SELECT text::jsonb #>> '{fact,evidence,digest}' FROM warroom.entry WHERE text LIKE '%\"kind\":\"evidence_attached\"%'";
+            tx.execute(&format!("DELETE FROM warroom.body WHERE digest NOT IN (SELECT d FROM ({used}) AS used(d) WHERE d IS NOT NULL)"), &[])?;
+            purge.incidents.first().map_or(Ok(()), |id| tx.notify(*id))
+        })
+    }
+
+    /// See [`super::Store::presence`].
+    pub(super) fn presence(&mut self, session: &str, name: &str, incident: Option<IncidentId>) -> Result<Vec<String>, JournalError> {
+        let Some(incident) = incident else {
+            let sql = "DELETE FROM warroom.presence WHERE session = $1 OR seen_at < now() - interval '1 hour'";
+            let gone = self.run(|_, c| async move { c.execute_typed(sql, &[(&session, Type::TEXT)]).await })?;
+            if gone > 0 {
+                self.tell("presence")?;
+            }
+            return Ok(Vec::new());
+        };
+        let number = i64::from(incident.0);
+        let sql = "INSERT INTO warroom.presence AS p (session, name, incident) VALUES ($1, $2, $3)
+                   ON CONFLICT (session) DO UPDATE SET name = $2, incident = $3, seen_at = now()
+                   RETURNING (xmax = 0)";
+        let params: [Typed<'_>; 3] = [(&session, Type::TEXT), (&name, Type::TEXT), (&number, Type::INT8)];
+        let rows = self.rows(sql, &params)?;
+        if rows.first().and_then(|r| r.try_get::<_, bool>(0).ok()).unwrap_or(false) {
+            self.tell("presence")?;
+        }
+        let sql = format!(
+            "SELECT DISTINCT name FROM warroom.presence WHERE incident = $1 AND session <> $2 AND seen_at > now() - interval '{PRESENT}' ORDER BY name"
+        );
+        let rows = self.rows(&sql, &[(&number, Type::INT8), (&session, Type::TEXT)])?;
+        rows.iter().map(|r| text(r, 0)).collect()
+    }
+
+    fn tell(&mut self, what: &str) -> Result<(), JournalError> {
+        self.rows("SELECT pg_notify($1, $2)", &[(&CHANNEL, Type::TEXT), (&what, Type::TEXT)]).map(|_| ())
+    }
+}
+
+/// Notes what an entry that was merged is called now.
+fn learn(map: &mut Renumbering, p: &Pending, entry: Option<&Entry>, given: &[crate::incident::EvidenceId]) {
+    if let Some(entry) = entry {
+        map.seqs.insert(p.seq(), entry.seq);
+    }
+    match (&p.fact, entry.map(|e| &e.fact)) {
+        (Fact::EvidenceAttached { evidence: local }, Some(Fact::EvidenceAttached { evidence })) => {
+            map.ids.insert(local.id.to_string(), evidence.id.to_string());
+        }
+        // It was there already: the number it has.
+        (Fact::EvidenceAttached { evidence: local }, None) => {
+            if let Some(have) = given.first() {
+                map.ids.insert(local.id.to_string(), have.to_string());
+            }
+        }
+        (Fact::ActionAdded { id: local, .. }, Some(Fact::ActionAdded { id, .. })) => {
+            map.ids.insert(local.to_string(), id.to_string());
+        }
+        _ => {}
+    }
+}
+
+fn signed(n: u64) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+fn strange(e: tokio_postgres::Error) -> JournalError {
+    JournalError::Io { doing: "read", reason: format!("the table is not as it should be: {}", told(&e)) }
+}
+
+fn text(row: &tokio_postgres::Row, at: usize) -> Result<String, JournalError> {
+    row.try_get(at).map_err(strange)
+}
+
+fn big(row: &tokio_postgres::Row, at: usize) -> Result<u64, JournalError> {
+    row.try_get::<_, i64>(at).map(|n| u64::try_from(n).unwrap_or(0)).map_err(strange)
+}
+
+fn small(row: &tokio_postgres::Row, at: usize) -> Result<u32, JournalError> {
+    row.try_get::<_, i64>(at).map(|n| u32::try_from(n).unwrap_or(u32::MAX)).map_err(strange)
+}
+
+/// A transaction under way.
+struct Tx<'a> {
+    link: &'a Link,
+    runtime: &'a Runtime,
+    transaction: Transaction<'a>,
+}
+
+impl Tx<'_> {
+    fn wait<T>(&self, work: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T, JournalError> {
+        match self.runtime.block_on(async { tokio::time::timeout(STATEMENT, work).await }) {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(e)) => Err(self.link.error(&e, "written")),
+            Err(_late) => Err(self.link.away(format!("no answer within {} s", STATEMENT.as_secs()))),
+        }
+    }
+
+    fn rows(&self, sql: &str, params: &[Typed<'_>]) -> Result<Vec<tokio_postgres::Row>, JournalError> {
+        self.wait(self.transaction.query_typed(sql, params))
+    }
+
+    fn execute(&self, sql: &str, params: &[Typed<'_>]) -> Result<u64, JournalError> {
+        self.wait(self.transaction.execute_typed(sql, params))
+    }
+
+    fn batch(&self, sql: &str) -> Result<(), JournalError> {
+        self.wait(self.transaction.batch_execute(sql))
+    }
+
+    /// The next free number; held until the commit, so that nobody else gets it.
+    fn next_number(&self) -> Result<IncidentId, JournalError> {
+        self.check_schema()?;
+        self.batch(&format!("SELECT pg_advisory_xact_lock({LOCK})"))?;
+        let sql = "SELECT coalesce(max(number), 0) + 1 FROM (SELECT number FROM warroom.incident UNION ALL SELECT number FROM warroom.purged) AS used";
+        let rows = self.rows(sql, &[])?;
+        rows.first().map_or(Ok(IncidentId(1)), |r| small(r, 0).map(IncidentId))
+    }
+
+    /// A newer program may have changed the tables since we connected.
+    fn check_schema(&self) -> Result<(), JournalError> {
+        let rows = self.rows("SELECT value FROM warroom.meta WHERE key = 'schema'", &[])?;
+        let found: i64 = rows.first().and_then(|r| r.try_get::<_, String>(0).ok()).and_then(|v| v.parse().ok()).unwrap_or(0);
+        let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+        if found > known { Err(JournalError::Newer { path: self.link.shown.clone(), found, known }) } else { Ok(()) }
+    }
+
+    /// The row of an incident, locked: nobody else appends to it until the commit.
+    fn row(&self, incident: IncidentId) -> Result<Row, JournalError> {
+        let sql = "SELECT head, last_seq, last_hash, next_evidence, next_action, (SELECT value FROM warroom.meta WHERE key = 'schema')
+                   FROM warroom.incident WHERE number = $1 FOR UPDATE";
+        let number = i64::from(incident.0);
+        let rows = self.rows(sql, &[(&number, Type::INT8)])?;
+        let row = rows.first().ok_or(JournalError::NoSuchIncident(incident))?;
+        let found: i64 = text(row, 5)?.parse().unwrap_or(0);
+        let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+        if found > known {
+            return Err(JournalError::Newer { path: self.link.shown.clone(), found, known });
+        }
+        Ok(Row {
+            head: serde_json::from_str::<Summary>(&text(row, 0)?).map_err(json("read"))?,
+            last_seq: big(row, 1)?,
+            last_hash: text(row, 2)?,
+            next_evidence: small(row, 3)?,
+            next_action: small(row, 4)?,
+        })
+    }
+
+    fn put_row(&self, row: &Row) -> Result<(), JournalError> {
+        let head = serde_json::to_string(&row.head).map_err(json("written"))?;
+        let (number, last_seq) = (i64::from(row.head.id.0), signed(row.last_seq));
+        let (evidence, action) = (i64::from(row.next_evidence), i64::from(row.next_action));
+        let sql = "INSERT INTO warroom.incident (number, head, last_seq, last_hash, next_evidence, next_action) VALUES ($1, $2, $3, $4, $5, $6)
+                   ON CONFLICT (number) DO UPDATE SET head = $2, last_seq = $3, last_hash = $4, next_evidence = $5, next_action = $6";
+        let params: [Typed<'_>; 6] = [
+            (&number, Type::INT8),
+            (&head, Type::TEXT),
+            (&last_seq, Type::INT8),
+            (&row.last_hash, Type::TEXT),
+            (&evidence, Type::INT8),
+            (&action, Type::INT8),
+        ];
+        self.execute(sql, &params).map(|_| ())
+    }
+
+    fn put_bodies(&self, bodies: &[StoredBody]) -> Result<(), JournalError> {
+        for body in bodies {
+            let packed = super::pack_body(&body.json)?;
+            let sql = "INSERT INTO warroom.body (digest, zstd) VALUES ($1, $2) ON CONFLICT (digest) DO NOTHING";
+            self.execute(sql, &[(&body.digest, Type::TEXT), (&packed, Type::BYTEA)])?;
+        }
+        Ok(())
+    }
+
+    fn notify(&self, incident: IncidentId) -> Result<(), JournalError> {
+        let what = incident.to_string();
+        self.rows("SELECT pg_notify($1, $2)", &[(&CHANNEL, Type::TEXT), (&what, Type::TEXT)]).map(|_| ())
+    }
+
+    /// Entries by their writers' names that are there already.
+    fn found(&self, uids: &[String]) -> Result<BTreeMap<String, Entry>, JournalError> {
+        let sql = "SELECT uid, text, hash FROM warroom.entry WHERE uid = ANY($1)";
+        let rows = self.rows(sql, &[(&uids, Type::TEXT_ARRAY)])?;
+        rows.iter()
+            .map(|r| {
+                let entry = chain::read(&text(r, 1)?, &text(r, 2)?).map_err(json("read"))?;
+                Ok((text(r, 0)?, entry))
+            })
+            .collect()
+    }
+
+    fn raw(&self, incident: IncidentId) -> Result<Vec<RawEntry>, JournalError> {
+        let number = i64::from(incident.0);
+        let rows =
+            self.rows("SELECT seq, text, hash FROM warroom.entry WHERE incident = $1 ORDER BY seq", &[(&number, Type::INT8)])?;
+        rows.iter().map(|r| Ok(RawEntry { seq: big(r, 0)?, text: text(r, 1)?, hash: text(r, 2)? })).collect()
+    }
+}
+
+impl Ledger for Tx<'_> {
+    fn evidence(&mut self, incident: IncidentId, identity: &str) -> Result<Option<u32>, JournalError> {
+        let number = i64::from(incident.0);
+        let sql = "SELECT number FROM warroom.evidence WHERE incident = $1 AND identity = $2";
+        let rows = self.rows(sql, &[(&number, Type::INT8), (&identity, Type::TEXT)])?;
+        rows.first().map(|r| small(r, 0)).transpose()
+    }
+
+    fn put_evidence(&mut self, incident: IncidentId, identity: &str, number: u32) -> Result<(), JournalError> {
+        let (incident, number) = (i64::from(incident.0), i64::from(number));
+        let sql = "INSERT INTO warroom.evidence (incident, identity, number) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
+        self.execute(sql, &[(&incident, Type::INT8), (&identity, Type::TEXT), (&number, Type::INT8)]).map(|_| ())
+    }
+
+    fn put_entry(&mut self, entry: &Entry, uid: &str, text: &str) -> Result<(), JournalError> {
+        let (number, seq) = (i64::from(entry.incident.0), signed(entry.seq));
+        let sql = "INSERT INTO warroom.entry (incident, seq, uid, text, hash) VALUES ($1, $2, $3, $4, $5)";
+        let params: [Typed<'_>; 5] = [
+            (&number, Type::INT8),
+            (&seq, Type::INT8),
+            (&uid, Type::TEXT),
+            (&text, Type::TEXT),
+            (&entry.hash, Type::TEXT),
+        ];
+        self.execute(sql, &params).map(|_| ())
+    }
+
+    fn entries(&mut self, incident: IncidentId) -> Result<Vec<Entry>, JournalError> {
+        chain::read_all(incident, &self.raw(incident)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_are_never_shown() {
+        for (url, shown) in [
+            ("postgres://ana:secret@db.example/warroom", "postgres://ana@db.example/warroom"),
+            ("postgres://ana:p%40ss@db:5433/w?sslmode=disable&password=x", "postgres://ana@db:5433/w?sslmode=disable"),
+            ("postgres://db/w", "postgres://db/w"),
+        ] {
+            assert_eq!(without_password(url), shown);
+        }
+    }
+
+    #[test]
+    fn other_machines_are_reached_over_tls() {
+        let tls = |url: &str| Link::parse(url, None).unwrap().tls.is_some();
+        assert!(!tls("postgres://ana@127.0.0.1:5433/w") && !tls("postgres://ana@localhost/w"));
+        assert!(tls("postgres://ana@db.example/w") && !tls("postgres://ana@db.example/w?sslmode=disable"));
+        assert!(tls("postgres://ana@127.0.0.1/w?sslmode=verify-full"));
+        assert!(Link::parse("postgres://ana@db/w?sslmode=prefer", None).is_err());
+        assert!(Link::parse("postgres://ana@db/w?sslrootcert=/nowhere.pem", None).is_err());
+        assert!(Link::parse("postgres://ana@db/w?nonsense=1", None).is_err());
+    }
+}

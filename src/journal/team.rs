@@ -1,0 +1,517 @@
+//! A shared store with this machine's copy of it. While PostgreSQL answers, it is what counts and the copy follows; while it
+//! does not, incidents are read from the copy, and what is written waits in the outbox under local numbers. When it is back
+//! the outbox is merged, incident by incident, each in one commit and in the order of writing. Nothing is lost: an entry
+//! leaves the outbox only after the commit that holds it. Nothing is there twice: each entry has a name of its own.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use secrecy::SecretString;
+use tokio::sync::watch;
+
+use super::commit::json;
+use super::copy::{Copy, Pending};
+use super::postgres::{CHANNEL, Link, PgStore};
+use super::{Append, Appended, Import, JournalError, Purge, RawEntry, Store, StoreStatus, Verification, chain, commit};
+use crate::evidence::Body;
+use crate::evidence::body::{StoredBody, digest};
+use crate::incident::renumber::Renumbering;
+use crate::incident::{ActionId, Entry, EvidenceId, Fact, Incident, IncidentId, Summary};
+
+/// After a failure the server is not tried again for this long, doubled each time.
+const FIRST_WAIT: Duration = Duration::from_millis(500);
+const LONGEST_WAIT: Duration = Duration::from_secs(15);
+/// With a listener that lives, the list of incidents is compared this often all the same.
+const COMPARE: Duration = Duration::from_secs(15);
+
+/// See the module's words.
+pub struct TeamStore {
+    pg: PgStore,
+    copy: Copy,
+    link: Link,
+    ear: Ear,
+    /// Why the server is away, while it is.
+    away: Option<String>,
+    was_connected: bool,
+    wait: Duration,
+    next_try: Option<Instant>,
+    /// Counts what changed, for [`Store::version`].
+    version: i64,
+    compared: Option<(Instant, u64)>,
+}
+
+/// What the listener hears.
+#[derive(Clone)]
+struct Ear {
+    heard: Arc<AtomicU64>,
+    is_listening: Arc<AtomicBool>,
+}
+
+/// Starts a listener; see [`TeamStore::listener`].
+pub(super) type Listener = Arc<dyn Fn() -> watch::Receiver<u64> + Send + Sync>;
+
+impl TeamStore {
+    /// Opens this machine's copy; the server is tried when it is first needed.
+    pub fn open(url: &str, password: Option<&SecretString>, copies: &Path) -> Result<Self, JournalError> {
+        let link = Link::parse(url, password)?;
+        let name = digest(link.shown.as_bytes());
+        let path = copies.join(format!("team-{}.db", name.get(..16).unwrap_or("")));
+        Ok(Self {
+            pg: PgStore::new(link.clone())?,
+            copy: Copy::open(&path)?,
+            link,
+            ear: Ear { heard: Arc::default(), is_listening: Arc::default() },
+            away: None,
+            was_connected: false,
+            wait: FIRST_WAIT,
+            next_try: None,
+            version: 0,
+            compared: None,
+        })
+    }
+
+    /// The URL without its password.
+    pub fn shown(&self) -> &str {
+        &self.link.shown
+    }
+
+    /// What starts listening to what others write: a thread with a connection of its own, which ends with the last receiver.
+    pub(super) fn listener(&self) -> Listener {
+        let (link, ear) = (self.link.clone(), self.ear.clone());
+        Arc::new(move || {
+            let (sender, receiver) = watch::channel(0);
+            let (link, ear) = (link.clone(), ear.clone());
+            let spawned = std::thread::Builder::new().name("listener".into()).spawn(move || listen(&link, &ear, &sender));
+            if let Err(error) = spawned {
+                tracing::error!(%error, "the listener's thread did not start; changes are looked for instead");
+            }
+            receiver
+        })
+    }
+
+    /// Makes sure that the server answers and has what waited here. `Err(Away)` when it does not; other errors are the
+    /// server's refusals.
+    fn online(&mut self) -> Result<(), JournalError> {
+        if !self.pg.is_connected() {
+            if self.next_try.is_some_and(|at| Instant::now() < at) {
+                return Err(self.out_of_reach());
+            }
+            if let Err(e) = self.pg.connect() {
+                return Err(self.failed(e));
+            }
+            self.away = None;
+            self.was_connected = true;
+            self.wait = FIRST_WAIT;
+            self.next_try = None;
+            self.compared = None;
+            self.version += 1;
+        }
+        if self.copy.count()? > 0 {
+            self.merge_all()?;
+        }
+        Ok(())
+    }
+
+    fn out_of_reach(&self) -> JournalError {
+        let reason = self.away.clone().unwrap_or_else(|| "not connected".to_owned());
+        JournalError::Away { url: self.link.shown.clone(), reason }
+    }
+
+    /// Takes a failure in: whether the server is away now. A server that refuses us from the start is told as such; one that
+    /// refuses us later is as good as away, since what is being written must not be lost.
+    fn failed(&mut self, e: JournalError) -> JournalError {
+        let reason = match &e {
+            JournalError::Away { reason, .. } => reason.clone(),
+            JournalError::Rejected { reason, .. } if self.was_connected => reason.clone(),
+            _ => return e,
+        };
+        if self.away.is_none() {
+            self.version += 1;
+        }
+        self.away = Some(reason);
+        self.next_try = Some(Instant::now() + self.wait);
+        self.wait = (self.wait * 2).min(LONGEST_WAIT);
+        self.out_of_reach()
+    }
+
+    /// Asks the server; an answer that says that it is gone is remembered.
+    fn ask<T>(&mut self, work: impl FnOnce(&mut PgStore) -> Result<T, JournalError>) -> Result<T, JournalError> {
+        self.online()?;
+        let result = work(&mut self.pg);
+        self.pg.drop_if_away(result).map_err(|e| self.failed(e))
+    }
+
+    /// Merges the outbox. First every local incident gets its number, then the rest follows, so that what speaks of another
+    /// local incident finds its number.
+    fn merge_all(&mut self) -> Result<(), JournalError> {
+        let mut map = Renumbering::default();
+        for (local, number) in self.copy.aliases()? {
+            map.ids.insert(local.to_string(), number.to_string());
+        }
+        for incident in self.copy.waiting()?.into_iter().filter(|i| i.is_local()) {
+            let Some(first) = self.copy.pending(incident)?.into_iter().next() else { continue };
+            let number = self.merge_one(incident, &[first], &[], &mut map)?;
+            // From here on it waits under its number.
+            self.copy.settle(incident, number, &[])?;
+            self.version += 1;
+        }
+        for incident in self.copy.waiting()? {
+            let pending = self.copy.pending(incident)?;
+            let bodies = self.bodies_of(&pending)?;
+            match self.merge_one(incident, &pending, &bodies, &mut map) {
+                Ok(number) => {
+                    let uids: Vec<String> = pending.iter().map(|p| p.uid.clone()).collect();
+                    self.copy.settle(incident, number, &uids)?;
+                    self.version += 1;
+                    self.compared = None;
+                }
+                // Purged meanwhile: what waits for it stays here, and is counted.
+                Err(JournalError::NoSuchIncident(_)) => {
+                    tracing::warn!(%incident, waiting = pending.len(), "the incident is no longer in the shared store");
+                }
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(())
+    }
+
+    fn merge_one(
+        &mut self,
+        incident: IncidentId,
+        pending: &[Pending],
+        bodies: &[StoredBody],
+        map: &mut Renumbering,
+    ) -> Result<IncidentId, JournalError> {
+        let result = self.pg.merge(incident, pending, bodies, map);
+        self.pg.drop_if_away(result).map_err(|e| self.failed(e))
+    }
+
+    fn bodies_of(&self, pending: &[Pending]) -> Result<Vec<StoredBody>, JournalError> {
+        let mut bodies = Vec::new();
+        for p in pending {
+            if let Fact::EvidenceAttached { evidence } = &p.fact {
+                let body = self.copy.body(&evidence.digest)?;
+                bodies.extend(body.map(|json| StoredBody { digest: evidence.digest.clone(), json }));
+            }
+        }
+        Ok(bodies)
+    }
+
+    /// Brings the copy of the heads up to date, and the entries of open incidents, so that they can be read without the
+    /// server.
+    fn compare(&mut self) -> Result<(), JournalError> {
+        let heard = self.ear.heard.load(Ordering::Acquire);
+        let ends = self.ask(PgStore::ends)?;
+        let known = self.copy.known()?;
+        let changed: Vec<u32> = ends.iter().filter(|(n, seq)| known.get(*n) != Some(*seq)).map(|(n, _)| *n).collect();
+        let gone: Vec<u32> = known.keys().filter(|n| !ends.contains_key(*n)).copied().collect();
+        if !changed.is_empty() || !gone.is_empty() {
+            let mut heads = Vec::new();
+            for some in changed.chunks(1000) {
+                heads.extend(self.ask(|pg| pg.heads(some))?);
+            }
+            self.copy.put_heads(&heads, &gone)?;
+            for head in &heads {
+                let open = serde_json::from_str::<Summary>(&head.head).is_ok_and(|h| h.status.is_open());
+                if open || self.copy.copied(IncidentId(head.number))? > 0 {
+                    self.follow(IncidentId(head.number))?;
+                }
+            }
+            self.version += 1;
+        }
+        self.compared = Some((Instant::now(), heard));
+        Ok(())
+    }
+
+    /// Copies the entries of an incident that are not here yet.
+    fn follow(&mut self, incident: IncidentId) -> Result<(), JournalError> {
+        let have = self.copy.copied(incident)?;
+        let new = self.ask(|pg| pg.raw(incident, have))?;
+        if let (Some(first), true) = (new.first(), have > 0) {
+            // The copy must be the beginning of what is there. If it is not, the store was put back from a backup: the store
+            // counts.
+            let mine = self.copy.raw(incident, have - 1)?;
+            let continues = chain::read(&first.text, &first.hash).is_ok_and(|e| mine.first().is_some_and(|m| m.hash == e.prev));
+            if !continues {
+                self.copy.forget(incident)?;
+                let all = self.ask(|pg| pg.raw(incident, 0))?;
+                return self.copy.put_entries(incident, &all);
+            }
+        }
+        if new.is_empty() { Ok(()) } else { self.copy.put_entries(incident, &new) }
+    }
+
+    /// The entries as they can be seen now: the copy, then what waits.
+    fn view(&self, incident: IncidentId, after: u64) -> Result<Vec<Entry>, JournalError> {
+        let mut entries = chain::read_all(incident, &self.copy.raw(incident, after)?)?;
+        let waiting = self.copy.pending(incident)?;
+        entries.extend(waiting.into_iter().filter(|p| p.seq() > after).map(|p| p.entry(incident)));
+        Ok(entries)
+    }
+
+    /// Puts an append into the outbox.
+    fn keep(&mut self, incident: IncidentId, expected: Option<u64>, append: &Append) -> Result<Appended, JournalError> {
+        let view = self.view(incident, 0)?;
+        if let Some(expected) = expected {
+            let found = view.last().map(|e| e.seq).ok_or(JournalError::NoSuchIncident(incident))?;
+            if found != expected {
+                return Err(JournalError::Conflict { incident, expected, found });
+            }
+        }
+        let mut known: BTreeMap<String, EvidenceId> = view
+            .iter()
+            .filter_map(|e| match &e.fact {
+                Fact::EvidenceAttached { evidence } => Some((commit::identity(evidence), evidence.id)),
+                _ => None,
+            })
+            .collect();
+        let mut given = Vec::new();
+        let mut kept = Vec::new();
+        for new in &append.entries {
+            let mut fact = new.fact.get().clone();
+            match &mut fact {
+                Fact::EvidenceAttached { evidence } => {
+                    let identity = commit::identity(evidence);
+                    if let Some(have) = known.get(&identity) {
+                        given.push(*have);
+                        continue;
+                    }
+                    evidence.id = EvidenceId::local(self.copy.next("evidence")?);
+                    given.push(evidence.id);
+                    known.insert(identity, evidence.id);
+                }
+                Fact::ActionAdded { id, .. } => *id = ActionId::local(self.copy.next("action")?),
+                _ => {}
+            }
+            kept.push((new, fact));
+        }
+        let pushed = self.copy.push(incident, &kept, &append.bodies)?;
+        self.version += 1;
+        Ok(Appended { entries: pushed.into_iter().map(|p| p.entry(incident)).collect(), evidence: given })
+    }
+
+    /// The server's answer, or `None` when it is away.
+    fn unless_away<T>(result: Result<T, JournalError>) -> Result<Option<T>, JournalError> {
+        match result {
+            Ok(value) => Ok(Some(value)),
+            Err(JournalError::Away { .. }) => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
+    fn after_write(&mut self, incident: IncidentId) {
+        // The copy follows at the next look anyway; a failure now is no failure of the write.
+        let _follows_later = self.follow(incident);
+        self.compared = None;
+    }
+}
+
+impl Store for TeamStore {
+    fn create(&mut self, append: Append) -> Result<Vec<Entry>, JournalError> {
+        if let Some(entries) = Self::unless_away(self.ask(|pg| pg.create(&append)))? {
+            if let Some(first) = entries.first() {
+                self.after_write(first.incident);
+            }
+            return Ok(entries);
+        }
+        let local = IncidentId::local(self.copy.next("incident")?);
+        Ok(self.keep(local, None, &append)?.entries)
+    }
+
+    fn append(&mut self, incident: IncidentId, expected: u64, append: Append) -> Result<Appended, JournalError> {
+        let reached = Self::unless_away(self.online())?.is_some();
+        let incident = self.resolve(incident);
+        if reached && !incident.is_local() {
+            match Self::unless_away(self.ask(|pg| pg.append(incident, expected, &append))) {
+                Ok(Some(appended)) => {
+                    self.after_write(incident);
+                    return Ok(appended);
+                }
+                Ok(None) => {}
+                Err(e) => return Err(e),
+            }
+        }
+        self.keep(incident, Some(expected), &append)
+    }
+
+    fn entries(&mut self, incident: IncidentId, after: u64) -> Result<Vec<Entry>, JournalError> {
+        let reached = Self::unless_away(self.online())?.is_some();
+        let incident = self.resolve(incident);
+        if reached && !incident.is_local() {
+            Self::unless_away(self.follow(incident))?;
+        }
+        self.view(incident, after)
+    }
+
+    fn list(&mut self) -> Result<Vec<Summary>, JournalError> {
+        Self::unless_away(self.compare())?;
+        let mut heads = self.copy.heads()?;
+        for incident in self.copy.waiting()? {
+            let count = u32::try_from(self.copy.pending(incident)?.len()).unwrap_or(u32::MAX);
+            if let Some(folded) = Incident::fold(self.view(incident, 0)?) {
+                let head = Summary { unsynced: count, ..folded.head };
+                match heads.iter_mut().find(|h| h.id == incident) {
+                    Some(have) => *have = head,
+                    None => heads.insert(0, head),
+                }
+            }
+        }
+        Ok(heads)
+    }
+
+    fn body(&mut self, wanted: &str) -> Result<Option<Body>, JournalError> {
+        match self.raw_body(wanted)? {
+            Some(text) => serde_json::from_str(&text).map(Some).map_err(json("read")),
+            None => Ok(None),
+        }
+    }
+
+    fn raw_body(&mut self, wanted: &str) -> Result<Option<String>, JournalError> {
+        if let Some(text) = self.copy.body(wanted)? {
+            return Ok(Some(text));
+        }
+        let found = Self::unless_away(self.ask(|pg| pg.body(wanted)))?.flatten();
+        if let Some(json) = &found {
+            self.copy.put_bodies(&[StoredBody { digest: wanted.to_owned(), json: json.clone() }])?;
+        }
+        Ok(found)
+    }
+
+    fn raw(&mut self, incident: IncidentId) -> Result<Vec<RawEntry>, JournalError> {
+        let entries = self.entries(incident, 0)?;
+        if let Some(waiting) = entries.iter().find(|e| e.is_unsynced()) {
+            return Err(JournalError::Bundle(format!(
+                "{} has entries that the shared store does not have yet (from {} on): they are in no chain; try again when it is back",
+                waiting.incident,
+                crate::incident::ids::seq_label(waiting.seq)
+            )));
+        }
+        let incident = self.resolve(incident);
+        let raw = self.copy.raw(incident, 0)?;
+        if raw.is_empty() { Err(JournalError::NoSuchIncident(incident)) } else { Ok(raw) }
+    }
+
+    /// Checks the shared store, and whether this machine's copy is its beginning: a store whose chain was written anew as a
+    /// whole holds in itself, and differs from the copies.
+    fn verify(&mut self) -> Result<Verification, JournalError> {
+        let mut result = match Self::unless_away(self.ask(PgStore::verify))? {
+            Some(result) => result,
+            None => {
+                let reason = self.away.clone().unwrap_or_default();
+                Verification { gaps: vec![format!("the shared store is out of reach ({reason})")], ..Verification::default() }
+            }
+        };
+        if result.gaps.is_empty() {
+            for (number, _) in self.copy.known()? {
+                let incident = IncidentId(number);
+                let mine = self.copy.raw(incident, 0)?;
+                if mine.is_empty() {
+                    continue;
+                }
+                let theirs = self.ask(|pg| pg.raw(incident, 0))?;
+                let differs = mine.iter().zip(&theirs).find(|(a, b)| a.hash != b.hash).map(|(a, _)| a.seq);
+                let short = (theirs.len() < mine.len()).then(|| theirs.len() as u64 + 1);
+                if let Some(seq) = differs.or(short) {
+                    let what = "the shared store differs from this machine's earlier copy of it: it was rewritten, or put back from a backup";
+                    result.broken.push(super::Broken { incident: incident.to_string(), seq, what: what.to_owned() });
+                }
+            }
+        }
+        let waiting = self.copy.count()?;
+        if waiting > 0 {
+            result.gaps.push(format!("{waiting} entries wait on this machine for the shared store"));
+        }
+        Ok(result)
+    }
+
+    fn version(&mut self) -> Result<i64, JournalError> {
+        let heard = self.ear.heard.load(Ordering::Acquire);
+        let listening = self.ear.is_listening.load(Ordering::Acquire);
+        let due = self.compared.is_none_or(|(at, at_heard)| heard != at_heard || !listening || at.elapsed() > COMPARE);
+        if due || !self.pg.is_connected() {
+            Self::unless_away(self.compare())?;
+        }
+        Ok(self.version)
+    }
+
+    fn import(&mut self, incident: IncidentId, entries: &[RawEntry], bodies: &[StoredBody]) -> Result<Import, JournalError> {
+        let import = self.ask(|pg| pg.import(incident, entries, bodies))?;
+        self.after_write(incident);
+        Ok(import)
+    }
+
+    fn purge(&mut self, purge: &Purge) -> Result<(), JournalError> {
+        self.ask(|pg| pg.purge(purge))?;
+        self.compare()
+    }
+
+    fn status(&mut self) -> StoreStatus {
+        StoreStatus { unsynced: self.copy.count().unwrap_or(0), away: self.away.clone(), read_only: None }
+    }
+
+    fn presence(&mut self, session: &str, name: &str, incident: Option<IncidentId>) -> Result<Vec<String>, JournalError> {
+        if !self.pg.is_connected() {
+            return Ok(Vec::new());
+        }
+        let incident = incident.map(|i| self.resolve(i)).filter(|i| !i.is_local());
+        Ok(Self::unless_away(self.ask(|pg| pg.presence(session, name, incident)))?.unwrap_or_default())
+    }
+
+    fn resolve(&mut self, incident: IncidentId) -> IncidentId {
+        if !incident.is_local() {
+            return incident;
+        }
+        // A copy that cannot be read is told by whatever is asked of it next.
+        self.copy.alias(incident).ok().flatten().unwrap_or(incident)
+    }
+}
+
+/// Listens until nobody wants to know any more; connects again after a failure. Whoever waits is woken by every
+/// notification and by every change of the connection.
+fn listen(link: &Link, ear: &Ear, changes: &watch::Sender<u64>) {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!(%error, "the listener did not start");
+            return;
+        }
+    };
+    let wake = || {
+        ear.heard.fetch_add(1, Ordering::AcqRel);
+        changes.send_modify(|n| *n = n.wrapping_add(1));
+    };
+    runtime.block_on(async {
+        let mut wait = FIRST_WAIT;
+        while !changes.is_closed() {
+            let (tell, mut told) = tokio::sync::mpsc::channel(16);
+            if let Ok((client, driver)) = link.connect(Some(tell)).await
+                && client.batch_execute(&format!("LISTEN {CHANNEL}")).await.is_ok()
+            {
+                wait = FIRST_WAIT;
+                ear.is_listening.store(true, Ordering::Release);
+                // What was written before we listened.
+                wake();
+                loop {
+                    tokio::select! {
+                        () = changes.closed() => return,
+                        message = told.recv() => match message {
+                            Some(()) => wake(),
+                            None => break,
+                        },
+                    }
+                }
+                driver.abort();
+                ear.is_listening.store(false, Ordering::Release);
+                wake();
+            }
+            tokio::select! {
+                () = changes.closed() => return,
+                () = tokio::time::sleep(wait) => {}
+            }
+            wait = (wait * 2).min(Duration::from_secs(5));
+        }
+    });
+}
