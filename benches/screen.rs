@@ -117,10 +117,7 @@ fn fill(path: &Path, incidents: usize) {
         };
         let fact = Redactor::new().value(&fact).expect("a fact");
         store
-            .create(Append {
-                entries: vec![NewEntry::new(at, at, Actor::human("ana"), fact)],
-                bodies: Vec::new(),
-            })
+            .create(Append { entries: vec![NewEntry::new(at, at, Actor::human("ana"), fact)], bodies: Vec::new() })
             .expect("an incident");
     }
 }

@@ -6,6 +6,7 @@
 mod action;
 mod alerts;
 mod ask;
+mod bundle;
 mod declare;
 mod demo;
 mod doctor;
@@ -14,7 +15,9 @@ mod generate;
 mod incident;
 mod investigate;
 mod out;
+mod purge;
 mod record;
+mod stats;
 mod verify;
 
 use std::path::PathBuf;
@@ -48,7 +51,7 @@ pub struct Global {
     /// The configuration file [env: WARROOM_CONFIG]
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Where incidents are kept: sqlite:PATH [env: WARROOM_STORE]
+    /// Where incidents are kept: sqlite:PATH, postgres://… (a team's) or bundle:FILE [env: WARROOM_STORE]
     #[arg(long, global = true, value_name = "URL")]
     pub store: Option<String>,
     /// Print JSON
@@ -86,6 +89,13 @@ pub enum Command {
     Record(record::RecordArgs),
     /// Check every hash chain and evidence digest of the store
     Verify,
+    /// How fast we detect, acknowledge, mitigate and resolve; noisy alerts, incidents that recur
+    Stats(stats::StatsArgs),
+    /// One incident in a file, for another laptop
+    #[command(subcommand)]
+    Bundle(bundle::BundleCommand),
+    /// Delete incidents that were kept long enough
+    Purge(purge::PurgeArgs),
     /// Shell completions on stdout
     Completions(generate::CompletionsArgs),
     /// The manual page (roff) on stdout
@@ -210,18 +220,16 @@ fn run(cli: Cli) -> Result<Done, CliError> {
     let done = runtime.block_on(async move {
         match cli.command {
             None => tui(&global).await,
-            Some(Command::Alerts(args)) => alerts::run(&desk(&global)?, &args, global.json).await,
-            Some(Command::Declare(args)) => declare::run(&desk(&global)?, args, global.json).await,
-            Some(Command::Incident(command)) => incident::run(&desk(&global)?, command, global.json).await,
-            Some(Command::Action(command)) => action::run(&desk(&global)?, command, global.json).await,
-            Some(Command::Investigate(args)) => investigate::run(&desk(&global)?, &args, global.json).await,
-            Some(Command::Ask(args)) => ask::run(&desk(&global)?, args, global.json).await,
-            Some(Command::Export(args)) => export::run(&desk(&global)?, &args).await,
             Some(Command::Doctor) => doctor::run(&overrides(&global), global.json).await,
             Some(Command::Demo(args)) => demo::run(&args, global.json).await,
-            Some(Command::Record(args)) => record::run(&desk(&global)?, &args, global.json).await,
-            Some(Command::Verify) => verify::run(&desk(&global)?, global.json).await,
             Some(Command::Completions(_) | Command::Man) => Ok(Done::Whole),
+            Some(command) => {
+                let config = Config::load(&overrides(&global))?;
+                let desk = Desk::open(&config)?;
+                let done = at_desk(&desk, &config, command, global.json).await;
+                tell_store(&desk).await;
+                done
+            }
         }
     });
     // A reading thread that hangs on a dead file system must not keep the program.
@@ -229,12 +237,40 @@ fn run(cli: Cli) -> Result<Done, CliError> {
     done
 }
 
-fn overrides(global: &Global) -> Overrides {
-    Overrides { config: global.config.clone(), store: global.store.clone() }
+/// Commands that work on the journal.
+async fn at_desk(desk: &Desk, config: &Config, command: Command, json: bool) -> Result<Done, CliError> {
+    match command {
+        Command::Alerts(args) => alerts::run(desk, &args, json).await,
+        Command::Declare(args) => declare::run(desk, args, json).await,
+        Command::Incident(command) => Box::pin(incident::run(desk, command, json)).await,
+        Command::Action(command) => action::run(desk, &config.trackers, command, json).await,
+        Command::Investigate(args) => investigate::run(desk, &args, json).await,
+        Command::Ask(args) => ask::run(desk, args, json).await,
+        Command::Export(args) => export::run(desk, &args).await,
+        Command::Record(args) => record::run(desk, &args, json).await,
+        Command::Verify => verify::run(desk, json).await,
+        Command::Stats(args) => stats::run(desk, &args, json).await,
+        Command::Bundle(command) => bundle::run(desk, command, json).await,
+        Command::Purge(args) => purge::run(desk, config.retention, &args, json).await,
+        Command::Doctor | Command::Demo(_) | Command::Completions(_) | Command::Man => Ok(Done::Whole),
+    }
 }
 
-fn desk(global: &Global) -> Result<Desk, CliError> {
-    Ok(Desk::open(&Config::load(&overrides(global))?)?)
+/// Says on stderr when the shared store was out of reach, and what waits for it.
+async fn tell_store(desk: &Desk) {
+    let Ok(status) = desk.journal.status().await else { return };
+    let waits = match status.unsynced {
+        0 => String::new(),
+        1 => "; 1 entry waits on this machine and is merged when it is back".to_owned(),
+        n => format!("; {n} entries wait on this machine and are merged when it is back"),
+    };
+    if let Some(why) = status.away {
+        out::note(format!("warroom: the shared store is out of reach ({why}): this is this machine's copy{waits}"));
+    }
+}
+
+fn overrides(global: &Global) -> Overrides {
+    Overrides { config: global.config.clone(), store: global.store.clone() }
 }
 
 async fn tui(global: &Global) -> Result<Done, CliError> {

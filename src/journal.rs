@@ -201,7 +201,10 @@ fn missing<'a>(incident: IncidentId, have: &[RawEntry], entries: &'a [RawEntry])
     let (last_seq, last_hash) = entries.last().map_or((0, ""), |e| (e.seq, e.hash.as_str()));
     verify_chain(incident, entries, last_seq, last_hash, &mut found);
     if let Some(broken) = found.broken.first() {
-        return Err(JournalError::Bundle(format!("its chain is broken at entry {}: {}; nothing was imported", broken.seq, broken.what)));
+        return Err(JournalError::Bundle(format!(
+            "its chain is broken at entry {}: {}; nothing was imported",
+            broken.seq, broken.what
+        )));
     }
     for (mine, theirs) in have.iter().zip(entries) {
         if mine.hash != theirs.hash {
@@ -438,9 +441,9 @@ impl Journal {
         self.ask(move |s| Ok(s.resolve(incident))).await
     }
 
-    /// One incident with everything that belongs to it, as a bundle. `prompts`: the prompt files that its answers used.
-    pub async fn export_bundle(&self, incident: IncidentId, prompts: Vec<bundle::PromptText>) -> Result<Vec<u8>, JournalError> {
-        self.ask(move |s| bundle::write(s, incident, prompts)).await
+    /// One incident with everything that belongs to it, as a bundle.
+    pub async fn export_bundle(&self, incident: IncidentId) -> Result<Vec<u8>, JournalError> {
+        self.ask(move |s| bundle::write(s, incident)).await
     }
 
     /// Takes a bundle in.

@@ -40,6 +40,7 @@ pub mod incident;
 pub mod investigate;
 pub mod journal;
 pub mod llm;
+pub mod notify;
 pub mod postmortem;
 pub mod prompt;
 pub mod runtime;

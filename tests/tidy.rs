@@ -18,6 +18,7 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("journal", vec!["incident", "evidence", "telemetry"]),
         ("llm", vec!["prompt", "config", "incident", "telemetry", "evidence", "sources"]),
     ]);
+    rooms.insert("notify", vec!["incident", "config", "evidence", "telemetry", "sources"]);
     let mut investigate = pure.to_vec();
     investigate.extend(["sources", "llm", "journal", "config"]);
     rooms.insert("investigate", investigate.clone());
@@ -29,7 +30,7 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
     runtime.extend(["investigate", "app", "ui"]);
     rooms.insert("runtime", runtime);
     let mut cli = investigate;
-    cli.extend(["investigate", "runtime"]);
+    cli.extend(["investigate", "runtime", "notify"]);
     rooms.insert("cli", cli);
     rooms
 }

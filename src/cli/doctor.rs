@@ -8,8 +8,8 @@ use serde_json::json;
 
 use super::{CliError, Done, out};
 use crate::config::{Config, Overrides, default_path};
-use crate::investigate::desk::store_at;
 use crate::investigate::SourceSet;
+use crate::investigate::desk::store_at;
 use crate::journal::Journal;
 use crate::llm::Llm;
 
@@ -92,9 +92,13 @@ async fn store_check(config: &Config) -> Check {
                         let detail = format!("{}: out of reach ({why}); {waiting}", journal.url());
                         Check::bad("store", "warn", Some(since), detail, "warroom goes on without it and merges when it is back")
                     }
-                    (None, Some(why)) => {
-                        Check::bad("store", "warn", Some(since), format!("{detail}, {why}"), "it can be read; give another to write to with --store")
-                    }
+                    (None, Some(why)) => Check::bad(
+                        "store",
+                        "warn",
+                        Some(since),
+                        format!("{detail}, {why}"),
+                        "it can be read; give another to write to with --store",
+                    ),
                     (None, None) => Check::ok("store", Some(since), detail),
                 }
             }

@@ -473,19 +473,7 @@ pub(super) async fn run(desk: &Desk, command: IncidentCommand, as_json: bool) ->
             (incident, entry)
         }
     };
-    tell_unsynced(&incident);
     print_entry(&incident, &entry, as_json)
-}
-
-/// Says on stderr when an entry waits for the shared store.
-pub(super) fn tell_unsynced(incident: &Incident) {
-    let waiting = incident.unsynced();
-    if waiting > 0 {
-        out::note(format!(
-            "warroom: the shared store is out of reach: {waiting} entries of {} are kept on this machine and merged when it is back",
-            incident.id()
-        ));
-    }
 }
 
 /// What is open in the phases that lie behind: told, not asked for.

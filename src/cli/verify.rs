@@ -10,17 +10,25 @@ pub(super) async fn run(desk: &Desk, as_json: bool) -> Result<Done, CliError> {
     let ok = found.broken.is_empty();
     if as_json {
         out::json(
-            &json!({"ok": ok, "incidents": found.incidents, "entries": found.entries, "bodies": found.bodies, "broken": found.broken}),
+            &json!({"ok": ok, "incidents": found.incidents, "entries": found.entries, "bodies": found.bodies, "purged": found.purged, "broken": found.broken, "gaps": found.gaps}),
         )?;
     } else {
         for b in &found.broken {
             out::line(format!("{} entry {}: {}", b.incident, b.seq, b.what))?;
         }
+        found.gaps.iter().for_each(|g| out::note(format!("warroom: not checked: {g}")));
         let verdict = if ok { "every chain holds" } else { "broken" };
         out::line(format!(
-            "{verdict}: {} incidents, {} entries, {} evidence bodies",
-            found.incidents, found.entries, found.bodies
+            "{verdict}: {} incidents, {} entries, {} evidence bodies{}",
+            found.incidents,
+            found.entries,
+            found.bodies,
+            if found.purged > 0 { format!("; {} incidents were purged", found.purged) } else { String::new() }
         ))?;
     }
-    Ok(if ok { Done::Whole } else { Done::No })
+    Ok(match (ok, found.gaps.is_empty()) {
+        (false, _) => Done::No,
+        (true, true) => Done::Whole,
+        (true, false) => Done::Partial,
+    })
 }

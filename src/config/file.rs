@@ -318,8 +318,8 @@ pub(super) fn apply(config: &mut Config, text: &str, path: &Path) -> Result<(), 
     }
     if let Some(store) = file.store {
         config.store_url = store.url;
-        config.store_password =
-            one_of(store.password_env, store.password_command, store.password_file, "[store] password").map_err(|m| place.error(None, m))?;
+        config.store_password = one_of(store.password_env, store.password_command, store.password_file, "[store] password")
+            .map_err(|m| place.error(None, m))?;
     }
     if let Some(raw) = file.incident {
         let at = raw.span().start;

@@ -76,6 +76,9 @@ pub struct Answer {
     pub question: Option<String>,
     /// Whether it was cancelled or cut off, and so is only a part.
     pub partial: bool,
+    /// The digest of what was sent, kept beside the evidence bodies; `None` when nothing was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent: Option<String>,
 }
 
 impl Answer {

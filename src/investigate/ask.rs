@@ -5,11 +5,14 @@ use std::collections::BTreeMap;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::desk::{Desk, DeskError, Progress};
+use super::clock::now;
+use super::desk::{Desk, DeskError, Progress, new_entries};
 use crate::config::AssistantConfig;
+use crate::evidence::body::{StoredBody, digest};
 use crate::evidence::check::check;
-use crate::evidence::{Redactor, cited};
+use crate::evidence::{Body, Redactor, cited};
 use crate::incident::{Actor, Answer, AnswerSource, ClaimState, EvidenceId, Fact, Incident, IncidentId, Usage};
+use crate::journal::Append;
 use crate::llm::{Llm, LlmError, Outcome};
 use crate::prompt::plan::Asked;
 use crate::prompt::{Delta, Limits, PromptPlan, plan};
@@ -109,13 +112,25 @@ impl Desk {
         if answer.source == AnswerSource::Rules {
             let _closed = sink.send(Delta::Text(answer.answer.clone())).await;
         }
-        let answer = checked(answer, &incident, &plan);
+        let mut answer = checked(answer, &incident, &plan);
+        let mut bodies = Vec::new();
+        if self.assistant_for(question)?.is_some() {
+            // Exactly what went out, redacted as it was: an auditor and a bundle can show it.
+            let sent = sent_body(&plan)?;
+            answer.sent = Some(sent.digest.clone());
+            bodies.push(sent);
+        }
         let answer = Redactor::new().value(&answer)?.into_inner();
         let actor = match (&answer.source, &answer.model) {
             (AnswerSource::Llm, Some(model)) => Actor::ai(model.clone()),
             _ => Actor::system(),
         };
-        let (incident, _) = self.append(id, &actor, None, |_| Ok(vec![Fact::AiRun { answer: answer.clone() }])).await?;
+        let (incident, _) = self
+            .append_to(incident, |_| {
+                let entries = new_entries(vec![Fact::AiRun { answer: answer.clone() }], &actor, None, now())?;
+                Ok(Append { entries, bodies: bodies.clone() })
+            })
+            .await?;
         Ok((incident, answer))
     }
 
@@ -156,6 +171,12 @@ impl Desk {
     }
 }
 
+/// The messages of a plan as a body: redacted when the plan was made.
+fn sent_body(plan: &PromptPlan) -> Result<StoredBody, DeskError> {
+    let json = serde_json::to_string(&Body::Text { text: serde_json::to_string_pretty(&plan.messages)? })?;
+    Ok(StoredBody { digest: digest(json.as_bytes()), json })
+}
+
 fn blank(plan: &PromptPlan, text: String) -> Answer {
     Answer {
         answer: text,
@@ -170,6 +191,7 @@ fn blank(plan: &PromptPlan, text: String) -> Answer {
         persona: plan.persona.clone(),
         question: plan.question.clone(),
         partial: false,
+        sent: None,
     }
 }
 

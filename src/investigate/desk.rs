@@ -306,9 +306,7 @@ pub fn checked_text(what: &str, text: &str) -> Result<String, DeskError> {
 pub fn store_at(config: &Config) -> Result<StoreAt, DeskError> {
     let wants_one = crate::journal::postgres::is_postgres(&config.store_url);
     let password = match config.store_password.as_ref().filter(|_| wants_one) {
-        Some(secret) => {
-            Some(secret.resolve().map_err(|e| DeskError::Refused(format!("the store's password: {e}")))?)
-        }
+        Some(secret) => Some(secret.resolve().map_err(|e| DeskError::Refused(format!("the store's password: {e}")))?),
         None => None,
     };
     Ok(StoreAt { url: config.store_url.clone(), password, copies: config.copies.clone() })

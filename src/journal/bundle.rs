@@ -1,4 +1,4 @@
-//! One incident in a file: facts, evidence bodies, and the prompts behind its answers, zstd-compressed JSON. Everything in it
+//! One incident in a file: facts, evidence bodies, and what was sent to models for its answers, zstd-compressed JSON. Everything in it
 //! was redacted before it was stored; writing it checks that once more with today's rules. The entries are byte for byte
 //! those of the journal, so that the chain still holds and an export made from the file is the same.
 
@@ -11,20 +11,12 @@ use super::sqlite::SqliteStore;
 use super::{JournalError, RawEntry, Store, chain};
 use crate::evidence::Redactor;
 use crate::evidence::body::{StoredBody, digest};
-use crate::incident::{Fact, Incident, IncidentId};
+use crate::incident::{Incident, IncidentId};
 
 /// The format's own number: a file of a later one is refused.
 const VERSION: u32 = 1;
 /// A bundle that unpacks to more than this is refused: it would not fit into memory twice.
 const MAX_BYTES: u64 = 1 << 30;
-
-/// A prompt's text, by the version that answers name.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PromptText {
-    pub id: String,
-    pub version: String,
-    pub text: String,
-}
 
 /// The content of a bundle.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,7 +25,6 @@ pub struct Bundle {
     pub title: String,
     pub entries: Vec<RawEntry>,
     pub bodies: Vec<StoredBody>,
-    pub prompts: Vec<PromptText>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -46,7 +37,6 @@ struct File {
     title: String,
     entries: Vec<RawEntry>,
     bodies: Vec<FileBody>,
-    prompts: Vec<PromptText>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -57,10 +47,11 @@ struct FileBody {
 
 /// Writes the bundle of an incident. A body that the store does not have is left out, and so told as missing in an export
 /// there as here.
-pub(super) fn write(store: &mut dyn Store, incident: IncidentId, prompts: Vec<PromptText>) -> Result<Vec<u8>, JournalError> {
+pub(super) fn write(store: &mut dyn Store, incident: IncidentId) -> Result<Vec<u8>, JournalError> {
     let entries = store.raw(incident)?;
     let folded = Incident::fold(chain::read_all(incident, &entries)?).ok_or(JournalError::NoSuchIncident(incident))?;
-    let digests: std::collections::BTreeSet<&str> = folded.evidence.iter().map(|e| e.digest.as_str()).collect();
+    let mut digests: std::collections::BTreeSet<&str> = folded.evidence.iter().map(|e| e.digest.as_str()).collect();
+    digests.extend(folded.answers.iter().filter_map(|a| a.answer.sent.as_deref()));
     let mut bodies = Vec::new();
     for digest in digests {
         bodies.extend(store.raw_body(digest)?.map(|json| FileBody { digest: digest.to_owned(), json }));
@@ -92,7 +83,6 @@ pub(super) fn write(store: &mut dyn Store, incident: IncidentId, prompts: Vec<Pr
         title: folded.head.title,
         entries,
         bodies,
-        prompts,
     };
     let json = serde_json::to_vec(&file).map_err(super::commit::json("written"))?;
     zstd::bulk::compress(&json, 9).map_err(|e| JournalError::Io { doing: "written", reason: e.to_string() })
@@ -117,7 +107,10 @@ pub fn read(bytes: &[u8]) -> Result<Bundle, JournalError> {
         return Err(bad(format!("its format is '{}'", head.format)));
     }
     if head.version > VERSION {
-        return Err(bad(format!("it was written by a newer warroom (format {}, this one knows {VERSION}): update warroom", head.version)));
+        return Err(bad(format!(
+            "it was written by a newer warroom (format {}, this one knows {VERSION}): update warroom",
+            head.version
+        )));
     }
     let file: File = serde_json::from_slice(&json).map_err(|e| bad(e.to_string()))?;
     let bundle = Bundle {
@@ -125,28 +118,12 @@ pub fn read(bytes: &[u8]) -> Result<Bundle, JournalError> {
         title: file.title,
         entries: file.entries,
         bodies: file.bodies.into_iter().map(|b| StoredBody { digest: b.digest, json: b.json }).collect(),
-        prompts: file.prompts,
     };
     super::missing(bundle.incident, &[], &bundle.entries)?;
     if let Some(wrong) = bundle.bodies.iter().find(|b| digest(b.json.as_bytes()) != b.digest) {
         return Err(bad(format!("the evidence body {} does not match its digest", wrong.digest)));
     }
     Ok(bundle)
-}
-
-/// Which prompts, by id and version, the answers of an incident used.
-pub fn prompts_of(incident: &Incident) -> Vec<(String, String)> {
-    let mut used: Vec<(String, String)> = incident
-        .entries
-        .iter()
-        .filter_map(|e| match &e.fact {
-            Fact::AiRun { answer } => Some((answer.prompt.clone(), answer.prompt_version.clone())),
-            _ => None,
-        })
-        .collect();
-    used.sort();
-    used.dedup();
-    used
 }
 
 /// A bundle as a store of its own: read-only in effect, since it lives in memory and ends with the process.

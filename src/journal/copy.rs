@@ -112,6 +112,11 @@ impl Copy {
         Ok(rows.into_iter().map(|(n, seq)| (n, u64::try_from(seq).unwrap_or(0))).collect())
     }
 
+    /// Incidents of which anything is copied.
+    pub(super) fn kept(&self) -> Result<Vec<u32>, JournalError> {
+        self.rows("SELECT number FROM incident UNION SELECT DISTINCT incident FROM entry", |r| r.get(0))
+    }
+
     /// The heads as the shared store had them, the newest first.
     pub(super) fn heads(&self) -> Result<Vec<Summary>, JournalError> {
         self.rows("SELECT head FROM incident ORDER BY number DESC", |r| r.get::<_, String>(0))?
@@ -193,15 +198,15 @@ impl Copy {
         write_bodies(&tx, bodies)?;
         let mut pushed = Vec::new();
         for (new, fact) in entries {
-            let (actor, text) =
-                (serde_json::to_string(&new.actor).map_err(json("written"))?, serde_json::to_string(fact).map_err(json("written"))?);
-            tx.prepare_cached(
-                "INSERT INTO outbox (uid, incident, at, recorded_at, actor, fact) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            )
-            .and_then(|mut s| {
-                s.execute(params![new.uid, incident.0, new.at.rfc3339(), new.recorded_at.rfc3339(), actor, text])
-            })
-            .map_err(io("written"))?;
+            let (actor, text) = (
+                serde_json::to_string(&new.actor).map_err(json("written"))?,
+                serde_json::to_string(fact).map_err(json("written"))?,
+            );
+            tx.prepare_cached("INSERT INTO outbox (uid, incident, at, recorded_at, actor, fact) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")
+                .and_then(|mut s| {
+                    s.execute(params![new.uid, incident.0, new.at.rfc3339(), new.recorded_at.rfc3339(), actor, text])
+                })
+                .map_err(io("written"))?;
             pushed.push(Pending {
                 place: tx.last_insert_rowid().unsigned_abs(),
                 uid: new.uid.clone(),

@@ -81,7 +81,11 @@ impl Link {
             Some(other) => return Err(bad(format!("sslmode={other} is not known here: give disable or verify-full"))),
         };
         let tls = if encrypted { Some(tls(root.as_deref()).map_err(bad)?) } else { None };
-        config.ssl_mode(if encrypted { tokio_postgres::config::SslMode::Require } else { tokio_postgres::config::SslMode::Disable });
+        config.ssl_mode(if encrypted {
+            tokio_postgres::config::SslMode::Require
+        } else {
+            tokio_postgres::config::SslMode::Disable
+        });
         config
             .connect_timeout(CONNECT)
             .tcp_user_timeout(Duration::from_secs(5))
@@ -183,10 +187,14 @@ fn tls(root: Option<&str>) -> Result<MakeRustlsConnect, String> {
         .with_safe_default_protocol_versions()
         .map_err(|e| format!("TLS cannot be used: {e}"))?;
     let config = match root {
-        None => builder.with_platform_verifier().map_err(|e| format!("this machine's certificates cannot be read: {e}"))?.with_no_client_auth(),
+        None => builder
+            .with_platform_verifier()
+            .map_err(|e| format!("this machine's certificates cannot be read: {e}"))?
+            .with_no_client_auth(),
         Some(path) => {
             let mut roots = rustls::RootCertStore::empty();
-            let found = rustls::pki_types::CertificateDer::pem_file_iter(path).map_err(|e| format!("sslrootcert {path} cannot be read: {e}"))?;
+            let found = rustls::pki_types::CertificateDer::pem_file_iter(path)
+                .map_err(|e| format!("sslrootcert {path} cannot be read: {e}"))?;
             for cert in found {
                 let cert = cert.map_err(|e| format!("sslrootcert {path} cannot be read: {e}"))?;
                 roots.add(cert).map_err(|e| format!("sslrootcert {path}: {e}"))?;
@@ -541,14 +549,20 @@ impl PgStore {
                     tx.execute(&format!("DELETE FROM warroom.{table} = $1"), &[(&n, Type::INT8)])?;
                 }
             }
-            let used = "SELECT text::jsonb #>> '{fact,evidence,digest}' FROM warroom.entry WHERE text LIKE '%\"kind\":\"evidence_attached\"%'";
+            let used = "SELECT coalesce(text::jsonb #>> '{fact,evidence,digest}', text::jsonb #>> '{fact,answer,sent}') FROM warroom.entry
+                        WHERE text LIKE '%\"kind\":\"evidence_attached\"%' OR text LIKE '%\"kind\":\"ai_run\"%'";
             tx.execute(&format!("DELETE FROM warroom.body WHERE digest NOT IN (SELECT d FROM ({used}) AS used(d) WHERE d IS NOT NULL)"), &[])?;
             purge.incidents.first().map_or(Ok(()), |id| tx.notify(*id))
         })
     }
 
     /// See [`super::Store::presence`].
-    pub(super) fn presence(&mut self, session: &str, name: &str, incident: Option<IncidentId>) -> Result<Vec<String>, JournalError> {
+    pub(super) fn presence(
+        &mut self,
+        session: &str,
+        name: &str,
+        incident: Option<IncidentId>,
+    ) -> Result<Vec<String>, JournalError> {
         let Some(incident) = incident else {
             let sql = "DELETE FROM warroom.presence WHERE session = $1 OR seen_at < now() - interval '1 hour'";
             let gone = self.run(|_, c| async move { c.execute_typed(sql, &[(&session, Type::TEXT)]).await })?;
@@ -667,7 +681,8 @@ impl Tx<'_> {
 
     /// The row of an incident, locked: nobody else appends to it until the commit.
     fn row(&self, incident: IncidentId) -> Result<Row, JournalError> {
-        let sql = "SELECT head, last_seq, last_hash, next_evidence, next_action, (SELECT value FROM warroom.meta WHERE key = 'schema')
+        let sql =
+            "SELECT head, last_seq, last_hash, next_evidence, next_action, (SELECT value FROM warroom.meta WHERE key = 'schema')
                    FROM warroom.incident WHERE number = $1 FOR UPDATE";
         let number = i64::from(incident.0);
         let rows = self.rows(sql, &[(&number, Type::INT8)])?;
@@ -754,13 +769,8 @@ impl Ledger for Tx<'_> {
     fn put_entry(&mut self, entry: &Entry, uid: &str, text: &str) -> Result<(), JournalError> {
         let (number, seq) = (i64::from(entry.incident.0), signed(entry.seq));
         let sql = "INSERT INTO warroom.entry (incident, seq, uid, text, hash) VALUES ($1, $2, $3, $4, $5)";
-        let params: [Typed<'_>; 5] = [
-            (&number, Type::INT8),
-            (&seq, Type::INT8),
-            (&uid, Type::TEXT),
-            (&text, Type::TEXT),
-            (&entry.hash, Type::TEXT),
-        ];
+        let params: [Typed<'_>; 5] =
+            [(&number, Type::INT8), (&seq, Type::INT8), (&uid, Type::TEXT), (&text, Type::TEXT), (&entry.hash, Type::TEXT)];
         self.execute(sql, &params).map(|_| ())
     }
 

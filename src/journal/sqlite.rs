@@ -72,7 +72,10 @@ impl SqliteStore {
     /// A store on a file system that takes no writes: SQLite's write-ahead log needs a writable folder even to be read, so a
     /// copy of file and log is read instead.
     fn open_frozen(path: &Path, shown: &str) -> Result<Self, JournalError> {
-        let fail = |e: std::io::Error| JournalError::Open { path: shown.to_owned(), reason: format!("it cannot be written, and no copy could be made to read it: {e}") };
+        let fail = |e: std::io::Error| JournalError::Open {
+            path: shown.to_owned(),
+            reason: format!("it cannot be written, and no copy could be made to read it: {e}"),
+        };
         let folder = std::env::temp_dir().join(format!("warroom-frozen-{}-{}", std::process::id(), uuid::Uuid::now_v7()));
         let scratch = Scratch(folder.clone());
         std::fs::create_dir(&folder).map_err(fail)?;
@@ -444,8 +447,11 @@ impl Store for SqliteStore {
             self.verify_chain(IncidentId(incident), u64::try_from(last_seq).unwrap_or(0), &last_hash, &mut result)?;
         }
         self.verify_bodies(&mut result)?;
-        result.purged =
-            self.connection.query_row("SELECT count(*) FROM purged", [], |r| r.get::<_, i64>(0)).map_err(io("read"))?.unsigned_abs();
+        result.purged = self
+            .connection
+            .query_row("SELECT count(*) FROM purged", [], |r| r.get::<_, i64>(0))
+            .map_err(io("read"))?
+            .unsigned_abs();
         Ok(result)
     }
 
@@ -501,7 +507,8 @@ fn next_number(tx: &Transaction<'_>) -> Result<IncidentId, JournalError> {
 
 /// Digests that any entry names.
 fn used_digests(tx: &Transaction<'_>) -> Result<std::collections::BTreeSet<String>, JournalError> {
-    let sql = "SELECT json_extract(text, '$.fact.evidence.digest') FROM entry WHERE json_extract(text, '$.fact.kind') = 'evidence_attached'";
+    let sql = "SELECT json_extract(text, '$.fact.evidence.digest') FROM entry WHERE json_extract(text, '$.fact.kind') = 'evidence_attached'
+               UNION SELECT json_extract(text, '$.fact.answer.sent') FROM entry WHERE json_extract(text, '$.fact.kind') = 'ai_run'";
     let mut statement = tx.prepare(sql).map_err(io("read"))?;
     let rows = statement.query_map([], |r| r.get::<_, Option<String>>(0)).map_err(io("read"))?;
     let digests: Vec<Option<String>> = rows.collect::<Result<_, _>>().map_err(io("read"))?;

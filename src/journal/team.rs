@@ -207,7 +207,7 @@ impl TeamStore {
         let ends = self.ask(PgStore::ends)?;
         let known = self.copy.known()?;
         let changed: Vec<u32> = ends.iter().filter(|(n, seq)| known.get(*n) != Some(*seq)).map(|(n, _)| *n).collect();
-        let gone: Vec<u32> = known.keys().filter(|n| !ends.contains_key(*n)).copied().collect();
+        let gone: Vec<u32> = self.copy.kept()?.into_iter().filter(|n| !ends.contains_key(n)).collect();
         if !changed.is_empty() || !gone.is_empty() {
             let mut heads = Vec::new();
             for some in changed.chunks(1000) {
@@ -405,7 +405,7 @@ impl Store for TeamStore {
             }
         };
         if result.gaps.is_empty() {
-            for (number, _) in self.copy.known()? {
+            for number in self.copy.kept()? {
                 let incident = IncidentId(number);
                 let mine = self.copy.raw(incident, 0)?;
                 if mine.is_empty() {

@@ -20,6 +20,7 @@ fn answer(source: AnswerSource) -> Answer {
         persona: "p".into(),
         question: None,
         partial: false,
+        sent: None,
     }
 }
 

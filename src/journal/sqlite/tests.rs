@@ -1,6 +1,7 @@
 use super::*;
 use crate::evidence::{Draft, Redactor};
-use crate::incident::{Actor, EvidenceKind, Incident, NoteKind, Severity, Status};
+use crate::incident::{Actor, EvidenceKind, Fact, NoteKind, Severity, Status};
+use crate::journal::NewEntry;
 use crate::telemetry::{LogLine, Timestamp, Window};
 
 fn at(secs: i64) -> Timestamp {
@@ -47,51 +48,6 @@ fn evidence(text: &str) -> Append {
 
 fn open(folder: &tempfile::TempDir) -> SqliteStore {
     SqliteStore::open(&folder.path().join("sub/journal.db")).unwrap()
-}
-
-#[test]
-fn facts_come_back_in_order_and_the_chain_holds() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut store = open(&folder);
-    let id = store.create(declared()).unwrap()[0].incident;
-    assert_eq!(id.to_string(), "INC-1");
-    store.append(id, 1, note("one")).unwrap();
-    store.append(id, 2, note("two")).unwrap();
-    drop(store);
-    let mut store = open(&folder);
-    let incident = Incident::fold(store.entries(id, 0).unwrap()).unwrap();
-    assert_eq!(incident.entries.iter().map(|e| e.seq).collect::<Vec<_>>(), [1, 2, 3]);
-    assert_eq!(incident.head, store.list().unwrap()[0]);
-    let verified = store.verify().unwrap();
-    assert_eq!((verified.incidents, verified.entries, verified.broken.len()), (1, 3, 0));
-    assert_eq!(store.create(declared()).unwrap()[0].incident.to_string(), "INC-2");
-}
-
-#[test]
-fn the_second_writer_loses_and_nothing_is_overwritten() {
-    let folder = tempfile::tempdir().unwrap();
-    let (mut one, mut two) = (open(&folder), open(&folder));
-    let id = one.create(declared()).unwrap()[0].incident;
-    let version = two.version().unwrap();
-    one.append(id, 1, note("first")).unwrap();
-    assert!(matches!(two.append(id, 1, note("second")), Err(JournalError::Conflict { found: 2, .. })));
-    assert_ne!(two.version().unwrap(), version);
-    two.append(id, 2, note("second")).unwrap();
-    assert_eq!(one.entries(id, 1).unwrap().len(), 2);
-}
-
-#[test]
-fn the_same_evidence_keeps_its_number() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut store = open(&folder);
-    let id = store.create(declared()).unwrap()[0].incident;
-    assert_eq!(store.append(id, 1, evidence("x")).unwrap().evidence, [EvidenceId(1)]);
-    let again = store.append(id, 2, evidence("x")).unwrap();
-    assert_eq!((again.evidence.as_slice(), again.entries.len()), (&[EvidenceId(1)][..], 0));
-    assert_eq!(store.append(id, 2, evidence("y")).unwrap().evidence, [EvidenceId(2)]);
-    let incident = Incident::fold(store.entries(id, 0).unwrap()).unwrap();
-    let body = store.body(&incident.evidence[1].digest).unwrap().unwrap();
-    assert_eq!(body, Body::Lines { lines: vec![LogLine::plain("y")] });
 }
 
 #[test]

@@ -1,0 +1,132 @@
+//! `warroom stats`: figures over all incidents.
+
+use clap::Args;
+
+use super::{CliError, Done, out, time_arg};
+use crate::incident::milestone::DEFINITIONS;
+use crate::incident::stats::{Row, Spread, Stats, Times, stats};
+use crate::investigate::Desk;
+use crate::telemetry::Timestamp;
+use crate::telemetry::time::human;
+
+/// Arguments of `warroom stats`.
+#[derive(Args)]
+pub struct StatsArgs {
+    /// Only incidents declared since
+    #[arg(long, value_name = "TIME", value_parser = time_arg)]
+    since: Option<Timestamp>,
+}
+
+pub(super) async fn run(desk: &Desk, args: &StatsArgs, as_json: bool) -> Result<Done, CliError> {
+    let heads = desk.journal.list().await?;
+    let mut rows = Vec::new();
+    for head in heads.iter().filter(|h| args.since.is_none_or(|s| h.declared_at >= s)) {
+        rows.push(Row::of(&desk.journal.incident(head.id).await?));
+    }
+    let stats = stats(&rows);
+    if as_json {
+        let mut value = serde_json::to_value(&stats)?;
+        if let Some(fields) = value.as_object_mut() {
+            let meanings: serde_json::Map<String, serde_json::Value> =
+                DEFINITIONS.iter().map(|(name, meaning)| (name.replace(' ', "_"), (*meaning).into())).collect();
+            fields.insert("definitions".to_owned(), meanings.into());
+        }
+        out::json(&value)?;
+    } else {
+        print(&stats)?;
+    }
+    Ok(Done::Whole)
+}
+
+fn spread(s: &Spread) -> String {
+    match (s.median_secs, s.p90_secs) {
+        (Some(median), Some(p90)) => {
+            let words = |secs: f64| human(std::time::Duration::from_secs_f64(secs.max(0.0)));
+            format!("{} / {} (n {})", words(median), words(p90), s.n)
+        }
+        _ => "-".to_owned(),
+    }
+}
+
+fn rows<'a>(title: &str, groups: impl Iterator<Item = (&'a String, &'a Times)>) -> Vec<Vec<String>> {
+    let mut table = vec![[title, "incidents", "detect", "acknowledge", "mitigate", "resolve"].map(str::to_owned).to_vec()];
+    table.extend(groups.map(|(name, t)| line(name, t)));
+    table
+}
+
+fn line(name: &str, t: &Times) -> Vec<String> {
+    vec![
+        name.to_owned(),
+        t.incidents.to_string(),
+        spread(&t.detect),
+        spread(&t.acknowledge),
+        spread(&t.mitigate),
+        spread(&t.resolve),
+    ]
+}
+
+fn print(s: &Stats) -> Result<(), CliError> {
+    out::line(format!(
+        "{} incidents; {} false alarms and {} parts of others are left out of the times",
+        s.incidents_all, s.cancelled, s.merged
+    ))?;
+    out::line("\nMedian / 90th percentile")?;
+    let mut all = rows("", std::iter::empty());
+    all.push(line("all", &s.overall));
+    let tables = [
+        all,
+        rows("severity (worst)", s.by_severity.iter()),
+        rows("service", s.by_service.iter()),
+        rows("month", s.by_month.iter()),
+    ];
+    for table in tables.iter().filter(|t| t.len() > 1) {
+        for row in out::table(table) {
+            out::line(format!("  {row}"))?;
+        }
+        out::line("")?;
+    }
+    for (name, meaning) in DEFINITIONS {
+        out::line(format!("  {name}: {meaning}"))?;
+    }
+    out::line(format!("\nTime to the first useful hypothesis, from detection: {}", spread(&s.first_useful_hypothesis)))?;
+    if !s.grades.is_empty() || s.ungraded > 0 {
+        let words = |counts: &std::collections::BTreeMap<&str, usize>| {
+            counts.iter().map(|(w, n)| format!("{} {n}", w.replace('_', " "))).collect::<Vec<_>>().join(", ")
+        };
+        out::line(format!(
+            "Diagnoses: {}; reached by: {}; {} ended without a grade",
+            words(&s.grades),
+            words(&s.found_by),
+            s.ungraded
+        ))?;
+    }
+    if !s.noisy_alerts.is_empty() {
+        out::line("\nNoisy alerts")?;
+        let table: Vec<Vec<String>> = s
+            .noisy_alerts
+            .iter()
+            .take(20)
+            .map(|a| {
+                vec![
+                    format!("  {}", a.name),
+                    a.service.clone().unwrap_or_default(),
+                    format!("{} incidents", a.incidents),
+                    format!("{} false alarms", a.cancelled),
+                    format!("{} times taken away", a.unlinked),
+                ]
+            })
+            .collect();
+        for row in out::table(&table) {
+            out::line(row)?;
+        }
+    }
+    if !s.recurring.is_empty() {
+        out::line("\nIncidents that recur")?;
+        for r in s.recurring.iter().take(20) {
+            let ids: Vec<String> = r.incidents.iter().map(ToString::to_string).collect();
+            let on = if r.services.is_empty() { String::new() } else { format!(" on {}", r.services.join(", ")) };
+            out::line(format!("  {} times {}{on}: {}", r.incidents.len(), r.alerts.join(", "), ids.join(", ")))?;
+        }
+    }
+    Ok(())
+}

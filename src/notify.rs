@@ -1,0 +1,3 @@
+//! What leaves for other people's systems, once a person has confirmed that very act.
+
+pub mod tracker;

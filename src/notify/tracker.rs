@@ -1,0 +1,121 @@
+//! Action items as issues of GitHub or GitLab. What is sent is made first and can be looked at ([`Outgoing`]); sending is
+//! another step. A request that creates something is never sent twice by itself: when its answer is lost, a person looks.
+//!
+//! GitHub: REST API version 2022-11-28, "Create an issue". GitLab: REST API v4, "New issue".
+
+use std::time::Duration;
+
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+
+use crate::config::{TrackerConfig, TrackerKind};
+use crate::evidence::Redactor;
+use crate::incident::{ActionItem, Incident};
+use crate::sources::http::{chain, tls};
+
+/// Why an issue was not made.
+#[derive(Debug, thiserror::Error)]
+pub enum TrackerError {
+    #[error("tracker '{name}': {message}")]
+    Failed { name: String, message: String },
+}
+
+/// A request as it would be sent, without the token.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outgoing {
+    pub method: &'static str,
+    pub url: String,
+    pub body: Value,
+}
+
+/// The longest answer that is read.
+const MAX_ANSWER: usize = 1024 * 1024;
+
+/// The issue of an action item. Everything in it comes from the journal and so was redacted; it is redacted once more.
+pub fn issue(tracker: &TrackerConfig, incident: &Incident, item: &ActionItem) -> Outgoing {
+    let mut redactor = Redactor::new();
+    let title = redactor.text(&format!("{}: {}", incident.id(), item.text.lines().next().unwrap_or(""))).into_owned();
+    let mut text = format!("{}\n\n", item.text);
+    text.push_str(&format!("- Incident: {} {} {}\n", incident.id(), incident.head.severity, incident.head.title));
+    text.push_str(&format!("- Action item: {}, to {}\n", item.id, item.kind.word()));
+    for (name, value) in [("Owner", &item.owner), ("Due", &item.due), ("Priority", &item.priority)] {
+        text.push_str(&format!("- {name}: {}\n", value.as_deref().unwrap_or("not set")));
+    }
+    let text = redactor.text(&text).into_owned();
+    match tracker.kind {
+        TrackerKind::Github => Outgoing {
+            method: "POST",
+            url: format!("{}/repos/{}/issues", tracker.url, tracker.project),
+            body: json!({"title": title, "body": text, "labels": tracker.labels}),
+        },
+        TrackerKind::Gitlab => {
+            let mut body = json!({"title": title, "description": text, "labels": tracker.labels.join(",")});
+            if let (Some(due), Some(fields)) = (&item.due, body.as_object_mut()) {
+                fields.insert("due_date".to_owned(), json!(due));
+            }
+            Outgoing {
+                method: "POST",
+                url: format!("{}/projects/{}/issues", tracker.url, tracker.project.replace('/', "%2F")),
+                body,
+            }
+        }
+    }
+}
+
+/// Sends it, once. Gives the address of the issue.
+pub async fn send(tracker: &TrackerConfig, outgoing: &Outgoing) -> Result<String, TrackerError> {
+    let fail = |message: String| TrackerError::Failed { name: tracker.name.clone(), message };
+    let Some(reference) = tracker.token.clone() else {
+        return Err(fail("no token is configured: add token_env, token_command or token_file".to_owned()));
+    };
+    let token = tokio::task::spawn_blocking(move || reference.resolve())
+        .await
+        .map_err(|e| fail(e.to_string()))?
+        .map_err(|e| fail(e.to_string()))?;
+    let builder = reqwest::Client::builder()
+        .connect_timeout(Duration::from_secs(5).min(tracker.timeout))
+        .timeout(tracker.timeout)
+        // A token must not follow a redirect to another host.
+        .redirect(reqwest::redirect::Policy::none())
+        .user_agent(concat!("warroom/", env!("CARGO_PKG_VERSION")));
+    let client = tls(builder, &tracker.tls).map_err(|e| fail(e.message))?.build().map_err(|e| fail(chain(&e)))?;
+    let request = client.post(&outgoing.url).json(&outgoing.body);
+    let request = match tracker.kind {
+        TrackerKind::Github => request
+            .bearer_auth(token.expose_secret())
+            .header("accept", "application/vnd.github+json")
+            .header("x-github-api-version", "2022-11-28"),
+        TrackerKind::Gitlab => request.header("private-token", token.expose_secret()),
+    };
+    let mut response = request.send().await.map_err(|e| {
+        if e.is_timeout() {
+            fail(format!("no answer within {:?}: look there whether the issue was made before you try again", tracker.timeout))
+        } else {
+            fail(chain(&e))
+        }
+    })?;
+    let status = response.status();
+    let mut bytes = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|e| fail(chain(&e)))? {
+        bytes.extend_from_slice(&chunk);
+        if bytes.len() > MAX_ANSWER {
+            return Err(fail("the answer is larger than 1 MiB".to_owned()));
+        }
+    }
+    let answer: Value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+    if !status.is_success() {
+        let said = answer.get("message").or_else(|| answer.get("error")).map(ToString::to_string).unwrap_or_default();
+        let said = crate::telemetry::clean::cut(&crate::telemetry::clean::line(&said), 200);
+        let remedy = match status.as_u16() {
+            401 | 403 => "; check the token and its rights",
+            404 => "; check the project, and whether the token may see it",
+            _ => "",
+        };
+        return Err(fail(format!("the server answered {status} {said}{remedy}")));
+    }
+    let field = if tracker.kind == TrackerKind::Github { "html_url" } else { "web_url" };
+    match answer.get(field).and_then(Value::as_str) {
+        Some(url) => Ok(crate::telemetry::clean::line(url)),
+        None => Err(fail(format!("the server answered {status} without {field}: look there whether the issue was made"))),
+    }
+}

@@ -1,0 +1,258 @@
+//! A team's store on a real PostgreSQL: the contract of all stores, the way without the server and back, colleagues, and
+//! what is refused.
+
+#![cfg(unix)]
+
+#[path = "support/contract.rs"]
+mod contract;
+#[path = "support/pg.rs"]
+mod pg;
+#[path = "support/program.rs"]
+mod program;
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use contract::{declared, evidence, facts, fold, note, push};
+use pg::Pg;
+use warroom::evidence::Body;
+use warroom::incident::{ActionKind, ActionScope, EvidenceId, Fact, IncidentId, NoteKind, Severity};
+use warroom::journal::team::TeamStore;
+use warroom::journal::{JournalError, Store};
+
+fn team(pg: &Pg, folder: &Path) -> TeamStore {
+    TeamStore::open(&pg.url(), None, folder).unwrap()
+}
+
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+/// Waits until the store has reached the server again.
+fn back(store: &mut TeamStore) {
+    let start = Instant::now();
+    loop {
+        store.version().unwrap();
+        let status = store.status();
+        if status.away.is_none() && status.unsynced == 0 {
+            return;
+        }
+        assert!(start.elapsed() < Duration::from_secs(20), "{status:?}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn postgres_does_what_every_store_must() {
+    let (pg, one, two) = (Pg::start(), folder(), folder());
+    contract::holds(&mut team(&pg, one.path()), &mut team(&pg, two.path()));
+}
+
+#[test]
+fn without_the_server_it_goes_on_and_merges_when_it_is_back() {
+    let (mut pg, mine, theirs) = (Pg::start(), folder(), folder());
+    let mut ana = team(&pg, mine.path());
+    let mut ben = team(&pg, theirs.path());
+    let id = ana.create(declared("shared")).unwrap()[0].incident;
+    push(&mut ana, id, evidence("before"));
+    assert_eq!(ben.entries(id, 0).unwrap().len(), 2);
+    pg.crash();
+
+    // What was read before is there; what is written waits under local numbers.
+    let added = push(&mut ana, id, evidence("offline"));
+    assert_eq!(added.evidence, [EvidenceId::local(1)]);
+    assert_eq!(push(&mut ana, id, evidence("offline")).evidence, [EvidenceId::local(1)], "the same evidence, the same number");
+    assert_eq!(push(&mut ana, id, evidence("before")).evidence, [EvidenceId(1)], "and a real one where it has one");
+    push(&mut ana, id, facts(&[Fact::action("check it", ActionKind::Detect, ActionScope::FollowUp)]));
+    push(&mut ana, id, note("full, see [EL1] and AL1"));
+    let wrong = fold(&mut ana, id).head.last_seq;
+    push(&mut ana, id, facts(&[Fact::Corrected { seq: wrong, text: "empty, see [EL1]".into(), reason: "looked again".into() }]));
+    push(&mut ben, id, note("ben is offline too"));
+    let local = ana.create(declared("new while away")).unwrap()[0].incident;
+    assert_eq!(local.to_string(), "INC-L1");
+    push(&mut ana, local, facts(&[Fact::Absorbed { from: id, title: "x".into() }]));
+    push(&mut ana, id, facts(&[Fact::Merged { into: local, reason: None }]));
+    let offline = fold(&mut ana, id);
+    assert_eq!((offline.unsynced(), ana.status().unsynced), (5, 7));
+    assert!(ana.status().away.is_some());
+    let heads = ana.list().unwrap();
+    assert_eq!(heads.iter().map(|h| (h.id, h.unsynced)).collect::<Vec<_>>(), [(local, 2), (id, 5)]);
+    assert!(matches!(ana.append(id, 2, note("late")), Err(JournalError::Conflict { .. })), "the local order is kept as well");
+
+    pg.up();
+    back(&mut ben);
+    // Somebody else got the numbers meanwhile.
+    push(&mut ben, id, evidence("ben's"));
+    let other = ben.create(declared("ben's")).unwrap()[0].incident;
+    assert_eq!(other, IncidentId(2));
+    back(&mut ana);
+    let merged = fold(&mut ana, id);
+    let texts: Vec<String> = merged.entries.iter().map(|e| merged.text_of(e)).collect();
+    assert!(texts.iter().any(|t| t == "empty, see [E3] (corrected)"), "{texts:?}");
+    assert_eq!(merged.evidence.iter().map(|e| e.id.0).collect::<Vec<_>>(), [1, 2, 3]);
+    assert_eq!(merged.head.merged_into, Some(IncidentId(3)), "the local incident's number, also where others speak of it");
+    assert_eq!(ana.resolve(local), IncidentId(3));
+    assert_eq!(fold(&mut ana, local).absorbed, [id]);
+    let body = ben.body(&merged.evidence[2].digest).unwrap().unwrap();
+    assert_eq!(body, Body::Lines { lines: vec![warroom::telemetry::LogLine::plain("offline")] }, "bodies come along");
+    assert_eq!(fold(&mut ben, id), merged, "all readers agree");
+    assert!(ana.verify().unwrap().broken.is_empty());
+}
+
+#[test]
+fn a_commit_whose_answer_was_lost_is_not_made_twice() {
+    let (pg, mine) = (Pg::start(), folder());
+    let mut ana = team(&pg, mine.path());
+    let id = ana.create(declared("shared")).unwrap()[0].incident;
+    // The server commits and vanishes before it answers: what the writer kept is in the store already.
+    let append = facts(&[Fact::Note { text: "once".into(), note_kind: NoteKind::Observation }]);
+    let mut other = team(&pg, folder().path());
+    other.append(id, 1, append.clone()).unwrap();
+    let copy = std::fs::read_dir(mine.path())
+        .unwrap()
+        .map(|f| f.unwrap().path())
+        .find(|p| p.extension().is_some_and(|e| e == "db"))
+        .unwrap();
+    let outbox = rusqlite::Connection::open(copy).unwrap();
+    let kept = &append.entries[0];
+    outbox
+        .execute(
+            "INSERT INTO outbox (uid, incident, at, recorded_at, actor, fact) VALUES (?1, ?2, ?3, ?3, ?4, ?5)",
+            rusqlite::params![
+                kept.uid,
+                id.0,
+                kept.at.rfc3339(),
+                serde_json::to_string(&kept.actor).unwrap(),
+                serde_json::to_string(kept.fact.get()).unwrap()
+            ],
+        )
+        .unwrap();
+    assert_eq!(ana.status().unsynced, 1);
+    back(&mut ana);
+    let texts: Vec<String> = ana.entries(id, 1).unwrap().iter().map(|e| e.fact.sentence()).collect();
+    assert_eq!(texts, ["once"]);
+}
+
+#[test]
+fn a_colleagues_entry_is_told_within_a_second_and_so_is_who_is_there() {
+    let (pg, mine, theirs) = (Pg::start(), folder(), folder());
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let at = |copies: &Path| warroom::journal::StoreAt { url: pg.url(), password: None, copies: copies.to_owned() };
+        let ana = warroom::journal::Journal::open(&at(mine.path())).unwrap();
+        let ben = warroom::journal::Journal::open(&at(theirs.path())).unwrap();
+        let id = ana.create(declared("shared")).await.unwrap()[0].incident;
+        let mut told = ben.listen().unwrap();
+        let mut version = ben.version().await.unwrap();
+        // The listener connects; its first word comes when it does.
+        tokio::time::timeout(Duration::from_secs(5), told.changed()).await.unwrap().unwrap();
+        version = version.max(ben.version().await.unwrap());
+        ana.append(id, 1, note("look")).await.unwrap();
+        let written = Instant::now();
+        tokio::time::timeout(Duration::from_secs(5), told.changed()).await.expect("a notification").unwrap();
+        assert_ne!(ben.version().await.unwrap(), version);
+        assert_eq!(ben.entries(id, 1).await.unwrap().len(), 1);
+        println!("a colleague's entry was read {} ms after it was written", written.elapsed().as_millis());
+
+        assert_eq!(ana.presence("s1", "ana", Some(id)).await.unwrap(), Vec::<String>::new());
+        assert_eq!(ben.presence("s2", "ben", Some(id)).await.unwrap(), ["ana"]);
+        assert_eq!(ana.presence("s1", "ana", Some(id)).await.unwrap(), ["ben"]);
+        ben.presence("s2", "ben", None).await.unwrap();
+        assert_eq!(ana.presence("s1", "ana", Some(id)).await.unwrap(), Vec::<String>::new());
+    });
+}
+
+#[test]
+fn stores_of_the_future_are_refused_and_left_alone() {
+    let (pg, mine) = (Pg::start(), folder());
+    let mut ana = team(&pg, mine.path());
+    let id = ana.create(declared("shared")).unwrap()[0].incident;
+    pg.sql("UPDATE warroom.meta SET value = '99' WHERE key = 'schema'");
+    // Also by a program that is connected already.
+    assert!(matches!(ana.append(id, 1, note("x")), Err(JournalError::Newer { found: 99, .. })));
+    assert!(matches!(ana.create(declared("x")), Err(JournalError::Newer { found: 99, .. })));
+    let f = folder();
+    let mut new = team(&pg, f.path());
+    let error = new.list().unwrap_err();
+    assert!(matches!(error, JournalError::Newer { found: 99, .. }) && error.to_string().contains("update warroom"), "{error}");
+    assert_eq!(pg.sql("SELECT count(*) FROM warroom.entry"), "1");
+    assert_eq!(ana.status().unsynced, 0, "nothing waits for a store that must not be written");
+}
+
+#[test]
+fn a_broken_chain_and_a_store_written_anew_are_found() {
+    let (pg, mine) = (Pg::start(), folder());
+    let mut ana = team(&pg, mine.path());
+    let id = ana.create(declared("shared")).unwrap()[0].incident;
+    for n in 1..4 {
+        ana.append(id, n, note("x")).unwrap();
+    }
+    ana.entries(id, 0).unwrap();
+    let text = pg.sql("SELECT text FROM warroom.entry WHERE seq = 3");
+    pg.sql("UPDATE warroom.entry SET text = replace(text, '\"x\"', '\"y\"') WHERE seq = 3");
+    let broken = ana.verify().unwrap().broken;
+    assert_eq!((broken[0].incident.as_str(), broken[0].seq), ("INC-1", 3), "{broken:?}");
+    // Somebody who makes the hashes fit again is found by the copies.
+    let forged = text.replace("\"x\"", "\"y\"");
+    let hash = warroom::evidence::body::digest(forged.as_bytes());
+    let last = pg
+        .sql("SELECT text FROM warroom.entry WHERE seq = 4")
+        .replace(&pg.sql("SELECT hash FROM warroom.entry WHERE seq = 3"), &hash);
+    let end = warroom::evidence::body::digest(last.as_bytes());
+    pg.sql(&format!("UPDATE warroom.entry SET hash = '{hash}' WHERE seq = 3"));
+    pg.sql(&format!("UPDATE warroom.entry SET text = '{last}', hash = '{end}' WHERE seq = 4"));
+    pg.sql(&format!("UPDATE warroom.incident SET last_hash = '{end}'"));
+    assert!(team(&pg, folder().path()).verify().unwrap().broken.is_empty(), "in itself it holds");
+    let broken = ana.verify().unwrap().broken;
+    assert!(broken[0].seq == 3 && broken[0].what.contains("copy"), "{broken:?}");
+}
+
+#[test]
+fn refusals_of_the_server_are_told_with_their_remedy() {
+    let (pg, mine) = (Pg::start(), folder());
+    let url = pg.url().replace("/postgres", "/nothere");
+    let error = TeamStore::open(&url, None, mine.path()).unwrap().list().unwrap_err().to_string();
+    assert!(error.contains("nothere") && error.contains("database"), "{error}");
+    pg.sql("CREATE ROLE guest LOGIN");
+    let url = pg.url().replace("warroom@", "guest@");
+    let error = TeamStore::open(&url, None, mine.path()).unwrap().list().unwrap_err().to_string();
+    assert!(error.contains("schema warroom"), "{error}");
+}
+
+/// The program as two people use it: on the command line, with the server there and away.
+#[test]
+fn two_people_share_an_incident_on_the_command_line() {
+    let (mut pg, mine, theirs) = (Pg::start(), folder(), folder());
+    let run = |who: &Path, name: &str, args: &[&str]| {
+        program::warroom(who, args).env("WARROOM_STORE", pg_url(&pg)).env("WARROOM_USER", name).output().unwrap()
+    };
+    fn pg_url(pg: &Pg) -> String {
+        pg.url()
+    }
+    let ok = |output: std::process::Output| {
+        assert!(output.status.success(), "{}", program::stderr(&output));
+        program::stdout(&output)
+    };
+    assert_eq!(ok(run(mine.path(), "ana", &["declare", "--title", "checkout fails", "--severity", "SEV2/SEV3"])).trim(), "INC-1");
+    ok(run(theirs.path(), "ben", &["incident", "note", "INC-1", "ben looks at the pool"]));
+    let shown = ok(run(mine.path(), "ana", &["incident", "show", "INC-1"]));
+    assert!(shown.contains("SEV2") && shown.contains("ben looks at the pool"), "{shown}");
+    pg.down();
+    let run = |who: &Path, name: &str, args: &[&str]| {
+        program::warroom(who, args).env("WARROOM_STORE", pg_url(&pg)).env("WARROOM_USER", name).output().unwrap()
+    };
+    let output = run(mine.path(), "ana", &["incident", "note", "INC-1", "written in a train"]);
+    assert!(output.status.success() && program::stderr(&output).contains("out of reach"), "{}", program::stderr(&output));
+    assert!(program::stderr(&output).contains("1 entry waits"), "{}", program::stderr(&output));
+    assert_eq!(run(mine.path(), "ana", &["verify"]).status.code(), Some(3), "what could not be checked is told");
+    pg.up();
+    let run = |who: &Path, name: &str, args: &[&str]| {
+        program::warroom(who, args).env("WARROOM_STORE", pg_url(&pg)).env("WARROOM_USER", name).output().unwrap()
+    };
+    let listed = run(mine.path(), "ana", &["incident", "list"]);
+    assert!(program::stderr(&listed).is_empty(), "{}", program::stderr(&listed));
+    let shown = ok(run(theirs.path(), "ben", &["incident", "show", "INC-1"]));
+    assert!(shown.contains("written in a train"), "{shown}");
+    let severity = Severity::Sev2;
+    assert!(shown.contains(&severity.to_string()));
+}
