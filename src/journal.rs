@@ -41,8 +41,8 @@ pub enum JournalError {
     Damaged { incident: IncidentId, seq: u64, reason: String },
     #[error("'{0}' is not a store: give sqlite:PATH, or a path")]
     BadUrl(String),
-    #[error("the store {path} is on a read-only file system: it can be read, nothing was written; give another with --store")]
-    ReadOnly { path: String },
+    #[error("the store {path} can be read, but not written: {reason}; nothing was written")]
+    ReadOnly { path: String, reason: String },
     /// The shared store cannot be reached or cannot write now; what was to be written is kept elsewhere by who can.
     #[error("the shared store {url} is out of reach: {reason}")]
     Away { url: String, reason: String },

@@ -294,6 +294,13 @@ pub fn checked_line(what: &str, text: &str) -> Result<String, DeskError> {
 
 /// A person's text, cleaned; an empty one is refused.
 pub fn checked_text(what: &str, text: &str) -> Result<String, DeskError> {
+    if text.len() > clean::MAX_TEXT_BYTES {
+        return Err(DeskError::Refused(format!(
+            "the {what} is {} KiB long, at most {} are taken: keep it as evidence, `warroom incident attach ID FILE`",
+            text.len() / 1024,
+            clean::MAX_TEXT_BYTES / 1024
+        )));
+    }
     let cleaned = clean::block(text);
     let trimmed = cleaned.trim();
     if trimmed.is_empty() {

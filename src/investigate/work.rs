@@ -474,7 +474,7 @@ impl Desk {
 
     /// Keeps a text as evidence, with a note that cites it.
     pub async fn attach(&self, id: IncidentId, from: &str, text: &str, note: Option<&str>, at: Option<Timestamp>) -> Written {
-        let text = clean::block(text);
+        let text = clean::document(text);
         if text.trim().is_empty() {
             return refused(format!("{from} is empty: there is nothing to keep"));
         }

@@ -26,7 +26,13 @@ const APPLICATION_ID: i64 = 0x5741_5231;
 pub struct SqliteStore {
     connection: Connection,
     /// Why nothing can be written, where that is so; then the file is a copy in a temporary folder, removed with the store.
-    frozen: Option<(String, Scratch)>,
+    frozen: Option<Frozen>,
+}
+
+struct Frozen {
+    path: String,
+    why: String,
+    _copy: Scratch,
 }
 
 /// A folder that goes with its owner.
@@ -39,39 +45,45 @@ impl Drop for Scratch {
 }
 
 impl SqliteStore {
-    /// Opens or creates the file. Its folder is created too; the file can be read by its owner only. On a read-only file
-    /// system what is there can be read, and every write says why it cannot be.
+    /// Opens or creates the file. Its folder is created too; the file can be read by its owner only. On a disk that is
+    /// full or read-only what is there can be read, and every write says why it cannot be.
     pub fn open(path: &Path) -> Result<Self, JournalError> {
         let shown = path.display().to_string();
         let fail = |reason: String| JournalError::Open { path: shown.clone(), reason };
+        let has_content = std::fs::metadata(path).is_ok_and(|m| m.len() > 0);
         match create_private(path) {
-            Ok(()) => Self::open_at(path, &shown),
+            Ok(()) => match Self::open_at(path, &shown) {
+                // A full disk has no room even for what SQLite needs to read: a copy elsewhere may.
+                Err(Prepare::Sql(e)) if has_content && is_disk(&e) => {
+                    Self::open_frozen(path, &shown, &worded(&e)).map_err(|_no_copy| fail(worded(&e)))
+                }
+                Err(e) => Err(e.told(&shown)),
+                Ok(store) => Ok(store),
+            },
             // What is there can be read all the same.
-            Err(e) if is_read_only(&e) && path.exists() => Self::open_frozen(path, &shown),
+            Err(e) if is_read_only(&e) && has_content => {
+                Self::open_frozen(path, &shown, "the file system or the file is read-only; give another with --store to write")
+            }
             Err(e) => Err(fail(e.to_string())),
         }
     }
 
     /// A store that ends with the process.
     pub(super) fn in_memory() -> Result<Self, JournalError> {
-        Self::open_at(Path::new(":memory:"), "in memory")
+        Self::open_at(Path::new(":memory:"), "in memory").map_err(|e| e.told("in memory"))
     }
 
-    fn open_at(path: &Path, shown: &str) -> Result<Self, JournalError> {
-        let fail = |reason: String| JournalError::Open { path: shown.to_owned(), reason };
-        let connection = Connection::open(path).map_err(|e| fail(e.to_string()))?;
-        connection.busy_timeout(BUSY).map_err(|e| fail(e.to_string()))?;
+    fn open_at(path: &Path, shown: &str) -> Result<Self, Prepare> {
+        let connection = Connection::open(path)?;
+        connection.busy_timeout(BUSY)?;
         let mut store = Self { connection, frozen: None };
-        store.prepare(shown).map_err(|e| match e {
-            Prepare::Sql(e) => fail(worded(&e)),
-            Prepare::Journal(e) => e,
-        })?;
+        store.prepare(shown)?;
         Ok(store)
     }
 
-    /// A store on a file system that takes no writes: SQLite's write-ahead log needs a writable folder even to be read, so a
+    /// A store on a disk that takes no writes: SQLite's write-ahead log needs a writable folder even to be read, so a
     /// copy of file and log is read instead.
-    fn open_frozen(path: &Path, shown: &str) -> Result<Self, JournalError> {
+    fn open_frozen(path: &Path, shown: &str, why: &str) -> Result<Self, JournalError> {
         let fail = |e: std::io::Error| JournalError::Open {
             path: shown.to_owned(),
             reason: format!("it cannot be written, and no copy could be made to read it: {e}"),
@@ -86,14 +98,14 @@ impl SqliteStore {
         if log(path).exists() {
             std::fs::copy(log(path), log(&copy)).map_err(fail)?;
         }
-        let mut store = Self::open_at(&copy, shown)?;
-        store.frozen = Some((shown.to_owned(), scratch));
+        let mut store = Self::open_at(&copy, shown).map_err(|e| e.told(shown))?;
+        store.frozen = Some(Frozen { path: shown.to_owned(), why: why.to_owned(), _copy: scratch });
         Ok(store)
     }
 
     fn writable(&self) -> Result<(), JournalError> {
         match &self.frozen {
-            Some((path, _)) => Err(JournalError::ReadOnly { path: path.clone() }),
+            Some(f) => Err(JournalError::ReadOnly { path: f.path.clone(), reason: f.why.clone() }),
             None => Ok(()),
         }
     }
@@ -146,6 +158,21 @@ impl SqliteStore {
 enum Prepare {
     Sql(rusqlite::Error),
     Journal(JournalError),
+}
+
+impl Prepare {
+    fn told(self, path: &str) -> JournalError {
+        match self {
+            Self::Sql(e) => JournalError::Open { path: path.to_owned(), reason: worded(&e) },
+            Self::Journal(e) => e,
+        }
+    }
+}
+
+/// Whether the disk is at fault: full, failing or read-only.
+fn is_disk(e: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode as C;
+    matches!(e.sqlite_error_code(), Some(C::DiskFull | C::SystemIoFailure | C::ReadOnly | C::CannotOpen))
 }
 
 impl From<rusqlite::Error> for Prepare {
@@ -460,10 +487,7 @@ impl Store for SqliteStore {
     }
 
     fn status(&mut self) -> super::StoreStatus {
-        super::StoreStatus {
-            read_only: self.frozen.as_ref().map(|_| "read-only file system".to_owned()),
-            ..super::StoreStatus::default()
-        }
+        super::StoreStatus { read_only: self.frozen.as_ref().map(|f| f.why.clone()), ..super::StoreStatus::default() }
     }
 }
 

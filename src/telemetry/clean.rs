@@ -19,6 +19,11 @@ pub fn block(text: &str) -> String {
     clean(text, true, MAX_TEXT_BYTES)
 }
 
+/// Cleans a whole document, however long; who calls it bounds it.
+pub fn document(text: &str) -> String {
+    clean(text, true, usize::MAX)
+}
+
 /// Cleans bytes that may not be UTF-8: invalid sequences become U+FFFD.
 pub fn line_bytes(bytes: &[u8]) -> String {
     line(&String::from_utf8_lossy(bytes))
