@@ -7,7 +7,9 @@ mod effects;
 mod input;
 pub mod log;
 mod poll;
+mod presence;
 pub mod terminal;
+mod watch;
 
 use std::time::{Duration, Instant};
 
@@ -63,6 +65,7 @@ fn start_model(desk: &Desk, config: &Config, banner: Option<String>) -> Model {
     model.model_name = desk.assistant.as_ref().map(|a| a.model.clone());
     model.config_path = crate::config::default_path().map_or_else(|| "a config.toml".to_owned(), |p| p.display().to_string());
     model.matrix = desk.matrix.clone();
+    model.monitor = desk.monitor;
     model.banner = banner;
     model
 }
@@ -95,7 +98,7 @@ async fn drive(
 
     let (messages, mut inbox) = mpsc::channel::<Msg>(QUEUE);
     let mut runner = Runner::new(desk, messages.clone());
-    runner.start(config.ui.refresh);
+    runner.start(config.ui.refresh, config.ui.read_only);
     let mut signals = input::Signals::new().map_err(io)?;
     let mut events = EventStream::new();
     let mut ticks = tokio::time::interval(Duration::from_secs(1));

@@ -21,6 +21,16 @@ pub struct ViewCache {
 }
 
 impl ViewCache {
+    /// The first visible item of a list whose items have different heights.
+    pub fn first(&self, list: &'static str) -> usize {
+        self.offsets.get(list).copied().unwrap_or(0)
+    }
+
+    /// Keeps it.
+    pub fn set_first(&mut self, list: &'static str, first: usize) {
+        self.offsets.insert(list, first);
+    }
+
     /// The first visible row of a list, moved as little as needed so that `selected` is visible.
     pub fn offset(&mut self, list: &'static str, selected: usize, height: usize, length: usize) -> usize {
         let offset = self.offsets.entry(list).or_default();

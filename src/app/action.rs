@@ -72,6 +72,7 @@ actions! {
     Palette, Everywhere, ":", "command", "every command by name", false;
     Filter, Everywhere, "/", "filter", "filter this list: word, !not, ~regex", false;
     Refresh, Everywhere, "r", "refresh", "ask the sources now", false;
+    Retry, Everywhere, "C-r", "retry", "write again what could not be written", true;
     Redraw, Everywhere, "C-l", "redraw", "draw the whole screen again", false;
     Suspend, Everywhere, "C-z", "suspend", "to the shell; `fg` comes back", false;
     Open, Board, "enter,l,right", "open", "open the incident, or the incident of the alert", false;
@@ -94,11 +95,25 @@ actions! {
     PreviousTab, Room, "backtab,left", "previous tab", "previous tab", false;
     Investigate, Room, "i", "investigate", "gather evidence and conclude", true;
     Widen, Room, "w", "widen", "investigate again over twice the window (recorded)", true;
-    Note, Room, "n", "note", "write a note", true;
+    Note, Room, "n", "note", "write a note; what stands after TODO becomes an action item", true;
     NoteAt, Room, "N", "note at", "write a note that happened earlier: 09:27 text", true;
     Decision, Room, "D", "decision", "record a decision", true;
     Hypothesis, Room, "H", "hypothesis", "record a hypothesis", true;
     Lesson, Room, "W", "lesson", "record a lesson", true;
+    Mitigation, Room, "F", "mitigation", "record what was done to stop the harm", true;
+    Task, Room, "T", "task", "a task for somebody who reports back: ben 5 check the replica", true;
+    Published, Room, "U", "update sent", "put on record that an update went out", true;
+    Impact, Room, "I", "impact", "say what it does to whom", true;
+    Checklist, Room, "K", "checklist", "what is open in each phase; tick what only people can see", false;
+    Exit, Room, "X", "exit criteria", "when it is over: error_rate < 0.01 for 30m", true;
+    Check, Room, "C", "check", "look now whether alerts have ended and the exit criteria hold", true;
+    SetTime, Room, "M", "times", "set a moment of its life by hand", true;
+    Escalate, Room, "L", "escalate", "put an escalation on record, L1 to L4", true;
+    Unlink, Room, "-", "unlink", "take a wrong alert away", true;
+    Merge, Room, "J", "merge", "make it a part of another open incident", true;
+    Undo, Room, "u", "undo", "take your last change back", true;
+    ReadIn, Room, "B", "read-in", "what somebody must know who joins now", false;
+    HandOver, Room, "V", "hand-over", "the hand-over brief for the next commander", false;
     Acknowledge, Room, "a", "acknowledge", "say that you are on it", true;
     SetSeverity, Room, "s", "severity", "change the severity against the matrix", true;
     SetStatus, Room, "t", "status", "change the status", true;
@@ -112,7 +127,14 @@ actions! {
     CopyQuery, Signals, "y", "copy query", "copy the exact query", false;
     OpenEntry, Timeline, "enter", "open", "the evidence of this entry", false;
     Correct, Timeline, "E", "correct", "correct this entry; the original stays", true;
-    Details, Timeline, "v", "details", "show or hide evidence entries", false;
+    GraphAt, Timeline, "v", "graph then", "the graph at that minute", false;
+    LogAt, Timeline, "l", "log then", "the log at that minute", false;
+    FilterKind, Timeline, "f", "kind", "only people, models, the program, decisions, or all", false;
+    Support, Timeline, "+", "supported", "this hypothesis is right, because …", true;
+    Refute, Timeline, "x", "refuted", "this hypothesis is wrong, because …", true;
+    Object, Timeline, "o", "objection", "an objection to this decision", true;
+    Outcome, Timeline, "=", "outcome", "what came of this decision", true;
+    Details, Timeline, "z", "details", "show or hide evidence entries", false;
     Follow, Logs, "f", "follow", "follow the end, or stand still", false;
     OnlyErrors, Logs, "x", "errors", "only lines that say that something went wrong", false;
     Wrap, Logs, "z", "wrap", "wrap long lines", false;
@@ -124,7 +146,10 @@ actions! {
     AskPostmortem, Assistant, "P", "postmortem", "ask the postmortem prompt", true;
     Preview, Assistant, "v", "preview", "exactly what would be sent", false;
     Accept, Assistant, "y", "accept", "accept the draft as your own", true;
-    ActionDone, Actions, "x,enter", "done", "mark the action item done", true;
+    ActionDone, Actions, "x,enter", "done", "done, with what came of it", true;
+    ActionOwner, Actions, "o", "owner", "who does it", true;
+    ActionDue, Actions, "d", "due", "by when, such as 2026-12-01", true;
+    ActionDrop, Actions, "b", "drop", "decide not to do it, with the reason", true;
     CopyReport, Report, "y", "copy", "copy the report (as far as the terminal takes it)", false;
 }
 

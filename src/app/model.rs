@@ -6,6 +6,7 @@ use super::action::Context;
 use super::board::Board;
 use super::chord::Chord;
 use super::logs::Logs;
+use super::msg::Effect;
 use super::overlay::Overlay;
 use super::room::{Room, Tab};
 use crate::incident::Matrix;
@@ -65,6 +66,18 @@ pub struct Model {
     pub requests: u64,
     /// Facts handed to the journal and not yet acknowledged by it.
     pub unsaved: u32,
+    /// Facts that could not be written (a full disk, say), kept to be tried again.
+    pub not_written: Vec<Effect>,
+    /// Entries that wait on this machine for the shared store.
+    pub unsynced: u64,
+    /// Why the shared store is out of reach, while it is.
+    pub store_away: Option<String>,
+    /// Why the store takes no writes.
+    pub store_frozen: Option<String>,
+    /// Colleagues who have this incident open.
+    pub present: Vec<String>,
+    /// How long a service is watched before it counts as restored.
+    pub monitor: std::time::Duration,
     /// Messages that a full queue refused.
     pub shed: u64,
 }
@@ -95,6 +108,12 @@ impl Model {
             pending: Vec::new(),
             requests: 0,
             unsaved: 0,
+            not_written: Vec::new(),
+            unsynced: 0,
+            store_away: None,
+            store_frozen: None,
+            present: Vec::new(),
+            monitor: crate::incident::gate::MONITOR,
             shed: 0,
         }
     }

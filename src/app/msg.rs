@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use super::chord::Chord;
 use crate::evidence::Body;
 use crate::incident::AlertBoard;
-use crate::incident::{ActionId, ActionKind, Incident, IncidentId, LinkedAlert, NoteKind, Role, Severity, Status, Summary};
+use crate::incident::{
+    ActionChange, ActionId, ActionKind, ExitCriteria, Incident, IncidentId, Level, LinkedAlert, Milestone, NoteKind, Remark,
+    Role, Severity, Status, Summary, Verdict,
+};
 use crate::prompt::Delta;
 use crate::telemetry::log::Batch;
 use crate::telemetry::series::AlertSeries;
@@ -33,6 +36,16 @@ pub enum Msg {
     Answered(u64, Result<String, String>),
     ReportMade(IncidentId, String),
     Exported(String),
+    /// How the store stands: entries that wait, why the shared store is away, why nothing can be written.
+    StoreStood {
+        unsynced: u64,
+        away: Option<String>,
+        frozen: Option<String>,
+    },
+    /// Who else has the incident open.
+    Present(Vec<String>),
+    /// A fact that the store could not take: kept to be tried again.
+    NotWritten(Box<Effect>, String),
     /// Something was done; the words to show.
     Done(String),
     Failed(String),
@@ -50,6 +63,7 @@ pub enum Effect {
     Declare {
         title: String,
         severity: Severity,
+        reason: Option<String>,
         alerts: Vec<LinkedAlert>,
         is_commander: bool,
     },
@@ -93,7 +107,73 @@ pub enum Effect {
     ActionDone {
         id: IncidentId,
         action: ActionId,
+        result: Option<String>,
     },
+    ChangeAction {
+        id: IncidentId,
+        action: ActionId,
+        change: ActionChange,
+    },
+    Task {
+        id: IncidentId,
+        who: String,
+        minutes: u64,
+        text: String,
+    },
+    Published {
+        id: IncidentId,
+        text: String,
+    },
+    Impact {
+        id: IncidentId,
+        text: String,
+    },
+    Tick {
+        id: IncidentId,
+        item: String,
+        met: bool,
+        text: String,
+    },
+    SetExit {
+        id: IncidentId,
+        criteria: ExitCriteria,
+    },
+    Check(IncidentId),
+    SetTime {
+        id: IncidentId,
+        milestone: Milestone,
+        to: Timestamp,
+        reason: String,
+    },
+    Escalate {
+        id: IncidentId,
+        level: Level,
+        reason: String,
+    },
+    Unlink {
+        id: IncidentId,
+        fingerprint: String,
+        reason: String,
+    },
+    Merge {
+        id: IncidentId,
+        into: IncidentId,
+    },
+    Judge {
+        id: IncidentId,
+        seq: u64,
+        verdict: Verdict,
+        reason: String,
+    },
+    Remark {
+        id: IncidentId,
+        seq: u64,
+        remark: Remark,
+        text: String,
+    },
+    Undo(IncidentId),
+    /// This person is in an incident's room now, or in none.
+    Enter(Option<IncidentId>),
     /// Over the incident's own window, or the last so long before its end.
     Investigate(IncidentId, Option<std::time::Duration>),
     Plan {

@@ -3,7 +3,11 @@
 use super::action::{ACTIONS, Action, Context, Spec};
 use super::edit::LineEdit;
 use super::msg::Effect;
-use crate::incident::{ActionKind, EvidenceId, LinkedAlert, NoteKind, Role, Severity, Status};
+use crate::incident::{
+    ActionId, ActionKind, EvidenceId, IncidentId, Level, LinkedAlert, Milestone, NoteKind, Remark, Role, Severity, Status,
+    Verdict,
+};
+use crate::telemetry::Timestamp;
 
 /// What a typed line is for.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,6 +22,20 @@ pub enum Purpose {
     Question,
     ExportPath,
     Correction(u64),
+    Task,
+    Published,
+    Impact,
+    Tick { item: &'static str, met: bool },
+    Exit,
+    Time(Milestone),
+    EscalationReason(Level),
+    UnlinkReason(String),
+    Judge(u64, Verdict),
+    Remark(u64, Remark),
+    Result(ActionId),
+    Owner(ActionId),
+    Due(ActionId),
+    DropReason(ActionId),
     Filter,
 }
 
@@ -29,7 +47,13 @@ pub enum Choice {
     Role(Vec<Role>),
     ActionKind(Vec<ActionKind>),
     /// Incidents to link the alerts to.
-    LinkTo(Vec<crate::incident::IncidentId>, Vec<String>),
+    LinkTo(Vec<IncidentId>, Vec<String>),
+    /// Incidents to merge into.
+    MergeInto(Vec<IncidentId>),
+    Milestone(Vec<Milestone>),
+    Level(Vec<Level>),
+    /// Fingerprints of linked alerts.
+    Unlink(Vec<String>),
 }
 
 /// The fields of the declaration.
@@ -75,9 +99,15 @@ pub enum Overlay {
         yes: bool,
         effect: Box<Effect>,
     },
+    /// The checklist of the phases.
+    Gates {
+        selected: usize,
+    },
+    /// `at`: the moment that is looked at, marked in a chart and scrolled to in a log.
     Evidence {
         id: EvidenceId,
         scroll: usize,
+        at: Option<Timestamp>,
     },
     Text {
         title: String,

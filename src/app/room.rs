@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::board::Filter;
 use crate::evidence::Body;
-use crate::incident::{Entry, EvidenceId, Incident, IncidentId};
+use crate::incident::{ActorKind, Entry, EvidenceId, Incident, IncidentId};
 
 /// The tabs, by the key that opens them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,6 +46,51 @@ impl Tab {
     }
 }
 
+/// Which entries the timeline shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Shown {
+    #[default]
+    All,
+    People,
+    Models,
+    Program,
+    Decisions,
+}
+
+impl Shown {
+    /// The next one, round and round.
+    pub fn next(self) -> Self {
+        match self {
+            Self::All => Self::People,
+            Self::People => Self::Models,
+            Self::Models => Self::Program,
+            Self::Program => Self::Decisions,
+            Self::Decisions => Self::All,
+        }
+    }
+
+    /// The word in the title.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::People => "people only",
+            Self::Models => "models only",
+            Self::Program => "the program only",
+            Self::Decisions => "decisions only",
+        }
+    }
+
+    fn takes(self, entry: &Entry) -> bool {
+        match self {
+            Self::All => true,
+            Self::People => entry.actor.kind == ActorKind::Human,
+            Self::Models => entry.actor.kind == ActorKind::Ai,
+            Self::Program => entry.actor.kind == ActorKind::System,
+            Self::Decisions => entry.fact.kind() == "decision",
+        }
+    }
+}
+
 /// A question that is being answered.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Streaming {
@@ -71,6 +116,7 @@ pub struct Room {
     /// Lines scrolled in overview, assistant and report.
     pub scroll: usize,
     pub show_details: bool,
+    pub shown: Shown,
     pub filter: String,
     pub streaming: Option<Streaming>,
     /// What an investigation under way says.
@@ -93,6 +139,7 @@ impl Room {
             action: 0,
             scroll: 0,
             show_details: false,
+            shown: Shown::All,
             filter: String::new(),
             streaming: None,
             investigating: None,
@@ -109,7 +156,12 @@ impl Room {
             .timeline()
             .into_iter()
             .filter(|e| self.show_details || !e.fact.is_detail())
-            .filter(|e| filter.matches(&format!("{} {} {}", e.actor.name, e.fact.kind(), incident.text_of(e)).to_lowercase()))
+            .filter(|e| self.shown.takes(e))
+            // Writing a hundred thousand sentences to match nothing would be felt.
+            .filter(|e| {
+                self.filter.is_empty()
+                    || filter.matches(&format!("{} {} {}", e.actor.name, e.fact.kind(), incident.text_of(e)).to_lowercase())
+            })
             .collect()
     }
 

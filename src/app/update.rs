@@ -39,7 +39,8 @@ pub fn update(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
         }
         Msg::IncidentsListed(heads) => listed(model, heads),
         Msg::IncidentRead(incident, bodies) => {
-            if let Some(room) = model.room.as_mut().filter(|r| r.id == incident.id()) {
+            if let Some(room) = model.room.as_mut().filter(|r| r.id == incident.id() || r.id.is_local()) {
+                room.id = incident.id();
                 room.incident = Some(*incident);
                 room.bodies = bodies;
                 room.report = None;
@@ -93,6 +94,33 @@ pub fn update(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
             model.say(Tone::Good, format!("the post-mortem is in {path}"));
             Vec::new()
         }
+        Msg::StoreStood { unsynced, away, frozen } => {
+            let was_away = model.store_away.is_some();
+            match (&away, was_away) {
+                (Some(why), false) => {
+                    model.say(Tone::Bad, format!("the shared store is out of reach: {why}; entries are kept here"))
+                }
+                (None, true) => model.say(Tone::Good, "the shared store is back; what waited is merged"),
+                _ => {}
+            }
+            (model.unsynced, model.store_away, model.store_frozen) = (unsynced, away, frozen);
+            Vec::new()
+        }
+        Msg::Present(names) => {
+            let joined: Vec<&String> = names.iter().filter(|n| !model.present.contains(n)).collect();
+            if let Some(name) = joined.first() {
+                let words = format!("{name} is here");
+                model.say(Tone::Plain, words);
+            }
+            model.present = names;
+            Vec::new()
+        }
+        Msg::NotWritten(effect, why) => {
+            model.unsaved = model.unsaved.saturating_sub(1);
+            model.not_written.push(*effect);
+            model.say(Tone::Bad, format!("{why} · it is kept: C-r writes it again"));
+            Vec::new()
+        }
         Msg::Done(text) => {
             model.unsaved = model.unsaved.saturating_sub(1);
             model.say(Tone::Good, text);
@@ -116,9 +144,11 @@ fn streaming(model: &mut Model, request: u64) -> Option<&mut super::room::Stream
 /// Heads that changed: a colleague, or another window, wrote.
 fn listed(model: &mut Model, heads: Vec<crate::incident::Summary>) -> Vec<Effect> {
     let newer = model.room.as_ref().and_then(|room| {
-        let head = heads.iter().find(|h| h.id == room.id)?;
+        // An incident that was made without the shared store has another number once it is there.
+        let Some(head) = heads.iter().find(|h| h.id == room.id) else { return room.id.is_local().then_some(room.id) };
         let known = room.incident.as_ref().map_or(0, |i| i.head.last_seq);
-        (head.last_seq > known).then_some(room.id)
+        // Not only more: entries that waited get other numbers when they are merged.
+        (head.last_seq != known).then_some(room.id)
     });
     model.board.take_incidents(heads);
     newer.map(Effect::ReadIncident).into_iter().collect()
@@ -152,7 +182,8 @@ fn open_room(model: &mut Model, id: IncidentId) -> Vec<Effect> {
         model.room = Some(Room::new(id));
     }
     model.screen = Screen::Room;
-    vec![Effect::ReadIncident(id)]
+    model.present.clear();
+    vec![Effect::ReadIncident(id), Effect::Enter(Some(id))]
 }
 
 /// What a tab needs when it is shown or its incident has changed.

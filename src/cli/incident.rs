@@ -11,8 +11,8 @@ use super::{CliError, Done, duration_arg, id_arg, out, seq_arg, severity_arg, ti
 use crate::incident::brief::Reader;
 use crate::incident::ids::seq_label;
 use crate::incident::{
-    ActionChange, ActionId, ActionState, Audience, Comparison, Entry, EventKind, ExitCriteria, FoundBy, GateItem, Grade,
-    Incident, IncidentId, Level, Milestone, NoteKind, Remark, Role, Severity, Status, Verdict,
+    ActionChange, ActionId, ActionState, Audience, Entry, EventKind, FoundBy, GateItem, Grade, Incident, IncidentId, Level,
+    Milestone, NoteKind, Remark, Role, Severity, Status, Verdict,
 };
 use crate::investigate::Desk;
 use crate::investigate::clock::now;
@@ -420,7 +420,8 @@ pub(super) async fn run(desk: &Desk, command: IncidentCommand, as_json: bool) ->
             written
         }
         C::Exit { id, expression, below, above, length, source, when } => {
-            desk.set_exit(id, criteria(&expression, below, above, length, source)?, when.at).await?
+            let criteria = crate::analysis::exit::criteria(&expression, below, above, length, source).map_err(CliError::Usage)?;
+            desk.set_exit(id, criteria, when.at).await?
         }
         C::Role { id, role, name, renounce: true, when } => desk.renounce(id, role, name.as_deref(), when.at).await?,
         C::Role { id, role, name, renounce: false, when } => {
@@ -488,35 +489,6 @@ fn tell_open(desk: &Desk, incident: &Incident) {
             incident.id()
         ));
     }
-}
-
-/// Exit criteria from an expression with its comparison, or from one and a flag.
-fn criteria(
-    expression: &str,
-    below: Option<f64>,
-    above: Option<f64>,
-    length: Duration,
-    source: Option<String>,
-) -> Result<ExitCriteria, CliError> {
-    let (expression, comparison, threshold) = match (below, above, crate::analysis::expression::threshold(expression)) {
-        (Some(value), _, _) => (expression.to_owned(), Comparison::Below, value),
-        (None, Some(value), _) => (expression.to_owned(), Comparison::Above, value),
-        (None, None, Some(split)) => match Comparison::from_operator(&split.operator) {
-            Some(comparison) => (split.series, comparison, split.value),
-            None => return Err(CliError::Usage(format!("'{}' is no threshold: use <, <=, > or >=", split.operator))),
-        },
-        (None, None, None) => {
-            let how = "give the threshold: --below NUMBER, --above NUMBER, or an expression such as 'error_rate < 0.01'";
-            return Err(CliError::Usage(how.to_owned()));
-        }
-    };
-    Ok(ExitCriteria {
-        expression: expression.trim().to_owned(),
-        comparison,
-        threshold,
-        for_secs: length.as_secs().max(1),
-        source,
-    })
 }
 
 fn read_file(path: &std::path::Path) -> Result<String, CliError> {

@@ -42,6 +42,33 @@ impl Desk {
         Ok(incident)
     }
 
+    /// What a board says of an incident's alerts, without writing it.
+    pub async fn seen(&self, id: IncidentId, board: &AlertBoard) -> Result<Seen, DeskError> {
+        let facts = seen(&self.journal.incident(id).await?, board);
+        let mut out = Seen::default();
+        for fact in facts {
+            match fact {
+                Fact::AlertResolved { fingerprint, .. } => out.ended.push(fingerprint),
+                _ => out.fires_again = true,
+            }
+        }
+        Ok(out)
+    }
+
+    /// Reads the exit criteria of an incident that has some and is mitigated; writes the reading when it says something new.
+    pub async fn check_exit(&self, id: IncidentId) -> Result<(), DeskError> {
+        let incident = self.journal.incident(id).await?;
+        let Some(criteria) = incident.exit.as_ref().filter(|_| incident.mitigated_at.is_some() && incident.head.status.is_open())
+        else {
+            return Ok(());
+        };
+        let (reading, draft) = self.read_exit(criteria).await.map_err(DeskError::Refused)?;
+        if incident.readings.last().is_none_or(|r| r.reading.met != reading.met) {
+            self.write_reading(id, reading, draft).await?;
+        }
+        Ok(())
+    }
+
     /// Asks for the exit criteria's values over their duration: the named source, else the first that answers.
     async fn read_exit(&self, criteria: &ExitCriteria) -> Result<(ExitReading, Draft), String> {
         let window = Window::before(now(), criteria.length());
@@ -97,6 +124,14 @@ impl Desk {
         self.append(id, &Actor::system(), None, |_| Ok(vec![Fact::ExitRead { reading: reading.clone() }])).await?;
         Ok(())
     }
+}
+
+/// What a board says of an incident's alerts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// Fingerprints that no source lists any more.
+    pub ended: Vec<String>,
+    pub fires_again: bool,
 }
 
 /// The facts that a board adds to an incident.

@@ -11,12 +11,13 @@ use tokio_util::sync::CancellationToken;
 use super::poll::Wake;
 use crate::app::model::Model;
 use crate::app::{Effect, Msg};
-use crate::incident::{IncidentId, Role};
+use crate::incident::{Audience, IncidentId, Role};
 use crate::investigate::ask::Question;
 use crate::investigate::clock::now;
 use crate::investigate::desk::Declaration;
-use crate::investigate::work::NewAction;
+use crate::investigate::work::{NewAction, NewImpact};
 use crate::investigate::{Desk, DeskError, Progress};
+use crate::journal::JournalError;
 use crate::postmortem::Format;
 use crate::prompt::Delta;
 use crate::sources::Batch;
@@ -43,6 +44,7 @@ pub(super) struct Runner {
     chart: Option<AbortHandle>,
     wake: Wake,
     asking: CancellationToken,
+    room: super::presence::Where,
     shed: Arc<AtomicU64>,
 }
 
@@ -57,6 +59,7 @@ impl Runner {
             chart: None,
             wake: Wake::default(),
             asking: CancellationToken::new(),
+            room: super::presence::Where::default(),
             shed: Arc::default(),
         }
     }
@@ -66,21 +69,14 @@ impl Runner {
         self.shed.load(Ordering::Relaxed)
     }
 
-    /// Starts what goes on by itself: asking the sources, and looking for what others write.
-    pub(super) fn start(&mut self, refresh: Duration) {
-        super::poll::start(&self.desk.sources, refresh, &self.wake, &self.messages, &mut self.tasks);
-        let (desk, messages) = (Arc::clone(&self.desk), self.messages.clone());
-        self.tasks.spawn(async move {
-            let mut version = None;
-            loop {
-                let found = desk.journal.version().await.ok();
-                if found.is_none() || found != version {
-                    version = found;
-                    list(&desk, &messages).await;
-                }
-                tokio::time::sleep(POLL).await;
-            }
-        });
+    /// Starts what goes on by itself: asking the sources, looking after open incidents, and hearing of what others write.
+    pub(super) fn start(&mut self, refresh: Duration, read_only: bool) {
+        let boards = super::poll::start(&self.desk.sources, refresh, &self.wake, &self.messages, &mut self.tasks);
+        if !read_only {
+            self.tasks.spawn(super::watch::run(Arc::clone(&self.desk), boards));
+        }
+        self.tasks.spawn(follow_store(Arc::clone(&self.desk), self.messages.clone()));
+        self.tasks.spawn(super::presence::run(Arc::clone(&self.desk), self.room.clone(), self.messages.clone()));
     }
 
     /// Waits for facts that are being written, so that nothing acknowledged on screen is lost; not for ever.
@@ -88,6 +84,7 @@ impl Runner {
         self.asking.cancel();
         let writes = std::mem::take(&mut self.writes);
         let _too_slow = tokio::time::timeout(FINISH, writes.join_all()).await;
+        self.room.leave(&self.desk).await;
         self.tasks.abort_all();
     }
 
@@ -99,8 +96,9 @@ impl Runner {
         self.tasks.spawn(work(Arc::clone(&self.desk), self.messages.clone()))
     }
 
-    /// A fact: its answer is "done" with words, or why not.
-    fn write<F>(&mut self, work: impl FnOnce(Arc<Desk>) -> F)
+    /// A fact: its answer is "done" with words, or why not. What the store could not take goes back to the model, which
+    /// keeps it: what a person typed is not lost to a full disk.
+    fn write<F>(&mut self, effect: Effect, work: impl FnOnce(Arc<Desk>) -> F)
     where
         F: Future<Output = Result<String, DeskError>> + Send + 'static,
     {
@@ -109,6 +107,9 @@ impl Runner {
         self.writes.spawn(async move {
             let msg = match work.await {
                 Ok(words) => Msg::Done(words),
+                Err(DeskError::Journal(
+                    e @ (JournalError::Io { .. } | JournalError::ReadOnly { .. } | JournalError::Newer { .. }),
+                )) => Msg::NotWritten(Box::new(effect), e.to_string()),
                 Err(e) => Msg::Failed(e.to_string()),
             };
             let _quitting = messages.send(msg).await;
@@ -176,10 +177,11 @@ impl Runner {
                     let _quitting = messages.send(msg).await;
                 });
             }
-            Effect::Declare { title, severity, alerts, is_commander } => {
+            Effect::Enter(room) => self.room.set(room),
+            Effect::Declare { title, severity, reason, alerts, is_commander } => {
                 let commander = is_commander.then(|| model.user.clone());
                 let declaration =
-                    Declaration { title, severity: Some(severity), known: alerts, commander, ..Declaration::default() };
+                    Declaration { title, severity: Some(severity), reason, known: alerts, commander, ..Declaration::default() };
                 let (desk, messages) = (Arc::clone(&self.desk), self.messages.clone());
                 self.writes.spawn(async move {
                     let msg = match desk.declare(declaration).await {
@@ -194,33 +196,77 @@ impl Runner {
     }
 
     fn fact(&mut self, effect: Effect) {
-        match effect {
-            Effect::Link(id, prints) => self.write(move |d| async move {
+        match effect.clone() {
+            Effect::Link(id, prints) => self.write(effect, move |d| async move {
                 let (_, warnings) = d.link(id, &prints, None).await?;
                 Ok(warnings.first().cloned().unwrap_or_else(|| format!("linked to {id}")))
             }),
             Effect::Note { id, text, kind, at } => {
-                self.write(move |d| async move { d.note(id, &text, kind, at).await.map(told) })
+                self.write(effect, move |d| async move { d.note(id, &text, kind, at).await.map(told) })
             }
             Effect::Correct { id, seq, text } => {
-                self.write(move |d| async move { d.correct(id, seq, &text, "corrected by hand").await.map(told) })
+                self.write(effect, move |d| async move { d.correct(id, seq, &text, "corrected by hand").await.map(told) })
             }
-            Effect::Acknowledge(id) => self.write(move |d| async move { d.acknowledge(id, None).await.map(told) }),
+            Effect::Acknowledge(id) => self.write(effect, move |d| async move { d.acknowledge(id, None).await.map(told) }),
             Effect::SetSeverity { id, to, reason } => {
-                self.write(move |d| async move { d.set_severity(id, to, &reason, None).await.map(told) })
+                self.write(effect, move |d| async move { d.set_severity(id, to, &reason, None).await.map(told) })
             }
             Effect::SetStatus { id, to, reason } => {
-                self.write(move |d| async move { d.set_status(id, to, reason, None).await.map(told) })
+                self.write(effect, move |d| async move { d.set_status(id, to, reason, None).await.map(told) })
             }
-            Effect::Reopen { id, reason } => self.write(move |d| async move { d.reopen(id, &reason, None).await.map(told) }),
-            Effect::Assign { id, role, holder } => self.write(move |d| async move { assign(&d, id, role, &holder).await }),
-            Effect::AddAction { id, text, kind } => {
-                self.write(move |d| async move { d.add_action(id, NewAction::follow_up(kind, &text), None).await.map(told) })
+            Effect::Reopen { id, reason } => {
+                self.write(effect, move |d| async move { d.reopen(id, &reason, None).await.map(told) })
             }
-            Effect::ActionDone { id, action } => {
-                self.write(move |d| async move { d.action_done(id, action, None, None).await.map(told) })
+            Effect::Assign { id, role, holder } => {
+                self.write(effect, move |d| async move { assign(&d, id, role, &holder).await })
             }
-            Effect::Accept { id, seq } => self.write(move |d| async move { d.accept(id, seq).await.map(told) }),
+            Effect::AddAction { id, text, kind } => self
+                .write(effect, move |d| async move { d.add_action(id, NewAction::follow_up(kind, &text), None).await.map(told) }),
+            Effect::ActionDone { id, action, result } => {
+                self.write(effect, move |d| async move { d.action_done(id, action, result, None).await.map(told) })
+            }
+            Effect::ChangeAction { id, action, change } => {
+                self.write(effect, move |d| async move { d.change_action(id, action, change, None).await.map(told) })
+            }
+            Effect::Task { id, who, minutes, text } => self.write(effect, move |d| async move {
+                d.add_action(id, NewAction::task(&who, &text, Duration::from_secs(minutes * 60)), None).await.map(told)
+            }),
+            Effect::Published { id, text } => {
+                self.write(effect, move |d| async move { d.published(id, Audience::Internal, &text, None, None).await.map(told) })
+            }
+            Effect::Impact { id, text } => self.write(effect, move |d| async move {
+                d.set_impact(id, NewImpact { text: Some(text), ..NewImpact::default() }, None).await.map(told)
+            }),
+            Effect::Tick { id, item, met, text } => {
+                self.write(effect, move |d| async move { d.tick(id, &item, met, &text, None).await.map(told) })
+            }
+            Effect::SetExit { id, criteria } => {
+                self.write(effect, move |d| async move { d.set_exit(id, criteria, None).await.map(told) })
+            }
+            Effect::Check(id) => self.write(effect, move |d| async move {
+                let (incident, silent) = d.check(id).await?;
+                let read = incident.readings.last().map(|r| r.reading.why.clone());
+                let words = read.map_or_else(|| "looked at the alerts".to_owned(), |why| format!("exit criteria: {why}"));
+                Ok(silent.first().map_or(words.clone(), |s| format!("{words}; {s}")))
+            }),
+            Effect::SetTime { id, milestone, to, reason } => {
+                self.write(effect, move |d| async move { d.set_time(id, milestone, to, &reason, None).await.map(told) })
+            }
+            Effect::Escalate { id, level, reason } => {
+                self.write(effect, move |d| async move { d.escalate(id, level, None, &reason, None).await.map(told) })
+            }
+            Effect::Unlink { id, fingerprint, reason } => {
+                self.write(effect, move |d| async move { d.unlink(id, &fingerprint, Some(reason), None).await.map(told) })
+            }
+            Effect::Merge { id, into } => self.write(effect, move |d| async move { d.merge(id, into, None).await.map(told) }),
+            Effect::Judge { id, seq, verdict, reason } => {
+                self.write(effect, move |d| async move { d.judge(id, seq, verdict, &reason, None).await.map(told) })
+            }
+            Effect::Remark { id, seq, remark, text } => {
+                self.write(effect, move |d| async move { d.remark(id, seq, remark, None, &text, None).await.map(told) })
+            }
+            Effect::Undo(id) => self.write(effect, move |d| async move { d.undo(id, None).await.map(told) }),
+            Effect::Accept { id, seq } => self.write(effect, move |d| async move { d.accept(id, seq).await.map(told) }),
             // Everything else was run before.
             _ => {}
         }
@@ -293,6 +339,47 @@ impl Runner {
             }
         });
         self.logs = Some(tasks);
+    }
+}
+
+/// Tells of what other processes and colleagues write: at once where the store says so, else by looking once a second.
+async fn follow_store(desk: Arc<Desk>, messages: mpsc::Sender<Msg>) {
+    let mut told = desk.journal.listen();
+    let (mut version, mut stood) = (None, None);
+    loop {
+        let found = desk.journal.version().await;
+        match &found {
+            Ok(n) if version != Some(*n) => {
+                version = Some(*n);
+                list(&desk, &messages).await;
+            }
+            Ok(_) => {}
+            Err(e) if version.is_none() => {
+                version = Some(0);
+                let _quitting = messages.send(Msg::Failed(e.to_string())).await;
+            }
+            Err(_) => {}
+        }
+        if let Ok(status) = desk.journal.status().await
+            && stood.as_ref() != Some(&status)
+        {
+            stood = Some(status.clone());
+            let msg = Msg::StoreStood { unsynced: status.unsynced, away: status.away, frozen: status.read_only };
+            if messages.send(msg).await.is_err() {
+                return;
+            }
+        }
+        match &mut told {
+            Some(told) => {
+                tokio::select! {
+                    changed = told.changed() => if changed.is_err() {
+                        tokio::time::sleep(POLL).await;
+                    },
+                    () = tokio::time::sleep(POLL) => {}
+                }
+            }
+            None => tokio::time::sleep(POLL).await,
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::app::Msg;
@@ -34,12 +34,21 @@ impl Wake {
 }
 
 /// Starts a poller for each source. Sources that could not be made are reported at once.
-pub(super) fn start(set: &SourceSet, refresh: Duration, wake: &Wake, messages: &mpsc::Sender<Msg>, tasks: &mut JoinSet<()>) {
+/// The boards also go to who looks after open incidents; only the latest counts there.
+pub(super) fn start(
+    set: &SourceSet,
+    refresh: Duration,
+    wake: &Wake,
+    messages: &mpsc::Sender<Msg>,
+    tasks: &mut JoinSet<()>,
+) -> watch::Receiver<Option<AlertBoard>> {
+    let (latest_board, boards) = watch::channel(None);
+    let latest_board = Arc::new(latest_board);
     let shared: Arc<Mutex<BTreeMap<usize, Latest>>> = Arc::default();
     let broken = Arc::new(set.broken_reports());
     for (place, source) in set.sources.iter().enumerate() {
         let (source, shared, broken) = (Arc::clone(source), Arc::clone(&shared), Arc::clone(&broken));
-        let (wake, messages) = (wake.clone(), messages.clone());
+        let (wake, messages, latest_board) = (wake.clone(), messages.clone(), Arc::clone(&latest_board));
         tasks.spawn(async move {
             loop {
                 let woken = wake.0.notified();
@@ -49,6 +58,7 @@ pub(super) fn start(set: &SourceSet, refresh: Duration, wake: &Wake, messages: &
                     all.insert(place, latest);
                     board(&all, &broken)
                 };
+                latest_board.send_replace(Some(board.clone()));
                 if messages.send(Msg::AlertsArrived(Box::new(board))).await.is_err() {
                     return;
                 }
@@ -67,6 +77,7 @@ pub(super) fn start(set: &SourceSet, refresh: Duration, wake: &Wake, messages: &
             let _quitting = messages.send(Msg::AlertsArrived(Box::new(board(&BTreeMap::new(), &broken)))).await;
         });
     }
+    boards
 }
 
 /// The alerts of a source; of one without any, whether it is well.

@@ -202,7 +202,7 @@ fn every_tab_draws_what_it_is_for() {
         (Tab::Signals, ["E1", "checkout db_pool_in_use 4 → 20", "max by (service)"]),
         (Tab::Logs, ["waiting for the first line", "following", "4 Logs"]),
         (Tab::Assistant, ["the rules answer", "would send:", "Every statement"]),
-        (Tab::Actions, ["0 open of 0", "none yet", "A writes one down"]),
+        (Tab::Actions, ["0 open of 0", "none yet", "A writes down"]),
         (Tab::Report, ["making the report", "e writes it", "9 Report"]),
     ] {
         for (width, height) in [(140, 40), (80, 24)] {
@@ -212,6 +212,69 @@ fn every_tab_draws_what_it_is_for() {
             }
         }
     }
+}
+
+#[test]
+fn clocks_tasks_and_the_open_items_are_on_the_overview() {
+    let mut model = room(Tab::Overview);
+    let task = |who: &str, after: i64| {
+        let mut fact =
+            Fact::action("check the replica", crate::incident::ActionKind::Mitigate, crate::incident::ActionScope::Incident);
+        if let Fact::ActionAdded { owner, check_back_at, .. } = &mut fact {
+            (*owner, *check_back_at) = (Some(who.into()), Some(at(after)));
+        }
+        fact
+    };
+    let all = entries(vec![declared(), task("ben", 8000), task("cleo", 4000)]);
+    update(&mut model, at(4500), Msg::IncidentRead(Box::new(Incident::fold(all).unwrap()), std::collections::BTreeMap::new()));
+    update(&mut model, at(4500), Msg::Present(vec!["ben".into(), "cleo".into()]));
+    let stood = Msg::StoreStood { unsynced: 2, away: Some("refused".into()), frozen: None };
+    update(&mut model, at(4500), stood);
+    for (width, height) in [(140, 40), (100, 60)] {
+        let screen = draw(&model, width, height);
+        for part in [
+            "update OVERDUE 15m00s",
+            "A0 ben back in 58m20s",
+            "A0 cleo LATE 8m20s",
+            "☐ impact and scope",
+            "↯2 unsynced",
+            "store ○ away",
+            "☺ ben, cleo",
+        ] {
+            assert!(screen.contains(part), "{part}\n{screen}");
+        }
+    }
+    let screen = draw(&model, 80, 24);
+    assert!(screen.contains("store ○ ↯2") && screen.contains("☺ ben") && screen.contains("checkout is"), "{screen}");
+}
+
+#[test]
+fn a_timeline_of_twenty_thousand_entries_shows_what_is_selected() {
+    let mut model = room(Tab::Timeline);
+    let note =
+        |n: u32| Fact::Note { text: format!("note {n} {}", "long ".repeat((n % 40) as usize)), note_kind: NoteKind::Observation };
+    let all = entries(std::iter::once(declared()).chain((1..20_000).map(note)).collect());
+    update(&mut model, at(0), Msg::IncidentRead(Box::new(Incident::fold(all).unwrap()), std::collections::BTreeMap::new()));
+    let theme = Theme::load("dark", |_| None, true).unwrap();
+    let mut cache = ViewCache::default();
+    let mut terminal = Terminal::new(TestBackend::new(100, 30)).unwrap();
+    let mut see = |model: &Model| {
+        terminal.draw(|f| render(model, &theme, &mut cache, f)).unwrap();
+        terminal.backend().to_string()
+    };
+    assert!(see(&model).contains("note 19999 "), "the newest first");
+    press(&mut model, 'g');
+    press(&mut model, 'g');
+    let top = see(&model);
+    assert!(top.contains("declared SEV3") && top.contains("note 1 "), "{top}");
+    for _ in 0..30 {
+        press(&mut model, 'j');
+    }
+    assert!(see(&model).contains("note 30 "));
+    press(&mut model, 'G');
+    press(&mut model, 'k');
+    let end = see(&model);
+    assert!(end.contains("note 19998 ") && end.contains("note 19999 "), "{end}");
 }
 
 #[test]

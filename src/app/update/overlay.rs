@@ -7,8 +7,9 @@ use super::super::msg::Effect;
 use super::super::overlay::{Choice, DeclareForm, Overlay, Purpose, palette};
 use super::super::room::Tab;
 use super::current;
-use super::perform::{act, ask, perform};
-use crate::incident::{IncidentId, NoteKind, Severity, Status};
+use super::perform::{act, ask, move_status, perform};
+use crate::incident::gate::{Check, gates};
+use crate::incident::{ActionChange, ActionState, IncidentId, NoteKind, Severity};
 use crate::telemetry::Timestamp;
 
 /// Takes a key; an overlay that stays is put back.
@@ -23,19 +24,26 @@ pub(super) fn pressed(model: &mut Model, chord: Chord) -> Vec<Effect> {
             keep(model, chord, scroll.map(|scroll| Overlay::Help { scroll }))
         }
         Overlay::Text { title, text, scroll } => {
+            if chord == Chord::plain(Code::Char('y')) {
+                let copied = text.clone();
+                model.overlay = Some(Overlay::Text { title, text, scroll });
+                model.say(Tone::Good, "copied (by OSC 52; tmux needs set-clipboard on)");
+                return vec![Effect::Copy(copied)];
+            }
             let scroll = scrolled(scroll, chord, model.half_page());
             keep(model, chord, scroll.map(|scroll| Overlay::Text { title, text, scroll }))
         }
-        Overlay::Evidence { id, scroll } => {
+        Overlay::Evidence { id, scroll, at } => {
             if chord == Chord::plain(Code::Char('y')) {
                 let query = current(model).and_then(|i| i.evidence(id)).map(|e| e.query.clone());
-                model.overlay = Some(Overlay::Evidence { id, scroll });
+                model.overlay = Some(Overlay::Evidence { id, scroll, at });
                 model.say(Tone::Good, "the query is copied");
                 return query.map(Effect::Copy).into_iter().collect();
             }
             let scroll = scrolled(scroll, chord, model.half_page());
-            keep(model, chord, scroll.map(|scroll| Overlay::Evidence { id, scroll }))
+            keep(model, chord, scroll.map(|scroll| Overlay::Evidence { id, scroll, at }))
         }
+        Overlay::Gates { selected } => gates_key(model, chord, selected),
         Overlay::Palette { edit, selected } => palette_key(model, chord, edit, selected),
         Overlay::Line { title, mut edit, purpose, hint } => {
             if chord == Chord::plain(Code::Enter) {
@@ -68,6 +76,38 @@ pub(super) fn pressed(model: &mut Model, chord: Chord) -> Vec<Effect> {
             }
         },
     }
+}
+
+/// Keys of the checklist: ⏎ ticks what only people can see, or takes the tick away.
+fn gates_key(model: &mut Model, chord: Chord, selected: usize) -> Vec<Effect> {
+    let (now, monitor) = (model.now, model.monitor);
+    let Some(items) = current(model).map(|i| gates(i, now, monitor)) else { return Vec::new() };
+    let selected = moved(selected.min(items.len().saturating_sub(1)), chord, items.len());
+    if matches!(chord.code, Code::Char('q' | 'K')) {
+        return Vec::new();
+    }
+    let Some(item) = items.get(selected).filter(|_| chord == Chord::plain(Code::Enter)) else {
+        model.overlay = Some(Overlay::Gates { selected });
+        return Vec::new();
+    };
+    if item.check == Check::Program || model.read_only {
+        let why = if model.read_only {
+            "read-only: ticking is off".to_owned()
+        } else {
+            format!("warroom checks this itself: {}", item.detail)
+        };
+        model.say(Tone::Plain, why);
+        model.overlay = Some(Overlay::Gates { selected });
+        return Vec::new();
+    }
+    let met = !item.met;
+    model.overlay = Some(Overlay::Line {
+        title: format!("{}: {}", item.words, if met { "how do you know" } else { "why not" }),
+        edit: LineEdit::default(),
+        purpose: Purpose::Tick { item: item.item, met },
+        hint: "goes to the timeline with your name".to_owned(),
+    });
+    Vec::new()
 }
 
 fn confirmed(model: &mut Model, effect: Effect) -> Vec<Effect> {
@@ -165,19 +205,17 @@ fn submit(model: &mut Model, purpose: Purpose, text: &str) -> Vec<Effect> {
         return Vec::new();
     }
     let Some(id) = model.room.as_ref().map(|r| r.id) else { return Vec::new() };
-    if text.is_empty() {
+    if text.is_empty() && !matches!(purpose, Purpose::Result(_)) {
         model.say(Tone::Plain, "nothing was typed, nothing was written");
         return Vec::new();
     }
     let text = text.to_owned();
+    let change = |action, change| Effect::ChangeAction { id, action, change };
     let effect = match purpose {
         Purpose::Note(kind) => Effect::Note { id, text, kind, at: None },
         Purpose::NoteAt => match note_at(model, id, &text) {
             Some(effect) => effect,
-            None => {
-                model.say(Tone::Bad, "begin with a time such as 09:27, then the text");
-                return Vec::new();
-            }
+            None => return again(model, "Note at", Purpose::NoteAt, &text, "begin with a time such as 09:27, then the text"),
         },
         Purpose::SeverityReason(to) => Effect::SetSeverity { id, to, reason: text },
         Purpose::Override(to) => Effect::SetStatus { id, to, reason: Some(text) },
@@ -187,16 +225,65 @@ fn submit(model: &mut Model, purpose: Purpose, text: &str) -> Vec<Effect> {
         Purpose::Question => return ask(model, text),
         Purpose::ExportPath => return vec![Effect::Export { id, path: text }],
         Purpose::Correction(seq) => Effect::Correct { id, seq, text },
+        Purpose::Task => match task(id, &text) {
+            Some(effect) => effect,
+            None => {
+                return again(model, "Task", purpose, &text, "say who, in how many minutes, and what: ben 5 check the replica");
+            }
+        },
+        Purpose::Published => Effect::Published { id, text },
+        Purpose::Impact => Effect::Impact { id, text },
+        Purpose::Tick { item, met } => Effect::Tick { id, item: item.to_owned(), met, text },
+        Purpose::Exit => match crate::analysis::exit::typed(&text) {
+            Ok(criteria) => Effect::SetExit { id, criteria },
+            Err(why) => return again(model, "It is over when", purpose, &text, &why),
+        },
+        Purpose::Time(milestone) => match text.split_once(' ').and_then(|(when, why)| Some((moment(model, when)?, why.trim()))) {
+            Some((to, why)) if !why.is_empty() => Effect::SetTime { id, milestone, to, reason: why.to_owned() },
+            _ => return again(model, "Time", purpose, &text, "begin with a time such as 09:27, then how you know"),
+        },
+        Purpose::EscalationReason(level) => Effect::Escalate { id, level, reason: text },
+        Purpose::UnlinkReason(fingerprint) => Effect::Unlink { id, fingerprint, reason: text },
+        Purpose::Judge(seq, verdict) => Effect::Judge { id, seq, verdict, reason: text },
+        Purpose::Remark(seq, remark) => Effect::Remark { id, seq, remark, text },
+        Purpose::Result(action) => Effect::ActionDone { id, action, result: (!text.is_empty()).then_some(text) },
+        Purpose::Owner(action) => change(action, ActionChange { owner: Some(text), ..ActionChange::default() }),
+        Purpose::Due(action) => match is_date(&text) {
+            true => change(action, ActionChange { due: Some(text), ..ActionChange::default() }),
+            false => return again(model, "Due", purpose, &text, "a date looks like 2026-12-01"),
+        },
+        Purpose::DropReason(action) => {
+            change(action, ActionChange { state: Some(ActionState::Dropped), result: Some(text), ..ActionChange::default() })
+        }
         Purpose::Filter => return Vec::new(),
     };
     act(model, effect)
 }
 
-/// `09:27 text`, `09:27:30 text` (the last such time of day, in the zone of the screen) or an RFC 3339 time.
-fn note_at(model: &Model, id: IncidentId, text: &str) -> Option<Effect> {
-    let (when, rest) = text.split_once(' ')?;
-    let at = match Timestamp::parse(when) {
-        Ok(at) if when.contains('T') => at,
+/// The line again with what was typed: a mistake costs no retyping.
+fn again(model: &mut Model, title: &str, purpose: Purpose, text: &str, why: &str) -> Vec<Effect> {
+    model.say(Tone::Bad, why);
+    model.overlay = Some(Overlay::Line { title: title.to_owned(), edit: LineEdit::with(text), purpose, hint: why.to_owned() });
+    Vec::new()
+}
+
+/// `ben 5 check the replica`, also with the minutes as `5m`.
+fn task(id: IncidentId, text: &str) -> Option<Effect> {
+    let (who, rest) = text.split_once(' ')?;
+    let (minutes, what) = rest.trim_start().split_once(' ')?;
+    let minutes = minutes.trim_end_matches(['m', '\'']).parse().ok().filter(|n| (1..=10_080).contains(n))?;
+    let what = what.trim();
+    (!what.is_empty()).then(|| Effect::Task { id, who: who.to_owned(), minutes, text: what.to_owned() })
+}
+
+fn is_date(text: &str) -> bool {
+    time::Date::parse(text, time::macros::format_description!("[year]-[month]-[day]")).is_ok()
+}
+
+/// `09:27`, `09:27:30` (the last such time of day, in the zone of the screen) or an RFC 3339 time.
+fn moment(model: &Model, when: &str) -> Option<Timestamp> {
+    match Timestamp::parse(when) {
+        Ok(at) if when.contains('T') => Some(at),
         _ => {
             let mut parts = when.split(':');
             let hour = parts.next()?.parse().ok()?;
@@ -205,9 +292,15 @@ fn note_at(model: &Model, id: IncidentId, text: &str) -> Option<Effect> {
             let clock = time::Time::from_hms(hour, minute, second).ok()?;
             let here = model.now.datetime().to_offset(model.offset);
             let today = Timestamp::from(here.replace_time(clock));
-            if today > model.now { today - std::time::Duration::from_secs(86_400) } else { today }
+            Some(if today > model.now { today - std::time::Duration::from_secs(86_400) } else { today })
         }
-    };
+    }
+}
+
+/// `09:27 text`: a note that happened earlier.
+fn note_at(model: &Model, id: IncidentId, text: &str) -> Option<Effect> {
+    let (when, rest) = text.split_once(' ')?;
+    let at = moment(model, when)?;
     Some(Effect::Note { id, text: rest.trim().to_owned(), kind: NoteKind::Observation, at: Some(at) })
         .filter(|_| !rest.trim().is_empty())
 }
@@ -239,8 +332,43 @@ fn chosen(model: &mut Model, choice: &Choice, selected: usize) -> Vec<Effect> {
             None => Vec::new(),
         },
         Choice::Status(all) => match (all.get(selected), model.room.as_ref().map(|r| r.id)) {
-            (Some(Status::Resolved), _) => perform(model, super::super::Action::Resolve),
-            (Some(to), Some(id)) => act(model, Effect::SetStatus { id, to: *to, reason: None }),
+            (Some(to), Some(_)) => move_status(model, *to),
+            _ => Vec::new(),
+        },
+        Choice::Milestone(all) => match all.get(selected) {
+            Some(m) => ask_line(
+                model,
+                format!("{}: when, and how you know", m.title()),
+                Purpose::Time(*m),
+                "09:27 the first customer mail",
+                String::new(),
+            ),
+            None => Vec::new(),
+        },
+        Choice::Level(all) => match all.get(selected) {
+            Some(level) => {
+                let hint = "why, and to whom; this pages nobody";
+                ask_line(model, format!("{}: why", level.title()), Purpose::EscalationReason(*level), hint, String::new())
+            }
+            None => Vec::new(),
+        },
+        Choice::Unlink(prints) => match prints.get(selected) {
+            Some(print) => {
+                let hint = "why it does not belong here";
+                ask_line(model, "Take it away: why".to_owned(), Purpose::UnlinkReason(print.clone()), hint, String::new())
+            }
+            None => Vec::new(),
+        },
+        Choice::MergeInto(ids) => match (ids.get(selected), current(model).map(|i| (i.id(), i.alerts.len()))) {
+            (Some(into), Some((id, alerts))) => {
+                let lines = vec![
+                    format!("{id} ends as merged; {into} gets its {alerts} alerts"),
+                    "reopening takes it back; the alerts then stay linked to both".to_owned(),
+                ];
+                let effect = Box::new(Effect::Merge { id, into: *into });
+                model.overlay = Some(Overlay::Confirm { title: format!("Merge {id} into {into}"), lines, yes: false, effect });
+                Vec::new()
+            }
             _ => Vec::new(),
         },
         Choice::LinkTo(ids, prints) => match ids.get(selected) {
@@ -262,6 +390,7 @@ fn declare_key(model: &mut Model, chord: Chord, mut form: Box<DeclareForm>) -> V
             let effect = Effect::Declare {
                 title: form.title.text().trim().to_owned(),
                 severity: form.severity,
+                reason: (form.severity == form.proposed && !form.alerts.is_empty()).then(|| form.reason.clone()),
                 alerts: form.alerts,
                 is_commander: form.is_commander,
             };

@@ -8,8 +8,11 @@ use super::super::msg::Effect;
 use super::super::overlay::{Choice, DeclareForm, Overlay, Purpose};
 use super::super::room::{Streaming, Tab};
 use super::{PREVIEW, current, open_room, propose, refresh_tab};
+use crate::incident::brief::{Reader, brief};
+use crate::incident::gate::{gates, open_for};
 use crate::incident::{
-    ActionKind, ActionState, AnswerSource, EvidenceId, Fact, IncidentId, LinkedAlert, NoteKind, Role, Severity, Status, cited_ids,
+    ActionId, ActionKind, AnswerSource, Entry, EvidenceId, EvidenceKind, Fact, IncidentId, Level, LinkedAlert, Milestone,
+    NoteKind, Remark, Role, Severity, Status, Verdict, cited_ids,
 };
 
 /// Does what was asked for, or says why not.
@@ -35,6 +38,14 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
             let mut effects = vec![Effect::FetchAlerts, Effect::ListIncidents];
             effects.extend(model.room.as_ref().map(|r| Effect::ReadIncident(r.id)));
             effects
+        }
+        Action::Retry => {
+            let again = std::mem::take(&mut model.not_written);
+            if again.is_empty() {
+                model.say(Tone::Plain, "nothing waits to be written");
+            }
+            model.unsaved += u32::try_from(again.len()).unwrap_or(0);
+            again
         }
         Action::Redraw => vec![Effect::Redraw],
         Action::Suspend => vec![Effect::Suspend],
@@ -98,10 +109,56 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
             line(model, "Hypothesis", Purpose::Note(NoteKind::Hypothesis), "what you take the cause to be, with [E…]")
         }
         Action::Lesson => line(model, "Lesson", Purpose::Note(NoteKind::Lesson), "went well, went badly, where we were lucky"),
+        Action::Mitigation => line(
+            model,
+            "Mitigation",
+            Purpose::Note(NoteKind::Mitigation),
+            "what was done, how to undo it, which metric should show it [E…]",
+        ),
+        Action::Task => line(model, "Task", Purpose::Task, "who, minutes until they report back, what: ben 5 check the replica"),
+        Action::Published => {
+            line(model, "Update that went out", Purpose::Published, "what stakeholders were told; the clock starts anew")
+        }
+        Action::Impact => line(model, "Impact", Purpose::Impact, "what fails for whom, with figures: 17 % of orders fail in eu"),
+        Action::Checklist => show(model, Overlay::Gates { selected: first_open(model) }),
+        Action::Exit => {
+            line(model, "It is over when", Purpose::Exit, "a query, its threshold, how long: error_rate < 0.01 for 30m")
+        }
+        Action::Check => with_id(model, |m, id| {
+            m.say(Tone::Plain, "looking at alerts and exit criteria");
+            act(m, Effect::Check(id))
+        }),
+        Action::SetTime => choose_moment(model),
+        Action::Escalate => {
+            let rows = Level::ALL.iter().map(|l| (l.word().to_owned(), l.title().to_owned())).collect();
+            choose(model, "Escalate to", rows, Choice::Level(Level::ALL.to_vec()))
+        }
+        Action::Unlink => choose_unlink(model),
+        Action::Merge => choose_merge(model),
+        Action::Undo => with_id(model, |m, id| act(m, Effect::Undo(id))),
+        Action::ReadIn => show_brief(model, Reader::Joining),
+        Action::HandOver => show_brief(model, Reader::TakingOver),
+        Action::GraphAt => jump(model, true),
+        Action::LogAt => jump(model, false),
+        Action::FilterKind => {
+            if let Some(room) = &mut model.room {
+                room.shown = room.shown.next();
+            }
+            Vec::new()
+        }
+        Action::Support => judge(model, Verdict::Supported),
+        Action::Refute => judge(model, Verdict::Refuted),
+        Action::Object => remark(model, Remark::Objection),
+        Action::Outcome => remark(model, Remark::Outcome),
+        Action::ActionOwner => with_item(model, |m, a| line(m, "Owner", Purpose::Owner(a), "one name")),
+        Action::ActionDue => with_item(model, |m, a| line(m, "Due", Purpose::Due(a), "a date such as 2026-12-01")),
+        Action::ActionDrop => {
+            with_item(model, |m, a| line(m, "Not done, because", Purpose::DropReason(a), "the decision is kept with the item"))
+        }
         Action::Acknowledge => with_id(model, |m, id| act(m, Effect::Acknowledge(id))),
         Action::SetSeverity => choose_severity(model),
         Action::SetStatus => choose_status(model),
-        Action::Resolve => resolve(model),
+        Action::Resolve => move_status(model, Status::Resolved),
         Action::Reopen => line(model, "Reopen: why", Purpose::ReopenReason, "it was not over, because …"),
         Action::AssignRole => {
             let rows = Role::ALL.iter().map(|r| (r.title().to_owned(), r.duty().to_owned())).collect();
@@ -180,7 +237,9 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
             vec![Effect::Plan { id, question: "troubleshoot".to_owned() }]
         }),
         Action::Accept => accept(model),
-        Action::ActionDone => action_done(model),
+        Action::ActionDone => {
+            with_item(model, |m, a| line(m, "Done: what came of it", Purpose::Result(a), "in a few words; ⏎ alone is fine"))
+        }
         Action::CopyReport => copy(model, |m| m.room.as_ref()?.report.clone(), "the report is being made"),
     }
 }
@@ -315,7 +374,8 @@ fn back(model: &mut Model) -> Vec<Effect> {
 
 fn leave(model: &mut Model) -> Vec<Effect> {
     model.screen = Screen::Board;
-    let mut effects = vec![Effect::ListIncidents];
+    model.present.clear();
+    let mut effects = vec![Effect::ListIncidents, Effect::Enter(None)];
     if model.room.as_ref().is_some_and(|r| r.tab == Tab::Logs) {
         effects.push(Effect::StopLogs);
     }
@@ -328,11 +388,13 @@ fn quit(model: &mut Model) -> Vec<Effect> {
         return leave(model);
     }
     let streaming = model.room.as_ref().is_some_and(|r| r.streaming.is_some());
-    if streaming || model.unsaved > 0 {
+    if streaming || model.unsaved > 0 || !model.not_written.is_empty() {
         let lines = if streaming {
             vec!["an answer is still coming; what came so far is kept".to_owned()]
-        } else {
+        } else if model.not_written.is_empty() {
             vec![format!("{} facts are still being written", model.unsaved)]
+        } else {
+            vec![format!("{} facts could not be written and would be lost; C-r tries again", model.not_written.len())]
         };
         return show(model, Overlay::Confirm { title: "Quit".to_owned(), lines, yes: false, effect: Box::new(Effect::Quit) });
     }
@@ -442,7 +504,16 @@ fn choose_severity(model: &mut Model) -> Vec<Effect> {
         .iter()
         .map(|s| (format!("{s}{}", if Some(*s) == now { " (now)" } else { "" }), model.matrix.meaning(*s).to_owned()))
         .collect();
-    choose(model, "Severity: when unsure, the higher one", rows, Choice::Severity(Severity::ALL.to_vec()))
+    show(
+        model,
+        Overlay::Choose {
+            title: "Severity: when unsure, the higher one".to_owned(),
+            rows,
+            // The higher one is offered.
+            selected: now.map_or(0, |s| usize::from(s.number()).saturating_sub(2)),
+            choice: Choice::Severity(Severity::ALL.to_vec()),
+        },
+    )
 }
 
 fn choose_status(model: &mut Model) -> Vec<Effect> {
@@ -470,21 +541,158 @@ fn choose_status(model: &mut Model) -> Vec<Effect> {
     choose(model, "Status", rows, Choice::Status(usable.to_vec()))
 }
 
-fn resolve(model: &mut Model) -> Vec<Effect> {
+/// Moves the status; where gate items are open for it, asks why they do not matter.
+pub(super) fn move_status(model: &mut Model, to: Status) -> Vec<Effect> {
+    let (now, monitor) = (model.now, model.monitor);
     let Some(incident) = current(model) else { return Vec::new() };
-    let firing = incident
-        .alerts
-        .iter()
-        .filter(|l| model.board.alerts.iter().any(|a| a.fingerprint == l.fingerprint && a.is_firing()))
-        .count();
     let id = incident.id();
-    let mut lines = vec![format!("{id} {} becomes resolved, in the timeline as by {}", incident.head.title, model.user)];
-    if firing > 0 {
-        lines.push(format!("{firing} of its alerts still fire: say why if you go on"));
-        return line(model, "Resolve although alerts fire: why", Purpose::Override(Status::Resolved), &lines.join("; "));
+    let all = gates(incident, now, monitor);
+    let open: Vec<&str> = open_for(&all, to).iter().map(|g| g.item).collect();
+    let title = incident.head.title.clone();
+    if !open.is_empty() {
+        let hint = format!("open: {} · K shows them, esc goes back", open.join(", "));
+        return line(model, &format!("{} open for {to}: why go on", open.len()), Purpose::Override(to), &hint);
     }
-    let effect = Box::new(Effect::SetStatus { id, to: Status::Resolved, reason: None });
-    show(model, Overlay::Confirm { title: "Resolve".to_owned(), lines, yes: false, effect })
+    if to.is_open() {
+        return act(model, Effect::SetStatus { id, to, reason: None });
+    }
+    let lines = vec![format!("{id} {title} becomes {to}, in the timeline as by {}", model.user)];
+    let effect = Box::new(Effect::SetStatus { id, to, reason: None });
+    show(model, Overlay::Confirm { title: format!("{to}?"), lines, yes: false, effect })
+}
+
+/// The first open item of the checklist.
+fn first_open(model: &Model) -> usize {
+    current(model).and_then(|i| gates(i, model.now, model.monitor).iter().position(|g| !g.met)).unwrap_or(0)
+}
+
+fn choose_moment(model: &mut Model) -> Vec<Effect> {
+    let Some(incident) = current(model) else { return Vec::new() };
+    let rows = Milestone::ALL
+        .iter()
+        .map(|m| {
+            let at = incident.milestone(*m).map_or_else(|| "unknown".to_owned(), |t| format!("{} UTC", t.date_clock()));
+            (m.title().to_owned(), at)
+        })
+        .collect();
+    choose(model, "Which moment", rows, Choice::Milestone(Milestone::ALL.to_vec()))
+}
+
+fn choose_unlink(model: &mut Model) -> Vec<Effect> {
+    let Some(incident) = current(model) else { return Vec::new() };
+    let rows: Vec<(String, String)> = incident.alerts.iter().map(|a| (a.label(), a.fingerprint.clone())).collect();
+    let prints: Vec<String> = incident.alerts.iter().map(|a| a.fingerprint.clone()).collect();
+    if prints.is_empty() {
+        model.say(Tone::Plain, "no alert is linked");
+        return Vec::new();
+    }
+    choose(model, "Take which alert away", rows, Choice::Unlink(prints))
+}
+
+fn choose_merge(model: &mut Model) -> Vec<Effect> {
+    let own = model.room.as_ref().map(|r| r.id);
+    let open: Vec<(IncidentId, (String, String))> = model
+        .board
+        .open_incidents()
+        .iter()
+        .filter(|h| Some(h.id) != own)
+        .map(|h| (h.id, (format!("{} {}", h.id, h.severity), h.title.clone())))
+        .collect();
+    if open.is_empty() {
+        model.say(Tone::Plain, "no other incident is open");
+        return Vec::new();
+    }
+    let (ids, rows) = open.into_iter().unzip();
+    choose(model, "Make this a part of", rows, Choice::MergeInto(ids))
+}
+
+fn show_brief(model: &mut Model, reader: Reader) -> Vec<Effect> {
+    let (now, monitor) = (model.now, model.monitor);
+    let Some(incident) = current(model) else { return Vec::new() };
+    let text = brief(incident, reader, now, monitor, incident.head.update_due(&incident.matrix()));
+    let title = if reader == Reader::Joining { "Read-in · y copies" } else { "Hand-over · y copies · c gives the command" };
+    show(model, Overlay::Text { title: title.to_owned(), text, scroll: 0 })
+}
+
+/// The entry that the timeline stands on.
+fn selected_entry(model: &Model) -> Option<&Entry> {
+    let room = model.room.as_ref()?;
+    room.shown_entries().get(room.entry_position()).copied()
+}
+
+/// From an entry to the graph, or the log lines, of its minute: what the entry cites first, else what covers the moment.
+fn jump(model: &mut Model, to_graph: bool) -> Vec<Effect> {
+    let Some(entry) = selected_entry(model) else { return Vec::new() };
+    let (at, cited) = (entry.at, entry.fact.evidence());
+    let wanted = |kind: EvidenceKind| match kind {
+        EvidenceKind::Metric => to_graph,
+        EvidenceKind::Logs | EvidenceKind::Patterns => !to_graph,
+        _ => false,
+    };
+    let found = current(model).and_then(|i| {
+        let usable = |id: &EvidenceId| i.evidence(*id).is_some_and(|e| wanted(e.kind));
+        let by_cite = cited.iter().copied().find(usable);
+        let covers = |e: &&crate::incident::EvidenceRecord| wanted(e.kind) && e.window.contains(at);
+        // Findings first: they are in the order of what tells most.
+        let by_finding = i
+            .investigation
+            .iter()
+            .flat_map(|n| n.findings.iter().flat_map(|f| f.evidence.iter()))
+            .copied()
+            .find(|id| i.evidence(*id).as_ref().is_some_and(covers));
+        by_cite.or(by_finding).or_else(|| i.evidence.iter().find(covers).map(|e| e.id))
+    });
+    match found {
+        Some(id) => show(model, Overlay::Evidence { id, scroll: usize::MAX, at: Some(at) }),
+        None => {
+            let what = if to_graph { "metric" } else { "log" };
+            model.say(
+                Tone::Plain,
+                format!("no {what} evidence covers {}Z; w looks at a wider window", at.clock(time::UtcOffset::UTC)),
+            );
+            Vec::new()
+        }
+    }
+}
+
+fn judge(model: &mut Model, verdict: Verdict) -> Vec<Effect> {
+    let Some(entry) = selected_entry(model) else { return Vec::new() };
+    if !matches!(entry.fact, Fact::Note { note_kind: NoteKind::Hypothesis, .. }) {
+        model.say(Tone::Plain, "this entry is no hypothesis; H records one");
+        return Vec::new();
+    }
+    let seq = entry.seq;
+    let title = format!("Hypothesis {}: why", verdict.word());
+    line(model, &title, Purpose::Judge(seq, verdict), "what shows it, with its evidence [E…]")
+}
+
+fn remark(model: &mut Model, remark: Remark) -> Vec<Effect> {
+    let Some(entry) = selected_entry(model) else { return Vec::new() };
+    if !matches!(entry.fact, Fact::Note { note_kind: NoteKind::Decision, .. }) {
+        model.say(Tone::Plain, "this entry is no decision; D records one");
+        return Vec::new();
+    }
+    let seq = entry.seq;
+    let (title, hint) = match remark {
+        Remark::Objection => ("Objection", "what speaks against it; the decision stands until the commander changes it"),
+        Remark::Outcome => ("Outcome", "what came of it"),
+    };
+    line(model, title, Purpose::Remark(seq, remark), hint)
+}
+
+fn with_item(model: &mut Model, then: impl FnOnce(&mut Model, ActionId) -> Vec<Effect>) -> Vec<Effect> {
+    let chosen = model.room.as_ref().and_then(|r| r.incident.as_ref()?.actions.get(r.action).map(|a| (a.id, a.state)));
+    match chosen {
+        Some((id, state)) if state.is_open() => then(model, id),
+        Some((_, state)) => {
+            model.say(Tone::Plain, format!("it is {} already", state.word().replace('_', " ")));
+            Vec::new()
+        }
+        None => {
+            model.say(Tone::Plain, "there are no action items; A writes one down");
+            Vec::new()
+        }
+    }
 }
 
 /// Twice the window of the last investigation.
@@ -514,7 +722,7 @@ fn open_evidence(model: &mut Model) -> Vec<Effect> {
 
 fn open_evidence_id(model: &mut Model, id: Option<EvidenceId>) -> Vec<Effect> {
     match id {
-        Some(id) => show(model, Overlay::Evidence { id, scroll: 0 }),
+        Some(id) => show(model, Overlay::Evidence { id, scroll: 0, at: None }),
         None => {
             model.say(Tone::Plain, "no evidence here; i investigates");
             Vec::new()
@@ -591,24 +799,6 @@ fn accept(model: &mut Model) -> Vec<Effect> {
         Some((id, seq)) => act(model, Effect::Accept { id, seq }),
         None => {
             model.say(Tone::Plain, "no draft of a model waits to be accepted");
-            Vec::new()
-        }
-    }
-}
-
-fn action_done(model: &mut Model) -> Vec<Effect> {
-    let chosen = model.room.as_ref().and_then(|r| {
-        let incident = r.incident.as_ref()?;
-        incident.actions.get(r.action).map(|a| (incident.id(), a.id, a.state))
-    });
-    match chosen {
-        Some((id, action, ActionState::Open)) => act(model, Effect::ActionDone { id, action }),
-        Some(_) => {
-            model.say(Tone::Plain, "it is done already");
-            Vec::new()
-        }
-        None => {
-            model.say(Tone::Plain, "there are no action items; A writes one down");
             Vec::new()
         }
     }

@@ -2,8 +2,11 @@ use super::super::chord::{Chord, Code};
 use super::super::overlay::Overlay;
 use super::super::room::Tab;
 use super::*;
+use crate::incident::gate::gates;
 use crate::incident::state::tests::{declared as declared_fact, entries};
-use crate::incident::{AlertBoard, NoteKind, Severity, SourceReport, Summary};
+use crate::incident::{
+    AlertBoard, EvidenceId, EvidenceKind, Fact, Milestone, NoteKind, Severity, SourceReport, Summary, Verdict,
+};
 use crate::telemetry::{Alert, AlertSeverity, AlertState, Labels};
 
 fn at(secs: i64) -> Timestamp {
@@ -72,7 +75,7 @@ fn room() -> Model {
 fn three_keys_declare_from_the_marked_alerts() {
     let mut model = model();
     let effects = press(&mut model, "  d⏎");
-    let [Effect::Declare { title, severity, alerts, is_commander }] = effects.as_slice() else { panic!("{effects:?}") };
+    let [Effect::Declare { title, severity, alerts, is_commander, .. }] = effects.as_slice() else { panic!("{effects:?}") };
     assert_eq!((title.as_str(), *severity, alerts.len(), *is_commander), ("x fails", Severity::Sev2, 2, true));
     assert_eq!(model.unsaved, 1);
 }
@@ -134,7 +137,8 @@ fn severity_asks_for_a_reason() {
     let mut model = room();
     assert_eq!(press(&mut model, "s⏎⏎"), []);
     let effects = press(&mut model, "s⏎all orders fail⏎");
-    assert_eq!(effects, [Effect::SetSeverity { id: IncidentId(1), to: Severity::Sev1, reason: "all orders fail".into() }]);
+    // SEV3 now: the higher one is offered.
+    assert_eq!(effects, [Effect::SetSeverity { id: IncidentId(1), to: Severity::Sev2, reason: "all orders fail".into() }]);
 }
 
 #[test]
@@ -183,13 +187,183 @@ fn logs_are_followed_only_while_they_are_looked_at() {
 }
 
 #[test]
-fn resolving_shows_the_effect_and_defaults_to_no() {
+fn resolving_names_what_is_open_and_asks_why_it_does_not_matter() {
     let mut model = room();
     press(&mut model, "R");
-    assert!(matches!(model.overlay, Some(Overlay::Confirm { yes: false, .. })));
-    assert_eq!(press(&mut model, "⏎"), []);
+    let Some(Overlay::Line { hint, title, .. }) = &model.overlay else { panic!("{:?}", model.overlay) };
+    assert!(hint.contains("mitigation-recorded") && title.contains("open for resolved"), "{title}: {hint}");
+    assert_eq!(press(&mut model, "⏎"), [], "no reason, no resolution");
     press(&mut model, "R");
+    let effects = press(&mut model, "a drill⏎");
+    let reason = Some("a drill".to_owned());
+    assert_eq!(effects, [Effect::SetStatus { id: IncidentId(1), to: crate::incident::Status::Resolved, reason }]);
+}
+
+/// A room whose incident went on with these facts.
+fn room_with(facts: Vec<Fact>) -> Model {
+    let mut model = room();
+    let all = entries(std::iter::once(declared_fact()).chain(facts).collect());
+    update(&mut model, at(5), Msg::IncidentRead(Box::new(Incident::fold(all).unwrap()), Default::default()));
+    model
+}
+
+#[test]
+fn a_cancelled_incident_is_confirmed_first() {
+    let mut model = room();
+    press(&mut model, "t7");
+    assert_eq!(press(&mut model, "⏎"), []);
+    assert!(matches!(model.overlay, Some(Overlay::Confirm { yes: false, .. })), "{:?}", model.overlay);
+    assert_eq!(press(&mut model, "⏎"), [], "the default is no");
+    press(&mut model, "t7⏎");
     assert_eq!(press(&mut model, "y").len(), 1);
+}
+
+#[test]
+fn a_task_is_one_line_and_a_mistake_costs_no_retyping() {
+    let mut model = room();
+    let effects = press(&mut model, "Tben 5m check the replica⏎");
+    let text = "check the replica".to_owned();
+    assert_eq!(effects, [Effect::Task { id: IncidentId(1), who: "ben".into(), minutes: 5, text }]);
+    assert_eq!(press(&mut model, "Tben soon check it⏎"), []);
+    let Some(Overlay::Line { edit, .. }) = &model.overlay else { panic!() };
+    assert_eq!(edit.text(), "ben soon check it");
+}
+
+#[test]
+fn exit_criteria_and_moments_are_typed_as_people_say_them() {
+    let mut model = room();
+    let effects = press(&mut model, "Xerror_rate < 0.01 for 30m⏎");
+    let [Effect::SetExit { criteria, .. }] = effects.as_slice() else { panic!("{effects:?}") };
+    assert_eq!((criteria.threshold, criteria.for_secs), (0.01, 1800));
+    let effects = press(&mut model, "M⏎09:27 the first mail⏎");
+    let [Effect::SetTime { milestone, to, reason, .. }] = effects.as_slice() else { panic!("{effects:?}") };
+    assert_eq!(
+        (*milestone, to.clock(time::UtcOffset::UTC).as_str(), reason.as_str()),
+        (Milestone::ImpactStarted, "09:27:00", "the first mail")
+    );
+}
+
+#[test]
+fn the_checklist_ticks_only_what_people_can_see() {
+    let mut model = room();
+    press(&mut model, "K");
+    let all = gates(model.room.as_ref().unwrap().incident.as_ref().unwrap(), model.now, model.monitor);
+    let place = |item: &str| all.iter().position(|g| g.item == item).unwrap();
+    model.overlay = Some(Overlay::Gates { selected: place("commander") });
+    assert_eq!(press(&mut model, "⏎"), []);
+    assert!(model.toast.as_ref().unwrap().text.contains("checks this itself"));
+    model.overlay = Some(Overlay::Gates { selected: place("rollback-plan") });
+    press(&mut model, "⏎");
+    let effects = press(&mut model, "image 1.41 is kept⏎");
+    let text = "image 1.41 is kept".to_owned();
+    assert_eq!(effects, [Effect::Tick { id: IncidentId(1), item: "rollback-plan".into(), met: true, text }]);
+}
+
+#[test]
+fn what_the_disk_refused_is_kept_and_tried_again() {
+    let mut model = room();
+    let [effect] = press(&mut model, "nwe raised the pool⏎").try_into().unwrap();
+    assert_eq!(model.unsaved, 1);
+    update(&mut model, at(2), Msg::NotWritten(Box::new(effect.clone()), "the disk is full".into()));
+    assert_eq!((model.unsaved, model.not_written.len()), (0, 1));
+    // Quitting would lose it: it asks.
+    press(&mut model, "q");
+    press(&mut model, "q");
+    assert!(matches!(model.overlay, Some(Overlay::Confirm { yes: false, .. })), "{:?}", model.overlay);
+    press(&mut model, "n");
+    assert_eq!(update(&mut model, at(3), Msg::Pressed(Chord::ctrl('r'))), [effect]);
+    assert!(model.not_written.is_empty());
+}
+
+#[test]
+fn an_entry_leads_to_the_graph_and_the_log_of_its_minute() {
+    let record = |n: u32, kind, from: i64, to: i64| Fact::EvidenceAttached {
+        evidence: crate::incident::EvidenceRecord {
+            id: EvidenceId(n),
+            kind,
+            source: "prom".into(),
+            query: "q".into(),
+            window: crate::telemetry::Window::new(at(from), at(to)),
+            taken_at: at(0),
+            summary: "s".into(),
+            digest: n.to_string(),
+            complete: true,
+            gaps: vec![],
+            shown: 1,
+            total: 1,
+            redactions: 0,
+        },
+    };
+    let note = |text: &str| Fact::Note { text: text.into(), note_kind: NoteKind::Observation };
+    let mut model = room_with(vec![
+        record(1, EvidenceKind::Metric, -600, 100),
+        record(2, EvidenceKind::Metric, -600, 600),
+        record(3, EvidenceKind::Logs, -600, 600),
+        note("restarted"),
+        note("it was full [E1]"),
+    ]);
+    press(&mut model, "2");
+    press(&mut model, "G");
+    press(&mut model, "v");
+    assert_eq!(
+        model.overlay,
+        Some(Overlay::Evidence { id: EvidenceId(1), scroll: usize::MAX, at: Some(at(300)) }),
+        "what it cites"
+    );
+    press(&mut model, "⎋");
+    press(&mut model, "k");
+    press(&mut model, "v");
+    assert_eq!(
+        model.overlay,
+        Some(Overlay::Evidence { id: EvidenceId(2), scroll: usize::MAX, at: Some(at(240)) }),
+        "what covers it"
+    );
+    press(&mut model, "⎋");
+    press(&mut model, "l");
+    assert!(matches!(model.overlay, Some(Overlay::Evidence { id: EvidenceId(3), .. })));
+}
+
+#[test]
+fn hypotheses_and_decisions_are_judged_from_the_timeline() {
+    let note = |kind| Fact::Note { text: "x".into(), note_kind: kind };
+    let mut model = room_with(vec![note(NoteKind::Hypothesis), note(NoteKind::Decision)]);
+    press(&mut model, "2G");
+    assert_eq!(press(&mut model, "+"), []);
+    assert!(model.toast.as_ref().unwrap().text.contains("no hypothesis"));
+    let effects = press(&mut model, "ohides the leak⏎");
+    assert!(
+        matches!(effects.as_slice(), [Effect::Remark { seq: 3, remark: crate::incident::Remark::Objection, .. }]),
+        "{effects:?}"
+    );
+    press(&mut model, "k");
+    let effects = press(&mut model, "+the pool was full [E1]⏎");
+    assert!(matches!(effects.as_slice(), [Effect::Judge { seq: 2, verdict: Verdict::Supported, .. }]), "{effects:?}");
+}
+
+#[test]
+fn the_store_going_and_coming_is_said_once() {
+    let mut model = room();
+    let stood = |away: Option<&str>, unsynced| Msg::StoreStood { unsynced, away: away.map(str::to_owned), frozen: None };
+    update(&mut model, at(2), stood(Some("refused"), 0));
+    assert!(model.toast.as_ref().unwrap().text.contains("entries are kept here"));
+    model.toast = None;
+    update(&mut model, at(3), stood(Some("refused"), 2));
+    assert!(model.toast.is_none() && model.unsynced == 2);
+    update(&mut model, at(4), stood(None, 0));
+    assert!(model.toast.as_ref().unwrap().text.contains("is back"));
+    update(&mut model, at(5), Msg::Present(vec!["ben".into()]));
+    assert!(model.toast.as_ref().unwrap().text.contains("ben is here"));
+}
+
+#[test]
+fn the_room_follows_its_incident_when_it_gets_its_number() {
+    let mut model = room();
+    model.room = Some(Room::new(IncidentId::local(1)));
+    let head = room().room.unwrap().incident.unwrap().head;
+    assert_eq!(update(&mut model, at(5), Msg::IncidentsListed(vec![head])), [Effect::ReadIncident(IncidentId::local(1))]);
+    let merged = Incident::fold(entries(vec![declared_fact()])).unwrap();
+    update(&mut model, at(6), Msg::IncidentRead(Box::new(merged), Default::default()));
+    assert_eq!(model.room.as_ref().unwrap().id, IncidentId(1));
 }
 
 #[test]

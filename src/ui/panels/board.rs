@@ -60,10 +60,22 @@ fn incidents(model: &Model, theme: &Theme, cache: &mut ViewCache, frame: &mut Fr
             text::right(&human(model.now.since(head.declared_at)), 7),
             head.commander.as_ref().map_or_else(|| "no IC".to_owned(), |c| format!("IC {}", text::fit(c, 9))),
             match head.alerts.len() {
-                1 => "1 alert".to_owned(),
+                1 => "1 alert ".to_owned(),
                 n => format!("{n} alerts"),
             }
         );
+        // The clock of the next update, where there is room for it; overdue it is never left out.
+        let clock = match head.update_due(&model.matrix) {
+            Some(due) if due <= model.now => format!("  update OVERDUE {}", human(model.now.since(due))),
+            Some(due) if width >= 110 => format!("  update in {}", human(due.since(model.now))),
+            _ => String::new(),
+        };
+        let waits = if head.unsynced > 0 { format!("  ↯{}", head.unsynced) } else { String::new() };
+        let tail = if width >= 96 {
+            format!("{tail}{clock}{waits}")
+        } else {
+            format!("{clock}{waits}  {}", human(model.now.since(head.declared_at)))
+        };
         let title = text::pad(&head.title, width.saturating_sub(text::width(&tail) + 16));
         let line = Line::from(vec![
             Span::styled(format!(" {} ", head.severity), theme.style(Meaning::of(head.severity))),

@@ -88,19 +88,22 @@ fn sensible(model: &Model) -> Vec<Action> {
         Tab::Overview => vec![
             Action::Ask,
             Action::Note,
+            Action::Task,
+            Action::Checklist,
             Action::SetStatus,
             Action::AssignRole,
             Action::SetSeverity,
             Action::Resolve,
-            Action::Export,
             Action::Back,
         ],
         Tab::Timeline => vec![
             Action::Note,
             Action::OpenEntry,
+            Action::GraphAt,
+            Action::LogAt,
             Action::Decision,
-            Action::NoteAt,
-            Action::Details,
+            Action::Undo,
+            Action::FilterKind,
             Action::Correct,
             Action::Back,
         ],
@@ -118,7 +121,15 @@ fn sensible(model: &Model) -> Vec<Action> {
         Tab::Assistant => {
             vec![Action::AskTroubleshoot, Action::Ask, Action::Preview, Action::Accept, Action::AskPostmortem, Action::Back]
         }
-        Tab::Actions => vec![Action::AddAction, Action::ActionDone, Action::Back],
+        Tab::Actions => vec![
+            Action::Task,
+            Action::AddAction,
+            Action::ActionDone,
+            Action::ActionOwner,
+            Action::ActionDue,
+            Action::ActionDrop,
+            Action::Back,
+        ],
         Tab::Report => vec![Action::Export, Action::CopyReport, Action::Lesson, Action::AddAction, Action::Back],
     }
 }

@@ -52,7 +52,7 @@ pub fn render(model: &Model, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
 fn right_part(model: &Model, theme: &Theme, narrow: bool) -> Vec<Span<'static>> {
     let mut right = Vec::new();
     for s in &model.board.sources {
-        let span = source(model, theme, s);
+        let span = source(model, theme, s, narrow);
         // At eighty columns only what fails is named.
         if !narrow || s.report.status != SourceStatus::Ok {
             right.push(span);
@@ -60,6 +60,19 @@ fn right_part(model: &Model, theme: &Theme, narrow: bool) -> Vec<Span<'static>> 
     }
     if model.unsaved > 0 {
         right.push(Span::styled(format!("↯{} unsaved ", model.unsaved), theme.style(Meaning::Warn)));
+    }
+    if !model.not_written.is_empty() {
+        right.push(Span::styled(format!("↯{} not written (C-r) ", model.not_written.len()), theme.style(Meaning::Bad)));
+    }
+    if model.store_away.is_some() {
+        right.push(Span::styled(if narrow { "store ○ " } else { "store ○ away " }, theme.style(Meaning::Bad)));
+    }
+    if model.store_frozen.is_some() {
+        right.push(Span::styled("store ○ read-only ", theme.style(Meaning::Bad)));
+    }
+    if model.unsynced > 0 {
+        let word = if narrow { "" } else { "unsynced " };
+        right.push(Span::styled(format!("↯{} {word}", model.unsynced), theme.style(Meaning::Warn)));
     }
     if model.shed > 0 {
         right.push(Span::styled(format!("dropped {} ", model.shed), theme.style(Meaning::Warn)));
@@ -71,7 +84,7 @@ fn right_part(model: &Model, theme: &Theme, narrow: bool) -> Vec<Span<'static>> 
     right
 }
 
-fn source(model: &Model, theme: &Theme, s: &SourceState) -> Span<'static> {
+fn source(model: &Model, theme: &Theme, s: &SourceState, narrow: bool) -> Span<'static> {
     let age = s.answered_at.map(|at| model.now.since(at));
     match (s.report.status, age) {
         (SourceStatus::Ok, Some(age)) if age.as_secs() > 60 => {
@@ -81,7 +94,9 @@ fn source(model: &Model, theme: &Theme, s: &SourceState) -> Span<'static> {
         (_, age) => {
             let word = s.report.error.as_deref().and_then(|e| e.split(':').next()).unwrap_or("failed").to_owned();
             let age = age.map_or_else(String::new, |a| format!(" stale {}", human(a)));
-            Span::styled(format!("{} ○ {word}{age} ", s.report.name), theme.style(Meaning::Bad))
+            // The title matters more than why a source fails; the board's text says that.
+            let why = if narrow && model.screen == Screen::Room { String::new() } else { format!("{word}{age} ") };
+            Span::styled(format!("{} ○ {why}", s.report.name), theme.style(Meaning::Bad))
         }
     }
 }

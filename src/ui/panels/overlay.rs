@@ -9,11 +9,15 @@ use crate::app::action::{ACTIONS, Context};
 use crate::app::edit::LineEdit;
 use crate::app::model::Model;
 use crate::app::overlay::{DeclareForm, Overlay, palette};
+use crate::evidence::Body;
 use crate::evidence::pack::item_text;
 use crate::evidence::render::Detail;
+use crate::incident::gate::{Check, gates};
 use crate::incident::{EvidenceId, Severity};
+use crate::telemetry::Timestamp;
+use crate::telemetry::series::human_value;
 use crate::ui::theme::{Meaning, Theme};
-use crate::ui::widgets::{cited, frame as bordered, put, scrolled};
+use crate::ui::widgets::{Chart, Mark, chart, cited, frame as bordered, put, scrolled};
 use crate::ui::{ViewCache, centered, text};
 
 pub fn render(model: &Model, theme: &Theme, cache: &mut ViewCache, overlay: &Overlay, frame: &mut Frame<'_>, area: Rect) {
@@ -81,7 +85,8 @@ pub fn render(model: &Model, theme: &Theme, cache: &mut ViewCache, overlay: &Ove
                 None,
             );
         }
-        Overlay::Evidence { id, scroll } => evidence(model, theme, *id, *scroll, frame, area),
+        Overlay::Evidence { id, scroll, at } => evidence(model, theme, *id, *scroll, *at, frame, area),
+        Overlay::Gates { selected } => checklist(model, theme, cache, *selected, frame, area),
         Overlay::Text { title, text: words, scroll } => {
             let inner = window(theme, frame, centered(area, area.width.saturating_sub(4), area.height), title.clone());
             let lines: Vec<Line<'static>> =
@@ -150,6 +155,7 @@ fn glyphs(model: &Model, theme: &Theme) -> Vec<Line<'static>> {
             "findings: ● fired  ▲ moved  ≋ new in the logs  ∞ related  ─ unchanged  ? not seen",
             "timeline: ◆ a person  AI a model  · the program    chart: ▲ alert began, ◆ declared",
             "AI in the margin: a model's text that nobody has accepted; ? not supported",
+            "checklist: ✓ met  ☐ open  ✎ a person ticks it    ↯ waits for the shared store, or could not be written",
         ]
     };
     lines.extend(signs.iter().map(|s| Line::from(format!("  {s}"))));
@@ -217,19 +223,39 @@ fn declare(model: &Model, theme: &Theme, form: &DeclareForm, frame: &mut Frame<'
     put(frame.buffer_mut(), inner, 11, &keys, None);
 }
 
-fn evidence(model: &Model, theme: &Theme, id: EvidenceId, scroll: usize, frame: &mut Frame<'_>, area: Rect) {
-    let inner = window(
-        theme,
-        frame,
-        centered(area, area.width.saturating_sub(4), area.height),
-        format!("{id} · y copies the query · esc closes"),
-    );
+/// One evidence item whole; with a moment, its chart marked there or its lines from there on.
+fn evidence(
+    model: &Model,
+    theme: &Theme,
+    id: EvidenceId,
+    scroll: usize,
+    at: Option<Timestamp>,
+    frame: &mut Frame<'_>,
+    area: Rect,
+) {
+    let then = at.map_or_else(String::new, |t| format!(" at {}Z", t.clock(time::UtcOffset::UTC)));
+    let title = format!("{id}{then} · y copies the query · esc closes");
+    let inner = window(theme, frame, centered(area, area.width.saturating_sub(4), area.height), title);
     let record = model.room.as_ref().and_then(|r| r.incident.as_ref()).and_then(|i| i.evidence(id));
     let Some(record) = record else {
         put(frame.buffer_mut(), inner, 0, &Line::from("there is no such evidence"), None);
         return;
     };
     let body = model.room.as_ref().and_then(|r| r.bodies.get(&record.digest));
+    let mut inner = inner;
+    if let (Some(at), Some(Body::Series { series, threshold, unit, .. })) = (at, body) {
+        let height = inner.height * 3 / 5;
+        let marks = [Mark { at, glyph: '┃', meaning: Meaning::Accent }];
+        let what = Chart { series, window: record.window, threshold: *threshold, unit, marks: &marks };
+        chart(frame.buffer_mut(), Rect { height, ..inner }, theme, &what);
+        for (row, s) in series.iter().take(4).enumerate() {
+            let value = s.samples.iter().rev().find(|x| x.at <= at).map(|x| human_value(x.value));
+            let words = format!("{} {}", value.unwrap_or_else(|| "no sample".to_owned()), s.title());
+            put(frame.buffer_mut(), inner, usize::from(height) + row, &Line::from(words), None);
+        }
+        let used = (height + u16::try_from(series.len().min(4)).unwrap_or(4) + 1).min(inner.height);
+        inner = Rect { y: inner.y + used, height: inner.height - used, ..inner };
+    }
     let words = format!(
         "{}\ntaken {} · sha-256 {} · {} redactions",
         item_text(record, body, Detail::Full),
@@ -238,5 +264,50 @@ fn evidence(model: &Model, theme: &Theme, id: EvidenceId, scroll: usize, frame: 
         record.redactions
     );
     let lines: Vec<Line<'static>> = text::wrap(&words, usize::from(inner.width)).into_iter().map(Line::from).collect();
+    // Until somebody scrolls, a log stands at the moment that was asked for.
+    let scroll = match (scroll, at, body) {
+        (usize::MAX, Some(at), Some(Body::Lines { lines: logged })) => {
+            let before = logged.iter().take_while(|l| l.at.is_none_or(|t| t < at)).count();
+            let share = before * lines.len() / logged.len().max(1);
+            share.saturating_sub(usize::from(inner.height) / 2)
+        }
+        (usize::MAX, ..) => 0,
+        (n, ..) => n,
+    };
     scrolled(frame.buffer_mut(), inner, &lines, scroll);
+}
+
+/// The checklist of the phases: what is met, by what or whom; what is open, and what to do.
+fn checklist(model: &Model, theme: &Theme, cache: &mut ViewCache, selected: usize, frame: &mut Frame<'_>, area: Rect) {
+    let Some(incident) = model.room.as_ref().and_then(|r| r.incident.as_ref()) else { return };
+    let items = gates(incident, model.now, model.monitor);
+    let open = items.iter().filter(|g| !g.met).count();
+    let title = format!("Checklist {open} open of {} · ⏎ ticks what only people can see · esc closes", items.len());
+    let inner = window(theme, frame, centered(area, 120, area.height), title);
+    let mut lines: Vec<(Line<'static>, bool)> = Vec::new();
+    let mut phase = None;
+    let width = usize::from(inner.width);
+    for (n, g) in items.iter().enumerate() {
+        if phase != Some(g.phase) {
+            phase = Some(g.phase);
+            let left = items.iter().filter(|x| x.phase == g.phase && !x.met).count();
+            let state = if left == 0 { "complete".to_owned() } else { format!("{left} open") };
+            lines.push((Line::from(Span::styled(format!("{}: {state}", g.phase.word()), theme.style(Meaning::Title))), false));
+        }
+        let (mark, meaning) = if g.met { ("✓", Meaning::Ok) } else { ("☐", Meaning::Warn) };
+        let by = if g.check == Check::Program { " " } else { "✎" };
+        let lead = format!("{mark}{by} {} ", text::pad(g.words, 44.min(width / 2)));
+        let used = text::width(&lead) + 1;
+        let line = Line::from(vec![
+            Span::raw(" "),
+            Span::styled(lead, theme.style(meaning)),
+            Span::styled(text::fit(&g.detail, width.saturating_sub(used)), theme.style(Meaning::Muted)),
+        ]);
+        lines.push((line, n == selected));
+    }
+    let at = lines.iter().position(|(_, s)| *s).unwrap_or(0);
+    let offset = cache.offset("checklist", at, usize::from(inner.height), lines.len());
+    for (row, (line, is_selected)) in lines.iter().enumerate().skip(offset).take(usize::from(inner.height)) {
+        put(frame.buffer_mut(), inner, row - offset, line, is_selected.then(|| theme.style(Meaning::Selection)));
+    }
 }

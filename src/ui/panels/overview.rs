@@ -6,7 +6,8 @@ use ratatui::text::{Line, Span};
 
 use crate::app::model::Model;
 use crate::app::room::Room;
-use crate::incident::{ActionState, CitedFinding, FindingKind, Incident, NoteKind, SourceStatus};
+use crate::incident::gate::gates;
+use crate::incident::{ActionScope, CitedFinding, FindingKind, GateItem, Incident, Milestone, SourceStatus, Verdict};
 use crate::telemetry::Timestamp;
 use crate::telemetry::time::human;
 use crate::ui::text;
@@ -111,12 +112,31 @@ fn known(model: &Model, incident: &Incident, theme: &Theme, width: usize) -> Vec
             Span::raw(text::fit(&alert.label(), width.saturating_sub(11))),
         ]));
     }
-    let hypotheses: Vec<&str> = incident.notes(NoteKind::Hypothesis).map(|(_, t)| t).collect();
     lines.push(Line::default());
-    lines.push(heading(theme, "Hypothesis"));
-    match hypotheses.last() {
-        Some(text) => lines.extend(wrapped(theme, text, width)),
-        None => lines.push(muted(theme, "none yet; H records one")),
+    lines.push(heading(theme, "Impact"));
+    let impact = incident.impact.words();
+    if impact.is_empty() {
+        lines.push(muted(theme, "not said yet; I says it"));
+    } else {
+        lines.extend(wrapped(theme, &impact, width));
+    }
+    lines.push(Line::default());
+    lines.push(heading(theme, "Hypotheses"));
+    if incident.hypotheses.is_empty() {
+        lines.push(muted(theme, "none yet; H records one"));
+    }
+    for h in incident.hypotheses.iter().rev().take(3) {
+        let (mark, meaning) = match h.verdict {
+            Some(Verdict::Supported) => ("✓", Meaning::Ok),
+            Some(Verdict::Refuted) => ("✗", Meaning::Muted),
+            None => ("?", Meaning::Warn),
+        };
+        for (n, line) in text::wrap(&h.text, width.saturating_sub(2)).iter().enumerate() {
+            let lead = if n == 0 { format!("{mark} ") } else { "  ".to_owned() };
+            let mut spans = vec![Span::styled(lead, theme.style(meaning))];
+            spans.extend(cited(theme, line));
+            lines.push(Line::from(spans));
+        }
     }
     lines.push(Line::default());
     lines.push(heading(theme, "Next"));
@@ -134,8 +154,10 @@ fn next_step(incident: &Incident) -> &'static str {
         "a says that somebody is on it"
     } else if incident.answers.is_empty() {
         "p asks the assistant, or the rules when there is no model"
+    } else if !incident.impact.is_known() {
+        "I says what it does to whom"
     } else if incident.mitigated_at.is_none() {
-        "t sets the status once the impact is contained"
+        "F records what was done against it; t sets the status once the impact is contained"
     } else if incident.resolved_at.is_none() {
         "R resolves when the service is restored"
     } else if incident.actions.is_empty() {
@@ -184,31 +206,113 @@ fn clock(model: &Model, at: Option<Timestamp>) -> String {
 }
 
 fn people(model: &Model, incident: &Incident, theme: &Theme, width: usize) -> Vec<Line<'static>> {
-    let mut lines = vec![heading(theme, "Roles")];
+    let mut lines = clocks(model, incident, theme, width);
+    lines.extend(tasks(model, incident, theme, width));
+    lines.extend(open_items(model, incident, theme, width));
+    lines.push(Line::default());
+    lines.push(heading(theme, "Roles"));
     if incident.roles.is_empty() {
         lines.push(muted(theme, "nobody has a role; c gives one"));
     }
     for (role, holder) in &incident.roles {
-        lines.push(Line::from(text::fit(&format!("{:<17} {holder}", role.word()), width)));
+        lines.push(Line::from(text::fit(&format!("{:<19} {holder}", role.word()), width)));
+    }
+    let missing: Vec<&str> = incident.roles_missing().into_iter().map(crate::incident::Role::word).collect();
+    if !missing.is_empty() && incident.head.status.is_open() {
+        let words = format!("{} asks for {}", incident.head.severity, missing.join(", "));
+        lines.extend(text::wrap(&words, width).into_iter().map(|l| Line::from(Span::styled(l, theme.style(Meaning::Warn)))));
     }
     lines.push(Line::default());
-    lines.push(heading(theme, "Clocks (UTC, ago)"));
-    for (name, at) in [
-        ("impact", Some(incident.impact_started_at())),
-        ("detected", Some(incident.detected_at())),
-        ("declared", Some(incident.head.declared_at)),
-        ("acknowledged", incident.acknowledged_at),
-        ("mitigated", incident.mitigated_at),
-        ("resolved", incident.resolved_at),
-    ] {
-        lines.push(Line::from(text::fit(&format!("{name:<12} {}", clock(model, at)), width)));
+    lines.push(heading(theme, "Moments (UTC, ago)"));
+    let assumed = incident.assumed();
+    for m in Milestone::ALL {
+        let star = if assumed.contains(&format!("{}_at", m.word()).as_str()) { " assumed" } else { "" };
+        lines.push(Line::from(text::fit(&format!("{:<14} {}{star}", m.title(), clock(model, incident.milestone(m))), width)));
     }
-    let open = incident.actions.iter().filter(|a| a.state == ActionState::Open).count();
+    for fault in incident.order_faults().iter().filter(|f| f.exception.is_none()) {
+        lines.extend(
+            text::wrap(&format!("! {}", fault.words), width)
+                .into_iter()
+                .map(|l| Line::from(Span::styled(l, theme.style(Meaning::Warn)))),
+        );
+    }
+    let open = incident.actions.iter().filter(|a| a.state.is_open() && a.scope == ActionScope::FollowUp).count();
     lines.push(Line::default());
     lines.push(heading(theme, "Work"));
-    lines.push(Line::from(format!("{open} open action items")));
+    lines.push(Line::from(format!("{open} open follow-ups")));
     lines.push(Line::from(format!("{} evidence items", incident.evidence.len())));
+    if let Some(level) = incident.escalation {
+        lines.push(Line::from(text::fit(&format!("escalated to {}", level.title()), width)));
+    }
+    if let Some(due) = incident.postmortem_due() {
+        lines.push(Line::from(format!("post-mortem due {}", due.date())));
+    }
     let model_name = model.model_name.as_deref().unwrap_or("none: rules answer");
     lines.push(Line::from(text::fit(&format!("assistant {model_name}"), width)));
+    lines
+}
+
+/// What runs: the next update, the exit criteria.
+fn clocks(model: &Model, incident: &Incident, theme: &Theme, width: usize) -> Vec<Line<'static>> {
+    let mut lines = vec![heading(theme, "Clocks")];
+    match incident.head.update_due(&incident.matrix()) {
+        Some(due) if due <= model.now => lines.push(Line::from(Span::styled(
+            format!("update OVERDUE {} (U)", human(model.now.since(due))),
+            theme.style(Meaning::Bad),
+        ))),
+        Some(due) => lines.push(Line::from(format!("next update in {}", human(due.since(model.now))))),
+        None => lines.push(muted(theme, "no update is due")),
+    }
+    if let Some(exit) = &incident.exit {
+        let (words, meaning) = match incident.readings.last() {
+            Some(r) if r.reading.met => ("met".to_owned(), Meaning::Ok),
+            Some(r) => (
+                format!(
+                    "held {} of {}",
+                    human(std::time::Duration::from_secs_f64(r.reading.held_secs.max(0.0))),
+                    human(exit.length())
+                ),
+                Meaning::Warn,
+            ),
+            None => ("not read yet (C)".to_owned(), Meaning::Muted),
+        };
+        lines.push(Line::from(Span::styled(text::fit(&format!("exit {words}: {}", exit.words()), width), theme.style(meaning))));
+    }
+    lines
+}
+
+/// Tasks that somebody has, with the time until they report back.
+fn tasks(model: &Model, incident: &Incident, theme: &Theme, width: usize) -> Vec<Line<'static>> {
+    let mut lines = Vec::new();
+    for a in incident.actions.iter().filter(|a| a.scope == ActionScope::Incident && a.state.is_open()) {
+        let who = a.owner.as_deref().unwrap_or("nobody");
+        let (when, meaning) = match a.check_back_at {
+            Some(at) if at <= model.now => (format!("LATE {}", human(model.now.since(at))), Meaning::Bad),
+            Some(at) => (format!("back in {}", human(at.since(model.now))), Meaning::Accent),
+            None => (String::new(), Meaning::Text),
+        };
+        lines.push(Line::from(vec![
+            Span::styled(format!("{} {who} ", a.id), theme.style(Meaning::Title)),
+            Span::styled(when, theme.style(meaning)),
+        ]));
+        lines.push(Line::from(text::fit(&format!("  {}", a.text), width)));
+    }
+    if !lines.is_empty() {
+        lines.insert(0, heading(theme, "Tasks"));
+        lines.insert(0, Line::default());
+    }
+    lines
+}
+
+/// What is open on the checklist of this phase and those before.
+fn open_items(model: &Model, incident: &Incident, theme: &Theme, width: usize) -> Vec<Line<'static>> {
+    let Some(phase) = incident.head.status.phase() else { return Vec::new() };
+    let all = gates(incident, model.now, model.monitor);
+    let open: Vec<&GateItem> = all.iter().filter(|g| g.phase <= phase && !g.met).collect();
+    let mut lines = vec![Line::default(), heading(theme, &format!("{}: {} open (K)", phase.word(), open.len()))];
+    lines.extend(open.iter().take(6).map(|g| Line::from(text::fit(&format!("☐ {}", g.words), width))));
+    if open.len() > 6 {
+        lines.push(muted(theme, &format!("and {} more", open.len() - 6)));
+    }
     lines
 }

@@ -7,14 +7,14 @@ use ratatui::text::{Line, Span};
 use super::{actions, assistant, logs, overview, report, signals, timeline};
 use crate::app::model::Model;
 use crate::app::room::{Room, Tab};
-use crate::ui::ViewCache;
 use crate::ui::theme::{Meaning, Theme};
 use crate::ui::widgets::put;
+use crate::ui::{ViewCache, text};
 
 pub fn render(model: &Model, theme: &Theme, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
     let Some(room) = &model.room else { return };
     let [tabs, body] = Layout::vertical([Constraint::Length(1), Constraint::Min(1)]).areas::<2>(area);
-    tab_line(room, theme, frame, tabs);
+    tab_line(model, room, theme, frame, tabs);
     if room.incident.is_none() {
         put(frame.buffer_mut(), body, 0, &Line::from(Span::styled(" reading the journal …", theme.style(Meaning::Muted))), None);
         return;
@@ -25,12 +25,12 @@ pub fn render(model: &Model, theme: &Theme, cache: &mut ViewCache, frame: &mut F
         Tab::Signals => signals::render(room, theme, cache, frame, body),
         Tab::Logs => logs::render(model, theme, frame, body),
         Tab::Assistant => assistant::render(model, room, theme, frame, body),
-        Tab::Actions => actions::render(room, theme, cache, frame, body),
+        Tab::Actions => actions::render(model, room, theme, cache, frame, body),
         Tab::Report => report::render(room, theme, frame, body),
     }
 }
 
-fn tab_line(room: &Room, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
+fn tab_line(model: &Model, room: &Room, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     let short = area.width < 100;
     let mut spans = vec![Span::raw(" ")];
     for tab in Tab::ALL {
@@ -51,4 +51,12 @@ fn tab_line(room: &Room, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
         spans.push(Span::styled(format!("  /{}", room.filter), theme.style(Meaning::Accent)));
     }
     put(frame.buffer_mut(), area, 0, &Line::from(spans), None);
+    if !model.present.is_empty() {
+        // At the right end, over whatever is there: who else looks at this now.
+        let most = usize::from(area.width / 3);
+        let words = text::fit(&format!(" ☺ {} ", model.present.join(", ")), most);
+        let width = u16::try_from(text::width(&words)).unwrap_or(0).min(area.width);
+        let place = Rect { x: area.right() - width, width, ..area };
+        put(frame.buffer_mut(), place, 0, &Line::from(Span::styled(words, theme.style(Meaning::Accent))), None);
+    }
 }
