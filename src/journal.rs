@@ -161,6 +161,9 @@ pub trait Store: Send {
     /// query, window and digest) is not attached again: its entry is left out of the answer. Gives the stored entries and,
     /// for each evidence fact in order, the number that it has.
     fn append(&mut self, incident: IncidentId, expected: u64, append: Append) -> Result<Appended, JournalError>;
+    /// Appends in turn: waits for everybody else's commit, gives `turn` the entries after `known`, and appends what it makes
+    /// of them; nothing comes in between. For a writer that lost the race of [`Self::append`]. `None` from `turn`: nothing.
+    fn append_in_turn(&mut self, incident: IncidentId, known: u64, turn: &mut Turn<'_>) -> Result<Appended, JournalError>;
     /// All entries after `after`, in order; empty when there are none.
     fn entries(&mut self, incident: IncidentId, after: u64) -> Result<Vec<Entry>, JournalError>;
     /// The heads of all incidents, the newest first.
@@ -257,6 +260,12 @@ fn unpack_body(packed: &[u8]) -> Result<String, JournalError> {
     let bytes = zstd::stream::decode_all(packed).map_err(|e| JournalError::Io { doing: "read", reason: e.to_string() })?;
     String::from_utf8(bytes).map_err(|e| JournalError::Io { doing: "read", reason: e.to_string() })
 }
+
+/// What makes an append of the entries that came meanwhile.
+pub type Turn<'a> = dyn FnMut(Vec<Entry>) -> Option<Append> + 'a;
+
+/// How long a lock is held for who has the turn: making a fact takes microseconds.
+const TURN: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// What an append gave.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -371,6 +380,32 @@ impl Journal {
     /// See [`Store::append`].
     pub async fn append(&self, incident: IncidentId, expected: u64, append: Append) -> Result<Appended, JournalError> {
         self.ask(move |s| s.append(incident, expected, append)).await
+    }
+
+    /// See [`Store::append_in_turn`]. `make` runs here, while the store waits for it.
+    pub async fn append_in_turn(
+        &self,
+        incident: IncidentId,
+        known: u64,
+        make: impl FnOnce(Vec<Entry>) -> Option<Append>,
+    ) -> Result<Appended, JournalError> {
+        let (ask, asked) = oneshot::channel::<Vec<Entry>>();
+        let (reply, replied) = std::sync::mpsc::sync_channel::<Option<Append>>(1);
+        let mut ask = Some(ask);
+        let written = self.ask(move |s| {
+            s.append_in_turn(incident, known, &mut |entries| {
+                ask.take()?.send(entries).ok()?;
+                // Who has the turn and is gone appends nothing.
+                replied.recv_timeout(TURN).ok().flatten()
+            })
+        });
+        let made = async {
+            if let Ok(entries) = asked.await {
+                let _too_late = reply.send(make(entries));
+            }
+        };
+        let (written, ()) = tokio::join!(written, made);
+        written
     }
 
     /// See [`Store::entries`].

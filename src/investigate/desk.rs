@@ -16,8 +16,6 @@ use super::set::{AlertBoard, SourceSet};
 /// Told in words what is being done.
 pub type Progress = Arc<dyn Fn(String) + Send + Sync>;
 
-/// How often an append is tried again after somebody else was faster.
-const RETRIES: u32 = 20;
 /// How long `declare` and `link` look for what an alert is.
 const LOOK_UP: Duration = Duration::from_secs(3);
 
@@ -89,35 +87,50 @@ impl Desk {
         make: impl Fn(&Incident) -> Result<Append, DeskError>,
     ) -> Result<(Incident, Appended), DeskError> {
         let id = incident.id();
-        for attempt in 0..=RETRIES {
-            let append = make(&incident)?;
-            if append.entries.is_empty() {
-                return Ok((incident, Appended::default()));
-            }
-            match self.journal.append(id, incident.head.last_seq, append).await {
-                Ok(appended) => {
-                    for entry in &appended.entries {
-                        incident.apply(entry.clone());
-                    }
-                    return Ok((incident, appended));
-                }
-                Err(JournalError::Conflict { .. }) if attempt < RETRIES => {
-                    // Writers that collide wait a little, each differently long.
-                    let jitter = now().micros().unsigned_abs() % 7;
-                    tokio::time::sleep(Duration::from_millis(u64::from(attempt) * 3 + jitter)).await;
-                    if incident.unsynced() > 0 {
-                        // What waited may have been merged under other numbers.
-                        incident = self.journal.incident(id).await?;
-                    } else {
-                        for entry in self.journal.entries(id, incident.head.last_seq).await? {
-                            incident.apply(entry);
-                        }
-                    }
-                }
-                Err(e) => return Err(e.into()),
-            }
+        let append = make(&incident)?;
+        if append.entries.is_empty() {
+            return Ok((incident, Appended::default()));
         }
-        Err(DeskError::Refused(format!("{id} is being written by others all the time: try again")))
+        match self.journal.append(id, incident.head.last_seq, append).await {
+            Ok(appended) => {
+                for entry in &appended.entries {
+                    incident.apply(entry.clone());
+                }
+                return Ok((incident, appended));
+            }
+            Err(JournalError::Conflict { .. }) => {}
+            Err(e) => return Err(e.into()),
+        }
+        // Somebody was faster. Now in turn: what the others wrote is taken in and the facts are made anew, with nobody in
+        // between; fifty writers that only tried again would keep each other from ever getting through.
+        if incident.unsynced() > 0 {
+            // What waited may have been merged under other numbers.
+            incident = self.journal.incident(id).await?;
+        }
+        let mut refused = None;
+        let known = incident.head.last_seq;
+        let appended = self
+            .journal
+            .append_in_turn(id, known, |entries| {
+                for entry in entries {
+                    incident.apply(entry);
+                }
+                match make(&incident) {
+                    Ok(append) => Some(append).filter(|a| !a.entries.is_empty()),
+                    Err(e) => {
+                        refused = Some(e);
+                        None
+                    }
+                }
+            })
+            .await?;
+        if let Some(e) = refused {
+            return Err(e);
+        }
+        for entry in &appended.entries {
+            incident.apply(entry.clone());
+        }
+        Ok((incident, appended))
     }
 
     /// [`Self::append`] of one fact by the person at the desk.

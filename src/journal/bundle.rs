@@ -162,6 +162,9 @@ impl Store for Opened {
     fn append(&mut self, _: IncidentId, _: u64, _: super::Append) -> Result<super::Appended, JournalError> {
         self.refuse()
     }
+    fn append_in_turn(&mut self, _: IncidentId, _: u64, _: &mut super::Turn<'_>) -> Result<super::Appended, JournalError> {
+        self.refuse()
+    }
     fn import(&mut self, _: IncidentId, _: &[RawEntry], _: &[StoredBody]) -> Result<super::Import, JournalError> {
         self.refuse()
     }

@@ -17,7 +17,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::commit::{self, Ledger, Row, json};
 use super::copy::{HeadRow, Pending};
-use super::{Append, Appended, Broken, Import, JournalError, Purge, RawEntry, Verification, chain};
+use super::{Append, Appended, Broken, Import, JournalError, Purge, RawEntry, Turn, Verification, chain};
 use crate::evidence::body::{StoredBody, digest};
 use crate::incident::renumber::Renumbering;
 use crate::incident::{Entry, Fact, Incident, IncidentId, Summary};
@@ -377,17 +377,26 @@ impl PgStore {
             if row.last_seq != expected {
                 return Err(JournalError::Conflict { incident, expected, found: row.last_seq });
             }
-            let mut appended = Appended::default();
-            for new in &append.entries {
-                let fact = new.fact.get().clone();
-                appended.entries.extend(commit::next(tx, &mut row, new.stamp(), fact, &mut appended.evidence)?);
+            tx.append_rows(&mut row, append)
+        })
+    }
+
+    /// See [`super::Store::append_in_turn`]. The made append is left in `made`, for who goes on without the server.
+    pub(super) fn append_in_turn(
+        &mut self,
+        incident: IncidentId,
+        known: u64,
+        turn: &mut Turn<'_>,
+        made: &mut Option<Append>,
+    ) -> Result<Appended, JournalError> {
+        self.transaction(|tx| {
+            let mut row = tx.row(incident)?;
+            let raw = tx.raw(incident, known)?;
+            *made = turn(chain::read_all(incident, &raw)?);
+            match made {
+                Some(append) => tx.append_rows(&mut row, append),
+                None => Ok(Appended::default()),
             }
-            if !appended.entries.is_empty() {
-                tx.put_bodies(&append.bodies)?;
-                tx.put_row(&row)?;
-                tx.notify(incident)?;
-            }
-            Ok(appended)
         })
     }
 
@@ -519,7 +528,7 @@ impl PgStore {
         let folded = Incident::fold(all.clone()).ok_or(JournalError::NoSuchIncident(incident))?;
         self.transaction(|tx| {
             tx.batch(&format!("SELECT pg_advisory_xact_lock({LOCK})"))?;
-            let have = tx.raw(incident)?;
+            let have = tx.raw(incident, 0)?;
             let missing = super::missing(incident, &have, entries)?;
             for (raw, entry) in missing.iter().zip(all.iter().skip(have.len())) {
                 // Imported entries have no writer's name of their own: their hash is one.
@@ -744,10 +753,24 @@ impl Tx<'_> {
             .collect()
     }
 
-    fn raw(&self, incident: IncidentId) -> Result<Vec<RawEntry>, JournalError> {
-        let number = i64::from(incident.0);
-        let rows =
-            self.rows("SELECT seq, text, hash FROM warroom.entry WHERE incident = $1 ORDER BY seq", &[(&number, Type::INT8)])?;
+    fn append_rows(&mut self, row: &mut Row, append: &Append) -> Result<Appended, JournalError> {
+        let mut appended = Appended::default();
+        for new in &append.entries {
+            let fact = new.fact.get().clone();
+            appended.entries.extend(commit::next(self, row, new.stamp(), fact, &mut appended.evidence)?);
+        }
+        if !appended.entries.is_empty() {
+            self.put_bodies(&append.bodies)?;
+            self.put_row(row)?;
+            self.notify(row.head.id)?;
+        }
+        Ok(appended)
+    }
+
+    fn raw(&self, incident: IncidentId, after: u64) -> Result<Vec<RawEntry>, JournalError> {
+        let (number, after) = (i64::from(incident.0), signed(after));
+        let sql = "SELECT seq, text, hash FROM warroom.entry WHERE incident = $1 AND seq > $2 ORDER BY seq";
+        let rows = self.rows(sql, &[(&number, Type::INT8), (&after, Type::INT8)])?;
         rows.iter().map(|r| Ok(RawEntry { seq: big(r, 0)?, text: text(r, 1)?, hash: text(r, 2)? })).collect()
     }
 }
@@ -775,7 +798,7 @@ impl Ledger for Tx<'_> {
     }
 
     fn entries(&mut self, incident: IncidentId) -> Result<Vec<Entry>, JournalError> {
-        chain::read_all(incident, &self.raw(incident)?)
+        chain::read_all(incident, &self.raw(incident, 0)?)
     }
 }
 

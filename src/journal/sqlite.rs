@@ -9,7 +9,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use super::commit::{self, Ledger, Row, json};
-use super::{Append, Appended, Broken, Import, JournalError, Purge, RawEntry, Store, Verification, chain};
+use super::{Append, Appended, Broken, Import, JournalError, Purge, RawEntry, Store, Turn, Verification, chain};
 use crate::evidence::Body;
 use crate::evidence::body::{StoredBody, digest};
 use crate::incident::{Entry, Incident, IncidentId, Summary};
@@ -363,15 +363,16 @@ impl Store for SqliteStore {
         if row.last_seq != expected {
             return Err(JournalError::Conflict { incident, expected, found: row.last_seq });
         }
-        let mut appended = Appended::default();
-        for new in &append.entries {
-            let fact = new.fact.get().clone();
-            appended.entries.extend(commit::next(&mut tx, &mut row, new.stamp(), fact, &mut appended.evidence)?);
-        }
-        if !appended.entries.is_empty() {
-            write_bodies(&tx, &append.bodies)?;
-            write_row(&tx, &row)?;
-        }
+        let appended = append_rows(&mut tx, &mut row, &append)?;
+        tx.commit().map_err(io("written"))?;
+        Ok(appended)
+    }
+
+    fn append_in_turn(&mut self, incident: IncidentId, known: u64, turn: &mut Turn<'_>) -> Result<Appended, JournalError> {
+        let mut tx = self.begin()?;
+        let mut row = row(&tx, incident)?;
+        let Some(append) = turn(read_entries(&tx, incident, known)?) else { return Ok(Appended::default()) };
+        let appended = append_rows(&mut tx, &mut row, &append)?;
         tx.commit().map_err(io("written"))?;
         Ok(appended)
     }
@@ -521,6 +522,19 @@ impl SqliteStore {
         }
         Ok(())
     }
+}
+
+fn append_rows(tx: &mut Transaction<'_>, row: &mut Row, append: &Append) -> Result<Appended, JournalError> {
+    let mut appended = Appended::default();
+    for new in &append.entries {
+        let fact = new.fact.get().clone();
+        appended.entries.extend(commit::next(tx, row, new.stamp(), fact, &mut appended.evidence)?);
+    }
+    if !appended.entries.is_empty() {
+        write_bodies(tx, &append.bodies)?;
+        write_row(tx, row)?;
+    }
+    Ok(appended)
 }
 
 /// The next free number: no number of what is there or was purged.

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use super::commit::json;
 use super::copy::{Copy, Pending};
 use super::postgres::{CHANNEL, Link, PgStore};
-use super::{Append, Appended, Import, JournalError, Purge, RawEntry, Store, StoreStatus, Verification, chain, commit};
+use super::{Append, Appended, Import, JournalError, Purge, RawEntry, Store, StoreStatus, Turn, Verification, chain, commit};
 use crate::evidence::Body;
 use crate::evidence::body::{StoredBody, digest};
 use crate::incident::renumber::Renumbering;
@@ -335,6 +335,29 @@ impl Store for TeamStore {
             }
         }
         self.keep(incident, Some(expected), &append)
+    }
+
+    fn append_in_turn(&mut self, incident: IncidentId, known: u64, turn: &mut Turn<'_>) -> Result<Appended, JournalError> {
+        let reached = Self::unless_away(self.online())?.is_some();
+        let incident = self.resolve(incident);
+        let mut made = None;
+        if reached && !incident.is_local() {
+            let result = self.pg.append_in_turn(incident, known, turn, &mut made);
+            let result = self.pg.drop_if_away(result).map_err(|e| self.failed(e));
+            if let Some(appended) = Self::unless_away(result)? {
+                self.after_write(incident);
+                return Ok(appended);
+            }
+        }
+        // Away: what was made before the server went is kept under its own names, else it is made of what can be seen here.
+        let append = match made {
+            Some(append) => append,
+            None => match turn(self.view(incident, known)?) {
+                Some(append) => append,
+                None => return Ok(Appended::default()),
+            },
+        };
+        self.keep(incident, None, &append)
     }
 
     fn entries(&mut self, incident: IncidentId, after: u64) -> Result<Vec<Entry>, JournalError> {

@@ -247,7 +247,10 @@ impl Runner {
                 let (incident, silent) = d.check(id).await?;
                 let read = incident.readings.last().map(|r| r.reading.why.clone());
                 let words = read.map_or_else(|| "looked at the alerts".to_owned(), |why| format!("exit criteria: {why}"));
-                Ok(silent.first().map_or(words.clone(), |s| format!("{words}; {s}")))
+                match silent.first() {
+                    Some(why) => Err(DeskError::Refused(format!("{words}; {why}"))),
+                    None => Ok(words),
+                }
             }),
             Effect::SetTime { id, milestone, to, reason } => {
                 self.write(effect, move |d| async move { d.set_time(id, milestone, to, &reason, None).await.map(told) })

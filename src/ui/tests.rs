@@ -230,7 +230,7 @@ fn clocks_tasks_and_the_open_items_are_on_the_overview() {
     update(&mut model, at(4500), Msg::Present(vec!["ben".into(), "cleo".into()]));
     let stood = Msg::StoreStood { unsynced: 2, away: Some("refused".into()), frozen: None };
     update(&mut model, at(4500), stood);
-    for (width, height) in [(140, 40), (100, 60)] {
+    for (width, height) in [(140, 40), (112, 60)] {
         let screen = draw(&model, width, height);
         for part in [
             "update OVERDUE 15m00s",

@@ -66,6 +66,7 @@ pub fn push(store: &mut dyn Store, id: IncidentId, append: Append) -> warroom::j
 pub fn holds(one: &mut dyn Store, two: &mut dyn Store) {
     facts_come_back_in_order_and_the_chain_holds(one);
     the_second_writer_loses_and_nothing_is_overwritten(one, two);
+    who_lost_appends_in_turn(one, two);
     the_same_evidence_keeps_its_number(one);
     what_is_undone_leaves_the_head(one);
     numbers_are_given_inside_the_commit(one, two);
@@ -98,6 +99,22 @@ fn the_second_writer_loses_and_nothing_is_overwritten(one: &mut dyn Store, two: 
     two.append(id, 2, note("second")).unwrap();
     let texts: Vec<String> = one.entries(id, 1).unwrap().iter().map(|e| e.fact.sentence()).collect();
     assert_eq!(texts, ["first", "second"]);
+}
+
+fn who_lost_appends_in_turn(one: &mut dyn Store, two: &mut dyn Store) {
+    let id = one.create(declared("in turn")).unwrap()[0].incident;
+    one.append(id, 1, note("first")).unwrap();
+    let mut seen = Vec::new();
+    let appended = two
+        .append_in_turn(id, 1, &mut |entries| {
+            seen.extend(entries.iter().map(|e| e.fact.sentence()));
+            Some(note("second"))
+        })
+        .unwrap();
+    assert_eq!((seen, appended.entries[0].seq), (vec!["first".to_owned()], 3));
+    // Whoever has nothing to write any more writes nothing.
+    assert!(one.append_in_turn(id, 3, &mut |_| None).unwrap().entries.is_empty());
+    assert_eq!(one.entries(id, 0).unwrap().len(), 3);
 }
 
 fn the_same_evidence_keeps_its_number(store: &mut dyn Store) {

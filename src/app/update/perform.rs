@@ -620,6 +620,9 @@ fn selected_entry(model: &Model) -> Option<&Entry> {
     room.shown_entries().get(room.entry_position()).copied()
 }
 
+/// How far from an entry evidence may end to be shown for it.
+const NEAR: std::time::Duration = std::time::Duration::from_secs(900);
+
 /// From an entry to the graph, or the log lines, of its minute: what the entry cites first, else what covers the moment.
 fn jump(model: &mut Model, to_graph: bool) -> Vec<Effect> {
     let Some(entry) = selected_entry(model) else { return Vec::new() };
@@ -640,10 +643,21 @@ fn jump(model: &mut Model, to_graph: bool) -> Vec<Effect> {
             .flat_map(|n| n.findings.iter().flat_map(|f| f.evidence.iter()))
             .copied()
             .find(|id| i.evidence(*id).as_ref().is_some_and(covers));
-        by_cite.or(by_finding).or_else(|| i.evidence.iter().find(covers).map(|e| e.id))
+        let covering = by_cite.or(by_finding).or_else(|| i.evidence.iter().find(covers).map(|e| e.id));
+        // What ends a little before, or begins a little after, still shows where things were going.
+        let away = |e: &crate::incident::EvidenceRecord| at.since(e.window.end).max(e.window.start.since(at));
+        covering.map(|id| (id, true)).or_else(|| {
+            let near = i.evidence.iter().filter(|e| wanted(e.kind) && away(e) <= NEAR);
+            near.min_by_key(|e| away(e)).map(|e| (e.id, false))
+        })
     });
     match found {
-        Some(id) => show(model, Overlay::Evidence { id, scroll: usize::MAX, at: Some(at) }),
+        Some((id, covers)) => {
+            if !covers {
+                model.say(Tone::Plain, "this evidence does not reach that minute: i looks again, w at a wider window");
+            }
+            show(model, Overlay::Evidence { id, scroll: usize::MAX, at: Some(at) })
+        }
         None => {
             let what = if to_graph { "metric" } else { "log" };
             model.say(

@@ -13,11 +13,11 @@ use crate::evidence::Body;
 use crate::evidence::pack::item_text;
 use crate::evidence::render::Detail;
 use crate::incident::gate::{Check, gates};
-use crate::incident::{EvidenceId, Severity};
+use crate::incident::{EvidenceId, GateItem, Severity};
 use crate::telemetry::Timestamp;
 use crate::telemetry::series::human_value;
 use crate::ui::theme::{Meaning, Theme};
-use crate::ui::widgets::{Chart, Mark, chart, cited, frame as bordered, put, scrolled};
+use crate::ui::widgets::{Chart, Mark, chart, cited, frame as bordered, markdown, put, scrolled};
 use crate::ui::{ViewCache, centered, text};
 
 pub fn render(model: &Model, theme: &Theme, cache: &mut ViewCache, overlay: &Overlay, frame: &mut Frame<'_>, area: Rect) {
@@ -89,8 +89,12 @@ pub fn render(model: &Model, theme: &Theme, cache: &mut ViewCache, overlay: &Ove
         Overlay::Gates { selected } => checklist(model, theme, cache, *selected, frame, area),
         Overlay::Text { title, text: words, scroll } => {
             let inner = window(theme, frame, centered(area, area.width.saturating_sub(4), area.height), title.clone());
-            let lines: Vec<Line<'static>> =
-                text::wrap(words, usize::from(inner.width)).iter().map(|l| Line::from(cited(theme, l))).collect();
+            // A brief is Markdown; what would be sent to a model is shown byte for byte.
+            let lines: Vec<Line<'static>> = if words.starts_with("# ") {
+                markdown(theme, words, usize::from(inner.width))
+            } else {
+                text::wrap(words, usize::from(inner.width)).iter().map(|l| Line::from(cited(theme, l))).collect()
+            };
             scrolled(frame.buffer_mut(), inner, &lines, *scroll);
         }
     }
@@ -277,6 +281,29 @@ fn evidence(
     scrolled(frame.buffer_mut(), inner, &lines, scroll);
 }
 
+/// What the program sees, or for an open item the key that mends it.
+fn what_to_do(g: &GateItem) -> String {
+    // The details name commands; here there are keys.
+    if g.met || !g.detail.contains("`warroom") {
+        return g.detail.clone();
+    }
+    let key = match g.item {
+        "alerts-linked" => "L on the board links some; ⏎ ticks it: say who reported it",
+        "start-time" | "timeline-complete" => "M sets moments",
+        "severity" => "s, and say why",
+        "impact" => "I says it",
+        "commander" => "c gives the command",
+        "stakeholders-told" => "U once they were told; ⏎ ticks it",
+        "contained" => "t sets the status mitigated",
+        "mitigation-recorded" => "F records it",
+        "exit-criteria" => "C looks now",
+        "causes" => "+ on a hypothesis in the timeline; ⏎ ticks it",
+        "actions" => "A writes one down; ⏎ ticks it: say why none is needed",
+        _ => "⏎ ticks it: say how you know",
+    };
+    key.to_owned()
+}
+
 /// The checklist of the phases: what is met, by what or whom; what is open, and what to do.
 fn checklist(model: &Model, theme: &Theme, cache: &mut ViewCache, selected: usize, frame: &mut Frame<'_>, area: Rect) {
     let Some(incident) = model.room.as_ref().and_then(|r| r.incident.as_ref()) else { return };
@@ -301,7 +328,7 @@ fn checklist(model: &Model, theme: &Theme, cache: &mut ViewCache, selected: usiz
         let line = Line::from(vec![
             Span::raw(" "),
             Span::styled(lead, theme.style(meaning)),
-            Span::styled(text::fit(&g.detail, width.saturating_sub(used)), theme.style(Meaning::Muted)),
+            Span::styled(text::fit(&what_to_do(g), width.saturating_sub(used)), theme.style(Meaning::Muted)),
         ]);
         lines.push((line, n == selected));
     }

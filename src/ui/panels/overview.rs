@@ -17,7 +17,7 @@ use crate::ui::widgets::{cited, frame as bordered, scrolled};
 pub fn render(model: &Model, room: &Room, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     let Some(incident) = &room.incident else { return };
     let columns: Vec<Rect> = if area.width >= 140 {
-        Layout::horizontal([Constraint::Percentage(30), Constraint::Percentage(46), Constraint::Percentage(24)])
+        Layout::horizontal([Constraint::Percentage(29), Constraint::Percentage(45), Constraint::Percentage(26)])
             .split(area)
             .to_vec()
     } else if area.width >= 100 {
@@ -202,7 +202,7 @@ fn findings(incident: &Incident, theme: &Theme, width: usize) -> Vec<Line<'stati
 }
 
 fn clock(model: &Model, at: Option<Timestamp>) -> String {
-    at.map_or_else(|| "-".to_owned(), |t| format!("{}Z {}", t.clock(time::UtcOffset::UTC), human(model.now.since(t))))
+    at.map_or_else(|| "-".to_owned(), |t| format!("{} {}", t.clock(time::UtcOffset::UTC), human(model.now.since(t))))
 }
 
 fn people(model: &Model, incident: &Incident, theme: &Theme, width: usize) -> Vec<Line<'static>> {

@@ -82,10 +82,19 @@ fn lines_of(incident: &Incident, entry: &Entry, before: Option<&str>, theme: &Th
         ActorKind::Ai => ("AI", Meaning::Ai),
         ActorKind::System => ("·", Meaning::Muted),
     };
-    let tags: String = entry.fact.evidence().iter().take(4).map(|e| format!(" [{e}]")).collect();
+    let said = incident.text_of(entry);
+    let tags: String = entry
+        .fact
+        .evidence()
+        .iter()
+        .map(|e| format!("[{e}]"))
+        .filter(|t| !said.contains(t.as_str()))
+        .take(4)
+        .map(|t| format!(" {t}"))
+        .collect();
     let back = if entry.is_backdated() { " (backdated)" } else { "" };
     let waits = if entry.is_unsynced() { " ↯" } else { "" };
-    let mut body = format!("{}{tags}{back}{waits}", incident.text_of(entry));
+    let mut body = format!("{said}{tags}{back}{waits}");
     if let Fact::Note { note_kind: NoteKind::Hypothesis, .. } = entry.fact
         && let Some(h) = incident.hypotheses.iter().find(|h| h.seq == entry.seq)
     {
