@@ -18,6 +18,10 @@ use warroom::journal::sqlite::SqliteStore;
 use warroom::journal::{Append, Journal, NewEntry, Store, StoreAt};
 use warroom::telemetry::Timestamp;
 
+/// The program's own.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const ROUNDS: usize = 400;
 const LONG: usize = 100_000;
 const MANY: usize = 10_000;

@@ -544,5 +544,5 @@ fn action_items_are_written_as_csv_and_markdown() {
         "incident,id,text,kind,owner,due,priority,state,scope,ticket,check_back_at,result\nINC-1,A1,\"'=cmd(), \"\"quoted\"\" | piped\",prevent,ben,,,open,follow-up,,,\n"
     );
     let md = stdout(&run(f.path(), &["action", "list", "--format", "md"]));
-    assert!(md.ends_with("| INC-1 | A1 | =cmd(), \"quoted\" \\| piped | prevent | ben |  |  | open |\n"), "{md}");
+    assert!(md.ends_with("| INC-1 | A1 | =cmd(), \"quoted\" \\| piped | prevent | ben |  |  | open | follow-up |  |\n"), "{md}");
 }

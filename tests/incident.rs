@@ -183,7 +183,6 @@ fn entries(facts: Vec<(Fact, Timestamp)>) -> Vec<Entry> {
             recorded_at: Timestamp::from_secs(START + i as i64),
             actor: if i % 3 == 0 { Actor::system() } else { Actor::human("ana") },
             fact,
-            prev: String::new(),
             hash: format!("{i}"),
         })
         .collect()

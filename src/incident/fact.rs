@@ -624,7 +624,8 @@ pub fn cited_ids(text: &str) -> Vec<EvidenceId> {
     ids
 }
 
-/// A fact in the journal. `hash` chains the entries of one incident: SHA-256 over the stored text, which holds `prev`.
+/// A fact in the journal. `hash` chains the entries of one incident: SHA-256 over the stored text, which holds
+/// the hash of the entry before.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
     pub incident: IncidentId,
@@ -636,8 +637,6 @@ pub struct Entry {
     pub recorded_at: Timestamp,
     pub actor: Actor,
     pub fact: Fact,
-    /// The hash of the entry before; empty for the first.
-    pub prev: String,
     pub hash: String,
 }
 

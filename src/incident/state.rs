@@ -261,21 +261,17 @@ impl Incident {
     pub fn fold(entries: impl IntoIterator<Item = Entry>) -> Option<Self> {
         let entries: Vec<Entry> = entries.into_iter().collect();
         let undone = undone(&entries);
-        let length = entries.len();
-        let mut entries = entries.into_iter();
-        let first = entries.next()?;
-        let head = Summary::first(&first)?;
+        let (first, rest) = entries.split_first()?;
+        let head = Summary::first(first)?;
         let (reason, matrix) = match &first.fact {
             Fact::IncidentDeclared { reason, matrix, .. } => (reason.clone(), matrix.clone()),
             _ => (None, None),
         };
-        let mut all = Vec::with_capacity(length);
         let (at, by) = (first.at, first.actor.name.clone());
-        all.push(first);
         let mut incident = Self {
             severities: vec![SeveritySpan { severity: head.severity, from: at, reason, by }],
             head,
-            entries: all,
+            entries: Vec::new(),
             matrix,
             alerts: Vec::new(),
             watched: BTreeMap::new(),
@@ -307,14 +303,15 @@ impl Incident {
             corrections: BTreeMap::new(),
             undone: BTreeSet::new(),
         };
-        for entry in entries {
+        for entry in rest {
             if undone.contains(&entry.seq) || matches!(entry.fact, Fact::Undone { .. }) {
-                incident.head.pass(&entry);
-                incident.entries.push(entry);
+                incident.head.pass(entry);
             } else {
-                incident.take(entry);
+                incident.head.apply(entry);
+                incident.effect(entry);
             }
         }
+        incident.entries = entries;
         incident.undone = undone;
         Some(incident)
     }
@@ -322,7 +319,9 @@ impl Incident {
     /// Takes the next entry in. An undoing folds everything anew.
     pub fn apply(&mut self, entry: Entry) {
         if !matches!(entry.fact, Fact::Undone { .. }) {
-            self.take(entry);
+            self.head.apply(&entry);
+            self.effect(&entry);
+            self.entries.push(entry);
             return;
         }
         let mut entries = std::mem::take(&mut self.entries);
@@ -331,12 +330,6 @@ impl Incident {
         if let Some(folded) = Self::fold(entries) {
             *self = folded;
         }
-    }
-
-    fn take(&mut self, entry: Entry) {
-        self.head.apply(&entry);
-        self.effect(&entry);
-        self.entries.push(entry);
     }
 
     #[allow(clippy::too_many_lines, reason = "one arm for each fact: a table")]
@@ -808,7 +801,6 @@ pub(crate) mod tests {
                     recorded_at: at,
                     actor: Actor::human("ana"),
                     fact,
-                    prev: String::new(),
                     hash: String::new(),
                 }
             })

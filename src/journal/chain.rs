@@ -4,12 +4,13 @@
 //! SHA-256 over exactly these bytes. A store therefore never has to write JSON twice the same way.
 
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use crate::evidence::body::digest;
-use crate::incident::{Actor, Entry, Fact, IncidentId};
+use crate::incident::{Actor, Entry, Fact, IncidentId, NoteKind};
 use crate::telemetry::Timestamp;
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 struct Stored {
     incident: IncidentId,
     seq: u64,
@@ -32,53 +33,64 @@ pub(super) fn link(
         Stored { incident, seq, at: new.at, recorded_at: new.recorded_at, actor: new.actor.clone(), fact, prev: prev.to_owned() };
     let text = serde_json::to_string(&stored)?;
     let hash = digest(text.as_bytes());
-    Ok((entry(stored, hash), text))
+    let Stored { incident, seq, at, recorded_at, actor, fact, .. } = stored;
+    Ok((Entry { incident, seq, at, recorded_at, actor, fact, hash }, text))
+}
+
+/// What is read of a stored text; the fact is left as text, so that the usual one need not go through the general reader.
+#[derive(Deserialize)]
+struct Read<'a> {
+    incident: IncidentId,
+    seq: u64,
+    at: Timestamp,
+    recorded_at: Timestamp,
+    actor: Actor,
+    #[serde(borrow)]
+    fact: &'a RawValue,
+}
+
+#[derive(Deserialize)]
+struct Note {
+    text: String,
+    note_kind: NoteKind,
 }
 
 /// Reads a stored text. The hash is not checked here (see [`check`]).
 pub fn read(text: &str, hash: &str) -> Result<Entry, serde_json::Error> {
-    serde_json::from_str(text).map(|stored| entry(stored, hash.to_owned()))
-}
-
-fn entry(stored: Stored, hash: String) -> Entry {
-    Entry {
-        incident: stored.incident,
-        seq: stored.seq,
-        at: stored.at,
-        recorded_at: stored.recorded_at,
-        actor: stored.actor,
-        fact: stored.fact,
-        prev: stored.prev,
-        hash,
-    }
-}
-
-/// Below this many entries one thread reads them faster than two.
-const PARALLEL: usize = 4_000;
-
-/// Reads stored entries, on two threads when there are many. The hashes are not checked here.
-pub fn read_all(incident: IncidentId, raw: &[super::RawEntry]) -> Result<Vec<Entry>, super::JournalError> {
-    let part = |raw: &[super::RawEntry]| -> Result<Vec<Entry>, super::JournalError> {
-        raw.iter()
-            .map(|r| {
-                read(&r.text, &r.hash).map_err(|e| super::JournalError::Damaged { incident, seq: r.seq, reason: e.to_string() })
-            })
-            .collect()
+    let read: Read<'_> = serde_json::from_str(text)?;
+    let fact = read.fact.get();
+    // Most entries of a long incident are notes. The general reader looks for the kind among all fields first.
+    let fact = if fact.starts_with(r#"{"kind":"note","#) {
+        let Note { text, note_kind } = serde_json::from_str(fact)?;
+        Fact::Note { text, note_kind }
+    } else {
+        serde_json::from_str(fact)?
     };
-    if raw.len() < PARALLEL {
-        return part(raw);
-    }
-    let (first, second) = raw.split_at(raw.len() / 2);
-    std::thread::scope(|scope| {
-        let other = scope.spawn(|| part(second));
-        let mut all = part(first)?;
-        // A parser that panics would be a fault of ours; it is told as damage, not passed on.
-        let rest = other.join().unwrap_or_else(|_panic| {
-            Err(super::JournalError::Damaged { incident, seq: 0, reason: "reading it failed".to_owned() })
-        })?;
-        all.extend(rest);
-        Ok(all)
+    Ok(Entry {
+        incident: read.incident,
+        seq: read.seq,
+        at: read.at,
+        recorded_at: read.recorded_at,
+        actor: read.actor,
+        fact,
+        hash: hash.to_owned(),
     })
+}
+
+/// Whether a stored text names `prev` as the hash of the entry before it.
+pub(super) fn follows(text: &str, prev: &str) -> bool {
+    #[derive(Deserialize)]
+    struct Link {
+        prev: String,
+    }
+    serde_json::from_str::<Link>(text).is_ok_and(|link| link.prev == prev)
+}
+
+/// Reads stored entries. The hashes are not checked here.
+pub fn read_all(incident: IncidentId, raw: &[super::RawEntry]) -> Result<Vec<Entry>, super::JournalError> {
+    raw.iter()
+        .map(|r| read(&r.text, &r.hash).map_err(|e| super::JournalError::Damaged { incident, seq: r.seq, reason: e.to_string() }))
+        .collect()
 }
 
 /// Why a stored entry does not continue the chain, if it does not.
@@ -90,8 +102,31 @@ pub fn check(text: &str, hash: &str, incident: IncidentId, seq: u64, prev: &str)
     if entry.incident != incident || entry.seq != seq {
         return Err(format!("it says that it is entry {} of {}", entry.seq, entry.incident));
     }
-    if entry.prev != prev {
+    if !follows(text, prev) {
         return Err("it does not follow the entry before it: one was removed, added or replaced".to_owned());
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_is_read_as_it_was_linked_by_the_short_way_and_the_long_one() {
+        let at = Timestamp::from_micros(1_795_253_400_123_456);
+        let (actor, uid) = (Actor::human("ana"), "u");
+        let stamp = super::super::Stamp { at, recorded_at: at, actor: &actor, uid };
+        for fact in [
+            Fact::Note { text: "quote \" and \u{1F525} ünï".into(), note_kind: NoteKind::Decision },
+            Fact::Acknowledged,
+            Fact::Reopened { reason: "x".into() },
+        ] {
+            let (entry, text) = link(IncidentId(7), 3, stamp, fact, "before").unwrap();
+            assert_eq!(read(&text, &entry.hash).unwrap(), entry);
+            assert_eq!(check(&text, &entry.hash, IncidentId(7), 3, "before"), Ok(()));
+            assert!(check(&text, &entry.hash, IncidentId(7), 3, "other").unwrap_err().contains("follow"));
+        }
+        assert!(read("{}", "").is_err() && read("nothing", "").is_err());
+    }
 }

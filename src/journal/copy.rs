@@ -49,7 +49,6 @@ impl Pending {
             recorded_at: self.recorded_at,
             actor: self.actor,
             fact: self.fact,
-            prev: String::new(),
             hash: String::new(),
         }
     }

@@ -234,7 +234,7 @@ impl TeamStore {
             // The copy must be the beginning of what is there. If it is not, the store was put back from a backup: the store
             // counts.
             let mine = self.copy.raw(incident, have - 1)?;
-            let continues = chain::read(&first.text, &first.hash).is_ok_and(|e| mine.first().is_some_and(|m| m.hash == e.prev));
+            let continues = mine.first().is_some_and(|m| chain::follows(&first.text, &m.hash));
             if !continues {
                 self.copy.forget(incident)?;
                 let all = self.ask(|pg| pg.raw(incident, 0))?;
