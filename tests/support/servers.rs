@@ -156,7 +156,7 @@ impl Lab {
             "[[sources]]\nname = \"prom\"\ntype = \"prometheus\"\nurl = \"http://127.0.0.1:{}\"\n\n\
              [[sources]]\nname = \"am\"\ntype = \"alertmanager\"\nurl = \"http://127.0.0.1:{}\"\n\n\
              [[sources]]\nname = \"shop-logs\"\ntype = \"file\"\npaths = [{:?}]\n\n\
-             {assistant}\n[store]\nurl = \"sqlite:{}\"\n\n[user]\nname = \"ana\"\n",
+             {assistant}\n[store]\nurl = \"sqlite:{}\"\n\n[user]\nname = \"ana\"\n\n[incident]\nmonitor_minutes = 0\n",
             self.prometheus,
             self.alertmanager,
             format!("{}/*.log", self.folder.join("logs").display()),
