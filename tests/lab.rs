@@ -206,5 +206,8 @@ fn from_the_alert_to_the_post_mortem() {
     assert_eq!(again["added"], 0, "importing twice adds nothing");
     // What was sent to the model came along.
     let text = zstd::stream::decode_all(std::fs::read(&bundle).unwrap().as_slice()).unwrap();
-    assert!(String::from_utf8_lossy(&text).contains("pool exhausted after") && text.windows(12).any(|w| w == b"<<<E1 alerts" || w == b"DevOps engin"));
+    assert!(
+        String::from_utf8_lossy(&text).contains("pool exhausted after")
+            && text.windows(12).any(|w| w == b"<<<E1 alerts" || w == b"DevOps engin")
+    );
 }
