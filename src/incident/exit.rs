@@ -104,37 +104,13 @@ impl ExitCriteria {
             source: source.to_owned(),
             evidence: None,
         };
-        let Some((first, last)) = samples.first().zip(samples.last()) else {
+        if samples.is_empty() {
             return reading(false, 0.0, format!("there are no values in {}", window.label()));
-        };
-        // Backwards from the end: how long has it held without a gap?
-        if window.end.since(last.0) > patience {
-            let why = format!("no value for the last {}", human(window.end.since(last.0)));
-            return reading(false, 0.0, why);
         }
-        let mut since = last.0;
-        for (at, value) in samples.iter().rev() {
-            if since.since(*at) > patience {
-                let why = format!("no values between {} and {} UTC", at.date_clock(), since.date_clock());
-                return reading(false, window.end.secs_since(since).max(0.0), why);
-            }
-            if !self.comparison.holds(*value, self.threshold) {
-                let why = format!(
-                    "{} at {} UTC is not {} {}; it has held for {} of {}",
-                    human_value(*value),
-                    at.date_clock(),
-                    self.comparison.word(),
-                    human_value(self.threshold),
-                    human(window.end.since(*at)),
-                    human(self.length())
-                );
-                return reading(false, window.end.secs_since(*at).max(0.0), why);
-            }
-            since = *at;
-        }
-        if first.0.since(window.start) > patience {
-            let why = format!("no values between {} and {} UTC", window.start.date_clock(), first.0.date_clock());
-            return reading(false, window.end.secs_since(first.0).max(0.0), why);
+        // The series that held for the shortest time decides: one that is gone proves nothing about where it went.
+        let shortest = series.iter().filter_map(|s| self.held(s, window, patience).err()).min_by(|a, b| a.0.total_cmp(&b.0));
+        if let Some((held_secs, why)) = shortest {
+            return reading(false, held_secs, why);
         }
         let why = format!(
             "{} {} for {}, at worst {}",
@@ -144,6 +120,39 @@ impl ExitCriteria {
             worst.map_or_else(String::new, |(_, v)| human_value(v))
         );
         reading(true, window.length().as_secs_f64(), why)
+    }
+
+    /// Whether one series held over the whole window, looked at backwards from its end; if not, for how many seconds it did
+    /// and why no longer.
+    fn held(&self, series: &Series, window: Window, patience: Duration) -> Result<(), (f64, String)> {
+        let name = series.title();
+        let of = if name.is_empty() { String::new() } else { format!(" of {name}") };
+        let samples: Vec<_> = series.samples.iter().filter(|s| window.contains(s.at) && s.value.is_finite()).collect();
+        let mut since = window.end;
+        for s in samples.iter().rev() {
+            if since.since(s.at) > patience {
+                let why = format!("no values{of} between {} and {} UTC", s.at.date_clock(), since.date_clock());
+                return Err((window.end.secs_since(since).max(0.0), why));
+            }
+            if !self.comparison.holds(s.value, self.threshold) {
+                let why = format!(
+                    "{}{of} at {} UTC is not {} {}; it has held for {} of {}",
+                    human_value(s.value),
+                    s.at.date_clock(),
+                    self.comparison.word(),
+                    human_value(self.threshold),
+                    human(window.end.since(s.at)),
+                    human(self.length())
+                );
+                return Err((window.end.secs_since(s.at).max(0.0), why));
+            }
+            since = s.at;
+        }
+        if since.since(window.start) > patience {
+            let why = format!("no values{of} between {} and {} UTC", window.start.date_clock(), since.date_clock());
+            return Err((window.end.secs_since(since).max(0.0), why));
+        }
+        Ok(())
     }
 }
 
@@ -225,6 +234,9 @@ mod tests {
         let good = series(|_| Some(0.0));
         let bad = series(|i| Some(if i == 60 { 1.0 } else { 0.0 }));
         assert!(!criteria().judge(&[good, bad], window(), STEP, "prom").met);
+        let gone = series(|i| (i < 6).then_some(0.0));
+        let reading = criteria().judge(&[series(|_| Some(0.0)), gone], window(), STEP, "prom");
+        assert!(!reading.met && reading.why.contains("no values"), "a series that vanishes holds nothing: {}", reading.why);
         let at_least = ExitCriteria { comparison: Comparison::AtLeast, threshold: 5.0, ..criteria() };
         assert!(at_least.judge(&[series(|_| Some(5.0))], window(), STEP, "prom").met);
         assert!(!at_least.judge(&[series(|_| Some(4.9))], window(), STEP, "prom").met);

@@ -148,7 +148,9 @@ fn containment(list: &mut List<'_>) {
 /// An exit reading that was met, or every watched alert over, after the first mitigation.
 fn effect(i: &Incident) -> Seen {
     let Some((_, done)) = i.mitigations.first() else { return Err("no mitigation is recorded yet".to_owned()) };
-    if let Some(r) = i.readings.iter().find(|r| r.reading.met && r.at >= *done) {
+    // An effect is a change: it was not met before, or the whole look lies after the mitigation.
+    let was_bad = i.readings.iter().any(|r| !r.reading.met && r.at <= *done);
+    if let Some(r) = i.readings.iter().find(|r| r.reading.met && r.at >= *done && (was_bad || r.reading.window.start >= *done)) {
         return Ok(format!("exit criteria: {}", r.reading.why));
     }
     let ended = i.watched.values().filter(|w| !w.is_firing && w.since >= *done).count();
@@ -170,13 +172,17 @@ fn recovery(list: &mut List<'_>, now: Timestamp, monitor: Duration) {
         .filter(|a| i.watched.get(&a.fingerprint).is_some_and(|w| w.is_firing))
         .map(super::fact::LinkedAlert::label)
         .collect();
+    let unknown: Vec<String> = i.alerts.iter().filter(|a| !a.verified).map(super::fact::LinkedAlert::label).collect();
     let restored = match (i.watched.is_empty(), firing.is_empty()) {
+        (false, true) if !unknown.is_empty() => {
+            Err(format!("no source has told of {}: unlink it, or tick this and say how you know", unknown.join(", ")))
+        }
         (true, _) => Err("no alert is watched: tick it and say how you know".to_owned()),
         (false, true) => Ok("no linked alert fires".to_owned()),
         (false, false) => Err(format!("still firing when last seen: {}", firing.join(", "))),
     };
     // With alerts to go by, the alerts decide.
-    let check = if i.watched.is_empty() { Check::Either } else { Check::Program };
+    let check = if i.watched.is_empty() || !unknown.is_empty() && firing.is_empty() { Check::Either } else { Check::Program };
     list.add(phase, "restored", "the service is restored", check, restored);
     if let Some(exit) = &i.exit {
         let seen = match i.readings.last() {
@@ -287,6 +293,31 @@ mod tests {
         assert!(!met(vec![declared(), linked.clone(), fix.clone()], 9, "effect-seen"));
         assert!(met(vec![declared(), linked.clone(), fix.clone(), ended.clone()], 9, "effect-seen"));
         assert!(!met(vec![declared(), linked, ended, fix], 9, "effect-seen"), "it ended before");
+    }
+
+    #[test]
+    fn an_effect_is_a_change_and_an_unknown_alert_is_no_recovery() {
+        let reading = |met, from: i64| Fact::ExitRead {
+            reading: crate::incident::ExitReading {
+                met,
+                window: crate::telemetry::Window::new(at(from), at(from + 1)),
+                worst: None,
+                last: None,
+                samples: 9,
+                held_secs: 0.0,
+                why: "x".into(),
+                source: "prom".into(),
+                evidence: None,
+            },
+        };
+        let fix = Fact::Note { text: "pool raised".into(), note_kind: NoteKind::Mitigation };
+        assert!(!met(vec![declared(), fix.clone(), reading(true, -30)], 9, "effect-seen"), "looked at before the mitigation");
+        assert!(met(vec![declared(), fix.clone(), reading(true, 1)], 9, "effect-seen"));
+        assert!(met(vec![declared(), reading(false, -30), fix, reading(true, -30)], 9, "effect-seen"), "it was bad before");
+        let over = Fact::AlertResolved { fingerprint: "f1".into(), name: "A".into() };
+        let unknown = Fact::AlertLinked { alert: LinkedAlert::unverified("f2") };
+        assert!(met(vec![declared(), Fact::AlertLinked { alert: alert() }, over.clone()], 9, "restored"));
+        assert!(!met(vec![declared(), Fact::AlertLinked { alert: alert() }, over, unknown], 9, "restored"));
     }
 
     #[test]

@@ -558,9 +558,8 @@ impl Incident {
         }
         match status {
             Status::Identified => {
+                // A cause may be found after the harm has stopped: the mitigation stands.
                 self.identified_at.get_or_insert(at);
-                self.mitigated_at = None;
-                self.resolved_at = None;
             }
             Status::Mitigated => {
                 self.mitigated_at.get_or_insert(at);
@@ -841,6 +840,25 @@ pub(crate) mod tests {
         assert_eq!(incident.peak_severity(), Severity::Sev2);
         assert!(incident.assumed().is_empty());
         assert_eq!(incident.window(Timestamp::from_secs(0)).start.secs(), 1_795_253_400 - 180 - 600);
+    }
+
+    #[test]
+    fn a_cause_found_late_leaves_the_mitigation_and_a_change_dated_back_is_not_the_current_one() {
+        let to = |from, to| Fact::StatusChanged { from, to, override_reason: None, open: Vec::new() };
+        let severity = |to| Fact::SeverityChanged { from: Severity::Sev3, to, reason: "x".into() };
+        let mut all = entries(vec![
+            declared(),
+            to(Status::Investigating, Status::Mitigated),
+            to(Status::Mitigated, Status::Identified),
+            severity(Severity::Sev2),
+            severity(Severity::Sev1),
+        ]);
+        // SEV1 was true for a while before SEV2.
+        all[4].at = Timestamp::from_secs(1_795_253_400 + 90);
+        let incident = Incident::fold(all).unwrap();
+        assert_eq!(incident.durations().mitigate_secs, Some(60.0));
+        assert_eq!((incident.head.severity, incident.peak_severity()), (Severity::Sev2, Severity::Sev1));
+        assert_eq!(incident.severities.last().map(|s| s.severity), Some(incident.head.severity));
     }
 
     #[test]

@@ -33,6 +33,9 @@ pub struct Summary {
     /// When the last update said that the next one comes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_update_at: Option<Timestamp>,
+    /// Since when it has this severity: a change dated back before that is history.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub severity_at: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub merged_into: Option<IncidentId>,
     /// Entries that wait for the shared store. Put in by the store that keeps them; never stored.
@@ -63,19 +66,20 @@ impl Summary {
             last_at: entry.recorded_at,
             updated_at: None,
             next_update_at: None,
+            severity_at: Some(entry.at),
             merged_into: None,
             unsynced: 0,
         })
     }
 
-    /// When the next update is due by the matrix' cadence (or by what the last update promised, if that is earlier), from
-    /// the last update, else the declaration. `None`: no cadence, or the incident is over.
+    /// When the next update is due: as the last one promised, else by the matrix' cadence from the last update or the
+    /// declaration. `None`: no cadence, or the incident is over.
     pub fn update_due(&self, matrix: &Matrix) -> Option<Timestamp> {
         if !self.status.is_open() {
             return None;
         }
         let by_matrix = matrix.update_every(self.severity).map(|every| self.updated_at.unwrap_or(self.declared_at) + every);
-        [by_matrix, self.next_update_at].into_iter().flatten().min()
+        self.next_update_at.or(by_matrix)
     }
 
     /// An entry that has no effect of its own: it, or its effect, was undone.
@@ -93,7 +97,14 @@ impl Summary {
                 self.alerts.push(alert.fingerprint.clone());
             }
             Fact::AlertUnlinked { fingerprint, .. } => self.alerts.retain(|f| f != fingerprint),
-            Fact::SeverityChanged { to, .. } => self.severity = *to,
+            Fact::SeverityChanged { to, .. } if self.severity_at.is_none_or(|since| entry.at >= since) => {
+                if *to < self.severity {
+                    // What was promised at a lower severity no longer holds.
+                    self.next_update_at = None;
+                }
+                self.severity = *to;
+                self.severity_at = Some(entry.at);
+            }
             Fact::StatusChanged { to, .. } => {
                 self.status = *to;
                 self.status_since = entry.at;

@@ -6,7 +6,9 @@ use std::time::Duration;
 use super::clock::now;
 use super::desk::{Desk, DeskError, new_entries};
 use crate::evidence::{Body, Draft};
-use crate::incident::{Actor, AlertBoard, EvidenceKind, ExitCriteria, ExitReading, Fact, Incident, IncidentId, SourceStatus};
+use crate::incident::{
+    Actor, AlertBoard, EvidenceKind, ExitCriteria, ExitReading, Fact, Incident, IncidentId, LinkedAlert, SourceStatus,
+};
 use crate::journal::Append;
 use crate::sources::step_for;
 use crate::telemetry::{AlertState, Window};
@@ -17,11 +19,13 @@ impl Desk {
     pub async fn check(&self, id: IncidentId) -> Result<(Incident, Vec<String>), DeskError> {
         let incident = self.journal.incident(id).await?;
         if !incident.head.status.is_open() {
-            let why = format!("{id} is {}: nothing is watched", incident.head.status);
-            return Ok((incident, vec![why]));
+            return Ok((incident, Vec::new()));
         }
         let mut silent = Vec::new();
-        if !incident.watched.is_empty() {
+        if !incident.alerts.is_empty() {
+            if !incident.watched.is_empty() && !self.sources.sources.iter().any(|s| s.alerts().is_some()) {
+                silent.push("no source of alerts is configured: whether they fire was not looked at".to_owned());
+            }
             let board = self.board().await;
             silent.extend(board.sources.iter().filter_map(|s| s.error.as_ref().map(|e| format!("{}: {e}", s.name))));
             self.watch(id, &board).await?;
@@ -142,8 +146,13 @@ fn seen(i: &Incident, board: &AlertBoard) -> Vec<Fact> {
     let all_answered = board.is_known() && board.sources.iter().all(|s| s.status == SourceStatus::Ok) && board.gaps.is_empty();
     let mut facts = Vec::new();
     for alert in &i.alerts {
-        let Some(watch) = i.watched.get(&alert.fingerprint) else { continue };
         let found = board.alerts.iter().find(|a| a.fingerprint == alert.fingerprint);
+        if let (false, Some(found)) = (alert.verified, found) {
+            // Linked by its fingerprint alone; now a source knows it.
+            facts.push(Fact::AlertLinked { alert: LinkedAlert::from_alert(found) });
+            continue;
+        }
+        let Some(watch) = i.watched.get(&alert.fingerprint) else { continue };
         // Silenced or waiting alerts are there all the same.
         let fires = found.is_some_and(|a| a.state != AlertState::Resolved);
         let (fingerprint, name) = (alert.fingerprint.clone(), alert.name.clone());

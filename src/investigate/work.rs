@@ -51,10 +51,9 @@ impl Desk {
         if to == Status::Merged {
             return refused(format!("merging needs the other incident: `warroom incident merge {id} INTO`"));
         }
-        if to == Status::Resolved && override_reason.is_none() {
-            // What the program can see it looks at now. A source that is silent leaves its items open.
-            self.check(id).await?;
-        }
+        // What the program can see it looks at now, also before an override: the reading belongs to the resolution. What could
+        // not be looked at is open, whatever was seen earlier.
+        let silent = if to == Status::Resolved { self.check(id).await?.1 } else { Vec::new() };
         let when = at.unwrap_or_else(now);
         self.write(id, at, |i| {
             let from = i.head.status;
@@ -70,13 +69,14 @@ impl Desk {
             }
             let all = gates(i, when, self.monitor);
             let open = open_for(&all, to);
-            if !open.is_empty() && override_reason.is_none() {
-                let list: Vec<String> =
+            if !(open.is_empty() && silent.is_empty()) && override_reason.is_none() {
+                let mut list: Vec<String> =
                     open.iter().map(|g| format!("\n  {} ({}): {}", g.item, g.phase.word(), g.detail)).collect();
+                list.extend(silent.iter().map(|s| format!("\n  not looked at now: {s}")));
                 return refused(format!(
                     "{id} cannot be {to}: {} gate {} open; meet them, or go on with --override REASON{}",
-                    open.len(),
-                    if open.len() == 1 { "item is" } else { "items are" },
+                    list.len(),
+                    if list.len() == 1 { "item is" } else { "items are" },
                     list.concat()
                 ));
             }
@@ -89,7 +89,8 @@ impl Desk {
             }
             moments.retain(|m| *m == Milestone::Resolved || *m == Milestone::Closed || i.milestone(*m).is_none());
             in_order(i, &moments, at)?;
-            let open = open.iter().map(|g| g.item.to_owned()).collect();
+            let mut open: Vec<String> = open.iter().map(|g| g.item.to_owned()).collect();
+            open.extend(silent.iter().map(|_| "not-looked-at".to_owned()).take(1));
             Ok(Fact::StatusChanged { from, to, override_reason: override_reason.clone(), open })
         })
         .await

@@ -280,7 +280,7 @@ fn is_date(text: &str) -> bool {
     time::Date::parse(text, time::macros::format_description!("[year]-[month]-[day]")).is_ok()
 }
 
-/// `09:27`, `09:27:30` (the last such time of day, in the zone of the screen) or an RFC 3339 time.
+/// `09:27`, `09:27:30` (the last such time of day in UTC, as the timeline shows it) or an RFC 3339 time with any zone.
 fn moment(model: &Model, when: &str) -> Option<Timestamp> {
     match Timestamp::parse(when) {
         Ok(at) if when.contains('T') => Some(at),
@@ -290,8 +290,7 @@ fn moment(model: &Model, when: &str) -> Option<Timestamp> {
             let minute = parts.next()?.parse().ok()?;
             let second = parts.next().map_or(Ok(0), str::parse).ok()?;
             let clock = time::Time::from_hms(hour, minute, second).ok()?;
-            let here = model.now.datetime().to_offset(model.offset);
-            let today = Timestamp::from(here.replace_time(clock));
+            let today = Timestamp::from(model.now.datetime().replace_time(clock));
             Some(if today > model.now { today - std::time::Duration::from_secs(86_400) } else { today })
         }
     }
@@ -340,7 +339,7 @@ fn chosen(model: &mut Model, choice: &Choice, selected: usize) -> Vec<Effect> {
                 model,
                 format!("{}: when, and how you know", m.title()),
                 Purpose::Time(*m),
-                "09:27 the first customer mail",
+                "in UTC, as the timeline shows it: 09:27 the first customer mail",
                 String::new(),
             ),
             None => Vec::new(),

@@ -101,9 +101,12 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
             Purpose::Note(NoteKind::Observation),
             "what you saw or did; [E3] ties it to evidence; TODO … waits as an action item",
         ),
-        Action::NoteAt => {
-            line(model, "Note at", Purpose::NoteAt, "begin with the time: 09:27 or 2026-11-21T09:27:00Z, then the text")
-        }
+        Action::NoteAt => line(
+            model,
+            "Note at",
+            Purpose::NoteAt,
+            "begin with the time in UTC: 09:27, or 2026-11-21T10:27:00+01:00, then the text",
+        ),
         Action::Decision => line(model, "Decision", Purpose::Note(NoteKind::Decision), "what was decided, and who objected"),
         Action::Hypothesis => {
             line(model, "Hypothesis", Purpose::Note(NoteKind::Hypothesis), "what you take the cause to be, with [E…]")

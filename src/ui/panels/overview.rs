@@ -6,6 +6,7 @@ use ratatui::text::{Line, Span};
 
 use crate::app::model::Model;
 use crate::app::room::Room;
+use crate::app::update::{Sight, sight};
 use crate::incident::gate::gates;
 use crate::incident::{ActionScope, CitedFinding, FindingKind, GateItem, Incident, Milestone, SourceStatus, Verdict};
 use crate::telemetry::Timestamp;
@@ -104,8 +105,13 @@ fn known(model: &Model, incident: &Incident, theme: &Theme, width: usize) -> Vec
         let now = model.board.alerts.iter().find(|a| a.fingerprint == alert.fingerprint);
         let (state, meaning) = match now {
             Some(a) => (a.state.word(), if a.is_firing() { Meaning::Bad } else { Meaning::Muted }),
-            None if alert.verified => ("ended", Meaning::Ok),
-            None => ("unverified", Meaning::Warn),
+            // Silence of the sources is no recovery: what the journal says counts, until a source has told.
+            None => match incident.watched.get(&alert.fingerprint) {
+                _ if !alert.verified => ("unverified", Meaning::Warn),
+                Some(w) if !w.is_firing => ("ended", Meaning::Ok),
+                _ if sight(model) == Sight::Clear => ("gone", Meaning::Muted),
+                _ => ("fired", Meaning::Stale),
+            },
         };
         lines.push(Line::from(vec![
             Span::styled(format!("{state:<10} "), theme.style(meaning)),
