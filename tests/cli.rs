@@ -546,3 +546,23 @@ fn action_items_are_written_as_csv_and_markdown() {
     let md = stdout(&run(f.path(), &["action", "list", "--format", "md"]));
     assert!(md.ends_with("| INC-1 | A1 | =cmd(), \"quoted\" \\| piped | prevent | ben |  |  | open | follow-up |  |\n"), "{md}");
 }
+
+/// What `resolve` needs to see and cannot see keeps it open, whatever was seen before.
+#[test]
+fn a_source_that_is_silent_resolves_nothing() {
+    let f = folder();
+    let c = config(f.path(), None, "[incident]\nmonitor_minutes = 0\n");
+    let made = declared(f.path(), &c);
+    let id = made["id"].as_str().unwrap().to_owned();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let dead = f.path().join("dead.toml");
+    std::fs::write(&dead, format!("[[sources]]\nname = \"dead\"\ntype = \"alertmanager\"\nurl = \"http://127.0.0.1:{port}\"\n"))
+        .unwrap();
+    let dead = dead.display().to_string();
+    let refused = run(f.path(), &["--config", &dead, "incident", "resolve", &id]);
+    let said = stderr(&refused);
+    assert!(refused.status.code() == Some(1) && said.contains("not looked at now: dead"), "{said}");
+    let over = json(f.path(), &["--config", &dead, "incident", "resolve", &id, "--override", "a drill"]).1;
+    let open = over["fact"]["open"].as_array().unwrap();
+    assert!(open.iter().any(|o| o == "not-looked-at"), "{over}");
+}
