@@ -40,6 +40,9 @@ pub enum ActionCommand {
         action: ActionId,
         #[arg(long)]
         reason: String,
+        /// When it was decided, if not now
+        #[arg(long, value_name = "TIME", value_parser = time_arg)]
+        at: Option<Timestamp>,
     },
     /// What is unclear about how they are written
     Lint {
@@ -147,6 +150,9 @@ pub struct EditArgs {
     /// Why, or what came of it
     #[arg(long)]
     reason: Option<String>,
+    /// When it was decided, if not now
+    #[arg(long, value_name = "TIME", value_parser = time_arg)]
+    at: Option<Timestamp>,
 }
 
 /// A calendar date, given back in one form.
@@ -204,12 +210,12 @@ pub(super) async fn run(
                 state: args.state,
                 result: line("reason", args.reason)?,
             };
-            desk.change_action(args.id, args.action, change, None).await?
+            desk.change_action(args.id, args.action, change, args.at).await?
         }
-        ActionCommand::Drop { id, action, reason } => {
+        ActionCommand::Drop { id, action, reason, at } => {
             let reason = checked_line("reason", &reason)?;
             let change = ActionChange { state: Some(ActionState::Dropped), result: Some(reason), ..ActionChange::default() };
-            desk.change_action(id, action, change, None).await?
+            desk.change_action(id, action, change, at).await?
         }
         ActionCommand::Lint { id } => return advise(desk, id, as_json).await,
         ActionCommand::Push { id, action, tracker, send } => {

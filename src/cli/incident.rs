@@ -11,8 +11,8 @@ use super::{CliError, Done, duration_arg, id_arg, out, seq_arg, severity_arg, ti
 use crate::incident::brief::Reader;
 use crate::incident::ids::seq_label;
 use crate::incident::{
-    ActionChange, ActionId, ActionState, Audience, Entry, EventKind, FoundBy, GateItem, Grade, Incident, IncidentId, Level,
-    Milestone, NoteKind, Remark, Role, Severity, Status, Verdict,
+    ActionChange, ActionId, ActionState, ActorKind, Audience, Entry, EventKind, FoundBy, GateItem, Grade, Incident, IncidentId,
+    Level, Milestone, NoteKind, Remark, Role, Severity, Status, Verdict,
 };
 use crate::investigate::Desk;
 use crate::investigate::clock::now;
@@ -70,6 +70,8 @@ pub enum IncidentCommand {
         /// Why
         #[arg(long, default_value = "corrected by hand")]
         reason: String,
+        #[command(flatten)]
+        when: When,
     },
     /// Take a change back: an entry, or the last one that you made
     Undo {
@@ -77,6 +79,8 @@ pub enum IncidentCommand {
         id: IncidentId,
         #[arg(value_parser = seq_arg)]
         entry: Option<u64>,
+        #[command(flatten)]
+        when: When,
     },
     /// Change the severity
     Severity {
@@ -251,6 +255,8 @@ pub enum IncidentCommand {
         /// Why it may lie out of order
         #[arg(long, value_name = "WHY")]
         exception: Option<String>,
+        #[command(flatten)]
+        when: When,
     },
     /// Put on record that an update went out (sends nothing)
     Update {
@@ -329,6 +335,8 @@ pub enum IncidentCommand {
         into: IncidentId,
         #[arg(long)]
         reason: Option<String>,
+        #[command(flatten)]
+        when: When,
     },
     /// Say that somebody is on it
     Acknowledge {
@@ -372,11 +380,13 @@ pub enum IncidentCommand {
         id: IncidentId,
         /// bullseye, one-hop-short, right-area or wrong
         grade: Grade,
-        /// human, ai, both or rules
-        #[arg(long, default_value = "human")]
+        /// Who reached it: human, ai, both or rules
+        #[arg(long)]
         found_by: FoundBy,
         #[arg(long)]
         text: Option<String>,
+        #[command(flatten)]
+        when: When,
     },
 }
 
@@ -411,8 +421,8 @@ pub(super) async fn run(desk: &Desk, command: IncidentCommand, as_json: bool) ->
         },
         C::Check { id } => return check(desk, id, as_json).await,
         C::Note { id, text, kind, when } => desk.note(id, &text, kind, when.at).await?,
-        C::Correct { id, entry, text, reason } => desk.correct(id, entry, &text, &reason).await?,
-        C::Undo { id, entry } => desk.undo(id, entry).await?,
+        C::Correct { id, entry, text, reason, when } => desk.correct(id, entry, &text, &reason, when.at).await?,
+        C::Undo { id, entry, when } => desk.undo(id, entry, when.at).await?,
         C::Severity { id, severity, reason, when } => desk.set_severity(id, severity, &reason, when.at).await?,
         C::Status { id, status, override_reason, when } => {
             let written = desk.set_status(id, status, override_reason, when.at).await?;
@@ -448,7 +458,9 @@ pub(super) async fn run(desk: &Desk, command: IncidentCommand, as_json: bool) ->
         C::Impact { id, started, services, users, region, text, when } => {
             desk.set_impact(id, NewImpact { started, services, users, region, text }, when.at).await?
         }
-        C::Time { id, moment, time, reason, exception } => desk.set_time(id, moment, time, &reason, exception).await?,
+        C::Time { id, moment, time, reason, exception, when } => {
+            desk.set_time(id, moment, time, &reason, exception, when.at).await?
+        }
         C::Update { id, text, audience, next_in, when } => desk.published(id, audience, &text, next_in, when.at).await?,
         C::Event { id, kind, text, when } => desk.event(id, kind, &text, when.at).await?,
         C::Escalate { id, level, reason, to, when } => desk.escalate(id, level, to.as_deref(), &reason, when.at).await?,
@@ -458,12 +470,12 @@ pub(super) async fn run(desk: &Desk, command: IncidentCommand, as_json: bool) ->
             desk.attach(id, &from, &text, note.as_deref(), when.at).await?
         }
         C::Unlink { id, fingerprint, reason, when } => desk.unlink(id, &fingerprint, reason, when.at).await?,
-        C::Merge { id, into, reason } => desk.merge(id, into, reason).await?,
+        C::Merge { id, into, reason, when } => desk.merge(id, into, reason, when.at).await?,
         C::Acknowledge { id, when } => desk.acknowledge(id, when.at).await?,
         C::Unacknowledge { id, reason, when } => desk.unacknowledge(id, &reason, when.at).await?,
         C::Resolve { id, override_reason, when } => desk.set_status(id, Status::Resolved, override_reason, when.at).await?,
         C::Reopen { id, reason, when } => desk.reopen(id, &reason, when.at).await?,
-        C::Grade { id, grade, found_by, text } => desk.grade(id, grade, found_by, text).await?,
+        C::Grade { id, grade, found_by, text, when } => desk.grade(id, grade, found_by, text, when.at).await?,
         C::Link { id, fingerprint, when } => {
             let before = desk.journal.incident(id).await?.head.last_seq;
             let (incident, warnings) = desk.link(id, &[fingerprint], when.at).await?;
@@ -632,7 +644,8 @@ pub(super) fn shape(i: &Incident, gates: &[GateItem]) -> Value {
         .into_iter()
         .map(|e| {
             json!({"seq": e.seq, "at": e.at, "recorded_at": e.recorded_at, "actor": e.actor.name, "actor_kind": e.actor.kind,
-                   "kind": e.fact.kind(), "text": i.text_of(e), "evidence": e.fact.evidence()})
+                   "kind": e.fact.kind(), "text": i.text_of(e), "evidence": e.fact.evidence(), "undone": i.undone.contains(&e.seq),
+                   "original": i.corrections.contains_key(&e.seq).then(|| e.fact.sentence())})
         })
         .collect();
     let evidence: Vec<Value> = i
@@ -672,8 +685,8 @@ pub(super) fn shape(i: &Incident, gates: &[GateItem]) -> Value {
         "acknowledged_at": i.acknowledged_at, "identified_at": i.identified_at, "mitigated_at": i.mitigated_at,
         "resolved_at": i.resolved_at, "closed_at": i.closed_at, "assumed": i.assumed(), "durations": i.durations(), "roles": i.roles,
         "gates": gates.iter().map(gate_shape).collect::<Vec<_>>(), "alerts": alerts, "timeline": timeline, "evidence": evidence, "action_items": i.actions, "hypotheses": hypotheses,
-        "findings": i.investigation.as_ref().map(|n| &n.findings), "window": i.window(i.as_of()),
-        "time_in_severity_secs": i.time_in_severity(i.as_of()).into_iter().map(|(s, t)| (s.to_string(), json!(t))).collect::<serde_json::Map<_, _>>(),
+        "findings": i.investigation.as_ref().map(|n| &n.findings), "window": i.window(now()), "major": i.peak_severity().is_major(),
+        "time_in_severity_secs": i.time_in_severity(now()).into_iter().map(|(s, t)| (s.to_string(), json!(t))).collect::<serde_json::Map<_, _>>(),
     });
     let further = json!({
         "decisions": decisions, "role_spans": i.role_spans, "impact": i.impact, "peak_severity": i.peak_severity(),
@@ -741,32 +754,61 @@ async fn show(desk: &Desk, id: IncidentId, as_json: bool) -> Result<Done, CliErr
         let word = if due <= now() { "OVERDUE since" } else { "due at" };
         out::line(format!("  next update {word} {}", both(due, zone)))?;
     }
-    if let Some(due) = i.postmortem_due() {
+    if let Some(due) = i.postmortem_due().filter(|_| is_its_own(&i)) {
         out::line(format!("  post-mortem due on {}", due.date()))?;
     }
     if let Some(exit) = &i.exit {
         let read = i.readings.last().map_or_else(|| "not read yet".to_owned(), |r| r.reading.why.clone());
         out::line(format!("  over when {}: {read}", exit.words()))?;
     }
-    let open_items: Vec<&'static str> = desk.gates(&i).iter().filter(|g| !g.met).map(|g| g.item).collect();
+    if let Some(into) = h.merged_into {
+        out::line(format!("  a part of {into}"))?;
+    }
+    for from in &i.absorbed {
+        out::line(format!("  {from} is a part of this"))?;
+    }
+    let spent: Vec<String> =
+        i.time_in_severity(now()).into_iter().map(|(s, secs)| format!("{s} {}", human(Duration::from_secs_f64(secs)))).collect();
+    let major = if i.peak_severity().is_major() { "; a major incident" } else { "" };
+    out::line(format!("  severity {} now, {} at its peak: {}{major}", h.severity, i.peak_severity(), spent.join(", ")))?;
+    // What lies ahead is not missing yet.
+    let phase = h.status.phase();
+    let gates = desk.gates(&i);
+    let open_items: Vec<&'static str> =
+        gates.iter().filter(|g| !g.met && phase.is_some_and(|p| g.phase <= p)).map(|g| g.item).collect();
     if !open_items.is_empty() {
         out::line(format!("  open on the checklist: {}", open_items.join(", ")))?;
     }
     for g in &i.hypotheses {
         out::line(format!("  hypothesis {} {}: {}", seq_label(g.seq), g.state(), g.text))?;
     }
-    out::line("\nTimeline (UTC)")?;
+    if zone.is_utc() {
+        out::line("\nTimeline (UTC)")?;
+    } else {
+        out::line(format!("\nTimeline (UTC, and here {zone})"))?;
+    }
     let rows: Vec<Vec<String>> = i
         .timeline()
         .into_iter()
         .map(|e| {
             let back = if e.is_backdated() { " (backdated)" } else { "" };
-            vec![
-                format!("  {}", seq_label(e.seq)),
-                e.at.date_clock(),
-                e.actor.name.clone(),
-                format!("{}{back}", i.text_of(e).replace('\n', " ")),
-            ]
+            let said = i.text_of(e).replace('\n', " ");
+            let tags: String = e
+                .fact
+                .evidence()
+                .iter()
+                .map(|e| format!("[{e}]"))
+                .filter(|t| !said.contains(t.as_str()))
+                .take(4)
+                .map(|t| format!(" {t}"))
+                .collect();
+            let local = if zone.is_utc() { String::new() } else { e.at.clock(zone) };
+            let who = match e.actor.kind {
+                ActorKind::Human => e.actor.name.clone(),
+                ActorKind::Ai => format!("AI {}", e.actor.name),
+                ActorKind::System => format!("({})", e.actor.name),
+            };
+            vec![format!("  {}", seq_label(e.seq)), e.at.date_clock(), local, who, format!("{said}{tags}{back}")]
         })
         .collect();
     for line in out::table(&rows) {
@@ -785,6 +827,11 @@ async fn show(desk: &Desk, id: IncidentId, as_json: bool) -> Result<Done, CliErr
     Ok(Done::Whole)
 }
 
+/// Whether it is an incident of its own: no false alarm and no part of another.
+fn is_its_own(i: &Incident) -> bool {
+    i.head.status.phase().is_some()
+}
+
 /// The zone of this machine; UTC where it is unknown.
 fn local_offset() -> time::UtcOffset {
     time::UtcOffset::current_local_offset().unwrap_or(time::UtcOffset::UTC)
@@ -793,5 +840,11 @@ fn local_offset() -> time::UtcOffset {
 /// A moment in UTC and, where that differs, in this machine's zone, which is named.
 fn both(at: Timestamp, zone: time::UtcOffset) -> String {
     let utc = format!("{} UTC", at.date_clock());
-    if zone.is_utc() { utc } else { format!("{utc} ({} at {zone})", at.clock(zone)) }
+    if zone.is_utc() {
+        return utc;
+    }
+    let there = at.datetime().to_offset(zone);
+    // The day is said where it is another one.
+    let day = if there.date() == at.datetime().date() { String::new() } else { format!("{} ", there.date()) };
+    format!("{utc} ({day}{} at {zone})", at.clock(zone))
 }

@@ -93,12 +93,10 @@ fn print(s: &Stats) -> Result<(), CliError> {
         let words = |counts: &std::collections::BTreeMap<&str, usize>| {
             counts.iter().map(|(w, n)| format!("{} {n}", w.replace('_', " "))).collect::<Vec<_>>().join(", ")
         };
-        out::line(format!(
-            "Diagnoses: {}; reached by: {}; {} ended without a grade",
-            words(&s.grades),
-            words(&s.found_by),
-            s.ungraded
-        ))?;
+        if !s.grades.is_empty() {
+            out::line(format!("Diagnoses: {}; reached by: {}", words(&s.grades), words(&s.found_by)))?;
+        }
+        out::line(format!("Ended without a grade: {}", s.ungraded))?;
     }
     if !s.noisy_alerts.is_empty() {
         out::line("\nNoisy alerts")?;

@@ -154,6 +154,11 @@ fn promises(out: &mut String, i: &Incident, now: Timestamp, monitor: Duration, d
         let read = i.readings.last().map_or_else(|| "not read yet".to_owned(), |r| format!("last reading: {}", r.reading.why));
         say!(out, "- It is over when {}; {read}.", exit.words());
     }
+    if matches!(i.head.status, Status::Closed | Status::Cancelled | Status::Merged) {
+        let into = i.head.merged_into.map(|into| format!(" into {into}: its story goes on there")).unwrap_or_default();
+        say!(out, "- Nothing: it is {}{into}.\n", i.head.status);
+        return;
+    }
     let all = gates(i, now, monitor);
     let to = if i.head.status < Status::Resolved { Status::Resolved } else { Status::Closed };
     let open = open_for(&all, to);
@@ -186,7 +191,7 @@ fn people(out: &mut String, i: &Incident) {
         }
     }
     let missing: Vec<&str> = i.roles_missing().into_iter().map(Role::title).collect();
-    if !missing.is_empty() {
+    if !missing.is_empty() && i.head.status.is_open() {
         say!(out, "- Missing for {}: {}", i.head.severity, missing.join(", "));
     }
     if let Some(level) = i.escalation {

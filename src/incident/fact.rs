@@ -516,7 +516,7 @@ impl Fact {
                 format!("{id} is done{}", result.as_deref().map(|r| format!(": {r}")).unwrap_or_default())
             }
             Self::Undone { seq, text } => format!("entry {} undone: {text}", seq_label(*seq)),
-            Self::Corrected { seq, text, .. } => format!("entry {} corrected: {text}", seq_label(*seq)),
+            Self::Corrected { seq, text, reason } => format!("entry {} corrected ({reason}): {text}", seq_label(*seq)),
         }
     }
 

@@ -245,6 +245,9 @@ fn post_incident(list: &mut List<'_>) {
     };
     list.add(phase, "actions", "action items with owner and due date", Check::Either, actions);
     list.hand(phase, "docs-updated", "runbook and documentation updated");
+    let grade = i.grade.as_ref().map(|g| format!("{}, reached by {}", g.grade.title(), g.found_by.title()));
+    let how = || format!("`warroom incident grade {id} bullseye|one-hop-short|right-area|wrong --found-by …`, or tick it");
+    list.add(phase, "diagnosis-graded", "the diagnosis graded", Check::Either, some(grade, how));
     if i.matrix().row(i.peak_severity()).is_some_and(|r| r.postmortem.is_some()) {
         list.hand(phase, "review-held", "the review was held");
     }

@@ -108,6 +108,7 @@ impl Row {
         let ever: BTreeMap<&str, (String, Option<String>)> = incident
             .entries
             .iter()
+            .filter(|e| !incident.undone.contains(&e.seq))
             .filter_map(|e| match &e.fact {
                 super::fact::Fact::AlertLinked { alert } => Some((alert.fingerprint.as_str(), named(alert))),
                 _ => None,
@@ -125,7 +126,7 @@ impl Row {
             services: incident.services(),
             month: incident.head.declared_at.date().chars().take(7).collect(),
             declared_at: incident.head.declared_at,
-            durations: incident.durations(),
+            durations: incident.measured(),
             alerts: incident.alerts.iter().map(named).collect::<BTreeSet<_>>().into_iter().collect(),
             unlinked,
             grade: incident.grade.as_ref().map(|g| (g.grade, g.found_by)),
@@ -250,6 +251,7 @@ mod tests {
     fn row(alert: &str, ends: Status) -> Row {
         let mut linked = LinkedAlert::unverified(alert);
         linked.name = alert.to_owned();
+        linked.starts_at = Some(Timestamp::from_secs(1_795_253_400));
         linked.labels.insert("service".into(), "checkout".into());
         let end = Fact::StatusChanged { from: Status::Investigating, to: ends, override_reason: None, open: Vec::new() };
         Row::of(&Incident::fold(entries(vec![declared(), Fact::AlertLinked { alert: linked }, end])).unwrap())
@@ -262,6 +264,8 @@ mod tests {
         let s = stats(&rows);
         assert_eq!((s.incidents_all, s.cancelled, s.overall.incidents), (4, 1, 3));
         assert_eq!(s.by_service["checkout"].resolve.median_secs, Some(120.0));
+        // No source told when the impact began: the firing start is no time to detect.
+        assert_eq!((s.overall.detect.n, s.overall.resolve.n), (0, 3));
         assert_eq!(s.by_month.len(), 1);
         let noise: Vec<(&str, usize, usize)> =
             s.noisy_alerts.iter().map(|a| (a.name.as_str(), a.incidents, a.cancelled)).collect();

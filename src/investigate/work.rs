@@ -110,7 +110,7 @@ impl Desk {
 
     /// Makes an incident a part of another: the other gets its alerts, this one ends. May be repeated after a crash in
     /// between: what is there already is not written twice.
-    pub async fn merge(&self, id: IncidentId, into: IncidentId, reason: Option<String>) -> Written {
+    pub async fn merge(&self, id: IncidentId, into: IncidentId, reason: Option<String>, at: Option<Timestamp>) -> Written {
         if id == into {
             return refused(format!("{id} cannot be merged into itself"));
         }
@@ -119,7 +119,9 @@ impl Desk {
             return refused(format!("{id} is merged already: reopen it first"));
         }
         let (title, alerts) = (from.head.title.clone(), from.alerts.clone());
-        self.append(into, &self.person(), None, |i| {
+        // What has ended there does not fire here.
+        let ended: Vec<String> = from.watched.iter().filter(|(_, w)| !w.is_firing).map(|(print, _)| print.clone()).collect();
+        self.append(into, &self.person(), at, |i| {
             if let Some(further) = i.head.merged_into {
                 return refused(format!("{into} is itself merged into {further}: merge {id} into that"));
             }
@@ -131,11 +133,16 @@ impl Desk {
                 facts.push(Fact::Absorbed { from: id, title: title.clone() });
             }
             let new = alerts.iter().filter(|a| !i.alerts.iter().any(|have| have.fingerprint == a.fingerprint));
-            facts.extend(new.cloned().map(|alert| Fact::AlertLinked { alert }));
+            for alert in new {
+                facts.push(Fact::AlertLinked { alert: alert.clone() });
+                if ended.contains(&alert.fingerprint) {
+                    facts.push(Fact::AlertResolved { fingerprint: alert.fingerprint.clone(), name: alert.name.clone() });
+                }
+            }
             Ok(facts)
         })
         .await?;
-        self.write(id, None, |i| match i.head.merged_into {
+        self.write(id, at, |i| match i.head.merged_into {
             Some(have) => refused(format!("{id} is merged into {have} already")),
             None => Ok(Fact::Merged { into, reason: reason.clone() }),
         })
@@ -204,10 +211,10 @@ impl Desk {
     }
 
     /// Corrects what an entry says. The original stays in the journal.
-    pub async fn correct(&self, id: IncidentId, seq: u64, text: &str, reason: &str) -> Written {
+    pub async fn correct(&self, id: IncidentId, seq: u64, text: &str, reason: &str, at: Option<Timestamp>) -> Written {
         let text = checked_text("correction", text)?;
         let reason = checked_text("reason", reason)?;
-        self.write(id, None, |i| {
+        self.write(id, at, |i| {
             entry_of(i, seq)?;
             Ok(Fact::Corrected { seq, text: text.clone(), reason: reason.clone() })
         })
@@ -215,8 +222,8 @@ impl Desk {
     }
 
     /// Takes a local change back: the entry `seq`, else the last one that this person made and that can be taken back.
-    pub async fn undo(&self, id: IncidentId, seq: Option<u64>) -> Written {
-        self.write(id, None, |i| {
+    pub async fn undo(&self, id: IncidentId, seq: Option<u64>, at: Option<Timestamp>) -> Written {
+        self.write(id, at, |i| {
             let entry = match seq {
                 Some(seq) => entry_of(i, seq)?,
                 None => i
@@ -309,11 +316,26 @@ impl Desk {
         to: Timestamp,
         reason: &str,
         exception: Option<String>,
+        at: Option<Timestamp>,
     ) -> Written {
         super::desk::check_time(Some(to))?;
         let reason = checked_text("reason", reason)?;
         let exception = exception.map(|e| checked_text("exception", &e)).transpose()?;
-        self.write(id, None, |i| time_fact(i, milestone, to, &reason, exception.clone())).await
+        self.write(id, at, |i| {
+            let reached = match milestone {
+                Milestone::Resolved => i.resolved_at.is_some(),
+                Milestone::Closed => i.closed_at.is_some(),
+                _ => true,
+            };
+            if !reached {
+                return refused(format!(
+                    "{id} is {}: a time makes it not {milestone}; `warroom incident status {id} {milestone} --at TIME` does",
+                    i.head.status
+                ));
+            }
+            time_fact(i, milestone, to, &reason, exception.clone())
+        })
+        .await
     }
 
     /// Ticks a gate item, or takes the tick away. Items that the program checks itself cannot be ticked.
@@ -408,9 +430,16 @@ impl Desk {
     }
 
     /// Grades the diagnosis, afterwards.
-    pub async fn grade(&self, id: IncidentId, grade: Grade, found_by: FoundBy, text: Option<String>) -> Written {
+    pub async fn grade(
+        &self,
+        id: IncidentId,
+        grade: Grade,
+        found_by: FoundBy,
+        text: Option<String>,
+        at: Option<Timestamp>,
+    ) -> Written {
         let text = text.map(|t| checked_text("text", &t)).transpose()?;
-        self.write(id, None, |i| {
+        self.write(id, at, |i| {
             if i.head.status.is_open() {
                 return refused(format!("{id} is {}: the diagnosis is graded when it is over", i.head.status));
             }

@@ -336,6 +336,9 @@ fn timeline(out: &mut String, r: &Report) {
             ActorKind::System => "system".to_owned(),
         };
         let mut what = inline(&row.text);
+        if let Some(original) = &row.original {
+            what.push_str(&format!(" _(first: {})_", inline(original)));
+        }
         if row.backdated {
             what.push_str(&format!(" _(written {})_", row.recorded_at.date_clock()));
         }

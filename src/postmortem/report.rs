@@ -41,6 +41,8 @@ pub struct TimelineRow {
     pub evidence: Vec<EvidenceId>,
     pub backdated: bool,
     pub corrected: bool,
+    /// What the entry said before it was corrected.
+    pub original: Option<String>,
     /// Seconds of silence before it in a major incident, when long.
     pub gap_before_secs: Option<f64>,
 }
@@ -436,6 +438,7 @@ fn timeline(incident: &Incident) -> Vec<TimelineRow> {
             evidence: e.fact.evidence(),
             backdated: e.is_backdated(),
             corrected: incident.corrections.contains_key(&e.seq),
+            original: incident.corrections.contains_key(&e.seq).then(|| e.fact.sentence()),
             gap_before_secs: None,
         })
         .collect();
@@ -452,6 +455,7 @@ fn timeline(incident: &Incident) -> Vec<TimelineRow> {
             evidence: source.into_iter().collect(),
             backdated: false,
             corrected: false,
+            original: None,
             gap_before_secs: None,
         });
     };

@@ -205,7 +205,7 @@ impl Runner {
                 self.write(effect, move |d| async move { d.note(id, &text, kind, at).await.map(told) })
             }
             Effect::Correct { id, seq, text } => {
-                self.write(effect, move |d| async move { d.correct(id, seq, &text, "corrected by hand").await.map(told) })
+                self.write(effect, move |d| async move { d.correct(id, seq, &text, "corrected by hand", None).await.map(told) })
             }
             Effect::Acknowledge(id) => self.write(effect, move |d| async move { d.acknowledge(id, None).await.map(told) }),
             Effect::SetSeverity { id, to, reason } => {
@@ -253,7 +253,7 @@ impl Runner {
                 }
             }),
             Effect::SetTime { id, milestone, to, reason } => {
-                self.write(effect, move |d| async move { d.set_time(id, milestone, to, &reason, None).await.map(told) })
+                self.write(effect, move |d| async move { d.set_time(id, milestone, to, &reason, None, None).await.map(told) })
             }
             Effect::Escalate { id, level, reason } => {
                 self.write(effect, move |d| async move { d.escalate(id, level, None, &reason, None).await.map(told) })
@@ -261,14 +261,16 @@ impl Runner {
             Effect::Unlink { id, fingerprint, reason } => {
                 self.write(effect, move |d| async move { d.unlink(id, &fingerprint, Some(reason), None).await.map(told) })
             }
-            Effect::Merge { id, into } => self.write(effect, move |d| async move { d.merge(id, into, None).await.map(told) }),
+            Effect::Merge { id, into } => {
+                self.write(effect, move |d| async move { d.merge(id, into, None, None).await.map(told) })
+            }
             Effect::Judge { id, seq, verdict, reason } => {
                 self.write(effect, move |d| async move { d.judge(id, seq, verdict, &reason, None).await.map(told) })
             }
             Effect::Remark { id, seq, remark, text } => {
                 self.write(effect, move |d| async move { d.remark(id, seq, remark, None, &text, None).await.map(told) })
             }
-            Effect::Undo(id) => self.write(effect, move |d| async move { d.undo(id, None).await.map(told) }),
+            Effect::Undo(id) => self.write(effect, move |d| async move { d.undo(id, None, None).await.map(told) }),
             Effect::Accept { id, seq } => self.write(effect, move |d| async move { d.accept(id, seq).await.map(told) }),
             // Everything else was run before.
             _ => {}

@@ -1,0 +1,323 @@
+//! An incident's life on the command line, as the people of a response use it.
+
+#[path = "support/program.rs"]
+mod program;
+#[path = "support/stub.rs"]
+mod stub;
+
+use std::path::Path;
+use std::process::Stdio;
+
+use program::{json, run, stderr, stdout, warroom};
+use serde_json::Value;
+use stub::{Reply, Stub};
+
+fn ok(folder: &Path, args: &[&str]) -> String {
+    let output = run(folder, args);
+    assert!(output.status.success(), "{args:?}: {}", stderr(&output));
+    stdout(&output)
+}
+
+fn refused(folder: &Path, args: &[&str], words: &str) {
+    let output = run(folder, args);
+    assert_eq!(output.status.code(), Some(1), "{args:?}: {}", stdout(&output));
+    assert!(stderr(&output).contains(words), "{args:?}: {}", stderr(&output));
+}
+
+fn show(folder: &Path) -> Value {
+    json(folder, &["incident", "show", "INC-1"]).1
+}
+
+/// `--at` so many minutes ago.
+fn ago(minutes: u64) -> String {
+    (warroom::investigate::clock::now() - std::time::Duration::from_secs(minutes * 60)).rfc3339()
+}
+
+#[test]
+fn tasks_decisions_and_hypotheses_leave_their_results_in_the_timeline() {
+    let f = tempfile::tempdir().unwrap();
+    let d = f.path();
+    assert_eq!(
+        ok(d, &["declare", "--title", "checkout fails", "--severity", "SEV2/SEV3", "--reason", "orders fail"]).trim(),
+        "INC-1"
+    );
+    ok(d, &["incident", "note", "INC-1", "the pool is full\nTODO: alert on pool use"]);
+    ok(d, &["incident", "task", "INC-1", "ben", "check the replica", "--minutes", "5", "--at", &ago(9)]);
+    let late = json(d, &["action", "list", "--overdue"]).1;
+    assert_eq!((late["action_items"].as_array().unwrap().len(), &late["action_items"][0]["owner"]), (1, &Value::from("ben")));
+    ok(d, &["incident", "report", "INC-1", "A2", "it lags 4 s", "--again-in", "10"]);
+    ok(d, &["incident", "report", "INC-1", "A2", "the replica is fine"]);
+    refused(d, &["incident", "report", "INC-1", "A2", "again"], "done already");
+    ok(d, &["incident", "note", "INC-1", "raise the pool", "--kind", "decision"]);
+    let v = show(d);
+    let seq = |kind: &str| v["timeline"].as_array().unwrap().iter().find(|e| e["kind"] == kind).unwrap()["seq"].to_string();
+    let decision = seq("decision");
+    ok(d, &["incident", "objection", "INC-1", &decision, "hides the leak", "--by", "cleo"]);
+    ok(d, &["incident", "outcome", "INC-1", &decision, "errors stopped"]);
+    ok(d, &["incident", "note", "INC-1", "the pool leaks", "--kind", "hypothesis", "--at", &ago(3)]);
+    let hypothesis = show(d)["hypotheses"][0]["seq"].to_string();
+    ok(d, &["incident", "hypothesis", "INC-1", &hypothesis, "supported", "--reason", "it grew all night"]);
+    let v = show(d);
+    assert_eq!(v["severity"], "SEV2", "when unsure the higher one");
+    let todo = &v["action_items"][0];
+    assert_eq!((&todo["text"], &todo["scope"]), (&Value::from("alert on pool use"), &Value::from("follow-up")));
+    assert_eq!(v["action_items"][1]["result"], "the replica is fine");
+    assert_eq!(v["decisions"][0]["objections"][0], serde_json::json!({"by": "cleo", "text": "hides the leak"}));
+    assert_eq!(
+        (&v["decisions"][0]["outcome"], &v["hypotheses"][0]["state"]),
+        (&Value::from("errors stopped"), &Value::from("supported"))
+    );
+    let texts = stdout(&run(d, &["incident", "show", "INC-1"]));
+    assert!(texts.contains("A2 is done: the replica is fine") && texts.contains("(backdated)"), "{texts}");
+}
+
+#[test]
+fn roles_are_assumed_handed_over_and_given_up_and_the_brief_says_what_is_promised() {
+    let f = tempfile::tempdir().unwrap();
+    let d = f.path();
+    ok(d, &["declare", "--title", "checkout fails", "--severity", "SEV1", "--reason", "all orders fail"]);
+    ok(d, &["incident", "role", "INC-1", "commander"]);
+    ok(d, &["incident", "role", "INC-1", "next-commander", "ben"]);
+    ok(d, &["incident", "role", "INC-1", "observer", "p"]);
+    ok(d, &["incident", "role", "INC-1", "observer", "q"]);
+    ok(d, &["incident", "role", "INC-1", "observer", "q", "--renounce"]);
+    assert_eq!(show(d)["roles"]["observer"], "p", "the other one is still there");
+    ok(d, &["incident", "update", "INC-1", "We look into it.", "--next-in", "45m", "--at", &ago(50)]);
+    let due = show(d)["update_due_at"].clone();
+    ok(d, &["incident", "escalate", "INC-1", "L3", "--reason", "nobody here knows the pool"]);
+    let brief = ok(d, &["incident", "handover", "INC-1", "--to", "ben"]);
+    for part in ["# Hand-over: INC-1 SEV1", "**overdue**", "Escalated to L3", "Missing for SEV1", "Before it can be resolved"] {
+        assert!(brief.contains(part), "{part}\n{brief}");
+    }
+    let v = show(d);
+    assert_eq!(
+        (&v["roles"]["commander"], v["roles"].get("next-commander")),
+        (&Value::from("ben"), None),
+        "who was next has it now"
+    );
+    let spans = v["role_spans"].as_array().unwrap();
+    let first = spans.iter().find(|s| s["role"] == "commander" && s["holder"] == "ana").unwrap();
+    assert!(first["until"].is_string(), "a hand-over has its moment: {first}");
+    let promised = warroom::telemetry::Timestamp::parse(due.as_str().unwrap()).unwrap();
+    assert!((warroom::investigate::clock::now().secs_since(promised) - 300.0).abs() < 60.0, "what was promised counts");
+    assert!(ok(d, &["incident", "brief", "INC-1"]).starts_with("# Read-in: INC-1 SEV1 checkout fails"));
+}
+
+#[test]
+fn what_was_wrong_is_corrected_undone_and_told() {
+    let f = tempfile::tempdir().unwrap();
+    let d = f.path();
+    ok(d, &["declare", "--title", "checkout fails", "--severity", "SEV3", "--reason", "some orders fail"]);
+    ok(d, &["incident", "note", "INC-1", "restarted db-1"]);
+    ok(d, &["incident", "correct", "INC-1", "2", "restarted db-2", "--reason", "wrong host"]);
+    let row = show(d)["timeline"].as_array().unwrap().iter().find(|e| e["seq"] == 2).unwrap().clone();
+    assert_eq!((&row["text"], &row["original"]), (&Value::from("restarted db-2 (corrected)"), &Value::from("restarted db-1")));
+    assert!(ok(d, &["export", "INC-1"]).contains("(first: restarted db-1)"), "the original is kept in the report");
+    ok(d, &["incident", "severity", "INC-1", "SEV1", "--reason", "all orders fail"]);
+    ok(d, &["incident", "undo", "INC-1"]);
+    assert_eq!(
+        (&show(d)["severity"], &json(d, &["incident", "list"]).1["incidents"][0]["severity"]),
+        (&Value::from("SEV3"), &Value::from("SEV3"))
+    );
+    let last = show(d)["timeline"].as_array().unwrap().len().to_string();
+    ok(d, &["incident", "undo", "INC-1", &last]);
+    assert_eq!(show(d)["severity"], "SEV1", "an undoing is undone");
+    refused(d, &["incident", "undo", "INC-1", "1"], "cannot be undone");
+    let mut attach = warroom(d, &["incident", "attach", "INC-1", "-", "--note", "pg_stat_activity"]);
+    let mut child = attach.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), b"20 connections, password=hunter2\n").unwrap();
+    assert!(stdout(&child.wait_with_output().unwrap()).contains("E1 note: pg_stat_activity"));
+    let report = ok(d, &["export", "INC-1"]);
+    assert!(report.contains("20 connections") && !report.contains("hunter2"), "{report}");
+    refused(d, &["incident", "note", "INC-1", &"x".repeat(70_000)], "attach");
+}
+
+#[test]
+fn moments_keep_their_order_or_say_why_not() {
+    let f = tempfile::tempdir().unwrap();
+    let d = f.path();
+    ok(d, &["declare", "--title", "checkout fails", "--at", &ago(60)]);
+    ok(d, &["incident", "time", "INC-1", "impact_started", &ago(80), "--reason", "first customer mail"]);
+    ok(d, &["incident", "time", "INC-1", "detected", &ago(70), "--reason", "the dashboard"]);
+    ok(d, &["incident", "acknowledge", "INC-1", "--at", &ago(55)]);
+    ok(d, &["incident", "status", "INC-1", "mitigated", "--at", &ago(30)]);
+    refused(d, &["incident", "time", "INC-1", "mitigated", &ago(90), "--reason", "x"], "lies before");
+    refused(d, &["incident", "time", "INC-1", "identified", &ago(90), "--reason", "x"], "lies before");
+    refused(d, &["incident", "time", "INC-1", "resolved", &ago(10), "--reason", "x"], "does");
+    ok(d, &["incident", "status", "INC-1", "identified", "--at", &ago(20)]);
+    let durations = show(d)["durations"].clone();
+    let near = |name: &str, secs: f64| assert!((durations[name].as_f64().unwrap() - secs).abs() < 2.0, "{name}: {durations}");
+    near("detect_secs", 600.0);
+    near("acknowledge_secs", 900.0);
+    near("mitigate_secs", 3000.0);
+    let why = "the page reached ben's phone late";
+    ok(d, &["incident", "time", "INC-1", "acknowledged", &ago(75), "--reason", "call log", "--exception", why]);
+    let faults = show(d)["order_faults"].clone();
+    assert_eq!(faults[0]["exception"], why);
+    assert!(ok(d, &["export", "INC-1"]).contains(why));
+    assert_eq!(
+        run(d, &["incident", "time", "INC-1", "impact_started", "2999-01-01T00:00:00Z", "--reason", "x"]).status.code(),
+        Some(1)
+    );
+}
+
+#[test]
+fn parts_are_merged_false_alarms_cancelled_and_both_are_counted() {
+    let f = tempfile::tempdir().unwrap();
+    let d = f.path();
+    for title in ["one", "two", "three"] {
+        ok(d, &["declare", "--title", title, "--alert", "f1", "--at", &ago(30)]);
+    }
+    ok(d, &["incident", "link", "INC-2", "f2"]);
+    ok(d, &["incident", "unlink", "INC-1", "f1", "--reason", "another shop"]);
+    ok(d, &["incident", "merge", "INC-2", "INC-1", "--reason", "the same pool"]);
+    refused(d, &["incident", "merge", "INC-2", "INC-1"], "merged into INC-1 already");
+    refused(d, &["incident", "merge", "INC-3", "INC-2"], "merge INC-3 into that");
+    ok(d, &["incident", "status", "INC-3", "cancelled"]);
+    let v = show(d);
+    let alerts: Vec<&str> = v["alerts"].as_array().unwrap().iter().map(|a| a["fingerprint"].as_str().unwrap()).collect();
+    assert_eq!((alerts, &v["absorbed"][0]), (vec!["f1", "f2"], &Value::from("INC-2")));
+    assert_eq!(json(d, &["incident", "show", "INC-2"]).1["merged_into"], "INC-1");
+    assert!(ok(d, &["incident", "brief", "INC-3"]).contains("Nothing: it is cancelled"));
+    ok(d, &["incident", "time", "INC-1", "impact_started", &ago(40), "--reason", "x"]);
+    ok(d, &["incident", "resolve", "INC-1", "--override", "a drill"]);
+    refused(d, &["incident", "status", "INC-1", "closed"], "diagnosis-graded");
+    assert_eq!(run(d, &["incident", "grade", "INC-1", "bullseye"]).status.code(), Some(2), "who found it is asked");
+    ok(d, &["incident", "grade", "INC-1", "one-hop-short", "--found-by", "both"]);
+    let s = json(d, &["stats"]).1;
+    assert_eq!((&s["incidents_all"], &s["cancelled"], &s["merged"]), (&Value::from(3), &Value::from(1), &Value::from(1)));
+    let resolve = s["by_severity"]["SEV3"]["resolve"]["median_secs"].as_f64().unwrap();
+    assert!((resolve - 2400.0).abs() < 5.0, "{s}");
+    assert_eq!(s["overall"]["detect"]["n"], 0, "an assumed detection is no figure");
+    assert_eq!((&s["grades"]["one_hop_short"], &s["found_by"]["both"]), (&Value::from(1), &Value::from(1)));
+    assert!(s["noisy_alerts"].as_array().unwrap().iter().any(|a| a["name"] == "f1" && a["cancelled"] == 1), "{s}");
+    let printed = ok(d, &["stats"]);
+    assert!(printed.contains("time to resolve: from the start of the impact"), "{printed}");
+    ok(d, &["incident", "reopen", "INC-2", "--reason", "another cause after all"]);
+    assert_eq!(json(d, &["incident", "show", "INC-2"]).1["status"], "investigating");
+}
+
+#[test]
+fn the_matrix_in_force_belongs_to_the_record() {
+    let f = tempfile::tempdir().unwrap();
+    let d = f.path();
+    let c = d.join("c.toml");
+    std::fs::write(
+        &c,
+        "[severity]\nSEV3 = { meaning = \"our third\", roles = [\"scribe\"], postmortem_days = 9, update_minutes = 7 }\n",
+    )
+    .unwrap();
+    let c = c.display().to_string();
+    ok(d, &["--config", &c, "declare", "--title", "x", "--severity", "SEV3", "--reason", "y"]);
+    // Read with another configuration, or none: the incident's own matrix counts.
+    let v = show(d);
+    assert_eq!(v["roles_missing"], serde_json::json!(["scribe"]));
+    assert!(v["postmortem_due_at"].is_string() && v["update_due_at"].is_string());
+    assert_eq!(ok(d, &["export", "INC-1"]), ok(d, &["--config", &c, "export", "INC-1"]));
+    assert!(ok(d, &["export", "INC-1"]).contains("our third"));
+    for (bad, word) in [
+        ("[severity]\nSEV3 = { roles = [\"boss\"] }", "boss"),
+        ("[severity]\nSEV3 = { postmortem_days = 1, postmortem_business_days = 1 }", "not both"),
+        ("[retention]\ndays = 0", "at least 1"),
+        ("[incident]\nmonitor_minutes = 999999", "week"),
+        ("[[trackers]]\nname = \"t\"\ntype = \"jira\"\nproject = \"a/b\"", "github or gitlab"),
+        ("[[trackers]]\nname = \"t\"\ntype = \"github\"\nproject = \"shop\"", "owner/repository"),
+    ] {
+        std::fs::write(d.join("bad.toml"), bad).unwrap();
+        let output = run(d, &["--config", &d.join("bad.toml").display().to_string(), "incident", "list"]);
+        assert!(output.status.code() == Some(2) && stderr(&output).contains(word), "{bad}: {}", stderr(&output));
+    }
+}
+
+#[test]
+fn an_action_item_becomes_an_issue_once_and_only_when_told() {
+    let f = tempfile::tempdir().unwrap();
+    let d = f.path();
+    let tracker = Stub::start(|r| match (r.path(), r.header("authorization"), r.header("private-token")) {
+        ("/repos/acme/shop/issues", Some("Bearer s3cret"), _) => {
+            Reply::new(201, "application/json", r#"{"html_url":"https://gh.example/acme/shop/issues/7"}"#)
+        }
+        ("/projects/acme%2Fshop/issues", _, Some("s3cret")) => {
+            Reply::new(201, "application/json", r#"{"web_url":"https://gl.example/9"}"#)
+        }
+        _ => Reply::new(401, "application/json", r#"{"message":"Bad credentials"}"#),
+    });
+    let c = d.join("c.toml");
+    let part = |name: &str, kind: &str, env: &str| {
+        format!(
+            "[[trackers]]\nname = \"{name}\"\ntype = \"{kind}\"\nurl = \"{}\"\nproject = \"acme/shop\"\ntoken_env = \"{env}\"\nlabels = [\"pm\"]\n",
+            tracker.url()
+        )
+    };
+    std::fs::write(&c, [part("gh", "github", "T"), part("gl", "gitlab", "T"), part("no", "github", "BAD")].concat()).unwrap();
+    let c = c.display().to_string();
+    let go = |args: &[&str]| {
+        let all = [&["--config", &c], args].concat();
+        warroom(d, &all).env("T", "s3cret").env("BAD", "wrong").output().unwrap()
+    };
+    assert!(go(&["declare", "--title", "checkout fails"]).status.success());
+    let added = go(&["action", "add", "INC-1", "Improve things", "--owner", "ben", "--due", "2026-12-01"]);
+    assert!(stderr(&added).contains("hint:") && stderr(&added).contains("done"), "{}", stderr(&added));
+    assert_eq!(go(&["action", "lint", "INC-1"]).status.code(), Some(1));
+    let dry = go(&["action", "push", "INC-1", "A1", "--tracker", "gh"]);
+    assert!(stdout(&dry).contains("POST") && stdout(&dry).contains("INC-1: Improve things"), "{}", stdout(&dry));
+    assert!(!stdout(&dry).contains("s3cret") && tracker.seen().is_empty(), "a dry run sends nothing");
+    let wrong = go(&["action", "push", "INC-1", "A1", "--tracker", "no", "--send"]);
+    assert!(wrong.status.code() == Some(1) && stderr(&wrong).contains("Bad credentials"), "{}", stderr(&wrong));
+    assert!(go(&["action", "push", "INC-1", "A1", "--tracker", "gh", "--send"]).status.success());
+    let sent: Value = serde_json::from_str(&tracker.seen().last().unwrap().body).unwrap();
+    assert_eq!((&sent["title"], &sent["labels"][0]), (&Value::from("INC-1: Improve things"), &Value::from("pm")));
+    let v = show(d);
+    assert_eq!(v["action_items"][0]["ticket"], "https://gh.example/acme/shop/issues/7");
+    let again = go(&["action", "push", "INC-1", "A1", "--tracker", "gh", "--send"]);
+    assert!(again.status.code() == Some(1) && stderr(&again).contains("its ticket already"), "{}", stderr(&again));
+    assert!(go(&["action", "add", "INC-1", "Add an alert on pool use above 80 %", "--due", "2026-12-01"]).status.success());
+    assert!(go(&["action", "push", "INC-1", "A2", "--tracker", "gl", "--send"]).status.success());
+    let sent: Value = serde_json::from_str(&tracker.seen().last().unwrap().body).unwrap();
+    assert_eq!(sent["due_date"], "2026-12-01");
+    assert!(go(&["action", "drop", "INC-1", "A2", "--reason", "the pool goes away"]).status.success());
+    assert_eq!(show(d)["action_items"][1]["state"], "dropped");
+}
+
+#[test]
+fn what_is_purged_is_gone_from_the_file() {
+    let f = tempfile::tempdir().unwrap();
+    let d = f.path();
+    ok(d, &["declare", "--title", "a needle in the haystack", "--at", "2020-01-01T00:00:00Z"]);
+    ok(d, &["incident", "status", "INC-1", "cancelled", "--at", "2020-01-02T00:00:00Z"]);
+    ok(d, &["declare", "--title", "still open"]);
+    refused(d, &["purge", "INC-2"], "only closed");
+    assert_eq!(json(d, &["purge", "INC-1"]).1, serde_json::json!({"purged": false, "incidents": ["INC-1"]}));
+    assert_eq!(json(d, &["incident", "list"]).1["incidents"].as_array().unwrap().len(), 2, "nothing goes without --yes");
+    ok(d, &["purge", "INC-1", "--yes", "--reason", "asked by the customer"]);
+    assert_eq!(run(d, &["incident", "show", "INC-1"]).status.code(), Some(4));
+    for file in ["journal.db", "journal.db-wal"] {
+        let bytes = std::fs::read(d.join(file)).unwrap_or_default();
+        assert!(!bytes.windows(6).any(|w| w == b"needle"), "{file} still holds it");
+    }
+    let v = json(d, &["verify"]).1;
+    assert_eq!((&v["ok"], &v["purged"]), (&Value::from(true), &Value::from(1)));
+    assert_eq!(ok(d, &["declare", "--title", "next"]).trim(), "INC-3", "no number is given twice");
+}
+
+#[test]
+fn a_bundle_never_overwrites_and_a_damaged_one_is_refused() {
+    let (f, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let d = f.path();
+    ok(d, &["declare", "--title", "mine"]);
+    let file = d.join("b").display().to_string();
+    ok(d, &["bundle", "export", "INC-1", "-o", &file]);
+    ok(other.path(), &["declare", "--title", "theirs"]);
+    refused(other.path(), &["bundle", "import", &file], "nothing was overwritten");
+    assert_eq!(json(other.path(), &["incident", "list"]).1["incidents"][0]["title"], "theirs");
+    // The same incident that has gone on here, or there, is continued and never cut.
+    ok(d, &["incident", "note", "INC-1", "more"]);
+    assert_eq!(json(d, &["bundle", "import", &file]).1["added"], 0);
+    assert_eq!(show(d)["timeline"].as_array().unwrap().len(), 2);
+    let mut bytes = std::fs::read(&file).unwrap();
+    bytes.truncate(bytes.len() / 2);
+    std::fs::write(d.join("half"), bytes).unwrap();
+    refused(d, &["bundle", "import", &d.join("half").display().to_string()], "no bundle that can be read");
+    let note = run(d, &["--store", &format!("bundle:{file}"), "incident", "note", "INC-1", "x"]);
+    assert!(note.status.code() == Some(1) && stderr(&note).contains("cannot be written to"), "{}", stderr(&note));
+}
