@@ -11,3 +11,45 @@ fn sqlite_does_what_every_store_must() {
     let path = folder.path().join("journal.db");
     contract::holds(&mut SqliteStore::open(&path).unwrap(), &mut SqliteStore::open(&path).unwrap());
 }
+
+/// A store that the first version wrote, as it wrote it.
+#[test]
+fn a_store_of_the_first_version_is_taken_along() {
+    use warroom::incident::{ActionScope, Incident, IncidentId, Severity};
+    use warroom::journal::Store;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal.db");
+    let old = rusqlite::Connection::open(&path).unwrap();
+    old.execute_batch(include_str!("../src/journal/migrations/sqlite/0001_journal.sql")).unwrap();
+    old.pragma_update(None, "user_version", 1).unwrap();
+    old.pragma_update(None, "application_id", 0x5741_5231).unwrap();
+    let facts = [
+        r#"{"kind":"incident_declared","title":"checkout fails","severity":"SEV2","status":"investigating","severity_given":true}"#,
+        r#"{"kind":"action_added","id":"A1","text":"alert on it","action_kind":"detect","owner":null,"due":null,"priority":null}"#,
+        r#"{"kind":"status_changed","from":"investigating","to":"mitigated","override_reason":null}"#,
+        r#"{"kind":"action_done","id":"A1"}"#,
+    ];
+    let mut prev = String::new();
+    for (n, fact) in facts.iter().enumerate() {
+        let seq = n + 1;
+        let text = format!(
+            r#"{{"incident":"INC-1","seq":{seq},"at":"2026-11-21T09:3{n}:00Z","recorded_at":"2026-11-21T09:3{n}:00Z","actor":{{"name":"ana","kind":"human"}},"fact":{fact},"prev":"{prev}"}}"#
+        );
+        prev = warroom::evidence::body::digest(text.as_bytes());
+        old.execute("INSERT INTO entry VALUES (1, ?1, ?2, ?3)", rusqlite::params![seq as i64, text, prev]).unwrap();
+    }
+    let head = r#"{"id":"INC-1","title":"checkout fails","severity":"SEV2","status":"mitigated","declared_at":"2026-11-21T09:30:00Z","status_since":"2026-11-21T09:32:00Z","commander":null,"alerts":[],"open_actions":0,"last_seq":4,"last_at":"2026-11-21T09:33:00Z"}"#;
+    old.execute("INSERT INTO incident VALUES (1, ?1, 4, ?2, 1, 2)", [head, &prev]).unwrap();
+    drop(old);
+
+    let mut store = SqliteStore::open(&path).unwrap();
+    let incident = Incident::fold(store.entries(IncidentId(1), 0).unwrap()).unwrap();
+    assert_eq!((incident.head.severity, incident.actions[0].scope), (Severity::Sev2, ActionScope::FollowUp));
+    assert_eq!(store.list().unwrap()[0].status, incident.head.status);
+    contract::push(&mut store, IncidentId(1), contract::note("goes on"));
+    let found = store.verify().unwrap();
+    assert_eq!((found.entries, found.broken.len()), (5, 0));
+    drop(store);
+    let version: i64 = rusqlite::Connection::open(&path).unwrap().pragma_query_value(None, "user_version", |r| r.get(0)).unwrap();
+    assert_eq!(version, 2, "an older program is kept away from facts that it does not know");
+}

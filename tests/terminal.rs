@@ -2,6 +2,8 @@
 
 #![cfg(unix)]
 
+#[path = "support/pg.rs"]
+mod pg;
 #[path = "support/stub.rs"]
 mod stub;
 
@@ -75,6 +77,14 @@ impl Screen {
         let start = Instant::now();
         while !self.text().contains(part) {
             assert!(start.elapsed() < Duration::from_secs(20), "'{part}' never came:\n{}", self.text());
+            std::thread::sleep(Duration::from_millis(30));
+        }
+    }
+
+    fn gone(&self, part: &str) {
+        let start = Instant::now();
+        while self.text().contains(part) {
+            assert!(start.elapsed() < Duration::from_secs(30), "'{part}' never went:\n{}", self.text());
             std::thread::sleep(Duration::from_millis(30));
         }
     }
@@ -331,4 +341,54 @@ fn hostile_log_lines_and_annotations_never_act() {
     s.keys("qq");
     assert_eq!(s.ended(), 0);
     s.assert_given_back();
+}
+
+/// Two people on one incident of a real PostgreSQL: each sees the other and what the other writes; without the server both go
+/// on, and what was written comes together when it is back.
+#[test]
+fn two_people_share_a_room() {
+    let mut pg = pg::Pg::start();
+    let url = pg.url();
+    let first = tempfile::tempdir().unwrap();
+    let declared = std::process::Command::new(env!("CARGO_BIN_EXE_warroom"))
+        .args(["declare", "--title", "checkout is failing", "--severity", "SEV2"])
+        .env("WARROOM_STORE", &url)
+        .env("HOME", first.path())
+        .env("XDG_DATA_HOME", first.path())
+        .env("XDG_CONFIG_HOME", first.path())
+        .output()
+        .unwrap();
+    assert!(declared.status.success());
+    let enter = |name: &str, cols, rows| {
+        let env = [("WARROOM_STORE", url.as_str()), ("WARROOM_USER", name)];
+        let mut screen = Screen::start(env!("CARGO_BIN_EXE_warroom"), &[], cols, rows, &env);
+        screen.until("checkout is failing");
+        screen.keys("\t\r");
+        screen.until("1 Overview");
+        screen.keys("2");
+        screen.until("declared SEV2");
+        screen
+    };
+    let mut ana = enter("ana", 140, 40);
+    let mut ben = enter("ben", 80, 24);
+    ana.until("☺ ben");
+    ben.until("☺ ana");
+    ana.keys("nthe pool is full\r");
+    ben.until("the pool is full");
+
+    pg.crash();
+    ana.keys("nwritten without the server\r");
+    ana.until("store ○ away");
+    ana.until("↯1 unsynced");
+    ana.until("written without the server ↯");
+    ben.keys("nben writes too\r");
+    ben.until("↯1");
+    pg.up();
+    for screen in [&ana, &ben] {
+        screen.until("written without the server");
+        screen.until("ben writes too");
+        screen.gone("↯");
+    }
+    let texts = pg.sql("SELECT count(*), count(DISTINCT text::jsonb #>> '{fact,text}') FROM warroom.entry WHERE text::jsonb #>> '{fact,kind}' = 'note'");
+    assert_eq!(texts, "3|3", "each once");
 }
