@@ -219,6 +219,47 @@ fn refusals_of_the_server_are_told_with_their_remedy() {
     assert!(error.contains("schema warroom"), "{error}");
 }
 
+#[test]
+fn a_server_elsewhere_is_reached_over_tls_with_its_certificate_checked_and_a_password() {
+    let authority_key = rcgen::KeyPair::generate().unwrap();
+    let mut authority = rcgen::CertificateParams::new(Vec::<String>::new()).unwrap();
+    authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let root = authority.self_signed(&authority_key).unwrap();
+    let issuer = rcgen::Issuer::new(authority, &authority_key);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = rcgen::CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap().signed_by(&key, &issuer).unwrap();
+    let mut pg = Pg::start();
+    pg.secure(&certificate.pem(), &key.serialize_pem(), "ana", "s3cret");
+    let f = folder();
+    let ca = f.path().join("ca.pem");
+    std::fs::write(&ca, root.pem()).unwrap();
+    let url = |more: &str| format!("postgres://ana@127.0.0.1:{}/postgres?{more}", pg.port);
+    let config = f.path().join("c.toml");
+    let trusted = url(&format!("sslmode=verify-full&sslrootcert={}", ca.display()));
+    std::fs::write(&config, format!("[store]\nurl = \"{trusted}\"\npassword_env = \"DB_PASSWORD\"\n")).unwrap();
+    let run = |config: &Path, password: &str, args: &[&str]| {
+        let config = config.display().to_string();
+        let all = [&["--config", &config], args].concat();
+        program::warroom(f.path(), &all).env_remove("WARROOM_STORE").env("DB_PASSWORD", password).output().unwrap()
+    };
+    let made = run(&config, "s3cret", &["declare", "--title", "over TLS"]);
+    assert!(made.status.success() && program::stderr(&made).is_empty(), "{}", program::stderr(&made));
+    let wrong = run(&config, "wrong", &["incident", "list"]);
+    assert!(wrong.status.code() == Some(1) && program::stderr(&wrong).contains("password_env"), "{}", program::stderr(&wrong));
+    assert!(!program::stderr(&wrong).contains("wrong"), "no password is ever shown");
+    let strange = f.path().join("d.toml");
+    std::fs::write(&strange, format!("[store]\nurl = \"{}\"\npassword_env = \"DB_PASSWORD\"\n", url("sslmode=verify-full")))
+        .unwrap();
+    let refused = run(&strange, "s3cret", &["incident", "list"]);
+    assert!(
+        refused.status.code() == Some(1) && program::stderr(&refused).contains("sslrootcert"),
+        "{}",
+        program::stderr(&refused)
+    );
+    let doctor = run(&config, "s3cret", &["doctor"]);
+    assert!(program::stdout(&doctor).contains("ok    store"), "{}", program::stdout(&doctor));
+}
+
 /// The program as two people use it: on the command line, with the server there and away.
 #[test]
 fn two_people_share_an_incident_on_the_command_line() {

@@ -125,7 +125,14 @@ impl Link {
     /// What an error means for us.
     fn error(&self, e: &tokio_postgres::Error, doing: &'static str) -> JournalError {
         let Some(db) = e.as_db_error() else {
-            return self.away(told(e));
+            let said = told(e);
+            // A certificate that is not trusted, a server without TLS or a password that is missing do not mend themselves.
+            return if ["certificate", "does not support TLS", "password missing"].iter().any(|w| said.contains(w)) {
+                let remedy = "check sslrootcert=FILE and sslmode in the URL, and [store] password_env …";
+                JournalError::Rejected { url: self.shown.clone(), reason: format!("{said}; {remedy}") }
+            } else {
+                self.away(said)
+            };
         };
         let said = format!("{} (SQLSTATE {})", db.message(), db.code().code());
         let class = db.code().code().get(..2).unwrap_or("").to_owned();

@@ -99,6 +99,30 @@ impl Pg {
         }
     }
 
+    /// Serves TLS with this certificate, and lets a role in with its password only; restarts the server.
+    pub fn secure(&mut self, certificate: &str, key: &str, role: &str, password: &str) {
+        self.sql(&format!("CREATE ROLE {role} SUPERUSER LOGIN PASSWORD '{password}'"));
+        self.down();
+        let data = self.folder.join("data");
+        let append = |name: &str, text: &str| {
+            let path = data.join(name);
+            let before = std::fs::read_to_string(&path).unwrap_or_default();
+            // In the list of who may come in the first line that fits counts.
+            let whole = if name == "pg_hba.conf" { format!("{text}{before}") } else { format!("{before}{text}") };
+            std::fs::write(&path, whole).unwrap();
+        };
+        append("pg_hba.conf", &format!("hostssl all {role} 127.0.0.1/32 scram-sha-256\nhost all {role} 127.0.0.1/32 reject\n"));
+        append("postgresql.conf", "\nssl = on\n");
+        append("server.crt", certificate);
+        append("server.key", key);
+        let files: Vec<PathBuf> = ["server.crt", "server.key"].iter().map(|f| data.join(f)).collect();
+        assert!(Command::new("chmod").arg("600").args(&files).status().unwrap().success());
+        if is_root() {
+            assert!(Command::new("chown").arg("postgres:").args(&files).status().unwrap().success());
+        }
+        self.up();
+    }
+
     fn answers(&self) -> bool {
         let mut command = Command::new(programs().join("pg_isready"));
         command.args(["-q", "-h", "127.0.0.1", "-p", &self.port.to_string(), "-U", "warroom", "-d", "postgres"]);
