@@ -94,6 +94,8 @@ pub enum Command {
     /// One incident in a file, for another laptop
     #[command(subcommand)]
     Bundle(bundle::BundleCommand),
+    /// Who is on call, as the program in [oncall] says
+    Oncall,
     /// Delete incidents that were kept long enough
     Purge(purge::PurgeArgs),
     /// Shell completions on stdout
@@ -251,9 +253,20 @@ async fn at_desk(desk: &Desk, config: &Config, command: Command, json: bool) -> 
         Command::Verify => verify::run(desk, json).await,
         Command::Stats(args) => stats::run(desk, &args, json).await,
         Command::Bundle(command) => bundle::run(desk, command, json).await,
+        Command::Oncall => oncall(desk, json).await,
         Command::Purge(args) => purge::run(desk, config.retention, &args, json).await,
         Command::Doctor | Command::Demo(_) | Command::Completions(_) | Command::Man => Ok(Done::Whole),
     }
+}
+
+async fn oncall(desk: &Desk, as_json: bool) -> Result<Done, CliError> {
+    let text = desk.on_call().await?;
+    if as_json {
+        out::json(&serde_json::json!({"text": text}))?;
+    } else {
+        out::line(text)?;
+    }
+    Ok(Done::Whole)
 }
 
 /// Says on stderr when the shared store was out of reach, and what waits for it.

@@ -8,7 +8,7 @@ mod secret;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use file::{AssistantConfig, Auth, BasicAuth, SourceConfig, TlsConfig, TrackerConfig, TrackerKind, UiConfig};
+pub use file::{AssistantConfig, Auth, BasicAuth, OncallConfig, SourceConfig, TlsConfig, TrackerConfig, TrackerKind, UiConfig};
 pub use secret::{SecretError, SecretRef};
 
 use crate::incident::Matrix;
@@ -42,6 +42,7 @@ pub struct Config {
     /// After how long an ended incident may be purged; `None`: kept for ever. Nothing is purged by itself.
     pub retention: Option<Duration>,
     pub trackers: Vec<TrackerConfig>,
+    pub oncall: OncallConfig,
     pub ui: UiConfig,
 }
 
@@ -89,6 +90,7 @@ impl Config {
             monitor: crate::incident::gate::MONITOR,
             retention: None,
             trackers: Vec::new(),
+            oncall: OncallConfig::default(),
             ui: UiConfig::default(),
         }
     }

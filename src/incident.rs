@@ -19,6 +19,7 @@ pub mod milestone;
 pub mod renumber;
 pub mod role;
 pub mod severity;
+pub mod similar;
 pub mod state;
 pub mod stats;
 pub mod status;

@@ -11,6 +11,7 @@ pub mod export;
 pub mod gather;
 pub mod look;
 pub mod metrics;
+pub mod oncall;
 pub mod record;
 pub mod run;
 pub mod set;

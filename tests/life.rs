@@ -321,3 +321,41 @@ fn a_bundle_never_overwrites_and_a_damaged_one_is_refused() {
     let note = run(d, &["--store", &format!("bundle:{file}"), "incident", "note", "INC-1", "x"]);
     assert!(note.status.code() == Some(1) && stderr(&note).contains("cannot be written to"), "{}", stderr(&note));
 }
+
+#[cfg(unix)]
+#[test]
+fn people_are_paged_by_the_teams_own_program_and_what_ended_the_last_one_is_at_hand() {
+    let f = tempfile::tempdir().unwrap();
+    let d = f.path();
+    let c = d.join("c.toml");
+    std::fs::write(
+        &c,
+        "[oncall]\nshow = [\"echo\", \"dora until 18:00\"]\npage = [\"echo\", \"sent\", \"{name}\", \"{text}\"]\n",
+    )
+    .unwrap();
+    let c = c.display().to_string();
+    let with = |args: &[&str]| run(d, &[&["--config", &c], args].concat());
+    assert_eq!(stdout(&with(&["oncall"])).trim(), "dora until 18:00");
+    ok(d, &["declare", "--title", "checkout pool is full"]);
+    ok(d, &["incident", "impact", "INC-1", "--services", "checkout", "--text", "orders fail"]);
+    ok(d, &["incident", "note", "INC-1", "raised the pool to 40", "--kind", "mitigation"]);
+    ok(d, &["declare", "--title", "checkout pool is full again"]);
+    ok(d, &["incident", "impact", "INC-2", "--services", "checkout", "--text", "orders fail"]);
+    let found = json(d, &["incident", "similar", "INC-2"]).1;
+    assert_eq!(
+        (&found["similar"][0]["id"], &found["similar"][0]["fixes"][0]),
+        (&Value::from("INC-1"), &Value::from("raised the pool to 40"))
+    );
+    let hostile = "pool; $(touch owned)";
+    let shown = with(&["incident", "page", "INC-1", "dora", hostile]);
+    assert!(shown.status.success() && stdout(&shown).contains("touch owned"), "{}", stderr(&shown));
+    assert_eq!(show(d)["timeline"].as_array().unwrap().len(), 3, "nothing was run");
+    assert!(with(&["incident", "page", "INC-1", "dora", hostile, "--yes"]).status.success());
+    let v = show(d);
+    let last = v["timeline"].as_array().unwrap().last().unwrap().clone();
+    assert_eq!(last["kind"], "responder_requested");
+    assert!(last["text"].as_str().unwrap().contains("(sent dora pool; $(touch owned))"), "{last}");
+    assert!(!d.join("owned").exists(), "a text is never a command");
+    let none = run(d, &["oncall"]);
+    assert!(none.status.code() == Some(1) && stderr(&none).contains("[oncall]"), "{}", stderr(&none));
+}

@@ -112,6 +112,7 @@ actions! {
     Unlink, Room, "-", "unlink", "take a wrong alert away", true;
     Merge, Room, "J", "merge", "make it a part of another open incident", true;
     Undo, Room, "u", "undo", "take your last change back", true;
+    Similar, Room, "S", "similar", "past incidents that look like this one, and what ended them", false;
     ReadIn, Room, "B", "read-in", "what somebody must know who joins now", false;
     HandOver, Room, "V", "hand-over", "the hand-over brief for the next commander", false;
     Acknowledge, Room, "a", "acknowledge", "say that you are on it", true;

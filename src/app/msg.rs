@@ -42,6 +42,8 @@ pub enum Msg {
         away: Option<String>,
         frozen: Option<String>,
     },
+    /// A text to show: its title and itself.
+    TextMade(String, String),
     /// Who else has the incident open.
     Present(Vec<String>),
     /// A fact that the store could not take: kept to be tried again.
@@ -172,6 +174,8 @@ pub enum Effect {
         text: String,
     },
     Undo(IncidentId),
+    /// Past incidents that look alike.
+    Similar(IncidentId),
     /// This person is in an incident's room now, or in none.
     Enter(Option<IncidentId>),
     /// Over the incident's own window, or the last so long before its end.

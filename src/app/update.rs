@@ -106,6 +106,13 @@ pub fn update(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
             (model.unsynced, model.store_away, model.store_frozen) = (unsynced, away, frozen);
             Vec::new()
         }
+        Msg::TextMade(title, text) => {
+            // Something else may be open by now; what was asked for last is not forced upon it.
+            if model.overlay.is_none() {
+                model.overlay = Some(super::Overlay::Text { title, text, scroll: 0 });
+            }
+            Vec::new()
+        }
         Msg::Present(names) => {
             let joined: Vec<&String> = names.iter().filter(|n| !model.present.contains(n)).collect();
             if let Some(name) = joined.first() {

@@ -60,6 +60,7 @@ fn desk() -> Result<(Desk, Config, Scratch), CliError> {
         assistant: None,
         user: crate::telemetry::clean::line(&config.user),
         monitor: config.monitor,
+        oncall: config.oncall.clone(),
     };
     Ok((desk, config, scratch))
 }

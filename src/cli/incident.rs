@@ -297,6 +297,21 @@ pub enum IncidentCommand {
         #[command(flatten)]
         when: When,
     },
+    /// Page somebody through the program in [oncall]; shows the exact command, and runs it with --yes
+    Page {
+        #[arg(value_parser = id_arg)]
+        id: IncidentId,
+        name: String,
+        text: String,
+        /// Do it
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Past incidents that look like this one, and what ended them
+    Similar {
+        #[arg(value_parser = id_arg)]
+        id: IncidentId,
+    },
     /// Keep a file (or `-` for standard input) as evidence
     Attach {
         #[arg(value_parser = id_arg)]
@@ -419,6 +434,18 @@ pub(super) async fn run(desk: &Desk, command: IncidentCommand, as_json: bool) ->
             (None, Some(text)) => desk.tick(id, &item, false, &text, when.at).await?,
             (None, None) => return Err(CliError::Usage(format!("say how you know: --met TEXT or --not-met TEXT for {item}"))),
         },
+        C::Similar { id } => return likes(desk, id, as_json).await,
+        C::Page { id, name, text, yes: false } => {
+            let command = desk.page_command(&desk.journal.incident(id).await?, &name, &text)?;
+            if as_json {
+                out::json(&json!({"paged": false, "command": command}))?;
+            } else {
+                out::line(format!("{command:?}"))?;
+                out::note("nothing was run; --yes runs exactly this");
+            }
+            return Ok(Done::Whole);
+        }
+        C::Page { id, name, text, yes: true } => desk.page(id, &name, &text).await?,
         C::Check { id } => return check(desk, id, as_json).await,
         C::Note { id, text, kind, when } => desk.note(id, &text, kind, when.at).await?,
         C::Correct { id, entry, text, reason, when } => desk.correct(id, entry, &text, &reason, when.at).await?,
@@ -524,6 +551,16 @@ async fn brief(desk: &Desk, id: IncidentId, reader: Reader, as_json: bool) -> Re
         out::json(&json!({"id": id, "as_of_entry": incident.head.last_seq, "text": text}))?;
     } else {
         out::raw(&text)?;
+    }
+    Ok(Done::Whole)
+}
+
+async fn likes(desk: &Desk, id: IncidentId, as_json: bool) -> Result<Done, CliError> {
+    let found = desk.similar(id).await?;
+    if as_json {
+        out::json(&json!({"id": id, "similar": found}))?;
+    } else {
+        out::raw(&crate::incident::similar::told(&found))?;
     }
     Ok(Done::Whole)
 }

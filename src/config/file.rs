@@ -23,6 +23,8 @@ struct File {
     incident: Option<toml::Spanned<RawIncident>>,
     retention: Option<toml::Spanned<RawRetention>>,
     #[serde(default)]
+    oncall: OncallConfig,
+    #[serde(default)]
     trackers: Vec<toml::Spanned<RawTracker>>,
     ui: Option<toml::Spanned<RawUi>>,
 }
@@ -221,6 +223,18 @@ pub struct SourceConfig {
     pub timezone_offset_minutes: i32,
 }
 
+/// Programs of the team's own that tell who is on call and page them: program and arguments, run without a shell.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OncallConfig {
+    /// Prints who is on call.
+    #[serde(default)]
+    pub show: Vec<String>,
+    /// Pages somebody; `{name}`, `{text}` and `{incident}` are filled in.
+    #[serde(default)]
+    pub page: Vec<String>,
+}
+
 /// Which tracker it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TrackerKind {
@@ -321,6 +335,7 @@ pub(super) fn apply(config: &mut Config, text: &str, path: &Path) -> Result<(), 
         config.store_password = one_of(store.password_env, store.password_command, store.password_file, "[store] password")
             .map_err(|m| place.error(None, m))?;
     }
+    config.oncall = file.oncall;
     if let Some(raw) = file.incident {
         let at = raw.span().start;
         if let Some(minutes) = raw.into_inner().monitor_minutes {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::{AssistantConfig, Config};
+use crate::config::{AssistantConfig, Config, OncallConfig};
 use crate::evidence::Redactor;
 use crate::incident::{Actor, AnswerSource, Entry, Fact, Incident, IncidentId, LinkedAlert, Matrix, Role, Severity, Status};
 use crate::journal::{Append, Appended, Journal, JournalError, NewEntry, StoreAt};
@@ -46,6 +46,7 @@ pub struct Desk {
     pub user: String,
     /// How long a service is watched before it counts as restored.
     pub monitor: Duration,
+    pub oncall: OncallConfig,
 }
 
 impl Desk {
@@ -59,6 +60,7 @@ impl Desk {
             assistant: config.assistant.clone(),
             user: clean::line(&config.user),
             monitor: config.monitor,
+            oncall: config.oncall.clone(),
         })
     }
 

@@ -178,6 +178,17 @@ impl Runner {
                 });
             }
             Effect::Enter(room) => self.room.set(room),
+            Effect::Similar(id) => {
+                self.spawn(move |desk, messages| async move {
+                    let msg = match desk.similar(id).await {
+                        Ok(found) => {
+                            Msg::TextMade("Similar incidents · y copies".to_owned(), crate::incident::similar::told(&found))
+                        }
+                        Err(e) => Msg::Failed(e.to_string()),
+                    };
+                    let _quitting = messages.send(msg).await;
+                });
+            }
             Effect::Declare { title, severity, reason, alerts, is_commander } => {
                 let commander = is_commander.then(|| model.user.clone());
                 let declaration =

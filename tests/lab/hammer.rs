@@ -23,6 +23,7 @@ fn main() {
             assistant: None,
             user: name.clone(),
             monitor: warroom::incident::gate::MONITOR,
+            oncall: warroom::config::OncallConfig::default(),
         };
         let mut n = 0_u64;
         while count == 0 || n < count {

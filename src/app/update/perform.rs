@@ -139,6 +139,7 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Unlink => choose_unlink(model),
         Action::Merge => choose_merge(model),
         Action::Undo => with_id(model, |m, id| act(m, Effect::Undo(id))),
+        Action::Similar => with_id(model, |_, id| vec![Effect::Similar(id)]),
         Action::ReadIn => show_brief(model, Reader::Joining),
         Action::HandOver => show_brief(model, Reader::TakingOver),
         Action::GraphAt => jump(model, true),
