@@ -13,6 +13,9 @@ pub fn criteria(
     length: Duration,
     source: Option<String>,
 ) -> Result<ExitCriteria, String> {
+    if (below.is_some() || above.is_some()) && threshold(expression).is_some() {
+        return Err("the threshold is given twice: leave it out of the expression, or leave --below and --above out".to_owned());
+    }
     let (expression, comparison, threshold) = match (below, above, threshold(expression)) {
         (Some(value), _, _) => (expression.to_owned(), Comparison::Below, value),
         (None, Some(value), _) => (expression.to_owned(), Comparison::Above, value),
@@ -53,6 +56,7 @@ mod tests {
         assert_eq!((c.comparison, c.threshold, c.for_secs), (Comparison::Below, 0.01, 1800));
         assert_eq!(c.expression, "sum(rate(errors[5m])) / sum(rate(all[5m]))");
         assert!(typed("up == 1 for 5m").unwrap_err().contains("no threshold"));
+        assert!(criteria("up < 3", Some(5.0), None, Duration::from_secs(60), None).unwrap_err().contains("twice"));
         assert!(typed("up").is_err() && typed("up > 1 for ever").is_err());
         assert_eq!(criteria("latency", Some(0.5), None, Duration::from_secs(60), None).unwrap().comparison, Comparison::Below);
     }

@@ -111,11 +111,13 @@ actions! {
     Escalate, Room, "L", "escalate", "put an escalation on record, L1 to L4", true;
     Unlink, Room, "-", "unlink", "take a wrong alert away", true;
     Merge, Room, "J", "merge", "make it a part of another open incident", true;
+    Renounce, Room, "Y", "give up role", "give a role up", true;
+    Grade, Room, "Q", "grade", "grade the diagnosis, afterwards", true;
     Undo, Room, "u", "undo", "take your last change back", true;
     Similar, Room, "S", "similar", "past incidents that look like this one, and what ended them", false;
     ReadIn, Room, "B", "read-in", "what somebody must know who joins now", false;
     HandOver, Room, "V", "hand-over", "the hand-over brief for the next commander", false;
-    Acknowledge, Room, "a", "acknowledge", "say that you are on it", true;
+    Acknowledge, Room, "a", "acknowledge", "say that you are on it; again: take it back", true;
     SetSeverity, Room, "s", "severity", "change the severity against the matrix", true;
     SetStatus, Room, "t", "status", "change the status", true;
     Resolve, Room, "R", "resolve", "resolve the incident", true;
@@ -220,6 +222,17 @@ mod tests {
                 assert!(seen.insert((spec.context, chords), spec.action).is_none(), "{keys} twice in {:?}", spec.context);
             }
             assert!(!spec.help.is_empty() && spec.word.len() <= 14, "{:?}", spec.action);
+        }
+    }
+
+    #[test]
+    fn no_view_takes_a_key_away_that_means_something_everywhere() {
+        let keys = |s: &Spec| s.keys.split(',').map(str::to_owned).collect::<Vec<_>>();
+        let everywhere: Vec<String> = ACTIONS.iter().filter(|s| s.context == Context::Everywhere).flat_map(keys).collect();
+        for spec in ACTIONS.iter().filter(|s| s.context != Context::Everywhere) {
+            for key in keys(spec) {
+                assert!(!everywhere.contains(&key), "{key} of {:?}", spec.action);
+            }
         }
     }
 

@@ -6,8 +6,8 @@ use super::chord::Chord;
 use crate::evidence::Body;
 use crate::incident::AlertBoard;
 use crate::incident::{
-    ActionChange, ActionId, ActionKind, ExitCriteria, Incident, IncidentId, Level, LinkedAlert, Milestone, NoteKind, Remark,
-    Role, Severity, Status, Summary, Verdict,
+    ActionChange, ActionId, ActionKind, ExitCriteria, FoundBy, Grade, Incident, IncidentId, Level, LinkedAlert, Milestone,
+    NoteKind, Remark, Role, Severity, Status, Summary, Verdict,
 };
 use crate::prompt::Delta;
 use crate::telemetry::log::Batch;
@@ -146,6 +146,8 @@ pub enum Effect {
         milestone: Milestone,
         to: Timestamp,
         reason: String,
+        /// Why it may lie out of order.
+        exception: Option<String>,
     },
     Escalate {
         id: IncidentId,
@@ -174,6 +176,20 @@ pub enum Effect {
         text: String,
     },
     Undo(IncidentId),
+    Unacknowledge {
+        id: IncidentId,
+        reason: String,
+    },
+    Renounce {
+        id: IncidentId,
+        role: Role,
+        holder: String,
+    },
+    Grade {
+        id: IncidentId,
+        grade: Grade,
+        found_by: FoundBy,
+    },
     /// Past incidents that look alike.
     Similar(IncidentId),
     /// This person is in an incident's room now, or in none.

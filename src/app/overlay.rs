@@ -4,8 +4,8 @@ use super::action::{ACTIONS, Action, Context, Spec};
 use super::edit::LineEdit;
 use super::msg::Effect;
 use crate::incident::{
-    ActionId, ActionKind, EvidenceId, IncidentId, Level, LinkedAlert, Milestone, NoteKind, Remark, Role, Severity, Status,
-    Verdict,
+    ActionId, ActionKind, EvidenceId, FoundBy, Grade, IncidentId, Level, LinkedAlert, Milestone, NoteKind, Remark, Role,
+    Severity, Status, Verdict,
 };
 use crate::telemetry::Timestamp;
 
@@ -32,6 +32,7 @@ pub enum Purpose {
     UnlinkReason(String),
     Judge(u64, Verdict),
     Remark(u64, Remark),
+    Unacknowledge,
     Result(ActionId),
     Owner(ActionId),
     Due(ActionId),
@@ -52,6 +53,9 @@ pub enum Choice {
     MergeInto(Vec<IncidentId>),
     Milestone(Vec<Milestone>),
     Level(Vec<Level>),
+    Grade(Vec<Grade>),
+    FoundBy(Grade, Vec<FoundBy>),
+    Renounce(Vec<(Role, String)>),
     /// Fingerprints of linked alerts.
     Unlink(Vec<String>),
 }

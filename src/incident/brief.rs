@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::action::ActionScope;
 use super::event::Verdict;
+use super::fact::{Fact, NoteKind};
 use super::gate::{gates, open_for};
 use super::role::Role;
 use super::state::Incident;
@@ -36,6 +37,11 @@ fn ago(now: Timestamp, at: Timestamp) -> String {
     if at > now { format!("in {}", human(at.since(now))) } else { format!("{} ago", human(now.since(at))) }
 }
 
+/// The clock, with the day when it is another one than now's.
+fn dated(now: Timestamp, at: Timestamp) -> String {
+    if now.date() == at.date() { clock(at) } else { format!("{} UTC", at.date_clock()) }
+}
+
 fn clock(at: Timestamp) -> String {
     format!("{} UTC", at.clock(time::UtcOffset::UTC))
 }
@@ -62,8 +68,8 @@ fn situation(out: &mut String, i: &Incident, now: Timestamp) {
     let h = &i.head;
     let started = i.impact_started_at();
     let length = i.mitigated_at.map_or_else(
-        || format!("began {} ({})", clock(started), ago(now, started)),
-        |end| format!("lasted {}, until {}", human(end.since(started)), clock(end)),
+        || format!("began {} ({})", dated(now, started), ago(now, started)),
+        |end| format!("lasted {}, until {}", human(end.since(started)), dated(now, end)),
     );
     say!(out, "**Now:** {} for {}. The impact {length}.", h.status, human(now.since(h.status_since)));
     let impact = i.impact.words();
@@ -97,7 +103,7 @@ fn causes(out: &mut String, i: &Incident) {
     }
     for h in i.hypotheses.iter().rev().take(5) {
         let why = h.reason.as_ref().map(|r| format!(" ({r})")).unwrap_or_default();
-        let state = h.verdict.map_or("open", Verdict::word);
+        let state = h.verdict.map_or("proposed", Verdict::word);
         say!(out, "- {state}: {}{why}, by {}", h.text, h.by);
     }
     if let Some(found) = &i.investigation {
@@ -128,9 +134,12 @@ fn work(out: &mut String, i: &Incident, now: Timestamp, reader: Reader) {
             say!(out, "- {} {}: {}: {}", a.id, a.state.word(), a.text, a.result.as_deref().unwrap_or("no result noted"));
         }
     }
+    if !i.mitigations.is_empty() {
+        say!(out, "\n## What was tried\n");
+    }
     for (seq, at) in &i.mitigations {
         if let Some(entry) = i.entries.iter().find(|e| e.seq == *seq) {
-            say!(out, "- tried at {}: {}", clock(*at), i.text_of(entry).trim_start_matches("mitigation: "));
+            say!(out, "- {}: {}", dated(now, *at), i.text_of(entry).trim_start_matches("mitigation: "));
         }
     }
     say!(out, "");
@@ -143,7 +152,7 @@ fn promises(out: &mut String, i: &Incident, now: Timestamp, monitor: Duration, d
             let last =
                 last.map_or_else(|| "none has gone out yet".to_owned(), |u| format!("the last went out at {}", clock(u.at)));
             let word = if due <= now { "is **overdue** since" } else { "is due at" };
-            say!(out, "- The next update {word} {}; {last}.", clock(due));
+            say!(out, "- The next update {word} {}; {last}.", dated(now, due));
         }
         (None, Some(u)) => {
             say!(out, "- The last update went out at {}; no next one is due.", clock(u.at));
@@ -217,16 +226,34 @@ fn decisions(out: &mut String, i: &Incident) {
     say!(out, "");
 }
 
+/// Whether an entry tells how the story went on, and not only who was there.
+fn tells(fact: &Fact) -> bool {
+    match fact {
+        Fact::Note { note_kind, .. } => *note_kind != NoteKind::Lesson,
+        Fact::RoleAssigned { .. }
+        | Fact::RoleRenounced { .. }
+        | Fact::AlertLinked { .. }
+        | Fact::GateTicked { .. }
+        | Fact::TimeSet { .. }
+        | Fact::ActionAdded { .. }
+        | Fact::ActionChanged { .. }
+        | Fact::ExitCriteriaSet { .. }
+        | Fact::Corrected { .. } => false,
+        _ => !fact.is_detail(),
+    }
+}
+
+/// The declaration and the last entries that tell something.
 fn story(out: &mut String, i: &Incident, now: Timestamp, most: usize) {
     say!(out, "## What happened\n");
-    let told: Vec<_> = i.timeline().into_iter().filter(|e| !e.fact.is_detail() && !i.undone.contains(&e.seq)).collect();
+    let told: Vec<_> = i.timeline().into_iter().filter(|e| tells(&e.fact) && !i.undone.contains(&e.seq)).collect();
     let skipped = told.len().saturating_sub(most + 1);
     for (n, e) in told.iter().enumerate().filter(|(n, _)| *n == 0 || *n > skipped) {
         if n == skipped + 1 && skipped > 0 {
             say!(out, "- … {skipped} entries between");
         }
         let text = i.text_of(e).replace('\n', " ");
-        say!(out, "- {} ({}) {}: {text}", clock(e.at), ago(now, e.at), e.actor.name);
+        say!(out, "- {} ({}) {}: {text}", dated(now, e.at), ago(now, e.at), e.actor.name);
     }
 }
 
@@ -234,7 +261,7 @@ fn story(out: &mut String, i: &Incident, now: Timestamp, most: usize) {
 mod tests {
     use super::super::state::tests::{declared, entries};
     use super::*;
-    use crate::incident::{ActionId, ActionKind, Fact, NoteKind};
+    use crate::incident::{ActionId, ActionKind};
 
     #[test]
     fn a_hand_over_tells_what_is_promised_and_what_is_late() {
@@ -268,7 +295,7 @@ mod tests {
             "# Hand-over: INC-1 SEV3 checkout is failing",
             "A1 ben: check the replica, **late since",
             "**overdue**",
-            "open: the pool is full [E3], by ana",
+            "proposed: the pool is full [E3], by ana",
             "ben objected: hides the leak",
             "Incident commander: ana",
             "Before it can be resolved:",

@@ -86,9 +86,12 @@ pub fn action(text: &str) -> Vec<String> {
     advice
 }
 
-/// Whether a text tells an end: a figure, or one of the usual words.
+/// Whether a text tells an end: a figure that stands for itself, or one of the usual words as words.
 fn has_end(lower: &str) -> bool {
-    lower.chars().any(|c| c.is_ascii_digit()) || ENDS.iter().any(|e| lower.contains(e))
+    let words: Vec<&str> = lower.split(|c: char| !c.is_alphanumeric() && c != '-').filter(|w| !w.is_empty()).collect();
+    let figure = words.iter().any(|w| w.starts_with(|c: char| c.is_ascii_digit()));
+    let spaced = format!(" {} ", words.join(" "));
+    figure || ENDS.iter().any(|e| spaced.contains(&format!(" {} ", e.trim())))
 }
 
 #[cfg(test)]
@@ -107,6 +110,7 @@ mod tests {
         for (bad, word) in [
             ("The pool should be larger than 20", "verb"),
             ("Improve the monitoring of the checkout service", "done"),
+            ("Monitor the over-provisioned db-1 of the shop", "done"),
             ("Fix it", "specific"),
             ("Add alerts for the pool etc. until 2026-12-01", "etc"),
         ] {

@@ -754,7 +754,12 @@ impl Incident {
     /// What an entry says now: its correction where there is one; whether it was taken back.
     pub fn text_of(&self, entry: &Entry) -> String {
         let text = match self.corrections.get(&entry.seq) {
-            Some(text) => format!("{text} (corrected)"),
+            Some(text) => match &entry.fact {
+                Fact::Note { note_kind, .. } if *note_kind != NoteKind::Observation => {
+                    format!("{}: {text} (corrected)", note_kind.word())
+                }
+                _ => format!("{text} (corrected)"),
+            },
             None => entry.fact.sentence(),
         };
         if self.undone.contains(&entry.seq) { format!("{text} (undone)") } else { text }

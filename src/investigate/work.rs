@@ -365,6 +365,13 @@ impl Desk {
         if criteria.expression.trim().is_empty() || criteria.for_secs == 0 || !criteria.threshold.is_finite() {
             return refused("exit criteria need an expression, a threshold and a duration");
         }
+        let named = self.sources.sources.iter().filter(|s| s.metrics().is_some()).map(|s| s.name());
+        let known: Vec<&str> = named.collect();
+        if let Some(source) = criteria.source.as_deref().filter(|s| !known.contains(s)) {
+            let known =
+                if known.is_empty() { "none is configured".to_owned() } else { format!("there are {}", known.join(", ")) };
+            return Err(DeskError::NotFound(format!("no metrics source is named '{source}': {known}")));
+        }
         self.write(id, at, |_| Ok(Fact::ExitCriteriaSet { criteria: criteria.clone() })).await
     }
 

@@ -263,9 +263,8 @@ impl Runner {
                     None => Ok(words),
                 }
             }),
-            Effect::SetTime { id, milestone, to, reason } => {
-                self.write(effect, move |d| async move { d.set_time(id, milestone, to, &reason, None, None).await.map(told) })
-            }
+            Effect::SetTime { id, milestone, to, reason, exception } => self
+                .write(effect, move |d| async move { d.set_time(id, milestone, to, &reason, exception, None).await.map(told) }),
             Effect::Escalate { id, level, reason } => {
                 self.write(effect, move |d| async move { d.escalate(id, level, None, &reason, None).await.map(told) })
             }
@@ -280,6 +279,15 @@ impl Runner {
             }
             Effect::Remark { id, seq, remark, text } => {
                 self.write(effect, move |d| async move { d.remark(id, seq, remark, None, &text, None).await.map(told) })
+            }
+            Effect::Unacknowledge { id, reason } => {
+                self.write(effect, move |d| async move { d.unacknowledge(id, &reason, None).await.map(told) })
+            }
+            Effect::Renounce { id, role, holder } => {
+                self.write(effect, move |d| async move { d.renounce(id, role, Some(&holder), None).await.map(told) })
+            }
+            Effect::Grade { id, grade, found_by } => {
+                self.write(effect, move |d| async move { d.grade(id, grade, found_by, None, None).await.map(told) })
             }
             Effect::Undo(id) => self.write(effect, move |d| async move { d.undo(id, None, None).await.map(told) }),
             Effect::Accept { id, seq } => self.write(effect, move |d| async move { d.accept(id, seq).await.map(told) }),

@@ -9,7 +9,7 @@ use super::super::room::Tab;
 use super::current;
 use super::perform::{act, ask, move_status, perform};
 use crate::incident::gate::{Check, gates};
-use crate::incident::{ActionChange, ActionState, IncidentId, NoteKind, Severity};
+use crate::incident::{ActionChange, ActionState, FoundBy, IncidentId, NoteKind, Severity};
 use crate::telemetry::Timestamp;
 
 /// Takes a key; an overlay that stays is put back.
@@ -231,6 +231,7 @@ fn submit(model: &mut Model, purpose: Purpose, text: &str) -> Vec<Effect> {
                 return again(model, "Task", purpose, &text, "say who, in how many minutes, and what: ben 5 check the replica");
             }
         },
+        Purpose::Unacknowledge => Effect::Unacknowledge { id, reason: text },
         Purpose::Published => Effect::Published { id, text },
         Purpose::Impact => Effect::Impact { id, text },
         Purpose::Tick { item, met } => Effect::Tick { id, item: item.to_owned(), met, text },
@@ -239,7 +240,11 @@ fn submit(model: &mut Model, purpose: Purpose, text: &str) -> Vec<Effect> {
             Err(why) => return again(model, "It is over when", purpose, &text, &why),
         },
         Purpose::Time(milestone) => match text.split_once(' ').and_then(|(when, why)| Some((moment(model, when)?, why.trim()))) {
-            Some((to, why)) if !why.is_empty() => Effect::SetTime { id, milestone, to, reason: why.to_owned() },
+            Some((to, why)) if !why.is_empty() => {
+                let (why, exception) =
+                    why.split_once(" !").map_or((why, None), |(why, e)| (why.trim(), Some(e.trim().to_owned())));
+                Effect::SetTime { id, milestone, to, reason: why.to_owned(), exception }
+            }
             _ => return again(model, "Time", purpose, &text, "begin with a time such as 09:27, then how you know"),
         },
         Purpose::EscalationReason(level) => Effect::Escalate { id, level, reason: text },
@@ -339,10 +344,27 @@ fn chosen(model: &mut Model, choice: &Choice, selected: usize) -> Vec<Effect> {
                 model,
                 format!("{}: when, and how you know", m.title()),
                 Purpose::Time(*m),
-                "in UTC, as the timeline shows it: 09:27 the first customer mail",
+                "in UTC: 09:27 the first customer mail; after ! why it may lie out of order",
                 String::new(),
             ),
             None => Vec::new(),
+        },
+        Choice::Grade(all) => match all.get(selected) {
+            Some(grade) => {
+                let rows = FoundBy::ALL.iter().map(|f| (f.title().to_owned(), String::new())).collect();
+                let choice = Choice::FoundBy(*grade, FoundBy::ALL.to_vec());
+                model.overlay = Some(Overlay::Choose { title: "Who reached it".to_owned(), rows, selected: 0, choice });
+                Vec::new()
+            }
+            None => Vec::new(),
+        },
+        Choice::FoundBy(grade, all) => match (all.get(selected), model.room.as_ref().map(|r| r.id)) {
+            (Some(found_by), Some(id)) => act(model, Effect::Grade { id, grade: *grade, found_by: *found_by }),
+            _ => Vec::new(),
+        },
+        Choice::Renounce(held) => match (held.get(selected), model.room.as_ref().map(|r| r.id)) {
+            (Some((role, holder)), Some(id)) => act(model, Effect::Renounce { id, role: *role, holder: holder.clone() }),
+            _ => Vec::new(),
         },
         Choice::Level(all) => match all.get(selected) {
             Some(level) => {

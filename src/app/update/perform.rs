@@ -11,7 +11,7 @@ use super::{PREVIEW, current, open_room, propose, refresh_tab};
 use crate::incident::brief::{Reader, brief};
 use crate::incident::gate::{gates, open_for};
 use crate::incident::{
-    ActionId, ActionKind, AnswerSource, Entry, EvidenceId, EvidenceKind, Fact, IncidentId, Level, LinkedAlert, Milestone,
+    ActionId, ActionKind, AnswerSource, Entry, EvidenceId, EvidenceKind, Fact, Grade, IncidentId, Level, LinkedAlert, Milestone,
     NoteKind, Remark, Role, Severity, Status, Verdict, cited_ids,
 };
 
@@ -159,7 +159,26 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::ActionDrop => {
             with_item(model, |m, a| line(m, "Not done, because", Purpose::DropReason(a), "the decision is kept with the item"))
         }
-        Action::Acknowledge => with_id(model, |m, id| act(m, Effect::Acknowledge(id))),
+        Action::Acknowledge => match current(model).and_then(|i| i.acknowledged_at) {
+            Some(_) => {
+                line(model, "Take the acknowledgement back: why", Purpose::Unacknowledge, "nobody is on it after all, because …")
+            }
+            None => with_id(model, |m, id| act(m, Effect::Acknowledge(id))),
+        },
+        Action::Grade => {
+            let rows = Grade::ALL.iter().map(|g| (g.title().to_owned(), String::new())).collect();
+            choose(model, "How close was the diagnosis", rows, Choice::Grade(Grade::ALL.to_vec()))
+        }
+        Action::Renounce => {
+            let held: Vec<(Role, String)> =
+                current(model).map(|i| i.roles.iter().map(|(r, h)| (*r, h.clone())).collect()).unwrap_or_default();
+            if held.is_empty() {
+                model.say(Tone::Plain, "nobody has a role; c gives one");
+                return Vec::new();
+            }
+            let rows = held.iter().map(|(r, h)| (r.title().to_owned(), h.clone())).collect();
+            choose(model, "Give up which role", rows, Choice::Renounce(held))
+        }
         Action::SetSeverity => choose_severity(model),
         Action::SetStatus => choose_status(model),
         Action::Resolve => move_status(model, Status::Resolved),
@@ -529,6 +548,7 @@ fn choose_status(model: &mut Model) -> Vec<Effect> {
         Status::Resolved,
         Status::Closed,
         Status::Cancelled,
+        Status::Triage,
     ];
     let meaning = |s: Status| match s {
         Status::Investigating => "the cause is being looked for",
@@ -537,6 +557,7 @@ fn choose_status(model: &mut Model) -> Vec<Effect> {
         Status::Monitoring => "fixed; watched for a while",
         Status::Resolved => "the service is restored",
         Status::Closed => "the review was held",
+        Status::Triage => "not yet known to be an incident",
         _ => "a false alarm",
     };
     let now = current(model).map(|i| i.head.status);
@@ -763,7 +784,12 @@ fn open_entry(model: &mut Model) -> Vec<Effect> {
 
 fn correct(model: &mut Model) -> Vec<Effect> {
     let Some(room) = &model.room else { return Vec::new() };
-    let Some((seq, text)) = room.shown_entries().get(room.entry_position()).map(|e| (e.seq, e.fact.sentence())) else {
+    // Of a note its own words: what kind it is stays.
+    let words = |e: &Entry| match &e.fact {
+        Fact::Note { text, .. } => text.clone(),
+        fact => fact.sentence(),
+    };
+    let Some((seq, text)) = room.shown_entries().get(room.entry_position()).map(|e| (e.seq, words(e))) else {
         return Vec::new();
     };
     let hint = "the original stays in the journal and is marked as corrected".to_owned();

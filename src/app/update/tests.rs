@@ -236,7 +236,7 @@ fn exit_criteria_and_moments_are_typed_as_people_say_them() {
     let [Effect::SetExit { criteria, .. }] = effects.as_slice() else { panic!("{effects:?}") };
     assert_eq!((criteria.threshold, criteria.for_secs), (0.01, 1800));
     let effects = press(&mut model, "M⏎09:27 the first mail⏎");
-    let [Effect::SetTime { milestone, to, reason, .. }] = effects.as_slice() else { panic!("{effects:?}") };
+    let [Effect::SetTime { milestone, to, reason, exception: None, .. }] = effects.as_slice() else { panic!("{effects:?}") };
     assert_eq!(
         (*milestone, to.clock(time::UtcOffset::UTC).as_str(), reason.as_str()),
         (Milestone::ImpactStarted, "09:27:00", "the first mail")
