@@ -147,7 +147,7 @@ fn from_the_alert_to_the_post_mortem() {
     ok(&["incident", "note", "INC-1", "raised the pool to 40", "--kind", "mitigation"]);
     ok(&["incident", "status", "INC-1", "mitigated"]);
     let refused = warroom(&["incident", "resolve", "INC-1"]);
-    assert!(refused.status.code() == Some(1) && stderr(&refused).contains("still firing when last seen"), "{}", stderr(&refused));
+    assert!(refused.status.code() == Some(1) && stderr(&refused).contains("restored"), "{}", stderr(&refused));
     wait_until("the alerts end and the exit criteria hold", Duration::from_secs(90), || {
         let (_, v) = json(home, &["--config", &config, "incident", "check", "INC-1"]);
         let (_, shown) = json(home, &["--config", &config, "incident", "show", "INC-1"]);

@@ -91,6 +91,7 @@ async fn headless(desk: &Desk, folder: &std::path::Path, as_json: bool) -> Resul
     let declaration = Declaration {
         title,
         severity: Some(Severity::Sev2),
+        reason: Some("a critical alert on the shop's checkout".to_owned()),
         known: firing,
         commander: Some(desk.user.clone()),
         ..Declaration::default()
@@ -124,7 +125,7 @@ async fn headless(desk: &Desk, folder: &std::path::Path, as_json: bool) -> Resul
         ..NewAction::follow_up(ActionKind::Detect, "Alert on pool use before it is exhausted; done when the rule fires in a test")
     };
     desk.add_action(id, action, None).await?;
-    desk.set_status(id, Status::Resolved, Some("the demo ends here".to_owned()), None).await?;
+    desk.set_status(id, Status::Resolved, Some("the recording ends while the alerts still fire".to_owned()), None).await?;
     for (name, format) in
         [("postmortem.md", Format::Markdown), ("postmortem.html", Format::Html), ("postmortem.json", Format::Json)]
     {

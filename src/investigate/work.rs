@@ -70,14 +70,12 @@ impl Desk {
             let all = gates(i, when, self.monitor);
             let open = open_for(&all, to);
             if !(open.is_empty() && silent.is_empty()) && override_reason.is_none() {
-                let mut list: Vec<String> =
-                    open.iter().map(|g| format!("\n  {} ({}): {}", g.item, g.phase.word(), g.detail)).collect();
-                list.extend(silent.iter().map(|s| format!("\n  not looked at now: {s}")));
+                let mut list: Vec<String> = open.iter().map(|g| g.item.to_owned()).collect();
+                list.extend(silent.iter().map(|s| format!("not looked at now ({s})")));
+                let count = if list.len() == 1 { "1 gate item is open".to_owned() } else { format!("{} gate items are open", list.len()) };
                 return refused(format!(
-                    "{id} cannot be {to}: {} gate {} open; meet them, or go on with --override REASON{}",
-                    list.len(),
-                    if list.len() == 1 { "item is" } else { "items are" },
-                    list.concat()
+                    "{id} cannot be {to}: {count}, {}; `warroom incident gate {id}` says what each asks for, --override REASON goes on without",
+                    list.join(", ")
                 ));
             }
             let mut moments = Vec::new();
