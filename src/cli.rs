@@ -94,7 +94,7 @@ pub enum Command {
     /// One incident in a file, for another laptop
     #[command(subcommand)]
     Bundle(bundle::BundleCommand),
-    /// Who is on call, as the program in [oncall] says
+    /// Who is on call, as your own program says
     Oncall,
     /// Delete incidents that were kept long enough
     Purge(purge::PurgeArgs),

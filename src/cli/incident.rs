@@ -297,7 +297,7 @@ pub enum IncidentCommand {
         #[command(flatten)]
         when: When,
     },
-    /// Page somebody through the program in [oncall]; shows the exact command, and runs it with --yes
+    /// Page somebody through your own program; shows the exact command, and runs it with --yes
     Page {
         #[arg(value_parser = id_arg)]
         id: IncidentId,
