@@ -277,7 +277,9 @@ async fn tell_store(desk: &Desk) {
         1 => "; 1 entry waits on this machine and is merged when it is back".to_owned(),
         n => format!("; {n} entries wait on this machine and are merged when it is back"),
     };
-    if let Some(why) = status.away {
+    if let Some(why) = status.stuck {
+        out::note(format!("warroom: {why}{waits}"));
+    } else if let Some(why) = status.away {
         out::note(format!("warroom: the shared store is out of reach ({why}): this is this machine's copy{waits}"));
     }
 }

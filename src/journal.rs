@@ -122,6 +122,8 @@ pub struct StoreStatus {
     pub away: Option<String>,
     /// Why nothing can be written.
     pub read_only: Option<String>,
+    /// Why something that waits could not be merged although the shared store is there.
+    pub stuck: Option<String>,
 }
 
 /// What an append may carry besides facts.
@@ -230,10 +232,10 @@ fn verify_chain(incident: IncidentId, raw: &[RawEntry], last_seq: u64, last_hash
         } else if let Err(what) = chain::check(&r.text, &r.hash, incident, r.seq, prev) {
             broken(r.seq, what);
         }
-        expected = r.seq + 1;
+        expected = r.seq.saturating_add(1);
         prev = &r.hash;
     }
-    if expected != last_seq + 1 || prev != last_hash {
+    if expected != last_seq.saturating_add(1) || prev != last_hash {
         broken(expected, format!("the chain ends before entry {last_seq}, the last one that was written"));
     }
     result.entries += u64::try_from(raw.len()).unwrap_or(0);
@@ -247,7 +249,7 @@ fn row_of(incident: &Incident) -> commit::Row {
         head: incident.head.clone(),
         last_seq: incident.head.last_seq,
         last_hash: incident.entries.last().map(|e| e.hash.clone()).unwrap_or_default(),
-        next_evidence: incident.evidence.iter().map(|e| e.id.0).max().unwrap_or(0) + 1,
+        next_evidence: incident.evidence.iter().map(|e| e.id.0).max().unwrap_or(0).saturating_add(1),
         next_action: u32::try_from(next_action).unwrap_or(u32::MAX),
     }
 }

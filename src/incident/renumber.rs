@@ -51,13 +51,17 @@ impl Renumbering {
 
     fn word(&self, found: &Captures<'_>) -> String {
         let word = found.get(0).map_or("", |m| m.as_str());
+        if let Some(label) = word.strip_prefix("entry ") {
+            let given = super::ids::parse_seq(label).and_then(|seq| self.seqs.get(&seq));
+            return given.map_or_else(|| word.to_owned(), |n| format!("entry {n}"));
+        }
         self.ids.get(word).cloned().unwrap_or_else(|| word.to_owned())
     }
 }
 
 fn local() -> &'static Regex {
     static REGEX: OnceLock<Regex> = OnceLock::new();
-    REGEX.get_or_init(|| Regex::new(r"\b(?:INC-|E|A)L[0-9]{1,9}\b").unwrap_or_else(|e| unreachable!("{e}")))
+    REGEX.get_or_init(|| Regex::new(r"\b(?:INC-L|EL|AL|entry L)[0-9]{1,9}\b").unwrap_or_else(|e| unreachable!("{e}")))
 }
 
 #[cfg(test)]
@@ -75,6 +79,8 @@ mod tests {
             Fact::Note { text: "pool is full [EL2], AL1 waits; EL20 stays; see INC-L1".into(), note_kind: NoteKind::Observation };
         let Fact::Note { text, .. } = map.fact(&note).unwrap() else { panic!() };
         assert_eq!(text, "pool is full [E7], A4 waits; EL20 stays; see INC-9");
+        let undone = Fact::Undone { seq: LOCAL_SEQ + 3, text: "entry L3 corrected".into() };
+        assert_eq!(map.fact(&undone).unwrap(), Fact::Undone { seq: 12, text: "entry 12 corrected".into() });
         let done = Fact::ActionDone { id: ActionId::local(1), result: None };
         assert_eq!(map.fact(&done).unwrap(), Fact::ActionDone { id: ActionId(4), result: None });
         let corrected = Fact::Corrected { seq: LOCAL_SEQ + 3, text: "x".into(), reason: "y".into() };

@@ -16,6 +16,8 @@ use super::set::{AlertBoard, SourceSet};
 /// Told in words what is being done.
 pub type Progress = Arc<dyn Fn(String) + Send + Sync>;
 
+/// How often an append is made anew when numbers change under it.
+const ANEW: u32 = 5;
 /// How long `declare` and `link` look for what an alert is.
 const LOOK_UP: Duration = Duration::from_secs(3);
 
@@ -105,34 +107,42 @@ impl Desk {
         }
         // Somebody was faster. Now in turn: what the others wrote is taken in and the facts are made anew, with nobody in
         // between; fifty writers that only tried again would keep each other from ever getting through.
-        if incident.unsynced() > 0 {
-            // What waited may have been merged under other numbers.
-            incident = self.journal.incident(id).await?;
-        }
-        let mut refused = None;
-        let known = incident.head.last_seq;
-        let appended = self
-            .journal
-            .append_in_turn(id, known, |entries| {
-                for entry in entries {
-                    incident.apply(entry);
-                }
-                match make(&incident) {
-                    Ok(append) => Some(append).filter(|a| !a.entries.is_empty()),
-                    Err(e) => {
-                        refused = Some(e);
-                        None
+        for _ in 0..ANEW {
+            if incident.unsynced() > 0 {
+                // What waited may have been merged under other numbers.
+                incident = self.journal.incident(id).await?;
+            }
+            let mut refused = None;
+            let (id, known) = (incident.id(), incident.head.last_seq);
+            let turn = self
+                .journal
+                .append_in_turn(id, known, |entries| {
+                    for entry in entries {
+                        incident.apply(entry);
                     }
+                    match make(&incident) {
+                        Ok(append) => Some(append).filter(|a| !a.entries.is_empty()),
+                        Err(e) => {
+                            refused = Some(e);
+                            None
+                        }
+                    }
+                })
+                .await;
+            match (turn, refused) {
+                (_, Some(e)) => return Err(e),
+                (Ok(appended), None) => {
+                    for entry in &appended.entries {
+                        incident.apply(entry.clone());
+                    }
+                    return Ok((incident, appended));
                 }
-            })
-            .await?;
-        if let Some(e) = refused {
-            return Err(e);
+                // Merged just now: once more, under the real numbers.
+                (Err(JournalError::Conflict { .. }), None) => incident = self.journal.incident(id).await?,
+                (Err(e), None) => return Err(e.into()),
+            }
         }
-        for entry in &appended.entries {
-            incident.apply(entry.clone());
-        }
-        Ok((incident, appended))
+        Err(DeskError::Refused(format!("{id} changes faster than it can be read: try again")))
     }
 
     /// [`Self::append`] of one fact by the person at the desk.

@@ -109,10 +109,12 @@ impl Desk {
     /// Makes an incident a part of another: the other gets its alerts, this one ends. May be repeated after a crash in
     /// between: what is there already is not written twice.
     pub async fn merge(&self, id: IncidentId, into: IncidentId, reason: Option<String>, at: Option<Timestamp>) -> Written {
+        let from = self.journal.incident(id).await?;
+        // Under the numbers that they have now.
+        let (id, into) = (from.id(), self.journal.incident(into).await?.id());
         if id == into {
             return refused(format!("{id} cannot be merged into itself"));
         }
-        let from = self.journal.incident(id).await?;
         if from.head.status == Status::Merged && from.head.merged_into != Some(into) {
             return refused(format!("{id} is merged already: reopen it first"));
         }

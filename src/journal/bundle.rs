@@ -11,12 +11,15 @@ use super::sqlite::SqliteStore;
 use super::{JournalError, RawEntry, Store, chain};
 use crate::evidence::Redactor;
 use crate::evidence::body::{StoredBody, digest};
-use crate::incident::{Incident, IncidentId};
+use crate::incident::{Fact, Incident, IncidentId};
 
 /// The format's own number: a file of a later one is refused.
 const VERSION: u32 = 1;
 /// A bundle that unpacks to more than this is refused: it would not fit into memory twice.
 const MAX_BYTES: u64 = 1 << 30;
+
+/// No store has given as many numbers.
+const MAX_NUMBER: u32 = 1_000_000_000;
 
 /// The content of a bundle.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,7 +122,21 @@ pub fn read(bytes: &[u8]) -> Result<Bundle, JournalError> {
         entries: file.entries,
         bodies: file.bodies.into_iter().map(|b| StoredBody { digest: b.digest, json: b.json }).collect(),
     };
+    // Numbers that no store gives would break those that come after them.
+    if bundle.incident.is_local() || bundle.incident.0 == 0 || bundle.incident.0 > MAX_NUMBER {
+        return Err(bad(format!("its incident is {}", bundle.incident)));
+    }
     super::missing(bundle.incident, &[], &bundle.entries)?;
+    for entry in chain::read_all(bundle.incident, &bundle.entries)? {
+        let wrong = match &entry.fact {
+            Fact::EvidenceAttached { evidence } => evidence.id.is_local() || evidence.id.0 > MAX_NUMBER,
+            Fact::ActionAdded { id, .. } => id.is_local() || id.0 > MAX_NUMBER,
+            _ => false,
+        };
+        if wrong {
+            return Err(bad(format!("entry {} holds a number that no store gives", entry.seq)));
+        }
+    }
     if let Some(wrong) = bundle.bodies.iter().find(|b| digest(b.json.as_bytes()) != b.digest) {
         return Err(bad(format!("the evidence body {} does not match its digest", wrong.digest)));
     }

@@ -11,7 +11,8 @@ use super::commit::json;
 use super::sqlite::{create_private, io, number, read_body, read_raw, write_bodies};
 use super::{JournalError, NewEntry, RawEntry, Stamp};
 use crate::evidence::body::StoredBody;
-use crate::incident::ids::LOCAL_SEQ;
+use crate::incident::ids::{LOCAL_SEQ, parse_seq, seq_label};
+use crate::incident::renumber::Renumbering;
 use crate::incident::{Actor, Entry, Fact, IncidentId, Summary};
 use crate::telemetry::Timestamp;
 
@@ -135,7 +136,51 @@ impl Copy {
             tx.execute("DELETE FROM incident WHERE number = ?1", [n]).map_err(io("written"))?;
             tx.execute("DELETE FROM entry WHERE incident = ?1", [n]).map_err(io("written"))?;
         }
+        if !gone.is_empty() {
+            // What was purged there goes here too, with its evidence.
+            let sql = "DELETE FROM body WHERE digest NOT IN (
+                 SELECT coalesce(json_extract(text, '$.fact.evidence.digest'), json_extract(text, '$.fact.answer.sent'), '') FROM entry
+                 UNION SELECT coalesce(json_extract(fact, '$.evidence.digest'), json_extract(fact, '$.answer.sent'), '') FROM outbox)";
+            tx.execute(sql, []).map_err(io("written"))?;
+        }
+        tx.commit().map_err(io("written"))?;
+        if !gone.is_empty() {
+            self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE);").map_err(io("written"))?;
+        }
+        Ok(())
+    }
+
+    /// Which shared store this is a copy of; `None` before the first connection.
+    pub(super) fn store_id(&self) -> Result<Option<String>, JournalError> {
+        self.connection.query_row("SELECT value FROM meta WHERE key = 'store'", [], |r| r.get(0)).optional().map_err(io("read"))
+    }
+
+    /// Becomes the copy of a store, and forgets what it held of another one.
+    pub(super) fn belong_to(&mut self, id: &str) -> Result<(), JournalError> {
+        let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(io("written"))?;
+        for table in ["incident", "entry", "body", "alias", "renumbered"] {
+            tx.execute(&format!("DELETE FROM {table}"), []).map_err(io("written"))?;
+        }
+        tx.execute("INSERT OR REPLACE INTO meta (key, value) VALUES ('store', ?1)", [id]).map_err(io("written"))?;
         tx.commit().map_err(io("written"))
+    }
+
+    /// What every local id became.
+    pub(super) fn renumbering(&self) -> Result<Renumbering, JournalError> {
+        let mut map = Renumbering::default();
+        for (local, given) in
+            self.rows("SELECT local, given FROM renumbered", |r| Ok((r.get::<_, String>(0)?, r.get::<_, String>(1)?)))?
+        {
+            match (local.starts_with('L').then(|| parse_seq(&local)).flatten(), given.parse()) {
+                (Some(seq), Ok(number)) => {
+                    map.seqs.insert(seq, number);
+                }
+                _ => {
+                    map.ids.insert(local, given);
+                }
+            }
+        }
+        Ok(map)
     }
 
     /// The last entry that is copied; 0 when none is.
@@ -195,6 +240,12 @@ impl Copy {
     ) -> Result<Vec<Pending>, JournalError> {
         let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(io("written"))?;
         write_bodies(&tx, bodies)?;
+        // Another process may have given the incident its number since the caller looked.
+        let number: Option<u32> = tx
+            .query_row("SELECT number FROM alias WHERE local = ?1", [incident.0], |r| r.get(0))
+            .optional()
+            .map_err(io("read"))?;
+        let incident = number.map_or(incident, IncidentId);
         let mut pushed = Vec::new();
         for (new, fact) in entries {
             let (actor, text) = (
@@ -275,14 +326,21 @@ impl Copy {
             .map_err(io("read"))
     }
 
-    /// Every local incident with its number.
-    pub(super) fn aliases(&self) -> Result<Vec<(IncidentId, IncidentId)>, JournalError> {
-        self.rows("SELECT local, number FROM alias", |r| Ok((IncidentId(r.get(0)?), IncidentId(r.get(1)?))))
-    }
-
     /// The shared store has these now: they wait no longer. What waits further for a local incident goes on under its number.
-    pub(super) fn settle(&mut self, incident: IncidentId, number: IncidentId, uids: &[String]) -> Result<(), JournalError> {
+    pub(super) fn settle(
+        &mut self,
+        incident: IncidentId,
+        number: IncidentId,
+        uids: &[String],
+        map: &Renumbering,
+    ) -> Result<(), JournalError> {
         let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(io("written"))?;
+        let seqs = map.seqs.iter().map(|(local, given)| (seq_label(*local), given.to_string()));
+        for (local, given) in map.ids.clone().into_iter().chain(seqs) {
+            tx.prepare_cached("INSERT OR IGNORE INTO renumbered (local, given) VALUES (?1, ?2)")
+                .and_then(|mut s| s.execute([local, given]))
+                .map_err(io("written"))?;
+        }
         for uid in uids {
             tx.prepare_cached("DELETE FROM outbox WHERE uid = ?1").and_then(|mut s| s.execute([uid])).map_err(io("written"))?;
         }

@@ -55,7 +55,12 @@ impl Link {
     pub(super) fn parse(url: &str, password: Option<&SecretString>) -> Result<Self, JournalError> {
         let shown = without_password(url);
         let bad = |why: String| JournalError::BadUrl(format!("{shown}: {why}; it looks like postgres://name@host/database"));
-        let (base, query) = url.split_once('?').unwrap_or((url, ""));
+        // A password may hold a question mark: parameters begin behind the credentials.
+        let host_at = url.find('@').map_or(0, |i| i + 1);
+        let (base, query) = match url.get(host_at..).and_then(|rest| rest.find('?')) {
+            Some(i) => (url.get(..host_at + i).unwrap_or(url), url.get(host_at + i + 1..).unwrap_or("")),
+            None => (url, ""),
+        };
         let (mut mode, mut root, mut rest) = (None, None, Vec::new());
         for pair in query.split('&').filter(|p| !p.is_empty()) {
             match pair.split_once('=') {
@@ -94,6 +99,11 @@ impl Link {
             .keepalives_retries(3)
             .application_name("warroom");
         Ok(Self { config, tls, shown })
+    }
+
+    /// Host, port and database: what makes it the same store, however the URL is spelled.
+    pub(super) fn place(&self) -> String {
+        format!("{:?} {:?} {:?}", self.config.get_hosts(), self.config.get_ports(), self.config.get_dbname())
     }
 
     fn away(&self, reason: impl Into<String>) -> JournalError {
@@ -138,7 +148,8 @@ impl Link {
         let class = db.code().code().get(..2).unwrap_or("").to_owned();
         match (class.as_str(), db.code()) {
             // Connection trouble, no room, shutting down, a system error there, a replica that takes no writes.
-            ("08" | "53" | "57" | "58", _) | (_, &SqlState::READ_ONLY_SQL_TRANSACTION) => self.away(said),
+            // Locks that are held for long and deadlocks are trouble that passes, too: what is written is kept meanwhile.
+            ("08" | "40" | "53" | "55" | "57" | "58", _) | (_, &SqlState::READ_ONLY_SQL_TRANSACTION) => self.away(said),
             ("28" | "3D", _) => JournalError::Rejected {
                 url: self.shown.clone(),
                 reason: format!("{said}; check name, password ([store] password_env …) and database"),
@@ -215,14 +226,15 @@ fn tls(root: Option<&str>) -> Result<MakeRustlsConnect, String> {
 /// A URL without the password that may stand in it.
 pub fn without_password(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
-    let (authority, path) = rest.find(['/', '?']).map_or((rest, ""), |i| rest.split_at(i));
-    let query = path.split_once('?').map_or(path.to_owned(), |(before, query)| {
+    // As the parser of the URL does: credentials are all up to the first `@`, whatever they hold.
+    let (credentials, rest) = rest.split_once('@').map_or((None, rest), |(c, rest)| (Some(c), rest));
+    let rest = rest.split_once('?').map_or(rest.to_owned(), |(before, query)| {
         let kept: Vec<&str> = query.split('&').filter(|p| !p.starts_with("password=")).collect();
         if kept.is_empty() { before.to_owned() } else { format!("{before}?{}", kept.join("&")) }
     });
-    match authority.rsplit_once('@') {
-        Some((user, host)) => format!("{scheme}://{}@{host}{query}", user.split(':').next().unwrap_or("")),
-        None => format!("{scheme}://{authority}{query}"),
+    match credentials {
+        Some(c) => format!("{scheme}://{}@{rest}", c.split(':').next().unwrap_or("")),
+        None => format!("{scheme}://{rest}"),
     }
 }
 
@@ -230,7 +242,7 @@ pub fn without_password(url: &str) -> String {
 pub(super) struct PgStore {
     link: Link,
     runtime: Runtime,
-    client: Option<Client>,
+    client: Option<(Client, tokio::task::JoinHandle<()>)>,
 }
 
 type Typed<'a> = (&'a (dyn ToSql + Sync), Type);
@@ -245,16 +257,42 @@ impl PgStore {
     }
 
     pub(super) fn is_connected(&self) -> bool {
-        self.client.as_ref().is_some_and(|c| !c.is_closed())
+        self.client.as_ref().is_some_and(|(c, _)| !c.is_closed())
+    }
+
+    /// Closes the connection at once: whatever lock it held is free.
+    pub(super) fn disconnect(&mut self) {
+        if let Some((client, driver)) = self.client.take() {
+            drop(client);
+            driver.abort();
+            // The driver lives in this runtime, which only runs while it is waited for.
+            self.runtime.block_on(async {
+                let _aborted = tokio::time::timeout(Duration::from_millis(200), driver).await;
+            });
+        }
     }
 
     /// Connects and brings the schema up to date. Waits at most some seconds.
     pub(super) fn connect(&mut self) -> Result<(), JournalError> {
-        self.client = None;
-        let (client, _driver) = self.runtime.block_on(self.link.connect(None))?;
-        self.client = Some(client);
-        self.settings()?;
-        self.migrate()
+        self.disconnect();
+        self.client = Some(self.runtime.block_on(self.link.connect(None))?);
+        // A store that is not to be used leaves no open connection behind that somebody would take for one that is.
+        let ready = self.settings().and_then(|()| self.migrate());
+        if ready.is_err() {
+            self.disconnect();
+        }
+        ready
+    }
+
+    /// The store's own name, given when it was made.
+    pub(super) fn store_id(&mut self) -> Result<String, JournalError> {
+        let rows = self.rows("SELECT value FROM warroom.meta WHERE key = 'store'", &[])?;
+        rows.first().map_or_else(|| Ok("unnamed".to_owned()), |r| text(r, 0))
+    }
+
+    /// Numbers that were purged.
+    pub(super) fn purged(&mut self) -> Result<std::collections::BTreeSet<u32>, JournalError> {
+        self.rows("SELECT number FROM warroom.purged", &[])?.iter().map(|r| small(r, 0)).collect()
     }
 
     fn settings(&mut self) -> Result<(), JournalError> {
@@ -275,7 +313,15 @@ impl PgStore {
         }
         self.transaction(|tx| {
             tx.batch(&format!("SELECT pg_advisory_xact_lock({LOCK})"))?;
-            tx.batch("CREATE SCHEMA IF NOT EXISTS warroom; CREATE TABLE IF NOT EXISTS warroom.meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)")?;
+            // A schema that the administrator made may be used by who may make none.
+            let there = tx.rows("SELECT to_regnamespace('warroom') IS NOT NULL", &[])?;
+            if !there.first().and_then(|r| r.try_get::<_, bool>(0).ok()).unwrap_or(false) {
+                tx.batch("CREATE SCHEMA warroom")?;
+            }
+            tx.batch("CREATE TABLE IF NOT EXISTS warroom.meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)")?;
+            let name = uuid::Uuid::now_v7().to_string();
+            let sql = "INSERT INTO warroom.meta (key, value) VALUES ('store', $1) ON CONFLICT (key) DO NOTHING";
+            tx.execute(sql, &[(&name, Type::TEXT)])?;
             // Somebody else may have done it while this one waited.
             let rows = tx.rows("SELECT value FROM warroom.meta WHERE key = 'schema'", &[])?;
             let at: usize = rows.first().and_then(|r| r.try_get::<_, String>(0).ok()).and_then(|v| v.parse().ok()).unwrap_or(0);
@@ -305,7 +351,7 @@ impl PgStore {
     {
         let Self { link, runtime, client } = self;
         let link: &Link = link;
-        let Some(open) = client.as_ref() else { return Err(link.away("not connected")) };
+        let Some((open, _)) = client.as_ref() else { return Err(link.away("not connected")) };
         let done = runtime.block_on(async { tokio::time::timeout(STATEMENT, work(link, open)).await });
         match done {
             Ok(Ok(value)) => Ok(value),
@@ -317,7 +363,7 @@ impl PgStore {
     /// Drops a connection of which an error says that it is of no use.
     pub(super) fn drop_if_away<T>(&mut self, result: Result<T, JournalError>) -> Result<T, JournalError> {
         if matches!(result, Err(JournalError::Away { .. })) {
-            self.client = None;
+            self.disconnect();
         }
         result
     }
@@ -328,8 +374,17 @@ impl PgStore {
 
     /// A transaction: what `work` does is committed whole or not at all.
     fn transaction<T>(&mut self, work: impl FnOnce(&mut Tx<'_>) -> Result<T, JournalError>) -> Result<T, JournalError> {
+        self.transaction_within(STATEMENT, work)
+    }
+
+    /// The same, each statement within a limit of its own.
+    fn transaction_within<T>(
+        &mut self,
+        limit: Duration,
+        work: impl FnOnce(&mut Tx<'_>) -> Result<T, JournalError>,
+    ) -> Result<T, JournalError> {
         let Self { link, runtime, client } = self;
-        let Some(open) = client.as_mut() else { return Err(link.away("not connected")) };
+        let Some((open, _)) = client.as_mut() else { return Err(link.away("not connected")) };
         let begun = runtime.block_on(async {
             // Read committed: a writer that waited for the row then sees what the other wrote.
             let begin = open.build_transaction().isolation_level(IsolationLevel::ReadCommitted).start();
@@ -340,10 +395,20 @@ impl PgStore {
             Ok(Err(e)) => return Err(link.error(&e, "written")),
             Err(_late) => return Err(link.away("no answer when a transaction began")),
         };
-        let mut tx = Tx { link, runtime, transaction };
-        // Dropped on an error, the transaction rolls back.
-        let value = work(&mut tx)?;
+        let mut tx = Tx { link, runtime, transaction, limit };
+        let worked = work(&mut tx);
         let Tx { transaction, .. } = tx;
+        let value = match worked {
+            Ok(value) => value,
+            Err(e) => {
+                // Now, and not when this thread next talks to the server: others wait for the lock. A server that does not
+                // answer is let go of by who called.
+                runtime.block_on(async {
+                    let _gone = tokio::time::timeout(Duration::from_secs(1), transaction.rollback()).await;
+                });
+                return Err(e);
+            }
+        };
         match runtime.block_on(async { tokio::time::timeout(STATEMENT, transaction.commit()).await }) {
             Ok(Ok(())) => Ok(value),
             Ok(Err(e)) => Err(link.error(&e, "written")),
@@ -352,13 +417,13 @@ impl PgStore {
     }
 
     /// See [`super::Store::create`].
-    pub(super) fn create(&mut self, append: &Append) -> Result<Vec<Entry>, JournalError> {
+    pub(super) fn create(&mut self, append: &Append, map: &Renumbering) -> Result<Vec<Entry>, JournalError> {
         self.transaction(|tx| {
             let incident = tx.next_number()?;
             let mut entries = Vec::new();
             let mut state: Option<Row> = None;
             for new in &append.entries {
-                let fact = new.fact.get().clone();
+                let fact = map.fact(new.fact.get()).map_err(json("written"))?;
                 match &mut state {
                     Some(row) => entries.extend(commit::next(tx, row, new.stamp(), fact, &mut Vec::new())?),
                     None => {
@@ -378,13 +443,20 @@ impl PgStore {
     }
 
     /// See [`super::Store::append`].
-    pub(super) fn append(&mut self, incident: IncidentId, expected: u64, append: &Append) -> Result<Appended, JournalError> {
+    /// `map`: what local ids have become; somebody may still write of `EL1`.
+    pub(super) fn append(
+        &mut self,
+        incident: IncidentId,
+        expected: u64,
+        append: &Append,
+        map: &Renumbering,
+    ) -> Result<Appended, JournalError> {
         self.transaction(|tx| {
             let mut row = tx.row(incident)?;
             if row.last_seq != expected {
                 return Err(JournalError::Conflict { incident, expected, found: row.last_seq });
             }
-            tx.append_rows(&mut row, append)
+            tx.append_rows(&mut row, append, map)
         })
     }
 
@@ -395,13 +467,14 @@ impl PgStore {
         known: u64,
         turn: &mut Turn<'_>,
         made: &mut Option<Append>,
+        map: &Renumbering,
     ) -> Result<Appended, JournalError> {
         self.transaction(|tx| {
             let mut row = tx.row(incident)?;
             let raw = tx.raw(incident, known)?;
             *made = turn(chain::read_all(incident, &raw)?);
             match made {
-                Some(append) => tx.append_rows(&mut row, append),
+                Some(append) => tx.append_rows(&mut row, append, map),
                 None => Ok(Appended::default()),
             }
         })
@@ -534,6 +607,7 @@ impl PgStore {
         let all = chain::read_all(incident, entries)?;
         let folded = Incident::fold(all.clone()).ok_or(JournalError::NoSuchIncident(incident))?;
         self.transaction(|tx| {
+            tx.check_schema()?;
             tx.batch(&format!("SELECT pg_advisory_xact_lock({LOCK})"))?;
             let have = tx.raw(incident, 0)?;
             let missing = super::missing(incident, &have, entries)?;
@@ -555,11 +629,15 @@ impl PgStore {
 
     /// See [`super::Store::purge`].
     pub(super) fn purge(&mut self, purge: &Purge) -> Result<(), JournalError> {
-        self.transaction(|tx| {
+        // Looking through all entries for what still names a body may take its time.
+        self.transaction_within(Duration::from_secs(300), |tx| {
+            tx.check_schema()?;
+            tx.batch("SET LOCAL statement_timeout = '290s'")?;
             for id in &purge.incidents {
                 let n = i64::from(id.0);
                 let params: [Typed<'_>; 2] = [(&n, Type::INT8), (&purge.note, Type::TEXT)];
-                let sql = "INSERT INTO warroom.purged (number, last_seq, last_hash, note) SELECT number, last_seq, last_hash, $2 FROM warroom.incident WHERE number = $1 FOR UPDATE";
+                let sql = "INSERT INTO warroom.purged (number, last_seq, last_hash, note) SELECT number, last_seq, last_hash, $2 FROM warroom.incident WHERE number = $1 FOR UPDATE
+                           ON CONFLICT (number) DO UPDATE SET last_seq = excluded.last_seq, last_hash = excluded.last_hash, note = excluded.note";
                 tx.execute(sql, &params)?;
                 for table in ["incident WHERE number", "entry WHERE incident", "evidence WHERE incident"] {
                     tx.execute(&format!("DELETE FROM warroom.{table} = $1"), &[(&n, Type::INT8)])?;
@@ -655,14 +733,16 @@ struct Tx<'a> {
     link: &'a Link,
     runtime: &'a Runtime,
     transaction: Transaction<'a>,
+    /// How long one statement may take.
+    limit: Duration,
 }
 
 impl Tx<'_> {
     fn wait<T>(&self, work: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T, JournalError> {
-        match self.runtime.block_on(async { tokio::time::timeout(STATEMENT, work).await }) {
+        match self.runtime.block_on(async { tokio::time::timeout(self.limit, work).await }) {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(e)) => Err(self.link.error(&e, "written")),
-            Err(_late) => Err(self.link.away(format!("no answer within {} s", STATEMENT.as_secs()))),
+            Err(_late) => Err(self.link.away(format!("no answer within {} s", self.limit.as_secs()))),
         }
     }
 
@@ -760,10 +840,10 @@ impl Tx<'_> {
             .collect()
     }
 
-    fn append_rows(&mut self, row: &mut Row, append: &Append) -> Result<Appended, JournalError> {
+    fn append_rows(&mut self, row: &mut Row, append: &Append, map: &Renumbering) -> Result<Appended, JournalError> {
         let mut appended = Appended::default();
         for new in &append.entries {
-            let fact = new.fact.get().clone();
+            let fact = map.fact(new.fact.get()).map_err(json("written"))?;
             appended.entries.extend(commit::next(self, row, new.stamp(), fact, &mut appended.evidence)?);
         }
         if !appended.entries.is_empty() {
@@ -819,6 +899,7 @@ mod tests {
             ("postgres://ana:secret@db.example/warroom", "postgres://ana@db.example/warroom"),
             ("postgres://ana:p%40ss@db:5433/w?sslmode=disable&password=x", "postgres://ana@db:5433/w?sslmode=disable"),
             ("postgres://db/w", "postgres://db/w"),
+            ("postgres://ana:pa/ss?x@db/w?sslmode=disable", "postgres://ana@db/w?sslmode=disable"),
         ] {
             assert_eq!(without_password(url), shown);
         }
@@ -830,6 +911,10 @@ mod tests {
         assert!(!tls("postgres://ana@127.0.0.1:5433/w") && !tls("postgres://ana@localhost/w"));
         assert!(tls("postgres://ana@db.example/w") && !tls("postgres://ana@db.example/w?sslmode=disable"));
         assert!(tls("postgres://ana@127.0.0.1/w?sslmode=verify-full"));
+        let odd = Link::parse("postgres://ana:pa/ss?x@127.0.0.1/w?sslmode=disable", None).unwrap();
+        assert_eq!(odd.config.get_password(), Some("pa/ss?x".as_bytes()));
+        let (a, b) = ("postgres://ana@127.0.0.1/w", "postgresql://ben:x@127.0.0.1/w?sslmode=disable");
+        assert_eq!(Link::parse(a, None).unwrap().place(), Link::parse(b, None).unwrap().place());
         assert!(Link::parse("postgres://ana@db/w?sslmode=prefer", None).is_err());
         assert!(Link::parse("postgres://ana@db/w?sslrootcert=/nowhere.pem", None).is_err());
         assert!(Link::parse("postgres://ana@db/w?nonsense=1", None).is_err());

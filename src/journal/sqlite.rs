@@ -454,7 +454,8 @@ impl Store for SqliteStore {
         for id in &purge.incidents {
             let n = id.0;
             tx.execute(
-                "INSERT INTO purged (number, last_seq, last_hash, note) SELECT number, last_seq, last_hash, ?2 FROM incident WHERE number = ?1",
+                "INSERT INTO purged (number, last_seq, last_hash, note) SELECT number, last_seq, last_hash, ?2 FROM incident WHERE number = ?1
+                 ON CONFLICT (number) DO UPDATE SET last_seq = excluded.last_seq, last_hash = excluded.last_hash, note = excluded.note",
                 params![n, purge.note],
             )
             .map_err(io("written"))?;

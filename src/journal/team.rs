@@ -18,6 +18,7 @@ use super::postgres::{CHANNEL, Link, PgStore};
 use super::{Append, Appended, Import, JournalError, Purge, RawEntry, Store, StoreStatus, Turn, Verification, chain, commit};
 use crate::evidence::Body;
 use crate::evidence::body::{StoredBody, digest};
+use crate::incident::ids::LOCAL_SEQ;
 use crate::incident::renumber::Renumbering;
 use crate::incident::{ActionId, Entry, EvidenceId, Fact, Incident, IncidentId, Summary};
 
@@ -26,6 +27,8 @@ const FIRST_WAIT: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(15);
 /// With a listener that lives, the list of incidents is compared this often all the same.
 const COMPARE: Duration = Duration::from_secs(15);
+/// Entries that are merged in one commit.
+const PORTION: usize = 100;
 
 /// See the module's words.
 pub struct TeamStore {
@@ -41,6 +44,9 @@ pub struct TeamStore {
     /// Counts what changed, for [`Store::version`].
     version: i64,
     compared: Option<(Instant, u64)>,
+    /// Why something that waits could not be merged, and when that was.
+    stuck: Option<(Instant, String)>,
+    path: std::path::PathBuf,
 }
 
 /// What the listener hears.
@@ -57,7 +63,8 @@ impl TeamStore {
     /// Opens this machine's copy; the server is tried when it is first needed.
     pub fn open(url: &str, password: Option<&SecretString>, copies: &Path) -> Result<Self, JournalError> {
         let link = Link::parse(url, password)?;
-        let name = digest(link.shown.as_bytes());
+        // The same store is the same copy, however its URL is spelled.
+        let name = digest(link.place().as_bytes());
         let path = copies.join(format!("team-{}.db", name.get(..16).unwrap_or("")));
         Ok(Self {
             pg: PgStore::new(link.clone())?,
@@ -70,6 +77,8 @@ impl TeamStore {
             next_try: None,
             version: 0,
             compared: None,
+            stuck: None,
+            path,
         })
     }
 
@@ -99,7 +108,8 @@ impl TeamStore {
             if self.next_try.is_some_and(|at| Instant::now() < at) {
                 return Err(self.out_of_reach());
             }
-            if let Err(e) = self.pg.connect() {
+            if let Err(e) = self.pg.connect().and_then(|()| self.belong()) {
+                self.pg.disconnect();
                 return Err(self.failed(e));
             }
             self.away = None;
@@ -109,10 +119,29 @@ impl TeamStore {
             self.compared = None;
             self.version += 1;
         }
-        if self.copy.count()? > 0 {
+        if self.copy.count()? > 0 && self.stuck.as_ref().is_none_or(|(at, _)| at.elapsed() > LONGEST_WAIT) {
+            self.stuck = None;
             self.merge_all()?;
         }
         Ok(())
+    }
+
+    /// Makes sure that this copy is of this store. One of another store (a database made anew behind the same name) is begun
+    /// anew, unless something waits in it: that belongs to incidents of the other store and is not merged into these.
+    fn belong(&mut self) -> Result<(), JournalError> {
+        let id = self.pg.store_id()?;
+        match self.copy.store_id()? {
+            Some(have) if have == id => Ok(()),
+            Some(_) if self.copy.count()? > 0 => Err(JournalError::Rejected {
+                url: self.link.shown.clone(),
+                reason: format!(
+                    "it is another store than the one for which {} entries wait on this machine; give that one back, or move {} away",
+                    self.copy.count()?,
+                    self.path.display()
+                ),
+            }),
+            _ => self.copy.belong_to(&id),
+        }
     }
 
     fn out_of_reach(&self) -> JournalError {
@@ -145,37 +174,57 @@ impl TeamStore {
     }
 
     /// Merges the outbox. First every local incident gets its number, then the rest follows, so that what speaks of another
-    /// local incident finds its number.
+    /// local incident finds its number. An incident that cannot be merged holds up no other one, and no reading or writing.
     fn merge_all(&mut self) -> Result<(), JournalError> {
-        let mut map = Renumbering::default();
-        for (local, number) in self.copy.aliases()? {
-            map.ids.insert(local.to_string(), number.to_string());
-        }
+        let mut map = self.copy.renumbering()?;
         for incident in self.copy.waiting()?.into_iter().filter(|i| i.is_local()) {
             let Some(first) = self.copy.pending(incident)?.into_iter().next() else { continue };
-            let number = self.merge_one(incident, &[first], &[], &mut map)?;
-            // From here on it waits under its number.
-            self.copy.settle(incident, number, &[])?;
+            let known = self.copy.alias(incident)?;
+            let number = match known {
+                Some(number) => Ok(number),
+                None => self.merge_one(incident, std::slice::from_ref(&first), &[], &mut map),
+            };
+            match number {
+                // From here on it waits under its number.
+                Ok(number) => self.copy.settle(incident, number, &[], &map)?,
+                Err(e @ JournalError::Away { .. }) => return Err(e),
+                Err(e) => self.hold(incident, &e),
+            }
             self.version += 1;
         }
-        for incident in self.copy.waiting()? {
-            let pending = self.copy.pending(incident)?;
-            let bodies = self.bodies_of(&pending)?;
-            match self.merge_one(incident, &pending, &bodies, &mut map) {
-                Ok(number) => {
-                    let uids: Vec<String> = pending.iter().map(|p| p.uid.clone()).collect();
-                    self.copy.settle(incident, number, &uids)?;
-                    self.version += 1;
-                    self.compared = None;
+        for incident in self.copy.waiting()?.into_iter().filter(|i| !i.is_local()) {
+            // In portions: the lock of the incident is not held for longer than a moment.
+            for portion in self.copy.pending(incident)?.chunks(PORTION) {
+                match self.merge_portion(incident, portion, &mut map) {
+                    Ok(()) => {}
+                    Err(e @ JournalError::Away { .. }) => return Err(e),
+                    Err(e) => {
+                        self.hold(incident, &e);
+                        break;
+                    }
                 }
-                // Purged meanwhile: what waits for it stays here, and is counted.
-                Err(JournalError::NoSuchIncident(_)) => {
-                    tracing::warn!(%incident, waiting = pending.len(), "the incident is no longer in the shared store");
-                }
-                Err(e) => return Err(e),
             }
         }
         Ok(())
+    }
+
+    fn merge_portion(&mut self, incident: IncidentId, portion: &[Pending], map: &mut Renumbering) -> Result<(), JournalError> {
+        let bodies = self.bodies_of(portion)?;
+        let number = self.merge_one(incident, portion, &bodies, map)?;
+        // Into the copy first, out of the outbox then: what was acknowledged can be read at every moment.
+        let followed = self.follow_now(number);
+        self.pg.drop_if_away(followed).map_err(|e| self.failed(e))?;
+        let uids: Vec<String> = portion.iter().map(|p| p.uid.clone()).collect();
+        self.copy.settle(incident, number, &uids, map)?;
+        self.version += 1;
+        self.compared = None;
+        Ok(())
+    }
+
+    /// Notes that an incident's entries cannot be merged now (it was purged, or locked for long); they stay here, counted.
+    fn hold(&mut self, incident: IncidentId, why: &JournalError) {
+        tracing::warn!(%incident, %why, "what waits for it could not be merged");
+        self.stuck = Some((Instant::now(), format!("what waits for {incident} could not be merged: {why}")));
     }
 
     fn merge_one(
@@ -192,9 +241,13 @@ impl TeamStore {
     fn bodies_of(&self, pending: &[Pending]) -> Result<Vec<StoredBody>, JournalError> {
         let mut bodies = Vec::new();
         for p in pending {
-            if let Fact::EvidenceAttached { evidence } = &p.fact {
-                let body = self.copy.body(&evidence.digest)?;
-                bodies.extend(body.map(|json| StoredBody { digest: evidence.digest.clone(), json }));
+            let digest = match &p.fact {
+                Fact::EvidenceAttached { evidence } => Some(&evidence.digest),
+                Fact::AiRun { answer } => answer.sent.as_ref(),
+                _ => None,
+            };
+            if let Some(digest) = digest {
+                bodies.extend(self.copy.body(digest)?.map(|json| StoredBody { digest: digest.clone(), json }));
             }
         }
         Ok(bodies)
@@ -209,16 +262,21 @@ impl TeamStore {
         let changed: Vec<u32> = ends.iter().filter(|(n, seq)| known.get(*n) != Some(*seq)).map(|(n, _)| *n).collect();
         let gone: Vec<u32> = self.copy.kept()?.into_iter().filter(|n| !ends.contains_key(n)).collect();
         if !changed.is_empty() || !gone.is_empty() {
-            let mut heads = Vec::new();
+            self.copy.put_heads(&[], &gone)?;
             for some in changed.chunks(1000) {
-                heads.extend(self.ask(|pg| pg.heads(some))?);
-            }
-            self.copy.put_heads(&heads, &gone)?;
-            for head in &heads {
-                let open = serde_json::from_str::<Summary>(&head.head).is_ok_and(|h| h.status.is_open());
-                if open || self.copy.copied(IncidentId(head.number))? > 0 {
-                    self.follow(IncidentId(head.number))?;
+                let heads = self.ask(|pg| pg.heads(some))?;
+                let mut closed = Vec::new();
+                for head in heads {
+                    let open = serde_json::from_str::<Summary>(&head.head).is_ok_and(|h| h.status.is_open());
+                    if open || self.copy.copied(IncidentId(head.number))? > 0 {
+                        // The entries first: a head says that they are here.
+                        self.follow(IncidentId(head.number))?;
+                        self.copy.put_heads(&[head], &[])?;
+                    } else {
+                        closed.push(head);
+                    }
                 }
+                self.copy.put_heads(&closed, &[])?;
             }
             self.version += 1;
         }
@@ -228,17 +286,25 @@ impl TeamStore {
 
     /// Copies the entries of an incident that are not here yet.
     fn follow(&mut self, incident: IncidentId) -> Result<(), JournalError> {
+        self.online()?;
+        let followed = self.follow_now(incident);
+        self.pg.drop_if_away(followed).map_err(|e| self.failed(e))
+    }
+
+    /// The same, of a server that has just answered.
+    fn follow_now(&mut self, incident: IncidentId) -> Result<(), JournalError> {
         let have = self.copy.copied(incident)?;
-        let new = self.ask(|pg| pg.raw(incident, have))?;
-        if let (Some(first), true) = (new.first(), have > 0) {
-            // The copy must be the beginning of what is there. If it is not, the store was put back from a backup: the store
-            // counts.
+        // From the last one that is here on: it must be the same there. If it is not, or is gone, the store was put back from a
+        // backup, and the store counts.
+        let mut new = self.pg.raw(incident, have.saturating_sub(1))?;
+        if have > 0 {
             let mine = self.copy.raw(incident, have - 1)?;
-            let continues = mine.first().is_some_and(|m| chain::follows(&first.text, &m.hash));
-            if !continues {
+            let same = new.first().zip(mine.first()).is_some_and(|(theirs, mine)| theirs.hash == mine.hash);
+            if same {
+                new.remove(0);
+            } else {
                 self.copy.forget(incident)?;
-                let all = self.ask(|pg| pg.raw(incident, 0))?;
-                return self.copy.put_entries(incident, &all);
+                new = self.pg.raw(incident, 0)?;
             }
         }
         if new.is_empty() { Ok(()) } else { self.copy.put_entries(incident, &new) }
@@ -311,7 +377,7 @@ impl TeamStore {
 
 impl Store for TeamStore {
     fn create(&mut self, append: Append) -> Result<Vec<Entry>, JournalError> {
-        if let Some(entries) = Self::unless_away(self.ask(|pg| pg.create(&append)))? {
+        if let Some(entries) = Self::unless_away(self.ask(|pg| pg.create(&append, &Renumbering::default())))? {
             if let Some(first) = entries.first() {
                 self.after_write(first.incident);
             }
@@ -325,14 +391,14 @@ impl Store for TeamStore {
         let reached = Self::unless_away(self.online())?.is_some();
         let incident = self.resolve(incident);
         if reached && !incident.is_local() {
-            match Self::unless_away(self.ask(|pg| pg.append(incident, expected, &append))) {
-                Ok(Some(appended)) => {
-                    self.after_write(incident);
-                    return Ok(appended);
-                }
-                Ok(None) => {}
-                Err(e) => return Err(e),
+            let map = self.copy.renumbering()?;
+            if let Some(appended) = Self::unless_away(self.ask(|pg| pg.append(incident, expected, &append, &map)))? {
+                self.after_write(incident);
+                return Ok(appended);
             }
+            // It may have been committed, and another process of this machine may have copied it already: the names of the
+            // entries settle that when they are merged.
+            return self.keep(incident, None, &append);
         }
         self.keep(incident, Some(expected), &append)
     }
@@ -342,7 +408,12 @@ impl Store for TeamStore {
         let incident = self.resolve(incident);
         let mut made = None;
         if reached && !incident.is_local() {
-            let result = self.pg.append_in_turn(incident, known, turn, &mut made);
+            if known >= LOCAL_SEQ {
+                // What the caller knows has other numbers now: it reads anew.
+                return Err(JournalError::Conflict { incident, expected: known, found: self.copy.copied(incident)? });
+            }
+            let map = self.copy.renumbering()?;
+            let result = self.pg.append_in_turn(incident, known, turn, &mut made, &map);
             let result = self.pg.drop_if_away(result).map_err(|e| self.failed(e));
             if let Some(appended) = Self::unless_away(result)? {
                 self.after_write(incident);
@@ -427,7 +498,8 @@ impl Store for TeamStore {
                 Verification { gaps: vec![format!("the shared store is out of reach ({reason})")], ..Verification::default() }
             }
         };
-        if result.gaps.is_empty() {
+        if self.away.is_none() {
+            let purged = self.ask(PgStore::purged)?;
             for number in self.copy.kept()? {
                 let incident = IncidentId(number);
                 let mine = self.copy.raw(incident, 0)?;
@@ -435,6 +507,9 @@ impl Store for TeamStore {
                     continue;
                 }
                 let theirs = self.ask(|pg| pg.raw(incident, 0))?;
+                if purged.contains(&number) {
+                    continue;
+                }
                 let differs = mine.iter().zip(&theirs).find(|(a, b)| a.hash != b.hash).map(|(a, _)| a.seq);
                 let short = (theirs.len() < mine.len()).then(|| theirs.len() as u64 + 1);
                 if let Some(seq) = differs.or(short) {
@@ -472,7 +547,12 @@ impl Store for TeamStore {
     }
 
     fn status(&mut self) -> StoreStatus {
-        StoreStatus { unsynced: self.copy.count().unwrap_or(0), away: self.away.clone(), read_only: None }
+        StoreStatus {
+            unsynced: self.copy.count().unwrap_or(0),
+            away: self.away.clone(),
+            read_only: None,
+            stuck: self.stuck.as_ref().map(|(_, why)| why.clone()),
+        }
     }
 
     fn presence(&mut self, session: &str, name: &str, incident: Option<IncidentId>) -> Result<Vec<String>, JournalError> {

@@ -34,6 +34,18 @@ CREATE TABLE outbox (
     fact        TEXT NOT NULL
 ) STRICT;
 
+-- What every local id became: EL1 → E7, AL2 → A4, INC-L1 → INC-9, L3 → 12. Kept for ever: somebody may write of EL1 later.
+CREATE TABLE renumbered (
+    local TEXT PRIMARY KEY,
+    given TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Which shared store this is a copy of.
+CREATE TABLE meta (
+    key   TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
 -- Which number a local incident got.
 CREATE TABLE alias (
     local  INTEGER PRIMARY KEY,
