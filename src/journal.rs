@@ -222,6 +222,70 @@ fn missing<'a>(incident: IncidentId, have: &[RawEntry], entries: &'a [RawEntry])
     Ok(entries.get(have.len()..).unwrap_or(&[]))
 }
 
+/// What a look through a whole store gathers: what is wrong, and which evidence is spoken of.
+#[derive(Default)]
+struct Inspection {
+    result: Verification,
+    /// Digests that entries name, with one of those entries.
+    named: std::collections::BTreeMap<String, (IncidentId, u64)>,
+    found: std::collections::BTreeSet<String>,
+}
+
+impl Inspection {
+    /// Looks at one incident: its chain, and whether the row in the list tells what the entries do.
+    fn incident(&mut self, incident: IncidentId, raw: &[RawEntry], row: (u64, &str, &str)) {
+        let (last_seq, last_hash, head) = row;
+        self.result.incidents += 1;
+        let before = self.result.broken.len();
+        verify_chain(incident, raw, last_seq, last_hash, &mut self.result);
+        let Ok(entries) = chain::read_all(incident, raw) else { return };
+        for e in &entries {
+            self.named.extend(e.fact.body().map(|digest| (digest.to_owned(), (incident, e.seq))));
+        }
+        if self.result.broken.len() > before {
+            return;
+        }
+        // Only what every version wrote into the row.
+        let told = |h: &Summary| (h.title.clone(), h.severity, h.status);
+        let listed = serde_json::from_str::<Summary>(head).ok();
+        if listed.as_ref().map(told) != Incident::fold(entries).map(|i| told(&i.head)) {
+            let what = "the list of incidents tells another title, severity or status than the entries do".to_owned();
+            self.result.broken.push(Broken { incident: incident.to_string(), seq: last_seq, what });
+        }
+    }
+
+    /// Entries of an incident that the list does not have.
+    fn orphan(&mut self, incident: IncidentId) {
+        let what = "its entries are there, its row in the list of incidents is not".to_owned();
+        self.result.broken.push(Broken { incident: incident.to_string(), seq: 1, what });
+    }
+
+    /// Looks at one body, as it was read.
+    fn body(&mut self, wanted: String, read: Result<Option<String>, JournalError>) {
+        self.result.bodies += 1;
+        let what = match read {
+            Ok(Some(json)) if crate::evidence::body::digest(json.as_bytes()) == wanted => None,
+            Ok(_) => Some("the evidence body does not match its digest".to_owned()),
+            Err(e) => Some(format!("the evidence body cannot be read: {e}")),
+        };
+        if let Some(what) = what {
+            self.result.broken.push(Broken { incident: "evidence".to_owned(), seq: 0, what: format!("{wanted}: {what}") });
+        }
+        self.found.insert(wanted);
+    }
+
+    fn end(mut self, purged: u64) -> Verification {
+        for (digest, (incident, seq)) in &self.named {
+            if !self.found.contains(digest) {
+                let what = format!("the evidence body {digest} that it names is not in the store");
+                self.result.broken.push(Broken { incident: incident.to_string(), seq: *seq, what });
+            }
+        }
+        self.result.purged = purged;
+        self.result
+    }
+}
+
 /// Checks a chain from its first entry to the last one that should be there; what is wrong is added to `result`.
 fn verify_chain(incident: IncidentId, raw: &[RawEntry], last_seq: u64, last_hash: &str, result: &mut Verification) {
     let (mut expected, mut prev) = (1_u64, "");

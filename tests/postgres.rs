@@ -28,6 +28,12 @@ fn folder() -> tempfile::TempDir {
     tempfile::tempdir().unwrap()
 }
 
+/// This machine's copy of the store.
+fn database(folder: &Path) -> std::path::PathBuf {
+    let files = std::fs::read_dir(folder).unwrap().map(|f| f.unwrap().path());
+    files.into_iter().find(|p| p.extension().is_some_and(|e| e == "db")).unwrap()
+}
+
 /// Waits until the store has reached the server again.
 fn back(store: &mut TeamStore) {
     let start = Instant::now();
@@ -108,12 +114,7 @@ fn a_commit_whose_answer_was_lost_is_not_made_twice() {
     let append = facts(&[Fact::Note { text: "once".into(), note_kind: NoteKind::Observation }]);
     let mut other = team(&pg, folder().path());
     other.append(id, 1, append.clone()).unwrap();
-    let copy = std::fs::read_dir(mine.path())
-        .unwrap()
-        .map(|f| f.unwrap().path())
-        .find(|p| p.extension().is_some_and(|e| e == "db"))
-        .unwrap();
-    let outbox = rusqlite::Connection::open(copy).unwrap();
+    let outbox = rusqlite::Connection::open(database(mine.path())).unwrap();
     let kept = &append.entries[0];
     outbox
         .execute(
@@ -131,6 +132,128 @@ fn a_commit_whose_answer_was_lost_is_not_made_twice() {
     back(&mut ana);
     let texts: Vec<String> = ana.entries(id, 1).unwrap().iter().map(|e| e.fact.sentence()).collect();
     assert_eq!(texts, ["once"]);
+}
+
+#[test]
+fn local_ids_are_understood_after_the_merge() {
+    let (mut pg, mine) = (Pg::start(), folder());
+    let mut ana = team(&pg, mine.path());
+    let id = ana.create(declared("shared")).unwrap()[0].incident;
+    push(&mut ana, id, evidence("one"));
+    pg.down();
+    push(&mut ana, id, evidence("offline"));
+    let local = ana.create(declared("new while away")).unwrap()[0].incident;
+    let seen = fold(&mut ana, id).head.last_seq;
+    // A model was asked meanwhile: what was sent to it waits with the answer.
+    let sent = warroom::evidence::body::StoredBody {
+        digest: warroom::evidence::body::digest(b"{\"kind\":\"sent\"}"),
+        json: "{\"kind\":\"sent\"}".to_owned(),
+    };
+    let answer = serde_json::json!({"answer": "as [EL1] says", "citations": [], "claims": [], "usage": {}, "model": "m", "source": "llm",
+        "fallback_reason": null, "prompt": "p", "prompt_version": "1", "persona": "p", "question": null, "partial": false, "sent": sent.digest});
+    let asked = Fact::AiRun { answer: serde_json::from_value(answer).unwrap() };
+    push(&mut ana, id, warroom::journal::Append { bodies: vec![sent.clone()], ..facts(&[asked]) });
+    pg.up();
+    back(&mut ana);
+    assert!(pg.sql("SELECT text FROM warroom.entry WHERE text LIKE '%ai_run%'").contains("as [E2] says"));
+    assert_eq!(pg.sql(&format!("SELECT count(*) FROM warroom.body WHERE digest = '{}'", sent.digest)), "1");
+    // A person who still has the old ids on the screen, also after a restart.
+    let mut ana = team(&pg, mine.path());
+    push(&mut ana, id, note(&format!("[EL1] says why, see entry {} and {local}", warroom::incident::ids::seq_label(seen))));
+    assert_eq!(
+        pg.sql("SELECT text::jsonb #>> '{fact,text}' FROM warroom.entry WHERE text LIKE '%says why%'"),
+        "[E2] says why, see entry 3 and INC-2"
+    );
+    let next = ana.create(declared("as in INC-L1")).unwrap()[0].incident;
+    assert_eq!(fold(&mut ana, next).head.title, "as in INC-2");
+    // And whoever counted the local entries reads anew instead of writing behind what it does not know.
+    let stale = ana.append_in_turn(id, seen, &mut |_| Some(note("stale")));
+    assert!(matches!(stale, Err(JournalError::Conflict { .. })), "{stale:?}");
+    assert!(ana.verify().unwrap().broken.is_empty());
+}
+
+#[test]
+fn what_cannot_be_merged_is_told_and_holds_up_nothing_else() {
+    let (mut pg, mine, theirs) = (Pg::start(), folder(), folder());
+    let (mut ana, mut ben) = (team(&pg, mine.path()), team(&pg, theirs.path()));
+    let gone = ana.create(declared("purged meanwhile")).unwrap()[0].incident;
+    let stays = ana.create(declared("stays")).unwrap()[0].incident;
+    ben.list().unwrap();
+    pg.down();
+    push(&mut ana, gone, note("too late"));
+    push(&mut ana, stays, note("in time"));
+    pg.up();
+    let start = Instant::now();
+    while let Err(e) = ben.purge(&warroom::journal::Purge { incidents: vec![gone], note: "old".into() }) {
+        assert!(matches!(e, JournalError::Away { .. }) && start.elapsed() < Duration::from_secs(20), "{e}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    while ana.status().unsynced != 1 {
+        ana.version().unwrap();
+        assert!(start.elapsed() < Duration::from_secs(30), "{:?}", ana.status());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let status = ana.status();
+    assert!(status.away.is_none() && status.stuck.as_ref().is_some_and(|why| why.contains(&gone.to_string())), "{status:?}");
+    let last = fold(&mut ben, stays).head.last_seq;
+    assert_eq!(fold(&mut ana, stays).entries[1].fact.sentence(), "in time");
+    ana.append(stays, last, note("and on")).unwrap();
+    ana.create(declared("another")).unwrap();
+    assert!(ana.verify().unwrap().gaps[0].contains("1 entr"), "what waits is told");
+}
+
+#[test]
+fn what_is_purged_leaves_the_copies_and_may_come_back_from_a_bundle() {
+    let (pg, mine, theirs) = (Pg::start(), folder(), folder());
+    let (mut ana, mut ben) = (team(&pg, mine.path()), team(&pg, theirs.path()));
+    let id = ana.create(declared("secret")).unwrap()[0].incident;
+    push(&mut ana, id, evidence("only here"));
+    let other = ana.create(declared("keeps its own")).unwrap()[0].incident;
+    push(&mut ana, other, evidence("kept"));
+    let digests: Vec<String> = [id, other].map(|i| fold(&mut ben, i).evidence[0].digest.clone()).into();
+    for digest in &digests {
+        assert!(ben.raw_body(digest).unwrap().is_some(), "read, so copied");
+    }
+    let (raw, body) = (ana.raw(id).unwrap(), ana.raw_body(&digests[0]).unwrap().unwrap());
+    let bodies = [warroom::evidence::body::StoredBody { digest: digests[0].clone(), json: body }];
+    let purge = warroom::journal::Purge { incidents: vec![id], note: "old".into() };
+    for round in 0..2 {
+        ana.purge(&purge).unwrap();
+        ben.list().unwrap();
+        ben.version().unwrap();
+        assert!(ben.verify().unwrap().broken.is_empty());
+        drop(ben);
+        let copy = rusqlite::Connection::open(database(theirs.path())).unwrap();
+        let has = |digest: &str| {
+            copy.query_row("SELECT count(*) FROM body WHERE digest = ?1", [digest], |r| r.get::<_, i64>(0)).unwrap() == 1
+        };
+        assert!(!has(&digests[0]) && (round > 0 || has(&digests[1])));
+        ben = team(&pg, theirs.path());
+        assert_eq!(ana.import(id, &raw, &bodies).unwrap().added, 2);
+        assert_eq!(fold(&mut ben, id).head.title, "secret");
+        assert!(ben.raw_body(&digests[0]).unwrap().is_some());
+    }
+    assert!(ana.verify().unwrap().broken.is_empty());
+}
+
+#[test]
+fn a_database_made_anew_behind_the_same_name_is_noticed() {
+    let (pg, mine) = (Pg::start(), folder());
+    let mut ana = team(&pg, mine.path());
+    let id = ana.create(declared("old store")).unwrap()[0].incident;
+    pg.sql("DROP SCHEMA warroom CASCADE");
+    let mut ana = team(&pg, mine.path());
+    assert!(ana.list().unwrap().is_empty(), "nothing of the old store is shown as the new one's");
+    assert!(ana.entries(id, 0).unwrap().is_empty());
+    // With something waiting it is refused: that would end up in another incident of the same number.
+    let id = ana.create(declared("new store")).unwrap()[0].incident;
+    drop(ana);
+    let outbox = rusqlite::Connection::open(database(mine.path())).unwrap();
+    let sql = "INSERT INTO outbox (uid, incident, at, recorded_at, actor, fact) VALUES ('u', ?1, '2026-11-21T09:30:00Z', '2026-11-21T09:30:00Z', '{}', '{}')";
+    outbox.execute(sql, [id.0]).unwrap();
+    pg.sql("DROP SCHEMA warroom CASCADE");
+    let error = team(&pg, mine.path()).list().unwrap_err().to_string();
+    assert!(error.contains("another store") && error.contains("team-"), "{error}");
 }
 
 #[test]
@@ -175,6 +298,10 @@ fn stores_of_the_future_are_refused_and_left_alone() {
     let mut new = team(&pg, f.path());
     let error = new.list().unwrap_err();
     assert!(matches!(error, JournalError::Newer { found: 99, .. }) && error.to_string().contains("update warroom"), "{error}");
+    // Asked again it says the same, and keeps nothing.
+    assert!(matches!(new.list(), Err(JournalError::Newer { .. })));
+    assert!(matches!(new.append(id, 1, note("x")), Err(JournalError::Newer { .. })));
+    assert_eq!(new.status().unsynced, 0);
     assert_eq!(pg.sql("SELECT count(*) FROM warroom.entry"), "1");
     assert_eq!(ana.status().unsynced, 0, "nothing waits for a store that must not be written");
 }
@@ -217,6 +344,25 @@ fn refusals_of_the_server_are_told_with_their_remedy() {
     let url = pg.url().replace("warroom@", "guest@");
     let error = TeamStore::open(&url, None, mine.path()).unwrap().list().unwrap_err().to_string();
     assert!(error.contains("schema warroom"), "{error}");
+    // Where the administrator made the schema, no right to make one is needed.
+    pg.sql("CREATE SCHEMA warroom AUTHORIZATION guest");
+    assert!(TeamStore::open(&url, None, folder().path()).unwrap().list().unwrap().is_empty());
+}
+
+#[test]
+fn verify_finds_what_is_missing_and_a_list_that_tells_another_story() {
+    let (pg, mine) = (Pg::start(), folder());
+    let mut ana = team(&pg, mine.path());
+    let id = ana.create(declared("shared")).unwrap()[0].incident;
+    push(&mut ana, id, evidence("x"));
+    assert!(ana.verify().unwrap().broken.is_empty());
+    pg.sql("DELETE FROM warroom.body");
+    pg.sql("UPDATE warroom.incident SET head = replace(head, '\"shared\"', '\"harmless\"')");
+    let broken: Vec<String> = ana.verify().unwrap().broken.into_iter().map(|b| format!("{} {}", b.seq, b.what)).collect();
+    assert!(broken.iter().any(|b| b.starts_with("2 the evidence body") && b.ends_with("is not in the store")), "{broken:?}");
+    assert!(broken.iter().any(|b| b.contains("another title")), "{broken:?}");
+    pg.sql("DELETE FROM warroom.incident");
+    assert!(ana.verify().unwrap().broken.iter().any(|b| b.what.contains("its row")));
 }
 
 #[test]

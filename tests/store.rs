@@ -53,3 +53,44 @@ fn a_store_of_the_first_version_is_taken_along() {
     let version: i64 = rusqlite::Connection::open(&path).unwrap().pragma_query_value(None, "user_version", |r| r.get(0)).unwrap();
     assert_eq!(version, 2, "an older program is kept away from facts that it does not know");
 }
+
+#[test]
+fn verify_finds_what_is_missing_and_a_list_that_tells_another_story() {
+    use warroom::journal::Store;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal.db");
+    let mut store = SqliteStore::open(&path).unwrap();
+    let id = store.create(contract::declared("shared")).unwrap()[0].incident;
+    store.append(id, 1, contract::evidence("x")).unwrap();
+    assert!(store.verify().unwrap().broken.is_empty());
+    let raw = rusqlite::Connection::open(&path).unwrap();
+    raw.execute_batch("DELETE FROM body; UPDATE incident SET head = replace(head, '\"shared\"', '\"harmless\"')").unwrap();
+    let broken: Vec<String> = store.verify().unwrap().broken.into_iter().map(|b| format!("{} {}", b.seq, b.what)).collect();
+    assert!(broken.iter().any(|b| b.starts_with("2 the evidence body") && b.ends_with("is not in the store")), "{broken:?}");
+    assert!(broken.iter().any(|b| b.contains("another title")), "{broken:?}");
+    raw.execute("DELETE FROM incident", []).unwrap();
+    assert!(store.verify().unwrap().broken.iter().any(|b| b.what.contains("its row")));
+}
+
+/// Numbers that no store gives, and a file that unpacks to something else, are refused before anything is written.
+#[test]
+fn a_bundle_that_would_harm_the_store_is_refused() {
+    use warroom::evidence::body::digest;
+    let bundle = |incident: &str, fact: &str| {
+        let text = format!(
+            r#"{{"incident":"{incident}","seq":1,"at":"2026-11-21T09:30:00Z","recorded_at":"2026-11-21T09:30:00Z","actor":{{"name":"ana","kind":"human"}},"fact":{fact},"prev":""}}"#
+        );
+        let file = serde_json::json!({"format": "warroom-bundle", "version": 1, "tool": "0", "incident": incident, "title": "x",
+            "entries": [{"seq": 1, "text": text, "hash": digest(text.as_bytes())}], "bodies": []});
+        warroom::journal::bundle::read(&zstd::bulk::compress(file.to_string().as_bytes(), 3).unwrap())
+    };
+    let declared = r#"{"kind":"incident_declared","title":"x","severity":"SEV3","status":"investigating","severity_given":true}"#;
+    assert!(bundle("INC-1", declared).is_ok());
+    for bad in ["INC-L1", "INC-0", "INC-2147483647", "INC-4294967295"] {
+        let error = bundle(bad, declared).unwrap_err().to_string();
+        assert!(error.contains("bundle"), "{bad}: {error}");
+    }
+    let action =
+        r#"{"kind":"action_added","id":"A4000000000","text":"x","action_kind":"detect","owner":null,"due":null,"priority":null}"#;
+    assert!(bundle("INC-1", action).is_err());
+}

@@ -399,6 +399,15 @@ impl Fact {
         }
     }
 
+    /// The digest of the body that it names, if it names one: evidence, or what was sent to a model.
+    pub fn body(&self) -> Option<&str> {
+        match self {
+            Self::EvidenceAttached { evidence } => Some(&evidence.digest),
+            Self::AiRun { answer } => answer.sent.as_deref(),
+            _ => None,
+        }
+    }
+
     /// What happened, in one sentence for the timeline. No judgement, no time, no actor.
     pub fn sentence(&self) -> String {
         match self {

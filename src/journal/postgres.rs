@@ -17,8 +17,8 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::commit::{self, Ledger, Row, json};
 use super::copy::{HeadRow, Pending};
-use super::{Append, Appended, Broken, Import, JournalError, Purge, RawEntry, Turn, Verification, chain};
-use crate::evidence::body::{StoredBody, digest};
+use super::{Append, Appended, Import, JournalError, Purge, RawEntry, Turn, Verification, chain};
+use crate::evidence::body::StoredBody;
 use crate::incident::renumber::Renumbering;
 use crate::incident::{Entry, Fact, Incident, IncidentId, Summary};
 
@@ -569,32 +569,36 @@ impl PgStore {
             .transpose()
     }
 
-    /// Checks every chain and every digest.
+    /// Checks every chain, every row of the list and every digest.
     pub(super) fn verify(&mut self) -> Result<Verification, JournalError> {
-        let mut result = Verification::default();
-        let ends = self.rows("SELECT number, last_seq, last_hash FROM warroom.incident ORDER BY number", &[])?;
+        // One snapshot: what others write or purge meanwhile is not part of this look.
+        self.run(|_, c| async move { c.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await })?;
+        let looked = self.inspect();
+        let ended = self.run(|_, c| async move { c.batch_execute("ROLLBACK").await });
+        looked.and_then(|found| ended.map(|()| found))
+    }
+
+    fn inspect(&mut self) -> Result<Verification, JournalError> {
+        let mut look = super::Inspection::default();
+        let ends = self.rows("SELECT number, last_seq, last_hash, head FROM warroom.incident ORDER BY number", &[])?;
         for r in &ends {
-            let (incident, last_seq, last_hash) = (IncidentId(small(r, 0)?), big(r, 1)?, text(r, 2)?);
-            let mut raw = self.raw(incident, 0)?;
-            // Written since the list was read: not part of this look.
-            raw.retain(|e| e.seq <= last_seq);
-            result.incidents += 1;
-            super::verify_chain(incident, &raw, last_seq, &last_hash, &mut result);
+            let (incident, last_seq) = (IncidentId(small(r, 0)?), big(r, 1)?);
+            let raw = self.raw(incident, 0)?;
+            look.incident(incident, &raw, (last_seq, &text(r, 2)?, &text(r, 3)?));
+        }
+        let orphans = "SELECT DISTINCT incident FROM warroom.entry WHERE incident NOT IN (SELECT number FROM warroom.incident)";
+        for r in self.rows(orphans, &[])? {
+            look.orphan(IncidentId(small(&r, 0)?));
         }
         for r in self.rows("SELECT digest FROM warroom.body ORDER BY digest", &[])? {
             let wanted = text(&r, 0)?;
-            result.bodies += 1;
-            let what = match self.body(&wanted) {
-                Ok(Some(json)) if digest(json.as_bytes()) == wanted => continue,
-                Ok(_) => "the evidence body does not match its digest".to_owned(),
+            match self.body(&wanted) {
                 Err(e @ JournalError::Away { .. }) => return Err(e),
-                Err(e) => format!("the evidence body cannot be read: {e}"),
-            };
-            result.broken.push(Broken { incident: "evidence".to_owned(), seq: 0, what: format!("{wanted}: {what}") });
+                read => look.body(wanted, read),
+            }
         }
         let purged = self.rows("SELECT count(*) FROM warroom.purged", &[])?;
-        result.purged = purged.first().map(|r| big(r, 0)).transpose()?.unwrap_or(0);
-        Ok(result)
+        Ok(look.end(purged.first().map(|r| big(r, 0)).transpose()?.unwrap_or(0)))
     }
 
     /// See [`super::Store::import`].

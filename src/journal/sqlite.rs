@@ -9,9 +9,9 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use super::commit::{self, Ledger, Row, json};
-use super::{Append, Appended, Broken, Import, JournalError, Purge, RawEntry, Store, Turn, Verification, chain};
+use super::{Append, Appended, Import, JournalError, Purge, RawEntry, Store, Turn, Verification, chain};
 use crate::evidence::Body;
-use crate::evidence::body::{StoredBody, digest};
+use crate::evidence::body::StoredBody;
 use crate::incident::{Entry, Incident, IncidentId, Summary};
 
 /// The schema of this version; one file in `migrations/sqlite` a step.
@@ -482,26 +482,30 @@ impl Store for SqliteStore {
     }
 
     fn verify(&mut self) -> Result<Verification, JournalError> {
-        let mut result = Verification::default();
-        let heads: Vec<(u32, i64, String)> = {
-            let mut s = self
-                .connection
-                .prepare("SELECT number, last_seq, last_hash FROM incident ORDER BY number")
-                .map_err(io("read"))?;
-            let rows = s.query_map([], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?))).map_err(io("read"))?;
+        // One snapshot: what others write or purge meanwhile is not part of this look.
+        let tx = self.connection.transaction().map_err(io("read"))?;
+        let mut look = super::Inspection::default();
+        let rows: Vec<(u32, i64, String, String)> = {
+            let sql = "SELECT number, last_seq, last_hash, head FROM incident ORDER BY number";
+            let mut s = tx.prepare(sql).map_err(io("read"))?;
+            let rows = s.query_map([], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?))).map_err(io("read"))?;
             rows.collect::<Result<_, _>>().map_err(io("read"))?
         };
-        for (incident, last_seq, last_hash) in heads {
-            result.incidents += 1;
-            self.verify_chain(IncidentId(incident), u64::try_from(last_seq).unwrap_or(0), &last_hash, &mut result)?;
+        for (incident, last_seq, last_hash, head) in rows {
+            let (incident, last_seq) = (IncidentId(incident), u64::try_from(last_seq).unwrap_or(0));
+            let raw = read_raw(&tx, incident, 0)?;
+            look.incident(incident, &raw, (last_seq, &last_hash, &head));
         }
-        self.verify_bodies(&mut result)?;
-        result.purged = self
-            .connection
-            .query_row("SELECT count(*) FROM purged", [], |r| r.get::<_, i64>(0))
-            .map_err(io("read"))?
-            .unsigned_abs();
-        Ok(result)
+        let sql = "SELECT DISTINCT incident FROM entry WHERE incident NOT IN (SELECT number FROM incident)";
+        for incident in column::<u32>(&tx, sql)? {
+            look.orphan(IncidentId(incident));
+        }
+        for wanted in column::<String>(&tx, "SELECT digest FROM body ORDER BY digest")? {
+            let read = read_body(&tx, &wanted);
+            look.body(wanted, read);
+        }
+        let purged = column::<i64>(&tx, "SELECT count(*) FROM purged")?;
+        Ok(look.end(purged.first().copied().unwrap_or(0).unsigned_abs()))
     }
 
     fn version(&mut self) -> Result<i64, JournalError> {
@@ -513,36 +517,11 @@ impl Store for SqliteStore {
     }
 }
 
-impl SqliteStore {
-    fn verify_chain(
-        &mut self,
-        incident: IncidentId,
-        last_seq: u64,
-        last_hash: &str,
-        result: &mut Verification,
-    ) -> Result<(), JournalError> {
-        let raw = read_raw(&self.connection, incident, 0)?;
-        super::verify_chain(incident, &raw, last_seq, last_hash, result);
-        Ok(())
-    }
-
-    fn verify_bodies(&mut self, result: &mut Verification) -> Result<(), JournalError> {
-        let digests: Vec<String> = {
-            let mut s = self.connection.prepare("SELECT digest FROM body ORDER BY digest").map_err(io("read"))?;
-            let rows = s.query_map([], |r| r.get(0)).map_err(io("read"))?;
-            rows.collect::<Result<_, _>>().map_err(io("read"))?
-        };
-        for wanted in digests {
-            result.bodies += 1;
-            let what = match read_body(&self.connection, &wanted) {
-                Ok(Some(text)) if digest(text.as_bytes()) == wanted => continue,
-                Ok(_) => "the evidence body does not match its digest".to_owned(),
-                Err(e) => format!("the evidence body cannot be read: {e}"),
-            };
-            result.broken.push(Broken { incident: "evidence".to_owned(), seq: 0, what: format!("{wanted}: {what}") });
-        }
-        Ok(())
-    }
+/// All values of a query's one column.
+fn column<T: rusqlite::types::FromSql>(connection: &Connection, sql: &str) -> Result<Vec<T>, JournalError> {
+    let mut statement = connection.prepare(sql).map_err(io("read"))?;
+    let rows = statement.query_map([], |r| r.get(0)).map_err(io("read"))?;
+    rows.collect::<Result<_, _>>().map_err(io("read"))
 }
 
 fn append_rows(tx: &mut Transaction<'_>, row: &mut Row, append: &Append) -> Result<Appended, JournalError> {

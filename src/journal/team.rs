@@ -241,13 +241,8 @@ impl TeamStore {
     fn bodies_of(&self, pending: &[Pending]) -> Result<Vec<StoredBody>, JournalError> {
         let mut bodies = Vec::new();
         for p in pending {
-            let digest = match &p.fact {
-                Fact::EvidenceAttached { evidence } => Some(&evidence.digest),
-                Fact::AiRun { answer } => answer.sent.as_ref(),
-                _ => None,
-            };
-            if let Some(digest) = digest {
-                bodies.extend(self.copy.body(digest)?.map(|json| StoredBody { digest: digest.clone(), json }));
+            if let Some(digest) = p.fact.body() {
+                bodies.extend(self.copy.body(digest)?.map(|json| StoredBody { digest: digest.to_owned(), json }));
             }
         }
         Ok(bodies)
@@ -377,11 +372,14 @@ impl TeamStore {
 
 impl Store for TeamStore {
     fn create(&mut self, append: Append) -> Result<Vec<Entry>, JournalError> {
-        if let Some(entries) = Self::unless_away(self.ask(|pg| pg.create(&append, &Renumbering::default())))? {
-            if let Some(first) = entries.first() {
-                self.after_write(first.incident);
+        if Self::unless_away(self.online())?.is_some() {
+            let map = self.copy.renumbering()?;
+            if let Some(entries) = Self::unless_away(self.ask(|pg| pg.create(&append, &map)))? {
+                if let Some(first) = entries.first() {
+                    self.after_write(first.incident);
+                }
+                return Ok(entries);
             }
-            return Ok(entries);
         }
         let local = IncidentId::local(self.copy.next("incident")?);
         Ok(self.keep(local, None, &append)?.entries)
