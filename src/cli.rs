@@ -274,8 +274,7 @@ async fn tell_store(desk: &Desk) {
     let Ok(status) = desk.journal.status().await else { return };
     let waits = match status.unsynced {
         0 => String::new(),
-        1 => "; 1 entry waits on this machine and is merged when it is back".to_owned(),
-        n => format!("; {n} entries wait on this machine and are merged when it is back"),
+        n => format!("; {} on this machine until it can be merged", crate::telemetry::words::waiting(n)),
     };
     if let Some(why) = status.stuck {
         out::note(format!("warroom: {why}{waits}"));

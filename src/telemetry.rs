@@ -9,6 +9,7 @@ pub mod log;
 pub mod parse;
 pub mod series;
 pub mod time;
+pub mod words;
 
 pub use alert::{Alert, AlertSeverity, AlertState, Rule, Silence};
 pub use log::{Level, LogLine};

@@ -72,15 +72,12 @@ fn fact() -> impl Strategy<Value = Fact> {
             to,
             reason
         }),
-        (pick(&Status::ALL), pick(&Status::ALL)).prop_map(|(from, to)| Fact::StatusChanged {
-            from,
-            to,
-            override_reason: None,
-            open: Vec::new()
-        }),
+        (pick(&Status::ALL), pick(&Status::ALL), proptest::option::of(text()))
+            .prop_map(|(from, to, reason)| { Fact::StatusChanged { from, to, override_reason: None, open: Vec::new(), reason } }),
         text().prop_map(|reason| Fact::Reopened { reason }),
         (0_u32..4).prop_map(|n| Fact::Merged { into: IncidentId(n), reason: None }),
         (0_u32..4).prop_map(|n| Fact::Absorbed { from: IncidentId(n), title: "t".into() }),
+        (0_u32..4).prop_map(|n| Fact::Released { from: IncidentId(n) }),
     ];
     let two = prop_oneof![
         (proptest::option::of(text()), proptest::option::of(text())).prop_map(|(users, text)| Fact::ImpactChanged {
@@ -226,7 +223,7 @@ proptest! {
                 let items = gates(&folded, now, MONITOR);
                 prop_assert!(items.iter().all(|g| !g.detail.is_empty() || g.met));
                 open_for(&items, Status::Resolved);
-                let due = folded.head.update_due(&folded.matrix());
+                let due = folded.head.update_due();
                 prop_assert!(brief(&folded, Reader::TakingOver, now, MONITOR, due).starts_with("# Hand-over"));
                 prop_assert!(brief(&folded, Reader::Joining, now, MONITOR, due).starts_with("# Read-in"));
                 stats(&[Row::of(&folded)]);

@@ -173,7 +173,8 @@ fn parts_are_merged_false_alarms_cancelled_and_both_are_counted() {
     ok(d, &["incident", "merge", "INC-2", "INC-1", "--reason", "the same pool"]);
     refused(d, &["incident", "merge", "INC-2", "INC-1"], "merged into INC-1 already");
     refused(d, &["incident", "merge", "INC-3", "INC-2"], "merge INC-3 into that");
-    ok(d, &["incident", "status", "INC-3", "cancelled"]);
+    ok(d, &["incident", "status", "INC-3", "cancelled", "--reason", "the probe was wrong"]);
+    assert!(ok(d, &["incident", "show", "INC-3"]).contains("the probe was wrong"));
     let v = show(d);
     let alerts: Vec<&str> = v["alerts"].as_array().unwrap().iter().map(|a| a["fingerprint"].as_str().unwrap()).collect();
     assert_eq!((alerts, &v["absorbed"][0]), (vec!["f1", "f2"], &Value::from("INC-2")));
@@ -190,11 +191,20 @@ fn parts_are_merged_false_alarms_cancelled_and_both_are_counted() {
     assert!((resolve - 2400.0).abs() < 5.0, "{s}");
     assert_eq!(s["overall"]["detect"]["n"], 0, "an assumed detection is no figure");
     assert_eq!((&s["grades"]["one_hop_short"], &s["found_by"]["both"]), (&Value::from(1), &Value::from(1)));
+    let months: Vec<&Value> = s["grades_by_month"].as_object().unwrap().values().collect();
+    assert_eq!((months.len(), &months[0]["graded"], &months[0]["grades"]["one_hop_short"]), (1, &1.into(), &1.into()));
     assert!(s["noisy_alerts"].as_array().unwrap().iter().any(|a| a["name"] == "f1" && a["cancelled"] == 1), "{s}");
     let printed = ok(d, &["stats"]);
     assert!(printed.contains("time to resolve: from the start of the impact"), "{printed}");
     ok(d, &["incident", "reopen", "INC-2", "--reason", "another cause after all"]);
-    assert_eq!(json(d, &["incident", "show", "INC-2"]).1["status"], "investigating");
+    let v = json(d, &["incident", "show", "INC-2"]).1;
+    assert_eq!((&v["status"], &v["merged_into"]), (&Value::from("investigating"), &Value::Null));
+    // The other one no longer holds it, its timeline says so, and a second merge counts once.
+    assert_eq!(show(d)["absorbed"], serde_json::json!([]));
+    assert!(ok(d, &["incident", "show", "INC-1"]).contains("INC-2 is no part of this any more"));
+    ok(d, &["incident", "reopen", "INC-1", "--reason", "it is back"]);
+    ok(d, &["incident", "merge", "INC-2", "INC-1"]);
+    assert_eq!(show(d)["absorbed"], serde_json::json!(["INC-2"]));
 }
 
 #[test]
@@ -213,6 +223,15 @@ fn the_matrix_in_force_belongs_to_the_record() {
     let v = show(d);
     assert_eq!(v["roles_missing"], serde_json::json!(["scribe"]));
     assert!(v["postmortem_due_at"].is_string() && v["update_due_at"].is_string());
+    // Also in the list, which reads no entries.
+    let listed = json(d, &["incident", "list"]).1;
+    let listed = listed["incidents"].as_array().or(listed.as_array()).unwrap()[0].clone();
+    assert_eq!(listed["update_due_at"], v["update_due_at"], "{listed}");
+    let minutes = |from: &Value, to: &Value| {
+        let at = |v: &Value| warroom::telemetry::Timestamp::parse(v.as_str().unwrap()).unwrap();
+        at(to).since(at(from)).as_secs() / 60
+    };
+    assert_eq!(minutes(&v["declared_at"], &v["update_due_at"]), 7);
     assert_eq!(ok(d, &["export", "INC-1"]), ok(d, &["--config", &c, "export", "INC-1"]));
     assert!(ok(d, &["export", "INC-1"]).contains("our third"));
     for (bad, word) in [

@@ -102,7 +102,9 @@ actions! {
     Lesson, Room, "W", "lesson", "record a lesson", true;
     Mitigation, Room, "F", "mitigation", "record what was done to stop the harm", true;
     Task, Room, "T", "task", "a task for somebody who reports back: ben 5 check the replica", true;
-    Published, Room, "U", "update sent", "put on record that an update went out", true;
+    Published, Room, "U", "update sent", "put on record that an update went out, and to whom", true;
+    Event, Room, "!", "event", "put on record what happened: a deploy, a flag, a command", true;
+    Attach, Room, "@", "attach", "keep a file as evidence", true;
     Impact, Room, "I", "impact", "say what it does to whom", true;
     Checklist, Room, "K", "checklist", "what is open in each phase; tick what only people can see", false;
     Exit, Room, "X", "exit criteria", "when it is over: error_rate < 0.01 for 30m", true;

@@ -68,6 +68,12 @@ pub struct Model {
     pub unsaved: u32,
     /// Facts that could not be written (a full disk, say), kept to be tried again.
     pub not_written: Vec<Effect>,
+    /// The last line that was typed and sent, with what it asked for: it comes back when that is refused.
+    pub sent: Option<(Effect, Overlay)>,
+    /// A refused line that waits, since something else was open, and why it was refused.
+    pub refused: Option<(Overlay, String)>,
+    /// Why something that waits for the shared store cannot be merged, as last told.
+    pub store_stuck: Option<String>,
     /// Entries that wait on this machine for the shared store.
     pub unsynced: u64,
     /// Why the shared store is out of reach, while it is.
@@ -109,6 +115,9 @@ impl Model {
             requests: 0,
             unsaved: 0,
             not_written: Vec::new(),
+            sent: None,
+            refused: None,
+            store_stuck: None,
             unsynced: 0,
             store_away: None,
             store_frozen: None,

@@ -6,8 +6,8 @@ use super::chord::Chord;
 use crate::evidence::Body;
 use crate::incident::AlertBoard;
 use crate::incident::{
-    ActionChange, ActionId, ActionKind, ExitCriteria, FoundBy, Grade, Incident, IncidentId, Level, LinkedAlert, Milestone,
-    NoteKind, Remark, Role, Severity, Status, Summary, Verdict,
+    ActionChange, ActionId, ActionKind, Audience, EventKind, ExitCriteria, FoundBy, Grade, Incident, IncidentId, Level,
+    LinkedAlert, Milestone, NoteKind, Remark, Role, Severity, Status, Summary, Verdict,
 };
 use crate::prompt::Delta;
 use crate::telemetry::log::Batch;
@@ -41,16 +41,44 @@ pub enum Msg {
         unsynced: u64,
         away: Option<String>,
         frozen: Option<String>,
+        /// Why something that waits cannot be merged.
+        stuck: Option<String>,
     },
     /// A text to show: its title and itself.
     TextMade(String, String),
     /// Who else has the incident open.
     Present(Vec<String>),
+    /// What was asked for cannot be: why. What a person typed for it comes back to be mended.
+    Refused(Box<Effect>, String),
     /// A fact that the store could not take: kept to be tried again.
     NotWritten(Box<Effect>, String),
     /// Something was done; the words to show.
     Done(String),
     Failed(String),
+}
+
+/// What is told of an impact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ImpactPart {
+    Text,
+    Users,
+    Services,
+    Region,
+}
+
+impl ImpactPart {
+    /// All, as offered.
+    pub const ALL: [Self; 4] = [Self::Text, Self::Users, Self::Services, Self::Region];
+
+    /// Its title, and what to type.
+    pub fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Text => ("What fails", "with figures: 17 % of orders fail at the last step"),
+            Self::Users => ("For whom", "which users and how many: all customers in eu, some 4,000"),
+            Self::Services => ("Affected services", "by comma: checkout, payment"),
+            Self::Region => ("Region", "such as eu-west-1"),
+        }
+    }
 }
 
 /// What is to be done outside, in the imperative.
@@ -90,6 +118,9 @@ pub enum Effect {
     SetStatus {
         id: IncidentId,
         to: Status,
+        /// Why open items do not matter.
+        over: Option<String>,
+        /// Why at all.
         reason: Option<String>,
     },
     Reopen {
@@ -124,11 +155,26 @@ pub enum Effect {
     },
     Published {
         id: IncidentId,
+        audience: Audience,
         text: String,
+        /// When the next one comes, if not as the severity says.
+        next_in: Option<std::time::Duration>,
     },
     Impact {
         id: IncidentId,
+        part: ImpactPart,
         text: String,
+    },
+    Event {
+        id: IncidentId,
+        kind: EventKind,
+        text: String,
+    },
+    /// A file to keep as evidence, and what it shows.
+    Attach {
+        id: IncidentId,
+        path: String,
+        note: Option<String>,
     },
     Tick {
         id: IncidentId,

@@ -2,10 +2,10 @@
 
 use super::action::{ACTIONS, Action, Context, Spec};
 use super::edit::LineEdit;
-use super::msg::Effect;
+use super::msg::{Effect, ImpactPart};
 use crate::incident::{
-    ActionId, ActionKind, EvidenceId, FoundBy, Grade, IncidentId, Level, LinkedAlert, Milestone, NoteKind, Remark, Role,
-    Severity, Status, Verdict,
+    ActionId, ActionKind, Audience, EventKind, EvidenceId, FoundBy, Grade, IncidentId, Level, LinkedAlert, Milestone, NoteKind,
+    Remark, Role, Severity, Status, Verdict,
 };
 use crate::telemetry::Timestamp;
 
@@ -23,8 +23,11 @@ pub enum Purpose {
     ExportPath,
     Correction(u64),
     Task,
-    Published,
-    Impact,
+    Published(Audience),
+    Impact(ImpactPart),
+    Event(EventKind),
+    Attach,
+    CancelReason,
     Tick { item: &'static str, met: bool },
     Exit,
     Time(Milestone),
@@ -53,6 +56,9 @@ pub enum Choice {
     MergeInto(Vec<IncidentId>),
     Milestone(Vec<Milestone>),
     Level(Vec<Level>),
+    Audience(Vec<Audience>),
+    Impact,
+    Event(Vec<EventKind>),
     Grade(Vec<Grade>),
     FoundBy(Grade, Vec<FoundBy>),
     Renounce(Vec<(Role, String)>),

@@ -94,7 +94,7 @@ pub fn update(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
             model.say(Tone::Good, format!("the post-mortem is in {path}"));
             Vec::new()
         }
-        Msg::StoreStood { unsynced, away, frozen } => {
+        Msg::StoreStood { unsynced, away, frozen, stuck } => {
             let was_away = model.store_away.is_some();
             match (&away, was_away) {
                 (Some(why), false) => {
@@ -102,6 +102,10 @@ pub fn update(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
                 }
                 (None, true) => model.say(Tone::Good, "the shared store is back; what waited is merged"),
                 _ => {}
+            }
+            if let Some(why) = stuck.filter(|why| model.store_stuck.as_ref() != Some(why)) {
+                model.say(Tone::Bad, why.clone());
+                model.store_stuck = Some(why);
             }
             (model.unsynced, model.store_away, model.store_frozen) = (unsynced, away, frozen);
             Vec::new()
@@ -120,6 +124,23 @@ pub fn update(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
                 model.say(Tone::Plain, words);
             }
             model.present = names;
+            Vec::new()
+        }
+        Msg::Refused(effect, why) => {
+            model.unsaved = model.unsaved.saturating_sub(1);
+            let typed = model.sent.take().filter(|(sent, _)| *sent == *effect);
+            match (typed, &model.overlay) {
+                // At once where nothing else is open, else when it is asked for.
+                (Some((_, line)), None) => {
+                    model.overlay = Some(line);
+                    model.say(Tone::Bad, why);
+                }
+                (Some((_, line)), Some(_)) => {
+                    model.refused = Some((line, why.clone()));
+                    model.say(Tone::Bad, format!("{why} · C-r brings your words back"));
+                }
+                (None, _) => model.say(Tone::Bad, why),
+            }
             Vec::new()
         }
         Msg::NotWritten(effect, why) => {

@@ -48,7 +48,12 @@ pub(super) async fn run(desk: &Desk, command: BundleCommand, as_json: bool) -> R
             } else if done.added == 0 {
                 out::line(format!("{} {title}: all of its entries are here already", done.incident))?;
             } else {
-                out::line(format!("{} {title}: {} entries added, {} were here", done.incident, done.added, done.had))?;
+                out::line(format!(
+                    "{} {title}: {} added, {} here before",
+                    done.incident,
+                    crate::telemetry::words::count(done.added, "entry"),
+                    done.had
+                ))?;
             }
         }
     }

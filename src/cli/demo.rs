@@ -116,8 +116,8 @@ async fn headless(desk: &Desk, folder: &std::path::Path, as_json: bool) -> Resul
     let (_, answer) = desk.ask(id, &question, sink, CancellationToken::new(), &progress).await?;
     let _drained = drain.await;
     write("answer.md", answer.answer.clone())?;
-    desk.set_status(id, Status::Identified, None, None).await?;
-    desk.set_status(id, Status::Mitigated, None, None).await?;
+    desk.set_status(id, Status::Identified, None, None, None).await?;
+    desk.set_status(id, Status::Mitigated, None, None, None).await?;
     let action = NewAction {
         owner: Some(desk.user.clone()),
         due: Some((now() + std::time::Duration::from_secs(14 * 86_400)).date()),
@@ -125,7 +125,7 @@ async fn headless(desk: &Desk, folder: &std::path::Path, as_json: bool) -> Resul
         ..NewAction::follow_up(ActionKind::Detect, "Alert on pool use before it is exhausted; done when the rule fires in a test")
     };
     desk.add_action(id, action, None).await?;
-    desk.set_status(id, Status::Resolved, Some("the recording ends while the alerts still fire".to_owned()), None).await?;
+    desk.set_status(id, Status::Resolved, Some("the recording ends while the alerts still fire".to_owned()), None, None).await?;
     for (name, format) in
         [("postmortem.md", Format::Markdown), ("postmortem.html", Format::Html), ("postmortem.json", Format::Json)]
     {

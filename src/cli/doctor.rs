@@ -71,7 +71,11 @@ fn config_check(config: &Config) -> Check {
         Some(path) if config.sources.is_empty() => {
             Check::bad("config", "warn", None, format!("{} names no sources", path.display()), "add a [[sources]] section")
         }
-        Some(path) => Check::ok("config", None, format!("{}, {} sources", path.display(), config.sources.len())),
+        Some(path) => Check::ok(
+            "config",
+            None,
+            format!("{}, {}", path.display(), crate::telemetry::words::count(config.sources.len(), "source")),
+        ),
         None => {
             Check::bad("config", "warn", None, "there is none".to_owned(), &format!("write {place}; `warroom demo` needs none"))
         }
@@ -85,8 +89,8 @@ async fn store_check(config: &Config) -> Check {
         Ok(journal) => match journal.list().await {
             Ok(heads) => {
                 let status = journal.status().await.unwrap_or_default();
-                let detail = format!("{}, {} incidents", journal.url(), heads.len());
-                let waiting = format!("{} entries wait on this machine", status.unsynced);
+                let detail = format!("{}, {}", journal.url(), crate::telemetry::words::count(heads.len(), "incident"));
+                let waiting = format!("{} on this machine", crate::telemetry::words::waiting(status.unsynced));
                 match (status.away, status.read_only) {
                     (Some(why), _) => {
                         let detail = format!("{}: out of reach ({why}); {waiting}", journal.url());

@@ -1,6 +1,5 @@
 //! `warroom incident …`: look at incidents and write facts.
 
-use std::io::Read;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -16,7 +15,7 @@ use crate::incident::{
 };
 use crate::investigate::Desk;
 use crate::investigate::clock::now;
-use crate::investigate::work::{NewAction, NewImpact};
+use crate::investigate::work::{NewAction, NewImpact, read_to_attach};
 use crate::telemetry::Timestamp;
 use crate::telemetry::time::human;
 
@@ -104,6 +103,9 @@ pub enum IncidentCommand {
         /// Go on although something is open, and say why
         #[arg(long = "override", value_name = "REASON")]
         override_reason: Option<String>,
+        /// Why it changes, such as what made it a false alarm
+        #[arg(long)]
+        reason: Option<String>,
         #[command(flatten)]
         when: When,
     },
@@ -451,8 +453,8 @@ pub(super) async fn run(desk: &Desk, command: IncidentCommand, as_json: bool) ->
         C::Correct { id, entry, text, reason, when } => desk.correct(id, entry, &text, &reason, when.at).await?,
         C::Undo { id, entry, when } => desk.undo(id, entry, when.at).await?,
         C::Severity { id, severity, reason, when } => desk.set_severity(id, severity, &reason, when.at).await?,
-        C::Status { id, status, override_reason, when } => {
-            let written = desk.set_status(id, status, override_reason, when.at).await?;
+        C::Status { id, status, override_reason, reason, when } => {
+            let written = desk.set_status(id, status, override_reason, reason.as_deref(), when.at).await?;
             tell_open(desk, &written.0);
             written
         }
@@ -492,7 +494,7 @@ pub(super) async fn run(desk: &Desk, command: IncidentCommand, as_json: bool) ->
         C::Event { id, kind, text, when } => desk.event(id, kind, &text, when.at).await?,
         C::Escalate { id, level, reason, to, when } => desk.escalate(id, level, to.as_deref(), &reason, when.at).await?,
         C::Attach { id, file, note, when } => {
-            let text = read_file(&file)?;
+            let text = read_to_attach(&file)?;
             let from = if file.as_os_str() == "-" { "standard input".to_owned() } else { file.display().to_string() };
             desk.attach(id, &from, &text, note.as_deref(), when.at).await?
         }
@@ -500,7 +502,7 @@ pub(super) async fn run(desk: &Desk, command: IncidentCommand, as_json: bool) ->
         C::Merge { id, into, reason, when } => desk.merge(id, into, reason, when.at).await?,
         C::Acknowledge { id, when } => desk.acknowledge(id, when.at).await?,
         C::Unacknowledge { id, reason, when } => desk.unacknowledge(id, &reason, when.at).await?,
-        C::Resolve { id, override_reason, when } => desk.set_status(id, Status::Resolved, override_reason, when.at).await?,
+        C::Resolve { id, override_reason, when } => desk.set_status(id, Status::Resolved, override_reason, None, when.at).await?,
         C::Reopen { id, reason, when } => desk.reopen(id, &reason, when.at).await?,
         C::Grade { id, grade, found_by, text, when } => desk.grade(id, grade, found_by, text, when.at).await?,
         C::Link { id, fingerprint, when } => {
@@ -530,22 +532,9 @@ fn tell_open(desk: &Desk, incident: &Incident) {
     }
 }
 
-fn read_file(path: &std::path::Path) -> Result<String, CliError> {
-    let fail = |e: std::io::Error| CliError::Failed(format!("{} cannot be read: {e}; check the path", path.display()));
-    let mut bytes = Vec::new();
-    // One byte more than is kept, so that the cut is told.
-    let most = u64::try_from(crate::investigate::work::MAX_ATTACHED * 4).unwrap_or(u64::MAX);
-    if path.as_os_str() == "-" {
-        std::io::stdin().lock().take(most).read_to_end(&mut bytes).map_err(fail)?;
-    } else {
-        std::fs::File::open(path).and_then(|f| f.take(most).read_to_end(&mut bytes)).map_err(fail)?;
-    }
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
 async fn brief(desk: &Desk, id: IncidentId, reader: Reader, as_json: bool) -> Result<Done, CliError> {
     let incident = desk.journal.incident(id).await?;
-    let due = incident.head.update_due(&incident.matrix());
+    let due = incident.head.update_due();
     let text = crate::incident::brief::brief(&incident, reader, now(), desk.monitor, due);
     if as_json {
         out::json(&json!({"id": id, "as_of_entry": incident.head.last_seq, "text": text}))?;
@@ -643,7 +632,7 @@ async fn list(desk: &Desk, open: bool, as_json: bool) -> Result<Done, CliError> 
                     "id": h.id, "title": h.title, "severity": h.severity, "status": h.status, "phase": h.status.phase(),
                     "declared_at": h.declared_at, "status_since": h.status_since, "commander": h.commander, "alerts": h.alerts,
                     "open_actions": h.open_actions, "last_seq": h.last_seq, "updated_at": h.updated_at,
-                    "update_due_at": h.update_due(&desk.matrix), "merged_into": h.merged_into, "unsynced": h.unsynced,
+                    "update_due_at": h.update_due(), "merged_into": h.merged_into, "unsynced": h.unsynced,
                 })
             })
             .collect();
@@ -728,7 +717,7 @@ pub(super) fn shape(i: &Incident, gates: &[GateItem]) -> Value {
     let further = json!({
         "decisions": decisions, "role_spans": i.role_spans, "impact": i.impact, "peak_severity": i.peak_severity(),
         "order_faults": faults, "exit_criteria": i.exit, "exit_reading": i.readings.last().map(|r| &r.reading),
-        "updates": i.updates, "update_due_at": i.head.update_due(&i.matrix()), "postmortem_due_at": i.postmortem_due(),
+        "updates": i.updates, "update_due_at": i.head.update_due(), "postmortem_due_at": i.postmortem_due(),
         "roles_missing": i.roles_missing(), "escalation": i.escalation, "grade": i.grade, "merged_into": i.head.merged_into,
         "absorbed": i.absorbed, "first_useful_hypothesis_secs": i.first_useful_hypothesis_secs(), "unsynced": i.unsynced(),
     });
@@ -787,7 +776,7 @@ async fn show(desk: &Desk, id: IncidentId, as_json: bool) -> Result<Done, CliErr
         let why = fault.exception.map_or_else(|| "correct it or write down why".to_owned(), |e| format!("because {e}"));
         out::line(format!("  out of order: {}; {why}", fault.words))?;
     }
-    if let Some(due) = h.update_due(&i.matrix()) {
+    if let Some(due) = h.update_due() {
         let word = if due <= now() { "OVERDUE since" } else { "due at" };
         out::line(format!("  next update {word} {}", both(due, zone)))?;
     }

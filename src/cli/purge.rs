@@ -72,8 +72,8 @@ pub(super) async fn run(desk: &Desk, retention: Option<Duration>, args: &PurgeAr
     } else {
         out::note(match (ids.len(), args.yes) {
             (0, _) => "nothing to purge".to_owned(),
-            (n, true) => format!("{n} incidents purged; their numbers are not given again"),
-            (n, false) => format!("{n} incidents would be deleted for good; --yes does it"),
+            (n, true) => format!("{} purged; no number is given again", crate::telemetry::words::count(n, "incident")),
+            (n, false) => format!("{} would be deleted for good; --yes does it", crate::telemetry::words::count(n, "incident")),
         });
     }
     Ok(Done::Whole)

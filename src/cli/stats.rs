@@ -8,6 +8,7 @@ use crate::incident::stats::{Row, Spread, Stats, Times, stats};
 use crate::investigate::Desk;
 use crate::telemetry::Timestamp;
 use crate::telemetry::time::human;
+use crate::telemetry::words::count;
 
 /// Arguments of `warroom stats`.
 #[derive(Args)]
@@ -67,8 +68,10 @@ fn line(name: &str, t: &Times) -> Vec<String> {
 
 fn print(s: &Stats) -> Result<(), CliError> {
     out::line(format!(
-        "{} incidents; {} false alarms and {} parts of others are left out of the times",
-        s.incidents_all, s.cancelled, s.merged
+        "{}; {} and {} of others are left out of the times",
+        count(s.incidents_all, "incident"),
+        count(s.cancelled, "false alarm"),
+        count(s.merged, "part")
     ))?;
     out::line("\nMedian / 90th percentile")?;
     let mut all = rows("", std::iter::empty());
@@ -97,6 +100,16 @@ fn print(s: &Stats) -> Result<(), CliError> {
             out::line(format!("Diagnoses: {}; reached by: {}", words(&s.grades), words(&s.found_by)))?;
         }
         out::line(format!("Ended without a grade: {}", s.ungraded))?;
+        if s.grades_by_month.len() > 1 {
+            let rows: Vec<Vec<String>> = s
+                .grades_by_month
+                .iter()
+                .map(|(month, g)| vec![format!("  {month}"), g.graded.to_string(), words(&g.grades), words(&g.found_by)])
+                .collect();
+            for row in out::table(&rows) {
+                out::line(row)?;
+            }
+        }
     }
     if !s.noisy_alerts.is_empty() {
         out::line("\nNoisy alerts")?;
@@ -108,9 +121,9 @@ fn print(s: &Stats) -> Result<(), CliError> {
                 vec![
                     format!("  {}", a.name),
                     a.service.clone().unwrap_or_default(),
-                    format!("{} incidents", a.incidents),
-                    format!("{} false alarms", a.cancelled),
-                    format!("{} times taken away", a.unlinked),
+                    count(a.incidents, "incident"),
+                    count(a.cancelled, "false alarm"),
+                    format!("taken away {}", count(a.unlinked, "time")),
                 ]
             })
             .collect();

@@ -1,5 +1,6 @@
 //! `warroom verify`: checks every chain of the store.
 
+use crate::telemetry::words::count;
 use serde_json::json;
 
 use super::{CliError, Done, out};
@@ -19,11 +20,11 @@ pub(super) async fn run(desk: &Desk, as_json: bool) -> Result<Done, CliError> {
         found.gaps.iter().for_each(|g| out::note(format!("warroom: not checked: {g}")));
         let verdict = if ok { "every chain holds" } else { "broken" };
         out::line(format!(
-            "{verdict}: {} incidents, {} entries, {} evidence bodies{}",
-            found.incidents,
-            found.entries,
-            found.bodies,
-            if found.purged > 0 { format!("; {} incidents were purged", found.purged) } else { String::new() }
+            "{verdict}: {}, {}, {}{}",
+            count(found.incidents, "incident"),
+            count(found.entries, "entry"),
+            count(found.bodies, "evidence body"),
+            if found.purged > 0 { format!("; purged before: {}", count(found.purged, "incident")) } else { String::new() }
         ))?;
     }
     Ok(match (ok, found.gaps.is_empty()) {

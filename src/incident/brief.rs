@@ -250,7 +250,7 @@ fn story(out: &mut String, i: &Incident, now: Timestamp, most: usize) {
     let skipped = told.len().saturating_sub(most + 1);
     for (n, e) in told.iter().enumerate().filter(|(n, _)| *n == 0 || *n > skipped) {
         if n == skipped + 1 && skipped > 0 {
-            say!(out, "- … {skipped} entries between");
+            say!(out, "- … {} between", crate::telemetry::words::count(skipped, "entry"));
         }
         let text = i.text_of(e).replace('\n', " ");
         say!(out, "- {} ({}) {}: {text}", dated(now, e.at), ago(now, e.at), e.actor.name);

@@ -200,6 +200,9 @@ pub enum Fact {
         /// Gate items that were open and were overridden.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         open: Vec<String>,
+        /// Why, where somebody said so: a false alarm is told apart from an oversight.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
     },
     Reopened {
         reason: String,
@@ -208,6 +211,10 @@ pub enum Fact {
     Merged {
         into: IncidentId,
         reason: Option<String>,
+    },
+    /// An incident that was a part of this one is one of its own again.
+    Released {
+        from: IncidentId,
     },
     /// Another incident became a part of this one.
     Absorbed {
@@ -363,6 +370,7 @@ impl Fact {
             Self::Escalated { .. } => "escalated",
             Self::Merged { .. } => "merged",
             Self::Absorbed { .. } => "merged",
+            Self::Released { .. } => "released",
             Self::ImpactChanged { .. } | Self::TimeSet { .. } => "field_updated",
             Self::GateTicked { .. } => "gate_ticked",
             Self::ExitCriteriaSet { .. } => "exit_criteria_set",
@@ -437,6 +445,7 @@ impl Fact {
             Self::Merged { into, reason } => {
                 format!("merged into {into}{}", reason.as_deref().map(|r| format!(": {r}")).unwrap_or_default())
             }
+            Self::Released { from } => format!("{from} is no part of this any more"),
             Self::Absorbed { from, title } => format!("{from} is a part of this: {title}"),
             Self::ImpactChanged { services, users, region, text } => {
                 let mut parts = Vec::new();
@@ -480,12 +489,17 @@ impl Fact {
                 text.as_deref().map(|t| format!("; {t}")).unwrap_or_default()
             ),
             Self::SeverityChanged { from, to, reason } => format!("severity {from} → {to}: {reason}"),
-            Self::StatusChanged { from, to, override_reason, open } => format!(
-                "status {from} → {to}{}",
+            Self::StatusChanged { from, to, override_reason, open, reason } => format!(
+                "status {from} → {to}{}{}",
+                reason.as_deref().map(|r| format!(": {r}")).unwrap_or_default(),
                 match (override_reason, open.is_empty()) {
                     (None, _) => String::new(),
                     (Some(why), true) => format!(" ({why})"),
-                    (Some(why), false) => format!(" ({} open items overridden, {why}: {})", open.len(), open.join(", ")),
+                    (Some(why), false) => format!(
+                        " ({} overridden, {why}: {})",
+                        crate::telemetry::words::count(open.len(), "open item"),
+                        open.join(", ")
+                    ),
                 }
             ),
             Self::Reopened { reason } => format!("reopened: {reason}"),
@@ -496,7 +510,10 @@ impl Fact {
             Self::Note { text, note_kind } => format!("{}: {text}", note_kind.word()),
             Self::EvidenceAttached { evidence } => format!("{} {}: {}", evidence.id, evidence.kind.word(), evidence.summary),
             Self::Investigated { findings, window, .. } => match findings.first() {
-                Some(first) => format!("investigated {}: {} findings, first: {}", window.label(), findings.len(), first.title),
+                Some(first) => {
+                    let found = crate::telemetry::words::count(findings.len(), "finding");
+                    format!("investigated {}: {found}, first: {}", window.label(), first.title)
+                }
                 None => format!("investigated {}: no findings", window.label()),
             },
             Self::AiRun { answer } => format!(
@@ -572,6 +589,7 @@ impl Fact {
             | Self::UpdatePublished { .. }
             | Self::Escalated { .. }
             | Self::Merged { .. }
+            | Self::Released { .. }
             | Self::Absorbed { .. } => false,
             Self::TitleChanged { .. }
             | Self::AlertLinked { .. }

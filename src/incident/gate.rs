@@ -268,7 +268,7 @@ mod tests {
     }
 
     fn status(from: Status, to: Status) -> Fact {
-        Fact::StatusChanged { from, to, override_reason: None, open: Vec::new() }
+        Fact::StatusChanged { from, to, override_reason: None, open: Vec::new(), reason: None }
     }
 
     fn met(facts: Vec<Fact>, now: i64, item: &str) -> bool {

@@ -509,7 +509,9 @@ impl Incident {
                 }
                 self.corrections.insert(*seq, text.clone());
             }
-            Fact::Absorbed { from, .. } => self.absorbed.push(*from),
+            Fact::Absorbed { from, .. } if !self.absorbed.contains(from) => self.absorbed.push(*from),
+            Fact::Absorbed { .. } => {}
+            Fact::Released { from } => self.absorbed.retain(|a| a != from),
             Fact::IncidentDeclared { .. }
             | Fact::TitleChanged { .. }
             | Fact::Merged { .. }
@@ -857,8 +859,20 @@ pub(crate) mod tests {
             Fact::AlertLinked { alert },
             Fact::Acknowledged,
             Fact::SeverityChanged { from: Severity::Sev3, to: Severity::Sev2, reason: "orders fail".into() },
-            Fact::StatusChanged { from: Status::Investigating, to: Status::Mitigated, override_reason: None, open: Vec::new() },
-            Fact::StatusChanged { from: Status::Mitigated, to: Status::Resolved, override_reason: None, open: Vec::new() },
+            Fact::StatusChanged {
+                from: Status::Investigating,
+                to: Status::Mitigated,
+                override_reason: None,
+                open: Vec::new(),
+                reason: None,
+            },
+            Fact::StatusChanged {
+                from: Status::Mitigated,
+                to: Status::Resolved,
+                override_reason: None,
+                open: Vec::new(),
+                reason: None,
+            },
         ]))
         .unwrap();
         let d = incident.durations();
@@ -874,7 +888,7 @@ pub(crate) mod tests {
 
     #[test]
     fn a_cause_found_late_leaves_the_mitigation_and_a_change_dated_back_is_not_the_current_one() {
-        let to = |from, to| Fact::StatusChanged { from, to, override_reason: None, open: Vec::new() };
+        let to = |from, to| Fact::StatusChanged { from, to, override_reason: None, open: Vec::new(), reason: None };
         let severity = |to| Fact::SeverityChanged { from: Severity::Sev3, to, reason: "x".into() };
         let mut all = entries(vec![
             declared(),
@@ -900,6 +914,7 @@ pub(crate) mod tests {
                 to: Status::Resolved,
                 override_reason: Some("x".into()),
                 open: Vec::new(),
+                reason: None,
             },
             Fact::Reopened { reason: "it is back".into() },
         ]))

@@ -135,6 +135,14 @@ impl Row {
     }
 }
 
+/// The graded diagnoses of a month.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Grades {
+    pub graded: usize,
+    pub grades: BTreeMap<&'static str, usize>,
+    pub found_by: BTreeMap<&'static str, usize>,
+}
+
 /// All figures. False alarms (`cancelled`) and parts of others (`merged`) count in `incidents_all` and for noisy alerts only.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Stats {
@@ -152,6 +160,8 @@ pub struct Stats {
     pub grades: BTreeMap<&'static str, usize>,
     pub found_by: BTreeMap<&'static str, usize>,
     pub ungraded: usize,
+    /// The same month by month: whether we find causes better than before.
+    pub grades_by_month: BTreeMap<String, Grades>,
     /// From detection to the first hypothesis that was later supported.
     pub first_useful_hypothesis: Spread,
 }
@@ -187,6 +197,16 @@ pub fn stats(rows: &[Row]) -> Stats {
         recurring: recurring(&real),
         grades: count(|r| r.grade.map(|g| g.0.word())),
         found_by: count(|r| r.grade.map(|g| g.1.word())),
+        grades_by_month: {
+            let mut months: BTreeMap<String, Grades> = BTreeMap::new();
+            for (row, (grade, by)) in real.iter().filter_map(|r| r.grade.map(|g| (r, g))) {
+                let month = months.entry(row.month.clone()).or_default();
+                month.graded += 1;
+                *month.grades.entry(grade.word()).or_default() += 1;
+                *month.found_by.entry(by.word()).or_default() += 1;
+            }
+            months
+        },
         ungraded: real.iter().filter(|r| r.grade.is_none() && !r.status.is_open()).count(),
         first_useful_hypothesis: Spread::of(real.iter().filter_map(|r| r.hypothesis_secs).collect()),
     }
@@ -253,7 +273,8 @@ mod tests {
         linked.name = alert.to_owned();
         linked.starts_at = Some(Timestamp::from_secs(1_795_253_400));
         linked.labels.insert("service".into(), "checkout".into());
-        let end = Fact::StatusChanged { from: Status::Investigating, to: ends, override_reason: None, open: Vec::new() };
+        let end =
+            Fact::StatusChanged { from: Status::Investigating, to: ends, override_reason: None, open: Vec::new(), reason: None };
         Row::of(&Incident::fold(entries(vec![declared(), Fact::AlertLinked { alert: linked }, end])).unwrap())
     }
 

@@ -76,7 +76,7 @@ impl fmt::Display for Status {
 
 /// A status that could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("'{0}' is not a status: give investigating, identified, mitigated, monitoring, resolved, closed or cancelled")]
+#[error("'{0}' is not a status: give triage, investigating, identified, mitigated, monitoring, resolved, closed or cancelled")]
 pub struct StatusError(String);
 
 impl FromStr for Status {

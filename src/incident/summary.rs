@@ -38,6 +38,10 @@ pub struct Summary {
     pub severity_at: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub merged_into: Option<IncidentId>,
+    /// Its own update clock, in seconds by severity, where its matrix is not the built-in one: an incident keeps the matrix
+    /// that it was declared under.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cadence: Option<std::collections::BTreeMap<Severity, u64>>,
     /// Entries that wait for the shared store. Put in by the store that keeps them; never stored.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub unsynced: u32,
@@ -51,7 +55,10 @@ fn is_zero(n: &u32) -> bool {
 impl Summary {
     /// The head after the first entry; `None` when that entry does not declare an incident.
     pub fn first(entry: &Entry) -> Option<Self> {
-        let Fact::IncidentDeclared { title, severity, status, .. } = &entry.fact else { return None };
+        let Fact::IncidentDeclared { title, severity, status, matrix, .. } = &entry.fact else { return None };
+        let cadence = matrix
+            .as_ref()
+            .map(|m| Severity::ALL.iter().filter_map(|s| m.update_every(*s).map(|every| (*s, every.as_secs()))).collect());
         Some(Self {
             id: entry.incident,
             title: title.clone(),
@@ -68,17 +75,22 @@ impl Summary {
             next_update_at: None,
             severity_at: Some(entry.at),
             merged_into: None,
+            cadence,
             unsynced: 0,
         })
     }
 
-    /// When the next update is due: as the last one promised, else by the matrix' cadence from the last update or the
-    /// declaration. `None`: no cadence, or the incident is over.
-    pub fn update_due(&self, matrix: &Matrix) -> Option<Timestamp> {
+    /// When the next update is due: as the last one promised, else by the cadence of the matrix that it was declared under,
+    /// from the last update or the declaration. `None`: no cadence, or the incident is over.
+    pub fn update_due(&self) -> Option<Timestamp> {
         if !self.status.is_open() {
             return None;
         }
-        let by_matrix = matrix.update_every(self.severity).map(|every| self.updated_at.unwrap_or(self.declared_at) + every);
+        let every = match &self.cadence {
+            Some(own) => own.get(&self.severity).map(|secs| std::time::Duration::from_secs(*secs)),
+            None => Matrix::default().update_every(self.severity),
+        };
+        let by_matrix = every.map(|every| self.updated_at.unwrap_or(self.declared_at) + every);
         self.next_update_at.or(by_matrix)
     }
 

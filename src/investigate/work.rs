@@ -38,15 +38,17 @@ impl Desk {
     }
 
     /// Moves the status. To resolve and to close need their gates: what is open is refused with its names unless
-    /// `override_reason` says why it does not matter; then both are written down. A status that it has already, or that an
+    /// `override_reason` says why it does not matter; then both are written down. `reason` is why it changes at all. A status that it has already, or that an
     /// ended incident cannot get, is refused.
     pub async fn set_status(
         &self,
         id: IncidentId,
         to: Status,
         override_reason: Option<String>,
+        reason: Option<&str>,
         at: Option<Timestamp>,
     ) -> Written {
+        let reason = reason.map(|r| checked_text("reason", r)).transpose()?;
         let override_reason = override_reason.map(|r| checked_text("reason", &r)).transpose()?;
         if to == Status::Merged {
             return refused(format!("merging needs the other incident: `warroom incident merge {id} INTO`"));
@@ -89,14 +91,28 @@ impl Desk {
             in_order(i, &moments, at)?;
             let mut open: Vec<String> = open.iter().map(|g| g.item.to_owned()).collect();
             open.extend(silent.iter().map(|_| "not-looked-at".to_owned()).take(1));
-            Ok(Fact::StatusChanged { from, to, override_reason: override_reason.clone(), open })
+            Ok(Fact::StatusChanged { from, to, override_reason: override_reason.clone(), open, reason: reason.clone() })
         })
         .await
     }
 
-    /// Opens an ended incident again.
+    /// Opens an ended incident again. One that was merged is no part of the other one any more; the alerts stay with both.
     pub async fn reopen(&self, id: IncidentId, reason: &str, at: Option<Timestamp>) -> Written {
         let reason = checked_text("reason", reason)?;
+        let incident = self.journal.incident(id).await?;
+        let id = incident.id();
+        if let Some(whole) = incident.head.merged_into {
+            let released = self
+                .append(whole, &self.person(), at, |i| {
+                    Ok(if i.absorbed.contains(&id) { vec![Fact::Released { from: id }] } else { Vec::new() })
+                })
+                .await;
+            match released {
+                // It was purged: then it holds nothing of this one either.
+                Ok(_) | Err(DeskError::Journal(crate::journal::JournalError::NoSuchIncident(_))) => {}
+                Err(e) => return Err(e),
+            }
+        }
         self.write(id, at, |i| {
             if i.head.status.is_open() {
                 return refused(format!("{id} is {} and so open", i.head.status));
@@ -547,6 +563,21 @@ impl Desk {
             (None, None) => refused("nothing was written"),
         }
     }
+}
+
+/// Reads what is to be attached (`-` is standard input): more than is kept, so that the cut is told. Bytes that are no UTF-8
+/// become U+FFFD. Blocks.
+pub fn read_to_attach(path: &std::path::Path) -> Result<String, DeskError> {
+    use std::io::Read;
+    let fail = |e: std::io::Error| DeskError::Refused(format!("{} cannot be read: {e}; check the path", path.display()));
+    let mut bytes = Vec::new();
+    let most = u64::try_from(MAX_ATTACHED * 4).unwrap_or(u64::MAX);
+    if path.as_os_str() == "-" {
+        std::io::stdin().lock().take(most).read_to_end(&mut bytes).map_err(fail)?;
+    } else {
+        std::fs::File::open(path).and_then(|f| f.take(most).read_to_end(&mut bytes)).map_err(fail)?;
+    }
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// What is told of an impact.

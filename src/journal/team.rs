@@ -135,8 +135,8 @@ impl TeamStore {
             Some(_) if self.copy.count()? > 0 => Err(JournalError::Rejected {
                 url: self.link.shown.clone(),
                 reason: format!(
-                    "it is another store than the one for which {} entries wait on this machine; give that one back, or move {} away",
-                    self.copy.count()?,
+                    "it is another store than the one for which something waits on this machine ({}); give that one back, or move {} away",
+                    crate::telemetry::words::count(self.copy.count()?, "entry"),
                     self.path.display()
                 ),
             }),
@@ -518,7 +518,7 @@ impl Store for TeamStore {
         }
         let waiting = self.copy.count()?;
         if waiting > 0 {
-            result.gaps.push(format!("{waiting} entries wait on this machine for the shared store"));
+            result.gaps.push(format!("{} on this machine for the shared store", crate::telemetry::words::waiting(waiting)));
         }
         Ok(result)
     }

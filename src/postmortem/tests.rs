@@ -73,7 +73,13 @@ fn incident(with_answer: bool) -> (Incident, BTreeMap<String, Body>) {
         Fact::Investigated { window, findings: vec![finding], sources: vec![] },
         Fact::Note { text: "raised the pool | to 40\n\n## not a heading".into(), note_kind: NoteKind::Decision },
         Fact::Note { text: "TODO: write a runbook".into(), note_kind: NoteKind::Observation },
-        Fact::StatusChanged { from: Status::Investigating, to: Status::Mitigated, override_reason: None, open: Vec::new() },
+        Fact::StatusChanged {
+            from: Status::Investigating,
+            to: Status::Mitigated,
+            override_reason: None,
+            open: Vec::new(),
+            reason: None,
+        },
         Fact::action("Alert on pool use", ActionKind::Detect, crate::incident::ActionScope::FollowUp),
     ];
     if with_answer {

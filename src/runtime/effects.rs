@@ -10,12 +10,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::poll::Wake;
 use crate::app::model::Model;
+use crate::app::msg::ImpactPart;
 use crate::app::{Effect, Msg};
-use crate::incident::{Audience, IncidentId, Role};
+use crate::incident::{IncidentId, Role};
 use crate::investigate::ask::Question;
 use crate::investigate::clock::now;
 use crate::investigate::desk::Declaration;
-use crate::investigate::work::{NewAction, NewImpact};
+use crate::investigate::work::{NewAction, NewImpact, read_to_attach};
 use crate::investigate::{Desk, DeskError, Progress};
 use crate::journal::JournalError;
 use crate::postmortem::Format;
@@ -110,7 +111,7 @@ impl Runner {
                 Err(DeskError::Journal(
                     e @ (JournalError::Io { .. } | JournalError::ReadOnly { .. } | JournalError::Newer { .. }),
                 )) => Msg::NotWritten(Box::new(effect), e.to_string()),
-                Err(e) => Msg::Failed(e.to_string()),
+                Err(e) => Msg::Refused(Box::new(effect), e.to_string()),
             };
             let _quitting = messages.send(msg).await;
         });
@@ -222,9 +223,18 @@ impl Runner {
             Effect::SetSeverity { id, to, reason } => {
                 self.write(effect, move |d| async move { d.set_severity(id, to, &reason, None).await.map(told) })
             }
-            Effect::SetStatus { id, to, reason } => {
-                self.write(effect, move |d| async move { d.set_status(id, to, reason, None).await.map(told) })
+            Effect::SetStatus { id, to, over, reason } => {
+                self.write(effect, move |d| async move { d.set_status(id, to, over, reason.as_deref(), None).await.map(told) })
             }
+            Effect::Event { id, kind, text } => {
+                self.write(effect, move |d| async move { d.event(id, kind, &text, None).await.map(told) })
+            }
+            Effect::Attach { id, path, note } => self.write(effect, move |d| async move {
+                let file = home(&path);
+                let read = tokio::task::spawn_blocking(move || read_to_attach(&file)).await;
+                let text = read.map_err(|e| DeskError::Refused(e.to_string()))??;
+                d.attach(id, &path, &text, note.as_deref(), None).await.map(told)
+            }),
             Effect::Reopen { id, reason } => {
                 self.write(effect, move |d| async move { d.reopen(id, &reason, None).await.map(told) })
             }
@@ -242,11 +252,18 @@ impl Runner {
             Effect::Task { id, who, minutes, text } => self.write(effect, move |d| async move {
                 d.add_action(id, NewAction::task(&who, &text, Duration::from_secs(minutes * 60)), None).await.map(told)
             }),
-            Effect::Published { id, text } => {
-                self.write(effect, move |d| async move { d.published(id, Audience::Internal, &text, None, None).await.map(told) })
+            Effect::Published { id, audience, text, next_in } => {
+                self.write(effect, move |d| async move { d.published(id, audience, &text, next_in, None).await.map(told) })
             }
-            Effect::Impact { id, text } => self.write(effect, move |d| async move {
-                d.set_impact(id, NewImpact { text: Some(text), ..NewImpact::default() }, None).await.map(told)
+            Effect::Impact { id, part, text } => self.write(effect, move |d| async move {
+                let mut impact = NewImpact::default();
+                match part {
+                    ImpactPart::Text => impact.text = Some(text),
+                    ImpactPart::Users => impact.users = Some(text),
+                    ImpactPart::Region => impact.region = Some(text),
+                    ImpactPart::Services => impact.services = Some(text.split(',').map(str::to_owned).collect()),
+                }
+                d.set_impact(id, impact, None).await.map(told)
             }),
             Effect::Tick { id, item, met, text } => {
                 self.write(effect, move |d| async move { d.tick(id, &item, met, &text, None).await.map(told) })
@@ -388,7 +405,8 @@ async fn follow_store(desk: Arc<Desk>, messages: mpsc::Sender<Msg>) {
             && stood.as_ref() != Some(&status)
         {
             stood = Some(status.clone());
-            let msg = Msg::StoreStood { unsynced: status.unsynced, away: status.away, frozen: status.read_only };
+            let msg =
+                Msg::StoreStood { unsynced: status.unsynced, away: status.away, frozen: status.read_only, stuck: status.stuck };
             if messages.send(msg).await.is_err() {
                 return;
             }
@@ -429,11 +447,19 @@ async fn assign(desk: &Desk, id: IncidentId, role: Role, holder: &str) -> Result
     desk.assign(id, role, holder, None).await.map(told)
 }
 
+/// A path as typed: `~/` is this person's folder, as in a shell.
+fn home(path: &str) -> std::path::PathBuf {
+    match (path.strip_prefix("~/"), directories::BaseDirs::new()) {
+        (Some(rest), Some(dirs)) => dirs.home_dir().join(rest),
+        _ => path.into(),
+    }
+}
+
 async fn export(desk: &Desk, id: IncidentId, path: &str) -> Result<(), String> {
     let ending = path.rsplit('.').next().unwrap_or("md");
     let format: Format = ending.parse().unwrap_or(Format::Markdown);
     let text = desk.export(id, format).await.map_err(|e| e.to_string())?;
-    tokio::fs::write(path, text).await.map_err(|e| format!("{path} cannot be written: {e}; give another path"))
+    tokio::fs::write(home(path), text).await.map_err(|e| format!("{path} cannot be written: {e}; give another path"))
 }
 
 /// Texts are joined for a moment; control steps go on at once.

@@ -228,7 +228,7 @@ fn clocks_tasks_and_the_open_items_are_on_the_overview() {
     let all = entries(vec![declared(), task("ben", 8000), task("cleo", 4000)]);
     update(&mut model, at(4500), Msg::IncidentRead(Box::new(Incident::fold(all).unwrap()), std::collections::BTreeMap::new()));
     update(&mut model, at(4500), Msg::Present(vec!["ben".into(), "cleo".into()]));
-    let stood = Msg::StoreStood { unsynced: 2, away: Some("refused".into()), frozen: None };
+    let stood = Msg::StoreStood { unsynced: 2, away: Some("refused".into()), frozen: None, stuck: None };
     update(&mut model, at(4500), stood);
     for (width, height) in [(140, 40), (112, 60)] {
         let screen = draw(&model, width, height);

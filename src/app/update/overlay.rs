@@ -3,13 +3,13 @@
 use super::super::chord::{Chord, Code};
 use super::super::edit::LineEdit;
 use super::super::model::{Model, Screen, Tone};
-use super::super::msg::Effect;
+use super::super::msg::{Effect, ImpactPart};
 use super::super::overlay::{Choice, DeclareForm, Overlay, Purpose, palette};
 use super::super::room::Tab;
 use super::current;
 use super::perform::{act, ask, move_status, perform};
 use crate::incident::gate::{Check, gates};
-use crate::incident::{ActionChange, ActionState, FoundBy, IncidentId, NoteKind, Severity};
+use crate::incident::{ActionChange, ActionState, FoundBy, IncidentId, NoteKind, Severity, Status};
 use crate::telemetry::Timestamp;
 
 /// Takes a key; an overlay that stays is put back.
@@ -47,7 +47,12 @@ pub(super) fn pressed(model: &mut Model, chord: Chord) -> Vec<Effect> {
         Overlay::Palette { edit, selected } => palette_key(model, chord, edit, selected),
         Overlay::Line { title, mut edit, purpose, hint } => {
             if chord == Chord::plain(Code::Enter) {
-                return submit(model, purpose, edit.text().trim());
+                let effects = submit(model, purpose.clone(), edit.text().trim());
+                // Should it be refused, the words come back.
+                if let [effect] = effects.as_slice() {
+                    model.sent = Some((effect.clone(), Overlay::Line { title, edit, purpose, hint }));
+                }
+                return effects;
             }
             edit.key(chord);
             model.overlay = Some(Overlay::Line { title, edit, purpose, hint });
@@ -218,7 +223,13 @@ fn submit(model: &mut Model, purpose: Purpose, text: &str) -> Vec<Effect> {
             None => return again(model, "Note at", Purpose::NoteAt, &text, "begin with a time such as 09:27, then the text"),
         },
         Purpose::SeverityReason(to) => Effect::SetSeverity { id, to, reason: text },
-        Purpose::Override(to) => Effect::SetStatus { id, to, reason: Some(text) },
+        Purpose::Override(to) => Effect::SetStatus { id, to, over: Some(text), reason: None },
+        Purpose::CancelReason => Effect::SetStatus { id, to: Status::Cancelled, over: None, reason: Some(text) },
+        Purpose::Event(kind) => Effect::Event { id, kind, text },
+        Purpose::Attach => {
+            let (path, note) = path_and_note(&text);
+            Effect::Attach { id, path, note }
+        }
         Purpose::ReopenReason => Effect::Reopen { id, reason: text },
         Purpose::Holder(role) => Effect::Assign { id, role, holder: text },
         Purpose::ActionText(kind) => Effect::AddAction { id, text, kind },
@@ -232,8 +243,11 @@ fn submit(model: &mut Model, purpose: Purpose, text: &str) -> Vec<Effect> {
             }
         },
         Purpose::Unacknowledge => Effect::Unacknowledge { id, reason: text },
-        Purpose::Published => Effect::Published { id, text },
-        Purpose::Impact => Effect::Impact { id, text },
+        Purpose::Published(audience) => {
+            let (text, next_in) = next_in(&text);
+            Effect::Published { id, audience, text, next_in }
+        }
+        Purpose::Impact(part) => Effect::Impact { id, part, text },
         Purpose::Tick { item, met } => Effect::Tick { id, item: item.to_owned(), met, text },
         Purpose::Exit => match crate::analysis::exit::typed(&text) {
             Ok(criteria) => Effect::SetExit { id, criteria },
@@ -251,6 +265,18 @@ fn submit(model: &mut Model, purpose: Purpose, text: &str) -> Vec<Effect> {
         Purpose::UnlinkReason(fingerprint) => Effect::Unlink { id, fingerprint, reason: text },
         Purpose::Judge(seq, verdict) => Effect::Judge { id, seq, verdict, reason: text },
         Purpose::Remark(seq, remark) => Effect::Remark { id, seq, remark, text },
+        Purpose::Result(action) if text.starts_with("again ") => match still_at_it(model.now, &text) {
+            Some(going_on) => change(action, going_on),
+            None => {
+                return again(
+                    model,
+                    "Done: what came of it",
+                    purpose,
+                    &text,
+                    "not yet: again 10 still looking (minutes, then words)",
+                );
+            }
+        },
         Purpose::Result(action) => Effect::ActionDone { id, action, result: (!text.is_empty()).then_some(text) },
         Purpose::Owner(action) => change(action, ActionChange { owner: Some(text), ..ActionChange::default() }),
         Purpose::Due(action) => match is_date(&text) {
@@ -279,6 +305,35 @@ fn task(id: IncidentId, text: &str) -> Option<Effect> {
     let minutes = minutes.trim_end_matches(['m', '\'']).parse().ok().filter(|n| (1..=10_080).contains(n))?;
     let what = what.trim();
     (!what.is_empty()).then(|| Effect::Task { id, who: who.to_owned(), minutes, text: what.to_owned() })
+}
+
+/// `… next 45m` at the end of an update: when the next one comes.
+fn next_in(text: &str) -> (String, Option<std::time::Duration>) {
+    let told =
+        text.rsplit_once(" next ").and_then(|(said, when)| Some((said, crate::telemetry::time::parse_duration(when).ok()?)));
+    match told {
+        Some((said, every)) => (said.trim_end_matches([';', ',', ' ']).to_owned(), Some(every)),
+        None => (text.to_owned(), None),
+    }
+}
+
+/// `/tmp/top.txt what it shows`; a path with blanks stands in quotes.
+fn path_and_note(text: &str) -> (String, Option<String>) {
+    let quoted = text.strip_prefix('"').and_then(|rest| rest.split_once('"'));
+    let (path, note) = quoted.or_else(|| text.split_once(' ')).unwrap_or((text, ""));
+    (path.to_owned(), Some(note.trim().to_owned()).filter(|n| !n.is_empty()))
+}
+
+/// `again 10 still looking`: not done yet, they report again.
+fn still_at_it(now: Timestamp, text: &str) -> Option<ActionChange> {
+    let (minutes, said) = text.strip_prefix("again ")?.trim_start().split_once(' ')?;
+    let minutes: u64 = minutes.trim_end_matches(['m', '\'']).parse().ok().filter(|n| (1..=10_080).contains(n))?;
+    Some(ActionChange {
+        state: Some(ActionState::InProgress),
+        result: Some(said.trim().to_owned()).filter(|s| !s.is_empty()),
+        check_back_at: Some(now + std::time::Duration::from_secs(minutes * 60)),
+        ..ActionChange::default()
+    })
 }
 
 fn is_date(text: &str) -> bool {
@@ -349,6 +404,34 @@ fn chosen(model: &mut Model, choice: &Choice, selected: usize) -> Vec<Effect> {
             ),
             None => Vec::new(),
         },
+        Choice::Audience(all) => match all.get(selected) {
+            Some(audience) => {
+                let hint = "what they were told; the clock starts anew; end with `next 45m` if it is not the severity's";
+                ask_line(model, format!("Update to {}", audience.word()), Purpose::Published(*audience), hint, String::new())
+            }
+            None => Vec::new(),
+        },
+        Choice::Event(all) => match all.get(selected) {
+            Some(kind) => {
+                let hint = "what exactly, with its id or command; it stands in the timeline as now";
+                ask_line(model, kind.word().replace('_', " "), Purpose::Event(*kind), hint, String::new())
+            }
+            None => Vec::new(),
+        },
+        Choice::Impact => match ImpactPart::ALL.get(selected) {
+            Some(part) => {
+                let (title, hint) = part.words();
+                let now = current(model).map(|i| i.impact.clone()).unwrap_or_default();
+                let have = match part {
+                    ImpactPart::Text => now.text,
+                    ImpactPart::Users => now.users,
+                    ImpactPart::Region => now.region,
+                    ImpactPart::Services => Some(now.services.join(", ")),
+                };
+                ask_line(model, title.to_owned(), Purpose::Impact(*part), hint, have.unwrap_or_default())
+            }
+            None => Vec::new(),
+        },
         Choice::Grade(all) => match all.get(selected) {
             Some(grade) => {
                 let rows = FoundBy::ALL.iter().map(|f| (f.title().to_owned(), String::new())).collect();
@@ -383,7 +466,7 @@ fn chosen(model: &mut Model, choice: &Choice, selected: usize) -> Vec<Effect> {
         Choice::MergeInto(ids) => match (ids.get(selected), current(model).map(|i| (i.id(), i.alerts.len()))) {
             (Some(into), Some((id, alerts))) => {
                 let lines = vec![
-                    format!("{id} ends as merged; {into} gets its {alerts} alerts"),
+                    format!("{id} ends as merged; {into} gets its {}", crate::telemetry::words::count(alerts, "alert")),
                     "reopening takes it back; the alerts then stay linked to both".to_owned(),
                 ];
                 let effect = Box::new(Effect::Merge { id, into: *into });

@@ -4,15 +4,15 @@ use super::super::action::Action;
 use super::super::board::Pane;
 use super::super::edit::LineEdit;
 use super::super::model::{Model, Screen, Tone};
-use super::super::msg::Effect;
+use super::super::msg::{Effect, ImpactPart};
 use super::super::overlay::{Choice, DeclareForm, Overlay, Purpose};
 use super::super::room::{Streaming, Tab};
 use super::{PREVIEW, current, open_room, propose, refresh_tab};
 use crate::incident::brief::{Reader, brief};
 use crate::incident::gate::{gates, open_for};
 use crate::incident::{
-    ActionId, ActionKind, AnswerSource, Entry, EvidenceId, EvidenceKind, Fact, Grade, IncidentId, Level, LinkedAlert, Milestone,
-    NoteKind, Remark, Role, Severity, Status, Verdict, cited_ids,
+    ActionId, ActionKind, AnswerSource, Audience, Entry, EventKind, EvidenceId, EvidenceKind, Fact, Grade, IncidentId, Level,
+    LinkedAlert, Milestone, NoteKind, Remark, Role, Severity, Status, Verdict, cited_ids,
 };
 
 /// Does what was asked for, or says why not.
@@ -40,6 +40,11 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
             effects
         }
         Action::Retry => {
+            if let (true, Some((overlay, why))) = (model.not_written.is_empty(), model.refused.take()) {
+                model.overlay = Some(overlay);
+                model.say(Tone::Plain, why);
+                return Vec::new();
+            }
             let again = std::mem::take(&mut model.not_written);
             if again.is_empty() {
                 model.say(Tone::Plain, "nothing waits to be written");
@@ -120,9 +125,20 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         ),
         Action::Task => line(model, "Task", Purpose::Task, "who, minutes until they report back, what: ben 5 check the replica"),
         Action::Published => {
-            line(model, "Update that went out", Purpose::Published, "what stakeholders were told; the clock starts anew")
+            let rows = Audience::ALL.iter().map(|a| (a.word().to_owned(), String::new())).collect();
+            choose(model, "Who was told", rows, Choice::Audience(Audience::ALL.to_vec()))
         }
-        Action::Impact => line(model, "Impact", Purpose::Impact, "what fails for whom, with figures: 17 % of orders fail in eu"),
+        Action::Event => {
+            let rows = EventKind::ALL.iter().map(|k| (k.word().replace('_', " "), String::new())).collect();
+            choose(model, "What happened", rows, Choice::Event(EventKind::ALL.to_vec()))
+        }
+        Action::Attach => {
+            line(model, "Attach", Purpose::Attach, "a file's path (in quotes if it has blanks); then, if you like, what it shows")
+        }
+        Action::Impact => {
+            let rows = ImpactPart::ALL.iter().map(|p| p.words()).map(|(a, b)| (a.to_owned(), b.to_owned())).collect();
+            choose(model, "Impact", rows, Choice::Impact)
+        }
         Action::Checklist => show(model, Overlay::Gates { selected: first_open(model) }),
         Action::Exit => {
             line(model, "It is over when", Purpose::Exit, "a query, its threshold, how long: error_rate < 0.01 for 30m")
@@ -260,9 +276,14 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
             vec![Effect::Plan { id, question: "troubleshoot".to_owned() }]
         }),
         Action::Accept => accept(model),
-        Action::ActionDone => {
-            with_item(model, |m, a| line(m, "Done: what came of it", Purpose::Result(a), "in a few words; ⏎ alone is fine"))
-        }
+        Action::ActionDone => with_item(model, |m, a| {
+            line(
+                m,
+                "Done: what came of it",
+                Purpose::Result(a),
+                "in a few words; ⏎ alone is fine; not yet: again 10 still looking",
+            )
+        }),
         Action::CopyReport => copy(model, |m| m.room.as_ref()?.report.clone(), "the report is being made"),
     }
 }
@@ -415,9 +436,12 @@ fn quit(model: &mut Model) -> Vec<Effect> {
         let lines = if streaming {
             vec!["an answer is still coming; what came so far is kept".to_owned()]
         } else if model.not_written.is_empty() {
-            vec![format!("{} facts are still being written", model.unsaved)]
+            vec![format!("still being written: {}", crate::telemetry::words::count(model.unsaved, "fact"))]
         } else {
-            vec![format!("{} facts could not be written and would be lost; C-r tries again", model.not_written.len())]
+            vec![format!(
+                "{} could not be written and would be lost; C-r tries again",
+                crate::telemetry::words::count(model.not_written.len(), "fact")
+            )]
         };
         return show(model, Overlay::Confirm { title: "Quit".to_owned(), lines, yes: false, effect: Box::new(Effect::Quit) });
     }
@@ -494,7 +518,7 @@ fn link(model: &mut Model) -> Vec<Effect> {
         return Vec::new();
     }
     let (ids, rows) = open.into_iter().unzip();
-    let title = format!("Link {} alerts to", prints.len());
+    let title = format!("Link {} to", crate::telemetry::words::count(prints.len(), "alert"));
     choose(model, &title, rows, Choice::LinkTo(ids, prints))
 }
 
@@ -578,11 +602,14 @@ pub(super) fn move_status(model: &mut Model, to: Status) -> Vec<Effect> {
         let hint = format!("open: {} · K shows them, esc goes back", open.join(", "));
         return line(model, &format!("{} open for {to}: why go on", open.len()), Purpose::Override(to), &hint);
     }
+    if to == Status::Cancelled {
+        return line(model, "Cancelled: why", Purpose::CancelReason, "what made it a false alarm");
+    }
     if to.is_open() {
-        return act(model, Effect::SetStatus { id, to, reason: None });
+        return act(model, Effect::SetStatus { id, to, over: None, reason: None });
     }
     let lines = vec![format!("{id} {title} becomes {to}, in the timeline as by {}", model.user)];
-    let effect = Box::new(Effect::SetStatus { id, to, reason: None });
+    let effect = Box::new(Effect::SetStatus { id, to, over: None, reason: None });
     show(model, Overlay::Confirm { title: format!("{to}?"), lines, yes: false, effect })
 }
 
@@ -634,7 +661,7 @@ fn choose_merge(model: &mut Model) -> Vec<Effect> {
 fn show_brief(model: &mut Model, reader: Reader) -> Vec<Effect> {
     let (now, monitor) = (model.now, model.monitor);
     let Some(incident) = current(model) else { return Vec::new() };
-    let text = brief(incident, reader, now, monitor, incident.head.update_due(&incident.matrix()));
+    let text = brief(incident, reader, now, monitor, incident.head.update_due());
     let title = if reader == Reader::Joining { "Read-in · y copies" } else { "Hand-over · y copies · c gives the command" };
     show(model, Overlay::Text { title: title.to_owned(), text, scroll: 0 })
 }

@@ -1,4 +1,5 @@
 use super::super::chord::{Chord, Code};
+use super::super::msg::ImpactPart;
 use super::super::overlay::Overlay;
 use super::super::room::Tab;
 use super::*;
@@ -196,7 +197,10 @@ fn resolving_names_what_is_open_and_asks_why_it_does_not_matter() {
     press(&mut model, "R");
     let effects = press(&mut model, "a drill⏎");
     let reason = Some("a drill".to_owned());
-    assert_eq!(effects, [Effect::SetStatus { id: IncidentId(1), to: crate::incident::Status::Resolved, reason }]);
+    assert_eq!(
+        effects,
+        [Effect::SetStatus { id: IncidentId(1), to: crate::incident::Status::Resolved, over: reason, reason: None }]
+    );
 }
 
 /// A room whose incident went on with these facts.
@@ -208,14 +212,102 @@ fn room_with(facts: Vec<Fact>) -> Model {
 }
 
 #[test]
-fn a_cancelled_incident_is_confirmed_first() {
+fn a_cancelled_incident_says_why() {
+    use crate::incident::Status;
     let mut model = room();
-    press(&mut model, "t7");
-    assert_eq!(press(&mut model, "⏎"), []);
-    assert!(matches!(model.overlay, Some(Overlay::Confirm { yes: false, .. })), "{:?}", model.overlay);
-    assert_eq!(press(&mut model, "⏎"), [], "the default is no");
     press(&mut model, "t7⏎");
-    assert_eq!(press(&mut model, "y").len(), 1);
+    assert_eq!(press(&mut model, "⏎"), [], "no reason, nothing cancelled");
+    press(&mut model, "t7⏎");
+    let effects = press(&mut model, "a probe was wrong⏎");
+    let reason = Some("a probe was wrong".to_owned());
+    assert_eq!(effects, [Effect::SetStatus { id: IncidentId(1), to: Status::Cancelled, over: None, reason }]);
+}
+
+#[test]
+fn an_update_says_to_whom_and_when_the_next_one_comes() {
+    use crate::incident::Audience;
+    let mut model = room();
+    press(&mut model, "U⏎");
+    let effects = press(&mut model, "still failing; next 45m⏎");
+    let [Effect::Published { audience, text, next_in, .. }] = effects.as_slice() else { panic!("{effects:?}") };
+    assert_eq!((*audience, text.as_str(), next_in.map(|d| d.as_secs())), (Audience::ALL[0], "still failing", Some(2700)));
+    press(&mut model, "U↓⏎");
+    let effects = press(&mut model, "the next step is a restart⏎");
+    let [Effect::Published { audience, text, next_in: None, .. }] = effects.as_slice() else { panic!("{effects:?}") };
+    assert_eq!((*audience, text.as_str()), (Audience::ALL[1], "the next step is a restart"));
+}
+
+#[test]
+fn impact_is_told_in_parts_and_what_is_known_is_there_to_mend() {
+    use crate::incident::EventKind;
+    let mut model = room_with(vec![Fact::ImpactChanged {
+        services: Some(vec!["checkout".into(), "payment".into()]),
+        users: None,
+        region: None,
+        text: None,
+    }]);
+    press(&mut model, "I3⏎");
+    let Some(Overlay::Line { edit, .. }) = &model.overlay else { panic!("{:?}", model.overlay) };
+    assert_eq!(edit.text(), "checkout, payment");
+    let effects = press(&mut model, ", cart⏎");
+    let text = "checkout, payment, cart".to_owned();
+    assert_eq!(effects, [Effect::Impact { id: IncidentId(1), part: ImpactPart::Services, text }]);
+    press(&mut model, "!⏎");
+    let effects = press(&mut model, "payment 1.42 went out⏎");
+    let text = "payment 1.42 went out".to_owned();
+    assert_eq!(effects, [Effect::Event { id: IncidentId(1), kind: EventKind::ALL[0], text }]);
+}
+
+#[test]
+fn a_file_is_attached_with_its_words() {
+    let mut model = room();
+    let attach = |path: &str, note: Option<&str>| {
+        [Effect::Attach { id: IncidentId(1), path: path.to_owned(), note: note.map(str::to_owned) }]
+    };
+    assert_eq!(press(&mut model, "@~/top.txt load at 09:30⏎"), attach("~/top.txt", Some("load at 09:30")));
+    assert_eq!(press(&mut model, "@/tmp/a.txt⏎"), attach("/tmp/a.txt", None));
+    assert_eq!(press(&mut model, "@\"/tmp/my file.txt\" the dump⏎"), attach("/tmp/my file.txt", Some("the dump")));
+}
+
+#[test]
+fn an_action_that_takes_longer_gets_another_check_back() {
+    use crate::incident::{ActionId, ActionKind, ActionScope, ActionState};
+    let Fact::ActionAdded { text, action_kind, owner, due, priority, scope, check_back_at, ticket, .. } =
+        Fact::action("Check the replica", ActionKind::Mitigate, ActionScope::Incident)
+    else {
+        panic!()
+    };
+    let id = ActionId(1);
+    let mut model =
+        room_with(vec![Fact::ActionAdded { id, text, action_kind, owner, due, priority, scope, check_back_at, ticket }]);
+    press(&mut model, "7x");
+    assert_eq!(press(&mut model, "again soon⏎"), [], "no minutes, nothing written");
+    press(&mut model, "⎋x");
+    let effects = press(&mut model, "again 10 the disk is slow⏎");
+    let [Effect::ChangeAction { action, change, .. }] = effects.as_slice() else { panic!("{effects:?}") };
+    assert_eq!((*action, change.state, change.check_back_at), (ActionId(1), Some(ActionState::InProgress), Some(at(601))));
+    assert_eq!(change.result.as_deref(), Some("the disk is slow"));
+}
+
+#[test]
+fn a_refused_line_comes_back_with_its_words() {
+    let mut model = room();
+    let [effect] = press(&mut model, "nwe raised the pool⏎").try_into().unwrap();
+    update(&mut model, at(2), Msg::Refused(Box::new(effect), "INC-1 is closed; reopen it".into()));
+    let Some(Overlay::Line { edit, .. }) = &model.overlay else { panic!("{:?}", model.overlay) };
+    assert_eq!((edit.text(), model.unsaved), ("we raised the pool", 0));
+    assert!(model.toast.as_ref().unwrap().text.contains("is closed"));
+    // Another thing is being typed by then: it is not taken away, and the refused one waits.
+    let [effect] = press(&mut model, "⏎").try_into().unwrap();
+    press(&mut model, "Dgo back");
+    update(&mut model, at(3), Msg::Refused(Box::new(effect), "INC-1 is closed; reopen it".into()));
+    let Some(Overlay::Line { edit, .. }) = &model.overlay else { panic!("{:?}", model.overlay) };
+    assert_eq!(edit.text(), "go back");
+    press(&mut model, "⎋");
+    update(&mut model, at(4), Msg::Pressed(Chord::ctrl('r')));
+    let Some(Overlay::Line { edit, .. }) = &model.overlay else { panic!("{:?}", model.overlay) };
+    assert_eq!(edit.text(), "we raised the pool");
+    assert!(model.refused.is_none());
 }
 
 #[test]
@@ -343,7 +435,8 @@ fn hypotheses_and_decisions_are_judged_from_the_timeline() {
 #[test]
 fn the_store_going_and_coming_is_said_once() {
     let mut model = room();
-    let stood = |away: Option<&str>, unsynced| Msg::StoreStood { unsynced, away: away.map(str::to_owned), frozen: None };
+    let stood =
+        |away: Option<&str>, unsynced| Msg::StoreStood { unsynced, away: away.map(str::to_owned), frozen: None, stuck: None };
     update(&mut model, at(2), stood(Some("refused"), 0));
     assert!(model.toast.as_ref().unwrap().text.contains("entries are kept here"));
     model.toast = None;

@@ -65,7 +65,7 @@ fn incidents(model: &Model, theme: &Theme, cache: &mut ViewCache, frame: &mut Fr
             }
         );
         // The clock of the next update, where there is room for it; overdue it is never left out.
-        let clock = match head.update_due(&model.matrix) {
+        let clock = match head.update_due() {
             Some(due) if due <= model.now => format!("  update OVERDUE {}", human(model.now.since(due))),
             Some(due) if width >= 110 => format!("  update in {}", human(due.since(model.now))),
             _ => String::new(),

@@ -12,7 +12,7 @@ use crate::ui::widgets::{frame as bordered, put};
 
 pub fn render(model: &Model, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     let logs = &model.logs;
-    let mut title = format!("Logs {} lines", logs.taken());
+    let mut title = format!("Logs {}", crate::telemetry::words::count(logs.taken(), "line"));
     title.push_str(if logs.is_following { " · following" } else { " · standing (f follows)" });
     if logs.only_errors {
         title.push_str(" · errors only");

@@ -202,7 +202,10 @@ fn findings(incident: &Incident, theme: &Theme, width: usize) -> Vec<Line<'stati
     }
     let failed = investigation.sources.iter().filter(|s| s.status != SourceStatus::Ok).count();
     if failed > 0 {
-        lines.push(Line::from(Span::styled(format!("{failed} sources did not answer in full"), theme.style(Meaning::Warn))));
+        lines.push(Line::from(Span::styled(
+            format!("{} did not answer in full", crate::telemetry::words::count(failed, "source")),
+            theme.style(Meaning::Warn),
+        )));
     }
     lines
 }
@@ -261,7 +264,7 @@ fn people(model: &Model, incident: &Incident, theme: &Theme, width: usize) -> Ve
 /// What runs: the next update, the exit criteria.
 fn clocks(model: &Model, incident: &Incident, theme: &Theme, width: usize) -> Vec<Line<'static>> {
     let mut lines = vec![heading(theme, "Clocks")];
-    match incident.head.update_due(&incident.matrix()) {
+    match incident.head.update_due() {
         Some(due) if due <= model.now => lines.push(Line::from(Span::styled(
             format!("update OVERDUE {} (U)", human(model.now.since(due))),
             theme.style(Meaning::Bad),

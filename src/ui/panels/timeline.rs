@@ -18,7 +18,8 @@ pub fn render(model: &Model, room: &Room, theme: &Theme, cache: &mut ViewCache, 
     let more = if hidden > 0 { format!(" · {hidden} not shown (z, f)") } else { String::new() };
     let kind = if room.shown == Shown::All { String::new() } else { format!(" · {}", room.shown.word()) };
     let zone = if model.offset.is_utc() { "UTC".to_owned() } else { format!("UTC, here {}", model.offset) };
-    let block = bordered(theme, format!("Timeline {} entries · {zone}{kind}{more}", shown.len()), true);
+    let block =
+        bordered(theme, format!("Timeline {} · {zone}{kind}{more}", crate::telemetry::words::count(shown.len(), "entry")), true);
     let inner = block.inner(area);
     frame.render_widget(block, area);
     let (width, height) = (usize::from(inner.width), usize::from(inner.height));
