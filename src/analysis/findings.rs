@@ -234,8 +234,8 @@ fn new_patterns(signals: &Signals) -> Vec<Finding> {
                 kind: FindingKind::Pattern,
                 title: format!("{} log pattern{services}: {}", p.change.word(), crate::telemetry::clean::cut(&p.template, 120)),
                 text: format!(
-                    "{} lines{}, {before}{}; for example: {}",
-                    p.count,
+                    "{}{}, {before}{}; for example: {}",
+                    crate::telemetry::words::count(p.count, "line"),
                     p.level.map(|l| format!(" at level {}", l.word())).unwrap_or_default(),
                     p.first_at.map_or_else(|| ", at unknown times".to_owned(), |t| format!(", first at {}", clock(t))),
                     crate::telemetry::clean::cut(p.sample.lines().next().unwrap_or(""), 240),

@@ -10,6 +10,7 @@ use super::room::Room;
 use crate::incident::{Incident, IncidentId, SourceStatus};
 use crate::prompt::Delta;
 use crate::telemetry::Timestamp;
+use crate::telemetry::words::count;
 
 /// Takes one message in, with the time at which it happened.
 pub fn update(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
@@ -268,15 +269,8 @@ pub(super) fn propose(alerts: &[&crate::telemetry::Alert]) -> (crate::incident::
     services.dedup();
     match (critical, services.len()) {
         (0, 0 | 1) if alerts.len() <= 1 => (Severity::Sev3, "one alert below critical".to_owned()),
-        (0, n) => (Severity::Sev3, format!("{} alerts on {n} services, none critical", alerts.len())),
-        (c, n) => (
-            Severity::Sev2,
-            format!(
-                "{c} critical {} on {n} {}",
-                if c == 1 { "alert" } else { "alerts" },
-                if n == 1 { "service" } else { "services" }
-            ),
-        ),
+        (0, n) => (Severity::Sev3, format!("{} on {}, none critical", count(alerts.len(), "alert"), count(n, "service"))),
+        (c, n) => (Severity::Sev2, format!("{} on {}", count(c, "critical alert"), count(n, "service"))),
     }
 }
 

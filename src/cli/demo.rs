@@ -139,9 +139,9 @@ async fn headless(desk: &Desk, folder: &std::path::Path, as_json: bool) -> Resul
         )?;
     } else {
         out::line(format!(
-            "{id}: {} alerts, {} evidence items; wrote {} into {}",
-            board.alerts.len(),
-            incident.evidence.len(),
+            "{id}: {}, {}; wrote {} into {}",
+            crate::telemetry::words::count(board.alerts.len(), "alert"),
+            crate::telemetry::words::count(incident.evidence.len(), "evidence item"),
             files.join(", "),
             folder.display()
         ))?;

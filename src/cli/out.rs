@@ -41,12 +41,25 @@ pub(super) fn error(json: bool, kind: &str, message: &str) {
     }
 }
 
-/// `{"error":{"kind","message","remedy"}}`; the remedy is what our messages say after their semicolon or colon.
+/// `{"error":{"kind","message","remedy"}}`; `remedy` is null where the message advises nothing.
 pub(super) fn error_json(kind: &str, message: &str) {
-    let (what, remedy) = message.split_once("; ").or_else(|| message.split_once(": ")).unwrap_or((message, ""));
-    let remedy = (!remedy.is_empty()).then_some(remedy);
-    let what = if remedy.is_some() { message } else { what };
-    let _unheard = json_value(&serde_json::json!({"error": {"kind": kind, "message": what, "remedy": remedy}}));
+    let remedy = advice(message);
+    let _unheard = json_value(&serde_json::json!({"error": {"kind": kind, "message": message, "remedy": remedy}}));
+}
+
+/// How our messages begin what they advise, after a colon or a semicolon.
+const ADVICE: &str = "acknowledge add ask assign check choose close correct create did export free give grade import install keep \
+                      leave link look make merge move name open purge put remove reopen repeat run say set start take tick try \
+                      update use wait widen write";
+
+/// The part of a message that says what to do.
+fn advice(message: &str) -> Option<&str> {
+    let begins = |part: &str| {
+        let word = part.split([' ', ',']).next().unwrap_or("");
+        part.starts_with(['`', '-']) || part.starts_with("it looks like ") || ADVICE.split_whitespace().any(|w| w == word)
+    };
+    let parts = message.match_indices("; ").chain(message.match_indices(": ")).map(|(at, mark)| at + mark.len());
+    parts.filter(|from| message.get(*from..).is_some_and(begins)).min().and_then(|from| message.get(from..))
 }
 
 /// A mistake on the command line.
@@ -77,4 +90,22 @@ pub(super) fn table(rows: &[Vec<String>]) -> Vec<String> {
             line.trim_end().to_owned()
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::advice;
+
+    #[test]
+    fn only_advice_is_a_remedy() {
+        for (message, remedy) in [
+            ("INC-9 is not in this store: `warroom incident list` shows what is", Some("`warroom incident list` shows what is")),
+            ("the terminal cannot be used: No such device; give another", Some("give another")),
+            ("c.toml:3:1: the URL 'x': give one with http", Some("give one with http")),
+            ("the store differs: it was rewritten, or put back from a backup", None),
+            ("nothing is open", None),
+        ] {
+            assert_eq!(advice(message), remedy, "{message}");
+        }
+    }
 }

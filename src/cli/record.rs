@@ -42,10 +42,11 @@ pub(super) async fn run(desk: &Desk, args: &RecordArgs, as_json: bool) -> Result
         )?;
     } else {
         out::line(format!(
-            "{}: {} bytes, {} sources, {answers} answers",
+            "{}: {} bytes, {}, {}",
             args.output.display(),
             bytes.len(),
-            recording.sources.len()
+            crate::telemetry::words::count(recording.sources.len(), "source"),
+            crate::telemetry::words::count(answers, "answer")
         ))?;
     }
     Ok(Done::Whole)

@@ -97,8 +97,7 @@ fn detection(list: &mut List<'_>) {
     let id = i.id();
     let alerts = match i.alerts.len() {
         0 => Err(format!("link one (`warroom incident link {id} FINGERPRINT`), or tick it and say who reported it")),
-        1 => Ok("1 alert".to_owned()),
-        n => Ok(format!("{n} alerts")),
+        n => Ok(crate::telemetry::words::count(n, "alert")),
     };
     list.add(phase, "alerts-linked", "alerts linked, or a report that stands for them", Check::Either, alerts);
     let start = if i.assumed().contains(&"impact_started_at") {
@@ -155,11 +154,11 @@ fn effect(i: &Incident) -> Seen {
     }
     let ended = i.watched.values().filter(|w| !w.is_firing && w.since >= *done).count();
     if ended > 0 && ended == i.watched.len() {
-        return Ok(format!("{ended} of {ended} alerts ended after it"));
+        return Ok(format!("{ended} of {} ended after it", crate::telemetry::words::count(ended, "alert")));
     }
     Err(match i.watched.len() {
         0 => "set exit criteria, or tick it with the metric and its values".to_owned(),
-        all => format!("{ended} of {all} alerts ended after it"),
+        all => format!("{ended} of {} ended after it", crate::telemetry::words::count(all, "alert")),
     })
 }
 

@@ -590,8 +590,9 @@ fn take_patterns(
         window,
         taken_at: now(),
         summary: format!(
-            "{lines} lines in {} patterns, {fresh} of them new since {}",
-            found.len(),
+            "{} in {}, {fresh} new since {}",
+            crate::telemetry::words::count(lines, "line"),
+            crate::telemetry::words::count(found.len(), "pattern"),
             onset.clock(time::UtcOffset::UTC)
         ),
         shown: u64::try_from(found.len().min(100)).unwrap_or(0),

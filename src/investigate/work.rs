@@ -542,7 +542,7 @@ impl Desk {
             query: clean::line(from),
             window: Window::new(when, when),
             taken_at: when,
-            summary: note.map_or_else(|| format!("{from}, {lines} lines"), clean::line),
+            summary: note.map_or_else(|| format!("{from}, {}", crate::telemetry::words::count(lines, "line")), clean::line),
             body: Body::Text { text: kept },
             gaps,
             shown: lines,

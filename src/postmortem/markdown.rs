@@ -99,7 +99,11 @@ fn header(out: &mut String, r: &Report) {
         put!(out, "> This incident is a part of {into}; its story goes on there.\n");
     }
     if r.unsynced > 0 {
-        put!(out, "> {} entries are not in the shared store yet: their numbers will change.\n", r.unsynced);
+        put!(
+            out,
+            "> {} not in the shared store yet: numbers will change when it is merged.\n",
+            crate::telemetry::words::count(r.unsynced, "entry")
+        );
     }
 }
 

@@ -244,7 +244,10 @@ fn read_all(reader: &Reader, window: Window, filter: &LogFilter, limit: usize) -
     let (kept, total) = (keyed.len(), read.total);
     let mut gaps = read.gaps;
     if read.untimed > 0 {
-        gaps.push(format!("{} lines have no time of their own and may lie outside the window", read.untimed));
+        gaps.push(format!(
+            "no time of its own, so perhaps outside the window: {}",
+            crate::telemetry::words::count(read.untimed, "line")
+        ));
     }
     if total > limit {
         gaps.push(format!("{total} lines in the window, the newest {limit} are kept"));

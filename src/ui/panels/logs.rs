@@ -21,7 +21,7 @@ pub fn render(model: &Model, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
         title.push_str(&format!(" · /{}", logs.filter));
     }
     if logs.shed > 0 {
-        title.push_str(&format!(" · {} lines shed", logs.shed));
+        title.push_str(&format!(" · {} shed", crate::telemetry::words::count(logs.shed, "line")));
     }
     let block = bordered(theme, title, true);
     let inner = block.inner(area);
