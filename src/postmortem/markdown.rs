@@ -99,11 +99,8 @@ fn header(out: &mut String, r: &Report) {
         put!(out, "> This incident is a part of {into}; its story goes on there.\n");
     }
     if r.unsynced > 0 {
-        put!(
-            out,
-            "> {} not in the shared store yet: numbers will change when it is merged.\n",
-            crate::telemetry::words::count(r.unsynced, "entry")
-        );
+        let waiting = crate::telemetry::words::count(r.unsynced, "entry");
+        put!(out, "> Not in the shared store yet: {waiting}. Numbers change when that is merged.\n");
     }
 }
 
