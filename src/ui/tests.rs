@@ -298,6 +298,25 @@ fn the_matrix_is_visible_while_a_severity_is_chosen() {
 }
 
 #[test]
+fn a_narrow_terminal_gets_all_of_a_hint_and_a_long_choice_scrolls() {
+    let mut model = room(Tab::Overview);
+    press(&mut model, 'U');
+    update(&mut model, at(1), Msg::Pressed(Chord::plain(Code::Enter)));
+    let screen = draw(&model, 80, 24);
+    assert!(screen.contains("what they were told") && screen.contains("next 45m") && screen.contains("severity's"), "{screen}");
+    let mut model = room(Tab::Overview);
+    press(&mut model, '!');
+    for _ in 0..40 {
+        press(&mut model, 'j');
+    }
+    let screen = draw(&model, 80, 16);
+    assert!(
+        screen.contains("postmortem created") && !screen.contains("deploy detected") && screen.contains("choose"),
+        "{screen}"
+    );
+}
+
+#[test]
 fn too_small_still_says_what_matters() {
     let screen = draw(&room(Tab::Overview), 40, 8);
     assert!(screen.contains("SEV3 INC-1 checkout is failing") && screen.contains("at least 60x16"), "{screen}");

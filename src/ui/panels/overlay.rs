@@ -34,26 +34,34 @@ pub fn render(model: &Model, theme: &Theme, cache: &mut ViewCache, overlay: &Ove
         Overlay::Palette { edit, selected } => commands(model, theme, cache, edit, *selected, frame, area),
         Overlay::Line { title, edit, hint, .. } => {
             let width = area.width.saturating_sub(4).min(110);
-            let inner = window(theme, frame, bottom(area, width, 4), title.clone());
+            // A narrow terminal takes two rows for the hint, never half of it.
+            let hint = text::wrap(hint, usize::from(width.saturating_sub(4)).max(1));
+            let height = u16::try_from(hint.len() + 3).unwrap_or(4);
+            let inner = window(theme, frame, bottom(area, width, height), title.clone());
             input(theme, frame, inner, 0, edit, true);
-            let words = text::fit(hint, usize::from(inner.width));
-            put(frame.buffer_mut(), inner, 1, &Line::from(Span::styled(words, theme.style(Meaning::Muted))), None);
+            for (row, words) in hint.into_iter().enumerate() {
+                put(frame.buffer_mut(), inner, row + 1, &Line::from(Span::styled(words, theme.style(Meaning::Muted))), None);
+            }
         }
         Overlay::Choose { title, rows, selected, .. } => {
             let height = u16::try_from(rows.len() + 3).unwrap_or(area.height);
             let inner = window(theme, frame, centered(area, 92, height), title.clone());
             let width = usize::from(inner.width);
-            for (row, (name, meaning)) in rows.iter().enumerate() {
+            // What does not fit scrolls with the selection.
+            let room = usize::from(inner.height).saturating_sub(1).max(1);
+            let first = (selected + 1).saturating_sub(room);
+            let digits = if rows.len() > 9 { 2 } else { 1 };
+            for (row, (name, meaning)) in rows.iter().enumerate().skip(first).take(room) {
                 let line = Line::from(vec![
-                    Span::styled(format!("{} {} ", row + 1, text::pad(name, 22)), theme.style(Meaning::Title)),
-                    Span::raw(text::fit(meaning, width.saturating_sub(26))),
+                    Span::styled(format!("{:>digits$} {} ", row + 1, text::pad(name, 22)), theme.style(Meaning::Title)),
+                    Span::raw(text::fit(meaning, width.saturating_sub(25 + digits))),
                 ]);
-                put(frame.buffer_mut(), inner, row, &line, (row == *selected).then(|| theme.style(Meaning::Selection)));
+                put(frame.buffer_mut(), inner, row - first, &line, (row == *selected).then(|| theme.style(Meaning::Selection)));
             }
             put(
                 frame.buffer_mut(),
                 inner,
-                rows.len(),
+                rows.len().min(room),
                 &Line::from(Span::styled("⏎ choose   ↑↓ or 1-9   esc cancel", theme.style(Meaning::Muted))),
                 None,
             );
