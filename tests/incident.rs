@@ -106,7 +106,7 @@ fn fact() -> impl Strategy<Value = Fact> {
                 source: None
             }
         }),
-        reading().prop_map(|reading| Fact::ExitRead { reading }),
+        reading().prop_map(|reading| Fact::ExitRead { reading, criteria: None }),
         (pick(Audience::ALL), proptest::option::of(time())).prop_map(|(audience, next_due)| Fact::UpdatePublished {
             audience,
             text: "x".into(),

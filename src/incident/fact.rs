@@ -247,6 +247,9 @@ pub enum Fact {
     },
     ExitRead {
         reading: ExitReading,
+        /// What was read; without it, the criteria in force.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        criteria: Option<ExitCriteria>,
     },
     UpdatePublished {
         audience: Audience,
@@ -464,7 +467,7 @@ impl Fact {
                 format!("gate item {item} {}: {text}", if *met { "met" } else { "not met" })
             }
             Self::ExitCriteriaSet { criteria } => format!("it is over when {}", criteria.words()),
-            Self::ExitRead { reading } => {
+            Self::ExitRead { reading, .. } => {
                 format!("exit criteria {}: {}", if reading.met { "met" } else { "not met" }, reading.why)
             }
             Self::UpdatePublished { audience, text, next_due } => format!(
@@ -565,7 +568,7 @@ impl Fact {
             }
             Self::Note { text, .. } | Self::UpdatePublished { text, .. } | Self::Event { text, .. } => cited_ids(text),
             Self::HypothesisJudged { reason, .. } => cited_ids(reason),
-            Self::ExitRead { reading } => reading.evidence.into_iter().collect(),
+            Self::ExitRead { reading, .. } => reading.evidence.into_iter().collect(),
             _ => Vec::new(),
         }
     }

@@ -16,6 +16,19 @@ use crate::telemetry::time::human;
 /// How long a service must stay well before it counts as restored: a quarter of an hour unless the configuration says more.
 pub const MONITOR: Duration = Duration::from_secs(900);
 
+/// The items that a new round asks for anew: what held for the last one proves nothing when it is back.
+pub(super) const OF_A_ROUND: [&str; 9] = [
+    "effect-seen",
+    "restored",
+    "health-checks",
+    "monitored",
+    "rollback-plan",
+    "causes",
+    "actions",
+    "docs-updated",
+    "review-held",
+];
+
 /// Who says whether an item is met.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -134,22 +147,44 @@ fn assessment(list: &mut List<'_>) {
 fn containment(list: &mut List<'_>) {
     let (i, phase) = (list.incident, Phase::Containment);
     let id = i.id();
-    let contained = i.mitigated_at.map(|at| format!("since {} UTC", at.date_clock()));
+    // A moment set by hand tells when, not that: an incident whose cause is still looked for is not contained.
+    let at = i.mitigated_at.filter(|_| !i.mitigated_assumed && is_past(i.head.status));
+    let contained = at.map(|at| format!("since {} UTC", at.date_clock()));
     let how = || format!("`warroom incident status {id} mitigated`");
     list.add(phase, "contained", "affected systems isolated or mitigated", Check::Program, some(contained, how));
-    let first = i.mitigations.first();
+    let first = mitigation(i);
     let recorded = first.map(|(seq, at)| format!("entry {} at {} UTC", super::ids::seq_label(*seq), at.date_clock()));
     let how = || format!("`warroom incident note {id} TEXT --kind mitigation`");
     list.add(phase, "mitigation-recorded", "what was done is recorded", Check::Program, some(recorded, how));
     list.add(phase, "effect-seen", "its effect seen in a metric", Check::Either, effect(i));
 }
 
+/// Whether a status comes after the containment, or says nothing of it.
+fn is_past(status: Status) -> bool {
+    !matches!(status, Status::Triage | Status::Investigating)
+}
+
+/// Whether something was seen in this round: since it was last found to be back.
+fn is_now(i: &Incident, at: Timestamp) -> bool {
+    i.back_at.is_none_or(|back| at >= back)
+}
+
+/// What was first done to stop the harm of this round.
+fn mitigation(i: &Incident) -> Option<&(u64, Timestamp)> {
+    i.mitigations.iter().find(|(_, at)| is_now(i, *at))
+}
+
+/// The exit readings of this round.
+fn readings(i: &Incident) -> impl DoubleEndedIterator<Item = &super::state::RecordedReading> {
+    i.readings.iter().filter(|r| is_now(i, r.at))
+}
+
 /// An exit reading that was met, or every watched alert over, after the first mitigation.
 fn effect(i: &Incident) -> Seen {
-    let Some((_, done)) = i.mitigations.first() else { return Err("no mitigation is recorded yet".to_owned()) };
+    let Some((_, done)) = mitigation(i) else { return Err("no mitigation is recorded yet".to_owned()) };
     // An effect is a change: it was not met before, or the whole look lies after the mitigation.
-    let was_bad = i.readings.iter().any(|r| !r.reading.met && r.at <= *done);
-    if let Some(r) = i.readings.iter().find(|r| r.reading.met && r.at >= *done && (was_bad || r.reading.window.start >= *done)) {
+    let was_bad = readings(i).any(|r| !r.reading.met && r.at <= *done);
+    if let Some(r) = readings(i).find(|r| r.reading.met && r.at >= *done && (was_bad || r.reading.window.start >= *done)) {
         return Ok(format!("exit criteria: {}", r.reading.why));
     }
     let ended = i.watched.values().filter(|w| !w.is_firing && w.since >= *done).count();
@@ -172,19 +207,24 @@ fn recovery(list: &mut List<'_>, now: Timestamp, monitor: Duration) {
         .map(super::fact::LinkedAlert::label)
         .collect();
     let unknown: Vec<String> = i.alerts.iter().filter(|a| !a.verified).map(super::fact::LinkedAlert::label).collect();
+    let is_stale = !i.watched.values().any(|w| is_now(i, w.since));
     let restored = match (i.watched.is_empty(), firing.is_empty()) {
         (false, true) if !unknown.is_empty() => {
             Err(format!("no source has told of {}: unlink it, or tick this and say how you know", unknown.join(", ")))
         }
         (true, _) => Err("no alert is watched: tick it and say how you know".to_owned()),
+        (false, true) if is_stale => {
+            Err("no linked alert has fired since it is back, which proves nothing: tick it and say how you know".to_owned())
+        }
         (false, true) => Ok("no linked alert fires".to_owned()),
         (false, false) => Err(format!("still firing when last seen: {}", firing.join(", "))),
     };
     // With alerts to go by, the alerts decide.
-    let check = if i.watched.is_empty() || !unknown.is_empty() && firing.is_empty() { Check::Either } else { Check::Program };
+    let blind = i.watched.is_empty() || firing.is_empty() && (!unknown.is_empty() || is_stale);
+    let check = if blind { Check::Either } else { Check::Program };
     list.add(phase, "restored", "the service is restored", check, restored);
     if let Some(exit) = &i.exit {
-        let seen = match i.readings.last() {
+        let seen = match readings(i).next_back() {
             Some(r) if r.reading.met => Ok(r.reading.why.clone()),
             Some(r) => Err(format!("{}: {}", exit.words(), r.reading.why)),
             None => Err(format!("{}: not read yet, `warroom incident check {id}`", exit.words())),
@@ -192,26 +232,36 @@ fn recovery(list: &mut List<'_>, now: Timestamp, monitor: Duration) {
         list.add(phase, "exit-criteria", "the exit criteria hold", Check::Program, seen);
     }
     list.hand(phase, "health-checks", "health checks are green");
-    let watched = match well_since(i) {
-        None => Err("it is not mitigated yet".to_owned()),
-        Some(since) if now.since(since) >= monitor => Ok(format!("well for {}", human(now.since(since)))),
-        Some(since) => Err(format!("well for {} of {}", human(now.since(since)), human(monitor))),
-    };
-    list.add(phase, "monitored", "watched for the agreed time", Check::Program, watched);
+    let watched = well_since(i).and_then(|since| match now.since(since) {
+        well if well >= monitor => Ok(format!("well for {}", human(well))),
+        well => Err(format!("well for {} of {}", human(well), human(monitor))),
+    });
+    // With nothing that the program can watch, a person must have.
+    let check = if i.watched.is_empty() && i.exit.is_none() { Check::Either } else { Check::Program };
+    list.add(phase, "monitored", "watched for the agreed time", check, watched);
     list.hand(phase, "rollback-plan", "the way back is known");
 }
 
-/// Since when nothing speaks against its being well: the mitigation (or the watching), and the last change of an alert.
-fn well_since(i: &Incident) -> Option<Timestamp> {
-    let mut since = i.monitoring_at.or(i.mitigated_at)?;
-    for watch in i.watched.values() {
-        if watch.is_firing {
-            // As long as one fires there is nothing to count.
-            return None;
-        }
-        since = since.max(watch.since);
+/// Since when everything that is watched has been well: after the mitigation (or the watching), the last change of an alert,
+/// and the beginning of the time over which the exit criteria hold.
+fn well_since(i: &Incident) -> Result<Timestamp, String> {
+    let begun = i.monitoring_at.or(i.mitigated_at).filter(|_| is_past(i.head.status));
+    let Some(mut since) = begun else { return Err("it is not mitigated yet".to_owned()) };
+    if i.watched.is_empty() && i.exit.is_none() {
+        return Err("neither alerts nor exit criteria are watched: tick it and say how you know".to_owned());
     }
-    Some(since)
+    if i.watched.values().any(|w| w.is_firing) {
+        // As long as one fires there is nothing to count.
+        return Err("an alert fires".to_owned());
+    }
+    since = i.watched.values().map(|w| w.since).fold(since, Timestamp::max);
+    if i.exit.is_some() {
+        let held = readings(i).rev().take_while(|r| r.reading.met).last();
+        let Some(first) = held else { return Err("the exit criteria do not hold".to_owned()) };
+        let before = Duration::try_from_secs_f64(first.reading.held_secs).unwrap_or_default();
+        since = since.max(first.reading.window.end - before);
+    }
+    Ok(since)
 }
 
 fn post_incident(list: &mut List<'_>) {
@@ -311,6 +361,7 @@ mod tests {
                 source: "prom".into(),
                 evidence: None,
             },
+            criteria: None,
         };
         let fix = Fact::Note { text: "pool raised".into(), note_kind: NoteKind::Mitigation };
         assert!(!met(vec![declared(), fix.clone(), reading(true, -30)], 9, "effect-seen"), "looked at before the mitigation");
@@ -342,6 +393,93 @@ mod tests {
         let over = Fact::AlertResolved { fingerprint: "f1".into(), name: "A".into() };
         assert!(!met(facts(vec![again.clone(), over.clone()]), 19, "monitored"));
         assert!(met(facts(vec![again, over]), 21, "monitored"));
+    }
+
+    fn exit(threshold: f64) -> crate::incident::ExitCriteria {
+        crate::incident::ExitCriteria {
+            expression: "error_rate".into(),
+            comparison: crate::incident::Comparison::Below,
+            threshold,
+            for_secs: 120,
+            source: None,
+        }
+    }
+
+    fn read(met: bool, end: i64, held_secs: f64, criteria: Option<crate::incident::ExitCriteria>) -> Fact {
+        Fact::ExitRead {
+            reading: crate::incident::ExitReading {
+                met,
+                window: crate::telemetry::Window::new(at(end - 2), at(end)),
+                worst: None,
+                last: None,
+                samples: 9,
+                held_secs,
+                why: "x".into(),
+                source: "prom".into(),
+                evidence: None,
+            },
+            criteria,
+        }
+    }
+
+    #[test]
+    fn a_reading_counts_for_the_criteria_it_was_taken_for() {
+        let set = |threshold| Fact::ExitCriteriaSet { criteria: exit(threshold) };
+        let facts = vec![declared(), set(0.01), set(0.9), read(true, 3, 120.0, Some(exit(0.9)))];
+        assert!(met(facts.clone(), 9, "exit-criteria"));
+        let back = Fact::Undone { seq: 3, text: "x".into() };
+        assert!(!met(facts.into_iter().chain([back]).collect(), 9, "exit-criteria"), "0.9 says nothing of 0.01");
+    }
+
+    #[test]
+    fn nobody_watched_is_not_well_and_the_clock_runs_while_the_criteria_hold() {
+        let bare = vec![declared(), status(Status::Investigating, Status::Mitigated)];
+        assert!(!met(bare.clone(), 500, "monitored"), "nothing is watched");
+        let tick = Fact::GateTicked { item: "monitored".into(), met: true, text: "watched the dashboard".into() };
+        assert!(met(bare.iter().cloned().chain([tick]).collect(), 500, "monitored"));
+        let facts = |more: Vec<Fact>| {
+            let mut all = vec![declared(), Fact::ExitCriteriaSet { criteria: exit(0.01) }];
+            all.push(status(Status::Investigating, Status::Mitigated));
+            all.extend(more);
+            all
+        };
+        assert!(!met(facts(vec![read(false, 4, 0.0, None)]), 60, "monitored"), "it does not hold");
+        let held = vec![read(false, 4, 0.0, None), read(true, 30, 120.0, None), read(true, 40, 120.0, None)];
+        assert!(!met(facts(held.clone()), 42, "monitored"), "since minute 28");
+        assert!(met(facts(held), 43, "monitored"));
+        let set =
+            Fact::TimeSet { milestone: crate::incident::Milestone::Mitigated, to: at(1), reason: "x".into(), exception: None };
+        for item in ["contained", "monitored"] {
+            assert!(!met(vec![declared(), set.clone()], 500, item), "{item}: it is investigating");
+        }
+    }
+
+    #[test]
+    fn a_reopened_incident_proves_everything_anew() {
+        let tick = |item: &str| Fact::GateTicked { item: item.into(), met: true, text: "all green".into() };
+        let mut facts = vec![
+            declared(),
+            Fact::AlertLinked { alert: alert() },
+            Fact::Note { text: "pool raised".into(), note_kind: NoteKind::Mitigation },
+            Fact::AlertResolved { fingerprint: "f1".into(), name: "A".into() },
+            Fact::ExitCriteriaSet { criteria: exit(0.01) },
+            read(true, 6, 120.0, Some(exit(0.01))),
+            tick("health-checks"),
+            tick("stakeholders-told"),
+            status(Status::Investigating, Status::Resolved),
+        ];
+        let items = ["mitigation-recorded", "effect-seen", "restored", "exit-criteria", "health-checks"];
+        for item in items {
+            assert!(met(facts.clone(), 20, item), "{item}");
+        }
+        facts.push(Fact::Reopened { reason: "it is back".into() });
+        for item in items {
+            assert!(!met(facts.clone(), 30, item), "{item}");
+        }
+        assert!(met(facts.clone(), 30, "stakeholders-told"));
+        facts.push(Fact::AlertFired { fingerprint: "f1".into(), name: "A".into() });
+        facts.push(Fact::AlertResolved { fingerprint: "f1".into(), name: "A".into() });
+        assert!(met(facts, 30, "restored"), "seen in this round");
     }
 
     #[test]

@@ -204,6 +204,11 @@ pub struct Incident {
     pub acknowledged_at: Option<Timestamp>,
     pub identified_at: Option<Timestamp>,
     pub mitigated_at: Option<Timestamp>,
+    /// Nobody said when it was mitigated: the resolution ended its impact.
+    pub mitigated_assumed: bool,
+    /// When it was last found to be back, by a reopening or by a status before the mitigation. What was seen, done and
+    /// ticked before proves nothing about this round.
+    pub back_at: Option<Timestamp>,
     /// Since when it is only watched.
     pub monitoring_at: Option<Timestamp>,
     pub resolved_at: Option<Timestamp>,
@@ -280,6 +285,8 @@ impl Incident {
             acknowledged_at: None,
             identified_at: None,
             mitigated_at: None,
+            mitigated_assumed: false,
+            back_at: None,
             monitoring_at: None,
             resolved_at: None,
             closed_at: None,
@@ -365,12 +372,7 @@ impl Incident {
                 self.severities.insert(place, span);
             }
             Fact::StatusChanged { to, .. } => self.reach(*to, at),
-            Fact::Reopened { .. } => {
-                self.mitigated_at = None;
-                self.monitoring_at = None;
-                self.resolved_at = None;
-                self.closed_at = None;
-            }
+            Fact::Reopened { .. } => self.begin_round(at),
             Fact::ImpactChanged { services, users, region, text } => {
                 if let Some(services) = services {
                     self.impact.services.clone_from(services);
@@ -397,8 +399,11 @@ impl Incident {
                 self.exit = Some(criteria.clone());
                 self.readings.clear();
             }
-            Fact::ExitRead { reading } => {
-                self.readings.push(RecordedReading { seq, at, reading: reading.clone() });
+            // A reading counts for the criteria that it was taken for, and for no others that came back since.
+            Fact::ExitRead { reading, criteria } => {
+                if criteria.as_ref().is_none_or(|c| self.exit.as_ref() == Some(c)) {
+                    self.readings.push(RecordedReading { seq, at, reading: reading.clone() });
+                }
             }
             Fact::UpdatePublished { audience, text, next_due } => self.updates.push(Update {
                 seq,
@@ -548,7 +553,10 @@ impl Incident {
             }
             Milestone::Acknowledged => self.acknowledged_at = Some(to),
             Milestone::Identified => self.identified_at = Some(to),
-            Milestone::Mitigated => self.mitigated_at = Some(to),
+            Milestone::Mitigated => {
+                self.mitigated_at = Some(to);
+                self.mitigated_assumed = false;
+            }
             Milestone::Resolved => self.resolved_at = Some(to),
             Milestone::Closed => self.closed_at = Some(to),
         }
@@ -573,19 +581,30 @@ impl Incident {
                 self.monitoring_at.get_or_insert(at);
             }
             Status::Resolved => {
-                self.mitigated_at.get_or_insert(at);
+                if self.mitigated_at.is_none() {
+                    self.mitigated_at = Some(at);
+                    self.mitigated_assumed = true;
+                }
                 self.resolved_at = Some(at);
             }
             Status::Closed => {
                 self.closed_at = Some(at);
             }
             // It is back: what was taken for the end was none.
-            Status::Triage | Status::Investigating => {
-                self.mitigated_at = None;
-                self.resolved_at = None;
-            }
-            Status::Cancelled | Status::Merged => {}
+            Status::Triage | Status::Investigating if self.mitigated_at.is_some() => self.begin_round(at),
+            Status::Triage | Status::Investigating | Status::Cancelled | Status::Merged => {}
         }
+    }
+
+    /// It is back: the end of the last round, and what was ticked for it, count no more.
+    fn begin_round(&mut self, at: Timestamp) {
+        self.mitigated_at = None;
+        self.mitigated_assumed = false;
+        self.monitoring_at = None;
+        self.resolved_at = None;
+        self.closed_at = None;
+        self.back_at = Some(at);
+        self.ticks.retain(|item, _| !super::gate::OF_A_ROUND.contains(&item.as_str()));
     }
 
     /// Its id.
@@ -625,16 +644,19 @@ impl Incident {
         }
     }
 
-    /// Milestones that rest on no evidence and are taken to be the declaration.
+    /// Milestones that rest on no evidence: the first two are taken to be the declaration, the mitigation to be the resolution.
     pub fn assumed(&self) -> Vec<&'static str> {
-        if self.alerts.iter().any(|a| a.starts_at.is_some()) {
-            return Vec::new();
+        let told = self.alerts.iter().any(|a| a.starts_at.is_some());
+        let mut assumed: Vec<&'static str> =
+            [(Milestone::ImpactStarted, "impact_started_at"), (Milestone::Detected, "detected_at")]
+                .into_iter()
+                .filter(|(m, _)| !told && !self.set_times.contains_key(m))
+                .map(|(_, name)| name)
+                .collect();
+        if self.mitigated_assumed {
+            assumed.push("mitigated_at");
         }
-        [(Milestone::ImpactStarted, "impact_started_at"), (Milestone::Detected, "detected_at")]
-            .into_iter()
-            .filter(|(m, _)| !self.set_times.contains_key(m))
-            .map(|(_, name)| name)
-            .collect()
+        assumed
     }
 
     /// The moments that are known.
@@ -682,12 +704,14 @@ impl Incident {
     /// The durations between the milestones.
     pub fn durations(&self) -> Durations {
         let span = |to: Option<Timestamp>, from: Timestamp| to.map(|to| to.secs_since(from).max(0.0));
+        // Whoever sees it before an alert fires is simply quick; an end before the start is no duration at all.
+        let whole = |to: Option<Timestamp>, from: Timestamp| span(to.filter(|to| *to >= from), from);
         let (detected, impact) = (self.detected_at(), self.impact_started_at());
         Durations {
             detect_secs: span(Some(detected), impact),
             acknowledge_secs: span(self.acknowledged_at, detected),
-            mitigate_secs: span(self.mitigated_at, impact),
-            resolve_secs: span(self.resolved_at, impact),
+            mitigate_secs: whole(self.mitigated_at, impact),
+            resolve_secs: whole(self.resolved_at, impact),
         }
     }
 
@@ -705,7 +729,7 @@ impl Incident {
         Durations {
             detect_secs: all.detect_secs.filter(|_| impact && detected && told),
             acknowledge_secs: all.acknowledge_secs.filter(|_| detected && !faulty(Milestone::Acknowledged)),
-            mitigate_secs: all.mitigate_secs.filter(|_| impact && !faulty(Milestone::Mitigated)),
+            mitigate_secs: all.mitigate_secs.filter(|_| impact && !self.mitigated_assumed && !faulty(Milestone::Mitigated)),
             resolve_secs: all.resolve_secs.filter(|_| impact && !faulty(Milestone::Resolved)),
         }
     }
@@ -722,9 +746,11 @@ impl Incident {
         self.severities.iter().map(|s| s.severity).min().unwrap_or(self.head.severity)
     }
 
-    /// Seconds at each severity, up to the resolution or `now`, the worst first; severities it never had are left out.
+    /// Seconds at each severity, up to its end (resolved, cancelled, merged) or `now`, the worst first; severities it never had
+    /// are left out.
     pub fn time_in_severity(&self, now: Timestamp) -> Vec<(Severity, f64)> {
-        let end = self.resolved_at.unwrap_or(now);
+        let ended = (!self.head.status.is_open()).then_some(self.head.status_since);
+        let end = self.resolved_at.or(ended).unwrap_or(now);
         let mut spent: BTreeMap<Severity, f64> = BTreeMap::new();
         for (index, span) in self.severities.iter().enumerate() {
             let until = self.severities.get(index + 1).map_or(end, |next| next.from);
@@ -903,6 +929,30 @@ pub(crate) mod tests {
         assert_eq!(incident.durations().mitigate_secs, Some(60.0));
         assert_eq!((incident.head.severity, incident.peak_severity()), (Severity::Sev2, Severity::Sev1));
         assert_eq!(incident.severities.last().map(|s| s.severity), Some(incident.head.severity));
+    }
+
+    #[test]
+    fn a_resolution_alone_measures_no_mitigation_and_an_end_stops_the_clock_of_the_severity() {
+        let change = |to| Fact::StatusChanged {
+            from: Status::Investigating,
+            to,
+            override_reason: Some("x".into()),
+            open: Vec::new(),
+            reason: None,
+        };
+        let mut alert = LinkedAlert::unverified("f");
+        (alert.starts_at, alert.pending_since) = (Some(Timestamp::from_secs(0)), Some(Timestamp::from_secs(0)));
+        let linked = Fact::AlertLinked { alert };
+        let resolved = Incident::fold(entries(vec![declared(), linked.clone(), change(Status::Resolved)])).unwrap();
+        assert_eq!(resolved.assumed(), ["mitigated_at"]);
+        assert_eq!(resolved.measured().mitigate_secs, None);
+        assert!(resolved.measured().resolve_secs.is_some());
+        let said =
+            Incident::fold(entries(vec![declared(), linked, change(Status::Mitigated), change(Status::Resolved)])).unwrap();
+        assert!(said.assumed().is_empty() && said.measured().mitigate_secs.is_some());
+        let cancelled = Incident::fold(entries(vec![declared(), change(Status::Cancelled)])).unwrap();
+        let later = Timestamp::from_secs(1_795_253_400 + 86_400);
+        assert_eq!(cancelled.time_in_severity(later), [(Severity::Sev3, 60.0)]);
     }
 
     #[test]

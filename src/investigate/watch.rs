@@ -32,7 +32,7 @@ impl Desk {
         }
         if let Some(criteria) = incident.exit.clone() {
             match self.read_exit(&criteria).await {
-                Ok((reading, draft)) => self.write_reading(id, reading, draft).await?,
+                Ok((reading, draft)) => self.write_reading(id, &criteria, reading, draft).await?,
                 Err(why) => silent.push(format!("the exit criteria could not be read: {why}")),
             }
         }
@@ -68,7 +68,7 @@ impl Desk {
         };
         let (reading, draft) = self.read_exit(criteria).await.map_err(DeskError::Refused)?;
         if incident.readings.last().is_none_or(|r| r.reading.met != reading.met) {
-            self.write_reading(id, reading, draft).await?;
+            self.write_reading(id, criteria, reading, draft).await?;
         }
         Ok(())
     }
@@ -118,14 +118,21 @@ impl Desk {
         Err(why)
     }
 
-    async fn write_reading(&self, id: IncidentId, reading: ExitReading, draft: Draft) -> Result<(), DeskError> {
+    async fn write_reading(
+        &self,
+        id: IncidentId,
+        criteria: &ExitCriteria,
+        reading: ExitReading,
+        draft: Draft,
+    ) -> Result<(), DeskError> {
         let (record, body, _) = draft.seal()?;
         let entries = new_entries(vec![Fact::EvidenceAttached { evidence: record.into_inner() }], &Actor::system(), None, now())?;
         let incident = self.journal.incident(id).await?;
         let (_, appended) =
             self.append_to(incident, |_| Ok(Append { entries: entries.clone(), bodies: vec![body.clone()] })).await?;
         let reading = ExitReading { evidence: appended.evidence.first().copied(), ..reading };
-        self.append(id, &Actor::system(), None, |_| Ok(vec![Fact::ExitRead { reading: reading.clone() }])).await?;
+        let fact = Fact::ExitRead { reading, criteria: Some(criteria.clone()) };
+        self.append(id, &Actor::system(), None, |_| Ok(vec![fact.clone()])).await?;
         Ok(())
     }
 }

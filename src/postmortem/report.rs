@@ -322,7 +322,7 @@ fn milestones(incident: &Incident) -> Vec<Milestone> {
         row("declared", Some(incident.head.declared_at), ""),
         row("acknowledged", incident.acknowledged_at, ""),
         row("identified", incident.identified_at, ""),
-        row("mitigated", incident.mitigated_at, ""),
+        row("mitigated", incident.mitigated_at, "mitigated_at"),
         row("resolved", incident.resolved_at, ""),
         row("closed", incident.closed_at, ""),
     ]
