@@ -150,7 +150,10 @@ impl CliError {
     fn code(&self) -> u8 {
         match self {
             Self::Usage(_) | Self::Config(_) => 2,
-            Self::NotFound(_) | Self::Desk(DeskError::NotFound(_) | DeskError::Journal(JournalError::NoSuchIncident(_))) => 4,
+            Self::NotFound(_)
+            | Self::Desk(
+                DeskError::NotFound(_) | DeskError::Journal(JournalError::NoSuchIncident(_) | JournalError::Purged { .. }),
+            ) => 4,
             Self::Desk(DeskError::Journal(JournalError::BadUrl(_))) => 2,
             Self::Desk(_) | Self::Failed(_) => 1,
             Self::Closed => 0,

@@ -26,6 +26,8 @@ pub mod team;
 pub enum JournalError {
     #[error("{0} is not in this store: `warroom incident list` shows what is")]
     NoSuchIncident(IncidentId),
+    #[error("{incident} was deleted, its number is not given again: {note}")]
+    Purged { incident: IncidentId, note: String },
     /// Somebody else appended first: read again and retry.
     #[error("{incident} has changed meanwhile (entry {found} exists, {expected} was the last one read)")]
     Conflict { incident: IncidentId, expected: u64, found: u64 },
@@ -185,6 +187,10 @@ pub trait Store: Send {
     fn import(&mut self, incident: IncidentId, entries: &[RawEntry], bodies: &[StoredBody]) -> Result<Import, JournalError>;
     /// Deletes incidents and the bodies that no other one uses.
     fn purge(&mut self, purge: &Purge) -> Result<(), JournalError>;
+    /// What a purge left behind about an incident: when, by whom and why. `None`: it was not purged, or nobody knows.
+    fn purged_note(&mut self, _incident: IncidentId) -> Result<Option<String>, JournalError> {
+        Ok(None)
+    }
     /// How it stands.
     fn status(&mut self) -> StoreStatus {
         StoreStatus::default()
@@ -258,6 +264,12 @@ impl Inspection {
     fn orphan(&mut self, incident: IncidentId) {
         let what = "its entries are there, its row in the list of incidents is not".to_owned();
         self.result.broken.push(Broken { incident: incident.to_string(), seq: 1, what });
+    }
+
+    /// An incident that was there once, and was not purged.
+    fn vanished(&mut self, incident: IncidentId) {
+        let what = "it was declared or imported here, and is gone with all of its entries; it was not purged".to_owned();
+        self.result.broken.push(Broken { incident: incident.to_string(), seq: 0, what });
     }
 
     /// Looks at one body, as it was read.
@@ -482,7 +494,13 @@ impl Journal {
     /// An incident, folded.
     pub async fn incident(&self, id: IncidentId) -> Result<Incident, JournalError> {
         let entries = self.entries(id, 0).await?;
-        Incident::fold(entries).ok_or(JournalError::NoSuchIncident(id))
+        match Incident::fold(entries) {
+            Some(incident) => Ok(incident),
+            None => Err(match self.ask(move |s| s.purged_note(id)).await? {
+                Some(note) => JournalError::Purged { incident: id, note },
+                None => JournalError::NoSuchIncident(id),
+            }),
+        }
     }
 
     /// See [`Store::list`].

@@ -76,7 +76,7 @@ fn fact() -> impl Strategy<Value = Fact> {
             .prop_map(|(from, to, reason)| { Fact::StatusChanged { from, to, override_reason: None, open: Vec::new(), reason } }),
         text().prop_map(|reason| Fact::Reopened { reason }),
         (0_u32..4).prop_map(|n| Fact::Merged { into: IncidentId(n), reason: None }),
-        (0_u32..4).prop_map(|n| Fact::Absorbed { from: IncidentId(n), title: "t".into() }),
+        (0_u32..4).prop_map(|n| Fact::Absorbed { from: IncidentId(n), title: "t".into(), alerts: vec!["f1".into()] }),
         (0_u32..4).prop_map(|n| Fact::Released { from: IncidentId(n) }),
     ];
     let two = prop_oneof![
@@ -210,7 +210,8 @@ proptest! {
             let spent: f64 = folded.time_in_severity(now).iter().map(|(_, s)| *s).sum();
             prop_assert!(folded.time_in_severity(now).iter().all(|(_, s)| *s >= 0.0));
             let first = folded.severities.iter().map(|s| s.from).min().unwrap();
-            let end = folded.resolved_at.unwrap_or(now);
+            let ended = (!folded.head.status.is_open()).then_some(folded.head.status_since);
+            let end = folded.resolved_at.or(ended).unwrap_or(now);
             let last = folded.severities.iter().map(|s| s.from).max().unwrap();
             if end >= last {
                 prop_assert!((spent - end.secs_since(first)).abs() < 1e-3, "minutes in the severities add up to the whole");

@@ -123,10 +123,28 @@ fn what_was_wrong_is_corrected_undone_and_told() {
     ok(d, &["incident", "undo", "INC-1", &last]);
     assert_eq!(show(d)["severity"], "SEV1", "an undoing is undone");
     refused(d, &["incident", "undo", "INC-1", "1"], "cannot be undone");
+    // What went out is the last change: an older one is not taken back in its stead.
+    ok(d, &["incident", "update", "INC-1", "we are on it"]);
+    refused(d, &["incident", "undo", "INC-1"], "undo INC-1 ENTRY");
+    assert_eq!(show(d)["severity"], "SEV1");
+    // Words cannot contradict what an entry did.
+    refused(d, &["incident", "correct", "INC-1", "1", "declared SEV5: all is fine"], "no text of somebody");
+    ok(d, &["incident", "note", "INC-1", "TODO(bob): check the disk; TODO @cleo tell the customers"]);
+    let v = show(d);
+    let owners: Vec<&str> = v["action_items"].as_array().unwrap().iter().filter_map(|a| a["owner"].as_str()).collect();
+    assert_eq!(owners, ["bob", "cleo"]);
     let mut attach = warroom(d, &["incident", "attach", "INC-1", "-", "--note", "pg_stat_activity"]);
     let mut child = attach.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     std::io::Write::write_all(&mut child.stdin.take().unwrap(), b"20 connections, password=hunter2\n").unwrap();
     assert!(stdout(&child.wait_with_output().unwrap()).contains("E1 note: pg_stat_activity"));
+    // What is kept of a long file, and of one that is no text, is told as it is.
+    std::fs::write(d.join("long.txt"), "0123456789 line\n".repeat(300_000)).unwrap();
+    let output = run(d, &["incident", "attach", "INC-1", &d.join("long.txt").display().to_string()]);
+    assert!(stderr(&output).contains("of 4800000 bytes are kept"), "{}", stderr(&output));
+    let kept = show(d)["evidence"][1].clone();
+    assert_eq!((&kept["total"], &kept["shown"], &kept["complete"]), (&300_000.into(), &65_536.into(), &false.into()), "{kept}");
+    std::fs::write(d.join("a.png"), b"\x89PNG\r\n\x1a\n\x00\x00").unwrap();
+    refused(d, &["incident", "attach", "INC-1", &d.join("a.png").display().to_string()], "is no text");
     let report = ok(d, &["export", "INC-1"]);
     assert!(report.contains("20 connections") && !report.contains("hunter2"), "{report}");
     refused(d, &["incident", "note", "INC-1", &"x".repeat(70_000)], "attach");
@@ -169,6 +187,7 @@ fn parts_are_merged_false_alarms_cancelled_and_both_are_counted() {
         ok(d, &["declare", "--title", title, "--alert", "f1", "--at", &ago(30)]);
     }
     ok(d, &["incident", "link", "INC-2", "f2"]);
+    ok(d, &["incident", "task", "INC-2", "bob", "check the replica", "--minutes", "5"]);
     ok(d, &["incident", "unlink", "INC-1", "f1", "--reason", "another shop"]);
     ok(d, &["incident", "merge", "INC-2", "INC-1", "--reason", "the same pool"]);
     refused(d, &["incident", "merge", "INC-2", "INC-1"], "merged into INC-1 already");
@@ -179,6 +198,11 @@ fn parts_are_merged_false_alarms_cancelled_and_both_are_counted() {
     let alerts: Vec<&str> = v["alerts"].as_array().unwrap().iter().map(|a| a["fingerprint"].as_str().unwrap()).collect();
     assert_eq!((alerts, &v["absorbed"][0]), (vec!["f1", "f2"], &Value::from("INC-2")));
     assert_eq!(json(d, &["incident", "show", "INC-2"]).1["merged_into"], "INC-1");
+    // The part brings its open work along.
+    assert_eq!((&v["action_items"][0]["text"], &v["action_items"][0]["owner"]), (&"check the replica".into(), &"bob".into()));
+    let open = json(d, &["action", "list"]).1["action_items"].clone();
+    assert_eq!(open.as_array().unwrap().len(), 1, "once, with the whole: {open}");
+    refused(d, &["incident", "undo", "INC-1"], "incident reopen INC-2");
     assert!(ok(d, &["incident", "brief", "INC-3"]).contains("Nothing: it is cancelled"));
     ok(d, &["incident", "time", "INC-1", "impact_started", &ago(40), "--reason", "x"]);
     ok(d, &["incident", "resolve", "INC-1", "--override", "a drill"]);
@@ -202,9 +226,14 @@ fn parts_are_merged_false_alarms_cancelled_and_both_are_counted() {
     // The other one no longer holds it, its timeline says so, and a second merge counts once.
     assert_eq!(show(d)["absorbed"], serde_json::json!([]));
     assert!(ok(d, &["incident", "show", "INC-1"]).contains("INC-2 is no part of this any more"));
+    // It takes back what it brought: its alerts, and its task that nobody has finished.
+    let v = show(d);
+    assert_eq!((v["alerts"].as_array().unwrap().len(), &v["action_items"][0]["state"]), (0, &"dropped".into()));
     ok(d, &["incident", "reopen", "INC-1", "--reason", "it is back"]);
+    ok(d, &["incident", "severity", "INC-2", "SEV1", "--reason", "all is down"]);
     ok(d, &["incident", "merge", "INC-2", "INC-1"]);
-    assert_eq!(show(d)["absorbed"], serde_json::json!(["INC-2"]));
+    let v = show(d);
+    assert_eq!((&v["absorbed"], &v["severity"]), (&serde_json::json!(["INC-2"]), &"SEV1".into()), "as bad as its worst part");
 }
 
 #[test]
@@ -308,8 +337,11 @@ fn what_is_purged_is_gone_from_the_file() {
     refused(d, &["purge", "INC-2"], "only closed");
     assert_eq!(json(d, &["purge", "INC-1"]).1, serde_json::json!({"purged": false, "incidents": ["INC-1"]}));
     assert_eq!(json(d, &["incident", "list"]).1["incidents"].as_array().unwrap().len(), 2, "nothing goes without --yes");
-    ok(d, &["purge", "INC-1", "--yes", "--reason", "asked by the customer"]);
-    assert_eq!(run(d, &["incident", "show", "INC-1"]).status.code(), Some(4));
+    ok(d, &["purge", "INC-1", "--yes", "--reason", "asked by bob@example.com"]);
+    let gone = run(d, &["incident", "show", "INC-1"]);
+    assert_eq!(gone.status.code(), Some(4));
+    let told = stderr(&gone);
+    assert!(told.contains("deleted") && told.contains("asked by <redacted:email#1>") && !told.contains("bob@"), "{told}");
     for file in ["journal.db", "journal.db-wal"] {
         let bytes = std::fs::read(d.join(file)).unwrap_or_default();
         assert!(!bytes.windows(6).any(|w| w == b"needle"), "{file} still holds it");
@@ -329,10 +361,18 @@ fn a_bundle_never_overwrites_and_a_damaged_one_is_refused() {
     ok(other.path(), &["declare", "--title", "theirs"]);
     refused(other.path(), &["bundle", "import", &file], "nothing was overwritten");
     assert_eq!(json(other.path(), &["incident", "list"]).1["incidents"][0]["title"], "theirs");
+    // What an imported incident speaks of is not given to another.
+    ok(d, &["declare", "--title", "a part"]);
+    ok(d, &["incident", "merge", "INC-2", "INC-1"]);
+    let whole = d.join("whole").display().to_string();
+    ok(d, &["bundle", "export", "INC-1", "-o", &whole]);
+    let third = tempfile::tempdir().unwrap();
+    ok(third.path(), &["bundle", "import", &whole]);
+    assert_eq!(ok(third.path(), &["declare", "--title", "another"]).trim(), "INC-3", "INC-2 is somebody else's part");
     // The same incident that has gone on here, or there, is continued and never cut.
     ok(d, &["incident", "note", "INC-1", "more"]);
     assert_eq!(json(d, &["bundle", "import", &file]).1["added"], 0);
-    assert_eq!(show(d)["timeline"].as_array().unwrap().len(), 2);
+    assert_eq!(show(d)["timeline"].as_array().unwrap().len(), 3);
     let mut bytes = std::fs::read(&file).unwrap();
     bytes.truncate(bytes.len() / 2);
     std::fs::write(d.join("half"), bytes).unwrap();

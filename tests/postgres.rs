@@ -76,7 +76,7 @@ fn without_the_server_it_goes_on_and_merges_when_it_is_back() {
     push(&mut ben, id, note("ben is offline too"));
     let local = ana.create(declared("new while away")).unwrap()[0].incident;
     assert_eq!(local.to_string(), "INC-L1");
-    push(&mut ana, local, facts(&[Fact::Absorbed { from: id, title: "x".into() }]));
+    push(&mut ana, local, facts(&[Fact::Absorbed { from: id, title: "x".into(), alerts: vec![] }]));
     push(&mut ana, id, facts(&[Fact::Merged { into: local, reason: None }]));
     let offline = fold(&mut ana, id);
     assert_eq!((offline.unsynced(), ana.status().unsynced), (5, 7));
@@ -200,6 +200,23 @@ fn what_cannot_be_merged_is_told_and_holds_up_nothing_else() {
     ana.append(stays, last, note("and on")).unwrap();
     ana.create(declared("another")).unwrap();
     assert!(ana.verify().unwrap().gaps[0].contains("1 entr"), "what waits is told");
+}
+
+/// A shift ends while the server is away: what the shared store knew can be handed over all the same.
+#[test]
+fn a_bundle_is_made_without_the_server_and_without_what_waits() {
+    let (pg, mine) = (Pg::start(), folder());
+    let mut ana = team(&pg, mine.path());
+    let id = ana.create(declared("handed over")).unwrap()[0].incident;
+    push(&mut ana, id, note("known to all"));
+    fold(&mut ana, id);
+    pg.down();
+    push(&mut ana, id, note("waits"));
+    assert_eq!(fold(&mut ana, id).unsynced(), 1);
+    assert_eq!(ana.raw(id).unwrap().len(), 2);
+    let local = ana.create(declared("made alone")).unwrap()[0].incident;
+    let error = ana.raw(local).unwrap_err().to_string();
+    assert!(error.contains("waits for the shared store"), "{error}");
 }
 
 #[test]
@@ -363,6 +380,8 @@ fn verify_finds_what_is_missing_and_a_list_that_tells_another_story() {
     assert!(broken.iter().any(|b| b.contains("another title")), "{broken:?}");
     pg.sql("DELETE FROM warroom.incident");
     assert!(ana.verify().unwrap().broken.iter().any(|b| b.what.contains("its row")));
+    pg.sql("DELETE FROM warroom.entry");
+    assert!(team(&pg, folder().path()).verify().unwrap().broken.iter().any(|b| b.what.contains("gone with all")));
 }
 
 #[test]

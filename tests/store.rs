@@ -50,6 +50,8 @@ fn a_store_of_the_first_version_is_taken_along() {
     let found = store.verify().unwrap();
     assert_eq!((found.entries, found.broken.len()), (5, 0));
     drop(store);
+    let known: i64 = rusqlite::Connection::open(&path).unwrap().query_row("SELECT number FROM number", [], |r| r.get(0)).unwrap();
+    assert_eq!(known, 1, "should it vanish, it is missed");
     let version: i64 = rusqlite::Connection::open(&path).unwrap().pragma_query_value(None, "user_version", |r| r.get(0)).unwrap();
     assert_eq!(version, 2, "an older program is kept away from facts that it does not know");
 }
@@ -70,6 +72,10 @@ fn verify_finds_what_is_missing_and_a_list_that_tells_another_story() {
     assert!(broken.iter().any(|b| b.contains("another title")), "{broken:?}");
     raw.execute("DELETE FROM incident", []).unwrap();
     assert!(store.verify().unwrap().broken.iter().any(|b| b.what.contains("its row")));
+    raw.execute("DELETE FROM entry", []).unwrap();
+    assert!(store.verify().unwrap().broken.iter().any(|b| b.what.contains("gone with all")), "nothing is left of it");
+    // What an older version had is known from the migration on.
+    assert_eq!(store.create(contract::declared("next")).unwrap()[0].incident.0, 2, "its number is not given again");
 }
 
 /// Numbers that no store gives, and a file that unpacks to something else, are refused before anything is written.

@@ -340,7 +340,9 @@ async fn list(desk: &Desk, id: Option<IncidentId>, only: &Only, format: ListForm
     }
     for id in ids {
         let mut incident = desk.journal.incident(id).await?;
-        incident.actions.retain(|a| only.takes(a, now));
+        // What was open in a part goes on in the whole.
+        let is_part = incident.head.merged_into.is_some();
+        incident.actions.retain(|a| only.takes(a, now) && !(is_part && a.state.is_open()));
         if as_json {
             rows.extend(incident.actions.iter().map(|a| {
                 json!({"incident": incident.id(), "id": a.id, "text": a.text, "kind": a.kind, "owner": a.owner, "due": a.due,

@@ -29,12 +29,18 @@ pub enum BundleCommand {
 pub(super) async fn run(desk: &Desk, command: BundleCommand, as_json: bool) -> Result<Done, CliError> {
     match command {
         BundleCommand::Export { id, output } => {
+            let waits = desk.journal.incident(id).await?.unsynced();
             let bytes = desk.journal.export_bundle(id).await?;
             super::export::write(&output, &bytes)?;
             if as_json {
-                out::json(&json!({"id": id, "path": output, "bytes": bytes.len()}))?;
+                out::json(&json!({"id": id, "path": output, "bytes": bytes.len(), "left_out": waits}))?;
             } else {
                 out::line(format!("{id}: {} bytes in {}", bytes.len(), output.display()))?;
+            }
+            if waits > 0 {
+                let waits = crate::telemetry::words::waiting(u64::try_from(waits).unwrap_or(u64::MAX));
+                out::note(format!("warroom: {waits} for the shared store and cannot be in it; export again when that is back"));
+                return Ok(Done::Partial);
             }
         }
         BundleCommand::Import { file } => {

@@ -494,9 +494,13 @@ pub(super) async fn run(desk: &Desk, command: IncidentCommand, as_json: bool) ->
         C::Event { id, kind, text, when } => desk.event(id, kind, &text, when.at).await?,
         C::Escalate { id, level, reason, to, when } => desk.escalate(id, level, to.as_deref(), &reason, when.at).await?,
         C::Attach { id, file, note, when } => {
-            let text = read_to_attach(&file)?;
+            let read = read_to_attach(&file)?;
             let from = if file.as_os_str() == "-" { "standard input".to_owned() } else { file.display().to_string() };
-            desk.attach(id, &from, &text, note.as_deref(), when.at).await?
+            let written = desk.attach(id, &from, &read, note.as_deref(), when.at).await?;
+            for gap in &read.gaps {
+                out::note(format!("warroom: {gap}"));
+            }
+            written
         }
         C::Unlink { id, fingerprint, reason, when } => desk.unlink(id, &fingerprint, reason, when.at).await?,
         C::Merge { id, into, reason, when } => desk.merge(id, into, reason, when.at).await?,

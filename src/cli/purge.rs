@@ -64,6 +64,8 @@ pub(super) async fn run(desk: &Desk, retention: Option<Duration>, args: &PurgeAr
     }
     if args.yes && !ids.is_empty() {
         let reason = crate::investigate::desk::checked_line("reason", &args.reason)?;
+        // It outlives what it is about: names and secrets stay out of it as they do everywhere.
+        let reason = crate::evidence::Redactor::new().text(&reason).into_owned();
         let note = format!("purged at {} by {}: {reason}", now().rfc3339(), desk.user);
         desk.journal.purge(Purge { incidents: ids.clone(), note }).await?;
     }

@@ -137,6 +137,9 @@ pub struct ActionItem {
     pub result: Option<String>,
     pub given_at: Timestamp,
     pub given_by: String,
+    /// The incident that it came from when that became a part of this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part_of: Option<super::ids::IncidentId>,
 }
 
 impl ActionItem {

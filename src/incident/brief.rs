@@ -280,6 +280,7 @@ mod tests {
                 scope: ActionScope::Incident,
                 check_back_at: Some(t(8)),
                 ticket: None,
+                part_of: None,
             },
             Fact::Note { text: "raise the pool".into(), note_kind: NoteKind::Decision },
             Fact::DecisionRemarked {

@@ -220,6 +220,9 @@ pub enum Fact {
     Absorbed {
         from: IncidentId,
         title: String,
+        /// Fingerprints of the alerts that came with it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        alerts: Vec<String>,
     },
     /// What it does to whom; what is `None` stays as it was.
     ImpactChanged {
@@ -318,6 +321,9 @@ pub enum Fact {
         check_back_at: Option<Timestamp>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         ticket: Option<String>,
+        /// The incident that it came from when that became a part of this one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        part_of: Option<IncidentId>,
     },
     ActionChanged {
         id: ActionId,
@@ -356,6 +362,17 @@ impl Fact {
             scope,
             check_back_at: None,
             ticket: None,
+            part_of: None,
+        }
+    }
+
+    /// The other incidents that it speaks of.
+    pub fn others(&self) -> Option<IncidentId> {
+        match self {
+            Self::Merged { into, .. } => Some(*into),
+            Self::Absorbed { from, .. } | Self::Released { from } => Some(*from),
+            Self::ActionAdded { part_of, .. } => *part_of,
+            _ => None,
         }
     }
 
@@ -449,7 +466,7 @@ impl Fact {
                 format!("merged into {into}{}", reason.as_deref().map(|r| format!(": {r}")).unwrap_or_default())
             }
             Self::Released { from } => format!("{from} is no part of this any more"),
-            Self::Absorbed { from, title } => format!("{from} is a part of this: {title}"),
+            Self::Absorbed { from, title, .. } => format!("{from} is a part of this: {title}"),
             Self::ImpactChanged { services, users, region, text } => {
                 let mut parts = Vec::new();
                 parts.extend(text.clone());
@@ -578,6 +595,38 @@ impl Fact {
         matches!(self, Self::EvidenceAttached { .. } | Self::DraftAccepted { .. } | Self::Undone { .. })
     }
 
+    /// Whether it is what somebody told in words, which may be corrected in words; of any other entry the words only describe
+    /// what it did.
+    pub fn is_told(&self) -> bool {
+        matches!(
+            self,
+            Self::Note { .. }
+                | Self::Event { .. }
+                | Self::UpdatePublished { .. }
+                | Self::Escalated { .. }
+                | Self::HypothesisJudged { .. }
+                | Self::DecisionRemarked { .. }
+                | Self::AiRun { .. }
+                | Self::Corrected { .. }
+        )
+    }
+
+    /// Whether a person changed something with it, which an undoing without a number then means: what sources and models
+    /// told is none, and an undoing is not undone by another.
+    pub fn is_a_change(&self) -> bool {
+        let is_gathered = matches!(self, Self::EvidenceAttached { evidence } if evidence.kind != super::EvidenceKind::Note);
+        !is_gathered
+            && !matches!(
+                self,
+                Self::Investigated { .. }
+                    | Self::AiRun { .. }
+                    | Self::AlertFired { .. }
+                    | Self::AlertResolved { .. }
+                    | Self::ExitRead { .. }
+                    | Self::Undone { .. }
+            )
+    }
+
     /// Whether it is a local change that can be taken back. What the program or a model wrote, what was sent, and what
     /// others rely on as a number cannot.
     pub fn can_be_undone(&self) -> bool {
@@ -623,18 +672,51 @@ impl Fact {
     }
 }
 
-/// What the TODOs of a note ask for: the rest of each line after the word `TODO` (in capitals) and a colon or a space.
-pub fn todos_in(text: &str) -> Vec<String> {
+/// What a TODO of a note asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Todo {
+    pub owner: Option<String>,
+    pub text: String,
+}
+
+/// What the TODOs of a note ask for: after each word `TODO` (in capitals) what follows on its line up to the next one.
+/// `TODO(bob): …` and `TODO @bob …` name who does it.
+pub fn todos_in(text: &str) -> Vec<Todo> {
     let mut found = Vec::new();
     for line in text.lines() {
-        let Some((before, rest)) = line.split_once("TODO") else { continue };
-        let is_word = !before.ends_with(char::is_alphanumeric) && rest.starts_with([':', ' ', '\u{2013}', '-']);
-        let what = rest.trim_start_matches([':', ' ', '\u{2013}', '-']).trim_end();
-        if is_word && !what.is_empty() {
-            found.push(what.to_owned());
+        let ends: Vec<usize> = line.match_indices("TODO").map(|(at, _)| at).filter(|at| is_todo(line, *at)).collect();
+        for (n, at) in ends.iter().enumerate() {
+            let end = ends.get(n + 1).copied().unwrap_or(line.len());
+            let rest = line.get(at + 4..end).unwrap_or("");
+            let (owner, what) = owner_of(rest);
+            let what = what.trim_start_matches([':', ' ', '\u{2013}', '-']).trim_end_matches([' ', ',', ';']);
+            if !what.is_empty() {
+                found.push(Todo { owner, text: what.to_owned() });
+            }
         }
     }
     found
+}
+
+/// Whether the `TODO` at this place is a word of its own that says something.
+fn is_todo(line: &str, at: usize) -> bool {
+    let (before, rest) = (line.get(..at).unwrap_or(""), line.get(at + 4..).unwrap_or(""));
+    !before.ends_with(char::is_alphanumeric) && rest.starts_with([':', ' ', '\u{2013}', '-', '('])
+}
+
+/// `(bob): …` or ` @bob …`: the name, and the rest.
+fn owner_of(rest: &str) -> (Option<String>, &str) {
+    if let Some((name, rest)) = rest.strip_prefix('(').and_then(|r| r.split_once(')')) {
+        let name = name.trim().trim_start_matches('@');
+        return ((!name.is_empty()).then(|| name.to_owned()), rest);
+    }
+    let trimmed = rest.trim_start_matches([':', ' ']);
+    if let Some(named) = trimmed.strip_prefix('@') {
+        let end = named.find(|c: char| c.is_whitespace() || c == ':').unwrap_or(named.len());
+        let (name, rest) = named.split_at(end);
+        return ((!name.is_empty()).then(|| name.to_owned()), rest);
+    }
+    (None, rest)
 }
 
 /// The evidence ids in square brackets within a text: `[E3]`, `[E3, E4]`.
@@ -693,7 +775,16 @@ mod tests {
 
     #[test]
     fn todos_are_words_in_capitals() {
-        assert_eq!(todos_in("TODO: page the DBA\nfine\nwe need this: TODO add an alert"), ["page the DBA", "add an alert"]);
+        let said = |text: &str| todos_in(text).into_iter().map(|t| (t.owner.unwrap_or_default(), t.text)).collect::<Vec<_>>();
+        let nobody = |text: &str| (String::new(), text.to_owned());
+        assert_eq!(
+            said("TODO: page the DBA\nfine\nwe need this: TODO add an alert"),
+            [nobody("page the DBA"), nobody("add an alert")]
+        );
+        assert_eq!(
+            said("x TODO(bob): check the disk; TODO @cleo write it down"),
+            [("bob".to_owned(), "check the disk".to_owned()), ("cleo".to_owned(), "write it down".to_owned())]
+        );
         assert!(todos_in("todo later, TODOS, MYTODO x, TODO").is_empty());
     }
 

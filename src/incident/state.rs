@@ -230,6 +230,8 @@ pub struct Incident {
     pub grade: Option<Graded>,
     /// Incidents that became a part of this one.
     pub absorbed: Vec<IncidentId>,
+    /// The alerts that each of them brought along, also of one that was released since.
+    pub brought: BTreeMap<IncidentId, BTreeSet<String>>,
     pub evidence: Vec<EvidenceRecord>,
     pub actions: Vec<ActionItem>,
     pub investigation: Option<Investigation>,
@@ -303,6 +305,7 @@ impl Incident {
             mitigations: Vec::new(),
             grade: None,
             absorbed: Vec::new(),
+            brought: BTreeMap::new(),
             evidence: Vec::new(),
             actions: Vec::new(),
             investigation: None,
@@ -475,7 +478,7 @@ impl Incident {
                     answer.accepted_by = Some(by.clone());
                 }
             }
-            Fact::ActionAdded { id, text, action_kind, owner, due, priority, scope, check_back_at, ticket } => {
+            Fact::ActionAdded { id, text, action_kind, owner, due, priority, scope, check_back_at, ticket, part_of } => {
                 self.actions.push(ActionItem {
                     id: *id,
                     text: text.clone(),
@@ -490,6 +493,7 @@ impl Incident {
                     result: None,
                     given_at: at,
                     given_by: by.clone(),
+                    part_of: *part_of,
                 });
             }
             Fact::ActionChanged { id, change, .. } => {
@@ -514,8 +518,12 @@ impl Incident {
                 }
                 self.corrections.insert(*seq, text.clone());
             }
-            Fact::Absorbed { from, .. } if !self.absorbed.contains(from) => self.absorbed.push(*from),
-            Fact::Absorbed { .. } => {}
+            Fact::Absorbed { from, alerts, .. } => {
+                if !self.absorbed.contains(from) {
+                    self.absorbed.push(*from);
+                }
+                self.brought.entry(*from).or_default().extend(alerts.iter().cloned());
+            }
             Fact::Released { from } => self.absorbed.retain(|a| a != from),
             Fact::IncidentDeclared { .. }
             | Fact::TitleChanged { .. }

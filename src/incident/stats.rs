@@ -117,6 +117,8 @@ impl Row {
         let unlinked = ever
             .iter()
             .filter(|(print, _)| !incident.alerts.iter().any(|a| a.fingerprint == **print))
+            // What another incident brought along and took away again was not wrong here.
+            .filter(|(print, _)| !incident.brought.values().any(|all| all.contains(**print)))
             .map(|(_, name)| name.clone())
             .collect();
         Self {
@@ -214,7 +216,8 @@ pub fn stats(rows: &[Row]) -> Stats {
 
 fn noisy(rows: &[Row]) -> Vec<NoisyAlert> {
     let mut found: BTreeMap<(String, Option<String>), NoisyAlert> = BTreeMap::new();
-    for row in rows {
+    // The alerts of a part are those of the whole.
+    for row in rows.iter().filter(|r| r.status != Status::Merged) {
         for (wrong, key) in row.alerts.iter().map(|k| (false, k)).chain(row.unlinked.iter().map(|k| (true, k))) {
             let alert = found.entry(key.clone()).or_insert_with(|| NoisyAlert {
                 name: key.0.clone(),

@@ -13,7 +13,7 @@ use crate::incident::{
     ActionChange, ActionId, ActionKind, ActionScope, ActionState, Audience, Entry, EventKind, EvidenceKind, ExitCriteria, Fact,
     FoundBy, Grade, Incident, IncidentId, Level, Milestone, NoteKind, Remark, Role, Severity, Status, Verdict,
 };
-use crate::journal::Append;
+use crate::journal::{Append, JournalError};
 use crate::telemetry::{Timestamp, Window, clean};
 
 /// What a command that writes gives back: the incident after it, and the (last) entry.
@@ -96,20 +96,19 @@ impl Desk {
         .await
     }
 
-    /// Opens an ended incident again. One that was merged is no part of the other one any more; the alerts stay with both.
+    /// Opens an ended incident again. One that was merged is no part of the other one any more: what it brought along, alerts
+    /// and open action items, it takes back.
     pub async fn reopen(&self, id: IncidentId, reason: &str, at: Option<Timestamp>) -> Written {
         let reason = checked_text("reason", reason)?;
         let incident = self.journal.incident(id).await?;
         let id = incident.id();
         if let Some(whole) = incident.head.merged_into {
             let released = self
-                .append(whole, &self.person(), at, |i| {
-                    Ok(if i.absorbed.contains(&id) { vec![Fact::Released { from: id }] } else { Vec::new() })
-                })
+                .append(whole, &self.person(), at, |i| Ok(if i.absorbed.contains(&id) { release(i, id) } else { Vec::new() }))
                 .await;
             match released {
                 // It was purged: then it holds nothing of this one either.
-                Ok(_) | Err(DeskError::Journal(crate::journal::JournalError::NoSuchIncident(_))) => {}
+                Ok(_) | Err(DeskError::Journal(JournalError::NoSuchIncident(_) | JournalError::Purged { .. })) => {}
                 Err(e) => return Err(e),
             }
         }
@@ -122,8 +121,8 @@ impl Desk {
         .await
     }
 
-    /// Makes an incident a part of another: the other gets its alerts, this one ends. May be repeated after a crash in
-    /// between: what is there already is not written twice.
+    /// Makes an incident a part of another: the other gets its alerts, its open action items and, where that is the higher one,
+    /// its severity; this one ends. May be repeated after a crash in between: what is there already is not written twice.
     pub async fn merge(&self, id: IncidentId, into: IncidentId, reason: Option<String>, at: Option<Timestamp>) -> Written {
         let from = self.journal.incident(id).await?;
         // Under the numbers that they have now.
@@ -134,7 +133,8 @@ impl Desk {
         if from.head.status == Status::Merged && from.head.merged_into != Some(into) {
             return refused(format!("{id} is merged already: reopen it first"));
         }
-        let (title, alerts) = (from.head.title.clone(), from.alerts.clone());
+        let (title, alerts, severity) = (from.head.title.clone(), from.alerts.clone(), from.head.severity);
+        let open: Vec<_> = from.actions.iter().filter(|a| a.state.is_open()).cloned().collect();
         // What has ended there does not fire here.
         let ended: Vec<String> = from.watched.iter().filter(|(_, w)| !w.is_firing).map(|(print, _)| print.clone()).collect();
         self.append(into, &self.person(), at, |i| {
@@ -144,17 +144,32 @@ impl Desk {
             if !i.head.status.is_open() {
                 return refused(format!("{into} is {}: reopen it first", i.head.status));
             }
-            let mut facts = Vec::new();
-            if !i.absorbed.contains(&id) {
-                facts.push(Fact::Absorbed { from: id, title: title.clone() });
+            if i.absorbed.contains(&id) {
+                return Ok(Vec::new());
             }
-            let new = alerts.iter().filter(|a| !i.alerts.iter().any(|have| have.fingerprint == a.fingerprint));
-            for alert in new {
-                facts.push(Fact::AlertLinked { alert: alert.clone() });
+            let mut facts = Vec::new();
+            if severity < i.head.severity {
+                // Together they are at least as bad as the worse of them.
+                let reason = format!("{id}, a part of it now, is {severity}");
+                facts.push(Fact::SeverityChanged { from: i.head.severity, to: severity, reason });
+            }
+            for item in &open {
+                let mut fact = Fact::action(item.text.clone(), item.kind, item.scope);
+                if let Fact::ActionAdded { owner, due, priority, check_back_at, ticket, part_of, .. } = &mut fact {
+                    (*owner, *due, *priority) = (item.owner.clone(), item.due.clone(), item.priority.clone());
+                    (*check_back_at, *ticket, *part_of) = (item.check_back_at, item.ticket.clone(), Some(id));
+                }
+                facts.push(fact);
+            }
+            let new: Vec<_> = alerts.iter().filter(|a| !i.alerts.iter().any(|have| have.fingerprint == a.fingerprint)).collect();
+            for alert in &new {
+                facts.push(Fact::AlertLinked { alert: (*alert).clone() });
                 if ended.contains(&alert.fingerprint) {
                     facts.push(Fact::AlertResolved { fingerprint: alert.fingerprint.clone(), name: alert.name.clone() });
                 }
             }
+            let alerts = new.iter().map(|a| a.fingerprint.clone()).collect();
+            facts.push(Fact::Absorbed { from: id, title: title.clone(), alerts });
             Ok(facts)
         })
         .await?;
@@ -216,7 +231,13 @@ impl Desk {
         let (incident, appended) = self
             .append(id, &self.person(), at, |_| {
                 let mut facts = vec![Fact::Note { text: text.clone(), note_kind }];
-                facts.extend(todos.iter().map(|t| Fact::action(t.clone(), ActionKind::Process, ActionScope::FollowUp)));
+                for todo in &todos {
+                    let mut fact = Fact::action(todo.text.clone(), ActionKind::Process, ActionScope::FollowUp);
+                    if let Fact::ActionAdded { owner, .. } = &mut fact {
+                        owner.clone_from(&todo.owner);
+                    }
+                    facts.push(fact);
+                }
                 Ok(facts)
             })
             .await?;
@@ -231,13 +252,20 @@ impl Desk {
         let text = checked_text("correction", text)?;
         let reason = checked_text("reason", reason)?;
         self.write(id, at, |i| {
-            entry_of(i, seq)?;
+            let entry = entry_of(i, seq)?;
+            if !entry.fact.is_told() {
+                let (label, what) = (seq_label(seq), clean::cut(&entry.fact.sentence(), 80));
+                return refused(format!(
+                    "entry {label} ({what}) is no text of somebody: words would contradict what it did; `warroom incident undo {id} {label}` takes it back where that can be, or make the change anew"
+                ));
+            }
             Ok(Fact::Corrected { seq, text: text.clone(), reason: reason.clone() })
         })
         .await
     }
 
-    /// Takes a local change back: the entry `seq`, else the last one that this person made and that can be taken back.
+    /// Takes a local change back: the entry `seq`, else the last one that this person made. When that one cannot be taken back,
+    /// nothing older is in its stead.
     pub async fn undo(&self, id: IncidentId, seq: Option<u64>, at: Option<Timestamp>) -> Written {
         self.write(id, at, |i| {
             let entry = match seq {
@@ -246,22 +274,25 @@ impl Desk {
                     .entries
                     .iter()
                     .rev()
-                    .find(|e| {
-                        e.actor == self.person()
-                            && e.fact.can_be_undone()
-                            && !matches!(e.fact, Fact::Undone { .. })
-                            && !i.undone.contains(&e.seq)
-                    })
+                    .find(|e| e.actor == self.person() && e.fact.is_a_change() && !i.undone.contains(&e.seq))
                     .ok_or_else(|| DeskError::Refused(format!("{} has made no change of {id} that can be undone", self.user)))?,
             };
             if i.undone.contains(&entry.seq) {
                 return refused(format!("entry {} is undone already", seq_label(entry.seq)));
             }
             if !entry.fact.can_be_undone() {
+                let what = clean::cut(&entry.fact.sentence(), 80);
+                let how = match (&entry.fact, seq) {
+                    (Fact::Absorbed { from, .. }, _) => {
+                        format!("`warroom incident reopen {from} --reason …` takes the part away")
+                    }
+                    (Fact::Merged { .. }, _) => format!("`warroom incident reopen {id} --reason …` takes it back"),
+                    (_, None) => format!("`warroom incident undo {id} ENTRY` takes an older entry back"),
+                    _ => "write a correction".to_owned(),
+                };
+                let label = seq_label(entry.seq);
                 return refused(format!(
-                    "entry {} ({}) cannot be undone: it tells what happened outside, or others rely on it; write a correction",
-                    seq_label(entry.seq),
-                    entry.fact.kind()
+                    "entry {label} ({what}) cannot be undone: it happened outside, or others rely on it; {how}"
                 ));
             }
             Ok(Fact::Undone { seq: entry.seq, text: clean::cut(&entry.fact.sentence(), 200) })
@@ -487,6 +518,7 @@ impl Desk {
                 scope: action.scope,
                 check_back_at: action.check_back.map(|d| at.unwrap_or_else(now) + d),
                 ticket: ticket.clone(),
+                part_of: None,
             })
         })
         .await
@@ -526,14 +558,22 @@ impl Desk {
     }
 
     /// Keeps a text as evidence, with a note that cites it.
-    pub async fn attach(&self, id: IncidentId, from: &str, text: &str, note: Option<&str>, at: Option<Timestamp>) -> Written {
-        let text = clean::document(text);
-        if text.trim().is_empty() {
+    pub async fn attach(
+        &self,
+        id: IncidentId,
+        from: &str,
+        read: &Attached,
+        note: Option<&str>,
+        at: Option<Timestamp>,
+    ) -> Written {
+        let kept = clean::document(&read.text);
+        if kept.trim().is_empty() {
             return refused(format!("{from} is empty: there is nothing to keep"));
         }
-        let all = text.len();
-        let kept: String = text.char_indices().take_while(|(i, _)| *i < MAX_ATTACHED).map(|(_, c)| c).collect();
-        let gaps = if kept.len() < all { vec![format!("cut: {} of {all} bytes are kept", kept.len())] } else { Vec::new() };
+        let mut gaps = read.gaps.clone();
+        if kept.len() < read.text.replace("\r\n", "\n").len() {
+            gaps.push("control characters are taken out".to_owned());
+        }
         let when = at.unwrap_or_else(now);
         let lines = u64::try_from(kept.lines().count()).unwrap_or(0);
         let draft = Draft {
@@ -546,7 +586,7 @@ impl Desk {
             body: Body::Text { text: kept },
             gaps,
             shown: lines,
-            total: u64::try_from(text.lines().count()).unwrap_or(lines),
+            total: read.lines.max(lines),
         };
         let (record, body, _) = draft.seal()?;
         let fact = Fact::EvidenceAttached { evidence: record.into_inner() };
@@ -565,19 +605,66 @@ impl Desk {
     }
 }
 
-/// Reads what is to be attached (`-` is standard input): more than is kept, so that the cut is told. Bytes that are no UTF-8
-/// become U+FFFD. Blocks.
-pub fn read_to_attach(path: &std::path::Path) -> Result<String, DeskError> {
-    use std::io::Read;
+/// A text that was read to be attached.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Attached {
+    /// At most [`MAX_ATTACHED`] bytes of it.
+    pub text: String,
+    /// Lines of the whole.
+    pub lines: u64,
+    /// What of the whole is not in the text.
+    pub gaps: Vec<String>,
+}
+
+/// Reads what is to be attached (`-` is standard input), and counts what it does not keep. What is no text is refused: as text
+/// it would be another thing. Blocks.
+pub fn read_to_attach(path: &std::path::Path) -> Result<Attached, DeskError> {
     let fail = |e: std::io::Error| DeskError::Refused(format!("{} cannot be read: {e}; check the path", path.display()));
-    let mut bytes = Vec::new();
-    let most = u64::try_from(MAX_ATTACHED * 4).unwrap_or(u64::MAX);
     if path.as_os_str() == "-" {
-        std::io::stdin().lock().take(most).read_to_end(&mut bytes).map_err(fail)?;
-    } else {
-        std::fs::File::open(path).and_then(|f| f.take(most).read_to_end(&mut bytes)).map_err(fail)?;
+        return attached(std::io::stdin().lock(), path);
     }
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    attached(std::fs::File::open(path).map_err(fail)?, path)
+}
+
+fn attached(mut from: impl std::io::Read, path: &std::path::Path) -> Result<Attached, DeskError> {
+    let fail = |e: std::io::Error| DeskError::Refused(format!("{} cannot be read: {e}; check the path", path.display()));
+    let (mut kept, mut all, mut lines, mut last) = (Vec::new(), 0_u64, 0_u64, b'\n');
+    let mut chunk = vec![0_u8; 64 * 1024];
+    loop {
+        let n = match from.read(&mut chunk) {
+            Ok(0) => break,
+            Ok(n) => n,
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => continue,
+            Err(e) => return Err(fail(e)),
+        };
+        let part = chunk.get(..n).unwrap_or(&[]);
+        if part.contains(&0) {
+            let name = path.display();
+            return refused(format!(
+                "{name} is no text: attach a text of it, or keep it elsewhere and write its address in a note"
+            ));
+        }
+        all += u64::try_from(n).unwrap_or(0);
+        lines += u64::try_from(part.iter().filter(|b| **b == b'\n').count()).unwrap_or(0);
+        last = part.last().copied().unwrap_or(last);
+        kept.extend_from_slice(part.get(..n.min(MAX_ATTACHED - kept.len())).unwrap_or(&[]));
+    }
+    let mut gaps = Vec::new();
+    if u64::try_from(kept.len()).unwrap_or(0) < all {
+        // No half of a character at the cut.
+        while kept.last().is_some_and(|b| (0x80..0xC0).contains(b)) {
+            kept.pop();
+        }
+        if kept.last().is_some_and(|b| *b >= 0xC0) {
+            kept.pop();
+        }
+        gaps.push(format!("cut: the first {} of {all} bytes are kept", kept.len()));
+    }
+    let text = String::from_utf8_lossy(&kept).into_owned();
+    if std::str::from_utf8(&kept).is_err() {
+        gaps.push("bytes that are no UTF-8 became U+FFFD".to_owned());
+    }
+    Ok(Attached { text, lines: lines + u64::from(last != b'\n'), gaps })
 }
 
 /// What is told of an impact.
@@ -631,6 +718,20 @@ impl NewAction {
             ticket: None,
         }
     }
+}
+
+/// What gives a part free again: it takes back the alerts that it brought, and its action items that are still open.
+fn release(i: &Incident, part: IncidentId) -> Vec<Fact> {
+    let reason = Some(format!("{part} is an incident of its own again"));
+    let prints = i.brought.get(&part).into_iter().flatten().filter(|p| i.alerts.iter().any(|a| a.fingerprint == **p));
+    let mut facts: Vec<Fact> = prints.map(|p| Fact::AlertUnlinked { fingerprint: p.clone(), reason: reason.clone() }).collect();
+    for item in i.actions.iter().filter(|a| a.part_of == Some(part) && a.state.is_open()) {
+        let result = Some(format!("goes on in {part}"));
+        let change = ActionChange { state: Some(ActionState::Dropped), result, ..ActionChange::default() };
+        facts.push(Fact::ActionChanged { id: item.id, from: item.state, change });
+    }
+    facts.push(Fact::Released { from: part });
+    facts
 }
 
 fn last(incident: Incident, entries: Vec<Entry>) -> Written {

@@ -131,7 +131,7 @@ pub fn read(bytes: &[u8]) -> Result<Bundle, JournalError> {
         let wrong = match &entry.fact {
             Fact::EvidenceAttached { evidence } => evidence.id.is_local() || evidence.id.0 > MAX_NUMBER,
             Fact::ActionAdded { id, .. } => id.is_local() || id.0 > MAX_NUMBER,
-            _ => false,
+            fact => fact.others().is_some_and(|id| id.is_local() || id.0 > MAX_NUMBER),
         };
         if wrong {
             return Err(bad(format!("entry {} holds a number that no store gives", entry.seq)));

@@ -436,6 +436,7 @@ impl PgStore {
             tx.put_bodies(&append.bodies)?;
             if let Some(row) = &state {
                 tx.put_row(row)?;
+                tx.keep_number(incident, false)?;
             }
             tx.notify(incident)?;
             Ok(entries)
@@ -520,6 +521,7 @@ impl PgStore {
             tx.put_bodies(bodies)?;
             if let Some(row) = &row {
                 tx.put_row(row)?;
+                tx.keep_number(number, false)?;
             }
             tx.notify(number)?;
             Ok(number)
@@ -590,6 +592,11 @@ impl PgStore {
         for r in self.rows(orphans, &[])? {
             look.orphan(IncidentId(small(&r, 0)?));
         }
+        let gone = "SELECT number FROM warroom.number WHERE spoken = 0 AND number NOT IN (SELECT number FROM warroom.incident)
+                    AND number NOT IN (SELECT incident FROM warroom.entry) AND number NOT IN (SELECT number FROM warroom.purged)";
+        for r in self.rows(gone, &[])? {
+            look.vanished(IncidentId(small(&r, 0)?));
+        }
         for r in self.rows("SELECT digest FROM warroom.body ORDER BY digest", &[])? {
             let wanted = text(&r, 0)?;
             match self.body(&wanted) {
@@ -623,6 +630,10 @@ impl PgStore {
                 }
             }
             tx.put_bodies(bodies)?;
+            tx.keep_number(incident, false)?;
+            for other in all.iter().filter_map(|e| e.fact.others()) {
+                tx.keep_number(other, true)?;
+            }
             if !missing.is_empty() {
                 tx.put_row(&super::row_of(&folded))?;
                 tx.notify(incident)?;
@@ -652,6 +663,12 @@ impl PgStore {
             tx.execute(&format!("DELETE FROM warroom.body WHERE digest NOT IN (SELECT d FROM ({used}) AS used(d) WHERE d IS NOT NULL)"), &[])?;
             purge.incidents.first().map_or(Ok(()), |id| tx.notify(*id))
         })
+    }
+
+    /// See [`super::Store::purged_note`].
+    pub(super) fn purged_note(&mut self, incident: IncidentId) -> Result<Option<String>, JournalError> {
+        let rows = self.rows("SELECT note FROM warroom.purged WHERE number = $1", &[(&i64::from(incident.0), Type::INT8)])?;
+        rows.first().map(|r| text(r, 0)).transpose()
     }
 
     /// See [`super::Store::presence`].
@@ -762,11 +779,18 @@ impl Tx<'_> {
         self.wait(self.transaction.batch_execute(sql))
     }
 
+    /// Keeps a number: `spoken` of only, or given.
+    fn keep_number(&self, incident: IncidentId, spoken: bool) -> Result<(), JournalError> {
+        let sql = "INSERT INTO warroom.number AS n (number, spoken) VALUES ($1, $2)
+                   ON CONFLICT (number) DO UPDATE SET spoken = least(n.spoken, excluded.spoken)";
+        self.execute(sql, &[(&i64::from(incident.0), Type::INT8), (&i64::from(spoken), Type::INT8)]).map(|_| ())
+    }
+
     /// The next free number; held until the commit, so that nobody else gets it.
     fn next_number(&self) -> Result<IncidentId, JournalError> {
         self.check_schema()?;
         self.batch(&format!("SELECT pg_advisory_xact_lock({LOCK})"))?;
-        let sql = "SELECT coalesce(max(number), 0) + 1 FROM (SELECT number FROM warroom.incident UNION ALL SELECT number FROM warroom.purged) AS used";
+        let sql = "SELECT coalesce(max(number), 0) + 1 FROM (SELECT number FROM warroom.incident UNION ALL SELECT number FROM warroom.purged UNION ALL SELECT number FROM warroom.number) AS used";
         let rows = self.rows(sql, &[])?;
         rows.first().map_or(Ok(IncidentId(1)), |r| small(r, 0).map(IncidentId))
     }

@@ -372,6 +372,7 @@ impl Store for SqliteStore {
         write_bodies(&tx, &append.bodies)?;
         if let Some(row) = &state {
             write_row(&tx, row)?;
+            keep_number(&tx, incident, false)?;
         }
         tx.commit().map_err(io("written"))?;
         Ok(entries)
@@ -442,6 +443,10 @@ impl Store for SqliteStore {
             }
         }
         write_bodies(&tx, bodies)?;
+        keep_number(&tx, incident, false)?;
+        for other in all.iter().filter_map(|e| e.fact.others()) {
+            keep_number(&tx, other, true)?;
+        }
         if let Some(folded) = Incident::fold(all).filter(|_| !missing.is_empty()) {
             write_row(&tx, &super::row_of(&folded))?;
         }
@@ -500,6 +505,11 @@ impl Store for SqliteStore {
         for incident in column::<u32>(&tx, sql)? {
             look.orphan(IncidentId(incident));
         }
+        let sql = "SELECT number FROM number WHERE spoken = 0 AND number NOT IN (SELECT number FROM incident)
+                   AND number NOT IN (SELECT incident FROM entry) AND number NOT IN (SELECT number FROM purged)";
+        for incident in column::<u32>(&tx, sql)? {
+            look.vanished(IncidentId(incident));
+        }
         for wanted in column::<String>(&tx, "SELECT digest FROM body ORDER BY digest")? {
             let read = read_body(&tx, &wanted);
             look.body(wanted, read);
@@ -510,6 +520,13 @@ impl Store for SqliteStore {
 
     fn version(&mut self) -> Result<i64, JournalError> {
         self.connection.pragma_query_value(None, "data_version", |r| r.get(0)).map_err(io("read"))
+    }
+
+    fn purged_note(&mut self, incident: IncidentId) -> Result<Option<String>, JournalError> {
+        self.connection
+            .query_row("SELECT note FROM purged WHERE number = ?1", [incident.0], |r| r.get(0))
+            .optional()
+            .map_err(io("read"))
     }
 
     fn status(&mut self) -> super::StoreStatus {
@@ -537,9 +554,15 @@ fn append_rows(tx: &mut Transaction<'_>, row: &mut Row, append: &Append) -> Resu
     Ok(appended)
 }
 
-/// The next free number: no number of what is there or was purged.
+/// Keeps a number: `spoken` of only, or given.
+fn keep_number(tx: &Transaction<'_>, incident: IncidentId, spoken: bool) -> Result<(), JournalError> {
+    let sql = "INSERT INTO number (number, spoken) VALUES (?1, ?2) ON CONFLICT (number) DO UPDATE SET spoken = min(spoken, ?2)";
+    tx.execute(sql, params![incident.0, i64::from(spoken)]).map(|_| ()).map_err(io("written"))
+}
+
+/// The next free number: none that was ever given, or that an imported incident speaks of.
 fn next_number(tx: &Transaction<'_>) -> Result<IncidentId, JournalError> {
-    let sql = "SELECT coalesce(max(number), 0) + 1 FROM (SELECT number FROM incident UNION ALL SELECT number FROM purged)";
+    let sql = "SELECT coalesce(max(number), 0) + 1 FROM (SELECT number FROM incident UNION ALL SELECT number FROM purged UNION ALL SELECT number FROM number)";
     tx.query_row(sql, [], |r| r.get(0)).map(IncidentId).map_err(io("read"))
 }
 

@@ -473,15 +473,14 @@ impl Store for TeamStore {
     }
 
     fn raw(&mut self, incident: IncidentId) -> Result<Vec<RawEntry>, JournalError> {
-        let entries = self.entries(incident, 0)?;
-        if let Some(waiting) = entries.iter().find(|e| e.is_unsynced()) {
+        // What waits is in no chain yet: the rest is given without it, and who asks says so.
+        self.entries(incident, 0)?;
+        let incident = self.resolve(incident);
+        if incident.is_local() {
             return Err(JournalError::Bundle(format!(
-                "{} has entries that the shared store does not have yet (from {} on): they are in no chain; try again when it is back",
-                waiting.incident,
-                crate::incident::ids::seq_label(waiting.seq)
+                "{incident} waits for the shared store as a whole and is in no chain yet; try again when that is back"
             )));
         }
-        let incident = self.resolve(incident);
         let raw = self.copy.raw(incident, 0)?;
         if raw.is_empty() { Err(JournalError::NoSuchIncident(incident)) } else { Ok(raw) }
     }
@@ -551,6 +550,10 @@ impl Store for TeamStore {
             read_only: None,
             stuck: self.stuck.as_ref().map(|(_, why)| why.clone()),
         }
+    }
+
+    fn purged_note(&mut self, incident: IncidentId) -> Result<Option<String>, JournalError> {
+        Ok(Self::unless_away(self.ask(|pg| pg.purged_note(incident)))?.flatten())
     }
 
     fn presence(&mut self, session: &str, name: &str, incident: Option<IncidentId>) -> Result<Vec<String>, JournalError> {

@@ -353,7 +353,7 @@ fn todos(incident: &Incident) -> Vec<(u64, String)> {
         .collect();
     incident
         .notes(NoteKind::Observation)
-        .flat_map(|(e, t)| todos_in(t).into_iter().map(|t| (e.seq, t)))
+        .flat_map(|(e, t)| todos_in(t).into_iter().map(|t| (e.seq, t.text)))
         .filter(|(_, t)| !made.contains(t.as_str()))
         .collect()
 }

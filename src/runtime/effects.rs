@@ -232,8 +232,8 @@ impl Runner {
             Effect::Attach { id, path, note } => self.write(effect, move |d| async move {
                 let file = home(&path);
                 let read = tokio::task::spawn_blocking(move || read_to_attach(&file)).await;
-                let text = read.map_err(|e| DeskError::Refused(e.to_string()))??;
-                d.attach(id, &path, &text, note.as_deref(), None).await.map(told)
+                let read = read.map_err(|e| DeskError::Refused(e.to_string()))??;
+                d.attach(id, &path, &read, note.as_deref(), None).await.map(told)
             }),
             Effect::Reopen { id, reason } => {
                 self.write(effect, move |d| async move { d.reopen(id, &reason, None).await.map(told) })

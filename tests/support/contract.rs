@@ -160,6 +160,8 @@ fn what_is_purged_is_gone_and_its_number_too(store: &mut dyn Store) {
     store.purge(&Purge { incidents: vec![id], note: "old".into() }).unwrap();
     assert!(store.entries(id, 0).unwrap().is_empty());
     assert!(!store.list().unwrap().iter().any(|h| h.id == id));
+    assert_eq!(store.purged_note(id).unwrap().as_deref(), Some("old"));
+    assert_eq!(store.purged_note(shared).unwrap(), None);
     let found = store.verify().unwrap();
     assert_eq!((found.purged, found.broken.len()), (1, 0));
     let kept = fold(store, shared).evidence[0].digest.clone();

@@ -816,9 +816,14 @@ fn correct(model: &mut Model) -> Vec<Effect> {
         Fact::Note { text, .. } => text.clone(),
         fact => fact.sentence(),
     };
-    let Some((seq, text)) = room.shown_entries().get(room.entry_position()).map(|e| (e.seq, words(e))) else {
+    let Some((seq, text, is_told)) = room.shown_entries().get(room.entry_position()).map(|e| (e.seq, words(e), e.fact.is_told()))
+    else {
         return Vec::new();
     };
+    if !is_told {
+        model.say(Tone::Plain, "this entry tells what was done: u takes your last change back, or make the change anew");
+        return Vec::new();
+    }
     let hint = "the original stays in the journal and is marked as corrected".to_owned();
     show(
         model,

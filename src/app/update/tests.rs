@@ -272,14 +272,14 @@ fn a_file_is_attached_with_its_words() {
 #[test]
 fn an_action_that_takes_longer_gets_another_check_back() {
     use crate::incident::{ActionId, ActionKind, ActionScope, ActionState};
-    let Fact::ActionAdded { text, action_kind, owner, due, priority, scope, check_back_at, ticket, .. } =
+    let Fact::ActionAdded { text, action_kind, owner, due, priority, scope, check_back_at, ticket, part_of, .. } =
         Fact::action("Check the replica", ActionKind::Mitigate, ActionScope::Incident)
     else {
         panic!()
     };
     let id = ActionId(1);
     let mut model =
-        room_with(vec![Fact::ActionAdded { id, text, action_kind, owner, due, priority, scope, check_back_at, ticket }]);
+        room_with(vec![Fact::ActionAdded { id, text, action_kind, owner, due, priority, scope, check_back_at, ticket, part_of }]);
     press(&mut model, "7x");
     assert_eq!(press(&mut model, "again soon⏎"), [], "no minutes, nothing written");
     press(&mut model, "⎋x");

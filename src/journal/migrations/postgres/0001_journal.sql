@@ -38,6 +38,11 @@ CREATE TABLE warroom.purged (
     note      TEXT NOT NULL
 );
 
+CREATE TABLE warroom.number (
+    number BIGINT PRIMARY KEY,
+    spoken BIGINT NOT NULL
+);
+
 -- Who is in which room now. Not a fact: it need not survive anything.
 CREATE UNLOGGED TABLE warroom.presence (
     session  TEXT PRIMARY KEY,
