@@ -205,7 +205,7 @@ fn what_cannot_be_merged_is_told_and_holds_up_nothing_else() {
 /// A shift ends while the server is away: what the shared store knew can be handed over all the same.
 #[test]
 fn a_bundle_is_made_without_the_server_and_without_what_waits() {
-    let (pg, mine) = (Pg::start(), folder());
+    let (mut pg, mine) = (Pg::start(), folder());
     let mut ana = team(&pg, mine.path());
     let id = ana.create(declared("handed over")).unwrap()[0].incident;
     push(&mut ana, id, note("known to all"));
