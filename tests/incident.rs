@@ -61,7 +61,7 @@ fn fact() -> impl Strategy<Value = Fact> {
     let action = (0_u32..4).prop_map(ActionId);
     let one = prop_oneof![
         alert().prop_map(|alert| Fact::AlertLinked { alert }),
-        (0_u8..4).prop_map(|n| Fact::AlertUnlinked { fingerprint: format!("f{n}"), reason: None }),
+        (0_u8..4).prop_map(|n| Fact::AlertUnlinked { name: String::new(), fingerprint: format!("f{n}"), reason: None }),
         (0_u8..4).prop_map(|n| Fact::AlertFired { fingerprint: format!("f{n}"), name: String::new() }),
         (0_u8..4).prop_map(|n| Fact::AlertResolved { fingerprint: format!("f{n}"), name: "A".into() }),
         Just(Fact::Acknowledged),

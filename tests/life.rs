@@ -84,6 +84,17 @@ fn roles_are_assumed_handed_over_and_given_up_and_the_brief_says_what_is_promise
     assert_eq!(show(d)["roles"]["observer"], "p", "the other one is still there");
     ok(d, &["incident", "update", "INC-1", "We look into it.", "--next-in", "45m", "--at", &ago(50)]);
     let due = show(d)["update_due_at"].clone();
+    // What the executives are told keeps no promise to the customers.
+    ok(d, &["incident", "update", "INC-1", "all told", "--last"]);
+    ok(d, &["incident", "update", "INC-1", "still down", "--audience", "external", "--next-in", "10m"]);
+    let promised = show(d)["update_due_at"].clone();
+    assert_ne!(promised, due);
+    ok(d, &["incident", "update", "INC-1", "still down", "--audience", "executive", "--next-in", "3h"]);
+    assert_eq!(show(d)["update_due_at"], promised);
+    for audience in ["external", "executive"] {
+        ok(d, &["incident", "update", "INC-1", "that was it", "--audience", audience, "--last"]);
+    }
+    ok(d, &["incident", "update", "INC-1", "We look into it.", "--next-in", "45m", "--at", &ago(50)]);
     ok(d, &["incident", "escalate", "INC-1", "L3", "--reason", "nobody here knows the pool"]);
     let brief = ok(d, &["incident", "handover", "INC-1", "--to", "ben"]);
     for part in ["# Hand-over: INC-1 SEV1", "**overdue**", "Escalated to L3", "Missing for SEV1", "Before it can be resolved"] {

@@ -35,6 +35,51 @@ const TELLING: [&str; 14] = [
     "team",
 ];
 
+/// Many alerts at once that share a label value: likely one cause, to be looked at as one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Storm {
+    pub label: String,
+    pub value: String,
+    /// How many of the alerts share it, and how many there are.
+    pub shared: usize,
+    pub all: usize,
+}
+
+/// From so many alerts on that share a value and began together one speaks of a storm.
+const STORM: usize = 10;
+/// So close together (seconds) most of them must have begun.
+const STORM_SECS: i64 = 600;
+
+/// The storm among alerts, if there is one: ten or more, at least three of five of all, of one telling label value, of which
+/// four of five began within ten minutes. Of several values the one that most share, then the more telling label.
+pub fn storm(alerts: &[&Alert]) -> Option<Storm> {
+    let mut best: Option<(usize, usize, &str)> = None;
+    for (rank, label) in TELLING.iter().enumerate() {
+        let mut by_value: BTreeMap<&str, Vec<&Alert>> = BTreeMap::new();
+        for alert in alerts {
+            if let Some(value) = alert.labels.get(*label).filter(|v| !v.is_empty()) {
+                by_value.entry(value).or_default().push(alert);
+            }
+        }
+        for (value, members) in by_value {
+            let n = members.len();
+            let is_storm = n >= STORM && n * 5 >= alerts.len() * 3 && began_together(&members);
+            if is_storm && best.is_none_or(|(most, at, _)| (n, std::cmp::Reverse(rank)) > (most, std::cmp::Reverse(at))) {
+                best = Some((n, rank, value));
+            }
+        }
+    }
+    let (shared, rank, value) = best?;
+    Some(Storm { label: (*TELLING.get(rank)?).to_owned(), value: value.to_owned(), shared, all: alerts.len() })
+}
+
+fn began_together(alerts: &[&Alert]) -> bool {
+    let mut starts: Vec<i64> = alerts.iter().filter_map(|a| a.starts_at).map(|t| t.secs()).collect();
+    starts.sort_unstable();
+    let most = (alerts.len() * 4).div_ceil(5);
+    starts.windows(most.max(1)).any(|w| w.last().zip(w.first()).is_some_and(|(b, a)| b - a <= STORM_SECS))
+}
+
 /// Relations among alerts: each label value that two or more, but not all of many alerts share; all of them counts too
 /// when there are at most three. The most alerts first.
 pub fn relations(alerts: &[&Alert]) -> Vec<Relation> {
@@ -65,4 +110,42 @@ pub fn relations(alerts: &[&Alert]) -> Vec<Relation> {
     found.sort_by(|a, b| b.alerts.len().cmp(&a.alerts.len()).then_with(|| (&a.label, &a.value).cmp(&(&b.label, &b.value))));
     found.truncate(10);
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::{AlertSeverity, AlertState, Labels, Timestamp};
+
+    fn alert(n: i64, cluster: &str, secs: i64) -> Alert {
+        Alert {
+            fingerprint: n.to_string(),
+            name: "A".into(),
+            severity: AlertSeverity::Critical,
+            state: AlertState::Firing,
+            starts_at: Some(Timestamp::from_secs(1_795_253_400 + secs)),
+            pending_since: None,
+            labels: Labels::from([("cluster".into(), cluster.into()), ("service".into(), format!("s{n}"))]),
+            annotations: Labels::new(),
+            source: "am".into(),
+            occurrences: 1,
+            value: None,
+            silenced_by: vec![],
+            inhibited_by: vec![],
+            generator_url: String::new(),
+        }
+    }
+
+    #[test]
+    fn forty_alerts_of_one_cluster_at_once_are_a_storm() {
+        let mut all: Vec<Alert> = (0..40).map(|n| alert(n, "eu-3", n)).collect();
+        all.push(alert(40, "us-1", 0));
+        let found = storm(&all.iter().collect::<Vec<_>>()).unwrap();
+        assert_eq!((found.label.as_str(), found.value.as_str(), found.shared, found.all), ("cluster", "eu-3", 40, 41));
+        // Spread over days they are no storm, and neither are a few.
+        let slow: Vec<Alert> = (0..40).map(|n| alert(n, "eu-3", n * 3600)).collect();
+        assert_eq!(storm(&slow.iter().collect::<Vec<_>>()), None);
+        assert_eq!(storm(&all.iter().take(9).collect::<Vec<_>>()), None);
+        assert_eq!(storm(&[]), None);
+    }
 }

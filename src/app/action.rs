@@ -115,6 +115,8 @@ actions! {
     Merge, Room, "J", "merge", "make it a part of another open incident", true;
     Renounce, Room, "Y", "give up role", "give a role up", true;
     Grade, Room, "Q", "grade", "grade the diagnosis, afterwards", true;
+    OnCall, Room, "%", "on call", "who is on call, as your own program says", false;
+    Page, Room, "&", "page", "page somebody; shows the exact command first", true;
     Undo, Room, "u", "undo", "take your last change back", true;
     Similar, Room, "S", "similar", "past incidents that look like this one, and what ended them", false;
     ReadIn, Room, "B", "read-in", "what somebody must know who joins now", false;

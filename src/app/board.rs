@@ -56,6 +56,8 @@ pub struct Board {
     pub selected_incident: Option<IncidentId>,
     /// The series behind the selected alert, by fingerprint; the error when it could not be had.
     pub series: Option<(String, Result<Option<AlertSeries>, String>)>,
+    /// Many alerts at once of one likely cause.
+    pub storm: Option<crate::analysis::relations::Storm>,
     rows: Vec<Row>,
     owners: BTreeMap<String, IncidentId>,
 }
@@ -91,6 +93,8 @@ impl Board {
         let known: BTreeSet<String> = merged.iter().map(|a| a.fingerprint.clone()).collect();
         merged.extend(self.alerts.drain(..).filter(|a| failed.contains(a.source.as_str()) && !known.contains(&a.fingerprint)));
         merged.sort_by(|a, b| crate::analysis::grouping::order(a).cmp(&crate::analysis::grouping::order(b)));
+        let firing: Vec<&Alert> = merged.iter().filter(|a| a.state == AlertState::Firing).collect();
+        self.storm = crate::analysis::relations::storm(&firing);
         self.alerts = merged;
         self.sources = reports
             .into_iter()

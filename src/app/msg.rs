@@ -7,7 +7,7 @@ use crate::evidence::Body;
 use crate::incident::AlertBoard;
 use crate::incident::{
     ActionChange, ActionId, ActionKind, Audience, EventKind, ExitCriteria, FoundBy, Grade, Incident, IncidentId, Level,
-    LinkedAlert, Milestone, NoteKind, Remark, Role, Severity, Status, Summary, Verdict,
+    LinkedAlert, Milestone, Next, NoteKind, Remark, Role, Severity, Status, Summary, Verdict,
 };
 use crate::prompt::Delta;
 use crate::telemetry::log::Batch;
@@ -46,6 +46,13 @@ pub enum Msg {
     },
     /// A text to show: its title and itself.
     TextMade(String, String),
+    /// Somebody can be paged: with which command.
+    PageReady {
+        id: IncidentId,
+        name: String,
+        text: String,
+        command: String,
+    },
     /// Who else has the incident open.
     Present(Vec<String>),
     /// What was asked for cannot be: why. What a person typed for it comes back to be mended.
@@ -157,8 +164,7 @@ pub enum Effect {
         id: IncidentId,
         audience: Audience,
         text: String,
-        /// When the next one comes, if not as the severity says.
-        next_in: Option<std::time::Duration>,
+        next: Next,
     },
     Impact {
         id: IncidentId,
@@ -238,6 +244,21 @@ pub enum Effect {
     },
     /// Past incidents that look alike.
     Similar(IncidentId),
+    /// Who is on call.
+    OnCall,
+    /// The exact command that would page somebody, to be confirmed.
+    PreparePage {
+        id: IncidentId,
+        name: String,
+        text: String,
+    },
+    Page {
+        id: IncidentId,
+        name: String,
+        text: String,
+    },
+    /// The log lines around a moment, from the sources.
+    LogsAt(Timestamp),
     /// This person is in an incident's room now, or in none.
     Enter(Option<IncidentId>),
     /// Over the incident's own window, or the last so long before its end.

@@ -27,6 +27,7 @@ pub enum Purpose {
     Impact(ImpactPart),
     Event(EventKind),
     Attach,
+    Page,
     CancelReason,
     Tick { item: &'static str, met: bool },
     Exit,

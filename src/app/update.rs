@@ -118,6 +118,15 @@ pub fn update(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
             }
             Vec::new()
         }
+        Msg::PageReady { id, name, text, command } => {
+            if model.overlay.is_none() {
+                let lines = vec!["runs exactly this, and writes it down:".to_owned(), command];
+                let title = format!("Page {name}?");
+                let effect = Box::new(Effect::Page { id, name, text });
+                model.overlay = Some(super::Overlay::Confirm { title, lines, yes: false, effect });
+            }
+            Vec::new()
+        }
         Msg::Present(names) => {
             let joined: Vec<&String> = names.iter().filter(|n| !model.present.contains(n)).collect();
             if let Some(name) = joined.first() {

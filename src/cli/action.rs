@@ -280,6 +280,9 @@ async fn push(
     let item = incident
         .action(action)
         .ok_or_else(|| CliError::NotFound(format!("{id} has no action item {action}: `warroom action list {id}` lists them")))?;
+    if item.state == ActionState::Dropped {
+        return Err(CliError::Failed(format!("{action} is dropped: nobody is to work on it")));
+    }
     if let Some(ticket) = &item.ticket {
         return Err(CliError::Failed(format!("{action} has its ticket already: {ticket}")));
     }

@@ -11,7 +11,7 @@ use crate::incident::brief::Reader;
 use crate::incident::ids::seq_label;
 use crate::incident::{
     ActionChange, ActionId, ActionState, ActorKind, Audience, Entry, EventKind, FoundBy, GateItem, Grade, Incident, IncidentId,
-    Level, Milestone, NoteKind, Remark, Role, Severity, Status, Verdict,
+    Level, Milestone, Next, NoteKind, Remark, Role, Severity, Status, Verdict,
 };
 use crate::investigate::Desk;
 use crate::investigate::clock::now;
@@ -271,6 +271,9 @@ pub enum IncidentCommand {
         /// When the next one comes, if not as the severity says
         #[arg(long, value_name = "DURATION", value_parser = duration_arg)]
         next_in: Option<Duration>,
+        /// It was the last one that they get
+        #[arg(long, conflicts_with = "next_in")]
+        last: bool,
         #[command(flatten)]
         when: When,
     },
@@ -490,7 +493,10 @@ pub(super) async fn run(desk: &Desk, command: IncidentCommand, as_json: bool) ->
         C::Time { id, moment, time, reason, exception, when } => {
             desk.set_time(id, moment, time, &reason, exception, when.at).await?
         }
-        C::Update { id, text, audience, next_in, when } => desk.published(id, audience, &text, next_in, when.at).await?,
+        C::Update { id, text, audience, next_in, last, when } => {
+            let next = if last { Next::Last } else { next_in.map_or(Next::Usual, Next::In) };
+            desk.published(id, audience, &text, next, when.at).await?
+        }
         C::Event { id, kind, text, when } => desk.event(id, kind, &text, when.at).await?,
         C::Escalate { id, level, reason, to, when } => desk.escalate(id, level, to.as_deref(), &reason, when.at).await?,
         C::Attach { id, file, note, when } => {
@@ -876,5 +882,5 @@ fn both(at: Timestamp, zone: time::UtcOffset) -> String {
     let there = at.datetime().to_offset(zone);
     // The day is said where it is another one.
     let day = if there.date() == at.datetime().date() { String::new() } else { format!("{} ", there.date()) };
-    format!("{utc} ({day}{} at {zone})", at.clock(zone))
+    format!("{utc} ({day}{} at {})", at.clock(zone), crate::telemetry::time::zone(zone))
 }

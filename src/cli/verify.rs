@@ -18,7 +18,11 @@ pub(super) async fn run(desk: &Desk, as_json: bool) -> Result<Done, CliError> {
             out::line(format!("{} entry {}: {}", b.incident, b.seq, b.what))?;
         }
         found.gaps.iter().for_each(|g| out::note(format!("warroom: not checked: {g}")));
-        let verdict = if ok { "every chain holds" } else { "broken" };
+        let verdict = match (ok, found.incidents, found.gaps.is_empty()) {
+            (true, 0, false) => "nothing was checked",
+            (true, _, _) => "every chain holds",
+            (false, _, _) => "broken",
+        };
         out::line(format!(
             "{verdict}: {}, {}, {}{}",
             count(found.incidents, "incident"),

@@ -56,10 +56,8 @@ pub fn brief(i: &Incident, reader: Reader, now: Timestamp, monitor: Duration, du
     causes(&mut out, i);
     work(&mut out, i, now, reader);
     promises(&mut out, i, now, monitor, due);
-    people(&mut out, i);
-    if reader == Reader::TakingOver {
-        decisions(&mut out, i);
-    }
+    people(&mut out, i, now);
+    decisions(&mut out, i);
     story(&mut out, i, now, if reader == Reader::Joining { STORY } else { STORY * 3 });
     out
 }
@@ -71,12 +69,15 @@ fn situation(out: &mut String, i: &Incident, now: Timestamp) {
         || format!("began {} ({})", dated(now, started), ago(now, started)),
         |end| format!("lasted {}, until {}", human(end.since(started)), dated(now, end)),
     );
-    say!(out, "**Now:** {} for {}. The impact {length}.", h.status, human(now.since(h.status_since)));
+    let assumed = if i.assumed().contains(&"impact_started_at") { " (assumed: nobody has said when it began)" } else { "" };
+    say!(out, "**Now:** {} for {}. The impact {length}{assumed}.", h.status, human(now.since(h.status_since)));
     let impact = i.impact.words();
     say!(out, "**Impact:** {}.", if impact.is_empty() { "nobody has written it down yet" } else { impact.as_str() });
     let meaning = i.matrix().meaning(h.severity).to_owned();
     let why = i.severities.last().and_then(|s| s.reason.clone()).map(|r| format!(" Because {r}.")).unwrap_or_default();
-    say!(out, "**Severity:** {}, {meaning}.{why}", h.severity);
+    let peak = i.peak_severity();
+    let peak = if peak < h.severity { format!(" At its worst {peak}.") } else { String::new() };
+    say!(out, "**Severity:** {}, {meaning}.{why}{peak}", h.severity);
     if i.alerts.is_empty() {
         say!(out, "**Alerts:** none linked.\n");
         return;
@@ -152,7 +153,8 @@ fn promises(out: &mut String, i: &Incident, now: Timestamp, monitor: Duration, d
             let last =
                 last.map_or_else(|| "none has gone out yet".to_owned(), |u| format!("the last went out at {}", clock(u.at)));
             let word = if due <= now { "is **overdue** since" } else { "is due at" };
-            say!(out, "- The next update {word} {}; {last}.", dated(now, due));
+            let to = i.head.next_update().and_then(|(_, a)| a).map(|a| format!(" to {}", a.word())).unwrap_or_default();
+            say!(out, "- The next update{to} {word} {}; {last}.", dated(now, due));
         }
         (None, Some(u)) => {
             say!(out, "- The last update went out at {}; no next one is due.", clock(u.at));
@@ -183,7 +185,7 @@ fn promises(out: &mut String, i: &Incident, now: Timestamp, monitor: Duration, d
     say!(out, "");
 }
 
-fn people(out: &mut String, i: &Incident) {
+fn people(out: &mut String, i: &Incident, now: Timestamp) {
     say!(out, "## Who\n");
     if i.roles.is_empty() {
         say!(out, "Nobody has a role.");
@@ -198,6 +200,15 @@ fn people(out: &mut String, i: &Incident) {
         if !holders.is_empty() {
             say!(out, "- {}: {}", role.title(), holders.join(", "));
         }
+    }
+    let past: Vec<String> = i
+        .role_spans
+        .iter()
+        .filter(|s| s.role == Role::Commander)
+        .filter_map(|s| s.until.map(|until| format!("{} {} to {}", s.holder, dated(now, s.from), dated(now, until))))
+        .collect();
+    if !past.is_empty() {
+        say!(out, "- Commanded before: {}", past.join("; "));
     }
     let missing: Vec<&str> = i.roles_missing().into_iter().map(Role::title).collect();
     if !missing.is_empty() && i.head.status.is_open() {
@@ -261,11 +272,12 @@ fn story(out: &mut String, i: &Incident, now: Timestamp, most: usize) {
 mod tests {
     use super::super::state::tests::{declared, entries};
     use super::*;
-    use crate::incident::{ActionId, ActionKind};
+    use crate::incident::{ActionId, ActionKind, Severity};
 
     #[test]
     fn a_hand_over_tells_what_is_promised_and_what_is_late() {
         let t = |m: i64| Timestamp::from_secs(1_795_253_400 + 60 * m);
+        let severity = |from, to| Fact::SeverityChanged { from, to, reason: "x".into() };
         let facts = vec![
             declared(),
             Fact::RoleAssigned { role: Role::Commander, holder: "ana".into(), from: None },
@@ -289,6 +301,9 @@ mod tests {
                 by: "ben".into(),
                 text: "hides the leak".into(),
             },
+            Fact::RoleAssigned { role: Role::Commander, holder: "ben".into(), from: Some("ana".into()) },
+            severity(Severity::Sev3, Severity::Sev2),
+            severity(Severity::Sev2, Severity::Sev3),
         ];
         let i = Incident::fold(entries(facts)).unwrap();
         let text = brief(&i, Reader::TakingOver, t(10), super::super::gate::MONITOR, Some(t(9)));
@@ -298,12 +313,14 @@ mod tests {
             "**overdue**",
             "proposed: the pool is full [E3], by ana",
             "ben objected: hides the leak",
-            "Incident commander: ana",
+            "Incident commander: ben",
+            "Commanded before: ana 09:31:00 UTC to 09:36:00 UTC",
+            "At its worst SEV2",
             "Before it can be resolved:",
         ] {
             assert!(text.contains(part), "{part} in\n{text}");
         }
         let short = brief(&i, Reader::Joining, t(10), super::super::gate::MONITOR, None);
-        assert!(short.starts_with("# Read-in") && !short.contains("## Decisions"), "{short}");
+        assert!(short.starts_with("# Read-in") && short.contains("## Decisions") && short.contains("(assumed:"), "{short}");
     }
 }

@@ -55,6 +55,17 @@ words!(
     L4 = "L4", "L4 architecture and development";
 );
 
+/// When an audience hears again after an update.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Next {
+    /// As the severity's update clock says.
+    #[default]
+    Usual,
+    In(std::time::Duration),
+    /// They get no further one.
+    Last,
+}
+
 words!(
     /// For whom an update was written.
     Audience, "an audience",

@@ -167,6 +167,9 @@ pub enum Fact {
         alert: LinkedAlert,
     },
     AlertUnlinked {
+        /// Its name; empty in entries of older versions.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        name: String,
         fingerprint: String,
         reason: Option<String>,
     },
@@ -448,8 +451,9 @@ impl Fact {
             Self::AlertLinked { alert } => {
                 format!("linked {}{}", alert.label(), if alert.verified { "" } else { " (unverified: no source knew it)" })
             }
-            Self::AlertUnlinked { fingerprint, reason } => {
-                format!("unlinked alert {fingerprint}{}", reason.as_deref().map(|r| format!(": {r}")).unwrap_or_default())
+            Self::AlertUnlinked { fingerprint, name, reason } => {
+                let what = if name.is_empty() { format!("alert {fingerprint}") } else { name.clone() };
+                format!("unlinked {what}{}", reason.as_deref().map(|r| format!(": {r}")).unwrap_or_default())
             }
             Self::AlertFired { fingerprint, name } => {
                 format!("alert {} fires again", if name.is_empty() { fingerprint } else { name })

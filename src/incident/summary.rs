@@ -1,8 +1,11 @@
 //! The head of an incident: what a list shows. Kept beside the entries by the journal, so that a board of a thousand
 //! incidents needs no fold; it is itself a fold of one fact at a time and can always be made again.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
+use super::event::Audience;
 use super::fact::{Entry, Fact};
 use super::ids::IncidentId;
 use super::milestone::Milestone;
@@ -30,9 +33,9 @@ pub struct Summary {
     /// When stakeholders last heard; `None`: not yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub updated_at: Option<Timestamp>,
-    /// When the last update said that the next one comes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub next_update_at: Option<Timestamp>,
+    /// When each audience was promised its next update. What one of them is told keeps no promise to another.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub promised: BTreeMap<Audience, Timestamp>,
     /// Since when it has this severity: a change dated back before that is history.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub severity_at: Option<Timestamp>,
@@ -41,7 +44,7 @@ pub struct Summary {
     /// Its own update clock, in seconds by severity, where its matrix is not the built-in one: an incident keeps the matrix
     /// that it was declared under.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cadence: Option<std::collections::BTreeMap<Severity, u64>>,
+    pub cadence: Option<BTreeMap<Severity, u64>>,
     /// Entries that wait for the shared store. Put in by the store that keeps them; never stored.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub unsynced: u32,
@@ -72,7 +75,7 @@ impl Summary {
             last_seq: entry.seq,
             last_at: entry.recorded_at,
             updated_at: None,
-            next_update_at: None,
+            promised: BTreeMap::new(),
             severity_at: Some(entry.at),
             merged_into: None,
             cadence,
@@ -80,18 +83,25 @@ impl Summary {
         })
     }
 
-    /// When the next update is due: as the last one promised, else by the cadence of the matrix that it was declared under,
-    /// from the last update or the declaration. `None`: no cadence, or the incident is over.
+    /// When the next update is due: see [`Self::next_update`].
     pub fn update_due(&self) -> Option<Timestamp> {
+        self.next_update().map(|(due, _)| due)
+    }
+
+    /// When the next update is due and for whom: the earliest that was promised, else by the cadence of the matrix that it was
+    /// declared under, from the last update or the declaration. `None`: no cadence, or the incident is over.
+    pub fn next_update(&self) -> Option<(Timestamp, Option<Audience>)> {
         if !self.status.is_open() {
             return None;
+        }
+        if let Some((audience, due)) = self.promised.iter().min_by_key(|(_, due)| **due) {
+            return Some((*due, Some(*audience)));
         }
         let every = match &self.cadence {
             Some(own) => own.get(&self.severity).map(|secs| std::time::Duration::from_secs(*secs)),
             None => Matrix::default().update_every(self.severity),
         };
-        let by_matrix = every.map(|every| self.updated_at.unwrap_or(self.declared_at) + every);
-        self.next_update_at.or(by_matrix)
+        every.map(|every| (self.updated_at.unwrap_or(self.declared_at) + every, None))
     }
 
     /// An entry that has no effect of its own: it, or its effect, was undone.
@@ -112,7 +122,7 @@ impl Summary {
             Fact::SeverityChanged { to, .. } if self.severity_at.is_none_or(|since| entry.at >= since) => {
                 if *to < self.severity {
                     // What was promised at a lower severity no longer holds.
-                    self.next_update_at = None;
+                    self.promised.clear();
                 }
                 self.severity = *to;
                 self.severity_at = Some(entry.at);
@@ -134,9 +144,12 @@ impl Summary {
             Fact::TimeSet { milestone: Milestone::Declared, to, .. } => self.declared_at = *to,
             Fact::RoleAssigned { role: Role::Commander, holder, .. } => self.commander = Some(holder.clone()),
             Fact::RoleRenounced { role: Role::Commander, .. } => self.commander = None,
-            Fact::UpdatePublished { next_due, .. } => {
+            Fact::UpdatePublished { audience, next_due, .. } => {
                 self.updated_at = Some(entry.at);
-                self.next_update_at = *next_due;
+                match next_due {
+                    Some(due) => self.promised.insert(*audience, *due),
+                    None => self.promised.remove(audience),
+                };
             }
             Fact::ActionAdded { .. } => self.open_actions = self.open_actions.saturating_add(1),
             Fact::ActionDone { .. } => self.open_actions = self.open_actions.saturating_sub(1),

@@ -239,12 +239,12 @@ impl Desk {
         let stored = Redactor::new().text(fingerprint).into_owned();
         let fingerprint = stored.as_str();
         self.write(id, at, |i| {
-            if !i.alerts.iter().any(|a| a.fingerprint == fingerprint) {
+            let Some(alert) = i.alerts.iter().find(|a| a.fingerprint == fingerprint) else {
                 return Err(DeskError::NotFound(format!(
                     "{id} has no alert {fingerprint}: `warroom incident show {id}` lists them"
                 )));
-            }
-            Ok(Fact::AlertUnlinked { fingerprint: fingerprint.to_owned(), reason: reason.clone() })
+            };
+            Ok(Fact::AlertUnlinked { name: alert.label(), fingerprint: fingerprint.to_owned(), reason: reason.clone() })
         })
         .await
     }

@@ -4,11 +4,48 @@ use tokio::sync::mpsc;
 
 use super::desk::Desk;
 use crate::analysis::expression::threshold;
+use crate::evidence::Redactor;
 use crate::sources::{Batch, LogFilter, SourceError, step_for};
 pub use crate::telemetry::series::AlertSeries;
-use crate::telemetry::{Alert, Series, Window};
+use crate::telemetry::{Alert, LogLine, Series, Timestamp, Window};
+
+/// A log line as a line of text.
+fn told(line: &LogLine) -> String {
+    let at = line.at.map_or_else(|| "--:--:--".to_owned(), |t| t.clock(time::UtcOffset::UTC));
+    let level = line.level.map_or("", crate::telemetry::Level::word);
+    let service = line.service.as_deref().map(|s| format!("{s}: ")).unwrap_or_default();
+    format!("  {at} {level:<5} {service}{}\n", line.message.replace('\n', "\n      "))
+}
+
+/// Log lines before and after a moment.
+const AROUND: std::time::Duration = std::time::Duration::from_secs(60);
+/// Lines that one source is asked for then.
+const MAX_AROUND: usize = 500;
 
 impl Desk {
+    /// The log lines within a minute of a moment, from every log source, as text: a line each with its time, level and service,
+    /// redacted. What a source could not tell stands there too.
+    pub async fn lines_around(&self, at: Timestamp) -> String {
+        let window = Window::new(at - AROUND, at + AROUND);
+        let mut out = String::new();
+        for source in &self.sources.sources {
+            let Some(logs) = source.logs() else { continue };
+            match logs.lines(&LogFilter::default(), window, MAX_AROUND).await {
+                Ok(answer) => {
+                    out.push_str(&format!("{}: {}\n", source.name(), crate::telemetry::words::count(answer.value.len(), "line")));
+                    for gap in &answer.gaps {
+                        out.push_str(&format!("({gap})\n"));
+                    }
+                    for line in &answer.value {
+                        out.push_str(&told(line));
+                    }
+                }
+                Err(e) => out.push_str(&format!("{}: {e}\n", source.name())),
+            }
+        }
+        if out.is_empty() { "no log source is configured".to_owned() } else { Redactor::new().text(&out).into_owned() }
+    }
+
     /// The expression of an alert's rule over a window, only the series that carry the alert's labels; `None` when no
     /// metrics source knows the rule.
     pub async fn alert_series(&self, alert: &Alert, window: Window) -> Result<Option<AlertSeries>, SourceError> {

@@ -11,7 +11,7 @@ use crate::incident::gate::{Check, GateItem, gates, open_for};
 use crate::incident::ids::seq_label;
 use crate::incident::{
     ActionChange, ActionId, ActionKind, ActionScope, ActionState, Audience, Entry, EventKind, EvidenceKind, ExitCriteria, Fact,
-    FoundBy, Grade, Incident, IncidentId, Level, Milestone, NoteKind, Remark, Role, Severity, Status, Verdict,
+    FoundBy, Grade, Incident, IncidentId, Level, Milestone, Next, NoteKind, Remark, Role, Severity, Status, Verdict,
 };
 use crate::journal::{Append, JournalError};
 use crate::telemetry::{Timestamp, Window, clean};
@@ -423,18 +423,16 @@ impl Desk {
     }
 
     /// Puts on record that an update went out; sends nothing.
-    pub async fn published(
-        &self,
-        id: IncidentId,
-        audience: Audience,
-        text: &str,
-        next_in: Option<Duration>,
-        at: Option<Timestamp>,
-    ) -> Written {
+    pub async fn published(&self, id: IncidentId, audience: Audience, text: &str, next: Next, at: Option<Timestamp>) -> Written {
         let text = checked_text("update", text)?;
         self.write(id, at, |i| {
             let from = at.unwrap_or_else(now);
-            let every = next_in.or_else(|| i.matrix().update_every(i.head.severity)).filter(|_| i.head.status.is_open());
+            let every = match next {
+                Next::Usual => i.matrix().update_every(i.head.severity),
+                Next::In(every) => Some(every),
+                Next::Last => None,
+            };
+            let every = every.filter(|_| i.head.status.is_open());
             Ok(Fact::UpdatePublished { audience, text: text.clone(), next_due: every.map(|e| from + e) })
         })
         .await
@@ -724,7 +722,9 @@ impl NewAction {
 fn release(i: &Incident, part: IncidentId) -> Vec<Fact> {
     let reason = Some(format!("{part} is an incident of its own again"));
     let prints = i.brought.get(&part).into_iter().flatten().filter(|p| i.alerts.iter().any(|a| a.fingerprint == **p));
-    let mut facts: Vec<Fact> = prints.map(|p| Fact::AlertUnlinked { fingerprint: p.clone(), reason: reason.clone() }).collect();
+    let label = |p: &str| i.alerts.iter().find(|a| a.fingerprint == p).map(|a| a.label()).unwrap_or_default();
+    let mut facts: Vec<Fact> =
+        prints.map(|p| Fact::AlertUnlinked { name: label(p), fingerprint: p.clone(), reason: reason.clone() }).collect();
     for item in i.actions.iter().filter(|a| a.part_of == Some(part) && a.state.is_open()) {
         let result = Some(format!("goes on in {part}"));
         let change = ActionChange { state: Some(ActionState::Dropped), result, ..ActionChange::default() };

@@ -190,6 +190,35 @@ impl Runner {
                     let _quitting = messages.send(msg).await;
                 });
             }
+            Effect::OnCall => {
+                self.spawn(move |desk, messages| async move {
+                    let msg = match desk.on_call().await {
+                        Ok(text) => Msg::TextMade("On call · y copies".to_owned(), text),
+                        Err(e) => Msg::Failed(e.to_string()),
+                    };
+                    let _quitting = messages.send(msg).await;
+                });
+            }
+            Effect::PreparePage { id, name, text } => {
+                self.spawn(move |desk, messages| async move {
+                    let made = match desk.journal.incident(id).await {
+                        Ok(incident) => desk.page_command(&incident, &name, &text).map_err(|e| e.to_string()),
+                        Err(e) => Err(e.to_string()),
+                    };
+                    let msg = match made {
+                        Ok(command) => Msg::PageReady { id, name, text, command: format!("{command:?}") },
+                        Err(why) => Msg::Failed(why),
+                    };
+                    let _quitting = messages.send(msg).await;
+                });
+            }
+            Effect::LogsAt(at) => {
+                self.spawn(move |desk, messages| async move {
+                    let text = desk.lines_around(at).await;
+                    let title = format!("Log around {} UTC · y copies", at.date_clock());
+                    let _quitting = messages.send(Msg::TextMade(title, text)).await;
+                });
+            }
             Effect::Declare { title, severity, reason, alerts, is_commander } => {
                 let commander = is_commander.then(|| model.user.clone());
                 let declaration =
@@ -213,6 +242,9 @@ impl Runner {
                 let (_, warnings) = d.link(id, &prints, None).await?;
                 Ok(warnings.first().cloned().unwrap_or_else(|| format!("linked to {id}")))
             }),
+            Effect::Page { id, name, text } => {
+                self.write(effect, move |d| async move { d.page(id, &name, &text).await.map(told) })
+            }
             Effect::Note { id, text, kind, at } => {
                 self.write(effect, move |d| async move { d.note(id, &text, kind, at).await.map(told) })
             }
@@ -252,8 +284,8 @@ impl Runner {
             Effect::Task { id, who, minutes, text } => self.write(effect, move |d| async move {
                 d.add_action(id, NewAction::task(&who, &text, Duration::from_secs(minutes * 60)), None).await.map(told)
             }),
-            Effect::Published { id, audience, text, next_in } => {
-                self.write(effect, move |d| async move { d.published(id, audience, &text, next_in, None).await.map(told) })
+            Effect::Published { id, audience, text, next } => {
+                self.write(effect, move |d| async move { d.published(id, audience, &text, next, None).await.map(told) })
             }
             Effect::Impact { id, part, text } => self.write(effect, move |d| async move {
                 let mut impact = NewImpact::default();
@@ -440,7 +472,8 @@ async fn read(desk: &Desk, id: IncidentId) -> Result<Msg, DeskError> {
 }
 
 fn told((_, entry): (crate::incident::Incident, crate::incident::Entry)) -> String {
-    crate::telemetry::clean::cut(&entry.fact.sentence(), 160)
+    let when = if entry.is_backdated() { format!("{} UTC: ", entry.at.date_clock()) } else { String::new() };
+    format!("{when}{}", crate::telemetry::clean::cut(&entry.fact.sentence(), 160))
 }
 
 async fn assign(desk: &Desk, id: IncidentId, role: Role, holder: &str) -> Result<String, DeskError> {

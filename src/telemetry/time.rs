@@ -254,6 +254,15 @@ impl Window {
     }
 }
 
+/// `UTC`, `+01:00`, `-03:30`: a zone as people write it.
+pub fn zone(offset: UtcOffset) -> String {
+    if offset.is_utc() {
+        return "UTC".to_owned();
+    }
+    let (hours, minutes, _) = offset.as_hms();
+    format!("{}{:02}:{:02}", if offset.is_negative() { '-' } else { '+' }, hours.abs(), minutes.abs())
+}
+
 /// Reads a duration such as `30m`, `1h30m`, `45s`, `2d`, or plain seconds.
 pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
     let fail = || DurationError { text: text.chars().take(40).collect() };

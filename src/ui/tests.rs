@@ -244,6 +244,13 @@ fn clocks_tasks_and_the_open_items_are_on_the_overview() {
             assert!(screen.contains(part), "{part}\n{screen}");
         }
     }
+    // On every tab, also at eighty columns: what is late.
+    for tab in ['2', '3', '7', '1'] {
+        press(&mut model, tab);
+        (model.now, model.toast) = (at(4500), None);
+        let screen = draw(&model, 80, 24);
+        assert!(screen.contains("cleo LATE 8m20s") && screen.contains("update OVERDUE 15m00s"), "{tab}\n{screen}");
+    }
     let screen = draw(&model, 80, 24);
     assert!(screen.contains("store ○ ↯2") && screen.contains("☺ ben") && screen.contains("checkout is"), "{screen}");
 }

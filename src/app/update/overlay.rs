@@ -9,7 +9,7 @@ use super::super::room::Tab;
 use super::current;
 use super::perform::{act, ask, move_status, perform};
 use crate::incident::gate::{Check, gates};
-use crate::incident::{ActionChange, ActionState, FoundBy, IncidentId, NoteKind, Severity, Status};
+use crate::incident::{ActionChange, ActionState, FoundBy, IncidentId, Next, NoteKind, Severity, Status};
 use crate::telemetry::Timestamp;
 
 /// Takes a key; an overlay that stays is put back.
@@ -220,7 +220,10 @@ fn submit(model: &mut Model, purpose: Purpose, text: &str) -> Vec<Effect> {
         Purpose::Note(kind) => Effect::Note { id, text, kind, at: None },
         Purpose::NoteAt => match note_at(model, id, &text) {
             Some(effect) => effect,
-            None => return again(model, "Note at", Purpose::NoteAt, &text, "begin with a time such as 09:27, then the text"),
+            None => {
+                let why = time_words(model, "then the text");
+                return again(model, "Note at", Purpose::NoteAt, &text, &why);
+            }
         },
         Purpose::SeverityReason(to) => Effect::SetSeverity { id, to, reason: text },
         Purpose::Override(to) => Effect::SetStatus { id, to, over: Some(text), reason: None },
@@ -230,6 +233,10 @@ fn submit(model: &mut Model, purpose: Purpose, text: &str) -> Vec<Effect> {
             let (path, note) = path_and_note(&text);
             Effect::Attach { id, path, note }
         }
+        Purpose::Page => match text.split_once(' ').map(|(name, text)| (name, text.trim())).filter(|(_, t)| !t.is_empty()) {
+            Some((name, text)) => return vec![Effect::PreparePage { id, name: name.to_owned(), text: text.to_owned() }],
+            None => return again(model, "Page", purpose, &text, "say whom, then what: ben checkout is down, please join"),
+        },
         Purpose::ReopenReason => Effect::Reopen { id, reason: text },
         Purpose::Holder(role) => Effect::Assign { id, role, holder: text },
         Purpose::ActionText(kind) => Effect::AddAction { id, text, kind },
@@ -244,8 +251,8 @@ fn submit(model: &mut Model, purpose: Purpose, text: &str) -> Vec<Effect> {
         },
         Purpose::Unacknowledge => Effect::Unacknowledge { id, reason: text },
         Purpose::Published(audience) => {
-            let (text, next_in) = next_in(&text);
-            Effect::Published { id, audience, text, next_in }
+            let (text, next) = next(&text);
+            Effect::Published { id, audience, text, next }
         }
         Purpose::Impact(part) => Effect::Impact { id, part, text },
         Purpose::Tick { item, met } => Effect::Tick { id, item: item.to_owned(), met, text },
@@ -259,7 +266,10 @@ fn submit(model: &mut Model, purpose: Purpose, text: &str) -> Vec<Effect> {
                     why.split_once(" !").map_or((why, None), |(why, e)| (why.trim(), Some(e.trim().to_owned())));
                 Effect::SetTime { id, milestone, to, reason: why.to_owned(), exception }
             }
-            _ => return again(model, "Time", purpose, &text, "begin with a time such as 09:27, then how you know"),
+            _ => {
+                let why = time_words(model, "then how you know");
+                return again(model, "Time", purpose, &text, &why);
+            }
         },
         Purpose::EscalationReason(level) => Effect::Escalate { id, level, reason: text },
         Purpose::UnlinkReason(fingerprint) => Effect::Unlink { id, fingerprint, reason: text },
@@ -307,13 +317,16 @@ fn task(id: IncidentId, text: &str) -> Option<Effect> {
     (!what.is_empty()).then(|| Effect::Task { id, who: who.to_owned(), minutes, text: what.to_owned() })
 }
 
-/// `… next 45m` at the end of an update: when the next one comes.
-fn next_in(text: &str) -> (String, Option<std::time::Duration>) {
-    let told =
-        text.rsplit_once(" next ").and_then(|(said, when)| Some((said, crate::telemetry::time::parse_duration(when).ok()?)));
+/// `… next 45m` at the end of an update: when the next one comes; `… next none`: they get no further one.
+fn next(text: &str) -> (String, Next) {
+    let told = text.rsplit_once(" next ").and_then(|(said, when)| {
+        let when = when.trim();
+        let next = if when == "none" { Next::Last } else { Next::In(crate::telemetry::time::parse_duration(when).ok()?) };
+        Some((said, next))
+    });
     match told {
-        Some((said, every)) => (said.trim_end_matches([';', ',', ' ']).to_owned(), Some(every)),
-        None => (text.to_owned(), None),
+        Some((said, next)) => (said.trim_end_matches([';', ',', ' ']).to_owned(), next),
+        None => (text.to_owned(), Next::Usual),
     }
 }
 
@@ -340,7 +353,7 @@ fn is_date(text: &str) -> bool {
     time::Date::parse(text, time::macros::format_description!("[year]-[month]-[day]")).is_ok()
 }
 
-/// `09:27`, `09:27:30` (the last such time of day in UTC, as the timeline shows it) or an RFC 3339 time with any zone.
+/// `09:27`, `09:27:30` (in UTC, of the last twelve hours or of today) or an RFC 3339 time with any zone.
 fn moment(model: &Model, when: &str) -> Option<Timestamp> {
     match Timestamp::parse(when) {
         Ok(at) if when.contains('T') => Some(at),
@@ -351,9 +364,21 @@ fn moment(model: &Model, when: &str) -> Option<Timestamp> {
             let second = parts.next().map_or(Ok(0), str::parse).ok()?;
             let clock = time::Time::from_hms(hour, minute, second).ok()?;
             let today = Timestamp::from(model.now.datetime().replace_time(clock));
-            Some(if today > model.now { today - std::time::Duration::from_secs(86_400) } else { today })
+            if today <= model.now {
+                return Some(today);
+            }
+            // Shortly after midnight it was yesterday evening. A time that is still to come is more likely one of another zone.
+            let yesterday = today - std::time::Duration::from_secs(86_400);
+            (model.now.since(yesterday) <= std::time::Duration::from_secs(12 * 3600)).then_some(yesterday)
         }
     }
+}
+
+/// How a time is typed, with what time it is.
+fn time_words(model: &Model, then: &str) -> String {
+    let now = model.now.clock(time::UtcOffset::UTC);
+    let now = now.get(..5).unwrap_or(&now);
+    format!("begin with a time in UTC that has been (now {now}), or a whole one such as 2026-11-24T14:40:00+01:00, {then}")
 }
 
 /// `09:27 text`: a note that happened earlier.
@@ -406,7 +431,7 @@ fn chosen(model: &mut Model, choice: &Choice, selected: usize) -> Vec<Effect> {
         },
         Choice::Audience(all) => match all.get(selected) {
             Some(audience) => {
-                let hint = "what they were told; the clock starts anew; end with `next 45m` if it is not the severity's";
+                let hint = "what they were told; the clock starts anew; end with `next 45m` (or `next none`) if it is not the severity's";
                 ask_line(model, format!("Update to {}", audience.word()), Purpose::Published(*audience), hint, String::new())
             }
             None => Vec::new(),

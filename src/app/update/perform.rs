@@ -14,6 +14,7 @@ use crate::incident::{
     ActionId, ActionKind, AnswerSource, Audience, Entry, EventKind, EvidenceId, EvidenceKind, Fact, Grade, IncidentId, Level,
     LinkedAlert, Milestone, NoteKind, Remark, Role, Severity, Status, Verdict, cited_ids,
 };
+use crate::telemetry::Timestamp;
 
 /// Does what was asked for, or says why not.
 pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
@@ -110,7 +111,7 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
             model,
             "Note at",
             Purpose::NoteAt,
-            "begin with the time in UTC: 09:27, or 2026-11-21T10:27:00+01:00, then the text",
+            "begin with the time in UTC (it stands at the top right): 09:27, or 2026-11-21T10:27:00+01:00, then the text",
         ),
         Action::Decision => line(model, "Decision", Purpose::Note(NoteKind::Decision), "what was decided, and who objected"),
         Action::Hypothesis => {
@@ -154,6 +155,8 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         }
         Action::Unlink => choose_unlink(model),
         Action::Merge => choose_merge(model),
+        Action::OnCall => vec![Effect::OnCall],
+        Action::Page => line(model, "Page", Purpose::Page, "whom, then what: ben checkout is down, please join"),
         Action::Undo => with_id(model, |m, id| act(m, Effect::Undo(id))),
         Action::Similar => with_id(model, |_, id| vec![Effect::Similar(id)]),
         Action::ReadIn => show_brief(model, Reader::Joining),
@@ -684,6 +687,11 @@ fn jump(model: &mut Model, to_graph: bool) -> Vec<Effect> {
         EvidenceKind::Logs | EvidenceKind::Patterns => !to_graph,
         _ => false,
     };
+    // Of log lines only those of that very minute will do; without them the sources are asked.
+    if !to_graph && model.has_logs && !has_lines_at(model, &cited, at) {
+        model.say(Tone::Plain, format!("asking the log sources about {}Z", at.clock(time::UtcOffset::UTC)));
+        return vec![Effect::LogsAt(at)];
+    }
     let found = current(model).and_then(|i| {
         let usable = |id: &EvidenceId| i.evidence(*id).is_some_and(|e| wanted(e.kind));
         let by_cite = cited.iter().copied().find(usable);
@@ -719,6 +727,20 @@ fn jump(model: &mut Model, to_graph: bool) -> Vec<Effect> {
             Vec::new()
         }
     }
+}
+
+/// How far from a moment a log line still tells of it.
+const MINUTE: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// Whether evidence has log lines of that minute, or the entry cites log evidence itself.
+fn has_lines_at(model: &Model, cited: &[EvidenceId], at: Timestamp) -> bool {
+    let Some((room, incident)) = model.room.as_ref().and_then(|r| r.incident.as_ref().map(|i| (r, i))) else { return false };
+    incident.evidence.iter().any(|e| {
+        let is_cited = cited.contains(&e.id) && matches!(e.kind, EvidenceKind::Logs | EvidenceKind::Patterns);
+        let near = |l: &crate::telemetry::LogLine| l.at.is_some_and(|t| t.since(at).max(at.since(t)) <= MINUTE);
+        let has = matches!(room.bodies.get(&e.digest), Some(crate::evidence::Body::Lines { lines }) if lines.iter().any(near));
+        is_cited || has
+    })
 }
 
 fn judge(model: &mut Model, verdict: Verdict) -> Vec<Effect> {

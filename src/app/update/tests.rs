@@ -225,16 +225,54 @@ fn a_cancelled_incident_says_why() {
 
 #[test]
 fn an_update_says_to_whom_and_when_the_next_one_comes() {
-    use crate::incident::Audience;
+    use crate::incident::{Audience, Next};
     let mut model = room();
     press(&mut model, "U⏎");
     let effects = press(&mut model, "still failing; next 45m⏎");
-    let [Effect::Published { audience, text, next_in, .. }] = effects.as_slice() else { panic!("{effects:?}") };
-    assert_eq!((*audience, text.as_str(), next_in.map(|d| d.as_secs())), (Audience::ALL[0], "still failing", Some(2700)));
+    let [Effect::Published { audience, text, next, .. }] = effects.as_slice() else { panic!("{effects:?}") };
+    let wanted = Next::In(std::time::Duration::from_secs(2700));
+    assert_eq!((*audience, text.as_str(), *next), (Audience::ALL[0], "still failing", wanted));
+    press(&mut model, "U⏎");
+    let effects = press(&mut model, "all is well, next none⏎");
+    assert!(matches!(effects.as_slice(), [Effect::Published { next: Next::Last, .. }]), "{effects:?}");
     press(&mut model, "U↓⏎");
     let effects = press(&mut model, "the next step is a restart⏎");
-    let [Effect::Published { audience, text, next_in: None, .. }] = effects.as_slice() else { panic!("{effects:?}") };
+    let [Effect::Published { audience, text, next: Next::Usual, .. }] = effects.as_slice() else { panic!("{effects:?}") };
     assert_eq!((*audience, text.as_str()), (Audience::ALL[1], "the next step is a restart"));
+}
+
+#[test]
+fn a_time_still_to_come_is_no_yesterday() {
+    // It is 09:30 UTC.
+    let mut model = room();
+    assert_eq!(press(&mut model, "N14:40 saw it⏎"), [], "a local time, or a mistake");
+    let Some(Overlay::Line { edit, hint, .. }) = &model.overlay else { panic!("{:?}", model.overlay) };
+    assert!(edit.text() == "14:40 saw it" && hint.contains("now 09:30"), "{hint}");
+    press(&mut model, "⎋");
+    let effects = press(&mut model, "N23:50 the last good backup⏎");
+    let [Effect::Note { at: Some(when), .. }] = effects.as_slice() else { panic!("{effects:?}") };
+    assert_eq!(when.date_clock(), "2026-11-20 23:50:00");
+}
+
+#[test]
+fn a_page_is_shown_as_it_will_run_and_runs_only_when_confirmed() {
+    let mut model = room();
+    assert_eq!(press(&mut model, "&ben⏎"), [], "to say what");
+    press(&mut model, "⎋");
+    let (id, name, text) = (IncidentId(1), "ben".to_owned(), "please join".to_owned());
+    assert_eq!(press(&mut model, "&ben please join⏎"), [Effect::PreparePage { id, name: name.clone(), text: text.clone() }]);
+    let command = "[\"pager\", \"ben\"]".to_owned();
+    update(&mut model, at(2), Msg::PageReady { id, name: name.clone(), text: text.clone(), command });
+    let Some(Overlay::Confirm { lines, yes: false, .. }) = &model.overlay else { panic!("{:?}", model.overlay) };
+    assert!(lines[1].contains("pager"));
+    assert_eq!(press(&mut model, "y"), [Effect::Page { id, name, text }]);
+}
+
+#[test]
+fn without_lines_of_that_minute_the_log_sources_are_asked() {
+    let mut model = room_with(vec![Fact::Note { text: "restarted".into(), note_kind: NoteKind::Observation }]);
+    model.has_logs = true;
+    assert_eq!(press(&mut model, "2Gl"), [Effect::LogsAt(at(60))]);
 }
 
 #[test]

@@ -95,6 +95,9 @@ fn alerts_title(model: &Model) -> String {
     if hidden > 0 {
         title.push_str(&format!(" · {hidden} suppressed"));
     }
+    if let Some(storm) = &model.board.storm {
+        title.push_str(&format!(" · storm: {} share {}={}", storm.shared, storm.label, text::fit(&storm.value, 24)));
+    }
     title.push_str(&format!(" · by {}", model.board.group_by.word()));
     if !model.board.marked.is_empty() {
         title.push_str(&format!(" · {} marked", model.board.marked.len()));

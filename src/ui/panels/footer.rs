@@ -27,8 +27,9 @@ pub fn render(model: &Model, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
         let keys: String = model.pending.iter().map(ToString::to_string).collect();
         spans.push(Span::styled(format!(" {keys}-"), theme.style(Meaning::Accent)));
     } else {
-        let right = right_part(model);
-        let mut left = width.saturating_sub(text::width(&right) + 9);
+        let right = right_part(model, theme, width);
+        let right_width: usize = right.iter().map(|s| text::width(&s.content)).sum();
+        let mut left = width.saturating_sub(right_width + 9);
         for action in sensible(model) {
             let spec = action.spec();
             let (key, word) = (spec.first_key(), format!(" {}  ", spec.word));
@@ -44,23 +45,39 @@ pub fn render(model: &Model, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
         spans.push(Span::styled(" keys", theme.style(Meaning::Muted)));
         spans.insert(0, Span::raw(" "));
         let used: usize = spans.iter().map(|s| text::width(&s.content)).sum();
-        spans.push(Span::raw(" ".repeat(width.saturating_sub(used + text::width(&right)))));
-        spans.push(Span::styled(right, theme.style(Meaning::Muted)));
+        spans.push(Span::raw(" ".repeat(width.saturating_sub(used + right_width))));
+        spans.extend(right);
     }
     put(frame.buffer_mut(), area, 0, &Line::from(spans), None);
 }
 
-fn right_part(model: &Model) -> String {
-    match (model.screen, model.room.as_ref().and_then(|r| r.incident.as_ref())) {
-        (Screen::Room, Some(i)) => match &i.head.commander {
-            Some(ic) => format!("IC {ic} "),
-            None => "no commander: c ".to_owned(),
-        },
-        _ => match model.board.arrived_at {
-            Some(at) => format!("asked {} ago ", human(model.now.since(at))),
-            None => String::new(),
-        },
+/// What must not be missed on any tab: the clocks that run, and who commands.
+fn right_part(model: &Model, theme: &Theme, width: usize) -> Vec<Span<'static>> {
+    let muted = |words: String| Span::styled(words, theme.style(Meaning::Muted));
+    let bad = |words: String| Span::styled(words, theme.style(Meaning::Bad));
+    let Some(i) = model.room.as_ref().filter(|_| model.screen == Screen::Room).and_then(|r| r.incident.as_ref()) else {
+        return match model.board.arrived_at {
+            Some(at) if model.screen == Screen::Board => vec![muted(format!("asked {} ago ", human(model.now.since(at))))],
+            _ => Vec::new(),
+        };
+    };
+    let mut right = Vec::new();
+    let late: Vec<_> = i.actions.iter().filter(|a| a.is_late(model.now)).collect();
+    if let Some(first) = late.first() {
+        let age = first.check_back_at.map(|at| human(model.now.since(at))).unwrap_or_default();
+        let more = if late.len() > 1 { format!(" +{}", late.len() - 1) } else { String::new() };
+        right.push(bad(format!("{} LATE {age}{more}  ", text::fit(first.owner.as_deref().unwrap_or("task"), 12))));
     }
+    match i.head.update_due() {
+        Some(due) if due <= model.now => right.push(bad(format!("update OVERDUE {}  ", human(model.now.since(due))))),
+        Some(due) if width >= 70 => right.push(muted(format!("update in {}  ", human(due.since(model.now))))),
+        _ => {}
+    }
+    right.push(muted(match &i.head.commander {
+        Some(ic) => format!("IC {} ", text::fit(ic, 12)),
+        None => "no commander: c ".to_owned(),
+    }));
+    right
 }
 
 /// The handful of actions that make sense now, the likeliest first.

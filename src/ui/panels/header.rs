@@ -78,8 +78,11 @@ fn right_part(model: &Model, theme: &Theme, narrow: bool) -> Vec<Span<'static>> 
         right.push(Span::styled(format!("dropped {} ", model.shed), theme.style(Meaning::Warn)));
     }
     let utc = format!("{}Z", model.now.clock(time::UtcOffset::UTC));
-    let local =
-        if model.offset.is_utc() || narrow { String::new() } else { format!(" ({} local)", model.now.clock(model.offset)) };
+    let local = if model.offset.is_utc() || narrow {
+        String::new()
+    } else {
+        format!(" ({}{})", model.now.clock(model.offset), crate::telemetry::time::zone(model.offset))
+    };
     right.push(Span::raw(format!("{utc}{local} ")));
     right
 }

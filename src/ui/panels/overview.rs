@@ -264,12 +264,15 @@ fn people(model: &Model, incident: &Incident, theme: &Theme, width: usize) -> Ve
 /// What runs: the next update, the exit criteria.
 fn clocks(model: &Model, incident: &Incident, theme: &Theme, width: usize) -> Vec<Line<'static>> {
     let mut lines = vec![heading(theme, "Clocks")];
-    match incident.head.update_due() {
-        Some(due) if due <= model.now => lines.push(Line::from(Span::styled(
-            format!("update OVERDUE {} (U)", human(model.now.since(due))),
+    let to = |audience: Option<crate::incident::Audience>| audience.map(|a| format!(" to {}", a.word())).unwrap_or_default();
+    match incident.head.next_update() {
+        Some((due, audience)) if due <= model.now => lines.push(Line::from(Span::styled(
+            text::fit(&format!("update OVERDUE {}{} (U)", human(model.now.since(due)), to(audience)), width),
             theme.style(Meaning::Bad),
         ))),
-        Some(due) => lines.push(Line::from(format!("next update in {}", human(due.since(model.now))))),
+        Some((due, audience)) => {
+            lines.push(Line::from(text::fit(&format!("next update in {}{}", human(due.since(model.now)), to(audience)), width)));
+        }
         None => lines.push(muted(theme, "no update is due")),
     }
     if let Some(exit) = &incident.exit {

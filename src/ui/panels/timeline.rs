@@ -17,7 +17,13 @@ pub fn render(model: &Model, room: &Room, theme: &Theme, cache: &mut ViewCache, 
     let hidden = incident.entries.len() - shown.len();
     let more = if hidden > 0 { format!(" · {hidden} not shown (z, f)") } else { String::new() };
     let kind = if room.shown == Shown::All { String::new() } else { format!(" · {}", room.shown.word()) };
-    let zone = if model.offset.is_utc() { "UTC".to_owned() } else { format!("UTC, here {}", model.offset) };
+    // Where there is room for it, local time stands beside UTC; else its zone is named.
+    let here = Some(model.offset).filter(|o| !o.is_utc() && area.width >= 100);
+    let zone = match (model.offset.is_utc(), here) {
+        (true, _) => "UTC".to_owned(),
+        (false, Some(offset)) => format!("UTC and local ({})", crate::telemetry::time::zone(offset)),
+        (false, None) => format!("UTC, here {}", crate::telemetry::time::zone(model.offset)),
+    };
     let block =
         bordered(theme, format!("Timeline {} · {zone}{kind}{more}", crate::telemetry::words::count(shown.len(), "entry")), true);
     let inner = block.inner(area);
@@ -28,7 +34,7 @@ pub fn render(model: &Model, room: &Room, theme: &Theme, cache: &mut ViewCache, 
     let block_of = |i: usize| -> Vec<Line<'static>> {
         let Some(entry) = shown.get(i) else { return Vec::new() };
         let before = i.checked_sub(1).and_then(|b| shown.get(b)).map(|e| e.at.date());
-        lines_of(incident, entry, before.as_deref(), theme, width)
+        lines_of(incident, entry, before.as_deref(), here, theme, width)
     };
     let mut first = cache.first("timeline").min(shown.len().saturating_sub(1));
     if selected < first || selected - first > height {
@@ -71,7 +77,14 @@ pub fn render(model: &Model, room: &Room, theme: &Theme, cache: &mut ViewCache, 
 }
 
 /// An entry as lines, with a separator before it where a day begins.
-fn lines_of(incident: &Incident, entry: &Entry, before: Option<&str>, theme: &Theme, width: usize) -> Vec<Line<'static>> {
+fn lines_of(
+    incident: &Incident,
+    entry: &Entry,
+    before: Option<&str>,
+    here: Option<time::UtcOffset>,
+    theme: &Theme,
+    width: usize,
+) -> Vec<Line<'static>> {
     let mut lines = Vec::new();
     let date = entry.at.date();
     if before != Some(date.as_str()) {
@@ -101,7 +114,8 @@ fn lines_of(incident: &Incident, entry: &Entry, before: Option<&str>, theme: &Th
     {
         body.push_str(&format!(" ({})", h.state()));
     }
-    let head = format!("{} {} ", entry.at.clock(time::UtcOffset::UTC), text::pad(mark, 2));
+    let local = here.map(|o| format!(" ({})", entry.at.clock(o).get(..5).unwrap_or(""))).unwrap_or_default();
+    let head = format!("{}{local} {} ", entry.at.clock(time::UtcOffset::UTC), text::pad(mark, 2));
     let who = format!("{} ", text::pad(&entry.actor.name, 10));
     let indent = text::width(&head) + text::width(&who);
     for (n, part) in text::wrap(&body, width.saturating_sub(indent + 1).max(20)).iter().enumerate() {
