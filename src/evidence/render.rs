@@ -14,20 +14,29 @@ pub enum Detail {
     Short,
     /// All that a reader can use: every alert, up to sixty lines, every series with up to thirty points.
     Full,
+    /// Everything, for a screen that scrolls: cut only where a text is longer than anybody reads.
+    Whole,
 }
 
 impl Detail {
+    fn of(self, short: usize, full: usize, whole: usize) -> usize {
+        match self {
+            Self::Short => short,
+            Self::Full => full,
+            Self::Whole => whole,
+        }
+    }
     fn lines(self) -> usize {
-        if self == Self::Full { 60 } else { 8 }
+        self.of(8, 60, usize::MAX)
     }
     fn points(self) -> usize {
-        if self == Self::Full { 30 } else { 8 }
+        self.of(8, 30, 60)
     }
     fn items(self) -> usize {
-        if self == Self::Full { 40 } else { 6 }
+        self.of(6, 40, usize::MAX)
     }
     fn width(self) -> usize {
-        if self == Self::Full { 1200 } else { 300 }
+        self.of(300, 1200, 20_000)
     }
 }
 
@@ -44,7 +53,12 @@ pub fn text(body: &Body, detail: Detail) -> String {
                 threshold.map(|t| format!(", alert threshold {}", human_value(t))).unwrap_or_default(),
                 human_value(*step_secs)
             );
-            format!("{head}\n{}", list(series, detail.items().min(12), "series", |s| series_text(s, detail.points())))
+            format!(
+                "{head}\n{}",
+                list(series, if detail == Detail::Whole { usize::MAX } else { detail.items().min(12) }, "series", |s| {
+                    series_text(s, detail.points())
+                })
+            )
         }
         Body::Lines { lines } if lines.is_empty() => "(no lines matched)".to_owned(),
         Body::Lines { lines } => list(lines, detail.lines(), "lines", |l| line(l, detail.width())),
@@ -195,6 +209,7 @@ mod tests {
         let body = Body::Lines { lines: (0..100).map(|i| LogLine::plain(format!("line {i}"))).collect() };
         assert!(text(&body, Detail::Short).ends_with("… 92 more of 100 lines not shown here"));
         assert!(text(&body, Detail::Full).len() > text(&body, Detail::Short).len());
+        assert!(text(&body, Detail::Whole).ends_with("line 99"));
     }
 
     #[test]

@@ -89,8 +89,8 @@ impl Recording {
 
     /// The recorded sources, moved in time so that the span ends at `now`.
     pub fn play(self, now: Timestamp) -> Vec<Arc<dyn Source>> {
-        let shift = now.micros() - self.span.end.micros();
-        self.sources.into_iter().map(|source| Arc::new(Player { source, shift }) as Arc<dyn Source>).collect()
+        let (shift, span) = (now.micros() - self.span.end.micros(), self.span);
+        self.sources.into_iter().map(|source| Arc::new(Player { source, shift, span }) as Arc<dyn Source>).collect()
     }
 }
 
@@ -107,6 +107,8 @@ struct Player {
     source: RecordedSource,
     /// Microseconds from the recording's time to ours.
     shift: i64,
+    /// In the recording's time.
+    span: Window,
 }
 
 impl Player {
@@ -242,6 +244,10 @@ impl LogSource for Player {
             let theirs = self.theirs(window);
             let inside: Vec<&LogLine> = answer.value.iter().filter(|l| l.at.is_none_or(|at| theirs.contains(at))).collect();
             let (total, mut gaps) = (inside.len(), answer.gaps.clone());
+            if theirs.end < self.span.start || theirs.start > self.span.end {
+                let span = Window::new(self.ours(self.span.start), self.ours(self.span.end));
+                gaps.push(format!("nothing was recorded then, only {}", span.label()));
+            }
             if total > limit {
                 gaps.push(format!("{total} lines in the window, the newest {limit} are kept"));
             }

@@ -688,9 +688,14 @@ fn jump(model: &mut Model, to_graph: bool) -> Vec<Effect> {
         _ => false,
     };
     // Of log lines only those of that very minute will do; without them the sources are asked.
-    if !to_graph && model.has_logs && !has_lines_at(model, &cited, at) {
-        model.say(Tone::Plain, format!("asking the log sources about {}Z", at.clock(time::UtcOffset::UTC)));
-        return vec![Effect::LogsAt(at)];
+    if !to_graph {
+        if let Some(id) = lines_at(model, &cited, at) {
+            return show(model, Overlay::Evidence { id, scroll: usize::MAX, at: Some(at) });
+        }
+        if model.has_logs {
+            model.say(Tone::Plain, format!("asking the log sources about {}Z", at.clock(time::UtcOffset::UTC)));
+            return vec![Effect::LogsAt(at)];
+        }
     }
     let found = current(model).and_then(|i| {
         let usable = |id: &EvidenceId| i.evidence(*id).is_some_and(|e| wanted(e.kind));
@@ -732,15 +737,14 @@ fn jump(model: &mut Model, to_graph: bool) -> Vec<Effect> {
 /// How far from a moment a log line still tells of it.
 const MINUTE: std::time::Duration = std::time::Duration::from_secs(60);
 
-/// Whether evidence has log lines of that minute, or the entry cites log evidence itself.
-fn has_lines_at(model: &Model, cited: &[EvidenceId], at: Timestamp) -> bool {
-    let Some((room, incident)) = model.room.as_ref().and_then(|r| r.incident.as_ref().map(|i| (r, i))) else { return false };
-    incident.evidence.iter().any(|e| {
-        let is_cited = cited.contains(&e.id) && matches!(e.kind, EvidenceKind::Logs | EvidenceKind::Patterns);
-        let near = |l: &crate::telemetry::LogLine| l.at.is_some_and(|t| t.since(at).max(at.since(t)) <= MINUTE);
-        let has = matches!(room.bodies.get(&e.digest), Some(crate::evidence::Body::Lines { lines }) if lines.iter().any(near));
-        is_cited || has
-    })
+/// Log evidence that the entry cites, else such that has lines of that minute.
+fn lines_at(model: &Model, cited: &[EvidenceId], at: Timestamp) -> Option<EvidenceId> {
+    let (room, incident) = model.room.as_ref().and_then(|r| r.incident.as_ref().map(|i| (r, i)))?;
+    let is_log = |e: &&crate::incident::EvidenceRecord| matches!(e.kind, EvidenceKind::Logs | EvidenceKind::Patterns);
+    let near = |l: &crate::telemetry::LogLine| l.at.is_some_and(|t| t.since(at).max(at.since(t)) <= MINUTE);
+    let has = |e: &&crate::incident::EvidenceRecord| matches!(room.bodies.get(&e.digest), Some(crate::evidence::Body::Lines { lines }) if lines.iter().any(near));
+    let by_cite = cited.iter().filter_map(|id| incident.evidence(*id)).find(is_log);
+    by_cite.or_else(|| incident.evidence.iter().find(has)).map(|e| e.id)
 }
 
 fn judge(model: &mut Model, verdict: Verdict) -> Vec<Effect> {

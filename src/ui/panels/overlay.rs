@@ -270,7 +270,7 @@ fn evidence(
     }
     let words = format!(
         "{}\ntaken {} · sha-256 {} · {} redactions",
-        item_text(record, body, Detail::Full),
+        item_text(record, body, Detail::Whole),
         record.taken_at,
         record.digest,
         record.redactions
