@@ -1,6 +1,9 @@
 //! A first, simple grouping of log lines: the variable parts of a message are masked by their shape, and lines with the
 //! same masked text are one pattern. Counts before and after the onset tell what is new.
 
+mod mask;
+pub mod miner;
+
 use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};

@@ -7,6 +7,7 @@
 mod access;
 mod fields;
 mod join;
+pub mod layout;
 pub mod stamp;
 mod syslog;
 

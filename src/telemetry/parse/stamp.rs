@@ -67,6 +67,18 @@ impl<'a> Cursor<'a> {
         // A leap second is written as :60; it is the last moment of its minute.
         Time::from_hms_nano(u8::try_from(hour).ok()?, u8::try_from(minute).ok()?, u8::try_from(second.min(59)).ok()?, nanos).ok()
     }
+    /// `15.42.50.675872`.
+    fn dotted_clock(&mut self) -> Option<Time> {
+        let mut ahead = *self;
+        let hour = ahead.digits(2)?;
+        ahead.eat(b'.')?;
+        let minute = ahead.digits(2)?;
+        ahead.eat(b'.')?;
+        let second = ahead.digits(2)?;
+        let nanos = ahead.fraction();
+        *self = ahead;
+        Time::from_hms_nano(u8::try_from(hour).ok()?, u8::try_from(minute).ok()?, u8::try_from(second.min(59)).ok()?, nanos).ok()
+    }
     /// `Z`, `+01:00`, `+0100`, ` +0100`, ` UTC`; `None` when no zone is written.
     fn zone(&mut self) -> Option<UtcOffset> {
         let mut ahead = *self;
@@ -137,6 +149,9 @@ pub fn at_start(text: &str, context: Context) -> Option<(Timestamp, usize)> {
         numeric_date(text, context)
             .or_else(|| day_month_year(text, context))
             .or_else(|| numeric_day_first(text, context))
+            .or_else(|| compact(text, context))
+            .or_else(|| short_year(text, context))
+            .or_else(|| month_day(text, context))
             .or_else(|| unix(text))
     } else if first.is_ascii_alphabetic() {
         named_date(text, context)
@@ -154,7 +169,15 @@ fn numeric_date(text: &str, context: Context) -> Option<(Timestamp, usize)> {
     c.eat(separator)?;
     let day = c.digits(2)?;
     c.eat_any(b"T t_-")?;
-    let clock = c.clock()?;
+    let mut dotted = c;
+    let clock = match c.clock() {
+        Some(clock) => clock,
+        None => {
+            let clock = dotted.dotted_clock()?;
+            c = dotted;
+            clock
+        }
+    };
     let zone = c.zone();
     let date = Date::from_calendar_date(
         i32::try_from(year).ok()?,
@@ -195,6 +218,79 @@ fn numeric_day_first(text: &str, context: Context) -> Option<(Timestamp, usize)>
     let month = Month::try_from(u8::try_from(month).ok()?).ok()?;
     let date = Date::from_calendar_date(i32::try_from(year).ok()?, month, u8::try_from(day).ok()?).ok()?;
     Some((assemble(date, clock, zone, context)?, c.at))
+}
+
+/// `20261121-09:31:07:606`, `20261121 09:31:07`, `20261121T093107`, and `261121 093107` with the year's last two digits.
+fn compact(text: &str, context: Context) -> Option<(Timestamp, usize)> {
+    let mut c = Cursor::new(text);
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let year = match digits {
+        8 => c.digits(4)?,
+        6 => 2000 + c.digits(2)?,
+        _ => return None,
+    };
+    let (month, day) = (c.digits(2)?, c.digits(2)?);
+    c.eat_any(b"-T _")?;
+    let mut plain = c;
+    let clock = match (digits, c.clock()) {
+        (_, Some(clock)) => {
+            // A colon before the milliseconds.
+            if c.peek() == Some(b':') {
+                let mut ahead = c;
+                ahead.at += 1;
+                let millis = ahead.bytes.get(ahead.at..).map_or(0, |r| r.iter().take_while(|b| b.is_ascii_digit()).count());
+                if (1..=3).contains(&millis) {
+                    let value = ahead.digits(millis)?;
+                    c = ahead;
+                    clock.replace_millisecond(u16::try_from(value).ok()?).ok()?
+                } else {
+                    clock
+                }
+            } else {
+                clock
+            }
+        }
+        (_, None) => {
+            let (h, m, s) = (plain.digits(2)?, plain.digits(2)?, plain.digits(2)?);
+            let _fraction = plain.fraction();
+            c = plain;
+            Time::from_hms(u8::try_from(h).ok()?, u8::try_from(m).ok()?, u8::try_from(s).ok()?).ok()?
+        }
+    };
+    if c.peek().is_some_and(|b| b.is_ascii_alphanumeric() && b != b'Z') {
+        return None;
+    }
+    let zone = c.zone();
+    let month = Month::try_from(u8::try_from(month).ok()?).ok()?;
+    let date = Date::from_calendar_date(i32::try_from(year).ok()?, month, u8::try_from(day).ok()?).ok()?;
+    Some((assemble(date, clock, zone, context)?, c.at))
+}
+
+/// `26/11/21 09:31:07`: the year's last two digits first.
+fn short_year(text: &str, context: Context) -> Option<(Timestamp, usize)> {
+    let mut c = Cursor::new(text);
+    let year = c.digits(2)?;
+    let separator = c.eat_any(b"/-.")?;
+    let month = c.digits(2)?;
+    c.eat(separator)?;
+    let day = c.digits(2)?;
+    c.eat_any(b" T")?;
+    let clock = c.clock()?;
+    let month = Month::try_from(u8::try_from(month).ok()?).ok()?;
+    let date = Date::from_calendar_date(2000 + i32::try_from(year).ok()?, month, u8::try_from(day).ok()?).ok()?;
+    Some((assemble(date, clock, c.zone(), context)?, c.at))
+}
+
+/// `11-21 09:31:07.123`, `11.21 09:31:07`, `11/21 09:31:07`: month and day without a year.
+fn month_day(text: &str, context: Context) -> Option<(Timestamp, usize)> {
+    let mut c = Cursor::new(text);
+    let month = c.digits(2)?;
+    c.eat_any(b"-./")?;
+    let day = c.digits(2)?;
+    c.eat(b' ')?;
+    let clock = c.clock()?;
+    let month = Month::try_from(u8::try_from(month).ok()?).ok()?;
+    Some((without_year(month, day, clock, None, context)?, c.at))
 }
 
 /// `Nov 21 09:31:07` (syslog), `Sat Nov 21 09:31:07.123 2026` (ctime, Apache's error log).

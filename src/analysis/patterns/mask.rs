@@ -1,0 +1,373 @@
+//! The variable parts of a message, known by their shape: numbers, ids, addresses, paths, quoted and assigned values. What is
+//! left is the message's shape: words, punctuation, and one mark for each variable part.
+//!
+//! One pass over the bytes and no allocation once the buffers have grown: every line of a log goes through here.
+
+/// What stands for a variable part within a shape. No text of a log holds it: control bytes are taken out where text enters,
+/// and the masker takes it for a space.
+pub(super) const VAR: u8 = 0;
+
+/// Bytes of a message that are looked at; a longer one ends in [`CUT`].
+const MAX_MESSAGE: usize = 4096;
+/// The word at the end of a shape whose message was cut.
+const CUT: &[u8] = "…".as_bytes();
+/// How far a quoted value may reach.
+const MAX_QUOTED: usize = 200;
+/// A word longer than this is a key or an encoded value.
+const MAX_WORD: usize = 64;
+
+/// Kinds of bytes.
+const SPACE: u8 = 1;
+const DELIMITER: u8 = 2;
+const DIGIT: u8 = 4;
+const DOT: u8 = 8;
+const SLASH: u8 = 16;
+const BACKSLASH: u8 = 32;
+const UPPER: u8 = 64;
+
+const KIND: [u8; 256] = {
+    let mut kinds = [0_u8; 256];
+    let mut b = 0;
+    while b < 256 {
+        #[allow(clippy::cast_possible_truncation, reason = "b is below 256")]
+        let byte = b as u8;
+        kinds[b] = match byte {
+            0..=32 => SPACE,
+            b',' | b';' | b':' | b'=' | b'(' | b')' | b'[' | b']' | b'{' | b'}' | b'<' | b'>' | b'"' | b'\'' | b'|' => DELIMITER,
+            b'0'..=b'9' => DIGIT,
+            b'.' => DOT,
+            b'/' => SLASH,
+            b'\\' => BACKSLASH,
+            b'A'..=b'Z' => UPPER,
+            _ => 0,
+        };
+        b += 1;
+    }
+    kinds
+};
+
+#[inline]
+fn kind(byte: u8) -> u8 {
+    KIND[usize::from(byte)]
+}
+
+/// Top-level names under which a dotted word in lower case is a host.
+const TOP_LEVEL: [&[u8]; 27] = [
+    b"com",
+    b"net",
+    b"org",
+    b"edu",
+    b"gov",
+    b"mil",
+    b"int",
+    b"io",
+    b"cn",
+    b"hk",
+    b"uk",
+    b"de",
+    b"jp",
+    b"tv",
+    b"info",
+    b"me",
+    b"cc",
+    b"co",
+    b"ru",
+    b"fr",
+    b"nl",
+    b"eu",
+    b"us",
+    b"biz",
+    b"local",
+    b"lan",
+    b"internal",
+];
+
+/// Words that before a number belong to a date.
+const CALENDAR: [&[u8]; 19] = [
+    b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec", b"Mon", b"Tue", b"Wed",
+    b"Thu", b"Fri", b"Sat", b"Sun",
+];
+
+/// Words that after a number are its unit.
+const UNITS: [&[u8]; 21] = [
+    b"bytes", b"byte", b"MB", b"GB", b"KB", b"kB", b"B", b"ms", b"sec", b"secs", b"second", b"seconds", b"s", b"us", b"ns",
+    b"min", b"mins", b"minutes", b"hours", b"msec", b"msecs",
+];
+
+/// A token of a shape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Token {
+    Var,
+    Space,
+    Delimiter(u8),
+    Word,
+}
+
+/// Masks messages; keeps its buffers.
+#[derive(Debug, Default)]
+pub(super) struct Masker {
+    shape: Vec<u8>,
+    /// Each token with where it begins in `shape`.
+    tokens: Vec<(Token, usize)>,
+}
+
+impl Masker {
+    /// The shape of a message: runs of white space are one space, a variable part is [`VAR`], the rest stands as it is.
+    pub(super) fn shape(&mut self, message: &[u8]) -> &[u8] {
+        self.shape.clear();
+        self.tokens.clear();
+        let message = message.trim_ascii();
+        let (message, is_cut) = match message.get(..MAX_MESSAGE) {
+            Some(head) if message.len() > MAX_MESSAGE => (head, true),
+            _ => (message, false),
+        };
+        let mut at = 0;
+        while let Some(&byte) = message.get(at) {
+            let class = kind(byte);
+            if class == SPACE {
+                at += 1;
+                self.space();
+            } else if class == DELIMITER {
+                at += 1;
+                at += self.delimiter(byte, message.get(at..).unwrap_or(&[]));
+            } else {
+                at += self.word(message.get(at..).unwrap_or(&[]));
+            }
+        }
+        if is_cut {
+            self.push(Token::Word, CUT);
+        }
+        if let Some((Token::Space, from)) = self.tokens.last() {
+            self.shape.truncate(*from);
+        }
+        &self.shape
+    }
+
+    /// The last shape.
+    pub(super) fn last(&self) -> &[u8] {
+        &self.shape
+    }
+
+    fn push(&mut self, token: Token, bytes: &[u8]) {
+        self.tokens.push((token, self.shape.len()));
+        self.shape.extend_from_slice(bytes);
+    }
+
+    fn space(&mut self) {
+        if !matches!(self.tokens.last(), Some((Token::Space, _))) {
+            self.push(Token::Space, b" ");
+        }
+    }
+
+    /// A word; returns its length. It is variable by its own shape, or by what it stands beside.
+    fn word(&mut self, text: &[u8]) -> usize {
+        let (mut seen, mut end) = (0_u8, 0);
+        for byte in text {
+            let class = kind(*byte);
+            if class & (SPACE | DELIMITER) != 0 {
+                break;
+            }
+            seen |= class;
+            end += 1;
+        }
+        let word = text.get(..end).unwrap_or(&[]);
+        let is_variable = seen & DIGIT != 0
+            || word.len() > MAX_WORD
+            || seen & (DOT | SLASH | BACKSLASH) != 0 && is_value(word, seen, self.tokens.is_empty());
+        if is_variable {
+            self.variable();
+        } else if self.is_unit(word) {
+            // The number before it stands for both.
+            self.drop_tokens(1);
+        } else {
+            self.push(Token::Word, word);
+        }
+        end
+    }
+
+    /// A delimiter; returns how much of what follows it took along.
+    fn delimiter(&mut self, byte: u8, rest: &[u8]) -> usize {
+        match byte {
+            b'"' => {
+                let inside = rest.iter().take(MAX_QUOTED).position(|b| *b == b'"').filter(|n| *n > 0);
+                if let Some(length) = inside {
+                    self.push(Token::Delimiter(b'"'), b"\"");
+                    self.variable();
+                    self.push(Token::Delimiter(b'"'), b"\"");
+                    return length + 1;
+                }
+                self.push(Token::Delimiter(b'"'), b"\"");
+            }
+            b'=' => {
+                self.push(Token::Delimiter(b'='), b"=");
+                // What is assigned is a value, whatever it looks like.
+                let ends = |b: &u8| kind(*b) == SPACE || (kind(*b) == DELIMITER && !matches!(b, b':' | b'='));
+                let length = rest.iter().position(ends).unwrap_or(rest.len());
+                if length > 0 {
+                    self.variable();
+                }
+                return length;
+            }
+            b')' => self.close(),
+            other => self.push(Token::Delimiter(other), &[other]),
+        }
+        0
+    }
+
+    /// A variable part, joined with variable parts that it continues: `a:b`, `a, b`, `a b`, `Jun 14`, `host.name:80`, `<1`.
+    fn variable(&mut self) {
+        loop {
+            match self.tokens.as_slice() {
+                [.., (Token::Var, _)] => return,
+                [.., (Token::Var, _), (Token::Delimiter(b':' | b',' | b'|' | b'=' | b';'), _) | (Token::Space, _)] => {
+                    self.drop_tokens(1);
+                    return;
+                }
+                [.., (Token::Var, _), (Token::Delimiter(b',' | b';'), _), (Token::Space, _)] => {
+                    self.drop_tokens(2);
+                    return;
+                }
+                [.., (Token::Delimiter(b'<'), _)] => self.drop_tokens(1),
+                [.., (Token::Word, from), (Token::Space, to)] if CALENDAR.contains(&self.between(*from, *to)) => {
+                    self.drop_tokens(2);
+                }
+                [.., (Token::Word, from), (Token::Delimiter(b':'), to)] if self.between(*from, *to).contains(&b'.') => {
+                    self.drop_tokens(2);
+                }
+                _ => break,
+            }
+        }
+        self.push(Token::Var, &[VAR]);
+    }
+
+    /// A closing bracket: an aside about a variable part, `10.0.0.1 (db-1)` or `1190 bytes (1.16 KB)`, is a part of it.
+    fn close(&mut self) {
+        let open = Token::Delimiter(b'(');
+        let aside = match self.tokens.as_slice() {
+            [.., (Token::Var, _), (Token::Space, _), (o, _), (Token::Var, _)] if *o == open => 3,
+            [.., (Token::Var, _), (o, _), (Token::Var, _)] | [.., (Token::Var, _), (Token::Space, _), (o, _)] if *o == open => 2,
+            [.., (Token::Var, _), (o, _)] if *o == open => 1,
+            _ => 0,
+        };
+        if aside > 0 {
+            self.drop_tokens(aside);
+        } else {
+            self.push(Token::Delimiter(b')'), b")");
+        }
+    }
+
+    fn is_unit(&self, word: &[u8]) -> bool {
+        matches!(self.tokens.as_slice(), [.., (Token::Var, _), (Token::Space, _)]) && UNITS.contains(&word)
+    }
+
+    fn between(&self, from: usize, to: usize) -> &[u8] {
+        self.shape.get(from..to).unwrap_or(&[])
+    }
+
+    fn drop_tokens(&mut self, count: usize) {
+        for _ in 0..count {
+            if let Some((_, from)) = self.tokens.pop() {
+                self.shape.truncate(from);
+            }
+        }
+    }
+}
+
+/// Whether a word of dots or slashes is a path, a host, or a dotted name of something. The first word of a message names who
+/// speaks and stays.
+fn is_value(word: &[u8], seen: u8, is_first: bool) -> bool {
+    if word.first() == Some(&b'/') && word.len() > 1 {
+        return true;
+    }
+    let count = |byte: u8| word.iter().filter(|b| **b == byte).count();
+    if seen & DOT != 0 {
+        let labels = || word.split(|b| *b == b'.');
+        if labels().all(|l| !l.is_empty()) {
+            let is_host = seen & UPPER == 0 && labels().next_back().is_some_and(|last| TOP_LEVEL.contains(&last));
+            if is_host || (!is_first && count(b'.') >= 2) {
+                return true;
+            }
+        }
+    }
+    (seen & SLASH != 0 && count(b'/') >= 2) || (seen & BACKSLASH != 0 && count(b'\\') >= 2)
+}
+
+/// The tokens of a shape, each with its bytes.
+pub(super) fn tokens(shape: &[u8]) -> Vec<(Token, &[u8])> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    while let Some(&byte) = shape.get(at) {
+        let one = |token| (token, shape.get(at..=at).unwrap_or(&[]));
+        let (token, bytes) = match (byte, kind(byte)) {
+            (VAR, _) => one(Token::Var),
+            (_, SPACE) => one(Token::Space),
+            (_, DELIMITER) => one(Token::Delimiter(byte)),
+            _ => {
+                let rest = shape.get(at..).unwrap_or(&[]);
+                let length = rest.iter().position(|b| kind(*b) & (SPACE | DELIMITER) != 0).unwrap_or(rest.len());
+                (Token::Word, rest.get(..length).unwrap_or(&[]))
+            }
+        };
+        at += bytes.len().max(1);
+        found.push((token, bytes));
+    }
+    found
+}
+
+/// A shape as people read it: `<*>` for each variable part. Bytes that are no UTF-8 become U+FFFD.
+pub(super) fn template(shape: &[u8]) -> String {
+    let mut out = String::with_capacity(shape.len() + 16);
+    for (n, part) in shape.split(|b| *b == VAR).enumerate() {
+        if n > 0 {
+            out.push_str("<*>");
+        }
+        out.push_str(&String::from_utf8_lossy(part));
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mask(message: &str) -> String {
+        template(Masker::default().shape(message.as_bytes()))
+    }
+
+    #[test]
+    fn what_varies_is_known_by_its_shape() {
+        for (message, shape) in [
+            ("pool exhausted after 3000 ms (in_use=20, waiting=17)", "pool exhausted after <*> (in_use=<*>, waiting=<*>)"),
+            ("GET /cart/8812 502", "GET <*>"),
+            ("order 9f1c2b3d-aaaa failed: timeout", "order <*> failed: timeout"),
+            ("connection from 10.0.0.1 (db-1.example.com) at Fri Jul 1 07:57:30 2005", "connection from <*> at <*>"),
+            ("connection from 10.0.0.1 () at 07:57", "connection from <*> at <*>"),
+            ("proxy.example.com:5070 close, 1190 bytes (1.16 KB) sent, lifetime <1 sec", "<*> close, <*> sent, lifetime <*>"),
+            ("acquire lock tag=\"View Lock\", name=android, ws=null", "acquire lock tag=\"<*>\", name=<*>, ws=<*>"),
+            ("deleted blk_1 blk_2, blk_3", "deleted <*>"),
+            ("Registering class org.apache.Foo for event", "Registering class <*> for event"),
+            ("java.net.ConnectException: Connection refused", "java.net.ConnectException: Connection refused"),
+            ("completed.  twice   spaced ", "completed. twice spaced"),
+            ("ünïcode ok", "ünïcode ok"),
+            ("", ""),
+        ] {
+            assert_eq!(mask(message), shape, "{message}");
+        }
+    }
+
+    #[test]
+    fn a_long_message_is_cut_and_says_so() {
+        assert!(mask(&"word ".repeat(2000)).ends_with('…'));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_have_a_shape_and_its_tokens_are_the_whole_of_it(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..300)) {
+            let mut masker = Masker::default();
+            let shape = masker.shape(&bytes).to_vec();
+            let whole: Vec<u8> = tokens(&shape).iter().flat_map(|(_, b)| b.to_vec()).collect();
+            proptest::prop_assert_eq!(&whole, &shape);
+            template(&shape);
+        }
+    }
+}

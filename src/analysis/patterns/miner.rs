@@ -1,0 +1,497 @@
+//! Which lines say the same: online, in one pass, in bounded memory, and the same for the same input.
+//!
+//! A message becomes a shape (see [`super::mask`]); equal shapes are one template. Templates that differ in one word only, at a
+//! place where three or more words were seen, or a word and a variable part, differ in a variable found later: they become one,
+//! and what was counted for them is counted for it. Merging happens whenever the templates have doubled, and at the end.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+
+use super::mask::{Masker, Token, VAR, template, tokens};
+
+/// Templates that are kept at most. Beyond, families of templates that look alike are generalised, so that rare ones stay.
+pub const MAX_TEMPLATES: usize = 20_000;
+/// Shapes that are ever given a number; beyond, lines of unknown shape are one pattern that says so.
+const MAX_NODES: usize = 4 * MAX_TEMPLATES;
+/// Templates before the first merging in between.
+const FIRST_MERGE: usize = 4096;
+/// So many words at one place are a variable.
+const WORDS: usize = 3;
+/// So many templates of one length and first word are a family, when room must be made.
+const FAMILY: usize = 8;
+/// Rounds of merging: a template may have so many variables found later.
+const ROUNDS: usize = 3;
+
+/// Passes hashes through: the keys are hashes already.
+#[derive(Default)]
+pub(super) struct Passed(u64);
+
+impl Hasher for Passed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = hash(bytes);
+    }
+    fn write_u64(&mut self, n: u64) {
+        self.0 = n;
+    }
+}
+
+type ByHash<T> = HashMap<u64, T, BuildHasherDefault<Passed>>;
+
+/// A fast hash of bytes, the same on every machine.
+pub(super) fn hash(bytes: &[u8]) -> u64 {
+    const K: u64 = 0x9E37_79B9_7F4A_7C15;
+    let mut h = K ^ (bytes.len() as u64).wrapping_mul(K);
+    let mut mix = |word: u64| {
+        h = (h ^ word).wrapping_mul(0xD6E8_FEB8_6659_FD93);
+        h ^= h >> 32;
+    };
+    let (words, rest) = bytes.as_chunks::<8>();
+    for word in words {
+        mix(u64::from_le_bytes(*word));
+    }
+    let mut last = [0_u8; 8];
+    for (to, from) in last.iter_mut().zip(rest) {
+        *to = *from;
+    }
+    mix(u64::from_le_bytes(last));
+    h ^ (h >> 29)
+}
+
+#[derive(Debug)]
+struct Node {
+    shape: Box<[u8]>,
+    /// What it became a part of; itself while it stands.
+    parent: u32,
+}
+
+/// Finds templates in a stream of messages.
+#[derive(Debug)]
+pub struct Miner {
+    masker: Masker,
+    nodes: Vec<Node>,
+    by_shape: ByHash<u32>,
+    /// Templates that were generalised, by length and first word: what a new shape may belong to.
+    general: ByHash<Vec<u32>>,
+    merge_at: usize,
+    /// Templates that stand.
+    standing: usize,
+    /// The node of lines beyond all bounds.
+    rest: Option<u32>,
+    max_templates: usize,
+}
+
+impl Default for Miner {
+    fn default() -> Self {
+        Self::bounded(MAX_TEMPLATES)
+    }
+}
+
+/// What came of it all.
+#[derive(Debug)]
+pub struct Mined {
+    /// For each number that [`Miner::add`] gave, the place of its pattern in `templates`.
+    pub pattern_of: Vec<u32>,
+    /// The patterns' templates, in the order in which they first appeared.
+    pub templates: Vec<String>,
+    /// The pattern of the lines beyond all bounds.
+    pub rest: Option<u32>,
+    shapes: Vec<Box<[u8]>>,
+}
+
+impl Mined {
+    /// A regular expression that every message of a pattern matches as a whole.
+    pub fn regex(&self, pattern: usize) -> String {
+        let Some(shape) = self.shapes.get(pattern).filter(|_| self.rest.map(|r| r as usize) != Some(pattern)) else {
+            return r"(?s)^.*$".to_owned();
+        };
+        let mut out = String::from(r"(?s)^\s*");
+        for (token, bytes) in tokens(shape) {
+            match token {
+                Token::Var => out.push_str(".*?"),
+                Token::Space => out.push_str(r"[\s\x00-\x20]*"),
+                Token::Delimiter(_) | Token::Word if bytes == "…".as_bytes() => out.push_str(".*"),
+                Token::Delimiter(_) | Token::Word => out.push_str(&regex_escape(&String::from_utf8_lossy(bytes))),
+            }
+        }
+        out.push_str(r"[\s\x00-\x20]*$");
+        out
+    }
+}
+
+/// Escapes what has a meaning in a regular expression.
+fn regex_escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        if r"\.+*?()|[]{}^$#&-~".contains(c) {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out
+}
+
+impl Miner {
+    /// With room for so many templates.
+    pub fn bounded(max_templates: usize) -> Self {
+        Self {
+            masker: Masker::default(),
+            nodes: Vec::new(),
+            by_shape: HashMap::default(),
+            general: HashMap::default(),
+            merge_at: FIRST_MERGE.min(max_templates),
+            standing: 0,
+            rest: None,
+            max_templates,
+        }
+    }
+
+    /// Numbers given so far.
+    pub fn numbers(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// The number of a message's template for now; [`Self::finish`] tells which pattern it belongs to in the end.
+    pub fn add(&mut self, message: &[u8]) -> u32 {
+        let shape = self.masker.shape(message);
+        let key = hash(shape);
+        if let Some(&node) = self.by_shape.get(&key)
+            && self.nodes.get(node as usize).is_some_and(|n| *n.shape == *shape)
+        {
+            return node;
+        }
+        self.unseen(key)
+    }
+
+    #[cold]
+    fn unseen(&mut self, key: u64) -> u32 {
+        // The masker still holds the shape.
+        let shape: Box<[u8]> = self.masker.last().into();
+        let parent = self.matching(&shape);
+        if self.nodes.len() >= MAX_NODES.min(4 * self.max_templates) {
+            return parent.unwrap_or_else(|| self.rest());
+        }
+        if let Some(parent) = parent {
+            // It will be seen again: then it is found at once.
+            let node = self.insert(shape, key);
+            if let Some(n) = self.nodes.get_mut(node as usize) {
+                n.parent = parent;
+                self.standing -= 1;
+            }
+            return node;
+        }
+        if self.standing >= self.max_templates {
+            self.make_room();
+            if self.standing >= self.max_templates {
+                return self.rest();
+            }
+            if let Some(parent) = self.matching(&shape) {
+                return parent;
+            }
+        }
+        let node = self.insert(shape, key);
+        if self.standing >= self.merge_at {
+            self.merge(WORDS);
+            self.merge_at = (self.standing * 2).clamp(FIRST_MERGE.min(self.max_templates), self.max_templates);
+        }
+        node
+    }
+
+    fn insert(&mut self, shape: Box<[u8]>, key: u64) -> u32 {
+        let node = u32::try_from(self.nodes.len()).unwrap_or(u32::MAX);
+        self.nodes.push(Node { shape, parent: node });
+        self.by_shape.insert(key, node);
+        self.standing += 1;
+        node
+    }
+
+    fn rest(&mut self) -> u32 {
+        if let Some(rest) = self.rest {
+            return rest;
+        }
+        let node = u32::try_from(self.nodes.len()).unwrap_or(u32::MAX);
+        self.nodes.push(Node { shape: Box::from(&[VAR][..]), parent: node });
+        self.rest = Some(node);
+        node
+    }
+
+    /// A generalised template that a shape belongs to.
+    fn matching(&self, shape: &[u8]) -> Option<u32> {
+        if self.general.is_empty() {
+            return None;
+        }
+        let parts = tokens(shape);
+        let candidates = self.general.get(&bucket(&parts))?;
+        candidates.iter().copied().find(|c| {
+            self.nodes.get(*c as usize).is_some_and(|n| {
+                let theirs = tokens(&n.shape);
+                theirs.len() == parts.len()
+                    && theirs.iter().zip(&parts).all(|(t, p)| t == p || (t.0 == Token::Var && p.0 == Token::Word))
+            })
+        })
+    }
+
+    fn root(&self, node: u32) -> u32 {
+        let mut at = node;
+        while let Some(n) = self.nodes.get(at as usize).filter(|n| n.parent != at) {
+            at = n.parent;
+        }
+        at
+    }
+
+    /// The templates that stand, in the order in which they came.
+    fn roots(&self) -> Vec<u32> {
+        let all = self.nodes.iter().enumerate().filter_map(|(i, n)| u32::try_from(i).ok().filter(|i| n.parent == *i));
+        all.filter(|i| Some(*i) != self.rest).collect()
+    }
+
+    /// Merges templates that differ at one place, where `words` or more words were seen or a variable part stands.
+    fn merge(&mut self, words: usize) {
+        for _ in 0..ROUNDS {
+            if !self.merge_once(words) {
+                break;
+            }
+        }
+    }
+
+    fn merge_once(&mut self, words: usize) -> bool {
+        let roots = self.roots();
+        let parts: Vec<Vec<(Token, &[u8])>> =
+            roots.iter().map(|r| self.nodes.get(*r as usize).map_or_else(Vec::new, |n| tokens(&n.shape))).collect();
+        // A key for each template and place: its hash with the place left out.
+        let mut keys: Vec<(u64, u32, u32, u64)> = Vec::new();
+        for (t, part) in parts.iter().enumerate() {
+            let (mut whole, mut power) = (0_u64, 1_u64);
+            let mut at_place = Vec::with_capacity(part.len());
+            for (_, bytes) in part {
+                let own = hash(bytes);
+                whole = whole.wrapping_add(own.wrapping_mul(power));
+                at_place.push((own, power));
+                power = power.wrapping_mul(0x5851_F42D_4C95_7F2D);
+            }
+            // The first word of a message names what it is about.
+            let first = part.iter().position(|(t, _)| matches!(t, Token::Word | Token::Var));
+            for (place, (own, power)) in at_place.iter().enumerate() {
+                if Some(place) == first || !matches!(part.get(place), Some((Token::Word | Token::Var, _))) {
+                    continue;
+                }
+                let without = whole.wrapping_sub(own.wrapping_mul(*power)) ^ power.rotate_left(17) ^ (part.len() as u64);
+                keys.push((without, u32::try_from(t).unwrap_or(u32::MAX), u32::try_from(place).unwrap_or(u32::MAX), *own));
+            }
+        }
+        keys.sort_unstable();
+        let var = hash(&[VAR]);
+        let mut groups: Vec<(usize, u32, u32, std::ops::Range<usize>)> = Vec::new();
+        let mut from = 0;
+        while let Some((key, first, place, _)) = keys.get(from).copied() {
+            let length = keys.iter().skip(from).take_while(|k| k.0 == key).count();
+            let group = keys.get(from..from + length).unwrap_or(&[]);
+            if length > 1 {
+                let has_var = group.iter().any(|g| g.3 == var);
+                let mut seen: Vec<u64> = group.iter().map(|g| g.3).filter(|h| *h != var).collect();
+                seen.sort_unstable();
+                seen.dedup();
+                if seen.len() >= words || (has_var && !seen.is_empty()) {
+                    groups.push((length, first, place, from..from + length));
+                }
+            }
+            from += length;
+        }
+        // The largest first; of equals the one that came first.
+        groups.sort_unstable_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)).then(a.2.cmp(&b.2)));
+        let mut joined: Vec<Option<(u32, u32)>> = vec![None; roots.len()];
+        for (_, first, place, range) in &groups {
+            for (_, t, _, _) in keys.get(range.clone()).unwrap_or(&[]) {
+                if let Some(slot) = joined.get_mut(*t as usize).filter(|s| s.is_none()) {
+                    *slot = Some((*first, *place));
+                }
+            }
+        }
+        // What each becomes: its own shape with the place left open. Members of one group become the same.
+        let shapes: Vec<(u32, Box<[u8]>)> = joined
+            .iter()
+            .enumerate()
+            .filter_map(|(t, j)| {
+                let (_, place) = (*j)?;
+                let shape: Vec<u8> = parts
+                    .get(t)?
+                    .iter()
+                    .enumerate()
+                    .flat_map(|(k, (_, bytes))| if k == place as usize { vec![VAR] } else { bytes.to_vec() })
+                    .collect();
+                Some((*roots.get(t)?, shape.into_boxed_slice()))
+            })
+            .collect();
+        let mut changed = false;
+        for (root, shape) in shapes {
+            changed |= self.become_part(root, shape);
+        }
+        changed
+    }
+
+    /// A template becomes a part of the one with this shape, which is made where it is not there.
+    fn become_part(&mut self, root: u32, shape: Box<[u8]>) -> bool {
+        let key = hash(&shape);
+        let found = self.by_shape.get(&key).copied().filter(|n| self.nodes.get(*n as usize).is_some_and(|n| n.shape == shape));
+        let whole = match found {
+            Some(node) => self.root(node),
+            None => self.insert(shape, key),
+        };
+        if whole == root {
+            return false;
+        }
+        if let Some(n) = self.nodes.get_mut(root as usize) {
+            n.parent = whole;
+            self.standing -= 1;
+        }
+        let bucket = self.nodes.get(whole as usize).map(|n| bucket(&tokens(&n.shape)));
+        if let Some(bucket) = bucket {
+            let list = self.general.entry(bucket).or_default();
+            if !list.contains(&whole) {
+                list.push(whole);
+            }
+        }
+        true
+    }
+
+    /// Makes room: merges more readily, then generalises the families of templates of one length and first word, the largest
+    /// first. Rare templates stay as they are.
+    fn make_room(&mut self) {
+        self.merge(WORDS);
+        if self.standing < self.max_templates * 9 / 10 {
+            return;
+        }
+        self.merge(2);
+        let mut families: HashMap<u64, Vec<u32>> = HashMap::new();
+        for root in self.roots() {
+            if let Some(n) = self.nodes.get(root as usize) {
+                families.entry(bucket(&tokens(&n.shape))).or_default().push(root);
+            }
+        }
+        let mut families: Vec<Vec<u32>> = families.into_values().filter(|f| f.len() >= FAMILY).collect();
+        families.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then(a.cmp(b)));
+        for family in families {
+            if self.standing <= self.max_templates / 2 {
+                break;
+            }
+            if let Some(shape) = self.common(&family) {
+                for root in family {
+                    self.become_part(root, shape.clone());
+                }
+            }
+        }
+    }
+
+    /// The shape that all of a family have when what differs is left open.
+    fn common(&self, family: &[u32]) -> Option<Box<[u8]>> {
+        let all: Vec<Vec<(Token, &[u8])>> =
+            family.iter().filter_map(|r| self.nodes.get(*r as usize)).map(|n| tokens(&n.shape)).collect();
+        let first = all.first()?;
+        let shape: Vec<u8> = first
+            .iter()
+            .enumerate()
+            .flat_map(|(k, part)| if all.iter().all(|o| o.get(k) == Some(part)) { part.1.to_vec() } else { vec![VAR] })
+            .collect();
+        Some(shape.into_boxed_slice())
+    }
+
+    /// Merges for the last time and tells which number belongs to which pattern.
+    pub fn finish(mut self) -> Mined {
+        self.merge(WORDS);
+        let mut place: Vec<Option<u32>> = vec![None; self.nodes.len()];
+        let (mut pattern_of, mut templates, mut shapes, mut rest) = (Vec::new(), Vec::new(), Vec::new(), None);
+        for node in 0..u32::try_from(self.nodes.len()).unwrap_or(u32::MAX) {
+            let root = self.root(node);
+            let Some(slot) = place.get_mut(root as usize) else { continue };
+            let pattern = *slot.get_or_insert_with(|| {
+                let shape = self.nodes.get(root as usize).map(|n| n.shape.clone()).unwrap_or_default();
+                let next = u32::try_from(templates.len()).unwrap_or(u32::MAX);
+                if self.rest == Some(root) {
+                    rest = Some(next);
+                    templates.push("(lines of further patterns, beyond those kept)".to_owned());
+                } else {
+                    templates.push(template(&shape));
+                }
+                shapes.push(shape);
+                next
+            });
+            pattern_of.push(pattern);
+        }
+        Mined { pattern_of, templates, rest, shapes }
+    }
+}
+
+/// Length and first word of a shape, as one number.
+fn bucket(parts: &[(Token, &[u8])]) -> u64 {
+    let first = parts.iter().find(|(t, _)| matches!(t, Token::Word | Token::Var)).map_or(0, |(_, b)| hash(b));
+    first ^ (parts.len() as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mined(messages: &[&str]) -> (Vec<String>, Mined) {
+        let mut miner = Miner::default();
+        let ids: Vec<u32> = messages.iter().map(|m| miner.add(m.as_bytes())).collect();
+        let mined = miner.finish();
+        let of = ids.iter().map(|i| mined.templates[mined.pattern_of[*i as usize] as usize].clone()).collect();
+        (of, mined)
+    }
+
+    #[test]
+    fn a_variable_found_later_joins_what_it_kept_apart() {
+        let (of, _) = mined(&[
+            "session opened for user news by (uid=0)",
+            "session opened for user cyrus by (uid=0)",
+            "session opened for user test by (uid=509)",
+            "session closed for user test",
+            "cupsd startup succeeded",
+            "syslogd startup succeeded",
+            "klogd startup succeeded",
+        ]);
+        assert!(of[..3].iter().all(|t| t == "session opened for user <*> by (uid=<*>)"), "{of:?}");
+        assert_eq!(of[3], "session closed for user test");
+        assert_eq!(of[4], "cupsd startup succeeded", "the first word names what it is about");
+    }
+
+    #[test]
+    fn the_memory_is_bounded_and_what_is_rare_stays() {
+        let mut miner = Miner::bounded(500);
+        let rare = miner.add(b"disk quota exceeded on home");
+        // Endless lines that do not repeat, of words and not of numbers.
+        let word = |mut n: u64| {
+            let mut w = String::new();
+            for _ in 0..6 {
+                w.push(char::from(b'a' + u8::try_from(n % 26).unwrap()));
+                n /= 26;
+            }
+            w
+        };
+        for n in 0..60_000_u64 {
+            let n = n.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 20;
+            miner.add(format!("fetched {} from {} as {}", word(n), word(n >> 7), word(n >> 13)).as_bytes());
+            miner.add(format!("{} {} {}", word(n), word(n >> 5), word(n >> 9)).as_bytes());
+        }
+        assert!(miner.numbers() <= 2001, "{}", miner.numbers());
+        let mined = miner.finish();
+        assert_eq!(mined.templates[mined.pattern_of[rare as usize] as usize], "disk quota exceeded on home");
+        assert!(mined.templates.iter().any(|t| t == "fetched <*> from <*> as <*>"), "{:?}", &mined.templates[..10]);
+        assert!(mined.rest.is_some(), "what was too much is told");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn every_message_matches_the_regex_of_its_pattern(messages in proptest::collection::vec("[a-c1 .,:=()\"</\\[\\]{}é|-]{0,24}", 1..60)) {
+            let mut miner = Miner::default();
+            let ids: Vec<u32> = messages.iter().map(|m| miner.add(m.as_bytes())).collect();
+            let mined = miner.finish();
+            for (message, id) in messages.iter().zip(ids) {
+                let regex = mined.regex(mined.pattern_of[id as usize] as usize);
+                proptest::prop_assert!(regex::Regex::new(&regex).unwrap().is_match(message), "{message:?} {regex}");
+            }
+        }
+    }
+}
