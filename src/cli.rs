@@ -14,6 +14,7 @@ mod export;
 mod generate;
 mod incident;
 mod investigate;
+mod logs;
 mod out;
 mod purge;
 mod record;
@@ -77,6 +78,9 @@ pub enum Command {
     Action(action::ActionCommand),
     /// Gather evidence, analyse, print cited findings
     Investigate(investigate::InvestigateArgs),
+    /// Log files without any backend
+    #[command(subcommand)]
+    Logs(logs::LogsCommand),
     /// Ask the LLM; without one, or when it fails, the rules answer
     Ask(ask::AskArgs),
     /// Write the post-mortem
@@ -227,6 +231,7 @@ fn run(cli: Cli) -> Result<Done, CliError> {
             None => tui(&global).await,
             Some(Command::Doctor) => doctor::run(&overrides(&global), global.json).await,
             Some(Command::Demo(args)) => demo::run(&args, global.json).await,
+            Some(Command::Logs(command)) => logs::run(command, global.json).await,
             Some(Command::Completions(_) | Command::Man) => Ok(Done::Whole),
             Some(command) => {
                 let config = Config::load(&overrides(&global))?;
@@ -258,7 +263,7 @@ async fn at_desk(desk: &Desk, config: &Config, command: Command, json: bool) -> 
         Command::Bundle(command) => bundle::run(desk, command, json).await,
         Command::Oncall => oncall(desk, json).await,
         Command::Purge(args) => purge::run(desk, config.retention, &args, json).await,
-        Command::Doctor | Command::Demo(_) | Command::Completions(_) | Command::Man => Ok(Done::Whole),
+        Command::Doctor | Command::Demo(_) | Command::Logs(_) | Command::Completions(_) | Command::Man => Ok(Done::Whole),
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod mask;
 pub mod miner;
+pub mod study;
 
 use std::collections::HashMap;
 

@@ -33,6 +33,13 @@ pub(super) fn note(text: impl AsRef<str>) {
     let _unheard = writeln!(std::io::stderr().lock(), "{}", text.as_ref());
 }
 
+/// A line of progress on stderr in place of the last one; empty takes it away.
+pub(super) fn progress(text: &str) {
+    let mut stderr = std::io::stderr().lock();
+    let _unheard = write!(stderr, "\r\x1b[K{text}");
+    let _unseen = stderr.flush();
+}
+
 /// A failure: one or two lines on stderr, and with `--json` the error object on stdout.
 pub(super) fn error(json: bool, kind: &str, message: &str) {
     note(format!("warroom: {message}"));

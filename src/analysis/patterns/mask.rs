@@ -25,6 +25,7 @@ const SLASH: u8 = 16;
 const BACKSLASH: u8 = 32;
 const UPPER: u8 = 64;
 
+#[allow(clippy::indexing_slicing, reason = "at compile time, and a byte is within 256")]
 const KIND: [u8; 256] = {
     let mut kinds = [0_u8; 256];
     let mut b = 0;
@@ -47,6 +48,7 @@ const KIND: [u8; 256] = {
 };
 
 #[inline]
+#[allow(clippy::indexing_slicing, reason = "a byte is within 256")]
 fn kind(byte: u8) -> u8 {
     KIND[usize::from(byte)]
 }

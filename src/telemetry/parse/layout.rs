@@ -2,7 +2,8 @@
 //! and each line is then cut by it. Nothing is configured: a time in any known form is looked for among the first words, and
 //! behind it come the fields that (almost) every line has: level, process, thread, host, program, logger.
 //!
-//! A stream may mix formats: lines are told apart by the word at which their time stands, and each kind has its own fields.
+//! A stream may mix formats: lines are told apart by the word at which their time stands, by the time's form, and by what stands
+//! right behind it; each kind has its own fields.
 
 use super::super::log::Level;
 use super::super::time::Timestamp;
@@ -178,19 +179,48 @@ struct Kind {
 /// The headers of a stream.
 #[derive(Clone, Debug, Default)]
 pub struct Layout {
-    /// By the word at which the time stands.
-    kinds: Vec<Option<Kind>>,
+    kinds: Vec<(u64, Kind)>,
 }
 
-/// The word at which the time of a line stands, the time, and where what follows it begins.
-fn find_stamp(line: &str, context: Context) -> Option<(usize, Timestamp, usize)> {
+/// Kinds of lines that are told apart.
+const KINDS: usize = 32;
+
+/// What kind of line it is, as a number: the word at which the time stands, the time's form (runs of digits and of letters are
+/// one each), and what stands behind it.
+fn kind_of(word: usize, form: &[u8], behind: Option<u8>) -> u64 {
+    let class = |b: u8| match b {
+        b'0'..=b'9' => b'0',
+        b'a'..=b'z' | b'A'..=b'Z' => b'a',
+        b' ' => b' ',
+        other => other,
+    };
+    let (mut h, mut last) = (word as u64 + 1, 0_u8);
+    for b in form {
+        let c = class(*b);
+        if c != last || !matches!(c, b'0' | b'a' | b' ') {
+            h = h.wrapping_mul(0x0100_0000_01B3) ^ u64::from(c);
+        }
+        last = c;
+    }
+    let behind = match behind {
+        Some(b @ (b'[' | b'(' | b'-' | b'|' | b'<' | b'{' | b'"')) => b,
+        Some(b'0'..=b'9') => b'0',
+        _ => b'a',
+    };
+    h.wrapping_mul(0x0100_0000_01B3) ^ u64::from(behind)
+}
+
+/// What kind of line it is, the time, and where what follows it begins.
+fn find_stamp(line: &str, context: Context) -> Option<(u64, Timestamp, usize)> {
     let bytes = line.as_bytes();
     let mut from = spaces(bytes, 0);
     for word in 0..STAMP_WORDS {
         let rest = line.get(from..).filter(|r| !r.is_empty())?;
         if let Some((at, used)) = stamp_at(rest, context) {
             let end = from + used + closing(bytes, from + used);
-            return Some((word, at, end + spaces(bytes, end)));
+            let next = end + spaces(bytes, end);
+            let form = bytes.get(from..from + used).unwrap_or(&[]);
+            return Some((kind_of(word, form, bytes.get(next).copied()), at, next));
         }
         let end = word_end(bytes, from);
         from = end + spaces(bytes, end);
@@ -210,25 +240,46 @@ fn stamp_at(rest: &str, context: Context) -> Option<(Timestamp, usize)> {
 impl Layout {
     /// Learns the headers of a stream from some of its lines, best from its first few hundred.
     pub fn learn<'a>(lines: impl IntoIterator<Item = &'a str>, context: Context) -> Self {
-        let mut by_word: Vec<Vec<&'a str>> = vec![Vec::new(); STAMP_WORDS];
-        for line in lines {
-            if let Some((word, _, from)) = find_stamp(line, context)
-                && let Some(list) = by_word.get_mut(word).filter(|l| l.len() < SAMPLE)
-            {
-                list.push(line.get(from..).unwrap_or(""));
+        let mut samples: Vec<(u64, Vec<&'a str>)> = Vec::new();
+        for line in lines.into_iter().filter(|l| !l.starts_with('{')) {
+            let Some((kind, _, from)) = find_stamp(line, context) else { continue };
+            let rest = line.get(from..).unwrap_or("");
+            if !samples.iter().any(|(k, _)| *k == kind) && samples.len() < KINDS {
+                samples.push((kind, Vec::new()));
+            }
+            if let Some((_, list)) = samples.iter_mut().find(|(k, l)| *k == kind && l.len() < SAMPLE) {
+                list.push(rest);
             }
         }
-        let kinds = by_word.into_iter().map(|rests| (!rests.is_empty()).then(|| Kind::learn(rests, context))).collect();
-        Self { kinds }
+        Self { kinds: samples.into_iter().map(|(kind, rests)| (kind, Kind::learn(rests, context))).collect() }
+    }
+
+    fn kind(&self, kind: u64) -> Option<&Kind> {
+        self.kinds.iter().find(|(k, _)| *k == kind).map(|(_, kind)| kind)
+    }
+
+    /// Learns the kinds of lines that are not known yet: a stream may turn to another format.
+    pub fn learn_more<'a>(&mut self, lines: impl Iterator<Item = &'a str> + Clone, context: Context) {
+        let is_known =
+            |line: &&str| line.starts_with('{') || find_stamp(line, context).is_none_or(|(k, _, _)| self.kind(k).is_some());
+        // A few lines are enough to see that nothing is new.
+        if !self.kinds.is_empty() && lines.clone().step_by(16).all(|l| is_known(&l)) {
+            return;
+        }
+        for (kind, new) in Self::learn(lines, context).kinds {
+            if self.kind(kind).is_none() && self.kinds.len() < KINDS {
+                self.kinds.push((kind, new));
+            }
+        }
     }
 
     /// Cuts a line. Without a time in it the whole line is the message.
     pub fn head(&self, line: &str, context: Context) -> Head {
-        let Some((word, at, mut from)) = find_stamp(line, context) else {
+        let Some((kind, at, mut from)) = find_stamp(line, context) else {
             return Head { level: leading_level(line), ..Head::default() };
         };
         let mut found = None;
-        if let Some(kind) = self.kinds.get(word).and_then(Option::as_ref) {
+        if let Some(kind) = self.kind(kind) {
             for field in &kind.fields {
                 let rest = line.get(from..).unwrap_or("");
                 // A line that lacks a field goes on with the next one.
@@ -253,10 +304,12 @@ impl Kind {
         let mut fields = Vec::new();
         let mut tagged = false;
         while fields.len() < FIELDS {
+            // Of a single line nothing can be known but what its words say themselves.
+            let few = rests.len() < 2;
             let strong = |field: Field, tagged: bool| -> f64 {
-                match (field, tagged) {
+                match (field, tagged || few) {
                     // Behind the program's name only a level or a time is still the header's.
-                    (Field::Stamp | Field::Level, _) | (_, false) => COVERAGE,
+                    (Field::Stamp | Field::Level | Field::Separator, _) | (_, false) => COVERAGE,
                     _ => f64::INFINITY,
                 }
             };
@@ -266,7 +319,7 @@ impl Kind {
                 other => strong(other, tagged),
             };
             let mut next = alone.into_iter().find(|f| share(&rests, &[*f], context) >= needed(*f)).map(|f| vec![f]);
-            if next.is_none() && !tagged {
+            if next.is_none() && !tagged && !few {
                 let behind = [Field::Stamp, Field::Level, Field::Tag, Field::Bracket];
                 next = (1..=3)
                     .flat_map(|n| behind.into_iter().map(move |f| [Field::Words(n), f]))

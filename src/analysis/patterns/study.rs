@@ -1,0 +1,343 @@
+//! A whole log studied: its lines cut, mined and counted, and compared with a baseline where there is one.
+
+use super::Change;
+use super::miner::{Mined, Miner};
+use crate::telemetry::log::Level;
+use crate::telemetry::parse::layout::Layout;
+use crate::telemetry::parse::{self, Context};
+use crate::telemetry::{Timestamp, clean};
+
+/// Bytes of the sample that is kept of a pattern.
+const MAX_SAMPLE: usize = 400;
+
+/// To which part a line belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// What was normal.
+    Baseline,
+    /// What is looked at.
+    Incident,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Tally {
+    count: u64,
+    baseline: u64,
+    first_at: Option<Timestamp>,
+    last_at: Option<Timestamp>,
+    /// A real line; of the incident where there is one.
+    sample: String,
+    levels: [u32; 6],
+}
+
+impl Tally {
+    fn take_in(&mut self, other: Self) {
+        if self.sample.is_empty() || (self.count == 0 && other.count > 0) {
+            self.sample = other.sample;
+        }
+        self.count += other.count;
+        self.baseline += other.baseline;
+        self.first_at = [self.first_at, other.first_at].into_iter().flatten().min();
+        self.last_at = self.last_at.max(other.last_at);
+        for (to, from) in self.levels.iter_mut().zip(other.levels) {
+            *to = to.saturating_add(from);
+        }
+    }
+
+    fn level(&self) -> Option<Level> {
+        const ALL: [Level; 6] = [Level::Trace, Level::Debug, Level::Info, Level::Warn, Level::Error, Level::Fatal];
+        let (most, n) = self.levels.iter().enumerate().max_by_key(|(i, n)| (**n, *i))?;
+        ALL.get(most).copied().filter(|_| *n > 0)
+    }
+}
+
+/// A pattern of a studied log.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Studied {
+    /// `P1`, `P2`, … in the order in which they first appeared.
+    pub id: String,
+    pub template: String,
+    pub level: Option<Level>,
+    /// Lines of what is looked at, and of the baseline.
+    pub count: u64,
+    pub baseline_count: u64,
+    /// When it was first and last written in what is looked at.
+    pub first_at: Option<Timestamp>,
+    pub last_at: Option<Timestamp>,
+    pub sample: String,
+    pub change: Change,
+    /// How surely its share of the lines has changed: the G statistic of the two shares, 0 and above.
+    pub score: f64,
+}
+
+/// What a study found.
+#[derive(Debug)]
+pub struct Findings {
+    pub lines: u64,
+    pub timed_lines: u64,
+    pub levelled_lines: u64,
+    pub baseline_lines: u64,
+    pub first_at: Option<Timestamp>,
+    pub last_at: Option<Timestamp>,
+    /// Those that changed most first when there is a baseline, else the most lines first.
+    pub patterns: Vec<Studied>,
+    /// Lines of patterns that were too many to be kept apart.
+    pub beyond: u64,
+    mined: Mined,
+}
+
+impl Findings {
+    /// The place (from 0, by first appearance: `P1` is 0) of the pattern that a number of [`Study::line`] belongs to in the end.
+    pub fn pattern_of(&self, number: u32) -> u32 {
+        self.mined.pattern_of.get(number as usize).copied().unwrap_or(0)
+    }
+
+    /// A regular expression that every message of the pattern at a place matches.
+    pub fn regex(&self, place: u32) -> String {
+        self.mined.regex(place as usize)
+    }
+}
+
+/// Studies lines as they come.
+#[derive(Debug)]
+pub struct Study {
+    context: Context,
+    miner: Miner,
+    tallies: Vec<Tally>,
+    lines: u64,
+    baseline_lines: u64,
+    timed: u64,
+    levelled: u64,
+    first_at: Option<Timestamp>,
+    last_at: Option<Timestamp>,
+    was_timed: bool,
+}
+
+impl Study {
+    /// `context` tells what times without a year or a zone mean.
+    pub fn new(context: Context) -> Self {
+        Self {
+            context,
+            miner: Miner::default(),
+            tallies: Vec::new(),
+            lines: 0,
+            baseline_lines: 0,
+            timed: 0,
+            levelled: 0,
+            first_at: None,
+            last_at: None,
+            was_timed: false,
+        }
+    }
+
+    /// Takes a raw line; `layout`: how its header is cut, `None`: it is a message as it stands. Returns a number that
+    /// [`Findings::pattern_of`] turns into its pattern.
+    pub fn line(&mut self, raw: &str, layout: Option<&Layout>, side: Side) -> u32 {
+        let Some(layout) = layout else { return self.message(raw, None, None, side, false) };
+        // Structured lines carry their message in a field.
+        if raw.starts_with('{') {
+            let line = parse::line(raw, self.context);
+            if line.at.is_some() || !line.fields.is_empty() {
+                return self.message(&line.message, line.at, line.level, side, line.at.is_some());
+            }
+        }
+        let head = layout.head(raw, self.context);
+        // What is indented goes on with the line before it.
+        let goes_on = head.at.is_none() && self.was_timed && raw.starts_with([' ', '\t']);
+        self.message(raw.get(head.from..).unwrap_or(raw), head.at, head.level, side, head.at.is_some() || goes_on)
+    }
+
+    fn message(&mut self, message: &str, at: Option<Timestamp>, level: Option<Level>, side: Side, is_timed: bool) -> u32 {
+        let number = self.miner.add(message.as_bytes());
+        let place = number as usize;
+        if self.tallies.len() <= place {
+            self.tallies.resize_with(place + 1, Tally::default);
+        }
+        self.was_timed = is_timed;
+        if side == Side::Incident {
+            self.lines += 1;
+            self.timed += u64::from(is_timed);
+            self.levelled += u64::from(level.is_some());
+            if at.is_some() {
+                self.first_at = [self.first_at, at].into_iter().flatten().min();
+                self.last_at = self.last_at.max(at);
+            }
+        } else {
+            self.baseline_lines += 1;
+        }
+        let Some(tally) = self.tallies.get_mut(place) else { return number };
+        let had = tally.count;
+        match side {
+            Side::Incident => {
+                tally.count += 1;
+                if at.is_some() {
+                    tally.first_at = [tally.first_at, at].into_iter().flatten().min();
+                    tally.last_at = tally.last_at.max(at);
+                }
+                if let Some(n) = level.and_then(|l| tally.levels.get_mut(l as usize)) {
+                    *n = n.saturating_add(1);
+                }
+            }
+            Side::Baseline => tally.baseline += 1,
+        }
+        if tally.sample.is_empty() || (side == Side::Incident && had == 0) {
+            tally.sample = clean::cut(message.trim(), MAX_SAMPLE);
+        }
+        number
+    }
+
+    /// Ends the study. `has_baseline`: whether patterns are compared.
+    pub fn finish(self, has_baseline: bool) -> Findings {
+        let mined = self.miner.finish();
+        let mut tallies: Vec<Tally> = vec![Tally::default(); mined.templates.len()];
+        for (number, tally) in self.tallies.into_iter().enumerate() {
+            let place = mined.pattern_of.get(number).map(|p| *p as usize);
+            if let Some(whole) = place.and_then(|p| tallies.get_mut(p)) {
+                whole.take_in(tally);
+            }
+        }
+        let beyond = mined.rest.and_then(|r| tallies.get(r as usize)).map_or(0, |t| t.count);
+        let mut patterns: Vec<Studied> = tallies
+            .into_iter()
+            .zip(&mined.templates)
+            .enumerate()
+            .map(|(place, (tally, template))| {
+                let score = g_score(tally.count, self.lines, tally.baseline, self.baseline_lines);
+                let change = if has_baseline { change(&tally, self.lines, self.baseline_lines, score) } else { Change::Same };
+                Studied {
+                    id: format!("P{}", place + 1),
+                    template: clean::line(template),
+                    level: tally.level(),
+                    count: tally.count,
+                    baseline_count: tally.baseline,
+                    first_at: tally.first_at,
+                    last_at: tally.last_at,
+                    sample: clean::line(&tally.sample),
+                    change,
+                    score: if has_baseline { score } else { 0.0 },
+                }
+            })
+            .collect();
+        let place = |p: &Studied| p.id.get(1..).and_then(|n| n.parse::<u32>().ok()).unwrap_or(u32::MAX);
+        patterns.sort_by(|a, b| {
+            let class = |p: &Studied| if has_baseline { rank(p.change) } else { 0 };
+            (class(a).cmp(&class(b))).then(b.score.total_cmp(&a.score)).then(b.count.cmp(&a.count)).then(place(a).cmp(&place(b)))
+        });
+        Findings {
+            lines: self.lines,
+            timed_lines: self.timed,
+            levelled_lines: self.levelled,
+            baseline_lines: self.baseline_lines,
+            first_at: self.first_at,
+            last_at: self.last_at,
+            patterns,
+            beyond,
+            mined,
+        }
+    }
+}
+
+/// What is new first, then what changed, then the rest.
+fn rank(change: Change) -> u8 {
+    match change {
+        Change::New => 0,
+        Change::Up => 1,
+        Change::Gone => 2,
+        Change::Down => 3,
+        Change::Same => 4,
+    }
+}
+
+/// The G statistic (log-likelihood ratio, chi-squared with one degree of freedom) of a pattern's share of the lines of two
+/// parts: how surely the shares differ. 0 when either part is empty.
+pub fn g_score(count: u64, lines: u64, baseline: u64, baseline_lines: u64) -> f64 {
+    if lines == 0 || baseline_lines == 0 {
+        return 0.0;
+    }
+    let (k1, n1, k0, n0) = (count as f64, lines as f64, baseline as f64, baseline_lines as f64);
+    let p = (k1 + k0) / (n1 + n0);
+    let part = |k: f64, n: f64, p: f64| if k > 0.0 { k * (k / (n * p)).ln() } else { 0.0 };
+    let g = part(k1, n1, p) + part(k0, n0, p) + part(n1 - k1, n1, 1.0 - p) + part(n0 - k0, n0, 1.0 - p);
+    (2.0 * g).max(0.0)
+}
+
+/// A change that would come about by chance once in a thousand patterns is none.
+const SURELY: f64 = 10.83;
+/// Of many lines a small shift is sure too; it tells nothing, as every pattern's share gives way to what floods the log.
+const TIMES: f64 = 1.5;
+
+fn change(tally: &Tally, lines: u64, baseline_lines: u64, score: f64) -> Change {
+    match (tally.count, tally.baseline) {
+        (_, 0) => Change::New,
+        (0, _) => Change::Gone,
+        _ if score < SURELY => Change::Same,
+        (now, before) => {
+            let share = |n: u64, of: u64| n as f64 / of.max(1) as f64;
+            match share(now, lines) / share(before, baseline_lines) {
+                more if more >= TIMES => Change::Up,
+                less if less <= 1.0 / TIMES => Change::Down,
+                _ => Change::Same,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn study() -> Study {
+        Study::new(Context::utc(Timestamp::from_secs(1_795_253_400)))
+    }
+
+    #[test]
+    fn what_was_not_there_before_is_new_and_first() {
+        let mut s = study();
+        for n in 0..200 {
+            s.line(&format!("order {n} placed"), None, Side::Baseline);
+            s.line(&format!("order {n} placed"), None, Side::Incident);
+        }
+        for n in 0..30 {
+            s.line(&format!("retry {n} of payment"), None, Side::Baseline);
+        }
+        s.line("retry 1 of payment", None, Side::Incident);
+        let odd = s.line("pool exhausted after 3000 ms", None, Side::Incident);
+        let found = s.finish(true);
+        let told: Vec<(&str, Change, u64, u64)> =
+            found.patterns.iter().map(|p| (p.template.as_str(), p.change, p.count, p.baseline_count)).collect();
+        assert_eq!(told[0], ("pool exhausted after <*>", Change::New, 1, 0));
+        assert_eq!(told[1], ("retry <*> of payment", Change::Down, 1, 30));
+        assert_eq!(told[2], ("order <*> placed", Change::Same, 200, 200));
+        assert_eq!(found.patterns[0].id, format!("P{}", found.pattern_of(odd) + 1));
+        assert_eq!(found.patterns[0].sample, "pool exhausted after 3000 ms");
+    }
+
+    #[test]
+    fn times_and_levels_are_counted_and_json_lines_give_their_message() {
+        let lines = [
+            "2026-11-21 09:31:07 ERROR [a] c.s.Pool: exhausted 3",
+            "\tat a.B.c(B.java:1)",
+            "2026-11-21 09:31:08 INFO [b] c.s.Pool: fine",
+            r#"{"time":"2026-11-21T09:31:09Z","level":"warn","msg":"slow query 7","q":"x"}"#,
+            r#"{"time":"2026-11-21T09:31:10Z","level":"warn","msg":"slow query 8","q":"yy"}"#,
+            "no time at all",
+        ];
+        let layout = Layout::learn(lines.iter().copied(), Context::utc(Timestamp::from_secs(1_795_253_400)));
+        let mut s = study();
+        let ids: Vec<u32> = lines.iter().map(|l| s.line(l, Some(&layout), Side::Incident)).collect();
+        let found = s.finish(false);
+        assert_eq!((found.lines, found.timed_lines, found.levelled_lines), (6, 5, 4));
+        assert_eq!(found.pattern_of(ids[3]), found.pattern_of(ids[4]));
+        assert_eq!(found.first_at.map(|t| t.clock(time::UtcOffset::UTC)), Some("09:31:07".into()));
+        let slow = found.patterns.iter().find(|p| p.template == "slow query <*>").unwrap();
+        assert_eq!((slow.count, slow.level, found.patterns[0].id.as_str()), (2, Some(Level::Warn), slow.id.as_str()));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn the_statistic_is_finite_and_never_negative(a in 0_u64..1000, b in 0_u64..1000, c in 0_u64..1000, d in 0_u64..1000) {
+            let g = g_score(a.min(b), b, c.min(d), d);
+            proptest::prop_assert!(g.is_finite() && g >= 0.0);
+        }
+    }
+}

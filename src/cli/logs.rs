@@ -1,0 +1,289 @@
+//! `warroom logs`: log files without any backend.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, BufWriter, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::{CliError, Done, out};
+use crate::analysis::patterns::study::{Findings, Side, Studied, Study};
+use crate::investigate::clock::now;
+use crate::telemetry::parse::Context;
+use crate::telemetry::parse::layout::Layout;
+use crate::telemetry::words::count;
+
+/// Lines that are read, learned from and studied at a time.
+const CHUNK: usize = 4000;
+/// The longest line that is kept; the rest of it is dropped.
+const MAX_LINE: u64 = 1024 * 1024;
+/// Patterns printed for people.
+const SHOWN: usize = 60;
+
+/// The subcommands of `warroom logs`.
+#[derive(Subcommand)]
+pub enum LogsCommand {
+    /// What the lines say: patterns with their counts; with --baseline what is new, up, down and gone
+    Patterns(PatternsArgs),
+}
+
+/// Arguments of `warroom logs patterns`.
+#[derive(Args)]
+pub struct PatternsArgs {
+    /// Log files, also .gz and .zst; - is standard input
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// What was normal: the patterns are compared with those of this file
+    #[arg(long, value_name = "FILE")]
+    baseline: Option<PathBuf>,
+    /// Each line is a message as it stands: no header is looked for
+    #[arg(long)]
+    content: bool,
+    /// Write which line belongs to which pattern: a CSV of line_no,cluster_id
+    #[arg(long, value_name = "FILE")]
+    assignments: Option<PathBuf>,
+}
+
+pub(super) async fn run(command: LogsCommand, as_json: bool) -> Result<Done, CliError> {
+    let LogsCommand::Patterns(args) = command;
+    let stop = Arc::new(AtomicBool::new(false));
+    let asked = stop.clone();
+    // The first Ctrl-C ends the reading: what was read is told.
+    let waits = tokio::spawn(async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            asked.store(true, Ordering::Relaxed);
+        }
+    });
+    let done = tokio::task::spawn_blocking(move || patterns(&args, &stop, as_json)).await;
+    waits.abort();
+    done.map_err(|e| CliError::Failed(format!("the study ended early: {e}")))?
+}
+
+fn patterns(args: &PatternsArgs, stop: &AtomicBool, as_json: bool) -> Result<Done, CliError> {
+    let context = Context::utc(now());
+    let mut reading =
+        Reading { study: Study::new(context), context, content: args.content, numbers: None, progress: Progress::new() };
+    if let Some(path) = &args.baseline {
+        reading.file(path, Side::Baseline, stop)?;
+    }
+    if args.assignments.is_some() {
+        reading.numbers = Some(Vec::new());
+    }
+    for path in &args.files {
+        reading.file(path, Side::Incident, stop)?;
+    }
+    reading.progress.end();
+    let found = reading.study.finish(args.baseline.is_some());
+    if let (Some(path), Some(numbers)) = (&args.assignments, &reading.numbers) {
+        assign(path, numbers, &found)
+            .map_err(|e| CliError::Failed(format!("{} cannot be written: {e}; check the path", path.display())))?;
+    }
+    let has_baseline = args.baseline.is_some();
+    if as_json {
+        out::json(&shape(&found, has_baseline))?;
+    } else {
+        print(&found, has_baseline)?;
+    }
+    if stop.load(Ordering::Relaxed) {
+        out::note("warroom: stopped: this is what was read so far");
+        return Ok(Done::Partial);
+    }
+    Ok(Done::Whole)
+}
+
+/// What goes from files into a study.
+struct Reading {
+    study: Study,
+    context: Context,
+    content: bool,
+    /// The number of each line, where they are asked for.
+    numbers: Option<Vec<u32>>,
+    progress: Progress,
+}
+
+impl Reading {
+    /// Reads one file to its end: one stream, with headers of its own.
+    fn file(&mut self, path: &Path, side: Side, stop: &AtomicBool) -> Result<(), CliError> {
+        let fail = |e: std::io::Error| CliError::Failed(format!("{} cannot be read: {e}; check the path", path.display()));
+        let mut from = open(path).map_err(fail)?;
+        let mut layout = Layout::default();
+        let mut text = Vec::new();
+        let mut ends: Vec<usize> = Vec::with_capacity(CHUNK);
+        while !stop.load(Ordering::Relaxed) {
+            text.clear();
+            ends.clear();
+            while ends.len() < CHUNK && line(&mut from, &mut text).map_err(fail)? {
+                ends.push(text.len());
+            }
+            if ends.is_empty() {
+                break;
+            }
+            self.chunk(&text, &ends, &mut layout, side);
+            self.progress.lines(ends.len());
+        }
+        Ok(())
+    }
+
+    fn chunk(&mut self, text: &[u8], ends: &[usize], layout: &mut Layout, side: Side) {
+        // Only what is no UTF-8 is copied.
+        let whole = String::from_utf8_lossy(text);
+        let lossy: Vec<String>;
+        let lines: Vec<&str> = if whole.len() == text.len() {
+            let mut from = 0;
+            ends.iter()
+                .map(|end| {
+                    let line = whole.get(from..*end).unwrap_or("");
+                    from = *end;
+                    line
+                })
+                .collect()
+        } else {
+            let mut from = 0;
+            lossy = ends
+                .iter()
+                .map(|end| {
+                    let line = String::from_utf8_lossy(text.get(from..*end).unwrap_or(&[])).into_owned();
+                    from = *end;
+                    line
+                })
+                .collect();
+            lossy.iter().map(String::as_str).collect()
+        };
+        if !self.content {
+            layout.learn_more(lines.iter().copied(), self.context);
+        }
+        for raw in lines {
+            let number = self.study.line(raw, (!self.content).then_some(&*layout), side);
+            if let Some(numbers) = self.numbers.as_mut().filter(|_| side == Side::Incident) {
+                numbers.push(number);
+            }
+        }
+    }
+}
+
+/// Reads a line onto the end of `text`, without its line feed. `false` at the end of the file.
+fn line(from: &mut dyn BufRead, text: &mut Vec<u8>) -> std::io::Result<bool> {
+    let before = text.len();
+    let mut limited = std::io::Read::take(&mut *from, MAX_LINE);
+    let n = limited.read_until(b'\n', text)?;
+    if n == 0 {
+        return Ok(false);
+    }
+    if text.last() == Some(&b'\n') {
+        text.pop();
+        if text.last() == Some(&b'\r') && text.len() > before {
+            text.pop();
+        }
+    } else if u64::try_from(n).is_ok_and(|n| n == MAX_LINE) {
+        from.skip_until(b'\n')?;
+    }
+    Ok(true)
+}
+
+fn open(path: &Path) -> std::io::Result<Box<dyn BufRead>> {
+    const BUFFER: usize = 256 * 1024;
+    if path.as_os_str() == "-" {
+        return Ok(Box::new(BufReader::with_capacity(BUFFER, std::io::stdin())));
+    }
+    let file = File::open(path)?;
+    Ok(match path.extension().and_then(|e| e.to_str()) {
+        Some("gz") => Box::new(BufReader::with_capacity(BUFFER, flate2::read::MultiGzDecoder::new(file))),
+        Some("zst") => Box::new(BufReader::with_capacity(BUFFER, zstd::stream::read::Decoder::new(file)?)),
+        _ => Box::new(BufReader::with_capacity(BUFFER, file)),
+    })
+}
+
+fn assign(path: &Path, numbers: &[u32], found: &Findings) -> std::io::Result<()> {
+    let mut to = BufWriter::new(File::create(path)?);
+    writeln!(to, "line_no,cluster_id")?;
+    for (n, number) in numbers.iter().enumerate() {
+        writeln!(to, "{},P{}", n + 1, found.pattern_of(*number) + 1)?;
+    }
+    to.flush()
+}
+
+fn shape(found: &Findings, has_baseline: bool) -> Value {
+    let patterns: Vec<Value> = found
+        .patterns
+        .iter()
+        .map(|p| {
+            let compared = |v: Value| if has_baseline { v } else { Value::Null };
+            json!({"id": p.id, "template": p.template, "level": p.level, "count": p.count, "first_at": p.first_at, "last_at": p.last_at,
+                   "sample": p.sample, "baseline_count": compared(json!(p.baseline_count)),
+                   "change": compared(json!(p.change)), "score": compared(json!(p.score))})
+        })
+        .collect();
+    json!({"lines": found.lines, "timed_lines": found.timed_lines, "levelled_lines": found.levelled_lines,
+           "baseline_lines": if has_baseline { json!(found.baseline_lines) } else { Value::Null },
+           "first_at": found.first_at, "last_at": found.last_at, "beyond": found.beyond, "patterns": patterns})
+}
+
+fn print(found: &Findings, has_baseline: bool) -> Result<(), CliError> {
+    let span = match (found.first_at, found.last_at) {
+        (Some(a), Some(b)) => format!(", {} to {} UTC", a.date_clock(), b.date_clock()),
+        _ => String::new(),
+    };
+    out::line(format!(
+        "{} in {}{span}; {} with a time, {} with a level",
+        count(found.lines, "line"),
+        count(found.patterns.len(), "pattern"),
+        found.timed_lines,
+        found.levelled_lines
+    ))?;
+    let rows: Vec<Vec<String>> = found.patterns.iter().take(SHOWN).map(|p| row(p, has_baseline)).collect();
+    for line in out::table(&rows) {
+        out::line(line)?;
+    }
+    if found.patterns.len() > SHOWN {
+        out::line(format!("and {} more; --json gives all", found.patterns.len() - SHOWN))?;
+    }
+    if found.beyond > 0 {
+        out::note(format!("warroom: {} of patterns beyond those kept apart", count(found.beyond, "line")));
+    }
+    Ok(())
+}
+
+fn row(p: &Studied, has_baseline: bool) -> Vec<String> {
+    let mut cells = vec![p.id.clone()];
+    if has_baseline {
+        cells.push(p.change.word().to_owned());
+        cells.push(p.baseline_count.to_string());
+    }
+    cells.push(p.count.to_string());
+    cells.push(p.level.map_or("", crate::telemetry::Level::word).to_owned());
+    cells.push(p.template.clone());
+    cells
+}
+
+/// Says on stderr how far the reading is, when a person looks and it takes a while.
+struct Progress {
+    lines: usize,
+    began: Instant,
+    told: Option<Instant>,
+    is_seen: bool,
+}
+
+impl Progress {
+    fn new() -> Self {
+        Self { lines: 0, began: Instant::now(), told: None, is_seen: std::io::stderr().is_terminal() }
+    }
+
+    fn lines(&mut self, more: usize) {
+        self.lines += more;
+        let since = self.told.unwrap_or(self.began).elapsed();
+        if self.is_seen && since.as_millis() >= 500 {
+            self.told = Some(Instant::now());
+            out::progress(&format!("{} read", count(self.lines, "line")));
+        }
+    }
+
+    fn end(&self) {
+        if self.told.is_some() {
+            out::progress("");
+        }
+    }
+}
