@@ -19,6 +19,7 @@ mod out;
 mod purge;
 mod record;
 mod stats;
+mod suspects;
 mod verify;
 
 use std::path::PathBuf;
@@ -81,6 +82,8 @@ pub enum Command {
     /// Log files without any backend
     #[command(subcommand)]
     Logs(logs::LogsCommand),
+    /// Which series and services an incident began with, from files
+    Suspects(suspects::SuspectsArgs),
     /// Ask the LLM; without one, or when it fails, the rules answer
     Ask(ask::AskArgs),
     /// Write the post-mortem
@@ -231,6 +234,7 @@ fn run(cli: Cli) -> Result<Done, CliError> {
             None => tui(&global).await,
             Some(Command::Doctor) => doctor::run(&overrides(&global), global.json).await,
             Some(Command::Demo(args)) => demo::run(&args, global.json).await,
+            Some(Command::Suspects(args)) => suspects::run(&args, global.json),
             Some(Command::Logs(command)) => logs::run(command, global.json).await,
             Some(Command::Completions(_) | Command::Man) => Ok(Done::Whole),
             Some(command) => {
@@ -263,7 +267,9 @@ async fn at_desk(desk: &Desk, config: &Config, command: Command, json: bool) -> 
         Command::Bundle(command) => bundle::run(desk, command, json).await,
         Command::Oncall => oncall(desk, json).await,
         Command::Purge(args) => purge::run(desk, config.retention, &args, json).await,
-        Command::Doctor | Command::Demo(_) | Command::Logs(_) | Command::Completions(_) | Command::Man => Ok(Done::Whole),
+        Command::Doctor | Command::Demo(_) | Command::Logs(_) | Command::Suspects(_) | Command::Completions(_) | Command::Man => {
+            Ok(Done::Whole)
+        }
     }
 }
 

@@ -266,6 +266,17 @@ const SURELY: f64 = 10.83;
 /// Of many lines a small shift is sure too; it tells nothing, as every pattern's share gives way to what floods the log.
 const TIMES: f64 = 1.5;
 
+/// A pattern's change by its counts and score alone: where the parts are about as long.
+pub fn change_of(count: u64, baseline: u64, score: f64) -> Change {
+    match (count, baseline) {
+        (_, 0) => Change::New,
+        (0, _) => Change::Gone,
+        _ if score < SURELY => Change::Same,
+        (now, before) if now > before => Change::Up,
+        _ => Change::Down,
+    }
+}
+
 fn change(tally: &Tally, lines: u64, baseline_lines: u64, score: f64) -> Change {
     match (tally.count, tally.baseline) {
         (_, 0) => Change::New,

@@ -1,0 +1,274 @@
+//! `warroom suspects`: which series and services an incident began with, from files.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::{CliError, Done, out, time_arg};
+use crate::analysis::patterns::miner::Miner;
+use crate::analysis::patterns::study::{change_of, g_score};
+use crate::analysis::suspects::{Known, Measured, Suspect, suspects};
+use crate::telemetry::{Timestamp, clean};
+
+/// Suspects printed for people.
+const SHOWN: usize = 15;
+/// Log patterns printed for people.
+const PATTERNS: usize = 8;
+
+/// Arguments of `warroom suspects`.
+#[derive(Args)]
+pub struct SuspectsArgs {
+    /// Series: a CSV with a column `time` and one for each series, named `service|metric`
+    incident: PathBuf,
+    /// When the incident was noticed; may be some minutes late
+    #[arg(long, value_parser = time_arg)]
+    at: Timestamp,
+    /// Series of normal times; without it what lies before --at
+    #[arg(long, value_name = "FILE")]
+    baseline: Option<PathBuf>,
+    /// The series that shows the symptom, such as `shop|latency`
+    #[arg(long)]
+    symptom: Option<String>,
+    /// Who calls whom: a CSV whose first column is the caller, the others its callees
+    #[arg(long, value_name = "FILE")]
+    graph: Option<PathBuf>,
+    /// Log lines since then: a CSV of time, service, message
+    #[arg(long, value_name = "FILE", requires = "logs_baseline")]
+    logs: Option<PathBuf>,
+    /// Log lines of normal times
+    #[arg(long, value_name = "FILE", requires = "logs")]
+    logs_baseline: Option<PathBuf>,
+}
+
+/// A CSV of series: the times of the rows, and each column with its name.
+struct Table {
+    times: Vec<Timestamp>,
+    columns: BTreeMap<String, Vec<f64>>,
+}
+
+/// A pattern of a service's log, with its lines in both parts.
+struct LogShift {
+    service: String,
+    template: String,
+    count: u64,
+    baseline: u64,
+    score: f64,
+}
+
+pub(super) fn run(args: &SuspectsArgs, as_json: bool) -> Result<Done, CliError> {
+    let incident = table(&args.incident)?;
+    let baseline = args.baseline.as_deref().map(table).transpose()?;
+    if let Some(symptom) = args.symptom.as_ref().filter(|s| !incident.columns.contains_key(*s)) {
+        let near = crate::config::nearest(symptom, incident.columns.keys().map(String::as_str));
+        let hint = near.map_or_else(String::new, |n| format!("; did you mean '{n}'?"));
+        return Err(CliError::Usage(format!("{} has no series '{symptom}'{hint}", args.incident.display())));
+    }
+    let mut known = Known { symptom: args.symptom.clone(), ..Known::default() };
+    if let Some(path) = &args.graph {
+        known.calls = graph(path)?;
+    }
+    let mut shifts = Vec::new();
+    if let (Some(before), Some(now)) = (&args.logs_baseline, &args.logs) {
+        shifts = log_shifts(before, now)?;
+        for s in &shifts {
+            let most = known.logs.entry(s.service.clone()).or_default();
+            *most = most.max(s.score);
+        }
+    }
+    let found = suspects(&measured(&incident, baseline.as_ref(), args.at), &known);
+    if as_json {
+        out::json(&shape(args.at, &found, &shifts))?;
+    } else {
+        print(args.at, &found, &shifts)?;
+    }
+    Ok(Done::Whole)
+}
+
+/// Each series with its normal values and those since the incident. A sample stands for the step before the next one: one that
+/// began just before `at` is of the incident.
+fn measured(incident: &Table, baseline: Option<&Table>, at: Timestamp) -> Vec<Measured> {
+    let mut steps: Vec<std::time::Duration> =
+        incident.times.windows(2).filter_map(|w| Some(w.get(1)?.since(*w.first()?))).filter(|d| !d.is_zero()).collect();
+    steps.sort_unstable();
+    let step = steps.get(steps.len() / 2).copied().unwrap_or_default();
+    let has_baseline = baseline.is_some();
+    let since = |t: &Timestamp| if has_baseline { *t + step > at } else { *t >= at };
+    let enough = incident.times.iter().filter(|t| since(t)).count() >= 2;
+    incident
+        .columns
+        .iter()
+        .map(|(name, values)| {
+            let rows = || incident.times.iter().copied().zip(values.iter().copied());
+            let normal: Vec<f64> = match baseline {
+                Some(table) => table.columns.get(name).cloned().unwrap_or_default(),
+                None => rows().filter(|(t, _)| !since(t)).map(|(_, v)| v).collect(),
+            };
+            // With a baseline of its own a file of a row or two is all of it the incident's.
+            let now = rows().filter(|(t, _)| since(t) || (has_baseline && !enough)).collect();
+            Measured { name: name.clone(), baseline: normal, incident: now }
+        })
+        .collect()
+}
+
+fn reader(path: &Path) -> Result<csv::Reader<Box<dyn Read>>, CliError> {
+    let fail = |e: std::io::Error| CliError::Failed(format!("{} cannot be read: {e}; check the path", path.display()));
+    let from: Box<dyn Read> = if path.as_os_str() == "-" {
+        Box::new(std::io::stdin())
+    } else {
+        let file = std::fs::File::open(path).map_err(fail)?;
+        match path.extension().and_then(|e| e.to_str()) {
+            Some("gz") => Box::new(flate2::read::MultiGzDecoder::new(file)),
+            Some("zst") => Box::new(zstd::stream::read::Decoder::new(file).map_err(fail)?),
+            _ => Box::new(file),
+        }
+    };
+    Ok(csv::ReaderBuilder::new().flexible(true).from_reader(from))
+}
+
+fn bad(path: &Path, e: &csv::Error) -> CliError {
+    CliError::Failed(format!("{} is no CSV that can be read: {e}", path.display()))
+}
+
+fn time_of(path: &Path, row: usize, text: &str) -> Result<Timestamp, CliError> {
+    Timestamp::parse(text).map_err(|e| CliError::Failed(format!("{}, row {row}: {e}", path.display())))
+}
+
+fn table(path: &Path) -> Result<Table, CliError> {
+    let mut rows = reader(path)?;
+    let header = rows.byte_headers().map_err(|e| bad(path, &e))?.clone();
+    let names: Vec<String> = header.iter().map(|n| String::from_utf8_lossy(n).into_owned()).collect();
+    let Some(time) = names.iter().position(|n| n == "time") else {
+        return Err(CliError::Failed(format!(
+            "{} has no column 'time': it holds the times, the others a series each",
+            path.display()
+        )));
+    };
+    let mut found = Table { times: Vec::new(), columns: BTreeMap::new() };
+    let mut values: Vec<Vec<f64>> = vec![Vec::new(); names.len()];
+    for (n, row) in rows.byte_records().enumerate() {
+        let row = row.map_err(|e| bad(path, &e))?;
+        let text = |at: usize| row.get(at).map_or("", |cell| std::str::from_utf8(cell).unwrap_or("").trim());
+        found.times.push(time_of(path, n + 2, text(time))?);
+        for (at, column) in values.iter_mut().enumerate() {
+            // What is no number is a gap.
+            column.push(text(at).parse().unwrap_or(f64::NAN));
+        }
+    }
+    found.columns = names.into_iter().zip(values).enumerate().filter(|(at, _)| *at != time).map(|(_, c)| c).collect();
+    Ok(found)
+}
+
+/// Callees by caller. A cell that is neither empty nor zero is a call.
+fn graph(path: &Path) -> Result<BTreeMap<String, Vec<String>>, CliError> {
+    let mut rows = reader(path)?;
+    let header = rows.headers().map_err(|e| bad(path, &e))?.clone();
+    let mut calls = BTreeMap::new();
+    for row in rows.records() {
+        let row = row.map_err(|e| bad(path, &e))?;
+        let mut cells = header.iter().zip(row.iter());
+        let Some((_, caller)) = cells.next() else { continue };
+        let is_call = |cell: &str| !cell.trim().is_empty() && cell.trim().parse::<f64>() != Ok(0.0);
+        let callees: Vec<String> = cells.filter(|(_, cell)| is_call(cell)).map(|(name, _)| name.to_owned()).collect();
+        calls.insert(caller.to_owned(), callees);
+    }
+    Ok(calls)
+}
+
+/// How the log of each service has changed, the surest first: a pattern counts by its share of its service's lines and by its
+/// share of all, whichever changed less, so that neither a silent service nor a loud neighbour makes it look changed.
+fn log_shifts(before: &Path, now: &Path) -> Result<Vec<LogShift>, CliError> {
+    let mut miner = Miner::default();
+    let mut counts: BTreeMap<(String, u32), [u64; 2]> = BTreeMap::new();
+    for (part, path) in [before, now].into_iter().enumerate() {
+        let mut rows = reader(path)?;
+        let header = rows.byte_headers().map_err(|e| bad(path, &e))?.clone();
+        let column = |name: &str| {
+            header.iter().position(|h| h == name.as_bytes()).ok_or_else(|| {
+                CliError::Failed(format!("{} has no column '{name}': log files have time, service and message", path.display()))
+            })
+        };
+        let (service, message) = (column("service")?, column("message")?);
+        for row in rows.byte_records() {
+            let row = row.map_err(|e| bad(path, &e))?;
+            let number = miner.add(row.get(message).unwrap_or(&[]));
+            let service = String::from_utf8_lossy(row.get(service).unwrap_or(&[])).into_owned();
+            if let Some(n) = counts.entry((service, number)).or_default().get_mut(part) {
+                *n += 1;
+            }
+        }
+    }
+    let mined = miner.finish();
+    let (mut by_pattern, mut of_service, mut all) =
+        (BTreeMap::<(String, u32), [u64; 2]>::new(), BTreeMap::<String, [u64; 2]>::new(), [0, 0]);
+    let add = |to: &mut [u64; 2], from: [u64; 2]| to.iter_mut().zip(from).for_each(|(a, b)| *a += b);
+    for ((service, number), n) in counts {
+        let pattern = mined.pattern_of.get(number as usize).copied().unwrap_or(0);
+        add(of_service.entry(service.clone()).or_default(), n);
+        add(&mut all, n);
+        add(by_pattern.entry((service, pattern)).or_default(), n);
+    }
+    let mut shifts: Vec<LogShift> = by_pattern
+        .into_iter()
+        .map(|((service, pattern), [baseline, count])| {
+            let [theirs_before, theirs] = of_service.get(&service).copied().unwrap_or_default();
+            let among_all = g_score(count, all[1], baseline, all[0]);
+            let own = if theirs > 0 && theirs_before > 0 { g_score(count, theirs, baseline, theirs_before) } else { among_all };
+            let template = mined.templates.get(pattern as usize).map(|t| clean::line(t)).unwrap_or_default();
+            LogShift { service: clean::line(&service), template, count, baseline, score: own.min(among_all) }
+        })
+        .collect();
+    shifts.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| (&a.service, &a.template).cmp(&(&b.service, &b.template))));
+    Ok(shifts)
+}
+
+fn shape(at: Timestamp, found: &[Suspect], shifts: &[LogShift]) -> Value {
+    let list: Vec<Value> = found
+        .iter()
+        .enumerate()
+        .map(|(n, s)| {
+            json!({"rank": n + 1, "service": s.service, "series": s.series, "score": s.score, "direction": s.way.word(),
+                   "changed_at": s.changed_at, "before": s.before, "after": s.after, "why": s.why})
+        })
+        .collect();
+    let patterns: Vec<Value> = shifts
+        .iter()
+        .map(|s| {
+            json!({"service": s.service, "template": s.template, "count": s.count, "baseline_count": s.baseline,
+                   "change": change_of(s.count, s.baseline, s.score), "score": s.score})
+        })
+        .collect();
+    json!({"at": at, "suspects": list, "log_patterns": patterns})
+}
+
+fn print(at: Timestamp, found: &[Suspect], shifts: &[LogShift]) -> Result<(), CliError> {
+    out::line(format!("What changed around {} UTC, the likeliest first", at.date_clock()))?;
+    let rows: Vec<Vec<String>> = found
+        .iter()
+        .take(SHOWN)
+        .enumerate()
+        .map(|(n, s)| {
+            vec![format!("{}.", n + 1), s.service.clone().unwrap_or_default(), format!("{:.2}", s.score), clean::line(&s.why)]
+        })
+        .collect();
+    for line in out::table(&rows) {
+        out::line(line)?;
+    }
+    if found.is_empty() {
+        out::line("nothing has changed")?;
+    }
+    if !shifts.is_empty() {
+        out::line("\nIn the logs")?;
+    }
+    let rows: Vec<Vec<String>> = shifts
+        .iter()
+        .take(PATTERNS)
+        .map(|s| vec![s.service.clone(), format!("{} → {}", s.baseline, s.count), clean::cut(&s.template, 100)])
+        .collect();
+    for line in out::table(&rows) {
+        out::line(line)?;
+    }
+    Ok(())
+}
