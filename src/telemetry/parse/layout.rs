@@ -183,7 +183,7 @@ pub struct Layout {
 }
 
 /// Kinds of lines that are told apart.
-const KINDS: usize = 32;
+const KINDS: usize = 64;
 
 /// What kind of line it is, as a number: the word at which the time stands, the time's form (runs of digits and of letters are
 /// one each), and what stands behind it.
@@ -263,7 +263,7 @@ impl Layout {
         let is_known =
             |line: &&str| line.starts_with('{') || find_stamp(line, context).is_none_or(|(k, _, _)| self.kind(k).is_some());
         // A few lines are enough to see that nothing is new.
-        if !self.kinds.is_empty() && lines.clone().step_by(16).all(|l| is_known(&l)) {
+        if self.kinds.len() >= KINDS || !self.kinds.is_empty() && lines.clone().step_by(16).all(|l| is_known(&l)) {
             return;
         }
         for (kind, new) in Self::learn(lines, context).kinds {
