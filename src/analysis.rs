@@ -10,6 +10,7 @@ pub mod grouping;
 pub mod movement;
 pub mod patterns;
 pub mod relations;
+pub mod requests;
 pub mod suspects;
 
 pub use findings::{Finding, Signals};

@@ -8,6 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use super::requests::Changed;
 use crate::telemetry::Timestamp;
 use crate::telemetry::series::human_value;
 
@@ -23,6 +24,13 @@ const NEW: f64 = 5.0;
 const TOUCHED: f64 = 3.0;
 /// Of a service that is only another's view of something.
 const VIEW: f64 = 0.7;
+/// Of metrics where requests can be followed, and of what following them tells: that a service goes on otherwise, and that the
+/// steps which touch it take longer.
+const METRICS_BESIDE: f64 = 0.5;
+const FLOW: f64 = 0.75;
+const SLOW: f64 = 1.25;
+/// From here on a change of a service's part in the requests is told.
+const TELLING: f64 = 5.0;
 /// Baseline samples below which nothing can be said of a spread.
 const FEW: usize = 3;
 
@@ -63,6 +71,9 @@ pub struct Known {
     pub calls: BTreeMap<String, Vec<String>>,
     /// How much each service's log has changed: a G statistic, 0 and above.
     pub logs: BTreeMap<String, f64>,
+    /// How each service's part in the requests has changed, where its log tells them apart. It then speaks instead of `logs`:
+    /// what a service says in a request does not depend on how many requests there are.
+    pub requests: BTreeMap<String, Changed>,
 }
 
 /// A suspect.
@@ -149,7 +160,7 @@ fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
 }
 
 /// The quantile of sorted values, interpolated; `None` when there are none.
-fn quantile(sorted: &[f64], q: f64) -> Option<f64> {
+pub(super) fn quantile(sorted: &[f64], q: f64) -> Option<f64> {
     let last = sorted.len().checked_sub(1)?;
     let place = q * last as f64;
     let (below, share) = (place.floor(), place - place.floor());
@@ -230,7 +241,6 @@ pub fn suspects(series: &[Measured], known: &Known) -> Vec<Suspect> {
     let measured: BTreeSet<&str> = found.iter().filter(|d| d.size > 0.0).map(|d| d.service.as_str()).collect();
     let mut out: Vec<Suspect> = Vec::new();
     for d in found.iter().filter(|d| d.size > 0.0) {
-        let logs = known.logs.get(&d.service).copied().unwrap_or(0.0);
         out.push(Suspect {
             service: (!d.service.is_empty()).then(|| d.service.clone()),
             series: Some(name(d).to_owned()),
@@ -239,10 +249,13 @@ pub fn suspects(series: &[Measured], known: &Known) -> Vec<Suspect> {
             changed_at: d.changed_at,
             before: d.before,
             after: d.after,
-            why: why(d, logs),
+            why: why(d, known),
         });
     }
-    for (service, logs) in known.logs.iter().filter(|(s, g)| **g > 0.0 && !measured.contains(s.as_str())) {
+    let logs = known.logs.iter().filter(|(_, g)| **g > 0.0).map(|(s, _)| s);
+    let requests = known.requests.iter().filter(|(_, c)| c.flow > 0.0 || c.slow > 0.0).map(|(s, _)| s);
+    let by_log: BTreeSet<&String> = logs.chain(requests).collect();
+    for service in by_log.into_iter().filter(|s| !measured.contains(s.as_str())) {
         out.push(Suspect {
             service: Some(service.clone()),
             series: None,
@@ -251,14 +264,26 @@ pub fn suspects(series: &[Measured], known: &Known) -> Vec<Suspect> {
             changed_at: None,
             before: None,
             after: None,
-            why: format!("only its log has changed (G {})", human_value(*logs)),
+            why: format!("only its log has changed{}", in_logs(service, known)),
         });
     }
     out.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.service.cmp(&b.service)));
     out
 }
 
-fn why(d: &Departure, logs: f64) -> String {
+/// What the log of a service tells, as the end of a sentence; empty when nothing.
+fn in_logs(service: &str, known: &Known) -> String {
+    if let Some(changed) = known.requests.get(service) {
+        let told = |what: f64, text: &str| if what > TELLING { format!("; {text}") } else { String::new() };
+        return told(changed.slow, &changed.slow_told) + &told(changed.flow, &changed.flow_told);
+    }
+    match known.logs.get(service) {
+        Some(g) if *g > 10.83 => format!("; its log has changed too (G {})", human_value(*g)),
+        _ => String::new(),
+    }
+}
+
+fn why(d: &Departure, known: &Known) -> String {
     let told = |v: Option<f64>| v.map_or_else(|| "nothing".to_owned(), human_value);
     let way = match d.way {
         Way::Up => "rose",
@@ -272,7 +297,7 @@ fn why(d: &Departure, logs: f64) -> String {
         format!("{} times its usual spread", human_value(d.size))
     };
     let at = d.changed_at.map(|t| format!(" from {} UTC", t.clock(time::UtcOffset::UTC))).unwrap_or_default();
-    let log = if logs > 10.83 { "; its log has changed too" } else { "" };
+    let log = in_logs(&d.service, known);
     format!("{metric} {way} {} → {}{at}, {size}{log}", told(d.before), told(d.after))
 }
 
@@ -286,10 +311,23 @@ fn by_series(found: &[Departure], known: &Known) -> BTreeMap<String, f64> {
         .into_iter()
         .map(|(service, scores)| {
             let scores: Vec<f64> = sorted(scores.into_iter()).into_iter().rev().collect();
-            let next = if known.logs.is_empty() { 0.15 } else { 0.0 };
-            (service, scores.first().copied().unwrap_or(0.0) + next * scores.get(1).copied().unwrap_or(0.0))
+            let first = scores.first().copied().unwrap_or(0.0);
+            let score = if !known.requests.is_empty() {
+                METRICS_BESIDE * first
+            } else if !known.logs.is_empty() {
+                first
+            } else {
+                first + 0.15 * scores.get(1).copied().unwrap_or(0.0)
+            };
+            (service, score)
         })
         .collect();
+    if !known.requests.is_empty() {
+        for (service, changed) in &known.requests {
+            *by_service.entry(service.clone()).or_default() += FLOW * changed.flow.ln_1p() + SLOW * changed.slow.ln_1p();
+        }
+        return by_service;
+    }
     for (service, g) in &known.logs {
         *by_service.entry(service.clone()).or_default() += g.max(0.0).ln_1p();
     }

@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 
 use super::{CliError, Done, out, time_arg};
 use crate::analysis::patterns::miner::Miner;
-use crate::analysis::patterns::study::{change_of, g_score};
+use crate::analysis::patterns::study::{Side, change_of, g_score};
+use crate::analysis::requests::{Followed, Ids, Requests};
 use crate::analysis::suspects::{Known, Measured, Suspect, suspects};
 use crate::telemetry::{Timestamp, clean};
 
@@ -72,11 +73,13 @@ pub(super) fn run(args: &SuspectsArgs, as_json: bool) -> Result<Done, CliError> 
     }
     let mut shifts = Vec::new();
     if let (Some(before), Some(now)) = (&args.logs_baseline, &args.logs) {
-        shifts = log_shifts(before, now)?;
+        let followed;
+        (shifts, followed) = log_shifts(before, now)?;
         for s in &shifts {
             let most = known.logs.entry(s.service.clone()).or_default();
             *most = most.max(s.score);
         }
+        known.requests = followed.by_service;
     }
     let found = suspects(&measured(&incident, baseline.as_ref(), args.at), &known);
     if as_json {
@@ -179,8 +182,9 @@ fn graph(path: &Path) -> Result<BTreeMap<String, Vec<String>>, CliError> {
 
 /// How the log of each service has changed, the surest first: a pattern counts by its share of its service's lines and by its
 /// share of all, whichever changed less, so that neither a silent service nor a loud neighbour makes it look changed.
-fn log_shifts(before: &Path, now: &Path) -> Result<Vec<LogShift>, CliError> {
+fn log_shifts(before: &Path, now: &Path) -> Result<(Vec<LogShift>, Followed), CliError> {
     let mut miner = Miner::default();
+    let mut requests = Requests::default();
     let mut counts: BTreeMap<(String, u32), [u64; 2]> = BTreeMap::new();
     for (part, path) in [before, now].into_iter().enumerate() {
         let mut rows = reader(path)?;
@@ -191,10 +195,18 @@ fn log_shifts(before: &Path, now: &Path) -> Result<Vec<LogShift>, CliError> {
             })
         };
         let (service, message) = (column("service")?, column("message")?);
+        let time = header.iter().position(|h| h == b"time");
+        let side = if part == 0 { Side::Baseline } else { Side::Incident };
         for row in rows.byte_records() {
             let row = row.map_err(|e| bad(path, &e))?;
-            let number = miner.add(row.get(message).unwrap_or(&[]));
+            let text = row.get(message).unwrap_or(&[]);
+            let number = miner.add(text);
             let service = String::from_utf8_lossy(row.get(service).unwrap_or(&[])).into_owned();
+            // A line without a time counts, but nothing follows it.
+            let at = time.and_then(|t| std::str::from_utf8(row.get(t)?).ok()).and_then(|t| Timestamp::parse(t.trim()).ok());
+            if let (Some(at), Some(ids)) = (at, Ids::find(text)) {
+                requests.add(side, at, &service, number, ids);
+            }
             if let Some(n) = counts.entry((service, number)).or_default().get_mut(part) {
                 *n += 1;
             }
@@ -221,7 +233,7 @@ fn log_shifts(before: &Path, now: &Path) -> Result<Vec<LogShift>, CliError> {
         })
         .collect();
     shifts.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| (&a.service, &a.template).cmp(&(&b.service, &b.template))));
-    Ok(shifts)
+    Ok((shifts, requests.finish(&mined)))
 }
 
 fn shape(at: Timestamp, found: &[Suspect], shifts: &[LogShift]) -> Value {

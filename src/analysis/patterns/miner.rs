@@ -1,6 +1,6 @@
 //! Which lines say the same: online, in one pass, in bounded memory, and the same for the same input.
 //!
-//! A message becomes a shape (see [`super::mask`]); equal shapes are one template. Templates that differ in one word only, at a
+//! A message becomes a shape (see `mask.rs`); equal shapes are one template. Templates that differ in one word only, at a
 //! place where three or more words were seen, or a word and a variable part, differ in a variable found later: they become one,
 //! and what was counted for them is counted for it. Merging happens whenever the templates have doubled, and at the end.
 
@@ -41,7 +41,7 @@ impl Hasher for Passed {
 type ByHash<T> = HashMap<u64, T, BuildHasherDefault<Passed>>;
 
 /// A fast hash of bytes, the same on every machine.
-pub(super) fn hash(bytes: &[u8]) -> u64 {
+pub(in crate::analysis) fn hash(bytes: &[u8]) -> u64 {
     const K: u64 = 0x9E37_79B9_7F4A_7C15;
     let mut h = K ^ (bytes.len() as u64).wrapping_mul(K);
     let mut mix = |word: u64| {
