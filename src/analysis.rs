@@ -3,6 +3,7 @@
 //!
 //! Pure. A first, simple set of methods: robust, explainable, and cheap enough to run at each key press.
 
+pub mod departure;
 pub mod exit;
 pub mod expression;
 pub mod findings;

@@ -9,6 +9,7 @@ use std::sync::LazyLock;
 
 use regex::bytes::Regex;
 
+use super::departure::quantile;
 use super::patterns::miner::{self, Mined};
 use super::patterns::study::Side;
 use crate::telemetry::{Timestamp, clean, time};
@@ -311,8 +312,7 @@ fn slows(gaps: &BTreeMap<(Place, Place), Gaps>, tell: &Tell<'_>, into: &mut Foll
             if usual.len() < FEW {
                 continue;
             }
-            usual.sort_unstable_by(f64::total_cmp);
-            let limit = SLOW * super::suspects::quantile(&usual, 0.9).unwrap_or(0.0);
+            let limit = SLOW * quantile(&mut usual, 0.9).unwrap_or(0.0);
             let excess: f64 = now.iter().map(|gap| (gap - limit).max(0.0)).sum();
             for service in BTreeSet::from([hop.0.0, hop.1.0]) {
                 let of_it = all.entry(service).or_default();
@@ -321,11 +321,9 @@ fn slows(gaps: &BTreeMap<(Place, Place), Gaps>, tell: &Tell<'_>, into: &mut Foll
                     *steps += now.len() as f64;
                 }
                 if of == PARTS && excess > of_it.most {
-                    let mut sorted = now.clone();
-                    sorted.sort_unstable_by(f64::total_cmp);
                     of_it.most = excess;
-                    let middle = |of: &[f64]| super::suspects::quantile(of, 0.5).unwrap_or(0.0);
-                    of_it.told = Some((*hop, middle(&usual), sorted.last().copied().unwrap_or(0.0)));
+                    let longest = now.iter().copied().fold(0.0, f64::max);
+                    of_it.told = Some((*hop, quantile(&mut usual, 0.5).unwrap_or(0.0), longest));
                 }
             }
         }

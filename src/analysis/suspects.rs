@@ -8,18 +8,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use super::departure::{Departure, Measured, Way, measure};
 use super::requests::Changed;
 use crate::telemetry::Timestamp;
 use crate::telemetry::series::human_value;
 
-/// Departures up to here count in full; beyond, only their order matters: a quiet baseline makes any change look endless.
-const LARGE: f64 = 100.0;
-/// How much a departure beyond [`LARGE`] still adds.
-const BEYOND: f64 = 0.25;
-/// A spread below this share of the level is none.
-const NO_SPREAD: f64 = 1e-6;
-/// The departure of a series that was not there before and tells something now.
-const NEW: f64 = 5.0;
 /// From this departure on a service counts as touched, where the call graph is followed.
 const TOUCHED: f64 = 3.0;
 /// Of a service that is only another's view of something.
@@ -31,37 +24,6 @@ const FLOW: f64 = 0.75;
 const SLOW: f64 = 1.25;
 /// From here on a change of a service's part in the requests is told.
 const TELLING: f64 = 5.0;
-/// Baseline samples below which nothing can be said of a spread.
-const FEW: usize = 3;
-
-/// Which way a series went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
-    Up,
-    Down,
-    Flat,
-}
-
-impl Way {
-    /// The word as printed.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Up => "up",
-            Self::Down => "down",
-            Self::Flat => "flat",
-        }
-    }
-}
-
-/// A series: its name as given (`service|metric` where the service is known), its normal values, and its values since the
-/// incident began, with their times. NaN is a gap.
-#[derive(Clone, Debug, Default)]
-pub struct Measured {
-    pub name: String,
-    pub baseline: Vec<f64>,
-    pub incident: Vec<(Timestamp, f64)>,
-}
-
 /// What is known beside the series.
 #[derive(Clone, Debug, Default)]
 pub struct Known {
@@ -84,6 +46,8 @@ pub struct Suspect {
     pub series: Option<String>,
     /// The service's score; 0 and above, larger is more suspect.
     pub score: f64,
+    /// How far its series left what is usual, in spreads; 0 when only the log speaks.
+    pub size: f64,
     pub way: Way,
     pub changed_at: Option<Timestamp>,
     /// Medians of the baseline and since.
@@ -93,25 +57,25 @@ pub struct Suspect {
     pub why: String,
 }
 
-/// What was measured of one series.
+/// A series with what was measured of it.
 #[derive(Clone, Debug)]
-struct Departure {
+struct Seen {
     index: usize,
     service: String,
     metric: String,
-    /// In spreads of the baseline.
-    size: f64,
     /// With what the metric tells.
     weight: f64,
-    way: Way,
-    before: Option<f64>,
-    after: Option<f64>,
-    changed_at: Option<Timestamp>,
+    departure: Departure,
 }
 
-impl Departure {
+impl Seen {
     fn score(&self) -> f64 {
-        self.weight * self.size.ln_1p()
+        self.weight * self.departure.size.ln_1p()
+    }
+
+    /// How far its median moved.
+    fn moved(&self) -> Option<f64> {
+        Some(self.departure.after? - self.departure.before?)
     }
 }
 
@@ -153,84 +117,48 @@ fn weight(service: &str, metric: &str) -> f64 {
     if service.contains("remote") || service.contains("client") { by_metric * VIEW } else { by_metric }
 }
 
-fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
-    let mut all: Vec<f64> = values.filter(|v| v.is_finite()).collect();
-    all.sort_unstable_by(f64::total_cmp);
-    all
-}
+/// Series from which on more than one thread measures them.
+const MANY: usize = 256;
+/// Threads that measure at most.
+const THREADS: usize = 4;
 
-/// The quantile of sorted values, interpolated; `None` when there are none.
-pub(super) fn quantile(sorted: &[f64], q: f64) -> Option<f64> {
-    let last = sorted.len().checked_sub(1)?;
-    let place = q * last as f64;
-    let (below, share) = (place.floor(), place - place.floor());
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a place within the values")]
-    let (a, b) = (sorted.get(below as usize)?, sorted.get((below as usize + 1).min(last))?);
-    Some(a + (b - a) * share)
-}
-
-fn measure(index: usize, series: &Measured) -> Departure {
-    let (service, metric) = parts(&series.name);
-    let base = sorted(series.baseline.iter().copied());
-    let now = sorted(series.incident.iter().map(|(_, v)| *v));
-    let (before, after) = (quantile(&base, 0.5), quantile(&now, 0.5));
-    let mut found = Departure {
-        index,
-        service: service.to_owned(),
-        metric: metric.to_owned(),
-        size: 0.0,
-        weight: weight(service, metric),
-        way: Way::Flat,
-        before,
-        after,
-        changed_at: None,
-    };
-    let Some(after) = after else { return found };
-    if base.len() < FEW {
-        if base.is_empty() && now.iter().any(|v| *v != 0.0) {
-            (found.size, found.way) = (NEW, Way::Up);
-            found.changed_at = series.incident.iter().find(|(_, v)| v.is_finite() && *v != 0.0).map(|(at, _)| *at);
+/// Measures all series; the order is theirs, whatever the number of threads.
+fn see(series: &[Measured]) -> Vec<Seen> {
+    let one = |(index, series): (usize, &Measured)| {
+        let (service, metric) = parts(&series.name);
+        Seen {
+            index,
+            service: service.to_owned(),
+            metric: metric.to_owned(),
+            weight: weight(service, metric),
+            departure: measure(series),
         }
-        return found;
-    }
-    let median = before.unwrap_or(0.0);
-    let quartile = |q| quantile(&base, q).unwrap_or(median);
-    let off = sorted(base.iter().map(|v| (v - median).abs()));
-    let mean = base.iter().sum::<f64>() / base.len() as f64;
-    let variance = base.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / base.len() as f64;
-    // Two robust spreads, and a part of the plain one: bursts are not unheard of where there were some.
-    let spread =
-        ((quartile(0.75) - quartile(0.25)) / 1.349).max(1.4826 * quantile(&off, 0.5).unwrap_or(0.0)).max(0.25 * variance.sqrt());
-    let least = NO_SPREAD * median.abs().max(1e-12);
-    let far = now.iter().map(|v| (v - median).abs()).fold(0.0, f64::max);
-    // The farthest and the lasting departure together: neither a blip nor a slow drift alone.
-    let moved = (far * (after - median).abs()).sqrt();
-    let mut size = moved / spread.max(least);
-    if size > LARGE {
-        size = if spread <= least { LARGE } else { (LARGE.ln_1p() + BEYOND * (size / LARGE).ln()).exp_m1() };
-    }
-    found.size = if size.is_finite() { size } else { 0.0 };
-    found.way = match after - median {
-        d if d > 0.0 => Way::Up,
-        d if d < 0.0 => Way::Down,
-        _ => Way::Flat,
     };
-    let outside = |v: f64| v.is_finite() && (v - median).abs() > (3.0 * spread).max(least);
-    let same_side = |v: f64| (v > median) == (found.way == Way::Up);
-    found.changed_at = series.incident.iter().find(|(_, v)| outside(*v) && same_side(*v)).map(|(at, _)| *at);
-    found
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS);
+    if series.len() < MANY || threads < 2 {
+        return series.iter().enumerate().map(one).collect();
+    }
+    let numbered: Vec<(usize, &Measured)> = series.iter().enumerate().collect();
+    std::thread::scope(|scope| {
+        let parts: Vec<_> = numbered
+            .chunks(numbered.len().div_ceil(threads))
+            .map(|part| scope.spawn(move || part.iter().copied().map(one).collect::<Vec<Seen>>()))
+            .collect();
+        // A thread of ours does not panic; were one to, its series would be missing rather than everything lost.
+        parts.into_iter().flat_map(|part| part.join().unwrap_or_default()).collect()
+    })
 }
 
 /// Ranks what an incident may have begun with, the most suspect first: one entry for each series, services in the order of
 /// their score, and of each service its most telling series first. Series that say nothing are left out. The order does not
 /// depend on the order in which the series are given, nor on their units.
 pub fn suspects(series: &[Measured], known: &Known) -> Vec<Suspect> {
-    let mut found: Vec<Departure> = series.iter().enumerate().map(|(i, s)| measure(i, s)).collect();
-    let by_service = match symptom_of(series, known) {
-        Some(symptom) if !known.calls.is_empty() => by_graph(series, &found, known, symptom),
+    let mut found = see(series);
+    let by_service = match symptom_of(&found, known) {
+        Some(symptom) if !known.calls.is_empty() => by_graph(&found, known, &symptom),
         _ => by_series(&found, known),
     };
-    let name = |d: &Departure| series.get(d.index).map_or("", |s| s.name.as_str());
+    let name = |d: &Seen| series.get(d.index).map_or("", |s| s.name.as_str());
     let score = |service: &str| by_service.get(service).copied().unwrap_or(0.0);
     found.sort_by(|a, b| {
         (score(&b.service).total_cmp(&score(&a.service)))
@@ -238,18 +166,22 @@ pub fn suspects(series: &[Measured], known: &Known) -> Vec<Suspect> {
             .then_with(|| b.score().total_cmp(&a.score()))
             .then_with(|| name(a).cmp(name(b)))
     });
-    let measured: BTreeSet<&str> = found.iter().filter(|d| d.size > 0.0).map(|d| d.service.as_str()).collect();
+    let measured: BTreeSet<&str> = found.iter().filter(|d| d.departure.size > 0.0).map(|d| d.service.as_str()).collect();
     let mut out: Vec<Suspect> = Vec::new();
-    for d in found.iter().filter(|d| d.size > 0.0) {
+    let mut told: BTreeSet<&str> = BTreeSet::new();
+    for d in found.iter().filter(|d| d.departure.size > 0.0) {
+        let Departure { size, way, changed_at, before, after, .. } = d.departure;
         out.push(Suspect {
             service: (!d.service.is_empty()).then(|| d.service.clone()),
             series: Some(name(d).to_owned()),
             score: score(&d.service),
-            way: d.way,
-            changed_at: d.changed_at,
-            before: d.before,
-            after: d.after,
-            why: why(d, known),
+            size,
+            way,
+            changed_at,
+            before,
+            after,
+            // What its log tells stands with its first series.
+            why: why(d, if told.insert(&d.service) { Some(known) } else { None }),
         });
     }
     let logs = known.logs.iter().filter(|(_, g)| **g > 0.0).map(|(s, _)| s);
@@ -260,6 +192,7 @@ pub fn suspects(series: &[Measured], known: &Known) -> Vec<Suspect> {
             service: Some(service.clone()),
             series: None,
             score: score(service),
+            size: 0.0,
             way: Way::Flat,
             changed_at: None,
             before: None,
@@ -283,26 +216,28 @@ fn in_logs(service: &str, known: &Known) -> String {
     }
 }
 
-fn why(d: &Departure, known: &Known) -> String {
-    let told = |v: Option<f64>| v.map_or_else(|| "nothing".to_owned(), human_value);
+fn why(seen: &Seen, known: Option<&Known>) -> String {
+    let d = &seen.departure;
+    let per = if d.is_rate { "/s" } else { "" };
+    let told = |v: Option<f64>| v.map_or_else(|| "nothing".to_owned(), |v| human_value(v) + per);
     let way = match d.way {
         Way::Up => "rose",
         Way::Down => "fell",
         Way::Flat => "stayed",
     };
-    let metric = if d.metric.is_empty() { "it" } else { d.metric.as_str() };
+    let metric = if seen.metric.is_empty() { "it" } else { seen.metric.as_str() };
     let size = if d.before.is_none() {
         "not there before".to_owned()
     } else {
         format!("{} times its usual spread", human_value(d.size))
     };
     let at = d.changed_at.map(|t| format!(" from {} UTC", t.clock(time::UtcOffset::UTC))).unwrap_or_default();
-    let log = in_logs(&d.service, known);
+    let log = known.map(|k| in_logs(&seen.service, k)).unwrap_or_default();
     format!("{metric} {way} {} → {}{at}, {size}{log}", told(d.before), told(d.after))
 }
 
 /// Each service by its most suspect series, and a little by the next; its log counts as much.
-fn by_series(found: &[Departure], known: &Known) -> BTreeMap<String, f64> {
+fn by_series(found: &[Seen], known: &Known) -> BTreeMap<String, f64> {
     let mut all: BTreeMap<String, Vec<f64>> = BTreeMap::new();
     for d in found {
         all.entry(d.service.clone()).or_default().push(d.score());
@@ -310,7 +245,8 @@ fn by_series(found: &[Departure], known: &Known) -> BTreeMap<String, f64> {
     let mut by_service: BTreeMap<String, f64> = all
         .into_iter()
         .map(|(service, scores)| {
-            let scores: Vec<f64> = sorted(scores.into_iter()).into_iter().rev().collect();
+            let mut scores = scores;
+            scores.sort_unstable_by(|a, b| b.total_cmp(a));
             let first = scores.first().copied().unwrap_or(0.0);
             let score = if !known.requests.is_empty() {
                 METRICS_BESIDE * first
@@ -341,24 +277,19 @@ struct Symptom<'a> {
     moved: f64,
 }
 
-fn symptom_of<'a>(series: &[Measured], known: &'a Known) -> Option<Symptom<'a>> {
+fn symptom_of<'a>(found: &[Seen], known: &'a Known) -> Option<Symptom<'a>> {
     let name = known.symptom.as_deref()?;
     let (service, metric) = parts(name);
-    let found = series.iter().enumerate().find(|(_, s)| s.name == name).map(|(i, s)| measure(i, s));
-    Some(Symptom { service, metric, moved: found.and_then(|d| moved(&d)).unwrap_or(0.0) })
-}
-
-fn moved(d: &Departure) -> Option<f64> {
-    Some(d.after? - d.before?)
+    let moved = found.iter().find(|s| s.service == service && s.metric == metric).and_then(Seen::moved).unwrap_or(0.0);
+    Some(Symptom { service, metric, moved })
 }
 
 /// Along the call graph: of all that can be reached from the symptom, who has a share of its change that no callee explains?
 /// Times add up along calls, so that shares of the symptom's own metric can be compared.
-fn by_graph(series: &[Measured], found: &[Departure], known: &Known, symptom: Symptom<'_>) -> BTreeMap<String, f64> {
+fn by_graph(found: &[Seen], known: &Known, symptom: &Symptom<'_>) -> BTreeMap<String, f64> {
     let general = by_series(found, known);
-    let own: BTreeMap<&str, &Departure> =
+    let own: BTreeMap<&str, &Seen> =
         found.iter().filter(|d| d.metric == symptom.metric).map(|d| (d.service.as_str(), d)).collect();
-    let _series = series;
     let mut reached: BTreeSet<&str> = BTreeSet::from([symptom.service]);
     let mut next = VecDeque::from([symptom.service]);
     while let Some(caller) = next.pop_front() {
@@ -369,8 +300,8 @@ fn by_graph(series: &[Measured], found: &[Departure], known: &Known, symptom: Sy
         }
     }
     let direction = if symptom.moved < 0.0 { -1.0 } else { 1.0 };
-    let along = |service: &str| own.get(service).and_then(|d| moved(d)).unwrap_or(0.0) * direction;
-    let is_touched = |service: &str| own.get(service).is_some_and(|d| d.size >= TOUCHED);
+    let along = |service: &str| own.get(service).and_then(|d| d.moved()).unwrap_or(0.0) * direction;
+    let is_touched = |service: &str| own.get(service).is_some_and(|d| d.departure.size >= TOUCHED);
     let services: BTreeSet<&str> = general.keys().map(String::as_str).collect();
     services
         .into_iter()
@@ -382,7 +313,7 @@ fn by_graph(series: &[Measured], found: &[Departure], known: &Known, symptom: Sy
                 let explained = callees.map(|c| along(c)).fold(0.0, f64::max);
                 let left = (1.0 - explained / change).max(0.0);
                 let share = if symptom.moved == 0.0 { 0.0 } else { (change / symptom.moved.abs()).min(1.0) };
-                score = own.get(service).map_or(0.0, |d| d.size.ln_1p()) * left * (0.3 + 0.7 * share);
+                score = own.get(service).map_or(0.0, |d| d.departure.size.ln_1p()) * left * (0.3 + 0.7 * share);
                 let lower = service.to_ascii_lowercase();
                 if lower.contains("remote") || lower.contains("client") {
                     score *= 0.5;
@@ -402,8 +333,13 @@ mod tests {
     }
 
     fn series(name: &str, baseline: &[f64], incident: &[f64]) -> Measured {
-        let times = (0..).step_by(60).map(at);
-        Measured { name: name.into(), baseline: baseline.to_vec(), incident: times.zip(incident.iter().copied()).collect() }
+        let from = |start: i64| (start..).step_by(60).map(at);
+        let before = -60 * i64::try_from(baseline.len()).unwrap();
+        Measured {
+            name: name.into(),
+            baseline: from(before).zip(baseline.iter().copied()).collect(),
+            incident: from(0).zip(incident.iter().copied()).collect(),
+        }
     }
 
     fn order(found: &[Suspect]) -> Vec<String> {
@@ -478,7 +414,7 @@ mod tests {
             let mut scaled = all.clone();
             for (n, s) in scaled.iter_mut().enumerate() {
                 let unit = [1024.0, 0.25, 1.0][n % 3];
-                s.baseline.iter_mut().for_each(|v| *v *= unit);
+                s.baseline.iter_mut().for_each(|(_, v)| *v *= unit);
                 s.incident.iter_mut().for_each(|(_, v)| *v *= unit);
             }
             proptest::prop_assert_eq!(&order(&suspects(&scaled, &Known::default())), &first);

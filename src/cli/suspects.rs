@@ -8,14 +8,16 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::{CliError, Done, out, time_arg};
+use crate::analysis::departure::Measured;
 use crate::analysis::patterns::miner::Miner;
 use crate::analysis::patterns::study::{Side, change_of, g_score};
 use crate::analysis::requests::{Followed, Ids, Requests};
-use crate::analysis::suspects::{Known, Measured, Suspect, suspects};
+use crate::analysis::suspects::{Known, Suspect, suspects};
 use crate::telemetry::{Timestamp, clean};
 
-/// Suspects printed for people.
-const SHOWN: usize = 15;
+/// Services printed for people, and series of each.
+const SHOWN: usize = 10;
+const PER_SERVICE: usize = 3;
 /// Log patterns printed for people.
 const PATTERNS: usize = 8;
 
@@ -102,18 +104,25 @@ fn measured(incident: &Table, baseline: Option<&Table>, at: Timestamp) -> Vec<Me
     let enough = incident.times.iter().filter(|t| since(t)).count() >= 2;
     incident
         .columns
-        .iter()
-        .map(|(name, values)| {
-            let rows = || incident.times.iter().copied().zip(values.iter().copied());
-            let normal: Vec<f64> = match baseline {
-                Some(table) => table.columns.get(name).cloned().unwrap_or_default(),
-                None => rows().filter(|(t, _)| !since(t)).map(|(_, v)| v).collect(),
+        .keys()
+        .map(|name| {
+            let points =
+                |table: &Table| table.times.iter().copied().zip(values_of(table, name).iter().copied()).collect::<Vec<_>>();
+            let rows = points(incident);
+            let mut normal = match baseline {
+                Some(table) => points(table),
+                None => rows.iter().copied().filter(|(t, _)| !since(t)).collect(),
             };
+            normal.sort_by_key(|(at, _)| *at);
             // With a baseline of its own a file of a row or two is all of it the incident's.
-            let now = rows().filter(|(t, _)| since(t) || (has_baseline && !enough)).collect();
+            let now = rows.into_iter().filter(|(t, _)| since(t) || (has_baseline && !enough)).collect();
             Measured { name: name.clone(), baseline: normal, incident: now }
         })
         .collect()
+}
+
+fn values_of<'a>(table: &'a Table, name: &str) -> &'a [f64] {
+    table.columns.get(name).map_or(&[], Vec::as_slice)
 }
 
 fn reader(path: &Path) -> Result<csv::Reader<Box<dyn Read>>, CliError> {
@@ -257,16 +266,27 @@ fn shape(at: Timestamp, found: &[Suspect], shifts: &[LogShift]) -> Value {
 
 fn print(at: Timestamp, found: &[Suspect], shifts: &[LogShift]) -> Result<(), CliError> {
     out::line(format!("What changed around {} UTC, the likeliest first", at.date_clock()))?;
-    let rows: Vec<Vec<String>> = found
-        .iter()
-        .take(SHOWN)
-        .enumerate()
-        .map(|(n, s)| {
-            vec![format!("{}.", n + 1), s.service.clone().unwrap_or_default(), format!("{:.2}", s.score), clean::line(&s.why)]
-        })
-        .collect();
-    for line in out::table(&rows) {
-        out::line(line)?;
+    let mut services: Vec<(&Option<String>, Vec<&Suspect>)> = Vec::new();
+    for suspect in found {
+        match services.iter_mut().find(|(service, _)| *service == &suspect.service) {
+            Some((_, series)) => series.push(suspect),
+            None => services.push((&suspect.service, vec![suspect])),
+        }
+    }
+    for (n, (service, series)) in services.iter().take(SHOWN).enumerate() {
+        let score = series.first().map_or(0.0, |s| s.score);
+        let name = service.as_deref().unwrap_or("(no service)");
+        out::line(format!("{:>2}.  {}  {score:.2}", n + 1, clean::line(name)))?;
+        // The most telling one always; of the others those that changed.
+        let telling = series.iter().enumerate().filter(|(n, s)| *n == 0 || s.changed_at.is_some()).take(PER_SERVICE);
+        for (_, suspect) in telling {
+            for part in clean::line(&suspect.why).split("; ") {
+                out::line(format!("       {part}"))?;
+            }
+        }
+    }
+    if services.len() > SHOWN {
+        out::line(format!("     and {} more; --json lists them all", services.len() - SHOWN))?;
     }
     if found.is_empty() {
         out::line("nothing has changed")?;

@@ -1,0 +1,367 @@
+//! How far a series left what was normal for it, which way, and when.
+//!
+//! Normal is the median of the baseline. How far: the lasting and the farthest departure together, in spreads of the baseline, so
+//! that units and sizes do not matter, and neither a blip nor a slow drift counts alone. The incident may have been noticed late:
+//! the last minutes of the baseline are then its first, so they take no part in what is usual, and a change is looked for there
+//! too. A counter is measured by its rate, resets put right.
+
+use std::time::Duration;
+
+use crate::telemetry::Timestamp;
+
+/// Departures up to here count in full; beyond, only their order matters: a quiet baseline makes any change look endless.
+const LARGE: f64 = 100.0;
+/// How much a departure beyond [`LARGE`] still adds.
+const BEYOND: f64 = 0.25;
+/// A spread below this share of the level is none.
+const NO_SPREAD: f64 = 1e-6;
+/// The departure of a series that was not there before and tells something now.
+const NEW: f64 = 5.0;
+/// Baseline samples below which nothing can be said of a spread.
+const FEW: usize = 3;
+/// So late an incident may be noticed.
+const LATE: Duration = Duration::from_mins(10);
+/// The share of the baseline that may be the incident's, at most.
+const TAIL: f64 = 0.2;
+/// What a part of the plain deviation adds to the spread: bursts are not unheard of where there were some.
+const BURSTS: f64 = 0.25;
+/// So many samples in a row say whether a change lasts.
+const LASTS: usize = 5;
+/// Samples from which on a series that only ever grows is a counter, whatever its name.
+const COUNTS: usize = 12;
+
+/// Which way a series went.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Way {
+    Up,
+    Down,
+    #[default]
+    Flat,
+}
+
+impl Way {
+    /// The word as printed.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Down => "down",
+            Self::Flat => "flat",
+        }
+    }
+}
+
+/// A value and its time; NaN is a gap.
+pub type Point = (Timestamp, f64);
+
+/// A series: its name as given (`service|metric` where the service is known), its normal values, and its values since the
+/// incident began, each part in the order of time.
+#[derive(Clone, Debug, Default)]
+pub struct Measured {
+    pub name: String,
+    pub baseline: Vec<Point>,
+    pub incident: Vec<Point>,
+}
+
+/// What was measured of one series.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Departure {
+    /// In spreads of the baseline; 0 and above, finite.
+    pub size: f64,
+    pub way: Way,
+    /// When it left what is usual, to stay; `None`: it did not.
+    pub changed_at: Option<Timestamp>,
+    /// Medians of the baseline and since; of a counter, per second.
+    pub before: Option<f64>,
+    pub after: Option<f64>,
+    /// Whether the figures are a counter's rate.
+    pub is_rate: bool,
+}
+
+/// Measures a series.
+pub fn measure(series: &Measured) -> Departure {
+    let is_rate = is_counter(series);
+    let (base, now) = if is_rate {
+        // The step from the baseline into the incident counts where the one goes on with the other.
+        (rates(None, &series.baseline), rates(joins(series), &series.incident))
+    } else {
+        let finite = |points: &[Point]| points.iter().copied().filter(|(_, v)| v.is_finite()).collect::<Vec<Point>>();
+        (finite(&series.baseline), finite(&series.incident))
+    };
+    let mut values: Vec<f64> = base.iter().map(|(_, v)| *v).collect();
+    let mut since: Vec<f64> = now.iter().map(|(_, v)| *v).collect();
+    let (before, after) = (quantile(&mut values, 0.5), quantile(&mut since, 0.5));
+    let mut found = Departure { before, after, is_rate, ..Departure::default() };
+    let Some(after) = after else { return found };
+    let Some(median) = before else {
+        if let Some((at, _)) = now.iter().find(|(_, v)| *v != 0.0) {
+            (found.size, found.way, found.changed_at) = (NEW, Way::Up, Some(*at));
+        }
+        return found;
+    };
+    found.way = way(after - median);
+    if base.len() < FEW {
+        // Too few to know a spread; a change by half is one all the same.
+        let share = (after - median).abs() / after.abs().max(median.abs()).max(f64::MIN_POSITIVE);
+        if share >= 0.5 {
+            (found.size, found.changed_at) = (NEW * share.min(1.0), now.first().map(|(at, _)| *at));
+        }
+        return found;
+    }
+    let tail = tail_of(&base, now.first().map(|(at, _)| *at));
+    let calm = base.len() - tail;
+    let spread = spread(&base, &mut values, median, calm);
+    let least = NO_SPREAD * median.abs().max(1e-12);
+    let outside = |v: f64| (v - median).abs() > (3.0 * spread).max(least);
+    let path: Vec<Point> = base.iter().skip(calm).chain(&now).copied().collect();
+    let first = change_point(&path, median, &outside);
+    // An incident that was dated early is mostly normal: what lasts is then what lasts since the change.
+    let late =
+        first.and_then(|at| at.checked_sub(tail)).filter(|at| (1..now.len()).contains(at) && (now.len() - at) * 5 >= now.len());
+    let mut rest: Vec<f64> = now.iter().skip(late.unwrap_or(now.len())).map(|(_, v)| *v).collect();
+    let since_then = if rest.len() >= FEW { quantile(&mut rest, 0.5) } else { None };
+    let lasting = since_then.map_or(0.0, |v| 0.5 * (v - median).abs()).max((after - median).abs());
+    let far = now.iter().map(|(_, v)| (v - median).abs()).fold(0.0, f64::max);
+    let moved = (far * lasting).sqrt();
+    let mut size = moved / spread.max(least);
+    if size > LARGE {
+        size = if spread <= least { LARGE } else { (LARGE.ln_1p() + BEYOND * (size / LARGE).ln()).exp_m1() };
+    }
+    found.size = if size.is_finite() { size } else { 0.0 };
+    if let Some(v) = since_then.filter(|v| !outside(after) && outside(*v)) {
+        (found.after, found.way) = (Some(v), way(v - median));
+    }
+    found.changed_at = first.and_then(|at| path.get(at)).map(|(at, _)| *at);
+    found
+}
+
+fn way(by: f64) -> Way {
+    match by {
+        d if d > 0.0 => Way::Up,
+        d if d < 0.0 => Way::Down,
+        _ => Way::Flat,
+    }
+}
+
+/// How many of the last samples of the baseline may be the incident's.
+fn tail_of(base: &[Point], from: Option<Timestamp>) -> usize {
+    let Some(from) = from else { return 0 };
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a length")]
+    let most = (base.len() as f64 * TAIL) as usize;
+    base.iter().rev().take(most).take_while(|(at, _)| *at < from && from.since(*at) <= LATE).count()
+}
+
+/// Two robust spreads, and a part of the plain one over what is surely normal. `values`: those of `base`, in any order.
+fn spread(base: &[Point], values: &mut [f64], median: f64, calm: usize) -> f64 {
+    let mut quartile = |q| quantile(values, q).unwrap_or(median);
+    let between = (quartile(0.75) - quartile(0.25)) / 1.349;
+    for v in values.iter_mut() {
+        *v = (*v - median).abs();
+    }
+    let off = 1.4826 * quantile(values, 0.5).unwrap_or(0.0);
+    let deviation = |points: &[Point]| {
+        let n = points.len().max(1) as f64;
+        let mean = points.iter().map(|(_, v)| *v).sum::<f64>() / n;
+        (points.iter().map(|(_, v)| (v - mean).powi(2)).sum::<f64>() / n).sqrt()
+    };
+    let mut plain = deviation(base);
+    if calm >= FEW && calm < base.len() {
+        plain = plain.min(deviation(base.get(..calm).unwrap_or(base)));
+    }
+    between.max(off).max(BURSTS * plain)
+}
+
+/// The first sample that lies outside to one side while most of those after it do too; else the first that does.
+fn change_point(path: &[Point], median: f64, outside: &dyn Fn(f64) -> bool) -> Option<usize> {
+    let side = |v: f64| if outside(v) { way(v - median) } else { Way::Flat };
+    let stays = |at: usize, to: Way| {
+        let next = path.get(at..path.len().min(at + LASTS)).unwrap_or_default();
+        let goes_on = next.get(1).is_none_or(|(_, v)| side(*v) == to);
+        goes_on && next.iter().filter(|(_, v)| side(*v) == to).count() * 5 >= next.len() * 3
+    };
+    let mut any = None;
+    for (at, (_, v)) in path.iter().enumerate() {
+        let to = side(*v);
+        if to == Way::Flat {
+            continue;
+        }
+        if stays(at, to) && (at + 1 < path.len() || any.is_none()) {
+            return Some(at);
+        }
+        any = any.or(Some(at));
+    }
+    any
+}
+
+/// A counter, by its name as Prometheus' conventions end it, or because it only ever grows.
+fn is_counter(series: &Measured) -> bool {
+    let metric = series.name.rsplit('|').next().unwrap_or("").split('{').next().unwrap_or("");
+    if ["_total", "_count", "_sum", "_bucket"].iter().any(|end| metric.ends_with(end)) {
+        return grows(&series.baseline, true) && grows(&series.incident, true);
+    }
+    series.baseline.len() >= COUNTS && grows(&series.baseline, false) && grows(&series.incident, false)
+}
+
+/// Whether it grows at nearly each step (by its name: never falls but to start anew).
+fn grows(points: &[Point], by_name: bool) -> bool {
+    let (mut steps, mut up) = (0_usize, 0_usize);
+    let mut last: Option<f64> = None;
+    for (_, v) in points.iter().filter(|(_, v)| v.is_finite()) {
+        if *v < 0.0 {
+            return false;
+        }
+        if let Some(before) = last {
+            // What starts anew starts near nothing.
+            if *v < before && !(by_name && *v <= 0.5 * before) {
+                return false;
+            }
+            steps += 1;
+            up += usize::from(*v > before);
+        }
+        last = Some(*v);
+    }
+    by_name || (steps > 0 && up * 10 >= steps * 9)
+}
+
+/// The last sample of the baseline, where the incident goes on from it.
+fn joins(series: &Measured) -> Option<Point> {
+    let mut steps: Vec<f64> = series.incident.windows(2).filter_map(|w| Some(w.get(1)?.0.secs_since(w.first()?.0))).collect();
+    let step = quantile(&mut steps, 0.5)?;
+    let (last, first) = (series.baseline.iter().rev().find(|(_, v)| v.is_finite())?, series.incident.first()?);
+    let gap = first.0.secs_since(last.0);
+    (gap > 0.0 && gap <= 3.0 * step).then_some(*last)
+}
+
+/// Growth per second from each sample to the next; a fall is a start from zero.
+fn rates(before: Option<Point>, points: &[Point]) -> Vec<Point> {
+    let mut last = before;
+    let mut out = Vec::with_capacity(points.len());
+    for point in points.iter().copied().filter(|(_, v)| v.is_finite()) {
+        if let Some((at, v)) = last {
+            let secs = point.0.secs_since(at);
+            if secs > 0.0 {
+                out.push((point.0, (if point.1 >= v { point.1 - v } else { point.1 }) / secs));
+            }
+        }
+        last = Some(point);
+    }
+    out
+}
+
+/// The quantile of values in any order (which it changes), interpolated; `None` when there are none. Values are not NaN.
+pub fn quantile(values: &mut [f64], q: f64) -> Option<f64> {
+    let last = values.len().checked_sub(1)?;
+    let place = q.clamp(0.0, 1.0) * last as f64;
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a place within the values")]
+    let below = (place.floor() as usize).min(last);
+    let share = place - place.floor();
+    let (_, a, above) = values.select_nth_unstable_by(below, f64::total_cmp);
+    let a = *a;
+    if share == 0.0 {
+        return Some(a);
+    }
+    let b = above.iter().copied().min_by(f64::total_cmp).unwrap_or(a);
+    Some(a + (b - a) * share)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn points(from: i64, values: &[f64]) -> Vec<Point> {
+        (0..).map(|n| Timestamp::from_secs(1_795_253_400 + from + 60 * n)).zip(values.iter().copied()).collect()
+    }
+
+    /// A sample a minute; the incident begins at 0.
+    fn series(name: &str, baseline: &[f64], incident: &[f64]) -> Measured {
+        #[allow(clippy::cast_possible_wrap, reason = "a few")]
+        let before = -60 * baseline.len() as i64;
+        Measured { name: name.into(), baseline: points(before, baseline), incident: points(0, incident) }
+    }
+
+    const CALM: [f64; 20] =
+        [10.0, 11.0, 9.0, 10.5, 9.5, 10.0, 10.2, 9.8, 10.0, 11.0, 9.0, 10.5, 9.5, 10.0, 10.2, 9.8, 10.0, 10.4, 9.6, 10.0];
+
+    fn minute(n: i64) -> Option<Timestamp> {
+        Some(Timestamp::from_secs(1_795_253_400 + 60 * n))
+    }
+
+    #[test]
+    fn the_change_point_is_where_it_stays_also_when_it_was_noticed_late() {
+        let on_time = measure(&series("a|cpu", &CALM, &[10.0, 30.0, 9.9, 10.1, 30.0, 31.0, 30.0, 32.0, 31.0]));
+        assert_eq!((on_time.way, on_time.changed_at), (Way::Up, minute(4)), "one blip is no change");
+        // Three minutes late: what has moved already stands at the end of the baseline.
+        let mut contaminated = CALM;
+        contaminated[17..].copy_from_slice(&[30.0, 31.0, 30.0]);
+        let late = measure(&series("a|cpu", &contaminated, &[30.0, 31.0, 32.0, 30.0]));
+        assert_eq!(late.changed_at, minute(-3));
+        assert!(late.size > 0.5 * measure(&series("a|cpu", &CALM, &[30.0, 31.0, 32.0, 30.0])).size, "{late:?}");
+        // A day before there is no tail.
+        let mut other_day = series("a|cpu", &contaminated, &[30.0, 31.0, 32.0, 30.0]);
+        other_day.baseline.iter_mut().for_each(|(at, _)| *at = *at + Duration::from_hours(30));
+        assert_eq!(measure(&other_day).changed_at, minute(0));
+    }
+
+    #[test]
+    fn an_incident_that_was_dated_early_is_still_one() {
+        let mut now = vec![10.0; 12];
+        now.extend([30.0, 31.0, 30.0, 32.0, 31.0]);
+        let early = measure(&series("a|cpu", &CALM, &now));
+        assert_eq!((early.way, early.changed_at, early.after), (Way::Up, minute(12), Some(31.0)));
+        assert!(early.size > 10.0, "{early:?}");
+    }
+
+    #[test]
+    fn counters_are_measured_by_their_rate_and_resets_are_no_fall() {
+        let count = |rates: &[f64], from: f64| {
+            let mut at = from;
+            rates
+                .iter()
+                .map(|r| {
+                    at += r * 60.0;
+                    at
+                })
+                .collect::<Vec<f64>>()
+        };
+        let before = count(&CALM, 5000.0);
+        let steady = count(&CALM[..6], before[19]);
+        assert!(measure(&series("a|http_requests_total", &before, &steady)).size < 2.0);
+        let mut restarted = steady.clone();
+        restarted[3..].iter_mut().for_each(|v| *v -= steady[2]);
+        let reset = measure(&series("a|http_requests_total", &before, &restarted));
+        assert!(reset.is_rate && reset.size < 2.0, "{reset:?}");
+        let faster = measure(&series("a|errors", &before, &count(&[40.0; 6], before[19])));
+        assert!(faster.is_rate && faster.size > 20.0 && faster.after == Some(40.0), "only ever grows: {faster:?}");
+        // A gauge that grew and falls has fallen.
+        let gauge = measure(&series("a|memory_bytes", &before, &restarted));
+        assert!(!gauge.is_rate, "{gauge:?}");
+    }
+
+    #[test]
+    fn few_samples_constants_and_new_series() {
+        assert_eq!(measure(&series("a|x", &[7.0; 9], &[7.0; 4])).size, 0.0);
+        assert_eq!(measure(&series("a|x", &[7.0; 9], &[7.1; 4])).size, LARGE);
+        assert_eq!(measure(&series("a|x", &[], &[0.0, 3.0])).changed_at, minute(1));
+        assert_eq!(measure(&series("a|x", &[], &[0.0, 0.0])).size, 0.0);
+        assert!(measure(&series("a|x", &[10.0, 10.0], &[100.0])).size > 4.0);
+        assert_eq!(measure(&series("a|x", &[10.0, 10.0], &[11.0])).size, 0.0);
+        assert_eq!(measure(&series("a|x", &CALM, &[f64::NAN])), Departure { before: Some(10.0), ..Departure::default() });
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn quantiles_are_those_of_the_sorted_values(mut values in proptest::collection::vec(-1e6_f64..1e6, 1..40), q in 0.0_f64..1.0) {
+            let mut sorted = values.clone();
+            sorted.sort_unstable_by(f64::total_cmp);
+            let place = q * (sorted.len() - 1) as f64;
+            let (a, b) = (sorted[place.floor() as usize], sorted[place.ceil() as usize]);
+            let want = a + (b - a) * (place - place.floor());
+            proptest::prop_assert!((quantile(&mut values, q).unwrap() - want).abs() < 1e-6);
+        }
+
+        #[test]
+        fn no_numbers_make_it_panic(b in proptest::collection::vec(proptest::num::f64::ANY, 0..9), i in proptest::collection::vec(proptest::num::f64::ANY, 0..6), name in "[a-z]{0,3}(_total)?") {
+            let found = measure(&series(&name, &b, &i));
+            proptest::prop_assert!(found.size.is_finite() && found.size >= 0.0, "{:?}", found);
+        }
+    }
+}
