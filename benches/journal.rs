@@ -143,6 +143,7 @@ fn fifty_writers(folder: &std::path::Path) {
         assistant: None,
         user: format!("w{n}"),
         monitor: warroom::incident::gate::MONITOR,
+        slo: warroom::config::SloConfig::default(),
         oncall: warroom::config::OncallConfig::default(),
     };
     runtime.block_on(async {

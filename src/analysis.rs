@@ -8,6 +8,7 @@ pub mod exit;
 pub mod expression;
 pub mod findings;
 pub mod grouping;
+pub mod logshift;
 pub mod movement;
 pub mod patterns;
 pub mod relations;

@@ -8,7 +8,9 @@ mod secret;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use file::{AssistantConfig, Auth, BasicAuth, OncallConfig, SourceConfig, TlsConfig, TrackerConfig, TrackerKind, UiConfig};
+pub use file::{
+    AssistantConfig, Auth, BasicAuth, OncallConfig, SloConfig, SourceConfig, TlsConfig, TrackerConfig, TrackerKind, UiConfig,
+};
 pub use secret::{SecretError, SecretRef};
 
 use crate::incident::Matrix;
@@ -43,6 +45,8 @@ pub struct Config {
     pub retention: Option<Duration>,
     pub trackers: Vec<TrackerConfig>,
     pub oncall: OncallConfig,
+    /// Objectives of the error budgets.
+    pub slo: SloConfig,
     pub ui: UiConfig,
 }
 
@@ -91,6 +95,7 @@ impl Config {
             retention: None,
             trackers: Vec::new(),
             oncall: OncallConfig::default(),
+            slo: SloConfig::default(),
             ui: UiConfig::default(),
         }
     }

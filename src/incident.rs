@@ -31,7 +31,7 @@ pub use event::{Audience, EventKind, FoundBy, Grade, Level, Next, Remark, Verdic
 pub use evidence::{EvidenceKind, EvidenceRecord};
 pub use exit::{Comparison, ExitCriteria, ExitReading};
 pub use fact::{Actor, ActorKind, Entry, Fact, LinkedAlert, NoteKind, cited_ids};
-pub use finding::{AlertBoard, CitedFinding, FindingKind, SourceReport, SourceStatus};
+pub use finding::{AlertBoard, CitedFinding, CitedSuspect, FindingKind, SourceReport, SourceStatus};
 pub use gate::GateItem;
 pub use ids::{ActionId, EvidenceId, IncidentId};
 pub use milestone::Milestone;

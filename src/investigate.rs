@@ -4,6 +4,7 @@
 //! A [`Desk`] holds what an investigation works with: the journal, the sources, the prompts and the model. Everything it
 //! concludes it writes down as facts, redacted; what it returns is what the journal then holds.
 
+pub mod around;
 pub mod ask;
 pub mod clock;
 pub mod desk;

@@ -118,6 +118,16 @@ fn from_the_alert_to_the_post_mortem() {
     assert!(of("moved").contains("checkout errors per second rose"), "{findings:#?}");
     assert!(of("pattern").contains("pool exhausted after"), "{findings:#?}");
     assert!(of("related").contains("service=checkout"), "{findings:#?}");
+    let first = |kind: &str| findings.iter().find(|f| f["kind"] == kind).unwrap_or(&Value::Null);
+    assert!(first("suspect")["title"].as_str().unwrap_or("").starts_with("checkout is the likeliest"), "{findings:#?}");
+    assert!(of("change").contains("checkout version 1.41.3 → 1.42.0"), "{findings:#?}");
+    assert!(of("saturation").contains("checkout db_pool is at 100 %"), "{findings:#?}");
+    assert!(of("slo").contains("checkout burns its error budget"), "{findings:#?}");
+    assert!(first("severity")["text"].as_str().unwrap_or("").contains("checkout fails"), "{findings:#?}");
+    assert!(
+        of("dependency").contains("db_pool_in_use") && of("dependency").contains("lines of gateway name checkout"),
+        "{findings:#?}"
+    );
     assert!(findings.iter().filter(|f| f["kind"] != "gap").all(|f| !f["evidence"].as_array().unwrap().is_empty()));
 
     let (_, preview) = json(home, &["--config", &config, "ask", "INC-1", "troubleshoot", "--dry-run"]);

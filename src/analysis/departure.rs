@@ -25,6 +25,8 @@ const LATE: Duration = Duration::from_mins(10);
 const TAIL: f64 = 0.2;
 /// What a part of the plain deviation adds to the spread: bursts are not unheard of where there were some.
 const BURSTS: f64 = 0.25;
+/// The share of its way that a series must have gone to have changed.
+const PART: f64 = 0.2;
 /// So many samples in a row say whether a change lasts.
 const LASTS: usize = 5;
 /// Samples from which on a series that only ever grows is a counter, whatever its name.
@@ -58,6 +60,8 @@ pub type Point = (Timestamp, f64);
 #[derive(Clone, Debug, Default)]
 pub struct Measured {
     pub name: String,
+    /// As it stands behind a figure: `s`, `B`, `%`, or nothing.
+    pub unit: String,
     pub baseline: Vec<Point>,
     pub incident: Vec<Point>,
 }
@@ -113,7 +117,10 @@ pub fn measure(series: &Measured) -> Departure {
     let least = NO_SPREAD * median.abs().max(1e-12);
     let outside = |v: f64| (v - median).abs() > (3.0 * spread).max(least);
     let path: Vec<Point> = base.iter().skip(calm).chain(&now).copied().collect();
-    let first = change_point(&path, median, &outside);
+    // What is nothing beside where it went is not yet the change, however quiet it was before.
+    let mut gone: Vec<f64> = path.iter().map(|(_, v)| (v - median).abs()).filter(|d| *d > (3.0 * spread).max(least)).collect();
+    let part = PART * quantile(&mut gone, 0.75).unwrap_or(0.0);
+    let first = change_point(&path, median, &|v| outside(v) && (v - median).abs() >= part);
     // An incident that was dated early is mostly normal: what lasts is then what lasts since the change.
     let late =
         first.and_then(|at| at.checked_sub(tail)).filter(|at| (1..now.len()).contains(at) && (now.len() - at) * 5 >= now.len());
@@ -127,7 +134,7 @@ pub fn measure(series: &Measured) -> Departure {
         size = if spread <= least { LARGE } else { (LARGE.ln_1p() + BEYOND * (size / LARGE).ln()).exp_m1() };
     }
     found.size = if size.is_finite() { size } else { 0.0 };
-    if let Some(v) = since_then.filter(|v| !outside(after) && outside(*v)) {
+    if let Some(v) = since_then.filter(|v| outside(*v) && (*v - median).abs() > 2.0 * (after - median).abs()) {
         (found.after, found.way) = (Some(v), way(v - median));
     }
     found.changed_at = first.and_then(|at| path.get(at)).map(|(at, _)| *at);
@@ -275,7 +282,7 @@ mod tests {
     fn series(name: &str, baseline: &[f64], incident: &[f64]) -> Measured {
         #[allow(clippy::cast_possible_wrap, reason = "a few")]
         let before = -60 * baseline.len() as i64;
-        Measured { name: name.into(), baseline: points(before, baseline), incident: points(0, incident) }
+        Measured { name: name.into(), unit: String::new(), baseline: points(before, baseline), incident: points(0, incident) }
     }
 
     const CALM: [f64; 20] =

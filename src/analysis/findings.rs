@@ -1,14 +1,21 @@
-//! The ordered list of findings: what fired, what moved first, what is new in the logs, what belongs together, what did
-//! not change, and what could not be seen.
+//! The ordered list of findings: what fired, how bad it is, where it may have begun, what moved first, what is new in the logs,
+//! what changed just before, what burns, fills up or runs out, what belongs together, what did not change, and what could not be
+//! seen.
+
+mod around;
+mod triage;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use super::movement::{Direction, Movement};
 use super::patterns::{Change, Pattern};
-use super::relations::Relation;
-use crate::incident::FindingKind;
+use super::relations::{Relation, Storm};
+use super::suspects::Suspect;
+use crate::incident::{FindingKind, Matrix};
 use crate::telemetry::series::human_value;
-use crate::telemetry::{Alert, Level, Timestamp, Window};
+use crate::telemetry::{Alert, Labels, Level, Timestamp, Window};
 
 /// Names one input of the analysis; the caller knows which evidence stands behind it.
 pub type Key = String;
@@ -25,6 +32,73 @@ pub struct MetricInput {
     pub movement: Movement,
     /// Whether it is the expression of a firing alert.
     pub is_alert_expression: bool,
+    /// Its labels, which tell it apart within its evidence.
+    pub labels: Labels,
+    /// Where it stood at the same hours before, where the backend still knows.
+    pub earlier: Vec<Earlier>,
+}
+
+/// The level of a series at the same hours of another day.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Earlier {
+    /// `a day earlier`, `a week earlier`.
+    pub when: String,
+    /// The median over the same hours.
+    pub level: f64,
+    pub key: Key,
+}
+
+/// A suspect with the evidence that it stands on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SuspectInput {
+    pub suspect: Suspect,
+    /// Of its series within its evidence.
+    pub labels: Labels,
+    pub unit: String,
+    pub keys: Vec<Key>,
+}
+
+/// Something that was done to a service: a deploy, a restart, a switch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ChangeInput {
+    pub at: Timestamp,
+    pub service: Option<String>,
+    /// In words, without time and service: `version 1.41.3 → 1.42.0`.
+    pub what: String,
+    pub key: Key,
+}
+
+/// How full something is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LimitInput {
+    pub service: Option<String>,
+    pub title: String,
+    /// 0 empty to 1 full.
+    pub share: f64,
+    /// When it is full if it goes on as it does.
+    pub full_at: Option<Timestamp>,
+    pub key: Key,
+}
+
+/// Something with an end: a certificate, a licence.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExpiryInput {
+    pub what: String,
+    pub at: Timestamp,
+    pub key: Key,
+}
+
+/// How fast an error budget burns, over a long and a short window: 1 uses it up exactly at the end of its period.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BurnInput {
+    pub service: String,
+    /// Such as .999.
+    pub objective: f64,
+    pub long: (String, f64),
+    pub short: (String, f64),
+    /// From this rate on it pages.
+    pub pages_at: f64,
+    pub keys: Vec<Key>,
 }
 
 /// Everything the analysis looks at. Keys may repeat: one evidence item can hold several series.
@@ -39,6 +113,21 @@ pub struct Signals {
     pub patterns: Vec<(Key, Pattern)>,
     pub relations: Vec<Relation>,
     pub relations_key: Key,
+    /// Alerts that are to be looked at as one.
+    pub storm: Option<Storm>,
+    pub suspects: Vec<SuspectInput>,
+    pub changes: Vec<ChangeInput>,
+    pub limits: Vec<LimitInput>,
+    pub expiring: Vec<ExpiryInput>,
+    pub burns: Vec<BurnInput>,
+    /// Callees by caller, with the evidence of it.
+    pub calls: BTreeMap<String, Vec<String>>,
+    pub calls_key: Key,
+    /// Whom the new lines of each service name, with the evidence of it.
+    pub blames: BTreeMap<String, BTreeSet<String>>,
+    pub blames_key: Key,
+    /// What each severity means.
+    pub matrix: Option<Matrix>,
     /// What could not be looked at, with the reason.
     pub gaps: Vec<String>,
 }
@@ -62,8 +151,16 @@ const MAX_UNCHANGED: usize = 4;
 /// The findings, in the order of a report. "Nothing fires" is a finding too.
 pub fn findings(signals: &Signals) -> Vec<Finding> {
     let mut out = vec![fired(signals)];
+    out.extend(triage::verdict(signals));
+    out.extend(triage::severity(signals));
+    out.extend(around::suspects(signals));
     out.extend(moved(signals));
     out.extend(new_patterns(signals));
+    out.extend(around::changes(signals));
+    out.extend(around::dependencies(signals));
+    out.extend(around::burns(signals));
+    out.extend(around::limits(signals));
+    out.extend(around::expiring(signals));
     out.extend(related(signals));
     out.extend(unchanged(signals));
     out.extend(signals.gaps.iter().map(|gap| Finding {
@@ -109,6 +206,21 @@ fn fired(signals: &Signals) -> Finding {
     ordered.sort_by_key(|a| (a.pending_since.or(a.starts_at), a.severity, a.name.clone()));
     let list: Vec<String> = ordered.iter().take(8).map(|a| describe_alert(a)).collect();
     let more = if ordered.len() > 8 { format!(" and {} more", ordered.len() - 8) } else { String::new() };
+    if let Some(storm) = &signals.storm {
+        let list: Vec<String> = ordered.iter().take(3).map(|a| describe_alert(a)).collect();
+        return Finding {
+            title: format!("{} of {} alerts share {}={}: one storm", storm.shared, storm.all, storm.label, storm.value),
+            text: format!(
+                "{} of {} alerts share {}={} and began together: looked at as one. The first of them: {}.",
+                storm.shared,
+                storm.all,
+                storm.label,
+                storm.value,
+                list.join("; ")
+            ),
+            ..base
+        };
+    }
     Finding {
         title: match ordered.len() {
             1 => format!("{} fires", alert_label(ordered.first().copied())),
@@ -178,27 +290,32 @@ fn moved(signals: &Signals) -> Vec<Finding> {
         .map(|(i, m)| {
             let at = m.movement.changed_at;
             let lead = match (at, first_alert) {
-                (Some(at), Some(alert)) if at < alert => {
+                (Some(at), Some(alert)) if alert.secs_since(at) >= 1.0 => {
                     format!(", {} before the first alert's condition", crate::telemetry::time::human(alert.since(at)))
                 }
                 _ => String::new(),
             };
             let arrow = if m.movement.direction == Direction::Up { "rose" } else { "fell" };
+            let back = m.movement.back_at.map(|at| format!(", back to normal since {}", clock(at))).unwrap_or_default();
+            let usual = m.earlier.iter().any(|e| is_usual(m, e));
+            let earlier = earlier_told(m);
+            let confidence = (0.5 + m.movement.score.ln_1p() / 12.0).min(0.95);
             let change = format!("{} → {}", value(m.movement.before, &m.unit), value(m.movement.after, &m.unit));
             Finding {
                 kind: FindingKind::Moved,
                 title: format!("{} {arrow} {change}{}", metric_name(m), if i == 0 { first.as_str() } else { "" }),
                 text: format!(
-                    "{} {arrow} from {} to {} at {}{lead}; {} times its normal spread.",
+                    "{} {arrow} from {} to {} at {}{lead}; {} times its normal spread{back}{}.",
                     metric_name(m),
                     value(m.movement.before, &m.unit),
                     value(m.movement.after, &m.unit),
                     at.map_or_else(|| "an unknown time".to_owned(), clock),
                     human_value(m.movement.score.round()),
+                    earlier.as_deref().unwrap_or(""),
                 ),
-                confidence: (0.5 + m.movement.score.ln_1p() / 12.0).min(0.95),
+                confidence: confidence * if usual { 0.4 } else { 1.0 },
                 inputs: vec![m.key.clone()],
-                against: Vec::new(),
+                against: m.earlier.iter().filter(|e| is_usual(m, e)).map(|e| e.key.clone()).collect(),
             }
         })
         .collect();
@@ -213,6 +330,23 @@ fn moved(signals: &Signals) -> Vec<Finding> {
         });
     }
     out
+}
+
+/// Whether a series stood at the same hours of another day where it stands now, or went as far the same way: then it is the
+/// hour and not the incident.
+fn is_usual(m: &MetricInput, earlier: &Earlier) -> bool {
+    let (Some(before), Some(after)) = (m.movement.before, m.movement.after) else { return false };
+    let moved = after - before;
+    moved != 0.0 && (earlier.level - before) / moved >= 0.5
+}
+
+fn earlier_told(m: &MetricInput) -> Option<String> {
+    let levels: Vec<String> = m.earlier.iter().map(|e| format!("{} {}", value(Some(e.level), &m.unit), e.when)).collect();
+    if levels.is_empty() {
+        return None;
+    }
+    let verdict = if m.earlier.iter().any(|e| is_usual(m, e)) { ": usual at this hour, which speaks against it" } else { "" };
+    Some(format!("; at the same hours {}{verdict}", levels.join(", ")))
 }
 
 fn new_patterns(signals: &Signals) -> Vec<Finding> {
@@ -307,8 +441,28 @@ fn unchanged(signals: &Signals) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::telemetry::{AlertSeverity, AlertState};
 
-    fn metric(title: &str, service: &str, secs: Option<i64>) -> MetricInput {
+    pub(super) fn alert(name: &str, severity: AlertSeverity, service: &str) -> Alert {
+        Alert {
+            fingerprint: name.into(),
+            name: name.into(),
+            severity,
+            state: AlertState::Firing,
+            starts_at: Some(Timestamp::from_secs(700)),
+            pending_since: None,
+            labels: Labels::from([("service".into(), service.into())]),
+            annotations: Labels::new(),
+            source: "am".into(),
+            occurrences: 1,
+            value: None,
+            silenced_by: vec![],
+            inhibited_by: vec![],
+            generator_url: String::new(),
+        }
+    }
+
+    pub(super) fn metric(title: &str, service: &str, secs: Option<i64>) -> MetricInput {
         MetricInput {
             key: format!("{service}/{title}"),
             service: Some(service.into()),
@@ -320,8 +474,11 @@ mod tests {
                 changed_at: secs.map(Timestamp::from_secs),
                 before: Some(0.09),
                 after: Some(if secs.is_some() { 7.8 } else { 0.09 }),
+                back_at: None,
             },
             is_alert_expression: false,
+            labels: Labels::new(),
+            earlier: Vec::new(),
         }
     }
 
@@ -338,8 +495,9 @@ mod tests {
         };
         let found = findings(&signals);
         assert_eq!(found[0].title, "nothing fires");
-        assert!(found[1].title.starts_with("checkout db_pool_in_use rose") && found[1].title.ends_with("(moved first)"));
-        assert_eq!(found[1].inputs, ["checkout/db_pool_in_use"]);
+        let moved = found.iter().find(|f| f.kind == FindingKind::Moved).unwrap();
+        assert!(moved.title.starts_with("checkout db_pool_in_use rose") && moved.title.ends_with("(moved first)"));
+        assert_eq!(moved.inputs, ["checkout/db_pool_in_use"]);
         let last = found.last().unwrap();
         assert_eq!((last.kind, last.title.as_str()), (FindingKind::Unchanged, "payment latency p95 did not change"));
     }

@@ -29,12 +29,15 @@ pub struct Movement {
     pub before: Option<f64>,
     /// The most distant tenth of what came after the change (its level when flat).
     pub after: Option<f64>,
+    /// Since when it is back in its normal range, to the end of the window; `None`: it is not, or never left it.
+    #[serde(default)]
+    pub back_at: Option<Timestamp>,
 }
 
 impl Movement {
     /// A series without any sample after its baseline, or with none at all.
     fn absent() -> Self {
-        Self { direction: Direction::Flat, score: 0.0, changed_at: None, before: None, after: None }
+        Self { direction: Direction::Flat, score: 0.0, changed_at: None, before: None, after: None, back_at: None }
     }
 }
 
@@ -60,6 +63,7 @@ pub fn movement(series: &Series, baseline: Window, window: Window) -> Movement {
             changed_at: appeared,
             before: None,
             after: Some(after_level),
+            back_at: None,
         };
     };
     let spread = spread(&before, normal, &after);
@@ -81,6 +85,7 @@ pub fn movement(series: &Series, baseline: Window, window: Window) -> Movement {
             changed_at: None,
             before: Some(normal),
             after: Some(median(&after.iter().map(|s| s.value).collect::<Vec<_>>()).unwrap_or(last.value)),
+            back_at: None,
         };
     };
     let rest = after.get(index..).unwrap_or(&[]);
@@ -91,7 +96,17 @@ pub fn movement(series: &Series, baseline: Window, window: Window) -> Movement {
         changed_at: Some(first.at),
         before: Some(normal),
         after: Some(level),
+        back_at: back_at(rest, |s| distance(s).abs() < MOVED / 2.0),
     }
+}
+
+/// Samples in a row that say that it is over.
+const CALM: usize = 3;
+
+/// The first of the last samples that are all normal again, when they are enough.
+fn back_at(rest: &[Sample], is_normal: impl Fn(&Sample) -> bool) -> Option<Timestamp> {
+    let calm = rest.iter().rev().take_while(|s| is_normal(s)).count();
+    (calm >= CALM && calm < rest.len()).then(|| rest.get(rest.len() - calm).map(|s| s.at)).flatten()
 }
 
 /// The value that a tenth of the samples are at least as far from normal as; the single farthest of a short series.

@@ -101,7 +101,7 @@ pub struct Followed {
     pub requests: u64,
     pub baseline_requests: u64,
     pub by_service: BTreeMap<String, Changed>,
-    /// Callees by caller, as the order of the lines tells them.
+    /// Callees by caller, as the order of the lines tells them: the lines of the one lie between those of the other.
     pub calls: BTreeMap<String, Vec<String>>,
     /// Lines that were too many.
     pub beyond: u64,
@@ -161,12 +161,14 @@ impl Requests {
             let Some(first) = request.first() else { continue };
             let of = if first.side == Side::Incident { PARTS } else { part.get(&first.ids.request).copied().unwrap_or(0) };
             let mut seen = BTreeSet::from([first.service]);
+            let last_of = |service: u32| request.iter().rposition(|l| l.service == service);
             for (a, b) in request.iter().zip(request.iter().skip(1)) {
                 let hop = ((a.service, a.number), (b.service, b.number));
                 if let Some(gaps) = gaps.entry(hop).or_default().get_mut(of) {
                     gaps.push(b.at.since(a.at).as_secs_f64());
                 }
-                if seen.insert(b.service) {
+                // A caller has the first and the last word; who only speaks first may as well have been called.
+                if seen.insert(b.service) && last_of(a.service) > last_of(b.service) {
                     *calls.entry((a.service, b.service)).or_default() += 1;
                 }
             }
@@ -376,6 +378,7 @@ mod tests {
             line(0.010 + jitter + wait, "store", &format!("look up item {n}"));
             line(0.020 + jitter + wait, "store", if broken { "no such item" } else { "item found" });
             line(0.030 + jitter + 2.0 * wait, "shop", &format!("order {n} done"));
+            line(0.031 + jitter + 2.0 * wait, "gate", &format!("request {n} answered"));
         }
     }
 

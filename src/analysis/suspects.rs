@@ -22,6 +22,8 @@ const VIEW: f64 = 0.7;
 const METRICS_BESIDE: f64 = 0.5;
 const FLOW: f64 = 0.75;
 const SLOW: f64 = 1.25;
+/// Of a service whose log names another that is about as suspect.
+const BLAMER: f64 = 0.6;
 /// From here on a change of a service's part in the requests is told.
 const TELLING: f64 = 5.0;
 /// What is known beside the series.
@@ -36,6 +38,8 @@ pub struct Known {
     /// How each service's part in the requests has changed, where its log tells them apart. It then speaks instead of `logs`:
     /// what a service says in a request does not depend on how many requests there are.
     pub requests: BTreeMap<String, Changed>,
+    /// Whom each service's new log lines name: what it suffers from rather than does.
+    pub blames: BTreeMap<String, BTreeSet<String>>,
 }
 
 /// A suspect.
@@ -107,6 +111,18 @@ fn weight(service: &str, metric: &str) -> f64 {
         "time",
         "cpu",
         "mem",
+        "heap",
+        "pool",
+        "queue",
+        "waiting",
+        "in_use",
+        "connections",
+        "threads",
+        "backlog",
+        "lag",
+        "disk",
+        "throttl",
+        "restart",
     ]) {
         1.0
     } else {
@@ -154,10 +170,18 @@ fn see(series: &[Measured]) -> Vec<Seen> {
 /// depend on the order in which the series are given, nor on their units.
 pub fn suspects(series: &[Measured], known: &Known) -> Vec<Suspect> {
     let mut found = see(series);
-    let by_service = match symptom_of(&found, known) {
+    let mut by_service = match symptom_of(&found, known) {
         Some(symptom) if !known.calls.is_empty() => by_graph(&found, known, &symptom),
         _ => by_series(&found, known),
     };
+    let before = by_service.clone();
+    for (service, blamed) in &known.blames {
+        let Some(score) = by_service.get_mut(service) else { continue };
+        let most = blamed.iter().filter(|b| *b != service).filter_map(|b| before.get(b)).copied().fold(0.0, f64::max);
+        if most >= 0.5 * *score {
+            *score *= BLAMER;
+        }
+    }
     let name = |d: &Seen| series.get(d.index).map_or("", |s| s.name.as_str());
     let score = |service: &str| by_service.get(service).copied().unwrap_or(0.0);
     found.sort_by(|a, b| {
@@ -181,7 +205,11 @@ pub fn suspects(series: &[Measured], known: &Known) -> Vec<Suspect> {
             before,
             after,
             // What its log tells stands with its first series.
-            why: why(d, if told.insert(&d.service) { Some(known) } else { None }),
+            why: why(
+                d,
+                series.get(d.index).map_or("", |s| s.unit.as_str()),
+                if told.insert(&d.service) { Some(known) } else { None },
+            ),
         });
     }
     let logs = known.logs.iter().filter(|(_, g)| **g > 0.0).map(|(s, _)| s);
@@ -216,10 +244,12 @@ fn in_logs(service: &str, known: &Known) -> String {
     }
 }
 
-fn why(seen: &Seen, known: Option<&Known>) -> String {
+fn why(seen: &Seen, unit: &str, known: Option<&Known>) -> String {
     let d = &seen.departure;
     let per = if d.is_rate { "/s" } else { "" };
-    let told = |v: Option<f64>| v.map_or_else(|| "nothing".to_owned(), |v| human_value(v) + per);
+    // A unit that the name tells need not stand behind each figure.
+    let unit = if unit.is_empty() || seen.metric.contains(&format!("({unit})")) { String::new() } else { format!(" {unit}") };
+    let told = |v: Option<f64>| v.map_or_else(|| "nothing".to_owned(), |v| human_value(v) + &unit + per);
     let way = match d.way {
         Way::Up => "rose",
         Way::Down => "fell",
@@ -337,6 +367,7 @@ mod tests {
         let before = -60 * i64::try_from(baseline.len()).unwrap();
         Measured {
             name: name.into(),
+            unit: String::new(),
             baseline: from(before).zip(baseline.iter().copied()).collect(),
             incident: from(0).zip(incident.iter().copied()).collect(),
         }
@@ -395,6 +426,18 @@ mod tests {
         assert_eq!(found[0].service.as_deref(), Some("b"));
         assert!(found[0].why.contains("its log has changed too"));
         assert!(found.iter().any(|s| s.service.as_deref() == Some("z") && s.series.is_none()));
+    }
+
+    #[test]
+    fn who_names_another_in_its_log_suffers_from_it() {
+        let calm = [10.0, 11.0, 9.0, 10.5, 9.5, 10.0];
+        let all = [series("gate|latency", &calm, &[31.0; 4]), series("shop|latency", &calm, &[30.0; 4])];
+        assert_eq!(suspects(&all, &Known::default())[0].service.as_deref(), Some("gate"));
+        let blames = BTreeMap::from([("gate".to_owned(), BTreeSet::from(["shop".to_owned()]))]);
+        assert_eq!(suspects(&all, &Known { blames, ..Known::default() })[0].service.as_deref(), Some("shop"));
+        // Who is not suspect is not blamed.
+        let idle = BTreeMap::from([("gate".to_owned(), BTreeSet::from(["mail".to_owned()]))]);
+        assert_eq!(suspects(&all, &Known { blames: idle, ..Known::default() })[0].service.as_deref(), Some("gate"));
     }
 
     proptest::proptest! {

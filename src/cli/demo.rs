@@ -61,6 +61,7 @@ fn desk() -> Result<(Desk, Config, Scratch), CliError> {
         user: crate::telemetry::clean::line(&config.user),
         monitor: config.monitor,
         oncall: config.oncall.clone(),
+        slo: config.slo.clone(),
     };
     Ok((desk, config, scratch))
 }

@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 
 use super::{CliError, Done, out, time_arg};
 use crate::analysis::departure::Measured;
-use crate::analysis::patterns::miner::Miner;
-use crate::analysis::patterns::study::{Side, change_of, g_score};
-use crate::analysis::requests::{Followed, Ids, Requests};
+use crate::analysis::logshift::{LogShift, LogStudy, Shifted};
+use crate::analysis::patterns::study::{Side, change_of};
+use crate::analysis::requests::Ids;
 use crate::analysis::suspects::{Known, Suspect, suspects};
 use crate::telemetry::{Timestamp, clean};
 
@@ -52,15 +52,6 @@ struct Table {
     columns: BTreeMap<String, Vec<f64>>,
 }
 
-/// A pattern of a service's log, with its lines in both parts.
-struct LogShift {
-    service: String,
-    template: String,
-    count: u64,
-    baseline: u64,
-    score: f64,
-}
-
 pub(super) fn run(args: &SuspectsArgs, as_json: bool) -> Result<Done, CliError> {
     let incident = table(&args.incident)?;
     let baseline = args.baseline.as_deref().map(table).transpose()?;
@@ -75,13 +66,10 @@ pub(super) fn run(args: &SuspectsArgs, as_json: bool) -> Result<Done, CliError> 
     }
     let mut shifts = Vec::new();
     if let (Some(before), Some(now)) = (&args.logs_baseline, &args.logs) {
-        let followed;
-        (shifts, followed) = log_shifts(before, now)?;
-        for s in &shifts {
-            let most = known.logs.entry(s.service.clone()).or_default();
-            *most = most.max(s.score);
-        }
-        known.requests = followed.by_service;
+        let shifted = log_shifts(before, now)?;
+        known.logs = shifted.by_service();
+        known.requests = shifted.followed.by_service;
+        shifts = shifted.shifts;
     }
     let found = suspects(&measured(&incident, baseline.as_ref(), args.at), &known);
     if as_json {
@@ -116,9 +104,23 @@ fn measured(incident: &Table, baseline: Option<&Table>, at: Timestamp) -> Vec<Me
             normal.sort_by_key(|(at, _)| *at);
             // With a baseline of its own a file of a row or two is all of it the incident's.
             let now = rows.into_iter().filter(|(t, _)| since(t) || (has_baseline && !enough)).collect();
-            Measured { name: name.clone(), baseline: normal, incident: now }
+            Measured { name: name.clone(), unit: unit_of(name).to_owned(), baseline: normal, incident: now }
         })
         .collect()
+}
+
+/// The unit that a name tells: `latency(s)`, `latency_seconds`, `heap_bytes`; empty when it tells none.
+fn unit_of(name: &str) -> &str {
+    let metric = name.split('{').next().unwrap_or(name);
+    if let Some((_, unit)) = metric.strip_suffix(')').and_then(|m| m.rsplit_once('(')) {
+        return if unit.len() <= 6 { unit } else { "" };
+    }
+    match metric.rsplit('_').next() {
+        Some("seconds") => "s",
+        Some("bytes") => "B",
+        Some("percent") => "%",
+        _ => "",
+    }
 }
 
 fn values_of<'a>(table: &'a Table, name: &str) -> &'a [f64] {
@@ -189,13 +191,10 @@ fn graph(path: &Path) -> Result<BTreeMap<String, Vec<String>>, CliError> {
     Ok(calls)
 }
 
-/// How the log of each service has changed, the surest first: a pattern counts by its share of its service's lines and by its
-/// share of all, whichever changed less, so that neither a silent service nor a loud neighbour makes it look changed.
-fn log_shifts(before: &Path, now: &Path) -> Result<(Vec<LogShift>, Followed), CliError> {
-    let mut miner = Miner::default();
-    let mut requests = Requests::default();
-    let mut counts: BTreeMap<(String, u32), [u64; 2]> = BTreeMap::new();
-    for (part, path) in [before, now].into_iter().enumerate() {
+/// The log lines of normal times and of the incident, studied.
+fn log_shifts(before: &Path, now: &Path) -> Result<Shifted, CliError> {
+    let mut study = LogStudy::default();
+    for (side, path) in [(Side::Baseline, before), (Side::Incident, now)] {
         let mut rows = reader(path)?;
         let header = rows.byte_headers().map_err(|e| bad(path, &e))?.clone();
         let column = |name: &str| {
@@ -205,44 +204,14 @@ fn log_shifts(before: &Path, now: &Path) -> Result<(Vec<LogShift>, Followed), Cl
         };
         let (service, message) = (column("service")?, column("message")?);
         let time = header.iter().position(|h| h == b"time");
-        let side = if part == 0 { Side::Baseline } else { Side::Incident };
         for row in rows.byte_records() {
             let row = row.map_err(|e| bad(path, &e))?;
             let text = row.get(message).unwrap_or(&[]);
-            let number = miner.add(text);
-            let service = String::from_utf8_lossy(row.get(service).unwrap_or(&[])).into_owned();
-            // A line without a time counts, but nothing follows it.
             let at = time.and_then(|t| std::str::from_utf8(row.get(t)?).ok()).and_then(|t| Timestamp::parse(t.trim()).ok());
-            if let (Some(at), Some(ids)) = (at, Ids::find(text)) {
-                requests.add(side, at, &service, number, ids);
-            }
-            if let Some(n) = counts.entry((service, number)).or_default().get_mut(part) {
-                *n += 1;
-            }
+            study.add(side, at, &String::from_utf8_lossy(row.get(service).unwrap_or(&[])), text, Ids::find(text));
         }
     }
-    let mined = miner.finish();
-    let (mut by_pattern, mut of_service, mut all) =
-        (BTreeMap::<(String, u32), [u64; 2]>::new(), BTreeMap::<String, [u64; 2]>::new(), [0, 0]);
-    let add = |to: &mut [u64; 2], from: [u64; 2]| to.iter_mut().zip(from).for_each(|(a, b)| *a += b);
-    for ((service, number), n) in counts {
-        let pattern = mined.pattern_of.get(number as usize).copied().unwrap_or(0);
-        add(of_service.entry(service.clone()).or_default(), n);
-        add(&mut all, n);
-        add(by_pattern.entry((service, pattern)).or_default(), n);
-    }
-    let mut shifts: Vec<LogShift> = by_pattern
-        .into_iter()
-        .map(|((service, pattern), [baseline, count])| {
-            let [theirs_before, theirs] = of_service.get(&service).copied().unwrap_or_default();
-            let among_all = g_score(count, all[1], baseline, all[0]);
-            let own = if theirs > 0 && theirs_before > 0 { g_score(count, theirs, baseline, theirs_before) } else { among_all };
-            let template = mined.templates.get(pattern as usize).map(|t| clean::line(t)).unwrap_or_default();
-            LogShift { service: clean::line(&service), template, count, baseline, score: own.min(among_all) }
-        })
-        .collect();
-    shifts.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| (&a.service, &a.template).cmp(&(&b.service, &b.template))));
-    Ok((shifts, requests.finish(&mined)))
+    Ok(study.finish())
 }
 
 fn shape(at: Timestamp, found: &[Suspect], shifts: &[LogShift]) -> Value {

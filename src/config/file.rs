@@ -26,6 +26,7 @@ struct File {
     oncall: OncallConfig,
     #[serde(default)]
     trackers: Vec<toml::Spanned<RawTracker>>,
+    slo: Option<toml::Spanned<RawSlo>>,
     ui: Option<toml::Spanned<RawUi>>,
 }
 
@@ -235,6 +236,35 @@ pub struct OncallConfig {
     pub page: Vec<String>,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawSlo {
+    objective: Option<f64>,
+    #[serde(default)]
+    services: BTreeMap<String, f64>,
+}
+
+/// Objectives of the error budgets: the share of requests that is to succeed, such as .999.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SloConfig {
+    /// For services without one of their own.
+    pub objective: f64,
+    pub services: BTreeMap<String, f64>,
+}
+
+impl Default for SloConfig {
+    fn default() -> Self {
+        Self { objective: 0.999, services: BTreeMap::new() }
+    }
+}
+
+impl SloConfig {
+    /// The objective of a service.
+    pub fn of(&self, service: &str) -> f64 {
+        self.services.get(service).copied().unwrap_or(self.objective)
+    }
+}
+
 /// Which tracker it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TrackerKind {
@@ -396,6 +426,29 @@ pub(super) fn apply(config: &mut Config, text: &str, path: &Path) -> Result<(), 
                     }
                 };
             }
+        }
+    }
+    if let Some(raw) = file.slo {
+        let at = raw.span().start;
+        let raw = raw.into_inner();
+        let share = |what: &str, percent: f64| {
+            if percent > 0.0 && percent < 100.0 {
+                Ok(percent / 100.0)
+            } else {
+                Err(place.error(
+                    Some(at),
+                    format!(
+                        "[slo] {what} = {percent} is no percentage of requests that succeed: give one below 100, such as 99.9"
+                    ),
+                ))
+            }
+        };
+        if let Some(objective) = raw.objective {
+            config.slo.objective = share("objective", objective)?;
+        }
+        for (service, objective) in raw.services {
+            let of = share(&service, objective)?;
+            config.slo.services.insert(service, of);
         }
     }
     if let Some(raw) = file.ui {

@@ -16,6 +16,7 @@ fn the_documented_sample_is_valid() {
         config.sources.iter().map(|s| s.kind.as_str()).collect::<Vec<_>>(),
         ["prometheus", "alertmanager", "loki", "file"]
     );
+    assert!((config.slo.of("checkout") - 0.9995).abs() < 1e-9 && (config.slo.of("other") - 0.999).abs() < 1e-9);
     assert_eq!(config.assistant.unwrap().base_url, "http://127.0.0.1:11434/v1");
 }
 
@@ -33,6 +34,7 @@ fn mistakes_name_the_line_the_key_and_the_remedy() {
         ("[[sources]]\nname = \"a\"\ntype = \"prometheus\"\nurl = \"ftp://h\"", ["source 'a'", "http://", ":1"]),
         ("[assistant]\nbase_url = \"http://h\"\nmodel = \"m\"\ncontext_tokens = 10", ["[assistant]", "context_tokens", "1024"]),
         ("[store]\nurl = 7", ["config.toml:2", "url", "string"]),
+        ("[slo]\nobjective = 100.0", ["[slo] objective = 100", "below 100", "99.9"]),
         ("[severity]\nSEV9 = { meaning = \"x\" }", ["[severity]", "SEV9", "SEV1"]),
         ("x = ", ["config.toml:1", "", ""]),
     ] {

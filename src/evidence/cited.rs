@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::analysis::Finding;
-use crate::analysis::findings::Key;
-use crate::incident::{CitedFinding, EvidenceId, EvidenceKind, FindingKind, Incident, SourceStatus};
+use crate::analysis::findings::{Key, SuspectInput};
+use crate::incident::{CitedFinding, CitedSuspect, EvidenceId, EvidenceKind, FindingKind, Incident, SourceStatus};
 use crate::telemetry::series::human_value;
 
 /// Puts evidence numbers in place of keys; keys without evidence are dropped, and a finding that loses all of its inputs
@@ -33,6 +33,30 @@ pub fn cite(findings: Vec<Finding>, ids: &BTreeMap<Key, EvidenceId>) -> Vec<Cite
         });
     }
     out
+}
+
+/// Suspects that are written down.
+const MAX_SUSPECTS: usize = 40;
+
+/// Suspects with evidence numbers in place of keys, the likeliest first.
+pub fn cite_suspects(suspects: &[SuspectInput], ids: &BTreeMap<Key, EvidenceId>) -> Vec<CitedSuspect> {
+    suspects
+        .iter()
+        .take(MAX_SUSPECTS)
+        .map(|SuspectInput { suspect: s, labels, unit, keys }| CitedSuspect {
+            service: s.service.clone(),
+            title: s.series.as_deref().map(|name| name.split_once('|').map_or(name, |(_, t)| t).to_owned()).unwrap_or_default(),
+            labels: labels.clone(),
+            unit: unit.clone(),
+            score: (s.score * 100.0).round() / 100.0,
+            direction: s.way.word().to_owned(),
+            changed_at: s.changed_at,
+            before: s.before,
+            after: s.after,
+            why: s.why.clone(),
+            evidence: keys.iter().filter_map(|k| ids.get(k).copied()).collect(),
+        })
+        .collect()
 }
 
 /// `[E3][E4]`, or nothing.
@@ -71,9 +95,17 @@ pub fn rule_report(incident: &Incident) -> String {
             out.push_str(&format!("{empty}\n"));
         }
     };
-    section("What fires", &[FindingKind::Alerts], "It was not looked at.");
+    section("What fires", &[FindingKind::Alerts, FindingKind::Verdict], "It was not looked at.");
+    section("How bad it is", &[FindingKind::Severity, FindingKind::Slo], "Nothing that was seen speaks for a severity.");
+    section("Where it may have begun", &[FindingKind::Suspect, FindingKind::Dependency], "No service stands out.");
+    section("What was changed", &[FindingKind::Change], "No deploy, restart or switch was seen in the window.");
     section("What moved, in order", &[FindingKind::Moved], no_metrics);
     section("What is new in the logs", &[FindingKind::Pattern], no_logs);
+    section(
+        "What is full or runs out",
+        &[FindingKind::Saturation, FindingKind::Expiring],
+        "Nothing that was looked at is nearly full or ends soon.",
+    );
     section("What belongs together", &[FindingKind::Related], "No labels that tie the alerts together.");
     section(
         "What did not change",
@@ -81,21 +113,44 @@ pub fn rule_report(incident: &Incident) -> String {
         "No error or latency series of another service was available to compare.",
     );
     section("What could not be seen", &[FindingKind::Gap], no_gaps);
-    if let Some(first) = investigation.findings.iter().find(|f| f.kind == FindingKind::Moved) {
-        out.push_str(&format!(
-            "\n## Where to look first\n\n- {} {}: nothing else that was looked at moved earlier (confidence of the evidence {}). \
-             First to move is not proof of cause: check what changed there at that time.\n",
-            first.title,
-            tags(&first.evidence),
-            human_value(first.confidence)
-        ));
-    }
+    out.push_str(&first_steps(&investigation.findings));
     let failed: Vec<&str> =
         investigation.sources.iter().filter(|s| s.status != SourceStatus::Ok).map(|s| s.name.as_str()).collect();
     if !failed.is_empty() {
         out.push_str(&format!("\nSources that did not answer: {}.\n", failed.join(", ")));
     }
     out
+}
+
+/// What to do first, in order: the likeliest place, the change closest to it, the first mover; each says what it does not prove.
+fn first_steps(findings: &[CitedFinding]) -> String {
+    let first = |kind: FindingKind| findings.iter().find(|f| f.kind == kind);
+    let mut steps: Vec<String> = Vec::new();
+    if let Some(f) = first(FindingKind::Suspect) {
+        steps.push(format!(
+            "{} {} (confidence of the evidence {}): look there first.",
+            f.title,
+            tags(&f.evidence),
+            human_value(f.confidence)
+        ));
+    }
+    if let Some(f) = first(FindingKind::Change).filter(|f| f.confidence >= 0.7) {
+        steps.push(format!("{} {}: ask who made it, and whether it can be taken back.", f.title, tags(&f.evidence)));
+    }
+    if let Some(f) = first(FindingKind::Moved) {
+        steps.push(format!(
+            "{} {}: nothing else that was looked at moved earlier (confidence of the evidence {}). First to move is not proof of \
+             cause: check what changed there at that time.",
+            f.title,
+            tags(&f.evidence),
+            human_value(f.confidence)
+        ));
+    }
+    if steps.is_empty() {
+        return String::new();
+    }
+    let list: String = steps.iter().enumerate().map(|(n, s)| format!("{}. {s}\n", n + 1)).collect();
+    format!("\n## Where to look first\n\n{list}")
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use super::answer::Answer;
 use super::event::{Audience, EventKind, FoundBy, Grade, Level, Remark, Verdict};
 use super::evidence::EvidenceRecord;
 use super::exit::{ExitCriteria, ExitReading};
-use super::finding::{CitedFinding, SourceReport};
+use super::finding::{CitedFinding, CitedSuspect, SourceReport};
 use super::ids::{ActionId, EvidenceId, IncidentId, seq_label};
 use super::milestone::Milestone;
 use super::role::Role;
@@ -304,6 +304,12 @@ pub enum Fact {
         window: Window,
         findings: Vec<CitedFinding>,
         sources: Vec<SourceReport>,
+        /// The likeliest first. Entries of before there were any have none.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        suspects: Vec<CitedSuspect>,
+        /// Until when the data count as normal.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        onset: Option<Timestamp>,
     },
     AiRun {
         answer: Answer,

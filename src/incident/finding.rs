@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::ids::EvidenceId;
-use crate::telemetry::Alert;
+use crate::telemetry::{Alert, Labels, Timestamp};
 
 /// What a finding is about; the order is the order of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -11,10 +11,26 @@ use crate::telemetry::Alert;
 pub enum FindingKind {
     /// What fires, or that nothing does.
     Alerts,
+    /// That all is well, or is well again.
+    Verdict,
+    /// A severity proposed against the matrix, with reasons.
+    Severity,
+    /// A service that it may have begun with.
+    Suspect,
     /// A series that left its baseline.
     Moved,
     /// A log pattern that is new or much more frequent.
     Pattern,
+    /// A deploy, restart or switch just before or during it.
+    Change,
+    /// What the suspects depend on, or who depends on them.
+    Dependency,
+    /// An error budget that burns.
+    Slo,
+    /// Something that is full, or soon will be.
+    Saturation,
+    /// Something that has run out, or soon will.
+    Expiring,
     /// Alerts that belong together by their labels.
     Related,
     /// A series or service that did not change, and so speaks against a theory.
@@ -28,8 +44,16 @@ impl FindingKind {
     pub fn word(self) -> &'static str {
         match self {
             Self::Alerts => "fired",
+            Self::Verdict => "verdict",
+            Self::Severity => "severity",
+            Self::Suspect => "suspect",
             Self::Moved => "moved",
             Self::Pattern => "new in logs",
+            Self::Change => "changed",
+            Self::Dependency => "dependency",
+            Self::Slo => "budget",
+            Self::Saturation => "saturated",
+            Self::Expiring => "expiring",
             Self::Related => "related",
             Self::Unchanged => "unchanged",
             Self::Gap => "gap",
@@ -49,6 +73,26 @@ pub struct CitedFinding {
     pub confidence: f64,
     pub evidence: Vec<EvidenceId>,
     pub against: Vec<EvidenceId>,
+}
+
+/// A series, or a service's log, that an incident may have begun with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CitedSuspect {
+    pub service: Option<String>,
+    /// What it measures; empty when only the log speaks.
+    pub title: String,
+    /// Labels of the series within its evidence.
+    pub labels: Labels,
+    pub unit: String,
+    /// Of its service; 0 and above.
+    pub score: f64,
+    /// `up`, `down` or `flat`.
+    pub direction: String,
+    pub changed_at: Option<Timestamp>,
+    pub before: Option<f64>,
+    pub after: Option<f64>,
+    pub why: String,
+    pub evidence: Vec<EvidenceId>,
 }
 
 /// How a source answered.

@@ -10,7 +10,7 @@ use super::event::{Audience, FoundBy, Grade, Level, Remark, Verdict};
 use super::evidence::EvidenceRecord;
 use super::exit::{ExitCriteria, ExitReading};
 use super::fact::{ActorKind, Entry, Fact, LinkedAlert, NoteKind};
-use super::finding::{CitedFinding, SourceReport};
+use super::finding::{CitedFinding, CitedSuspect, SourceReport};
 use super::ids::{ActionId, EvidenceId, IncidentId};
 use super::milestone::Milestone;
 use super::role::Role;
@@ -30,6 +30,12 @@ pub struct Investigation {
     pub window: Window,
     pub findings: Vec<CitedFinding>,
     pub sources: Vec<SourceReport>,
+    /// The likeliest first.
+    #[serde(default)]
+    pub suspects: Vec<CitedSuspect>,
+    /// Until when the data counted as normal; `None`: it was not written down.
+    #[serde(default)]
+    pub onset: Option<Timestamp>,
 }
 
 /// An answer in the journal, and whether a person accepted it.
@@ -466,9 +472,16 @@ impl Incident {
                 NoteKind::Observation | NoteKind::Lesson => {}
             },
             Fact::EvidenceAttached { evidence } => self.evidence.push(evidence.clone()),
-            Fact::Investigated { window, findings, sources } => {
-                self.investigation =
-                    Some(Investigation { seq, at, window: *window, findings: findings.clone(), sources: sources.clone() });
+            Fact::Investigated { window, findings, sources, suspects, onset } => {
+                self.investigation = Some(Investigation {
+                    seq,
+                    at,
+                    window: *window,
+                    findings: findings.clone(),
+                    sources: sources.clone(),
+                    suspects: suspects.clone(),
+                    onset: *onset,
+                });
             }
             Fact::AiRun { answer } => {
                 self.answers.push(RecordedAnswer { seq, at, answer: answer.clone(), accepted_by: None });

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::{AssistantConfig, Config, OncallConfig};
+use crate::config::{AssistantConfig, Config, OncallConfig, SloConfig};
 use crate::evidence::Redactor;
 use crate::incident::{Actor, AnswerSource, Entry, Fact, Incident, IncidentId, LinkedAlert, Matrix, Role, Severity, Status};
 use crate::journal::{Append, Appended, Journal, JournalError, NewEntry, StoreAt};
@@ -49,6 +49,8 @@ pub struct Desk {
     /// How long a service is watched before it counts as restored.
     pub monitor: Duration,
     pub oncall: OncallConfig,
+    /// Objectives of the error budgets.
+    pub slo: SloConfig,
 }
 
 impl Desk {
@@ -63,6 +65,7 @@ impl Desk {
             user: clean::line(&config.user),
             monitor: config.monitor,
             oncall: config.oncall.clone(),
+            slo: config.slo.clone(),
         })
     }
 

@@ -6,16 +6,20 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
+use super::around;
 use super::clock::now;
 use super::desk::Progress;
-use super::metrics;
+use super::metrics::{self, Role};
 use super::set::{AlertBoard, SourceSet, failed, ok};
+use crate::analysis::departure::Measured;
 use crate::analysis::expression::threshold;
 use crate::analysis::findings::{Key, MetricInput};
 use crate::analysis::movement::movement;
+use crate::analysis::suspects::Known;
 use crate::analysis::{Direction, Signals, patterns, relations};
+use crate::config::SloConfig;
 use crate::evidence::{Body, Draft, Redactor};
-use crate::incident::{EvidenceKind, LinkedAlert, SourceReport};
+use crate::incident::{EvidenceKind, LinkedAlert, Matrix, SourceReport};
 use crate::sources::file::UNREADABLE;
 use crate::sources::{Answer, FaultKind, LogFilter, LogSource, MetricSource, Source, SourceError, step_for};
 use crate::telemetry::series::human_value;
@@ -38,6 +42,10 @@ pub struct Request {
     pub window: Window,
     /// Linked alerts; empty: everything that fires in the window.
     pub linked: Vec<LinkedAlert>,
+    /// What each severity means to this team.
+    pub matrix: Matrix,
+    /// Objectives of the error budgets.
+    pub slo: SloConfig,
 }
 
 /// What came of it: drafts by key, in the order in which they are to be numbered.
@@ -48,10 +56,20 @@ pub struct Gathered {
     pub sources: Vec<SourceReport>,
     /// Alerts that are known now and were linked unverified.
     pub verified: Vec<LinkedAlert>,
+    /// Until when the data count as normal.
+    pub onset: Option<Timestamp>,
+    /// The series that suspects are sought among, with their evidence.
+    pub(super) measured: Vec<(Measured, Key, Labels)>,
+    /// All log lines that were read.
+    pub(super) lines: Vec<LogLine>,
+    /// Failed requests over the windows of the error budgets.
+    pub(super) failed: Vec<around::Failed>,
+    /// What the logs tell of the services.
+    pub(super) known: Known,
 }
 
 impl Gathered {
-    fn gap(&mut self, text: String) {
+    pub(super) fn gap(&mut self, text: String) {
         if !self.signals.gaps.contains(&text) {
             self.signals.gaps.push(text);
         }
@@ -80,7 +98,10 @@ pub async fn gather(set: &SourceSet, request: &Request, progress: &Progress) -> 
     progress("step 1 of 4: asking what fires".to_owned());
     let board = set.alerts().await;
     take_alerts(&mut out, set, request, board);
+    out.signals.matrix = Some(request.matrix.clone());
+    out.signals.storm = relations::storm(&out.signals.alerts.iter().filter(|a| a.is_firing()).collect::<Vec<_>>());
     let onset = onset(request, &out.signals.alerts);
+    out.onset = Some(onset);
     let first = out.signals.alerts.iter().filter(|a| a.is_firing()).filter_map(|a| a.pending_since.or(a.starts_at)).min();
     if let Some(first) = first.filter(|f| *f <= onset) {
         let text = format!(
@@ -94,10 +115,9 @@ pub async fn gather(set: &SourceSet, request: &Request, progress: &Progress) -> 
 
     progress("step 2 of 4: reading metrics of the affected services".to_owned());
     let metric_sources: Vec<Arc<dyn Source>> = set.sources.iter().filter(|s| s.metrics().is_some()).cloned().collect();
-    let looked = join_all(
-        metric_sources.iter().map(|s| look_at_metrics(s.as_ref(), request.window, onset, &out.signals.alerts, &services)),
-    )
-    .await;
+    let looked =
+        join_all(metric_sources.iter().map(|s| look_at_metrics(s.as_ref(), request, onset, &out.signals.alerts, &services)))
+            .await;
     for part in looked {
         merge_part(&mut out, part);
     }
@@ -114,6 +134,8 @@ pub async fn gather(set: &SourceSet, request: &Request, progress: &Progress) -> 
 
     progress("step 4 of 4: comparing".to_owned());
     relate(&mut out, request.window);
+    around::follow(&mut out, request.window, log_onset);
+    around::suspect(&mut out);
     out
 }
 
@@ -121,6 +143,12 @@ fn merge_part(out: &mut Gathered, part: Gathered) {
     out.drafts.extend(part.drafts);
     out.signals.metrics.extend(part.signals.metrics);
     out.signals.patterns.extend(part.signals.patterns);
+    out.signals.changes.extend(part.signals.changes);
+    out.signals.limits.extend(part.signals.limits);
+    out.signals.expiring.extend(part.signals.expiring);
+    out.signals.burns.extend(part.signals.burns);
+    out.measured.extend(part.measured);
+    out.lines.extend(part.lines);
     part.signals.gaps.into_iter().for_each(|g| out.gap(g));
     part.sources.into_iter().for_each(|s| out.report(s));
 }
@@ -257,11 +285,12 @@ fn ended_alert(linked: &LinkedAlert) -> Alert {
 /// Everything of one metrics source: alert expressions first, then the usual metrics of the services.
 async fn look_at_metrics(
     source: &dyn Source,
-    window: Window,
+    request: &Request,
     onset: Timestamp,
     alerts: &[Alert],
     affected: &[String],
 ) -> Gathered {
+    let window = request.window;
     let mut out = Gathered::default();
     let Some(backend) = source.metrics() else { return out };
     let step = step_for(window);
@@ -278,13 +307,14 @@ async fn look_at_metrics(
             if left_out > 0 {
                 out.gap(format!("{}: {left_out} further metrics of the services were not asked for", source.name()));
             }
-            asked.extend(queries.into_iter().map(|q| Question {
+            asked.extend(queries.into_iter().chain(metrics::beneath()).map(|q| Question {
                 title: q.title,
                 unit: q.unit.to_owned(),
                 query: q.query,
                 threshold: None,
                 always: q.always,
                 service: None,
+                role: q.role,
             }));
         }
         Err(e) => fail(&mut out, source, "the series of the services", &e),
@@ -294,21 +324,25 @@ async fn look_at_metrics(
     let answers = join_all(asked.iter().map(|q| backend.range(&q.query, window, step))).await;
     for (question, answer) in asked.iter().zip(answers) {
         match answer {
-            Ok(answer) => take_series(&mut out, source, question, answer, window, onset, step),
+            Ok(answer) if question.role == Role::Level => take_series(&mut out, source, question, answer, window, onset, step),
+            Ok(answer) => around::take(&mut out, source, question, answer, request, step),
             Err(e) if e.kind == FaultKind::NotRecorded => {}
             Err(e) => fail(&mut out, source, &format!("`{}`", crate::telemetry::clean::cut(&question.query, 80)), &e),
         }
     }
+    around::budgets(&mut out, source);
+    around::other_days(&mut out, source, backend, window, onset, step).await;
     out
 }
 
-struct Question {
-    title: String,
-    unit: String,
-    query: String,
-    threshold: Option<f64>,
-    always: bool,
-    service: Option<String>,
+pub(super) struct Question {
+    pub title: String,
+    pub unit: String,
+    pub query: String,
+    pub threshold: Option<f64>,
+    pub always: bool,
+    pub service: Option<String>,
+    pub role: Role,
 }
 
 fn fail(out: &mut Gathered, source: &dyn Source, what: &str, error: &SourceError) {
@@ -336,6 +370,7 @@ fn expressions(rules: &[Rule], alerts: &[Alert], out: &mut Gathered) -> Vec<Ques
                 threshold: limit,
                 always: true,
                 service: alerts.iter().find(|a| a.name == rule.name).and_then(|a| a.service().map(str::to_owned)),
+                role: Role::Level,
             }
         })
         .collect()
@@ -407,10 +442,18 @@ fn take_series(
         Some((m, s)) => summarise(question, m, s, &unit, total),
     };
     for (m, s) in &moved {
+        let service = s.service().map(str::to_owned).or_else(|| question.service.clone());
+        let title = with_labels(&question.title, &s.labels);
+        // An alert's expression says again what its parts say.
+        if question.threshold.is_none() {
+            out.measured.push((around::measured(service.as_deref(), &title, &unit, s, onset), key.clone(), s.labels.clone()));
+        }
         out.signals.metrics.push(MetricInput {
             key: key.clone(),
-            service: s.service().map(str::to_owned).or_else(|| question.service.clone()),
-            title: with_labels(&question.title, &s.labels),
+            service,
+            title,
+            labels: s.labels.clone(),
+            earlier: Vec::new(),
             unit: unit.clone(),
             movement: m.clone(),
             is_alert_expression: question.threshold.is_some(),
@@ -453,7 +496,7 @@ fn guess_unit(question: &Question) -> String {
 }
 
 /// Labels beside the service tell series of one query apart.
-fn with_labels(title: &str, labels: &Labels) -> String {
+pub(super) fn with_labels(title: &str, labels: &Labels) -> String {
     let rest: Vec<String> = labels
         .iter()
         .filter(|(k, _)| !matches!(k.as_str(), "service" | "service_name" | "app" | "job" | "__name__" | "instance"))
@@ -569,12 +612,14 @@ fn take_patterns(
     let before = onset.since(window.start).as_secs_f64().max(1.0);
     let ratio = window.end.since(onset).as_secs_f64() / before;
     let mut found = patterns::group(&answer.value, onset, ratio);
+    out.signals.changes.extend(around::told_by_lines(&found, source.name()));
     for pattern in &mut found {
         // Findings quote these, cut short.
         pattern.sample = Redactor::new().text(&pattern.sample).into_owned();
         pattern.template = Redactor::new().text(&pattern.template).into_owned();
     }
     let lines = u64::try_from(answer.value.len()).unwrap_or(0);
+    out.lines = answer.value;
     let fresh = found.iter().filter(|p| p.change == patterns::Change::New).count();
     let key = format!("patterns/{}", source.name());
     out.signals.patterns.extend(found.iter().map(|p| (key.clone(), p.clone())));

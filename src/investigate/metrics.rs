@@ -15,6 +15,83 @@ pub struct MetricQuery {
     pub query: String,
     /// Kept as evidence even when nothing moved.
     pub always: bool,
+    pub role: Role,
+}
+
+/// What a query's series tell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// A level that may move.
+    #[default]
+    Level,
+    /// When a process started, in Unix seconds: another value is a restart.
+    Start,
+    /// 1 for the version that runs: another label is a deploy.
+    Version,
+    /// A number that changes with each deploy.
+    Generation,
+    /// A count of restarts.
+    Restarts,
+    /// How full something is, 0 to 1.
+    Share,
+    /// When something ends, in Unix seconds.
+    Expiry,
+    /// The share of failed requests over one of [`BURNS`]' windows.
+    Failed(&'static str),
+}
+
+/// Long window, short window, and the burn rate from which on both page (Google SRE workbook, chapter 5: 2 % of the budget of 30
+/// days in an hour, 5 % in six).
+pub const BURNS: [(&str, &str, f64); 2] = [("1h", "5m", 14.4), ("6h", "30m", 6.0)];
+
+/// Queries that ask of the machines and the cluster beneath, whatever the services: what is full, what runs out, what was
+/// deployed. Names: node_exporter, blackbox_exporter, kubelet and kube-state-metrics.
+pub fn beneath() -> Vec<MetricQuery> {
+    let disks = "fstype!~\"tmpfs|ramfs|overlay|squashfs|iso9660|efivarfs\"";
+    let make = |title: &str, unit, query: String, role| MetricQuery {
+        rank: 7,
+        title: title.to_owned(),
+        unit,
+        query,
+        always: false,
+        role,
+    };
+    vec![
+        make(
+            "disk",
+            "%",
+            format!(
+                "max by (instance, mountpoint) (1 - node_filesystem_avail_bytes{{{disks}}} / node_filesystem_size_bytes{{{disks}}})"
+            ),
+            Role::Share,
+        ),
+        make(
+            "memory",
+            "%",
+            "max by (instance) (1 - node_memory_MemAvailable_bytes / node_memory_MemTotal_bytes)".to_owned(),
+            Role::Share,
+        ),
+        make(
+            "volume",
+            "%",
+            "max by (namespace, persistentvolumeclaim) (kubelet_volume_stats_used_bytes / kubelet_volume_stats_capacity_bytes)"
+                .to_owned(),
+            Role::Share,
+        ),
+        make("certificate", "", "min by (instance) (probe_ssl_earliest_cert_expiry)".to_owned(), Role::Expiry),
+        make(
+            "rollout",
+            "",
+            "max by (namespace, deployment) (kube_deployment_status_observed_generation)".to_owned(),
+            Role::Generation,
+        ),
+        make(
+            "restarts",
+            "",
+            "max by (namespace, pod, container) (kube_pod_container_status_restarts_total)".to_owned(),
+            Role::Restarts,
+        ),
+    ]
 }
 
 /// The label that names services in a label set, the first of the usual ones that any set has with one of the services.
@@ -25,7 +102,7 @@ pub fn service_label(sets: &[Labels]) -> Option<&'static str> {
 }
 
 /// Queries over the metrics that exist. `sets` are the label sets of the services' series, `label` the one that names the
-/// service, `services` those to look at, `rate` the range of a rate such as `1m`. At most `most`, the telling ones first;
+/// service, `services` those to look at, `rate` the range of a rate such as `1m`. At most `most` levels, the telling ones first;
 /// the second value is how many were left out.
 pub fn queries(sets: &[Labels], label: &str, services: &[String], rate: &str, most: usize) -> (Vec<MetricQuery>, usize) {
     let mut names: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
@@ -41,6 +118,12 @@ pub fn queries(sets: &[Labels], label: &str, services: &[String], rate: &str, mo
     out.dedup_by(|a, b| a.query == b.query);
     let left_out = out.len().saturating_sub(most);
     out.truncate(most);
+    // What is no level comes after, so that levels keep their numbers, and beside their bound.
+    let mut told = told(&names, label, &pick);
+    told.sort();
+    told.dedup_by(|a, b| a.query == b.query);
+    told.truncate(most);
+    out.extend(told);
     (out, left_out)
 }
 
@@ -85,6 +168,58 @@ fn is_noise(name: &str) -> bool {
         || matches!(name, "process_max_fds" | "process_virtual_memory_max_bytes" | "process_virtual_memory_bytes")
 }
 
+/// Queries of what is no level: starts, versions, shares of a limit, ends, and failed requests over long windows.
+fn told(names: &BTreeMap<&str, BTreeSet<&str>>, label: &str, pick: &str) -> Vec<MetricQuery> {
+    let whole = with(pick, "");
+    let make = |rank, title: &str, unit, query: String, role| MetricQuery {
+        rank,
+        title: title.to_owned(),
+        unit,
+        query,
+        always: false,
+        role,
+    };
+    let mut out = Vec::new();
+    for (name, labels) in names {
+        if *name == "process_start_time_seconds" {
+            out.push(make(0, "start", "", format!("max by ({label}) ({name}{whole})"), Role::Start));
+        } else if !name.starts_with("go_") && (name.ends_with("build_info") || name.ends_with("version_info")) {
+            if let Some(version) = ["version", "revision", "image", "tag"].iter().find(|l| labels.contains(**l)) {
+                out.push(make(0, version, "", format!("max by ({label}, {version}) ({name}{whole})"), Role::Version));
+            }
+        } else if ["expir", "not_after"].iter().any(|w| name.contains(w)) && name.contains("timestamp") {
+            out.push(make(4, name, "", format!("min by ({label}) ({name}{whole})"), Role::Expiry));
+        } else if name.ends_with("_utilization") || name.ends_with("_usage_ratio") {
+            out.push(make(4, name, "%", format!("max by ({label}) ({name}{whole})"), Role::Share));
+        }
+        // What is in use of what there is.
+        for (used, ends) in [
+            ("_in_use", &["_size", "_max", "_limit", "_capacity"][..]),
+            ("_used", &["_total", "_max", "_limit", "_capacity"]),
+            ("_used_bytes", &["_size_bytes", "_limit_bytes", "_max_bytes", "_capacity_bytes", "_total_bytes"]),
+        ] {
+            let Some(base) = name.strip_suffix(used) else { continue };
+            let limit = ends.iter().map(|end| format!("{base}{end}")).find(|n| names.contains_key(n.as_str()));
+            if let Some(limit) = limit {
+                let query = format!("max by ({label}) ({name}{whole}) / max by ({label}) ({limit}{whole})");
+                out.push(make(4, base, "%", query, Role::Share));
+            }
+        }
+        if (name.ends_with("_total") || name.ends_with("_count")) && is_request(name) {
+            let code = ["code", "status", "status_code", "http_status_code", "http_response_status_code"];
+            let Some(code) = code.iter().find(|c| labels.contains(**c)) else { continue };
+            let failing = with(pick, &format!("{code}=~\"5..\""));
+            for window in BURNS.iter().flat_map(|(long, short, _)| [*long, *short]) {
+                let query = format!(
+                    "sum by ({label}) (rate({name}{failing}[{window}])) / sum by ({label}) (rate({name}{whole}[{window}]))"
+                );
+                out.push(make(1, &format!("share of failed requests over {window}"), "%", query, Role::Failed(window)));
+            }
+        }
+    }
+    out
+}
+
 fn is_request(name: &str) -> bool {
     ["request", "http_server", "grpc_server", "rpc_server"].iter().any(|w| name.contains(w))
         && !name.contains("in_flight")
@@ -103,7 +238,8 @@ fn of_metric(
         return Vec::new();
     }
     let whole = with(pick, "");
-    let make = |rank, title: String, unit, query: String, always| MetricQuery { rank, title, unit, query, always };
+    let make =
+        |rank, title: String, unit, query: String, always| MetricQuery { rank, title, unit, query, always, role: Role::Level };
     if let Some(base) = name.strip_suffix("_bucket") {
         let seconds = base.contains("seconds") || !base.contains("milli") && !base.ends_with("_ms");
         let unit = if seconds { "s" } else { "ms" };
@@ -211,6 +347,8 @@ mod tests {
             set("go_goroutines", &["service"]),
         ];
         let (found, left_out) = queries(&sets, "service", &["checkout".into(), "a.b".into()], "1m", 10);
+        let (burn, found): (Vec<MetricQuery>, Vec<MetricQuery>) = found.into_iter().partition(|q| q.role != Role::Level);
+        assert_eq!(burn.iter().map(|q| q.role).collect::<Vec<_>>(), ["1h", "30m", "5m", "6h"].map(Role::Failed));
         let titles: Vec<&str> = found.iter().map(|q| q.title.as_str()).collect();
         assert_eq!(titles, ["errors per second", "latency p95", "requests per second", "db_pool_in_use"]);
         assert_eq!(left_out, 0);

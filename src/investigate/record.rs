@@ -5,6 +5,8 @@ use std::sync::Arc;
 use super::desk::Progress;
 use super::gather::{Request, gather};
 use super::set::SourceSet;
+use crate::config::SloConfig;
+use crate::incident::Matrix;
 use crate::sources::recording::Recording;
 use crate::sources::tap::Tap;
 use crate::sources::{Source, step_for};
@@ -21,7 +23,12 @@ pub async fn record(
     let step = step_for(Window::before(span.end, std::time::Duration::from_secs(600))).min(step_for(span));
     let taps: Vec<Arc<Tap>> = set.sources.iter().map(|s| Arc::new(Tap::new(Arc::clone(s), span, step))).collect();
     let tapped = SourceSet::over(taps.iter().map(|t| Arc::clone(t) as Arc<dyn Source>).collect());
-    gather(&tapped, &Request { window: span, linked: Vec::new() }, progress).await;
+    gather(
+        &tapped,
+        &Request { window: span, linked: Vec::new(), matrix: Matrix::default(), slo: SloConfig::default() },
+        progress,
+    )
+    .await;
     let sources = taps.iter().map(|t| t.recorded()).collect();
     let recording = Recording::new(clean::line(title), span, step, sources);
     // A recording leaves the machine: it goes through the engine like everything else.

@@ -8,7 +8,7 @@ use super::desk::{Desk, DeskError, Progress, new_entries};
 use super::gather::{Request, gather};
 use crate::analysis::findings::{Key, findings};
 use crate::evidence::body::StoredBody;
-use crate::evidence::cited::cite;
+use crate::evidence::cited::{cite, cite_suspects};
 use crate::incident::{Actor, EvidenceId, Fact, Incident, IncidentId};
 use crate::journal::Append;
 use crate::telemetry::Window;
@@ -25,7 +25,12 @@ impl Desk {
         let incident = self.journal.incident(id).await?;
         let usual = incident.window(now());
         let window = length.map_or(usual, |l| Window::before(incident.mitigated_at.unwrap_or_else(now), l));
-        let request = Request { window, linked: incident.alerts.clone() };
+        let request = Request {
+            window,
+            linked: incident.alerts.clone(),
+            matrix: incident.matrix.clone().unwrap_or_default(),
+            slo: self.slo.clone(),
+        };
         let gathered = gather(&self.sources, &request, progress).await;
 
         let mut keys: Vec<Key> = Vec::new();
@@ -44,9 +49,17 @@ impl Desk {
         let numbers: BTreeMap<Key, EvidenceId> = keys.into_iter().zip(appended.evidence).collect();
         let cited = cite(findings(&gathered.signals), &numbers);
         let sources = gathered.sources.clone();
+        let suspects = cite_suspects(&gathered.signals.suspects, &numbers);
+        let onset = gathered.onset;
         let (incident, _) = self
             .append(incident.id(), &Actor::system(), None, |_| {
-                Ok(vec![Fact::Investigated { window, findings: cited.clone(), sources: sources.clone() }])
+                Ok(vec![Fact::Investigated {
+                    window,
+                    findings: cited.clone(),
+                    sources: sources.clone(),
+                    suspects: suspects.clone(),
+                    onset,
+                }])
             })
             .await?;
         Ok(incident)

@@ -16,9 +16,22 @@ pub fn waiting(n: u64) -> String {
     format!("{} {verb}", count(n, "entry"))
 }
 
+/// `a`, `a and b`, `a, b and c`; empty of none.
+pub fn list<T: AsRef<str>>(names: &[T]) -> String {
+    let Some((last, rest)) = names.split_last() else { return String::new() };
+    let rest: Vec<&str> = rest.iter().map(AsRef::as_ref).collect();
+    if rest.is_empty() { last.as_ref().to_owned() } else { format!("{} and {}", rest.join(", "), last.as_ref()) }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::count;
+    use super::{count, list};
+
+    #[test]
+    fn lists_end_with_and() {
+        assert_eq!((list::<&str>(&[]).as_str(), list(&["a"]).as_str()), ("", "a"));
+        assert_eq!(list(&["a", "b", "c"]), "a, b and c");
+    }
 
     #[test]
     fn one_is_not_many() {

@@ -105,7 +105,7 @@ fn room(tab: Tab) -> Model {
         Fact::AlertLinked { alert: LinkedAlert::from_alert(&alert("HighErrorRate", "checkout", AlertState::Firing)) },
         Fact::EvidenceAttached { evidence: record(1, EvidenceKind::Metric) },
         Fact::EvidenceAttached { evidence: record(2, EvidenceKind::Logs) },
-        Fact::Investigated { window, findings: vec![finding], sources: vec![] },
+        Fact::Investigated { window, findings: vec![finding], sources: vec![], suspects: vec![], onset: None },
         Fact::Note { text: "restarted db-1 [E1]".into(), note_kind: NoteKind::Decision },
     ]))
     .unwrap();

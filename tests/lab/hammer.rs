@@ -24,6 +24,7 @@ fn main() {
             user: name.clone(),
             monitor: warroom::incident::gate::MONITOR,
             oncall: warroom::config::OncallConfig::default(),
+            slo: warroom::config::SloConfig::default(),
         };
         let mut n = 0_u64;
         while count == 0 || n < count {

@@ -60,7 +60,11 @@ impl Service {
     }
 
     fn version(&self) -> &'static str {
-        if self.name == "payment" && self.shop.fault.load(Ordering::Relaxed) == DEPLOY { "1.42.0" } else { "1.41.3" }
+        // Each of these faults comes with a release.
+        match (self.name, self.shop.fault.load(Ordering::Relaxed)) {
+            ("payment", DEPLOY) | ("checkout", POOL) => "1.42.0",
+            _ => "1.41.3",
+        }
     }
 
     fn record(&self, code: u16, took: Duration) {
@@ -213,6 +217,12 @@ fn serve(mut stream: TcpStream, service: &Service) -> std::io::Result<()> {
     answer(&mut stream, code, "")
 }
 
+/// The trace of an order, as a tracing library would write it with each line.
+fn trace(path: &str) -> String {
+    let n: u64 = order(path).parse().unwrap_or(0);
+    format!(",\"trace_id\":\"{:016x}{:016x}\"", n.wrapping_mul(0x9e37_79b9_7f4a_7c15), n)
+}
+
 fn order(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or("?")
 }
@@ -222,16 +232,16 @@ fn gateway(s: &Service, path: &str) -> u16 {
     match call(s.shop.ports[1], path) {
         Ok(200) => {
             if chance(10) == 0 {
-                s.log("info", "order accepted", &format!(",\"order\":{}", order(path)));
+                s.log("info", "order accepted", &format!(",\"order\":{}{}", order(path), trace(path)));
             }
             200
         }
         Ok(code) => {
-            s.log("warn", &format!("upstream checkout answered {code} for order {}", order(path)), "");
+            s.log("warn", &format!("upstream checkout answered {code} for order {}", order(path)), &trace(path));
             502
         }
         Err(e) => {
-            s.log("error", &format!("upstream checkout failed for order {}: {}", order(path), e.kind()), "");
+            s.log("error", &format!("upstream checkout failed for order {}: {}", order(path), e.kind()), &trace(path));
             502
         }
     }
@@ -254,7 +264,7 @@ fn checkout(s: &Service, path: &str) -> u16 {
                     "could not get a database connection: pool exhausted after {} ms (in_use={in_use}, waiting={waiting})",
                     waited.elapsed().as_millis()
                 ),
-                &format!(",\"order\":{}", order(path)),
+                &format!(",\"order\":{}{}", order(path), trace(path)),
             );
             return 503;
         }
@@ -266,7 +276,11 @@ fn checkout(s: &Service, path: &str) -> u16 {
     // A query without its index holds the connection for seconds.
     let query = if fault == POOL { Duration::from_millis(2500 + chance(1500)) } else { Duration::from_millis(20 + chance(40)) };
     if fault == POOL && chance(8) == 0 {
-        s.log("warn", &format!("slow query: SELECT * FROM cart_items WHERE session = $1 took {} ms", query.as_millis()), "");
+        s.log(
+            "warn",
+            &format!("slow query: SELECT * FROM cart_items WHERE session = $1 took {} ms", query.as_millis()),
+            &trace(path),
+        );
     }
     std::thread::sleep(query);
     s.shop.pool.lock().unwrap().0 -= 1;
@@ -280,17 +294,17 @@ fn checkout(s: &Service, path: &str) -> u16 {
                 s.log(
                     "info",
                     "order placed",
-                    &format!(",\"order\":{},\"email\":\"customer{}@example.com\"", order(path), chance(1000)),
+                    &format!(",\"order\":{},\"email\":\"customer{}@example.com\"{}", order(path), chance(1000), trace(path)),
                 );
             }
             200
         }
         Ok(code) => {
-            s.log("error", &format!("payment of order {} failed: payment answered {code}", order(path)), "");
+            s.log("error", &format!("payment of order {} failed: payment answered {code}", order(path)), &trace(path));
             500
         }
         Err(e) => {
-            s.log("error", &format!("payment of order {} failed: {}", order(path), e.kind()), "");
+            s.log("error", &format!("payment of order {} failed: {}", order(path), e.kind()), &trace(path));
             500
         }
     }
@@ -300,11 +314,15 @@ fn payment(s: &Service, path: &str) -> u16 {
     let fault = s.shop.fault.load(Ordering::Relaxed);
     std::thread::sleep(Duration::from_millis(if fault == SLOW { 2000 + chance(1500) } else { 10 + chance(20) }));
     if fault == DEPLOY && chance(3) == 0 {
-        s.log("error", "panic: runtime error: nil PriceRule in applyDiscount", &format!(",\"order\":{},\"version\":\"1.42.0\",\"stack\":\"goroutine 12 [running]:\\nmain.applyDiscount(0x0)\\n\\tpricing.go:87\"", order(path)));
+        s.log("error", "panic: runtime error: nil PriceRule in applyDiscount", &format!(",\"order\":{},\"version\":\"1.42.0\",\"stack\":\"goroutine 12 [running]:\\nmain.applyDiscount(0x0)\\n\\tpricing.go:87\"{}", order(path), trace(path)));
         return 500;
     }
     if chance(20) == 0 {
-        s.log("info", "payment captured", &format!(",\"order\":{},\"amount_cents\":{}", order(path), 500 + chance(9000)));
+        s.log(
+            "info",
+            "payment captured",
+            &format!(",\"order\":{},\"amount_cents\":{}{}", order(path), 500 + chance(9000), trace(path)),
+        );
     }
     200
 }

@@ -176,8 +176,16 @@ fn next_step(incident: &Incident) -> &'static str {
 fn glyph(finding: &CitedFinding) -> (&'static str, Meaning) {
     match finding.kind {
         FindingKind::Alerts => ("●", Meaning::Bad),
+        FindingKind::Verdict => ("✓", Meaning::Ok),
+        FindingKind::Severity => ("!", Meaning::Warn),
+        FindingKind::Suspect => ("◎", Meaning::Bad),
         FindingKind::Moved => ("▲", Meaning::Accent),
         FindingKind::Pattern => ("≋", Meaning::Warn),
+        FindingKind::Change => ("◆", Meaning::Accent),
+        FindingKind::Dependency => ("⇄", Meaning::Muted),
+        FindingKind::Slo => ("◔", Meaning::Bad),
+        FindingKind::Saturation => ("▮", Meaning::Warn),
+        FindingKind::Expiring => ("◷", Meaning::Warn),
         FindingKind::Related => ("∞", Meaning::Muted),
         FindingKind::Unchanged => ("─", Meaning::Ok),
         FindingKind::Gap => ("?", Meaning::Stale),

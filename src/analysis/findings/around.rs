@@ -1,0 +1,286 @@
+//! Findings beside the moved series: where it may have begun, what was changed just before, what depends on what, which error
+//! budget burns, what is full and what runs out.
+
+use std::time::Duration;
+
+use super::{ChangeInput, Finding, Key, Signals, clock};
+use crate::analysis::Direction;
+use crate::incident::FindingKind;
+use crate::telemetry::series::human_value;
+use crate::telemetry::{Timestamp, time, words};
+
+/// Services named as suspects.
+const MAX_SUSPECTS: usize = 3;
+/// Series told of one suspect.
+const PER_SUSPECT: usize = 2;
+/// So many spreads from normal a further series must be to be told.
+const TELLING: f64 = 3.0;
+const MAX_CHANGES: usize = 5;
+/// A change so long before what moved first may still be its cause.
+const BEFORE: Duration = Duration::from_hours(1);
+/// From this share on something is full; below, it must fill up within [`SOON`].
+const FULL: f64 = 0.9;
+const SOON: Duration = Duration::from_hours(24);
+/// What runs out later than this is no finding.
+const EXPIRES: Duration = Duration::from_hours(14 * 24);
+/// A service below this score is no suspect.
+const LEAST_SCORE: f64 = 1.0;
+
+fn of(kind: FindingKind, title: String, text: String, confidence: f64, inputs: Vec<Key>) -> Finding {
+    Finding { kind, title, text, confidence, inputs, against: Vec::new() }
+}
+
+/// The services that it most likely began with, each with its most telling series.
+pub(super) fn suspects(signals: &Signals) -> Vec<Finding> {
+    let mut services: Vec<(&str, Vec<&super::SuspectInput>)> = Vec::new();
+    for input in &signals.suspects {
+        let Some(service) = input.suspect.service.as_deref() else { continue };
+        match services.iter_mut().find(|(name, _)| *name == service) {
+            Some((_, list)) => list.push(input),
+            None => services.push((service, vec![input])),
+        }
+    }
+    services.retain(|(_, list)| list.first().is_some_and(|s| s.suspect.score >= LEAST_SCORE));
+    let total: f64 = services.iter().filter_map(|(_, l)| l.first()).map(|s| s.suspect.score).sum();
+    services
+        .iter()
+        .take(MAX_SUSPECTS)
+        .enumerate()
+        .map(|(n, (service, list))| {
+            let share = list.first().map_or(0.0, |s| s.suspect.score) / total.max(f64::MIN_POSITIVE);
+            let telling: Vec<&&super::SuspectInput> = list
+                .iter()
+                .enumerate()
+                .filter(|(n, s)| *n == 0 || s.suspect.size >= TELLING)
+                .map(|(_, s)| s)
+                .take(PER_SUSPECT)
+                .collect();
+            let told: Vec<&str> = telling.iter().map(|s| s.suspect.why.as_str()).collect();
+            let mut inputs: Vec<Key> = Vec::new();
+            for key in telling.iter().flat_map(|s| &s.keys) {
+                if !inputs.contains(key) {
+                    inputs.push(key.clone());
+                }
+            }
+            let title = match n {
+                0 => format!("{service} is the likeliest place where it began"),
+                _ => format!("{service} is suspect {}", n + 1),
+            };
+            // A lead over the others is what makes a suspicion: alone with half of all suspicion is sure enough for a look.
+            of(FindingKind::Suspect, title, format!("{service}: {}.", told.join("; ")), (0.3 + share).min(0.9), inputs)
+        })
+        .collect()
+}
+
+/// When the first series moved, else when the first alert's condition held.
+fn began(signals: &Signals) -> Option<Timestamp> {
+    let moved = signals.metrics.iter().filter(|m| m.movement.direction != Direction::Flat);
+    let first = moved.filter_map(|m| m.movement.changed_at).min();
+    first.or_else(|| signals.alerts.iter().filter_map(|a| a.pending_since.or(a.starts_at)).min())
+}
+
+/// What was changed, the closest before the beginning first; what came after it speaks of a reaction, not of a cause.
+pub(super) fn changes(signals: &Signals) -> Vec<Finding> {
+    let began = began(signals);
+    let suspect = signals.suspects.first().and_then(|s| s.suspect.service.as_deref());
+    // A step of slack: a version shows at the scrape after the first request to it failed.
+    let slack = Duration::from_secs(60);
+    let rank = |c: &ChangeInput| {
+        let distance = began.map_or(0.0, |b| b.secs_since(c.at));
+        let is_before = began.is_none_or(|b| c.at <= b + slack);
+        (!is_before, c.service.as_deref() != suspect, distance.abs().round() as i64)
+    };
+    let mut list: Vec<&ChangeInput> = signals.changes.iter().filter(|c| began.is_none_or(|b| c.at + BEFORE >= b)).collect();
+    list.sort_by_key(|c| (rank(c), c.what.clone()));
+    list.iter()
+        .take(MAX_CHANGES)
+        .map(|c| {
+            let service = c.service.as_deref().map(|s| format!("{s} ")).unwrap_or_default();
+            let (when, confidence) = match began {
+                None => (String::new(), 0.4),
+                Some(b) if c.at <= b => (format!(", {} before the first move", time::human(b.since(c.at))), 0.75),
+                Some(b) if c.at <= b + slack => {
+                    (format!(", with the first move ({} after it was seen)", time::human(c.at.since(b))), 0.7)
+                }
+                Some(b) => (format!(", {} after the first move: no cause of it", time::human(c.at.since(b))), 0.3),
+            };
+            of(
+                FindingKind::Change,
+                format!("{service}{} at {}{when}", c.what, clock(c.at)),
+                format!("{service}{} at {}{when}.", c.what, clock(c.at)),
+                confidence,
+                vec![c.key.clone()],
+            )
+        })
+        .collect()
+}
+
+/// Words that name something a service depends on.
+const DEPENDS: [&str; 14] = [
+    "db",
+    "database",
+    "pool",
+    "postgres",
+    "mysql",
+    "redis",
+    "cache",
+    "queue",
+    "kafka",
+    "rabbit",
+    "upstream",
+    "dependency",
+    "external",
+    "dns",
+];
+
+/// Who calls the likeliest suspect, whom it calls, and which of its own moves are of what it depends on.
+pub(super) fn dependencies(signals: &Signals) -> Vec<Finding> {
+    let Some(suspect) = signals.suspects.first().and_then(|s| s.suspect.service.as_deref()) else { return Vec::new() };
+    let has_moved = |service: &str| {
+        signals.metrics.iter().find(|m| m.service.as_deref() == Some(service) && m.movement.direction != Direction::Flat)
+    };
+    let mut out = Vec::new();
+    let callers: Vec<&str> =
+        signals.calls.iter().filter(|(_, to)| to.iter().any(|s| s == suspect)).map(|(from, _)| from.as_str()).collect();
+    let hit: Vec<&str> = callers.iter().copied().filter(|c| has_moved(c).is_some()).collect();
+    if !hit.is_empty() {
+        let mut inputs: Vec<Key> = vec![signals.calls_key.clone()];
+        inputs.extend(hit.iter().filter_map(|c| has_moved(c)).map(|m| m.key.clone()));
+        let names = words::list(&hit);
+        out.push(of(
+            FindingKind::Dependency,
+            format!("{names} {} {suspect}: what moved there may follow from it", if hit.len() == 1 { "calls" } else { "call" }),
+            format!(
+                "By the requests in the logs {names} {} {suspect}; what moved there may follow from it.",
+                if hit.len() == 1 { "calls" } else { "call" }
+            ),
+            0.65,
+            inputs,
+        ));
+    }
+    let naming: Vec<&str> = signals
+        .blames
+        .iter()
+        .filter(|(who, named)| who.as_str() != suspect && named.contains(suspect) && !hit.contains(&who.as_str()))
+        .map(|(who, _)| who.as_str())
+        .collect();
+    if !naming.is_empty() {
+        let names = words::list(&naming);
+        out.push(of(
+            FindingKind::Dependency,
+            format!("new log lines of {names} name {suspect}"),
+            format!("New log lines of {names} name {suspect}: what moved there may follow from it."),
+            0.65,
+            vec![signals.blames_key.clone()],
+        ));
+    }
+    for callee in signals.calls.get(suspect).into_iter().flatten() {
+        let series = signals.metrics.iter().find(|m| m.service.as_deref() == Some(callee.as_str()));
+        let Some(series) = series else { continue };
+        let (title, confidence) = match has_moved(callee) {
+            Some(m) => (format!("{suspect} calls {callee}, where {} moved too: it may begin there", m.title), 0.5),
+            None => (format!("{suspect} calls {callee}, which did not change: it does not begin there"), 0.6),
+        };
+        let mut finding = of(
+            FindingKind::Dependency,
+            title.clone(),
+            format!("{title}."),
+            confidence,
+            vec![signals.calls_key.clone(), series.key.clone()],
+        );
+        if has_moved(callee).is_none() {
+            finding.against.push(series.key.clone());
+        }
+        out.push(finding);
+    }
+    let own: Vec<&super::MetricInput> = signals
+        .metrics
+        .iter()
+        .filter(|m| m.service.as_deref() == Some(suspect) && m.movement.direction != Direction::Flat && !m.is_alert_expression)
+        .filter(|m| {
+            m.title.split(|c: char| !c.is_ascii_alphanumeric()).any(|w| DEPENDS.contains(&w.to_ascii_lowercase().as_str()))
+        })
+        .take(3)
+        .collect();
+    if !own.is_empty() {
+        let titles: Vec<&str> = own.iter().map(|m| m.title.as_str()).collect();
+        out.push(of(
+            FindingKind::Dependency,
+            format!("what {suspect} depends on moved: {}", words::list(&titles)),
+            format!("Of {suspect}'s series {} tell of something that it depends on, and moved.", words::list(&titles)),
+            0.6,
+            own.iter().map(|m| m.key.clone()).collect(),
+        ));
+    }
+    out
+}
+
+/// Error budgets that burn over the long and the short window at once: the long one says that it matters, the short one that it
+/// still goes on. Rates and windows: the Google SRE workbook, chapter 5.
+pub(super) fn burns(signals: &Signals) -> Vec<Finding> {
+    let mut told: Vec<&str> = Vec::new();
+    let mut out = Vec::new();
+    for b in &signals.burns {
+        if b.long.1 < b.pages_at || b.short.1 < b.pages_at || told.contains(&b.service.as_str()) {
+            continue;
+        }
+        told.push(&b.service);
+        let used = time::human(Duration::try_from_secs_f64(30.0 * 86_400.0 / b.long.1).unwrap_or_default());
+        let title = format!("{} burns its error budget {} times too fast", b.service, human_value(b.long.1));
+        let text = format!(
+            "{title}: {} over {}, {} over {}, against an objective of {} % (pages from {}). At this rate the budget of 30 days is gone in {used}.",
+            human_value(b.long.1),
+            b.long.0,
+            human_value(b.short.1),
+            b.short.0,
+            human_value(b.objective * 100.0),
+            human_value(b.pages_at)
+        );
+        out.push(of(FindingKind::Slo, title, text, 0.85, b.keys.clone()));
+    }
+    out
+}
+
+/// What is full, and what fills up within a day.
+pub(super) fn limits(signals: &Signals) -> Vec<Finding> {
+    let end = signals.window.map(|w| w.end);
+    signals
+        .limits
+        .iter()
+        .filter_map(|l| {
+            let service = l.service.as_deref().map(|s| format!("{s} ")).unwrap_or_default();
+            let share = format!("{} %", human_value((l.share * 100.0).round()));
+            let full = l.full_at.filter(|at| end.is_some_and(|end| *at >= end && at.since(end) <= SOON));
+            let title = match (l.share >= FULL, full) {
+                (true, _) => format!("{service}{} is at {share}", l.title),
+                (false, Some(at)) => format!("{service}{} is full at {} if it goes on", l.title, clock(at)),
+                (false, None) => return None,
+            };
+            let text = match full.filter(|_| l.share < 1.0) {
+                Some(at) => format!("{service}{} is at {share}, and full at {} if it goes on as it does.", l.title, clock(at)),
+                None => format!("{title}."),
+            };
+            Some(of(FindingKind::Saturation, title, text, if l.share >= FULL { 0.85 } else { 0.55 }, vec![l.key.clone()]))
+        })
+        .take(4)
+        .collect()
+}
+
+/// What has run out or runs out within two weeks, the next first.
+pub(super) fn expiring(signals: &Signals) -> Vec<Finding> {
+    let Some(end) = signals.window.map(|w| w.end) else { return Vec::new() };
+    let mut list: Vec<&super::ExpiryInput> = signals.expiring.iter().filter(|e| e.at <= end + EXPIRES).collect();
+    list.sort_by_key(|e| (e.at, e.what.clone()));
+    list.iter()
+        .take(4)
+        .map(|e| {
+            let title = if e.at <= end {
+                format!("{} has expired {} ago", e.what, time::human(end.since(e.at)))
+            } else {
+                format!("{} expires in {}", e.what, time::human(e.at.since(end)))
+            };
+            let text = format!("{title}, at {} UTC.", e.at.date_clock());
+            of(FindingKind::Expiring, title, text, if e.at <= end { 0.9 } else { 0.6 }, vec![e.key.clone()])
+        })
+        .collect()
+}

@@ -1,0 +1,482 @@
+//! What an investigation makes of the answers that are no plain levels: restarts and versions, shares of a limit, ends, error
+//! budgets; the same hours of other days; requests followed through the logs; and the suspects over all of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use regex::Regex;
+
+use super::clock::now;
+use super::gather::{Gathered, Question, Request, with_labels};
+use super::metrics::{BURNS, Role};
+use crate::analysis::departure::{Measured, Point, quantile};
+use crate::analysis::findings::{BurnInput, ChangeInput, Earlier, ExpiryInput, Key, LimitInput, SuspectInput};
+use crate::analysis::logshift::{LogStudy, ids_of};
+use crate::analysis::patterns::study::Side;
+use crate::analysis::suspects::{Known, suspects};
+use crate::analysis::{Change, Direction, Pattern};
+use crate::evidence::{Body, Draft, Redactor};
+use crate::incident::EvidenceKind;
+use crate::sources::{Answer, MetricSource, Source};
+use crate::telemetry::series::human_value;
+use crate::telemetry::{Labels, Level, Series, Timestamp, Window, clean, words};
+
+/// Expressions of which the same hours of other days are asked for.
+const MAX_OTHER_DAYS: usize = 8;
+/// A pattern of more lines than this is no single deed.
+const MAX_DEEDS: u64 = 5;
+/// How many end so soon that they are kept.
+const ENDS_WITHIN: Duration = Duration::from_hours(14 * 24);
+/// From this share on what is in use is kept as evidence even when it does not grow.
+const KEPT_SHARE: f64 = 0.8;
+
+/// A series as suspects are sought among; shares as percents, so that the words fit the figures.
+pub(super) fn measured(service: Option<&str>, title: &str, unit: &str, series: &Series, onset: Timestamp) -> Measured {
+    let factor = if unit == "%" { 100.0 } else { 1.0 };
+    let points = |is_normal: bool| -> Vec<Point> {
+        series.samples.iter().filter(|s| (s.at <= onset) == is_normal).map(|s| (s.at, s.value * factor)).collect()
+    };
+    Measured {
+        name: service.map_or_else(|| title.to_owned(), |s| format!("{s}|{title}")),
+        unit: unit.to_owned(),
+        baseline: points(true),
+        incident: points(false),
+    }
+}
+
+/// Who a series is about: its service, else the labels that name it.
+fn owner(labels: &Labels) -> Option<String> {
+    let named = ["deployment", "pod", "instance"].iter().find_map(|l| labels.get(*l)).cloned();
+    crate::telemetry::series::service_of(labels).map(str::to_owned).or(named)
+}
+
+/// Takes the answer to a question that is not about a level.
+pub(super) fn take(
+    out: &mut Gathered,
+    source: &dyn Source,
+    question: &Question,
+    answer: Answer<Vec<Series>>,
+    request: &Request,
+    step: f64,
+) {
+    let window = request.window;
+    let key = format!("metric/{}/{}", source.name(), question.query);
+    let mut told: Vec<String> = Vec::new();
+    let found = &mut out.signals;
+    match question.role {
+        Role::Level => {}
+        Role::Version => {
+            for change in versions(&answer.value, &question.title, &key) {
+                told.push(format!("{}{}", change.service.as_deref().map(|s| format!("{s} ")).unwrap_or_default(), change.what));
+                found.changes.push(change);
+            }
+        }
+        Role::Start | Role::Generation | Role::Restarts => {
+            for series in &answer.value {
+                for change in steps(series, question.role, &key) {
+                    told.push(format!(
+                        "{}{}",
+                        change.service.as_deref().map(|s| format!("{s} ")).unwrap_or_default(),
+                        change.what
+                    ));
+                    found.changes.push(change);
+                }
+            }
+        }
+        Role::Share => {
+            for series in &answer.value {
+                let Some(limit) = share(series, &question.title, &key, window) else { continue };
+                told.push(format!(
+                    "{}{} at {} %",
+                    limit.service.as_deref().map(|s| format!("{s} ")).unwrap_or_default(),
+                    limit.title,
+                    human_value((limit.share * 100.0).round())
+                ));
+                found.limits.push(limit);
+            }
+        }
+        Role::Expiry => {
+            for series in &answer.value {
+                let Some(at) = series.samples.last().and_then(|s| Timestamp::from_secs_f64(s.value)) else { continue };
+                if at > window.end + ENDS_WITHIN || at.secs() < 1_000_000_000 {
+                    continue;
+                }
+                let of = owner(&series.labels).map(|o| format!(" of {o}")).unwrap_or_default();
+                let what = format!("{}{of}", question.title);
+                told.push(format!("{what} ends at {} UTC", at.date_clock()));
+                found.expiring.push(ExpiryInput { what, at, key: key.clone() });
+            }
+        }
+        Role::Failed(window) => {
+            for series in &answer.value {
+                let (Some(service), Some(last)) = (series.service(), series.samples.iter().rev().find(|s| s.value.is_finite()))
+                else {
+                    continue;
+                };
+                let objective = request.slo.of(service);
+                let burn = last.value / (1.0 - objective).max(f64::EPSILON);
+                let pages = BURNS.iter().any(|(long, short, from)| [*long, *short].contains(&window) && burn >= *from);
+                if pages {
+                    told.push(format!("{service} {} %", human_value(last.value * 100.0)));
+                }
+                out.failed.push(Failed { service: service.to_owned(), window, burn, objective, key: key.clone() });
+            }
+        }
+    }
+    if told.is_empty() {
+        return;
+    }
+    let total = u64::try_from(answer.value.len()).unwrap_or(0);
+    out.drafts.push((
+        key,
+        Draft {
+            kind: EvidenceKind::Metric,
+            source: source.name().to_owned(),
+            query: question.query.clone(),
+            window,
+            taken_at: now(),
+            summary: match question.role {
+                Role::Failed(_) => format!("{}: {}", question.title, clean::cut(&words::list(&told), 160)),
+                _ => clean::cut(&told.join("; "), 200),
+            },
+            shown: total,
+            total: answer.total.unwrap_or(total),
+            body: Body::Series {
+                title: question.title.clone(),
+                unit: question.unit.clone(),
+                step_secs: step,
+                threshold: None,
+                series: answer.value,
+            },
+            gaps: answer.gaps,
+        },
+    ));
+}
+
+/// Failed requests of a service over one window.
+#[derive(Clone, Debug)]
+pub(super) struct Failed {
+    service: String,
+    window: &'static str,
+    burn: f64,
+    objective: f64,
+    key: Key,
+}
+
+/// A version that begins within the window is a deploy.
+fn versions(series: &[Series], label: &str, key: &str) -> Vec<ChangeInput> {
+    let mut by_owner: BTreeMap<Option<String>, Vec<(&str, Timestamp, Timestamp)>> = BTreeMap::new();
+    for s in series {
+        let (Some(version), Some(first), Some(last)) = (s.labels.get(label), s.samples.first(), s.samples.last()) else {
+            continue;
+        };
+        by_owner.entry(owner(&s.labels)).or_default().push((version, first.at, last.at));
+    }
+    let mut out = Vec::new();
+    for (service, mut list) in by_owner {
+        list.sort_by_key(|(version, first, _)| (*first, version.to_owned()));
+        let Some(begin) = list.first().map(|(_, first, _)| *first) else { continue };
+        for (version, at, _) in list.iter().filter(|(_, first, _)| *first > begin) {
+            let before =
+                list.iter().filter(|(v, first, last)| v != version && first < at && *last <= *at + Duration::from_secs(120));
+            let before = before.max_by_key(|(_, _, last)| *last).map(|(v, _, _)| *v);
+            let what = match before {
+                Some(before) => format!("{label} {before} → {version}"),
+                None => format!("{label} {version} appeared"),
+            };
+            out.push(ChangeInput { at: *at, service: service.clone(), what, key: key.to_owned() });
+        }
+    }
+    out
+}
+
+/// Another value of something that else stands still.
+fn steps(series: &Series, role: Role, key: &str) -> Vec<ChangeInput> {
+    let pairs = series.samples.iter().zip(series.samples.iter().skip(1));
+    pairs
+        .filter(|(a, b)| b.value > a.value + if role == Role::Start { 1.0 } else { 0.0 })
+        .map(|(a, b)| ChangeInput {
+            at: match role {
+                Role::Start => Timestamp::from_secs_f64(b.value).filter(|at| *at <= b.at).unwrap_or(b.at),
+                _ => b.at,
+            },
+            service: owner(&series.labels),
+            what: match role {
+                Role::Start => "restarted".to_owned(),
+                Role::Restarts => format!("restarted (restarts {} → {})", human_value(a.value), human_value(b.value)),
+                _ => format!("was rolled out (generation {} → {})", human_value(a.value), human_value(b.value)),
+            },
+            key: key.to_owned(),
+        })
+        .take(3)
+        .collect()
+}
+
+/// How full it is at the end of the window, and when it is full if it goes on as in its second half; `None` for what is neither.
+fn share(series: &Series, title: &str, key: &str, window: Window) -> Option<LimitInput> {
+    let values: Vec<Point> = series
+        .samples
+        .iter()
+        .filter(|s| s.value.is_finite() && (0.0..=1.5).contains(&s.value))
+        .map(|s| (s.at, s.value))
+        .collect();
+    let (end, share) = *values.last()?;
+    let half = values.get(values.len() / 2..).unwrap_or_default();
+    let full_at = half.first().filter(|_| half.len() >= 5).and_then(|(start, _)| {
+        // A least-squares line; only one that the samples keep to counts.
+        let n = half.len() as f64;
+        let x = |at: &Timestamp| at.secs_since(*start);
+        let (mean_x, mean_y) = (half.iter().map(|(t, _)| x(t)).sum::<f64>() / n, half.iter().map(|(_, v)| v).sum::<f64>() / n);
+        let over: f64 = half.iter().map(|(t, v)| (x(t) - mean_x) * (v - mean_y)).sum();
+        let spread_x: f64 = half.iter().map(|(t, _)| (x(t) - mean_x).powi(2)).sum();
+        let spread_y: f64 = half.iter().map(|(_, v)| (v - mean_y).powi(2)).sum();
+        let slope = over / spread_x.max(f64::MIN_POSITIVE);
+        let fit = over * over / (spread_x * spread_y).max(f64::MIN_POSITIVE);
+        let secs = (1.0 - share) / slope;
+        (slope > 0.0 && fit > 0.8 && secs.is_finite() && secs < 30.0 * 86_400.0)
+            .then(|| end + Duration::try_from_secs_f64(secs.max(0.0)).unwrap_or_default())
+    });
+    let soon = full_at.is_some_and(|at| at.since(window.end) <= Duration::from_hours(24));
+    (share >= KEPT_SHARE || soon).then(|| LimitInput {
+        service: owner(&series.labels),
+        title: with_labels(title, &series.labels),
+        share,
+        full_at,
+        key: key.to_owned(),
+    })
+}
+
+/// Puts the failed requests over long and short windows together.
+pub(super) fn budgets(out: &mut Gathered, source: &dyn Source) {
+    let failed = std::mem::take(&mut out.failed);
+    let known: BTreeSet<&str> = out.drafts.iter().map(|(key, _)| key.as_str()).collect();
+    let mut burns = Vec::new();
+    for (long, short, pages_at) in BURNS {
+        for l in failed.iter().filter(|f| f.window == long) {
+            let Some(s) = failed.iter().find(|f| f.window == short && f.service == l.service) else { continue };
+            let keys: Vec<Key> = [&l.key, &s.key].into_iter().filter(|k| known.contains(k.as_str())).cloned().collect();
+            burns.push(BurnInput {
+                service: l.service.clone(),
+                objective: l.objective,
+                long: (long.to_owned(), l.burn),
+                short: (short.to_owned(), s.burn),
+                pages_at,
+                keys,
+            });
+        }
+    }
+    tracing::debug!(source = source.name(), burns = burns.len(), "error budgets");
+    out.signals.burns = burns;
+}
+
+/// Asks what moved most at the same hours of a day and a week earlier, where the backend still knows.
+pub(super) async fn other_days(
+    out: &mut Gathered,
+    source: &dyn Source,
+    backend: &dyn MetricSource,
+    window: Window,
+    onset: Timestamp,
+    step: f64,
+) {
+    let moved = |m: &&crate::analysis::findings::MetricInput| m.movement.direction != Direction::Flat && !m.is_alert_expression;
+    let mut queries: Vec<(f64, Key)> = Vec::new();
+    for m in out.signals.metrics.iter().filter(moved) {
+        match queries.iter_mut().find(|(_, key)| *key == m.key) {
+            Some((score, _)) => *score = score.max(m.movement.score),
+            None => queries.push((m.movement.score, m.key.clone())),
+        }
+    }
+    queries.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
+    queries.truncate(MAX_OTHER_DAYS);
+    let prefix = format!("metric/{}/", source.name());
+    let days = [("a day earlier", Duration::from_hours(24)), ("a week earlier", Duration::from_hours(7 * 24))];
+    let asked = queries.iter().flat_map(|(_, key)| {
+        let query = key.strip_prefix(&prefix).unwrap_or_default();
+        days.iter().map(move |(when, by)| (key, query, *when, Window { start: onset - *by, end: window.end - *by }))
+    });
+    let asked: Vec<(&Key, &str, &str, Window)> = asked.collect();
+    let answers =
+        futures_util::future::join_all(asked.iter().map(|(_, query, _, hours)| backend.range(query, *hours, step))).await;
+    for ((key, query, when, hours), answer) in asked.into_iter().zip(answers) {
+        // What a backend does not hold any more is no gap: most keep some days only.
+        let Ok(answer) = answer else { continue };
+        let earlier_key = format!("{key} {when}");
+        let mut levels: Vec<String> = Vec::new();
+        for series in &answer.value {
+            let mut values: Vec<f64> = series.samples.iter().map(|s| s.value).filter(|v| v.is_finite()).collect();
+            let Some(level) = quantile(&mut values, 0.5) else { continue };
+            for m in out.signals.metrics.iter_mut().filter(|m| m.key == *key && m.labels == series.labels) {
+                levels.push(format!(
+                    "{}{}",
+                    m.service.as_deref().map(|s| format!("{s} ")).unwrap_or_default(),
+                    human_value(level)
+                ));
+                m.earlier.push(Earlier { when: when.to_owned(), level, key: earlier_key.clone() });
+            }
+        }
+        if levels.is_empty() {
+            continue;
+        }
+        let total = u64::try_from(answer.value.len()).unwrap_or(0);
+        let titled = out.drafts.iter().find(|(k, _)| k == key).map(|(_, d)| d.body.clone());
+        let (title, unit) = match titled {
+            Some(Body::Series { title, unit, .. }) => (title, unit),
+            _ => (query.to_owned(), String::new()),
+        };
+        let draft = Draft {
+            kind: EvidenceKind::Metric,
+            source: source.name().to_owned(),
+            query: query.to_owned(),
+            window: hours,
+            taken_at: now(),
+            summary: format!("{title} at the same hours {when}: {}", clean::cut(&levels.join(", "), 120)),
+            shown: total,
+            total: answer.total.unwrap_or(total),
+            body: Body::Series { title, unit, step_secs: step, threshold: None, series: answer.value },
+            gaps: answer.gaps,
+        };
+        out.drafts.push((earlier_key, draft));
+    }
+}
+
+/// Words of a line that tells of a deed.
+static DEED: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(
+        r"(?i)\b(deploy(ed|ing|ment)?|roll(ed|ing)?[ -]?(out|back)|config(uration)? (was )?(re)?(loaded|changed|applied|updated)|reload(ed|ing)|feature[ _-]?flag|flag \S+ (is )?(now )?(on|off|enabled|disabled|set)|migrat(ed|ing|ion)|upgrad(ed|ing)|scal(ed|ing) (up|down|to)|restart(ed|ing)?|starting( up)?|started|shutting down|listening)\b",
+    )
+    .ok()
+});
+
+/// Deeds that the log tells of: rare lines that speak of a deploy, a switch, a start.
+pub(super) fn told_by_lines(patterns: &[Pattern], source: &str) -> Vec<ChangeInput> {
+    let Some(deed) = DEED.as_ref() else { return Vec::new() };
+    patterns
+        .iter()
+        .filter(|p| p.count + p.baseline_count <= MAX_DEEDS && deed.is_match(&p.template))
+        .filter_map(|p| {
+            let text = Redactor::new().text(&p.sample).into_owned();
+            Some(ChangeInput {
+                at: p.first_at?,
+                service: if p.services.len() == 1 { p.services.first().cloned() } else { None },
+                what: format!("log: '{}'", clean::cut(text.lines().next().unwrap_or(""), 90)),
+                key: format!("patterns/{source}"),
+            })
+        })
+        .take(10)
+        .collect()
+}
+
+/// Follows requests through the lines of all log sources.
+pub(super) fn follow(out: &mut Gathered, window: Window, onset: Timestamp) {
+    let mut study = LogStudy::default();
+    for line in std::mem::take(&mut out.lines) {
+        let side = if line.at.is_some_and(|at| at <= onset) { Side::Baseline } else { Side::Incident };
+        let first = line.message.lines().next().unwrap_or("");
+        study.add(side, line.at, line.service.as_deref().unwrap_or(""), first.as_bytes(), ids_of(&line));
+    }
+    let shifted = study.finish();
+    let followed = shifted.followed;
+    if followed.requests > 0 {
+        let mut text = format!(
+            "{} followed by their ids, {} before.\n",
+            words::count(followed.requests, "request"),
+            followed.baseline_requests
+        );
+        for (caller, callees) in &followed.calls {
+            text.push_str(&format!("{caller} calls {}.\n", words::list(callees)));
+        }
+        let mut changed: Vec<_> = followed.by_service.iter().collect();
+        changed.sort_by(|a, b| (b.1.slow + b.1.flow).total_cmp(&(a.1.slow + a.1.flow)).then_with(|| a.0.cmp(b.0)));
+        for (service, c) in changed {
+            for (size, words) in [(c.slow, &c.slow_told), (c.flow, &c.flow_told)] {
+                if size > 1.0 && !words.is_empty() {
+                    text.push_str(&format!("{service}: {words}.\n"));
+                }
+            }
+        }
+        if followed.beyond > 0 {
+            out.gap(format!(
+                "{} lines of requests beyond the first {} were not followed",
+                followed.beyond,
+                crate::analysis::requests::MAX_LINES
+            ));
+        }
+        out.signals.calls.clone_from(&followed.calls);
+        out.signals.calls_key = "requests".to_owned();
+        let draft = Draft {
+            kind: EvidenceKind::Analysis,
+            source: "warroom".to_owned(),
+            query: "requests followed through the logs by their trace or request ids".to_owned(),
+            window,
+            taken_at: now(),
+            summary: clean::cut(text.lines().next().unwrap_or(""), 160),
+            body: Body::Text { text },
+            gaps: Vec::new(),
+            shown: followed.requests,
+            total: followed.requests,
+        };
+        out.drafts.push(("requests".to_owned(), draft));
+    }
+    out.known = Known {
+        logs: shifted.shifts.iter().fold(BTreeMap::new(), |mut all: BTreeMap<String, f64>, s| {
+            // Lines that name no service belong to none.
+            if !s.service.is_empty() {
+                let most = all.entry(s.service.clone()).or_default();
+                *most = most.max(s.score);
+            }
+            all
+        }),
+        requests: followed.by_service,
+        ..Known::default()
+    };
+}
+
+/// Which services the new and risen lines of a service name.
+fn blames(out: &Gathered) -> BTreeMap<String, BTreeSet<String>> {
+    let mut services: BTreeSet<&str> = out.signals.metrics.iter().filter_map(|m| m.service.as_deref()).collect();
+    services.extend(out.signals.patterns.iter().flat_map(|(_, p)| p.services.iter().map(String::as_str)));
+    let mut blames: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let telling = |p: &Pattern| matches!(p.change, Change::New | Change::Up) && p.level.is_none_or(|l| l >= Level::Warn);
+    for (_, p) in out.signals.patterns.iter().filter(|(_, p)| telling(p)) {
+        let is_part = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        let named = p.template.split(|c| !is_part(c)).filter(|w| services.contains(w));
+        for word in named {
+            for service in p.services.iter().filter(|s| *s != word) {
+                blames.entry(service.clone()).or_default().insert(word.to_owned());
+            }
+        }
+    }
+    blames
+}
+
+/// Ranks the suspects over all series and logs.
+pub(super) fn suspect(out: &mut Gathered) {
+    let blames = blames(out);
+    out.signals.blames.clone_from(&blames);
+    out.known.blames = blames;
+    let measured = std::mem::take(&mut out.measured);
+    let (mut series, mut by_name) = (Vec::new(), BTreeMap::new());
+    for (one, key, labels) in measured {
+        by_name.insert(one.name.clone(), (key, labels, one.unit.clone()));
+        series.push(one);
+    }
+    let pattern_keys: Vec<Key> =
+        out.drafts.iter().map(|(key, _)| key).filter(|k| k.starts_with("patterns/")).take(1).cloned().collect();
+    out.signals.blames_key = pattern_keys.first().cloned().unwrap_or_default();
+    out.signals.suspects = suspects(&series, &out.known)
+        .into_iter()
+        // Without a change that lasts a series is only mentioned for its service's log.
+        .filter(|s| s.changed_at.is_some() || s.series.is_none() || s.why.contains("; "))
+        .map(|suspect| {
+            let known = suspect.series.as_deref().and_then(|s| by_name.get(s)).cloned();
+            let mut keys: Vec<Key> = known.iter().map(|(key, _, _)| key.clone()).collect();
+            let (labels, unit) = known.map_or_else(Default::default, |(_, labels, unit)| (labels, unit));
+            if suspect.series.is_none() || suspect.why.contains("; ") {
+                let is_followed = suspect.service.as_ref().is_some_and(|s| out.known.requests.contains_key(s));
+                keys.extend(if is_followed { vec!["requests".to_owned()] } else { pattern_keys.clone() });
+            }
+            SuspectInput { suspect, labels, unit, keys }
+        })
+        .collect();
+}
