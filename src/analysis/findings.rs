@@ -139,6 +139,8 @@ pub struct Finding {
     pub title: String,
     pub text: String,
     pub confidence: f64,
+    /// When it happened, where it happened at one moment.
+    pub at: Option<Timestamp>,
     pub inputs: Vec<Key>,
     pub against: Vec<Key>,
 }
@@ -168,6 +170,7 @@ pub fn findings(signals: &Signals) -> Vec<Finding> {
         title: "not looked at".to_owned(),
         text: gap.clone(),
         confidence: 1.0,
+        at: None,
         inputs: Vec::new(),
         against: Vec::new(),
     }));
@@ -182,6 +185,7 @@ fn fired(signals: &Signals) -> Finding {
         title: String::new(),
         text: String::new(),
         confidence: 1.0,
+        at: None,
         inputs,
         against: Vec::new(),
     };
@@ -314,6 +318,7 @@ fn moved(signals: &Signals) -> Vec<Finding> {
                     earlier.as_deref().unwrap_or(""),
                 ),
                 confidence: confidence * if usual { 0.4 } else { 1.0 },
+                at,
                 inputs: vec![m.key.clone()],
                 against: m.earlier.iter().filter(|e| is_usual(m, e)).map(|e| e.key.clone()).collect(),
             }
@@ -325,6 +330,7 @@ fn moved(signals: &Signals) -> Vec<Finding> {
             title: format!("{} further series moved later", total - MAX_MOVED),
             text: moved.iter().skip(MAX_MOVED).take(20).map(|m| metric_name(m)).collect::<Vec<_>>().join(", "),
             confidence: 0.5,
+            at: None,
             inputs: moved.iter().skip(MAX_MOVED).take(5).map(|m| m.key.clone()).collect(),
             against: Vec::new(),
         });
@@ -375,6 +381,7 @@ fn new_patterns(signals: &Signals) -> Vec<Finding> {
                     crate::telemetry::clean::cut(p.sample.lines().next().unwrap_or(""), 240),
                 ),
                 confidence: if p.change == Change::New { 0.85 } else { 0.7 },
+                at: p.first_at,
                 inputs: vec![key.clone()],
                 against: Vec::new(),
             }
@@ -398,6 +405,7 @@ fn related(signals: &Signals) -> Vec<Finding> {
                 r.spread_secs.map(|s| format!(" and began within {s} s of each other")).unwrap_or_default()
             ),
             confidence: 0.6,
+            at: None,
             inputs: [signals.relations_key.clone(), signals.alerts_key.clone()].into_iter().filter(|k| !k.is_empty()).collect(),
             against: Vec::new(),
         })
@@ -432,6 +440,7 @@ fn unchanged(signals: &Signals) -> Vec<Finding> {
                 m.service.as_deref().unwrap_or("it")
             ),
             confidence: 0.6,
+            at: None,
             inputs: vec![m.key.clone()],
             against: Vec::new(),
         })

@@ -7,10 +7,13 @@ pub mod study;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::sync::LazyLock;
+
+use regex::{Regex, RegexBuilder};
 
 use serde::{Deserialize, Serialize};
 
-use crate::telemetry::{Level, LogLine, Timestamp, clean};
+use crate::telemetry::{Level, LogLine, Timestamp, Window, clean};
 
 /// What became of a pattern since the baseline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -53,15 +56,46 @@ pub struct Pattern {
     pub last_at: Option<Timestamp>,
     /// One real line, redacted with the body it stands in.
     pub sample: String,
+    /// Lines in each of [`RATES`] equal parts of the window; empty where it was not counted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rate: Vec<u32>,
+}
+
+/// Parts of the window that lines are counted in.
+pub const RATES: usize = 40;
+
+/// The part of a window that a moment lies in; `None` outside.
+fn part_of(window: Window, at: Timestamp) -> Option<usize> {
+    let length = window.length().as_secs_f64();
+    if !window.contains(at) || length <= 0.0 {
+        return None;
+    }
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a few parts")]
+    let part = (at.secs_since(window.start) / length * RATES as f64) as usize;
+    Some(part.min(RATES - 1))
+}
+
+/// A regular expression for the lines of a template, variable parts and what was redacted left open; `None` when the template
+/// is all variable and would take any line.
+pub fn matcher(template: &str) -> Option<Regex> {
+    static OPEN: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"<\*>|<redacted:[^>]*>|…").ok());
+    let open = OPEN.as_ref()?;
+    let literal = |text: &str| text.split_whitespace().map(regex::escape).collect::<Vec<_>>().join(r"\s+");
+    let parts: Vec<&str> = open.split(template).collect();
+    if parts.iter().all(|p| !p.contains(char::is_alphanumeric)) {
+        return None;
+    }
+    let middle: Vec<String> = parts.iter().map(|p| literal(p)).collect();
+    RegexBuilder::new(&format!(r"^\s*{}\s*$", middle.join(r"\s*.*?\s*"))).dot_matches_new_line(true).build().ok()
 }
 
 /// Patterns kept of one grouping; beyond, rare templates go into one rest pattern that says so.
 pub const MAX_PATTERNS: usize = 500;
 
-/// Groups lines. Lines at or before `onset` are the baseline; lines without a time count as after. `ratio` is the length
-/// of the time since the onset over that of the baseline, so that counts can be compared. New ones come first, then those
-/// that rose, bad levels first, then by count.
-pub fn group(lines: &[LogLine], onset: Timestamp, ratio: f64) -> Vec<Pattern> {
+/// Groups the lines of a window. Lines at or before `onset` are the baseline; lines without a time count as after. Counts are
+/// compared by the lengths of the two parts. New ones come first, then those that rose, bad levels first, then by count.
+pub fn group(lines: &[LogLine], onset: Timestamp, window: Window) -> Vec<Pattern> {
+    let ratio = window.end.since(onset).as_secs_f64() / onset.since(window.start).as_secs_f64().max(1.0);
     let mut miner = miner::Miner::default();
     let mut counted: HashMap<(u32, Option<Level>), Pattern> = HashMap::new();
     for line in lines {
@@ -79,6 +113,12 @@ pub fn group(lines: &[LogLine], onset: Timestamp, ratio: f64) -> Vec<Pattern> {
         if let Some(at) = line.at {
             pattern.first_at = Some(pattern.first_at.map_or(at, |f| f.min(at)));
             pattern.last_at = Some(pattern.last_at.map_or(at, |l| l.max(at)));
+            if let Some(part) = part_of(window, at) {
+                pattern.rate.resize(RATES, 0);
+                if let Some(n) = pattern.rate.get_mut(part) {
+                    *n = n.saturating_add(1);
+                }
+            }
         }
         if let Some(service) = &line.service
             && let Err(place) = pattern.services.binary_search(service)
@@ -131,6 +171,7 @@ impl Pattern {
             first_at: None,
             last_at: None,
             sample: line.message.clone(),
+            rate: Vec::new(),
         }
     }
 
@@ -143,6 +184,11 @@ impl Pattern {
         self.baseline_count += other.baseline_count;
         self.first_at = [self.first_at, other.first_at].into_iter().flatten().min();
         self.last_at = self.last_at.max(other.last_at);
+        if self.rate.is_empty() {
+            self.rate = other.rate;
+        } else {
+            self.rate.iter_mut().zip(other.rate).for_each(|(a, b)| *a = a.saturating_add(b));
+        }
         self.services.extend(other.services);
         self.services.sort();
         self.services.dedup();
@@ -150,7 +196,7 @@ impl Pattern {
 }
 
 /// New bad ones first, then risen bad ones, then new and risen of any level, then the rest by count.
-fn rank(p: &Pattern) -> (u8, std::cmp::Reverse<u64>) {
+pub fn rank(p: &Pattern) -> (u8, std::cmp::Reverse<u64>) {
     let bad = p.level.is_some_and(Level::is_bad);
     let class = match (p.change, bad) {
         (Change::New, true) => 0,
@@ -192,16 +238,29 @@ mod tests {
         };
         let mut lines: Vec<LogLine> = (0..200).map(|i| line(i, &format!("order {i} placed"), Level::Info)).collect();
         lines.extend((110..120).map(|i| line(i, &format!("pool exhausted after {i} ms"), Level::Error)));
-        let patterns = group(&lines, onset, 1.0);
+        let patterns = group(&lines, onset, Window::new(Timestamp::from_secs(0), Timestamp::from_secs(200)));
         assert_eq!(patterns[0].template, "pool exhausted after <*>");
         assert_eq!((patterns[0].change, patterns[0].count, patterns[0].baseline_count), (Change::New, 10, 0));
         assert_eq!(patterns[1].change, Change::Same);
+        assert_eq!((patterns[0].rate.iter().sum::<u32>(), patterns[0].rate[22], patterns[0].rate[10]), (10, 5, 0));
+    }
+
+    #[test]
+    fn a_templates_lines_are_known_again() {
+        let found = matcher("pool exhausted after <*> (in_use=<*>, waiting=<*>)").unwrap();
+        assert!(found.is_match("pool exhausted  after 1000 ms (in_use=20, waiting=19)"));
+        assert!(!found.is_match("the pool exhausted after 1000 ms (in_use=20, waiting=19)"));
+        assert!(matcher("mail to <redacted:email#1> sent").unwrap().is_match("mail to ana@example.com sent"));
+        assert!(matcher("<*> - <*>").is_none());
     }
 
     #[test]
     fn endless_different_lines_stay_bounded() {
         let lines: Vec<LogLine> =
             (0..5000).map(|i| LogLine::plain("x".repeat(i % 60) + &"yz".repeat(i / 60 % 30) + &"ab".repeat(i / 1800))).collect();
-        assert!(group(&lines, Timestamp::from_secs(0), 1.0).len() <= MAX_PATTERNS + 1);
+        assert!(
+            group(&lines, Timestamp::from_secs(0), Window::new(Timestamp::from_secs(0), Timestamp::from_secs(1))).len()
+                <= MAX_PATTERNS + 1
+        );
     }
 }

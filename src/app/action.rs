@@ -93,6 +93,7 @@ actions! {
     Tab9, Room, "9", "report", "tab 9, report", false;
     NextTab, Room, "tab,right", "next tab", "next tab", false;
     PreviousTab, Room, "backtab,left", "previous tab", "previous tab", false;
+    Findings, Room, "d", "findings", "from a finding to its graph or its log pattern", false;
     Investigate, Room, "i", "investigate", "gather evidence and conclude", true;
     Widen, Room, "w", "widen", "investigate again over twice the window (recorded)", true;
     Note, Room, "n", "note", "write a note; what stands after TODO becomes an action item", true;
@@ -131,6 +132,7 @@ actions! {
     Ask, Room, "p", "ask", "ask the assistant: a prompt or a question", true;
     Export, Room, "e", "export", "write the post-mortem to a file", true;
     OpenEvidence, Signals, "enter", "open", "the whole of this evidence", false;
+    MarkSignal, Signals, "m", "mark", "note this series in the timeline, with its evidence", true;
     CopyQuery, Signals, "y", "copy query", "copy the exact query", false;
     OpenEntry, Timeline, "enter", "open", "the evidence of this entry", false;
     Correct, Timeline, "E", "correct", "correct this entry; the original stays", true;
@@ -142,12 +144,14 @@ actions! {
     Object, Timeline, "o", "objection", "an objection to this decision", true;
     Outcome, Timeline, "=", "outcome", "what came of this decision", true;
     Details, Timeline, "z", "details", "show or hide evidence entries", false;
+    PatternLines, Logs, "enter", "lines", "the lines of this pattern", false;
+    LogView, Logs, "v", "patterns/lines", "patterns of the investigation, or the live lines", false;
     Follow, Logs, "f", "follow", "follow the end, or stand still", false;
     OnlyErrors, Logs, "x", "errors", "only lines that say that something went wrong", false;
     Wrap, Logs, "z", "wrap", "wrap long lines", false;
     NextError, Logs, "]", "next error", "to the next error", false;
     PreviousError, Logs, "[", "previous error", "to the previous error", false;
-    LineToNote, Logs, "m", "to timeline", "note this line in the timeline", true;
+    LineToNote, Logs, "m", "to timeline", "keep this as evidence, with a note in the timeline", true;
     CopyLine, Logs, "y", "copy", "copy this line", false;
     AskTroubleshoot, Assistant, "enter", "troubleshoot", "ask the troubleshoot prompt", true;
     AskPostmortem, Assistant, "P", "postmortem", "ask the postmortem prompt", true;

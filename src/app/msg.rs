@@ -12,7 +12,7 @@ use crate::incident::{
 use crate::prompt::Delta;
 use crate::telemetry::log::Batch;
 use crate::telemetry::series::AlertSeries;
-use crate::telemetry::{Alert, Timestamp};
+use crate::telemetry::{Alert, LogLine, Timestamp, Window};
 
 /// What happened outside, in the past tense. Each comes with its time (see `update`).
 #[derive(Clone, Debug)]
@@ -175,6 +175,16 @@ pub enum Effect {
         id: IncidentId,
         kind: EventKind,
         text: String,
+    },
+    /// A log line to keep as evidence, with a note that cites it.
+    KeepLine {
+        id: IncidentId,
+        line: Box<LogLine>,
+    },
+    /// The lines of a pattern: its template, and the window.
+    PatternLines {
+        template: String,
+        window: Window,
     },
     /// A file to keep as evidence, and what it shows.
     Attach {

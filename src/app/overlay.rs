@@ -59,6 +59,8 @@ pub enum Choice {
     Level(Vec<Level>),
     Audience(Vec<Audience>),
     Impact,
+    /// Ranks of findings.
+    Finding(Vec<u32>),
     Event(Vec<EventKind>),
     Grade(Vec<Grade>),
     FoundBy(Grade, Vec<FoundBy>),

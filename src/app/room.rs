@@ -3,8 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::board::Filter;
+use crate::analysis::Pattern;
+use crate::analysis::patterns::rank;
 use crate::evidence::Body;
-use crate::incident::{ActorKind, Entry, EvidenceId, Incident, IncidentId};
+use crate::incident::{ActorKind, CitedSuspect, Entry, EvidenceId, EvidenceKind, EvidenceRecord, Incident, IncidentId};
+
+/// Suspects that the screen lists.
+pub const MAX_SUSPECTS: usize = 12;
 
 /// The tabs, by the key that opens them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -113,6 +118,12 @@ pub struct Room {
     pub entry: Option<u64>,
     pub evidence: Option<EvidenceId>,
     pub action: usize,
+    /// The selected pattern of the logs, by its place.
+    pub pattern: usize,
+    /// The selected suspect of the signals, by its place; `None`: an evidence item is selected.
+    pub suspect: Option<usize>,
+    /// Whether the logs show lines although there are patterns.
+    pub show_lines: bool,
     /// Lines scrolled in overview, assistant and report.
     pub scroll: usize,
     pub show_details: bool,
@@ -137,6 +148,9 @@ impl Room {
             entry: None,
             evidence: None,
             action: 0,
+            pattern: 0,
+            suspect: Some(0),
+            show_lines: false,
             scroll: 0,
             show_details: false,
             shown: Shown::All,
@@ -176,13 +190,71 @@ impl Room {
         if !self.filter.is_empty() {
             let filter = Filter::new(&self.filter);
             order.retain(|id| {
-                let text = |e: &crate::incident::EvidenceRecord| {
-                    format!("{} {} {} {}", e.id, e.source, e.query, e.summary).to_lowercase()
-                };
+                let text = |e: &EvidenceRecord| format!("{} {} {} {}", e.id, e.source, e.query, e.summary).to_lowercase();
                 incident.evidence(*id).is_some_and(|e| filter.matches(&text(e)))
             });
         }
         order
+    }
+
+    /// The log patterns of the last investigation, those that tell most first, each with the evidence that it stands in.
+    pub fn patterns(&self, filter: &str) -> Vec<(&EvidenceRecord, &Pattern)> {
+        let Some((incident, investigation)) = self.incident.as_ref().and_then(|i| Some((i, i.investigation.as_ref()?))) else {
+            return Vec::new();
+        };
+        let filter = (!filter.is_empty()).then(|| Filter::new(filter));
+        let mut all: Vec<(&EvidenceRecord, &Pattern)> = Vec::new();
+        // Of several investigations of one window the newest evidence is the last.
+        let mut seen = std::collections::BTreeSet::new();
+        for record in incident.evidence.iter().rev().filter(|e| e.kind == EvidenceKind::Patterns) {
+            if record.window.end > investigation.window.end || !seen.insert(record.source.as_str()) {
+                continue;
+            }
+            if let Some(Body::Patterns { patterns, .. }) = self.bodies.get(&record.digest) {
+                all.extend(patterns.iter().map(|p| (record, p)));
+            }
+        }
+        all.retain(|(_, p)| {
+            filter.as_ref().is_none_or(|f| {
+                f.matches(
+                    &format!("{} {} {} {}", p.change.word(), p.level.map_or("", |l| l.word()), p.services.join(" "), p.template)
+                        .to_lowercase(),
+                )
+            })
+        });
+        all.sort_by_key(|(_, p)| rank(p));
+        all
+    }
+
+    /// Whether the logs show patterns now.
+    pub fn shows_patterns(&self) -> bool {
+        !self.show_lines && !self.patterns("").is_empty()
+    }
+
+    /// The suspects of the last investigation that the filter takes.
+    pub fn suspects(&self) -> Vec<&CitedSuspect> {
+        let Some(investigation) = self.incident.as_ref().and_then(|i| i.investigation.as_ref()) else { return Vec::new() };
+        let filter = Filter::new(&self.filter);
+        let takes = |s: &CitedSuspect| {
+            self.filter.is_empty()
+                || filter.matches(&format!("{} {}", s.service.as_deref().unwrap_or(""), s.title).to_lowercase())
+        };
+        investigation.suspects.iter().filter(|s| takes(s)).take(MAX_SUSPECTS).collect()
+    }
+
+    /// The selected suspect, where one is selected.
+    pub fn selected_suspect(&self) -> Option<&CitedSuspect> {
+        let suspects = self.suspects();
+        let place = self.suspect?.min(suspects.len().checked_sub(1)?);
+        suspects.get(place).copied()
+    }
+
+    /// The evidence that the selection of the signals stands for.
+    pub fn selected_evidence(&self) -> Option<EvidenceId> {
+        match self.selected_suspect() {
+            Some(suspect) => suspect.evidence.first().copied(),
+            None => self.shown_evidence().get(self.evidence_position()).copied(),
+        }
     }
 
     /// Where the selection of the timeline stands; the last entry when none was chosen.

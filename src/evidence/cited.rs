@@ -28,6 +28,7 @@ pub fn cite(findings: Vec<Finding>, ids: &BTreeMap<Key, EvidenceId>) -> Vec<Cite
             title: finding.title,
             text: finding.text,
             confidence: (finding.confidence * 100.0).round() / 100.0,
+            at: finding.at,
             evidence,
             against: number(&finding.against),
         });
@@ -164,6 +165,7 @@ mod tests {
             title: "t".into(),
             text: "x".into(),
             confidence: 0.8333,
+            at: None,
             inputs: inputs.iter().map(|s| (*s).to_owned()).collect(),
             against: vec![],
         };

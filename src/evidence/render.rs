@@ -165,6 +165,70 @@ fn thin(samples: &[Sample], most: usize) -> Vec<Sample> {
     (0..most).filter_map(|i| samples.get(i * last / (most - 1)).copied()).collect()
 }
 
+/// Counts in equal parts of a window as `width` columns of the blocks `▁▂▃▄▅▆▇█`, the largest of `top` and of its own as the
+/// highest; parts without a line are spaces. Empty without parts.
+pub fn bars(counts: &[u32], top: u32, width: usize) -> String {
+    const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    if counts.is_empty() || width == 0 {
+        return String::new();
+    }
+    let columns: Vec<u64> = (0..width)
+        .map(|c| {
+            let (from, to) = (c * counts.len() / width, ((c + 1) * counts.len() / width).max(c * counts.len() / width + 1));
+            counts.get(from..to.min(counts.len())).unwrap_or_default().iter().map(|n| u64::from(*n)).max().unwrap_or(0)
+        })
+        .collect();
+    let top = columns.iter().copied().max().unwrap_or(0).max(u64::from(top)).max(1);
+    columns
+        .iter()
+        .map(|n| match n {
+            0 => ' ',
+            n => BLOCKS.get(((n * 8).div_ceil(top) as usize).clamp(1, 8) - 1).copied().unwrap_or('█'),
+        })
+        .collect()
+}
+
+/// A sparkline whose columns are equal parts of the window, so that several stand on one time axis: a column between samples of
+/// the usual distance shows the one before; a longer gap stays empty. Empty without samples.
+pub fn aligned(samples: &[Sample], window: crate::telemetry::Window, width: usize) -> String {
+    const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let length = window.length().as_secs_f64();
+    let within: Vec<&Sample> = samples.iter().filter(|s| s.value.is_finite() && window.contains(s.at)).collect();
+    if width == 0 || length <= 0.0 || within.is_empty() {
+        return String::new();
+    }
+    let mut spacings: Vec<f64> = within.windows(2).filter_map(|w| Some(w.last()?.at.secs_since(w.first()?.at))).collect();
+    spacings.sort_by(f64::total_cmp);
+    let spacing = spacings.get(spacings.len() / 2).copied().unwrap_or(0.0);
+    let of = |at: Timestamp| ((at.secs_since(window.start) / length * width as f64) as usize).min(width - 1);
+    let mut columns: Vec<Option<f64>> = vec![None; width];
+    for s in &within {
+        if let Some(column) = columns.get_mut(of(s.at)) {
+            *column = Some(column.map_or(s.value, |v| v.max(s.value)));
+        }
+    }
+    for pair in within.windows(2) {
+        let [a, b] = pair else { continue };
+        if b.at.secs_since(a.at) > 2.0 * spacing {
+            continue;
+        }
+        let (from, to) = (of(a.at), of(b.at));
+        for column in columns.get_mut(from + 1..to).unwrap_or_default() {
+            *column = Some(a.value);
+        }
+    }
+    let low = columns.iter().flatten().copied().fold(f64::INFINITY, f64::min);
+    let high = columns.iter().flatten().copied().fold(f64::NEG_INFINITY, f64::max);
+    columns
+        .iter()
+        .map(|c| match c {
+            None => ' ',
+            Some(v) if high > low => BLOCKS.get(((v - low) / (high - low) * 7.0).round() as usize).copied().unwrap_or('█'),
+            Some(_) => '▁',
+        })
+        .collect()
+}
+
 /// A sparkline of `width` columns from the blocks `▁▂▃▄▅▆▇█`; a column without samples is a space. Empty without samples.
 pub fn sparkline(samples: &[Sample], window: crate::telemetry::Window, width: usize) -> String {
     const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
@@ -210,6 +274,27 @@ mod tests {
         assert!(text(&body, Detail::Short).ends_with("… 92 more of 100 lines not shown here"));
         assert!(text(&body, Detail::Full).len() > text(&body, Detail::Short).len());
         assert!(text(&body, Detail::Whole).ends_with("line 99"));
+    }
+
+    #[test]
+    fn aligned_sparklines_fill_the_window() {
+        let samples: Vec<Sample> = [(0, 0.0), (2, 7.0), (4, 7.0), (12, 0.0)]
+            .iter()
+            .map(|(t, v)| Sample { at: Timestamp::from_secs(*t), value: *v })
+            .collect();
+        let window = Window::new(Timestamp::from_secs(0), Timestamp::from_secs(16));
+        assert_eq!(aligned(&samples, window, 16), "▁▁███       ▁   ");
+        assert_eq!(aligned(&samples, window, 4), "██ ▁");
+        assert_eq!(aligned(&[], window, 4), "");
+    }
+
+    #[test]
+    fn bars_keep_the_largest_of_each_column() {
+        assert_eq!(bars(&[0, 1, 0, 8], 0, 4), " ▁ █");
+        assert_eq!(bars(&[0, 1, 0, 8], 0, 2), "▁█");
+        assert_eq!(bars(&[1, 8], 0, 4), "▁▁██");
+        assert_eq!(bars(&[4], 8, 1), "▄");
+        assert_eq!(bars(&[], 1, 4), "");
     }
 
     #[test]

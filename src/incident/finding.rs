@@ -71,6 +71,9 @@ pub struct CitedFinding {
     pub text: String,
     /// 0 to 1: how well the evidence carries it, not how likely it is the cause.
     pub confidence: f64,
+    /// When it happened, where it happened at one moment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
     pub evidence: Vec<EvidenceId>,
     pub against: Vec<EvidenceId>,
 }

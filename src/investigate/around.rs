@@ -26,6 +26,8 @@ use crate::telemetry::{Labels, Level, Series, Timestamp, Window, clean, words};
 const MAX_OTHER_DAYS: usize = 8;
 /// A pattern of more lines than this is no single deed.
 const MAX_DEEDS: u64 = 5;
+/// So many spreads from normal a series must be to be suspect.
+const LEAST: f64 = 3.0;
 /// How many end so soon that they are kept.
 const ENDS_WITHIN: Duration = Duration::from_hours(14 * 24);
 /// From this share on what is in use is kept as evidence even when it does not grow.
@@ -467,7 +469,7 @@ pub(super) fn suspect(out: &mut Gathered) {
     out.signals.suspects = suspects(&series, &out.known)
         .into_iter()
         // Without a change that lasts a series is only mentioned for its service's log.
-        .filter(|s| s.changed_at.is_some() || s.series.is_none() || s.why.contains("; "))
+        .filter(|s| (s.changed_at.is_some() && s.size >= LEAST) || s.series.is_none() || s.why.contains("; "))
         .map(|suspect| {
             let known = suspect.series.as_deref().and_then(|s| by_name.get(s)).cloned();
             let mut keys: Vec<Key> = known.iter().map(|(key, _, _)| key.clone()).collect();

@@ -609,9 +609,7 @@ fn take_patterns(
     onset: Timestamp,
     answer: Answer<Vec<LogLine>>,
 ) {
-    let before = onset.since(window.start).as_secs_f64().max(1.0);
-    let ratio = window.end.since(onset).as_secs_f64() / before;
-    let mut found = patterns::group(&answer.value, onset, ratio);
+    let mut found = patterns::group(&answer.value, onset, window);
     out.signals.changes.extend(around::told_by_lines(&found, source.name()));
     for pattern in &mut found {
         // Findings quote these, cut short.

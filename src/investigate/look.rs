@@ -4,10 +4,11 @@ use tokio::sync::mpsc;
 
 use super::desk::Desk;
 use crate::analysis::expression::threshold;
+use crate::analysis::patterns;
 use crate::evidence::Redactor;
 use crate::sources::{Batch, LogFilter, SourceError, step_for};
 pub use crate::telemetry::series::AlertSeries;
-use crate::telemetry::{Alert, LogLine, Series, Timestamp, Window};
+use crate::telemetry::{Alert, LogLine, Series, Timestamp, Window, words};
 
 /// A log line as a line of text.
 fn told(line: &LogLine) -> String {
@@ -19,6 +20,9 @@ fn told(line: &LogLine) -> String {
 
 /// Log lines before and after a moment.
 const AROUND: std::time::Duration = std::time::Duration::from_secs(60);
+/// Lines that one source is asked for, and shown, for a pattern.
+const MAX_LINES: usize = 50_000;
+pub const MAX_OF_PATTERN: usize = 1000;
 /// Lines that one source is asked for then.
 const MAX_AROUND: usize = 500;
 
@@ -32,11 +36,40 @@ impl Desk {
             let Some(logs) = source.logs() else { continue };
             match logs.lines(&LogFilter::default(), window, MAX_AROUND).await {
                 Ok(answer) => {
-                    out.push_str(&format!("{}: {}\n", source.name(), crate::telemetry::words::count(answer.value.len(), "line")));
+                    out.push_str(&format!("{}: {}\n", source.name(), words::count(answer.value.len(), "line")));
                     for gap in &answer.gaps {
                         out.push_str(&format!("({gap})\n"));
                     }
                     for line in &answer.value {
+                        out.push_str(&told(line));
+                    }
+                }
+                Err(e) => out.push_str(&format!("{}: {e}\n", source.name())),
+            }
+        }
+        if out.is_empty() { "no log source is configured".to_owned() } else { Redactor::new().text(&out).into_owned() }
+    }
+
+    /// The lines of a window that a template stands for, from every log source, as text: the newest [`MAX_OF_PATTERN`] of each,
+    /// redacted. What a source could not tell stands there too.
+    pub async fn lines_of(&self, template: &str, window: Window) -> String {
+        let Some(matcher) = patterns::matcher(template) else {
+            return "this pattern would take any line; l in the timeline shows the lines of a minute".to_owned();
+        };
+        let mut out = String::new();
+        for source in &self.sources.sources {
+            let Some(logs) = source.logs() else { continue };
+            match logs.lines(&LogFilter::default(), window, MAX_LINES).await {
+                Ok(answer) => {
+                    let of_it: Vec<&LogLine> =
+                        answer.value.iter().filter(|l| matcher.is_match(l.message.lines().next().unwrap_or(""))).collect();
+                    let skipped = of_it.len().saturating_sub(MAX_OF_PATTERN);
+                    out.push_str(&format!("{}: {}", source.name(), words::count(of_it.len(), "line")));
+                    out.push_str(&if skipped > 0 { format!(", the newest {MAX_OF_PATTERN}\n") } else { "\n".to_owned() });
+                    for gap in &answer.gaps {
+                        out.push_str(&format!("({gap})\n"));
+                    }
+                    for line in of_it.iter().skip(skipped) {
                         out.push_str(&told(line));
                     }
                 }

@@ -14,7 +14,7 @@ use crate::incident::{
     FoundBy, Grade, Incident, IncidentId, Level, Milestone, Next, NoteKind, Remark, Role, Severity, Status, Verdict,
 };
 use crate::journal::{Append, JournalError};
-use crate::telemetry::{Timestamp, Window, clean};
+use crate::telemetry::{LogLine, Timestamp, Window, clean};
 
 /// What a command that writes gives back: the incident after it, and the (last) entry.
 type Written = Result<(Incident, Entry), DeskError>;
@@ -556,6 +556,37 @@ impl Desk {
     }
 
     /// Keeps a text as evidence, with a note that cites it.
+    pub async fn keep_line(&self, id: IncidentId, line: &LogLine) -> Written {
+        let when = line.at.unwrap_or_else(now);
+        let first = clean::cut(line.message.lines().next().unwrap_or(""), 160);
+        let service = line.service.as_deref().map(|s| format!("{s}: ")).unwrap_or_default();
+        let draft = Draft {
+            kind: EvidenceKind::Logs,
+            source: self.user.clone(),
+            query: "a line marked by hand".to_owned(),
+            window: Window::new(when, when),
+            taken_at: now(),
+            summary: Redactor::new().text(&format!("{service}{first}")).into_owned(),
+            body: Body::Lines { lines: vec![line.clone()] },
+            gaps: Vec::new(),
+            shown: 1,
+            total: 1,
+        };
+        let summary = draft.summary.clone();
+        let (record, body, _) = draft.seal()?;
+        let fact = Fact::EvidenceAttached { evidence: record.into_inner() };
+        let incident = self.journal.incident(id).await?;
+        let (_, appended) = self
+            .append_to(incident, |_| {
+                let entries = super::desk::new_entries(vec![fact.clone()], &self.person(), None, now())?;
+                Ok(Append { entries, bodies: vec![body.clone()] })
+            })
+            .await?;
+        let cited = appended.evidence.first().map(|e| format!(" [{e}]")).unwrap_or_default();
+        self.note(id, &format!("log line: {summary}{cited}"), NoteKind::Observation, line.at).await
+    }
+
+    /// Keeps a text as evidence.
     pub async fn attach(
         &self,
         id: IncidentId,

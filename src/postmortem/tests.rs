@@ -63,6 +63,7 @@ fn incident(with_answer: bool) -> (Incident, BTreeMap<String, Body>) {
         title: "checkout db_pool_in_use rose 4 → 20 (moved first)".into(),
         text: "checkout db_pool_in_use rose from 4 to 20 at 09:21:40.".into(),
         confidence: 0.9,
+        at: None,
         evidence: vec![EvidenceId(1)],
         against: vec![],
     };

@@ -212,6 +212,13 @@ impl Runner {
                     let _quitting = messages.send(msg).await;
                 });
             }
+            Effect::PatternLines { template, window } => {
+                self.spawn(move |desk, messages| async move {
+                    let text = desk.lines_of(&template, window).await;
+                    let title = format!("Lines of '{}' · y copies", crate::telemetry::clean::cut(&template, 60));
+                    let _quitting = messages.send(Msg::TextMade(title, text)).await;
+                });
+            }
             Effect::LogsAt(at) => {
                 self.spawn(move |desk, messages| async move {
                     let text = desk.lines_around(at).await;
@@ -248,6 +255,7 @@ impl Runner {
             Effect::Note { id, text, kind, at } => {
                 self.write(effect, move |d| async move { d.note(id, &text, kind, at).await.map(told) })
             }
+            Effect::KeepLine { id, line } => self.write(effect, move |d| async move { d.keep_line(id, &line).await.map(told) }),
             Effect::Correct { id, seq, text } => {
                 self.write(effect, move |d| async move { d.correct(id, seq, &text, "corrected by hand", None).await.map(told) })
             }

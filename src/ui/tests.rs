@@ -2,15 +2,17 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 
 use super::*;
+use crate::analysis::patterns::RATES;
+use crate::analysis::{Change, Pattern};
 use crate::app::room::{Room, Tab};
 use crate::app::{Chord, Code, Msg, update};
 use crate::evidence::Body;
 use crate::incident::state::tests::{declared, entries};
 use crate::incident::{
-    AlertBoard, CitedFinding, EvidenceId, EvidenceKind, EvidenceRecord, Fact, FindingKind, Incident, LinkedAlert, NoteKind,
-    SourceReport, SourceStatus,
+    AlertBoard, CitedFinding, CitedSuspect, EvidenceId, EvidenceKind, EvidenceRecord, Fact, FindingKind, Incident, LinkedAlert,
+    NoteKind, SourceReport, SourceStatus,
 };
-use crate::telemetry::{Alert, AlertSeverity, AlertState, Labels, LogLine, Sample, Series, Silence, Timestamp, Window};
+use crate::telemetry::{Alert, AlertSeverity, AlertState, Labels, Level, LogLine, Sample, Series, Silence, Timestamp, Window};
 
 fn at(secs: i64) -> Timestamp {
     Timestamp::from_secs(1_795_253_400 + secs)
@@ -97,15 +99,46 @@ fn room(tab: Tab) -> Model {
         title: "checkout db_pool_in_use rose 4 → 20 (moved first)".into(),
         text: "x".into(),
         confidence: 0.9,
+        at: None,
         evidence: vec![EvidenceId(1)],
         against: vec![],
     };
+    let suspect = CitedSuspect {
+        service: Some("checkout".into()),
+        title: "db_pool_in_use".into(),
+        labels: Labels::from([("service".into(), "checkout".into())]),
+        unit: String::new(),
+        score: 5.0,
+        direction: "up".into(),
+        changed_at: Some(at(-300)),
+        before: Some(4.0),
+        after: Some(20.0),
+        why: "db_pool_in_use rose 4 → 20 from 09:25:00 UTC, 80 times its usual spread".into(),
+        evidence: vec![EvidenceId(1)],
+    };
+    let pattern = |template: &str, change, level, from: usize| Pattern {
+        template: template.into(),
+        level: Some(level),
+        services: vec!["checkout".into()],
+        count: 40,
+        baseline_count: if from == 0 { 40 } else { 0 },
+        change,
+        first_at: Some(at(-300)),
+        last_at: Some(at(0)),
+        sample: template.replace("<*>", "7"),
+        rate: (0..RATES).map(|n| u32::from(n >= from)).collect(),
+    };
+    let patterns = vec![
+        pattern("order <*> placed", Change::Same, Level::Info, 0),
+        pattern("pool exhausted after <*>", Change::New, Level::Error, 20),
+    ];
     let incident = Incident::fold(entries(vec![
         declared(),
         Fact::AlertLinked { alert: LinkedAlert::from_alert(&alert("HighErrorRate", "checkout", AlertState::Firing)) },
         Fact::EvidenceAttached { evidence: record(1, EvidenceKind::Metric) },
         Fact::EvidenceAttached { evidence: record(2, EvidenceKind::Logs) },
-        Fact::Investigated { window, findings: vec![finding], sources: vec![], suspects: vec![], onset: None },
+        Fact::EvidenceAttached { evidence: record(3, EvidenceKind::Patterns) },
+        Fact::Investigated { window, findings: vec![finding], sources: vec![], suspects: vec![suspect], onset: Some(at(-310)) },
         Fact::Note { text: "restarted db-1 [E1]".into(), note_kind: NoteKind::Decision },
     ]))
     .unwrap();
@@ -117,6 +150,7 @@ fn room(tab: Tab) -> Model {
             Body::Series { title: "db_pool_in_use".into(), unit: String::new(), step_secs: 10.0, threshold: Some(18.0), series },
         ),
         ("2".to_owned(), Body::Lines { lines: vec![LogLine::plain("pool exhausted")] }),
+        ("3".to_owned(), Body::Patterns { onset: at(-310), patterns }),
     ]);
     let mut room = Room::new(incident.id());
     room.tab = tab;
@@ -199,8 +233,8 @@ fn every_tab_draws_what_it_is_for() {
     for (tab, parts) in [
         (Tab::Overview, ["SEV3", "checkout db_pool_in_use rose 4 → 20 (moved first) [E1]", "HighErrorRate (checkout)"]),
         (Tab::Timeline, ["declared SEV3", "decision: restarted db-1 [E1]", "2026-11-21"]),
-        (Tab::Signals, ["E1", "checkout db_pool_in_use 4 → 20", "max by (service)"]),
-        (Tab::Logs, ["waiting for the first line", "following", "4 Logs"]),
+        (Tab::Signals, ["Suspects 1", "db_pool_in_use rose 4 → 20", "[E1]"]),
+        (Tab::Logs, ["Log patterns 2 · 1 new", "all lines", "pool exhausted after <*>"]),
         (Tab::Assistant, ["the rules answer", "would send:", "Every statement"]),
         (Tab::Actions, ["0 open of 0", "none yet", "A writes down"]),
         (Tab::Report, ["making the report", "e writes it", "9 Report"]),
@@ -212,6 +246,37 @@ fn every_tab_draws_what_it_is_for() {
             }
         }
     }
+}
+
+#[test]
+fn suspects_stand_on_one_axis_with_alerts_and_the_selection_goes_on_into_the_evidence() {
+    let mut model = room(Tab::Signals);
+    let screen = draw(&model, 140, 40);
+    let axis = screen.lines().find(|l| l.contains("normal until")).unwrap();
+    let shape = screen.lines().find(|l| l.contains("4 → 20 ") && l.contains('▁')).unwrap();
+    // Where the shape steps up the alert's mark stands, as the alert followed within a column.
+    let column = |line: &str, wanted: char| line.chars().collect::<Vec<_>>().iter().rposition(|c| *c == wanted);
+    let step = column(shape, '▁').unwrap() + 1;
+    let alert = column(axis.split("┐").next().unwrap(), '▲').unwrap();
+    assert!(alert.abs_diff(step) <= 2, "{step} {alert}\n{screen}");
+    press(&mut model, 'j');
+    let below = draw(&model, 140, 40);
+    assert!(below.contains("E1 metric from prom"), "{below}");
+    press(&mut model, 'k');
+    assert!(draw(&model, 140, 40).contains("checkout db_pool_in_use [E1]"));
+}
+
+#[test]
+fn patterns_come_before_lines_and_one_key_changes_to_them() {
+    let mut model = room(Tab::Logs);
+    let screen = draw(&model, 140, 40);
+    let row = |text: &str| screen.lines().position(|l| l.contains(text)).unwrap();
+    assert!(row("pool exhausted after <*>") < row("order <*> placed"), "{screen}");
+    assert!(screen.contains("40 lines, none before") && screen.contains("[E3] from prom"), "{screen}");
+    press(&mut model, 'v');
+    assert!(draw(&model, 140, 40).contains("waiting for the first line"));
+    press(&mut model, 'v');
+    assert!(draw(&model, 140, 40).contains("Log patterns 2"));
 }
 
 #[test]

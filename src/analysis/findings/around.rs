@@ -27,7 +27,7 @@ const EXPIRES: Duration = Duration::from_hours(14 * 24);
 const LEAST_SCORE: f64 = 1.0;
 
 fn of(kind: FindingKind, title: String, text: String, confidence: f64, inputs: Vec<Key>) -> Finding {
-    Finding { kind, title, text, confidence, inputs, against: Vec::new() }
+    Finding { kind, title, text, confidence, at: None, inputs, against: Vec::new() }
 }
 
 /// The services that it most likely began with, each with its most telling series.
@@ -104,13 +104,16 @@ pub(super) fn changes(signals: &Signals) -> Vec<Finding> {
                 }
                 Some(b) => (format!(", {} after the first move: no cause of it", time::human(c.at.since(b))), 0.3),
             };
-            of(
-                FindingKind::Change,
-                format!("{service}{} at {}{when}", c.what, clock(c.at)),
-                format!("{service}{} at {}{when}.", c.what, clock(c.at)),
-                confidence,
-                vec![c.key.clone()],
-            )
+            Finding {
+                at: Some(c.at),
+                ..of(
+                    FindingKind::Change,
+                    format!("{service}{} at {}{when}", c.what, clock(c.at)),
+                    format!("{service}{} at {}{when}.", c.what, clock(c.at)),
+                    confidence,
+                    vec![c.key.clone()],
+                )
+            }
         })
         .collect()
 }

@@ -47,6 +47,7 @@ pub(super) fn verdict(signals: &Signals) -> Option<Finding> {
         title,
         text,
         confidence,
+        at: None,
         inputs,
         against,
     };
@@ -142,6 +143,7 @@ pub(super) fn severity(signals: &Signals) -> Option<Finding> {
         title: format!("proposed severity {severity}: {}", reasons.first().map_or("", |r| r.text.as_str())),
         text: format!("{severity} is proposed: {}. Where two fit, the higher one. A person decides.{meaning}", told.join("; ")),
         confidence: if same > 1 { 0.75 } else { 0.6 },
+        at: None,
         inputs,
         against: Vec::new(),
     })

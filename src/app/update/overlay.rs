@@ -443,6 +443,10 @@ fn chosen(model: &mut Model, choice: &Choice, selected: usize) -> Vec<Effect> {
             }
             None => Vec::new(),
         },
+        Choice::Finding(ranks) => match ranks.get(selected) {
+            Some(rank) => super::perform::go_to_finding(model, *rank),
+            None => Vec::new(),
+        },
         Choice::Impact => match ImpactPart::ALL.get(selected) {
             Some(part) => {
                 let (title, hint) = part.words();

@@ -11,8 +11,8 @@ use super::{PREVIEW, current, open_room, propose, refresh_tab};
 use crate::incident::brief::{Reader, brief};
 use crate::incident::gate::{gates, open_for};
 use crate::incident::{
-    ActionId, ActionKind, AnswerSource, Audience, Entry, EventKind, EvidenceId, EvidenceKind, Fact, Grade, IncidentId, Level,
-    LinkedAlert, Milestone, NoteKind, Remark, Role, Severity, Status, Verdict, cited_ids,
+    ActionId, ActionKind, AnswerSource, Audience, Entry, EventKind, EvidenceId, EvidenceKind, Fact, FindingKind, Grade,
+    IncidentId, Level, LinkedAlert, Milestone, NoteKind, Remark, Role, Severity, Status, Verdict, cited_ids,
 };
 use crate::telemetry::Timestamp;
 
@@ -90,6 +90,7 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Tab9 => tab(model, Tab::Report),
         Action::NextTab => beside(model, 1),
         Action::PreviousTab => beside(model, -1),
+        Action::Findings => choose_finding(model),
         Action::Investigate => with_id(model, |m, id| {
             if let Some(room) = &mut m.room {
                 if room.investigating.is_some() {
@@ -234,7 +235,7 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
             model,
             |m| {
                 let room = m.room.as_ref()?;
-                let id = *room.shown_evidence().get(room.evidence_position())?;
+                let id = room.selected_evidence()?;
                 room.incident.as_ref()?.evidence(id).map(|e| e.query.clone())
             },
             "there is no evidence yet: i investigates",
@@ -262,14 +263,18 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
             model.logs.wrap = !model.logs.wrap;
             Vec::new()
         }
-        Action::NextError => {
-            model.logs.to_error(true);
+        Action::PatternLines => pattern_lines(model),
+        Action::LogView => {
+            let Some(room) = &mut model.room else { return Vec::new() };
+            room.show_lines = !room.show_lines;
+            if !room.show_lines && room.patterns("").is_empty() {
+                model.say(Tone::Plain, "no patterns yet: i investigates");
+            }
             Vec::new()
         }
-        Action::PreviousError => {
-            model.logs.to_error(false);
-            Vec::new()
-        }
+        Action::MarkSignal => mark_signal(model),
+        Action::NextError => to_error(model, true),
+        Action::PreviousError => to_error(model, false),
         Action::LineToNote => line_to_note(model),
         Action::CopyLine => copy(model, |m| m.logs.current().map(|l| l.message.clone()), "there is no line"),
         Action::AskTroubleshoot => ask(model, "troubleshoot".to_owned()),
@@ -351,8 +356,17 @@ fn step(model: &mut Model, by: isize) -> Vec<Effect> {
             room.entry = room.shown_entries().get(place).map(|e| e.seq);
         }
         Tab::Signals => {
-            let place = shift(room.evidence_position(), by, room.shown_evidence().len());
-            room.evidence = room.shown_evidence().get(place).copied();
+            // Suspects first, the evidence below.
+            let (suspects, evidence) = (room.suspects().len(), room.shown_evidence().len());
+            let at = room.suspect.filter(|_| suspects > 0).map_or(suspects + room.evidence_position(), |s| s.min(suspects - 1));
+            let place = shift(at, by, suspects + evidence);
+            room.suspect = (place < suspects).then_some(place);
+            if let Some(row) = place.checked_sub(suspects) {
+                room.evidence = room.shown_evidence().get(row).copied();
+            }
+        }
+        Tab::Logs if room.shows_patterns() => {
+            room.pattern = shift(room.pattern, by, room.patterns(&model.logs.filter).len());
         }
         Tab::Logs => match by {
             isize::MAX => {
@@ -808,7 +822,7 @@ fn widen(model: &mut Model) -> Vec<Effect> {
 }
 
 fn open_evidence(model: &mut Model) -> Vec<Effect> {
-    let id = model.room.as_ref().and_then(|r| r.shown_evidence().get(r.evidence_position()).copied());
+    let id = model.room.as_ref().and_then(super::super::room::Room::selected_evidence);
     open_evidence_id(model, id)
 }
 
@@ -862,15 +876,124 @@ fn correct(model: &mut Model) -> Vec<Effect> {
     )
 }
 
+/// To the next line, or pattern, that says that something went wrong.
+fn to_error(model: &mut Model, forward: bool) -> Vec<Effect> {
+    let Some(room) = model.room.as_mut().filter(|r| r.shows_patterns()) else {
+        model.logs.to_error(forward);
+        return Vec::new();
+    };
+    let bad: Vec<usize> = room
+        .patterns(&model.logs.filter)
+        .iter()
+        .enumerate()
+        .filter(|(_, (_, p))| p.level.is_some_and(crate::telemetry::Level::is_bad))
+        .map(|(place, _)| place)
+        .collect();
+    let next = if forward { bad.iter().find(|p| **p > room.pattern) } else { bad.iter().rev().find(|p| **p < room.pattern) };
+    if let Some(next) = next {
+        room.pattern = *next;
+    }
+    Vec::new()
+}
+
+/// The selected pattern with its evidence, as far as the logs show patterns.
+fn selected_pattern(model: &Model) -> Option<(&crate::incident::EvidenceRecord, &crate::analysis::Pattern)> {
+    let room = model.room.as_ref().filter(|r| r.shows_patterns())?;
+    let patterns = room.patterns(&model.logs.filter);
+    patterns.get(room.pattern.min(patterns.len().checked_sub(1)?)).copied()
+}
+
+fn pattern_lines(model: &mut Model) -> Vec<Effect> {
+    let Some((record, pattern)) = selected_pattern(model) else {
+        model.say(Tone::Plain, "v shows the patterns; enter on one shows its lines");
+        return Vec::new();
+    };
+    let effect = Effect::PatternLines { template: pattern.template.clone(), window: record.window };
+    model.say(Tone::Plain, "asking the log sources for the lines");
+    vec![effect]
+}
+
 fn line_to_note(model: &mut Model) -> Vec<Effect> {
-    let Some((text, at)) = model.logs.current().map(|l| (l.message.lines().next().unwrap_or("").to_owned(), l.at)) else {
+    if let Some((record, pattern)) = selected_pattern(model) {
+        let (services, at) = (pattern.services.join(", "), pattern.first_at);
+        let text = format!(
+            "log pattern, {}{}: {} [{}]",
+            crate::telemetry::words::count(pattern.count, "line"),
+            if services.is_empty() { String::new() } else { format!(" in {services}") },
+            pattern.template,
+            record.id
+        );
+        return with_id(model, |m, id| act(m, Effect::Note { id, text, kind: NoteKind::Observation, at }));
+    }
+    let Some(line) = model.logs.current().cloned() else {
         model.say(Tone::Plain, "there is no line");
         return Vec::new();
     };
-    let service = model.logs.current().and_then(|l| l.service.clone()).map(|s| format!("{s}: ")).unwrap_or_default();
-    with_id(model, |m, id| {
-        act(m, Effect::Note { id, text: format!("log line: {service}{text}"), kind: NoteKind::Observation, at })
-    })
+    with_id(model, |m, id| act(m, Effect::KeepLine { id, line: Box::new(line) }))
+}
+
+fn choose_finding(model: &mut Model) -> Vec<Effect> {
+    let findings = current(model).and_then(|i| i.investigation.as_ref()).map(|i| i.findings.as_slice()).unwrap_or_default();
+    let rows: Vec<(String, String)> = findings
+        .iter()
+        .map(|f| {
+            let tags: String = f.evidence.iter().map(|id| format!("[{id}]")).collect();
+            (format!("{} {tags}", f.title), f.kind.word().to_owned())
+        })
+        .collect();
+    let ranks = findings.iter().map(|f| f.rank).collect();
+    if rows.is_empty() {
+        model.say(Tone::Plain, "no findings yet: i investigates");
+        return Vec::new();
+    }
+    choose(model, "Go to", rows, Choice::Finding(ranks))
+}
+
+/// From a finding to its graph, its pattern, or else its evidence.
+pub(super) fn go_to_finding(model: &mut Model, rank: u32) -> Vec<Effect> {
+    let found = current(model).and_then(|i| i.investigation.as_ref()?.findings.iter().find(|f| f.rank == rank)).cloned();
+    let (Some(finding), Some(room)) = (found, model.room.as_mut()) else { return Vec::new() };
+    let incident = room.incident.as_ref();
+    let kind = |id: &EvidenceId| incident.and_then(|i| i.evidence(*id)).map(|e| e.kind);
+    let metric = finding.evidence.iter().copied().find(|id| kind(id) == Some(EvidenceKind::Metric));
+    let has_patterns = finding.evidence.iter().any(|id| kind(id) == Some(EvidenceKind::Patterns));
+    if finding.kind == FindingKind::Pattern && has_patterns {
+        model.logs.filter.clear();
+        room.show_lines = false;
+        // The title ends with the template, or its beginning.
+        let template = finding.title.split_once(": ").map_or("", |(_, t)| t.trim_end_matches('…'));
+        room.pattern = room.patterns("").iter().position(|(_, p)| p.template.starts_with(template)).unwrap_or(0);
+        return tab(model, Tab::Logs);
+    }
+    let Some(id) = metric else { return open_evidence_id(model, finding.evidence.first().copied()) };
+    room.filter.clear();
+    // Where it is a suspect, that has the marks.
+    let name = |s: &crate::incident::CitedSuspect| format!("{} {}", s.service.as_deref().unwrap_or(""), s.title);
+    room.suspect =
+        room.suspects().iter().position(|s| s.evidence.first() == Some(&id) && finding.title.starts_with(name(s).trim_start()));
+    room.evidence = Some(id);
+    tab(model, Tab::Signals)
+}
+
+/// Notes the selected suspect, or evidence, in the timeline.
+fn mark_signal(model: &mut Model) -> Vec<Effect> {
+    let Some(room) = &model.room else { return Vec::new() };
+    let cited = |ids: &[EvidenceId]| ids.iter().map(|id| format!("[{id}]")).collect::<String>();
+    let note = match room.selected_suspect() {
+        Some(s) => {
+            let service = s.service.as_deref().map(|s| format!("{s}: ")).unwrap_or_default();
+            Some((format!("marked: {service}{} {}", s.why, cited(&s.evidence)), s.changed_at))
+        }
+        None => room.selected_evidence().and_then(|id| {
+            let record = room.incident.as_ref()?.evidence(id)?;
+            Some((format!("marked: {} [{id}]", record.summary), None))
+        }),
+    };
+    let Some((text, at)) = note else {
+        model.say(Tone::Plain, "no evidence here; i investigates");
+        return Vec::new();
+    };
+    with_id(model, |m, id| act(m, Effect::Note { id, text, kind: NoteKind::Observation, at }))
 }
 
 /// Starts a question; one at a time.

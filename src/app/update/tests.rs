@@ -523,3 +523,119 @@ proptest::proptest! {
         }
     }
 }
+
+/// A room with a suspect, a pattern and two findings, over evidence E1 (a metric) and E2 (patterns).
+fn investigated() -> Model {
+    use crate::analysis::{Change, Pattern};
+    use crate::evidence::Body;
+    use crate::incident::{CitedFinding, CitedSuspect, EvidenceRecord, FindingKind};
+    let window = crate::telemetry::Window::new(at(-600), at(0));
+    let record = |n: u32, kind| EvidenceRecord {
+        id: EvidenceId(n),
+        kind,
+        source: "prom".into(),
+        query: "q".into(),
+        window,
+        taken_at: at(0),
+        summary: "pool".into(),
+        digest: n.to_string(),
+        complete: true,
+        gaps: vec![],
+        shown: 1,
+        total: 1,
+        redactions: 0,
+    };
+    let finding = |rank: u32, kind, title: &str, evidence: u32| CitedFinding {
+        rank,
+        kind,
+        title: title.into(),
+        text: title.into(),
+        confidence: 0.8,
+        at: None,
+        evidence: vec![EvidenceId(evidence)],
+        against: vec![],
+    };
+    let suspect = CitedSuspect {
+        service: Some("checkout".into()),
+        title: "pool".into(),
+        labels: Labels::new(),
+        unit: String::new(),
+        score: 4.0,
+        direction: "up".into(),
+        changed_at: Some(at(-300)),
+        before: Some(4.0),
+        after: Some(20.0),
+        why: "pool rose 4 → 20".into(),
+        evidence: vec![EvidenceId(1)],
+    };
+    let pattern = |template: &str, change| Pattern {
+        template: template.into(),
+        level: Some(crate::telemetry::Level::Error),
+        services: vec!["checkout".into()],
+        count: 7,
+        baseline_count: 0,
+        change,
+        first_at: Some(at(-290)),
+        last_at: None,
+        sample: template.into(),
+        rate: vec![],
+    };
+    let patterns = vec![pattern("first <*>", Change::New), pattern("pool exhausted after <*>", Change::Up)];
+    let incident = Incident::fold(entries(vec![
+        declared_fact(),
+        Fact::EvidenceAttached { evidence: record(1, EvidenceKind::Metric) },
+        Fact::EvidenceAttached { evidence: record(2, EvidenceKind::Patterns) },
+        Fact::Investigated {
+            window,
+            findings: vec![
+                finding(1, FindingKind::Moved, "checkout pool rose 4 → 20", 1),
+                finding(2, FindingKind::Pattern, "up log pattern in checkout: pool exhausted after <*>", 2),
+            ],
+            sources: vec![],
+            suspects: vec![suspect],
+            onset: Some(at(-310)),
+        },
+    ]))
+    .unwrap();
+    let bodies = std::collections::BTreeMap::from([("2".to_owned(), Body::Patterns { onset: at(-310), patterns })]);
+    let mut model = model();
+    model.room = Some(Room::new(incident.id()));
+    model.screen = Screen::Room;
+    update(&mut model, at(0), Msg::IncidentRead(Box::new(incident), bodies));
+    model
+}
+
+#[test]
+fn a_finding_leads_to_its_graph_and_to_its_pattern() {
+    let mut model = investigated();
+    press(&mut model, "d");
+    press(&mut model, "⏎");
+    let room = model.room.as_ref().unwrap();
+    assert_eq!((room.tab, room.suspect, room.selected_evidence()), (Tab::Signals, Some(0), Some(EvidenceId(1))));
+    press(&mut model, "d↓");
+    press(&mut model, "⏎");
+    let room = model.room.as_ref().unwrap();
+    assert_eq!((room.tab, room.pattern, room.shows_patterns()), (Tab::Logs, 1, true));
+    let effects = press(&mut model, "⏎");
+    let [Effect::PatternLines { template, .. }] = effects.as_slice() else { panic!("{effects:?}") };
+    assert_eq!(template, "pool exhausted after <*>");
+}
+
+#[test]
+fn a_series_a_pattern_and_a_line_are_marked_with_their_evidence() {
+    let mut model = investigated();
+    press(&mut model, "3");
+    let effects = press(&mut model, "m");
+    let [Effect::Note { text, at: when, .. }] = effects.as_slice() else { panic!("{effects:?}") };
+    assert_eq!((text.as_str(), *when), ("marked: checkout: pool rose 4 → 20 [E1]", Some(at(-300))));
+    press(&mut model, "4↓");
+    let effects = press(&mut model, "m");
+    let [Effect::Note { text, .. }] = effects.as_slice() else { panic!("{effects:?}") };
+    assert_eq!(text, "log pattern, 7 lines in checkout: pool exhausted after <*> [E2]");
+    press(&mut model, "v");
+    let line = crate::telemetry::LogLine::plain("pool exhausted after 7 ms");
+    update(&mut model, at(1), Msg::LogsArrived(crate::telemetry::log::Batch { lines: vec![line], dropped: 0 }));
+    let effects = press(&mut model, "m");
+    let [Effect::KeepLine { line, .. }] = effects.as_slice() else { panic!("{effects:?}") };
+    assert_eq!(line.message, "pool exhausted after 7 ms");
+}

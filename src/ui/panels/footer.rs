@@ -104,6 +104,7 @@ fn sensible(model: &Model) -> Vec<Action> {
         }
         Tab::Overview => vec![
             Action::Ask,
+            Action::Findings,
             Action::Note,
             Action::Task,
             Action::Checklist,
@@ -125,9 +126,15 @@ fn sensible(model: &Model) -> Vec<Action> {
             Action::Back,
         ],
         Tab::Signals if !evidence => vec![Action::Investigate, Action::Back],
-        Tab::Signals => vec![Action::OpenEvidence, Action::Investigate, Action::CopyQuery, Action::Filter, Action::Back],
+        Tab::Signals => {
+            vec![Action::OpenEvidence, Action::MarkSignal, Action::Widen, Action::CopyQuery, Action::Filter, Action::Back]
+        }
+        Tab::Logs if room.shows_patterns() => {
+            vec![Action::PatternLines, Action::LogView, Action::Filter, Action::NextError, Action::LineToNote, Action::Back]
+        }
         Tab::Logs => vec![
             Action::Follow,
+            Action::LogView,
             Action::OnlyErrors,
             Action::Filter,
             Action::NextError,

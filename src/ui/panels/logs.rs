@@ -1,16 +1,161 @@
-//! Live logs of every source.
+//! Logs: the patterns of the investigation first, with their rates and errors over time; the live lines of every source behind.
 
 use ratatui::Frame;
-use ratatui::layout::Rect;
+use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 
+use crate::analysis::patterns::RATES;
+use crate::analysis::{Change, Pattern};
 use crate::app::model::Model;
+use crate::app::room::Room;
+use crate::evidence::render::bars;
+use crate::incident::EvidenceRecord;
 use crate::telemetry::LogLine;
-use crate::ui::text;
 use crate::ui::theme::{Meaning, Theme};
 use crate::ui::widgets::{frame as bordered, put};
+use crate::ui::{ViewCache, text};
 
-pub fn render(model: &Model, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
+pub fn render(model: &Model, theme: &Theme, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
+    match model.room.as_ref().filter(|r| r.shows_patterns()) {
+        Some(room) => patterns(model, room, theme, cache, frame, area),
+        None => live(model, theme, frame, area),
+    }
+}
+
+/// Columns of a rate.
+const WIDE: usize = RATES;
+const NARROW: usize = RATES / 2;
+/// Rows of the histogram above the list, and of what is told of the selected pattern below.
+const HEAD: u16 = 3;
+const DETAIL: u16 = 7;
+
+fn patterns(model: &Model, room: &Room, theme: &Theme, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
+    let all = room.patterns("");
+    let shown = if model.logs.filter.is_empty() { all.clone() } else { room.patterns(&model.logs.filter) };
+    let fresh = all.iter().filter(|(_, p)| p.change == Change::New).count();
+    let mut title = format!("Log patterns {} · {fresh} new", all.len());
+    if !model.logs.filter.is_empty() {
+        title.push_str(&format!(" · {} pass /{}", shown.len(), model.logs.filter));
+    }
+    let place = room.pattern.min(shown.len().saturating_sub(1));
+    let has_detail = area.height > HEAD + DETAIL + 6;
+    let [list, detail] =
+        Layout::vertical([Constraint::Min(0), Constraint::Length(if has_detail { DETAIL } else { 0 })]).areas::<2>(area);
+    let block = bordered(theme, title, true);
+    let inner = block.inner(list);
+    frame.render_widget(block, list);
+    let width = if inner.width >= 100 { WIDE } else { NARROW };
+    histogram(&all, room, theme, frame, inner, width);
+    let rows = Rect { y: inner.y + HEAD.min(inner.height), height: inner.height.saturating_sub(HEAD), ..inner };
+    if shown.is_empty() {
+        let words = " no pattern passes the filter; esc clears it";
+        put(frame.buffer_mut(), rows, 0, &Line::from(Span::styled(words, theme.style(Meaning::Muted))), None);
+        return;
+    }
+    let height = usize::from(rows.height);
+    let offset = cache.offset("patterns", place, height, shown.len());
+    let room_left = usize::from(rows.width).saturating_sub(width + 22);
+    for (row, (_, p)) in shown.iter().enumerate().skip(offset).take(height) {
+        let services = if room_left > 60 { format!("{}  ", text::pad(&p.services.join(","), 16)) } else { String::new() };
+        let line = Line::from(vec![
+            Span::styled(format!(" {:<5}", p.change.word()), theme.style(meaning_of(p.change))),
+            Span::raw(format!("{:>7} ", p.count.max(if p.change == Change::Gone { p.baseline_count } else { 0 }))),
+            Span::styled(text::pad(&bars(&p.rate, 0, width), width), theme.style(Meaning::Chart)),
+            Span::styled(format!(" {:<5} ", p.level.map_or("", |l| l.word())), theme.style(Meaning::of_level(p.level))),
+            Span::styled(services, theme.style(Meaning::Muted)),
+            Span::raw(text::fit(&p.template, room_left.saturating_sub(if room_left > 60 { 18 } else { 0 }))),
+        ]);
+        put(frame.buffer_mut(), rows, row - offset, &line, (row == place).then(|| theme.style(Meaning::Selection)));
+    }
+    if let Some((record, p)) = shown.get(place).filter(|_| has_detail) {
+        one(record, p, theme, frame, detail);
+    }
+}
+
+fn meaning_of(change: Change) -> Meaning {
+    match change {
+        Change::New => Meaning::Bad,
+        Change::Up => Meaning::Warn,
+        Change::Same => Meaning::Muted,
+        Change::Down | Change::Gone => Meaning::Ok,
+    }
+}
+
+/// All lines and the bad ones over the window, in the columns in which the rates below stand, with the moment until which it was
+/// normal marked.
+fn histogram(all: &[(&EvidenceRecord, &Pattern)], room: &Room, theme: &Theme, frame: &mut Frame<'_>, area: Rect, width: usize) {
+    let (mut lines, mut bad) = (vec![0_u32; RATES], vec![0_u32; RATES]);
+    for (_, p) in all {
+        let is_bad = p.level.is_some_and(crate::telemetry::Level::is_bad);
+        for (at, n) in p.rate.iter().enumerate() {
+            for counts in [Some(&mut lines), is_bad.then_some(&mut bad)].into_iter().flatten() {
+                if let Some(sum) = counts.get_mut(at) {
+                    *sum = sum.saturating_add(*n);
+                }
+            }
+        }
+    }
+    let lead = |word: &str| Span::styled(format!(" {word:<13}"), theme.style(Meaning::Muted));
+    let top = lines.iter().copied().max().unwrap_or(0);
+    let told = |counts: &[u32]| format!(" {}", counts.iter().map(|n| u64::from(*n)).sum::<u64>());
+    let rows = [("all lines", &lines, Meaning::Chart), ("errors", &bad, Meaning::Bad)];
+    for (row, (word, counts, meaning)) in rows.into_iter().enumerate() {
+        let line = Line::from(vec![
+            lead(word),
+            Span::styled(text::pad(&bars(counts, if row == 0 { top } else { 0 }, width), width), theme.style(meaning)),
+            Span::styled(told(counts), theme.style(Meaning::Muted)),
+        ]);
+        put(frame.buffer_mut(), area, row, &line, None);
+    }
+    let Some(window) = all.first().map(|(r, _)| r.window) else { return };
+    let mut axis: Vec<char> = vec!['─'; width];
+    let onset = room.incident.as_ref().and_then(|i| i.investigation.as_ref()).and_then(|i| i.onset);
+    if let Some(at) = onset.filter(|at| window.contains(*at)) {
+        let share = at.since(window.start).as_secs_f64() / window.length().as_secs_f64().max(1.0);
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a column")]
+        if let Some(cell) = axis.get_mut(((share * width as f64) as usize).min(width - 1)) {
+            *cell = '┆';
+        }
+    }
+    let axis: String = axis.into_iter().collect();
+    let onset = onset.map_or_else(String::new, |at| format!("  ┆ normal until {}", at.clock(time::UtcOffset::UTC)));
+    let line =
+        format!(" {:<13}{axis} {}Z{onset}", window.start.clock(time::UtcOffset::UTC), window.end.clock(time::UtcOffset::UTC));
+    put(frame.buffer_mut(), area, 2, &Line::from(Span::styled(line, theme.style(Meaning::Muted))), None);
+}
+
+/// What there is to tell of the selected pattern.
+fn one(record: &EvidenceRecord, p: &Pattern, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
+    let block = bordered(theme, format!("[{}] from {}", record.id, record.source), false);
+    let inner = block.inner(area);
+    frame.render_widget(block, area);
+    let width = usize::from(inner.width).saturating_sub(2);
+    let at = |t: Option<crate::telemetry::Timestamp>| t.map_or("?".to_owned(), |t| format!("{}Z", t.clock(time::UtcOffset::UTC)));
+    let before = match p.baseline_count {
+        0 => "none before".to_owned(),
+        n => format!("{n} before"),
+    };
+    let services = if p.services.is_empty() { String::new() } else { format!(" · {}", p.services.join(", ")) };
+    let mut lines = vec![Line::from(Span::styled(
+        format!(
+            " {}, {before} · first {} · last {}{services}",
+            crate::telemetry::words::count(p.count, "line"),
+            at(p.first_at),
+            at(p.last_at)
+        ),
+        theme.style(Meaning::Muted),
+    ))];
+    lines.extend(text::wrap(&p.template, width).into_iter().take(2).map(|l| Line::from(format!(" {l}"))));
+    let sample = text::wrap(&p.sample.replace('\n', " ⏎ "), width);
+    lines.extend(
+        sample.into_iter().take(3).map(|l| Line::from(Span::styled(format!(" {l}"), theme.style(Meaning::of_level(p.level))))),
+    );
+    for (row, line) in lines.iter().enumerate() {
+        put(frame.buffer_mut(), inner, row, line, None);
+    }
+}
+
+fn live(model: &Model, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     let logs = &model.logs;
     let mut title = format!("Logs {}", crate::telemetry::words::count(logs.taken(), "line"));
     title.push_str(if logs.is_following { " · following" } else { " · standing (f follows)" });

@@ -1,5 +1,5 @@
-//! Signals: the evidence in the order of the findings, each metric with its shape over one shared window, the selected one
-//! large beside or below.
+//! Signals: the suspects, their shapes on one time axis under the marks of alerts and changes; the evidence in the order of the
+//! findings; and the selected one large beside or below.
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -7,8 +7,10 @@ use ratatui::text::{Line, Span};
 
 use crate::app::room::Room;
 use crate::evidence::Body;
-use crate::evidence::render::{self, Detail, sparkline};
-use crate::incident::{EvidenceKind, EvidenceRecord, Incident};
+use crate::evidence::render::{self, Detail, aligned, sparkline};
+use crate::incident::{CitedSuspect, EvidenceKind, EvidenceRecord, FindingKind, Incident};
+use crate::telemetry::Series;
+use crate::telemetry::series::human_value;
 use crate::ui::theme::{Meaning, Theme};
 use crate::ui::widgets::{Chart, Mark, chart, frame as bordered, put};
 use crate::ui::{ViewCache, text};
@@ -16,13 +18,34 @@ use crate::ui::{ViewCache, text};
 pub fn render(room: &Room, theme: &Theme, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
     let Some(incident) = &room.incident else { return };
     let areas = if area.width >= 120 {
-        Layout::horizontal([Constraint::Percentage(52), Constraint::Percentage(48)]).areas::<2>(area)
+        Layout::horizontal([Constraint::Percentage(56), Constraint::Percentage(44)]).areas::<2>(area)
     } else {
         Layout::vertical([Constraint::Percentage(50), Constraint::Percentage(50)]).areas::<2>(area)
     };
     let [list, detail] = areas;
-    listing(room, incident, theme, cache, frame, list);
-    let selected = room.shown_evidence().get(room.evidence_position()).and_then(|id| incident.evidence(*id));
+    let suspects = room.suspects();
+    let rows = u16::try_from(suspects.len()).unwrap_or(u16::MAX);
+    let height = match room.selected_suspect() {
+        _ if rows == 0 => 0,
+        // Where there is no room for both, the list with the selection has it all.
+        Some(_) if list.height < BOTH => list.height,
+        None if list.height < BOTH => 0,
+        _ => (rows + 3).min(list.height * 3 / 5),
+    };
+    let [top, bottom] = Layout::vertical([Constraint::Length(height), Constraint::Min(0)]).areas::<2>(list);
+    if height > 3 {
+        suspected(room, incident, &suspects, theme, cache, frame, top);
+    }
+    listing(room, incident, theme, cache, frame, bottom);
+    let selected = room.selected_evidence().and_then(|id| incident.evidence(id));
+    if let (Some(suspect), Some(record)) = (room.selected_suspect(), selected) {
+        let name = suspect.service.as_deref().map(|s| format!("{s} ")).unwrap_or_default();
+        let block = bordered(theme, format!("{name}{} [{}]", suspect.title, record.id), false);
+        let inner = block.inner(detail);
+        frame.render_widget(block, detail);
+        large(room, incident, suspect, record, theme, frame, inner);
+        return;
+    }
     let block = bordered(
         theme,
         selected.map_or_else(|| "Evidence".to_owned(), |r| format!("{} {} from {}", r.id, r.kind.word(), r.source)),
@@ -35,10 +58,152 @@ pub fn render(room: &Room, theme: &Theme, cache: &mut ViewCache, frame: &mut Fra
     }
 }
 
+/// Columns of a suspect's shape.
+const WIDE: usize = 20;
+const NARROW: usize = 16;
+/// From so many rows on suspects and evidence stand both there.
+const BOTH: u16 = 14;
+
+/// The moments that stand on every time axis: alerts, changes, the declaration, and until when it was normal.
+fn marks(incident: &Incident) -> Vec<Mark> {
+    let mut marks: Vec<Mark> = Vec::new();
+    if let Some(found) = &incident.investigation {
+        marks.extend(found.onset.map(|at| Mark { at, glyph: '┆', meaning: Meaning::Muted }));
+        let changes = found.findings.iter().filter(|f| f.kind == FindingKind::Change).filter_map(|f| f.at);
+        marks.extend(changes.map(|at| Mark { at, glyph: '◇', meaning: Meaning::Warn }));
+    }
+    marks.push(Mark { at: incident.head.declared_at, glyph: '◆', meaning: Meaning::Accent });
+    let alerts = incident.alerts.iter().filter_map(|a| a.starts_at);
+    marks.extend(alerts.map(|at| Mark { at, glyph: '▲', meaning: Meaning::Bad }));
+    marks
+}
+
+fn samples_of<'a>(room: &'a Room, record: &EvidenceRecord, suspect: &CitedSuspect) -> Option<&'a Series> {
+    match room.bodies.get(&record.digest) {
+        Some(Body::Series { series, .. }) => series.iter().find(|s| s.labels == suspect.labels).or_else(|| series.first()),
+        _ => None,
+    }
+}
+
+/// Suspects in the order of suspicion, all shapes on one axis.
+fn suspected(
+    room: &Room,
+    incident: &Incident,
+    suspects: &[&CitedSuspect],
+    theme: &Theme,
+    cache: &mut ViewCache,
+    frame: &mut Frame<'_>,
+    area: Rect,
+) {
+    let has_keys = room.selected_suspect().is_some();
+    let block = bordered(theme, format!("Suspects {} · m marks one", suspects.len()), has_keys);
+    let inner = block.inner(area);
+    frame.render_widget(block, area);
+    let place = room.suspect.unwrap_or(0).min(suspects.len().saturating_sub(1));
+    let width = usize::from(inner.width);
+    let spark = if width >= 70 { WIDE } else { NARROW };
+    let window = incident.investigation.as_ref().map(|i| i.window);
+    // The marks above the shapes, each at its column.
+    let mut axis: Vec<(char, Meaning)> = vec![('─', Meaning::Border); spark];
+    if let Some(window) = window {
+        let length = window.length().as_secs_f64().max(1.0);
+        for mark in marks(incident).iter().filter(|m| window.contains(m.at)) {
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a column")]
+            let column = ((mark.at.secs_since(window.start) / length * spark as f64) as usize).min(spark - 1);
+            if let Some(cell) = axis.get_mut(column) {
+                *cell = (mark.glyph, mark.meaning);
+            }
+        }
+    }
+    let lead = width.saturating_sub(spark + 6);
+    let legend = text::fit("  ▲ alert  ◇ change  ◆ declared  ┆ normal until", lead);
+    let mut head = vec![Span::styled(text::pad(&legend, lead), theme.style(Meaning::Muted))];
+    head.extend(axis.into_iter().map(|(glyph, meaning)| Span::styled(glyph.to_string(), theme.style(meaning))));
+    put(frame.buffer_mut(), inner, 0, &Line::from(head), None);
+    let rows = Rect { y: inner.y + 1, height: inner.height.saturating_sub(1), ..inner };
+    let height = usize::from(rows.height);
+    let offset = cache.offset("suspects", place, height, suspects.len());
+    for (row, s) in suspects.iter().enumerate().skip(offset).take(height) {
+        let record = s.evidence.first().and_then(|id| incident.evidence(*id));
+        let shape = record
+            .and_then(|r| samples_of(room, r, s).map(|series| aligned(&series.samples, window.unwrap_or(r.window), spark)))
+            .unwrap_or_default();
+        let arrow = match s.direction.as_str() {
+            "up" => "▲",
+            "down" => "▼",
+            _ => "─",
+        };
+        let value = |v: Option<f64>| v.map_or_else(|| "–".to_owned(), human_value);
+        let change = format!(
+            "{} → {}{}",
+            value(s.before),
+            value(s.after),
+            if s.unit.is_empty() { String::new() } else { format!(" {}", s.unit) }
+        );
+        let change = if s.title.is_empty() { "its log changed".to_owned() } else { change };
+        let tag = record.map_or_else(String::new, |r| format!("[{}]", r.id));
+        let names = lead.saturating_sub(6 + 18);
+        let name = format!("{} {}", s.service.as_deref().unwrap_or(""), s.title);
+        let line = Line::from(vec![
+            Span::styled(format!("{:>3} ", row + 1), theme.style(Meaning::Muted)),
+            Span::styled(format!("{arrow} "), theme.style(if s.changed_at.is_some() { Meaning::Bad } else { Meaning::Muted })),
+            Span::raw(text::pad(name.trim(), names)),
+            Span::styled(text::right(&text::fit(&change, 17), 17), theme.style(Meaning::Accent)),
+            Span::raw(" "),
+            Span::styled(text::pad(&shape, spark), theme.style(Meaning::Chart)),
+            Span::styled(format!(" {tag}"), theme.style(Meaning::Evidence)),
+        ]);
+        put(frame.buffer_mut(), rows, row - offset, &line, (row == place && has_keys).then(|| theme.style(Meaning::Selection)));
+    }
+}
+
+/// A suspect large: why, its values before and since, and its chart with all marks.
+fn large(
+    room: &Room,
+    incident: &Incident,
+    suspect: &CitedSuspect,
+    record: &EvidenceRecord,
+    theme: &Theme,
+    frame: &mut Frame<'_>,
+    area: Rect,
+) {
+    let area = Rect { x: area.x + 1, width: area.width.saturating_sub(2), ..area };
+    let width = usize::from(area.width);
+    let mut lines: Vec<Line<'static>> = Vec::new();
+    for part in suspect.why.split("; ") {
+        lines.extend(text::wrap(part, width).into_iter().map(Line::from));
+    }
+    lines.extend(
+        text::wrap(&record.query, width)
+            .into_iter()
+            .take(if area.height < BOTH { 0 } else { 2 })
+            .map(|l| Line::from(Span::styled(l, theme.style(Meaning::Accent)))),
+    );
+    for (row, line) in lines.iter().enumerate() {
+        put(frame.buffer_mut(), area, row, line, None);
+    }
+    let used = u16::try_from(lines.len() + usize::from(area.height >= BOTH)).unwrap_or(u16::MAX);
+    let rest = Rect { y: area.y.saturating_add(used), height: area.height.saturating_sub(used), ..area };
+    match (room.bodies.get(&record.digest), samples_of(room, record, suspect)) {
+        (Some(Body::Series { unit, threshold, .. }), Some(series)) => {
+            let one = std::slice::from_ref(series);
+            let what = Chart { series: one, window: record.window, threshold: *threshold, unit, marks: &marks(incident) };
+            chart(frame.buffer_mut(), rest, theme, &what);
+        }
+        (Some(body), _) => {
+            let words = render::text(body, Detail::Short);
+            for (row, l) in words.lines().flat_map(|l| text::wrap(l, width)).take(usize::from(rest.height)).enumerate() {
+                put(frame.buffer_mut(), rest, row, &Line::from(l), None);
+            }
+        }
+        (None, _) => {}
+    }
+}
+
 fn listing(room: &Room, incident: &Incident, theme: &Theme, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
     let shown = room.shown_evidence();
     let window = incident.investigation.as_ref().map_or_else(String::new, |i| format!(" · window {}", i.window.label()));
-    let block = bordered(theme, format!("Evidence {}{window}", shown.len()), true);
+    let block = bordered(theme, format!("Evidence {}{window}", shown.len()), room.selected_suspect().is_none());
     let inner = block.inner(area);
     frame.render_widget(block, area);
     if shown.is_empty() {
@@ -48,6 +213,7 @@ fn listing(room: &Room, incident: &Incident, theme: &Theme, cache: &mut ViewCach
         return;
     }
     let place = room.evidence_position();
+    let has_selection = room.selected_suspect().is_none();
     let height = usize::from(inner.height);
     let offset = cache.offset("signals", place, height, shown.len());
     let width = usize::from(inner.width);
@@ -68,7 +234,13 @@ fn listing(room: &Room, incident: &Incident, theme: &Theme, cache: &mut ViewCach
             Span::raw(" "),
             Span::styled(text::pad(&shape, spark_width), theme.style(Meaning::Chart)),
         ]);
-        put(frame.buffer_mut(), inner, row - offset, &line, (row == place).then(|| theme.style(Meaning::Selection)));
+        put(
+            frame.buffer_mut(),
+            inner,
+            row - offset,
+            &line,
+            (row == place && has_selection).then(|| theme.style(Meaning::Selection)),
+        );
     }
 }
 
@@ -93,13 +265,7 @@ fn one(incident: &Incident, record: &EvidenceRecord, body: Option<&Body>, theme:
     let rest = Rect { y: area.y.saturating_add(used), height: area.height.saturating_sub(used), ..area };
     match body {
         Some(Body::Series { series, threshold, unit, .. }) => {
-            let mut marks: Vec<Mark> = incident
-                .alerts
-                .iter()
-                .filter_map(|a| a.starts_at)
-                .map(|at| Mark { at, glyph: '▲', meaning: Meaning::Bad })
-                .collect();
-            marks.push(Mark { at: incident.head.declared_at, glyph: '◆', meaning: Meaning::Accent });
+            let marks = marks(incident);
             let many = series.len() > 1;
             let height =
                 if many { rest.height.saturating_sub(u16::try_from(series.len().min(4)).unwrap_or(4)) } else { rest.height };
