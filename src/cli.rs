@@ -17,6 +17,7 @@ mod investigate;
 mod logs;
 mod out;
 mod purge;
+mod reading;
 mod record;
 mod stats;
 mod suspects;
@@ -234,7 +235,7 @@ fn run(cli: Cli) -> Result<Done, CliError> {
             None => tui(&global).await,
             Some(Command::Doctor) => doctor::run(&overrides(&global), global.json).await,
             Some(Command::Demo(args)) => demo::run(&args, global.json).await,
-            Some(Command::Suspects(args)) => suspects::run(&args, global.json),
+            Some(Command::Suspects(args)) => suspects::run(args, global.json).await,
             Some(Command::Logs(command)) => logs::run(command, global.json).await,
             Some(Command::Completions(_) | Command::Man) => Ok(Done::Whole),
             Some(command) => {

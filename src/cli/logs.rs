@@ -1,17 +1,17 @@
 //! `warroom logs`: log files without any backend.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, BufWriter, IsTerminal, Write};
+use std::io::{BufRead, BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
+use super::reading::{Progress, STOPPED, open, stoppable};
 use super::{CliError, Done, out};
 use crate::analysis::patterns::study::{Findings, Side, Studied, Study};
+use crate::evidence::render::bars;
 use crate::investigate::clock::now;
 use crate::telemetry::parse::Context;
 use crate::telemetry::parse::layout::Layout;
@@ -21,8 +21,9 @@ use crate::telemetry::words::count;
 const CHUNK: usize = 4000;
 /// The longest line that is kept; the rest of it is dropped.
 const MAX_LINE: u64 = 1024 * 1024;
-/// Patterns printed for people.
+/// Patterns printed for people, and columns of their rates.
 const SHOWN: usize = 60;
+const RATE: usize = 20;
 
 /// The subcommands of `warroom logs`.
 #[derive(Subcommand)]
@@ -50,17 +51,7 @@ pub struct PatternsArgs {
 
 pub(super) async fn run(command: LogsCommand, as_json: bool) -> Result<Done, CliError> {
     let LogsCommand::Patterns(args) = command;
-    let stop = Arc::new(AtomicBool::new(false));
-    let asked = stop.clone();
-    // The first Ctrl-C ends the reading: what was read is told.
-    let waits = tokio::spawn(async move {
-        if tokio::signal::ctrl_c().await.is_ok() {
-            asked.store(true, Ordering::Relaxed);
-        }
-    });
-    let done = tokio::task::spawn_blocking(move || patterns(&args, &stop, as_json)).await;
-    waits.abort();
-    done.map_err(|e| CliError::Failed(format!("the study ended early: {e}")))?
+    stoppable(move |stop| patterns(&args, stop, as_json)).await
 }
 
 fn patterns(args: &PatternsArgs, stop: &AtomicBool, as_json: bool) -> Result<Done, CliError> {
@@ -68,13 +59,14 @@ fn patterns(args: &PatternsArgs, stop: &AtomicBool, as_json: bool) -> Result<Don
     let mut reading =
         Reading { study: Study::new(context), context, content: args.content, numbers: None, progress: Progress::new() };
     if let Some(path) = &args.baseline {
-        reading.file(path, Side::Baseline, stop)?;
+        reading.file(path, Side::Baseline, None, stop)?;
     }
     if args.assignments.is_some() {
         reading.numbers = Some(Vec::new());
     }
     for path in &args.files {
-        reading.file(path, Side::Incident, stop)?;
+        let name = path.file_name().and_then(|n| n.to_str()).map(|n| n.split('.').next().unwrap_or(n));
+        reading.file(path, Side::Incident, name.filter(|_| args.files.len() > 1), stop)?;
     }
     reading.progress.end();
     let found = reading.study.finish(args.baseline.is_some());
@@ -89,7 +81,7 @@ fn patterns(args: &PatternsArgs, stop: &AtomicBool, as_json: bool) -> Result<Don
         print(&found, has_baseline)?;
     }
     if stop.load(Ordering::Relaxed) {
-        out::note("warroom: stopped: this is what was read so far");
+        out::note(STOPPED);
         return Ok(Done::Partial);
     }
     Ok(Done::Whole)
@@ -107,7 +99,8 @@ struct Reading {
 
 impl Reading {
     /// Reads one file to its end: one stream, with headers of its own.
-    fn file(&mut self, path: &Path, side: Side, stop: &AtomicBool) -> Result<(), CliError> {
+    /// `service`: who wrote it, where several files tell that apart.
+    fn file(&mut self, path: &Path, side: Side, service: Option<&str>, stop: &AtomicBool) -> Result<(), CliError> {
         let fail = |e: std::io::Error| CliError::Failed(format!("{} cannot be read: {e}; check the path", path.display()));
         let mut from = open(path).map_err(fail)?;
         let mut layout = Layout::default();
@@ -122,13 +115,13 @@ impl Reading {
             if ends.is_empty() {
                 break;
             }
-            self.chunk(&text, &ends, &mut layout, side);
+            self.chunk(&text, &ends, &mut layout, side, service);
             self.progress.lines(ends.len());
         }
         Ok(())
     }
 
-    fn chunk(&mut self, text: &[u8], ends: &[usize], layout: &mut Layout, side: Side) {
+    fn chunk(&mut self, text: &[u8], ends: &[usize], layout: &mut Layout, side: Side, service: Option<&str>) {
         // Only what is no UTF-8 is copied.
         let whole = String::from_utf8_lossy(text);
         let lossy: Vec<String>;
@@ -158,6 +151,9 @@ impl Reading {
         }
         for raw in lines {
             let number = self.study.line(raw, (!self.content).then_some(&*layout), side);
+            if let Some(service) = service.filter(|_| !raw.starts_with('{')) {
+                self.study.written_by(number, service);
+            }
             if let Some(numbers) = self.numbers.as_mut().filter(|_| side == Side::Incident) {
                 numbers.push(number);
             }
@@ -184,19 +180,6 @@ fn line(from: &mut dyn BufRead, text: &mut Vec<u8>) -> std::io::Result<bool> {
     Ok(true)
 }
 
-fn open(path: &Path) -> std::io::Result<Box<dyn BufRead>> {
-    const BUFFER: usize = 256 * 1024;
-    if path.as_os_str() == "-" {
-        return Ok(Box::new(BufReader::with_capacity(BUFFER, std::io::stdin())));
-    }
-    let file = File::open(path)?;
-    Ok(match path.extension().and_then(|e| e.to_str()) {
-        Some("gz") => Box::new(BufReader::with_capacity(BUFFER, flate2::read::MultiGzDecoder::new(file))),
-        Some("zst") => Box::new(BufReader::with_capacity(BUFFER, zstd::stream::read::Decoder::new(file)?)),
-        _ => Box::new(BufReader::with_capacity(BUFFER, file)),
-    })
-}
-
 fn assign(path: &Path, numbers: &[u32], found: &Findings) -> std::io::Result<()> {
     let mut to = BufWriter::new(File::create(path)?);
     writeln!(to, "line_no,cluster_id")?;
@@ -213,13 +196,23 @@ fn shape(found: &Findings, has_baseline: bool) -> Value {
         .map(|p| {
             let compared = |v: Value| if has_baseline { v } else { Value::Null };
             json!({"id": p.id, "template": p.template, "level": p.level, "count": p.count, "first_at": p.first_at, "last_at": p.last_at,
-                   "sample": p.sample, "baseline_count": compared(json!(p.baseline_count)),
+                   "sample": p.sample, "rate": p.rate, "services": p.services, "facets": facets(p), "baseline_count": compared(json!(p.baseline_count)),
                    "change": compared(json!(p.change)), "score": compared(json!(p.score))})
         })
         .collect();
     json!({"lines": found.lines, "timed_lines": found.timed_lines, "levelled_lines": found.levelled_lines,
            "baseline_lines": if has_baseline { json!(found.baseline_lines) } else { Value::Null },
-           "first_at": found.first_at, "last_at": found.last_at, "beyond": found.beyond, "patterns": patterns})
+           "first_at": found.first_at, "last_at": found.last_at, "rate_start": found.rate_start,
+           "rate_step_secs": found.rate_step.as_secs(), "beyond": found.beyond, "patterns": patterns})
+}
+
+/// `{"region":{"values":{"eu-1":200},"other":0}}`
+fn facets(p: &Studied) -> Value {
+    p.facets
+        .iter()
+        .map(|(field, f)| (field.clone(), json!({"values": f.values, "other": f.other})))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
 }
 
 fn print(found: &Findings, has_baseline: bool) -> Result<(), CliError> {
@@ -254,36 +247,9 @@ fn row(p: &Studied, has_baseline: bool) -> Vec<String> {
         cells.push(p.baseline_count.to_string());
     }
     cells.push(p.count.to_string());
+    cells.push(bars(&p.rate, 0, RATE));
     cells.push(p.level.map_or("", crate::telemetry::Level::word).to_owned());
+    cells.push(p.services.join(","));
     cells.push(p.template.clone());
     cells
-}
-
-/// Says on stderr how far the reading is, when a person looks and it takes a while.
-struct Progress {
-    lines: usize,
-    began: Instant,
-    told: Option<Instant>,
-    is_seen: bool,
-}
-
-impl Progress {
-    fn new() -> Self {
-        Self { lines: 0, began: Instant::now(), told: None, is_seen: std::io::stderr().is_terminal() }
-    }
-
-    fn lines(&mut self, more: usize) {
-        self.lines += more;
-        let since = self.told.unwrap_or(self.began).elapsed();
-        if self.is_seen && since.as_millis() >= 500 {
-            self.told = Some(Instant::now());
-            out::progress(&format!("{} read", count(self.lines, "line")));
-        }
-    }
-
-    fn end(&self) {
-        if self.told.is_some() {
-            out::progress("");
-        }
-    }
 }

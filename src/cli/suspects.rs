@@ -1,12 +1,14 @@
 //! `warroom suspects`: which series and services an incident began with, from files.
 
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::io::BufRead;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::reading::{Progress, STOPPED, open, stoppable};
 use super::{CliError, Done, out, time_arg};
 use crate::analysis::departure::Measured;
 use crate::analysis::logshift::{LogShift, LogStudy, Shifted};
@@ -52,9 +54,30 @@ struct Table {
     columns: BTreeMap<String, Vec<f64>>,
 }
 
-pub(super) fn run(args: &SuspectsArgs, as_json: bool) -> Result<Done, CliError> {
-    let incident = table(&args.incident)?;
-    let baseline = args.baseline.as_deref().map(table).transpose()?;
+pub(super) async fn run(args: SuspectsArgs, as_json: bool) -> Result<Done, CliError> {
+    stoppable(move |stop| rank(&args, stop, as_json)).await
+}
+
+/// Reads until it is told to stop.
+struct Input<'a> {
+    stop: &'a AtomicBool,
+    progress: Progress,
+}
+
+impl Input<'_> {
+    /// Counts a row; whether to go on.
+    fn row(&mut self, n: usize) -> bool {
+        if n.is_multiple_of(1024) {
+            self.progress.lines(1024);
+        }
+        !self.stop.load(Ordering::Relaxed)
+    }
+}
+
+fn rank(args: &SuspectsArgs, stop: &AtomicBool, as_json: bool) -> Result<Done, CliError> {
+    let mut input = Input { stop, progress: Progress::new() };
+    let incident = table(&args.incident, &mut input)?;
+    let baseline = args.baseline.as_deref().map(|path| table(path, &mut input)).transpose()?;
     if let Some(symptom) = args.symptom.as_ref().filter(|s| !incident.columns.contains_key(*s)) {
         let near = crate::config::nearest(symptom, incident.columns.keys().map(String::as_str));
         let hint = near.map_or_else(String::new, |n| format!("; did you mean '{n}'?"));
@@ -66,16 +89,21 @@ pub(super) fn run(args: &SuspectsArgs, as_json: bool) -> Result<Done, CliError> 
     }
     let mut shifts = Vec::new();
     if let (Some(before), Some(now)) = (&args.logs_baseline, &args.logs) {
-        let shifted = log_shifts(before, now)?;
+        let shifted = log_shifts(before, now, &mut input)?;
         known.logs = shifted.by_service();
         known.requests = shifted.followed.by_service;
         shifts = shifted.shifts;
     }
+    input.progress.end();
     let found = suspects(&measured(&incident, baseline.as_ref(), args.at), &known);
     if as_json {
         out::json(&shape(args.at, &found, &shifts))?;
     } else {
         print(args.at, &found, &shifts)?;
+    }
+    if stop.load(Ordering::Relaxed) {
+        out::note(STOPPED);
+        return Ok(Done::Partial);
     }
     Ok(Done::Whole)
 }
@@ -127,19 +155,9 @@ fn values_of<'a>(table: &'a Table, name: &str) -> &'a [f64] {
     table.columns.get(name).map_or(&[], Vec::as_slice)
 }
 
-fn reader(path: &Path) -> Result<csv::Reader<Box<dyn Read>>, CliError> {
+fn reader(path: &Path) -> Result<csv::Reader<Box<dyn BufRead>>, CliError> {
     let fail = |e: std::io::Error| CliError::Failed(format!("{} cannot be read: {e}; check the path", path.display()));
-    let from: Box<dyn Read> = if path.as_os_str() == "-" {
-        Box::new(std::io::stdin())
-    } else {
-        let file = std::fs::File::open(path).map_err(fail)?;
-        match path.extension().and_then(|e| e.to_str()) {
-            Some("gz") => Box::new(flate2::read::MultiGzDecoder::new(file)),
-            Some("zst") => Box::new(zstd::stream::read::Decoder::new(file).map_err(fail)?),
-            _ => Box::new(file),
-        }
-    };
-    Ok(csv::ReaderBuilder::new().flexible(true).from_reader(from))
+    Ok(csv::ReaderBuilder::new().flexible(true).from_reader(open(path).map_err(fail)?))
 }
 
 fn bad(path: &Path, e: &csv::Error) -> CliError {
@@ -150,7 +168,7 @@ fn time_of(path: &Path, row: usize, text: &str) -> Result<Timestamp, CliError> {
     Timestamp::parse(text).map_err(|e| CliError::Failed(format!("{}, row {row}: {e}", path.display())))
 }
 
-fn table(path: &Path) -> Result<Table, CliError> {
+fn table(path: &Path, input: &mut Input<'_>) -> Result<Table, CliError> {
     let mut rows = reader(path)?;
     let header = rows.byte_headers().map_err(|e| bad(path, &e))?.clone();
     let names: Vec<String> = header.iter().map(|n| String::from_utf8_lossy(n).into_owned()).collect();
@@ -163,6 +181,9 @@ fn table(path: &Path) -> Result<Table, CliError> {
     let mut found = Table { times: Vec::new(), columns: BTreeMap::new() };
     let mut values: Vec<Vec<f64>> = vec![Vec::new(); names.len()];
     for (n, row) in rows.byte_records().enumerate() {
+        if !input.row(n + 1) {
+            break;
+        }
         let row = row.map_err(|e| bad(path, &e))?;
         let text = |at: usize| row.get(at).map_or("", |cell| std::str::from_utf8(cell).unwrap_or("").trim());
         found.times.push(time_of(path, n + 2, text(time))?);
@@ -192,7 +213,7 @@ fn graph(path: &Path) -> Result<BTreeMap<String, Vec<String>>, CliError> {
 }
 
 /// The log lines of normal times and of the incident, studied.
-fn log_shifts(before: &Path, now: &Path) -> Result<Shifted, CliError> {
+fn log_shifts(before: &Path, now: &Path, input: &mut Input<'_>) -> Result<Shifted, CliError> {
     let mut study = LogStudy::default();
     for (side, path) in [(Side::Baseline, before), (Side::Incident, now)] {
         let mut rows = reader(path)?;
@@ -204,7 +225,10 @@ fn log_shifts(before: &Path, now: &Path) -> Result<Shifted, CliError> {
         };
         let (service, message) = (column("service")?, column("message")?);
         let time = header.iter().position(|h| h == b"time");
-        for row in rows.byte_records() {
+        for (n, row) in rows.byte_records().enumerate() {
+            if !input.row(n + 1) {
+                break;
+            }
             let row = row.map_err(|e| bad(path, &e))?;
             let text = row.get(message).unwrap_or(&[]);
             let at = time.and_then(|t| std::str::from_utf8(row.get(t)?).ok()).and_then(|t| Timestamp::parse(t.trim()).ok());

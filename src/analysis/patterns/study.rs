@@ -1,11 +1,14 @@
 //! A whole log studied: its lines cut, mined and counted, and compared with a baseline where there is one.
 
-use super::Change;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use super::miner::{Mined, Miner};
+use super::{Change, RATES};
 use crate::telemetry::log::Level;
 use crate::telemetry::parse::layout::Layout;
 use crate::telemetry::parse::{self, Context};
-use crate::telemetry::{Timestamp, clean};
+use crate::telemetry::{LogLine, Timestamp, clean};
 
 /// Bytes of the sample that is kept of a pattern.
 const MAX_SAMPLE: usize = 400;
@@ -28,10 +31,59 @@ struct Tally {
     /// A real line; of the incident where there is one.
     sample: String,
     levels: [u32; 6],
+    /// Lines in each part of the time seen; empty without times.
+    rate: Vec<u32>,
+    /// Places of the services in the study's list.
+    services: Vec<u16>,
+    facets: BTreeMap<String, Facet>,
+}
+
+/// The values of one field of structured lines.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facet {
+    /// Lines by value; the first [`MAX_VALUES`] values that came.
+    pub values: BTreeMap<String, u64>,
+    /// Lines of further values.
+    pub other: u64,
+}
+
+/// Fields, values of one, and bytes of a value that are kept of a pattern.
+const MAX_FACETS: usize = 12;
+pub const MAX_VALUES: usize = 8;
+const MAX_VALUE: usize = 64;
+/// Services that are told apart.
+const MAX_SERVICES: usize = 1000;
+
+impl Facet {
+    fn add(&mut self, value: &str, n: u64) {
+        if let Some(count) = self.values.get_mut(value) {
+            *count += n;
+        } else if self.values.len() < MAX_VALUES {
+            self.values.insert(value.to_owned(), n);
+        } else {
+            self.other += n;
+        }
+    }
 }
 
 impl Tally {
     fn take_in(&mut self, other: Self) {
+        if self.rate.is_empty() {
+            self.rate = other.rate;
+        } else {
+            self.rate.iter_mut().zip(other.rate).for_each(|(a, b)| *a = a.saturating_add(b));
+        }
+        self.services.extend(other.services);
+        self.services.sort_unstable();
+        self.services.dedup();
+        for (field, facet) in other.facets {
+            if self.facets.len() >= MAX_FACETS && !self.facets.contains_key(&field) {
+                continue;
+            }
+            let whole = self.facets.entry(field).or_default();
+            facet.values.iter().for_each(|(value, n)| whole.add(value, *n));
+            whole.other += facet.other;
+        }
         if self.sample.is_empty() || (self.count == 0 && other.count > 0) {
             self.sample = other.sample;
         }
@@ -65,6 +117,12 @@ pub struct Studied {
     pub first_at: Option<Timestamp>,
     pub last_at: Option<Timestamp>,
     pub sample: String,
+    /// Lines in each part of the time seen, see [`Findings::rate_start`]; empty when no line had a time.
+    pub rate: Vec<u32>,
+    /// Services that wrote it, sorted; empty when no line named one.
+    pub services: Vec<String>,
+    /// The fields of its structured lines beside message, time, level and service.
+    pub facets: BTreeMap<String, Facet>,
     pub change: Change,
     /// How surely its share of the lines has changed: the G statistic of the two shares, 0 and above.
     pub score: f64,
@@ -79,6 +137,9 @@ pub struct Findings {
     pub baseline_lines: u64,
     pub first_at: Option<Timestamp>,
     pub last_at: Option<Timestamp>,
+    /// When the first part of every rate begins, and how long each part is.
+    pub rate_start: Option<Timestamp>,
+    pub rate_step: Duration,
     /// Those that changed most first when there is a baseline, else the most lines first.
     pub patterns: Vec<Studied>,
     /// Lines of patterns that were too many to be kept apart.
@@ -111,6 +172,45 @@ pub struct Study {
     first_at: Option<Timestamp>,
     last_at: Option<Timestamp>,
     was_timed: bool,
+    clock: Clock,
+    services: Vec<String>,
+}
+
+/// The parts that lines are counted in: as many as [`RATES`], each as long as needed, so that a stream may go on for ever.
+#[derive(Clone, Copy, Debug, Default)]
+struct Clock {
+    start: Option<Timestamp>,
+    /// Seconds of a part.
+    step: u32,
+}
+
+impl Clock {
+    /// The part of a moment, and how often the parts had to be made twice as long for it.
+    fn part(&mut self, at: Timestamp) -> (usize, u32) {
+        let start = *self.start.get_or_insert(at);
+        if self.step == 0 {
+            self.step = 1;
+        }
+        // What is older than the first line counts with it.
+        let secs = at.since(start).as_secs();
+        let mut doubled = 0;
+        while secs / u64::from(self.step) >= RATES as u64 && self.step < u32::MAX / 2 {
+            self.step *= 2;
+            doubled += 1;
+        }
+        let part = secs / u64::from(self.step);
+        (usize::try_from(part).unwrap_or(RATES).min(RATES - 1), doubled)
+    }
+}
+
+/// Puts neighbouring parts together, for parts twice as long.
+fn halve(rate: &mut Vec<u32>) {
+    if rate.is_empty() {
+        return;
+    }
+    let halved: Vec<u32> = rate.chunks(2).map(|pair| pair.iter().fold(0, |a: u32, b| a.saturating_add(*b))).collect();
+    *rate = halved;
+    rate.resize(RATES, 0);
 }
 
 impl Study {
@@ -127,6 +227,43 @@ impl Study {
             first_at: None,
             last_at: None,
             was_timed: false,
+            clock: Clock::default(),
+            services: Vec::new(),
+        }
+    }
+
+    /// The place of a service in the list; `None` when there are too many.
+    fn service(&mut self, name: &str) -> Option<u16> {
+        let at = self.services.iter().position(|s| s == name).or_else(|| {
+            (self.services.len() < MAX_SERVICES).then(|| {
+                self.services.push(name.to_owned());
+                self.services.len() - 1
+            })
+        })?;
+        u16::try_from(at).ok()
+    }
+
+    /// Says which service wrote the line of a number, where the line itself does not.
+    pub fn written_by(&mut self, number: u32, service: &str) {
+        let at = self.service(service);
+        if let (Some(at), Some(tally)) = (at, self.tallies.get_mut(number as usize))
+            && let Err(place) = tally.services.binary_search(&at)
+        {
+            tally.services.insert(place, at);
+        }
+    }
+
+    fn structured(&mut self, number: u32, line: &LogLine) {
+        if let Some(service) = &line.service {
+            self.written_by(number, service);
+        }
+        let Some(tally) = self.tallies.get_mut(number as usize) else { return };
+        for (field, value) in &line.fields {
+            if tally.facets.len() >= MAX_FACETS && !tally.facets.contains_key(field) {
+                continue;
+            }
+            let value = if value.len() > MAX_VALUE { clean::cut(value, MAX_VALUE) } else { value.clone() };
+            tally.facets.entry(field.clone()).or_default().add(&value, 1);
         }
     }
 
@@ -138,7 +275,11 @@ impl Study {
         if raw.starts_with('{') {
             let line = parse::line(raw, self.context);
             if line.at.is_some() || !line.fields.is_empty() {
-                return self.message(&line.message, line.at, line.level, side, line.at.is_some());
+                let number = self.message(&line.message, line.at, line.level, side, line.at.is_some());
+                if side == Side::Incident {
+                    self.structured(number, &line);
+                }
+                return number;
             }
         }
         let head = layout.head(raw, self.context);
@@ -165,7 +306,21 @@ impl Study {
         } else {
             self.baseline_lines += 1;
         }
+        let part = at.filter(|_| side == Side::Incident).map(|at| self.clock.part(at));
+        if let Some((_, doubled)) = part {
+            for _ in 0..doubled {
+                self.tallies.iter_mut().for_each(|t| halve(&mut t.rate));
+            }
+        }
         let Some(tally) = self.tallies.get_mut(place) else { return number };
+        if let Some((part, _)) = part {
+            if tally.rate.is_empty() {
+                tally.rate.resize(RATES, 0);
+            }
+            if let Some(n) = tally.rate.get_mut(part) {
+                *n = n.saturating_add(1);
+            }
+        }
         let had = tally.count;
         match side {
             Side::Incident => {
@@ -213,6 +368,18 @@ impl Study {
                     first_at: tally.first_at,
                     last_at: tally.last_at,
                     sample: clean::line(&tally.sample),
+                    services: {
+                        let mut names: Vec<String> = tally
+                            .services
+                            .iter()
+                            .filter_map(|s| self.services.get(usize::from(*s)))
+                            .map(|s| clean::line(s))
+                            .collect();
+                        names.sort();
+                        names
+                    },
+                    rate: tally.rate,
+                    facets: tally.facets,
                     change,
                     score: if has_baseline { score } else { 0.0 },
                 }
@@ -230,6 +397,8 @@ impl Study {
             baseline_lines: self.baseline_lines,
             first_at: self.first_at,
             last_at: self.last_at,
+            rate_start: self.clock.start,
+            rate_step: Duration::from_secs(u64::from(self.clock.step)),
             patterns,
             beyond,
             mined,
@@ -342,6 +511,27 @@ mod tests {
         assert_eq!(found.first_at.map(|t| t.clock(time::UtcOffset::UTC)), Some("09:31:07".into()));
         let slow = found.patterns.iter().find(|p| p.template == "slow query <*>").unwrap();
         assert_eq!((slow.count, slow.level, found.patterns[0].id.as_str()), (2, Some(Level::Warn), slow.id.as_str()));
+    }
+
+    #[test]
+    fn rates_services_and_fields_of_structured_lines_are_kept_within_bounds() {
+        let mut s = study();
+        let layout = Layout::default();
+        for n in 0..600_i64 {
+            let at = Timestamp::from_secs(1_795_253_400 + n).rfc3339();
+            let line = format!(
+                r#"{{"time":"{at}","level":"info","service":"s{}","msg":"order {n} placed","region":"eu-{}","order":"{n}"}}"#,
+                n % 2,
+                n % 3
+            );
+            s.line(&line, Some(&layout), Side::Incident);
+        }
+        let found = s.finish(false);
+        let p = &found.patterns[0];
+        assert_eq!((p.count, p.services.join(","), found.rate_step), (600, "s0,s1".into(), Duration::from_secs(16)));
+        assert_eq!((p.rate.len(), p.rate.iter().sum::<u32>(), p.rate[3], p.rate[39]), (RATES, 600, 16, 0));
+        assert_eq!(p.facets["region"].values, BTreeMap::from([("eu-0".into(), 200), ("eu-1".into(), 200), ("eu-2".into(), 200)]));
+        assert_eq!((p.facets["order"].values.len(), p.facets["order"].other), (MAX_VALUES, 592));
     }
 
     proptest::proptest! {
