@@ -154,9 +154,20 @@ fn the_demo_is_walked_through_from_alert_to_report() {
     s.keys("nlooked at the pool\r2");
     s.until("looked at the pool");
     s.keys("3");
+    // Suspects on one axis; the change just before is named among the findings, and leads to its graph.
+    s.until("Suspects");
     s.keys("j");
     s.until("max by (service)");
+    s.keys("dversion");
+    s.until("Go to");
+    s.esc();
     s.keys("4");
+    s.until("Log patterns");
+    s.until("pool exhausted after <*>");
+    s.keys("\r");
+    s.until("the newest 1000");
+    s.esc();
+    s.keys("v");
     s.until("following");
     s.until("order");
     s.keys("5\r");

@@ -42,6 +42,13 @@ pub struct Known {
     pub blames: BTreeMap<String, BTreeSet<String>>,
 }
 
+impl Known {
+    /// Whether following requests showed anything: else plain counts of lines are all that the log tells.
+    fn requests_tell(&self) -> bool {
+        self.requests.values().any(|c| c.flow > 0.0 || c.slow > TELLING)
+    }
+}
+
 /// A suspect.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Suspect {
@@ -234,7 +241,7 @@ pub fn suspects(series: &[Measured], known: &Known) -> Vec<Suspect> {
 
 /// What the log of a service tells, as the end of a sentence; empty when nothing.
 fn in_logs(service: &str, known: &Known) -> String {
-    if let Some(changed) = known.requests.get(service) {
+    if let Some(changed) = known.requests.get(service).filter(|_| known.requests_tell()) {
         let told = |what: f64, text: &str| if what > TELLING { format!("; {text}") } else { String::new() };
         return told(changed.slow, &changed.slow_told) + &told(changed.flow, &changed.flow_told);
     }
@@ -278,7 +285,7 @@ fn by_series(found: &[Seen], known: &Known) -> BTreeMap<String, f64> {
             let mut scores = scores;
             scores.sort_unstable_by(|a, b| b.total_cmp(a));
             let first = scores.first().copied().unwrap_or(0.0);
-            let score = if !known.requests.is_empty() {
+            let score = if known.requests_tell() {
                 METRICS_BESIDE * first
             } else if !known.logs.is_empty() {
                 first
@@ -288,7 +295,7 @@ fn by_series(found: &[Seen], known: &Known) -> BTreeMap<String, f64> {
             (service, score)
         })
         .collect();
-    if !known.requests.is_empty() {
+    if known.requests_tell() {
         for (service, changed) in &known.requests {
             *by_service.entry(service.clone()).or_default() += FLOW * changed.flow.ln_1p() + SLOW * changed.slow.ln_1p();
         }

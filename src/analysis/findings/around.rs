@@ -98,6 +98,7 @@ pub(super) fn changes(signals: &Signals) -> Vec<Finding> {
             let service = c.service.as_deref().map(|s| format!("{s} ")).unwrap_or_default();
             let (when, confidence) = match began {
                 None => (String::new(), 0.4),
+                Some(b) if b.secs_since(c.at).abs() < 1.0 => (", with the first move".to_owned(), 0.75),
                 Some(b) if c.at <= b => (format!(", {} before the first move", time::human(b.since(c.at))), 0.75),
                 Some(b) if c.at <= b + slack => {
                     (format!(", with the first move ({} after it was seen)", time::human(c.at.since(b))), 0.7)
