@@ -159,16 +159,20 @@ fn tail_of(base: &[Point], from: Option<Timestamp>) -> usize {
 
 /// Two robust spreads, and a part of the plain one over what is surely normal. `values`: those of `base`, in any order.
 fn spread(base: &[Point], values: &mut [f64], median: f64, calm: usize) -> f64 {
-    let mut quartile = |q| quantile(values, q).unwrap_or(median);
-    let between = (quartile(0.75) - quartile(0.25)) / 1.349;
+    let (low, high) = quartiles(values).unwrap_or((median, median));
+    let between = (high - low) / 1.349;
     for v in values.iter_mut() {
         *v = (*v - median).abs();
     }
     let off = 1.4826 * quantile(values, 0.5).unwrap_or(0.0);
     let deviation = |points: &[Point]| {
         let n = points.len().max(1) as f64;
-        let mean = points.iter().map(|(_, v)| *v).sum::<f64>() / n;
-        (points.iter().map(|(_, v)| (v - mean).powi(2)).sum::<f64>() / n).sqrt()
+        // Around the median, so that one pass is enough and no digits are lost.
+        let (sum, squares) = points.iter().fold((0.0, 0.0), |(sum, squares), (_, v)| {
+            let off = v - median;
+            (sum + off, squares + off * off)
+        });
+        (squares / n - (sum / n).powi(2)).max(0.0).sqrt()
     };
     let mut plain = deviation(base);
     if calm >= FEW && calm < base.len() {
@@ -261,13 +265,39 @@ pub fn quantile(values: &mut [f64], q: f64) -> Option<f64> {
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a place within the values")]
     let below = (place.floor() as usize).min(last);
     let share = place - place.floor();
-    let (_, a, above) = values.select_nth_unstable_by(below, f64::total_cmp);
+    let (_, a, above) = values.select_nth_unstable_by(below, order);
     let a = *a;
-    if share == 0.0 {
+    if share == 0.0 || above.is_empty() {
         return Some(a);
     }
-    let b = above.iter().copied().min_by(f64::total_cmp).unwrap_or(a);
+    let b = above.iter().copied().fold(f64::INFINITY, f64::min);
     Some(a + (b - a) * share)
+}
+
+/// Numbers that are no NaN compare faster so than by their total order.
+fn order(a: &f64, b: &f64) -> std::cmp::Ordering {
+    a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal)
+}
+
+/// The two outer quartiles; the halves beside the median need not be searched twice.
+fn quartiles(values: &mut [f64]) -> Option<(f64, f64)> {
+    let last = values.len().checked_sub(1)?;
+    if last < 8 {
+        return Some((quantile(values, 0.25)?, quantile(values, 0.75)?));
+    }
+    let (low, middle, high) = values.select_nth_unstable_by(last / 2, order);
+    let middle = *middle;
+    let at = |part: &mut [f64], place: f64, from: usize| {
+        let below = place.floor();
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a place within the values")]
+        let index = (below as usize).checked_sub(from)?;
+        let (_, a, above) = part.select_nth_unstable_by(index.min(part.len().checked_sub(1)?), order);
+        let a = *a;
+        let next = if above.is_empty() { middle.max(a) } else { above.iter().copied().fold(f64::INFINITY, f64::min) };
+        Some(a + (next - a) * (place - below))
+    };
+    let (low_at, high_at) = (0.25 * last as f64, 0.75 * last as f64);
+    Some((at(low, low_at, 0)?, at(high, high_at, last / 2 + 1)?))
 }
 
 #[cfg(test)]
@@ -363,6 +393,9 @@ mod tests {
             let (a, b) = (sorted[place.floor() as usize], sorted[place.ceil() as usize]);
             let want = a + (b - a) * (place - place.floor());
             proptest::prop_assert!((quantile(&mut values, q).unwrap() - want).abs() < 1e-6);
+            let (low, high) = quartiles(&mut values).unwrap();
+            let (want_low, want_high) = (quantile(&mut values, 0.25).unwrap(), quantile(&mut values, 0.75).unwrap());
+            proptest::prop_assert!((low - want_low).abs() < 1e-6 && (high - want_high).abs() < 1e-6);
         }
 
         #[test]

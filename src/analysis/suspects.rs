@@ -74,16 +74,14 @@ struct Seen {
     index: usize,
     service: String,
     metric: String,
-    /// With what the metric tells.
-    weight: f64,
     departure: Departure,
+    /// Its own score, and that of its service once it is known.
+    score: f64,
+    of_service: f64,
+    why: String,
 }
 
 impl Seen {
-    fn score(&self) -> f64 {
-        self.weight * self.departure.size.ln_1p()
-    }
-
     /// How far its median moved.
     fn moved(&self) -> Option<f64> {
         Some(self.departure.after? - self.departure.before?)
@@ -149,13 +147,10 @@ const THREADS: usize = 4;
 fn see(series: &[Measured]) -> Vec<Seen> {
     let one = |(index, series): (usize, &Measured)| {
         let (service, metric) = parts(&series.name);
-        Seen {
-            index,
-            service: service.to_owned(),
-            metric: metric.to_owned(),
-            weight: weight(service, metric),
-            departure: measure(series),
-        }
+        let (weight, departure) = (weight(service, metric), measure(series));
+        let why = if departure.size > 0.0 { why(metric, &departure, &series.unit) } else { String::new() };
+        let score = weight * departure.size.ln_1p();
+        Seen { index, service: service.to_owned(), metric: metric.to_owned(), departure, score, of_service: 0.0, why }
     };
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS);
     if series.len() < MANY || threads < 2 {
@@ -191,10 +186,13 @@ pub fn suspects(series: &[Measured], known: &Known) -> Vec<Suspect> {
     }
     let name = |d: &Seen| series.get(d.index).map_or("", |s| s.name.as_str());
     let score = |service: &str| by_service.get(service).copied().unwrap_or(0.0);
+    for seen in &mut found {
+        seen.of_service = score(&seen.service);
+    }
     found.sort_by(|a, b| {
-        (score(&b.service).total_cmp(&score(&a.service)))
+        (b.of_service.total_cmp(&a.of_service))
             .then_with(|| a.service.cmp(&b.service))
-            .then_with(|| b.score().total_cmp(&a.score()))
+            .then_with(|| b.score.total_cmp(&a.score))
             .then_with(|| name(a).cmp(name(b)))
     });
     let measured: BTreeSet<&str> = found.iter().filter(|d| d.departure.size > 0.0).map(|d| d.service.as_str()).collect();
@@ -205,18 +203,14 @@ pub fn suspects(series: &[Measured], known: &Known) -> Vec<Suspect> {
         out.push(Suspect {
             service: (!d.service.is_empty()).then(|| d.service.clone()),
             series: Some(name(d).to_owned()),
-            score: score(&d.service),
+            score: d.of_service,
             size,
             way,
             changed_at,
             before,
             after,
             // What its log tells stands with its first series.
-            why: why(
-                d,
-                series.get(d.index).map_or("", |s| s.unit.as_str()),
-                if told.insert(&d.service) { Some(known) } else { None },
-            ),
+            why: if told.insert(&d.service) { d.why.clone() + &in_logs(&d.service, known) } else { d.why.clone() },
         });
     }
     let logs = known.logs.iter().filter(|(_, g)| **g > 0.0).map(|(s, _)| s);
@@ -251,33 +245,31 @@ fn in_logs(service: &str, known: &Known) -> String {
     }
 }
 
-fn why(seen: &Seen, unit: &str, known: Option<&Known>) -> String {
-    let d = &seen.departure;
+fn why(metric: &str, d: &Departure, unit: &str) -> String {
     let per = if d.is_rate { "/s" } else { "" };
     // A unit that the name tells need not stand behind each figure.
-    let unit = if unit.is_empty() || seen.metric.contains(&format!("({unit})")) { String::new() } else { format!(" {unit}") };
+    let unit = if unit.is_empty() || metric.contains(&format!("({unit})")) { String::new() } else { format!(" {unit}") };
     let told = |v: Option<f64>| v.map_or_else(|| "nothing".to_owned(), |v| human_value(v) + &unit + per);
     let way = match d.way {
         Way::Up => "rose",
         Way::Down => "fell",
         Way::Flat => "stayed",
     };
-    let metric = if seen.metric.is_empty() { "it" } else { seen.metric.as_str() };
+    let metric = if metric.is_empty() { "it" } else { metric };
     let size = if d.before.is_none() {
         "not there before".to_owned()
     } else {
         format!("{} times its usual spread", human_value(d.size))
     };
     let at = d.changed_at.map(|t| format!(" from {} UTC", t.clock(time::UtcOffset::UTC))).unwrap_or_default();
-    let log = known.map(|k| in_logs(&seen.service, k)).unwrap_or_default();
-    format!("{metric} {way} {} → {}{at}, {size}{log}", told(d.before), told(d.after))
+    format!("{metric} {way} {} → {}{at}, {size}", told(d.before), told(d.after))
 }
 
 /// Each service by its most suspect series, and a little by the next; its log counts as much.
 fn by_series(found: &[Seen], known: &Known) -> BTreeMap<String, f64> {
     let mut all: BTreeMap<String, Vec<f64>> = BTreeMap::new();
     for d in found {
-        all.entry(d.service.clone()).or_default().push(d.score());
+        all.entry(d.service.clone()).or_default().push(d.score);
     }
     let mut by_service: BTreeMap<String, f64> = all
         .into_iter()

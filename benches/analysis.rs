@@ -1,0 +1,199 @@
+//! The analysis alone, without sources and screens: series measured and ranked, log lines mined and followed, findings made.
+//! Prints what it measured, on what, and against what; asserts nothing. `cargo bench --bench analysis`
+
+use std::time::{Duration, Instant};
+
+use warroom::analysis::departure::{Measured, measure};
+use warroom::analysis::findings::{Signals, SuspectInput, findings};
+use warroom::analysis::logshift::{LogStudy, ids_of};
+use warroom::analysis::patterns::{group, study::Side};
+use warroom::analysis::suspects::{Known, suspects};
+use warroom::telemetry::{Labels, Level, LogLine, Timestamp, Window};
+
+const START: i64 = 1_795_253_400;
+
+/// The same numbers in each run.
+struct Numbers(u64);
+
+impl Numbers {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut x = self.0;
+        x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        x ^ (x >> 31)
+    }
+
+    fn share(&mut self) -> f64 {
+        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+}
+
+/// Noise around a level; every fiftieth series steps up at the incident.
+fn series(count: usize, samples: usize) -> Vec<Measured> {
+    let mut numbers = Numbers(1);
+    let half = samples / 2;
+    (0..count)
+        .map(|n| {
+            let level = 10.0 + numbers.share() * 1000.0;
+            let mut part = |from: usize, to: usize, by: f64| {
+                (from..to)
+                    .map(|i| {
+                        let at = Timestamp::from_secs(START + 5 * i64::try_from(i).unwrap_or(0));
+                        (at, level * (1.0 + by + 0.1 * (numbers.share() - 0.5)))
+                    })
+                    .collect::<Vec<_>>()
+            };
+            let step = if n % 50 == 7 { 2.0 } else { 0.0 };
+            let baseline = part(0, half, 0.0);
+            Measured { name: format!("s{}|m{n}", n % 40), unit: String::new(), baseline, incident: part(half, samples, step) }
+        })
+        .collect()
+}
+
+/// What one would write first: each part sorted whole, the largest departure over the spread of the quartiles.
+fn plain(all: &[Measured]) -> Vec<(usize, f64)> {
+    let mut out: Vec<(usize, f64)> = all
+        .iter()
+        .enumerate()
+        .map(|(n, s)| {
+            let mut base: Vec<f64> = s.baseline.iter().map(|(_, v)| *v).collect();
+            base.sort_by(f64::total_cmp);
+            let at = |q: f64| base[(q * (base.len() - 1) as f64) as usize];
+            let far = s.incident.iter().map(|(_, v)| (v - at(0.5)).abs()).fold(0.0, f64::max);
+            (n, far / (at(0.75) - at(0.25)).max(1e-12))
+        })
+        .collect();
+    out.sort_by(|a, b| b.1.total_cmp(&a.1));
+    out
+}
+
+/// The median of several runs, after one that is not counted.
+fn median(runs: usize, mut job: impl FnMut()) -> Duration {
+    job();
+    let mut times: Vec<Duration> = (0..runs)
+        .map(|_| {
+            let began = Instant::now();
+            job();
+            began.elapsed()
+        })
+        .collect();
+    times.sort_unstable();
+    times[runs / 2]
+}
+
+/// Lines of a shop with requests that do not repeat: orders, ids, times; a fifth are new errors since the middle.
+fn lines(count: usize) -> Vec<LogLine> {
+    let mut numbers = Numbers(2);
+    (0..count)
+        .map(|n| {
+            let order = numbers.next() % 1_000_000;
+            let is_late = n >= count / 2;
+            let (level, message) = match n % 10 {
+                0 | 1 if is_late => (
+                    Level::Error,
+                    format!("pool exhausted after {} ms (in_use={}, waiting={})", 900 + order % 300, order % 40, order % 90),
+                ),
+                2 => (Level::Info, format!("GET /orders/{order}/items?page={} 200 in {}ms", order % 7, order % 450)),
+                3 => (
+                    Level::Info,
+                    format!(
+                        "payment {:08x} of customer{}@shop captured, {} cents",
+                        numbers.next() as u32,
+                        order % 5000,
+                        order % 9000
+                    ),
+                ),
+                4 => (Level::Debug, format!("cache miss for key session:{:016x}", numbers.next())),
+                5 => (Level::Info, format!("connected to 10.{}.{}.{}:5432", order % 256, order % 199, order % 77)),
+                _ => (Level::Info, format!("order {order} placed by user {} in region eu-{}", order % 100_000, order % 4)),
+            };
+            LogLine {
+                at: Some(Timestamp::from_micros((START * 1000 + i64::try_from(n).unwrap_or(0)) * 1000)),
+                level: Some(level),
+                service: Some(format!("s{}", n % 12)),
+                message,
+                fields: Labels::new(),
+            }
+        })
+        .collect()
+}
+
+fn main() {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    println!("on {threads} processors; medians");
+
+    let small = series(1000, 600);
+    let known = Known::default();
+    let ours = median(21, || {
+        std::hint::black_box(suspects(&small, &known));
+    });
+    let measured = median(21, || {
+        for s in &small {
+            std::hint::black_box(measure(s));
+        }
+    });
+    println!("  of that, measuring on one thread: {:.2} ms", measured.as_secs_f64() * 1e3);
+    let theirs = median(21, || {
+        std::hint::black_box(plain(&small));
+    });
+    println!(
+        "1,000 series x 600 samples ranked: {:.2} ms (plain sort and quartiles, one thread, without change points: {:.2} ms, {:.1} times)",
+        ours.as_secs_f64() * 1e3,
+        theirs.as_secs_f64() * 1e3,
+        theirs.as_secs_f64() / ours.as_secs_f64()
+    );
+
+    let all = lines(1_000_000);
+    let large = series(5000, 600);
+    let window = Window::new(Timestamp::from_secs(START), Timestamp::from_secs(START + 1000));
+    let onset = Timestamp::from_secs(START + 500);
+    let bytes: usize = all.iter().map(|l| l.message.len()).sum();
+    let mut parts = [Duration::ZERO; 4];
+    let whole = median(3, || {
+        let mut began = Instant::now();
+        let mut lap = |n: usize| {
+            parts[n] = began.elapsed();
+            began = Instant::now();
+        };
+        let patterns = group(&all, onset, window);
+        lap(0);
+        let mut study = LogStudy::default();
+        for l in &all {
+            let side = if l.at.is_some_and(|at| at <= onset) { Side::Baseline } else { Side::Incident };
+            study.add(side, l.at, l.service.as_deref().unwrap_or(""), l.message.as_bytes(), ids_of(l));
+        }
+        let shifted = study.finish();
+        lap(1);
+        let known = Known { logs: shifted.by_service(), requests: shifted.followed.by_service, ..Known::default() };
+        let ranked = suspects(&large, &known);
+        lap(2);
+        let signals = Signals {
+            window: Some(window),
+            alerts_known: true,
+            patterns: patterns.into_iter().map(|p| ("patterns".to_owned(), p)).collect(),
+            suspects: ranked
+                .into_iter()
+                .map(|suspect| SuspectInput {
+                    suspect,
+                    labels: Labels::new(),
+                    unit: String::new(),
+                    keys: vec!["metric".to_owned()],
+                })
+                .collect(),
+            ..Signals::default()
+        };
+        std::hint::black_box(findings(&signals));
+        lap(3);
+    });
+    let ms = |d: Duration| d.as_secs_f64() * 1e3;
+    println!(
+        "1,000,000 lines ({:.0} MB) + 5,000 series x 600 samples to findings: {:.0} ms (patterns {:.0}, shifts and requests {:.0}, suspects {:.0}, findings {:.1})",
+        bytes as f64 / 1e6,
+        ms(whole),
+        ms(parts[0]),
+        ms(parts[1]),
+        ms(parts[2]),
+        ms(parts[3])
+    );
+}
