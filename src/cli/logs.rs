@@ -103,6 +103,7 @@ impl Reading {
     fn file(&mut self, path: &Path, side: Side, service: Option<&str>, stop: &AtomicBool) -> Result<(), CliError> {
         let fail = |e: std::io::Error| CliError::Failed(format!("{} cannot be read: {e}; check the path", path.display()));
         let mut from = open(path).map_err(fail)?;
+        self.study.next_stream();
         let mut layout = Layout::default();
         let mut text = Vec::new();
         let mut ends: Vec<usize> = Vec::with_capacity(CHUNK);
@@ -196,7 +197,7 @@ fn shape(found: &Findings, has_baseline: bool) -> Value {
         .map(|p| {
             let compared = |v: Value| if has_baseline { v } else { Value::Null };
             json!({"id": p.id, "template": p.template, "level": p.level, "count": p.count, "first_at": p.first_at, "last_at": p.last_at,
-                   "sample": p.sample, "rate": p.rate, "services": p.services, "facets": facets(p), "baseline_count": compared(json!(p.baseline_count)),
+                   "sample": p.sample, "rate": p.rate, "place": p.place, "services": p.services, "facets": facets(p), "baseline_count": compared(json!(p.baseline_count)),
                    "change": compared(json!(p.change)), "score": compared(json!(p.score))})
         })
         .collect();

@@ -211,6 +211,7 @@ impl Masker {
                 return length;
             }
             b')' => self.close(),
+            b']' => self.close_list(),
             other => self.push(Token::Delimiter(other), &[other]),
         }
         0
@@ -256,6 +257,29 @@ impl Masker {
         } else {
             self.push(Token::Delimiter(b')'), b")");
         }
+    }
+
+    /// The end of a list, `[nanjing, shanghai]`: however many things it names, it is one variable part.
+    fn close_list(&mut self) {
+        let (mut commas, mut inside) = (0, 0);
+        let mut is_item = false;
+        for (token, _) in self.tokens.iter().rev() {
+            match token {
+                Token::Delimiter(b'[') => {
+                    if commas > 0 && is_item {
+                        self.drop_tokens(inside);
+                        self.push(Token::Var, &[VAR]);
+                    }
+                    break;
+                }
+                Token::Word | Token::Var if !is_item => is_item = true,
+                Token::Delimiter(b',') if is_item => (commas, is_item) = (commas + 1, false),
+                Token::Space => {}
+                _ => break,
+            }
+            inside += 1;
+        }
+        self.push(Token::Delimiter(b']'), b"]");
     }
 
     fn is_unit(&self, word: &[u8]) -> bool {
@@ -334,6 +358,20 @@ mod tests {
 
     fn mask(message: &str) -> String {
         template(Masker::default().shape(message.as_bytes()))
+    }
+
+    #[test]
+    fn a_list_is_one_variable_part_however_many_it_names() {
+        let shape = |text: &str| {
+            let mut masker = Masker::default();
+            template(masker.shape(text.as_bytes()))
+        };
+        for text in ["stations: [nanjing, shanghai]", "stations: [a,b,c]", "stations: [suzhou, 7, x]"] {
+            assert_eq!(shape(text), "stations: [<*>]", "{text}");
+        }
+        for kept in ["stations: [suzhou]", "[main] done", "[a b, c] kept", "state [, ] odd", "]]["] {
+            assert_eq!(shape(kept), kept);
+        }
     }
 
     #[test]

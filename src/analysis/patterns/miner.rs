@@ -65,6 +65,8 @@ struct Node {
     shape: Box<[u8]>,
     /// What it became a part of; itself while it stands.
     parent: u32,
+    /// Whether it is all lines of one place in the source, see [`Miner::add_from`].
+    is_statement: bool,
 }
 
 /// Finds templates in a stream of messages.
@@ -80,6 +82,9 @@ pub struct Miner {
     standing: usize,
     /// The node of lines beyond all bounds.
     rest: Option<u32>,
+    /// The node of each place in the source, and the shapes that it has taken in already.
+    statements: ByHash<u32>,
+    taken_in: ByHash<()>,
     max_templates: usize,
 }
 
@@ -144,6 +149,8 @@ impl Miner {
             merge_at: FIRST_MERGE.min(max_templates),
             standing: 0,
             rest: None,
+            statements: HashMap::default(),
+            taken_in: HashMap::default(),
             max_templates,
         }
     }
@@ -163,6 +170,38 @@ impl Miner {
             return node;
         }
         self.unseen(key)
+    }
+
+    /// The same for a line that names the place in the source where it was written: all lines of one place are one pattern,
+    /// whatever they say, and lines of two places are two, even when they say the same.
+    pub fn add_from(&mut self, message: &[u8], place: &[u8]) -> u32 {
+        let place = hash(place);
+        let known = self.statements.get(&place).copied();
+        if known.is_none() && (self.statements.len() >= self.max_templates || self.nodes.len() >= MAX_NODES) {
+            return self.add(message);
+        }
+        let shape = self.masker.shape(message);
+        let key = hash(shape) ^ place.rotate_left(23);
+        let Some(node) = known else {
+            let shape: Box<[u8]> = shape.into();
+            let node = u32::try_from(self.nodes.len()).unwrap_or(u32::MAX);
+            self.nodes.push(Node { shape, parent: node, is_statement: true });
+            self.statements.insert(place, node);
+            self.taken_in.insert(key, ());
+            return node;
+        };
+        if self.taken_in.contains_key(&key) {
+            return node;
+        }
+        if let Some(n) = self.nodes.get_mut(node as usize)
+            && let Some(both) = both(&n.shape, shape)
+        {
+            n.shape = both;
+        }
+        if self.taken_in.len() < MAX_NODES {
+            self.taken_in.insert(key, ());
+        }
+        node
     }
 
     #[cold]
@@ -201,7 +240,7 @@ impl Miner {
 
     fn insert(&mut self, shape: Box<[u8]>, key: u64) -> u32 {
         let node = u32::try_from(self.nodes.len()).unwrap_or(u32::MAX);
-        self.nodes.push(Node { shape, parent: node });
+        self.nodes.push(Node { shape, parent: node, is_statement: false });
         self.by_shape.insert(key, node);
         self.standing += 1;
         node
@@ -212,7 +251,7 @@ impl Miner {
             return rest;
         }
         let node = u32::try_from(self.nodes.len()).unwrap_or(u32::MAX);
-        self.nodes.push(Node { shape: Box::from(&[VAR][..]), parent: node });
+        self.nodes.push(Node { shape: Box::from(&[VAR][..]), parent: node, is_statement: false });
         self.rest = Some(node);
         node
     }
@@ -243,7 +282,11 @@ impl Miner {
 
     /// The templates that stand, in the order in which they came.
     fn roots(&self) -> Vec<u32> {
-        let all = self.nodes.iter().enumerate().filter_map(|(i, n)| u32::try_from(i).ok().filter(|i| n.parent == *i));
+        let all = self
+            .nodes
+            .iter()
+            .enumerate()
+            .filter_map(|(i, n)| u32::try_from(i).ok().filter(|i| n.parent == *i && !n.is_statement));
         all.filter(|i| Some(*i) != self.rest).collect()
     }
 
@@ -423,6 +466,27 @@ impl Miner {
     }
 }
 
+/// The shape that two shapes have in common, what differs left open: word by word where they are as long, else their common
+/// beginning and end. `None` when the first has the second within it already.
+fn both(a: &[u8], b: &[u8]) -> Option<Box<[u8]>> {
+    let (left, right) = (tokens(a), tokens(b));
+    let open = |part: &(Token, &[u8])| part.0 == Token::Var;
+    let mut shape: Vec<u8> = Vec::with_capacity(a.len());
+    if left.len() == right.len() {
+        for (x, y) in left.iter().zip(&right) {
+            shape.extend_from_slice(if x == y { x.1 } else { &[VAR] });
+        }
+    } else {
+        let head = left.iter().zip(&right).take_while(|(x, y)| x == y && !open(x)).count();
+        let most = left.len().min(right.len()) - head;
+        let tail = left.iter().rev().zip(right.iter().rev()).take(most).take_while(|(x, y)| x == y && !open(x)).count();
+        left.iter().take(head).for_each(|(_, bytes)| shape.extend_from_slice(bytes));
+        shape.push(VAR);
+        left.iter().skip(left.len() - tail).for_each(|(_, bytes)| shape.extend_from_slice(bytes));
+    }
+    (*shape != *a).then(|| shape.into_boxed_slice())
+}
+
 /// Length and first word of a shape, as one number.
 fn bucket(parts: &[(Token, &[u8])]) -> u64 {
     let first = parts.iter().find(|(t, _)| matches!(t, Token::Word | Token::Var)).map_or(0, |(_, b)| hash(b));
@@ -432,6 +496,30 @@ fn bucket(parts: &[(Token, &[u8])]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_of_one_place_in_the_source_are_one_pattern_and_match_its_regex() {
+        let mut miner = Miner::default();
+        let said = [
+            ("seats [nanjing, shanghai] of train 7", "a.b.Seat#137"),
+            ("seats [suzhou] of train 8", "a.b.Seat#137"),
+            ("seats none of train 9 today", "a.b.Seat#137"),
+            ("seats [suzhou] of train 8", "a.b.Other#12"),
+            ("seats [suzhou] of train 8", ""),
+        ];
+        let ids: Vec<u32> = said
+            .iter()
+            .map(|(m, at)| if at.is_empty() { miner.add(m.as_bytes()) } else { miner.add_from(m.as_bytes(), at.as_bytes()) })
+            .collect();
+        let mined = miner.finish();
+        let of: Vec<u32> = ids.iter().map(|i| mined.pattern_of[*i as usize]).collect();
+        assert_eq!((of[0], of[1], of[2]), (of[0], of[0], of[0]));
+        assert!(of[3] != of[0] && of[4] != of[3] && of[4] != of[0], "{of:?}");
+        for ((message, _), pattern) in said.iter().zip(&of) {
+            let regex = regex::bytes::Regex::new(&mined.regex(*pattern as usize)).unwrap();
+            assert!(regex.is_match(message.as_bytes()), "{message}: {}", mined.templates[*pattern as usize]);
+        }
+    }
 
     fn mined(messages: &[&str]) -> (Vec<String>, Mined) {
         let mut miner = Miner::default();

@@ -119,6 +119,8 @@ pub struct Studied {
     pub sample: String,
     /// Lines in each part of the time seen, see [`Findings::rate_start`]; empty when no line had a time.
     pub rate: Vec<u32>,
+    /// The place in the source that wrote it, such as `pool.go:88`, where the lines name it.
+    pub place: Option<String>,
     /// Services that wrote it, sorted; empty when no line named one.
     pub services: Vec<String>,
     /// The fields of its structured lines beside message, time, level and service.
@@ -174,6 +176,73 @@ pub struct Study {
     was_timed: bool,
     clock: Clock,
     services: Vec<String>,
+    places: Places,
+    /// The place in the source of the numbers that have one.
+    named: BTreeMap<u32, String>,
+}
+
+/// Whether the lines of a stream name the place in the source that wrote them.
+#[derive(Clone, Copy, Debug, Default)]
+struct Places {
+    tried: u32,
+    found: u32,
+}
+
+/// Lines after which it is known whether they name a place.
+const TRIED: u32 = 256;
+
+impl Places {
+    /// The place that a line names in its header, or in the first words behind it; no longer looked for where most lines have
+    /// none.
+    fn find<'a>(&mut self, raw: &'a str, from: usize) -> Option<&'a str> {
+        if self.tried >= TRIED && self.found < TRIED / 2 {
+            return None;
+        }
+        let found = place_of(raw, from);
+        if self.tried < TRIED {
+            self.tried += 1;
+            self.found += u32::from(found.is_some());
+        }
+        found
+    }
+}
+
+/// Words behind the header in which a place is looked for.
+const BEHIND: usize = 2;
+
+/// `t.c.Travel2Controller#115` as logback writes it with `%logger#%line`, `pool.go:88`, `Checkout.java:41`.
+fn place_of(raw: &str, from: usize) -> Option<&str> {
+    let mut behind = 0;
+    for word in raw.split_ascii_whitespace() {
+        let at = word.as_ptr() as usize - raw.as_ptr() as usize;
+        if at >= from {
+            behind += 1;
+            if behind > BEHIND {
+                return None;
+            }
+        }
+        let word = word.trim_matches(|c: char| "[](){}<>,;|-".contains(c)).trim_end_matches(':');
+        if is_place(word) {
+            return Some(word);
+        }
+    }
+    None
+}
+
+fn is_place(word: &str) -> bool {
+    const SOURCES: [&str; 18] =
+        ["java", "kt", "scala", "groovy", "go", "py", "rs", "c", "cc", "cpp", "cxx", "h", "rb", "js", "ts", "cs", "php", "ex"];
+    let numbered = |line: &str| (1..=6).contains(&line.len()) && line.bytes().all(|b| b.is_ascii_digit());
+    let named = |name: &str| {
+        name.starts_with(|c: char| c.is_ascii_alphabetic())
+            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._$/-[]".contains(&b))
+    };
+    if let Some((class, line)) = word.rsplit_once('#') {
+        return class.contains('.') && numbered(line) && named(class);
+    }
+    word.rsplit_once(':').is_some_and(|(file, line)| {
+        numbered(line) && file.rsplit_once('.').is_some_and(|(name, end)| SOURCES.contains(&end) && named(name))
+    })
 }
 
 /// The parts that lines are counted in: as many as [`RATES`], each as long as needed, so that a stream may go on for ever.
@@ -229,6 +298,8 @@ impl Study {
             was_timed: false,
             clock: Clock::default(),
             services: Vec::new(),
+            places: Places::default(),
+            named: BTreeMap::new(),
         }
     }
 
@@ -241,6 +312,11 @@ impl Study {
             })
         })?;
         u16::try_from(at).ok()
+    }
+
+    /// Another stream begins: whether its lines name their place in the source is found anew.
+    pub fn next_stream(&mut self) {
+        self.places = Places::default();
     }
 
     /// Says which service wrote the line of a number, where the line itself does not.
@@ -270,12 +346,12 @@ impl Study {
     /// Takes a raw line; `layout`: how its header is cut, `None`: it is a message as it stands. Returns a number that
     /// [`Findings::pattern_of`] turns into its pattern.
     pub fn line(&mut self, raw: &str, layout: Option<&Layout>, side: Side) -> u32 {
-        let Some(layout) = layout else { return self.message(raw, None, None, side, false) };
+        let Some(layout) = layout else { return self.message(raw, None, None, None, side, false) };
         // Structured lines carry their message in a field.
         if raw.starts_with('{') {
             let line = parse::line(raw, self.context);
             if line.at.is_some() || !line.fields.is_empty() {
-                let number = self.message(&line.message, line.at, line.level, side, line.at.is_some());
+                let number = self.message(&line.message, None, line.at, line.level, side, line.at.is_some());
                 if side == Side::Incident {
                     self.structured(number, &line);
                 }
@@ -285,14 +361,31 @@ impl Study {
         let head = layout.head(raw, self.context);
         // What is indented goes on with the line before it.
         let goes_on = head.at.is_none() && self.was_timed && raw.starts_with([' ', '\t']);
-        self.message(raw.get(head.from..).unwrap_or(raw), head.at, head.level, side, head.at.is_some() || goes_on)
+        let place = if head.at.is_some() { self.places.find(raw, head.from) } else { None };
+        self.message(raw.get(head.from..).unwrap_or(raw), place, head.at, head.level, side, head.at.is_some() || goes_on)
     }
 
-    fn message(&mut self, message: &str, at: Option<Timestamp>, level: Option<Level>, side: Side, is_timed: bool) -> u32 {
-        let number = self.miner.add(message.as_bytes());
-        let place = number as usize;
-        if self.tallies.len() <= place {
-            self.tallies.resize_with(place + 1, Tally::default);
+    fn message(
+        &mut self,
+        message: &str,
+        place: Option<&str>,
+        at: Option<Timestamp>,
+        level: Option<Level>,
+        side: Side,
+        is_timed: bool,
+    ) -> u32 {
+        let number = match place {
+            Some(place) => {
+                let number = self.miner.add_from(message.as_bytes(), place.as_bytes());
+                if number as usize >= self.tallies.len() {
+                    self.named.insert(number, clean::cut(place, MAX_VALUE));
+                }
+                number
+            }
+            None => self.miner.add(message.as_bytes()),
+        };
+        if self.tallies.len() <= number as usize {
+            self.tallies.resize_with(number as usize + 1, Tally::default);
         }
         self.was_timed = is_timed;
         if side == Side::Incident {
@@ -312,7 +405,7 @@ impl Study {
                 self.tallies.iter_mut().for_each(|t| halve(&mut t.rate));
             }
         }
-        let Some(tally) = self.tallies.get_mut(place) else { return number };
+        let Some(tally) = self.tallies.get_mut(number as usize) else { return number };
         if let Some((part, _)) = part {
             if tally.rate.is_empty() {
                 tally.rate.resize(RATES, 0);
@@ -351,6 +444,12 @@ impl Study {
                 whole.take_in(tally);
             }
         }
+        let mut named: BTreeMap<usize, String> = BTreeMap::new();
+        for (number, name) in self.named {
+            if let Some(place) = mined.pattern_of.get(number as usize) {
+                named.entry(*place as usize).or_insert(name);
+            }
+        }
         let beyond = mined.rest.and_then(|r| tallies.get(r as usize)).map_or(0, |t| t.count);
         let mut patterns: Vec<Studied> = tallies
             .into_iter()
@@ -368,6 +467,7 @@ impl Study {
                     first_at: tally.first_at,
                     last_at: tally.last_at,
                     sample: clean::line(&tally.sample),
+                    place: named.remove(&place),
                     services: {
                         let mut names: Vec<String> = tally
                             .services
@@ -511,6 +611,43 @@ mod tests {
         assert_eq!(found.first_at.map(|t| t.clock(time::UtcOffset::UTC)), Some("09:31:07".into()));
         let slow = found.patterns.iter().find(|p| p.template == "slow query <*>").unwrap();
         assert_eq!((slow.count, slow.level, found.patterns[0].id.as_str()), (2, Some(Level::Warn), slow.id.as_str()));
+    }
+
+    #[test]
+    fn places_in_the_source_are_known_by_their_form() {
+        for (line, from, place) in [
+            ("16:49:25.181 INFO  f.m.s.BasicServiceImpl#360 TraceID: f1 [x]", 46, Some("f.m.s.BasicServiceImpl#360")),
+            ("2026-11-21 09:31:07 [main] ERROR (Checkout.java:41) - pool", 0, Some("Checkout.java:41")),
+            ("2026/11/21 09:31:07 pool.go:88: full", 20, Some("pool.go:88")),
+            ("09:31:07 order#12 placed", 9, None),
+            ("09:31:07 connected to db.local:5432", 9, None),
+            ("09:31:07 one two three a.b.C#7", 9, None),
+        ] {
+            assert_eq!(place_of(line, from.max(line.find("- pool").unwrap_or(0))), place, "{line}");
+        }
+    }
+
+    #[test]
+    fn lines_that_name_their_place_in_the_source_are_grouped_by_it() {
+        let lines: Vec<String> = (0..300)
+            .map(|n| {
+                let (place, text) = match n % 3 {
+                    0 => ("a.b.Seat#137", format!("seats of {}", ["one", "two or three", "none"][n % 9 / 3])),
+                    1 => ("a.b.Order#12", "order saved".to_owned()),
+                    _ => ("c.d.Order#44", "order saved".to_owned()),
+                };
+                format!("2026-11-21 09:31:07 INFO {place} {text}")
+            })
+            .collect();
+        let context = Context::utc(Timestamp::from_secs(1_795_253_400));
+        let layout = Layout::learn(lines.iter().map(String::as_str), context);
+        let mut s = study();
+        for line in &lines {
+            s.line(line, Some(&layout), Side::Incident);
+        }
+        let found = s.finish(false);
+        let told: Vec<(Option<&str>, u64)> = found.patterns.iter().map(|p| (p.place.as_deref(), p.count)).collect();
+        assert_eq!(told, [(Some("a.b.Seat#137"), 100), (Some("a.b.Order#12"), 100), (Some("c.d.Order#44"), 100)]);
     }
 
     #[test]

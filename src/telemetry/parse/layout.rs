@@ -215,7 +215,7 @@ fn find_stamp(line: &str, context: Context) -> Option<(u64, Timestamp, usize)> {
     let bytes = line.as_bytes();
     let mut from = spaces(bytes, 0);
     for word in 0..STAMP_WORDS {
-        let rest = line.get(from..).filter(|r| !r.is_empty())?;
+        let Some(rest) = line.get(from..).filter(|r| !r.is_empty()) else { break };
         if let Some((at, used)) = stamp_at(rest, context) {
             let end = from + used + closing(bytes, from + used);
             let next = end + spaces(bytes, end);
@@ -225,7 +225,12 @@ fn find_stamp(line: &str, context: Context) -> Option<(u64, Timestamp, usize)> {
         let end = word_end(bytes, from);
         from = end + spaces(bytes, end);
     }
-    None
+    // A time of day without a date, only where a line begins: elsewhere it is as likely what the line is about.
+    let start = spaces(bytes, 0);
+    let (at, used) = stamp::time_of_day(line.get(start..)?, context)?;
+    let end = start + used + closing(bytes, start + used);
+    let next = end + spaces(bytes, end);
+    Some((kind_of(0, b"00:00:00", bytes.get(next).copied()), at, next))
 }
 
 fn stamp_at(rest: &str, context: Context) -> Option<(Timestamp, usize)> {
@@ -378,6 +383,22 @@ mod tests {
                 (&line[head.from..], head.level, head.at.map_or_else(String::new, |t| t.date_clock()))
             })
             .collect()
+    }
+
+    #[test]
+    fn a_time_of_day_alone_begins_a_header() {
+        let lines: Vec<String> =
+            (0..40).map(|n| format!("09:{n:02}:07.181 INFO  f.m.s.Basic{}#360 query {n} of stations", n % 3)).collect();
+        let context = Context::utc(Timestamp::parse("2026-11-21T09:30:00Z").unwrap());
+        let layout = Layout::learn(lines.iter().map(String::as_str), context);
+        let head = layout.head(&lines[5], context);
+        assert_eq!(head.at, Timestamp::parse("2026-11-21T09:05:07.181Z").ok());
+        assert_eq!((head.level, &lines[5][head.from..]), (Some(Level::Info), "f.m.s.Basic2#360 query 5 of stations"));
+        // What lies more than an hour ahead was yesterday.
+        assert_eq!(layout.head("10:31:00.000 INFO x", context).at, Timestamp::parse("2026-11-20T10:31:00Z").ok());
+        for none in ["12:30 lunch", "at 12:30:07 it broke", "12:30:07x", "12:61:07 x"] {
+            assert_eq!(layout.head(none, context).at, None, "{none}");
+        }
     }
 
     #[test]

@@ -161,6 +161,25 @@ pub fn at_start(text: &str, context: Context) -> Option<(Timestamp, usize)> {
 }
 
 /// `2026-11-21T09:31:07.123Z`, `2026-11-21 09:31:07,123 +0100`, `2026/11/21 09:31:07`, `2026.11.21 …`.
+/// A time of day alone, as logback writes it with `%d{HH:mm:ss.SSS}`: the last such moment before the context's now, or up to an
+/// hour after it (clocks differ).
+pub fn time_of_day(text: &str, context: Context) -> Option<(Timestamp, usize)> {
+    let mut cursor = Cursor::new(text);
+    let bracket = cursor.eat_any(b"[(").is_some();
+    let clock = cursor.clock()?;
+    if bracket {
+        cursor.eat_any(b"])")?;
+    }
+    if cursor.peek().is_some_and(|b| !b.is_ascii_whitespace() && !b"|,;".contains(&b)) {
+        return None;
+    }
+    let hour = std::time::Duration::from_hours(1);
+    let latest = (context.now + hour).datetime().to_offset(UtcOffset::from_whole_seconds(context.offset_secs).ok()?);
+    let today = assemble(latest.date(), clock, None, context)?;
+    let at = if today > context.now + hour { assemble(latest.date().previous_day()?, clock, None, context)? } else { today };
+    Some((at, cursor.at))
+}
+
 fn numeric_date(text: &str, context: Context) -> Option<(Timestamp, usize)> {
     let mut c = Cursor::new(text);
     let year = c.digits(4)?;
