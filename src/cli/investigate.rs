@@ -42,7 +42,8 @@ pub(super) fn print(incident: &Incident, as_json: bool) -> Result<Done, CliError
     };
     if as_json {
         let ids: Vec<_> = incident.evidence.iter().map(|e| e.id).collect();
-        out::json(&json!({"window": found.window, "findings": found.findings, "evidence": ids, "sources": found.sources}))?;
+        out::json(&json!({"window": found.window, "findings": found.findings, "suspects": found.suspects, "onset": found.onset,
+                          "evidence": ids, "sources": found.sources}))?;
     } else {
         out::line(format!("{} {} · window {}", incident.id(), incident.head.title, found.window.label()))?;
         for f in &found.findings {

@@ -482,3 +482,168 @@ pub(super) fn suspect(out: &mut Gathered) {
         })
         .collect();
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+    use crate::analysis::findings::MetricInput;
+    use crate::analysis::movement::Movement;
+    use crate::sources::{Asked, SourceError};
+    use crate::telemetry::{Rule, Sample};
+    use futures_util::future::BoxFuture;
+
+    const START: i64 = 1_795_253_400;
+
+    fn at(secs: i64) -> Timestamp {
+        Timestamp::from_secs(START + secs)
+    }
+
+    fn series(labels: &[(&str, &str)], from: i64, values: &[f64]) -> Series {
+        Series {
+            labels: labels.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+            samples: (0..).map(|n| at(from + 60 * n)).zip(values).map(|(at, value)| Sample { at, value: *value }).collect(),
+        }
+    }
+
+    #[test]
+    fn a_version_that_begins_within_the_window_is_a_deploy() {
+        let old = series(&[("service", "shop"), ("version", "1.41.3")], 0, &[1.0; 10]);
+        let new = series(&[("service", "shop"), ("version", "1.42.0")], 600, &[1.0; 5]);
+        let still = series(&[("service", "mail"), ("version", "7")], 0, &[1.0; 15]);
+        let found = versions(&[old.clone(), new.clone(), still.clone()], "version", "k");
+        let told: Vec<(Option<&str>, &str, Timestamp)> =
+            found.iter().map(|c| (c.service.as_deref(), c.what.as_str(), c.at)).collect();
+        assert_eq!(told, [(Some("shop"), "version 1.41.3 → 1.42.0", at(600))]);
+        assert!(versions(&[old, still], "version", "k").is_empty());
+    }
+
+    #[test]
+    fn restarts_and_rollouts_are_steps() {
+        let began = START as f64;
+        let start = series(&[("service", "shop")], 0, &[began, began, began + 130.0, began + 130.0]);
+        let found = steps(&start, Role::Start, "k");
+        assert_eq!((found.len(), found[0].at, found[0].what.as_str()), (1, at(120), "restarted"));
+        let generation = series(&[("deployment", "shop")], 0, &[4.0, 5.0, 5.0]);
+        let found = steps(&generation, Role::Generation, "k");
+        assert_eq!((found[0].what.as_str(), found[0].service.as_deref()), ("was rolled out (generation 4 → 5)", Some("shop")));
+        assert!(steps(&series(&[], 0, &[3.0; 5]), Role::Restarts, "k").is_empty());
+    }
+
+    #[test]
+    fn what_is_full_and_what_fills_up_is_told() {
+        let window = Window::new(at(0), at(1200));
+        let full = share(&series(&[("service", "shop")], 0, &[0.2, 0.5, 0.97]), "db_pool", "k", window).unwrap();
+        assert_eq!((full.share, full.service.as_deref()), (0.97, Some("shop")));
+        // A percent a minute: from 60 % it is full in 40 minutes.
+        let rising: Vec<f64> = (0..20).map(|n| 0.41 + 0.01 * f64::from(n)).collect();
+        let filling = share(&series(&[("mountpoint", "/data")], 0, &rising), "disk", "k", window).unwrap();
+        let left = filling.full_at.unwrap().secs_since(at(19 * 60));
+        assert!((left - 2400.0).abs() < 5.0, "{left}");
+        assert_eq!(share(&series(&[], 0, &[0.4; 20]), "disk", "k", window), None);
+        assert_eq!(share(&series(&[], 0, &[f64::NAN, 7.0]), "disk", "k", window), None);
+    }
+
+    #[test]
+    fn rare_lines_that_tell_of_a_deed_are_changes() {
+        let pattern = |template: &str, count| Pattern {
+            template: template.into(),
+            level: None,
+            services: vec!["shop".into()],
+            count,
+            baseline_count: 0,
+            change: Change::New,
+            first_at: Some(at(60)),
+            last_at: None,
+            sample: template.into(),
+            rate: vec![],
+        };
+        let found = told_by_lines(
+            &[
+                pattern("deployed version 1.42.0", 1),
+                pattern("feature flag new-cart enabled", 1),
+                pattern("listening on <*>", 900),
+                pattern("order placed", 1),
+            ],
+            "app",
+        );
+        let told: Vec<&str> = found.iter().map(|c| c.what.as_str()).collect();
+        assert_eq!(told, ["log: 'deployed version 1.42.0'", "log: 'feature flag new-cart enabled'"]);
+        assert_eq!((found[0].key.as_str(), found[0].service.as_deref()), ("patterns/app", Some("shop")));
+    }
+
+    /// Answers every range with one series of a level, and nothing before a moment.
+    struct Fake {
+        since: Timestamp,
+    }
+
+    impl Source for Fake {
+        fn name(&self) -> &str {
+            "prom"
+        }
+        fn kind(&self) -> &str {
+            "prometheus"
+        }
+        fn probe(&self) -> BoxFuture<'_, Result<String, SourceError>> {
+            async { Ok(String::new()) }.boxed()
+        }
+    }
+
+    impl MetricSource for Fake {
+        fn range<'a>(&'a self, _query: &'a str, window: Window, _step_secs: f64) -> Asked<'a, Vec<Series>> {
+            let known = window.start >= self.since;
+            let samples = (0..5).map(|n| Sample { at: window.start + Duration::from_secs(60 * n), value: 4.5 }).collect();
+            let series = Series { labels: Labels::from([("service".into(), "shop".into())]), samples };
+            async move { Ok(Answer::whole(if known { vec![series] } else { vec![] })) }.boxed()
+        }
+        fn instant<'a>(&'a self, _query: &'a str, _at: Timestamp) -> Asked<'a, Vec<Series>> {
+            async { Ok(Answer::whole(vec![])) }.boxed()
+        }
+        fn series<'a>(&'a self, _selector: &'a str, _window: Window) -> Asked<'a, Vec<Labels>> {
+            async { Ok(Answer::whole(vec![])) }.boxed()
+        }
+        fn label_values<'a>(&'a self, _label: &'a str, _window: Window) -> Asked<'a, Vec<String>> {
+            async { Ok(Answer::whole(vec![])) }.boxed()
+        }
+        fn rules(&self) -> Asked<'_, Vec<Rule>> {
+            async { Ok(Answer::whole(vec![])) }.boxed()
+        }
+    }
+
+    #[tokio::test]
+    async fn the_same_hours_of_other_days_are_asked_for_and_speak_against_what_is_usual() {
+        let window = Window::new(at(0), at(1200));
+        let moved = MetricInput {
+            key: "metric/prom/latency".into(),
+            service: Some("shop".into()),
+            title: "latency p95".into(),
+            unit: "s".into(),
+            movement: Movement {
+                direction: Direction::Up,
+                score: 80.0,
+                changed_at: Some(at(700)),
+                before: Some(0.1),
+                after: Some(4.6),
+                back_at: None,
+            },
+            is_alert_expression: false,
+            labels: Labels::from([("service".into(), "shop".into())]),
+            earlier: vec![],
+        };
+        let mut out = Gathered::default();
+        out.signals.alerts_known = true;
+        out.signals.metrics.push(moved);
+        // The backend keeps two days: the week before is not told of.
+        let source = Fake { since: at(0) - Duration::from_hours(48) };
+        other_days(&mut out, &source, &source, window, at(600), 60.0).await;
+        let earlier = &out.signals.metrics[0].earlier;
+        assert_eq!((earlier.len(), earlier[0].when.as_str(), earlier[0].level), (1, "a day earlier", 4.5));
+        let (key, draft) = &out.drafts[0];
+        assert_eq!((out.drafts.len(), draft.window.end), (1, at(1200) - Duration::from_hours(24)));
+        let found = crate::analysis::findings::findings(&out.signals);
+        let told = found.iter().find(|f| f.kind == crate::incident::FindingKind::Moved).unwrap();
+        assert!(told.text.contains("at the same hours 4.5 s a day earlier: usual at this hour"), "{told:?}");
+        assert!(told.against == [key.clone()] && told.confidence < 0.5, "{told:?}");
+    }
+}
