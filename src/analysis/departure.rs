@@ -5,6 +5,7 @@
 //! the last minutes of the baseline are then its first, so they take no part in what is usual, and a change is looked for there
 //! too. A counter is measured by its rate, resets put right.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::telemetry::Timestamp;
@@ -86,9 +87,8 @@ pub fn measure(series: &Measured) -> Departure {
     let is_rate = is_counter(series);
     let (base, now) = if is_rate {
         // The step from the baseline into the incident counts where the one goes on with the other.
-        (rates(None, &series.baseline), rates(joins(series), &series.incident))
+        (Cow::Owned(rates(None, &series.baseline)), Cow::Owned(rates(joins(series), &series.incident)))
     } else {
-        let finite = |points: &[Point]| points.iter().copied().filter(|(_, v)| v.is_finite()).collect::<Vec<Point>>();
         (finite(&series.baseline), finite(&series.incident))
     };
     let mut values: Vec<f64> = base.iter().map(|(_, v)| *v).collect();
@@ -116,11 +116,19 @@ pub fn measure(series: &Measured) -> Departure {
     let spread = spread(&base, &mut values, median, calm);
     let least = NO_SPREAD * median.abs().max(1e-12);
     let outside = |v: f64| (v - median).abs() > (3.0 * spread).max(least);
-    let path: Vec<Point> = base.iter().skip(calm).chain(&now).copied().collect();
+    let path = Path { tail: base.get(calm..).unwrap_or_default(), now: &now };
     // What is nothing beside where it went is not yet the change, however quiet it was before.
-    let mut gone: Vec<f64> = path.iter().map(|(_, v)| (v - median).abs()).filter(|d| *d > (3.0 * spread).max(least)).collect();
+    let bound = (3.0 * spread).max(least);
+    let mut gone: Vec<f64> = path.points().map(|(_, v)| (v - median).abs()).filter(|d| *d > bound).collect();
     let part = PART * quantile(&mut gone, 0.75).unwrap_or(0.0);
-    let first = change_point(&path, median, &|v| outside(v) && (v - median).abs() >= part);
+    let first = if gone.is_empty() {
+        None
+    } else {
+        change_point(&path, median, |v| {
+            let off = (v - median).abs();
+            off > bound && off >= part
+        })
+    };
     // An incident that was dated early is mostly normal: what lasts is then what lasts since the change.
     let late =
         first.and_then(|at| at.checked_sub(tail)).filter(|at| (1..now.len()).contains(at) && (now.len() - at) * 5 >= now.len());
@@ -137,7 +145,7 @@ pub fn measure(series: &Measured) -> Departure {
     if let Some(v) = since_then.filter(|v| outside(*v) && (*v - median).abs() > 2.0 * (after - median).abs()) {
         (found.after, found.way) = (Some(v), way(v - median));
     }
-    found.changed_at = first.and_then(|at| path.get(at)).map(|(at, _)| *at);
+    found.changed_at = first.and_then(|at| path.get(at)).map(|(at, _)| at);
     found
 }
 
@@ -181,17 +189,48 @@ fn spread(base: &[Point], values: &mut [f64], median: f64, calm: usize) -> f64 {
     between.max(off).max(BURSTS * plain)
 }
 
+/// The end of the baseline, which may be the incident's, and the incident.
+struct Path<'a> {
+    tail: &'a [Point],
+    now: &'a [Point],
+}
+
+impl Path<'_> {
+    fn len(&self) -> usize {
+        self.tail.len() + self.now.len()
+    }
+
+    fn get(&self, at: usize) -> Option<Point> {
+        match at.checked_sub(self.tail.len()) {
+            None => self.tail.get(at).copied(),
+            Some(at) => self.now.get(at).copied(),
+        }
+    }
+
+    fn points(&self) -> impl Iterator<Item = Point> {
+        self.tail.iter().chain(self.now).copied()
+    }
+}
+
+/// The points that are numbers; most series have no others.
+fn finite(points: &[Point]) -> Cow<'_, [Point]> {
+    if points.iter().all(|(_, v)| v.is_finite()) {
+        Cow::Borrowed(points)
+    } else {
+        Cow::Owned(points.iter().copied().filter(|(_, v)| v.is_finite()).collect())
+    }
+}
+
 /// The first sample that lies outside to one side while most of those after it do too; else the first that does.
-fn change_point(path: &[Point], median: f64, outside: &dyn Fn(f64) -> bool) -> Option<usize> {
+fn change_point(path: &Path<'_>, median: f64, outside: impl Fn(f64) -> bool) -> Option<usize> {
     let side = |v: f64| if outside(v) { way(v - median) } else { Way::Flat };
     let stays = |at: usize, to: Way| {
-        let next = path.get(at..path.len().min(at + LASTS)).unwrap_or_default();
-        let goes_on = next.get(1).is_none_or(|(_, v)| side(*v) == to);
-        goes_on && next.iter().filter(|(_, v)| side(*v) == to).count() * 5 >= next.len() * 3
+        let next = || (at..path.len().min(at + LASTS)).filter_map(|n| path.get(n)).map(|(_, v)| side(v) == to);
+        next().nth(1).is_none_or(|goes_on| goes_on) && next().filter(|it| *it).count() * 5 >= next().count() * 3
     };
     let mut any = None;
-    for (at, (_, v)) in path.iter().enumerate() {
-        let to = side(*v);
+    for (at, (_, v)) in path.points().enumerate() {
+        let to = side(v);
         if to == Way::Flat {
             continue;
         }

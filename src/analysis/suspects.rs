@@ -157,13 +157,15 @@ fn see(series: &[Measured]) -> Vec<Seen> {
         return series.iter().enumerate().map(one).collect();
     }
     let numbered: Vec<(usize, &Measured)> = series.iter().enumerate().collect();
+    let mut parts = numbered.chunks(numbered.len().div_ceil(threads));
+    let own = parts.next().unwrap_or_default();
+    let all = |part: &[(usize, &Measured)]| part.iter().copied().map(one).collect::<Vec<Seen>>();
     std::thread::scope(|scope| {
-        let parts: Vec<_> = numbered
-            .chunks(numbered.len().div_ceil(threads))
-            .map(|part| scope.spawn(move || part.iter().copied().map(one).collect::<Vec<Seen>>()))
-            .collect();
+        let others: Vec<_> = parts.map(|part| scope.spawn(move || all(part))).collect();
+        let mut seen = all(own);
         // A thread of ours does not panic; were one to, its series would be missing rather than everything lost.
-        parts.into_iter().flat_map(|part| part.join().unwrap_or_default()).collect()
+        others.into_iter().for_each(|part| seen.extend(part.join().unwrap_or_default()));
+        seen
     })
 }
 

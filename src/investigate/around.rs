@@ -28,6 +28,8 @@ const MAX_OTHER_DAYS: usize = 8;
 const MAX_DEEDS: u64 = 5;
 /// So many spreads from normal a series must be to be suspect.
 const LEAST: f64 = 3.0;
+/// The share of its level that a suspect series must have changed by.
+const FELT: f64 = 0.05;
 /// How many end so soon that they are kept.
 const ENDS_WITHIN: Duration = Duration::from_hours(14 * 24);
 /// From this share on what is in use is kept as evidence even when it does not grow.
@@ -452,6 +454,12 @@ fn blames(out: &Gathered) -> BTreeMap<String, BTreeSet<String>> {
     blames
 }
 
+/// Whether a change is one that a person would call so: what is very still makes any stir look large.
+fn is_felt(before: Option<f64>, after: Option<f64>) -> bool {
+    let (Some(before), Some(after)) = (before, after) else { return true };
+    (after - before).abs() >= FELT * before.abs().max(after.abs())
+}
+
 /// Ranks the suspects over all series and logs.
 pub(super) fn suspect(out: &mut Gathered) {
     let blames = blames(out);
@@ -469,7 +477,11 @@ pub(super) fn suspect(out: &mut Gathered) {
     out.signals.suspects = suspects(&series, &out.known)
         .into_iter()
         // Without a change that lasts a series is only mentioned for its service's log.
-        .filter(|s| (s.changed_at.is_some() && s.size >= LEAST) || s.series.is_none() || s.why.contains("; "))
+        .filter(|s| {
+            (s.changed_at.is_some() && s.size >= LEAST && is_felt(s.before, s.after))
+                || s.series.is_none()
+                || s.why.contains("; ")
+        })
         .map(|suspect| {
             let known = suspect.series.as_deref().and_then(|s| by_name.get(s)).cloned();
             let mut keys: Vec<Key> = known.iter().map(|(key, _, _)| key.clone()).collect();
@@ -543,6 +555,12 @@ mod tests {
         assert!((left - 2400.0).abs() < 5.0, "{left}");
         assert_eq!(share(&series(&[], 0, &[0.4; 20]), "disk", "k", window), None);
         assert_eq!(share(&series(&[], 0, &[f64::NAN, 7.0]), "disk", "k", window), None);
+    }
+
+    #[test]
+    fn what_hardly_stirs_is_no_suspect() {
+        assert!(is_felt(Some(1.0), Some(20.0)) && is_felt(Some(0.0), Some(0.1)) && is_felt(None, Some(3.0)));
+        assert!(!is_felt(Some(19.9), Some(19.93)) && !is_felt(Some(-4.0), Some(-4.1)));
     }
 
     #[test]

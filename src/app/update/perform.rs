@@ -938,7 +938,7 @@ fn choose_finding(model: &mut Model) -> Vec<Effect> {
         .iter()
         .map(|f| {
             let tags: String = f.evidence.iter().map(|id| format!("[{id}]")).collect();
-            (format!("{} {tags}", f.title), f.kind.word().to_owned())
+            (f.kind.word().to_owned(), format!("{} {tags}", f.title))
         })
         .collect();
     let ranks = findings.iter().map(|f| f.rank).collect();

@@ -67,14 +67,13 @@ const BOTH: u16 = 14;
 /// The moments that stand on every time axis: alerts, changes, the declaration, and until when it was normal.
 fn marks(incident: &Incident) -> Vec<Mark> {
     let mut marks: Vec<Mark> = Vec::new();
-    if let Some(found) = &incident.investigation {
-        marks.extend(found.onset.map(|at| Mark { at, glyph: '┆', meaning: Meaning::Muted }));
-        let changes = found.findings.iter().filter(|f| f.kind == FindingKind::Change).filter_map(|f| f.at);
-        marks.extend(changes.map(|at| Mark { at, glyph: '◇', meaning: Meaning::Warn }));
-    }
+    let found = incident.investigation.as_ref();
+    marks.extend(found.and_then(|f| f.onset).map(|at| Mark { at, glyph: '┆', meaning: Meaning::Muted }));
     marks.push(Mark { at: incident.head.declared_at, glyph: '◆', meaning: Meaning::Accent });
     let alerts = incident.alerts.iter().filter_map(|a| a.starts_at);
     marks.extend(alerts.map(|at| Mark { at, glyph: '▲', meaning: Meaning::Bad }));
+    let changes = found.iter().flat_map(|f| &f.findings).filter(|f| f.kind == FindingKind::Change).filter_map(|f| f.at);
+    marks.extend(changes.map(|at| Mark { at, glyph: '◇', meaning: Meaning::Warn }));
     marks
 }
 
@@ -110,6 +109,9 @@ fn suspected(
         for mark in marks(incident).iter().filter(|m| window.contains(m.at)) {
             #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a column")]
             let column = ((mark.at.secs_since(window.start) / length * spark as f64) as usize).min(spark - 1);
+            // A change and the alert that followed it may fall into one column: the change then stands before it.
+            let is_taken = axis.get(column).is_some_and(|(glyph, _)| *glyph == '▲');
+            let column = if mark.glyph == '◇' && is_taken { column.saturating_sub(1) } else { column };
             if let Some(cell) = axis.get_mut(column) {
                 *cell = (mark.glyph, mark.meaning);
             }
