@@ -7,6 +7,7 @@
 //! log has changed.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::OnceLock;
 
 use super::departure::{Departure, Measured, Way, measure};
 use super::requests::Changed;
@@ -152,7 +153,9 @@ fn see(series: &[Measured]) -> Vec<Seen> {
         let score = weight * departure.size.ln_1p();
         Seen { index, service: service.to_owned(), metric: metric.to_owned(), departure, score, of_service: 0.0, why }
     };
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS);
+    // Asking the system each time costs more than measuring a few series.
+    static PROCESSORS: OnceLock<usize> = OnceLock::new();
+    let threads = *PROCESSORS.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from).min(THREADS));
     if series.len() < MANY || threads < 2 {
         return series.iter().enumerate().map(one).collect();
     }

@@ -123,8 +123,8 @@ impl Reading {
     }
 
     fn chunk(&mut self, text: &[u8], ends: &[usize], layout: &mut Layout, side: Side, service: Option<&str>) {
-        // Only what is no UTF-8 is copied.
-        let whole = String::from_utf8_lossy(text);
+        // Only what is no UTF-8 is copied; most is, and to find that out is fast.
+        let whole = std::str::from_utf8(text).map_or_else(|_| String::from_utf8_lossy(text), std::borrow::Cow::Borrowed);
         let lossy: Vec<String>;
         let lines: Vec<&str> = if whole.len() == text.len() {
             let mut from = 0;
