@@ -120,6 +120,9 @@ fn from_the_alert_to_the_post_mortem() {
     assert!(of("related").contains("service=checkout"), "{findings:#?}");
     let first = |kind: &str| findings.iter().find(|f| f["kind"] == kind).unwrap_or(&Value::Null);
     assert!(first("suspect")["title"].as_str().unwrap_or("").starts_with("checkout is the likeliest"), "{findings:#?}");
+    let suspect = &found["suspects"][0];
+    assert!(suspect["service"] == "checkout" && !suspect["evidence"].as_array().unwrap().is_empty(), "{}", found["suspects"]);
+    assert!(found["onset"].is_string());
     assert!(of("change").contains("checkout version 1.41.3 → 1.42.0"), "{findings:#?}");
     assert!(of("saturation").contains("checkout db_pool is at 100 %"), "{findings:#?}");
     assert!(of("slo").contains("checkout burns its error budget"), "{findings:#?}");

@@ -246,7 +246,9 @@ fn change_point(path: &Path<'_>, median: f64, outside: impl Fn(f64) -> bool) -> 
 fn is_counter(series: &Measured) -> bool {
     let metric = series.name.rsplit('|').next().unwrap_or("").split('{').next().unwrap_or("");
     if ["_total", "_count", "_sum", "_bucket"].iter().any(|end| metric.ends_with(end)) {
-        return grows(&series.baseline, true) && grows(&series.incident, true);
+        // What stood still all the time may as well be a gauge that counts something: its steps are then its departure.
+        let stirs = |points: &[Point]| points.iter().zip(points.iter().skip(1)).any(|(a, b)| b.1 > a.1);
+        return stirs(&series.baseline) && grows(&series.baseline, true) && grows(&series.incident, true);
     }
     series.baseline.len() >= COUNTS && grows(&series.baseline, false) && grows(&series.incident, false)
 }
@@ -407,6 +409,9 @@ mod tests {
         assert!(reset.is_rate && reset.size < 2.0, "{reset:?}");
         let faster = measure(&series("a|errors", &before, &count(&[40.0; 6], before[19])));
         assert!(faster.is_rate && faster.size > 20.0 && faster.after == Some(40.0), "only ever grows: {faster:?}");
+        // A gauge by the name of a counter that steps up has moved.
+        let stepped = measure(&series("a|active_connections_count", &[10.0; 20], &[100.0; 6]));
+        assert!(!stepped.is_rate && stepped.size > 20.0 && stepped.after == Some(100.0), "{stepped:?}");
         // A gauge that grew and falls has fallen.
         let gauge = measure(&series("a|memory_bytes", &before, &restarted));
         assert!(!gauge.is_rate, "{gauge:?}");

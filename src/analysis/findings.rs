@@ -65,6 +65,8 @@ pub struct ChangeInput {
     pub service: Option<String>,
     /// In words, without time and service: `version 1.41.3 → 1.42.0`.
     pub what: String,
+    /// Whether somebody did it for sure; a restart or a new generation may as well be the machine's own doing.
+    pub is_release: bool,
     pub key: Key,
 }
 
@@ -155,7 +157,10 @@ pub fn findings(signals: &Signals) -> Vec<Finding> {
     let mut out = vec![fired(signals)];
     out.extend(triage::verdict(signals));
     out.extend(triage::severity(signals));
-    out.extend(around::suspects(signals));
+    // Beside "healthy" nobody is suspect.
+    if !out.iter().any(|f| f.kind == FindingKind::Verdict && f.title.starts_with("healthy")) {
+        out.extend(around::suspects(signals));
+    }
     out.extend(moved(signals));
     out.extend(new_patterns(signals));
     out.extend(around::changes(signals));
@@ -276,7 +281,9 @@ fn moved(signals: &Signals) -> Vec<Finding> {
     moved.sort_by(|a, b| {
         // Of one moment: what fills up before what hurts, and the alert's own expression last.
         let hurts = |m: &MetricInput| ["latency", "error", "requests"].iter().any(|w| m.title.contains(w));
-        let when = |m: &MetricInput| (m.movement.changed_at.map_or(i64::MAX, Timestamp::micros), m.is_alert_expression, hurts(m));
+        let at = |m: &MetricInput| m.movement.changed_at.map_or(i64::MAX, Timestamp::micros);
+        // What is usual at this hour is told last: it is not what began.
+        let when = |m: &MetricInput| (is_usual_now(m), at(m), m.is_alert_expression, hurts(m));
         when(a).cmp(&when(b)).then_with(|| b.movement.score.total_cmp(&a.movement.score)).then_with(|| a.title.cmp(&b.title))
     });
     let first_alert = signals.alerts.iter().filter_map(|a| a.pending_since.or(a.starts_at)).min();
@@ -285,7 +292,7 @@ fn moved(signals: &Signals) -> Vec<Finding> {
     let at_once = moved.iter().filter(|m| m.movement.changed_at == moved.first().and_then(|f| f.movement.changed_at)).count();
     let first = match at_once {
         0 | 1 => " (moved first)".to_owned(),
-        n => format!(" (moved first, at once with {} others)", n - 1),
+        n => format!(" (moved first, at once with {})", crate::telemetry::words::count(n - 1, "other")),
     };
     let mut out: Vec<Finding> = moved
         .iter()
@@ -344,6 +351,11 @@ fn is_usual(m: &MetricInput, earlier: &Earlier) -> bool {
     let (Some(before), Some(after)) = (m.movement.before, m.movement.after) else { return false };
     let moved = after - before;
     moved != 0.0 && (earlier.level - before) / moved >= 0.5
+}
+
+/// Whether it stands where it stood at the same hours of another day.
+fn is_usual_now(m: &MetricInput) -> bool {
+    m.earlier.iter().any(|e| is_usual(m, e))
 }
 
 fn earlier_told(m: &MetricInput) -> Option<String> {

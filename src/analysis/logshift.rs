@@ -63,7 +63,7 @@ const SPAN: [&str; 5] = ["span_id", "spanId", "spanID", "spanid", "span.id"];
 
 /// The request a line belongs to: by its fields, else by its message.
 pub fn ids_of(line: &LogLine) -> Option<Ids> {
-    let field = |names: &[&str]| names.iter().find_map(|n| line.fields.get(*n)).filter(|v| !v.is_empty());
+    let field = |names: &[&str]| names.iter().find_map(|n| line.fields.get(*n)).filter(|v| v.chars().any(|c| !"0-".contains(c)));
     match field(&REQUEST) {
         Some(request) => Some(Ids::of(request.as_bytes(), field(&SPAN).map_or(&[], |s| s.as_bytes()))),
         None => Ids::find(line.message.as_bytes()),
@@ -129,6 +129,12 @@ mod tests {
         line.fields.insert("request_id".into(), "r-1".into());
         assert_eq!(ids_of(&line), Some(Ids::of(b"r-1", b"")));
         assert_eq!(ids_of(&LogLine::plain("nothing")), None);
+        // What tracing libraries write outside of a request is none.
+        for none in ["", "0", "-", "00000000000000000000000000000000"] {
+            let mut idle = LogLine::plain("tick");
+            idle.fields.insert("trace_id".into(), none.into());
+            assert_eq!(ids_of(&idle), None, "{none}");
+        }
     }
 
     #[test]

@@ -51,6 +51,9 @@ pub fn movement(series: &Series, baseline: Window, window: Window) -> Movement {
     let after: Vec<Sample> =
         series.within(after_window).iter().filter(|s| s.value.is_finite() && s.at > baseline.end).copied().collect();
     let before = series.values(baseline);
+    if let Some(gone) = gone(series, &before, window) {
+        return gone;
+    }
     let Some(last) = after.last() else { return Movement { before: median(&before), ..Movement::absent() } };
     let Some(normal) = median(&before) else {
         // It did not exist before: new, unless it stays at zero.
@@ -63,7 +66,10 @@ pub fn movement(series: &Series, baseline: Window, window: Window) -> Movement {
             changed_at: appeared,
             before: None,
             after: Some(after_level),
-            back_at: None,
+            back_at: appeared.and_then(|from| {
+                let since: Vec<Sample> = after.iter().copied().filter(|s| s.at >= from).collect();
+                back_at(&since, |s| s.value == 0.0)
+            }),
         };
     };
     let spread = spread(&before, normal, &after);
@@ -98,6 +104,32 @@ pub fn movement(series: &Series, baseline: Window, window: Window) -> Movement {
         after: Some(level),
         back_at: back_at(rest, |s| distance(s).abs() < MOVED / 2.0),
     }
+}
+
+/// Steps without a sample after which a series has ended.
+const ENDED: f64 = 3.0;
+/// Samples of normal times that an ended series must have had.
+const KNOWN: usize = 3;
+
+/// The fall to nothing of a series that was there in normal times and has ended before the window does: whoever wrote it no
+/// longer answers.
+fn gone(series: &Series, before: &[f64], window: Window) -> Option<Movement> {
+    let samples = series.within(window);
+    let last = samples.iter().rev().find(|s| s.value.is_finite())?;
+    let mut steps: Vec<f64> = samples.windows(2).filter_map(|w| Some(w.get(1)?.at.secs_since(w.first()?.at))).collect();
+    steps.sort_by(f64::total_cmp);
+    let step = steps.get(steps.len() / 2).copied()?;
+    if before.len() < KNOWN || window.end.secs_since(last.at) <= ENDED * step {
+        return None;
+    }
+    Some(Movement {
+        direction: Direction::Down,
+        score: MAX_SCORE / 10.0,
+        changed_at: Some(last.at),
+        before: median(before),
+        after: None,
+        back_at: None,
+    })
 }
 
 /// Samples in a row that say that it is over.
@@ -180,6 +212,20 @@ mod tests {
         ] {
             assert_eq!(look(&values).direction, Direction::Flat, "{values:?}");
         }
+    }
+
+    #[test]
+    fn what_ends_has_fallen_and_what_appeared_and_went_is_back() {
+        let series = series(&[4.0, 5.0, 4.0, 3.0, 4.0, 5.0, 4.0, 4.0, 3.0, 4.0, 4.0, 4.0]);
+        let baseline = Window::new(Timestamp::from_secs(0), Timestamp::from_secs(15 * 8));
+        let of = |end: i64| movement(&series, baseline, Window::new(Timestamp::from_secs(0), Timestamp::from_secs(15 * end)));
+        assert_eq!(of(13).direction, Direction::Flat);
+        let ended = of(30);
+        assert_eq!((ended.direction, ended.after, ended.changed_at), (Direction::Down, None, Some(Timestamp::from_secs(165))));
+        let mut only_late = vec![f64::NAN; 10];
+        only_late.extend([3.0, 4.0, 0.0, 0.0, 0.0]);
+        let over = look(&only_late);
+        assert_eq!((over.direction, over.back_at), (Direction::Up, Some(Timestamp::from_secs(180))));
     }
 
     #[test]

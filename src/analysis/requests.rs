@@ -26,6 +26,8 @@ const SLOW: f64 = 1.5;
 const STILL: f64 = 0.002;
 /// Calls that are a habit.
 const CALLS: u64 = 3;
+/// A call is made in more than one of so many requests of the rarer side.
+const RARE: u64 = 20;
 /// Letters of a template in a sentence.
 const SHOWN: usize = 60;
 
@@ -157,10 +159,16 @@ impl Requests {
         };
         let (mut next, mut gaps, mut calls) =
             (BTreeMap::<Place, Next>::new(), BTreeMap::<(Place, Place), Gaps>::new(), BTreeMap::<(u32, u32), u64>::new());
+        // Requests that a service has a part in.
+        let mut with: BTreeMap<u32, u64> = BTreeMap::new();
         for request in &requests {
             let Some(first) = request.first() else { continue };
             let of = if first.side == Side::Incident { PARTS } else { part.get(&first.ids.request).copied().unwrap_or(0) };
             let mut seen = BTreeSet::from([first.service]);
+            let here: BTreeSet<u32> = request.iter().map(|l| l.service).collect();
+            for service in here {
+                *with.entry(service).or_default() += 1;
+            }
             let last_of = |service: u32| request.iter().rposition(|l| l.service == service);
             for (a, b) in request.iter().zip(request.iter().skip(1)) {
                 let hop = ((a.service, a.number), (b.service, b.number));
@@ -195,7 +203,11 @@ impl Requests {
             flows(&next, &tell, &mut followed);
             slows(&gaps, &tell, &mut followed);
         }
-        for ((caller, callee), _) in calls.into_iter().filter(|(_, n)| *n >= CALLS) {
+        let of = |service: u32| with.get(&service).copied().unwrap_or(0);
+        // A few clocks that differ make no call: it must be a share of what either does, and go that way more than the other.
+        let is_habit =
+            |a: u32, b: u32, n: u64| n >= CALLS && n * RARE >= of(a).min(of(b)) && n > calls.get(&(b, a)).copied().unwrap_or(0);
+        for (caller, callee) in calls.iter().filter(|((a, b), n)| is_habit(*a, *b, **n)).map(|(pair, _)| *pair) {
             followed.calls.entry(tell.name(caller).to_owned()).or_default().push(tell.name(callee).to_owned());
         }
         followed

@@ -13,6 +13,7 @@ use super::{CliError, Done, out};
 use crate::analysis::patterns::study::{Findings, Side, Studied, Study};
 use crate::evidence::render::bars;
 use crate::investigate::clock::now;
+use crate::telemetry::Timestamp;
 use crate::telemetry::parse::Context;
 use crate::telemetry::parse::layout::Layout;
 use crate::telemetry::words::count;
@@ -103,7 +104,11 @@ impl Reading {
     fn file(&mut self, path: &Path, side: Side, service: Option<&str>, stop: &AtomicBool) -> Result<(), CliError> {
         let fail = |e: std::io::Error| CliError::Failed(format!("{} cannot be read: {e}; check the path", path.display()));
         let mut from = open(path).map_err(fail)?;
-        self.study.next_stream();
+        // A time of day alone is of the day on which the file was last written, or of the one before.
+        let written =
+            path.metadata().ok().and_then(|m| m.modified().ok()).map(|t| Timestamp::from(time::OffsetDateTime::from(t)));
+        let context = Context { now: written.map_or(self.context.now, |w| w.min(self.context.now)), ..self.context };
+        self.study.next_stream(context);
         let mut layout = Layout::default();
         let mut text = Vec::new();
         let mut ends: Vec<usize> = Vec::with_capacity(CHUNK);
@@ -116,13 +121,20 @@ impl Reading {
             if ends.is_empty() {
                 break;
             }
-            self.chunk(&text, &ends, &mut layout, side, service);
+            self.chunk(&text, &ends, (&mut layout, context), side, service);
             self.progress.lines(ends.len());
         }
         Ok(())
     }
 
-    fn chunk(&mut self, text: &[u8], ends: &[usize], layout: &mut Layout, side: Side, service: Option<&str>) {
+    fn chunk(
+        &mut self,
+        text: &[u8],
+        ends: &[usize],
+        (layout, context): (&mut Layout, Context),
+        side: Side,
+        service: Option<&str>,
+    ) {
         // Only what is no UTF-8 is copied; most is, and to find that out is fast.
         let whole = std::str::from_utf8(text).map_or_else(|_| String::from_utf8_lossy(text), std::borrow::Cow::Borrowed);
         let lossy: Vec<String>;
@@ -148,7 +160,7 @@ impl Reading {
             lossy.iter().map(String::as_str).collect()
         };
         if !self.content {
-            layout.learn_more(lines.iter().copied(), self.context);
+            layout.learn_more(lines.iter().copied(), context);
         }
         for raw in lines {
             let number = self.study.line(raw, (!self.content).then_some(&*layout), side);

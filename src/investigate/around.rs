@@ -24,6 +24,8 @@ use crate::telemetry::{Labels, Level, Series, Timestamp, Window, clean, words};
 
 /// Expressions of which the same hours of other days are asked for.
 const MAX_OTHER_DAYS: usize = 8;
+/// Series kept of one answer.
+const MAX_KEPT: usize = 100;
 /// A pattern of more lines than this is no single deed.
 const MAX_DEEDS: u64 = 5;
 /// So many spreads from normal a series must be to be suspect.
@@ -67,6 +69,8 @@ pub(super) fn take(
     let window = request.window;
     let key = format!("metric/{}/{}", source.name(), question.query);
     let mut told: Vec<String> = Vec::new();
+    // Of many series those that tell something are kept.
+    let mut kept: Vec<usize> = Vec::new();
     let found = &mut out.signals;
     match question.role {
         Role::Level => {}
@@ -77,7 +81,7 @@ pub(super) fn take(
             }
         }
         Role::Start | Role::Generation | Role::Restarts => {
-            for series in &answer.value {
+            for (n, series) in answer.value.iter().enumerate() {
                 for change in steps(series, question.role, &key) {
                     told.push(format!(
                         "{}{}",
@@ -85,11 +89,12 @@ pub(super) fn take(
                         change.what
                     ));
                     found.changes.push(change);
+                    kept.push(n);
                 }
             }
         }
         Role::Share => {
-            for series in &answer.value {
+            for (n, series) in answer.value.iter().enumerate() {
                 let Some(limit) = share(series, &question.title, &key, window) else { continue };
                 told.push(format!(
                     "{}{} at {} %",
@@ -98,10 +103,11 @@ pub(super) fn take(
                     human_value((limit.share * 100.0).round())
                 ));
                 found.limits.push(limit);
+                kept.push(n);
             }
         }
         Role::Expiry => {
-            for series in &answer.value {
+            for (n, series) in answer.value.iter().enumerate() {
                 let Some(at) = series.samples.last().and_then(|s| Timestamp::from_secs_f64(s.value)) else { continue };
                 if at > window.end + ENDS_WITHIN || at.secs() < 1_000_000_000 {
                     continue;
@@ -110,6 +116,7 @@ pub(super) fn take(
                 let what = format!("{}{of}", question.title);
                 told.push(format!("{what} ends at {} UTC", at.date_clock()));
                 found.expiring.push(ExpiryInput { what, at, key: key.clone() });
+                kept.push(n);
             }
         }
         Role::Failed(window) => {
@@ -124,7 +131,9 @@ pub(super) fn take(
                 if pages {
                     told.push(format!("{service} {} %", human_value(last.value * 100.0)));
                 }
-                out.failed.push(Failed { service: service.to_owned(), window, burn, objective, key: key.clone() });
+                // The same metric over another window is its counterpart.
+                let metric = question.query.replace(&format!("[{window}]"), "");
+                out.failed.push(Failed { service: service.to_owned(), metric, window, burn, objective, key: key.clone() });
             }
         }
     }
@@ -132,6 +141,13 @@ pub(super) fn take(
         return;
     }
     let total = u64::try_from(answer.value.len()).unwrap_or(0);
+    kept.dedup();
+    let series: Vec<Series> = if kept.is_empty() {
+        answer.value
+    } else {
+        answer.value.into_iter().enumerate().filter(|(n, _)| kept.contains(n)).map(|(_, s)| s).take(MAX_KEPT).collect()
+    };
+    let shown = u64::try_from(series.len()).unwrap_or(0);
     out.drafts.push((
         key,
         Draft {
@@ -144,14 +160,14 @@ pub(super) fn take(
                 Role::Failed(_) => format!("{}: {}", question.title, clean::cut(&words::list(&told), 160)),
                 _ => clean::cut(&told.join("; "), 200),
             },
-            shown: total,
+            shown,
             total: answer.total.unwrap_or(total),
             body: Body::Series {
                 title: question.title.clone(),
                 unit: question.unit.clone(),
                 step_secs: step,
                 threshold: None,
-                series: answer.value,
+                series,
             },
             gaps: answer.gaps,
         },
@@ -162,6 +178,8 @@ pub(super) fn take(
 #[derive(Clone, Debug)]
 pub(super) struct Failed {
     service: String,
+    /// The query without its window.
+    metric: String,
     window: &'static str,
     burn: f64,
     objective: f64,
@@ -189,7 +207,7 @@ fn versions(series: &[Series], label: &str, key: &str) -> Vec<ChangeInput> {
                 Some(before) => format!("{label} {before} → {version}"),
                 None => format!("{label} {version} appeared"),
             };
-            out.push(ChangeInput { at: *at, service: service.clone(), what, key: key.to_owned() });
+            out.push(ChangeInput { at: *at, service: service.clone(), what, is_release: true, key: key.to_owned() });
         }
     }
     out
@@ -207,10 +225,13 @@ fn steps(series: &Series, role: Role, key: &str) -> Vec<ChangeInput> {
             },
             service: owner(&series.labels),
             what: match role {
-                Role::Start => "restarted".to_owned(),
+                // Of several processes the youngest is told: it may have been started beside the others.
+                Role::Start => "started a process".to_owned(),
                 Role::Restarts => format!("restarted (restarts {} → {})", human_value(a.value), human_value(b.value)),
-                _ => format!("was rolled out (generation {} → {})", human_value(a.value), human_value(b.value)),
+                // A rollout, or no more than another number of replicas.
+                _ => format!("has another spec (generation {} → {})", human_value(a.value), human_value(b.value)),
             },
+            is_release: false,
             key: key.to_owned(),
         })
         .take(3)
@@ -219,12 +240,11 @@ fn steps(series: &Series, role: Role, key: &str) -> Vec<ChangeInput> {
 
 /// How full it is at the end of the window, and when it is full if it goes on as in its second half; `None` for what is neither.
 fn share(series: &Series, title: &str, key: &str, window: Window) -> Option<LimitInput> {
-    let values: Vec<Point> = series
-        .samples
-        .iter()
-        .filter(|s| s.value.is_finite() && (0.0..=1.5).contains(&s.value))
-        .map(|s| (s.at, s.value))
-        .collect();
+    let values: Vec<Point> = series.samples.iter().filter(|s| s.value.is_finite()).map(|s| (s.at, s.value)).collect();
+    // What goes far beyond one is no share: a percentage by another name, or a limit that is none.
+    if values.iter().any(|(_, v)| !(0.0..=1.5).contains(v)) {
+        return None;
+    }
     let (end, share) = *values.last()?;
     let half = values.get(values.len() / 2..).unwrap_or_default();
     let full_at = half.first().filter(|_| half.len() >= 5).and_then(|(start, _)| {
@@ -258,7 +278,9 @@ pub(super) fn budgets(out: &mut Gathered, source: &dyn Source) {
     let mut burns = Vec::new();
     for (long, short, pages_at) in BURNS {
         for l in failed.iter().filter(|f| f.window == long) {
-            let Some(s) = failed.iter().find(|f| f.window == short && f.service == l.service) else { continue };
+            let Some(s) = failed.iter().find(|f| f.window == short && f.service == l.service && f.metric == l.metric) else {
+                continue;
+            };
             let keys: Vec<Key> = [&l.key, &s.key].into_iter().filter(|k| known.contains(k.as_str())).cloned().collect();
             burns.push(BurnInput {
                 service: l.service.clone(),
@@ -311,11 +333,8 @@ pub(super) async fn other_days(
             let mut values: Vec<f64> = series.samples.iter().map(|s| s.value).filter(|v| v.is_finite()).collect();
             let Some(level) = quantile(&mut values, 0.5) else { continue };
             for m in out.signals.metrics.iter_mut().filter(|m| m.key == *key && m.labels == series.labels) {
-                levels.push(format!(
-                    "{}{}",
-                    m.service.as_deref().map(|s| format!("{s} ")).unwrap_or_default(),
-                    human_value(level)
-                ));
+                let shown = if m.unit == "%" { format!("{} %", human_value(level * 100.0)) } else { human_value(level) };
+                levels.push(format!("{}{shown}", m.service.as_deref().map(|s| format!("{s} ")).unwrap_or_default()));
                 m.earlier.push(Earlier { when: when.to_owned(), level, key: earlier_key.clone() });
             }
         }
@@ -364,6 +383,7 @@ pub(super) fn told_by_lines(patterns: &[Pattern], source: &str) -> Vec<ChangeInp
                 at: p.first_at?,
                 service: if p.services.len() == 1 { p.services.first().cloned() } else { None },
                 what: format!("log: '{}'", clean::cut(text.lines().next().unwrap_or(""), 90)),
+                is_release: true,
                 key: format!("patterns/{source}"),
             })
         })
@@ -467,7 +487,13 @@ pub(super) fn suspect(out: &mut Gathered) {
     out.known.blames = blames;
     let measured = std::mem::take(&mut out.measured);
     let (mut series, mut by_name) = (Vec::new(), BTreeMap::new());
-    for (one, key, labels) in measured {
+    for (mut one, key, labels) in measured {
+        // Two metrics that measure the same, or two sources, are told apart.
+        let (plain, mut n) = (one.name.clone(), 1);
+        while by_name.contains_key(&one.name) {
+            n += 1;
+            one.name = format!("{plain} ({n})");
+        }
         by_name.insert(one.name.clone(), (key, labels, one.unit.clone()));
         series.push(one);
     }
@@ -536,10 +562,10 @@ mod tests {
         let began = START as f64;
         let start = series(&[("service", "shop")], 0, &[began, began, began + 130.0, began + 130.0]);
         let found = steps(&start, Role::Start, "k");
-        assert_eq!((found.len(), found[0].at, found[0].what.as_str()), (1, at(120), "restarted"));
+        assert_eq!((found.len(), found[0].at, found[0].what.as_str()), (1, at(120), "started a process"));
         let generation = series(&[("deployment", "shop")], 0, &[4.0, 5.0, 5.0]);
         let found = steps(&generation, Role::Generation, "k");
-        assert_eq!((found[0].what.as_str(), found[0].service.as_deref()), ("was rolled out (generation 4 → 5)", Some("shop")));
+        assert_eq!((found[0].what.as_str(), found[0].service.as_deref()), ("has another spec (generation 4 → 5)", Some("shop")));
         assert!(steps(&series(&[], 0, &[3.0; 5]), Role::Restarts, "k").is_empty());
     }
 
@@ -555,6 +581,7 @@ mod tests {
         assert!((left - 2400.0).abs() < 5.0, "{left}");
         assert_eq!(share(&series(&[], 0, &[0.4; 20]), "disk", "k", window), None);
         assert_eq!(share(&series(&[], 0, &[f64::NAN, 7.0]), "disk", "k", window), None);
+        assert_eq!(share(&series(&[], 0, &[70.0, 1.0]), "cpu_utilization", "k", window), None, "percents");
     }
 
     #[test]

@@ -201,7 +201,8 @@ fn told(names: &BTreeMap<&str, BTreeSet<&str>>, label: &str, pick: &str) -> Vec<
             let Some(base) = name.strip_suffix(used) else { continue };
             let limit = ends.iter().map(|end| format!("{base}{end}")).find(|n| names.contains_key(n.as_str()));
             if let Some(limit) = limit {
-                let query = format!("max by ({label}) ({name}{whole}) / max by ({label}) ({limit}{whole})");
+                // Each with its own limit, the fullest of them: a full pool is not to hide behind a large one.
+                let query = format!("max by ({label}) ({name}{whole} / ({limit}{whole} > 0))");
                 out.push(make(4, base, "%", query, Role::Share));
             }
         }
@@ -224,6 +225,7 @@ fn is_request(name: &str) -> bool {
     ["request", "http_server", "grpc_server", "rpc_server"].iter().any(|w| name.contains(w))
         && !name.contains("in_flight")
         && !name.contains("size")
+        && !name.contains("client")
 }
 
 fn of_metric(

@@ -555,10 +555,11 @@ impl Desk {
         .await
     }
 
-    /// Keeps a text as evidence, with a note that cites it.
+    /// Keeps a log line as evidence, with a note that cites it.
     pub async fn keep_line(&self, id: IncidentId, line: &LogLine) -> Written {
         let when = line.at.unwrap_or_else(now);
-        let first = clean::cut(line.message.lines().next().unwrap_or(""), 160);
+        // Redacted before it is cut: half a token has lost the shape by which it is known.
+        let first = clean::cut(&Redactor::new().text(line.message.lines().next().unwrap_or("")), 160);
         let service = line.service.as_deref().map(|s| format!("{s}: ")).unwrap_or_default();
         let draft = Draft {
             kind: EvidenceKind::Logs,
@@ -566,7 +567,7 @@ impl Desk {
             query: "a line marked by hand".to_owned(),
             window: Window::new(when, when),
             taken_at: now(),
-            summary: Redactor::new().text(&format!("{service}{first}")).into_owned(),
+            summary: format!("{service}{first}"),
             body: Body::Lines { lines: vec![line.clone()] },
             gaps: Vec::new(),
             shown: 1,

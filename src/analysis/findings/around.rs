@@ -19,7 +19,7 @@ const MAX_CHANGES: usize = 5;
 /// A change so long before what moved first may still be its cause.
 const BEFORE: Duration = Duration::from_hours(1);
 /// From this share on something is full; below, it must fill up within [`SOON`].
-const FULL: f64 = 0.9;
+pub(super) const FULL: f64 = 0.9;
 const SOON: Duration = Duration::from_hours(24);
 /// What runs out later than this is no finding.
 const EXPIRES: Duration = Duration::from_hours(14 * 24);
@@ -66,17 +66,23 @@ pub(super) fn suspects(signals: &Signals) -> Vec<Finding> {
                 0 => format!("{service} is the likeliest place where it began"),
                 _ => format!("{service} is suspect {}", n + 1),
             };
+            let by_log_alone = list.iter().all(|s| s.suspect.series.is_none());
+            let confidence = (0.3 + share).min(if by_log_alone { 0.5 } else { 0.9 });
             // A lead over the others is what makes a suspicion: alone with half of all suspicion is sure enough for a look.
-            of(FindingKind::Suspect, title, format!("{service}: {}.", told.join("; ")), (0.3 + share).min(0.9), inputs)
+            of(FindingKind::Suspect, title, format!("{service}: {}.", told.join("; ")), confidence, inputs)
         })
         .collect()
 }
 
-/// When the first series moved, else when the first alert's condition held.
+/// When the first series of the likeliest suspect moved, else of any, else when the first alert's condition held.
 fn began(signals: &Signals) -> Option<Timestamp> {
-    let moved = signals.metrics.iter().filter(|m| m.movement.direction != Direction::Flat);
-    let first = moved.filter_map(|m| m.movement.changed_at).min();
-    first.or_else(|| signals.alerts.iter().filter_map(|a| a.pending_since.or(a.starts_at)).min())
+    let suspect = signals.suspects.first().and_then(|s| s.suspect.service.as_deref());
+    let moved = || signals.metrics.iter().filter(|m| m.movement.direction != Direction::Flat && !super::is_usual_now(m));
+    let of_suspect = moved().filter(|m| suspect.is_some() && m.service.as_deref() == suspect);
+    let first = of_suspect.filter_map(|m| m.movement.changed_at).min();
+    first
+        .or_else(|| moved().filter_map(|m| m.movement.changed_at).min())
+        .or_else(|| signals.alerts.iter().filter_map(|a| a.pending_since.or(a.starts_at)).min())
 }
 
 /// What was changed, the closest before the beginning first; what came after it speaks of a reaction, not of a cause.
@@ -96,6 +102,7 @@ pub(super) fn changes(signals: &Signals) -> Vec<Finding> {
         .take(MAX_CHANGES)
         .map(|c| {
             let service = c.service.as_deref().map(|s| format!("{s} ")).unwrap_or_default();
+            let certain = if c.is_release { 1.0 } else { 0.85 };
             let (when, confidence) = match began {
                 None => (String::new(), 0.4),
                 Some(b) if b.secs_since(c.at).abs() < 1.0 => (", with the first move".to_owned(), 0.75),
@@ -103,7 +110,7 @@ pub(super) fn changes(signals: &Signals) -> Vec<Finding> {
                 Some(b) if c.at <= b + slack => {
                     (format!(", with the first move ({} after it was seen)", time::human(c.at.since(b))), 0.7)
                 }
-                Some(b) => (format!(", {} after the first move: no cause of it", time::human(c.at.since(b))), 0.3),
+                Some(b) => (format!(", {} after the first move", time::human(c.at.since(b))), 0.3),
             };
             Finding {
                 at: Some(c.at),
@@ -111,7 +118,7 @@ pub(super) fn changes(signals: &Signals) -> Vec<Finding> {
                     FindingKind::Change,
                     format!("{service}{} at {}{when}", c.what, clock(c.at)),
                     format!("{service}{} at {}{when}.", c.what, clock(c.at)),
-                    confidence,
+                    confidence * certain,
                     vec![c.key.clone()],
                 )
             }

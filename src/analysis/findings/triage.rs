@@ -24,6 +24,15 @@ fn new_and_bad(signals: &Signals) -> usize {
     signals.patterns.iter().filter(|(_, p)| matches!(p.change, Change::New | Change::Up) && is_bad(p.level)).count()
 }
 
+/// Whether enough was seen, and nothing of it is amiss. What could not be looked at leaves the question open.
+fn is_quiet(signals: &Signals) -> bool {
+    new_and_bad(signals) == 0
+        && signals.metrics.len() >= ENOUGH
+        && signals.gaps.is_empty()
+        && !signals.burns.iter().any(|b| b.long.1 >= b.pages_at && b.short.1 >= b.pages_at)
+        && !signals.limits.iter().any(|l| l.share >= super::around::FULL)
+}
+
 /// "Healthy", "recovered", "not over" where the evidence says so; nothing while it plainly goes on, or nobody knows.
 pub(super) fn verdict(signals: &Signals) -> Option<Finding> {
     if !signals.alerts_known {
@@ -53,17 +62,20 @@ pub(super) fn verdict(signals: &Signals) -> Option<Finding> {
     };
     let last_back = back.iter().max().copied();
     match (firing.is_empty(), last_back, still.is_empty()) {
-        (true, None, true) if new_and_bad(signals) == 0 && signals.metrics.len() >= ENOUGH => {
+        (true, None, true) if is_quiet(signals) => {
             let mut inputs: Vec<Key> = alerts.into_iter().collect();
+            let has_logs = !signals.blames_key.is_empty();
+            inputs.extend(has_logs.then(|| signals.blames_key.clone()));
             inputs.extend(keys(&mut signals.metrics.iter()));
             Some(make(
                 "healthy, as far as can be seen".to_owned(),
                 format!(
-                    "Nothing fires, none of {} series that were looked at left its normal range and no new error pattern is in the logs: a false alarm, or it \
+                    "Nothing fires, none of {} series that were looked at left its normal range{}: a false alarm, or it \
                      was over before this window began.",
-                    signals.metrics.len()
+                    signals.metrics.len(),
+                    if has_logs { ", and no new error pattern is in the logs" } else { " (no logs were read)" }
                 ),
-                if signals.gaps.is_empty() { 0.8 } else { 0.6 },
+                if has_logs { 0.8 } else { 0.6 },
                 inputs,
                 Vec::new(),
             ))
@@ -156,8 +168,9 @@ fn by_errors(signals: &Signals, reasons: &mut Vec<Reason>) {
         let Some(service) = errors.service.as_deref() else { continue };
         let all = signals.metrics.iter().find(|m| m.title == "requests per second" && m.service.as_deref() == Some(service));
         let Some(all) = all else { continue };
-        let now = |m: &MetricInput| m.movement.after.filter(|_| m.movement.back_at.is_none());
-        if let (Some(failed), Some(total)) = (now(errors), now(all))
+        // Of traffic that fell the level before counts: the most errors came from it.
+        let total = all.movement.before.unwrap_or(0.0).max(all.movement.after.unwrap_or(0.0));
+        if let Some(failed) = errors.movement.after.filter(|_| errors.movement.back_at.is_none())
             && total > 0.0
             && errors.movement.direction == Direction::Up
         {
@@ -243,6 +256,7 @@ fn by_rest(signals: &Signals, reasons: &mut Vec<Reason>) {
 #[cfg(test)]
 mod tests {
     use super::super::tests::{alert, metric};
+    use super::super::{LimitInput, SuspectInput};
     use super::*;
     use crate::incident::Matrix;
 
@@ -263,6 +277,17 @@ mod tests {
         // Without a source that tells alerts, and with too little seen, nobody knows.
         assert_eq!(of(FindingKind::Verdict, &Signals { alerts_known: false, ..healthy.clone() }), None);
         assert_eq!(of(FindingKind::Verdict, &known()), None);
+        // What could not be looked at, and what is full, leave the question open.
+        assert_eq!(of(FindingKind::Verdict, &Signals { gaps: vec!["loki: timeout".into()], ..healthy.clone() }), None);
+        let full = LimitInput { service: None, title: "disk".into(), share: 0.97, full_at: None, key: "k".into() };
+        assert_eq!(of(FindingKind::Verdict, &Signals { limits: vec![full], ..healthy.clone() }), None);
+        // Beside "healthy" nobody is suspect.
+        let suspect = crate::analysis::suspects::suspects(
+            &[],
+            &crate::analysis::suspects::Known { logs: BTreeMap::from([("mail".into(), 40.0)]), ..Default::default() },
+        );
+        let input = SuspectInput { suspect: suspect[0].clone(), labels: Default::default(), unit: String::new(), keys: vec![] };
+        assert_eq!(of(FindingKind::Suspect, &Signals { suspects: vec![input], ..healthy.clone() }), None);
 
         let mut moved = metric("latency p95", "shop", Some(100));
         let over = Signals { metrics: [calm.clone(), vec![moved.clone()]].concat(), ..known() };

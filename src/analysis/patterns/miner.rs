@@ -19,6 +19,8 @@ const FIRST_MERGE: usize = 4096;
 const WORDS: usize = 3;
 /// So many templates of one length and first word are a family, when room must be made.
 const FAMILY: usize = 8;
+/// Lines that name a place before one is known to wrap others.
+const WRAPPED: u64 = 24;
 /// Rounds of merging: a template may have so many variables found later.
 const ROUNDS: usize = 3;
 
@@ -85,6 +87,13 @@ pub struct Miner {
     /// The node of each place in the source, and the shapes that it has taken in already.
     statements: ByHash<u32>,
     taken_in: ByHash<()>,
+    /// Places that all sorts of lines come from.
+    wrappers: ByHash<()>,
+    /// Places whose lines have no word in common.
+    says_nothing: ByHash<()>,
+    /// Lines of each place, and of all.
+    from_place: ByHash<u64>,
+    from_places: u64,
     max_templates: usize,
 }
 
@@ -151,6 +160,10 @@ impl Miner {
             rest: None,
             statements: HashMap::default(),
             taken_in: HashMap::default(),
+            wrappers: HashMap::default(),
+            says_nothing: HashMap::default(),
+            from_place: HashMap::default(),
+            from_places: 0,
             max_templates,
         }
     }
@@ -176,10 +189,17 @@ impl Miner {
     /// whatever they say, and lines of two places are two, even when they say the same.
     pub fn add_from(&mut self, message: &[u8], place: &[u8]) -> u32 {
         let place = hash(place);
+        if self.wrappers.contains_key(&place) {
+            return self.add(message);
+        }
         let known = self.statements.get(&place).copied();
         if known.is_none() && (self.statements.len() >= self.max_templates || self.nodes.len() >= MAX_NODES) {
             return self.add(message);
         }
+        self.from_places += 1;
+        let own = self.from_place.entry(place).or_default();
+        *own += 1;
+        let own = *own;
         let shape = self.masker.shape(message);
         let key = hash(shape) ^ place.rotate_left(23);
         let Some(node) = known else {
@@ -190,12 +210,21 @@ impl Miner {
             self.taken_in.insert(key, ());
             return node;
         };
+        // Where a large part of all lines has nothing in common they go through one place: a logger of one's own. It tells
+        // nothing.
+        if self.says_nothing.contains_key(&place) && self.from_places >= WRAPPED && own * 3 >= self.from_places {
+            self.wrappers.insert(place, ());
+            return self.add(message);
+        }
         if self.taken_in.contains_key(&key) {
             return node;
         }
         if let Some(n) = self.nodes.get_mut(node as usize)
             && let Some(both) = both(&n.shape, shape)
         {
+            if !tokens(&both).iter().any(|(token, _)| *token == Token::Word) {
+                self.says_nothing.insert(place, ());
+            }
             n.shape = both;
         }
         if self.taken_in.len() < MAX_NODES {
@@ -519,6 +548,16 @@ mod tests {
             let regex = regex::bytes::Regex::new(&mined.regex(*pattern as usize)).unwrap();
             assert!(regex.is_match(message.as_bytes()), "{message}: {}", mined.templates[*pattern as usize]);
         }
+    }
+
+    #[test]
+    fn a_logger_through_which_all_lines_go_is_no_place() {
+        let mut miner = Miner::default();
+        let said = ["payment failed for 7", "listening on port 80", "connection refused", "order 12 placed"];
+        let ids: Vec<u32> = (0..400).map(|n| miner.add_from(said[n % 4].as_bytes(), b"logger/logger.go:57")).collect();
+        let mined = miner.finish();
+        let kinds: std::collections::BTreeSet<u32> = ids.iter().skip(32).map(|i| mined.pattern_of[*i as usize]).collect();
+        assert_eq!(kinds.len(), 4, "{:?}", mined.templates);
     }
 
     fn mined(messages: &[&str]) -> (Vec<String>, Mined) {

@@ -314,8 +314,9 @@ impl Study {
         u16::try_from(at).ok()
     }
 
-    /// Another stream begins: whether its lines name their place in the source is found anew.
-    pub fn next_stream(&mut self) {
+    /// Another stream begins: whether its lines name their place in the source is found anew, and its times are read so.
+    pub fn next_stream(&mut self, context: Context) {
+        self.context = context;
         self.places = Places::default();
     }
 
@@ -632,7 +633,7 @@ mod tests {
         let lines: Vec<String> = (0..300)
             .map(|n| {
                 let (place, text) = match n % 3 {
-                    0 => ("a.b.Seat#137", format!("seats of {}", ["one", "two or three", "none"][n % 9 / 3])),
+                    0 => ("a.b.Seat#137", format!("seats of {} are free", ["one", "two or three", "none"][n % 9 / 3])),
                     1 => ("a.b.Order#12", "order saved".to_owned()),
                     _ => ("c.d.Order#44", "order saved".to_owned()),
                 };

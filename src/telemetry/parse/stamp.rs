@@ -160,7 +160,6 @@ pub fn at_start(text: &str, context: Context) -> Option<(Timestamp, usize)> {
     }
 }
 
-/// `2026-11-21T09:31:07.123Z`, `2026-11-21 09:31:07,123 +0100`, `2026/11/21 09:31:07`, `2026.11.21 …`.
 /// A time of day alone, as logback writes it with `%d{HH:mm:ss.SSS}`: the last such moment before the context's now, or up to an
 /// hour after it (clocks differ).
 pub fn time_of_day(text: &str, context: Context) -> Option<(Timestamp, usize)> {
@@ -180,6 +179,7 @@ pub fn time_of_day(text: &str, context: Context) -> Option<(Timestamp, usize)> {
     Some((at, cursor.at))
 }
 
+/// `2026-11-21T09:31:07.123Z`, `2026-11-21 09:31:07,123 +0100`, `2026/11/21 09:31:07`, `2026.11.21 …`.
 fn numeric_date(text: &str, context: Context) -> Option<(Timestamp, usize)> {
     let mut c = Cursor::new(text);
     let year = c.digits(4)?;

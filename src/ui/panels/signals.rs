@@ -79,7 +79,9 @@ fn marks(incident: &Incident) -> Vec<Mark> {
 
 fn samples_of<'a>(room: &'a Room, record: &EvidenceRecord, suspect: &CitedSuspect) -> Option<&'a Series> {
     match room.bodies.get(&record.digest) {
-        Some(Body::Series { series, .. }) => series.iter().find(|s| s.labels == suspect.labels).or_else(|| series.first()),
+        Some(Body::Series { series, .. }) => {
+            series.iter().find(|s| s.labels == suspect.labels).or_else(|| series.first().filter(|_| series.len() == 1))
+        }
         _ => None,
     }
 }
