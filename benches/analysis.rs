@@ -46,7 +46,13 @@ fn series(count: usize, samples: usize) -> Vec<Measured> {
             };
             let step = if n % 50 == 7 { 2.0 } else { 0.0 };
             let baseline = part(0, half, 0.0);
-            Measured { name: format!("s{}|m{n}", n % 40), unit: String::new(), baseline, incident: part(half, samples, step) }
+            Measured {
+                name: format!("s{}|m{n}", n % 40),
+                unit: String::new(),
+                baseline,
+                incident: part(half, samples, step),
+                ended: None,
+            }
         })
         .collect()
 }

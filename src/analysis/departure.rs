@@ -65,6 +65,8 @@ pub struct Measured {
     pub unit: String,
     pub baseline: Vec<Point>,
     pub incident: Vec<Point>,
+    /// When it ended while others of its source went on: whoever wrote it no longer answers.
+    pub ended: Option<Timestamp>,
 }
 
 /// What was measured of one series.
@@ -95,6 +97,9 @@ pub fn measure(series: &Measured) -> Departure {
     let mut since: Vec<f64> = now.iter().map(|(_, v)| *v).collect();
     let (before, after) = (quantile(&mut values, 0.5), quantile(&mut since, 0.5));
     let mut found = Departure { before, after, is_rate, ..Departure::default() };
+    if let Some(ended) = series.ended.filter(|_| base.len() >= FEW) {
+        return Departure { size: LARGE, way: Way::Down, changed_at: Some(ended), after: None, ..found };
+    }
     let Some(after) = after else { return found };
     let Some(median) = before else {
         if let Some((at, _)) = now.iter().find(|(_, v)| *v != 0.0) {
@@ -353,7 +358,7 @@ mod tests {
     fn series(name: &str, baseline: &[f64], incident: &[f64]) -> Measured {
         #[allow(clippy::cast_possible_wrap, reason = "a few")]
         let before = -60 * baseline.len() as i64;
-        Measured { name: name.into(), unit: String::new(), baseline: points(before, baseline), incident: points(0, incident) }
+        Measured { name: name.into(), baseline: points(before, baseline), incident: points(0, incident), ..Measured::default() }
     }
 
     const CALM: [f64; 20] =
@@ -415,6 +420,14 @@ mod tests {
         // A gauge that grew and falls has fallen.
         let gauge = measure(&series("a|memory_bytes", &before, &restarted));
         assert!(!gauge.is_rate, "{gauge:?}");
+    }
+
+    #[test]
+    fn a_series_that_ended_has_left_for_good() {
+        let ended = Measured { ended: minute(2), ..series("a|latency", &CALM, &[10.0, 10.1]) };
+        let found = measure(&ended);
+        assert_eq!((found.size, found.way, found.after, found.changed_at), (LARGE, Way::Down, None, minute(2)));
+        assert_eq!(measure(&Measured { ended: minute(2), ..series("a|latency", &[], &[]) }).size, 0.0);
     }
 
     #[test]

@@ -265,7 +265,9 @@ fn why(metric: &str, d: &Departure, unit: &str) -> String {
         Way::Flat => "stayed",
     };
     let metric = if metric.is_empty() { "it" } else { metric };
-    let size = if d.before.is_none() {
+    let size = if d.before.is_some() && d.after.is_none() {
+        "it has ended".to_owned()
+    } else if d.before.is_none() {
         "not there before".to_owned()
     } else {
         format!("{} times its usual spread", human_value(d.size))
@@ -378,6 +380,7 @@ mod tests {
             unit: String::new(),
             baseline: from(before).zip(baseline.iter().copied()).collect(),
             incident: from(0).zip(incident.iter().copied()).collect(),
+            ended: None,
         }
     }
 

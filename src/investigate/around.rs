@@ -15,7 +15,7 @@ use crate::analysis::findings::{BurnInput, ChangeInput, Earlier, ExpiryInput, Ke
 use crate::analysis::logshift::{LogStudy, ids_of};
 use crate::analysis::patterns::study::Side;
 use crate::analysis::suspects::{Known, suspects};
-use crate::analysis::{Change, Direction, Pattern};
+use crate::analysis::{Change, Direction, Movement, Pattern};
 use crate::evidence::{Body, Draft, Redactor};
 use crate::incident::EvidenceKind;
 use crate::sources::{Answer, MetricSource, Source};
@@ -38,7 +38,13 @@ const ENDS_WITHIN: Duration = Duration::from_hours(14 * 24);
 const KEPT_SHARE: f64 = 0.8;
 
 /// A series as suspects are sought among; shares as percents, so that the words fit the figures.
-pub(super) fn measured(service: Option<&str>, title: &str, unit: &str, series: &Series, onset: Timestamp) -> Measured {
+pub(super) fn measured(
+    (service, title): (Option<&str>, &str),
+    unit: &str,
+    series: &Series,
+    onset: Timestamp,
+    movement: &Movement,
+) -> Measured {
     let factor = if unit == "%" { 100.0 } else { 1.0 };
     let points = |is_normal: bool| -> Vec<Point> {
         series.samples.iter().filter(|s| (s.at <= onset) == is_normal).map(|s| (s.at, s.value * factor)).collect()
@@ -48,6 +54,7 @@ pub(super) fn measured(service: Option<&str>, title: &str, unit: &str, series: &
         unit: unit.to_owned(),
         baseline: points(true),
         incident: points(false),
+        ended: movement.changed_at.filter(|_| movement.before.is_some() && movement.after.is_none()),
     }
 }
 
@@ -527,7 +534,6 @@ mod tests {
 
     use super::*;
     use crate::analysis::findings::MetricInput;
-    use crate::analysis::movement::Movement;
     use crate::sources::{Asked, SourceError};
     use crate::telemetry::{Rule, Sample};
     use futures_util::future::BoxFuture;

@@ -33,6 +33,8 @@ const MAX_EXPRESSIONS: usize = 20;
 const MAX_SERVICES: usize = 12;
 const MAX_LINES: usize = 50_000;
 const MAX_BAD_LINES: usize = 300;
+/// A source without samples for so long at the end of the window is said to be silent.
+const SILENT: Duration = Duration::from_mins(5);
 /// Series kept of one evidence item.
 const MAX_SERIES: usize = 30;
 
@@ -322,9 +324,21 @@ async fn look_at_metrics(
     let mut seen = BTreeSet::new();
     asked.retain(|q| seen.insert(q.query.clone()));
     let answers = join_all(asked.iter().map(|q| backend.range(&q.query, window, step))).await;
+    let known_until = known_until(&answers, window);
+    let silent = window.end.since(known_until);
+    if silent > SILENT && known_until > window.start {
+        out.gap(format!(
+            "{}: its last samples are of {}Z, {} before the end of the window",
+            source.name(),
+            known_until.clock(time::UtcOffset::UTC),
+            crate::telemetry::time::human(silent)
+        ));
+    }
     for (question, answer) in asked.iter().zip(answers) {
         match answer {
-            Ok(answer) if question.role == Role::Level => take_series(&mut out, source, question, answer, window, onset, step),
+            Ok(answer) if question.role == Role::Level => {
+                take_series(&mut out, source, question, answer, (window, known_until), onset, step);
+            }
             Ok(answer) => around::take(&mut out, source, question, answer, request, step),
             Err(e) if e.kind == FaultKind::NotRecorded => {}
             Err(e) => fail(&mut out, source, &format!("`{}`", crate::telemetry::clean::cut(&question.query, 80)), &e),
@@ -333,6 +347,14 @@ async fn look_at_metrics(
     around::budgets(&mut out, source);
     around::other_days(&mut out, source, backend, window, onset, step).await;
     out
+}
+
+/// When the last sample of any answer was taken, the end of the window at the latest: a source that lags, or a recording that is
+/// over, ends for all of its series at once.
+fn known_until(answers: &[Result<Answer<Vec<Series>>, SourceError>], window: Window) -> Timestamp {
+    let last = |s: &Series| s.samples.last().map(|sample| sample.at);
+    let newest = answers.iter().flatten().flat_map(|a| &a.value).filter_map(last).max();
+    newest.map_or(window.end, |at| at.min(window.end))
 }
 
 pub(super) struct Question {
@@ -415,16 +437,18 @@ fn take_series(
     source: &dyn Source,
     question: &Question,
     answer: Answer<Vec<Series>>,
-    window: Window,
+    (window, known_until): (Window, Timestamp),
     onset: Timestamp,
     step: f64,
 ) {
+    // What ends with everything else has not ended by itself.
+    let seen = Window { start: window.start, end: known_until };
     let baseline = Window::new(window.start, onset);
     let total = answer.value.len();
     let mut series = answer.value;
     // The ones that moved farthest are kept of many.
     let mut moved: Vec<(crate::analysis::Movement, Series)> =
-        series.drain(..).map(|s| (movement(&s, baseline, window), s)).collect();
+        series.drain(..).map(|s| (movement(&s, baseline, seen), s)).collect();
     moved.sort_by(|a, b| b.0.score.total_cmp(&a.0.score).then_with(|| a.1.labels.cmp(&b.1.labels)));
     let stirred = moved.iter().any(|(m, _)| m.direction != Direction::Flat);
     if moved.is_empty() && question.threshold.is_none() || !stirred && !question.always {
@@ -446,7 +470,11 @@ fn take_series(
         let title = with_labels(&question.title, &s.labels);
         // An alert's expression says again what its parts say.
         if question.threshold.is_none() {
-            out.measured.push((around::measured(service.as_deref(), &title, &unit, s, onset), key.clone(), s.labels.clone()));
+            out.measured.push((
+                around::measured((service.as_deref(), &title), &unit, s, onset, m),
+                key.clone(),
+                s.labels.clone(),
+            ));
         }
         out.signals.metrics.push(MetricInput {
             key: key.clone(),
@@ -669,4 +697,32 @@ fn relate(out: &mut Gathered, window: Window) {
     out.signals.relations = found;
     out.signals.relations_key = "relations".to_owned();
     out.drafts.push(("relations".to_owned(), draft));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::Sample;
+
+    fn series(from: i64, to: i64) -> Series {
+        let samples = (from..=to).step_by(15).map(|secs| Sample { at: Timestamp::from_secs(secs), value: 4.0 }).collect();
+        Series { labels: Labels::new(), samples }
+    }
+
+    #[test]
+    fn what_ends_alone_has_ended_and_what_ends_with_all_others_has_not() {
+        let window = Window::new(Timestamp::from_secs(0), Timestamp::from_secs(1200));
+        let answers = |ends: &[i64]| -> Vec<Result<Answer<Vec<Series>>, SourceError>> {
+            ends.iter().map(|end| Ok(Answer::whole(vec![series(0, *end)]))).collect()
+        };
+        let alone = answers(&[1200, 600, 1195]);
+        assert_eq!(known_until(&alone, window), window.end);
+        let over = answers(&[600, 600]);
+        let until = known_until(&over, window);
+        assert_eq!((until, known_until(&[], window)), (Timestamp::from_secs(600), window.end));
+        let baseline = Window::new(window.start, Timestamp::from_secs(300));
+        let of = |until| movement(&series(0, 600), baseline, Window { start: window.start, end: until });
+        assert_eq!(of(window.end).direction, Direction::Down);
+        assert_eq!(of(until).direction, Direction::Flat);
+    }
 }
