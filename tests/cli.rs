@@ -379,7 +379,19 @@ fn the_demo_goes_the_whole_way_without_a_terminal() {
     for (name, parts) in [
         ("investigation.json", vec!["db_pool_in_use", "pool exhausted"]),
         ("prompt.json", vec!["db_pool_in_use", "<<<E1"]),
-        ("answer.md", vec!["Rule-based report", "[E"]),
+        (
+            "answer.md",
+            vec![
+                "Rule-based report",
+                "SEV1 is proposed",
+                "of its requests, where customers come in",
+                "1. checkout is the likeliest place where it began [E",
+                "2. checkout version 1.41.3 → 1.42.0 at",
+                "checkout burns its error budget",
+                "checkout db_pool is at 100 %",
+            ],
+        ),
+        ("postmortem.md", vec!["Changed at the time: checkout version 1.41.3 → 1.42.0", "### What was changed around the start"]),
         ("postmortem.md", vec!["## 8. Timeline", "checkout", "max by (service) (db_pool_in_use"]),
         ("postmortem.html", vec!["<!doctype html>"]),
         ("postmortem.json", vec!["\"milestones\""]),

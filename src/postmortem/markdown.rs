@@ -134,6 +134,9 @@ fn impact(out: &mut String, r: &Report) {
         any = true;
         put!(out, "- {}", finding(f));
     }
+    for f in r.findings.iter().filter(|f| f.kind == FindingKind::Slo).take(4) {
+        put!(out, "- {}", finding(f));
+    }
     if !any {
         put!(out, "- Requests, users and accounts affected: {}", unknown(r));
     } else {
@@ -248,6 +251,9 @@ fn causes(out: &mut String, r: &Report) {
     put!(out, "### What the evidence shows, in order\n");
     let telling: Vec<&CitedFinding> =
         r.findings.iter().filter(|f| matches!(f.kind, FindingKind::Moved | FindingKind::Pattern)).collect();
+    let around = |kinds: &[FindingKind]| r.findings.iter().filter(|f| kinds.contains(&f.kind)).collect::<Vec<&CitedFinding>>();
+    let changes = around(&[FindingKind::Change]);
+    let places = around(&[FindingKind::Suspect, FindingKind::Dependency, FindingKind::Saturation, FindingKind::Expiring]);
     if telling.is_empty() {
         put!(out, "{}\n", unknown(r));
     }
@@ -255,6 +261,16 @@ fn causes(out: &mut String, r: &Report) {
         put!(out, "{}. {}", i + 1, finding(f));
     }
     put!(out, "\nComputed by rules; what moved first is where to look first, and no proof of cause.\n");
+    for (title, list) in [("What was changed around the start", changes), ("Where it may have begun, by rules", places)] {
+        if list.is_empty() {
+            continue;
+        }
+        put!(out, "### {title}\n");
+        for f in list {
+            put!(out, "- {}", finding(f));
+        }
+        put!(out, "");
+    }
     put!(out, "### What people concluded\n");
     if r.hypotheses.is_empty() {
         put!(out, "{}", unknown(r));

@@ -242,6 +242,10 @@ impl Report {
                 trimmed(&first.title),
                 cited::tags(&first.evidence)
             ));
+            // What was done just before is the first thing that a reader asks for.
+            if let Some(change) = self.findings.iter().find(|f| f.kind == FindingKind::Change && f.confidence >= 0.7) {
+                out.push_str(&format!(" Changed at the time: {} {}.", trimmed(&change.title), cited::tags(&change.evidence)));
+            }
         } else if let Some(first) = self.findings.first().filter(|f| f.evidence.is_empty()) {
             out.push_str(&format!(" {}.", sentence(&first.title).trim_end_matches('.')));
         } else if let Some(first) = self.findings.first() {
