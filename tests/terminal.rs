@@ -170,6 +170,9 @@ fn the_demo_is_walked_through_from_alert_to_report() {
     s.keys("v");
     s.until("following");
     s.until("order");
+    // A marked line stands in the timeline with evidence of its own.
+    s.keys("m2");
+    s.until("log line: ");
     s.keys("5\r");
     s.until("What is new in the logs");
     s.until("claims:");

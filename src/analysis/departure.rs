@@ -8,6 +8,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use super::movement::Direction;
 use crate::telemetry::Timestamp;
 
 /// Departures up to here count in full; beyond, only their order matters: a quiet baseline makes any change look endless.
@@ -33,26 +34,6 @@ const LASTS: usize = 5;
 /// Samples from which on a series that only ever grows is a counter, whatever its name.
 const COUNTS: usize = 12;
 
-/// Which way a series went.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Way {
-    Up,
-    Down,
-    #[default]
-    Flat,
-}
-
-impl Way {
-    /// The word as printed.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Up => "up",
-            Self::Down => "down",
-            Self::Flat => "flat",
-        }
-    }
-}
-
 /// A value and its time; NaN is a gap.
 pub type Point = (Timestamp, f64);
 
@@ -74,7 +55,7 @@ pub struct Measured {
 pub struct Departure {
     /// In spreads of the baseline; 0 and above, finite.
     pub size: f64,
-    pub way: Way,
+    pub way: Direction,
     /// When it left what is usual, to stay; `None`: it did not.
     pub changed_at: Option<Timestamp>,
     /// Medians of the baseline and since; of a counter, per second.
@@ -98,12 +79,12 @@ pub fn measure(series: &Measured) -> Departure {
     let (before, after) = (quantile(&mut values, 0.5), quantile(&mut since, 0.5));
     let mut found = Departure { before, after, is_rate, ..Departure::default() };
     if let Some(ended) = series.ended.filter(|_| base.len() >= FEW) {
-        return Departure { size: LARGE, way: Way::Down, changed_at: Some(ended), after: None, ..found };
+        return Departure { size: LARGE, way: Direction::Down, changed_at: Some(ended), after: None, ..found };
     }
     let Some(after) = after else { return found };
     let Some(median) = before else {
         if let Some((at, _)) = now.iter().find(|(_, v)| *v != 0.0) {
-            (found.size, found.way, found.changed_at) = (NEW, Way::Up, Some(*at));
+            (found.size, found.way, found.changed_at) = (NEW, Direction::Up, Some(*at));
         }
         return found;
     };
@@ -154,11 +135,11 @@ pub fn measure(series: &Measured) -> Departure {
     found
 }
 
-fn way(by: f64) -> Way {
+fn way(by: f64) -> Direction {
     match by {
-        d if d > 0.0 => Way::Up,
-        d if d < 0.0 => Way::Down,
-        _ => Way::Flat,
+        d if d > 0.0 => Direction::Up,
+        d if d < 0.0 => Direction::Down,
+        _ => Direction::Flat,
     }
 }
 
@@ -228,15 +209,15 @@ fn finite(points: &[Point]) -> Cow<'_, [Point]> {
 
 /// The first sample that lies outside to one side while most of those after it do too; else the first that does.
 fn change_point(path: &Path<'_>, median: f64, outside: impl Fn(f64) -> bool) -> Option<usize> {
-    let side = |v: f64| if outside(v) { way(v - median) } else { Way::Flat };
-    let stays = |at: usize, to: Way| {
+    let side = |v: f64| if outside(v) { way(v - median) } else { Direction::Flat };
+    let stays = |at: usize, to: Direction| {
         let next = || (at..path.len().min(at + LASTS)).filter_map(|n| path.get(n)).map(|(_, v)| side(v) == to);
         next().nth(1).is_none_or(|goes_on| goes_on) && next().filter(|it| *it).count() * 5 >= next().count() * 3
     };
     let mut any = None;
     for (at, (_, v)) in path.points().enumerate() {
         let to = side(v);
-        if to == Way::Flat {
+        if to == Direction::Flat {
             continue;
         }
         if stays(at, to) && (at + 1 < path.len() || any.is_none()) {
@@ -371,7 +352,7 @@ mod tests {
     #[test]
     fn the_change_point_is_where_it_stays_also_when_it_was_noticed_late() {
         let on_time = measure(&series("a|cpu", &CALM, &[10.0, 30.0, 9.9, 10.1, 30.0, 31.0, 30.0, 32.0, 31.0]));
-        assert_eq!((on_time.way, on_time.changed_at), (Way::Up, minute(4)), "one blip is no change");
+        assert_eq!((on_time.way, on_time.changed_at), (Direction::Up, minute(4)), "one blip is no change");
         // Three minutes late: what has moved already stands at the end of the baseline.
         let mut contaminated = CALM;
         contaminated[17..].copy_from_slice(&[30.0, 31.0, 30.0]);
@@ -389,7 +370,7 @@ mod tests {
         let mut now = vec![10.0; 12];
         now.extend([30.0, 31.0, 30.0, 32.0, 31.0]);
         let early = measure(&series("a|cpu", &CALM, &now));
-        assert_eq!((early.way, early.changed_at, early.after), (Way::Up, minute(12), Some(31.0)));
+        assert_eq!((early.way, early.changed_at, early.after), (Direction::Up, minute(12), Some(31.0)));
         assert!(early.size > 10.0, "{early:?}");
     }
 
@@ -426,7 +407,7 @@ mod tests {
     fn a_series_that_ended_has_left_for_good() {
         let ended = Measured { ended: minute(2), ..series("a|latency", &CALM, &[10.0, 10.1]) };
         let found = measure(&ended);
-        assert_eq!((found.size, found.way, found.after, found.changed_at), (LARGE, Way::Down, None, minute(2)));
+        assert_eq!((found.size, found.way, found.after, found.changed_at), (LARGE, Direction::Down, None, minute(2)));
         assert_eq!(measure(&Measured { ended: minute(2), ..series("a|latency", &[], &[]) }).size, 0.0);
     }
 

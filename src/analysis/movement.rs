@@ -9,12 +9,24 @@ use serde::{Deserialize, Serialize};
 use crate::telemetry::{Sample, Series, Timestamp, Window};
 
 /// Which way it went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Direction {
     Up,
     Down,
+    #[default]
     Flat,
+}
+
+impl Direction {
+    /// The word as printed.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Down => "down",
+            Self::Flat => "flat",
+        }
+    }
 }
 
 /// What became of a series after its baseline.

@@ -9,7 +9,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::OnceLock;
 
-use super::departure::{Departure, Measured, Way, measure};
+use super::departure::{Departure, Measured, measure};
+use super::movement::Direction;
 use super::requests::Changed;
 use crate::telemetry::Timestamp;
 use crate::telemetry::series::human_value;
@@ -62,7 +63,7 @@ pub struct Suspect {
     pub score: f64,
     /// How far its series left what is usual, in spreads; 0 when only the log speaks.
     pub size: f64,
-    pub way: Way,
+    pub way: Direction,
     pub changed_at: Option<Timestamp>,
     /// Medians of the baseline and since.
     pub before: Option<f64>,
@@ -231,7 +232,7 @@ pub fn suspects(series: &[Measured], known: &Known) -> Vec<Suspect> {
             series: None,
             score: score(service),
             size: 0.0,
-            way: Way::Flat,
+            way: Direction::Flat,
             changed_at: None,
             before: None,
             after: None,
@@ -260,9 +261,9 @@ fn why(metric: &str, d: &Departure, unit: &str) -> String {
     let unit = if unit.is_empty() || metric.contains(&format!("({unit})")) { String::new() } else { format!(" {unit}") };
     let told = |v: Option<f64>| v.map_or_else(|| "nothing".to_owned(), |v| human_value(v) + &unit + per);
     let way = match d.way {
-        Way::Up => "rose",
-        Way::Down => "fell",
-        Way::Flat => "stayed",
+        Direction::Up => "rose",
+        Direction::Down => "fell",
+        Direction::Flat => "stayed",
     };
     let metric = if metric.is_empty() { "it" } else { metric };
     let size = if d.before.is_some() && d.after.is_none() {
@@ -403,7 +404,7 @@ mod tests {
         let found = suspects(&all, &Known::default());
         assert_eq!(order(&found)[..2], ["d|errors", "b|cpu_usage"], "{found:#?}");
         let b = &found[1];
-        assert_eq!((b.way, b.before, b.after, b.changed_at), (Way::Up, Some(10.0), Some(41.5), Some(at(0))));
+        assert_eq!((b.way, b.before, b.after, b.changed_at), (Direction::Up, Some(10.0), Some(41.5), Some(at(0))));
         assert!(b.why.starts_with("cpu_usage rose 10 → 41.5 from"), "{}", b.why);
         assert!(!order(&found).contains(&"e|errors".to_owned()) && !order(&found).contains(&"g|queue".to_owned()));
         assert!(found.iter().any(|s| s.series.as_deref() == Some("f|queue") && s.why.contains("not there before")));

@@ -165,10 +165,29 @@ fn thin(samples: &[Sample], most: usize) -> Vec<Sample> {
     (0..most).filter_map(|i| samples.get(i * last / (most - 1)).copied()).collect()
 }
 
+/// An eighth to the whole of a row's height.
+const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+
+/// Columns from the lowest to the highest value there is; a column of nothing is a space. Empty when all are.
+fn blocks(columns: &[Option<f64>]) -> String {
+    let low = columns.iter().flatten().copied().fold(f64::INFINITY, f64::min);
+    let high = columns.iter().flatten().copied().fold(f64::NEG_INFINITY, f64::max);
+    if low > high {
+        return String::new();
+    }
+    columns
+        .iter()
+        .map(|c| match c {
+            None => ' ',
+            Some(v) if high > low => BLOCKS.get(((v - low) / (high - low) * 7.0).round() as usize).copied().unwrap_or('█'),
+            Some(_) => '▁',
+        })
+        .collect()
+}
+
 /// Counts in equal parts of a window as `width` columns of the blocks `▁▂▃▄▅▆▇█`, the largest of `top` and of its own as the
 /// highest; parts without a line are spaces. Empty without parts.
 pub fn bars(counts: &[u32], top: u32, width: usize) -> String {
-    const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     if counts.is_empty() || width == 0 {
         return String::new();
     }
@@ -191,7 +210,6 @@ pub fn bars(counts: &[u32], top: u32, width: usize) -> String {
 /// A sparkline whose columns are equal parts of the window, so that several stand on one time axis: a column between samples of
 /// the usual distance shows the one before; a longer gap stays empty. Empty without samples.
 pub fn aligned(samples: &[Sample], window: crate::telemetry::Window, width: usize) -> String {
-    const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let length = window.length().as_secs_f64();
     let within: Vec<&Sample> = samples.iter().filter(|s| s.value.is_finite() && window.contains(s.at)).collect();
     if width == 0 || length <= 0.0 || within.is_empty() {
@@ -217,21 +235,11 @@ pub fn aligned(samples: &[Sample], window: crate::telemetry::Window, width: usiz
             *column = Some(a.value);
         }
     }
-    let low = columns.iter().flatten().copied().fold(f64::INFINITY, f64::min);
-    let high = columns.iter().flatten().copied().fold(f64::NEG_INFINITY, f64::max);
-    columns
-        .iter()
-        .map(|c| match c {
-            None => ' ',
-            Some(v) if high > low => BLOCKS.get(((v - low) / (high - low) * 7.0).round() as usize).copied().unwrap_or('█'),
-            Some(_) => '▁',
-        })
-        .collect()
+    blocks(&columns)
 }
 
 /// A sparkline of `width` columns from the blocks `▁▂▃▄▅▆▇█`; a column without samples is a space. Empty without samples.
 pub fn sparkline(samples: &[Sample], window: crate::telemetry::Window, width: usize) -> String {
-    const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let length = window.length().as_secs_f64();
     if width == 0 || length <= 0.0 {
         return String::new();
@@ -248,19 +256,7 @@ pub fn sparkline(samples: &[Sample], window: crate::telemetry::Window, width: us
             *column = Some(column.map_or(s.value, |v| v.max(s.value)));
         }
     }
-    let low = columns.iter().flatten().copied().fold(f64::INFINITY, f64::min);
-    let high = columns.iter().flatten().copied().fold(f64::NEG_INFINITY, f64::max);
-    if low > high {
-        return String::new();
-    }
-    columns
-        .iter()
-        .map(|c| match c {
-            None => ' ',
-            Some(v) if high > low => BLOCKS.get(((v - low) / (high - low) * 7.0).round() as usize).copied().unwrap_or('█'),
-            Some(_) => '▁',
-        })
-        .collect()
+    blocks(&columns)
 }
 
 #[cfg(test)]
