@@ -13,10 +13,10 @@ use super::{CliError, Done, out};
 use crate::analysis::patterns::study::{Findings, Side, Studied, Study};
 use crate::evidence::render::bars;
 use crate::investigate::clock::now;
-use crate::telemetry::Timestamp;
 use crate::telemetry::parse::Context;
 use crate::telemetry::parse::layout::Layout;
 use crate::telemetry::words::count;
+use crate::telemetry::{Timestamp, clean};
 
 /// Lines that are read, learned from and studied at a time.
 const CHUNK: usize = 4000;
@@ -158,6 +158,14 @@ impl Reading {
                 })
                 .collect();
             lossy.iter().map(String::as_str).collect()
+        };
+        // Colours hide the header.
+        let plain: Vec<String>;
+        let lines = if !self.content && whole.contains('\u{1b}') {
+            plain = lines.iter().map(|l| clean::line(l)).collect();
+            plain.iter().map(String::as_str).collect()
+        } else {
+            lines
         };
         if !self.content {
             layout.learn_more(lines.iter().copied(), context);

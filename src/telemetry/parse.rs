@@ -37,13 +37,24 @@ impl Context {
 /// Parses and cleans one raw line.
 pub fn line(raw: &str, context: Context) -> LogLine {
     let raw = raw.trim_end_matches(['\n', '\r']);
+    // Colours hide the time and the level.
+    let plain = if raw.contains('\u{1b}') { std::borrow::Cow::Owned(clean::line(raw)) } else { std::borrow::Cow::Borrowed(raw) };
+    let raw = plain.as_ref();
     let trimmed = raw.trim_start_matches('\u{feff}');
     fields::json(trimmed, context)
         .or_else(|| syslog::parse(trimmed, context))
         .or_else(|| access::parse(trimmed, context))
         .or_else(|| fields::logfmt(trimmed, context))
         .or_else(|| headed(trimmed, context))
+        .or_else(|| compose(trimmed, context))
+        .or_else(|| late(trimmed, context))
         .unwrap_or_else(|| LogLine { level: leading_level(trimmed).map(|(l, _)| l), ..LogLine::plain(clean::line(trimmed)) })
+}
+
+/// Whether a line looks like logfmt with a message: cheap, for every line of a long log.
+pub fn is_logfmt(raw: &str) -> bool {
+    let key = raw.bytes().take(32).take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'@' | b'.')).count();
+    key > 0 && raw.as_bytes().get(key) == Some(&b'=') && (raw.contains(" msg=") || raw.contains(" message="))
 }
 
 /// A line that begins with a time: `2026-11-21 09:31:07,123 ERROR [pool-1] c.s.Checkout: message`.
@@ -73,6 +84,35 @@ fn headed(raw: &str, context: Context) -> Option<LogLine> {
     }
     line.message = clean::line(rest);
     Some(line)
+}
+
+/// `web-1  | 2026-11-21T09:31:07Z message`, as docker compose writes the logs of several services into one: the service, then
+/// its own line.
+fn compose(raw: &str, context: Context) -> Option<LogLine> {
+    let (name, inner) = raw.split_once(" | ")?;
+    let name = name.trim_end();
+    let is_name = name.len() <= 80
+        && name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
+    if !is_name || inner.contains(" | ") && inner.split(" | ").count() > 3 {
+        return None;
+    }
+    let inner = line(inner, context);
+    inner.at?;
+    Some(LogLine { service: inner.service.clone().or_else(|| Some(clean::line(name))), ..inner })
+}
+
+/// `1:M 21 Nov 2026 09:31:07.123 * Ready`, `I, [2026-11-21T09:31:07.1 #12]  INFO -- : x`: a time behind a few words of a header.
+/// What stands before it stays in the message.
+fn late(raw: &str, context: Context) -> Option<LogLine> {
+    let (at, level, before, from) = layout::late(raw, context)?;
+    let ahead = raw.get(..before)?.trim_end_matches(['[', '(', ' ']);
+    let rest = raw.get(from..)?;
+    let own = leading_level(rest);
+    let ahead = if level.is_some() { ahead.split_once(' ').map_or("", |(_, rest)| rest) } else { ahead };
+    let rest = own.and_then(|(_, used)| rest.get(used..)).unwrap_or(rest).trim_start_matches([' ', ']', ':', '|', '-']);
+    let message = clean::line(format!("{} {rest}", ahead.trim()).trim());
+    Some(LogLine { at: Some(at), level: own.map(|(l, _)| l).or(level), ..LogLine::plain(message) })
 }
 
 /// `[ERROR] 2026-11-21 09:31:07 message`: the level before the time.

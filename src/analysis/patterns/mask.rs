@@ -96,6 +96,9 @@ const UNITS: [&[u8]; 21] = [
     b"min", b"mins", b"minutes", b"hours", b"msec", b"msecs",
 ];
 
+/// Methods that begin a quoted request: what is asked for varies, how it is asked tells requests apart.
+const METHODS: [&[u8]; 9] = [b"GET", b"POST", b"PUT", b"DELETE", b"HEAD", b"PATCH", b"OPTIONS", b"CONNECT", b"PROPFIND"];
+
 /// A token of a shape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Token {
@@ -129,6 +132,9 @@ impl Masker {
             if class == SPACE {
                 at += 1;
                 self.space();
+            } else if let Some(length) = address(message.get(at..).unwrap_or(&[])) {
+                self.variable();
+                at += length;
             } else if class == DELIMITER {
                 at += 1;
                 at += self.delimiter(byte, message.get(at..).unwrap_or(&[]));
@@ -194,6 +200,11 @@ impl Masker {
                 let inside = rest.iter().take(MAX_QUOTED).position(|b| *b == b'"').filter(|n| *n > 0);
                 if let Some(length) = inside {
                     self.push(Token::Delimiter(b'"'), b"\"");
+                    let method = rest.get(..length).and_then(|r| r.split(|b| *b == b' ').next()).unwrap_or(&[]);
+                    if method.len() < length && METHODS.contains(&method) {
+                        self.push(Token::Word, method);
+                        self.push(Token::Space, b" ");
+                    }
                     self.variable();
                     self.push(Token::Delimiter(b'"'), b"\"");
                     return length + 1;
@@ -299,6 +310,34 @@ impl Masker {
     }
 }
 
+/// The length of a hardware address (`de:ad:be:ef:00:01`) or an IPv6 address (`fe80::1`, `::ffff:10.0.0.1`) at the start of a
+/// text: its parts may be letters only, which would pass for words.
+fn address(text: &[u8]) -> Option<usize> {
+    let first = *text.first()?;
+    // Nearly all words end the look here.
+    let may_be = match first {
+        b':' => text.get(1) == Some(&b':'),
+        _ => first.is_ascii_hexdigit() && text.iter().skip(1).take(4).any(|b| *b == b':'),
+    };
+    if !may_be {
+        return None;
+    }
+    let end = text.iter().take(64).take_while(|b| b.is_ascii_hexdigit() || **b == b':').count();
+    let whole = text.get(..end)?;
+    if text.get(end).is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_') || whole.ends_with(b":") && !whole.ends_with(b"::")
+    {
+        return None;
+    }
+    let parts = || whole.split(|b| *b == b':');
+    let (count, filled) = (parts().count(), parts().filter(|p| !p.is_empty()).count());
+    let is_hardware = count >= 6 && parts().all(|p| p.len() == 2);
+    let shortened = whole.windows(2).filter(|w| *w == b"::").count() == 1 && filled > 0;
+    let has_digit = whole.iter().any(u8::is_ascii_digit);
+    let is_ipv6 = parts().all(|p| p.len() <= 4)
+        && (count == 8 && filled == 8 || shortened && (has_digit || filled > 2 || text.get(end) == Some(&b'.')));
+    (is_hardware || is_ipv6).then_some(end)
+}
+
 /// Whether a word of dots or slashes is a path, a host, or a dotted name of something. The first word of a message names who
 /// speaks and stays.
 fn is_value(word: &[u8], seen: u8, is_first: bool) -> bool {
@@ -387,6 +426,9 @@ mod tests {
             ("deleted blk_1 blk_2, blk_3", "deleted <*>"),
             ("Registering class org.apache.Foo for event", "Registering class <*> for event"),
             ("java.net.ConnectException: Connection refused", "java.net.ConnectException: Connection refused"),
+            ("neighbour de:ad:be:ef:ca:fe left, ab:cd stays", "neighbour <*> left, ab:cd stays"),
+            ("peer fe80::abcd:efab via ::ffff:10.0.0.1, a::b::c, std::vec", "peer <*> via <*>, a::b::c, std::vec"),
+            ("\"GET /a b HTTP/1.1\" \"POST /b\" \"GETTING /c\"", "\"GET <*>\" \"POST <*>\" \"<*>\""),
             ("completed.  twice   spaced ", "completed. twice spaced"),
             ("ünïcode ok", "ünïcode ok"),
             ("", ""),

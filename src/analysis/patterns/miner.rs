@@ -135,6 +135,33 @@ impl Mined {
     }
 }
 
+/// Words of one place beyond which they are values, whatever they look like.
+const EVENTS: usize = 12;
+
+/// Whether the words that stand at one place of several templates tell what happened, as `Started`, `paused` and `stopping` do:
+/// templates that differ there say different things.
+fn are_events(parts: &[Vec<(Token, &[u8])>], group: &[(u64, u32, u32, u64)]) -> bool {
+    let mut words: Vec<&[u8]> = group
+        .iter()
+        .filter_map(|(_, template, place, _)| parts.get(*template as usize)?.get(*place as usize))
+        .filter(|(token, _)| *token == Token::Word)
+        .map(|(_, word)| *word)
+        .collect();
+    words.sort_unstable();
+    words.dedup();
+    let events = words.iter().filter(|word| is_event(word)).count();
+    words.len() <= EVENTS && events * 3 >= words.len() * 2
+}
+
+/// A past participle or a gerund.
+fn is_event(word: &[u8]) -> bool {
+    let (first, rest) = word.split_at(word.len().min(1));
+    word.len() > 4
+        && first.iter().all(u8::is_ascii_alphabetic)
+        && rest.iter().all(u8::is_ascii_lowercase)
+        && (word.ends_with(b"ed") || word.ends_with(b"ing"))
+}
+
 /// Escapes what has a meaning in a regular expression.
 fn regex_escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 8);
@@ -365,7 +392,7 @@ impl Miner {
                 let mut seen: Vec<u64> = group.iter().map(|g| g.3).filter(|h| *h != var).collect();
                 seen.sort_unstable();
                 seen.dedup();
-                if seen.len() >= words || (has_var && !seen.is_empty()) {
+                if (seen.len() >= words && !are_events(&parts, group)) || (has_var && !seen.is_empty()) {
                     groups.push((length, first, place, from..from + length));
                 }
             }
@@ -525,6 +552,23 @@ fn bucket(parts: &[(Token, &[u8])]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn templates_that_tell_of_different_events_stay_apart() {
+        let mut miner = Miner::default();
+        let add = |miner: &mut Miner, words: &[&str], rest: &str| -> Vec<u32> {
+            words.iter().map(|w| miner.add(format!("machine {w} {rest}").as_bytes())).collect()
+        };
+        let events = add(&mut miner, &["Started", "paused", "resuming", "halted"], "by operator");
+        let values = add(&mut miner, &["alice", "bob", "carol", "red"], "is gone");
+        let many: Vec<String> = (0..26_u8).map(|n| format!("{}ed", char::from(b'a' + n).to_string().repeat(4))).collect();
+        let many = add(&mut miner, &many.iter().map(String::as_str).collect::<Vec<_>>(), "was there");
+        let mined = miner.finish();
+        let patterns = |numbers: &[u32]| {
+            numbers.iter().map(|n| mined.pattern_of[*n as usize]).collect::<std::collections::BTreeSet<_>>().len()
+        };
+        assert_eq!((patterns(&events), patterns(&values), patterns(&many)), (4, 1, 1));
+    }
 
     #[test]
     fn lines_of_one_place_in_the_source_are_one_pattern_and_match_its_regex() {

@@ -349,7 +349,7 @@ impl Study {
     pub fn line(&mut self, raw: &str, layout: Option<&Layout>, side: Side) -> u32 {
         let Some(layout) = layout else { return self.message(raw, None, None, None, side, false) };
         // Structured lines carry their message in a field.
-        if raw.starts_with('{') {
+        if raw.starts_with('{') || parse::is_logfmt(raw) {
             let line = parse::line(raw, self.context);
             if line.at.is_some() || !line.fields.is_empty() {
                 let number = self.message(&line.message, None, line.at, line.level, side, line.at.is_some());

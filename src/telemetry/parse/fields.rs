@@ -7,7 +7,7 @@ use super::super::log::{Level, LogLine};
 use super::super::series::Labels;
 use super::{Context, service_from, stamp};
 
-const TIME_KEYS: [&str; 9] = ["ts", "time", "timestamp", "@timestamp", "t", "@t", "date", "datetime", "asctime"];
+const TIME_KEYS: [&str; 10] = ["t.$date", "ts", "time", "timestamp", "@timestamp", "t", "@t", "date", "datetime", "asctime"];
 const LEVEL_KEYS: [&str; 8] = ["level", "severity", "lvl", "log.level", "levelname", "loglevel", "@l", "priority"];
 const MESSAGE_KEYS: [&str; 6] = ["msg", "message", "event", "@m", "@mt", "body"];
 /// Fields kept of one line: more than any sane logger writes, few enough that a hostile line stays cheap.
@@ -118,6 +118,13 @@ fn assemble(pairs: Vec<(String, String)>, context: Context) -> LogLine {
         }
         if line.level.is_none() && LEVEL_KEYS.contains(&lower.as_str()) {
             line.level = value.parse::<i64>().ok().and_then(Level::from_number).or_else(|| Level::from_word(&value));
+            if line.level.is_some() {
+                continue;
+            }
+        }
+        // MongoDB's structured log: `"s":"I"`, debug with its depth as `"D2"`.
+        if line.level.is_none() && lower == "s" && value.len() <= 2 {
+            line.level = value.get(..1).filter(|l| "FEWID".contains(l)).and_then(Level::from_word);
             if line.level.is_some() {
                 continue;
             }

@@ -30,7 +30,7 @@ enum Field {
     Number,
     /// `[main]`, `(kernel)`.
     Bracket,
-    /// `-`, `|`, `:` by itself.
+    /// `-`, `|`, `:`, `---` by itself.
     Separator,
     /// Anything up to a `|`.
     Piped,
@@ -38,6 +38,14 @@ enum Field {
     Tag,
     /// Up to three words before ` - `.
     Dashed,
+    /// What is left of a bracket that the time opened: `app::pool]`, `server.go:88]`.
+    Closing,
+    /// `root:` directly before the message, right behind a level that ended so too.
+    Named,
+    /// `o.a.catalina.StandardEngine`: who logs, without a mark behind it.
+    Logger,
+    /// A word that white space keeps apart from what follows: two spaces or more, or a tab.
+    Column,
     /// So many words that tell nothing by their shape: a host, a logger.
     Words(usize),
 }
@@ -51,24 +59,44 @@ impl Field {
             Self::Stamp => stamp::leading(text, context).map(|(_, used)| used + closing(bytes, used))?,
             Self::Level => level(text)?.1,
             Self::Number => {
-                let digits = bytes.iter().take_while(|b| b.is_ascii_digit()).count();
-                let end =
-                    digits + bytes.get(digits..).map_or(0, |rest| rest.iter().take_while(|b| matches!(b, b',' | b':')).count());
+                let sign = usize::from(bytes.first() == Some(&b'-'));
+                let count = |from: usize, is: fn(&u8) -> bool| {
+                    bytes.get(from..).map_or(0, |rest| rest.iter().take_while(|b| is(b)).count())
+                };
+                let digits = count(sign, u8::is_ascii_digit);
+                let end = sign + digits + count(sign + digits, |b| matches!(b, b',' | b':'));
                 (digits > 0 && end == word).then_some(end)?
             }
             Self::Bracket => bracket(bytes)?,
             Self::Separator => {
                 let mark = bytes.get(..word)?;
-                matches!(mark, b"-" | b"--" | b"|" | b":").then_some(word)?
+                let is_mark = matches!(mark, b"--" | b"---") || matches!(mark, [one] if one.is_ascii_punctuation());
+                is_mark.then_some(word)?
             }
             Self::Piped => bytes.iter().take(80).position(|b| *b == b'|')? + 1,
-            Self::Tag => {
-                let end = word_end(bytes, 0);
-                let tag = bytes.get(..end)?;
-                let is_name = |b: &u8| b.is_ascii_alphanumeric() || b"_.$/@()[]#*-<>".contains(b);
-                let (last, name) = tag.split_last()?;
-                let named = *last == b':' && name.iter().all(is_name) && name.iter().any(u8::is_ascii_alphabetic);
-                named.then_some(end)?
+            Self::Tag => tag(bytes)?,
+            Self::Closing => {
+                let end = bytes.iter().take(80).position(|b| matches!(b, b']' | b'[' | b'(' | b'"'))?;
+                (end > 0 && bytes.get(end) == Some(&b']')).then_some(end + 1)?
+            }
+            Self::Named => {
+                let name =
+                    bytes.iter().take(60).take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-')).count();
+                (name > 0 && bytes.get(name) == Some(&b':') && name + 1 < word && bytes.get(name + 1) != Some(&b':'))
+                    .then_some(name + 1)?
+            }
+            Self::Logger => {
+                let name = text.get(..word)?;
+                let part = |p: &str| {
+                    p.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+                        && p.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'$' | b'-'))
+                };
+                (name.split('.').count() > 2 && name.split('.').all(part)).then_some(word)?
+            }
+            Self::Column => {
+                let gap = spaces(bytes, word);
+                let is_wide = gap > 1 || bytes.get(word) == Some(&b'\t');
+                (word > 0 && is_wide && word + gap < bytes.len()).then_some(word)?
             }
             Self::Dashed => {
                 let mut end = 0;
@@ -140,15 +168,69 @@ fn bracket(bytes: &[u8]) -> Option<usize> {
     None
 }
 
-/// A level word, also in brackets or before a colon or a bar: with the bytes used. Of single letters only those that loggers
-/// write alone.
+/// `sshd[214]:`, `c.s.Pool:`, `app::pool:`, `launchd[1] (com.apple.x):`, `ActivityManager(  585):`, and a tracing span before
+/// it: `request{path="/a b"}: app:`. Returns its length with the colon.
+fn tag(bytes: &[u8]) -> Option<usize> {
+    let (mut at, mut is_named) = (0, false);
+    loop {
+        match *bytes.get(at).filter(|_| at < 300)? {
+            b':' if bytes.get(at + 1) == Some(&b':') => at += 2,
+            b':' => {
+                let end = at + 1;
+                return (is_named && bytes.get(end).is_none_or(|b| *b <= b' ')).then_some(end);
+            }
+            b'{' if is_named => {
+                at += bytes.get(at..)?.iter().take(300).position(|b| *b == b'}')? + 1;
+                // The spans within it, and who speaks: the last has no fields.
+                if bytes.get(at) == Some(&b':') {
+                    let next = at + 1 + spaces(bytes, at + 1);
+                    return Some(next + tag(bytes.get(next..)?)?);
+                }
+            }
+            // Android pads the process in its brackets.
+            b'(' if is_named && bytes.get(at + 1) == Some(&b' ') => {
+                let inside = bytes.get(at + 1..)?.iter().take(12).position(|b| *b == b')')?;
+                let is_number = bytes.get(at + 1..at + 1 + inside)?.iter().all(|b| *b == b' ' || b.is_ascii_digit());
+                at += is_number.then_some(inside + 2)?;
+            }
+            // launchd names the service that it speaks of in brackets of their own.
+            b' ' if at > 0 && bytes.get(at - 1) == Some(&b']') && bytes.get(at + 1) == Some(&b'(') => {
+                at += 2 + bytes.get(at + 1..)?.iter().take(120).take_while(|b| !matches!(b, b' ')).position(|b| *b == b')')?;
+                if bytes.get(at) != Some(&b':') {
+                    return None;
+                }
+            }
+            b if b.is_ascii_alphanumeric() || b"_.$/@()[]#*-<>".contains(&b) => {
+                is_named |= b.is_ascii_alphabetic();
+                at += 1;
+            }
+            _ => return None,
+        }
+    }
+}
+
+/// A level word, also in brackets (`[INFO ]`) or before a colon, a bar or a slash (`INFO/Worker`, `INFO:root:`): with the bytes
+/// used. Of single letters only those that loggers write alone.
 fn level(text: &str) -> Option<(Level, usize)> {
     let bytes = text.as_bytes();
-    let end = word_end(bytes, 0);
-    let word = text.get(..end)?;
-    let core = word.trim_matches(|c| matches!(c, '[' | ']' | '<' | '>' | '(' | ')' | ':' | '|' | ',' | '*'));
-    let is_single = core.len() == 1;
-    if is_single && !matches!(core, "D" | "V" | "I" | "W" | "E" | "F" | "T") {
+    let count = |from: usize, set: &[u8]| bytes.get(from..).map_or(0, |rest| rest.iter().take_while(|b| set.contains(b)).count());
+    let open = count(0, b"[<(*|");
+    let letters = bytes.get(open..)?.iter().take_while(|b| b.is_ascii_alphabetic()).count();
+    let core = text.get(open..open + letters).filter(|core| !core.is_empty())?;
+    let mut end = open + letters;
+    let padding = if open > 0 { count(end, b" ") } else { 0 };
+    let closers = count(end + padding, b"])>:|,*");
+    if closers > 0 {
+        end += padding + closers;
+    }
+    let glued = bytes.get(end).is_some_and(|b| *b > b' ');
+    if glued && bytes.get(end) == Some(&b'/') {
+        end += 1;
+    } else if glued && !matches!(bytes.get(end - 1), Some(b':' | b']' | b'|')) {
+        return None;
+    }
+    let stands_alone = !glued || bytes.get(end - 1) == Some(&b'/');
+    if core.len() == 1 && !(stands_alone && matches!(core, "D" | "V" | "I" | "W" | "E" | "F" | "T")) {
         return None;
     }
     let level = match core {
@@ -210,28 +292,119 @@ fn kind_of(word: usize, form: &[u8], behind: Option<u8>) -> u64 {
     h.wrapping_mul(0x0100_0000_01B3) ^ u64::from(behind)
 }
 
-/// What kind of line it is, the time, and where what follows it begins.
-fn find_stamp(line: &str, context: Context) -> Option<(u64, Timestamp, usize)> {
+/// The time of a line.
+struct Found {
+    /// What kind of line it is.
+    kind: u64,
+    at: Timestamp,
+    /// Where the time begins, and what follows it.
+    start: usize,
+    from: usize,
+    /// The level before the time: `<165>`, `E1121`, `INFO  [main]`.
+    level: Option<Level>,
+}
+
+fn find_stamp(line: &str, context: Context) -> Option<Found> {
     let bytes = line.as_bytes();
-    let mut from = spaces(bytes, 0);
+    let (priority, start) = priority(bytes).map_or((None, 0), |(level, used)| (Some(level), used));
+    let start = start + spaces(bytes, start);
+    let behind = |used: usize| {
+        let end = used + closing(bytes, used);
+        end + spaces(bytes, end)
+    };
+    if let Some((level, at, used)) = stamp::letter_date(line.get(start..)?, context) {
+        let from = behind(start + used);
+        return Some(Found { kind: kind_of(0, b"a0", bytes.get(from).copied()), at, start, from, level: Some(level) });
+    }
+    if bytes.get(start.saturating_sub(2)..start) == Some(b"1 ")
+        && let Some((at, used)) = stamp::at_start(line.get(start..)?, context)
+    {
+        let from = rfc5424(bytes, start + used);
+        return Some(Found { kind: EXACT, at, start, from, level: priority });
+    }
+    let mut from = start;
     for word in 0..STAMP_WORDS {
         let Some(rest) = line.get(from..).filter(|r| !r.is_empty()) else { break };
         if let Some((at, used)) = stamp_at(rest, context) {
-            let end = from + used + closing(bytes, from + used);
-            let next = end + spaces(bytes, end);
+            let next = behind(from + used);
             let form = bytes.get(from..from + used).unwrap_or(&[]);
-            return Some((kind_of(word, form, bytes.get(next).copied()), at, next));
+            let level = priority.or_else(|| (word > 0).then(|| level(line.get(start..)?)).flatten().map(|(l, _)| l));
+            return Some(Found { kind: kind_of(word, form, bytes.get(next).copied()), at, start: from, from: next, level });
         }
         let end = word_end(bytes, from);
         from = end + spaces(bytes, end);
     }
     // A time of day without a date, only where a line begins: elsewhere it is as likely what the line is about.
-    let start = spaces(bytes, 0);
     let (at, used) = stamp::time_of_day(line.get(start..)?, context)?;
-    let end = start + used + closing(bytes, start + used);
-    let next = end + spaces(bytes, end);
-    Some((kind_of(0, b"00:00:00", bytes.get(next).copied()), at, next))
+    let from = behind(start + used);
+    Some(Found { kind: kind_of(0, b"00:00:00", bytes.get(from).copied()), at, start, from, level: priority })
 }
+
+/// Syslog's `<PRI>`, and the `1 ` of RFC 5424 behind it: the level and the bytes used. Facility times eight plus severity.
+fn priority(bytes: &[u8]) -> Option<(Level, usize)> {
+    let digits = bytes.strip_prefix(b"<")?.iter().take(4).take_while(|b| b.is_ascii_digit()).count();
+    let number: i64 = std::str::from_utf8(bytes.get(1..=digits)?).ok()?.parse().ok().filter(|n| *n < 192)?;
+    let end = digits + 2;
+    if bytes.get(digits + 1) != Some(&b'>') {
+        return None;
+    }
+    let version = if bytes.get(end..end + 2) == Some(b"1 ") { 2 } else { 0 };
+    Some((Level::from_number(number % 8)?, end + version))
+}
+
+/// Where the message of an RFC 5424 line begins: behind the host, the program, its process, the message's kind, and the
+/// structured data (`-` or brackets side by side).
+fn rfc5424(bytes: &[u8], from: usize) -> usize {
+    let mut at = from + spaces(bytes, from);
+    for _ in 0..4 {
+        at = word_end(bytes, at);
+        at += spaces(bytes, at);
+    }
+    if bytes.get(at) == Some(&b'-') {
+        at += 1;
+    }
+    while let Some(used) = bytes.get(at..).and_then(bracket) {
+        at += used;
+        // The message may begin with a bracket of its own.
+        if bytes.get(at) != Some(&b'[') {
+            break;
+        }
+    }
+    at + spaces(bytes, at)
+}
+
+/// The kind of lines without a time, in a stream where hardly any has one.
+const UNTIMED: u64 = 0;
+/// The kind of lines whose format says itself where the message begins: nothing is learned of them.
+const EXACT: u64 = 1;
+
+/// Where the header of a line without a time begins that may have one: `INFO:root:`, `[ERROR] x`, or the kernel's seconds since
+/// it started, `[12345.678901] `. `None` where nothing says so.
+fn untimed(line: &str) -> Option<usize> {
+    let bytes = line.as_bytes();
+    if level(line).is_some() {
+        return Some(0);
+    }
+    let inside = bytes.strip_prefix(b"[")?.iter().take(24).position(|b| *b == b']')?;
+    let seconds = bytes.get(1..=inside)?.trim_ascii_start();
+    let is_seconds = seconds.contains(&b'.') && seconds.iter().all(|b| b.is_ascii_digit() || *b == b'.');
+    is_seconds.then(|| inside + 2 + spaces(bytes, inside + 2))
+}
+
+/// The time of a line by itself, with nothing learned: behind at most [`AHEAD`] words that look like a header's (a level, an id, a
+/// bracket), not like a sentence's. Returns the time, the level before it, the bytes before it and where what follows it begins.
+pub(super) fn late(line: &str, context: Context) -> Option<(Timestamp, Option<Level>, usize, usize)> {
+    let found = find_stamp(line, context)?;
+    let ahead = line.get(..found.start)?;
+    let is_of_header =
+        |word: &str| word.bytes().any(|b| !b.is_ascii_alphabetic()) || word.bytes().all(|b| b.is_ascii_uppercase());
+    let fits =
+        found.start > 0 && ahead.split_ascii_whitespace().count() <= AHEAD && ahead.split_ascii_whitespace().all(is_of_header);
+    fits.then_some((found.at, found.level, found.start, found.from))
+}
+
+/// Words before a time in a line of which nothing is known.
+const AHEAD: usize = 3;
 
 fn stamp_at(rest: &str, context: Context) -> Option<(Timestamp, usize)> {
     let first = *rest.as_bytes().first()?;
@@ -246,8 +419,21 @@ impl Layout {
     /// Learns the headers of a stream from some of its lines, best from its first few hundred.
     pub fn learn<'a>(lines: impl IntoIterator<Item = &'a str>, context: Context) -> Self {
         let mut samples: Vec<(u64, Vec<&'a str>)> = Vec::new();
+        let (mut timed, mut others) = (0_usize, Vec::new());
+        let mut bare = 0_usize;
         for line in lines.into_iter().filter(|l| !l.starts_with('{')) {
-            let Some((kind, _, from)) = find_stamp(line, context) else { continue };
+            let Some(Found { kind, from, .. }) = find_stamp(line, context) else {
+                match untimed(line) {
+                    Some(from) if others.len() < SAMPLE => others.push(line.get(from..).unwrap_or("")),
+                    Some(_) => {}
+                    None => bare += 1,
+                }
+                continue;
+            };
+            timed += 1;
+            if kind == EXACT {
+                continue;
+            }
             let rest = line.get(from..).unwrap_or("");
             if !samples.iter().any(|(k, _)| *k == kind) && samples.len() < KINDS {
                 samples.push((kind, Vec::new()));
@@ -255,6 +441,10 @@ impl Layout {
             if let Some((_, list)) = samples.iter_mut().find(|(k, l)| *k == kind && l.len() < SAMPLE) {
                 list.push(rest);
             }
+        }
+        // Among lines with times those without go on with the line before.
+        if others.len() > 9 * (timed + bare) {
+            samples.push((UNTIMED, others));
         }
         Self { kinds: samples.into_iter().map(|(kind, rests)| (kind, Kind::learn(rests, context))).collect() }
     }
@@ -265,8 +455,9 @@ impl Layout {
 
     /// Learns the kinds of lines that are not known yet: a stream may turn to another format.
     pub fn learn_more<'a>(&mut self, lines: impl Iterator<Item = &'a str> + Clone, context: Context) {
-        let is_known =
-            |line: &&str| line.starts_with('{') || find_stamp(line, context).is_none_or(|(k, _, _)| self.kind(k).is_some());
+        let is_known = |line: &&str| {
+            line.starts_with('{') || find_stamp(line, context).is_none_or(|f| f.kind == EXACT || self.kind(f.kind).is_some())
+        };
         // A few lines are enough to see that nothing is new.
         if self.kinds.len() >= KINDS || !self.kinds.is_empty() && lines.clone().step_by(16).all(|l| is_known(&l)) {
             return;
@@ -278,31 +469,52 @@ impl Layout {
         }
     }
 
-    /// Cuts a line. Without a time in it the whole line is the message.
+    /// Cuts a line. Without a time in it the whole line is the message, unless no line of the stream has one.
     pub fn head(&self, line: &str, context: Context) -> Head {
-        let Some((kind, at, mut from)) = find_stamp(line, context) else {
-            return Head { level: leading_level(line), ..Head::default() };
-        };
+        if let Some(Found { kind, at, from, level, .. }) = find_stamp(line, context) {
+            return self.cut(line, self.kind(kind), Head { at: Some(at), level, from }, context);
+        }
+        match self.kind(UNTIMED).and_then(|kind| Some((kind, untimed(line)?))) {
+            Some((kind, from)) => self.cut(line, Some(kind), Head { from, ..Head::default() }, context),
+            None => Head { level: leading_level(line), ..Head::default() },
+        }
+    }
+
+    fn cut(&self, line: &str, kind: Option<&Kind>, mut head: Head, context: Context) -> Head {
         let mut found = None;
-        if let Some(kind) = self.kind(kind) {
-            for field in &kind.fields {
-                let rest = line.get(from..).unwrap_or("");
-                // A line that lacks a field goes on with the next one.
-                if let Some(used) = field.eat(rest, context) {
-                    if *field == Field::Level {
-                        found = level(rest).map(|(l, _)| l);
-                    }
-                    from += used;
+        for field in kind.iter().flat_map(|k| &k.fields) {
+            let rest = line.get(head.from..).unwrap_or("");
+            // A line that lacks a field goes on with the next one.
+            if let Some(used) = field.eat(rest, context) {
+                if *field == Field::Level {
+                    found = level(rest).map(|(l, _)| l);
                 }
+                head.from += used;
             }
         }
-        Head { at: Some(at), level: found.or_else(|| leading_level(line.get(from..).unwrap_or(""))), from }
+        let own = || leading_level(line.get(head.from..).unwrap_or(""));
+        head.level = found.or(head.level).or_else(own);
+        head
     }
 }
 
 fn leading_level(text: &str) -> Option<Level> {
     super::leading_level(text).map(|(level, _)| level)
 }
+
+/// The fields that are known by their own shape, in the order in which they are tried.
+const ALONE: [Field; 10] = [
+    Field::Stamp,
+    Field::Level,
+    Field::Separator,
+    Field::Piped,
+    Field::Number,
+    Field::Bracket,
+    Field::Tag,
+    Field::Closing,
+    Field::Named,
+    Field::Logger,
+];
 
 impl Kind {
     fn learn(mut rests: Vec<&str>, context: Context) -> Self {
@@ -318,12 +530,19 @@ impl Kind {
                     _ => f64::INFINITY,
                 }
             };
-            let alone = [Field::Stamp, Field::Level, Field::Separator, Field::Piped, Field::Number, Field::Bracket, Field::Tag];
             let needed = |field: Field| match field {
-                Field::Number | Field::Bracket | Field::Piped => STRICT.max(strong(field, tagged)),
+                Field::Number | Field::Bracket | Field::Piped | Field::Closing | Field::Named | Field::Logger | Field::Column => {
+                    STRICT.max(strong(field, tagged))
+                }
                 other => strong(other, tagged),
             };
-            let mut next = alone.into_iter().find(|f| share(&rests, &[*f], context) >= needed(*f)).map(|f| vec![f]);
+            // A name without a space behind it is one only where the level ended so.
+            let named = fields.last() == Some(&Field::Level);
+            let mut next = ALONE
+                .into_iter()
+                .filter(|f| named || *f != Field::Named)
+                .find(|f| share(&rests, &[*f], context) >= needed(*f))
+                .map(|f| vec![f]);
             if next.is_none() && !tagged && !few {
                 let behind = [Field::Stamp, Field::Level, Field::Tag, Field::Bracket];
                 next = (1..=3)
@@ -333,11 +552,16 @@ impl Kind {
                         share(&rests, pair, context) >= needed
                     })
                     .map(|pair| pair.to_vec())
-                    .or_else(|| (share(&rests, &[Field::Dashed], context) >= COVERAGE).then(|| vec![Field::Dashed]));
+                    .or_else(|| (share(&rests, &[Field::Dashed], context) >= COVERAGE).then(|| vec![Field::Dashed]))
+                    .or_else(|| {
+                        let pair = [Field::Words(1), Field::Separator];
+                        (share(&rests, &pair, context) >= STRICT).then(|| pair.to_vec())
+                    })
+                    .or_else(|| (share(&rests, &[Field::Column], context) >= STRICT).then(|| vec![Field::Column]));
             }
             let Some(next) = next else { break };
             for field in next {
-                tagged |= matches!(field, Field::Tag | Field::Dashed);
+                tagged |= matches!(field, Field::Tag | Field::Dashed | Field::Named);
                 for rest in &mut rests {
                     if let Some(used) = field.eat(rest, context) {
                         *rest = rest.get(used..).unwrap_or("");
@@ -469,7 +693,7 @@ mod tests {
                     "2016-09-28 04:30:30, Info                  CBS    Loaded it",
                     "2016-09-28 04:30:31, Info                  CSI    Seq 3",
                 ],
-                "CBS    Loaded it",
+                "Loaded it",
                 Some(Level::Info),
             ),
             (
@@ -485,6 +709,110 @@ mod tests {
             assert_eq!((found[0].0, found[0].1), (message, level), "{found:?}");
             assert!(!found[0].2.is_empty());
         }
+    }
+
+    /// Loggers as they are found in the field: two lines of each, and what is left of the first.
+    #[test]
+    fn the_usual_loggers_headers_are_cut() {
+        for (lines, message, level) in [
+            (
+                ["I1121 09:31:07.123456    7 pool.go:88] full of 3", "E1121 09:31:08.123456    7 web.go:9] gone"],
+                "full of 3",
+                Some(Level::Info),
+            ),
+            (["W20261121 09:31:07.1 7 a.py:88] full", "I20261121 09:31:08.1 7 b.py:9] gone"], "full", Some(Level::Warn)),
+            (
+                ["2026-11-21T09:31:07Z\tINFO\tdb.pool\tpool full", "2026-11-21T09:31:08Z\tWARN\tapi\tgone now"],
+                "pool full",
+                Some(Level::Info),
+            ),
+            (["<30>Nov 21 09:31:07 h1 app[3]: pool full", "<27>Nov 21 09:31:08 h2 app[4]: gone"], "pool full", Some(Level::Info)),
+            (
+                ["<165>1 2026-11-21T09:31:07Z h1 app 12 ID4 - full", "<163>1 2026-11-21T09:31:08Z h2 app 7 ID5 - gone"],
+                "full",
+                Some(Level::Info),
+            ),
+            (
+                ["[2026-11-21T09:31:07Z INFO  app::pool] pool full", "[2026-11-21T09:31:08Z WARN  app::web] gone"],
+                "pool full",
+                Some(Level::Info),
+            ),
+            (
+                [
+                    "2026-11-21T09:31:07.1Z  INFO app::pool: full",
+                    "2026-11-21T09:31:08.1Z  WARN req{id=1 m=\"a b\"}: app::web: gone",
+                ],
+                "full",
+                Some(Level::Info),
+            ),
+            (
+                [
+                    "2026-11-21 09:31:07.123  INFO 1 --- [           main] c.s.Pool                 : full",
+                    "2026-11-21 09:31:08.123  WARN 1 --- [nio-8080-exec-1] c.s.web.OrderController  : gone",
+                ],
+                "full",
+                Some(Level::Info),
+            ),
+            (
+                [
+                    "21-Nov-2026 09:31:07.1 INFO [main] o.a.core.Engine full",
+                    "21-Nov-2026 09:31:08.1 SEVERE [exec-3] o.a.Proto gone",
+                ],
+                "full",
+                Some(Level::Info),
+            ),
+            (
+                ["[2026-11-21 09:31:07,123: INFO/MainProcess] full", "[2026-11-21 09:31:08,123: ERROR/Fork-2] gone"],
+                "full",
+                Some(Level::Info),
+            ),
+            (["1:M 21 Nov 2026 09:31:07.1 * full", "1:M 21 Nov 2026 09:31:08.1 # gone"], "full", None),
+            (
+                ["E, [2026-11-21T09:31:07.1 #7]  ERROR -- : full", "I, [2026-11-21T09:31:08.1 #7]  INFO -- : gone"],
+                "full",
+                Some(Level::Error),
+            ),
+            (
+                [
+                    "[2026-11-21T09:31:07,1][INFO ][o.e.n.Node   ] [node-1] full",
+                    "[2026-11-21T09:31:08,1][WARN ][o.e.c.Master ] [node-2] gone",
+                ],
+                "full",
+                Some(Level::Info),
+            ),
+            (["[09:31:07 INF] full", "[09:31:08 ERR] gone"], "full", Some(Level::Info)),
+            (
+                ["INFO  [main] 2026-11-21 09:31:07,1 A.java:8 - full", "WARN  [Read-2] 2026-11-21 09:31:08,1 B.java:9 - gone"],
+                "full",
+                Some(Level::Info),
+            ),
+            (["20261121-9:31:7:60|Step|3|full", "20261121-9:31:8:6|Walk|3|gone"], "full", None),
+            (["Nov 21 09:31:07 mac launchd[1] (com.apple.x): full", "Nov 21 09:31:08 mac kernel[0]: gone"], "full", None),
+            (
+                ["11-21 09:31:07.123 I/Activity(  585): full", "11-21 09:31:08.123 E/Power( 1585): gone"],
+                "full",
+                Some(Level::Info),
+            ),
+        ] {
+            let found = cut(&lines);
+            assert_eq!((found[0].0, found[0].1), (message, level), "{found:?}");
+            assert!(found[1].0.starts_with("gone") && !found[0].2.is_empty(), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn a_stream_without_times_may_have_headers_all_the_same() {
+        for (lines, message, level) in [
+            (["INFO:root:pool full", "ERROR:db.pool:gone"], "pool full", Some(Level::Info)),
+            (["[    0.000000] pool full", "[12345.678901] gone"], "pool full", None),
+        ] {
+            let layout = Layout::learn(lines, context());
+            let head = layout.head(lines[0], context());
+            assert_eq!((&lines[0][head.from..], head.level, head.at), (message, level, None));
+        }
+        // A stack trace among lines with times has none.
+        let layout = Layout::learn(["2026-11-21 09:31:07 INFO a", "ERROR in b", "ERROR in c"], context());
+        assert_eq!(layout.head("ERROR in b", context()).from, 0);
     }
 
     #[test]

@@ -67,6 +67,19 @@ impl<'a> Cursor<'a> {
         // A leap second is written as :60; it is the last moment of its minute.
         Time::from_hms_nano(u8::try_from(hour).ok()?, u8::try_from(minute).ok()?, u8::try_from(second.min(59)).ok()?, nanos).ok()
     }
+    /// `9:3:7`, as programs write it that do not fill up with zeros.
+    fn loose_clock(&mut self) -> Option<Time> {
+        let mut ahead = *self;
+        let number = |c: &mut Self| c.digits(2).or_else(|| c.digits(1)).and_then(|n| u8::try_from(n).ok());
+        let hour = number(&mut ahead)?;
+        ahead.eat(b':')?;
+        let minute = number(&mut ahead)?;
+        ahead.eat(b':')?;
+        let second = number(&mut ahead)?;
+        let clock = Time::from_hms(hour, minute, second.min(59)).ok()?;
+        *self = ahead;
+        Some(clock)
+    }
     /// `15.42.50.675872`.
     fn dotted_clock(&mut self) -> Option<Time> {
         let mut ahead = *self;
@@ -166,7 +179,8 @@ pub fn time_of_day(text: &str, context: Context) -> Option<(Timestamp, usize)> {
     let mut cursor = Cursor::new(text);
     let bracket = cursor.eat_any(b"[(").is_some();
     let clock = cursor.clock()?;
-    if bracket {
+    // `[09:31:07]`, or more within the bracket: `[09:31:07 INF]`.
+    if bracket && cursor.peek() != Some(b' ') {
         cursor.eat_any(b"])")?;
     }
     if cursor.peek().is_some_and(|b| !b.is_ascii_whitespace() && !b"|,;".contains(&b)) {
@@ -239,7 +253,7 @@ fn numeric_day_first(text: &str, context: Context) -> Option<(Timestamp, usize)>
     Some((assemble(date, clock, zone, context)?, c.at))
 }
 
-/// `20261121-09:31:07:606`, `20261121 09:31:07`, `20261121T093107`, and `261121 093107` with the year's last two digits.
+/// `20261121-09:31:07:606`, also with `9:3:7`, `20261121 09:31:07`, `20261121T093107`, and `261121 093107` with the year's last two digits.
 fn compact(text: &str, context: Context) -> Option<(Timestamp, usize)> {
     let mut c = Cursor::new(text);
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
@@ -251,7 +265,7 @@ fn compact(text: &str, context: Context) -> Option<(Timestamp, usize)> {
     let (month, day) = (c.digits(2)?, c.digits(2)?);
     c.eat_any(b"-T _")?;
     let mut plain = c;
-    let clock = match (digits, c.clock()) {
+    let clock = match (digits, c.clock().or_else(|| c.loose_clock())) {
         (_, Some(clock)) => {
             // A colon before the milliseconds.
             if c.peek() == Some(b':') {
@@ -373,6 +387,15 @@ pub fn from_number(number: f64) -> Option<Timestamp> {
 
 /// klog and glog: `E1121 09:31:07.000000    1234 file.go:12] message`.
 pub fn klog(text: &str, context: Context) -> Option<(Level, Timestamp, &str)> {
+    let (level, at, used) = letter_date(text, context)?;
+    let rest = text.get(used..)?;
+    let message = rest.find("] ").and_then(|i| rest.get(i + 2..)).unwrap_or(rest);
+    Some((level, at, message.trim_start()))
+}
+
+/// The level's letter, month and day, and the time, as klog writes them (`E1121 09:31:07.000000`), or with the year as newer
+/// glog does (`E20261121 …`); and the bytes used.
+pub fn letter_date(text: &str, context: Context) -> Option<(Level, Timestamp, usize)> {
     let mut c = Cursor::new(text);
     let level = match c.eat_any(b"DIWEF")? {
         b'D' => Level::Debug,
@@ -381,11 +404,17 @@ pub fn klog(text: &str, context: Context) -> Option<(Level, Timestamp, &str)> {
         b'E' => Level::Error,
         _ => Level::Fatal,
     };
+    let year = (c.bytes.iter().skip(1).take_while(|b| b.is_ascii_digit()).count() == 8).then(|| c.digits(4)).flatten();
     let month = Month::try_from(u8::try_from(c.digits(2)?).ok()?).ok()?;
     let day = c.digits(2)?;
     c.eat(b' ')?;
     let clock = c.clock()?;
-    let rest = text.get(c.at..)?;
-    let message = rest.find("] ").and_then(|i| rest.get(i + 2..)).unwrap_or(rest);
-    Some((level, without_year(month, day, clock, None, context)?, message.trim_start()))
+    let at = match year {
+        Some(year) => {
+            let date = Date::from_calendar_date(i32::try_from(year).ok()?, month, u8::try_from(day).ok()?).ok()?;
+            assemble(date, clock, None, context)?
+        }
+        None => without_year(month, day, clock, None, context)?,
+    };
+    Some((level, at, c.at))
 }

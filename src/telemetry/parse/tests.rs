@@ -56,6 +56,14 @@ fn every_format_gives_time_level_and_message() {
             "ERROR: docker",
         ),
         ("2026-11-21T10:31:07+01:00 [main] INFO started", nine, Some(Level::Info), "started"),
+        ("E20261121 09:31:07.000000 12 pool.go:12] exhausted", nine, Some(Level::Error), "exhausted"),
+        ("20261121-9:31:7|Step|3 walked", nine, None, "Step|3 walked"),
+        (r#"{"t":{"$date":"2026-11-21T09:31:07.000+00:00"},"s":"W","c":"NET","msg":"slow"}"#, nine, Some(Level::Warn), "slow"),
+        ("\u{1b}[2m2026-11-21T09:31:07Z\u{1b}[0m \u{1b}[31mERROR\u{1b}[0m broke", nine, Some(Level::Error), "broke"),
+        ("web-1  | 2026-11-21T09:31:07Z WARN slow", nine, Some(Level::Warn), "slow"),
+        ("1:M 21 Nov 2026 09:31:07.000 * Ready", nine, None, "1:M * Ready"),
+        ("E, [2026-11-21T09:31:07.000000 #12]  ERROR -- : broke", nine, Some(Level::Error), "#12]  ERROR -- : broke"),
+        ("WARN  [Gossip:1] 2026-11-21 09:31:07,000 Foo.java:88 - late", nine, Some(Level::Warn), "[Gossip:1] Foo.java:88 - late"),
     ] {
         let line = line(raw, context());
         assert_eq!(line.at, at(time), "{raw}");
@@ -76,6 +84,9 @@ fn unknown_text_is_its_own_message() {
         let line = line(raw, context());
         assert!(line.message.len() <= raw.len().max(1), "{raw}");
     }
+    // A sentence that tells a time has none of its own.
+    assert_eq!(line("Last login at 2026-11-21 09:31:07 from db", context()).at, None);
+    assert_eq!(line("web-1  | 2026-11-21T09:31:07Z up", context()).service.as_deref(), Some("web-1"));
     assert_eq!(line("Information is not a level here", context()).level, None);
 }
 
