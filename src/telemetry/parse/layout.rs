@@ -59,13 +59,14 @@ impl Field {
             Self::Stamp => stamp::leading(text, context).map(|(_, used)| used + closing(bytes, used))?,
             Self::Level => level(text)?.1,
             Self::Number => {
-                let sign = usize::from(bytes.first() == Some(&b'-'));
+                // Also `-1`, `*77` and nginx' `12#34:`.
+                let sign = usize::from(matches!(bytes.first(), Some(b'-' | b'*' | b'#')));
                 let count = |from: usize, is: fn(&u8) -> bool| {
                     bytes.get(from..).map_or(0, |rest| rest.iter().take_while(|b| is(b)).count())
                 };
-                let digits = count(sign, u8::is_ascii_digit);
+                let digits = count(sign, |b| b.is_ascii_digit() || *b == b'#');
                 let end = sign + digits + count(sign + digits, |b| matches!(b, b',' | b':'));
-                (digits > 0 && end == word).then_some(end)?
+                (bytes.get(sign).is_some_and(u8::is_ascii_digit) && end == word).then_some(end)?
             }
             Self::Bracket => bracket(bytes)?,
             Self::Separator => {
@@ -266,10 +267,12 @@ pub struct Layout {
 
 /// Kinds of lines that are told apart.
 const KINDS: usize = 64;
+/// Lines of a kind from which it is seen that they are written otherwise than those it was learned from.
+const ENOUGH: usize = 8;
 
 /// What kind of line it is, as a number: the word at which the time stands, the time's form (runs of digits and of letters are
 /// one each), and what stands behind it.
-fn kind_of(word: usize, form: &[u8], behind: Option<u8>) -> u64 {
+fn kind_of(word: usize, form: &[u8], rest: Option<&str>) -> u64 {
     let class = |b: u8| match b {
         b'0'..=b'9' => b'0',
         b'a'..=b'z' | b'A'..=b'Z' => b'a',
@@ -284,12 +287,18 @@ fn kind_of(word: usize, form: &[u8], behind: Option<u8>) -> u64 {
         }
         last = c;
     }
-    let behind = match behind {
-        Some(b @ (b'[' | b'(' | b'-' | b'|' | b'<' | b'{' | b'"')) => b,
+    let rest = rest.unwrap_or("").as_bytes();
+    let behind = |at: usize| match rest.get(at + spaces(rest, at)) {
+        Some(b @ (b'[' | b'(' | b'-' | b'|' | b'<' | b'{' | b'"')) => *b,
         Some(b'0'..=b'9') => b'0',
         _ => b'a',
     };
-    h.wrapping_mul(0x0100_0000_01B3) ^ u64::from(behind)
+    h = h.wrapping_mul(0x0100_0000_01B3) ^ u64::from(behind(0));
+    // Loggers that begin alike differ behind the level.
+    if let Some(used) = std::str::from_utf8(rest).ok().and_then(level).map(|(_, used)| used) {
+        h = h.wrapping_mul(0x0100_0000_01B3) ^ u64::from(behind(used)) ^ 0x4C00;
+    }
+    h
 }
 
 /// The time of a line.
@@ -314,7 +323,7 @@ fn find_stamp(line: &str, context: Context) -> Option<Found> {
     };
     if let Some((level, at, used)) = stamp::letter_date(line.get(start..)?, context) {
         let from = behind(start + used);
-        return Some(Found { kind: kind_of(0, b"a0", bytes.get(from).copied()), at, start, from, level: Some(level) });
+        return Some(Found { kind: kind_of(0, b"a0", line.get(from..)), at, start, from, level: Some(level) });
     }
     if bytes.get(start.saturating_sub(2)..start) == Some(b"1 ")
         && let Some((at, used)) = stamp::at_start(line.get(start..)?, context)
@@ -329,7 +338,7 @@ fn find_stamp(line: &str, context: Context) -> Option<Found> {
             let next = behind(from + used);
             let form = bytes.get(from..from + used).unwrap_or(&[]);
             let level = priority.or_else(|| (word > 0).then(|| level(line.get(start..)?)).flatten().map(|(l, _)| l));
-            return Some(Found { kind: kind_of(word, form, bytes.get(next).copied()), at, start: from, from: next, level });
+            return Some(Found { kind: kind_of(word, form, line.get(next..)), at, start: from, from: next, level });
         }
         let end = word_end(bytes, from);
         from = end + spaces(bytes, end);
@@ -337,7 +346,7 @@ fn find_stamp(line: &str, context: Context) -> Option<Found> {
     // A time of day without a date, only where a line begins: elsewhere it is as likely what the line is about.
     let (at, used) = stamp::time_of_day(line.get(start..)?, context)?;
     let from = behind(start + used);
-    Some(Found { kind: kind_of(0, b"00:00:00", bytes.get(from).copied()), at, start, from, level: priority })
+    Some(Found { kind: kind_of(0, b"00:00:00", line.get(from..)), at, start, from, level: priority })
 }
 
 /// Syslog's `<PRI>`, and the `1 ` of RFC 5424 behind it: the level and the bytes used. Facility times eight plus severity.
@@ -453,17 +462,31 @@ impl Layout {
         self.kinds.iter().find(|(k, _)| *k == kind).map(|(_, kind)| kind)
     }
 
-    /// Learns the kinds of lines that are not known yet: a stream may turn to another format.
+    /// Learns the kinds of lines that are not known yet, and anew those that are no longer written as they were: a stream may
+    /// turn to another format.
     pub fn learn_more<'a>(&mut self, lines: impl Iterator<Item = &'a str> + Clone, context: Context) {
-        let is_known = |line: &&str| {
-            line.starts_with('{') || find_stamp(line, context).is_none_or(|f| f.kind == EXACT || self.kind(f.kind).is_some())
-        };
         // A few lines are enough to see that nothing is new.
-        if self.kinds.len() >= KINDS || !self.kinds.is_empty() && lines.clone().step_by(16).all(|l| is_known(&l)) {
+        let mut seen: Vec<(u64, usize, usize)> = Vec::new();
+        for line in lines.clone().step_by(16).filter(|l| !l.starts_with('{')) {
+            let Some(Found { kind, from, .. }) = find_stamp(line, context).filter(|f| f.kind != EXACT) else { continue };
+            let fits = self.kind(kind).is_some_and(|k| k.fits(line.get(from..).unwrap_or(""), context));
+            match seen.iter_mut().find(|(k, _, _)| *k == kind) {
+                Some((_, all, fitting)) => (*all, *fitting) = (*all + 1, *fitting + usize::from(fits)),
+                None => seen.push((kind, 1, usize::from(fits))),
+            }
+        }
+        let is_known = |kind: u64| self.kind(kind).is_some();
+        let changed: Vec<u64> =
+            seen.iter().filter(|(k, all, fit)| is_known(*k) && *all >= ENOUGH && fit * 2 < *all).map(|s| s.0).collect();
+        if !self.kinds.is_empty() && changed.is_empty() && seen.iter().all(|(k, _, _)| is_known(*k)) {
             return;
         }
         for (kind, new) in Self::learn(lines, context).kinds {
-            if self.kind(kind).is_none() && self.kinds.len() < KINDS {
+            if let Some((_, old)) = self.kinds.iter_mut().find(|(k, _)| *k == kind) {
+                if changed.contains(&kind) {
+                    *old = new;
+                }
+            } else if self.kinds.len() < KINDS {
                 self.kinds.push((kind, new));
             }
         }
@@ -517,6 +540,11 @@ const ALONE: [Field; 10] = [
 ];
 
 impl Kind {
+    /// Whether a line has every field.
+    fn fits(&self, rest: &str, context: Context) -> bool {
+        share(&[rest], &self.fields, context) > 0.5
+    }
+
     fn learn(mut rests: Vec<&str>, context: Context) -> Self {
         let mut fields = Vec::new();
         let mut tagged = false;
@@ -561,7 +589,10 @@ impl Kind {
             }
             let Some(next) = next else { break };
             for field in next {
-                tagged |= matches!(field, Field::Tag | Field::Dashed | Field::Named);
+                // A name, or a name and a mark, is the last of a header.
+                let is_marked =
+                    field == Field::Separator && matches!(fields.last(), Some(Field::Words(_) | Field::Column | Field::Logger));
+                tagged |= is_marked || matches!(field, Field::Tag | Field::Dashed | Field::Named);
                 for rest in &mut rests {
                     if let Some(used) = field.eat(rest, context) {
                         *rest = rest.get(used..).unwrap_or("");
@@ -813,6 +844,24 @@ mod tests {
         // A stack trace among lines with times has none.
         let layout = Layout::learn(["2026-11-21 09:31:07 INFO a", "ERROR in b", "ERROR in c"], context());
         assert_eq!(layout.head("ERROR in b", context()).from, 0);
+    }
+
+    #[test]
+    fn mixed_formats_are_told_apart_and_a_changed_one_is_learned_anew() {
+        let tracing = |n: usize| format!("2026-11-21T09:31:{:02}Z  INFO app::pool: {n} full", n % 60);
+        let spring = |n: usize| format!("2026-11-21T09:31:{:02}Z  INFO 1 --- [  main] c.s.Pool   : {n} full", n % 60);
+        let nginx = |n: usize| format!("2026-11-21T09:31:{:02}Z  INFO 12#{n}: *{n} {n} full", n % 60);
+        let mixed: Vec<String> = (0..100).flat_map(|n| [tracing(n), spring(n)]).collect();
+        let mut layout = Layout::default();
+        let mut left = |lines: &[String]| -> Vec<String> {
+            layout.learn_more(lines.iter().map(String::as_str), context());
+            lines.iter().map(|l| l[layout.head(l, context()).from..].to_owned()).collect()
+        };
+        let expected: Vec<String> = (0..100).flat_map(|n| [format!("{n} full"), format!("{n} full")]).collect();
+        assert_eq!(left(&mixed), expected);
+        // It begins as the second of the two does, and goes on otherwise.
+        let later: Vec<String> = (0..200).map(nginx).collect();
+        assert_eq!(left(&later)[7], "full");
     }
 
     #[test]
