@@ -2,7 +2,9 @@
 //!
 //! A message becomes a shape (see `mask.rs`); equal shapes are one template. Templates that differ in one word only, at a
 //! place where three or more words were seen, or a word and a variable part, differ in a variable found later: they become one,
-//! and what was counted for them is counted for it. Merging happens whenever the templates have doubled, and at the end.
+//! and what was counted for them is counted for it. So do many that share at least half of their words and have ever other ones
+//! elsewhere. Words that tell what happened (`started`, `stopped`, `FAILED`) are no variables. Merging happens whenever the
+//! templates have doubled, and at the end.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -153,13 +155,68 @@ fn are_events(parts: &[Vec<(Token, &[u8])>], group: &[(u64, u32, u32, u64)]) -> 
     words.len() <= EVENTS && events * 3 >= words.len() * 2
 }
 
-/// A past participle or a gerund.
+fn is_slot(token: Token) -> bool {
+    matches!(token, Token::Word | Token::Var)
+}
+
+/// Templates of one build that share at least half of their words, and the places where they have ever other ones.
+fn kin(parts: &[Vec<(Token, &[u8])>], build: &[usize]) -> Vec<(Vec<usize>, Vec<usize>)> {
+    let words = |t: usize| {
+        parts
+            .get(t)
+            .into_iter()
+            .flatten()
+            .enumerate()
+            .filter(|(_, (token, _))| *token == Token::Word)
+            .map(|(place, (_, word))| (place, *word))
+    };
+    let mut had: HashMap<(usize, &[u8]), usize> = HashMap::new();
+    for t in build {
+        words(*t).for_each(|at| *had.entry(at).or_default() += 1);
+    }
+    // What each has in common with the most others.
+    let mut families: HashMap<Vec<(usize, &[u8])>, Vec<usize>> = HashMap::new();
+    for t in build {
+        let mut counts: Vec<usize> = words(*t).map(|at| had.get(&at).copied().unwrap_or(0)).collect();
+        counts.sort_unstable_by(|a, b| b.cmp(a));
+        let Some(least) = counts.get(counts.len().div_ceil(2).max(2) - 1).filter(|n| **n >= FAMILY) else { continue };
+        let common = words(*t).filter(|at| had.get(at).is_some_and(|n| n * 10 >= least * 9)).collect();
+        families.entry(common).or_default().push(*t);
+    }
+    let mut families: Vec<(Vec<(usize, &[u8])>, Vec<usize>)> = families.into_iter().filter(|(_, f)| f.len() >= FAMILY).collect();
+    families.sort_unstable_by(|a, b| a.1.cmp(&b.1));
+    let mut found = Vec::new();
+    for (common, family) in families {
+        let first = family.first().and_then(|t| parts.get(*t)).map(Vec::as_slice).unwrap_or_default();
+        let begins = first.iter().position(|(token, _)| is_slot(*token));
+        let open: Vec<usize> = (0..first.len())
+            .filter(|place| !common.iter().any(|(p, _)| p == place))
+            .filter(|place| {
+                let mut seen: Vec<&[u8]> =
+                    family.iter().flat_map(|t| words(*t)).filter(|(p, _)| p == place).map(|(_, word)| word).collect();
+                seen.sort_unstable();
+                seen.dedup();
+                // The first word of a message names what it is about, unless that is ever another.
+                let enough = if Some(*place) == begins { 2 * FAMILY } else { WORDS };
+                seen.len() >= enough.max(family.len() / 4)
+                    && (seen.len() > EVENTS || seen.iter().filter(|w| is_event(w)).count() * 3 < seen.len() * 2)
+            })
+            .collect();
+        if !open.is_empty() {
+            found.push((family, open));
+        }
+    }
+    found
+}
+
+/// A past participle, a gerund, or a state's name in capitals.
 fn is_event(word: &[u8]) -> bool {
-    let (first, rest) = word.split_at(word.len().min(1));
-    word.len() > 4
-        && first.iter().all(u8::is_ascii_alphabetic)
+    let rest = word.get(1..).unwrap_or(&[]);
+    let is_verb = word.len() > 4
+        && word.first().is_some_and(u8::is_ascii_alphabetic)
         && rest.iter().all(u8::is_ascii_lowercase)
-        && (word.ends_with(b"ed") || word.ends_with(b"ing"))
+        && (word.ends_with(b"ed") || word.ends_with(b"ing"));
+    is_verb || word.len() > 2 && word.iter().all(|b| b.is_ascii_uppercase() || *b == b'_')
 }
 
 /// Escapes what has a meaning in a regular expression.
@@ -346,13 +403,59 @@ impl Miner {
         all.filter(|i| Some(*i) != self.rest).collect()
     }
 
-    /// Merges templates that differ at one place, where `words` or more words were seen or a variable part stands.
+    /// Merges templates that differ at one place, where `words` or more words were seen or a variable part stands; then those that
+    /// differ at several.
     fn merge(&mut self, words: usize) {
+        self.merge_by_place(words);
+        if self.merge_kin() {
+            self.merge_by_place(words);
+        }
+    }
+
+    fn merge_by_place(&mut self, words: usize) {
         for _ in 0..ROUNDS {
             if !self.merge_once(words) {
                 break;
             }
         }
+    }
+
+    /// Merges templates that share at least half of their words and have ever other words at the same places: `user a deleted
+    /// project b`, with so many users and projects that hardly two lines differ in one word alone.
+    fn merge_kin(&mut self) -> bool {
+        let roots = self.roots();
+        let parts: Vec<Vec<(Token, &[u8])>> =
+            roots.iter().map(|r| self.nodes.get(*r as usize).map_or_else(Vec::new, |n| tokens(&n.shape))).collect();
+        // Of one build: as long, with the same punctuation.
+        let mut builds: HashMap<u64, Vec<usize>> = HashMap::new();
+        for (t, part) in parts.iter().enumerate() {
+            let build: Vec<u8> = part
+                .iter()
+                .map(|(token, bytes)| if is_slot(*token) { b'w' } else { bytes.first().copied().unwrap_or(0) })
+                .collect();
+            builds.entry(hash(&build)).or_default().push(t);
+        }
+        let mut builds: Vec<Vec<usize>> = builds.into_values().filter(|b| b.len() >= FAMILY).collect();
+        builds.sort_unstable();
+        let mut shapes: Vec<(u32, Box<[u8]>)> = Vec::new();
+        for build in &builds {
+            for (kin, open) in kin(&parts, build) {
+                for t in kin {
+                    let (Some(root), Some(part)) = (roots.get(t), parts.get(t)) else { continue };
+                    let shape: Vec<u8> = part
+                        .iter()
+                        .enumerate()
+                        .flat_map(|(place, (_, bytes))| if open.contains(&place) { vec![VAR] } else { bytes.to_vec() })
+                        .collect();
+                    shapes.push((*root, shape.into_boxed_slice()));
+                }
+            }
+        }
+        let mut changed = false;
+        for (root, shape) in shapes {
+            changed |= self.become_part(root, shape);
+        }
+        changed
     }
 
     fn merge_once(&mut self, words: usize) -> bool {
@@ -552,6 +655,36 @@ fn bucket(parts: &[(Token, &[u8])]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn several_words_that_are_ever_others_are_variables_though_no_two_lines_differ_in_one_alone() {
+        let name = |n: usize| {
+            ["ka", "lo", "mi", "ne", "ru"].map(str::to_owned)[n % 5].clone() + ["an", "er", "il", "os", "ut"][n / 5 % 5]
+        };
+        let mut miner = Miner::default();
+        let numbers: Vec<u32> =
+            (0..20).map(|n| miner.add(format!("user {} deleted project {}", name(n), name(n * 7 + 3)).as_bytes())).collect();
+        let first: Vec<u32> =
+            (0..20).map(|n| miner.add(format!("{} was let in by {}", name(n), name(n * 7 + 3)).as_bytes())).collect();
+        // As long, and of other words: each says something else.
+        let others =
+            ["order of items was kept", "could not open the door", "pool ran out of room"].map(|m| miner.add(m.as_bytes()));
+        let states: Vec<u32> = (0..10)
+            .map(|n| {
+                let state = |n: usize| ["NEW", "QUEUED", "RUNNING", "DONE", "LOST", "KILLED", "FAILED"][n % 7];
+                miner.add(format!("task moved from {} to {}", state(n), state(n * 3 + 1)).as_bytes())
+            })
+            .collect();
+        let mined = miner.finish();
+        let patterns = |numbers: &[u32]| {
+            let places: std::collections::BTreeSet<u32> = numbers.iter().map(|n| mined.pattern_of[*n as usize]).collect();
+            places.into_iter().map(|p| mined.templates[p as usize].as_str()).collect::<Vec<_>>()
+        };
+        assert_eq!(patterns(&numbers), ["user <*> deleted project <*>"]);
+        assert_eq!(patterns(&first), ["<*> was let in by <*>"]);
+        assert_eq!(patterns(&others).len(), 3);
+        assert!(patterns(&states).len() > 4, "{:?}", patterns(&states));
+    }
 
     #[test]
     fn templates_that_tell_of_different_events_stay_apart() {
