@@ -211,6 +211,18 @@ impl Masker {
                 }
                 self.push(Token::Delimiter(b'"'), b"\"");
             }
+            // Not an apostrophe: what it ends is no part of a word, and no word goes on behind it.
+            b'\'' if !matches!(self.tokens.last(), Some((Token::Word | Token::Var, _))) => {
+                self.push(Token::Delimiter(b'\''), b"'");
+                // One value; several words in such quotes are as often the point of the message.
+                let inside = rest.iter().take(MAX_QUOTED).position(|b| matches!(b, b'\'' | b' '));
+                let inside = inside.filter(|n| *n > 0 && rest.get(*n) == Some(&b'\''));
+                if let Some(length) = inside.filter(|n| rest.get(n + 1).is_none_or(|b| !b.is_ascii_alphanumeric())) {
+                    self.variable();
+                    self.push(Token::Delimiter(b'\''), b"'");
+                    return length + 1;
+                }
+            }
             b'=' => {
                 self.push(Token::Delimiter(b'='), b"=");
                 // What is assigned is a value, whatever it looks like.
@@ -429,6 +441,10 @@ mod tests {
             ("neighbour de:ad:be:ef:ca:fe left, ab:cd stays", "neighbour <*> left, ab:cd stays"),
             ("peer fe80::abcd:efab via ::ffff:10.0.0.1, a::b::c, std::vec", "peer <*> via <*>, a::b::c, std::vec"),
             ("\"GET /a b HTTP/1.1\" \"POST /b\" \"GETTING /c\"", "\"GET <*>\" \"POST <*>\" \"<*>\""),
+            (
+                "table 'orders' doesn't have 'no such row' in user's 'cart'",
+                "table '<*>' doesn't have 'no such row' in user's '<*>'",
+            ),
             ("completed.  twice   spaced ", "completed. twice spaced"),
             ("ünïcode ok", "ünïcode ok"),
             ("", ""),
