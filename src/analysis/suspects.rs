@@ -7,7 +7,9 @@
 //! log has changed.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::OnceLock;
+use std::sync::{LazyLock, OnceLock};
+
+use regex::{Regex, RegexBuilder};
 
 use super::departure::{Departure, Measured, measure};
 use super::movement::Direction;
@@ -65,27 +67,38 @@ pub struct Suspect {
     pub size: f64,
     pub way: Direction,
     pub changed_at: Option<Timestamp>,
-    /// Medians of the baseline and since.
+    /// Medians of the baseline and since; of a counter, per second.
     pub before: Option<f64>,
     pub after: Option<f64>,
-    /// In one sentence.
-    pub why: String,
+    pub is_rate: bool,
+    /// As it stands behind a figure: `s`, `B`, or nothing.
+    pub unit: String,
+    /// What the service's log tells, with the first of its series; empty when nothing.
+    pub in_logs: String,
+}
+
+impl Suspect {
+    /// Why it is one, in one sentence: `cpu rose 10 → 41.5 from 09:31:00 UTC, 47.1 times its usual spread; …`.
+    pub fn why(&self) -> String {
+        let Some(series) = &self.series else { return format!("no series, but {}", self.in_logs.replace(" too", "")) };
+        let joint = if self.in_logs.is_empty() { "" } else { "; " };
+        moved(self, parts(series).1) + joint + &self.in_logs
+    }
 }
 
 /// A series with what was measured of it.
-#[derive(Clone, Debug)]
-struct Seen {
-    index: usize,
-    service: String,
-    metric: String,
+#[derive(Clone, Copy, Debug)]
+struct Seen<'a> {
+    series: &'a Measured,
+    service: &'a str,
+    metric: &'a str,
     departure: Departure,
     /// Its own score, and that of its service once it is known.
     score: f64,
     of_service: f64,
-    why: String,
 }
 
-impl Seen {
+impl Seen<'_> {
     /// How far its median moved.
     fn moved(&self) -> Option<f64> {
         Some(self.departure.after? - self.departure.before?)
@@ -97,49 +110,32 @@ fn parts(name: &str) -> (&str, &str) {
     name.split_once('|').unwrap_or(("", name))
 }
 
+/// Words of a metric's name, any case: of the machine, which all that run there share; of the view of those that are called; and
+/// those that tell of the service itself. What has none is traffic, which follows demand.
+static OF_MACHINE: LazyLock<Option<Regex>> = LazyLock::new(|| words("node"));
+static OF_OTHERS: LazyLock<Option<Regex>> = LazyLock::new(|| words("client"));
+static OF_ITSELF: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    words(
+        "error|fail|5xx|exception|success|availab|latency|duration|response|time|cpu|mem|heap|pool|queue|waiting|in_use|\
+         connections|threads|backlog|lag|disk|throttl|restart",
+    )
+});
+static A_VIEW: LazyLock<Option<Regex>> = LazyLock::new(|| words("remote|client"));
+
+fn words(pattern: &str) -> Option<Regex> {
+    RegexBuilder::new(pattern).case_insensitive(true).unicode(false).build().ok()
+}
+
 /// What a change of a metric of this name tells of its own service.
 fn weight(service: &str, metric: &str) -> f64 {
-    let metric = metric.to_ascii_lowercase();
-    let has = |words: &[&str]| words.iter().any(|w| metric.contains(w));
-    let by_metric = if has(&["node"]) {
-        // The machine's, shared by all that run there.
-        0.5
-    } else if has(&["client"]) {
-        // Its view of those that it calls.
-        0.3
-    } else if has(&[
-        "error",
-        "fail",
-        "5xx",
-        "exception",
-        "success",
-        "availab",
-        "latency",
-        "duration",
-        "response",
-        "time",
-        "cpu",
-        "mem",
-        "heap",
-        "pool",
-        "queue",
-        "waiting",
-        "in_use",
-        "connections",
-        "threads",
-        "backlog",
-        "lag",
-        "disk",
-        "throttl",
-        "restart",
-    ]) {
-        1.0
-    } else {
-        // Traffic follows demand.
-        0.5
+    let has = |words: &LazyLock<Option<Regex>>, text: &str| words.as_ref().is_some_and(|w| w.is_match(text));
+    let by_metric = match () {
+        () if has(&OF_MACHINE, metric) => 0.5,
+        () if has(&OF_OTHERS, metric) => 0.3,
+        () if has(&OF_ITSELF, metric) => 1.0,
+        () => 0.5,
     };
-    let service = service.to_ascii_lowercase();
-    if service.contains("remote") || service.contains("client") { by_metric * VIEW } else { by_metric }
+    if has(&A_VIEW, service) { by_metric * VIEW } else { by_metric }
 }
 
 /// Series from which on more than one thread measures them.
@@ -148,27 +144,24 @@ const MANY: usize = 256;
 const THREADS: usize = 4;
 
 /// Measures all series; the order is theirs, whatever the number of threads.
-fn see(series: &[Measured]) -> Vec<Seen> {
-    let one = |(index, series): (usize, &Measured)| {
+fn see(series: &[Measured]) -> Vec<Seen<'_>> {
+    fn one(series: &Measured) -> Seen<'_> {
         let (service, metric) = parts(&series.name);
-        let (weight, departure) = (weight(service, metric), measure(series));
-        let why = if departure.size > 0.0 { why(metric, &departure, &series.unit) } else { String::new() };
-        let score = weight * departure.size.ln_1p();
-        Seen { index, service: service.to_owned(), metric: metric.to_owned(), departure, score, of_service: 0.0, why }
-    };
+        let departure = measure(series);
+        let score = if departure.size > 0.0 { weight(service, metric) * departure.size.ln_1p() } else { 0.0 };
+        Seen { series, service, metric, departure, score, of_service: 0.0 }
+    }
     // Asking the system each time costs more than measuring a few series.
     static PROCESSORS: OnceLock<usize> = OnceLock::new();
     let threads = *PROCESSORS.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from).min(THREADS));
     if series.len() < MANY || threads < 2 {
-        return series.iter().enumerate().map(one).collect();
+        return series.iter().map(one).collect();
     }
-    let numbered: Vec<(usize, &Measured)> = series.iter().enumerate().collect();
-    let mut parts = numbered.chunks(numbered.len().div_ceil(threads));
+    let mut parts = series.chunks(series.len().div_ceil(threads));
     let own = parts.next().unwrap_or_default();
-    let all = |part: &[(usize, &Measured)]| part.iter().copied().map(one).collect::<Vec<Seen>>();
     std::thread::scope(|scope| {
-        let others: Vec<_> = parts.map(|part| scope.spawn(move || all(part))).collect();
-        let mut seen = all(own);
+        let others: Vec<_> = parts.map(|part| scope.spawn(move || part.iter().map(one).collect::<Vec<Seen<'_>>>())).collect();
+        let mut seen: Vec<Seen<'_>> = own.iter().map(one).collect();
         // A thread of ours does not panic; were one to, its series would be missing rather than everything lost.
         others.into_iter().for_each(|part| seen.extend(part.join().unwrap_or_default()));
         seen
@@ -184,41 +177,47 @@ pub fn suspects(series: &[Measured], known: &Known) -> Vec<Suspect> {
         Some(symptom) if !known.calls.is_empty() => by_graph(&found, known, &symptom),
         _ => by_series(&found, known),
     };
-    let before = by_service.clone();
-    for (service, blamed) in &known.blames {
-        let Some(score) = by_service.get_mut(service) else { continue };
-        let most = blamed.iter().filter(|b| *b != service).filter_map(|b| before.get(b)).copied().fold(0.0, f64::max);
-        if most >= 0.5 * *score {
-            *score *= BLAMER;
+    if !known.blames.is_empty() {
+        let before = by_service.clone();
+        for (service, blamed) in &known.blames {
+            let Some(score) = by_service.get_mut(service.as_str()) else { continue };
+            let most =
+                blamed.iter().filter(|b| *b != service).filter_map(|b| before.get(b.as_str())).copied().fold(0.0, f64::max);
+            if most >= 0.5 * *score {
+                *score *= BLAMER;
+            }
         }
     }
-    let name = |d: &Seen| series.get(d.index).map_or("", |s| s.name.as_str());
     let score = |service: &str| by_service.get(service).copied().unwrap_or(0.0);
     for seen in &mut found {
-        seen.of_service = score(&seen.service);
+        seen.of_service = score(seen.service);
     }
-    found.sort_by(|a, b| {
+    let measured: BTreeSet<&str> = found.iter().filter(|d| d.departure.size > 0.0).map(|d| d.service).collect();
+    found.retain(|d| d.departure.size > 0.0);
+    found.sort_unstable_by(|a, b| {
         (b.of_service.total_cmp(&a.of_service))
-            .then_with(|| a.service.cmp(&b.service))
+            .then_with(|| a.service.cmp(b.service))
             .then_with(|| b.score.total_cmp(&a.score))
-            .then_with(|| name(a).cmp(name(b)))
+            .then_with(|| a.series.name.cmp(&b.series.name))
     });
-    let measured: BTreeSet<&str> = found.iter().filter(|d| d.departure.size > 0.0).map(|d| d.service.as_str()).collect();
-    let mut out: Vec<Suspect> = Vec::new();
-    let mut told: BTreeSet<&str> = BTreeSet::new();
-    for d in found.iter().filter(|d| d.departure.size > 0.0) {
-        let Departure { size, way, changed_at, before, after, .. } = d.departure;
+    let mut out: Vec<Suspect> = Vec::with_capacity(found.len());
+    let mut last = None;
+    for d in &found {
+        let Departure { size, way, changed_at, before, after, is_rate } = d.departure;
+        // What its log tells stands with its first series.
+        let is_first = last.replace(d.service) != Some(d.service);
         out.push(Suspect {
-            service: (!d.service.is_empty()).then(|| d.service.clone()),
-            series: Some(name(d).to_owned()),
+            service: (!d.service.is_empty()).then(|| d.service.to_owned()),
+            series: Some(d.series.name.clone()),
             score: d.of_service,
             size,
             way,
             changed_at,
             before,
             after,
-            // What its log tells stands with its first series.
-            why: if told.insert(&d.service) { d.why.clone() + &in_logs(&d.service, known) } else { d.why.clone() },
+            is_rate,
+            unit: d.series.unit.clone(),
+            in_logs: if is_first { in_logs(d.service, known) } else { String::new() },
         });
     }
     let by_log: BTreeSet<&String> = if known.requests_tell() {
@@ -226,8 +225,10 @@ pub fn suspects(series: &[Measured], known: &Known) -> Vec<Suspect> {
     } else {
         known.logs.iter().filter(|(_, g)| **g > SURELY).map(|(s, _)| s).collect()
     };
-    for service in by_log.into_iter().filter(|s| !measured.contains(s.as_str())) {
-        out.push(Suspect {
+    let alone: Vec<Suspect> = by_log
+        .into_iter()
+        .filter(|s| !measured.contains(s.as_str()))
+        .map(|service| Suspect {
             service: Some(service.clone()),
             series: None,
             score: score(service),
@@ -236,77 +237,88 @@ pub fn suspects(series: &[Measured], known: &Known) -> Vec<Suspect> {
             changed_at: None,
             before: None,
             after: None,
-            why: format!("no series, but {}", in_logs(service, known).trim_start_matches("; ").replace(" too", "")),
-        });
+            is_rate: false,
+            unit: String::new(),
+            in_logs: in_logs(service, known),
+        })
+        .collect();
+    if !alone.is_empty() {
+        out.extend(alone);
+        out.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.service.cmp(&b.service)));
     }
-    out.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.service.cmp(&b.service)));
     out
 }
 
 /// What the log of a service tells, as the end of a sentence; empty when nothing.
 fn in_logs(service: &str, known: &Known) -> String {
     if let Some(changed) = known.requests.get(service).filter(|_| known.requests_tell()) {
-        let told = |what: f64, text: &str| if what > TELLING { format!("; {text}") } else { String::new() };
-        return told(changed.slow, &changed.slow_told) + &told(changed.flow, &changed.flow_told);
+        let told = [(changed.slow, &changed.slow_told), (changed.flow, &changed.flow_told)];
+        return told.iter().filter(|(what, _)| *what > TELLING).map(|(_, text)| text.as_str()).collect::<Vec<_>>().join("; ");
     }
     match known.logs.get(service) {
-        Some(g) if *g > SURELY => format!("; its log has changed too (G {})", human_value(*g)),
+        Some(g) if *g > SURELY => format!("its log has changed too (G {})", human_value(*g)),
         _ => String::new(),
     }
 }
 
-fn why(metric: &str, d: &Departure, unit: &str) -> String {
-    let per = if d.is_rate { "/s" } else { "" };
+/// How a series moved, in the metric's unit.
+fn moved(s: &Suspect, metric: &str) -> String {
+    let per = if s.is_rate { "/s" } else { "" };
     // A unit that the name tells need not stand behind each figure.
-    let unit = if unit.is_empty() || metric.contains(&format!("({unit})")) { String::new() } else { format!(" {unit}") };
+    let unit =
+        if s.unit.is_empty() || metric.contains(&format!("({})", s.unit)) { String::new() } else { format!(" {}", s.unit) };
     let told = |v: Option<f64>| v.map_or_else(|| "nothing".to_owned(), |v| human_value(v) + &unit + per);
-    let way = match d.way {
+    let way = match s.way {
         Direction::Up => "rose",
         Direction::Down => "fell",
         Direction::Flat => "stayed",
     };
     let metric = if metric.is_empty() { "it" } else { metric };
-    let size = if d.before.is_some() && d.after.is_none() {
+    let size = if s.before.is_some() && s.after.is_none() {
         "it has ended".to_owned()
-    } else if d.before.is_none() {
+    } else if s.before.is_none() {
         "not there before".to_owned()
     } else {
-        format!("{} times its usual spread", human_value(d.size))
+        format!("{} times its usual spread", human_value(s.size))
     };
-    let at = d.changed_at.map(|t| format!(" from {} UTC", t.clock(time::UtcOffset::UTC))).unwrap_or_default();
-    format!("{metric} {way} {} → {}{at}, {size}", told(d.before), told(d.after))
+    let at = s.changed_at.map(|t| format!(" from {} UTC", t.clock(time::UtcOffset::UTC))).unwrap_or_default();
+    format!("{metric} {way} {} → {}{at}, {size}", told(s.before), told(s.after))
 }
 
 /// Each service by its most suspect series, and a little by the next; its log counts as much.
-fn by_series(found: &[Seen], known: &Known) -> BTreeMap<String, f64> {
-    let mut all: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+fn by_series<'a>(found: &[Seen<'a>], known: &'a Known) -> BTreeMap<&'a str, f64> {
+    // The most telling and the next of each service.
+    let mut all: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
     for d in found {
-        all.entry(d.service.clone()).or_default().push(d.score);
+        let (first, second) = all.entry(d.service).or_default();
+        if d.score > *first {
+            (*first, *second) = (d.score, *first);
+        } else {
+            *second = second.max(d.score);
+        }
     }
-    let mut by_service: BTreeMap<String, f64> = all
+    let is_followed = known.requests_tell();
+    let mut by_service: BTreeMap<&str, f64> = all
         .into_iter()
-        .map(|(service, scores)| {
-            let mut scores = scores;
-            scores.sort_unstable_by(|a, b| b.total_cmp(a));
-            let first = scores.first().copied().unwrap_or(0.0);
-            let score = if known.requests_tell() {
+        .map(|(service, (first, second))| {
+            let score = if is_followed {
                 METRICS_BESIDE * first
             } else if !known.logs.is_empty() {
                 first
             } else {
-                first + 0.15 * scores.get(1).copied().unwrap_or(0.0)
+                first + 0.15 * second
             };
             (service, score)
         })
         .collect();
-    if known.requests_tell() {
+    if is_followed {
         for (service, changed) in &known.requests {
-            *by_service.entry(service.clone()).or_default() += FLOW * changed.flow.ln_1p() + SLOW * changed.slow.ln_1p();
+            *by_service.entry(service).or_default() += FLOW * changed.flow.ln_1p() + SLOW * changed.slow.ln_1p();
         }
         return by_service;
     }
     for (service, g) in &known.logs {
-        *by_service.entry(service.clone()).or_default() += g.max(0.0).ln_1p();
+        *by_service.entry(service).or_default() += g.max(0.0).ln_1p();
     }
     by_service
 }
@@ -318,7 +330,7 @@ struct Symptom<'a> {
     moved: f64,
 }
 
-fn symptom_of<'a>(found: &[Seen], known: &'a Known) -> Option<Symptom<'a>> {
+fn symptom_of<'a>(found: &[Seen<'_>], known: &'a Known) -> Option<Symptom<'a>> {
     let name = known.symptom.as_deref()?;
     let (service, metric) = parts(name);
     let moved = found.iter().find(|s| s.service == service && s.metric == metric).and_then(Seen::moved).unwrap_or(0.0);
@@ -327,10 +339,9 @@ fn symptom_of<'a>(found: &[Seen], known: &'a Known) -> Option<Symptom<'a>> {
 
 /// Along the call graph: of all that can be reached from the symptom, who has a share of its change that no callee explains?
 /// Times add up along calls, so that shares of the symptom's own metric can be compared.
-fn by_graph(found: &[Seen], known: &Known, symptom: &Symptom<'_>) -> BTreeMap<String, f64> {
+fn by_graph<'a>(found: &[Seen<'a>], known: &'a Known, symptom: &Symptom<'_>) -> BTreeMap<&'a str, f64> {
     let general = by_series(found, known);
-    let own: BTreeMap<&str, &Seen> =
-        found.iter().filter(|d| d.metric == symptom.metric).map(|d| (d.service.as_str(), d)).collect();
+    let own: BTreeMap<&str, &Seen<'_>> = found.iter().filter(|d| d.metric == symptom.metric).map(|d| (d.service, d)).collect();
     let mut reached: BTreeSet<&str> = BTreeSet::from([symptom.service]);
     let mut next = VecDeque::from([symptom.service]);
     while let Some(caller) = next.pop_front() {
@@ -343,10 +354,10 @@ fn by_graph(found: &[Seen], known: &Known, symptom: &Symptom<'_>) -> BTreeMap<St
     let direction = if symptom.moved < 0.0 { -1.0 } else { 1.0 };
     let along = |service: &str| own.get(service).and_then(|d| d.moved()).unwrap_or(0.0) * direction;
     let is_touched = |service: &str| own.get(service).is_some_and(|d| d.departure.size >= TOUCHED);
-    let services: BTreeSet<&str> = general.keys().map(String::as_str).collect();
-    services
-        .into_iter()
-        .map(|service| {
+    general
+        .iter()
+        .map(|(service, general)| {
+            let service = *service;
             let change = along(service);
             let mut score = 0.0;
             if reached.contains(service) && is_touched(service) && change > 0.0 {
@@ -355,12 +366,11 @@ fn by_graph(found: &[Seen], known: &Known, symptom: &Symptom<'_>) -> BTreeMap<St
                 let left = (1.0 - explained / change).max(0.0);
                 let share = if symptom.moved == 0.0 { 0.0 } else { (change / symptom.moved.abs()).min(1.0) };
                 score = own.get(service).map_or(0.0, |d| d.departure.size.ln_1p()) * left * (0.3 + 0.7 * share);
-                let lower = service.to_ascii_lowercase();
-                if lower.contains("remote") || lower.contains("client") {
+                if A_VIEW.as_ref().is_some_and(|w| w.is_match(service)) {
                     score *= 0.5;
                 }
             }
-            (service.to_owned(), score + 0.05 * general.get(service).copied().unwrap_or(0.0))
+            (service, score + 0.05 * general)
         })
         .collect()
 }
@@ -405,9 +415,9 @@ mod tests {
         assert_eq!(order(&found)[..2], ["d|errors", "b|cpu_usage"], "{found:#?}");
         let b = &found[1];
         assert_eq!((b.way, b.before, b.after, b.changed_at), (Direction::Up, Some(10.0), Some(41.5), Some(at(0))));
-        assert!(b.why.starts_with("cpu_usage rose 10 → 41.5 from"), "{}", b.why);
+        assert!(b.why().starts_with("cpu_usage rose 10 → 41.5 from"), "{}", b.why());
         assert!(!order(&found).contains(&"e|errors".to_owned()) && !order(&found).contains(&"g|queue".to_owned()));
-        assert!(found.iter().any(|s| s.series.as_deref() == Some("f|queue") && s.why.contains("not there before")));
+        assert!(found.iter().any(|s| s.series.as_deref() == Some("f|queue") && s.why().contains("not there before")));
     }
 
     #[test]
@@ -436,7 +446,7 @@ mod tests {
         let logs = BTreeMap::from([("b".to_owned(), 400.0), ("y".to_owned(), 2.0), ("z".to_owned(), 20.0)]);
         let found = suspects(&all, &Known { logs, ..Known::default() });
         assert_eq!(found[0].service.as_deref(), Some("b"));
-        assert!(found[0].why.contains("its log has changed too"));
+        assert!(found[0].why().contains("; its log has changed too"));
         let by_log: Vec<&str> = found.iter().filter(|s| s.series.is_none()).filter_map(|s| s.service.as_deref()).collect();
         assert_eq!(by_log, ["z"], "what chance gives makes nobody suspect");
     }

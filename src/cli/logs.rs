@@ -21,7 +21,7 @@ use crate::telemetry::{Timestamp, clean};
 /// Lines that are read, learned from and studied at a time.
 const CHUNK: usize = 4000;
 /// The longest line that is kept; the rest of it is dropped.
-const MAX_LINE: u64 = 1024 * 1024;
+const MAX_LINE: usize = 1024 * 1024;
 /// Patterns printed for people, and columns of their rates.
 const SHOWN: usize = 60;
 const RATE: usize = 20;
@@ -161,7 +161,7 @@ impl Reading {
         };
         // Colours hide the header.
         let plain: Vec<String>;
-        let lines = if !self.content && whole.contains('\u{1b}') {
+        let lines = if !self.content && memchr::memchr(0x1b, text).is_some() {
             plain = lines.iter().map(|l| clean::line(l)).collect();
             plain.iter().map(String::as_str).collect()
         } else {
@@ -182,23 +182,28 @@ impl Reading {
     }
 }
 
-/// Reads a line onto the end of `text`, without its line feed. `false` at the end of the file.
+/// Reads a line onto the end of `text`, without its line feed; of a longer one than [`MAX_LINE`] the rest is skipped. `false` at
+/// the end of the file.
 fn line(from: &mut dyn BufRead, text: &mut Vec<u8>) -> std::io::Result<bool> {
     let before = text.len();
-    let mut limited = std::io::Read::take(&mut *from, MAX_LINE);
-    let n = limited.read_until(b'\n', text)?;
-    if n == 0 {
-        return Ok(false);
-    }
-    if text.last() == Some(&b'\n') {
-        text.pop();
-        if text.last() == Some(&b'\r') && text.len() > before {
-            text.pop();
+    loop {
+        let buffer = match from.fill_buf() {
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => continue,
+            other => other?,
+        };
+        let end = memchr::memchr(b'\n', buffer);
+        let used = end.map_or(buffer.len(), |n| n + 1);
+        let room = MAX_LINE.saturating_sub(text.len() - before);
+        text.extend_from_slice(buffer.get(..end.unwrap_or(buffer.len()).min(room)).unwrap_or_default());
+        let is_over = buffer.is_empty();
+        from.consume(used);
+        if end.is_some() || is_over {
+            if end.is_some() && text.len() > before && text.last() == Some(&b'\r') {
+                text.pop();
+            }
+            return Ok(end.is_some() || text.len() > before);
         }
-    } else if u64::try_from(n).is_ok_and(|n| n == MAX_LINE) {
-        from.skip_until(b'\n')?;
     }
-    Ok(true)
 }
 
 fn assign(path: &Path, numbers: &[u32], found: &Findings) -> std::io::Result<()> {

@@ -244,7 +244,7 @@ fn shape(at: Timestamp, found: &[Suspect], shifts: &[LogShift]) -> Value {
         .enumerate()
         .map(|(n, s)| {
             json!({"rank": n + 1, "service": s.service, "series": s.series, "score": s.score, "direction": s.way.word(),
-                   "changed_at": s.changed_at, "before": s.before, "after": s.after, "why": s.why})
+                   "changed_at": s.changed_at, "before": s.before, "after": s.after, "why": s.why()})
         })
         .collect();
     let patterns: Vec<Value> = shifts
@@ -273,7 +273,7 @@ fn print(at: Timestamp, found: &[Suspect], shifts: &[LogShift]) -> Result<(), Cl
         // The most telling one always; of the others those that changed.
         let telling = series.iter().enumerate().filter(|(n, s)| *n == 0 || s.changed_at.is_some()).take(PER_SERVICE);
         for (_, suspect) in telling {
-            for part in clean::line(&suspect.why).split("; ") {
+            for part in clean::line(&suspect.why()).split("; ") {
                 out::line(format!("       {part}"))?;
             }
         }

@@ -54,7 +54,7 @@ pub fn cite_suspects(suspects: &[SuspectInput], ids: &BTreeMap<Key, EvidenceId>)
             changed_at: s.changed_at,
             before: s.before,
             after: s.after,
-            why: s.why.clone(),
+            why: s.why(),
             evidence: keys.iter().filter_map(|k| ids.get(k).copied()).collect(),
         })
         .collect()

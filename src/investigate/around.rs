@@ -513,13 +513,13 @@ pub(super) fn suspect(out: &mut Gathered) {
         .filter(|s| {
             (s.changed_at.is_some() && s.size >= LEAST && is_felt(s.before, s.after))
                 || s.series.is_none()
-                || s.why.contains("; ")
+                || !s.in_logs.is_empty()
         })
         .map(|suspect| {
             let known = suspect.series.as_deref().and_then(|s| by_name.get(s)).cloned();
             let mut keys: Vec<Key> = known.iter().map(|(key, _, _)| key.clone()).collect();
             let (labels, unit) = known.map_or_else(Default::default, |(_, labels, unit)| (labels, unit));
-            if suspect.series.is_none() || suspect.why.contains("; ") {
+            if suspect.series.is_none() || !suspect.in_logs.is_empty() {
                 let is_followed = suspect.service.as_ref().is_some_and(|s| out.known.requests.contains_key(s));
                 keys.extend(if is_followed { vec!["requests".to_owned()] } else { pattern_keys.clone() });
             }

@@ -112,13 +112,15 @@ impl Timestamp {
 
     /// As a `time` value, always in UTC.
     pub fn datetime(self) -> OffsetDateTime {
-        OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1000).unwrap_or(OffsetDateTime::UNIX_EPOCH)
+        // In parts: numbers of 128 bits are slow, and log lines without a year come here once each.
+        let whole = OffsetDateTime::from_unix_timestamp(self.0.div_euclid(1_000_000)).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+        whole + Duration::from_micros(self.0.rem_euclid(1_000_000).unsigned_abs())
     }
 }
 
 impl From<OffsetDateTime> for Timestamp {
     fn from(at: OffsetDateTime) -> Self {
-        Self::from_micros(i64::try_from(at.unix_timestamp_nanos().div_euclid(1000)).unwrap_or(MAX_MICROS))
+        Self::from_micros(at.unix_timestamp().saturating_mul(1_000_000).saturating_add(i64::from(at.nanosecond() / 1000)))
     }
 }
 

@@ -55,7 +55,7 @@ pub(super) fn suspects(signals: &Signals) -> Vec<Finding> {
                 .map(|(_, s)| s)
                 .take(PER_SUSPECT)
                 .collect();
-            let told: Vec<&str> = telling.iter().map(|s| s.suspect.why.as_str()).collect();
+            let told: Vec<String> = telling.iter().map(|s| s.suspect.why()).collect();
             let mut inputs: Vec<Key> = Vec::new();
             for key in telling.iter().flat_map(|s| &s.keys) {
                 if !inputs.contains(key) {

@@ -132,10 +132,15 @@ impl Masker {
             if class == SPACE {
                 at += 1;
                 self.space();
-            } else if let Some(length) = address(message.get(at..).unwrap_or(&[])) {
-                self.variable();
-                at += length;
             } else if class == DELIMITER {
+                if byte == b':'
+                    && message.get(at + 1) == Some(&b':')
+                    && let Some(length) = address(message.get(at..).unwrap_or(&[]))
+                {
+                    self.variable();
+                    at += length;
+                    continue;
+                }
                 at += 1;
                 at += self.delimiter(byte, message.get(at..).unwrap_or(&[]));
             } else {
@@ -179,6 +184,13 @@ impl Masker {
             end += 1;
         }
         let word = text.get(..end).unwrap_or(&[]);
+        if end <= 4
+            && text.get(end) == Some(&b':')
+            && let Some(length) = address(text)
+        {
+            self.variable();
+            return length;
+        }
         let is_variable = seen & DIGIT != 0
             || word.len() > MAX_WORD
             || seen & (DOT | SLASH | BACKSLASH) != 0 && is_value(word, seen, self.tokens.is_empty());
@@ -325,15 +337,6 @@ impl Masker {
 /// The length of a hardware address (`de:ad:be:ef:00:01`) or an IPv6 address (`fe80::1`, `::ffff:10.0.0.1`) at the start of a
 /// text: its parts may be letters only, which would pass for words.
 fn address(text: &[u8]) -> Option<usize> {
-    let first = *text.first()?;
-    // Nearly all words end the look here.
-    let may_be = match first {
-        b':' => text.get(1) == Some(&b':'),
-        _ => first.is_ascii_hexdigit() && text.iter().skip(1).take(4).any(|b| *b == b':'),
-    };
-    if !may_be {
-        return None;
-    }
     let end = text.iter().take(64).take_while(|b| b.is_ascii_hexdigit() || **b == b':').count();
     let whole = text.get(..end)?;
     if text.get(end).is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_') || whole.ends_with(b":") && !whole.ends_with(b"::")

@@ -159,8 +159,13 @@ fn is_slot(token: Token) -> bool {
     matches!(token, Token::Word | Token::Var)
 }
 
+/// Templates that say the same, and the places where they have ever other words.
+type Kin = (Vec<usize>, Vec<usize>);
+/// Words with their places.
+type Placed<'a> = Vec<(usize, &'a [u8])>;
+
 /// Templates of one build that share at least half of their words, and the places where they have ever other ones.
-fn kin(parts: &[Vec<(Token, &[u8])>], build: &[usize]) -> Vec<(Vec<usize>, Vec<usize>)> {
+fn kin(parts: &[Vec<(Token, &[u8])>], build: &[usize]) -> Vec<Kin> {
     let words = |t: usize| {
         parts
             .get(t)
@@ -175,7 +180,7 @@ fn kin(parts: &[Vec<(Token, &[u8])>], build: &[usize]) -> Vec<(Vec<usize>, Vec<u
         words(*t).for_each(|at| *had.entry(at).or_default() += 1);
     }
     // What each has in common with the most others.
-    let mut families: HashMap<Vec<(usize, &[u8])>, Vec<usize>> = HashMap::new();
+    let mut families: HashMap<Placed<'_>, Vec<usize>> = HashMap::new();
     for t in build {
         let mut counts: Vec<usize> = words(*t).map(|at| had.get(&at).copied().unwrap_or(0)).collect();
         counts.sort_unstable_by(|a, b| b.cmp(a));
@@ -183,7 +188,7 @@ fn kin(parts: &[Vec<(Token, &[u8])>], build: &[usize]) -> Vec<(Vec<usize>, Vec<u
         let common = words(*t).filter(|at| had.get(at).is_some_and(|n| n * 10 >= least * 9)).collect();
         families.entry(common).or_default().push(*t);
     }
-    let mut families: Vec<(Vec<(usize, &[u8])>, Vec<usize>)> = families.into_iter().filter(|(_, f)| f.len() >= FAMILY).collect();
+    let mut families: Vec<(Placed<'_>, Vec<usize>)> = families.into_iter().filter(|(_, f)| f.len() >= FAMILY).collect();
     families.sort_unstable_by(|a, b| a.1.cmp(&b.1));
     let mut found = Vec::new();
     for (common, family) in families {

@@ -54,7 +54,8 @@ impl Field {
     /// The bytes that the field takes at the start of a text, with the space behind it.
     fn eat(self, text: &str, context: Context) -> Option<usize> {
         let bytes = text.as_bytes();
-        let word = word_end(bytes, 0);
+        // Not every field asks for it.
+        let word = || word_end(bytes, 0);
         let used = match self {
             Self::Stamp => stamp::leading(text, context).map(|(_, used)| used + closing(bytes, used))?,
             Self::Level => level(text)?.1,
@@ -66,13 +67,13 @@ impl Field {
                 };
                 let digits = count(sign, |b| b.is_ascii_digit() || *b == b'#');
                 let end = sign + digits + count(sign + digits, |b| matches!(b, b',' | b':'));
-                (bytes.get(sign).is_some_and(u8::is_ascii_digit) && end == word).then_some(end)?
+                (bytes.get(sign).is_some_and(u8::is_ascii_digit) && end == word()).then_some(end)?
             }
             Self::Bracket => bracket(bytes)?,
             Self::Separator => {
-                let mark = bytes.get(..word)?;
+                let mark = bytes.get(..word())?;
                 let is_mark = matches!(mark, b"--" | b"---") || matches!(mark, [one] if one.is_ascii_punctuation());
-                is_mark.then_some(word)?
+                is_mark.then_some(mark.len())?
             }
             Self::Piped => bytes.iter().take(80).position(|b| *b == b'|')? + 1,
             Self::Tag => tag(bytes)?,
@@ -83,18 +84,19 @@ impl Field {
             Self::Named => {
                 let name =
                     bytes.iter().take(60).take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-')).count();
-                (name > 0 && bytes.get(name) == Some(&b':') && name + 1 < word && bytes.get(name + 1) != Some(&b':'))
+                (name > 0 && bytes.get(name) == Some(&b':') && name + 1 < word() && bytes.get(name + 1) != Some(&b':'))
                     .then_some(name + 1)?
             }
             Self::Logger => {
-                let name = text.get(..word)?;
+                let name = text.get(..word())?;
                 let part = |p: &str| {
                     p.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
                         && p.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'$' | b'-'))
                 };
-                (name.split('.').count() > 2 && name.split('.').all(part)).then_some(word)?
+                (name.split('.').count() > 2 && name.split('.').all(part)).then_some(name.len())?
             }
             Self::Column => {
+                let word = word();
                 let gap = spaces(bytes, word);
                 let is_wide = gap > 1 || bytes.get(word) == Some(&b'\t');
                 (word > 0 && is_wide && word + gap < bytes.len()).then_some(word)?
@@ -174,7 +176,13 @@ fn bracket(bytes: &[u8]) -> Option<usize> {
 fn tag(bytes: &[u8]) -> Option<usize> {
     let (mut at, mut is_named) = (0, false);
     loop {
-        match *bytes.get(at).filter(|_| at < 300)? {
+        let byte = *bytes.get(at).filter(|_| at < 300)?;
+        if byte.is_ascii_alphanumeric() {
+            is_named |= byte.is_ascii_alphabetic();
+            at += 1;
+            continue;
+        }
+        match byte {
             b':' if bytes.get(at + 1) == Some(&b':') => at += 2,
             b':' => {
                 let end = at + 1;
@@ -201,10 +209,7 @@ fn tag(bytes: &[u8]) -> Option<usize> {
                     return None;
                 }
             }
-            b if b.is_ascii_alphanumeric() || b"_.$/@()[]#*-<>".contains(&b) => {
-                is_named |= b.is_ascii_alphabetic();
-                at += 1;
-            }
+            b'_' | b'.' | b'$' | b'/' | b'@' | b'(' | b')' | b'[' | b']' | b'#' | b'*' | b'-' | b'<' | b'>' => at += 1,
             _ => return None,
         }
     }
@@ -216,7 +221,10 @@ fn level(text: &str) -> Option<(Level, usize)> {
     let bytes = text.as_bytes();
     let count = |from: usize, set: &[u8]| bytes.get(from..).map_or(0, |rest| rest.iter().take_while(|b| set.contains(b)).count());
     let open = count(0, b"[<(*|");
-    let letters = bytes.get(open..)?.iter().take_while(|b| b.is_ascii_alphabetic()).count();
+    let letters = bytes.get(open..)?.iter().take(12).take_while(|b| b.is_ascii_alphabetic()).count();
+    if letters > 11 {
+        return None;
+    }
     let core = text.get(open..open + letters).filter(|core| !core.is_empty())?;
     let mut end = open + letters;
     let padding = if open > 0 { count(end, b" ") } else { 0 };
@@ -272,7 +280,7 @@ const ENOUGH: usize = 8;
 
 /// What kind of line it is, as a number: the word at which the time stands, the time's form (runs of digits and of letters are
 /// one each), and what stands behind it.
-fn kind_of(word: usize, form: &[u8], rest: Option<&str>) -> u64 {
+fn kind_of(word: usize, form: &[u8], rest: Option<&str>) -> (u64, Option<(Level, usize)>) {
     let class = |b: u8| match b {
         b'0'..=b'9' => b'0',
         b'a'..=b'z' | b'A'..=b'Z' => b'a',
@@ -287,18 +295,19 @@ fn kind_of(word: usize, form: &[u8], rest: Option<&str>) -> u64 {
         }
         last = c;
     }
-    let rest = rest.unwrap_or("").as_bytes();
-    let behind = |at: usize| match rest.get(at + spaces(rest, at)) {
+    let rest = rest.unwrap_or("");
+    let behind = |at: usize| match rest.as_bytes().get(at + spaces(rest.as_bytes(), at)) {
         Some(b @ (b'[' | b'(' | b'-' | b'|' | b'<' | b'{' | b'"')) => *b,
         Some(b'0'..=b'9') => b'0',
         _ => b'a',
     };
     h = h.wrapping_mul(0x0100_0000_01B3) ^ u64::from(behind(0));
     // Loggers that begin alike differ behind the level.
-    if let Some(used) = std::str::from_utf8(rest).ok().and_then(level).map(|(_, used)| used) {
+    let leads = level(rest);
+    if let Some((_, used)) = leads {
         h = h.wrapping_mul(0x0100_0000_01B3) ^ u64::from(behind(used)) ^ 0x4C00;
     }
-    h
+    (h, leads)
 }
 
 /// The time of a line.
@@ -311,6 +320,8 @@ struct Found {
     from: usize,
     /// The level before the time: `<165>`, `E1121`, `INFO  [main]`.
     level: Option<Level>,
+    /// The level that what follows begins with, and its bytes.
+    leads: Option<(Level, usize)>,
 }
 
 fn find_stamp(line: &str, context: Context) -> Option<Found> {
@@ -321,15 +332,18 @@ fn find_stamp(line: &str, context: Context) -> Option<Found> {
         let end = used + closing(bytes, used);
         end + spaces(bytes, end)
     };
-    if let Some((level, at, used)) = stamp::letter_date(line.get(start..)?, context) {
+    // Most lines are not worth the look.
+    let may_be_letter = matches!(bytes.get(start..start + 2), Some([b'D' | b'I' | b'W' | b'E' | b'F', b'0'..=b'9']));
+    if may_be_letter && let Some((level, at, used)) = stamp::letter_date(line.get(start..)?, context) {
         let from = behind(start + used);
-        return Some(Found { kind: kind_of(0, b"a0", line.get(from..)), at, start, from, level: Some(level) });
+        let (kind, leads) = kind_of(0, b"a0", line.get(from..));
+        return Some(Found { kind, at, start, from, level: Some(level), leads });
     }
     if bytes.get(start.saturating_sub(2)..start) == Some(b"1 ")
         && let Some((at, used)) = stamp::at_start(line.get(start..)?, context)
     {
         let from = rfc5424(bytes, start + used);
-        return Some(Found { kind: EXACT, at, start, from, level: priority });
+        return Some(Found { kind: EXACT, at, start, from, level: priority, leads: None });
     }
     let mut from = start;
     for word in 0..STAMP_WORDS {
@@ -338,7 +352,8 @@ fn find_stamp(line: &str, context: Context) -> Option<Found> {
             let next = behind(from + used);
             let form = bytes.get(from..from + used).unwrap_or(&[]);
             let level = priority.or_else(|| (word > 0).then(|| level(line.get(start..)?)).flatten().map(|(l, _)| l));
-            return Some(Found { kind: kind_of(word, form, line.get(next..)), at, start: from, from: next, level });
+            let (kind, leads) = kind_of(word, form, line.get(next..));
+            return Some(Found { kind, at, start: from, from: next, level, leads });
         }
         let end = word_end(bytes, from);
         from = end + spaces(bytes, end);
@@ -346,7 +361,8 @@ fn find_stamp(line: &str, context: Context) -> Option<Found> {
     // A time of day without a date, only where a line begins: elsewhere it is as likely what the line is about.
     let (at, used) = stamp::time_of_day(line.get(start..)?, context)?;
     let from = behind(start + used);
-    Some(Found { kind: kind_of(0, b"00:00:00", line.get(from..)), at, start, from, level: priority })
+    let (kind, leads) = kind_of(0, b"00:00:00", line.get(from..));
+    Some(Found { kind, at, start, from, level: priority, leads })
 }
 
 /// Syslog's `<PRI>`, and the `1 ` of RFC 5424 behind it: the level and the bytes used. Facility times eight plus severity.
@@ -467,7 +483,7 @@ impl Layout {
     pub fn learn_more<'a>(&mut self, lines: impl Iterator<Item = &'a str> + Clone, context: Context) {
         // A few lines are enough to see that nothing is new.
         let mut seen: Vec<(u64, usize, usize)> = Vec::new();
-        for line in lines.clone().step_by(16).filter(|l| !l.starts_with('{')) {
+        for line in lines.clone().step_by(32).filter(|l| !l.starts_with('{')) {
             let Some(Found { kind, from, .. }) = find_stamp(line, context).filter(|f| f.kind != EXACT) else { continue };
             let fits = self.kind(kind).is_some_and(|k| k.fits(line.get(from..).unwrap_or(""), context));
             match seen.iter_mut().find(|(k, _, _)| *k == kind) {
@@ -494,24 +510,29 @@ impl Layout {
 
     /// Cuts a line. Without a time in it the whole line is the message, unless no line of the stream has one.
     pub fn head(&self, line: &str, context: Context) -> Head {
-        if let Some(Found { kind, at, from, level, .. }) = find_stamp(line, context) {
-            return self.cut(line, self.kind(kind), Head { at: Some(at), level, from }, context);
+        if let Some(Found { kind, at, from, level, leads, .. }) = find_stamp(line, context) {
+            return self.cut(line, self.kind(kind), Head { at: Some(at), level, from }, leads, context);
         }
         match self.kind(UNTIMED).and_then(|kind| Some((kind, untimed(line)?))) {
-            Some((kind, from)) => self.cut(line, Some(kind), Head { from, ..Head::default() }, context),
+            Some((kind, from)) => {
+                self.cut(line, Some(kind), Head { from, ..Head::default() }, level(line.get(from..).unwrap_or("")), context)
+            }
             None => Head { level: leading_level(line), ..Head::default() },
         }
     }
 
-    fn cut(&self, line: &str, kind: Option<&Kind>, mut head: Head, context: Context) -> Head {
-        let mut found = None;
+    /// Takes the fields off; `leads`: the level that stands where they begin.
+    fn cut(&self, line: &str, kind: Option<&Kind>, mut head: Head, leads: Option<(Level, usize)>, context: Context) -> Head {
+        let (mut found, begins) = (None, head.from);
         for field in kind.iter().flat_map(|k| &k.fields) {
             let rest = line.get(head.from..).unwrap_or("");
             // A line that lacks a field goes on with the next one.
-            if let Some(used) = field.eat(rest, context) {
-                if *field == Field::Level {
-                    found = level(rest).map(|(l, _)| l);
+            if *field == Field::Level {
+                if let Some((level, used)) = if head.from == begins { leads } else { level(rest) } {
+                    found = Some(level);
+                    head.from += used + spaces(rest.as_bytes(), used);
                 }
+            } else if let Some(used) = field.eat(rest, context) {
                 head.from += used;
             }
         }
@@ -860,7 +881,7 @@ mod tests {
         let expected: Vec<String> = (0..100).flat_map(|n| [format!("{n} full"), format!("{n} full")]).collect();
         assert_eq!(left(&mixed), expected);
         // It begins as the second of the two does, and goes on otherwise.
-        let later: Vec<String> = (0..200).map(nginx).collect();
+        let later: Vec<String> = (0..400).map(nginx).collect();
         assert_eq!(left(&later)[7], "full");
     }
 

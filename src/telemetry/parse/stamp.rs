@@ -141,8 +141,8 @@ fn assemble(date: Date, clock: Time, zone: Option<UtcOffset>, context: Context) 
 /// A date without a year: the closest past (up to a day ahead is allowed for clocks that run fast).
 fn without_year(month: Month, day: u32, clock: Time, zone: Option<UtcOffset>, context: Context) -> Option<Timestamp> {
     let limit = context.now + std::time::Duration::from_secs(86_400);
-    let year = context.now.datetime().year();
-    [year + 1, year, year - 1, year - 2, year - 3, year - 4].into_iter().find_map(|year| {
+    let latest = limit.datetime().year();
+    (latest - 5..=latest).rev().find_map(|year| {
         let date = Date::from_calendar_date(year, month, u8::try_from(day).ok()?).ok()?;
         assemble(date, clock, zone, context).filter(|at| *at <= limit)
     })
