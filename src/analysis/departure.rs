@@ -68,21 +68,24 @@ pub struct Departure {
 /// Measures a series.
 pub fn measure(series: &Measured) -> Departure {
     let is_rate = is_counter(series);
-    let (base, now) = if is_rate {
+    let ((base, plain), (now, since)) = if is_rate {
         // The step from the baseline into the incident counts where the one goes on with the other.
-        (Cow::Owned(rates(None, &series.baseline)), Cow::Owned(rates(joins(series), &series.incident)))
+        let with_values = |points: Vec<Point>| {
+            let values = values_of(&points);
+            (Cow::Owned(points), values)
+        };
+        (with_values(rates(None, &series.baseline)), with_values(rates(joins(series), &series.incident)))
     } else {
         (finite(&series.baseline), finite(&series.incident))
     };
-    let mut values: Vec<f64> = base.iter().map(|(_, v)| *v).collect();
-    let mut since: Vec<f64> = now.iter().map(|(_, v)| *v).collect();
-    let (before, after) = (quantile(&mut values, 0.5), quantile(&mut since, 0.5));
+    let usual = quantiles(&plain, [0.5, 0.25, 0.75]);
+    let (before, after) = (usual.map(|[median, ..]| median), quantiles(&since, [0.5]).map(|[median]| median));
     let mut found = Departure { before, after, is_rate, ..Departure::default() };
     if let Some(ended) = series.ended.filter(|_| base.len() >= FEW) {
         return Departure { size: LARGE, way: Direction::Down, changed_at: Some(ended), after: None, ..found };
     }
     let Some(after) = after else { return found };
-    let Some(median) = before else {
+    let Some([median, low, high]) = usual else {
         if let Some((at, _)) = now.iter().find(|(_, v)| *v != 0.0) {
             (found.size, found.way, found.changed_at) = (NEW, Direction::Up, Some(*at));
         }
@@ -99,17 +102,18 @@ pub fn measure(series: &Measured) -> Departure {
     }
     let tail = tail_of(&base, now.first().map(|(at, _)| *at));
     let calm = base.len() - tail;
-    let spread = spread(&base, &mut values, median, calm);
+    let spread = spread(&plain, calm, median, (high - low) / 1.349);
     let least = NO_SPREAD * median.abs().max(1e-12);
-    let outside = |v: f64| (v - median).abs() > (3.0 * spread).max(least);
-    let path = Path { tail: base.get(calm..).unwrap_or_default(), now: &now };
-    // What is nothing beside where it went is not yet the change, however quiet it was before.
     let bound = (3.0 * spread).max(least);
-    let mut gone: Vec<f64> = path.points().map(|(_, v)| (v - median).abs()).filter(|d| *d > bound).collect();
-    let part = PART * quantile(&mut gone, 0.75).unwrap_or(0.0);
-    let first = if gone.is_empty() {
+    let outside = |v: f64| (v - median).abs() > bound;
+    let path = Path { tail: base.get(calm..).unwrap_or_default(), now: &now };
+    let far = farthest(&since, median);
+    let first = if far.max(farthest(plain.get(calm..).unwrap_or_default(), median)) <= bound {
         None
     } else {
+        // What is nothing beside where it went is not yet the change, however quiet it was before.
+        let mut gone: Vec<f64> = path.points().map(|(_, v)| (v - median).abs()).filter(|d| *d > bound).collect();
+        let part = PART * quantile(&mut gone, 0.75).unwrap_or(0.0);
         change_point(&path, median, |v| {
             let off = (v - median).abs();
             off > bound && off >= part
@@ -121,7 +125,6 @@ pub fn measure(series: &Measured) -> Departure {
     let mut rest: Vec<f64> = now.iter().skip(late.unwrap_or(now.len())).map(|(_, v)| *v).collect();
     let since_then = if rest.len() >= FEW { quantile(&mut rest, 0.5) } else { None };
     let lasting = since_then.map_or(0.0, |v| 0.5 * (v - median).abs()).max((after - median).abs());
-    let far = now.iter().map(|(_, v)| (v - median).abs()).fold(0.0, f64::max);
     let moved = (far * lasting).sqrt();
     let mut size = moved / spread.max(least);
     if size > LARGE {
@@ -151,28 +154,58 @@ fn tail_of(base: &[Point], from: Option<Timestamp>) -> usize {
     base.iter().rev().take(most).take_while(|(at, _)| *at < from && from.since(*at) <= LATE).count()
 }
 
-/// Two robust spreads, and a part of the plain one over what is surely normal. `values`: those of `base`, in any order.
-fn spread(base: &[Point], values: &mut [f64], median: f64, calm: usize) -> f64 {
-    let (low, high) = quartiles(values).unwrap_or((median, median));
-    let between = (high - low) / 1.349;
-    for v in values.iter_mut() {
-        *v = (*v - median).abs();
+/// Two robust spreads, and a part of the plain one over what is surely normal: the first `calm` of the baseline's values, which
+/// are in the order of time. `between`: the spread by its quartiles.
+fn spread(values: &[f64], calm: usize, median: f64, between: f64) -> f64 {
+    let distances: Vec<f64> = values.iter().map(|v| (v - median).abs()).collect();
+    let off = 1.4826 * quantiles(&distances, [0.5]).map_or(0.0, |[median]| median);
+    // Around the median, so that one pass is enough and no digits are lost.
+    let deviation = |(n, sum, squares): (usize, f64, f64)| (squares / n as f64 - (sum / n as f64).powi(2)).max(0.0).sqrt();
+    let (normal, rest) = values.split_at(calm.min(values.len()));
+    let (a, b) = (sums(normal, median), sums(rest, median));
+    let mut whole = deviation((values.len().max(1), a.0 + b.0, a.1 + b.1));
+    if calm >= FEW && calm < values.len() {
+        whole = whole.min(deviation((calm, a.0, a.1)));
     }
-    let off = 1.4826 * quantile(values, 0.5).unwrap_or(0.0);
-    let deviation = |points: &[Point]| {
-        let n = points.len().max(1) as f64;
-        // Around the median, so that one pass is enough and no digits are lost.
-        let (sum, squares) = points.iter().fold((0.0, 0.0), |(sum, squares), (_, v)| {
-            let off = v - median;
-            (sum + off, squares + off * off)
-        });
-        (squares / n - (sum / n).powi(2)).max(0.0).sqrt()
-    };
-    let mut plain = deviation(base);
-    if calm >= FEW && calm < base.len() {
-        plain = plain.min(deviation(base.get(..calm).unwrap_or(base)));
+    between.max(off).max(BURSTS * whole)
+}
+
+/// Sums that are kept side by side: one must wait for each addition before the next.
+const LANES: usize = 8;
+
+/// The sums of the distances from a level and of their squares.
+fn sums(values: &[f64], level: f64) -> (f64, f64) {
+    let (chunks, rest) = values.as_chunks::<LANES>();
+    let (mut sum, mut squares) = ([0.0; LANES], [0.0; LANES]);
+    for chunk in chunks {
+        for ((v, sum), squares) in chunk.iter().zip(&mut sum).zip(&mut squares) {
+            let off = v - level;
+            *sum += off;
+            *squares += off * off;
+        }
     }
-    between.max(off).max(BURSTS * plain)
+    let last = rest.iter().fold((0.0, 0.0), |(a, b), v| (a + (v - level), b + (v - level) * (v - level)));
+    (sum.iter().sum::<f64>() + last.0, squares.iter().sum::<f64>() + last.1)
+}
+
+/// The farthest distance from a level; 0 of no values.
+fn farthest(values: &[f64], level: f64) -> f64 {
+    let (low, high) = bounds(values);
+    if values.is_empty() { 0.0 } else { (high - level).max(level - low) }
+}
+
+/// The least and the largest value; of none, infinities that no value lies between.
+fn bounds(values: &[f64]) -> (f64, f64) {
+    let (chunks, rest) = values.as_chunks::<LANES>();
+    let (mut low, mut high) = ([f64::INFINITY; LANES], [f64::NEG_INFINITY; LANES]);
+    for chunk in chunks {
+        for ((v, low), high) in chunk.iter().zip(&mut low).zip(&mut high) {
+            *low = if v < low { *v } else { *low };
+            *high = if v > high { *v } else { *high };
+        }
+    }
+    let least = low.iter().chain(rest).copied().fold(f64::INFINITY, f64::min);
+    (least, high.iter().chain(rest).copied().fold(f64::NEG_INFINITY, f64::max))
 }
 
 /// The end of the baseline, which may be the incident's, and the incident.
@@ -198,13 +231,20 @@ impl Path<'_> {
     }
 }
 
-/// The points that are numbers; most series have no others.
-fn finite(points: &[Point]) -> Cow<'_, [Point]> {
-    if points.iter().all(|(_, v)| v.is_finite()) {
-        Cow::Borrowed(points)
-    } else {
-        Cow::Owned(points.iter().copied().filter(|(_, v)| v.is_finite()).collect())
+/// The points that are numbers, and their values; most series have no others.
+fn finite(points: &[Point]) -> (Cow<'_, [Point]>, Vec<f64>) {
+    let values = values_of(points);
+    // Without a way out in between it goes many at a time.
+    if values.iter().filter(|v| !v.is_finite()).count() == 0 {
+        return (Cow::Borrowed(points), values);
     }
+    let points: Vec<Point> = points.iter().copied().filter(|(_, v)| v.is_finite()).collect();
+    let values = values_of(&points);
+    (Cow::Owned(points), values)
+}
+
+fn values_of(points: &[Point]) -> Vec<f64> {
+    points.iter().map(|(_, v)| *v).collect()
 }
 
 /// The first sample that lies outside to one side while most of those after it do too; else the first that does.
@@ -285,13 +325,10 @@ fn rates(before: Option<Point>, points: &[Point]) -> Vec<Point> {
     out
 }
 
-/// The quantile of values in any order (which it changes), interpolated; `None` when there are none. Values are not NaN.
+/// The quantile of values in any order (which it may change), interpolated; `None` when there are none. Values are not NaN.
 pub fn quantile(values: &mut [f64], q: f64) -> Option<f64> {
     let last = values.len().checked_sub(1)?;
-    let place = q.clamp(0.0, 1.0) * last as f64;
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a place within the values")]
-    let below = (place.floor() as usize).min(last);
-    let share = place - place.floor();
+    let (below, share) = place(last, q);
     let (_, a, above) = values.select_nth_unstable_by(below, order);
     let a = *a;
     if share == 0.0 || above.is_empty() {
@@ -301,30 +338,96 @@ pub fn quantile(values: &mut [f64], q: f64) -> Option<f64> {
     Some(a + (b - a) * share)
 }
 
+/// Between which values a quantile lies, and how far on from the first.
+fn place(last: usize, q: f64) -> (usize, f64) {
+    let place = q.clamp(0.0, 1.0) * last as f64;
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a place within the values")]
+    let below = (place.floor() as usize).min(last);
+    (below, place - place.floor())
+}
+
+/// Values from which on they are thrown into bins first; and the bins.
+const BINNED: usize = 64;
+const BINS: usize = 256;
+/// Values in one bin from which on that is no help.
+const CROWDED: u16 = 24;
+
+/// Values in bins: samples of a series lie close to evenly between their least and their most, so that bins leave little to
+/// compare.
+struct Bins {
+    low: f64,
+    scale: f64,
+    counts: [u16; BINS],
+}
+
+impl Bins {
+    /// `None` where they are no help: few values, a great many, or most of them in a few bins.
+    fn of(values: &[f64]) -> Option<Self> {
+        if values.len() < BINNED || values.len() > usize::from(u16::MAX) {
+            return None;
+        }
+        let (low, high) = bounds(values);
+        let scale = (BINS - 1) as f64 / (high - low);
+        let mut bins = Self { low, scale, counts: [0; BINS] };
+        if !scale.is_finite() || scale <= 0.0 {
+            return None;
+        }
+        for v in values {
+            let at = bins.place(*v);
+            if let Some(n) = bins.counts.get_mut(at) {
+                *n += 1;
+            }
+        }
+        bins.counts.iter().all(|n| *n <= CROWDED).then_some(bins)
+    }
+
+    /// The bin of a value between the least and the most: a whole number from 0 to 255, as the last bits of the number that is so
+    /// large that its steps are whole (2^52). A conversion would take many times as long.
+    fn place(&self, v: f64) -> usize {
+        const WHOLE: f64 = 4_503_599_627_370_496.0;
+        usize::from(((v - self.low) * self.scale + WHOLE).to_bits().to_le_bytes()[0])
+    }
+}
+
+/// Quantiles of finite values in any order, interpolated; `None` when there are none.
+fn quantiles<const N: usize>(values: &[f64], wanted: [f64; N]) -> Option<[f64; N]> {
+    let last = values.len().checked_sub(1)?;
+    let Some(bins) = Bins::of(values) else {
+        let mut values = values.to_vec();
+        return Some(wanted.map(|q| quantile(&mut values, q).unwrap_or(0.0)));
+    };
+    let places = wanted.map(|q| place(last, q));
+    let is_wanted = |rank: usize| places.iter().any(|(below, _)| rank == *below || rank == below + 1);
+    // The values in the bins that are wanted, and where each bin's begin: by rank among all, and among those kept.
+    let mut kept: Vec<f64> = Vec::with_capacity(N * 8);
+    let mut begins: Vec<(usize, usize)> = Vec::with_capacity(N * 2);
+    let (mut keep, mut rank, mut index) = ([false; BINS], 0, 0);
+    for (n, keep) in bins.counts.iter().zip(&mut keep) {
+        let n = usize::from(*n);
+        if (rank..rank + n).any(is_wanted) {
+            *keep = true;
+            begins.push((rank, index));
+            index += n;
+        }
+        rank += n;
+    }
+    kept.extend(values.iter().filter(|v| keep.get(bins.place(**v)) == Some(&true)));
+    kept.sort_unstable_by(order);
+    let at = |rank: usize| {
+        let (first, index) = begins.iter().rev().find(|(first, _)| *first <= rank)?;
+        kept.get(index + rank - first).copied()
+    };
+    let mut out = [0.0; N];
+    for (out, (below, share)) in out.iter_mut().zip(places) {
+        let a = at(below)?;
+        *out = if share == 0.0 { a } else { at(below + 1).map_or(a, |b| a + (b - a) * share) };
+    }
+    Some(out)
+}
+
 /// Numbers that are no NaN compare faster so than by their total order.
 fn order(a: &f64, b: &f64) -> std::cmp::Ordering {
     a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal)
-}
-
-/// The two outer quartiles; the halves beside the median need not be searched twice.
-fn quartiles(values: &mut [f64]) -> Option<(f64, f64)> {
-    let last = values.len().checked_sub(1)?;
-    if last < 8 {
-        return Some((quantile(values, 0.25)?, quantile(values, 0.75)?));
-    }
-    let (low, middle, high) = values.select_nth_unstable_by(last / 2, order);
-    let middle = *middle;
-    let at = |part: &mut [f64], place: f64, from: usize| {
-        let below = place.floor();
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a place within the values")]
-        let index = (below as usize).checked_sub(from)?;
-        let (_, a, above) = part.select_nth_unstable_by(index.min(part.len().checked_sub(1)?), order);
-        let a = *a;
-        let next = if above.is_empty() { middle.max(a) } else { above.iter().copied().fold(f64::INFINITY, f64::min) };
-        Some(a + (next - a) * (place - below))
-    };
-    let (low_at, high_at) = (0.25 * last as f64, 0.75 * last as f64);
-    Some((at(low, low_at, 0)?, at(high, high_at, last / 2 + 1)?))
 }
 
 #[cfg(test)]
@@ -424,16 +527,25 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn quantiles_are_those_of_the_sorted_values(mut values in proptest::collection::vec(-1e6_f64..1e6, 1..40), q in 0.0_f64..1.0) {
+        fn quantiles_are_those_of_the_sorted_values(mut values in proptest::collection::vec(-1e6_f64..1e6, 1..300), q in 0.0_f64..1.0, skew in 0_usize..3) {
+            // Also crowded at one end, and with ties.
+            match skew {
+                1 => values.iter_mut().for_each(|v| *v = (*v / 1e5).exp()),
+                2 => values.iter_mut().for_each(|v| *v = (*v / 1e5).round()),
+                _ => {}
+            }
             let mut sorted = values.clone();
             sorted.sort_unstable_by(f64::total_cmp);
-            let place = q * (sorted.len() - 1) as f64;
-            let (a, b) = (sorted[place.floor() as usize], sorted[place.ceil() as usize]);
-            let want = a + (b - a) * (place - place.floor());
-            proptest::prop_assert!((quantile(&mut values, q).unwrap() - want).abs() < 1e-6);
-            let (low, high) = quartiles(&mut values).unwrap();
-            let (want_low, want_high) = (quantile(&mut values, 0.25).unwrap(), quantile(&mut values, 0.75).unwrap());
-            proptest::prop_assert!((low - want_low).abs() < 1e-6 && (high - want_high).abs() < 1e-6);
+            let at = |q: f64, sorted: &[f64]| {
+                let place = q * (sorted.len() - 1) as f64;
+                let (a, b) = (sorted[place.floor() as usize], sorted[place.ceil() as usize]);
+                a + (b - a) * (place - place.floor())
+            };
+            let near = |a: f64, b: f64| (a - b).abs() <= 1e-9 * a.abs().max(1.0);
+            proptest::prop_assert!(near(quantile(&mut values.clone(), q).unwrap(), at(q, &sorted)));
+            let [some, low, high] = quantiles(&values, [q, 0.25, 0.75]).unwrap();
+            proptest::prop_assert!(near(some, at(q, &sorted)) && near(low, at(0.25, &sorted)) && near(high, at(0.75, &sorted)));
+            proptest::prop_assert_eq!(bounds(&values), (sorted[0], sorted[sorted.len() - 1]));
         }
 
         #[test]
