@@ -397,17 +397,19 @@ fn quantiles<const N: usize>(values: &[f64], wanted: [f64; N]) -> Option<[f64; N
         return Some(wanted.map(|q| quantile(&mut values, q).unwrap_or(0.0)));
     };
     let places = wanted.map(|q| place(last, q));
-    let is_wanted = |rank: usize| places.iter().any(|(below, _)| rank == *below || rank == below + 1);
+    let next_from = |rank: usize| places.iter().flat_map(|(below, _)| [*below, below + 1]).filter(|r| *r >= rank).min();
     // The values in the bins that are wanted, and where each bin's begin: by rank among all, and among those kept.
     let mut kept: Vec<f64> = Vec::with_capacity(N * 8);
     let mut begins: Vec<(usize, usize)> = Vec::with_capacity(N * 2);
     let (mut keep, mut rank, mut index) = ([false; BINS], 0, 0);
+    let mut next = next_from(0).unwrap_or(last);
     for (n, keep) in bins.counts.iter().zip(&mut keep) {
         let n = usize::from(*n);
-        if (rank..rank + n).any(is_wanted) {
+        if next < rank + n {
             *keep = true;
             begins.push((rank, index));
             index += n;
+            next = next_from(rank + n).unwrap_or(usize::MAX);
         }
         rank += n;
     }
