@@ -123,8 +123,9 @@ pub struct Signals {
     pub expiring: Vec<ExpiryInput>,
     pub burns: Vec<BurnInput>,
     /// Callees by caller, with the evidence of it.
-    pub calls: BTreeMap<String, Vec<String>>,
-    pub calls_key: Key,
+    pub calls: BTreeMap<String, BTreeSet<String>>,
+    /// Where that is known from, in words.
+    pub calls_from: Vec<(Key, &'static str)>,
     /// Whom the new lines of each service name, with the evidence of it.
     pub blames: BTreeMap<String, BTreeSet<String>>,
     pub blames_key: Key,

@@ -9,7 +9,7 @@ use regex::Regex;
 
 use super::clock::now;
 use super::gather::{Gathered, Question, Request, with_labels};
-use super::metrics::{BURNS, Role};
+use super::metrics::{BURNS, CALLEES, Role};
 use crate::analysis::departure::{Measured, Point, quantile};
 use crate::analysis::findings::{BurnInput, ChangeInput, Earlier, ExpiryInput, Key, LimitInput, SuspectInput};
 use crate::analysis::logshift::{LogStudy, ids_of};
@@ -126,6 +126,17 @@ pub(super) fn take(
                 kept.push(n);
             }
         }
+        Role::Calls => {
+            for series in &answer.value {
+                let Some((caller, callee)) = call(&series.labels) else { continue };
+                if found.calls.entry(caller.clone()).or_default().insert(callee.clone()) {
+                    told.push(format!("{caller} calls {callee}"));
+                }
+            }
+            if !told.is_empty() {
+                found.calls_from.push((key.clone(), "the labels of the metrics"));
+            }
+        }
         Role::Failed(window) => {
             for series in &answer.value {
                 let (Some(service), Some(last)) = (series.service(), series.samples.iter().rev().find(|s| s.value.is_finite()))
@@ -179,6 +190,22 @@ pub(super) fn take(
             gaps: answer.gaps,
         },
     ));
+}
+
+/// Caller and callee of a series by two labels; `None` where one of them says nothing.
+fn call(labels: &Labels) -> Option<(String, String)> {
+    let callee = CALLEES.iter().find(|l| labels.contains_key(**l))?;
+    let caller = labels.keys().find(|l| l.as_str() != *callee && l.as_str() != "__name__")?;
+    // A port or a domain behind a name is where it is called, not who.
+    let name = |label: &str| {
+        let value = labels.get(label)?;
+        let host = value.split(':').next().unwrap_or(value);
+        let is_address = host.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+        let short = if is_address { host } else { host.split('.').next().unwrap_or(host) };
+        (!short.is_empty() && short != "unknown").then(|| short.to_owned())
+    };
+    let (caller, callee) = (name(caller)?, name(callee)?);
+    (caller != callee).then_some((caller, callee))
 }
 
 /// Failed requests of a service over one window.
@@ -433,8 +460,12 @@ pub(super) fn follow(out: &mut Gathered, window: Window, onset: Timestamp) {
                 crate::analysis::requests::MAX_LINES
             ));
         }
-        out.signals.calls.clone_from(&followed.calls);
-        out.signals.calls_key = "requests".to_owned();
+        for (caller, callees) in &followed.calls {
+            out.signals.calls.entry(caller.clone()).or_default().extend(callees.iter().cloned());
+        }
+        if !followed.calls.is_empty() {
+            out.signals.calls_from.push(("requests".to_owned(), "the requests in the logs"));
+        }
         let draft = Draft {
             kind: EvidenceKind::Analysis,
             source: "warroom".to_owned(),
@@ -481,6 +512,19 @@ fn blames(out: &Gathered) -> BTreeMap<String, BTreeSet<String>> {
     blames
 }
 
+/// Whom each service calls of those that moved: what moved at the caller may follow from it.
+fn called_and_moved(out: &Gathered) -> impl Iterator<Item = (&String, &String)> {
+    let moved: BTreeSet<&str> = out
+        .signals
+        .metrics
+        .iter()
+        .filter(|m| m.movement.direction != Direction::Flat && !m.is_alert_expression)
+        .filter_map(|m| m.service.as_deref())
+        .collect();
+    let calls = out.signals.calls.iter().flat_map(|(caller, callees)| callees.iter().map(move |callee| (caller, callee)));
+    calls.filter(move |(_, callee)| moved.contains(callee.as_str()))
+}
+
 /// Whether a change is one that a person would call so: what is very still makes any stir look large.
 fn is_felt(before: Option<f64>, after: Option<f64>) -> bool {
     let (Some(before), Some(after)) = (before, after) else { return true };
@@ -489,8 +533,11 @@ fn is_felt(before: Option<f64>, after: Option<f64>) -> bool {
 
 /// Ranks the suspects over all series and logs.
 pub(super) fn suspect(out: &mut Gathered) {
-    let blames = blames(out);
+    let mut blames = blames(out);
     out.signals.blames.clone_from(&blames);
+    for (caller, callee) in called_and_moved(out) {
+        blames.entry(caller.clone()).or_default().insert(callee.clone());
+    }
     out.known.blames = blames;
     let measured = std::mem::take(&mut out.measured);
     let (mut series, mut by_name) = (Vec::new(), BTreeMap::new());
@@ -588,6 +635,45 @@ mod tests {
         assert_eq!(share(&series(&[], 0, &[0.4; 20]), "disk", "k", window), None);
         assert_eq!(share(&series(&[], 0, &[f64::NAN, 7.0]), "disk", "k", window), None);
         assert_eq!(share(&series(&[], 0, &[70.0, 1.0]), "cpu_utilization", "k", window), None, "percents");
+    }
+
+    #[test]
+    fn who_calls_whom_is_read_from_two_labels() {
+        let labels = |pairs: &[(&str, &str)]| series(pairs, 0, &[]).labels;
+        let pair = |a: &str, b: &str| Some((a.to_owned(), b.to_owned()));
+        for (given, told) in [
+            (&[("client", "web"), ("server", "shop")][..], pair("web", "shop")),
+            (&[("service", "shop"), ("peer_service", "db.prod.svc:5432")], pair("shop", "db")),
+            (&[("service", "shop"), ("upstream", "10.0.0.7:80")], pair("shop", "10.0.0.7")),
+            (&[("source_workload", "unknown"), ("destination_workload", "shop")], None),
+            (&[("service", "shop"), ("peer_service", "shop")], None),
+            (&[("server", "shop")], None),
+            (&[("service", "shop"), ("code", "200")], None),
+        ] {
+            assert_eq!(call(&labels(given)), told, "{given:?}");
+        }
+    }
+
+    #[test]
+    fn a_caller_suffers_from_what_it_calls() {
+        let moved = |service: &str, direction| MetricInput {
+            key: format!("m/{service}"),
+            title: "latency p95".into(),
+            service: Some(service.into()),
+            unit: "s".into(),
+            movement: Movement { direction, score: 9.0, changed_at: None, before: None, after: None, back_at: None },
+            is_alert_expression: false,
+            labels: Labels::new(),
+            earlier: vec![],
+        };
+        let mut out = Gathered::default();
+        out.signals.metrics = vec![moved("db", Direction::Up), moved("mail", Direction::Flat)];
+        out.signals.calls = BTreeMap::from([("shop".into(), BTreeSet::from(["db".into(), "mail".into()]))]);
+        let pairs: Vec<(&String, &String)> = called_and_moved(&out).collect();
+        assert_eq!(pairs, [(&"shop".to_owned(), &"db".to_owned())]);
+        suspect(&mut out);
+        assert_eq!(out.known.blames, BTreeMap::from([("shop".into(), BTreeSet::from(["db".into()]))]));
+        assert!(out.signals.blames.is_empty(), "no line has named anyone");
     }
 
     #[test]

@@ -149,6 +149,10 @@ fn merge_part(out: &mut Gathered, part: Gathered) {
     out.signals.limits.extend(part.signals.limits);
     out.signals.expiring.extend(part.signals.expiring);
     out.signals.burns.extend(part.signals.burns);
+    for (caller, callees) in part.signals.calls {
+        out.signals.calls.entry(caller).or_default().extend(callees);
+    }
+    out.signals.calls_from.extend(part.signals.calls_from);
     out.measured.extend(part.measured);
     out.lines.extend(part.lines);
     part.signals.gaps.into_iter().for_each(|g| out.gap(g));

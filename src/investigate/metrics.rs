@@ -38,7 +38,26 @@ pub enum Role {
     Expiry,
     /// The share of failed requests over one of [`BURNS`]' windows.
     Failed(&'static str),
+    /// Who calls whom, in two labels: the callee in one of [`CALLEES`], the caller in the other.
+    Calls,
 }
+
+/// Labels that name the one who is called: of service graphs (`client` calls `server`), of the meshes, and of clients' own
+/// metrics.
+pub const CALLEES: [&str; 12] = [
+    "server",
+    "destination_workload",
+    "dst_deployment",
+    "peer_service",
+    "target_service",
+    "remote_service",
+    "destination_service_name",
+    "destination_service",
+    "upstream",
+    "callee",
+    "dependency",
+    "peer",
+];
 
 /// Long window, short window, and the burn rate from which on both page (Google SRE workbook, chapter 5: 2 % of the budget of 30
 /// days in an hour, 5 % in six).
@@ -90,6 +109,16 @@ pub fn beneath() -> Vec<MetricQuery> {
             "",
             "max by (namespace, pod, container) (kube_pod_container_status_restarts_total)".to_owned(),
             Role::Restarts,
+        ),
+        // The service graphs that Tempo and the OpenTelemetry collector make of traces, and those of Istio and Linkerd.
+        make(
+            "calls",
+            "",
+            "count by (client, server) (traces_service_graph_request_total) or \
+             count by (source_workload, destination_workload) (istio_requests_total) or \
+             count by (deployment, dst_deployment) (response_total{dst_deployment!=\"\"})"
+                .to_owned(),
+            Role::Calls,
         ),
     ]
 }
@@ -180,7 +209,14 @@ fn told(names: &BTreeMap<&str, BTreeSet<&str>>, label: &str, pick: &str) -> Vec<
         role,
     };
     let mut out = Vec::new();
+    let mut peers: BTreeSet<&str> = BTreeSet::new();
     for (name, labels) in names {
+        // Clients that name whom they call: of all services, as who calls the failing one matters as much.
+        if let Some(callee) = CALLEES.iter().find(|c| labels.contains(**c) && **c != label).filter(|_| !name.ends_with("_bucket"))
+            && peers.insert(callee)
+        {
+            out.push(make(5, "calls", "", format!("count by ({label}, {callee}) ({name})"), Role::Calls));
+        }
         if *name == "process_start_time_seconds" {
             out.push(make(0, "start", "", format!("max by ({label}) ({name}{whole})"), Role::Start));
         } else if !name.starts_with("go_") && (name.ends_with("build_info") || name.ends_with("version_info")) {

@@ -96,6 +96,16 @@ impl Service {
         }
         out.push_str(&format!("http_request_duration_seconds_bucket{{service=\"{s}\",le=\"+Inf\"}} {}\n", d.1));
         out.push_str(&format!("http_request_duration_seconds_sum{{service=\"{s}\"}} {}\nhttp_request_duration_seconds_count{{service=\"{s}\"}} {}\n", d.2, d.1));
+        if let Some(peer) = match s {
+            "gateway" => Some("checkout"),
+            "checkout" => Some("payment"),
+            _ => None,
+        } {
+            out.push_str(&format!(
+                "# TYPE http_client_requests_total counter\nhttp_client_requests_total{{service=\"{s}\",peer_service=\"{peer}\"}} {}\n",
+                d.1
+            ));
+        }
         out.push_str(&format!("build_info{{service=\"{s}\",version=\"{}\"}} 1\n", self.version()));
         if s == "checkout" {
             let (in_use, waiting) = *self.shop.pool.lock().unwrap();

@@ -151,18 +151,20 @@ pub(super) fn dependencies(signals: &Signals) -> Vec<Finding> {
         signals.metrics.iter().find(|m| m.service.as_deref() == Some(service) && m.movement.direction != Direction::Flat)
     };
     let mut out = Vec::new();
+    let by_key: Vec<Key> = signals.calls_from.iter().map(|(key, _)| key.clone()).collect();
+    let by = words::list(&signals.calls_from.iter().map(|(_, from)| *from).collect::<Vec<_>>());
     let callers: Vec<&str> =
         signals.calls.iter().filter(|(_, to)| to.iter().any(|s| s == suspect)).map(|(from, _)| from.as_str()).collect();
     let hit: Vec<&str> = callers.iter().copied().filter(|c| has_moved(c).is_some()).collect();
     if !hit.is_empty() {
-        let mut inputs: Vec<Key> = vec![signals.calls_key.clone()];
+        let mut inputs: Vec<Key> = by_key.clone();
         inputs.extend(hit.iter().filter_map(|c| has_moved(c)).map(|m| m.key.clone()));
         let names = words::list(&hit);
         out.push(of(
             FindingKind::Dependency,
             format!("{names} {} {suspect}: what moved there may follow from it", if hit.len() == 1 { "calls" } else { "call" }),
             format!(
-                "By the requests in the logs {names} {} {suspect}; what moved there may follow from it.",
+                "By {by} {names} {} {suspect}; what moved there may follow from it.",
                 if hit.len() == 1 { "calls" } else { "call" }
             ),
             0.65,
@@ -197,7 +199,7 @@ pub(super) fn dependencies(signals: &Signals) -> Vec<Finding> {
             title.clone(),
             format!("{title}."),
             confidence,
-            vec![signals.calls_key.clone(), series.key.clone()],
+            by_key.iter().cloned().chain([series.key.clone()]).collect(),
         );
         if has_moved(callee).is_none() {
             finding.against.push(series.key.clone());

@@ -319,7 +319,7 @@ mod tests {
         assert!(found.text.contains("The matrix: critical: many customers"), "{found:?}");
         assert_eq!(found.inputs.len(), 2);
         // The same behind others is a function badly hit.
-        signals.calls = BTreeMap::from([("web".into(), vec!["gateway".into()]), ("gateway".into(), vec![])]);
+        signals.calls = BTreeMap::from([("web".into(), BTreeSet::from(["gateway".into()])), ("gateway".into(), BTreeSet::new())]);
         assert!(of(FindingKind::Severity, &signals).unwrap().title.contains("SEV2"));
     }
 }
