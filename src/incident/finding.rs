@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::ids::EvidenceId;
+use super::severity::Severity;
 use crate::telemetry::{Alert, Labels, Timestamp};
 
 /// What a finding is about; the order is the order of a report.
@@ -76,6 +77,14 @@ pub struct CitedFinding {
     pub at: Option<Timestamp>,
     pub evidence: Vec<EvidenceId>,
     pub against: Vec<EvidenceId>,
+}
+
+impl CitedFinding {
+    /// The severity that it proposes, and why: of findings of that kind, whose titles are `proposed severity SEV2: reason`.
+    pub fn proposed(&self) -> Option<(Severity, &str)> {
+        let (severity, reason) = self.title.strip_prefix("proposed severity ")?.split_once(": ")?;
+        Some((severity.parse().ok()?, reason)).filter(|_| self.kind == FindingKind::Severity)
+    }
 }
 
 /// A series, or a service's log, that an incident may have begun with.

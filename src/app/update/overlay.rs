@@ -7,7 +7,7 @@ use super::super::msg::{Effect, ImpactPart};
 use super::super::overlay::{Choice, DeclareForm, Overlay, Purpose, palette};
 use super::super::room::Tab;
 use super::current;
-use super::perform::{act, ask, move_status, perform};
+use super::perform::{act, ask, move_status, perform, proposed_severity};
 use crate::incident::gate::{Check, gates};
 use crate::incident::{ActionChange, ActionState, FoundBy, IncidentId, Next, NoteKind, Severity, Status};
 use crate::telemetry::Timestamp;
@@ -397,7 +397,10 @@ fn chosen(model: &mut Model, choice: &Choice, selected: usize) -> Vec<Effect> {
     match choice {
         Choice::Severity(all) => match all.get(selected) {
             Some(to) => {
-                ask_line(model, format!("{to}: why"), Purpose::SeverityReason(*to), "a reason is required", String::new())
+                // Of the proposed one the reason is known.
+                let why = proposed_severity(model).filter(|(severity, _)| severity == to).map(|(_, why)| why);
+                let text = why.unwrap_or_default();
+                ask_line(model, format!("{to}: why"), Purpose::SeverityReason(*to), "a reason is required", text)
             }
             None => Vec::new(),
         },

@@ -562,19 +562,37 @@ fn beside(model: &mut Model, by: isize) -> Vec<Effect> {
     }
 }
 
+/// `[E3][E4]`, or nothing.
+fn tagged(ids: &[EvidenceId]) -> String {
+    ids.iter().map(|id| format!("[{id}]")).collect()
+}
+
+/// The severity that the last investigation proposes, and why, with its evidence.
+pub(super) fn proposed_severity(model: &Model) -> Option<(Severity, String)> {
+    let found = &current(model)?.investigation.as_ref()?.findings;
+    found.iter().find_map(|f| f.proposed().map(|(severity, why)| (severity, format!("{why} {}", tagged(&f.evidence)))))
+}
+
 fn choose_severity(model: &mut Model) -> Vec<Effect> {
     let now = current(model).map(|i| i.head.severity);
-    let rows = Severity::ALL
-        .iter()
-        .map(|s| (format!("{s}{}", if Some(*s) == now { " (now)" } else { "" }), model.matrix.meaning(*s).to_owned()))
-        .collect();
+    let proposed = proposed_severity(model).map(|(severity, _)| severity);
+    let mark = |s: Severity| match (Some(s) == now, Some(s) == proposed) {
+        (true, true) => " (now, proposed)",
+        (true, false) => " (now)",
+        (false, true) => " (proposed)",
+        (false, false) => "",
+    };
+    let rows = Severity::ALL.iter().map(|s| (format!("{s}{}", mark(*s)), model.matrix.meaning(*s).to_owned())).collect();
     show(
         model,
         Overlay::Choose {
             title: "Severity: when unsure, the higher one".to_owned(),
             rows,
-            // The higher one is offered.
-            selected: now.map_or(0, |s| usize::from(s.number()).saturating_sub(2)),
+            // What the evidence speaks for is offered, else the higher one.
+            selected: match proposed.filter(|p| Some(*p) != now) {
+                Some(proposed) => usize::from(proposed.number()).saturating_sub(1),
+                None => now.map_or(0, |s| usize::from(s.number()).saturating_sub(2)),
+            },
             choice: Choice::Severity(Severity::ALL.to_vec()),
         },
     )
@@ -934,13 +952,8 @@ fn line_to_note(model: &mut Model) -> Vec<Effect> {
 
 fn choose_finding(model: &mut Model) -> Vec<Effect> {
     let findings = current(model).and_then(|i| i.investigation.as_ref()).map(|i| i.findings.as_slice()).unwrap_or_default();
-    let rows: Vec<(String, String)> = findings
-        .iter()
-        .map(|f| {
-            let tags: String = f.evidence.iter().map(|id| format!("[{id}]")).collect();
-            (f.kind.word().to_owned(), format!("{} {tags}", f.title))
-        })
-        .collect();
+    let rows: Vec<(String, String)> =
+        findings.iter().map(|f| (f.kind.word().to_owned(), format!("{} {}", f.title, tagged(&f.evidence)))).collect();
     let ranks = findings.iter().map(|f| f.rank).collect();
     if rows.is_empty() {
         model.say(Tone::Plain, "no findings yet: i investigates");

@@ -590,6 +590,7 @@ fn investigated() -> Model {
             findings: vec![
                 finding(1, FindingKind::Moved, "checkout pool rose 4 → 20", 1),
                 finding(2, FindingKind::Pattern, "up log pattern in checkout: pool exhausted after <*>", 2),
+                finding(3, FindingKind::Severity, "proposed severity SEV4: 1 alert, none critical", 2),
             ],
             sources: vec![],
             suspects: vec![suspect],
@@ -638,4 +639,21 @@ fn a_series_a_pattern_and_a_line_are_marked_with_their_evidence() {
     let effects = press(&mut model, "m");
     let [Effect::KeepLine { line, .. }] = effects.as_slice() else { panic!("{effects:?}") };
     assert_eq!(line.message, "pool exhausted after 7 ms");
+}
+
+#[test]
+fn the_proposed_severity_is_offered_with_its_reason() {
+    let mut model = investigated();
+    press(&mut model, "s");
+    let Some(Overlay::Choose { rows, selected, .. }) = &model.overlay else { panic!("{:?}", model.overlay) };
+    assert_eq!((rows[*selected].0.as_str(), rows[*selected].1.is_empty()), ("SEV4 (proposed)", false));
+    press(&mut model, "⏎");
+    let Some(Overlay::Line { title, edit, .. }) = &model.overlay else { panic!("{:?}", model.overlay) };
+    assert_eq!((title.as_str(), edit.text()), ("SEV4: why", "1 alert, none critical [E2]"));
+    let effects = press(&mut model, "⏎");
+    assert!(matches!(effects.as_slice(), [Effect::SetSeverity { to: Severity::Sev4, .. }]), "{effects:?}");
+    // Of another the reason is one's own.
+    press(&mut model, "sk⏎");
+    let Some(Overlay::Line { title, edit, .. }) = &model.overlay else { panic!("{:?}", model.overlay) };
+    assert_eq!((title.as_str(), edit.text()), ("SEV3: why", ""));
 }
