@@ -5,8 +5,8 @@ mod mask;
 pub mod miner;
 pub mod study;
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::LazyLock;
 
 use regex::{Regex, RegexBuilder};
@@ -59,6 +59,29 @@ pub struct Pattern {
     /// Lines in each of [`RATES`] equal parts of the window; empty where it was not counted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rate: Vec<u32>,
+    /// Fields of structured lines since the onset that have a few values only, each with its values and their lines, the most
+    /// first: `{"region":[["eu-1",12],["us-1",2]]}`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub facets: BTreeMap<String, Vec<(String, u64)>>,
+}
+
+/// Fields that are told of a pattern.
+const MAX_FACETS: usize = 6;
+
+/// What fields tell of a pattern's lines: those with a few values, the fewest first; what differs from line to line is an id.
+fn telling(facets: BTreeMap<String, study::Facet>) -> BTreeMap<String, Vec<(String, u64)>> {
+    let mut fields: Vec<(String, Vec<(String, u64)>)> = facets
+        .into_iter()
+        .filter(|(_, f)| f.other == 0 && (f.values.len() < 4 || f.values.values().any(|n| *n > 1)))
+        .map(|(field, f)| {
+            let mut values: Vec<(String, u64)> = f.values.into_iter().collect();
+            values.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+            (field, values)
+        })
+        .collect();
+    fields.sort_by_key(|(_, values)| values.len());
+    fields.truncate(MAX_FACETS);
+    fields.into_iter().collect()
 }
 
 /// Parts of the window that lines are counted in.
@@ -98,6 +121,7 @@ pub fn group(lines: &[LogLine], onset: Timestamp, window: Window) -> Vec<Pattern
     let ratio = window.end.since(onset).as_secs_f64() / onset.since(window.start).as_secs_f64().max(1.0);
     let mut miner = miner::Miner::default();
     let mut counted: HashMap<(u32, Option<Level>), Pattern> = HashMap::new();
+    let mut fields: HashMap<(u32, Option<Level>), BTreeMap<String, study::Facet>> = HashMap::new();
     for line in lines {
         let number = miner.add(line.message.lines().next().unwrap_or("").as_bytes());
         let pattern = counted.entry((number, line.level)).or_insert_with(|| Pattern::of(line));
@@ -105,6 +129,9 @@ pub fn group(lines: &[LogLine], onset: Timestamp, window: Window) -> Vec<Pattern
             pattern.baseline_count += 1;
         } else {
             pattern.count += 1;
+            if !line.fields.is_empty() {
+                study::count_fields(fields.entry((number, line.level)).or_default(), line);
+            }
             // The sample comes from the incident where there is one.
             if pattern.count == 1 {
                 pattern.sample.clone_from(&line.message);
@@ -141,6 +168,18 @@ pub fn group(lines: &[LogLine], onset: Timestamp, window: Window) -> Vec<Pattern
             }
         }
     }
+    let mut merged: HashMap<(u32, Option<Level>), BTreeMap<String, study::Facet>> = HashMap::new();
+    let mut fields: Vec<_> = fields.into_iter().collect();
+    fields.sort_by_key(|(key, _)| *key);
+    for ((number, level), facets) in fields {
+        let place = mined.pattern_of.get(number as usize).copied().unwrap_or(0);
+        study::merge(merged.entry((place, level)).or_default(), facets);
+    }
+    for (key, facets) in merged {
+        if let Some(pattern) = found.get_mut(&key) {
+            pattern.facets = telling(facets);
+        }
+    }
     let mut patterns: Vec<Pattern> = found.into_values().collect();
     for pattern in &mut patterns {
         pattern.change = change(pattern.count, pattern.baseline_count, ratio);
@@ -172,6 +211,7 @@ impl Pattern {
             last_at: None,
             sample: line.message.clone(),
             rate: Vec::new(),
+            facets: BTreeMap::new(),
         }
     }
 
@@ -226,6 +266,32 @@ fn change(count: u64, baseline: u64, ratio: f64) -> Change {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn fields_with_a_few_values_are_told_and_ids_are_not() {
+        let line = |n: i64, at: i64| LogLine {
+            at: Some(Timestamp::from_secs(1_795_253_400 + at)),
+            service: Some("shop".into()),
+            fields: [
+                ("app", "shop"),
+                ("region", ["eu", "us"][usize::from(n % 4 == 0)]),
+                ("code", "502"),
+                ("order", n.to_string().as_str()),
+            ]
+            .map(|(k, v)| (k.to_owned(), v.to_owned()))
+            .into(),
+            ..LogLine::plain("upstream failed")
+        };
+        // Before the onset another region was busy: that is not counted.
+        let lines: Vec<LogLine> = (0..8).map(|n| line(1, n)).chain((0..12).map(|n| line(n, 200 + n))).collect();
+        let (start, end) = (Timestamp::from_secs(1_795_253_400), Timestamp::from_secs(1_795_253_800));
+        let found = group(&lines, Timestamp::from_secs(1_795_253_500), Window { start, end });
+        let one = |v: &str, n| (v.to_owned(), n);
+        assert_eq!(
+            found[0].facets,
+            BTreeMap::from([("code".into(), vec![one("502", 12)]), ("region".into(), vec![one("eu", 9), one("us", 3)])])
+        );
+    }
 
     #[test]
     fn a_pattern_that_begins_at_the_onset_is_new_and_first() {

@@ -1,5 +1,6 @@
 //! Evidence bodies as text: for a prompt, for the appendix of a report, for the check of numbers.
 
+use crate::analysis::Pattern;
 use crate::analysis::movement::median;
 use crate::telemetry::series::{Sample, human_value};
 use crate::telemetry::{Alert, LogLine, Series, Timestamp, clean};
@@ -78,7 +79,10 @@ pub fn text(body: &Body, detail: Detail) -> String {
                     opt_clock(p.last_at),
                     clean::cut(&p.template, 300),
                     clean::cut(&p.sample.replace('\n', " ⏎ "), detail.width()),
-                )
+                ) + &match facets(p) {
+                    told if told.is_empty() => told,
+                    told => format!("\n    fields: {}", clean::cut(&told, 200)),
+                }
             });
             format!("onset taken as {}\n{body}", onset.clock(UtcOffset::UTC))
         }
@@ -94,6 +98,18 @@ pub fn text(body: &Body, detail: Detail) -> String {
         }),
         Body::Text { text } => clean::cut(text, detail.width() * 10),
     }
+}
+
+/// What fields tell of a pattern's lines: `code 502 · region eu-1 12, us-1 2`; empty when nothing.
+pub fn facets(p: &Pattern) -> String {
+    let told = p.facets.iter().map(|(field, values)| {
+        let values: Vec<String> = match values.as_slice() {
+            [(value, _)] => vec![value.clone()],
+            several => several.iter().map(|(value, n)| format!("{value} {n}")).collect(),
+        };
+        format!("{field} {}", values.join(", "))
+    });
+    told.collect::<Vec<_>>().join(" · ")
 }
 
 fn list<T>(items: &[T], most: usize, what: &str, show: impl Fn(&T) -> String) -> String {

@@ -695,6 +695,7 @@ mod tests {
             last_at: None,
             sample: template.into(),
             rate: vec![],
+            facets: Default::default(),
         };
         let found = told_by_lines(
             &[

@@ -127,6 +127,11 @@ fn room(tab: Tab) -> Model {
         last_at: Some(at(0)),
         sample: template.replace("<*>", "7"),
         rate: (0..RATES).map(|n| u32::from(n >= from)).collect(),
+        facets: [
+            ("code".to_owned(), vec![("502".to_owned(), 40)]),
+            ("region".to_owned(), vec![("eu-1".to_owned(), 30), ("us-1".to_owned(), 10)]),
+        ]
+        .into(),
     };
     let patterns = vec![
         pattern("order <*> placed", Change::Same, Level::Info, 0),
@@ -273,6 +278,7 @@ fn patterns_come_before_lines_and_one_key_changes_to_them() {
     let row = |text: &str| screen.lines().position(|l| l.contains(text)).unwrap();
     assert!(row("pool exhausted after <*>") < row("order <*> placed"), "{screen}");
     assert!(screen.contains("40 lines, none before") && screen.contains("[E3] from prom"), "{screen}");
+    assert!(screen.contains("code 502 · region eu-1 30, us-1 10"), "{screen}");
     press(&mut model, 'v');
     assert!(draw(&model, 140, 40).contains("waiting for the first line"));
     press(&mut model, 'v');

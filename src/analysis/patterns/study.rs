@@ -55,7 +55,8 @@ const MAX_VALUE: usize = 64;
 const MAX_SERVICES: usize = 1000;
 
 impl Facet {
-    fn add(&mut self, value: &str, n: u64) {
+    /// Counts a value.
+    pub(super) fn add(&mut self, value: &str, n: u64) {
         if let Some(count) = self.values.get_mut(value) {
             *count += n;
         } else if self.values.len() < MAX_VALUES {
@@ -66,8 +67,36 @@ impl Facet {
     }
 }
 
+/// Counts the fields of a line, but the one that names its service.
+pub(super) fn count_fields(facets: &mut BTreeMap<String, Facet>, line: &LogLine) {
+    for (field, value) in line.fields.iter().filter(|(_, value)| line.service.as_ref() != Some(value)) {
+        if facets.len() >= MAX_FACETS && !facets.contains_key(field) {
+            continue;
+        }
+        let facet = facets.entry(field.clone()).or_default();
+        if value.len() > MAX_VALUE {
+            facet.add(&clean::cut(value, MAX_VALUE), 1);
+        } else {
+            facet.add(value, 1);
+        }
+    }
+}
+
+/// Counts what was counted of another part.
+pub(super) fn merge(facets: &mut BTreeMap<String, Facet>, others: BTreeMap<String, Facet>) {
+    for (field, other) in others {
+        if facets.len() >= MAX_FACETS && !facets.contains_key(&field) {
+            continue;
+        }
+        let whole = facets.entry(field).or_default();
+        other.values.iter().for_each(|(value, n)| whole.add(value, *n));
+        whole.other += other.other;
+    }
+}
+
 impl Tally {
     fn take_in(&mut self, other: Self) {
+        merge(&mut self.facets, other.facets);
         if self.rate.is_empty() {
             self.rate = other.rate;
         } else {
@@ -76,14 +105,6 @@ impl Tally {
         self.services.extend(other.services);
         self.services.sort_unstable();
         self.services.dedup();
-        for (field, facet) in other.facets {
-            if self.facets.len() >= MAX_FACETS && !self.facets.contains_key(&field) {
-                continue;
-            }
-            let whole = self.facets.entry(field).or_default();
-            facet.values.iter().for_each(|(value, n)| whole.add(value, *n));
-            whole.other += facet.other;
-        }
         if self.sample.is_empty() || (self.count == 0 && other.count > 0) {
             self.sample = other.sample;
         }
@@ -335,13 +356,7 @@ impl Study {
             self.written_by(number, service);
         }
         let Some(tally) = self.tallies.get_mut(number as usize) else { return };
-        for (field, value) in &line.fields {
-            if tally.facets.len() >= MAX_FACETS && !tally.facets.contains_key(field) {
-                continue;
-            }
-            let value = if value.len() > MAX_VALUE { clean::cut(value, MAX_VALUE) } else { value.clone() };
-            tally.facets.entry(field.clone()).or_default().add(&value, 1);
-        }
+        count_fields(&mut tally.facets, line);
     }
 
     /// Takes a raw line; `layout`: how its header is cut, `None`: it is a message as it stands. Returns a number that

@@ -579,6 +579,7 @@ fn investigated() -> Model {
         last_at: None,
         sample: template.into(),
         rate: vec![],
+        facets: Default::default(),
     };
     let patterns = vec![pattern("first <*>", Change::New), pattern("pool exhausted after <*>", Change::Up)];
     let incident = Incident::fold(entries(vec![

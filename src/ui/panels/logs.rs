@@ -27,7 +27,7 @@ const WIDE: usize = RATES;
 const NARROW: usize = RATES / 2;
 /// Rows of the histogram above the list, and of what is told of the selected pattern below.
 const HEAD: u16 = 3;
-const DETAIL: u16 = 7;
+const DETAIL: u16 = 8;
 
 fn patterns(model: &Model, room: &Room, theme: &Theme, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
     let all = room.patterns("");
@@ -145,6 +145,10 @@ fn one(record: &EvidenceRecord, p: &Pattern, theme: &Theme, frame: &mut Frame<'_
         ),
         theme.style(Meaning::Muted),
     ))];
+    let fields = crate::evidence::render::facets(p);
+    if !fields.is_empty() {
+        lines.push(Line::from(Span::raw(format!(" {}", text::fit(&fields, width)))));
+    }
     lines.extend(text::wrap(&p.template, width).into_iter().take(2).map(|l| Line::from(format!(" {l}"))));
     let sample = text::wrap(&p.sample.replace('\n', " ⏎ "), width);
     lines.extend(
