@@ -21,6 +21,8 @@ const FIRST_MERGE: usize = 4096;
 const WORDS: usize = 3;
 /// So many templates of one length and first word are a family, when room must be made.
 const FAMILY: usize = 8;
+/// So often a shape that finds no room must come to be let in.
+const KNOCKS: u8 = 3;
 /// Lines that name a place before one is known to wrap others.
 const WRAPPED: u64 = 24;
 /// Rounds of merging: a template may have so many variables found later.
@@ -96,6 +98,12 @@ pub struct Miner {
     /// Lines of each place, and of all.
     from_place: ByHash<u64>,
     from_places: u64,
+    /// Lines that found no room, and how many of them there are to be before room is made again.
+    turned_away: u64,
+    try_at: u64,
+    /// How often shapes that found no room have come, and how many of them were let in.
+    knocks: ByHash<u8>,
+    let_in: usize,
     max_templates: usize,
 }
 
@@ -253,6 +261,10 @@ impl Miner {
             says_nothing: HashMap::default(),
             from_place: HashMap::default(),
             from_places: 0,
+            turned_away: 0,
+            try_at: 0,
+            knocks: HashMap::default(),
+            let_in: 0,
             max_templates,
         }
     }
@@ -328,7 +340,11 @@ impl Miner {
         let shape: Box<[u8]> = self.masker.last().into();
         let parent = self.matching(&shape);
         if self.nodes.len() >= MAX_NODES.min(4 * self.max_templates) {
-            return parent.unwrap_or_else(|| self.rest());
+            return match parent {
+                Some(parent) => parent,
+                None if self.knocks_again(key) => self.insert(shape, key),
+                None => self.rest(),
+            };
         }
         if let Some(parent) = parent {
             // It will be seen again: then it is found at once.
@@ -340,7 +356,15 @@ impl Miner {
             return node;
         }
         if self.standing >= self.max_templates {
+            // Where no room can be made another try for each line would take for ever: the next comes after as many lines again.
+            self.turned_away += 1;
+            if self.turned_away < self.try_at {
+                return if self.knocks_again(key) { self.insert(shape, key) } else { self.rest() };
+            }
             self.make_room();
+            if self.standing >= self.max_templates * 99 / 100 {
+                self.try_at = 2 * self.turned_away.max(self.max_templates as u64);
+            }
             if self.standing >= self.max_templates {
                 return self.rest();
             }
@@ -354,6 +378,25 @@ impl Miner {
             self.merge_at = (self.standing * 2).clamp(FIRST_MERGE.min(self.max_templates), self.max_templates);
         }
         node
+    }
+
+    /// Whether a shape that found no room has come often enough to be let in all the same: what begins late and comes again and
+    /// again, as errors of an incident do, is not to drown in what never comes again. A tenth of all room is kept for it.
+    fn knocks_again(&mut self, key: u64) -> bool {
+        if self.let_in >= self.max_templates / 10 {
+            return false;
+        }
+        if self.knocks.len() >= self.max_templates {
+            self.knocks.clear();
+        }
+        let times = self.knocks.entry(key).or_default();
+        *times += 1;
+        if *times < KNOCKS {
+            return false;
+        }
+        self.knocks.remove(&key);
+        self.let_in += 1;
+        true
     }
 
     fn insert(&mut self, shape: Box<[u8]>, key: u64) -> u32 {
@@ -785,7 +828,10 @@ mod tests {
             miner.add(format!("{} {} {}", word(n), word(n >> 5), word(n >> 9)).as_bytes());
         }
         assert!(miner.numbers() <= 2001, "{}", miner.numbers());
+        // What begins late and comes again is seen all the same.
+        let late: Vec<u32> = (0..40).map(|_| miner.add(b"pool exhausted, giving up")).collect();
         let mined = miner.finish();
+        assert_eq!(mined.templates[mined.pattern_of[late[39] as usize] as usize], "pool exhausted, giving up");
         assert_eq!(mined.templates[mined.pattern_of[rare as usize] as usize], "disk quota exceeded on home");
         assert!(mined.templates.iter().any(|t| t == "fetched <*> from <*> as <*>"), "{:?}", &mined.templates[..10]);
         assert!(mined.rest.is_some(), "what was too much is told");
