@@ -666,6 +666,99 @@ mod tests {
         assert_eq!(told, [(Some("a.b.Seat#137"), 100), (Some("a.b.Order#12"), 100), (Some("c.d.Order#44"), 100)]);
     }
 
+    /// What a program says, number `n` of it: the message, and which of the eight it is.
+    fn said(n: usize) -> (String, usize) {
+        let hex = |n: usize| format!("{:08x}", n.wrapping_mul(0x9E37_79B9) & 0xFFFF_FFFF);
+        let name = ["alice", "bob", "carol", "dave"][n % 4];
+        let which = n * 7 % 8;
+        let text = match which {
+            0 => format!("Request {}-{} from 10.0.{}.7 completed in {n}ms", hex(n), hex(n + 1), n % 200),
+            1 => format!("User {name} logged in"),
+            2 => format!("Connection to db-{}.internal:5432 established", n % 9),
+            3 => format!("Connection to db-{}.internal:5432 refused", n % 9),
+            4 => "Leader election started".to_owned(),
+            5 => format!("failed to flush segment /var/lib/data/{}.seg: no space left on device", hex(n)),
+            6 => format!("neighbour {}:ad:be:ef:ca:fe is unreachable", ["de", "ab", "0c"][n % 3]),
+            _ => format!("retrying payment {} (attempt {} of 5)", hex(n), n % 5),
+        };
+        (text, which)
+    }
+
+    /// One line in each of the formats that loggers of the field write.
+    fn written(format: usize, n: usize, message: &str) -> Option<String> {
+        let level = ["INFO", "WARN", "ERROR"][n % 3];
+        let (low, short) = (level.to_lowercase(), &level[..1]);
+        let logger = ["api", "worker", "db.pool"][n % 3];
+        let (minute, second) = (n / 60 % 60, n % 60);
+        let clock = format!("09:{minute:02}:{second:02}");
+        let iso = format!("2026-11-21T{clock}");
+        let plain = format!("2026-11-21 {clock}");
+        Some(match format {
+            0 => message.to_owned(),
+            1 => format!("{short}1121 {clock}.123456    7 server.go] {message}"),
+            2 => format!("{iso}.123Z\t{low}\t{logger}\t{message}"),
+            3 => format!("time=\"{iso}Z\" level={low} msg=\"{message}\" component={logger}"),
+            4 => format!("<{}>1 {iso}.1Z host{} app {n} ID{n} - {message}", 11 + n % 7, n % 5),
+            5 => format!("<{}>Nov 21 {clock} host{} app[{n}]: {message}", 11 + n % 7, n % 5),
+            6 => format!("{plain},{n:03} - {logger} - {level} - {message}"),
+            7 => format!("{level}:{logger}:{message}"),
+            8 => format!("[{iso}Z {level:<5} app::{logger}] {message}"),
+            9 => format!("{iso}.123456Z {level:>5} req{{id={n} path=\"/a b\"}}: app::{logger}: {message}"),
+            10 => format!("{iso}.1Z {n} [{level}] [MY-{n:06}] [InnoDB] {message}"),
+            11 => format!("{n}:M 21 Nov 2026 {clock}.123 {} {message}", ["*", "#", "-"][n % 3]),
+            12 => format!("{plain}.123 UTC [{n}] app@shop {level}:  {message}"),
+            13 => format!("{plain}.1+00:00 [{low}] <0.{n}.0> {message}"),
+            14 => format!("[{iso},{n:03}][{level:<5}][o.e.{logger:<12}] [node-{}] {message}", n % 3),
+            15 => format!("{short}, [{iso}.123456 #{n}]  {level} -- : {message}"),
+            16 => format!("{plain}.123  {level:>5} 7 --- [{:>15}] {logger:<30} : {message}", ["main", "exec-1", "exec-2"][n % 3]),
+            17 => format!("[{plain},123: {level}/{}] {message}", ["MainProcess", "Worker-2"][n % 2]),
+            18 => format!("21-Nov-2026 {clock}.1 {level} [exec-{}] org.shop.core.{logger} {message}", n % 4),
+            19 => format!("[{clock} {level}] {message}"),
+            20 => format!("{{\"time\":\"{iso}Z\",\"level\":\"{low}\",\"msg\":\"{message}\",\"peer\":\"{n}\"}}"),
+            21 => format!("{plain}, Info                  {logger:<6}    {message}"),
+            22 => format!("[{:>5}.{n:06}] {message}", n / 7),
+            23 => format!("20261121-9:{}:{}:{n}|{logger}|300{n}|{message}", n / 60 % 60, n % 60),
+            _ => return None,
+        })
+    }
+
+    #[test]
+    fn whoever_writes_it_and_however_mixed_the_same_is_said() {
+        let context = Context::utc(Timestamp::from_secs(1_795_253_400));
+        let partition = |lines: &[(String, usize)]| -> usize {
+            let layout = Layout::learn(lines.iter().map(|(l, _)| l.as_str()), context);
+            let mut s = study();
+            let numbers: Vec<u32> = lines.iter().map(|(l, _)| s.line(l, Some(&layout), Side::Incident)).collect();
+            let found = s.finish(false);
+            let pairs: std::collections::BTreeSet<(u32, usize)> =
+                numbers.iter().zip(lines).map(|(n, (_, which))| (found.pattern_of(*n), *which)).collect();
+            assert_eq!(pairs.len(), 8, "{:#?}", found.patterns.iter().map(|p| &p.sample).collect::<Vec<_>>());
+            found.patterns.len()
+        };
+        let lines = |format: usize| -> Vec<(String, usize)> {
+            (0..200)
+                .map_while(|n| {
+                    let (message, which) = said(n);
+                    Some((written(format, n, &message)?, which))
+                })
+                .collect()
+        };
+        let all: Vec<Vec<(String, usize)>> = (0..).map(lines).take_while(|l| !l.is_empty()).collect();
+        assert_eq!(all.len(), 24);
+        for own in &all {
+            assert_eq!(partition(own), 8, "{}", own[0].0);
+        }
+        // Three at a time in one stream, line by line; of those that have a time.
+        let timed: Vec<&Vec<(String, usize)>> =
+            all.iter().enumerate().filter(|(n, _)| ![0, 7, 22].contains(n)).map(|(_, l)| l).collect();
+        for (n, first) in timed.iter().enumerate() {
+            let others = [timed[(n * 5 + 3) % timed.len()], timed[(n * 11 + 7) % timed.len()]];
+            let mixed: Vec<(String, usize)> =
+                (0..200).flat_map(|k| [first[k].clone(), others[0][k].clone(), others[1][k].clone()]).collect();
+            assert_eq!(partition(&mixed), 8, "{} with {} and {}", first[0].0, others[0][0].0, others[1][0].0);
+        }
+    }
+
     #[test]
     fn rates_services_and_fields_of_structured_lines_are_kept_within_bounds() {
         let mut s = study();
