@@ -11,6 +11,8 @@ pub enum Context {
     Timeline,
     Signals,
     Logs,
+    /// The logs while a search marks lines in them.
+    Search,
     Assistant,
     Actions,
     Report,
@@ -26,6 +28,7 @@ impl Context {
             Self::Timeline => "timeline",
             Self::Signals => "signals",
             Self::Logs => "logs",
+            Self::Search => "logs, while searching",
             Self::Assistant => "assistant",
             Self::Actions => "actions",
             Self::Report => "report",
@@ -144,6 +147,10 @@ actions! {
     Object, Timeline, "o", "objection", "an objection to this decision", true;
     Outcome, Timeline, "=", "outcome", "what came of this decision", true;
     Details, Timeline, "z", "details", "show or hide evidence entries", false;
+    Search, Logs, "/", "search", "go to lines with these words and mark them; the other lines stay", false;
+    FilterLogs, Logs, "&", "filter", "only lines with these words: word, !not, ~regex", false;
+    NextHit, Search, "n", "next hit", "to the next line that was searched for", false;
+    PreviousHit, Search, "N", "previous hit", "to the line before that was searched for", false;
     PatternLines, Logs, "enter", "lines", "the lines of this pattern", false;
     LogView, Logs, "v", "patterns/lines", "patterns of the investigation, or the live lines", false;
     Follow, Logs, "f", "follow", "follow the end, or stand still", false;
@@ -237,7 +244,8 @@ mod tests {
     fn no_view_takes_a_key_away_that_means_something_everywhere() {
         let keys = |s: &Spec| s.keys.split(',').map(str::to_owned).collect::<Vec<_>>();
         let everywhere: Vec<String> = ACTIONS.iter().filter(|s| s.context == Context::Everywhere).flat_map(keys).collect();
-        for spec in ACTIONS.iter().filter(|s| s.context != Context::Everywhere) {
+        // `/` finds, everywhere: in lists by leaving the rest out, in logs by going there.
+        for spec in ACTIONS.iter().filter(|s| s.context != Context::Everywhere && s.action != Action::Search) {
             for key in keys(spec) {
                 assert!(!everywhere.contains(&key), "{key} of {:?}", spec.action);
             }

@@ -251,6 +251,29 @@ impl Filter {
         Self(terms.collect())
     }
 
+    /// Where the wanted words stand in a text, in order and apart: what is to be seen in it. ASCII in any case; other letters as
+    /// they stand.
+    pub fn spans(&self, text: &str) -> Vec<std::ops::Range<usize>> {
+        // As many bytes as the text, so that places in the one are places in the other.
+        let lower = text.to_ascii_lowercase();
+        let mut found: Vec<std::ops::Range<usize>> = Vec::new();
+        for (_, term) in self.0.iter().filter(|(wanted, _)| *wanted) {
+            match term {
+                Term::Word(word) => found.extend(lower.match_indices(word.as_str()).map(|(at, hit)| at..at + hit.len())),
+                Term::Pattern(pattern) => found.extend(pattern.find_iter(text).map(|m| m.range()).filter(|r| !r.is_empty())),
+            }
+        }
+        found.sort_by_key(|r| (r.start, r.end));
+        let mut apart: Vec<std::ops::Range<usize>> = Vec::new();
+        for range in found {
+            match apart.last_mut() {
+                Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+                _ => apart.push(range),
+            }
+        }
+        apart
+    }
+
     /// Whether a text in lower case passes.
     pub fn matches(&self, lower: &str) -> bool {
         self.0.iter().all(|(wanted, term)| {
@@ -266,6 +289,14 @@ impl Filter {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_wanted_is_marked_in_the_text() {
+        let spans = |filter: &str, text: &str| Filter::new(filter).spans(text);
+        assert_eq!(spans("pool ~5\\d\\d !x", "Pool: 502 in the pool x"), [0..4, 6..9, 17..21]);
+        assert_eq!(spans("ab bc x", "é abc x"), [3..6, 7..8], "what overlaps is one");
+        assert!(spans("", "text").is_empty() && spans("!no", "no").is_empty() && spans("~x*", "aaa").is_empty());
+    }
 
     #[test]
     fn filters_take_words_inverse_and_patterns() {

@@ -21,8 +21,45 @@ pub struct Logs {
     pub only_errors: bool,
     pub wrap: bool,
     pub filter: String,
+    /// What is searched for: marked, and gone to; it leaves nothing out.
+    pub search: String,
+    /// What was searched for and filtered by, the latest last.
+    pub searches: Recall,
+    pub filters: Recall,
     /// The number of the selected line; kept while lines arrive.
     pub selected: Option<u64>,
+}
+
+/// Texts that were typed before, to be had again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recall(Vec<String>);
+
+/// Texts that are kept.
+const RECALLED: usize = 30;
+
+impl Recall {
+    /// Keeps a text as the latest; nothing twice.
+    pub fn keep(&mut self, text: &str) {
+        if !text.is_empty() {
+            self.0.retain(|t| t != text);
+            self.0.push(text.to_owned());
+            let over = self.0.len().saturating_sub(RECALLED);
+            self.0.drain(..over);
+        }
+    }
+
+    /// The text before the one that stands (`back`), or behind it; from the end when it is none of them. Behind the latest there
+    /// is nothing.
+    pub fn step(&self, now: &str, back: bool) -> Option<&str> {
+        let at = self.0.iter().position(|t| t == now).unwrap_or(self.0.len());
+        if back {
+            self.0.get(at.checked_sub(1)?).map(String::as_str)
+        } else if at < self.0.len() {
+            Some(self.0.get(at + 1).map_or("", String::as_str))
+        } else {
+            None
+        }
+    }
 }
 
 impl Default for Logs {
@@ -35,6 +72,9 @@ impl Default for Logs {
             only_errors: false,
             wrap: false,
             filter: String::new(),
+            search: String::new(),
+            searches: Recall::default(),
+            filters: Recall::default(),
             selected: None,
         }
     }
@@ -61,12 +101,7 @@ impl Logs {
         if self.only_errors && !line.is_bad() {
             return false;
         }
-        if self.filter.is_empty() {
-            return true;
-        }
-        let hay = format!("{} {} {}", line.service.as_deref().unwrap_or(""), line.level.map_or("", |l| l.word()), line.message)
-            .to_lowercase();
-        filter.matches(&hay)
+        self.filter.is_empty() || filter.matches(&hay(line))
     }
 
     /// The newest shown lines, oldest first, at most `most`, with their numbers; ending at the selected line plus `after`
@@ -110,6 +145,27 @@ impl Logs {
         self.walk(1, forward, LogLine::is_bad);
     }
 
+    /// To the next or previous line that is searched for; `false` when there is none.
+    pub fn to_hit(&mut self, forward: bool) -> bool {
+        let search = Filter::new(&self.search);
+        let before = (self.selected, self.is_following);
+        self.walk(1, forward, |line| search.matches(&hay(line)));
+        // Behind the last hit one does not fall to the end.
+        if self.is_following && !before.1 {
+            (self.selected, self.is_following) = before;
+            return false;
+        }
+        self.selected != before.0
+    }
+
+    /// To the line that is searched for at the selected one or before it, else behind it: of a log that is followed, the latest.
+    /// `false` when no line has it.
+    pub fn search_from_here(&mut self) -> bool {
+        let search = Filter::new(&self.search);
+        let is_here = !self.is_following && self.current().is_some_and(|line| search.matches(&hay(line)));
+        is_here || self.to_hit(false) || self.to_hit(true)
+    }
+
     fn walk(&mut self, steps: usize, forward: bool, wanted: impl Fn(&LogLine) -> bool) {
         let first = self.taken.saturating_sub(u64::try_from(self.ring.len()).unwrap_or(0));
         let start = self.selected.unwrap_or(self.taken).clamp(first, self.taken);
@@ -132,9 +188,45 @@ impl Logs {
     }
 }
 
+/// What filter and search look at, in lower case.
+fn hay(line: &LogLine) -> String {
+    format!("{} {} {}", line.service.as_deref().unwrap_or(""), line.level.map_or("", |l| l.word()), line.message).to_lowercase()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_search_goes_from_hit_to_hit_and_leaves_the_other_lines() {
+        let mut logs = Logs::default();
+        let lines = (0..50).map(|i| LogLine::plain(if i % 10 == 3 { format!("Pool full {i}") } else { format!("line {i}") }));
+        logs.take(Batch { lines: lines.collect(), dropped: 0 });
+        logs.search = "pool".to_owned();
+        let at = |logs: &Logs| logs.current().unwrap().message.clone();
+        assert!(logs.search_from_here());
+        assert_eq!((at(&logs).as_str(), logs.is_following), ("Pool full 43", false));
+        assert!(logs.to_hit(false) && logs.to_hit(false));
+        assert_eq!(at(&logs), "Pool full 23");
+        assert!(logs.to_hit(true) && logs.to_hit(true));
+        assert!(!logs.to_hit(true), "behind the last there is none");
+        assert_eq!((at(&logs).as_str(), logs.is_following), ("Pool full 43", false));
+        let shown: Vec<&str> = logs.window(20).iter().map(|(_, l)| l.message.as_str()).collect();
+        assert!(shown.contains(&"line 42") && shown.contains(&"line 44"), "{shown:?}");
+        logs.search = "nowhere".to_owned();
+        assert!(!logs.search_from_here());
+        assert_eq!(at(&logs), "Pool full 43", "and one stays where one was");
+    }
+
+    #[test]
+    fn what_was_typed_is_recalled() {
+        let mut recall = Recall::default();
+        ["a", "b", "a", ""].iter().for_each(|t| recall.keep(t));
+        assert_eq!((recall.step("", true), recall.step("a", true), recall.step("b", true)), (Some("a"), Some("b"), None));
+        assert_eq!((recall.step("b", false), recall.step("a", false), recall.step("x", false)), (Some("a"), Some(""), None));
+        (0..99).for_each(|n| recall.keep(&n.to_string()));
+        assert_eq!(recall.0.len(), RECALLED);
+    }
 
     #[test]
     fn the_ring_is_bounded_and_the_selection_stays() {

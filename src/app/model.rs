@@ -140,7 +140,8 @@ impl Model {
                     Tab::Actions => Some(Context::Actions),
                     Tab::Report => Some(Context::Report),
                 };
-                tab.into_iter().chain([Context::Room, Context::Everywhere]).collect()
+                let search = (room.tab == Tab::Logs && !self.logs.search.is_empty()).then_some(Context::Search);
+                search.into_iter().chain(tab).chain([Context::Room, Context::Everywhere]).collect()
             }
             _ => vec![Context::Board, Context::Everywhere],
         }

@@ -29,7 +29,10 @@ pub enum Purpose {
     Attach,
     Page,
     CancelReason,
-    Tick { item: &'static str, met: bool },
+    Tick {
+        item: &'static str,
+        met: bool,
+    },
     Exit,
     Time(Milestone),
     EscalationReason(Level),
@@ -42,6 +45,8 @@ pub enum Purpose {
     Due(ActionId),
     DropReason(ActionId),
     Filter,
+    /// Words to go to in the logs; the other lines stay.
+    Search,
 }
 
 /// What a choice is for.

@@ -17,6 +17,8 @@ pub enum Meaning {
     Border,
     Accent,
     Selection,
+    /// What was searched for, within a line.
+    Hit,
     Ok,
     Warn,
     Bad,
@@ -33,13 +35,14 @@ pub enum Meaning {
 
 impl Meaning {
     /// Every meaning.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Text,
         Self::Title,
         Self::Muted,
         Self::Border,
         Self::Accent,
         Self::Selection,
+        Self::Hit,
         Self::Ok,
         Self::Warn,
         Self::Bad,
@@ -63,6 +66,7 @@ impl Meaning {
             Self::Border => "border",
             Self::Accent => "accent",
             Self::Selection => "selection",
+            Self::Hit => "hit",
             Self::Ok => "ok",
             Self::Warn => "warn",
             Self::Bad => "bad",

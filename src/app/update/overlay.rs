@@ -7,7 +7,7 @@ use super::super::msg::{Effect, ImpactPart};
 use super::super::overlay::{Choice, DeclareForm, Overlay, Purpose, palette};
 use super::super::room::Tab;
 use super::current;
-use super::perform::{act, ask, move_status, perform, proposed_severity};
+use super::perform::{act, ask, move_status, perform, proposed_severity, search_from_here};
 use crate::incident::gate::{Check, gates};
 use crate::incident::{ActionChange, ActionState, FoundBy, IncidentId, Next, NoteKind, Severity, Status};
 use crate::telemetry::Timestamp;
@@ -54,7 +54,11 @@ pub(super) fn pressed(model: &mut Model, chord: Chord) -> Vec<Effect> {
                 }
                 return effects;
             }
-            edit.key(chord);
+            if let Some(text) = recalled(model, &purpose, edit.text(), chord) {
+                edit = LineEdit::with(text);
+            } else {
+                edit.key(chord);
+            }
             model.overlay = Some(Overlay::Line { title, edit, purpose, hint });
             changed(model)
         }
@@ -81,6 +85,21 @@ pub(super) fn pressed(model: &mut Model, chord: Chord) -> Vec<Effect> {
             }
         },
     }
+}
+
+/// What was filtered by or searched for before, by the arrows.
+fn recalled(model: &Model, purpose: &Purpose, now: &str, chord: Chord) -> Option<String> {
+    let back = match chord.code {
+        Code::Up => true,
+        Code::Down => false,
+        _ => return None,
+    };
+    let recall = match purpose {
+        Purpose::Filter => &model.logs.filters,
+        Purpose::Search => &model.logs.searches,
+        _ => return None,
+    };
+    recall.step(now, back).map(str::to_owned)
 }
 
 /// Keys of the checklist: ⏎ ticks what only people can see, or takes the tick away.
@@ -123,6 +142,9 @@ fn confirmed(model: &mut Model, effect: Effect) -> Vec<Effect> {
 fn closed(model: &mut Model, overlay: &Overlay) -> Vec<Effect> {
     if let Overlay::Line { purpose: Purpose::Filter, .. } = overlay {
         set_filter(model, "");
+    }
+    if let Overlay::Line { purpose: Purpose::Search, .. } = overlay {
+        model.logs.search.clear();
     }
     Vec::new()
 }
@@ -189,6 +211,9 @@ pub(super) fn changed(model: &mut Model) -> Vec<Effect> {
         let text = edit.text().to_owned();
         set_filter(model, &text);
     }
+    if let Some(Overlay::Line { edit, purpose: Purpose::Search, .. }) = &model.overlay {
+        model.logs.search = edit.text().trim().to_owned();
+    }
     Vec::new()
 }
 
@@ -207,6 +232,15 @@ fn set_filter(model: &mut Model, text: &str) {
 fn submit(model: &mut Model, purpose: Purpose, text: &str) -> Vec<Effect> {
     if purpose == Purpose::Filter {
         set_filter(model, text);
+        model.logs.filters.keep(text);
+        return Vec::new();
+    }
+    if purpose == Purpose::Search {
+        text.clone_into(&mut model.logs.search);
+        model.logs.searches.keep(text);
+        if !text.is_empty() {
+            search_from_here(model);
+        }
         return Vec::new();
     }
     let Some(id) = model.room.as_ref().map(|r| r.id) else { return Vec::new() };
@@ -296,7 +330,7 @@ fn submit(model: &mut Model, purpose: Purpose, text: &str) -> Vec<Effect> {
         Purpose::DropReason(action) => {
             change(action, ActionChange { state: Some(ActionState::Dropped), result: Some(text), ..ActionChange::default() })
         }
-        Purpose::Filter => return Vec::new(),
+        Purpose::Filter | Purpose::Search => return Vec::new(),
     };
     act(model, effect)
 }

@@ -1,12 +1,12 @@
 //! Actions on the model: a table of short arms.
 
 use super::super::action::Action;
-use super::super::board::Pane;
+use super::super::board::{Filter, Pane};
 use super::super::edit::LineEdit;
 use super::super::model::{Model, Screen, Tone};
 use super::super::msg::{Effect, ImpactPart};
 use super::super::overlay::{Choice, DeclareForm, Overlay, Purpose};
-use super::super::room::{Streaming, Tab};
+use super::super::room::{Room, Streaming, Tab};
 use super::{PREVIEW, current, open_room, propose, refresh_tab};
 use crate::incident::brief::{Reader, brief};
 use crate::incident::gate::{gates, open_for};
@@ -33,7 +33,10 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Quit => quit(model),
         Action::Help => show(model, Overlay::Help { scroll: 0 }),
         Action::Palette => show(model, Overlay::Palette { edit: LineEdit::default(), selected: 0 }),
-        Action::Filter => filter(model),
+        Action::Filter | Action::FilterLogs => filter(model),
+        Action::Search => search(model),
+        Action::NextHit => to_hit(model, true),
+        Action::PreviousHit => to_hit(model, false),
         Action::Refresh => {
             model.board.refreshing = true;
             let mut effects = vec![Effect::FetchAlerts, Effect::ListIncidents];
@@ -425,6 +428,10 @@ fn back(model: &mut Model) -> Vec<Effect> {
             room.filter.clear();
             return Vec::new();
         }
+        if room.tab == Tab::Logs && !model.logs.search.is_empty() {
+            model.logs.search.clear();
+            return Vec::new();
+        }
         if room.tab == Tab::Logs && !model.logs.filter.is_empty() {
             model.logs.filter.clear();
             return Vec::new();
@@ -472,8 +479,64 @@ fn filter(model: &mut Model) -> Vec<Effect> {
         (Screen::Room, Some(room)) => room.filter.clone(),
         (Screen::Room, None) => String::new(),
     };
-    let hint = "words that must occur; !word must not; ~regex; ⏎ keeps, esc clears".to_owned();
+    let hint = "words that must occur; !word must not; ~regex; ⏎ keeps, ↑ recalls, esc clears".to_owned();
     show(model, Overlay::Line { title: "Filter".to_owned(), edit: LineEdit::with(now), purpose: Purpose::Filter, hint })
+}
+
+fn search(model: &mut Model) -> Vec<Effect> {
+    let hint = "words to go to; ~regex; ⏎ goes there, n and N on and back, ↑ recalls, esc ends".to_owned();
+    let edit = LineEdit::with(model.logs.search.clone());
+    show(model, Overlay::Line { title: "Search".to_owned(), edit, purpose: Purpose::Search, hint })
+}
+
+/// To the next or previous line, or pattern, that is searched for.
+pub(super) fn to_hit(model: &mut Model, forward: bool) -> Vec<Effect> {
+    let Some(room) = model.room.as_ref().filter(|r| r.shows_patterns()) else {
+        if !model.logs.to_hit(forward) {
+            model.say(Tone::Plain, format!("no further line with {}", model.logs.search));
+        }
+        return Vec::new();
+    };
+    let hits = pattern_hits(model, room);
+    let next = if forward { hits.iter().find(|p| **p > room.pattern) } else { hits.iter().rev().find(|p| **p < room.pattern) };
+    match next.copied() {
+        Some(next) => {
+            if let Some(room) = model.room.as_mut() {
+                room.pattern = next;
+            }
+        }
+        None => model.say(Tone::Plain, format!("no further pattern with {}", model.logs.search)),
+    }
+    Vec::new()
+}
+
+/// The rows of the patterns that are searched for.
+fn pattern_hits(model: &Model, room: &Room) -> Vec<usize> {
+    let search = Filter::new(&model.logs.search);
+    let patterns = room.patterns(&model.logs.filter);
+    let has = |p: &crate::analysis::Pattern| {
+        search.matches(&format!("{} {} {}", p.services.join(" "), p.template, p.sample).to_lowercase())
+    };
+    patterns.iter().enumerate().filter(|(_, (_, p))| has(p)).map(|(row, _)| row).collect()
+}
+
+/// Goes to what was typed: from where one is.
+pub(super) fn search_from_here(model: &mut Model) {
+    let Some(room) = model.room.as_ref().filter(|r| r.shows_patterns()) else {
+        if !model.logs.search_from_here() {
+            model.say(Tone::Plain, format!("no line with {}", model.logs.search));
+        }
+        return;
+    };
+    let hits = pattern_hits(model, room);
+    match hits.iter().find(|p| **p >= room.pattern).or_else(|| hits.first()).copied() {
+        Some(row) => {
+            if let Some(room) = model.room.as_mut() {
+                room.pattern = row;
+            }
+        }
+        None => model.say(Tone::Plain, format!("no pattern with {}; v shows the lines", model.logs.search)),
+    }
 }
 
 fn open(model: &mut Model) -> Vec<Effect> {
@@ -840,7 +903,7 @@ fn widen(model: &mut Model) -> Vec<Effect> {
 }
 
 fn open_evidence(model: &mut Model) -> Vec<Effect> {
-    let id = model.room.as_ref().and_then(super::super::room::Room::selected_evidence);
+    let id = model.room.as_ref().and_then(Room::selected_evidence);
     open_evidence_id(model, id)
 }
 

@@ -658,3 +658,33 @@ fn the_proposed_severity_is_offered_with_its_reason() {
     let Some(Overlay::Line { title, edit, .. }) = &model.overlay else { panic!("{:?}", model.overlay) };
     assert_eq!((title.as_str(), edit.text()), ("SEV3: why", ""));
 }
+
+#[test]
+fn a_search_in_the_logs_goes_there_and_a_filter_leaves_out_and_both_are_recalled() {
+    let mut model = room();
+    press(&mut model, "4");
+    let lines = ["start", "pool full", "retry", "pool full again", "end"].map(crate::telemetry::LogLine::plain).to_vec();
+    update(&mut model, at(1), Msg::LogsArrived(crate::telemetry::log::Batch { lines, dropped: 0 }));
+    press(&mut model, "/pool⏎");
+    let current = |m: &Model| m.logs.current().unwrap().message.clone();
+    assert_eq!((current(&model).as_str(), model.logs.window(9).len()), ("pool full again", 5), "the others stay");
+    // While a search stands n goes on in it; a note is written again when it has ended.
+    press(&mut model, "N");
+    assert_eq!(current(&model), "pool full");
+    press(&mut model, "n");
+    assert_eq!(current(&model), "pool full again");
+    press(&mut model, "⎋n");
+    assert!(matches!(&model.overlay, Some(Overlay::Line { title, .. }) if title.contains("ote")), "{:?}", model.overlay);
+    press(&mut model, "⎋&retry⏎");
+    assert_eq!((model.logs.search.as_str(), model.logs.window(9).len()), ("", 1));
+    press(&mut model, "⎋");
+    assert_eq!(model.logs.window(9).len(), 5);
+    // The arrow brings back what was typed, each kind its own.
+    for (key, text) in [('/', "pool"), ('&', "retry")] {
+        press(&mut model, &key.to_string());
+        update(&mut model, at(1), Msg::Pressed(Chord::plain(Code::Up)));
+        let Some(Overlay::Line { edit, .. }) = &model.overlay else { panic!("{:?}", model.overlay) };
+        assert_eq!(edit.text(), text);
+        press(&mut model, "⎋");
+    }
+}

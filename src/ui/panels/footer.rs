@@ -129,14 +129,26 @@ fn sensible(model: &Model) -> Vec<Action> {
         Tab::Signals => {
             vec![Action::OpenEvidence, Action::MarkSignal, Action::Widen, Action::CopyQuery, Action::Filter, Action::Back]
         }
+        Tab::Logs if !model.logs.search.is_empty() => {
+            vec![Action::NextHit, Action::PreviousHit, Action::Search, Action::LineToNote, Action::LogView, Action::Back]
+        }
         Tab::Logs if room.shows_patterns() => {
-            vec![Action::PatternLines, Action::LogView, Action::Filter, Action::NextError, Action::LineToNote, Action::Back]
+            vec![
+                Action::PatternLines,
+                Action::LogView,
+                Action::Search,
+                Action::FilterLogs,
+                Action::NextError,
+                Action::LineToNote,
+                Action::Back,
+            ]
         }
         Tab::Logs => vec![
             Action::Follow,
             Action::LogView,
             Action::OnlyErrors,
-            Action::Filter,
+            Action::Search,
+            Action::FilterLogs,
             Action::NextError,
             Action::LineToNote,
             Action::Wrap,

@@ -6,6 +6,7 @@ use ratatui::text::{Line, Span};
 
 use crate::analysis::patterns::RATES;
 use crate::analysis::{Change, Pattern};
+use crate::app::board::Filter;
 use crate::app::model::Model;
 use crate::app::room::Room;
 use crate::evidence::render::bars;
@@ -35,8 +36,12 @@ fn patterns(model: &Model, room: &Room, theme: &Theme, cache: &mut ViewCache, fr
     let fresh = all.iter().filter(|(_, p)| p.change == Change::New).count();
     let mut title = format!("Log patterns {} · {fresh} new", all.len());
     if !model.logs.filter.is_empty() {
-        title.push_str(&format!(" · {} pass /{}", shown.len(), model.logs.filter));
+        title.push_str(&format!(" · {} pass &{}", shown.len(), model.logs.filter));
     }
+    if !model.logs.search.is_empty() {
+        title.push_str(&format!(" · /{}", model.logs.search));
+    }
+    let wanted = [Filter::new(&model.logs.search), Filter::new(&model.logs.filter)];
     let place = room.pattern.min(shown.len().saturating_sub(1));
     let has_detail = area.height > HEAD + DETAIL + 6;
     let [list, detail] =
@@ -57,19 +62,41 @@ fn patterns(model: &Model, room: &Room, theme: &Theme, cache: &mut ViewCache, fr
     let room_left = usize::from(rows.width).saturating_sub(width + 22);
     for (row, (_, p)) in shown.iter().enumerate().skip(offset).take(height) {
         let services = if room_left > 60 { format!("{}  ", text::pad(&p.services.join(","), 16)) } else { String::new() };
-        let line = Line::from(vec![
+        let mut line = Line::from(vec![
             Span::styled(format!(" {:<5}", p.change.word()), theme.style(meaning_of(p.change))),
             Span::raw(format!("{:>7} ", p.count.max(if p.change == Change::Gone { p.baseline_count } else { 0 }))),
             Span::styled(text::pad(&bars(&p.rate, 0, width), width), theme.style(Meaning::Chart)),
             Span::styled(format!(" {:<5} ", p.level.map_or("", |l| l.word())), theme.style(Meaning::of_level(p.level))),
             Span::styled(services, theme.style(Meaning::Muted)),
-            Span::raw(text::fit(&p.template, room_left.saturating_sub(if room_left > 60 { 18 } else { 0 }))),
         ]);
+        let template = text::fit(&p.template, room_left.saturating_sub(if room_left > 60 { 18 } else { 0 }));
+        line.extend(marked(&template, &wanted, Meaning::Text, theme));
         put(frame.buffer_mut(), rows, row - offset, &line, (row == place).then(|| theme.style(Meaning::Selection)));
     }
     if let Some((record, p)) = shown.get(place).filter(|_| has_detail) {
         one(record, p, theme, frame, detail);
     }
+}
+
+/// A text with what is searched for, or filtered by, marked in it.
+fn marked(text: &str, wanted: &[Filter], meaning: Meaning, theme: &Theme) -> Vec<Span<'static>> {
+    let (plain, hit) = (theme.style(meaning), theme.style(Meaning::Hit));
+    let mut spans = Vec::new();
+    let mut at = 0;
+    let mut ranges: Vec<std::ops::Range<usize>> = wanted.iter().flat_map(|f| f.spans(text)).collect();
+    ranges.sort_by_key(|r| r.start);
+    for range in ranges {
+        let range = range.start.max(at)..range.end;
+        let (Some(before), Some(inside)) = (text.get(at..range.start), text.get(range.clone())) else { continue };
+        if inside.is_empty() {
+            continue;
+        }
+        spans.push(Span::styled(before.to_owned(), plain));
+        spans.push(Span::styled(inside.to_owned(), hit));
+        at = range.end;
+    }
+    spans.push(Span::styled(text.get(at..).unwrap_or_default().to_owned(), plain));
+    spans
 }
 
 fn meaning_of(change: Change) -> Meaning {
@@ -167,8 +194,12 @@ fn live(model: &Model, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
         title.push_str(" · errors only");
     }
     if !logs.filter.is_empty() {
-        title.push_str(&format!(" · /{}", logs.filter));
+        title.push_str(&format!(" · &{}", logs.filter));
     }
+    if !logs.search.is_empty() {
+        title.push_str(&format!(" · /{}", logs.search));
+    }
+    let wanted = [Filter::new(&logs.search), Filter::new(&logs.filter)];
     if logs.shed > 0 {
         title.push_str(&format!(" · {} shed", crate::telemetry::words::count(logs.shed, "line")));
     }
@@ -199,10 +230,9 @@ fn live(model: &Model, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
         let parts = if logs.wrap { text::wrap(&flat, room.max(20)) } else { vec![text::fit(&flat, room)] };
         for (i, part) in parts.into_iter().enumerate() {
             let head = if i == 0 { lead.clone() } else { " ".repeat(text::width(&lead)) };
-            rows.push((
-                Line::from(vec![Span::styled(head, theme.style(Meaning::Muted)), Span::styled(part, theme.style(meaning))]),
-                selected,
-            ));
+            let mut row = Line::from(Span::styled(head, theme.style(Meaning::Muted)));
+            row.extend(marked(&part, &wanted, meaning, theme));
+            rows.push((row, selected));
         }
     }
     let skip = rows.len().saturating_sub(height);
