@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use super::fault::{FaultKind, SourceError};
 use super::{Answer, Asked, Batch, LogFilter, LogSource, Source};
 use crate::config::SourceConfig;
-use crate::telemetry::parse::{Context, Joiner};
+use crate::telemetry::parse::{self, Context, Joiner, stamp};
 use crate::telemetry::series::Sample;
 use crate::telemetry::{Labels, LogLine, Series, Timestamp, Window, clean};
 
@@ -65,7 +65,7 @@ impl FileLogs {
         Reader {
             globs: self.globs.clone(),
             service: self.service.clone(),
-            context: Context { now, offset_secs: self.offset_secs },
+            context: Context { offset_secs: self.offset_secs, ..Context::utc(now) },
         }
     }
 
@@ -118,24 +118,19 @@ impl Reader {
     }
 
     fn read(&self, path: &Path, window: Window, filter: &LogFilter, out: &mut Read1) -> std::io::Result<()> {
-        let mut file = File::open(path)?;
-        let meta = file.metadata()?;
+        let meta = path.metadata()?;
         // A file last written before the window holds nothing of it.
         if meta.modified().is_ok_and(|m| modified(m) < window.start) {
             return Ok(());
         }
         let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("");
-        let mut reader: Box<dyn BufRead> = match extension {
-            "gz" => Box::new(BufReader::new(flate2::read::MultiGzDecoder::new(file).take(MAX_UNPACKED))),
-            "zst" => Box::new(BufReader::new(zstd::stream::read::Decoder::new(file)?.take(MAX_UNPACKED))),
-            _ => {
-                if meta.len() > MAX_READ_BACK {
-                    file.seek(SeekFrom::Start(meta.len() - MAX_READ_BACK))?;
-                    out.gaps.push(format!("of {} only the last {} MiB were read", path.display(), MAX_READ_BACK >> 20));
-                }
-                Box::new(BufReader::new(file))
-            }
-        };
+        let from = meta.len().saturating_sub(MAX_READ_BACK);
+        if from > 0 && !matches!(extension, "gz" | "zst") {
+            out.gaps.push(format!("of {} only the last {} MiB were read", path.display(), MAX_READ_BACK >> 20));
+        }
+        let written = meta.modified().map_or(self.context.now, modified);
+        let mut days = Days::of(open(path, from)?.as_mut(), written, self.context)?;
+        let mut reader = open(path, from)?;
         let mut joiner = Joiner::new(self.context);
         let mut raw = Vec::new();
         let mut bytes = 0_u64;
@@ -143,7 +138,11 @@ impl Reader {
             bytes += u64::try_from(raw.len()).unwrap_or(0) + 1;
             raw.clear();
             let more = read_line(&mut reader, &mut raw)?;
-            let event = if more { joiner.push(&String::from_utf8_lossy(&raw)) } else { joiner.finish() };
+            let text = String::from_utf8_lossy(&raw);
+            if let Some(context) = days.as_mut().and_then(|d| d.context(&text)) {
+                joiner.set_context(context);
+            }
+            let event = if more { joiner.push(&text) } else { joiner.finish() };
             if let Some(line) = event.map(|l| self.finish(l, path)) {
                 out.take(line, window, filter);
             }
@@ -154,6 +153,87 @@ impl Reader {
                 return Ok(());
             }
         }
+    }
+}
+
+/// Opens a file at its start, or a plain one at an offset.
+fn open(path: &Path, from: u64) -> std::io::Result<Box<dyn BufRead>> {
+    let mut file = File::open(path)?;
+    Ok(match path.extension().and_then(|e| e.to_str()).unwrap_or("") {
+        "gz" => Box::new(BufReader::new(flate2::read::MultiGzDecoder::new(file).take(MAX_UNPACKED))),
+        "zst" => Box::new(BufReader::new(zstd::stream::read::Decoder::new(file)?.take(MAX_UNPACKED))),
+        _ => {
+            file.seek(SeekFrom::Start(from))?;
+            Box::new(BufReader::new(file))
+        }
+    })
+}
+
+/// Lines of a file from which it is seen whether its times are of the day alone.
+const SNIFFED: usize = 100;
+/// So far back in the day a line may lie behind the one before it; farther, and it is the next day's.
+const DISORDER_SECS: u32 = 3600;
+
+/// The days of a file whose lines tell the time of day alone: it was last written on the last of them, and each time that the
+/// clock falls back begins another. A day without a line cannot be seen.
+struct Days {
+    context: Context,
+    /// Midnights that lie before the last line.
+    left: u32,
+    /// A moment within the last day, and when the file was written.
+    last_day: Timestamp,
+    written: Timestamp,
+    before: Option<u32>,
+}
+
+impl Days {
+    /// Reads through a file; `None` when its lines tell their date, or no time at all.
+    fn of(reader: &mut dyn BufRead, written: Timestamp, context: Context) -> std::io::Result<Option<Self>> {
+        let (mut raw, mut seen, mut left, mut before, mut first) = (Vec::new(), 0, 0, None, None);
+        while read_line(reader, &mut raw)? {
+            let text = String::from_utf8_lossy(&raw);
+            if seen < SNIFFED {
+                seen += 1;
+                if parse::line(&text, context).at.is_some() || (seen == SNIFFED && before.is_none()) {
+                    return Ok(None);
+                }
+            }
+            if let Some(second) = stamp::second_of_day(&text) {
+                if before.is_some_and(|b: u32| second + DISORDER_SECS < b) {
+                    left += 1;
+                    first = None;
+                }
+                if first.is_none() {
+                    first = Some(text.into_owned());
+                }
+                before = Some(second);
+            }
+            raw.clear();
+        }
+        let context = Context { has_times_of_day: true, now: written, ..context };
+        let last_day = first.and_then(|line| stamp::time_of_day(&line, context)).map(|(at, _)| at);
+        Ok(last_day.map(|last_day| Self { context, left, last_day, written, before: None }))
+    }
+
+    /// How the times of the next line are to be read, where that is another day's.
+    fn context(&mut self, text: &str) -> Option<Context> {
+        let second = stamp::second_of_day(text)?;
+        let is_first = self.before.is_none();
+        let turns = self.before.replace(second).is_some_and(|before| second + DISORDER_SECS < before);
+        self.left -= u32::from(turns && self.left > 0);
+        if !is_first && !turns {
+            return None;
+        }
+        self.context.now = if self.left == 0 {
+            self.written
+        } else {
+            // An hour before the day's end: a time of day may lie up to an hour ahead.
+            let day = 86_400;
+            let offset = i64::from(self.context.offset_secs);
+            let midnight = (self.last_day.secs() + offset).div_euclid(day) * day - offset;
+            Timestamp::from_micros((midnight - i64::from(self.left) * day + day - 3600) * 1_000_000 - 1)
+        };
+        Some(self.context)
     }
 }
 
@@ -421,7 +501,10 @@ impl Follower {
 
     /// Reads what was added to each file since the last look.
     fn look(&mut self) {
+        // What is written now is of today.
         self.reader.context.now = Timestamp::from(time::OffsetDateTime::now_utc());
+        self.reader.context.has_times_of_day = true;
+        self.files.values_mut().for_each(|f| f.joiner.set_context(self.reader.context));
         let mut lines = Vec::new();
         self.files.retain(|path, followed| {
             followed.read(&mut lines);
@@ -514,6 +597,45 @@ mod tests {
 
     fn now() -> Timestamp {
         Timestamp::from(time::OffsetDateTime::now_utc())
+    }
+
+    #[test]
+    fn times_of_day_are_of_the_days_before_the_file_was_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("app.log");
+        // Three days: written in the night of the last, whose first lines are of the evening before.
+        let lines = [
+            "22:10:00.100 [main] INFO  c.s.Pool - first",
+            "23:59:59.900 [main] INFO  c.s.Pool - late",
+            "\tat a.B.c(B.java:1)",
+            "00:00:01.000 [main] WARN  c.s.Pool - second day",
+            "23:00:00.000 [main] INFO  c.s.Pool - second evening",
+            "00:30:00.000 [main] ERROR c.s.Pool - third day",
+        ];
+        std::fs::write(&path, lines.join("\n")).unwrap();
+        let written = Timestamp::parse("2026-11-21T00:40:00Z").unwrap();
+        let secs = Duration::from_secs(written.secs().unsigned_abs());
+        File::options().append(true).open(&path).unwrap().set_modified(SystemTime::UNIX_EPOCH + secs).unwrap();
+        let reader = source(folder.path()).reader(written);
+        let window = Window::new(written - Duration::from_hours(72), written);
+        let found = read_all(&reader, window, &LogFilter::default(), 100);
+        let told: Vec<(String, Option<&str>)> =
+            found.value.iter().map(|l| (l.at.map_or_else(String::new, |t| t.date_clock()), l.level.map(|l| l.word()))).collect();
+        let of = |at: &str, level| (at.to_owned(), Some(level));
+        assert_eq!(
+            told,
+            [
+                of("2026-11-19 22:10:00", "info"),
+                of("2026-11-19 23:59:59", "info"),
+                of("2026-11-20 00:00:01", "warn"),
+                of("2026-11-20 23:00:00", "info"),
+                of("2026-11-21 00:30:00", "error")
+            ]
+        );
+        assert!(found.gaps.is_empty() && found.value[1].message.contains("B.java:1"), "{found:?}");
+        // Yesterday's lines do not pass for today's.
+        let today = Window::new(written - Duration::from_mins(30), written);
+        assert_eq!(read_all(&reader, today, &LogFilter::default(), 100).value.len(), 1);
     }
 
     #[tokio::test]

@@ -25,12 +25,14 @@ pub struct Context {
     pub now: Timestamp,
     /// The zone of times that name none, in seconds east of UTC.
     pub offset_secs: i32,
+    /// Whether a line may begin with a time of day alone, of the day that ends with `now`.
+    pub has_times_of_day: bool,
 }
 
 impl Context {
     /// Times without a zone are UTC.
     pub fn utc(now: Timestamp) -> Self {
-        Self { now, offset_secs: 0 }
+        Self { now, offset_secs: 0, has_times_of_day: false }
     }
 }
 
@@ -46,6 +48,7 @@ pub fn line(raw: &str, context: Context) -> LogLine {
         .or_else(|| access::parse(trimmed, context))
         .or_else(|| fields::logfmt(trimmed, context))
         .or_else(|| headed(trimmed, context))
+        .or_else(|| of_day(trimmed, context))
         .or_else(|| compose(trimmed, context))
         .or_else(|| late(trimmed, context))
         .unwrap_or_else(|| LogLine { level: leading_level(trimmed).map(|(l, _)| l), ..LogLine::plain(clean::line(trimmed)) })
@@ -66,6 +69,17 @@ fn headed(raw: &str, context: Context) -> Option<LogLine> {
         Some((at, used)) => (None, at, used),
         None => level_then_stamp(raw, context)?,
     };
+    behind(raw, first_level, at, used, context)
+}
+
+/// A line that begins with a time of day alone, where such are expected: `09:31:07.123 [main] ERROR c.s.Pool - full`.
+fn of_day(raw: &str, context: Context) -> Option<LogLine> {
+    let (at, used) = stamp::time_of_day(raw, context).filter(|_| context.has_times_of_day)?;
+    behind(raw, None, at, used, context)
+}
+
+/// What stands behind the time of a line.
+fn behind(raw: &str, first_level: Option<Level>, at: Timestamp, used: usize, context: Context) -> Option<LogLine> {
     let mut rest = raw.get(used..)?.trim_start_matches([' ', '\t', ']', ':', ',', '-', '|']);
     // A container runtime's own header (CRI): the stream, whole or partial, then the line itself.
     if let Some(inner) = ["stdout F ", "stderr F ", "stdout P ", "stderr P "].iter().find_map(|h| rest.strip_prefix(h)) {

@@ -23,6 +23,11 @@ impl Joiner {
         Self { context, open: None, joined: 0, timed: false }
     }
 
+    /// Reads the times of what comes next so.
+    pub fn set_context(&mut self, context: Context) {
+        self.context = context;
+    }
+
     /// Takes the next raw line; returns the event that it ends, if it does.
     pub fn push(&mut self, raw: &str) -> Option<LogLine> {
         let raw = raw.trim_end_matches(['\n', '\r']);

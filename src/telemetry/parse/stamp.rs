@@ -176,6 +176,21 @@ pub fn at_start(text: &str, context: Context) -> Option<(Timestamp, usize)> {
 /// A time of day alone, as logback writes it with `%d{HH:mm:ss.SSS}`: the last such moment before the context's now, or up to an
 /// hour after it (clocks differ).
 pub fn time_of_day(text: &str, context: Context) -> Option<(Timestamp, usize)> {
+    let (clock, used) = clock_alone(text)?;
+    let hour = std::time::Duration::from_hours(1);
+    let latest = (context.now + hour).datetime().to_offset(UtcOffset::from_whole_seconds(context.offset_secs).ok()?);
+    let today = assemble(latest.date(), clock, None, context)?;
+    let at = if today > context.now + hour { assemble(latest.date().previous_day()?, clock, None, context)? } else { today };
+    Some((at, used))
+}
+
+/// The seconds since midnight of a time of day alone at the start of a line.
+pub fn second_of_day(text: &str) -> Option<u32> {
+    let (clock, _) = clock_alone(text)?;
+    Some(u32::from(clock.hour()) * 3600 + u32::from(clock.minute()) * 60 + u32::from(clock.second()))
+}
+
+fn clock_alone(text: &str) -> Option<(Time, usize)> {
     let mut cursor = Cursor::new(text);
     let bracket = cursor.eat_any(b"[(").is_some();
     let clock = cursor.clock()?;
@@ -186,11 +201,7 @@ pub fn time_of_day(text: &str, context: Context) -> Option<(Timestamp, usize)> {
     if cursor.peek().is_some_and(|b| !b.is_ascii_whitespace() && !b"|,;".contains(&b)) {
         return None;
     }
-    let hour = std::time::Duration::from_hours(1);
-    let latest = (context.now + hour).datetime().to_offset(UtcOffset::from_whole_seconds(context.offset_secs).ok()?);
-    let today = assemble(latest.date(), clock, None, context)?;
-    let at = if today > context.now + hour { assemble(latest.date().previous_day()?, clock, None, context)? } else { today };
-    Some((at, cursor.at))
+    Some((clock, cursor.at))
 }
 
 /// `2026-11-21T09:31:07.123Z`, `2026-11-21 09:31:07,123 +0100`, `2026/11/21 09:31:07`, `2026.11.21 …`.
