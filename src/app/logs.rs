@@ -162,7 +162,9 @@ impl Logs {
     /// `false` when no line has it.
     pub fn search_from_here(&mut self) -> bool {
         let search = Filter::new(&self.search);
-        let is_here = !self.is_following && self.current().is_some_and(|line| search.matches(&hay(line)));
+        let filter = Filter::new(&self.filter);
+        let has = |line: &LogLine| self.is_shown(line, &filter) && search.matches(&hay(line));
+        let is_here = !self.is_following && self.current().is_some_and(has);
         is_here || self.to_hit(false) || self.to_hit(true)
     }
 

@@ -199,9 +199,16 @@ fn call(labels: &Labels) -> Option<(String, String)> {
     // A port or a domain behind a name is where it is called, not who.
     let name = |label: &str| {
         let value = labels.get(label)?;
-        let host = value.split(':').next().unwrap_or(value);
-        let is_address = host.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-        let short = if is_address { host } else { host.split('.').next().unwrap_or(host) };
+        let value = value.split_once("://").map_or(value.as_str(), |(_, host)| host);
+        let host = match value.strip_prefix('[') {
+            Some(address) => address.split(']').next().unwrap_or(address),
+            None => value.split([':', '/']).next().unwrap_or(value),
+        };
+        // Names within a cluster begin with the service's; those of others stay whole.
+        let is_own = [".svc", ".cluster.local", ".internal", ".local", ".consul"]
+            .iter()
+            .any(|end| host.ends_with(end) || host.contains(&format!("{end}.")));
+        let short = if is_own { host.split('.').next().unwrap_or(host) } else { host };
         (!short.is_empty() && short != "unknown").then(|| short.to_owned())
     };
     let (caller, callee) = (name(caller)?, name(callee)?);
@@ -645,6 +652,10 @@ mod tests {
             (&[("client", "web"), ("server", "shop")][..], pair("web", "shop")),
             (&[("service", "shop"), ("peer_service", "db.prod.svc:5432")], pair("shop", "db")),
             (&[("service", "shop"), ("upstream", "10.0.0.7:80")], pair("shop", "10.0.0.7")),
+            (&[("service", "shop"), ("peer_service", "http://db:5432/x")], pair("shop", "db")),
+            (&[("service", "shop"), ("peer_service", "https://api.stripe.com")], pair("shop", "api.stripe.com")),
+            (&[("service", "shop"), ("server", "[::1]:80")], pair("shop", "::1")),
+            (&[("service", "shop"), ("server", "dns://:53")], None),
             (&[("source_workload", "unknown"), ("destination_workload", "shop")], None),
             (&[("service", "shop"), ("peer_service", "shop")], None),
             (&[("server", "shop")], None),

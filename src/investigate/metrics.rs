@@ -42,6 +42,9 @@ pub enum Role {
     Calls,
 }
 
+/// Metrics of clients that are asked whom they call, of one label.
+const MAX_CLIENTS: usize = 4;
+
 /// Labels that name the one who is called: of service graphs (`client` calls `server`), of the meshes, and of clients' own
 /// metrics.
 pub const CALLEES: [&str; 12] = [
@@ -209,11 +212,13 @@ fn told(names: &BTreeMap<&str, BTreeSet<&str>>, label: &str, pick: &str) -> Vec<
         role,
     };
     let mut out = Vec::new();
-    let mut peers: BTreeSet<&str> = BTreeSet::new();
+    let mut peers: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for (name, labels) in names {
         // Clients that name whom they call: of all services, as who calls the failing one matters as much.
         if let Some(callee) = CALLEES.iter().find(|c| labels.contains(**c) && **c != label).filter(|_| !name.ends_with("_bucket"))
-            && peers.insert(callee)
+            && let kinds = peers.entry(callee).or_default()
+            && kinds.len() < MAX_CLIENTS
+            && kinds.insert(name.trim_end_matches("_total").trim_end_matches("_count").trim_end_matches("_sum"))
         {
             out.push(make(5, "calls", "", format!("count by ({label}, {callee}) ({name})"), Role::Calls));
         }

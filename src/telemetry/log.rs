@@ -26,11 +26,11 @@ impl Level {
         target.copy_from_slice(bytes);
         target.make_ascii_lowercase();
         Some(match &*target {
-            b"trace" | b"t" | b"finest" | b"finer" | b"verbose" | b"v" => Self::Trace,
-            b"debug" | b"dbg" | b"d" | b"fine" => Self::Debug,
-            b"info" | b"i" | b"information" | b"notice" | b"note" | b"log" | b"inf" | b"config" => Self::Info,
+            b"trace" | b"trce" | b"t" | b"finest" | b"finer" | b"verbose" | b"v" => Self::Trace,
+            b"debug" | b"dbug" | b"dbg" | b"d" | b"fine" => Self::Debug,
+            b"info" | b"i" | b"information" | b"notice" | b"note" | b"log" | b"inf" | b"config" | b"success" => Self::Info,
             b"warn" | b"warning" | b"w" | b"wrn" => Self::Warn,
-            b"error" | b"err" | b"e" | b"severe" | b"failure" => Self::Error,
+            b"error" | b"err" | b"e" | b"severe" | b"failure" | b"fail" => Self::Error,
             b"fatal" | b"f" | b"crit" | b"critical" | b"alert" | b"emerg" | b"emergency" | b"panic" => Self::Fatal,
             _ => return None,
         })

@@ -202,19 +202,36 @@ fn kin(parts: &[Vec<(Token, &[u8])>], build: &[usize]) -> Vec<Kin> {
     for (common, family) in families {
         let first = family.first().and_then(|t| parts.get(*t)).map(Vec::as_slice).unwrap_or_default();
         let begins = first.iter().position(|(token, _)| is_slot(*token));
+        // The words at a place, sorted, of templates where it is no variable part yet.
+        let at = |place: usize| {
+            let mut words: Vec<&[u8]> = family
+                .iter()
+                .filter_map(|t| parts.get(*t)?.get(place))
+                .filter(|(token, _)| *token == Token::Word)
+                .map(|(_, word)| *word)
+                .collect();
+            words.sort_unstable();
+            words
+        };
+        let mut recombine = false;
         let open: Vec<usize> = (0..first.len())
             .filter(|place| !common.iter().any(|(p, _)| p == place))
             .filter(|place| {
-                let mut seen: Vec<&[u8]> =
-                    family.iter().flat_map(|t| words(*t)).filter(|(p, _)| p == place).map(|(_, word)| word).collect();
-                seen.sort_unstable();
+                let mut seen = at(*place);
+                let all = seen.len();
                 seen.dedup();
                 // The first word of a message names what it is about, unless that is ever another.
                 let enough = if Some(*place) == begins { 2 * FAMILY } else { WORDS };
-                seen.len() >= enough.max(family.len() / 4)
-                    && (seen.len() > EVENTS || seen.iter().filter(|w| is_event(w)).count() * 3 < seen.len() * 2)
+                let varies = seen.len() >= enough.max(family.len() / 4)
+                    && (seen.len() > EVENTS || seen.iter().filter(|w| is_event(w)).count() * 3 < seen.len() * 2);
+                recombine |= varies && (seen.len() < all || seen.len() > EVENTS);
+                varies
             })
             .collect();
+        // Values come with different others; a few words that never do are statements of their own.
+        if open.len() > 1 && !recombine {
+            continue;
+        }
         if !open.is_empty() {
             found.push((family, open));
         }

@@ -245,6 +245,7 @@ fn level(text: &str) -> Option<(Level, usize)> {
     let level = match core {
         // Words of a sentence that are levels only by accident.
         "v" | "d" | "t" | "i" | "e" | "w" | "f" | "log" | "note" | "alert" | "config" | "failure" => return None,
+        "fail" | "success" if open == 0 && bytes.get(end - 1) != Some(&b':') => return None,
         "FAILURE" => Level::Error,
         "SEVERE" => Level::Error,
         _ => Level::from_word(core)?,
@@ -265,6 +266,8 @@ pub struct Head {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Kind {
     fields: Vec<Field>,
+    /// Of how many lines that was learned.
+    seen: usize,
 }
 
 /// The headers of a stream.
@@ -275,6 +278,8 @@ pub struct Layout {
 
 /// Kinds of lines that are told apart.
 const KINDS: usize = 64;
+/// Lines from which too little is learned to keep it when there are more.
+const FEW: usize = 50;
 /// Lines of a kind from which it is seen that they are written otherwise than those it was learned from.
 const ENOUGH: usize = 8;
 
@@ -330,7 +335,11 @@ fn find_stamp(line: &str, context: Context) -> Option<Found> {
     let start = start + spaces(bytes, start);
     let behind = |used: usize| {
         let end = used + closing(bytes, used);
-        end + spaces(bytes, end)
+        let next = end + spaces(bytes, end);
+        // What a container's runtime (CRI) writes before each line: the stream, and whether the line is whole.
+        let cri = [&b"stdout F "[..], b"stderr F ", b"stdout P ", b"stderr P "];
+        let is_cri = bytes.get(next..).is_some_and(|rest| cri.iter().any(|head| rest.starts_with(head)));
+        if is_cri { next + 9 } else { next }
     };
     // Most lines are not worth the look.
     let may_be_letter = matches!(bytes.get(start..start + 2), Some([b'D' | b'I' | b'W' | b'E' | b'F', b'0'..=b'9']));
@@ -388,7 +397,7 @@ fn rfc5424(bytes: &[u8], from: usize) -> usize {
     if bytes.get(at) == Some(&b'-') {
         at += 1;
     }
-    while let Some(used) = bytes.get(at..).and_then(bracket) {
+    while let Some(used) = bytes.get(at..).and_then(element) {
         at += used;
         // The message may begin with a bracket of its own.
         if bytes.get(at) != Some(&b'[') {
@@ -396,6 +405,23 @@ fn rfc5424(bytes: &[u8], from: usize) -> usize {
         }
     }
     at + spaces(bytes, at)
+}
+
+/// The length of an element of structured data, `[id key="value"]`: a bracket within quotes ends nothing.
+fn element(bytes: &[u8]) -> Option<usize> {
+    let (mut quoted, mut escaped) = (false, false);
+    for (at, b) in bytes.iter().enumerate() {
+        match b {
+            b'[' if at == 0 => {}
+            _ if at == 0 => return None,
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            b']' if !quoted => return Some(at + 1),
+            _ => {}
+        }
+    }
+    None
 }
 
 /// The kind of lines without a time, in a stream where hardly any has one.
@@ -492,14 +518,19 @@ impl Layout {
             }
         }
         let is_known = |kind: u64| self.kind(kind).is_some();
-        let changed: Vec<u64> =
-            seen.iter().filter(|(k, all, fit)| is_known(*k) && *all >= ENOUGH && fit * 2 < *all).map(|s| s.0).collect();
+        // Of few lines too little was learned.
+        let is_thin = |kind: u64| self.kind(kind).is_some_and(|k| k.seen < FEW);
+        let changed: Vec<u64> = seen
+            .iter()
+            .filter(|(k, all, fit)| is_known(*k) && (*all >= ENOUGH && fit * 2 < *all || is_thin(*k) && *all > 1))
+            .map(|s| s.0)
+            .collect();
         if !self.kinds.is_empty() && changed.is_empty() && seen.iter().all(|(k, _, _)| is_known(*k)) {
             return;
         }
         for (kind, new) in Self::learn(lines, context).kinds {
             if let Some((_, old)) = self.kinds.iter_mut().find(|(k, _)| *k == kind) {
-                if changed.contains(&kind) {
+                if changed.contains(&kind) && (new.seen >= old.seen || old.seen >= FEW) {
                     *old = new;
                 }
             } else if self.kinds.len() < KINDS {
@@ -524,7 +555,8 @@ impl Layout {
     /// Takes the fields off; `leads`: the level that stands where they begin.
     fn cut(&self, line: &str, kind: Option<&Kind>, mut head: Head, leads: Option<(Level, usize)>, context: Context) -> Head {
         let (mut found, begins) = (None, head.from);
-        for field in kind.iter().flat_map(|k| &k.fields) {
+        let fields = kind.map(|k| k.fields.as_slice()).unwrap_or_default();
+        for (n, field) in fields.iter().enumerate() {
             let rest = line.get(head.from..).unwrap_or("");
             // A line that lacks a field goes on with the next one.
             if *field == Field::Level {
@@ -533,6 +565,14 @@ impl Layout {
                     head.from += used + spaces(rest.as_bytes(), used);
                 }
             } else if let Some(used) = field.eat(rest, context) {
+                // Words are a header's only where what they were learned with stands behind them.
+                let goes_on =
+                    || fields.get(n + 1).is_none_or(|next| rest.get(used..).is_some_and(|r| next.eat(r, context).is_some()));
+                if matches!(field, Field::Words(_)) && !goes_on() {
+                    continue;
+                }
+                // A tag or a bracket may be the level, or end in it.
+                found = found.or_else(|| within(rest.get(..used)?));
                 head.from += used;
             }
         }
@@ -540,6 +580,16 @@ impl Layout {
         head.level = found.or(head.level).or_else(own);
         head
     }
+}
+
+/// The level that a field is or ends in: `LOG:`, `production.ERROR:`, `[core:error]`.
+fn within(field: &str) -> Option<Level> {
+    let field = field.trim();
+    let end = field.trim_end_matches([':', '|', ']', ' ']);
+    let word = end.rsplit(['.', ':', '[', ' ']).next()?;
+    let is_bracket = field.starts_with('[') && field.contains(':');
+    let is_level = is_bracket || word.len() > 2 && word.bytes().all(|b| b.is_ascii_uppercase());
+    Level::from_word(word).filter(|_| is_level && word.len() > 2)
 }
 
 fn leading_level(text: &str) -> Option<Level> {
@@ -567,6 +617,7 @@ impl Kind {
     }
 
     fn learn(mut rests: Vec<&str>, context: Context) -> Self {
+        let seen = rests.len();
         let mut fields = Vec::new();
         let mut tagged = false;
         while fields.len() < FIELDS {
@@ -587,21 +638,28 @@ impl Kind {
             };
             // A name without a space behind it is one only where the level ended so.
             let named = fields.last() == Some(&Field::Level);
+            let behind_level = fields.contains(&Field::Level);
+            let is_name = |field: Field| self::named(&rests, field, behind_level, context) >= COVERAGE;
             let mut next = ALONE
                 .into_iter()
                 .filter(|f| named || *f != Field::Named)
-                .find(|f| share(&rests, &[*f], context) >= needed(*f))
+                .find(|f| share(&rests, &[*f], context) >= needed(*f) && (*f != Field::Piped || is_name(*f)))
                 .map(|f| vec![f]);
             if next.is_none() && !tagged && !few {
                 let behind = [Field::Stamp, Field::Level, Field::Tag, Field::Bracket];
                 next = (1..=3)
                     .flat_map(|n| behind.into_iter().map(move |f| [Field::Words(n), f]))
-                    .find(|pair| {
-                        let needed = if pair.get(1) == Some(&Field::Bracket) { STRICT } else { COVERAGE };
-                        share(&rests, pair, context) >= needed
+                    .find(|[words, f]| {
+                        let needed = if *f == Field::Bracket { STRICT } else { COVERAGE };
+                        // A level or a time says itself that it is the header's.
+                        let is_sure = matches!(f, Field::Stamp | Field::Level);
+                        share(&rests, &[*words, *f], context) >= needed && (is_sure || is_name(*words))
                     })
                     .map(|pair| pair.to_vec())
-                    .or_else(|| (share(&rests, &[Field::Dashed], context) >= COVERAGE).then(|| vec![Field::Dashed]))
+                    .or_else(|| {
+                        (share(&rests, &[Field::Dashed], context) >= COVERAGE && is_name(Field::Dashed))
+                            .then(|| vec![Field::Dashed])
+                    })
                     .or_else(|| {
                         let pair = [Field::Words(1), Field::Separator];
                         (share(&rests, &pair, context) >= STRICT).then(|| pair.to_vec())
@@ -622,11 +680,11 @@ impl Kind {
                 fields.push(field);
             }
         }
-        Self { fields }
+        Self { fields, seen }
     }
 }
 
-/// The share of lines that begin with these fields.
+/// The share of lines that begin with these fields and say something behind them.
 fn share(rests: &[&str], fields: &[Field], context: Context) -> f64 {
     let has = |rest: &&&str| {
         let mut at = 0;
@@ -636,9 +694,29 @@ fn share(rests: &[&str], fields: &[Field], context: Context) -> f64 {
                 None => return false,
             }
         }
-        true
+        at < rest.len()
     };
     rests.iter().filter(has).count() as f64 / rests.len().max(1) as f64
+}
+
+/// The share of lines whose first field reads like a name, not like the beginning of a sentence. `behind_level`: there only who
+/// logs still belongs to the header, and a single word has to look like that.
+fn named(rests: &[&str], field: Field, behind_level: bool, context: Context) -> f64 {
+    let is_plain = |word: &str| {
+        let mut letters = word.bytes();
+        letters.next().is_some_and(|b| b.is_ascii_alphabetic()) && letters.all(|b| b.is_ascii_lowercase())
+    };
+    let is_name = |rest: &&&str| {
+        let Some(eaten) = field.eat(rest, context).and_then(|used| rest.get(..used)) else { return false };
+        let words: Vec<&str> = eaten.split_ascii_whitespace().filter(|w| w.bytes().any(|b| b.is_ascii_alphanumeric())).collect();
+        let plain = words.iter().filter(|w| is_plain(w.trim_end_matches(['|', ':']))).count();
+        match words.len() {
+            0 => true,
+            1 => plain == 0 || !behind_level || !matches!(field, Field::Words(_)),
+            all => plain < all,
+        }
+    };
+    rests.iter().filter(is_name).count() as f64 / rests.len().max(1) as f64
 }
 
 #[cfg(test)]

@@ -80,6 +80,17 @@ impl<'a> Cursor<'a> {
         *self = ahead;
         Some(clock)
     }
+    /// A clock of twelve hours, where ` AM` or ` PM` follows; else as it is. `None` for an hour that no such clock shows.
+    fn half_of_day(&mut self, clock: Time) -> Option<Time> {
+        let is_after = match self.bytes.get(self.at..self.at + 3) {
+            Some(b" PM" | b" pm") => true,
+            Some(b" AM" | b" am") => false,
+            _ => return Some(clock),
+        };
+        let hour = (1..=12).contains(&clock.hour()).then(|| clock.hour() % 12)?;
+        self.at += 3;
+        clock.replace_hour(if is_after { hour + 12 } else { hour }).ok()
+    }
     /// `15.42.50.675872`.
     fn dotted_clock(&mut self) -> Option<Time> {
         let mut ahead = *self;
@@ -95,10 +106,13 @@ impl<'a> Cursor<'a> {
     /// `Z`, `+01:00`, `+0100`, ` +0100`, ` UTC`; `None` when no zone is written.
     fn zone(&mut self) -> Option<UtcOffset> {
         let mut ahead = *self;
-        if ahead.peek() == Some(b' ') {
+        let is_apart = ahead.peek() == Some(b' ');
+        if is_apart {
             ahead.at += 1;
         }
         let offset = match ahead.peek()? {
+            // Behind a blank a small letter begins a word.
+            b'z' if is_apart => return None,
             b'Z' | b'z' => {
                 ahead.at += 1;
                 UtcOffset::UTC
@@ -109,14 +123,18 @@ impl<'a> Cursor<'a> {
             }
             sign @ (b'+' | b'-') => {
                 ahead.at += 1;
-                let hours = i32::try_from(ahead.digits(2)?).ok()?;
+                let hours = i32::try_from(ahead.digits(2)?).ok().filter(|h| *h <= 14)?;
                 let _colon = ahead.eat(b':');
-                let minutes = i32::try_from(ahead.digits(2)?).ok()?;
+                let minutes = i32::try_from(ahead.digits(2)?).ok().filter(|m| *m < 60)?;
                 let secs = (hours * 60 + minutes) * 60;
                 UtcOffset::from_whole_seconds(if sign == b'-' { -secs } else { secs }).ok()?
             }
             _ => return None,
         };
+        // `Zone loaded`, `-15000 rows`: no zone, but the next word.
+        if is_apart && ahead.peek().is_some_and(|b| b.is_ascii_alphanumeric()) {
+            return None;
+        }
         *self = ahead;
         Some(offset)
     }
@@ -165,7 +183,7 @@ pub fn at_start(text: &str, context: Context) -> Option<(Timestamp, usize)> {
             .or_else(|| compact(text, context))
             .or_else(|| short_year(text, context))
             .or_else(|| month_day(text, context))
-            .or_else(|| unix(text))
+            .or_else(|| unix(text, context))
     } else if first.is_ascii_alphabetic() {
         named_date(text, context)
     } else {
@@ -212,9 +230,15 @@ fn numeric_date(text: &str, context: Context) -> Option<(Timestamp, usize)> {
     let month = c.digits(2)?;
     c.eat(separator)?;
     let day = c.digits(2)?;
-    c.eat_any(b"T t_-")?;
+    let apart = c.eat_any(b"T t_-")?;
+    // `2026/11/21 - 09:31:07` (gin) and `2026-11-21  9:31:07` (MariaDB).
+    let mut dashed = c;
+    if apart == b' ' && dashed.eat(b'-').is_some() && dashed.eat(b' ').is_some() {
+        c = dashed;
+    }
+    let padded = apart == b' ' && c.eat(b' ').is_some();
     let mut dotted = c;
-    let clock = match c.clock() {
+    let clock = match c.clock().or_else(|| padded.then(|| c.loose_clock()).flatten()) {
         Some(clock) => clock,
         None => {
             let clock = dotted.dotted_clock()?;
@@ -257,8 +281,11 @@ fn numeric_day_first(text: &str, context: Context) -> Option<(Timestamp, usize)>
     let year = c.digits(4)?;
     c.eat_any(b"T ,")?;
     let _space = c.eat(b' ');
-    let clock = c.clock()?;
+    let clock = c.clock().or_else(|| c.loose_clock())?;
+    let clock = c.half_of_day(clock)?;
     let zone = c.zone();
+    // Where only that makes a date the month stands first.
+    let (day, month) = if month > 12 && day <= 12 { (month, day) } else { (day, month) };
     let month = Month::try_from(u8::try_from(month).ok()?).ok()?;
     let date = Date::from_calendar_date(i32::try_from(year).ok()?, month, u8::try_from(day).ok()?).ok()?;
     Some((assemble(date, clock, zone, context)?, c.at))
@@ -352,6 +379,17 @@ fn named_date(text: &str, context: Context) -> Option<(Timestamp, usize)> {
     c.eat(b' ')?;
     let _padding = c.eat(b' ');
     let day = c.digits(2).or_else(|| c.digits(1))?;
+    // `Nov 21, 2026 9:31:07 AM`, as java.util.logging has it.
+    let mut us = c;
+    if us.eat(b',').is_some() {
+        us.eat(b' ')?;
+        let year = us.digits(4)?;
+        us.eat(b' ')?;
+        let clock = us.clock().or_else(|| us.loose_clock())?;
+        let clock = us.half_of_day(clock)?;
+        let date = Date::from_calendar_date(i32::try_from(year).ok()?, month, u8::try_from(day).ok()?).ok()?;
+        return Some((assemble(date, clock, None, context)?, us.at));
+    }
     c.eat(b' ')?;
     let clock = c.clock()?;
     let mut with_year = c;
@@ -368,7 +406,7 @@ fn named_date(text: &str, context: Context) -> Option<(Timestamp, usize)> {
 }
 
 /// Unix seconds or milliseconds, ten or thirteen digits with an optional fraction, followed by a separator.
-fn unix(text: &str) -> Option<(Timestamp, usize)> {
+fn unix(text: &str, context: Context) -> Option<(Timestamp, usize)> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let number: i64 = text.get(..digits)?.parse().ok()?;
     let at = match digits {
@@ -378,8 +416,9 @@ fn unix(text: &str) -> Option<(Timestamp, usize)> {
     };
     let mut c = Cursor { bytes: text.as_bytes(), at: digits };
     let nanos = if digits == 10 { c.fraction() } else { 0 };
-    // The era of running systems, 2001 to 2100: anything else is an id.
-    if !(1_000_000_000..4_102_444_800).contains(&at.secs()) || c.peek().is_some_and(|b| b.is_ascii_alphanumeric()) {
+    // From 2001 to some years after the window that is looked at: anything else is an id.
+    let latest = context.now.secs().saturating_add(5 * 365 * 86_400);
+    if !(1_000_000_000..=latest).contains(&at.secs()) || c.peek().is_some_and(|b| b.is_ascii_alphanumeric()) {
         return None;
     }
     Some((at + std::time::Duration::from_nanos(u64::from(nanos)), c.at))
@@ -405,7 +444,7 @@ pub fn klog(text: &str, context: Context) -> Option<(Level, Timestamp, &str)> {
 }
 
 /// The level's letter, month and day, and the time, as klog writes them (`E1121 09:31:07.000000`), or with the year as newer
-/// glog does (`E20261121 …`); and the bytes used.
+/// glog (`E20261121 …`) and CockroachDB (`E261121 …`) do; and the bytes used.
 pub fn letter_date(text: &str, context: Context) -> Option<(Level, Timestamp, usize)> {
     let mut c = Cursor::new(text);
     let level = match c.eat_any(b"DIWEF")? {
@@ -415,7 +454,11 @@ pub fn letter_date(text: &str, context: Context) -> Option<(Level, Timestamp, us
         b'E' => Level::Error,
         _ => Level::Fatal,
     };
-    let year = (c.bytes.iter().skip(1).take_while(|b| b.is_ascii_digit()).count() == 8).then(|| c.digits(4)).flatten();
+    let year = match c.bytes.iter().skip(1).take_while(|b| b.is_ascii_digit()).count() {
+        8 => c.digits(4),
+        6 => c.digits(2).map(|year| 2000 + year),
+        _ => None,
+    };
     let month = Month::try_from(u8::try_from(c.digits(2)?).ok()?).ok()?;
     let day = c.digits(2)?;
     c.eat(b' ')?;
