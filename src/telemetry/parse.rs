@@ -100,17 +100,20 @@ fn behind(raw: &str, first_level: Option<Level>, at: Timestamp, used: usize, con
     Some(line)
 }
 
-/// `web-1  | 2026-11-21T09:31:07Z message`, as docker compose writes the logs of several services into one: the service, then
-/// its own line.
-fn compose(raw: &str, context: Context) -> Option<LogLine> {
+/// The service and its own line of a line of docker compose; of any that looks like one.
+pub fn composed(raw: &str) -> Option<(&str, &str)> {
     let (name, inner) = raw.split_once(" | ")?;
     let name = name.trim_end();
     let is_name = name.len() <= 80
         && name.starts_with(|c: char| c.is_ascii_alphanumeric())
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
-    if !is_name || inner.contains(" | ") && inner.split(" | ").count() > 3 {
-        return None;
-    }
+    (is_name && inner.split(" | ").take(4).count() <= 3).then_some((name, inner))
+}
+
+/// `web-1  | 2026-11-21T09:31:07Z message`, as docker compose writes the logs of several services into one: the service, then
+/// its own line.
+fn compose(raw: &str, context: Context) -> Option<LogLine> {
+    let (name, inner) = composed(raw)?;
     let inner = line(inner, context);
     inner.at?;
     Some(LogLine { service: inner.service.clone().or_else(|| Some(clean::line(name))), ..inner })

@@ -359,22 +359,44 @@ impl Study {
         count_fields(&mut tally.facets, line);
     }
 
+    /// Takes a line of JSON or logfmt, which carries its message in a field; `at` and `service`: what stood before it tells.
+    fn structured_line(&mut self, raw: &str, at: Option<Timestamp>, service: Option<&str>, side: Side) -> Option<u32> {
+        if !raw.starts_with('{') && !parse::is_logfmt(raw) {
+            return None;
+        }
+        let mut line = parse::line(raw, self.context);
+        line.at = line.at.or(at);
+        line.service = line.service.or_else(|| service.map(str::to_owned));
+        if line.at.is_none() && line.fields.is_empty() {
+            return None;
+        }
+        let number = self.message(&line.message, None, line.at, line.level, side, line.at.is_some());
+        if side == Side::Incident {
+            self.structured(number, &line);
+        }
+        Some(number)
+    }
+
     /// Takes a raw line; `layout`: how its header is cut, `None`: it is a message as it stands. Returns a number that
     /// [`Findings::pattern_of`] turns into its pattern.
     pub fn line(&mut self, raw: &str, layout: Option<&Layout>, side: Side) -> u32 {
         let Some(layout) = layout else { return self.message(raw, None, None, None, side, false) };
-        // Structured lines carry their message in a field.
-        if raw.starts_with('{') || parse::is_logfmt(raw) {
-            let line = parse::line(raw, self.context);
-            if line.at.is_some() || !line.fields.is_empty() {
-                let number = self.message(&line.message, None, line.at, line.level, side, line.at.is_some());
-                if side == Side::Incident {
-                    self.structured(number, &line);
-                }
-                return number;
-            }
+        if let Some(number) = self.structured_line(raw, None, None, side) {
+            return number;
+        }
+        // Of docker compose: each line with its service before it.
+        let inner = if raw.contains(" | ") { parse::composed(raw) } else { None };
+        if let Some((service, inner)) = inner
+            && let Some(number) = self.structured_line(inner, None, Some(service), side)
+        {
+            return number;
         }
         let head = layout.head(raw, self.context);
+        if head.at.is_some()
+            && let Some(number) = self.structured_line(raw.get(head.from..).unwrap_or(""), head.at, None, side)
+        {
+            return number;
+        }
         // What is indented goes on with the line before it.
         let goes_on = head.at.is_none() && self.was_timed && raw.starts_with([' ', '\t']);
         let place = if head.at.is_some() { self.places.find(raw, head.from) } else { None };
@@ -664,6 +686,27 @@ mod tests {
         let found = s.finish(false);
         let told: Vec<(Option<&str>, u64)> = found.patterns.iter().map(|p| (p.place.as_deref(), p.count)).collect();
         assert_eq!(told, [(Some("a.b.Seat#137"), 100), (Some("a.b.Order#12"), 100), (Some("c.d.Order#44"), 100)]);
+    }
+
+    #[test]
+    fn structured_lines_behind_a_time_or_a_services_name_are_read() {
+        for (line, message, service) in [
+            (r#"web-1  | {"level":"error","time":"2026-11-21T09:31:07Z","msg":"pool full","n":1}"#, "pool full", "web-1"),
+            (r#"web-1  | level=error time=2026-11-21T09:31:07Z msg="pool full" n=1"#, "pool full", "web-1"),
+            (r#"2026-11-21T09:31:07.1Z {"level":"error","msg":"pool full","service":"shop"}"#, "pool full", "shop"),
+            (r#"2026-11-21T09:31:07.1Z stderr F {"level":"error","msg":"pool full","service":"shop"}"#, "pool full", "shop"),
+            (r#"2026-11-21T09:31:07.1Z level=error msg="pool full" service=shop"#, "pool full", "shop"),
+            ("2026-11-21T09:31:07.1Z stdout F ERROR pool full", "pool full", ""),
+        ] {
+            let context = Context::utc(Timestamp::from_secs(1_795_253_400));
+            let layout = Layout::learn([line, line], context);
+            let mut s = study();
+            s.line(line, Some(&layout), Side::Incident);
+            let found = s.finish(false);
+            let p = &found.patterns[0];
+            assert_eq!((p.template.as_str(), p.level, found.timed_lines), (message, Some(Level::Error), 1), "{line}");
+            assert_eq!(p.services.join(","), service, "{line}");
+        }
     }
 
     /// What a program says, number `n` of it: the message, and which of the eight it is.
