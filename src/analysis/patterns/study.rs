@@ -209,6 +209,8 @@ struct Places {
     found: u32,
 }
 
+/// Bytes of a line in which a service's name and a bar may stand before the rest.
+const MAX_NAME: usize = 80;
 /// Lines after which it is known whether they name a place.
 const TRIED: u32 = 256;
 
@@ -385,7 +387,8 @@ impl Study {
             return number;
         }
         // Of docker compose: each line with its service before it.
-        let inner = if raw.contains(" | ") { parse::composed(raw) } else { None };
+        let bar = memchr::memchr(b'|', raw.as_bytes().get(..MAX_NAME).unwrap_or(raw.as_bytes()));
+        let inner = bar.and_then(|_| parse::composed(raw));
         if let Some((service, inner)) = inner
             && let Some(number) = self.structured_line(inner, None, Some(service), side)
         {
