@@ -740,6 +740,19 @@ mod tests {
                 miner.add(format!("task moved from {} to {}", state(n), state(n * 3 + 1)).as_bytes())
             })
             .collect();
+        let once: Vec<u32> = [
+            "open the config",
+            "close the socket",
+            "parse the manifest",
+            "lock the mutex",
+            "read the header",
+            "write the footer",
+            "find the index",
+            "load the plugin",
+            "send the mail",
+        ]
+        .map(|said| miner.add(format!("failed to {said}").as_bytes()))
+        .to_vec();
         let mined = miner.finish();
         let patterns = |numbers: &[u32]| {
             let places: std::collections::BTreeSet<u32> = numbers.iter().map(|n| mined.pattern_of[*n as usize]).collect();
@@ -748,6 +761,7 @@ mod tests {
         assert_eq!(patterns(&numbers), ["user <*> deleted project <*>"]);
         assert_eq!(patterns(&first), ["<*> was let in by <*>"]);
         assert_eq!(patterns(&others).len(), 3);
+        assert_eq!(patterns(&once).len(), once.len(), "words that never come with others are no values");
         assert!(patterns(&states).len() > 4, "{:?}", patterns(&states));
     }
 

@@ -572,7 +572,9 @@ impl Layout {
                     continue;
                 }
                 // A tag or a bracket may be the level, or end in it.
-                found = found.or_else(|| within(rest.get(..used)?));
+                if found.is_none() && matches!(field, Field::Tag | Field::Bracket | Field::Piped | Field::Closing) {
+                    found = rest.get(..used).and_then(within);
+                }
                 head.from += used;
             }
         }
@@ -584,12 +586,16 @@ impl Layout {
 
 /// The level that a field is or ends in: `LOG:`, `production.ERROR:`, `[core:error]`.
 fn within(field: &str) -> Option<Level> {
-    let field = field.trim();
-    let end = field.trim_end_matches([':', '|', ']', ' ']);
-    let word = end.rsplit(['.', ':', '[', ' ']).next()?;
-    let is_bracket = field.starts_with('[') && field.contains(':');
-    let is_level = is_bracket || word.len() > 2 && word.bytes().all(|b| b.is_ascii_uppercase());
-    Level::from_word(word).filter(|_| is_level && word.len() > 2)
+    let bytes = field.as_bytes();
+    let is_end = |b: &u8| matches!(b, b':' | b'|' | b']' | b' ');
+    let end = bytes.len() - bytes.iter().rev().take_while(|b| is_end(b)).count();
+    let letters = bytes.get(..end)?.iter().rev().take(12).take_while(|b| b.is_ascii_alphabetic()).count();
+    let word = field.get(end - letters..end).filter(|w| w.len() > 2)?;
+    let before = (end - letters).checked_sub(1).and_then(|at| bytes.get(at));
+    let is_bracket = bytes.first() == Some(&b'[') && before == Some(&b':');
+    let stands_apart = before.is_none_or(|b| matches!(b, b'.' | b':' | b'[' | b' '));
+    let is_level = is_bracket || stands_apart && word.bytes().all(|b| b.is_ascii_uppercase());
+    if is_level { Level::from_word(word) } else { None }
 }
 
 fn leading_level(text: &str) -> Option<Level> {
@@ -961,6 +967,61 @@ mod tests {
         // It begins as the second of the two does, and goes on otherwise.
         let later: Vec<String> = (0..400).map(nginx).collect();
         assert_eq!(left(&later)[7], "full");
+    }
+
+    #[test]
+    fn a_sentence_is_no_header_however_many_lines_begin_so() {
+        let t = |n: usize| format!("2026-11-21T09:31:{:02}Z INFO", n % 60);
+        for said in [
+            &["Payment failed | user=7 | 3ms", "Order placed | user=8 | 2ms", "Login | user=9 | 1ms"][..],
+            &["Payment failed - user 7", "Payment accepted - user 8", "Cart emptied - user 9"],
+            &["Opened connection [7] to db", "Closed connection [8] to db"],
+            &["cache miss: order 7", "cache hit: order 8"],
+        ] {
+            let lines: Vec<String> = (0..100).map(|n| format!("{} {}", t(n), said[n % said.len()])).collect();
+            let layout = Layout::learn(lines.iter().map(String::as_str), context());
+            for (n, line) in lines.iter().enumerate() {
+                assert_eq!(&line[layout.head(line, context()).from..], said[n % said.len()]);
+            }
+        }
+        // A bracket that is all there is is the message.
+        let found = cut(&["2026-11-21T09:31:07Z INFO [Broker 1]", "2026-11-21T09:31:08Z INFO [Broker 2]"]);
+        assert_eq!(found[0].0, "[Broker 1]");
+    }
+
+    #[test]
+    fn levels_stand_also_in_tags_and_brackets() {
+        let levels = |lines: &[&str]| cut(lines).iter().map(|(_, level, _)| *level).collect::<Vec<_>>();
+        let t = "2026-11-21 09:31:07.1 UTC [7]";
+        assert_eq!(
+            levels(&[&format!("{t} LOG:  a"), &format!("{t} ERROR:  b"), &format!("{t} STATEMENT:  select")]),
+            [Some(Level::Info), Some(Level::Error), None]
+        );
+        assert_eq!(
+            levels(&["[2026-11-21 09:31:07] production.ERROR: a", "[2026-11-21 09:31:07] local.INFO: b"]),
+            [Some(Level::Error), Some(Level::Info)]
+        );
+        assert_eq!(
+            levels(&["[Sat Nov 21 09:31:07 2026] [core:error] [pid 7] a", "[Sat Nov 21 09:31:07 2026] [mpm:notice] [pid 7] b"]),
+            [Some(Level::Error), Some(Level::Info)]
+        );
+        // The whole line of a container's runtime is no fatal one.
+        assert_eq!(
+            levels(&["2026-11-21T09:31:07Z stdout F a", "2026-11-21T09:31:07Z stderr F ERROR b"]),
+            [None, Some(Level::Error)]
+        );
+    }
+
+    #[test]
+    fn what_was_learned_of_one_line_is_learned_again_of_many() {
+        let mut layout = Layout::default();
+        let line = |n: usize| format!("2026-11-21T09:31:07Z INFO [web-{}] app[{n}]: pool full", n % 3);
+        let mut first: Vec<String> = (0..100).map(|n| format!("2026-11-21T09:31:07Z INFO a.b.C: {n}")).collect();
+        first.push(line(1));
+        layout.learn_more(first.iter().map(String::as_str), context());
+        let then: Vec<String> = (0..200).map(line).collect();
+        layout.learn_more(then.iter().map(String::as_str), context());
+        assert_eq!(&then[7][layout.head(&then[7], context()).from..], "pool full");
     }
 
     #[test]
