@@ -219,13 +219,12 @@ fn fired(signals: &Signals) -> Finding {
     if let Some(storm) = &signals.storm {
         let list: Vec<String> = ordered.iter().take(3).map(|a| describe_alert(a)).collect();
         return Finding {
-            title: format!("{} of {} alerts share {}={}: one storm", storm.shared, storm.all, storm.label, storm.value),
+            title: format!("{} of {} alerts {}: one storm", storm.shared, storm.all, storm.words()),
             text: format!(
-                "{} of {} alerts share {}={} and began together: looked at as one. The first of them: {}.",
+                "{} of {} alerts {} and began together: looked at as one. The first of them: {}.",
                 storm.shared,
                 storm.all,
-                storm.label,
-                storm.value,
+                storm.words(),
                 list.join("; ")
             ),
             ..base

@@ -1,6 +1,6 @@
 //! Which alerts belong together by their labels.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -45,6 +45,19 @@ pub struct Storm {
     pub all: usize,
 }
 
+impl Storm {
+    /// What its alerts have in common: `share cluster=eu-3`, `are of db and of those that call it`.
+    pub fn words(&self) -> String {
+        match self.label.as_str() {
+            CALLS => format!("are of {} and of those that call it", self.value),
+            label => format!("share {label}={}", self.value),
+        }
+    }
+}
+
+/// The label of a storm along the calls; its value is who is called.
+const CALLS: &str = "calls";
+
 /// From so many alerts on that share a value and began together one speaks of a storm.
 const STORM: usize = 10;
 /// So close together (seconds) most of them must have begun.
@@ -71,6 +84,36 @@ pub fn storm(alerts: &[&Alert]) -> Option<Storm> {
     }
     let (shared, rank, value) = best?;
     Some(Storm { label: (*TELLING.get(rank)?).to_owned(), value: value.to_owned(), shared, all: alerts.len() })
+}
+
+/// The storm among alerts of services that call each other, where no label is shared: as [`storm`] has it, of one service and all
+/// that call it, at once or through others. Of several services the one with the most alerts, then the one that the fewest
+/// services call.
+pub fn storm_along(alerts: &[&Alert], calls: &BTreeMap<String, BTreeSet<String>>) -> Option<Storm> {
+    let callees: BTreeSet<&str> = calls.values().flatten().map(String::as_str).collect();
+    let mut best: Option<(usize, usize, &str)> = None;
+    for service in callees {
+        let mut group = BTreeSet::from([service]);
+        loop {
+            let callers =
+                calls.iter().filter(|(_, to)| to.iter().any(|c| group.contains(c.as_str()))).map(|(from, _)| from.as_str());
+            let before = group.len();
+            group = callers.chain(group.iter().copied()).collect();
+            if group.len() == before {
+                break;
+            }
+        }
+        let members: Vec<&Alert> = alerts.iter().copied().filter(|a| a.service().is_some_and(|s| group.contains(s))).collect();
+        let hit: BTreeSet<&str> = members.iter().filter_map(|a| a.service()).collect();
+        let n = members.len();
+        let is_storm =
+            hit.len() > 1 && hit.contains(service) && n >= STORM && n * 5 >= alerts.len() * 3 && began_together(&members);
+        if is_storm && best.is_none_or(|(most, size, _)| n > most || n == most && group.len() < size) {
+            best = Some((n, group.len(), service));
+        }
+    }
+    let (shared, _, service) = best?;
+    Some(Storm { label: CALLS.to_owned(), value: service.to_owned(), shared, all: alerts.len() })
 }
 
 fn began_together(alerts: &[&Alert]) -> bool {
@@ -134,6 +177,22 @@ mod tests {
             inhibited_by: vec![],
             generator_url: String::new(),
         }
+    }
+
+    #[test]
+    fn alerts_of_services_that_call_each_other_are_a_storm() {
+        let of = |n: i64, service: &str| Alert { labels: Labels::from([("service".into(), service.into())]), ..alert(n, "", n) };
+        let mut all: Vec<Alert> = (0..12).map(|n| of(n, ["web", "shop", "db"][usize::try_from(n).unwrap() % 3])).collect();
+        all.extend((12..15).map(|n| of(n, "mail")));
+        let set = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<BTreeSet<String>>();
+        let calls = BTreeMap::from([("web".to_owned(), set(&["shop", "cdn"])), ("shop".to_owned(), set(&["db"]))]);
+        let alerts: Vec<&Alert> = all.iter().collect();
+        assert_eq!(storm(&alerts), None, "no label is shared by most");
+        let found = storm_along(&alerts, &calls).unwrap();
+        assert_eq!((found.value.as_str(), found.shared, found.all), ("db", 12, 15));
+        assert_eq!(found.words(), "are of db and of those that call it");
+        assert_eq!(storm_along(&alerts, &BTreeMap::new()), None);
+        assert_eq!(storm_along(&alerts[..9], &calls), None, "a few are none");
     }
 
     #[test]

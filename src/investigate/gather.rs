@@ -137,6 +137,11 @@ pub async fn gather(set: &SourceSet, request: &Request, progress: &Progress) -> 
     progress("step 4 of 4: comparing".to_owned());
     relate(&mut out, request.window);
     around::follow(&mut out, request.window, log_onset);
+    // Who calls whom is known only now.
+    if out.signals.storm.is_none() {
+        let firing: Vec<&Alert> = out.signals.alerts.iter().filter(|a| a.is_firing()).collect();
+        out.signals.storm = relations::storm_along(&firing, &out.signals.calls);
+    }
     around::suspect(&mut out);
     out
 }
