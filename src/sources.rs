@@ -9,6 +9,7 @@ pub mod fault;
 pub mod file;
 pub mod fingerprint;
 pub mod http;
+pub mod lines;
 pub mod loki;
 pub mod merge;
 pub mod prometheus;

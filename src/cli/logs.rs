@@ -1,7 +1,7 @@
 //! `warroom logs`: log files without any backend.
 
 use std::fs::File;
-use std::io::{BufRead, BufWriter, Write};
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -13,6 +13,7 @@ use super::{CliError, Done, out};
 use crate::analysis::patterns::study::{Findings, Side, Studied, Study};
 use crate::evidence::render::bars;
 use crate::investigate::clock::now;
+use crate::sources::lines::read_line;
 use crate::telemetry::parse::Context;
 use crate::telemetry::parse::layout::Layout;
 use crate::telemetry::words::count;
@@ -115,7 +116,7 @@ impl Reading {
         while !stop.load(Ordering::Relaxed) {
             text.clear();
             ends.clear();
-            while ends.len() < CHUNK && line(&mut from, &mut text).map_err(fail)? {
+            while ends.len() < CHUNK && read_line(from.as_mut(), &mut text, MAX_LINE).map_err(fail)? {
                 ends.push(text.len());
             }
             if ends.is_empty() {
@@ -178,30 +179,6 @@ impl Reading {
             if let Some(numbers) = self.numbers.as_mut().filter(|_| side == Side::Incident) {
                 numbers.push(number);
             }
-        }
-    }
-}
-
-/// Reads a line onto the end of `text`, without its line feed; of a longer one than [`MAX_LINE`] the rest is skipped. `false` at
-/// the end of the file.
-fn line(from: &mut dyn BufRead, text: &mut Vec<u8>) -> std::io::Result<bool> {
-    let before = text.len();
-    loop {
-        let buffer = match from.fill_buf() {
-            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => continue,
-            other => other?,
-        };
-        let end = memchr::memchr(b'\n', buffer);
-        let used = end.map_or(buffer.len(), |n| n + 1);
-        let room = MAX_LINE.saturating_sub(text.len() - before);
-        text.extend_from_slice(buffer.get(..end.unwrap_or(buffer.len()).min(room)).unwrap_or_default());
-        let is_over = buffer.is_empty();
-        from.consume(used);
-        if end.is_some() || is_over {
-            if end.is_some() && text.len() > before && text.last() == Some(&b'\r') {
-                text.pop();
-            }
-            return Ok(end.is_some() || text.len() > before);
         }
     }
 }

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use super::{CliError, Done, out};
+use crate::sources::lines::unpacked;
 use crate::telemetry::words::count;
 
 /// What is said when the reading was ended.
@@ -34,16 +35,10 @@ pub(super) async fn stoppable(
 
 /// A file, `-` for standard input; gz and zst by their names.
 pub(super) fn open(path: &Path) -> std::io::Result<Box<dyn BufRead>> {
-    const BUFFER: usize = 256 * 1024;
     if path.as_os_str() == "-" {
-        return Ok(Box::new(BufReader::with_capacity(BUFFER, std::io::stdin())));
+        return Ok(Box::new(BufReader::with_capacity(256 * 1024, std::io::stdin())));
     }
-    let file = File::open(path)?;
-    Ok(match path.extension().and_then(|e| e.to_str()) {
-        Some("gz") => Box::new(BufReader::with_capacity(BUFFER, flate2::read::MultiGzDecoder::new(file))),
-        Some("zst") => Box::new(BufReader::with_capacity(BUFFER, zstd::stream::read::Decoder::new(file)?)),
-        _ => Box::new(BufReader::with_capacity(BUFFER, file)),
-    })
+    unpacked(path, File::open(path)?, u64::MAX)
 }
 
 /// Says on stderr how far the reading is, when a person looks and it takes a while.

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
+use std::io::{BufRead, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -14,7 +14,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
 
 use super::fault::{FaultKind, SourceError};
-use super::{Answer, Asked, Batch, LogFilter, LogSource, Source};
+use super::{Answer, Asked, Batch, LogFilter, LogSource, Source, lines};
 use crate::config::SourceConfig;
 use crate::telemetry::parse::{self, Context, Joiner, stamp};
 use crate::telemetry::series::Sample;
@@ -123,9 +123,9 @@ impl Reader {
         if meta.modified().is_ok_and(|m| modified(m) < window.start) {
             return Ok(());
         }
-        let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("");
+        let is_packed = is_packed(path);
         let from = meta.len().saturating_sub(MAX_READ_BACK);
-        if from > 0 && !matches!(extension, "gz" | "zst") {
+        if from > 0 && !is_packed {
             out.gaps.push(format!("of {} only the last {} MiB were read", path.display(), MAX_READ_BACK >> 20));
         }
         let written = meta.modified().map_or(self.context.now, modified);
@@ -137,7 +137,7 @@ impl Reader {
         loop {
             bytes += u64::try_from(raw.len()).unwrap_or(0) + 1;
             raw.clear();
-            let more = read_line(&mut reader, &mut raw)?;
+            let more = lines::read_line(reader.as_mut(), &mut raw, MAX_LINE)?;
             let text = String::from_utf8_lossy(&raw);
             if let Some(context) = days.as_mut().and_then(|d| d.context(&text)) {
                 joiner.set_context(context);
@@ -147,7 +147,7 @@ impl Reader {
                 out.take(line, window, filter);
             }
             if !more {
-                if matches!(extension, "gz" | "zst") && bytes >= MAX_UNPACKED {
+                if is_packed && bytes >= MAX_UNPACKED {
                     out.gaps.push(format!("of {} only the first {} MiB were read", path.display(), MAX_UNPACKED >> 20));
                 }
                 return Ok(());
@@ -159,14 +159,14 @@ impl Reader {
 /// Opens a file at its start, or a plain one at an offset.
 fn open(path: &Path, from: u64) -> std::io::Result<Box<dyn BufRead>> {
     let mut file = File::open(path)?;
-    Ok(match path.extension().and_then(|e| e.to_str()).unwrap_or("") {
-        "gz" => Box::new(BufReader::new(flate2::read::MultiGzDecoder::new(file).take(MAX_UNPACKED))),
-        "zst" => Box::new(BufReader::new(zstd::stream::read::Decoder::new(file)?.take(MAX_UNPACKED))),
-        _ => {
-            file.seek(SeekFrom::Start(from))?;
-            Box::new(BufReader::new(file))
-        }
-    })
+    if !is_packed(path) {
+        file.seek(SeekFrom::Start(from))?;
+    }
+    lines::unpacked(path, file, MAX_UNPACKED)
+}
+
+fn is_packed(path: &Path) -> bool {
+    path.extension().is_some_and(|e| e == "gz" || e == "zst")
 }
 
 /// Lines of a file from which it is seen whether its times are of the day alone.
@@ -190,7 +190,7 @@ impl Days {
     /// Reads through a file; `None` when its lines tell their date, or no time at all.
     fn of(reader: &mut dyn BufRead, written: Timestamp, context: Context) -> std::io::Result<Option<Self>> {
         let (mut raw, mut seen, mut left, mut before, mut first) = (Vec::new(), 0, 0, None, None);
-        while read_line(reader, &mut raw)? {
+        while lines::read_line(reader, &mut raw, MAX_LINE)? {
             let text = String::from_utf8_lossy(&raw);
             if seen < SNIFFED {
                 seen += 1;
@@ -239,30 +239,6 @@ impl Days {
 
 fn modified(time: SystemTime) -> Timestamp {
     Timestamp::from(time::OffsetDateTime::from(time))
-}
-
-/// Reads up to the next line feed into `raw`, at most [`MAX_LINE`] bytes of it; `false` at the end of the file.
-fn read_line(reader: &mut dyn BufRead, raw: &mut Vec<u8>) -> std::io::Result<bool> {
-    let mut any = false;
-    loop {
-        let buffer = reader.fill_buf()?;
-        if buffer.is_empty() {
-            return Ok(any);
-        }
-        any = true;
-        let (end, found) = memchr(buffer);
-        let room = MAX_LINE.saturating_sub(raw.len());
-        raw.extend_from_slice(buffer.get(..end.min(room)).unwrap_or_default());
-        let used = if found { end + 1 } else { end };
-        reader.consume(used);
-        if found {
-            return Ok(true);
-        }
-    }
-}
-
-fn memchr(buffer: &[u8]) -> (usize, bool) {
-    buffer.iter().position(|b| *b == b'\n').map_or((buffer.len(), false), |i| (i, true))
 }
 
 /// What a read over several files gathers.
@@ -474,8 +450,7 @@ impl Follower {
     /// Opens files that are new. What is there at the start is old news: it is followed from its end.
     fn discover(&mut self, at_end: bool) {
         for path in self.reader.files() {
-            let compressed = path.extension().is_some_and(|e| e == "gz" || e == "zst");
-            if compressed || self.files.contains_key(&path) {
+            if is_packed(&path) || self.files.contains_key(&path) {
                 continue;
             }
             let Ok(file) = File::open(&path) else { continue };
