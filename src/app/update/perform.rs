@@ -1,12 +1,13 @@
 //! Actions on the model: a table of short arms.
 
 use super::super::action::Action;
-use super::super::board::{Filter, Pane};
+use super::super::board::Pane;
 use super::super::edit::LineEdit;
 use super::super::model::{Model, Screen, Tone};
 use super::super::msg::{Effect, ImpactPart};
 use super::super::overlay::{Choice, DeclareForm, Overlay, Purpose};
 use super::super::room::{Room, Streaming, Tab};
+use super::logs::{line_to_note, pattern_lines, search, to_error, to_hit};
 use super::{PREVIEW, current, open_room, propose, refresh_tab};
 use crate::incident::brief::{Reader, brief};
 use crate::incident::gate::{gates, open_for};
@@ -299,7 +300,7 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
     }
 }
 
-fn show(model: &mut Model, overlay: Overlay) -> Vec<Effect> {
+pub(super) fn show(model: &mut Model, overlay: Overlay) -> Vec<Effect> {
     model.overlay = Some(overlay);
     Vec::new()
 }
@@ -310,7 +311,7 @@ pub(super) fn act(model: &mut Model, effect: Effect) -> Vec<Effect> {
     vec![effect]
 }
 
-fn with_id(model: &mut Model, then: impl FnOnce(&mut Model, IncidentId) -> Vec<Effect>) -> Vec<Effect> {
+pub(super) fn with_id(model: &mut Model, then: impl FnOnce(&mut Model, IncidentId) -> Vec<Effect>) -> Vec<Effect> {
     match model.room.as_ref().map(|r| r.id) {
         Some(id) => then(model, id),
         None => Vec::new(),
@@ -481,62 +482,6 @@ fn filter(model: &mut Model) -> Vec<Effect> {
     };
     let hint = "words that must occur; !word must not; ~regex; ⏎ keeps, ↑ recalls, esc clears".to_owned();
     show(model, Overlay::Line { title: "Filter".to_owned(), edit: LineEdit::with(now), purpose: Purpose::Filter, hint })
-}
-
-fn search(model: &mut Model) -> Vec<Effect> {
-    let hint = "words to go to; ~regex; ⏎ goes there, n and N on and back, ↑ recalls, esc ends".to_owned();
-    let edit = LineEdit::with(model.logs.search.clone());
-    show(model, Overlay::Line { title: "Search".to_owned(), edit, purpose: Purpose::Search, hint })
-}
-
-/// To the next or previous line, or pattern, that is searched for.
-pub(super) fn to_hit(model: &mut Model, forward: bool) -> Vec<Effect> {
-    let Some(room) = model.room.as_ref().filter(|r| r.shows_patterns()) else {
-        if !model.logs.to_hit(forward) {
-            model.say(Tone::Plain, format!("no further line with {}", model.logs.search));
-        }
-        return Vec::new();
-    };
-    let hits = pattern_hits(model, room);
-    let next = if forward { hits.iter().find(|p| **p > room.pattern) } else { hits.iter().rev().find(|p| **p < room.pattern) };
-    match next.copied() {
-        Some(next) => {
-            if let Some(room) = model.room.as_mut() {
-                room.pattern = next;
-            }
-        }
-        None => model.say(Tone::Plain, format!("no further pattern with {}", model.logs.search)),
-    }
-    Vec::new()
-}
-
-/// The rows of the patterns that are searched for.
-fn pattern_hits(model: &Model, room: &Room) -> Vec<usize> {
-    let search = Filter::new(&model.logs.search);
-    let patterns = room.patterns(&model.logs.filter);
-    let has = |p: &crate::analysis::Pattern| {
-        search.matches(&format!("{} {} {}", p.services.join(" "), p.template, p.sample).to_lowercase())
-    };
-    patterns.iter().enumerate().filter(|(_, (_, p))| has(p)).map(|(row, _)| row).collect()
-}
-
-/// Goes to what was typed: from where one is.
-pub(super) fn search_from_here(model: &mut Model) {
-    let Some(room) = model.room.as_ref().filter(|r| r.shows_patterns()) else {
-        if !model.logs.search_from_here() {
-            model.say(Tone::Plain, format!("no line with {}", model.logs.search));
-        }
-        return;
-    };
-    let hits = pattern_hits(model, room);
-    match hits.iter().find(|p| **p >= room.pattern).or_else(|| hits.first()).copied() {
-        Some(row) => {
-            if let Some(room) = model.room.as_mut() {
-                room.pattern = row;
-            }
-        }
-        None => model.say(Tone::Plain, format!("no pattern with {}; v shows the lines", model.logs.search)),
-    }
 }
 
 fn open(model: &mut Model) -> Vec<Effect> {
@@ -955,62 +900,6 @@ fn correct(model: &mut Model) -> Vec<Effect> {
             hint,
         },
     )
-}
-
-/// To the next line, or pattern, that says that something went wrong.
-fn to_error(model: &mut Model, forward: bool) -> Vec<Effect> {
-    let Some(room) = model.room.as_mut().filter(|r| r.shows_patterns()) else {
-        model.logs.to_error(forward);
-        return Vec::new();
-    };
-    let bad: Vec<usize> = room
-        .patterns(&model.logs.filter)
-        .iter()
-        .enumerate()
-        .filter(|(_, (_, p))| p.level.is_some_and(crate::telemetry::Level::is_bad))
-        .map(|(place, _)| place)
-        .collect();
-    let next = if forward { bad.iter().find(|p| **p > room.pattern) } else { bad.iter().rev().find(|p| **p < room.pattern) };
-    if let Some(next) = next {
-        room.pattern = *next;
-    }
-    Vec::new()
-}
-
-/// The selected pattern with its evidence, as far as the logs show patterns.
-fn selected_pattern(model: &Model) -> Option<(&crate::incident::EvidenceRecord, &crate::analysis::Pattern)> {
-    let room = model.room.as_ref().filter(|r| r.shows_patterns())?;
-    let patterns = room.patterns(&model.logs.filter);
-    patterns.get(room.pattern.min(patterns.len().checked_sub(1)?)).copied()
-}
-
-fn pattern_lines(model: &mut Model) -> Vec<Effect> {
-    let Some((record, pattern)) = selected_pattern(model) else {
-        model.say(Tone::Plain, "v shows the patterns; enter on one shows its lines");
-        return Vec::new();
-    };
-    let effect = Effect::PatternLines { template: pattern.template.clone(), window: record.window };
-    model.say(Tone::Plain, "asking the log sources for the lines");
-    vec![effect]
-}
-
-fn line_to_note(model: &mut Model) -> Vec<Effect> {
-    if let Some((record, pattern)) = selected_pattern(model) {
-        let (services, at) = (pattern.services.join(", "), pattern.first_at);
-        let text = format!(
-            "log pattern, {}{}: {} [{}]",
-            crate::telemetry::words::count(pattern.count, "line"),
-            if services.is_empty() { String::new() } else { format!(" in {services}") },
-            pattern.template,
-            record.id
-        );
-        return with_id(model, |m, id| act(m, Effect::Note { id, text, kind: NoteKind::Observation, at }));
-    }
-    let Some(line) = model.logs.current().cloned() else {
-        model.say(Tone::Plain, "there is no line");
-        return Vec::new();
-    };
-    with_id(model, |m, id| act(m, Effect::KeepLine { id, line: Box::new(line) }))
 }
 
 fn choose_finding(model: &mut Model) -> Vec<Effect> {

@@ -688,3 +688,16 @@ fn a_search_in_the_logs_goes_there_and_a_filter_leaves_out_and_both_are_recalled
         press(&mut model, "⎋");
     }
 }
+
+#[test]
+fn among_patterns_a_search_goes_to_the_pattern() {
+    let mut model = investigated();
+    press(&mut model, "4/exhausted⏎");
+    let row = |m: &Model| m.room.as_ref().unwrap().pattern;
+    assert_eq!((row(&model), model.room.as_ref().unwrap().shows_patterns()), (1, true));
+    press(&mut model, "n");
+    assert_eq!(row(&model), 1);
+    assert!(model.toast.as_ref().is_some_and(|t| t.text.contains("no further pattern")), "{:?}", model.toast);
+    press(&mut model, "/first⏎");
+    assert_eq!((row(&model), model.logs.search.as_str()), (0, "first"), "another search begins anew");
+}
