@@ -6,6 +6,8 @@
 //! symptom's own change a service has and none of its callees explains (where the call graph is known), and how the service's
 //! log has changed.
 
+mod waits;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{LazyLock, OnceLock};
 
@@ -16,6 +18,7 @@ use super::movement::Direction;
 use super::requests::Changed;
 use crate::telemetry::Timestamp;
 use crate::telemetry::series::human_value;
+pub use waits::Waited;
 
 /// From this departure on a service counts as touched, where the call graph is followed.
 const TOUCHED: f64 = 3.0;
@@ -32,6 +35,8 @@ const BLAMER: f64 = 0.6;
 const SURELY: f64 = 10.83;
 /// From here on a change of a service's part in the requests is told.
 const TELLING: f64 = 5.0;
+/// From this score on it is told who is waiting for a service.
+const TOLD: f64 = 1.0;
 /// What is known beside the series.
 #[derive(Clone, Debug, Default)]
 pub struct Known {
@@ -59,7 +64,7 @@ impl Known {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Suspect {
     pub service: Option<String>,
-    /// `None`: only its log points to the service.
+    /// `None`: only its log, or whoever waits for it, points to the service.
     pub series: Option<String>,
     /// The service's score; 0 and above, larger is more suspect.
     pub score: f64,
@@ -75,14 +80,24 @@ pub struct Suspect {
     pub unit: String,
     /// What the service's log tells, with the first of its series; empty when nothing.
     pub in_logs: String,
+    /// Whose waiting points to the service, with the first of its series.
+    pub waited: Option<Waited>,
 }
 
 impl Suspect {
     /// Why it is one, in one sentence: `cpu rose 10 → 41.5 from 09:31:00 UTC, 47.1 times its usual spread; …`.
     pub fn why(&self) -> String {
-        let Some(series) = &self.series else { return format!("no series, but {}", self.in_logs.replace(" too", "")) };
-        let joint = if self.in_logs.is_empty() { "" } else { "; " };
-        moved(self, parts(series).1) + joint + &self.in_logs
+        let in_logs = match self.series {
+            None => self.in_logs.replace(" too", ""),
+            Some(_) => self.in_logs.clone(),
+        };
+        let waited = self.waited.as_ref().map(|w| w.told.clone()).unwrap_or_default();
+        let own = match &self.series {
+            Some(series) if self.changed_at.is_some() || waited.is_empty() => moved(self, parts(series).1),
+            _ if waited.is_empty() => return format!("no series, but {in_logs}"),
+            _ => "its own series are as usual".to_owned(),
+        };
+        [own, in_logs, waited].into_iter().filter(|told| !told.is_empty()).collect::<Vec<_>>().join("; ")
     }
 }
 
@@ -126,9 +141,12 @@ fn words(pattern: &str) -> Option<Regex> {
     RegexBuilder::new(pattern).case_insensitive(true).unicode(false).build().ok()
 }
 
+fn has(words: &LazyLock<Option<Regex>>, text: &str) -> bool {
+    words.as_ref().is_some_and(|w| w.is_match(text))
+}
+
 /// What a change of a metric of this name tells of its own service.
 fn weight(service: &str, metric: &str) -> f64 {
-    let has = |words: &LazyLock<Option<Regex>>, text: &str| words.as_ref().is_some_and(|w| w.is_match(text));
     let by_metric = match () {
         () if has(&OF_MACHINE, metric) => 0.5,
         () if has(&OF_OTHERS, metric) => 0.3,
@@ -173,10 +191,23 @@ fn see(series: &[Measured]) -> Vec<Seen<'_>> {
 /// depend on the order in which the series are given, nor on their units.
 pub fn suspects(series: &[Measured], known: &Known) -> Vec<Suspect> {
     let mut found = see(series);
+    let mut waited = BTreeMap::new();
     let mut by_service = match symptom_of(&found, known) {
+        // Whom the symptom waits for, the graph itself tells.
         Some(symptom) if !known.calls.is_empty() => by_graph(&found, known, &symptom),
-        _ => by_series(&found, known),
+        _ => {
+            let mut by_service = by_series(&found, known);
+            // Requests that are followed tell themselves where they waited.
+            if !known.requests_tell() {
+                waited = waits::waited_for(&found, known);
+                for (service, waited) in &waited {
+                    *by_service.entry(service).or_default() += waited.score;
+                }
+            }
+            by_service
+        }
     };
+    waited.retain(|_, waited| waited.score > TOLD);
     if !known.blames.is_empty() {
         let before = by_service.clone();
         for (service, blamed) in &known.blames {
@@ -218,18 +249,20 @@ pub fn suspects(series: &[Measured], known: &Known) -> Vec<Suspect> {
             is_rate,
             unit: d.series.unit.clone(),
             in_logs: if is_first { in_logs(d.service, known) } else { String::new() },
+            waited: if is_first { waited.get(d.service).cloned() } else { None },
         });
     }
-    let by_log: BTreeSet<&String> = if known.requests_tell() {
-        known.requests.iter().filter(|(_, c)| c.flow > TELLING || c.slow > TELLING).map(|(s, _)| s).collect()
+    let mut told: BTreeSet<&str> = if known.requests_tell() {
+        known.requests.iter().filter(|(_, c)| c.flow > TELLING || c.slow > TELLING).map(|(s, _)| s.as_str()).collect()
     } else {
-        known.logs.iter().filter(|(_, g)| **g > SURELY).map(|(s, _)| s).collect()
+        known.logs.iter().filter(|(_, g)| **g > SURELY).map(|(s, _)| s.as_str()).collect()
     };
-    let alone: Vec<Suspect> = by_log
+    told.extend(waited.keys());
+    let alone: Vec<Suspect> = told
         .into_iter()
-        .filter(|s| !measured.contains(s.as_str()))
+        .filter(|s| !measured.contains(s))
         .map(|service| Suspect {
-            service: Some(service.clone()),
+            service: Some(service.to_owned()),
             series: None,
             score: score(service),
             size: 0.0,
@@ -240,6 +273,7 @@ pub fn suspects(series: &[Measured], known: &Known) -> Vec<Suspect> {
             is_rate: false,
             unit: String::new(),
             in_logs: in_logs(service, known),
+            waited: waited.get(service).cloned(),
         })
         .collect();
     if !alone.is_empty() {

@@ -563,17 +563,19 @@ pub(super) fn suspect(out: &mut Gathered) {
     out.signals.blames_key = pattern_keys.first().cloned().unwrap_or_default();
     out.signals.suspects = suspects(&series, &out.known)
         .into_iter()
-        // Without a change that lasts a series is only mentioned for its service's log.
+        // Without a change that lasts a series is only mentioned for its service's log, or for who waits for it.
         .filter(|s| {
             (s.changed_at.is_some() && s.size >= LEAST && is_felt(s.before, s.after))
                 || s.series.is_none()
                 || !s.in_logs.is_empty()
+                || s.waited.is_some()
         })
         .map(|suspect| {
             let known = suspect.series.as_deref().and_then(|s| by_name.get(s)).cloned();
             let mut keys: Vec<Key> = known.iter().map(|(key, _, _)| key.clone()).collect();
             let (labels, unit) = known.map_or_else(Default::default, |(_, labels, unit)| (labels, unit));
-            if suspect.series.is_none() || !suspect.in_logs.is_empty() {
+            keys.extend(suspect.waited.iter().filter_map(|w| by_name.get(&w.by)).map(|(key, _, _)| key.clone()));
+            if !suspect.in_logs.is_empty() {
                 let is_followed = suspect.service.as_ref().is_some_and(|s| out.known.requests.contains_key(s));
                 keys.extend(if is_followed { vec!["requests".to_owned()] } else { pattern_keys.clone() });
             }
@@ -685,6 +687,34 @@ mod tests {
         suspect(&mut out);
         assert_eq!(out.known.blames, BTreeMap::from([("shop".into(), BTreeSet::from(["db".into()]))]));
         assert!(out.signals.blames.is_empty(), "no line has named anyone");
+    }
+
+    #[test]
+    fn one_that_is_only_waited_for_is_a_suspect_by_its_callers_series() {
+        let mut out = Gathered::default();
+        let mut add = |service: &str, title: &str, before: f64, after: f64| {
+            let level = |from: i64, n: i64, level: f64| {
+                (from..from + n).map(|k| (at(60 * k), level * if k % 2 == 0 { 1.05 } else { 0.95 })).collect()
+            };
+            let name = format!("{service}|{title}");
+            let (baseline, incident) = (level(-20, 20, before), level(0, 6, after));
+            out.measured.push((Measured { name: name.clone(), baseline, incident, ..Measured::default() }, name, Labels::new()));
+        };
+        for (service, rate) in [("desk", 1.0), ("mail", 1.0), ("bank", 1.0)] {
+            add(service, "requests per second", rate, rate);
+        }
+        add("desk", "latency p95", 0.5, 2.6);
+        add("desk", "http_client_request_duration_seconds p95", 0.02, 2.1);
+        add("mail", "latency p95", 0.01, 0.01);
+        add("bank", "latency p95", 0.01, 0.01);
+        suspect(&mut out);
+        let bank = out.signals.suspects.iter().find(|s| s.suspect.service.as_deref() == Some("bank")).unwrap();
+        assert!(bank.keys.contains(&"desk|http_client_request_duration_seconds p95".to_owned()), "{:?}", bank.keys);
+        let why = bank.suspect.why();
+        assert!(why.starts_with("its own series are as usual; desk may be waiting for it"), "{why}");
+        let found = crate::analysis::findings::findings(&out.signals);
+        let told = found.iter().find(|f| f.text.starts_with("bank: ")).unwrap();
+        assert!(told.confidence <= 0.5 && told.inputs == bank.keys, "{told:?}");
     }
 
     #[test]

@@ -66,8 +66,9 @@ pub(super) fn suspects(signals: &Signals) -> Vec<Finding> {
                 0 => format!("{service} is the likeliest place where it began"),
                 _ => format!("{service} is suspect {}", n + 1),
             };
-            let by_log_alone = list.iter().all(|s| s.suspect.series.is_none());
-            let confidence = (0.3 + share).min(if by_log_alone { 0.5 } else { 0.9 });
+            // Its log, or who waits for it, may point to it while none of its own series moved.
+            let has_moved = list.iter().any(|s| s.suspect.series.is_some() && s.suspect.changed_at.is_some());
+            let confidence = (0.3 + share).min(if has_moved { 0.9 } else { 0.5 });
             // A lead over the others is what makes a suspicion: alone with half of all suspicion is sure enough for a look.
             of(FindingKind::Suspect, title, format!("{service}: {}.", told.join("; ")), confidence, inputs)
         })
