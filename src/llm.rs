@@ -141,6 +141,7 @@ impl Llm {
             timeout: Duration::from_secs(10),
             paths: Vec::new(),
             path: None,
+            namespace: None,
             matchers: Vec::new(),
             selector: None,
             service: None,

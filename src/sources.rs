@@ -1,14 +1,16 @@
 //! Backends behind small traits, one file each, one shared HTTP layer.
 //!
-//! A [`Source`] says which kinds of signal it has; callers ask through [`AlertSource`], [`MetricSource`] and [`LogSource`]
-//! and get cleaned telemetry. An answer says whether it is whole and why not; a failure says its kind, so that "denied",
+//! A [`Source`] says which kinds of signal it has; callers ask through [`AlertSource`], [`MetricSource`], [`LogSource`] and
+//! [`ChangeSource`] and get cleaned telemetry. An answer says whether it is whole and why not; a failure says its kind, so that "denied",
 //! "nothing there" and "not reachable" stay apart.
 
 pub mod alertmanager;
 pub mod fault;
 pub mod file;
 pub mod fingerprint;
+pub mod git;
 pub mod http;
+pub mod kubernetes;
 pub mod lines;
 pub mod loki;
 pub mod merge;
@@ -16,13 +18,14 @@ pub mod prometheus;
 pub mod recording;
 pub mod registry;
 pub mod tap;
+pub mod webhooks;
 
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 pub use crate::telemetry::log::Batch;
-use crate::telemetry::{Alert, Labels, LogLine, Rule, Series, Timestamp, Window};
+use crate::telemetry::{Alert, ChangeEvent, Labels, LogLine, Rule, Series, Timestamp, Window};
 pub use fault::{FaultKind, SourceError};
 
 /// What a source gave, and what is missing of it.
@@ -70,6 +73,18 @@ pub trait Source: Send + Sync {
     fn logs(&self) -> Option<&dyn LogSource> {
         None
     }
+    /// What was done to the system, if it knows.
+    fn changes(&self) -> Option<&dyn ChangeSource> {
+        None
+    }
+}
+
+/// What was done to the system.
+pub trait ChangeSource: Send + Sync {
+    /// Which call this is, for the evidence record.
+    fn query(&self, window: Window) -> String;
+    /// What was done within a window, the oldest first.
+    fn within(&self, window: Window) -> Asked<'_, Vec<ChangeEvent>>;
 }
 
 /// Alerts as they are now.

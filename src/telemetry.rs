@@ -4,6 +4,7 @@
 //! (see [`clean`]) on its way in. This room imports nothing of ours; every other room may import it.
 
 pub mod alert;
+pub mod change;
 pub mod clean;
 pub mod log;
 pub mod parse;
@@ -12,6 +13,7 @@ pub mod time;
 pub mod words;
 
 pub use alert::{Alert, AlertSeverity, AlertState, Rule, Silence};
+pub use change::ChangeEvent;
 pub use log::{Level, LogLine};
 pub use series::{Labels, Sample, Series};
 pub use time::{Timestamp, Window};

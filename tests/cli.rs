@@ -308,7 +308,7 @@ fn a_stream_that_breaks_keeps_its_part() {
 #[test]
 fn an_interrupt_cancels_and_keeps_what_came() {
     let f = folder();
-    let events = chat_events(&"word ".repeat(400));
+    let events = chat_events(&"word ".repeat(60));
     let llm = Stub::start(move |_| Reply::events(&events, Duration::from_millis(50)));
     let c = config(f.path(), Some(&llm.url()), "");
     declared(f.path(), &c);
@@ -577,4 +577,101 @@ fn a_source_that_is_silent_resolves_nothing() {
     let over = json(f.path(), &["--config", &dead, "incident", "resolve", &id, "--override", "a drill"]).1;
     let open = over["fact"]["open"].as_array().unwrap();
     assert!(open.iter().any(|o| o == "not-looked-at"), "{over}");
+}
+
+/// What was done, by a pipeline's own words, a repository and a cluster, stands beside what the metrics tell of it.
+#[test]
+fn what_was_changed_is_told_by_webhooks_git_and_kubernetes() {
+    use warroom::telemetry::Timestamp;
+    let f = folder();
+    let changes = |v: &Value| -> Vec<Value> {
+        v["findings"].as_array().unwrap().iter().filter(|f| f["kind"] == "change").cloned().collect()
+    };
+    let c = config(f.path(), None, "");
+    declared(f.path(), &c);
+    let (_, v) = json(f.path(), &["--config", &c, "investigate", "INC-1"]);
+    let before = changes(&v);
+    let title = before[0]["title"].as_str().unwrap();
+    assert!(title.starts_with("checkout version 1.41.3 → 1.42.0 at "), "{title}");
+    // The moment of the release, from its clock: the recording is played as if it ended now.
+    let clock = title.split(" at ").nth(1).and_then(|t| t.split([',', ' ']).next()).unwrap();
+    let end = Timestamp::parse(v["window"]["end"].as_str().unwrap()).unwrap();
+    let day = |back: i64| {
+        let date = Timestamp::from_secs(end.secs() - 86_400 * back).rfc3339();
+        Timestamp::parse(&format!("{}T{clock}", &date[..10])).unwrap()
+    };
+    let release = if day(0) <= end { day(0) } else { day(1) }.secs();
+    let at = |secs: i64| Timestamp::from_secs(release + secs).rfc3339();
+
+    let deploys = f.path().join("deploys.jsonl");
+    let lines = [
+        format!(
+            r#"{{"deployment_status":{{"state":"success","created_at":"{}"}},"deployment":{{"ref":"v1.42.0","environment":"production","creator":{{"login":"ada"}}}},"repository":{{"name":"checkout"}}}}"#,
+            at(20)
+        ),
+        format!(r#"{{"at":"{}","service":"mail","what":"flag digest on, password=hunter2"}}"#, at(60)),
+    ];
+    std::fs::write(&deploys, lines.join("\n")).unwrap();
+    let repository = f.path().join("code");
+    std::fs::create_dir(&repository).unwrap();
+    for args in [
+        vec!["init", "-q"],
+        vec!["-c", "user.name=Bob", "-c", "user.email=bob@example.org", "commit", "-q", "--allow-empty", "-m", "Larger batches"],
+    ] {
+        let mut git = std::process::Command::new("git");
+        git.arg("-C").arg(&repository).args(args).env("GIT_COMMITTER_DATE", format!("@{} +0000", release - 240));
+        assert!(git.status().unwrap().success());
+    }
+    let event = at(-120);
+    let cluster = Stub::start(move |request| match request.path() {
+        "/api/v1/namespaces/prod/events" if request.param("continue").is_none() => Reply::json(
+            r#"{"metadata":{"continue":"more"},"items":[{"reason":"BackOff","involvedObject":{"kind":"Pod","name":"x-1-2"}}]}"#,
+        ),
+        "/api/v1/namespaces/prod/events" => Reply::json(format!(
+            r#"{{"metadata":{{}},"items":[{{"reason":"ScalingReplicaSet","message":"Scaled down replica set gateway-5d from 4 to 2","lastTimestamp":"{event}","involvedObject":{{"kind":"Deployment","name":"gateway"}}}}]}}"#
+        )),
+        _ => Reply::new(
+            403,
+            "application/json",
+            r#"{"kind":"Status","status":"Failure","message":"replicasets is forbidden","code":403}"#,
+        ),
+    });
+    let more = format!(
+        "[[sources]]\nname = \"ci\"\ntype = \"changes\"\npaths = [\"{}\"]\n\
+         [[sources]]\nname = \"code\"\ntype = \"git\"\npath = \"{}\"\nservice = \"batch\"\n\
+         [[sources]]\nname = \"k8s\"\ntype = \"kubernetes\"\nurl = \"{}\"\nnamespace = \"prod\"\n",
+        deploys.display(),
+        repository.display(),
+        cluster.url()
+    );
+    let c = config(f.path(), None, &more);
+    let (code, v) = json(f.path(), &["--config", &c, "investigate", "INC-1"]);
+    assert_eq!(code, 0, "{v}");
+    let found = changes(&v);
+    let titles: Vec<&str> = found.iter().map(|f| f["title"].as_str().unwrap()).collect();
+    // One deed that two sources tell is one change, with the evidence of both; it is still the first.
+    let text = found[0]["text"].as_str().unwrap();
+    assert!(
+        titles[0].starts_with("checkout ")
+            && text.contains("v1.42.0 deployed to production by ada")
+            && text.contains("1.41.3 → 1.42.0"),
+        "{titles:#?}\n{text}"
+    );
+    assert!(found[0]["evidence"].as_array().unwrap().len() >= 2, "{}", found[0]);
+    for part in [
+        "batch commit ",
+        "\"Larger batches\" by Bob at",
+        "gateway ScalingReplicaSet: Scaled down replica set gateway-5d",
+        "mail flag digest on",
+    ] {
+        assert!(titles.iter().any(|t| t.contains(part)), "{part}: {titles:#?}");
+    }
+    assert!(!v.to_string().contains("hunter2"));
+    let (_, shown) = json(f.path(), &["incident", "show", "INC-1"]);
+    let evidence: Vec<&Value> = shown["evidence"].as_array().unwrap().iter().filter(|e| e["kind"] == "changes").collect();
+    assert_eq!(evidence.len(), 3, "{shown}");
+    let cluster = evidence.iter().find(|e| e["source"] == "k8s").unwrap();
+    assert_eq!(cluster["complete"], false, "the list that may not be read is missing: {cluster}");
+    let whole = stdout(&run(f.path(), &["export", "INC-1"]));
+    assert!(whole.contains("v1.42.0 deployed to production by ada"), "the export names it");
 }

@@ -110,6 +110,7 @@ struct RawSource {
     #[serde(default)]
     paths: Vec<String>,
     path: Option<String>,
+    namespace: Option<String>,
     #[serde(default)]
     matchers: Vec<String>,
     selector: Option<String>,
@@ -212,13 +213,15 @@ pub struct SourceConfig {
     pub timeout: Duration,
     /// Globs of a file source.
     pub paths: Vec<String>,
-    /// The file of a recording.
+    /// The file of a recording, the folder of a git repository.
     pub path: Option<String>,
+    /// The one Kubernetes namespace that is asked; `None`: all.
+    pub namespace: Option<String>,
     /// Label matchers that narrow the alerts that are asked for.
     pub matchers: Vec<String>,
     /// A LogQL stream selector that every question to Loki stays within.
     pub selector: Option<String>,
-    /// The service that a file source's lines belong to when they do not say.
+    /// The service that a file's lines, a repository's commits and a file's changes belong to when they do not say.
     pub service: Option<String>,
     /// The zone of times without one, in minutes east of UTC.
     pub timezone_offset_minutes: i32,
@@ -541,6 +544,7 @@ fn source(raw: RawSource, fail: impl Fn(String) -> ConfigError) -> Result<Source
         tls: raw.tls.unwrap_or_default(),
         paths: raw.paths,
         path: raw.path,
+        namespace: raw.namespace,
         matchers: raw.matchers,
         selector: raw.selector,
         service: raw.service,

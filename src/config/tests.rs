@@ -14,7 +14,7 @@ fn the_documented_sample_is_valid() {
     let config = load(include_str!("../../docs/config.sample.toml")).unwrap();
     assert_eq!(
         config.sources.iter().map(|s| s.kind.as_str()).collect::<Vec<_>>(),
-        ["prometheus", "alertmanager", "loki", "file"]
+        ["prometheus", "alertmanager", "loki", "file", "kubernetes", "git", "changes"]
     );
     assert!((config.slo.of("checkout") - 0.9995).abs() < 1e-9 && (config.slo.of("other") - 0.999).abs() < 1e-9);
     assert_eq!(config.assistant.unwrap().base_url, "http://127.0.0.1:11434/v1");

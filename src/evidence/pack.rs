@@ -41,7 +41,7 @@ impl Packed {
     }
 }
 
-/// The order in which items get their share: what the findings cite first, in their order, then alerts, patterns, logs,
+/// The order in which items get their share: what the findings cite first, in their order, then alerts, changes, patterns, logs,
 /// metrics, and the newer before the older.
 fn priorities(incident: &Incident) -> Vec<&EvidenceRecord> {
     let cited: Vec<EvidenceId> =
@@ -49,10 +49,11 @@ fn priorities(incident: &Incident) -> Vec<&EvidenceRecord> {
     let kind = |k: EvidenceKind| match k {
         EvidenceKind::Alerts => 0,
         EvidenceKind::Note => 1,
-        EvidenceKind::Patterns => 2,
-        EvidenceKind::Logs => 3,
-        EvidenceKind::Analysis => 4,
-        EvidenceKind::Metric => 5,
+        EvidenceKind::Changes => 2,
+        EvidenceKind::Patterns => 3,
+        EvidenceKind::Logs => 4,
+        EvidenceKind::Analysis => 5,
+        EvidenceKind::Metric => 6,
     };
     let mut records: Vec<&EvidenceRecord> = incident.evidence.iter().collect();
     records.sort_by_key(|r| {

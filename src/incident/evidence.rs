@@ -14,6 +14,8 @@ pub enum EvidenceKind {
     Logs,
     /// Log lines grouped into patterns.
     Patterns,
+    /// What was done: deploys, commits, scalings.
+    Changes,
     /// What the program concluded from other evidence: alert relations, suspects.
     Analysis,
     /// Text that a person attached.
@@ -28,6 +30,7 @@ impl EvidenceKind {
             Self::Metric => "metric",
             Self::Logs => "logs",
             Self::Patterns => "patterns",
+            Self::Changes => "changes",
             Self::Analysis => "analysis",
             Self::Note => "note",
         }

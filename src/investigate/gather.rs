@@ -13,7 +13,7 @@ use super::metrics::{self, Role};
 use super::set::{AlertBoard, SourceSet, failed, ok};
 use crate::analysis::departure::Measured;
 use crate::analysis::expression::threshold;
-use crate::analysis::findings::{Key, MetricInput};
+use crate::analysis::findings::{ChangeInput, Key, MetricInput};
 use crate::analysis::movement::movement;
 use crate::analysis::suspects::Known;
 use crate::analysis::{Direction, Signals, patterns, relations};
@@ -23,7 +23,7 @@ use crate::incident::{EvidenceKind, LinkedAlert, Matrix, SourceReport};
 use crate::sources::file::UNREADABLE;
 use crate::sources::{Answer, FaultKind, LogFilter, LogSource, MetricSource, Source, SourceError, step_for};
 use crate::telemetry::series::human_value;
-use crate::telemetry::{Alert, AlertState, Labels, LogLine, Rule, Series, Timestamp, Window};
+use crate::telemetry::{Alert, AlertState, ChangeEvent, Labels, LogLine, Rule, Series, Timestamp, Window, words};
 
 /// Queries asked of one metrics source beside the alerts' expressions.
 const MAX_QUERIES: usize = 40;
@@ -131,6 +131,11 @@ pub async fn gather(set: &SourceSet, request: &Request, progress: &Progress) -> 
     let log_sources: Vec<Arc<dyn Source>> = set.sources.iter().filter(|s| s.logs().is_some()).cloned().collect();
     let looked = join_all(log_sources.iter().map(|s| look_at_logs(s.as_ref(), request.window, log_onset))).await;
     for part in looked {
+        merge_part(&mut out, part);
+    }
+
+    let change_sources: Vec<Arc<dyn Source>> = set.sources.iter().filter(|s| s.changes().is_some()).cloned().collect();
+    for part in join_all(change_sources.iter().map(|s| look_at_changes(s.as_ref(), request.window))).await {
         merge_part(&mut out, part);
     }
 
@@ -603,6 +608,62 @@ async fn look_at_logs(source: &dyn Source, window: Window, onset: Timestamp) -> 
     out
 }
 
+/// What a source of changes tells.
+async fn look_at_changes(source: &dyn Source, window: Window) -> Gathered {
+    let mut out = Gathered::default();
+    let Some(backend) = source.changes() else { return out };
+    let answer = match backend.within(window).await {
+        Ok(answer) => answer,
+        Err(e) => {
+            fail(&mut out, source, "what was changed", &e);
+            return out;
+        }
+    };
+    out.report(ok(source.name(), source.kind()));
+    let key = format!("changes/{}", source.name());
+    // Findings quote these.
+    let redacted = |text: &str| Redactor::new().text(text).into_owned();
+    out.signals.changes.extend(answer.value.iter().map(|c| ChangeInput {
+        at: c.at,
+        service: c.service.clone(),
+        what: redacted(&c.told()),
+        is_release: c.is_release,
+        key: key.clone(),
+    }));
+    let shown = u64::try_from(answer.value.len()).unwrap_or(0);
+    let summary = match answer.value.last() {
+        None => "no change in the window".to_owned(),
+        Some(last) => {
+            let service = last.service.as_deref().map(|s| format!("{s} ")).unwrap_or_default();
+            format!("{}, the last: {service}{}", words::count(shown, "change"), redacted(&last.told()))
+        }
+    };
+    let draft = Draft {
+        kind: EvidenceKind::Changes,
+        source: source.name().to_owned(),
+        query: backend.query(window),
+        window,
+        taken_at: now(),
+        summary,
+        shown,
+        total: answer.total.unwrap_or(shown).max(shown),
+        gaps: answer.gaps,
+        body: Body::Lines { lines: answer.value.iter().map(change_line).collect() },
+    };
+    out.drafts.push((key, draft));
+    out
+}
+
+/// A change as a line, so that it is shown, redacted and packed as lines are.
+fn change_line(change: &ChangeEvent) -> LogLine {
+    LogLine {
+        at: Some(change.at),
+        service: change.service.clone(),
+        fields: change.link.iter().map(|link| ("link".to_owned(), link.clone())).collect(),
+        ..LogLine::plain(change.told())
+    }
+}
+
 async fn lines(
     backend: &dyn LogSource,
     filter: &LogFilter,
@@ -671,8 +732,8 @@ fn take_patterns(
         taken_at: now(),
         summary: format!(
             "{} in {}, {fresh} new since {}",
-            crate::telemetry::words::count(lines, "line"),
-            crate::telemetry::words::count(found.len(), "pattern"),
+            words::count(lines, "line"),
+            words::count(found.len(), "pattern"),
             onset.clock(time::UtcOffset::UTC)
         ),
         shown: u64::try_from(found.len().min(100)).unwrap_or(0),

@@ -95,17 +95,7 @@ struct Reader {
 impl Reader {
     /// The files that the globs match now, sorted; unreadable folders are skipped by the walk.
     fn files(&self) -> Vec<PathBuf> {
-        let mut files: Vec<PathBuf> = self
-            .globs
-            .iter()
-            .filter_map(|g| glob::glob(g).ok())
-            .flatten()
-            .filter_map(Result::ok)
-            .filter(|p| p.is_file())
-            .collect();
-        files.sort();
-        files.dedup();
-        files
+        matching(&self.globs)
     }
 
     /// Fills in the service that a line does not name: the configured one, else the file's name up to its first dot.
@@ -334,7 +324,17 @@ fn count(lines: &[LogLine], window: Window, step_secs: f64) -> Vec<Series> {
         .collect()
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, SourceError> {
+/// The files that globs match now, sorted, each once; folders that cannot be read are passed over.
+pub(super) fn matching(globs: &[String]) -> Vec<PathBuf> {
+    let found = globs.iter().filter_map(|g| glob::glob(g).ok()).flatten().filter_map(Result::ok);
+    let mut files: Vec<PathBuf> = found.filter(|p| p.is_file()).collect();
+    files.sort();
+    files.dedup();
+    files
+}
+
+/// Work that blocks, on a thread of its own.
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, SourceError> {
     tokio::task::spawn_blocking(work).await.map_err(|e| SourceError::new(FaultKind::Io, format!("the reading thread ended: {e}")))
 }
 

@@ -15,9 +15,9 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 use super::fault::{FaultKind, SourceError};
-use super::{AlertSource, Answer, Asked, Batch, LogFilter, LogSource, MetricSource, Source};
+use super::{AlertSource, Answer, Asked, Batch, ChangeSource, LogFilter, LogSource, MetricSource, Source};
 use crate::config::SourceConfig;
-use crate::telemetry::{Alert, Labels, LogLine, Rule, Series, Timestamp, Window};
+use crate::telemetry::{Alert, ChangeEvent, Labels, LogLine, Rule, Series, Timestamp, Window};
 
 /// The version of the format; a newer one is refused.
 const FORMAT: u32 = 1;
@@ -54,6 +54,9 @@ pub struct RecordedSource {
     pub log_queries: BTreeMap<String, String>,
     pub lines: BTreeMap<String, Answer<Vec<LogLine>>>,
     pub counts: BTreeMap<String, Answer<Vec<Series>>>,
+    /// What was done within the span; recordings of before there were such sources have none.
+    #[serde(default)]
+    pub changes: Option<Answer<Vec<ChangeEvent>>>,
 }
 
 /// A filter as a key.
@@ -169,6 +172,24 @@ impl Source for Player {
     }
     fn logs(&self) -> Option<&dyn LogSource> {
         self.source.has_logs.then_some(self as &dyn LogSource)
+    }
+    fn changes(&self) -> Option<&dyn ChangeSource> {
+        self.source.changes.is_some().then_some(self as &dyn ChangeSource)
+    }
+}
+
+impl ChangeSource for Player {
+    fn query(&self, window: Window) -> String {
+        format!("recorded changes, from {} to {}", window.start, window.end)
+    }
+    fn within(&self, window: Window) -> Asked<'_, Vec<ChangeEvent>> {
+        let answer = self.source.changes.clone().ok_or_else(|| Self::missing("changes")).map(|answer| {
+            answer.map(|changes| {
+                let ours = changes.into_iter().map(|c| ChangeEvent { at: self.ours(c.at), ..c });
+                ours.filter(|c| window.contains(c.at)).collect()
+            })
+        });
+        async move { answer }.boxed()
     }
 }
 

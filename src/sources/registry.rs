@@ -6,9 +6,12 @@ use super::Source;
 use super::alertmanager::Alertmanager;
 use super::fault::SourceError;
 use super::file::FileLogs;
+use super::git::Git;
+use super::kubernetes::Kubernetes;
 use super::loki::Loki;
 use super::prometheus::Prometheus;
 use super::recording;
+use super::webhooks::Webhooks;
 use crate::config::{SourceConfig, nearest};
 
 type Made = Result<Vec<Arc<dyn Source>>, SourceError>;
@@ -33,6 +36,9 @@ pub const KINDS: &[Kind] = &[
     Kind { word: "alertmanager", needs: Needs::Url, make: |c| Ok(vec![Arc::new(Alertmanager::new(c)?)]) },
     Kind { word: "loki", needs: Needs::Url, make: |c| Ok(vec![Arc::new(Loki::new(c)?)]) },
     Kind { word: "file", needs: Needs::Paths, make: |c| Ok(vec![Arc::new(FileLogs::new(c)?)]) },
+    Kind { word: "kubernetes", needs: Needs::Url, make: |c| Ok(vec![Arc::new(Kubernetes::new(c)?)]) },
+    Kind { word: "git", needs: Needs::Path, make: |c| Ok(vec![Arc::new(Git::new(c)?)]) },
+    Kind { word: "changes", needs: Needs::Paths, make: |c| Ok(vec![Arc::new(Webhooks::new(c)?)]) },
     Kind { word: "recording", needs: Needs::Path, make: recording::open },
 ];
 
@@ -50,9 +56,9 @@ pub fn check(config: &SourceConfig) -> Result<(), String> {
     match kind.needs {
         Needs::Url if config.url.is_none() => Err(format!("a source of type {} needs a url", kind.word)),
         Needs::Paths if config.paths.is_empty() => {
-            Err("a source of type file needs paths, such as [\"/var/log/app/*.log\"]".to_owned())
+            Err(format!("a source of type {} needs paths, such as [\"/var/log/app/*.log\"]", kind.word))
         }
-        Needs::Path if config.path.is_none() => Err("a source of type recording needs a path".to_owned()),
+        Needs::Path if config.path.is_none() => Err(format!("a source of type {} needs a path", kind.word)),
         _ => Ok(()),
     }
 }

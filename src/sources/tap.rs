@@ -9,8 +9,8 @@ use tokio::sync::mpsc;
 
 use super::fault::SourceError;
 use super::recording::{RecordedSource, filter_key};
-use super::{AlertSource, Answer, Asked, Batch, LogFilter, LogSource, MetricSource, Source};
-use crate::telemetry::{Alert, Labels, LogLine, Rule, Series, Timestamp, Window};
+use super::{AlertSource, Answer, Asked, Batch, ChangeSource, LogFilter, LogSource, MetricSource, Source};
+use crate::telemetry::{Alert, ChangeEvent, Labels, LogLine, Rule, Series, Timestamp, Window};
 
 /// Lines kept of one question.
 const MAX_LINES: usize = 100_000;
@@ -75,6 +75,9 @@ impl Source for Tap {
     fn logs(&self) -> Option<&dyn LogSource> {
         self.inner.logs().map(|_| self as &dyn LogSource)
     }
+    fn changes(&self) -> Option<&dyn ChangeSource> {
+        self.inner.changes().map(|_| self as &dyn ChangeSource)
+    }
 }
 
 /// The inner source has the kind of signal whenever the tap was asked for it: `alerts()` and its kin see to that.
@@ -103,6 +106,21 @@ impl AlertSource for Tap {
     }
     fn query(&self) -> String {
         self.inner.alerts().map(AlertSource::query).unwrap_or_default()
+    }
+}
+
+impl ChangeSource for Tap {
+    fn query(&self, window: Window) -> String {
+        self.inner.changes().map(|c| c.query(window)).unwrap_or_default()
+    }
+    fn within(&self, window: Window) -> Asked<'_, Vec<ChangeEvent>> {
+        let inner = inner!(self.changes);
+        async move {
+            let answer = inner.within(self.span).await?;
+            self.keep(|k| k.changes = Some(answer.clone()));
+            Ok(answer.map(|changes| changes.into_iter().filter(|c| window.contains(c.at)).collect()))
+        }
+        .boxed()
     }
 }
 

@@ -18,6 +18,8 @@ const TELLING: f64 = 3.0;
 const MAX_CHANGES: usize = 5;
 /// A change so long before what moved first may still be its cause.
 const BEFORE: Duration = Duration::from_hours(1);
+/// Signs of one deed lie this close together.
+const SAME: Duration = Duration::from_mins(2);
 /// From this share on something is full; below, it must fill up within [`SOON`].
 pub(super) const FULL: f64 = 0.9;
 const SOON: Duration = Duration::from_hours(24);
@@ -95,13 +97,31 @@ pub(super) fn changes(signals: &Signals) -> Vec<Finding> {
     let rank = |c: &ChangeInput| {
         let distance = began.map_or(0.0, |b| b.secs_since(c.at));
         let is_before = began.is_none_or(|b| c.at <= b + slack);
-        (!is_before, c.service.as_deref() != suspect, distance.abs().round() as i64)
+        (!is_before, suspect.is_none() || c.service.as_deref() != suspect, distance.abs().round() as i64)
     };
     let mut list: Vec<&ChangeInput> = signals.changes.iter().filter(|c| began.is_none_or(|b| c.at + BEFORE >= b)).collect();
     list.sort_by_key(|c| (rank(c), c.what.clone()));
-    list.iter()
+    // What several sources, or several signs, tell of one deed is one change: the surest names it.
+    let mut deeds: Vec<Vec<&ChangeInput>> = Vec::new();
+    for change in list {
+        let is_same = |deed: &&mut Vec<&ChangeInput>| {
+            change.service.is_some()
+                && deed.iter().all(|c| {
+                    c.service == change.service && c.key != change.key && c.at.secs_since(change.at).abs() <= SAME.as_secs_f64()
+                })
+        };
+        match deeds.iter_mut().find(is_same) {
+            Some(deed) => deed.push(change),
+            None => deeds.push(vec![change]),
+        }
+    }
+    deeds
+        .iter()
         .take(MAX_CHANGES)
-        .map(|c| {
+        .filter_map(|deed| {
+            let c = deed.iter().find(|c| c.is_release).or_else(|| deed.first())?;
+            let others: Vec<&str> = deed.iter().filter(|o| o.what != c.what).map(|o| o.what.as_str()).collect();
+            let also = if others.is_empty() { String::new() } else { format!(" Told with it: {}.", others.join("; ")) };
             let service = c.service.as_deref().map(|s| format!("{s} ")).unwrap_or_default();
             let certain = if c.is_release { 1.0 } else { 0.85 };
             let (when, confidence) = match began {
@@ -113,16 +133,17 @@ pub(super) fn changes(signals: &Signals) -> Vec<Finding> {
                 }
                 Some(b) => (format!(", {} after the first move", time::human(c.at.since(b))), 0.3),
             };
-            Finding {
+            let others = deed.iter().filter(|o| o.key != c.key).map(|o| o.key.clone());
+            Some(Finding {
                 at: Some(c.at),
                 ..of(
                     FindingKind::Change,
                     format!("{service}{} at {}{when}", c.what, clock(c.at)),
-                    format!("{service}{} at {}{when}.", c.what, clock(c.at)),
+                    format!("{service}{} at {}{when}.{also}", c.what, clock(c.at)),
                     confidence * certain,
-                    vec![c.key.clone()],
+                    std::iter::once(c.key.clone()).chain(others).collect(),
                 )
-            }
+            })
         })
         .collect()
 }
@@ -297,4 +318,54 @@ pub(super) fn expiring(signals: &Signals) -> Vec<Finding> {
             of(FindingKind::Expiring, title, text, if e.at <= end { 0.9 } else { 0.6 }, vec![e.key.clone()])
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::MetricInput;
+    use super::*;
+    use crate::analysis::movement::Movement;
+
+    fn change(at: i64, service: &str, what: &str, is_release: bool, key: &str) -> ChangeInput {
+        let service = (!service.is_empty()).then(|| service.to_owned());
+        ChangeInput { at: Timestamp::from_secs(at), service, what: what.into(), is_release, key: key.into() }
+    }
+
+    #[test]
+    fn the_change_closest_before_the_first_move_leads_and_one_deed_is_told_once() {
+        const T: i64 = 1_795_253_400;
+        let movement = Movement {
+            direction: Direction::Up,
+            score: 9.0,
+            changed_at: Some(Timestamp::from_secs(T)),
+            before: None,
+            after: None,
+            back_at: None,
+        };
+        let metric = MetricInput {
+            key: "m".into(),
+            title: "latency p95".into(),
+            service: Some("shop".into()),
+            unit: "s".into(),
+            movement,
+            is_alert_expression: false,
+            labels: Default::default(),
+            earlier: vec![],
+        };
+        let changes = vec![
+            change(T - 7200, "shop", "version 1 → 2", true, "versions"),
+            change(T + 300, "shop", "rolled back", true, "deploys"),
+            change(T - 900, "mail", "flag digest on", true, "deploys"),
+            change(T - 130, "shop", "started a process", false, "starts"),
+            change(T - 180, "shop", "v3 deployed by ada", true, "deploys"),
+            change(T - 170, "shop", "commit 1a2b \"Retry\"", false, "git"),
+            change(T - 600, "", "node eu-3: Rebooted", false, "k8s"),
+        ];
+        let signals = Signals { metrics: vec![metric], changes, ..Signals::default() };
+        let told: Vec<(String, Vec<Key>)> = super::changes(&signals).into_iter().map(|f| (f.text, f.inputs)).collect();
+        let first = "shop v3 deployed by ada at 09:27:00Z, 3m00s before the first move. Told with it: started a process; commit 1a2b \"Retry\".";
+        assert_eq!(told[0], (first.to_owned(), vec!["deploys".to_owned(), "starts".into(), "git".into()]));
+        let rest: Vec<&str> = told[1..].iter().map(|(text, _)| text.split(" at ").next().unwrap()).collect();
+        assert_eq!(rest, ["node eu-3: Rebooted", "mail flag digest on", "shop rolled back"]);
+    }
 }

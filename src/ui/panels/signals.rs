@@ -287,11 +287,12 @@ fn one(incident: &Incident, record: &EvidenceRecord, body: Option<&Body>, theme:
             }
         }
         Some(body) => {
-            let detail = if record.kind == EvidenceKind::Logs { Detail::Full } else { Detail::Short };
+            let is_lines = matches!(record.kind, EvidenceKind::Logs | EvidenceKind::Changes);
+            let detail = if is_lines { Detail::Full } else { Detail::Short };
             let words = render::text(body, detail);
             let all: Vec<String> = words.lines().flat_map(|l| text::wrap(l, width)).collect();
             // The newest log lines are the last.
-            let skip = if record.kind == EvidenceKind::Logs { all.len().saturating_sub(usize::from(rest.height)) } else { 0 };
+            let skip = if is_lines { all.len().saturating_sub(usize::from(rest.height)) } else { 0 };
             for (row, l) in all.iter().skip(skip).take(usize::from(rest.height)).enumerate() {
                 put(frame.buffer_mut(), rest, row, &Line::from(l.clone()), None);
             }
