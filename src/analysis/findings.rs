@@ -3,6 +3,7 @@
 //! seen.
 
 mod around;
+mod theories;
 mod triage;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -161,6 +162,7 @@ pub fn findings(signals: &Signals) -> Vec<Finding> {
     // Beside "healthy" nobody is suspect.
     if !out.iter().any(|f| f.kind == FindingKind::Verdict && f.title.starts_with("healthy")) {
         out.extend(around::suspects(signals));
+        out.extend(theories::against(signals));
     }
     out.extend(moved(signals));
     out.extend(new_patterns(signals));

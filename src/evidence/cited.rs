@@ -98,7 +98,11 @@ pub fn rule_report(incident: &Incident) -> String {
     };
     section("What fires", &[FindingKind::Alerts, FindingKind::Verdict], "It was not looked at.");
     section("How bad it is", &[FindingKind::Severity, FindingKind::Slo], "Nothing that was seen speaks for a severity.");
-    section("Where it may have begun", &[FindingKind::Suspect, FindingKind::Dependency], "No service stands out.");
+    section(
+        "Where it may have begun",
+        &[FindingKind::Suspect, FindingKind::Against, FindingKind::Dependency],
+        "No service stands out.",
+    );
     section("What was changed", &[FindingKind::Change], "No deploy, restart or switch was seen in the window.");
     section("What moved, in order", &[FindingKind::Moved], no_metrics);
     section("What is new in the logs", &[FindingKind::Pattern], no_logs);

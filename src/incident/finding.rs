@@ -18,6 +18,8 @@ pub enum FindingKind {
     Severity,
     /// A service that it may have begun with.
     Suspect,
+    /// What does not fit the leading suspect as the cause.
+    Against,
     /// A series that left its baseline.
     Moved,
     /// A log pattern that is new or much more frequent.
@@ -48,6 +50,7 @@ impl FindingKind {
             Self::Verdict => "verdict",
             Self::Severity => "severity",
             Self::Suspect => "suspect",
+            Self::Against => "against",
             Self::Moved => "moved",
             Self::Pattern => "new in logs",
             Self::Change => "changed",

@@ -279,8 +279,12 @@ fn causes(out: &mut String, r: &Report) {
         let why = h.reason.as_ref().map(|w| format!(": {}", inline(w))).unwrap_or_default();
         put!(out, "- {} UTC, {}, {}{why}: {}", h.at.date_clock(), inline(&h.by), h.state(), inline(&h.text));
     }
-    let against: Vec<&CitedFinding> =
-        r.findings.iter().filter(|f| f.kind == FindingKind::Unchanged || !f.against.is_empty()).collect();
+    let against: Vec<&CitedFinding> = (r.findings.iter())
+        .filter(|f| {
+            matches!(f.kind, FindingKind::Unchanged | FindingKind::Against)
+                || (f.kind != FindingKind::Suspect && !f.against.is_empty())
+        })
+        .collect();
     if !against.is_empty() {
         put!(out, "\n### What speaks against other theories\n");
         for f in against {

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{ChangeInput, Finding, Key, Signals, clock};
+use super::{ChangeInput, Finding, Key, Signals, clock, theories};
 use crate::analysis::Direction;
 use crate::incident::FindingKind;
 use crate::telemetry::series::human_value;
@@ -15,6 +15,8 @@ const MAX_SUSPECTS: usize = 3;
 const PER_SUSPECT: usize = 2;
 /// So many spreads from normal a further series must be to be told.
 const TELLING: f64 = 3.0;
+/// What a contradiction leaves of the confidence in a suspect.
+const DOUBT: f64 = 0.9;
 const MAX_CHANGES: usize = 5;
 /// A change so long before what moved first may still be its cause.
 const BEFORE: Duration = Duration::from_hours(1);
@@ -26,7 +28,7 @@ const SOON: Duration = Duration::from_hours(24);
 /// What runs out later than this is no finding.
 const EXPIRES: Duration = Duration::from_hours(14 * 24);
 /// A service below this score is no suspect.
-const LEAST_SCORE: f64 = 1.0;
+pub(super) const LEAST_SCORE: f64 = 1.0;
 
 fn of(kind: FindingKind, title: String, text: String, confidence: f64, inputs: Vec<Key>) -> Finding {
     Finding { kind, title, text, confidence, at: None, inputs, against: Vec::new() }
@@ -71,8 +73,11 @@ pub(super) fn suspects(signals: &Signals) -> Vec<Finding> {
             // Its log, or who waits for it, may point to it while none of its own series moved.
             let has_moved = list.iter().any(|s| s.suspect.series.is_some() && s.suspect.changed_at.is_some());
             let confidence = (0.3 + share).min(if has_moved { 0.9 } else { 0.5 });
+            let against = theories::contradictions(signals, service);
+            let confidence = confidence * DOUBT.powi(i32::try_from(against.len()).unwrap_or(0));
             // A lead over the others is what makes a suspicion: alone with half of all suspicion is sure enough for a look.
-            of(FindingKind::Suspect, title, format!("{service}: {}.", told.join("; ")), confidence, inputs)
+            let found = of(FindingKind::Suspect, title, format!("{service}: {}.", told.join("; ")), confidence, inputs);
+            Finding { against: theories::keys(against.into_iter().flat_map(|(_, keys)| keys)), ..found }
         })
         .collect()
 }

@@ -33,7 +33,8 @@ fn is_quiet(signals: &Signals) -> bool {
         && !signals.limits.iter().any(|l| l.share >= super::around::FULL)
 }
 
-/// "Healthy", "recovered", "not over" where the evidence says so; nothing while it plainly goes on, or nobody knows.
+/// "Healthy", "recovered", "not over", "inconclusive" and "two causes" where the evidence says so; nothing while it plainly goes
+/// on, or nobody knows.
 pub(super) fn verdict(signals: &Signals) -> Option<Finding> {
     if !signals.alerts_known {
         return None;
@@ -112,6 +113,8 @@ pub(super) fn verdict(signals: &Signals) -> Option<Finding> {
             keys(&mut still.iter().map(|m| **m)),
             alerts.into_iter().collect(),
         )),
+        (false, None, true) if new_and_bad(signals) == 0 => super::theories::inconclusive(signals, ENOUGH),
+        (false, _, false) => super::theories::two_causes(signals),
         _ => None,
     }
 }

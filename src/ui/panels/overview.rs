@@ -180,6 +180,7 @@ fn glyph(finding: &CitedFinding) -> (&'static str, Meaning) {
         FindingKind::Verdict => ("…", Meaning::Warn),
         FindingKind::Severity => ("!", Meaning::Warn),
         FindingKind::Suspect => ("◎", Meaning::Bad),
+        FindingKind::Against => ("⊘", Meaning::Muted),
         FindingKind::Moved => ("▲", Meaning::Accent),
         FindingKind::Pattern => ("≋", Meaning::Warn),
         FindingKind::Change => ("◆", Meaning::Accent),
