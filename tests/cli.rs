@@ -308,7 +308,7 @@ fn a_stream_that_breaks_keeps_its_part() {
 #[test]
 fn an_interrupt_cancels_and_keeps_what_came() {
     let f = folder();
-    let events = chat_events(&"word ".repeat(60));
+    let events = chat_events(&"word ".repeat(400));
     let llm = Stub::start(move |_| Reply::events(&events, Duration::from_millis(50)));
     let c = config(f.path(), Some(&llm.url()), "");
     declared(f.path(), &c);

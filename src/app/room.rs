@@ -6,7 +6,10 @@ use super::board::Filter;
 use crate::analysis::Pattern;
 use crate::analysis::patterns::rank;
 use crate::evidence::Body;
-use crate::incident::{ActorKind, CitedSuspect, Entry, EvidenceId, EvidenceKind, EvidenceRecord, Incident, IncidentId};
+use crate::incident::{
+    ActorKind, CitedSuspect, Entry, EvidenceId, EvidenceKind, EvidenceRecord, Incident, IncidentId, SourceStatus,
+};
+use crate::telemetry::Timestamp;
 
 /// Suspects that the screen lists.
 pub const MAX_SUSPECTS: usize = 12;
@@ -224,6 +227,19 @@ impl Room {
         });
         all.sort_by_key(|(_, p)| rank(p));
         all
+    }
+
+    /// Sources that failed when they were last asked, while patterns that they gave before are still shown, with the end of those.
+    pub fn stale_patterns(&self) -> Vec<(&str, Timestamp)> {
+        let Some(investigation) = self.incident.as_ref().and_then(|i| i.investigation.as_ref()) else { return Vec::new() };
+        let has_failed = |name: &str| investigation.sources.iter().any(|s| s.name == name && s.status == SourceStatus::Failed);
+        let mut found: Vec<(&str, Timestamp)> = Vec::new();
+        for (record, _) in self.patterns("") {
+            if has_failed(&record.source) && !found.iter().any(|(name, _)| *name == record.source) {
+                found.push((&record.source, record.window.end));
+            }
+        }
+        found
     }
 
     /// Whether the logs show patterns now.

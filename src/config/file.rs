@@ -506,6 +506,12 @@ fn seconds(value: Option<f64>, default: Duration) -> Result<Duration, String> {
     }
 }
 
+/// A label as DNS has it (RFC 1123): what Kubernetes names namespaces by.
+fn is_dns_label(text: &str) -> bool {
+    let is_inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    (1..=63).contains(&text.len()) && text.bytes().all(is_inner) && !text.starts_with('-') && !text.ends_with('-')
+}
+
 fn check_url(url: &str) -> Result<(), String> {
     let parsed =
         reqwest::Url::parse(url).map_err(|e| format!("url '{url}' is not a URL: {e}; it looks like http://127.0.0.1:9090"))?;
@@ -526,6 +532,9 @@ fn source(raw: RawSource, fail: impl Fn(String) -> ConfigError) -> Result<Source
     }
     if let Some(url) = &raw.url {
         check_url(url).map_err(&fail)?;
+    }
+    if let Some(namespace) = raw.namespace.as_deref().filter(|n| !is_dns_label(n)) {
+        return Err(fail(format!("namespace '{namespace}' is no Kubernetes namespace: small letters, digits and '-'")));
     }
     let auth = match raw.auth {
         None => Auth::None,

@@ -28,6 +28,11 @@ fn mistakes_name_the_line_the_key_and_the_remedy() {
         ("[[sources]]\nname = \"a\"\ntype = \"promethius\"", ["config.toml:1", "source 'a'", "did you mean 'prometheus'"]),
         ("[[sources]]\nname = \"a\"\ntype = \"prometheus\"", ["config.toml:1", "source 'a'", "url"]),
         (
+            "[[sources]]\nname = \"a\"\ntype = \"kubernetes\"\nurl = \"http://x\"\nnamespace = \"a/../b\"",
+            ["config.toml:1", "source 'a'", "namespace 'a/../b'"],
+        ),
+        ("[[sources]]\nname = \"a\"\ntype = \"git\"", ["config.toml:1", "type git", "a path"]),
+        (
             "[[sources]]\nname = \"a\"\ntype = \"prometheus\"\nurl = \"http://u:p@h\"",
             ["source 'a'", "must not hold a password", "password_env"],
         ),

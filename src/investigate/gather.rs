@@ -23,7 +23,7 @@ use crate::incident::{EvidenceKind, LinkedAlert, Matrix, SourceReport};
 use crate::sources::file::UNREADABLE;
 use crate::sources::{Answer, FaultKind, LogFilter, LogSource, MetricSource, Source, SourceError, step_for};
 use crate::telemetry::series::human_value;
-use crate::telemetry::{Alert, AlertState, ChangeEvent, Labels, LogLine, Rule, Series, Timestamp, Window, words};
+use crate::telemetry::{Alert, AlertState, ChangeEvent, Labels, LogLine, Rule, Series, Timestamp, Window, clean, words};
 
 /// Queries asked of one metrics source beside the alerts' expressions.
 const MAX_QUERIES: usize = 40;
@@ -222,7 +222,7 @@ fn take_alerts(out: &mut Gathered, set: &SourceSet, request: &Request, board: Al
         let summary = match count {
             0 if others == 0 => "nothing fires".to_owned(),
             0 => format!("none of the linked alerts is active; {others} others are"),
-            n => format!("{n} alerts: {}", names(&own)),
+            n => format!("{}: {}", words::count(n, "alert"), names(&own)),
         };
         let draft = Draft {
             kind: EvidenceKind::Alerts,
@@ -355,7 +355,7 @@ async fn look_at_metrics(
             }
             Ok(answer) => around::take(&mut out, source, question, answer, request, step),
             Err(e) if e.kind == FaultKind::NotRecorded => {}
-            Err(e) => fail(&mut out, source, &format!("`{}`", crate::telemetry::clean::cut(&question.query, 80)), &e),
+            Err(e) => fail(&mut out, source, &format!("`{}`", clean::cut(&question.query, 80)), &e),
         }
     }
     around::budgets(&mut out, source);
@@ -608,6 +608,9 @@ async fn look_at_logs(source: &dyn Source, window: Window, onset: Timestamp) -> 
     out
 }
 
+/// Bytes of a change that findings quote.
+const MAX_CHANGE: usize = 200;
+
 /// What a source of changes tells.
 async fn look_at_changes(source: &dyn Source, window: Window) -> Gathered {
     let mut out = Gathered::default();
@@ -622,7 +625,11 @@ async fn look_at_changes(source: &dyn Source, window: Window) -> Gathered {
     out.report(ok(source.name(), source.kind()));
     let key = format!("changes/{}", source.name());
     // Findings quote these.
-    let redacted = |text: &str| Redactor::new().text(text).into_owned();
+    // Redacted before it is cut: half a token has lost the shape by which it is known.
+    let redacted = |text: &str| clean::cut(&Redactor::new().text(text), MAX_CHANGE);
+    for gap in &answer.gaps {
+        out.gap(format!("{}: {gap}", source.name()));
+    }
     out.signals.changes.extend(answer.value.iter().map(|c| ChangeInput {
         at: c.at,
         service: c.service.clone(),
@@ -660,7 +667,7 @@ fn change_line(change: &ChangeEvent) -> LogLine {
         at: Some(change.at),
         service: change.service.clone(),
         fields: change.link.iter().map(|link| ("link".to_owned(), link.clone())).collect(),
-        ..LogLine::plain(change.told())
+        ..LogLine::plain(clean::cut(&Redactor::new().text(&change.told()), 2 * MAX_CHANGE))
     }
 }
 
@@ -682,7 +689,7 @@ fn lines_draft(source: &dyn Source, query: String, window: Window, answer: Answe
             "{} error lines, the last: {}",
             answer.total.unwrap_or(shown),
             // Redacted before it is cut: half a token has lost the shape by which it is known.
-            crate::telemetry::clean::cut(Redactor::new().text(&last.message).lines().next().unwrap_or(""), 120)
+            clean::cut(Redactor::new().text(&last.message).lines().next().unwrap_or(""), 120)
         ),
     };
     Draft {

@@ -1,10 +1,13 @@
 //! A Kubernetes API server: what was rolled out, scaled, moved away or rebooted.
 //!
-//! Two lists: replica sets, as each new revision of a deployment makes one (its images against those of the revision before), and
-//! events of kinds that tell of a deed. Events are kept for about an hour; where the right to read one of the lists is missing the
-//! other is still of use. Shapes: kubernetes.io, API v1 `Event` and apps/v1 `ReplicaSet`.
+//! Two lists: replica sets, as each new revision of a deployment makes one (its images against those of the one made before it), and
+//! events of kinds that tell of a deed. A rollback makes no new replica set but gives an old one a new number: that it was done is
+//! known, when only by its events. Events are kept for about an hour; where the right to read one of the lists is missing the other
+//! is still of use. Stateful and daemon sets are told by their events alone. Shapes: kubernetes.io, API v1 `Event` and apps/v1
+//! `ReplicaSet`.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -19,19 +22,20 @@ use crate::telemetry::{ChangeEvent, Timestamp, Window, clean};
 /// Objects of one page, and pages of one list.
 const PAGE: usize = 500;
 const MAX_PAGES: usize = 20;
-/// Bytes of an event's message that are shown.
-const MESSAGE: usize = 160;
+/// Changes kept of one window.
+const MAX_CHANGES: usize = 1_000;
+/// So long after a rollout began the scalings of its deployment are its own.
+const ROLLS_FOR: Duration = Duration::from_mins(10);
 /// The annotation that numbers a deployment's revisions.
 const REVISION: &str = "deployment.kubernetes.io/revision";
 /// Reasons of events that tell of a deed rather than of a symptom.
-const DEEDS: [&str; 10] = [
+const DEEDS: [&str; 9] = [
     "ScalingReplicaSet",
     "SuccessfulRescale",
     "DeploymentRollback",
     "Evicted",
     "Preempted",
     "TaintManagerEviction",
-    "NodeNotReady",
     "NodeNotSchedulable",
     "Rebooted",
     "Drain",
@@ -48,8 +52,8 @@ pub struct Kubernetes {
 struct List<T> {
     #[serde(default)]
     metadata: ListMeta,
-    #[serde(default = "Vec::new")]
-    items: Vec<T>,
+    // A list without objects may be null.
+    items: Option<Vec<T>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -132,6 +136,14 @@ impl Kubernetes {
         Ok(Self { name: config.name.clone(), http: Http::new(config)?, namespace: config.namespace.clone() })
     }
 
+    async fn page<T: serde::de::DeserializeOwned>(&self, path: &str, params: &Params<'_>) -> Result<List<T>, SourceError> {
+        let reply = self.http.get(path, params).await?;
+        if status_kind(reply.status).is_some() {
+            return Err(refused(&reply, said(&reply)));
+        }
+        reply.json()
+    }
+
     fn path(&self, group: &str, what: &str) -> String {
         match &self.namespace {
             Some(namespace) => format!("{group}/namespaces/{namespace}/{what}"),
@@ -145,12 +157,13 @@ impl Kubernetes {
         for _ in 0..MAX_PAGES {
             let mut params: Params<'_> = vec![("limit", PAGE.to_string())];
             params.extend(more.take().map(|token| ("continue", token)));
-            let reply = self.http.get(path, &params).await?;
-            if status_kind(reply.status).is_some() {
-                return Err(refused(&reply, said(&reply)));
-            }
-            let page: List<T> = reply.json()?;
-            out.extend(page.items);
+            let page: List<T> = match self.page(path, &params).await {
+                Ok(page) => page,
+                // A list that changes while it is read may end with "410 Gone"; what came is still true.
+                Err(e) if !out.is_empty() => return Ok((out, Some(format!("{path}: the rest of the list was not given: {e}")))),
+                Err(e) => return Err(e),
+            };
+            out.extend(page.items.unwrap_or_default());
             more = page.metadata.more.filter(|token| !token.is_empty());
             if more.is_none() {
                 return Ok((out, None));
@@ -192,9 +205,8 @@ impl Source for Kubernetes {
 }
 
 impl ChangeSource for Kubernetes {
-    fn query(&self, window: Window) -> String {
-        let (sets, events) = (self.path("apis/apps/v1", "replicasets"), self.path("api/v1", "events"));
-        format!("GET {sets} and {events}, from {} to {}", window.start, window.end)
+    fn query(&self, _window: Window) -> String {
+        format!("GET /{} and /{}", self.path("apis/apps/v1", "replicasets"), self.path("api/v1", "events"))
     }
 
     fn within(&self, window: Window) -> Asked<'_, Vec<ChangeEvent>> {
@@ -209,17 +221,33 @@ impl ChangeSource for Kubernetes {
                 (_, Err(e)) => gaps.push(format!("events could not be read: {e}")),
                 _ => {}
             }
+            let is_of_all = self.namespace.is_none();
             if let Ok((sets, gap)) = sets {
                 gaps.extend(gap);
-                found.extend(rollouts(&sets));
+                let (rolled, back) = rollouts(&sets, is_of_all);
+                found.extend(rolled);
+                gaps.extend(back);
             }
             if let Ok((events, gap)) = events {
                 gaps.extend(gap);
-                found.extend(events.iter().filter_map(deed));
+                let deeds: Vec<ChangeEvent> = events.iter().filter_map(|e| deed(e, window, is_of_all)).collect();
+                // The scalings of a rollout are the rollout.
+                let is_rolling = |deed: &ChangeEvent| {
+                    deed.what.starts_with("ScalingReplicaSet")
+                        && found.iter().any(|r| r.service == deed.service && r.at <= deed.at && deed.at <= r.at + ROLLS_FOR)
+                };
+                let others: Vec<ChangeEvent> = deeds.into_iter().filter(|d| !is_rolling(d)).collect();
+                found.extend(others);
             }
             found.retain(|c| window.contains(c.at));
             found.sort_by(|a, b| a.at.cmp(&b.at).then_with(|| a.what.cmp(&b.what)));
-            Ok(Answer { value: found, gaps, total: None })
+            let total = u64::try_from(found.len()).ok();
+            let left_out = found.len().saturating_sub(MAX_CHANGES);
+            if left_out > 0 {
+                gaps.push(format!("more than {MAX_CHANGES} changes: the newest are kept"));
+                found.drain(..left_out);
+            }
+            Ok(Answer { value: found, gaps, total })
         }
         .boxed()
     }
@@ -229,37 +257,51 @@ fn time(text: Option<&str>) -> Option<Timestamp> {
     Timestamp::parse(text?).ok()
 }
 
-/// New revisions of deployments, each against the one before it.
-fn rollouts(sets: &[ReplicaSet]) -> Vec<ChangeEvent> {
-    let mut by_deployment: BTreeMap<(&str, &str), BTreeMap<u64, &ReplicaSet>> = BTreeMap::new();
+/// ` in NAMESPACE`, where objects of all are looked at.
+fn place(meta: &Meta, is_of_all: bool) -> String {
+    if is_of_all && !meta.namespace.is_empty() { format!(" in {}", meta.namespace) } else { String::new() }
+}
+
+/// When a replica set was made, and the number of its revision now.
+type Made<'a> = (Timestamp, u64, &'a ReplicaSet);
+
+/// New replica sets of deployments, each against the one made before it; and which deployments were rolled back.
+fn rollouts(sets: &[ReplicaSet], is_of_all: bool) -> (Vec<ChangeEvent>, Vec<String>) {
+    let mut by_deployment: BTreeMap<(&str, &str), Vec<Made<'_>>> = BTreeMap::new();
     for set in sets {
         let owner = set.metadata.owner_references.iter().flatten().find(|o| o.kind == "Deployment");
         let revision = set.metadata.annotations.as_ref().and_then(|a| a.get(REVISION)).and_then(|r| r.parse().ok());
-        if let (Some(owner), Some(revision)) = (owner, revision) {
-            by_deployment.entry((&set.metadata.namespace, &owner.name)).or_default().insert(revision, set);
+        let made = time(set.metadata.creation_timestamp.as_deref());
+        if let (Some(owner), Some(revision), Some(made)) = (owner, revision, made) {
+            by_deployment.entry((&set.metadata.namespace, &owner.name)).or_default().push((made, revision, set));
         }
     }
-    let mut out = Vec::new();
-    for ((_, deployment), revisions) in by_deployment {
+    let (mut out, mut back) = (Vec::new(), Vec::new());
+    for ((_, deployment), mut made) in by_deployment {
+        made.sort_by_key(|(at, revision, _)| (*at, *revision));
         let mut before: Option<&ReplicaSet> = None;
-        for (revision, set) in revisions {
-            if let Some(at) = time(set.metadata.creation_timestamp.as_deref()) {
-                let what = clean::line(&match before {
-                    None => format!("revision {revision} rolled out: image {}", images(set, None).join(", ")),
-                    Some(before) => match images(set, Some(before)) {
-                        changed if changed.is_empty() => {
-                            format!("revision {revision} rolled out with the same images (settings or a restart)")
-                        }
-                        changed => format!("revision {revision} rolled out: image {}", changed.join(", ")),
-                    },
-                });
-                let service = Some(clean::line(deployment));
-                out.push(ChangeEvent { at, service, what, by: None, link: None, is_release: true });
+        for (n, (at, revision, set)) in made.iter().enumerate() {
+            let place = place(&set.metadata, is_of_all);
+            // One with a higher number than a younger one has been rolled back to since: the number is not that of its making.
+            let is_back = made.iter().skip(n + 1).any(|(_, younger, _)| younger < revision);
+            let named = if is_back { "rolled out".to_owned() } else { format!("revision {revision} rolled out") };
+            let what = match before.map(|before| images(set, Some(before))) {
+                None => format!("{named}{place}: image {}", images(set, None).join(", ")),
+                Some(changed) if changed.is_empty() => format!("{named}{place} with the same images (settings or a restart)"),
+                Some(changed) => format!("{named}{place}: image {}", changed.join(", ")),
+            };
+            if is_back && made.iter().all(|(_, other, _)| other <= revision) {
+                back.push(clean::line(&format!(
+                    "{deployment}{place} was rolled back to image {} (revision {revision}); when, only its events can tell",
+                    images(set, None).join(", ")
+                )));
             }
+            let service = Some(clean::line(deployment));
+            out.push(ChangeEvent { at: *at, service, what: clean::line(&what), by: None, link: None, is_release: true });
             before = Some(set);
         }
     }
-    out
+    (out, back)
 }
 
 /// The images of a replica set; beside another those that differ.
@@ -276,27 +318,48 @@ fn images(set: &ReplicaSet, before: Option<&ReplicaSet>) -> Vec<String> {
         .collect()
 }
 
-/// An event of a kind that tells of a deed.
-fn deed(event: &Event) -> Option<ChangeEvent> {
+/// The service that a pod's name tells: without the hash of its template and its random part, or its number.
+fn of_pod(name: &str) -> &str {
+    // Kubernetes writes random parts without vowels and without what looks like another character.
+    let is_random = |part: &str| part.bytes().all(|b| b"bcdfghjklmnpqrstvwxz2456789".contains(&b));
+    let Some((rest, last)) = name.rsplit_once('-') else { return name };
+    if last.bytes().all(|b| b.is_ascii_digit()) {
+        return rest;
+    }
+    if last.len() != 5 || !is_random(last) {
+        return name;
+    }
+    match rest.rsplit_once('-') {
+        Some((service, hash)) if (6..=10).contains(&hash.len()) && is_random(hash) => service,
+        _ => rest,
+    }
+}
+
+/// An event of a kind that tells of a deed, at its first time within the window.
+fn deed(event: &Event, window: Window, is_of_all: bool) -> Option<ChangeEvent> {
     let reason = event.reason.as_deref().filter(|r| DEEDS.contains(r))?;
     let repeats = event.series.as_ref().and_then(|s| s.last_observed_time.as_deref());
-    // Events of the newer kind have no lastTimestamp.
-    let times = [event.last_timestamp.as_deref(), repeats, event.event_time.as_deref(), event.first_timestamp.as_deref()];
-    let at = times.into_iter().chain([event.metadata.creation_timestamp.as_deref()]).find_map(time)?;
+    // Events of the newer kind have neither firstTimestamp nor lastTimestamp.
+    let known = [event.first_timestamp.as_deref(), event.event_time.as_deref(), repeats, event.last_timestamp.as_deref()];
+    let times: Vec<Timestamp> = known.into_iter().filter_map(time).collect();
+    let at = match times.iter().find(|at| window.contains(**at)).or(times.first()) {
+        Some(at) => *at,
+        None => time(event.metadata.creation_timestamp.as_deref())?,
+    };
     let object = &event.involved_object;
     let service = match object.kind.as_str() {
-        "Deployment" | "StatefulSet" | "DaemonSet" | "HorizontalPodAutoscaler" => Some(object.name.clone()),
-        "ReplicaSet" => object.name.rsplit_once('-').map(|(deployment, _)| deployment.to_owned()),
-        // A pod of a deployment ends in the hash of its template and a random part.
-        "Pod" => object.name.rsplitn(3, '-').nth(2).map(str::to_owned),
+        "Deployment" | "StatefulSet" | "DaemonSet" | "HorizontalPodAutoscaler" => Some(object.name.as_str()),
+        "ReplicaSet" => object.name.rsplit_once('-').map(|(deployment, _)| deployment),
+        "Pod" => Some(of_pod(&object.name)),
         _ => None,
     };
     let of = if service.is_some() { String::new() } else { format!("{} {}: ", object.kind.to_lowercase(), object.name) };
-    let message = clean::cut(&clean::line(event.message.as_deref().unwrap_or_default()), MESSAGE);
+    let place = place(&event.metadata, is_of_all);
+    let message = event.message.as_deref().unwrap_or_default();
     Some(ChangeEvent {
         at,
-        service: service.map(|s| clean::line(&s)),
-        what: clean::line(&format!("{of}{reason}: {message}")),
+        service: service.map(clean::line),
+        what: clean::line(&format!("{of}{reason}{place}: {message}")),
         by: None,
         link: None,
         is_release: false,
@@ -307,61 +370,85 @@ fn deed(event: &Event) -> Option<ChangeEvent> {
 mod tests {
     use super::*;
 
+    fn set(revision: &str, at: &str, image: &str) -> serde_json::Value {
+        serde_json::json!({"metadata": {"name": format!("shop-{revision}"), "namespace": "prod", "creationTimestamp": at,
+            "annotations": {REVISION: revision}, "ownerReferences": [{"kind": "Deployment", "name": "shop"}]},
+            "spec": {"template": {"spec": {"containers": [{"name": "app", "image": image}, {"name": "proxy", "image": "envoy:1"}]}}}})
+    }
+
+    fn told(sets: serde_json::Value, is_of_all: bool) -> (Vec<String>, Vec<String>) {
+        let sets: Vec<ReplicaSet> = serde_json::from_value(sets).unwrap();
+        let (rolled, back) = rollouts(&sets, is_of_all);
+        (rolled.iter().map(|c| format!("{} {}", c.at, c.what)).collect(), back)
+    }
+
     #[test]
-    fn rollouts_are_told_against_the_revision_before() {
-        let set = |revision: &str, at: &str, image: &str| {
-            serde_json::json!({"metadata": {"name": format!("shop-{revision}"), "namespace": "prod", "creationTimestamp": at,
-                "annotations": {REVISION: revision}, "ownerReferences": [{"kind": "Deployment", "name": "shop"}]},
-                "spec": {"template": {"spec": {"containers": [{"name": "app", "image": image}, {"name": "proxy", "image": "envoy:1"}]}}}})
-        };
-        let sets: Vec<ReplicaSet> = serde_json::from_value(serde_json::json!([
-            set("10", "2026-11-21T09:17:00Z", "shop:1.42.0"),
-            set("9", "2026-11-20T08:00:00Z", "shop:1.41.3"),
-            set("11", "2026-11-21T09:40:00Z", "shop:1.42.0"),
-            {"metadata": {"name": "alone", "annotations": null, "ownerReferences": null}},
-        ]))
-        .unwrap();
-        let told: Vec<(String, String)> = rollouts(&sets).into_iter().map(|c| (c.at.rfc3339(), c.what)).collect();
+    fn rollouts_are_told_against_the_one_before() {
+        let (rolled, back) = told(
+            serde_json::json!([
+                set("10", "2026-11-21T09:17:00Z", "shop:1.42.0"),
+                set("9", "2026-11-20T08:00:00Z", "shop:1.41.3"),
+                set("11", "2026-11-21T09:40:00Z", "shop:1.42.0"),
+                {"metadata": {"name": "alone", "annotations": null, "ownerReferences": null}},
+            ]),
+            true,
+        );
         let expected = [
-            ("2026-11-20T08:00:00Z", "revision 9 rolled out: image shop:1.41.3, envoy:1"),
-            ("2026-11-21T09:17:00Z", "revision 10 rolled out: image shop:1.41.3 → shop:1.42.0"),
-            ("2026-11-21T09:40:00Z", "revision 11 rolled out with the same images (settings or a restart)"),
+            "2026-11-20T08:00:00Z revision 9 rolled out in prod: image shop:1.41.3, envoy:1",
+            "2026-11-21T09:17:00Z revision 10 rolled out in prod: image shop:1.41.3 → shop:1.42.0",
+            "2026-11-21T09:40:00Z revision 11 rolled out in prod with the same images (settings or a restart)",
         ];
-        assert_eq!(told, expected.map(|(at, what)| (at.to_owned(), what.to_owned())));
+        assert_eq!((rolled, back), (expected.map(str::to_owned).to_vec(), vec![]));
+    }
+
+    #[test]
+    fn what_was_rolled_back_to_is_not_told_at_the_time_of_its_making() {
+        let old = set("3", "2026-11-21T09:00:00Z", "shop:1.41.3");
+        let (rolled, back) = told(serde_json::json!([old, set("2", "2026-11-21T09:17:00Z", "shop:1.42.0")]), false);
+        let expected = [
+            "2026-11-21T09:00:00Z rolled out: image shop:1.41.3, envoy:1",
+            "2026-11-21T09:17:00Z revision 2 rolled out: image shop:1.41.3 → shop:1.42.0",
+        ];
+        assert_eq!(rolled, expected);
+        assert_eq!(back, ["shop was rolled back to image shop:1.41.3, envoy:1 (revision 3); when, only its events can tell"]);
     }
 
     #[test]
     fn events_of_deeds_are_changes_and_symptoms_are_not() {
+        let window =
+            Window::new(Timestamp::parse("2026-11-21T09:10:00Z").unwrap(), Timestamp::parse("2026-11-21T09:30:00Z").unwrap());
         let event = |reason: &str, kind: &str, name: &str, times: serde_json::Value| {
-            let mut event = serde_json::json!({"metadata": {"creationTimestamp": "2026-11-21T09:00:00Z"},
+            let mut event = serde_json::json!({"metadata": {"creationTimestamp": "2026-11-21T09:00:00Z", "namespace": "prod"},
                 "involvedObject": {"kind": kind, "name": name}, "reason": reason, "message": "it\u{1b}[1m was so"});
             event.as_object_mut().unwrap().extend(times.as_object().unwrap().clone());
             let event: Event = serde_json::from_value(event).unwrap();
-            deed(&event).map(|c| (c.at.rfc3339(), c.service.unwrap_or_default(), c.what))
+            deed(&event, window, false).map(|c| format!("{} {}: {}", c.at, c.service.unwrap_or_default(), c.what))
         };
-        let told = |at: &str, service: &str, what: &str| Some((at.to_owned(), service.to_owned(), what.to_owned()));
+        let times = serde_json::json!({"firstTimestamp": "2026-11-21T09:17:00Z", "lastTimestamp": "2026-11-21T09:29:00Z"});
         assert_eq!(
-            event("ScalingReplicaSet", "Deployment", "shop", serde_json::json!({"lastTimestamp": "2026-11-21T09:17:00Z"})),
-            told("2026-11-21T09:17:00Z", "shop", "ScalingReplicaSet: it was so")
+            event("ScalingReplicaSet", "Deployment", "shop", times).unwrap(),
+            "2026-11-21T09:17:00Z shop: ScalingReplicaSet: it was so"
         );
+        let times = serde_json::json!({"lastTimestamp": null, "eventTime": "2026-11-21T09:18:00.123456Z"});
         assert_eq!(
-            event(
-                "Evicted",
-                "Pod",
-                "shop-cart-6d4f-x2x1",
-                serde_json::json!({"lastTimestamp": null, "eventTime": "2026-11-21T09:18:00.123456Z"})
-            ),
-            told("2026-11-21T09:18:00.123456Z", "shop-cart", "Evicted: it was so")
+            event("Evicted", "Pod", "shop-cart-6d4f8c7b9d-x2x4z", times).unwrap(),
+            "2026-11-21T09:18:00.123456Z shop-cart: Evicted: it was so"
         );
-        assert_eq!(
-            event(
-                "Rebooted",
-                "Node",
-                "eu-3",
-                serde_json::json!({"series": {"count": 2, "lastObservedTime": "2026-11-21T09:19:00Z"}})
-            ),
-            told("2026-11-21T09:19:00Z", "", "node eu-3: Rebooted: it was so")
-        );
+        let times = serde_json::json!({"series": {"count": 2, "lastObservedTime": "2026-11-21T09:19:00Z"}});
+        assert_eq!(event("Rebooted", "Node", "eu-3", times).unwrap(), "2026-11-21T09:19:00Z : node eu-3: Rebooted: it was so");
         assert_eq!(event("BackOff", "Pod", "shop-6d4f-x2x1", serde_json::json!({})), None);
+    }
+
+    #[test]
+    fn a_pods_service_is_its_name_without_what_was_drawn() {
+        for (pod, service) in [
+            ("shop-cart-6d4f8c7b9d-x2x4z", "shop-cart"),
+            ("mysql-primary-0", "mysql-primary"),
+            ("node-exporter-x2x4z", "node-exporter"),
+            ("kube-proxy", "kube-proxy"),
+            ("alone", "alone"),
+        ] {
+            assert_eq!(of_pod(pod), service);
+        }
     }
 }

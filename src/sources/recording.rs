@@ -57,6 +57,8 @@ pub struct RecordedSource {
     /// What was done within the span; recordings of before there were such sources have none.
     #[serde(default)]
     pub changes: Option<Answer<Vec<ChangeEvent>>>,
+    #[serde(default)]
+    pub changes_query: String,
 }
 
 /// A filter as a key.
@@ -179,8 +181,8 @@ impl Source for Player {
 }
 
 impl ChangeSource for Player {
-    fn query(&self, window: Window) -> String {
-        format!("recorded changes, from {} to {}", window.start, window.end)
+    fn query(&self, _window: Window) -> String {
+        self.source.changes_query.clone()
     }
     fn within(&self, window: Window) -> Asked<'_, Vec<ChangeEvent>> {
         let answer = self.source.changes.clone().ok_or_else(|| Self::missing("changes")).map(|answer| {
@@ -336,6 +338,11 @@ mod tests {
     use super::*;
     use crate::telemetry::Sample;
 
+    fn deploy(at: i64) -> ChangeEvent {
+        let (service, by, link) = (Some("shop".into()), None, None);
+        ChangeEvent { at: Timestamp::from_secs(at), service, what: "version 2 deployed".into(), by, link, is_release: true }
+    }
+
     #[tokio::test]
     async fn answers_are_cut_shifted_and_never_invented() {
         let span = Window::new(Timestamp::from_secs(1000), Timestamp::from_secs(2000));
@@ -346,6 +353,8 @@ mod tests {
             kind: "prometheus".into(),
             has_metrics: true,
             ranges: BTreeMap::from([("up".into(), Answer::whole(series))]),
+            changes: Some(Answer::whole([1100, 1950].map(deploy).to_vec())),
+            changes_query: "deploys.jsonl".into(),
             ..RecordedSource::default()
         };
         let recording = Recording::new("t".into(), span, 5.0, vec![source]);
@@ -360,6 +369,9 @@ mod tests {
         assert_eq!(metrics.range("up", window, 10.0).await.unwrap().value[0].samples.len(), 11);
         assert_eq!(metrics.instant("up", now).await.unwrap().value[0].samples[0].value, 200.0);
         assert_eq!(metrics.range("down", window, 5.0).await.unwrap_err().kind, FaultKind::NotRecorded);
+        let changes = played[0].changes().unwrap();
+        assert_eq!(changes.within(window).await.unwrap().value, [deploy(99_950)], "of the window alone, and in our time");
+        assert_eq!(changes.query(window), "deploys.jsonl");
         assert!(played[0].alerts().is_none());
         assert!(Recording::decode(b"nonsense").is_err());
     }

@@ -117,7 +117,11 @@ impl ChangeSource for Tap {
         let inner = inner!(self.changes);
         async move {
             let answer = inner.within(self.span).await?;
-            self.keep(|k| k.changes = Some(answer.clone()));
+            let query = inner.query(self.span);
+            self.keep(|k| {
+                k.changes = Some(answer.clone());
+                k.changes_query = query;
+            });
             Ok(answer.map(|changes| changes.into_iter().filter(|c| window.contains(c.at)).collect()))
         }
         .boxed()

@@ -6,8 +6,9 @@
 //! Shapes: docs.github.com and docs.gitlab.com, webhook events. What cannot be read is counted, never a failure.
 
 use std::fs::File;
-use std::io::Read;
-use std::path::PathBuf;
+use std::io::{Read, Seek, SeekFrom};
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -19,12 +20,14 @@ use super::{Answer, Asked, ChangeSource, Source, lines};
 use crate::config::SourceConfig;
 use crate::telemetry::{ChangeEvent, Timestamp, Window, clean, words};
 
-/// Bytes read of one file.
-const MAX_FILE: u64 = 64 * 1024 * 1024;
+/// Bytes read of one file: of a longer one the end, where the newest stand.
+const MAX_FILE: u64 = 8 * 1024 * 1024;
 /// Changes kept of one window.
 const MAX_CHANGES: usize = 1_000;
-/// Bytes of a text that are shown.
-const TEXT: usize = 160;
+/// Places that are no JSON, after which a file is given up.
+const MAX_BAD: usize = 1_000;
+/// Times from here on are of no deploy: 2200-01-01, in seconds.
+const LATEST: f64 = 7_258_118_400.0;
 
 /// Files of deploys.
 pub struct Webhooks {
@@ -49,7 +52,7 @@ impl Source for Webhooks {
     }
     fn probe(&self) -> BoxFuture<'_, Result<String, SourceError>> {
         let globs = self.globs.clone();
-        async move { Ok(format!("{} match", words::count(blocking(move || matching(&globs).len()).await?, "file"))) }.boxed()
+        async move { Ok(format!("{} found", words::count(blocking(move || matching(&globs).len()).await?, "file"))) }.boxed()
     }
     fn changes(&self) -> Option<&dyn ChangeSource> {
         Some(self)
@@ -57,8 +60,8 @@ impl Source for Webhooks {
 }
 
 impl ChangeSource for Webhooks {
-    fn query(&self, window: Window) -> String {
-        format!("{}, from {} to {}", self.globs.join(" "), window.start, window.end)
+    fn query(&self, _window: Window) -> String {
+        self.globs.join(" ")
     }
 
     fn within(&self, window: Window) -> Asked<'_, Vec<ChangeEvent>> {
@@ -69,81 +72,100 @@ impl ChangeSource for Webhooks {
 
 fn read(files: &[PathBuf], service: Option<&str>, window: Window) -> Result<Answer<Vec<ChangeEvent>>, SourceError> {
     let mut answer = Answer::whole(Vec::new());
-    let mut failed = None;
-    for file in files {
-        let text = File::open(file).and_then(|opened| lines::unpacked(file, opened, MAX_FILE)).and_then(|reader| {
-            let mut bytes = Vec::new();
-            reader.take(MAX_FILE).read_to_end(&mut bytes)?;
-            Ok(bytes)
-        });
-        let bytes = match text {
-            Ok(bytes) => bytes,
+    let mut failed = Vec::new();
+    for path in files {
+        let (bytes, is_cut) = match bytes_of(path) {
+            Ok(read) => read,
             Err(e) => {
-                answer.gaps.push(format!("{}: {e}", file.display()));
-                failed = Some(SourceError::new(FaultKind::Io, format!("{}: {e}", file.display())));
+                failed.push(format!("{}: {e}", path.display()));
                 continue;
             }
         };
-        if u64::try_from(bytes.len()).unwrap_or(u64::MAX) >= MAX_FILE {
-            answer.gaps.push(format!("{}: only its first {} MB were read", file.display(), MAX_FILE / 1024 / 1024));
+        if is_cut {
+            answer.gaps.push(format!("{}: only {} MB of it were read", path.display(), MAX_FILE / 1024 / 1024));
         }
-        let (values, unreadable) = objects(&bytes);
-        let mut unknown = unreadable;
-        for value in &values {
-            match change(value, service) {
-                Some(change) if window.contains(change.at) => answer.value.push(change),
-                Some(_) => {}
-                None if is_of_no_interest(value) => {}
-                None => unknown += 1,
+        let mut unknown = 0;
+        let read_to = objects(&bytes, |value| {
+            match value.as_ref().map(|v| (change(v, service), is_of_no_interest(v))) {
+                Some((Some(change), _)) if window.contains(change.at) => answer.value.push(change),
+                Some((Some(_), _) | (None, true)) => {}
+                Some((None, false)) | None => unknown += 1,
             }
-        }
+            if unknown > MAX_BAD { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
         if unknown > 0 {
-            answer.gaps.push(format!("{}: {} told no change", file.display(), words::count(unknown, "object")));
+            let rest = if read_to.is_break() { "; the rest was not read" } else { "" };
+            answer.gaps.push(format!("{}: {} told no change{rest}", path.display(), words::count(unknown, "place")));
         }
     }
     // Where nothing at all could be read that is a failure.
-    if let Some(e) = failed.filter(|_| answer.value.is_empty() && files.len() == answer.gaps.len()) {
-        return Err(e);
+    if let Some(first) = failed.first().filter(|_| failed.len() == files.len()) {
+        return Err(SourceError::new(FaultKind::Io, first));
+    }
+    answer.gaps.extend(failed);
+    if files.is_empty() {
+        answer.gaps.push("no file matches the paths".to_owned());
     }
     answer.value.sort_by(|a, b| a.at.cmp(&b.at).then_with(|| a.what.cmp(&b.what)));
+    // GitHub tells of one release as published and as released, and hooks may be sent twice.
+    answer.value.dedup();
     let left_out = answer.value.len().saturating_sub(MAX_CHANGES);
     if left_out > 0 {
         answer.total = u64::try_from(answer.value.len()).ok();
+        answer.gaps.push(format!("more than {MAX_CHANGES} changes: the newest are kept"));
         answer.value.drain(..left_out);
     }
     Ok(answer)
 }
 
-/// The objects in a text of JSON values one after the other, or in lists; and how many places were no JSON. After such a place it
-/// goes on with the next line.
-fn objects(bytes: &[u8]) -> (Vec<Value>, usize) {
-    let (mut out, mut unreadable, mut at) = (Vec::new(), 0, 0);
+/// A file's bytes without a byte order mark, and whether it has more: then its end from the next line on, of a packed one its
+/// beginning.
+fn bytes_of(path: &Path) -> std::io::Result<(Vec<u8>, bool)> {
+    let mut file = File::open(path)?;
+    let is_packed = path.extension().and_then(|e| e.to_str()).is_some_and(|e| matches!(e, "gz" | "zst"));
+    let from = if is_packed { 0 } else { file.metadata()?.len().saturating_sub(MAX_FILE) };
+    file.seek(SeekFrom::Start(from))?;
+    let mut bytes = Vec::new();
+    lines::unpacked(path, file, MAX_FILE)?.take(MAX_FILE).read_to_end(&mut bytes)?;
+    let is_cut = from > 0 || (is_packed && u64::try_from(bytes.len()).unwrap_or(MAX_FILE) >= MAX_FILE);
+    if from > 0 {
+        let line = bytes.iter().position(|b| *b == b'\n').map_or(bytes.len(), |end| end + 1);
+        bytes.drain(..line);
+    }
+    if bytes.starts_with(b"\xef\xbb\xbf") {
+        bytes.drain(..3);
+    }
+    Ok((bytes, is_cut))
+}
+
+/// Hands over the objects in a text of JSON values one after the other, also in lists, and `None` for each place that is no JSON;
+/// after such a place it goes on with the next line.
+fn objects(bytes: &[u8], mut take: impl FnMut(Option<Value>) -> ControlFlow<()>) -> ControlFlow<()> {
+    let mut at = 0;
     while let Some(rest) = bytes.get(at..).filter(|rest| rest.iter().any(|b| !b.is_ascii_whitespace())) {
         let mut stream = serde_json::Deserializer::from_slice(rest).into_iter::<Value>();
-        let mut read = 0;
         let mut is_bad = false;
         for value in stream.by_ref() {
             match value {
-                Ok(Value::Array(values)) => out.extend(values),
-                Ok(value) => out.push(value),
+                Ok(Value::Array(values)) => values.into_iter().try_for_each(|v| take(Some(v)))?,
+                Ok(value) => take(Some(value))?,
                 Err(_) => {
                     is_bad = true;
                     break;
                 }
             }
         }
-        read += stream.byte_offset();
         if !is_bad {
             break;
         }
-        unreadable += 1;
-        let line = rest.get(read..).and_then(|rest| rest.iter().position(|b| *b == b'\n'));
-        match line {
+        take(None)?;
+        let read = stream.byte_offset();
+        match rest.get(read..).and_then(|rest| rest.iter().position(|b| *b == b'\n')) {
             Some(end) => at += read + end + 1,
             None => break,
         }
     }
-    (out, unreadable)
+    ControlFlow::Continue(())
 }
 
 fn text<'a>(value: &'a Value, path: &str) -> Option<&'a str> {
@@ -155,42 +177,61 @@ fn first<'a>(value: &'a Value, paths: &[&str]) -> Option<&'a str> {
     paths.iter().find_map(|p| text(value, p))
 }
 
-/// RFC 3339, as GitLab writes it (`2021-04-28 21:50:00 +0200`), or seconds or milliseconds since 1970.
+/// RFC 3339, as GitLab writes it (`2021-04-28 21:50:00 +0200`), or a number since 1970: seconds, milli-, micro- or nanoseconds by
+/// its size, also as text.
 fn moment(value: &Value) -> Option<Timestamp> {
-    match value {
-        Value::Number(n) => {
-            let n = n.as_f64()?;
-            Timestamp::from_secs_f64(if n > 1e11 { n / 1000.0 } else { n })
-        }
-        Value::String(text) => {
-            let text = text.trim();
-            Timestamp::parse(text).ok().or_else(|| {
-                let (stamp, zone) = text.rsplit_once(' ')?;
-                let zone = match zone {
-                    "UTC" => "Z".to_owned(),
-                    zone if zone.len() == 5 => format!("{}:{}", zone.get(..3)?, zone.get(3..)?),
-                    _ => return None,
-                };
-                Timestamp::parse(&format!("{}{zone}", stamp.replacen(' ', "T", 1))).ok()
-            })
-        }
-        _ => None,
+    let number = |n: f64| {
+        let secs = match n {
+            n if n > 1e17 => n / 1e9,
+            n if n > 1e14 => n / 1e6,
+            n if n > 1e11 => n / 1e3,
+            n => n,
+        };
+        (0.0..LATEST).contains(&secs).then(|| Timestamp::from_secs_f64(secs)).flatten()
+    };
+    let text = match value {
+        Value::Number(n) => return number(n.as_f64()?),
+        Value::String(text) => text.trim(),
+        _ => return None,
+    };
+    if let Ok(n) = text.parse::<f64>() {
+        return number(n);
     }
+    Timestamp::parse(text).ok().or_else(|| {
+        let (stamp, zone) = text.rsplit_once(' ')?;
+        let zone = match zone {
+            "UTC" => "Z".to_owned(),
+            zone if zone.len() == 5 => format!("{}:{}", zone.get(..3)?, zone.get(3..)?),
+            _ => return None,
+        };
+        Timestamp::parse(&format!("{}{zone}", stamp.replacen(' ', "T", 1))).ok()
+    })
 }
 
 fn moment_of(value: &Value, paths: &[&str]) -> Option<Timestamp> {
     paths.iter().filter_map(|p| value.pointer(p)).find_map(moment)
 }
 
-/// Bodies of webhooks that tell of no change: a deploy that waits or was cancelled, a release that is only a draft.
+/// Bodies of webhooks that tell of no change: a deploy that waits or was cancelled, a release that is only a draft, a push to a
+/// branch that is not the main one, GitHub's greeting.
 fn is_of_no_interest(value: &Value) -> bool {
     let waits = |state: Option<&str>| {
-        state.is_some_and(|s| ["pending", "queued", "inactive", "created", "blocked", "canceled"].contains(&s))
+        state.is_some_and(|s| {
+            ["pending", "queued", "waiting", "inactive", "created", "blocked", "canceled", "skipped"].contains(&s)
+        })
     };
     waits(text(value, "/deployment_status/state"))
         || (text(value, "/object_kind") == Some("deployment") && waits(text(value, "/status")))
-        || value.get("release").is_some()
+        || (value.get("release").is_some_and(Value::is_object) && text(value, "/action").is_some())
+        || value.get("commits").is_some_and(Value::is_array)
         || value.get("zen").is_some()
+}
+
+/// Environments that no customer sees, by a part of their name.
+const ASIDE: [&str; 8] = ["stag", "test", "dev", "qa", "preview", "sandbox", "review", "demo"];
+
+fn is_aside(environment: Option<&str>) -> bool {
+    environment.is_some_and(|e| ASIDE.iter().any(|word| e.to_lowercase().contains(word)))
 }
 
 /// The change that an object tells; `None`: none, or in no shape that is known.
@@ -201,7 +242,7 @@ fn change(value: &Value, service: Option<&str>) -> Option<ChangeEvent> {
         ChangeEvent {
             at,
             service: named.or_else(|| service.map(str::to_owned)).map(|s| clean::line(&s)),
-            what: clean::cut(&clean::line(&what), TEXT),
+            what: clean::line(&what),
             by: by.map(clean::line),
             link: link.map(clean::line),
             is_release,
@@ -224,7 +265,8 @@ fn change(value: &Value, service: Option<&str>) -> Option<ChangeEvent> {
         };
         let by = first(value, &["/deployment/creator/login", "/sender/login"]);
         let link = first(value, &["/deployment_status/target_url", "/deployment_status/log_url", "/repository/html_url"]);
-        return Some(make(at, what, by, link, state == "success", repository()));
+        let is_release = state == "success" && !is_aside(text(deployment, "/environment"));
+        return Some(make(at, what, by, link, is_release, repository()));
     }
     if let Some(release) = value.get("release").filter(|r| r.is_object()) {
         if !matches!(text(value, "/action"), None | Some("published" | "released")) {
@@ -247,42 +289,48 @@ fn change(value: &Value, service: Option<&str>) -> Option<ChangeEvent> {
         let title = text(value, "/commit_title").map(|t| format!(" \"{t}\"")).unwrap_or_default();
         let to = text(value, "/environment").map(|e| format!(" to {e}")).unwrap_or_default();
         let by = first(value, &["/user/username", "/user/name"]);
-        return Some(make(
-            at,
-            format!("{named}{title} {done}{to}"),
-            by,
-            text(value, "/deployable_url"),
-            status == "success",
-            repository(),
-        ));
+        let is_release = status == "success" && !is_aside(text(value, "/environment"));
+        let what = format!("{named}{title} {done}{to}");
+        return Some(make(at, what, by, text(value, "/deployable_url"), is_release, repository()));
     }
     if let Some(commits) = value.get("commits").and_then(Value::as_array) {
-        // A push; of GitHub its last commit stands beside the list.
+        // A push; of GitHub its last commit stands beside the list, and when it was pushed beside the repository: a commit may be
+        // older than its push.
         let head = value.get("head_commit").filter(|h| h.is_object()).or_else(|| commits.last())?;
-        let at = moment_of(head, &["/timestamp"])?;
-        let branch = text(value, "/ref")
-            .map(|r| r.trim_start_matches("refs/heads/").trim_start_matches("refs/tags/"))
-            .unwrap_or("a branch");
+        let at = moment_of(value, &["/repository/pushed_at"]).or_else(|| moment_of(head, &["/timestamp"]))?;
+        let by = text(head, "/author/name");
+        let pushed = text(value, "/ref").unwrap_or_default();
+        if let Some(tag) = pushed.strip_prefix("refs/tags/") {
+            return Some(make(at, format!("tag {tag} pushed"), by, text(head, "/url"), false, repository()));
+        }
+        let branch = pushed.strip_prefix("refs/heads/").unwrap_or(pushed);
+        let main = first(value, &["/repository/default_branch", "/project/default_branch"]);
+        if main.is_some_and(|main| main != branch) {
+            return None;
+        }
+        let count = value.get("total_commits_count").and_then(Value::as_u64).unwrap_or(commits.len() as u64);
         let subject = text(head, "/message").and_then(|m| m.lines().next()).unwrap_or_default();
-        let what = format!(
-            "{} pushed to {branch}: commit {} \"{subject}\"",
-            words::count(commits.len(), "commit"),
-            short(text(head, "/id").unwrap_or_default())
-        );
-        return Some(make(at, what, text(head, "/author/name"), text(head, "/url"), false, repository()));
+        let id = short(text(head, "/id").unwrap_or_default());
+        let what = format!("{} pushed to {branch}: commit {id} \"{subject}\"", words::count(count, "commit"));
+        return Some(make(at, what, by, text(head, "/url"), false, repository()));
     }
     let at = moment_of(value, &["/at", "/time", "/timestamp", "/ts", "/date", "/created_at", "/deployed_at", "/started_at"])?;
-    let version = first(value, &["/version", "/tag", "/revision"]);
+    let version = ["version", "release", "tag", "revision"].iter().find_map(|key| match value.get(key)? {
+        Value::String(text) if !text.trim().is_empty() => Some(text.clone()),
+        Value::Number(n) => Some(n.to_string()),
+        _ => None,
+    });
     let said = first(value, &["/what", "/text", "/title", "/message", "/description", "/summary", "/event", "/action"]);
     let what = match (said, version) {
-        (Some(said), Some(version)) if !said.contains(version) => format!("{said} {version}"),
+        (Some(said), Some(version)) if !said.contains(&version) => format!("{said} {version}"),
         (Some(said), _) => said.to_owned(),
         (None, Some(version)) => format!("version {version} deployed"),
         (None, None) => return None,
     };
     let by = first(value, &["/by", "/user", "/author", "/actor", "/who", "/user/name", "/author/name"]);
     let named = first(value, &["/service", "/app", "/application", "/component", "/service_name", "/name"]);
-    Some(make(at, what, by, first(value, &["/url", "/link", "/html_url"]), true, named.map(str::to_owned)))
+    let is_release = !is_aside(first(value, &["/environment", "/env"]));
+    Some(make(at, what, by, first(value, &["/url", "/link", "/html_url"]), is_release, named.map(str::to_owned)))
 }
 
 #[cfg(test)]
@@ -321,7 +369,7 @@ mod tests {
         let expected = [
             "2026-11-21T09:17:00Z gateway: v1.42.0 deployed to production by ada",
             "2026-11-21T09:18:00Z mail: release v2.0.0 published by bob",
-            "2026-11-21T09:19:00Z cart: main \"Larger pool\" deployed to staging by eve",
+            "2026-11-21T09:19:00Z cart: main \"Larger pool\" deployed to staging by eve?",
             "2026-11-21T09:20:00Z pay: 2 commits pushed to main: commit 2f0c1d3b \"Retry twice\" by Ada?",
             "2026-11-21T09:30:00Z search: flag retry on by ada",
             "2026-11-21T09:31:00Z shop: version 7 deployed",
@@ -333,25 +381,87 @@ mod tests {
     #[test]
     fn what_is_no_json_is_counted_and_the_rest_is_read() {
         let (told, gaps) = all(
-            "{\"at\": 1795253400, \"what\": \"a\"}\nGET / HTTP/1.1\n{\"half\": \n{\"at\": 1795253401, \"what\": \"b\"}\n{\"no\": \"time\"}\n",
+            "{\"at\": 1795253400, \"what\": \"a\"}\r\nGET / HTTP/1.1\n{\"half\": \n{\"at\": 1795253401, \"what\": \"b\"}\n{\"no\": \"time\"}\n",
         );
         assert_eq!(told, ["2026-11-21T09:30:00Z shop: a", "2026-11-21T09:30:01Z shop: b"]);
-        assert_eq!(gaps, [": 3 objects told no change"]);
-        let missing = read(
-            &[PathBuf::from("/none/deploys.jsonl")],
-            None,
-            Window::before(Timestamp::from_secs(T), std::time::Duration::from_secs(1)),
-        );
-        assert_eq!(missing.unwrap_err().kind, FaultKind::Io);
+        assert_eq!(gaps, [": 3 places told no change"]);
+        // A byte order mark, a list, and far too much that is no JSON.
+        assert_eq!(all("\u{feff}[{\"at\": 1795253400, \"release\": 7}]").0, ["2026-11-21T09:30:00Z shop: version 7 deployed"]);
+        let (told, gaps) = all(&format!("{}{{\"at\": 1795253400, \"what\": \"a\"}}", "nonsense\n".repeat(MAX_BAD + 9)));
+        assert!(told.is_empty() && gaps[0].ends_with("the rest was not read"), "{gaps:?}");
+    }
+
+    #[test]
+    fn times_of_every_unit_and_none_that_cannot_be() {
+        for (at, secs) in [
+            ("1795253400", Some(T)),
+            ("1795253400.5", Some(T)),
+            ("1795253400000", Some(T)),
+            ("\"1795253400000\"", Some(T)),
+            ("1795253400000000", Some(T)),
+            ("1795253400000000000", Some(T)),
+            ("\"2026-11-21 11:30:00 +0200\"", Some(T)),
+            ("\"2026-11-21 09:30:00 UTC\"", Some(T)),
+            ("-5", None),
+            ("1e300", None),
+            ("\"soon\"", None),
+        ] {
+            assert_eq!(moment(&serde_json::from_str(at).unwrap()).map(Timestamp::secs), secs, "{at}");
+        }
+    }
+
+    #[test]
+    fn pushes_of_other_branches_tests_and_files_that_are_not_there() {
+        let push = |branch: &str| {
+            format!(
+                r#"{{"ref":"refs/{branch}","commits":[],"head_commit":{{"id":"2f0c1d3b4a","timestamp":"2026-11-18T09:20:00Z","message":"m"}},"repository":{{"name":"pay","default_branch":"main","pushed_at":1795253400}}}}"#
+            )
+        };
+        let staging = r#"{"at": 1795253400, "environment": "staging", "what": "version 3"}"#;
+        let twice = r#"{"at": 1795253400, "what": "x"}"#;
+        let (told, gaps) =
+            all(&[&push("heads/feature"), &push("heads/main"), &push("tags/v9"), staging, twice, twice].join("\n"));
+        let expected = [
+            "2026-11-21T09:30:00Z pay: 0 commits pushed to main: commit 2f0c1d3b \"m\"?",
+            "2026-11-21T09:30:00Z pay: tag v9 pushed?",
+            "2026-11-21T09:30:00Z shop: version 3?",
+            "2026-11-21T09:30:00Z shop: x",
+        ];
+        assert_eq!((told, gaps), (expected.map(str::to_owned).to_vec(), vec![]));
+        let window = Window::new(Timestamp::from_secs(0), Timestamp::from_secs(4_000_000_000));
+        let none = read(&[], None, window).unwrap();
+        assert_eq!(none.gaps, ["no file matches the paths"]);
+        // One that cannot be read beside one that can is a gap, alone a failure.
+        let folder = tempfile::tempdir().unwrap();
+        let (broken, whole) = (folder.path().join("a.gz"), folder.path().join("b.jsonl"));
+        std::fs::write(&broken, b"\x1f\x8b\x08 this is no gzip").unwrap();
+        std::fs::write(&whole, "{}\n").unwrap();
+        let both = read(&[broken.clone(), whole], None, window).unwrap();
+        assert!(both.gaps.len() == 2 && both.gaps[1].contains("a.gz"), "{both:?}");
+        assert_eq!(read(&[broken], None, window).unwrap_err().kind, FaultKind::Io);
+    }
+
+    #[test]
+    fn of_a_long_file_the_end_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("long.jsonl");
+        let line = format!("{{\"at\": 1, \"what\": \"{}\"}}\n", "x".repeat(100_000));
+        let mut text = line.repeat(100);
+        text.push_str("{\"at\": 1795253400, \"what\": \"the last\"}\n");
+        std::fs::write(&path, text).unwrap();
+        let window = Window::new(Timestamp::from_secs(T - 60), Timestamp::from_secs(T + 60));
+        let read = read(&[path], None, window).unwrap();
+        assert!(read.value.len() == 1 && read.gaps[0].contains("only 8 MB"), "{:?}", read.gaps);
     }
 
     proptest::proptest! {
         #[test]
         fn no_bytes_make_it_panic(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..80), json in "[\\{\\}\\[\\]:,\"a-z0-9\n ]{0,60}") {
-            let (values, _) = objects(&bytes);
-            let (more, _) = objects(json.as_bytes());
-            for value in values.iter().chain(&more) {
-                let _told = change(value, None);
+            for text in [bytes.as_slice(), json.as_bytes()] {
+                let _read = objects(text, |value| {
+                    let _told = value.map(|v| change(&v, None));
+                    ControlFlow::Continue(())
+                });
             }
         }
     }

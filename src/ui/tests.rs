@@ -282,7 +282,18 @@ fn patterns_come_before_lines_and_one_key_changes_to_them() {
     press(&mut model, 'v');
     assert!(draw(&model, 140, 40).contains("waiting for the first line"));
     press(&mut model, 'v');
-    assert!(draw(&model, 140, 40).contains("Log patterns 2"));
+    assert!(draw(&model, 140, 40).contains("Log patterns 2 · 1 new ─"));
+    // Where the source did not answer the last time, they are those of the time before.
+    let failed = SourceReport {
+        name: "prom".into(),
+        kind: "loki".into(),
+        status: SourceStatus::Failed,
+        error: Some("timeout".into()),
+        age_secs: None,
+    };
+    let incident = model.room.as_mut().and_then(|r| r.incident.as_mut()).unwrap();
+    incident.investigation.as_mut().unwrap().sources.push(failed);
+    assert!(draw(&model, 140, 40).contains("Log patterns 2 · 1 new · prom failed: as of "));
 }
 
 #[test]

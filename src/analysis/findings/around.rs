@@ -20,6 +20,8 @@ const DOUBT: f64 = 0.9;
 const MAX_CHANGES: usize = 5;
 /// A change so long before what moved first may still be its cause.
 const BEFORE: Duration = Duration::from_hours(1);
+/// Further signs of one deed that are quoted.
+const MAX_SIGNS: usize = 3;
 /// Signs of one deed lie this close together.
 const SAME: Duration = Duration::from_mins(2);
 /// From this share on something is full; below, it must fill up within [`SOON`].
@@ -112,7 +114,10 @@ pub(super) fn changes(signals: &Signals) -> Vec<Finding> {
         let is_same = |deed: &&mut Vec<&ChangeInput>| {
             change.service.is_some()
                 && deed.iter().all(|c| {
-                    c.service == change.service && c.key != change.key && c.at.secs_since(change.at).abs() <= SAME.as_secs_f64()
+                    // Two releases that one source tells apart are two.
+                    c.service == change.service
+                        && !(c.key == change.key && c.is_release && change.is_release)
+                        && c.at.secs_since(change.at).abs() <= SAME.as_secs_f64()
                 })
         };
         match deeds.iter_mut().find(is_same) {
@@ -125,7 +130,11 @@ pub(super) fn changes(signals: &Signals) -> Vec<Finding> {
         .take(MAX_CHANGES)
         .filter_map(|deed| {
             let c = deed.iter().find(|c| c.is_release).or_else(|| deed.first())?;
-            let others: Vec<&str> = deed.iter().filter(|o| o.what != c.what).map(|o| o.what.as_str()).collect();
+            let mut others: Vec<&str> = deed.iter().filter(|o| o.what != c.what).map(|o| o.what.as_str()).collect();
+            let more = others.len().saturating_sub(MAX_SIGNS);
+            others.truncate(MAX_SIGNS);
+            let rest = format!("{more} more");
+            others.extend((more > 0).then_some(rest.as_str()));
             let also = if others.is_empty() { String::new() } else { format!(" Told with it: {}.", others.join("; ")) };
             let service = c.service.as_deref().map(|s| format!("{s} ")).unwrap_or_default();
             let certain = if c.is_release { 1.0 } else { 0.85 };
@@ -138,7 +147,7 @@ pub(super) fn changes(signals: &Signals) -> Vec<Finding> {
                 }
                 Some(b) => (format!(", {} after the first move", time::human(c.at.since(b))), 0.3),
             };
-            let others = deed.iter().filter(|o| o.key != c.key).map(|o| o.key.clone());
+            let all = std::iter::once(c.key.clone()).chain(deed.iter().map(|o| o.key.clone()));
             Some(Finding {
                 at: Some(c.at),
                 ..of(
@@ -146,7 +155,7 @@ pub(super) fn changes(signals: &Signals) -> Vec<Finding> {
                     format!("{service}{} at {}{when}", c.what, clock(c.at)),
                     format!("{service}{} at {}{when}.{also}", c.what, clock(c.at)),
                     confidence * certain,
-                    std::iter::once(c.key.clone()).chain(others).collect(),
+                    theories::keys(all),
                 )
             })
         })
@@ -365,12 +374,15 @@ mod tests {
             change(T - 180, "shop", "v3 deployed by ada", true, "deploys"),
             change(T - 170, "shop", "commit 1a2b \"Retry\"", false, "git"),
             change(T - 600, "", "node eu-3: Rebooted", false, "k8s"),
+            // Two releases of one source are two; its smaller signs are one.
+            change(T - 240, "shop", "v2 deployed by ada", true, "deploys"),
+            change(T - 160, "shop", "scaled up to 3", false, "starts"),
         ];
         let signals = Signals { metrics: vec![metric], changes, ..Signals::default() };
         let told: Vec<(String, Vec<Key>)> = super::changes(&signals).into_iter().map(|f| (f.text, f.inputs)).collect();
-        let first = "shop v3 deployed by ada at 09:27:00Z, 3m00s before the first move. Told with it: started a process; commit 1a2b \"Retry\".";
+        let first = "shop v3 deployed by ada at 09:27:00Z, 3m00s before the first move. Told with it: started a process; scaled up to 3; commit 1a2b \"Retry\".";
         assert_eq!(told[0], (first.to_owned(), vec!["deploys".to_owned(), "starts".into(), "git".into()]));
         let rest: Vec<&str> = told[1..].iter().map(|(text, _)| text.split(" at ").next().unwrap()).collect();
-        assert_eq!(rest, ["node eu-3: Rebooted", "mail flag digest on", "shop rolled back"]);
+        assert_eq!(rest, ["shop v2 deployed by ada", "node eu-3: Rebooted", "mail flag digest on", "shop rolled back"]);
     }
 }

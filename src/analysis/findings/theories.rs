@@ -15,6 +15,8 @@ const BEFORE_IT: Duration = Duration::from_mins(1);
 const APART: Duration = Duration::from_mins(3);
 /// So long before the first move a change of its own may have made it.
 const OWN_CHANGE: Duration = Duration::from_mins(15);
+/// From this confidence on a change is something to go by.
+const TELLING_CHANGE: f64 = 0.7;
 /// The share of the first one's score from which on a second cause is thought of; and how far down the list it is looked for.
 const AS_SUSPECT: f64 = 0.5;
 const LOOKED_AT: usize = 4;
@@ -120,10 +122,12 @@ pub(super) fn keys(all: impl IntoIterator<Item = Key>) -> Vec<Key> {
 
 /// Alerts fire, and nothing of all that was looked at says why: then no cause is named.
 pub(super) fn inconclusive(signals: &Signals, enough: usize) -> Option<Finding> {
+    let is_over = |at: Timestamp| signals.window.is_some_and(|w| at <= w.end);
     let is_dark = signals.suspects.iter().all(|s| s.suspect.score < LEAST_SCORE)
-        && signals.changes.is_empty()
+        && !super::around::changes(signals).iter().any(|c| c.confidence >= TELLING_CHANGE)
         && signals.burns.is_empty()
-        && signals.limits.iter().all(|l| l.share < super::around::FULL);
+        && signals.limits.iter().all(|l| l.share < super::around::FULL)
+        && !signals.expiring.iter().any(|e| is_over(e.at));
     if !is_dark {
         return None;
     }
@@ -136,14 +140,16 @@ pub(super) fn inconclusive(signals: &Signals, enough: usize) -> Option<Finding> 
             format!("none of {looked} that were looked at left its normal range"),
         )
     };
+    let logs =
+        if signals.blames_key.is_empty() { "no logs were read" } else { "no new error pattern is in the logs that were read" };
     let metrics = signals.metrics.iter().map(|m| m.key.clone()).take(4);
     let alerts = (!signals.alerts_key.is_empty()).then(|| signals.alerts_key.clone());
     Some(Finding {
         kind: FindingKind::Verdict,
         title: title.to_owned(),
         text: format!(
-            "Alerts fire, but {seen}, no new error pattern is in the logs that were read, and no change is known: the evidence names no \
-             cause. Look at what the alerts measure, in a longer window."
+            "Alerts fire, but {seen}, {logs}, and no release just before is known: the evidence names no cause. Look at what the alerts \
+             measure, in a longer window."
         ),
         confidence: 0.6,
         at: None,
@@ -152,21 +158,14 @@ pub(super) fn inconclusive(signals: &Signals, enough: usize) -> Option<Finding> 
     })
 }
 
-/// Whether calls lead from one service to another, directly or through others.
-fn reaches(signals: &Signals, from: &str, to: &str) -> bool {
-    let mut seen = BTreeSet::from([from]);
+/// The services that calls lead to, directly or through others.
+fn reached<'a>(signals: &'a Signals, from: &'a str) -> BTreeSet<&'a str> {
+    let mut seen = BTreeSet::new();
     let mut next = VecDeque::from([from]);
     while let Some(caller) = next.pop_front() {
-        for callee in signals.calls.get(caller).into_iter().flatten() {
-            if callee == to {
-                return true;
-            }
-            if seen.insert(callee) {
-                next.push_back(callee);
-            }
-        }
+        next.extend(signals.calls.get(caller).into_iter().flatten().map(String::as_str).filter(|callee| seen.insert(*callee)));
     }
-    false
+    seen
 }
 
 /// Two services that are about as suspect, that both hurt, and that nothing known connects.
@@ -196,11 +195,10 @@ fn apart(signals: &Signals, a: (&str, &SuspectInput), b: (&str, &SuspectInput)) 
         return None;
     }
     let names = |who: &str, whom: &str| signals.blames.get(who).is_some_and(|named| named.contains(whom));
-    if reaches(signals, a.0, b.0) || reaches(signals, b.0, a.0) || names(a.0, b.0) || names(b.0, a.0) {
+    if reached(signals, a.0).contains(b.0) || reached(signals, b.0).contains(a.0) || names(a.0, b.0) || names(b.0, a.0) {
         return None;
     }
-    let callees = |service: &str| signals.calls.get(service).cloned().unwrap_or_default();
-    if callees(a.0).intersection(&callees(b.0)).any(|callee| of(signals, callee).any(has_moved)) {
+    if reached(signals, a.0).intersection(&reached(signals, b.0)).any(|callee| of(signals, callee).any(has_moved)) {
         return None;
     }
     let (at_a, at_b) = (began(signals, a.0)?, began(signals, b.0)?);
@@ -213,7 +211,8 @@ fn apart(signals: &Signals, a: (&str, &SuspectInput), b: (&str, &SuspectInput)) 
     let is_known = |service: &str| signals.calls.contains_key(service) || signals.calls.values().any(|to| to.contains(service));
     let is_by_calls = is_known(a.0) && is_known(b.0);
     let is_apart = at_a.secs_since(at_b).abs() >= APART.as_secs_f64();
-    if changes.is_none() && !(is_by_calls && is_apart) {
+    // What began together may have one cause that nobody looked at, and one pipeline may release both.
+    if !is_apart || (changes.is_none() && !is_by_calls) {
         return None;
     }
     let mut told = vec![format!("{} moved from {}, {} from {}", a.0, clock(at_a), b.0, clock(at_b))];
@@ -314,8 +313,15 @@ mod tests {
         // A series that moved, or a change, is something to go by.
         let moved = Signals { metrics: [still.clone(), vec![metric("latency p95", "shop", Some(500))]].concat(), ..base() };
         assert!(kinds(&moved, FindingKind::Verdict).is_empty());
-        let changed = Signals { changes: vec![change("shop", 400)], ..dark };
+        let changed = Signals { changes: vec![change("shop", 650)], ..dark.clone() };
         assert!(kinds(&changed, FindingKind::Verdict).is_empty());
+        // A scaling long before, by nobody, is not; a certificate that has run out is.
+        let mut scaled = dark.clone();
+        scaled.changes = vec![ChangeInput { is_release: false, ..change("other", 650) }];
+        assert!(!kinds(&scaled, FindingKind::Verdict).is_empty());
+        let window = Some(crate::telemetry::Window::new(Timestamp::from_secs(0), Timestamp::from_secs(1200)));
+        let ended = super::super::ExpiryInput { what: "certificate".into(), at: Timestamp::from_secs(690), key: "cert".into() };
+        assert!(kinds(&Signals { expiring: vec![ended], window, ..dark }, FindingKind::Verdict).is_empty());
     }
 
     fn change(service: &str, secs: i64) -> ChangeInput {
@@ -355,9 +361,20 @@ mod tests {
         for calls in [&[("shop", "bus"), ("bus", "mail")][..], &[("mail", "shop")], &[]] {
             assert_eq!(told(&by_calls(calls)), None, "{calls:?}");
         }
-        let mut shared = by_calls(&[("shop", "db"), ("mail", "db")]);
-        shared.metrics.push(metric("latency p95", "db", Some(390)));
-        assert_eq!(told(&shared), None);
+        for calls in [&[("shop", "db"), ("mail", "db")][..], &[("shop", "orders"), ("orders", "db"), ("mail", "db")]] {
+            let mut shared = by_calls(calls);
+            shared.metrics.push(metric("latency p95", "db", Some(390)));
+            assert_eq!(told(&shared), None, "{calls:?}");
+        }
+        // One pipeline that releases both at once is one cause.
+        let at_once = Signals { suspects: vec![suspect("shop", 6.0, 400), suspect("mail", 5.0, 410)], ..signals.clone() };
+        assert_eq!(
+            told(&Signals {
+                metrics: vec![metric("latency p95", "shop", Some(400)), metric("latency p95", "mail", Some(410))],
+                ..at_once
+            }),
+            None
+        );
         let blamed = Signals { blames: pairs(&[("mail", "shop")]), ..signals.clone() };
         assert_eq!(told(&blamed), None);
         let mut unhurt = signals.clone();

@@ -43,7 +43,7 @@ static COUNTS: LazyLock<Option<Regex>> =
     LazyLock::new(|| words("workload|requests?\\b|requests?_total|calls|(?:\\b|_)(?:ops|rps|qps)\\b"));
 /// `P95`, `p99.9`, `quantile="0.95"`, as a metric's name ends or its labels say.
 static PERCENTILE: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r#"(?:[pP]|quantile="0?\.)([5-9]\d(?:\.?\d)?)(?:$|[^\d])"#).ok());
+    LazyLock::new(|| Regex::new(r#"[pP]([5-9]\d(?:\.?\d)?)(?:$|[^\d])|quantile="0?\.([5-9]\d*)""#).ok());
 
 /// What points to a service.
 #[derive(Clone, Debug, PartialEq)]
@@ -190,7 +190,7 @@ fn told(caller: &Caller<'_>, farthest: &Percentile<'_>, share: f64) -> String {
         format!("{} to {} %", percent(caller.least), percent(caller.most))
     };
     format!(
-        "{} may be waiting for it: {} {} → {}, while none it may call is slower itself; {slow} of its calls are slow, about {} % go here",
+        "{} may be waiting for it: {} {} → {}, while none it may call is slower by as much; {slow} of its calls are slow, about {} % go here",
         caller.name,
         farthest.metric,
         human_value(farthest.before),
@@ -226,7 +226,8 @@ fn percentiles<'a>(found: &[Seen<'a>], of_calls: bool) -> BTreeMap<&'a str, Vec<
 
 /// 0.95 of `LatencyP95(s)`, `latency_p95` and `duration{quantile="0.95"}`; 0.999 of `p999`.
 fn percentile(metric: &str) -> Option<f64> {
-    let digits = PERCENTILE.as_ref()?.captures(metric)?.get(1)?.as_str().replace('.', "");
+    let found = PERCENTILE.as_ref()?.captures(metric)?;
+    let digits = found.get(1).or_else(|| found.get(2))?.as_str().replace('.', "");
     format!("0.{digits}").parse().ok()
 }
 
@@ -234,7 +235,8 @@ fn percentile(metric: &str) -> Option<f64> {
 fn rates<'a>(found: &[Seen<'a>]) -> BTreeMap<&'a str, f64> {
     let mut kinds: BTreeMap<&str, BTreeMap<&str, Vec<f64>>> = BTreeMap::new();
     for seen in found {
-        let is_count = has(&COUNTS, seen.metric) && !has(&OF_OTHERS, seen.metric) && !has(&TIMES, seen.metric);
+        let is_count =
+            !seen.service.is_empty() && has(&COUNTS, seen.metric) && !has(&OF_OTHERS, seen.metric) && !has(&TIMES, seen.metric);
         let Some(before) = seen.departure.before.filter(|v| is_count && *v > 0.0) else { continue };
         let kind = seen.metric.split('{').next().unwrap_or(seen.metric);
         kinds.entry(kind).or_default().entry(seen.service).or_default().push(before);
@@ -341,7 +343,7 @@ mod tests {
         assert!(waited(&found).iter().all(|(service, _)| !["cart", "goods", "front", "desk"].contains(service)));
         assert!(order.iter().position(|s| *s == "payment") < Some(3), "{order:?}");
         let why = found.iter().find(|s| s.service.as_deref() == Some("payment")).unwrap().why();
-        let told = "desk may be waiting for it: client_latency_p95 0.06 → 0.65, while none it may call is slower itself; \
+        let told = "desk may be waiting for it: client_latency_p95 0.06 → 0.65, while none it may call is slower by as much; \
                     5 to 10 % of its calls are slow, about ";
         assert!(why.contains(told), "{why}");
     }
@@ -381,6 +383,10 @@ mod tests {
             BTreeMap::from([("cart".to_owned(), crate::analysis::requests::Changed { flow: 9.0, ..Default::default() })]);
         assert!(waited(&suspects(&shop(&DESK), &Known { requests, ..Known::default() })).is_empty());
         assert!(waited(&suspects(&shop(&[]), &Known::default())).is_empty());
+        // A count of no service is nobody's.
+        let mut all = shop(&DESK);
+        all.push(level("http_requests", 9.0, 9.0));
+        assert!(suspects(&all, &Known::default()).iter().all(|s| s.service.as_deref() != Some("")));
     }
 
     #[test]
@@ -400,7 +406,8 @@ mod tests {
             ("rpc_client_duration_p99", Some(0.99)),
             ("client_latency_p99.9", Some(0.999)),
             ("latency{quantile=\"0.95\"}", Some(0.95)),
-            ("latency{quantile=\".5\"}", None),
+            ("latency{quantile=\".5\"}", Some(0.5)),
+            ("latency{quantile=\"0.9\"}", Some(0.9)),
             ("latency_p9", None),
             ("http2_latency", None),
         ] {

@@ -35,6 +35,9 @@ fn patterns(model: &Model, room: &Room, theme: &Theme, cache: &mut ViewCache, fr
     let shown = if model.logs.filter.is_empty() { all.clone() } else { room.patterns(&model.logs.filter) };
     let fresh = all.iter().filter(|(_, p)| p.change == Change::New).count();
     let mut title = format!("Log patterns {} · {fresh} new", all.len());
+    for (source, until) in room.stale_patterns() {
+        title.push_str(&format!(" · {source} failed: as of {}", until.clock(time::UtcOffset::UTC)));
+    }
     if !model.logs.filter.is_empty() {
         title.push_str(&format!(" · {} pass &{}", shown.len(), model.logs.filter));
     }
