@@ -17,6 +17,7 @@ use super::fault::{FaultKind, SourceError};
 use super::http::{Http, Params, Reply, refused, status_kind};
 use super::{Answer, Asked, ChangeSource, Source};
 use crate::config::SourceConfig;
+use crate::telemetry::change::is_aside;
 use crate::telemetry::{ChangeEvent, Timestamp, Window, clean};
 
 /// Objects of one page, and pages of one list.
@@ -297,7 +298,8 @@ fn rollouts(sets: &[ReplicaSet], is_of_all: bool) -> (Vec<ChangeEvent>, Vec<Stri
                 )));
             }
             let service = Some(clean::line(deployment));
-            out.push(ChangeEvent { at: *at, service, what: clean::line(&what), by: None, link: None, is_release: true });
+            let is_release = !is_aside(Some(&set.metadata.namespace));
+            out.push(ChangeEvent { at: *at, service, what: clean::line(&what), by: None, link: None, is_release });
             before = Some(set);
         }
     }

@@ -18,6 +18,7 @@ use super::fault::{FaultKind, SourceError};
 use super::file::{blocking, matching};
 use super::{Answer, Asked, ChangeSource, Source, lines};
 use crate::config::SourceConfig;
+use crate::telemetry::change::is_aside;
 use crate::telemetry::{ChangeEvent, Timestamp, Window, clean, words};
 
 /// Bytes read of one file: of a longer one the end, where the newest stand.
@@ -225,13 +226,6 @@ fn is_of_no_interest(value: &Value) -> bool {
         || (value.get("release").is_some_and(Value::is_object) && text(value, "/action").is_some())
         || value.get("commits").is_some_and(Value::is_array)
         || value.get("zen").is_some()
-}
-
-/// Environments that no customer sees, by a part of their name.
-const ASIDE: [&str; 8] = ["stag", "test", "dev", "qa", "preview", "sandbox", "review", "demo"];
-
-fn is_aside(environment: Option<&str>) -> bool {
-    environment.is_some_and(|e| ASIDE.iter().any(|word| e.to_lowercase().contains(word)))
 }
 
 /// The change that an object tells; `None`: none, or in no shape that is known.

@@ -28,3 +28,11 @@ impl ChangeEvent {
         }
     }
 }
+
+/// Environments that no customer sees, by a part of their name.
+const ASIDE: [&str; 8] = ["stag", "test", "dev", "qa", "preview", "sandbox", "review", "demo"];
+
+/// Whether an environment, or a namespace, is named as one that no customer sees.
+pub fn is_aside(environment: Option<&str>) -> bool {
+    environment.is_some_and(|e| ASIDE.iter().any(|word| e.to_lowercase().contains(word)))
+}
