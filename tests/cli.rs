@@ -645,6 +645,10 @@ fn what_was_changed_is_told_by_webhooks_git_and_kubernetes() {
         cluster.url()
     );
     let c = config(f.path(), None, &more);
+    // What people put on record is a change as well, unless it was taken back.
+    run(f.path(), &["incident", "event", "INC-1", "flag-changed", "retry on for gateway", "--at", &at(-400)]);
+    run(f.path(), &["incident", "event", "INC-1", "deploy-detected", "never was", "--at", &at(-300)]);
+    run(f.path(), &["incident", "undo", "INC-1"]);
     let (code, v) = json(f.path(), &["--config", &c, "investigate", "INC-1"]);
     assert_eq!(code, 0, "{v}");
     let found = changes(&v);
@@ -663,13 +667,14 @@ fn what_was_changed_is_told_by_webhooks_git_and_kubernetes() {
         "\"Larger batches\" by Bob at",
         "gateway ScalingReplicaSet: Scaled down replica set gateway-5d",
         "mail flag digest on",
+        "gateway change (flag): retry on for gateway",
     ] {
         assert!(titles.iter().any(|t| t.contains(part)), "{part}: {titles:#?}");
     }
-    assert!(!v.to_string().contains("hunter2"));
+    assert!(!v.to_string().contains("hunter2") && !v.to_string().contains("never was"));
     let (_, shown) = json(f.path(), &["incident", "show", "INC-1"]);
     let evidence: Vec<&Value> = shown["evidence"].as_array().unwrap().iter().filter(|e| e["kind"] == "changes").collect();
-    assert_eq!(evidence.len(), 3, "{shown}");
+    assert_eq!(evidence.len(), 4, "{shown}");
     let cluster = evidence.iter().find(|e| e["source"] == "k8s").unwrap();
     assert_eq!(cluster["complete"], false, "the list that may not be read is missing: {cluster}");
     let whole = stdout(&run(f.path(), &["export", "INC-1"]));

@@ -48,6 +48,8 @@ pub struct Request {
     pub matrix: Matrix,
     /// Objectives of the error budgets.
     pub slo: SloConfig,
+    /// Changes that people put on record in the incident.
+    pub recorded: Vec<ChangeEvent>,
 }
 
 /// What came of it: drafts by key, in the order in which they are to be numbered.
@@ -137,6 +139,11 @@ pub async fn gather(set: &SourceSet, request: &Request, progress: &Progress) -> 
     let change_sources: Vec<Arc<dyn Source>> = set.sources.iter().filter(|s| s.changes().is_some()).cloned().collect();
     for part in join_all(change_sources.iter().map(|s| look_at_changes(s.as_ref(), request.window))).await {
         merge_part(&mut out, part);
+    }
+    let recorded: Vec<ChangeEvent> = request.recorded.iter().filter(|c| request.window.contains(c.at)).cloned().collect();
+    if !recorded.is_empty() {
+        let query = "entries of the incident that record a change".to_owned();
+        take_changes(&mut out, RECORD, query, request.window, Answer::whole(recorded));
     }
 
     progress("step 4 of 4: comparing".to_owned());
@@ -608,6 +615,8 @@ async fn look_at_logs(source: &dyn Source, window: Window, onset: Timestamp) -> 
     out
 }
 
+/// What the incident's own record is called where a source's name stands.
+const RECORD: &str = "journal";
 /// Bytes of a change that findings quote.
 const MAX_CHANGE: usize = 200;
 
@@ -623,13 +632,18 @@ async fn look_at_changes(source: &dyn Source, window: Window) -> Gathered {
         }
     };
     out.report(ok(source.name(), source.kind()));
-    let key = format!("changes/{}", source.name());
-    // Findings quote these.
-    // Redacted before it is cut: half a token has lost the shape by which it is known.
-    let redacted = |text: &str| clean::cut(&Redactor::new().text(text), MAX_CHANGE);
     for gap in &answer.gaps {
         out.gap(format!("{}: {gap}", source.name()));
     }
+    take_changes(&mut out, source.name(), backend.query(window), window, answer);
+    out
+}
+
+/// Changes as signals and as evidence.
+fn take_changes(out: &mut Gathered, name: &str, query: String, window: Window, answer: Answer<Vec<ChangeEvent>>) {
+    let key = format!("changes/{name}");
+    // Redacted before it is cut: half a token has lost the shape by which it is known.
+    let redacted = |text: &str| clean::cut(&Redactor::new().text(text), MAX_CHANGE);
     out.signals.changes.extend(answer.value.iter().map(|c| ChangeInput {
         at: c.at,
         service: c.service.clone(),
@@ -647,8 +661,8 @@ async fn look_at_changes(source: &dyn Source, window: Window) -> Gathered {
     };
     let draft = Draft {
         kind: EvidenceKind::Changes,
-        source: source.name().to_owned(),
-        query: backend.query(window),
+        source: name.to_owned(),
+        query,
         window,
         taken_at: now(),
         summary,
@@ -658,7 +672,6 @@ async fn look_at_changes(source: &dyn Source, window: Window) -> Gathered {
         body: Body::Lines { lines: answer.value.iter().map(change_line).collect() },
     };
     out.drafts.push((key, draft));
-    out
 }
 
 /// A change as a line, so that it is shown, redacted and packed as lines are.

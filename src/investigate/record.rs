@@ -25,7 +25,7 @@ pub async fn record(
     let tapped = SourceSet::over(taps.iter().map(|t| Arc::clone(t) as Arc<dyn Source>).collect());
     gather(
         &tapped,
-        &Request { window: span, linked: Vec::new(), matrix: Matrix::default(), slo: SloConfig::default() },
+        &Request { window: span, linked: Vec::new(), matrix: Matrix::default(), slo: SloConfig::default(), recorded: Vec::new() },
         progress,
     )
     .await;

@@ -9,9 +9,27 @@ use super::gather::{Request, gather};
 use crate::analysis::findings::{Key, findings};
 use crate::evidence::body::StoredBody;
 use crate::evidence::cited::{cite, cite_suspects};
-use crate::incident::{Actor, EvidenceId, Fact, Incident, IncidentId};
+use crate::incident::{Actor, Entry, EventKind, EvidenceId, Fact, Incident, IncidentId};
 use crate::journal::Append;
-use crate::telemetry::Window;
+use crate::telemetry::{ChangeEvent, Window};
+
+/// What people recorded as a change, and did not take back.
+fn recorded(incident: &Incident) -> Vec<ChangeEvent> {
+    use EventKind::{ChangeDetected, ConfigChanged, DeployDetected, FlagChanged};
+    let is_change = |e: &&Entry| {
+        matches!(&e.fact, Fact::Event { event: DeployDetected | ConfigChanged | FlagChanged | ChangeDetected, .. })
+            && !incident.undone.contains(&e.seq)
+    };
+    let services = incident.services();
+    let told = incident.timeline().into_iter().filter(is_change).map(|e| {
+        let what = incident.text_of(e);
+        let is_named =
+            |s: &&String| what.split(|c: char| c.is_whitespace() || ",;:()".contains(c)).any(|word| word == s.as_str());
+        let service = services.iter().find(is_named).cloned();
+        ChangeEvent { at: e.at, service, what, by: Some(e.actor.name.clone()), link: None, is_release: true }
+    });
+    told.collect()
+}
 
 impl Desk {
     /// Gathers and concludes over the incident's window, or the last `length` before its end. What was written is in the
@@ -30,6 +48,7 @@ impl Desk {
             linked: incident.alerts.clone(),
             matrix: incident.matrix.clone().unwrap_or_default(),
             slo: self.slo.clone(),
+            recorded: recorded(&incident),
         };
         let gathered = gather(&self.sources, &request, progress).await;
 
