@@ -188,7 +188,8 @@ fn see(series: &[Measured]) -> Vec<Seen<'_>> {
 
 /// Ranks what an incident may have begun with, the most suspect first: one entry for each series, services in the order of
 /// their score, and of each service its most telling series first. Series that say nothing are left out. The order does not
-/// depend on the order in which the series are given, nor on their units.
+/// depend on the order in which the series are given, nor on their units (but for times and counts that are compared between
+/// services: along a call graph, and to find whom a caller waits for; those must be in one unit).
 pub fn suspects(series: &[Measured], known: &Known) -> Vec<Suspect> {
     let mut found = see(series);
     let mut waited = BTreeMap::new();

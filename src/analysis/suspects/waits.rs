@@ -41,6 +41,10 @@ const FEW: usize = 3;
 static TIMES: LazyLock<Option<Regex>> = LazyLock::new(|| words("latency|duration|response_?time"));
 static COUNTS: LazyLock<Option<Regex>> =
     LazyLock::new(|| words("workload|requests?\\b|requests?_total|calls|(?:\\b|_)(?:ops|rps|qps)\\b"));
+/// Clients of what is no service of ours: their slowness is that of a database, a queue, a cache.
+static OF_STORES: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    words("(?:\\b|_)db|sql|redis|mongo|cassandra|elastic|kafka|rabbit|amqp|messaging|cache|dns|smtp|(?:\\b|_)s3")
+});
 /// `P95`, `p99.9`, `quantile="0.95"`, as a metric's name ends or its labels say.
 static PERCENTILE: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r#"[pP]([5-9]\d(?:\.?\d)?)(?:$|[^\d])|quantile="0?\.([5-9]\d*)""#).ok());
@@ -204,6 +208,9 @@ fn percentiles<'a>(found: &[Seen<'a>], of_calls: bool) -> BTreeMap<&'a str, Vec<
     let mut out: BTreeMap<&str, Vec<Percentile<'_>>> = BTreeMap::new();
     for seen in found {
         if seen.service.is_empty() || has(&OF_OTHERS, seen.metric) != of_calls || !has(&TIMES, seen.metric) {
+            continue;
+        }
+        if of_calls && has(&OF_STORES, seen.metric) {
             continue;
         }
         let (Some(before), Some(after), Some(of)) = (seen.departure.before, seen.departure.after, percentile(seen.metric)) else {
@@ -383,6 +390,10 @@ mod tests {
             BTreeMap::from([("cart".to_owned(), crate::analysis::requests::Changed { flow: 9.0, ..Default::default() })]);
         assert!(waited(&suspects(&shop(&DESK), &Known { requests, ..Known::default() })).is_empty());
         assert!(waited(&suspects(&shop(&[]), &Known::default())).is_empty());
+        // A database that is slow is no service that is waited for.
+        let mut all = shop(&DESK);
+        all.iter_mut().for_each(|s| s.name = s.name.replace("client_latency", "db_client_operation_duration"));
+        assert!(waited(&suspects(&all, &Known::default())).is_empty());
         // A count of no service is nobody's.
         let mut all = shop(&DESK);
         all.push(level("http_requests", 9.0, 9.0));
