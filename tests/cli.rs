@@ -611,7 +611,10 @@ fn what_was_changed_is_told_by_webhooks_git_and_kubernetes() {
         ),
         format!(r#"{{"at":"{}","service":"mail","what":"flag digest on, password=hunter2"}}"#, at(60)),
     ];
-    std::fs::write(&deploys, lines.join("\n")).unwrap();
+    // Before the window, which begins ten minutes before the alerts, and still within the hour in which a deploy may bite.
+    let early = format!(r#"{{"at":"{}","service":"cart","version":"7"}}"#, at(-2400));
+    let too_early = format!(r#"{{"at":"{}","service":"cart","version":"6"}}"#, at(-9000));
+    std::fs::write(&deploys, [&lines[..], &[early, too_early]].concat().join("\n")).unwrap();
     let repository = f.path().join("code");
     std::fs::create_dir(&repository).unwrap();
     for args in [
@@ -671,6 +674,9 @@ fn what_was_changed_is_told_by_webhooks_git_and_kubernetes() {
     ] {
         assert!(titles.iter().any(|t| t.contains(part)), "{part}: {titles:#?}");
     }
+    let ci = json(f.path(), &["incident", "show", "INC-1"]).1;
+    let ci = ci["evidence"].as_array().unwrap().iter().find(|e| e["source"] == "ci").unwrap().clone();
+    assert!(ci["summary"].as_str().unwrap().starts_with("3 changes, the last: "), "{ci}");
     assert!(!v.to_string().contains("hunter2") && !v.to_string().contains("never was"));
     let (_, shown) = json(f.path(), &["incident", "show", "INC-1"]);
     let evidence: Vec<&Value> = shown["evidence"].as_array().unwrap().iter().filter(|e| e["kind"] == "changes").collect();

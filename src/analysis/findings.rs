@@ -10,6 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+pub use around::BEFORE as CHANGES_BEFORE;
+
 use super::movement::{Direction, Movement};
 use super::patterns::{Change, Pattern};
 use super::relations::{Relation, Storm};

@@ -13,7 +13,7 @@ use super::metrics::{self, Role};
 use super::set::{AlertBoard, SourceSet, failed, ok};
 use crate::analysis::departure::Measured;
 use crate::analysis::expression::threshold;
-use crate::analysis::findings::{ChangeInput, Key, MetricInput};
+use crate::analysis::findings::{CHANGES_BEFORE, ChangeInput, Key, MetricInput};
 use crate::analysis::movement::movement;
 use crate::analysis::suspects::Known;
 use crate::analysis::{Direction, Signals, patterns, relations};
@@ -137,13 +137,15 @@ pub async fn gather(set: &SourceSet, request: &Request, progress: &Progress) -> 
     }
 
     let change_sources: Vec<Arc<dyn Source>> = set.sources.iter().filter(|s| s.changes().is_some()).cloned().collect();
-    for part in join_all(change_sources.iter().map(|s| look_at_changes(s.as_ref(), request.window))).await {
+    // A deploy may take its time to hurt: what was done is looked for further back than what moved.
+    let done = Window::new(request.window.start - CHANGES_BEFORE, request.window.end);
+    for part in join_all(change_sources.iter().map(|s| look_at_changes(s.as_ref(), done))).await {
         merge_part(&mut out, part);
     }
-    let recorded: Vec<ChangeEvent> = request.recorded.iter().filter(|c| request.window.contains(c.at)).cloned().collect();
+    let recorded: Vec<ChangeEvent> = request.recorded.iter().filter(|c| done.contains(c.at)).cloned().collect();
     if !recorded.is_empty() {
         let query = "entries of the incident that record a change".to_owned();
-        take_changes(&mut out, RECORD, query, request.window, Answer::whole(recorded));
+        take_changes(&mut out, RECORD, query, done, Answer::whole(recorded));
     }
 
     progress("step 4 of 4: comparing".to_owned());

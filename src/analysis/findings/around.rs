@@ -19,7 +19,7 @@ const TELLING: f64 = 3.0;
 const DOUBT: f64 = 0.9;
 const MAX_CHANGES: usize = 5;
 /// A change so long before what moved first may still be its cause.
-const BEFORE: Duration = Duration::from_hours(1);
+pub const BEFORE: Duration = Duration::from_hours(1);
 /// Further signs of one deed that are quoted.
 const MAX_SIGNS: usize = 3;
 /// Signs of one deed lie this close together.
