@@ -339,3 +339,47 @@ async fn a_private_authority_is_trusted_when_named_and_only_then() {
     assert_eq!(stranger.kind, FaultKind::Tls, "{stranger}");
     assert!(stranger.kind.remedy().contains("ca_file"));
 }
+
+#[tokio::test]
+async fn a_cluster_is_read_page_by_page_and_says_what_it_may_not_read() {
+    let list = |items: &str, more: &str| Reply::json(format!(r#"{{"metadata":{{"continue":"{more}"}},"items":{items}}}"#));
+    let scaled = |at: &str| {
+        format!(
+            r#"[{{"reason":"SuccessfulRescale","message":"New size: 9","lastTimestamp":"{at}","metadata":{{"namespace":"prod"}},"involvedObject":{{"kind":"HorizontalPodAutoscaler","name":"shop"}}}}]"#
+        )
+    };
+    let (first, last) = (scaled("2026-11-21T09:16:00Z"), scaled("2026-11-21T09:18:00Z"));
+    let stub = Stub::start(move |request| match (request.path(), request.param("continue").as_deref()) {
+        ("/version", _) => Reply::json(r#"{"gitVersion":"v1.30.2"}"#),
+        ("/api/v1/events", None) => list(&first, "2"),
+        ("/api/v1/events", Some("2")) => list(&last, "3"),
+        ("/api/v1/events", _) => {
+            Reply::new(410, "application/json", r#"{"kind":"Status","message":"the continue parameter is too old"}"#)
+        }
+        _ => Reply::new(403, "application/json", r#"{"kind":"Status","message":"replicasets.apps is forbidden"}"#),
+    });
+    let s = source("kubernetes", &stub.url(), "");
+    let told = s.probe().await.unwrap();
+    assert!(told.starts_with("Kubernetes v1.30.2; rollouts cannot be read: ") && told.contains("forbidden"), "{told}");
+    let window =
+        Window::new(Timestamp::parse("2026-11-21T09:10:00Z").unwrap(), Timestamp::parse("2026-11-21T09:20:00Z").unwrap());
+    let answer = s.changes().unwrap().within(window).await.unwrap();
+    let whats: Vec<(Option<&str>, &str)> = answer.value.iter().map(|c| (c.service.as_deref(), c.what.as_str())).collect();
+    assert_eq!(whats, [(Some("shop"), "SuccessfulRescale in prod: New size: 9"); 2]);
+    assert!(
+        answer.gaps.len() == 2 && answer.gaps[0].contains("forbidden") && answer.gaps[1].contains("too old"),
+        "{:?}",
+        answer.gaps
+    );
+    // Where neither may be read that is a failure, and null is an empty list.
+    let denied = fault_of("kubernetes", |_| Reply::new(403, "application/json", r#"{"message":"no"}"#)).await;
+    assert_eq!(denied.kind, FaultKind::Denied, "{denied}");
+    let empty = Stub::start(|_| Reply::json(r#"{"metadata":{},"items":null}"#));
+    let s = source("kubernetes", &empty.url(), "namespace = \"shop\"");
+    assert!(s.changes().unwrap().within(window).await.unwrap().value.is_empty());
+}
+
+async fn fault_of(kind: &str, reply: impl Fn(&stub::Request) -> Reply + Send + Sync + 'static) -> SourceError {
+    let stub = Stub::start(reply);
+    source(kind, &stub.url(), "").changes().unwrap().within(window()).await.unwrap_err()
+}

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 pub use around::BEFORE as CHANGES_BEFORE;
+pub use theories::OF_CHANGES;
 
 use super::movement::{Direction, Movement};
 use super::patterns::{Change, Pattern};

@@ -235,7 +235,8 @@ impl Room {
         let has_failed = |name: &str| investigation.sources.iter().any(|s| s.name == name && s.status == SourceStatus::Failed);
         let mut found: Vec<(&str, Timestamp)> = Vec::new();
         for (record, _) in self.patterns("") {
-            if has_failed(&record.source) && !found.iter().any(|(name, _)| *name == record.source) {
+            let is_old = record.window.end < investigation.window.end;
+            if is_old && has_failed(&record.source) && !found.iter().any(|(name, _)| *name == record.source) {
                 found.push((&record.source, record.window.end));
             }
         }

@@ -277,7 +277,8 @@ pub enum IncidentCommand {
         #[command(flatten)]
         when: When,
     },
-    /// Put an event on record: a change, a silence, a query, a command
+    /// Put an event on record: a change, a silence, a query, a command. The first four kinds are changes, which the next
+    /// investigation ranks
     Event {
         #[arg(value_parser = id_arg)]
         id: IncidentId,

@@ -13,7 +13,7 @@ use super::metrics::{self, Role};
 use super::set::{AlertBoard, SourceSet, failed, ok};
 use crate::analysis::departure::Measured;
 use crate::analysis::expression::threshold;
-use crate::analysis::findings::{CHANGES_BEFORE, ChangeInput, Key, MetricInput};
+use crate::analysis::findings::{CHANGES_BEFORE, ChangeInput, Key, MetricInput, OF_CHANGES};
 use crate::analysis::movement::movement;
 use crate::analysis::suspects::Known;
 use crate::analysis::{Direction, Signals, patterns, relations};
@@ -142,7 +142,7 @@ pub async fn gather(set: &SourceSet, request: &Request, progress: &Progress) -> 
     for part in join_all(change_sources.iter().map(|s| look_at_changes(s.as_ref(), done))).await {
         merge_part(&mut out, part);
     }
-    let recorded: Vec<ChangeEvent> = request.recorded.iter().filter(|c| done.contains(c.at)).cloned().collect();
+    let recorded = recorded(request, done, &out);
     if !recorded.is_empty() {
         let query = "entries of the incident that record a change".to_owned();
         take_changes(&mut out, RECORD, query, done, Answer::whole(recorded));
@@ -622,6 +622,20 @@ const RECORD: &str = "journal";
 /// Bytes of a change that findings quote.
 const MAX_CHANGE: usize = 200;
 
+/// What people recorded, with the service that their words name first, of those that are known by now.
+fn recorded(request: &Request, span: Window, out: &Gathered) -> Vec<ChangeEvent> {
+    let services: BTreeSet<&str> = (out.signals.metrics.iter().filter_map(|m| m.service.as_deref()))
+        .chain(out.signals.alerts.iter().filter_map(Alert::service))
+        .chain(out.signals.calls.iter().flat_map(|(caller, to)| to.iter().chain([caller])).map(String::as_str))
+        .collect();
+    let named = |text: &str| {
+        let mut words = text.split(|c: char| !(c.is_alphanumeric() || c == '-' || c == '_'));
+        words.find_map(|word| services.get(word)).map(|s| (*s).to_owned())
+    };
+    let inside = request.recorded.iter().filter(|c| span.contains(c.at));
+    inside.map(|c| ChangeEvent { service: named(&c.what), ..c.clone() }).collect()
+}
+
 /// What a source of changes tells.
 async fn look_at_changes(source: &dyn Source, window: Window) -> Gathered {
     let mut out = Gathered::default();
@@ -635,7 +649,7 @@ async fn look_at_changes(source: &dyn Source, window: Window) -> Gathered {
     };
     out.report(ok(source.name(), source.kind()));
     for gap in &answer.gaps {
-        out.gap(format!("{}: {gap}", source.name()));
+        out.gap(format!("{OF_CHANGES}{}: {gap}", source.name()));
     }
     take_changes(&mut out, source.name(), backend.query(window), window, answer);
     out

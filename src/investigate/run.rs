@@ -20,13 +20,14 @@ fn recorded(incident: &Incident) -> Vec<ChangeEvent> {
         matches!(&e.fact, Fact::Event { event: DeployDetected | ConfigChanged | FlagChanged | ChangeDetected, .. })
             && !incident.undone.contains(&e.seq)
     };
-    let services = incident.services();
-    let told = incident.timeline().into_iter().filter(is_change).map(|e| {
-        let what = incident.text_of(e);
-        let is_named =
-            |s: &&String| what.split(|c: char| c.is_whitespace() || ",;:()".contains(c)).any(|word| word == s.as_str());
-        let service = services.iter().find(is_named).cloned();
-        ChangeEvent { at: e.at, service, what, by: Some(e.actor.name.clone()), link: None, is_release: true }
+    // Whose hands did it is not known, only who wrote it down.
+    let told = incident.timeline().into_iter().filter(is_change).map(|e| ChangeEvent {
+        at: e.at,
+        service: None,
+        what: format!("{} (recorded by {})", incident.text_of(e), e.actor.name),
+        by: None,
+        link: None,
+        is_release: true,
     });
     told.collect()
 }

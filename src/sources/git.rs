@@ -36,8 +36,8 @@ pub struct Git {
 
 /// What the repository is.
 struct Place {
-    /// The path is a folder within it.
-    is_part: bool,
+    /// The folder within it that the path is; empty: all of it.
+    part: String,
     /// Its history begins in the middle.
     is_shallow: bool,
 }
@@ -52,11 +52,12 @@ impl Git {
     async fn run(&self, args: &[&str]) -> Result<Vec<u8>, SourceError> {
         let mut command = tokio::process::Command::new("git");
         // What the environment says of another repository must not win over the path.
-        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("GIT_")) {
+        for name in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR", "GIT_NAMESPACE"] {
             command.env_remove(name);
         }
-        // Neither a pager, nor a password prompt, nor a lock that others would wait for.
-        command.args(["--no-pager", "--no-optional-locks", "-C", &self.path]).args(args);
+        // Neither a pager, nor a password prompt, nor a lock that others would wait for; nor what a person likes to see in logs.
+        command.args(["--no-pager", "--no-optional-locks", "-c", "log.showSignature=false", "-c", "log.diffMerges=separate"]);
+        command.args(["-c", "i18n.logOutputEncoding=UTF-8", "-C", &self.path]).args(args);
         command.env("GIT_TERMINAL_PROMPT", "0").env("LC_ALL", "C").kill_on_drop(true);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         tokio::time::timeout(self.timeout, self.read(command))
@@ -97,7 +98,7 @@ impl Git {
         let fatal = said.lines().find_map(|l| l.strip_prefix("fatal: ")).or_else(|| said.lines().next()).unwrap_or("git failed");
         let is_ours = ["not a git repository", "cannot change to", "dubious ownership"].iter().any(|w| fatal.contains(w));
         let advice = if fatal.contains("dubious ownership") {
-            format!("; if you trust it: git config --global --add safe.directory {}", self.path)
+            "; if you trust it, add its root: git config --global --add safe.directory ROOT".to_owned()
         } else {
             String::new()
         };
@@ -110,7 +111,7 @@ impl Git {
         let told = String::from_utf8_lossy(&told).into_owned();
         let mut lines = told.lines();
         let is_shallow = lines.next() == Some("true");
-        Ok(Place { is_part: lines.next().is_some_and(|prefix| !prefix.is_empty()), is_shallow })
+        Ok(Place { part: lines.next().unwrap_or_default().trim_end_matches('/').to_owned(), is_shallow })
     }
 
     /// Whether anything was ever committed.
@@ -140,7 +141,7 @@ impl Git {
                 "HEAD",
                 "--",
             ];
-            args.extend(place.is_part.then_some("."));
+            args.extend((!place.part.is_empty()).then_some("."));
             last = self.run(&args).await;
             if !last.as_ref().is_err_and(|e| e.message.contains("unrecognized argument")) {
                 break;
@@ -149,17 +150,20 @@ impl Git {
         last
     }
 
-    /// Annotated tags, each at its own time.
-    async fn tags(&self, window: Window) -> Result<Vec<ChangeEvent>, SourceError> {
+    /// Annotated tags of what the branch holds, each at its own time; of a folder those that name it, or its service.
+    async fn tags(&self, window: Window, place: &Place) -> Result<Vec<ChangeEvent>, SourceError> {
         let most = format!("--count={MAX_TAGS}");
         let format = "--format=%(objecttype)%00%(creatordate:unix)%00%(refname:short)%00%(taggername)";
-        let text = self.run(&["for-each-ref", "--sort=-creatordate", &most, format, "refs/tags"]).await?;
+        let text = self.run(&["for-each-ref", "--sort=-creatordate", &most, "--merged=HEAD", format, "refs/tags"]).await?;
         let text = String::from_utf8_lossy(&text).into_owned();
         let tag = |line: &str| {
             let mut parts = line.split('\0');
             let (kind, at, name, by) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
             let at = Timestamp::from_secs(at.parse().ok()?);
-            (kind == "tag" && window.contains(at)).then(|| ChangeEvent {
+            let folder = place.part.rsplit('/').next().unwrap_or_default();
+            let names = [Some(folder), self.service.as_deref()];
+            let is_of_it = folder.is_empty() || names.iter().flatten().any(|part| name.contains(part));
+            (kind == "tag" && is_of_it && window.contains(at)).then(|| ChangeEvent {
                 at,
                 service: self.service.clone(),
                 what: format!("tagged {}", clean::line(name)),
@@ -218,11 +222,12 @@ impl ChangeSource for Git {
                 found.truncate(MAX_COMMITS);
                 answer.gaps.push(format!("more than {MAX_COMMITS} commits: the newest were read"));
             }
-            if place.is_shallow {
+            // Where the walk came to the end of what was cloned.
+            if place.is_shallow && text.contains(" \0") {
                 answer.gaps.push("the clone is shallow: commits before its oldest one are not seen".to_owned());
             }
             found.reverse();
-            found.extend(self.tags(window).await?);
+            found.extend(self.tags(window, &place).await?);
             found.retain(|c| window.contains(c.at));
             found.sort_by_key(|c| c.at);
             answer.value = found;
@@ -234,7 +239,7 @@ impl ChangeSource for Git {
 
 /// Commits as `hash parents, time, author, refs, subject`, each with the files that it changed.
 fn commits(text: &str, service: Option<&str>, is_shallow: bool) -> Vec<ChangeEvent> {
-    let mut parts = text.split('\0').map(|part| part.trim_start_matches('\n')).peekable();
+    let mut parts = text.split('\0').peekable();
     let mut out = Vec::new();
     while let Some(part) = parts.next() {
         if !part.is_empty() || parts.peek().is_none() {
@@ -245,7 +250,8 @@ fn commits(text: &str, service: Option<&str>, is_shallow: bool) -> Vec<ChangeEve
         let fields: Vec<&str> = parts.by_ref().take(FIELDS).collect();
         let mut files = Vec::new();
         while let Some(file) = parts.next_if(|p| !p.is_empty()) {
-            files.push(file);
+            // The first stands behind a line feed.
+            files.push(if files.is_empty() { file.strip_prefix('\n').unwrap_or(file) } else { file });
         }
         out.extend(commit(&fields, &files, service, is_shallow));
     }
@@ -351,7 +357,7 @@ mod tests {
         );
         // A folder within it is told what changed there.
         let part = source(&path.join("cart")).within(window).await.unwrap();
-        assert_eq!(told(&part).len(), 2, "{part:?}");
+        assert_eq!(told(&part).len(), 1, "nor the tag, which names neither it nor its service: {part:?}");
         assert!(source(path).probe().await.unwrap().starts_with("at "));
         let shallow = tempfile::tempdir().unwrap();
         let from = format!("file://{}", path.display());

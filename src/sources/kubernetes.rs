@@ -196,7 +196,16 @@ impl Source for Kubernetes {
             let version: serde_json::Value = reply.json()?;
             let version = version.get("gitVersion").and_then(|v| v.as_str());
             let version = version.ok_or_else(|| SourceError::new(FaultKind::Malformed, "the answer names no gitVersion"))?;
-            Ok(clean::line(&format!("Kubernetes {version}")))
+            let one: Params<'_> = vec![("limit", "1".to_owned())];
+            let (sets, events) = (self.path("apis/apps/v1", "replicasets"), self.path("api/v1", "events"));
+            let (sets, events) = futures_util::join!(self.page::<ReplicaSet>(&sets, &one), self.page::<Event>(&events, &one));
+            let missing = match (sets, events) {
+                (Err(e), Err(_)) => return Err(e),
+                (Err(e), _) => format!("; rollouts cannot be read: {e}"),
+                (_, Err(e)) => format!("; events cannot be read: {e}"),
+                _ => String::new(),
+            };
+            Ok(clean::line(&format!("Kubernetes {version}{missing}")))
         }
         .boxed()
     }
@@ -215,7 +224,7 @@ impl ChangeSource for Kubernetes {
             let (sets, events) = (self.path("apis/apps/v1", "replicasets"), self.path("api/v1", "events"));
             let (sets, events) = futures_util::join!(self.list::<ReplicaSet>(&sets), self.list::<Event>(&events));
             let mut gaps = Vec::new();
-            let mut found = Vec::new();
+            let (mut found, mut rolled) = (Vec::new(), Vec::new());
             match (&sets, &events) {
                 (Err(e), Err(_)) => return Err(e.clone()),
                 (Err(e), _) => gaps.push(format!("rollouts could not be read: {e}")),
@@ -225,21 +234,15 @@ impl ChangeSource for Kubernetes {
             let is_of_all = self.namespace.is_none();
             if let Ok((sets, gap)) = sets {
                 gaps.extend(gap);
-                let (rolled, back) = rollouts(&sets, is_of_all);
-                found.extend(rolled);
-                gaps.extend(back);
+                rolled = rollouts(&sets, is_of_all);
             }
             if let Ok((events, gap)) = events {
                 gaps.extend(gap);
-                let deeds: Vec<ChangeEvent> = events.iter().filter_map(|e| deed(e, window, is_of_all)).collect();
-                // The scalings of a rollout are the rollout.
-                let is_rolling = |deed: &ChangeEvent| {
-                    deed.what.starts_with("ScalingReplicaSet")
-                        && found.iter().any(|r| r.service == deed.service && r.at <= deed.at && deed.at <= r.at + ROLLS_FOR)
-                };
-                let others: Vec<ChangeEvent> = deeds.into_iter().filter(|d| !is_rolling(d)).collect();
-                found.extend(others);
+                found.extend(rolled.iter().filter_map(|r| r.back(&events, window)));
+                let is_rolling = |event: &Event| rolled.iter().any(|r| r.is_part(event, window));
+                found.extend(events.iter().filter(|e| !is_rolling(e)).filter_map(|e| deed(e, window, is_of_all)));
             }
+            found.extend(rolled.into_iter().map(|r| r.change));
             found.retain(|c| window.contains(c.at));
             found.sort_by(|a, b| a.at.cmp(&b.at).then_with(|| a.what.cmp(&b.what)));
             let total = u64::try_from(found.len()).ok();
@@ -263,12 +266,46 @@ fn place(meta: &Meta, is_of_all: bool) -> String {
     if is_of_all && !meta.namespace.is_empty() { format!(" in {}", meta.namespace) } else { String::new() }
 }
 
-/// When a replica set was made, and the number of its revision now.
-type Made<'a> = (Timestamp, u64, &'a ReplicaSet);
+/// A rollout: the change that it is, and the replica set that it made.
+struct Rollout {
+    change: ChangeEvent,
+    namespace: String,
+    set: String,
+    /// What the rollback says, where the replica set is in use again since.
+    back: Option<String>,
+}
 
-/// New replica sets of deployments, each against the one made before it; and which deployments were rolled back.
-fn rollouts(sets: &[ReplicaSet], is_of_all: bool) -> (Vec<ChangeEvent>, Vec<String>) {
-    let mut by_deployment: BTreeMap<(&str, &str), Vec<Made<'_>>> = BTreeMap::new();
+impl Rollout {
+    /// Whether an event is a scaling that the rollout did: its own replica set up, or another one down.
+    fn is_part(&self, event: &Event, window: Window) -> bool {
+        let Some(at) = at_of(event, window) else { return false };
+        let message = event.message.as_deref().unwrap_or_default();
+        let names_it = message.split_whitespace().any(|word| word == self.set);
+        event.reason.as_deref() == Some("ScalingReplicaSet")
+            && event.metadata.namespace == self.namespace
+            && Some(&event.involved_object.name) == self.change.service.as_ref()
+            && names_it == message.starts_with("Scaled up")
+            && (self.change.at..=self.change.at + ROLLS_FOR).contains(&at)
+    }
+
+    /// The rollback to it, at the time when its replica set was scaled up again.
+    fn back(&self, events: &[Event], window: Window) -> Option<ChangeEvent> {
+        let what = self.back.clone()?;
+        let is_up = |e: &&Event| {
+            let message = e.message.as_deref().unwrap_or_default();
+            e.metadata.namespace == self.namespace
+                && message.starts_with("Scaled up")
+                && message.split_whitespace().any(|word| word == self.set)
+        };
+        // What scaled it up when it was made is long ago.
+        let times = events.iter().filter(is_up).filter_map(|e| at_of(e, window)).filter(|at| *at > self.change.at + ROLLS_FOR);
+        Some(ChangeEvent { at: times.min()?, what, ..self.change.clone() })
+    }
+}
+
+/// New replica sets of deployments, each against the one that it took the place of.
+fn rollouts(sets: &[ReplicaSet], is_of_all: bool) -> Vec<Rollout> {
+    let mut by_deployment: BTreeMap<(&str, &str), Vec<(Timestamp, u64, &ReplicaSet)>> = BTreeMap::new();
     for set in sets {
         let owner = set.metadata.owner_references.iter().flatten().find(|o| o.kind == "Deployment");
         let revision = set.metadata.annotations.as_ref().and_then(|a| a.get(REVISION)).and_then(|r| r.parse().ok());
@@ -277,33 +314,33 @@ fn rollouts(sets: &[ReplicaSet], is_of_all: bool) -> (Vec<ChangeEvent>, Vec<Stri
             by_deployment.entry((&set.metadata.namespace, &owner.name)).or_default().push((made, revision, set));
         }
     }
-    let (mut out, mut back) = (Vec::new(), Vec::new());
-    for ((_, deployment), mut made) in by_deployment {
+    let mut out = Vec::new();
+    for ((namespace, deployment), mut made) in by_deployment {
         made.sort_by_key(|(at, revision, _)| (*at, *revision));
-        let mut before: Option<&ReplicaSet> = None;
         for (n, (at, revision, set)) in made.iter().enumerate() {
             let place = place(&set.metadata, is_of_all);
+            let (earlier, later) = (made.get(..n).unwrap_or_default(), made.get(n + 1..).unwrap_or_default());
             // One with a higher number than a younger one has been rolled back to since: the number is not that of its making.
-            let is_back = made.iter().skip(n + 1).any(|(_, younger, _)| younger < revision);
+            let is_back = later.iter().any(|(_, younger, _)| younger < revision);
             let named = if is_back { "rolled out".to_owned() } else { format!("revision {revision} rolled out") };
+            let below = earlier.iter().filter(|(_, number, _)| number < revision).max_by_key(|(_, number, _)| *number);
+            let before = below.filter(|_| !is_back).or_else(|| earlier.last()).map(|(_, _, set)| *set);
             let what = match before.map(|before| images(set, Some(before))) {
                 None => format!("{named}{place}: image {}", images(set, None).join(", ")),
                 Some(changed) if changed.is_empty() => format!("{named}{place} with the same images (settings or a restart)"),
                 Some(changed) => format!("{named}{place}: image {}", changed.join(", ")),
             };
-            if is_back && made.iter().all(|(_, other, _)| other <= revision) {
-                back.push(clean::line(&format!(
-                    "{deployment}{place} was rolled back to image {} (revision {revision}); when, only its events can tell",
-                    images(set, None).join(", ")
-                )));
-            }
+            let is_current = is_back && made.iter().all(|(_, other, _)| other <= revision);
+            let back = is_current.then(|| {
+                clean::line(&format!("rolled back{place} to image {} (revision {revision})", images(set, None).join(", ")))
+            });
+            let is_release = !is_aside(Some(namespace));
             let service = Some(clean::line(deployment));
-            let is_release = !is_aside(Some(&set.metadata.namespace));
-            out.push(ChangeEvent { at: *at, service, what: clean::line(&what), by: None, link: None, is_release });
-            before = Some(set);
+            let change = ChangeEvent { at: *at, service, what: clean::line(&what), by: None, link: None, is_release };
+            out.push(Rollout { change, namespace: namespace.to_owned(), set: set.metadata.name.clone(), back });
         }
     }
-    (out, back)
+    out
 }
 
 /// The images of a replica set; beside another those that differ.
@@ -337,17 +374,20 @@ fn of_pod(name: &str) -> &str {
     }
 }
 
-/// An event of a kind that tells of a deed, at its first time within the window.
-fn deed(event: &Event, window: Window, is_of_all: bool) -> Option<ChangeEvent> {
-    let reason = event.reason.as_deref().filter(|r| DEEDS.contains(r))?;
+/// When an event was first, within the window where it was then more than once.
+fn at_of(event: &Event, window: Window) -> Option<Timestamp> {
     let repeats = event.series.as_ref().and_then(|s| s.last_observed_time.as_deref());
     // Events of the newer kind have neither firstTimestamp nor lastTimestamp.
     let known = [event.first_timestamp.as_deref(), event.event_time.as_deref(), repeats, event.last_timestamp.as_deref()];
     let times: Vec<Timestamp> = known.into_iter().filter_map(time).collect();
-    let at = match times.iter().find(|at| window.contains(**at)).or(times.first()) {
-        Some(at) => *at,
-        None => time(event.metadata.creation_timestamp.as_deref())?,
-    };
+    let first = times.iter().find(|at| window.contains(**at)).or(times.first()).copied();
+    first.or_else(|| time(event.metadata.creation_timestamp.as_deref()))
+}
+
+/// An event of a kind that tells of a deed, at its first time within the window.
+fn deed(event: &Event, window: Window, is_of_all: bool) -> Option<ChangeEvent> {
+    let reason = event.reason.as_deref().filter(|r| DEEDS.contains(r))?;
+    let at = at_of(event, window)?;
     let object = &event.involved_object;
     let service = match object.kind.as_str() {
         "Deployment" | "StatefulSet" | "DaemonSet" | "HorizontalPodAutoscaler" => Some(object.name.as_str()),
@@ -378,41 +418,74 @@ mod tests {
             "spec": {"template": {"spec": {"containers": [{"name": "app", "image": image}, {"name": "proxy", "image": "envoy:1"}]}}}})
     }
 
-    fn told(sets: serde_json::Value, is_of_all: bool) -> (Vec<String>, Vec<String>) {
-        let sets: Vec<ReplicaSet> = serde_json::from_value(sets).unwrap();
-        let (rolled, back) = rollouts(&sets, is_of_all);
-        (rolled.iter().map(|c| format!("{} {}", c.at, c.what)).collect(), back)
+    fn made(sets: serde_json::Value, is_of_all: bool) -> Vec<Rollout> {
+        rollouts(&serde_json::from_value::<Vec<ReplicaSet>>(sets).unwrap(), is_of_all)
+    }
+
+    fn told(rolled: &[Rollout]) -> Vec<String> {
+        rolled.iter().map(|r| format!("{} {}", r.change.at, r.change.what)).collect()
+    }
+
+    fn scaled(at: &str, message: &str) -> Event {
+        serde_json::from_value(
+            serde_json::json!({"metadata": {"namespace": "prod"}, "involvedObject": {"kind": "Deployment", "name": "shop"},
+            "reason": "ScalingReplicaSet", "message": message, "lastTimestamp": at}),
+        )
+        .unwrap()
+    }
+
+    fn window() -> Window {
+        Window::new(Timestamp::parse("2026-11-21T09:10:00Z").unwrap(), Timestamp::parse("2026-11-21T09:50:00Z").unwrap())
     }
 
     #[test]
-    fn rollouts_are_told_against_the_one_before() {
-        let (rolled, back) = told(
-            serde_json::json!([
-                set("10", "2026-11-21T09:17:00Z", "shop:1.42.0"),
-                set("9", "2026-11-20T08:00:00Z", "shop:1.41.3"),
-                set("11", "2026-11-21T09:40:00Z", "shop:1.42.0"),
-                {"metadata": {"name": "alone", "annotations": null, "ownerReferences": null}},
-            ]),
-            true,
-        );
+    fn rollouts_are_told_against_what_they_took_the_place_of() {
+        let sets = serde_json::json!([
+            set("10", "2026-11-21T09:17:00Z", "shop:1.42.0"),
+            set("9", "2026-11-20T08:00:00Z", "shop:1.41.3"),
+            set("11", "2026-11-21T09:40:00Z", "shop:1.42.0"),
+            {"metadata": {"name": "alone", "annotations": null, "ownerReferences": null}},
+        ]);
+        let rolled = made(sets, true);
         let expected = [
             "2026-11-20T08:00:00Z revision 9 rolled out in prod: image shop:1.41.3, envoy:1",
             "2026-11-21T09:17:00Z revision 10 rolled out in prod: image shop:1.41.3 → shop:1.42.0",
             "2026-11-21T09:40:00Z revision 11 rolled out in prod with the same images (settings or a restart)",
         ];
-        assert_eq!((rolled, back), (expected.map(str::to_owned).to_vec(), vec![]));
+        assert_eq!(told(&rolled), expected);
+        // Its own replica set up and the others down are the rollout; what somebody does by hand is not.
+        for (at, message, is_part) in [
+            ("2026-11-21T09:17:01Z", "Scaled up replica set shop-10 from 0 to 1", true),
+            ("2026-11-21T09:18:00Z", "Scaled down replica set shop-9 from 4 to 3", true),
+            ("2026-11-21T09:19:00Z", "Scaled down replica set shop-10 from 6 to 1", false),
+            ("2026-11-21T09:20:00Z", "Scaled up replica set shop-9 from 0 to 4", false),
+            ("2026-11-21T09:30:00Z", "Scaled up replica set shop-10 from 4 to 9", false),
+        ] {
+            assert_eq!(rolled[1].is_part(&scaled(at, message), window()), is_part, "{message}");
+        }
+        let mut elsewhere = scaled("2026-11-21T09:17:01Z", "Scaled up replica set shop-10 from 0 to 1");
+        elsewhere.metadata.namespace = "staging".into();
+        assert!(!rolled[1].is_part(&elsewhere, window()));
     }
 
     #[test]
-    fn what_was_rolled_back_to_is_not_told_at_the_time_of_its_making() {
-        let old = set("3", "2026-11-21T09:00:00Z", "shop:1.41.3");
-        let (rolled, back) = told(serde_json::json!([old, set("2", "2026-11-21T09:17:00Z", "shop:1.42.0")]), false);
+    fn a_rollback_stands_at_the_time_of_its_events_and_not_of_the_old_replica_set() {
+        let (old, new) = (set("3", "2026-11-21T09:00:00Z", "shop:1.41.3"), set("2", "2026-11-21T09:17:00Z", "shop:1.42.0"));
+        let rolled = made(serde_json::json!([old, new]), false);
         let expected = [
             "2026-11-21T09:00:00Z rolled out: image shop:1.41.3, envoy:1",
             "2026-11-21T09:17:00Z revision 2 rolled out: image shop:1.41.3 → shop:1.42.0",
         ];
-        assert_eq!(rolled, expected);
-        assert_eq!(back, ["shop was rolled back to image shop:1.41.3, envoy:1 (revision 3); when, only its events can tell"]);
+        assert_eq!(told(&rolled), expected);
+        let events = [scaled("2026-11-21T09:21:00Z", "Scaled up replica set shop-3 from 0 to 1")];
+        let back: Vec<String> =
+            rolled.iter().filter_map(|r| r.back(&events, window())).map(|c| format!("{} {}", c.at, c.what)).collect();
+        assert_eq!(back, ["2026-11-21T09:21:00Z rolled back to image shop:1.41.3, envoy:1 (revision 3)"]);
+        assert!(rolled.iter().all(|r| r.back(&[], window()).is_none()), "without an event nobody knows when");
+        // What comes after it takes the place of what was rolled back to.
+        let (old, new) = (set("3", "2026-11-21T09:00:00Z", "shop:1.0"), set("2", "2026-11-21T09:10:00Z", "shop:2.0"));
+        let rolled = made(serde_json::json!([old, new, set("4", "2026-11-21T09:30:00Z", "shop:1.1")]), false);
+        assert_eq!(told(&rolled)[2], "2026-11-21T09:30:00Z revision 4 rolled out: image shop:1.0 → shop:1.1");
     }
 
     #[test]

@@ -116,8 +116,10 @@ impl ChangeSource for Tap {
     fn within(&self, window: Window) -> Asked<'_, Vec<ChangeEvent>> {
         let inner = inner!(self.changes);
         async move {
-            let answer = inner.within(self.span).await?;
-            let query = inner.query(self.span);
+            // An hour more than the span, as it is looked for when it is played.
+            let whole = Window::new(window.start.min(self.span.start), self.span.end);
+            let answer = inner.within(whole).await?;
+            let query = inner.query(whole);
             self.keep(|k| {
                 k.changes = Some(answer.clone());
                 k.changes_query = query;

@@ -85,18 +85,27 @@ fn read(files: &[PathBuf], service: Option<&str>, window: Window) -> Result<Answ
         if is_cut {
             answer.gaps.push(format!("{}: only {} MB of it were read", path.display(), MAX_FILE / 1024 / 1024));
         }
-        let mut unknown = 0;
+        let (mut unknown, mut bad) = (0, 0);
         let read_to = objects(&bytes, |value| {
-            match value.as_ref().map(|v| (change(v, service), is_of_no_interest(v))) {
+            match value.as_ref().map(|v| (change(v, service), is_hook(v))) {
                 Some((Some(change), _)) if window.contains(change.at) => answer.value.push(change),
+                // Of the events that a webhook tells most are no deploy.
                 Some((Some(_), _) | (None, true)) => {}
-                Some((None, false)) | None => unknown += 1,
+                Some((None, false)) => unknown += 1,
+                None => {
+                    unknown += 1;
+                    bad += 1;
+                }
             }
-            if unknown > MAX_BAD { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            if bad > MAX_BAD { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
         if unknown > 0 {
             let rest = if read_to.is_break() { "; the rest was not read" } else { "" };
-            answer.gaps.push(format!("{}: {} told no change{rest}", path.display(), words::count(unknown, "place")));
+            answer.gaps.push(format!(
+                "{}: {} told no change (no JSON, no time, or no text){rest}",
+                path.display(),
+                words::count(unknown, "place")
+            ));
         }
     }
     // Where nothing at all could be read that is a failure.
@@ -107,7 +116,7 @@ fn read(files: &[PathBuf], service: Option<&str>, window: Window) -> Result<Answ
     if files.is_empty() {
         answer.gaps.push("no file matches the paths".to_owned());
     }
-    answer.value.sort_by(|a, b| a.at.cmp(&b.at).then_with(|| a.what.cmp(&b.what)));
+    answer.value.sort_by(|a, b| (a.at, &a.service, &a.what).cmp(&(b.at, &b.service, &b.what)));
     // GitHub tells of one release as published and as released, and hooks may be sent twice.
     answer.value.dedup();
     let left_out = answer.value.len().saturating_sub(MAX_CHANGES);
@@ -161,7 +170,12 @@ fn objects(bytes: &[u8], mut take: impl FnMut(Option<Value>) -> ControlFlow<()>)
         }
         take(None)?;
         let read = stream.byte_offset();
-        match rest.get(read..).and_then(|rest| rest.iter().position(|b| *b == b'\n')) {
+        // What stands indented is a part of something that was broken.
+        let rest = rest.get(read..).unwrap_or_default();
+        let next = rest
+            .windows(2)
+            .position(|w| matches!(w, [b'\n', b'{' | b'[' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'"' | b'<']));
+        match next {
             Some(end) => at += read + end + 1,
             None => break,
         }
@@ -198,7 +212,13 @@ fn moment(value: &Value) -> Option<Timestamp> {
     if let Ok(n) = text.parse::<f64>() {
         return number(n);
     }
-    Timestamp::parse(text).ok().or_else(|| {
+    // `+0200` without a colon, as `date` and Python write it.
+    let glued = || {
+        let (head, minutes) = (text.get(..text.len().checked_sub(2)?)?, text.get(text.len().checked_sub(2)?..)?);
+        let is_offset = head.len() > 3 && head.as_bytes().get(head.len() - 3).is_some_and(|b| b"+-".contains(b));
+        if is_offset && text.contains('T') { Timestamp::parse(&format!("{head}:{minutes}")).ok() } else { None }
+    };
+    Timestamp::parse(text).ok().or_else(glued).or_else(|| {
         let (stamp, zone) = text.rsplit_once(' ')?;
         let zone = match zone {
             "UTC" => "Z".to_owned(),
@@ -213,19 +233,13 @@ fn moment_of(value: &Value, paths: &[&str]) -> Option<Timestamp> {
     paths.iter().filter_map(|p| value.pointer(p)).find_map(moment)
 }
 
-/// Bodies of webhooks that tell of no change: a deploy that waits or was cancelled, a release that is only a draft, a push to a
-/// branch that is not the main one, GitHub's greeting.
-fn is_of_no_interest(value: &Value) -> bool {
-    let waits = |state: Option<&str>| {
-        state.is_some_and(|s| {
-            ["pending", "queued", "waiting", "inactive", "created", "blocked", "canceled", "skipped"].contains(&s)
-        })
-    };
-    waits(text(value, "/deployment_status/state"))
-        || (text(value, "/object_kind") == Some("deployment") && waits(text(value, "/status")))
-        || (value.get("release").is_some_and(Value::is_object) && text(value, "/action").is_some())
-        || value.get("commits").is_some_and(Value::is_array)
-        || value.get("zen").is_some()
+/// Whether an object is a webhook's body rather than somebody's own: those of GitHub name a repository and a sender, those of GitLab
+/// their kind.
+fn is_hook(value: &Value) -> bool {
+    let has = |key: &str| value.get(key).is_some_and(Value::is_object);
+    let is_github =
+        has("repository") && (has("sender") || has("pusher") || has("deployment") || has("release") || has("head_commit"));
+    is_github || value.get("object_kind").is_some() || value.get("event_name").is_some() || value.get("zen").is_some()
 }
 
 /// The change that an object tells; `None`: none, or in no shape that is known.
@@ -243,7 +257,8 @@ fn change(value: &Value, service: Option<&str>) -> Option<ChangeEvent> {
         }
     };
     let short = |sha: &str| sha.chars().take(8).collect::<String>();
-    if let Some(deployment) = value.get("deployment").filter(|d| d.is_object()) {
+    if let Some(deployment) = value.get("deployment").filter(|d| d.is_object() && value.get("deployment_callback_url").is_none())
+    {
         let state = text(value, "/deployment_status/state").unwrap_or("in_progress");
         let done = match state {
             "success" => "deployed",
@@ -252,17 +267,30 @@ fn change(value: &Value, service: Option<&str>) -> Option<ChangeEvent> {
             _ => return None,
         };
         let at = moment_of(value, &["/deployment_status/created_at", "/deployment/created_at"])?;
-        let named = first(deployment, &["/ref", "/sha"]).unwrap_or_default();
+        let sha = text(deployment, "/sha").map(short).unwrap_or_default();
+        // Of a branch only the commit says what was deployed.
+        let named = match text(deployment, "/ref") {
+            Some(tag) if sha.is_empty() || tag.starts_with(&sha) || tag.bytes().any(|b| b.is_ascii_digit()) => tag.to_owned(),
+            Some(branch) => format!("{branch} {sha}"),
+            None => sha,
+        };
         let what = match first(deployment, &["/environment"]) {
             Some(environment) => format!("{named} {done} to {environment}"),
             None => format!("{named} {done}"),
         };
         let by = first(value, &["/deployment/creator/login", "/sender/login"]);
         let link = first(value, &["/deployment_status/target_url", "/deployment_status/log_url", "/repository/html_url"]);
-        let is_release = state == "success" && !is_aside(text(deployment, "/environment"));
+        let is_production = deployment.get("production_environment").and_then(Value::as_bool).unwrap_or(false);
+        let is_release = state == "success" && (is_production || !is_aside(text(deployment, "/environment")));
         return Some(make(at, what, by, link, is_release, repository()));
     }
-    if let Some(release) = value.get("release").filter(|r| r.is_object()) {
+    if text(value, "/object_kind") == Some("release") {
+        let at = moment_of(value, &["/released_at", "/created_at"])?;
+        let what = format!("release {} published", first(value, &["/tag", "/name"])?);
+        let is_new = matches!(text(value, "/action"), None | Some("create"));
+        return is_new.then(|| make(at, what, None, text(value, "/url"), true, repository()));
+    }
+    if let Some(release) = value.get("release").filter(|r| r.is_object() && value.get("repository").is_some()) {
         if !matches!(text(value, "/action"), None | Some("published" | "released")) {
             return None;
         }
@@ -283,11 +311,13 @@ fn change(value: &Value, service: Option<&str>) -> Option<ChangeEvent> {
         let title = text(value, "/commit_title").map(|t| format!(" \"{t}\"")).unwrap_or_default();
         let to = text(value, "/environment").map(|e| format!(" to {e}")).unwrap_or_default();
         let by = first(value, &["/user/username", "/user/name"]);
-        let is_release = status == "success" && !is_aside(text(value, "/environment"));
+        let is_production = text(value, "/environment_tier") == Some("production");
+        let is_release = status == "success" && (is_production || !is_aside(text(value, "/environment")));
         let what = format!("{named}{title} {done}{to}");
         return Some(make(at, what, by, text(value, "/deployable_url"), is_release, repository()));
     }
-    if let Some(commits) = value.get("commits").and_then(Value::as_array) {
+    let is_push = text(value, "/ref").is_some() && (value.get("repository").is_some() || value.get("project").is_some());
+    if let Some(commits) = value.get("commits").and_then(Value::as_array).filter(|_| is_push) {
         // A push; of GitHub its last commit stands beside the list, and when it was pushed beside the repository: a commit may be
         // older than its push.
         let head = value.get("head_commit").filter(|h| h.is_object()).or_else(|| commits.last())?;
@@ -307,6 +337,9 @@ fn change(value: &Value, service: Option<&str>) -> Option<ChangeEvent> {
         let id = short(text(head, "/id").unwrap_or_default());
         let what = format!("{} pushed to {branch}: commit {id} \"{subject}\"", words::count(count, "commit"));
         return Some(make(at, what, by, text(head, "/url"), false, repository()));
+    }
+    if is_hook(value) {
+        return None;
     }
     let at = moment_of(value, &["/at", "/time", "/timestamp", "/ts", "/date", "/created_at", "/deployed_at", "/started_at"])?;
     let version = ["version", "release", "tag", "revision"].iter().find_map(|key| match value.get(key)? {
@@ -352,9 +385,9 @@ mod tests {
             r#"{"deployment_status":{"state":"success","created_at":"2026-11-21T09:17:00Z","target_url":"https://ci.example.org/7"},
                 "deployment":{"ref":"v1.42.0","sha":"a84d88e7554f","environment":"production","creator":{"login":"ada"}},
                 "repository":{"name":"gateway","full_name":"acme/gateway"}}
-{"deployment_status":{"state":"queued","created_at":"2026-11-21T09:16:00Z"},"deployment":{"ref":"v1.42.0"}}
+{"deployment_status":{"state":"queued","created_at":"2026-11-21T09:16:00Z"},"deployment":{"ref":"v1.42.0"},"repository":{"name":"gateway"}}
 {"action":"published","release":{"tag_name":"v2.0.0","published_at":"2026-11-21T09:18:00Z","author":{"login":"bob"}},"repository":{"name":"mail"}}
-{"action":"created","release":{"tag_name":"v2.0.0","created_at":"2026-11-21T09:18:00Z"}}
+{"action":"created","release":{"tag_name":"v2.0.0","created_at":"2026-11-21T09:18:00Z"},"repository":{"name":"mail"}}
 {"object_kind":"deployment","status":"success","status_changed_at":"2026-11-21 11:19:00 +0200","environment":"staging","project":{"name":"cart","path_with_namespace":"acme/cart"},"ref":"main","commit_title":"Larger pool","user":{"username":"eve"}}
 {"ref":"refs/heads/main","commits":[{"id":"1"},{"id":"2"}],"head_commit":{"id":"2f0c1d3b4a5e6f","timestamp":"2026-11-21T09:20:00+00:00","message":"Retry twice\n\nmore","author":{"name":"Ada"}},"repository":{"name":"pay"}}
 [{"at": 1795253400, "service": "search", "what": "flag retry on", "by": "ada"}, {"timestamp": 1795253460000, "version": "7"}]
@@ -378,7 +411,7 @@ mod tests {
             "{\"at\": 1795253400, \"what\": \"a\"}\r\nGET / HTTP/1.1\n{\"half\": \n{\"at\": 1795253401, \"what\": \"b\"}\n{\"no\": \"time\"}\n",
         );
         assert_eq!(told, ["2026-11-21T09:30:00Z shop: a", "2026-11-21T09:30:01Z shop: b"]);
-        assert_eq!(gaps, [": 3 places told no change"]);
+        assert_eq!(gaps, [": 3 places told no change (no JSON, no time, or no text)"]);
         // A byte order mark, a list, and far too much that is no JSON.
         assert_eq!(all("\u{feff}[{\"at\": 1795253400, \"release\": 7}]").0, ["2026-11-21T09:30:00Z shop: version 7 deployed"]);
         let (told, gaps) = all(&format!("{}{{\"at\": 1795253400, \"what\": \"a\"}}", "nonsense\n".repeat(MAX_BAD + 9)));
@@ -396,6 +429,7 @@ mod tests {
             ("1795253400000000000", Some(T)),
             ("\"2026-11-21 11:30:00 +0200\"", Some(T)),
             ("\"2026-11-21 09:30:00 UTC\"", Some(T)),
+            ("\"2026-11-21T11:30:00+0200\"", Some(T)),
             ("-5", None),
             ("1e300", None),
             ("\"soon\"", None),
@@ -433,6 +467,33 @@ mod tests {
         let both = read(&[broken.clone(), whole], None, window).unwrap();
         assert!(both.gaps.len() == 2 && both.gaps[1].contains("a.gz"), "{both:?}");
         assert_eq!(read(&[broken], None, window).unwrap_err().kind, FaultKind::Io);
+    }
+
+    #[test]
+    fn most_events_of_a_webhook_are_no_deploy_and_own_objects_are() {
+        let hook = |inner: &str| format!(r#"{{{inner},"repository":{{"name":"pay"}},"sender":{{"login":"ada"}}}}"#);
+        let mut lines: Vec<String> = (0..MAX_BAD + 9).map(|n| hook(&format!(r#""pull_request":{{"number":{n}}}"#))).collect();
+        lines.extend([
+            hook(r#""state":"success","description":"Your tests passed","created_at":"2026-11-21T09:30:00Z""#),
+            hook(r#""deployment":{"ref":"main","created_at":"2026-11-21T09:30:00Z"},"deployment_callback_url":"https://x""#),
+            r#"{"object_kind":"release","action":"delete","tag":"v1.1","created_at":"2026-11-21 09:30:00 UTC","project":{"name":"cart"}}"#.into(),
+            r#"{"object_kind":"release","action":"create","tag":"v1.2","created_at":"2026-11-21 09:30:00 UTC","project":{"name":"cart"}}"#.into(),
+            r#"{"at":1795253400,"service":"own","what":"deployed 1.42.0","commits":[{"id":"1"}]}"#.into(),
+            r#"{"at":1795253401,"service":"own","release":{"name":"x"},"action":"deploy 7"}"#.into(),
+            hook(r#""deployment_status":{"state":"success","created_at":"2026-11-21T09:30:02Z"},"deployment":{"ref":"main","sha":"a84d88e7554f","environment":"int","production_environment":true}"#),
+            // One bad place, and a push of another branch written over several lines.
+            "nonsense".into(),
+            "{\n  \"ref\": \"refs/heads/x\",\n  \"broken\": \n  \"commits\": [\n  {\"timestamp\": 1795253400, \"message\": \"no deploy\"}\n  ]\n}".into(),
+        ]);
+        let (told, gaps) = all(&lines.join("\n"));
+        let expected = [
+            "2026-11-21T09:30:00Z cart: release v1.2 published",
+            "2026-11-21T09:30:00Z own: deployed 1.42.0",
+            "2026-11-21T09:30:01Z own: deploy 7",
+            "2026-11-21T09:30:02Z pay: main a84d88e7 deployed to int by ada",
+        ];
+        assert_eq!(told, expected);
+        assert_eq!(gaps, [": 2 places told no change (no JSON, no time, or no text)"]);
     }
 
     #[test]

@@ -29,10 +29,57 @@ impl ChangeEvent {
     }
 }
 
-/// Environments that no customer sees, by a part of their name.
-const ASIDE: [&str; 8] = ["stag", "test", "dev", "qa", "preview", "sandbox", "review", "demo"];
+/// Words that name an environment which no customer sees.
+const ASIDE: [&str; 17] = [
+    "stage",
+    "staging",
+    "stg",
+    "test",
+    "testing",
+    "dev",
+    "development",
+    "qa",
+    "uat",
+    "int",
+    "nonprod",
+    "preprod",
+    "preview",
+    "sandbox",
+    "review",
+    "demo",
+    "github-pages",
+];
 
-/// Whether an environment, or a namespace, is named as one that no customer sees.
+/// Whether an environment, or a namespace, is named as one that no customer sees: by a whole word of it, unless another says that it
+/// is production.
 pub fn is_aside(environment: Option<&str>) -> bool {
-    environment.is_some_and(|e| ASIDE.iter().any(|word| e.to_lowercase().contains(word)))
+    let Some(name) = environment.map(str::to_lowercase) else { return false };
+    let mut words = name.split(|c: char| !c.is_alphanumeric());
+    ASIDE.contains(&name.as_str())
+        || (words.clone().any(|w| ASIDE.contains(&w)) && !words.any(|w| matches!(w, "prod" | "production" | "live")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_aside;
+
+    #[test]
+    fn environments_are_told_by_whole_words() {
+        for (name, aside) in [
+            ("staging", true),
+            ("shop-stg", true),
+            ("uat_eu", true),
+            ("github-pages", true),
+            ("Dev", true),
+            ("production", false),
+            ("latest", false),
+            ("reviews", false),
+            ("demographics", false),
+            ("production-test-eu", false),
+            ("prod", false),
+        ] {
+            assert_eq!(is_aside(Some(name)), aside, "{name}");
+        }
+        assert!(!is_aside(None));
+    }
 }

@@ -293,6 +293,9 @@ fn patterns_come_before_lines_and_one_key_changes_to_them() {
     };
     let incident = model.room.as_mut().and_then(|r| r.incident.as_mut()).unwrap();
     incident.investigation.as_mut().unwrap().sources.push(failed);
+    assert!(!draw(&model, 140, 40).contains("prom failed"), "they came in the same investigation");
+    let incident = model.room.as_mut().and_then(|r| r.incident.as_mut()).unwrap();
+    incident.investigation.as_mut().unwrap().window.end = at(60);
     assert!(draw(&model, 140, 40).contains("Log patterns 2 · 1 new · prom failed: as of "));
 }
 

@@ -20,6 +20,8 @@ const DOUBT: f64 = 0.9;
 const MAX_CHANGES: usize = 5;
 /// A change so long before what moved first may still be its cause.
 pub const BEFORE: Duration = Duration::from_hours(1);
+/// How much further off than a release of the same distance a lesser sign counts.
+const SIGN: f64 = 4.0;
 /// Further signs of one deed that are quoted.
 const MAX_SIGNS: usize = 3;
 /// Signs of one deed lie this close together.
@@ -98,34 +100,23 @@ fn began(signals: &Signals) -> Option<Timestamp> {
 /// What was changed, the closest before the beginning first; what came after it speaks of a reaction, not of a cause.
 pub(super) fn changes(signals: &Signals) -> Vec<Finding> {
     let began = began(signals);
+    let what_began = if signals.metrics.iter().any(|m| m.movement.changed_at.is_some()) { "first move" } else { "first alert" };
     let suspect = signals.suspects.first().and_then(|s| s.suspect.service.as_deref());
+    let concerns = |c: &ChangeInput| match (suspect, c.service.as_deref()) {
+        (Some(suspect), service) => service == Some(suspect),
+        (None, service) => service.is_some_and(|s| theories::fires_for(signals, s)),
+    };
     // A step of slack: a version shows at the scrape after the first request to it failed.
     let slack = Duration::from_secs(60);
     let rank = |c: &ChangeInput| {
-        let distance = began.map_or(0.0, |b| b.secs_since(c.at));
+        let distance = began.map_or(0.0, |b| b.secs_since(c.at)).abs() * if c.is_release { 1.0 } else { SIGN };
         let is_before = began.is_none_or(|b| c.at <= b + slack);
-        (!is_before, suspect.is_none() || c.service.as_deref() != suspect, distance.abs().round() as i64)
+        (!is_before, !concerns(c), distance.round() as i64)
     };
     let mut list: Vec<&ChangeInput> = signals.changes.iter().filter(|c| began.is_none_or(|b| c.at + BEFORE >= b)).collect();
     list.sort_by_key(|c| (rank(c), c.what.clone()));
-    // What several sources, or several signs, tell of one deed is one change: the surest names it.
-    let mut deeds: Vec<Vec<&ChangeInput>> = Vec::new();
-    for change in list {
-        let is_same = |deed: &&mut Vec<&ChangeInput>| {
-            change.service.is_some()
-                && deed.iter().all(|c| {
-                    // Two releases that one source tells apart are two.
-                    c.service == change.service
-                        && !(c.key == change.key && c.is_release && change.is_release)
-                        && c.at.secs_since(change.at).abs() <= SAME.as_secs_f64()
-                })
-        };
-        match deeds.iter_mut().find(is_same) {
-            Some(deed) => deed.push(change),
-            None => deeds.push(vec![change]),
-        }
-    }
-    deeds
+    let deeds = deeds(list);
+    let mut out: Vec<Finding> = deeds
         .iter()
         .take(MAX_CHANGES)
         .filter_map(|deed| {
@@ -140,12 +131,16 @@ pub(super) fn changes(signals: &Signals) -> Vec<Finding> {
             let certain = if c.is_release { 1.0 } else { 0.85 };
             let (when, confidence) = match began {
                 None => (String::new(), 0.4),
-                Some(b) if b.secs_since(c.at).abs() < 1.0 => (", with the first move".to_owned(), 0.75),
-                Some(b) if c.at <= b => (format!(", {} before the first move", time::human(b.since(c.at))), 0.75),
-                Some(b) if c.at <= b + slack => {
-                    (format!(", with the first move ({} after it was seen)", time::human(c.at.since(b))), 0.7)
+                Some(b) if b.secs_since(c.at).abs() < 1.0 => (format!(", with the {what_began}"), 0.75),
+                Some(b) if c.at <= b => {
+                    // The longer it took, the less it is likely.
+                    let late = (b.since(c.at).as_secs_f64() / BEFORE.as_secs_f64() - 0.25).clamp(0.0, 0.75) / 0.75;
+                    (format!(", {} before the {what_began}", time::human(b.since(c.at))), 0.75 - 0.25 * late)
                 }
-                Some(b) => (format!(", {} after the first move", time::human(c.at.since(b))), 0.3),
+                Some(b) if c.at <= b + slack => {
+                    (format!(", with the {what_began} ({} after it was seen)", time::human(c.at.since(b))), 0.7)
+                }
+                Some(b) => (format!(", {} after the {what_began}", time::human(c.at.since(b))), 0.3),
             };
             let all = std::iter::once(c.key.clone()).chain(deed.iter().map(|o| o.key.clone()));
             Some(Finding {
@@ -159,7 +154,42 @@ pub(super) fn changes(signals: &Signals) -> Vec<Finding> {
                 )
             })
         })
-        .collect()
+        .collect();
+    let rest: Vec<&&ChangeInput> = deeds.iter().skip(MAX_CHANGES).flatten().collect();
+    if !rest.is_empty() {
+        let title = words::count(deeds.len() - MAX_CHANGES, "further change");
+        let text = format!("{title}, less close to the {what_began} or of other services.");
+        out.push(of(FindingKind::Change, title, text, 0.3, theories::keys(rest.iter().map(|c| c.key.clone()).take(64))));
+    }
+    out
+}
+
+/// Changes put together where they are signs of one deed: a release, its rollout, its scalings, the restart. What several sources
+/// tell at one time of one service is; two releases of one source are two, and neither a commit nor a switch is a sign of another.
+fn deeds(list: Vec<&ChangeInput>) -> Vec<Vec<&ChangeInput>> {
+    let stands_alone = |c: &ChangeInput| ["flag", "config", "switch"].iter().any(|word| c.what.to_lowercase().contains(word));
+    let are_two = |a: &ChangeInput, b: &ChangeInput| {
+        let both_commits = a.what.starts_with("commit ") && b.what.starts_with("commit ");
+        a.key == b.key && ((a.is_release && b.is_release) || both_commits)
+    };
+    let mut deeds: Vec<Vec<&ChangeInput>> = Vec::new();
+    for change in list {
+        let is_same = |deed: &&mut Vec<&ChangeInput>| {
+            change.service.is_some()
+                && !stands_alone(change)
+                && deed.iter().all(|c| {
+                    c.service == change.service
+                        && !stands_alone(c)
+                        && !are_two(c, change)
+                        && c.at.secs_since(change.at).abs() <= SAME.as_secs_f64()
+                })
+        };
+        match deeds.iter_mut().find(is_same) {
+            Some(deed) => deed.push(change),
+            None => deeds.push(vec![change]),
+        }
+    }
+    deeds
 }
 
 /// Words that name something a service depends on.
@@ -377,12 +407,25 @@ mod tests {
             // Two releases of one source are two; its smaller signs are one.
             change(T - 240, "shop", "v2 deployed by ada", true, "deploys"),
             change(T - 160, "shop", "scaled up to 3", false, "starts"),
+            // A switch stands alone, however close; of many the rest is counted.
+            change(T - 900, "shop", "flag bulk on by ana", true, "journal"),
+            change(T + 400, "cart", "v7 deployed", true, "deploys"),
+            change(T + 500, "cart", "v8 deployed", true, "deploys"),
         ];
         let signals = Signals { metrics: vec![metric], changes, ..Signals::default() };
         let told: Vec<(String, Vec<Key>)> = super::changes(&signals).into_iter().map(|f| (f.text, f.inputs)).collect();
         let first = "shop v3 deployed by ada at 09:27:00Z, 3m00s before the first move. Told with it: started a process; scaled up to 3; commit 1a2b \"Retry\".";
         assert_eq!(told[0], (first.to_owned(), vec!["deploys".to_owned(), "starts".into(), "git".into()]));
         let rest: Vec<&str> = told[1..].iter().map(|(text, _)| text.split(" at ").next().unwrap()).collect();
-        assert_eq!(rest, ["shop v2 deployed by ada", "node eu-3: Rebooted", "mail flag digest on", "shop rolled back"]);
+        assert_eq!(
+            rest,
+            [
+                "shop v2 deployed by ada",
+                "shop flag bulk on by ana",
+                "mail flag digest on",
+                "node eu-3: Rebooted",
+                "3 further changes, less close to the first move or of other services."
+            ]
+        );
     }
 }

@@ -4,19 +4,19 @@ use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use super::around::LEAST_SCORE;
-use super::{Finding, Key, MetricInput, Signals, SuspectInput, clock, is_usual, is_usual_now};
+use super::{ChangeInput, Finding, Key, MetricInput, Signals, SuspectInput, clock, is_usual, is_usual_now};
 use crate::analysis::Direction;
 use crate::incident::FindingKind;
 use crate::telemetry::{Alert, Timestamp, time, words};
 
+/// How gaps of the sources of changes begin.
+pub const OF_CHANGES: &str = "changes of ";
 /// What moved so long before another moved before it, beyond doubt of a scrape or two.
 const BEFORE_IT: Duration = Duration::from_mins(1);
 /// What began so far apart did not begin together.
 const APART: Duration = Duration::from_mins(3);
 /// So long before the first move a change of its own may have made it.
 const OWN_CHANGE: Duration = Duration::from_mins(15);
-/// From this confidence on a change is something to go by.
-const TELLING_CHANGE: f64 = 0.7;
 /// The share of the first one's score from which on a second cause is thought of; and how far down the list it is looked for.
 const AS_SUSPECT: f64 = 0.5;
 const LOOKED_AT: usize = 4;
@@ -36,7 +36,7 @@ fn has_moved(m: &MetricInput) -> bool {
     m.movement.direction != Direction::Flat
 }
 
-fn fires_for(signals: &Signals, service: &str) -> bool {
+pub(super) fn fires_for(signals: &Signals, service: &str) -> bool {
     signals.alerts.iter().any(|a| a.is_firing() && Alert::service(a) == Some(service))
 }
 
@@ -122,17 +122,26 @@ pub(super) fn keys(all: impl IntoIterator<Item = Key>) -> Vec<Key> {
 
 /// Alerts fire, and nothing of all that was looked at says why: then no cause is named.
 pub(super) fn inconclusive(signals: &Signals, enough: usize) -> Option<Finding> {
+    let first = signals.alerts.iter().filter(|a| a.is_firing()).filter_map(|a| a.pending_since.or(a.starts_at)).min();
+    // A deploy that is under way, or failed, is as telling as one that is done.
+    let is_close = |c: &ChangeInput| {
+        (c.is_release || c.what.contains("deploy"))
+            && c.service.as_deref().is_none_or(|s| fires_for(signals, s))
+            && first.is_some_and(|first| c.at <= first + BEFORE_IT && c.at + OWN_CHANGE >= first)
+    };
     let is_over = |at: Timestamp| signals.window.is_some_and(|w| at <= w.end);
     let is_dark = signals.suspects.iter().all(|s| s.suspect.score < LEAST_SCORE)
-        && !super::around::changes(signals).iter().any(|c| c.confidence >= TELLING_CHANGE)
+        && !signals.changes.iter().any(is_close)
         && signals.burns.is_empty()
         && signals.limits.iter().all(|l| l.share < super::around::FULL)
         && !signals.expiring.iter().any(|e| is_over(e.at));
     if !is_dark {
         return None;
     }
-    let looked = words::count(signals.metrics.len(), "series");
-    let (title, seen) = if signals.metrics.len() < enough || !signals.gaps.is_empty() {
+    let looked = format!("{} series", signals.metrics.len());
+    // What a source of changes could not tell leaves open what was done, not what was seen.
+    let is_blind = signals.gaps.iter().any(|gap| !gap.starts_with(OF_CHANGES));
+    let (title, seen) = if signals.metrics.len() < enough || is_blind {
         ("inconclusive: alerts fire, and too little could be looked at", format!("only {looked} could be looked at"))
     } else {
         (
@@ -148,7 +157,7 @@ pub(super) fn inconclusive(signals: &Signals, enough: usize) -> Option<Finding> 
         kind: FindingKind::Verdict,
         title: title.to_owned(),
         text: format!(
-            "Alerts fire, but {seen}, {logs}, and no release just before is known: the evidence names no cause. Look at what the alerts \
+            "Alerts fire, but {seen}, {logs}, and no release of what they are about is known just before: the evidence names no cause. Look at what the alerts \
              measure, in a longer window."
         ),
         confidence: 0.6,
@@ -241,7 +250,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::super::tests::{alert, metric};
-    use super::super::{ChangeInput, Earlier, findings};
+    use super::super::{Earlier, findings};
     use super::*;
     use crate::analysis::suspects::{Known, suspects};
     use crate::telemetry::AlertSeverity;
