@@ -303,9 +303,12 @@ impl Rollout {
     }
 }
 
+/// When a replica set was made, and the number of its revision now.
+type Made<'a> = (Timestamp, u64, &'a ReplicaSet);
+
 /// New replica sets of deployments, each against the one that it took the place of.
 fn rollouts(sets: &[ReplicaSet], is_of_all: bool) -> Vec<Rollout> {
-    let mut by_deployment: BTreeMap<(&str, &str), Vec<(Timestamp, u64, &ReplicaSet)>> = BTreeMap::new();
+    let mut by_deployment: BTreeMap<(&str, &str), Vec<Made<'_>>> = BTreeMap::new();
     for set in sets {
         let owner = set.metadata.owner_references.iter().flatten().find(|o| o.kind == "Deployment");
         let revision = set.metadata.annotations.as_ref().and_then(|a| a.get(REVISION)).and_then(|r| r.parse().ok());
