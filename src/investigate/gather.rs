@@ -27,8 +27,9 @@ use crate::telemetry::{Alert, AlertState, ChangeEvent, Labels, LogLine, Rule, Se
 
 /// Queries asked of one metrics source beside the alerts' expressions.
 const MAX_QUERIES: usize = 40;
-/// Alert expressions drawn.
+/// Alert expressions drawn, and of alerts that are one storm.
 const MAX_EXPRESSIONS: usize = 20;
+const MAX_OF_STORM: usize = 6;
 /// Services looked at when the alerts name none or few.
 const MAX_SERVICES: usize = 12;
 const MAX_LINES: usize = 50_000;
@@ -118,10 +119,13 @@ pub async fn gather(set: &SourceSet, request: &Request, progress: &Progress) -> 
     services.dedup();
 
     progress("step 2 of 4: reading metrics of the affected services".to_owned());
+    // A storm is looked at as one: what fired first speaks for the rest.
+    let most = if out.signals.storm.is_some() { MAX_OF_STORM } else { MAX_EXPRESSIONS };
     let metric_sources: Vec<Arc<dyn Source>> = set.sources.iter().filter(|s| s.metrics().is_some()).cloned().collect();
-    let looked =
-        join_all(metric_sources.iter().map(|s| look_at_metrics(s.as_ref(), request, onset, &out.signals.alerts, &services)))
-            .await;
+    let looked = join_all(
+        metric_sources.iter().map(|s| look_at_metrics(s.as_ref(), request, onset, &out.signals.alerts, &services, most)),
+    )
+    .await;
     for part in looked {
         merge_part(&mut out, part);
     }
@@ -314,6 +318,7 @@ async fn look_at_metrics(
     onset: Timestamp,
     alerts: &[Alert],
     affected: &[String],
+    most: usize,
 ) -> Gathered {
     let window = request.window;
     let mut out = Gathered::default();
@@ -323,7 +328,7 @@ async fn look_at_metrics(
     match backend.rules().await {
         Ok(rules) => {
             out.report(ok(source.name(), source.kind()));
-            asked.extend(expressions(&rules.value, alerts, &mut out));
+            asked.extend(expressions(&rules.value, alerts, most, &mut out));
         }
         Err(e) => fail(&mut out, source, "its alerting rules", &e),
     }
@@ -395,16 +400,22 @@ fn fail(out: &mut Gathered, source: &dyn Source, what: &str, error: &SourceError
     out.gap(format!("{}: {what} could not be read ({}): {error}", source.name(), error.kind.word()));
 }
 
-/// The expressions of the rules behind the alerts, without their comparison.
-fn expressions(rules: &[Rule], alerts: &[Alert], out: &mut Gathered) -> Vec<Question> {
-    let names: BTreeSet<&str> = alerts.iter().map(|a| a.name.as_str()).collect();
-    let matching: Vec<&Rule> = rules.iter().filter(|r| names.contains(r.name.as_str())).collect();
-    if matching.len() > MAX_EXPRESSIONS {
-        out.gap(format!("{} alert expressions exist, the first {MAX_EXPRESSIONS} were drawn", matching.len()));
+/// The expressions of the rules behind the alerts, without their comparison: those first whose alerts began first, at most `most`.
+fn expressions(rules: &[Rule], alerts: &[Alert], most: usize, out: &mut Gathered) -> Vec<Question> {
+    // When the first alert of each rule's name began; one whose start is not known comes last.
+    let mut began: BTreeMap<&str, Timestamp> = BTreeMap::new();
+    for alert in alerts {
+        let at = alert.pending_since.or(alert.starts_at).unwrap_or(Timestamp::from_micros(i64::MAX));
+        began.entry(&alert.name).and_modify(|first| *first = at.min(*first)).or_insert(at);
+    }
+    let mut matching: Vec<&Rule> = rules.iter().filter(|r| began.contains_key(r.name.as_str())).collect();
+    matching.sort_by_key(|r| began.get(r.name.as_str()).copied());
+    if matching.len() > most {
+        out.gap(format!("{} alert expressions exist, those of the first {most} to fire were drawn", matching.len()));
     }
     matching
         .into_iter()
-        .take(MAX_EXPRESSIONS)
+        .take(most)
         .map(|rule| {
             let split = threshold(&rule.query);
             let (query, limit) = split.map_or_else(|| (rule.query.clone(), None), |t| (t.series, Some(t.value)));
@@ -830,5 +841,27 @@ mod tests {
         let of = |until| movement(&series(0, 600), baseline, Window { start: window.start, end: until });
         assert_eq!(of(window.end).direction, Direction::Down);
         assert_eq!(of(until).direction, Direction::Flat);
+    }
+
+    #[test]
+    fn of_many_alert_expressions_those_that_fired_first_are_drawn() {
+        let rule = |name: &str| Rule {
+            name: name.into(),
+            query: format!("{name}_errors > 5"),
+            for_secs: 0.0,
+            labels: Labels::new(),
+            annotations: Labels::new(),
+        };
+        let alert = |name: &str, at: i64| {
+            let linked = LinkedAlert { starts_at: Some(Timestamp::from_secs(at)), ..LinkedAlert::unverified(name) };
+            Alert { name: name.into(), ..ended_alert(&linked) }
+        };
+        let rules = [rule("late"), rule("first"), rule("other"), rule("next")];
+        let alerts = [alert("late", 900), alert("next", 700), alert("first", 800), alert("first", 600)];
+        let mut out = Gathered::default();
+        let drawn: Vec<String> = expressions(&rules, &alerts, 2, &mut out).into_iter().map(|q| q.query).collect();
+        assert_eq!(drawn, ["first_errors", "next_errors"]);
+        assert_eq!(out.signals.gaps, ["3 alert expressions exist, those of the first 2 to fire were drawn"]);
+        assert_eq!(expressions(&rules, &alerts, 9, &mut out).len(), 3);
     }
 }
