@@ -686,19 +686,8 @@ fn take_changes(out: &mut Gathered, name: &str, query: String, window: Window, a
             format!("{}, the last: {service}{}", words::count(shown, "change"), redacted(&last.told()))
         }
     };
-    let draft = Draft {
-        kind: EvidenceKind::Changes,
-        source: name.to_owned(),
-        query,
-        window,
-        taken_at: now(),
-        summary,
-        shown,
-        total: answer.total.unwrap_or(shown).max(shown),
-        gaps: answer.gaps,
-        body: Body::Lines { lines: answer.value.iter().map(change_line).collect() },
-    };
-    out.drafts.push((key, draft));
+    let lines = answer.map(|changes| changes.iter().map(change_line).collect());
+    out.drafts.push((key, of_lines(EvidenceKind::Changes, name, query, window, summary, lines)));
 }
 
 /// A change as a line, so that it is shown, redacted and packed as lines are.
@@ -732,9 +721,22 @@ fn lines_draft(source: &dyn Source, query: String, window: Window, answer: Answe
             clean::cut(Redactor::new().text(&last.message).lines().next().unwrap_or(""), 120)
         ),
     };
+    of_lines(EvidenceKind::Logs, source.name(), query, window, summary, answer)
+}
+
+/// Evidence that is lines.
+fn of_lines(
+    kind: EvidenceKind,
+    source: &str,
+    query: String,
+    window: Window,
+    summary: String,
+    answer: Answer<Vec<LogLine>>,
+) -> Draft {
+    let shown = u64::try_from(answer.value.len()).unwrap_or(0);
     Draft {
-        kind: EvidenceKind::Logs,
-        source: source.name().to_owned(),
+        kind,
+        source: source.to_owned(),
         query,
         window,
         taken_at: now(),

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::fault::SourceError;
-use super::http::{Http, Params, Reply, refused, status_kind};
+use super::http::{Http, Params};
 use super::prometheus::{clean_labels, severity};
 use super::{AlertSource, Answer, Asked, Source};
 use crate::config::SourceConfig;
@@ -73,20 +73,12 @@ impl Alertmanager {
         Ok(Self { name: config.name.clone(), http: Http::new(config)?, matchers: config.matchers.clone() })
     }
 
-    async fn get<T: serde::de::DeserializeOwned>(&self, path: &str, params: &Params<'_>) -> Result<T, SourceError> {
-        let reply = self.http.get(path, params).await?;
-        if status_kind(reply.status).is_some() {
-            return Err(refused(&reply, said(&reply)));
-        }
-        reply.json()
-    }
-
     /// The silences that the alerts name; without them the alerts are still of use.
     async fn silences(&self, alerts: &[RawAlert]) -> Result<HashMap<String, Silence>, SourceError> {
         if alerts.iter().all(|a| a.status.silenced_by.is_empty()) {
             return Ok(HashMap::new());
         }
-        let raw: Vec<RawSilence> = self.get("api/v2/silences", &Vec::new()).await?;
+        let raw: Vec<RawSilence> = self.http.get_json("api/v2/silences", &Vec::new()).await?;
         Ok(raw
             .into_iter()
             .map(|s| {
@@ -99,15 +91,6 @@ impl Alertmanager {
                 (s.id, silence)
             })
             .collect())
-    }
-}
-
-/// An error body: `"text"`, or `{"message": …}`.
-fn said(reply: &Reply) -> Option<String> {
-    match serde_json::from_slice(&reply.body).ok()? {
-        Value::String(text) => Some(text),
-        Value::Object(map) => map.get("message").or_else(|| map.get("error"))?.as_str().map(str::to_owned),
-        _ => None,
     }
 }
 
@@ -146,7 +129,7 @@ impl Source for Alertmanager {
     }
     fn probe(&self) -> BoxFuture<'_, Result<String, SourceError>> {
         async move {
-            let status: Value = self.get("api/v2/status", &Vec::new()).await?;
+            let status: Value = self.http.get_json("api/v2/status", &Vec::new()).await?;
             let version = status.pointer("/versionInfo/version").and_then(Value::as_str).unwrap_or("unknown");
             let cluster = status.pointer("/cluster/status").and_then(Value::as_str).unwrap_or("unknown");
             Ok(clean::line(&format!("version {version}, cluster {cluster}")))
@@ -162,7 +145,7 @@ impl AlertSource for Alertmanager {
     fn active(&self) -> Asked<'_, Vec<Alert>> {
         async move {
             let params: Params<'_> = self.matchers.iter().map(|m| ("filter", m.clone())).collect();
-            let raw: Vec<RawAlert> = self.get("api/v2/alerts", &params).await?;
+            let raw: Vec<RawAlert> = self.http.get_json("api/v2/alerts", &params).await?;
             let mut gaps = Vec::new();
             let silences = self.silences(&raw).await.unwrap_or_else(|e| {
                 gaps.push(format!("the silences could not be read: {e}"));

@@ -144,6 +144,15 @@ impl Http {
         self.send(Method::GET, path, params).await
     }
 
+    /// A GET of a JSON document; an error's own words are those of `said`.
+    pub async fn get_json<T: serde::de::DeserializeOwned>(&self, path: &str, params: &Params<'_>) -> Result<T, SourceError> {
+        let reply = self.get(path, params).await?;
+        if status_kind(reply.status).is_some() {
+            return Err(refused(&reply, said(&reply)));
+        }
+        reply.json()
+    }
+
     /// A POST with a form body; read-only as far as this program uses it, and so retried like a GET.
     pub async fn post_form(&self, path: &str, params: &Params<'_>) -> Result<Reply, SourceError> {
         self.send(Method::POST, path, params).await
@@ -329,6 +338,15 @@ pub fn status_kind(status: u16) -> Option<FaultKind> {
         300..400 => FaultKind::Malformed,
         _ => FaultKind::Server,
     })
+}
+
+/// The words of an error body: `"text"`, or `{"message": …}`.
+fn said(reply: &Reply) -> Option<String> {
+    match serde_json::from_slice(&reply.body).ok()? {
+        serde_json::Value::String(text) => Some(text),
+        serde_json::Value::Object(map) => map.get("message").or_else(|| map.get("error"))?.as_str().map(str::to_owned),
+        _ => None,
+    }
 }
 
 /// An error reply: the vendor's own words where there are some, else the first of the text.

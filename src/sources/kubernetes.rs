@@ -14,7 +14,7 @@ use futures_util::future::BoxFuture;
 use serde::Deserialize;
 
 use super::fault::{FaultKind, SourceError};
-use super::http::{Http, Params, Reply, refused, status_kind};
+use super::http::{Http, Params};
 use super::{Answer, Asked, ChangeSource, Source};
 use crate::config::SourceConfig;
 use crate::telemetry::change::is_aside;
@@ -137,14 +137,6 @@ impl Kubernetes {
         Ok(Self { name: config.name.clone(), http: Http::new(config)?, namespace: config.namespace.clone() })
     }
 
-    async fn page<T: serde::de::DeserializeOwned>(&self, path: &str, params: &Params<'_>) -> Result<List<T>, SourceError> {
-        let reply = self.http.get(path, params).await?;
-        if status_kind(reply.status).is_some() {
-            return Err(refused(&reply, said(&reply)));
-        }
-        reply.json()
-    }
-
     fn path(&self, group: &str, what: &str) -> String {
         match &self.namespace {
             Some(namespace) => format!("{group}/namespaces/{namespace}/{what}"),
@@ -158,7 +150,7 @@ impl Kubernetes {
         for _ in 0..MAX_PAGES {
             let mut params: Params<'_> = vec![("limit", PAGE.to_string())];
             params.extend(more.take().map(|token| ("continue", token)));
-            let page: List<T> = match self.page(path, &params).await {
+            let page: List<T> = match self.http.get_json(path, &params).await {
                 Ok(page) => page,
                 // A list that changes while it is read may end with "410 Gone"; what came is still true.
                 Err(e) if !out.is_empty() => return Ok((out, Some(format!("{path}: the rest of the list was not given: {e}")))),
@@ -175,11 +167,6 @@ impl Kubernetes {
     }
 }
 
-/// The message of a `Status`.
-fn said(reply: &Reply) -> Option<String> {
-    serde_json::from_slice::<serde_json::Value>(&reply.body).ok()?.get("message")?.as_str().map(str::to_owned)
-}
-
 impl Source for Kubernetes {
     fn name(&self) -> &str {
         &self.name
@@ -189,16 +176,15 @@ impl Source for Kubernetes {
     }
     fn probe(&self) -> BoxFuture<'_, Result<String, SourceError>> {
         async move {
-            let reply = self.http.get("version", &Vec::new()).await?;
-            if status_kind(reply.status).is_some() {
-                return Err(refused(&reply, said(&reply)));
-            }
-            let version: serde_json::Value = reply.json()?;
+            let version: serde_json::Value = self.http.get_json("version", &Vec::new()).await?;
             let version = version.get("gitVersion").and_then(|v| v.as_str());
             let version = version.ok_or_else(|| SourceError::new(FaultKind::Malformed, "the answer names no gitVersion"))?;
             let one: Params<'_> = vec![("limit", "1".to_owned())];
             let (sets, events) = (self.path("apis/apps/v1", "replicasets"), self.path("api/v1", "events"));
-            let (sets, events) = futures_util::join!(self.page::<ReplicaSet>(&sets, &one), self.page::<Event>(&events, &one));
+            let (sets, events) = futures_util::join!(
+                self.http.get_json::<List<ReplicaSet>>(&sets, &one),
+                self.http.get_json::<List<Event>>(&events, &one)
+            );
             let missing = match (sets, events) {
                 (Err(e), Err(_)) => return Err(e),
                 (Err(e), _) => format!("; rollouts cannot be read: {e}"),

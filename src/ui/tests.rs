@@ -272,6 +272,13 @@ fn suspects_stand_on_one_axis_with_alerts_and_the_selection_goes_on_into_the_evi
 }
 
 #[test]
+fn on_a_small_screen_the_findings_come_before_what_nobody_has_said_yet() {
+    let screen = draw(&room(Tab::Overview), 80, 24);
+    let row = |text: &str| screen.lines().position(|l| l.contains(text)).unwrap_or_else(|| panic!("{text}\n{screen}"));
+    assert!(row("firing") < row("db_pool_in_use rose") && row("db_pool_in_use rose") < row("Impact"), "{screen}");
+}
+
+#[test]
 fn patterns_come_before_lines_and_one_key_changes_to_them() {
     let mut model = room(Tab::Logs);
     let screen = draw(&model, 140, 40);

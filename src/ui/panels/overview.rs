@@ -41,12 +41,15 @@ pub fn render(model: &Model, room: &Room, theme: &Theme, frame: &mut Frame<'_>, 
         area,
         findings_title(incident),
         |w| {
-            let mut lines = known(model, incident, theme, w);
-            lines.push(Line::default());
-            lines.extend(findings(incident, theme, w));
-            lines.push(Line::default());
-            lines.extend(people(model, incident, theme, w));
-            lines
+            // On a small screen what was found comes before what people have yet to say.
+            let parts = [
+                standing(model, incident, theme, w),
+                findings(incident, theme, w),
+                next(incident, theme, w),
+                said(incident, theme, w),
+                people(model, incident, theme, w),
+            ];
+            parts.join(&Line::default())
         },
         room.scroll,
     );
@@ -88,6 +91,12 @@ fn wrapped(theme: &Theme, words: &str, width: usize) -> Vec<Line<'static>> {
 }
 
 fn known(model: &Model, incident: &Incident, theme: &Theme, width: usize) -> Vec<Line<'static>> {
+    let parts = [standing(model, incident, theme, width), said(incident, theme, width), next(incident, theme, width)];
+    parts.join(&Line::default())
+}
+
+/// How it stands: severity, status, alerts.
+fn standing(model: &Model, incident: &Incident, theme: &Theme, width: usize) -> Vec<Line<'static>> {
     let head = &incident.head;
     let mut lines = vec![Line::from(vec![
         Span::styled(format!("{} ", head.severity), theme.style(Meaning::of(head.severity))),
@@ -118,8 +127,12 @@ fn known(model: &Model, incident: &Incident, theme: &Theme, width: usize) -> Vec
             Span::raw(text::fit(&alert.label(), width.saturating_sub(11))),
         ]));
     }
-    lines.push(Line::default());
-    lines.push(heading(theme, "Impact"));
+    lines
+}
+
+/// What people say of it: the impact and the hypotheses.
+fn said(incident: &Incident, theme: &Theme, width: usize) -> Vec<Line<'static>> {
+    let mut lines = vec![heading(theme, "Impact")];
     let impact = incident.impact.words();
     if impact.is_empty() {
         lines.push(muted(theme, "not said yet; I says it"));
@@ -144,8 +157,11 @@ fn known(model: &Model, incident: &Incident, theme: &Theme, width: usize) -> Vec
             lines.push(Line::from(spans));
         }
     }
-    lines.push(Line::default());
-    lines.push(heading(theme, "Next"));
+    lines
+}
+
+fn next(incident: &Incident, theme: &Theme, width: usize) -> Vec<Line<'static>> {
+    let mut lines = vec![heading(theme, "Next")];
     lines.extend(wrapped(theme, next_step(incident), width));
     lines
 }
