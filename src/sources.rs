@@ -109,6 +109,9 @@ pub trait MetricSource: Send + Sync {
     fn rules(&self) -> Asked<'_, Vec<Rule>>;
 }
 
+/// Lines of before that following a log begins with, per source.
+pub const READ_BACK: usize = 200;
+
 /// Which log lines are wanted, in words that every log backend can turn into its own query.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct LogFilter {
@@ -128,8 +131,9 @@ pub trait LogSource: Send + Sync {
     fn lines<'a>(&'a self, filter: &'a LogFilter, window: Window, limit: usize) -> Asked<'a, Vec<LogLine>>;
     /// Lines per step, as series by level or service where the backend can tell.
     fn counts<'a>(&'a self, filter: &'a LogFilter, window: Window, step_secs: f64) -> Asked<'a, Vec<Series>>;
-    /// Sends lines as they come, from now on, until the receiver is gone. The sender never waits: what does not fit is
-    /// dropped and counted in the next batch.
+    /// Sends the last lines there are (at most [`READ_BACK`], as a batch of the past), then lines as they come, without a gap
+    /// between the two, until the receiver is gone. The sender never waits: what does not fit is dropped and counted in the
+    /// next batch.
     fn follow<'a>(&'a self, filter: &'a LogFilter, sink: mpsc::Sender<Batch>) -> BoxFuture<'a, Result<(), SourceError>>;
 }
 

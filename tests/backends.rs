@@ -279,6 +279,43 @@ async fn loki_is_paged_backwards_without_doubles() {
 }
 
 #[tokio::test]
+async fn following_loki_begins_with_the_last_lines_and_goes_on_without_a_gap() {
+    let now = Timestamp::from(time::OffsetDateTime::now_utc()).nanos();
+    // 300 lines of the last five minutes; one more comes behind the first question.
+    let asked = AtomicU32::new(0);
+    let stub = Stub::start(move |r| {
+        if r.path().ends_with("/labels") {
+            return Reply::json(r#"{"status":"success","data":["service"]}"#);
+        }
+        let question = asked.fetch_add(1, Ordering::SeqCst);
+        let number = |name: &str| r.param(name).unwrap().parse::<i64>().unwrap();
+        let (start, end, limit) = (number("start"), number("end"), usize::try_from(number("limit")).unwrap());
+        let there = if question == 0 { 300 } else { 301 };
+        let values: Vec<String> = (0..there)
+            .rev()
+            .map(|i| (now - 300_500_000_000 + i * 1_000_000_000, i))
+            .filter(|(at, _)| *at >= start && *at < end)
+            .take(limit)
+            .map(|(at, i)| format!("[\"{at}\",\"line {i}\"]"))
+            .collect();
+        Reply::json(format!(
+            r#"{{"status":"success","data":{{"resultType":"streams","result":[{{"stream":{{"service":"a"}},"values":[{}]}}]}}}}"#,
+            values.join(",")
+        ))
+    });
+    let s = source("loki", &stub.url(), "");
+    let (sender, mut batches) = tokio::sync::mpsc::channel(8);
+    let task = tokio::spawn(async move { s.logs().unwrap().follow(&LogFilter::default(), sender).await });
+    let mut next = async || tokio::time::timeout(Duration::from_secs(60), batches.recv()).await.expect("in time").unwrap();
+    let (past, live) = (next().await, next().await);
+    assert!(past.is_past && !live.is_past);
+    let texts: Vec<&str> = past.lines.iter().map(|l| l.message.as_str()).collect();
+    assert_eq!((texts.len(), texts[0], texts[199]), (200, "line 100", "line 299"));
+    assert_eq!(live.lines.iter().map(|l| l.message.as_str()).collect::<Vec<_>>(), ["line 300"]);
+    task.abort();
+}
+
+#[tokio::test]
 async fn one_dead_source_does_not_hide_the_others() {
     let alive = Stub::start(|_| Reply::json(RULES));
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();

@@ -320,7 +320,7 @@ fn an_interrupt_cancels_and_keeps_what_came() {
         .unwrap();
     let start = std::time::Instant::now();
     while llm.seen().is_empty() {
-        assert!(start.elapsed() < Duration::from_secs(20));
+        assert!(start.elapsed() < Duration::from_secs(60));
         std::thread::sleep(Duration::from_millis(20));
     }
     std::thread::sleep(Duration::from_millis(500));

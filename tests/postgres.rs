@@ -43,7 +43,7 @@ fn back(store: &mut TeamStore) {
         if status.away.is_none() && status.unsynced == 0 {
             return;
         }
-        assert!(start.elapsed() < Duration::from_secs(20), "{status:?}");
+        assert!(start.elapsed() < Duration::from_secs(60), "{status:?}");
         std::thread::sleep(Duration::from_millis(50));
     }
 }
@@ -185,12 +185,12 @@ fn what_cannot_be_merged_is_told_and_holds_up_nothing_else() {
     pg.up();
     let start = Instant::now();
     while let Err(e) = ben.purge(&warroom::journal::Purge { incidents: vec![gone], note: "old".into() }) {
-        assert!(matches!(e, JournalError::Away { .. }) && start.elapsed() < Duration::from_secs(20), "{e}");
+        assert!(matches!(e, JournalError::Away { .. }) && start.elapsed() < Duration::from_secs(60), "{e}");
         std::thread::sleep(Duration::from_millis(50));
     }
     while ana.status().unsynced != 1 {
         ana.version().unwrap();
-        assert!(start.elapsed() < Duration::from_secs(30), "{:?}", ana.status());
+        assert!(start.elapsed() < Duration::from_secs(60), "{:?}", ana.status());
         std::thread::sleep(Duration::from_millis(50));
     }
     let status = ana.status();

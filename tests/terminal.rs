@@ -14,6 +14,9 @@ use std::time::{Duration, Instant};
 
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 
+/// How long a screen is waited for: far longer than it takes, also on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// What came over the terminal, as bytes, and the program behind it.
 struct Screen {
     child: Box<dyn Child + Send + Sync>,
@@ -76,7 +79,7 @@ impl Screen {
     fn until(&self, part: &str) {
         let start = Instant::now();
         while !self.text().contains(part) {
-            assert!(start.elapsed() < Duration::from_secs(20), "'{part}' never came:\n{}", self.text());
+            assert!(start.elapsed() < PATIENCE, "'{part}' never came:\n{}", self.text());
             std::thread::sleep(Duration::from_millis(30));
         }
     }
@@ -84,7 +87,7 @@ impl Screen {
     fn gone(&self, part: &str) {
         let start = Instant::now();
         while self.text().contains(part) {
-            assert!(start.elapsed() < Duration::from_secs(30), "'{part}' never went:\n{}", self.text());
+            assert!(start.elapsed() < PATIENCE, "'{part}' never went:\n{}", self.text());
             std::thread::sleep(Duration::from_millis(30));
         }
     }
@@ -118,7 +121,7 @@ impl Screen {
                 std::thread::sleep(Duration::from_millis(150));
                 return status.exit_code();
             }
-            assert!(start.elapsed() < Duration::from_secs(20), "it does not end:\n{}", self.text());
+            assert!(start.elapsed() < PATIENCE, "it does not end:\n{}", self.text());
             std::thread::sleep(Duration::from_millis(20));
         }
     }
@@ -246,14 +249,14 @@ fn suspending_gives_the_terminal_to_the_shell_and_takes_it_again() {
     s.keys("fg\r");
     let start = Instant::now();
     while !(s.parser().screen().alternate_screen() && s.text().contains("5 firing")) {
-        assert!(start.elapsed() < Duration::from_secs(20), "{}", s.text());
+        assert!(start.elapsed() < PATIENCE, "{}", s.text());
         std::thread::sleep(Duration::from_millis(30));
     }
     s.keys("q");
     s.until("shell>");
     let start = Instant::now();
     while s.parser().screen().alternate_screen() {
-        assert!(start.elapsed() < Duration::from_secs(20), "{}", s.text());
+        assert!(start.elapsed() < PATIENCE, "{}", s.text());
         std::thread::sleep(Duration::from_millis(30));
     }
     s.assert_given_back();
@@ -296,7 +299,7 @@ fn without_a_configuration_the_board_says_where_one_goes() {
 #[test]
 fn a_source_that_hangs_delays_nobody() {
     let slow = stub::Stub::start(|_| {
-        std::thread::sleep(Duration::from_secs(30));
+        std::thread::sleep(2 * PATIENCE);
         stub::Reply::json("[]")
     });
     let quick = stub::Stub::start(|_| {
@@ -307,11 +310,11 @@ fn a_source_that_hangs_delays_nobody() {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("config.toml");
     let source = |name: &str, url: &str| {
-        format!("[[sources]]\nname = \"{name}\"\ntype = \"alertmanager\"\nurl = \"{url}\"\ntimeout_secs = 25\n")
+        format!("[[sources]]\nname = \"{name}\"\ntype = \"alertmanager\"\nurl = \"{url}\"\ntimeout_secs = 110\n")
     };
     std::fs::write(&config, source("slow", &slow.url()) + &source("quick", &quick.url())).unwrap();
     let mut s = Screen::warroom(&["--config", &config.display().to_string()], 120, 30);
-    // `until` gives up after twenty seconds, before the slow one answers.
+    // `until` gives up before the slow one answers.
     s.until("1 firing");
     s.until("quick ●");
     s.keys("q");
@@ -323,7 +326,7 @@ fn hostile_log_lines_and_annotations_never_act() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("evil.log");
     let config = folder.path().join("config.toml");
-    std::fs::write(&log, "").unwrap();
+    std::fs::write(&log, "2026-11-21T08:59:00Z INFO of before\n").unwrap();
     std::fs::write(&config, format!("[[sources]]\nname = \"evil\"\ntype = \"file\"\npaths = [\"{}\"]\n", log.display())).unwrap();
     let mut s = Screen::warroom(&["--config", &config.display().to_string()], 100, 30);
     s.until("0 firing");
@@ -331,7 +334,7 @@ fn hostile_log_lines_and_annotations_never_act() {
     s.keys("d\x1b[200~evil \x1b]0;owned\x07title\u{202e}\x1b[201~\r");
     s.until("1 Overview");
     s.keys("4");
-    s.until("waiting for the first line");
+    s.until("of before");
     let mut file = std::fs::OpenOptions::new().append(true).open(&log).unwrap();
     for line in [
         "\x1b]0;owned\x07title",

@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 
 use super::board::Filter;
-use crate::telemetry::LogLine;
 use crate::telemetry::log::Batch;
+use crate::telemetry::{LogLine, Timestamp};
 
 /// Lines kept for the screen.
 pub const RING: usize = 5000;
@@ -17,6 +17,9 @@ pub struct Logs {
     taken: u64,
     /// Lines that were shed before they could be shown.
     pub shed: u64,
+    /// The lines are asked for: from the first look at them until the room is left.
+    pub is_live: bool,
+    /// The end stays in view.
     pub is_following: bool,
     pub only_errors: bool,
     pub wrap: bool,
@@ -68,6 +71,7 @@ impl Default for Logs {
             ring: VecDeque::new(),
             taken: 0,
             shed: 0,
+            is_live: false,
             is_following: true,
             only_errors: false,
             wrap: false,
@@ -81,15 +85,47 @@ impl Default for Logs {
 }
 
 impl Logs {
-    /// Takes lines in; the oldest give way.
+    /// Begins anew without a line; what was searched for and filtered by stays.
+    pub fn begin(&mut self) {
+        self.ring.clear();
+        (self.taken, self.shed, self.selected) = (0, 0, None);
+        (self.is_live, self.is_following) = (true, true);
+    }
+
+    /// Takes lines in; the oldest give way. Lines of the past go among the others by their times.
     pub fn take(&mut self, batch: Batch) {
         self.shed += batch.dropped;
+        if batch.is_past {
+            self.take_past(batch.lines);
+            return;
+        }
         self.taken += u64::try_from(batch.lines.len()).unwrap_or(0);
         // Of a batch larger than the ring only its end can be shown.
         let skip = batch.lines.len().saturating_sub(RING);
         let overflow = (self.ring.len() + batch.lines.len() - skip).saturating_sub(RING);
         self.ring.drain(..overflow.min(self.ring.len()));
         self.ring.extend(batch.lines.into_iter().skip(skip));
+    }
+
+    fn take_past(&mut self, past: Vec<LogLine>) {
+        let first = self.taken.saturating_sub(u64::try_from(self.ring.len()).unwrap_or(0));
+        let place = self.selected.and_then(|s| usize::try_from(s.checked_sub(first)?).ok());
+        self.taken += u64::try_from(past.len()).unwrap_or(0);
+        // A line without a time stays behind the one before it, and so does one with an earlier time.
+        let key = |last: &mut Timestamp, line: &LogLine| {
+            *last = line.at.map_or(*last, |at| at.max(*last));
+            *last
+        };
+        let (mut last, mut before) = (Timestamp::default(), Timestamp::default());
+        let mut all: Vec<(Timestamp, Option<usize>, LogLine)> =
+            past.into_iter().map(|line| (key(&mut last, &line), None, line)).collect();
+        all.extend(self.ring.drain(..).enumerate().map(|(i, line)| (key(&mut before, &line), Some(i), line)));
+        all.sort_by_key(|(at, ..)| *at);
+        let skip = all.len().saturating_sub(RING);
+        if let Some(moved) = place.and_then(|place| all.iter().position(|(_, i, _)| *i == Some(place))) {
+            self.selected = Some(first + u64::try_from(moved).unwrap_or(0));
+        }
+        self.ring = all.into_iter().skip(skip).map(|(.., line)| line).collect();
     }
 
     /// Lines ever taken.
@@ -203,7 +239,7 @@ mod tests {
     fn a_search_goes_from_hit_to_hit_and_leaves_the_other_lines() {
         let mut logs = Logs::default();
         let lines = (0..50).map(|i| LogLine::plain(if i % 10 == 3 { format!("Pool full {i}") } else { format!("line {i}") }));
-        logs.take(Batch { lines: lines.collect(), dropped: 0 });
+        logs.take(Batch { lines: lines.collect(), ..Batch::default() });
         logs.search = "pool".to_owned();
         let at = |logs: &Logs| logs.current().unwrap().message.clone();
         assert!(logs.search_from_here());
@@ -218,6 +254,27 @@ mod tests {
         logs.search = "nowhere".to_owned();
         assert!(!logs.search_from_here());
         assert_eq!(at(&logs), "Pool full 43", "and one stays where one was");
+    }
+
+    #[test]
+    fn lines_of_the_past_go_among_the_others_by_their_times() {
+        let line = |secs: i64, text: &str| LogLine { at: Some(Timestamp::from_secs(secs)), ..LogLine::plain(text.to_owned()) };
+        let past = |lines: Vec<LogLine>| Batch { lines, is_past: true, ..Batch::default() };
+        let shown = |logs: &Logs| logs.window(20).iter().map(|(_, l)| l.message.clone()).collect::<Vec<_>>();
+        let mut logs = Logs::default();
+        logs.begin();
+        logs.take(past(vec![line(10, "a"), LogLine::plain("\tat a".to_owned()), line(30, "c")]));
+        logs.take(Batch { lines: vec![line(40, "live"), line(5, "live with a slow clock")], ..Batch::default() });
+        assert_eq!(shown(&logs), ["a", "\tat a", "c", "live", "live with a slow clock"], "what comes now stands at the end");
+        logs.search = "live".to_owned();
+        assert!(logs.search_from_here() && logs.to_hit(false));
+        logs.take(past(vec![line(20, "b"), line(35, "d")]));
+        assert_eq!(logs.current().unwrap().message, "live", "the selected line stays selected");
+        assert_eq!((logs.taken(), &shown(&logs)[..6]), (7, &["a", "\tat a", "b", "c", "d", "live"].map(String::from)[..]));
+        logs.take(past((0..2 * RING as i64).map(|i| line(i - 20_000, "many")).collect()));
+        assert_eq!(logs.current().unwrap().message, "live");
+        logs.begin();
+        assert_eq!((logs.taken(), logs.is_following, logs.search.as_str()), (0, true, "live"));
     }
 
     #[test]
@@ -236,6 +293,7 @@ mod tests {
         let lines = |from: usize, to: usize| Batch {
             lines: (from..to).map(|i| LogLine::plain(format!("line {i}"))).collect(),
             dropped: 1,
+            is_past: false,
         };
         logs.take(lines(0, 100));
         logs.step(-1);

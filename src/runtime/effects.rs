@@ -400,27 +400,46 @@ impl Runner {
         let mut tasks = self.desk.follow_logs(&sink);
         let messages = self.messages.clone();
         tasks.spawn(async move {
-            let mut waiting = Batch::default();
-            while let Some(batch) = batches.recv().await {
-                waiting.dropped += batch.dropped;
-                waiting.lines.extend(batch.lines);
+            let mut waiting: [Option<Batch>; 2] = [None, None];
+            loop {
+                if waiting.iter().all(Option::is_none) {
+                    match batches.recv().await {
+                        Some(batch) => wait(&mut waiting, batch),
+                        None => return,
+                    }
+                }
                 // One message for all that is there: bulk never queues in front of control.
                 while let Ok(more) = batches.try_recv() {
-                    waiting.dropped += more.dropped;
-                    waiting.lines.extend(more.lines);
+                    wait(&mut waiting, more);
                 }
-                let cut = waiting.lines.len().saturating_sub(crate::app::logs::RING);
-                waiting.lines.drain(..cut);
-                waiting.dropped += u64::try_from(cut).unwrap_or(0);
                 match messages.try_reserve() {
-                    Ok(place) => place.send(Msg::LogsArrived(std::mem::take(&mut waiting))),
-                    Err(mpsc::error::TrySendError::Full(())) => {}
+                    Ok(place) => {
+                        if let Some(batch) = waiting.iter_mut().find_map(Option::take) {
+                            place.send(Msg::LogsArrived(batch));
+                        }
+                    }
+                    Err(mpsc::error::TrySendError::Full(())) => tokio::time::sleep(SCREEN_BUSY).await,
                     Err(mpsc::error::TrySendError::Closed(())) => return,
                 }
             }
         });
         self.logs = Some(tasks);
     }
+}
+
+/// How long lines wait for the screen when it has no place for them.
+const SCREEN_BUSY: Duration = Duration::from_millis(50);
+
+/// Lets a batch wait, those of the past apart, at most as many lines as the screen keeps.
+fn wait(waiting: &mut [Option<Batch>; 2], batch: Batch) {
+    let [past, live] = waiting;
+    let place =
+        if batch.is_past { past } else { live }.get_or_insert_with(|| Batch { is_past: batch.is_past, ..Batch::default() });
+    place.dropped += batch.dropped;
+    place.lines.extend(batch.lines);
+    let cut = place.lines.len().saturating_sub(crate::app::logs::RING);
+    place.lines.drain(..cut);
+    place.dropped += u64::try_from(cut).unwrap_or(0);
 }
 
 /// Tells of what other processes and colleagues write: at once where the store says so, else by looking once a second.

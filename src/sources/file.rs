@@ -14,7 +14,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
 
 use super::fault::{FaultKind, SourceError};
-use super::{Answer, Asked, Batch, LogFilter, LogSource, Source, lines};
+use super::{Answer, Asked, Batch, LogFilter, LogSource, READ_BACK, Source, lines};
 use crate::config::SourceConfig;
 use crate::telemetry::parse::{self, Context, Joiner, stamp};
 use crate::telemetry::series::Sample;
@@ -24,6 +24,11 @@ use crate::telemetry::{Labels, LogLine, Series, Timestamp, Window, clean};
 const MAX_READ_BACK: u64 = 64 * 1024 * 1024;
 /// The longest raw line that is kept; the rest of it is dropped.
 const MAX_LINE: usize = clean::MAX_TEXT_BYTES;
+/// Following begins with so much of the end of the files that were written last.
+const LAST_BYTES: u64 = 64 * 1024;
+const LAST_FILES: usize = 50;
+/// A file that was written within this may still be in the middle of an event of several lines.
+const SETTLED: Duration = Duration::from_secs(1);
 /// How often followed files are looked at, and the globs again.
 const FOLLOW_EVERY: Duration = Duration::from_millis(100);
 const GLOB_EVERY: u32 = 20;
@@ -395,7 +400,13 @@ impl LogSource for FileLogs {
             dropped: 0,
         };
         async move {
-            follower.discover(true);
+            follower = blocking(move || {
+                follower.discover(true);
+                follower.look_back();
+                follower
+            })
+            .await?;
+            follower.send(&sink, true);
             let mut round = 0_u32;
             while !sink.is_closed() {
                 tokio::time::sleep(FOLLOW_EVERY).await;
@@ -408,7 +419,7 @@ impl LogSource for FileLogs {
                     follower
                 })
                 .await?;
-                follower.send(&sink);
+                follower.send(&sink, false);
             }
             Ok(())
         }
@@ -447,7 +458,7 @@ fn identity(_file: &File) -> u64 {
 }
 
 impl Follower {
-    /// Opens files that are new. What is there at the start is old news: it is followed from its end.
+    /// Opens files that are new. What is there at the start is old news: it is followed from its end, or shortly before.
     fn discover(&mut self, at_end: bool) {
         for path in self.reader.files() {
             if is_packed(&path) || self.files.contains_key(&path) {
@@ -472,6 +483,42 @@ impl Follower {
                 },
             );
         }
+    }
+
+    /// Reads the last lines of the files that were written last, sorted by time.
+    fn look_back(&mut self) {
+        let mut latest: Vec<(SystemTime, PathBuf)> = self
+            .files
+            .iter()
+            .filter_map(|(path, f)| Some((f.file.metadata().and_then(|m| m.modified()).ok()?, path.clone())))
+            .collect();
+        latest.sort_by_key(|(written, _)| std::cmp::Reverse(*written));
+        latest.truncate(LAST_FILES);
+        latest.sort_by(|a, b| a.1.cmp(&b.1));
+        let now = SystemTime::now();
+        let mut timed: Vec<(Timestamp, LogLine)> = Vec::new();
+        for (written, path) in latest {
+            let Some(followed) = self.files.get_mut(&path) else { continue };
+            // Times of the day alone are of the day on which the file was written.
+            let context = Context { now: modified(written), has_times_of_day: true, ..self.reader.context };
+            followed.joiner.set_context(context);
+            let mut lines = Vec::new();
+            followed.back_to_lines(LAST_BYTES);
+            followed.read(&mut lines);
+            if now.duration_since(written).is_ok_and(|quiet| quiet > SETTLED) {
+                lines.extend(followed.joiner.finish());
+            }
+            let mut last = Timestamp::default();
+            timed.extend(lines.into_iter().map(|line| {
+                let line = self.reader.finish(line, &path);
+                last = line.at.unwrap_or(last);
+                (last, line)
+            }));
+        }
+        timed.retain(|(_, line)| wanted(line, &self.filter));
+        timed.sort_by_key(|(at, _)| *at);
+        let skip = timed.len().saturating_sub(READ_BACK);
+        self.ring.extend(timed.into_iter().skip(skip).map(|(_, line)| line));
     }
 
     /// Reads what was added to each file since the last look.
@@ -515,18 +562,32 @@ impl Follower {
         }
     }
 
-    fn send(&mut self, sink: &mpsc::Sender<Batch>) {
+    fn send(&mut self, sink: &mpsc::Sender<Batch>, is_past: bool) {
         if self.ring.is_empty() {
             return;
         }
         // Taking a place first: a batch that cannot be sent would have to be put back.
         if let Ok(place) = sink.try_reserve() {
-            place.send(Batch { lines: self.ring.drain(..).collect(), dropped: std::mem::take(&mut self.dropped) });
+            place.send(Batch { lines: self.ring.drain(..).collect(), dropped: std::mem::take(&mut self.dropped), is_past });
         }
     }
 }
 
 impl Followed {
+    /// From the end of the file back to the start of a line, at most `most` bytes; stays where it is when there is none.
+    fn back_to_lines(&mut self, most: u64) {
+        let from = self.offset.saturating_sub(most);
+        if from == 0 {
+            self.offset = 0;
+            return;
+        }
+        let mut bytes = Vec::new();
+        let read = self.file.seek(SeekFrom::Start(from)).and_then(|_| (&mut self.file).take(most).read_to_end(&mut bytes));
+        if let Some(end) = read.ok().and_then(|_| memchr::memchr(b'\n', &bytes)) {
+            self.offset = from + u64::try_from(end).unwrap_or(0) + 1;
+        }
+    }
+
     fn read(&mut self, out: &mut Vec<LogLine>) {
         let Ok(length) = self.file.metadata().map(|m| m.len()) else { return };
         if length < self.offset {
@@ -644,18 +705,18 @@ mod tests {
             std::fs::OpenOptions::new().append(true).create(true).open(&path).unwrap().write_all(text.as_bytes()).unwrap();
         };
         let mut steps = 0;
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        // Written before the follower may have opened it, or after: no line is missed, none comes twice.
         append("2026-11-21T09:00:01Z INFO one\n");
-        while seen.len() < 3 {
-            let batch = tokio::time::timeout(Duration::from_secs(20), receiver.recv()).await.expect("a line in time").unwrap();
+        while seen.len() < 4 {
+            let batch = tokio::time::timeout(Duration::from_secs(60), receiver.recv()).await.expect("a line in time").unwrap();
             seen.extend(batch.lines.into_iter().map(|l| l.message));
             match (steps, seen.len()) {
-                (0, 1) => {
+                (0, 2) => {
                     std::fs::rename(&path, folder.path().join("app.log.1")).unwrap();
                     append("2026-11-21T09:00:02Z INFO two\n");
                     steps = 1;
                 }
-                (1, 2) => {
+                (1, 3) => {
                     File::create(&path).unwrap();
                     tokio::time::sleep(Duration::from_millis(300)).await;
                     append("2026-11-21T09:00:03Z INFO three\n");
@@ -664,7 +725,32 @@ mod tests {
                 _ => {}
             }
         }
-        assert_eq!(seen, ["one", "two", "three"]);
+        assert_eq!(seen, ["before", "one", "two", "three"]);
+        drop(receiver);
+        task.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn following_begins_with_the_last_lines_of_all_files_in_the_order_of_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let long = "x".repeat(1000);
+        let line = |n: usize, text: &str| format!("2026-11-21T09:{:02}:{:02}Z INFO {text}\n", n / 60, n % 60);
+        let many: String = (0..600).map(|n| line(n, &format!("a{n} {long}"))).collect();
+        std::fs::write(folder.path().join("a.log"), many).unwrap();
+        std::fs::write(folder.path().join("b.log"), line(598, "b598\n\tat b.B(b.java:1)") + &line(599, "b599")).unwrap();
+        for name in ["a.log", "b.log"] {
+            let file = File::options().append(true).open(folder.path().join(name)).unwrap();
+            file.set_modified(SystemTime::now() - Duration::from_secs(60)).unwrap();
+        }
+        let (sender, mut receiver) = mpsc::channel(8);
+        let files = source(folder.path());
+        let task = tokio::spawn(async move { files.follow(&LogFilter::default(), sender).await });
+        let batch = tokio::time::timeout(Duration::from_secs(60), receiver.recv()).await.expect("lines in time").unwrap();
+        assert!(batch.is_past && batch.dropped == 0);
+        let told: Vec<String> = batch.lines.iter().map(|l| l.message.replace(&long, "…")).collect();
+        assert_eq!(told[told.len() - 4..], ["a598 …", "b598\n  at b.B(b.java:1)", "a599 …", "b599"]);
+        // 64 KiB hold 63 lines of 1,031 bytes and the end of one, which is not told.
+        assert_eq!((told.len(), told[0].as_str()), (65, "a537 …"));
         drop(receiver);
         task.await.unwrap().unwrap();
     }

@@ -16,7 +16,7 @@ use tokio::sync::{OnceCell, mpsc};
 use super::fault::{FaultKind, SourceError};
 use super::http::{Http, Params, Reply, refused, status_kind};
 use super::prometheus::clean_labels;
-use super::{Answer, Asked, Batch, LogFilter, LogSource, Source};
+use super::{Answer, Asked, Batch, LogFilter, LogSource, READ_BACK, Source};
 use crate::config::SourceConfig;
 use crate::telemetry::parse::{self, Context};
 use crate::telemetry::series::{Sample, parse_value};
@@ -28,6 +28,10 @@ const PAGE: usize = 5000;
 const MAX_PAGES: usize = 10;
 /// How often a live log is asked for what is new.
 const FOLLOW_EVERY: Duration = Duration::from_secs(2);
+/// After a failure.
+const FOLLOW_AGAIN: Duration = Duration::from_secs(10);
+/// So late a line may be stored after its own time.
+const LATE: Duration = Duration::from_secs(60);
 /// Words of a line without a level that say that something went wrong.
 const BAD_WORDS: &str = "(?i)(error|exception|panic|fatal|critical|fail|refused|timeout|timed out|exhausted)";
 /// The label that holds the service, the first that exists.
@@ -171,6 +175,16 @@ impl Loki {
         Ok(lines)
     }
 
+    /// Lines from a time on up to now, oldest first; without one the last lines of the last hour.
+    async fn newer(&self, filter: &LogFilter, from: Option<i64>, now: Timestamp) -> Result<Vec<RawLine>, SourceError> {
+        let hour = Window::before(now, Duration::from_secs(3600));
+        let query = self.logql(filter, hour).await?;
+        let (from, most) = from.map_or((hour.start.nanos(), READ_BACK), |from| (from, PAGE));
+        let mut page = self.page(&query, from, now.nanos(), most).await?;
+        page.reverse();
+        Ok(page)
+    }
+
     async fn all_lines(&self, query: &str, window: Window, limit: usize) -> Result<Answer<Vec<LogLine>>, SourceError> {
         let (start, mut end) = (window.start.nanos(), window.end.nanos().saturating_add(1));
         let mut seen: HashSet<(i64, String)> = HashSet::new();
@@ -295,23 +309,34 @@ impl LogSource for Loki {
 
     fn follow<'a>(&'a self, filter: &'a LogFilter, sink: mpsc::Sender<Batch>) -> BoxFuture<'a, Result<(), SourceError>> {
         async move {
-            let mut from = Timestamp::from(time::OffsetDateTime::now_utc()).nanos();
+            // The end of what was taken; none before the first answer, which holds the last lines of before.
+            let mut taken: Option<i64> = None;
             let mut dropped = 0_u64;
             while !sink.is_closed() {
-                tokio::time::sleep(FOLLOW_EVERY).await;
                 let now = Timestamp::from(time::OffsetDateTime::now_utc());
-                let query = self.logql(filter, Window::before(now, Duration::from_secs(3600))).await?;
-                let mut page = self.page(&query, from, now.nanos(), PAGE).await?;
-                page.reverse();
-                let Some(newest) = page.last().map(|l| l.nanos) else { continue };
-                from = newest.saturating_add(1);
-                let context = Context::utc(now);
-                let lines: Vec<LogLine> = page.into_iter().map(|l| line(l, context)).collect();
-                let count = u64::try_from(lines.len()).unwrap_or(0);
-                match sink.try_send(Batch { lines, dropped }) {
-                    Ok(()) => dropped = 0,
-                    Err(_full) => dropped += count,
+                let (page, wait) = match self.newer(filter, taken, now).await {
+                    Ok(page) => (page, FOLLOW_EVERY),
+                    // It goes on where it stood, so that nothing is missed or told twice.
+                    Err(error) if taken.is_some() => {
+                        tracing::warn!(source = self.name, %error, "following the log");
+                        (Vec::new(), FOLLOW_AGAIN)
+                    }
+                    Err(error) => return Err(error),
+                };
+                let is_past = taken.is_none();
+                let newest = page.last().map(|l| l.nanos.saturating_add(1));
+                // Where there was no line yet, one may come a little late.
+                taken = newest.or(taken).or(Some((now - LATE).nanos()));
+                if !page.is_empty() {
+                    let context = Context::utc(now);
+                    let lines: Vec<LogLine> = page.into_iter().map(|l| line(l, context)).collect();
+                    let count = u64::try_from(lines.len()).unwrap_or(0);
+                    match sink.try_send(Batch { lines, dropped, is_past }) {
+                        Ok(()) => dropped = 0,
+                        Err(_full) => dropped += count,
+                    }
                 }
+                tokio::time::sleep(wait).await;
             }
             Ok(())
         }

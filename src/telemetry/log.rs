@@ -109,4 +109,6 @@ pub struct Batch {
     pub lines: Vec<LogLine>,
     /// Lines shed before these because nobody could take them.
     pub dropped: u64,
+    /// They were written before following began: they belong among the others by their times.
+    pub is_past: bool,
 }

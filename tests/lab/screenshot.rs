@@ -99,7 +99,7 @@ fn main() {
     let until = |part: &str| {
         let start = Instant::now();
         while !parser.lock().expect("the screen").screen().contents().contains(part) {
-            assert!(start.elapsed() < Duration::from_secs(20), "'{part}' never came");
+            assert!(start.elapsed() < Duration::from_secs(60), "'{part}' never came");
             std::thread::sleep(Duration::from_millis(50));
         }
     };

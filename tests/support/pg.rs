@@ -94,7 +94,7 @@ impl Pg {
         self.child = Some(child);
         let start = Instant::now();
         while !self.answers() {
-            assert!(start.elapsed() < Duration::from_secs(30), "PostgreSQL does not start: {}", self.log());
+            assert!(start.elapsed() < Duration::from_secs(60), "PostgreSQL does not start: {}", self.log());
             std::thread::sleep(Duration::from_millis(20));
         }
     }

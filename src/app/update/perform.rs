@@ -445,7 +445,7 @@ fn leave(model: &mut Model) -> Vec<Effect> {
     model.screen = Screen::Board;
     model.present.clear();
     let mut effects = vec![Effect::ListIncidents, Effect::Enter(None)];
-    if model.room.as_ref().is_some_and(|r| r.tab == Tab::Logs) {
+    if std::mem::take(&mut model.logs.is_live) {
         effects.push(Effect::StopLogs);
     }
     effects
@@ -549,16 +549,14 @@ fn link(model: &mut Model) -> Vec<Effect> {
 
 fn tab(model: &mut Model, to: Tab) -> Vec<Effect> {
     let Some(room) = &mut model.room else { return Vec::new() };
-    let from = room.tab;
-    room.tab = to;
-    if from != to {
+    if std::mem::replace(&mut room.tab, to) != to {
         room.scroll = 0;
     }
     let mut effects = refresh_tab(room);
-    match (from == Tab::Logs, to == Tab::Logs) {
-        (false, true) => effects.push(Effect::FollowLogs),
-        (true, false) => effects.push(Effect::StopLogs),
-        _ => {}
+    // Lines that come while another view is looked at are not missed.
+    if to == Tab::Logs && !model.logs.is_live {
+        model.logs.begin();
+        effects.push(Effect::FollowLogs);
     }
     effects
 }

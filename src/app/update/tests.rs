@@ -179,12 +179,17 @@ fn answers_of_an_older_question_are_dropped() {
 }
 
 #[test]
-fn logs_are_followed_only_while_they_are_looked_at() {
+fn logs_are_followed_from_the_first_look_until_the_room_is_left() {
     let mut model = room();
     assert_eq!(press(&mut model, "4"), [Effect::FollowLogs]);
-    assert_eq!(press(&mut model, "3"), [Effect::StopLogs]);
-    press(&mut model, "4");
+    let line = crate::telemetry::LogLine::plain("of before".to_owned());
+    let batch = crate::telemetry::log::Batch { lines: vec![line], dropped: 0, is_past: true };
+    update(&mut model, at(1), Msg::LogsArrived(batch));
+    assert_eq!(press(&mut model, "34"), [], "what comes meanwhile is not missed, and nothing is told twice");
+    assert_eq!(model.logs.taken(), 1);
+    press(&mut model, "3");
     assert!(press(&mut model, "q").contains(&Effect::StopLogs));
+    assert!(!model.logs.is_live, "the next room begins anew");
 }
 
 #[test]
@@ -636,7 +641,7 @@ fn a_series_a_pattern_and_a_line_are_marked_with_their_evidence() {
     assert_eq!(text, "log pattern, 7 lines in checkout: pool exhausted after <*> [E2]");
     press(&mut model, "v");
     let line = crate::telemetry::LogLine::plain("pool exhausted after 7 ms");
-    update(&mut model, at(1), Msg::LogsArrived(crate::telemetry::log::Batch { lines: vec![line], dropped: 0 }));
+    update(&mut model, at(1), Msg::LogsArrived(crate::telemetry::log::Batch { lines: vec![line], ..Default::default() }));
     let effects = press(&mut model, "m");
     let [Effect::KeepLine { line, .. }] = effects.as_slice() else { panic!("{effects:?}") };
     assert_eq!(line.message, "pool exhausted after 7 ms");
@@ -664,7 +669,7 @@ fn a_search_in_the_logs_goes_there_and_a_filter_leaves_out_and_both_are_recalled
     let mut model = room();
     press(&mut model, "4");
     let lines = ["start", "pool full", "retry", "pool full again", "end"].map(crate::telemetry::LogLine::plain).to_vec();
-    update(&mut model, at(1), Msg::LogsArrived(crate::telemetry::log::Batch { lines, dropped: 0 }));
+    update(&mut model, at(1), Msg::LogsArrived(crate::telemetry::log::Batch { lines, ..Default::default() }));
     press(&mut model, "/pool⏎");
     let current = |m: &Model| m.logs.current().unwrap().message.clone();
     assert_eq!((current(&model).as_str(), model.logs.window(9).len()), ("pool full again", 5), "the others stay");
