@@ -114,9 +114,20 @@ struct Seen<'a> {
 }
 
 impl Seen<'_> {
-    /// How far its median moved.
+    /// How far its median moved; of a time, in seconds.
     fn moved(&self) -> Option<f64> {
-        Some(self.departure.after? - self.departure.before?)
+        Some((self.departure.after? - self.departure.before?) * self.in_seconds())
+    }
+
+    /// What one of its unit is in seconds; 1 of anything but a time.
+    fn in_seconds(&self) -> f64 {
+        match self.series.unit.as_str() {
+            "ms" => 1e-3,
+            "us" | "µs" => 1e-6,
+            "ns" => 1e-9,
+            "min" => 60.0,
+            _ => 1.0,
+        }
     }
 }
 
@@ -156,6 +167,8 @@ fn weight(service: &str, metric: &str) -> f64 {
     if has(&A_VIEW, service) { by_metric * VIEW } else { by_metric }
 }
 
+/// Scores that differ by less are the same: one series in two units differs by what was rounded.
+const SAME: f64 = 1e-9;
 /// Series from which on more than one thread measures them.
 const MANY: usize = 256;
 /// Threads that measure at most.
@@ -167,6 +180,7 @@ fn see(series: &[Measured]) -> Vec<Seen<'_>> {
         let (service, metric) = parts(&series.name);
         let departure = measure(series);
         let score = if departure.size > 0.0 { weight(service, metric) * departure.size.ln_1p() } else { 0.0 };
+        let score = (score / SAME).round() * SAME;
         Seen { series, service, metric, departure, score, of_service: 0.0 }
     }
     // Asking the system each time costs more than measuring a few series.
@@ -189,7 +203,8 @@ fn see(series: &[Measured]) -> Vec<Seen<'_>> {
 /// Ranks what an incident may have begun with, the most suspect first: one entry for each series, services in the order of
 /// their score, and of each service its most telling series first. Series that say nothing are left out. The order does not
 /// depend on the order in which the series are given, nor on their units (but for times and counts that are compared between
-/// services: along a call graph, and to find whom a caller waits for; those must be in one unit).
+/// services: along a call graph, and to find whom a caller waits for; times may be in the unit that their series tells, counts
+/// must be in one).
 pub fn suspects(series: &[Measured], known: &Known) -> Vec<Suspect> {
     let mut found = see(series);
     let mut waited = BTreeMap::new();
@@ -511,12 +526,15 @@ mod tests {
             let by = shift % turned.len();
             turned.rotate_left(by);
             proptest::prop_assert_eq!(&order(&suspects(&turned, &Known::default())), &first);
-            // Powers of two: rounding is no matter of units.
+            // One thing in two units: what rounding leaves between the two decides nothing.
+            let twin = |s: &mut Measured, by: f64| s.baseline.iter_mut().chain(&mut s.incident).for_each(|(_, v)| *v *= by);
+            let mut all = all;
+            all.extend(all.first().cloned().map(|s| Measured { name: "s0|cpu_share".into(), ..s }));
+            all.iter_mut().rev().take(1).for_each(|s| twin(s, 0.37));
+            let first = order(&suspects(&all, &Known::default()));
             let mut scaled = all.clone();
             for (n, s) in scaled.iter_mut().enumerate() {
-                let unit = [1024.0, 0.25, 1.0][n % 3];
-                s.baseline.iter_mut().for_each(|(_, v)| *v *= unit);
-                s.incident.iter_mut().for_each(|(_, v)| *v *= unit);
+                twin(s, [1000.0, 0.001, 60.0, 1.0][n % 4]);
             }
             proptest::prop_assert_eq!(&order(&suspects(&scaled, &Known::default())), &first);
             let mut more = all;

@@ -145,6 +145,9 @@ fn unit_of(name: &str) -> &str {
     }
     match metric.rsplit('_').next() {
         Some("seconds") => "s",
+        Some("ms" | "millis" | "milliseconds") => "ms",
+        Some("us" | "micros" | "microseconds") => "µs",
+        Some("ns" | "nanos" | "nanoseconds") => "ns",
         Some("bytes") => "B",
         Some("percent") => "%",
         _ => "",

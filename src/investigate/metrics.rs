@@ -363,6 +363,8 @@ fn unit_of(name: &str) -> &'static str {
         "B"
     } else if name.ends_with("_seconds") {
         "s"
+    } else if name.ends_with("_milliseconds") || name.ends_with("_ms") {
+        "ms"
     } else if name.ends_with("_ratio") {
         "%"
     } else {

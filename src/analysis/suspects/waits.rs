@@ -59,11 +59,13 @@ pub struct Waited {
     pub by: String,
 }
 
-/// A percentile of how long something takes, before and since.
+/// A percentile of how long something takes, in seconds, before and since.
 #[derive(Clone, Copy)]
 struct Percentile<'a> {
     /// 0.95 of the 95th.
     of: f64,
+    /// One of the series' unit, in seconds.
+    unit: f64,
     before: f64,
     after: f64,
     size: f64,
@@ -197,8 +199,8 @@ fn told(caller: &Caller<'_>, farthest: &Percentile<'_>, share: f64) -> String {
         "{} may be waiting for it: {} {} → {}, while none it may call is slower by as much; {slow} of its calls are slow, about {} % go here",
         caller.name,
         farthest.metric,
-        human_value(farthest.before),
-        human_value(farthest.after),
+        human_value(farthest.before / farthest.unit),
+        human_value(farthest.after / farthest.unit),
         percent(share)
     )
 }
@@ -218,8 +220,9 @@ fn percentiles<'a>(found: &[Seen<'a>], of_calls: bool) -> BTreeMap<&'a str, Vec<
         };
         out.entry(seen.service).or_default().push(Percentile {
             of,
-            before,
-            after,
+            unit: seen.in_seconds(),
+            before: before * seen.in_seconds(),
+            after: after * seen.in_seconds(),
             size: seen.departure.size,
             metric: seen.metric,
             series: seen.series,
@@ -353,6 +356,16 @@ mod tests {
         let told = "desk may be waiting for it: client_latency_p95 0.06 → 0.65, while none it may call is slower by as much; \
                     5 to 10 % of its calls are slow, about ";
         assert!(why.contains(told), "{why}");
+        // Times are compared whatever unit each is in, and told in their own.
+        let mut mixed = shop(&DESK);
+        for s in mixed.iter_mut().filter(|s| s.name.starts_with("desk|client") || s.name.starts_with("cart|server")) {
+            s.unit = "ms".to_owned();
+            s.baseline.iter_mut().chain(&mut s.incident).for_each(|(_, v)| *v *= 1000.0);
+        }
+        let in_ms = suspects(&mixed, &Known::default());
+        assert_eq!(waited(&in_ms), waited(&found));
+        let why = in_ms.iter().find(|s| s.service.as_deref() == Some("payment")).unwrap().why();
+        assert!(why.contains("client_latency_p95 60 → 650, while"), "{why}");
     }
 
     #[test]
