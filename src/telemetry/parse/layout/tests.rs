@@ -1,0 +1,308 @@
+use super::*;
+
+fn context() -> Context {
+    Context::utc(Timestamp::from_secs(1_795_253_400))
+}
+
+/// What is left of each line, with what its header told.
+fn cut<'a>(lines: &[&'a str]) -> Vec<(&'a str, Option<Level>, String)> {
+    let layout = Layout::learn(lines.iter().copied(), context());
+    lines
+        .iter()
+        .map(|line| {
+            let head = layout.head(line, context());
+            (&line[head.from..], head.level, head.at.map_or_else(String::new, |t| t.date_clock()))
+        })
+        .collect()
+}
+
+#[test]
+fn a_time_of_day_alone_begins_a_header() {
+    let lines: Vec<String> =
+        (0..40).map(|n| format!("09:{n:02}:07.181 INFO  f.m.s.Basic{}#360 query {n} of stations", n % 3)).collect();
+    let context = Context::utc(Timestamp::parse("2026-11-21T09:30:00Z").unwrap());
+    let layout = Layout::learn(lines.iter().map(String::as_str), context);
+    let head = layout.head(&lines[5], context);
+    assert_eq!(head.at, Timestamp::parse("2026-11-21T09:05:07.181Z").ok());
+    assert_eq!((head.level, &lines[5][head.from..]), (Some(Level::Info), "f.m.s.Basic2#360 query 5 of stations"));
+    // What lies more than an hour ahead was yesterday.
+    assert_eq!(layout.head("10:31:00.000 INFO x", context).at, Timestamp::parse("2026-11-20T10:31:00Z").ok());
+    for none in ["12:30 lunch", "at 12:30:07 it broke", "12:30:07x", "12:61:07 x"] {
+        assert_eq!(layout.head(none, context).at, None, "{none}");
+    }
+}
+
+#[test]
+fn the_message_begins_where_the_headers_fields_end() {
+    for (lines, message, level) in [
+        (
+            [
+                "2015-10-18 18:01:47,978 INFO [main] o.a.App: Created it",
+                "2015-10-18 18:01:48,963 WARN [pool 1] o.a.Pool: none left",
+            ],
+            "Created it",
+            Some(Level::Info),
+        ),
+        (
+            [
+                "Jun 14 15:16:01 combo sshd(pam_unix)[19939]: check pass; user unknown",
+                "Jun 14 15:16:02 combo su[3]: session opened",
+            ],
+            "check pass; user unknown",
+            None,
+        ),
+        (
+            [
+                "03-17 16:13:38.811  1702  2395 D WindowManager: printing it",
+                "03-17 16:13:38.819  1702  8671 E PowerManager: ready=true",
+            ],
+            "printing it",
+            Some(Level::Debug),
+        ),
+        (
+            ["[10.30 16:49:06] chrome.exe - proxy:5070 open", "[10.30 16:49:07] chrome.exe *64 - proxy:80 close"],
+            "proxy:5070 open",
+            None,
+        ),
+        (
+            [
+                "134681 node-246 unix.hw unavailable 1077804742 1 Component is down",
+                "350766 node-109 unix.hw up 1084680778 1 it is up",
+            ],
+            "Component is down",
+            None,
+        ),
+        (
+            ["20171223-22:15:29:606|Step_LSC|30002312|onStep 3579", "20171223-22:15:29:615|Step_SP|30002312|flush"],
+            "onStep 3579",
+            None,
+        ),
+        (
+            [
+                "- 1117838570 2005.06.03 R02-M1 2005-06-03-15.42.50.675872 R02-M1 RAS KERNEL INFO cache parity error",
+                "- 1117838571 2005.06.03 R02-M2 2005-06-03-15.42.51.675872 R02-M2 RAS KERNEL FATAL data storage interrupt",
+            ],
+            "cache parity error",
+            Some(Level::Info),
+        ),
+        (
+            ["081109 203615 148 INFO dfs.DataNode: got it", "081109 203807 222 INFO dfs.FSName: lost it"],
+            "got it",
+            Some(Level::Info),
+        ),
+        (
+            ["17/06/09 20:10:40 INFO exec.Back: Registered", "17/06/09 20:10:40 INFO spark.Sec: Changing"],
+            "Registered",
+            Some(Level::Info),
+        ),
+        (
+            [
+                "2016-09-28 04:30:30, Info                  CBS    Loaded it",
+                "2016-09-28 04:30:31, Info                  CSI    Seq 3",
+            ],
+            "Loaded it",
+            Some(Level::Info),
+        ),
+        (
+            [
+                "nova-api.log.1.2017-05-16_13:53:08 2017-05-16 00:00:00.008 25746 INFO nova.wsgi [req-1 a - - -] GET /x",
+                "nova-api.log.1.2017-05-16_13:53:08 2017-05-16 00:00:00.272 25746 INFO nova.wsgi [req-2 a - - -] GET /y",
+            ],
+            "GET /x",
+            Some(Level::Info),
+        ),
+    ] {
+        let found = cut(&lines);
+        assert_eq!((found[0].0, found[0].1), (message, level), "{found:?}");
+        assert!(!found[0].2.is_empty());
+    }
+}
+
+/// Loggers as they are found in the field: two lines of each, and what is left of the first.
+#[test]
+fn the_usual_loggers_headers_are_cut() {
+    for (lines, message, level) in [
+        (
+            ["I1121 09:31:07.123456    7 pool.go:88] full of 3", "E1121 09:31:08.123456    7 web.go:9] gone"],
+            "full of 3",
+            Some(Level::Info),
+        ),
+        (["W20261121 09:31:07.1 7 a.py:88] full", "I20261121 09:31:08.1 7 b.py:9] gone"], "full", Some(Level::Warn)),
+        (
+            ["2026-11-21T09:31:07Z\tINFO\tdb.pool\tpool full", "2026-11-21T09:31:08Z\tWARN\tapi\tgone now"],
+            "pool full",
+            Some(Level::Info),
+        ),
+        (["<30>Nov 21 09:31:07 h1 app[3]: pool full", "<27>Nov 21 09:31:08 h2 app[4]: gone"], "pool full", Some(Level::Info)),
+        (
+            ["<165>1 2026-11-21T09:31:07Z h1 app 12 ID4 - full", "<163>1 2026-11-21T09:31:08Z h2 app 7 ID5 - gone"],
+            "full",
+            Some(Level::Info),
+        ),
+        (
+            ["[2026-11-21T09:31:07Z INFO  app::pool] pool full", "[2026-11-21T09:31:08Z WARN  app::web] gone"],
+            "pool full",
+            Some(Level::Info),
+        ),
+        (
+            ["2026-11-21T09:31:07.1Z  INFO app::pool: full", "2026-11-21T09:31:08.1Z  WARN req{id=1 m=\"a b\"}: app::web: gone"],
+            "full",
+            Some(Level::Info),
+        ),
+        (
+            [
+                "2026-11-21 09:31:07.123  INFO 1 --- [           main] c.s.Pool                 : full",
+                "2026-11-21 09:31:08.123  WARN 1 --- [nio-8080-exec-1] c.s.web.OrderController  : gone",
+            ],
+            "full",
+            Some(Level::Info),
+        ),
+        (
+            ["21-Nov-2026 09:31:07.1 INFO [main] o.a.core.Engine full", "21-Nov-2026 09:31:08.1 SEVERE [exec-3] o.a.Proto gone"],
+            "full",
+            Some(Level::Info),
+        ),
+        (
+            ["[2026-11-21 09:31:07,123: INFO/MainProcess] full", "[2026-11-21 09:31:08,123: ERROR/Fork-2] gone"],
+            "full",
+            Some(Level::Info),
+        ),
+        (["1:M 21 Nov 2026 09:31:07.1 * full", "1:M 21 Nov 2026 09:31:08.1 # gone"], "full", None),
+        (
+            ["E, [2026-11-21T09:31:07.1 #7]  ERROR -- : full", "I, [2026-11-21T09:31:08.1 #7]  INFO -- : gone"],
+            "full",
+            Some(Level::Error),
+        ),
+        (
+            [
+                "[2026-11-21T09:31:07,1][INFO ][o.e.n.Node   ] [node-1] full",
+                "[2026-11-21T09:31:08,1][WARN ][o.e.c.Master ] [node-2] gone",
+            ],
+            "full",
+            Some(Level::Info),
+        ),
+        (["[09:31:07 INF] full", "[09:31:08 ERR] gone"], "full", Some(Level::Info)),
+        (
+            ["INFO  [main] 2026-11-21 09:31:07,1 A.java:8 - full", "WARN  [Read-2] 2026-11-21 09:31:08,1 B.java:9 - gone"],
+            "full",
+            Some(Level::Info),
+        ),
+        (["20261121-9:31:7:60|Step|3|full", "20261121-9:31:8:6|Walk|3|gone"], "full", None),
+        (["Nov 21 09:31:07 mac launchd[1] (com.apple.x): full", "Nov 21 09:31:08 mac kernel[0]: gone"], "full", None),
+        (["11-21 09:31:07.123 I/Activity(  585): full", "11-21 09:31:08.123 E/Power( 1585): gone"], "full", Some(Level::Info)),
+    ] {
+        let found = cut(&lines);
+        assert_eq!((found[0].0, found[0].1), (message, level), "{found:?}");
+        assert!(found[1].0.starts_with("gone") && !found[0].2.is_empty(), "{found:?}");
+    }
+}
+
+#[test]
+fn a_stream_without_times_may_have_headers_all_the_same() {
+    for (lines, message, level) in [
+        (["INFO:root:pool full", "ERROR:db.pool:gone"], "pool full", Some(Level::Info)),
+        (["[    0.000000] pool full", "[12345.678901] gone"], "pool full", None),
+    ] {
+        let layout = Layout::learn(lines, context());
+        let head = layout.head(lines[0], context());
+        assert_eq!((&lines[0][head.from..], head.level, head.at), (message, level, None));
+    }
+    // A stack trace among lines with times has none.
+    let layout = Layout::learn(["2026-11-21 09:31:07 INFO a", "ERROR in b", "ERROR in c"], context());
+    assert_eq!(layout.head("ERROR in b", context()).from, 0);
+}
+
+#[test]
+fn mixed_formats_are_told_apart_and_a_changed_one_is_learned_anew() {
+    let tracing = |n: usize| format!("2026-11-21T09:31:{:02}Z  INFO app::pool: {n} full", n % 60);
+    let spring = |n: usize| format!("2026-11-21T09:31:{:02}Z  INFO 1 --- [  main] c.s.Pool   : {n} full", n % 60);
+    let nginx = |n: usize| format!("2026-11-21T09:31:{:02}Z  INFO 12#{n}: *{n} {n} full", n % 60);
+    let mixed: Vec<String> = (0..100).flat_map(|n| [tracing(n), spring(n)]).collect();
+    let mut layout = Layout::default();
+    let mut left = |lines: &[String]| -> Vec<String> {
+        layout.learn_more(lines.iter().map(String::as_str), context());
+        lines.iter().map(|l| l[layout.head(l, context()).from..].to_owned()).collect()
+    };
+    let expected: Vec<String> = (0..100).flat_map(|n| [format!("{n} full"), format!("{n} full")]).collect();
+    assert_eq!(left(&mixed), expected);
+    // It begins as the second of the two does, and goes on otherwise.
+    let later: Vec<String> = (0..400).map(nginx).collect();
+    assert_eq!(left(&later)[7], "full");
+}
+
+#[test]
+fn a_sentence_is_no_header_however_many_lines_begin_so() {
+    let t = |n: usize| format!("2026-11-21T09:31:{:02}Z INFO", n % 60);
+    for said in [
+        &["Payment failed | user=7 | 3ms", "Order placed | user=8 | 2ms", "Login | user=9 | 1ms"][..],
+        &["Payment failed - user 7", "Payment accepted - user 8", "Cart emptied - user 9"],
+        &["Opened connection [7] to db", "Closed connection [8] to db"],
+        &["cache miss: order 7", "cache hit: order 8"],
+    ] {
+        let lines: Vec<String> = (0..100).map(|n| format!("{} {}", t(n), said[n % said.len()])).collect();
+        let layout = Layout::learn(lines.iter().map(String::as_str), context());
+        for (n, line) in lines.iter().enumerate() {
+            assert_eq!(&line[layout.head(line, context()).from..], said[n % said.len()]);
+        }
+    }
+    // A bracket that is all there is is the message.
+    let found = cut(&["2026-11-21T09:31:07Z INFO [Broker 1]", "2026-11-21T09:31:08Z INFO [Broker 2]"]);
+    assert_eq!(found[0].0, "[Broker 1]");
+}
+
+#[test]
+fn levels_stand_also_in_tags_and_brackets() {
+    let levels = |lines: &[&str]| cut(lines).iter().map(|(_, level, _)| *level).collect::<Vec<_>>();
+    let t = "2026-11-21 09:31:07.1 UTC [7]";
+    assert_eq!(
+        levels(&[&format!("{t} LOG:  a"), &format!("{t} ERROR:  b"), &format!("{t} STATEMENT:  select")]),
+        [Some(Level::Info), Some(Level::Error), None]
+    );
+    assert_eq!(
+        levels(&["[2026-11-21 09:31:07] production.ERROR: a", "[2026-11-21 09:31:07] local.INFO: b"]),
+        [Some(Level::Error), Some(Level::Info)]
+    );
+    assert_eq!(
+        levels(&["[Sat Nov 21 09:31:07 2026] [core:error] [pid 7] a", "[Sat Nov 21 09:31:07 2026] [mpm:notice] [pid 7] b"]),
+        [Some(Level::Error), Some(Level::Info)]
+    );
+    // The whole line of a container's runtime is no fatal one.
+    assert_eq!(levels(&["2026-11-21T09:31:07Z stdout F a", "2026-11-21T09:31:07Z stderr F ERROR b"]), [None, Some(Level::Error)]);
+}
+
+#[test]
+fn what_was_learned_of_one_line_is_learned_again_of_many() {
+    let mut layout = Layout::default();
+    let line = |n: usize| format!("2026-11-21T09:31:07Z INFO [web-{}] app[{n}]: pool full", n % 3);
+    let mut first: Vec<String> = (0..100).map(|n| format!("2026-11-21T09:31:07Z INFO a.b.C: {n}")).collect();
+    first.push(line(1));
+    layout.learn_more(first.iter().map(String::as_str), context());
+    let then: Vec<String> = (0..200).map(line).collect();
+    layout.learn_more(then.iter().map(String::as_str), context());
+    assert_eq!(&then[7][layout.head(&then[7], context()).from..], "pool full");
+}
+
+#[test]
+fn lines_without_a_header_are_their_own_message() {
+    let found = cut(&["something happened", "\tat a.B.c(B.java:1)"]);
+    assert_eq!((found[0].0, found[1].0), ("something happened", "\tat a.B.c(B.java:1)"));
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_bytes_break_it(lines in proptest::collection::vec("\\PC{0,60}", 0..12)) {
+        let layout = Layout::learn(lines.iter().map(String::as_str), context());
+        for line in &lines {
+            let head = layout.head(line, context());
+            proptest::prop_assert!(line.get(head.from..).is_some());
+        }
+    }
+}
+
+#[test]
+fn a_syslog_line_without_a_time_has_its_level_all_the_same() {
+    let found = cut(&["<163>1 - h1 app 12 - [id@9 k=\"]\"] full", "<165>1 - - - - - - gone", "<165>1 -5 is no time"]);
+    let told: Vec<(&str, Option<Level>)> = found.iter().map(|(text, level, _)| (*text, *level)).collect();
+    let expected = [("full", Some(Level::Error)), ("gone", Some(Level::Info)), ("<165>1 -5 is no time", None)];
+    assert_eq!(told, expected);
+}
