@@ -1,5 +1,7 @@
 //! The machine: a message changes the model and asks for effects. No I/O, no clock.
 
+mod choose;
+mod go;
 mod keys;
 mod logs;
 mod overlay;

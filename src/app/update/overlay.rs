@@ -6,9 +6,11 @@ use super::super::model::{Model, Screen, Tone};
 use super::super::msg::{Effect, ImpactPart};
 use super::super::overlay::{Choice, DeclareForm, Overlay, Purpose, palette};
 use super::super::room::Tab;
+use super::choose::{move_status, proposed_severity};
 use super::current;
+use super::go::go_to_finding;
 use super::logs::search_from_here;
-use super::perform::{act, ask, move_status, perform, proposed_severity};
+use super::perform::{act, ask, perform};
 use crate::incident::gate::{Check, gates};
 use crate::incident::{ActionChange, ActionState, FoundBy, IncidentId, Next, NoteKind, Severity, Status};
 use crate::telemetry::Timestamp;
@@ -482,7 +484,7 @@ fn chosen(model: &mut Model, choice: &Choice, selected: usize) -> Vec<Effect> {
             None => Vec::new(),
         },
         Choice::Finding(ranks) => match ranks.get(selected) {
-            Some(rank) => super::perform::go_to_finding(model, *rank),
+            Some(rank) => go_to_finding(model, *rank),
             None => Vec::new(),
         },
         Choice::Impact => match ImpactPart::ALL.get(selected) {

@@ -6,16 +6,19 @@ use super::super::edit::LineEdit;
 use super::super::model::{Model, Screen, Tone};
 use super::super::msg::{Effect, ImpactPart};
 use super::super::overlay::{Choice, DeclareForm, Overlay, Purpose};
-use super::super::room::{Room, Streaming, Tab};
-use super::logs::{line_to_note, pattern_lines, search, to_error, to_hit};
-use super::{PREVIEW, current, open_room, propose, refresh_tab};
-use crate::incident::brief::{Reader, brief};
-use crate::incident::gate::{gates, open_for};
-use crate::incident::{
-    ActionId, ActionKind, AnswerSource, Audience, Entry, EventKind, EvidenceId, EvidenceKind, Fact, FindingKind, Grade,
-    IncidentId, Level, LinkedAlert, Milestone, NoteKind, Remark, Role, Severity, Status, Verdict, cited_ids,
+use super::super::room::{Streaming, Tab};
+use super::choose::{
+    choose, choose_finding, choose_merge, choose_moment, choose_severity, choose_status, choose_unlink, first_open, judge, link,
+    move_status, remark, with_item,
 };
-use crate::telemetry::Timestamp;
+use super::go::{back, beside, jump, open, open_entry, open_evidence, quit, step, step_board, tab};
+use super::logs::{line_to_note, pattern_lines, search, to_error, to_hit};
+use super::{PREVIEW, current, propose};
+use crate::incident::brief::{Reader, brief};
+use crate::incident::{
+    ActionKind, AnswerSource, Audience, Entry, EventKind, EvidenceId, Fact, Grade, IncidentId, Level, LinkedAlert, NoteKind,
+    Remark, Role, Status, Verdict,
+};
 
 /// Does what was asked for, or says why not.
 pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
@@ -318,12 +321,8 @@ pub(super) fn with_id(model: &mut Model, then: impl FnOnce(&mut Model, IncidentI
     }
 }
 
-fn line(model: &mut Model, title: &str, purpose: Purpose, hint: &str) -> Vec<Effect> {
+pub(super) fn line(model: &mut Model, title: &str, purpose: Purpose, hint: &str) -> Vec<Effect> {
     show(model, Overlay::Line { title: title.to_owned(), edit: LineEdit::default(), purpose, hint: hint.to_owned() })
-}
-
-fn choose(model: &mut Model, title: &str, rows: Vec<(String, String)>, choice: Choice) -> Vec<Effect> {
-    show(model, Overlay::Choose { title: title.to_owned(), rows, selected: 0, choice })
 }
 
 fn copy(model: &mut Model, what: impl Fn(&Model) -> Option<String>, otherwise: &str) -> Vec<Effect> {
@@ -339,140 +338,6 @@ fn copy(model: &mut Model, what: impl Fn(&Model) -> Option<String>, otherwise: &
     }
 }
 
-fn shift(position: usize, by: isize, length: usize) -> usize {
-    let last = length.saturating_sub(1);
-    match by {
-        isize::MIN => 0,
-        isize::MAX => last,
-        by => position.saturating_add_signed(by).min(last),
-    }
-}
-
-/// Moves the selection of whatever list has the keys.
-fn step(model: &mut Model, by: isize) -> Vec<Effect> {
-    if model.screen == Screen::Board {
-        return step_board(model, by);
-    }
-    let Some(room) = &mut model.room else { return Vec::new() };
-    match room.tab {
-        Tab::Timeline => {
-            let place = shift(room.entry_position(), by, room.shown_entries().len());
-            room.entry = room.shown_entries().get(place).map(|e| e.seq);
-        }
-        Tab::Signals => {
-            // Suspects first, the evidence below.
-            let (suspects, evidence) = (room.suspects().len(), room.shown_evidence().len());
-            let at = room.suspect.filter(|_| suspects > 0).map_or(suspects + room.evidence_position(), |s| s.min(suspects - 1));
-            let place = shift(at, by, suspects + evidence);
-            room.suspect = (place < suspects).then_some(place);
-            if let Some(row) = place.checked_sub(suspects) {
-                room.evidence = room.shown_evidence().get(row).copied();
-            }
-        }
-        Tab::Logs if room.shows_patterns() => {
-            room.pattern = shift(room.pattern, by, room.patterns(&model.logs.filter).len());
-        }
-        Tab::Logs => match by {
-            isize::MAX => {
-                model.logs.is_following = true;
-                model.logs.selected = None;
-            }
-            by => model.logs.step(by.max(-10_000)),
-        },
-        Tab::Actions => room.action = shift(room.action, by, room.incident.as_ref().map_or(0, |i| i.actions.len())),
-        // The end of a text is clamped where its height is known, when it is drawn.
-        Tab::Overview | Tab::Assistant | Tab::Report => {
-            room.scroll = match by {
-                isize::MIN => 0,
-                isize::MAX => usize::MAX / 2,
-                by => room.scroll.saturating_add_signed(by),
-            };
-        }
-    }
-    Vec::new()
-}
-
-fn step_board(model: &mut Model, by: isize) -> Vec<Effect> {
-    if model.board.pane == Pane::Incidents {
-        let ids: Vec<IncidentId> = model.board.listed_incidents().iter().map(|h| h.id).collect();
-        let place = model.board.selected_incident.and_then(|id| ids.iter().position(|i| *i == id)).unwrap_or(0);
-        model.board.selected_incident = ids.get(shift(place, by, ids.len())).copied();
-        return Vec::new();
-    }
-    let before = model.board.current().map(|a| a.fingerprint.clone());
-    let place = shift(model.board.position().unwrap_or(0), by, model.board.rows().len());
-    model.board.select(place);
-    match model.board.current() {
-        Some(alert) if Some(&alert.fingerprint) != before.as_ref() => vec![Effect::FetchSeries(Box::new(alert.clone()))],
-        _ => Vec::new(),
-    }
-}
-
-fn back(model: &mut Model) -> Vec<Effect> {
-    if model.screen == Screen::Board {
-        if !model.board.filter.is_empty() {
-            model.board.filter.clear();
-            model.board.lay_out();
-        } else if !model.board.marked.is_empty() {
-            model.board.marked.clear();
-        } else {
-            model.say(Tone::Plain, "this is the board; q quits");
-        }
-        return Vec::new();
-    }
-    if let Some(room) = &mut model.room {
-        if room.streaming.is_some() {
-            model.say(Tone::Plain, "cancelled; what came is kept");
-            return vec![Effect::CancelAsk];
-        }
-        if !room.filter.is_empty() {
-            room.filter.clear();
-            return Vec::new();
-        }
-        if room.tab == Tab::Logs && !model.logs.search.is_empty() {
-            model.logs.search.clear();
-            return Vec::new();
-        }
-        if room.tab == Tab::Logs && !model.logs.filter.is_empty() {
-            model.logs.filter.clear();
-            return Vec::new();
-        }
-    }
-    leave(model)
-}
-
-fn leave(model: &mut Model) -> Vec<Effect> {
-    model.screen = Screen::Board;
-    model.present.clear();
-    let mut effects = vec![Effect::ListIncidents, Effect::Enter(None)];
-    if std::mem::take(&mut model.logs.is_live) {
-        effects.push(Effect::StopLogs);
-    }
-    effects
-}
-
-/// Back, and from the board out; asks only when something would be lost.
-fn quit(model: &mut Model) -> Vec<Effect> {
-    if model.screen == Screen::Room {
-        return leave(model);
-    }
-    let streaming = model.room.as_ref().is_some_and(|r| r.streaming.is_some());
-    if streaming || model.unsaved > 0 || !model.not_written.is_empty() {
-        let lines = if streaming {
-            vec!["an answer is still coming; what came so far is kept".to_owned()]
-        } else if model.not_written.is_empty() {
-            vec![format!("still being written: {}", crate::telemetry::words::count(model.unsaved, "fact"))]
-        } else {
-            vec![format!(
-                "{} could not be written and would be lost; C-r tries again",
-                crate::telemetry::words::count(model.not_written.len(), "fact")
-            )]
-        };
-        return show(model, Overlay::Confirm { title: "Quit".to_owned(), lines, yes: false, effect: Box::new(Effect::Quit) });
-    }
-    vec![Effect::Quit]
-}
-
 fn filter(model: &mut Model) -> Vec<Effect> {
     let now = match (model.screen, &model.room) {
         (Screen::Board, _) => model.board.filter.clone(),
@@ -484,28 +349,7 @@ fn filter(model: &mut Model) -> Vec<Effect> {
     show(model, Overlay::Line { title: "Filter".to_owned(), edit: LineEdit::with(now), purpose: Purpose::Filter, hint })
 }
 
-fn open(model: &mut Model) -> Vec<Effect> {
-    let id = match model.board.pane {
-        Pane::Incidents => model.board.selected_incident,
-        Pane::Alerts => {
-            let prints = model.board.below(model.board.position().unwrap_or(0));
-            prints.iter().find_map(|f| model.board.owner(f))
-        }
-    };
-    match id {
-        Some(id) => open_room(model, id),
-        None => {
-            let why = match model.board.pane {
-                Pane::Incidents => "there is no incident; d on an alert declares one",
-                Pane::Alerts => "this alert belongs to no incident; d declares one",
-            };
-            model.say(Tone::Plain, why);
-            Vec::new()
-        }
-    }
-}
-
-fn mark(model: &mut Model) -> Vec<Effect> {
+pub(super) fn mark(model: &mut Model) -> Vec<Effect> {
     let place = model.board.position().unwrap_or(0);
     let prints = model.board.below(place);
     let all_marked = prints.iter().all(|f| model.board.marked.contains(f));
@@ -533,170 +377,9 @@ fn declare(model: &mut Model) -> Vec<Effect> {
     show(model, Overlay::Declare(Box::new(form)))
 }
 
-fn link(model: &mut Model) -> Vec<Effect> {
-    let prints: Vec<String> = model.board.chosen().iter().map(|a| a.fingerprint.clone()).collect();
-    let open: Vec<(IncidentId, (String, String))> =
-        model.board.open_incidents().iter().map(|h| (h.id, (format!("{} {}", h.id, h.severity), h.title.clone()))).collect();
-    if prints.is_empty() || open.is_empty() {
-        let why = if prints.is_empty() { "select an alert first" } else { "no incident is open; d declares one" };
-        model.say(Tone::Plain, why);
-        return Vec::new();
-    }
-    let (ids, rows) = open.into_iter().unzip();
-    let title = format!("Link {} to", crate::telemetry::words::count(prints.len(), "alert"));
-    choose(model, &title, rows, Choice::LinkTo(ids, prints))
-}
-
-fn tab(model: &mut Model, to: Tab) -> Vec<Effect> {
-    let Some(room) = &mut model.room else { return Vec::new() };
-    if std::mem::replace(&mut room.tab, to) != to {
-        room.scroll = 0;
-    }
-    let mut effects = refresh_tab(room);
-    // Lines that come while another view is looked at are not missed.
-    if to == Tab::Logs && !model.logs.is_live {
-        model.logs.begin();
-        effects.push(Effect::FollowLogs);
-    }
-    effects
-}
-
-fn beside(model: &mut Model, by: isize) -> Vec<Effect> {
-    match model.room.as_ref().map(|r| r.tab.beside(by)) {
-        Some(to) => tab(model, to),
-        None => Vec::new(),
-    }
-}
-
 /// `[E3][E4]`, or nothing.
-fn tagged(ids: &[EvidenceId]) -> String {
+pub(super) fn tagged(ids: &[EvidenceId]) -> String {
     ids.iter().map(|id| format!("[{id}]")).collect()
-}
-
-/// The severity that the last investigation proposes, and why, with its evidence.
-pub(super) fn proposed_severity(model: &Model) -> Option<(Severity, String)> {
-    let found = &current(model)?.investigation.as_ref()?.findings;
-    found.iter().find_map(|f| f.proposed().map(|(severity, why)| (severity, format!("{why} {}", tagged(&f.evidence)))))
-}
-
-fn choose_severity(model: &mut Model) -> Vec<Effect> {
-    let now = current(model).map(|i| i.head.severity);
-    let proposed = proposed_severity(model).map(|(severity, _)| severity);
-    let mark = |s: Severity| match (Some(s) == now, Some(s) == proposed) {
-        (true, true) => " (now, proposed)",
-        (true, false) => " (now)",
-        (false, true) => " (proposed)",
-        (false, false) => "",
-    };
-    let rows = Severity::ALL.iter().map(|s| (format!("{s}{}", mark(*s)), model.matrix.meaning(*s).to_owned())).collect();
-    show(
-        model,
-        Overlay::Choose {
-            title: "Severity: when unsure, the higher one".to_owned(),
-            rows,
-            // What the evidence speaks for is offered, else the higher one.
-            selected: match proposed.filter(|p| Some(*p) != now) {
-                Some(proposed) => usize::from(proposed.number()).saturating_sub(1),
-                None => now.map_or(0, |s| usize::from(s.number()).saturating_sub(2)),
-            },
-            choice: Choice::Severity(Severity::ALL.to_vec()),
-        },
-    )
-}
-
-fn choose_status(model: &mut Model) -> Vec<Effect> {
-    let usable = [
-        Status::Investigating,
-        Status::Identified,
-        Status::Mitigated,
-        Status::Monitoring,
-        Status::Resolved,
-        Status::Closed,
-        Status::Cancelled,
-        Status::Triage,
-    ];
-    let meaning = |s: Status| match s {
-        Status::Investigating => "the cause is being looked for",
-        Status::Identified => "the cause is known",
-        Status::Mitigated => "the impact is contained, the cause not yet fixed",
-        Status::Monitoring => "fixed; watched for a while",
-        Status::Resolved => "the service is restored",
-        Status::Closed => "the review was held",
-        Status::Triage => "not yet known to be an incident",
-        _ => "a false alarm",
-    };
-    let now = current(model).map(|i| i.head.status);
-    let rows =
-        usable.iter().map(|s| (format!("{s}{}", if Some(*s) == now { " (now)" } else { "" }), meaning(*s).to_owned())).collect();
-    choose(model, "Status", rows, Choice::Status(usable.to_vec()))
-}
-
-/// Moves the status; where gate items are open for it, asks why they do not matter.
-pub(super) fn move_status(model: &mut Model, to: Status) -> Vec<Effect> {
-    let (now, monitor) = (model.now, model.monitor);
-    let Some(incident) = current(model) else { return Vec::new() };
-    let id = incident.id();
-    let all = gates(incident, now, monitor);
-    let open: Vec<&str> = open_for(&all, to).iter().map(|g| g.item).collect();
-    let title = incident.head.title.clone();
-    if !open.is_empty() {
-        let hint = format!("open: {} · K shows them, esc goes back", open.join(", "));
-        return line(model, &format!("{} open for {to}: why go on", open.len()), Purpose::Override(to), &hint);
-    }
-    if to == Status::Cancelled {
-        return line(model, "Cancelled: why", Purpose::CancelReason, "what made it a false alarm");
-    }
-    if to.is_open() {
-        return act(model, Effect::SetStatus { id, to, over: None, reason: None });
-    }
-    let lines = vec![format!("{id} {title} becomes {to}, in the timeline as by {}", model.user)];
-    let effect = Box::new(Effect::SetStatus { id, to, over: None, reason: None });
-    show(model, Overlay::Confirm { title: format!("{to}?"), lines, yes: false, effect })
-}
-
-/// The first open item of the checklist.
-fn first_open(model: &Model) -> usize {
-    current(model).and_then(|i| gates(i, model.now, model.monitor).iter().position(|g| !g.met)).unwrap_or(0)
-}
-
-fn choose_moment(model: &mut Model) -> Vec<Effect> {
-    let Some(incident) = current(model) else { return Vec::new() };
-    let rows = Milestone::ALL
-        .iter()
-        .map(|m| {
-            let at = incident.milestone(*m).map_or_else(|| "unknown".to_owned(), |t| format!("{} UTC", t.date_clock()));
-            (m.title().to_owned(), at)
-        })
-        .collect();
-    choose(model, "Which moment", rows, Choice::Milestone(Milestone::ALL.to_vec()))
-}
-
-fn choose_unlink(model: &mut Model) -> Vec<Effect> {
-    let Some(incident) = current(model) else { return Vec::new() };
-    let rows: Vec<(String, String)> = incident.alerts.iter().map(|a| (a.label(), a.fingerprint.clone())).collect();
-    let prints: Vec<String> = incident.alerts.iter().map(|a| a.fingerprint.clone()).collect();
-    if prints.is_empty() {
-        model.say(Tone::Plain, "no alert is linked");
-        return Vec::new();
-    }
-    choose(model, "Take which alert away", rows, Choice::Unlink(prints))
-}
-
-fn choose_merge(model: &mut Model) -> Vec<Effect> {
-    let own = model.room.as_ref().map(|r| r.id);
-    let open: Vec<(IncidentId, (String, String))> = model
-        .board
-        .open_incidents()
-        .iter()
-        .filter(|h| Some(h.id) != own)
-        .map(|h| (h.id, (format!("{} {}", h.id, h.severity), h.title.clone())))
-        .collect();
-    if open.is_empty() {
-        model.say(Tone::Plain, "no other incident is open");
-        return Vec::new();
-    }
-    let (ids, rows) = open.into_iter().unzip();
-    choose(model, "Make this a part of", rows, Choice::MergeInto(ids))
 }
 
 fn show_brief(model: &mut Model, reader: Reader) -> Vec<Effect> {
@@ -708,121 +391,9 @@ fn show_brief(model: &mut Model, reader: Reader) -> Vec<Effect> {
 }
 
 /// The entry that the timeline stands on.
-fn selected_entry(model: &Model) -> Option<&Entry> {
+pub(super) fn selected_entry(model: &Model) -> Option<&Entry> {
     let room = model.room.as_ref()?;
     room.shown_entries().get(room.entry_position()).copied()
-}
-
-/// How far from an entry evidence may end to be shown for it.
-const NEAR: std::time::Duration = std::time::Duration::from_secs(900);
-
-/// From an entry to the graph, or the log lines, of its minute: what the entry cites first, else what covers the moment.
-fn jump(model: &mut Model, to_graph: bool) -> Vec<Effect> {
-    let Some(entry) = selected_entry(model) else { return Vec::new() };
-    let (at, cited) = (entry.at, entry.fact.evidence());
-    let wanted = |kind: EvidenceKind| match kind {
-        EvidenceKind::Metric => to_graph,
-        EvidenceKind::Logs | EvidenceKind::Patterns => !to_graph,
-        _ => false,
-    };
-    // Of log lines only those of that very minute will do; without them the sources are asked.
-    if !to_graph {
-        if let Some(id) = lines_at(model, &cited, at) {
-            return show(model, Overlay::Evidence { id, scroll: usize::MAX, at: Some(at) });
-        }
-        if model.has_logs {
-            model.say(Tone::Plain, format!("asking the log sources about {}Z", at.clock(time::UtcOffset::UTC)));
-            return vec![Effect::LogsAt(at)];
-        }
-    }
-    let found = current(model).and_then(|i| {
-        let usable = |id: &EvidenceId| i.evidence(*id).is_some_and(|e| wanted(e.kind));
-        let by_cite = cited.iter().copied().find(usable);
-        let covers = |e: &&crate::incident::EvidenceRecord| wanted(e.kind) && e.window.contains(at);
-        // Findings first: they are in the order of what tells most.
-        let by_finding = i
-            .investigation
-            .iter()
-            .flat_map(|n| n.findings.iter().flat_map(|f| f.evidence.iter()))
-            .copied()
-            .find(|id| i.evidence(*id).as_ref().is_some_and(covers));
-        let covering = by_cite.or(by_finding).or_else(|| i.evidence.iter().find(covers).map(|e| e.id));
-        // What ends a little before, or begins a little after, still shows where things were going.
-        let away = |e: &crate::incident::EvidenceRecord| at.since(e.window.end).max(e.window.start.since(at));
-        covering.map(|id| (id, true)).or_else(|| {
-            let near = i.evidence.iter().filter(|e| wanted(e.kind) && away(e) <= NEAR);
-            near.min_by_key(|e| away(e)).map(|e| (e.id, false))
-        })
-    });
-    match found {
-        Some((id, covers)) => {
-            if !covers {
-                model.say(Tone::Plain, "this evidence does not reach that minute: i looks again, w at a wider window");
-            }
-            show(model, Overlay::Evidence { id, scroll: usize::MAX, at: Some(at) })
-        }
-        None => {
-            let what = if to_graph { "metric" } else { "log" };
-            model.say(
-                Tone::Plain,
-                format!("no {what} evidence covers {}Z; w looks at a wider window", at.clock(time::UtcOffset::UTC)),
-            );
-            Vec::new()
-        }
-    }
-}
-
-/// How far from a moment a log line still tells of it.
-const MINUTE: std::time::Duration = std::time::Duration::from_secs(60);
-
-/// Log evidence that the entry cites, else such that has lines of that minute.
-fn lines_at(model: &Model, cited: &[EvidenceId], at: Timestamp) -> Option<EvidenceId> {
-    let (room, incident) = model.room.as_ref().and_then(|r| r.incident.as_ref().map(|i| (r, i)))?;
-    let is_log = |e: &&crate::incident::EvidenceRecord| matches!(e.kind, EvidenceKind::Logs | EvidenceKind::Patterns);
-    let near = |l: &crate::telemetry::LogLine| l.at.is_some_and(|t| t.since(at).max(at.since(t)) <= MINUTE);
-    let has = |e: &&crate::incident::EvidenceRecord| matches!(room.bodies.get(&e.digest), Some(crate::evidence::Body::Lines { lines }) if lines.iter().any(near));
-    let by_cite = cited.iter().filter_map(|id| incident.evidence(*id)).find(is_log);
-    by_cite.or_else(|| incident.evidence.iter().find(has)).map(|e| e.id)
-}
-
-fn judge(model: &mut Model, verdict: Verdict) -> Vec<Effect> {
-    let Some(entry) = selected_entry(model) else { return Vec::new() };
-    if !matches!(entry.fact, Fact::Note { note_kind: NoteKind::Hypothesis, .. }) {
-        model.say(Tone::Plain, "this entry is no hypothesis; H records one");
-        return Vec::new();
-    }
-    let seq = entry.seq;
-    let title = format!("Hypothesis {}: why", verdict.word());
-    line(model, &title, Purpose::Judge(seq, verdict), "what shows it, with its evidence [E…]")
-}
-
-fn remark(model: &mut Model, remark: Remark) -> Vec<Effect> {
-    let Some(entry) = selected_entry(model) else { return Vec::new() };
-    if !matches!(entry.fact, Fact::Note { note_kind: NoteKind::Decision, .. }) {
-        model.say(Tone::Plain, "this entry is no decision; D records one");
-        return Vec::new();
-    }
-    let seq = entry.seq;
-    let (title, hint) = match remark {
-        Remark::Objection => ("Objection", "what speaks against it; the decision stands until the commander changes it"),
-        Remark::Outcome => ("Outcome", "what came of it"),
-    };
-    line(model, title, Purpose::Remark(seq, remark), hint)
-}
-
-fn with_item(model: &mut Model, then: impl FnOnce(&mut Model, ActionId) -> Vec<Effect>) -> Vec<Effect> {
-    let chosen = model.room.as_ref().and_then(|r| r.incident.as_ref()?.actions.get(r.action).map(|a| (a.id, a.state)));
-    match chosen {
-        Some((id, state)) if state.is_open() => then(model, id),
-        Some((_, state)) => {
-            model.say(Tone::Plain, format!("it is {} already", state.word().replace('_', " ")));
-            Vec::new()
-        }
-        None => {
-            model.say(Tone::Plain, "there are no action items; A writes one down");
-            Vec::new()
-        }
-    }
 }
 
 /// Twice the window of the last investigation.
@@ -843,34 +414,6 @@ fn widen(model: &mut Model) -> Vec<Effect> {
         }
         vec![Effect::Investigate(id, Some(twice))]
     })
-}
-
-fn open_evidence(model: &mut Model) -> Vec<Effect> {
-    let id = model.room.as_ref().and_then(Room::selected_evidence);
-    open_evidence_id(model, id)
-}
-
-fn open_evidence_id(model: &mut Model, id: Option<EvidenceId>) -> Vec<Effect> {
-    match id {
-        Some(id) => show(model, Overlay::Evidence { id, scroll: 0, at: None }),
-        None => {
-            model.say(Tone::Plain, "no evidence here; i investigates");
-            Vec::new()
-        }
-    }
-}
-
-fn open_entry(model: &mut Model) -> Vec<Effect> {
-    let Some(room) = &model.room else { return Vec::new() };
-    let entry = room.shown_entries().get(room.entry_position()).map(|e| (e.seq, e.fact.clone()));
-    match entry {
-        Some((seq, Fact::AiRun { answer })) => {
-            show(model, Overlay::Text { title: format!("entry {seq}: {}", answer.verdict()), text: answer.answer, scroll: 0 })
-        }
-        Some((_, Fact::Note { text, .. })) => open_evidence_id(model, cited_ids(&text).first().copied()),
-        Some((_, fact)) => open_evidence_id(model, fact.evidence().first().copied()),
-        None => Vec::new(),
-    }
 }
 
 fn correct(model: &mut Model) -> Vec<Effect> {
@@ -898,44 +441,6 @@ fn correct(model: &mut Model) -> Vec<Effect> {
             hint,
         },
     )
-}
-
-fn choose_finding(model: &mut Model) -> Vec<Effect> {
-    let findings = current(model).and_then(|i| i.investigation.as_ref()).map(|i| i.findings.as_slice()).unwrap_or_default();
-    let rows: Vec<(String, String)> =
-        findings.iter().map(|f| (f.kind.word().to_owned(), format!("{} {}", f.title, tagged(&f.evidence)))).collect();
-    let ranks = findings.iter().map(|f| f.rank).collect();
-    if rows.is_empty() {
-        model.say(Tone::Plain, "no findings yet: i investigates");
-        return Vec::new();
-    }
-    choose(model, "Go to", rows, Choice::Finding(ranks))
-}
-
-/// From a finding to its graph, its pattern, or else its evidence.
-pub(super) fn go_to_finding(model: &mut Model, rank: u32) -> Vec<Effect> {
-    let found = current(model).and_then(|i| i.investigation.as_ref()?.findings.iter().find(|f| f.rank == rank)).cloned();
-    let (Some(finding), Some(room)) = (found, model.room.as_mut()) else { return Vec::new() };
-    let incident = room.incident.as_ref();
-    let kind = |id: &EvidenceId| incident.and_then(|i| i.evidence(*id)).map(|e| e.kind);
-    let metric = finding.evidence.iter().copied().find(|id| kind(id) == Some(EvidenceKind::Metric));
-    let has_patterns = finding.evidence.iter().any(|id| kind(id) == Some(EvidenceKind::Patterns));
-    if finding.kind == FindingKind::Pattern && has_patterns {
-        model.logs.filter.clear();
-        room.show_lines = false;
-        // The title ends with the template, or its beginning.
-        let template = finding.title.split_once(": ").map_or("", |(_, t)| t.trim_end_matches('…'));
-        room.pattern = room.patterns("").iter().position(|(_, p)| p.template.starts_with(template)).unwrap_or(0);
-        return tab(model, Tab::Logs);
-    }
-    let Some(id) = metric else { return open_evidence_id(model, finding.evidence.first().copied()) };
-    room.filter.clear();
-    // Where it is a suspect, that has the marks.
-    let name = |s: &crate::incident::CitedSuspect| format!("{} {}", s.service.as_deref().unwrap_or(""), s.title);
-    room.suspect =
-        room.suspects().iter().position(|s| s.evidence.first() == Some(&id) && finding.title.starts_with(name(s).trim_start()));
-    room.evidence = Some(id);
-    tab(model, Tab::Signals)
 }
 
 /// Notes the selected suspect, or evidence, in the timeline.
