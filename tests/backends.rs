@@ -247,33 +247,38 @@ async fn a_real_lokis_answers_become_lines_counts_and_errors() {
     assert!(stub.seen().iter().all(|r| r.header("x-scope-orgid") == Some("tenant")));
 }
 
-#[tokio::test]
-async fn loki_is_paged_backwards_without_doubles() {
-    // 12,000 lines, one a millisecond, several in some nanoseconds; pages of 5,000 from the newest.
-    let stub = Stub::start(|r| {
+/// A Loki that holds lines (nanoseconds and text, in the order of time) and answers pages of them as a real one does, from the
+/// newest; `there`: how many of them are there at the n-th question.
+fn loki_of(lines: Vec<(i64, String)>, there: impl Fn(u32) -> usize + Send + Sync + 'static) -> Stub {
+    let asked = AtomicU32::new(0);
+    Stub::start(move |r| {
         if r.path().ends_with("/labels") {
             return Reply::json(r#"{"status":"success","data":["service"]}"#);
         }
         let number = |name: &str| r.param(name).unwrap().parse::<i64>().unwrap();
-        let (start, end, limit) = (number("start"), number("end"), number("limit"));
-        let base = 1_795_253_400_000_000_000_i64;
-        let values: Vec<String> = (0..12_000_i64)
-            .rev()
-            .map(|i| (base + i / 2 * 1_000_000, i))
+        let (start, end, limit) = (number("start"), number("end"), usize::try_from(number("limit")).unwrap());
+        let values: Vec<String> = (lines.iter().take(there(asked.fetch_add(1, Ordering::SeqCst))).rev())
             .filter(|(at, _)| *at >= start && *at < end)
-            .take(usize::try_from(limit).unwrap())
-            .map(|(at, i)| format!("[\"{at}\",\"line {i}\"]"))
+            .take(limit)
+            .map(|(at, text)| format!("[\"{at}\",\"{text}\"]"))
             .collect();
         Reply::json(format!(
             r#"{{"status":"success","data":{{"resultType":"streams","result":[{{"stream":{{"service":"a"}},"values":[{}]}}]}}}}"#,
             values.join(",")
         ))
-    });
+    })
+}
+
+#[tokio::test]
+async fn loki_is_paged_backwards_without_doubles() {
+    // 12,000 lines, one a millisecond, several in some nanoseconds; pages of 5,000 from the newest.
+    let base = 1_795_253_400_000_000_000_i64;
+    let stub = loki_of((0..12_000_i64).map(|i| (base + i / 2 * 1_000_000, format!("line {i}"))).collect(), |_| usize::MAX);
     let s = source("loki", &stub.url(), "");
     let answer = s.logs().unwrap().lines(&LogFilter::default(), window(), 20_000).await.unwrap();
     assert_eq!(answer.value.len(), 12_000);
     assert!(answer.gaps.is_empty(), "{:?}", answer.gaps);
-    assert_eq!((answer.value[0].message.as_str(), answer.value[11_999].message.as_str()).0, "line 0");
+    assert_eq!(answer.value[0].message, "line 0");
     let some = s.logs().unwrap().lines(&LogFilter::default(), window(), 100).await.unwrap();
     assert_eq!((some.value.len(), some.gaps.len()), (100, 1));
 }
@@ -282,27 +287,8 @@ async fn loki_is_paged_backwards_without_doubles() {
 async fn following_loki_begins_with_the_last_lines_and_goes_on_without_a_gap() {
     let now = Timestamp::from(time::OffsetDateTime::now_utc()).nanos();
     // 300 lines of the last five minutes; one more comes behind the first question.
-    let asked = AtomicU32::new(0);
-    let stub = Stub::start(move |r| {
-        if r.path().ends_with("/labels") {
-            return Reply::json(r#"{"status":"success","data":["service"]}"#);
-        }
-        let question = asked.fetch_add(1, Ordering::SeqCst);
-        let number = |name: &str| r.param(name).unwrap().parse::<i64>().unwrap();
-        let (start, end, limit) = (number("start"), number("end"), usize::try_from(number("limit")).unwrap());
-        let there = if question == 0 { 300 } else { 301 };
-        let values: Vec<String> = (0..there)
-            .rev()
-            .map(|i| (now - 300_500_000_000 + i * 1_000_000_000, i))
-            .filter(|(at, _)| *at >= start && *at < end)
-            .take(limit)
-            .map(|(at, i)| format!("[\"{at}\",\"line {i}\"]"))
-            .collect();
-        Reply::json(format!(
-            r#"{{"status":"success","data":{{"resultType":"streams","result":[{{"stream":{{"service":"a"}},"values":[{}]}}]}}}}"#,
-            values.join(",")
-        ))
-    });
+    let lines = (0..301_i64).map(|i| (now - 300_500_000_000 + i * 1_000_000_000, format!("line {i}"))).collect();
+    let stub = loki_of(lines, |question| if question == 0 { 300 } else { 301 });
     let s = source("loki", &stub.url(), "");
     let (sender, mut batches) = tokio::sync::mpsc::channel(8);
     let task = tokio::spawn(async move { s.logs().unwrap().follow(&LogFilter::default(), sender).await });

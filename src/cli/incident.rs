@@ -830,15 +830,7 @@ async fn show(desk: &Desk, id: IncidentId, as_json: bool) -> Result<Done, CliErr
         .map(|e| {
             let back = if e.is_backdated() { " (backdated)" } else { "" };
             let said = i.text_of(e).replace('\n', " ");
-            let tags: String = e
-                .fact
-                .evidence()
-                .iter()
-                .map(|e| format!("[{e}]"))
-                .filter(|t| !said.contains(t.as_str()))
-                .take(4)
-                .map(|t| format!(" {t}"))
-                .collect();
+            let tags = e.tags(&said);
             let local = if zone.is_utc() { String::new() } else { e.at.clock(zone) };
             let who = match e.actor.kind {
                 ActorKind::Human => e.actor.name.clone(),

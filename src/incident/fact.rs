@@ -768,6 +768,12 @@ impl Entry {
         self.recorded_at.secs_since(self.at) > 60.0
     }
 
+    /// ` [E3] [E4]`: its evidence that `said` does not name yet, four at most.
+    pub fn tags(&self, said: &str) -> String {
+        let tags = self.fact.evidence().into_iter().map(|e| format!("[{e}]"));
+        tags.filter(|t| !said.contains(t.as_str())).take(4).map(|t| format!(" {t}")).collect()
+    }
+
     /// Whether it waits for the shared store and has no number yet.
     pub fn is_unsynced(&self) -> bool {
         self.seq >= super::ids::LOCAL_SEQ

@@ -97,15 +97,7 @@ fn lines_of(
         ActorKind::System => ("·", Meaning::Muted),
     };
     let said = incident.text_of(entry);
-    let tags: String = entry
-        .fact
-        .evidence()
-        .iter()
-        .map(|e| format!("[{e}]"))
-        .filter(|t| !said.contains(t.as_str()))
-        .take(4)
-        .map(|t| format!(" {t}"))
-        .collect();
+    let tags = entry.tags(&said);
     let back = if entry.is_backdated() { " (backdated)" } else { "" };
     let waits = if entry.is_unsynced() { " ↯" } else { "" };
     let mut body = format!("{said}{tags}{back}{waits}");
