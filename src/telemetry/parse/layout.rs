@@ -218,17 +218,20 @@ impl Kind {
             };
             // A name without a space behind it is one only where the level ended so.
             let named = fields.last() == Some(&Field::Level);
+            // A second level is a word of the message: `WARN Error budget is spent`.
             let behind_level = fields.contains(&Field::Level);
             let is_name = |field: Field| self::named(&rests, field, behind_level, context) >= COVERAGE;
             let mut next = ALONE
                 .into_iter()
                 .filter(|f| named || *f != Field::Named)
+                .filter(|f| !behind_level || *f != Field::Level)
                 .find(|f| share(&rests, &[*f], context) >= needed(*f) && (*f != Field::Piped || is_name(*f)))
                 .map(|f| vec![f]);
             if next.is_none() && !tagged && !few {
                 let behind = [Field::Stamp, Field::Level, Field::Tag, Field::Bracket];
                 next = (1..=3)
                     .flat_map(|n| behind.into_iter().map(move |f| [Field::Words(n), f]))
+                    .filter(|[_, f]| !behind_level || *f != Field::Level)
                     .find(|[words, f]| {
                         let needed = if *f == Field::Bracket { STRICT } else { COVERAGE };
                         // A level or a time says itself that it is the header's.

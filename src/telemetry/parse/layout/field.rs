@@ -169,7 +169,8 @@ fn tag(bytes: &[u8]) -> Option<usize> {
             b':' if bytes.get(at + 1) == Some(&b':') => at += 2,
             b':' => {
                 let end = at + 1;
-                return (is_named && bytes.get(end).is_none_or(|b| *b <= b' ')).then_some(end);
+                let is_one = is_named && bytes.get(end).is_none_or(|b| *b <= b' ');
+                return (is_one && !is_error(bytes.get(..at)?)).then_some(end);
             }
             b'{' if is_named => {
                 at += bytes.get(at..)?.iter().take(300).position(|b| *b == b'}')? + 1;
@@ -196,6 +197,16 @@ fn tag(bytes: &[u8]) -> Option<usize> {
             _ => return None,
         }
     }
+}
+
+/// What went wrong rather than who says so: `TimeoutException`, `java.lang.OutOfMemoryError`, `ORA-00600`.
+fn is_error(name: &[u8]) -> bool {
+    let letters = name.iter().take_while(|b| b.is_ascii_uppercase()).count();
+    let is_code = letters > 1
+        && name.get(letters) == Some(&b'-')
+        && name.len() > letters + 3
+        && name.iter().skip(letters + 1).all(u8::is_ascii_digit);
+    is_code || [&b"Exception"[..], b"Error"].iter().any(|end| name.len() > end.len() && name.ends_with(end))
 }
 
 /// A level word, also in brackets (`[INFO ]`) or before a colon, a bar or a slash (`INFO/Worker`, `INFO:root:`): with the bytes

@@ -306,3 +306,20 @@ fn a_syslog_line_without_a_time_has_its_level_all_the_same() {
     let expected = [("full", Some(Level::Error)), ("gone", Some(Level::Info)), ("<165>1 -5 is no time", None)];
     assert_eq!(told, expected);
 }
+
+#[test]
+fn levels_and_names_of_errors_within_the_message_are_the_messages() {
+    for (said, level) in [
+        ("WARN Error budget of shop is at 1 percent", Level::Warn),
+        ("INFO [shop] Debug endpoint 1 opened by admin", Level::Info),
+        ("ERROR Error connecting to database db1: refused", Level::Error),
+        ("ERROR TimeoutException: request 1 failed", Level::Error),
+        ("ERROR java.lang.OutOfMemoryError: heap", Level::Error),
+        ("ERROR ORA-00600: statement 7 failed", Level::Error),
+    ] {
+        let lines: Vec<String> = (0..3).map(|n| format!("2026-11-21T09:31:0{n}Z {said}")).collect();
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        let message = said.split_once(' ').unwrap().1.trim_start_matches("[shop] ");
+        assert_eq!((cut(&lines)[0].0, cut(&lines)[0].1), (message, Some(level)));
+    }
+}
