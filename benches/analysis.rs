@@ -51,7 +51,7 @@ fn series(count: usize, samples: usize) -> Vec<Measured> {
                 unit: String::new(),
                 baseline,
                 incident: part(half, samples, step),
-                ended: None,
+                ..Measured::default()
             }
         })
         .collect()

@@ -48,6 +48,8 @@ pub struct Measured {
     pub incident: Vec<Point>,
     /// When it ended while others of its source went on: whoever wrote it no longer answers.
     pub ended: Option<Timestamp>,
+    /// Since when it is not as usual, where that is known already.
+    pub since: Option<Timestamp>,
 }
 
 /// What was measured of one series.
@@ -134,7 +136,7 @@ pub fn measure(series: &Measured) -> Departure {
     if let Some(v) = since_then.filter(|v| outside(*v) && (*v - median).abs() > 2.0 * (after - median).abs()) {
         (found.after, found.way) = (Some(v), way(v - median));
     }
-    found.changed_at = first.and_then(|at| path.get(at)).map(|(at, _)| at);
+    found.changed_at = series.since.or_else(|| first.and_then(|at| path.get(at)).map(|(at, _)| at));
     found
 }
 

@@ -314,6 +314,10 @@ fn moved(signals: &Signals) -> Vec<Finding> {
             let arrow = if m.movement.direction == Direction::Up { "rose" } else { "fell" };
             let back = m.movement.back_at.map(|at| format!(", back to normal since {}", clock(at))).unwrap_or_default();
             let usual = m.earlier.iter().any(|e| is_usual(m, e));
+            // One figure for one series: what the suspect's finding tells.
+            let name = m.service.as_ref().map_or_else(|| m.title.clone(), |s| format!("{s}|{}", m.title));
+            let suspect = signals.suspects.iter().find(|s| s.suspect.series.as_ref() == Some(&name));
+            let size = suspect.map_or(m.movement.score.round(), |s| s.suspect.size);
             let earlier = earlier_told(m);
             let confidence = (0.5 + m.movement.score.ln_1p() / 12.0).min(0.95);
             let change = format!("{} → {}", value(m.movement.before, &m.unit), value(m.movement.after, &m.unit));
@@ -321,12 +325,12 @@ fn moved(signals: &Signals) -> Vec<Finding> {
                 kind: FindingKind::Moved,
                 title: format!("{} {arrow} {change}{}", metric_name(m), if i == 0 { first.as_str() } else { "" }),
                 text: format!(
-                    "{} {arrow} from {} to {} at {}{lead}; {} times its normal spread{back}{}.",
+                    "{} {arrow} from {} to {} at {}{lead}; {} times its usual spread{back}{}.",
                     metric_name(m),
                     value(m.movement.before, &m.unit),
                     value(m.movement.after, &m.unit),
                     at.map_or_else(|| "an unknown time".to_owned(), clock),
-                    human_value(m.movement.score.round()),
+                    human_value(size),
                     earlier.as_deref().unwrap_or(""),
                 ),
                 confidence: confidence * if usual { 0.4 } else { 1.0 },

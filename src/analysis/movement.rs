@@ -57,8 +57,10 @@ impl Movement {
 const MOVED: f64 = 6.0;
 const MAX_SCORE: f64 = 1000.0;
 
-/// Compares what a series did from `baseline.end` to `window.end` with its baseline.
+/// Compares what a series did from `baseline.end` to `window.end` with its baseline. What left its normal range shortly before
+/// the end of the baseline, and stayed so to its end, moved then: an alert comes after what it tells of.
 pub fn movement(series: &Series, baseline: Window, window: Window) -> Movement {
+    let baseline = before_run_up(series, baseline).unwrap_or(baseline);
     let after_window = Window::new(baseline.end, window.end);
     let after: Vec<Sample> =
         series.within(after_window).iter().filter(|s| s.value.is_finite() && s.at > baseline.end).copied().collect();
@@ -116,6 +118,27 @@ pub fn movement(series: &Series, baseline: Window, window: Window) -> Movement {
         after: Some(level),
         back_at: back_at(rest, |s| distance(s).abs() < MOVED / 2.0),
     }
+}
+
+/// The baseline without its end, where the series had left its normal range already: since no longer than half of it, and all
+/// the time up to its end.
+fn before_run_up(series: &Series, baseline: Window) -> Option<Window> {
+    let samples: Vec<Sample> = series.within(baseline).iter().filter(|s| s.value.is_finite()).copied().collect();
+    let middle = baseline.start + baseline.length() / 2;
+    let (calm, run_up) = samples.split_at(samples.partition_point(|s| s.at <= middle));
+    let values: Vec<f64> = calm.iter().map(|s| s.value).collect();
+    let normal = median(&values).filter(|_| calm.len() >= KNOWN)?;
+    let spread = spread(&values, normal, run_up);
+    let distance = |s: &Sample| (s.value - normal) / spread;
+    let side = distance(run_up.last()?).signum();
+    let off = run_up.iter().rev().take_while(|s| distance(s) * side >= MOVED / 2.0).count();
+    let rest = run_up.get(run_up.len() - off..)?;
+    // All of the run-up: then it may have been so for longer, and nothing tells since when.
+    if off < 2 || off == run_up.len() || !rest.iter().any(|s| distance(s).abs() >= MOVED) {
+        return None;
+    }
+    let last = run_up.get(run_up.len() - off - 1)?;
+    Some(Window::new(baseline.start, last.at))
 }
 
 /// Steps without a sample after which a series has ended.
@@ -211,6 +234,21 @@ mod tests {
         assert_eq!(m.direction, Direction::Up);
         assert_eq!(m.changed_at, Some(Timestamp::from_secs(15 * 11)));
         assert_eq!((m.before, m.after), (Some(4.0), Some(20.0)));
+    }
+
+    #[test]
+    fn what_moved_before_the_alert_moved_then() {
+        // The baseline ends with the tenth; it has moved since the seventh.
+        let m = look(&[4.0, 5.0, 4.0, 3.0, 4.0, 4.0, 20.0, 40.0, 41.0, 40.0, 42.0, 40.0]);
+        assert_eq!((m.direction, m.changed_at), (Direction::Up, Some(Timestamp::from_secs(15 * 6))));
+        assert_eq!((m.before, m.after), (Some(4.0), Some(42.0)));
+        // One that is back before the end of the baseline, and one sample, are what is usual.
+        for values in [
+            [4.0, 5.0, 4.0, 3.0, 4.0, 4.0, 20.0, 40.0, 4.0, 4.0, 4.0, 4.0, 5.0],
+            [4.0, 5.0, 4.0, 3.0, 4.0, 4.0, 5.0, 4.0, 4.0, 40.0, 4.0, 4.0, 5.0],
+        ] {
+            assert_eq!(look(&values).direction, Direction::Flat, "{values:?}");
+        }
     }
 
     #[test]

@@ -441,7 +441,7 @@ mod tests {
             unit: String::new(),
             baseline: from(before).zip(baseline.iter().copied()).collect(),
             incident: from(0).zip(incident.iter().copied()).collect(),
-            ended: None,
+            ..Measured::default()
         }
     }
 

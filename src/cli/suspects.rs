@@ -132,7 +132,13 @@ fn measured(incident: &Table, baseline: Option<&Table>, at: Timestamp) -> Vec<Me
             normal.sort_by_key(|(at, _)| *at);
             // With a baseline of its own a file of a row or two is all of it the incident's.
             let now = rows.into_iter().filter(|(t, _)| since(t) || (has_baseline && !enough)).collect();
-            Measured { name: name.clone(), unit: unit_of(name).to_owned(), baseline: normal, incident: now, ended: None }
+            Measured {
+                name: name.clone(),
+                unit: unit_of(name).to_owned(),
+                baseline: normal,
+                incident: now,
+                ..Measured::default()
+            }
         })
         .collect()
 }

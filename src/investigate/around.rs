@@ -46,8 +46,10 @@ pub(super) fn measured(
     movement: &Movement,
 ) -> Measured {
     let factor = if unit == "%" { 100.0 } else { 1.0 };
+    // It may have moved before what is taken for the onset.
+    let is_early = |s: &&crate::telemetry::Sample| s.at <= onset && movement.changed_at.is_none_or(|at| s.at < at);
     let points = |is_normal: bool| -> Vec<Point> {
-        series.samples.iter().filter(|s| (s.at <= onset) == is_normal).map(|s| (s.at, s.value * factor)).collect()
+        series.samples.iter().filter(|s| is_early(s) == is_normal).map(|s| (s.at, s.value * factor)).collect()
     };
     Measured {
         name: service.map_or_else(|| title.to_owned(), |s| format!("{s}|{title}")),
@@ -55,6 +57,7 @@ pub(super) fn measured(
         baseline: points(true),
         incident: points(false),
         ended: movement.changed_at.filter(|_| movement.before.is_some() && movement.after.is_none()),
+        since: movement.changed_at,
     }
 }
 
