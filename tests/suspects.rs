@@ -128,6 +128,91 @@ fn files_that_are_not_as_expected_are_told_with_their_place() {
         assert!(output.status.code() == Some(1) && stderr(&output).contains(words), "{file}: {}", stderr(&output));
     }
     std::fs::write(path("gaps.csv"), "time,a|cpu,b\n1795253400,,NaN\n1795253460,x,\n").unwrap();
-    let (code, v) = json(f.path(), &["suspects", &path("gaps.csv"), "--at", "1795253400"]);
+    let (code, v) = json(f.path(), &["suspects", &path("gaps.csv"), "--at", "1795253460"]);
     assert_eq!((code, v["suspects"].as_array().unwrap().len()), (0, 0));
+
+    // What cannot be compared is said with what the file covers.
+    std::fs::write(path("shop.csv"), rows(-20, 6)).unwrap();
+    std::fs::write(path("other.csv"), "time,x|cpu\n1795253400,2\n").unwrap();
+    std::fs::write(path("empty.csv"), "time,a|cpu\n").unwrap();
+    std::fs::write(path("commas.csv"), "time,a|cpu\n1795253400,\"0,3\"\n1795253460,\"0,4\"\n").unwrap();
+    for (file, at, more, words) in [
+        (
+            "shop.csv",
+            AT + 9000,
+            &[][..],
+            "no rows since 2026-11-21 12:00:00 UTC: it covers 2026-11-21 09:10:00 to 2026-11-21 09:35:00",
+        ),
+        ("shop.csv", AT - 9000, &[], "no rows before"),
+        ("shop.csv", AT, &["--baseline", "other.csv"], "no series in common"),
+        ("empty.csv", AT, &[], "has no rows"),
+        ("commas.csv", AT + 60, &[], "no numbers: '0,3' in row 2, column 'a|cpu' is the first of 2 cells"),
+    ] {
+        let mut args = vec!["suspects".to_owned(), path(file), "--at".to_owned(), at.to_string()];
+        args.extend(more.iter().map(|m| if m.starts_with("--") { (*m).to_owned() } else { path(m) }));
+        let output = run(f.path(), &args.iter().map(String::as_str).collect::<Vec<_>>());
+        assert!(output.status.code() == Some(1) && stderr(&output).contains(words), "{file}: {}", stderr(&output));
+    }
+}
+
+#[test]
+fn a_table_in_disorder_says_so_and_ranks_as_one_in_order() {
+    let f = tempfile::tempdir().unwrap();
+    let path = |name: &str| f.path().join(name).display().to_string();
+    let plain = rows(-20, 6);
+    std::fs::write(path("plain.csv"), &plain).unwrap();
+    let (_, wanted) = json(f.path(), &["suspects", &path("plain.csv"), "--at", &AT.to_string()]);
+    // Milliseconds, the last rows first, a name twice, a word among the numbers, a row that ends early.
+    let mut lines: Vec<String> = plain.lines().map(|l| l.replacen(',', "000,", 1)).collect();
+    lines[0] = plain.lines().next().unwrap().replacen("quiet|cpu", "quiet|cpu,quiet|cpu", 1);
+    lines.iter_mut().skip(1).for_each(|l| *l = l.replacen(",7,", ",7,7,", 1));
+    lines[3] = lines[3].replacen(",7,7,", ",7,banana,", 1);
+    lines[1..].reverse();
+    lines.push((AT - 21 * 60).to_string());
+    std::fs::write(path("odd.csv"), lines.join("\n")).unwrap();
+    let output = run(f.path(), &["suspects", &path("odd.csv"), "--at", &(AT * 1000).to_string(), "--json"]);
+    let v: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(v, wanted);
+    for words in [
+        "1 cell of no number, the first 'banana' in row 25, column 'quiet|cpu', count as gaps",
+        "1 row of another length",
+        "were sorted",
+        "told apart as 'quiet|cpu (2)'",
+    ] {
+        assert!(stderr(&output).contains(words), "{words}: {}", stderr(&output));
+    }
+}
+
+#[test]
+fn what_ended_and_what_began_before_it_was_noticed_are_suspects() {
+    let f = tempfile::tempdir().unwrap();
+    let path = |name: &str| f.path().join(name).display().to_string();
+    let mut table = String::from("time,pay|qps,new|errors,shop|qps,late|latency\n");
+    let mut normal = String::from("time,pay|qps,shop|qps,late|latency\n");
+    for n in -40..10_i64 {
+        let wave = n.rem_euclid(5) as f64;
+        let pay = if n < -1 { format!("{}", 200.0 + wave) } else { String::new() };
+        let new = if n < -2 { String::new() } else { format!("{}", 5.0 + wave / 10.0) };
+        let late = if n < -6 { 0.2 } else { 2.0 } + wave / 100.0;
+        let _infallible = writeln!(table, "{},{pay},{new},{},{late}", AT + 60 * n, 300.0 + wave);
+        let _infallible = writeln!(normal, "{},{},{},{}", AT - 86_400 + 60 * n, 200.0 + wave, 300.0 + wave, 0.2 + wave / 100.0);
+    }
+    std::fs::write(path("t.csv"), table).unwrap();
+    std::fs::write(path("n.csv"), normal).unwrap();
+    let at = AT.to_string();
+    let clock = |n: i64| warroom::telemetry::Timestamp::from_secs(AT + 60 * n).rfc3339();
+    for more in [&[][..], &["--baseline", &path("n.csv")]] {
+        let (_, v) = json(f.path(), &[&["suspects", &path("t.csv"), "--at", &at], more].concat());
+        let of = |name: &str| v["suspects"].as_array().unwrap().iter().find(|s| s["series"] == name).cloned().unwrap();
+        let (pay, late) = (of("pay|qps"), of("late|latency"));
+        assert!(pay["after"].is_null() && pay["direction"] == "down" && pay["changed_at"] == clock(-2), "{pay}");
+        assert!(pay["why"].as_str().unwrap().contains("→ nothing"), "{pay}");
+        assert_eq!(late["changed_at"], clock(-6), "{late}");
+        if more.is_empty() {
+            let new = of("new|errors");
+            assert!(new["before"].is_null() && new["changed_at"] == clock(-2), "{new}");
+        }
+        let quiet = of("shop|qps");
+        assert!(quiet["direction"] == "flat" && quiet["changed_at"].is_null(), "{quiet}");
+    }
 }

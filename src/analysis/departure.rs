@@ -19,10 +19,12 @@ const BEYOND: f64 = 0.25;
 const NO_SPREAD: f64 = 1e-6;
 /// The departure of a series that was not there before and tells something now.
 const NEW: f64 = 5.0;
+/// Within one spread nothing has changed.
+const STIRS: f64 = 1.0;
 /// Baseline samples below which nothing can be said of a spread.
 const FEW: usize = 3;
 /// So late an incident may be noticed.
-const LATE: Duration = Duration::from_mins(10);
+pub const LATE: Duration = Duration::from_mins(10);
 /// The share of the baseline that may be the incident's, at most.
 const TAIL: f64 = 0.2;
 /// What a part of the plain deviation adds to the spread: bursts are not unheard of where there were some.
@@ -80,6 +82,11 @@ pub fn measure(series: &Measured) -> Departure {
     } else {
         (finite(&series.baseline), finite(&series.incident))
     };
+    if let Some(at) = began(series, &base) {
+        let since: Vec<f64> = base.iter().chain(now.iter()).map(|(_, v)| *v).collect();
+        let after = quantiles(&since, [0.5]).map(|[median]| median);
+        return Departure { size: NEW, way: Direction::Up, changed_at: Some(at), before: None, after, is_rate };
+    }
     let usual = quantiles(&plain, [0.5, 0.25, 0.75]);
     let (before, after) = (usual.map(|[median, ..]| median), quantiles(&since, [0.5]).map(|[median]| median));
     let mut found = Departure { before, after, is_rate, ..Departure::default() };
@@ -137,7 +144,18 @@ pub fn measure(series: &Measured) -> Departure {
         (found.after, found.way) = (Some(v), way(v - median));
     }
     found.changed_at = series.since.or_else(|| first.and_then(|at| path.get(at)).map(|(at, _)| at));
+    if found.size < STIRS && series.since.is_none() {
+        (found.way, found.changed_at) = (Direction::Flat, None);
+    }
     found
+}
+
+/// When a series began that has values only in the last of the baseline, which may be the incident's, and gaps before.
+fn began(series: &Measured, base: &[Point]) -> Option<Timestamp> {
+    let (at, _) = *base.iter().find(|(_, v)| *v != 0.0)?;
+    let gaps = series.baseline.iter().take_while(|(_, v)| !v.is_finite()).count();
+    let is_late = series.incident.first().is_some_and(|(from, _)| at < *from && from.since(at) <= LATE);
+    (gaps >= COUNTS && base.len() * 4 <= gaps && is_late && base.len() + gaps == series.baseline.len()).then_some(at)
 }
 
 fn way(by: f64) -> Direction {

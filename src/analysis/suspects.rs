@@ -419,6 +419,9 @@ fn by_graph<'a>(found: &[Seen<'a>], known: &'a Known, symptom: &Symptom<'_>) -> 
                 if A_VIEW.as_ref().is_some_and(|w| w.is_match(service)) {
                     score *= 0.5;
                 }
+            } else if reached.contains(service) && !own.contains_key(service) {
+                // One that does not tell the symptom's metric (a database: locks, disk) speaks by what it has.
+                score = *general;
             }
             (service, score + 0.05 * general)
         })
@@ -487,6 +490,11 @@ mod tests {
         let known = Known { symptom: Some("front|latency".into()), calls, ..Known::default() };
         let found = suspects(&all, &known);
         assert_eq!(found[0].service.as_deref(), Some("shop"), "{found:#?}");
+        // A callee whose latency nobody measures, but whose disk is full.
+        let mut disk = all;
+        disk.retain(|s| s.name != "db|latency");
+        disk.push(series("db|disk_used_percent", &[60.0, 60.1, 59.9, 60.0, 60.1, 60.0], &[99.0, 99.1, 99.0]));
+        assert_eq!(suspects(&disk, &known)[0].service.as_deref(), Some("db"));
     }
 
     #[test]

@@ -4,17 +4,19 @@ use std::collections::BTreeMap;
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use clap::Args;
 use serde_json::{Value, json};
 
 use super::reading::{Progress, STOPPED, open, stoppable};
 use super::{CliError, Done, out, time_arg};
-use crate::analysis::departure::Measured;
+use crate::analysis::departure::{LATE, Measured, Point};
 use crate::analysis::logshift::{LogShift, LogStudy, Shifted};
 use crate::analysis::patterns::study::{Side, change_of};
 use crate::analysis::requests::Ids;
 use crate::analysis::suspects::{Known, Suspect, suspects};
+use crate::telemetry::words::count;
 use crate::telemetry::{Timestamp, clean};
 
 /// Services printed for people, and series of each.
@@ -22,6 +24,10 @@ const SHOWN: usize = 10;
 const PER_SERVICE: usize = 3;
 /// Log patterns printed for people.
 const PATTERNS: usize = 8;
+
+/// Samples that a series must have had to be missed, and steps without one after which it has ended.
+const KNOWN: usize = 3;
+const ENDED: u32 = 3;
 
 /// Arguments of `warroom suspects`.
 #[derive(Args)]
@@ -48,10 +54,18 @@ pub struct SuspectsArgs {
     logs_baseline: Option<PathBuf>,
 }
 
-/// A CSV of series: the times of the rows, and each column with its name.
+/// A CSV of series: the times of the rows in their order, and each column with its name.
 struct Table {
     times: Vec<Timestamp>,
     columns: BTreeMap<String, Vec<f64>>,
+}
+
+impl Table {
+    /// `2026-11-21 09:00:00 to 10:00:00 UTC`, for what is said of it.
+    fn span(&self) -> String {
+        let clock = |at: Option<&Timestamp>| at.map_or_else(String::new, |at| at.date_clock());
+        format!("{} to {} UTC", clock(self.times.first()), clock(self.times.last()))
+    }
 }
 
 pub(super) async fn run(args: SuspectsArgs, as_json: bool) -> Result<Done, CliError> {
@@ -78,6 +92,7 @@ fn rank(args: &SuspectsArgs, stop: &AtomicBool, as_json: bool) -> Result<Done, C
     let mut input = Input { stop, progress: Progress::new() };
     let incident = table(&args.incident, &mut input)?;
     let baseline = args.baseline.as_deref().map(|path| table(path, &mut input)).transpose()?;
+    comparable(args, &incident, baseline.as_ref())?;
     if let Some(symptom) = args.symptom.as_ref().filter(|s| !incident.columns.contains_key(*s)) {
         let near = crate::config::nearest(symptom, incident.columns.keys().map(String::as_str));
         let hint = near.map_or_else(String::new, |n| format!("; did you mean '{n}'?"));
@@ -108,10 +123,33 @@ fn rank(args: &SuspectsArgs, stop: &AtomicBool, as_json: bool) -> Result<Done, C
     Ok(Done::Whole)
 }
 
+/// Whether there is something to compare with something.
+fn comparable(args: &SuspectsArgs, incident: &Table, baseline: Option<&Table>) -> Result<(), CliError> {
+    let (path, at) = (args.incident.display(), args.at.date_clock());
+    let fail = |text: String| Err(CliError::Failed(text));
+    if let Some(baseline) = baseline {
+        let normal = args.baseline.as_deref().unwrap_or_else(|| Path::new("")).display();
+        if !incident.columns.keys().any(|name| baseline.columns.contains_key(name)) {
+            return fail(format!("{path} and {normal} have no series in common: columns are compared by their names"));
+        }
+        return Ok(());
+    }
+    if !incident.times.iter().any(|t| *t < args.at) {
+        return fail(format!(
+            "{path} has no rows before {at} UTC to compare with: it covers {}; check --at, or give normal times as --baseline",
+            incident.span()
+        ));
+    }
+    if !incident.times.iter().any(|t| *t >= args.at) {
+        return fail(format!("{path} has no rows since {at} UTC: it covers {}; check --at", incident.span()));
+    }
+    Ok(())
+}
+
 /// Each series with its normal values and those since the incident. A sample stands for the step before the next one: one that
 /// began just before `at` is of the incident.
 fn measured(incident: &Table, baseline: Option<&Table>, at: Timestamp) -> Vec<Measured> {
-    let mut steps: Vec<std::time::Duration> =
+    let mut steps: Vec<Duration> =
         incident.times.windows(2).filter_map(|w| Some(w.get(1)?.since(*w.first()?))).filter(|d| !d.is_zero()).collect();
     steps.sort_unstable();
     let step = steps.get(steps.len() / 2).copied().unwrap_or_default();
@@ -131,16 +169,29 @@ fn measured(incident: &Table, baseline: Option<&Table>, at: Timestamp) -> Vec<Me
             };
             normal.sort_by_key(|(at, _)| *at);
             // With a baseline of its own a file of a row or two is all of it the incident's.
-            let now = rows.into_iter().filter(|(t, _)| since(t) || (has_baseline && !enough)).collect();
-            Measured {
-                name: name.clone(),
-                unit: unit_of(name).to_owned(),
-                baseline: normal,
-                incident: now,
-                ..Measured::default()
+            let is_now = |t: &Timestamp| since(t) || (has_baseline && !enough);
+            let (now, before): (Vec<Point>, Vec<Point>) = rows.into_iter().partition(|(t, _)| is_now(t));
+            if has_baseline {
+                // It may have begun before it was noticed.
+                normal.extend(before.into_iter().filter(|(t, _)| at.since(*t) <= LATE));
             }
+            let ended = ended(&normal, &now, step);
+            Measured { name: name.clone(), unit: unit_of(name).to_owned(), baseline: normal, incident: now, ended, since: None }
         })
         .collect()
+}
+
+/// When a series ended that was there in normal times: it has no sample while the table goes on.
+fn ended(normal: &[Point], now: &[Point], step: Duration) -> Option<Timestamp> {
+    let is_there = |(_, v): &&Point| v.is_finite();
+    // One that comes and goes has not ended.
+    let known = normal.iter().filter(is_there).count();
+    if known < KNOWN || known * 5 < normal.len() * 4 {
+        return None;
+    }
+    let (end, _) = now.last()?;
+    let (last, _) = now.iter().rev().find(is_there).or_else(|| normal.iter().rev().find(|(t, v)| v.is_finite() && t < end))?;
+    (now.len() >= KNOWN && end.since(*last) > ENDED * step).then_some(*last)
 }
 
 /// The unit that a name tells: `latency(s)`, `latency_seconds`, `heap_bytes`; empty when it tells none.
@@ -187,22 +238,110 @@ fn table(path: &Path, input: &mut Input<'_>) -> Result<Table, CliError> {
             path.display()
         )));
     };
-    let mut found = Table { times: Vec::new(), columns: BTreeMap::new() };
+    let mut times: Vec<Timestamp> = Vec::new();
     let mut values: Vec<Vec<f64>> = vec![Vec::new(); names.len()];
+    let mut odd = Odd::default();
     for (n, row) in rows.byte_records().enumerate() {
         if !input.row(n + 1) {
             break;
         }
         let row = row.map_err(|e| bad(path, &e))?;
         let text = |at: usize| row.get(at).map_or("", |cell| std::str::from_utf8(cell).unwrap_or("").trim());
-        found.times.push(time_of(path, n + 2, text(time))?);
+        times.push(time_of(path, n + 2, text(time))?);
+        odd.ragged += usize::from(row.len() != names.len());
         for (at, column) in values.iter_mut().enumerate() {
+            let value = text(at).parse().ok();
+            odd.numbers += usize::from(at != time && value.is_some());
+            if at != time && value.is_none() && !is_gap(text(at)) {
+                let name = names.get(at).map_or("", String::as_str);
+                odd.word(|| {
+                    format!("'{}' in row {}, column '{}'", clean::cut(&clean::line(text(at)), 30), n + 2, clean::line(name))
+                });
+            }
             // What is no number is a gap.
-            column.push(text(at).parse().unwrap_or(f64::NAN));
+            column.push(value.unwrap_or(f64::NAN));
         }
     }
-    found.columns = names.into_iter().zip(values).enumerate().filter(|(at, _)| *at != time).map(|(_, c)| c).collect();
+    if times.is_empty() {
+        return Err(CliError::Failed(format!(
+            "{} has no rows: below its header each row is a time and its values",
+            path.display()
+        )));
+    }
+    if !times.is_sorted() {
+        let mut order: Vec<usize> = (0..times.len()).collect();
+        order.sort_by_key(|n| times.get(*n));
+        fn sorted<T: Copy>(of: &[T], order: &[usize]) -> Vec<T> {
+            order.iter().filter_map(|n| of.get(*n)).copied().collect()
+        }
+        times = sorted(&times, &order);
+        values.iter_mut().for_each(|column| *column = sorted(column, &order));
+        odd.is_shuffled = true;
+    }
+    let mut found = Table { times, columns: BTreeMap::new() };
+    for (_, (name, column)) in names.into_iter().zip(values).enumerate().filter(|(at, _)| *at != time) {
+        let (mut own, mut nth) = (name.clone(), 1);
+        while found.columns.contains_key(&own) {
+            nth += 1;
+            own = format!("{name} ({nth})");
+        }
+        odd.twice.extend((nth > 1).then_some(own.clone()));
+        found.columns.insert(own, column);
+    }
+    odd.tell(path)?;
     Ok(found)
+}
+
+/// What stands for no value.
+fn is_gap(cell: &str) -> bool {
+    cell.is_empty() || ["nan", "null", "none", "na", "n/a", "-", "nil", "undefined"].iter().any(|w| cell.eq_ignore_ascii_case(w))
+}
+
+/// What in a table was not as it should be.
+#[derive(Default)]
+struct Odd {
+    /// Cells that are numbers, and those that are neither numbers nor gaps with the first of them.
+    numbers: usize,
+    words: usize,
+    first: String,
+    ragged: usize,
+    is_shuffled: bool,
+    twice: Vec<String>,
+}
+
+impl Odd {
+    fn word(&mut self, told: impl Fn() -> String) {
+        if self.words == 0 {
+            self.first = told();
+        }
+        self.words += 1;
+    }
+
+    /// Says it on stderr; a table without a number is an error.
+    fn tell(&self, path: &Path) -> Result<(), CliError> {
+        let path = path.display();
+        if self.words > 0 {
+            let many = count(self.words, "cell");
+            if self.numbers == 0 {
+                return Err(CliError::Failed(format!(
+                    "{path} has no numbers: {} is the first of {many} that are none",
+                    self.first
+                )));
+            }
+            out::note(format!("warroom: {path}: {many} of no number, the first {}, count as gaps", self.first));
+        }
+        if self.ragged > 0 {
+            out::note(format!("warroom: {path}: {} of another length than the header", count(self.ragged, "row")));
+        }
+        if self.is_shuffled {
+            out::note(format!("warroom: {path}: its rows are not in the order of time; they were sorted"));
+        }
+        if let Some(name) = self.twice.first() {
+            let many = count(self.twice.len(), "column");
+            out::note(format!("warroom: {path}: {many} of a name that is there already, told apart as '{}'", clean::line(name)));
+        }
+        Ok(())
+    }
 }
 
 /// Callees by caller. A cell that is neither empty nor zero is a call.

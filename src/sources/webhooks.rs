@@ -195,15 +195,7 @@ fn first<'a>(value: &'a Value, paths: &[&str]) -> Option<&'a str> {
 /// RFC 3339, as GitLab writes it (`2021-04-28 21:50:00 +0200`), or a number since 1970: seconds, milli-, micro- or nanoseconds by
 /// its size, also as text.
 fn moment(value: &Value) -> Option<Timestamp> {
-    let number = |n: f64| {
-        let secs = match n {
-            n if n > 1e17 => n / 1e9,
-            n if n > 1e14 => n / 1e6,
-            n if n > 1e11 => n / 1e3,
-            n => n,
-        };
-        (0.0..LATEST).contains(&secs).then(|| Timestamp::from_secs_f64(secs)).flatten()
-    };
+    let number = |n: f64| Timestamp::from_epoch(n).filter(|at| (0.0..LATEST).contains(&at.secs_f64()));
     let text = match value {
         Value::Number(n) => return number(n.as_f64()?),
         Value::String(text) => text.trim(),

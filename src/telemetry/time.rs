@@ -43,6 +43,16 @@ impl Timestamp {
         secs.is_finite().then(|| Self::from_micros((secs * 1e6).round() as i64))
     }
 
+    /// From a time since the Unix epoch whose unit is told by its size: seconds, milliseconds, microseconds or nanoseconds.
+    pub fn from_epoch(number: f64) -> Option<Self> {
+        Self::from_secs_f64(match number.abs() {
+            n if n < 1e11 => number,
+            n if n < 1e14 => number / 1e3,
+            n if n < 1e17 => number / 1e6,
+            _ => number / 1e9,
+        })
+    }
+
     /// From Unix nanoseconds as Loki writes them (a decimal string in its answers).
     pub const fn from_nanos(nanos: i64) -> Self {
         Self::from_micros(nanos.div_euclid(1000))
@@ -78,7 +88,8 @@ impl Timestamp {
         Duration::from_micros(u64::try_from(self.0 - earlier.0).unwrap_or(0))
     }
 
-    /// Parses what a person or a file gives: RFC 3339 (any offset), or Unix seconds with an optional fraction.
+    /// Parses what a person or a file gives: RFC 3339 (any offset), or Unix seconds with an optional fraction (milliseconds,
+    /// microseconds and nanoseconds are told by their size).
     pub fn parse(text: &str) -> Result<Self, TimeError> {
         let text = text.trim();
         if let Some(at) = utc(text.as_bytes()) {
@@ -87,7 +98,7 @@ impl Timestamp {
         if let Ok(at) = OffsetDateTime::parse(text, &Rfc3339) {
             return Ok(Self::from(at));
         }
-        text.parse::<f64>().ok().and_then(Self::from_secs_f64).ok_or_else(|| TimeError { text: text.chars().take(60).collect() })
+        text.parse::<f64>().ok().and_then(Self::from_epoch).ok_or_else(|| TimeError { text: text.chars().take(60).collect() })
     }
 
     /// RFC 3339 in UTC; the fraction is written only when there is one.

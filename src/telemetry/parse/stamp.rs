@@ -426,13 +426,7 @@ fn unix(text: &str, context: Context) -> Option<(Timestamp, usize)> {
 
 /// A number whose unit is told by its magnitude: seconds, milliseconds, microseconds or nanoseconds.
 pub fn from_number(number: f64) -> Option<Timestamp> {
-    let secs = match number.abs() {
-        n if n < 1e11 => number,
-        n if n < 1e14 => number / 1e3,
-        n if n < 1e17 => number / 1e6,
-        _ => number / 1e9,
-    };
-    Timestamp::from_secs_f64(secs).filter(|at| (0..4_102_444_800).contains(&at.secs()))
+    Timestamp::from_epoch(number).filter(|at| (0..4_102_444_800).contains(&at.secs()))
 }
 
 /// klog and glog: `E1121 09:31:07.000000    1234 file.go:12] message`.
