@@ -491,7 +491,7 @@ mod tests {
         let found = suspects(&all, &known);
         assert_eq!(found[0].service.as_deref(), Some("shop"), "{found:#?}");
         // A callee whose latency nobody measures, but whose disk is full.
-        let mut disk = all;
+        let mut disk = all.to_vec();
         disk.retain(|s| s.name != "db|latency");
         disk.push(series("db|disk_used_percent", &[60.0, 60.1, 59.9, 60.0, 60.1, 60.0], &[99.0, 99.1, 99.0]));
         assert_eq!(suspects(&disk, &known)[0].service.as_deref(), Some("db"));
