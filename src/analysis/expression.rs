@@ -89,9 +89,35 @@ fn strip_comments(text: &str) -> String {
     text.lines().map(|l| if l.trim_start().starts_with('#') { "" } else { l }).collect::<Vec<_>>().join(" ")
 }
 
+/// The unit of an alert's expression, from the names in it: a quotient under a threshold of one or below is a share.
+pub fn unit(query: &str, threshold: Option<f64>) -> &'static str {
+    if query.contains("histogram_quantile") || query.contains("_seconds") && !query.contains(" / ") {
+        "s"
+    } else if query.contains(" / ") && threshold.is_some_and(|t| t > 0.0 && t <= 1.0) {
+        "%"
+    } else if query.contains("_bytes") && !query.contains(" / ") {
+        "B"
+    } else {
+        ""
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_names_in_an_expression_tell_its_unit() {
+        for (query, threshold, expected) in [
+            ("histogram_quantile(0.95, sum by (le) (rate(x_seconds_bucket[5m])))", Some(0.5), "s"),
+            ("sum(rate(a[5m])) / sum(rate(b[5m]))", Some(0.01), "%"),
+            ("sum(a_seconds_sum) / sum(a_seconds_count)", Some(2.0), ""),
+            ("process_resident_memory_bytes", Some(1e9), "B"),
+            ("db_pool_in_use", Some(0.9), ""),
+        ] {
+            assert_eq!(unit(query, threshold), expected, "{query}");
+        }
+    }
 
     #[test]
     fn thresholds_are_taken_off() {

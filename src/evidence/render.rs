@@ -48,16 +48,18 @@ pub fn text(body: &Body, detail: Detail) -> String {
         Body::Alerts { alerts } => list(alerts, detail.items(), "alerts", alert),
         Body::Series { series, .. } if series.is_empty() => "(no series: the query matched nothing)".to_owned(),
         Body::Series { title, unit, threshold, series, step_secs } => {
+            // Shares are stored as such and told in percents.
+            let factor = if unit == "%" { 100.0 } else { 1.0 };
             let head = format!(
                 "{title}{}{}, step {} s",
                 if unit.is_empty() { String::new() } else { format!(", in {unit}") },
-                threshold.map(|t| format!(", alert threshold {}", human_value(t))).unwrap_or_default(),
+                threshold.map(|t| format!(", alert threshold {}", human_value(t * factor))).unwrap_or_default(),
                 human_value(*step_secs)
             );
             format!(
                 "{head}\n{}",
                 list(series, if detail == Detail::Whole { usize::MAX } else { detail.items().min(12) }, "series", |s| {
-                    series_text(s, detail.points())
+                    series_text(s, factor, detail.points())
                 })
             )
         }
@@ -160,16 +162,27 @@ fn line(l: &LogLine, width: usize) -> String {
 }
 
 /// A series as its range and a few points, first and last always among them.
-fn series_text(s: &Series, points: usize) -> String {
-    let values: Vec<f64> = s.samples.iter().map(|p| p.value).filter(|v| v.is_finite()).collect();
+/// A series' extremes and its samples, at most so many, evenly spread.
+fn series_text(s: &Series, factor: f64, points: usize) -> String {
+    let values: Vec<f64> = s.samples.iter().map(|p| p.value * factor).filter(|v| v.is_finite()).collect();
     let title = s.title();
     let title = if title.is_empty() { "value".to_owned() } else { title };
     let Some(mid) = median(&values) else { return format!("{title}: no samples in the window") };
     let low = values.iter().copied().fold(f64::INFINITY, f64::min);
     let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let shown: Vec<String> =
-        thin(&s.samples, points).iter().map(|p| format!("{}={}", p.at.clock(UtcOffset::UTC), human_value(p.value))).collect();
-    format!("{title}: min {} median {} max {}\n    {}", human_value(low), human_value(mid), human_value(high), shown.join(" "))
+    let shown: Vec<String> = thin(&s.samples, points)
+        .iter()
+        .map(|p| format!("{}={}", p.at.clock(UtcOffset::UTC), human_value(p.value * factor)))
+        .collect();
+    let of =
+        if shown.len() < s.samples.len() { format!(" ({} of {} samples)", shown.len(), s.samples.len()) } else { String::new() };
+    format!(
+        "{title}: min {} median {} max {}{of}\n    {}",
+        human_value(low),
+        human_value(mid),
+        human_value(high),
+        shown.join(" ")
+    )
 }
 
 /// At most `most` samples, evenly spread, with the first and the last.
@@ -321,8 +334,8 @@ mod tests {
     #[test]
     fn a_series_tells_range_and_points() {
         let samples = (0..100).map(|i| Sample { at: Timestamp::from_secs(i), value: i as f64 }).collect();
-        let out = series_text(&Series { labels: Labels::new(), samples }, 5);
-        assert!(out.starts_with("value: min 0 median 49.5 max 99"), "{out}");
-        assert!(out.contains("00:00:00=0") && out.contains("00:01:39=99"));
+        let out = series_text(&Series { labels: Labels::new(), samples }, 100.0, 5);
+        assert!(out.starts_with("value: min 0 median 4950 max 9900 (5 of 100 samples)"), "{out}");
+        assert!(out.contains("00:00:00=0") && out.contains("00:01:39=9900"));
     }
 }

@@ -12,7 +12,7 @@ use super::desk::Progress;
 use super::metrics::{self, Role};
 use super::set::{AlertBoard, SourceSet, failed, ok};
 use crate::analysis::departure::Measured;
-use crate::analysis::expression::threshold;
+use crate::analysis::expression::{self, threshold};
 use crate::analysis::findings::{CHANGES_BEFORE, ChangeInput, Key, MetricInput, OF_CHANGES};
 use crate::analysis::movement::movement;
 use crate::analysis::suspects::Known;
@@ -494,7 +494,11 @@ fn take_series(
         moved.truncate(MAX_SERIES);
     }
     let key = format!("metric/{}/{}", source.name(), question.query);
-    let unit = if question.unit.is_empty() { guess_unit(question) } else { question.unit.clone() };
+    let unit = if question.unit.is_empty() {
+        expression::unit(&question.query, question.threshold).to_owned()
+    } else {
+        question.unit.clone()
+    };
     let summary = match moved.first() {
         None => format!("{}: no series matched", question.title),
         Some((m, s)) => summarise(question, m, s, &unit, total),
@@ -540,21 +544,6 @@ fn take_series(
         gaps,
     };
     out.drafts.push((key, draft));
-}
-
-/// The unit of an alert's expression, from the names in it: a quotient under a threshold below one is a share.
-fn guess_unit(question: &Question) -> String {
-    let query = &question.query;
-    let unit = if query.contains("histogram_quantile") || query.contains("_seconds") && !query.contains(" / ") {
-        "s"
-    } else if query.contains(" / ") && question.threshold.is_some_and(|t| t > 0.0 && t <= 1.0) {
-        "%"
-    } else if query.contains("_bytes") && !query.contains(" / ") {
-        "B"
-    } else {
-        ""
-    };
-    unit.to_owned()
 }
 
 /// Labels beside the service tell series of one query apart.

@@ -5,6 +5,7 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
+use crate::analysis::expression;
 use crate::app::board::{Pane, Row};
 use crate::app::model::Model;
 use crate::app::update::{Sight, sight};
@@ -294,7 +295,7 @@ fn series(model: &Model, theme: &Theme, frame: &mut Frame<'_>, area: Rect, alert
                 put(frame.buffer_mut(), area, 0, &muted("no samples in the last half hour".to_owned()), None);
                 return;
             };
-            let unit = if found.threshold.is_some_and(|t| t > 0.0 && t < 1.0) { "%" } else { "" };
+            let unit = expression::unit(&found.query, found.threshold);
             let marks: Vec<Mark> = alert.starts_at.iter().map(|at| Mark { at: *at, glyph: '▲', meaning: Meaning::Bad }).collect();
             let window = Window::new(start, end);
             let what = Chart { series: &found.series, window, threshold: found.threshold, unit, marks: &marks };
