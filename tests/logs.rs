@@ -130,3 +130,99 @@ fn a_file_that_is_not_there_is_told() {
     let (code, v) = json(f.path(), &["logs", "patterns", &f.path().join("empty").display().to_string()]);
     assert_eq!((code, &v["lines"], &v["first_at"], v["patterns"].as_array().unwrap().len()), (0, &0.into(), &Value::Null, 0));
 }
+
+#[test]
+fn a_stack_trace_is_one_event_unless_each_line_is_asked_for() {
+    let f = tempfile::tempdir().unwrap();
+    let path = |name: &str| f.path().join(name).display().to_string();
+    let python = "2026-11-25 10:00:01,000 ERROR request 7 failed\nTraceback (most recent call last):\n  File \"x.py\", line 3, in a\n    foo()\nValueError: z\n";
+    let java = "2026-11-25 10:00:02,000 ERROR order 8 lost\njava.lang.IllegalStateException: no stock\n\tat a.B.c(B.java:1)\nCaused by: java.io.IOException: gone\n\t... 3 more\n";
+    let calm = "2026-11-25 10:00:03,100 INFO stopped\nno time here\n";
+    std::fs::write(path("a.log"), format!("{python}{java}{calm}")).unwrap();
+    let (_, v) = json(f.path(), &["logs", "patterns", &path("a.log")]);
+    let all: Vec<String> = templates(&v).into_iter().map(|t| t.0).collect();
+    assert_eq!(all.len(), 4, "{all:?}");
+    assert!(all.iter().any(|t| t == "request <*> failed") && all.iter().any(|t| t == "no time here"), "{all:?}");
+    assert_eq!((v["lines"].as_u64(), v["timed_lines"].as_u64()), (Some(12), Some(11)));
+    let (_, each) = json(f.path(), &["logs", "patterns", &path("a.log"), "--assignments", &path("out.csv")]);
+    assert!(templates(&each).len() > 8 && std::fs::read_to_string(path("out.csv")).unwrap().lines().count() == 13);
+}
+
+#[test]
+fn what_could_be_read_is_told_and_what_could_not_is_named() {
+    let f = tempfile::tempdir().unwrap();
+    let path = |name: &str| f.path().join(name).display().to_string();
+    let long: String = (0..20_000)
+        .map(|n| format!("2026-11-21T09:{:02}:{:02}Z INFO order {} placed\n", n / 60 % 60, n % 60, n * 7919))
+        .collect();
+    let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gz.write_all(long.as_bytes()).unwrap();
+    let packed = gz.finish().unwrap();
+    // Under a name that does not say it is packed.
+    std::fs::write(path("cut.log"), &packed[..packed.len() / 2]).unwrap();
+    std::fs::write(path("good.log"), service(50, false)).unwrap();
+    std::fs::write(path("wide.log"), b"\xff\xfeI\0N\0F\0O\0").unwrap();
+    let told = |args: &[&str]| {
+        let output = run(f.path(), &[&["logs", "patterns", "--json"], args].concat());
+        let lines = serde_json::from_slice::<Value>(&output.stdout).ok().and_then(|v| v["lines"].as_u64()).unwrap_or(0);
+        (output.status.code(), lines, stderr(&output))
+    };
+    let (code, lines, said) = told(&[&path("cut.log")]);
+    assert!(
+        code == Some(3) && lines > 1000 && lines < 20_000 && said.contains("its packed text is cut off"),
+        "{code:?} {lines} {said}"
+    );
+    let (code, lines, said) = told(&[&path("good.log"), &path("nowhere.log"), &path("wide.log")]);
+    assert!(
+        code == Some(3) && lines == 55 && said.contains("check the path; it is left out") && said.contains("iconv"),
+        "{code:?} {lines} {said}"
+    );
+    for (file, words) in [("wide.log", "UTF-16"), (".", "it is a folder")] {
+        let (code, _, said) = told(&[&path(file)]);
+        assert!(code == Some(1) && said.contains(words), "{said}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn one_ctrl_c_ends_the_reading_of_a_quiet_pipe() {
+    let f = tempfile::tempdir().unwrap();
+    let mut child = warroom(f.path(), &["logs", "patterns", "-", "--json"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut pipe = child.stdin.take().unwrap();
+    pipe.write_all(service(50, false).as_bytes()).unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    let pid = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    drop(pipe);
+    let v: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((output.status.code(), v["lines"].as_u64()), (Some(3), Some(55)));
+}
+
+#[test]
+fn what_comes_as_often_as_ever_has_not_risen() {
+    let f = tempfile::tempdir().unwrap();
+    let path = |name: &str| f.path().join(name).display().to_string();
+    let line = |second: u64, text: &str| {
+        format!("2026-11-21T{:02}:{:02}:{:02}Z INFO {text}\n", second / 3600, second / 60 % 60, second % 60)
+    };
+    // Ten seconds between misses, always; the requests beside them stopped.
+    let misses =
+        |from: u64, to: u64| (from..to).step_by(10).map(|s| line(s, &format!("cache miss of {}", s * 7919))).collect::<String>();
+    let requests: String = (0..36_000).map(|s| line(s, &format!("request {} ok", s * 7919))).collect();
+    std::fs::write(path("before.log"), misses(0, 36_000) + &requests).unwrap();
+    std::fs::write(path("now.log"), misses(40_000, 40_600)).unwrap();
+    let (_, v) = json(f.path(), &["logs", "patterns", "--baseline", &path("before.log"), &path("now.log")]);
+    let changes: Vec<(&str, &str)> = v["patterns"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|p| (p["template"].as_str().unwrap(), p["change"].as_str().unwrap()))
+        .collect();
+    assert_eq!(changes, [("request <*> ok", "gone"), ("cache miss of <*>", "same")]);
+}

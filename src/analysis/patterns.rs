@@ -250,15 +250,18 @@ pub fn rank(p: &Pattern) -> (u8, std::cmp::Reverse<u64>) {
     (class, std::cmp::Reverse(p.count.max(p.baseline_count)))
 }
 
-/// A count against what the baseline leads to expect: three times more, and by more than chance would, is up.
+/// So many times more, or less, than expected is a change.
+const TIMES: f64 = 2.0;
+
+/// A count against what the baseline leads to expect: twice as many, and by more than chance would, is up.
 fn change(count: u64, baseline: u64, ratio: f64) -> Change {
     let expected = baseline as f64 * ratio;
     let slack = 3.0 * expected.max(1.0).sqrt();
     match (count, baseline) {
         (_, 0) => Change::New,
         (0, _) if expected >= 3.0 => Change::Gone,
-        _ if count as f64 > (expected * 3.0).max(expected + slack) => Change::Up,
-        _ if (count as f64) < (expected / 3.0).min(expected - slack) => Change::Down,
+        _ if count as f64 > (expected * TIMES).max(expected + slack) => Change::Up,
+        _ if (count as f64) < (expected / TIMES).min(expected - slack) => Change::Down,
         _ => Change::Same,
     }
 }

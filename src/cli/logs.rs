@@ -1,7 +1,7 @@
 //! `warroom logs`: log files without any backend.
 
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -58,17 +58,44 @@ pub(super) async fn run(command: LogsCommand, as_json: bool) -> Result<Done, Cli
 
 fn patterns(args: &PatternsArgs, stop: &AtomicBool, as_json: bool) -> Result<Done, CliError> {
     let context = Context::utc(now());
-    let mut reading =
-        Reading { study: Study::new(context), context, content: args.content, numbers: None, progress: Progress::new() };
+    let mut reading = Reading {
+        study: Study::new(context, args.assignments.is_none()),
+        context,
+        content: args.content,
+        numbers: None,
+        progress: Progress::new(),
+    };
     if let Some(path) = &args.baseline {
         reading.file(path, Side::Baseline, None, stop)?;
     }
     if args.assignments.is_some() {
         reading.numbers = Some(Vec::new());
     }
+    // One of several that cannot be read, or one that is cut off, takes nothing from what was.
+    let (mut partly, mut failed) = (false, None);
     for path in &args.files {
         let name = path.file_name().and_then(|n| n.to_str()).map(|n| n.split('.').next().unwrap_or(n));
-        reading.file(path, Side::Incident, name.filter(|_| args.files.len() > 1), stop)?;
+        let before = reading.study.lines();
+        if let Err(error) = reading.file(path, Side::Incident, name.filter(|_| args.files.len() > 1), stop) {
+            if reading.study.lines() > before {
+                out::note(format!(
+                    "warroom: {error}; the {} before that are told",
+                    count(reading.study.lines() - before, "line")
+                ));
+                partly = true;
+            } else if args.files.len() > 1 {
+                out::note(format!("warroom: {error}; it is left out"));
+                failed = Some(error);
+            } else {
+                return Err(error);
+            }
+        }
+    }
+    if let Some(error) = failed {
+        if reading.study.lines() == 0 {
+            return Err(error);
+        }
+        partly = true;
     }
     reading.progress.end();
     let found = reading.study.finish(args.baseline.is_some());
@@ -86,7 +113,7 @@ fn patterns(args: &PatternsArgs, stop: &AtomicBool, as_json: bool) -> Result<Don
         out::note(STOPPED);
         return Ok(Done::Partial);
     }
-    Ok(Done::Whole)
+    Ok(if partly { Done::Partial } else { Done::Whole })
 }
 
 /// What goes from files into a study.
@@ -103,7 +130,14 @@ impl Reading {
     /// Reads one file to its end: one stream, with headers of its own.
     /// `service`: who wrote it, where several files tell that apart.
     fn file(&mut self, path: &Path, side: Side, service: Option<&str>, stop: &AtomicBool) -> Result<(), CliError> {
-        let fail = |e: std::io::Error| CliError::Failed(format!("{} cannot be read: {e}; check the path", path.display()));
+        let fail = |e: std::io::Error| {
+            let what = match e.kind() {
+                ErrorKind::NotFound | ErrorKind::PermissionDenied => format!("{e}; check the path"),
+                ErrorKind::UnexpectedEof => "its packed text is cut off".to_owned(),
+                _ => e.to_string(),
+            };
+            CliError::Failed(format!("{} cannot be read: {what}", path.display()))
+        };
         let mut from = open(path).map_err(fail)?;
         // A time of day alone is of the day on which the file was last written, or of the one before.
         let written =
@@ -116,14 +150,28 @@ impl Reading {
         while !stop.load(Ordering::Relaxed) {
             text.clear();
             ends.clear();
-            while ends.len() < CHUNK && read_line(from.as_mut(), &mut text, MAX_LINE).map_err(fail)? {
-                ends.push(text.len());
+            let mut broken = None;
+            while ends.len() < CHUNK {
+                match read_line(from.as_mut(), &mut text, MAX_LINE) {
+                    Ok(true) => ends.push(text.len()),
+                    Ok(false) => break,
+                    Err(e) => {
+                        // Of the line that it broke in only a part is known.
+                        text.truncate(ends.last().copied().unwrap_or(0));
+                        broken = Some(e);
+                        break;
+                    }
+                }
             }
-            if ends.is_empty() {
-                break;
+            if !ends.is_empty() {
+                self.chunk(&text, &ends, (&mut layout, context), side, service);
+                self.progress.lines(ends.len());
             }
-            self.chunk(&text, &ends, (&mut layout, context), side, service);
-            self.progress.lines(ends.len());
+            match broken {
+                Some(e) => return Err(fail(e)),
+                None if ends.is_empty() => break,
+                None => {}
+            }
         }
         Ok(())
     }

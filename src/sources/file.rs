@@ -154,10 +154,11 @@ impl Reader {
 /// Opens a file at its start, or a plain one at an offset.
 fn open(path: &Path, from: u64) -> std::io::Result<Box<dyn BufRead>> {
     let mut file = File::open(path)?;
-    if !is_packed(path) {
+    if from > 0 && !is_packed(path) {
         file.seek(SeekFrom::Start(from))?;
+        return Ok(Box::new(std::io::BufReader::new(file)));
     }
-    lines::unpacked(path, file, MAX_UNPACKED)
+    lines::unpacked(file, MAX_UNPACKED)
 }
 
 fn is_packed(path: &Path) -> bool {

@@ -136,7 +136,7 @@ fn bytes_of(path: &Path) -> std::io::Result<(Vec<u8>, bool)> {
     let from = if is_packed { 0 } else { file.metadata()?.len().saturating_sub(MAX_FILE) };
     file.seek(SeekFrom::Start(from))?;
     let mut bytes = Vec::new();
-    lines::unpacked(path, file, MAX_FILE)?.take(MAX_FILE).read_to_end(&mut bytes)?;
+    lines::unpacked(file, MAX_FILE)?.take(MAX_FILE).read_to_end(&mut bytes)?;
     let is_cut = from > 0 || (is_packed && u64::try_from(bytes.len()).unwrap_or(MAX_FILE) >= MAX_FILE);
     if from > 0 {
         let line = bytes.iter().position(|b| *b == b'\n').map_or(bytes.len(), |end| end + 1);

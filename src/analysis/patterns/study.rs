@@ -190,11 +190,17 @@ pub struct Study {
     tallies: Vec<Tally>,
     lines: u64,
     baseline_lines: u64,
+    /// The first and the last time of the baseline.
+    baseline_span: (Option<Timestamp>, Option<Timestamp>),
     timed: u64,
     levelled: u64,
     first_at: Option<Timestamp>,
     last_at: Option<Timestamp>,
     was_timed: bool,
+    /// Lines that go on with the one before are counted, not mined; the number of that one, and whether it is a Python trace.
+    joins: bool,
+    last: Option<u32>,
+    in_trace: bool,
     clock: Clock,
     services: Vec<String>,
     places: Places,
@@ -306,19 +312,24 @@ fn halve(rate: &mut Vec<u32>) {
 }
 
 impl Study {
-    /// `context` tells what times without a year or a zone mean.
-    pub fn new(context: Context) -> Self {
+    /// `context` tells what times without a year or a zone mean. `joins`: lines that go on with the one before (a stack trace) are
+    /// no patterns of their own.
+    pub fn new(context: Context, joins: bool) -> Self {
         Self {
             context,
             miner: Miner::default(),
             tallies: Vec::new(),
             lines: 0,
             baseline_lines: 0,
+            baseline_span: (None, None),
             timed: 0,
             levelled: 0,
             first_at: None,
             last_at: None,
             was_timed: false,
+            joins,
+            last: None,
+            in_trace: false,
             clock: Clock::default(),
             services: Vec::new(),
             places: Places::default(),
@@ -341,6 +352,7 @@ impl Study {
     pub fn next_stream(&mut self, context: Context) {
         self.context = context;
         self.places = Places::default();
+        (self.was_timed, self.in_trace, self.last) = (false, false, None);
     }
 
     /// Says which service wrote the line of a number, where the line itself does not.
@@ -400,10 +412,45 @@ impl Study {
         {
             return number;
         }
-        // What is indented goes on with the line before it.
-        let goes_on = head.at.is_none() && self.was_timed && raw.starts_with([' ', '\t']);
+        let goes_on = head.at.is_none() && self.was_timed && self.goes_on(raw);
+        if goes_on
+            && self.joins
+            && let Some(number) = self.last
+        {
+            self.count(side, true, head.level.is_some());
+            return number;
+        }
         let place = if head.at.is_some() { self.places.find(raw, head.from) } else { None };
         self.message(raw.get(head.from..).unwrap_or(raw), place, head.at, head.level, side, head.at.is_some() || goes_on)
+    }
+
+    /// Whether a line without a time goes on with the one before it: indented, or a part of a trace of Java or Python.
+    fn goes_on(&mut self, raw: &str) -> bool {
+        let is_of_trace = ["Caused by: ", "Suppressed: "].iter().any(|begin| raw.starts_with(begin));
+        let begins = raw.starts_with("Traceback (most recent call last)");
+        let word = raw.split([':', ' ']).next().unwrap_or("");
+        let names_error = word.ends_with("Exception") || word.ends_with("Error");
+        // The last line of Python's trace stands at the margin, and it may be an error of any name.
+        let ends = self.in_trace && !raw.starts_with([' ', '\t']) && !begins;
+        self.in_trace = begins || self.in_trace && !ends;
+        raw.starts_with([' ', '\t']) || is_of_trace || begins || names_error && word.len() > 9 || ends
+    }
+
+    /// Counts a line.
+    fn count(&mut self, side: Side, is_timed: bool, is_levelled: bool) {
+        self.was_timed = is_timed;
+        if side == Side::Incident {
+            self.lines += 1;
+            self.timed += u64::from(is_timed);
+            self.levelled += u64::from(is_levelled);
+        } else {
+            self.baseline_lines += 1;
+        }
+    }
+
+    /// Lines studied so far that are no baseline's.
+    pub fn lines(&self) -> u64 {
+        self.lines
     }
 
     fn message(
@@ -428,17 +475,17 @@ impl Study {
         if self.tallies.len() <= number as usize {
             self.tallies.resize_with(number as usize + 1, Tally::default);
         }
-        self.was_timed = is_timed;
+        self.count(side, is_timed, level.is_some());
+        self.last = Some(number);
         if side == Side::Incident {
-            self.lines += 1;
-            self.timed += u64::from(is_timed);
-            self.levelled += u64::from(level.is_some());
             if at.is_some() {
                 self.first_at = [self.first_at, at].into_iter().flatten().min();
                 self.last_at = self.last_at.max(at);
             }
         } else {
-            self.baseline_lines += 1;
+            if at.is_some() {
+                self.baseline_span = ([self.baseline_span.0, at].into_iter().flatten().min(), self.baseline_span.1.max(at));
+            }
         }
         let part = at.filter(|_| side == Side::Incident).map(|at| self.clock.part(at));
         if let Some((_, doubled)) = part {
@@ -491,6 +538,9 @@ impl Study {
                 named.entry(*place as usize).or_insert(name);
             }
         }
+        let length = |first: Option<Timestamp>, last: Option<Timestamp>| Some(last?.secs_since(first?)).filter(|s| *s >= LONG);
+        let (first, last) = self.baseline_span;
+        let faster = length(first, last).zip(length(self.first_at, self.last_at)).map(|(before, now)| before / now);
         let beyond = mined.rest.and_then(|r| tallies.get(r as usize)).map_or(0, |t| t.count);
         let mut patterns: Vec<Studied> = tallies
             .into_iter()
@@ -498,7 +548,8 @@ impl Study {
             .enumerate()
             .map(|(place, (tally, template))| {
                 let score = g_score(tally.count, self.lines, tally.baseline, self.baseline_lines);
-                let change = if has_baseline { change(&tally, self.lines, self.baseline_lines, score) } else { Change::Same };
+                let change =
+                    if has_baseline { change(&tally, self.lines, self.baseline_lines, faster, score) } else { Change::Same };
                 Studied {
                     id: format!("P{}", place + 1),
                     template: clean::line(template),
@@ -576,6 +627,10 @@ const SURELY: f64 = 10.83;
 /// Of many lines a small shift is sure too; it tells nothing, as every pattern's share gives way to what floods the log.
 const TIMES: f64 = 1.5;
 
+/// Rates that differ by less are the same; and how many seconds a part must cover for them to be known.
+const OFTENER: f64 = 1.2;
+const LONG: f64 = 60.0;
+
 /// A pattern's change by its counts and score alone: where the parts are about as long.
 pub fn change_of(count: u64, baseline: u64, score: f64) -> Change {
     match (count, baseline) {
@@ -587,16 +642,19 @@ pub fn change_of(count: u64, baseline: u64, score: f64) -> Change {
     }
 }
 
-fn change(tally: &Tally, lines: u64, baseline_lines: u64, score: f64) -> Change {
+/// `faster`: how much longer the baseline is than the other part, where both tell their times. What came as often as ever has
+/// not risen, however little there was beside it.
+fn change(tally: &Tally, lines: u64, baseline_lines: u64, faster: Option<f64>, score: f64) -> Change {
     match (tally.count, tally.baseline) {
         (_, 0) => Change::New,
         (0, _) => Change::Gone,
         _ if score < SURELY => Change::Same,
         (now, before) => {
             let share = |n: u64, of: u64| n as f64 / of.max(1) as f64;
+            let rate = faster.map(|times| now as f64 * times / before as f64);
             match share(now, lines) / share(before, baseline_lines) {
-                more if more >= TIMES => Change::Up,
-                less if less <= 1.0 / TIMES => Change::Down,
+                more if more >= TIMES && rate.is_none_or(|r| r >= OFTENER) => Change::Up,
+                less if less <= 1.0 / TIMES && rate.is_none_or(|r| r <= 1.0 / OFTENER) => Change::Down,
                 _ => Change::Same,
             }
         }
@@ -608,7 +666,7 @@ mod tests {
     use super::*;
 
     fn study() -> Study {
-        Study::new(Context::utc(Timestamp::from_secs(1_795_253_400)))
+        Study::new(Context::utc(Timestamp::from_secs(1_795_253_400)), true)
     }
 
     #[test]
