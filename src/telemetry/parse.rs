@@ -11,6 +11,7 @@ pub mod layout;
 pub mod stamp;
 mod syslog;
 
+pub use fields::prefixed_json;
 pub use join::Joiner;
 
 use super::clean;
@@ -44,6 +45,7 @@ pub fn line(raw: &str, context: Context) -> LogLine {
     let raw = plain.as_ref();
     let trimmed = raw.trim_start_matches('\u{feff}');
     fields::json(trimmed, context)
+        .or_else(|| prefixed(trimmed, context))
         .or_else(|| syslog::parse(trimmed, context))
         .or_else(|| access::parse(trimmed, context))
         .or_else(|| fields::logfmt(trimmed, context))
@@ -58,6 +60,13 @@ pub fn line(raw: &str, context: Context) -> LogLine {
 pub fn is_logfmt(raw: &str) -> bool {
     let key = raw.bytes().take(32).take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'@' | b'.')).count();
     key > 0 && raw.as_bytes().get(key) == Some(&b'=') && (raw.contains(" msg=") || raw.contains(" message="))
+}
+
+/// A JSON line behind words that somebody else put before it.
+fn prefixed(raw: &str, context: Context) -> Option<LogLine> {
+    let (inner, service) = prefixed_json(raw)?;
+    let line = fields::json(inner, context)?;
+    Some(LogLine { service: line.service.clone().or_else(|| service.map(clean::line)), ..line })
 }
 
 /// A line that begins with a time: `2026-11-21 09:31:07,123 ERROR [pool-1] c.s.Checkout: message`.

@@ -398,6 +398,11 @@ impl Study {
         if let Some(number) = self.structured_line(raw, None, None, side) {
             return number;
         }
+        if let Some((inner, service)) = parse::prefixed_json(raw)
+            && let Some(number) = self.structured_line(inner, None, service, side)
+        {
+            return number;
+        }
         // Of docker compose: each line with its service before it.
         let bar = memchr::memchr(b'|', raw.as_bytes().get(..MAX_NAME).unwrap_or(raw.as_bytes()));
         let inner = bar.and_then(|_| parse::composed(raw));

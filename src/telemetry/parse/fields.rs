@@ -7,15 +7,62 @@ use super::super::log::{Level, LogLine};
 use super::super::series::Labels;
 use super::{Context, service_from, stamp};
 
-const TIME_KEYS: [&str; 10] = ["t.$date", "ts", "time", "timestamp", "@timestamp", "t", "@t", "date", "datetime", "asctime"];
-const LEVEL_KEYS: [&str; 8] = ["level", "severity", "lvl", "log.level", "levelname", "loglevel", "@l", "priority"];
-const MESSAGE_KEYS: [&str; 6] = ["msg", "message", "event", "@m", "@mt", "body"];
+// In lower case. Beside the usual names those of GELF, Google's logging, Rust's `tracing`, Serilog, OpenTelemetry and journald.
+const TIME_KEYS: [&str; 15] = [
+    "t.$date",
+    "ts",
+    "time",
+    "timestamp",
+    "@timestamp",
+    "t",
+    "@t",
+    "date",
+    "datetime",
+    "asctime",
+    "timeunixnano",
+    "time_unix_nano",
+    "observedtimestamp",
+    "eventtime",
+    "__realtime_timestamp",
+];
+const LEVEL_KEYS: [&str; 12] = [
+    "level",
+    "severity",
+    "lvl",
+    "log.level",
+    "levelname",
+    "loglevel",
+    "log_level",
+    "@l",
+    "priority",
+    "severitytext",
+    "severity_text",
+    "jsonpayload.level",
+];
+const MESSAGE_KEYS: [&str; 15] = [
+    "msg",
+    "message",
+    "event",
+    "@m",
+    "@mt",
+    "body",
+    "short_message",
+    "fields.message",
+    "textpayload",
+    "jsonpayload.message",
+    "jsonpayload.msg",
+    "renderedmessage",
+    "body.stringvalue",
+    "log.message",
+    "event.message",
+];
 /// Fields kept of one line: more than any sane logger writes, few enough that a hostile line stays cheap.
 const MAX_FIELDS: usize = 64;
 
 /// A JSON object on one line.
 pub(super) fn json(raw: &str, context: Context) -> Option<LogLine> {
-    let text = raw.trim();
+    // Of a list that is written out, each line ends in a comma.
+    let text = raw.trim().trim_end_matches(',');
     if !text.starts_with('{') || !text.ends_with('}') {
         return None;
     }
@@ -33,6 +80,38 @@ pub(super) fn json(raw: &str, context: Context) -> Option<LogLine> {
         flatten(key, value, 0, &mut flat);
     }
     Some(assemble(flat, context))
+}
+
+/// Bytes in which what is put before a JSON line may stand.
+const MAX_PREFIX: usize = 120;
+
+/// The JSON object that a line ends in, behind at most two words that somebody else put before it, with the service that they
+/// name: `[pod/shop-7f9/shop] {…}` (kubectl), `shop-7f9 shop {…}` (stern), `@cee: {…}` (syslog). `None` where it is no line of a
+/// logger: without a time or a level, or without a message.
+pub fn prefixed_json(raw: &str) -> Option<(&str, Option<&str>)> {
+    if !raw.ends_with(['}', ',']) {
+        return None;
+    }
+    let start = memchr::memchr(b'{', raw.as_bytes().get(..MAX_PREFIX).unwrap_or(raw.as_bytes()))?;
+    let (before, inner) = raw.split_at_checked(start)?;
+    let words: Vec<&str> = before.split_ascii_whitespace().collect();
+    // What begins with a time or a priority is a header.
+    if words.len() > 2
+        || before.starts_with(|c: char| c.is_ascii_digit() || c == '<')
+        || !before.is_empty() && !before.ends_with([' ', '\t'])
+        || before.contains('=')
+    {
+        return None;
+    }
+    let has = |names: &[&str]| names.iter().any(|name| inner.contains(&format!("\"{name}\"")));
+    let is_of_logger = has(&["msg", "message", "event", "short_message", "@m", "@mt", "body"])
+        && has(&["time", "ts", "timestamp", "@timestamp", "level", "severity", "lvl", "@t", "@l"]);
+    if !words.is_empty() && !is_of_logger {
+        return None;
+    }
+    let names = |w: &&&str| w.bytes().any(|b| b.is_ascii_alphanumeric());
+    let name = words.iter().rfind(names).map(|w| w.trim_matches(['[', ']', ':'])).filter(|w| *w != "@cee");
+    Some((inner, name.map(|n| n.rsplit('/').next().unwrap_or(n)).filter(|n| !n.is_empty())))
 }
 
 /// Objects inside become dotted names, two levels deep; deeper ones and lists stay JSON text.

@@ -129,6 +129,12 @@ impl<'a> Cursor<'a> {
                 let secs = (hours * 60 + minutes) * 60;
                 UtcOffset::from_whole_seconds(if sign == b'-' { -secs } else { secs }).ok()?
             }
+            letter if is_apart && letter.is_ascii_uppercase() => {
+                let (name, minutes) =
+                    ZONES.iter().find(|(name, _)| ahead.bytes.get(ahead.at..).is_some_and(|b| b.starts_with(name)))?;
+                ahead.at += name.len();
+                UtcOffset::from_whole_seconds(minutes * 60).ok()?
+            }
             _ => return None,
         };
         // `Zone loaded`, `-15000 rows`: no zone, but the next word.
@@ -144,6 +150,38 @@ impl<'a> Cursor<'a> {
         Some(month)
     }
 }
+
+/// Zones by the names that servers write, with their minutes east of UTC. Of a name that several zones have (CST, BST, IST) the
+/// one that most servers run in. After the time zone database's abbreviations.
+const ZONES: [(&[u8], i32); 27] = [
+    (b"EST", -300),
+    (b"EDT", -240),
+    (b"CST", -360),
+    (b"CDT", -300),
+    (b"MST", -420),
+    (b"MDT", -360),
+    (b"PST", -480),
+    (b"PDT", -420),
+    (b"CEST", 120),
+    (b"CET", 60),
+    (b"BST", 60),
+    (b"WEST", 60),
+    (b"WET", 0),
+    (b"EEST", 180),
+    (b"EET", 120),
+    (b"MSK", 180),
+    (b"IST", 330),
+    (b"JST", 540),
+    (b"KST", 540),
+    (b"SGT", 480),
+    (b"HKT", 480),
+    (b"AEST", 600),
+    (b"AEDT", 660),
+    (b"AWST", 480),
+    (b"NZST", 720),
+    (b"NZDT", 780),
+    (b"SAST", 120),
+];
 
 fn month(name: &[u8]) -> Option<Month> {
     const NAMES: [&[u8]; 12] = [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
@@ -271,24 +309,36 @@ fn day_month_year(text: &str, context: Context) -> Option<(Timestamp, usize)> {
     Some((assemble(date, clock, zone, context)?, c.at))
 }
 
-/// `21-11-2026 09:31:07`, `21.11.2026 09:31:07`, `21/11/2026 09:31:07`: the day first, as most of the world writes it.
+/// `21-11-2026 09:31:07`, `21.11.2026 09:31:07`, `21/11/2026 09:31:07`: the day first, as most of the world writes it; the month
+/// first (`11/5/2026 9:31:07 AM`) where the clock has twelve hours, or where only so it is a date that has come.
 fn numeric_day_first(text: &str, context: Context) -> Option<(Timestamp, usize)> {
     let mut c = Cursor::new(text);
-    let day = c.digits(2)?;
+    let first = c.digits(2).or_else(|| c.digits(1))?;
     let separator = c.eat_any(b"-./")?;
-    let month = c.digits(2)?;
+    let second = c.digits(2).or_else(|| c.digits(1).filter(|_| separator == b'/'))?;
     c.eat(separator)?;
-    let year = c.digits(4)?;
+    let year = i32::try_from(c.digits(4)?).ok()?;
     c.eat_any(b"T ,")?;
     let _space = c.eat(b' ');
-    let clock = c.clock().or_else(|| c.loose_clock())?;
-    let clock = c.half_of_day(clock)?;
+    let plain = c.clock().or_else(|| c.loose_clock())?;
+    let before = c.at;
+    let clock = c.half_of_day(plain)?;
+    let is_american = c.at > before && separator == b'/';
     let zone = c.zone();
-    // Where only that makes a date the month stands first.
-    let (day, month) = if month > 12 && day <= 12 { (month, day) } else { (day, month) };
-    let month = Month::try_from(u8::try_from(month).ok()?).ok()?;
-    let date = Date::from_calendar_date(i32::try_from(year).ok()?, month, u8::try_from(day).ok()?).ok()?;
-    Some((assemble(date, clock, zone, context)?, c.at))
+    let at = |day: u32, month: u32| {
+        let month = Month::try_from(u8::try_from(month).ok()?).ok()?;
+        assemble(Date::from_calendar_date(year, month, u8::try_from(day).ok()?).ok()?, clock, zone, context)
+    };
+    let (day_first, month_first) = (at(first, second), at(second, first));
+    let tomorrow = context.now + std::time::Duration::from_hours(24);
+    let has_come = |at: &Timestamp| *at <= tomorrow;
+    let at = match (day_first, month_first) {
+        (Some(_), Some(other)) if is_american => other,
+        (Some(at), Some(other)) if separator == b'/' && !has_come(&at) && has_come(&other) => other,
+        (Some(at), _) => at,
+        (None, other) => other?,
+    };
+    Some((at, c.at))
 }
 
 /// `20261121-09:31:07:606`, also with `9:3:7`, `20261121 09:31:07`, `20261121T093107`, and `261121 093107` with the year's last two digits.

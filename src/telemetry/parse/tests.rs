@@ -71,6 +71,46 @@ fn every_format_gives_time_level_and_message() {
         ("web-1  | 2026-11-21T09:31:07Z WARN slow", nine, Some(Level::Warn), "slow"),
         ("1:M 21 Nov 2026 09:31:07.000 * Ready", nine, None, "1:M * Ready"),
         ("E, [2026-11-21T09:31:07.000000 #12]  ERROR -- : broke", nine, Some(Level::Error), "#12]  ERROR -- : broke"),
+        ("11/5/2026 9:31:07 AM INFO month first", "2026-11-05T09:31:07Z", Some(Level::Info), "month first"),
+        ("12/11/2026 09:31:07 ERROR has not come", "2026-11-12T09:31:07Z", Some(Level::Error), "has not come"),
+        ("11/12/2026 09:31:07 ERROR has come only so", "2026-11-12T09:31:07Z", Some(Level::Error), "has come only so"),
+        ("2026-11-21 04:31:07 EST ERROR boom", nine, Some(Level::Error), "boom"),
+        ("2026-11-21 10:31:07.000 CET [7] LOG:  ready", nine, Some(Level::Info), "ready"),
+        ("2026-11-21 09:31:07 ESTIMATE done", nine, None, "ESTIMATE done"),
+        (r#"[pod/shop-7f9/shop] {"time":"2026-11-21T09:31:07Z","level":"error","msg":"full"}"#, nine, Some(Level::Error), "full"),
+        (r#"  @cee: {"ts":"2026-11-21T09:31:07Z","severity":"warn","message":"slow"}"#, nine, Some(Level::Warn), "slow"),
+        (r#"{"ts":"2026-11-21T09:31:07Z","level":"info","msg":"of a list"},"#, nine, Some(Level::Info), "of a list"),
+        (
+            r#"{"timestamp":"2026-11-21T09:31:07Z","level":"WARN","fields":{"message":"late","n":3},"target":"a::b"}"#,
+            nine,
+            Some(Level::Warn),
+            "late",
+        ),
+        (
+            r#"{"version":"1.1","host":"h","short_message":"gelf","timestamp":1795253467.0,"level":3}"#,
+            nine,
+            Some(Level::Error),
+            "gelf",
+        ),
+        (
+            r#"{"timestamp":"2026-11-21T09:31:07Z","severity":"ERROR","jsonPayload":{"message":"gcp"}}"#,
+            nine,
+            Some(Level::Error),
+            "gcp",
+        ),
+        (
+            r#"{"Timestamp":"2026-11-21T09:31:07Z","Level":"Error","MessageTemplate":"n {N}","RenderedMessage":"n 7"}"#,
+            nine,
+            Some(Level::Error),
+            "n 7",
+        ),
+        (r#"{"TimeUnixNano":"1795253467000000000","SeverityText":"WARN","Body":"otel"}"#, nine, Some(Level::Warn), "otel"),
+        (
+            r#"{"__REALTIME_TIMESTAMP":"1795253467000000","PRIORITY":"3","MESSAGE":"journal"}"#,
+            nine,
+            Some(Level::Error),
+            "journal",
+        ),
         ("WARN  [Gossip:1] 2026-11-21 09:31:07,000 Foo.java:88 - late", nine, Some(Level::Warn), "[Gossip:1] Foo.java:88 - late"),
     ] {
         let line = line(raw, context());
@@ -95,6 +135,12 @@ fn unknown_text_is_its_own_message() {
     // A sentence that tells a time has none of its own.
     assert_eq!(line("Last login at 2026-11-21 09:31:07 from db", context()).at, None);
     assert_eq!(line("web-1  | 2026-11-21T09:31:07Z up", context()).service.as_deref(), Some("web-1"));
+    assert_eq!(
+        line(r#"[pod/shop-7f9/shop] {"time":"2026-11-21T09:31:07Z","msg":"full"}"#, context()).service.as_deref(),
+        Some("shop")
+    );
+    // A sentence may end in an object.
+    assert_eq!(line(r#"got payload {"level":1,"other":2}"#, context()).message, r#"got payload {"level":1,"other":2}"#);
     assert_eq!(line("Information is not a level here", context()).level, None);
 }
 
