@@ -387,21 +387,31 @@ fn new_patterns(signals: &Signals) -> Vec<Finding> {
         .take(MAX_PATTERNS)
         .map(|(key, p)| {
             let services = if p.services.is_empty() { String::new() } else { format!(" in {}", p.services.join(", ")) };
+            let is_dated = p.first_at.is_some();
             let before = match p.baseline_count {
+                _ if !is_dated => "which tell no time, so that they may be older than the onset".to_owned(),
                 0 => "not seen before the onset".to_owned(),
                 n => format!("{n} before"),
             };
             Finding {
                 kind: FindingKind::Pattern,
-                title: format!("{} log pattern{services}: {}", p.change.word(), crate::telemetry::clean::cut(&p.template, 120)),
+                title: format!(
+                    "{} log pattern{services}: {}",
+                    if is_dated { p.change.word() } else { "undated" },
+                    crate::telemetry::clean::cut(&p.template, 120)
+                ),
                 text: format!(
                     "{}{}, {before}{}; for example: {}",
                     crate::telemetry::words::count(p.count, "line"),
                     p.level.map(|l| format!(" at level {}", l.word())).unwrap_or_default(),
-                    p.first_at.map_or_else(|| ", at unknown times".to_owned(), |t| format!(", first at {}", clock(t))),
+                    p.first_at.map_or_else(String::new, |t| format!(", first at {}", clock(t))),
                     crate::telemetry::clean::cut(p.sample.lines().next().unwrap_or(""), 240),
                 ),
-                confidence: if p.change == Change::New { 0.85 } else { 0.7 },
+                confidence: match p.change {
+                    _ if !is_dated => 0.4,
+                    Change::New => 0.85,
+                    _ => 0.7,
+                },
                 at: p.first_at,
                 inputs: vec![key.clone()],
                 against: Vec::new(),

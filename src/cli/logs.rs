@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::reading::{Progress, STOPPED, open, stoppable};
 use super::{CliError, Done, out};
 use crate::analysis::patterns::study::{Findings, Side, Studied, Study};
+use crate::evidence::Redactor;
 use crate::evidence::render::bars;
 use crate::investigate::clock::now;
 use crate::sources::lines::read_line;
@@ -98,7 +99,14 @@ fn patterns(args: &PatternsArgs, stop: &AtomicBool, as_json: bool) -> Result<Don
         partly = true;
     }
     reading.progress.end();
-    let found = reading.study.finish(args.baseline.is_some());
+    let mut found = reading.study.finish(args.baseline.is_some());
+    // What is shown of a log is likely to be passed on.
+    let mut redactor = Redactor::new();
+    for pattern in &mut found.patterns {
+        for text in [&mut pattern.sample, &mut pattern.template] {
+            *text = redactor.text(text).into_owned();
+        }
+    }
     if let (Some(path), Some(numbers)) = (&args.assignments, &reading.numbers) {
         assign(path, numbers, &found)
             .map_err(|e| CliError::Failed(format!("{} cannot be written: {e}; check the path", path.display())))?;

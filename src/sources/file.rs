@@ -38,6 +38,8 @@ const RING: usize = 10_000;
 const MAX_UNPACKED: u64 = 256 * 1024 * 1024;
 /// Lines of one file that counts look at.
 const MAX_COUNTED: usize = 500_000;
+/// Seconds that the last line of a file may lie from when it was written without a word; zones differ by half an hour at least.
+const CLOCKS_DIFFER: f64 = 1500.0;
 /// How a gap names a file that could not be read.
 pub const UNREADABLE: &str = "could not be read";
 /// Bytes taken from one file in one look, so that no file starves the others.
@@ -126,6 +128,8 @@ impl Reader {
         let written = meta.modified().map_or(self.context.now, modified);
         let mut days = Days::of(open(path, from)?.as_mut(), written, self.context)?;
         let mut reader = open(path, from)?;
+        let before = out.total;
+        let mut last = None;
         let mut joiner = Joiner::new(self.context);
         let mut raw = Vec::new();
         let mut bytes = 0_u64;
@@ -139,9 +143,18 @@ impl Reader {
             }
             let event = if more { joiner.push(&text) } else { joiner.finish() };
             if let Some(line) = event.map(|l| self.finish(l, path)) {
+                last = line.at.or(last);
                 out.take(line, window, filter);
             }
             if !more {
+                if let Some(last) = last.filter(|at| out.total == before && is_off(*at, written)) {
+                    out.gaps.push(format!(
+                        "{}: its last line tells {} UTC, but it was written at {}: if its clock is in another zone, set timezone_offset_minutes",
+                        path.display(),
+                        last.date_clock(),
+                        written.date_clock()
+                    ));
+                }
                 if is_packed && bytes >= MAX_UNPACKED {
                     out.gaps.push(format!("of {} only the first {} MiB were read", path.display(), MAX_UNPACKED >> 20));
                 }
@@ -149,6 +162,11 @@ impl Reader {
             }
         }
     }
+}
+
+/// Whether the last line of a file tells a time far from when the file was written.
+fn is_off(last: Timestamp, written: Timestamp) -> bool {
+    last.secs_since(written).abs() > CLOCKS_DIFFER
 }
 
 /// Opens a file at its start, or a plain one at an offset.
@@ -673,6 +691,19 @@ mod tests {
         // Yesterday's lines do not pass for today's.
         let today = Window::new(written - Duration::from_mins(30), written);
         assert_eq!(read_all(&reader, today, &LogFilter::default(), 100).value.len(), 1);
+    }
+
+    #[test]
+    fn a_log_in_another_zone_says_why_nothing_of_it_is_in_the_window() {
+        let folder = tempfile::tempdir().unwrap();
+        let line = |secs: u64| format!("{} ERROR boom\n", (now() - Duration::from_secs(secs)).date_clock());
+        std::fs::write(folder.path().join("app.log"), line(5 * 3600 + 60) + &line(5 * 3600)).unwrap();
+        let window = Window::before(now(), Duration::from_secs(600));
+        let read = |source: FileLogs| read_all(&source.reader(window.end), window, &LogFilter::default(), 100);
+        let found = read(source(folder.path()));
+        assert!(found.value.is_empty() && found.gaps[0].contains("timezone_offset_minutes"), "{:?}", found.gaps);
+        let there = read(FileLogs { offset_secs: -5 * 3600, ..source(folder.path()) });
+        assert_eq!((there.value.len(), there.gaps.len()), (2, 0));
     }
 
     #[tokio::test]
