@@ -251,6 +251,13 @@ impl Filter {
         Self(terms.collect())
     }
 
+    /// The word of a filter that begins as a regular expression and is none, with why; it is taken as a word.
+    pub fn broken(text: &str) -> Option<String> {
+        let pattern = |word: &str| word.strip_prefix('!').unwrap_or(word).strip_prefix('~').map(str::to_owned);
+        let found = text.split_whitespace().filter_map(pattern).find(|p| !p.is_empty() && regex::Regex::new(p).is_err())?;
+        Some(format!("~{found} is no regular expression: it is looked for as it stands"))
+    }
+
     /// Where the wanted words stand in a text, in order and apart: what is to be seen in it. ASCII in any case; other letters as
     /// they stand.
     pub fn spans(&self, text: &str) -> Vec<std::ops::Range<usize>> {
@@ -289,6 +296,12 @@ impl Filter {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_no_regular_expression_is_said() {
+        assert_eq!(Filter::broken("pool ~50\\d !~a|b"), None);
+        assert_eq!(Filter::broken("pool !~[").as_deref(), Some("~[ is no regular expression: it is looked for as it stands"));
+    }
 
     #[test]
     fn what_is_wanted_is_marked_in_the_text() {

@@ -21,6 +21,25 @@ pub fn update(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
     if model.toast.as_ref().is_some_and(|t| t.until <= at) {
         model.toast = None;
     }
+    let before = charted(model);
+    let mut effects = take(model, at, msg);
+    // The chart is of the selected alert, whatever moved the selection: a key, a filter, fresh alerts, coming back to the board.
+    let is_asked = |e: &Effect| matches!(e, Effect::FetchSeries(_));
+    if charted(model) != before
+        && !effects.iter().any(is_asked)
+        && let Some(alert) = model.board.current().filter(|_| model.screen == Screen::Board)
+    {
+        effects.push(Effect::FetchSeries(Box::new(alert.clone())));
+    }
+    effects
+}
+
+/// Whose chart the board shows; none where the board is not shown.
+fn charted(model: &Model) -> Option<String> {
+    model.board.current().filter(|_| model.screen == Screen::Board).map(|a| a.fingerprint.clone())
+}
+
+fn take(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
     match msg {
         Msg::Pressed(chord) => keys::pressed(model, chord),
         Msg::Pasted(text) => keys::pasted(model, &text),

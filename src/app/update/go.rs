@@ -75,13 +75,9 @@ pub(super) fn step_board(model: &mut Model, by: isize) -> Vec<Effect> {
         model.board.selected_incident = ids.get(shift(place, by, ids.len())).copied();
         return Vec::new();
     }
-    let before = model.board.current().map(|a| a.fingerprint.clone());
     let place = shift(model.board.position().unwrap_or(0), by, model.board.rows().len());
     model.board.select(place);
-    match model.board.current() {
-        Some(alert) if Some(&alert.fingerprint) != before.as_ref() => vec![Effect::FetchSeries(Box::new(alert.clone()))],
-        _ => Vec::new(),
-    }
+    Vec::new()
 }
 
 pub(super) fn back(model: &mut Model) -> Vec<Effect> {

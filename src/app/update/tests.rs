@@ -73,6 +73,19 @@ fn room() -> Model {
 }
 
 #[test]
+fn the_chart_is_asked_for_whatever_moves_the_selection() {
+    let asked = |effects: &[Effect]| -> Vec<String> {
+        let of = |e: &Effect| if let Effect::FetchSeries(alert) = e { Some(alert.fingerprint.clone()) } else { None };
+        effects.iter().filter_map(of).collect()
+    };
+    let mut model = model();
+    assert_eq!(asked(&press(&mut model, "j")), ["B-x"]);
+    assert_eq!(asked(&press(&mut model, "/fails y")), ["C-y"], "by a filter");
+    let mut model = room();
+    assert_eq!(asked(&press(&mut model, "q")).len(), 1, "back on the board");
+}
+
+#[test]
 fn three_keys_declare_from_the_marked_alerts() {
     let mut model = model();
     let effects = press(&mut model, "  d⏎");

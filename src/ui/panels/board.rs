@@ -6,7 +6,7 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
 use crate::analysis::expression;
-use crate::app::board::{Pane, Row};
+use crate::app::board::{Filter, Pane, Row};
 use crate::app::model::Model;
 use crate::app::update::{Sight, sight};
 use crate::telemetry::series::human_value;
@@ -128,7 +128,8 @@ fn empty_words(model: &Model) -> Vec<String> {
         return vec!["asking the sources …".to_owned()];
     }
     if !model.board.filter.is_empty() || model.board.only_new {
-        return vec!["no alert passes the filter; esc clears it, w shows all".to_owned()];
+        let odd = Filter::broken(&model.board.filter).map_or_else(String::new, |why| format!("; {why}"));
+        return vec![format!("no alert passes the filter; esc clears it, w shows all{odd}")];
     }
     if sight(model) == Sight::Blind {
         let told = "it is not known what fires: no source that could tell has answered".to_owned();

@@ -56,7 +56,8 @@ fn patterns(model: &Model, room: &Room, theme: &Theme, cache: &mut ViewCache, fr
     histogram(&all, room, theme, frame, inner, width);
     let rows = Rect { y: inner.y + HEAD.min(inner.height), height: inner.height.saturating_sub(HEAD), ..inner };
     if shown.is_empty() {
-        let words = " no pattern passes the filter; esc clears it";
+        let odd = Filter::broken(&model.logs.filter).map_or_else(String::new, |why| format!("; {why}"));
+        let words = format!(" no pattern passes the filter; esc clears it{odd}");
         put(frame.buffer_mut(), rows, 0, &Line::from(Span::styled(words, theme.style(Meaning::Muted))), None);
         return;
     }
@@ -213,11 +214,12 @@ fn live(model: &Model, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     let shown = logs.window(height);
     if shown.is_empty() {
         let words = if !model.has_logs {
-            "no log source is configured"
+            "no log source is configured".to_owned()
         } else if logs.taken() == 0 {
-            "waiting for the first line …"
+            "waiting for the first line …".to_owned()
         } else {
-            "no line passes the filter; esc clears it, x shows all levels"
+            let odd = Filter::broken(&logs.filter).map_or_else(String::new, |why| format!("; {why}"));
+            format!("no line passes the filter; esc clears it, x shows all levels{odd}")
         };
         put(frame.buffer_mut(), inner, 0, &Line::from(Span::styled(format!(" {words}"), theme.style(Meaning::Muted))), None);
         return;

@@ -31,7 +31,7 @@ pub fn render(model: &Model, room: &Room, theme: &Theme, frame: &mut Frame<'_>, 
     };
     if let [left, middle, right] = columns.as_slice() {
         draw(theme, frame, *left, "What we know".to_owned(), |w| known(model, incident, theme, w), 0);
-        draw(theme, frame, *middle, findings_title(incident), |w| findings(incident, theme, w), room.scroll);
+        draw(theme, frame, *middle, findings_title(incident), |w| findings(model, incident, theme, w), room.scroll);
         draw(theme, frame, *right, "People and clocks".to_owned(), |w| people(model, incident, theme, w), 0);
         return;
     }
@@ -44,8 +44,8 @@ pub fn render(model: &Model, room: &Room, theme: &Theme, frame: &mut Frame<'_>, 
             // On a small screen what was found comes before what people have yet to say.
             let parts = [
                 standing(model, incident, theme, w),
-                findings(incident, theme, w),
-                next(incident, theme, w),
+                findings(model, incident, theme, w),
+                next(model, incident, theme, w),
                 said(incident, theme, w),
                 people(model, incident, theme, w),
             ];
@@ -91,7 +91,7 @@ fn wrapped(theme: &Theme, words: &str, width: usize) -> Vec<Line<'static>> {
 }
 
 fn known(model: &Model, incident: &Incident, theme: &Theme, width: usize) -> Vec<Line<'static>> {
-    let parts = [standing(model, incident, theme, width), said(incident, theme, width), next(incident, theme, width)];
+    let parts = [standing(model, incident, theme, width), said(incident, theme, width), next(model, incident, theme, width)];
     parts.join(&Line::default())
 }
 
@@ -160,15 +160,19 @@ fn said(incident: &Incident, theme: &Theme, width: usize) -> Vec<Line<'static>> 
     lines
 }
 
-fn next(incident: &Incident, theme: &Theme, width: usize) -> Vec<Line<'static>> {
+fn next(model: &Model, incident: &Incident, theme: &Theme, width: usize) -> Vec<Line<'static>> {
     let mut lines = vec![heading(theme, "Next")];
-    lines.extend(wrapped(theme, next_step(incident), width));
+    lines.extend(wrapped(theme, next_step(model, incident), width));
     lines
 }
 
+fn is_gathering(model: &Model) -> bool {
+    model.room.as_ref().is_some_and(|r| r.investigating.is_some())
+}
+
 /// The one thing that is most missing.
-fn next_step(incident: &Incident) -> &'static str {
-    if incident.evidence.is_empty() {
+fn next_step(model: &Model, incident: &Incident) -> &'static str {
+    if incident.evidence.is_empty() && !is_gathering(model) {
         "i gathers evidence"
     } else if incident.head.commander.is_none() {
         "c gives somebody the command"
@@ -210,9 +214,14 @@ fn glyph(finding: &CitedFinding) -> (&'static str, Meaning) {
     }
 }
 
-fn findings(incident: &Incident, theme: &Theme, width: usize) -> Vec<Line<'static>> {
+fn findings(model: &Model, incident: &Incident, theme: &Theme, width: usize) -> Vec<Line<'static>> {
     let Some(investigation) = &incident.investigation else {
-        return vec![muted(theme, "nothing was investigated yet: i gathers evidence from every source")];
+        let words = if is_gathering(model) {
+            "gathering evidence from every source …"
+        } else {
+            "nothing was investigated yet: i gathers evidence from every source"
+        };
+        return vec![muted(theme, words)];
     };
     let mut lines = Vec::new();
     for f in &investigation.findings {
