@@ -455,3 +455,54 @@ proptest::proptest! {
         draw(&board(), width, height);
     }
 }
+
+#[test]
+fn the_title_stays_in_view_however_many_sources_fail() {
+    let mut model = room(Tab::Overview);
+    let title = model.room.as_ref().unwrap().incident.as_ref().unwrap().head.title.clone();
+    let one = model.board.sources[1].clone();
+    model.board.sources = (0..6)
+        .map(|n| {
+            let mut source = one.clone();
+            source.report.name = format!("a-source-{n}");
+            source
+        })
+        .collect();
+    for width in [80, 100, 140] {
+        let screen = draw(&model, width, 30);
+        let top = screen.lines().next().unwrap();
+        let begin: String = title.chars().take(12).collect();
+        assert!(
+            top.contains(&begin) && (top.contains("6 of 6 sources ○") || top.contains("6/6 ○")) && top.trim_end().ends_with('Z'),
+            "{top}"
+        );
+    }
+    model.board.sources.truncate(2);
+    assert!(draw(&model, 140, 30).lines().next().unwrap().contains("a-source-1 ○"));
+}
+
+#[test]
+fn all_of_the_help_can_be_read() {
+    let mut model = room(Tab::Logs);
+    press(&mut model, '?');
+    assert!(draw(&model, 80, 24).contains("· ↓ goes on"));
+    let tall = draw(&model, 84, 120);
+    assert!(!tall.contains("goes on"), "{tall}");
+    for whole in ["? not seen", "└", "┄ threshold", "nobody accepted; ? not supported", "or could not be written"] {
+        assert!(tall.contains(whole), "{whole}\n{tall}");
+    }
+}
+
+#[test]
+fn what_is_being_gathered_is_not_called_missing() {
+    let mut model = room(Tab::Overview);
+    let room = model.room.as_mut().unwrap();
+    room.incident.as_mut().unwrap().investigation = None;
+    assert!(draw(&model, 140, 40).contains("nothing was investigated yet"));
+    model.room.as_mut().unwrap().investigating = Some("step 3 of 4".into());
+    let screen = draw(&model, 140, 40);
+    assert!(
+        screen.contains("gathering evidence from every source …") && !screen.contains("nothing was investigated"),
+        "{screen}"
+    );
+}

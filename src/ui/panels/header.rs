@@ -21,9 +21,17 @@ pub fn render(model: &Model, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     if model.read_only {
         left.push(Span::styled("READ-ONLY ", theme.style(Meaning::Warn)));
     }
-    let right = right_part(model, theme, narrow);
-    let right_width: usize = right.iter().map(|s| text::width(&s.content)).sum();
-    let used: usize = left.iter().map(|s| text::width(&s.content)).sum();
+    let width_of = |spans: &[Span<'_>]| spans.iter().map(|s| text::width(&s.content)).sum::<usize>();
+    let used = width_of(&left);
+    // What it is about has its place before why each source fails.
+    let title = match (model.screen, model.room.as_ref().and_then(|r| r.incident.as_ref())) {
+        (Screen::Room, Some(incident)) => TITLE.min(text::width(&incident.head.title)) + BESIDE,
+        _ => 0,
+    };
+    let parts = [Detail::Whole, Detail::Names, Detail::Count].map(|detail| right_part(model, theme, narrow, detail));
+    let fits = |part: &&Vec<Span<'static>>| used + title + width_of(part) < usize::from(area.width);
+    let right = parts.iter().find(fits).or(parts.last()).cloned().unwrap_or_default();
+    let right_width = width_of(&right);
     let room = usize::from(area.width).saturating_sub(used + right_width + 1);
     match (model.screen, model.room.as_ref().and_then(|r| r.incident.as_ref())) {
         (Screen::Room, Some(incident)) => {
@@ -49,10 +57,30 @@ pub fn render(model: &Model, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     put(frame.buffer_mut(), area, 0, &Line::from(left), None);
 }
 
-fn right_part(model: &Model, theme: &Theme, narrow: bool) -> Vec<Span<'static>> {
+/// Columns of a title that are kept free for it, and of what stands beside it: number, severity, status, age.
+const TITLE: usize = 28;
+const BESIDE: usize = 36;
+
+/// How much is said of the sources.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Detail {
+    /// Each by its name, and why it fails.
+    Whole,
+    Names,
+    /// How many fail.
+    Count,
+}
+
+fn right_part(model: &Model, theme: &Theme, narrow: bool, detail: Detail) -> Vec<Span<'static>> {
     let mut right = Vec::new();
-    for s in &model.board.sources {
-        let span = source(model, theme, s, narrow);
+    let failing = model.board.sources.iter().filter(|s| s.report.status != SourceStatus::Ok).count();
+    if detail == Detail::Count && failing > 0 {
+        let all = model.board.sources.len();
+        let words = if narrow { format!("{failing}/{all} ○ ") } else { format!("{failing} of {all} sources ○ ") };
+        right.push(Span::styled(words, theme.style(Meaning::Bad)));
+    }
+    for s in model.board.sources.iter().filter(|_| detail != Detail::Count) {
+        let span = source(model, theme, s, narrow || detail == Detail::Names);
         // At eighty columns only what fails is named.
         if !narrow || s.report.status != SourceStatus::Ok {
             right.push(span);
@@ -78,7 +106,7 @@ fn right_part(model: &Model, theme: &Theme, narrow: bool) -> Vec<Span<'static>> 
         right.push(Span::styled(format!("dropped {} ", model.shed), theme.style(Meaning::Warn)));
     }
     let utc = format!("{}Z", model.now.clock(time::UtcOffset::UTC));
-    let local = if model.offset.is_utc() || narrow {
+    let local = if model.offset.is_utc() || narrow || detail == Detail::Count {
         String::new()
     } else {
         format!(" ({}{})", model.now.clock(model.offset), crate::telemetry::time::zone(model.offset))

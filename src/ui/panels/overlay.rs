@@ -23,13 +23,10 @@ use crate::ui::{ViewCache, centered, text};
 pub fn render(model: &Model, theme: &Theme, cache: &mut ViewCache, overlay: &Overlay, frame: &mut Frame<'_>, area: Rect) {
     match overlay {
         Overlay::Help { scroll } => {
-            let inner = window(
-                theme,
-                frame,
-                centered(area, 84, area.height.saturating_sub(2)),
-                "Keys of this view · esc closes".to_owned(),
-            );
-            scrolled(frame.buffer_mut(), inner, &help(model, theme), *scroll);
+            let (lines, place) = (help(model, theme), centered(area, 84, area.height.saturating_sub(2)));
+            let goes_on = if lines.len() + 2 > usize::from(place.height) { " · ↓ goes on" } else { "" };
+            let inner = window(theme, frame, place, format!("Keys of this view · esc closes{goes_on}"));
+            scrolled(frame.buffer_mut(), inner, &lines, *scroll);
         }
         Overlay::Palette { edit, selected } => commands(model, theme, cache, edit, *selected, frame, area),
         Overlay::Line { title, edit, hint, .. } => {
@@ -164,10 +161,16 @@ fn glyphs(model: &Model, theme: &Theme) -> Vec<Line<'static>> {
         &["● firing   ◔ pending   ◌ silenced or inhibited   ✓ marked", "chart: ▲ alert began, ┄ its threshold"]
     } else {
         &[
-            "findings: ● fired  ▲ moved  ≋ new in the logs  ∞ related  ─ unchanged  ? not seen",
-            "timeline: ◆ a person  AI a model  · the program    chart: ▲ alert began, ◆ declared",
-            "AI in the margin: a model's text that nobody has accepted; ? not supported",
-            "checklist: ✓ met  ☐ open  ✎ a person ticks it    ↯ waits for the shared store, or could not be written",
+            "findings: ● fired  ! severity  ◎ suspect  ⊘ speaks against it",
+            "          ▲ moved  ≋ new in the logs  ⇄ dependency  ◔ error budget",
+            "          ▮ full  ◷ runs out  ◆ changed  ∞ related  ─ unchanged  ? not seen",
+            "suspects: ▲ rose  ▼ fell  ─ only its log, or who waits for it, tells",
+            "chart: ▲ alert began  ◇ change  ◆ declared  ┆ normal until  ┄ threshold",
+            "evidence: ~ a part of it is missing",
+            "timeline: ◆ a person  AI a model  · the program",
+            "AI in the margin: a model's text that nobody accepted; ? not supported",
+            "checklist: ✓ met  ☐ open  ✎ a person ticks it",
+            "↯ waits for the shared store, or could not be written",
         ]
     };
     lines.extend(signs.iter().map(|s| Line::from(format!("  {s}"))));
