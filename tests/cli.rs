@@ -368,6 +368,12 @@ fn evidence_keeps_its_numbers_and_its_window_can_be_chosen() {
     }
     let secs = |k: &str| warroom::telemetry::Timestamp::parse(v["window"][k].as_str().unwrap()).unwrap().secs();
     assert_eq!(secs("end") - secs("start"), 1200);
+    // Wider by much: what moved is still seen; where the recording knows no answer any more, that is said.
+    let moved = |v: &Value| v["findings"].to_string().matches("latency p95 rose").count();
+    let (_, hour) = json(f.path(), &["--config", &c, "investigate", "INC-1", "--window", "63m"]);
+    assert!(moved(&hour) >= 1 && !hour.to_string().contains("does not hold"), "{hour}");
+    let (_, day) = json(f.path(), &["--config", &c, "investigate", "INC-1", "--window", "5h"]);
+    assert!(moved(&day) == 0 && day.to_string().contains("the recording does not hold the answers to"), "{day}");
 }
 
 #[test]

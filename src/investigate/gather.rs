@@ -362,15 +362,25 @@ async fn look_at_metrics(
             crate::telemetry::time::human(silent)
         ));
     }
+    let mut missing = 0;
     for (question, answer) in asked.iter().zip(answers) {
         match answer {
             Ok(answer) if question.role == Role::Level => {
                 take_series(&mut out, source, question, answer, (window, known_until), onset, step);
             }
             Ok(answer) => around::take(&mut out, source, question, answer, request, step),
-            Err(e) if e.kind == FaultKind::NotRecorded => {}
+            Err(e) if e.kind == FaultKind::NotRecorded => {
+                missing += usize::from(question.role == Role::Level && question.threshold.is_none());
+            }
             Err(e) => fail(&mut out, source, &format!("`{}`", clean::cut(&question.query, 80)), &e),
         }
+    }
+    if missing > 0 {
+        let many = words::count(missing, "question");
+        out.gap(format!(
+            "{}: the recording does not hold the answers to {many} about this window; a narrower one tells more",
+            source.name()
+        ));
     }
     around::budgets(&mut out, source);
     around::other_days(&mut out, source, backend, window, onset, step).await;
@@ -462,7 +472,8 @@ async fn service_metrics(
     services.sort();
     let first: Vec<String> = services.iter().map(|s| regex::escape(s).replace('\\', "\\\\").replace('"', "\\\"")).collect();
     let sets = backend.series(&format!("{{{label}=~\"{}\"}}", first.join("|")), window).await?.value;
-    let rate = if step * 4.0 <= 60.0 { "1m".to_owned() } else { format!("{}s", (step * 4.0) as u64) };
+    // A minute holds four samples of a usual scrape; more only where the steps leave gaps between such minutes.
+    let rate = if step <= 30.0 { "1m".to_owned() } else { format!("{}s", (step * 2.0) as u64) };
     Ok(metrics::queries(&sets, label, &services, &rate, MAX_QUERIES))
 }
 
