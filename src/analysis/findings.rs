@@ -18,7 +18,7 @@ use super::patterns::{Change, Pattern};
 use super::relations::{Relation, Storm};
 use super::suspects::Suspect;
 use crate::incident::{FindingKind, Matrix};
-use crate::telemetry::series::human_value;
+use crate::telemetry::series::{human_measure, human_value};
 use crate::telemetry::{Alert, Labels, Level, Timestamp, Window};
 
 /// Names one input of the analysis; the caller knows which evidence stands behind it.
@@ -271,8 +271,7 @@ fn value(v: Option<f64>, unit: &str) -> String {
     match (v, unit) {
         (None, _) => "nothing".to_owned(),
         (Some(v), "%") => format!("{} %", human_value(v * 100.0)),
-        (Some(v), "") => human_value(v),
-        (Some(v), unit) => format!("{} {unit}", human_value(v)),
+        (Some(v), unit) => human_measure(v, unit),
     }
 }
 

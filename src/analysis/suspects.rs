@@ -17,7 +17,7 @@ use super::departure::{Departure, Measured, measure};
 use super::movement::Direction;
 use super::requests::Changed;
 use crate::telemetry::Timestamp;
-use crate::telemetry::series::human_value;
+use crate::telemetry::series::{human_measure, human_value};
 pub use waits::Waited;
 
 /// From this departure on a service counts as touched, where the call graph is followed.
@@ -315,9 +315,8 @@ fn in_logs(service: &str, known: &Known) -> String {
 fn moved(s: &Suspect, metric: &str) -> String {
     let per = if s.is_rate { "/s" } else { "" };
     // A unit that the name tells need not stand behind each figure.
-    let unit =
-        if s.unit.is_empty() || metric.contains(&format!("({})", s.unit)) { String::new() } else { format!(" {}", s.unit) };
-    let told = |v: Option<f64>| v.map_or_else(|| "nothing".to_owned(), |v| human_value(v) + &unit + per);
+    let unit = if metric.contains(&format!("({})", s.unit)) { "" } else { s.unit.as_str() };
+    let told = |v: Option<f64>| v.map_or_else(|| "nothing".to_owned(), |v| human_measure(v, unit) + per);
     let way = match s.way {
         Direction::Up => "rose",
         Direction::Down => "fell",

@@ -9,7 +9,7 @@ mod perform;
 
 use super::model::{Model, Screen, Tone};
 use super::msg::{Effect, Msg};
-use super::room::Room;
+use super::room::{Room, Tab};
 use crate::incident::{Incident, IncidentId, SourceStatus};
 use crate::prompt::Delta;
 use crate::telemetry::Timestamp;
@@ -63,11 +63,18 @@ fn take(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
         Msg::IncidentsListed(heads) => listed(model, heads),
         Msg::IncidentRead(incident, bodies) => {
             if let Some(room) = model.room.as_mut().filter(|r| r.id == incident.id() || r.id.is_local()) {
+                // Who reads lines goes on reading them when patterns come in.
+                let reads_lines = room.tab == Tab::Logs && !room.shows_patterns() && model.logs.taken() > 0;
                 room.id = incident.id();
                 room.incident = Some(*incident);
                 room.bodies = bodies;
                 room.report = None;
-                return refresh_tab(room);
+                let effects = refresh_tab(room);
+                if reads_lines && room.shows_patterns() {
+                    room.show_lines = true;
+                    model.say(Tone::Good, "patterns of these lines are in: v shows them");
+                }
+                return effects;
             }
             Vec::new()
         }
@@ -249,8 +256,8 @@ fn open_room(model: &mut Model, id: IncidentId) -> Vec<Effect> {
 /// What a tab needs when it is shown or its incident has changed.
 fn refresh_tab(room: &Room) -> Vec<Effect> {
     match room.tab {
-        super::room::Tab::Report => vec![Effect::MakeReport(room.id)],
-        super::room::Tab::Assistant => vec![Effect::Plan { id: room.id, question: "troubleshoot".to_owned() }],
+        Tab::Report => vec![Effect::MakeReport(room.id)],
+        Tab::Assistant => vec![Effect::Plan { id: room.id, question: "troubleshoot".to_owned() }],
         _ => Vec::new(),
     }
 }

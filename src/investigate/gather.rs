@@ -22,7 +22,7 @@ use crate::evidence::{Body, Draft, Redactor};
 use crate::incident::{EvidenceKind, LinkedAlert, Matrix, SourceReport};
 use crate::sources::file::UNREADABLE;
 use crate::sources::{Answer, FaultKind, LogFilter, LogSource, MetricSource, Source, SourceError, step_for};
-use crate::telemetry::series::human_value;
+use crate::telemetry::series::human_measure;
 use crate::telemetry::{Alert, AlertState, ChangeEvent, Labels, LogLine, Rule, Series, Timestamp, Window, clean, words};
 
 /// Queries asked of one metrics source beside the alerts' expressions.
@@ -569,12 +569,7 @@ pub(super) fn with_labels(title: &str, labels: &Labels) -> String {
 
 fn summarise(question: &Question, m: &crate::analysis::Movement, s: &Series, unit: &str, total: usize) -> String {
     let factor = if unit == "%" { 100.0 } else { 1.0 };
-    let show = |v: Option<f64>| {
-        v.map_or_else(
-            || "nothing".to_owned(),
-            |v| format!("{}{}", human_value(v * factor), if unit.is_empty() { String::new() } else { format!(" {unit}") }),
-        )
-    };
+    let show = |v: Option<f64>| v.map_or_else(|| "nothing".to_owned(), |v| human_measure(v * factor, unit));
     let service = s.service().or(question.service.as_deref()).map(|s| format!("{s} ")).unwrap_or_default();
     let change = match m.direction {
         Direction::Flat => format!("steady at {}", show(m.after.or(m.before))),

@@ -90,6 +90,24 @@ pub fn human_value(value: f64) -> String {
     }
 }
 
+/// A value with its unit for people: `4.04 GB` of bytes (powers of a thousand), else the figure with the unit behind it.
+pub fn human_measure(value: f64, unit: &str) -> String {
+    if unit == "B" && value.abs() >= 1000.0 {
+        let steps = ["kB", "MB", "GB", "TB", "PB"];
+        let scaled = |n: usize| value / 1000_f64.powi(i32::try_from(n + 1).unwrap_or(1));
+        let step = (0..steps.len()).rfind(|n| scaled(*n).abs() >= 1.0).unwrap_or(0);
+        let value = scaled(step);
+        let digits = match value.abs() {
+            v if v >= 100.0 => 0,
+            v if v >= 10.0 => 1,
+            _ => 2,
+        };
+        return format!("{value:.digits$} {}", steps.get(step).copied().unwrap_or("kB"));
+    }
+    let figure = human_value(value);
+    if unit.is_empty() { figure } else { format!("{figure} {unit}") }
+}
+
 /// A series: what it is called and its samples in time order. An empty `samples` means the backend knew the series and had
 /// no sample in the window; a gap is a missing sample, never a zero.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -144,6 +162,16 @@ pub fn service_of(labels: &Labels) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bytes_are_told_in_steps_of_a_thousand() {
+        let told = |v: f64| human_measure(v, "B");
+        assert_eq!(
+            [0.0, 0.5, 999.0, -1500.0, 12_345.0, 3_104_788_498.0, 403e9, 1e18].map(told),
+            ["0 B", "0.5 B", "999 B", "-1.50 kB", "12.3 kB", "3.10 GB", "403 GB", "1000 PB"]
+        );
+        assert_eq!((human_measure(4.6, "s"), human_measure(4.6, "")), ("4.6 s".to_owned(), "4.6".to_owned()));
+    }
 
     #[test]
     fn numbers_for_people() {

@@ -506,3 +506,25 @@ fn what_is_being_gathered_is_not_called_missing() {
         "{screen}"
     );
 }
+
+#[test]
+fn who_reads_lines_goes_on_reading_them_when_patterns_come() {
+    let mut model = room(Tab::Logs);
+    let (incident, bodies) = {
+        let room = model.room.as_ref().unwrap();
+        (room.incident.clone().unwrap(), room.bodies.clone())
+    };
+    for is_read in [true, false] {
+        model.logs.begin();
+        let room = model.room.as_mut().unwrap();
+        (room.incident, room.show_lines) = (None, false);
+        if is_read {
+            let lines = vec![LogLine::plain("order 7 placed")];
+            update(&mut model, at(0), Msg::LogsArrived(crate::telemetry::log::Batch { lines, ..Default::default() }));
+        }
+        update(&mut model, at(1), Msg::IncidentRead(Box::new(incident.clone()), bodies.clone()));
+        let screen = draw(&model, 100, 30);
+        assert_eq!(screen.contains("order 7 placed"), is_read, "{screen}");
+        assert_eq!(screen.contains("v shows them"), is_read, "{screen}");
+    }
+}

@@ -8,7 +8,7 @@ use ratatui::widgets::{Block, Borders, Widget};
 
 use super::text;
 use super::theme::{Meaning, Theme};
-use crate::telemetry::series::human_value;
+use crate::telemetry::series::human_measure;
 use crate::telemetry::{Sample, Series, Timestamp, Window};
 
 /// A border with a title that says what and how many; the one with the keys is accented and marked.
@@ -80,8 +80,7 @@ pub fn chart(buffer: &mut Buffer, area: Rect, theme: &Theme, what: &Chart<'_>) {
     let top = points.iter().map(|s| s.value).chain(threshold).fold(f64::NEG_INFINITY, f64::max);
     let low = points.iter().map(|s| s.value).chain(threshold).fold(f64::INFINITY, f64::min).min(0.0);
     let top = if top > low { top } else { low + 1.0 };
-    let label =
-        |v: f64| format!("{}{}", human_value(v * factor), if unit.is_empty() { String::new() } else { format!(" {unit}") });
+    let label = |v: f64| human_measure(v * factor, unit);
     let gutter = text::width(&label(top)).max(text::width(&label(low))).min(10) + 1;
     let gutter16 = u16::try_from(gutter).unwrap_or(10);
     let plot = Rect { x: area.x + gutter16, y: area.y, width: area.width.saturating_sub(gutter16), height: area.height - 2 };

@@ -10,7 +10,7 @@ use crate::evidence::Body;
 use crate::evidence::render::{self, Detail, aligned, sparkline};
 use crate::incident::{CitedSuspect, EvidenceKind, EvidenceRecord, FindingKind, Incident};
 use crate::telemetry::Series;
-use crate::telemetry::series::human_value;
+use crate::telemetry::series::human_measure;
 use crate::ui::theme::{Meaning, Theme};
 use crate::ui::widgets::{Chart, Mark, chart, frame as bordered, put};
 use crate::ui::{ViewCache, text};
@@ -137,13 +137,10 @@ fn suspected(
             "down" => "▼",
             _ => "─",
         };
-        let value = |v: Option<f64>| v.map_or_else(|| "–".to_owned(), human_value);
-        let change = format!(
-            "{} → {}{}",
-            value(s.before),
-            value(s.after),
-            if s.unit.is_empty() { String::new() } else { format!(" {}", s.unit) }
-        );
+        // Bytes may come in two sizes; any other unit stands once.
+        let value = |v: Option<f64>, unit: &str| v.map_or_else(|| "–".to_owned(), |v| human_measure(v, unit));
+        let of_before = if s.unit == "B" { "B" } else { "" };
+        let change = format!("{} → {}", value(s.before, of_before), value(s.after, &s.unit));
         let change = if s.title.is_empty() { "its log changed".to_owned() } else { change };
         let tag = record.map_or_else(String::new, |r| format!("[{}]", r.id));
         let names = lead.saturating_sub(6 + 18);
