@@ -514,7 +514,7 @@ fn who_reads_lines_goes_on_reading_them_when_patterns_come() {
         let room = model.room.as_ref().unwrap();
         (room.incident.clone().unwrap(), room.bodies.clone())
     };
-    for is_read in [true, false] {
+    for (is_read, now) in [(true, 1), (false, 100)] {
         model.logs.begin();
         let room = model.room.as_mut().unwrap();
         (room.incident, room.show_lines) = (None, false);
@@ -522,7 +522,7 @@ fn who_reads_lines_goes_on_reading_them_when_patterns_come() {
             let lines = vec![LogLine::plain("order 7 placed")];
             update(&mut model, at(0), Msg::LogsArrived(crate::telemetry::log::Batch { lines, ..Default::default() }));
         }
-        update(&mut model, at(1), Msg::IncidentRead(Box::new(incident.clone()), bodies.clone()));
+        update(&mut model, at(now), Msg::IncidentRead(Box::new(incident.clone()), bodies.clone()));
         let screen = draw(&model, 100, 30);
         assert_eq!(screen.contains("order 7 placed"), is_read, "{screen}");
         assert_eq!(screen.contains("v shows them"), is_read, "{screen}");
