@@ -47,7 +47,7 @@ pub struct PatternsArgs {
     /// Each line is a message as it stands: no header is looked for
     #[arg(long)]
     content: bool,
-    /// Write which line belongs to which pattern: a CSV of line_no,cluster_id
+    /// Write which line belongs to which pattern: a CSV of line_no,cluster_id; each line is then one, also of a stack trace
     #[arg(long, value_name = "FILE")]
     assignments: Option<PathBuf>,
 }
