@@ -205,6 +205,33 @@ fn one_ctrl_c_ends_the_reading_of_a_quiet_pipe() {
 }
 
 #[test]
+fn an_access_log_is_told_by_what_was_answered() {
+    let f = tempfile::tempdir().unwrap();
+    let path = |name: &str| f.path().join(name).display().to_string();
+    let line = |n: usize, status: u16| {
+        let (minute, second, method) = (n / 60 % 60, n % 60, if n.is_multiple_of(3) { "POST" } else { "GET" });
+        format!(
+            "10.0.{}.{} - - [21/Nov/2026:09:{minute:02}:{second:02} +0000] \"{method} /cart/{n} HTTP/1.1\" {status} {} \"-\" \"curl/8.{n}\"\n",
+            n % 7,
+            n % 251,
+            n * 13
+        )
+    };
+    std::fs::write(path("before.log"), (0..600).map(|n| line(n, 200)).collect::<String>()).unwrap();
+    std::fs::write(path("now.log"), (0..600).map(|n| line(n, if n % 2 == 0 { 502 } else { 200 })).collect::<String>()).unwrap();
+    let (_, v) = json(f.path(), &["logs", "patterns", "--baseline", &path("before.log"), &path("now.log")]);
+    let told: Vec<(&str, &str, u64)> = v["patterns"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|p| (p["change"].as_str().unwrap(), p["level"].as_str().unwrap_or(""), p["count"].as_u64().unwrap()))
+        .collect();
+    assert_eq!(told, [("new", "error", 200), ("new", "error", 100), ("down", "info", 200), ("down", "info", 100)], "{v}");
+    let printed = stdout(&run(f.path(), &["logs", "patterns", "--baseline", &path("before.log"), &path("now.log")]));
+    assert!(printed.contains("GET 5xx: \"GET <*>\"") && printed.contains("POST 2xx: "), "{printed}");
+}
+
+#[test]
 fn what_comes_as_often_as_ever_has_not_risen() {
     let f = tempfile::tempdir().unwrap();
     let path = |name: &str| f.path().join(name).display().to_string();

@@ -309,6 +309,7 @@ fn row(p: &Studied, has_baseline: bool) -> Vec<String> {
     cells.push(bars(&p.rate, 0, RATE));
     cells.push(p.level.map_or("", crate::telemetry::Level::word).to_owned());
     cells.push(p.services.join(","));
-    cells.push(p.template.clone());
+    // Where it comes from in the source, or what was answered: the words may be the same elsewhere.
+    cells.push(p.place.as_ref().map_or_else(|| p.template.clone(), |place| format!("{place}: {}", p.template)));
     cells
 }

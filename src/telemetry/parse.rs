@@ -11,6 +11,7 @@ pub mod layout;
 pub mod stamp;
 mod syslog;
 
+pub use access::answered;
 pub use fields::prefixed_json;
 pub use join::Joiner;
 

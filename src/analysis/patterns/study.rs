@@ -425,8 +425,13 @@ impl Study {
             self.count(side, true, head.level.is_some());
             return number;
         }
-        let place = if head.at.is_some() { self.places.find(raw, head.from) } else { None };
-        self.message(raw.get(head.from..).unwrap_or(raw), place, head.at, head.level, side, head.at.is_some() || goes_on)
+        let message = raw.get(head.from..).unwrap_or(raw);
+        // Of an access log what was answered tells most: each class of status is a pattern of its own.
+        let (place, level) = match parse::answered(message).filter(|_| head.at.is_some() && head.level.is_none()) {
+            Some((name, level)) => (Some(name), Some(level)),
+            None => (if head.at.is_some() { self.places.find(raw, head.from) } else { None }, head.level),
+        };
+        self.message(message, place, head.at, level, side, head.at.is_some() || goes_on)
     }
 
     /// Whether a line without a time goes on with the one before it: indented, or a part of a trace of Java or Python.
