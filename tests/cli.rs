@@ -692,3 +692,46 @@ fn what_was_changed_is_told_by_webhooks_git_and_kubernetes() {
     let whole = stdout(&run(f.path(), &["export", "INC-1"]));
     assert!(whole.contains("v1.42.0 deployed to production by ada"), "the export names it");
 }
+
+#[cfg(unix)]
+#[test]
+fn one_ctrl_c_ends_an_investigation_with_what_was_answered() {
+    let f = folder();
+    let log = f.path().join("checkout.log");
+    let now = warroom::telemetry::Timestamp::from(time::OffsetDateTime::now_utc());
+    let lines: String = (0..40_u64)
+        .map(|n| format!("{} ERROR pool exhausted after {n} ms\n", (now - Duration::from_secs(40 - n)).rfc3339()))
+        .collect();
+    std::fs::write(&log, lines).unwrap();
+    let slow = Stub::start(|_| {
+        std::thread::sleep(Duration::from_secs(300));
+        Reply::json("{}")
+    });
+    let config = f.path().join("config.toml");
+    let text = format!(
+        "[[sources]]\nname = \"prom\"\ntype = \"prometheus\"\nurl = \"{}\"\ntimeout_secs = 290\n[[sources]]\nname = \"files\"\ntype = \"file\"\npaths = [\"{}\"]\n",
+        slow.url(),
+        log.display()
+    );
+    std::fs::write(&config, text).unwrap();
+    let c = config.display().to_string();
+    run(f.path(), &["--config", &c, "declare", "--title", "checkout fails"]);
+    let child = warroom(f.path(), &["--config", &c, "investigate", "INC-1", "--json"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let start = std::time::Instant::now();
+    while slow.seen().is_empty() {
+        assert!(start.elapsed() < Duration::from_secs(60));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let pid = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let v: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {output:?}"));
+    let of = |name: &str| v["sources"].as_array().unwrap().iter().find(|s| s["name"] == name).cloned().unwrap_or_default();
+    assert_eq!((output.status.code(), of("files")["status"].as_str()), (Some(3), Some("ok")), "{v}");
+    assert!(of("prom")["error"].as_str().unwrap().contains("stopped"), "{v}");
+    assert!(v["findings"].to_string().contains("pool exhausted"), "{v}");
+}

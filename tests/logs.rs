@@ -227,6 +227,13 @@ fn an_access_log_is_told_by_what_was_answered() {
         .map(|p| (p["change"].as_str().unwrap(), p["level"].as_str().unwrap_or(""), p["count"].as_u64().unwrap()))
         .collect();
     assert_eq!(told, [("new", "error", 200), ("new", "error", 100), ("down", "info", 200), ("down", "info", 100)], "{v}");
+    std::fs::write(
+        path("mail.log"),
+        "{\"level\":\"warn\",\"msg\":\"no such user ana@example.com\",\"user\":\"ana@example.com\"}\n",
+    )
+    .unwrap();
+    let (_, mail) = json(f.path(), &["logs", "patterns", &path("mail.log")]);
+    assert!(!mail.to_string().contains("ana@example.com"), "{mail}");
     let printed = stdout(&run(f.path(), &["logs", "patterns", "--baseline", &path("before.log"), &path("now.log")]));
     assert!(printed.contains("GET 5xx: \"GET <*>\"") && printed.contains("POST 2xx: "), "{printed}");
 }

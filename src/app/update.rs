@@ -49,16 +49,10 @@ fn take(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
         }
         Msg::Ticked => Vec::new(),
         Msg::AlertsArrived(board) => {
-            let before = model.board.current().map(|a| a.fingerprint.clone());
             model.board.take(board.alerts, board.sources, at);
-            let wanted = model.board.current().cloned();
-            // The chart follows the selection; the same alert is drawn anew with fresh data.
-            match wanted {
-                Some(alert) if model.screen == Screen::Board || before != Some(alert.fingerprint.clone()) => {
-                    vec![Effect::FetchSeries(Box::new(alert))]
-                }
-                _ => Vec::new(),
-            }
+            // Also the same alert is drawn anew with fresh data.
+            let shown = model.board.current().filter(|_| model.screen == Screen::Board);
+            shown.map(|alert| Effect::FetchSeries(Box::new(alert.clone()))).into_iter().collect()
         }
         Msg::IncidentsListed(heads) => listed(model, heads),
         Msg::IncidentRead(incident, bodies) => {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::json;
 
+use super::reading::on_ctrl_c;
 use super::{CliError, Done, duration_arg, id_arg, out};
 use crate::evidence::cited::tags;
 use crate::incident::{Incident, IncidentId, SourceStatus};
@@ -31,8 +32,14 @@ pub(super) fn progress(quiet: bool) -> Progress {
 }
 
 pub(super) async fn run(desk: &Desk, args: &InvestigateArgs, as_json: bool) -> Result<Done, CliError> {
-    let incident = desk.investigate(args.id, args.window, &progress(as_json)).await?;
-    print(&incident, as_json)
+    // What was answered by then is compared, kept and told.
+    let waits = on_ctrl_c(|| {
+        out::note("warroom: stopping: what was answered so far is told; once more ends at once");
+        crate::sources::http::stop();
+    });
+    let done = desk.investigate(args.id, args.window, &progress(as_json)).await;
+    waits.abort();
+    print(&done?, as_json)
 }
 
 /// Prints the last investigation.

@@ -1,5 +1,6 @@
 //! `warroom logs`: log files without any backend.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -105,6 +106,13 @@ fn patterns(args: &PatternsArgs, stop: &AtomicBool, as_json: bool) -> Result<Don
     for pattern in &mut found.patterns {
         for text in [&mut pattern.sample, &mut pattern.template] {
             *text = redactor.text(text).into_owned();
+        }
+        for facet in pattern.facets.values_mut() {
+            let mut values = BTreeMap::new();
+            for (value, n) in std::mem::take(&mut facet.values) {
+                *values.entry(redactor.text(&value).into_owned()).or_default() += n;
+            }
+            facet.values = values;
         }
     }
     if let (Some(path), Some(numbers)) = (&args.assignments, &reading.numbers) {

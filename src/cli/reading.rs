@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::io::{BufRead, IsTerminal, Read};
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -19,24 +18,26 @@ pub(super) const STOPPED: &str = "warroom: stopped: this is what was read so far
 pub(super) async fn stoppable(
     job: impl FnOnce(&AtomicBool) -> Result<Done, CliError> + Send + 'static,
 ) -> Result<Done, CliError> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let asked = stop.clone();
-    let waits = tokio::spawn(async move {
-        if tokio::signal::ctrl_c().await.is_ok() {
-            asked.store(true, Ordering::Relaxed);
-            ASKED.store(true, Ordering::Relaxed);
-        }
-        if tokio::signal::ctrl_c().await.is_ok() {
-            std::process::exit(130);
-        }
-    });
-    let done = tokio::task::spawn_blocking(move || job(&stop)).await;
+    let waits = on_ctrl_c(|| ASKED.store(true, Ordering::Relaxed));
+    let done = tokio::task::spawn_blocking(move || job(&ASKED)).await;
     waits.abort();
     done.map_err(|e| CliError::Failed(format!("the study ended early: {e}")))?
 }
 
 /// Whether the first Ctrl-C came.
 static ASKED: AtomicBool = AtomicBool::new(false);
+
+/// Does something at the first Ctrl-C; the second ends the program.
+pub(super) fn on_ctrl_c(first: impl FnOnce() + Send + 'static) -> tokio::task::JoinHandle<()> {
+    tokio::spawn(async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            first();
+        }
+        if tokio::signal::ctrl_c().await.is_ok() {
+            std::process::exit(130);
+        }
+    })
+}
 
 /// Standard input, read on a thread of its own: a pipe on which nothing comes must not hold up the end.
 struct Piped {

@@ -92,7 +92,10 @@ fn rank(args: &SuspectsArgs, stop: &AtomicBool, as_json: bool) -> Result<Done, C
     let mut input = Input { stop, progress: Progress::new() };
     let incident = table(&args.incident, &mut input)?;
     let baseline = args.baseline.as_deref().map(|path| table(path, &mut input)).transpose()?;
-    comparable(args, &incident, baseline.as_ref())?;
+    // Of a table that was not read to its end nothing is missed.
+    if !stop.load(Ordering::Relaxed) {
+        comparable(args, &incident, baseline.as_ref())?;
+    }
     if let Some(symptom) = args.symptom.as_ref().filter(|s| !incident.columns.contains_key(*s)) {
         let near = crate::config::nearest(symptom, incident.columns.keys().map(String::as_str));
         let hint = near.map_or_else(String::new, |n| format!("; did you mean '{n}'?"));
@@ -262,7 +265,7 @@ fn table(path: &Path, input: &mut Input<'_>) -> Result<Table, CliError> {
             column.push(value.unwrap_or(f64::NAN));
         }
     }
-    if times.is_empty() {
+    if times.is_empty() && !input.stop.load(Ordering::Relaxed) {
         return Err(CliError::Failed(format!(
             "{} has no rows: below its header each row is a time and its values",
             path.display()

@@ -30,6 +30,8 @@ pub enum FaultKind {
     Config,
     /// A file could not be read.
     Io,
+    /// The person at the keyboard did not want to wait for it.
+    Stopped,
 }
 
 impl FaultKind {
@@ -50,6 +52,7 @@ impl FaultKind {
             Self::NotRecorded => "not recorded",
             Self::Config => "config",
             Self::Io => "unreadable",
+            Self::Stopped => "stopped",
         }
     }
 
@@ -70,6 +73,7 @@ impl FaultKind {
             Self::NotRecorded => "record again with this question asked",
             Self::Config => "correct the configuration",
             Self::Io => "check the path and its permissions",
+            Self::Stopped => "ask again, and give it longer",
         }
     }
 }

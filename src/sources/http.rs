@@ -3,7 +3,7 @@
 //! another host.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
@@ -11,6 +11,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Url};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::{OnceCell, Semaphore};
+use tokio_util::sync::CancellationToken;
 
 use super::fault::{FaultKind, SourceError};
 use crate::config::{Auth, SourceConfig, TlsConfig};
@@ -24,6 +25,14 @@ const ATTEMPTS: u32 = 3;
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(30);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_REDIRECTS: usize = 5;
+
+static STOP: LazyLock<CancellationToken> = LazyLock::new(CancellationToken::new);
+
+/// Ends every question that still waits for a server, and each that comes: Ctrl-C on a command that tells what it has. There is no
+/// way back: the program ends next.
+pub fn stop() {
+    STOP.cancel();
+}
 
 /// Parameters of a request: names may repeat.
 pub type Params<'a> = Vec<(&'a str, String)>;
@@ -158,7 +167,15 @@ impl Http {
         self.send(Method::POST, path, params).await
     }
 
+    /// Asks, until the program is told to stop.
     async fn send(&self, method: Method, path: &str, params: &Params<'_>) -> Result<Reply, SourceError> {
+        tokio::select! {
+            reply = self.ask(method, path, params) => reply,
+            () = STOP.cancelled() => Err(SourceError::new(FaultKind::Stopped, "stopped before it answered")),
+        }
+    }
+
+    async fn ask(&self, method: Method, path: &str, params: &Params<'_>) -> Result<Reply, SourceError> {
         let url = self
             .base
             .join(path.trim_start_matches('/'))

@@ -18,11 +18,7 @@ pub(super) fn parse(raw: &str, context: Context) -> Option<LogLine> {
     let status: u16 = tail.next()?.parse().ok().filter(|s| (100..600).contains(s))?;
     let bytes = tail.next().unwrap_or("-");
     let mut line = LogLine { at: Some(at), ..LogLine::plain(clean::line(&format!("{request} {status}"))) };
-    line.level = Some(match status {
-        500.. => Level::Error,
-        400.. => Level::Warn,
-        _ => Level::Info,
-    });
+    line.level = Some(level_of(status / 100));
     for (key, value) in [("client", client), ("user", user), ("status", status.to_string().as_str()), ("bytes", bytes)] {
         if value != "-" {
             line.fields.insert(key.to_owned(), clean::line(value));
@@ -55,12 +51,16 @@ pub fn answered(text: &str) -> Option<(&'static str, Level)> {
         b"OPTIONS" => ["OPTIONS 1xx", "OPTIONS 2xx", "OPTIONS 3xx", "OPTIONS 4xx", "OPTIONS 5xx"],
         _ => return None,
     };
-    let level = match class {
-        b'5' => Level::Error,
-        b'4' => Level::Warn,
+    Some((names.get(usize::from(class - b'1')).copied()?, level_of(u16::from(class - b'0'))))
+}
+
+/// What a class of status stands for: 5 is the server's failure, 4 the client's.
+fn level_of(class: u16) -> Level {
+    match class {
+        5.. => Level::Error,
+        4 => Level::Warn,
         _ => Level::Info,
-    };
-    Some((names.get(usize::from(class - b'1')).copied()?, level))
+    }
 }
 
 /// The position of the quote that ends the request; a backslash escapes one.
