@@ -264,6 +264,28 @@ fn suspending_gives_the_terminal_to_the_shell_and_takes_it_again() {
     s.ended();
 }
 
+/// A shell that sets the line's mode behind the program's back, as it does with a job that is stopped at the wrong moment.
+#[test]
+fn keys_are_read_again_whatever_mode_the_shell_left_the_line_in() {
+    let mut s = Screen::warroom(&["demo"], 100, 30);
+    s.until("5 firing");
+    let tty = s.master.tty_name().unwrap();
+    let stty = |args: &[&str]| {
+        let output = std::process::Command::new("stty").arg("-F").arg(&tty).args(args).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    stty(&["icanon", "echo"]);
+    s.signal(rustix::process::Signal::CONT);
+    let start = Instant::now();
+    while !stty(&["-a"]).contains("-icanon") {
+        assert!(start.elapsed() < PATIENCE, "the line is not raw again");
+        std::thread::sleep(Duration::from_millis(30));
+    }
+    s.keys("q");
+    assert_eq!(s.ended(), 0);
+}
+
 #[test]
 fn with_no_color_no_colour_is_sent() {
     let mut s = Screen::start(env!("CARGO_BIN_EXE_warroom"), &["demo"], 100, 30, &[("NO_COLOR", "1")]);

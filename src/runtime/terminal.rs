@@ -73,6 +73,10 @@ impl Guard {
 
     /// Takes the terminal again: after a suspension, or when something garbled it.
     pub fn renew(&mut self) {
+        // A shell may have set the line's mode anew while this process was stopped: what is held to be on is switched on once more.
+        if RAW.swap(false, Ordering::SeqCst) {
+            let _gone = disable_raw_mode();
+        }
         if let Err(error) = self.switch_on() {
             tracing::error!(%error, "taking the terminal again");
         }
