@@ -1,5 +1,6 @@
-//! The analysis alone, without sources and screens: series measured and ranked, log lines mined and followed, findings made.
-//! Prints what it measured, on what, and against what; asserts nothing. `cargo bench --bench analysis`
+//! Benchmarks of the analysis, without sources and screens: ranking series, mining log patterns, following requests, and
+//! making findings. Prints the times together with the size of the data and a baseline; asserts nothing. Run it with
+//! `cargo bench --bench analysis`.
 
 use std::time::{Duration, Instant};
 
@@ -12,10 +13,10 @@ use warroom::telemetry::{Labels, Level, LogLine, Timestamp, Window};
 
 const START: i64 = 1_795_253_400;
 
-/// The same numbers in each run.
-struct Numbers(u64);
+/// A random number generator (SplitMix64) that produces the same numbers in each run.
+struct Random(u64);
 
-impl Numbers {
+impl Random {
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut x = self.0;
@@ -24,23 +25,24 @@ impl Numbers {
         x ^ (x >> 31)
     }
 
-    fn share(&mut self) -> f64 {
+    /// A number from 0 to below 1.
+    fn fraction(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1_u64 << 53) as f64
     }
 }
 
-/// Noise around a level; every fiftieth series steps up at the incident.
-fn series(count: usize, samples: usize) -> Vec<Measured> {
-    let mut numbers = Numbers(1);
+/// Generates noise around a level; every fiftieth series rises at the start of the incident.
+fn generate_series(count: usize, samples: usize) -> Vec<Measured> {
+    let mut random = Random(1);
     let half = samples / 2;
     (0..count)
         .map(|n| {
-            let level = 10.0 + numbers.share() * 1000.0;
+            let level = 10.0 + random.fraction() * 1000.0;
             let mut part = |from: usize, to: usize, by: f64| {
                 (from..to)
                     .map(|i| {
                         let at = Timestamp::from_secs(START + 5 * i64::try_from(i).unwrap_or(0));
-                        (at, level * (1.0 + by + 0.1 * (numbers.share() - 0.5)))
+                        (at, level * (1.0 + by + 0.1 * (random.fraction() - 0.5)))
                     })
                     .collect::<Vec<_>>()
             };
@@ -57,43 +59,44 @@ fn series(count: usize, samples: usize) -> Vec<Measured> {
         .collect()
 }
 
-/// What one would write first: each part sorted whole, the largest departure over the spread of the quartiles.
-fn plain(all: &[Measured]) -> Vec<(usize, f64)> {
+/// The baseline: sorts each part and ranks series by their largest departure in units of the interquartile range.
+fn rank_naively(all: &[Measured]) -> Vec<(usize, f64)> {
     let mut out: Vec<(usize, f64)> = all
         .iter()
         .enumerate()
         .map(|(n, s)| {
             let mut base: Vec<f64> = s.baseline.iter().map(|(_, v)| *v).collect();
             base.sort_by(f64::total_cmp);
-            let at = |q: f64| base[(q * (base.len() - 1) as f64) as usize];
-            let far = s.incident.iter().map(|(_, v)| (v - at(0.5)).abs()).fold(0.0, f64::max);
-            (n, far / (at(0.75) - at(0.25)).max(1e-12))
+            let quantile = |q: f64| base[(q * (base.len() - 1) as f64) as usize];
+            let departure = s.incident.iter().map(|(_, v)| (v - quantile(0.5)).abs()).fold(0.0, f64::max);
+            (n, departure / (quantile(0.75) - quantile(0.25)).max(1e-12))
         })
         .collect();
     out.sort_by(|a, b| b.1.total_cmp(&a.1));
     out
 }
 
-/// The median of several runs, after one that is not counted.
+/// The median time of several runs, after one warm-up run.
 fn median(runs: usize, mut job: impl FnMut()) -> Duration {
     job();
     let mut times: Vec<Duration> = (0..runs)
         .map(|_| {
-            let began = Instant::now();
+            let started = Instant::now();
             job();
-            began.elapsed()
+            started.elapsed()
         })
         .collect();
     times.sort_unstable();
     times[runs / 2]
 }
 
-/// Lines of a shop with requests that do not repeat: orders, ids, times; a fifth are new errors since the middle.
-fn lines(count: usize) -> Vec<LogLine> {
-    let mut numbers = Numbers(2);
+/// Generates the log lines of a shop, with orders, ids and times that do not repeat. In the second half, a fifth of the
+/// lines are new errors.
+fn generate_lines(count: usize) -> Vec<LogLine> {
+    let mut random = Random(2);
     (0..count)
         .map(|n| {
-            let order = numbers.next() % 1_000_000;
+            let order = random.next() % 1_000_000;
             let is_late = n >= count / 2;
             let (level, message) = match n % 10 {
                 0 | 1 if is_late => (
@@ -105,12 +108,12 @@ fn lines(count: usize) -> Vec<LogLine> {
                     Level::Info,
                     format!(
                         "payment {:08x} of customer{}@shop captured, {} cents",
-                        numbers.next() as u32,
+                        random.next() as u32,
                         order % 5000,
                         order % 9000
                     ),
                 ),
-                4 => (Level::Debug, format!("cache miss for key session:{:016x}", numbers.next())),
+                4 => (Level::Debug, format!("cache miss for key session:{:016x}", random.next())),
                 5 => (Level::Info, format!("connected to 10.{}.{}.{}:5432", order % 256, order % 199, order % 77)),
                 _ => (Level::Info, format!("order {order} placed by user {} in region eu-{}", order % 100_000, order % 4)),
             };
@@ -127,9 +130,9 @@ fn lines(count: usize) -> Vec<LogLine> {
 
 fn main() {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    println!("on {threads} processors; medians");
+    println!("Median times on {threads} processors:");
 
-    let small = series(1000, 600);
+    let small = generate_series(1000, 600);
     let known = Known::default();
     let ours = median(21, || {
         std::hint::black_box(suspects(&small, &known));
@@ -139,28 +142,28 @@ fn main() {
             std::hint::black_box(measure(s));
         }
     });
-    println!("  of that, measuring on one thread: {:.2} ms", measured.as_secs_f64() * 1e3);
-    let theirs = median(21, || {
-        std::hint::black_box(plain(&small));
+    println!("  measuring 1,000 series on one thread: {:.2} ms", measured.as_secs_f64() * 1e3);
+    let naive = median(21, || {
+        std::hint::black_box(rank_naively(&small));
     });
     println!(
-        "1,000 series x 600 samples ranked: {:.2} ms (plain sort and quartiles, one thread, without change points: {:.2} ms, {:.1} times)",
+        "ranking 1,000 series of 600 samples: {:.2} ms (sorting and quartiles on one thread, without change points: {:.2} ms, {:.1}×)",
         ours.as_secs_f64() * 1e3,
-        theirs.as_secs_f64() * 1e3,
-        theirs.as_secs_f64() / ours.as_secs_f64()
+        naive.as_secs_f64() * 1e3,
+        naive.as_secs_f64() / ours.as_secs_f64()
     );
 
-    let all = lines(1_000_000);
-    let large = series(5000, 600);
+    let all = generate_lines(1_000_000);
+    let large = generate_series(5000, 600);
     let window = Window::new(Timestamp::from_secs(START), Timestamp::from_secs(START + 1000));
     let onset = Timestamp::from_secs(START + 500);
     let bytes: usize = all.iter().map(|l| l.message.len()).sum();
     let mut parts = [Duration::ZERO; 4];
     let whole = median(3, || {
-        let mut began = Instant::now();
+        let mut started = Instant::now();
         let mut lap = |n: usize| {
-            parts[n] = began.elapsed();
-            began = Instant::now();
+            parts[n] = started.elapsed();
+            started = Instant::now();
         };
         let patterns = group(&all, onset, window);
         lap(0);
@@ -194,7 +197,7 @@ fn main() {
     });
     let ms = |d: Duration| d.as_secs_f64() * 1e3;
     println!(
-        "1,000,000 lines ({:.0} MB) + 5,000 series x 600 samples to findings: {:.0} ms (patterns {:.0}, shifts and requests {:.0}, suspects {:.0}, findings {:.1})",
+        "from 1,000,000 lines ({:.0} MB) and 5,000 series of 600 samples to findings: {:.0} ms (patterns {:.0} ms, log shifts and requests {:.0} ms, suspects {:.0} ms, findings {:.1} ms)",
         bytes as f64 / 1e6,
         ms(whole),
         ms(parts[0]),

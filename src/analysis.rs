@@ -1,7 +1,7 @@
-//! What the data say without a model: which alerts belong together, which series left their normal range and when, which
-//! log lines are new. Findings name their inputs by key; `evidence` turns keys into citations.
+//! Analyses the collected data without a model: related alerts, series that left their normal range and when, new log lines.
+//! Findings refer to their inputs by key; `evidence` turns the keys into citations.
 //!
-//! Pure. A first, simple set of methods: robust, explainable, and cheap enough to run at each key press.
+//! Pure: no I/O and no clock. The methods are simple, robust and explainable, and cheap enough to run on every key press.
 
 pub mod departure;
 pub mod exit;

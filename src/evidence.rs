@@ -1,6 +1,7 @@
-//! Evidence bodies and their digests, the one redaction engine, packing into a token budget, and the check of citations.
+//! Evidence: bodies and digests, redaction, packing into a token budget, and the citation check.
 //!
-//! Pure. A body is redacted before its digest is taken, so that what is stored, shown, sent and exported is one text.
+//! Pure: no I/O and no clock. A body is redacted before its digest is computed, so the same text is stored, shown, sent and
+//! exported.
 
 pub mod body;
 pub mod check;

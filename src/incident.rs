@@ -1,8 +1,7 @@
-//! The incident itself: what can happen ([`Fact`]), the fold from facts to state ([`Incident`]), and the words for
-//! severity, status, phase, role, action item and evidence record.
+//! The incident model: the facts that can be recorded ([`Fact`]), the state computed from them ([`Incident`]), and the types
+//! for severity, status, phase, role, action item and evidence record.
 //!
-//! Pure, and blind to how facts are stored: the journal writes them, this room says what they mean. State is never edited;
-//! it is what the entries add up to.
+//! Everything here is pure. Storage belongs to the journal. State is never edited: it is always computed from the entries.
 
 pub mod action;
 pub mod answer;

@@ -1,6 +1,6 @@
 //! warroom: an incident war room in a terminal.
 //!
-//! ARCHITECTURE.md tells the rooms, who may import whom, and the invariants.
+//! ARCHITECTURE.md describes the modules, which module may import which, and the invariants.
 
 #![forbid(unsafe_code)]
 #![warn(rust_2018_idioms, unused_qualifications)]
@@ -27,7 +27,7 @@
         clippy::panic,
         clippy::string_slice,
         clippy::unwrap_used,
-        reason = "tests may stop at what they did not expect"
+        reason = "a test may panic on an unexpected value"
     )
 )]
 

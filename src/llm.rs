@@ -1,8 +1,8 @@
-//! The model: OpenAI-compatible chat through async-openai, streamed.
+//! The client for the model: streams chat completions from an OpenAI-compatible server through async-openai.
 //!
-//! Servers that call themselves compatible differ in small things (see `wire`), so the stream is decoded by our own
-//! tolerant shapes, and errors are read from status and body before the crate tries its own (see `service`). Dropping the
-//! future cancels the request; what came until then is with the caller already.
+//! Compatible servers differ in details (see `wire`), so the stream is decoded into our own tolerant types, and errors are
+//! read from the HTTP status and body before async-openai decodes them (see `service`). Dropping the future cancels the
+//! request; the caller already has the text that arrived before.
 
 mod service;
 mod wire;
@@ -20,12 +20,12 @@ use crate::incident::Usage;
 use crate::prompt::{Delta, PromptPlan};
 use crate::telemetry::clean;
 
-/// Why a model did not answer, or not to the end.
+/// Why a model did not answer, or why its answer is incomplete.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct LlmError {
     pub message: String,
-    /// Whether part of an answer had come.
+    /// Whether part of the answer arrived before the failure.
     pub partial: bool,
 }
 
@@ -37,27 +37,27 @@ impl LlmError {
     }
 }
 
-/// A finished answer.
+/// An answer from the model, complete unless `cut_by` is set.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Outcome {
     pub text: String,
     pub usage: Usage,
     pub model: Option<String>,
-    /// Set when the server stopped before the end: `length`, `content_filter`.
+    /// Why the answer was cut short: `length` or `content_filter` from the server, or our size limit.
     pub cut_by: Option<String>,
 }
 
-/// A configured model.
+/// A client for the configured model.
 pub struct Llm {
     config: AssistantConfig,
     client: Client<OpenAIConfig>,
 }
 
-/// The longest answer that is kept, in bytes: a server that never ends must not fill the memory.
+/// Streaming stops once the answer is longer than this, in bytes, so that an endless answer cannot fill the memory.
 const MAX_ANSWER: usize = 512 * 1024;
 
 impl Llm {
-    /// Makes the client; fetches the key (which may run a command), so call it off the drawing thread.
+    /// Builds the client. Fetches the API key, which may run a command, so do not call this on the drawing thread.
     pub async fn new(config: &AssistantConfig) -> Result<Self, LlmError> {
         let key = match config.api_key.clone() {
             None => None,
@@ -70,7 +70,7 @@ impl Llm {
         };
         let builder = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(10))
-            // Between two bytes, not over the whole answer: a long answer is no failure.
+            // Limits the time between two reads, not the whole answer: a long answer is not a failure.
             .read_timeout(config.timeout)
             .redirect(reqwest::redirect::Policy::none())
             .user_agent(concat!("warroom/", env!("CARGO_PKG_VERSION")));
@@ -82,7 +82,7 @@ impl Llm {
                 })
             })
             .map_err(|e| LlmError::new(e.message))?;
-        // Every field is set: the crate's defaults read the environment.
+        // Set every field: async-openai's defaults read environment variables.
         let api = OpenAIConfig::new()
             .with_api_base(config.base_url.trim_end_matches('/'))
             .with_api_key(key.as_ref().map_or("none", |k| k.expose_secret()))
@@ -92,31 +92,31 @@ impl Llm {
         Ok(Self { config: config.clone(), client })
     }
 
-    /// Streams an answer. Deltas go to `sink` as they come; a closed sink does not stop the answer.
+    /// Streams an answer. Sends each delta to `sink` as it arrives; a closed sink does not stop the answer.
     pub async fn answer(&self, plan: &PromptPlan, sink: &mpsc::Sender<Delta>) -> Result<Outcome, LlmError> {
-        let request = wire::Request::of(&self.config, plan);
+        let request = wire::Request::from_plan(&self.config, plan);
         let progress = sink.clone();
         let mut stream = service::with_progress(progress, self.client.chat().create_stream_byot::<_, wire::Chunk>(request))
             .await
             .map_err(|e| service::explain(&e))?;
         let mut outcome = Outcome::default();
-        let mut thinking = wire::Thinking::default();
+        let mut thinking = wire::ThinkingFilter::default();
         while let Some(chunk) = stream.next().await {
             match chunk {
                 Ok(chunk) => {
                     if let Some(message) = chunk.error_message() {
                         return Err(LlmError { partial: !outcome.text.is_empty(), ..LlmError::new(message) });
                     }
-                    chunk.note(&mut outcome);
+                    chunk.update(&mut outcome);
                     let text = thinking.visible(&chunk.text());
                     if text.is_empty() {
                         continue;
                     }
                     outcome.text.push_str(&text);
-                    // Awaiting here slows the reading of the stream, which is what a slow terminal needs.
+                    // Waiting for the sink slows down reading from the server when the terminal is slow.
                     let _closed = sink.send(Delta::Text(text)).await;
                     if outcome.text.len() > MAX_ANSWER {
-                        outcome.cut_by = Some("warroom: the answer is longer than 512 KiB".to_owned());
+                        outcome.cut_by = Some("warroom's limit of 512 KiB".to_owned());
                         break;
                     }
                 }
@@ -124,12 +124,12 @@ impl Llm {
             }
         }
         if outcome.text.trim().is_empty() {
-            return Err(LlmError::new("the model gave an empty answer"));
+            return Err(LlmError::new("the model returned an empty answer"));
         }
         Ok(outcome)
     }
 
-    /// A cheap question for `doctor`: does the server list models, and is ours among them?
+    /// Checks for `doctor` whether the server responds and lists the configured model. Returns the result as a phrase.
     pub async fn probe(config: &AssistantConfig) -> Result<String, LlmError> {
         let source = crate::config::SourceConfig {
             name: "assistant".to_owned(),
@@ -151,16 +151,20 @@ impl Llm {
         let http = crate::sources::http::Http::new(&source).map_err(fail)?;
         let reply = http.get("models", &Vec::new()).await.map_err(fail)?;
         if reply.status == 404 {
-            return Ok("reachable, lists no models".to_owned());
+            return Ok("reachable, but does not list its models".to_owned());
         }
         if crate::sources::http::status_kind(reply.status).is_some() {
             return Err(LlmError::new(crate::sources::http::refused(&reply, None).message));
         }
         let list: serde_json::Value = reply.json().map_err(fail)?;
-        let known = list
+        let is_listed = list
             .get("data")
             .and_then(|d| d.as_array())
             .is_some_and(|models| models.iter().any(|m| m.get("id").and_then(|i| i.as_str()) == Some(config.model.as_str())));
-        Ok(if known { format!("has {}", config.model) } else { format!("reachable, does not list {}", config.model) })
+        Ok(if is_listed {
+            format!("{} is available", config.model)
+        } else {
+            format!("reachable, but does not list {}", config.model)
+        })
     }
 }

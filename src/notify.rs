@@ -1,3 +1,3 @@
-//! What leaves for other people's systems, once a person has confirmed that very act.
+//! Sends data to other people's systems. A person must confirm each request before it is sent.
 
 pub mod tracker;

@@ -1,8 +1,8 @@
 //! The post-mortem: an incident and its evidence as Markdown, HTML and JSON.
 //!
-//! Pure, and blind to the clock: "now" is the last entry, so the same journal gives the same bytes. [`Report`] holds every
-//! computed fact once; the formats only write it down, so that they cannot disagree. The sections are those of a full
-//! post-mortem; what is not known says so, with who finds out by when, and is listed at the top.
+//! Pure: "now" is the time of the last journal entry, so the same journal gives the same bytes. [`Report`] computes every
+//! fact once and the formats only render it, so they cannot disagree. Every section of a full post-mortem is present; a
+//! section without data names who will find out and by when. Missing items are listed at the top.
 
 mod html;
 mod json;
@@ -17,7 +17,7 @@ use crate::evidence::Body;
 use crate::incident::Incident;
 pub use report::Report;
 
-/// In which form.
+/// An output format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     Markdown,
@@ -32,19 +32,19 @@ impl FromStr for Format {
             "md" | "markdown" => Ok(Self::Markdown),
             "html" => Ok(Self::Html),
             "json" => Ok(Self::Json),
-            _ => Err(format!("'{text}' is not a format: give md, html or json")),
+            _ => Err(format!("unknown format '{text}': use md, html or json")),
         }
     }
 }
 
-/// A post-mortem, computed.
+/// The post-mortem of one incident, ready to render.
 #[derive(Clone, Debug)]
 pub struct Postmortem {
     report: Report,
 }
 
 impl Postmortem {
-    /// Computes everything that the formats write down. `bodies` by digest; missing ones are told as missing.
+    /// Computes the report. `bodies` are keyed by digest; evidence whose body is missing is reported as such.
     pub fn new(incident: &Incident, bodies: &BTreeMap<String, Body>) -> Self {
         Self { report: Report::new(incident, bodies) }
     }
@@ -54,7 +54,7 @@ impl Postmortem {
         &self.report
     }
 
-    /// Written in a format, with a final line feed.
+    /// Renders the post-mortem, ending with a line feed. Fails only if JSON serialization fails.
     pub fn render(&self, format: Format) -> Result<String, serde_json::Error> {
         match format {
             Format::Markdown => Ok(markdown::render(&self.report)),

@@ -1,7 +1,7 @@
-//! Prompts: files with personas and templates, and the plan of exactly what would be sent.
+//! Prompt files (persona and template), and the plan that holds exactly what is sent to the model.
 //!
-//! Pure. A plan is built from an incident's journal and nothing else: no clock, no fetch. What a dry run shows is, byte for
-//! byte, what a real run sends.
+//! Pure: a plan is built from an incident and its evidence, without a clock or network access. A dry run therefore shows,
+//! byte for byte, what a real run sends.
 
 pub mod delta;
 pub mod library;

@@ -1,7 +1,7 @@
-//! The words for what comes from outside: alerts, series, log lines and the window they belong to.
+//! Types for data from outside: alerts, metric series, log lines, changes, and the time windows they belong to.
 //!
-//! Pure: no clock, no file, no socket. Everything here is plain data that a source produced and that has been cleaned
-//! (see [`clean`]) on its way in. This room imports nothing of ours; every other room may import it.
+//! Pure: reads no clock, file or socket. The types hold plain data from a source, cleaned on the way in (see [`clean`]).
+//! This module imports no other module of the crate; every other module may import it.
 
 pub mod alert;
 pub mod change;

@@ -92,7 +92,7 @@ async fn each_failure_has_its_kind_and_the_servers_words() {
         (
             Reply::json("{\"status\":\"success\",\"data\":{\"resultType\":\"matrix\",\"result\":7}}"),
             FaultKind::Malformed,
-            "unknown shape",
+            "unexpected shape",
         ),
         (Reply::json("{\"status\":\"success\""), FaultKind::Malformed, "no answer of this API"),
     ] {
@@ -383,7 +383,7 @@ async fn a_cluster_is_read_page_by_page_and_says_what_it_may_not_read() {
     });
     let s = source("kubernetes", &stub.url(), "");
     let told = s.probe().await.unwrap();
-    assert!(told.starts_with("Kubernetes v1.30.2; rollouts cannot be read: ") && told.contains("forbidden"), "{told}");
+    assert!(told.starts_with("Kubernetes v1.30.2; cannot read rollouts: ") && told.contains("forbidden"), "{told}");
     let window =
         Window::new(Timestamp::parse("2026-11-21T09:10:00Z").unwrap(), Timestamp::parse("2026-11-21T09:20:00Z").unwrap());
     let answer = s.changes().unwrap().within(window).await.unwrap();

@@ -225,8 +225,8 @@ proptest! {
                 prop_assert!(items.iter().all(|g| !g.detail.is_empty() || g.met));
                 open_for(&items, Status::Resolved);
                 let due = folded.head.update_due();
-                prop_assert!(brief(&folded, Reader::TakingOver, now, MONITOR, due).starts_with("# Hand-over"));
-                prop_assert!(brief(&folded, Reader::Joining, now, MONITOR, due).starts_with("# Read-in"));
+                prop_assert!(brief(&folded, Reader::TakingOver, now, MONITOR, due).starts_with("# Handover"));
+                prop_assert!(brief(&folded, Reader::Joining, now, MONITOR, due).starts_with("# Briefing"));
                 stats(&[Row::of(&folded)]);
                 for e in folded.timeline() {
                     prop_assert!(!folded.text_of(e).contains('\0') && !e.fact.kind().is_empty());

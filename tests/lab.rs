@@ -119,16 +119,16 @@ fn from_the_alert_to_the_post_mortem() {
     assert!(of("pattern").contains("pool exhausted after"), "{findings:#?}");
     assert!(of("related").contains("service=checkout"), "{findings:#?}");
     let first = |kind: &str| findings.iter().find(|f| f["kind"] == kind).unwrap_or(&Value::Null);
-    assert!(first("suspect")["title"].as_str().unwrap_or("").starts_with("checkout is the likeliest"), "{findings:#?}");
+    assert!(first("suspect")["title"].as_str().unwrap_or("").starts_with("checkout is the most likely"), "{findings:#?}");
     let suspect = &found["suspects"][0];
     assert!(suspect["service"] == "checkout" && !suspect["evidence"].as_array().unwrap().is_empty(), "{}", found["suspects"]);
     assert!(found["onset"].is_string());
     assert!(of("change").contains("checkout version 1.41.3 → 1.42.0"), "{findings:#?}");
     // Known from the label that names whom a client calls.
-    assert!(of("dependency").contains("By the labels of the metrics gateway calls checkout"), "{findings:#?}");
-    assert!(of("saturation").contains("checkout db_pool is at 100 %"), "{findings:#?}");
-    assert!(of("slo").contains("checkout burns its error budget"), "{findings:#?}");
-    assert!(first("severity")["text"].as_str().unwrap_or("").contains("checkout fails"), "{findings:#?}");
+    assert!(of("dependency").contains("gateway calls checkout (according to the labels of the metrics)"), "{findings:#?}");
+    assert!(of("saturation").contains("checkout db_pool is at 100%"), "{findings:#?}");
+    assert!(of("slo").contains("checkout is burning its error budget"), "{findings:#?}");
+    assert!(first("severity")["text"].as_str().unwrap_or("").contains("checkout is failing"), "{findings:#?}");
     assert!(
         of("dependency").contains("db_pool_in_use") && of("dependency").contains("calls payment, which did not change"),
         "{findings:#?}"

@@ -68,7 +68,7 @@ fn tasks_decisions_and_hypotheses_leave_their_results_in_the_timeline() {
         (&Value::from("errors stopped"), &Value::from("supported"))
     );
     let texts = stdout(&run(d, &["incident", "show", "INC-1"]));
-    assert!(texts.contains("A2 is done: the replica is fine") && texts.contains("(backdated)"), "{texts}");
+    assert!(texts.contains("Completed A2: the replica is fine") && texts.contains("(backdated)"), "{texts}");
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn roles_are_assumed_handed_over_and_given_up_and_the_brief_says_what_is_promise
     ok(d, &["incident", "update", "INC-1", "We look into it.", "--next-in", "45m", "--at", &ago(50)]);
     ok(d, &["incident", "escalate", "INC-1", "L3", "--reason", "nobody here knows the pool"]);
     let brief = ok(d, &["incident", "handover", "INC-1", "--to", "ben"]);
-    for part in ["# Hand-over: INC-1 SEV1", "**overdue**", "Escalated to L3", "Missing for SEV1", "Before it can be resolved"] {
+    for part in ["# Handover: INC-1 SEV1", "**overdue**", "Escalated to L3", "required for SEV1", "Before it can be resolved"] {
         assert!(brief.contains(part), "{part}\n{brief}");
     }
     let v = show(d);
@@ -111,7 +111,7 @@ fn roles_are_assumed_handed_over_and_given_up_and_the_brief_says_what_is_promise
     assert!(first["until"].is_string(), "a hand-over has its moment: {first}");
     let promised = warroom::telemetry::Timestamp::parse(due.as_str().unwrap()).unwrap();
     assert!((warroom::investigate::clock::now().secs_since(promised) - 300.0).abs() < 60.0, "what was promised counts");
-    assert!(ok(d, &["incident", "brief", "INC-1"]).starts_with("# Read-in: INC-1 SEV1 checkout fails"));
+    assert!(ok(d, &["incident", "brief", "INC-1"]).starts_with("# Briefing: INC-1 SEV1 checkout fails"));
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn what_was_wrong_is_corrected_undone_and_told() {
     ok(d, &["incident", "correct", "INC-1", "2", "restarted db-2", "--reason", "wrong host"]);
     let row = show(d)["timeline"].as_array().unwrap().iter().find(|e| e["seq"] == 2).unwrap().clone();
     assert_eq!((&row["text"], &row["original"]), (&Value::from("restarted db-2 (corrected)"), &Value::from("restarted db-1")));
-    assert!(ok(d, &["export", "INC-1"]).contains("(first: restarted db-1)"), "the original is kept in the report");
+    assert!(ok(d, &["export", "INC-1"]).contains("(originally: restarted db-1)"), "the original is kept in the report");
     ok(d, &["incident", "severity", "INC-1", "SEV1", "--reason", "all orders fail"]);
     ok(d, &["incident", "undo", "INC-1"]);
     assert_eq!(
@@ -147,7 +147,7 @@ fn what_was_wrong_is_corrected_undone_and_told() {
     let mut attach = warroom(d, &["incident", "attach", "INC-1", "-", "--note", "pg_stat_activity"]);
     let mut child = attach.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     std::io::Write::write_all(&mut child.stdin.take().unwrap(), b"20 connections, password=hunter2\n").unwrap();
-    assert!(stdout(&child.wait_with_output().unwrap()).contains("E1 note: pg_stat_activity"));
+    assert!(stdout(&child.wait_with_output().unwrap()).contains("E1 (note): pg_stat_activity"));
     // What is kept of a long file, and of one that is no text, is told as it is.
     std::fs::write(d.join("long.txt"), "0123456789 line\n".repeat(300_000)).unwrap();
     let output = run(d, &["incident", "attach", "INC-1", &d.join("long.txt").display().to_string()]);
@@ -170,8 +170,8 @@ fn moments_keep_their_order_or_say_why_not() {
     ok(d, &["incident", "time", "INC-1", "detected", &ago(70), "--reason", "the dashboard"]);
     ok(d, &["incident", "acknowledge", "INC-1", "--at", &ago(55)]);
     ok(d, &["incident", "status", "INC-1", "mitigated", "--at", &ago(30)]);
-    refused(d, &["incident", "time", "INC-1", "mitigated", &ago(90), "--reason", "x"], "lies before");
-    refused(d, &["incident", "time", "INC-1", "identified", &ago(90), "--reason", "x"], "lies before");
+    refused(d, &["incident", "time", "INC-1", "mitigated", &ago(90), "--reason", "x"], "is before");
+    refused(d, &["incident", "time", "INC-1", "identified", &ago(90), "--reason", "x"], "is before");
     refused(d, &["incident", "time", "INC-1", "resolved", &ago(10), "--reason", "x"], "does");
     ok(d, &["incident", "status", "INC-1", "identified", "--at", &ago(20)]);
     let durations = show(d)["durations"].clone();
@@ -214,7 +214,7 @@ fn parts_are_merged_false_alarms_cancelled_and_both_are_counted() {
     let open = json(d, &["action", "list"]).1["action_items"].clone();
     assert_eq!(open.as_array().unwrap().len(), 1, "once, with the whole: {open}");
     refused(d, &["incident", "undo", "INC-1"], "incident reopen INC-2");
-    assert!(ok(d, &["incident", "brief", "INC-3"]).contains("Nothing: it is cancelled"));
+    assert!(ok(d, &["incident", "brief", "INC-3"]).contains("Nothing to do: this incident is cancelled"));
     ok(d, &["incident", "time", "INC-1", "impact_started", &ago(40), "--reason", "x"]);
     ok(d, &["incident", "resolve", "INC-1", "--override", "a drill"]);
     refused(d, &["incident", "status", "INC-1", "closed"], "diagnosis-graded");
@@ -236,7 +236,7 @@ fn parts_are_merged_false_alarms_cancelled_and_both_are_counted() {
     assert_eq!((&v["status"], &v["merged_into"]), (&Value::from("investigating"), &Value::Null));
     // The other one no longer holds it, its timeline says so, and a second merge counts once.
     assert_eq!(show(d)["absorbed"], serde_json::json!([]));
-    assert!(ok(d, &["incident", "show", "INC-1"]).contains("INC-2 is no part of this any more"));
+    assert!(ok(d, &["incident", "show", "INC-1"]).contains("INC-2 is no longer part of this incident"));
     // It takes back what it brought: its alerts, and its task that nobody has finished.
     let v = show(d);
     assert_eq!((v["alerts"].as_array().unwrap().len(), &v["action_items"][0]["state"]), (0, &"dropped".into()));

@@ -449,7 +449,7 @@ fn two_people_share_an_incident_on_the_command_line() {
     };
     let output = run(mine.path(), "ana", &["incident", "note", "INC-1", "written in a train"]);
     assert!(output.status.success() && program::stderr(&output).contains("out of reach"), "{}", program::stderr(&output));
-    assert!(program::stderr(&output).contains("1 entry waits"), "{}", program::stderr(&output));
+    assert!(program::stderr(&output).contains("1 entry is waiting"), "{}", program::stderr(&output));
     assert_eq!(run(mine.path(), "ana", &["verify"]).status.code(), Some(3), "what could not be checked is told");
     pg.up();
     let run = |who: &Path, name: &str, args: &[&str]| {

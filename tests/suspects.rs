@@ -57,7 +57,7 @@ fn the_service_that_changed_most_is_first_and_says_why() {
     let first = &v["suspects"][0];
     assert_eq!((&first["rank"], &first["series"], &first["direction"]), (&1.into(), &"checkout|pool_cpu".into(), &"up".into()));
     assert_eq!((&first["changed_at"], &first["after"]), (&"2026-11-21T09:30:00Z".into(), &20.0.into()));
-    assert!(first["why"].as_str().unwrap().starts_with("pool_cpu rose 3.98 → 20 from"), "{first}");
+    assert!(first["why"].as_str().unwrap().starts_with("pool_cpu rose 3.98 → 20 at"), "{first}");
     assert!(!services(&v).contains(&"quiet".to_owned()));
     assert_eq!(v["log_patterns"], Value::Array(vec![]));
     // The same with the normal times in a file of their own, packed.

@@ -150,7 +150,7 @@ fn the_demo_is_walked_through_from_alert_to_report() {
     s.until("HighErrorRate");
     s.keys(" d");
     s.until("Declare an incident from");
-    s.until("a critical function badly hit");
+    s.until("a critical function is failing");
     s.keys("\r");
     s.until("db_pool_in_use");
     s.until("pool exhausted after");
@@ -177,7 +177,7 @@ fn the_demo_is_walked_through_from_alert_to_report() {
     s.keys("m2");
     s.until("log line: ");
     s.keys("5\r");
-    s.until("What is new in the logs");
+    s.until("New log patterns");
     s.until("claims:");
     s.keys("A");
     s.until("what for");
@@ -405,7 +405,7 @@ fn two_people_share_a_room() {
         screen.keys("\t\r");
         screen.until("1 Overview");
         screen.keys("2");
-        screen.until("declared SEV2");
+        screen.until("Declared SEV2");
         screen
     };
     let mut ana = enter("ana", 140, 40);

@@ -1,9 +1,10 @@
-//! How far a series left what was normal for it, which way, and when.
+//! Measures how far a series left its normal range, in which direction, and when.
 //!
-//! Normal is the median of the baseline. How far: the lasting and the farthest departure together, in spreads of the baseline, so
-//! that units and sizes do not matter, and neither a blip nor a slow drift counts alone. The incident may have been noticed late:
-//! the last minutes of the baseline are then its first, so they take no part in what is usual, and a change is looked for there
-//! too. A counter is measured by its rate, resets put right.
+//! Normal is the median of the baseline. The size combines the lasting and the farthest departure, in spreads of the
+//! baseline: units and magnitudes do not matter, and neither a blip nor a slow drift counts for much on its own. The
+//! incident may have been noticed late, so the last minutes of the baseline may already belong to it: they cannot widen the
+//! spread by their deviation, and the search for the change includes them. A counter is measured by its rate, corrected for
+//! resets.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -11,154 +12,156 @@ use std::time::Duration;
 use super::movement::Direction;
 use crate::telemetry::Timestamp;
 
-/// Departures up to here count in full; beyond, only their order matters: a quiet baseline makes any change look endless.
+/// Departures up to this size count in full. Larger ones are damped, because a quiet baseline makes any change look huge.
 const LARGE: f64 = 100.0;
-/// How much a departure beyond [`LARGE`] still adds.
-const BEYOND: f64 = 0.25;
-/// A spread below this share of the level is none.
-const NO_SPREAD: f64 = 1e-6;
-/// The departure of a series that was not there before and tells something now.
-const NEW: f64 = 5.0;
-/// Within one spread nothing has changed.
-const STIRS: f64 = 1.0;
-/// Baseline samples below which nothing can be said of a spread.
-const FEW: usize = 3;
-/// So late an incident may be noticed.
+/// Exponent that damps departures beyond [`LARGE`].
+const DAMPING: f64 = 0.25;
+/// A spread below this share of the level counts as no spread.
+const MIN_RELATIVE_SPREAD: f64 = 1e-6;
+/// Size of the departure of a new series with a nonzero value; also the largest size for one with too short a baseline.
+const NEW_SERIES_SIZE: f64 = 5.0;
+/// A series that departs by less than this size has not changed.
+const MIN_SIZE: f64 = 1.0;
+/// Fewest samples that a spread or a level is estimated from.
+const MIN_SAMPLES: usize = 3;
+/// How late an incident may be noticed: this much of the end of the baseline may belong to it.
 pub const LATE: Duration = Duration::from_mins(10);
-/// The share of the baseline that may be the incident's, at most.
-const TAIL: f64 = 0.2;
-/// What a part of the plain deviation adds to the spread: bursts are not unheard of where there were some.
-const BURSTS: f64 = 0.25;
-/// The share of its way that a series must have gone to have changed.
-const PART: f64 = 0.2;
-/// So many samples in a row say whether a change lasts.
-const LASTS: usize = 5;
-/// Samples from which on a series that only ever grows is a counter, whatever its name.
-const COUNTS: usize = 12;
+/// Largest share of the baseline that may belong to the incident.
+const MAX_TAIL_SHARE: f64 = 0.2;
+/// The spread is at least this share of the standard deviation, so that a baseline with bursts allows for further bursts.
+const MIN_DEVIATION_SHARE: f64 = 0.25;
+/// Share of the typical later distance that a sample must reach to mark the change.
+const MIN_DISTANCE_SHARE: f64 = 0.2;
+/// Number of samples in a row that decide whether a change lasts.
+const PERSISTENCE: usize = 5;
+/// Fewest samples from which a series that only grows counts as a counter whatever its name; also the fewest gaps at the
+/// start of the baseline of a series that counts as new.
+const MIN_RUN: usize = 12;
 
-/// A value and its time; NaN is a gap.
+/// A time and its value; a NaN value is a gap.
 pub type Point = (Timestamp, f64);
 
-/// A series: its name as given (`service|metric` where the service is known), its normal values, and its values since the
-/// incident began, each part in the order of time.
+/// A series split at the start of the incident. The name is `service|metric` if the service is known; both parts are in time
+/// order.
 #[derive(Clone, Debug, Default)]
 pub struct Measured {
     pub name: String,
-    /// As it stands behind a figure: `s`, `B`, `%`, or nothing.
+    /// Unit shown after a value: `s`, `B`, `%`, or empty.
     pub unit: String,
     pub baseline: Vec<Point>,
     pub incident: Vec<Point>,
-    /// When it ended while others of its source went on: whoever wrote it no longer answers.
+    /// When it ended while other series of its source continued: its writer no longer responds.
     pub ended: Option<Timestamp>,
-    /// Since when it is not as usual, where that is known already.
+    /// When it left its normal range, if that is known already.
     pub since: Option<Timestamp>,
 }
 
-/// What was measured of one series.
+/// How far one series departed from its baseline.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Departure {
-    /// In spreads of the baseline; 0 and above, finite.
+    /// In spreads of the baseline; finite, 0 or more.
     pub size: f64,
-    pub way: Direction,
-    /// When it left what is usual, to stay; `None`: it did not.
+    pub direction: Direction,
+    /// When it left its normal range for good; `None` if it did not.
     pub changed_at: Option<Timestamp>,
-    /// Medians of the baseline and since; of a counter, per second.
+    /// Medians of the baseline and of the values since; per second for a counter. `None` without values.
     pub before: Option<f64>,
     pub after: Option<f64>,
-    /// Whether the figures are a counter's rate.
+    /// Whether `before` and `after` are rates of a counter.
     pub is_rate: bool,
 }
 
-/// Measures a series.
+/// Measures how far a series departed from its baseline.
 pub fn measure(series: &Measured) -> Departure {
     let is_rate = is_counter(series);
     let ((base, plain), (now, since)) = if is_rate {
-        // The step from the baseline into the incident counts where the one goes on with the other.
+        // The step from the baseline into the incident counts if there is no gap between them.
         let with_values = |points: Vec<Point>| {
             let values = values_of(&points);
             (Cow::Owned(points), values)
         };
-        (with_values(rates(None, &series.baseline)), with_values(rates(joins(series), &series.incident)))
+        (with_values(rates(None, &series.baseline)), with_values(rates(boundary_point(series), &series.incident)))
     } else {
         (finite(&series.baseline), finite(&series.incident))
     };
-    if let Some(at) = began(series, &base) {
+    if let Some(at) = late_start(series, &base) {
         let since: Vec<f64> = base.iter().chain(now.iter()).map(|(_, v)| *v).collect();
         let after = quantiles(&since, [0.5]).map(|[median]| median);
-        return Departure { size: NEW, way: Direction::Up, changed_at: Some(at), before: None, after, is_rate };
+        return Departure { size: NEW_SERIES_SIZE, direction: Direction::Up, changed_at: Some(at), before: None, after, is_rate };
     }
     let usual = quantiles(&plain, [0.5, 0.25, 0.75]);
     let (before, after) = (usual.map(|[median, ..]| median), quantiles(&since, [0.5]).map(|[median]| median));
     let mut found = Departure { before, after, is_rate, ..Departure::default() };
-    if let Some(ended) = series.ended.filter(|_| base.len() >= FEW) {
-        return Departure { size: LARGE, way: Direction::Down, changed_at: Some(ended), after: None, ..found };
+    if let Some(ended) = series.ended.filter(|_| base.len() >= MIN_SAMPLES) {
+        return Departure { size: LARGE, direction: Direction::Down, changed_at: Some(ended), after: None, ..found };
     }
     let Some(after) = after else { return found };
     let Some([median, low, high]) = usual else {
         if let Some((at, _)) = now.iter().find(|(_, v)| *v != 0.0) {
-            (found.size, found.way, found.changed_at) = (NEW, Direction::Up, Some(*at));
+            (found.size, found.direction, found.changed_at) = (NEW_SERIES_SIZE, Direction::Up, Some(*at));
         }
         return found;
     };
-    found.way = way(after - median);
-    if base.len() < FEW {
-        // Too few to know a spread; a change by half is one all the same.
+    found.direction = direction_of(after - median);
+    if base.len() < MIN_SAMPLES {
+        // Too few samples for a spread, but a change by half or more still counts.
         let share = (after - median).abs() / after.abs().max(median.abs()).max(f64::MIN_POSITIVE);
         if share >= 0.5 {
-            (found.size, found.changed_at) = (NEW * share.min(1.0), now.first().map(|(at, _)| *at));
+            (found.size, found.changed_at) = (NEW_SERIES_SIZE * share.min(1.0), now.first().map(|(at, _)| *at));
         }
         return found;
     }
-    let tail = tail_of(&base, now.first().map(|(at, _)| *at));
+    let tail = tail_len(&base, now.first().map(|(at, _)| *at));
     let calm = base.len() - tail;
     let spread = spread(&plain, calm, median, (high - low) / 1.349);
-    let least = NO_SPREAD * median.abs().max(1e-12);
+    let least = MIN_RELATIVE_SPREAD * median.abs().max(1e-12);
     let bound = (3.0 * spread).max(least);
     let outside = |v: f64| (v - median).abs() > bound;
-    let path = Path { tail: base.get(calm..).unwrap_or_default(), now: &now };
+    let range = SearchRange { tail: base.get(calm..).unwrap_or_default(), now: &now };
     let far = farthest(&since, median);
     let first = if far.max(farthest(plain.get(calm..).unwrap_or_default(), median)) <= bound {
         None
     } else {
-        // What is nothing beside where it went is not yet the change, however quiet it was before.
-        let mut gone: Vec<f64> = path.points().map(|(_, v)| (v - median).abs()).filter(|d| *d > bound).collect();
-        let part = PART * quantile(&mut gone, 0.75).unwrap_or(0.0);
-        change_point(&path, median, |v| {
+        // An excursion that is small compared with the later distance is not the change, however quiet the baseline.
+        let mut distances: Vec<f64> = range.points().map(|(_, v)| (v - median).abs()).filter(|d| *d > bound).collect();
+        let least_distance = MIN_DISTANCE_SHARE * quantile(&mut distances, 0.75).unwrap_or(0.0);
+        change_point(&range, median, |v| {
             let off = (v - median).abs();
-            off > bound && off >= part
+            off > bound && off >= least_distance
         })
     };
-    // An incident that was dated early is mostly normal: what lasts is then what lasts since the change.
+    // If the incident was dated too early, most of its samples are normal: take the level since the change instead.
     let late =
         first.and_then(|at| at.checked_sub(tail)).filter(|at| (1..now.len()).contains(at) && (now.len() - at) * 5 >= now.len());
     let mut rest: Vec<f64> = now.iter().skip(late.unwrap_or(now.len())).map(|(_, v)| *v).collect();
-    let since_then = if rest.len() >= FEW { quantile(&mut rest, 0.5) } else { None };
+    let since_then = if rest.len() >= MIN_SAMPLES { quantile(&mut rest, 0.5) } else { None };
     let lasting = since_then.map_or(0.0, |v| 0.5 * (v - median).abs()).max((after - median).abs());
-    let moved = (far * lasting).sqrt();
-    let mut size = moved / spread.max(least);
+    let combined = (far * lasting).sqrt();
+    let mut size = combined / spread.max(least);
     if size > LARGE {
-        size = if spread <= least { LARGE } else { (LARGE.ln_1p() + BEYOND * (size / LARGE).ln()).exp_m1() };
+        size = if spread <= least { LARGE } else { (LARGE.ln_1p() + DAMPING * (size / LARGE).ln()).exp_m1() };
     }
     found.size = if size.is_finite() { size } else { 0.0 };
     if let Some(v) = since_then.filter(|v| outside(*v) && (*v - median).abs() > 2.0 * (after - median).abs()) {
-        (found.after, found.way) = (Some(v), way(v - median));
+        (found.after, found.direction) = (Some(v), direction_of(v - median));
     }
-    found.changed_at = series.since.or_else(|| first.and_then(|at| path.get(at)).map(|(at, _)| at));
-    if found.size < STIRS && series.since.is_none() {
-        (found.way, found.changed_at) = (Direction::Flat, None);
+    found.changed_at = series.since.or_else(|| first.and_then(|at| range.get(at)).map(|(at, _)| at));
+    if found.size < MIN_SIZE && series.since.is_none() {
+        (found.direction, found.changed_at) = (Direction::Flat, None);
     }
     found
 }
 
-/// When a series began that has values only in the last of the baseline, which may be the incident's, and gaps before.
-fn began(series: &Measured, base: &[Point]) -> Option<Timestamp> {
+/// Returns the start of a series that has only gaps in its baseline but for the last minutes, which may belong to the
+/// incident.
+fn late_start(series: &Measured, base: &[Point]) -> Option<Timestamp> {
     let (at, _) = *base.iter().find(|(_, v)| *v != 0.0)?;
     let gaps = series.baseline.iter().take_while(|(_, v)| !v.is_finite()).count();
     let is_late = series.incident.first().is_some_and(|(from, _)| at < *from && from.since(at) <= LATE);
-    (gaps >= COUNTS && base.len() * 4 <= gaps && is_late && base.len() + gaps == series.baseline.len()).then_some(at)
+    (gaps >= MIN_RUN && base.len() * 4 <= gaps && is_late && base.len() + gaps == series.baseline.len()).then_some(at)
 }
 
-fn way(by: f64) -> Direction {
+fn direction_of(by: f64) -> Direction {
     match by {
         d if d > 0.0 => Direction::Up,
         d if d < 0.0 => Direction::Down,
@@ -166,34 +169,35 @@ fn way(by: f64) -> Direction {
     }
 }
 
-/// How many of the last samples of the baseline may be the incident's.
-fn tail_of(base: &[Point], from: Option<Timestamp>) -> usize {
+/// Returns how many of the last baseline samples may belong to the incident.
+fn tail_len(base: &[Point], from: Option<Timestamp>) -> usize {
     let Some(from) = from else { return 0 };
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a length")]
-    let most = (base.len() as f64 * TAIL) as usize;
+    let most = (base.len() as f64 * MAX_TAIL_SHARE) as usize;
     base.iter().rev().take(most).take_while(|(at, _)| *at < from && from.since(*at) <= LATE).count()
 }
 
-/// Two robust spreads, and a part of the plain one over what is surely normal: the first `calm` of the baseline's values, which
-/// are in the order of time. `between`: the spread by its quartiles.
+/// Returns the spread of the baseline: the largest of the spread by its quartiles (`between`), the scaled median absolute
+/// deviation, and a share of the standard deviation. The values are in time order; only the first `calm` are certainly
+/// normal.
 fn spread(values: &[f64], calm: usize, median: f64, between: f64) -> f64 {
     let distances: Vec<f64> = values.iter().map(|v| (v - median).abs()).collect();
     let off = 1.4826 * quantiles(&distances, [0.5]).map_or(0.0, |[median]| median);
-    // Around the median, so that one pass is enough and no digits are lost.
+    // Relative to the median, so that one pass is enough and no precision is lost.
     let deviation = |(n, sum, squares): (usize, f64, f64)| (squares / n as f64 - (sum / n as f64).powi(2)).max(0.0).sqrt();
     let (normal, rest) = values.split_at(calm.min(values.len()));
     let (a, b) = (sums(normal, median), sums(rest, median));
     let mut whole = deviation((values.len().max(1), a.0 + b.0, a.1 + b.1));
-    if calm >= FEW && calm < values.len() {
+    if calm >= MIN_SAMPLES && calm < values.len() {
         whole = whole.min(deviation((calm, a.0, a.1)));
     }
-    between.max(off).max(BURSTS * whole)
+    between.max(off).max(MIN_DEVIATION_SHARE * whole)
 }
 
-/// Sums that are kept side by side: one must wait for each addition before the next.
+/// Number of sums kept in parallel: with a single one, each addition would wait for the one before.
 const LANES: usize = 8;
 
-/// The sums of the distances from a level and of their squares.
+/// Returns the sum of the distances from a level and the sum of their squares.
 fn sums(values: &[f64], level: f64) -> (f64, f64) {
     let (chunks, rest) = values.as_chunks::<LANES>();
     let (mut sum, mut squares) = ([0.0; LANES], [0.0; LANES]);
@@ -208,13 +212,13 @@ fn sums(values: &[f64], level: f64) -> (f64, f64) {
     (sum.iter().sum::<f64>() + last.0, squares.iter().sum::<f64>() + last.1)
 }
 
-/// The farthest distance from a level; 0 of no values.
+/// Returns the largest distance of a value from a level; 0 without values.
 fn farthest(values: &[f64], level: f64) -> f64 {
     let (low, high) = bounds(values);
     if values.is_empty() { 0.0 } else { (high - level).max(level - low) }
 }
 
-/// The least and the largest value; of none, infinities that no value lies between.
+/// Returns the smallest and the largest value; positive and negative infinity without values.
 fn bounds(values: &[f64]) -> (f64, f64) {
     let (chunks, rest) = values.as_chunks::<LANES>();
     let (mut low, mut high) = ([f64::INFINITY; LANES], [f64::NEG_INFINITY; LANES]);
@@ -228,13 +232,13 @@ fn bounds(values: &[f64]) -> (f64, f64) {
     (least, high.iter().chain(rest).copied().fold(f64::NEG_INFINITY, f64::max))
 }
 
-/// The end of the baseline, which may be the incident's, and the incident.
-struct Path<'a> {
+/// Where a change is searched for: the end of the baseline, which may belong to the incident, and the incident.
+struct SearchRange<'a> {
     tail: &'a [Point],
     now: &'a [Point],
 }
 
-impl Path<'_> {
+impl SearchRange<'_> {
     fn len(&self) -> usize {
         self.tail.len() + self.now.len()
     }
@@ -251,10 +255,10 @@ impl Path<'_> {
     }
 }
 
-/// The points that are numbers, and their values; most series have no others.
+/// Returns the finite points and their values; borrowed if all points are finite, as in most series.
 fn finite(points: &[Point]) -> (Cow<'_, [Point]>, Vec<f64>) {
     let values = values_of(points);
-    // Without a way out in between it goes many at a time.
+    // Counting without an early exit lets the compiler check many values at a time.
     if values.iter().filter(|v| !v.is_finite()).count() == 0 {
         return (Cow::Borrowed(points), values);
     }
@@ -267,20 +271,21 @@ fn values_of(points: &[Point]) -> Vec<f64> {
     points.iter().map(|(_, v)| *v).collect()
 }
 
-/// The first sample that lies outside to one side while most of those after it do too; else the first that does.
-fn change_point(path: &Path<'_>, median: f64, outside: impl Fn(f64) -> bool) -> Option<usize> {
-    let side = |v: f64| if outside(v) { way(v - median) } else { Direction::Flat };
+/// Returns the index of the first sample that is outside on one side while most samples after it are too; else of the first
+/// outside.
+fn change_point(range: &SearchRange<'_>, median: f64, outside: impl Fn(f64) -> bool) -> Option<usize> {
+    let side = |v: f64| if outside(v) { direction_of(v - median) } else { Direction::Flat };
     let stays = |at: usize, to: Direction| {
-        let next = || (at..path.len().min(at + LASTS)).filter_map(|n| path.get(n)).map(|(_, v)| side(v) == to);
+        let next = || (at..range.len().min(at + PERSISTENCE)).filter_map(|n| range.get(n)).map(|(_, v)| side(v) == to);
         next().nth(1).is_none_or(|goes_on| goes_on) && next().filter(|it| *it).count() * 5 >= next().count() * 3
     };
     let mut any = None;
-    for (at, (_, v)) in path.points().enumerate() {
+    for (at, (_, v)) in range.points().enumerate() {
         let to = side(v);
         if to == Direction::Flat {
             continue;
         }
-        if stays(at, to) && (at + 1 < path.len() || any.is_none()) {
+        if stays(at, to) && (at + 1 < range.len() || any.is_none()) {
             return Some(at);
         }
         any = any.or(Some(at));
@@ -288,18 +293,18 @@ fn change_point(path: &Path<'_>, median: f64, outside: impl Fn(f64) -> bool) -> 
     any
 }
 
-/// A counter, by its name as Prometheus' conventions end it, or because it only ever grows.
+/// Whether a series is a counter: by a suffix from the Prometheus naming conventions, or because it only grows.
 fn is_counter(series: &Measured) -> bool {
     let metric = series.name.rsplit('|').next().unwrap_or("").split('{').next().unwrap_or("");
     if ["_total", "_count", "_sum", "_bucket"].iter().any(|end| metric.ends_with(end)) {
-        // What stood still all the time may as well be a gauge that counts something: its steps are then its departure.
-        let stirs = |points: &[Point]| points.iter().zip(points.iter().skip(1)).any(|(a, b)| b.1 > a.1);
-        return stirs(&series.baseline) && grows(&series.baseline, true) && grows(&series.incident, true);
+        // A series that never grows in its baseline may be a gauge of a count: it is measured by its level.
+        let increases = |points: &[Point]| points.iter().zip(points.iter().skip(1)).any(|(a, b)| b.1 > a.1);
+        return increases(&series.baseline) && grows(&series.baseline, true) && grows(&series.incident, true);
     }
-    series.baseline.len() >= COUNTS && grows(&series.baseline, false) && grows(&series.incident, false)
+    series.baseline.len() >= MIN_RUN && grows(&series.baseline, false) && grows(&series.incident, false)
 }
 
-/// Whether it grows at nearly each step (by its name: never falls but to start anew).
+/// Whether a series grows at nearly every step; `by_name`: whether it never falls except to restart.
 fn grows(points: &[Point], by_name: bool) -> bool {
     let (mut steps, mut up) = (0_usize, 0_usize);
     let mut last: Option<f64> = None;
@@ -308,7 +313,7 @@ fn grows(points: &[Point], by_name: bool) -> bool {
             return false;
         }
         if let Some(before) = last {
-            // What starts anew starts near nothing.
+            // A counter restarts near zero.
             if *v < before && !(by_name && *v <= 0.5 * before) {
                 return false;
             }
@@ -320,8 +325,8 @@ fn grows(points: &[Point], by_name: bool) -> bool {
     by_name || (steps > 0 && up * 10 >= steps * 9)
 }
 
-/// The last sample of the baseline, where the incident goes on from it.
-fn joins(series: &Measured) -> Option<Point> {
+/// Returns the last sample of the baseline if the incident follows it without a gap.
+fn boundary_point(series: &Measured) -> Option<Point> {
     let mut steps: Vec<f64> = series.incident.windows(2).filter_map(|w| Some(w.get(1)?.0.secs_since(w.first()?.0))).collect();
     let step = quantile(&mut steps, 0.5)?;
     let (last, first) = (series.baseline.iter().rev().find(|(_, v)| v.is_finite())?, series.incident.first()?);
@@ -329,7 +334,7 @@ fn joins(series: &Measured) -> Option<Point> {
     (gap > 0.0 && gap <= 3.0 * step).then_some(*last)
 }
 
-/// Growth per second from each sample to the next; a fall is a start from zero.
+/// Returns the growth per second from each sample to the next; a fall counts as a restart from zero.
 fn rates(before: Option<Point>, points: &[Point]) -> Vec<Point> {
     let mut last = before;
     let mut out = Vec::with_capacity(points.len());
@@ -345,7 +350,8 @@ fn rates(before: Option<Point>, points: &[Point]) -> Vec<Point> {
     out
 }
 
-/// The quantile of values in any order (which it may change), interpolated; `None` when there are none. Values are not NaN.
+/// Returns the interpolated quantile of values in any order, which it may change; `None` without values. Values must not be
+/// NaN.
 pub fn quantile(values: &mut [f64], q: f64) -> Option<f64> {
     let last = values.len().checked_sub(1)?;
     let (below, share) = place(last, q);
@@ -358,7 +364,7 @@ pub fn quantile(values: &mut [f64], q: f64) -> Option<f64> {
     Some(a + (b - a) * share)
 }
 
-/// Between which values a quantile lies, and how far on from the first.
+/// Returns the rank below a quantile and the fraction of the way to the next rank.
 fn place(last: usize, q: f64) -> (usize, f64) {
     let place = q.clamp(0.0, 1.0) * last as f64;
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a place within the values")]
@@ -366,14 +372,14 @@ fn place(last: usize, q: f64) -> (usize, f64) {
     (below, place - place.floor())
 }
 
-/// Values from which on they are thrown into bins first; and the bins.
-const BINNED: usize = 64;
+/// Fewest values that are sorted into bins first, and the number of bins.
+const MIN_BINNED: usize = 64;
 const BINS: usize = 256;
-/// Values in one bin from which on that is no help.
-const CROWDED: u16 = 24;
+/// Most values in one bin for which binning helps.
+const MAX_PER_BIN: u16 = 24;
 
-/// Values in bins: samples of a series lie close to evenly between their least and their most, so that bins leave little to
-/// compare.
+/// Values counted in bins of equal width. Samples of a series are spread quite evenly between their bounds, so that few
+/// values per bin are left to compare.
 struct Bins {
     low: f64,
     scale: f64,
@@ -381,9 +387,9 @@ struct Bins {
 }
 
 impl Bins {
-    /// `None` where they are no help: few values, a great many, or most of them in a few bins.
-    fn of(values: &[f64]) -> Option<Self> {
-        if values.len() < BINNED || values.len() > usize::from(u16::MAX) {
+    /// Counts the values; `None` if bins do not help: too few or too many values, or too many of them in one bin.
+    fn from_values(values: &[f64]) -> Option<Self> {
+        if values.len() < MIN_BINNED || values.len() > usize::from(u16::MAX) {
             return None;
         }
         let (low, high) = bounds(values);
@@ -393,32 +399,33 @@ impl Bins {
             return None;
         }
         for v in values {
-            let at = bins.place(*v);
+            let at = bins.bin_of(*v);
             if let Some(n) = bins.counts.get_mut(at) {
                 *n += 1;
             }
         }
-        bins.counts.iter().all(|n| *n <= CROWDED).then_some(bins)
+        bins.counts.iter().all(|n| *n <= MAX_PER_BIN).then_some(bins)
     }
 
-    /// The bin of a value between the least and the most: a whole number from 0 to 255, as the last bits of the number that is so
-    /// large that its steps are whole (2^52). A conversion would take many times as long.
-    fn place(&self, v: f64) -> usize {
-        const WHOLE: f64 = 4_503_599_627_370_496.0;
-        usize::from(((v - self.low) * self.scale + WHOLE).to_bits().to_le_bytes()[0])
+    /// Returns the bin of a value between the bounds, from 0 to 255: the lowest byte after adding 2^52, where floats are
+    /// spaced by 1. A conversion would take many times as long.
+    fn bin_of(&self, v: f64) -> usize {
+        const SPACED_BY_ONE: f64 = 4_503_599_627_370_496.0;
+        usize::from(((v - self.low) * self.scale + SPACED_BY_ONE).to_bits().to_le_bytes()[0])
     }
 }
 
-/// Quantiles of finite values in any order, interpolated; `None` when there are none.
+/// Returns interpolated quantiles of finite values in any order; `None` without values.
 fn quantiles<const N: usize>(values: &[f64], wanted: [f64; N]) -> Option<[f64; N]> {
     let last = values.len().checked_sub(1)?;
-    let Some(bins) = Bins::of(values) else {
+    let Some(bins) = Bins::from_values(values) else {
         let mut values = values.to_vec();
         return Some(wanted.map(|q| quantile(&mut values, q).unwrap_or(0.0)));
     };
     let places = wanted.map(|q| place(last, q));
     let next_from = |rank: usize| places.iter().flat_map(|(below, _)| [*below, below + 1]).filter(|r| *r >= rank).min();
-    // The values in the bins that are wanted, and where each bin's begin: by rank among all, and among those kept.
+    // The values of the bins that hold a wanted rank; and for each of these bins the rank of its first value among all
+    // values and its index among the values kept.
     let mut kept: Vec<f64> = Vec::with_capacity(N * 8);
     let mut begins: Vec<(usize, usize)> = Vec::with_capacity(N * 2);
     let (mut keep, mut rank, mut index) = ([false; BINS], 0, 0);
@@ -433,7 +440,7 @@ fn quantiles<const N: usize>(values: &[f64], wanted: [f64; N]) -> Option<[f64; N
         }
         rank += n;
     }
-    kept.extend(values.iter().filter(|v| keep.get(bins.place(**v)) == Some(&true)));
+    kept.extend(values.iter().filter(|v| keep.get(bins.bin_of(**v)) == Some(&true)));
     kept.sort_unstable_by(order);
     let at = |rank: usize| {
         let (first, index) = begins.iter().rev().find(|(first, _)| *first <= rank)?;
@@ -447,7 +454,7 @@ fn quantiles<const N: usize>(values: &[f64], wanted: [f64; N]) -> Option<[f64; N
     Some(out)
 }
 
-/// Numbers that are no NaN compare faster so than by their total order.
+/// Compares numbers that are not NaN; faster than their total order.
 fn order(a: &f64, b: &f64) -> std::cmp::Ordering {
     a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal)
 }
@@ -475,33 +482,33 @@ mod tests {
     }
 
     #[test]
-    fn the_change_point_is_where_it_stays_also_when_it_was_noticed_late() {
+    fn dates_a_lasting_change_even_when_noticed_late() {
         let on_time = measure(&series("a|cpu", &CALM, &[10.0, 30.0, 9.9, 10.1, 30.0, 31.0, 30.0, 32.0, 31.0]));
-        assert_eq!((on_time.way, on_time.changed_at), (Direction::Up, minute(4)), "one blip is no change");
-        // Three minutes late: what has moved already stands at the end of the baseline.
+        assert_eq!((on_time.direction, on_time.changed_at), (Direction::Up, minute(4)), "a single blip is not a change");
+        // Noticed three minutes late: the baseline ends with values of the incident.
         let mut contaminated = CALM;
         contaminated[17..].copy_from_slice(&[30.0, 31.0, 30.0]);
         let late = measure(&series("a|cpu", &contaminated, &[30.0, 31.0, 32.0, 30.0]));
         assert_eq!(late.changed_at, minute(-3));
         assert!(late.size > 0.5 * measure(&series("a|cpu", &CALM, &[30.0, 31.0, 32.0, 30.0])).size, "{late:?}");
-        // A day before there is no tail.
+        // The baseline of another day has no such end.
         let mut other_day = series("a|cpu", &contaminated, &[30.0, 31.0, 32.0, 30.0]);
         other_day.baseline.iter_mut().for_each(|(at, _)| *at = *at + Duration::from_hours(30));
         assert_eq!(measure(&other_day).changed_at, minute(0));
     }
 
     #[test]
-    fn an_incident_that_was_dated_early_is_still_one() {
+    fn measures_an_incident_that_was_dated_too_early() {
         let mut now = vec![10.0; 12];
         now.extend([30.0, 31.0, 30.0, 32.0, 31.0]);
         let early = measure(&series("a|cpu", &CALM, &now));
-        assert_eq!((early.way, early.changed_at, early.after), (Direction::Up, minute(12), Some(31.0)));
+        assert_eq!((early.direction, early.changed_at, early.after), (Direction::Up, minute(12), Some(31.0)));
         assert!(early.size > 10.0, "{early:?}");
     }
 
     #[test]
-    fn counters_are_measured_by_their_rate_and_resets_are_no_fall() {
-        let count = |rates: &[f64], from: f64| {
+    fn measures_counters_by_their_rate_and_ignores_resets() {
+        let accumulate = |rates: &[f64], from: f64| {
             let mut at = from;
             rates
                 .iter()
@@ -511,33 +518,33 @@ mod tests {
                 })
                 .collect::<Vec<f64>>()
         };
-        let before = count(&CALM, 5000.0);
-        let steady = count(&CALM[..6], before[19]);
+        let before = accumulate(&CALM, 5000.0);
+        let steady = accumulate(&CALM[..6], before[19]);
         assert!(measure(&series("a|http_requests_total", &before, &steady)).size < 2.0);
         let mut restarted = steady.clone();
         restarted[3..].iter_mut().for_each(|v| *v -= steady[2]);
         let reset = measure(&series("a|http_requests_total", &before, &restarted));
         assert!(reset.is_rate && reset.size < 2.0, "{reset:?}");
-        let faster = measure(&series("a|errors", &before, &count(&[40.0; 6], before[19])));
+        let faster = measure(&series("a|errors", &before, &accumulate(&[40.0; 6], before[19])));
         assert!(faster.is_rate && faster.size > 20.0 && faster.after == Some(40.0), "only ever grows: {faster:?}");
-        // A gauge by the name of a counter that steps up has moved.
+        // A gauge with a counter's name that steps up has changed.
         let stepped = measure(&series("a|active_connections_count", &[10.0; 20], &[100.0; 6]));
         assert!(!stepped.is_rate && stepped.size > 20.0 && stepped.after == Some(100.0), "{stepped:?}");
-        // A gauge that grew and falls has fallen.
+        // A series that falls halfway is a gauge.
         let gauge = measure(&series("a|memory_bytes", &before, &restarted));
         assert!(!gauge.is_rate, "{gauge:?}");
     }
 
     #[test]
-    fn a_series_that_ended_has_left_for_good() {
+    fn an_ended_series_is_a_large_drop() {
         let ended = Measured { ended: minute(2), ..series("a|latency", &CALM, &[10.0, 10.1]) };
         let found = measure(&ended);
-        assert_eq!((found.size, found.way, found.after, found.changed_at), (LARGE, Direction::Down, None, minute(2)));
+        assert_eq!((found.size, found.direction, found.after, found.changed_at), (LARGE, Direction::Down, None, minute(2)));
         assert_eq!(measure(&Measured { ended: minute(2), ..series("a|latency", &[], &[]) }).size, 0.0);
     }
 
     #[test]
-    fn few_samples_constants_and_new_series() {
+    fn measures_short_constant_and_new_series() {
         assert_eq!(measure(&series("a|x", &[7.0; 9], &[7.0; 4])).size, 0.0);
         assert_eq!(measure(&series("a|x", &[7.0; 9], &[7.1; 4])).size, LARGE);
         assert_eq!(measure(&series("a|x", &[], &[0.0, 3.0])).changed_at, minute(1));
@@ -549,8 +556,8 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn quantiles_are_those_of_the_sorted_values(mut values in proptest::collection::vec(-1e6_f64..1e6, 1..300), q in 0.0_f64..1.0, skew in 0_usize..3) {
-            // Also crowded at one end, and with ties.
+        fn quantiles_match_the_sorted_values(mut values in proptest::collection::vec(-1e6_f64..1e6, 1..300), q in 0.0_f64..1.0, skew in 0_usize..3) {
+            // Also skewed to one end, and with ties.
             match skew {
                 1 => values.iter_mut().for_each(|v| *v = (*v / 1e5).exp()),
                 2 => values.iter_mut().for_each(|v| *v = (*v / 1e5).round()),
@@ -571,7 +578,7 @@ mod tests {
         }
 
         #[test]
-        fn no_numbers_make_it_panic(b in proptest::collection::vec(proptest::num::f64::ANY, 0..9), i in proptest::collection::vec(proptest::num::f64::ANY, 0..6), name in "[a-z]{0,3}(_total)?") {
+        fn never_panics(b in proptest::collection::vec(proptest::num::f64::ANY, 0..9), i in proptest::collection::vec(proptest::num::f64::ANY, 0..6), name in "[a-z]{0,3}(_total)?") {
             let found = measure(&series(&name, &b, &i));
             proptest::prop_assert!(found.size.is_finite() && found.size >= 0.0, "{:?}", found);
         }

@@ -1,11 +1,13 @@
-//! Exit criteria as people type them: an expression with its comparison, or with the threshold beside it.
+//! Parses exit criteria: an expression that contains its comparison, or an expression with a separate threshold.
 
 use std::time::Duration;
 
 use super::expression::threshold;
 use crate::incident::{Comparison, ExitCriteria};
 
-/// Exit criteria from an expression with its comparison (`error_rate < 0.01`), or from one and a threshold.
+/// Builds exit criteria from an expression with its comparison (`error_rate < 0.01`), or from an expression and a threshold.
+/// `length` is how long the condition must hold. The error is a message for the user: the threshold is missing, given twice,
+/// or uses an unsupported operator.
 pub fn criteria(
     expression: &str,
     below: Option<f64>,
@@ -14,18 +16,19 @@ pub fn criteria(
     source: Option<String>,
 ) -> Result<ExitCriteria, String> {
     if (below.is_some() || above.is_some()) && threshold(expression).is_some() {
-        return Err("the threshold is given twice: leave it out of the expression, or leave --below and --above out".to_owned());
+        return Err("The threshold is given twice: in the expression and with --below or --above. Remove one of them.".to_owned());
     }
     let (expression, comparison, threshold) = match (below, above, threshold(expression)) {
         (Some(value), _, _) => (expression.to_owned(), Comparison::Below, value),
         (None, Some(value), _) => (expression.to_owned(), Comparison::Above, value),
         (None, None, Some(split)) => match Comparison::from_operator(&split.operator) {
             Some(comparison) => (split.series, comparison, split.value),
-            None => return Err(format!("'{}' is no threshold: use <, <=, > or >=", split.operator)),
+            None => return Err(format!("'{}' is not a supported operator. Use <, <=, > or >=.", split.operator)),
         },
         (None, None, None) => {
             return Err(
-                "give the threshold: --below NUMBER, --above NUMBER, or an expression such as 'error_rate < 0.01'".to_owned()
+                "No threshold given. Add --below NUMBER or --above NUMBER, or write it into the expression: 'error_rate < 0.01'."
+                    .to_owned(),
             );
         }
     };
@@ -38,10 +41,10 @@ pub fn criteria(
     })
 }
 
-/// `error_rate < 0.01 for 30m`, as typed into one line.
+/// Parses exit criteria written on one line, such as `error_rate < 0.01 for 30m`. The error is a message for the user.
 pub fn typed(text: &str) -> Result<ExitCriteria, String> {
-    let how = "type it like: error_rate < 0.01 for 30m";
-    let (expression, length) = text.rsplit_once(" for ").ok_or_else(|| how.to_owned())?;
+    let usage = "No duration given. Write the criteria like this: error_rate < 0.01 for 30m";
+    let (expression, length) = text.rsplit_once(" for ").ok_or_else(|| usage.to_owned())?;
     let length = crate::telemetry::time::parse_duration(length).map_err(|e| e.to_string())?;
     criteria(expression, None, None, length, None)
 }
@@ -51,11 +54,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn criteria_read_as_they_are_typed() {
+    fn parses_exit_criteria() {
         let c = typed("sum(rate(errors[5m])) / sum(rate(all[5m])) < 0.01 for 30m").unwrap();
         assert_eq!((c.comparison, c.threshold, c.for_secs), (Comparison::Below, 0.01, 1800));
         assert_eq!(c.expression, "sum(rate(errors[5m])) / sum(rate(all[5m]))");
-        assert!(typed("up == 1 for 5m").unwrap_err().contains("no threshold"));
+        assert!(typed("up == 1 for 5m").unwrap_err().contains("not a supported operator"));
         assert!(criteria("up < 3", Some(5.0), None, Duration::from_secs(60), None).unwrap_err().contains("twice"));
         assert!(typed("up").is_err() && typed("up > 1 for ever").is_err());
         assert_eq!(criteria("latency", Some(0.5), None, Duration::from_secs(60), None).unwrap().comparison, Comparison::Below);

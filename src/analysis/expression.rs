@@ -1,22 +1,22 @@
-//! Just enough PromQL to take the comparison off an alert's expression: `rate(x) > 0.01` alerts on a threshold, and the
-//! series that a person wants to see is `rate(x)`.
+//! Minimal PromQL parsing that separates the threshold from an alert expression: `rate(x) > 0.01` becomes the series
+//! `rate(x)`, which can be charted, and the threshold 0.01. Also infers the unit of an expression.
 
-/// A comparison of an alert's expression with a number.
+/// The comparison of an alert expression with a number.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Threshold {
-    /// The left side, the series to draw.
+    /// The left side: the series to chart.
     pub series: String,
     /// `>`, `>=`, `<`, `<=`, `==` or `!=`.
     pub operator: String,
     pub value: f64,
 }
 
-/// Splits `EXPR op NUMBER` at a comparison outside all brackets and quotes. `None` when there is none, when there are
-/// several, when the right side is not a plain number, or when the expression joins several by `and`, `or` or `unless`:
-/// then the whole expression is what can be shown.
+/// Splits `EXPR op NUMBER` at a comparison outside of brackets and quotes. `None` when the expression has no comparison or
+/// several, when the right side is not a number, or when it uses `and`, `or` or `unless`. In these cases the whole
+/// expression has to be shown.
 pub fn threshold(expression: &str) -> Option<Threshold> {
     let flat = strip_comments(expression);
-    let text = outer_parentheses_removed(flat.trim());
+    let text = strip_outer_parentheses(flat.trim());
     let (mut depth, mut quote, mut found) = (0_i32, None::<u8>, None);
     let bytes = text.as_bytes();
     let mut i = 0;
@@ -50,12 +50,12 @@ pub fn threshold(expression: &str) -> Option<Threshold> {
     let (at, width) = found?;
     let right = text.get(at + width..)?.trim();
     let right = right.strip_prefix("bool ").unwrap_or(right).trim();
-    let series = outer_parentheses_removed(text.get(..at)?.trim());
+    let series = strip_outer_parentheses(text.get(..at)?.trim());
     Some(Threshold { series: series.to_owned(), operator: text.get(at..at + width)?.to_owned(), value: number(right)? })
         .filter(|t| !t.series.is_empty())
 }
 
-/// A number, or a product or quotient of numbers such as `80 / 100` or `5 * 60`.
+/// Parses a number, or a product or quotient of numbers such as `80 / 100` or `5 * 60`.
 fn number(text: &str) -> Option<f64> {
     if let Ok(value) = text.parse() {
         return Some(value);
@@ -69,7 +69,7 @@ fn number(text: &str) -> Option<f64> {
     Some(if divide { left / right } else { left * right }).filter(|v| v.is_finite())
 }
 
-fn outer_parentheses_removed(text: &str) -> &str {
+fn strip_outer_parentheses(text: &str) -> &str {
     let mut text = text;
     while let Some(inner) = text.strip_prefix('(').and_then(|t| t.strip_suffix(')')) {
         let mut depth = 0_i32;
@@ -89,7 +89,8 @@ fn strip_comments(text: &str) -> String {
     text.lines().map(|l| if l.trim_start().starts_with('#') { "" } else { l }).collect::<Vec<_>>().join(" ")
 }
 
-/// The unit of an alert's expression, from the names in it: a quotient under a threshold of one or below is a share.
+/// Infers the unit of an expression from the names in it: `s`, `%`, `B`, or an empty string when unknown. A quotient with a
+/// threshold above 0 and up to 1 is a percentage.
 pub fn unit(query: &str, threshold: Option<f64>) -> &'static str {
     if query.contains("histogram_quantile") || query.contains("_seconds") && !query.contains(" / ") {
         "s"
@@ -107,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_names_in_an_expression_tell_its_unit() {
+    fn infers_the_unit_of_an_expression() {
         for (query, threshold, expected) in [
             ("histogram_quantile(0.95, sum by (le) (rate(x_seconds_bucket[5m])))", Some(0.5), "s"),
             ("sum(rate(a[5m])) / sum(rate(b[5m]))", Some(0.01), "%"),
@@ -120,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn thresholds_are_taken_off() {
+    fn separates_thresholds_from_expressions() {
         for (expression, series, operator, value) in [
             ("up == 0", "up", "==", 0.0),
             (

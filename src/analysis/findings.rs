@@ -1,6 +1,6 @@
-//! The ordered list of findings: what fired, how bad it is, where it may have begun, what moved first, what is new in the logs,
-//! what changed just before, what burns, fills up or runs out, what belongs together, what did not change, and what could not be
-//! seen.
+//! Builds the ordered list of findings: alerts, verdict, proposed severity, probable origin, changed series, new log
+//! patterns, recent changes, dependencies, error budgets, saturation, expiry, related alerts, unchanged series, and data
+//! gaps.
 
 mod around;
 mod theories;
@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-pub use around::BEFORE as CHANGES_BEFORE;
+pub use around::CHANGE_LOOKBACK as CHANGES_BEFORE;
 pub use theories::OF_CHANGES;
 
 use super::movement::{Direction, Movement};
@@ -21,24 +21,24 @@ use crate::incident::{FindingKind, Matrix};
 use crate::telemetry::series::{human_measure, human_value};
 use crate::telemetry::{Alert, Labels, Level, Timestamp, Window};
 
-/// Names one input of the analysis; the caller knows which evidence stands behind it.
+/// Identifies one input of the analysis; the caller maps it to the evidence.
 pub type Key = String;
 
-/// A series that was looked at.
+/// A series that was checked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MetricInput {
     pub key: Key,
     pub service: Option<String>,
-    /// What it measures, short: `errors per second`, `db_pool_in_use`.
+    /// What it measures, in short: `errors per second`, `db_pool_in_use`.
     pub title: String,
-    /// `s`, `B`, `%`, `/s` or nothing.
+    /// `s`, `B`, `%`, `/s` or empty.
     pub unit: String,
     pub movement: Movement,
     /// Whether it is the expression of a firing alert.
     pub is_alert_expression: bool,
-    /// Its labels, which tell it apart within its evidence.
+    /// Labels that identify the series within its evidence.
     pub labels: Labels,
-    /// Where it stood at the same hours before, where the backend still knows.
+    /// Its level at the same hours of earlier days, if the backend still has the data.
     pub earlier: Vec<Earlier>,
 }
 
@@ -52,41 +52,41 @@ pub struct Earlier {
     pub key: Key,
 }
 
-/// A suspect with the evidence that it stands on.
+/// A suspect with its evidence.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SuspectInput {
     pub suspect: Suspect,
-    /// Of its series within its evidence.
+    /// Labels of its series within its evidence.
     pub labels: Labels,
     pub unit: String,
     pub keys: Vec<Key>,
 }
 
-/// Something that was done to a service: a deploy, a restart, a switch.
+/// A change of a service: a deploy, a restart, a feature flag.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ChangeInput {
     pub at: Timestamp,
     pub service: Option<String>,
-    /// In words, without time and service: `version 1.41.3 → 1.42.0`.
+    /// A description without time and service: `version 1.41.3 → 1.42.0`.
     pub what: String,
-    /// Whether somebody did it for sure; a restart or a new generation may as well be the machine's own doing.
+    /// Whether someone certainly made the change; a restart or a new generation may be automatic.
     pub is_release: bool,
     pub key: Key,
 }
 
-/// How full something is.
+/// The use of a limited resource.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LimitInput {
     pub service: Option<String>,
     pub title: String,
-    /// 0 empty to 1 full.
+    /// From 0, empty, to 1, full.
     pub share: f64,
-    /// When it is full if it goes on as it does.
+    /// When it will be full at the current rate.
     pub full_at: Option<Timestamp>,
     pub key: Key,
 }
 
-/// Something with an end: a certificate, a licence.
+/// Something that expires: a certificate, a licence.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ExpiryInput {
     pub what: String,
@@ -94,80 +94,84 @@ pub struct ExpiryInput {
     pub key: Key,
 }
 
-/// How fast an error budget burns, over a long and a short window: 1 uses it up exactly at the end of its period.
+/// Burn rates of an error budget over a long and a short window; at 1 the budget lasts exactly to the end of its period.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BurnInput {
     pub service: String,
-    /// Such as .999.
+    /// The objective as a fraction, such as 0.999.
     pub objective: f64,
+    /// Name of the window and burn rate.
     pub long: (String, f64),
     pub short: (String, f64),
-    /// From this rate on it pages.
+    /// Burn rate from which it pages.
     pub pages_at: f64,
     pub keys: Vec<Key>,
 }
 
-/// Everything the analysis looks at. Keys may repeat: one evidence item can hold several series.
+/// Everything the analysis checks. Keys may repeat, because one evidence item can hold several series.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Signals {
     pub window: Option<Window>,
     pub alerts_key: Key,
     pub alerts: Vec<Alert>,
-    /// Whether any alert source answered; without one, silence says nothing.
+    /// Whether any alert source answered; if none did, an empty list does not mean that no alert is firing.
     pub alerts_known: bool,
     pub metrics: Vec<MetricInput>,
     pub patterns: Vec<(Key, Pattern)>,
     pub relations: Vec<Relation>,
     pub relations_key: Key,
-    /// Alerts that are to be looked at as one.
+    /// Alerts that are treated as one.
     pub storm: Option<Storm>,
     pub suspects: Vec<SuspectInput>,
     pub changes: Vec<ChangeInput>,
     pub limits: Vec<LimitInput>,
     pub expiring: Vec<ExpiryInput>,
     pub burns: Vec<BurnInput>,
-    /// Callees by caller, with the evidence of it.
+    /// Callees by caller.
     pub calls: BTreeMap<String, BTreeSet<String>>,
-    /// Where that is known from, in words.
+    /// Evidence for `calls`: key and description of the source.
     pub calls_from: Vec<(Key, &'static str)>,
-    /// Whom the new lines of each service name, with the evidence of it.
+    /// Services that the new log lines of each service name.
     pub blames: BTreeMap<String, BTreeSet<String>>,
+    /// Evidence for `blames`; empty if no logs were read.
     pub blames_key: Key,
-    /// What each severity means.
+    /// The severity matrix.
     pub matrix: Option<Matrix>,
-    /// What could not be looked at, with the reason.
+    /// What could not be checked, with the reason.
     pub gaps: Vec<String>,
 }
 
-/// A finding that names its inputs by key.
+/// A finding that refers to its evidence by key.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finding {
     pub kind: FindingKind,
     pub title: String,
     pub text: String,
     pub confidence: f64,
-    /// When it happened, where it happened at one moment.
+    /// When it happened, if at a single moment.
     pub at: Option<Timestamp>,
+    /// Evidence that supports the finding.
     pub inputs: Vec<Key>,
+    /// Evidence that contradicts it.
     pub against: Vec<Key>,
 }
 
-/// Moved series reported one by one; the rest are counted.
-const MAX_MOVED: usize = 12;
+/// Number of changed series reported one by one; the rest are counted.
+const MAX_CHANGED: usize = 12;
 const MAX_PATTERNS: usize = 6;
 const MAX_UNCHANGED: usize = 4;
 
-/// The findings, in the order of a report. "Nothing fires" is a finding too.
+/// Returns the findings in the order of a report. "No alerts are firing" is a finding too.
 pub fn findings(signals: &Signals) -> Vec<Finding> {
-    let mut out = vec![fired(signals)];
+    let mut out = vec![alert_finding(signals)];
     out.extend(triage::verdict(signals));
     out.extend(triage::severity(signals));
-    // Beside "healthy" nobody is suspect.
-    if !out.iter().any(|f| f.kind == FindingKind::Verdict && f.title.starts_with("healthy")) {
+    // If all is healthy, no service is suspect.
+    if !out.iter().any(|f| f.kind == FindingKind::Verdict && f.title.starts_with("Healthy")) {
         out.extend(around::suspects(signals));
-        out.extend(theories::against(signals));
+        out.extend(theories::evidence_against(signals));
     }
-    out.extend(moved(signals));
+    out.extend(changed_series(signals));
     out.extend(new_patterns(signals));
     out.extend(around::changes(signals));
     out.extend(around::dependencies(signals));
@@ -178,7 +182,7 @@ pub fn findings(signals: &Signals) -> Vec<Finding> {
     out.extend(unchanged(signals));
     out.extend(signals.gaps.iter().map(|gap| Finding {
         kind: FindingKind::Gap,
-        title: "not looked at".to_owned(),
+        title: "Data gap".to_owned(),
         text: gap.clone(),
         confidence: 1.0,
         at: None,
@@ -188,7 +192,7 @@ pub fn findings(signals: &Signals) -> Vec<Finding> {
     out
 }
 
-fn fired(signals: &Signals) -> Finding {
+fn alert_finding(signals: &Signals) -> Finding {
     let firing: Vec<&Alert> = signals.alerts.iter().filter(|a| a.is_firing()).collect();
     let inputs = if signals.alerts_key.is_empty() { Vec::new() } else { vec![signals.alerts_key.clone()] };
     let base = Finding {
@@ -202,18 +206,18 @@ fn fired(signals: &Signals) -> Finding {
     };
     if !signals.alerts_known {
         return Finding {
-            title: "it is not known what fires".to_owned(),
-            text: "No alert source answered, so neither firing nor silent alerts can be told.".to_owned(),
+            title: "Alert status unknown: no alert source answered".to_owned(),
+            text: "No alert source answered, so it is unknown whether any alerts are firing.".to_owned(),
             confidence: 0.0,
             ..base
         };
     }
     if firing.is_empty() {
-        let hidden = signals.alerts.len();
-        let rest = if hidden == 0 { String::new() } else { format!(" {hidden} are pending, hidden or resolved.") };
+        let others = signals.alerts.len();
+        let rest = if others == 0 { String::new() } else { format!(" Pending, suppressed or resolved alerts: {others}.") };
         return Finding {
-            title: "nothing fires".to_owned(),
-            text: format!("No alert fires in the window; the condition may have ended, or nothing watches for it.{rest}"),
+            title: "No alerts are firing".to_owned(),
+            text: format!("No alerts are firing in the window: the condition may have ended, or no alert rule covers it.{rest}"),
             ..base
         };
     }
@@ -224,9 +228,9 @@ fn fired(signals: &Signals) -> Finding {
     if let Some(storm) = &signals.storm {
         let list: Vec<String> = ordered.iter().take(3).map(|a| describe_alert(a)).collect();
         return Finding {
-            title: format!("{} of {} alerts {}: one storm", storm.shared, storm.all, storm.words()),
+            title: format!("Alert storm: {} of {} alerts {}", storm.shared, storm.all, storm.words()),
             text: format!(
-                "{} of {} alerts {} and began together: looked at as one. The first of them: {}.",
+                "{} of {} alerts {} and started together, so they are treated as one. The first to fire: {}.",
                 storm.shared,
                 storm.all,
                 storm.words(),
@@ -237,8 +241,8 @@ fn fired(signals: &Signals) -> Finding {
     }
     Finding {
         title: match ordered.len() {
-            1 => format!("{} fires", alert_label(ordered.first().copied())),
-            n => format!("{n} alerts fire, first {}", alert_label(ordered.first().copied())),
+            1 => format!("{} is firing", alert_label(ordered.first().copied())),
+            n => format!("{n} alerts are firing, starting with {}", alert_label(ordered.first().copied())),
         },
         text: format!("{}{more}.", list.join("; ")),
         ..base
@@ -254,23 +258,23 @@ fn alert_label(alert: Option<&Alert>) -> String {
 
 fn describe_alert(alert: &Alert) -> String {
     let since = match (alert.pending_since, alert.starts_at) {
-        (Some(p), Some(s)) if p != s => format!(" since {} (condition true from {})", clock(s), clock(p)),
+        (Some(p), Some(s)) if p != s => format!(" since {} (condition true since {})", clock(s), clock(p)),
         (_, Some(s)) => format!(" since {}", clock(s)),
-        (Some(p), None) => format!(" (condition true from {})", clock(p)),
+        (Some(p), None) => format!(" (condition true since {})", clock(p)),
         (None, None) => String::new(),
     };
     format!("{} [{}]{since}: {}", alert_label(Some(alert)), alert.severity.short(), alert.summary())
 }
 
-/// A time of day with its zone.
+/// Returns the time of day with its zone: `16:14:37Z`.
 fn clock(at: Timestamp) -> String {
     format!("{}Z", at.clock(time::UtcOffset::UTC))
 }
 
 fn value(v: Option<f64>, unit: &str) -> String {
     match (v, unit) {
-        (None, _) => "nothing".to_owned(),
-        (Some(v), "%") => format!("{} %", human_value(v * 100.0)),
+        (None, _) => "no data".to_owned(),
+        (Some(v), "%") => format!("{}%", human_value(v * 100.0)),
         (Some(v), unit) => human_measure(v, unit),
     }
 }
@@ -279,57 +283,61 @@ fn metric_name(m: &MetricInput) -> String {
     m.service.as_ref().map_or_else(|| m.title.clone(), |s| format!("{s} {}", m.title))
 }
 
-/// Moved series in the order in which they moved; among those of one moment the farther first.
-fn moved(signals: &Signals) -> Vec<Finding> {
-    let mut moved: Vec<&MetricInput> = signals.metrics.iter().filter(|m| m.movement.direction != Direction::Flat).collect();
-    moved.sort_by(|a, b| {
-        // Of one moment: what fills up before what hurts, and the alert's own expression last.
-        let hurts = |m: &MetricInput| ["latency", "error", "requests"].iter().any(|w| m.title.contains(w));
+/// Reports the changed series in the order in which they changed; of those at the same time, the larger change first.
+fn changed_series(signals: &Signals) -> Vec<Finding> {
+    let mut changed: Vec<&MetricInput> = signals.metrics.iter().filter(|m| m.movement.direction != Direction::Flat).collect();
+    changed.sort_by(|a, b| {
+        // At the same time: saturation before symptoms, and the expression of the alert last.
+        let is_symptom = |m: &MetricInput| ["latency", "error", "requests"].iter().any(|w| m.title.contains(w));
         let at = |m: &MetricInput| m.movement.changed_at.map_or(i64::MAX, Timestamp::micros);
-        // What is usual at this hour is told last: it is not what began.
-        let when = |m: &MetricInput| (is_usual_now(m), at(m), m.is_alert_expression, hurts(m));
+        // A level that is usual at this hour comes last: it is probably unrelated.
+        let when = |m: &MetricInput| (is_usual_now(m), at(m), m.is_alert_expression, is_symptom(m));
         when(a).cmp(&when(b)).then_with(|| b.movement.score.total_cmp(&a.movement.score)).then_with(|| a.title.cmp(&b.title))
     });
     let first_alert = signals.alerts.iter().filter_map(|a| a.pending_since.or(a.starts_at)).min();
-    let total = moved.len();
-    // What cannot be told apart at this step is not called first.
-    let at_once = moved.iter().filter(|m| m.movement.changed_at == moved.first().and_then(|f| f.movement.changed_at)).count();
-    let first = match at_once {
-        0 | 1 => " (moved first)".to_owned(),
-        n => format!(" (moved first, at once with {})", crate::telemetry::words::count(n - 1, "other")),
+    let total = changed.len();
+    // Series that changed within the same step share first place.
+    let tied = changed.iter().filter(|m| m.movement.changed_at == changed.first().and_then(|f| f.movement.changed_at)).count();
+    let first = match tied {
+        0 | 1 => " (changed first)".to_owned(),
+        n => format!(" (changed first, at the same time as {})", crate::telemetry::words::count(n - 1, "other")),
     };
-    let mut out: Vec<Finding> = moved
+    let mut out: Vec<Finding> = changed
         .iter()
-        .take(MAX_MOVED)
+        .take(MAX_CHANGED)
         .enumerate()
         .map(|(i, m)| {
             let at = m.movement.changed_at;
             let lead = match (at, first_alert) {
                 (Some(at), Some(alert)) if alert.secs_since(at) >= 1.0 => {
-                    format!(", {} before the first alert's condition", crate::telemetry::time::human(alert.since(at)))
+                    format!(", {} before the first alert's condition became true", crate::telemetry::time::human(alert.since(at)))
                 }
                 _ => String::new(),
             };
-            let arrow = if m.movement.direction == Direction::Up { "rose" } else { "fell" };
-            let back = m.movement.back_at.map(|at| format!(", back to normal since {}", clock(at))).unwrap_or_default();
+            let (verb, side) = if m.movement.direction == Direction::Up { ("rose", "above") } else { ("fell", "below") };
+            let back =
+                m.movement.back_at.map(|at| format!(", and has been back to normal since {}", clock(at))).unwrap_or_default();
             let usual = m.earlier.iter().any(|e| is_usual(m, e));
-            // One figure for one series: what the suspect's finding tells.
+            // Show the same size as the finding about the suspect.
             let name = m.service.as_ref().map_or_else(|| m.title.clone(), |s| format!("{s}|{}", m.title));
             let suspect = signals.suspects.iter().find(|s| s.suspect.series.as_ref() == Some(&name));
             let size = suspect.map_or(m.movement.score.round(), |s| s.suspect.size);
-            let earlier = earlier_told(m);
+            let distance = match (m.movement.before, m.movement.after) {
+                (Some(_), Some(_)) => format!(", {}σ (robust) {side} baseline", human_value(size)),
+                _ => String::new(),
+            };
+            let earlier = describe_earlier(m);
             let confidence = (0.5 + m.movement.score.ln_1p() / 12.0).min(0.95);
             let change = format!("{} → {}", value(m.movement.before, &m.unit), value(m.movement.after, &m.unit));
             Finding {
                 kind: FindingKind::Moved,
-                title: format!("{} {arrow} {change}{}", metric_name(m), if i == 0 { first.as_str() } else { "" }),
+                title: format!("{} {verb} {change}{}", metric_name(m), if i == 0 { first.as_str() } else { "" }),
                 text: format!(
-                    "{} {arrow} from {} to {} at {}{lead}; {} times its usual spread{back}{}.",
+                    "{} {verb} from {} to {} at {}{lead}{distance}{back}{}.",
                     metric_name(m),
                     value(m.movement.before, &m.unit),
                     value(m.movement.after, &m.unit),
                     at.map_or_else(|| "an unknown time".to_owned(), clock),
-                    human_value(size),
                     earlier.as_deref().unwrap_or(""),
                 ),
                 confidence: confidence * if usual { 0.4 } else { 1.0 },
@@ -339,40 +347,42 @@ fn moved(signals: &Signals) -> Vec<Finding> {
             }
         })
         .collect();
-    if total > MAX_MOVED {
+    if total > MAX_CHANGED {
         out.push(Finding {
             kind: FindingKind::Moved,
-            title: format!("{} further series moved later", total - MAX_MOVED),
-            text: moved.iter().skip(MAX_MOVED).take(20).map(|m| metric_name(m)).collect::<Vec<_>>().join(", "),
+            title: format!("{} more series changed later", total - MAX_CHANGED),
+            text: changed.iter().skip(MAX_CHANGED).take(20).map(|m| metric_name(m)).collect::<Vec<_>>().join(", "),
             confidence: 0.5,
             at: None,
-            inputs: moved.iter().skip(MAX_MOVED).take(5).map(|m| m.key.clone()).collect(),
+            inputs: changed.iter().skip(MAX_CHANGED).take(5).map(|m| m.key.clone()).collect(),
             against: Vec::new(),
         });
     }
     out
 }
 
-/// Whether a series stood at the same hours of another day where it stands now, or went as far the same way: then it is the
-/// hour and not the incident.
+/// Whether at the same hours of another day a series was at least half as far from its level before the change, in the same
+/// direction. The change is then due to the time of day rather than to the incident.
 fn is_usual(m: &MetricInput, earlier: &Earlier) -> bool {
     let (Some(before), Some(after)) = (m.movement.before, m.movement.after) else { return false };
-    let moved = after - before;
-    moved != 0.0 && (earlier.level - before) / moved >= 0.5
+    let change = after - before;
+    change != 0.0 && (earlier.level - before) / change >= 0.5
 }
 
-/// Whether it stands where it stood at the same hours of another day.
+/// Whether the change of a series is usual for this time of day, judged by any earlier day.
 fn is_usual_now(m: &MetricInput) -> bool {
     m.earlier.iter().any(|e| is_usual(m, e))
 }
 
-fn earlier_told(m: &MetricInput) -> Option<String> {
+/// Describes the levels of earlier days, as the end of a sentence; `None` without any.
+fn describe_earlier(m: &MetricInput) -> Option<String> {
     let levels: Vec<String> = m.earlier.iter().map(|e| format!("{} {}", value(Some(e.level), &m.unit), e.when)).collect();
     if levels.is_empty() {
         return None;
     }
-    let verdict = if m.earlier.iter().any(|e| is_usual(m, e)) { ": usual at this hour, which speaks against it" } else { "" };
-    Some(format!("; at the same hours {}{verdict}", levels.join(", ")))
+    let verdict =
+        if m.earlier.iter().any(|e| is_usual(m, e)) { ": usual at this time of day, so probably unrelated" } else { "" };
+    Some(format!("; at the same time of day it was {}{verdict}", levels.join(", ")))
 }
 
 fn new_patterns(signals: &Signals) -> Vec<Finding> {
@@ -388,15 +398,19 @@ fn new_patterns(signals: &Signals) -> Vec<Finding> {
             let services = if p.services.is_empty() { String::new() } else { format!(" in {}", p.services.join(", ")) };
             let is_dated = p.first_at.is_some();
             let before = match p.baseline_count {
-                _ if !is_dated => "which tell no time, so that they may be older than the onset".to_owned(),
-                0 => "not seen before the onset".to_owned(),
-                n => format!("{n} before"),
+                _ if !is_dated => "without timestamps, so possibly from before the incident".to_owned(),
+                0 => "none before the incident".to_owned(),
+                n => format!("{n} before the incident"),
             };
             Finding {
                 kind: FindingKind::Pattern,
                 title: format!(
                     "{} log pattern{services}: {}",
-                    if is_dated { p.change.word() } else { "undated" },
+                    match p.change {
+                        _ if !is_dated => "Undated",
+                        Change::New => "New",
+                        _ => "More frequent",
+                    },
                     crate::telemetry::clean::cut(&p.template, 120)
                 ),
                 text: format!(
@@ -432,7 +446,7 @@ fn related(signals: &Signals) -> Vec<Finding> {
                 r.alerts.join(", "),
                 r.label,
                 r.value,
-                r.spread_secs.map(|s| format!(" and began within {s} s of each other")).unwrap_or_default()
+                r.spread_secs.map(|s| format!(" and started within {s}s of each other")).unwrap_or_default()
             ),
             confidence: 0.6,
             at: None,
@@ -442,29 +456,28 @@ fn related(signals: &Signals) -> Vec<Finding> {
         .collect()
 }
 
-/// Error, latency and traffic series of services that stayed where they were: they speak against "it is everything".
+/// Reports error and latency series of services that did not change: these services are unlikely causes.
 fn unchanged(signals: &Signals) -> Vec<Finding> {
-    let telling = |m: &&MetricInput| {
+    let is_relevant = |m: &&MetricInput| {
         m.movement.direction == Direction::Flat
             && m.movement.before.is_some()
             && ["error", "latency", "requests"].iter().any(|w| m.title.contains(w))
     };
-    let still: Vec<&MetricInput> = signals.metrics.iter().filter(telling).collect();
-    let moved_services: Vec<&str> =
+    let flat: Vec<&MetricInput> = signals.metrics.iter().filter(is_relevant).collect();
+    let changed_services: Vec<&str> =
         signals.metrics.iter().filter(|m| m.movement.direction != Direction::Flat).filter_map(|m| m.service.as_deref()).collect();
-    // A service that an alert fires for, or whose level alone is over an alert's threshold, is no witness of health.
-    let accused: Vec<&str> = signals.alerts.iter().filter(|a| a.is_firing()).filter_map(Alert::service).collect();
-    let moved_services: Vec<&str> = moved_services.into_iter().chain(accused).collect();
-    still
-        .iter()
+    // A service may be unhealthy at a constant level if one of its alerts is firing, so it is excluded.
+    let alerting: Vec<&str> = signals.alerts.iter().filter(|a| a.is_firing()).filter_map(Alert::service).collect();
+    let excluded: Vec<&str> = changed_services.into_iter().chain(alerting).collect();
+    flat.iter()
         .filter(|m| m.title.contains("latency") || m.title.contains("error"))
-        .filter(|m| m.service.as_deref().is_none_or(|s| !moved_services.contains(&s)))
+        .filter(|m| m.service.as_deref().is_none_or(|s| !excluded.contains(&s)))
         .take(MAX_UNCHANGED)
         .map(|m| Finding {
             kind: FindingKind::Unchanged,
             title: format!("{} did not change", metric_name(m)),
             text: format!(
-                "{} stayed at {}: this speaks against {} as the cause.",
+                "{} stayed at {}, which makes {} an unlikely cause.",
                 metric_name(m),
                 value(m.movement.after, &m.unit),
                 m.service.as_deref().unwrap_or("it")
@@ -522,7 +535,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_mover_leads_and_the_still_service_speaks_against() {
+    fn lists_the_first_change_first_and_unchanged_series_last() {
         let signals = Signals {
             alerts_known: true,
             metrics: vec![
@@ -533,16 +546,16 @@ mod tests {
             ..Signals::default()
         };
         let found = findings(&signals);
-        assert_eq!(found[0].title, "nothing fires");
-        let moved = found.iter().find(|f| f.kind == FindingKind::Moved).unwrap();
-        assert!(moved.title.starts_with("checkout db_pool_in_use rose") && moved.title.ends_with("(moved first)"));
-        assert_eq!(moved.inputs, ["checkout/db_pool_in_use"]);
+        assert_eq!(found[0].title, "No alerts are firing");
+        let first = found.iter().find(|f| f.kind == FindingKind::Moved).unwrap();
+        assert!(first.title.starts_with("checkout db_pool_in_use rose") && first.title.ends_with("(changed first)"));
+        assert_eq!(first.inputs, ["checkout/db_pool_in_use"]);
         let last = found.last().unwrap();
         assert_eq!((last.kind, last.title.as_str()), (FindingKind::Unchanged, "payment latency p95 did not change"));
     }
 
     #[test]
-    fn silence_without_a_source_is_not_health() {
+    fn alert_status_is_unknown_without_a_source() {
         assert_eq!(findings(&Signals::default())[0].confidence, 0.0);
     }
 }

@@ -1,4 +1,4 @@
-//! Alerts in groups for the board and for `warroom alerts`.
+//! Groups and orders alerts for the board and for `warroom alerts`.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::telemetry::{Alert, AlertSeverity, AlertState, Labels, Timestamp};
 
-/// What a group shares.
+/// The property by which alerts are grouped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum GroupBy {
@@ -18,7 +18,7 @@ pub enum GroupBy {
 }
 
 impl GroupBy {
-    /// The word in the board's title.
+    /// The name shown in the title of the board.
     pub fn word(self) -> &'static str {
         match self {
             Self::Service => "service",
@@ -28,7 +28,7 @@ impl GroupBy {
         }
     }
 
-    /// The next one, round and round.
+    /// The next grouping in the cycle.
     pub fn next(self) -> Self {
         match self {
             Self::Service => Self::Alert,
@@ -49,27 +49,28 @@ impl GroupBy {
     }
 }
 
-/// A group of alerts. An empty key holds those that lack the label.
+/// A group of alerts. The group of alerts without the label has an empty key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AlertGroup {
+    /// The label that the alerts share, such as `service=checkout`.
     pub key: Labels,
-    /// Positions in the list that was grouped, the worst and oldest first.
+    /// Indices into the list that was grouped, in the order of [`order`].
     pub members: Vec<usize>,
 }
 
 impl AlertGroup {
-    /// What to call it in a list.
+    /// The title of the group: the value of its label.
     pub fn title(&self) -> &str {
         self.key.values().next().map_or("(no label)", String::as_str)
     }
 }
 
-/// How a list of alerts is ordered: firing before pending before hidden ones, worse before milder, older before newer.
+/// The sort key of an alert: by state, firing first and resolved last, then by severity, then oldest first.
 pub fn order(alert: &Alert) -> (AlertState, AlertSeverity, Option<Timestamp>, &str, &str) {
     (alert.state, alert.severity, alert.starts_at, &alert.name, &alert.fingerprint)
 }
 
-/// Groups alerts; groups come in the order of their most urgent member.
+/// Groups alerts. The group with the most urgent alert comes first; of equally urgent groups, the larger one.
 pub fn group(alerts: &[Alert], by: GroupBy) -> Vec<AlertGroup> {
     let mut groups: BTreeMap<Labels, Vec<usize>> = BTreeMap::new();
     for (index, alert) in alerts.iter().enumerate() {

@@ -1,5 +1,5 @@
-//! What a log says: lines that say the same are one pattern (see [`miner`]), and counts before and after the onset tell what is
-//! new, up, down and gone. [`study`] does it for whole files, [`group`] for the lines that a source gave.
+//! Log patterns: groups lines that share a template (see [`miner`]) and compares their counts before and after the onset to
+//! find which patterns are new, up, down or gone. [`group`] handles lines returned by a source, [`study`] whole log files.
 
 mod mask;
 pub mod miner;
@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::telemetry::{Level, LogLine, Timestamp, Window, clean};
 
-/// What became of a pattern since the baseline.
+/// How the number of lines of a pattern changed against the baseline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Change {
@@ -27,7 +27,7 @@ pub enum Change {
 }
 
 impl Change {
-    /// The word as printed.
+    /// The lower-case name, as printed.
     pub fn word(self) -> &'static str {
         match self {
             Self::New => "new",
@@ -39,37 +39,39 @@ impl Change {
     }
 }
 
-/// Lines that say the same.
+/// A group of log lines that share a template and a level.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Pattern {
-    /// The message with `<*>` in place of what varies.
+    /// The message with `<*>` in place of each variable part.
     pub template: String,
     pub level: Option<Level>,
-    /// Services that wrote it, sorted.
+    /// Services that wrote the lines, sorted.
     pub services: Vec<String>,
-    /// Lines since the onset.
+    /// Lines after the onset, and lines without a time.
     pub count: u64,
-    /// Lines in the baseline.
+    /// Lines in the baseline, at or before the onset.
     pub baseline_count: u64,
     pub change: Change,
+    /// First and last time of a line in the whole window; `None` when no line has a time.
     pub first_at: Option<Timestamp>,
     pub last_at: Option<Timestamp>,
-    /// One real line, redacted with the body it stands in.
+    /// One original line, from after the onset if possible. It is redacted together with the evidence that contains it.
     pub sample: String,
-    /// Lines in each of [`RATES`] equal parts of the window; empty where it was not counted.
+    /// Lines in each of [`RATES`] equal parts of the window; empty when no line has a time in the window.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rate: Vec<u32>,
-    /// Fields of structured lines since the onset that have a few values only, each with its values and their lines, the most
-    /// first: `{"region":[["eu-1",12],["us-1",2]]}`.
+    /// Fields of structured lines after the onset that have only a few values. Each field lists its values with their line
+    /// counts, highest first: `{"region":[["eu-1",12],["us-1",2]]}`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub facets: BTreeMap<String, Vec<(String, u64)>>,
 }
 
-/// Fields that are told of a pattern.
+/// Maximum number of fields listed for a pattern.
 const MAX_FACETS: usize = 6;
 
-/// What fields tell of a pattern's lines: those with a few values, the fewest first; what differs from line to line is an id.
-fn telling(facets: BTreeMap<String, study::Facet>) -> BTreeMap<String, Vec<(String, u64)>> {
+/// Selects the fields with few distinct values, fewest first, at most [`MAX_FACETS`]. A field whose value differs in every
+/// line is an id and is left out.
+fn select_facets(facets: BTreeMap<String, study::Facet>) -> BTreeMap<String, Vec<(String, u64)>> {
     let mut fields: Vec<(String, Vec<(String, u64)>)> = facets
         .into_iter()
         .filter(|(_, f)| f.other == 0 && (f.values.len() < 4 || f.values.values().any(|n| *n > 1)))
@@ -84,55 +86,55 @@ fn telling(facets: BTreeMap<String, study::Facet>) -> BTreeMap<String, Vec<(Stri
     fields.into_iter().collect()
 }
 
-/// Parts of the window that lines are counted in.
+/// Number of equal parts of the window in which lines are counted.
 pub const RATES: usize = 40;
 
-/// The part of a window that a moment lies in; `None` outside.
+/// The index of the part of the window that contains a time; `None` outside the window.
 fn part_of(window: Window, at: Timestamp) -> Option<usize> {
     let length = window.length().as_secs_f64();
     if !window.contains(at) || length <= 0.0 {
         return None;
     }
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a few parts")]
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and RATES")]
     let part = (at.secs_since(window.start) / length * RATES as f64) as usize;
     Some(part.min(RATES - 1))
 }
 
-/// A regular expression for the lines of a template, variable parts and what was redacted left open; `None` when the template
-/// is all variable and would take any line.
+/// Builds a regular expression that matches the lines of a template. Variable and redacted parts match any text. `None` when
+/// the template has no literal text and would match every line.
 pub fn matcher(template: &str) -> Option<Regex> {
-    static OPEN: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"<\*>|<redacted:[^>]*>|…").ok());
-    let open = OPEN.as_ref()?;
+    static WILDCARD: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"<\*>|<redacted:[^>]*>|…").ok());
+    let wildcard = WILDCARD.as_ref()?;
     let literal = |text: &str| text.split_whitespace().map(regex::escape).collect::<Vec<_>>().join(r"\s+");
-    let parts: Vec<&str> = open.split(template).collect();
+    let parts: Vec<&str> = wildcard.split(template).collect();
     if parts.iter().all(|p| !p.contains(char::is_alphanumeric)) {
         return None;
     }
-    let middle: Vec<String> = parts.iter().map(|p| literal(p)).collect();
-    RegexBuilder::new(&format!(r"^\s*{}\s*$", middle.join(r"\s*.*?\s*"))).dot_matches_new_line(true).build().ok()
+    let literals: Vec<String> = parts.iter().map(|p| literal(p)).collect();
+    RegexBuilder::new(&format!(r"^\s*{}\s*$", literals.join(r"\s*.*?\s*"))).dot_matches_new_line(true).build().ok()
 }
 
-/// Patterns kept of one grouping; beyond, rare templates go into one rest pattern that says so.
+/// Maximum number of patterns that [`group`] returns, apart from one last pattern that adds up the lines of all others.
 pub const MAX_PATTERNS: usize = 500;
 
-/// Groups the lines of a window. Lines at or before `onset` are the baseline; lines without a time count as after. Counts are
-/// compared by the lengths of the two parts. New ones come first, then those that rose, bad levels first, then by count.
+/// Groups the lines of a window into patterns, sorted by [`rank`]. Lines at or before `onset` are the baseline; lines
+/// without a time count as after the onset. The comparison of counts allows for the different lengths of the two parts.
 pub fn group(lines: &[LogLine], onset: Timestamp, window: Window) -> Vec<Pattern> {
     let ratio = window.end.since(onset).as_secs_f64() / onset.since(window.start).as_secs_f64().max(1.0);
     let mut miner = miner::Miner::default();
     let mut counted: HashMap<(u32, Option<Level>), Pattern> = HashMap::new();
     let mut fields: HashMap<(u32, Option<Level>), BTreeMap<String, study::Facet>> = HashMap::new();
     for line in lines {
-        let number = miner.add(line.message.lines().next().unwrap_or("").as_bytes());
-        let pattern = counted.entry((number, line.level)).or_insert_with(|| Pattern::of(line));
+        let id = miner.add(line.message.lines().next().unwrap_or("").as_bytes());
+        let pattern = counted.entry((id, line.level)).or_insert_with(|| Pattern::empty(line));
         if line.at.is_some_and(|at| at <= onset) {
             pattern.baseline_count += 1;
         } else {
             pattern.count += 1;
             if !line.fields.is_empty() {
-                study::count_fields(fields.entry((number, line.level)).or_default(), line);
+                study::count_fields(fields.entry((id, line.level)).or_default(), line);
             }
-            // The sample comes from the incident where there is one.
+            // Prefer a sample from after the onset.
             if pattern.count == 1 {
                 pattern.sample.clone_from(&line.message);
             }
@@ -148,36 +150,36 @@ pub fn group(lines: &[LogLine], onset: Timestamp, window: Window) -> Vec<Pattern
             }
         }
         if let Some(service) = &line.service
-            && let Err(place) = pattern.services.binary_search(service)
+            && let Err(position) = pattern.services.binary_search(service)
         {
-            pattern.services.insert(place, service.clone());
+            pattern.services.insert(position, service.clone());
         }
     }
     let mined = miner.finish();
-    let mut numbered: Vec<((u32, Option<Level>), Pattern)> = counted.into_iter().collect();
-    // Numbers are given in the order of the lines: the first sample of a pattern is the earliest.
-    numbered.sort_by_key(|(key, _)| *key);
+    let mut by_id: Vec<((u32, Option<Level>), Pattern)> = counted.into_iter().collect();
+    // Ids follow the order of the lines, so that the earliest sample of a pattern is kept.
+    by_id.sort_by_key(|(key, _)| *key);
     let mut found: HashMap<(u32, Option<Level>), Pattern> = HashMap::new();
-    for ((number, level), part) in numbered {
-        let place = mined.pattern_of.get(number as usize).copied().unwrap_or(0);
-        match found.entry((place, level)) {
-            Entry::Occupied(mut whole) => whole.get_mut().take_in(part),
-            Entry::Vacant(free) => {
-                let template = mined.templates.get(place as usize).map(|t| clean::line(t)).unwrap_or_default();
-                free.insert(Pattern { template, ..part });
+    for ((id, level), part) in by_id {
+        let index = mined.pattern_of.get(id as usize).copied().unwrap_or(0);
+        match found.entry((index, level)) {
+            Entry::Occupied(mut merged) => merged.get_mut().merge(part),
+            Entry::Vacant(slot) => {
+                let template = mined.templates.get(index as usize).map(|t| clean::line(t)).unwrap_or_default();
+                slot.insert(Pattern { template, ..part });
             }
         }
     }
     let mut merged: HashMap<(u32, Option<Level>), BTreeMap<String, study::Facet>> = HashMap::new();
     let mut fields: Vec<_> = fields.into_iter().collect();
     fields.sort_by_key(|(key, _)| *key);
-    for ((number, level), facets) in fields {
-        let place = mined.pattern_of.get(number as usize).copied().unwrap_or(0);
-        study::merge(merged.entry((place, level)).or_default(), facets);
+    for ((id, level), facets) in fields {
+        let index = mined.pattern_of.get(id as usize).copied().unwrap_or(0);
+        study::merge_facets(merged.entry((index, level)).or_default(), facets);
     }
     for (key, facets) in merged {
         if let Some(pattern) = found.get_mut(&key) {
-            pattern.facets = telling(facets);
+            pattern.facets = select_facets(facets);
         }
     }
     let mut patterns: Vec<Pattern> = found.into_values().collect();
@@ -188,18 +190,18 @@ pub fn group(lines: &[LogLine], onset: Timestamp, window: Window) -> Vec<Pattern
     if patterns.len() > MAX_PATTERNS {
         let rest = patterns.split_off(MAX_PATTERNS);
         patterns.push(Pattern {
-            template: format!("(lines of further patterns beyond the first {MAX_PATTERNS})"),
+            template: format!("(lines of all patterns after the first {MAX_PATTERNS})"),
             count: rest.iter().map(|p| p.count).sum(),
             baseline_count: rest.iter().map(|p| p.baseline_count).sum(),
-            ..Pattern::of(&LogLine::plain(""))
+            ..Pattern::empty(&LogLine::plain(""))
         });
     }
     patterns
 }
 
 impl Pattern {
-    /// Nothing counted yet.
-    fn of(line: &LogLine) -> Self {
+    /// A pattern without counts, with the level and the message of `line`.
+    fn empty(line: &LogLine) -> Self {
         Self {
             template: String::new(),
             level: line.level,
@@ -215,8 +217,8 @@ impl Pattern {
         }
     }
 
-    /// Takes another part of the same pattern in.
-    fn take_in(&mut self, other: Self) {
+    /// Adds the counts of another part of the same pattern.
+    fn merge(&mut self, other: Self) {
         if self.count == 0 && other.count > 0 {
             self.sample = other.sample;
         }
@@ -235,7 +237,8 @@ impl Pattern {
     }
 }
 
-/// New bad ones first, then risen bad ones, then new and risen of any level, then the rest by count.
+/// Returns the sort key of a pattern. The order is new errors, increased errors, other new patterns, other increased
+/// patterns, unchanged errors, the rest, and patterns that are gone; each by count, highest first.
 pub fn rank(p: &Pattern) -> (u8, std::cmp::Reverse<u64>) {
     let bad = p.level.is_some_and(Level::is_bad);
     let class = match (p.change, bad) {
@@ -250,18 +253,19 @@ pub fn rank(p: &Pattern) -> (u8, std::cmp::Reverse<u64>) {
     (class, std::cmp::Reverse(p.count.max(p.baseline_count)))
 }
 
-/// So many times more, or less, than expected is a change.
-const TIMES: f64 = 2.0;
+/// Minimum factor between the actual and the expected count for a change.
+const MIN_FACTOR: f64 = 2.0;
 
-/// A count against what the baseline leads to expect: twice as many, and by more than chance would, is up.
+/// Compares a count with the count that the baseline predicts. Up and down require a factor of [`MIN_FACTOR`] and a
+/// difference of three standard deviations (Poisson).
 fn change(count: u64, baseline: u64, ratio: f64) -> Change {
     let expected = baseline as f64 * ratio;
     let slack = 3.0 * expected.max(1.0).sqrt();
     match (count, baseline) {
         (_, 0) => Change::New,
         (0, _) if expected >= 3.0 => Change::Gone,
-        _ if count as f64 > (expected * TIMES).max(expected + slack) => Change::Up,
-        _ if (count as f64) < (expected / TIMES).min(expected - slack) => Change::Down,
+        _ if count as f64 > (expected * MIN_FACTOR).max(expected + slack) => Change::Up,
+        _ if (count as f64) < (expected / MIN_FACTOR).min(expected - slack) => Change::Down,
         _ => Change::Same,
     }
 }
@@ -271,7 +275,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fields_with_a_few_values_are_told_and_ids_are_not() {
+    fn keeps_fields_with_few_values_and_drops_ids() {
         let line = |n: i64, at: i64| LogLine {
             at: Some(Timestamp::from_secs(1_795_253_400 + at)),
             service: Some("shop".into()),
@@ -285,7 +289,7 @@ mod tests {
             .into(),
             ..LogLine::plain("upstream failed")
         };
-        // Before the onset another region was busy: that is not counted.
+        // Lines before the onset do not count towards the facets.
         let lines: Vec<LogLine> = (0..8).map(|n| line(1, n)).chain((0..12).map(|n| line(n, 200 + n))).collect();
         let (start, end) = (Timestamp::from_secs(1_795_253_400), Timestamp::from_secs(1_795_253_800));
         let found = group(&lines, Timestamp::from_secs(1_795_253_500), Window { start, end });
@@ -297,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_that_begins_at_the_onset_is_new_and_first() {
+    fn ranks_a_pattern_that_starts_at_the_onset_first() {
         let onset = Timestamp::from_secs(100);
         let line = |secs, message: &str, level| LogLine {
             at: Some(Timestamp::from_secs(secs)),
@@ -315,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn a_templates_lines_are_known_again() {
+    fn matcher_matches_the_lines_of_a_template() {
         let found = matcher("pool exhausted after <*> (in_use=<*>, waiting=<*>)").unwrap();
         assert!(found.is_match("pool exhausted  after 1000 ms (in_use=20, waiting=19)"));
         assert!(!found.is_match("the pool exhausted after 1000 ms (in_use=20, waiting=19)"));
@@ -324,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn endless_different_lines_stay_bounded() {
+    fn limits_the_number_of_patterns() {
         let lines: Vec<LogLine> =
             (0..5000).map(|i| LogLine::plain("x".repeat(i % 60) + &"yz".repeat(i / 60 % 30) + &"ab".repeat(i / 1800))).collect();
         assert!(

@@ -1,8 +1,12 @@
-//! Requests followed through the log: lines that carry the same trace are one request, whoever wrote them.
+//! Follows requests through logs: lines with the same trace or request id are one request, whichever services wrote them.
 //!
-//! Two things are compared with normal times. What a service does next: after a line that says this, which line of the same
-//! request and service follows, or none. And how long the request takes from one line to the next, within a service and between
-//! two. Neither depends on how many requests of which sort there are, as plain counts do: where traffic differs, these stay.
+//! Two properties are compared with the baseline:
+//!
+//! - flow: which line of the same request and service follows a given line, or none;
+//! - latency: the time from one line to the next, within a service or between two.
+//!
+//! Unlike plain counts, neither depends on how many requests of each kind there are, so both can be compared when traffic
+//! differs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
@@ -14,24 +18,24 @@ use super::patterns::miner::{self, Mined};
 use super::patterns::study::Side;
 use crate::telemetry::{Timestamp, clean, time};
 
-/// Lines that are followed at most, 48 bytes each; those beyond are counted in [`Followed::beyond`].
+/// Maximum number of lines that are followed, 48 bytes each. Further lines are counted in [`Followed::beyond`].
 pub const MAX_LINES: usize = 4_000_000;
-/// Parts that normal times are cut into, to see how much things vary by themselves.
-const PARTS: usize = 4;
-/// Times from one line to the next that must be known before a longer one says anything.
-const FEW: usize = 3;
-/// So many times the usual longest time (its 90th percentile) is slow.
-const SLOW: f64 = 1.5;
-/// Seconds that a step may vary by itself (2 ms).
-const STILL: f64 = 0.002;
-/// Calls that are a habit.
-const CALLS: u64 = 3;
-/// A call is made in more than one of so many requests of the rarer side.
-const RARE: u64 = 20;
-/// Letters of a template in a sentence.
-const SHOWN: usize = 60;
+/// Number of parts that the baseline is divided into, to measure its own variation.
+const BASELINE_PARTS: usize = 4;
+/// Minimum number of known times of a step before a longer time counts as slow.
+const MIN_TIMES: usize = 3;
+/// A step is slow above this factor of its usual 90th percentile.
+const SLOW_FACTOR: f64 = 1.5;
+/// Excess time of a step that is normal variation, in seconds (2 ms).
+const NOISE_SECS: f64 = 0.002;
+/// Minimum number of times that a call must be observed.
+const MIN_CALLS: u64 = 3;
+/// A call must occur in at least one of this many requests of the less frequent service.
+const MAX_REQUESTS_PER_CALL: u64 = 20;
+/// Maximum number of characters of a template in a sentence.
+const MAX_TEMPLATE_CHARS: usize = 60;
 
-/// The request and the span (0: none) that a line belongs to, as hashes.
+/// The request and the span that a line belongs to, as hashes. A span of 0 means that there is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ids {
     pub request: u64,
@@ -39,10 +43,10 @@ pub struct Ids {
 }
 
 impl Ids {
-    /// From a message that names them: `trace_id=…`, `TraceID: …`, `"traceId":"…"`, a `traceparent`, else a request or
-    /// correlation id.
+    /// Finds the ids in a message: `trace_id=…`, `TraceID: …`, `"traceId":"…"` or a `traceparent`, otherwise a request or
+    /// correlation id. `None` when the message has none.
     pub fn find(message: &[u8]) -> Option<Self> {
-        // The names as OpenTelemetry, Zipkin, W3C Trace Context and the usual loggers write them.
+        // The names that OpenTelemetry, Zipkin, W3C Trace Context and common loggers use.
         static TRACE: LazyLock<Option<Regex>> = LazyLock::new(|| {
             Regex::new(r#"(?i-u)trace(?:[ _.-]?id["']?\s*[:=]\s*["']?|parent["']?\s*[:=]\s*["']?[0-9a-f]{2}-)([0-9a-f]{8,32})"#)
                 .ok()
@@ -51,18 +55,18 @@ impl Ids {
             LazyLock::new(|| Regex::new(r#"(?i-u)span[ _.-]?id["']?\s*[:=]\s*["']?([0-9a-f]{8,32})"#).ok());
         static REQUEST: LazyLock<Option<Regex>> =
             LazyLock::new(|| Regex::new(r#"(?i-u)(?:request|correlation)[ _.-]?id["']?\s*[:=]\s*["']?([0-9a-z-]{8,64})"#).ok());
-        let first = |of: &LazyLock<Option<Regex>>| {
-            let found = LazyLock::force(of).as_ref()?.captures(message)?;
+        let first = |regex: &LazyLock<Option<Regex>>| {
+            let found = LazyLock::force(regex).as_ref()?.captures(message)?;
             found.get(1).map(|id| id.as_bytes()).filter(|id| id.iter().any(|b| *b != b'0'))
         };
         match first(&TRACE) {
-            Some(trace) => Some(Self::of(trace, first(&SPAN).unwrap_or_default())),
-            None => Some(Self::of(first(&REQUEST)?, b"")),
+            Some(trace) => Some(Self::new(trace, first(&SPAN).unwrap_or_default())),
+            None => Some(Self::new(first(&REQUEST)?, b"")),
         }
     }
 
-    /// Of ids that stand in fields of their own. An empty span is none.
-    pub fn of(request: &[u8], span: &[u8]) -> Self {
+    /// From ids that were in separate fields. An empty `span` means that there is none.
+    pub fn new(request: &[u8], span: &[u8]) -> Self {
         Self { request: miner::hash(request), span: if span.is_empty() { 0 } else { miner::hash(span) } }
     }
 }
@@ -73,10 +77,11 @@ struct Line {
     ids: Ids,
     at: Timestamp,
     service: u32,
+    /// The id of its template, and later the index of its pattern.
     number: u32,
 }
 
-/// Follows requests through lines as they come.
+/// Collects the lines of requests as they arrive.
 #[derive(Debug, Default)]
 pub struct Requests {
     lines: Vec<Line>,
@@ -84,47 +89,49 @@ pub struct Requests {
     beyond: u64,
 }
 
-/// How a service's part in the requests has changed.
+/// How the behaviour of a service within requests has changed.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Changed {
-    /// How surely it goes on otherwise than it did: a G statistic less what chance and its own habits give; 0 and above.
+    /// How certain it is that the flow changed: a G statistic minus what chance and normal variation explain; 0 or more.
     pub flow: f64,
-    /// In words; empty when nothing changed.
+    /// The change in flow as a clause for a sentence; empty when nothing changed.
     pub flow_told: String,
-    /// How many times the usual excess the steps that touch it take; 0 and above.
+    /// How slow its steps are, where a step is from one line of a request to the next: the mean excess time of the steps
+    /// that involve it, as a multiple of the usual excess; 0 or more.
     pub slow: f64,
+    /// The slowest of these steps as a clause for a sentence; empty when no step was slow.
     pub slow_told: String,
 }
 
-/// What following them found.
+/// The result of comparing requests.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Followed {
-    /// Requests of the incident and of normal times.
+    /// Number of requests in the incident part and in the baseline.
     pub requests: u64,
     pub baseline_requests: u64,
     pub by_service: BTreeMap<String, Changed>,
-    /// Callees by caller, as the order of the lines tells them: the lines of the one lie between those of the other.
+    /// Callees by caller, inferred from the order of lines: the lines of the callee are between those of the caller.
     pub calls: BTreeMap<String, Vec<String>>,
-    /// Lines that were too many.
+    /// Lines beyond [`MAX_LINES`], which were not followed.
     pub beyond: u64,
 }
 
-/// A place in a request: a service and the pattern of its line.
-type Place = (u32, u32);
-/// What followed a place, by part; the last part is the incident. `None`: the service wrote no more.
-type Next = [BTreeMap<Option<u32>, u64>; PARTS + 1];
-/// Seconds from one place to the next, by part.
-type Gaps = [Vec<f64>; PARTS + 1];
+/// A point in a request: a service and the pattern of a line that it wrote.
+type Point = (u32, u32);
+/// How often each pattern followed a point, by part; the last part is the incident. `None`: the service wrote nothing more.
+type Next = [BTreeMap<Option<u32>, u64>; BASELINE_PARTS + 1];
+/// Seconds from one point to the next, by part; the last part is the incident.
+type Gaps = [Vec<f64>; BASELINE_PARTS + 1];
 
 impl Requests {
-    /// Takes a line that belongs to a request; `number` as [`super::patterns::miner::Miner::add`] gave it.
+    /// Adds a line that belongs to a request. `number` is the id that [`super::patterns::miner::Miner::add`] returned.
     pub fn add(&mut self, side: Side, at: Timestamp, service: &str, number: u32, ids: Ids) {
         if self.lines.len() >= MAX_LINES {
             self.beyond += 1;
             return;
         }
         let service = match self.services.get(service) {
-            Some(known) => *known,
+            Some(index) => *index,
             None => {
                 let next = u32::try_from(self.services.len()).unwrap_or(u32::MAX);
                 self.services.insert(service.to_owned(), next);
@@ -134,149 +141,158 @@ impl Requests {
         self.lines.push(Line { side, ids, at, service, number });
     }
 
-    /// Compares the incident's requests with those of normal times. Empty when either has none.
+    /// Compares the requests of the incident with those of the baseline. Without requests on both sides, no changes are
+    /// reported.
     pub fn finish(mut self, mined: &Mined) -> Followed {
         for line in &mut self.lines {
             line.number = mined.pattern_of.get(line.number as usize).copied().unwrap_or(0);
         }
-        // Stable: lines of one moment keep the order in which they came.
+        // A stable sort, so that lines with the same time stay in order of arrival.
         self.lines.sort_by_key(|l| (l.side == Side::Incident, l.ids.request, l.at));
         let requests: Vec<&[Line]> = self.lines.chunk_by(|a, b| (a.side, a.ids.request) == (b.side, b.ids.request)).collect();
-        let mut normal: Vec<(Timestamp, u64)> = requests
+        let mut baseline: Vec<(Timestamp, u64)> = requests
             .iter()
             .filter_map(|r| r.first())
             .filter(|l| l.side == Side::Baseline)
             .map(|l| (l.at, l.ids.request))
             .collect();
-        normal.sort_unstable();
-        let part: BTreeMap<u64, usize> =
-            normal.iter().enumerate().map(|(n, (_, request))| (*request, n * PARTS / normal.len().max(1))).collect();
+        baseline.sort_unstable();
+        let part_of: BTreeMap<u64, usize> =
+            baseline.iter().enumerate().map(|(n, (_, request))| (*request, n * BASELINE_PARTS / baseline.len().max(1))).collect();
         let mut followed = Followed {
-            requests: (requests.len() - normal.len()) as u64,
-            baseline_requests: normal.len() as u64,
+            requests: (requests.len() - baseline.len()) as u64,
+            baseline_requests: baseline.len() as u64,
             beyond: self.beyond,
             ..Followed::default()
         };
         let (mut next, mut gaps, mut calls) =
-            (BTreeMap::<Place, Next>::new(), BTreeMap::<(Place, Place), Gaps>::new(), BTreeMap::<(u32, u32), u64>::new());
-        // Requests that a service has a part in.
-        let mut with: BTreeMap<u32, u64> = BTreeMap::new();
+            (BTreeMap::<Point, Next>::new(), BTreeMap::<(Point, Point), Gaps>::new(), BTreeMap::<(u32, u32), u64>::new());
+        // Number of requests that each service takes part in.
+        let mut requests_with: BTreeMap<u32, u64> = BTreeMap::new();
         for request in &requests {
             let Some(first) = request.first() else { continue };
-            let of = if first.side == Side::Incident { PARTS } else { part.get(&first.ids.request).copied().unwrap_or(0) };
-            let mut seen = BTreeSet::from([first.service]);
-            let here: BTreeSet<u32> = request.iter().map(|l| l.service).collect();
-            for service in here {
-                *with.entry(service).or_default() += 1;
+            let part =
+                if first.side == Side::Incident { BASELINE_PARTS } else { part_of.get(&first.ids.request).copied().unwrap_or(0) };
+            let mut earlier = BTreeSet::from([first.service]);
+            let services: BTreeSet<u32> = request.iter().map(|l| l.service).collect();
+            for service in services {
+                *requests_with.entry(service).or_default() += 1;
             }
             let last_of = |service: u32| request.iter().rposition(|l| l.service == service);
             for (a, b) in request.iter().zip(request.iter().skip(1)) {
-                let hop = ((a.service, a.number), (b.service, b.number));
-                if let Some(gaps) = gaps.entry(hop).or_default().get_mut(of) {
+                let step = ((a.service, a.number), (b.service, b.number));
+                if let Some(gaps) = gaps.entry(step).or_default().get_mut(part) {
                     gaps.push(b.at.since(a.at).as_secs_f64());
                 }
-                // A caller has the first and the last word; who only speaks first may as well have been called.
-                if seen.insert(b.service) && last_of(a.service) > last_of(b.service) {
+                // A caller writes both before and after the callee. A service that only writes first may be the callee
+                // itself.
+                if earlier.insert(b.service) && last_of(a.service) > last_of(b.service) {
                     *calls.entry((a.service, b.service)).or_default() += 1;
                 }
             }
-            let mut own: BTreeMap<(u32, u64), Vec<u32>> = BTreeMap::new();
+            let mut lines_by_span: BTreeMap<(u32, u64), Vec<u32>> = BTreeMap::new();
             for line in *request {
-                own.entry((line.service, line.ids.span)).or_default().push(line.number);
+                lines_by_span.entry((line.service, line.ids.span)).or_default().push(line.number);
             }
-            for ((service, _), numbers) in own {
-                for (n, number) in numbers.iter().enumerate() {
-                    if let Some(counts) = next.entry((service, *number)).or_default().get_mut(of) {
-                        *counts.entry(numbers.get(n + 1).copied()).or_default() += 1;
+            for ((service, _), patterns) in lines_by_span {
+                for (n, pattern) in patterns.iter().enumerate() {
+                    if let Some(counts) = next.entry((service, *pattern)).or_default().get_mut(part) {
+                        *counts.entry(patterns.get(n + 1).copied()).or_default() += 1;
                     }
                 }
             }
         }
-        let mut names = vec![""; self.services.len()];
+        let mut services = vec![""; self.services.len()];
         for (name, at) in &self.services {
-            if let Some(place) = names.get_mut(*at as usize) {
-                *place = name;
+            if let Some(slot) = services.get_mut(*at as usize) {
+                *slot = name;
             }
         }
-        let tell = Tell { names, mined };
-        if !normal.is_empty() && followed.requests > 0 {
-            flows(&next, &tell, &mut followed);
-            slows(&gaps, &tell, &mut followed);
+        let names = Names { services, mined };
+        if !baseline.is_empty() && followed.requests > 0 {
+            compare_flow(&next, &names, &mut followed);
+            compare_latency(&gaps, &names, &mut followed);
         }
-        let of = |service: u32| with.get(&service).copied().unwrap_or(0);
-        // A few clocks that differ make no call: it must be a share of what either does, and go that way more than the other.
-        let is_habit =
-            |a: u32, b: u32, n: u64| n >= CALLS && n * RARE >= of(a).min(of(b)) && n > calls.get(&(b, a)).copied().unwrap_or(0);
-        for (caller, callee) in calls.iter().filter(|((a, b), n)| is_habit(*a, *b, **n)).map(|(pair, _)| *pair) {
-            followed.calls.entry(tell.name(caller).to_owned()).or_default().push(tell.name(callee).to_owned());
+        let request_count = |service: u32| requests_with.get(&service).copied().unwrap_or(0);
+        // Clocks that differ can suggest a call that does not exist. A real call occurs in a share of the requests of both
+        // services, and more often than the reverse.
+        let is_call = |a: u32, b: u32, n: u64| {
+            n >= MIN_CALLS
+                && n * MAX_REQUESTS_PER_CALL >= request_count(a).min(request_count(b))
+                && n > calls.get(&(b, a)).copied().unwrap_or(0)
+        };
+        for (caller, callee) in calls.iter().filter(|((a, b), n)| is_call(*a, *b, **n)).map(|(pair, _)| *pair) {
+            followed.calls.entry(names.service(caller).to_owned()).or_default().push(names.service(callee).to_owned());
         }
         followed
     }
 }
 
-/// Names for sentences.
-struct Tell<'a> {
-    names: Vec<&'a str>,
+/// The names of services and patterns, for sentences.
+struct Names<'a> {
+    services: Vec<&'a str>,
     mined: &'a Mined,
 }
 
-impl Tell<'_> {
-    fn name(&self, service: u32) -> &str {
-        self.names.get(service as usize).copied().unwrap_or("")
+impl Names<'_> {
+    fn service(&self, service: u32) -> &str {
+        self.services.get(service as usize).copied().unwrap_or("")
     }
 
+    /// The template of a pattern in quotes, without variable parts and shortened.
     fn line(&self, pattern: u32) -> String {
         let template = self.mined.templates.get(pattern as usize).map_or("", String::as_str);
-        // What says something stands at the end of a line more often than at its start.
+        // Keep the end, because a message usually says what happened at the end of the line.
         let words: Vec<&str> = template.split_whitespace().filter(|w| *w != "<*>").collect();
         let text = clean::line(&words.join(" "));
         let count = text.chars().count();
-        let shown: String = text.chars().skip(count.saturating_sub(SHOWN)).collect();
-        if count > SHOWN { format!("'…{shown}'") } else { format!("'{shown}'") }
+        let shown: String = text.chars().skip(count.saturating_sub(MAX_TEMPLATE_CHARS)).collect();
+        if count > MAX_TEMPLATE_CHARS { format!("'…{shown}'") } else { format!("'{shown}'") }
     }
 }
 
-fn flows(next: &BTreeMap<Place, Next>, tell: &Tell<'_>, into: &mut Followed) {
+/// Finds, for each service, the point whose following lines changed most.
+fn compare_flow(next: &BTreeMap<Point, Next>, names: &Names<'_>, into: &mut Followed) {
     for ((service, pattern), counts) in next {
         let Some((now, parts)) = counts.split_last() else { continue };
         let mut before: BTreeMap<Option<u32>, u64> = BTreeMap::new();
-        for (what, n) in parts.iter().flatten() {
-            *before.entry(*what).or_default() += n;
+        for (follower, n) in parts.iter().flatten() {
+            *before.entry(*follower).or_default() += n;
         }
-        let (g, freedom) = g_of(&before, now);
+        let (g, freedom) = g_statistic(&before, now);
         if freedom < 1.0 || g <= 0.0 {
             continue;
         }
-        // Normal times against themselves: what varies anyway is no discovery.
-        let own: Vec<f64> = parts
+        // Compare each part of the baseline with the rest, to discount its normal variation.
+        let variation: Vec<f64> = parts
             .iter()
             .filter(|part| !part.is_empty())
             .map(|part| {
-                let rest = before.iter().map(|(what, n)| (*what, n - part.get(what).copied().unwrap_or(0))).collect();
-                g_of(part, &rest).0 / freedom
+                let rest = before.iter().map(|(follower, n)| (*follower, n - part.get(follower).copied().unwrap_or(0))).collect();
+                g_statistic(part, &rest).0 / freedom
             })
             .collect();
-        let habit = (own.iter().sum::<f64>() / own.len().max(1) as f64).max(1.0);
-        let flow = g / habit - freedom;
-        let changed = into.by_service.entry(tell.name(*service).to_owned()).or_default();
+        let usual = (variation.iter().sum::<f64>() / variation.len().max(1) as f64).max(1.0);
+        let flow = g / usual - freedom;
+        let changed = into.by_service.entry(names.service(*service).to_owned()).or_default();
         if flow > changed.flow {
             changed.flow = flow;
-            changed.flow_told = flow_told(*pattern, &before, now, tell);
+            changed.flow_told = describe_flow(*pattern, &before, now, names);
         }
     }
 }
 
-/// The G statistic of two lots of counts, and its degrees of freedom.
-fn g_of(a: &BTreeMap<Option<u32>, u64>, b: &BTreeMap<Option<u32>, u64>) -> (f64, f64) {
+/// The G statistic of two sets of counts, and its degrees of freedom.
+fn g_statistic(a: &BTreeMap<Option<u32>, u64>, b: &BTreeMap<Option<u32>, u64>) -> (f64, f64) {
     let (all_a, all_b) = (a.values().sum::<u64>() as f64, b.values().sum::<u64>() as f64);
     if all_a == 0.0 || all_b == 0.0 {
         return (0.0, 0.0);
     }
-    let whats: BTreeSet<&Option<u32>> = a.keys().chain(b.keys()).collect();
+    let followers: BTreeSet<&Option<u32>> = a.keys().chain(b.keys()).collect();
     let mut g = 0.0;
     let mut kinds = 0_u32;
-    for what in whats {
-        let (n_a, n_b) = (a.get(what).copied().unwrap_or(0) as f64, b.get(what).copied().unwrap_or(0) as f64);
+    for follower in followers {
+        let (n_a, n_b) = (a.get(follower).copied().unwrap_or(0) as f64, b.get(follower).copied().unwrap_or(0) as f64);
         let share = (n_a + n_b) / (all_a + all_b);
         kinds += u32::from(n_a + n_b > 0.0);
         for (n, all) in [(n_a, all_a), (n_b, all_b)] {
@@ -288,80 +304,91 @@ fn g_of(a: &BTreeMap<Option<u32>, u64>, b: &BTreeMap<Option<u32>, u64>) -> (f64,
     (g.max(0.0), f64::from(kinds.saturating_sub(1)))
 }
 
-fn flow_told(pattern: u32, before: &BTreeMap<Option<u32>, u64>, now: &BTreeMap<Option<u32>, u64>, tell: &Tell<'_>) -> String {
+/// Describes the follower whose share changed most, such as `'no such item' follows 'look up item' in 40 of 40 requests (0
+/// of 40 before)`.
+fn describe_flow(
+    pattern: u32,
+    before: &BTreeMap<Option<u32>, u64>,
+    now: &BTreeMap<Option<u32>, u64>,
+    names: &Names<'_>,
+) -> String {
     let (all_before, all_now) = (before.values().sum::<u64>(), now.values().sum::<u64>());
-    let count = |of: &BTreeMap<Option<u32>, u64>, what: &Option<u32>| of.get(what).copied().unwrap_or(0);
-    let shift = |what: &Option<u32>| count(now, what) as f64 / all_now as f64 - count(before, what) as f64 / all_before as f64;
+    let count = |counts: &BTreeMap<Option<u32>, u64>, follower: &Option<u32>| counts.get(follower).copied().unwrap_or(0);
+    let shift = |follower: &Option<u32>| {
+        count(now, follower) as f64 / all_now as f64 - count(before, follower) as f64 / all_before as f64
+    };
     let Some(most) = before.keys().chain(now.keys()).max_by(|a, b| shift(a).abs().total_cmp(&shift(b).abs())) else {
         return String::new();
     };
-    let what = most.map_or_else(|| "nothing".to_owned(), |p| tell.line(p));
+    let follower = most.map_or_else(|| "nothing".to_owned(), |p| names.line(p));
     format!(
-        "after {} comes {what} in {} of {all_now} requests, {} of {all_before} before",
-        tell.line(pattern),
+        "{follower} follows {} in {} of {all_now} requests ({} of {all_before} before)",
+        names.line(pattern),
         count(now, most),
         count(before, most)
     )
 }
 
-fn slows(gaps: &BTreeMap<(Place, Place), Gaps>, tell: &Tell<'_>, into: &mut Followed) {
-    /// What the steps that touch a service took too long, by part, and their number.
+/// Measures, for each service, how slow the steps that involve it are, and describes the slowest one.
+fn compare_latency(gaps: &BTreeMap<(Point, Point), Gaps>, names: &Names<'_>, into: &mut Followed) {
+    /// The excess time of the steps that involve a service, by part, and the number of these steps.
     #[derive(Default)]
     struct Excess {
-        secs: [f64; PARTS + 1],
-        steps: [f64; PARTS + 1],
+        secs: [f64; BASELINE_PARTS + 1],
+        steps: [f64; BASELINE_PARTS + 1],
         most: f64,
-        told: Option<((Place, Place), f64, f64)>,
+        /// The slowest step, with its usual and its longest time.
+        slowest: Option<((Point, Point), f64, f64)>,
     }
     let mut all: BTreeMap<u32, Excess> = BTreeMap::new();
-    for (hop, by_part) in gaps {
-        for (of, now) in by_part.iter().enumerate().filter(|(_, now)| !now.is_empty()) {
+    for (step, by_part) in gaps {
+        for (index, now) in by_part.iter().enumerate().filter(|(_, now)| !now.is_empty()) {
             let mut usual: Vec<f64> = by_part
                 .iter()
-                .take(PARTS)
+                .take(BASELINE_PARTS)
                 .enumerate()
-                .filter(|(part, _)| *part != of)
+                .filter(|(part, _)| *part != index)
                 .flat_map(|(_, g)| g.iter().copied())
                 .collect();
-            if usual.len() < FEW {
+            if usual.len() < MIN_TIMES {
                 continue;
             }
-            let limit = SLOW * quantile(&mut usual, 0.9).unwrap_or(0.0);
+            let limit = SLOW_FACTOR * quantile(&mut usual, 0.9).unwrap_or(0.0);
             let excess: f64 = now.iter().map(|gap| (gap - limit).max(0.0)).sum();
-            for service in BTreeSet::from([hop.0.0, hop.1.0]) {
-                let of_it = all.entry(service).or_default();
-                if let (Some(secs), Some(steps)) = (of_it.secs.get_mut(of), of_it.steps.get_mut(of)) {
+            for service in BTreeSet::from([step.0.0, step.1.0]) {
+                let entry = all.entry(service).or_default();
+                if let (Some(secs), Some(steps)) = (entry.secs.get_mut(index), entry.steps.get_mut(index)) {
                     *secs += excess;
                     *steps += now.len() as f64;
                 }
-                if of == PARTS && excess > of_it.most {
-                    of_it.most = excess;
+                if index == BASELINE_PARTS && excess > entry.most {
+                    entry.most = excess;
                     let longest = now.iter().copied().fold(0.0, f64::max);
-                    of_it.told = Some((*hop, quantile(&mut usual, 0.5).unwrap_or(0.0), longest));
+                    entry.slowest = Some((*step, quantile(&mut usual, 0.5).unwrap_or(0.0), longest));
                 }
             }
         }
     }
     for (service, excess) in all {
-        let mean = |of: usize| {
-            let (secs, steps) = (excess.secs.get(of).copied().unwrap_or(0.0), excess.steps.get(of).copied().unwrap_or(0.0));
+        let mean = |part: usize| {
+            let (secs, steps) = (excess.secs.get(part).copied().unwrap_or(0.0), excess.steps.get(part).copied().unwrap_or(0.0));
             secs / steps.max(1.0)
         };
-        let usual = (0..PARTS).map(mean).sum::<f64>() / PARTS as f64;
-        let changed = into.by_service.entry(tell.name(service).to_owned()).or_default();
-        changed.slow = mean(PARTS) / (usual + STILL);
-        if let Some(((from, to), usual, longest)) = excess.told {
+        let usual = (0..BASELINE_PARTS).map(mean).sum::<f64>() / BASELINE_PARTS as f64;
+        let changed = into.by_service.entry(names.service(service).to_owned()).or_default();
+        changed.slow = mean(BASELINE_PARTS) / (usual + NOISE_SECS);
+        if let Some(((from, to), usual, longest)) = excess.slowest {
             let span = |secs: f64| match secs {
                 ..1.0 => format!("{:.0} ms", secs * 1000.0),
                 ..60.0 => format!("{secs:.1} s"),
                 _ => time::human(std::time::Duration::try_from_secs_f64(secs).unwrap_or_default()),
             };
             changed.slow_told = format!(
-                "from {} {} to {} {} took up to {}, {} as a rule",
-                tell.name(from.0),
-                tell.line(from.1),
-                tell.name(to.0),
-                tell.line(to.1),
+                "the step from {} {} to {} {} took up to {} (usually {})",
+                names.service(from.0),
+                names.line(from.1),
+                names.service(to.0),
+                names.line(to.1),
                 span(longest),
                 span(usual)
             );
@@ -374,10 +401,11 @@ mod tests {
     use super::*;
     use crate::analysis::patterns::miner::Miner;
 
-    /// 40 requests: gate, shop, store, shop; `wait`: seconds until the store's line; `broken`: the store says otherwise.
+    /// Logs 40 requests through gate, shop and store. `wait`: seconds until the store's line. `broken`: the store logs an
+    /// error.
     fn log(into: &mut Requests, miner: &mut Miner, side: Side, wait: f64, broken: bool) {
         for n in 0..40_i64 {
-            let ids = Ids::of(format!("{side:?}{n}").as_bytes(), b"");
+            let ids = Ids::new(format!("{side:?}{n}").as_bytes(), b"");
             let start = 1_795_253_400.0 + n as f64;
             let mut line = |after: f64, service: &str, text: &str| {
                 #[allow(clippy::cast_possible_truncation, reason = "a test's time")]
@@ -402,7 +430,7 @@ mod tests {
     }
 
     #[test]
-    fn the_slow_step_and_the_other_way_are_found() {
+    fn finds_the_slow_step_and_the_changed_flow() {
         let same = follow(0.005, false);
         assert_eq!((same.requests, same.baseline_requests), (40, 40));
         assert!(same.by_service.values().all(|c| c.flow == 0.0 && c.slow < 1.0), "{same:#?}");
@@ -417,29 +445,29 @@ mod tests {
         let broken = follow(0.005, true);
         let store = &broken.by_service["store"];
         assert!(store.flow > 50.0 && broken.by_service["shop"].flow == 0.0, "{broken:#?}");
-        assert!(store.flow_told.contains("in 40 of 40 requests, 0 of 40 before"), "{}", store.flow_told);
+        assert!(store.flow_told.contains("in 40 of 40 requests (0 of 40 before)"), "{}", store.flow_told);
     }
 
     #[test]
-    fn ids_are_found_however_they_are_written() {
-        let of = |text: &str| Ids::find(text.as_bytes());
-        let trace = Ids::of(b"4bf92f3577b34da6a3ce929d0e0e4736", b"00f067aa0ba902b7");
+    fn finds_ids_in_common_formats() {
+        let find = |text: &str| Ids::find(text.as_bytes());
+        let trace = Ids::new(b"4bf92f3577b34da6a3ce929d0e0e4736", b"00f067aa0ba902b7");
         for text in [
             "INFO trace_id=4bf92f3577b34da6a3ce929d0e0e4736 span_id=00f067aa0ba902b7 done",
             "TraceID: 4bf92f3577b34da6a3ce929d0e0e4736 SpanID: 00f067aa0ba902b7 [query]",
             r#"{"traceId":"4bf92f3577b34da6a3ce929d0e0e4736","spanId":"00f067aa0ba902b7"}"#,
         ] {
-            assert_eq!(of(text), Some(trace), "{text}");
+            assert_eq!(find(text), Some(trace), "{text}");
         }
-        assert_eq!(of("traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01").unwrap().request, trace.request);
-        assert_eq!(of("x-request-id: 7f3c-aa00-1234"), Some(Ids::of(b"7f3c-aa00-1234", b"")));
-        for none in ["a stack trace: 12345678", "trace_id=", "trace_id=00000000000000000000000000000000", "no ids"] {
-            assert_eq!(of(none), None, "{none}");
+        assert_eq!(find("traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01").unwrap().request, trace.request);
+        assert_eq!(find("x-request-id: 7f3c-aa00-1234"), Some(Ids::new(b"7f3c-aa00-1234", b"")));
+        for text in ["a stack trace: 12345678", "trace_id=", "trace_id=00000000000000000000000000000000", "no ids"] {
+            assert_eq!(find(text), None, "{text}");
         }
     }
 
     #[test]
-    fn without_normal_times_nothing_has_changed() {
+    fn reports_no_change_without_a_baseline() {
         assert_eq!(Requests::default().finish(&Miner::default().finish()), Followed::default());
         let (mut requests, mut miner) = (Requests::default(), Miner::default());
         log(&mut requests, &mut miner, Side::Incident, 3.0, true);
@@ -450,7 +478,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn no_bytes_make_it_panic(message in proptest::collection::vec(0_u8..=255, 0..80)) {
+        fn find_never_panics(message in proptest::collection::vec(0_u8..=255, 0..80)) {
             let _ = Ids::find(&message);
         }
     }

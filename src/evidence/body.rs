@@ -1,4 +1,4 @@
-//! What an evidence item holds, and the draft of one before it has a number.
+//! The body of an evidence item, and a draft item that has no number yet.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -9,14 +9,14 @@ use crate::analysis::relations::Relation;
 use crate::incident::{EvidenceId, EvidenceKind, EvidenceRecord};
 use crate::telemetry::{Alert, LogLine, Series, Timestamp, Window};
 
-/// The body of an evidence item. Its JSON is what the digest is taken of.
+/// The body of an evidence item. The digest is computed over its JSON.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "body", rename_all = "snake_case")]
 pub enum Body {
     Alerts {
         alerts: Vec<Alert>,
     },
-    /// `unit` as in [`crate::analysis::findings::MetricInput`]; `threshold` of the alert it was drawn for.
+    /// `unit` as in [`crate::analysis::findings::MetricInput`]; `threshold` is that of the alert it was queried for, if any.
     Series {
         title: String,
         unit: String,
@@ -39,7 +39,7 @@ pub enum Body {
     },
 }
 
-/// An evidence item before the journal numbers it.
+/// An evidence item that the journal has not numbered yet.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Draft {
     pub kind: EvidenceKind,
@@ -49,13 +49,13 @@ pub struct Draft {
     pub taken_at: Timestamp,
     pub summary: String,
     pub body: Body,
-    /// Why it is not complete; empty when it is.
+    /// Why the item is incomplete; empty when it is complete.
     pub gaps: Vec<String>,
     pub shown: u64,
     pub total: u64,
 }
 
-/// A redacted body as stored: its JSON and the SHA-256 of exactly these bytes.
+/// A redacted body as stored: its JSON and the SHA-256 of those bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredBody {
     pub digest: String,
@@ -63,7 +63,9 @@ pub struct StoredBody {
 }
 
 impl Draft {
-    /// Redacts body and texts, takes the digest, and gives the record (unnumbered) and what is to be stored.
+    /// Redacts the body and the record, and returns the unnumbered record, the body to store, and the redacted body.
+    ///
+    /// The digest is computed after redaction. Fails only if the body or the record cannot be written as JSON.
     pub fn seal(self) -> Result<(Redacted<EvidenceRecord>, StoredBody, Body), serde_json::Error> {
         let mut redactor = Redactor::new();
         let body = redactor.value(&self.body)?.into_inner();
@@ -89,7 +91,7 @@ impl Draft {
     }
 }
 
-/// SHA-256 as 64 hexadecimal digits.
+/// The SHA-256 of `bytes` as 64 hexadecimal digits.
 pub fn digest(bytes: &[u8]) -> String {
     let hash = Sha256::digest(bytes);
     let mut hex = String::with_capacity(64);
@@ -106,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_body_is_redacted_before_its_digest() {
+    fn redacts_before_computing_the_digest() {
         let at = Timestamp::from_secs(0);
         let draft = Draft {
             kind: EvidenceKind::Logs,

@@ -1,9 +1,11 @@
-//! The check of an answer's citations: done by code, after the model is finished.
+//! Checks the citations of an answer in code, after the model has finished.
 //!
-//! An answer is cut into statements (list items and sentences, outside headings, code and questions). A statement is a
-//! claim when it cites, when it gives a figure, or when it stands under a heading that reports rather than recommends. Of a
-//! claim the program asks: does it cite? does each cited evidence exist and was it shown to the model? does each of its
-//! figures occur in the text of the evidence that it cites?
+//! An answer is split into statements: list items, table rows and sentences, without headings and code. A statement is a claim
+//! if it cites evidence. Without a citation it is a claim if it is a full sentence or contains a figure, and is not a question;
+//! under a heading that recommends actions, it must contain a figure and also describe what happened.
+//!
+//! For each claim the check answers three questions: Does it cite evidence? Does every cited item exist, and was it shown to
+//! the model? Does every figure in the claim occur in the text of a cited item?
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -12,14 +14,14 @@ use regex::Regex;
 
 use crate::incident::{Citation, Claim, ClaimState, EvidenceId};
 
-/// What the check found.
+/// The result of a citation check.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Checked {
     pub citations: Vec<Citation>,
     pub claims: Vec<Claim>,
 }
 
-/// Checks Markdown against the text of the evidence that the model was shown.
+/// Checks a Markdown answer against `shown`, the text of the evidence that was shown to the model.
 pub fn check(answer: &str, shown: &BTreeMap<EvidenceId, String>) -> Checked {
     let mut checked = Checked::default();
     for (statement, advice) in statements(unwrapped(answer)) {
@@ -32,9 +34,9 @@ pub fn check(answer: &str, shown: &BTreeMap<EvidenceId, String>) -> Checked {
         }
         let bare = without_citations(&statement);
         let figures = figures(&bare);
-        // Under a heading that recommends, a figure is advice unless the sentence tells what happened.
-        let tells = is_statement(&bare) || !figures.is_empty() && bare.chars().any(char::is_alphabetic) && !bare.ends_with('?');
-        if cited.is_empty() && (!tells || advice && (figures.is_empty() || !reports(&bare))) {
+        // Under a heading that recommends actions, a figure is advice unless the sentence describes what happened.
+        let asserts = is_statement(&bare) || !figures.is_empty() && bare.chars().any(char::is_alphabetic) && !bare.ends_with('?');
+        if cited.is_empty() && (!asserts || advice && (figures.is_empty() || !describes_events(&bare))) {
             continue;
         }
         let texts: Option<Vec<&String>> =
@@ -50,7 +52,7 @@ pub fn check(answer: &str, shown: &BTreeMap<EvidenceId, String>) -> Checked {
     checked
 }
 
-/// An answer that is fenced as a whole, as some models do, without that fence.
+/// Removes the code fence around an answer that is fenced as a whole, as some models do.
 fn unwrapped(answer: &str) -> &str {
     let trimmed = answer.trim();
     let inner = ["```markdown\n", "```md\n"].iter().find_map(|open| trimmed.strip_prefix(open));
@@ -61,8 +63,8 @@ fn unwrapped(answer: &str) -> &str {
         .unwrap_or(answer)
 }
 
-/// Whether a sentence tells what was or is, by its verb.
-fn reports(text: &str) -> bool {
+/// Whether a sentence describes what is or what happened, judged by its verb.
+fn describes_events(text: &str) -> bool {
     let lower = format!(" {} ", text.to_lowercase());
     [
         " was ", " were ", " is ", " are ", " has ", " had ", " lost ", " died", " failed", " rose ", " fell ", " dropped",
@@ -72,11 +74,11 @@ fn reports(text: &str) -> bool {
     .any(|w| lower.contains(w))
 }
 
-/// The statements of a Markdown text, each with whether its heading recommends rather than reports.
+/// The statements of a Markdown text, each with whether it is under a heading that recommends actions.
 fn statements(markdown: &str) -> Vec<(String, bool)> {
     let (mut out, mut advice, mut fenced) = (Vec::new(), false, false);
     let mut paragraph = String::new();
-    // A fence that never closes hides nothing.
+    // Text after a fence that is never closed is still checked.
     let mut fences = markdown.lines().filter(|l| is_fence(l)).count();
     let flush = |paragraph: &mut String, advice: bool, out: &mut Vec<(String, bool)>| {
         for sentence in sentences(paragraph) {
@@ -101,8 +103,8 @@ fn statements(markdown: &str) -> Vec<(String, bool)> {
             paragraph.push_str(item);
         } else if line.starts_with('|') {
             flush(&mut paragraph, advice, &mut out);
-            let is_rule = line.chars().all(|c| matches!(c, '|' | '-' | ':' | ' '));
-            if !is_rule {
+            let is_separator = line.chars().all(|c| matches!(c, '|' | '-' | ':' | ' '));
+            if !is_separator {
                 out.push((line.trim_matches('|').trim().to_owned(), advice));
             }
         } else {
@@ -121,6 +123,7 @@ fn is_fence(line: &str) -> bool {
     line.starts_with("```") || line.starts_with("~~~")
 }
 
+/// Whether a heading introduces recommendations rather than facts, judged by its words.
 fn recommends(heading: &str) -> bool {
     let lower = heading.to_ascii_lowercase();
     [
@@ -141,6 +144,7 @@ fn recommends(heading: &str) -> bool {
     .any(|w| lower.contains(w))
 }
 
+/// The text of a bulleted, checkbox or numbered list item; `None` for any other line.
 fn list_item(line: &str) -> Option<&str> {
     if let Some(rest) = line.strip_prefix("- ").or_else(|| line.strip_prefix("* ")).or_else(|| line.strip_prefix("+ ")) {
         return Some(rest.strip_prefix("[ ] ").or_else(|| rest.strip_prefix("[x] ")).unwrap_or(rest));
@@ -150,7 +154,7 @@ fn list_item(line: &str) -> Option<&str> {
     (1..=3).contains(&digits).then(|| rest.strip_prefix(". ").or_else(|| rest.strip_prefix(") "))).flatten()
 }
 
-/// Sentences, with a citation that follows the full stop kept with its sentence.
+/// Splits a paragraph into sentences. A citation after the full stop stays with the sentence before it.
 fn sentences(paragraph: &str) -> Vec<String> {
     let mut out: Vec<String> = Vec::new();
     let mut current = String::new();
@@ -168,14 +172,14 @@ fn sentences(paragraph: &str) -> Vec<String> {
     out.push(current.trim().to_owned());
     let mut joined: Vec<String> = Vec::new();
     for sentence in out.into_iter().filter(|s| !s.is_empty()) {
-        // `It broke. [E3] Then …`: the citation speaks of what stands before it.
-        let lead = leading_citations(&sentence);
-        if lead > 0
+        // In `It broke. [E3] Then …` the citation belongs to the first sentence.
+        let end = leading_citations(&sentence);
+        if end > 0
             && let Some(last) = joined.last_mut()
         {
             last.push(' ');
-            last.push_str(sentence.get(..lead).unwrap_or("").trim());
-            let rest = sentence.get(lead..).unwrap_or("").trim();
+            last.push_str(sentence.get(..end).unwrap_or("").trim());
+            let rest = sentence.get(end..).unwrap_or("").trim();
             if !rest.is_empty() {
                 joined.push(rest.to_owned());
             }
@@ -186,6 +190,7 @@ fn sentences(paragraph: &str) -> Vec<String> {
     joined
 }
 
+/// The length in bytes of the citations at the start of a sentence; 0 without any.
 fn leading_citations(sentence: &str) -> usize {
     citation_regex()
         .find_iter(sentence)
@@ -207,7 +212,9 @@ fn citation_regex() -> &'static Regex {
     })
 }
 
-/// The ids that a statement cites, in their order: `[E3]`, `[E3, E4]`, `(E5)`, `[E2-E4]` (each of them), `[^E3]`, a bare `E3`.
+/// The ids that a statement cites, in order and without duplicates.
+///
+/// Recognized forms: `[E3]`, `[E3, E4]`, `(E5)`, `[^E3]`, a bare `E3`, and ranges such as `[E2-E4]`, which are expanded.
 pub fn citations(statement: &str) -> Vec<String> {
     let mut ids = Vec::new();
     for found in citation_regex().find_iter(statement) {
@@ -241,13 +248,13 @@ fn without_citations(statement: &str) -> String {
     citation_regex().replace_all(statement, " ").into_owned()
 }
 
-/// Whether a text asserts something: words enough, not a question, not a lead-in that ends in a colon.
+/// Whether a text is a full statement: at least four words, not a question, and not an introduction ending in a colon.
 fn is_statement(text: &str) -> bool {
     let words = text.split_whitespace().filter(|w| w.chars().any(char::is_alphanumeric)).count();
     words >= 4 && !text.ends_with('?') && !text.trim_end_matches(['*', ' ', '_']).ends_with(':')
 }
 
-/// A figure of a claim: a number with its written precision, or a time of day.
+/// A figure in a claim: a number with its written precision, a time of day or a date.
 #[derive(Clone, Debug, PartialEq)]
 enum Figure {
     Number { value: f64, decimals: usize, percent: bool },
@@ -263,7 +270,7 @@ fn figure_regex() -> &'static Regex {
     })
 }
 
-/// The figures of a text. A digit inside a name (`p95`, `db-3`, `v1.42.0`, `HTTP/1.1`, `INC-7`) is no figure.
+/// The figures in a text. Digits inside a name (`p95`, `db-3`, `v1.42.0`, `HTTP/1.1`, `INC-7`) are not figures.
 fn figures(text: &str) -> Vec<Figure> {
     let mut out = Vec::new();
     for c in figure_regex().captures_iter(text) {
@@ -301,13 +308,15 @@ fn figures(text: &str) -> Vec<Figure> {
 }
 
 impl Figure {
-    /// Whether the evidence says it: the same number, or one that rounds to it at the precision it is written with; a
-    /// percentage may stand there as a share of one; a time may be written with seconds.
+    /// Whether the figure occurs in the text of the evidence.
+    ///
+    /// A number matches an equal number or one that rounds to it at the written precision. A percentage also matches a ratio
+    /// (`17.2 %` matches `0.172`). A time without seconds matches a time with seconds.
     fn occurs_in(&self, text: &str) -> bool {
         match self {
             Self::Clock(clock) => {
                 let padded = if clock.find(':') == Some(1) { format!("0{clock}") } else { clock.clone() };
-                // A clock may be written with seconds in the evidence; it must begin as one there.
+                // The match must be the start of a time, not the middle of one: `27:40` does not match `09:27:40`.
                 text.match_indices(&padded).any(|(at, _)| {
                     let before = text.get(..at).and_then(|t| t.chars().next_back());
                     !before.is_some_and(|b| b.is_ascii_digit() || b == ':')
@@ -315,17 +324,17 @@ impl Figure {
             }
             Self::Date(date) => text.contains(date.as_str()),
             Self::Number { value, decimals, percent } => {
-                let same = |candidate: f64| {
+                let matches = |candidate: f64| {
                     let scale = 10_f64.powi(i32::try_from(*decimals).unwrap_or(0));
                     (candidate * scale).round() / scale == *value || candidate == *value
                 };
-                numbers(text).any(|n| same(n) || (*percent && same(n * 100.0)))
+                numbers(text).any(|n| matches(n) || (*percent && matches(n * 100.0)))
             }
         }
     }
 }
 
-/// Every number in a text, also those inside names: evidence is generous, claims are not.
+/// Every number in a text, including those inside names: the check is lenient about what counts as a figure in the evidence.
 fn numbers(text: &str) -> impl Iterator<Item = f64> {
     static REGEX: OnceLock<Regex> = OnceLock::new();
     let regex = REGEX.get_or_init(|| {
@@ -350,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn each_kind_of_claim_gets_its_state() {
+    fn sets_the_state_of_each_kind_of_claim() {
         use ClaimState::*;
         for (answer, expected) in [
             ("The pool rose from 4 to 20 at 09:27:10 [E3].", vec![Supported]),
@@ -383,7 +392,7 @@ mod tests {
     }
 
     #[test]
-    fn one_changed_digit_is_one_flag() {
+    fn flags_one_claim_for_one_changed_digit() {
         let good = "The pool rose from 4 to 20 at 09:27:10 [E3]. Requests fail since 09:27:40 [E1].";
         assert!(states(good).iter().all(|s| *s == ClaimState::Supported));
         let bad = good.replace("09:27:40", "09:27:41");
@@ -391,7 +400,7 @@ mod tests {
     }
 
     #[test]
-    fn citations_are_listed_once_with_their_verdict() {
+    fn lists_each_citation_once_with_its_verdict() {
         let checked = check("A is broken [E1]. B is broken [E1, E7] (E3).", &shown());
         let listed: Vec<(&str, bool)> = checked.citations.iter().map(|c| (c.id.as_str(), c.ok)).collect();
         assert_eq!(listed, [("E1", true), ("E7", false), ("E3", true)]);
@@ -399,7 +408,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn any_text_is_checked_without_panic(text in "[#*\\-\\n .\\[\\]E0-9:,%a-zé|`]{0,120}") {
+        fn checks_any_text_without_panicking(text in "[#*\\-\\n .\\[\\]E0-9:,%a-zé|`]{0,120}") {
             check(&text, &shown());
         }
     }

@@ -1,4 +1,4 @@
-//! Findings of the analysis turned into cited ones, and the report that they make without a model.
+//! Adds evidence ids to the findings of the analysis, and writes the rule-based report that needs no model.
 
 use std::collections::BTreeMap;
 
@@ -7,10 +7,12 @@ use crate::analysis::findings::{Key, SuspectInput};
 use crate::incident::{CitedFinding, CitedSuspect, EvidenceId, EvidenceKind, FindingKind, Incident, SourceStatus};
 use crate::telemetry::series::human_value;
 
-/// Puts evidence numbers in place of keys; keys without evidence are dropped, and a finding that loses all of its inputs
-/// that way is dropped too, except gaps, which have none.
+/// Replaces the input keys of findings with evidence ids and ranks the findings from 1 in their order.
+///
+/// Keys without evidence are dropped. A finding that had inputs and loses all of them is dropped as well; a finding without
+/// inputs, such as a data gap, is kept.
 pub fn cite(findings: Vec<Finding>, ids: &BTreeMap<Key, EvidenceId>) -> Vec<CitedFinding> {
-    let number = |keys: &[Key]| {
+    let evidence_ids = |keys: &[Key]| {
         let mut found: Vec<EvidenceId> = keys.iter().filter_map(|k| ids.get(k).copied()).collect();
         found.sort_unstable();
         found.dedup();
@@ -18,7 +20,7 @@ pub fn cite(findings: Vec<Finding>, ids: &BTreeMap<Key, EvidenceId>) -> Vec<Cite
     };
     let mut out: Vec<CitedFinding> = Vec::new();
     for finding in findings {
-        let evidence = number(&finding.inputs);
+        let evidence = evidence_ids(&finding.inputs);
         if evidence.is_empty() && !finding.inputs.is_empty() {
             continue;
         }
@@ -30,16 +32,16 @@ pub fn cite(findings: Vec<Finding>, ids: &BTreeMap<Key, EvidenceId>) -> Vec<Cite
             confidence: (finding.confidence * 100.0).round() / 100.0,
             at: finding.at,
             evidence,
-            against: number(&finding.against),
+            against: evidence_ids(&finding.against),
         });
     }
     out
 }
 
-/// Suspects that are written down.
+/// The maximum number of suspects that are recorded.
 const MAX_SUSPECTS: usize = 40;
 
-/// Suspects with evidence numbers in place of keys, the likeliest first.
+/// Replaces the keys of suspects with evidence ids. Keeps the order (most likely first) and at most [`MAX_SUSPECTS`].
 pub fn cite_suspects(suspects: &[SuspectInput], ids: &BTreeMap<Key, EvidenceId>) -> Vec<CitedSuspect> {
     suspects
         .iter()
@@ -60,31 +62,30 @@ pub fn cite_suspects(suspects: &[SuspectInput], ids: &BTreeMap<Key, EvidenceId>)
         .collect()
 }
 
-/// `[E3][E4]`, or nothing.
+/// The ids as citation tags, such as `[E3][E4]`. Empty without ids.
 pub fn tags(ids: &[EvidenceId]) -> String {
     ids.iter().map(|id| format!("[{id}]")).collect()
 }
 
-/// The rule-based report: what an engineer gets when no model answers. Markdown; every statement cites.
+/// The rule-based report in Markdown, used when no model answers. Each finding cites its evidence.
 pub fn rule_report(incident: &Incident) -> String {
-    let mut out = String::from("_Rule-based report: computed from the evidence, no model was asked._\n");
+    let mut out = String::from("_Rule-based report: computed from the evidence without a model._\n");
     let Some(investigation) = &incident.investigation else {
-        out.push_str("\nNothing was investigated yet: run `warroom investigate` first.\n");
+        out.push_str("\nNot investigated yet. Run `warroom investigate` first.\n");
         return out;
     };
-    let read = |kinds: &[EvidenceKind]| incident.evidence.iter().any(|e| kinds.contains(&e.kind));
-    let no_metrics = if read(&[EvidenceKind::Metric]) {
-        "No series that was looked at left its normal range."
+    let has_evidence = |kinds: &[EvidenceKind]| incident.evidence.iter().any(|e| kinds.contains(&e.kind));
+    let no_metrics = if has_evidence(&[EvidenceKind::Metric]) {
+        "No series that was checked left its normal range."
     } else {
-        "No metrics were read."
+        "No metrics were queried."
     };
-    let no_logs = if read(&[EvidenceKind::Logs, EvidenceKind::Patterns]) {
-        "No new or rising error pattern was found in the logs that were read."
+    let no_logs = if has_evidence(&[EvidenceKind::Logs, EvidenceKind::Patterns]) {
+        "No new or rising error pattern was found in the logs."
     } else {
         "No logs were read."
     };
-    let no_gaps =
-        if investigation.sources.is_empty() { "Everything: no source was asked." } else { "Every source answered in full." };
+    let no_gaps = if investigation.sources.is_empty() { "No source was queried." } else { "Every source answered in full." };
     let mut section = |title: &str, kinds: &[FindingKind], empty: &str| {
         out.push_str(&format!("\n## {title}\n\n"));
         let mut any = false;
@@ -96,28 +97,24 @@ pub fn rule_report(incident: &Incident) -> String {
             out.push_str(&format!("{empty}\n"));
         }
     };
-    section("What fires", &[FindingKind::Alerts, FindingKind::Verdict], "It was not looked at.");
-    section("How bad it is", &[FindingKind::Severity, FindingKind::Slo], "Nothing that was seen speaks for a severity.");
+    section("Alerts", &[FindingKind::Alerts, FindingKind::Verdict], "Alerts were not checked.");
+    section("Severity", &[FindingKind::Severity, FindingKind::Slo], "The evidence does not suggest a severity.");
+    section("Probable origin", &[FindingKind::Suspect, FindingKind::Against, FindingKind::Dependency], "No service stands out.");
+    section("Recent changes", &[FindingKind::Change], "No deploy, restart or configuration change was found in the window.");
+    section("Metric changes, in order", &[FindingKind::Moved], no_metrics);
+    section("New log patterns", &[FindingKind::Pattern], no_logs);
     section(
-        "Where it may have begun",
-        &[FindingKind::Suspect, FindingKind::Against, FindingKind::Dependency],
-        "No service stands out.",
-    );
-    section("What was changed", &[FindingKind::Change], "No deploy, restart or switch was seen in the window.");
-    section("What moved, in order", &[FindingKind::Moved], no_metrics);
-    section("What is new in the logs", &[FindingKind::Pattern], no_logs);
-    section(
-        "What is full or runs out",
+        "Saturation and expiry",
         &[FindingKind::Saturation, FindingKind::Expiring],
-        "Nothing that was looked at is nearly full or ends soon.",
+        "Nothing that was checked is nearly full or about to expire.",
     );
-    section("What belongs together", &[FindingKind::Related], "No labels that tie the alerts together.");
+    section("Related alerts", &[FindingKind::Related], "The alerts share no labels that link them.");
     section(
-        "What did not change",
+        "Unchanged signals",
         &[FindingKind::Unchanged],
-        "No error or latency series of another service was available to compare.",
+        "No error or latency series of another service was available for comparison.",
     );
-    section("What could not be seen", &[FindingKind::Gap], no_gaps);
+    section("Data gaps", &[FindingKind::Gap], no_gaps);
     out.push_str(&first_steps(&investigation.findings));
     let failed: Vec<&str> =
         investigation.sources.iter().filter(|s| s.status != SourceStatus::Ok).map(|s| s.name.as_str()).collect();
@@ -127,25 +124,26 @@ pub fn rule_report(incident: &Incident) -> String {
     out
 }
 
-/// What to do first, in order: the likeliest place, the change closest to it, the first mover; each says what it does not prove.
+/// The first steps to take: check the most likely origin, then a change with a confidence of at least 0.7, then the first
+/// signal that changed. Empty without such findings.
 fn first_steps(findings: &[CitedFinding]) -> String {
     let first = |kind: FindingKind| findings.iter().find(|f| f.kind == kind);
     let mut steps: Vec<String> = Vec::new();
     if let Some(f) = first(FindingKind::Suspect) {
         steps.push(format!(
-            "{} {} (confidence of the evidence {}): look there first.",
+            "{} {} (confidence in the evidence: {}). Look there first.",
             f.title,
             tags(&f.evidence),
             human_value(f.confidence)
         ));
     }
     if let Some(f) = first(FindingKind::Change).filter(|f| f.confidence >= 0.7) {
-        steps.push(format!("{} {}: ask who made it, and whether it can be taken back.", f.title, tags(&f.evidence)));
+        steps.push(format!("{} {}: ask who made it and whether it can be rolled back.", f.title, tags(&f.evidence)));
     }
     if let Some(f) = first(FindingKind::Moved) {
         steps.push(format!(
-            "{} {}: nothing else that was looked at moved earlier (confidence of the evidence {}). First to move is not proof of \
-             cause: check what changed there at that time.",
+            "{} {}: nothing else that was checked changed earlier (confidence in the evidence: {}). Being first is not proof of \
+             cause: check what happened there at that time.",
             f.title,
             tags(&f.evidence),
             human_value(f.confidence)
@@ -163,7 +161,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_become_numbers_and_the_unfounded_is_dropped() {
+    fn replaces_keys_with_ids_and_drops_findings_without_evidence() {
         let finding = |inputs: &[&str], kind| Finding {
             kind,
             title: "t".into(),

@@ -1,4 +1,4 @@
-//! Fits evidence into a token budget: each item whole, shortened, or left out, the most telling first, and says which.
+//! Fits evidence into a token budget. Each item is included in full, shortened or left out, in order of priority.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +7,7 @@ use super::render::{self, Detail};
 use super::tokens::estimate;
 use crate::incident::{EvidenceId, EvidenceKind, EvidenceRecord, Incident};
 
-/// What became of an item.
+/// How an item was included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Inclusion {
@@ -16,18 +16,18 @@ pub enum Inclusion {
     LeftOut,
 }
 
-/// One item as packed.
+/// One packed item.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PackedItem {
     pub id: EvidenceId,
     pub state: Inclusion,
-    /// Tokens that it takes as packed; 0 when left out.
+    /// Estimated tokens of the packed text; 0 when left out.
     pub tokens: u64,
     #[serde(skip)]
     pub text: String,
 }
 
-/// All items in the order of their numbers, with what became of each.
+/// All items in order of their ids, and the total of their tokens.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Packed {
     pub items: Vec<PackedItem>,
@@ -35,18 +35,18 @@ pub struct Packed {
 }
 
 impl Packed {
-    /// The ids that are in, whole or shortened.
+    /// The ids of the items that are included, in full or shortened.
     pub fn included(&self) -> Vec<EvidenceId> {
         self.items.iter().filter(|i| i.state != Inclusion::LeftOut).map(|i| i.id).collect()
     }
 }
 
-/// The order in which items get their share: what the findings cite first, in their order, then alerts, changes, patterns, logs,
-/// metrics, and the newer before the older.
+/// The records in order of priority: alerts, then evidence cited by the findings in citation order, then by kind (notes,
+/// changes, patterns, logs, analysis, metrics), newest first.
 fn priorities(incident: &Incident) -> Vec<&EvidenceRecord> {
     let cited: Vec<EvidenceId> =
         incident.investigation.iter().flat_map(|i| i.findings.iter().flat_map(|f| f.evidence.iter().copied())).collect();
-    let kind = |k: EvidenceKind| match k {
+    let kind_order = |k: EvidenceKind| match k {
         EvidenceKind::Alerts => 0,
         EvidenceKind::Note => 1,
         EvidenceKind::Changes => 2,
@@ -57,14 +57,16 @@ fn priorities(incident: &Incident) -> Vec<&EvidenceRecord> {
     };
     let mut records: Vec<&EvidenceRecord> = incident.evidence.iter().collect();
     records.sort_by_key(|r| {
-        let place = cited.iter().position(|c| *c == r.id).unwrap_or(usize::MAX);
-        (r.kind != EvidenceKind::Alerts, place, kind(r.kind), std::cmp::Reverse(r.id))
+        let citation_order = cited.iter().position(|c| *c == r.id).unwrap_or(usize::MAX);
+        (r.kind != EvidenceKind::Alerts, citation_order, kind_order(r.kind), std::cmp::Reverse(r.id))
     });
     records
 }
 
-/// Packs the incident's evidence into `budget` tokens. `body` gives an item's body, `None` when it is gone. Every item
-/// that gets a place first gets a short one; what is left of the budget then makes the most telling ones whole.
+/// Packs the incident's evidence into `budget` tokens.
+///
+/// `body` returns an item's body, or `None` when the store does not have it. In order of priority, each item that fits is
+/// first added in short form; the remaining budget then expands items to full form in the same order.
 pub fn pack(incident: &Incident, budget: u64, body: impl Fn(&EvidenceRecord) -> Option<Body>) -> Packed {
     let mut left = budget;
     let mut chosen: Vec<(PackedItem, Option<Body>, &EvidenceRecord)> = Vec::new();
@@ -98,7 +100,7 @@ pub fn pack(incident: &Incident, budget: u64, body: impl Fn(&EvidenceRecord) -> 
     Packed { tokens: items.iter().map(|i| i.tokens).sum(), items }
 }
 
-/// The text of an item as it stands in a prompt: what, from where, of when, and what was cut, then the body.
+/// The text of an item in a prompt: id, kind, source, summary, query, window and what is missing, followed by the body.
 pub fn item_text(record: &EvidenceRecord, body: Option<&Body>, detail: Detail) -> String {
     let mut out = format!(
         "{} {} from {} · {}\nquery: {}\nwindow: {}\n",
@@ -113,9 +115,9 @@ pub fn item_text(record: &EvidenceRecord, body: Option<&Body>, detail: Detail) -
         out.push_str(&format!("shown: {} of {}\n", record.shown, record.total));
     }
     for gap in &record.gaps {
-        out.push_str(&format!("not complete: {gap}\n"));
+        out.push_str(&format!("incomplete: {gap}\n"));
     }
-    out.push_str(&body.map_or_else(|| "(the body is not in this store)".to_owned(), |b| render::text(b, detail)));
+    out.push_str(&body.map_or_else(|| "(the data is not in this store)".to_owned(), |b| render::text(b, detail)));
     out
 }
 
@@ -154,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn alerts_come_first_and_nothing_goes_over_the_budget() {
+    fn packs_alerts_first_and_stays_within_the_budget() {
         let incident = incident(12);
         for budget in [0, 50, 120, 500, 1500, 100_000] {
             let packed = pack(&incident, budget, body);

@@ -1,12 +1,13 @@
-//! The one redaction engine: secrets and personal data leave texts before they are stored, shown to a model or exported.
+//! Redaction: removes secrets and personal data from text before it is stored, sent to a model or exported.
 //!
-//! Rules are data: a kind, a pattern, the words without which the pattern cannot match (an Aho-Corasick pass over them
-//! decides which rules run at all), and a check where the shape alone would hit too much. The shapes of vendor tokens are
-//! those that the vendors publish for secret scanning. Replacements read `<redacted:KIND#N>`; within one document the same
-//! value gets the same number, so that a reader still sees that two lines speak of one secret. Redacting twice changes
-//! nothing.
+//! Each rule has a kind, a pattern, keywords and a check. The pattern runs only if a keyword occurs in the text (found with one
+//! Aho-Corasick pass over all keywords); the check rejects matches where the pattern alone is too broad. The patterns of vendor
+//! tokens follow the formats that vendors publish for secret scanning.
 //!
-//! [`Redacted`] can only be made here: the journal, the LLM and the notifiers take nothing else.
+//! A match becomes `<redacted:KIND#N>`. Within one document the same value gets the same number, so a reader can see that two
+//! lines contain the same secret. Redacting twice changes nothing.
+//!
+//! A [`Redacted`] value can only be created here. The journal, the LLM client and the notifiers accept nothing else.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -17,24 +18,24 @@ use regex::{Captures, Regex};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// A value that went through the engine. It is not deserialisable on purpose: only the engine makes one.
+/// A value that has been redacted. It deliberately cannot be deserialized: only this module creates one.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(transparent)]
 pub struct Redacted<T>(T);
 
 impl<T> Redacted<T> {
-    /// The value.
+    /// Returns the value by reference.
     pub fn get(&self) -> &T {
         &self.0
     }
 
-    /// The value, owned.
+    /// Returns the owned value.
     pub fn into_inner(self) -> T {
         self.0
     }
 }
 
-/// How often a kind of secret was replaced.
+/// The number of replacements of one kind.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RedactionCount {
     pub kind: String,
@@ -44,83 +45,85 @@ pub struct RedactionCount {
 struct Rule {
     kind: &'static str,
     pattern: &'static str,
-    /// Lower-case words of which one must stand in the text; empty: the rule always runs.
+    /// Lower-case keywords, at least one of which must occur in the text. Without keywords the rule always runs.
     keywords: &'static [&'static str],
+    /// Whether a matched value is a secret.
     accept: fn(&str) -> bool,
 }
 
-fn any(_: &str) -> bool {
+fn accept_all(_: &str) -> bool {
     true
 }
 
-/// The value after a secret's name: quoted (also escaped), a list or an object in one line, or up to the next separator.
+/// Matches the value after a secret's name: quoted (also with escaped quotes), a list or object on one line, or unquoted text.
 macro_rules! secret_value {
     () => {
         r#"(?:\\+"(?P<a>.*?)\\+"|"(?P<b>(?:[^"\\]|\\.)*)"|'(?P<c>(?:[^'\\]|\\.)*)'|(?P<d>(?:\[[^\]\r\n]*\]|\{[^}\r\n]*\})[^\s"'\\,;&})\]]*)|(?P<v>[^\s"'\\,;&})\]][^\s"'\\&})\]]*))"#
     };
 }
 
-/// A named group `v` is what is replaced; without one, the whole match. Order matters: the more telling kinds come first.
+/// The rules, in the order in which they run: specific kinds first. If one of the groups `v`, `a`, `b`, `c` or `d` matches, only
+/// that group is replaced; otherwise the whole match is.
 const RULES: &[Rule] = &[
     Rule {
         kind: "private-key",
         pattern: r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?s:.*?)(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|\z)",
         keywords: &["private key"],
-        accept: any,
+        accept: accept_all,
     },
     Rule {
         kind: "jwt",
         pattern: r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?",
         keywords: &["eyj"],
-        accept: any,
+        accept: accept_all,
     },
     Rule {
         kind: "aws-key",
         pattern: r"\b(?:AKIA|ASIA|ABIA|ACCA|AROA|AIDA)[A-Z0-9]{16}\b",
         keywords: &["akia", "asia", "abia", "acca", "aroa", "aida"],
-        accept: any,
+        accept: accept_all,
     },
     Rule {
         kind: "github-token",
         pattern: r"\b(?:gh[pousr]_[A-Za-z0-9]{30,255}|github_pat_[A-Za-z0-9_]{22,255})\b",
         keywords: &["ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"],
-        accept: any,
+        accept: accept_all,
     },
     Rule {
         kind: "gitlab-token",
         pattern: r"\bgl(?:pat|ptt|dt|rt|cbt|soat|ft|imt|agent)-[A-Za-z0-9_.-]{20,}",
         keywords: &["glpat-", "glptt-", "gldt-", "glrt-", "glcbt-", "glsoat-", "glft-", "glimt-", "glagent-"],
-        accept: any,
+        accept: accept_all,
     },
     Rule {
         kind: "slack-token",
         pattern: r"\bxox[a-z]-[A-Za-z0-9-]{10,}|\bxapp-[0-9]-[A-Za-z0-9-]{10,}",
         keywords: &["xox", "xapp-"],
-        accept: any,
+        accept: accept_all,
     },
     Rule {
         kind: "slack-webhook",
         pattern: r"https://hooks\.slack\.com/(?:services|workflows|triggers)/(?P<v>[A-Za-z0-9/_+-]{10,})",
         keywords: &["hooks.slack.com"],
-        accept: any,
+        accept: accept_all,
     },
     Rule {
         kind: "stripe-key",
         pattern: r"\b(?:sk|rk|pk|whsec)_(?:live_|test_|prod_)?[A-Za-z0-9]{20,}",
         keywords: &["sk_", "rk_", "pk_", "whsec_"],
-        accept: any,
+        accept: accept_all,
     },
     Rule {
         kind: "google-key",
         pattern: r"\bAIza[A-Za-z0-9_-]{35}|\bya29\.[A-Za-z0-9_-]{20,}|\bGOCSPX-[A-Za-z0-9_-]{20,}",
         keywords: &["aiza", "ya29.", "gocspx-"],
-        accept: any,
+        accept: accept_all,
     },
     Rule {
         kind: "llm-key",
         pattern: r"\bsk-(?:proj-|ant-|or-|svcacct-|admin-)?[A-Za-z0-9_-]{20,}|\bhf_[A-Za-z0-9]{30,}|\bgsk_[A-Za-z0-9]{30,}",
         keywords: &["sk-", "hf_", "gsk_"],
-        accept: any,
+        accept: accept_all,
     },
     Rule {
         kind: "vendor-token",
@@ -149,25 +152,25 @@ const RULES: &[Rule] = &[
             "tskey-",
             "age-secret-key",
         ],
-        accept: any,
+        accept: accept_all,
     },
     Rule {
         kind: "azure-key",
         pattern: r"(?i)\b(?:AccountKey|SharedAccessKey|SharedAccessSignature)=(?P<v>[A-Za-z0-9+/=%&_-]{20,})",
         keywords: &["accountkey", "sharedaccess"],
-        accept: any,
+        accept: accept_all,
     },
     Rule {
         kind: "url-password",
         pattern: r"\b[A-Za-z][A-Za-z0-9+.-]{1,20}://[^\s/:@'<>]{0,100}:(?P<v>[^\s<>][^\s<>]{0,200})@[A-Za-z0-9\[_.-]",
         keywords: &["://"],
-        accept: is_no_port,
+        accept: is_not_port,
     },
     Rule {
         kind: "authorization",
         pattern: r#"(?i)\b(?:proxy-)?authorization\\?["']?\s*[:=]\s*\[?\\?["']?(?:(?:basic|bearer|token|apikey|genie[a-z]*|negotiate)\s+)?(?P<v>(?:digest|aws4-hmac-sha256)\s[^\r\n]+|[^\s"'\\,;\]][^\s"'\\,;\]]{2,})"#,
         keywords: &["authorization"],
-        accept: is_no_scheme,
+        accept: is_not_scheme,
     },
     Rule {
         kind: "bearer",
@@ -180,10 +183,10 @@ const RULES: &[Rule] = &[
         kind: "cookie",
         pattern: r#"(?i)\b(?:set-)?cookie2?\\?["']?\s*[:=]\s*\\?["']?(?P<v>[^\s"'\\<>=;]{1,80}=[^"'\\\r\n<>]{1,4000})"#,
         keywords: &["cookie"],
-        accept: any,
+        accept: accept_all,
     },
-    // key=value, "key": "value", key: value, also escaped within JSON. A password's, secret's or token's name may stand at
-    // the end of any word; a key's only after a separator or as camelCase (a monkey is none).
+    // key=value, "key": "value", key: value, also escaped inside JSON. A name such as `password`, `secret` or `token` may end
+    // any word; `key` and `pass` count only after a separator or in camelCase, so that `monkey` does not match.
     Rule {
         kind: "secret",
         pattern: concat!(
@@ -205,7 +208,7 @@ const RULES: &[Rule] = &[
         keywords: &["pass", "key", "pwd"],
         accept: is_secret_value,
     },
-    // Several of them: a number after `tokens` counts tokens.
+    // Plural names. A number after `tokens` is a count, not a secret.
     Rule {
         kind: "secret",
         pattern: concat!(
@@ -213,7 +216,7 @@ const RULES: &[Rule] = &[
             secret_value!()
         ),
         keywords: &["passwords", "secrets", "tokens", "credentials", "apikeys", "api_keys"],
-        accept: is_secret_no_number,
+        accept: is_secret_not_number,
     },
     Rule {
         kind: "secret",
@@ -225,13 +228,13 @@ const RULES: &[Rule] = &[
         kind: "signature",
         pattern: r"(?i)(?:signature|[?&]sig)=(?P<v>[A-Za-z0-9%+/=_-]{16,})",
         keywords: &["signature", "sig="],
-        accept: any,
+        accept: accept_all,
     },
     Rule {
         kind: "vendor-token",
         pattern: r"\b[0-9]{8,10}:AA[A-Za-z0-9_-]{30,}|discord(?:app)?\.com/api/webhooks/(?P<v>[0-9]+/[A-Za-z0-9_-]{20,})",
         keywords: &[":aa", "discord"],
-        accept: any,
+        accept: accept_all,
     },
     Rule {
         kind: "cli-password",
@@ -243,7 +246,7 @@ const RULES: &[Rule] = &[
         kind: "email",
         pattern: r"[A-Za-z0-9][A-Za-z0-9._%+-]{0,63}@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,62}[A-Za-z0-9])?\.)+[A-Za-z]{2,24}\b",
         keywords: &["@"],
-        accept: any,
+        accept: accept_all,
     },
     Rule {
         kind: "card",
@@ -253,7 +256,7 @@ const RULES: &[Rule] = &[
     },
 ];
 
-/// A word after `Bearer` or `Basic` that is a credential and not English.
+/// Whether the word after `Bearer` or `Basic` looks like a credential rather than an English word.
 fn is_token_like(value: &str) -> bool {
     let digits = value.bytes().any(|b| b.is_ascii_digit());
     let upper = value.bytes().skip(1).any(|b| b.is_ascii_uppercase());
@@ -261,32 +264,32 @@ fn is_token_like(value: &str) -> bool {
     digits || value.ends_with('=') || (upper && lower)
 }
 
-/// What stands after `Authorization:` and is not the name of the scheme alone.
-fn is_no_scheme(value: &str) -> bool {
+/// Whether the value after `Authorization:` is more than the name of a scheme.
+fn is_not_scheme(value: &str) -> bool {
     !["basic", "bearer", "token", "digest", "apikey", "negotiate"].iter().any(|w| value.eq_ignore_ascii_case(w))
 }
 
-/// Whether nothing is left of a text when our own marks and punctuation are taken away.
-fn is_marks_alone(value: &str) -> bool {
+/// Whether a text consists only of redaction marks and punctuation.
+fn is_only_marks(value: &str) -> bool {
     static MARK: OnceLock<Option<Regex>> = OnceLock::new();
     let Some(mark) = MARK.get_or_init(|| Regex::new(r"<redacted:[a-z-]{2,20}#[0-9]+>").ok()) else { return false };
     mark.is_match(value) && !mark.replace_all(value, "").chars().any(char::is_alphanumeric)
 }
 
-/// A secret's value that is no number.
-fn is_secret_no_number(value: &str) -> bool {
+/// Whether a value is a secret and not a number.
+fn is_secret_not_number(value: &str) -> bool {
     is_secret_value(value) && value.trim_end_matches([',', ';', '.']).parse::<f64>().is_err()
 }
 
-/// What stands before the `@` of a URL and is not a port with a path.
-fn is_no_port(value: &str) -> bool {
+/// Whether the text between `:` and `@` in a URL is a password rather than a port with a path.
+fn is_not_port(value: &str) -> bool {
     !value.split_once('/').is_some_and(|(port, _)| port.len() <= 5 && port.bytes().all(|b| b.is_ascii_digit()))
 }
 
-/// A value after a secret's name: not a placeholder, not a word that says that there is none.
+/// Whether the value after a secret's name is a secret, not a placeholder and not a word for "no value".
 fn is_secret_value(value: &str) -> bool {
     let plain = value.trim_matches(['"', '\'', '*', '.', '…', ',', ';', '\\']);
-    // A block of YAML follows `>` or `|`: a rule of its own takes it.
+    // `>` or `|` starts a YAML block, which has its own rule.
     !plain.is_empty()
         && ![">", "|", ">-", "|-", ">+", "|+"].contains(&plain)
         && !["null", "none", "true", "false", "nil", "undefined", "redacted", "empty", "missing", "unset"]
@@ -294,7 +297,7 @@ fn is_secret_value(value: &str) -> bool {
             .any(|w| plain.eq_ignore_ascii_case(w))
 }
 
-/// 13 to 19 digits of a card's range whose Luhn checksum holds.
+/// Whether a text is a payment card number: 13 to 19 digits in a card range with a valid Luhn checksum.
 fn is_card(text: &str) -> bool {
     let digits: Vec<u32> = text.chars().filter_map(|c| c.to_digit(10)).collect();
     let length_fits = match digits.first() {
@@ -322,61 +325,64 @@ fn is_card(text: &str) -> bool {
 
 struct Compiled {
     keywords: AhoCorasick,
-    /// The rule that each keyword belongs to.
-    owner: Vec<usize>,
+    /// The index of the rule that each keyword belongs to.
+    rule_of_keyword: Vec<usize>,
+    /// The indices of the rules without keywords.
     always: Vec<usize>,
+    /// One regex for each rule, compiled on first use.
     regexes: Vec<OnceLock<Option<Regex>>>,
 }
 
 fn compiled() -> &'static Compiled {
     static COMPILED: OnceLock<Compiled> = OnceLock::new();
     COMPILED.get_or_init(|| {
-        let (mut words, mut owner) = (Vec::new(), Vec::new());
+        let (mut words, mut rule_of_keyword) = (Vec::new(), Vec::new());
         for (index, rule) in RULES.iter().enumerate() {
             for word in rule.keywords {
                 words.push(*word);
-                owner.push(index);
+                rule_of_keyword.push(index);
             }
         }
         let keywords = AhoCorasick::builder().ascii_case_insensitive(true).build(words).unwrap_or_else(|e| {
-            // The words are constants; a test builds them.
+            // The keywords are constants, and the tests build them.
             unreachable!("constant keywords: {e}")
         });
         let always = RULES.iter().enumerate().filter(|(_, r)| r.keywords.is_empty()).map(|(i, _)| i).collect();
-        Compiled { keywords, owner, always, regexes: RULES.iter().map(|_| OnceLock::new()).collect() }
+        Compiled { keywords, rule_of_keyword, always, regexes: RULES.iter().map(|_| OnceLock::new()).collect() }
     })
 }
 
-/// One pass over one document: numbers the values it replaces and counts them by kind.
+/// Redacts one document: numbers the values that it replaces and counts them by kind.
 #[derive(Debug, Default)]
 pub struct Redactor {
-    seen: BTreeMap<&'static str, Vec<String>>,
+    /// The distinct values of each kind, in order of first occurrence.
+    values: BTreeMap<&'static str, Vec<String>>,
     counts: BTreeMap<&'static str, u64>,
 }
 
 impl Redactor {
-    /// A fresh pass.
+    /// A redactor for a new document.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The text without secrets and personal data.
+    /// Returns the text with secrets and personal data replaced; borrowed if no pattern matches.
     pub fn text<'a>(&mut self, text: &'a str) -> Cow<'a, str> {
         let compiled = compiled();
-        let mut wanted = [false; RULES.len()];
+        let mut enabled = [false; RULES.len()];
         for index in &compiled.always {
-            if let Some(w) = wanted.get_mut(*index) {
-                *w = true;
+            if let Some(flag) = enabled.get_mut(*index) {
+                *flag = true;
             }
         }
         for found in compiled.keywords.find_overlapping_iter(text) {
-            if let Some(w) = compiled.owner.get(found.pattern().as_usize()).and_then(|o| wanted.get_mut(*o)) {
-                *w = true;
+            if let Some(flag) = compiled.rule_of_keyword.get(found.pattern().as_usize()).and_then(|rule| enabled.get_mut(*rule)) {
+                *flag = true;
             }
         }
         let mut out = Cow::Borrowed(text);
         for (index, rule) in RULES.iter().enumerate() {
-            if wanted.get(index) != Some(&true) || (rule.keywords.is_empty() && !enough_digits(&out)) {
+            if enabled.get(index) != Some(&true) || (rule.keywords.is_empty() && !enough_digits(&out)) {
                 continue;
             }
             let Some(Some(regex)) = compiled.regexes.get(index).map(|r| r.get_or_init(|| Regex::new(rule.pattern).ok())) else {
@@ -396,7 +402,7 @@ impl Redactor {
         let start = captures.get(0).map_or(0, |m| m.start());
         let part = ["v", "a", "b", "c", "d"].iter().find_map(|n| captures.name(n));
         let value = part.map_or(whole, |m| m.as_str());
-        if !(rule.accept)(value) || is_marks_alone(value) {
+        if !(rule.accept)(value) || is_only_marks(value) {
             return whole.to_owned();
         }
         let mark = self.mark(rule.kind, value);
@@ -411,38 +417,40 @@ impl Redactor {
 
     fn mark(&mut self, kind: &'static str, value: &str) -> String {
         *self.counts.entry(kind).or_default() += 1;
-        let seen = self.seen.entry(kind).or_default();
-        let number = seen.iter().position(|s| s == value).unwrap_or_else(|| {
-            seen.push(value.to_owned());
-            seen.len() - 1
+        let values = self.values.entry(kind).or_default();
+        let index = values.iter().position(|v| v == value).unwrap_or_else(|| {
+            values.push(value.to_owned());
+            values.len() - 1
         });
-        format!("<redacted:{kind}#{}>", number + 1)
+        format!("<redacted:{kind}#{}>", index + 1)
     }
 
-    /// How often each kind was replaced, by kind.
+    /// The number of replacements of each kind, sorted by kind.
     pub fn counts(&self) -> Vec<RedactionCount> {
         self.counts.iter().map(|(kind, count)| RedactionCount { kind: (*kind).to_owned(), count: *count }).collect()
     }
 
-    /// How often anything was replaced.
+    /// The total number of replacements.
     pub fn total(&self) -> u64 {
         self.counts.values().sum()
     }
 
-    /// An owned text.
+    /// Like [`Redactor::text`], but returns an owned [`Redacted`] string.
     pub fn string(&mut self, text: &str) -> Redacted<String> {
         Redacted(self.text(text).into_owned())
     }
 
-    /// Every text inside a value that can be written as JSON, keys of maps left alone; a text under a key that names a
-    /// secret goes as a whole. Errors only when the value does not survive its own JSON, which is a bug of its type.
+    /// Redacts every string inside a value that serializes to JSON. Keys of maps are kept; a string under a key that names a
+    /// secret is replaced as a whole.
+    ///
+    /// Fails only if the value cannot be read back from its own JSON, which is a bug in its type.
     pub fn value<T: Serialize + serde::de::DeserializeOwned>(&mut self, value: &T) -> Result<Redacted<T>, serde_json::Error> {
         let mut json = serde_json::to_value(value)?;
-        self.walk(&mut json, None);
+        self.redact_json(&mut json, None);
         Ok(Redacted(serde_json::from_value(json)?))
     }
 
-    fn walk(&mut self, json: &mut Value, key: Option<&str>) {
+    fn redact_json(&mut self, json: &mut Value, key: Option<&str>) {
         match json {
             Value::String(text) => {
                 if key.is_some_and(names_secret) && is_secret_value(text) {
@@ -451,17 +459,19 @@ impl Redactor {
                     *text = redacted;
                 }
             }
-            Value::Array(items) => items.iter_mut().for_each(|item| self.walk(item, key)),
-            Value::Object(map) => map.iter_mut().for_each(|(k, v)| self.walk(v, Some(k))),
+            Value::Array(items) => items.iter_mut().for_each(|item| self.redact_json(item, key)),
+            Value::Object(map) => map.iter_mut().for_each(|(k, v)| self.redact_json(v, Some(k))),
             Value::Null | Value::Bool(_) | Value::Number(_) => {}
         }
     }
 }
 
+/// Whether a text has the 13 digits that the shortest card number needs.
 fn enough_digits(text: &str) -> bool {
     text.bytes().filter(u8::is_ascii_digit).count() >= 13
 }
 
+/// Whether a map key names a secret, such as `db_password` or `api_key`.
 fn names_secret(key: &str) -> bool {
     let lower = key.to_ascii_lowercase();
     let last = lower.rsplit(['.', '_', '-']).next().unwrap_or("");
@@ -492,7 +502,7 @@ mod tests {
         Redactor::new().text(text).into_owned()
     }
 
-    /// Shapes are put together at run time, so that no scanner takes this file for a leak.
+    /// Texts with the secret that each contains. Tokens are assembled at run time so that secret scanners do not flag this file.
     fn planted() -> Vec<(String, String)> {
         let long = "a1B2".repeat(12);
         let upper = "A1B2".repeat(4);
@@ -565,7 +575,7 @@ mod tests {
     }
 
     #[test]
-    fn planted_secrets_are_gone_and_redacting_twice_changes_nothing() {
+    fn removes_planted_secrets_and_is_idempotent() {
         for (text, secret) in planted() {
             let once = redact(&text);
             assert!(!once.contains(&secret), "{text} -> {once}");
@@ -575,7 +585,7 @@ mod tests {
     }
 
     #[test]
-    fn ordinary_text_stays() {
+    fn leaves_ordinary_text_unchanged() {
         for text in [
             "keyboard: works, monkey=7, tokens=512, max_tokens: 100",
             "took 1795253915304442736 ns at 1795253915304",
@@ -592,7 +602,7 @@ mod tests {
     }
 
     #[test]
-    fn one_secret_keeps_one_number() {
+    fn numbers_the_same_value_the_same_way() {
         let mut r = Redactor::new();
         assert_eq!(r.text("a@b.io c@d.io a@b.io"), "<redacted:email#1> <redacted:email#2> <redacted:email#1>");
         assert_eq!(r.counts(), [RedactionCount { kind: "email".into(), count: 3 }]);
@@ -607,7 +617,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_inside_values_are_reached_by_key_and_by_shape() {
+    fn redacts_strings_inside_values_by_key_and_by_pattern() {
         let value = serde_json::json!({"labels": {"db_password": "hunter2"}, "notes": ["mail a@b.io", 7]});
         let redacted = Redactor::new().value(&value).unwrap();
         assert_eq!(
@@ -618,7 +628,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn any_text_is_stable_after_one_pass(text in "\\PC{0,60}(password|token|key|://|@|Bearer )?[=: ]?\\PC{0,40}") {
+        fn redacting_any_text_is_idempotent(text in "\\PC{0,60}(password|token|key|://|@|Bearer )?[=: ]?\\PC{0,40}") {
             let once = redact(&text);
             proptest::prop_assert_eq!(redact(&once), once.clone());
         }

@@ -1,4 +1,4 @@
-//! Evidence bodies as text: for a prompt, for the appendix of a report, for the check of numbers.
+//! Renders evidence bodies as text for prompts, screens, the report's appendix and the citation check.
 
 use crate::analysis::Pattern;
 use crate::analysis::movement::median;
@@ -11,16 +11,16 @@ use super::body::Body;
 /// How much of a body to show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Detail {
-    /// The telling few.
+    /// A summary: up to 6 items or 8 log lines, and up to 8 points of each series.
     Short,
-    /// All that a reader can use: every alert, up to sixty lines, every series with up to thirty points.
+    /// The details: up to 40 items or 60 log lines, and up to 12 series with 30 points each.
     Full,
-    /// Everything, for a screen that scrolls: cut only where a text is longer than anybody reads.
+    /// All items and lines, and up to 60 points of each series, for a screen that scrolls. Very long texts are cut.
     Whole,
 }
 
 impl Detail {
-    fn of(self, short: usize, full: usize, whole: usize) -> usize {
+    fn choose(self, short: usize, full: usize, whole: usize) -> usize {
         match self {
             Self::Short => short,
             Self::Full => full,
@@ -28,27 +28,27 @@ impl Detail {
         }
     }
     fn lines(self) -> usize {
-        self.of(8, 60, usize::MAX)
+        self.choose(8, 60, usize::MAX)
     }
     fn points(self) -> usize {
-        self.of(8, 30, 60)
+        self.choose(8, 30, 60)
     }
     fn items(self) -> usize {
-        self.of(6, 40, usize::MAX)
+        self.choose(6, 40, usize::MAX)
     }
     fn width(self) -> usize {
-        self.of(300, 1200, 20_000)
+        self.choose(300, 1200, 20_000)
     }
 }
 
-/// A body as plain text; says what it leaves out. Never empty.
+/// A body as plain text. States how much is left out; a body without items gives a note in parentheses.
 pub fn text(body: &Body, detail: Detail) -> String {
     match body {
         Body::Alerts { alerts } if alerts.is_empty() => "(no alerts)".to_owned(),
         Body::Alerts { alerts } => list(alerts, detail.items(), "alerts", alert),
         Body::Series { series, .. } if series.is_empty() => "(no series: the query matched nothing)".to_owned(),
         Body::Series { title, unit, threshold, series, step_secs } => {
-            // Shares are stored as such and told in percents.
+            // Ratios are stored as 0 to 1 and shown as percentages.
             let factor = if unit == "%" { 100.0 } else { 1.0 };
             let head = format!(
                 "{title}{}{}, step {} s",
@@ -66,12 +66,12 @@ pub fn text(body: &Body, detail: Detail) -> String {
         Body::Lines { lines } if lines.is_empty() => "(no lines matched)".to_owned(),
         Body::Lines { lines } => list(lines, detail.lines(), "lines", |l| line(l, detail.width())),
         Body::Patterns { patterns, onset } if patterns.is_empty() => {
-            format!("(no lines to group, onset {})", onset.clock(UtcOffset::UTC))
+            format!("(no lines to group, onset {} UTC)", onset.clock(UtcOffset::UTC))
         }
         Body::Patterns { patterns, onset } => {
             let body = list(patterns, detail.items(), "patterns", |p| {
                 format!(
-                    "{} {}x (before the onset {}x){}{} first {} last {}: {}\n    sample: {}",
+                    "{} {}x ({}x before the onset){}{} first {} last {}: {}\n    sample: {}",
                     p.change.word(),
                     p.count,
                     p.baseline_count,
@@ -82,42 +82,43 @@ pub fn text(body: &Body, detail: Detail) -> String {
                     clean::cut(&p.template, 300),
                     clean::cut(&p.sample.replace('\n', " ⏎ "), detail.width()),
                 ) + &match facets(p) {
-                    told if told.is_empty() => told,
-                    told => format!("\n    fields: {}", clean::cut(&told, 200)),
+                    fields if fields.is_empty() => fields,
+                    fields => format!("\n    fields: {}", clean::cut(&fields, 200)),
                 }
             });
-            format!("onset taken as {}\n{body}", onset.clock(UtcOffset::UTC))
+            format!("onset: {} UTC\n{body}", onset.clock(UtcOffset::UTC))
         }
-        Body::Relations { relations } if relations.is_empty() => "(no two alerts share a telling label)".to_owned(),
+        Body::Relations { relations } if relations.is_empty() => "(no two alerts share a distinctive label)".to_owned(),
         Body::Relations { relations } => list(relations, detail.items(), "relations", |r| {
             format!(
                 "{}={}: {}{}",
                 r.label,
                 r.value,
                 r.alerts.join(", "),
-                r.spread_secs.map(|s| format!(", starts within {s} s")).unwrap_or_default()
+                r.spread_secs.map(|s| format!(", started within {s} s")).unwrap_or_default()
             )
         }),
         Body::Text { text } => clean::cut(text, detail.width() * 10),
     }
 }
 
-/// What fields tell of a pattern's lines: `code 502 · region eu-1 12, us-1 2`; empty when nothing.
+/// The field values of a pattern's lines, such as `code 502 · region eu-1 12, us-1 2`. A field with several values shows the
+/// count of each. Empty without facets.
 pub fn facets(p: &Pattern) -> String {
-    let told = p.facets.iter().map(|(field, values)| {
+    let fields = p.facets.iter().map(|(field, values)| {
         let values: Vec<String> = match values.as_slice() {
             [(value, _)] => vec![value.clone()],
             several => several.iter().map(|(value, n)| format!("{value} {n}")).collect(),
         };
         format!("{field} {}", values.join(", "))
     });
-    told.collect::<Vec<_>>().join(" · ")
+    fields.collect::<Vec<_>>().join(" · ")
 }
 
-fn list<T>(items: &[T], most: usize, what: &str, show: impl Fn(&T) -> String) -> String {
-    let mut out: Vec<String> = items.iter().take(most).map(&show).collect();
-    if items.len() > most {
-        out.push(format!("… {} more of {} {what} not shown here", items.len() - most, items.len()));
+fn list<T>(items: &[T], limit: usize, what: &str, show: impl Fn(&T) -> String) -> String {
+    let mut out: Vec<String> = items.iter().take(limit).map(&show).collect();
+    if items.len() > limit {
+        out.push(format!("… {} of {} {what} not shown", items.len() - limit, items.len()));
     }
     out.join("\n")
 }
@@ -134,7 +135,7 @@ fn alert(a: &Alert) -> String {
         out.push_str(&format!(" since {}", at.clock(UtcOffset::UTC)));
     }
     if let Some(at) = a.pending_since.filter(|p| Some(*p) != a.starts_at) {
-        out.push_str(&format!(", condition true from {}", at.clock(UtcOffset::UTC)));
+        out.push_str(&format!(", condition true since {}", at.clock(UtcOffset::UTC)));
     }
     if let Some(v) = a.value {
         out.push_str(&format!(", value {}", human_value(v)));
@@ -161,43 +162,43 @@ fn line(l: &LogLine, width: usize) -> String {
     out
 }
 
-/// A series as its range and a few points, first and last always among them.
-/// A series' extremes and its samples, at most so many, evenly spread.
+/// A series as text: minimum, median and maximum, followed by at most `points` samples, evenly spread and including the first
+/// and the last. Values are multiplied by `factor`.
 fn series_text(s: &Series, factor: f64, points: usize) -> String {
     let values: Vec<f64> = s.samples.iter().map(|p| p.value * factor).filter(|v| v.is_finite()).collect();
     let title = s.title();
     let title = if title.is_empty() { "value".to_owned() } else { title };
-    let Some(mid) = median(&values) else { return format!("{title}: no samples in the window") };
+    let Some(middle) = median(&values) else { return format!("{title}: no samples in the window") };
     let low = values.iter().copied().fold(f64::INFINITY, f64::min);
     let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let shown: Vec<String> = thin(&s.samples, points)
+    let shown: Vec<String> = downsample(&s.samples, points)
         .iter()
         .map(|p| format!("{}={}", p.at.clock(UtcOffset::UTC), human_value(p.value * factor)))
         .collect();
-    let of =
+    let count =
         if shown.len() < s.samples.len() { format!(" ({} of {} samples)", shown.len(), s.samples.len()) } else { String::new() };
     format!(
-        "{title}: min {} median {} max {}{of}\n    {}",
+        "{title}: min {} median {} max {}{count}\n    {}",
         human_value(low),
-        human_value(mid),
+        human_value(middle),
         human_value(high),
         shown.join(" ")
     )
 }
 
-/// At most `most` samples, evenly spread, with the first and the last.
-fn thin(samples: &[Sample], most: usize) -> Vec<Sample> {
-    if samples.len() <= most || most < 2 {
+/// At most `limit` samples, evenly spread and including the first and the last. A limit below 2 keeps all samples.
+fn downsample(samples: &[Sample], limit: usize) -> Vec<Sample> {
+    if samples.len() <= limit || limit < 2 {
         return samples.to_vec();
     }
     let last = samples.len() - 1;
-    (0..most).filter_map(|i| samples.get(i * last / (most - 1)).copied()).collect()
+    (0..limit).filter_map(|i| samples.get(i * last / (limit - 1)).copied()).collect()
 }
 
-/// An eighth to the whole of a row's height.
+/// Bars from one eighth of a row's height to the full height.
 const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
-/// Columns from the lowest to the highest value there is; a column of nothing is a space. Empty when all are.
+/// Draws columns scaled between the lowest and the highest value. A column without a value is a space. Empty without values.
 fn blocks(columns: &[Option<f64>]) -> String {
     let low = columns.iter().flatten().copied().fold(f64::INFINITY, f64::min);
     let high = columns.iter().flatten().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -214,8 +215,10 @@ fn blocks(columns: &[Option<f64>]) -> String {
         .collect()
 }
 
-/// Counts in equal parts of a window as `width` columns of the blocks `▁▂▃▄▅▆▇█`, the largest of `top` and of its own as the
-/// highest; parts without a line are spaces. Empty without parts.
+/// A bar chart of counts in equal parts of a window, as `width` columns of the blocks `▁▂▃▄▅▆▇█`.
+///
+/// Each column shows the largest count in its part. A full-height bar represents `top` or the largest count, whichever
+/// is higher. A count of 0 is a space. Empty without counts.
 pub fn bars(counts: &[u32], top: u32, width: usize) -> String {
     if counts.is_empty() || width == 0 {
         return String::new();
@@ -236,8 +239,10 @@ pub fn bars(counts: &[u32], top: u32, width: usize) -> String {
         .collect()
 }
 
-/// A sparkline whose columns are equal parts of the window, so that several stand on one time axis: a column between samples of
-/// the usual distance shows the one before; a longer gap stays empty. Empty without samples.
+/// A sparkline of exactly `width` columns across the window, so that several sparklines share one time axis.
+///
+/// A column without a sample repeats the previous value, unless the gap is longer than twice the median sample spacing; then
+/// it is a space. Empty without samples in the window.
 pub fn aligned(samples: &[Sample], window: crate::telemetry::Window, width: usize) -> String {
     let length = window.length().as_secs_f64();
     let within: Vec<&Sample> = samples.iter().filter(|s| s.value.is_finite() && window.contains(s.at)).collect();
@@ -247,10 +252,10 @@ pub fn aligned(samples: &[Sample], window: crate::telemetry::Window, width: usiz
     let mut spacings: Vec<f64> = within.windows(2).filter_map(|w| Some(w.last()?.at.secs_since(w.first()?.at))).collect();
     spacings.sort_by(f64::total_cmp);
     let spacing = spacings.get(spacings.len() / 2).copied().unwrap_or(0.0);
-    let of = |at: Timestamp| ((at.secs_since(window.start) / length * width as f64) as usize).min(width - 1);
+    let column_of = |at: Timestamp| ((at.secs_since(window.start) / length * width as f64) as usize).min(width - 1);
     let mut columns: Vec<Option<f64>> = vec![None; width];
     for s in &within {
-        if let Some(column) = columns.get_mut(of(s.at)) {
+        if let Some(column) = columns.get_mut(column_of(s.at)) {
             *column = Some(column.map_or(s.value, |v| v.max(s.value)));
         }
     }
@@ -259,7 +264,7 @@ pub fn aligned(samples: &[Sample], window: crate::telemetry::Window, width: usiz
         if b.at.secs_since(a.at) > 2.0 * spacing {
             continue;
         }
-        let (from, to) = (of(a.at), of(b.at));
+        let (from, to) = (column_of(a.at), column_of(b.at));
         for column in columns.get_mut(from + 1..to).unwrap_or_default() {
             *column = Some(a.value);
         }
@@ -267,21 +272,22 @@ pub fn aligned(samples: &[Sample], window: crate::telemetry::Window, width: usiz
     blocks(&columns)
 }
 
-/// A sparkline of `width` columns from the blocks `▁▂▃▄▅▆▇█`; a column without samples is a space. Empty without samples.
+/// A sparkline of at most `width` columns of the blocks `▁▂▃▄▅▆▇█`. A column without samples is a space. Empty without samples
+/// in the window.
 pub fn sparkline(samples: &[Sample], window: crate::telemetry::Window, width: usize) -> String {
     let length = window.length().as_secs_f64();
     if width == 0 || length <= 0.0 {
         return String::new();
     }
-    // Fewer columns when samples are sparse: an empty column is to mean a gap.
+    // Use fewer columns when samples are sparse, so that an empty column always means a gap.
     let mut spacings: Vec<f64> = samples.windows(2).filter_map(|w| Some(w.last()?.at.secs_since(w.first()?.at))).collect();
     spacings.sort_by(f64::total_cmp);
     let spacing = spacings.get(spacings.len().saturating_sub(1) / 2).copied().unwrap_or(length).max(length / 1e6);
     let width = width.min((length / spacing) as usize + 1);
     let mut columns: Vec<Option<f64>> = vec![None; width];
     for s in samples.iter().filter(|s| s.value.is_finite() && window.contains(s.at)) {
-        let place = (s.at.secs_since(window.start) / length * width as f64) as usize;
-        if let Some(column) = columns.get_mut(place.min(width - 1)) {
+        let column = (s.at.secs_since(window.start) / length * width as f64) as usize;
+        if let Some(column) = columns.get_mut(column.min(width - 1)) {
             *column = Some(column.map_or(s.value, |v| v.max(s.value)));
         }
     }
@@ -294,9 +300,9 @@ mod tests {
     use crate::telemetry::{Labels, Window};
 
     #[test]
-    fn long_bodies_say_what_they_leave_out() {
+    fn long_bodies_state_what_is_left_out() {
         let body = Body::Lines { lines: (0..100).map(|i| LogLine::plain(format!("line {i}"))).collect() };
-        assert!(text(&body, Detail::Short).ends_with("… 92 more of 100 lines not shown here"));
+        assert!(text(&body, Detail::Short).ends_with("… 92 of 100 lines not shown"));
         assert!(text(&body, Detail::Full).len() > text(&body, Detail::Short).len());
         assert!(text(&body, Detail::Whole).ends_with("line 99"));
     }
@@ -314,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn bars_keep_the_largest_of_each_column() {
+    fn bars_show_the_largest_count_of_each_column() {
         assert_eq!(bars(&[0, 1, 0, 8], 0, 4), " ▁ █");
         assert_eq!(bars(&[0, 1, 0, 8], 0, 2), "▁█");
         assert_eq!(bars(&[1, 8], 0, 4), "▁▁██");
@@ -323,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn sparklines_show_shape_and_gaps() {
+    fn sparklines_show_values_and_gaps() {
         let samples: Vec<Sample> =
             [(0, 0.0), (1, 0.0), (3, 7.0)].iter().map(|(t, v)| Sample { at: Timestamp::from_secs(*t), value: *v }).collect();
         let window = Window::new(Timestamp::from_secs(0), Timestamp::from_secs(4));
@@ -332,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn a_series_tells_range_and_points() {
+    fn shows_the_range_and_points_of_a_series() {
         let samples = (0..100).map(|i| Sample { at: Timestamp::from_secs(i), value: i as f64 }).collect();
         let out = series_text(&Series { labels: Labels::new(), samples }, 100.0, 5);
         assert!(out.starts_with("value: min 0 median 4950 max 9900 (5 of 100 samples)"), "{out}");

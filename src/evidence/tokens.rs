@@ -1,7 +1,7 @@
-//! An estimate of tokens, the same for every provider.
+//! A token estimate that is the same for every model provider.
 
-/// About how many tokens a text takes: a quarter of its ASCII bytes, and one for each other character. Real tokenizers
-/// differ by some tens of percent; the budget keeps a margin for that (see `pack`).
+/// Estimates the tokens in a text: one for every four ASCII bytes and one for each other character. Real tokenizers can
+/// differ by tens of percent; the prompt budget keeps a margin of 10% for that.
 pub fn estimate(text: &str) -> u64 {
     let ascii = text.bytes().filter(u8::is_ascii).count();
     let other = text.chars().filter(|c| !c.is_ascii()).count();

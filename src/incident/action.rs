@@ -1,5 +1,4 @@
-//! Action items: a task for a named person while the incident lasts, or what is to be done afterwards so that it does not
-//! happen again. One kind of thing with one numbering; the scope tells the two apart.
+//! Action items: tasks during the incident and follow-ups after it. Both share one numbering and differ by their scope.
 
 use std::str::FromStr;
 
@@ -8,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::ids::ActionId;
 use crate::telemetry::Timestamp;
 
-/// What an action item is for.
+/// The purpose of an action item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ActionKind {
@@ -19,10 +18,10 @@ pub enum ActionKind {
 }
 
 impl ActionKind {
-    /// All four.
+    /// All kinds.
     pub const ALL: [Self; 4] = [Self::Prevent, Self::Mitigate, Self::Detect, Self::Process];
 
-    /// The word as typed and stored.
+    /// The word for this kind as typed on the command line and stored.
     pub fn word(self) -> &'static str {
         match self {
             Self::Prevent => "prevent",
@@ -39,11 +38,11 @@ impl FromStr for ActionKind {
         Self::ALL
             .into_iter()
             .find(|k| k.word() == text.trim().to_ascii_lowercase())
-            .ok_or_else(|| format!("'{text}' is not a kind of action: give prevent, mitigate, detect or process"))
+            .ok_or_else(|| format!("'{text}' is not an action kind; use prevent, mitigate, detect or process"))
     }
 }
 
-/// How far it is.
+/// The progress of an action item.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ActionState {
@@ -51,15 +50,15 @@ pub enum ActionState {
     Open,
     InProgress,
     Done,
-    /// Decided not to do, with the reason in its result.
+    /// It will not be done; the item's `result` says why.
     Dropped,
 }
 
 impl ActionState {
-    /// All four.
+    /// All states.
     pub const ALL: [Self; 4] = [Self::Open, Self::InProgress, Self::Done, Self::Dropped];
 
-    /// The word as typed, stored and printed.
+    /// The word for this state as typed, stored and printed.
     pub fn word(self) -> &'static str {
         match self {
             Self::Open => "open",
@@ -69,7 +68,7 @@ impl ActionState {
         }
     }
 
-    /// Whether somebody still has to do it.
+    /// Whether work remains to be done.
     pub fn is_open(self) -> bool {
         matches!(self, Self::Open | Self::InProgress)
     }
@@ -82,23 +81,23 @@ impl FromStr for ActionState {
         Self::ALL
             .into_iter()
             .find(|s| s.word() == word)
-            .ok_or_else(|| format!("'{text}' is not a state of an action: give open, in-progress, done or dropped"))
+            .ok_or_else(|| format!("'{text}' is not an action state; use open, in-progress, done or dropped"))
     }
 }
 
-/// When it is to be done.
+/// Whether an action item is due during the incident or after it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ActionScope {
-    /// After the incident.
+    /// A follow-up after the incident.
     #[default]
     FollowUp,
-    /// Now: a task for somebody who reports back.
+    /// A task during the incident, whose owner reports back.
     Incident,
 }
 
 impl ActionScope {
-    /// The word as typed, stored and printed.
+    /// The word for this scope as typed, stored and printed.
     pub fn word(self) -> &'static str {
         match self {
             Self::FollowUp => "follow-up",
@@ -113,12 +112,12 @@ impl FromStr for ActionScope {
         match text.trim().to_ascii_lowercase().as_str() {
             "follow-up" | "followup" => Ok(Self::FollowUp),
             "incident" | "now" => Ok(Self::Incident),
-            _ => Err(format!("'{text}' is not a scope: give incident or follow-up")),
+            _ => Err(format!("'{text}' is not an action scope; use incident or follow-up")),
         }
     }
 }
 
-/// An action item. `owner`, `due` (a date, `2026-12-01`) and `priority` (`P1` to `P4`) may be unknown.
+/// An action item. `owner`, `due` (a date such as `2026-12-01`) and `priority` (`P1` to `P4`) are optional.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ActionItem {
     pub id: ActionId,
@@ -129,33 +128,33 @@ pub struct ActionItem {
     pub priority: Option<String>,
     pub state: ActionState,
     pub scope: ActionScope,
-    /// The address of its ticket in a tracker.
+    /// The URL of its ticket in an issue tracker.
     pub ticket: Option<String>,
-    /// When the owner of a task reports back.
+    /// When the owner of a task must report back.
     pub check_back_at: Option<Timestamp>,
-    /// What came of it, or why it was dropped.
+    /// The outcome, or why the item was dropped.
     pub result: Option<String>,
     pub given_at: Timestamp,
     pub given_by: String,
-    /// The incident that it came from when that became a part of this one.
+    /// The merged incident that this item came from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub part_of: Option<super::ids::IncidentId>,
 }
 
 impl ActionItem {
-    /// Whether it is a task whose owner should have reported by now.
+    /// Whether the owner of an open item should have reported back by `now`.
     pub fn is_late(&self, now: Timestamp) -> bool {
         self.state.is_open() && self.check_back_at.is_some_and(|at| at <= now)
     }
 
-    /// Whether its due date (a day in UTC) has passed.
+    /// Whether an open item's due date is before `today`, a UTC date such as `2026-12-01`.
     pub fn is_overdue(&self, today: &str) -> bool {
-        // Dates in this form compare as text.
+        // ISO dates sort as text.
         self.state.is_open() && self.due.as_deref().is_some_and(|d| d < today)
     }
 }
 
-/// What of an action item changes; what is `None` stays.
+/// A change to an action item. Fields that are `None` stay unchanged.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ActionChange {
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -186,7 +185,7 @@ impl ActionChange {
         *self == Self::default()
     }
 
-    /// Puts the change into an item.
+    /// Applies the change to `item`.
     pub fn apply(&self, item: &mut ActionItem) {
         if let Some(text) = &self.text {
             item.text.clone_from(text);
@@ -208,8 +207,8 @@ impl ActionChange {
         }
     }
 
-    /// `owner ben, due 2026-12-01`.
-    pub fn words(&self) -> String {
+    /// Describes the change: `owner ben, due 2026-12-01`. Empty if nothing changes.
+    pub fn describe(&self) -> String {
         let mut parts = Vec::new();
         if let Some(state) = self.state {
             parts.push(state.word().replace('_', " "));
@@ -219,13 +218,13 @@ impl ActionChange {
             ("due", &self.due),
             ("priority", &self.priority),
             ("ticket", &self.ticket),
-            ("now reads", &self.text),
+            ("text changed to", &self.text),
         ] {
             parts.extend(value.as_ref().map(|v| format!("{name} {v}")));
         }
         parts.extend(self.kind.map(|k| format!("kind {}", k.word())));
         parts.extend(self.scope.map(|s| format!("scope {}", s.word())));
-        parts.extend(self.check_back_at.map(|at| format!("reports back at {} UTC", at.clock(time::UtcOffset::UTC))));
+        parts.extend(self.check_back_at.map(|at| format!("report due at {} UTC", at.clock(time::UtcOffset::UTC))));
         parts.extend(self.result.clone());
         parts.join(", ")
     }

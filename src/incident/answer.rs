@@ -1,36 +1,40 @@
-//! An answer to a question, its claims and what the citation check made of them.
+//! Answers from the assistant, with their claims and the results of the citation check.
 
 use serde::{Deserialize, Serialize};
 
-/// Who wrote an answer.
+/// The author of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AnswerSource {
+    /// A language model.
     Llm,
-    /// The rule-based report, when there is no model or it failed.
+    /// The rule-based report, used if no model is configured or the model failed.
     Rules,
 }
 
-/// A citation as written in the answer: the id may be of no evidence at all, so it is text.
+/// A citation as written in the answer. The id is text because the cited evidence may not exist.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Citation {
     pub id: String,
-    /// Whether evidence of that id exists and was in the prompt.
+    /// Whether the evidence exists and was in the prompt.
     pub ok: bool,
 }
 
-/// What the check says of a claim.
+/// The result of checking a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ClaimState {
     Supported,
+    /// The claim cites no evidence.
     Uncited,
+    /// The claim cites evidence that does not exist or was not in the prompt.
     UnknownEvidence,
+    /// The claim contains a number that is not in the cited evidence.
     NumberNotFound,
 }
 
 impl ClaimState {
-    /// The word as printed.
+    /// The label to display.
     pub fn word(self) -> &'static str {
         match self {
             Self::Supported => "supported",
@@ -41,48 +45,49 @@ impl ClaimState {
     }
 }
 
-/// A sentence of an answer that says something about the incident.
+/// A sentence in an answer that makes a claim about the incident.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claim {
     pub text: String,
     pub state: ClaimState,
 }
 
-/// Tokens as the server counted them.
+/// Token usage as reported by the server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
     pub prompt_tokens: Option<u64>,
     pub completion_tokens: Option<u64>,
 }
 
-/// A whole answer, checked.
+/// A complete answer with the results of its checks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Answer {
-    /// Markdown, redacted and cleaned.
+    /// The text in Markdown, redacted and cleaned of control sequences.
     pub answer: String,
     pub citations: Vec<Citation>,
     pub claims: Vec<Claim>,
     pub usage: Usage,
-    /// `None` when the rules answered.
+    /// The model's name; `None` for a rule-based report.
     pub model: Option<String>,
     pub source: AnswerSource,
-    /// Why the rules answered, or why the text ends early.
+    /// Why this is a rule-based report, or why the text ends early.
     pub fallback_reason: Option<String>,
-    /// The prompt's id and the version (a short digest) of its text.
+    /// The prompt's id.
     pub prompt: String,
+    /// A short digest of the prompt's text.
     pub prompt_version: String,
     pub persona: String,
-    /// The question, when one was asked in own words.
+    /// The question, if the user asked a free-form one.
     pub question: Option<String>,
-    /// Whether it was cancelled or cut off, and so is only a part.
+    /// Whether the answer is incomplete because it was cancelled or cut off.
     pub partial: bool,
-    /// The digest of what was sent, kept beside the evidence bodies; `None` when nothing was.
+    /// The digest of the messages sent to the model, stored with the evidence bodies; `None` if nothing was sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sent: Option<String>,
 }
 
 impl Answer {
-    /// `9 claims: 7 supported, 1 uncited, 1 number not in evidence`.
+    /// Summarizes the check: `9 claims: 7 supported, 1 uncited, 1 number not in evidence`.
     pub fn verdict(&self) -> String {
         let states = [ClaimState::Supported, ClaimState::Uncited, ClaimState::UnknownEvidence, ClaimState::NumberNotFound];
         let parts: Vec<String> = states

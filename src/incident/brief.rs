@@ -1,5 +1,5 @@
-//! What somebody must know who comes in late, or who takes over: written from the facts, in the order in which a tired person
-//! asks. Markdown, so that it can be read aloud, pasted or mailed.
+//! The briefing for responders who are joining, and the handover for the next commander. Both are Markdown text generated from
+//! the facts.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -14,51 +14,53 @@ use super::status::Status;
 use crate::telemetry::Timestamp;
 use crate::telemetry::time::human;
 
-/// For whom it is written.
+/// The reader of a brief.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reader {
-    /// Somebody who joins: what is going on.
+    /// A responder who is joining.
     Joining,
-    /// Who takes the command: also what is promised, what is open, what was tried.
+    /// The next commander. The brief also lists finished tasks and more of the timeline.
     TakingOver,
 }
 
-/// Entries of the story that a joining reader is told.
-const STORY: usize = 6;
+/// Number of recent timeline entries for a joining responder. The next commander gets three times as many.
+const RECENT_ENTRIES: usize = 6;
 
-macro_rules! say {
+macro_rules! put {
     ($out:expr, $($arg:tt)*) => {
-        // Writing into a string cannot fail.
+        // Writing to a string cannot fail.
         let _infallible = writeln!($out, $($arg)*);
     };
 }
 
+/// `5m00s ago`, or `in 5m00s` for a time after `now`.
 fn ago(now: Timestamp, at: Timestamp) -> String {
     if at > now { format!("in {}", human(at.since(now))) } else { format!("{} ago", human(now.since(at))) }
 }
 
-/// The clock, with the day when it is another one than now's.
+/// The time of day in UTC, with the date unless it is the same as that of `now`.
 fn dated(now: Timestamp, at: Timestamp) -> String {
     if now.date() == at.date() { clock(at) } else { format!("{} UTC", at.date_clock()) }
 }
 
+/// The time of day in UTC.
 fn clock(at: Timestamp) -> String {
     format!("{} UTC", at.clock(time::UtcOffset::UTC))
 }
 
-/// Writes it. `now` is when it is read, `monitor` the agreed time of watching, `due` when the next update must go out.
+/// Writes a brief as Markdown. `monitor` is how long the service must stay healthy, `due` is when the next update is due.
 pub fn brief(i: &Incident, reader: Reader, now: Timestamp, monitor: Duration, due: Option<Timestamp>) -> String {
     let mut out = String::new();
     let h = &i.head;
-    let what = if reader == Reader::Joining { "Read-in" } else { "Hand-over" };
-    say!(out, "# {what}: {} {} {}\n", h.id, h.severity, h.title);
+    let heading = if reader == Reader::Joining { "Briefing" } else { "Handover" };
+    put!(out, "# {heading}: {} {} {}\n", h.id, h.severity, h.title);
     situation(&mut out, i, now);
-    causes(&mut out, i);
-    work(&mut out, i, now, reader);
-    promises(&mut out, i, now, monitor, due);
-    people(&mut out, i, now);
+    hypotheses(&mut out, i);
+    tasks(&mut out, i, now, reader);
+    next_steps(&mut out, i, now, monitor, due);
+    roles(&mut out, i, now);
     decisions(&mut out, i);
-    story(&mut out, i, now, if reader == Reader::Joining { STORY } else { STORY * 3 });
+    timeline(&mut out, i, now, if reader == Reader::Joining { RECENT_ENTRIES } else { RECENT_ENTRIES * 3 });
     out
 }
 
@@ -66,20 +68,20 @@ fn situation(out: &mut String, i: &Incident, now: Timestamp) {
     let h = &i.head;
     let started = i.impact_started_at();
     let length = i.mitigated_at.map_or_else(
-        || format!("began {} ({})", dated(now, started), ago(now, started)),
+        || format!("started at {} ({})", dated(now, started), ago(now, started)),
         |end| format!("lasted {}, until {}", human(end.since(started)), dated(now, end)),
     );
-    let assumed = if i.assumed().contains(&"impact_started_at") { " (assumed: nobody has said when it began)" } else { "" };
-    say!(out, "**Now:** {} for {}. The impact {length}{assumed}.", h.status, human(now.since(h.status_since)));
+    let assumed = if i.assumed().contains(&"impact_started_at") { " (assumed: no start time recorded)" } else { "" };
+    put!(out, "**Status:** {} for {}. The impact {length}{assumed}.", h.status, human(now.since(h.status_since)));
     let impact = i.impact.words();
-    say!(out, "**Impact:** {}.", if impact.is_empty() { "nobody has written it down yet" } else { impact.as_str() });
+    put!(out, "**Impact:** {}.", if impact.is_empty() { "not described yet" } else { impact.as_str() });
     let meaning = i.matrix().meaning(h.severity).to_owned();
-    let why = i.severities.last().and_then(|s| s.reason.clone()).map(|r| format!(" Because {r}.")).unwrap_or_default();
+    let why = i.severities.last().and_then(|s| s.reason.clone()).map(|r| format!(" Reason: {r}.")).unwrap_or_default();
     let peak = i.peak_severity();
-    let peak = if peak < h.severity { format!(" At its worst {peak}.") } else { String::new() };
-    say!(out, "**Severity:** {}, {meaning}.{why}{peak}", h.severity);
+    let peak = if peak < h.severity { format!(" Peak severity: {peak}.") } else { String::new() };
+    put!(out, "**Severity:** {} ({meaning}).{why}{peak}", h.severity);
     if i.alerts.is_empty() {
-        say!(out, "**Alerts:** none linked.\n");
+        put!(out, "**Alerts:** none linked.\n");
         return;
     }
     let states: Vec<String> = i
@@ -87,108 +89,116 @@ fn situation(out: &mut String, i: &Incident, now: Timestamp) {
         .iter()
         .take(8)
         .map(|a| match i.watched.get(&a.fingerprint) {
-            Some(w) if w.is_firing => format!("{} fires", a.label()),
-            Some(w) => format!("{} ended {}", a.label(), clock(w.since)),
-            None => format!("{} not verified", a.label()),
+            Some(w) if w.is_firing => format!("{} firing", a.label()),
+            Some(w) => format!("{} resolved at {}", a.label(), clock(w.since)),
+            None => format!("{} unverified", a.label()),
         })
         .collect();
     let more = i.alerts.len().saturating_sub(states.len());
-    let more = if more > 0 { format!("; {more} more") } else { String::new() };
-    say!(out, "**Alerts:** {}{more}.\n", states.join("; "));
+    let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+    put!(out, "**Alerts:** {}{more}.\n", states.join("; "));
 }
 
-fn causes(out: &mut String, i: &Incident) {
-    say!(out, "## What we think\n");
+fn hypotheses(out: &mut String, i: &Incident) {
+    put!(out, "## Hypotheses and findings\n");
     if i.hypotheses.is_empty() {
-        say!(out, "No hypothesis is written down yet.");
+        put!(out, "No hypotheses yet.");
     }
     for h in i.hypotheses.iter().rev().take(5) {
         let why = h.reason.as_ref().map(|r| format!(" ({r})")).unwrap_or_default();
         let state = h.verdict.map_or("proposed", Verdict::word);
-        say!(out, "- {state}: {}{why}, by {}", h.text, h.by);
+        put!(out, "- {state}: {}{why}, by {}", h.text, h.by);
     }
     if let Some(found) = &i.investigation {
         for f in found.findings.iter().take(3) {
             let tags: String = f.evidence.iter().take(3).map(|e| format!("[{e}]")).collect();
-            say!(out, "- evidence: {} {tags}", f.title);
+            put!(out, "- finding: {} {tags}", f.title);
         }
     }
-    say!(out, "");
+    put!(out, "");
 }
 
-fn work(out: &mut String, i: &Incident, now: Timestamp, reader: Reader) {
-    say!(out, "## Under way\n");
+fn tasks(out: &mut String, i: &Incident, now: Timestamp, reader: Reader) {
+    put!(out, "## Tasks\n");
     let mut any = false;
     for a in i.actions.iter().filter(|a| a.scope == ActionScope::Incident && a.state.is_open()) {
         any = true;
-        let who = a.owner.as_deref().unwrap_or("nobody");
+        let who = a.owner.as_deref().unwrap_or("not assigned");
         let when = a.check_back_at.map_or_else(String::new, |at| {
-            if a.is_late(now) { format!(", **late since {}**", clock(at)) } else { format!(", reports back {}", ago(now, at)) }
+            if a.is_late(now) {
+                format!(", **report overdue since {}**", clock(at))
+            } else {
+                format!(", report due {}", ago(now, at))
+            }
         });
-        say!(out, "- {} {who}: {}{when}", a.id, a.text);
+        put!(out, "- {} {who}: {}{when}", a.id, a.text);
     }
     if !any {
-        say!(out, "Nobody has a task.");
+        put!(out, "No open tasks.");
     }
     if reader == Reader::TakingOver {
         for a in i.actions.iter().filter(|a| a.scope == ActionScope::Incident && !a.state.is_open()) {
-            say!(out, "- {} {}: {}: {}", a.id, a.state.word(), a.text, a.result.as_deref().unwrap_or("no result noted"));
+            put!(out, "- {} {}: {}: {}", a.id, a.state.word(), a.text, a.result.as_deref().unwrap_or("no result recorded"));
         }
     }
     if !i.mitigations.is_empty() {
-        say!(out, "\n## What was tried\n");
+        put!(out, "\n## Mitigations\n");
     }
     for (seq, at) in &i.mitigations {
         if let Some(entry) = i.entries.iter().find(|e| e.seq == *seq) {
-            say!(out, "- {}: {}", dated(now, *at), i.text_of(entry).trim_start_matches("mitigation: "));
+            put!(out, "- {}: {}", dated(now, *at), i.text_of(entry).trim_start_matches("Mitigation: "));
         }
     }
-    say!(out, "");
+    put!(out, "");
 }
 
-fn promises(out: &mut String, i: &Incident, now: Timestamp, monitor: Duration, due: Option<Timestamp>) {
-    say!(out, "## Next\n");
+fn next_steps(out: &mut String, i: &Incident, now: Timestamp, monitor: Duration, due: Option<Timestamp>) {
+    put!(out, "## Next steps\n");
     match (due, i.updates.last()) {
         (Some(due), last) => {
-            let last =
-                last.map_or_else(|| "none has gone out yet".to_owned(), |u| format!("the last went out at {}", clock(u.at)));
-            let word = if due <= now { "is **overdue** since" } else { "is due at" };
+            let last = last.map_or_else(
+                || "no update has been sent yet".to_owned(),
+                |u| format!("the last one was sent at {}", clock(u.at)),
+            );
+            let word = if due <= now { "has been **overdue** since" } else { "is due at" };
             let to = i.head.next_update().and_then(|(_, a)| a).map(|a| format!(" to {}", a.word())).unwrap_or_default();
-            say!(out, "- The next update{to} {word} {}; {last}.", dated(now, due));
+            put!(out, "- The next update{to} {word} {}; {last}.", dated(now, due));
         }
         (None, Some(u)) => {
-            say!(out, "- The last update went out at {}; no next one is due.", clock(u.at));
+            put!(out, "- The last update was sent at {}; no further update is scheduled.", clock(u.at));
         }
         (None, None) => {}
     }
     if let Some(exit) = &i.exit {
-        let read = i.readings.last().map_or_else(|| "not read yet".to_owned(), |r| format!("last reading: {}", r.reading.why));
-        say!(out, "- It is over when {}; {read}.", exit.words());
+        let reading =
+            i.readings.last().map_or_else(|| "not checked yet".to_owned(), |r| format!("last reading: {}", r.reading.why));
+        put!(out, "- Exit criteria: {}; {reading}.", exit.words());
     }
     if matches!(i.head.status, Status::Closed | Status::Cancelled | Status::Merged) {
-        let into = i.head.merged_into.map(|into| format!(" into {into}: its story goes on there")).unwrap_or_default();
-        say!(out, "- Nothing: it is {}{into}.\n", i.head.status);
+        let into =
+            i.head.merged_into.map(|into| format!(" into {into}. See that incident for what happens next")).unwrap_or_default();
+        put!(out, "- Nothing to do: this incident is {}{into}.\n", i.head.status);
         return;
     }
     let all = gates(i, now, monitor);
     let to = if i.head.status < Status::Resolved { Status::Resolved } else { Status::Closed };
     let open = open_for(&all, to);
     if open.is_empty() {
-        say!(out, "- Nothing is open on the checklist.");
+        put!(out, "- No open checklist items.");
     } else {
         let names: Vec<&str> = open.iter().map(|g| g.words).collect();
-        say!(out, "- Before it can be {to}: {}.", names.join("; "));
+        put!(out, "- Before it can be {to}, complete these checklist items: {}.", names.join("; "));
     }
     if let Some(due) = i.postmortem_due() {
-        say!(out, "- The post-mortem is due on {}.", due.date());
+        put!(out, "- The post-mortem is due on {}.", due.date());
     }
-    say!(out, "");
+    put!(out, "");
 }
 
-fn people(out: &mut String, i: &Incident, now: Timestamp) {
-    say!(out, "## Who\n");
+fn roles(out: &mut String, i: &Incident, now: Timestamp) {
+    put!(out, "## Roles\n");
     if i.roles.is_empty() {
-        say!(out, "Nobody has a role.");
+        put!(out, "No roles assigned.");
     }
     for role in Role::ALL {
         let holders: Vec<String> = if role.is_shared() {
@@ -198,47 +208,47 @@ fn people(out: &mut String, i: &Incident, now: Timestamp) {
             i.roles.get(&role).cloned().into_iter().collect()
         };
         if !holders.is_empty() {
-            say!(out, "- {}: {}", role.title(), holders.join(", "));
+            put!(out, "- {}: {}", role.title(), holders.join(", "));
         }
     }
     let past: Vec<String> = i
         .role_spans
         .iter()
         .filter(|s| s.role == Role::Commander)
-        .filter_map(|s| s.until.map(|until| format!("{} {} to {}", s.holder, dated(now, s.from), dated(now, until))))
+        .filter_map(|s| s.until.map(|until| format!("{} ({} to {})", s.holder, dated(now, s.from), dated(now, until))))
         .collect();
     if !past.is_empty() {
-        say!(out, "- Commanded before: {}", past.join("; "));
+        put!(out, "- Previous commanders: {}", past.join("; "));
     }
     let missing: Vec<&str> = i.roles_missing().into_iter().map(Role::title).collect();
     if !missing.is_empty() && i.head.status.is_open() {
-        say!(out, "- Missing for {}: {}", i.head.severity, missing.join(", "));
+        put!(out, "- Not assigned, but required for {}: {}", i.head.severity, missing.join(", "));
     }
     if let Some(level) = i.escalation {
-        say!(out, "- Escalated to {}", level.title());
+        put!(out, "- Escalated to {}", level.title());
     }
-    say!(out, "");
+    put!(out, "");
 }
 
 fn decisions(out: &mut String, i: &Incident) {
     if i.decisions.is_empty() {
         return;
     }
-    say!(out, "## Decisions\n");
+    put!(out, "## Decisions\n");
     for d in &i.decisions {
-        say!(out, "- {} {}: {}", clock(d.at), d.by, d.text);
+        put!(out, "- {} {}: {}", clock(d.at), d.by, d.text);
         for (by, text) in &d.objections {
-            say!(out, "  - {by} objected: {text}");
+            put!(out, "  - {by} objected: {text}");
         }
         if let Some(outcome) = &d.outcome {
-            say!(out, "  - outcome: {outcome}");
+            put!(out, "  - Outcome: {outcome}");
         }
     }
-    say!(out, "");
+    put!(out, "");
 }
 
-/// Whether an entry tells how the story went on, and not only who was there.
-fn tells(fact: &Fact) -> bool {
+/// Whether a fact belongs in the timeline of a brief. Facts that other sections show, such as roles and tasks, are left out.
+fn is_in_timeline(fact: &Fact) -> bool {
     match fact {
         Fact::Note { note_kind, .. } => *note_kind != NoteKind::Lesson,
         Fact::RoleAssigned { .. }
@@ -254,17 +264,17 @@ fn tells(fact: &Fact) -> bool {
     }
 }
 
-/// The declaration and the last entries that tell something.
-fn story(out: &mut String, i: &Incident, now: Timestamp, most: usize) {
-    say!(out, "## What happened\n");
-    let told: Vec<_> = i.timeline().into_iter().filter(|e| tells(&e.fact) && !i.undone.contains(&e.seq)).collect();
-    let skipped = told.len().saturating_sub(most + 1);
-    for (n, e) in told.iter().enumerate().filter(|(n, _)| *n == 0 || *n > skipped) {
+/// The declaration and the `most` latest entries.
+fn timeline(out: &mut String, i: &Incident, now: Timestamp, most: usize) {
+    put!(out, "## Timeline\n");
+    let shown: Vec<_> = i.timeline().into_iter().filter(|e| is_in_timeline(&e.fact) && !i.undone.contains(&e.seq)).collect();
+    let skipped = shown.len().saturating_sub(most + 1);
+    for (n, e) in shown.iter().enumerate().filter(|(n, _)| *n == 0 || *n > skipped) {
         if n == skipped + 1 && skipped > 0 {
-            say!(out, "- … {} between", crate::telemetry::words::count(skipped, "entry"));
+            put!(out, "- … {} omitted", crate::telemetry::words::count(skipped, "entry"));
         }
         let text = i.text_of(e).replace('\n', " ");
-        say!(out, "- {} ({}) {}: {text}", dated(now, e.at), ago(now, e.at), e.actor.name);
+        put!(out, "- {} ({}) {}: {text}", dated(now, e.at), ago(now, e.at), e.actor.name);
     }
 }
 
@@ -275,7 +285,7 @@ mod tests {
     use crate::incident::{ActionId, ActionKind, Severity};
 
     #[test]
-    fn a_hand_over_tells_what_is_promised_and_what_is_late() {
+    fn handover_lists_promised_updates_and_overdue_tasks() {
         let t = |m: i64| Timestamp::from_secs(1_795_253_400 + 60 * m);
         let severity = |from, to| Fact::SeverityChanged { from, to, reason: "x".into() };
         let facts = vec![
@@ -308,19 +318,19 @@ mod tests {
         let i = Incident::fold(entries(facts)).unwrap();
         let text = brief(&i, Reader::TakingOver, t(10), super::super::gate::MONITOR, Some(t(9)));
         for part in [
-            "# Hand-over: INC-1 SEV3 checkout is failing",
-            "A1 ben: check the replica, **late since",
+            "# Handover: INC-1 SEV3 checkout is failing",
+            "A1 ben: check the replica, **report overdue since",
             "**overdue**",
             "proposed: the pool is full [E3], by ana",
             "ben objected: hides the leak",
             "Incident commander: ben",
-            "Commanded before: ana 09:31:00 UTC to 09:36:00 UTC",
-            "At its worst SEV2",
-            "Before it can be resolved:",
+            "Previous commanders: ana (09:31:00 UTC to 09:36:00 UTC)",
+            "Peak severity: SEV2",
+            "Before it can be resolved",
         ] {
             assert!(text.contains(part), "{part} in\n{text}");
         }
         let short = brief(&i, Reader::Joining, t(10), super::super::gate::MONITOR, None);
-        assert!(short.starts_with("# Read-in") && short.contains("## Decisions") && short.contains("(assumed:"), "{short}");
+        assert!(short.starts_with("# Briefing") && short.contains("## Decisions") && short.contains("(assumed:"), "{short}");
     }
 }

@@ -1,11 +1,10 @@
-//! Small vocabularies of what can happen: escalation levels, audiences of an update, verdicts, grades, and the events that
-//! people put on record by hand.
+//! Small enums used by facts: escalation levels, update audiences, verdicts, grades, and the events that people record by hand.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Defines an enum with its stored word and its words for people, and reads it back from either.
+/// Defines an enum with a stored word and a display title for each variant, and a `FromStr` that reads the word.
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident, $what:literal, $( $(#[$inner:meta])* $variant:ident = $word:literal, $title:literal; )*) => {
         $(#[$doc])*
@@ -13,15 +12,15 @@ macro_rules! words {
         pub enum $name { $( $(#[$inner])* #[serde(rename = $word)] $variant, )* }
 
         impl $name {
-            /// All of them.
+            /// All variants.
             pub const ALL: &'static [Self] = &[ $( Self::$variant, )* ];
 
-            /// The word as typed, stored and printed in JSON.
+            /// The word for this variant as typed, stored and printed in JSON.
             pub fn word(self) -> &'static str {
                 match self { $( Self::$variant => $word, )* }
             }
 
-            /// The words for a person.
+            /// The text to display.
             pub fn title(self) -> &'static str {
                 match self { $( Self::$variant => $title, )* }
             }
@@ -32,8 +31,8 @@ macro_rules! words {
             fn from_str(text: &str) -> Result<Self, String> {
                 let word = text.trim().to_ascii_lowercase().replace('-', "_").replace(' ', "_");
                 Self::ALL.iter().copied().find(|v| v.word().to_ascii_lowercase() == word).ok_or_else(|| {
-                    let known: Vec<String> = Self::ALL.iter().map(|v| v.word().replace('_', "-")).collect();
-                    format!("'{text}' is not {}: give {}", $what, known.join(", "))
+                    let words: Vec<String> = Self::ALL.iter().map(|v| v.word().replace('_', "-")).collect();
+                    format!("'{text}' is not {}; use one of {}", $what, words.join(", "))
                 })
             }
         }
@@ -47,27 +46,28 @@ macro_rules! words {
 }
 
 words!(
-    /// How far up a problem has gone.
-    Level, "a level of escalation",
+    /// An escalation level.
+    Level, "an escalation level",
     L1 = "L1", "L1 user support";
     L2 = "L2", "L2 technical";
     L3 = "L3", "L3 complex systems";
     L4 = "L4", "L4 architecture and development";
 );
 
-/// When an audience hears again after an update.
+/// When the next update to an audience is due.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Next {
-    /// As the severity's update clock says.
+    /// After the update interval of the severity.
     #[default]
     Usual,
+    /// After this duration.
     In(std::time::Duration),
-    /// They get no further one.
+    /// Never: this was the last update.
     Last,
 }
 
 words!(
-    /// For whom an update was written.
+    /// The audience of an update.
     Audience, "an audience",
     Internal = "internal", "internal";
     Executive = "executive", "executive";
@@ -75,21 +75,21 @@ words!(
 );
 
 words!(
-    /// What became of a hypothesis.
+    /// The verdict on a hypothesis.
     Verdict, "a verdict",
     Supported = "supported", "supported";
     Refuted = "refuted", "refuted";
 );
 
 words!(
-    /// What is said of a decision afterwards.
+    /// A remark added to a decision later.
     Remark, "a remark",
     Objection = "objection", "objection";
     Outcome = "outcome", "outcome";
 );
 
 words!(
-    /// How close the diagnosis came, judged afterwards. Four steps, after incident.io's self-grading.
+    /// How close the diagnosis came to the real cause, judged afterwards. The four grades follow incident.io's self-grading.
     Grade, "a grade",
     Bullseye = "bullseye", "bullseye";
     OneHopShort = "one_hop_short", "one hop short";
@@ -98,32 +98,32 @@ words!(
 );
 
 words!(
-    /// Who reached the diagnosis.
-    FoundBy, "a finder",
-    Human = "human", "people";
-    Ai = "ai", "the model";
-    Both = "both", "people and the model";
-    Rules = "rules", "the rules";
+    /// Who found the diagnosis.
+    FoundBy, "a source of the diagnosis",
+    Human = "human", "responders";
+    Ai = "ai", "AI";
+    Both = "both", "responders and AI";
+    Rules = "rules", "built-in rules";
 );
 
 words!(
-    /// Events that a person puts on record; those that the program sees have facts of their own.
-    EventKind, "a kind of event",
-    DeployDetected = "deploy_detected", "change (deploy)";
-    ConfigChanged = "config_changed", "change (configuration)";
-    FlagChanged = "flag_changed", "change (flag)";
-    ChangeDetected = "change_detected", "change";
-    SilenceCreated = "silence_created", "silence created";
-    SilenceExpired = "silence_expired", "silence expired";
-    ResponderRequested = "responder_requested", "responder requested";
-    Snoozed = "snoozed", "snoozed";
-    QueryRun = "query_run", "query";
-    CommandRun = "command_run", "command";
-    ActionStarted = "action_started", "started";
-    ActionFinished = "action_finished", "finished";
-    PriorityChanged = "priority_changed", "priority";
-    UrgencyChanged = "urgency_changed", "urgency";
-    PostmortemCreated = "postmortem_created", "post-mortem";
+    /// An event that a person records. Events that the program detects have their own facts.
+    EventKind, "an event kind",
+    DeployDetected = "deploy_detected", "Deploy";
+    ConfigChanged = "config_changed", "Configuration change";
+    FlagChanged = "flag_changed", "Feature flag change";
+    ChangeDetected = "change_detected", "Change";
+    SilenceCreated = "silence_created", "Silence created";
+    SilenceExpired = "silence_expired", "Silence expired";
+    ResponderRequested = "responder_requested", "Responder requested";
+    Snoozed = "snoozed", "Snoozed";
+    QueryRun = "query_run", "Query";
+    CommandRun = "command_run", "Command";
+    ActionStarted = "action_started", "Started";
+    ActionFinished = "action_finished", "Finished";
+    PriorityChanged = "priority_changed", "Priority";
+    UrgencyChanged = "urgency_changed", "Urgency";
+    PostmortemCreated = "postmortem_created", "Post-mortem";
 );
 
 #[cfg(test)]
@@ -131,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_read_back_as_typed_and_as_stored() {
+    fn parses_words_as_typed_and_as_stored() {
         assert_eq!("l3".parse(), Ok(Level::L3));
         assert_eq!("one-hop-short".parse(), Ok(Grade::OneHopShort));
         assert_eq!(serde_json::to_string(&Grade::OneHopShort).unwrap(), "\"one_hop_short\"");

@@ -1,11 +1,11 @@
-//! The record of an evidence item: everything but its body, which the journal keeps by digest.
+//! Evidence records: everything about an evidence item except its body, which the journal stores by digest.
 
 use serde::{Deserialize, Serialize};
 
 use super::ids::EvidenceId;
 use crate::telemetry::{Timestamp, Window};
 
-/// What an evidence item holds.
+/// The kind of data in an evidence item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EvidenceKind {
@@ -14,16 +14,16 @@ pub enum EvidenceKind {
     Logs,
     /// Log lines grouped into patterns.
     Patterns,
-    /// What was done: deploys, commits, scalings.
+    /// Recent changes: deploys, commits, scaling events.
     Changes,
-    /// What the program concluded from other evidence: alert relations, suspects.
+    /// Results that the program derived from other evidence: alert relations, suspects.
     Analysis,
     /// Text that a person attached.
     Note,
 }
 
 impl EvidenceKind {
-    /// The word as printed.
+    /// The word to display.
     pub fn word(self) -> &'static str {
         match self {
             Self::Alerts => "alerts",
@@ -37,33 +37,35 @@ impl EvidenceKind {
     }
 }
 
-/// One numbered bit of evidence. The same source, query, window and digest is the same item and keeps its number.
+/// A numbered evidence item. Evidence with the same source, query, window and digest is the same item and keeps its number.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EvidenceRecord {
     pub id: EvidenceId,
     pub kind: EvidenceKind,
-    /// The configured name of the source; `warroom` for what the program derived.
+    /// The configured name of the source. `warroom` for derived results, `journal` for changes that people recorded, and the
+    /// person's name for attached text.
     pub source: String,
-    /// The exact query, path or call.
+    /// The exact query, path or API call.
     pub query: String,
     pub window: Window,
     pub taken_at: Timestamp,
-    /// One line that stands for the whole in lists.
+    /// A one-line summary for lists.
     pub summary: String,
     /// SHA-256 of the redacted body, as 64 hexadecimal digits.
     pub digest: String,
-    /// `false` when a limit, a failure or partial data cut it; `gaps` says why.
+    /// `false` if a limit, a failure or partial data cut the item short; `gaps` says why.
     pub complete: bool,
     pub gaps: Vec<String>,
-    /// Items in the body and items that there were (lines, series, alerts); equal when nothing was cut.
+    /// Number of items (lines, series, alerts) in the body.
     pub shown: u64,
+    /// Number of items that the source had; equal to `shown` if nothing was cut.
     pub total: u64,
-    /// How often the redaction engine replaced something in the body.
+    /// Number of redactions in the body.
     pub redactions: u64,
 }
 
 impl EvidenceRecord {
-    /// Whether both describe the same bit of evidence.
+    /// Whether both records describe the same evidence.
     pub fn is_same(&self, other: &Self) -> bool {
         self.source == other.source && self.query == other.query && self.window == other.window && self.digest == other.digest
     }

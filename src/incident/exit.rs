@@ -1,5 +1,5 @@
-//! Exit criteria: an expression of a metrics backend that must keep to one side of a threshold for a while before an
-//! incident counts as over ("error rate below 1 % for 30 minutes"), and the reading that says whether it did.
+//! Exit criteria: a metric expression that must stay on one side of a threshold for some time before an incident counts as over
+//! ("error rate below 1% for 30 minutes"), and readings that say whether it did.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::telemetry::series::human_value;
 use crate::telemetry::time::human;
 use crate::telemetry::{Series, Timestamp, Window};
 
-/// On which side of the threshold it is well.
+/// The side of the threshold on which values are healthy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Comparison {
@@ -21,7 +21,7 @@ pub enum Comparison {
 }
 
 impl Comparison {
-    /// From an operator of PromQL; `None` for `==` and `!=`, which no measured value keeps to.
+    /// Parses a PromQL operator. Returns `None` for `==` and `!=`, which make no sense for measured values.
     pub fn from_operator(operator: &str) -> Option<Self> {
         match operator {
             "<" => Some(Self::Below),
@@ -32,7 +32,7 @@ impl Comparison {
         }
     }
 
-    /// The word in a sentence.
+    /// The words to use in a sentence: `at most`.
     pub fn word(self) -> &'static str {
         match self {
             Self::Below => "below",
@@ -42,7 +42,7 @@ impl Comparison {
         }
     }
 
-    /// Whether a value is well. NaN never is.
+    /// Whether `value` is on the healthy side of `threshold`. NaN never is.
     pub fn holds(self, value: f64, threshold: f64) -> bool {
         match self {
             Self::Below => value < threshold,
@@ -53,33 +53,34 @@ impl Comparison {
     }
 }
 
-/// What must hold, and for how long.
+/// The condition that must hold before an incident counts as over, and for how long.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ExitCriteria {
-    /// What a metrics source is asked, without the comparison.
+    /// The query for the metrics source, without the comparison.
     pub expression: String,
     pub comparison: Comparison,
     pub threshold: f64,
     pub for_secs: u64,
-    /// The configured source that is asked; `None`: the first that answers.
+    /// The configured source to query; `None` for the first one that answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
 }
 
 impl ExitCriteria {
-    /// `rate(errors) below 0.01 for 30m00s`.
+    /// Describes the criteria: `rate(errors) below 0.01 for 30m00s`.
     pub fn words(&self) -> String {
         format!("{} {} {} for {}", self.expression, self.comparison.word(), human_value(self.threshold), human(self.length()))
     }
 
-    /// How long it must hold.
+    /// How long the condition must hold.
     pub fn length(&self) -> Duration {
         Duration::from_secs(self.for_secs)
     }
 
-    /// Reads what a range query over `window` with `step` gave. Every series must hold at every sample, and samples must be
-    /// there all the time: a gap of more than two steps (at least a minute), or a value that is no number, proves nothing
-    /// and so is not good enough. The figures are those of the worst sample.
+    /// Evaluates the result of a range query over `window` with `step`.
+    ///
+    /// Every sample of every series must be on the healthy side of the threshold. Missing data does not count as healthy: the
+    /// criteria are not met if there is a gap of more than two steps (at least a minute). NaN counts as missing.
     pub fn judge(&self, series: &[Series], window: Window, step: Duration, source: &str) -> ExitReading {
         let mut samples: Vec<(Timestamp, f64)> = series
             .iter()
@@ -87,7 +88,7 @@ impl ExitCriteria {
             .filter(|(at, value)| window.contains(*at) && value.is_finite())
             .collect();
         samples.sort_by_key(|(at, _)| *at);
-        let patience = (step * 2).max(Duration::from_secs(60)).min(self.length().max(step * 2));
+        let max_gap = (step * 2).max(Duration::from_secs(60)).min(self.length().max(step * 2));
         let is_worse = |a: f64, b: f64| match self.comparison {
             Comparison::Below | Comparison::AtMost => a > b,
             Comparison::Above | Comparison::AtLeast => a < b,
@@ -105,15 +106,16 @@ impl ExitCriteria {
             evidence: None,
         };
         if samples.is_empty() {
-            return reading(false, 0.0, format!("there are no values in {}", window.label()));
+            return reading(false, 0.0, format!("no data in {}", window.label()));
         }
-        // The series that held for the shortest time decides: one that is gone proves nothing about where it went.
-        let shortest = series.iter().filter_map(|s| self.held(s, window, patience).err()).min_by(|a, b| a.0.total_cmp(&b.0));
+        // The series that has held for the shortest time decides. A series that disappeared has not held.
+        let shortest =
+            series.iter().filter_map(|s| self.check_series(s, window, max_gap).err()).min_by(|a, b| a.0.total_cmp(&b.0));
         if let Some((held_secs, why)) = shortest {
             return reading(false, held_secs, why);
         }
         let why = format!(
-            "{} {} for {}, at worst {}",
+            "stayed {} {} for {}; worst value {}",
             self.comparison.word(),
             human_value(self.threshold),
             human(self.length()),
@@ -122,21 +124,21 @@ impl ExitCriteria {
         reading(true, window.length().as_secs_f64(), why)
     }
 
-    /// Whether one series held over the whole window, looked at backwards from its end; if not, for how many seconds it did
-    /// and why no longer.
-    fn held(&self, series: &Series, window: Window, patience: Duration) -> Result<(), (f64, String)> {
+    /// Checks that one series held over the whole window, from the end backwards. The error says for how many seconds it has
+    /// held, and why it did not hold longer.
+    fn check_series(&self, series: &Series, window: Window, max_gap: Duration) -> Result<(), (f64, String)> {
         let name = series.title();
-        let of = if name.is_empty() { String::new() } else { format!(" of {name}") };
+        let for_name = if name.is_empty() { String::new() } else { format!(" for {name}") };
         let samples: Vec<_> = series.samples.iter().filter(|s| window.contains(s.at) && s.value.is_finite()).collect();
         let mut since = window.end;
         for s in samples.iter().rev() {
-            if since.since(s.at) > patience {
-                let why = format!("no values{of} between {} and {} UTC", s.at.date_clock(), since.date_clock());
+            if since.since(s.at) > max_gap {
+                let why = format!("no data{for_name} from {} to {} UTC", s.at.date_clock(), since.date_clock());
                 return Err((window.end.secs_since(since).max(0.0), why));
             }
             if !self.comparison.holds(s.value, self.threshold) {
                 let why = format!(
-                    "{}{of} at {} UTC is not {} {}; it has held for {} of {}",
+                    "value {}{for_name} at {} UTC is not {} {}; held for {} of {}",
                     human_value(s.value),
                     s.at.date_clock(),
                     self.comparison.word(),
@@ -148,28 +150,29 @@ impl ExitCriteria {
             }
             since = s.at;
         }
-        if since.since(window.start) > patience {
-            let why = format!("no values{of} between {} and {} UTC", window.start.date_clock(), since.date_clock());
+        if since.since(window.start) > max_gap {
+            let why = format!("no data{for_name} from {} to {} UTC", window.start.date_clock(), since.date_clock());
             return Err((window.end.secs_since(since).max(0.0), why));
         }
         Ok(())
     }
 }
 
-/// One look at the exit criteria.
+/// One evaluation of the exit criteria.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ExitReading {
     pub met: bool,
     pub window: Window,
-    /// The sample furthest on the wrong side; `None` without any.
+    /// The worst sample; `None` if there are no samples.
     pub worst: Option<f64>,
     pub last: Option<f64>,
     pub samples: u32,
-    /// How long it had held at the end of the window.
+    /// How long the condition had held at the end of the window, in seconds.
     pub held_secs: f64,
+    /// Why the criteria were met or not.
     pub why: String,
     pub source: String,
-    /// The values as evidence.
+    /// The evidence item with the values.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<EvidenceId>,
 }
@@ -195,7 +198,7 @@ mod tests {
         Window::before(Timestamp::from_secs(1_795_255_200), Duration::from_secs(1800))
     }
 
-    /// A sample every thirty seconds, with what `value` says; `None` is a gap.
+    /// A series with a sample every thirty seconds, with values from `value`; `None` is a gap.
     fn series(value: impl Fn(i64) -> Option<f64>) -> Series {
         let start = window().start.secs();
         let samples =
@@ -208,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn just_under_is_met_and_just_over_is_not() {
+    fn is_met_just_below_the_threshold_and_not_at_it() {
         let under = read(|_| Some(0.009_999));
         assert!(under.met, "{}", under.why);
         assert_eq!((under.worst, under.samples), (Some(0.009_999), 61));
@@ -220,23 +223,23 @@ mod tests {
     }
 
     #[test]
-    fn silence_proves_nothing() {
+    fn missing_data_is_not_healthy() {
         assert!(!criteria().judge(&[], window(), STEP, "prom").met);
         assert!(!read(|_| Some(f64::NAN)).met);
         assert!(!read(|i| (i < 50).then_some(0.0)).met, "ended early");
         assert!(!read(|i| (i > 10).then_some(0.0)).met, "began late");
-        assert!(!read(|i| (!(20..26).contains(&i)).then_some(0.0)).met, "a hole");
-        assert!(read(|i| (i != 20).then_some(0.0)).met, "one missed scrape is no hole");
+        assert!(!read(|i| (!(20..26).contains(&i)).then_some(0.0)).met, "a gap in the middle");
+        assert!(read(|i| (i != 20).then_some(0.0)).met, "one missed scrape is not a gap");
     }
 
     #[test]
-    fn every_series_must_hold() {
+    fn requires_every_series_to_hold() {
         let good = series(|_| Some(0.0));
         let bad = series(|i| Some(if i == 60 { 1.0 } else { 0.0 }));
         assert!(!criteria().judge(&[good, bad], window(), STEP, "prom").met);
         let gone = series(|i| (i < 6).then_some(0.0));
         let reading = criteria().judge(&[series(|_| Some(0.0)), gone], window(), STEP, "prom");
-        assert!(!reading.met && reading.why.contains("no values"), "a series that vanishes holds nothing: {}", reading.why);
+        assert!(!reading.met && reading.why.contains("no data"), "a series that disappeared has not held: {}", reading.why);
         let at_least = ExitCriteria { comparison: Comparison::AtLeast, threshold: 5.0, ..criteria() };
         assert!(at_least.judge(&[series(|_| Some(5.0))], window(), STEP, "prom").met);
         assert!(!at_least.judge(&[series(|_| Some(4.9))], window(), STEP, "prom").met);

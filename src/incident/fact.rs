@@ -1,4 +1,4 @@
-//! Facts: everything that can happen to an incident, and the entry that a fact becomes in the journal.
+//! Facts: everything that can be recorded about an incident, and the journal entry that stores a fact.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +15,7 @@ use super::severity::{Matrix, Severity};
 use super::status::Status;
 use crate::telemetry::{Alert, AlertSeverity, Labels, Timestamp, Window};
 
-/// Who did it.
+/// The kind of actor behind an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ActorKind {
@@ -42,13 +42,13 @@ impl Actor {
         Self { name: "warroom".to_owned(), kind: ActorKind::System }
     }
 
-    /// A model, by its name.
+    /// An AI model, by name.
     pub fn ai(model: impl Into<String>) -> Self {
         Self { name: model.into(), kind: ActorKind::Ai }
     }
 }
 
-/// What kind of note it is.
+/// The kind of a note.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum NoteKind {
@@ -57,15 +57,15 @@ pub enum NoteKind {
     Decision,
     Lesson,
     Hypothesis,
-    /// Something was done to stop the harm.
+    /// An action taken to stop or reduce the impact.
     Mitigation,
 }
 
 impl NoteKind {
-    /// All five.
+    /// All note kinds.
     pub const ALL: [Self; 5] = [Self::Observation, Self::Decision, Self::Lesson, Self::Hypothesis, Self::Mitigation];
 
-    /// The word as typed, stored and printed.
+    /// The word for this kind as typed on the command line and stored.
     pub fn word(self) -> &'static str {
         match self {
             Self::Observation => "observation",
@@ -75,22 +75,34 @@ impl NoteKind {
             Self::Mitigation => "mitigation",
         }
     }
+
+    /// The label in front of a note's text: `Decision`.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Observation => "Observation",
+            Self::Decision => "Decision",
+            Self::Lesson => "Lesson",
+            Self::Hypothesis => "Hypothesis",
+            Self::Mitigation => "Mitigation",
+        }
+    }
 }
 
 impl std::str::FromStr for NoteKind {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        Self::ALL.into_iter().find(|k| k.word() == text.trim().to_ascii_lowercase()).ok_or_else(|| {
-            format!("'{text}' is not a kind of note: give observation, decision, lesson, hypothesis or mitigation")
-        })
+        Self::ALL
+            .into_iter()
+            .find(|k| k.word() == text.trim().to_ascii_lowercase())
+            .ok_or_else(|| format!("'{text}' is not a note kind; use observation, decision, lesson, hypothesis or mitigation"))
     }
 }
 
-/// An alert as it was when it was linked.
+/// An alert as it was when it was linked to the incident.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LinkedAlert {
     pub fingerprint: String,
-    /// Empty for an alert that no source knew.
+    /// Empty if no source reported the alert.
     pub name: String,
     pub severity: AlertSeverity,
     pub starts_at: Option<Timestamp>,
@@ -98,12 +110,12 @@ pub struct LinkedAlert {
     pub labels: Labels,
     pub annotations: Labels,
     pub source: String,
-    /// `false`: linked by its fingerprint alone, no source knew it at that moment.
+    /// `false` if the alert was linked by its fingerprint alone, because no source reported it at that time.
     pub verified: bool,
 }
 
 impl LinkedAlert {
-    /// As a source tells it.
+    /// Builds a verified link from an alert that a source reports.
     pub fn from_alert(alert: &Alert) -> Self {
         Self {
             fingerprint: alert.fingerprint.clone(),
@@ -118,7 +130,7 @@ impl LinkedAlert {
         }
     }
 
-    /// Known by its fingerprint only.
+    /// Builds an unverified link from a fingerprint alone.
     pub fn unverified(fingerprint: impl Into<String>) -> Self {
         Self {
             fingerprint: fingerprint.into(),
@@ -133,7 +145,7 @@ impl LinkedAlert {
         }
     }
 
-    /// `HighErrorRate (checkout)`, or the fingerprint.
+    /// The alert's name and service, `HighErrorRate (checkout)`, or `alert FINGERPRINT` if the name is unknown.
     pub fn label(&self) -> String {
         match (self.name.is_empty(), crate::telemetry::series::service_of(&self.labels)) {
             (true, _) => format!("alert {}", self.fingerprint),
@@ -143,8 +155,10 @@ impl LinkedAlert {
     }
 }
 
-/// Everything that can happen. Stored as JSON with the `kind` beside the fields; a variant is only ever extended with
-/// optional fields, so that an old journal stays readable.
+/// Everything that can be recorded about an incident.
+///
+/// Stored as JSON with the `kind` beside the fields. Variants only ever gain optional fields, so that old journals stay
+/// readable.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Fact {
@@ -153,10 +167,10 @@ pub enum Fact {
         severity: Severity,
         status: Status,
         severity_given: bool,
-        /// Why this severity, where somebody said so.
+        /// Why this severity was chosen, if the declarer gave a reason.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
-        /// The severity matrix in force, where it is not the built-in one.
+        /// The severity matrix in force, unless it is the built-in one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         matrix: Option<Matrix>,
     },
@@ -167,13 +181,13 @@ pub enum Fact {
         alert: LinkedAlert,
     },
     AlertUnlinked {
-        /// Its name; empty in entries of older versions.
+        /// The alert's name; empty in entries written by older versions.
         #[serde(default, skip_serializing_if = "String::is_empty")]
         name: String,
         fingerprint: String,
         reason: Option<String>,
     },
-    /// A linked alert fires again.
+    /// A linked alert is firing again.
     AlertFired {
         fingerprint: String,
         name: String,
@@ -200,26 +214,26 @@ pub enum Fact {
         from: Status,
         to: Status,
         override_reason: Option<String>,
-        /// Gate items that were open and were overridden.
+        /// Checklist items that were open and were overridden.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         open: Vec<String>,
-        /// Why, where somebody said so: a false alarm is told apart from an oversight.
+        /// Why the status changed, if a reason was given; for example why the incident was a false alarm.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     },
     Reopened {
         reason: String,
     },
-    /// It is part of another incident.
+    /// This incident was merged into another one.
     Merged {
         into: IncidentId,
         reason: Option<String>,
     },
-    /// An incident that was a part of this one is one of its own again.
+    /// An incident that was merged into this one is separate again.
     Released {
         from: IncidentId,
     },
-    /// Another incident became a part of this one.
+    /// Another incident was merged into this one.
     Absorbed {
         from: IncidentId,
         title: String,
@@ -227,14 +241,14 @@ pub enum Fact {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         alerts: Vec<String>,
     },
-    /// What it does to whom; what is `None` stays as it was.
+    /// A new description of the impact. Fields that are `None` stay unchanged.
     ImpactChanged {
         services: Option<Vec<String>>,
         users: Option<String>,
         region: Option<String>,
         text: Option<String>,
     },
-    /// A moment set by hand. `exception`: why it may lie out of order.
+    /// A milestone time set by hand. `exception` explains why the time may be out of order.
     TimeSet {
         milestone: Milestone,
         to: Timestamp,
@@ -242,7 +256,7 @@ pub enum Fact {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         exception: Option<String>,
     },
-    /// A gate item ticked (or unticked) by hand.
+    /// A checklist item ticked or unticked by hand.
     GateTicked {
         item: String,
         met: bool,
@@ -253,7 +267,7 @@ pub enum Fact {
     },
     ExitRead {
         reading: ExitReading,
-        /// What was read; without it, the criteria in force.
+        /// The criteria that were evaluated; if `None`, the criteria in force at the time.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         criteria: Option<ExitCriteria>,
     },
@@ -262,7 +276,7 @@ pub enum Fact {
         text: String,
         next_due: Option<Timestamp>,
     },
-    /// Something that a person puts on record: a change, a silence, a query.
+    /// An event that a person recorded: a change, a silence, a query.
     Event {
         event: EventKind,
         text: String,
@@ -272,7 +286,7 @@ pub enum Fact {
         verdict: Verdict,
         reason: String,
     },
-    /// An objection to a decision, or what came of it.
+    /// An objection to a decision, or its outcome.
     DecisionRemarked {
         seq: u64,
         remark: Remark,
@@ -304,10 +318,10 @@ pub enum Fact {
         window: Window,
         findings: Vec<CitedFinding>,
         sources: Vec<SourceReport>,
-        /// The likeliest first. Entries of before there were any have none.
+        /// Most likely first; empty in entries written by older versions.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         suspects: Vec<CitedSuspect>,
-        /// Until when the data count as normal.
+        /// The end of the period in which the data counted as normal.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         onset: Option<Timestamp>,
     },
@@ -330,13 +344,13 @@ pub enum Fact {
         check_back_at: Option<Timestamp>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         ticket: Option<String>,
-        /// The incident that it came from when that became a part of this one.
+        /// The merged incident that this item came from.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         part_of: Option<IncidentId>,
     },
     ActionChanged {
         id: ActionId,
-        /// The state before, so that a list can count without a fold.
+        /// The previous state, so that a list can count open items without folding all entries.
         from: ActionState,
         change: ActionChange,
     },
@@ -345,12 +359,12 @@ pub enum Fact {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         result: Option<String>,
     },
-    /// An entry is taken back: what it changed is as it was. The entry stays in the journal; to undo the undoing is to redo.
+    /// Reverts the effect of an earlier entry, which stays in the journal. Undoing this entry in turn redoes the earlier one.
     Undone {
         seq: u64,
         text: String,
     },
-    /// An older entry's text was wrong; the original stays in the journal.
+    /// Replaces the text of an earlier entry. The original text stays in the journal.
     Corrected {
         seq: u64,
         text: String,
@@ -359,7 +373,7 @@ pub enum Fact {
 }
 
 impl Fact {
-    /// A new action item with nothing but its text, kind and scope.
+    /// Builds a new action item with only a text, a kind and a scope.
     pub fn action(text: impl Into<String>, action_kind: ActionKind, scope: ActionScope) -> Self {
         Self::ActionAdded {
             id: ActionId::UNNUMBERED,
@@ -375,7 +389,7 @@ impl Fact {
         }
     }
 
-    /// The other incidents that it speaks of.
+    /// The other incident that this fact refers to, if any.
     pub fn others(&self) -> Option<IncidentId> {
         match self {
             Self::Merged { into, .. } => Some(*into),
@@ -385,7 +399,7 @@ impl Fact {
         }
     }
 
-    /// The event type, in the field's words.
+    /// The event type, as used in timelines of incident tools: `incident_declared`, `alert_linked`.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::IncidentDeclared { .. } => "incident_declared",
@@ -436,7 +450,7 @@ impl Fact {
         }
     }
 
-    /// The digest of the body that it names, if it names one: evidence, or what was sent to a model.
+    /// The digest of the stored body that this fact refers to: evidence, or the messages sent to a model.
     pub fn body(&self) -> Option<&str> {
         match self {
             Self::EvidenceAttached { evidence } => Some(&evidence.digest),
@@ -445,109 +459,113 @@ impl Fact {
         }
     }
 
-    /// What happened, in one sentence for the timeline. No judgement, no time, no actor.
+    /// One line for the timeline that says what happened. It contains neither the time nor the actor.
     pub fn sentence(&self) -> String {
         match self {
             Self::IncidentDeclared { title, severity, severity_given, reason, .. } => format!(
-                "declared {severity}{}: {title}{}",
-                if *severity_given { "" } else { " (by default)" },
-                reason.as_deref().map(|r| format!(" (severity because {r})")).unwrap_or_default()
+                "Declared {severity}{}: {title}{}",
+                if *severity_given { "" } else { " (default severity)" },
+                reason.as_deref().map(|r| format!(" (reason for severity: {r})")).unwrap_or_default()
             ),
-            Self::TitleChanged { title } => format!("title is now: {title}"),
+            Self::TitleChanged { title } => format!("Title changed to \"{title}\""),
             Self::AlertLinked { alert } => {
-                format!("linked {}{}", alert.label(), if alert.verified { "" } else { " (unverified: no source knew it)" })
+                format!("Linked {}{}", alert.label(), if alert.verified { "" } else { " (unverified: no source reported it)" })
             }
             Self::AlertUnlinked { fingerprint, name, reason } => {
                 let what = if name.is_empty() { format!("alert {fingerprint}") } else { name.clone() };
-                format!("unlinked {what}{}", reason.as_deref().map(|r| format!(": {r}")).unwrap_or_default())
+                format!("Unlinked {what}{}", reason.as_deref().map(|r| format!(": {r}")).unwrap_or_default())
             }
             Self::AlertFired { fingerprint, name } => {
-                format!("alert {} fires again", if name.is_empty() { fingerprint } else { name })
+                format!("Alert {} is firing again", if name.is_empty() { fingerprint } else { name })
             }
             Self::AlertResolved { fingerprint, name } => {
-                format!("alert {} resolved", if name.is_empty() { fingerprint } else { name })
+                format!("Alert {} resolved", if name.is_empty() { fingerprint } else { name })
             }
-            Self::Acknowledged => "acknowledged".to_owned(),
-            Self::Unacknowledged { reason } => format!("acknowledgement taken back: {reason}"),
+            Self::Acknowledged => "Acknowledged".to_owned(),
+            Self::Unacknowledged { reason } => format!("Acknowledgement withdrawn: {reason}"),
             Self::Escalated { level, to, reason } => {
-                format!("escalated to {level}{}: {reason}", to.as_deref().map(|t| format!(" ({t})")).unwrap_or_default())
+                format!("Escalated to {level}{}: {reason}", to.as_deref().map(|t| format!(" ({t})")).unwrap_or_default())
             }
             Self::Merged { into, reason } => {
-                format!("merged into {into}{}", reason.as_deref().map(|r| format!(": {r}")).unwrap_or_default())
+                format!("Merged into {into}{}", reason.as_deref().map(|r| format!(": {r}")).unwrap_or_default())
             }
-            Self::Released { from } => format!("{from} is no part of this any more"),
-            Self::Absorbed { from, title, .. } => format!("{from} is a part of this: {title}"),
+            Self::Released { from } => format!("{from} is no longer part of this incident"),
+            Self::Absorbed { from, title, .. } => format!("{from} merged into this incident: {title}"),
             Self::ImpactChanged { services, users, region, text } => {
                 let mut parts = Vec::new();
                 parts.extend(text.clone());
-                parts.extend(services.as_ref().map(|s| format!("services {}", s.join(", "))));
-                parts.extend(users.as_ref().map(|u| format!("users {u}")));
-                parts.extend(region.as_ref().map(|r| format!("region {r}")));
-                format!("impact: {}", parts.join("; "))
+                parts.extend(services.as_ref().map(|s| format!("services: {}", s.join(", "))));
+                parts.extend(users.as_ref().map(|u| format!("users: {u}")));
+                parts.extend(region.as_ref().map(|r| format!("region: {r}")));
+                format!("Impact: {}", parts.join("; "))
             }
             Self::TimeSet { milestone, to, reason, exception } => format!(
-                "{milestone} set to {} UTC: {reason}{}",
+                "Milestone \"{milestone}\" set to {} UTC: {reason}{}",
                 to.date_clock(),
-                exception.as_deref().map(|e| format!(" (out of order because {e})")).unwrap_or_default()
+                exception.as_deref().map(|e| format!(" (reason for the order: {e})")).unwrap_or_default()
             ),
             Self::GateTicked { item, met, text } => {
-                format!("gate item {item} {}: {text}", if *met { "met" } else { "not met" })
+                format!("Checklist item {item} {}: {text}", if *met { "met" } else { "not met" })
             }
-            Self::ExitCriteriaSet { criteria } => format!("it is over when {}", criteria.words()),
+            Self::ExitCriteriaSet { criteria } => format!("Exit criteria set: {}", criteria.words()),
             Self::ExitRead { reading, .. } => {
-                format!("exit criteria {}: {}", if reading.met { "met" } else { "not met" }, reading.why)
+                format!("Exit criteria {}: {}", if reading.met { "met" } else { "not met" }, reading.why)
             }
             Self::UpdatePublished { audience, text, next_due } => format!(
-                "{} update: {text}{}",
+                "Update ({}): {text}{}",
                 audience.word(),
-                next_due.map(|at| format!(" (next by {} UTC)", at.clock(time::UtcOffset::UTC))).unwrap_or_default()
+                next_due.map(|at| format!(" (next update by {} UTC)", at.clock(time::UtcOffset::UTC))).unwrap_or_default()
             ),
             Self::Event { event, text } => format!("{}: {text}", event.title()),
             Self::HypothesisJudged { seq, verdict, reason } => {
-                format!("hypothesis of entry {} {}: {reason}", seq_label(*seq), verdict.word())
+                format!("Hypothesis in entry {} {}: {reason}", seq_label(*seq), verdict.word())
             }
             Self::DecisionRemarked { seq, remark: Remark::Objection, by, text } => {
-                format!("{by} objects to the decision of entry {}: {text}", seq_label(*seq))
+                format!("{by} objected to the decision in entry {}: {text}", seq_label(*seq))
             }
             Self::DecisionRemarked { seq, remark: Remark::Outcome, text, .. } => {
-                format!("outcome of the decision of entry {}: {text}", seq_label(*seq))
+                format!("Outcome of the decision in entry {}: {text}", seq_label(*seq))
             }
             Self::DiagnosisGraded { grade, found_by, text } => format!(
-                "diagnosis graded: {}, reached by {}{}",
+                "Diagnosis graded \"{}\", found by {}{}",
                 grade.title(),
                 found_by.title(),
                 text.as_deref().map(|t| format!("; {t}")).unwrap_or_default()
             ),
-            Self::SeverityChanged { from, to, reason } => format!("severity {from} → {to}: {reason}"),
+            Self::SeverityChanged { from, to, reason } => format!("Severity changed from {from} to {to}: {reason}"),
             Self::StatusChanged { from, to, override_reason, open, reason } => format!(
-                "status {from} → {to}{}{}",
+                "Status changed from {from} to {to}{}{}",
                 reason.as_deref().map(|r| format!(": {r}")).unwrap_or_default(),
                 match (override_reason, open.is_empty()) {
                     (None, _) => String::new(),
-                    (Some(why), true) => format!(" ({why})"),
+                    (Some(why), true) => format!(" (override reason: {why})"),
                     (Some(why), false) => format!(
-                        " ({} overridden, {why}: {})",
-                        crate::telemetry::words::count(open.len(), "open item"),
+                        " ({} overridden: {}; reason: {why})",
+                        crate::telemetry::words::count(open.len(), "open checklist item"),
                         open.join(", ")
                     ),
                 }
             ),
-            Self::Reopened { reason } => format!("reopened: {reason}"),
-            Self::RoleAssigned { role, holder, from: None } => format!("{holder} is {role}"),
-            Self::RoleAssigned { role, holder, from: Some(from) } => format!("{role} handed over from {from} to {holder}"),
-            Self::RoleRenounced { role, holder } => format!("{holder} is no longer {role}"),
+            Self::Reopened { reason } => format!("Reopened: {reason}"),
+            Self::RoleAssigned { role, holder, from: None } => format!("{} role assigned to {holder}", role.title()),
+            Self::RoleAssigned { role, holder, from: Some(from) } => {
+                format!("{} role handed over from {from} to {holder}", role.title())
+            }
+            Self::RoleRenounced { role, holder } => format!("{} role given up by {holder}", role.title()),
             Self::Note { text, note_kind: NoteKind::Observation } => text.clone(),
-            Self::Note { text, note_kind } => format!("{}: {text}", note_kind.word()),
-            Self::EvidenceAttached { evidence } => format!("{} {}: {}", evidence.id, evidence.kind.word(), evidence.summary),
+            Self::Note { text, note_kind } => format!("{}: {text}", note_kind.title()),
+            Self::EvidenceAttached { evidence } => {
+                format!("Added evidence {} ({}): {}", evidence.id, evidence.kind.word(), evidence.summary)
+            }
             Self::Investigated { findings, window, .. } => match findings.first() {
                 Some(first) => {
                     let found = crate::telemetry::words::count(findings.len(), "finding");
-                    format!("investigated {}: {found}, first: {}", window.label(), first.title)
+                    format!("Investigated {}: {found}; top finding: {}", window.label(), first.title)
                 }
-                None => format!("investigated {}: no findings", window.label()),
+                None => format!("Investigated {}: no findings", window.label()),
             },
             Self::AiRun { answer } => format!(
-                "asked {}{}: {}",
+                "Ran prompt \"{}\"{}; {}",
                 answer.prompt,
                 match (answer.source, answer.partial) {
                     (super::AnswerSource::Rules, _) => " (rule-based report)",
@@ -556,27 +574,27 @@ impl Fact {
                 },
                 answer.verdict()
             ),
-            Self::DraftAccepted { seq } => format!("accepted the draft of entry {}", seq_label(*seq)),
+            Self::DraftAccepted { seq } => format!("Accepted the draft in entry {}", seq_label(*seq)),
             Self::ActionAdded { id, text, owner, scope: ActionScope::Incident, check_back_at, .. } => format!(
-                "{id} for {}: {text}{}",
-                owner.as_deref().unwrap_or("whoever is free"),
-                check_back_at.map(|at| format!(" (reports back at {} UTC)", at.clock(time::UtcOffset::UTC))).unwrap_or_default()
+                "Task {id} ({}): {text}{}",
+                owner.as_deref().unwrap_or("not assigned"),
+                check_back_at.map(|at| format!(" (report due at {} UTC)", at.clock(time::UtcOffset::UTC))).unwrap_or_default()
             ),
             Self::ActionAdded { id, text, action_kind, owner, .. } => format!(
-                "{id} to {}: {text}{}",
+                "Action item {id} ({}): {text}{}",
                 action_kind.word(),
-                owner.as_deref().map(|o| format!(" ({o})")).unwrap_or_default()
+                owner.as_deref().map(|o| format!(" (owner: {o})")).unwrap_or_default()
             ),
-            Self::ActionChanged { id, change, .. } => format!("{id}: {}", change.words()),
+            Self::ActionChanged { id, change, .. } => format!("Updated {id}: {}", change.describe()),
             Self::ActionDone { id, result } => {
-                format!("{id} is done{}", result.as_deref().map(|r| format!(": {r}")).unwrap_or_default())
+                format!("Completed {id}{}", result.as_deref().map(|r| format!(": {r}")).unwrap_or_default())
             }
-            Self::Undone { seq, text } => format!("entry {} undone: {text}", seq_label(*seq)),
-            Self::Corrected { seq, text, reason } => format!("entry {} corrected ({reason}): {text}", seq_label(*seq)),
+            Self::Undone { seq, text } => format!("Undid entry {}: {text}", seq_label(*seq)),
+            Self::Corrected { seq, text, reason } => format!("Corrected entry {} ({reason}): {text}", seq_label(*seq)),
         }
     }
 
-    /// The evidence that a fact speaks of, for the timeline's tags.
+    /// The evidence that this fact cites, for the tags in the timeline.
     pub fn evidence(&self) -> Vec<EvidenceId> {
         match self {
             Self::EvidenceAttached { evidence } => vec![evidence.id],
@@ -600,13 +618,12 @@ impl Fact {
         }
     }
 
-    /// Whether it is too small for the story: shown in the full timeline, left out of the overview.
+    /// Whether this is a minor entry, shown in the full timeline but left out of summaries.
     pub fn is_detail(&self) -> bool {
         matches!(self, Self::EvidenceAttached { .. } | Self::DraftAccepted { .. } | Self::Undone { .. })
     }
 
-    /// Whether it is what somebody told in words, which may be corrected in words; of any other entry the words only describe
-    /// what it did.
+    /// Whether this fact is free text that can be corrected with new text. The text of any other fact is generated.
     pub fn is_told(&self) -> bool {
         matches!(
             self,
@@ -621,11 +638,11 @@ impl Fact {
         )
     }
 
-    /// Whether a person changed something with it, which an undoing without a number then means: what sources and models
-    /// told is none, and an undoing is not undone by another.
+    /// Whether `undo` without an entry number may pick this fact. Data from sources and models does not count, and neither does
+    /// another undo.
     pub fn is_a_change(&self) -> bool {
-        let is_gathered = matches!(self, Self::EvidenceAttached { evidence } if evidence.kind != super::EvidenceKind::Note);
-        !is_gathered
+        let is_from_source = matches!(self, Self::EvidenceAttached { evidence } if evidence.kind != super::EvidenceKind::Note);
+        !is_from_source
             && !matches!(
                 self,
                 Self::Investigated { .. }
@@ -637,8 +654,8 @@ impl Fact {
             )
     }
 
-    /// Whether it is a local change that can be taken back. What the program or a model wrote, what was sent, and what
-    /// others rely on as a number cannot.
+    /// Whether this fact can be undone. Anything written by the program or a model, anything already sent, and anything that
+    /// others refer to by number cannot.
     pub fn can_be_undone(&self) -> bool {
         match self {
             Self::IncidentDeclared { .. }
@@ -682,40 +699,42 @@ impl Fact {
     }
 }
 
-/// What a TODO of a note asks for.
+/// A TODO found in a note.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Todo {
     pub owner: Option<String>,
     pub text: String,
 }
 
-/// What the TODOs of a note ask for: after each word `TODO` (in capitals) what follows on its line up to the next one.
-/// `TODO(bob): …` and `TODO @bob …` name who does it.
+/// Finds the TODOs in a note.
+///
+/// Each starts with the word `TODO` in capitals and ends at the next `TODO` or the end of the line. `TODO(bob): …` and
+/// `TODO @bob …` name an owner. A `TODO` without text is skipped.
 pub fn todos_in(text: &str) -> Vec<Todo> {
     let mut found = Vec::new();
     for line in text.lines() {
-        let ends: Vec<usize> = line.match_indices("TODO").map(|(at, _)| at).filter(|at| is_todo(line, *at)).collect();
-        for (n, at) in ends.iter().enumerate() {
-            let end = ends.get(n + 1).copied().unwrap_or(line.len());
+        let starts: Vec<usize> = line.match_indices("TODO").map(|(at, _)| at).filter(|at| is_todo(line, *at)).collect();
+        for (n, at) in starts.iter().enumerate() {
+            let end = starts.get(n + 1).copied().unwrap_or(line.len());
             let rest = line.get(at + 4..end).unwrap_or("");
-            let (owner, what) = owner_of(rest);
-            let what = what.trim_start_matches([':', ' ', '\u{2013}', '-']).trim_end_matches([' ', ',', ';']);
-            if !what.is_empty() {
-                found.push(Todo { owner, text: what.to_owned() });
+            let (owner, task) = split_owner(rest);
+            let task = task.trim_start_matches([':', ' ', '\u{2013}', '-']).trim_end_matches([' ', ',', ';']);
+            if !task.is_empty() {
+                found.push(Todo { owner, text: task.to_owned() });
             }
         }
     }
     found
 }
 
-/// Whether the `TODO` at this place is a word of its own that says something.
+/// Whether the `TODO` at byte `at` is a whole word followed by a separator.
 fn is_todo(line: &str, at: usize) -> bool {
     let (before, rest) = (line.get(..at).unwrap_or(""), line.get(at + 4..).unwrap_or(""));
     !before.ends_with(char::is_alphanumeric) && rest.starts_with([':', ' ', '\u{2013}', '-', '('])
 }
 
-/// `(bob): …` or ` @bob …`: the name, and the rest.
-fn owner_of(rest: &str) -> (Option<String>, &str) {
+/// Splits `(bob): …` or ` @bob …` into the owner's name and the rest.
+fn split_owner(rest: &str) -> (Option<String>, &str) {
     if let Some((name, rest)) = rest.strip_prefix('(').and_then(|r| r.split_once(')')) {
         let name = name.trim().trim_start_matches('@');
         return ((!name.is_empty()).then(|| name.to_owned()), rest);
@@ -729,7 +748,7 @@ fn owner_of(rest: &str) -> (Option<String>, &str) {
     (None, rest)
 }
 
-/// The evidence ids in square brackets within a text: `[E3]`, `[E3, E4]`.
+/// The evidence ids cited in square brackets in a text, `[E3]` or `[E3, E4]`, without duplicates.
 pub fn cited_ids(text: &str) -> Vec<EvidenceId> {
     let mut ids = Vec::new();
     for bracket in text.split('[').skip(1) {
@@ -746,16 +765,18 @@ pub fn cited_ids(text: &str) -> Vec<EvidenceId> {
     ids
 }
 
-/// A fact in the journal. `hash` chains the entries of one incident: SHA-256 over the stored text, which holds
-/// the hash of the entry before.
+/// A fact in the journal.
+///
+/// `hash` chains the entries of an incident: it is the SHA-256 of the stored text, which contains the hash of the previous
+/// entry.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
     pub incident: IncidentId,
-    /// From 1, without a gap.
+    /// Numbered from 1 without gaps.
     pub seq: u64,
-    /// When it happened; a person may set it back.
+    /// When it happened. A person may backdate it.
     pub at: Timestamp,
-    /// When it was written.
+    /// When the entry was written.
     pub recorded_at: Timestamp,
     pub actor: Actor,
     pub fact: Fact,
@@ -763,18 +784,18 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// Whether a person dated it back (more than a minute before it was written).
+    /// Whether the entry is backdated: it happened more than a minute before it was written.
     pub fn is_backdated(&self) -> bool {
         self.recorded_at.secs_since(self.at) > 60.0
     }
 
-    /// ` [E3] [E4]`: its evidence that `said` does not name yet, four at most.
-    pub fn tags(&self, said: &str) -> String {
+    /// Tags for the entry's evidence, such as ` [E3] [E4]`: at most four, without those already in `text`.
+    pub fn tags(&self, text: &str) -> String {
         let tags = self.fact.evidence().into_iter().map(|e| format!("[{e}]"));
-        tags.filter(|t| !said.contains(t.as_str())).take(4).map(|t| format!(" {t}")).collect()
+        tags.filter(|t| !text.contains(t.as_str())).take(4).map(|t| format!(" {t}")).collect()
     }
 
-    /// Whether it waits for the shared store and has no number yet.
+    /// Whether the entry is not yet in the shared store and only has a local number.
     pub fn is_unsynced(&self) -> bool {
         self.seq >= super::ids::LOCAL_SEQ
     }
@@ -785,27 +806,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn citations_in_notes_are_found() {
+    fn finds_citations_in_notes() {
         assert_eq!(cited_ids("pool is full [E3], see [E4, E3] and [x] [E"), [EvidenceId(3), EvidenceId(4)]);
     }
 
     #[test]
-    fn todos_are_words_in_capitals() {
-        let said = |text: &str| todos_in(text).into_iter().map(|t| (t.owner.unwrap_or_default(), t.text)).collect::<Vec<_>>();
-        let nobody = |text: &str| (String::new(), text.to_owned());
+    fn finds_todos_in_capitals_with_their_owners() {
+        let todos = |text: &str| todos_in(text).into_iter().map(|t| (t.owner.unwrap_or_default(), t.text)).collect::<Vec<_>>();
+        let unassigned = |text: &str| (String::new(), text.to_owned());
         assert_eq!(
-            said("TODO: page the DBA\nfine\nwe need this: TODO add an alert"),
-            [nobody("page the DBA"), nobody("add an alert")]
+            todos("TODO: page the DBA\nfine\nwe need this: TODO add an alert"),
+            [unassigned("page the DBA"), unassigned("add an alert")]
         );
         assert_eq!(
-            said("x TODO(bob): check the disk; TODO @cleo write it down"),
+            todos("x TODO(bob): check the disk; TODO @cleo write it down"),
             [("bob".to_owned(), "check the disk".to_owned()), ("cleo".to_owned(), "write it down".to_owned())]
         );
         assert!(todos_in("todo later, TODOS, MYTODO x, TODO").is_empty());
     }
 
     #[test]
-    fn facts_carry_their_kind_in_the_stored_text() {
+    fn serializes_facts_with_their_kind() {
         let fact = Fact::Note { text: "x".into(), note_kind: NoteKind::Decision };
         let text = serde_json::to_string(&fact).unwrap();
         assert_eq!(text, r#"{"kind":"note","text":"x","note_kind":"decision"}"#);

@@ -1,4 +1,4 @@
-//! Findings that cite evidence, and the report on the sources that were asked.
+//! Findings and suspects that cite evidence, and the status of the queried sources.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,100 +6,105 @@ use super::ids::EvidenceId;
 use super::severity::Severity;
 use crate::telemetry::{Alert, Labels, Timestamp};
 
-/// What a finding is about; the order is the order of a report.
+/// The kind of a finding. Reports list findings in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FindingKind {
-    /// What fires, or that nothing does.
+    /// Which alerts are firing, or that none are.
     Alerts,
-    /// That all is well, or is well again.
+    /// That the system is healthy, or has recovered.
     Verdict,
-    /// A severity proposed against the matrix, with reasons.
+    /// A severity proposed from the severity matrix, with reasons.
     Severity,
-    /// A service that it may have begun with.
+    /// A service that is a probable origin of the incident.
     Suspect,
-    /// What does not fit the leading suspect as the cause.
+    /// Evidence that contradicts the leading suspect.
+    #[serde(rename = "against")]
     Against,
-    /// A series that left its baseline.
+    /// A metric that left its baseline.
+    #[serde(rename = "moved")]
     Moved,
     /// A log pattern that is new or much more frequent.
     Pattern,
-    /// A deploy, restart or switch just before or during it.
+    /// A deploy, restart or flag change just before or during the incident.
     Change,
-    /// What the suspects depend on, or who depends on them.
+    /// A dependency of a suspect, or a service that depends on one.
     Dependency,
-    /// An error budget that burns.
+    /// An error budget that is burning too fast.
     Slo,
-    /// Something that is full, or soon will be.
+    /// A resource that is full, or soon will be.
     Saturation,
-    /// Something that has run out, or soon will.
+    /// Something that has expired or run out, or soon will.
     Expiring,
-    /// Alerts that belong together by their labels.
+    /// Alerts that are related by their labels.
     Related,
-    /// A series or service that did not change, and so speaks against a theory.
+    /// A metric or service that did not change, and so contradicts a hypothesis.
     Unchanged,
-    /// What could not be looked at, and why.
+    /// A data gap: what could not be checked, and why.
     Gap,
 }
 
 impl FindingKind {
-    /// The word as printed.
+    /// The label to display.
     pub fn word(self) -> &'static str {
         match self {
-            Self::Alerts => "fired",
+            Self::Alerts => "alerts",
             Self::Verdict => "verdict",
             Self::Severity => "severity",
             Self::Suspect => "suspect",
-            Self::Against => "against",
-            Self::Moved => "moved",
-            Self::Pattern => "new in logs",
-            Self::Change => "changed",
+            Self::Against => "contradicts",
+            Self::Moved => "metric",
+            Self::Pattern => "logs",
+            Self::Change => "change",
             Self::Dependency => "dependency",
-            Self::Slo => "budget",
-            Self::Saturation => "saturated",
+            Self::Slo => "error budget",
+            Self::Saturation => "saturation",
             Self::Expiring => "expiring",
             Self::Related => "related",
             Self::Unchanged => "unchanged",
-            Self::Gap => "gap",
+            Self::Gap => "data gap",
         }
     }
 }
 
-/// A finding of the rules, with the evidence for and against it.
+/// A finding of the built-in rules, with the evidence that supports and contradicts it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CitedFinding {
-    /// From 1, the most telling first.
+    /// From 1, most important first.
     pub rank: u32,
     pub kind: FindingKind,
     pub title: String,
     pub text: String,
-    /// 0 to 1: how well the evidence carries it, not how likely it is the cause.
+    /// 0 to 1: how well the evidence supports the finding, not how likely it is the cause.
     pub confidence: f64,
-    /// When it happened, where it happened at one moment.
+    /// When it happened; `None` if it is not a single point in time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<Timestamp>,
+    /// Evidence that supports the finding.
     pub evidence: Vec<EvidenceId>,
+    /// Evidence that contradicts the finding.
     pub against: Vec<EvidenceId>,
 }
 
 impl CitedFinding {
-    /// The severity that it proposes, and why: of findings of that kind, whose titles are `proposed severity SEV2: reason`.
+    /// The severity that this finding proposes, and the reason, read from a title such as `Proposed severity SEV2: reason`.
+    /// `None` for other kinds of finding.
     pub fn proposed(&self) -> Option<(Severity, &str)> {
-        let (severity, reason) = self.title.strip_prefix("proposed severity ")?.split_once(": ")?;
+        let (severity, reason) = self.title.strip_prefix("Proposed severity ")?.split_once(": ")?;
         Some((severity.parse().ok()?, reason)).filter(|_| self.kind == FindingKind::Severity)
     }
 }
 
-/// A series, or a service's log, that an incident may have begun with.
+/// A metric, or a service's logs, in which the incident may have started.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CitedSuspect {
     pub service: Option<String>,
-    /// What it measures; empty when only the log speaks.
+    /// What the metric measures; empty if only the logs point to the service.
     pub title: String,
-    /// Labels of the series within its evidence.
+    /// Labels that identify the series in its evidence.
     pub labels: Labels,
     pub unit: String,
-    /// Of its service; 0 and above.
+    /// The score of the service, 0 or higher.
     pub score: f64,
     /// `up`, `down` or `flat`.
     pub direction: String,
@@ -110,7 +115,7 @@ pub struct CitedSuspect {
     pub evidence: Vec<EvidenceId>,
 }
 
-/// How a source answered.
+/// The result of querying a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SourceStatus {
@@ -119,7 +124,7 @@ pub enum SourceStatus {
     Stale,
 }
 
-/// One source that was asked, and what came of it.
+/// The status of one queried source.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SourceReport {
     pub name: String,
@@ -127,21 +132,21 @@ pub struct SourceReport {
     pub kind: String,
     pub status: SourceStatus,
     pub error: Option<String>,
-    /// Age of the data shown, in seconds; `None` when it never answered.
+    /// Age of the data shown, in seconds; `None` if the source never answered.
     pub age_secs: Option<f64>,
 }
 
-/// What fires, and who said so.
+/// The current alerts and the status of the sources they came from.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct AlertBoard {
     pub alerts: Vec<Alert>,
     pub sources: Vec<SourceReport>,
-    /// Names of sources that gave only a part, with the reason.
+    /// Sources that returned only part of their data, each with the reason.
     pub gaps: Vec<String>,
 }
 
 impl AlertBoard {
-    /// Whether any source told what fires.
+    /// Whether at least one source answered.
     pub fn is_known(&self) -> bool {
         self.sources.iter().any(|s| s.status == SourceStatus::Ok)
     }

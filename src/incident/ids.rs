@@ -1,26 +1,26 @@
-//! Numbered ids as people say them: `INC-7`, `E12`, `A3`. The journal gives the numbers inside the commit.
+//! Numbered ids: `INC-7` for incidents, `E12` for evidence, `A3` for action items. The journal assigns the numbers on commit.
 //!
-//! While a shared store is away nobody can give a number. What is written then carries a local one, `INC-L1`, `EL2`, `AL3`,
-//! that can be mistaken for no other; it gives way to the real number when the store is back.
+//! While a shared store is unreachable, new items get local ids such as `INC-L1`, `EL2` and `AL3`. They are replaced by final
+//! ids once the store is reachable again.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// Local ids are this and above.
+/// The number of the first local id; lower numbers are final.
 const LOCAL: u32 = 1 << 31;
 
-/// The number of the first entry that is not in the shared store yet: entries that wait carry `LOCAL_SEQ` plus their place,
-/// behind every real one.
+/// The base for the numbers of entries that are not in the shared store yet: `LOCAL_SEQ` plus their position. Local numbers sort
+/// after all final ones.
 pub const LOCAL_SEQ: u64 = 1 << 40;
 
-/// An entry's number as people read it: `12`, or `L3` for one that waits for the shared store.
+/// Formats an entry number: `12`, or `L3` for an entry that is not in the shared store yet.
 pub fn seq_label(seq: u64) -> String {
     if seq >= LOCAL_SEQ { format!("L{}", seq - LOCAL_SEQ) } else { seq.to_string() }
 }
 
-/// Reads what [`seq_label`] prints.
+/// Parses an entry number as printed by [`seq_label`]. Returns `None` for anything else.
 pub fn parse_seq(text: &str) -> Option<u64> {
     let trimmed = text.trim();
     match trimmed.strip_prefix(['L', 'l']) {
@@ -29,9 +29,9 @@ pub fn parse_seq(text: &str) -> Option<u64> {
     }
 }
 
-/// An id that could not be read.
+/// The error for text that is not an id of the expected type.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("'{text}' is not {what}: it looks like {example}")]
+#[error("'{text}' is not {what}; use an id such as {example}")]
 pub struct IdError {
     text: String,
     what: &'static str,
@@ -46,15 +46,15 @@ macro_rules! numbered {
         pub struct $name(pub u32);
 
         impl $name {
-            /// Not numbered yet: the journal puts the next number in when it commits.
+            /// A placeholder that the journal replaces by the next number on commit.
             pub const UNNUMBERED: Self = Self(0);
 
-            /// The `n`th local one.
+            /// The `n`th local id.
             pub fn local(n: u32) -> Self {
                 Self(LOCAL.saturating_add(n))
             }
 
-            /// Whether the shared store has not numbered it yet.
+            /// Whether this is a local id, not yet numbered by the shared store.
             pub fn is_local(self) -> bool {
                 self.0 >= LOCAL
             }
@@ -107,15 +107,15 @@ macro_rules! numbered {
 }
 
 numbered!(
-    /// An incident's number in its store.
+    /// The id of an incident, unique in its store.
     IncidentId, "INC-", "an incident id", "INC-7"
 );
 numbered!(
-    /// An evidence item's number in its incident.
+    /// The id of an evidence item, unique in its incident.
     EvidenceId, "E", "an evidence id", "E12"
 );
 numbered!(
-    /// An action item's number in its incident.
+    /// The id of an action item, unique in its incident.
     ActionId, "A", "an action item id", "A3"
 );
 
@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_read_back_what_they_print() {
+    fn parses_ids_as_printed() {
         assert_eq!("inc-7".parse(), Ok(IncidentId(7)));
         assert_eq!("7".parse(), Ok(IncidentId(7)));
         assert_eq!(EvidenceId(12).to_string().parse(), Ok(EvidenceId(12)));

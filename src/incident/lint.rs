@@ -1,7 +1,7 @@
-//! Advice on how an action item is written: it begins with a verb, names something definite, and says how one knows that it
-//! is done. After PagerDuty's guide to post-mortems ("actionable, specific, bounded"). Advice only: nothing is refused.
+//! Style advice for action items: start with a verb, be specific, and say when the item is done. Based on PagerDuty's guide to
+//! post-mortems ("actionable, specific, bounded"). It is advice only; nothing is rejected.
 
-/// Verbs that an action item may begin with. A list and no grammar: a word that is missing costs a hint, no more.
+/// Verbs that an action item may start with. A verb that is missing here only causes an unneeded hint.
 const VERBS: &str = "\
     abort add adjust agree alert allow announce apply archive ask assign attach audit automate back backport \
     ban benchmark block bound build bump buy cache call cancel cap change check clean clear close collect \
@@ -19,8 +19,8 @@ const VERBS: &str = "\
     throttle throw time track train trigger trim triple tune turn unify unpin update upgrade use validate \
     verify version warn watch whitelist widen wire wrap write";
 
-/// Verbs that say nothing of an end: they need to say how one knows that it is done.
-const VAGUE: &[&str] = &[
+/// Verbs for open-ended work, which need a condition for being done.
+const OPEN_ENDED_VERBS: &[&str] = &[
     "investigate",
     "improve",
     "look",
@@ -35,11 +35,12 @@ const VAGUE: &[&str] = &[
     "discuss",
 ];
 
-/// Words that stand for something that was not said.
-const HOLLOW: &[&str] = &["etc", "etc.", "things", "stuff", "somehow", "better", "properly", "more careful", "as needed", "tbd"];
+/// Vague words.
+const VAGUE_WORDS: &[&str] =
+    &["etc", "etc.", "things", "stuff", "somehow", "better", "properly", "more careful", "as needed", "tbd"];
 
-/// Words by which an end is told.
-const ENDS: &[&str] = &[
+/// Phrases that introduce a condition for being done.
+const DONE_CONDITIONS: &[&str] = &[
     "until",
     "so that",
     "done when",
@@ -62,36 +63,36 @@ const ENDS: &[&str] = &[
     "every",
 ];
 
-/// What is wrong with the text of an action item, each with what would mend it. Empty: nothing to say.
+/// Returns hints on how to improve the text of an action item; empty if the text is fine.
 pub fn action(text: &str) -> Vec<String> {
     let lower = text.trim().to_lowercase();
     let words: Vec<&str> = lower.split_whitespace().map(|w| w.trim_matches(|c: char| !c.is_alphanumeric() && c != '-')).collect();
     let first = words.first().copied().unwrap_or("");
     let mut advice = Vec::new();
-    if !VERBS.split(' ').any(|v| v == first) && !VAGUE.contains(&first) {
-        advice.push(format!("begin with a verb (it begins with '{first}'): Add, Alert, Limit, Remove, Test …"));
+    if !VERBS.split(' ').any(|v| v == first) && !OPEN_ENDED_VERBS.contains(&first) {
+        advice.push(format!("start with a verb such as Add, Alert, Limit, Remove or Test, not with '{first}'"));
     }
     if words.len() < 4 {
-        advice.push("be specific: name the service, the rule or the file".to_owned());
+        advice.push("be specific: name the service, rule or file".to_owned());
     }
-    if let Some(hollow) = HOLLOW.iter().find(|h| {
+    if let Some(vague) = VAGUE_WORDS.iter().find(|h| {
         lower.split(|c: char| c.is_whitespace() || c == ',').any(|w| w == **h) || h.contains(' ') && lower.contains(**h)
     }) {
-        advice.push(format!("be specific: '{hollow}' can mean anything"));
+        advice.push(format!("be specific: '{vague}' is too vague"));
     }
-    if !has_end(&lower) {
-        let why = if VAGUE.contains(&first) { format!("'{first}' has no end: ") } else { String::new() };
-        advice.push(format!("{why}say how one knows that it is done: a figure, 'so that …', 'done when …'"));
+    if !has_done_condition(&lower) {
+        let why = if OPEN_ENDED_VERBS.contains(&first) { format!("'{first}' is open-ended: ") } else { String::new() };
+        advice.push(format!("{why}say when it is done, for example with a number, 'so that …' or 'done when …'"));
     }
     advice
 }
 
-/// Whether a text tells an end: a figure that stands for itself, or one of the usual words as words.
-fn has_end(lower: &str) -> bool {
+/// Whether lower-case text says when the work is done: it has a word that starts with a digit, or one of [`DONE_CONDITIONS`].
+fn has_done_condition(lower: &str) -> bool {
     let words: Vec<&str> = lower.split(|c: char| !c.is_alphanumeric() && c != '-').filter(|w| !w.is_empty()).collect();
-    let figure = words.iter().any(|w| w.starts_with(|c: char| c.is_ascii_digit()));
+    let has_number = words.iter().any(|w| w.starts_with(|c: char| c.is_ascii_digit()));
     let spaced = format!(" {} ", words.join(" "));
-    figure || ENDS.iter().any(|e| spaced.contains(&format!(" {} ", e.trim())))
+    has_number || DONE_CONDITIONS.iter().any(|e| spaced.contains(&format!(" {} ", e.trim())))
 }
 
 #[cfg(test)]
@@ -99,11 +100,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn good_items_pass_and_each_fault_is_named() {
+    fn accepts_good_items_and_names_each_fault() {
         for good in [
             "Alert on db_pool_in_use above 80 % of its size; done when the rule fires in a test",
             "Limit retries of the checkout client to 3 with jitter",
-            "Remove the manual step from the release script so that nobody can skip the canary",
+            "Remove the manual step from the release script so that no one can skip the canary",
         ] {
             assert_eq!(action(good), Vec::<String>::new(), "{good}");
         }

@@ -1,11 +1,11 @@
-//! The eight moments of an incident's life, and the order in which they should lie.
+//! The eight milestones of an incident and their expected order.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// A moment that is measured. All but the declaration may be unknown; each may be set by hand afterwards.
+/// A milestone in an incident's lifecycle. Every milestone but the declaration may be unknown, and each can be set by hand later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Milestone {
@@ -20,7 +20,7 @@ pub enum Milestone {
 }
 
 impl Milestone {
-    /// All eight, in the order of an incident's life.
+    /// All milestones, in lifecycle order.
     pub const ALL: [Self; 8] = [
         Self::ImpactStarted,
         Self::Detected,
@@ -32,13 +32,14 @@ impl Milestone {
         Self::Closed,
     ];
 
-    /// The chain that must not run backwards: `impact_started <= detected <= acknowledged <= mitigated <= resolved <= closed`.
-    /// The declaration may come before or after the acknowledgement, and a cause may be found after the harm has stopped, so
-    /// these two are outside of it.
+    /// Milestones that must be in order: `impact_started <= detected <= acknowledged <= mitigated <= resolved <= closed`.
+    ///
+    /// `declared` is not included because it may come before or after the acknowledgement, and neither is `identified`, because
+    /// a cause may be found after the impact has ended.
     pub const CHAIN: [Self; 6] =
         [Self::ImpactStarted, Self::Detected, Self::Acknowledged, Self::Mitigated, Self::Resolved, Self::Closed];
 
-    /// The word as typed and stored.
+    /// The word for this milestone as typed on the command line and stored.
     pub fn word(self) -> &'static str {
         match self {
             Self::ImpactStarted => "impact_started",
@@ -52,7 +53,7 @@ impl Milestone {
         }
     }
 
-    /// The words for a person: `impact started`.
+    /// The name to display: `impact started`.
     pub fn title(self) -> &'static str {
         match self {
             Self::ImpactStarted => "impact started",
@@ -73,16 +74,16 @@ impl FromStr for Milestone {
         let word = text.trim().to_ascii_lowercase().replace(['-', ' '], "_");
         let word = word.strip_suffix("_at").unwrap_or(&word);
         Self::ALL.into_iter().find(|m| m.word() == word).ok_or_else(|| {
-            let known: Vec<&str> = Self::ALL.iter().map(|m| m.word()).collect();
-            format!("'{text}' is not a moment of an incident: give {}", known.join(", "))
+            let words: Vec<&str> = Self::ALL.iter().map(|m| m.word()).collect();
+            format!("'{text}' is not a milestone; use {}", words.join(", "))
         })
     }
 }
 
-/// How the durations are meant; printed wherever they are. "MTTR" alone has four readings in the field.
+/// The definition of each duration, printed with every report of durations: "MTTR" alone has four common meanings.
 pub const DEFINITIONS: [(&str, &str); 4] = [
-    ("time to detect", "from the start of the impact to the first alert that fired (or the declaration)"),
-    ("time to acknowledge", "from the detection to the acknowledgement"),
-    ("time to mitigate", "from the start of the impact until it was contained"),
+    ("time to detect", "from the start of the impact to the first alert that fired, or to the declaration if none did"),
+    ("time to acknowledge", "from detection to acknowledgement"),
+    ("time to mitigate", "from the start of the impact until the impact was contained"),
     ("time to resolve", "from the start of the impact until the service was restored"),
 ];

@@ -1,5 +1,5 @@
-//! Local ids give way to real ones: when what was written without the shared store is merged into it, every `INC-L1`, `EL2`,
-//! `AL3` and every local entry number in a fact becomes the number that the store gave, also within texts.
+//! Replacement of local ids by final ones. When entries written without the shared store are merged into it, every `INC-L1`,
+//! `EL2`, `AL3` and local entry number in a fact is replaced by the number that the store assigned, including inside texts.
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -11,30 +11,31 @@ use serde_json::Value;
 use super::fact::Fact;
 use super::ids::LOCAL_SEQ;
 
-/// Which local id became which number.
+/// The mapping from local ids and entry numbers to final ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Renumbering {
-    /// `EL2` → `E7`, as printed.
+    /// Local ids to final ids, as printed: `EL2` → `E7`.
     pub ids: BTreeMap<String, String>,
-    /// Local entry numbers → real ones.
+    /// Local entry numbers to final ones.
     pub seqs: BTreeMap<u64, u64>,
 }
 
 impl Renumbering {
-    /// The fact with every known local id replaced; unknown ones stay. Errors only if the fact cannot be written as JSON.
+    /// Returns `fact` with every local id in the mapping replaced. Other ids stay. Fails only if the fact cannot be converted to
+    /// JSON and back.
     pub fn fact(&self, fact: &Fact) -> Result<Fact, serde_json::Error> {
         if self.ids.is_empty() && self.seqs.is_empty() {
             return Ok(fact.clone());
         }
         let mut value = serde_json::to_value(fact)?;
-        self.value(&mut value, "");
+        self.renumber_value(&mut value, "");
         serde_json::from_value(value)
     }
 
-    fn value(&self, value: &mut Value, key: &str) {
+    fn renumber_value(&self, value: &mut Value, key: &str) {
         match value {
             Value::String(text) => {
-                if let std::borrow::Cow::Owned(new) = local().replace_all(text, |c: &Captures<'_>| self.word(c)) {
+                if let std::borrow::Cow::Owned(new) = local_ids().replace_all(text, |c: &Captures<'_>| self.final_id(c)) {
                     *text = new;
                 }
             }
@@ -43,23 +44,23 @@ impl Renumbering {
                     *value = Value::from(*new);
                 }
             }
-            Value::Array(items) => items.iter_mut().for_each(|v| self.value(v, key)),
-            Value::Object(fields) => fields.iter_mut().for_each(|(k, v)| self.value(v, k)),
+            Value::Array(items) => items.iter_mut().for_each(|v| self.renumber_value(v, key)),
+            Value::Object(fields) => fields.iter_mut().for_each(|(k, v)| self.renumber_value(v, k)),
             Value::Null | Value::Bool(_) | Value::Number(_) => {}
         }
     }
 
-    fn word(&self, found: &Captures<'_>) -> String {
+    fn final_id(&self, found: &Captures<'_>) -> String {
         let word = found.get(0).map_or("", |m| m.as_str());
         if let Some(label) = word.strip_prefix("entry ") {
-            let given = super::ids::parse_seq(label).and_then(|seq| self.seqs.get(&seq));
-            return given.map_or_else(|| word.to_owned(), |n| format!("entry {n}"));
+            let number = super::ids::parse_seq(label).and_then(|seq| self.seqs.get(&seq));
+            return number.map_or_else(|| word.to_owned(), |n| format!("entry {n}"));
         }
         self.ids.get(word).cloned().unwrap_or_else(|| word.to_owned())
     }
 }
 
-fn local() -> &'static Regex {
+fn local_ids() -> &'static Regex {
     static REGEX: OnceLock<Regex> = OnceLock::new();
     REGEX.get_or_init(|| Regex::new(r"\b(?:INC-L|EL|AL|entry L)[0-9]{1,9}\b").unwrap_or_else(|e| unreachable!("{e}")))
 }
@@ -70,7 +71,7 @@ mod tests {
     use crate::incident::{ActionId, EvidenceId, NoteKind};
 
     #[test]
-    fn ids_in_fields_and_in_texts_become_real() {
+    fn replaces_local_ids_in_fields_and_texts() {
         let map = Renumbering {
             ids: [("EL2", "E7"), ("AL1", "A4"), ("INC-L1", "INC-9")].map(|(a, b)| (a.to_owned(), b.to_owned())).into(),
             seqs: [(LOCAL_SEQ + 3, 12)].into(),

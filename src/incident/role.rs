@@ -1,27 +1,27 @@
-//! Roles of the incident command.
+//! Roles in incident response.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// Who does what. One person may hold several.
+/// A role in incident response. One person may hold several.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
-    /// Decides and coordinates; does not fix.
+    /// Makes decisions and coordinates, but does not debug.
     Commander,
     Deputy,
     Scribe,
     Sme,
     CustomerLiaison,
     InternalLiaison,
-    /// Takes the command next.
+    /// Takes over command at the next handover.
     NextCommander,
     OperationsLead,
     PlanningLead,
     CommunicationsLead,
-    /// Who told us; the first one is who declared.
+    /// Reported the incident. By default the person who declared it.
     Reporter,
     Participant,
     Observer,
@@ -45,12 +45,12 @@ impl Role {
         Self::Observer,
     ];
 
-    /// Whether several people hold it side by side; for the others a second holder is a hand-over.
+    /// Whether several people can hold this role at the same time. Assigning any other role again is a handover.
     pub fn is_shared(self) -> bool {
         matches!(self, Self::Participant | Self::Observer | Self::Reporter)
     }
 
-    /// The word as typed and stored.
+    /// The word for this role as typed on the command line and stored.
     pub fn word(self) -> &'static str {
         match self {
             Self::Commander => "commander",
@@ -69,7 +69,7 @@ impl Role {
         }
     }
 
-    /// The role's full name, for headings.
+    /// The role's full name, for labels.
     pub fn title(self) -> &'static str {
         match self {
             Self::Commander => "Incident commander",
@@ -88,22 +88,22 @@ impl Role {
         }
     }
 
-    /// What the holder does, shown while choosing.
+    /// What the holder does, shown in the role picker.
     pub fn duty(self) -> &'static str {
         match self {
-            Self::Commander => "decides and coordinates, does not fix",
-            Self::Deputy => "stands in for the commander and watches the clock",
-            Self::Scribe => "keeps the timeline and the decisions",
-            Self::Sme => "knows the failing part and works on it",
-            Self::CustomerLiaison => "writes what customers read",
-            Self::InternalLiaison => "keeps the house informed and fetches people",
-            Self::NextCommander => "takes the command next and is read in before",
-            Self::OperationsLead => "directs the hands that change the system",
-            Self::PlanningLead => "hand-overs, follow-ups, what was changed",
-            Self::CommunicationsLead => "speaks for the response, inside and outside",
-            Self::Reporter => "told us of it",
-            Self::Participant => "works on it",
-            Self::Observer => "listens, does not act",
+            Self::Commander => "Makes decisions and coordinates; does not debug",
+            Self::Deputy => "Supports the commander and tracks time",
+            Self::Scribe => "Records the timeline and decisions",
+            Self::Sme => "Investigates and fixes the failing component",
+            Self::CustomerLiaison => "Writes customer updates",
+            Self::InternalLiaison => "Updates internal stakeholders and calls in responders",
+            Self::NextCommander => "Takes over command next; is briefed first",
+            Self::OperationsLead => "Directs all changes to the system",
+            Self::PlanningLead => "Tracks handovers, follow-ups and changes",
+            Self::CommunicationsLead => "Owns internal and external communication",
+            Self::Reporter => "Reported the incident",
+            Self::Participant => "Works on the incident",
+            Self::Observer => "Follows the incident without acting",
         }
     }
 }
@@ -114,10 +114,10 @@ impl fmt::Display for Role {
     }
 }
 
-/// A role that could not be read.
+/// The error for text that does not name a role.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "'{0}' is not a role: give commander, deputy, scribe, sme, customer-liaison, internal-liaison, next-commander, operations-lead, planning-lead, communications-lead, reporter, participant or observer"
+    "'{0}' is not a role; use commander, deputy, scribe, sme, customer-liaison, internal-liaison, next-commander, operations-lead, planning-lead, communications-lead, reporter, participant or observer"
 )]
 pub struct RoleError(String);
 
@@ -125,7 +125,7 @@ impl FromStr for Role {
     type Err = RoleError;
     fn from_str(text: &str) -> Result<Self, RoleError> {
         let lower = text.trim().to_ascii_lowercase();
-        // The field has several names for the same person.
+        // Common aliases.
         let lower = match lower.as_str() {
             "ic" | "incident-commander" | "incident-manager" => "commander",
             "subject-matter-expert" => "sme",

@@ -1,4 +1,4 @@
-//! Severity of an incident and the matrix that says what each one means.
+//! Incident severity, and the matrix that defines what each severity means and requires.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::role::Role;
 use crate::telemetry::Timestamp;
 
-/// SEV1 is the worst. SEV1 and SEV2 are major incidents.
+/// The severity of an incident. SEV1 is the most severe; SEV1 and SEV2 are major incidents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Severity {
@@ -21,10 +21,10 @@ pub enum Severity {
 }
 
 impl Severity {
-    /// All five, the worst first.
+    /// All severities, most severe first.
     pub const ALL: [Self; 5] = [Self::Sev1, Self::Sev2, Self::Sev3, Self::Sev4, Self::Sev5];
 
-    /// 1 to 5.
+    /// The severity's number, 1 to 5.
     pub fn number(self) -> u8 {
         match self {
             Self::Sev1 => 1,
@@ -35,7 +35,7 @@ impl Severity {
         }
     }
 
-    /// Whether it is a major incident.
+    /// Whether this severity makes an incident a major incident.
     pub fn is_major(self) -> bool {
         self <= Self::Sev2
     }
@@ -47,9 +47,9 @@ impl fmt::Display for Severity {
     }
 }
 
-/// A severity that could not be read.
+/// The error for text that does not name a severity.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("'{0}' is not a severity: give SEV1 (worst) to SEV5")]
+#[error("'{0}' is not a severity; use SEV1 (most severe) to SEV5")]
 pub struct SeverityError(String);
 
 impl FromStr for Severity {
@@ -64,25 +64,25 @@ impl FromStr for Severity {
     }
 }
 
-/// One row of the matrix: what a severity means and what it asks for.
+/// One row of the severity matrix: what a severity means and what it requires.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MatrixRow {
     pub severity: Severity,
-    /// Shown while a person chooses.
+    /// Shown in the severity picker.
     pub meaning: String,
-    /// What is expected of the responders.
+    /// The expected response.
     pub response: String,
-    /// How long stakeholders may wait for the next update, in seconds; `None`: no cadence.
+    /// Interval between updates to stakeholders, in seconds; `None` if updates are not required.
     pub update_secs: Option<u64>,
-    /// Roles that must be held.
+    /// Roles that must be assigned.
     #[serde(default)]
     pub roles: Vec<Role>,
-    /// By when the post-mortem is due, counted from the resolution; `None`: none is required.
+    /// When the post-mortem is due, counted from the resolution; `None` if none is required.
     #[serde(default)]
     pub postmortem: Option<Due>,
 }
 
-/// A number of days. Business days leave Saturdays and Sundays out; holidays are not known here.
+/// A due date as a number of days. Business days exclude Saturdays and Sundays, but not holidays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Due {
@@ -91,7 +91,7 @@ pub enum Due {
 }
 
 impl Due {
-    /// The moment so many days after `from`.
+    /// The time this many days after `from`.
     pub fn after(self, from: Timestamp) -> Timestamp {
         let day = Duration::from_secs(86_400);
         match self {
@@ -107,8 +107,8 @@ impl Due {
         }
     }
 
-    /// `3 days`, `5 business days`.
-    pub fn words(self) -> String {
+    /// The number of days as text: `3 days`, `5 business days`.
+    pub fn describe(self) -> String {
         match self {
             Self::Days(1) => "1 day".to_owned(),
             Self::Days(n) => format!("{n} days"),
@@ -118,8 +118,8 @@ impl Due {
     }
 }
 
-/// The severity matrix. The default follows PagerDuty's public incident-response guide; the configuration may replace
-/// rows. An incident keeps the matrix that was in force when it was declared.
+/// The severity matrix. The default follows PagerDuty's public incident response guide; the configuration may replace rows. An
+/// incident keeps the matrix that was in force when it was declared.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Matrix {
     pub rows: Vec<MatrixRow>,
@@ -135,21 +135,21 @@ impl Default for Matrix {
             roles: roles.to_vec(),
             postmortem,
         };
-        // "All roles" of the guide: those that a major incident cannot do without.
-        let all = [Role::Commander, Role::Deputy, Role::Scribe, Role::Sme, Role::CustomerLiaison, Role::InternalLiaison];
+        // The guide asks for "all roles"; these are the ones that a major incident needs.
+        let major_roles = [Role::Commander, Role::Deputy, Role::Scribe, Role::Sme, Role::CustomerLiaison, Role::InternalLiaison];
         Self {
             rows: vec![
                 row(
                     Severity::Sev1,
-                    "critical: many customers, a long SLA breach or customer data exposed",
-                    "page the commander, all roles, public updates; post-mortem within 3 days",
+                    "critical: many customers affected, a long SLA breach, or customer data exposed",
+                    "page the commander and all roles; public updates; post-mortem within 3 days",
                     Some(20),
-                    &all,
+                    &major_roles,
                     Some(Due::Days(3)),
                 ),
                 row(
                     Severity::Sev2,
-                    "a critical function badly hit for many users, or monitoring blind",
+                    "a critical function is failing for many users, or monitoring is down",
                     "page the commander; post-mortem within 5 business days",
                     Some(20),
                     &[Role::Commander, Role::Scribe],
@@ -163,30 +163,30 @@ impl Default for Matrix {
                     &[Role::Commander],
                     None,
                 ),
-                row(Severity::Sev4, "needs action, users can still work", "low-urgency page", None, &[], None),
-                row(Severity::Sev5, "cosmetic", "a ticket", None, &[], None),
+                row(Severity::Sev4, "needs action, but users can still work", "low-urgency page", None, &[], None),
+                row(Severity::Sev5, "cosmetic issue", "ticket", None, &[], None),
             ],
         }
     }
 }
 
 impl Matrix {
-    /// The row of a severity, if the matrix has it (a valid one has all five).
+    /// The row for a severity. A valid matrix has a row for each.
     pub fn row(&self, severity: Severity) -> Option<&MatrixRow> {
         self.rows.iter().find(|r| r.severity == severity)
     }
 
-    /// What a severity means; empty when the matrix lacks it.
+    /// What a severity means; empty if the matrix has no row for it.
     pub fn meaning(&self, severity: Severity) -> &str {
         self.row(severity).map_or("", |r| r.meaning.as_str())
     }
 
-    /// Roles that must be held at a severity.
+    /// Roles that a severity requires.
     pub fn roles(&self, severity: Severity) -> &[Role] {
         self.row(severity).map_or(&[], |r| r.roles.as_slice())
     }
 
-    /// How long stakeholders may wait for an update.
+    /// The interval between updates to stakeholders; `None` if updates are not required.
     pub fn update_every(&self, severity: Severity) -> Option<Duration> {
         self.row(severity)?.update_secs.map(Duration::from_secs)
     }
@@ -197,7 +197,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn severities_read_as_people_write_them() {
+    fn parses_severities_in_common_spellings() {
         for text in ["SEV2", "sev2", "2", "sev-2"] {
             assert_eq!(text.parse(), Ok(Severity::Sev2));
         }

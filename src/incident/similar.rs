@@ -1,5 +1,5 @@
-//! Past incidents that look like this one, and what ended them: by the alerts they share, the services, and the words of their
-//! titles. Plain rules: each match says why.
+//! Search for similar past incidents. The score depends on the alerts, services and title words that two incidents share, and
+//! each match says which ones those are.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use super::state::Incident;
 use super::status::Status;
 use crate::telemetry::Timestamp;
 
-/// What is compared of an incident, and what is told of it.
+/// The parts of an incident that are compared, and those that are shown for a match.
 #[derive(Clone, Debug)]
 pub struct Trace {
     id: IncidentId,
@@ -25,15 +25,15 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// Of a folded incident.
+    /// Extracts them from an incident.
     pub fn of(incident: &Incident) -> Self {
-        let text = |seq: u64| {
+        let mitigation_text = |seq: u64| {
             incident.entries.iter().find(|e| e.seq == seq).map(|e| {
                 let text = incident.text_of(e);
-                text.strip_prefix("mitigation: ").unwrap_or(&text).to_owned()
+                text.strip_prefix("Mitigation: ").unwrap_or(&text).to_owned()
             })
         };
-        let supported = |h: &&super::state::Hypothesis| h.verdict == Some(super::event::Verdict::Supported);
+        let is_supported = |h: &&super::state::Hypothesis| h.verdict == Some(super::event::Verdict::Supported);
         Self {
             id: incident.id(),
             title: incident.head.title.clone(),
@@ -41,34 +41,35 @@ impl Trace {
             declared_at: incident.head.declared_at,
             alerts: incident.alerts.iter().filter(|a| !a.name.is_empty()).map(|a| a.name.clone()).collect(),
             services: incident.services().into_iter().collect(),
-            words: words(&incident.head.title),
-            cause: incident.hypotheses.iter().rev().find(supported).map(|h| h.text.clone()),
-            fixes: incident.mitigations.iter().filter_map(|(seq, _)| text(*seq)).collect(),
+            words: title_words(&incident.head.title),
+            cause: incident.hypotheses.iter().rev().find(is_supported).map(|h| h.text.clone()),
+            fixes: incident.mitigations.iter().filter_map(|(seq, _)| mitigation_text(*seq)).collect(),
         }
     }
 }
 
-/// One that looks alike.
+/// A similar incident.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Similar {
     pub id: IncidentId,
     pub title: String,
     pub status: Status,
     pub declared_at: Timestamp,
-    /// 0 to 1: half of it by shared alerts, a third by services, the rest by the title.
+    /// 0 to 1: half for shared alerts, a third for shared services, a sixth for shared title words.
     pub score: f64,
+    /// The shared alerts, services and title words.
     pub why: String,
-    /// The hypothesis that was found to be right.
+    /// The text of the supported hypothesis.
     pub cause: Option<String>,
-    /// What was done to stop the harm, in order.
+    /// The recorded mitigations, in order.
     pub fixes: Vec<String>,
 }
 
-/// Below this there is only a common word.
-const LEAST: f64 = 0.2;
+/// The minimum score of a match. A lower score usually means that only one title word is shared.
+const MIN_SCORE: f64 = 0.2;
 
-/// Words of a title that tell something: no figures, nothing short.
-fn words(title: &str) -> BTreeSet<String> {
+/// The distinctive words of a title: longer than three characters and without digits.
+fn title_words(title: &str) -> BTreeSet<String> {
     title
         .split(|c: char| !c.is_alphanumeric())
         .map(str::to_lowercase)
@@ -76,35 +77,36 @@ fn words(title: &str) -> BTreeSet<String> {
         .collect()
 }
 
-/// Shared over all; 0 when neither side has any.
+/// The Jaccard similarity of two sets: common elements over all elements. 0 if both are empty.
 #[allow(clippy::cast_precision_loss, reason = "a handful of words")]
-fn share(a: &BTreeSet<String>, b: &BTreeSet<String>) -> f64 {
+fn similarity(a: &BTreeSet<String>, b: &BTreeSet<String>) -> f64 {
     let all = a.union(b).count();
     if all == 0 { 0.0 } else { a.intersection(b).count() as f64 / all as f64 }
 }
 
-/// Those of `others` that look like `this`, the most alike first; false alarms, parts of others and itself are left out.
+/// Returns the incidents in `others` that are similar to `this`, most similar first. Cancelled and merged incidents and `this`
+/// itself are left out.
 pub fn similar(this: &Trace, others: &[Trace]) -> Vec<Similar> {
     let mut found: Vec<Similar> = others
         .iter()
         .filter(|o| o.id != this.id && !matches!(o.status, Status::Cancelled | Status::Merged))
         .filter_map(|o| {
-            let score = share(&this.alerts, &o.alerts) / 2.0
-                + share(&this.services, &o.services) / 3.0
-                + share(&this.words, &o.words) / 6.0;
-            let both = |name: &str, a: &BTreeSet<String>, b: &BTreeSet<String>| {
-                let shared: Vec<&str> = a.intersection(b).map(String::as_str).collect();
-                (!shared.is_empty()).then(|| format!("{name} {}", shared.join(", ")))
+            let score = similarity(&this.alerts, &o.alerts) / 2.0
+                + similarity(&this.services, &o.services) / 3.0
+                + similarity(&this.words, &o.words) / 6.0;
+            let shared = |name: &str, a: &BTreeSet<String>, b: &BTreeSet<String>| {
+                let common: Vec<&str> = a.intersection(b).map(String::as_str).collect();
+                (!common.is_empty()).then(|| format!("{name} {}", common.join(", ")))
             };
             let why: Vec<String> = [
-                both("alerts", &this.alerts, &o.alerts),
-                both("services", &this.services, &o.services),
-                both("words", &this.words, &o.words),
+                shared("alerts", &this.alerts, &o.alerts),
+                shared("services", &this.services, &o.services),
+                shared("title words", &this.words, &o.words),
             ]
             .into_iter()
             .flatten()
             .collect();
-            (score >= LEAST).then(|| Similar {
+            (score >= MIN_SCORE).then(|| Similar {
                 id: o.id,
                 title: o.title.clone(),
                 status: o.status,
@@ -120,17 +122,17 @@ pub fn similar(this: &Trace, others: &[Trace]) -> Vec<Similar> {
     found
 }
 
-/// For people: one paragraph each, with what ended it.
+/// Formats matches as text: one paragraph per incident, with its cause and mitigations.
 pub fn told(found: &[Similar]) -> String {
     if found.is_empty() {
-        return "No past incident looks like this one.\n".to_owned();
+        return "No similar incidents found.\n".to_owned();
     }
     let mut out = String::new();
     for s in found {
-        out.push_str(&format!("{} {} ({}, {}): shares {}\n", s.id, s.title, s.declared_at.date(), s.status, s.why));
-        out.push_str(&format!("  cause: {}\n", s.cause.as_deref().unwrap_or("none was confirmed")));
+        out.push_str(&format!("{} {} ({}, {}); in common: {}\n", s.id, s.title, s.declared_at.date(), s.status, s.why));
+        out.push_str(&format!("  cause: {}\n", s.cause.as_deref().unwrap_or("not confirmed")));
         for fix in &s.fixes {
-            out.push_str(&format!("  done: {fix}\n"));
+            out.push_str(&format!("  mitigation: {fix}\n"));
         }
     }
     out
@@ -156,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn the_most_alike_comes_first_with_what_ended_it() {
+    fn lists_the_most_similar_first_with_its_mitigations() {
         let this = trace(9, "PoolFull", "checkout", "");
         let others = [
             trace(1, "DiskFull", "node-3", "x"),
@@ -170,6 +172,6 @@ mod tests {
             (found[0].fixes.as_slice(), found[0].why.contains("alerts PoolFull")),
             (&["raised the pool".to_owned()][..], true)
         );
-        assert!(told(&found).contains("done: raised the pool") && told(&[]).contains("No past incident"));
+        assert!(told(&found).contains("mitigation: raised the pool") && told(&[]).contains("No similar incidents"));
     }
 }

@@ -1,4 +1,4 @@
-//! The fold: from an incident's entries to what is true of it now.
+//! The current state of an incident, computed by folding over its entries.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,10 +23,10 @@ mod measure;
 
 pub use measure::faults;
 
-/// How long before the first sign the window of an investigation begins.
+/// How long before the first alert (or the declaration) the window of an investigation starts.
 pub const WINDOW_LEAD_SECS: u64 = 600;
 
-/// The findings of the last investigation.
+/// The results of the latest investigation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Investigation {
     pub seq: u64,
@@ -34,15 +34,15 @@ pub struct Investigation {
     pub window: Window,
     pub findings: Vec<CitedFinding>,
     pub sources: Vec<SourceReport>,
-    /// The likeliest first.
+    /// Most likely first.
     #[serde(default)]
     pub suspects: Vec<CitedSuspect>,
-    /// Until when the data counted as normal; `None`: it was not written down.
+    /// The end of the period in which the data counted as normal; `None` if it was not recorded.
     #[serde(default)]
     pub onset: Option<Timestamp>,
 }
 
-/// An answer in the journal, and whether a person accepted it.
+/// An assistant answer in the journal, and who accepted it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RecordedAnswer {
     pub seq: u64,
@@ -51,7 +51,7 @@ pub struct RecordedAnswer {
     pub accepted_by: Option<String>,
 }
 
-/// A stretch of time at one severity.
+/// A period at one severity. It ends when the next one starts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SeveritySpan {
     pub severity: Severity,
@@ -60,7 +60,7 @@ pub struct SeveritySpan {
     pub by: String,
 }
 
-/// Times between the milestones, in seconds; `None` while one of the two is unknown. Never negative.
+/// Durations between milestones, in seconds. `None` if one of the two milestones is unknown. Never negative.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Durations {
     pub detect_secs: Option<f64>,
@@ -69,24 +69,24 @@ pub struct Durations {
     pub resolve_secs: Option<f64>,
 }
 
-/// A stretch of time in which somebody held a role.
+/// A period in which a person held a role.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RoleSpan {
     pub role: Role,
     pub holder: String,
     pub from: Timestamp,
-    /// `None`: still.
+    /// `None` if the person still holds the role.
     pub until: Option<Timestamp>,
 }
 
-/// Whether a linked alert fires, as far as the sources said, and since when.
+/// Whether a linked alert is firing according to its sources, and since when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AlertWatch {
     pub is_firing: bool,
     pub since: Timestamp,
 }
 
-/// What the incident does to whom.
+/// The impact of an incident.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Impact {
     pub services: Vec<String>,
@@ -96,12 +96,12 @@ pub struct Impact {
 }
 
 impl Impact {
-    /// Whether anything was said.
+    /// Whether the impact is described: the affected users or a text are given.
     pub fn is_known(&self) -> bool {
         self.users.is_some() || self.text.is_some()
     }
 
-    /// `checkout fails; users 17 % of orders; region eu`. Empty when nothing was said.
+    /// Describes the impact: `checkout fails; users: 17% of orders; region: eu`. Empty if nothing is known.
     pub fn words(&self) -> String {
         let mut parts = Vec::new();
         parts.extend(self.text.clone());
@@ -114,7 +114,7 @@ impl Impact {
     }
 }
 
-/// A gate item ticked by hand.
+/// A checklist item ticked or unticked by hand.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tick {
     pub met: bool,
@@ -123,7 +123,7 @@ pub struct Tick {
     pub at: Timestamp,
 }
 
-/// A reading of the exit criteria, in the journal.
+/// An evaluation of the exit criteria, as recorded in the journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RecordedReading {
     pub seq: u64,
@@ -131,7 +131,7 @@ pub struct RecordedReading {
     pub reading: ExitReading,
 }
 
-/// What somebody takes the cause to be.
+/// A hypothesis about the cause.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Hypothesis {
     pub seq: u64,
@@ -139,33 +139,33 @@ pub struct Hypothesis {
     pub text: String,
     pub by: String,
     pub by_kind: ActorKind,
-    /// `None`: proposed, not judged yet.
+    /// `None` if the hypothesis has not been judged yet.
     pub verdict: Option<Verdict>,
-    /// Why it was judged so, and when.
+    /// The reason for the verdict.
     pub reason: Option<String>,
     pub judged_at: Option<Timestamp>,
 }
 
 impl Hypothesis {
-    /// `proposed`, `supported` or `refuted`.
+    /// The state to display: `proposed`, `supported` or `refuted`.
     pub fn state(&self) -> &'static str {
         self.verdict.map_or("proposed", Verdict::word)
     }
 }
 
-/// A decision with who objected and what came of it.
+/// A decision, with objections and outcome.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Decision {
     pub seq: u64,
     pub at: Timestamp,
     pub text: String,
     pub by: String,
-    /// Who, and what they said.
+    /// Who objected, and the objection.
     pub objections: Vec<(String, String)>,
     pub outcome: Option<String>,
 }
 
-/// An update that went out.
+/// An update that was published.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Update {
     pub seq: u64,
@@ -176,7 +176,7 @@ pub struct Update {
     pub next_due: Option<Timestamp>,
 }
 
-/// The diagnosis, judged afterwards.
+/// The grade given to the diagnosis afterwards.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Graded {
     pub grade: Grade,
@@ -185,49 +185,51 @@ pub struct Graded {
     pub by: String,
 }
 
-/// Two milestones in the wrong order.
+/// Two milestones that are out of order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderFault {
     pub earlier: Milestone,
     pub later: Milestone,
-    /// What is wrong, with both times.
+    /// Describes the fault, with both times.
+    #[serde(rename = "words")]
     pub words: String,
-    /// The written exception.
+    /// The recorded reason for the exception, if any.
     pub exception: Option<String>,
 }
 
-/// What is true of an incident now, as its entries add up.
+/// The current state of an incident.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Incident {
     pub head: Summary,
     pub entries: Vec<Entry>,
-    /// The severity matrix in force when it was declared; `None`: the built-in one.
+    /// The severity matrix in force at the declaration; `None` for the built-in one.
     pub matrix: Option<Matrix>,
     pub alerts: Vec<LinkedAlert>,
-    /// What is known of linked alerts whose firing a source told, by fingerprint.
+    /// The firing state of linked alerts, by fingerprint. Alerts that no source has reported are missing.
     pub watched: BTreeMap<String, AlertWatch>,
-    /// Who holds which role now; of the shared roles the latest holder.
+    /// The current holder of each role; for shared roles the most recent holder.
     pub roles: BTreeMap<Role, String>,
     pub role_spans: Vec<RoleSpan>,
-    /// In the order of time.
+    /// Sorted by time.
     pub severities: Vec<SeveritySpan>,
     pub acknowledged_at: Option<Timestamp>,
     pub identified_at: Option<Timestamp>,
     pub mitigated_at: Option<Timestamp>,
-    /// Nobody said when it was mitigated: the resolution ended its impact.
+    /// No mitigation time was recorded, so `mitigated_at` is the resolution time.
     pub mitigated_assumed: bool,
-    /// When it was last found to be back, by a reopening or by a status before the mitigation. What was seen, done and
-    /// ticked before proves nothing about this round.
-    pub back_at: Option<Timestamp>,
-    /// Since when it is only watched.
+    /// When the incident last recurred: when it was reopened, or set back to triage or investigating after a mitigation. Earlier
+    /// readings, mitigations and ticks do not count for the checklist after that.
+    pub recurred_at: Option<Timestamp>,
+    /// When monitoring started.
     pub monitoring_at: Option<Timestamp>,
     pub resolved_at: Option<Timestamp>,
     pub closed_at: Option<Timestamp>,
-    /// Moments set by hand that no other field holds.
-    pub set_times: BTreeMap<Milestone, Timestamp>,
-    /// Why a moment may lie out of order.
+    /// Milestone times set by hand that have no field of their own.
+    pub manual_times: BTreeMap<Milestone, Timestamp>,
+    /// Reasons why a milestone may be out of order.
     pub exceptions: BTreeMap<Milestone, String>,
     pub impact: Impact,
+    /// Checklist items ticked by hand, by item name.
     pub ticks: BTreeMap<String, Tick>,
     pub exit: Option<ExitCriteria>,
     pub readings: Vec<RecordedReading>,
@@ -235,25 +237,25 @@ pub struct Incident {
     pub updates: Vec<Update>,
     pub hypotheses: Vec<Hypothesis>,
     pub decisions: Vec<Decision>,
-    /// Entries that say what was done to stop the harm.
+    /// Entry number and time of each recorded mitigation.
     pub mitigations: Vec<(u64, Timestamp)>,
     pub grade: Option<Graded>,
-    /// Incidents that became a part of this one.
+    /// Incidents merged into this one.
     pub absorbed: Vec<IncidentId>,
-    /// The alerts that each of them brought along, also of one that was released since.
+    /// The alerts that came with each merged incident, including incidents that have been separated again.
     pub brought: BTreeMap<IncidentId, BTreeSet<String>>,
     pub evidence: Vec<EvidenceRecord>,
     pub actions: Vec<ActionItem>,
     pub investigation: Option<Investigation>,
     pub answers: Vec<RecordedAnswer>,
-    /// Corrected texts by the entry they correct.
+    /// Corrected texts, by the number of the entry they correct.
     pub corrections: BTreeMap<u64, String>,
-    /// Entries without effect, because a later one took them back.
+    /// Numbers of the entries that were undone.
     pub undone: BTreeSet<u64>,
 }
 
-/// The entries that were taken back. An undoing that was itself undone has no effect.
-fn undone(entries: &[Entry]) -> BTreeSet<u64> {
+/// Returns the numbers of the entries that are undone. An undo that was itself undone has no effect.
+fn undone_entries(entries: &[Entry]) -> BTreeSet<u64> {
     let mut undone = BTreeSet::new();
     for entry in entries.iter().rev() {
         if let Fact::Undone { seq, .. } = entry.fact
@@ -273,11 +275,11 @@ fn undone(entries: &[Entry]) -> BTreeSet<u64> {
 }
 
 impl Incident {
-    /// Folds entries in their order. `None` when there is none or the first does not declare an incident. Facts that make
-    /// no sense where they stand (an action that does not exist) change nothing; nothing panics.
+    /// Computes the state from entries in journal order. Returns `None` if there are no entries or the first one does not declare
+    /// an incident. Facts that cannot be applied, such as a change to an action item that does not exist, are ignored.
     pub fn fold(entries: impl IntoIterator<Item = Entry>) -> Option<Self> {
         let entries: Vec<Entry> = entries.into_iter().collect();
-        let undone = undone(&entries);
+        let undone = undone_entries(&entries);
         let (first, rest) = entries.split_first()?;
         let head = Summary::first(first)?;
         let (reason, matrix) = match &first.fact {
@@ -298,11 +300,11 @@ impl Incident {
             identified_at: None,
             mitigated_at: None,
             mitigated_assumed: false,
-            back_at: None,
+            recurred_at: None,
             monitoring_at: None,
             resolved_at: None,
             closed_at: None,
-            set_times: BTreeMap::new(),
+            manual_times: BTreeMap::new(),
             exceptions: BTreeMap::new(),
             impact: Impact::default(),
             ticks: BTreeMap::new(),
@@ -325,10 +327,10 @@ impl Incident {
         };
         for entry in rest {
             if undone.contains(&entry.seq) || matches!(entry.fact, Fact::Undone { .. }) {
-                incident.head.pass(entry);
+                incident.head.skip(entry);
             } else {
                 incident.head.apply(entry);
-                incident.effect(entry);
+                incident.apply_fact(entry);
             }
         }
         incident.entries = entries;
@@ -336,24 +338,24 @@ impl Incident {
         Some(incident)
     }
 
-    /// Takes the next entry in. An undoing folds everything anew.
+    /// Applies the next entry. An undo recomputes the state from all entries.
     pub fn apply(&mut self, entry: Entry) {
         if !matches!(entry.fact, Fact::Undone { .. }) {
             self.head.apply(&entry);
-            self.effect(&entry);
+            self.apply_fact(&entry);
             self.entries.push(entry);
             return;
         }
         let mut entries = std::mem::take(&mut self.entries);
         entries.push(entry);
-        // The first entry declared the incident before and still does.
+        // Cannot fail: the first entry still declares the incident.
         if let Some(folded) = Self::fold(entries) {
             *self = folded;
         }
     }
 
-    #[allow(clippy::too_many_lines, reason = "one arm for each fact: a table")]
-    fn effect(&mut self, entry: &Entry) {
+    #[allow(clippy::too_many_lines, reason = "one arm per fact")]
+    fn apply_fact(&mut self, entry: &Entry) {
         let (seq, at, by) = (entry.seq, entry.at, &entry.actor.name);
         match &entry.fact {
             Fact::AlertLinked { alert } => {
@@ -380,12 +382,12 @@ impl Incident {
             Fact::Escalated { level, .. } => self.escalation = Some(*level),
             Fact::SeverityChanged { to, reason, .. } => {
                 let span = SeveritySpan { severity: *to, from: at, reason: Some(reason.clone()), by: by.clone() };
-                // A change dated back takes its place in time; changes of one moment keep their order.
-                let place = self.severities.partition_point(|s| s.from <= at);
-                self.severities.insert(place, span);
+                // A backdated change is inserted by its time; changes at the same time keep their order.
+                let index = self.severities.partition_point(|s| s.from <= at);
+                self.severities.insert(index, span);
             }
-            Fact::StatusChanged { to, .. } => self.reach(*to, at),
-            Fact::Reopened { .. } => self.begin_round(at),
+            Fact::StatusChanged { to, .. } => self.enter_status(*to, at),
+            Fact::Reopened { .. } => self.recur(at),
             Fact::ImpactChanged { services, users, region, text } => {
                 if let Some(services) = services {
                     self.impact.services.clone_from(services);
@@ -412,7 +414,7 @@ impl Incident {
                 self.exit = Some(criteria.clone());
                 self.readings.clear();
             }
-            // A reading counts for the criteria that it was taken for, and for no others that came back since.
+            // A reading counts only for the criteria that it evaluated.
             Fact::ExitRead { reading, criteria } => {
                 if criteria.as_ref().is_none_or(|c| self.exit.as_ref() == Some(c)) {
                     self.readings.push(RecordedReading { seq, at, reading: reading.clone() });
@@ -447,7 +449,7 @@ impl Incident {
             Fact::RoleAssigned { role, holder, .. } => self.assign(*role, holder, at),
             Fact::RoleRenounced { role, holder } => {
                 self.end_spans(*role, Some(holder), at);
-                // Of a shared role the latest of the others is named now.
+                // For a shared role, the most recent remaining holder is shown.
                 match self.role_spans.iter().rev().find(|s| s.role == *role && s.until.is_none()) {
                     Some(other) => self.roles.insert(*role, other.holder.clone()),
                     None => self.roles.remove(role),
@@ -554,7 +556,7 @@ impl Incident {
         if !role.is_shared() {
             self.end_spans(role, None, at);
         }
-        // Who was next in command and now has it is no longer next.
+        // A next commander who takes over command is no longer next.
         if role == Role::Commander && self.roles.get(&Role::NextCommander).map(String::as_str) == Some(holder) {
             self.roles.remove(&Role::NextCommander);
             self.end_spans(Role::NextCommander, None, at);
@@ -563,10 +565,10 @@ impl Incident {
         self.role_spans.push(RoleSpan { role, holder: holder.to_owned(), from: at, until: None });
     }
 
-    /// Ends the open spans of a role, of one holder or of all.
+    /// Ends the open spans of a role, either of one holder or of all holders.
     fn end_spans(&mut self, role: Role, holder: Option<&str>, at: Timestamp) {
-        let mine = |s: &&mut RoleSpan| s.role == role && s.until.is_none() && holder.is_none_or(|h| s.holder == h);
-        for span in self.role_spans.iter_mut().filter(mine) {
+        let matches = |s: &&mut RoleSpan| s.role == role && s.until.is_none() && holder.is_none_or(|h| s.holder == h);
+        for span in self.role_spans.iter_mut().filter(matches) {
             span.until = Some(at.max(span.from));
         }
     }
@@ -574,7 +576,7 @@ impl Incident {
     fn set_time(&mut self, milestone: Milestone, to: Timestamp) {
         match milestone {
             Milestone::ImpactStarted | Milestone::Detected | Milestone::Declared => {
-                self.set_times.insert(milestone, to);
+                self.manual_times.insert(milestone, to);
             }
             Milestone::Acknowledged => self.acknowledged_at = Some(to),
             Milestone::Identified => self.identified_at = Some(to),
@@ -587,15 +589,15 @@ impl Incident {
         }
     }
 
-    /// Notes when a milestone was reached. A status that skips milestones does not invent their times, except that
-    /// resolving an incident ends its impact: then it is mitigated too.
-    fn reach(&mut self, status: Status, at: Timestamp) {
+    /// Records the milestones that a new status implies. Skipped milestones stay unknown, with one exception: resolving an incident
+    /// also ends its impact, so the resolution time becomes the mitigation time if there is none.
+    fn enter_status(&mut self, status: Status, at: Timestamp) {
         if status != Status::Monitoring && status.is_open() {
             self.monitoring_at = None;
         }
         match status {
             Status::Identified => {
-                // A cause may be found after the harm has stopped: the mitigation stands.
+                // A cause may be found after the mitigation, which then stays in effect.
                 self.identified_at.get_or_insert(at);
             }
             Status::Mitigated => {
@@ -615,49 +617,49 @@ impl Incident {
             Status::Closed => {
                 self.closed_at = Some(at);
             }
-            // It is back: what was taken for the end was none.
-            Status::Triage | Status::Investigating if self.mitigated_at.is_some() => self.begin_round(at),
+            // The incident recurred after a mitigation.
+            Status::Triage | Status::Investigating if self.mitigated_at.is_some() => self.recur(at),
             Status::Triage | Status::Investigating | Status::Cancelled | Status::Merged => {}
         }
     }
 
-    /// It is back: the end of the last round, and what was ticked for it, count no more.
-    fn begin_round(&mut self, at: Timestamp) {
+    /// Starts over after a recurrence: clears the mitigation, resolution and closing times, and the ticks that must be repeated.
+    fn recur(&mut self, at: Timestamp) {
         self.mitigated_at = None;
         self.mitigated_assumed = false;
         self.monitoring_at = None;
         self.resolved_at = None;
         self.closed_at = None;
-        self.back_at = Some(at);
-        self.ticks.retain(|item, _| !super::gate::OF_A_ROUND.contains(&item.as_str()));
+        self.recurred_at = Some(at);
+        self.ticks.retain(|item, _| !super::gate::RESET_ON_RECURRENCE.contains(&item.as_str()));
     }
 
-    /// Its id.
+    /// The incident's id.
     pub fn id(&self) -> IncidentId {
         self.head.id
     }
 
-    /// The severity matrix that holds for it.
+    /// The severity matrix of this incident.
     pub fn matrix(&self) -> Matrix {
         self.matrix.clone().unwrap_or_default()
     }
 
-    /// Entries that wait for the shared store.
+    /// The number of entries that are not in the shared store yet.
     pub fn unsynced(&self) -> usize {
         self.entries.iter().rev().take_while(|e| e.is_unsynced()).count()
     }
 
-    /// An evidence record by its id.
+    /// The evidence record with this id.
     pub fn evidence(&self, id: EvidenceId) -> Option<&EvidenceRecord> {
         self.evidence.iter().find(|e| e.id == id)
     }
 
-    /// An action item by its id.
+    /// The action item with this id.
     pub fn action(&self, id: ActionId) -> Option<&ActionItem> {
         self.actions.iter().find(|a| a.id == id)
     }
 
-    /// The services that linked alerts speak of, and those that people named, sorted.
+    /// The services named by linked alerts and by the impact, sorted and without duplicates.
     pub fn services(&self) -> Vec<String> {
         let mut services: Vec<String> =
             self.alerts.iter().filter_map(|a| crate::telemetry::series::service_of(&a.labels)).map(str::to_owned).collect();
@@ -667,12 +669,12 @@ impl Incident {
         services
     }
 
-    /// What an entry says now: its correction where there is one; whether it was taken back.
+    /// The current text of an entry: its corrected text if there is one, marked as `(corrected)` or `(undone)` where that applies.
     pub fn text_of(&self, entry: &Entry) -> String {
         let text = match self.corrections.get(&entry.seq) {
             Some(text) => match &entry.fact {
                 Fact::Note { note_kind, .. } if *note_kind != NoteKind::Observation => {
-                    format!("{}: {text} (corrected)", note_kind.word())
+                    format!("{}: {text} (corrected)", note_kind.title())
                 }
                 _ => format!("{text} (corrected)"),
             },
@@ -681,7 +683,7 @@ impl Incident {
         if self.undone.contains(&entry.seq) { format!("{text} (undone)") } else { text }
     }
 
-    /// Notes of one kind, in their order.
+    /// The notes of one kind in journal order, with corrected texts. Undone notes are left out.
     pub fn notes(&self, kind: NoteKind) -> impl Iterator<Item = (&Entry, &str)> {
         self.entries.iter().filter_map(move |e| match &e.fact {
             Fact::Note { text, note_kind } if *note_kind == kind && !self.undone.contains(&e.seq) => {
@@ -691,19 +693,19 @@ impl Incident {
         })
     }
 
-    /// The entries in the order in which things happened; entries of one moment stay in the order they were written.
+    /// The entries sorted by when they happened. Entries with the same time stay in journal order.
     pub fn timeline(&self) -> Vec<&Entry> {
         let mut entries: Vec<&Entry> = self.entries.iter().collect();
         entries.sort_by_key(|e| (e.at, e.seq));
         entries
     }
 
-    /// The last answer to a prompt.
+    /// The latest answer to a prompt.
     pub fn last_answer(&self, prompt: &str) -> Option<&RecordedAnswer> {
         self.answers.iter().rev().find(|a| a.answer.prompt == prompt)
     }
 
-    /// When anything was last written about it: the clock of exports and prompts, which read no other.
+    /// When the last entry was written. Exports and prompts use this as the current time, so that their output is reproducible.
     pub fn as_of(&self) -> Timestamp {
         self.head.last_at
     }

@@ -1,11 +1,11 @@
-//! Status and the phase that follows from it.
+//! Incident status, and the phase that each status belongs to.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// Where an incident stands. `mitigated`: the impact is contained, the cause not yet fixed.
+/// The status of an incident. `Mitigated` means that the impact is contained but the cause is not fixed yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
@@ -18,11 +18,12 @@ pub enum Status {
     Closed,
     /// A false alarm.
     Cancelled,
+    /// Part of another incident.
     Merged,
 }
 
 impl Status {
-    /// Every status, in the order of an incident's life; the two ways out last.
+    /// Every status in lifecycle order, with `Cancelled` and `Merged` last.
     pub const ALL: [Self; 9] = [
         Self::Triage,
         Self::Investigating,
@@ -35,7 +36,7 @@ impl Status {
         Self::Merged,
     ];
 
-    /// The word as printed and stored.
+    /// The word for this status as typed, stored and printed.
     pub fn word(self) -> &'static str {
         match self {
             Self::Triage => "triage",
@@ -50,12 +51,12 @@ impl Status {
         }
     }
 
-    /// Whether somebody still works on it.
+    /// Whether the incident is still being worked on: any status before `Resolved`.
     pub fn is_open(self) -> bool {
         self < Self::Resolved
     }
 
-    /// The phase that this status belongs to; `None` for the two ways out.
+    /// The phase of this status; `None` for `Cancelled` and `Merged`.
     pub fn phase(self) -> Option<Phase> {
         Some(match self {
             Self::Triage => Phase::Detection,
@@ -74,9 +75,9 @@ impl fmt::Display for Status {
     }
 }
 
-/// A status that could not be read.
+/// The error for text that does not name a status.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("'{0}' is not a status: give triage, investigating, identified, mitigated, monitoring, resolved, closed or cancelled")]
+#[error("'{0}' is not a status; use triage, investigating, identified, mitigated, monitoring, resolved, closed or cancelled")]
 pub struct StatusError(String);
 
 impl FromStr for Status {
@@ -87,7 +88,7 @@ impl FromStr for Status {
     }
 }
 
-/// A group of statuses.
+/// A phase of incident response, which groups statuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
@@ -100,7 +101,7 @@ pub enum Phase {
 }
 
 impl Phase {
-    /// The word as printed.
+    /// The word to display.
     pub fn word(self) -> &'static str {
         match self {
             Self::Detection => "detection",

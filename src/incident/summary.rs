@@ -1,5 +1,5 @@
-//! The head of an incident: what a list shows. Kept beside the entries by the journal, so that a board of a thousand
-//! incidents needs no fold; it is itself a fold of one fact at a time and can always be made again.
+//! The summary of an incident, as shown in lists. The journal stores it next to the entries and updates it with each one, so that
+//! a list of a thousand incidents can be shown without reading their entries. It can always be rebuilt from them.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use super::severity::{Matrix, Severity};
 use super::status::Status;
 use crate::telemetry::Timestamp;
 
-/// One row of the list of incidents.
+/// One row in the list of incidents.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Summary {
     pub id: IncidentId,
@@ -22,7 +22,7 @@ pub struct Summary {
     pub severity: Severity,
     pub status: Status,
     pub declared_at: Timestamp,
-    /// Since when it has this status.
+    /// When the status last changed.
     pub status_since: Timestamp,
     pub commander: Option<String>,
     /// Fingerprints of the linked alerts.
@@ -30,33 +30,32 @@ pub struct Summary {
     pub open_actions: u32,
     pub last_seq: u64,
     pub last_at: Timestamp,
-    /// When stakeholders last heard; `None`: not yet.
+    /// When the last update was published; `None` if there is none yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub updated_at: Option<Timestamp>,
-    /// When each audience was promised its next update. What one of them is told keeps no promise to another.
+    /// When the next update to each audience was promised. An update to one audience does not fulfil a promise to another.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub promised: BTreeMap<Audience, Timestamp>,
-    /// Since when it has this severity: a change dated back before that is history.
+    /// When the severity last changed. A severity change backdated to before this time does not affect the current severity.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub severity_at: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub merged_into: Option<IncidentId>,
-    /// Its own update clock, in seconds by severity, where its matrix is not the built-in one: an incident keeps the matrix
-    /// that it was declared under.
+    /// Update intervals in seconds by severity, if the matrix in force at the declaration was not the built-in one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cadence: Option<BTreeMap<Severity, u64>>,
-    /// Entries that wait for the shared store. Put in by the store that keeps them; never stored.
+    /// Number of entries that are not in the shared store yet. Filled in by the store on reading; never stored.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub unsynced: u32,
 }
 
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "required by serde")]
 fn is_zero(n: &u32) -> bool {
     *n == 0
 }
 
 impl Summary {
-    /// The head after the first entry; `None` when that entry does not declare an incident.
+    /// Builds the summary from the first entry. Returns `None` if that entry does not declare an incident.
     pub fn first(entry: &Entry) -> Option<Self> {
         let Fact::IncidentDeclared { title, severity, status, matrix, .. } = &entry.fact else { return None };
         let cadence = matrix
@@ -83,13 +82,15 @@ impl Summary {
         })
     }
 
-    /// When the next update is due: see [`Self::next_update`].
+    /// When the next update is due. See [`Self::next_update`].
     pub fn update_due(&self) -> Option<Timestamp> {
         self.next_update().map(|(due, _)| due)
     }
 
-    /// When the next update is due and for whom: the earliest that was promised, else by the cadence of the matrix that it was
-    /// declared under, from the last update or the declaration. `None`: no cadence, or the incident is over.
+    /// When the next update is due, and for which audience.
+    ///
+    /// This is the earliest promised update. Without a promise, it follows the update interval of the severity, counted from the
+    /// last update or the declaration. `None` if the severity requires no updates or the incident is over.
     pub fn next_update(&self) -> Option<(Timestamp, Option<Audience>)> {
         if !self.status.is_open() {
             return None;
@@ -104,15 +105,15 @@ impl Summary {
         every.map(|every| (self.updated_at.unwrap_or(self.declared_at) + every, None))
     }
 
-    /// An entry that has no effect of its own: it, or its effect, was undone.
-    pub fn pass(&mut self, entry: &Entry) {
+    /// Skips an entry that has no effect because it was undone or is an undo itself.
+    pub fn skip(&mut self, entry: &Entry) {
         self.last_seq = entry.seq;
         self.last_at = entry.recorded_at;
     }
 
-    /// Takes the next entry in. An undoing cannot be taken in by itself: it needs the fold (see [`super::Incident::fold`]).
+    /// Applies the next entry. An undo cannot be applied on its own; it needs [`super::Incident::fold`].
     pub fn apply(&mut self, entry: &Entry) {
-        self.pass(entry);
+        self.skip(entry);
         match &entry.fact {
             Fact::TitleChanged { title } => self.title.clone_from(title),
             Fact::AlertLinked { alert } if !self.alerts.contains(&alert.fingerprint) => {
@@ -121,7 +122,7 @@ impl Summary {
             Fact::AlertUnlinked { fingerprint, .. } => self.alerts.retain(|f| f != fingerprint),
             Fact::SeverityChanged { to, .. } if self.severity_at.is_none_or(|since| entry.at >= since) => {
                 if *to < self.severity {
-                    // What was promised at a lower severity no longer holds.
+                    // Updates promised at a lower severity no longer apply.
                     self.promised.clear();
                 }
                 self.severity = *to;

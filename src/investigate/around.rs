@@ -714,9 +714,9 @@ mod tests {
         let bank = out.signals.suspects.iter().find(|s| s.suspect.service.as_deref() == Some("bank")).unwrap();
         assert!(bank.keys.contains(&"desk|http_client_request_duration_seconds p95".to_owned()), "{:?}", bank.keys);
         let why = bank.suspect.why();
-        assert!(why.starts_with("its own series are as usual; desk may be waiting for it"), "{why}");
+        assert!(why.starts_with("its own metrics look normal; desk may be waiting for it"), "{why}");
         let found = crate::analysis::findings::findings(&out.signals);
-        let told = found.iter().find(|f| f.text.starts_with("bank: ")).unwrap();
+        let told = found.iter().find(|f| f.text.starts_with("bank is ")).unwrap();
         assert!(told.confidence <= 0.5 && told.inputs == bank.keys, "{told:?}");
     }
 
@@ -825,7 +825,7 @@ mod tests {
         assert_eq!((out.drafts.len(), draft.window.end), (1, at(1200) - Duration::from_hours(24)));
         let found = crate::analysis::findings::findings(&out.signals);
         let told = found.iter().find(|f| f.kind == crate::incident::FindingKind::Moved).unwrap();
-        assert!(told.text.contains("at the same hours 4.5 s a day earlier: usual at this hour"), "{told:?}");
+        assert!(told.text.contains("at the same time of day it was 4.5 s a day earlier: usual at this time of day"), "{told:?}");
         assert!(told.against == [key.clone()] && told.confidence < 0.5, "{told:?}");
     }
 }

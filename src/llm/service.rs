@@ -1,7 +1,7 @@
-//! The transport under async-openai: our own retries, limits and reading of errors.
+//! The HTTP transport under async-openai, with our own retries, limits and error handling.
 //!
-//! The crate's own layer would wait as long as any `Retry-After` says and loses the status of error bodies that it cannot
-//! decode. Here a read of at most [`ATTEMPTS`] tries is made, waits are capped, and an error keeps status and words.
+//! async-openai's own layer waits as long as a `Retry-After` header asks and loses the status of error bodies that it cannot
+//! decode. Here a request is tried at most [`ATTEMPTS`] times, waits are capped, and an error keeps its status and message.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -18,76 +18,76 @@ use crate::prompt::Delta;
 use crate::sources::http::{chain, fault};
 
 const ATTEMPTS: u32 = 3;
-/// The longest wait between two attempts, whatever the server asks for.
+/// The longest wait between two attempts. If the server asks for more, the request fails at once.
 const MAX_WAIT: Duration = Duration::from_secs(20);
-/// Bytes kept of an error body.
+/// Reading an error body stops once it is longer than this, in bytes.
 const MAX_ERROR: usize = 64 * 1024;
 
 tokio::task_local! {
-    /// Where the attempts of the request under way are told.
+    /// Receives the progress messages of the current request.
     static PROGRESS: mpsc::Sender<Delta>;
 }
 
-/// Runs a request with its progress going to `sink`.
+/// Runs a request and sends its progress messages to `sink`.
 pub(super) async fn with_progress<F: Future>(sink: mpsc::Sender<Delta>, request: F) -> F::Output {
     PROGRESS.scope(sink, request).await
 }
 
-fn tell(text: String) {
-    // A full queue means that there is plenty to read already.
-    let _untold = PROGRESS.try_with(|sink| sink.try_send(Delta::Waiting(text)));
+fn report_progress(text: String) {
+    // If the queue is full, the message is dropped: the reader is busy anyway.
+    let _dropped = PROGRESS.try_with(|sink| sink.try_send(Delta::Waiting(text)));
 }
 
-/// An HTTP answer that is an error, with its words.
+/// An HTTP error response with its message.
 #[derive(Debug, thiserror::Error)]
 #[error("HTTP {status}: {message}")]
-struct Refused {
+struct ErrorResponse {
     status: u16,
     message: String,
 }
 
-/// Sends requests.
+/// Sends requests, with retries.
 #[derive(Clone)]
 pub(super) struct Service {
     client: reqwest::Client,
     timeout: Duration,
-    /// The first wait between attempts; a test shortens it.
-    first_wait: Duration,
+    /// Base of the exponential backoff (see [`Service::backoff`]).
+    base_wait: Duration,
 }
 
 impl Service {
-    pub(super) fn new(client: reqwest::Client, timeout: Duration, first_wait: Option<Duration>) -> Self {
-        Self { client, timeout, first_wait: first_wait.unwrap_or(Duration::from_millis(500)) }
+    pub(super) fn new(client: reqwest::Client, timeout: Duration, base_wait: Option<Duration>) -> Self {
+        Self { client, timeout, base_wait: base_wait.unwrap_or(Duration::from_millis(500)) }
     }
 
     async fn send(self, factory: HttpRequestFactory) -> Result<reqwest::Response, OpenAIError> {
         let mut attempt = 1;
-        tell("asking the model".to_owned());
+        report_progress("waiting for the model".to_owned());
         loop {
             let sent = self.client.execute(factory.build().await?).await;
             let (error, wait) = match sent {
                 Ok(response) if response.status().is_success() => return as_stream(response).await,
                 Ok(response) => {
                     let retry = matches!(response.status().as_u16(), 408 | 429 | 500 | 502 | 503 | 504);
-                    let asked = response
+                    let retry_after = response
                         .headers()
                         .get("retry-after")
                         .and_then(|v| v.to_str().ok())
                         .and_then(|v| v.trim().parse().ok())
                         .map(Duration::from_secs);
-                    let refused = refused(response).await;
-                    (OpenAIError::Boxed(Box::new(refused)), retry.then(|| asked.unwrap_or_else(|| self.wait(attempt))))
+                    let error = read_error(response).await;
+                    (OpenAIError::Boxed(Box::new(error)), retry.then(|| retry_after.unwrap_or_else(|| self.backoff(attempt))))
                 }
                 Err(e) => {
                     let retry = e.is_connect();
                     let error = fault(&e, self.timeout);
-                    (OpenAIError::Boxed(Box::new(error)), retry.then(|| self.wait(attempt)))
+                    (OpenAIError::Boxed(Box::new(error)), retry.then(|| self.backoff(attempt)))
                 }
             };
             match wait {
                 Some(wait) if attempt < ATTEMPTS && wait <= MAX_WAIT => {
-                    tell(format!(
-                        "{}; trying again in {:.1} s ({attempt} of {ATTEMPTS})",
+                    report_progress(format!(
+                        "{}; retrying in {:.1} s (attempt {attempt} of {ATTEMPTS} failed)",
                         explain(&error).message,
                         wait.as_secs_f64()
                     ));
@@ -99,12 +99,13 @@ impl Service {
         }
     }
 
-    fn wait(&self, attempt: u32) -> Duration {
-        self.first_wait.saturating_mul(1 << attempt.min(5))
+    /// The wait after attempt number `attempt`, counted from 1: the base wait doubled `attempt` times, at most five times.
+    fn backoff(&self, attempt: u32) -> Duration {
+        self.base_wait.saturating_mul(1 << attempt.min(5))
     }
 }
 
-/// A server that ignores `stream` and answers with one JSON object is read as a stream of one event.
+/// Turns a JSON response into a stream of one event, for servers that ignore `stream`; other responses pass through.
 async fn as_stream(response: reqwest::Response) -> Result<reqwest::Response, OpenAIError> {
     let json =
         response.headers().get("content-type").and_then(|v| v.to_str().ok()).is_some_and(|t| t.contains("application/json"));
@@ -113,16 +114,17 @@ async fn as_stream(response: reqwest::Response) -> Result<reqwest::Response, Ope
     }
     let text = response.text().await.map_err(OpenAIError::Reqwest)?;
     let flat = text.replace(['\n', '\r'], " ");
-    let event = made_response(format!("data: {flat}\n\ndata: [DONE]\n\n"));
+    let event = response_from_text(format!("data: {flat}\n\ndata: [DONE]\n\n"));
     Ok(event)
 }
 
-/// A response made from a text.
-fn made_response(text: String) -> reqwest::Response {
+/// A response with the given body.
+fn response_from_text(text: String) -> reqwest::Response {
     reqwest::Response::from(http::Response::new(text))
 }
 
-async fn refused(mut response: reqwest::Response) -> Refused {
+/// Reads the status and message of an error response.
+async fn read_error(mut response: reqwest::Response) -> ErrorResponse {
     let status = response.status().as_u16();
     let mut body = Vec::new();
     while let Ok(Some(chunk)) = response.chunk().await {
@@ -132,11 +134,11 @@ async fn refused(mut response: reqwest::Response) -> Refused {
         }
     }
     let text = String::from_utf8_lossy(&body).into_owned();
-    Refused { status, message: words(&text) }
+    ErrorResponse { status, message: error_message(&text) }
 }
 
-/// The words of an error body: `{error:{message}}`, `{error:"…"}`, `{message}`, `{detail}`, or the text itself.
-fn words(text: &str) -> String {
+/// The message of an error body: `{error:{message}}`, `{error:"…"}`, `{message}`, `{detail}`, or the start of the text.
+fn error_message(text: &str) -> String {
     let json: Option<Value> = serde_json::from_str(text).ok();
     let found = json.as_ref().and_then(|j| {
         let error = j.get("error");
@@ -148,18 +150,18 @@ fn words(text: &str) -> String {
             .and_then(Value::as_str)
     });
     match found {
-        Some(words) => words.to_owned(),
-        None if text.trim_start().starts_with('<') => "an HTML page: check base_url".to_owned(),
+        Some(message) => message.to_owned(),
+        None if text.trim_start().starts_with('<') => "the response is an HTML page; check base_url".to_owned(),
         None => text.trim().chars().take(300).collect(),
     }
 }
 
-/// The crate's error in our words.
+/// Converts an async-openai error, adding a remedy where the HTTP status suggests one.
 pub(super) fn explain(error: &OpenAIError) -> LlmError {
     match error {
         OpenAIError::Boxed(inner) => {
             let text = inner.to_string();
-            let remedy = inner.downcast_ref::<Refused>().map_or("", |r| match r.status {
+            let remedy = inner.downcast_ref::<ErrorResponse>().map_or("", |r| match r.status {
                 401 | 403 => "; check api_key_env",
                 404 => "; check base_url and model",
                 400 | 413 => "; check model and context_tokens",
@@ -167,10 +169,10 @@ pub(super) fn explain(error: &OpenAIError) -> LlmError {
             });
             LlmError::new(format!("{text}{remedy}"))
         }
-        OpenAIError::Reqwest(e) => LlmError::new(format!("the connection to the model broke: {}", chain(e))),
-        OpenAIError::StreamError(e) => LlmError::new(format!("the stream broke: {e}")),
+        OpenAIError::Reqwest(e) => LlmError::new(format!("the connection to the model was lost: {}", chain(e))),
+        OpenAIError::StreamError(e) => LlmError::new(format!("the stream of the answer broke off: {e}")),
         OpenAIError::JSONDeserialize(e, text) => LlmError::new(format!(
-            "the model sent something that is no answer ({e}): {}",
+            "the model sent a response that cannot be parsed ({e}): {}",
             text.chars().take(120).collect::<String>()
         )),
         other => LlmError::new(other.to_string()),

@@ -1,6 +1,7 @@
-//! The chat-completions dialect, read with tolerance: everything optional, unknown words kept as text. Deviations that
-//! were seen in the wild: `finish_reason` as `""` or `eos`, no `id` or `created`, `usage: {}`, an error inside the stream
-//! with HTTP 200, a first chunk without choices, a whole `message` instead of a `delta`.
+//! Request and response types of the chat-completions API. Responses are parsed leniently: every field is optional and may
+//! have any JSON type. Real servers deviate in these ways: `finish_reason` is `""` or `eos`, `id` or `created` is missing,
+//! `usage` is `{}`, an error comes inside the stream with HTTP 200, the first chunk has no choices, a whole `message` comes
+//! instead of a `delta`.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -10,7 +11,7 @@ use crate::config::AssistantConfig;
 use crate::prompt::{Message, PromptPlan};
 use crate::telemetry::clean;
 
-/// What is sent. `stream` is set here: the crate does not, with own types.
+/// The request body. Sets `stream` itself, because async-openai does not set it for custom types.
 #[derive(Serialize)]
 pub(super) struct Request<'a> {
     model: &'a str,
@@ -29,22 +30,22 @@ struct StreamOptions {
 }
 
 impl<'a> Request<'a> {
-    pub(super) fn of(config: &'a AssistantConfig, plan: &'a PromptPlan) -> WithoutNulls<'a> {
-        // OpenAI's reasoning models want the new name, everybody else the old one.
-        let reasoning = config.base_url.contains("api.openai.com") || config.base_url.contains(".openai.azure.com");
+    pub(super) fn from_plan(config: &'a AssistantConfig, plan: &'a PromptPlan) -> WithoutNulls<'a> {
+        // OpenAI's reasoning models need `max_completion_tokens`; other servers expect the older `max_tokens`.
+        let is_openai = config.base_url.contains("api.openai.com") || config.base_url.contains(".openai.azure.com");
         WithoutNulls(Self {
             model: &config.model,
             messages: plan.messages.get(),
             stream: true,
             stream_options: StreamOptions { include_usage: true },
-            max_tokens: (!reasoning).then_some(config.answer_tokens),
-            max_completion_tokens: reasoning.then_some(config.answer_tokens),
+            max_tokens: (!is_openai).then_some(config.answer_tokens),
+            max_completion_tokens: is_openai.then_some(config.answer_tokens),
             temperature: config.temperature,
         })
     }
 }
 
-/// A request that leaves out what is not set: some servers refuse nulls.
+/// Serializes a request without its null fields, which some servers reject.
 pub(super) struct WithoutNulls<'a>(Request<'a>);
 
 impl Serialize for WithoutNulls<'_> {
@@ -57,6 +58,7 @@ impl Serialize for WithoutNulls<'_> {
     }
 }
 
+/// One event of the stream.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Chunk {
     #[serde(default)]
@@ -75,14 +77,14 @@ struct Choice {
 }
 
 impl Chunk {
-    /// The text that this chunk adds, cleaned; nothing for other choices and tool calls.
+    /// The text that this chunk adds, cleaned. Empty for a tool call; only the first choice is read.
     pub(super) fn text(&self) -> String {
         let Some(choice) = self.choices.first() else { return String::new() };
         let part = choice.delta.as_ref().or(choice.message.as_ref());
         let content = part.and_then(|p| p.get("content")).or(choice.text.as_ref());
         match content {
             Some(Value::String(text)) => clean::block(text),
-            // Content as a list of parts.
+            // Some servers send the content as a list of parts.
             Some(Value::Array(parts)) => {
                 parts.iter().filter_map(|p| p.get("text").and_then(Value::as_str)).map(clean::block).collect()
             }
@@ -90,7 +92,7 @@ impl Chunk {
         }
     }
 
-    /// An error inside the stream, in whatever shape.
+    /// The message of an error inside the stream, whatever its JSON shape.
     pub(super) fn error_message(&self) -> Option<String> {
         match self.error.as_ref()? {
             Value::Null => None,
@@ -99,8 +101,8 @@ impl Chunk {
         }
     }
 
-    /// Takes usage, model and the reason of the end over.
-    pub(super) fn note(&self, outcome: &mut Outcome) {
+    /// Copies usage, model and the reason for an early end into `outcome`.
+    pub(super) fn update(&self, outcome: &mut Outcome) {
         let tokens = |key: &str| self.usage.as_ref().and_then(|u| u.get(key)).and_then(Value::as_u64);
         outcome.usage.prompt_tokens = tokens("prompt_tokens").or(outcome.usage.prompt_tokens);
         outcome.usage.completion_tokens = tokens("completion_tokens").or(outcome.usage.completion_tokens);
@@ -116,9 +118,9 @@ impl Chunk {
     }
 }
 
-/// Hides what a local reasoning model thinks aloud between `<think>` and `</think>` at the start of its answer.
+/// Removes the reasoning that local models write between `<think>` and `</think>` at the start of an answer.
 #[derive(Default)]
-pub(super) struct Thinking {
+pub(super) struct ThinkingFilter {
     state: State,
     held: String,
 }
@@ -131,17 +133,18 @@ enum State {
     Answer,
 }
 
-impl Thinking {
+impl ThinkingFilter {
+    /// The part of the next piece of text to show. Holds text back while it may still be reasoning.
     pub(super) fn visible(&mut self, text: &str) -> String {
         if self.state == State::Answer {
             return text.to_owned();
         }
         self.held.push_str(text);
-        let begun = self.held.trim_start();
+        let start = self.held.trim_start();
         if self.state == State::Start {
-            if begun.starts_with("<think>") {
+            if start.starts_with("<think>") {
                 self.state = State::Inside;
-            } else if "<think>".starts_with(begun) {
+            } else if "<think>".starts_with(start) {
                 return String::new();
             } else {
                 self.state = State::Answer;
@@ -169,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn chunks_of_many_servers_are_read() {
+    fn reads_chunks_of_many_servers() {
         for (json, text) in [
             (r#"{"choices":[{"delta":{"content":"a"},"finish_reason":""}]}"#, "a"),
             (r#"{"choices":[{"delta":{"role":"","content":null},"finish_reason":"eos"}],"usage":{}}"#, ""),
@@ -182,7 +185,7 @@ mod tests {
         }
         assert_eq!(chunk(r#"{"error":{"code":503,"message":"loading"}}"#).error_message().as_deref(), Some("loading"));
         let mut outcome = Outcome::default();
-        chunk(r#"{"choices":[{"finish_reason":"length"}],"usage":{"prompt_tokens":7},"model":"m"}"#).note(&mut outcome);
+        chunk(r#"{"choices":[{"finish_reason":"length"}],"usage":{"prompt_tokens":7},"model":"m"}"#).update(&mut outcome);
         assert_eq!(
             (outcome.usage.prompt_tokens, outcome.cut_by.as_deref(), outcome.model.as_deref()),
             (Some(7), Some("length"), Some("m"))
@@ -190,10 +193,10 @@ mod tests {
     }
 
     #[test]
-    fn thinking_aloud_is_hidden() {
-        let mut thinking = Thinking::default();
+    fn hides_reasoning() {
+        let mut filter = ThinkingFilter::default();
         let parts = ["<th", "ink>hm", "m</thi", "nk>\n\nThe ", "pool"];
-        assert_eq!(parts.iter().map(|p| thinking.visible(p)).collect::<String>(), "The pool");
-        assert_eq!(Thinking::default().visible("<table>"), "<table>");
+        assert_eq!(parts.iter().map(|p| filter.visible(p)).collect::<String>(), "The pool");
+        assert_eq!(ThinkingFilter::default().visible("<table>"), "<table>");
     }
 }

@@ -1,5 +1,6 @@
-//! Action items as issues of GitHub or GitLab. What is sent is made first and can be looked at ([`Outgoing`]); sending is
-//! another step. A request that creates something is never sent twice by itself: when its answer is lost, a person looks.
+//! Creates GitHub and GitLab issues from action items. The request is built first, so that a person can review it
+//! ([`IssueRequest`]); sending it is a separate step. A request is never retried: if its response is lost, a person has to
+//! check whether the issue was created.
 //!
 //! GitHub: REST API version 2022-11-28, "Create an issue". GitLab: REST API v4, "New issue".
 
@@ -13,37 +14,37 @@ use crate::evidence::Redactor;
 use crate::incident::{ActionItem, Incident};
 use crate::sources::http::{chain, tls};
 
-/// Why an issue was not made.
+/// Why an issue was not created, or may not have been.
 #[derive(Debug, thiserror::Error)]
 pub enum TrackerError {
-    #[error("tracker '{name}': {message}")]
+    #[error("cannot create an issue in tracker '{name}': {message}")]
     Failed { name: String, message: String },
 }
 
-/// A request as it would be sent, without the token.
+/// A request that creates an issue, without the token.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Outgoing {
+pub struct IssueRequest {
     pub method: &'static str,
     pub url: String,
     pub body: Value,
 }
 
-/// The longest answer that is read.
-const MAX_ANSWER: usize = 1024 * 1024;
+/// The longest response body that is read, in bytes.
+const MAX_RESPONSE: usize = 1024 * 1024;
 
-/// The issue of an action item. Everything in it comes from the journal and so was redacted; it is redacted once more.
-pub fn issue(tracker: &TrackerConfig, incident: &Incident, item: &ActionItem) -> Outgoing {
+/// Builds the request for an action item. Its text comes from the journal, which is redacted already; it is redacted again.
+pub fn issue(tracker: &TrackerConfig, incident: &Incident, item: &ActionItem) -> IssueRequest {
     let mut redactor = Redactor::new();
     let title = redactor.text(&format!("{}: {}", incident.id(), item.text.lines().next().unwrap_or(""))).into_owned();
     let mut text = format!("{}\n\n", item.text);
     text.push_str(&format!("- Incident: {} {} {}\n", incident.id(), incident.head.severity, incident.head.title));
-    text.push_str(&format!("- Action item: {}, to {}\n", item.id, item.kind.word()));
+    text.push_str(&format!("- Action item: {} ({})\n", item.id, item.kind.word()));
     for (name, value) in [("Owner", &item.owner), ("Due", &item.due), ("Priority", &item.priority)] {
         text.push_str(&format!("- {name}: {}\n", value.as_deref().unwrap_or("not set")));
     }
     let text = redactor.text(&text).into_owned();
     match tracker.kind {
-        TrackerKind::Github => Outgoing {
+        TrackerKind::Github => IssueRequest {
             method: "POST",
             url: format!("{}/repos/{}/issues", tracker.url, tracker.project),
             body: json!({"title": title, "body": text, "labels": tracker.labels}),
@@ -53,7 +54,7 @@ pub fn issue(tracker: &TrackerConfig, incident: &Incident, item: &ActionItem) ->
             if let (Some(due), Some(fields)) = (&item.due, body.as_object_mut()) {
                 fields.insert("due_date".to_owned(), json!(due));
             }
-            Outgoing {
+            IssueRequest {
                 method: "POST",
                 url: format!("{}/projects/{}/issues", tracker.url, tracker.project.replace('/', "%2F")),
                 body,
@@ -62,11 +63,12 @@ pub fn issue(tracker: &TrackerConfig, incident: &Incident, item: &ActionItem) ->
     }
 }
 
-/// Sends it, once. Gives the address of the issue.
-pub async fn send(tracker: &TrackerConfig, outgoing: &Outgoing) -> Result<String, TrackerError> {
+/// Sends the request once and returns the URL of the new issue. Fails if there is no token, the request fails or times out,
+/// or the response is not a success with that URL.
+pub async fn send(tracker: &TrackerConfig, outgoing: &IssueRequest) -> Result<String, TrackerError> {
     let fail = |message: String| TrackerError::Failed { name: tracker.name.clone(), message };
     let Some(reference) = tracker.token.clone() else {
-        return Err(fail("no token is configured: add token_env, token_command or token_file".to_owned()));
+        return Err(fail("no token is configured; add token_env, token_command or token_file".to_owned()));
     };
     let token = tokio::task::spawn_blocking(move || reference.resolve())
         .await
@@ -89,7 +91,10 @@ pub async fn send(tracker: &TrackerConfig, outgoing: &Outgoing) -> Result<String
     };
     let mut response = request.send().await.map_err(|e| {
         if e.is_timeout() {
-            fail(format!("no answer within {:?}: look there whether the issue was made before you try again", tracker.timeout))
+            fail(format!(
+                "no response within {:?}; check in the tracker whether the issue was created before you try again",
+                tracker.timeout
+            ))
         } else {
             fail(chain(&e))
         }
@@ -98,24 +103,24 @@ pub async fn send(tracker: &TrackerConfig, outgoing: &Outgoing) -> Result<String
     let mut bytes = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|e| fail(chain(&e)))? {
         bytes.extend_from_slice(&chunk);
-        if bytes.len() > MAX_ANSWER {
-            return Err(fail("the answer is larger than 1 MiB".to_owned()));
+        if bytes.len() > MAX_RESPONSE {
+            return Err(fail("the response is larger than 1 MiB; check in the tracker whether the issue was created".to_owned()));
         }
     }
-    let answer: Value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+    let reply: Value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
     if !status.is_success() {
-        let said = answer.get("message").or_else(|| answer.get("error")).map(ToString::to_string).unwrap_or_default();
-        let said = crate::telemetry::clean::cut(&crate::telemetry::clean::line(&said), 200);
+        let detail = reply.get("message").or_else(|| reply.get("error")).map(ToString::to_string).unwrap_or_default();
+        let detail = crate::telemetry::clean::cut(&crate::telemetry::clean::line(&detail), 200);
         let remedy = match status.as_u16() {
-            401 | 403 => "; check the token and its rights",
-            404 => "; check the project, and whether the token may see it",
+            401 | 403 => "; check the token and its permissions",
+            404 => "; check the project name and that the token has access to it",
             _ => "",
         };
-        return Err(fail(format!("the server answered {status} {said}{remedy}")));
+        return Err(fail(format!("the server responded with {status} {detail}{remedy}")));
     }
     let field = if tracker.kind == TrackerKind::Github { "html_url" } else { "web_url" };
-    match answer.get(field).and_then(Value::as_str) {
+    match reply.get(field).and_then(Value::as_str) {
         Some(url) => Ok(crate::telemetry::clean::line(url)),
-        None => Err(fail(format!("the server answered {status} without {field}: look there whether the issue was made"))),
+        None => Err(fail(format!("the response ({status}) has no {field}; check in the tracker whether the issue was created"))),
     }
 }

@@ -1,4 +1,6 @@
-//! One HTML page, made from the Markdown: no script, nothing loaded from elsewhere, raw HTML in the text shown as text.
+//! The report as one HTML page, generated from the Markdown.
+//!
+//! The page has no scripts and loads nothing from elsewhere. Raw HTML in the Markdown is shown as text.
 
 use pulldown_cmark::{Event, Options, Parser, html};
 
@@ -10,10 +12,11 @@ pre,code{font:14px/1.4 ui-monospace,monospace;background:#f3f4f6}pre{padding:.6r
 blockquote{border-left:.25rem solid #b58900;margin:1rem 0;padding:.1rem 1rem;background:#fdf6e3}\
 @media(prefers-color-scheme:dark){body{color:#d7dae0;background:#16181d}pre,code{background:#22252c}th,td{border-color:#3b4048}blockquote{background:#2a261a}}";
 
+/// A complete HTML document.
 pub(super) fn render(report: &Report) -> String {
     let text = markdown::render(report);
     let options = Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH;
-    // The text quotes logs and models: what looks like HTML in it is text.
+    // The text quotes logs and model answers, so raw HTML in it is shown as text.
     let events = Parser::new_ext(&text, options).map(|event| match event {
         Event::Html(raw) | Event::InlineHtml(raw) => Event::Text(raw),
         other => other,

@@ -1,4 +1,4 @@
-//! Every fact of a post-mortem, computed once.
+//! Computes every fact of a post-mortem.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -16,15 +16,16 @@ use crate::incident::{
 use crate::telemetry::time::human;
 use crate::telemetry::{Timestamp, Window};
 
-/// A gap between two entries of a major incident that is worth a mark, in seconds.
+/// The minimum gap between two timeline entries of a major incident that is marked, in seconds.
 const GAP_SECS: f64 = 1800.0;
 
-/// A moment, or why there is none.
+/// A milestone of the incident and its time.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Milestone {
     pub name: &'static str,
+    /// `None` if it is unknown or was not reached.
     pub at: Option<Timestamp>,
-    /// Whether it was taken to be the declaration for want of anything better.
+    /// Whether the time was not recorded and another milestone's time is used instead.
     pub assumed: bool,
 }
 
@@ -41,24 +42,24 @@ pub struct TimelineRow {
     pub evidence: Vec<EvidenceId>,
     pub backdated: bool,
     pub corrected: bool,
-    /// What the entry said before it was corrected.
+    /// The original text of a corrected entry.
     pub original: Option<String>,
-    /// Seconds of silence before it in a major incident, when long.
+    /// Seconds since the previous entry, in a major incident and only if longer than 30 minutes.
     pub gap_before_secs: Option<f64>,
 }
 
-/// One evidence item with its text and, for a metric, its shape.
+/// One evidence item with an excerpt and, for metrics, sparklines.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct EvidenceRow {
     #[serde(flatten)]
     pub record: EvidenceRecord,
-    /// A sparkline over the window for each of the first series.
+    /// The title and sparkline of up to six series.
     pub sparklines: Vec<(String, String)>,
-    /// The telling part of the body; `None` when this store does not have the body.
+    /// A summary of the body; `None` if the store does not have the body.
     pub excerpt: Option<String>,
 }
 
-/// Text that a model wrote.
+/// A draft written by a model.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Draft {
     pub seq: u64,
@@ -72,7 +73,7 @@ pub struct Draft {
     pub partial: bool,
 }
 
-/// One asking of a model or the rules.
+/// One answer by a model or by the rules.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct AiRun {
     pub seq: u64,
@@ -85,18 +86,18 @@ pub struct AiRun {
     pub verdict: String,
 }
 
-/// Something that a reader would expect and that is not there.
+/// Something that the post-mortem still lacks.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Missing {
     pub section: &'static str,
     pub what: String,
 }
 
-/// The report.
+/// All facts of a post-mortem. All times are UTC.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Report {
     pub id: String,
-    /// Date, service, effect.
+    /// Date, services and incident title.
     pub title: String,
     pub incident_title: String,
     pub status: &'static str,
@@ -124,9 +125,9 @@ pub struct Report {
     pub decisions: Vec<Decision>,
     pub hypotheses: Vec<Hypothesis>,
     pub impact: Impact,
-    /// Updates that went out.
+    /// Published updates, in order.
     pub updates: Vec<Update>,
-    /// What was tried, in order.
+    /// Mitigations that were tried, in order.
     pub mitigations: Vec<(Timestamp, String)>,
     pub exit: Option<String>,
     pub exit_reading: Option<RecordedReading>,
@@ -134,7 +135,7 @@ pub struct Report {
     pub role_spans: Vec<RoleSpan>,
     pub merged_into: Option<crate::incident::IncidentId>,
     pub absorbed: Vec<crate::incident::IncidentId>,
-    /// Entries that the shared store does not have yet.
+    /// The number of entries that are not yet in the shared store.
     pub unsynced: usize,
     pub lessons: Vec<(Timestamp, String)>,
     pub todos: Vec<(u64, String)>,
@@ -154,7 +155,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// Computes it.
+    /// Computes the report. `bodies` are keyed by digest.
     pub fn new(incident: &Incident, bodies: &BTreeMap<String, Body>) -> Self {
         let matrix = incident.matrix();
         let as_of = incident.as_of();
@@ -224,39 +225,38 @@ impl Report {
         report
     }
 
-    /// Two to four sentences from computed facts: what, how long, how bad, what began it as far as known, what ended it.
+    /// Two to five sentences: title and severity, impact time, the first signal and a recent change, and the last recorded step.
     fn summarise(&self) -> String {
-        let mut out = format!("{} ({}, {}).", sentence(&self.incident_title), self.severity, self.severity_meaning);
+        let mut out = format!("{} ({}, {}).", capitalized(&self.incident_title), self.severity, self.severity_meaning);
         let length = human(Duration::from_secs_f64(self.impact_secs));
         let start = self.milestones.first().and_then(|m| m.at).map(|t| t.date_clock()).unwrap_or_default();
         out.push_str(&if self.impact_over {
-            format!(" The impact began at {start} UTC and lasted {length}.")
+            format!(" The impact started at {start} UTC and lasted {length}.")
         } else {
-            format!(
-                " The impact began at {start} UTC and had lasted {length} when this was written; it is not recorded as ended."
-            )
+            format!(" The impact started at {start} UTC and had lasted {length} at the last entry; its end is not recorded yet.")
         });
         if let Some(first) = self.findings.iter().find(|f| f.kind == FindingKind::Moved) {
             out.push_str(&format!(
-                " The first signal to leave its normal range: {} {}.",
-                trimmed(&first.title),
+                " First signal to leave its normal range: {} {}.",
+                without_suffix(&first.title),
                 cited::tags(&first.evidence)
             ));
-            // What was done just before is the first thing that a reader asks for.
+            // A recent change is the first thing that readers ask about.
             if let Some(change) = self.findings.iter().find(|f| f.kind == FindingKind::Change && f.confidence >= 0.7) {
-                out.push_str(&format!(" Changed at the time: {} {}.", trimmed(&change.title), cited::tags(&change.evidence)));
+                out.push_str(&format!(" Recent change: {} {}.", without_suffix(&change.title), cited::tags(&change.evidence)));
             }
         } else if let Some(first) = self.findings.first().filter(|f| f.evidence.is_empty()) {
-            out.push_str(&format!(" {}.", sentence(&first.title).trim_end_matches('.')));
+            out.push_str(&format!(" {}.", capitalized(&first.title).trim_end_matches('.')));
         } else if let Some(first) = self.findings.first() {
-            out.push_str(&format!(" {} {}.", sentence(&first.title).trim_end_matches('.'), cited::tags(&first.evidence)));
+            out.push_str(&format!(" {} {}.", capitalized(&first.title).trim_end_matches('.'), cited::tags(&first.evidence)));
         }
         if let Some((at, text)) = self.resolution_steps.last() {
-            out.push_str(&format!(" Last step recorded: {} at {} UTC.", text.trim_end_matches('.'), at.date_clock()));
+            out.push_str(&format!(" Last recorded step: {} at {} UTC.", text.trim_end_matches('.'), at.date_clock()));
         }
         out
     }
 
+    /// What the post-mortem still lacks, with what to do about it.
     fn find_missing(&self) -> Vec<Missing> {
         let mut out = Vec::new();
         let mut need = |ok: bool, section: &'static str, what: &str| {
@@ -264,74 +264,89 @@ impl Report {
                 out.push(Missing { section, what: what.to_owned() });
             }
         };
-        need(self.owner.is_some(), "Header", "an owner: give the commander's role to somebody");
-        need(self.durations.mitigate_secs.is_some(), "Impact", "when the impact ended: set the status mitigated");
-        need(!self.findings.is_empty(), "Detection", "an investigation: run `warroom investigate`");
-        need(self.durations.acknowledge_secs.is_some(), "Response", "when somebody took it on: acknowledge");
+        need(self.owner.is_some(), "Header", "the owner (assign an incident commander)");
+        need(self.durations.mitigate_secs.is_some(), "Impact", "when the impact ended (set the status to mitigated)");
+        need(!self.findings.is_empty(), "Detection", "an investigation (run `warroom investigate`)");
+        need(self.durations.acknowledge_secs.is_some(), "Response", "when the incident was acknowledged (acknowledge it)");
         need(
             !self.hypotheses.is_empty() || self.draft.is_some(),
             "Trigger, fault, contributing factors",
-            "a cause, as far as people judge it: note it as a hypothesis, or ask for the postmortem prompt",
+            "the cause (add a hypothesis, or ask the postmortem prompt)",
         );
-        need(self.durations.resolve_secs.is_some(), "Resolution and recovery", "the resolution");
-        need(!self.lessons.is_empty(), "Lessons", "lessons: note them with --kind lesson");
-        need(!self.action_items.is_empty(), "Action items", "action items");
+        need(self.durations.resolve_secs.is_some(), "Resolution and recovery", "the resolution (set the status to resolved)");
+        need(!self.lessons.is_empty(), "Lessons", "lessons learned (add notes with --kind lesson)");
+        need(!self.action_items.is_empty(), "Action items", "at least one action item");
         for item in &self.action_items {
             if item.scope == crate::incident::ActionScope::FollowUp && item.state.is_open() {
-                need(item.owner.is_some() && item.due.is_some(), "Action items", &format!("owner and due date of {}", item.id));
+                need(
+                    item.owner.is_some() && item.due.is_some(),
+                    "Action items",
+                    &format!("the owner and due date of {}", item.id),
+                );
             }
         }
         for fault in self.order_faults.iter().filter(|f| f.exception.is_none()) {
-            need(false, "Header", &format!("times in order, or a written exception: {}", fault.words));
+            need(false, "Header", &format!("times in order, or the reason why they are not: {}", fault.words));
         }
-        need(self.impact.is_known(), "Impact", "impact and scope: `warroom incident impact`");
-        let watches = self
+        need(self.impact.is_known(), "Impact", "impact and scope (run `warroom incident impact`)");
+        let improves_response = self
             .action_items
             .iter()
             .any(|a| matches!(a.kind, crate::incident::ActionKind::Detect | crate::incident::ActionKind::Process));
-        need(self.action_items.is_empty() || watches, "Action items", "at least one item about detection or response");
+        need(
+            self.action_items.is_empty() || improves_response,
+            "Action items",
+            "at least one item that improves detection or response",
+        );
         for (seq, text) in &self.todos {
-            need(false, "Action items", &format!("the TODO of entry {seq} made an action item, or dropped: {text}"));
+            need(false, "Action items", &format!("an action item for the TODO in entry {seq}, or a decision to drop it: {text}"));
         }
         out
     }
 }
 
-fn trimmed(text: &str) -> &str {
-    text.split(" (moved first").next().unwrap_or(text)
+/// The title of a finding without the note that its series moved first.
+fn without_suffix(text: &str) -> &str {
+    text.split(" (changed first").next().unwrap_or(text)
 }
 
-fn sentence(text: &str) -> String {
+/// A text with its first letter in upper case.
+fn capitalized(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map_or_else(String::new, |c| c.to_uppercase().chain(chars).collect())
 }
 
+/// `DATE SERVICES: TITLE`, with the date on which the impact started.
 fn title(incident: &Incident, services: &[String]) -> String {
-    let what = if services.is_empty() { String::new() } else { format!("{}: ", services.join(", ")) };
-    format!("{} {what}{}", incident.impact_started_at().date(), incident.head.title)
+    let services = if services.is_empty() { String::new() } else { format!("{}: ", services.join(", ")) };
+    format!("{} {services}{}", incident.impact_started_at().date(), incident.head.title)
 }
 
+/// The people who wrote entries, sorted by name.
 fn authors(incident: &Incident) -> Vec<String> {
     let people: BTreeSet<&str> =
         incident.entries.iter().filter(|e| e.actor.kind == ActorKind::Human).map(|e| e.actor.name.as_str()).collect();
     people.into_iter().map(str::to_owned).collect()
 }
 
+/// All eight milestones in the order of an incident's life.
 fn milestones(incident: &Incident) -> Vec<Milestone> {
     let assumed = incident.assumed();
-    let row = |name: &'static str, at: Option<Timestamp>, field: &str| Milestone { name, at, assumed: assumed.contains(&field) };
+    let milestone =
+        |name: &'static str, at: Option<Timestamp>, field: &str| Milestone { name, at, assumed: assumed.contains(&field) };
     vec![
-        row("impact started", Some(incident.impact_started_at()), "impact_started_at"),
-        row("detected", Some(incident.detected_at()), "detected_at"),
-        row("declared", Some(incident.head.declared_at), ""),
-        row("acknowledged", incident.acknowledged_at, ""),
-        row("identified", incident.identified_at, ""),
-        row("mitigated", incident.mitigated_at, "mitigated_at"),
-        row("resolved", incident.resolved_at, ""),
-        row("closed", incident.closed_at, ""),
+        milestone("impact started", Some(incident.impact_started_at()), "impact_started_at"),
+        milestone("detected", Some(incident.detected_at()), "detected_at"),
+        milestone("declared", Some(incident.head.declared_at), ""),
+        milestone("acknowledged", incident.acknowledged_at, ""),
+        milestone("identified", incident.identified_at, ""),
+        milestone("mitigated", incident.mitigated_at, "mitigated_at"),
+        milestone("resolved", incident.resolved_at, ""),
+        milestone("closed", incident.closed_at, ""),
     ]
 }
 
+/// Role assignments that replaced a previous holder.
 fn hand_overs(incident: &Incident) -> Vec<String> {
     incident
         .entries
@@ -345,9 +360,9 @@ fn notes(incident: &Incident, kind: NoteKind) -> Vec<(Timestamp, String)> {
     incident.notes(kind).map(|(e, t)| (e.at, t.to_owned())).collect()
 }
 
-/// TODOs of notes that no action item was made of.
+/// TODOs in notes that are not action items yet, each with the number of its entry.
 fn todos(incident: &Incident) -> Vec<(u64, String)> {
-    let made: BTreeSet<&str> = incident
+    let action_items: BTreeSet<&str> = incident
         .entries
         .iter()
         .filter_map(|e| match &e.fact {
@@ -358,10 +373,11 @@ fn todos(incident: &Incident) -> Vec<(u64, String)> {
     incident
         .notes(NoteKind::Observation)
         .flat_map(|(e, t)| todos_in(t).into_iter().map(|t| (e.seq, t.text)))
-        .filter(|(_, t)| !made.contains(t.as_str()))
+        .filter(|(_, t)| !action_items.contains(t.as_str()))
         .collect()
 }
 
+/// Status changes and reopenings that were not undone.
 fn resolution_steps(incident: &Incident) -> Vec<(Timestamp, String)> {
     incident
         .entries
@@ -374,6 +390,7 @@ fn resolution_steps(incident: &Incident) -> Vec<(Timestamp, String)> {
         .collect()
 }
 
+/// The latest model answer to the `postmortem` prompt, or else to the `troubleshoot` prompt; `None` without either.
 fn draft(incident: &Incident) -> Option<Draft> {
     let recorded = incident
         .answers
@@ -425,7 +442,8 @@ fn ai_runs(incident: &Incident) -> Vec<AiRun> {
         .collect()
 }
 
-/// The story: entries and, before them, when the conditions of the alerts began. Evidence as such is in the appendix.
+/// The timeline, oldest first: all entries except details and undone ones, and the times at which the linked alerts became
+/// true and fired.
 fn timeline(incident: &Incident) -> Vec<TimelineRow> {
     let mut rows: Vec<TimelineRow> = incident
         .timeline()
@@ -446,8 +464,8 @@ fn timeline(incident: &Incident) -> Vec<TimelineRow> {
             gap_before_secs: None,
         })
         .collect();
-    let source: Option<EvidenceId> = incident.evidence.iter().find(|e| e.kind == EvidenceKind::Alerts).map(|e| e.id);
-    let mut system = |at: Timestamp, kind: &'static str, text: String| {
+    let alert_evidence: Option<EvidenceId> = incident.evidence.iter().find(|e| e.kind == EvidenceKind::Alerts).map(|e| e.id);
+    let mut add_system_row = |at: Timestamp, kind: &'static str, text: String| {
         rows.push(TimelineRow {
             seq: 0,
             at,
@@ -456,7 +474,7 @@ fn timeline(incident: &Incident) -> Vec<TimelineRow> {
             actor_kind: ActorKind::System,
             kind,
             text,
-            evidence: source.into_iter().collect(),
+            evidence: alert_evidence.into_iter().collect(),
             backdated: false,
             corrected: false,
             original: None,
@@ -465,10 +483,10 @@ fn timeline(incident: &Incident) -> Vec<TimelineRow> {
     };
     for alert in &incident.alerts {
         if let Some(at) = alert.pending_since.filter(|p| Some(*p) != alert.starts_at) {
-            system(at, "condition_true", format!("condition of {} became true", alert.label()));
+            add_system_row(at, "condition_true", format!("condition of {} became true", alert.label()));
         }
         if let Some(at) = alert.starts_at {
-            system(at, "alert_fired", format!("alert {} fired", alert.label()));
+            add_system_row(at, "alert_fired", format!("alert {} fired", alert.label()));
         }
     }
     rows.sort_by(|a, b| (a.at, a.seq, &a.text).cmp(&(b.at, b.seq, &b.text)));

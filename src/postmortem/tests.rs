@@ -60,7 +60,7 @@ fn incident(with_answer: bool) -> (Incident, BTreeMap<String, Body>) {
     let finding = CitedFinding {
         rank: 1,
         kind: FindingKind::Moved,
-        title: "checkout db_pool_in_use rose 4 → 20 (moved first)".into(),
+        title: "checkout db_pool_in_use rose 4 → 20 (changed first)".into(),
         text: "checkout db_pool_in_use rose from 4 to 20 at 09:21:40.".into(),
         confidence: 0.9,
         at: None,
@@ -95,7 +95,7 @@ fn render(with_answer: bool, format: Format) -> String {
 }
 
 #[test]
-fn every_must_section_is_there_and_not_empty() {
+fn every_required_section_is_present_and_not_empty() {
     let text = render(false, Format::Markdown);
     let sections: Vec<&str> = text.split("\n## ").skip(1).collect();
     let titles: Vec<&str> = sections.iter().filter_map(|s| s.lines().next()).collect();
@@ -121,10 +121,10 @@ fn every_must_section_is_there_and_not_empty() {
         "alert HighErrorRate (checkout) fired",
         "`▁▁▁",
         "max by (service) (db_pool_in_use)",
-        "owner and due date of A0",
-        "the TODO of entry 6",
+        "the owner and due date of A0",
+        "the TODO in entry 6",
         "none of this text was written by a model",
-        "Unknown - the owner (nobody yet)",
+        "Unknown - the owner (not assigned)",
     ] {
         assert!(text.contains(part), "{part}\n{text}");
     }
@@ -138,7 +138,7 @@ fn the_same_journal_gives_the_same_bytes_in_every_format() {
 }
 
 #[test]
-fn what_a_model_wrote_is_marked_and_harmless() {
+fn model_text_is_marked_and_escaped() {
     let text = render(true, Format::Markdown);
     assert!(text.contains("**AI draft, not accepted by a person**"));
     assert!(text.contains("> The pool was too small [E1]."));
@@ -155,7 +155,7 @@ fn tables_survive_hostile_cells() {
 }
 
 #[test]
-fn the_json_twin_has_the_same_facts() {
+fn json_has_the_same_facts() {
     let json: serde_json::Value = serde_json::from_str(&render(true, Format::Json)).unwrap();
     assert_eq!(json["durations"]["mitigate_secs"], 480.0);
     assert_eq!(json["evidence"][0]["id"], "E1");

@@ -1,7 +1,7 @@
-//! Outside text made safe for Markdown and HTML.
+//! Escapes untrusted text for Markdown and HTML.
 
-/// A text within a paragraph or list item: on one line, and none of its characters acts as Markdown. Evidence tags such as
-/// `[E3]` stay as they are.
+/// Escapes text for a paragraph, list item or table cell: puts it on one line and escapes Markdown characters. Evidence tags
+/// such as `[E3]` are kept.
 pub(super) fn inline(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 8);
     let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -25,7 +25,7 @@ pub(super) fn inline(text: &str) -> String {
         }
         out.push(*c);
     }
-    // `1. text` at the start would begin a list.
+    // `1. text` at the start would start a list.
     let digits = out.bytes().take_while(u8::is_ascii_digit).count();
     if digits > 0 && matches!(out.as_bytes().get(digits), Some(b'.' | b')')) {
         out.insert(digits, '\\');
@@ -33,7 +33,7 @@ pub(super) fn inline(text: &str) -> String {
     out
 }
 
-/// A text as code within a line: the fence is longer than any run of backticks inside.
+/// Formats text as inline code on one line, with more backticks around it than any run inside it. Empty for empty text.
 pub(super) fn code(text: &str) -> String {
     let flat = text.split_whitespace().collect::<Vec<_>>().join(" ").replace('|', "\\|");
     if flat.is_empty() {
@@ -44,12 +44,13 @@ pub(super) fn code(text: &str) -> String {
     format!("{ticks}{pad}{flat}{pad}{ticks}")
 }
 
-/// A text as a block of code.
+/// Formats text as a fenced code block, with a fence longer than any run of backticks inside it.
 pub(super) fn block(text: &str) -> String {
     let fence = "`".repeat(longest_run(text).max(2) + 1);
     format!("{fence}text\n{}\n{fence}\n", text.trim_end())
 }
 
+/// The length of the longest run of backticks in a text.
 fn longest_run(text: &str) -> usize {
     let (mut longest, mut run) = (0, 0);
     for c in text.chars() {
@@ -59,11 +60,12 @@ fn longest_run(text: &str) -> usize {
     longest
 }
 
+/// Escapes text for HTML content and double-quoted attributes.
 pub(super) fn escape_html(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
-/// A model's Markdown, its headings one level below `level`, so that it stays within its section.
+/// A model's Markdown with its headings turned into bold text, so that it stays within its section, and with raw HTML escaped.
 pub(super) fn nested(markdown: &str) -> String {
     let mut fenced = false;
     let lines: Vec<String> = markdown
@@ -76,7 +78,7 @@ pub(super) fn nested(markdown: &str) -> String {
                 rest if !fenced && rest.len() < line.len() && rest.starts_with(' ') => {
                     format!("**{}**", rest.trim().replace('*', ""))
                 }
-                // Raw HTML of a model is shown, not run, by hosts that would run it.
+                // Escape raw HTML, which some Markdown hosts would otherwise run.
                 _ => line.replace('<', "\\<"),
             }
         })
@@ -89,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hostile_text_stays_text() {
+    fn escapes_hostile_text() {
         assert_eq!(
             inline("a | b\n**c** <script> [x](y) [E3] a_b _i_"),
             "a \\| b \\*\\*c\\*\\* \\<script\\> \\[x](y) [E3] a_b \\_i\\_"
@@ -101,7 +103,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn a_cell_never_breaks_its_row(text in "\\PC{0,60}") {
+        fn escaped_text_never_breaks_a_table_row(text in "\\PC{0,60}") {
             let row = inline(&text);
             let mut escaped = false;
             for c in row.chars() {

@@ -1,10 +1,10 @@
-//! What arrives while a model answers.
+//! The events of a streamed answer.
 
-/// A step of an answer. Control steps are never dropped; texts may be joined on the way.
+/// One event while a model answers. `Waiting` is never dropped; consecutive texts may be joined.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Delta {
-    /// The request is on its way, or is tried again: what is happening, for the status line.
+    /// The request is pending or being retried, with a message for the status line.
     Waiting(String),
-    /// More of the answer.
+    /// The next part of the answer.
     Text(String),
 }

@@ -1,4 +1,4 @@
-//! Prompt files: Markdown with TOML front matter between `+++` lines, the body a tera template.
+//! Prompt files: TOML front matter between `+++` lines, followed by a tera template in Markdown.
 
 use std::collections::BTreeMap;
 
@@ -10,38 +10,39 @@ use crate::evidence::body::digest;
 /// A prompt that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PromptError {
-    #[error("prompt {name}: {reason}")]
+    #[error("invalid prompt '{name}': {reason}")]
     Invalid { name: String, reason: String },
-    #[error("prompt {name} cannot be filled: {reason}")]
+    #[error("cannot fill in prompt '{name}': {reason}")]
     Render { name: String, reason: String },
     #[error(
-        "the model's window of {context_tokens} tokens is too small: the prompt {name} alone takes about {needed}; raise context_tokens or lower answer_tokens"
+        "the model's context window of {context_tokens} tokens is too small: prompt '{name}' needs about {needed} without any evidence; raise context_tokens or lower answer_tokens"
     )]
     TooSmall { name: String, context_tokens: u64, needed: u64 },
 }
 
-/// What the front matter says.
+/// A prompt file: the fields of its front matter, its template and its version.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PromptFile {
     pub id: String,
     pub title: String,
-    /// The role line: "You are …".
+    /// The role of the model, completing "You are a …".
     pub persona: String,
-    /// One line for lists.
+    /// One line that describes the prompt in lists.
     pub purpose: String,
-    /// What it is filled from, in words.
+    /// The data that the prompt is filled from, in words.
     pub inputs: Vec<String>,
-    /// Headings that the answer must have.
+    /// The headings that the answer must have, in order.
     pub headings: Vec<String>,
+    /// The template.
     #[serde(skip)]
     pub body: String,
-    /// The first twelve digits of the file's SHA-256.
+    /// The first 12 hexadecimal digits of the file's SHA-256.
     #[serde(skip)]
     pub version: String,
 }
 
-/// The prompts in the binary; one line each.
+/// The prompts that are built into the binary: id and file text.
 const BUILT_IN: [(&str, &str); 3] = [
     ("troubleshoot", include_str!("../../prompts/troubleshoot.md")),
     ("postmortem", include_str!("../../prompts/postmortem.md")),
@@ -49,35 +50,38 @@ const BUILT_IN: [(&str, &str); 3] = [
 ];
 
 impl PromptFile {
-    /// Reads a file's text. `name` is its file name without the ending.
+    /// Parses the text of a prompt file. `name` is its file name without the extension, which must equal the id.
     pub fn parse(name: &str, text: &str) -> Result<Self, PromptError> {
         let fail = |reason: String| PromptError::Invalid { name: name.to_owned(), reason };
         let normal = text.replace("\r\n", "\n");
-        let rest =
-            normal.strip_prefix("+++\n").ok_or_else(|| fail("it must begin with a line +++ and TOML front matter".to_owned()))?;
-        let (front, body) =
-            rest.split_once("\n+++\n").ok_or_else(|| fail("the front matter does not end: a line +++ is missing".to_owned()))?;
+        let rest = normal
+            .strip_prefix("+++\n")
+            .ok_or_else(|| fail("the file must begin with a line +++ and TOML front matter".to_owned()))?;
+        let (front, body) = rest
+            .split_once("\n+++\n")
+            .ok_or_else(|| fail("the front matter does not end: add a line +++ after it".to_owned()))?;
         let mut file: Self = toml::from_str(front).map_err(|e| fail(format!("front matter: {}", e.message())))?;
         if file.id != name {
-            return Err(fail(format!("its id is '{}': it must be the file's name", file.id)));
+            return Err(fail(format!("the id is '{}': it must be the file's name, '{name}'", file.id)));
         }
         file.body = body.trim().to_owned();
         file.version = digest(text.as_bytes()).chars().take(12).collect();
         Ok(file)
     }
 
-    /// The template filled in.
+    /// Fills in the template. Fails if the template is invalid or uses a variable that `context` does not have.
     pub fn render(&self, context: &Context) -> Result<String, PromptError> {
         let mut tera = Tera::default();
-        // The ending decides about escaping: `.md` is not HTML, nothing is escaped.
+        // Tera escapes by file extension; it escapes nothing in `.md` files.
         let name = format!("{}.md", self.id);
-        let fail = |e: tera::Error| PromptError::Render { name: self.id.clone(), reason: flat(&e) };
+        let fail = |e: tera::Error| PromptError::Render { name: self.id.clone(), reason: error_chain(&e) };
         tera.add_raw_template(&name, &self.body).map_err(fail)?;
         tera.render(&name, context).map_err(fail)
     }
 }
 
-fn flat(error: &dyn std::error::Error) -> String {
+/// An error and its causes on one line, separated by colons.
+fn error_chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(inner) = source {
@@ -87,14 +91,15 @@ fn flat(error: &dyn std::error::Error) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// All prompts by id.
+/// All available prompts by id.
 #[derive(Clone, Debug)]
 pub struct Library {
     prompts: BTreeMap<String, PromptFile>,
 }
 
 impl Library {
-    /// The built-in prompts, with a user's files (name without ending, text) put over those of the same name.
+    /// The built-in prompts and the user's prompt files (name without extension, text). A user file replaces a built-in prompt of
+    /// the same name. Fails on the first invalid file.
     pub fn with(user: &[(String, String)]) -> Result<Self, PromptError> {
         let mut prompts = BTreeMap::new();
         let built_in = BUILT_IN.iter().map(|(n, t)| (*n, *t));
@@ -104,12 +109,12 @@ impl Library {
         Ok(Self { prompts })
     }
 
-    /// A prompt by its id, with or without a leading slash.
+    /// The prompt with this id, with or without a leading slash; `None` if there is none.
     pub fn get(&self, id: &str) -> Option<&PromptFile> {
         self.prompts.get(id.trim_start_matches('/'))
     }
 
-    /// All, by id.
+    /// All prompts, sorted by id.
     pub fn all(&self) -> impl Iterator<Item = &PromptFile> {
         self.prompts.values()
     }
@@ -129,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_in_a_prompt_are_told() {
+    fn describes_mistakes_in_a_prompt_file() {
         for (text, part) in [
             ("no front", "must begin"),
             ("+++\nid = \"x\"", "does not end"),
@@ -139,8 +144,8 @@ mod tests {
                 "must be the file's name",
             ),
         ] {
-            let said = PromptFile::parse("x", text).unwrap_err().to_string();
-            assert!(said.contains(part), "{said}");
+            let message = PromptFile::parse("x", text).unwrap_err().to_string();
+            assert!(message.contains(part), "{message}");
         }
     }
 

@@ -1,7 +1,8 @@
-//! Alertmanager's API v2: alerts with the silences and inhibitions that hide them.
+//! A source of alerts from Alertmanager's API v2, with the silences and inhibitions that suppress them.
 //!
-//! A firing alert's `endsAt` lies in the future and is no end; the state says what it is. Errors are a bare JSON string,
-//! or `{message}` from the framework. Fields that older servers lack are optional.
+//! The `endsAt` of a firing alert is in the future and does not mean that the alert ended, so it is ignored; the state
+//! decides. Errors are a bare JSON string, or an object with a `message`. Fields that older servers do not send are
+//! optional.
 
 use std::collections::HashMap;
 
@@ -17,10 +18,10 @@ use super::{AlertSource, Answer, Asked, Source};
 use crate::config::SourceConfig;
 use crate::telemetry::{Alert, AlertState, Labels, Silence, Timestamp, clean};
 
-/// Alerts kept of one answer: an API without paging can send any number.
+/// The largest number of alerts returned; the API has no paging, so a response can be of any size.
 const MAX_ALERTS: usize = 20_000;
 
-/// An Alertmanager.
+/// An Alertmanager server.
 pub struct Alertmanager {
     name: String,
     http: Http,
@@ -68,12 +69,12 @@ struct RawSilence {
 }
 
 impl Alertmanager {
-    /// From its configuration; opens no connection.
+    /// Creates the source from its configuration; opens no connection.
     pub fn new(config: &SourceConfig) -> Result<Self, SourceError> {
         Ok(Self { name: config.name.clone(), http: Http::new(config)?, matchers: config.matchers.clone() })
     }
 
-    /// The silences that the alerts name; without them the alerts are still of use.
+    /// All silences by id; empty, without a request, when no alert is silenced.
     async fn silences(&self, alerts: &[RawAlert]) -> Result<HashMap<String, Silence>, SourceError> {
         if alerts.iter().all(|a| a.status.silenced_by.is_empty()) {
             return Ok(HashMap::new());
@@ -96,8 +97,10 @@ impl Alertmanager {
 
 fn alert(raw: RawAlert, silences: &HashMap<String, Silence>, source: &str) -> Alert {
     let labels = clean_labels(&raw.labels);
-    let hidden = !raw.status.silenced_by.is_empty() || !raw.status.inhibited_by.is_empty() || !raw.status.muted_by.is_empty();
-    let unknown = |id: &String| Silence { id: clean::line(id), created_by: String::new(), comment: String::new(), ends_at: None };
+    let is_suppressed =
+        !raw.status.silenced_by.is_empty() || !raw.status.inhibited_by.is_empty() || !raw.status.muted_by.is_empty();
+    let unknown_silence =
+        |id: &String| Silence { id: clean::line(id), created_by: String::new(), comment: String::new(), ends_at: None };
     Alert {
         fingerprint: if raw.fingerprint.is_empty() {
             super::fingerprint::fingerprint(&labels)
@@ -106,7 +109,7 @@ fn alert(raw: RawAlert, silences: &HashMap<String, Silence>, source: &str) -> Al
         },
         name: labels.get("alertname").cloned().unwrap_or_else(|| "(no alertname)".to_owned()),
         severity: severity(&labels),
-        state: if hidden || raw.status.state == "suppressed" { AlertState::Suppressed } else { AlertState::Firing },
+        state: if is_suppressed || raw.status.state == "suppressed" { AlertState::Suppressed } else { AlertState::Firing },
         starts_at: Timestamp::parse(&raw.starts_at).ok(),
         pending_since: None,
         annotations: clean_labels(&raw.annotations),
@@ -114,7 +117,12 @@ fn alert(raw: RawAlert, silences: &HashMap<String, Silence>, source: &str) -> Al
         source: source.to_owned(),
         occurrences: 1,
         value: None,
-        silenced_by: raw.status.silenced_by.iter().map(|id| silences.get(id).cloned().unwrap_or_else(|| unknown(id))).collect(),
+        silenced_by: raw
+            .status
+            .silenced_by
+            .iter()
+            .map(|id| silences.get(id).cloned().unwrap_or_else(|| unknown_silence(id)))
+            .collect(),
         inhibited_by: raw.status.inhibited_by.iter().chain(&raw.status.muted_by).map(|i| clean::line(i)).collect(),
         generator_url: clean::line(&raw.generator_url),
     }
@@ -148,12 +156,14 @@ impl AlertSource for Alertmanager {
             let raw: Vec<RawAlert> = self.http.get_json("api/v2/alerts", &params).await?;
             let mut gaps = Vec::new();
             let silences = self.silences(&raw).await.unwrap_or_else(|e| {
-                gaps.push(format!("the silences could not be read: {e}"));
+                gaps.push(format!("cannot read silences: {e}"));
                 HashMap::new()
             });
             let total = raw.len();
             if total > MAX_ALERTS {
-                gaps.push(format!("{total} alerts, the first {MAX_ALERTS} are kept: narrow them with matchers"));
+                gaps.push(format!(
+                    "{total} alerts received; only the first {MAX_ALERTS} are included; set matchers to narrow the list"
+                ));
             }
             let alerts = raw.into_iter().take(MAX_ALERTS).map(|a| alert(a, &silences, &self.name)).collect();
             Ok(Answer { value: alerts, gaps, total: u64::try_from(total).ok() })

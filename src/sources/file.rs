@@ -1,7 +1,7 @@
-//! Log files by globs: read back over a window, and followed across rotation.
+//! A source of logs from files that match glob patterns: reads a window of the past and follows new lines across rotation.
 //!
-//! Formats are found line by line (`telemetry::parse`). Rotation by rename is seen by the file's identity, truncation by
-//! its size; compressed siblings (`.gz`, `.zst`) are read as they are. Reading happens on blocking threads.
+//! The format is detected per line by `telemetry::parse`. Rotation by rename is detected by the inode, truncation by the
+//! size. Compressed files (`.gz`, `.zst`) are read but not followed. All reading runs on blocking threads.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
@@ -20,32 +20,34 @@ use crate::telemetry::parse::{self, Context, Joiner, stamp};
 use crate::telemetry::series::Sample;
 use crate::telemetry::{Labels, LogLine, Series, Timestamp, Window, clean};
 
-/// How much of the end of one file is read back.
+/// The largest number of bytes read from one file; of a larger file, the end is read.
 const MAX_READ_BACK: u64 = 64 * 1024 * 1024;
-/// The longest raw line that is kept; the rest of it is dropped.
+/// The longest raw line kept, in bytes; the rest of the line is dropped.
 const MAX_LINE: usize = clean::MAX_TEXT_BYTES;
-/// Following begins with so much of the end of the files that were written last.
-const LAST_BYTES: u64 = 64 * 1024;
-const LAST_FILES: usize = 50;
-/// A file that was written within this may still be in the middle of an event of several lines.
-const SETTLED: Duration = Duration::from_secs(1);
-/// How often followed files are looked at, and the globs again.
+/// Following starts with the last `TAIL_BYTES` of each of the `TAIL_FILES` files that were modified most recently.
+const TAIL_BYTES: u64 = 64 * 1024;
+const TAIL_FILES: usize = 50;
+/// A file modified more recently than this may still be in the middle of a multi-line event.
+const SETTLE_TIME: Duration = Duration::from_secs(1);
+/// How often followed files are polled.
 const FOLLOW_EVERY: Duration = Duration::from_millis(100);
+/// The globs are evaluated again after this number of polls.
 const GLOB_EVERY: u32 = 20;
-/// Lines that wait for the screen; the oldest are shed.
-const RING: usize = 10_000;
-/// Bytes of a compressed file after decompression: a small one can hold very much.
-const MAX_UNPACKED: u64 = 256 * 1024 * 1024;
-/// Lines of one file that counts look at.
+/// The largest number of followed lines that wait for the receiver; beyond it the oldest are dropped.
+const MAX_WAITING_LINES: usize = 10_000;
+/// The largest number of bytes read from one compressed file, after decompression; of a larger file, the start is read.
+const MAX_DECOMPRESSED: u64 = 256 * 1024 * 1024;
+/// The largest number of lines counted per file.
 const MAX_COUNTED: usize = 500_000;
-/// Seconds that the last line of a file may lie from when it was written without a word; zones differ by half an hour at least.
-const CLOCKS_DIFFER: f64 = 1500.0;
-/// How a gap names a file that could not be read.
+/// The largest accepted difference between the last line's time and the file's modification time, in seconds. Time zones
+/// differ by at least half an hour, so a larger difference suggests a wrong time zone.
+const MAX_CLOCK_SKEW: f64 = 1500.0;
+/// Appears in each gap that reports an unreadable file; callers search gaps for it.
 pub const UNREADABLE: &str = "could not be read";
-/// Bytes taken from one file in one look, so that no file starves the others.
+/// The largest number of bytes read from one followed file per poll, so that a busy file does not hold up the others.
 const MAX_CHUNK: u64 = 8 * 1024 * 1024;
 
-/// Log files.
+/// Log files that match glob patterns.
 pub struct FileLogs {
     name: String,
     globs: Vec<String>,
@@ -54,11 +56,11 @@ pub struct FileLogs {
 }
 
 impl FileLogs {
-    /// From its configuration; opens no file. A glob that cannot be one is an error, one that matches nothing is not.
+    /// Creates the source from its configuration; opens no file. An invalid glob is an error, a glob without matches is not.
     pub fn new(config: &SourceConfig) -> Result<Self, SourceError> {
         for pattern in &config.paths {
             glob::Pattern::new(pattern)
-                .map_err(|e| SourceError::new(FaultKind::Config, format!("paths: '{pattern}' is not a glob: {e}")))?;
+                .map_err(|e| SourceError::new(FaultKind::Config, format!("paths: '{pattern}' is not a valid glob: {e}")))?;
         }
         Ok(Self {
             name: config.name.clone(),
@@ -91,7 +93,7 @@ impl FileLogs {
     }
 }
 
-/// What a blocking read needs.
+/// The settings that a blocking read needs.
 #[derive(Clone)]
 struct Reader {
     globs: Vec<String>,
@@ -100,13 +102,13 @@ struct Reader {
 }
 
 impl Reader {
-    /// The files that the globs match now, sorted; unreadable folders are skipped by the walk.
+    /// The files that match the globs now, sorted; unreadable folders are skipped.
     fn files(&self) -> Vec<PathBuf> {
-        matching(&self.globs)
+        matching_files(&self.globs)
     }
 
-    /// Fills in the service that a line does not name: the configured one, else the file's name up to its first dot.
-    fn finish(&self, mut line: LogLine, path: &Path) -> LogLine {
+    /// Sets the service of a line that does not name one: the configured service, or else the file name up to its first dot.
+    fn with_service(&self, mut line: LogLine, path: &Path) -> LogLine {
         if line.service.is_none() {
             let stem = path.file_name().and_then(|n| n.to_str()).and_then(|n| n.split('.').next()).filter(|s| !s.is_empty());
             line.service = self.service.clone().or_else(|| stem.map(clean::line));
@@ -114,21 +116,22 @@ impl Reader {
         line
     }
 
-    fn read(&self, path: &Path, window: Window, filter: &LogFilter, out: &mut Read1) -> std::io::Result<()> {
+    /// Reads one file and adds the lines that are in the window and match the filter.
+    fn read(&self, path: &Path, window: Window, filter: &LogFilter, out: &mut Collector) -> std::io::Result<()> {
         let meta = path.metadata()?;
-        // A file last written before the window holds nothing of it.
-        if meta.modified().is_ok_and(|m| modified(m) < window.start) {
+        // A file that was last modified before the window has no lines in it.
+        if meta.modified().is_ok_and(|m| to_timestamp(m) < window.start) {
             return Ok(());
         }
-        let is_packed = is_packed(path);
+        let is_compressed = is_compressed(path);
         let from = meta.len().saturating_sub(MAX_READ_BACK);
-        if from > 0 && !is_packed {
-            out.gaps.push(format!("of {} only the last {} MiB were read", path.display(), MAX_READ_BACK >> 20));
+        if from > 0 && !is_compressed {
+            out.gaps.push(format!("{}: only the last {} MiB were read", path.display(), MAX_READ_BACK >> 20));
         }
-        let written = meta.modified().map_or(self.context.now, modified);
-        let mut days = Days::of(open(path, from)?.as_mut(), written, self.context)?;
+        let written = meta.modified().map_or(self.context.now, to_timestamp);
+        let mut days = DayTracker::scan(open(path, from)?.as_mut(), written, self.context)?;
         let mut reader = open(path, from)?;
-        let before = out.total;
+        let total_before = out.total;
         let mut last = None;
         let mut joiner = Joiner::new(self.context);
         let mut raw = Vec::new();
@@ -138,25 +141,25 @@ impl Reader {
             raw.clear();
             let more = lines::read_line(reader.as_mut(), &mut raw, MAX_LINE)?;
             let text = String::from_utf8_lossy(&raw);
-            if let Some(context) = days.as_mut().and_then(|d| d.context(&text)) {
+            if let Some(context) = days.as_mut().and_then(|d| d.context_for(&text)) {
                 joiner.set_context(context);
             }
             let event = if more { joiner.push(&text) } else { joiner.finish() };
-            if let Some(line) = event.map(|l| self.finish(l, path)) {
+            if let Some(line) = event.map(|l| self.with_service(l, path)) {
                 last = line.at.or(last);
-                out.take(line, window, filter);
+                out.add(line, window, filter);
             }
             if !more {
-                if let Some(last) = last.filter(|at| out.total == before && is_off(*at, written)) {
+                if let Some(last) = last.filter(|at| out.total == total_before && is_clock_skewed(*at, written)) {
                     out.gaps.push(format!(
-                        "{}: its last line tells {} UTC, but it was written at {}: if its clock is in another zone, set timezone_offset_minutes",
+                        "{}: the last line is stamped {} UTC, but the file was modified at {} UTC; if its times are in another time zone, set timezone_offset_minutes",
                         path.display(),
                         last.date_clock(),
                         written.date_clock()
                     ));
                 }
-                if is_packed && bytes >= MAX_UNPACKED {
-                    out.gaps.push(format!("of {} only the first {} MiB were read", path.display(), MAX_UNPACKED >> 20));
+                if is_compressed && bytes >= MAX_DECOMPRESSED {
+                    out.gaps.push(format!("{}: only the first {} MiB were read", path.display(), MAX_DECOMPRESSED >> 20));
                 }
                 return Ok(());
             }
@@ -164,119 +167,126 @@ impl Reader {
     }
 }
 
-/// Whether the last line of a file tells a time far from when the file was written.
-fn is_off(last: Timestamp, written: Timestamp) -> bool {
-    last.secs_since(written).abs() > CLOCKS_DIFFER
+/// Whether the time of a file's last line is far from the file's modification time.
+fn is_clock_skewed(last: Timestamp, written: Timestamp) -> bool {
+    last.secs_since(written).abs() > MAX_CLOCK_SKEW
 }
 
-/// Opens a file at its start, or a plain one at an offset.
+/// Opens a file at an offset. A compressed file is always read from its start.
 fn open(path: &Path, from: u64) -> std::io::Result<Box<dyn BufRead>> {
     let mut file = File::open(path)?;
-    if from > 0 && !is_packed(path) {
+    if from > 0 && !is_compressed(path) {
         file.seek(SeekFrom::Start(from))?;
         return Ok(Box::new(std::io::BufReader::new(file)));
     }
-    lines::unpacked(file, MAX_UNPACKED)
+    lines::unpacked(file, MAX_DECOMPRESSED)
 }
 
-fn is_packed(path: &Path) -> bool {
+fn is_compressed(path: &Path) -> bool {
     path.extension().is_some_and(|e| e == "gz" || e == "zst")
 }
 
-/// Lines of a file from which it is seen whether its times are of the day alone.
-const SNIFFED: usize = 100;
-/// So far back in the day a line may lie behind the one before it; farther, and it is the next day's.
-const DISORDER_SECS: u32 = 3600;
+/// The number of lines that decide whether a file's timestamps lack a date.
+const SNIFF_LINES: usize = 100;
+/// A line may be this many seconds earlier in the day than the previous one; if it is earlier still, it belongs to the next
+/// day.
+const MAX_DISORDER_SECS: u32 = 3600;
 
-/// The days of a file whose lines tell the time of day alone: it was last written on the last of them, and each time that the
-/// clock falls back begins another. A day without a line cannot be seen.
-struct Days {
+/// Assigns dates to the lines of a file whose timestamps are times of day without a date.
+///
+/// The last line belongs to the day on which the file was last modified. Counting back from there, a new day starts where
+/// the time of day drops by more than [`MAX_DISORDER_SECS`]. A day without lines goes unnoticed.
+struct DayTracker {
     context: Context,
-    /// Midnights that lie before the last line.
-    left: u32,
-    /// A moment within the last day, and when the file was written.
+    /// The number of midnights between the current line and the last one.
+    midnights_left: u32,
+    /// A time within the last day.
     last_day: Timestamp,
+    /// When the file was last modified.
     written: Timestamp,
-    before: Option<u32>,
+    /// The second of the day of the previous line.
+    previous: Option<u32>,
 }
 
-impl Days {
-    /// Reads through a file; `None` when its lines tell their date, or no time at all.
-    fn of(reader: &mut dyn BufRead, written: Timestamp, context: Context) -> std::io::Result<Option<Self>> {
-        let (mut raw, mut seen, mut left, mut before, mut first) = (Vec::new(), 0, 0, None, None);
+impl DayTracker {
+    /// Reads the whole file to count its days; `None` when its lines have a date, or no time at all.
+    fn scan(reader: &mut dyn BufRead, written: Timestamp, context: Context) -> std::io::Result<Option<Self>> {
+        let (mut raw, mut sniffed, mut midnights, mut previous, mut first) = (Vec::new(), 0, 0, None, None);
         while lines::read_line(reader, &mut raw, MAX_LINE)? {
             let text = String::from_utf8_lossy(&raw);
-            if seen < SNIFFED {
-                seen += 1;
-                if parse::line(&text, context).at.is_some() || (seen == SNIFFED && before.is_none()) {
+            if sniffed < SNIFF_LINES {
+                sniffed += 1;
+                if parse::line(&text, context).at.is_some() || (sniffed == SNIFF_LINES && previous.is_none()) {
                     return Ok(None);
                 }
             }
             if let Some(second) = stamp::second_of_day(&text) {
-                if before.is_some_and(|b: u32| second + DISORDER_SECS < b) {
-                    left += 1;
+                if previous.is_some_and(|p: u32| second + MAX_DISORDER_SECS < p) {
+                    midnights += 1;
                     first = None;
                 }
                 if first.is_none() {
                     first = Some(text.into_owned());
                 }
-                before = Some(second);
+                previous = Some(second);
             }
             raw.clear();
         }
         let context = Context { has_times_of_day: true, now: written, ..context };
         let last_day = first.and_then(|line| stamp::time_of_day(&line, context)).map(|(at, _)| at);
-        Ok(last_day.map(|last_day| Self { context, left, last_day, written, before: None }))
+        Ok(last_day.map(|last_day| Self { context, midnights_left: midnights, last_day, written, previous: None }))
     }
 
-    /// How the times of the next line are to be read, where that is another day's.
-    fn context(&mut self, text: &str) -> Option<Context> {
+    /// The context for parsing the next line, when that line is the first or starts another day.
+    fn context_for(&mut self, text: &str) -> Option<Context> {
         let second = stamp::second_of_day(text)?;
-        let is_first = self.before.is_none();
-        let turns = self.before.replace(second).is_some_and(|before| second + DISORDER_SECS < before);
-        self.left -= u32::from(turns && self.left > 0);
-        if !is_first && !turns {
+        let is_first = self.previous.is_none();
+        let starts_day = self.previous.replace(second).is_some_and(|previous| second + MAX_DISORDER_SECS < previous);
+        self.midnights_left -= u32::from(starts_day && self.midnights_left > 0);
+        if !is_first && !starts_day {
             return None;
         }
-        self.context.now = if self.left == 0 {
+        self.context.now = if self.midnights_left == 0 {
             self.written
         } else {
-            // An hour before the day's end: a time of day may lie up to an hour ahead.
+            // An hour before the end of the day, because the parser accepts a time of day up to an hour ahead of `now`.
             let day = 86_400;
             let offset = i64::from(self.context.offset_secs);
             let midnight = (self.last_day.secs() + offset).div_euclid(day) * day - offset;
-            Timestamp::from_micros((midnight - i64::from(self.left) * day + day - 3600) * 1_000_000 - 1)
+            Timestamp::from_micros((midnight - i64::from(self.midnights_left) * day + day - 3600) * 1_000_000 - 1)
         };
         Some(self.context)
     }
 }
 
-fn modified(time: SystemTime) -> Timestamp {
+fn to_timestamp(time: SystemTime) -> Timestamp {
     Timestamp::from(time::OffsetDateTime::from(time))
 }
 
-/// What a read over several files gathers.
+/// The lines, counts and gaps collected from several files.
 #[derive(Default)]
-struct Read1 {
+struct Collector {
     lines: VecDeque<LogLine>,
-    /// Lines of one file that are kept at most, the newest.
+    /// The largest number of lines kept per file; the newest are kept.
     limit: usize,
-    /// Where the lines of the file that is being read begin.
+    /// The index of the first line of the file being read.
     file_start: usize,
+    /// The number of lines that are in the window and match the filter, kept or not.
     total: usize,
     gaps: Vec<String>,
+    /// The number of those lines that have no time.
     untimed: u64,
 }
 
-impl Read1 {
-    fn take(&mut self, line: LogLine, window: Window, filter: &LogFilter) {
+impl Collector {
+    fn add(&mut self, line: LogLine, window: Window, filter: &LogFilter) {
         let timed = line.at.is_some();
-        if line.at.is_some_and(|at| !window.contains(at)) || !wanted(&line, filter) {
+        if line.at.is_some_and(|at| !window.contains(at)) || !matches_filter(&line, filter) {
             return;
         }
         self.untimed += u64::from(!timed);
         self.total += 1;
-        // Files are written in the order of time: the oldest line of this file gives way.
+        // Files are written in time order, so the first line of this file is its oldest.
         if self.lines.len() - self.file_start >= self.limit {
             self.lines.remove(self.file_start);
         }
@@ -284,7 +294,7 @@ impl Read1 {
     }
 }
 
-fn wanted(line: &LogLine, filter: &LogFilter) -> bool {
+fn matches_filter(line: &LogLine, filter: &LogFilter) -> bool {
     if let Some(raw) = &filter.raw {
         return line.message.to_lowercase().contains(&raw.to_lowercase());
     }
@@ -293,14 +303,14 @@ fn wanted(line: &LogLine, filter: &LogFilter) -> bool {
 }
 
 fn read_all(reader: &Reader, window: Window, filter: &LogFilter, limit: usize) -> Answer<Vec<LogLine>> {
-    let mut read = Read1 { limit: limit.max(1), ..Read1::default() };
+    let mut read = Collector { limit: limit.max(1), ..Collector::default() };
     for path in reader.files() {
         read.file_start = read.lines.len();
         if let Err(e) = reader.read(&path, window, filter, &mut read) {
             read.gaps.push(clean::line(&format!("{} {UNREADABLE}: {e}", path.display())));
         }
     }
-    // Lines without a time keep their place after the one before them.
+    // Lines without a time stay after the line that precedes them.
     let mut last = window.start;
     let mut keyed: Vec<(Timestamp, LogLine)> = read
         .lines
@@ -315,18 +325,19 @@ fn read_all(reader: &Reader, window: Window, filter: &LogFilter, limit: usize) -
     let mut gaps = read.gaps;
     if read.untimed > 0 {
         gaps.push(format!(
-            "no time of its own, so perhaps outside the window: {}",
+            "{} without a timestamp, possibly outside the window",
             crate::telemetry::words::count(read.untimed, "line")
         ));
     }
     if total > limit {
-        gaps.push(format!("{total} lines in the window, the newest {limit} are kept"));
+        gaps.push(format!("{total} lines in the window; only the newest {limit} are included"));
     }
     let lines = keyed.into_iter().skip(kept.saturating_sub(limit)).map(|(_, l)| l).collect();
     Answer { value: lines, gaps, total: u64::try_from(total).ok() }
 }
 
-fn count(lines: &[LogLine], window: Window, step_secs: f64) -> Vec<Series> {
+/// Lines per step as one series per level; lines without a level count as `unknown`, lines without a time are left out.
+fn count_by_level(lines: &[LogLine], window: Window, step_secs: f64) -> Vec<Series> {
     let step = step_secs.max(1.0);
     let mut bins: BTreeMap<&str, BTreeMap<i64, f64>> = BTreeMap::new();
     for line in lines {
@@ -348,8 +359,8 @@ fn count(lines: &[LogLine], window: Window, step_secs: f64) -> Vec<Series> {
         .collect()
 }
 
-/// The files that globs match now, sorted, each once; folders that cannot be read are passed over.
-pub(super) fn matching(globs: &[String]) -> Vec<PathBuf> {
+/// The files that match any of the globs now, sorted and without duplicates; unreadable folders are skipped.
+pub(super) fn matching_files(globs: &[String]) -> Vec<PathBuf> {
     let found = globs.iter().filter_map(|g| glob::glob(g).ok()).flatten().filter_map(Result::ok);
     let mut files: Vec<PathBuf> = found.filter(|p| p.is_file()).collect();
     files.sort();
@@ -357,9 +368,11 @@ pub(super) fn matching(globs: &[String]) -> Vec<PathBuf> {
     files
 }
 
-/// Work that blocks, on a thread of its own.
-pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, SourceError> {
-    tokio::task::spawn_blocking(work).await.map_err(|e| SourceError::new(FaultKind::Io, format!("the reading thread ended: {e}")))
+/// Runs blocking work on a blocking thread. An error when the work panics.
+pub(super) async fn run_blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, SourceError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|e| SourceError::new(FaultKind::Io, format!("the file reader thread failed: {e}")))
 }
 
 impl Source for FileLogs {
@@ -372,14 +385,14 @@ impl Source for FileLogs {
     fn probe(&self) -> BoxFuture<'_, Result<String, SourceError>> {
         let reader = self.reader(Timestamp::default());
         async move {
-            let (count, unreadable) = blocking(move || {
+            let (count, unreadable) = run_blocking(move || {
                 let files = reader.files();
                 (files.len(), files.iter().find_map(|f| File::open(f).err().map(|e| format!("{}: {e}", f.display()))))
             })
             .await?;
             match unreadable {
-                Some(what) => Err(SourceError::new(FaultKind::Io, what)),
-                None => Ok(format!("{count} files match")),
+                Some(error) => Err(SourceError::new(FaultKind::Io, format!("cannot read {error}"))),
+                None => Ok(format!("{} found", crate::telemetry::words::count(count, "file"))),
             }
         }
         .boxed()
@@ -397,14 +410,14 @@ impl LogSource for FileLogs {
 
     fn lines<'a>(&'a self, filter: &'a LogFilter, window: Window, limit: usize) -> Asked<'a, Vec<LogLine>> {
         let (reader, filter) = (self.reader(window.end), filter.clone());
-        async move { blocking(move || read_all(&reader, window, &filter, limit)).await }.boxed()
+        async move { run_blocking(move || read_all(&reader, window, &filter, limit)).await }.boxed()
     }
 
     fn counts<'a>(&'a self, filter: &'a LogFilter, window: Window, step_secs: f64) -> Asked<'a, Vec<Series>> {
         let (reader, filter) = (self.reader(window.end), filter.clone());
         async move {
-            let answer = blocking(move || read_all(&reader, window, &filter, MAX_COUNTED)).await?;
-            Ok(answer.map(|lines| count(&lines, window, step_secs)))
+            let answer = run_blocking(move || read_all(&reader, window, &filter, MAX_COUNTED)).await?;
+            Ok(answer.map(|lines| count_by_level(&lines, window, step_secs)))
         }
         .boxed()
     }
@@ -415,13 +428,13 @@ impl LogSource for FileLogs {
             reader: self.reader(now),
             filter: filter.clone(),
             files: BTreeMap::new(),
-            ring: VecDeque::new(),
+            waiting: VecDeque::new(),
             dropped: 0,
         };
         async move {
-            follower = blocking(move || {
+            follower = run_blocking(move || {
                 follower.discover(true);
-                follower.look_back();
+                follower.read_tails();
                 follower
             })
             .await?;
@@ -430,11 +443,11 @@ impl LogSource for FileLogs {
             while !sink.is_closed() {
                 tokio::time::sleep(FOLLOW_EVERY).await;
                 round = round.wrapping_add(1);
-                follower = blocking(move || {
+                follower = run_blocking(move || {
                     if round.is_multiple_of(GLOB_EVERY) {
                         follower.discover(false);
                     }
-                    follower.look();
+                    follower.poll();
                     follower
                 })
                 .await?;
@@ -446,12 +459,13 @@ impl LogSource for FileLogs {
     }
 }
 
-/// Files being followed, and the lines that wait.
+/// The files being followed and the lines that wait for the receiver.
 struct Follower {
     reader: Reader,
     filter: LogFilter,
     files: BTreeMap<PathBuf, Followed>,
-    ring: VecDeque<LogLine>,
+    waiting: VecDeque<LogLine>,
+    /// Lines dropped since the last batch was sent.
     dropped: u64,
 }
 
@@ -459,11 +473,14 @@ struct Followed {
     file: File,
     identity: u64,
     offset: u64,
+    /// The start of a line whose end is not written yet.
     partial: Vec<u8>,
     joiner: Joiner,
-    quiet: u32,
+    /// The number of polls in a row that found nothing new.
+    idle_polls: u32,
 }
 
+/// The inode of an open file; 0 when unknown.
 #[cfg(unix)]
 fn identity(file: &File) -> u64 {
     use std::os::unix::fs::MetadataExt;
@@ -472,77 +489,77 @@ fn identity(file: &File) -> u64 {
 
 #[cfg(not(unix))]
 fn identity(_file: &File) -> u64 {
-    // Without inodes rotation by rename is seen as a shorter file under the same name.
+    // Without inodes, a rotation by rename is detected as a shorter file under the same name.
     0
 }
 
 impl Follower {
-    /// Opens files that are new. What is there at the start is old news: it is followed from its end, or shortly before.
+    /// Opens files that are not followed yet, at their end if `at_end`, else at their start.
     fn discover(&mut self, at_end: bool) {
         for path in self.reader.files() {
-            if is_packed(&path) || self.files.contains_key(&path) {
+            if is_compressed(&path) || self.files.contains_key(&path) {
                 continue;
             }
             let Ok(file) = File::open(&path) else { continue };
-            // A file that appears under a name of its own because it was rotated there is one that we have already.
-            let known = identity(&file);
-            if known != 0 && self.files.values().any(|f| f.identity == known) {
+            // A rotated file appears under a new name but is followed already.
+            let id = identity(&file);
+            if id != 0 && self.files.values().any(|f| f.identity == id) {
                 continue;
             }
             let offset = if at_end { file.metadata().map_or(0, |m| m.len()) } else { 0 };
             self.files.insert(
                 path,
                 Followed {
-                    identity: known,
+                    identity: id,
                     file,
                     offset,
                     partial: Vec::new(),
                     joiner: Joiner::new(self.reader.context),
-                    quiet: 0,
+                    idle_polls: 0,
                 },
             );
         }
     }
 
-    /// Reads the last lines of the files that were written last, sorted by time.
-    fn look_back(&mut self) {
+    /// Reads the last lines of the most recently modified files, sorted by time.
+    fn read_tails(&mut self) {
         let mut latest: Vec<(SystemTime, PathBuf)> = self
             .files
             .iter()
             .filter_map(|(path, f)| Some((f.file.metadata().and_then(|m| m.modified()).ok()?, path.clone())))
             .collect();
         latest.sort_by_key(|(written, _)| std::cmp::Reverse(*written));
-        latest.truncate(LAST_FILES);
+        latest.truncate(TAIL_FILES);
         latest.sort_by(|a, b| a.1.cmp(&b.1));
         let now = SystemTime::now();
         let mut timed: Vec<(Timestamp, LogLine)> = Vec::new();
         for (written, path) in latest {
             let Some(followed) = self.files.get_mut(&path) else { continue };
-            // Times of the day alone are of the day on which the file was written.
-            let context = Context { now: modified(written), has_times_of_day: true, ..self.reader.context };
+            // A time of day without a date belongs to the day on which the file was last modified.
+            let context = Context { now: to_timestamp(written), has_times_of_day: true, ..self.reader.context };
             followed.joiner.set_context(context);
             let mut lines = Vec::new();
-            followed.back_to_lines(LAST_BYTES);
+            followed.seek_back(TAIL_BYTES);
             followed.read(&mut lines);
-            if now.duration_since(written).is_ok_and(|quiet| quiet > SETTLED) {
+            if now.duration_since(written).is_ok_and(|age| age > SETTLE_TIME) {
                 lines.extend(followed.joiner.finish());
             }
             let mut last = Timestamp::default();
             timed.extend(lines.into_iter().map(|line| {
-                let line = self.reader.finish(line, &path);
+                let line = self.reader.with_service(line, &path);
                 last = line.at.unwrap_or(last);
                 (last, line)
             }));
         }
-        timed.retain(|(_, line)| wanted(line, &self.filter));
+        timed.retain(|(_, line)| matches_filter(line, &self.filter));
         timed.sort_by_key(|(at, _)| *at);
         let skip = timed.len().saturating_sub(READ_BACK);
-        self.ring.extend(timed.into_iter().skip(skip).map(|(_, line)| line));
+        self.waiting.extend(timed.into_iter().skip(skip).map(|(_, line)| line));
     }
 
-    /// Reads what was added to each file since the last look.
-    fn look(&mut self) {
-        // What is written now is of today.
+    /// Reads the lines added to each file since the last poll.
+    fn poll(&mut self) {
+        // New lines were written today.
         self.reader.context.now = Timestamp::from(time::OffsetDateTime::now_utc());
         self.reader.context.has_times_of_day = true;
         self.files.values_mut().for_each(|f| f.joiner.set_context(self.reader.context));
@@ -550,79 +567,81 @@ impl Follower {
         self.files.retain(|path, followed| {
             followed.read(&mut lines);
             let Ok(fresh) = File::open(path) else {
-                // Renamed or removed, and nothing new under the name yet: the open one may still grow.
-                followed.quiet += 1;
-                return followed.quiet < 600;
+                // Renamed or removed without a successor: the open file may still grow, so keep it for about a minute.
+                followed.idle_polls += 1;
+                return followed.idle_polls < 600;
             };
-            let known = identity(&fresh);
-            if known != followed.identity {
+            let id = identity(&fresh);
+            if id != followed.identity {
                 lines.extend(followed.joiner.finish());
                 *followed = Followed {
-                    identity: known,
+                    identity: id,
                     file: fresh,
                     offset: 0,
                     partial: Vec::new(),
                     joiner: Joiner::new(self.reader.context),
-                    quiet: 0,
+                    idle_polls: 0,
                 };
                 followed.read(&mut lines);
             }
             for line in lines.drain(..) {
-                let line = self.reader.finish(line, path);
-                if wanted(&line, &self.filter) {
-                    self.ring.push_back(line);
+                let line = self.reader.with_service(line, path);
+                if matches_filter(&line, &self.filter) {
+                    self.waiting.push_back(line);
                 }
             }
             true
         });
-        while self.ring.len() > RING {
-            self.ring.pop_front();
+        while self.waiting.len() > MAX_WAITING_LINES {
+            self.waiting.pop_front();
             self.dropped += 1;
         }
     }
 
+    /// Sends the waiting lines as one batch; keeps them when the channel is full.
     fn send(&mut self, sink: &mpsc::Sender<Batch>, is_past: bool) {
-        if self.ring.is_empty() {
+        if self.waiting.is_empty() {
             return;
         }
-        // Taking a place first: a batch that cannot be sent would have to be put back.
-        if let Ok(place) = sink.try_reserve() {
-            place.send(Batch { lines: self.ring.drain(..).collect(), dropped: std::mem::take(&mut self.dropped), is_past });
+        // Reserve first, so that the lines stay in the queue when the channel is full.
+        if let Ok(permit) = sink.try_reserve() {
+            permit.send(Batch { lines: self.waiting.drain(..).collect(), dropped: std::mem::take(&mut self.dropped), is_past });
         }
     }
 }
 
 impl Followed {
-    /// From the end of the file back to the start of a line, at most `most` bytes; stays where it is when there is none.
-    fn back_to_lines(&mut self, most: u64) {
-        let from = self.offset.saturating_sub(most);
+    /// Moves the offset back by at most `max_bytes`, to the start of a line; leaves it when no line starts there.
+    fn seek_back(&mut self, max_bytes: u64) {
+        let from = self.offset.saturating_sub(max_bytes);
         if from == 0 {
             self.offset = 0;
             return;
         }
         let mut bytes = Vec::new();
-        let read = self.file.seek(SeekFrom::Start(from)).and_then(|_| (&mut self.file).take(most).read_to_end(&mut bytes));
+        let read = self.file.seek(SeekFrom::Start(from)).and_then(|_| (&mut self.file).take(max_bytes).read_to_end(&mut bytes));
         if let Some(end) = read.ok().and_then(|_| memchr::memchr(b'\n', &bytes)) {
             self.offset = from + u64::try_from(end).unwrap_or(0) + 1;
         }
     }
 
+    /// Reads what was appended since the last call and adds the complete events to `out`.
     fn read(&mut self, out: &mut Vec<LogLine>) {
         let Ok(length) = self.file.metadata().map(|m| m.len()) else { return };
         if length < self.offset {
-            // Truncated in place (copytruncate): begin again.
+            // Truncated in place (copytruncate): read from the start.
             self.offset = 0;
             self.partial.clear();
         }
         if length == self.offset {
-            self.quiet += 1;
-            // A joined event is complete once nothing followed for a moment.
-            if self.quiet == 3 {
+            self.idle_polls += 1;
+            // A multi-line event is complete when nothing was appended for three polls.
+            if self.idle_polls == 3 {
                 out.extend(self.joiner.finish());
             }
             return;
         }
-        self.quiet = 0;
+        self.idle_polls = 0;
         let mut bytes = Vec::new();
         let read =
             self.file.seek(SeekFrom::Start(self.offset)).and_then(|_| (&mut self.file).take(MAX_CHUNK).read_to_end(&mut bytes));
@@ -655,10 +674,10 @@ mod tests {
     }
 
     #[test]
-    fn times_of_day_are_of_the_days_before_the_file_was_written() {
+    fn assigns_dates_to_times_of_day_from_the_modification_time() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("app.log");
-        // Three days: written in the night of the last, whose first lines are of the evening before.
+        // Lines from three days; the file was last modified shortly after midnight of the third.
         let lines = [
             "22:10:00.100 [main] INFO  c.s.Pool - first",
             "23:59:59.900 [main] INFO  c.s.Pool - late",
@@ -674,27 +693,27 @@ mod tests {
         let reader = source(folder.path()).reader(written);
         let window = Window::new(written - Duration::from_hours(72), written);
         let found = read_all(&reader, window, &LogFilter::default(), 100);
-        let told: Vec<(String, Option<&str>)> =
+        let lines: Vec<(String, Option<&str>)> =
             found.value.iter().map(|l| (l.at.map_or_else(String::new, |t| t.date_clock()), l.level.map(|l| l.word()))).collect();
-        let of = |at: &str, level| (at.to_owned(), Some(level));
+        let line = |at: &str, level| (at.to_owned(), Some(level));
         assert_eq!(
-            told,
+            lines,
             [
-                of("2026-11-19 22:10:00", "info"),
-                of("2026-11-19 23:59:59", "info"),
-                of("2026-11-20 00:00:01", "warn"),
-                of("2026-11-20 23:00:00", "info"),
-                of("2026-11-21 00:30:00", "error")
+                line("2026-11-19 22:10:00", "info"),
+                line("2026-11-19 23:59:59", "info"),
+                line("2026-11-20 00:00:01", "warn"),
+                line("2026-11-20 23:00:00", "info"),
+                line("2026-11-21 00:30:00", "error")
             ]
         );
         assert!(found.gaps.is_empty() && found.value[1].message.contains("B.java:1"), "{found:?}");
-        // Yesterday's lines do not pass for today's.
+        // Lines of earlier days are not taken for lines of the last day.
         let today = Window::new(written - Duration::from_mins(30), written);
         assert_eq!(read_all(&reader, today, &LogFilter::default(), 100).value.len(), 1);
     }
 
     #[test]
-    fn a_log_in_another_zone_says_why_nothing_of_it_is_in_the_window() {
+    fn reports_a_likely_time_zone_mismatch() {
         let folder = tempfile::tempdir().unwrap();
         let line = |secs: u64| format!("{} ERROR boom\n", (now() - Duration::from_secs(secs)).date_clock());
         std::fs::write(folder.path().join("app.log"), line(5 * 3600 + 60) + &line(5 * 3600)).unwrap();
@@ -702,12 +721,12 @@ mod tests {
         let read = |source: FileLogs| read_all(&source.reader(window.end), window, &LogFilter::default(), 100);
         let found = read(source(folder.path()));
         assert!(found.value.is_empty() && found.gaps[0].contains("timezone_offset_minutes"), "{:?}", found.gaps);
-        let there = read(FileLogs { offset_secs: -5 * 3600, ..source(folder.path()) });
-        assert_eq!((there.value.len(), there.gaps.len()), (2, 0));
+        let shifted = read(FileLogs { offset_secs: -5 * 3600, ..source(folder.path()) });
+        assert_eq!((shifted.value.len(), shifted.gaps.len()), (2, 0));
     }
 
     #[tokio::test]
-    async fn plain_gz_and_zst_are_read_within_the_window() {
+    async fn reads_plain_gz_and_zst_files_within_the_window() {
         let folder = tempfile::tempdir().unwrap();
         let line = |secs: u64, text: &str| format!("{} ERROR {text}\n", (now() - Duration::from_secs(secs)).rfc3339());
         std::fs::write(folder.path().join("checkout.log"), format!("{}{}", line(7200, "old"), line(60, "new"))).unwrap();
@@ -720,29 +739,29 @@ mod tests {
         let answer = source(folder.path()).lines(&LogFilter::default(), window, 100).await.unwrap();
         let found: Vec<(&str, Option<&str>)> = answer.value.iter().map(|l| (l.message.as_str(), l.service.as_deref())).collect();
         assert_eq!(found, [("zipped", Some("checkout")), ("packed", Some("payment")), ("new", Some("checkout"))]);
-        let two = source(folder.path()).lines(&LogFilter::default(), window, 2).await.unwrap();
-        assert_eq!((two.value.len(), two.total, two.gaps.len()), (2, Some(3), 1));
+        let limited = source(folder.path()).lines(&LogFilter::default(), window, 2).await.unwrap();
+        assert_eq!((limited.value.len(), limited.total, limited.gaps.len()), (2, Some(3), 1));
     }
 
     #[tokio::test]
-    async fn a_followed_file_survives_rotation_and_truncation() {
+    async fn follows_a_file_across_rotation_and_truncation() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("app.log");
         std::fs::write(&path, "2026-11-21T09:00:00Z INFO before\n").unwrap();
         let (sender, mut receiver) = mpsc::channel(8);
         let files = source(folder.path());
         let task = tokio::spawn(async move { files.follow(&LogFilter::default(), sender).await });
-        let mut seen: Vec<String> = Vec::new();
+        let mut messages: Vec<String> = Vec::new();
         let append = |text: &str| {
             std::fs::OpenOptions::new().append(true).create(true).open(&path).unwrap().write_all(text.as_bytes()).unwrap();
         };
         let mut steps = 0;
-        // Written before the follower may have opened it, or after: no line is missed, none comes twice.
+        // The follower may open the file before or after this write; either way the line arrives exactly once.
         append("2026-11-21T09:00:01Z INFO one\n");
-        while seen.len() < 4 {
+        while messages.len() < 4 {
             let batch = tokio::time::timeout(Duration::from_secs(60), receiver.recv()).await.expect("a line in time").unwrap();
-            seen.extend(batch.lines.into_iter().map(|l| l.message));
-            match (steps, seen.len()) {
+            messages.extend(batch.lines.into_iter().map(|l| l.message));
+            match (steps, messages.len()) {
                 (0, 2) => {
                     std::fs::rename(&path, folder.path().join("app.log.1")).unwrap();
                     append("2026-11-21T09:00:02Z INFO two\n");
@@ -757,13 +776,13 @@ mod tests {
                 _ => {}
             }
         }
-        assert_eq!(seen, ["before", "one", "two", "three"]);
+        assert_eq!(messages, ["before", "one", "two", "three"]);
         drop(receiver);
         task.await.unwrap().unwrap();
     }
 
     #[tokio::test]
-    async fn following_begins_with_the_last_lines_of_all_files_in_the_order_of_time() {
+    async fn following_starts_with_the_last_lines_of_all_files_in_time_order() {
         let folder = tempfile::tempdir().unwrap();
         let long = "x".repeat(1000);
         let line = |n: usize, text: &str| format!("2026-11-21T09:{:02}:{:02}Z INFO {text}\n", n / 60, n % 60);
@@ -779,10 +798,10 @@ mod tests {
         let task = tokio::spawn(async move { files.follow(&LogFilter::default(), sender).await });
         let batch = tokio::time::timeout(Duration::from_secs(60), receiver.recv()).await.expect("lines in time").unwrap();
         assert!(batch.is_past && batch.dropped == 0);
-        let told: Vec<String> = batch.lines.iter().map(|l| l.message.replace(&long, "…")).collect();
-        assert_eq!(told[told.len() - 4..], ["a598 …", "b598\n  at b.B(b.java:1)", "a599 …", "b599"]);
-        // 64 KiB hold 63 lines of 1,031 bytes and the end of one, which is not told.
-        assert_eq!((told.len(), told[0].as_str()), (65, "a537 …"));
+        let messages: Vec<String> = batch.lines.iter().map(|l| l.message.replace(&long, "…")).collect();
+        assert_eq!(messages[messages.len() - 4..], ["a598 …", "b598\n  at b.B(b.java:1)", "a599 …", "b599"]);
+        // 64 KiB hold 63 lines of 1,031 bytes and part of another, which is left out.
+        assert_eq!((messages.len(), messages[0].as_str()), (65, "a537 …"));
         drop(receiver);
         task.await.unwrap().unwrap();
     }

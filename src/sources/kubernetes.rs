@@ -1,10 +1,11 @@
-//! A Kubernetes API server: what was rolled out, scaled, moved away or rebooted.
+//! A source of changes from a Kubernetes API server: rollouts, rollbacks, scaling, evictions and reboots.
 //!
-//! Two lists: replica sets, as each new revision of a deployment makes one (its images against those of the one made before it), and
-//! events of kinds that tell of a deed. A rollback makes no new replica set but gives an old one a new number: that it was done is
-//! known, when only by its events. Events are kept for about an hour; where the right to read one of the lists is missing the other
-//! is still of use. Stateful and daemon sets are told by their events alone. Shapes: kubernetes.io, API v1 `Event` and apps/v1
-//! `ReplicaSet`.
+//! It reads two lists. Each new revision of a deployment creates a replica set, so replica sets show rollouts, with their
+//! images compared to the previous revision. Events show the rest; only events whose reason is an action and not a symptom
+//! count. A rollback creates no replica set: it gives an old one a new revision number, and only events show when that
+//! happened. Kubernetes keeps events for about an hour. If the permission to list one of the two is missing, the other is
+//! still used. Rollouts of stateful sets and daemon sets are not detected; only their events are reported. For the shapes
+//! see kubernetes.io, API v1 `Event` and apps/v1 `ReplicaSet`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -20,17 +21,18 @@ use crate::config::SourceConfig;
 use crate::telemetry::change::is_aside;
 use crate::telemetry::{ChangeEvent, Timestamp, Window, clean};
 
-/// Objects of one page, and pages of one list.
+/// The number of objects per page.
 const PAGE: usize = 500;
+/// The largest number of pages read from one list.
 const MAX_PAGES: usize = 20;
-/// Changes kept of one window.
+/// The largest number of changes returned for one window.
 const MAX_CHANGES: usize = 1_000;
-/// So long after a rollout began the scalings of its deployment are its own.
-const ROLLS_FOR: Duration = Duration::from_mins(10);
-/// The annotation that numbers a deployment's revisions.
+/// Scaling events of a deployment within this time after the start of a rollout can be part of the rollout.
+const ROLLOUT_LENGTH: Duration = Duration::from_mins(10);
+/// The annotation of a replica set that holds its revision number.
 const REVISION: &str = "deployment.kubernetes.io/revision";
-/// Reasons of events that tell of a deed rather than of a symptom.
-const DEEDS: [&str; 9] = [
+/// Event reasons that are actions; all others, such as `BackOff`, are symptoms and ignored.
+const ACTION_REASONS: [&str; 9] = [
     "ScalingReplicaSet",
     "SuccessfulRescale",
     "DeploymentRollback",
@@ -42,7 +44,7 @@ const DEEDS: [&str; 9] = [
     "Drain",
 ];
 
-/// An API server.
+/// A Kubernetes API server.
 pub struct Kubernetes {
     name: String,
     http: Http,
@@ -53,14 +55,14 @@ pub struct Kubernetes {
 struct List<T> {
     #[serde(default)]
     metadata: ListMeta,
-    // A list without objects may be null.
+    // `null` when the list is empty.
     items: Option<Vec<T>>,
 }
 
 #[derive(Default, Deserialize)]
 struct ListMeta {
     #[serde(rename = "continue")]
-    more: Option<String>,
+    continue_token: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -90,12 +92,12 @@ struct Event {
     first_timestamp: Option<String>,
     last_timestamp: Option<String>,
     event_time: Option<String>,
-    series: Option<Repeats>,
+    series: Option<EventSeries>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-struct Repeats {
+struct EventSeries {
     last_observed_time: Option<String>,
 }
 
@@ -132,37 +134,38 @@ struct Container {
 }
 
 impl Kubernetes {
-    /// From its configuration; opens no connection.
+    /// Creates the source from its configuration; opens no connection.
     pub fn new(config: &SourceConfig) -> Result<Self, SourceError> {
         Ok(Self { name: config.name.clone(), http: Http::new(config)?, namespace: config.namespace.clone() })
     }
 
-    fn path(&self, group: &str, what: &str) -> String {
+    /// The API path of a resource, in the configured namespace or in all namespaces.
+    fn path(&self, group: &str, resource: &str) -> String {
         match &self.namespace {
-            Some(namespace) => format!("{group}/namespaces/{namespace}/{what}"),
-            None => format!("{group}/{what}"),
+            Some(namespace) => format!("{group}/namespaces/{namespace}/{resource}"),
+            None => format!("{group}/{resource}"),
         }
     }
 
-    /// Every object of a list, page by page; the second value says why it is not whole.
+    /// All objects of a list, fetched page by page, and the gap if the list is incomplete.
     async fn list<T: serde::de::DeserializeOwned>(&self, path: &str) -> Result<(Vec<T>, Option<String>), SourceError> {
-        let (mut out, mut more) = (Vec::new(), None::<String>);
+        let (mut out, mut continue_token) = (Vec::new(), None::<String>);
         for _ in 0..MAX_PAGES {
             let mut params: Params<'_> = vec![("limit", PAGE.to_string())];
-            params.extend(more.take().map(|token| ("continue", token)));
+            params.extend(continue_token.take().map(|token| ("continue", token)));
             let page: List<T> = match self.http.get_json(path, &params).await {
                 Ok(page) => page,
-                // A list that changes while it is read may end with "410 Gone"; what came is still true.
-                Err(e) if !out.is_empty() => return Ok((out, Some(format!("{path}: the rest of the list was not given: {e}")))),
+                // A list that changes during paging may end in "410 Gone"; the pages so far are still valid.
+                Err(e) if !out.is_empty() => return Ok((out, Some(format!("{path}: the list is incomplete: {e}")))),
                 Err(e) => return Err(e),
             };
             out.extend(page.items.unwrap_or_default());
-            more = page.metadata.more.filter(|token| !token.is_empty());
-            if more.is_none() {
+            continue_token = page.metadata.continue_token.filter(|token| !token.is_empty());
+            if continue_token.is_none() {
                 return Ok((out, None));
             }
         }
-        let gap = format!("{path}: only the first {} objects were read; give a namespace", out.len());
+        let gap = format!("{path}: only the first {} objects were read; set namespace to narrow the list", out.len());
         Ok((out, Some(gap)))
     }
 }
@@ -178,7 +181,8 @@ impl Source for Kubernetes {
         async move {
             let version: serde_json::Value = self.http.get_json("version", &Vec::new()).await?;
             let version = version.get("gitVersion").and_then(|v| v.as_str());
-            let version = version.ok_or_else(|| SourceError::new(FaultKind::Malformed, "the answer names no gitVersion"))?;
+            let version =
+                version.ok_or_else(|| SourceError::new(FaultKind::Malformed, "the response has no gitVersion field"))?;
             let one: Params<'_> = vec![("limit", "1".to_owned())];
             let (sets, events) = (self.path("apis/apps/v1", "replicasets"), self.path("api/v1", "events"));
             let (sets, events) = futures_util::join!(
@@ -187,8 +191,8 @@ impl Source for Kubernetes {
             );
             let missing = match (sets, events) {
                 (Err(e), Err(_)) => return Err(e),
-                (Err(e), _) => format!("; rollouts cannot be read: {e}"),
-                (_, Err(e)) => format!("; events cannot be read: {e}"),
+                (Err(e), _) => format!("; cannot read rollouts: {e}"),
+                (_, Err(e)) => format!("; cannot read events: {e}"),
                 _ => String::new(),
             };
             Ok(clean::line(&format!("Kubernetes {version}{missing}")))
@@ -210,31 +214,33 @@ impl ChangeSource for Kubernetes {
             let (sets, events) = (self.path("apis/apps/v1", "replicasets"), self.path("api/v1", "events"));
             let (sets, events) = futures_util::join!(self.list::<ReplicaSet>(&sets), self.list::<Event>(&events));
             let mut gaps = Vec::new();
-            let (mut found, mut rolled) = (Vec::new(), Vec::new());
+            let (mut found, mut rollouts) = (Vec::new(), Vec::new());
             match (&sets, &events) {
                 (Err(e), Err(_)) => return Err(e.clone()),
-                (Err(e), _) => gaps.push(format!("rollouts could not be read: {e}")),
-                (_, Err(e)) => gaps.push(format!("events could not be read: {e}")),
+                (Err(e), _) => gaps.push(format!("cannot read rollouts: {e}")),
+                (_, Err(e)) => gaps.push(format!("cannot read events: {e}")),
                 _ => {}
             }
-            let is_of_all = self.namespace.is_none();
+            let with_namespace = self.namespace.is_none();
             if let Ok((sets, gap)) = sets {
                 gaps.extend(gap);
-                rolled = rollouts(&sets, is_of_all);
+                rollouts = find_rollouts(&sets, with_namespace);
             }
             if let Ok((events, gap)) = events {
                 gaps.extend(gap);
-                found.extend(rolled.iter().filter_map(|r| r.back(&events, window)));
-                let is_rolling = |event: &Event| rolled.iter().any(|r| r.is_part(event, window));
-                found.extend(events.iter().filter(|e| !is_rolling(e)).filter_map(|e| deed(e, window, is_of_all)));
+                found.extend(rollouts.iter().filter_map(|r| r.rollback_change(&events, window)));
+                let is_part_of_rollout = |event: &Event| rollouts.iter().any(|r| r.includes(event, window));
+                found.extend(
+                    events.iter().filter(|e| !is_part_of_rollout(e)).filter_map(|e| event_change(e, window, with_namespace)),
+                );
             }
-            found.extend(rolled.into_iter().map(|r| r.change));
+            found.extend(rollouts.into_iter().map(|r| r.change));
             found.retain(|c| window.contains(c.at));
             found.sort_by(|a, b| a.at.cmp(&b.at).then_with(|| a.what.cmp(&b.what)));
             let total = u64::try_from(found.len()).ok();
             let left_out = found.len().saturating_sub(MAX_CHANGES);
             if left_out > 0 {
-                gaps.push(format!("more than {MAX_CHANGES} changes: the newest are kept"));
+                gaps.push(format!("more than {MAX_CHANGES} changes in the window; only the newest {MAX_CHANGES} are included"));
                 found.drain(..left_out);
             }
             Ok(Answer { value: found, gaps, total })
@@ -243,102 +249,110 @@ impl ChangeSource for Kubernetes {
     }
 }
 
-fn time(text: Option<&str>) -> Option<Timestamp> {
+fn parse_time(text: Option<&str>) -> Option<Timestamp> {
     Timestamp::parse(text?).ok()
 }
 
-/// ` in NAMESPACE`, where objects of all are looked at.
-fn place(meta: &Meta, is_of_all: bool) -> String {
-    if is_of_all && !meta.namespace.is_empty() { format!(" in {}", meta.namespace) } else { String::new() }
+/// ` in NAMESPACE` when the source reads all namespaces, else nothing.
+fn namespace_suffix(meta: &Meta, with_namespace: bool) -> String {
+    if with_namespace && !meta.namespace.is_empty() { format!(" in {}", meta.namespace) } else { String::new() }
 }
 
-/// A rollout: the change that it is, and the replica set that it made.
+/// A rollout of a deployment.
 struct Rollout {
     change: ChangeEvent,
     namespace: String,
-    set: String,
-    /// What the rollback says, where the replica set is in use again since.
-    back: Option<String>,
+    /// The name of the replica set that the rollout created.
+    replica_set: String,
+    /// The text of the rollback, if the deployment was rolled back to this replica set later.
+    rollback: Option<String>,
 }
 
 impl Rollout {
-    /// Whether an event is a scaling that the rollout did: its own replica set up, or another one down.
-    fn is_part(&self, event: &Event, window: Window) -> bool {
-        let Some(at) = at_of(event, window) else { return false };
+    /// Whether an event is a scaling step of this rollout: the new replica set scaled up, or another one scaled down.
+    fn includes(&self, event: &Event, window: Window) -> bool {
+        let Some(at) = event_time(event, window) else { return false };
         let message = event.message.as_deref().unwrap_or_default();
-        let names_it = message.split_whitespace().any(|word| word == self.set);
+        let names_new_set = message.split_whitespace().any(|word| word == self.replica_set);
         event.reason.as_deref() == Some("ScalingReplicaSet")
             && event.metadata.namespace == self.namespace
             && Some(&event.involved_object.name) == self.change.service.as_ref()
-            && names_it == message.starts_with("Scaled up")
-            && (self.change.at..=self.change.at + ROLLS_FOR).contains(&at)
+            && names_new_set == message.starts_with("Scaled up")
+            && (self.change.at..=self.change.at + ROLLOUT_LENGTH).contains(&at)
     }
 
-    /// The rollback to it, at the time when its replica set was scaled up again.
-    fn back(&self, events: &[Event], window: Window) -> Option<ChangeEvent> {
-        let what = self.back.clone()?;
-        let is_up = |e: &&Event| {
+    /// The rollback to this rollout's replica set, at the time of the first event that scaled it up again; `None` when there
+    /// was no rollback or no such event.
+    fn rollback_change(&self, events: &[Event], window: Window) -> Option<ChangeEvent> {
+        let what = self.rollback.clone()?;
+        let is_scaled_up = |e: &&Event| {
             let message = e.message.as_deref().unwrap_or_default();
             e.metadata.namespace == self.namespace
                 && message.starts_with("Scaled up")
-                && message.split_whitespace().any(|word| word == self.set)
+                && message.split_whitespace().any(|word| word == self.replica_set)
         };
-        // What scaled it up when it was made is long ago.
-        let times = events.iter().filter(is_up).filter_map(|e| at_of(e, window)).filter(|at| *at > self.change.at + ROLLS_FOR);
+        // Events soon after the replica set was created belong to the original rollout.
+        let times = events
+            .iter()
+            .filter(is_scaled_up)
+            .filter_map(|e| event_time(e, window))
+            .filter(|at| *at > self.change.at + ROLLOUT_LENGTH);
         Some(ChangeEvent { at: times.min()?, what, ..self.change.clone() })
     }
 }
 
-/// When a replica set was made, and the number of its revision now.
-type Made<'a> = (Timestamp, u64, &'a ReplicaSet);
+/// A replica set of a deployment: its creation time, its current revision number and the object.
+type Revision<'a> = (Timestamp, u64, &'a ReplicaSet);
 
-/// New replica sets of deployments, each against the one that it took the place of.
-fn rollouts(sets: &[ReplicaSet], is_of_all: bool) -> Vec<Rollout> {
-    let mut by_deployment: BTreeMap<(&str, &str), Vec<Made<'_>>> = BTreeMap::new();
+/// The rollouts of all deployments, each with its images compared to the revision that it replaced.
+fn find_rollouts(sets: &[ReplicaSet], with_namespace: bool) -> Vec<Rollout> {
+    let mut by_deployment: BTreeMap<(&str, &str), Vec<Revision<'_>>> = BTreeMap::new();
     for set in sets {
         let owner = set.metadata.owner_references.iter().flatten().find(|o| o.kind == "Deployment");
         let revision = set.metadata.annotations.as_ref().and_then(|a| a.get(REVISION)).and_then(|r| r.parse().ok());
-        let made = time(set.metadata.creation_timestamp.as_deref());
-        if let (Some(owner), Some(revision), Some(made)) = (owner, revision, made) {
-            by_deployment.entry((&set.metadata.namespace, &owner.name)).or_default().push((made, revision, set));
+        let created = parse_time(set.metadata.creation_timestamp.as_deref());
+        if let (Some(owner), Some(revision), Some(created)) = (owner, revision, created) {
+            by_deployment.entry((&set.metadata.namespace, &owner.name)).or_default().push((created, revision, set));
         }
     }
     let mut out = Vec::new();
-    for ((namespace, deployment), mut made) in by_deployment {
-        made.sort_by_key(|(at, revision, _)| (*at, *revision));
-        for (n, (at, revision, set)) in made.iter().enumerate() {
-            let place = place(&set.metadata, is_of_all);
-            let (earlier, later) = (made.get(..n).unwrap_or_default(), made.get(n + 1..).unwrap_or_default());
-            // One with a higher number than a younger one has been rolled back to since: the number is not that of its making.
-            let is_back = later.iter().any(|(_, younger, _)| younger < revision);
-            let named = if is_back { "rolled out".to_owned() } else { format!("revision {revision} rolled out") };
-            let below = earlier.iter().filter(|(_, number, _)| number < revision).max_by_key(|(_, number, _)| *number);
-            let before = below.filter(|_| !is_back).or_else(|| earlier.last()).map(|(_, _, set)| *set);
-            let what = match before.map(|before| images(set, Some(before))) {
-                None => format!("{named}{place}: image {}", images(set, None).join(", ")),
-                Some(changed) if changed.is_empty() => format!("{named}{place} with the same images (settings or a restart)"),
-                Some(changed) => format!("{named}{place}: image {}", changed.join(", ")),
+    for ((namespace, deployment), mut revisions) in by_deployment {
+        revisions.sort_by_key(|(at, revision, _)| (*at, *revision));
+        for (n, (at, revision, set)) in revisions.iter().enumerate() {
+            let suffix = namespace_suffix(&set.metadata, with_namespace);
+            let (earlier, later) = (revisions.get(..n).unwrap_or_default(), revisions.get(n + 1..).unwrap_or_default());
+            // A number higher than that of a replica set created later comes from a rollback, not from the original rollout.
+            let was_restored = later.iter().any(|(_, newer, _)| newer < revision);
+            let action = if was_restored { "rolled out".to_owned() } else { format!("revision {revision} rolled out") };
+            let lower = earlier.iter().filter(|(_, number, _)| number < revision).max_by_key(|(_, number, _)| *number);
+            let previous = lower.filter(|_| !was_restored).or_else(|| earlier.last()).map(|(_, _, set)| *set);
+            let what = match previous.map(|previous| images(set, Some(previous))) {
+                None => format!("{action}{suffix}: image {}", images(set, None).join(", ")),
+                Some(changed) if changed.is_empty() => {
+                    format!("{action}{suffix} with unchanged images (new settings or a restart)")
+                }
+                Some(changed) => format!("{action}{suffix}: image {}", changed.join(", ")),
             };
-            let is_current = is_back && made.iter().all(|(_, other, _)| other <= revision);
-            let back = is_current.then(|| {
-                clean::line(&format!("rolled back{place} to image {} (revision {revision})", images(set, None).join(", ")))
+            let is_current = was_restored && revisions.iter().all(|(_, other, _)| other <= revision);
+            let rollback = is_current.then(|| {
+                clean::line(&format!("rolled back{suffix} to image {} (revision {revision})", images(set, None).join(", ")))
             });
             let is_release = !is_aside(Some(namespace));
             let service = Some(clean::line(deployment));
             let change = ChangeEvent { at: *at, service, what: clean::line(&what), by: None, link: None, is_release };
-            out.push(Rollout { change, namespace: namespace.to_owned(), set: set.metadata.name.clone(), back });
+            out.push(Rollout { change, namespace: namespace.to_owned(), replica_set: set.metadata.name.clone(), rollback });
         }
     }
     out
 }
 
-/// The images of a replica set; beside another those that differ.
-fn images(set: &ReplicaSet, before: Option<&ReplicaSet>) -> Vec<String> {
-    let of =
+/// The images of a replica set; with a previous one, only the images that differ.
+fn images(set: &ReplicaSet, previous: Option<&ReplicaSet>) -> Vec<String> {
+    let image_of =
         |set: &ReplicaSet, name: &str| set.spec.template.spec.containers.iter().find(|c| c.name == name).map(|c| c.image.clone());
     let containers = set.spec.template.spec.containers.iter();
     containers
-        .filter_map(|c| match before.map(|b| of(b, &c.name)) {
+        .filter_map(|c| match previous.map(|p| image_of(p, &c.name)) {
             None => Some(c.image.clone()),
             Some(Some(old)) => (old != c.image).then(|| format!("{old} → {}", c.image)),
             Some(None) => Some(format!("{} (new container {})", c.image, c.name)),
@@ -346,9 +360,9 @@ fn images(set: &ReplicaSet, before: Option<&ReplicaSet>) -> Vec<String> {
         .collect()
 }
 
-/// The service that a pod's name tells: without the hash of its template and its random part, or its number.
-fn of_pod(name: &str) -> &str {
-    // Kubernetes writes random parts without vowels and without what looks like another character.
+/// The service of a pod: its name without the template hash and the random suffix, or without its ordinal.
+fn service_of_pod(name: &str) -> &str {
+    // Kubernetes generates suffixes without vowels and without characters that look alike.
     let is_random = |part: &str| part.bytes().all(|b| b"bcdfghjklmnpqrstvwxz2456789".contains(&b));
     let Some((rest, last)) = name.rsplit_once('-') else { return name };
     if last.bytes().all(|b| b.is_ascii_digit()) {
@@ -363,34 +377,35 @@ fn of_pod(name: &str) -> &str {
     }
 }
 
-/// When an event was first, within the window where it was then more than once.
-fn at_of(event: &Event, window: Window) -> Option<Timestamp> {
-    let repeats = event.series.as_ref().and_then(|s| s.last_observed_time.as_deref());
-    // Events of the newer kind have neither firstTimestamp nor lastTimestamp.
-    let known = [event.first_timestamp.as_deref(), event.event_time.as_deref(), repeats, event.last_timestamp.as_deref()];
-    let times: Vec<Timestamp> = known.into_iter().filter_map(time).collect();
+/// The earliest recorded time of an event that is within the window; its earliest recorded time when none is.
+fn event_time(event: &Event, window: Window) -> Option<Timestamp> {
+    let last_observed = event.series.as_ref().and_then(|s| s.last_observed_time.as_deref());
+    // Events of the newer API have neither firstTimestamp nor lastTimestamp.
+    let candidates =
+        [event.first_timestamp.as_deref(), event.event_time.as_deref(), last_observed, event.last_timestamp.as_deref()];
+    let times: Vec<Timestamp> = candidates.into_iter().filter_map(parse_time).collect();
     let first = times.iter().find(|at| window.contains(**at)).or(times.first()).copied();
-    first.or_else(|| time(event.metadata.creation_timestamp.as_deref()))
+    first.or_else(|| parse_time(event.metadata.creation_timestamp.as_deref()))
 }
 
-/// An event of a kind that tells of a deed, at its first time within the window.
-fn deed(event: &Event, window: Window, is_of_all: bool) -> Option<ChangeEvent> {
-    let reason = event.reason.as_deref().filter(|r| DEEDS.contains(r))?;
-    let at = at_of(event, window)?;
+/// The change that an event reports; `None` when its reason is not one of [`ACTION_REASONS`] or it has no time.
+fn event_change(event: &Event, window: Window, with_namespace: bool) -> Option<ChangeEvent> {
+    let reason = event.reason.as_deref().filter(|r| ACTION_REASONS.contains(r))?;
+    let at = event_time(event, window)?;
     let object = &event.involved_object;
     let service = match object.kind.as_str() {
         "Deployment" | "StatefulSet" | "DaemonSet" | "HorizontalPodAutoscaler" => Some(object.name.as_str()),
         "ReplicaSet" => object.name.rsplit_once('-').map(|(deployment, _)| deployment),
-        "Pod" => Some(of_pod(&object.name)),
+        "Pod" => Some(service_of_pod(&object.name)),
         _ => None,
     };
-    let of = if service.is_some() { String::new() } else { format!("{} {}: ", object.kind.to_lowercase(), object.name) };
-    let place = place(&event.metadata, is_of_all);
+    let prefix = if service.is_some() { String::new() } else { format!("{} {}: ", object.kind.to_lowercase(), object.name) };
+    let suffix = namespace_suffix(&event.metadata, with_namespace);
     let message = event.message.as_deref().unwrap_or_default();
     Some(ChangeEvent {
         at,
         service: service.map(clean::line),
-        what: clean::line(&format!("{of}{reason}{place}: {message}")),
+        what: clean::line(&format!("{prefix}{reason}{suffix}: {message}")),
         by: None,
         link: None,
         is_release: false,
@@ -401,21 +416,21 @@ fn deed(event: &Event, window: Window, is_of_all: bool) -> Option<ChangeEvent> {
 mod tests {
     use super::*;
 
-    fn set(revision: &str, at: &str, image: &str) -> serde_json::Value {
+    fn replica_set(revision: &str, at: &str, image: &str) -> serde_json::Value {
         serde_json::json!({"metadata": {"name": format!("shop-{revision}"), "namespace": "prod", "creationTimestamp": at,
             "annotations": {REVISION: revision}, "ownerReferences": [{"kind": "Deployment", "name": "shop"}]},
             "spec": {"template": {"spec": {"containers": [{"name": "app", "image": image}, {"name": "proxy", "image": "envoy:1"}]}}}})
     }
 
-    fn made(sets: serde_json::Value, is_of_all: bool) -> Vec<Rollout> {
-        rollouts(&serde_json::from_value::<Vec<ReplicaSet>>(sets).unwrap(), is_of_all)
+    fn rollouts(sets: serde_json::Value, with_namespace: bool) -> Vec<Rollout> {
+        find_rollouts(&serde_json::from_value::<Vec<ReplicaSet>>(sets).unwrap(), with_namespace)
     }
 
-    fn told(rolled: &[Rollout]) -> Vec<String> {
-        rolled.iter().map(|r| format!("{} {}", r.change.at, r.change.what)).collect()
+    fn describe(found: &[Rollout]) -> Vec<String> {
+        found.iter().map(|r| format!("{} {}", r.change.at, r.change.what)).collect()
     }
 
-    fn scaled(at: &str, message: &str) -> Event {
+    fn scaling_event(at: &str, message: &str) -> Event {
         serde_json::from_value(
             serde_json::json!({"metadata": {"namespace": "prod"}, "involvedObject": {"kind": "Deployment", "name": "shop"},
             "reason": "ScalingReplicaSet", "message": message, "lastTimestamp": at}),
@@ -428,57 +443,59 @@ mod tests {
     }
 
     #[test]
-    fn rollouts_are_told_against_what_they_took_the_place_of() {
+    fn compares_rollouts_with_the_revision_they_replaced() {
         let sets = serde_json::json!([
-            set("10", "2026-11-21T09:17:00Z", "shop:1.42.0"),
-            set("9", "2026-11-20T08:00:00Z", "shop:1.41.3"),
-            set("11", "2026-11-21T09:40:00Z", "shop:1.42.0"),
+            replica_set("10", "2026-11-21T09:17:00Z", "shop:1.42.0"),
+            replica_set("9", "2026-11-20T08:00:00Z", "shop:1.41.3"),
+            replica_set("11", "2026-11-21T09:40:00Z", "shop:1.42.0"),
             {"metadata": {"name": "alone", "annotations": null, "ownerReferences": null}},
         ]);
-        let rolled = made(sets, true);
+        let found = rollouts(sets, true);
         let expected = [
             "2026-11-20T08:00:00Z revision 9 rolled out in prod: image shop:1.41.3, envoy:1",
             "2026-11-21T09:17:00Z revision 10 rolled out in prod: image shop:1.41.3 → shop:1.42.0",
-            "2026-11-21T09:40:00Z revision 11 rolled out in prod with the same images (settings or a restart)",
+            "2026-11-21T09:40:00Z revision 11 rolled out in prod with unchanged images (new settings or a restart)",
         ];
-        assert_eq!(told(&rolled), expected);
-        // Its own replica set up and the others down are the rollout; what somebody does by hand is not.
-        for (at, message, is_part) in [
+        assert_eq!(describe(&found), expected);
+        // Scaling the new replica set up and others down is part of the rollout; later or opposite scaling is not.
+        for (at, message, is_included) in [
             ("2026-11-21T09:17:01Z", "Scaled up replica set shop-10 from 0 to 1", true),
             ("2026-11-21T09:18:00Z", "Scaled down replica set shop-9 from 4 to 3", true),
             ("2026-11-21T09:19:00Z", "Scaled down replica set shop-10 from 6 to 1", false),
             ("2026-11-21T09:20:00Z", "Scaled up replica set shop-9 from 0 to 4", false),
             ("2026-11-21T09:30:00Z", "Scaled up replica set shop-10 from 4 to 9", false),
         ] {
-            assert_eq!(rolled[1].is_part(&scaled(at, message), window()), is_part, "{message}");
+            assert_eq!(found[1].includes(&scaling_event(at, message), window()), is_included, "{message}");
         }
-        let mut elsewhere = scaled("2026-11-21T09:17:01Z", "Scaled up replica set shop-10 from 0 to 1");
+        let mut elsewhere = scaling_event("2026-11-21T09:17:01Z", "Scaled up replica set shop-10 from 0 to 1");
         elsewhere.metadata.namespace = "staging".into();
-        assert!(!rolled[1].is_part(&elsewhere, window()));
+        assert!(!found[1].includes(&elsewhere, window()));
     }
 
     #[test]
-    fn a_rollback_stands_at_the_time_of_its_events_and_not_of_the_old_replica_set() {
-        let (old, new) = (set("3", "2026-11-21T09:00:00Z", "shop:1.41.3"), set("2", "2026-11-21T09:17:00Z", "shop:1.42.0"));
-        let rolled = made(serde_json::json!([old, new]), false);
+    fn a_rollback_has_the_time_of_its_events_and_not_of_the_old_replica_set() {
+        let (old, new) =
+            (replica_set("3", "2026-11-21T09:00:00Z", "shop:1.41.3"), replica_set("2", "2026-11-21T09:17:00Z", "shop:1.42.0"));
+        let found = rollouts(serde_json::json!([old, new]), false);
         let expected = [
             "2026-11-21T09:00:00Z rolled out: image shop:1.41.3, envoy:1",
             "2026-11-21T09:17:00Z revision 2 rolled out: image shop:1.41.3 → shop:1.42.0",
         ];
-        assert_eq!(told(&rolled), expected);
-        let events = [scaled("2026-11-21T09:21:00Z", "Scaled up replica set shop-3 from 0 to 1")];
-        let back: Vec<String> =
-            rolled.iter().filter_map(|r| r.back(&events, window())).map(|c| format!("{} {}", c.at, c.what)).collect();
-        assert_eq!(back, ["2026-11-21T09:21:00Z rolled back to image shop:1.41.3, envoy:1 (revision 3)"]);
-        assert!(rolled.iter().all(|r| r.back(&[], window()).is_none()), "without an event nobody knows when");
-        // What comes after it takes the place of what was rolled back to.
-        let (old, new) = (set("3", "2026-11-21T09:00:00Z", "shop:1.0"), set("2", "2026-11-21T09:10:00Z", "shop:2.0"));
-        let rolled = made(serde_json::json!([old, new, set("4", "2026-11-21T09:30:00Z", "shop:1.1")]), false);
-        assert_eq!(told(&rolled)[2], "2026-11-21T09:30:00Z revision 4 rolled out: image shop:1.0 → shop:1.1");
+        assert_eq!(describe(&found), expected);
+        let events = [scaling_event("2026-11-21T09:21:00Z", "Scaled up replica set shop-3 from 0 to 1")];
+        let rollbacks: Vec<String> =
+            found.iter().filter_map(|r| r.rollback_change(&events, window())).map(|c| format!("{} {}", c.at, c.what)).collect();
+        assert_eq!(rollbacks, ["2026-11-21T09:21:00Z rolled back to image shop:1.41.3, envoy:1 (revision 3)"]);
+        assert!(found.iter().all(|r| r.rollback_change(&[], window()).is_none()), "without an event the time is unknown");
+        // A rollout after the rollback replaces the restored revision.
+        let (old, new) =
+            (replica_set("3", "2026-11-21T09:00:00Z", "shop:1.0"), replica_set("2", "2026-11-21T09:10:00Z", "shop:2.0"));
+        let found = rollouts(serde_json::json!([old, new, replica_set("4", "2026-11-21T09:30:00Z", "shop:1.1")]), false);
+        assert_eq!(describe(&found)[2], "2026-11-21T09:30:00Z revision 4 rolled out: image shop:1.0 → shop:1.1");
     }
 
     #[test]
-    fn events_of_deeds_are_changes_and_symptoms_are_not() {
+    fn events_are_changes_only_when_they_report_an_action() {
         let window =
             Window::new(Timestamp::parse("2026-11-21T09:10:00Z").unwrap(), Timestamp::parse("2026-11-21T09:30:00Z").unwrap());
         let event = |reason: &str, kind: &str, name: &str, times: serde_json::Value| {
@@ -486,7 +503,7 @@ mod tests {
                 "involvedObject": {"kind": kind, "name": name}, "reason": reason, "message": "it\u{1b}[1m was so"});
             event.as_object_mut().unwrap().extend(times.as_object().unwrap().clone());
             let event: Event = serde_json::from_value(event).unwrap();
-            deed(&event, window, false).map(|c| format!("{} {}: {}", c.at, c.service.unwrap_or_default(), c.what))
+            event_change(&event, window, false).map(|c| format!("{} {}: {}", c.at, c.service.unwrap_or_default(), c.what))
         };
         let times = serde_json::json!({"firstTimestamp": "2026-11-21T09:17:00Z", "lastTimestamp": "2026-11-21T09:29:00Z"});
         assert_eq!(
@@ -504,7 +521,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pods_service_is_its_name_without_what_was_drawn() {
+    fn derives_the_service_from_a_pod_name() {
         for (pod, service) in [
             ("shop-cart-6d4f8c7b9d-x2x4z", "shop-cart"),
             ("mysql-primary-0", "mysql-primary"),
@@ -512,7 +529,7 @@ mod tests {
             ("kube-proxy", "kube-proxy"),
             ("alone", "alone"),
         ] {
-            assert_eq!(of_pod(pod), service);
+            assert_eq!(service_of_pod(pod), service);
         }
     }
 }

@@ -1,67 +1,70 @@
-//! Lines out of files, whatever they are packed with: for the file source and for commands that read long input.
+//! Reads text lines from plain and compressed input, for the file source and for commands that read long input.
 
 use std::io::{BufRead, BufReader, ErrorKind, Read};
 
 const BUFFER: usize = 256 * 1024;
 
-/// Reads text from its start, whatever it is packed with: gz and zst are told by their first bytes, and at most `most` unpacked
-/// bytes of them are read. A mark of UTF-8 is passed over. What is no text is an error that says what it is.
-pub fn unpacked(from: impl Read + Send + 'static, most: u64) -> std::io::Result<Box<dyn BufRead>> {
-    let mut from = BufReader::with_capacity(BUFFER, from);
-    let begins = filled(&mut from)?;
-    if begins.starts_with(&[0x1f, 0x8b]) {
-        return text(BufReader::with_capacity(BUFFER, flate2::bufread::MultiGzDecoder::new(from).take(most)));
+/// Opens text from its start and decompresses it. gzip and zstd are detected by their first bytes; at most `max_bytes` are
+/// read after decompression. A UTF-8 byte order mark is skipped. An error when the input is not text; the message says what
+/// it is.
+pub fn unpacked(input: impl Read + Send + 'static, max_bytes: u64) -> std::io::Result<Box<dyn BufRead>> {
+    let mut input = BufReader::with_capacity(BUFFER, input);
+    let head = peek(&mut input)?;
+    if head.starts_with(&[0x1f, 0x8b]) {
+        return text_reader(BufReader::with_capacity(BUFFER, flate2::bufread::MultiGzDecoder::new(input).take(max_bytes)));
     }
-    if begins.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
-        return text(BufReader::with_capacity(BUFFER, zstd::stream::read::Decoder::with_buffer(from)?.take(most)));
+    if head.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
+        return text_reader(BufReader::with_capacity(BUFFER, zstd::stream::read::Decoder::with_buffer(input)?.take(max_bytes)));
     }
-    text(from)
+    text_reader(input)
 }
 
-/// What a reader holds of its next bytes; not yet taken.
-fn filled(from: &mut impl BufRead) -> std::io::Result<&[u8]> {
-    // Asked twice: what an interrupted call had filled cannot be kept over the next.
-    while let Err(e) = from.fill_buf() {
+/// The next bytes of a reader, without consuming them; empty at the end.
+fn peek(reader: &mut impl BufRead) -> std::io::Result<&[u8]> {
+    // Calls `fill_buf` again after the loop, because the borrow of its result cannot leave the loop.
+    while let Err(e) = reader.fill_buf() {
         if e.kind() != ErrorKind::Interrupted {
             return Err(e);
         }
     }
-    from.fill_buf()
+    reader.fill_buf()
 }
 
-/// Bytes by which it is seen whether it is text, and the share of them that no text has.
-const SNIFFED: usize = 4096;
-const CONTROL: usize = 3;
+/// The number of leading bytes that decide whether input is text.
+const SNIFF_BYTES: usize = 4096;
+/// Input with more than this many tenths of control characters is not text.
+const MAX_CONTROL_TENTHS: usize = 3;
 
-fn text(mut from: impl BufRead + 'static) -> std::io::Result<Box<dyn BufRead>> {
-    let begins = match filled(&mut from) {
-        // Cut off before anything could be unpacked: the lines are none, and why is told when they are read.
-        Err(e) if e.kind() == ErrorKind::UnexpectedEof => return Ok(Box::new(from)),
+/// Checks that input is text and skips its byte order mark.
+fn text_reader(mut reader: impl BufRead + 'static) -> std::io::Result<Box<dyn BufRead>> {
+    let head = match peek(&mut reader) {
+        // Truncated before anything could be decompressed: reading the lines reports the error.
+        Err(e) if e.kind() == ErrorKind::UnexpectedEof => return Ok(Box::new(reader)),
         other => other?,
     };
-    let what = match begins {
-        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => "it is UTF-16: `iconv -f UTF-16 -t UTF-8` makes text of it",
-        [0xfd, b'7', b'z', b'X', b'Z', ..] => "it is packed by xz: unpack it first (`xz -dc`), or pack it by gz or zst",
-        [b'B', b'Z', b'h', b'1'..=b'9', ..] => "it is packed by bzip2: unpack it first (`bzip2 -dc`), or pack it by gz or zst",
+    let problem = match head {
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => "UTF-16 is not supported; convert it to UTF-8 first (`iconv -f UTF-16 -t UTF-8`)",
+        [0xfd, b'7', b'z', b'X', b'Z', ..] => "xz compression is not supported; decompress it first (`xz -dc`)",
+        [b'B', b'Z', b'h', b'1'..=b'9', ..] => "bzip2 compression is not supported; decompress it first (`bzip2 -dc`)",
         _ => {
-            let seen = begins.get(..SNIFFED).unwrap_or(begins);
-            let odd = seen.iter().filter(|b| **b < b' ' && !matches!(**b, b'\t' | b'\n' | b'\r' | 0x0c | 0x1b)).count();
-            if odd * 10 > seen.len() * CONTROL { "it is no text" } else { "" }
+            let sample = head.get(..SNIFF_BYTES).unwrap_or(head);
+            let control = sample.iter().filter(|b| **b < b' ' && !matches!(**b, b'\t' | b'\n' | b'\r' | 0x0c | 0x1b)).count();
+            if control * 10 > sample.len() * MAX_CONTROL_TENTHS { "the input is not text" } else { "" }
         }
     };
-    if !what.is_empty() {
-        return Err(std::io::Error::new(ErrorKind::InvalidData, what));
+    if !problem.is_empty() {
+        return Err(std::io::Error::new(ErrorKind::InvalidData, problem));
     }
-    if begins.starts_with(&[0xef, 0xbb, 0xbf]) {
-        from.consume(3);
+    if head.starts_with(&[0xef, 0xbb, 0xbf]) {
+        reader.consume(3);
     }
-    Ok(Box::new(from))
+    Ok(Box::new(reader))
 }
 
-/// Reads a line onto the end of `text`, without its line feed (and a carriage return before it); of a line longer than `most`
-/// bytes the rest is skipped. `false` at the end of the file.
-pub fn read_line(reader: &mut dyn BufRead, text: &mut Vec<u8>, most: usize) -> std::io::Result<bool> {
-    let before = text.len();
+/// Appends the next line to `text`, without its line ending (`\n` or `\r\n`). A line longer than `max_bytes` is cut and the
+/// rest skipped. Returns `false` at the end of the input.
+pub fn read_line(reader: &mut dyn BufRead, text: &mut Vec<u8>, max_bytes: usize) -> std::io::Result<bool> {
+    let start = text.len();
     let mut any = false;
     loop {
         let buffer = match reader.fill_buf() {
@@ -73,12 +76,12 @@ pub fn read_line(reader: &mut dyn BufRead, text: &mut Vec<u8>, most: usize) -> s
         }
         any = true;
         let end = memchr::memchr(b'\n', buffer);
-        let room = most.saturating_sub(text.len() - before);
+        let room = max_bytes.saturating_sub(text.len() - start);
         text.extend_from_slice(buffer.get(..end.unwrap_or(buffer.len()).min(room)).unwrap_or_default());
         let used = end.map_or(buffer.len(), |n| n + 1);
         reader.consume(used);
         if end.is_some() {
-            if text.len() > before && text.last() == Some(&b'\r') {
+            if text.len() > start && text.last() == Some(&b'\r') {
                 text.pop();
             }
             return Ok(true);
@@ -91,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_it_is_is_told_by_its_first_bytes() {
+    fn detects_compression_and_encoding_by_the_first_bytes() {
         let read = |bytes: Vec<u8>| -> std::io::Result<String> {
             let mut out = String::new();
             unpacked(std::io::Cursor::new(bytes), 1000)?.read_to_string(&mut out)?;
@@ -102,17 +105,17 @@ mod tests {
         assert_eq!(read(packer.finish().unwrap()).unwrap(), "packed\n");
         assert_eq!(read(zstd::bulk::compress(b"packed\n", 3).unwrap()).unwrap(), "packed\n");
         assert_eq!(read(b"\xef\xbb\xbfmarked\n".to_vec()).unwrap(), "marked\n");
-        assert_eq!(read(b"plain \xff\x00 \x1b[31mred\n".to_vec()).unwrap_err().kind(), ErrorKind::InvalidData, "no UTF-8");
+        assert_eq!(read(b"plain \xff\x00 \x1b[31mred\n".to_vec()).unwrap_err().kind(), ErrorKind::InvalidData, "not UTF-8");
         assert_eq!(read(Vec::new()).unwrap(), "");
         for (bytes, words) in
-            [(&b"\xff\xfeI\0N\0"[..], "UTF-16"), (b"\xfd7zXZ\0", "xz"), (b"BZh91AY", "bzip2"), (b"I\0N\0F\0O\0", "no text")]
+            [(&b"\xff\xfeI\0N\0"[..], "UTF-16"), (b"\xfd7zXZ\0", "xz"), (b"BZh91AY", "bzip2"), (b"I\0N\0F\0O\0", "not text")]
         {
             assert!(read(bytes.to_vec()).unwrap_err().to_string().contains(words), "{words}");
         }
     }
 
     #[test]
-    fn lines_end_where_they_end_and_long_ones_are_cut() {
+    fn strips_line_endings_and_cuts_long_lines() {
         let mut reader: &[u8] = b"one\r\n\n0123456789\nlast";
         let mut lines = Vec::new();
         let mut text = Vec::new();

@@ -1,8 +1,8 @@
-//! Loki's HTTP API (`/loki/api/v1`): label look-up, log lines with paging, counts over time.
+//! A source of logs from Loki's HTTP API (`/loki/api/v1`): labels, log lines page by page, counts over time, and live lines.
 //!
-//! Times are nanoseconds: an integer in, a string out. Errors are plain text. There is no cursor: the next page ends one
-//! nanosecond after the oldest line seen, and what was seen already is dropped by stream, time and text. Streams come
-//! grouped and are merged by time here.
+//! Times are in nanoseconds: integers in requests, strings in responses. Errors are plain text. The API has no cursor: the
+//! next page ends one nanosecond after the oldest line so far, and lines that were already returned are dropped by stream,
+//! time and text. Responses group lines by stream; they are merged by time here.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -22,22 +22,22 @@ use crate::telemetry::parse::{self, Context};
 use crate::telemetry::series::{Sample, parse_value};
 use crate::telemetry::{Labels, Level, LogLine, Series, Timestamp, Window, clean};
 
-/// Loki's default limit of entries a query.
+/// The number of lines per page: Loki's default limit of entries per query.
 const PAGE: usize = 5000;
-/// Pages of one question.
+/// The largest number of pages fetched for one query.
 const MAX_PAGES: usize = 10;
-/// How often a live log is asked for what is new.
+/// How often new lines are fetched while following.
 const FOLLOW_EVERY: Duration = Duration::from_secs(2);
-/// After a failure.
-const FOLLOW_AGAIN: Duration = Duration::from_secs(10);
-/// So late a line may be stored after its own time.
-const LATE: Duration = Duration::from_secs(60);
-/// Words of a line without a level that say that something went wrong.
+/// The pause after a failed request while following.
+const RETRY_AFTER: Duration = Duration::from_secs(10);
+/// While no line has been received yet, lines may arrive this long after their own timestamp and still be fetched.
+const MAX_LATENESS: Duration = Duration::from_secs(60);
+/// Words that mark a line as an error; used as a line filter, because a level is not always a label.
 const BAD_WORDS: &str = "(?i)(error|exception|panic|fatal|critical|fail|refused|timeout|timed out|exhausted)";
-/// The label that holds the service, the first that exists.
+/// The labels that may name the service; the first one that exists is used.
 const SERVICE_LABELS: [&str; 4] = ["service_name", "service", "app", "job"];
 
-/// A Loki.
+/// A Loki server.
 pub struct Loki {
     name: String,
     http: Http,
@@ -61,7 +61,7 @@ struct QueryData {
     result: Vec<RawStream>,
 }
 
-/// A stream of lines or a series of a matrix: the values' shape tells them apart.
+/// A stream of log lines (`stream`) or a series of a matrix (`metric`).
 #[derive(Deserialize)]
 struct RawStream {
     #[serde(default)]
@@ -72,6 +72,7 @@ struct RawStream {
     values: Vec<Vec<Value>>,
 }
 
+/// A log line as received, with the labels of its stream and its structured metadata.
 struct RawLine {
     nanos: i64,
     labels: Labels,
@@ -79,7 +80,7 @@ struct RawLine {
 }
 
 impl Loki {
-    /// From its configuration; opens no connection.
+    /// Creates the source from its configuration; opens no connection.
     pub fn new(config: &SourceConfig) -> Result<Self, SourceError> {
         Ok(Self {
             name: config.name.clone(),
@@ -89,6 +90,7 @@ impl Loki {
         })
     }
 
+    /// The `data` of a GET response. An error when the response does not report success.
     async fn data(&self, path: &str, params: &Params<'_>) -> Result<Value, SourceError> {
         let reply: Reply = self.http.get(path, params).await?;
         if status_kind(reply.status).is_some() {
@@ -96,12 +98,13 @@ impl Loki {
         }
         let envelope: Envelope = reply.json()?;
         if envelope.status != "success" {
-            return Err(SourceError::new(FaultKind::Malformed, "the answer has no status of success"));
+            return Err(SourceError::new(FaultKind::Malformed, "the response does not report success"));
         }
         Ok(envelope.data)
     }
 
-    /// The service label of this Loki, looked up once.
+    /// The label that names the service on this server, looked up once; the first label of all when none of the usual ones
+    /// exists.
     async fn service_label(&self, window: Window) -> Result<&str, SourceError> {
         self.service_label
             .get_or_try_init(|| async {
@@ -113,12 +116,13 @@ impl Loki {
                     .find(|l| labels.iter().any(|have| have == *l))
                     .map(|l| (*l).to_owned())
                     .or_else(|| labels.first().cloned())
-                    .ok_or_else(|| SourceError::new(FaultKind::NotFound, "no stream has any label in this window"))
+                    .ok_or_else(|| SourceError::new(FaultKind::NotFound, "no log streams found in this window"))
             })
             .await
             .map(String::as_str)
     }
 
+    /// The LogQL query for a filter, within the configured selector.
     async fn logql(&self, filter: &LogFilter, window: Window) -> Result<String, SourceError> {
         if let Some(raw) = &filter.raw {
             return Ok(raw.clone());
@@ -129,8 +133,8 @@ impl Loki {
             [one] => format!("{label}={one:?}"),
             many => format!("{label}=~{:?}", many.iter().map(|s| regex::escape(s)).collect::<Vec<_>>().join("|")),
         };
-        let inside = self.selector.as_deref().map(|s| s.trim().trim_start_matches('{').trim_end_matches('}').trim());
-        let selector = match inside {
+        let configured = self.selector.as_deref().map(|s| s.trim().trim_start_matches('{').trim_end_matches('}').trim());
+        let selector = match configured {
             Some(own) if !own.is_empty() && filter.services.is_empty() => format!("{{{own}}}"),
             Some(own) if !own.is_empty() => format!("{{{own}, {matcher}}}"),
             _ => format!("{{{matcher}}}"),
@@ -138,7 +142,7 @@ impl Loki {
         Ok(if filter.bad_only { format!("{selector} |~ {BAD_WORDS:?}") } else { selector })
     }
 
-    /// One page, newest first, before `end` (exclusive).
+    /// One page of lines, newest first, from `start` up to but not including `end`.
     async fn page(&self, query: &str, start: i64, end: i64, limit: usize) -> Result<Vec<RawLine>, SourceError> {
         let params = vec![
             ("query", query.to_owned()),
@@ -149,11 +153,11 @@ impl Loki {
         ];
         let data = self.data("loki/api/v1/query_range", &params).await?;
         let data: QueryData = serde_json::from_value(data)
-            .map_err(|e| SourceError::new(FaultKind::Malformed, format!("data of an unknown shape: {e}")))?;
+            .map_err(|e| SourceError::new(FaultKind::Malformed, format!("the response has an unexpected shape: {e}")))?;
         if data.kind != "streams" {
             return Err(SourceError::new(
                 FaultKind::BadQuery,
-                "the query counts instead of giving lines: leave the aggregation out",
+                "the query returns a metric instead of log lines; remove the aggregation",
             ));
         }
         let mut lines: Vec<RawLine> = data
@@ -163,7 +167,7 @@ impl Loki {
                 s.values.iter().filter_map(|v| {
                     let nanos = v.first()?.as_str()?.parse().ok()?;
                     let mut labels = s.stream.clone();
-                    // A third element holds structured metadata, flat or by kind.
+                    // The optional third element holds structured metadata, flat or grouped by kind.
                     if let Some(Value::Object(extra)) = v.get(2) {
                         collect_metadata(extra, &mut labels);
                     }
@@ -175,25 +179,26 @@ impl Loki {
         Ok(lines)
     }
 
-    /// Lines from a time on up to now, oldest first; without one the last lines of the last hour.
-    async fn newer(&self, filter: &LogFilter, from: Option<i64>, now: Timestamp) -> Result<Vec<RawLine>, SourceError> {
+    /// The lines from `from` until `now`, oldest first; without `from`, the last [`READ_BACK`] lines of the last hour.
+    async fn lines_since(&self, filter: &LogFilter, from: Option<i64>, now: Timestamp) -> Result<Vec<RawLine>, SourceError> {
         let hour = Window::before(now, Duration::from_secs(3600));
         let query = self.logql(filter, hour).await?;
-        let (from, most) = from.map_or((hour.start.nanos(), READ_BACK), |from| (from, PAGE));
-        let mut page = self.page(&query, from, now.nanos(), most).await?;
+        let (from, limit) = from.map_or((hour.start.nanos(), READ_BACK), |from| (from, PAGE));
+        let mut page = self.page(&query, from, now.nanos(), limit).await?;
         page.reverse();
         Ok(page)
     }
 
+    /// The newest `limit` lines of a window, oldest first, fetched page by page.
     async fn all_lines(&self, query: &str, window: Window, limit: usize) -> Result<Answer<Vec<LogLine>>, SourceError> {
         let (start, mut end) = (window.start.nanos(), window.end.nanos().saturating_add(1));
         let mut seen: HashSet<(i64, String)> = HashSet::new();
         let mut kept: Vec<RawLine> = Vec::new();
         let mut gaps = Vec::new();
         for page_number in 0..MAX_PAGES {
-            let wanted = PAGE.min(limit.saturating_sub(kept.len()).max(1));
-            let page = self.page(query, start, end, wanted).await?;
-            let full = page.len() >= wanted;
+            let page_limit = PAGE.min(limit.saturating_sub(kept.len()).max(1));
+            let page = self.page(query, start, end, page_limit).await?;
+            let full = page.len() >= page_limit;
             let oldest = page.last().map(|l| l.nanos);
             let before = kept.len();
             for line in page {
@@ -203,11 +208,11 @@ impl Loki {
             }
             let Some(oldest) = oldest.filter(|_| full) else { break };
             if kept.len() >= limit || page_number + 1 == MAX_PAGES {
-                gaps.push(format!("the newest {} lines of the window are kept, there are more", kept.len().min(limit)));
+                gaps.push(format!("only the newest {} lines of the window are included; there are more", kept.len().min(limit)));
                 break;
             }
             if kept.len() == before {
-                gaps.push(format!("more than {wanted} lines stand in one nanosecond: older ones cannot be reached"));
+                gaps.push(format!("more than {page_limit} lines have the same timestamp; older lines cannot be fetched"));
                 break;
             }
             end = oldest.saturating_add(1);
@@ -219,6 +224,7 @@ impl Loki {
     }
 }
 
+/// Adds structured metadata to the labels.
 fn collect_metadata(extra: &serde_json::Map<String, Value>, labels: &mut Labels) {
     for (key, value) in extra {
         match value {
@@ -231,7 +237,7 @@ fn collect_metadata(extra: &serde_json::Map<String, Value>, labels: &mut Labels)
     }
 }
 
-/// A line with the stream's labels as fields; the stream's time wins over the text's.
+/// Parses a line; the labels become fields, and the time from Loki overrides the time in the text.
 fn line(raw: RawLine, context: Context) -> LogLine {
     let mut line = parse::line(&raw.text, context);
     line.at = Some(Timestamp::from_nanos(raw.nanos));
@@ -296,7 +302,7 @@ impl LogSource for Loki {
             ];
             let data = self.data("loki/api/v1/query_range", &params).await?;
             let data: QueryData = serde_json::from_value(data)
-                .map_err(|e| SourceError::new(FaultKind::Malformed, format!("data of an unknown shape: {e}")))?;
+                .map_err(|e| SourceError::new(FaultKind::Malformed, format!("the response has an unexpected shape: {e}")))?;
             let series = data
                 .result
                 .iter()
@@ -309,24 +315,24 @@ impl LogSource for Loki {
 
     fn follow<'a>(&'a self, filter: &'a LogFilter, sink: mpsc::Sender<Batch>) -> BoxFuture<'a, Result<(), SourceError>> {
         async move {
-            // The end of what was taken; none before the first answer, which holds the last lines of before.
-            let mut taken: Option<i64> = None;
+            // The start of the next request; `None` before the first response, which has the most recent lines.
+            let mut next_start: Option<i64> = None;
             let mut dropped = 0_u64;
             while !sink.is_closed() {
                 let now = Timestamp::from(time::OffsetDateTime::now_utc());
-                let (page, wait) = match self.newer(filter, taken, now).await {
+                let (page, wait) = match self.lines_since(filter, next_start, now).await {
                     Ok(page) => (page, FOLLOW_EVERY),
-                    // It goes on where it stood, so that nothing is missed or told twice.
-                    Err(error) if taken.is_some() => {
-                        tracing::warn!(source = self.name, %error, "following the log");
-                        (Vec::new(), FOLLOW_AGAIN)
+                    // The next request starts at the same time, so no line is missed or sent twice.
+                    Err(error) if next_start.is_some() => {
+                        tracing::warn!(source = self.name, %error, "cannot fetch new log lines, will retry");
+                        (Vec::new(), RETRY_AFTER)
                     }
                     Err(error) => return Err(error),
                 };
-                let is_past = taken.is_none();
+                let is_past = next_start.is_none();
                 let newest = page.last().map(|l| l.nanos.saturating_add(1));
-                // Where there was no line yet, one may come a little late.
-                taken = newest.or(taken).or(Some((now - LATE).nanos()));
+                // Without any line so far, allow for lines that arrive late.
+                next_start = newest.or(next_start).or(Some((now - MAX_LATENESS).nanos()));
                 if !page.is_empty() {
                     let context = Context::utc(now);
                     let lines: Vec<LogLine> = page.into_iter().map(|l| line(l, context)).collect();
@@ -344,7 +350,7 @@ impl LogSource for Loki {
     }
 }
 
-/// `[seconds, "value"]` of a matrix.
+/// A sample of a matrix: `[seconds, "value"]`.
 fn sample(value: &[Value]) -> Option<Sample> {
     Some(Sample { at: Timestamp::from_secs_f64(value.first()?.as_f64()?)?, value: parse_value(value.get(1)?.as_str()?)? })
 }

@@ -1,29 +1,32 @@
-//! One list of alerts from many sources.
+//! Merges the alerts of several sources into one list without duplicates.
 
 use std::collections::{BTreeMap, HashMap};
 
 use crate::telemetry::{Alert, AlertState};
 
-/// Joins the alerts of all sources: the same fingerprint is one alert, and a Prometheus alert whose labels are a subset of
-/// an Alertmanager alert's of the same name is that alert (external labels come on the way). Alertmanager's word on
-/// silences wins; Prometheus adds the value and since when the condition holds. Order: see `analysis::grouping::order`.
+/// Merges alerts from several sources, given as pairs of source type and alerts.
+///
+/// Alerts with the same fingerprint are one alert. A Prometheus alert is also the same as an Alertmanager alert of that name
+/// if its labels are a subset of the other's, because Prometheus adds external labels when it sends an alert. Silences and
+/// inhibitions come from Alertmanager; the value and the time since which the condition holds come from Prometheus. The
+/// result is in the order of `analysis::grouping::order`.
 pub fn merge(by_source: Vec<(&str, Vec<Alert>)>) -> Vec<Alert> {
     let mut kept: Vec<Alert> = Vec::new();
-    let mut by_print: HashMap<String, usize> = HashMap::new();
+    let mut by_fingerprint: HashMap<String, usize> = HashMap::new();
     let mut by_name: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-    // Alertmanager first, whatever the order of the configuration: the others are matched against it.
-    let (managers, others): (Vec<_>, Vec<_>) = by_source.into_iter().partition(|(kind, _)| *kind == "alertmanager");
-    for (kind, alerts) in managers.into_iter().chain(others) {
+    // Alertmanager comes first regardless of the order in the configuration: the others are matched against it.
+    let (alertmanagers, others): (Vec<_>, Vec<_>) = by_source.into_iter().partition(|(kind, _)| *kind == "alertmanager");
+    for (kind, alerts) in alertmanagers.into_iter().chain(others) {
         for alert in alerts {
-            let known = by_print
+            let existing = by_fingerprint
                 .get(&alert.fingerprint)
                 .copied()
                 .or_else(|| (kind != "alertmanager").then(|| subset_of(&alert, &kept, by_name.get(&alert.name)?)).flatten());
-            if let Some(known) = known.and_then(|i| kept.get_mut(i)) {
-                enrich(known, &alert);
+            if let Some(existing) = existing.and_then(|i| kept.get_mut(i)) {
+                enrich(existing, &alert);
                 continue;
             }
-            by_print.insert(alert.fingerprint.clone(), kept.len());
+            by_fingerprint.insert(alert.fingerprint.clone(), kept.len());
             by_name.entry(alert.name.clone()).or_default().push(kept.len());
             kept.push(alert);
         }
@@ -32,6 +35,7 @@ pub fn merge(by_source: Vec<(&str, Vec<Alert>)>) -> Vec<Alert> {
     kept
 }
 
+/// The index of a kept alert from another source whose labels include all labels of `alert`.
 fn subset_of(alert: &Alert, kept: &[Alert], candidates: &[usize]) -> Option<usize> {
     candidates.iter().copied().find(|i| {
         kept.get(*i).is_some_and(|k| {
@@ -40,21 +44,22 @@ fn subset_of(alert: &Alert, kept: &[Alert], candidates: &[usize]) -> Option<usiz
     })
 }
 
-fn enrich(known: &mut Alert, other: &Alert) {
-    known.value = known.value.or(other.value);
-    known.pending_since = match (known.pending_since, other.pending_since) {
+/// Completes an alert with data from a duplicate of another source.
+fn enrich(existing: &mut Alert, other: &Alert) {
+    existing.value = existing.value.or(other.value);
+    existing.pending_since = match (existing.pending_since, other.pending_since) {
         (Some(a), Some(b)) => Some(a.min(b)),
         (a, b) => a.or(b),
     };
     for (key, value) in &other.annotations {
-        known.annotations.entry(key.clone()).or_insert_with(|| value.clone());
+        existing.annotations.entry(key.clone()).or_insert_with(|| value.clone());
     }
-    known.occurrences = known.occurrences.max(other.occurrences);
-    // Two Alertmanagers of a cluster: a silence that one does not know yet hides the alert all the same.
-    if known.state == AlertState::Firing && other.state == AlertState::Suppressed {
-        known.state = other.state;
-        known.silenced_by.clone_from(&other.silenced_by);
-        known.inhibited_by.clone_from(&other.inhibited_by);
+    existing.occurrences = existing.occurrences.max(other.occurrences);
+    // In an Alertmanager cluster, a silence may not have reached every member yet; the alert counts as suppressed anyway.
+    if existing.state == AlertState::Firing && other.state == AlertState::Suppressed {
+        existing.state = other.state;
+        existing.silenced_by.clone_from(&other.silenced_by);
+        existing.inhibited_by.clone_from(&other.inhibited_by);
     }
 }
 
@@ -84,15 +89,15 @@ mod tests {
     }
 
     #[test]
-    fn external_labels_do_not_make_two_alerts_of_one() {
+    fn merges_alerts_that_differ_only_in_external_labels() {
         let prom = alert("prom", &[("alertname", "A"), ("service", "x")], AlertState::Firing);
         let other = alert("prom", &[("alertname", "A"), ("service", "y")], AlertState::Pending);
         let am = alert("am", &[("alertname", "A"), ("service", "x"), ("cluster", "eu")], AlertState::Suppressed);
         let merged = merge(vec![("prometheus", vec![prom, other]), ("alertmanager", vec![am])]);
         assert_eq!(merged.len(), 2);
-        let known = merged.iter().find(|a| a.source == "am").unwrap();
+        let existing = merged.iter().find(|a| a.source == "am").unwrap();
         assert_eq!(
-            (known.state, known.value, known.pending_since),
+            (existing.state, existing.value, existing.pending_since),
             (AlertState::Suppressed, Some(17.0), Some(Timestamp::from_secs(0)))
         );
     }

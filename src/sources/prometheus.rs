@@ -1,8 +1,8 @@
-//! Prometheus and what speaks its HTTP API (`/api/v1`): alerts, rules, queries, label look-up.
+//! A source of alerts, alerting rules and metrics from servers with the HTTP API of Prometheus (`/api/v1`).
 //!
-//! Questions go as POST forms, because proxies cut long URLs; a server or proxy that refuses POST is asked by GET from then
-//! on. Samples are strings (NaN, +Inf). `activeAt` of an alert is when its condition first held; it fires since that plus
-//! the rule's `for`. `warnings` and VictoriaMetrics' `isPartial` make an answer not whole.
+//! Queries are sent as POST forms, because proxies reject long URLs. If the server or a proxy refuses POST, they are sent as
+//! GET from then on. Sample values are strings (also `NaN`, `+Inf`). An alert's `activeAt` is when its condition first held;
+//! the alert fires from then plus the rule's `for`. `warnings` and VictoriaMetrics' `isPartial` are reported as gaps.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -20,7 +20,7 @@ use crate::config::SourceConfig;
 use crate::telemetry::series::{Sample, parse_value};
 use crate::telemetry::{Alert, AlertSeverity, AlertState, Labels, Rule, Series, Timestamp, Window, clean};
 
-/// Series kept of one answer; more are counted and the answer is not whole.
+/// The largest number of series returned for one query; if there are more, a gap says how many.
 const MAX_SERIES: usize = 2000;
 
 /// A Prometheus-compatible server.
@@ -105,12 +105,12 @@ struct RawSeries {
 }
 
 impl Prometheus {
-    /// From its configuration; opens no connection.
+    /// Creates the source from its configuration; opens no connection.
     pub fn new(config: &SourceConfig) -> Result<Self, SourceError> {
         Ok(Self { name: config.name.clone(), http: Http::new(config)?, get_only: AtomicBool::new(false) })
     }
 
-    /// POST, or GET where POST is refused.
+    /// Sends a query by POST, or by GET if the server refuses POST.
     async fn call(&self, path: &str, params: &Params<'_>) -> Result<Reply, SourceError> {
         if !self.get_only.load(Ordering::Relaxed) {
             let reply = self.http.post_form(path, params).await?;
@@ -126,54 +126,57 @@ impl Prometheus {
         self.http.get(path, params).await
     }
 
-    /// The data of an answer, with what is missing of it.
-    fn open(reply: &Reply) -> Result<Answer<Value>, SourceError> {
+    /// Unwraps the `data` of a response; warnings become gaps. An error when the response does not report success.
+    fn parse_envelope(reply: &Reply) -> Result<Answer<Value>, SourceError> {
         let envelope: Result<Envelope, SourceError> = reply.json();
         if status_kind(reply.status).is_some() {
             return Err(refused(reply, envelope.ok().and_then(|e| e.error)));
         }
         let envelope = envelope?;
         if envelope.status != "success" {
-            let said = envelope.error.unwrap_or_else(|| "the answer has no status of success".to_owned());
-            return Err(SourceError::new(FaultKind::Malformed, said));
+            let message = envelope.error.unwrap_or_else(|| "the response does not report success".to_owned());
+            return Err(SourceError::new(FaultKind::Malformed, message));
         }
         let mut gaps: Vec<String> = envelope.warnings.iter().map(|w| clean::line(w)).collect();
         if envelope.is_partial {
-            gaps.push("the server says that the answer is partial".to_owned());
+            gaps.push("the server reports that the response is partial".to_owned());
         }
         Ok(Answer { value: envelope.data, gaps, total: None })
     }
 
     async fn rule_groups(&self) -> Result<Answer<RawRules>, SourceError> {
         let reply = self.http.get("api/v1/rules", &vec![("type", "alert".to_owned())]).await?;
-        let answer = Self::open(&reply)?;
+        let answer = Self::parse_envelope(&reply)?;
         let rules = decode(answer.value)?;
         Ok(Answer { value: rules, gaps: answer.gaps, total: None })
     }
 
     async fn samples(&self, path: &str, params: Params<'_>) -> Result<Answer<Vec<Series>>, SourceError> {
         let reply = self.call(path, &params).await?;
-        let answer = Self::open(&reply)?;
+        let answer = Self::parse_envelope(&reply)?;
         let raw: RawResult = decode(answer.value)?;
-        let series = result(&raw)?;
+        let series = parse_series(&raw)?;
         let total = series.len();
         let mut gaps = answer.gaps;
         if total > MAX_SERIES {
-            gaps.push(format!("{total} series matched, the first {MAX_SERIES} are kept"));
+            gaps.push(format!("{total} series matched; only the first {MAX_SERIES} are included"));
         }
         Ok(Answer { value: series.into_iter().take(MAX_SERIES).collect(), gaps, total: u64::try_from(total).ok() })
     }
 }
 
 fn decode<T: serde::de::DeserializeOwned>(value: Value) -> Result<T, SourceError> {
-    serde_json::from_value(value).map_err(|e| SourceError::new(FaultKind::Malformed, format!("data of an unknown shape: {e}")))
+    serde_json::from_value(value)
+        .map_err(|e| SourceError::new(FaultKind::Malformed, format!("the response has an unexpected shape: {e}")))
 }
 
+/// Cleans labels for display; values are cut at 4,096 bytes.
 pub(super) fn clean_labels(labels: &Labels) -> Labels {
     labels.iter().map(|(k, v)| (clean::line(k), clean::cut(&clean::line(v), 4096))).collect()
 }
 
-fn result(raw: &RawResult) -> Result<Vec<Series>, SourceError> {
+/// The series of a query result; a scalar or string becomes one series without labels. Invalid samples are left out.
+fn parse_series(raw: &RawResult) -> Result<Vec<Series>, SourceError> {
     if matches!(raw.kind.as_str(), "scalar" | "string") {
         let (at, value): (f64, String) = decode(raw.result.clone())?;
         return Ok(vec![Series { labels: Labels::new(), samples: sample(at, &value).into_iter().collect() }]);
@@ -203,11 +206,11 @@ impl Source for Prometheus {
         async move {
             let reply = self.http.get("api/v1/status/buildinfo", &Vec::new()).await?;
             if reply.status == 404 {
-                // Compatible servers may lack it; a trivial query tells as much.
+                // Compatible servers may lack this endpoint; a trivial query shows that they answer.
                 self.samples("api/v1/query", vec![("query", "vector(1)".to_owned())]).await?;
-                return Ok("answers queries, tells no version".to_owned());
+                return Ok("answers queries, reports no version".to_owned());
             }
-            let data = Self::open(&reply)?.value;
+            let data = Self::parse_envelope(&reply)?.value;
             Ok(format!("version {}", data.get("version").and_then(Value::as_str).unwrap_or("unknown")))
         }
         .boxed()
@@ -240,6 +243,7 @@ impl AlertSource for Prometheus {
     }
 }
 
+/// An alert of a rule; it starts when it began to fire, or when its condition first held while it is pending.
 fn alert(rule: &RawRule, raw: &RawAlert, source: &str) -> Alert {
     let mut labels = clean_labels(&raw.labels);
     labels.entry("alertname".to_owned()).or_insert_with(|| clean::line(&rule.name));
@@ -268,7 +272,7 @@ fn alert(rule: &RawRule, raw: &RawAlert, source: &str) -> Alert {
     }
 }
 
-/// The alert's own severity, from the usual labels.
+/// The severity from the first of the labels `severity`, `priority` and `level` that exists.
 pub(super) fn severity(labels: &Labels) -> AlertSeverity {
     ["severity", "priority", "level"]
         .iter()
@@ -295,7 +299,7 @@ impl MetricSource for Prometheus {
     fn series<'a>(&'a self, selector: &'a str, window: Window) -> Asked<'a, Vec<Labels>> {
         async move {
             let params = vec![("match[]", selector.to_owned()), ("start", window.start.rfc3339()), ("end", window.end.rfc3339())];
-            let answer = Self::open(&self.call("api/v1/series", &params).await?)?;
+            let answer = Self::parse_envelope(&self.call("api/v1/series", &params).await?)?;
             let sets: Vec<Labels> = decode(answer.value)?;
             let total = sets.len();
             Ok(Answer {
@@ -309,10 +313,10 @@ impl MetricSource for Prometheus {
     fn label_values<'a>(&'a self, label: &'a str, window: Window) -> Asked<'a, Vec<String>> {
         async move {
             if label.is_empty() || !label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
-                return Err(SourceError::new(FaultKind::BadQuery, format!("'{label}' is not a label name")));
+                return Err(SourceError::new(FaultKind::BadQuery, format!("'{label}' is not a valid label name")));
             }
             let params = vec![("start", window.start.rfc3339()), ("end", window.end.rfc3339())];
-            let answer = Self::open(&self.http.get(&format!("api/v1/label/{label}/values"), &params).await?)?;
+            let answer = Self::parse_envelope(&self.http.get(&format!("api/v1/label/{label}/values"), &params).await?)?;
             let values: Vec<String> = decode(answer.value)?;
             Ok(Answer { value: values.iter().map(|v| clean::line(v)).collect(), gaps: answer.gaps, total: None })
         }

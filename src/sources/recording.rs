@@ -1,8 +1,9 @@
-//! Recordings: what sources answered during one span, in a file, and played back as if it happened now.
+//! Recordings: files that hold the answers of all sources for one span, and sources that play them back.
 //!
-//! A recording is JSON, compressed with zstd. Each recorded source holds its answers by exact question over the whole span
-//! at the finest step; an answer is cut to the window and step that are asked for. A question that was not recorded is
-//! answered "not recorded", never with nothing.
+//! A recording is JSON compressed with zstd. Each recorded source stores its answers by exact query, for the whole span and
+//! at the finest step. Playback shifts times so that the span ends now, and cuts an answer to the window and step of the
+//! request. A query that was not recorded is an error of kind `NotRecorded`, never an empty answer. `tap` does the
+//! recording.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -19,25 +20,25 @@ use super::{AlertSource, Answer, Asked, Batch, ChangeSource, LogFilter, LogSourc
 use crate::config::SourceConfig;
 use crate::telemetry::{Alert, ChangeEvent, Labels, LogLine, Rule, Series, Timestamp, Window};
 
-/// The version of the format; a newer one is refused.
+/// The version of the file format; files of a newer version are rejected.
 const FORMAT: u32 = 1;
-/// How far back an instant query looks for a sample, as Prometheus does.
+/// How far back an instant query looks for a sample; the default of Prometheus.
 const LOOKBACK: Duration = Duration::from_secs(300);
-/// The largest recording after decompression.
+/// The largest recording that is read, in bytes after decompression.
 const MAX_SIZE: usize = 512 * 1024 * 1024;
 
-/// A recording.
+/// The content of a recording file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Recording {
     pub format: u32,
     pub title: String,
-    /// The span that every answer covers; its end is "now" when it is played.
+    /// The span that every answer covers. On playback, its end is the time at which playback starts.
     pub span: Window,
     pub step_secs: f64,
     pub sources: Vec<RecordedSource>,
 }
 
-/// What one source answered. A kind of signal that was never asked is `None`.
+/// The recorded answers of one source. `None` means that the signal was never queried.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct RecordedSource {
     pub name: String,
@@ -50,104 +51,111 @@ pub struct RecordedSource {
     pub series: BTreeMap<String, Answer<Vec<Labels>>>,
     pub label_values: BTreeMap<String, Answer<Vec<String>>>,
     pub has_logs: bool,
-    /// The source's own query by filter (as JSON), and the answers by that query.
+    /// The source's own query for each filter; the key is the filter as JSON. `lines` and `counts` are keyed by that query.
     pub log_queries: BTreeMap<String, String>,
     pub lines: BTreeMap<String, Answer<Vec<LogLine>>>,
     pub counts: BTreeMap<String, Answer<Vec<Series>>>,
-    /// What was done within the span; recordings of before there were such sources have none.
+    /// Changes within the span. Recordings made before warroom had sources of changes lack the field.
     #[serde(default)]
     pub changes: Option<Answer<Vec<ChangeEvent>>>,
     #[serde(default)]
     pub changes_query: String,
 }
 
-/// A filter as a key.
+/// The key of a filter in `log_queries`: the filter as JSON.
 pub(super) fn filter_key(filter: &LogFilter) -> String {
     serde_json::to_string(filter).unwrap_or_default()
 }
 
 impl Recording {
-    /// Reads a recording's bytes.
+    /// Parses the bytes of a recording file. An error when they are not a recording or come from a newer version of warroom.
     pub fn decode(bytes: &[u8]) -> Result<Self, SourceError> {
-        let bad = |what: String| SourceError::new(FaultKind::Malformed, what);
-        let decoder = zstd::stream::read::Decoder::new(bytes).map_err(|e| bad(format!("not a recording: {e}")))?;
+        let malformed = |what: String| SourceError::new(FaultKind::Malformed, what);
+        let decoder = zstd::stream::read::Decoder::new(bytes).map_err(|e| malformed(format!("not a warroom recording: {e}")))?;
         let mut json = Vec::new();
         std::io::Read::read_to_end(&mut std::io::Read::take(decoder, u64::try_from(MAX_SIZE).unwrap_or(u64::MAX)), &mut json)
-            .map_err(|e| bad(format!("not a recording: {e}")))?;
-        let recording: Self = serde_json::from_slice(&json).map_err(|e| bad(format!("not a recording: {e}")))?;
+            .map_err(|e| malformed(format!("not a warroom recording: {e}")))?;
+        let recording: Self = serde_json::from_slice(&json).map_err(|e| malformed(format!("not a warroom recording: {e}")))?;
         if recording.format > FORMAT {
-            return Err(bad(format!("recorded by a newer warroom (format {}): update warroom", recording.format)));
+            return Err(malformed(format!(
+                "recorded by a newer version of warroom (format {}); update warroom",
+                recording.format
+            )));
         }
         Ok(recording)
     }
 
-    /// The bytes of a file.
+    /// The bytes of a recording file.
     pub fn encode(&self) -> Result<Vec<u8>, SourceError> {
         let json = serde_json::to_vec(self).map_err(|e| SourceError::new(FaultKind::Malformed, e.to_string()))?;
         zstd::bulk::compress(&json, 19).map_err(|e| SourceError::new(FaultKind::Io, e.to_string()))
     }
 
-    /// A fresh recording of a span.
+    /// A recording in the current format.
     pub fn new(title: String, span: Window, step_secs: f64, sources: Vec<RecordedSource>) -> Self {
         Self { format: FORMAT, title, span, step_secs, sources }
     }
 
-    /// The recorded sources, moved in time so that the span ends at `now`.
+    /// The recorded sources, with times shifted so that the span ends at `now`.
     pub fn play(self, now: Timestamp) -> Vec<Arc<dyn Source>> {
         let (shift, span) = (now.micros() - self.span.end.micros(), self.span);
         self.sources.into_iter().map(|source| Arc::new(Player { source, shift, span }) as Arc<dyn Source>).collect()
     }
 }
 
-/// What a configured recording stands for.
+/// The sources of a configured recording. Reads the file; an error when it cannot be read or is not a recording.
 pub(super) fn open(config: &SourceConfig) -> Result<Vec<Arc<dyn Source>>, SourceError> {
     let path = config.path.as_deref().unwrap_or_default();
     let bytes =
-        std::fs::read(Path::new(path)).map_err(|e| SourceError::new(FaultKind::Io, format!("{path} cannot be read: {e}")))?;
+        std::fs::read(Path::new(path)).map_err(|e| SourceError::new(FaultKind::Io, format!("cannot read {path}: {e}")))?;
     Ok(Recording::decode(&bytes)?.play(Timestamp::from(time::OffsetDateTime::now_utc())))
 }
 
-/// A recorded source, played.
+/// A source that plays back recorded answers.
 struct Player {
     source: RecordedSource,
-    /// Microseconds from the recording's time to ours.
+    /// Microseconds to add to a recorded time to get the playback time.
     shift: i64,
-    /// In the recording's time.
+    /// The span of the recording, in recorded time.
     span: Window,
 }
 
 impl Player {
-    fn ours(&self, at: Timestamp) -> Timestamp {
+    /// The playback time of a recorded time.
+    fn to_playback(&self, at: Timestamp) -> Timestamp {
         Timestamp::from_micros(at.micros().saturating_add(self.shift))
     }
 
-    fn theirs(&self, window: Window) -> Window {
+    /// The recorded window of a window in playback time.
+    fn to_recorded(&self, window: Window) -> Window {
         let back = |at: Timestamp| Timestamp::from_micros(at.micros().saturating_sub(self.shift));
         Window { start: back(window.start), end: back(window.end) }
     }
 
-    fn missing(what: &str) -> SourceError {
-        SourceError::new(FaultKind::NotRecorded, format!("not recorded: {what}"))
+    /// The error for a query that the recording has no answer to.
+    fn not_recorded(query: &str) -> SourceError {
+        SourceError::new(FaultKind::NotRecorded, format!("the recording does not contain {query}"))
     }
 
-    /// Series cut to a window and thinned to a step, in our time.
+    /// Series cut to a window and thinned out to a step, in playback time; series without samples are left out.
     fn cut(&self, answer: &Answer<Vec<Series>>, window: Window, step_secs: f64) -> Answer<Vec<Series>> {
-        let theirs = self.theirs(window);
+        let recorded = self.to_recorded(window);
         let series = answer.value.iter().filter_map(|s| {
             let mut next = i64::MIN;
             let step = (step_secs * 1e6) as i64;
             let samples: Vec<_> = s
-                .within(theirs)
+                .within(recorded)
                 .iter()
                 .filter(|p| {
                     let due = p.at.micros() >= next;
                     if due {
-                        // Half a step of slack: recorded steps need not divide the one that is asked for.
+                        // A quarter of a step early is still due, because the recorded step need not divide the requested
+                        // one.
                         next = p.at.micros().saturating_add(step - step / 4);
                     }
                     due
                 })
-                .map(|p| crate::telemetry::Sample { at: self.ours(p.at), value: p.value })
+                .map(|p| crate::telemetry::Sample { at: self.to_playback(p.at), value: p.value })
                 .collect();
             (!samples.is_empty()).then(|| Series { labels: s.labels.clone(), samples })
         });
@@ -164,7 +172,7 @@ impl Source for Player {
     }
     fn probe(&self) -> BoxFuture<'_, Result<String, SourceError>> {
         let held = self.source.ranges.len() + self.source.lines.len();
-        async move { Ok(format!("a recording with {held} answers")) }.boxed()
+        async move { Ok(format!("recording with {held} answers")) }.boxed()
     }
     fn alerts(&self) -> Option<&dyn AlertSource> {
         self.source.alerts.is_some().then_some(self as &dyn AlertSource)
@@ -185,10 +193,10 @@ impl ChangeSource for Player {
         self.source.changes_query.clone()
     }
     fn within(&self, window: Window) -> Asked<'_, Vec<ChangeEvent>> {
-        let answer = self.source.changes.clone().ok_or_else(|| Self::missing("changes")).map(|answer| {
+        let answer = self.source.changes.clone().ok_or_else(|| Self::not_recorded("changes")).map(|answer| {
             answer.map(|changes| {
-                let ours = changes.into_iter().map(|c| ChangeEvent { at: self.ours(c.at), ..c });
-                ours.filter(|c| window.contains(c.at)).collect()
+                let shifted = changes.into_iter().map(|c| ChangeEvent { at: self.to_playback(c.at), ..c });
+                shifted.filter(|c| window.contains(c.at)).collect()
             })
         });
         async move { answer }.boxed()
@@ -197,15 +205,15 @@ impl ChangeSource for Player {
 
 impl AlertSource for Player {
     fn active(&self) -> Asked<'_, Vec<Alert>> {
-        let answer = self.source.alerts.clone().ok_or_else(|| Self::missing("alerts")).map(|answer| {
+        let answer = self.source.alerts.clone().ok_or_else(|| Self::not_recorded("alerts")).map(|answer| {
             answer.map(|alerts| {
                 alerts
                     .into_iter()
                     .map(|mut a| {
-                        a.starts_at = a.starts_at.map(|t| self.ours(t));
-                        a.pending_since = a.pending_since.map(|t| self.ours(t));
+                        a.starts_at = a.starts_at.map(|t| self.to_playback(t));
+                        a.pending_since = a.pending_since.map(|t| self.to_playback(t));
                         for silence in &mut a.silenced_by {
-                            silence.ends_at = silence.ends_at.map(|t| self.ours(t));
+                            silence.ends_at = silence.ends_at.map(|t| self.to_playback(t));
                         }
                         a
                     })
@@ -221,12 +229,13 @@ impl AlertSource for Player {
 
 impl MetricSource for Player {
     fn range<'a>(&'a self, query: &'a str, window: Window, step_secs: f64) -> Asked<'a, Vec<Series>> {
-        let answer = self.source.ranges.get(query).map(|a| self.cut(a, window, step_secs)).ok_or_else(|| Self::missing(query));
+        let answer =
+            self.source.ranges.get(query).map(|a| self.cut(a, window, step_secs)).ok_or_else(|| Self::not_recorded(query));
         async move { answer }.boxed()
     }
     fn instant<'a>(&'a self, query: &'a str, at: Timestamp) -> Asked<'a, Vec<Series>> {
         let window = Window::before(at, LOOKBACK);
-        let answer = self.source.ranges.get(query).map(|a| self.cut(a, window, 0.0)).ok_or_else(|| Self::missing(query));
+        let answer = self.source.ranges.get(query).map(|a| self.cut(a, window, 0.0)).ok_or_else(|| Self::not_recorded(query));
         let answer = answer.map(|a| {
             a.map(|series| {
                 series
@@ -238,15 +247,15 @@ impl MetricSource for Player {
         async move { answer }.boxed()
     }
     fn series<'a>(&'a self, selector: &'a str, _window: Window) -> Asked<'a, Vec<Labels>> {
-        let answer = self.source.series.get(selector).cloned().ok_or_else(|| Self::missing(selector));
+        let answer = self.source.series.get(selector).cloned().ok_or_else(|| Self::not_recorded(selector));
         async move { answer }.boxed()
     }
     fn label_values<'a>(&'a self, label: &'a str, _window: Window) -> Asked<'a, Vec<String>> {
-        let answer = self.source.label_values.get(label).cloned().ok_or_else(|| Self::missing(label));
+        let answer = self.source.label_values.get(label).cloned().ok_or_else(|| Self::not_recorded(label));
         async move { answer }.boxed()
     }
     fn rules(&self) -> Asked<'_, Vec<Rule>> {
-        let answer = self.source.rules.clone().ok_or_else(|| Self::missing("rules"));
+        let answer = self.source.rules.clone().ok_or_else(|| Self::not_recorded("rules"));
         async move { answer }.boxed()
     }
 }
@@ -255,7 +264,7 @@ impl LogSource for Player {
     fn query<'a>(&'a self, filter: &'a LogFilter, _window: Window) -> BoxFuture<'a, Result<String, SourceError>> {
         let text = match &filter.raw {
             Some(raw) => Ok(raw.clone()),
-            None => self.source.log_queries.get(&filter_key(filter)).cloned().ok_or_else(|| Self::missing("these logs")),
+            None => self.source.log_queries.get(&filter_key(filter)).cloned().ok_or_else(|| Self::not_recorded("these logs")),
         };
         async move { text }.boxed()
     }
@@ -263,21 +272,21 @@ impl LogSource for Player {
     fn lines<'a>(&'a self, filter: &'a LogFilter, window: Window, limit: usize) -> Asked<'a, Vec<LogLine>> {
         async move {
             let query = LogSource::query(self, filter, window).await?;
-            let answer = self.source.lines.get(&query).ok_or_else(|| Self::missing(&query))?;
-            let theirs = self.theirs(window);
-            let inside: Vec<&LogLine> = answer.value.iter().filter(|l| l.at.is_none_or(|at| theirs.contains(at))).collect();
-            let (total, mut gaps) = (inside.len(), answer.gaps.clone());
-            if theirs.end < self.span.start || theirs.start > self.span.end {
-                let span = Window::new(self.ours(self.span.start), self.ours(self.span.end));
-                gaps.push(format!("nothing was recorded then, only {}", span.label()));
+            let answer = self.source.lines.get(&query).ok_or_else(|| Self::not_recorded(&query))?;
+            let recorded = self.to_recorded(window);
+            let in_window: Vec<&LogLine> = answer.value.iter().filter(|l| l.at.is_none_or(|at| recorded.contains(at))).collect();
+            let (total, mut gaps) = (in_window.len(), answer.gaps.clone());
+            if recorded.end < self.span.start || recorded.start > self.span.end {
+                let span = Window::new(self.to_playback(self.span.start), self.to_playback(self.span.end));
+                gaps.push(format!("the window is outside the recording, which covers {}", span.label()));
             }
             if total > limit {
-                gaps.push(format!("{total} lines in the window, the newest {limit} are kept"));
+                gaps.push(format!("{total} lines in the window; only the newest {limit} are included"));
             }
-            let lines = inside
+            let lines = in_window
                 .into_iter()
                 .skip(total.saturating_sub(limit))
-                .map(|l| LogLine { at: l.at.map(|t| self.ours(t)), ..l.clone() })
+                .map(|l| LogLine { at: l.at.map(|t| self.to_playback(t)), ..l.clone() })
                 .collect();
             Ok(Answer { value: lines, gaps, total: u64::try_from(total).ok() })
         }
@@ -287,21 +296,22 @@ impl LogSource for Player {
     fn counts<'a>(&'a self, filter: &'a LogFilter, window: Window, step_secs: f64) -> Asked<'a, Vec<Series>> {
         async move {
             let query = LogSource::query(self, filter, window).await?;
-            let answer = self.source.counts.get(&query).ok_or_else(|| Self::missing(&query))?;
+            let answer = self.source.counts.get(&query).ok_or_else(|| Self::not_recorded(&query))?;
             Ok(self.cut(answer, window, step_secs))
         }
         .boxed()
     }
 
-    /// Plays the recorded lines again and again at the pace at which they came, as if the same minutes went on.
+    /// Replays the last five minutes of recorded lines in a loop, at the pace at which they came; pauses are cut to 2 s.
+    /// Each line gets the current time. Returns at once when there are no lines in those minutes.
     fn follow<'a>(&'a self, filter: &'a LogFilter, sink: mpsc::Sender<Batch>) -> BoxFuture<'a, Result<(), SourceError>> {
         async move {
-            let any = self.source.lines.values().max_by_key(|a| a.value.len());
+            let fallback = self.source.lines.values().max_by_key(|a| a.value.len());
             let query = self.source.log_queries.get(&filter_key(filter));
-            let Some(answer) = query.and_then(|q| self.source.lines.get(q)).or(any) else {
-                return Err(Self::missing("live logs"));
+            let Some(answer) = query.and_then(|q| self.source.lines.get(q)).or(fallback) else {
+                return Err(Self::not_recorded("live logs"));
             };
-            // The last five minutes are what "now" looks like.
+            // Only the last five minutes, because they show the state at the end of the span.
             let end = answer.value.iter().filter_map(|l| l.at).max().unwrap_or_default();
             let lines: Vec<&LogLine> = answer.value.iter().filter(|l| l.at.is_some_and(|at| end.since(at) <= LOOKBACK)).collect();
             if lines.is_empty() {
@@ -344,7 +354,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn answers_are_cut_shifted_and_never_invented() {
+    async fn playback_cuts_and_shifts_recorded_answers() {
         let span = Window::new(Timestamp::from_secs(1000), Timestamp::from_secs(2000));
         let samples = (0..=200).map(|i| Sample { at: Timestamp::from_secs(1000 + i * 5), value: i as f64 }).collect();
         let series = vec![Series { labels: Labels::new(), samples }];
@@ -370,7 +380,7 @@ mod tests {
         assert_eq!(metrics.instant("up", now).await.unwrap().value[0].samples[0].value, 200.0);
         assert_eq!(metrics.range("down", window, 5.0).await.unwrap_err().kind, FaultKind::NotRecorded);
         let changes = played[0].changes().unwrap();
-        assert_eq!(changes.within(window).await.unwrap().value, [deploy(99_950)], "of the window alone, and in our time");
+        assert_eq!(changes.within(window).await.unwrap().value, [deploy(99_950)], "only changes in the window, in playback time");
         assert_eq!(changes.query(window), "deploys.jsonl");
         assert!(played[0].alerts().is_none());
         assert!(Recording::decode(b"nonsense").is_err());

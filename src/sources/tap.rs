@@ -1,5 +1,7 @@
-//! A tap on a source: passes questions on over the recording's whole span at its finest step, keeps what came, and gives
-//! the asker its part. What is kept is what a recording holds.
+//! A wrapper that records the answers of a source.
+//!
+//! Each query is sent to the source for the whole span of the recording at its finest step. The full answer is stored for
+//! the recording; the caller gets only the window it asked for. `recording` owns the file format and playback.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,7 +14,7 @@ use super::recording::{RecordedSource, filter_key};
 use super::{AlertSource, Answer, Asked, Batch, ChangeSource, LogFilter, LogSource, MetricSource, Source};
 use crate::telemetry::{Alert, ChangeEvent, Labels, LogLine, Rule, Series, Timestamp, Window};
 
-/// Lines kept of one question.
+/// The largest number of log lines stored for one query.
 const MAX_LINES: usize = 100_000;
 
 /// A source that is being recorded.
@@ -20,33 +22,34 @@ pub struct Tap {
     inner: Arc<dyn Source>,
     span: Window,
     step_secs: f64,
-    kept: Mutex<RecordedSource>,
+    recorded: Mutex<RecordedSource>,
 }
 
 impl Tap {
-    /// Puts a tap on a source.
+    /// Wraps a source. `span` is the window that every recorded answer covers and `step_secs` the step of its metrics.
     pub fn new(inner: Arc<dyn Source>, span: Window, step_secs: f64) -> Self {
-        let kept = RecordedSource {
+        let recorded = RecordedSource {
             name: inner.name().to_owned(),
             kind: inner.kind().to_owned(),
             has_metrics: inner.metrics().is_some(),
             has_logs: inner.logs().is_some(),
             ..RecordedSource::default()
         };
-        Self { inner, span, step_secs, kept: Mutex::new(kept) }
+        Self { inner, span, step_secs, recorded: Mutex::new(recorded) }
     }
 
-    /// What was kept so far.
+    /// A copy of everything recorded so far.
     pub fn recorded(&self) -> RecordedSource {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.recorded.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn keep(&self, store: impl FnOnce(&mut RecordedSource)) {
-        store(&mut self.kept.lock().unwrap_or_else(PoisonError::into_inner));
+    fn record(&self, store: impl FnOnce(&mut RecordedSource)) {
+        store(&mut self.recorded.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }
 
-fn within(answer: &Answer<Vec<Series>>, window: Window) -> Answer<Vec<Series>> {
+/// The samples within a window; series without any are left out.
+fn cut_to_window(answer: &Answer<Vec<Series>>, window: Window) -> Answer<Vec<Series>> {
     answer.clone().map(|series| {
         series
             .into_iter()
@@ -80,12 +83,13 @@ impl Source for Tap {
     }
 }
 
-/// The inner source has the kind of signal whenever the tap was asked for it: `alerts()` and its kin see to that.
+/// The wrapped source's own `alerts()`, `metrics()`, `logs()` or `changes()`; returns an error when it has none. That does
+/// not happen, because the tap offers only the signals that the wrapped source has.
 macro_rules! inner {
     ($self:ident . $kind:ident) => {
         match $self.inner.$kind() {
             Some(inner) => inner,
-            None => return async move { Err(SourceError::new(super::FaultKind::NotFound, "no such signal here")) }.boxed(),
+            None => return async move { Err(SourceError::new(super::FaultKind::NotFound, "signal not provided")) }.boxed(),
         }
     };
 }
@@ -96,9 +100,9 @@ impl AlertSource for Tap {
         async move {
             let answer = inner.active().await?;
             let query = inner.query();
-            self.keep(|k| {
-                k.alerts = Some(answer.clone());
-                k.alerts_query = query;
+            self.record(|r| {
+                r.alerts = Some(answer.clone());
+                r.alerts_query = query;
             });
             Ok(answer)
         }
@@ -116,13 +120,13 @@ impl ChangeSource for Tap {
     fn within(&self, window: Window) -> Asked<'_, Vec<ChangeEvent>> {
         let inner = inner!(self.changes);
         async move {
-            // An hour more than the span, as it is looked for when it is played.
+            // The window may start before the span: an investigation looks for changes further back than for other signals.
             let whole = Window::new(window.start.min(self.span.start), self.span.end);
             let answer = inner.within(whole).await?;
             let query = inner.query(whole);
-            self.keep(|k| {
-                k.changes = Some(answer.clone());
-                k.changes_query = query;
+            self.record(|r| {
+                r.changes = Some(answer.clone());
+                r.changes_query = query;
             });
             Ok(answer.map(|changes| changes.into_iter().filter(|c| window.contains(c.at)).collect()))
         }
@@ -135,10 +139,10 @@ impl MetricSource for Tap {
         let inner = inner!(self.metrics);
         async move {
             let answer = inner.range(query, self.span, self.step_secs).await?;
-            self.keep(|k| {
-                k.ranges.insert(query.to_owned(), answer.clone());
+            self.record(|r| {
+                r.ranges.insert(query.to_owned(), answer.clone());
             });
-            Ok(within(&answer, window))
+            Ok(cut_to_window(&answer, window))
         }
         .boxed()
     }
@@ -146,8 +150,8 @@ impl MetricSource for Tap {
         let inner = inner!(self.metrics);
         async move {
             let whole = inner.range(query, self.span, self.step_secs).await?;
-            self.keep(|k| {
-                k.ranges.insert(query.to_owned(), whole);
+            self.record(|r| {
+                r.ranges.insert(query.to_owned(), whole);
             });
             inner.instant(query, at).await
         }
@@ -157,8 +161,8 @@ impl MetricSource for Tap {
         let inner = inner!(self.metrics);
         async move {
             let answer = inner.series(selector, self.span).await?;
-            self.keep(|k| {
-                k.series.insert(selector.to_owned(), answer.clone());
+            self.record(|r| {
+                r.series.insert(selector.to_owned(), answer.clone());
             });
             Ok(answer)
         }
@@ -168,8 +172,8 @@ impl MetricSource for Tap {
         let inner = inner!(self.metrics);
         async move {
             let answer = inner.label_values(label, self.span).await?;
-            self.keep(|k| {
-                k.label_values.insert(label.to_owned(), answer.clone());
+            self.record(|r| {
+                r.label_values.insert(label.to_owned(), answer.clone());
             });
             Ok(answer)
         }
@@ -179,7 +183,7 @@ impl MetricSource for Tap {
         let inner = inner!(self.metrics);
         async move {
             let answer = inner.rules().await?;
-            self.keep(|k| k.rules = Some(answer.clone()));
+            self.record(|r| r.rules = Some(answer.clone()));
             Ok(answer)
         }
         .boxed()
@@ -191,8 +195,8 @@ impl LogSource for Tap {
         let inner = inner!(self.logs);
         async move {
             let query = inner.query(filter, window).await?;
-            self.keep(|k| {
-                k.log_queries.insert(filter_key(filter), query.clone());
+            self.record(|r| {
+                r.log_queries.insert(filter_key(filter), query.clone());
             });
             Ok(query)
         }
@@ -203,13 +207,13 @@ impl LogSource for Tap {
         async move {
             let query = LogSource::query(self, filter, window).await?;
             let answer = inner.lines(filter, self.span, MAX_LINES).await?;
-            self.keep(|k| {
-                k.lines.insert(query, answer.clone());
+            self.record(|r| {
+                r.lines.insert(query, answer.clone());
             });
             Ok(answer.map(|lines| {
-                let inside: Vec<LogLine> = lines.into_iter().filter(|l| l.at.is_none_or(|at| window.contains(at))).collect();
-                let skip = inside.len().saturating_sub(limit);
-                inside.into_iter().skip(skip).collect()
+                let in_window: Vec<LogLine> = lines.into_iter().filter(|l| l.at.is_none_or(|at| window.contains(at))).collect();
+                let skip = in_window.len().saturating_sub(limit);
+                in_window.into_iter().skip(skip).collect()
             }))
         }
         .boxed()
@@ -219,10 +223,10 @@ impl LogSource for Tap {
         async move {
             let query = LogSource::query(self, filter, window).await?;
             let answer = inner.counts(filter, self.span, step_secs).await?;
-            self.keep(|k| {
-                k.counts.insert(query, answer.clone());
+            self.record(|r| {
+                r.counts.insert(query, answer.clone());
             });
-            Ok(within(&answer, window))
+            Ok(cut_to_window(&answer, window))
         }
         .boxed()
     }

@@ -1,9 +1,13 @@
-//! Deploys as other tools tell them: files of JSON, one object after the other, as a pipeline writes them or as the bodies of
-//! webhooks were kept.
+//! A source of changes from JSON files: deploys, releases and pushes as other tools report them.
 //!
-//! Known are GitHub's `deployment_status`, `deployment`, `release` and `push`, GitLab's `deployment` and `push`, and plain objects
-//! with a time and a text: `{"at": "2026-11-21T09:17:00Z", "service": "shop", "what": "feature flag retry on", "by": "ada"}`.
-//! Shapes: docs.github.com and docs.gitlab.com, webhook events. What cannot be read is counted, never a failure.
+//! A file holds one JSON object after another, or lists of them, as a pipeline writes them or as stored webhook bodies.
+//! Understood are GitHub's `deployment_status`, `deployment`, `release` and `push`, GitLab's `deployment`, `release` and
+//! `push`, and plain objects with a time and a text:
+//!
+//! `{"at": "2026-11-21T09:17:00Z", "service": "shop", "what": "feature flag retry on", "by": "ada"}`
+//!
+//! For the webhook shapes see docs.github.com and docs.gitlab.com, webhook events. Entries that cannot be read are counted
+//! in a gap and do not fail the query.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -15,22 +19,22 @@ use futures_util::future::BoxFuture;
 use serde_json::Value;
 
 use super::fault::{FaultKind, SourceError};
-use super::file::{blocking, matching};
+use super::file::{matching_files, run_blocking};
 use super::{Answer, Asked, ChangeSource, Source, lines};
 use crate::config::SourceConfig;
 use crate::telemetry::change::is_aside;
 use crate::telemetry::{ChangeEvent, Timestamp, Window, clean, words};
 
-/// Bytes read of one file: of a longer one the end, where the newest stand.
+/// The largest number of bytes read from one file; of a larger file, the end is read, which has the newest changes.
 const MAX_FILE: u64 = 8 * 1024 * 1024;
-/// Changes kept of one window.
+/// The largest number of changes returned for one window.
 const MAX_CHANGES: usize = 1_000;
-/// Places that are no JSON, after which a file is given up.
-const MAX_BAD: usize = 1_000;
-/// Times from here on are of no deploy: 2200-01-01, in seconds.
-const LATEST: f64 = 7_258_118_400.0;
+/// The number of invalid JSON entries after which the rest of a file is skipped.
+const MAX_INVALID: usize = 1_000;
+/// Later times are rejected: 2200-01-01, in seconds since 1970.
+const MAX_EPOCH_SECS: f64 = 7_258_118_400.0;
 
-/// Files of deploys.
+/// JSON files that match glob patterns.
 pub struct Webhooks {
     name: String,
     globs: Vec<String>,
@@ -38,7 +42,7 @@ pub struct Webhooks {
 }
 
 impl Webhooks {
-    /// From its configuration; opens no file yet.
+    /// Creates the source from its configuration; opens no file.
     pub fn new(config: &SourceConfig) -> Result<Self, SourceError> {
         Ok(Self { name: config.name.clone(), globs: config.paths.clone(), service: config.service.clone() })
     }
@@ -53,7 +57,8 @@ impl Source for Webhooks {
     }
     fn probe(&self) -> BoxFuture<'_, Result<String, SourceError>> {
         let globs = self.globs.clone();
-        async move { Ok(format!("{} found", words::count(blocking(move || matching(&globs).len()).await?, "file"))) }.boxed()
+        async move { Ok(format!("{} found", words::count(run_blocking(move || matching_files(&globs).len()).await?, "file"))) }
+            .boxed()
     }
     fn changes(&self) -> Option<&dyn ChangeSource> {
         Some(self)
@@ -67,77 +72,79 @@ impl ChangeSource for Webhooks {
 
     fn within(&self, window: Window) -> Asked<'_, Vec<ChangeEvent>> {
         let (globs, service) = (self.globs.clone(), self.service.clone());
-        async move { blocking(move || read(&matching(&globs), service.as_deref(), window)).await? }.boxed()
+        async move { run_blocking(move || read(&matching_files(&globs), service.as_deref(), window)).await? }.boxed()
     }
 }
 
+/// The changes of a window from all files, oldest first and without duplicates. `service` is used for objects that do not
+/// name theirs. An error when there are files and none of them can be read.
 fn read(files: &[PathBuf], service: Option<&str>, window: Window) -> Result<Answer<Vec<ChangeEvent>>, SourceError> {
     let mut answer = Answer::whole(Vec::new());
     let mut failed = Vec::new();
     for path in files {
-        let (bytes, is_cut) = match bytes_of(path) {
+        let (bytes, is_truncated) = match read_bytes(path) {
             Ok(read) => read,
             Err(e) => {
                 failed.push(format!("{}: {e}", path.display()));
                 continue;
             }
         };
-        if is_cut {
-            answer.gaps.push(format!("{}: only {} MB of it were read", path.display(), MAX_FILE / 1024 / 1024));
+        if is_truncated {
+            answer.gaps.push(format!("{}: only {} MiB of the file were read", path.display(), MAX_FILE / 1024 / 1024));
         }
-        let (mut unknown, mut bad) = (0, 0);
-        let read_to = objects(&bytes, |value| {
-            match value.as_ref().map(|v| (change(v, service), is_hook(v))) {
+        let (mut skipped, mut invalid) = (0, 0);
+        let outcome = for_each_object(&bytes, |value| {
+            match value.as_ref().map(|v| (parse_change(v, service), is_webhook(v))) {
                 Some((Some(change), _)) if window.contains(change.at) => answer.value.push(change),
-                // Of the events that a webhook tells most are no deploy.
+                // Most webhook events are not about a deploy.
                 Some((Some(_), _) | (None, true)) => {}
-                Some((None, false)) => unknown += 1,
+                Some((None, false)) => skipped += 1,
                 None => {
-                    unknown += 1;
-                    bad += 1;
+                    skipped += 1;
+                    invalid += 1;
                 }
             }
-            if bad > MAX_BAD { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            if invalid > MAX_INVALID { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
-        if unknown > 0 {
-            let rest = if read_to.is_break() { "; the rest was not read" } else { "" };
+        if skipped > 0 {
+            let rest = if outcome.is_break() { "; the rest of the file was not read" } else { "" };
             answer.gaps.push(format!(
-                "{}: {} told no change (no JSON, no time, or no text){rest}",
+                "{}: {} skipped (invalid JSON, or no time or text){rest}",
                 path.display(),
-                words::count(unknown, "place")
+                words::count(skipped, "entry")
             ));
         }
     }
-    // Where nothing at all could be read that is a failure.
+    // An error only when no file could be read.
     if let Some(first) = failed.first().filter(|_| failed.len() == files.len()) {
         return Err(SourceError::new(FaultKind::Io, first));
     }
     answer.gaps.extend(failed);
     if files.is_empty() {
-        answer.gaps.push("no file matches the paths".to_owned());
+        answer.gaps.push("no file matches the configured paths".to_owned());
     }
     answer.value.sort_by(|a, b| (a.at, &a.service, &a.what).cmp(&(b.at, &b.service, &b.what)));
-    // GitHub tells of one release as published and as released, and hooks may be sent twice.
+    // GitHub reports one release as both published and released, and a webhook may be delivered twice.
     answer.value.dedup();
     let left_out = answer.value.len().saturating_sub(MAX_CHANGES);
     if left_out > 0 {
         answer.total = u64::try_from(answer.value.len()).ok();
-        answer.gaps.push(format!("more than {MAX_CHANGES} changes: the newest are kept"));
+        answer.gaps.push(format!("more than {MAX_CHANGES} changes in the window; only the newest {MAX_CHANGES} are included"));
         answer.value.drain(..left_out);
     }
     Ok(answer)
 }
 
-/// A file's bytes without a byte order mark, and whether it has more: then its end from the next line on, of a packed one its
-/// beginning.
-fn bytes_of(path: &Path) -> std::io::Result<(Vec<u8>, bool)> {
+/// The bytes of a file without its byte order mark, and whether the file has more than [`MAX_FILE`]. Of a larger file, the
+/// end is returned, from the start of a line; of a compressed one, the beginning.
+fn read_bytes(path: &Path) -> std::io::Result<(Vec<u8>, bool)> {
     let mut file = File::open(path)?;
-    let is_packed = path.extension().and_then(|e| e.to_str()).is_some_and(|e| matches!(e, "gz" | "zst"));
-    let from = if is_packed { 0 } else { file.metadata()?.len().saturating_sub(MAX_FILE) };
+    let is_compressed = path.extension().and_then(|e| e.to_str()).is_some_and(|e| matches!(e, "gz" | "zst"));
+    let from = if is_compressed { 0 } else { file.metadata()?.len().saturating_sub(MAX_FILE) };
     file.seek(SeekFrom::Start(from))?;
     let mut bytes = Vec::new();
     lines::unpacked(file, MAX_FILE)?.take(MAX_FILE).read_to_end(&mut bytes)?;
-    let is_cut = from > 0 || (is_packed && u64::try_from(bytes.len()).unwrap_or(MAX_FILE) >= MAX_FILE);
+    let is_truncated = from > 0 || (is_compressed && u64::try_from(bytes.len()).unwrap_or(MAX_FILE) >= MAX_FILE);
     if from > 0 {
         let line = bytes.iter().position(|b| *b == b'\n').map_or(bytes.len(), |end| end + 1);
         bytes.drain(..line);
@@ -145,32 +152,33 @@ fn bytes_of(path: &Path) -> std::io::Result<(Vec<u8>, bool)> {
     if bytes.starts_with(b"\xef\xbb\xbf") {
         bytes.drain(..3);
     }
-    Ok((bytes, is_cut))
+    Ok((bytes, is_truncated))
 }
 
-/// Hands over the objects in a text of JSON values one after the other, also in lists, and `None` for each place that is no JSON;
-/// after such a place it goes on with the next line.
-fn objects(bytes: &[u8], mut take: impl FnMut(Option<Value>) -> ControlFlow<()>) -> ControlFlow<()> {
+/// Calls `visit` with each JSON value of a text (for a list, with each of its items) and with `None` at each place that is
+/// not valid JSON. After such a place it continues with the next line that can start a value. Stops early when `visit`
+/// breaks.
+fn for_each_object(bytes: &[u8], mut visit: impl FnMut(Option<Value>) -> ControlFlow<()>) -> ControlFlow<()> {
     let mut at = 0;
     while let Some(rest) = bytes.get(at..).filter(|rest| rest.iter().any(|b| !b.is_ascii_whitespace())) {
         let mut stream = serde_json::Deserializer::from_slice(rest).into_iter::<Value>();
-        let mut is_bad = false;
+        let mut is_invalid = false;
         for value in stream.by_ref() {
             match value {
-                Ok(Value::Array(values)) => values.into_iter().try_for_each(|v| take(Some(v)))?,
-                Ok(value) => take(Some(value))?,
+                Ok(Value::Array(values)) => values.into_iter().try_for_each(|v| visit(Some(v)))?,
+                Ok(value) => visit(Some(value))?,
                 Err(_) => {
-                    is_bad = true;
+                    is_invalid = true;
                     break;
                 }
             }
         }
-        if !is_bad {
+        if !is_invalid {
             break;
         }
-        take(None)?;
+        visit(None)?;
         let read = stream.byte_offset();
-        // What stands indented is a part of something that was broken.
+        // An indented line belongs to the invalid value, so it is skipped.
         let rest = rest.get(read..).unwrap_or_default();
         let next = rest
             .windows(2)
@@ -183,19 +191,20 @@ fn objects(bytes: &[u8], mut take: impl FnMut(Option<Value>) -> ControlFlow<()>)
     ControlFlow::Continue(())
 }
 
-fn text<'a>(value: &'a Value, path: &str) -> Option<&'a str> {
+/// The string at a JSON pointer; `None` when it is missing, blank or not a string.
+fn string_at<'a>(value: &'a Value, path: &str) -> Option<&'a str> {
     value.pointer(path)?.as_str().filter(|t| !t.trim().is_empty())
 }
 
-/// The first of several that is there.
-fn first<'a>(value: &'a Value, paths: &[&str]) -> Option<&'a str> {
-    paths.iter().find_map(|p| text(value, p))
+/// The first string that exists at one of several JSON pointers.
+fn first_string<'a>(value: &'a Value, paths: &[&str]) -> Option<&'a str> {
+    paths.iter().find_map(|p| string_at(value, p))
 }
 
-/// RFC 3339, as GitLab writes it (`2021-04-28 21:50:00 +0200`), or a number since 1970: seconds, milli-, micro- or nanoseconds by
-/// its size, also as text.
-fn moment(value: &Value) -> Option<Timestamp> {
-    let number = |n: f64| Timestamp::from_epoch(n).filter(|at| (0.0..LATEST).contains(&at.secs_f64()));
+/// Parses a time: RFC 3339, GitLab's `2021-04-28 21:50:00 +0200`, or a number since 1970 (also as a string) in seconds,
+/// milli-, micro- or nanoseconds, depending on its size. `None` for anything else and for numbers outside 1970 to 2200.
+fn parse_time(value: &Value) -> Option<Timestamp> {
+    let number = |n: f64| Timestamp::from_epoch(n).filter(|at| (0.0..MAX_EPOCH_SECS).contains(&at.secs_f64()));
     let text = match value {
         Value::Number(n) => return number(n.as_f64()?),
         Value::String(text) => text.trim(),
@@ -204,13 +213,13 @@ fn moment(value: &Value) -> Option<Timestamp> {
     if let Ok(n) = text.parse::<f64>() {
         return number(n);
     }
-    // `+0200` without a colon, as `date` and Python write it.
-    let glued = || {
+    // An offset without a colon, `+0200`, as `date` and Python write it.
+    let with_compact_offset = || {
         let (head, minutes) = (text.get(..text.len().checked_sub(2)?)?, text.get(text.len().checked_sub(2)?..)?);
         let is_offset = head.len() > 3 && head.as_bytes().get(head.len() - 3).is_some_and(|b| b"+-".contains(b));
         if is_offset && text.contains('T') { Timestamp::parse(&format!("{head}:{minutes}")).ok() } else { None }
     };
-    Timestamp::parse(text).ok().or_else(glued).or_else(|| {
+    Timestamp::parse(text).ok().or_else(with_compact_offset).or_else(|| {
         let (stamp, zone) = text.rsplit_once(' ')?;
         let zone = match zone {
             "UTC" => "Z".to_owned(),
@@ -221,23 +230,24 @@ fn moment(value: &Value) -> Option<Timestamp> {
     })
 }
 
-fn moment_of(value: &Value, paths: &[&str]) -> Option<Timestamp> {
-    paths.iter().filter_map(|p| value.pointer(p)).find_map(moment)
+/// The first valid time at one of several JSON pointers.
+fn first_time(value: &Value, paths: &[&str]) -> Option<Timestamp> {
+    paths.iter().filter_map(|p| value.pointer(p)).find_map(parse_time)
 }
 
-/// Whether an object is a webhook's body rather than somebody's own: those of GitHub name a repository and a sender, those of GitLab
-/// their kind.
-fn is_hook(value: &Value) -> bool {
+/// Whether an object is a webhook body of GitHub or GitLab rather than a plain object. GitHub's have a repository and a
+/// sender (or another object of their event), GitLab's name their kind.
+fn is_webhook(value: &Value) -> bool {
     let has = |key: &str| value.get(key).is_some_and(Value::is_object);
     let is_github =
         has("repository") && (has("sender") || has("pusher") || has("deployment") || has("release") || has("head_commit"));
     is_github || value.get("object_kind").is_some() || value.get("event_name").is_some() || value.get("zen").is_some()
 }
 
-/// The change that an object tells; `None`: none, or in no shape that is known.
-fn change(value: &Value, service: Option<&str>) -> Option<ChangeEvent> {
+/// The change that an object describes; `None` when it describes none or has an unknown shape.
+fn parse_change(value: &Value, service: Option<&str>) -> Option<ChangeEvent> {
     let repository =
-        || first(value, &["/repository/name", "/project/name"]).map(|r| r.rsplit('/').next().unwrap_or(r).to_owned());
+        || first_string(value, &["/repository/name", "/project/name"]).map(|r| r.rsplit('/').next().unwrap_or(r).to_owned());
     let make = |at: Timestamp, what: String, by: Option<&str>, link: Option<&str>, is_release: bool, named: Option<String>| {
         ChangeEvent {
             at,
@@ -251,105 +261,106 @@ fn change(value: &Value, service: Option<&str>) -> Option<ChangeEvent> {
     let short = |sha: &str| sha.chars().take(8).collect::<String>();
     if let Some(deployment) = value.get("deployment").filter(|d| d.is_object() && value.get("deployment_callback_url").is_none())
     {
-        let state = text(value, "/deployment_status/state").unwrap_or("in_progress");
-        let done = match state {
+        let state = string_at(value, "/deployment_status/state").unwrap_or("in_progress");
+        let action = match state {
             "success" => "deployed",
-            "in_progress" => "deploy begun",
-            "failure" | "error" => "deploy failed",
+            "in_progress" => "started deploying",
+            "failure" | "error" => "failed to deploy",
             _ => return None,
         };
-        let at = moment_of(value, &["/deployment_status/created_at", "/deployment/created_at"])?;
-        let sha = text(deployment, "/sha").map(short).unwrap_or_default();
-        // Of a branch only the commit says what was deployed.
-        let named = match text(deployment, "/ref") {
+        let at = first_time(value, &["/deployment_status/created_at", "/deployment/created_at"])?;
+        let sha = string_at(deployment, "/sha").map(short).unwrap_or_default();
+        // A branch name does not identify what was deployed, so the commit is added.
+        let revision = match string_at(deployment, "/ref") {
             Some(tag) if sha.is_empty() || tag.starts_with(&sha) || tag.bytes().any(|b| b.is_ascii_digit()) => tag.to_owned(),
             Some(branch) => format!("{branch} {sha}"),
             None => sha,
         };
-        let what = match first(deployment, &["/environment"]) {
-            Some(environment) => format!("{named} {done} to {environment}"),
-            None => format!("{named} {done}"),
+        let what = match first_string(deployment, &["/environment"]) {
+            Some(environment) => format!("{revision} {action} to {environment}"),
+            None => format!("{revision} {action}"),
         };
-        let by = first(value, &["/deployment/creator/login", "/sender/login"]);
-        let link = first(value, &["/deployment_status/target_url", "/deployment_status/log_url", "/repository/html_url"]);
+        let by = first_string(value, &["/deployment/creator/login", "/sender/login"]);
+        let link = first_string(value, &["/deployment_status/target_url", "/deployment_status/log_url", "/repository/html_url"]);
         let is_production = deployment.get("production_environment").and_then(Value::as_bool).unwrap_or(false);
-        let is_release = state == "success" && (is_production || !is_aside(text(deployment, "/environment")));
+        let is_release = state == "success" && (is_production || !is_aside(string_at(deployment, "/environment")));
         return Some(make(at, what, by, link, is_release, repository()));
     }
-    if text(value, "/object_kind") == Some("release") {
-        let at = moment_of(value, &["/released_at", "/created_at"])?;
-        let what = format!("release {} published", first(value, &["/tag", "/name"])?);
-        let is_new = matches!(text(value, "/action"), None | Some("create"));
-        return is_new.then(|| make(at, what, None, text(value, "/url"), true, repository()));
+    if string_at(value, "/object_kind") == Some("release") {
+        let at = first_time(value, &["/released_at", "/created_at"])?;
+        let what = format!("release {} published", first_string(value, &["/tag", "/name"])?);
+        let is_new = matches!(string_at(value, "/action"), None | Some("create"));
+        return is_new.then(|| make(at, what, None, string_at(value, "/url"), true, repository()));
     }
     if let Some(release) = value.get("release").filter(|r| r.is_object() && value.get("repository").is_some()) {
-        if !matches!(text(value, "/action"), None | Some("published" | "released")) {
+        if !matches!(string_at(value, "/action"), None | Some("published" | "released")) {
             return None;
         }
-        let at = moment_of(release, &["/published_at", "/created_at"])?;
-        let what = format!("release {} published", first(release, &["/tag_name", "/name"])?);
-        return Some(make(at, what, text(release, "/author/login"), text(release, "/html_url"), true, repository()));
+        let at = first_time(release, &["/published_at", "/created_at"])?;
+        let what = format!("release {} published", first_string(release, &["/tag_name", "/name"])?);
+        return Some(make(at, what, string_at(release, "/author/login"), string_at(release, "/html_url"), true, repository()));
     }
-    if text(value, "/object_kind") == Some("deployment") {
-        let status = text(value, "/status")?;
-        let done = match status {
+    if string_at(value, "/object_kind") == Some("deployment") {
+        let status = string_at(value, "/status")?;
+        let action = match status {
             "success" => "deployed",
-            "running" => "deploy begun",
-            "failed" => "deploy failed",
+            "running" => "started deploying",
+            "failed" => "failed to deploy",
             _ => return None,
         };
-        let at = moment_of(value, &["/status_changed_at"])?;
-        let named = first(value, &["/ref", "/short_sha"]).unwrap_or_default();
-        let title = text(value, "/commit_title").map(|t| format!(" \"{t}\"")).unwrap_or_default();
-        let to = text(value, "/environment").map(|e| format!(" to {e}")).unwrap_or_default();
-        let by = first(value, &["/user/username", "/user/name"]);
-        let is_production = text(value, "/environment_tier") == Some("production");
-        let is_release = status == "success" && (is_production || !is_aside(text(value, "/environment")));
-        let what = format!("{named}{title} {done}{to}");
-        return Some(make(at, what, by, text(value, "/deployable_url"), is_release, repository()));
+        let at = first_time(value, &["/status_changed_at"])?;
+        let revision = first_string(value, &["/ref", "/short_sha"]).unwrap_or_default();
+        let title = string_at(value, "/commit_title").map(|t| format!(" \"{t}\"")).unwrap_or_default();
+        let to = string_at(value, "/environment").map(|e| format!(" to {e}")).unwrap_or_default();
+        let by = first_string(value, &["/user/username", "/user/name"]);
+        let is_production = string_at(value, "/environment_tier") == Some("production");
+        let is_release = status == "success" && (is_production || !is_aside(string_at(value, "/environment")));
+        let what = format!("{revision}{title} {action}{to}");
+        return Some(make(at, what, by, string_at(value, "/deployable_url"), is_release, repository()));
     }
-    let is_push = text(value, "/ref").is_some() && (value.get("repository").is_some() || value.get("project").is_some());
+    let is_push = string_at(value, "/ref").is_some() && (value.get("repository").is_some() || value.get("project").is_some());
     if let Some(commits) = value.get("commits").and_then(Value::as_array).filter(|_| is_push) {
-        // A push; of GitHub its last commit stands beside the list, and when it was pushed beside the repository: a commit may be
-        // older than its push.
+        // In a push from GitHub, the last commit is in `head_commit` and the time of the push in `repository`; the commit
+        // itself may be older than the push.
         let head = value.get("head_commit").filter(|h| h.is_object()).or_else(|| commits.last())?;
-        let at = moment_of(value, &["/repository/pushed_at"]).or_else(|| moment_of(head, &["/timestamp"]))?;
-        let by = text(head, "/author/name");
-        let pushed = text(value, "/ref").unwrap_or_default();
+        let at = first_time(value, &["/repository/pushed_at"]).or_else(|| first_time(head, &["/timestamp"]))?;
+        let by = string_at(head, "/author/name");
+        let pushed = string_at(value, "/ref").unwrap_or_default();
         if let Some(tag) = pushed.strip_prefix("refs/tags/") {
-            return Some(make(at, format!("tag {tag} pushed"), by, text(head, "/url"), false, repository()));
+            return Some(make(at, format!("tag {tag} pushed"), by, string_at(head, "/url"), false, repository()));
         }
         let branch = pushed.strip_prefix("refs/heads/").unwrap_or(pushed);
-        let main = first(value, &["/repository/default_branch", "/project/default_branch"]);
+        let main = first_string(value, &["/repository/default_branch", "/project/default_branch"]);
         if main.is_some_and(|main| main != branch) {
             return None;
         }
         let count = value.get("total_commits_count").and_then(Value::as_u64).unwrap_or(commits.len() as u64);
-        let subject = text(head, "/message").and_then(|m| m.lines().next()).unwrap_or_default();
-        let id = short(text(head, "/id").unwrap_or_default());
-        let what = format!("{} pushed to {branch}: commit {id} \"{subject}\"", words::count(count, "commit"));
-        return Some(make(at, what, by, text(head, "/url"), false, repository()));
+        let subject = string_at(head, "/message").and_then(|m| m.lines().next()).unwrap_or_default();
+        let id = short(string_at(head, "/id").unwrap_or_default());
+        let what = format!("{} pushed to {branch}, latest {id} \"{subject}\"", words::count(count, "commit"));
+        return Some(make(at, what, by, string_at(head, "/url"), false, repository()));
     }
-    if is_hook(value) {
+    if is_webhook(value) {
         return None;
     }
-    let at = moment_of(value, &["/at", "/time", "/timestamp", "/ts", "/date", "/created_at", "/deployed_at", "/started_at"])?;
+    let at = first_time(value, &["/at", "/time", "/timestamp", "/ts", "/date", "/created_at", "/deployed_at", "/started_at"])?;
     let version = ["version", "release", "tag", "revision"].iter().find_map(|key| match value.get(key)? {
         Value::String(text) if !text.trim().is_empty() => Some(text.clone()),
         Value::Number(n) => Some(n.to_string()),
         _ => None,
     });
-    let said = first(value, &["/what", "/text", "/title", "/message", "/description", "/summary", "/event", "/action"]);
-    let what = match (said, version) {
-        (Some(said), Some(version)) if !said.contains(&version) => format!("{said} {version}"),
-        (Some(said), _) => said.to_owned(),
+    let description =
+        first_string(value, &["/what", "/text", "/title", "/message", "/description", "/summary", "/event", "/action"]);
+    let what = match (description, version) {
+        (Some(text), Some(version)) if !text.contains(&version) => format!("{text} {version}"),
+        (Some(text), _) => text.to_owned(),
         (None, Some(version)) => format!("version {version} deployed"),
         (None, None) => return None,
     };
-    let by = first(value, &["/by", "/user", "/author", "/actor", "/who", "/user/name", "/author/name"]);
-    let named = first(value, &["/service", "/app", "/application", "/component", "/service_name", "/name"]);
-    let is_release = !is_aside(first(value, &["/environment", "/env"]));
-    Some(make(at, what, by, first(value, &["/url", "/link", "/html_url"]), is_release, named.map(str::to_owned)))
+    let by = first_string(value, &["/by", "/user", "/author", "/actor", "/who", "/user/name", "/author/name"]);
+    let named = first_string(value, &["/service", "/app", "/application", "/component", "/service_name", "/name"]);
+    let is_release = !is_aside(first_string(value, &["/environment", "/env"]));
+    Some(make(at, what, by, first_string(value, &["/url", "/link", "/html_url"]), is_release, named.map(str::to_owned)))
 }
 
 #[cfg(test)]
@@ -358,22 +369,23 @@ mod tests {
 
     const T: i64 = 1_795_253_400;
 
-    fn all(bytes: &str) -> (Vec<String>, Vec<String>) {
+    /// All changes and gaps of a file, as text; a change that is not a release ends in `?`.
+    fn read_all(bytes: &str) -> (Vec<String>, Vec<String>) {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("deploys.jsonl");
         std::fs::write(&file, bytes).unwrap();
         let window = Window::new(Timestamp::from_secs(0), Timestamp::from_secs(4_000_000_000));
         let answer = read(&[file], Some("shop"), window).unwrap();
-        let told = answer.value.iter().map(|c| {
-            let sure = if c.is_release { "" } else { "?" };
-            format!("{} {}: {}{sure}", c.at, c.service.clone().unwrap_or_default(), c.told())
+        let changes = answer.value.iter().map(|c| {
+            let mark = if c.is_release { "" } else { "?" };
+            format!("{} {}: {}{mark}", c.at, c.service.clone().unwrap_or_default(), c.told())
         });
-        (told.collect(), answer.gaps.iter().map(|g| g.rsplit("deploys.jsonl").next().unwrap_or(g).to_owned()).collect())
+        (changes.collect(), answer.gaps.iter().map(|g| g.rsplit("deploys.jsonl").next().unwrap_or(g).to_owned()).collect())
     }
 
     #[test]
-    fn bodies_of_webhooks_and_plain_objects_are_changes() {
-        let (told, gaps) = all(
+    fn reads_webhook_bodies_and_plain_objects() {
+        let (changes, gaps) = read_all(
             r#"{"deployment_status":{"state":"success","created_at":"2026-11-21T09:17:00Z","target_url":"https://ci.example.org/7"},
                 "deployment":{"ref":"v1.42.0","sha":"a84d88e7554f","environment":"production","creator":{"login":"ada"}},
                 "repository":{"name":"gateway","full_name":"acme/gateway"}}
@@ -389,29 +401,33 @@ mod tests {
             "2026-11-21T09:17:00Z gateway: v1.42.0 deployed to production by ada",
             "2026-11-21T09:18:00Z mail: release v2.0.0 published by bob",
             "2026-11-21T09:19:00Z cart: main \"Larger pool\" deployed to staging by eve?",
-            "2026-11-21T09:20:00Z pay: 2 commits pushed to main: commit 2f0c1d3b \"Retry twice\" by Ada?",
+            "2026-11-21T09:20:00Z pay: 2 commits pushed to main, latest 2f0c1d3b \"Retry twice\" by Ada?",
             "2026-11-21T09:30:00Z search: flag retry on by ada",
             "2026-11-21T09:31:00Z shop: version 7 deployed",
         ];
-        assert_eq!(told, expected);
+        assert_eq!(changes, expected);
         assert!(gaps.is_empty(), "{gaps:?}");
     }
 
     #[test]
-    fn what_is_no_json_is_counted_and_the_rest_is_read() {
-        let (told, gaps) = all(
+    fn counts_invalid_entries_and_reads_the_rest() {
+        let (changes, gaps) = read_all(
             "{\"at\": 1795253400, \"what\": \"a\"}\r\nGET / HTTP/1.1\n{\"half\": \n{\"at\": 1795253401, \"what\": \"b\"}\n{\"no\": \"time\"}\n",
         );
-        assert_eq!(told, ["2026-11-21T09:30:00Z shop: a", "2026-11-21T09:30:01Z shop: b"]);
-        assert_eq!(gaps, [": 3 places told no change (no JSON, no time, or no text)"]);
-        // A byte order mark, a list, and far too much that is no JSON.
-        assert_eq!(all("\u{feff}[{\"at\": 1795253400, \"release\": 7}]").0, ["2026-11-21T09:30:00Z shop: version 7 deployed"]);
-        let (told, gaps) = all(&format!("{}{{\"at\": 1795253400, \"what\": \"a\"}}", "nonsense\n".repeat(MAX_BAD + 9)));
-        assert!(told.is_empty() && gaps[0].ends_with("the rest was not read"), "{gaps:?}");
+        assert_eq!(changes, ["2026-11-21T09:30:00Z shop: a", "2026-11-21T09:30:01Z shop: b"]);
+        assert_eq!(gaps, [": 3 entries skipped (invalid JSON, or no time or text)"]);
+        // A byte order mark with a list, then more invalid entries than are tolerated.
+        assert_eq!(
+            read_all("\u{feff}[{\"at\": 1795253400, \"release\": 7}]").0,
+            ["2026-11-21T09:30:00Z shop: version 7 deployed"]
+        );
+        let (changes, gaps) =
+            read_all(&format!("{}{{\"at\": 1795253400, \"what\": \"a\"}}", "nonsense\n".repeat(MAX_INVALID + 9)));
+        assert!(changes.is_empty() && gaps[0].ends_with("the rest of the file was not read"), "{gaps:?}");
     }
 
     #[test]
-    fn times_of_every_unit_and_none_that_cannot_be() {
+    fn parses_times_in_every_unit_and_rejects_impossible_ones() {
         for (at, secs) in [
             ("1795253400", Some(T)),
             ("1795253400.5", Some(T)),
@@ -426,12 +442,12 @@ mod tests {
             ("1e300", None),
             ("\"soon\"", None),
         ] {
-            assert_eq!(moment(&serde_json::from_str(at).unwrap()).map(Timestamp::secs), secs, "{at}");
+            assert_eq!(parse_time(&serde_json::from_str(at).unwrap()).map(Timestamp::secs), secs, "{at}");
         }
     }
 
     #[test]
-    fn pushes_of_other_branches_tests_and_files_that_are_not_there() {
+    fn skips_other_branches_marks_staging_and_reports_unreadable_files() {
         let push = |branch: &str| {
             format!(
                 r#"{{"ref":"refs/{branch}","commits":[],"head_commit":{{"id":"2f0c1d3b4a","timestamp":"2026-11-18T09:20:00Z","message":"m"}},"repository":{{"name":"pay","default_branch":"main","pushed_at":1795253400}}}}"#
@@ -439,22 +455,22 @@ mod tests {
         };
         let staging = r#"{"at": 1795253400, "environment": "staging", "what": "version 3"}"#;
         let twice = r#"{"at": 1795253400, "what": "x"}"#;
-        let (told, gaps) =
-            all(&[&push("heads/feature"), &push("heads/main"), &push("tags/v9"), staging, twice, twice].join("\n"));
+        let (changes, gaps) =
+            read_all(&[&push("heads/feature"), &push("heads/main"), &push("tags/v9"), staging, twice, twice].join("\n"));
         let expected = [
-            "2026-11-21T09:30:00Z pay: 0 commits pushed to main: commit 2f0c1d3b \"m\"?",
+            "2026-11-21T09:30:00Z pay: 0 commits pushed to main, latest 2f0c1d3b \"m\"?",
             "2026-11-21T09:30:00Z pay: tag v9 pushed?",
             "2026-11-21T09:30:00Z shop: version 3?",
             "2026-11-21T09:30:00Z shop: x",
         ];
-        assert_eq!((told, gaps), (expected.map(str::to_owned).to_vec(), vec![]));
+        assert_eq!((changes, gaps), (expected.map(str::to_owned).to_vec(), vec![]));
         let window = Window::new(Timestamp::from_secs(0), Timestamp::from_secs(4_000_000_000));
         let none = read(&[], None, window).unwrap();
-        assert_eq!(none.gaps, ["no file matches the paths"]);
-        // One that cannot be read beside one that can is a gap, alone a failure.
+        assert_eq!(none.gaps, ["no file matches the configured paths"]);
+        // An unreadable file is a gap when another file can be read, and an error when it is the only one.
         let folder = tempfile::tempdir().unwrap();
         let (broken, whole) = (folder.path().join("a.gz"), folder.path().join("b.jsonl"));
-        std::fs::write(&broken, b"\x1f\x8b\x08 this is no gzip").unwrap();
+        std::fs::write(&broken, b"\x1f\x8b\x08 this is not gzip").unwrap();
         std::fs::write(&whole, "{}\n").unwrap();
         let both = read(&[broken.clone(), whole], None, window).unwrap();
         assert!(both.gaps.len() == 2 && both.gaps[1].contains("a.gz"), "{both:?}");
@@ -462,9 +478,9 @@ mod tests {
     }
 
     #[test]
-    fn most_events_of_a_webhook_are_no_deploy_and_own_objects_are() {
+    fn ignores_webhook_events_that_are_not_deploys() {
         let hook = |inner: &str| format!(r#"{{{inner},"repository":{{"name":"pay"}},"sender":{{"login":"ada"}}}}"#);
-        let mut lines: Vec<String> = (0..MAX_BAD + 9).map(|n| hook(&format!(r#""pull_request":{{"number":{n}}}"#))).collect();
+        let mut lines: Vec<String> = (0..MAX_INVALID + 9).map(|n| hook(&format!(r#""pull_request":{{"number":{n}}}"#))).collect();
         lines.extend([
             hook(r#""state":"success","description":"Your tests passed","created_at":"2026-11-21T09:30:00Z""#),
             hook(r#""deployment":{"ref":"main","created_at":"2026-11-21T09:30:00Z"},"deployment_callback_url":"https://x""#),
@@ -473,23 +489,23 @@ mod tests {
             r#"{"at":1795253400,"service":"own","what":"deployed 1.42.0","commits":[{"id":"1"}]}"#.into(),
             r#"{"at":1795253401,"service":"own","release":{"name":"x"},"action":"deploy 7"}"#.into(),
             hook(r#""deployment_status":{"state":"success","created_at":"2026-11-21T09:30:02Z"},"deployment":{"ref":"main","sha":"a84d88e7554f","environment":"int","production_environment":true}"#),
-            // One bad place, and a push of another branch written over several lines.
+            // One invalid line, then a broken object that spans several lines.
             "nonsense".into(),
             "{\n  \"ref\": \"refs/heads/x\",\n  \"broken\": \n  \"commits\": [\n  {\"timestamp\": 1795253400, \"message\": \"no deploy\"}\n  ]\n}".into(),
         ]);
-        let (told, gaps) = all(&lines.join("\n"));
+        let (changes, gaps) = read_all(&lines.join("\n"));
         let expected = [
             "2026-11-21T09:30:00Z cart: release v1.2 published",
             "2026-11-21T09:30:00Z own: deployed 1.42.0",
             "2026-11-21T09:30:01Z own: deploy 7",
             "2026-11-21T09:30:02Z pay: main a84d88e7 deployed to int by ada",
         ];
-        assert_eq!(told, expected);
-        assert_eq!(gaps, [": 2 places told no change (no JSON, no time, or no text)"]);
+        assert_eq!(changes, expected);
+        assert_eq!(gaps, [": 2 entries skipped (invalid JSON, or no time or text)"]);
     }
 
     #[test]
-    fn of_a_long_file_the_end_is_read() {
+    fn reads_the_end_of_a_long_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("long.jsonl");
         let line = format!("{{\"at\": 1, \"what\": \"{}\"}}\n", "x".repeat(100_000));
@@ -498,15 +514,15 @@ mod tests {
         std::fs::write(&path, text).unwrap();
         let window = Window::new(Timestamp::from_secs(T - 60), Timestamp::from_secs(T + 60));
         let read = read(&[path], None, window).unwrap();
-        assert!(read.value.len() == 1 && read.gaps[0].contains("only 8 MB"), "{:?}", read.gaps);
+        assert!(read.value.len() == 1 && read.gaps[0].contains("only 8 MiB"), "{:?}", read.gaps);
     }
 
     proptest::proptest! {
         #[test]
-        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..80), json in "[\\{\\}\\[\\]:,\"a-z0-9\n ]{0,60}") {
+        fn arbitrary_bytes_do_not_panic(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..80), json in "[\\{\\}\\[\\]:,\"a-z0-9\n ]{0,60}") {
             for text in [bytes.as_slice(), json.as_bytes()] {
-                let _read = objects(text, |value| {
-                    let _told = value.map(|v| change(&v, None));
+                let _read = for_each_object(text, |value| {
+                    let _change = value.map(|v| parse_change(&v, None));
                     ControlFlow::Continue(())
                 });
             }

@@ -1,11 +1,11 @@
-//! Alerts, the rules they come from and the silences that hide them.
+//! Alerts, the alerting rules they come from, and the silences that suppress them.
 
 use serde::{Deserialize, Serialize};
 
 use super::series::{Labels, service_of};
 use super::time::Timestamp;
 
-/// How loud the alert itself is; not the severity of an incident, which people set.
+/// The severity of an alert. The severity of an incident is separate and set by people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AlertSeverity {
@@ -14,12 +14,13 @@ pub enum AlertSeverity {
     Warning,
     Info,
     Low,
-    /// No `severity` label, or a word that we do not know.
+    /// No `severity` label, or an unrecognized value.
     Unknown,
 }
 
 impl AlertSeverity {
-    /// From the word of a `severity` (or `priority`) label, in any case and in the dialects of the usual tools.
+    /// Parses the value of a `severity` or `priority` label as common alerting tools write it, in any case. Any other value
+    /// is `Unknown`.
     pub fn from_label(text: &str) -> Self {
         match text.trim().to_ascii_lowercase().as_str() {
             "critical" | "crit" | "page" | "emergency" | "fatal" | "p1" | "sev1" | "disaster" => Self::Critical,
@@ -31,7 +32,7 @@ impl AlertSeverity {
         }
     }
 
-    /// Four columns at most, for lists: `crit`, `high`, `warn`, `info`, `low`, `?`.
+    /// A short form for lists, at most four columns wide: `crit`, `high`, `warn`, `info`, `low`, `?`.
     pub fn short(self) -> &'static str {
         match self {
             Self::Critical => "crit",
@@ -44,20 +45,20 @@ impl AlertSeverity {
     }
 }
 
-/// Where an alert stands.
+/// The state of an alert.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AlertState {
     Firing,
     Acknowledged,
     Pending,
-    /// Silenced or inhibited: it fires, and somebody or a rule hides it.
+    /// Firing, but hidden by a silence or an inhibition rule.
     Suppressed,
     Resolved,
 }
 
 impl AlertState {
-    /// The word as printed.
+    /// The state as printed.
     pub fn word(self) -> &'static str {
         match self {
             Self::Firing => "firing",
@@ -69,7 +70,7 @@ impl AlertState {
     }
 }
 
-/// A silence that hides an alert, as Alertmanager tells it.
+/// A silence that suppresses an alert, as reported by Alertmanager.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Silence {
     pub id: String,
@@ -78,39 +79,40 @@ pub struct Silence {
     pub ends_at: Option<Timestamp>,
 }
 
-/// One alert, cleaned, from any backend.
+/// An alert from any backend, cleaned.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Alert {
-    /// Alertmanager's own fingerprint, or one computed from the labels in the same way (see `sources::fingerprint`).
+    /// Alertmanager's fingerprint, or one computed from the labels in the same way (see `sources::fingerprint`).
     pub fingerprint: String,
     pub name: String,
     pub severity: AlertSeverity,
     pub state: AlertState,
-    /// When it began to fire (for a pending alert: began to pend).
+    /// When it started firing, or became pending if it is still pending.
     pub starts_at: Option<Timestamp>,
-    /// When its condition first held, where the backend tells: Prometheus's `activeAt`, before the rule's `for`.
+    /// When its condition first held, if the backend reports it: Prometheus's `activeAt`, before the rule's `for` has
+    /// passed.
     pub pending_since: Option<Timestamp>,
     pub labels: Labels,
     pub annotations: Labels,
     /// The configured name of the source.
     pub source: String,
-    /// How often this fingerprint began to fire as far as this program has seen; at least 1.
+    /// How many times this program has seen the fingerprint start firing; at least 1.
     pub occurrences: u32,
-    /// The value of the expression, where the backend gives it.
+    /// The value of the rule's expression, if the backend reports it.
     pub value: Option<f64>,
     pub silenced_by: Vec<Silence>,
     pub inhibited_by: Vec<String>,
-    /// Link to the expression in the backend, cleaned; may be empty.
+    /// A link to the expression in the backend, cleaned; may be empty.
     pub generator_url: String,
 }
 
 impl Alert {
-    /// The service it speaks of, by the usual labels.
+    /// The service of the alert, from its labels (see [`service_of`]).
     pub fn service(&self) -> Option<&str> {
         service_of(&self.labels)
     }
 
-    /// The sentence a person reads first: the summary annotation, else the description, else the name.
+    /// The first of the annotations `summary`, `message`, `description` and `title` that is present, else the name.
     pub fn summary(&self) -> &str {
         ["summary", "message", "description", "title"]
             .iter()
@@ -118,13 +120,13 @@ impl Alert {
             .map_or(self.name.as_str(), String::as_str)
     }
 
-    /// Whether it is firing and nothing hides it.
+    /// Whether the alert is firing and not suppressed or acknowledged.
     pub fn is_firing(&self) -> bool {
         self.state == AlertState::Firing
     }
 }
 
-/// An alerting rule as a metrics backend evaluates it.
+/// An alerting rule of a metrics backend.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Rule {
     pub name: String,
@@ -140,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn severities_of_many_dialects() {
+    fn parses_severities_of_common_tools() {
         for (word, severity) in [
             ("Critical", AlertSeverity::Critical),
             ("page", AlertSeverity::Critical),

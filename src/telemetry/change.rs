@@ -1,26 +1,26 @@
-//! What was done to a system: a deploy, a commit, a scaling, a switch.
+//! Changes to a system: deploys, commits, scaling, feature flags.
 
 use serde::{Deserialize, Serialize};
 
 use super::Timestamp;
 
-/// Something that was done, as a source of changes tells it; its text is cleaned.
+/// A change as reported by a change source. Its text is cleaned.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ChangeEvent {
     pub at: Timestamp,
     pub service: Option<String>,
-    /// In words, without time and service: `image shop:1.41.3 → shop:1.42.0 (revision 7)`.
+    /// A description without time and service: `image shop:1.41.3 → shop:1.42.0 (revision 7)`.
     pub what: String,
-    /// Who did it; `None` where the source does not say.
+    /// Who made the change; `None` if the source does not say.
     pub by: Option<String>,
-    /// Where to read more.
+    /// A URL with more details.
     pub link: Option<String>,
-    /// Whether it took effect for sure when it was done: a deploy did, a commit may wait for one.
+    /// Whether the change took effect at `at`: true for a deploy, false for a commit, which may still be waiting for one.
     pub is_release: bool,
 }
 
 impl ChangeEvent {
-    /// What was done and by whom: `commit 1a2b3c4 "Retry twice" by Ada`.
+    /// The change with its author, if known: `commit 1a2b3c4 "Retry twice" by Ada`.
     pub fn told(&self) -> String {
         match &self.by {
             Some(by) => format!("{} by {by}", self.what),
@@ -29,8 +29,8 @@ impl ChangeEvent {
     }
 }
 
-/// Words that name an environment which no customer sees.
-const ASIDE: [&str; 17] = [
+/// Words that mark an environment as one that customers do not use.
+const NON_PRODUCTION: [&str; 17] = [
     "stage",
     "staging",
     "stg",
@@ -50,13 +50,13 @@ const ASIDE: [&str; 17] = [
     "github-pages",
 ];
 
-/// Whether an environment, or a namespace, is named as one that no customer sees: by a whole word of it, unless another says that it
-/// is production.
+/// Whether the name of an environment or namespace marks it as non-production: one of its words is `staging`, `test`, `dev`
+/// or the like, and none is `prod`, `production` or `live`. False for `None`.
 pub fn is_aside(environment: Option<&str>) -> bool {
     let Some(name) = environment.map(str::to_lowercase) else { return false };
     let mut words = name.split(|c: char| !c.is_alphanumeric());
-    ASIDE.contains(&name.as_str())
-        || (words.clone().any(|w| ASIDE.contains(&w)) && !words.any(|w| matches!(w, "prod" | "production" | "live")))
+    NON_PRODUCTION.contains(&name.as_str())
+        || (words.clone().any(|w| NON_PRODUCTION.contains(&w)) && !words.any(|w| matches!(w, "prod" | "production" | "live")))
 }
 
 #[cfg(test)]
@@ -64,7 +64,7 @@ mod tests {
     use super::is_aside;
 
     #[test]
-    fn environments_are_told_by_whole_words() {
+    fn matches_environments_by_whole_words() {
         for (name, aside) in [
             ("staging", true),
             ("shop-stg", true),

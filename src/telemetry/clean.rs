@@ -1,15 +1,15 @@
-//! Cleaning of outside text, once, where it enters.
+//! Cleans text from outside once, where it enters the program.
 //!
-//! Text from a log, an annotation or a model may hold escape sequences, control bytes, bidirectional overrides and
-//! zero-width characters. None of them may act on the terminal, hide text or reorder what a person reads. Cleaning drops
-//! escape sequences whole (not only their first byte), turns tabs into spaces, keeps line feeds only where asked, and
-//! replaces what is left of controls with U+FFFD, so that a reader sees that something was there.
+//! Text from a log, an annotation or a model may contain escape sequences, control bytes, bidirectional overrides and
+//! zero-width characters. None of these may control the terminal, hide text or reorder it. Cleaning removes whole escape
+//! sequences (not only their first byte) and invisible characters, turns tabs into spaces, keeps line feeds only on request,
+//! and replaces the remaining control characters with U+FFFD, so that a reader sees that something was there.
 
-/// The longest single text kept from outside, in bytes; longer is cut with an ellipsis. The figure is that of
-/// PROTOCOLS: log lines are capped at 64 KiB.
+/// The longest text kept from outside, in bytes: 64 KiB, the limit for a log line. A longer text is cut and ends in an
+/// ellipsis.
 pub const MAX_TEXT_BYTES: usize = 64 * 1024;
 
-/// Cleans a text to one line: line feeds become a space.
+/// Cleans a text into one line: each line feed becomes a space.
 pub fn line(text: &str) -> String {
     clean(text, false, MAX_TEXT_BYTES)
 }
@@ -19,17 +19,17 @@ pub fn block(text: &str) -> String {
     clean(text, true, MAX_TEXT_BYTES)
 }
 
-/// Cleans a whole document, however long; who calls it bounds it.
+/// Cleans a text of any length and keeps its line feeds; the caller limits the length.
 pub fn document(text: &str) -> String {
     clean(text, true, usize::MAX)
 }
 
-/// Cleans bytes that may not be UTF-8: invalid sequences become U+FFFD.
+/// Cleans bytes into one line; invalid UTF-8 sequences become U+FFFD.
 pub fn line_bytes(bytes: &[u8]) -> String {
     line(&String::from_utf8_lossy(bytes))
 }
 
-/// Whether a character may change how a terminal or a reader orders or hides text.
+/// Whether a character is invisible and can reorder or hide text.
 fn is_invisible_control(c: char) -> bool {
     matches!(c,
         '\u{200b}'..='\u{200f}'   // zero width, marks
@@ -42,7 +42,7 @@ fn is_invisible_control(c: char) -> bool {
 }
 
 fn clean(text: &str, keep_newlines: bool, max_bytes: usize) -> String {
-    // The common case costs one pass and one copy.
+    // Fast path for printable ASCII: one pass and one copy.
     if text.len() <= max_bytes && text.bytes().all(|b| (0x20..0x7f).contains(&b)) {
         return text.to_owned();
     }
@@ -61,10 +61,10 @@ fn clean(text: &str, keep_newlines: bool, max_bytes: usize) -> String {
             '\t' => out.push_str("  "),
             '\u{1b}' => skip_escape(&mut chars),
             '\u{9b}' => skip_csi(&mut chars),
-            // Eight-bit string introducers: DCS, SOS, OSC, PM, APC.
+            // 8-bit string introducers: DCS, SOS, OSC, PM, APC.
             '\u{90}' | '\u{98}' | '\u{9d}' | '\u{9e}' | '\u{9f}' => skip_string(&mut chars),
             c if c.is_control() => out.push('\u{fffd}'),
-            // A joiner between two emoji is part of one picture; anywhere else it only hides something.
+            // A zero-width joiner is kept only between two emoji, where it is part of the picture.
             '\u{200d}'
                 if out.chars().next_back().is_some_and(is_pictograph) && chars.peek().copied().is_some_and(is_pictograph) =>
             {
@@ -83,7 +83,7 @@ fn is_pictograph(c: char) -> bool {
 
 type Chars<'a> = std::iter::Peekable<std::str::Chars<'a>>;
 
-/// After ESC: drops the whole sequence.
+/// Skips the rest of an escape sequence, after its ESC.
 fn skip_escape(chars: &mut Chars<'_>) {
     match chars.peek().copied() {
         Some('[') => {
@@ -105,19 +105,19 @@ fn skip_escape(chars: &mut Chars<'_>) {
     }
 }
 
-/// After CSI: parameters, intermediates, one final byte.
+/// Skips the rest of a control sequence, after its CSI: parameters, intermediates and one final byte.
 fn skip_csi(chars: &mut Chars<'_>) {
     while chars.next_if(|c| ('\u{20}'..='\u{3f}').contains(c)).is_some() {}
     chars.next_if(|c| ('\u{40}'..='\u{7e}').contains(c));
 }
 
-/// After OSC, DCS and their kin: up to BEL or ST. A string that never ends would swallow the rest of the text and hide it;
-/// then only the introducer is dropped and the text stays readable.
+/// Skips a control string, after its introducer (OSC, DCS, …), up to BEL or ST. If it does not end on this line within 4096
+/// characters, only the introducer is dropped, so that the string cannot hide the rest of the text.
 fn skip_string(chars: &mut Chars<'_>) {
     let mut ahead = chars.clone();
-    let mut taken = 0_usize;
+    let mut length = 0_usize;
     while let Some(c) = ahead.next() {
-        taken += 1;
+        length += 1;
         let ends = match c {
             '\u{7}' | '\u{9c}' => true,
             '\u{1b}' if ahead.peek() == Some(&'\\') => {
@@ -131,13 +131,13 @@ fn skip_string(chars: &mut Chars<'_>) {
             *chars = ahead;
             return;
         }
-        if taken > 4096 {
+        if length > 4096 {
             return;
         }
     }
 }
 
-/// Cuts a text to at most `max_bytes` on a character border, with an ellipsis when something was cut.
+/// Cuts a text to at most `max_bytes` bytes at a character boundary; a text that was cut ends in an ellipsis.
 pub fn cut(text: &str, max_bytes: usize) -> String {
     if text.len() <= max_bytes {
         return text.to_owned();
@@ -156,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sequences_leave_no_trace() {
+    fn removes_escape_sequences_and_invisible_characters() {
         for (dirty, clean_text) in [
             ("\u{1b}[31mred\u{1b}[0m", "red"),
             ("a\u{1b}]0;evil title\u{7}b", "ab"),
@@ -179,10 +179,10 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn nothing_that_acts_survives(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..300)) {
+        fn no_control_characters_remain(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..300)) {
             let out = line_bytes(&bytes);
-            let acts = out.chars().any(|c| c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c));
-            proptest::prop_assert!(!acts);
+            let has_controls = out.chars().any(|c| c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c));
+            proptest::prop_assert!(!has_controls);
             proptest::prop_assert_eq!(line(&out), out.clone());
         }
     }

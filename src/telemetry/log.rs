@@ -1,11 +1,11 @@
-//! Log lines after parsing.
+//! Parsed log lines.
 
 use serde::{Deserialize, Serialize};
 
 use super::series::Labels;
 use super::time::Timestamp;
 
-/// The level of a line, from the words of the usual loggers.
+/// The level of a log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
@@ -18,7 +18,7 @@ pub enum Level {
 }
 
 impl Level {
-    /// From a word (`ERROR`, `warn`, `E`, syslog's `err`) in any case; `None` for anything else.
+    /// Parses a level word in any case (`ERROR`, `warn`, `E`, syslog's `err`). `None` for any other word.
     pub fn from_word(word: &str) -> Option<Self> {
         let mut lower = [0_u8; 12];
         let bytes = word.as_bytes();
@@ -36,7 +36,7 @@ impl Level {
         })
     }
 
-    /// From a number: bunyan and pino (10 to 60), else a syslog severity (0 to 7).
+    /// Parses a level number: bunyan and pino levels from 10 up, syslog severities from 0 to 7. `None` for any other number.
     pub fn from_number(number: i64) -> Option<Self> {
         Some(match number {
             60.. => Self::Fatal,
@@ -54,7 +54,7 @@ impl Level {
         })
     }
 
-    /// The word as printed, at most five columns.
+    /// The level as printed, at most five columns wide.
     pub fn word(self) -> &'static str {
         match self {
             Self::Trace => "trace",
@@ -66,32 +66,32 @@ impl Level {
         }
     }
 
-    /// Whether a person looking for what broke wants to see it.
+    /// Whether the level is `Error` or `Fatal`.
     pub fn is_bad(self) -> bool {
         self >= Self::Error
     }
 }
 
-/// One log event. A stack trace is one event: its further lines stand in `message` after a line feed each.
+/// One log event. A stack trace is one event: its lines are in `message`, separated by line feeds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LogLine {
-    /// The line's own time, or the backend's; `None` when neither is known.
+    /// The time in the line, or the backend's time for it; `None` if neither is known.
     pub at: Option<Timestamp>,
     pub level: Option<Level>,
     pub service: Option<String>,
     /// The message without its header, cleaned.
     pub message: String,
-    /// Stream labels or structured fields, cleaned; never the message again.
+    /// Stream labels or structured fields, cleaned, without the message.
     pub fields: Labels,
 }
 
 impl LogLine {
-    /// A line of which nothing but its text is known.
+    /// A line with a message and nothing else.
     pub fn plain(message: impl Into<String>) -> Self {
         Self { at: None, level: None, service: None, message: message.into(), fields: Labels::new() }
     }
 
-    /// Whether its level, or the words of a line without one, say that something went wrong.
+    /// Whether the line reports an error: by its level or, if it has none, by words such as `failed` near its start.
     pub fn is_bad(&self) -> bool {
         match self.level {
             Some(level) => level.is_bad(),
@@ -103,12 +103,12 @@ impl LogLine {
     }
 }
 
-/// Lines of a live log.
+/// Lines received while following a log.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Batch {
     pub lines: Vec<LogLine>,
-    /// Lines shed before these because nobody could take them.
+    /// Number of lines dropped before these because the receiver was too slow.
     pub dropped: u64,
-    /// They were written before following began: they belong among the others by their times.
+    /// Whether the lines were written before following began; they are then merged with the other lines by time.
     pub is_past: bool,
 }

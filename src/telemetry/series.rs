@@ -1,4 +1,4 @@
-//! Metric series: labels and samples, as a metrics backend returned them.
+//! Metric series (labels and samples) as returned by a metrics backend, and how numbers are printed.
 
 use std::collections::BTreeMap;
 
@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::time::{Timestamp, Window};
 
-/// Label names to values, in a fixed order so that digests and exports are stable.
+/// Label names and values, sorted by name so that digests and exports are stable.
 pub type Labels = BTreeMap<String, String>;
 
-/// One sample. `value` may be NaN or infinite where the backend said so; JSON writes those as strings.
+/// One sample. `value` is NaN or infinite if the backend returned that; in JSON, such values are strings.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sample {
     pub at: Timestamp,
@@ -18,7 +18,7 @@ pub struct Sample {
 
 impl Serialize for Sample {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        // JSON has no NaN and no Inf: those are written as Prometheus writes them.
+        // JSON has no NaN or infinity, so write these the way Prometheus does.
         if self.value.is_finite() {
             (self.at.micros(), self.value).serialize(serializer)
         } else {
@@ -29,24 +29,24 @@ impl Serialize for Sample {
 
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Written {
+enum RawValue {
     Number(f64),
     Text(String),
 }
 
 impl<'de> Deserialize<'de> for Sample {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let (micros, written) = <(i64, Written)>::deserialize(deserializer)?;
-        let value = match written {
-            Written::Number(value) => Some(value),
-            Written::Text(text) => parse_value(&text),
+        let (micros, raw) = <(i64, RawValue)>::deserialize(deserializer)?;
+        let value = match raw {
+            RawValue::Number(value) => Some(value),
+            RawValue::Text(text) => parse_value(&text),
         };
-        let value = value.ok_or_else(|| serde::de::Error::custom("a sample value that is not a number"))?;
+        let value = value.ok_or_else(|| serde::de::Error::custom("the sample value is not a number"))?;
         Ok(Self { at: Timestamp::from_micros(micros), value })
     }
 }
 
-/// Reads a sample value as Prometheus writes it: a decimal, `NaN`, `+Inf` or `-Inf`.
+/// Parses a sample value in Prometheus's format: a decimal number, `NaN`, `+Inf` or `-Inf`. `None` if it is not a number.
 pub fn parse_value(text: &str) -> Option<f64> {
     match text {
         "+Inf" | "Inf" => Some(f64::INFINITY),
@@ -55,7 +55,7 @@ pub fn parse_value(text: &str) -> Option<f64> {
     }
 }
 
-/// Writes a sample value as Prometheus does.
+/// Formats a sample value the way Prometheus does.
 pub fn format_value(value: f64) -> String {
     if value == f64::INFINITY {
         "+Inf".to_owned()
@@ -66,7 +66,7 @@ pub fn format_value(value: f64) -> String {
     }
 }
 
-/// A number for people: about three significant digits, no exponent in the usual range.
+/// Formats a number for people: about three significant digits, with an exponent only below 0.0001 or from 1e15 on.
 pub fn human_value(value: f64) -> String {
     let abs = value.abs();
     if !value.is_finite() {
@@ -90,7 +90,7 @@ pub fn human_value(value: f64) -> String {
     }
 }
 
-/// A value with its unit for people: `4.04 GB` of bytes (powers of a thousand), else the figure with the unit behind it.
+/// Formats a value with its unit for people. Bytes (unit `B`) are scaled by powers of 1000 (`4.04 GB`); other units are not.
 pub fn human_measure(value: f64, unit: &str) -> String {
     if unit == "B" && value.abs() >= 1000.0 {
         let steps = ["kB", "MB", "GB", "TB", "PB"];
@@ -108,8 +108,8 @@ pub fn human_measure(value: f64, unit: &str) -> String {
     if unit.is_empty() { figure } else { format!("{figure} {unit}") }
 }
 
-/// A series: what it is called and its samples in time order. An empty `samples` means the backend knew the series and had
-/// no sample in the window; a gap is a missing sample, never a zero.
+/// A series: its labels and its samples in time order. Empty `samples` mean that the backend knows the series but has no
+/// sample in the window. A gap is a missing sample, never a zero.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Series {
     pub labels: Labels,
@@ -117,32 +117,32 @@ pub struct Series {
 }
 
 impl Series {
-    /// `name{a="b",…}` without the name when there is none, as PromQL writes a selector.
+    /// The series as a PromQL selector: `name{a="b",…}`, without the name if it has none.
     pub fn title(&self) -> String {
         let name = self.labels.get("__name__").map_or("", String::as_str);
         let rest: Vec<String> = self.labels.iter().filter(|(k, _)| *k != "__name__").map(|(k, v)| format!("{k}={v:?}")).collect();
         if rest.is_empty() { name.to_owned() } else { format!("{name}{{{}}}", rest.join(",")) }
     }
 
-    /// The service a series belongs to, by the usual labels.
+    /// The service of the series, from its labels (see [`service_of`]).
     pub fn service(&self) -> Option<&str> {
         service_of(&self.labels)
     }
 
-    /// The samples of a window, in order.
+    /// The samples in a window, in time order.
     pub fn within(&self, window: Window) -> &[Sample] {
         let from = self.samples.partition_point(|s| s.at < window.start);
         let to = self.samples.partition_point(|s| s.at <= window.end);
         self.samples.get(from..to.max(from)).unwrap_or(&[])
     }
 
-    /// The finite values of a window.
+    /// The finite values in a window, in time order.
     pub fn values(&self, window: Window) -> Vec<f64> {
         self.within(window).iter().map(|s| s.value).filter(|v| v.is_finite()).collect()
     }
 }
 
-/// The series behind an alert, for the board's chart.
+/// The series behind an alert, for the chart on the alert board.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AlertSeries {
     pub query: String,
@@ -150,7 +150,8 @@ pub struct AlertSeries {
     pub series: Vec<Series>,
 }
 
-/// The service that labels speak of: `service`, else `service_name`, `app`, `app_kubernetes_io_name`, `job`.
+/// The service that labels name: the first of `service`, `service_name`, `app`, `app_kubernetes_io_name` and `job` that is
+/// present. `None` if there is none or it is empty.
 pub fn service_of(labels: &Labels) -> Option<&str> {
     ["service", "service_name", "app", "app_kubernetes_io_name", "job"]
         .iter()
@@ -164,17 +165,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_are_told_in_steps_of_a_thousand() {
-        let told = |v: f64| human_measure(v, "B");
+    fn formats_bytes_in_powers_of_1000() {
+        let format = |v: f64| human_measure(v, "B");
         assert_eq!(
-            [0.0, 0.5, 999.0, -1500.0, 12_345.0, 3_104_788_498.0, 403e9, 1e18].map(told),
+            [0.0, 0.5, 999.0, -1500.0, 12_345.0, 3_104_788_498.0, 403e9, 1e18].map(format),
             ["0 B", "0.5 B", "999 B", "-1.50 kB", "12.3 kB", "3.10 GB", "403 GB", "1000 PB"]
         );
         assert_eq!((human_measure(4.6, "s"), human_measure(4.6, "")), ("4.6 s".to_owned(), "4.6".to_owned()));
     }
 
     #[test]
-    fn numbers_for_people() {
+    fn formats_numbers_for_people() {
         for (value, text) in
             [(0.0, "0"), (17.234, "17.2"), (0.0912, "0.0912"), (1234.5, "1234"), (7.8, "7.8"), (20.0, "20"), (f64::NAN, "NaN")]
         {
@@ -183,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn samples_survive_json_with_nan_and_inf() {
+    fn infinite_samples_survive_json() {
         let series = Series {
             labels: Labels::new(),
             samples: [1.5, f64::INFINITY, f64::NEG_INFINITY]

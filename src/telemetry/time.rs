@@ -1,8 +1,8 @@
-//! One time type for the whole program: microseconds since the Unix epoch, in UTC.
+//! The time type of the whole program (microseconds since the Unix epoch, in UTC), time windows and durations.
 //!
-//! Microseconds because that is what both stores keep exactly (PostgreSQL's `timestamptz` ends there) and what the entry
-//! hash is taken over. Backends with nanoseconds (Loki) are cut on the way in. Nothing here reads a clock: `runtime`, `cli`
-//! and `investigate` do, and pass the value on.
+//! Microseconds are the precision that both stores keep exactly (PostgreSQL's `timestamptz` has no more) and that entry
+//! hashes are computed from. Nanoseconds from backends such as Loki are truncated on the way in. Nothing here reads a
+//! clock: `runtime`, `cli` and `investigate` do, and pass the value in.
 
 use std::fmt;
 use std::time::Duration;
@@ -16,9 +16,9 @@ use time::{OffsetDateTime, UtcOffset};
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Timestamp(i64);
 
-/// 9999-12-31T23:59:59.999999Z, the last moment that RFC 3339 can write.
+/// 9999-12-31T23:59:59.999999Z, the last moment that RFC 3339 can express.
 const MAX_MICROS: i64 = 253_402_300_799_999_999;
-/// 0001-01-01T00:00:00Z: Alertmanager's "no end" (a zero Go time) must parse.
+/// 0001-01-01T00:00:00Z, Go's zero time. It must parse because Alertmanager uses it for "no end".
 const MIN_MICROS: i64 = -62_135_596_800_000_000;
 
 impl Timestamp {
@@ -38,12 +38,13 @@ impl Timestamp {
         Self::from_micros(secs.saturating_mul(1_000_000))
     }
 
-    /// From fractional Unix seconds as Prometheus writes them; not-a-number gives `None`.
+    /// The moment `secs` seconds after the Unix epoch, with a fraction as Prometheus writes it. `None` for NaN and infinity.
     pub fn from_secs_f64(secs: f64) -> Option<Self> {
         secs.is_finite().then(|| Self::from_micros((secs * 1e6).round() as i64))
     }
 
-    /// From a time since the Unix epoch whose unit is told by its size: seconds, milliseconds, microseconds or nanoseconds.
+    /// The moment of a Unix time whose unit (seconds, milliseconds, microseconds or nanoseconds) is inferred from its size.
+    /// `None` for NaN and infinity.
     pub fn from_epoch(number: f64) -> Option<Self> {
         Self::from_secs_f64(match number.abs() {
             n if n < 1e11 => number,
@@ -53,7 +54,7 @@ impl Timestamp {
         })
     }
 
-    /// From Unix nanoseconds as Loki writes them (a decimal string in its answers).
+    /// The moment `nanos` nanoseconds after the Unix epoch, truncated to microseconds. Loki uses nanoseconds.
     pub const fn from_nanos(nanos: i64) -> Self {
         Self::from_micros(nanos.div_euclid(1000))
     }
@@ -68,7 +69,7 @@ impl Timestamp {
         self.0.div_euclid(1_000_000)
     }
 
-    /// Seconds since the Unix epoch with the fraction, for a backend's `start` and `end`.
+    /// Seconds since the Unix epoch with a fraction, for a backend's `start` and `end` parameters.
     pub fn secs_f64(self) -> f64 {
         self.0 as f64 / 1e6
     }
@@ -88,11 +89,11 @@ impl Timestamp {
         Duration::from_micros(u64::try_from(self.0 - earlier.0).unwrap_or(0))
     }
 
-    /// Parses what a person or a file gives: RFC 3339 (any offset), or Unix seconds with an optional fraction (milliseconds,
-    /// microseconds and nanoseconds are told by their size).
+    /// Parses a time from a person or a file: RFC 3339 with any offset, or a Unix time with an optional fraction, whose unit
+    /// is inferred from its size (see [`Timestamp::from_epoch`]).
     pub fn parse(text: &str) -> Result<Self, TimeError> {
         let text = text.trim();
-        if let Some(at) = utc(text.as_bytes()) {
+        if let Some(at) = parse_utc(text.as_bytes()) {
             return Ok(at);
         }
         if let Ok(at) = OffsetDateTime::parse(text, &Rfc3339) {
@@ -101,29 +102,29 @@ impl Timestamp {
         text.parse::<f64>().ok().and_then(Self::from_epoch).ok_or_else(|| TimeError { text: text.chars().take(60).collect() })
     }
 
-    /// RFC 3339 in UTC; the fraction is written only when there is one.
+    /// The time as RFC 3339 in UTC, with a fraction only if there is one.
     pub fn rfc3339(self) -> String {
         self.datetime().format(&Rfc3339).unwrap_or_else(|_| self.0.to_string())
     }
 
-    /// `09:31:07` in the given offset.
+    /// The time of day in the given offset: `09:31:07`.
     pub fn clock(self, offset: UtcOffset) -> String {
         self.datetime().to_offset(offset).format(format_description!("[hour]:[minute]:[second]")).unwrap_or_default()
     }
 
-    /// `2026-11-21 09:31:07` in UTC, for tables of a report whose zone stands in the heading.
+    /// Date and time in UTC without the zone: `2026-11-21 09:31:07`. For report tables whose heading shows the zone.
     pub fn date_clock(self) -> String {
         self.datetime().format(format_description!("[year]-[month]-[day] [hour]:[minute]:[second]")).unwrap_or_default()
     }
 
-    /// `2026-11-21` in UTC.
+    /// The date in UTC: `2026-11-21`.
     pub fn date(self) -> String {
         self.datetime().format(format_description!("[year]-[month]-[day]")).unwrap_or_default()
     }
 
-    /// As a `time` value, always in UTC.
+    /// The moment as a value of the `time` crate, always in UTC.
     pub fn datetime(self) -> OffsetDateTime {
-        // In parts: numbers of 128 bits are slow, and log lines without a year come here once each.
+        // Seconds and fraction apart: 128-bit arithmetic is slow, and this runs for every log line without a year.
         let whole = OffsetDateTime::from_unix_timestamp(self.0.div_euclid(1_000_000)).unwrap_or(OffsetDateTime::UNIX_EPOCH);
         whole + Duration::from_micros(self.0.rem_euclid(1_000_000).unsigned_abs())
     }
@@ -169,31 +170,31 @@ impl Serialize for Timestamp {
 
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Text;
-        impl serde::de::Visitor<'_> for Text {
+        struct TimeVisitor;
+        impl serde::de::Visitor<'_> for TimeVisitor {
             type Value = Timestamp;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a time as text")
+                f.write_str("a time as a string")
             }
             fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Timestamp, E> {
                 Timestamp::parse(text).map_err(E::custom)
             }
         }
-        deserializer.deserialize_str(Text)
+        deserializer.deserialize_str(TimeVisitor)
     }
 }
 
-/// The form in which we write times ourselves, `2026-11-21T09:31:07.123456Z`, read without detours: a journal of a hundred
-/// thousand entries holds twice as many. `None`: another form, or no time; the full parser says which.
-fn utc(text: &[u8]) -> Option<Timestamp> {
+/// A fast parser for the form that warroom writes itself, `2026-11-21T09:31:07.123456Z`: a journal of 100,000 entries holds
+/// 200,000 times. `None` for any other form and for invalid times; the full parser tells these apart.
+fn parse_utc(text: &[u8]) -> Option<Timestamp> {
     let number = |from: usize, to: usize| {
         text.get(from..to)?.iter().try_fold(0_i64, |n, b| b.is_ascii_digit().then(|| n * 10 + i64::from(b - b'0')))
     };
-    let is = |at: usize, byte: u8| (text.get(at) == Some(&byte)).then_some(());
+    let require = |at: usize, byte: u8| (text.get(at) == Some(&byte)).then_some(());
     let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
     let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
     for (place, byte) in [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':')] {
-        is(place, byte)?;
+        require(place, byte)?;
     }
     let fraction = match text.get(19)? {
         b'Z' if text.len() == 20 => 0,
@@ -204,30 +205,30 @@ fn utc(text: &[u8]) -> Option<Timestamp> {
         _ => return None,
     };
     let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let most = match month {
+    let last_day = match month {
         2 if leap => 29,
         2 => 28,
         4 | 6 | 9 | 11 => 30,
         1..=12 => 31,
         _ => return None,
     };
-    if year == 0 || day == 0 || day > most || hour > 23 || minute > 59 || second > 59 {
+    if year == 0 || day == 0 || day > last_day || hour > 23 || minute > 59 || second > 59 {
         return None;
     }
-    // Days since 1970-01-01 of the proleptic Gregorian calendar, with years that begin in March (so that leap days come last).
+    // Days since 1970-01-01 in the proleptic Gregorian calendar. Years start in March here, so that leap days come last.
     let (y, m) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let days = 365 * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1 - 719_468;
     Some(Timestamp::from_micros((((days * 24 + hour) * 60 + minute) * 60 + second) * 1_000_000 + fraction))
 }
 
-/// A time that could not be read.
+/// The error for a text that is not a time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("'{text}' is not a time: give RFC 3339 (2026-11-21T09:31:07Z) or Unix seconds (1795253915.5)")]
+#[error("'{text}' is not a valid time; use RFC 3339 (2026-11-21T09:31:07Z) or Unix seconds (1795253915.5)")]
 pub struct TimeError {
     text: String,
 }
 
-/// A span of time, both ends included, `start <= end`.
+/// A time window that includes both ends; `start <= end`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Window {
     pub start: Timestamp,
@@ -235,39 +236,39 @@ pub struct Window {
 }
 
 impl Window {
-    /// The window between two moments, put in order.
+    /// The window between two moments, in either order.
     pub fn new(a: Timestamp, b: Timestamp) -> Self {
         Self { start: a.min(b), end: a.max(b) }
     }
 
-    /// The last `length` before `end`.
+    /// The window of the given length that ends at `end`.
     pub fn before(end: Timestamp, length: Duration) -> Self {
         Self { start: end - length, end }
     }
 
-    /// Its length.
+    /// The length of the window.
     pub fn length(self) -> Duration {
         self.end.since(self.start)
     }
 
-    /// The window of `factor` times this length that ends where this one begins: what was normal just before.
+    /// The baseline window: `factor` times as long as this one, ending where this one starts.
     pub fn baseline(self, factor: u32) -> Self {
         Self::before(self.start, self.length().saturating_mul(factor))
     }
 
-    /// Whether a moment lies in it.
+    /// Whether a moment is in the window.
     pub fn contains(self, at: Timestamp) -> bool {
         at >= self.start && at <= self.end
     }
 
-    /// `2026-11-21 09:17:00 – 09:31:00 UTC`, the date repeated only when it changes.
+    /// The window for people: `2026-11-21 09:17:00 – 09:31:00 UTC`, with the end date only if it differs.
     pub fn label(self) -> String {
         let end = if self.start.date() == self.end.date() { self.end.clock(UtcOffset::UTC) } else { self.end.date_clock() };
         format!("{} – {end} UTC", self.start.date_clock())
     }
 }
 
-/// `UTC`, `+01:00`, `-03:30`: a zone as people write it.
+/// A time zone for people: `UTC`, `+01:00`, `-03:30`.
 pub fn zone(offset: UtcOffset) -> String {
     if offset.is_utc() {
         return "UTC".to_owned();
@@ -276,7 +277,7 @@ pub fn zone(offset: UtcOffset) -> String {
     format!("{}{:02}:{:02}", if offset.is_negative() { '-' } else { '+' }, hours.abs(), minutes.abs())
 }
 
-/// Reads a duration such as `30m`, `1h30m`, `45s`, `2d`, or plain seconds.
+/// Parses a duration such as `30m`, `1h30m`, `45s`, `2d` or `250ms`, or a plain number of seconds. Zero is an error.
 pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
     let fail = || DurationError { text: text.chars().take(40).collect() };
     let trimmed = text.trim();
@@ -312,14 +313,14 @@ pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
     Ok(total)
 }
 
-/// A duration that could not be read.
+/// The error for a text that is not a duration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("'{text}' is not a duration: give 30m, 1h30m, 45s or 2d")]
+#[error("'{text}' is not a valid duration; use a form such as 30m, 1h30m, 45s or 2d")]
 pub struct DurationError {
     text: String,
 }
 
-/// A duration for people: `42s`, `4m12s`, `3h02m`, `2d04h`. Never longer than six columns below 100 days.
+/// Formats a duration for people: `42s`, `4m12s`, `3h02m`, `2d04h`. At most six columns wide below 100 days.
 pub fn human(duration: Duration) -> String {
     let s = duration.as_secs();
     match s {
@@ -336,17 +337,17 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn the_short_way_reads_what_the_long_one_reads(micros in MIN_MICROS..MAX_MICROS, noise in "[0-9TZ:. -]{0,28}") {
+        fn the_fast_parser_agrees_with_the_full_one(micros in MIN_MICROS..MAX_MICROS, noise in "[0-9TZ:. -]{0,28}") {
             let text = Timestamp::from_micros(micros).rfc3339();
-            proptest::prop_assert_eq!(utc(text.as_bytes()), Some(Timestamp::from_micros(micros)));
-            if let Some(at) = utc(noise.as_bytes()) {
+            proptest::prop_assert_eq!(parse_utc(text.as_bytes()), Some(Timestamp::from_micros(micros)));
+            if let Some(at) = parse_utc(noise.as_bytes()) {
                 proptest::prop_assert_eq!(OffsetDateTime::parse(&noise, &Rfc3339).ok().map(Timestamp::from), Some(at));
             }
         }
     }
 
     #[test]
-    fn the_short_way_takes_no_day_that_is_none() {
+    fn the_fast_parser_rejects_invalid_dates() {
         for bad in [
             "2026-02-29T00:00:00Z",
             "2026-13-01T00:00:00Z",
@@ -354,13 +355,13 @@ mod tests {
             "2026-01-01T24:00:00Z",
             "2026-01-01T00:00:60Z",
         ] {
-            assert_eq!(utc(bad.as_bytes()), None, "{bad}");
+            assert_eq!(parse_utc(bad.as_bytes()), None, "{bad}");
         }
-        assert_eq!(utc(b"2024-02-29T00:00:00.5Z"), Timestamp::parse("2024-02-29T01:00:00.5+01:00").ok());
+        assert_eq!(parse_utc(b"2024-02-29T00:00:00.5Z"), Timestamp::parse("2024-02-29T01:00:00.5+01:00").ok());
     }
 
     #[test]
-    fn parses_what_people_and_backends_write() {
+    fn parses_times_of_people_and_backends() {
         let at = Timestamp::from_micros(1_795_253_915_500_000);
         assert_eq!(Timestamp::parse("1795253915.5"), Ok(at));
         assert_eq!(Timestamp::parse(&at.rfc3339()), Ok(at));
@@ -371,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn durations_read_and_print() {
+    fn parses_and_formats_durations() {
         assert_eq!(parse_duration("1h30m").unwrap(), Duration::from_secs(5400));
         assert_eq!(parse_duration("90").unwrap(), Duration::from_secs(90));
         assert_eq!(parse_duration("250ms").unwrap(), Duration::from_millis(250));

@@ -1,6 +1,7 @@
-//! Small words that every screen and report needs.
+//! Phrases that many screens and reports use: counts with nouns, and lists.
 
-/// `1 entry`, `2 entries`: a number with its noun. `noun` is the singular; one in consonant and `y` gets `ies`.
+/// A number with its noun: `1 entry`, `2 entries`. `noun` is the singular; the plural adds `s`, or turns a `y` after a
+/// consonant into `ies`.
 pub fn count(n: impl TryInto<u64>, noun: &str) -> String {
     let n = n.try_into().unwrap_or(u64::MAX);
     match (n, noun.strip_suffix('y')) {
@@ -10,13 +11,13 @@ pub fn count(n: impl TryInto<u64>, noun: &str) -> String {
     }
 }
 
-/// `1 entry waits`, `2 entries wait`.
+/// `1 entry is waiting`, `2 entries are waiting`.
 pub fn waiting(n: u64) -> String {
-    let verb = if n == 1 { "waits" } else { "wait" };
-    format!("{} {verb}", count(n, "entry"))
+    let verb = if n == 1 { "is" } else { "are" };
+    format!("{} {verb} waiting", count(n, "entry"))
 }
 
-/// `a`, `a and b`, `a, b and c`; empty of none.
+/// A list in prose: `a`, `a and b`, `a, b and c`. Empty for no names.
 pub fn list<T: AsRef<str>>(names: &[T]) -> String {
     let Some((last, rest)) = names.split_last() else { return String::new() };
     let rest: Vec<&str> = rest.iter().map(AsRef::as_ref).collect();
@@ -28,13 +29,13 @@ mod tests {
     use super::{count, list};
 
     #[test]
-    fn lists_end_with_and() {
+    fn joins_the_last_name_with_and() {
         assert_eq!((list::<&str>(&[]).as_str(), list(&["a"]).as_str()), ("", "a"));
         assert_eq!(list(&["a", "b", "c"]), "a, b and c");
     }
 
     #[test]
-    fn one_is_not_many() {
+    fn uses_singular_and_plural() {
         assert_eq!(
             (count(1, "entry"), count(2, "entry"), count(0, "alert")),
             ("1 entry".into(), "2 entries".into(), "0 alerts".into())

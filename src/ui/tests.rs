@@ -96,7 +96,7 @@ fn room(tab: Tab) -> Model {
     let finding = CitedFinding {
         rank: 1,
         kind: FindingKind::Moved,
-        title: "checkout db_pool_in_use rose 4 → 20 (moved first)".into(),
+        title: "checkout db_pool_in_use rose 4 → 20 (changed first)".into(),
         text: "x".into(),
         confidence: 0.9,
         at: None,
@@ -113,7 +113,7 @@ fn room(tab: Tab) -> Model {
         changed_at: Some(at(-300)),
         before: Some(4.0),
         after: Some(20.0),
-        why: "db_pool_in_use rose 4 → 20 from 09:25:00 UTC, 80 times its usual spread".into(),
+        why: "db_pool_in_use rose 4 → 20 at 09:25:00 UTC, 80σ (robust) above baseline".into(),
         evidence: vec![EvidenceId(1)],
     };
     let pattern = |template: &str, change, level, from: usize| Pattern {
@@ -236,8 +236,8 @@ fn a_selected_alert_tells_who_hides_it() {
 #[test]
 fn every_tab_draws_what_it_is_for() {
     for (tab, parts) in [
-        (Tab::Overview, ["SEV3", "checkout db_pool_in_use rose 4 → 20 (moved first) [E1]", "HighErrorRate (checkout)"]),
-        (Tab::Timeline, ["declared SEV3", "decision: restarted db-1 [E1]", "2026-11-21"]),
+        (Tab::Overview, ["SEV3", "checkout db_pool_in_use rose 4 → 20 (changed first) [E1]", "HighErrorRate (checkout)"]),
+        (Tab::Timeline, ["Declared SEV3", "Decision: restarted db-1 [E1]", "2026-11-21"]),
         (Tab::Signals, ["Suspects 1", "db_pool_in_use rose 4 → 20", "[E1]"]),
         (Tab::Logs, ["Log patterns 2 · 1 new", "all lines", "pool exhausted after <*>"]),
         (Tab::Assistant, ["the rules answer", "would send:", "Every statement"]),
@@ -328,7 +328,7 @@ fn clocks_tasks_and_the_open_items_are_on_the_overview() {
             "update OVERDUE 15m00s",
             "A0 ben back in 58m20s",
             "A0 cleo LATE 8m20s",
-            "☐ impact and scope",
+            "☐ Impact and scope",
             "↯2 unsynced",
             "store ○ away",
             "☺ ben, cleo",
@@ -365,7 +365,7 @@ fn a_timeline_of_twenty_thousand_entries_shows_what_is_selected() {
     press(&mut model, 'g');
     press(&mut model, 'g');
     let top = see(&model);
-    assert!(top.contains("declared SEV3") && top.contains("note 1 "), "{top}");
+    assert!(top.contains("Declared SEV3") && top.contains("note 1 "), "{top}");
     for _ in 0..30 {
         press(&mut model, 'j');
     }
@@ -391,7 +391,7 @@ fn the_matrix_is_visible_while_a_severity_is_chosen() {
     let mut model = board();
     press(&mut model, 'd');
     let screen = draw(&model, 80, 24);
-    for part in ["▸ SEV2", "a critical function badly hit", "SEV5", "checkout fails 17.2 %", "me (ana)"] {
+    for part in ["▸ SEV2", "a critical function is failing", "SEV5", "checkout fails 17.2 %", "me (ana)"] {
         assert!(screen.contains(part), "{part}\n{screen}");
     }
 }

@@ -1,5 +1,7 @@
-//! A writer for crash tests: appends notes to an incident as fast as it can, and says so on stdout after each was
-//! acknowledged. Arguments: store URL, folder for copies, incident, the writer's name, how many (0: for ever).
+//! A writer for crash tests. It appends notes to an incident as fast as it can and prints each note to stdout after the
+//! store has acknowledged it.
+//!
+//! Usage: hammer STORE_URL COPIES_FOLDER INCIDENT WRITER_NAME COUNT (0: without end)
 
 use std::io::Write;
 
@@ -10,7 +12,9 @@ use warroom::prompt::Library;
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let [url, copies, incident, name, count] = args.as_slice() else { panic!("five arguments") };
+    let [url, copies, incident, name, count] = args.as_slice() else {
+        panic!("usage: hammer STORE_URL COPIES_FOLDER INCIDENT WRITER_NAME COUNT")
+    };
     let (incident, count): (IncidentId, u64) = (incident.parse().unwrap(), count.parse().unwrap());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
@@ -32,17 +36,17 @@ fn main() {
             match desk.note(incident, &text, NoteKind::Observation, None).await {
                 Ok(_) => {
                     let mut out = std::io::stdout().lock();
-                    // The reader may be gone: then nobody counts.
+                    // Stop when the reader of stdout is gone.
                     if writeln!(out, "{text}").and_then(|()| out.flush()).is_err() {
                         return;
                     }
                     n += 1;
                 }
-                // Told, not counted: the same note is tried again.
+                // Report the error and try the same note again.
                 Err(e) => eprintln!("{name}: {e}"),
             }
         }
-        // What waits for a shared store is given some time.
+        // Wait up to a minute for entries that are not synced to a shared store yet.
         for _ in 0..600 {
             let _changed = desk.journal.version().await;
             if desk.journal.status().await.is_ok_and(|s| s.unsynced == 0) {
@@ -50,6 +54,6 @@ fn main() {
             }
             tokio::time::sleep(std::time::Duration::from_millis(100)).await;
         }
-        panic!("{name}: entries still wait");
+        panic!("{name}: some entries are still not synced");
     });
 }

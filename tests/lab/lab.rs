@@ -1,8 +1,8 @@
-//! The lab to play with, and to record from: starts the shop, Prometheus, Alertmanager and node_exporter, injects a fault
-//! after a while, and prints where everything is.
+//! A lab for trying out warroom and for making recordings. It starts the shop, Prometheus, Alertmanager and node_exporter,
+//! prints their addresses and injects a fault after a while.
 //!
 //! Usage: lab FOLDER FAULT AFTER_SECS FOR_SECS
-//! It ends by itself AFTER_SECS + FOR_SECS after it began.
+//! The fault starts after AFTER_SECS; the lab stops FOR_SECS later.
 
 #[path = "../support/servers.rs"]
 mod servers;
@@ -23,6 +23,6 @@ fn main() {
     );
     std::thread::sleep(seconds(after));
     lab.fault(fault);
-    println!("fault {fault} injected");
+    println!("Injected fault {fault}");
     std::thread::sleep(seconds(length));
 }

@@ -1,4 +1,5 @@
-//! Takes the terminal as the program does and panics, to show that the terminal is given back and the report readable.
+//! Sets up the terminal like the program and panics, to test that the terminal is restored and the panic message is
+//! readable.
 
 fn main() {
     let _guard = warroom::runtime::terminal::Guard::enter(true).expect("a terminal");

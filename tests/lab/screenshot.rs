@@ -1,4 +1,4 @@
-//! Drives the demo in a pseudo-terminal and writes what it shows as an SVG: the picture in the README.
+//! Drives the demo in a pseudo-terminal and writes its screen as an SVG, the screenshot in the README.
 //!
 //! Usage: screenshot PROGRAM OUT.svg (scripts/screenshot calls it)
 
@@ -12,7 +12,8 @@ use portable_pty::{CommandBuilder, PtySize, native_pty_system};
 const COLS: u16 = 140;
 const ROWS: u16 = 40;
 
-fn colour(color: vt100::Color, default: &str) -> String {
+/// The CSS color of a terminal color.
+fn css_color(color: vt100::Color, default: &str) -> String {
     const SIXTEEN: [&str; 16] = [
         "#1c1f24", "#e06c75", "#98c379", "#e5c07b", "#61afef", "#c678dd", "#56b6c2", "#c8ccd4", "#7f848e", "#ff7a85", "#b5e890",
         "#ffd68a", "#7cc4ff", "#e096f5", "#6fd8e5", "#ffffff",
@@ -43,7 +44,7 @@ fn svg(screen: &vt100::Screen) -> String {
                 text.push_str(if cell.contents().is_empty() { " " } else { cell.contents() });
                 col += 1;
             }
-            let (mut fg, mut bg) = (colour(first.fgcolor(), "#c8ccd4"), colour(first.bgcolor(), "#16181d"));
+            let (mut fg, mut bg) = (css_color(first.fgcolor(), "#c8ccd4"), css_color(first.bgcolor(), "#16181d"));
             if first.inverse() {
                 std::mem::swap(&mut fg, &mut bg);
             }
@@ -56,17 +57,17 @@ fn svg(screen: &vt100::Screen) -> String {
             if !text.trim().is_empty() {
                 let weight = if first.bold() { " font-weight=\"bold\"" } else { "" };
                 let escaped = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-                let base = y + 13.5;
-                // Fonts give braille a width of its own, and not every viewer stretches text: there each sign stands alone.
+                let baseline = y + 13.5;
+                // Braille characters often have another width and not every viewer stretches text, so each is placed alone.
                 if text.chars().any(|c| ('\u{2800}'..='\u{28ff}').contains(&c)) {
                     for (i, c) in text.chars().enumerate().filter(|(_, c)| *c != ' ') {
                         let x = x + i as f64 * width;
-                        let _fits = writeln!(out, "<text x=\"{x:.1}\" y=\"{base:.1}\" fill=\"{fg}\">{c}</text>");
+                        let _fits = writeln!(out, "<text x=\"{x:.1}\" y=\"{baseline:.1}\" fill=\"{fg}\">{c}</text>");
                     }
                 } else {
                     let _fits = writeln!(
                         out,
-                        "<text x=\"{x:.1}\" y=\"{base:.1}\" fill=\"{fg}\"{weight} textLength=\"{length:.1}\" lengthAdjust=\"spacingAndGlyphs\" xml:space=\"preserve\">{escaped}</text>"
+                        "<text x=\"{x:.1}\" y=\"{baseline:.1}\" fill=\"{fg}\"{weight} textLength=\"{length:.1}\" lengthAdjust=\"spacingAndGlyphs\" xml:space=\"preserve\">{escaped}</text>"
                     );
                 }
             }
@@ -96,26 +97,26 @@ fn main() {
             sink.lock().expect("the screen").process(&buffer[..n]);
         }
     });
-    let until = |part: &str| {
+    let wait_for = |part: &str| {
         let start = Instant::now();
         while !parser.lock().expect("the screen").screen().contents().contains(part) {
-            assert!(start.elapsed() < Duration::from_secs(60), "'{part}' never came");
+            assert!(start.elapsed() < Duration::from_secs(60), "timed out waiting for '{part}' on the screen");
             std::thread::sleep(Duration::from_millis(50));
         }
     };
     let mut keys = |keys: &str| writer.write_all(keys.as_bytes()).and_then(|()| writer.flush()).expect("a key");
-    until("5 firing");
-    // All five alerts, one incident, and the signals in the order in which they moved.
+    wait_for("5 firing");
+    // Select all five alerts, declare an incident, and show the signals in the order in which they changed.
     keys("gg jjj ");
     keys("d");
-    until("Declare an incident");
+    wait_for("Declare an incident");
     keys("\r");
-    until("pool exhausted after");
+    wait_for("pool exhausted after");
     keys("a");
     std::thread::sleep(Duration::from_millis(500));
     keys("3jj");
-    until("max by (service)");
-    // The words at the bottom go away.
+    wait_for("max by (service)");
+    // Wait until the message at the bottom disappears.
     std::thread::sleep(Duration::from_secs(7));
     let picture = svg(parser.lock().expect("the screen").screen());
     std::fs::write(target, picture).expect("the picture");

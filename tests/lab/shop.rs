@@ -1,6 +1,7 @@
-//! A small shop to break: gateway → checkout → payment, each an HTTP server of its own, checkout with a database pool.
-//! Prometheus metrics on `/metrics`, JSON logs in a folder, customers that never stop ordering, and faults to inject by
-//! `POST /fault/NAME` on the gateway: pool_exhaustion, bad_deploy, slow_dependency, memory_leak, none.
+//! A small shop to break: gateway → checkout → payment, each an HTTP server. Checkout has a database pool.
+//!
+//! Serves Prometheus metrics on `/metrics`, writes JSON logs to a folder, and simulates customers who order without end.
+//! `POST /fault/NAME` on the gateway injects a fault: pool_exhaustion, bad_deploy, slow_dependency, memory_leak or none.
 //!
 //! Usage: shop GATEWAY_PORT CHECKOUT_PORT PAYMENT_PORT LOG_FOLDER
 
@@ -15,19 +16,19 @@ use std::time::{Duration, Instant};
 
 const BUCKETS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 const POOL_SIZE: usize = 20;
-const POOL_WAIT: Duration = Duration::from_millis(1000);
-const ORDERS_A_SECOND: u64 = 20;
-/// Orders at once; a customer beyond gives up. Keeps threads bounded when everything hangs.
-const MAX_WAITING: usize = 120;
+const POOL_TIMEOUT: Duration = Duration::from_millis(1000);
+const ORDERS_PER_SECOND: u64 = 20;
+/// The largest number of orders in progress; further orders are skipped. Limits the threads when everything hangs.
+const MAX_IN_PROGRESS: usize = 120;
 
-const NONE: u8 = 0;
-const POOL: u8 = 1;
-const DEPLOY: u8 = 2;
-const SLOW: u8 = 3;
-const LEAK: u8 = 4;
+const NO_FAULT: u8 = 0;
+const POOL_EXHAUSTION: u8 = 1;
+const BAD_DEPLOY: u8 = 2;
+const SLOW_DEPENDENCY: u8 = 3;
+const MEMORY_LEAK: u8 = 4;
 
-/// A random-looking number below `n`, the same sequence in each run.
-fn chance(n: u64) -> u64 {
+/// A pseudo-random number below `n`; the sequence is the same in each run.
+fn random_below(n: u64) -> u64 {
     static STATE: AtomicU64 = AtomicU64::new(0x9e37_79b9_7f4a_7c15);
     let mut x = STATE.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
     x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -37,6 +38,7 @@ fn chance(n: u64) -> u64 {
 
 struct Shop {
     fault: AtomicU8,
+    /// Connections in use, and requests that wait for one.
     pool: Mutex<(usize, usize)>,
     pool_freed: Condvar,
     leaked: Mutex<Vec<Vec<u8>>>,
@@ -47,6 +49,7 @@ struct Service {
     name: &'static str,
     shop: Arc<Shop>,
     requests: Mutex<BTreeMap<u16, u64>>,
+    /// The counts of the histogram buckets, the number of requests and the sum of seconds.
     durations: Mutex<([u64; BUCKETS.len()], u64, f64)>,
     log: Mutex<File>,
 }
@@ -60,9 +63,9 @@ impl Service {
     }
 
     fn version(&self) -> &'static str {
-        // Each of these faults comes with a release.
+        // These two faults start with a release.
         match (self.name, self.shop.fault.load(Ordering::Relaxed)) {
-            ("payment", DEPLOY) | ("checkout", POOL) => "1.42.0",
+            ("payment", BAD_DEPLOY) | ("checkout", POOL_EXHAUSTION) => "1.42.0",
             _ => "1.41.3",
         }
     }
@@ -81,7 +84,7 @@ impl Service {
     fn metrics(&self) -> String {
         let s = self.name;
         let mut out = String::from("# TYPE http_requests_total counter\n");
-        // A counter that appears with its first error hides the first rate: it exists from the start.
+        // Every counter exists from the start: one that appears with its first error would hide the first rate.
         for (code, count) in [(200, 0), (500, 0), (502, 0), (503, 0)]
             .into_iter()
             .chain(self.requests.lock().unwrap().clone())
@@ -124,7 +127,7 @@ fn main() {
     };
     let ports = [gateway, checkout, payment].map(|p| p.parse().expect("a port"));
     let shop = Arc::new(Shop {
-        fault: AtomicU8::new(NONE),
+        fault: AtomicU8::new(NO_FAULT),
         pool: Mutex::new((0, 0)),
         pool_freed: Condvar::new(),
         leaked: Mutex::default(),
@@ -146,31 +149,32 @@ fn main() {
             for stream in listener.incoming().map_while(Result::ok) {
                 let service = Arc::clone(&service);
                 std::thread::spawn(move || {
-                    let _hung_up = serve(stream, &service);
+                    let _disconnected = serve(stream, &service);
                 });
             }
         });
     }
-    customers(&shop);
+    place_orders(&shop);
 }
 
-/// Orders at a steady pace, for ever.
-fn customers(shop: &Arc<Shop>) {
-    let waiting = Arc::new(AtomicU64::new(0));
+/// Places orders at a steady rate, without end.
+fn place_orders(shop: &Arc<Shop>) {
+    let in_progress = Arc::new(AtomicU64::new(0));
     for order in 1_u64.. {
-        std::thread::sleep(Duration::from_millis(1000 / ORDERS_A_SECOND));
-        if waiting.load(Ordering::Relaxed) > MAX_WAITING as u64 {
+        std::thread::sleep(Duration::from_millis(1000 / ORDERS_PER_SECOND));
+        if in_progress.load(Ordering::Relaxed) > MAX_IN_PROGRESS as u64 {
             continue;
         }
-        let (port, waiting) = (shop.ports[0], Arc::clone(&waiting));
-        waiting.fetch_add(1, Ordering::Relaxed);
+        let (port, in_progress) = (shop.ports[0], Arc::clone(&in_progress));
+        in_progress.fetch_add(1, Ordering::Relaxed);
         std::thread::spawn(move || {
             let _answer = call(port, &format!("/order/{order}"));
-            waiting.fetch_sub(1, Ordering::Relaxed);
+            in_progress.fetch_sub(1, Ordering::Relaxed);
         });
     }
 }
 
+/// Sends a GET request to another service; returns the status.
 fn call(port: u16, path: &str) -> std::io::Result<u16> {
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
     stream.set_read_timeout(Some(Duration::from_secs(12)))?;
@@ -207,12 +211,12 @@ fn serve(mut stream: TcpStream, service: &Service) -> std::io::Result<()> {
     }
     if let Some(name) = path.strip_prefix("/fault/") {
         let fault = match name {
-            "pool_exhaustion" => POOL,
-            "bad_deploy" => DEPLOY,
-            "slow_dependency" => SLOW,
-            "memory_leak" => LEAK,
-            "none" => NONE,
-            _ => return answer(&mut stream, 404, "no such fault"),
+            "pool_exhaustion" => POOL_EXHAUSTION,
+            "bad_deploy" => BAD_DEPLOY,
+            "slow_dependency" => SLOW_DEPENDENCY,
+            "memory_leak" => MEMORY_LEAK,
+            "none" => NO_FAULT,
+            _ => return answer(&mut stream, 404, "unknown fault"),
         };
         service.shop.fault.store(fault, Ordering::Relaxed);
         return answer(&mut stream, 200, "ok");
@@ -227,21 +231,22 @@ fn serve(mut stream: TcpStream, service: &Service) -> std::io::Result<()> {
     answer(&mut stream, code, "")
 }
 
-/// The trace of an order, as a tracing library would write it with each line.
+/// The `trace_id` field of an order, as a tracing library adds it to each log line.
 fn trace(path: &str) -> String {
     let n: u64 = order(path).parse().unwrap_or(0);
     format!(",\"trace_id\":\"{:016x}{:016x}\"", n.wrapping_mul(0x9e37_79b9_7f4a_7c15), n)
 }
 
+/// The number of the order in a path.
 fn order(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or("?")
 }
 
 fn gateway(s: &Service, path: &str) -> u16 {
-    std::thread::sleep(Duration::from_millis(2 + chance(3)));
+    std::thread::sleep(Duration::from_millis(2 + random_below(3)));
     match call(s.shop.ports[1], path) {
         Ok(200) => {
-            if chance(10) == 0 {
+            if random_below(10) == 0 {
                 s.log("info", "order accepted", &format!(",\"order\":{}{}", order(path), trace(path)));
             }
             200
@@ -263,7 +268,7 @@ fn checkout(s: &Service, path: &str) -> u16 {
     let mut pool = s.shop.pool.lock().unwrap();
     pool.1 += 1;
     while pool.0 >= POOL_SIZE {
-        let left = POOL_WAIT.saturating_sub(waited.elapsed());
+        let left = POOL_TIMEOUT.saturating_sub(waited.elapsed());
         if left.is_zero() {
             pool.1 -= 1;
             let (in_use, waiting) = *pool;
@@ -283,9 +288,13 @@ fn checkout(s: &Service, path: &str) -> u16 {
     pool.0 += 1;
     pool.1 -= 1;
     drop(pool);
-    // A query without its index holds the connection for seconds.
-    let query = if fault == POOL { Duration::from_millis(2500 + chance(1500)) } else { Duration::from_millis(20 + chance(40)) };
-    if fault == POOL && chance(8) == 0 {
+    // In the fault, queries miss their index and hold a connection for seconds.
+    let query = if fault == POOL_EXHAUSTION {
+        Duration::from_millis(2500 + random_below(1500))
+    } else {
+        Duration::from_millis(20 + random_below(40))
+    };
+    if fault == POOL_EXHAUSTION && random_below(8) == 0 {
         s.log(
             "warn",
             &format!("slow query: SELECT * FROM cart_items WHERE session = $1 took {} ms", query.as_millis()),
@@ -295,16 +304,21 @@ fn checkout(s: &Service, path: &str) -> u16 {
     std::thread::sleep(query);
     s.shop.pool.lock().unwrap().0 -= 1;
     s.shop.pool_freed.notify_one();
-    if fault == LEAK {
+    if fault == MEMORY_LEAK {
         s.shop.leaked.lock().unwrap().push(vec![0; 200_000]);
     }
     match call(s.shop.ports[2], path) {
         Ok(200) => {
-            if chance(10) == 0 {
+            if random_below(10) == 0 {
                 s.log(
                     "info",
                     "order placed",
-                    &format!(",\"order\":{},\"email\":\"customer{}@example.com\"{}", order(path), chance(1000), trace(path)),
+                    &format!(
+                        ",\"order\":{},\"email\":\"customer{}@example.com\"{}",
+                        order(path),
+                        random_below(1000),
+                        trace(path)
+                    ),
                 );
             }
             200
@@ -322,16 +336,20 @@ fn checkout(s: &Service, path: &str) -> u16 {
 
 fn payment(s: &Service, path: &str) -> u16 {
     let fault = s.shop.fault.load(Ordering::Relaxed);
-    std::thread::sleep(Duration::from_millis(if fault == SLOW { 2000 + chance(1500) } else { 10 + chance(20) }));
-    if fault == DEPLOY && chance(3) == 0 {
+    std::thread::sleep(Duration::from_millis(if fault == SLOW_DEPENDENCY {
+        2000 + random_below(1500)
+    } else {
+        10 + random_below(20)
+    }));
+    if fault == BAD_DEPLOY && random_below(3) == 0 {
         s.log("error", "panic: runtime error: nil PriceRule in applyDiscount", &format!(",\"order\":{},\"version\":\"1.42.0\",\"stack\":\"goroutine 12 [running]:\\nmain.applyDiscount(0x0)\\n\\tpricing.go:87\"{}", order(path), trace(path)));
         return 500;
     }
-    if chance(20) == 0 {
+    if random_below(20) == 0 {
         s.log(
             "info",
             "payment captured",
-            &format!(",\"order\":{},\"amount_cents\":{}{}", order(path), 500 + chance(9000), trace(path)),
+            &format!(",\"order\":{},\"amount_cents\":{}{}", order(path), 500 + random_below(9000), trace(path)),
         );
     }
     200

@@ -1,17 +1,19 @@
-//! What every store must do, as tests over any [`Store`]: the embedded one, a team's, and a team's while the server is away
-//! are held to the same.
+//! Tests of the behaviour that every [`Store`] must have: the embedded store, a shared store, and a shared store while its
+//! server is unreachable.
 
-#![allow(dead_code, reason = "each test binary uses a part of it")]
+#![allow(dead_code, reason = "each test binary uses only a part of this module")]
 
 use warroom::evidence::{Body, Draft, Redactor};
 use warroom::incident::{Actor, EvidenceId, EvidenceKind, Fact, Incident, IncidentId, NoteKind, Severity, Status};
 use warroom::journal::{Append, JournalError, NewEntry, Purge, Store};
 use warroom::telemetry::{LogLine, Timestamp, Window};
 
+/// A time `secs` seconds after the fixed start of these tests.
 pub fn at(secs: i64) -> Timestamp {
     Timestamp::from_secs(1_795_253_400 + secs)
 }
 
+/// A new entry by the user `ana` at the start time.
 pub fn new(fact: &Fact) -> NewEntry {
     NewEntry::new(at(0), at(0), Actor::human("ana"), Redactor::new().value(fact).unwrap())
 }
@@ -35,6 +37,7 @@ pub fn note(text: &str) -> Append {
     facts(&[Fact::Note { text: text.into(), note_kind: NoteKind::Observation }])
 }
 
+/// An append that attaches evidence with one log line; the same text makes the same evidence.
 pub fn evidence(text: &str) -> Append {
     let draft = Draft {
         kind: EvidenceKind::Logs,
@@ -52,30 +55,31 @@ pub fn evidence(text: &str) -> Append {
     Append { entries: vec![new(&Fact::EvidenceAttached { evidence: record.into_inner() })], bodies: vec![stored] }
 }
 
+/// Reads an incident from its entries.
 pub fn fold(store: &mut dyn Store, id: IncidentId) -> Incident {
     Incident::fold(store.entries(id, 0).unwrap()).unwrap()
 }
 
-/// Appends after whatever is there.
+/// Appends after the last entry of an incident, without a conflict.
 pub fn push(store: &mut dyn Store, id: IncidentId, append: Append) -> warroom::journal::Appended {
     let last = store.entries(id, 0).unwrap().last().unwrap().seq;
     store.append(id, last, append).unwrap()
 }
 
-/// Everything that a store must do by itself. `one` and `two` are two openings of the same empty store.
+/// Checks everything that a store must do. `one` and `two` are two handles to the same empty store.
 pub fn holds(one: &mut dyn Store, two: &mut dyn Store) {
-    facts_come_back_in_order_and_the_chain_holds(one);
-    the_second_writer_loses_and_nothing_is_overwritten(one, two);
-    who_lost_appends_in_turn(one, two);
-    the_same_evidence_keeps_its_number(one);
-    what_is_undone_leaves_the_head(one);
-    numbers_are_given_inside_the_commit(one, two);
-    what_is_purged_is_gone_and_its_number_too(one);
+    returns_entries_in_order_with_an_intact_chain(one);
+    rejects_the_second_writer_and_overwrites_nothing(one, two);
+    retries_an_append_after_a_conflict(one, two);
+    same_evidence_keeps_its_number(one);
+    undo_restores_the_head(one);
+    assigns_incident_numbers_inside_the_commit(one, two);
+    purge_deletes_an_incident_and_never_reuses_its_number(one);
     let found = one.verify().unwrap();
     assert!(found.broken.is_empty() && found.gaps.is_empty(), "{found:?}");
 }
 
-fn facts_come_back_in_order_and_the_chain_holds(store: &mut dyn Store) {
+fn returns_entries_in_order_with_an_intact_chain(store: &mut dyn Store) {
     let id = store.create(declared("in order")).unwrap()[0].incident;
     push(store, id, note("one"));
     push(store, id, note("two"));
@@ -91,35 +95,35 @@ fn facts_come_back_in_order_and_the_chain_holds(store: &mut dyn Store) {
     assert!(matches!(store.append(IncidentId(999), 1, note("x")), Err(JournalError::NoSuchIncident(_))));
 }
 
-fn the_second_writer_loses_and_nothing_is_overwritten(one: &mut dyn Store, two: &mut dyn Store) {
+fn rejects_the_second_writer_and_overwrites_nothing(one: &mut dyn Store, two: &mut dyn Store) {
     let id = one.create(declared("two writers")).unwrap()[0].incident;
     assert_eq!(two.entries(id, 0).unwrap().len(), 1);
     let version = two.version().unwrap();
     one.append(id, 1, note("first")).unwrap();
     assert!(matches!(two.append(id, 1, note("second")), Err(JournalError::Conflict { found: 2, .. })));
-    assert_ne!(two.version().unwrap(), version, "the other's writing is seen");
+    assert_ne!(two.version().unwrap(), version, "the version changes when another handle writes");
     two.append(id, 2, note("second")).unwrap();
     let texts: Vec<String> = one.entries(id, 1).unwrap().iter().map(|e| e.fact.sentence()).collect();
     assert_eq!(texts, ["first", "second"]);
 }
 
-fn who_lost_appends_in_turn(one: &mut dyn Store, two: &mut dyn Store) {
+fn retries_an_append_after_a_conflict(one: &mut dyn Store, two: &mut dyn Store) {
     let id = one.create(declared("in turn")).unwrap()[0].incident;
     one.append(id, 1, note("first")).unwrap();
-    let mut seen = Vec::new();
+    let mut others = Vec::new();
     let appended = two
         .append_in_turn(id, 1, &mut |entries| {
-            seen.extend(entries.iter().map(|e| e.fact.sentence()));
+            others.extend(entries.iter().map(|e| e.fact.sentence()));
             Some(note("second"))
         })
         .unwrap();
-    assert_eq!((seen, appended.entries[0].seq), (vec!["first".to_owned()], 3));
-    // Whoever has nothing to write any more writes nothing.
+    assert_eq!((others, appended.entries[0].seq), (vec!["first".to_owned()], 3));
+    // A writer that has nothing left to write appends nothing.
     assert!(one.append_in_turn(id, 3, &mut |_| None).unwrap().entries.is_empty());
     assert_eq!(one.entries(id, 0).unwrap().len(), 3);
 }
 
-fn the_same_evidence_keeps_its_number(store: &mut dyn Store) {
+fn same_evidence_keeps_its_number(store: &mut dyn Store) {
     let id = store.create(declared("evidence")).unwrap()[0].incident;
     assert_eq!(store.append(id, 1, evidence("x")).unwrap().evidence, [EvidenceId(1)]);
     let again = store.append(id, 2, evidence("x")).unwrap();
@@ -130,7 +134,7 @@ fn the_same_evidence_keeps_its_number(store: &mut dyn Store) {
     assert_eq!(store.body(&"0".repeat(64)).unwrap(), None);
 }
 
-fn what_is_undone_leaves_the_head(store: &mut dyn Store) {
+fn undo_restores_the_head(store: &mut dyn Store) {
     let id = store.create(declared("undo")).unwrap()[0].incident;
     let change = Fact::SeverityChanged { from: Severity::Sev3, to: Severity::Sev1, reason: "x".into() };
     store.append(id, 1, facts(&[change])).unwrap();
@@ -143,15 +147,15 @@ fn what_is_undone_leaves_the_head(store: &mut dyn Store) {
     assert_eq!((head(store).severity, head(store).last_seq), (Severity::Sev1, 4));
 }
 
-fn numbers_are_given_inside_the_commit(one: &mut dyn Store, two: &mut dyn Store) {
+fn assigns_incident_numbers_inside_the_commit(one: &mut dyn Store, two: &mut dyn Store) {
     let a = one.create(declared("a")).unwrap()[0].incident;
     let b = two.create(declared("b")).unwrap()[0].incident;
     assert_eq!(b.0, a.0 + 1);
     let ids: Vec<IncidentId> = one.list().unwrap().into_iter().map(|h| h.id).take(2).collect();
-    assert_eq!(ids, [b, a], "the newest first");
+    assert_eq!(ids, [b, a], "newest first");
 }
 
-fn what_is_purged_is_gone_and_its_number_too(store: &mut dyn Store) {
+fn purge_deletes_an_incident_and_never_reuses_its_number(store: &mut dyn Store) {
     let id = store.create(declared("to be purged")).unwrap()[0].incident;
     store.append(id, 1, evidence("only here")).unwrap();
     let digest = fold(store, id).evidence[0].digest.clone();
@@ -165,7 +169,7 @@ fn what_is_purged_is_gone_and_its_number_too(store: &mut dyn Store) {
     let found = store.verify().unwrap();
     assert_eq!((found.purged, found.broken.len()), (1, 0));
     let kept = fold(store, shared).evidence[0].digest.clone();
-    assert!(store.raw_body(&kept).unwrap().is_some(), "another incident's evidence stays");
+    assert!(store.raw_body(&kept).unwrap().is_some(), "evidence of other incidents stays");
     assert_ne!(kept, digest);
-    assert_eq!(store.create(declared("after")).unwrap()[0].incident.0, shared.0 + 1, "no number is given twice");
+    assert_eq!(store.create(declared("after")).unwrap()[0].incident.0, shared.0 + 1, "no number is assigned twice");
 }

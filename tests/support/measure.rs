@@ -1,7 +1,8 @@
-//! Times and their percentiles, for the benches.
+//! Durations and their percentiles, for the benchmarks.
 
 use std::time::Duration;
 
+/// Measured durations, in milliseconds.
 #[derive(Default)]
 pub struct Times(Vec<f64>);
 
@@ -10,11 +11,12 @@ impl Times {
         self.0.push(time.as_secs_f64() * 1e3);
     }
 
+    /// The nearest measured value for `p` from 0 to 1; NaN when nothing was measured.
     pub fn percentile(&self, p: f64) -> f64 {
         let mut sorted = self.0.clone();
         sorted.sort_by(f64::total_cmp);
-        let place = ((sorted.len() as f64 - 1.0) * p).round() as usize;
-        sorted.get(place).copied().unwrap_or(f64::NAN)
+        let index = ((sorted.len() as f64 - 1.0) * p).round() as usize;
+        sorted.get(index).copied().unwrap_or(f64::NAN)
     }
 
     pub fn median(&self) -> f64 {

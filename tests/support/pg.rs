@@ -1,14 +1,15 @@
-//! A real PostgreSQL for tests: Debian's, on a free loopback port, in a folder of its own, ended with its handle. The server
-//! refuses to run as root: then it runs as the unprivileged user that the package made.
+//! Starts a real PostgreSQL server for tests: Debian's package, on a free loopback port, with its data in a temporary
+//! folder. Dropping the handle stops the server and deletes the folder. PostgreSQL refuses to run as root, so tests that run
+//! as root start it as the user `postgres` of the package.
 
-#![allow(dead_code, reason = "each test binary uses a part of it")]
+#![allow(dead_code, reason = "each test binary uses only a part of this module")]
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// The newest installed server's programs; Debian keeps them out of the PATH.
+/// The folder with the programs of the newest installed version; Debian does not put it on the PATH.
 pub fn programs() -> PathBuf {
     let mut found: Vec<(u32, PathBuf)> = std::fs::read_dir("/usr/lib/postgresql")
         .into_iter()
@@ -20,20 +21,20 @@ pub fn programs() -> PathBuf {
     found.sort();
     match found.pop() {
         Some((_, bin)) => bin,
-        None => panic!("PostgreSQL is not installed: ./scripts/test installs it (Debian: postgresql)"),
+        None => panic!("PostgreSQL is not installed; run ./scripts/test, which installs it (Debian package: postgresql)"),
     }
 }
 
 fn is_root() -> bool {
-    rustix_uid() == 0
+    user_id() == 0
 }
 
-fn rustix_uid() -> u32 {
+fn user_id() -> u32 {
     let output = Command::new("id").arg("-u").output().unwrap();
     String::from_utf8_lossy(&output.stdout).trim().parse().unwrap()
 }
 
-/// A program of the server, as the user that may run it.
+/// A command for a program of the server, as a user that may run it.
 fn server_program(name: &str) -> Command {
     let program = programs().join(name);
     if !is_root() {
@@ -44,7 +45,7 @@ fn server_program(name: &str) -> Command {
     command
 }
 
-/// See the module's words.
+/// A PostgreSQL server for one test.
 pub struct Pg {
     folder: PathBuf,
     pub port: u16,
@@ -52,16 +53,16 @@ pub struct Pg {
 }
 
 impl Pg {
-    /// Makes a cluster and starts it.
+    /// Creates a database cluster and starts the server.
     pub fn start() -> Self {
         let folder = std::env::temp_dir().join(format!("warroom-pg-{}-{:?}", std::process::id(), std::thread::current().id()));
         let folder = PathBuf::from(folder.display().to_string().replace(['(', ')'], ""));
-        let _none = std::fs::remove_dir_all(&folder);
+        let _not_found = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder).unwrap();
         if is_root() {
             assert!(
                 Command::new("chown").arg("postgres:").arg(&folder).status().unwrap().success(),
-                "the user postgres is missing"
+                "cannot change the owner of the folder to the user postgres"
             );
         }
         let output = server_program("initdb")
@@ -70,14 +71,14 @@ impl Pg {
             .current_dir(&folder)
             .output()
             .unwrap();
-        assert!(output.status.success(), "initdb: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "initdb failed: {}", String::from_utf8_lossy(&output.stderr));
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut pg = Self { folder, port, child: None };
         pg.up();
         pg
     }
 
-    /// Starts the server (again) and waits until it answers.
+    /// Starts the server, also after it was stopped, and waits until it accepts connections.
     pub fn up(&mut self) {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.folder.join("server.log")).unwrap();
         let child = server_program("postgres")
@@ -93,28 +94,32 @@ impl Pg {
             .unwrap();
         self.child = Some(child);
         let start = Instant::now();
-        while !self.answers() {
-            assert!(start.elapsed() < Duration::from_secs(60), "PostgreSQL does not start: {}", self.log());
+        while !self.is_ready() {
+            assert!(start.elapsed() < Duration::from_secs(60), "PostgreSQL did not start within 60 s: {}", self.log());
             std::thread::sleep(Duration::from_millis(20));
         }
     }
 
-    /// Serves TLS with this certificate, and lets a role in with its password only; restarts the server.
+    /// Enables TLS with a certificate and creates a role that may log in only over TLS and with its password. Restarts the
+    /// server.
     pub fn secure(&mut self, certificate: &str, key: &str, role: &str, password: &str) {
         self.sql(&format!("CREATE ROLE {role} SUPERUSER LOGIN PASSWORD '{password}'"));
         self.down();
         let data = self.folder.join("data");
-        let append = |name: &str, text: &str| {
+        let add_to_file = |name: &str, text: &str| {
             let path = data.join(name);
-            let before = std::fs::read_to_string(&path).unwrap_or_default();
-            // In the list of who may come in the first line that fits counts.
-            let whole = if name == "pg_hba.conf" { format!("{text}{before}") } else { format!("{before}{text}") };
-            std::fs::write(&path, whole).unwrap();
+            let existing = std::fs::read_to_string(&path).unwrap_or_default();
+            // The first matching line of pg_hba.conf applies, so the new lines go first.
+            let contents = if name == "pg_hba.conf" { format!("{text}{existing}") } else { format!("{existing}{text}") };
+            std::fs::write(&path, contents).unwrap();
         };
-        append("pg_hba.conf", &format!("hostssl all {role} 127.0.0.1/32 scram-sha-256\nhost all {role} 127.0.0.1/32 reject\n"));
-        append("postgresql.conf", "\nssl = on\n");
-        append("server.crt", certificate);
-        append("server.key", key);
+        add_to_file(
+            "pg_hba.conf",
+            &format!("hostssl all {role} 127.0.0.1/32 scram-sha-256\nhost all {role} 127.0.0.1/32 reject\n"),
+        );
+        add_to_file("postgresql.conf", "\nssl = on\n");
+        add_to_file("server.crt", certificate);
+        add_to_file("server.key", key);
         let files: Vec<PathBuf> = ["server.crt", "server.key"].iter().map(|f| data.join(f)).collect();
         assert!(Command::new("chmod").arg("600").args(&files).status().unwrap().success());
         if is_root() {
@@ -123,7 +128,7 @@ impl Pg {
         self.up();
     }
 
-    fn answers(&self) -> bool {
+    fn is_ready(&self) -> bool {
         let mut command = Command::new(programs().join("pg_isready"));
         command.args(["-q", "-h", "127.0.0.1", "-p", &self.port.to_string(), "-U", "warroom", "-d", "postgres"]);
         command.status().unwrap().success()
@@ -131,21 +136,22 @@ impl Pg {
 
     fn signal(&mut self, name: &str) {
         if let Some(mut child) = self.child.take() {
-            let _ended_already = Command::new("kill").args([name, &child.id().to_string()]).status();
+            let _already_exited = Command::new("kill").args([name, &child.id().to_string()]).status();
             let _reaped = child.wait();
         }
     }
 
-    /// As after a power failure: no checkpoint, no goodbye.
+    /// Stops the server without a checkpoint, as in a power failure.
     pub fn crash(&mut self) {
         self.signal("-QUIT");
     }
 
-    /// An orderly end: open connections are closed.
+    /// Shuts the server down cleanly and closes open connections.
     pub fn down(&mut self) {
         self.signal("-INT");
     }
 
+    /// The log of the server.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.folder.join("server.log")).unwrap_or_default()
     }
@@ -154,6 +160,7 @@ impl Pg {
         format!("postgres://warroom@127.0.0.1:{}/postgres", self.port)
     }
 
+    /// Runs SQL with psql; returns its output. Panics when it fails.
     pub fn sql(&self, sql: &str) -> String {
         let output = Command::new(programs().join("psql"))
             .args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-U", "warroom", "-d", "postgres", "-qAtc", sql])

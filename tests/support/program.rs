@@ -1,13 +1,13 @@
-//! Running the program as a user does.
+//! Runs the warroom program the way a user does.
 
-#![allow(dead_code, reason = "each test binary uses a part of it")]
+#![allow(dead_code, reason = "each test binary uses only a part of this module")]
 
 use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::Value;
 
-/// The program with its store in a folder and nothing of the machine's own configuration.
+/// A command for the program, with its store in `folder` and independent of the configuration of this machine.
 pub fn warroom(folder: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_warroom"));
     command.args(args).env("WARROOM_STORE", format!("sqlite:{}", folder.join("journal.db").display()));
@@ -20,7 +20,7 @@ pub fn run(folder: &Path, args: &[&str]) -> Output {
     warroom(folder, args).output().unwrap()
 }
 
-/// Runs with `--json`; gives the exit status and what stdout holds.
+/// Runs the program with `--json`; returns the exit status and the JSON from stdout.
 pub fn json(folder: &Path, args: &[&str]) -> (i32, Value) {
     let output = warroom(folder, args).arg("--json").output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);

@@ -1,7 +1,7 @@
-//! Real servers for tests: Debian's Prometheus, Alertmanager and node_exporter, and our shop, on free loopback ports.
-//! Each is ended when its handle is dropped.
+//! Starts real servers for tests on free loopback ports: Debian's Prometheus, Alertmanager and node_exporter, and the
+//! example shop (tests/lab/shop.rs). Dropping a handle stops its server.
 
-#![allow(dead_code, reason = "each test binary uses a part of it")]
+#![allow(dead_code, reason = "each test binary uses only a part of this module")]
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -9,26 +9,27 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// A port that nobody listens on now.
+/// A loopback port that is free now.
 pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-/// A process that ends with its handle.
+/// A child process that is killed on drop.
 pub struct Running(Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let _ended_already = self.0.kill();
+        let _already_exited = self.0.kill();
         let _reaped = self.0.wait();
     }
 }
 
-/// A GET over a plain socket: status and body.
+/// Sends a GET request to a loopback port; returns the status and the body.
 pub fn get(port: u16, path: &str) -> std::io::Result<(u16, String)> {
     request(port, "GET", path)
 }
 
+/// Sends a request without a body to a loopback port; returns the status and the body.
 pub fn request(port: u16, method: &str, path: &str) -> std::io::Result<(u16, String)> {
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
@@ -39,11 +40,11 @@ pub fn request(port: u16, method: &str, path: &str) -> std::io::Result<(u16, Str
     Ok((status, text.split_once("\r\n\r\n").map_or(String::new(), |(_, b)| b.to_owned())))
 }
 
-/// Waits until something is so, at most `limit`; panics with `what` otherwise.
-pub fn wait_until(what: &str, limit: Duration, mut is_so: impl FnMut() -> bool) {
+/// Waits until a condition holds; panics with its description after `limit`.
+pub fn wait_until(description: &str, limit: Duration, mut condition: impl FnMut() -> bool) {
     let start = Instant::now();
-    while !is_so() {
-        assert!(start.elapsed() < limit, "waited {limit:?} in vain: {what}");
+    while !condition() {
+        assert!(start.elapsed() < limit, "timed out after {limit:?} waiting for: {description}");
         std::thread::sleep(Duration::from_millis(100));
     }
 }
@@ -60,11 +61,11 @@ fn spawn(program: &str, args: &[String], log: &Path) -> Running {
         .stdout(log.try_clone().unwrap())
         .stderr(log)
         .spawn()
-        .unwrap_or_else(|e| panic!("{program} does not start ({e}): ./scripts/test installs it"));
+        .unwrap_or_else(|e| panic!("cannot start {program}: {e}; run ./scripts/test, which installs it"));
     Running(child)
 }
 
-/// How fast the lab lives.
+/// The time scale of the lab: scrape interval, range of `rate()` in alerting rules, and their `for`.
 #[derive(Clone, Copy)]
 pub struct Pace {
     pub scrape_secs: u32,
@@ -72,65 +73,65 @@ pub struct Pace {
     pub for_secs: u32,
 }
 
-/// A test that cannot wait.
+/// Short intervals, so that tests see alerts within seconds.
 pub const QUICK: Pace = Pace { scrape_secs: 1, rate: "15s", for_secs: 2 };
-/// As people run it.
+/// Realistic intervals, for playing with the lab and for recordings.
 pub const USUAL: Pace = Pace { scrape_secs: 5, rate: "1m", for_secs: 15 };
 
-/// The whole lab: shop, Prometheus with alerting rules, Alertmanager, node_exporter.
+/// A running lab: the shop, Prometheus with alerting rules, Alertmanager and node_exporter. Numbers are ports.
 pub struct Lab {
     pub folder: PathBuf,
     pub prometheus: u16,
     pub alertmanager: u16,
     pub node_exporter: u16,
-    /// gateway, checkout, payment
+    /// The ports of gateway, checkout and payment.
     pub shop: [u16; 3],
     _processes: Vec<Running>,
 }
 
 impl Lab {
-    /// Starts everything and waits until it answers. `shop` is the path of the example binary.
+    /// Starts all servers and waits until each one answers. `shop` is the path of the example binary.
     pub fn start(folder: &Path, shop: &Path, pace: Pace) -> Self {
         std::fs::create_dir_all(folder.join("logs")).unwrap();
         let (prometheus, alertmanager, node_exporter) = (free_port(), free_port(), free_port());
         let ports = [free_port(), free_port(), free_port()];
-        let at = |name: &str| folder.join(name);
-        std::fs::write(at("rules.yml"), rules(pace)).unwrap();
-        std::fs::write(at("prometheus.yml"), prometheus_config(pace, alertmanager, node_exporter, ports)).unwrap();
+        let path = |name: &str| folder.join(name);
+        std::fs::write(path("rules.yml"), rules(pace)).unwrap();
+        std::fs::write(path("prometheus.yml"), prometheus_config(pace, alertmanager, node_exporter, ports)).unwrap();
         std::fs::write(
-            at("alertmanager.yml"),
+            path("alertmanager.yml"),
             "route: { receiver: none, group_wait: 1s, group_interval: 5s }\nreceivers: [{ name: none }]\n",
         )
         .unwrap();
-        let shown = |name: &str| at(name).display().to_string();
+        let path_text = |name: &str| path(name).display().to_string();
         let mut processes = vec![spawn(
             &shop.display().to_string(),
-            &[ports[0].to_string(), ports[1].to_string(), ports[2].to_string(), shown("logs")],
-            &at("shop.out"),
+            &[ports[0].to_string(), ports[1].to_string(), ports[2].to_string(), path_text("logs")],
+            &path("shop.out"),
         )];
         processes.push(spawn(
             "prometheus-node-exporter",
             &[format!("--web.listen-address=127.0.0.1:{node_exporter}")],
-            &at("node_exporter.out"),
+            &path("node_exporter.out"),
         ));
         processes.push(spawn(
             "prometheus-alertmanager",
             &[
-                format!("--config.file={}", shown("alertmanager.yml")),
-                format!("--storage.path={}", shown("am")),
+                format!("--config.file={}", path_text("alertmanager.yml")),
+                format!("--storage.path={}", path_text("am")),
                 format!("--web.listen-address=127.0.0.1:{alertmanager}"),
                 "--cluster.listen-address=".to_owned(),
             ],
-            &at("alertmanager.out"),
+            &path("alertmanager.out"),
         ));
         processes.push(spawn(
             "prometheus",
             &[
-                format!("--config.file={}", shown("prometheus.yml")),
-                format!("--storage.tsdb.path={}", shown("tsdb")),
+                format!("--config.file={}", path_text("prometheus.yml")),
+                format!("--storage.tsdb.path={}", path_text("tsdb")),
                 format!("--web.listen-address=127.0.0.1:{prometheus}"),
             ],
-            &at("prometheus.out"),
+            &path("prometheus.out"),
         ));
         let lab = Self { folder: folder.to_owned(), prometheus, alertmanager, node_exporter, shop: ports, _processes: processes };
         let limit = Duration::from_secs(30);
@@ -147,7 +148,7 @@ impl Lab {
         assert_eq!(status, 200, "fault {name}");
     }
 
-    /// A configuration for warroom on this lab.
+    /// Writes a warroom configuration for this lab, with an assistant if `llm` is its URL; returns its path.
     pub fn config(&self, llm: Option<&str>) -> PathBuf {
         let assistant = llm.map_or_else(String::new, |url| {
             format!("[assistant]\nbase_url = \"{url}/v1\"\nmodel = \"stub-model\"\ncontext_tokens = 16384\n")
@@ -193,25 +194,25 @@ fn rules(pace: Pace) -> String {
         for: {wait}s
         labels: {{ severity: critical, team: shop }}
         annotations:
-          summary: '{{{{ $labels.service }}}} fails {{{{ $value | humanizePercentage }}}} of requests'
+          summary: '{{{{ $value | humanizePercentage }}}} of {{{{ $labels.service }}}} requests are failing'
           runbook_url: https://runbooks.example/high-error-rate
       - alert: SlowResponses
         expr: histogram_quantile(0.95, sum by (service, le) (rate(http_request_duration_seconds_bucket[{rate}]))) > 0.8
         for: {wait}s
         labels: {{ severity: warning, team: shop }}
         annotations:
-          summary: '{{{{ $labels.service }}}} answers in {{{{ $value | humanizeDuration }}}} (p95)'
+          summary: 'p95 latency of {{{{ $labels.service }}}} is {{{{ $value | humanizeDuration }}}}'
       - alert: DbPoolNearlyExhausted
         expr: max by (service) (db_pool_in_use / db_pool_size) > 0.9
         for: {wait}s
         labels: {{ severity: warning, team: shop }}
         annotations:
-          summary: 'the database pool of {{{{ $labels.service }}}} is {{{{ $value | humanizePercentage }}}} in use'
+          summary: 'database pool of {{{{ $labels.service }}}} is {{{{ $value | humanizePercentage }}}} in use'
       - alert: InstanceDown
         expr: up == 0
         for: {wait}s
         labels: {{ severity: critical }}
-        annotations: {{ summary: '{{{{ $labels.instance }}}} does not answer' }}
+        annotations: {{ summary: '{{{{ $labels.instance }}}} is down' }}
 "#
     )
 }

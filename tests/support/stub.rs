@@ -1,14 +1,14 @@
-//! A small HTTP/1.1 server for tests: whatever a backend may answer, over a real socket. Bounded: one thread a
-//! connection, one request a connection.
+//! A small HTTP/1.1 server for tests that answers requests over a real socket as the test decides. It starts one thread per
+//! connection and serves one request per connection.
 
-#![allow(dead_code, reason = "each test binary uses a part of it")]
+#![allow(dead_code, reason = "each test binary uses only a part of this module")]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// A request as it came.
+/// A received request.
 #[derive(Clone, Debug)]
 pub struct Request {
     pub method: String,
@@ -25,7 +25,7 @@ impl Request {
     pub fn path(&self) -> &str {
         self.target.split('?').next().unwrap_or("")
     }
-    /// A parameter of the query or the form, decoded.
+    /// A parameter of the query string or of the form body, decoded.
     pub fn param(&self, name: &str) -> Option<String> {
         let query = self.target.split_once('?').map_or("", |(_, q)| q);
         [query, &self.body]
@@ -37,6 +37,7 @@ impl Request {
     }
 }
 
+/// Decodes a URL-encoded text.
 fn decode(text: &str) -> String {
     let (mut out, bytes, mut i) = (Vec::new(), text.as_bytes(), 0);
     while i < bytes.len() {
@@ -53,13 +54,13 @@ fn decode(text: &str) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
-/// An answer: chunks with a pause before each.
+/// A response: chunks, each sent after a pause.
 #[derive(Clone, Debug)]
 pub struct Reply {
     pub status: u16,
     pub headers: Vec<(String, String)>,
     pub chunks: Vec<(Duration, String)>,
-    /// Break the connection before the body is complete.
+    /// Close the connection before the body is complete.
     pub cut: bool,
 }
 
@@ -75,6 +76,7 @@ impl Reply {
     pub fn json(body: impl Into<String>) -> Self {
         Self::new(200, "application/json", body)
     }
+    /// Adds a header.
     pub fn with(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.into(), value.into()));
         self
@@ -89,7 +91,7 @@ impl Reply {
 
 type Handler = dyn Fn(&Request) -> Reply + Send + Sync;
 
-/// A running stub. It ends with the test process.
+/// A running server. It stops with the test process.
 #[derive(Clone)]
 pub struct Stub {
     pub port: u16,
@@ -107,8 +109,8 @@ impl Stub {
             for stream in listener.incoming().map_while(Result::ok) {
                 let (handler, log) = (Arc::clone(&handler), Arc::clone(&log));
                 std::thread::spawn(move || {
-                    // A client that hangs up early is part of what is tested.
-                    let _hung_up = serve(stream, &*handler, &log);
+                    // Some tests close the connection early.
+                    let _disconnected = serve(stream, &*handler, &log);
                 });
             }
         });
@@ -119,6 +121,7 @@ impl Stub {
         format!("http://127.0.0.1:{}", self.port)
     }
 
+    /// All requests received so far.
     pub fn seen(&self) -> Vec<Request> {
         self.seen.lock().unwrap().clone()
     }
@@ -170,7 +173,7 @@ fn serve(mut stream: TcpStream, handler: &Handler, log: &Mutex<Vec<Request>>) ->
     Ok(())
 }
 
-/// Chat-completion events that spell a text out in pieces, with usage at the end.
+/// Events of a streamed chat completion: a text word by word, then the usage.
 pub fn chat_events(text: &str) -> Vec<String> {
     let mut events: Vec<String> = text
         .split_inclusive(' ')

@@ -1,5 +1,5 @@
-//! Findings beside the moved series: where it may have begun, what was changed just before, what depends on what, which error
-//! budget burns, what is full and what runs out.
+//! Findings about the context of the changed series: probable origin, recent changes, dependencies, error budgets,
+//! saturation and expiry.
 
 use std::time::Duration;
 
@@ -9,36 +9,36 @@ use crate::incident::FindingKind;
 use crate::telemetry::series::human_value;
 use crate::telemetry::{Timestamp, time, words};
 
-/// Services named as suspects.
+/// Number of services reported as suspects.
 const MAX_SUSPECTS: usize = 3;
-/// Series told of one suspect.
-const PER_SUSPECT: usize = 2;
-/// So many spreads from normal a further series must be to be told.
-const TELLING: f64 = 3.0;
-/// What a contradiction leaves of the confidence in a suspect.
-const DOUBT: f64 = 0.9;
+/// Number of series reported per suspect.
+const SERIES_PER_SUSPECT: usize = 2;
+/// Departure, in spreads, from which a further series of a suspect is reported.
+const MIN_SIZE: f64 = 3.0;
+/// Factor on the confidence in a suspect for each contradiction.
+const CONTRADICTION_FACTOR: f64 = 0.9;
 const MAX_CHANGES: usize = 5;
-/// A change so long before what moved first may still be its cause.
-pub const BEFORE: Duration = Duration::from_hours(1);
-/// How much further off than a release of the same distance a lesser sign counts.
-const SIGN: f64 = 4.0;
-/// Further signs of one deed that are quoted.
+/// How long before the onset a change may still be its cause.
+pub const CHANGE_LOOKBACK: Duration = Duration::from_hours(1);
+/// Factor on the distance in time of a change that is not certainly a release.
+const UNCERTAIN_FACTOR: f64 = 4.0;
+/// Number of further signs quoted per change.
 const MAX_SIGNS: usize = 3;
-/// Signs of one deed lie this close together.
-const SAME: Duration = Duration::from_mins(2);
-/// From this share on something is full; below, it must fill up within [`SOON`].
+/// Longest time between signs of one change.
+const MAX_SIGN_GAP: Duration = Duration::from_mins(2);
+/// Share from which a resource counts as full; below it, it is reported if it fills up within [`FILLS_WITHIN`].
 pub(super) const FULL: f64 = 0.9;
-const SOON: Duration = Duration::from_hours(24);
-/// What runs out later than this is no finding.
-const EXPIRES: Duration = Duration::from_hours(14 * 24);
-/// A service below this score is no suspect.
-pub(super) const LEAST_SCORE: f64 = 1.0;
+const FILLS_WITHIN: Duration = Duration::from_hours(24);
+/// Expiry later than this is not reported.
+const EXPIRES_WITHIN: Duration = Duration::from_hours(14 * 24);
+/// Score from which a service is a suspect.
+pub(super) const MIN_SCORE: f64 = 1.0;
 
-fn of(kind: FindingKind, title: String, text: String, confidence: f64, inputs: Vec<Key>) -> Finding {
+fn new_finding(kind: FindingKind, title: String, text: String, confidence: f64, inputs: Vec<Key>) -> Finding {
     Finding { kind, title, text, confidence, at: None, inputs, against: Vec::new() }
 }
 
-/// The services that it most likely began with, each with its most telling series.
+/// Reports the services that the incident most likely began with, each with its most suspect series.
 pub(super) fn suspects(signals: &Signals) -> Vec<Finding> {
     let mut services: Vec<(&str, Vec<&super::SuspectInput>)> = Vec::new();
     for input in &signals.suspects {
@@ -48,7 +48,7 @@ pub(super) fn suspects(signals: &Signals) -> Vec<Finding> {
             None => services.push((service, vec![input])),
         }
     }
-    services.retain(|(_, list)| list.first().is_some_and(|s| s.suspect.score >= LEAST_SCORE));
+    services.retain(|(_, list)| list.first().is_some_and(|s| s.suspect.score >= MIN_SCORE));
     let total: f64 = services.iter().filter_map(|(_, l)| l.first()).map(|s| s.suspect.score).sum();
     services
         .iter()
@@ -56,96 +56,104 @@ pub(super) fn suspects(signals: &Signals) -> Vec<Finding> {
         .enumerate()
         .map(|(n, (service, list))| {
             let share = list.first().map_or(0.0, |s| s.suspect.score) / total.max(f64::MIN_POSITIVE);
-            let telling: Vec<&&super::SuspectInput> = list
+            let shown: Vec<&&super::SuspectInput> = list
                 .iter()
                 .enumerate()
-                .filter(|(n, s)| *n == 0 || s.suspect.size >= TELLING)
+                .filter(|(n, s)| *n == 0 || s.suspect.size >= MIN_SIZE)
                 .map(|(_, s)| s)
-                .take(PER_SUSPECT)
+                .take(SERIES_PER_SUSPECT)
                 .collect();
-            let told: Vec<String> = telling.iter().map(|s| s.suspect.why()).collect();
+            let reasons: Vec<String> = shown.iter().map(|s| s.suspect.why()).collect();
             let mut inputs: Vec<Key> = Vec::new();
-            for key in telling.iter().flat_map(|s| &s.keys) {
+            for key in shown.iter().flat_map(|s| &s.keys) {
                 if !inputs.contains(key) {
                     inputs.push(key.clone());
                 }
             }
             let title = match n {
-                0 => format!("{service} is the likeliest place where it began"),
-                _ => format!("{service} is suspect {}", n + 1),
+                0 => format!("{service} is the most likely origin"),
+                _ => format!("{service} is a less likely origin (rank {})", n + 1),
             };
-            // Its log, or who waits for it, may point to it while none of its own series moved.
-            let has_moved = list.iter().any(|s| s.suspect.series.is_some() && s.suspect.changed_at.is_some());
-            let confidence = (0.3 + share).min(if has_moved { 0.9 } else { 0.5 });
+            // Its log, or a waiting caller, may point to it although none of its own series changed.
+            let has_changed = list.iter().any(|s| s.suspect.series.is_some() && s.suspect.changed_at.is_some());
+            let confidence = (0.3 + share).min(if has_changed { 0.9 } else { 0.5 });
             let against = theories::contradictions(signals, service);
-            let confidence = confidence * DOUBT.powi(i32::try_from(against.len()).unwrap_or(0));
-            // A lead over the others is what makes a suspicion: alone with half of all suspicion is sure enough for a look.
-            let found = of(FindingKind::Suspect, title, format!("{service}: {}.", told.join("; ")), confidence, inputs);
+            let confidence = confidence * CONTRADICTION_FACTOR.powi(i32::try_from(against.len()).unwrap_or(0));
+            let text = format!("{title}: {}.", reasons.join("; "));
+            let found = new_finding(FindingKind::Suspect, title, text, confidence, inputs);
             Finding { against: theories::keys(against.into_iter().flat_map(|(_, keys)| keys)), ..found }
         })
         .collect()
 }
 
-/// When the first series of the likeliest suspect moved, else of any, else when the first alert's condition held.
-fn began(signals: &Signals) -> Option<Timestamp> {
+/// Returns when the first series of the leading suspect changed, else of any service, else when the first alert's condition
+/// became true.
+fn onset(signals: &Signals) -> Option<Timestamp> {
     let suspect = signals.suspects.first().and_then(|s| s.suspect.service.as_deref());
-    let moved = || signals.metrics.iter().filter(|m| m.movement.direction != Direction::Flat && !super::is_usual_now(m));
-    let of_suspect = moved().filter(|m| suspect.is_some() && m.service.as_deref() == suspect);
+    let changed = || signals.metrics.iter().filter(|m| m.movement.direction != Direction::Flat && !super::is_usual_now(m));
+    let of_suspect = changed().filter(|m| suspect.is_some() && m.service.as_deref() == suspect);
     let first = of_suspect.filter_map(|m| m.movement.changed_at).min();
     first
-        .or_else(|| moved().filter_map(|m| m.movement.changed_at).min())
+        .or_else(|| changed().filter_map(|m| m.movement.changed_at).min())
         .or_else(|| signals.alerts.iter().filter_map(|a| a.pending_since.or(a.starts_at)).min())
 }
 
-/// What was changed, the closest before the beginning first; what came after it speaks of a reaction, not of a cause.
+/// Reports recent changes, the closest before the onset first. A change after the onset is more likely a reaction than a
+/// cause.
 pub(super) fn changes(signals: &Signals) -> Vec<Finding> {
-    let began = began(signals);
-    let what_began = if signals.metrics.iter().any(|m| m.movement.changed_at.is_some()) { "first move" } else { "first alert" };
+    let onset = onset(signals);
+    let onset_label =
+        if signals.metrics.iter().any(|m| m.movement.changed_at.is_some()) { "first metric change" } else { "first alert" };
     let suspect = signals.suspects.first().and_then(|s| s.suspect.service.as_deref());
     let concerns = |c: &ChangeInput| match (suspect, c.service.as_deref()) {
         (Some(suspect), service) => service == Some(suspect),
-        (None, service) => service.is_some_and(|s| theories::fires_for(signals, s)),
+        (None, service) => service.is_some_and(|s| theories::has_firing_alert(signals, s)),
     };
-    // A step of slack: a version shows at the scrape after the first request to it failed.
+    // Slack of one step: a new version appears at the scrape after its first failed request.
     let slack = Duration::from_secs(60);
     let rank = |c: &ChangeInput| {
-        let distance = began.map_or(0.0, |b| b.secs_since(c.at)).abs() * if c.is_release { 1.0 } else { SIGN };
-        let is_before = began.is_none_or(|b| c.at <= b + slack);
+        let distance = onset.map_or(0.0, |b| b.secs_since(c.at)).abs() * if c.is_release { 1.0 } else { UNCERTAIN_FACTOR };
+        let is_before = onset.is_none_or(|b| c.at <= b + slack);
         (!is_before, !concerns(c), distance.round() as i64)
     };
-    let mut list: Vec<&ChangeInput> = signals.changes.iter().filter(|c| began.is_none_or(|b| c.at + BEFORE >= b)).collect();
+    let mut list: Vec<&ChangeInput> =
+        signals.changes.iter().filter(|c| onset.is_none_or(|b| c.at + CHANGE_LOOKBACK >= b)).collect();
     list.sort_by_key(|c| (rank(c), c.what.clone()));
-    let deeds = deeds(list);
-    let mut out: Vec<Finding> = deeds
+    let groups = group_changes(list);
+    let mut out: Vec<Finding> = groups
         .iter()
         .take(MAX_CHANGES)
-        .filter_map(|deed| {
-            let c = deed.iter().find(|c| c.is_release).or_else(|| deed.first())?;
-            let mut others: Vec<&str> = deed.iter().filter(|o| o.what != c.what).map(|o| o.what.as_str()).collect();
+        .filter_map(|group| {
+            let c = group.iter().find(|c| c.is_release).or_else(|| group.first())?;
+            let mut others: Vec<&str> = group.iter().filter(|o| o.what != c.what).map(|o| o.what.as_str()).collect();
             let more = others.len().saturating_sub(MAX_SIGNS);
             others.truncate(MAX_SIGNS);
             let rest = format!("{more} more");
             others.extend((more > 0).then_some(rest.as_str()));
-            let also = if others.is_empty() { String::new() } else { format!(" Told with it: {}.", others.join("; ")) };
+            let also = if others.is_empty() {
+                String::new()
+            } else {
+                format!(" Probably part of the same change: {}.", others.join("; "))
+            };
             let service = c.service.as_deref().map(|s| format!("{s} ")).unwrap_or_default();
             let certain = if c.is_release { 1.0 } else { 0.85 };
-            let (when, confidence) = match began {
+            let (when, confidence) = match onset {
                 None => (String::new(), 0.4),
-                Some(b) if b.secs_since(c.at).abs() < 1.0 => (format!(", with the {what_began}"), 0.75),
+                Some(b) if b.secs_since(c.at).abs() < 1.0 => (format!(", at the same time as the {onset_label}"), 0.75),
                 Some(b) if c.at <= b => {
-                    // The longer it took, the less it is likely.
-                    let late = (b.since(c.at).as_secs_f64() / BEFORE.as_secs_f64() - 0.25).clamp(0.0, 0.75) / 0.75;
-                    (format!(", {} before the {what_began}", time::human(b.since(c.at))), 0.75 - 0.25 * late)
+                    // The longer before the onset, the less likely.
+                    let late = (b.since(c.at).as_secs_f64() / CHANGE_LOOKBACK.as_secs_f64() - 0.25).clamp(0.0, 0.75) / 0.75;
+                    (format!(", {} before the {onset_label}", time::human(b.since(c.at))), 0.75 - 0.25 * late)
                 }
                 Some(b) if c.at <= b + slack => {
-                    (format!(", with the {what_began} ({} after it was seen)", time::human(c.at.since(b))), 0.7)
+                    (format!(", at about the same time as the {onset_label} (seen {} after it)", time::human(c.at.since(b))), 0.7)
                 }
-                Some(b) => (format!(", {} after the {what_began}", time::human(c.at.since(b))), 0.3),
+                Some(b) => (format!(", {} after the {onset_label}", time::human(c.at.since(b))), 0.3),
             };
-            let all = std::iter::once(c.key.clone()).chain(deed.iter().map(|o| o.key.clone()));
+            let all = std::iter::once(c.key.clone()).chain(group.iter().map(|o| o.key.clone()));
             Some(Finding {
                 at: Some(c.at),
-                ..of(
+                ..new_finding(
                     FindingKind::Change,
                     format!("{service}{} at {}{when}", c.what, clock(c.at)),
                     format!("{service}{} at {}{when}.{also}", c.what, clock(c.at)),
@@ -155,45 +163,46 @@ pub(super) fn changes(signals: &Signals) -> Vec<Finding> {
             })
         })
         .collect();
-    let rest: Vec<&&ChangeInput> = deeds.iter().skip(MAX_CHANGES).flatten().collect();
+    let rest: Vec<&&ChangeInput> = groups.iter().skip(MAX_CHANGES).flatten().collect();
     if !rest.is_empty() {
-        let title = words::count(deeds.len() - MAX_CHANGES, "further change");
-        let text = format!("{title}, less close to the {what_began} or of other services.");
-        out.push(of(FindingKind::Change, title, text, 0.3, theories::keys(rest.iter().map(|c| c.key.clone()).take(64))));
+        let title = words::count(groups.len() - MAX_CHANGES, "other change");
+        let text = format!("{title}, further from the {onset_label} or on other services.");
+        out.push(new_finding(FindingKind::Change, title, text, 0.3, theories::keys(rest.iter().map(|c| c.key.clone()).take(64))));
     }
     out
 }
 
-/// Changes put together where they are signs of one deed: a release, its rollout, its scalings, the restart. What several sources
-/// tell at one time of one service is; two releases of one source are two, and neither a commit nor a switch is a sign of another.
-fn deeds(list: Vec<&ChangeInput>) -> Vec<Vec<&ChangeInput>> {
-    let stands_alone = |c: &ChangeInput| ["flag", "config", "switch"].iter().any(|word| c.what.to_lowercase().contains(word));
+/// Groups signs of the same change, such as a release, its rollout, its scaling and the restart: they concern one service
+/// and are at most [`MAX_SIGN_GAP`] apart. Two releases or two commits from one source are separate, and so is every flag or
+/// config change.
+fn group_changes(list: Vec<&ChangeInput>) -> Vec<Vec<&ChangeInput>> {
+    let is_separate = |c: &ChangeInput| ["flag", "config", "switch"].iter().any(|word| c.what.to_lowercase().contains(word));
     let are_two = |a: &ChangeInput, b: &ChangeInput| {
         let both_commits = a.what.starts_with("commit ") && b.what.starts_with("commit ");
         a.key == b.key && ((a.is_release && b.is_release) || both_commits)
     };
-    let mut deeds: Vec<Vec<&ChangeInput>> = Vec::new();
+    let mut groups: Vec<Vec<&ChangeInput>> = Vec::new();
     for change in list {
-        let is_same = |deed: &&mut Vec<&ChangeInput>| {
+        let is_same = |group: &&mut Vec<&ChangeInput>| {
             change.service.is_some()
-                && !stands_alone(change)
-                && deed.iter().all(|c| {
+                && !is_separate(change)
+                && group.iter().all(|c| {
                     c.service == change.service
-                        && !stands_alone(c)
+                        && !is_separate(c)
                         && !are_two(c, change)
-                        && c.at.secs_since(change.at).abs() <= SAME.as_secs_f64()
+                        && c.at.secs_since(change.at).abs() <= MAX_SIGN_GAP.as_secs_f64()
                 })
         };
-        match deeds.iter_mut().find(is_same) {
-            Some(deed) => deed.push(change),
-            None => deeds.push(vec![change]),
+        match groups.iter_mut().find(is_same) {
+            Some(group) => group.push(change),
+            None => groups.push(vec![change]),
         }
     }
-    deeds
+    groups
 }
 
-/// Words that name something a service depends on.
-const DEPENDS: [&str; 14] = [
+/// Words in a metric's title that name a dependency.
+const DEPENDENCY_WORDS: [&str; 14] = [
     "db",
     "database",
     "pool",
@@ -210,29 +219,27 @@ const DEPENDS: [&str; 14] = [
     "dns",
 ];
 
-/// Who calls the likeliest suspect, whom it calls, and which of its own moves are of what it depends on.
+/// Reports who calls the leading suspect, whom it calls, and which of its changed series measure a dependency.
 pub(super) fn dependencies(signals: &Signals) -> Vec<Finding> {
     let Some(suspect) = signals.suspects.first().and_then(|s| s.suspect.service.as_deref()) else { return Vec::new() };
-    let has_moved = |service: &str| {
+    let has_changed = |service: &str| {
         signals.metrics.iter().find(|m| m.service.as_deref() == Some(service) && m.movement.direction != Direction::Flat)
     };
     let mut out = Vec::new();
-    let by_key: Vec<Key> = signals.calls_from.iter().map(|(key, _)| key.clone()).collect();
-    let by = words::list(&signals.calls_from.iter().map(|(_, from)| *from).collect::<Vec<_>>());
+    let call_keys: Vec<Key> = signals.calls_from.iter().map(|(key, _)| key.clone()).collect();
+    let sources = words::list(&signals.calls_from.iter().map(|(_, from)| *from).collect::<Vec<_>>());
     let callers: Vec<&str> =
         signals.calls.iter().filter(|(_, to)| to.iter().any(|s| s == suspect)).map(|(from, _)| from.as_str()).collect();
-    let hit: Vec<&str> = callers.iter().copied().filter(|c| has_moved(c).is_some()).collect();
+    let hit: Vec<&str> = callers.iter().copied().filter(|c| has_changed(c).is_some()).collect();
     if !hit.is_empty() {
-        let mut inputs: Vec<Key> = by_key.clone();
-        inputs.extend(hit.iter().filter_map(|c| has_moved(c)).map(|m| m.key.clone()));
+        let mut inputs: Vec<Key> = call_keys.clone();
+        inputs.extend(hit.iter().filter_map(|c| has_changed(c)).map(|m| m.key.clone()));
         let names = words::list(&hit);
-        out.push(of(
+        let (verb, their) = if hit.len() == 1 { ("calls", "its") } else { ("call", "their") };
+        out.push(new_finding(
             FindingKind::Dependency,
-            format!("{names} {} {suspect}: what moved there may follow from it", if hit.len() == 1 { "calls" } else { "call" }),
-            format!(
-                "By {by} {names} {} {suspect}; what moved there may follow from it.",
-                if hit.len() == 1 { "calls" } else { "call" }
-            ),
+            format!("{names} {verb} {suspect}: {their} changes may be a consequence"),
+            format!("{names} {verb} {suspect} (according to {sources}), so {their} changes may be a consequence."),
             0.65,
             inputs,
         ));
@@ -245,10 +252,10 @@ pub(super) fn dependencies(signals: &Signals) -> Vec<Finding> {
         .collect();
     if !naming.is_empty() {
         let names = words::list(&naming);
-        out.push(of(
+        out.push(new_finding(
             FindingKind::Dependency,
-            format!("new log lines of {names} name {suspect}"),
-            format!("New log lines of {names} name {suspect}: what moved there may follow from it."),
+            format!("New log lines of {names} mention {suspect}"),
+            format!("New log lines of {names} mention {suspect}: changes there may be a consequence."),
             0.65,
             vec![signals.blames_key.clone()],
         ));
@@ -256,18 +263,18 @@ pub(super) fn dependencies(signals: &Signals) -> Vec<Finding> {
     for callee in signals.calls.get(suspect).into_iter().flatten() {
         let series = signals.metrics.iter().find(|m| m.service.as_deref() == Some(callee.as_str()));
         let Some(series) = series else { continue };
-        let (title, confidence) = match has_moved(callee) {
-            Some(m) => (format!("{suspect} calls {callee}, where {} moved too: it may begin there", m.title), 0.5),
-            None => (format!("{suspect} calls {callee}, which did not change: it does not begin there"), 0.6),
+        let (title, confidence) = match has_changed(callee) {
+            Some(m) => (format!("{suspect} calls {callee}, where {} changed as well: the origin may be {callee}", m.title), 0.5),
+            None => (format!("{suspect} calls {callee}, which did not change: {callee} is probably not the origin"), 0.6),
         };
-        let mut finding = of(
+        let mut finding = new_finding(
             FindingKind::Dependency,
             title.clone(),
             format!("{title}."),
             confidence,
-            by_key.iter().cloned().chain([series.key.clone()]).collect(),
+            call_keys.iter().cloned().chain([series.key.clone()]).collect(),
         );
-        if has_moved(callee).is_none() {
+        if has_changed(callee).is_none() {
             finding.against.push(series.key.clone());
         }
         out.push(finding);
@@ -277,16 +284,18 @@ pub(super) fn dependencies(signals: &Signals) -> Vec<Finding> {
         .iter()
         .filter(|m| m.service.as_deref() == Some(suspect) && m.movement.direction != Direction::Flat && !m.is_alert_expression)
         .filter(|m| {
-            m.title.split(|c: char| !c.is_ascii_alphanumeric()).any(|w| DEPENDS.contains(&w.to_ascii_lowercase().as_str()))
+            m.title
+                .split(|c: char| !c.is_ascii_alphanumeric())
+                .any(|w| DEPENDENCY_WORDS.contains(&w.to_ascii_lowercase().as_str()))
         })
         .take(3)
         .collect();
     if !own.is_empty() {
         let titles: Vec<&str> = own.iter().map(|m| m.title.as_str()).collect();
-        out.push(of(
+        out.push(new_finding(
             FindingKind::Dependency,
-            format!("what {suspect} depends on moved: {}", words::list(&titles)),
-            format!("Of {suspect}'s series {} tell of something that it depends on, and moved.", words::list(&titles)),
+            format!("Metrics of dependencies changed on {suspect}: {}", words::list(&titles)),
+            format!("Metrics of dependencies changed on {suspect}: {}.", words::list(&titles)),
             0.6,
             own.iter().map(|m| m.key.clone()).collect(),
         ));
@@ -294,20 +303,20 @@ pub(super) fn dependencies(signals: &Signals) -> Vec<Finding> {
     out
 }
 
-/// Error budgets that burn over the long and the short window at once: the long one says that it matters, the short one that it
-/// still goes on. Rates and windows: the Google SRE workbook, chapter 5.
+/// Reports error budgets that burn too fast over both the long and the short window: the long one shows that it matters, the
+/// short one that it is still going on. Rates and windows: the Google SRE workbook, chapter 5.
 pub(super) fn burns(signals: &Signals) -> Vec<Finding> {
-    let mut told: Vec<&str> = Vec::new();
+    let mut reported: Vec<&str> = Vec::new();
     let mut out = Vec::new();
     for b in &signals.burns {
-        if b.long.1 < b.pages_at || b.short.1 < b.pages_at || told.contains(&b.service.as_str()) {
+        if b.long.1 < b.pages_at || b.short.1 < b.pages_at || reported.contains(&b.service.as_str()) {
             continue;
         }
-        told.push(&b.service);
+        reported.push(&b.service);
         let used = time::human(Duration::try_from_secs_f64(30.0 * 86_400.0 / b.long.1).unwrap_or_default());
-        let title = format!("{} burns its error budget {} times too fast", b.service, human_value(b.long.1));
+        let title = format!("{} is burning its error budget at {}× the sustainable rate", b.service, human_value(b.long.1));
         let text = format!(
-            "{title}: {} over {}, {} over {}, against an objective of {} % (pages from {}). At this rate the budget of 30 days is gone in {used}.",
+            "{title}: {}× over {} and {}× over {}, for an objective of {}% (pages from {}×). At this rate the 30-day budget is gone in {used}.",
             human_value(b.long.1),
             b.long.0,
             human_value(b.short.1),
@@ -315,12 +324,12 @@ pub(super) fn burns(signals: &Signals) -> Vec<Finding> {
             human_value(b.objective * 100.0),
             human_value(b.pages_at)
         );
-        out.push(of(FindingKind::Slo, title, text, 0.85, b.keys.clone()));
+        out.push(new_finding(FindingKind::Slo, title, text, 0.85, b.keys.clone()));
     }
     out
 }
 
-/// What is full, and what fills up within a day.
+/// Reports resources that are full or fill up within a day.
 pub(super) fn limits(signals: &Signals) -> Vec<Finding> {
     let end = signals.window.map(|w| w.end);
     signals
@@ -328,38 +337,46 @@ pub(super) fn limits(signals: &Signals) -> Vec<Finding> {
         .iter()
         .filter_map(|l| {
             let service = l.service.as_deref().map(|s| format!("{s} ")).unwrap_or_default();
-            let share = format!("{} %", human_value((l.share * 100.0).round()));
-            let full = l.full_at.filter(|at| end.is_some_and(|end| *at >= end && at.since(end) <= SOON));
+            let share = format!("{}%", human_value((l.share * 100.0).round()));
+            let full = l.full_at.filter(|at| end.is_some_and(|end| *at >= end && at.since(end) <= FILLS_WITHIN));
             let title = match (l.share >= FULL, full) {
                 (true, _) => format!("{service}{} is at {share}", l.title),
-                (false, Some(at)) => format!("{service}{} is full at {} if it goes on", l.title, clock(at)),
+                (false, Some(at)) => format!("{service}{} will be full by {} UTC at the current rate", l.title, at.date_clock()),
                 (false, None) => return None,
             };
             let text = match full.filter(|_| l.share < 1.0) {
-                Some(at) => format!("{service}{} is at {share}, and full at {} if it goes on as it does.", l.title, clock(at)),
+                Some(at) => {
+                    format!("{service}{} is at {share} and will be full by {} UTC at the current rate.", l.title, at.date_clock())
+                }
                 None => format!("{title}."),
             };
-            Some(of(FindingKind::Saturation, title, text, if l.share >= FULL { 0.85 } else { 0.55 }, vec![l.key.clone()]))
+            Some(new_finding(
+                FindingKind::Saturation,
+                title,
+                text,
+                if l.share >= FULL { 0.85 } else { 0.55 },
+                vec![l.key.clone()],
+            ))
         })
         .take(4)
         .collect()
 }
 
-/// What has run out or runs out within two weeks, the next first.
+/// Reports what has expired or expires within two weeks, the earliest first.
 pub(super) fn expiring(signals: &Signals) -> Vec<Finding> {
     let Some(end) = signals.window.map(|w| w.end) else { return Vec::new() };
-    let mut list: Vec<&super::ExpiryInput> = signals.expiring.iter().filter(|e| e.at <= end + EXPIRES).collect();
+    let mut list: Vec<&super::ExpiryInput> = signals.expiring.iter().filter(|e| e.at <= end + EXPIRES_WITHIN).collect();
     list.sort_by_key(|e| (e.at, e.what.clone()));
     list.iter()
         .take(4)
         .map(|e| {
             let title = if e.at <= end {
-                format!("{} has expired {} ago", e.what, time::human(end.since(e.at)))
+                format!("{} expired {} ago", e.what, time::human(end.since(e.at)))
             } else {
                 format!("{} expires in {}", e.what, time::human(e.at.since(end)))
             };
             let text = format!("{title}, at {} UTC.", e.at.date_clock());
-            of(FindingKind::Expiring, title, text, if e.at <= end { 0.9 } else { 0.6 }, vec![e.key.clone()])
+            new_finding(FindingKind::Expiring, title, text, if e.at <= end { 0.9 } else { 0.6 }, vec![e.key.clone()])
         })
         .collect()
 }
@@ -376,7 +393,7 @@ mod tests {
     }
 
     #[test]
-    fn the_change_closest_before_the_first_move_leads_and_one_deed_is_told_once() {
+    fn lists_the_closest_change_first_and_groups_its_signs() {
         const T: i64 = 1_795_253_400;
         let movement = Movement {
             direction: Direction::Up,
@@ -404,19 +421,19 @@ mod tests {
             change(T - 180, "shop", "v3 deployed by ada", true, "deploys"),
             change(T - 170, "shop", "commit 1a2b \"Retry\"", false, "git"),
             change(T - 600, "", "node eu-3: Rebooted", false, "k8s"),
-            // Two releases of one source are two; its smaller signs are one.
+            // Two releases from one source are separate; their further signs are grouped.
             change(T - 240, "shop", "v2 deployed by ada", true, "deploys"),
             change(T - 160, "shop", "scaled up to 3", false, "starts"),
-            // A switch stands alone, however close; of many the rest is counted.
+            // A flag change is never grouped. Beyond the maximum, changes are only counted.
             change(T - 900, "shop", "flag bulk on by ana", true, "journal"),
             change(T + 400, "cart", "v7 deployed", true, "deploys"),
             change(T + 500, "cart", "v8 deployed", true, "deploys"),
         ];
         let signals = Signals { metrics: vec![metric], changes, ..Signals::default() };
-        let told: Vec<(String, Vec<Key>)> = super::changes(&signals).into_iter().map(|f| (f.text, f.inputs)).collect();
-        let first = "shop v3 deployed by ada at 09:27:00Z, 3m00s before the first move. Told with it: started a process; scaled up to 3; commit 1a2b \"Retry\".";
-        assert_eq!(told[0], (first.to_owned(), vec!["deploys".to_owned(), "starts".into(), "git".into()]));
-        let rest: Vec<&str> = told[1..].iter().map(|(text, _)| text.split(" at ").next().unwrap()).collect();
+        let reported: Vec<(String, Vec<Key>)> = super::changes(&signals).into_iter().map(|f| (f.text, f.inputs)).collect();
+        let first = "shop v3 deployed by ada at 09:27:00Z, 3m00s before the first metric change. Probably part of the same change: started a process; scaled up to 3; commit 1a2b \"Retry\".";
+        assert_eq!(reported[0], (first.to_owned(), vec!["deploys".to_owned(), "starts".into(), "git".into()]));
+        let rest: Vec<&str> = reported[1..].iter().map(|(text, _)| text.split(" at ").next().unwrap()).collect();
         assert_eq!(
             rest,
             [
@@ -424,7 +441,7 @@ mod tests {
                 "shop flag bulk on by ana",
                 "mail flag digest on",
                 "node eu-3: Rebooted",
-                "3 further changes, less close to the first move or of other services."
+                "3 other changes, further from the first metric change or on other services."
             ]
         );
     }

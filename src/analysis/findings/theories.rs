@@ -1,107 +1,110 @@
-//! What speaks against the leading theory, whether there may be two causes, and when no theory is to be had.
+//! Evidence against the leading suspect, separate causes, and the inconclusive verdict.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
-use super::around::LEAST_SCORE;
+use super::around::MIN_SCORE;
 use super::{ChangeInput, Finding, Key, MetricInput, Signals, SuspectInput, clock, is_usual, is_usual_now};
 use crate::analysis::Direction;
 use crate::incident::FindingKind;
 use crate::telemetry::{Alert, Timestamp, time, words};
 
-/// How gaps of the sources of changes begin.
+/// Prefix of the data gaps of change sources.
 pub const OF_CHANGES: &str = "changes of ";
-/// What moved so long before another moved before it, beyond doubt of a scrape or two.
-const BEFORE_IT: Duration = Duration::from_mins(1);
-/// What began so far apart did not begin together.
-const APART: Duration = Duration::from_mins(3);
-/// So long before the first move a change of its own may have made it.
-const OWN_CHANGE: Duration = Duration::from_mins(15);
-/// The share of the first one's score from which on a second cause is thought of; and how far down the list it is looked for.
-const AS_SUSPECT: f64 = 0.5;
-const LOOKED_AT: usize = 4;
-/// Contradictions told of each kind.
-const EACH: usize = 2;
+/// Time between two changes from which their order is certain despite the scrape interval.
+const MIN_LEAD: Duration = Duration::from_mins(1);
+/// Time between two onsets from which they are separate.
+const MIN_SEPARATION: Duration = Duration::from_mins(3);
+/// How long before the onset of a service, or before the first alert, a change may be its cause.
+const CHANGE_WINDOW: Duration = Duration::from_mins(15);
+/// Share of the leading score from which a second cause is considered, and number of services considered.
+const SECOND_CAUSE_SHARE: f64 = 0.5;
+const MAX_SERVICES: usize = 4;
+/// Number of contradictions reported per kind.
+const MAX_PER_KIND: usize = 2;
 
-/// Errors and latency: what others feel of a service.
-fn is_harm(m: &MetricInput) -> bool {
+/// Whether a series shows a symptom: errors or latency.
+fn is_symptom(m: &MetricInput) -> bool {
     ["error", "latency"].iter().any(|w| m.title.contains(w)) && !m.is_alert_expression
 }
 
-fn of<'a>(signals: &'a Signals, service: &'a str) -> impl Iterator<Item = &'a MetricInput> {
+fn series_of<'a>(signals: &'a Signals, service: &'a str) -> impl Iterator<Item = &'a MetricInput> {
     signals.metrics.iter().filter(move |m| m.service.as_deref() == Some(service) && !m.is_alert_expression)
 }
 
-fn has_moved(m: &MetricInput) -> bool {
+fn has_changed(m: &MetricInput) -> bool {
     m.movement.direction != Direction::Flat
 }
 
-pub(super) fn fires_for(signals: &Signals, service: &str) -> bool {
+/// Whether an alert on the service is firing.
+pub(super) fn has_firing_alert(signals: &Signals, service: &str) -> bool {
     signals.alerts.iter().any(|a| a.is_firing() && Alert::service(a) == Some(service))
 }
 
-/// When the first of a suspect's series moved.
-fn began(signals: &Signals, service: &str) -> Option<Timestamp> {
+/// Returns when the first of a suspect's series changed.
+fn onset_of(signals: &Signals, service: &str) -> Option<Timestamp> {
     let suspects = signals.suspects.iter().filter(|s| s.suspect.service.as_deref() == Some(service));
-    let of_metrics = of(signals, service).filter(|m| has_moved(m) && !is_usual_now(m)).filter_map(|m| m.movement.changed_at);
+    let of_metrics =
+        series_of(signals, service).filter(|m| has_changed(m) && !is_usual_now(m)).filter_map(|m| m.movement.changed_at);
     suspects.filter_map(|s| s.suspect.changed_at).chain(of_metrics).min()
 }
 
-/// What does not fit a service as the cause, each with its evidence.
+/// Returns the evidence against a service as the cause: descriptions with their keys.
 pub(super) fn contradictions(signals: &Signals, service: &str) -> Vec<(String, Vec<Key>)> {
     let mut out = Vec::new();
-    let own: Vec<&MetricInput> = of(signals, service).collect();
-    let (hurt, well): (Vec<&MetricInput>, Vec<&MetricInput>) = own.iter().filter(|m| is_harm(m)).partition(|m| has_moved(m));
-    if hurt.is_empty() && !well.is_empty() && !fires_for(signals, service) {
-        let titles: Vec<&str> = well.iter().take(EACH).map(|m| m.title.as_str()).collect();
-        let keys = well.iter().take(EACH).map(|m| m.key.clone()).collect();
-        out.push((
-            format!("its {} stayed as {}", words::list(&titles), if titles.len() == 1 { "it was" } else { "they were" }),
-            keys,
-        ));
+    let own: Vec<&MetricInput> = series_of(signals, service).collect();
+    let (affected, healthy): (Vec<&MetricInput>, Vec<&MetricInput>) =
+        own.iter().filter(|m| is_symptom(m)).partition(|m| has_changed(m));
+    if affected.is_empty() && !healthy.is_empty() && !has_firing_alert(signals, service) {
+        let titles: Vec<&str> = healthy.iter().take(MAX_PER_KIND).map(|m| m.title.as_str()).collect();
+        let keys = healthy.iter().take(MAX_PER_KIND).map(|m| m.key.clone()).collect();
+        out.push((format!("its {} did not change", words::list(&titles)), keys));
     }
-    if let Some(began) = began(signals, service) {
+    if let Some(began) = onset_of(signals, service) {
         let is_earlier = |m: &&MetricInput| {
-            m.service.as_deref().is_some_and(|s| s != service) && has_moved(m) && !m.is_alert_expression && !is_usual_now(m)
+            m.service.as_deref().is_some_and(|s| s != service) && has_changed(m) && !m.is_alert_expression && !is_usual_now(m)
         };
         let mut earlier: Vec<(Timestamp, &MetricInput)> = (signals.metrics.iter().filter(is_earlier))
-            .filter_map(|m| Some((m.movement.changed_at.filter(|at| *at + BEFORE_IT < began)?, m)))
+            .filter_map(|m| Some((m.movement.changed_at.filter(|at| *at + MIN_LEAD < began)?, m)))
             .collect();
         earlier.sort_by(|a, b| a.0.cmp(&b.0).then_with(|| a.1.key.cmp(&b.1.key)));
-        out.extend(earlier.iter().take(EACH).map(|(at, m)| {
-            (format!("{} moved {} before it", super::metric_name(m), time::human(began.since(*at))), vec![m.key.clone()])
+        out.extend(earlier.iter().take(MAX_PER_KIND).map(|(at, m)| {
+            (format!("{} changed {} before it", super::metric_name(m), time::human(began.since(*at))), vec![m.key.clone()])
         }));
     }
-    let usual = own.iter().filter(|m| has_moved(m) && is_usual_now(m)).take(EACH);
+    let usual = own.iter().filter(|m| has_changed(m) && is_usual_now(m)).take(MAX_PER_KIND);
     out.extend(usual.map(|m| {
         let keys = m.earlier.iter().filter(|e| is_usual(m, e)).map(|e| e.key.clone()).collect();
-        (format!("its {} stands there at the same hours of other days too", m.title), keys)
+        (format!("its {} is similar at the same time on other days", m.title), keys)
     }));
-    let moved: Vec<&&MetricInput> = own.iter().filter(|m| has_moved(m) && !is_usual_now(m)).collect();
-    let back: Vec<Timestamp> = moved.iter().filter_map(|m| m.movement.back_at).collect();
+    let changed: Vec<&&MetricInput> = own.iter().filter(|m| has_changed(m) && !is_usual_now(m)).collect();
+    let back: Vec<Timestamp> = changed.iter().filter_map(|m| m.movement.back_at).collect();
     if let Some(last) = back.iter().max()
-        && back.len() == moved.len()
+        && back.len() == changed.len()
         && signals.alerts.iter().any(Alert::is_firing)
     {
-        let keys = moved.iter().take(EACH).map(|m| m.key.clone()).collect();
-        out.push((format!("all of it that moved is back since {}, and the alerts still fire", clock(*last)), keys));
+        let keys = changed.iter().take(MAX_PER_KIND).map(|m| m.key.clone()).collect();
+        out.push((
+            format!("its changed series have been back to normal since {}, but alerts are still firing", clock(*last)),
+            keys,
+        ));
     }
     out
 }
 
-/// The leading theory's contradictions as a finding.
-pub(super) fn against(signals: &Signals) -> Option<Finding> {
-    let leading = signals.suspects.iter().find(|s| s.suspect.score >= LEAST_SCORE && s.suspect.service.is_some())?;
+/// Reports the evidence against the leading suspect; `None` if there is none.
+pub(super) fn evidence_against(signals: &Signals) -> Option<Finding> {
+    let leading = signals.suspects.iter().find(|s| s.suspect.score >= MIN_SCORE && s.suspect.service.is_some())?;
     let service = leading.suspect.service.as_deref()?;
     let found = contradictions(signals, service);
     if found.is_empty() {
         return None;
     }
-    let told: Vec<&str> = found.iter().map(|(told, _)| told.as_str()).collect();
+    let reasons: Vec<&str> = found.iter().map(|(reason, _)| reason.as_str()).collect();
     Some(Finding {
         kind: FindingKind::Against,
-        title: format!("what does not fit {service} as the cause: {}", told.join("; ")),
-        text: format!("What does not fit {service} as the cause: {}.", told.join("; ")),
+        title: format!("Evidence against {service} as the cause: {}", reasons.join("; ")),
+        text: format!("Evidence against {service} as the cause: {}.", reasons.join("; ")),
         confidence: 0.6,
         at: None,
         inputs: keys(found.into_iter().flat_map(|(_, keys)| keys)),
@@ -109,7 +112,7 @@ pub(super) fn against(signals: &Signals) -> Option<Finding> {
     })
 }
 
-/// Each once, in their order.
+/// Removes duplicate keys; the order is kept.
 pub(super) fn keys(all: impl IntoIterator<Item = Key>) -> Vec<Key> {
     let mut out: Vec<Key> = Vec::new();
     for key in all {
@@ -120,45 +123,44 @@ pub(super) fn keys(all: impl IntoIterator<Item = Key>) -> Vec<Key> {
     out
 }
 
-/// Alerts fire, and nothing of all that was looked at says why: then no cause is named.
+/// Reports that alerts are firing but none of the data points to a cause; `None` if some of it does.
 pub(super) fn inconclusive(signals: &Signals, enough: usize) -> Option<Finding> {
     let first = signals.alerts.iter().filter(|a| a.is_firing()).filter_map(|a| a.pending_since.or(a.starts_at)).min();
-    // A deploy that is under way, or failed, is as telling as one that is done.
+    // A deploy that is in progress or failed counts as much as a finished one.
     let is_close = |c: &ChangeInput| {
         (c.is_release || c.what.contains("deploy"))
-            && c.service.as_deref().is_none_or(|s| fires_for(signals, s))
-            && first.is_some_and(|first| c.at <= first + BEFORE_IT && c.at + OWN_CHANGE >= first)
+            && c.service.as_deref().is_none_or(|s| has_firing_alert(signals, s))
+            && first.is_some_and(|first| c.at <= first + MIN_LEAD && c.at + CHANGE_WINDOW >= first)
     };
     let is_over = |at: Timestamp| signals.window.is_some_and(|w| at <= w.end);
-    let is_dark = signals.suspects.iter().all(|s| s.suspect.score < LEAST_SCORE)
+    let is_unexplained = signals.suspects.iter().all(|s| s.suspect.score < MIN_SCORE)
         && !signals.changes.iter().any(is_close)
         && signals.burns.is_empty()
         && signals.limits.iter().all(|l| l.share < super::around::FULL)
         && !signals.expiring.iter().any(|e| is_over(e.at));
-    if !is_dark {
+    if !is_unexplained {
         return None;
     }
-    let looked = format!("{} series", signals.metrics.len());
-    // What a source of changes could not tell leaves open what was done, not what was seen.
+    let checked = format!("{} series", signals.metrics.len());
+    // A gap of a change source leaves the changes unknown, not the metrics or logs.
     let is_blind = signals.gaps.iter().any(|gap| !gap.starts_with(OF_CHANGES));
-    let (title, seen) = if signals.metrics.len() < enough || is_blind {
-        ("inconclusive: alerts fire, and too little could be looked at", format!("only {looked} could be looked at"))
+    let (title, coverage) = if signals.metrics.len() < enough || is_blind {
+        ("Inconclusive: alerts are firing, but too little data was available", format!("only {checked} could be checked"))
     } else {
         (
-            "inconclusive: alerts fire, but nothing else that was looked at changed",
-            format!("none of {looked} that were looked at left its normal range"),
+            "Inconclusive: alerts are firing, but nothing else changed",
+            format!("none of the {checked} checked left its normal range"),
         )
     };
-    let logs =
-        if signals.blames_key.is_empty() { "no logs were read" } else { "no new error pattern is in the logs that were read" };
+    let logs = if signals.blames_key.is_empty() { "no logs were read" } else { "the logs that were read show no new errors" };
     let metrics = signals.metrics.iter().map(|m| m.key.clone()).take(4);
     let alerts = (!signals.alerts_key.is_empty()).then(|| signals.alerts_key.clone());
     Some(Finding {
         kind: FindingKind::Verdict,
         title: title.to_owned(),
         text: format!(
-            "Alerts fire, but {seen}, {logs}, and no release of what they are about is known just before: the evidence names no cause. Look at what the alerts \
-             measure, in a longer window."
+            "Inconclusive: alerts are firing, but {coverage}, {logs}, and no recent release of the affected services is known. \
+             Check the metrics behind the alerts over a longer window."
         ),
         confidence: 0.6,
         at: None,
@@ -167,77 +169,85 @@ pub(super) fn inconclusive(signals: &Signals, enough: usize) -> Option<Finding> 
     })
 }
 
-/// The services that calls lead to, directly or through others.
-fn reached<'a>(signals: &'a Signals, from: &'a str) -> BTreeSet<&'a str> {
-    let mut seen = BTreeSet::new();
+/// Returns the services that a service calls, directly or indirectly.
+fn callees_of<'a>(signals: &'a Signals, from: &'a str) -> BTreeSet<&'a str> {
+    let mut found = BTreeSet::new();
     let mut next = VecDeque::from([from]);
     while let Some(caller) = next.pop_front() {
-        next.extend(signals.calls.get(caller).into_iter().flatten().map(String::as_str).filter(|callee| seen.insert(*callee)));
+        next.extend(signals.calls.get(caller).into_iter().flatten().map(String::as_str).filter(|callee| found.insert(*callee)));
     }
-    seen
+    found
 }
 
-/// Two services that are about as suspect, that both hurt, and that nothing known connects.
+/// Reports two services that are similarly suspect, both affected, and not connected by anything known.
 pub(super) fn two_causes(signals: &Signals) -> Option<Finding> {
     if signals.storm.is_some() {
         return None;
     }
     let mut services: Vec<&SuspectInput> = Vec::new();
-    for input in signals.suspects.iter().filter(|s| s.suspect.score >= LEAST_SCORE && s.suspect.service.is_some()) {
+    for input in signals.suspects.iter().filter(|s| s.suspect.score >= MIN_SCORE && s.suspect.service.is_some()) {
         if !services.iter().any(|s| s.suspect.service == input.suspect.service) {
             services.push(input);
         }
     }
     let first = *services.first()?;
     let name = first.suspect.service.as_deref()?;
-    let others = services.iter().skip(1).take(LOOKED_AT - 1).filter(|s| s.suspect.score >= AS_SUSPECT * first.suspect.score);
-    others.filter_map(|second| apart(signals, (name, first), (second.suspect.service.as_deref()?, second))).next()
+    let others =
+        services.iter().skip(1).take(MAX_SERVICES - 1).filter(|s| s.suspect.score >= SECOND_CAUSE_SHARE * first.suspect.score);
+    others.filter_map(|second| separate_causes(signals, (name, first), (second.suspect.service.as_deref()?, second))).next()
 }
 
-/// The finding that two suspects have nothing to do with each other, where the evidence carries that.
-fn apart(signals: &Signals, a: (&str, &SuspectInput), b: (&str, &SuspectInput)) -> Option<Finding> {
-    let hurts = |service: &str| {
-        fires_for(signals, service)
-            || of(signals, service).any(|m| is_harm(m) && has_moved(m) && !is_usual_now(m) && m.movement.back_at.is_none())
+/// Reports that two suspects probably have separate causes; `None` if the evidence does not support that.
+fn separate_causes(signals: &Signals, a: (&str, &SuspectInput), b: (&str, &SuspectInput)) -> Option<Finding> {
+    let is_affected = |service: &str| {
+        has_firing_alert(signals, service)
+            || series_of(signals, service)
+                .any(|m| is_symptom(m) && has_changed(m) && !is_usual_now(m) && m.movement.back_at.is_none())
     };
-    if !hurts(a.0) || !hurts(b.0) {
+    if !is_affected(a.0) || !is_affected(b.0) {
         return None;
     }
-    let names = |who: &str, whom: &str| signals.blames.get(who).is_some_and(|named| named.contains(whom));
-    if reached(signals, a.0).contains(b.0) || reached(signals, b.0).contains(a.0) || names(a.0, b.0) || names(b.0, a.0) {
+    let names = |caller: &str, callee: &str| signals.blames.get(caller).is_some_and(|named| named.contains(callee));
+    if callees_of(signals, a.0).contains(b.0) || callees_of(signals, b.0).contains(a.0) || names(a.0, b.0) || names(b.0, a.0) {
         return None;
     }
-    if reached(signals, a.0).intersection(&reached(signals, b.0)).any(|callee| of(signals, callee).any(has_moved)) {
+    if callees_of(signals, a.0).intersection(&callees_of(signals, b.0)).any(|callee| series_of(signals, callee).any(has_changed))
+    {
         return None;
     }
-    let (at_a, at_b) = (began(signals, a.0)?, began(signals, b.0)?);
+    let (at_a, at_b) = (onset_of(signals, a.0)?, onset_of(signals, b.0)?);
     let own_change = |service: &str, began: Timestamp| {
         signals.changes.iter().find(|c| {
-            c.is_release && c.service.as_deref() == Some(service) && c.at <= began + BEFORE_IT && c.at + OWN_CHANGE >= began
+            c.is_release && c.service.as_deref() == Some(service) && c.at <= began + MIN_LEAD && c.at + CHANGE_WINDOW >= began
         })
     };
     let changes = own_change(a.0, at_a).zip(own_change(b.0, at_b));
     let is_known = |service: &str| signals.calls.contains_key(service) || signals.calls.values().any(|to| to.contains(service));
-    let is_by_calls = is_known(a.0) && is_known(b.0);
-    let is_apart = at_a.secs_since(at_b).abs() >= APART.as_secs_f64();
-    // What began together may have one cause that nobody looked at, and one pipeline may release both.
-    if !is_apart || (changes.is_none() && !is_by_calls) {
+    let are_in_call_graph = is_known(a.0) && is_known(b.0);
+    let are_separate = at_a.secs_since(at_b).abs() >= MIN_SEPARATION.as_secs_f64();
+    // Onsets at the same time may share an unknown cause, and one pipeline may release both services.
+    if !are_separate || (changes.is_none() && !are_in_call_graph) {
         return None;
     }
-    let mut told = vec![format!("{} moved from {}, {} from {}", a.0, clock(at_a), b.0, clock(at_b))];
+    let mut reasons = vec![format!("{} changed at {}, {} at {}", a.0, clock(at_a), b.0, clock(at_b))];
     let mut inputs: Vec<Key> = [a.1, b.1].iter().flat_map(|s| s.keys.iter().take(1).cloned()).collect();
-    if is_by_calls {
-        told.push("neither calls the other, directly or through others".to_owned());
+    if are_in_call_graph {
+        reasons.push("neither calls the other, directly or indirectly".to_owned());
         inputs.extend(signals.calls_from.iter().map(|(key, _)| key.clone()));
     }
     if let Some((of_a, of_b)) = changes {
-        told.push(format!("each has a change of its own just before: {} {}, {} {}", a.0, of_a.what, b.0, of_b.what));
+        reasons.push(format!("each had its own change shortly before: {} {}, {} {}", a.0, of_a.what, b.0, of_b.what));
         inputs.extend([of_a.key.clone(), of_b.key.clone()]);
     }
     Some(Finding {
         kind: FindingKind::Verdict,
-        title: format!("two causes, as far as is known: {} and {}", a.0, b.0),
-        text: format!("{}. Nothing that is known connects {} and {}: look at both.", told.join("; "), a.0, b.0),
+        title: format!("Possibly two separate causes: {} and {}", a.0, b.0),
+        text: format!(
+            "{} and {} possibly have separate causes, so check both: {}; nothing known connects them.",
+            a.0,
+            b.0,
+            reasons.join("; ")
+        ),
         confidence: 0.55,
         at: None,
         inputs: keys(inputs),
@@ -255,7 +265,7 @@ mod tests {
     use crate::analysis::suspects::{Known, suspects};
     use crate::telemetry::AlertSeverity;
 
-    /// A suspect with a series that moved at a second, or with its log alone.
+    /// A suspect with one series that changed at the given second.
     fn suspect(service: &str, score: f64, secs: i64) -> SuspectInput {
         let known = Known { logs: BTreeMap::from([(service.to_owned(), 40.0)]), ..Known::default() };
         let mut suspect = suspects(&[], &known).remove(0);
@@ -279,8 +289,8 @@ mod tests {
     }
 
     #[test]
-    fn a_red_herring_leads_and_what_contradicts_it_is_listed() {
-        // The nightly job takes the processor, as every night; what hurts moved before it, elsewhere.
+    fn lists_the_evidence_against_a_misleading_suspect() {
+        // The nightly job uses the CPU, as every night; the symptoms began earlier and elsewhere.
         let mut cpu = metric("cpu", "batch", Some(600));
         cpu.earlier = vec![Earlier { when: "a day before".into(), level: 7.5, key: "cpu a day before".into() }];
         let signals = Signals {
@@ -299,10 +309,10 @@ mod tests {
         assert_eq!(leading.against, expected);
         let against = kinds(&signals, FindingKind::Against);
         assert_eq!(against.len(), 1);
-        let told = "What does not fit batch as the cause: its latency p95 and errors per second stayed as they were; db latency p95 \
-                    moved 3m20s before it; its cpu stands there at the same hours of other days too.";
-        assert_eq!((against[0].text.as_str(), &against[0].inputs), (told, &leading.against));
-        // One that nothing speaks against is the surer for it.
+        let text = "Evidence against batch as the cause: its latency p95 and errors per second did not change; db latency p95 \
+                    changed 3m20s before it; its cpu is similar at the same time on other days.";
+        assert_eq!((against[0].text.as_str(), &against[0].inputs), (text, &leading.against));
+        // A suspect without contradictions has a higher confidence.
         let fits =
             Signals { suspects: vec![suspect("db", 6.0, 400)], metrics: vec![metric("latency p95", "db", Some(400))], ..base() };
         let leading_fits = kinds(&fits, FindingKind::Suspect).remove(0);
@@ -311,20 +321,20 @@ mod tests {
     }
 
     #[test]
-    fn where_nothing_says_why_no_cause_is_named() {
+    fn is_inconclusive_if_nothing_points_to_a_cause() {
         let still: Vec<MetricInput> = (0..4).map(|n| metric("latency p95", &format!("s{n}"), None)).collect();
         let dark = Signals { metrics: still.clone(), ..base() };
         let found = kinds(&dark, FindingKind::Verdict);
-        assert!(found[0].title.starts_with("inconclusive: alerts fire, but nothing else"), "{found:?}");
+        assert!(found[0].title.starts_with("Inconclusive: alerts are firing, but nothing else"), "{found:?}");
         assert!(kinds(&dark, FindingKind::Suspect).is_empty() && kinds(&dark, FindingKind::Change).is_empty());
         let blind = Signals { gaps: vec!["prom: timeout".into()], ..base() };
-        assert!(kinds(&blind, FindingKind::Verdict)[0].title.contains("too little could be looked at"));
-        // A series that moved, or a change, is something to go by.
-        let moved = Signals { metrics: [still.clone(), vec![metric("latency p95", "shop", Some(500))]].concat(), ..base() };
-        assert!(kinds(&moved, FindingKind::Verdict).is_empty());
+        assert!(kinds(&blind, FindingKind::Verdict)[0].title.contains("too little data was available"));
+        // A changed series, or a release, points to a cause.
+        let with_change = Signals { metrics: [still.clone(), vec![metric("latency p95", "shop", Some(500))]].concat(), ..base() };
+        assert!(kinds(&with_change, FindingKind::Verdict).is_empty());
         let changed = Signals { changes: vec![change("shop", 650)], ..dark.clone() };
         assert!(kinds(&changed, FindingKind::Verdict).is_empty());
-        // A scaling long before, by nobody, is not; a certificate that has run out is.
+        // An automatic scaling of another service does not; an expired certificate does.
         let mut scaled = dark.clone();
         scaled.changes = vec![ChangeInput { is_release: false, ..change("other", 650) }];
         assert!(!kinds(&scaled, FindingKind::Verdict).is_empty());
@@ -345,18 +355,18 @@ mod tests {
     }
 
     #[test]
-    fn two_causes_are_told_where_nothing_connects_them_and_only_there() {
+    fn reports_two_causes_only_if_nothing_connects_them() {
         let signals = Signals {
             suspects: vec![suspect("shop", 6.0, 400), suspect("mail", 5.0, 900)],
             metrics: vec![metric("latency p95", "shop", Some(400)), metric("errors per second", "mail", Some(900))],
             changes: vec![change("shop", 380), change("mail", 870)],
             ..base()
         };
-        let told = |s: &Signals| kinds(s, FindingKind::Verdict).into_iter().next();
-        let found = told(&signals).unwrap();
-        assert_eq!(found.title, "two causes, as far as is known: shop and mail");
+        let verdict = |s: &Signals| kinds(s, FindingKind::Verdict).into_iter().next();
+        let found = verdict(&signals).unwrap();
+        assert_eq!(found.title, "Possibly two separate causes: shop and mail");
         assert_eq!(found.inputs, ["shop/cpu", "mail/cpu", "shop deploy", "mail deploy"]);
-        // By the calls, with no change known.
+        // By the call graph alone, without changes.
         let pairs = |calls: &[(&str, &str)]| {
             let mut out: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
             for (from, to) in calls {
@@ -365,31 +375,31 @@ mod tests {
             out
         };
         let by_calls = |calls: &[(&str, &str)]| Signals { calls: pairs(calls), changes: vec![], ..signals.clone() };
-        assert!(told(&by_calls(&[("front", "shop"), ("front", "mail")])).unwrap().text.contains("neither calls the other"));
-        // Connected, or not known to be apart: one cause may be behind both.
+        assert!(verdict(&by_calls(&[("front", "shop"), ("front", "mail")])).unwrap().text.contains("neither calls the other"));
+        // Connected, or not known to be separate: one cause may explain both.
         for calls in [&[("shop", "bus"), ("bus", "mail")][..], &[("mail", "shop")], &[]] {
-            assert_eq!(told(&by_calls(calls)), None, "{calls:?}");
+            assert_eq!(verdict(&by_calls(calls)), None, "{calls:?}");
         }
         for calls in [&[("shop", "db"), ("mail", "db")][..], &[("shop", "orders"), ("orders", "db"), ("mail", "db")]] {
             let mut shared = by_calls(calls);
             shared.metrics.push(metric("latency p95", "db", Some(390)));
-            assert_eq!(told(&shared), None, "{calls:?}");
+            assert_eq!(verdict(&shared), None, "{calls:?}");
         }
-        // One pipeline that releases both at once is one cause.
-        let at_once = Signals { suspects: vec![suspect("shop", 6.0, 400), suspect("mail", 5.0, 410)], ..signals.clone() };
+        // A pipeline that releases both at the same time is one cause.
+        let same_time = Signals { suspects: vec![suspect("shop", 6.0, 400), suspect("mail", 5.0, 410)], ..signals.clone() };
         assert_eq!(
-            told(&Signals {
+            verdict(&Signals {
                 metrics: vec![metric("latency p95", "shop", Some(400)), metric("latency p95", "mail", Some(410))],
-                ..at_once
+                ..same_time
             }),
             None
         );
         let blamed = Signals { blames: pairs(&[("mail", "shop")]), ..signals.clone() };
-        assert_eq!(told(&blamed), None);
-        let mut unhurt = signals.clone();
-        unhurt.metrics[1].title = "cpu".into();
-        assert_eq!(told(&unhurt), None, "what hurts nobody is no second cause");
+        assert_eq!(verdict(&blamed), None);
+        let mut without_symptom = signals.clone();
+        without_symptom.metrics[1].title = "cpu".into();
+        assert_eq!(verdict(&without_symptom), None, "a service without symptoms is not a second cause");
         let weak = Signals { suspects: vec![suspect("shop", 6.0, 400), suspect("mail", 2.0, 900)], ..signals };
-        assert_eq!(told(&weak), None);
+        assert_eq!(verdict(&weak), None);
     }
 }

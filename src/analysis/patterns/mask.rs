@@ -1,22 +1,23 @@
-//! The variable parts of a message, known by their shape: numbers, ids, addresses, paths, quoted and assigned values. What is
-//! left is the message's shape: words, punctuation, and one mark for each variable part.
+//! Masks the variable parts of a log message: numbers, ids, addresses, paths, quoted and assigned values. What remains is
+//! the shape of the message: words, punctuation, and one marker for each variable part.
 //!
-//! One pass over the bytes and no allocation once the buffers have grown: every line of a log goes through here.
+//! Every line of a log passes through here, so masking takes one pass over the bytes and does not allocate once its buffers
+//! have grown.
 
-/// What stands for a variable part within a shape. No text of a log holds it: control bytes are taken out where text enters,
-/// and the masker takes it for a space.
+/// The byte that marks a variable part in a shape. Log text does not contain it: control bytes are removed on input, and the
+/// masker treats any that remain as a space.
 pub(super) const VAR: u8 = 0;
 
-/// Bytes of a message that are looked at; a longer one ends in [`CUT`].
+/// Maximum number of bytes of a message that are masked; the shape of a longer message ends in [`CUT`].
 const MAX_MESSAGE: usize = 4096;
-/// The word at the end of a shape whose message was cut.
+/// The last word of the shape of a truncated message.
 const CUT: &[u8] = "…".as_bytes();
-/// How far a quoted value may reach.
+/// Maximum length of a quoted value, in bytes.
 const MAX_QUOTED: usize = 200;
-/// A word longer than this is a key or an encoded value.
+/// Maximum length of a literal word, in bytes; a longer one is a key or an encoded value.
 const MAX_WORD: usize = 64;
 
-/// Kinds of bytes.
+// Byte classes.
 const SPACE: u8 = 1;
 const DELIMITER: u8 = 2;
 const DIGIT: u8 = 4;
@@ -26,13 +27,13 @@ const BACKSLASH: u8 = 32;
 const UPPER: u8 = 64;
 
 #[allow(clippy::indexing_slicing, reason = "at compile time, and a byte is within 256")]
-const KIND: [u8; 256] = {
-    let mut kinds = [0_u8; 256];
+const BYTE_CLASSES: [u8; 256] = {
+    let mut classes = [0_u8; 256];
     let mut b = 0;
     while b < 256 {
         #[allow(clippy::cast_possible_truncation, reason = "b is below 256")]
         let byte = b as u8;
-        kinds[b] = match byte {
+        classes[b] = match byte {
             0..=32 => SPACE,
             b',' | b';' | b':' | b'=' | b'(' | b')' | b'[' | b']' | b'{' | b'}' | b'<' | b'>' | b'"' | b'\'' | b'|' => DELIMITER,
             b'0'..=b'9' => DIGIT,
@@ -44,17 +45,17 @@ const KIND: [u8; 256] = {
         };
         b += 1;
     }
-    kinds
+    classes
 };
 
 #[inline]
 #[allow(clippy::indexing_slicing, reason = "a byte is within 256")]
-fn kind(byte: u8) -> u8 {
-    KIND[usize::from(byte)]
+fn class_of(byte: u8) -> u8 {
+    BYTE_CLASSES[usize::from(byte)]
 }
 
-/// Top-level names under which a dotted word in lower case is a host.
-const TOP_LEVEL: [&[u8]; 27] = [
+/// Top-level domains. A lower-case dotted word that ends in one of them is a host name.
+const TOP_LEVEL_DOMAINS: [&[u8]; 27] = [
     b"com",
     b"net",
     b"org",
@@ -84,19 +85,19 @@ const TOP_LEVEL: [&[u8]; 27] = [
     b"internal",
 ];
 
-/// Words that before a number belong to a date.
+/// Months and weekdays, which are part of a date when they precede a number.
 const CALENDAR: [&[u8]; 19] = [
     b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec", b"Mon", b"Tue", b"Wed",
     b"Thu", b"Fri", b"Sat", b"Sun",
 ];
 
-/// Words that after a number are its unit.
+/// Units, which are part of a value when they follow a number.
 const UNITS: [&[u8]; 21] = [
     b"bytes", b"byte", b"MB", b"GB", b"KB", b"kB", b"B", b"ms", b"sec", b"secs", b"second", b"seconds", b"s", b"us", b"ns",
     b"min", b"mins", b"minutes", b"hours", b"msec", b"msecs",
 ];
 
-/// Methods that begin a quoted request: what is asked for varies, how it is asked tells requests apart.
+/// HTTP methods. In a quoted request only the part after the method is variable.
 const METHODS: [&[u8]; 9] = [b"GET", b"POST", b"PUT", b"DELETE", b"HEAD", b"PATCH", b"OPTIONS", b"CONNECT", b"PROPFIND"];
 
 /// A token of a shape.
@@ -108,16 +109,17 @@ pub(super) enum Token {
     Word,
 }
 
-/// Masks messages; keeps its buffers.
+/// Masks messages and reuses its buffers.
 #[derive(Debug, Default)]
 pub(super) struct Masker {
     shape: Vec<u8>,
-    /// Each token with where it begins in `shape`.
+    /// Each token with its start in `shape`.
     tokens: Vec<(Token, usize)>,
 }
 
 impl Masker {
-    /// The shape of a message: runs of white space are one space, a variable part is [`VAR`], the rest stands as it is.
+    /// Returns the shape of a message: each run of white space becomes one space, each variable part [`VAR`]; the rest is
+    /// kept.
     pub(super) fn shape(&mut self, message: &[u8]) -> &[u8] {
         self.shape.clear();
         self.tokens.clear();
@@ -128,7 +130,7 @@ impl Masker {
         };
         let mut at = 0;
         while let Some(&byte) = message.get(at) {
-            let class = kind(byte);
+            let class = class_of(byte);
             if class == SPACE {
                 at += 1;
                 self.space();
@@ -156,7 +158,7 @@ impl Masker {
         &self.shape
     }
 
-    /// The last shape.
+    /// The shape of the last message.
     pub(super) fn last(&self) -> &[u8] {
         &self.shape
     }
@@ -172,15 +174,15 @@ impl Masker {
         }
     }
 
-    /// A word; returns its length. It is variable by its own shape, or by what it stands beside.
+    /// Adds the word at the start of `text` and returns its length. A unit is merged into the value before it.
     fn word(&mut self, text: &[u8]) -> usize {
-        let (mut seen, mut end) = (0_u8, 0);
+        let (mut classes, mut end) = (0_u8, 0);
         for byte in text {
-            let class = kind(*byte);
+            let class = class_of(*byte);
             if class & (SPACE | DELIMITER) != 0 {
                 break;
             }
-            seen |= class;
+            classes |= class;
             end += 1;
         }
         let word = text.get(..end).unwrap_or(&[]);
@@ -191,13 +193,13 @@ impl Masker {
             self.variable();
             return length;
         }
-        let is_variable = seen & DIGIT != 0
+        let is_variable = classes & DIGIT != 0
             || word.len() > MAX_WORD
-            || seen & (DOT | SLASH | BACKSLASH) != 0 && is_value(word, seen, self.tokens.is_empty());
+            || classes & (DOT | SLASH | BACKSLASH) != 0 && is_value(word, classes, self.tokens.is_empty());
         if is_variable {
             self.variable();
         } else if self.is_unit(word) {
-            // The number before it stands for both.
+            // The unit becomes part of the number before it.
             self.drop_tokens(1);
         } else {
             self.push(Token::Word, word);
@@ -205,7 +207,7 @@ impl Masker {
         end
     }
 
-    /// A delimiter; returns how much of what follows it took along.
+    /// Adds a delimiter and returns the number of bytes of `rest` that it consumed.
     fn delimiter(&mut self, byte: u8, rest: &[u8]) -> usize {
         match byte {
             b'"' => {
@@ -223,10 +225,11 @@ impl Masker {
                 }
                 self.push(Token::Delimiter(b'"'), b"\"");
             }
-            // Not an apostrophe: what it ends is no part of a word, and no word goes on behind it.
+            // An opening quote and not an apostrophe, because no word precedes it.
             b'\'' if !matches!(self.tokens.last(), Some((Token::Word | Token::Var, _))) => {
                 self.push(Token::Delimiter(b'\''), b"'");
-                // One value; several words in such quotes are as often the point of the message.
+                // Only a single word is a value: several words in single quotes are often the point of the message. When a
+                // word continues after the second quote, that one is an apostrophe.
                 let inside = rest.iter().take(MAX_QUOTED).position(|b| matches!(b, b'\'' | b' '));
                 let inside = inside.filter(|n| *n > 0 && rest.get(*n) == Some(&b'\''));
                 if let Some(length) = inside.filter(|n| rest.get(n + 1).is_none_or(|b| !b.is_ascii_alphanumeric())) {
@@ -237,9 +240,9 @@ impl Masker {
             }
             b'=' => {
                 self.push(Token::Delimiter(b'='), b"=");
-                // What is assigned is a value, whatever it looks like.
-                let ends = |b: &u8| kind(*b) == SPACE || (kind(*b) == DELIMITER && !matches!(b, b':' | b'='));
-                let length = rest.iter().position(ends).unwrap_or(rest.len());
+                // Everything that is assigned is a value, whatever its form.
+                let is_end = |b: &u8| class_of(*b) == SPACE || (class_of(*b) == DELIMITER && !matches!(b, b':' | b'='));
+                let length = rest.iter().position(is_end).unwrap_or(rest.len());
                 if length > 0 {
                     self.variable();
                 }
@@ -252,7 +255,8 @@ impl Masker {
         0
     }
 
-    /// A variable part, joined with variable parts that it continues: `a:b`, `a, b`, `a b`, `Jun 14`, `host.name:80`, `<1`.
+    /// Adds a variable part. It is merged with a variable part that it continues: `a:b`, `a, b`, `a b`, `Jun 14`,
+    /// `host.name:80`, `<1`.
     fn variable(&mut self) {
         loop {
             match self.tokens.as_slice() {
@@ -278,23 +282,24 @@ impl Masker {
         self.push(Token::Var, &[VAR]);
     }
 
-    /// A closing bracket: an aside about a variable part, `10.0.0.1 (db-1)` or `1190 bytes (1.16 KB)`, is a part of it.
+    /// Adds a closing bracket. A remark after a variable part, such as `10.0.0.1 (db-1)` or `1190 bytes (1.16 KB)`, becomes
+    /// part of it.
     fn close(&mut self) {
         let open = Token::Delimiter(b'(');
-        let aside = match self.tokens.as_slice() {
+        let remark_length = match self.tokens.as_slice() {
             [.., (Token::Var, _), (Token::Space, _), (o, _), (Token::Var, _)] if *o == open => 3,
             [.., (Token::Var, _), (o, _), (Token::Var, _)] | [.., (Token::Var, _), (Token::Space, _), (o, _)] if *o == open => 2,
             [.., (Token::Var, _), (o, _)] if *o == open => 1,
             _ => 0,
         };
-        if aside > 0 {
-            self.drop_tokens(aside);
+        if remark_length > 0 {
+            self.drop_tokens(remark_length);
         } else {
             self.push(Token::Delimiter(b')'), b")");
         }
     }
 
-    /// The end of a list, `[nanjing, shanghai]`: however many things it names, it is one variable part.
+    /// Adds the end of a list. A list such as `[nanjing, shanghai]` is one variable part, whatever its length.
     fn close_list(&mut self) {
         let (mut commas, mut inside) = (0, 0);
         let mut is_item = false;
@@ -334,8 +339,8 @@ impl Masker {
     }
 }
 
-/// The length of a hardware address (`de:ad:be:ef:00:01`) or an IPv6 address (`fe80::1`, `::ffff:10.0.0.1`) at the start of a
-/// text: its parts may be letters only, which would pass for words.
+/// The length of a hardware address (`de:ad:be:ef:00:01`) or an IPv6 address (`fe80::1`, `::ffff:10.0.0.1`) at the start of
+/// a text; `None` when there is none. Such addresses need this check because parts without digits look like words.
 fn address(text: &[u8]) -> Option<usize> {
     let end = text.iter().take(64).take_while(|b| b.is_ascii_hexdigit() || **b == b':').count();
     let whole = text.get(..end)?;
@@ -344,47 +349,47 @@ fn address(text: &[u8]) -> Option<usize> {
         return None;
     }
     let parts = || whole.split(|b| *b == b':');
-    let (count, filled) = (parts().count(), parts().filter(|p| !p.is_empty()).count());
+    let (count, non_empty) = (parts().count(), parts().filter(|p| !p.is_empty()).count());
     let is_hardware = count >= 6 && parts().all(|p| p.len() == 2);
-    let shortened = whole.windows(2).filter(|w| *w == b"::").count() == 1 && filled > 0;
+    let is_shortened = whole.windows(2).filter(|w| *w == b"::").count() == 1 && non_empty > 0;
     let has_digit = whole.iter().any(u8::is_ascii_digit);
     let is_ipv6 = parts().all(|p| p.len() <= 4)
-        && (count == 8 && filled == 8 || shortened && (has_digit || filled > 2 || text.get(end) == Some(&b'.')));
+        && (count == 8 && non_empty == 8 || is_shortened && (has_digit || non_empty > 2 || text.get(end) == Some(&b'.')));
     (is_hardware || is_ipv6).then_some(end)
 }
 
-/// Whether a word of dots or slashes is a path, a host, or a dotted name of something. The first word of a message names who
-/// speaks and stays.
-fn is_value(word: &[u8], seen: u8, is_first: bool) -> bool {
+/// Whether a word with dots, slashes or backslashes is a path, a host or another dotted name. `is_first`: the first word of
+/// a message usually names the logger, so a dotted name is kept there.
+fn is_value(word: &[u8], classes: u8, is_first: bool) -> bool {
     if word.first() == Some(&b'/') && word.len() > 1 {
         return true;
     }
     let count = |byte: u8| word.iter().filter(|b| **b == byte).count();
-    if seen & DOT != 0 {
+    if classes & DOT != 0 {
         let labels = || word.split(|b| *b == b'.');
         if labels().all(|l| !l.is_empty()) {
-            let is_host = seen & UPPER == 0 && labels().next_back().is_some_and(|last| TOP_LEVEL.contains(&last));
+            let is_host = classes & UPPER == 0 && labels().next_back().is_some_and(|last| TOP_LEVEL_DOMAINS.contains(&last));
             if is_host || (!is_first && count(b'.') >= 2) {
                 return true;
             }
         }
     }
-    (seen & SLASH != 0 && count(b'/') >= 2) || (seen & BACKSLASH != 0 && count(b'\\') >= 2)
+    (classes & SLASH != 0 && count(b'/') >= 2) || (classes & BACKSLASH != 0 && count(b'\\') >= 2)
 }
 
-/// The tokens of a shape, each with its bytes.
+/// Splits a shape into its tokens, each with its bytes.
 pub(super) fn tokens(shape: &[u8]) -> Vec<(Token, &[u8])> {
     let mut found = Vec::new();
     let mut at = 0;
     while let Some(&byte) = shape.get(at) {
         let one = |token| (token, shape.get(at..=at).unwrap_or(&[]));
-        let (token, bytes) = match (byte, kind(byte)) {
+        let (token, bytes) = match (byte, class_of(byte)) {
             (VAR, _) => one(Token::Var),
             (_, SPACE) => one(Token::Space),
             (_, DELIMITER) => one(Token::Delimiter(byte)),
             _ => {
                 let rest = shape.get(at..).unwrap_or(&[]);
-                let length = rest.iter().position(|b| kind(*b) & (SPACE | DELIMITER) != 0).unwrap_or(rest.len());
+                let length = rest.iter().position(|b| class_of(*b) & (SPACE | DELIMITER) != 0).unwrap_or(rest.len());
                 (Token::Word, rest.get(..length).unwrap_or(&[]))
             }
         };
@@ -394,7 +399,7 @@ pub(super) fn tokens(shape: &[u8]) -> Vec<(Token, &[u8])> {
     found
 }
 
-/// A shape as people read it: `<*>` for each variable part. Bytes that are no UTF-8 become U+FFFD.
+/// Formats a shape for display, with `<*>` for each variable part. Invalid UTF-8 becomes U+FFFD.
 pub(super) fn template(shape: &[u8]) -> String {
     let mut out = String::with_capacity(shape.len() + 16);
     for (n, part) in shape.split(|b| *b == VAR).enumerate() {
@@ -415,7 +420,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_is_one_variable_part_however_many_it_names() {
+    fn masks_a_list_as_one_variable_part() {
         let shape = |text: &str| {
             let mut masker = Masker::default();
             template(masker.shape(text.as_bytes()))
@@ -423,13 +428,13 @@ mod tests {
         for text in ["stations: [nanjing, shanghai]", "stations: [a,b,c]", "stations: [suzhou, 7, x]"] {
             assert_eq!(shape(text), "stations: [<*>]", "{text}");
         }
-        for kept in ["stations: [suzhou]", "[main] done", "[a b, c] kept", "state [, ] odd", "]]["] {
-            assert_eq!(shape(kept), kept);
+        for unchanged in ["stations: [suzhou]", "[main] done", "[a b, c] kept", "state [, ] odd", "]]["] {
+            assert_eq!(shape(unchanged), unchanged);
         }
     }
 
     #[test]
-    fn what_varies_is_known_by_its_shape() {
+    fn masks_variable_parts() {
         for (message, shape) in [
             ("pool exhausted after 3000 ms (in_use=20, waiting=17)", "pool exhausted after <*> (in_use=<*>, waiting=<*>)"),
             ("GET /cart/8812 502", "GET <*>"),
@@ -457,17 +462,17 @@ mod tests {
     }
 
     #[test]
-    fn a_long_message_is_cut_and_says_so() {
+    fn marks_a_truncated_message() {
         assert!(mask(&"word ".repeat(2000)).ends_with('…'));
     }
 
     proptest::proptest! {
         #[test]
-        fn any_bytes_have_a_shape_and_its_tokens_are_the_whole_of_it(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..300)) {
+        fn tokens_cover_the_shape_of_any_bytes(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..300)) {
             let mut masker = Masker::default();
             let shape = masker.shape(&bytes).to_vec();
-            let whole: Vec<u8> = tokens(&shape).iter().flat_map(|(_, b)| b.to_vec()).collect();
-            proptest::prop_assert_eq!(&whole, &shape);
+            let joined: Vec<u8> = tokens(&shape).iter().flat_map(|(_, b)| b.to_vec()).collect();
+            proptest::prop_assert_eq!(&joined, &shape);
             template(&shape);
         }
     }

@@ -1,4 +1,5 @@
-//! A whole log studied: its lines cut, mined and counted, and compared with a baseline where there is one.
+//! Pattern analysis of a whole log: separates headers from messages, mines and counts the patterns, and compares them with a
+//! baseline if there is one.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,30 +11,32 @@ use crate::telemetry::parse::layout::Layout;
 use crate::telemetry::parse::{self, Context};
 use crate::telemetry::{LogLine, Timestamp, clean};
 
-/// Bytes of the sample that is kept of a pattern.
+/// Maximum length of a pattern's sample, in bytes.
 const MAX_SAMPLE: usize = 400;
 
-/// To which part a line belongs.
+/// The part of the data that a line belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
-    /// What was normal.
+    /// Normal operation.
     Baseline,
-    /// What is looked at.
+    /// The period under investigation.
     Incident,
 }
 
+/// The counts of one id of the miner.
 #[derive(Clone, Debug, Default)]
 struct Tally {
     count: u64,
     baseline: u64,
     first_at: Option<Timestamp>,
     last_at: Option<Timestamp>,
-    /// A real line; of the incident where there is one.
+    /// An original line, from the incident if possible.
     sample: String,
+    /// Lines of each level, indexed by the level.
     levels: [u32; 6],
-    /// Lines in each part of the time seen; empty without times.
+    /// Lines in each part of the time range; empty without times.
     rate: Vec<u32>,
-    /// Places of the services in the study's list.
+    /// Indices of the services in the study's list, sorted.
     services: Vec<u16>,
     facets: BTreeMap<String, Facet>,
 }
@@ -41,21 +44,23 @@ struct Tally {
 /// The values of one field of structured lines.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facet {
-    /// Lines by value; the first [`MAX_VALUES`] values that came.
+    /// Number of lines by value, for the first [`MAX_VALUES`] values that occur.
     pub values: BTreeMap<String, u64>,
-    /// Lines of further values.
+    /// Number of lines with any other value.
     pub other: u64,
 }
 
-/// Fields, values of one, and bytes of a value that are kept of a pattern.
+/// Maximum number of fields counted for a pattern.
 const MAX_FACETS: usize = 12;
+/// Maximum number of values counted separately for a field.
 pub const MAX_VALUES: usize = 8;
-const MAX_VALUE: usize = 64;
-/// Services that are told apart.
+/// Maximum length of a value, in bytes.
+const MAX_VALUE_BYTES: usize = 64;
+/// Maximum number of services that are recorded.
 const MAX_SERVICES: usize = 1000;
 
 impl Facet {
-    /// Counts a value.
+    /// Adds `n` lines with a value.
     pub(super) fn add(&mut self, value: &str, n: u64) {
         if let Some(count) = self.values.get_mut(value) {
             *count += n;
@@ -67,36 +72,36 @@ impl Facet {
     }
 }
 
-/// Counts the fields of a line, but the one that names its service.
+/// Counts the fields of a line, except those whose value is the name of its service.
 pub(super) fn count_fields(facets: &mut BTreeMap<String, Facet>, line: &LogLine) {
     for (field, value) in line.fields.iter().filter(|(_, value)| line.service.as_ref() != Some(value)) {
         if facets.len() >= MAX_FACETS && !facets.contains_key(field) {
             continue;
         }
         let facet = facets.entry(field.clone()).or_default();
-        if value.len() > MAX_VALUE {
-            facet.add(&clean::cut(value, MAX_VALUE), 1);
+        if value.len() > MAX_VALUE_BYTES {
+            facet.add(&clean::cut(value, MAX_VALUE_BYTES), 1);
         } else {
             facet.add(value, 1);
         }
     }
 }
 
-/// Counts what was counted of another part.
-pub(super) fn merge(facets: &mut BTreeMap<String, Facet>, others: BTreeMap<String, Facet>) {
+/// Adds the counts of `others` to `facets`.
+pub(super) fn merge_facets(facets: &mut BTreeMap<String, Facet>, others: BTreeMap<String, Facet>) {
     for (field, other) in others {
         if facets.len() >= MAX_FACETS && !facets.contains_key(&field) {
             continue;
         }
-        let whole = facets.entry(field).or_default();
-        other.values.iter().for_each(|(value, n)| whole.add(value, *n));
-        whole.other += other.other;
+        let facet = facets.entry(field).or_default();
+        other.values.iter().for_each(|(value, n)| facet.add(value, *n));
+        facet.other += other.other;
     }
 }
 
 impl Tally {
-    fn take_in(&mut self, other: Self) {
-        merge(&mut self.facets, other.facets);
+    fn merge(&mut self, other: Self) {
+        merge_facets(&mut self.facets, other.facets);
         if self.rate.is_empty() {
             self.rate = other.rate;
         } else {
@@ -117,6 +122,7 @@ impl Tally {
         }
     }
 
+    /// The most frequent level; the more severe one of a tie.
     fn level(&self) -> Option<Level> {
         const ALL: [Level; 6] = [Level::Trace, Level::Debug, Level::Info, Level::Warn, Level::Error, Level::Fatal];
         let (most, n) = self.levels.iter().enumerate().max_by_key(|(i, n)| (**n, *i))?;
@@ -124,65 +130,71 @@ impl Tally {
     }
 }
 
-/// A pattern of a studied log.
+/// A pattern of an analysed log.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Studied {
-    /// `P1`, `P2`, … in the order in which they first appeared.
+    /// `P1`, `P2`, … in order of first appearance.
     pub id: String,
+    /// The message with `<*>` in place of each variable part.
     pub template: String,
+    /// The most frequent level of its lines.
     pub level: Option<Level>,
-    /// Lines of what is looked at, and of the baseline.
+    /// Number of lines in the incident part and in the baseline.
     pub count: u64,
     pub baseline_count: u64,
-    /// When it was first and last written in what is looked at.
+    /// First and last time of its lines in the incident part.
     pub first_at: Option<Timestamp>,
     pub last_at: Option<Timestamp>,
+    /// An original line, from the incident part if possible.
     pub sample: String,
-    /// Lines in each part of the time seen, see [`Findings::rate_start`]; empty when no line had a time.
+    /// Lines in each part of the time range, see [`Findings::rate_start`]; empty when no line has a time.
     pub rate: Vec<u32>,
-    /// The place in the source that wrote it, such as `pool.go:88`, where the lines name it.
+    /// The source location that wrote it, such as `pool.go:88`, or the status class of an access log, such as `GET 5xx`;
+    /// `None` when the lines name neither.
     pub place: Option<String>,
-    /// Services that wrote it, sorted; empty when no line named one.
+    /// Services that wrote it, sorted; empty when no line names one.
     pub services: Vec<String>,
-    /// The fields of its structured lines beside message, time, level and service.
+    /// The fields of its structured lines, apart from message, time, level and service.
     pub facets: BTreeMap<String, Facet>,
     pub change: Change,
-    /// How surely its share of the lines has changed: the G statistic of the two shares, 0 and above.
+    /// How certain it is that its share of the lines changed: the G statistic of the two shares, 0 or more. See [`g_score`].
     pub score: f64,
 }
 
-/// What a study found.
+/// The result of a study.
 #[derive(Debug)]
 pub struct Findings {
+    /// Lines of the incident part: all, with a time, and with a level.
     pub lines: u64,
     pub timed_lines: u64,
     pub levelled_lines: u64,
     pub baseline_lines: u64,
+    /// First and last time of a line in the incident part.
     pub first_at: Option<Timestamp>,
     pub last_at: Option<Timestamp>,
-    /// When the first part of every rate begins, and how long each part is.
+    /// The start of the first part of every rate, and the length of each part.
     pub rate_start: Option<Timestamp>,
     pub rate_step: Duration,
-    /// Those that changed most first when there is a baseline, else the most lines first.
+    /// With a baseline, new patterns first, then by kind of change and score; otherwise by number of lines, highest first.
     pub patterns: Vec<Studied>,
-    /// Lines of patterns that were too many to be kept apart.
+    /// Lines in the rest pattern of the miner, beyond its limits.
     pub beyond: u64,
     mined: Mined,
 }
 
 impl Findings {
-    /// The place (from 0, by first appearance: `P1` is 0) of the pattern that a number of [`Study::line`] belongs to in the end.
-    pub fn pattern_of(&self, number: u32) -> u32 {
-        self.mined.pattern_of.get(number as usize).copied().unwrap_or(0)
+    /// The index of the final pattern of an id that [`Study::line`] returned. Indices start at 0, so `P1` is 0.
+    pub fn pattern_of(&self, id: u32) -> u32 {
+        self.mined.pattern_of.get(id as usize).copied().unwrap_or(0)
     }
 
-    /// A regular expression that every message of the pattern at a place matches.
-    pub fn regex(&self, place: u32) -> String {
-        self.mined.regex(place as usize)
+    /// Returns a regular expression that matches every message of the pattern with this index.
+    pub fn regex(&self, index: u32) -> String {
+        self.mined.regex(index as usize)
     }
 }
 
-/// Studies lines as they come.
+/// Analyses log lines as they arrive.
 #[derive(Debug)]
 pub struct Study {
     context: Context,
@@ -190,45 +202,49 @@ pub struct Study {
     tallies: Vec<Tally>,
     lines: u64,
     baseline_lines: u64,
-    /// The first and the last time of the baseline.
+    /// The first and last time of the baseline.
     baseline_span: (Option<Timestamp>, Option<Timestamp>),
     timed: u64,
     levelled: u64,
     first_at: Option<Timestamp>,
     last_at: Option<Timestamp>,
+    /// Whether the previous line had a time or continued a line with one.
     was_timed: bool,
-    /// Lines that go on with the one before are counted, not mined; the number of that one, and whether it is a Python trace.
+    /// Whether continuation lines are only counted, not mined.
     joins: bool,
+    /// The id of the previous line that was mined.
     last: Option<u32>,
-    in_trace: bool,
-    clock: Clock,
+    /// Whether the previous line belongs to a Python traceback.
+    in_traceback: bool,
+    clock: RateClock,
     services: Vec<String>,
-    places: Places,
-    /// The place in the source of the numbers that have one.
-    named: BTreeMap<u32, String>,
+    locations: LocationFinder,
+    /// The source location of each id that has one.
+    location_of: BTreeMap<u32, String>,
 }
 
-/// Whether the lines of a stream name the place in the source that wrote them.
+/// Finds source locations in lines, and stops looking when most lines of a stream name none.
 #[derive(Clone, Copy, Debug, Default)]
-struct Places {
+struct LocationFinder {
+    /// Lines examined so far, at most [`SAMPLE_LINES`], and how many of them name a location.
     tried: u32,
     found: u32,
 }
 
-/// Bytes of a line in which a service's name and a bar may stand before the rest.
-const MAX_NAME: usize = 80;
-/// Lines after which it is known whether they name a place.
-const TRIED: u32 = 256;
+/// Bytes at the start of a line in which the service name and bar of Docker Compose are looked for.
+const MAX_COMPOSE_PREFIX: usize = 80;
+/// Number of lines after which a stream is judged to name locations or not.
+const SAMPLE_LINES: u32 = 256;
 
-impl Places {
-    /// The place that a line names in its header, or in the first words behind it; no longer looked for where most lines have
-    /// none.
+impl LocationFinder {
+    /// The source location that a line names in its header or in the first words after it. Always `None` once most of the
+    /// first lines had none.
     fn find<'a>(&mut self, raw: &'a str, from: usize) -> Option<&'a str> {
-        if self.tried >= TRIED && self.found < TRIED / 2 {
+        if self.tried >= SAMPLE_LINES && self.found < SAMPLE_LINES / 2 {
             return None;
         }
-        let found = place_of(raw, from);
-        if self.tried < TRIED {
+        let found = find_location(raw, from);
+        if self.tried < SAMPLE_LINES {
             self.tried += 1;
             self.found += u32::from(found.is_some());
         }
@@ -236,60 +252,61 @@ impl Places {
     }
 }
 
-/// Words behind the header in which a place is looked for.
-const BEHIND: usize = 2;
+/// Number of words after the header in which a location is looked for.
+const WORDS_AFTER_HEADER: usize = 2;
 
-/// `t.c.Travel2Controller#115` as logback writes it with `%logger#%line`, `pool.go:88`, `Checkout.java:41`.
-fn place_of(raw: &str, from: usize) -> Option<&str> {
-    let mut behind = 0;
+/// Finds a source location such as `t.c.Travel2Controller#115` (logback's `%logger#%line`), `pool.go:88` or
+/// `Checkout.java:41`. `from`: where the header ends.
+fn find_location(raw: &str, from: usize) -> Option<&str> {
+    let mut words_after = 0;
     for word in raw.split_ascii_whitespace() {
         let at = word.as_ptr() as usize - raw.as_ptr() as usize;
         if at >= from {
-            behind += 1;
-            if behind > BEHIND {
+            words_after += 1;
+            if words_after > WORDS_AFTER_HEADER {
                 return None;
             }
         }
         let word = word.trim_matches(|c: char| "[](){}<>,;|-".contains(c)).trim_end_matches(':');
-        if is_place(word) {
+        if is_location(word) {
             return Some(word);
         }
     }
     None
 }
 
-fn is_place(word: &str) -> bool {
+fn is_location(word: &str) -> bool {
     const SOURCES: [&str; 18] =
         ["java", "kt", "scala", "groovy", "go", "py", "rs", "c", "cc", "cpp", "cxx", "h", "rb", "js", "ts", "cs", "php", "ex"];
-    let numbered = |line: &str| (1..=6).contains(&line.len()) && line.bytes().all(|b| b.is_ascii_digit());
-    let named = |name: &str| {
+    let is_line_number = |line: &str| (1..=6).contains(&line.len()) && line.bytes().all(|b| b.is_ascii_digit());
+    let is_file_or_class = |name: &str| {
         name.starts_with(|c: char| c.is_ascii_alphabetic())
             && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._$/-[]".contains(&b))
     };
     if let Some((class, line)) = word.rsplit_once('#') {
-        return class.contains('.') && numbered(line) && named(class);
+        return class.contains('.') && is_line_number(line) && is_file_or_class(class);
     }
     word.rsplit_once(':').is_some_and(|(file, line)| {
-        numbered(line) && file.rsplit_once('.').is_some_and(|(name, end)| SOURCES.contains(&end) && named(name))
+        is_line_number(line) && file.rsplit_once('.').is_some_and(|(name, end)| SOURCES.contains(&end) && is_file_or_class(name))
     })
 }
 
-/// The parts that lines are counted in: as many as [`RATES`], each as long as needed, so that a stream may go on for ever.
+/// Divides time into [`RATES`] parts, whose length doubles as needed so that a stream can be of any length.
 #[derive(Clone, Copy, Debug, Default)]
-struct Clock {
+struct RateClock {
     start: Option<Timestamp>,
-    /// Seconds of a part.
+    /// Length of a part, in seconds.
     step: u32,
 }
 
-impl Clock {
-    /// The part of a moment, and how often the parts had to be made twice as long for it.
+impl RateClock {
+    /// The index of the part that contains a time, and how often the length of the parts was doubled to reach it.
     fn part(&mut self, at: Timestamp) -> (usize, u32) {
         let start = *self.start.get_or_insert(at);
         if self.step == 0 {
             self.step = 1;
         }
-        // What is older than the first line counts with it.
+        // Times before the first line count as the first part.
         let secs = at.since(start).as_secs();
         let mut doubled = 0;
         while secs / u64::from(self.step) >= RATES as u64 && self.step < u32::MAX / 2 {
@@ -301,7 +318,7 @@ impl Clock {
     }
 }
 
-/// Puts neighbouring parts together, for parts twice as long.
+/// Merges pairs of neighbouring parts after the length of the parts was doubled.
 fn halve(rate: &mut Vec<u32>) {
     if rate.is_empty() {
         return;
@@ -312,8 +329,8 @@ fn halve(rate: &mut Vec<u32>) {
 }
 
 impl Study {
-    /// `context` tells what times without a year or a zone mean. `joins`: lines that go on with the one before (a stack trace) are
-    /// no patterns of their own.
+    /// `context` supplies the year and zone of times without them. `joins`: lines that continue the previous one, such as a
+    /// stack trace, are not patterns of their own.
     pub fn new(context: Context, joins: bool) -> Self {
         Self {
             context,
@@ -329,16 +346,16 @@ impl Study {
             was_timed: false,
             joins,
             last: None,
-            in_trace: false,
-            clock: Clock::default(),
+            in_traceback: false,
+            clock: RateClock::default(),
             services: Vec::new(),
-            places: Places::default(),
-            named: BTreeMap::new(),
+            locations: LocationFinder::default(),
+            location_of: BTreeMap::new(),
         }
     }
 
-    /// The place of a service in the list; `None` when there are too many.
-    fn service(&mut self, name: &str) -> Option<u16> {
+    /// The index of a service in the list, which is extended if needed; `None` when the list is full.
+    fn service_index(&mut self, name: &str) -> Option<u16> {
         let at = self.services.iter().position(|s| s == name).or_else(|| {
             (self.services.len() < MAX_SERVICES).then(|| {
                 self.services.push(name.to_owned());
@@ -348,32 +365,34 @@ impl Study {
         u16::try_from(at).ok()
     }
 
-    /// Another stream begins: whether its lines name their place in the source is found anew, and its times are read so.
+    /// Starts another stream with its own time context. Whether its lines name source locations is determined again.
     pub fn next_stream(&mut self, context: Context) {
         self.context = context;
-        self.places = Places::default();
-        (self.was_timed, self.in_trace, self.last) = (false, false, None);
+        self.locations = LocationFinder::default();
+        (self.was_timed, self.in_traceback, self.last) = (false, false, None);
     }
 
-    /// Says which service wrote the line of a number, where the line itself does not.
-    pub fn written_by(&mut self, number: u32, service: &str) {
-        let at = self.service(service);
-        if let (Some(at), Some(tally)) = (at, self.tallies.get_mut(number as usize))
-            && let Err(place) = tally.services.binary_search(&at)
+    /// Records the service that wrote the line of an id, for lines that do not name it.
+    pub fn written_by(&mut self, id: u32, service: &str) {
+        let index = self.service_index(service);
+        if let (Some(index), Some(tally)) = (index, self.tallies.get_mut(id as usize))
+            && let Err(position) = tally.services.binary_search(&index)
         {
-            tally.services.insert(place, at);
+            tally.services.insert(position, index);
         }
     }
 
-    fn structured(&mut self, number: u32, line: &LogLine) {
+    /// Records the service of a structured line and counts its fields.
+    fn count_structured(&mut self, id: u32, line: &LogLine) {
         if let Some(service) = &line.service {
-            self.written_by(number, service);
+            self.written_by(id, service);
         }
-        let Some(tally) = self.tallies.get_mut(number as usize) else { return };
+        let Some(tally) = self.tallies.get_mut(id as usize) else { return };
         count_fields(&mut tally.facets, line);
     }
 
-    /// Takes a line of JSON or logfmt, which carries its message in a field; `at` and `service`: what stood before it tells.
+    /// Adds a JSON or logfmt line, whose message is in a field. `at` and `service` come from a prefix and are used when the
+    /// line has none of its own. `None` when the line is not structured.
     fn structured_line(&mut self, raw: &str, at: Option<Timestamp>, service: Option<&str>, side: Side) -> Option<u32> {
         if !raw.starts_with('{') && !parse::is_logfmt(raw) {
             return None;
@@ -384,70 +403,70 @@ impl Study {
         if line.at.is_none() && line.fields.is_empty() {
             return None;
         }
-        let number = self.message(&line.message, None, line.at, line.level, side, line.at.is_some());
+        let id = self.add_message(&line.message, None, line.at, line.level, side, line.at.is_some());
         if side == Side::Incident {
-            self.structured(number, &line);
+            self.count_structured(id, &line);
         }
-        Some(number)
+        Some(id)
     }
 
-    /// Takes a raw line; `layout`: how its header is cut, `None`: it is a message as it stands. Returns a number that
-    /// [`Findings::pattern_of`] turns into its pattern.
+    /// Adds a raw line and returns its id, which [`Findings::pattern_of`] maps to its pattern. `layout` describes the
+    /// header; without one the whole line is the message.
     pub fn line(&mut self, raw: &str, layout: Option<&Layout>, side: Side) -> u32 {
-        let Some(layout) = layout else { return self.message(raw, None, None, None, side, false) };
-        if let Some(number) = self.structured_line(raw, None, None, side) {
-            return number;
+        let Some(layout) = layout else { return self.add_message(raw, None, None, None, side, false) };
+        if let Some(id) = self.structured_line(raw, None, None, side) {
+            return id;
         }
         if let Some((inner, service)) = parse::prefixed_json(raw)
-            && let Some(number) = self.structured_line(inner, None, service, side)
+            && let Some(id) = self.structured_line(inner, None, service, side)
         {
-            return number;
+            return id;
         }
-        // Of docker compose: each line with its service before it.
-        let bar = memchr::memchr(b'|', raw.as_bytes().get(..MAX_NAME).unwrap_or(raw.as_bytes()));
+        // Docker Compose puts the service name before each line.
+        let bar = memchr::memchr(b'|', raw.as_bytes().get(..MAX_COMPOSE_PREFIX).unwrap_or(raw.as_bytes()));
         let inner = bar.and_then(|_| parse::composed(raw));
         if let Some((service, inner)) = inner
-            && let Some(number) = self.structured_line(inner, None, Some(service), side)
+            && let Some(id) = self.structured_line(inner, None, Some(service), side)
         {
-            return number;
+            return id;
         }
         let head = layout.head(raw, self.context);
         if head.at.is_some()
-            && let Some(number) = self.structured_line(raw.get(head.from..).unwrap_or(""), head.at, None, side)
+            && let Some(id) = self.structured_line(raw.get(head.from..).unwrap_or(""), head.at, None, side)
         {
-            return number;
+            return id;
         }
-        let goes_on = head.at.is_none() && self.was_timed && self.goes_on(raw);
-        if goes_on
+        let is_continuation = head.at.is_none() && self.was_timed && self.is_continuation(raw);
+        if is_continuation
             && self.joins
-            && let Some(number) = self.last
+            && let Some(id) = self.last
         {
-            self.count(side, true, head.level.is_some());
-            return number;
+            self.count_line(side, true, head.level.is_some());
+            return id;
         }
         let message = raw.get(head.from..).unwrap_or(raw);
-        // Of an access log what was answered tells most: each class of status is a pattern of its own.
-        let (place, level) = match parse::answered(message).filter(|_| head.at.is_some() && head.level.is_none()) {
+        // In an access log each status class is a pattern of its own.
+        let (location, level) = match parse::answered(message).filter(|_| head.at.is_some() && head.level.is_none()) {
             Some((name, level)) => (Some(name), Some(level)),
-            None => (if head.at.is_some() { self.places.find(raw, head.from) } else { None }, head.level),
+            None => (if head.at.is_some() { self.locations.find(raw, head.from) } else { None }, head.level),
         };
-        self.message(message, place, head.at, level, side, head.at.is_some() || goes_on)
+        self.add_message(message, location, head.at, level, side, head.at.is_some() || is_continuation)
     }
 
-    /// Whether a line without a time goes on with the one before it: indented, or a part of a trace of Java or Python.
-    fn goes_on(&mut self, raw: &str) -> bool {
-        let is_of_trace = ["Caused by: ", "Suppressed: "].iter().any(|begin| raw.starts_with(begin));
-        let begins = raw.starts_with("Traceback (most recent call last)");
+    /// Whether a line without a time continues the previous one: it is indented or part of a Java or Python stack trace.
+    fn is_continuation(&mut self, raw: &str) -> bool {
+        let is_cause = ["Caused by: ", "Suppressed: "].iter().any(|prefix| raw.starts_with(prefix));
+        let starts = raw.starts_with("Traceback (most recent call last)");
         let word = raw.split([':', ' ']).next().unwrap_or("");
         let names_error = word.ends_with("Exception") || word.ends_with("Error");
-        // The last line of Python's trace stands at the margin, and it may be an error of any name.
-        let ends = self.in_trace && !raw.starts_with([' ', '\t']) && !begins;
-        self.in_trace = begins || self.in_trace && !ends;
-        raw.starts_with([' ', '\t']) || is_of_trace || begins || names_error && word.len() > 9 || ends
+        // The last line of a Python traceback is not indented and may name any error.
+        let ends = self.in_traceback && !raw.starts_with([' ', '\t']) && !starts;
+        self.in_traceback = starts || self.in_traceback && !ends;
+        raw.starts_with([' ', '\t']) || is_cause || starts || names_error && word.len() > 9 || ends
     }
 
-    /// Counts a line.
-    fn count(&mut self, side: Side, is_timed: bool, is_levelled: bool) {
+    /// Adds a line to the totals.
+    fn count_line(&mut self, side: Side, is_timed: bool, is_levelled: bool) {
         self.was_timed = is_timed;
         if side == Side::Incident {
             self.lines += 1;
@@ -458,35 +477,36 @@ impl Study {
         }
     }
 
-    /// Lines studied so far that are no baseline's.
+    /// The number of incident lines so far.
     pub fn lines(&self) -> u64 {
         self.lines
     }
 
-    fn message(
+    /// Mines a message, updates all counts, and returns its id.
+    fn add_message(
         &mut self,
         message: &str,
-        place: Option<&str>,
+        location: Option<&str>,
         at: Option<Timestamp>,
         level: Option<Level>,
         side: Side,
         is_timed: bool,
     ) -> u32 {
-        let number = match place {
-            Some(place) => {
-                let number = self.miner.add_from(message.as_bytes(), place.as_bytes());
-                if number as usize >= self.tallies.len() {
-                    self.named.insert(number, clean::cut(place, MAX_VALUE));
+        let id = match location {
+            Some(location) => {
+                let id = self.miner.add_located(message.as_bytes(), location.as_bytes());
+                if id as usize >= self.tallies.len() {
+                    self.location_of.insert(id, clean::cut(location, MAX_VALUE_BYTES));
                 }
-                number
+                id
             }
             None => self.miner.add(message.as_bytes()),
         };
-        if self.tallies.len() <= number as usize {
-            self.tallies.resize_with(number as usize + 1, Tally::default);
+        if self.tallies.len() <= id as usize {
+            self.tallies.resize_with(id as usize + 1, Tally::default);
         }
-        self.count(side, is_timed, level.is_some());
-        self.last = Some(number);
+        self.count_line(side, is_timed, level.is_some());
+        self.last = Some(id);
         if side == Side::Incident {
             if at.is_some() {
                 self.first_at = [self.first_at, at].into_iter().flatten().min();
@@ -503,7 +523,7 @@ impl Study {
                 self.tallies.iter_mut().for_each(|t| halve(&mut t.rate));
             }
         }
-        let Some(tally) = self.tallies.get_mut(number as usize) else { return number };
+        let Some(tally) = self.tallies.get_mut(id as usize) else { return id };
         if let Some((part, _)) = part {
             if tally.rate.is_empty() {
                 tally.rate.resize(RATES, 0);
@@ -512,7 +532,7 @@ impl Study {
                 *n = n.saturating_add(1);
             }
         }
-        let had = tally.count;
+        let count_before = tally.count;
         match side {
             Side::Incident => {
                 tally.count += 1;
@@ -526,42 +546,47 @@ impl Study {
             }
             Side::Baseline => tally.baseline += 1,
         }
-        if tally.sample.is_empty() || (side == Side::Incident && had == 0) {
+        if tally.sample.is_empty() || (side == Side::Incident && count_before == 0) {
             tally.sample = clean::cut(message.trim(), MAX_SAMPLE);
         }
-        number
+        id
     }
 
-    /// Ends the study. `has_baseline`: whether patterns are compared.
+    /// Ends the study and returns its result. `has_baseline`: whether to compare the patterns with the baseline.
     pub fn finish(self, has_baseline: bool) -> Findings {
         let mined = self.miner.finish();
         let mut tallies: Vec<Tally> = vec![Tally::default(); mined.templates.len()];
-        for (number, tally) in self.tallies.into_iter().enumerate() {
-            let place = mined.pattern_of.get(number).map(|p| *p as usize);
-            if let Some(whole) = place.and_then(|p| tallies.get_mut(p)) {
-                whole.take_in(tally);
+        for (id, tally) in self.tallies.into_iter().enumerate() {
+            let index = mined.pattern_of.get(id).map(|p| *p as usize);
+            if let Some(total) = index.and_then(|p| tallies.get_mut(p)) {
+                total.merge(tally);
             }
         }
-        let mut named: BTreeMap<usize, String> = BTreeMap::new();
-        for (number, name) in self.named {
-            if let Some(place) = mined.pattern_of.get(number as usize) {
-                named.entry(*place as usize).or_insert(name);
+        let mut locations: BTreeMap<usize, String> = BTreeMap::new();
+        for (id, location) in self.location_of {
+            if let Some(index) = mined.pattern_of.get(id as usize) {
+                locations.entry(*index as usize).or_insert(location);
             }
         }
-        let length = |first: Option<Timestamp>, last: Option<Timestamp>| Some(last?.secs_since(first?)).filter(|s| *s >= LONG);
+        let length = |first: Option<Timestamp>, last: Option<Timestamp>| {
+            Some(last?.secs_since(first?)).filter(|s| *s >= MIN_DURATION_SECS)
+        };
         let (first, last) = self.baseline_span;
-        let faster = length(first, last).zip(length(self.first_at, self.last_at)).map(|(before, now)| before / now);
+        let length_ratio = length(first, last).zip(length(self.first_at, self.last_at)).map(|(before, now)| before / now);
         let beyond = mined.rest.and_then(|r| tallies.get(r as usize)).map_or(0, |t| t.count);
         let mut patterns: Vec<Studied> = tallies
             .into_iter()
             .zip(&mined.templates)
             .enumerate()
-            .map(|(place, (tally, template))| {
+            .map(|(index, (tally, template))| {
                 let score = g_score(tally.count, self.lines, tally.baseline, self.baseline_lines);
-                let change =
-                    if has_baseline { change(&tally, self.lines, self.baseline_lines, faster, score) } else { Change::Same };
+                let change = if has_baseline {
+                    change(&tally, self.lines, self.baseline_lines, length_ratio, score)
+                } else {
+                    Change::Same
+                };
                 Studied {
-                    id: format!("P{}", place + 1),
+                    id: format!("P{}", index + 1),
                     template: clean::line(template),
                     level: tally.level(),
                     count: tally.count,
@@ -569,7 +594,7 @@ impl Study {
                     first_at: tally.first_at,
                     last_at: tally.last_at,
                     sample: clean::line(&tally.sample),
-                    place: named.remove(&place),
+                    place: locations.remove(&index),
                     services: {
                         let mut names: Vec<String> = tally
                             .services
@@ -587,10 +612,13 @@ impl Study {
                 }
             })
             .collect();
-        let place = |p: &Studied| p.id.get(1..).and_then(|n| n.parse::<u32>().ok()).unwrap_or(u32::MAX);
+        let number = |p: &Studied| p.id.get(1..).and_then(|n| n.parse::<u32>().ok()).unwrap_or(u32::MAX);
         patterns.sort_by(|a, b| {
             let class = |p: &Studied| if has_baseline { rank(p.change) } else { 0 };
-            (class(a).cmp(&class(b))).then(b.score.total_cmp(&a.score)).then(b.count.cmp(&a.count)).then(place(a).cmp(&place(b)))
+            (class(a).cmp(&class(b)))
+                .then(b.score.total_cmp(&a.score))
+                .then(b.count.cmp(&a.count))
+                .then(number(a).cmp(&number(b)))
         });
         Findings {
             lines: self.lines,
@@ -608,7 +636,7 @@ impl Study {
     }
 }
 
-/// What is new first, then what changed, then the rest.
+/// The sort order of a change: new, up, gone, down, same.
 fn rank(change: Change) -> u8 {
     match change {
         Change::New => 0,
@@ -619,8 +647,8 @@ fn rank(change: Change) -> u8 {
     }
 }
 
-/// The G statistic (log-likelihood ratio, chi-squared with one degree of freedom) of a pattern's share of the lines of two
-/// parts: how surely the shares differ. 0 when either part is empty.
+/// The G statistic (log-likelihood ratio, chi-squared with one degree of freedom) of a pattern's share of the lines in two
+/// parts. The higher it is, the more certainly the shares differ. 0 when either part is empty.
 pub fn g_score(count: u64, lines: u64, baseline: u64, baseline_lines: u64) -> f64 {
     if lines == 0 || baseline_lines == 0 {
         return 0.0;
@@ -632,39 +660,42 @@ pub fn g_score(count: u64, lines: u64, baseline: u64, baseline_lines: u64) -> f6
     (2.0 * g).max(0.0)
 }
 
-/// A change that would come about by chance once in a thousand patterns is none.
-const SURELY: f64 = 10.83;
-/// Of many lines a small shift is sure too; it tells nothing, as every pattern's share gives way to what floods the log.
-const TIMES: f64 = 1.5;
+/// Minimum G statistic of a change, which chance reaches for one pattern in a thousand (p = 0.001).
+const MIN_SCORE: f64 = 10.83;
+/// Minimum factor between two shares for a change. With many lines even a small difference is significant, because a flood
+/// of other lines lowers the share of every pattern.
+const MIN_SHARE_FACTOR: f64 = 1.5;
 
-/// Rates that differ by less are the same; and how many seconds a part must cover for them to be known.
-const OFTENER: f64 = 1.2;
-const LONG: f64 = 60.0;
+/// Minimum factor between two rates for a change.
+const MIN_RATE_FACTOR: f64 = 1.2;
+/// Minimum duration of a part for its rates to be used, in seconds.
+const MIN_DURATION_SECS: f64 = 60.0;
 
-/// A pattern's change by its counts and score alone: where the parts are about as long.
+/// The change of a pattern by its counts and score alone, for parts of similar length.
 pub fn change_of(count: u64, baseline: u64, score: f64) -> Change {
     match (count, baseline) {
         (_, 0) => Change::New,
         (0, _) => Change::Gone,
-        _ if score < SURELY => Change::Same,
+        _ if score < MIN_SCORE => Change::Same,
         (now, before) if now > before => Change::Up,
         _ => Change::Down,
     }
 }
 
-/// `faster`: how much longer the baseline is than the other part, where both tell their times. What came as often as ever has
-/// not risen, however little there was beside it.
-fn change(tally: &Tally, lines: u64, baseline_lines: u64, faster: Option<f64>, score: f64) -> Change {
+/// The change of a pattern by its share of the lines and by its rate. `length_ratio`: the length of the baseline divided by
+/// the length of the incident part, if both are known. A pattern whose rate is unchanged has not changed, even if its share
+/// rose because other lines disappeared.
+fn change(tally: &Tally, lines: u64, baseline_lines: u64, length_ratio: Option<f64>, score: f64) -> Change {
     match (tally.count, tally.baseline) {
         (_, 0) => Change::New,
         (0, _) => Change::Gone,
-        _ if score < SURELY => Change::Same,
+        _ if score < MIN_SCORE => Change::Same,
         (now, before) => {
-            let share = |n: u64, of: u64| n as f64 / of.max(1) as f64;
-            let rate = faster.map(|times| now as f64 * times / before as f64);
+            let share = |n: u64, all: u64| n as f64 / all.max(1) as f64;
+            let rate = length_ratio.map(|ratio| now as f64 * ratio / before as f64);
             match share(now, lines) / share(before, baseline_lines) {
-                more if more >= TIMES && rate.is_none_or(|r| r >= OFTENER) => Change::Up,
-                less if less <= 1.0 / TIMES && rate.is_none_or(|r| r <= 1.0 / OFTENER) => Change::Down,
+                more if more >= MIN_SHARE_FACTOR && rate.is_none_or(|r| r >= MIN_RATE_FACTOR) => Change::Up,
+                less if less <= 1.0 / MIN_SHARE_FACTOR && rate.is_none_or(|r| r <= 1.0 / MIN_RATE_FACTOR) => Change::Down,
                 _ => Change::Same,
             }
         }
@@ -680,7 +711,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_there_before_is_new_and_first() {
+    fn lists_new_patterns_first() {
         let mut s = study();
         for n in 0..200 {
             s.line(&format!("order {n} placed"), None, Side::Baseline);
@@ -690,19 +721,19 @@ mod tests {
             s.line(&format!("retry {n} of payment"), None, Side::Baseline);
         }
         s.line("retry 1 of payment", None, Side::Incident);
-        let odd = s.line("pool exhausted after 3000 ms", None, Side::Incident);
+        let id = s.line("pool exhausted after 3000 ms", None, Side::Incident);
         let found = s.finish(true);
-        let told: Vec<(&str, Change, u64, u64)> =
+        let summary: Vec<(&str, Change, u64, u64)> =
             found.patterns.iter().map(|p| (p.template.as_str(), p.change, p.count, p.baseline_count)).collect();
-        assert_eq!(told[0], ("pool exhausted after <*>", Change::New, 1, 0));
-        assert_eq!(told[1], ("retry <*> of payment", Change::Down, 1, 30));
-        assert_eq!(told[2], ("order <*> placed", Change::Same, 200, 200));
-        assert_eq!(found.patterns[0].id, format!("P{}", found.pattern_of(odd) + 1));
+        assert_eq!(summary[0], ("pool exhausted after <*>", Change::New, 1, 0));
+        assert_eq!(summary[1], ("retry <*> of payment", Change::Down, 1, 30));
+        assert_eq!(summary[2], ("order <*> placed", Change::Same, 200, 200));
+        assert_eq!(found.patterns[0].id, format!("P{}", found.pattern_of(id) + 1));
         assert_eq!(found.patterns[0].sample, "pool exhausted after 3000 ms");
     }
 
     #[test]
-    fn times_and_levels_are_counted_and_json_lines_give_their_message() {
+    fn counts_times_and_levels_and_reads_json_messages() {
         let lines = [
             "2026-11-21 09:31:07 ERROR [a] c.s.Pool: exhausted 3",
             "\tat a.B.c(B.java:1)",
@@ -723,7 +754,7 @@ mod tests {
     }
 
     #[test]
-    fn places_in_the_source_are_known_by_their_form() {
+    fn finds_source_locations() {
         for (line, from, place) in [
             ("16:49:25.181 INFO  f.m.s.BasicServiceImpl#360 TraceID: f1 [x]", 46, Some("f.m.s.BasicServiceImpl#360")),
             ("2026-11-21 09:31:07 [main] ERROR (Checkout.java:41) - pool", 0, Some("Checkout.java:41")),
@@ -732,12 +763,12 @@ mod tests {
             ("09:31:07 connected to db.local:5432", 9, None),
             ("09:31:07 one two three a.b.C#7", 9, None),
         ] {
-            assert_eq!(place_of(line, from.max(line.find("- pool").unwrap_or(0))), place, "{line}");
+            assert_eq!(find_location(line, from.max(line.find("- pool").unwrap_or(0))), place, "{line}");
         }
     }
 
     #[test]
-    fn lines_that_name_their_place_in_the_source_are_grouped_by_it() {
+    fn groups_lines_by_source_location() {
         let lines: Vec<String> = (0..300)
             .map(|n| {
                 let (place, text) = match n % 3 {
@@ -755,12 +786,12 @@ mod tests {
             s.line(line, Some(&layout), Side::Incident);
         }
         let found = s.finish(false);
-        let told: Vec<(Option<&str>, u64)> = found.patterns.iter().map(|p| (p.place.as_deref(), p.count)).collect();
-        assert_eq!(told, [(Some("a.b.Seat#137"), 100), (Some("a.b.Order#12"), 100), (Some("c.d.Order#44"), 100)]);
+        let summary: Vec<(Option<&str>, u64)> = found.patterns.iter().map(|p| (p.place.as_deref(), p.count)).collect();
+        assert_eq!(summary, [(Some("a.b.Seat#137"), 100), (Some("a.b.Order#12"), 100), (Some("c.d.Order#44"), 100)]);
     }
 
     #[test]
-    fn structured_lines_behind_a_time_or_a_services_name_are_read() {
+    fn reads_structured_lines_after_a_time_or_service_prefix() {
         for (line, message, service) in [
             (r#"web-1  | {"level":"error","time":"2026-11-21T09:31:07Z","msg":"pool full","n":1}"#, "pool full", "web-1"),
             (r#"web-1  | level=error time=2026-11-21T09:31:07Z msg="pool full" n=1"#, "pool full", "web-1"),
@@ -780,8 +811,8 @@ mod tests {
         }
     }
 
-    /// What a program says, number `n` of it: the message, and which of the eight it is.
-    fn said(n: usize) -> (String, usize) {
+    /// Message number `n` of a test program, and which of its eight templates it has.
+    fn test_message(n: usize) -> (String, usize) {
         let hex = |n: usize| format!("{:08x}", n.wrapping_mul(0x9E37_79B9) & 0xFFFF_FFFF);
         let name = ["alice", "bob", "carol", "dave"][n % 4];
         let which = n * 7 % 8;
@@ -798,8 +829,8 @@ mod tests {
         (text, which)
     }
 
-    /// One line in each of the formats that loggers of the field write.
-    fn written(format: usize, n: usize, message: &str) -> Option<String> {
+    /// A message as a line in one of the formats of common loggers; `None` after the last format.
+    fn formatted(format: usize, n: usize, message: &str) -> Option<String> {
         let level = ["INFO", "WARN", "ERROR"][n % 3];
         let (low, short) = (level.to_lowercase(), &level[..1]);
         let logger = ["api", "worker", "db.pool"][n % 3];
@@ -837,7 +868,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_writes_it_and_however_mixed_the_same_is_said() {
+    fn finds_the_same_patterns_in_every_log_format_and_mixture() {
         let context = Context::utc(Timestamp::from_secs(1_795_253_400));
         let partition = |lines: &[(String, usize)]| -> usize {
             let layout = Layout::learn(lines.iter().map(|(l, _)| l.as_str()), context);
@@ -852,8 +883,8 @@ mod tests {
         let lines = |format: usize| -> Vec<(String, usize)> {
             (0..200)
                 .map_while(|n| {
-                    let (message, which) = said(n);
-                    Some((written(format, n, &message)?, which))
+                    let (message, which) = test_message(n);
+                    Some((formatted(format, n, &message)?, which))
                 })
                 .collect()
         };
@@ -862,7 +893,7 @@ mod tests {
         for own in &all {
             assert_eq!(partition(own), 8, "{}", own[0].0);
         }
-        // Three at a time in one stream, line by line; of those that have a time.
+        // Interleave three formats with times in one stream.
         let timed: Vec<&Vec<(String, usize)>> =
             all.iter().enumerate().filter(|(n, _)| ![0, 7, 22].contains(n)).map(|(_, l)| l).collect();
         for (n, first) in timed.iter().enumerate() {
@@ -874,7 +905,7 @@ mod tests {
     }
 
     #[test]
-    fn rates_services_and_fields_of_structured_lines_are_kept_within_bounds() {
+    fn limits_rates_services_and_facets() {
         let mut s = study();
         let layout = Layout::default();
         for n in 0..600_i64 {
@@ -896,7 +927,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn the_statistic_is_finite_and_never_negative(a in 0_u64..1000, b in 0_u64..1000, c in 0_u64..1000, d in 0_u64..1000) {
+        fn g_score_is_finite_and_never_negative(a in 0_u64..1000, b in 0_u64..1000, c in 0_u64..1000, d in 0_u64..1000) {
             let g = g_score(a.min(b), b, c.min(d), d);
             proptest::prop_assert!(g.is_finite() && g >= 0.0);
         }

@@ -1,70 +1,71 @@
-//! Who is waited for: a service takes longer over the calls it makes, and none that it may call is slower itself. Then it is the
-//! way to one of them, and its own series do not tell. Three things of the callers' series do:
+//! Finds the service that slow callers wait for when none of the services they may call is slow by its own metrics, for
+//! example because the network to it is slow. The metrics of the callers narrow it down:
 //!
-//! - No request is shorter than the calls it waits for. Whose requests are shorter than its calls makes them in the background, and
-//!   who takes longer than the caller is none of its callees.
-//! - Where the 95th percentile rose and the 90th did not, between one in ten and one in twenty of the calls is slow. It is a service
-//!   that gets about that share of them.
-//! - What all requests come through (the service that takes longest) would be slower too, if the service got a share of its calls
-//!   that can be seen there.
+//! - A request takes at least as long as the calls it waits for. A service whose requests are shorter than its calls makes
+//!   them in the background, and a service whose requests take longer than the caller's is not one of its callees.
+//! - If the 95th percentile rose and the 90th did not, between one in twenty and one in ten of the calls are slow. The
+//!   callee gets about that share of the calls.
+//! - The service that all requests pass through (the one that takes longest) would be slower as well if the callee got a
+//!   visible share of its calls.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::{Known, OF_OTHERS, Seen, has, words};
+use super::{CLIENT_WORDS, Known, ScoredSeries, contains_any, word_regex};
 use crate::analysis::departure::Measured;
 use crate::telemetry::series::human_value;
 
-/// Of the score that a caller's calls give the service they point to.
+/// Weight of a caller's slow calls in the score of the service they point to.
 const WEIGHT: f64 = 1.5;
-/// Departures below which, and times below which, calls are as slow as ever.
-const MOVED: f64 = 2.5;
-const SLOWER: f64 = 2.0;
-/// The part of the largest rise that a percentile must have risen by to have risen with it.
-const WITH_IT: f64 = 0.25;
-/// The part of the rise that a callee's own must have to explain it; and how well its share must fit.
-const EXPLAINS: f64 = 0.5;
-const FITS: f64 = 0.3;
-/// The part of a service's own rise that its calls must have for it to wait rather than work.
-const WAITS: f64 = 0.05;
-/// So many services may fit without the less being said of each.
-const AMONG: f64 = 3.0;
-/// Calls of one service that one request makes, at most: what else a service answers comes from others.
-const PER_REQUEST: f64 = 4.0;
-/// How sure it is that what all requests come through calls a service.
-const THROUGH_ALL: f64 = 0.8;
-/// Services whose requests are counted, below which shares say nothing.
-const FEW: usize = 3;
+/// Fewest spreads, and smallest factor, by which a latency must rise to count as slower.
+const MIN_DEPARTURE: f64 = 2.5;
+const MIN_SLOWDOWN: f64 = 2.0;
+/// Share of the largest rise from which a lower percentile counts as risen as well.
+const MIN_RISE_SHARE: f64 = 0.25;
+/// Share of the rise that a callee's own rise must reach to explain it, and how well its share of the calls must fit.
+const MIN_EXPLAINED_SHARE: f64 = 0.5;
+const MIN_FIT: f64 = 0.3;
+/// Share of a service's own rise that the rise of its calls must reach for the service to be waiting rather than working.
+const MIN_WAIT_SHARE: f64 = 0.05;
+/// Number of services that may fit before the score of each is reduced.
+const MAX_FULL_SCORES: f64 = 3.0;
+/// Most calls to one service per request; further requests to that service come from other callers.
+const MAX_CALLS_PER_REQUEST: f64 = 4.0;
+/// Certainty that the service that all requests pass through calls a given service.
+const ENTRY_CERTAINTY: f64 = 0.8;
+/// Fewest services with a request count for shares to mean anything.
+const MIN_SERVICES: usize = 3;
 
-static TIMES: LazyLock<Option<Regex>> = LazyLock::new(|| words("latency|duration|response_?time"));
-static COUNTS: LazyLock<Option<Regex>> =
-    LazyLock::new(|| words("workload|requests?\\b|requests?_total|calls|(?:\\b|_)(?:ops|rps|qps)\\b"));
-/// Clients of what is no service of ours: their slowness is that of a database, a queue, a cache.
-static OF_STORES: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    words("(?:\\b|_)db|sql|redis|mongo|cassandra|elastic|kafka|rabbit|amqp|messaging|cache|dns|smtp|(?:\\b|_)s3")
+/// Words in the name of a metric that measures durations, and of one that counts requests.
+static DURATION_WORDS: LazyLock<Option<Regex>> = LazyLock::new(|| word_regex("latency|duration|response_?time"));
+static COUNT_WORDS: LazyLock<Option<Regex>> =
+    LazyLock::new(|| word_regex("workload|requests?\\b|requests?_total|calls|(?:\\b|_)(?:ops|rps|qps)\\b"));
+/// Words in the name of a client metric for a database, queue or cache rather than for another service.
+static STORE_WORDS: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    word_regex("(?:\\b|_)db|sql|redis|mongo|cassandra|elastic|kafka|rabbit|amqp|messaging|cache|dns|smtp|(?:\\b|_)s3")
 });
-/// `P95`, `p99.9`, `quantile="0.95"`, as a metric's name ends or its labels say.
+/// A percentile in a metric's name or labels: `P95`, `p99.9`, `quantile="0.95"`.
 static PERCENTILE: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r#"[pP]([5-9]\d(?:\.?\d)?)(?:$|[^\d])|quantile="0?\.([5-9]\d*)""#).ok());
 
-/// What points to a service.
+/// Evidence that a caller waits for a service.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Waited {
     pub score: f64,
-    /// In one sentence, without a full stop.
-    pub told: String,
-    /// The caller's series that tells it, by its name.
+    /// One sentence without a full stop.
+    pub description: String,
+    /// Name of the caller's series that shows it.
     pub by: String,
 }
 
-/// A percentile of how long something takes, in seconds, before and since.
+/// A percentile of a latency, in seconds, before and since.
 #[derive(Clone, Copy)]
 struct Percentile<'a> {
-    /// 0.95 of the 95th.
+    /// As a fraction: 0.95 for the 95th.
     of: f64,
-    /// One of the series' unit, in seconds.
+    /// Unit of the series, in seconds.
     unit: f64,
     before: f64,
     after: f64,
@@ -79,20 +80,20 @@ impl Percentile<'_> {
     }
 }
 
-/// A service that waits for others when it is asked.
+/// A service that waits for other services while it handles requests.
 struct Caller<'a> {
     name: &'a str,
-    /// Whom it may call, with the share of its calls that they get.
+    /// Services it may call, with their share of its calls.
     share: BTreeMap<&'a str, f64>,
-    /// The percentile that left its usual farthest, and the largest rise; `None`: its calls are as fast as ever.
+    /// The percentile with the largest departure, and the largest rise; `None` if its calls are not slower.
     slow: Option<(Percentile<'a>, f64)>,
-    /// Between which shares of its calls are slow.
+    /// Lower and upper bound of the share of its calls that are slow.
     least: f64,
     most: f64,
 }
 
 impl Caller<'_> {
-    /// How well a share agrees with what is slow: 1 within, less by the factor that it is off.
+    /// Returns how well a share of the calls matches the share of slow calls: 1 within the bounds, less the farther outside.
     fn fit(&self, share: f64) -> f64 {
         bell((self.least / share).ln().max((share / self.most).ln()).max(0.0))
     }
@@ -102,52 +103,53 @@ fn bell(off: f64) -> f64 {
     (-off * off / 2.0).exp()
 }
 
-/// The services that are waited for. Nothing where no calls are measured by percentile, few services count their requests, or one
-/// that is slow itself explains it.
-pub(super) fn waited_for<'a>(found: &[Seen<'a>], known: &Known) -> BTreeMap<&'a str, Waited> {
+/// Returns the services that callers probably wait for. Empty if no calls are measured by percentile, if too few services
+/// count their requests, or if a callee that is slow itself explains the wait.
+pub(super) fn attribute_waits<'a>(found: &[ScoredSeries<'a>], known: &Known) -> BTreeMap<&'a str, Waited> {
     let mut out: BTreeMap<&str, Waited> = BTreeMap::new();
     let calls = percentiles(found, true);
     if calls.is_empty() {
         return out;
     }
     let (own, rates) = (percentiles(found, false), rates(found));
-    if rates.len() < FEW {
+    if rates.len() < MIN_SERVICES {
         return out;
     }
     let slower = |service: &str| {
-        own.get(service).into_iter().flatten().filter(|p| p.size >= MOVED).map(Percentile::rise).fold(0.0, f64::max)
+        own.get(service).into_iter().flatten().filter(|p| p.size >= MIN_DEPARTURE).map(Percentile::rise).fold(0.0, f64::max)
     };
     let callers: Vec<Caller<'_>> =
-        calls.iter().filter_map(|(name, calls)| caller(name, calls, &own, &rates, slower(name), known)).collect();
+        calls.iter().filter_map(|(name, calls)| build_caller(name, calls, &own, &rates, slower(name), known)).collect();
     let takes = |service: &str| own.get(service).and_then(|p| p.first()).map_or(0.0, |p| p.before);
     let through_all = callers.iter().max_by(|a, b| takes(a.name).total_cmp(&takes(b.name)));
     for caller in &callers {
         let Some((farthest, rise)) = caller.slow else { continue };
-        let is_explained = |(callee, share): (&&str, &f64)| slower(callee) >= EXPLAINS * rise && caller.fit(*share) >= FITS;
+        let is_explained =
+            |(callee, share): (&&str, &f64)| slower(callee) >= MIN_EXPLAINED_SHARE * rise && caller.fit(*share) >= MIN_FIT;
         if caller.share.iter().any(is_explained) {
             continue;
         }
         let would_show = |callee: &str| {
             let through = through_all.filter(|t| t.slow.is_none() && t.name != callee)?;
-            Some(THROUGH_ALL * (1.0 - through.fit(*through.share.get(callee)?)))
+            Some(ENTRY_CERTAINTY * (1.0 - through.fit(*through.share.get(callee)?)))
         };
         let fits: Vec<(&str, f64, f64)> = (caller.share.iter())
             .map(|(callee, share)| (*callee, *share, caller.fit(*share) * (1.0 - would_show(callee).unwrap_or(0.0))))
             .collect();
-        let among = (fits.iter().map(|(_, _, fit)| fit).sum::<f64>() / AMONG).max(1.0);
+        let among = (fits.iter().map(|(_, _, fit)| fit).sum::<f64>() / MAX_FULL_SCORES).max(1.0);
         for (callee, share, fit) in fits {
             let score = WEIGHT * farthest.size.ln_1p() * fit / among;
             if out.get(callee).is_none_or(|other| other.score < score) {
                 let by = farthest.series.name.clone();
-                out.insert(callee, Waited { score, told: told(caller, &farthest, share), by });
+                out.insert(callee, Waited { score, description: describe(caller, &farthest, share), by });
             }
         }
     }
     out
 }
 
-/// `None` where it does not wait for its calls, or nothing is known of them.
-fn caller<'a>(
+/// Returns a caller with its possible callees; `None` if it does not wait for its calls or too little is measured.
+fn build_caller<'a>(
     name: &'a str,
     calls: &[Percentile<'a>],
     own: &BTreeMap<&'a str, Vec<Percentile<'a>>>,
@@ -168,64 +170,70 @@ fn caller<'a>(
     };
     let most: BTreeMap<&str, f64> = (rates.iter())
         .filter(|(callee, _)| **callee != name && may_call(callee))
-        .map(|(callee, of)| (*callee, of.min(PER_REQUEST * rate)))
+        .map(|(callee, of)| (*callee, of.min(MAX_CALLS_PER_REQUEST * rate)))
         .collect();
     let all: f64 = most.values().sum();
     let share = most.into_iter().map(|(callee, of)| (callee, of / all)).collect();
     let highest = calls.last()?;
     let mut caller = Caller { name, share, slow: None, least: 0.0, most: 1.0 - highest.of };
     let up: Vec<&Percentile<'_>> =
-        calls.iter().filter(|p| p.size >= MOVED && p.after >= SLOWER * p.before && is_waited_for(p)).collect();
+        calls.iter().filter(|p| p.size >= MIN_DEPARTURE && p.after >= MIN_SLOWDOWN * p.before && is_waited_for(p)).collect();
     let Some(farthest) = up.iter().max_by(|a, b| a.size.total_cmp(&b.size)) else { return Some(caller) };
     let rise = up.iter().map(|p| p.rise()).fold(0.0, f64::max);
-    if rise < WAITS * slower {
+    if rise < MIN_WAIT_SHARE * slower {
         return None;
     }
-    let from = up.iter().find(|p| p.rise() >= WITH_IT * rise)?.of;
+    let from = up.iter().find(|p| p.rise() >= MIN_RISE_SHARE * rise)?.of;
     caller.slow = Some((**farthest, rise));
     caller.least = 1.0 - from;
     caller.most = calls.iter().rev().find(|p| p.of < from).map_or(1.0, |p| 1.0 - p.of);
     Some(caller)
 }
 
-fn told(caller: &Caller<'_>, farthest: &Percentile<'_>, share: f64) -> String {
+/// Describes the wait in one sentence without a full stop.
+fn describe(caller: &Caller<'_>, farthest: &Percentile<'_>, share: f64) -> String {
     let percent = |share: f64| human_value((100.0 * share * 10.0).round() / 10.0);
     let slow = if caller.most >= 1.0 {
-        format!("{} % or more", percent(caller.least))
+        format!("{}% or more", percent(caller.least))
     } else {
-        format!("{} to {} %", percent(caller.least), percent(caller.most))
+        format!("{} to {}%", percent(caller.least), percent(caller.most))
     };
     format!(
-        "{} may be waiting for it: {} {} → {}, while none it may call is slower by as much; {slow} of its calls are slow, about {} % go here",
-        caller.name,
+        "{name} may be waiting for it: {} rose {} → {}, but no service that {name} may call slowed down as much; \
+         {slow} of {name}'s calls are slow, and about {}% of its calls go here",
         farthest.metric,
         human_value(farthest.before / farthest.unit),
         human_value(farthest.after / farthest.unit),
-        percent(share)
+        percent(share),
+        name = caller.name
     )
 }
 
-/// How long each service's calls take, or its own answers: by percentile, the lowest first.
-fn percentiles<'a>(found: &[Seen<'a>], of_calls: bool) -> BTreeMap<&'a str, Vec<Percentile<'a>>> {
+/// Returns the latency percentiles of each service's calls, or of its own responses, the lowest percentile first.
+fn percentiles<'a>(found: &[ScoredSeries<'a>], of_calls: bool) -> BTreeMap<&'a str, Vec<Percentile<'a>>> {
     let mut out: BTreeMap<&str, Vec<Percentile<'_>>> = BTreeMap::new();
-    for seen in found {
-        if seen.service.is_empty() || has(&OF_OTHERS, seen.metric) != of_calls || !has(&TIMES, seen.metric) {
+    for scored in found {
+        if scored.service.is_empty()
+            || contains_any(&CLIENT_WORDS, scored.metric) != of_calls
+            || !contains_any(&DURATION_WORDS, scored.metric)
+        {
             continue;
         }
-        if of_calls && has(&OF_STORES, seen.metric) {
+        if of_calls && contains_any(&STORE_WORDS, scored.metric) {
             continue;
         }
-        let (Some(before), Some(after), Some(of)) = (seen.departure.before, seen.departure.after, percentile(seen.metric)) else {
+        let (Some(before), Some(after), Some(of)) = (scored.departure.before, scored.departure.after, percentile(scored.metric))
+        else {
             continue;
         };
-        out.entry(seen.service).or_default().push(Percentile {
+        out.entry(scored.service).or_default().push(Percentile {
             of,
-            unit: seen.in_seconds(),
-            before: before * seen.in_seconds(),
-            after: after * seen.in_seconds(),
-            size: seen.departure.size,
-            metric: seen.metric,
-            series: seen.series,
+            unit: scored.unit_in_seconds(),
+            before: before * scored.unit_in_seconds(),
+            after: after * scored.unit_in_seconds(),
+            size: scored.departure.size,
+            metric: scored.metric,
+            series: scored.series,
         });
     }
     for percentiles in out.values_mut() {
@@ -234,24 +242,27 @@ fn percentiles<'a>(found: &[Seen<'a>], of_calls: bool) -> BTreeMap<&'a str, Vec<
     out
 }
 
-/// 0.95 of `LatencyP95(s)`, `latency_p95` and `duration{quantile="0.95"}`; 0.999 of `p999`.
+/// Returns the percentile in a metric's name as a fraction: 0.95 of `LatencyP95(s)`, `latency_p95` and
+/// `duration{quantile="0.95"}`; 0.999 of `p999`.
 fn percentile(metric: &str) -> Option<f64> {
     let found = PERCENTILE.as_ref()?.captures(metric)?;
     let digits = found.get(1).or_else(|| found.get(2))?.as_str().replace('.', "");
     format!("0.{digits}").parse().ok()
 }
 
-/// How often each service is asked, in any unit as long as it is the same for all: those of one kind of series that most have.
-fn rates<'a>(found: &[Seen<'a>]) -> BTreeMap<&'a str, f64> {
+/// Returns the request rate of each service from the metric that most services have, in the unit of that metric.
+fn rates<'a>(found: &[ScoredSeries<'a>]) -> BTreeMap<&'a str, f64> {
     let mut kinds: BTreeMap<&str, BTreeMap<&str, Vec<f64>>> = BTreeMap::new();
-    for seen in found {
-        let is_count =
-            !seen.service.is_empty() && has(&COUNTS, seen.metric) && !has(&OF_OTHERS, seen.metric) && !has(&TIMES, seen.metric);
-        let Some(before) = seen.departure.before.filter(|v| is_count && *v > 0.0) else { continue };
-        let kind = seen.metric.split('{').next().unwrap_or(seen.metric);
-        kinds.entry(kind).or_default().entry(seen.service).or_default().push(before);
+    for scored in found {
+        let is_count = !scored.service.is_empty()
+            && contains_any(&COUNT_WORDS, scored.metric)
+            && !contains_any(&CLIENT_WORDS, scored.metric)
+            && !contains_any(&DURATION_WORDS, scored.metric);
+        let Some(before) = scored.departure.before.filter(|v| is_count && *v > 0.0) else { continue };
+        let kind = scored.metric.split('{').next().unwrap_or(scored.metric);
+        kinds.entry(kind).or_default().entry(scored.service).or_default().push(before);
     }
-    // The order in which the series are given must not matter: of several kinds that as many have it is the first by name.
+    // Among metrics that equally many services have, the first by name is used, so that the input order does not matter.
     let most = kinds.into_iter().rev().max_by_key(|(_, services)| services.len());
     most.into_iter()
         .flat_map(|(_, services)| services)
@@ -268,9 +279,9 @@ mod tests {
     use super::*;
     use crate::telemetry::Timestamp;
 
-    /// A series that sways by a tenth around one level, and then around another.
+    /// A series that varies by a tenth around one level, then around another.
     fn level(name: &str, before: f64, after: f64) -> Measured {
-        let around = |from: i64, n: i64, level: f64| {
+        let samples = |from: i64, n: i64, level: f64| {
             (from..from + n)
                 .map(|k| {
                     (
@@ -280,10 +291,10 @@ mod tests {
                 })
                 .collect()
         };
-        Measured { name: name.into(), baseline: around(-20, 20, before), incident: around(0, 5, after), ..Measured::default() }
+        Measured { name: name.into(), baseline: samples(-20, 20, before), incident: samples(0, 5, after), ..Measured::default() }
     }
 
-    /// Service, requests per second, and how long they and their calls take at the 90th, 95th and 99th percentile.
+    /// Service, requests per second, and the latency of its requests and of its calls at the 90th, 95th and 99th percentile.
     type Service = (&'static str, f64, [f64; 3], [f64; 3]);
 
     const SHOP: [Service; 7] = [
@@ -296,7 +307,7 @@ mod tests {
         ("mail", 0.3, [0.006, 0.006, 0.006], [0.006, 0.006, 0.006]),
     ];
 
-    /// The shop, with what is `(service|metric, after)` now.
+    /// All series of the shop, with the given `(service|metric, value)` since the incident.
     fn shop(now: &[(&str, f64)]) -> Vec<Measured> {
         let mut out = Vec::new();
         for (service, rate, own, calls) in SHOP {
@@ -315,15 +326,15 @@ mod tests {
     }
 
     fn waited(found: &[Suspect]) -> Vec<(&str, &str)> {
-        let told = |s: &'_ Suspect| s.waited.as_ref().map(|w| w.by.clone());
+        let caller_series = |s: &'_ Suspect| s.waited.as_ref().map(|w| w.by.clone());
         found
             .iter()
-            .filter(|s| told(s).is_some())
+            .filter(|s| caller_series(s).is_some())
             .filter_map(|s| Some((s.service.as_deref()?, s.waited.as_ref()?.by.as_str())))
             .collect()
     }
 
-    /// A request of the desk calls the payment once: a few percent of its calls.
+    /// The desk calls payment once per request: a small share of its calls.
     const DESK: [(&str, f64); 5] = [
         ("desk|client_latency_p95", 0.65),
         ("desk|client_latency_p99", 0.95),
@@ -333,18 +344,19 @@ mod tests {
     ];
 
     #[test]
-    fn the_way_to_one_that_is_not_slow_itself_is_found_by_its_share_of_the_calls() {
+    fn finds_a_callee_without_slow_metrics_by_its_share_of_the_calls() {
         let found = suspects(&shop(&DESK), &Known::default());
         let order: Vec<&str> = {
-            let mut seen = Vec::new();
+            let mut services = Vec::new();
             found.iter().filter_map(|s| s.service.as_deref()).for_each(|s| {
-                if !seen.contains(&s) {
-                    seen.push(s)
+                if !services.contains(&s) {
+                    services.push(s)
                 }
             });
-            seen
+            services
         };
-        // The front feels nothing, so it is none that the front calls often; of the two that are left neither is likelier.
+        // The front is not slower, so it is not a service that the front calls often; the two that remain are equally
+        // likely.
         assert_eq!(
             waited(&found)[..2],
             [("mail", "desk|client_latency_p95"), ("payment", "desk|client_latency_p95")],
@@ -353,10 +365,10 @@ mod tests {
         assert!(waited(&found).iter().all(|(service, _)| !["cart", "goods", "front", "desk"].contains(service)));
         assert!(order.iter().position(|s| *s == "payment") < Some(3), "{order:?}");
         let why = found.iter().find(|s| s.service.as_deref() == Some("payment")).unwrap().why();
-        let told = "desk may be waiting for it: client_latency_p95 0.06 → 0.65, while none it may call is slower by as much; \
-                    5 to 10 % of its calls are slow, about ";
-        assert!(why.contains(told), "{why}");
-        // Times are compared whatever unit each is in, and told in their own.
+        let expected = "desk may be waiting for it: client_latency_p95 rose 0.06 → 0.65, but no service that desk may call slowed \
+                        down as much; 5 to 10% of desk's calls are slow, and about ";
+        assert!(why.contains(expected), "{why}");
+        // Durations are compared whatever their units, and shown in their own.
         let mut mixed = shop(&DESK);
         for s in mixed.iter_mut().filter(|s| s.name.starts_with("desk|client") || s.name.starts_with("cart|server")) {
             s.unit = "ms".to_owned();
@@ -365,27 +377,27 @@ mod tests {
         let in_ms = suspects(&mixed, &Known::default());
         assert_eq!(waited(&in_ms), waited(&found));
         let why = in_ms.iter().find(|s| s.service.as_deref() == Some("payment")).unwrap().why();
-        assert!(why.contains("client_latency_p95 60 → 650, while"), "{why}");
+        assert!(why.contains("client_latency_p95 rose 60 → 650, but"), "{why}");
     }
 
     #[test]
-    fn more_slow_calls_point_to_one_that_gets_more() {
+    fn a_larger_share_of_slow_calls_points_to_a_busier_callee() {
         let front = ["p90", "p95", "p99"].into_iter().zip([0.8, 0.9, 1.0]);
         let names: Vec<(String, f64)> = front.map(|(p, v)| (format!("front|client_latency_{p}"), v)).collect();
         let mut now: Vec<(&str, f64)> = names.iter().map(|(n, v)| (n.as_str(), *v)).collect();
         now.extend([("front|server_latency_p90", 1.5), ("front|server_latency_p95", 1.8), ("front|server_latency_p99", 2.5)]);
         let found = suspects(&shop(&now), &Known::default());
-        let told: Vec<&str> = waited(&found).iter().map(|(s, _)| *s).collect();
-        assert!(told.contains(&"goods") && !told.contains(&"payment") && !told.contains(&"desk"), "{told:?}");
-        // Whom it calls is known: then it is one of those.
+        let services: Vec<&str> = waited(&found).iter().map(|(s, _)| *s).collect();
+        assert!(services.contains(&"goods") && !services.contains(&"payment") && !services.contains(&"desk"), "{services:?}");
+        // If its callees are known, it is one of them.
         let calls = BTreeMap::from([("front".to_owned(), vec!["cart".to_owned(), "desk".to_owned()])]);
         let found = suspects(&shop(&now), &Known { calls, ..Known::default() });
         assert_eq!(waited(&found), [("cart", "front|client_latency_p90"), ("desk", "front|client_latency_p90")]);
     }
 
     #[test]
-    fn nothing_where_it_is_explained_or_nobody_waits() {
-        // It is slow by its own account.
+    fn finds_nothing_if_the_slowness_is_explained_or_no_request_waits() {
+        // Payment is slow by its own metrics.
         let mut now = DESK.to_vec();
         now.extend([
             ("payment|server_latency_p90", 0.6),
@@ -393,28 +405,28 @@ mod tests {
             ("payment|server_latency_p99", 0.8),
         ]);
         assert!(waited(&suspects(&shop(&now), &Known::default())).is_empty());
-        // Calls in the background: the requests themselves are as fast as ever.
+        // Calls in the background: the requests themselves are not slower.
         assert!(waited(&suspects(&shop(&DESK[..2]), &Known::default())).is_empty());
         let background =
             [("goods|client_latency_p90", 4.0), ("goods|client_latency_p95", 4.1), ("goods|client_latency_p99", 4.5)];
         assert!(waited(&suspects(&shop(&background), &Known::default())).is_empty());
-        // Requests that are followed tell themselves.
+        // Followed requests are used instead.
         let requests =
             BTreeMap::from([("cart".to_owned(), crate::analysis::requests::Changed { flow: 9.0, ..Default::default() })]);
         assert!(waited(&suspects(&shop(&DESK), &Known { requests, ..Known::default() })).is_empty());
         assert!(waited(&suspects(&shop(&[]), &Known::default())).is_empty());
-        // A database that is slow is no service that is waited for.
+        // A slow database is not a callee.
         let mut all = shop(&DESK);
         all.iter_mut().for_each(|s| s.name = s.name.replace("client_latency", "db_client_operation_duration"));
         assert!(waited(&suspects(&all, &Known::default())).is_empty());
-        // A count of no service is nobody's.
+        // A request count without a service is ignored.
         let mut all = shop(&DESK);
         all.push(level("http_requests", 9.0, 9.0));
         assert!(suspects(&all, &Known::default()).iter().all(|s| s.service.as_deref() != Some("")));
     }
 
     #[test]
-    fn metrics_are_told_by_their_names() {
+    fn classifies_metrics_by_name() {
         for (metric, is_time, is_count) in [
             ("PodWorkload(Ops)", false, true),
             ("http_requests_total{code=\"200\"}", false, true),
@@ -423,7 +435,11 @@ mod tests {
             ("http_requests_in_flight", false, false),
             ("PodServerLatencyP90(s)", true, false),
         ] {
-            assert_eq!((has(&TIMES, metric), has(&COUNTS, metric)), (is_time, is_count), "{metric}");
+            assert_eq!(
+                (contains_any(&DURATION_WORDS, metric), contains_any(&COUNT_WORDS, metric)),
+                (is_time, is_count),
+                "{metric}"
+            );
         }
         for (metric, of) in [
             ("PodClientLatencyP90(s)", Some(0.9)),
@@ -441,17 +457,17 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn the_order_of_the_series_does_not_matter_and_nothing_panics(
+        fn ignores_input_order_and_never_panics(
             after in proptest::collection::vec(0_usize..5, 49), turn in 0_usize..49, odd in proptest::num::f64::ANY,
         ) {
             let names: Vec<String> = shop(&[]).into_iter().map(|s| s.name).collect();
             let levels = [0.001, 0.1, 1.0, 30.0, odd];
             let now: Vec<(&str, f64)> = names.iter().zip(&after).filter(|(_, a)| **a != 2).map(|(n, a)| (n.as_str(), levels[*a])).collect();
             let mut all = shop(&now);
-            let told = |all: &[Measured]| suspects(all, &Known::default()).into_iter().map(|s| (s.series, s.waited.map(|w| w.by))).collect::<Vec<_>>();
-            let first = told(&all);
+            let ranking = |all: &[Measured]| suspects(all, &Known::default()).into_iter().map(|s| (s.series, s.waited.map(|w| w.by))).collect::<Vec<_>>();
+            let first = ranking(&all);
             all.rotate_left(turn);
-            proptest::prop_assert_eq!(told(&all), first);
+            proptest::prop_assert_eq!(ranking(&all), first);
         }
     }
 }

@@ -608,8 +608,8 @@ fn investigated() -> Model {
             window,
             findings: vec![
                 finding(1, FindingKind::Moved, "checkout pool rose 4 → 20", 1),
-                finding(2, FindingKind::Pattern, "up log pattern in checkout: pool exhausted after <*>", 2),
-                finding(3, FindingKind::Severity, "proposed severity SEV4: 1 alert, none critical", 2),
+                finding(2, FindingKind::Pattern, "More frequent log pattern in checkout: pool exhausted after <*>", 2),
+                finding(3, FindingKind::Severity, "Proposed severity SEV4: 1 alert, none critical", 2),
             ],
             sources: vec![],
             suspects: vec![suspect],

@@ -1,4 +1,4 @@
-//! What is measured of an incident: its moments, how long each part took, what is missing.
+//! Measurements of an incident: milestones, durations, order faults, due dates and missing roles.
 
 use std::collections::BTreeMap;
 
@@ -10,20 +10,20 @@ use super::{Durations, Incident, OrderFault, WINDOW_LEAD_SECS};
 use crate::telemetry::{Timestamp, Window};
 
 impl Incident {
-    /// What was set by hand, else the earliest firing start of a linked alert, else when it was declared.
+    /// When the incident was detected: the time set by hand, else the earliest firing time of a linked alert, else the declaration.
     pub fn detected_at(&self) -> Timestamp {
-        let set = self.set_times.get(&Milestone::Detected).copied();
+        let set = self.manual_times.get(&Milestone::Detected).copied();
         set.or_else(|| self.alerts.iter().filter_map(|a| a.starts_at).min()).unwrap_or(self.head.declared_at)
     }
 
-    /// What was set by hand, else the earliest pending start of a linked alert (its firing start where the backend tells no
-    /// more), else when it was declared.
+    /// When the impact started: the time set by hand, else the earliest pending time of a linked alert (its firing time if the
+    /// pending time is unknown), else the declaration.
     pub fn impact_started_at(&self) -> Timestamp {
-        let set = self.set_times.get(&Milestone::ImpactStarted).copied();
+        let set = self.manual_times.get(&Milestone::ImpactStarted).copied();
         set.or_else(|| self.alerts.iter().filter_map(|a| a.pending_since.or(a.starts_at)).min()).unwrap_or(self.head.declared_at)
     }
 
-    /// A moment of its life; `None` while it is unknown.
+    /// The time of a milestone; `None` if it is unknown.
     pub fn milestone(&self, milestone: Milestone) -> Option<Timestamp> {
         match milestone {
             Milestone::ImpactStarted => Some(self.impact_started_at()),
@@ -37,13 +37,14 @@ impl Incident {
         }
     }
 
-    /// Milestones that rest on no evidence: the first two are taken to be the declaration, the mitigation to be the resolution.
+    /// The fields of milestones that are assumed: impact start and detection are taken from the declaration, mitigation from the
+    /// resolution.
     pub fn assumed(&self) -> Vec<&'static str> {
-        let told = self.alerts.iter().any(|a| a.starts_at.is_some());
+        let alerts_have_start = self.alerts.iter().any(|a| a.starts_at.is_some());
         let mut assumed: Vec<&'static str> =
             [(Milestone::ImpactStarted, "impact_started_at"), (Milestone::Detected, "detected_at")]
                 .into_iter()
-                .filter(|(m, _)| !told && !self.set_times.contains_key(m))
+                .filter(|(m, _)| !alerts_have_start && !self.manual_times.contains_key(m))
                 .map(|(_, name)| name)
                 .collect();
         if self.mitigated_assumed {
@@ -52,13 +53,12 @@ impl Incident {
         assumed
     }
 
-    /// The moments that are known.
+    /// The times of all known milestones.
     pub fn moments(&self) -> BTreeMap<Milestone, Timestamp> {
         Milestone::ALL.into_iter().filter_map(|m| self.milestone(m).map(|at| (m, at))).collect()
     }
 
-    /// Neighbours of the chain of milestones (those that are known) that lie in the wrong order, each with its written
-    /// exception where there is one.
+    /// The pairs of known milestones that are out of order, each with the recorded exception if there is one.
     pub fn order_faults(&self) -> Vec<OrderFault> {
         faults(&self.moments())
             .into_iter()
@@ -71,71 +71,73 @@ impl Incident {
             .collect()
     }
 
-    /// By when the post-mortem is due: counted from the resolution (else the declaration), as the matrix says for the worst
-    /// severity that it had. `None`: none is required.
+    /// When the post-mortem is due. The matrix row of the peak severity gives the number of days, counted from the resolution or,
+    /// if that is unknown, from the declaration. `None` if no post-mortem is required.
     pub fn postmortem_due(&self) -> Option<Timestamp> {
         let due = self.matrix().row(self.peak_severity())?.postmortem?;
         Some(due.after(self.resolved_at.unwrap_or(self.head.declared_at)))
     }
 
-    /// Roles that the severity asks for and that nobody holds.
+    /// The roles that the current severity requires but no one holds.
     pub fn roles_missing(&self) -> Vec<Role> {
         self.matrix().roles(self.head.severity).iter().copied().filter(|r| !self.roles.contains_key(r)).collect()
     }
 
-    /// Seconds from the detection until the first hypothesis was written that was later found to be right.
+    /// Seconds from detection to the first hypothesis that was later supported; `None` if no hypothesis was supported.
     pub fn first_useful_hypothesis_secs(&self) -> Option<f64> {
         let first = self.hypotheses.iter().filter(|h| h.verdict == Some(Verdict::Supported)).map(|h| h.at).min()?;
         Some(first.secs_since(self.detected_at()).max(0.0))
     }
 
-    /// The durations between the milestones.
+    /// The durations between the milestones, including assumed ones.
     pub fn durations(&self) -> Durations {
         let span = |to: Option<Timestamp>, from: Timestamp| to.map(|to| to.secs_since(from).max(0.0));
-        // Whoever sees it before an alert fires is simply quick; an end before the start is no duration at all.
-        let whole = |to: Option<Timestamp>, from: Timestamp| span(to.filter(|to| *to >= from), from);
+        // An acknowledgement before detection counts as zero, but an end before the start is not a duration.
+        let ordered_span = |to: Option<Timestamp>, from: Timestamp| span(to.filter(|to| *to >= from), from);
         let (detected, impact) = (self.detected_at(), self.impact_started_at());
         Durations {
             detect_secs: span(Some(detected), impact),
             acknowledge_secs: span(self.acknowledged_at, detected),
-            mitigate_secs: whole(self.mitigated_at, impact),
-            resolve_secs: whole(self.resolved_at, impact),
+            mitigate_secs: ordered_span(self.mitigated_at, impact),
+            resolve_secs: ordered_span(self.resolved_at, impact),
         }
     }
 
-    /// The durations that rest on evidence: those from or to a moment that is only assumed, or that lies out of order without a
-    /// written exception, are left out. For figures over many incidents, which a guess would bend.
+    /// The durations to use in statistics over many incidents. Durations are left out if one of their milestones is assumed, or is
+    /// out of order without a recorded exception.
     pub fn measured(&self) -> Durations {
         let all = self.durations();
-        let faulty = |m: Milestone| self.order_faults().iter().any(|f| f.exception.is_none() && (f.earlier == m || f.later == m));
+        let out_of_order =
+            |m: Milestone| self.order_faults().iter().any(|f| f.exception.is_none() && (f.earlier == m || f.later == m));
         let assumed = self.assumed();
-        let set = |m: Milestone| self.set_times.contains_key(&m);
-        // Without a pending start the firing start stands for both ends of the time to detect: that is no measurement.
-        let told = set(Milestone::ImpactStarted) || self.alerts.iter().any(|a| a.pending_since.is_some());
-        let impact = !assumed.contains(&"impact_started_at") && !faulty(Milestone::ImpactStarted);
-        let detected = !assumed.contains(&"detected_at") && !faulty(Milestone::Detected);
+        let is_set = |m: Milestone| self.manual_times.contains_key(&m);
+        // Without a pending time, impact start and detection are both the firing time, so the time to detect is not measured.
+        let start_is_known = is_set(Milestone::ImpactStarted) || self.alerts.iter().any(|a| a.pending_since.is_some());
+        let impact = !assumed.contains(&"impact_started_at") && !out_of_order(Milestone::ImpactStarted);
+        let detected = !assumed.contains(&"detected_at") && !out_of_order(Milestone::Detected);
         Durations {
-            detect_secs: all.detect_secs.filter(|_| impact && detected && told),
-            acknowledge_secs: all.acknowledge_secs.filter(|_| detected && !faulty(Milestone::Acknowledged)),
-            mitigate_secs: all.mitigate_secs.filter(|_| impact && !self.mitigated_assumed && !faulty(Milestone::Mitigated)),
-            resolve_secs: all.resolve_secs.filter(|_| impact && !faulty(Milestone::Resolved)),
+            detect_secs: all.detect_secs.filter(|_| impact && detected && start_is_known),
+            acknowledge_secs: all.acknowledge_secs.filter(|_| detected && !out_of_order(Milestone::Acknowledged)),
+            mitigate_secs: all.mitigate_secs.filter(|_| impact && !self.mitigated_assumed && !out_of_order(Milestone::Mitigated)),
+            resolve_secs: all.resolve_secs.filter(|_| impact && !out_of_order(Milestone::Resolved)),
         }
     }
 
-    /// The window of everything that is asked about this incident: from ten minutes before the earliest linked alert (else the declaration) to `now` or the mitigation.
+    /// The time window for queries about this incident: from ten minutes before the earliest linked alert (or the declaration, if
+    /// no alert has a start time) to the mitigation or `now`.
     pub fn window(&self, now: Timestamp) -> Window {
         let lead = std::time::Duration::from_secs(WINDOW_LEAD_SECS);
         let from = self.alerts.iter().filter_map(|a| a.pending_since.or(a.starts_at)).min().unwrap_or(self.head.declared_at);
         Window::new(from - lead, self.mitigated_at.unwrap_or(now).max(from))
     }
 
-    /// The worst severity it ever had.
+    /// The most severe level that the incident had.
     pub fn peak_severity(&self) -> Severity {
         self.severities.iter().map(|s| s.severity).min().unwrap_or(self.head.severity)
     }
 
-    /// Seconds at each severity, up to its end (resolved, cancelled, merged) or `now`, the worst first; severities it never had
-    /// are left out.
+    /// Seconds spent at each severity until the incident ended (resolved, cancelled or merged) or `now`, most severe first.
+    /// Severities that it never had are left out.
     pub fn time_in_severity(&self, now: Timestamp) -> Vec<(Severity, f64)> {
         let ended = (!self.head.status.is_open()).then_some(self.head.status_since);
         let end = self.resolved_at.or(ended).unwrap_or(now);
@@ -148,20 +150,21 @@ impl Incident {
     }
 }
 
-/// Neighbours of [`Milestone::CHAIN`] (those that are known) of which the later lies before the earlier, with the words for it.
-pub fn faults(moments: &BTreeMap<Milestone, Timestamp>) -> Vec<(Milestone, Milestone, String)> {
-    let known: Vec<(Milestone, Timestamp)> = Milestone::CHAIN.iter().filter_map(|m| moments.get(m).map(|at| (*m, *at))).collect();
-    let neighbours = known.windows(2).filter_map(|pair| match pair {
+/// The pairs of known milestones that are out of order, each with a description. Checks neighbours in [`Milestone::CHAIN`], and
+/// that the identification and the declaration are within the incident.
+pub fn faults(times: &BTreeMap<Milestone, Timestamp>) -> Vec<(Milestone, Milestone, String)> {
+    let chain: Vec<(Milestone, Timestamp)> = Milestone::CHAIN.iter().filter_map(|m| times.get(m).map(|at| (*m, *at))).collect();
+    let neighbours = chain.windows(2).filter_map(|pair| match pair {
         [(a, _), (b, _)] => Some((*a, *b)),
         _ => None,
     });
-    // Outside of the chain, and still within the incident's life.
+    // Not in the chain, but still bounded by other milestones.
     use Milestone as M;
     let others = [(M::ImpactStarted, M::Identified), (M::Identified, M::Closed), (M::Declared, M::Closed)];
     neighbours
         .chain(others)
-        .filter_map(|(a, b)| Some((a, b, *moments.get(&a)?, *moments.get(&b)?)))
+        .filter_map(|(a, b)| Some((a, b, *times.get(&a)?, *times.get(&b)?)))
         .filter(|(_, _, at, bt)| bt < at)
-        .map(|(a, b, at, bt)| (a, b, format!("{b} ({} UTC) lies before {a} ({} UTC)", bt.date_clock(), at.date_clock())))
+        .map(|(a, b, at, bt)| (a, b, format!("{b} ({} UTC) is before {a} ({} UTC)", bt.date_clock(), at.date_clock())))
         .collect()
 }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::incident::fact::Actor;
 
-/// Entries of an incident from facts a minute apart; hashes are left empty.
+/// Builds the entries of an incident from facts that are a minute apart. Hashes are left empty.
 pub(crate) fn entries(facts: Vec<Fact>) -> Vec<Entry> {
     facts
         .into_iter()
@@ -33,7 +33,7 @@ pub(crate) fn declared() -> Fact {
 }
 
 #[test]
-fn a_life_folds_to_milestones_and_durations() {
+fn computes_milestones_and_durations() {
     let mut alert = LinkedAlert::unverified("f1");
     alert.starts_at = Some(Timestamp::from_secs(1_795_253_400 - 120));
     alert.pending_since = Some(Timestamp::from_secs(1_795_253_400 - 180));
@@ -70,7 +70,7 @@ fn a_life_folds_to_milestones_and_durations() {
 }
 
 #[test]
-fn a_cause_found_late_leaves_the_mitigation_and_a_change_dated_back_is_not_the_current_one() {
+fn late_identification_keeps_the_mitigation_and_backdated_severity_is_not_current() {
     let to = |from, to| Fact::StatusChanged { from, to, override_reason: None, open: Vec::new(), reason: None };
     let severity = |to| Fact::SeverityChanged { from: Severity::Sev3, to, reason: "x".into() };
     let mut all = entries(vec![
@@ -80,7 +80,7 @@ fn a_cause_found_late_leaves_the_mitigation_and_a_change_dated_back_is_not_the_c
         severity(Severity::Sev2),
         severity(Severity::Sev1),
     ]);
-    // SEV1 was true for a while before SEV2.
+    // SEV1 is backdated to before SEV2.
     all[4].at = Timestamp::from_secs(1_795_253_400 + 90);
     let incident = Incident::fold(all).unwrap();
     assert_eq!(incident.durations().mitigate_secs, Some(60.0));
@@ -89,7 +89,7 @@ fn a_cause_found_late_leaves_the_mitigation_and_a_change_dated_back_is_not_the_c
 }
 
 #[test]
-fn a_resolution_alone_measures_no_mitigation_and_an_end_stops_the_clock_of_the_severity() {
+fn resolution_alone_is_not_a_measured_mitigation_and_cancelling_ends_time_in_severity() {
     let change = |to| Fact::StatusChanged {
         from: Status::Investigating,
         to,
@@ -104,15 +104,16 @@ fn a_resolution_alone_measures_no_mitigation_and_an_end_stops_the_clock_of_the_s
     assert_eq!(resolved.assumed(), ["mitigated_at"]);
     assert_eq!(resolved.measured().mitigate_secs, None);
     assert!(resolved.measured().resolve_secs.is_some());
-    let said = Incident::fold(entries(vec![declared(), linked, change(Status::Mitigated), change(Status::Resolved)])).unwrap();
-    assert!(said.assumed().is_empty() && said.measured().mitigate_secs.is_some());
+    let mitigated =
+        Incident::fold(entries(vec![declared(), linked, change(Status::Mitigated), change(Status::Resolved)])).unwrap();
+    assert!(mitigated.assumed().is_empty() && mitigated.measured().mitigate_secs.is_some());
     let cancelled = Incident::fold(entries(vec![declared(), change(Status::Cancelled)])).unwrap();
     let later = Timestamp::from_secs(1_795_253_400 + 86_400);
     assert_eq!(cancelled.time_in_severity(later), [(Severity::Sev3, 60.0)]);
 }
 
 #[test]
-fn reopening_takes_the_resolution_back() {
+fn reopening_clears_the_resolution() {
     let incident = Incident::fold(entries(vec![
         declared(),
         Fact::StatusChanged {
@@ -131,7 +132,7 @@ fn reopening_takes_the_resolution_back() {
 }
 
 #[test]
-fn a_correction_shows_and_keeps_the_original() {
+fn correction_is_shown_and_keeps_the_original() {
     let incident = Incident::fold(entries(vec![
         declared(),
         Fact::Note { text: "restarted db-1".into(), note_kind: NoteKind::Observation },
@@ -143,13 +144,13 @@ fn a_correction_shows_and_keeps_the_original() {
 }
 
 #[test]
-fn entries_that_do_not_begin_with_a_declaration_fold_to_nothing() {
+fn fold_requires_a_declaration_first() {
     assert!(Incident::fold(Vec::new()).is_none());
     assert!(Incident::fold(entries(vec![Fact::Acknowledged])).is_none());
 }
 
 #[test]
-fn the_head_is_the_same_by_steps_and_by_fold() {
+fn summary_is_the_same_applied_step_by_step_and_folded() {
     let all = entries(vec![
         declared(),
         Fact::RoleAssigned { role: Role::Commander, holder: "ben".into(), from: None },

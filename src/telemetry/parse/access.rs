@@ -1,4 +1,4 @@
-//! Access logs in the common and the combined format (Apache, nginx): `ip - user [time] "request" status bytes "ref" "ua"`.
+//! Access logs in the common and combined formats of Apache and nginx: `ip - user [time] "request" status bytes "ref" "ua"`.
 
 use std::sync::LazyLock;
 
@@ -6,10 +6,11 @@ use super::super::clean;
 use super::super::log::{Level, LogLine};
 use super::{Context, stamp};
 
+/// Parses an access log line. The message is the request with its status; client, user, status and bytes become fields.
 pub(super) fn parse(raw: &str, context: Context) -> Option<LogLine> {
-    let (who, rest) = raw.split_once(" [")?;
-    let mut who = who.split(' ');
-    let (client, _ident, user) = (who.next()?, who.next()?, who.next()?);
+    let (head, rest) = raw.split_once(" [")?;
+    let mut head = head.split(' ');
+    let (client, _ident, user) = (head.next()?, head.next()?, head.next()?);
     let (time, rest) = rest.split_once("] \"")?;
     let (at, _) = stamp::at_start(time, context)?;
     let request_end = closing_quote(rest)?;
@@ -27,8 +28,9 @@ pub(super) fn parse(raw: &str, context: Context) -> Option<LogLine> {
     Some(line)
 }
 
-/// The method and the class of the status of a line of any access log, as a name (`GET 5xx`), with the level that it stands for:
-/// `"GET /cart HTTP/1.1" 502 173`, whatever stands around it. `None` of any other line; cheap, for every line of a long log.
+/// The method and status class of an access log line (`GET 5xx`), with the level of that class. Looks for a request such as
+/// `"GET /cart HTTP/1.1" 502 173` anywhere in the line. `None` for any other line. Cheap enough for every line of a long
+/// log.
 pub fn answered(text: &str) -> Option<(&'static str, Level)> {
     static PROTOCOL: LazyLock<memchr::memmem::Finder<'static>> = LazyLock::new(|| memchr::memmem::Finder::new(" HTTP/"));
     let bytes = text.as_bytes();
@@ -54,7 +56,7 @@ pub fn answered(text: &str) -> Option<(&'static str, Level)> {
     Some((names.get(usize::from(class - b'1')).copied()?, level_of(u16::from(class - b'0'))))
 }
 
-/// What a class of status stands for: 5 is the server's failure, 4 the client's.
+/// The level of a status class, its first digit: 5 (server error) is an error, 4 (client error) a warning.
 fn level_of(class: u16) -> Level {
     match class {
         5.. => Level::Error,
@@ -63,7 +65,7 @@ fn level_of(class: u16) -> Level {
     }
 }
 
-/// The position of the quote that ends the request; a backslash escapes one.
+/// The position of the quote that ends the request; quotes may be escaped with a backslash.
 fn closing_quote(text: &str) -> Option<usize> {
     let mut escaped = false;
     text.char_indices().find_map(|(index, c)| {

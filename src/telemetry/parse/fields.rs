@@ -7,7 +7,8 @@ use super::super::log::{Level, LogLine};
 use super::super::series::Labels;
 use super::{Context, service_from, stamp};
 
-// In lower case. Beside the usual names those of GELF, Google's logging, Rust's `tracing`, Serilog, OpenTelemetry and journald.
+// All in lower case. Includes the names of GELF, Google Cloud Logging, Rust's `tracing`, Serilog, OpenTelemetry and
+// journald.
 const TIME_KEYS: [&str; 15] = [
     "t.$date",
     "ts",
@@ -56,18 +57,18 @@ const MESSAGE_KEYS: [&str; 15] = [
     "log.message",
     "event.message",
 ];
-/// Fields kept of one line: more than any sane logger writes, few enough that a hostile line stays cheap.
+/// The maximum number of fields kept of one line: more than loggers write, few enough that a hostile line stays cheap.
 const MAX_FIELDS: usize = 64;
 
-/// A JSON object on one line.
+/// Parses a JSON object on one line. `None` if the line is not one.
 pub(super) fn json(raw: &str, context: Context) -> Option<LogLine> {
-    // Of a list that is written out, each line ends in a comma.
+    // In a JSON array with one element per line, each line ends in a comma.
     let text = raw.trim().trim_end_matches(',');
     if !text.starts_with('{') || !text.ends_with('}') {
         return None;
     }
     let Ok(Value::Object(object)) = serde_json::from_str::<Value>(text) else { return None };
-    // Docker's json-file driver wraps the line itself.
+    // Docker's json-file driver wraps the program's own line.
     if let (Some(Value::String(inner)), Some(Value::String(_)), true) =
         (object.get("log"), object.get("stream"), object.len() <= 4)
     {
@@ -82,12 +83,12 @@ pub(super) fn json(raw: &str, context: Context) -> Option<LogLine> {
     Some(assemble(flat, context))
 }
 
-/// Bytes in which what is put before a JSON line may stand.
+/// The longest prefix before a JSON line, in bytes.
 const MAX_PREFIX: usize = 120;
 
-/// The JSON object that a line ends in, behind at most two words that somebody else put before it, with the service that they
-/// name: `[pod/shop-7f9/shop] {…}` (kubectl), `shop-7f9 shop {…}` (stern), `@cee: {…}` (syslog). `None` where it is no line of a
-/// logger: without a time or a level, or without a message.
+/// The JSON object at the end of a line, after at most two words of another program, and the service that they name:
+/// `[pod/shop-7f9/shop] {…}` (kubectl), `shop-7f9 shop {…}` (stern), `@cee: {…}` (syslog). `None` if there is no such
+/// object, or if there are words and the object is not a log record: it needs a message, and a time or a level.
 pub fn prefixed_json(raw: &str) -> Option<(&str, Option<&str>)> {
     if !raw.ends_with(['}', ',']) {
         return None;
@@ -95,7 +96,7 @@ pub fn prefixed_json(raw: &str) -> Option<(&str, Option<&str>)> {
     let start = memchr::memchr(b'{', raw.as_bytes().get(..MAX_PREFIX).unwrap_or(raw.as_bytes()))?;
     let (before, inner) = raw.split_at_checked(start)?;
     let words: Vec<&str> = before.split_ascii_whitespace().collect();
-    // What begins with a time or a priority is a header.
+    // A prefix that begins with a time or a syslog priority is a header.
     if words.len() > 2
         || before.starts_with(|c: char| c.is_ascii_digit() || c == '<')
         || !before.is_empty() && !before.ends_with([' ', '\t'])
@@ -104,17 +105,17 @@ pub fn prefixed_json(raw: &str) -> Option<(&str, Option<&str>)> {
         return None;
     }
     let has = |names: &[&str]| names.iter().any(|name| inner.contains(&format!("\"{name}\"")));
-    let is_of_logger = has(&["msg", "message", "event", "short_message", "@m", "@mt", "body"])
+    let is_log_record = has(&["msg", "message", "event", "short_message", "@m", "@mt", "body"])
         && has(&["time", "ts", "timestamp", "@timestamp", "level", "severity", "lvl", "@t", "@l"]);
-    if !words.is_empty() && !is_of_logger {
+    if !words.is_empty() && !is_log_record {
         return None;
     }
-    let names = |w: &&&str| w.bytes().any(|b| b.is_ascii_alphanumeric());
-    let name = words.iter().rfind(names).map(|w| w.trim_matches(['[', ']', ':'])).filter(|w| *w != "@cee");
+    let is_name = |w: &&&str| w.bytes().any(|b| b.is_ascii_alphanumeric());
+    let name = words.iter().rfind(is_name).map(|w| w.trim_matches(['[', ']', ':'])).filter(|w| *w != "@cee");
     Some((inner, name.map(|n| n.rsplit('/').next().unwrap_or(n)).filter(|n| !n.is_empty())))
 }
 
-/// Objects inside become dotted names, two levels deep; deeper ones and lists stay JSON text.
+/// Flattens nested objects into dotted names, two levels deep; deeper objects and arrays stay JSON text.
 fn flatten(key: &str, value: &Value, depth: usize, out: &mut Vec<(String, String)>) {
     if out.len() >= MAX_FIELDS {
         return;
@@ -131,7 +132,7 @@ fn flatten(key: &str, value: &Value, depth: usize, out: &mut Vec<(String, String
     }
 }
 
-/// `key=value key="quoted \"value\"" bare`: at least two pairs, and the line begins with one.
+/// Parses logfmt: `key=value key="quoted \"value\"" bare`. `None` unless the line begins with a pair and has at least two.
 pub(super) fn logfmt(raw: &str, context: Context) -> Option<LogLine> {
     let mut pairs = Vec::new();
     let mut rest = raw.trim();
@@ -142,7 +143,7 @@ pub(super) fn logfmt(raw: &str, context: Context) -> Option<LogLine> {
         let is_key =
             !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-' | b'@' | b'/'));
         if rest.as_bytes().get(key_len) != Some(&b'=') || !is_key {
-            // Text before the first pair, or more loose words than pairs: not logfmt.
+            // Text before the first pair is not logfmt.
             if pairs.is_empty() {
                 return None;
             }
@@ -157,7 +158,7 @@ pub(super) fn logfmt(raw: &str, context: Context) -> Option<LogLine> {
     (pairs.len() >= 2 && words <= pairs.len()).then(|| assemble(pairs, context))
 }
 
-/// The value at the start of the text, unquoted, and the bytes it used.
+/// The value at the start of the text, without quotes, and the bytes it used.
 fn logfmt_value(text: &str) -> (String, usize) {
     if !text.starts_with('"') {
         let length = text.find(' ').unwrap_or(text.len());
@@ -182,6 +183,7 @@ fn logfmt_value(text: &str) -> (String, usize) {
     (value, text.len())
 }
 
+/// Builds a line from its pairs: recognizes time, level, message and service by their keys; the rest become fields.
 fn assemble(pairs: Vec<(String, String)>, context: Context) -> LogLine {
     let mut line = LogLine::plain("");
     let mut message = None;
@@ -215,17 +217,17 @@ fn assemble(pairs: Vec<(String, String)>, context: Context) -> LogLine {
         fields.insert(clean::line(&key), clean::cut(&clean::block(&value), 4096));
     }
     line.service = service_from(&fields);
-    // A structured line without a message field still has to read as something.
+    // A line without a message field gets all its fields as its message.
     line.message = message.unwrap_or_else(|| fields.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>().join(" "));
-    // An error's own text and stack belong to what a person reads first.
+    // The text and stack trace of an error belong in the message.
     for key in ["error", "err", "exception", "stack", "stack_trace", "error.message", "error.stack_trace", "exception.stacktrace"]
     {
         if let Some(value) = fields.get(key)
             && !line.message.contains(value.as_str())
             && !value.is_empty()
         {
-            let joint = if value.contains('\n') { "\n" } else { ": " };
-            line.message = clean::block(&format!("{}{joint}{value}", line.message));
+            let separator = if value.contains('\n') { "\n" } else { ": " };
+            line.message = clean::block(&format!("{}{separator}{value}", line.message));
         }
     }
     line.fields = fields;

@@ -1,34 +1,35 @@
-//! Keeps the further lines of one event together: stack traces, wrapped messages.
+//! Joins the lines of one event: stack traces, wrapped messages, private keys.
 
 use super::super::clean;
 use super::super::log::LogLine;
 use super::{Context, line};
 
-/// Further lines kept with one event; a trace of more is cut and says so.
+/// The maximum number of further lines kept with one event; the rest are dropped.
 const MAX_JOINED: usize = 200;
 
-/// Feed raw lines in order; an event comes out when the next one begins, the last with [`Joiner::finish`].
+/// Joins raw lines into events. Takes the lines in order and returns an event when the next one begins; [`Joiner::finish`]
+/// returns the last one.
 #[derive(Debug)]
 pub struct Joiner {
     context: Context,
     open: Option<LogLine>,
     joined: usize,
-    /// Whether a line with a time was seen: then a line without one continues.
-    timed: bool,
+    /// Whether the stream has had a line with a time; a line without one then continues the event before it.
+    has_times: bool,
 }
 
 impl Joiner {
     /// A joiner for one stream.
     pub fn new(context: Context) -> Self {
-        Self { context, open: None, joined: 0, timed: false }
+        Self { context, open: None, joined: 0, has_times: false }
     }
 
-    /// Reads the times of what comes next so.
+    /// Sets the context for the times of the lines that follow.
     pub fn set_context(&mut self, context: Context) {
         self.context = context;
     }
 
-    /// Takes the next raw line; returns the event that it ends, if it does.
+    /// Takes the next raw line. Returns the previous event if the line begins a new one.
     pub fn push(&mut self, raw: &str) -> Option<LogLine> {
         let raw = raw.trim_end_matches(['\n', '\r']);
         if let Some(open) = self.open.as_mut()
@@ -39,7 +40,7 @@ impl Joiner {
                 open.message.push('\n');
                 open.message.push_str(&clean::line(raw));
             } else if self.joined == MAX_JOINED + 1 {
-                open.message.push_str("\n… (more lines of this event were left out)");
+                open.message.push_str("\n… (further lines of this event omitted)");
             }
             return None;
         }
@@ -47,7 +48,7 @@ impl Joiner {
         if let Some(open) = self.open.as_mut()
             && next.at.is_none()
             && next.fields.is_empty()
-            && self.timed
+            && self.has_times
             && open.at.is_some()
             && next.level.is_none()
         {
@@ -58,23 +59,23 @@ impl Joiner {
             }
             return None;
         }
-        self.timed |= next.at.is_some();
+        self.has_times |= next.at.is_some();
         self.joined = 0;
         self.open.replace(next)
     }
 
-    /// The event still open at the end of the stream, or when it has been quiet for a while.
+    /// Returns the event that is still open. Call it at the end of the stream, or when no line has come for a while.
     pub fn finish(&mut self) -> Option<LogLine> {
         self.joined = 0;
         self.open.take()
     }
 }
 
-/// Whether a raw line goes on with the open event, by its shape alone.
+/// Whether a raw line continues the open event, judged by its text alone.
 fn continues(raw: &str, open: &LogLine) -> bool {
-    // A key's lines belong together, whatever they look like: apart, none would be known for what it is.
-    let opened = open.message.rfind("PRIVATE KEY-----").is_some_and(|_| open.message.contains("-----BEGIN "));
-    if opened && !open.message.contains("-----END ") {
+    // The lines of a private key stay together, so that redaction can recognize them as a key.
+    let has_key = open.message.rfind("PRIVATE KEY-----").is_some_and(|_| open.message.contains("-----BEGIN "));
+    if has_key && !open.message.contains("-----END ") {
         return true;
     }
     // Go writes a blank line between a panic and its goroutines.
@@ -91,6 +92,6 @@ fn continues(raw: &str, open: &LogLine) -> bool {
         || raw.starts_with("goroutine ") && raw.ends_with("]:")
         || open.message.contains("\ngoroutine ") && (raw.ends_with(')') || raw.starts_with("created by ") || raw.starts_with("exit status "))
         || raw.starts_with("-----BEGIN ") && raw.contains("PRIVATE KEY")
-        // The last line of a Python traceback: `ValueError: …` at the margin.
+        // The last line of a Python traceback, `ValueError: …`, which is not indented.
         || trace_open && raw.split(':').next().is_some_and(|w| !w.contains(' ') && w.ends_with(|c: char| c.is_alphanumeric()))
 }

@@ -1,4 +1,4 @@
-//! Finding and reading times in log lines, in the forms that the usual loggers write.
+//! Finds and parses times in log lines, in the forms that common loggers write.
 
 use time::{Date, Month, OffsetDateTime, Time, UtcOffset};
 
@@ -6,7 +6,8 @@ use super::super::log::Level;
 use super::super::time::Timestamp;
 use super::Context;
 
-/// A cursor over ASCII bytes; every reader returns `None` and leaves the caller's copy untouched when it does not fit.
+/// A cursor over ASCII bytes. A reader returns `None` if the text does not match; it may have advanced by then, so callers
+/// try alternatives on a copy.
 #[derive(Clone, Copy)]
 struct Cursor<'a> {
     bytes: &'a [u8],
@@ -30,7 +31,7 @@ impl<'a> Cursor<'a> {
             byte
         })
     }
-    /// Exactly `count` digits.
+    /// A number of exactly `count` digits.
     fn digits(&mut self, count: usize) -> Option<u32> {
         let digits = self.bytes.get(self.at..self.at + count)?;
         let mut value = 0_u32;
@@ -40,7 +41,7 @@ impl<'a> Cursor<'a> {
         self.at += count;
         Some(value)
     }
-    /// A fraction of a second after `.` or `,`, in nanoseconds; zero when there is none.
+    /// The fraction of a second after `.` or `,`, in nanoseconds; zero if there is none.
     fn fraction(&mut self) -> u32 {
         let mut ahead = *self;
         if ahead.eat_any(b".,").is_none() || !ahead.peek().is_some_and(|b| b.is_ascii_digit()) {
@@ -57,6 +58,7 @@ impl<'a> Cursor<'a> {
         *self = ahead;
         value * 10_u32.pow(9 - places)
     }
+    /// A time of day with an optional fraction, such as `09:31:07.123`.
     fn clock(&mut self) -> Option<Time> {
         let hour = self.digits(2)?;
         self.eat(b':')?;
@@ -64,10 +66,10 @@ impl<'a> Cursor<'a> {
         self.eat(b':')?;
         let second = self.digits(2)?;
         let nanos = self.fraction();
-        // A leap second is written as :60; it is the last moment of its minute.
+        // A leap second, `:60`, becomes the last second of its minute.
         Time::from_hms_nano(u8::try_from(hour).ok()?, u8::try_from(minute).ok()?, u8::try_from(second.min(59)).ok()?, nanos).ok()
     }
-    /// `9:3:7`, as programs write it that do not fill up with zeros.
+    /// A time of day without leading zeros, such as `9:3:7`.
     fn loose_clock(&mut self) -> Option<Time> {
         let mut ahead = *self;
         let number = |c: &mut Self| c.digits(2).or_else(|| c.digits(1)).and_then(|n| u8::try_from(n).ok());
@@ -80,18 +82,19 @@ impl<'a> Cursor<'a> {
         *self = ahead;
         Some(clock)
     }
-    /// A clock of twelve hours, where ` AM` or ` PM` follows; else as it is. `None` for an hour that no such clock shows.
-    fn half_of_day(&mut self, clock: Time) -> Option<Time> {
-        let is_after = match self.bytes.get(self.at..self.at + 3) {
+    /// Converts a 12-hour clock if ` AM` or ` PM` follows; otherwise returns it unchanged. `None` if the hour is not 1 to
+    /// 12.
+    fn apply_am_pm(&mut self, clock: Time) -> Option<Time> {
+        let is_pm = match self.bytes.get(self.at..self.at + 3) {
             Some(b" PM" | b" pm") => true,
             Some(b" AM" | b" am") => false,
             _ => return Some(clock),
         };
         let hour = (1..=12).contains(&clock.hour()).then(|| clock.hour() % 12)?;
         self.at += 3;
-        clock.replace_hour(if is_after { hour + 12 } else { hour }).ok()
+        clock.replace_hour(if is_pm { hour + 12 } else { hour }).ok()
     }
-    /// `15.42.50.675872`.
+    /// A time of day with dots, such as `15.42.50.675872`.
     fn dotted_clock(&mut self) -> Option<Time> {
         let mut ahead = *self;
         let hour = ahead.digits(2)?;
@@ -103,7 +106,7 @@ impl<'a> Cursor<'a> {
         *self = ahead;
         Time::from_hms_nano(u8::try_from(hour).ok()?, u8::try_from(minute).ok()?, u8::try_from(second.min(59)).ok()?, nanos).ok()
     }
-    /// `Z`, `+01:00`, `+0100`, ` +0100`, ` UTC`; `None` when no zone is written.
+    /// A zone: `Z`, `+01:00`, `+0100`, ` +0100`, ` UTC`, ` CET`. `None` if there is none.
     fn zone(&mut self) -> Option<UtcOffset> {
         let mut ahead = *self;
         let is_apart = ahead.peek() == Some(b' ');
@@ -111,7 +114,7 @@ impl<'a> Cursor<'a> {
             ahead.at += 1;
         }
         let offset = match ahead.peek()? {
-            // Behind a blank a small letter begins a word.
+            // After a space, a lower-case letter begins a word.
             b'z' if is_apart => return None,
             b'Z' | b'z' => {
                 ahead.at += 1;
@@ -137,7 +140,7 @@ impl<'a> Cursor<'a> {
             }
             _ => return None,
         };
-        // `Zone loaded`, `-15000 rows`: no zone, but the next word.
+        // This is the next word and not a zone: `Zone loaded`, `-15000 rows`.
         if is_apart && ahead.peek().is_some_and(|b| b.is_ascii_alphanumeric()) {
             return None;
         }
@@ -151,8 +154,8 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// Zones by the names that servers write, with their minutes east of UTC. Of a name that several zones have (CST, BST, IST) the
-/// one that most servers run in. After the time zone database's abbreviations.
+/// Time zone abbreviations that servers write, with minutes east of UTC. An ambiguous abbreviation (CST, BST, IST) means the
+/// zone that most servers run in. Source: the abbreviations of the time zone database.
 const ZONES: [(&[u8], i32); 27] = [
     (b"EST", -300),
     (b"EDT", -240),
@@ -183,18 +186,20 @@ const ZONES: [(&[u8], i32); 27] = [
     (b"SAST", 120),
 ];
 
+/// The month with a three-letter English name, in any case.
 fn month(name: &[u8]) -> Option<Month> {
     const NAMES: [&[u8]; 12] = [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
     let index = NAMES.iter().position(|n| n.eq_ignore_ascii_case(name))?;
     Month::try_from(u8::try_from(index + 1).ok()?).ok()
 }
 
+/// The moment of a date and a time of day; without a zone, the context's offset applies.
 fn assemble(date: Date, clock: Time, zone: Option<UtcOffset>, context: Context) -> Option<Timestamp> {
     let offset = zone.or_else(|| UtcOffset::from_whole_seconds(context.offset_secs).ok())?;
     Some(Timestamp::from(OffsetDateTime::new_in_offset(date, clock, offset)))
 }
 
-/// A date without a year: the closest past (up to a day ahead is allowed for clocks that run fast).
+/// The moment of a date without a year: the most recent one, at most a day ahead of now (clocks may run fast).
 fn without_year(month: Month, day: u32, clock: Time, zone: Option<UtcOffset>, context: Context) -> Option<Timestamp> {
     let limit = context.now + std::time::Duration::from_secs(86_400);
     let latest = limit.datetime().year();
@@ -204,20 +209,20 @@ fn without_year(month: Month, day: u32, clock: Time, zone: Option<UtcOffset>, co
     })
 }
 
-/// The time at the start of a line, after an opening bracket or quote where there is one, and the bytes it used.
+/// The time at the start of a line, after any opening brackets, quotes and spaces, and the bytes used.
 pub fn leading(text: &str, context: Context) -> Option<(Timestamp, usize)> {
     let skip = text.bytes().take_while(|b| matches!(b, b'[' | b'(' | b'"' | b'<' | b' ')).count();
     let (at, used) = at_start(text.get(skip..)?, context)?;
     Some((at, skip + used))
 }
 
-/// The time that the text itself begins with, in any known form, and the bytes it used.
+/// The time at the very start of a text, in any known form, and the bytes used.
 pub fn at_start(text: &str, context: Context) -> Option<(Timestamp, usize)> {
     let first = *text.as_bytes().first()?;
     if first.is_ascii_digit() {
         numeric_date(text, context)
             .or_else(|| day_month_year(text, context))
-            .or_else(|| numeric_day_first(text, context))
+            .or_else(|| numeric_year_last(text, context))
             .or_else(|| compact(text, context))
             .or_else(|| short_year(text, context))
             .or_else(|| month_day(text, context))
@@ -229,8 +234,8 @@ pub fn at_start(text: &str, context: Context) -> Option<(Timestamp, usize)> {
     }
 }
 
-/// A time of day alone, as logback writes it with `%d{HH:mm:ss.SSS}`: the last such moment before the context's now, or up to an
-/// hour after it (clocks differ).
+/// The moment of a time of day without a date, as logback writes it with `%d{HH:mm:ss.SSS}`, and the bytes used. Takes the
+/// most recent such moment, at most an hour ahead of now (clocks differ).
 pub fn time_of_day(text: &str, context: Context) -> Option<(Timestamp, usize)> {
     let (clock, used) = clock_alone(text)?;
     let hour = std::time::Duration::from_hours(1);
@@ -240,17 +245,18 @@ pub fn time_of_day(text: &str, context: Context) -> Option<(Timestamp, usize)> {
     Some((at, used))
 }
 
-/// The seconds since midnight of a time of day alone at the start of a line.
+/// The time of day at the start of a line without a date, in seconds since midnight.
 pub fn second_of_day(text: &str) -> Option<u32> {
     let (clock, _) = clock_alone(text)?;
     Some(u32::from(clock.hour()) * 3600 + u32::from(clock.minute()) * 60 + u32::from(clock.second()))
 }
 
+/// A time of day without a date at the start of a text, also in brackets, and the bytes used.
 fn clock_alone(text: &str) -> Option<(Time, usize)> {
     let mut cursor = Cursor::new(text);
     let bracket = cursor.eat_any(b"[(").is_some();
     let clock = cursor.clock()?;
-    // `[09:31:07]`, or more within the bracket: `[09:31:07 INF]`.
+    // Either `[09:31:07]` or more inside the bracket, as in `[09:31:07 INF]`.
     if bracket && cursor.peek() != Some(b' ') {
         cursor.eat_any(b"])")?;
     }
@@ -268,13 +274,13 @@ fn numeric_date(text: &str, context: Context) -> Option<(Timestamp, usize)> {
     let month = c.digits(2)?;
     c.eat(separator)?;
     let day = c.digits(2)?;
-    let apart = c.eat_any(b"T t_-")?;
+    let gap = c.eat_any(b"T t_-")?;
     // `2026/11/21 - 09:31:07` (gin) and `2026-11-21  9:31:07` (MariaDB).
     let mut dashed = c;
-    if apart == b' ' && dashed.eat(b'-').is_some() && dashed.eat(b' ').is_some() {
+    if gap == b' ' && dashed.eat(b'-').is_some() && dashed.eat(b' ').is_some() {
         c = dashed;
     }
-    let padded = apart == b' ' && c.eat(b' ').is_some();
+    let padded = gap == b' ' && c.eat(b' ').is_some();
     let mut dotted = c;
     let clock = match c.clock().or_else(|| padded.then(|| c.loose_clock()).flatten()) {
         Some(clock) => clock,
@@ -309,9 +315,10 @@ fn day_month_year(text: &str, context: Context) -> Option<(Timestamp, usize)> {
     Some((assemble(date, clock, zone, context)?, c.at))
 }
 
-/// `21-11-2026 09:31:07`, `21.11.2026 09:31:07`, `21/11/2026 09:31:07`: the day first, as most of the world writes it; the month
-/// first (`11/5/2026 9:31:07 AM`) where the clock has twelve hours, or where only so it is a date that has come.
-fn numeric_day_first(text: &str, context: Context) -> Option<(Timestamp, usize)> {
+/// `21-11-2026 09:31:07`, `21.11.2026 09:31:07`, `21/11/2026 09:31:07`. The day comes first unless that is not a valid
+/// date. With slashes, the month comes first if the clock has AM or PM (`11/5/2026 9:31:07 AM`), or if only that date is in
+/// the past.
+fn numeric_year_last(text: &str, context: Context) -> Option<(Timestamp, usize)> {
     let mut c = Cursor::new(text);
     let first = c.digits(2).or_else(|| c.digits(1))?;
     let separator = c.eat_any(b"-./")?;
@@ -322,7 +329,7 @@ fn numeric_day_first(text: &str, context: Context) -> Option<(Timestamp, usize)>
     let _space = c.eat(b' ');
     let plain = c.clock().or_else(|| c.loose_clock())?;
     let before = c.at;
-    let clock = c.half_of_day(plain)?;
+    let clock = c.apply_am_pm(plain)?;
     let is_american = c.at > before && separator == b'/';
     let zone = c.zone();
     let at = |day: u32, month: u32| {
@@ -331,17 +338,18 @@ fn numeric_day_first(text: &str, context: Context) -> Option<(Timestamp, usize)>
     };
     let (day_first, month_first) = (at(first, second), at(second, first));
     let tomorrow = context.now + std::time::Duration::from_hours(24);
-    let has_come = |at: &Timestamp| *at <= tomorrow;
+    let is_past = |at: &Timestamp| *at <= tomorrow;
     let at = match (day_first, month_first) {
         (Some(_), Some(other)) if is_american => other,
-        (Some(at), Some(other)) if separator == b'/' && !has_come(&at) && has_come(&other) => other,
+        (Some(at), Some(other)) if separator == b'/' && !is_past(&at) && is_past(&other) => other,
         (Some(at), _) => at,
         (None, other) => other?,
     };
     Some((at, c.at))
 }
 
-/// `20261121-09:31:07:606`, also with `9:3:7`, `20261121 09:31:07`, `20261121T093107`, and `261121 093107` with the year's last two digits.
+/// `20261121-09:31:07:606`, `20261121-9:3:7`, `20261121 09:31:07`, `20261121T093107`, and `261121 093107` with a two-digit
+/// year.
 fn compact(text: &str, context: Context) -> Option<(Timestamp, usize)> {
     let mut c = Cursor::new(text);
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
@@ -355,7 +363,7 @@ fn compact(text: &str, context: Context) -> Option<(Timestamp, usize)> {
     let mut plain = c;
     let clock = match (digits, c.clock().or_else(|| c.loose_clock())) {
         (_, Some(clock)) => {
-            // A colon before the milliseconds.
+            // The milliseconds may follow after a colon.
             if c.peek() == Some(b':') {
                 let mut ahead = c;
                 ahead.at += 1;
@@ -387,7 +395,7 @@ fn compact(text: &str, context: Context) -> Option<(Timestamp, usize)> {
     Some((assemble(date, clock, zone, context)?, c.at))
 }
 
-/// `26/11/21 09:31:07`: the year's last two digits first.
+/// `26/11/21 09:31:07`: a two-digit year, then month and day.
 fn short_year(text: &str, context: Context) -> Option<(Timestamp, usize)> {
     let mut c = Cursor::new(text);
     let year = c.digits(2)?;
@@ -429,14 +437,14 @@ fn named_date(text: &str, context: Context) -> Option<(Timestamp, usize)> {
     c.eat(b' ')?;
     let _padding = c.eat(b' ');
     let day = c.digits(2).or_else(|| c.digits(1))?;
-    // `Nov 21, 2026 9:31:07 AM`, as java.util.logging has it.
+    // `Nov 21, 2026 9:31:07 AM`, as java.util.logging writes it.
     let mut us = c;
     if us.eat(b',').is_some() {
         us.eat(b' ')?;
         let year = us.digits(4)?;
         us.eat(b' ')?;
         let clock = us.clock().or_else(|| us.loose_clock())?;
-        let clock = us.half_of_day(clock)?;
+        let clock = us.apply_am_pm(clock)?;
         let date = Date::from_calendar_date(i32::try_from(year).ok()?, month, u8::try_from(day).ok()?).ok()?;
         return Some((assemble(date, clock, None, context)?, us.at));
     }
@@ -455,7 +463,7 @@ fn named_date(text: &str, context: Context) -> Option<(Timestamp, usize)> {
     Some((without_year(month, day, clock, zone, context)?, c.at))
 }
 
-/// Unix seconds or milliseconds, ten or thirteen digits with an optional fraction, followed by a separator.
+/// Unix seconds (10 digits, with an optional fraction) or milliseconds (13 digits), followed by a separator.
 fn unix(text: &str, context: Context) -> Option<(Timestamp, usize)> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let number: i64 = text.get(..digits)?.parse().ok()?;
@@ -466,7 +474,7 @@ fn unix(text: &str, context: Context) -> Option<(Timestamp, usize)> {
     };
     let mut c = Cursor { bytes: text.as_bytes(), at: digits };
     let nanos = if digits == 10 { c.fraction() } else { 0 };
-    // From 2001 to some years after the window that is looked at: anything else is an id.
+    // From 2001 to five years after now; any other number is an ID.
     let latest = context.now.secs().saturating_add(5 * 365 * 86_400);
     if !(1_000_000_000..=latest).contains(&at.secs()) || c.peek().is_some_and(|b| b.is_ascii_alphanumeric()) {
         return None;
@@ -474,12 +482,13 @@ fn unix(text: &str, context: Context) -> Option<(Timestamp, usize)> {
     Some((at + std::time::Duration::from_nanos(u64::from(nanos)), c.at))
 }
 
-/// A number whose unit is told by its magnitude: seconds, milliseconds, microseconds or nanoseconds.
+/// A Unix time whose unit is inferred from its size: seconds, milliseconds, microseconds or nanoseconds. `None` outside the
+/// years 1970 to 2099.
 pub fn from_number(number: f64) -> Option<Timestamp> {
     Timestamp::from_epoch(number).filter(|at| (0..4_102_444_800).contains(&at.secs()))
 }
 
-/// klog and glog: `E1121 09:31:07.000000    1234 file.go:12] message`.
+/// The level, time and message of a klog or glog line: `E1121 09:31:07.000000    1234 file.go:12] message`.
 pub fn klog(text: &str, context: Context) -> Option<(Level, Timestamp, &str)> {
     let (level, at, used) = letter_date(text, context)?;
     let rest = text.get(used..)?;
@@ -487,8 +496,8 @@ pub fn klog(text: &str, context: Context) -> Option<(Level, Timestamp, &str)> {
     Some((level, at, message.trim_start()))
 }
 
-/// The level's letter, month and day, and the time, as klog writes them (`E1121 09:31:07.000000`), or with the year as newer
-/// glog (`E20261121 …`) and CockroachDB (`E261121 …`) do; and the bytes used.
+/// The level letter and time at the start of a line as klog writes them (`E1121 09:31:07.000000`), and the bytes used.
+/// Newer glog (`E20261121 …`) and CockroachDB (`E261121 …`) write the year as well.
 pub fn letter_date(text: &str, context: Context) -> Option<(Level, Timestamp, usize)> {
     let mut c = Cursor::new(text);
     let level = match c.eat_any(b"DIWEF")? {

@@ -1,11 +1,12 @@
-//! Syslog as found in files and on the wire: RFC 3164 (`Nov 21 09:31:07 host app[12]: text`, with or without `<PRI>`) and
-//! RFC 5424 (`<165>1 2026-11-21T09:31:07Z host app 12 ID [sd@1 k="v"] text`).
+//! Syslog lines from files and from the network: RFC 3164 (`Nov 21 09:31:07 host app[12]: text`, with or without `<PRI>`)
+//! and RFC 5424 (`<165>1 2026-11-21T09:31:07Z host app 12 ID [sd@1 k="v"] text`).
 
 use super::super::clean;
 use super::super::log::{Level, LogLine};
 use super::super::series::Labels;
 use super::{Context, leading_level, stamp};
 
+/// Parses a syslog line of either RFC. `None` if the line is neither.
 pub(super) fn parse(raw: &str, context: Context) -> Option<LogLine> {
     match priority(raw) {
         Some((level, rest)) => match rest.strip_prefix("1 ") {
@@ -16,7 +17,7 @@ pub(super) fn parse(raw: &str, context: Context) -> Option<LogLine> {
     }
 }
 
-/// `<PRI>`: facility times eight plus severity, at most 191.
+/// The level from `<PRI>` (facility times eight plus severity, at most 191), and the text after it.
 fn priority(raw: &str) -> Option<(Level, &str)> {
     let (number, rest) = raw.strip_prefix('<')?.split_once('>')?;
     let number: i64 = number.parse().ok().filter(|n| (0..=191).contains(n))?;
@@ -39,7 +40,7 @@ fn rfc5424(rest: &str, level: Level, context: Context) -> Option<LogLine> {
     Some(line)
 }
 
-/// `-` or `[id k="v"…]…`, then the message.
+/// Parses structured data, `-` or `[id k="v"…]…`. Returns its fields and the message after it.
 fn structured_data(text: &str) -> Option<(Labels, &str)> {
     let mut fields = Labels::new();
     if let Some(rest) = text.strip_prefix('-') {
@@ -67,7 +68,7 @@ fn structured_data(text: &str) -> Option<(Labels, &str)> {
             ']' => {
                 start = None;
                 key.clear();
-                // Another element follows at once, or the data end here.
+                // Either another element follows directly, or the structured data ends here.
                 if !text.get(index + 1..)?.starts_with('[') {
                     let rest = text.get(index + 1..)?;
                     return Some((fields, rest.strip_prefix(' ').unwrap_or(rest)));
@@ -90,7 +91,7 @@ fn rfc3164(rest: &str, level: Option<Level>, context: Context) -> Option<LogLine
     let after = rest.get(used..)?.strip_prefix(' ')?;
     let (host, after) = after.split_once(' ')?;
     let (tag, message) = after.split_once(": ").or_else(|| after.strip_suffix(':').map(|t| (t, "")))?;
-    // A tag is one word, `app` or `app[pid]`; otherwise this is some other format that begins with such a date.
+    // The tag must be one word, `app` or `app[pid]`; otherwise this is another format that begins with a date.
     if tag.is_empty() || tag.contains(' ') || tag.len() > 80 {
         return None;
     }

@@ -196,7 +196,7 @@ fn next_step(model: &Model, incident: &Incident) -> &'static str {
 fn glyph(finding: &CitedFinding) -> (&'static str, Meaning) {
     match finding.kind {
         FindingKind::Alerts => ("●", Meaning::Bad),
-        FindingKind::Verdict if ["healthy", "recovered"].iter().any(|w| finding.title.starts_with(w)) => ("✓", Meaning::Ok),
+        FindingKind::Verdict if ["Healthy", "Recovered"].iter().any(|w| finding.title.starts_with(w)) => ("✓", Meaning::Ok),
         FindingKind::Verdict => ("…", Meaning::Warn),
         FindingKind::Severity => ("!", Meaning::Warn),
         FindingKind::Suspect => ("◎", Meaning::Bad),

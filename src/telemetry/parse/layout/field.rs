@@ -1,4 +1,4 @@
-//! The fields of a header, each told by its shape.
+//! The fields of a header, each recognized by its shape.
 
 use super::super::super::log::Level;
 use super::super::{Context, stamp};
@@ -6,44 +6,45 @@ use super::super::{Context, stamp};
 /// A field of a header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Field {
-    /// A further time.
+    /// Another time.
     Stamp,
     Level,
-    /// A process, a thread.
+    /// A process or thread number.
     Number,
     /// `[main]`, `(kernel)`.
     Bracket,
-    /// `-`, `|`, `:`, `---` by itself.
+    /// `-`, `|`, `:` or `---`, standing alone.
     Separator,
-    /// Anything up to a `|`.
+    /// Anything up to and including a `|`.
     Piped,
     /// `sshd[214]:`, `c.s.Pool:`.
     Tag,
-    /// Up to three words before ` - `.
+    /// One to three words before ` - `.
     Dashed,
-    /// What is left of a bracket that the time opened: `app::pool]`, `server.go:88]`.
+    /// The rest of a bracket that was opened before the time: `app::pool]`, `server.go:88]`.
     Closing,
-    /// `root:` directly before the message, right behind a level that ended so too.
-    Named,
-    /// `o.a.catalina.StandardEngine`: who logs, without a mark behind it.
+    /// `root:` directly before the message, with no space after it; only after a level written the same way (`INFO:root:`).
+    ColonName,
+    /// A dotted logger name without a mark after it: `o.a.catalina.StandardEngine`.
     Logger,
-    /// A word that white space keeps apart from what follows: two spaces or more, or a tab.
+    /// A word followed by at least two spaces or by a tab.
     Column,
-    /// So many words that tell nothing by their shape: a host, a logger.
+    /// The given number of words without a distinctive shape: a host, a logger.
     Words(usize),
 }
 
 impl Field {
-    /// The bytes that the field takes at the start of a text, with the space behind it.
+    /// The number of bytes that the field takes at the start of a text, with the space after it. `None` if the text does not
+    /// start with the field.
     pub(super) fn eat(self, text: &str, context: Context) -> Option<usize> {
         let bytes = text.as_bytes();
-        // Not every field asks for it.
+        // A closure, because not every field needs it.
         let word = || word_end(bytes, 0);
         let used = match self {
             Self::Stamp => stamp::leading(text, context).map(|(_, used)| used + closing(bytes, used))?,
             Self::Level => level(text)?.1,
             Self::Number => {
-                // Also `-1`, `*77` and nginx' `12#34:`.
+                // Also `-1`, `*77` and nginx's `12#34:`.
                 let sign = usize::from(matches!(bytes.first(), Some(b'-' | b'*' | b'#')));
                 let count = |from: usize, is: fn(&u8) -> bool| {
                     bytes.get(from..).map_or(0, |rest| rest.iter().take_while(|b| is(b)).count())
@@ -55,7 +56,7 @@ impl Field {
             Self::Bracket => bracket(bytes)?,
             Self::Separator => {
                 let mark = bytes.get(..word())?;
-                let is_mark = matches!(mark, b"--" | b"---") || matches!(mark, [one] if one.is_ascii_punctuation());
+                let is_mark = matches!(mark, b"--" | b"---") || matches!(mark, [byte] if byte.is_ascii_punctuation());
                 is_mark.then_some(mark.len())?
             }
             Self::Piped => bytes.iter().take(80).position(|b| *b == b'|')? + 1,
@@ -64,7 +65,7 @@ impl Field {
                 let end = bytes.iter().take(80).position(|b| matches!(b, b']' | b'[' | b'(' | b'"'))?;
                 (end > 0 && bytes.get(end) == Some(&b']')).then_some(end + 1)?
             }
-            Self::Named => {
+            Self::ColonName => {
                 let name =
                     bytes.iter().take(60).take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-')).count();
                 (name > 0 && bytes.get(name) == Some(&b':') && name + 1 < word() && bytes.get(name + 1) != Some(&b':'))
@@ -116,22 +117,24 @@ impl Field {
     }
 }
 
+/// The end of the word that starts at `from`.
 pub(super) fn word_end(bytes: &[u8], from: usize) -> usize {
     from + bytes.get(from..).map_or(0, |rest| rest.iter().take_while(|b| **b > b' ').count())
 }
 
+/// The number of spaces and control characters at `from`.
 pub(super) fn spaces(bytes: &[u8], from: usize) -> usize {
     bytes.get(from..).map_or(0, |rest| rest.iter().take_while(|b| **b <= b' ').count())
 }
 
-/// What closes a time: brackets, commas and colons right behind it.
+/// The number of bytes that close a time: brackets, commas, colons and the like directly after it.
 pub(super) fn closing(bytes: &[u8], from: usize) -> usize {
     bytes
         .get(from..)
         .map_or(0, |rest| rest.iter().take_while(|b| matches!(b, b']' | b')' | b',' | b':' | b'"' | b'|' | b';')).count())
 }
 
-/// A balanced bracket at the start, of at most 200 bytes.
+/// The length of a balanced bracket at the start, of at most 200 bytes, with the colons after it.
 fn bracket(bytes: &[u8]) -> Option<usize> {
     let (open, close) = match bytes.first()? {
         b'[' => (b'[', b']'),
@@ -154,8 +157,8 @@ fn bracket(bytes: &[u8]) -> Option<usize> {
     None
 }
 
-/// `sshd[214]:`, `c.s.Pool:`, `app::pool:`, `launchd[1] (com.apple.x):`, `ActivityManager(  585):`, and a tracing span before
-/// it: `request{path="/a b"}: app:`. Returns its length with the colon.
+/// The length of a tag, with its colon: `sshd[214]:`, `c.s.Pool:`, `app::pool:`, `launchd[1] (com.apple.x):`,
+/// `ActivityManager(  585):`, also after a tracing span, as in `request{path="/a b"}: app:`.
 fn tag(bytes: &[u8]) -> Option<usize> {
     let (mut at, mut is_named) = (0, false);
     loop {
@@ -169,24 +172,24 @@ fn tag(bytes: &[u8]) -> Option<usize> {
             b':' if bytes.get(at + 1) == Some(&b':') => at += 2,
             b':' => {
                 let end = at + 1;
-                let is_one = is_named && bytes.get(end).is_none_or(|b| *b <= b' ');
-                return (is_one && !is_error(bytes.get(..at)?)).then_some(end);
+                let is_tag = is_named && bytes.get(end).is_none_or(|b| *b <= b' ');
+                return (is_tag && !is_error(bytes.get(..at)?)).then_some(end);
             }
             b'{' if is_named => {
                 at += bytes.get(at..)?.iter().take(300).position(|b| *b == b'}')? + 1;
-                // The spans within it, and who speaks: the last has no fields.
+                // Inner spans may follow, and then the tag itself, which has no fields.
                 if bytes.get(at) == Some(&b':') {
                     let next = at + 1 + spaces(bytes, at + 1);
                     return Some(next + tag(bytes.get(next..)?)?);
                 }
             }
-            // Android pads the process in its brackets.
+            // Android pads the process number inside the parentheses.
             b'(' if is_named && bytes.get(at + 1) == Some(&b' ') => {
                 let inside = bytes.get(at + 1..)?.iter().take(12).position(|b| *b == b')')?;
                 let is_number = bytes.get(at + 1..at + 1 + inside)?.iter().all(|b| *b == b' ' || b.is_ascii_digit());
                 at += is_number.then_some(inside + 2)?;
             }
-            // launchd names the service that it speaks of in brackets of their own.
+            // launchd adds the name of the service in parentheses.
             b' ' if at > 0 && bytes.get(at - 1) == Some(&b']') && bytes.get(at + 1) == Some(&b'(') => {
                 at += 2 + bytes.get(at + 1..)?.iter().take(120).take_while(|b| !matches!(b, b' ')).position(|b| *b == b')')?;
                 if bytes.get(at) != Some(&b':') {
@@ -199,7 +202,7 @@ fn tag(bytes: &[u8]) -> Option<usize> {
     }
 }
 
-/// What went wrong rather than who says so: `TimeoutException`, `java.lang.OutOfMemoryError`, `ORA-00600`.
+/// Whether a name is that of an error and not of a logger: `TimeoutException`, `java.lang.OutOfMemoryError`, `ORA-00600`.
 fn is_error(name: &[u8]) -> bool {
     let letters = name.iter().take_while(|b| b.is_ascii_uppercase()).count();
     let is_code = letters > 1
@@ -209,8 +212,8 @@ fn is_error(name: &[u8]) -> bool {
     is_code || [&b"Exception"[..], b"Error"].iter().any(|end| name.len() > end.len() && name.ends_with(end))
 }
 
-/// A level word, also in brackets (`[INFO ]`) or before a colon, a bar or a slash (`INFO/Worker`, `INFO:root:`): with the bytes
-/// used. Of single letters only those that loggers write alone.
+/// A level word at the start of a text, also in brackets (`[INFO ]`) or before a colon, bar or slash (`INFO/Worker`,
+/// `INFO:root:`), and the bytes used. Accepts only those single letters that loggers write alone.
 pub(super) fn level(text: &str) -> Option<(Level, usize)> {
     let bytes = text.as_bytes();
     let count = |from: usize, set: &[u8]| bytes.get(from..).map_or(0, |rest| rest.iter().take_while(|b| set.contains(b)).count());
@@ -226,18 +229,18 @@ pub(super) fn level(text: &str) -> Option<(Level, usize)> {
     if closers > 0 {
         end += padding + closers;
     }
-    let glued = bytes.get(end).is_some_and(|b| *b > b' ');
-    if glued && bytes.get(end) == Some(&b'/') {
+    let is_glued = bytes.get(end).is_some_and(|b| *b > b' ');
+    if is_glued && bytes.get(end) == Some(&b'/') {
         end += 1;
-    } else if glued && !matches!(bytes.get(end - 1), Some(b':' | b']' | b'|')) {
+    } else if is_glued && !matches!(bytes.get(end - 1), Some(b':' | b']' | b'|')) {
         return None;
     }
-    let stands_alone = !glued || bytes.get(end - 1) == Some(&b'/');
-    if core.len() == 1 && !(stands_alone && matches!(core, "D" | "V" | "I" | "W" | "E" | "F" | "T")) {
+    let is_alone = !is_glued || bytes.get(end - 1) == Some(&b'/');
+    if core.len() == 1 && !(is_alone && matches!(core, "D" | "V" | "I" | "W" | "E" | "F" | "T")) {
         return None;
     }
     let level = match core {
-        // Words of a sentence that are levels only by accident.
+        // Words that are more likely part of a sentence than a level.
         "v" | "d" | "t" | "i" | "e" | "w" | "f" | "log" | "note" | "alert" | "config" | "failure" => return None,
         "fail" | "success" if open == 0 && bytes.get(end - 1) != Some(&b':') => return None,
         "FAILURE" => Level::Error,
@@ -247,8 +250,8 @@ pub(super) fn level(text: &str) -> Option<(Level, usize)> {
     Some((level, end))
 }
 
-/// The level that a field is or ends in: `LOG:`, `production.ERROR:`, `[core:error]`.
-pub(super) fn within(field: &str) -> Option<Level> {
+/// The level that a field consists of or ends with: `LOG:`, `production.ERROR:`, `[core:error]`.
+pub(super) fn level_in_field(field: &str) -> Option<Level> {
     let bytes = field.as_bytes();
     let is_end = |b: &u8| matches!(b, b':' | b'|' | b']' | b' ');
     let end = bytes.len() - bytes.iter().rev().take_while(|b| is_end(b)).count();
@@ -256,11 +259,12 @@ pub(super) fn within(field: &str) -> Option<Level> {
     let word = field.get(end - letters..end).filter(|w| w.len() > 2)?;
     let before = (end - letters).checked_sub(1).and_then(|at| bytes.get(at));
     let is_bracket = bytes.first() == Some(&b'[') && before == Some(&b':');
-    let stands_apart = before.is_none_or(|b| matches!(b, b'.' | b':' | b'[' | b' '));
-    let is_level = is_bracket || stands_apart && word.bytes().all(|b| b.is_ascii_uppercase());
+    let is_separate = before.is_none_or(|b| matches!(b, b'.' | b':' | b'[' | b' '));
+    let is_level = is_bracket || is_separate && word.bytes().all(|b| b.is_ascii_uppercase());
     if is_level { Level::from_word(word) } else { None }
 }
 
+/// The level at the very start of a text.
 pub(super) fn leading_level(text: &str) -> Option<Level> {
     super::super::leading_level(text).map(|(level, _)| level)
 }

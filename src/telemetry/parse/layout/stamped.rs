@@ -1,15 +1,16 @@
-//! Where a line tells its time, and what kind of line it is by that.
+//! Finds the time of a line, and from it the kind of the line.
 
 use super::super::super::log::Level;
 use super::super::super::time::Timestamp;
 use super::super::{Context, stamp};
 use super::field::{closing, level, spaces, word_end};
 
-/// Words among which a time is looked for.
-const STAMP_WORDS: usize = 9;
+/// The number of words at the start of a line that are searched for a time.
+const MAX_STAMP_WORDS: usize = 9;
 
-/// What kind of line it is, as a number: the word at which the time stands, the time's form (runs of digits and of letters are
-/// one each), and what stands behind it.
+/// The kind of a line, as a hash of the position of the word with the time, the form of the time (each run of digits or
+/// letters counts once), and what follows it. Also returns the level that directly follows the time, with its length in
+/// bytes.
 fn kind_of(word: usize, form: &[u8], rest: Option<&str>) -> (u64, Option<(Level, usize)>) {
     let class = |b: u8| match b {
         b'0'..=b'9' => b'0',
@@ -26,88 +27,91 @@ fn kind_of(word: usize, form: &[u8], rest: Option<&str>) -> (u64, Option<(Level,
         last = c;
     }
     let rest = rest.unwrap_or("");
-    let behind = |at: usize| match rest.as_bytes().get(at + spaces(rest.as_bytes(), at)) {
+    let class_after = |at: usize| match rest.as_bytes().get(at + spaces(rest.as_bytes(), at)) {
         Some(b @ (b'[' | b'(' | b'-' | b'|' | b'<' | b'{' | b'"')) => *b,
         Some(b'0'..=b'9') => b'0',
         _ => b'a',
     };
-    h = h.wrapping_mul(0x0100_0000_01B3) ^ u64::from(behind(0));
-    // Loggers that begin alike differ behind the level.
-    let leads = level(rest);
-    if let Some((_, used)) = leads {
-        h = h.wrapping_mul(0x0100_0000_01B3) ^ u64::from(behind(used)) ^ 0x4C00;
+    h = h.wrapping_mul(0x0100_0000_01B3) ^ u64::from(class_after(0));
+    // Loggers whose lines begin alike differ after the level.
+    let next_level = level(rest);
+    if let Some((_, used)) = next_level {
+        h = h.wrapping_mul(0x0100_0000_01B3) ^ u64::from(class_after(used)) ^ 0x4C00;
     }
-    (h, leads)
+    (h, next_level)
 }
 
-/// The time of a line.
-pub(super) struct Found {
-    /// What kind of line it is.
+/// The time of a line and where it is.
+pub(super) struct FoundTime {
+    /// The kind of the line (see [`kind_of`]).
     pub(super) kind: u64,
     pub(super) at: Timestamp,
-    /// Where the time begins, and what follows it.
+    /// Byte offset where the time begins.
     pub(super) start: usize,
+    /// Byte offset of what follows the time.
     pub(super) from: usize,
     /// The level before the time: `<165>`, `E1121`, `INFO  [main]`.
     pub(super) level: Option<Level>,
-    /// The level that what follows begins with, and its bytes.
-    pub(super) leads: Option<(Level, usize)>,
+    /// The level that directly follows the time, and its length in bytes.
+    pub(super) next_level: Option<(Level, usize)>,
 }
 
-pub(super) fn find_stamp(line: &str, context: Context) -> Option<Found> {
+/// Finds the time of a line. `None` if none of the first words is one.
+pub(super) fn find_stamp(line: &str, context: Context) -> Option<FoundTime> {
     let bytes = line.as_bytes();
     let (priority, start) = priority(bytes).map_or((None, 0), |(level, used)| (Some(level), used));
     let start = start + spaces(bytes, start);
-    let behind = |used: usize| {
+    let end_of_time = |used: usize| {
         let end = used + closing(bytes, used);
         let next = end + spaces(bytes, end);
-        // What a container's runtime (CRI) writes before each line: the stream, and whether the line is whole.
+        // A container runtime (CRI) writes the stream and whether the line is full or partial before each line.
         let cri = [&b"stdout F "[..], b"stderr F ", b"stdout P ", b"stderr P "];
         let is_cri = bytes.get(next..).is_some_and(|rest| cri.iter().any(|head| rest.starts_with(head)));
         if is_cri { next + 9 } else { next }
     };
-    // Most lines are not worth the look.
+    // A quick check that rules out most lines.
     let may_be_letter = matches!(bytes.get(start..start + 2), Some([b'D' | b'I' | b'W' | b'E' | b'F', b'0'..=b'9']));
     if may_be_letter && let Some((level, at, used)) = stamp::letter_date(line.get(start..)?, context) {
-        let from = behind(start + used);
-        let (kind, leads) = kind_of(0, b"a0", line.get(from..));
-        return Some(Found { kind, at, start, from, level: Some(level), leads });
+        let from = end_of_time(start + used);
+        let (kind, next_level) = kind_of(0, b"a0", line.get(from..));
+        return Some(FoundTime { kind, at, start, from, level: Some(level), next_level });
     }
     if bytes.get(start.saturating_sub(2)..start) == Some(b"1 ")
         && let Some((at, used)) = stamp::at_start(line.get(start..)?, context)
     {
-        let from = rfc5424(bytes, start + used);
-        return Some(Found { kind: EXACT, at, start, from, level: priority, leads: None });
+        let from = rfc5424_message(bytes, start + used);
+        return Some(FoundTime { kind: EXACT, at, start, from, level: priority, next_level: None });
     }
     let mut from = start;
-    for word in 0..STAMP_WORDS {
+    for word in 0..MAX_STAMP_WORDS {
         let Some(rest) = line.get(from..).filter(|r| !r.is_empty()) else { break };
         if let Some((at, used)) = stamp_at(rest, context) {
-            let next = behind(from + used);
+            let next = end_of_time(from + used);
             let form = bytes.get(from..from + used).unwrap_or(&[]);
             let level = priority.or_else(|| (word > 0).then(|| level(line.get(start..)?)).flatten().map(|(l, _)| l));
-            let (kind, leads) = kind_of(word, form, line.get(next..));
-            return Some(Found { kind, at, start: from, from: next, level, leads });
+            let (kind, next_level) = kind_of(word, form, line.get(next..));
+            return Some(FoundTime { kind, at, start: from, from: next, level, next_level });
         }
         let end = word_end(bytes, from);
         from = end + spaces(bytes, end);
     }
-    // A time of day without a date, only where a line begins: elsewhere it is as likely what the line is about.
+    // A time of day without a date counts only at the start of a line: elsewhere it may well be part of the message.
     let (at, used) = stamp::time_of_day(line.get(start..)?, context)?;
-    let from = behind(start + used);
-    let (kind, leads) = kind_of(0, b"00:00:00", line.get(from..));
-    Some(Found { kind, at, start, from, level: priority, leads })
+    let from = end_of_time(start + used);
+    let (kind, next_level) = kind_of(0, b"00:00:00", line.get(from..));
+    Some(FoundTime { kind, at, start, from, level: priority, next_level })
 }
 
-/// Where the message of an RFC 5424 line begins that tells no time (`<165>1 - host …`), and its level.
-pub(super) fn timeless(line: &str) -> Option<(Level, usize)> {
+/// The level of an RFC 5424 line without a time (`<165>1 - host …`), and where its message begins.
+pub(super) fn rfc5424_without_time(line: &str) -> Option<(Level, usize)> {
     let bytes = line.as_bytes();
     let (level, start) = priority(bytes)?;
-    let is_so = bytes.get(start.saturating_sub(2)..start + 2) == Some(b"1 - ");
-    is_so.then(|| (level, rfc5424(bytes, start + 1)))
+    let has_no_time = bytes.get(start.saturating_sub(2)..start + 2) == Some(b"1 - ");
+    has_no_time.then(|| (level, rfc5424_message(bytes, start + 1)))
 }
 
-/// Syslog's `<PRI>`, and the `1 ` of RFC 5424 behind it: the level and the bytes used. Facility times eight plus severity.
+/// The level from syslog's `<PRI>` (facility times eight plus severity), and the bytes used, with the `1 ` of RFC 5424
+/// after it.
 fn priority(bytes: &[u8]) -> Option<(Level, usize)> {
     let digits = bytes.strip_prefix(b"<")?.iter().take(4).take_while(|b| b.is_ascii_digit()).count();
     let number: i64 = std::str::from_utf8(bytes.get(1..=digits)?).ok()?.parse().ok().filter(|n| *n < 192)?;
@@ -119,9 +123,9 @@ fn priority(bytes: &[u8]) -> Option<(Level, usize)> {
     Some((Level::from_number(number % 8)?, end + version))
 }
 
-/// Where the message of an RFC 5424 line begins: behind the host, the program, its process, the message's kind, and the
-/// structured data (`-` or brackets side by side).
-fn rfc5424(bytes: &[u8], from: usize) -> usize {
+/// Where the message of an RFC 5424 line begins: after the host, the program, its process, the message ID, and the
+/// structured data (`-`, or one bracket after another).
+fn rfc5424_message(bytes: &[u8], from: usize) -> usize {
     let mut at = from + spaces(bytes, from);
     for _ in 0..4 {
         at = word_end(bytes, at);
@@ -132,7 +136,7 @@ fn rfc5424(bytes: &[u8], from: usize) -> usize {
     }
     while let Some(used) = bytes.get(at..).and_then(element) {
         at += used;
-        // The message may begin with a bracket of its own.
+        // A bracket after a space belongs to the message.
         if bytes.get(at) != Some(&b'[') {
             break;
         }
@@ -140,7 +144,7 @@ fn rfc5424(bytes: &[u8], from: usize) -> usize {
     at + spaces(bytes, at)
 }
 
-/// The length of an element of structured data, `[id key="value"]`: a bracket within quotes ends nothing.
+/// The length of an element of structured data, `[id key="value"]`. A bracket inside quotes does not end it.
 fn element(bytes: &[u8]) -> Option<usize> {
     let (mut quoted, mut escaped) = (false, false);
     for (at, b) in bytes.iter().enumerate() {
@@ -157,13 +161,13 @@ fn element(bytes: &[u8]) -> Option<usize> {
     None
 }
 
-/// The kind of lines without a time, in a stream where hardly any has one.
+/// The kind of lines without a time, in a stream where hardly any line has one.
 pub(super) const UNTIMED: u64 = 0;
-/// The kind of lines whose format says itself where the message begins: nothing is learned of them.
+/// The kind of lines whose format defines where the message begins; nothing is learned from them.
 pub(super) const EXACT: u64 = 1;
 
-/// Where the header of a line without a time begins that may have one: `INFO:root:`, `[ERROR] x`, or the kernel's seconds since
-/// it started, `[12345.678901] `. `None` where nothing says so.
+/// Where the header fields of a line without a time begin, if it looks like it has a header: `INFO:root:`, `[ERROR] x`, or
+/// after the kernel's seconds since boot, `[12345.678901] `. `None` for any other line.
 pub(super) fn untimed(line: &str) -> Option<usize> {
     let bytes = line.as_bytes();
     if level(line).is_some() {
@@ -175,24 +179,27 @@ pub(super) fn untimed(line: &str) -> Option<usize> {
     is_seconds.then(|| inside + 2 + spaces(bytes, inside + 2))
 }
 
-/// The time of a line by itself, with nothing learned: behind at most [`AHEAD`] words that look like a header's (a level, an id, a
-/// bracket), not like a sentence's. Returns the time, the level before it, the bytes before it and where what follows it begins.
-pub fn late(line: &str, context: Context) -> Option<(Timestamp, Option<Level>, usize, usize)> {
+/// The time of a single line, with nothing learned, after at most [`MAX_WORDS_BEFORE_TIME`] words that look like a header
+/// (a level, an ID, a bracket) and not like a sentence. Returns the time, the level before it, where it begins, and where
+/// the text after it begins. `None` if the line begins with the time.
+pub fn time_after_words(line: &str, context: Context) -> Option<(Timestamp, Option<Level>, usize, usize)> {
     let found = find_stamp(line, context)?;
     let ahead = line.get(..found.start)?;
-    let is_of_header =
+    let is_header_word =
         |word: &str| word.bytes().any(|b| !b.is_ascii_alphabetic()) || word.bytes().all(|b| b.is_ascii_uppercase());
-    let fits =
-        found.start > 0 && ahead.split_ascii_whitespace().count() <= AHEAD && ahead.split_ascii_whitespace().all(is_of_header);
+    let fits = found.start > 0
+        && ahead.split_ascii_whitespace().count() <= MAX_WORDS_BEFORE_TIME
+        && ahead.split_ascii_whitespace().all(is_header_word);
     fits.then_some((found.at, found.level, found.start, found.from))
 }
 
-/// Words before a time in a line of which nothing is known.
-const AHEAD: usize = 3;
+/// The maximum number of words before the time of a line of unknown format.
+const MAX_WORDS_BEFORE_TIME: usize = 3;
 
+/// The time at the start of a text.
 fn stamp_at(rest: &str, context: Context) -> Option<(Timestamp, usize)> {
     let first = *rest.as_bytes().first()?;
-    // Most words are not worth the look.
+    // A quick check that rules out most words.
     if !first.is_ascii_digit() && !matches!(first, b'[' | b'(' | b'"' | b'<') && !first.is_ascii_uppercase() {
         return None;
     }

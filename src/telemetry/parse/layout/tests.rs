@@ -4,8 +4,8 @@ fn context() -> Context {
     Context::utc(Timestamp::from_secs(1_795_253_400))
 }
 
-/// What is left of each line, with what its header told.
-fn cut<'a>(lines: &[&'a str]) -> Vec<(&'a str, Option<Level>, String)> {
+/// The message of each line, with the level and the time from its header.
+fn split<'a>(lines: &[&'a str]) -> Vec<(&'a str, Option<Level>, String)> {
     let layout = Layout::learn(lines.iter().copied(), context());
     lines
         .iter()
@@ -17,7 +17,7 @@ fn cut<'a>(lines: &[&'a str]) -> Vec<(&'a str, Option<Level>, String)> {
 }
 
 #[test]
-fn a_time_of_day_alone_begins_a_header() {
+fn accepts_a_time_of_day_without_a_date() {
     let lines: Vec<String> =
         (0..40).map(|n| format!("09:{n:02}:07.181 INFO  f.m.s.Basic{}#360 query {n} of stations", n % 3)).collect();
     let context = Context::utc(Timestamp::parse("2026-11-21T09:30:00Z").unwrap());
@@ -25,15 +25,15 @@ fn a_time_of_day_alone_begins_a_header() {
     let head = layout.head(&lines[5], context);
     assert_eq!(head.at, Timestamp::parse("2026-11-21T09:05:07.181Z").ok());
     assert_eq!((head.level, &lines[5][head.from..]), (Some(Level::Info), "f.m.s.Basic2#360 query 5 of stations"));
-    // What lies more than an hour ahead was yesterday.
+    // A time more than an hour ahead of now is from yesterday.
     assert_eq!(layout.head("10:31:00.000 INFO x", context).at, Timestamp::parse("2026-11-20T10:31:00Z").ok());
-    for none in ["12:30 lunch", "at 12:30:07 it broke", "12:30:07x", "12:61:07 x"] {
-        assert_eq!(layout.head(none, context).at, None, "{none}");
+    for text in ["12:30 lunch", "at 12:30:07 it broke", "12:30:07x", "12:61:07 x"] {
+        assert_eq!(layout.head(text, context).at, None, "{text}");
     }
 }
 
 #[test]
-fn the_message_begins_where_the_headers_fields_end() {
+fn the_message_begins_after_the_header_fields() {
     for (lines, message, level) in [
         (
             [
@@ -112,15 +112,15 @@ fn the_message_begins_where_the_headers_fields_end() {
             Some(Level::Info),
         ),
     ] {
-        let found = cut(&lines);
+        let found = split(&lines);
         assert_eq!((found[0].0, found[0].1), (message, level), "{found:?}");
         assert!(!found[0].2.is_empty());
     }
 }
 
-/// Loggers as they are found in the field: two lines of each, and what is left of the first.
+/// Two lines of each of the common loggers, with the message and level of the first.
 #[test]
-fn the_usual_loggers_headers_are_cut() {
+fn finds_headers_of_common_loggers() {
     for (lines, message, level) in [
         (
             ["I1121 09:31:07.123456    7 pool.go:88] full of 3", "E1121 09:31:08.123456    7 web.go:9] gone"],
@@ -191,14 +191,14 @@ fn the_usual_loggers_headers_are_cut() {
         (["Nov 21 09:31:07 mac launchd[1] (com.apple.x): full", "Nov 21 09:31:08 mac kernel[0]: gone"], "full", None),
         (["11-21 09:31:07.123 I/Activity(  585): full", "11-21 09:31:08.123 E/Power( 1585): gone"], "full", Some(Level::Info)),
     ] {
-        let found = cut(&lines);
+        let found = split(&lines);
         assert_eq!((found[0].0, found[0].1), (message, level), "{found:?}");
         assert!(found[1].0.starts_with("gone") && !found[0].2.is_empty(), "{found:?}");
     }
 }
 
 #[test]
-fn a_stream_without_times_may_have_headers_all_the_same() {
+fn finds_headers_in_streams_without_times() {
     for (lines, message, level) in [
         (["INFO:root:pool full", "ERROR:db.pool:gone"], "pool full", Some(Level::Info)),
         (["[    0.000000] pool full", "[12345.678901] gone"], "pool full", None),
@@ -207,52 +207,52 @@ fn a_stream_without_times_may_have_headers_all_the_same() {
         let head = layout.head(lines[0], context());
         assert_eq!((&lines[0][head.from..], head.level, head.at), (message, level, None));
     }
-    // A stack trace among lines with times has none.
+    // In a stream with times, a line without one has no header.
     let layout = Layout::learn(["2026-11-21 09:31:07 INFO a", "ERROR in b", "ERROR in c"], context());
     assert_eq!(layout.head("ERROR in b", context()).from, 0);
 }
 
 #[test]
-fn mixed_formats_are_told_apart_and_a_changed_one_is_learned_anew() {
+fn separates_mixed_formats_and_relearns_a_changed_one() {
     let tracing = |n: usize| format!("2026-11-21T09:31:{:02}Z  INFO app::pool: {n} full", n % 60);
     let spring = |n: usize| format!("2026-11-21T09:31:{:02}Z  INFO 1 --- [  main] c.s.Pool   : {n} full", n % 60);
     let nginx = |n: usize| format!("2026-11-21T09:31:{:02}Z  INFO 12#{n}: *{n} {n} full", n % 60);
     let mixed: Vec<String> = (0..100).flat_map(|n| [tracing(n), spring(n)]).collect();
     let mut layout = Layout::default();
-    let mut left = |lines: &[String]| -> Vec<String> {
+    let mut messages = |lines: &[String]| -> Vec<String> {
         layout.learn_more(lines.iter().map(String::as_str), context());
         lines.iter().map(|l| l[layout.head(l, context()).from..].to_owned()).collect()
     };
     let expected: Vec<String> = (0..100).flat_map(|n| [format!("{n} full"), format!("{n} full")]).collect();
-    assert_eq!(left(&mixed), expected);
-    // It begins as the second of the two does, and goes on otherwise.
+    assert_eq!(messages(&mixed), expected);
+    // These lines begin like the `spring` format and then differ.
     let later: Vec<String> = (0..400).map(nginx).collect();
-    assert_eq!(left(&later)[7], "full");
+    assert_eq!(messages(&later)[7], "full");
 }
 
 #[test]
-fn a_sentence_is_no_header_however_many_lines_begin_so() {
+fn common_sentence_starts_are_not_headers() {
     let t = |n: usize| format!("2026-11-21T09:31:{:02}Z INFO", n % 60);
-    for said in [
+    for messages in [
         &["Payment failed | user=7 | 3ms", "Order placed | user=8 | 2ms", "Login | user=9 | 1ms"][..],
         &["Payment failed - user 7", "Payment accepted - user 8", "Cart emptied - user 9"],
         &["Opened connection [7] to db", "Closed connection [8] to db"],
         &["cache miss: order 7", "cache hit: order 8"],
     ] {
-        let lines: Vec<String> = (0..100).map(|n| format!("{} {}", t(n), said[n % said.len()])).collect();
+        let lines: Vec<String> = (0..100).map(|n| format!("{} {}", t(n), messages[n % messages.len()])).collect();
         let layout = Layout::learn(lines.iter().map(String::as_str), context());
         for (n, line) in lines.iter().enumerate() {
-            assert_eq!(&line[layout.head(line, context()).from..], said[n % said.len()]);
+            assert_eq!(&line[layout.head(line, context()).from..], messages[n % messages.len()]);
         }
     }
-    // A bracket that is all there is is the message.
-    let found = cut(&["2026-11-21T09:31:07Z INFO [Broker 1]", "2026-11-21T09:31:08Z INFO [Broker 2]"]);
+    // A bracket with nothing after it is the message.
+    let found = split(&["2026-11-21T09:31:07Z INFO [Broker 1]", "2026-11-21T09:31:08Z INFO [Broker 2]"]);
     assert_eq!(found[0].0, "[Broker 1]");
 }
 
 #[test]
-fn levels_stand_also_in_tags_and_brackets() {
-    let levels = |lines: &[&str]| cut(lines).iter().map(|(_, level, _)| *level).collect::<Vec<_>>();
+fn finds_levels_in_tags_and_brackets() {
+    let levels = |lines: &[&str]| split(lines).iter().map(|(_, level, _)| *level).collect::<Vec<_>>();
     let t = "2026-11-21 09:31:07.1 UTC [7]";
     assert_eq!(
         levels(&[&format!("{t} LOG:  a"), &format!("{t} ERROR:  b"), &format!("{t} STATEMENT:  select")]),
@@ -266,31 +266,31 @@ fn levels_stand_also_in_tags_and_brackets() {
         levels(&["[Sat Nov 21 09:31:07 2026] [core:error] [pid 7] a", "[Sat Nov 21 09:31:07 2026] [mpm:notice] [pid 7] b"]),
         [Some(Level::Error), Some(Level::Info)]
     );
-    // The whole line of a container's runtime is no fatal one.
+    // The `F` of a container runtime means a full line, not the level fatal.
     assert_eq!(levels(&["2026-11-21T09:31:07Z stdout F a", "2026-11-21T09:31:07Z stderr F ERROR b"]), [None, Some(Level::Error)]);
 }
 
 #[test]
-fn what_was_learned_of_one_line_is_learned_again_of_many() {
+fn relearns_a_kind_that_was_learned_from_one_line() {
     let mut layout = Layout::default();
     let line = |n: usize| format!("2026-11-21T09:31:07Z INFO [web-{}] app[{n}]: pool full", n % 3);
     let mut first: Vec<String> = (0..100).map(|n| format!("2026-11-21T09:31:07Z INFO a.b.C: {n}")).collect();
     first.push(line(1));
     layout.learn_more(first.iter().map(String::as_str), context());
-    let then: Vec<String> = (0..200).map(line).collect();
-    layout.learn_more(then.iter().map(String::as_str), context());
-    assert_eq!(&then[7][layout.head(&then[7], context()).from..], "pool full");
+    let later: Vec<String> = (0..200).map(line).collect();
+    layout.learn_more(later.iter().map(String::as_str), context());
+    assert_eq!(&later[7][layout.head(&later[7], context()).from..], "pool full");
 }
 
 #[test]
-fn lines_without_a_header_are_their_own_message() {
-    let found = cut(&["something happened", "\tat a.B.c(B.java:1)"]);
+fn a_line_without_a_header_is_a_message() {
+    let found = split(&["something happened", "\tat a.B.c(B.java:1)"]);
     assert_eq!((found[0].0, found[1].0), ("something happened", "\tat a.B.c(B.java:1)"));
 }
 
 proptest::proptest! {
     #[test]
-    fn no_bytes_break_it(lines in proptest::collection::vec("\\PC{0,60}", 0..12)) {
+    fn arbitrary_text_does_not_panic(lines in proptest::collection::vec("\\PC{0,60}", 0..12)) {
         let layout = Layout::learn(lines.iter().map(String::as_str), context());
         for line in &lines {
             let head = layout.head(line, context());
@@ -300,16 +300,16 @@ proptest::proptest! {
 }
 
 #[test]
-fn a_syslog_line_without_a_time_has_its_level_all_the_same() {
-    let found = cut(&["<163>1 - h1 app 12 - [id@9 k=\"]\"] full", "<165>1 - - - - - - gone", "<165>1 -5 is no time"]);
-    let told: Vec<(&str, Option<Level>)> = found.iter().map(|(text, level, _)| (*text, *level)).collect();
+fn a_syslog_line_without_a_time_has_a_level() {
+    let found = split(&["<163>1 - h1 app 12 - [id@9 k=\"]\"] full", "<165>1 - - - - - - gone", "<165>1 -5 is no time"]);
+    let actual: Vec<(&str, Option<Level>)> = found.iter().map(|(text, level, _)| (*text, *level)).collect();
     let expected = [("full", Some(Level::Error)), ("gone", Some(Level::Info)), ("<165>1 -5 is no time", None)];
-    assert_eq!(told, expected);
+    assert_eq!(actual, expected);
 }
 
 #[test]
-fn levels_and_names_of_errors_within_the_message_are_the_messages() {
-    for (said, level) in [
+fn levels_and_error_names_in_the_message_stay_there() {
+    for (text, level) in [
         ("WARN Error budget of shop is at 1 percent", Level::Warn),
         ("INFO [shop] Debug endpoint 1 opened by admin", Level::Info),
         ("ERROR Error connecting to database db1: refused", Level::Error),
@@ -317,9 +317,9 @@ fn levels_and_names_of_errors_within_the_message_are_the_messages() {
         ("ERROR java.lang.OutOfMemoryError: heap", Level::Error),
         ("ERROR ORA-00600: statement 7 failed", Level::Error),
     ] {
-        let lines: Vec<String> = (0..3).map(|n| format!("2026-11-21T09:31:0{n}Z {said}")).collect();
+        let lines: Vec<String> = (0..3).map(|n| format!("2026-11-21T09:31:0{n}Z {text}")).collect();
         let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
-        let message = said.split_once(' ').unwrap().1.trim_start_matches("[shop] ");
-        assert_eq!((cut(&lines)[0].0, cut(&lines)[0].1), (message, Some(level)));
+        let message = text.split_once(' ').unwrap().1.trim_start_matches("[shop] ");
+        assert_eq!((split(&lines)[0].0, split(&lines)[0].1), (message, Some(level)));
     }
 }
