@@ -162,7 +162,7 @@ impl CliError {
             | Self::Desk(
                 DeskError::NotFound(_) | DeskError::Journal(JournalError::NoSuchIncident(_) | JournalError::Purged { .. }),
             ) => 4,
-            Self::Desk(DeskError::Journal(JournalError::BadUrl(_))) => 2,
+            Self::Desk(DeskError::Journal(JournalError::BadUrl { .. })) => 2,
             Self::Desk(_) | Self::Failed(_) => 1,
             Self::Closed => 0,
         }
@@ -291,6 +291,9 @@ async fn tell_store(desk: &Desk) {
         0 => String::new(),
         n => format!("; {} on this machine until it can be merged", crate::telemetry::words::waiting(n)),
     };
+    for notice in &status.notices {
+        out::note(format!("warroom: {notice}"));
+    }
     if let Some(why) = status.stuck {
         out::note(format!("warroom: {why}{waits}"));
     } else if let Some(why) = status.away {

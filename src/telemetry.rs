@@ -6,6 +6,7 @@
 pub mod alert;
 pub mod change;
 pub mod clean;
+pub mod failure;
 pub mod log;
 pub mod parse;
 pub mod series;
@@ -14,6 +15,7 @@ pub mod words;
 
 pub use alert::{Alert, AlertSeverity, AlertState, Rule, Silence};
 pub use change::ChangeEvent;
+pub use failure::{Explain, Failure};
 pub use log::{Level, LogLine};
 pub use series::{Labels, Sample, Series};
 pub use time::{Timestamp, Window};

@@ -1,6 +1,7 @@
-//! One incident in a file: facts, evidence bodies, and what was sent to models for its answers, zstd-compressed JSON. Everything in it
-//! was redacted before it was stored; writing it checks that once more with today's rules. The entries are byte for byte
-//! those of the journal, so that the chain still holds and an export made from the file is the same.
+//! One incident in a file: its facts, its evidence bodies and the prompts behind its answers, as zstd-compressed JSON.
+//!
+//! Everything in it was redacted before it was stored; writing a bundle checks that again with the current rules. The entries are byte
+//! for byte those of the journal, so the chain still holds and an export made from the file is identical.
 
 use std::io::Read;
 use std::path::Path;
@@ -12,13 +13,14 @@ use super::{JournalError, RawEntry, Store, chain};
 use crate::evidence::Redactor;
 use crate::evidence::body::{StoredBody, digest};
 use crate::incident::{Fact, Incident, IncidentId};
+use crate::telemetry::Failure;
 
-/// The format's own number: a file of a later one is refused.
+/// The version of the format; files of a later version are refused.
 const VERSION: u32 = 1;
-/// A bundle that unpacks to more than this is refused: it would not fit into memory twice.
+/// The largest unpacked size; a larger bundle would not fit into memory twice.
 const MAX_BYTES: u64 = 1 << 30;
 
-/// No store has given as many numbers.
+/// The largest number accepted for an incident, evidence or action item; no store assigns as many.
 const MAX_NUMBER: u32 = 1_000_000_000;
 
 /// The content of a bundle.
@@ -48,8 +50,7 @@ struct FileBody {
     json: String,
 }
 
-/// Writes the bundle of an incident. A body that the store does not have is left out, and so told as missing in an export
-/// there as here.
+/// The bundle of an incident. A body that the store does not have is left out, so that an export reports it as missing on both sides.
 pub(super) fn write(store: &mut dyn Store, incident: IncidentId) -> Result<Vec<u8>, JournalError> {
     let entries = store.raw(incident)?;
     let folded = Incident::fold(chain::read_all(incident, &entries)?).ok_or(JournalError::NoSuchIncident(incident))?;
@@ -73,10 +74,11 @@ pub(super) fn write(store: &mut dyn Store, incident: IncidentId) -> Result<Vec<u
         }
     }
     if !unclean.is_empty() {
-        return Err(JournalError::Bundle(format!(
-            "what today's redaction rules would hide stands in {}: it was written by an older warroom; correct or purge it, nothing was exported",
+        let message = format!(
+            "cannot export {incident}: the current redaction rules would hide text in {}, which an older warroom wrote. Nothing was exported",
             unclean.join(", ")
-        )));
+        );
+        return Err(JournalError::Bundle(Failure::new(message).advise("Correct those entries, or purge the incident.")));
     }
     let file = File {
         format: "warroom-bundle".to_owned(),
@@ -87,16 +89,16 @@ pub(super) fn write(store: &mut dyn Store, incident: IncidentId) -> Result<Vec<u
         entries,
         bodies,
     };
-    let json = serde_json::to_vec(&file).map_err(super::commit::json("written"))?;
-    zstd::bulk::compress(&json, 9).map_err(|e| JournalError::Io { doing: "written", reason: e.to_string() })
+    let json = serde_json::to_vec(&file).map_err(super::commit::json("write to"))?;
+    zstd::bulk::compress(&json, 9).map_err(|e| JournalError::io("write to", e))
 }
 
 /// Reads a bundle and checks it: the format, the chain, every digest.
 pub fn read(bytes: &[u8]) -> Result<Bundle, JournalError> {
-    let bad = |what: String| JournalError::Bundle(format!("this is no bundle that can be read: {what}"));
+    let bad = |what: String| JournalError::Bundle(Failure::new(format!("cannot read the bundle: {what}")));
     let mut json = Vec::new();
     let decoder = zstd::stream::Decoder::new(bytes).map_err(|e| bad(e.to_string()))?;
-    decoder.take(MAX_BYTES + 1).read_to_end(&mut json).map_err(|e| bad(format!("{e}; is the file whole?")))?;
+    decoder.take(MAX_BYTES + 1).read_to_end(&mut json).map_err(|e| bad(format!("{e}. Is the file complete?")))?;
     if json.len() as u64 > MAX_BYTES {
         return Err(bad("it unpacks to more than 1 GiB".to_owned()));
     }
@@ -110,10 +112,9 @@ pub fn read(bytes: &[u8]) -> Result<Bundle, JournalError> {
         return Err(bad(format!("its format is '{}'", head.format)));
     }
     if head.version > VERSION {
-        return Err(bad(format!(
-            "it was written by a newer warroom (format {}, this one knows {VERSION}): update warroom",
-            head.version
-        )));
+        let message =
+            format!("cannot read the bundle: a newer warroom wrote it (format {}, this version knows {VERSION})", head.version);
+        return Err(JournalError::Bundle(Failure::new(message).advise("Update warroom.")));
     }
     let file: File = serde_json::from_slice(&json).map_err(|e| bad(e.to_string()))?;
     let bundle = Bundle {
@@ -122,7 +123,7 @@ pub fn read(bytes: &[u8]) -> Result<Bundle, JournalError> {
         entries: file.entries,
         bodies: file.bodies.into_iter().map(|b| StoredBody { digest: b.digest, json: b.json }).collect(),
     };
-    // Numbers that no store gives would break those that come after them.
+    // Numbers that no store assigns would break the numbering that follows.
     if bundle.incident.is_local() || bundle.incident.0 == 0 || bundle.incident.0 > MAX_NUMBER {
         return Err(bad(format!("its incident is {}", bundle.incident)));
     }
@@ -134,7 +135,7 @@ pub fn read(bytes: &[u8]) -> Result<Bundle, JournalError> {
             fact => fact.others().is_some_and(|id| id.is_local() || id.0 > MAX_NUMBER),
         };
         if wrong {
-            return Err(bad(format!("entry {} holds a number that no store gives", entry.seq)));
+            return Err(bad(format!("entry {} has a number that no store assigns", entry.seq)));
         }
     }
     if let Some(wrong) = bundle.bodies.iter().find(|b| digest(b.json.as_bytes()) != b.digest) {
@@ -143,13 +144,13 @@ pub fn read(bytes: &[u8]) -> Result<Bundle, JournalError> {
     Ok(bundle)
 }
 
-/// A bundle as a store of its own: read-only in effect, since it lives in memory and ends with the process.
+/// Opens a bundle as a read-only store in memory.
 pub(super) fn open(path: &Path) -> Result<Opened, JournalError> {
     let shown = path.display().to_string();
-    let fail = |e: std::io::Error| JournalError::Open { path: shown.clone(), reason: e.to_string() };
+    let fail = |e: std::io::Error| JournalError::Open { path: shown.clone(), source: e.into() };
     let length = std::fs::metadata(path).map_err(fail)?.len();
     if length > MAX_BYTES {
-        return Err(JournalError::Bundle(format!("{shown} is no bundle: it is larger than 1 GiB")));
+        return Err(JournalError::bundle(format!("{shown} is not a bundle: it is larger than 1 GiB")));
     }
     let bundle = read(&std::fs::read(path).map_err(fail)?)?;
     let mut store = SqliteStore::in_memory()?;
@@ -157,7 +158,7 @@ pub(super) fn open(path: &Path) -> Result<Opened, JournalError> {
     Ok(Opened { store, path: shown })
 }
 
-/// See [`open`].
+/// A bundle that is open as a store.
 pub(super) struct Opened {
     store: SqliteStore,
     path: String,
@@ -165,10 +166,9 @@ pub(super) struct Opened {
 
 impl Opened {
     fn refuse<T>(&self) -> Result<T, JournalError> {
-        Err(JournalError::Bundle(format!(
-            "{} is a bundle and cannot be written to: `warroom bundle import {}` puts it into your store",
-            self.path, self.path
-        )))
+        let failure = Failure::new(format!("cannot write to {}: it is a bundle", self.path))
+            .advise(format!("Run `warroom bundle import {}` to copy it into your store.", self.path));
+        Err(JournalError::Bundle(failure))
     }
 }
 

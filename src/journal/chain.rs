@@ -89,7 +89,7 @@ pub(super) fn follows(text: &str, prev: &str) -> bool {
 /// Reads stored entries. The hashes are not checked here.
 pub fn read_all(incident: IncidentId, raw: &[super::RawEntry]) -> Result<Vec<Entry>, super::JournalError> {
     raw.iter()
-        .map(|r| read(&r.text, &r.hash).map_err(|e| super::JournalError::Damaged { incident, seq: r.seq, reason: e.to_string() }))
+        .map(|r| read(&r.text, &r.hash).map_err(|e| super::JournalError::Damaged { incident, seq: r.seq, source: e.into() }))
         .collect()
 }
 

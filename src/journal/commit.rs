@@ -1,6 +1,6 @@
-//! What happens inside a commit, the same for every store: E- and A-numbers are given, evidence that is there already is not
-//! written again, entries are linked into the chain, the head of the incident is kept. The store brings the tables
-//! ([`Ledger`]) and the transaction around them.
+//! What happens inside a commit, the same for every store: E- and A-numbers are assigned, evidence that is there already is not
+//! written again, entries are linked into the chain, and the incident's row is updated. The store provides the tables ([`Ledger`])
+//! and the transaction around them.
 
 use super::{JournalError, Stamp, chain};
 use crate::evidence::body::digest;
@@ -27,10 +27,10 @@ pub(super) struct Row {
 }
 
 pub(super) fn json(doing: &'static str) -> impl Fn(serde_json::Error) -> JournalError {
-    move |e| JournalError::Io { doing, reason: e.to_string() }
+    move |e| JournalError::io(doing, e)
 }
 
-/// The same source, query, window and digest is the same evidence.
+/// What identifies evidence: its source, query, window and digest, hashed.
 pub(super) fn identity(evidence: &EvidenceRecord) -> String {
     digest(
         format!(
@@ -52,16 +52,14 @@ pub(super) fn first(
     new: Stamp<'_>,
     fact: Fact,
 ) -> Result<(Row, Entry), JournalError> {
-    let (entry, text) = chain::link(incident, 1, new, fact, "").map_err(json("written"))?;
-    let head = Summary::first(&entry).ok_or_else(|| JournalError::Io {
-        doing: "written",
-        reason: "the first fact of an incident must declare it".to_owned(),
-    })?;
+    let (entry, text) = chain::link(incident, 1, new, fact, "").map_err(json("write to"))?;
+    let head = Summary::first(&entry)
+        .ok_or_else(|| JournalError::io("write to", "the first fact of an incident must declare it"))?;
     ledger.put_entry(&entry, new.uid, &text)?;
     Ok((Row { head, last_seq: 1, last_hash: entry.hash.clone(), next_evidence: 1, next_action: 1 }, entry))
 }
 
-/// The next entry. `None`: the evidence is there already; `given` gets the number of evidence in either case.
+/// Writes the next entry. `None` when its evidence is there already; `given` receives the evidence number in both cases.
 pub(super) fn next(
     ledger: &mut dyn Ledger,
     row: &mut Row,
@@ -89,12 +87,12 @@ pub(super) fn next(
         _ => {}
     }
     let seq = row.last_seq + 1;
-    let (entry, text) = chain::link(incident, seq, new, fact, &row.last_hash).map_err(json("written"))?;
+    let (entry, text) = chain::link(incident, seq, new, fact, &row.last_hash).map_err(json("write to"))?;
     ledger.put_entry(&entry, new.uid, &text)?;
     row.last_seq = seq;
     row.last_hash.clone_from(&entry.hash);
     if matches!(entry.fact, Fact::Undone { .. }) {
-        // What was taken back leaves the head only by folding anew.
+        // Folding again is the only way to remove an undone change from the row.
         if let Some(folded) = Incident::fold(ledger.entries(incident)?) {
             row.head = folded.head;
         }

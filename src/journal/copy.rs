@@ -1,14 +1,16 @@
-//! What this machine keeps of a shared store: a copy to read from while the store is away, and the outbox of entries that it
-//! does not have yet. One SQLite file a store; all warrooms of this machine share it.
+//! This machine's copy of a shared store, to read from while the store is unreachable, and the outbox of entries that the store does not
+//! have yet. One SQLite file per store, shared by all warrooms of this machine. [`repair`] replaces a damaged one.
+
+mod repair;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use super::commit::json;
-use super::sqlite::{create_private, io, number, read_body, read_raw, write_bodies};
+use super::sqlite::{create_private, io, number, read_body, read_raw, retry_while_busy, write_bodies};
 use super::{JournalError, NewEntry, RawEntry, Stamp};
 use crate::evidence::body::StoredBody;
 use crate::incident::ids::{LOCAL_SEQ, parse_seq, seq_label};
@@ -19,7 +21,36 @@ use crate::telemetry::Timestamp;
 const MIGRATIONS: [&str; 1] = [include_str!("migrations/copy/0001_copy.sql")];
 const BUSY: Duration = Duration::from_secs(10);
 
-/// An entry that waits.
+/// Sets the connection up, brings the schema up to date, and reads what everything else depends on.
+fn prepare(connection: &mut Connection, path: &str) -> Result<(), JournalError> {
+    let open = |e: rusqlite::Error| JournalError::Open { path: path.to_owned(), source: e.into() };
+    connection.pragma_update(None, "journal_mode", "WAL").map_err(open)?;
+    connection.pragma_update(None, "synchronous", "FULL").map_err(open)?;
+    connection.pragma_update(None, "secure_delete", "ON").map_err(open)?;
+    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(open)?;
+    let found: i64 = tx.pragma_query_value(None, "user_version", |r| r.get(0)).map_err(open)?;
+    if found > known {
+        return Err(JournalError::Newer { path: path.to_owned(), found, known });
+    }
+    for step in MIGRATIONS.iter().skip(usize::try_from(found).unwrap_or(0)) {
+        tx.execute_batch(step).map_err(open)?;
+    }
+    tx.pragma_update(None, "user_version", known).map_err(open)?;
+    // A schema that claims to be current but lacks its tables is damage too.
+    let sql = "SELECT count(*) FROM sqlite_master WHERE type = 'table'
+               AND name IN ('incident', 'entry', 'body', 'outbox', 'renumbered', 'meta', 'alias', 'counter')";
+    if tx.query_row(sql, [], |r| r.get::<_, i64>(0)).map_err(open)? < 8 {
+        let error = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
+        return Err(open(rusqlite::Error::SqliteFailure(error, Some("tables are missing".to_owned()))));
+    }
+    for table in ["outbox", "meta", "alias", "renumbered", "counter"] {
+        let _rows: i64 = tx.query_row(&format!("SELECT count(*) FROM {table}"), [], |r| r.get(0)).map_err(open)?;
+    }
+    tx.commit().map_err(open)
+}
+
+/// An entry that waits to be merged.
 #[derive(Clone, Debug)]
 pub(super) struct Pending {
     pub(super) place: u64,
@@ -35,12 +66,12 @@ impl Pending {
         Stamp { at: self.at, recorded_at: self.recorded_at, actor: &self.actor, uid: &self.uid }
     }
 
-    /// Its number for now.
+    /// Its temporary number.
     pub(super) fn seq(&self) -> u64 {
         LOCAL_SEQ + self.place
     }
 
-    /// As an entry behind all real ones: without a hash, since it is in no chain yet.
+    /// As an entry after all real ones; without a hash, since it is not part of a chain yet.
     pub(super) fn entry(self, incident: IncidentId) -> Entry {
         let seq = self.seq();
         Entry {
@@ -55,7 +86,7 @@ impl Pending {
     }
 }
 
-/// The row of an incident as the shared store has it.
+/// An incident's row in the shared store.
 #[derive(Clone, Debug)]
 pub(super) struct HeadRow {
     pub(super) number: u32,
@@ -64,40 +95,74 @@ pub(super) struct HeadRow {
     pub(super) last_hash: String,
 }
 
-/// See the module's words.
+/// An open copy.
 pub(super) struct Copy {
     connection: Connection,
+    /// The path of the first generation.
+    base: PathBuf,
+    /// Which file this is: each damaged file is followed by one of the next generation.
+    generation: u32,
+}
+
+/// The file of a generation: `team-X.db`, `team-X.2.db`, …
+fn generation_path(base: &Path, generation: u32) -> PathBuf {
+    if generation < 2 { base.to_owned() } else { base.with_extension(format!("{generation}.db")) }
+}
+
+/// The generation that is in use.
+fn newest_generation(base: &Path) -> u32 {
+    (2..).find(|n| !generation_path(base, *n).exists()).unwrap_or(2) - 1
 }
 
 impl Copy {
-    pub(super) fn open(path: &Path) -> Result<Self, JournalError> {
-        let shown = path.display().to_string();
-        let fail = |reason: String| JournalError::Open { path: shown.clone(), reason };
-        create_private(path).map_err(|e| fail(e.to_string()))?;
-        let mut connection = Connection::open(path).map_err(|e| fail(e.to_string()))?;
-        Self::prepare(&mut connection, &shown).map_err(|e| match e {
-            Ok(e) => e,
-            Err(e) => fail(e.to_string()),
-        })?;
-        Ok(Self { connection })
+    /// Opens or creates the copy. Waits while another process sets it up. A damaged file is replaced; then the second value says what
+    /// happened, in a few sentences.
+    ///
+    /// # Errors
+    /// [`JournalError::Open`] when the file cannot be read or written, [`JournalError::Newer`] when a newer version wrote it.
+    pub(super) fn open(base: &Path) -> Result<(Self, Option<String>), JournalError> {
+        let generation = newest_generation(base);
+        match Self::open_generation(base, generation) {
+            Err(e) if e.is_damage() => repair::replace(base, generation),
+            opened => opened.map(|copy| (copy, None)),
+        }
     }
 
-    fn prepare(connection: &mut Connection, path: &str) -> Result<(), Result<JournalError, rusqlite::Error>> {
-        connection.busy_timeout(BUSY).map_err(Err)?;
-        connection.pragma_update(None, "journal_mode", "WAL").map_err(Err)?;
-        connection.pragma_update(None, "synchronous", "FULL").map_err(Err)?;
-        connection.pragma_update(None, "secure_delete", "ON").map_err(Err)?;
-        let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
-        let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(Err)?;
-        let found: i64 = tx.pragma_query_value(None, "user_version", |r| r.get(0)).map_err(Err)?;
-        if found > known {
-            return Err(Ok(JournalError::Newer { path: path.to_owned(), found, known }));
+    fn open_generation(base: &Path, generation: u32) -> Result<Self, JournalError> {
+        let path = generation_path(base, generation);
+        create_private(&path).map_err(|e| JournalError::Open { path: path.display().to_string(), source: e.into() })?;
+        Ok(Self { connection: Self::connect(&path)?, base: base.to_owned(), generation })
+    }
+
+    fn connect(path: &Path) -> Result<Connection, JournalError> {
+        let shown = path.display().to_string();
+        let fail = |e: rusqlite::Error| JournalError::Open { path: shown.clone(), source: e.into() };
+        let mut connection = Connection::open(path).map_err(fail)?;
+        connection.busy_timeout(BUSY).map_err(fail)?;
+        retry_while_busy(|| prepare(&mut connection, &shown))?;
+        Ok(connection)
+    }
+
+    /// Opens the copy again when another process has replaced its file.
+    pub(super) fn refresh(&mut self) -> Result<Option<String>, JournalError> {
+        if !generation_path(&self.base, self.generation + 1).exists() {
+            return Ok(None);
         }
-        for step in MIGRATIONS.iter().skip(usize::try_from(found).unwrap_or(0)) {
-            tx.execute_batch(step).map_err(Err)?;
-        }
-        tx.pragma_update(None, "user_version", known).map_err(Err)?;
-        tx.commit().map_err(Err)
+        let (copy, notice) = Self::open(&self.base)?;
+        *self = copy;
+        Ok(notice)
+    }
+
+    /// Replaces a file that has turned out to be damaged, and goes on with the new one. Gives what to tell people.
+    pub(super) fn repair(&mut self) -> Result<Option<String>, JournalError> {
+        let (copy, notice) = repair::replace(&self.base, self.generation)?;
+        *self = copy;
+        Ok(notice)
+    }
+
+    /// The file that is in use.
+    pub(super) fn path(&self) -> PathBuf {
+        generation_path(&self.base, self.generation)
     }
 
     fn rows<T>(&self, sql: &str, read: impl Fn(&rusqlite::Row<'_>) -> rusqlite::Result<T>) -> Result<Vec<T>, JournalError> {
@@ -106,18 +171,18 @@ impl Copy {
         rows.collect::<Result<_, _>>().map_err(io("read"))
     }
 
-    /// The last entry of each incident that the shared store had when it was last looked at.
-    pub(super) fn known(&self) -> Result<BTreeMap<u32, u64>, JournalError> {
+    /// The last sequence number of each incident when the shared store was last compared.
+    pub(super) fn last_seqs(&self) -> Result<BTreeMap<u32, u64>, JournalError> {
         let rows = self.rows("SELECT number, last_seq FROM incident", |r| Ok((r.get(0)?, r.get::<_, i64>(1)?)))?;
         Ok(rows.into_iter().map(|(n, seq)| (n, u64::try_from(seq).unwrap_or(0))).collect())
     }
 
-    /// Incidents of which anything is copied.
+    /// Incidents of which anything has been copied.
     pub(super) fn kept(&self) -> Result<Vec<u32>, JournalError> {
         self.rows("SELECT number FROM incident UNION SELECT DISTINCT incident FROM entry", |r| r.get(0))
     }
 
-    /// The heads as the shared store had them, the newest first.
+    /// The copied summaries, newest first.
     pub(super) fn heads(&self) -> Result<Vec<Summary>, JournalError> {
         self.rows("SELECT head FROM incident ORDER BY number DESC", |r| r.get::<_, String>(0))?
             .into_iter()
@@ -126,26 +191,26 @@ impl Copy {
     }
 
     pub(super) fn put_heads(&mut self, rows: &[HeadRow], gone: &[u32]) -> Result<(), JournalError> {
-        let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(io("written"))?;
+        let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(io("write to"))?;
         for row in rows {
             tx.prepare_cached("INSERT OR REPLACE INTO incident (number, head, last_seq, last_hash) VALUES (?1, ?2, ?3, ?4)")
                 .and_then(|mut s| s.execute(params![row.number, row.head, number(row.last_seq), row.last_hash]))
-                .map_err(io("written"))?;
+                .map_err(io("write to"))?;
         }
         for n in gone {
-            tx.execute("DELETE FROM incident WHERE number = ?1", [n]).map_err(io("written"))?;
-            tx.execute("DELETE FROM entry WHERE incident = ?1", [n]).map_err(io("written"))?;
+            tx.execute("DELETE FROM incident WHERE number = ?1", [n]).map_err(io("write to"))?;
+            tx.execute("DELETE FROM entry WHERE incident = ?1", [n]).map_err(io("write to"))?;
         }
         if !gone.is_empty() {
-            // What was purged there goes here too, with its evidence.
+            // Evidence of purged incidents goes too.
             let sql = "DELETE FROM body WHERE digest NOT IN (
                  SELECT coalesce(json_extract(text, '$.fact.evidence.digest'), json_extract(text, '$.fact.answer.sent'), '') FROM entry
                  UNION SELECT coalesce(json_extract(fact, '$.evidence.digest'), json_extract(fact, '$.answer.sent'), '') FROM outbox)";
-            tx.execute(sql, []).map_err(io("written"))?;
+            tx.execute(sql, []).map_err(io("write to"))?;
         }
-        tx.commit().map_err(io("written"))?;
+        tx.commit().map_err(io("write to"))?;
         if !gone.is_empty() {
-            self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE);").map_err(io("written"))?;
+            self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE);").map_err(io("write to"))?;
         }
         Ok(())
     }
@@ -155,17 +220,17 @@ impl Copy {
         self.connection.query_row("SELECT value FROM meta WHERE key = 'store'", [], |r| r.get(0)).optional().map_err(io("read"))
     }
 
-    /// Becomes the copy of a store, and forgets what it held of another one.
+    /// Makes this the copy of a store, and removes what was copied from another one.
     pub(super) fn belong_to(&mut self, id: &str) -> Result<(), JournalError> {
-        let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(io("written"))?;
+        let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(io("write to"))?;
         for table in ["incident", "entry", "body", "alias", "renumbered"] {
-            tx.execute(&format!("DELETE FROM {table}"), []).map_err(io("written"))?;
+            tx.execute(&format!("DELETE FROM {table}"), []).map_err(io("write to"))?;
         }
-        tx.execute("INSERT OR REPLACE INTO meta (key, value) VALUES ('store', ?1)", [id]).map_err(io("written"))?;
-        tx.commit().map_err(io("written"))
+        tx.execute("INSERT OR REPLACE INTO meta (key, value) VALUES ('store', ?1)", [id]).map_err(io("write to"))?;
+        tx.commit().map_err(io("write to"))
     }
 
-    /// What every local id became.
+    /// What every local id was renumbered to.
     pub(super) fn renumbering(&self) -> Result<Renumbering, JournalError> {
         let mut map = Renumbering::default();
         for (local, given) in
@@ -183,7 +248,7 @@ impl Copy {
         Ok(map)
     }
 
-    /// The last entry that is copied; 0 when none is.
+    /// The last copied sequence number; 0 when nothing is copied.
     pub(super) fn copied(&self, incident: IncidentId) -> Result<u64, JournalError> {
         self.connection
             .prepare_cached("SELECT coalesce(max(seq), 0) FROM entry WHERE incident = ?1")
@@ -193,18 +258,18 @@ impl Copy {
     }
 
     pub(super) fn put_entries(&mut self, incident: IncidentId, entries: &[RawEntry]) -> Result<(), JournalError> {
-        let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(io("written"))?;
+        let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(io("write to"))?;
         for e in entries {
             tx.prepare_cached("INSERT OR IGNORE INTO entry (incident, seq, text, hash) VALUES (?1, ?2, ?3, ?4)")
                 .and_then(|mut s| s.execute(params![incident.0, number(e.seq), e.text, e.hash]))
-                .map_err(io("written"))?;
+                .map_err(io("write to"))?;
         }
-        tx.commit().map_err(io("written"))
+        tx.commit().map_err(io("write to"))
     }
 
-    /// Forgets the copied entries of an incident: they are read anew.
+    /// Removes the copied entries of an incident, so that they are read again.
     pub(super) fn forget(&mut self, incident: IncidentId) -> Result<(), JournalError> {
-        self.connection.execute("DELETE FROM entry WHERE incident = ?1", [incident.0]).map(|_| ()).map_err(io("written"))
+        self.connection.execute("DELETE FROM entry WHERE incident = ?1", [incident.0]).map(|_| ()).map_err(io("write to"))
     }
 
     pub(super) fn raw(&self, incident: IncidentId, after: u64) -> Result<Vec<RawEntry>, JournalError> {
@@ -219,7 +284,7 @@ impl Copy {
         write_bodies(&self.connection, bodies)
     }
 
-    /// The next local number under a name; committed at once, so that it is never given twice.
+    /// The next local number of a counter; committed at once, so that it is never assigned twice.
     pub(super) fn next(&mut self, name: &str) -> Result<u32, JournalError> {
         self.connection
             .query_row(
@@ -227,20 +292,19 @@ impl Copy {
                 [name],
                 |r| r.get(0),
             )
-            .map_err(io("written"))
+            .map_err(io("write to"))
     }
 
-    /// Puts entries into the outbox, with the bodies that they speak of. `facts` are the redacted ones with their local
-    /// numbers, one for each entry.
+    /// Puts entries into the outbox, each with its redacted fact under local numbers, and the bodies that they name.
     pub(super) fn push(
         &mut self,
         incident: IncidentId,
         entries: &[(&NewEntry, Fact)],
         bodies: &[StoredBody],
     ) -> Result<Vec<Pending>, JournalError> {
-        let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(io("written"))?;
+        let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(io("write to"))?;
         write_bodies(&tx, bodies)?;
-        // Another process may have given the incident its number since the caller looked.
+        // Another process may have merged the incident in the meantime.
         let number: Option<u32> = tx
             .query_row("SELECT number FROM alias WHERE local = ?1", [incident.0], |r| r.get(0))
             .optional()
@@ -249,14 +313,14 @@ impl Copy {
         let mut pushed = Vec::new();
         for (new, fact) in entries {
             let (actor, text) = (
-                serde_json::to_string(&new.actor).map_err(json("written"))?,
-                serde_json::to_string(fact).map_err(json("written"))?,
+                serde_json::to_string(&new.actor).map_err(json("write to"))?,
+                serde_json::to_string(fact).map_err(json("write to"))?,
             );
             tx.prepare_cached("INSERT INTO outbox (uid, incident, at, recorded_at, actor, fact) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")
                 .and_then(|mut s| {
                     s.execute(params![new.uid, incident.0, new.at.rfc3339(), new.recorded_at.rfc3339(), actor, text])
                 })
-                .map_err(io("written"))?;
+                .map_err(io("write to"))?;
             pushed.push(Pending {
                 place: tx.last_insert_rowid().unsigned_abs(),
                 uid: new.uid.clone(),
@@ -266,11 +330,11 @@ impl Copy {
                 fact: fact.clone(),
             });
         }
-        tx.commit().map_err(io("written"))?;
+        tx.commit().map_err(io("write to"))?;
         Ok(pushed)
     }
 
-    /// What waits for an incident, in order.
+    /// The waiting entries of an incident, in order.
     pub(super) fn pending(&self, incident: IncidentId) -> Result<Vec<Pending>, JournalError> {
         let mut statement = self
             .connection
@@ -288,7 +352,7 @@ impl Copy {
                 ))
             })
             .map_err(io("read"))?;
-        let time = |text: &str| Timestamp::parse(text).map_err(|e| JournalError::Io { doing: "read", reason: e.to_string() });
+        let time = |text: &str| Timestamp::parse(text).map_err(|e| JournalError::io("read", e));
         let mut pending = Vec::new();
         for row in rows {
             let (place, uid, at, recorded_at, actor, fact) = row.map_err(io("read"))?;
@@ -304,12 +368,12 @@ impl Copy {
         Ok(pending)
     }
 
-    /// Incidents for which something waits, the longest waiting first.
+    /// Incidents with waiting entries, longest waiting first.
     pub(super) fn waiting(&self) -> Result<Vec<IncidentId>, JournalError> {
         self.rows("SELECT incident FROM outbox GROUP BY incident ORDER BY min(place)", |r| r.get(0).map(IncidentId))
     }
 
-    /// How many entries wait.
+    /// How many entries are waiting.
     pub(super) fn count(&self) -> Result<u64, JournalError> {
         self.connection
             .prepare_cached("SELECT count(*) FROM outbox")
@@ -318,7 +382,7 @@ impl Copy {
             .map_err(io("read"))
     }
 
-    /// The number that a local incident got; `None` while it waits.
+    /// The number that a local incident was given; `None` while it waits.
     pub(super) fn alias(&self, local: IncidentId) -> Result<Option<IncidentId>, JournalError> {
         self.connection
             .prepare_cached("SELECT number FROM alias WHERE local = ?1")
@@ -326,7 +390,7 @@ impl Copy {
             .map_err(io("read"))
     }
 
-    /// The shared store has these now: they wait no longer. What waits further for a local incident goes on under its number.
+    /// Removes merged entries from the outbox. What still waits for a local incident continues under the incident's real number.
     pub(super) fn settle(
         &mut self,
         incident: IncidentId,
@@ -334,21 +398,21 @@ impl Copy {
         uids: &[String],
         map: &Renumbering,
     ) -> Result<(), JournalError> {
-        let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(io("written"))?;
+        let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(io("write to"))?;
         let seqs = map.seqs.iter().map(|(local, given)| (seq_label(*local), given.to_string()));
         for (local, given) in map.ids.clone().into_iter().chain(seqs) {
             tx.prepare_cached("INSERT OR IGNORE INTO renumbered (local, given) VALUES (?1, ?2)")
                 .and_then(|mut s| s.execute([local, given]))
-                .map_err(io("written"))?;
+                .map_err(io("write to"))?;
         }
         for uid in uids {
-            tx.prepare_cached("DELETE FROM outbox WHERE uid = ?1").and_then(|mut s| s.execute([uid])).map_err(io("written"))?;
+            tx.prepare_cached("DELETE FROM outbox WHERE uid = ?1").and_then(|mut s| s.execute([uid])).map_err(io("write to"))?;
         }
         if incident != number {
             tx.execute("INSERT OR IGNORE INTO alias (local, number) VALUES (?1, ?2)", [incident.0, number.0])
-                .map_err(io("written"))?;
-            tx.execute("UPDATE outbox SET incident = ?2 WHERE incident = ?1", [incident.0, number.0]).map_err(io("written"))?;
+                .map_err(io("write to"))?;
+            tx.execute("UPDATE outbox SET incident = ?2 WHERE incident = ?1", [incident.0, number.0]).map_err(io("write to"))?;
         }
-        tx.commit().map_err(io("written"))
+        tx.commit().map_err(io("write to"))
     }
 }

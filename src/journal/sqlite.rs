@@ -9,23 +9,26 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use super::commit::{self, Ledger, Row, json};
+use super::inspection::Inspection;
 use super::{Append, Appended, Import, JournalError, Purge, RawEntry, Store, Turn, Verification, chain};
 use crate::evidence::Body;
 use crate::evidence::body::StoredBody;
 use crate::incident::{Entry, Incident, IncidentId, Summary};
+use crate::telemetry::Explain;
+use crate::telemetry::failure::Cause;
 
 /// The schema of this version; one file in `migrations/sqlite` a step.
 const MIGRATIONS: [&str; 2] =
     [include_str!("migrations/sqlite/0001_journal.sql"), include_str!("migrations/sqlite/0002_team.sql")];
 /// How long a writer waits for another process's commit before it gives up.
 const BUSY: Duration = Duration::from_secs(10);
-/// "WAR1" as SQLite's application id: tells our files from others.
+/// "WAR1" as SQLite's application id: distinguishes our files from others.
 const APPLICATION_ID: i64 = 0x5741_5231;
 
 /// An open SQLite store.
 pub struct SqliteStore {
     connection: Connection,
-    /// Why nothing can be written, where that is so; then the file is a copy in a temporary folder, removed with the store.
+    /// Set when nothing can be written: the file is then a copy in a temporary folder, removed with the store.
     frozen: Option<Frozen>,
 }
 
@@ -35,7 +38,7 @@ struct Frozen {
     _copy: Scratch,
 }
 
-/// A folder that goes with its owner.
+/// A folder that is removed when this value is dropped.
 struct Scratch(std::path::PathBuf);
 
 impl Drop for Scratch {
@@ -45,48 +48,47 @@ impl Drop for Scratch {
 }
 
 impl SqliteStore {
-    /// Opens or creates the file. Its folder is created too; the file can be read by its owner only. On a disk that is
-    /// full or read-only what is there can be read, and every write says why it cannot be.
+    /// Opens or creates the file, and its folder. The file is readable by its owner only. On a disk that is full or read-only, the
+    /// existing content can be read, and every write reports why it failed.
+    ///
+    /// # Errors
+    /// [`JournalError::Open`], or [`JournalError::Newer`] for a file that a newer version wrote.
     pub fn open(path: &Path) -> Result<Self, JournalError> {
         let shown = path.display().to_string();
-        let fail = |reason: String| JournalError::Open { path: shown.clone(), reason };
         let has_content = std::fs::metadata(path).is_ok_and(|m| m.len() > 0);
         match create_private(path) {
             Ok(()) => match Self::open_at(path, &shown) {
-                // A full disk has no room even for what SQLite needs to read: a copy elsewhere may.
-                Err(Prepare::Sql(e)) if has_content && is_disk(&e) => {
-                    Self::open_frozen(path, &shown, &worded(&e)).map_err(|_no_copy| fail(worded(&e)))
+                // SQLite needs some space even to read. Try a copy on another disk.
+                Err(e) if has_content && is_disk(&e) => {
+                    Self::open_frozen(path, &shown, &e.failure().causes.join(": ")).map_err(|_no_copy| e)
                 }
-                Err(e) => Err(e.told(&shown)),
-                Ok(store) => Ok(store),
+                opened => opened,
             },
-            // What is there can be read all the same.
-            Err(e) if is_read_only(&e) && has_content => {
-                Self::open_frozen(path, &shown, "the file system or the file is read-only; give another with --store to write")
-            }
-            Err(e) => Err(fail(e.to_string())),
+            // The existing content can be read all the same.
+            Err(e) if is_read_only(&e) && has_content => Self::open_frozen(path, &shown, "the file or its file system is read-only"),
+            Err(e) => Err(JournalError::Open { path: shown, source: e.into() }),
         }
     }
 
     /// A store that ends with the process.
     pub(super) fn in_memory() -> Result<Self, JournalError> {
-        Self::open_at(Path::new(":memory:"), "in memory").map_err(|e| e.told("in memory"))
+        Self::open_at(Path::new(":memory:"), "in memory")
     }
 
-    fn open_at(path: &Path, shown: &str) -> Result<Self, Prepare> {
-        let connection = Connection::open(path)?;
-        connection.busy_timeout(BUSY)?;
-        let mut store = Self { connection, frozen: None };
-        store.prepare(shown)?;
-        Ok(store)
+    fn open_at(path: &Path, shown: &str) -> Result<Self, JournalError> {
+        let fail = |e: rusqlite::Error| JournalError::Open { path: shown.to_owned(), source: e.into() };
+        let mut connection = Connection::open(path).map_err(fail)?;
+        connection.busy_timeout(BUSY).map_err(fail)?;
+        retry_while_busy(|| prepare(&mut connection, shown))?;
+        Ok(Self { connection, frozen: None })
     }
 
-    /// A store on a disk that takes no writes: SQLite's write-ahead log needs a writable folder even to be read, so a
-    /// copy of file and log is read instead.
+    /// Opens a store on a disk that takes no writes. SQLite's write-ahead log needs a writable folder even for reading, so this reads
+    /// a copy of file and log.
     fn open_frozen(path: &Path, shown: &str, why: &str) -> Result<Self, JournalError> {
         let fail = |e: std::io::Error| JournalError::Open {
             path: shown.to_owned(),
-            reason: format!("it cannot be written, and no copy could be made to read it: {e}"),
+            source: format!("it is read-only, and it could not be copied for reading: {e}").into(),
         };
         let folder = std::env::temp_dir().join(format!("warroom-frozen-{}-{}", std::process::id(), uuid::Uuid::now_v7()));
         let scratch = Scratch(folder.clone());
@@ -98,7 +100,7 @@ impl SqliteStore {
         if log(path).exists() {
             std::fs::copy(log(path), log(&copy)).map_err(fail)?;
         }
-        let mut store = Self::open_at(&copy, shown).map_err(|e| e.told(shown))?;
+        let mut store = Self::open_at(&copy, shown)?;
         store.frozen = Some(Frozen { path: shown.to_owned(), why: why.to_owned(), _copy: scratch });
         Ok(store)
     }
@@ -110,11 +112,11 @@ impl SqliteStore {
         }
     }
 
-    /// Begins to write: takes the lock, and makes sure that no newer program has changed the tables meanwhile.
+    /// Begins a write: takes the lock, and makes sure that no newer version has changed the tables.
     fn begin(&mut self) -> Result<Transaction<'_>, JournalError> {
         self.writable()?;
         let path = self.connection.path().unwrap_or("").to_owned();
-        let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(io("written"))?;
+        let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(io("write to"))?;
         let found: i64 = tx.pragma_query_value(None, "user_version", |r| r.get(0)).map_err(io("read"))?;
         let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
         if found > known {
@@ -122,69 +124,58 @@ impl SqliteStore {
         }
         Ok(tx)
     }
-
-    fn prepare(&mut self, path: &str) -> Result<(), Prepare> {
-        let version: i64 = self.connection.pragma_query_value(None, "user_version", |r| r.get(0))?;
-        let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
-        if version > known {
-            return Err(JournalError::Newer { path: path.to_owned(), found: version, known }.into());
-        }
-        let id: i64 = self.connection.pragma_query_value(None, "application_id", |r| r.get(0))?;
-        let tables: i64 = self.connection.query_row("SELECT count(*) FROM sqlite_master", [], |r| r.get(0))?;
-        if id != APPLICATION_ID && (id != 0 || (version == 0 && tables > 0)) {
-            let reason = "it is a SQLite file of another program; nothing was changed".to_owned();
-            return Err(JournalError::Open { path: path.to_owned(), reason }.into());
-        }
-        self.connection.pragma_update(None, "journal_mode", "WAL")?;
-        self.connection.pragma_update(None, "synchronous", "FULL")?;
-        self.connection.pragma_update(None, "foreign_keys", "ON")?;
-        // What is purged is overwritten, not only forgotten.
-        self.connection.pragma_update(None, "secure_delete", "ON")?;
-        if version < known {
-            let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            // Another process may have done it while this one waited.
-            let version: i64 = tx.pragma_query_value(None, "user_version", |r| r.get(0))?;
-            for step in MIGRATIONS.iter().skip(usize::try_from(version).unwrap_or(0)) {
-                tx.execute_batch(step)?;
-            }
-            tx.pragma_update(None, "user_version", known)?;
-            tx.pragma_update(None, "application_id", APPLICATION_ID)?;
-            tx.commit()?;
-        }
-        Ok(())
-    }
 }
 
-enum Prepare {
-    Sql(rusqlite::Error),
-    Journal(JournalError),
+/// Sets the connection up and brings the schema up to date.
+fn prepare(connection: &mut Connection, path: &str) -> Result<(), JournalError> {
+    let open = |e: rusqlite::Error| JournalError::Open { path: path.to_owned(), source: e.into() };
+    let version: i64 = connection.pragma_query_value(None, "user_version", |r| r.get(0)).map_err(open)?;
+    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    if version > known {
+        return Err(JournalError::Newer { path: path.to_owned(), found: version, known });
+    }
+    let id: i64 = connection.pragma_query_value(None, "application_id", |r| r.get(0)).map_err(open)?;
+    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_master", [], |r| r.get(0)).map_err(open)?;
+    if id != APPLICATION_ID && (id != 0 || (version == 0 && tables > 0)) {
+        let source = "it is the SQLite file of another program; nothing was changed".into();
+        return Err(JournalError::Open { path: path.to_owned(), source });
+    }
+    connection.pragma_update(None, "journal_mode", "WAL").map_err(open)?;
+    connection.pragma_update(None, "synchronous", "FULL").map_err(open)?;
+    connection.pragma_update(None, "foreign_keys", "ON").map_err(open)?;
+    // Purged content is overwritten, not only unlinked.
+    connection.pragma_update(None, "secure_delete", "ON").map_err(open)?;
+    if version < known {
+        migrate(connection, known).map_err(open)?;
+    }
+    Ok(())
 }
 
-impl Prepare {
-    fn told(self, path: &str) -> JournalError {
-        match self {
-            Self::Sql(e) => JournalError::Open { path: path.to_owned(), reason: worded(&e) },
-            Self::Journal(e) => e,
-        }
+fn migrate(connection: &mut Connection, known: i64) -> rusqlite::Result<()> {
+    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    // Another process may have done it while this one waited.
+    let version: i64 = tx.pragma_query_value(None, "user_version", |r| r.get(0))?;
+    for step in MIGRATIONS.iter().skip(usize::try_from(version).unwrap_or(0)) {
+        tx.execute_batch(step)?;
     }
+    tx.pragma_update(None, "user_version", known)?;
+    tx.pragma_update(None, "application_id", APPLICATION_ID)?;
+    tx.commit()
+}
+
+/// Repeats `work` while another process holds the file. SQLite's own busy timeout does not cover the switch to WAL mode, which
+/// fails at once when several processes open a new file together.
+pub(super) fn retry_while_busy<T>(work: impl FnMut() -> Result<T, JournalError>) -> Result<T, JournalError> {
+    use backon::BlockingRetryable;
+    let every = backon::ConstantBuilder::default().with_delay(Duration::from_millis(20)).with_jitter().without_max_times();
+    let deadline = std::time::Instant::now() + BUSY;
+    work.retry(every).when(|e| e.is_busy() && std::time::Instant::now() < deadline).call()
 }
 
 /// Whether the disk is at fault: full, failing or read-only.
-fn is_disk(e: &rusqlite::Error) -> bool {
+fn is_disk(e: &JournalError) -> bool {
     use rusqlite::ErrorCode as C;
-    matches!(e.sqlite_error_code(), Some(C::DiskFull | C::SystemIoFailure | C::ReadOnly | C::CannotOpen))
-}
-
-impl From<rusqlite::Error> for Prepare {
-    fn from(e: rusqlite::Error) -> Self {
-        Self::Sql(e)
-    }
-}
-
-impl From<JournalError> for Prepare {
-    fn from(e: JournalError) -> Self {
-        Self::Journal(e)
-    }
+    matches!(e.sqlite_code(), Some(C::DiskFull | C::SystemIoFailure | C::ReadOnly | C::CannotOpen))
 }
 
 /// Creates folder and file so that only the owner can read them; an existing file is narrowed to that.
@@ -213,27 +204,13 @@ pub(super) fn create_private(path: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// An error that says that the file system takes no writes (or this user may not write).
+/// Whether an error means that the file system or this user cannot write.
 fn is_read_only(e: &std::io::Error) -> bool {
     matches!(e.kind(), std::io::ErrorKind::ReadOnlyFilesystem | std::io::ErrorKind::PermissionDenied)
 }
 
-/// SQLite's words with what to do.
-fn worded(e: &rusqlite::Error) -> String {
-    let remedy = match e.sqlite_error_code() {
-        Some(rusqlite::ErrorCode::DiskFull) => "; free some space, nothing that was acknowledged is lost",
-        Some(rusqlite::ErrorCode::ReadOnly | rusqlite::ErrorCode::PermissionDenied) => {
-            "; the file system or the file is read-only: check its permissions, or give another store with --store"
-        }
-        Some(rusqlite::ErrorCode::DatabaseBusy) => "; another process holds it, try again",
-        Some(rusqlite::ErrorCode::SystemIoFailure) => "; is the disk full or failing? nothing that was acknowledged is lost",
-        _ => "",
-    };
-    format!("{e}{remedy}")
-}
-
 pub(super) fn io(doing: &'static str) -> impl Fn(rusqlite::Error) -> JournalError {
-    move |e| JournalError::Io { doing, reason: worded(&e) }
+    move |e| JournalError::io(doing, e)
 }
 
 pub(super) fn number(n: u64) -> i64 {
@@ -266,15 +243,15 @@ impl Ledger for Transaction<'_> {
         self.prepare_cached("INSERT INTO evidence (incident, identity, number) VALUES (?1, ?2, ?3)")
             .and_then(|mut s| s.execute(params![incident.0, identity, number]))
             .map(|_| ())
-            .map_err(io("written"))
+            .map_err(io("write to"))
     }
 
-    /// One process writes a commit and sees its answer: a writer's id is not needed here.
+    /// The uid is not stored: a process always sees the result of its own commit.
     fn put_entry(&mut self, entry: &Entry, _uid: &str, text: &str) -> Result<(), JournalError> {
         self.prepare_cached("INSERT INTO entry (incident, seq, text, hash) VALUES (?1, ?2, ?3, ?4)")
             .and_then(|mut s| s.execute(params![entry.incident.0, number(entry.seq), text, entry.hash]))
             .map(|_| ())
-            .map_err(io("written"))
+            .map_err(io("write to"))
     }
 
     fn entries(&mut self, incident: IncidentId) -> Result<Vec<Entry>, JournalError> {
@@ -282,12 +259,12 @@ impl Ledger for Transaction<'_> {
     }
 }
 
-/// Entries after a number, in order, parsed from where SQLite holds them: opening a long incident is waited for.
+/// Entries after a number, in order. Parsed straight from SQLite's memory, because opening a long incident must be quick.
 pub(super) fn read_entries(connection: &Connection, incident: IncidentId, after: u64) -> Result<Vec<Entry>, JournalError> {
     let mut statement = connection
         .prepare_cached("SELECT seq, text, hash FROM entry WHERE incident = ?1 AND seq > ?2 ORDER BY seq")
         .map_err(io("read"))?;
-    // Numbers have no gaps, so the last one tells how many there are; growing by and by would copy them all several times.
+    // Numbers have no gaps, so the last one gives the count; growing the vector step by step would copy it several times.
     let last: i64 = connection
         .prepare_cached("SELECT coalesce(max(seq), 0) FROM entry WHERE incident = ?1")
         .and_then(|mut s| s.query_row([incident.0], |r| r.get(0)))
@@ -297,13 +274,13 @@ pub(super) fn read_entries(connection: &Connection, incident: IncidentId, after:
     let mut entries = Vec::with_capacity(expected);
     while let Some(row) = rows.next().map_err(io("read"))? {
         let column = |n: usize| row.get_ref(n).map_err(io("read"));
-        let damaged = |reason: String| {
+        let damaged = |source: Cause| {
             let seq = row.get::<_, i64>(0).map_or(0, i64::unsigned_abs);
-            JournalError::Damaged { incident, seq, reason }
+            JournalError::Damaged { incident, seq, source }
         };
-        let text = column(1)?.as_str().map_err(|e| damaged(e.to_string()))?;
-        let hash = column(2)?.as_str().map_err(|e| damaged(e.to_string()))?;
-        entries.push(chain::read(text, hash).map_err(|e| damaged(e.to_string()))?);
+        let text = column(1)?.as_str().map_err(|e| damaged(e.into()))?;
+        let hash = column(2)?.as_str().map_err(|e| damaged(e.into()))?;
+        entries.push(chain::read(text, hash).map_err(|e| damaged(e.into()))?);
     }
     Ok(entries)
 }
@@ -326,7 +303,7 @@ pub(super) fn write_bodies(connection: &Connection, bodies: &[StoredBody]) -> Re
         connection
             .prepare_cached("INSERT OR IGNORE INTO body (digest, zstd) VALUES (?1, ?2)")
             .and_then(|mut s| s.execute(params![body.digest, packed]))
-            .map_err(io("written"))?;
+            .map_err(io("write to"))?;
     }
     Ok(())
 }
@@ -340,7 +317,7 @@ pub(super) fn read_body(connection: &Connection, wanted: &str) -> Result<Option<
 }
 
 fn write_row(tx: &Transaction<'_>, row: &Row) -> Result<(), JournalError> {
-    let head = serde_json::to_string(&row.head).map_err(json("written"))?;
+    let head = serde_json::to_string(&row.head).map_err(json("write to"))?;
     tx.prepare_cached(
         "INSERT INTO incident (number, head, last_seq, last_hash, next_evidence, next_action) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
          ON CONFLICT (number) DO UPDATE SET head = ?2, last_seq = ?3, last_hash = ?4, next_evidence = ?5, next_action = ?6",
@@ -348,7 +325,7 @@ fn write_row(tx: &Transaction<'_>, row: &Row) -> Result<(), JournalError> {
     .and_then(|mut s| {
         s.execute(params![row.head.id.0, head, number(row.last_seq), row.last_hash, row.next_evidence, row.next_action])
     })
-    .map_err(io("written"))?;
+    .map_err(io("write to"))?;
     Ok(())
 }
 
@@ -374,7 +351,7 @@ impl Store for SqliteStore {
             write_row(&tx, row)?;
             keep_number(&tx, incident, false)?;
         }
-        tx.commit().map_err(io("written"))?;
+        tx.commit().map_err(io("write to"))?;
         Ok(entries)
     }
 
@@ -385,7 +362,7 @@ impl Store for SqliteStore {
             return Err(JournalError::Conflict { incident, expected, found: row.last_seq });
         }
         let appended = append_rows(&mut tx, &mut row, &append)?;
-        tx.commit().map_err(io("written"))?;
+        tx.commit().map_err(io("write to"))?;
         Ok(appended)
     }
 
@@ -394,7 +371,7 @@ impl Store for SqliteStore {
         let mut row = row(&tx, incident)?;
         let Some(append) = turn(read_entries(&tx, incident, known)?) else { return Ok(Appended::default()) };
         let appended = append_rows(&mut tx, &mut row, &append)?;
-        tx.commit().map_err(io("written"))?;
+        tx.commit().map_err(io("write to"))?;
         Ok(appended)
     }
 
@@ -435,7 +412,7 @@ impl Store for SqliteStore {
                 "INSERT INTO entry (incident, seq, text, hash) VALUES (?1, ?2, ?3, ?4)",
                 params![incident.0, number(raw.seq), raw.text, raw.hash],
             )
-            .map_err(io("written"))?;
+            .map_err(io("write to"))?;
         }
         for entry in all.iter().skip(have.len()) {
             if let crate::incident::Fact::EvidenceAttached { evidence } = &entry.fact {
@@ -450,7 +427,7 @@ impl Store for SqliteStore {
         if let Some(folded) = Incident::fold(all).filter(|_| !missing.is_empty()) {
             write_row(&tx, &super::row_of(&folded))?;
         }
-        tx.commit().map_err(io("written"))?;
+        tx.commit().map_err(io("write to"))?;
         Ok(Import { incident, added: missing.len(), had: have.len() })
     }
 
@@ -463,13 +440,13 @@ impl Store for SqliteStore {
                  ON CONFLICT (number) DO UPDATE SET last_seq = excluded.last_seq, last_hash = excluded.last_hash, note = excluded.note",
                 params![n, purge.note],
             )
-            .map_err(io("written"))?;
+            .map_err(io("write to"))?;
             for sql in [
                 "DELETE FROM incident WHERE number = ?1",
                 "DELETE FROM entry WHERE incident = ?1",
                 "DELETE FROM evidence WHERE incident = ?1",
             ] {
-                tx.execute(sql, [n]).map_err(io("written"))?;
+                tx.execute(sql, [n]).map_err(io("write to"))?;
             }
         }
         let used = used_digests(&tx)?;
@@ -479,17 +456,17 @@ impl Store for SqliteStore {
             rows.collect::<Result<_, _>>().map_err(io("read"))?
         };
         for digest in all.iter().filter(|d| !used.contains(*d)) {
-            tx.execute("DELETE FROM body WHERE digest = ?1", [digest]).map_err(io("written"))?;
+            tx.execute("DELETE FROM body WHERE digest = ?1", [digest]).map_err(io("write to"))?;
         }
-        tx.commit().map_err(io("written"))?;
-        // The freed pages leave the file, and the log that still holds the old ones is emptied.
-        self.connection.execute_batch("VACUUM; PRAGMA wal_checkpoint(TRUNCATE);").map_err(io("written"))
+        tx.commit().map_err(io("write to"))?;
+        // Shrink the file, and empty the log that still has the old pages.
+        self.connection.execute_batch("VACUUM; PRAGMA wal_checkpoint(TRUNCATE);").map_err(io("write to"))
     }
 
     fn verify(&mut self) -> Result<Verification, JournalError> {
-        // One snapshot: what others write or purge meanwhile is not part of this look.
+        // One snapshot, so that concurrent writes and purges do not appear as damage.
         let tx = self.connection.transaction().map_err(io("read"))?;
-        let mut look = super::Inspection::default();
+        let mut inspection = Inspection::default();
         let rows: Vec<(u32, i64, String, String)> = {
             let sql = "SELECT number, last_seq, last_hash, head FROM incident ORDER BY number";
             let mut s = tx.prepare(sql).map_err(io("read"))?;
@@ -499,23 +476,23 @@ impl Store for SqliteStore {
         for (incident, last_seq, last_hash, head) in rows {
             let (incident, last_seq) = (IncidentId(incident), u64::try_from(last_seq).unwrap_or(0));
             let raw = read_raw(&tx, incident, 0)?;
-            look.incident(incident, &raw, (last_seq, &last_hash, &head));
+            inspection.incident(incident, &raw, (last_seq, &last_hash, &head));
         }
         let sql = "SELECT DISTINCT incident FROM entry WHERE incident NOT IN (SELECT number FROM incident)";
         for incident in column::<u32>(&tx, sql)? {
-            look.orphan(IncidentId(incident));
+            inspection.orphan(IncidentId(incident));
         }
         let sql = "SELECT number FROM number WHERE spoken = 0 AND number NOT IN (SELECT number FROM incident)
                    AND number NOT IN (SELECT incident FROM entry) AND number NOT IN (SELECT number FROM purged)";
         for incident in column::<u32>(&tx, sql)? {
-            look.vanished(IncidentId(incident));
+            inspection.vanished(IncidentId(incident));
         }
         for wanted in column::<String>(&tx, "SELECT digest FROM body ORDER BY digest")? {
             let read = read_body(&tx, &wanted);
-            look.body(wanted, read);
+            inspection.body(wanted, read);
         }
         let purged = column::<i64>(&tx, "SELECT count(*) FROM purged")?;
-        Ok(look.end(purged.first().copied().unwrap_or(0).unsigned_abs()))
+        Ok(inspection.finish(purged.first().copied().unwrap_or(0).unsigned_abs()))
     }
 
     fn version(&mut self) -> Result<i64, JournalError> {
@@ -554,19 +531,19 @@ fn append_rows(tx: &mut Transaction<'_>, row: &mut Row, append: &Append) -> Resu
     Ok(appended)
 }
 
-/// Keeps a number: `spoken` of only, or given.
+/// Reserves a number: because it was assigned, or (`spoken`) because an imported entry mentions it.
 fn keep_number(tx: &Transaction<'_>, incident: IncidentId, spoken: bool) -> Result<(), JournalError> {
     let sql = "INSERT INTO number (number, spoken) VALUES (?1, ?2) ON CONFLICT (number) DO UPDATE SET spoken = min(spoken, ?2)";
-    tx.execute(sql, params![incident.0, i64::from(spoken)]).map(|_| ()).map_err(io("written"))
+    tx.execute(sql, params![incident.0, i64::from(spoken)]).map(|_| ()).map_err(io("write to"))
 }
 
-/// The next free number: none that was ever given, or that an imported incident speaks of.
+/// The next free number: never one that was assigned before, or that an imported incident mentions.
 fn next_number(tx: &Transaction<'_>) -> Result<IncidentId, JournalError> {
     let sql = "SELECT coalesce(max(number), 0) + 1 FROM (SELECT number FROM incident UNION ALL SELECT number FROM purged UNION ALL SELECT number FROM number)";
     tx.query_row(sql, [], |r| r.get(0)).map(IncidentId).map_err(io("read"))
 }
 
-/// Digests that any entry names.
+/// The digests of all bodies that entries name.
 fn used_digests(tx: &Transaction<'_>) -> Result<std::collections::BTreeSet<String>, JournalError> {
     let sql = "SELECT json_extract(text, '$.fact.evidence.digest') FROM entry WHERE json_extract(text, '$.fact.kind') = 'evidence_attached'
                UNION SELECT json_extract(text, '$.fact.answer.sent') FROM entry WHERE json_extract(text, '$.fact.kind') = 'ai_run'";

@@ -21,6 +21,7 @@ use crate::evidence::body::{StoredBody, digest};
 use crate::incident::ids::LOCAL_SEQ;
 use crate::incident::renumber::Renumbering;
 use crate::incident::{ActionId, Entry, EvidenceId, Fact, Incident, IncidentId, Summary};
+use crate::telemetry::{Explain, Failure};
 
 /// After a failure the server is not tried again for this long, doubled each time.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
@@ -35,8 +36,10 @@ pub struct TeamStore {
     pg: PgStore,
     copy: Copy,
     link: Link,
-    ear: Ear,
-    /// Why the server is away, while it is.
+    notifications: Notifications,
+    /// What happened to the copy since the program started.
+    notices: Vec<String>,
+    /// Why the server is unreachable, while it is.
     away: Option<String>,
     was_connected: bool,
     wait: Duration,
@@ -46,13 +49,12 @@ pub struct TeamStore {
     compared: Option<(Instant, u64)>,
     /// Why something that waits could not be merged, and when that was.
     stuck: Option<(Instant, String)>,
-    path: std::path::PathBuf,
 }
 
-/// What the listener hears.
-#[derive(Clone)]
-struct Ear {
-    heard: Arc<AtomicU64>,
+/// What the listening thread reports.
+#[derive(Clone, Default)]
+struct Notifications {
+    count: Arc<AtomicU64>,
     is_listening: Arc<AtomicBool>,
 }
 
@@ -63,14 +65,16 @@ impl TeamStore {
     /// Opens this machine's copy; the server is tried when it is first needed.
     pub fn open(url: &str, password: Option<&SecretString>, copies: &Path) -> Result<Self, JournalError> {
         let link = Link::parse(url, password)?;
-        // The same store is the same copy, however its URL is spelled.
+        // The same store has the same copy, however its URL is written.
         let name = digest(link.place().as_bytes());
         let path = copies.join(format!("team-{}.db", name.get(..16).unwrap_or("")));
+        let (copy, notice) = Copy::open(&path)?;
         Ok(Self {
             pg: PgStore::new(link.clone())?,
-            copy: Copy::open(&path)?,
+            copy,
+            notices: notice.into_iter().collect(),
             link,
-            ear: Ear { heard: Arc::default(), is_listening: Arc::default() },
+            notifications: Notifications::default(),
             away: None,
             was_connected: false,
             wait: FIRST_WAIT,
@@ -78,7 +82,6 @@ impl TeamStore {
             version: 0,
             compared: None,
             stuck: None,
-            path,
         })
     }
 
@@ -89,13 +92,14 @@ impl TeamStore {
 
     /// What starts listening to what others write: a thread with a connection of its own, which ends with the last receiver.
     pub(super) fn listener(&self) -> Listener {
-        let (link, ear) = (self.link.clone(), self.ear.clone());
+        let (link, notifications) = (self.link.clone(), self.notifications.clone());
         Arc::new(move || {
             let (sender, receiver) = watch::channel(0);
-            let (link, ear) = (link.clone(), ear.clone());
-            let spawned = std::thread::Builder::new().name("listener".into()).spawn(move || listen(&link, &ear, &sender));
+            let (link, notifications) = (link.clone(), notifications.clone());
+            let work = move || listen(&link, &notifications, &sender);
+            let spawned = std::thread::Builder::new().name("listener".into()).spawn(work);
             if let Err(error) = spawned {
-                tracing::error!(%error, "the listener's thread did not start; changes are looked for instead");
+                tracing::error!(%error, "cannot start the listening thread; polling for changes instead");
             }
             receiver
         })
@@ -135,10 +139,10 @@ impl TeamStore {
             Some(_) if self.copy.count()? > 0 => Err(JournalError::Rejected {
                 url: self.link.shown.clone(),
                 reason: format!(
-                    "it is another store than the one for which something waits on this machine ({}); give that one back, or move {} away",
-                    crate::telemetry::words::count(self.copy.count()?, "entry"),
-                    self.path.display()
+                    "it is not the store for which {} on this machine",
+                    crate::telemetry::words::waiting(self.copy.count()?)
                 ),
+                remedy: format!("Restore the original store, or move {} away.", self.copy.path().display()),
             }),
             _ => self.copy.belong_to(&id),
         }
@@ -223,8 +227,8 @@ impl TeamStore {
 
     /// Notes that an incident's entries cannot be merged now (it was purged, or locked for long); they stay here, counted.
     fn hold(&mut self, incident: IncidentId, why: &JournalError) {
-        tracing::warn!(%incident, %why, "what waits for it could not be merged");
-        self.stuck = Some((Instant::now(), format!("what waits for {incident} could not be merged: {why}")));
+        tracing::warn!(%incident, %why, "waiting entries cannot be merged");
+        self.stuck = Some((Instant::now(), format!("cannot merge the entries that wait for {incident}: {}", why.failure())));
     }
 
     fn merge_one(
@@ -251,9 +255,9 @@ impl TeamStore {
     /// Brings the copy of the heads up to date, and the entries of open incidents, so that they can be read without the
     /// server.
     fn compare(&mut self) -> Result<(), JournalError> {
-        let heard = self.ear.heard.load(Ordering::Acquire);
+        let heard = self.notifications.count.load(Ordering::Acquire);
         let ends = self.ask(PgStore::ends)?;
-        let known = self.copy.known()?;
+        let known = self.copy.last_seqs()?;
         let changed: Vec<u32> = ends.iter().filter(|(n, seq)| known.get(*n) != Some(*seq)).map(|(n, _)| *n).collect();
         let gone: Vec<u32> = self.copy.kept()?.into_iter().filter(|n| !ends.contains_key(n)).collect();
         if !changed.is_empty() || !gone.is_empty() {
@@ -363,6 +367,23 @@ impl TeamStore {
         }
     }
 
+    /// Does something that needs the copy. A copy that another process replaced is opened again; one that turns out to be damaged is
+    /// set aside, and the work is done again with a new one.
+    fn guarded<T>(&mut self, mut work: impl FnMut(&mut Self) -> Result<T, JournalError>) -> Result<T, JournalError> {
+        let notice = self.copy.refresh()?;
+        self.notices.extend(notice);
+        match work(self) {
+            Err(e) if e.is_damage() => {
+                let notice = self.copy.repair()?;
+                self.notices.extend(notice);
+                self.compared = None;
+                self.version += 1;
+                work(self)
+            }
+            done => done,
+        }
+    }
+
     fn after_write(&mut self, incident: IncidentId) {
         // The copy follows at the next look anyway; a failure now is no failure of the write.
         let _follows_later = self.follow(incident);
@@ -372,86 +393,101 @@ impl TeamStore {
 
 impl Store for TeamStore {
     fn create(&mut self, append: Append) -> Result<Vec<Entry>, JournalError> {
-        if Self::unless_away(self.online())?.is_some() {
-            let map = self.copy.renumbering()?;
-            if let Some(entries) = Self::unless_away(self.ask(|pg| pg.create(&append, &map)))? {
-                if let Some(first) = entries.first() {
-                    self.after_write(first.incident);
+        self.guarded(|s| {
+            if Self::unless_away(s.online())?.is_some() {
+                let map = s.copy.renumbering()?;
+                if let Some(entries) = Self::unless_away(s.ask(|pg| pg.create(&append, &map)))? {
+                    if let Some(first) = entries.first() {
+                        s.after_write(first.incident);
+                    }
+                    return Ok(entries);
                 }
-                return Ok(entries);
             }
-        }
-        let local = IncidentId::local(self.copy.next("incident")?);
-        Ok(self.keep(local, None, &append)?.entries)
+            let local = IncidentId::local(s.copy.next("incident")?);
+            Ok(s.keep(local, None, &append)?.entries)
+        })
     }
 
     fn append(&mut self, incident: IncidentId, expected: u64, append: Append) -> Result<Appended, JournalError> {
-        let reached = Self::unless_away(self.online())?.is_some();
-        let incident = self.resolve(incident);
-        if reached && !incident.is_local() {
-            let map = self.copy.renumbering()?;
-            if let Some(appended) = Self::unless_away(self.ask(|pg| pg.append(incident, expected, &append, &map)))? {
-                self.after_write(incident);
-                return Ok(appended);
+        self.guarded(|s| {
+            let reached = Self::unless_away(s.online())?.is_some();
+            let incident = s.resolve(incident);
+            if reached && !incident.is_local() {
+                let map = s.copy.renumbering()?;
+                if let Some(appended) = Self::unless_away(s.ask(|pg| pg.append(incident, expected, &append, &map)))? {
+                    s.after_write(incident);
+                    return Ok(appended);
+                }
+                // It may have been committed, and another process of this machine may have copied it already: the names of the
+                // entries settle that when they are merged.
+                return s.keep(incident, None, &append);
             }
-            // It may have been committed, and another process of this machine may have copied it already: the names of the
-            // entries settle that when they are merged.
-            return self.keep(incident, None, &append);
-        }
-        self.keep(incident, Some(expected), &append)
+            s.keep(incident, Some(expected), &append)
+        })
     }
 
     fn append_in_turn(&mut self, incident: IncidentId, known: u64, turn: &mut Turn<'_>) -> Result<Appended, JournalError> {
-        let reached = Self::unless_away(self.online())?.is_some();
-        let incident = self.resolve(incident);
-        let mut made = None;
-        if reached && !incident.is_local() {
-            if known >= LOCAL_SEQ {
-                // What the caller knows has other numbers now: it reads anew.
-                return Err(JournalError::Conflict { incident, expected: known, found: self.copy.copied(incident)? });
+        let mut is_second = false;
+        self.guarded(|s| {
+            if std::mem::replace(&mut is_second, true) {
+                // The copy was replaced after `turn` had its say: the caller reads again.
+                return Err(JournalError::Conflict { incident, expected: known, found: known });
             }
-            let map = self.copy.renumbering()?;
-            let result = self.pg.append_in_turn(incident, known, turn, &mut made, &map);
-            let result = self.pg.drop_if_away(result).map_err(|e| self.failed(e));
-            if let Some(appended) = Self::unless_away(result)? {
-                self.after_write(incident);
-                return Ok(appended);
+            let reached = Self::unless_away(s.online())?.is_some();
+            let incident = s.resolve(incident);
+            let mut made = None;
+            if reached && !incident.is_local() {
+                if known >= LOCAL_SEQ {
+                    // What the caller knows has other numbers now: it reads anew.
+                    return Err(JournalError::Conflict { incident, expected: known, found: s.copy.copied(incident)? });
+                }
+                let map = s.copy.renumbering()?;
+                let result = s.pg.append_in_turn(incident, known, turn, &mut made, &map);
+                let result = s.pg.drop_if_away(result).map_err(|e| s.failed(e));
+                if let Some(appended) = Self::unless_away(result)? {
+                    s.after_write(incident);
+                    return Ok(appended);
+                }
             }
-        }
-        // Away: what was made before the server went is kept under its own names, else it is made of what can be seen here.
-        let append = match made {
-            Some(append) => append,
-            None => match turn(self.view(incident, known)?) {
+            // Away: what was made before the server went is kept under its own names, else it is made of what can be seen here.
+            let append = match made {
                 Some(append) => append,
-                None => return Ok(Appended::default()),
-            },
-        };
-        self.keep(incident, None, &append)
+                None => match turn(s.view(incident, known)?) {
+                    Some(append) => append,
+                    None => return Ok(Appended::default()),
+                },
+            };
+            s.keep(incident, None, &append)
+        })
     }
 
     fn entries(&mut self, incident: IncidentId, after: u64) -> Result<Vec<Entry>, JournalError> {
-        let reached = Self::unless_away(self.online())?.is_some();
-        let incident = self.resolve(incident);
-        if reached && !incident.is_local() {
-            Self::unless_away(self.follow(incident))?;
-        }
-        self.view(incident, after)
+        self.guarded(|s| {
+            let reached = Self::unless_away(s.online())?.is_some();
+            let incident = s.resolve(incident);
+            if reached && !incident.is_local() {
+                Self::unless_away(s.follow(incident))?;
+            }
+            s.view(incident, after)
+        })
     }
 
     fn list(&mut self) -> Result<Vec<Summary>, JournalError> {
-        Self::unless_away(self.compare())?;
-        let mut heads = self.copy.heads()?;
-        for incident in self.copy.waiting()? {
-            let count = u32::try_from(self.copy.pending(incident)?.len()).unwrap_or(u32::MAX);
-            if let Some(folded) = Incident::fold(self.view(incident, 0)?) {
-                let head = Summary { unsynced: count, ..folded.head };
-                match heads.iter_mut().find(|h| h.id == incident) {
-                    Some(have) => *have = head,
-                    None => heads.insert(0, head),
+        self.guarded(|s| {
+            Self::unless_away(s.compare())?;
+            let mut heads = s.copy.heads()?;
+            for incident in s.copy.waiting()? {
+                let count = u32::try_from(s.copy.pending(incident)?.len()).unwrap_or(u32::MAX);
+                if let Some(folded) = Incident::fold(s.view(incident, 0)?) {
+                    let head = Summary { unsynced: count, ..folded.head };
+                    match heads.iter_mut().find(|h| h.id == incident) {
+                        Some(have) => *have = head,
+                        None => heads.insert(0, head),
+                    }
                 }
             }
-        }
-        Ok(heads)
+            Ok(heads)
+        })
     }
 
     fn body(&mut self, wanted: &str) -> Result<Option<Body>, JournalError> {
@@ -462,74 +498,82 @@ impl Store for TeamStore {
     }
 
     fn raw_body(&mut self, wanted: &str) -> Result<Option<String>, JournalError> {
-        if let Some(text) = self.copy.body(wanted)? {
-            return Ok(Some(text));
-        }
-        let found = Self::unless_away(self.ask(|pg| pg.body(wanted)))?.flatten();
-        if let Some(json) = &found {
-            self.copy.put_bodies(&[StoredBody { digest: wanted.to_owned(), json: json.clone() }])?;
-        }
-        Ok(found)
+        self.guarded(|s| {
+            if let Some(text) = s.copy.body(wanted)? {
+                return Ok(Some(text));
+            }
+            let found = Self::unless_away(s.ask(|pg| pg.body(wanted)))?.flatten();
+            if let Some(json) = &found {
+                s.copy.put_bodies(&[StoredBody { digest: wanted.to_owned(), json: json.clone() }])?;
+            }
+            Ok(found)
+        })
     }
 
     fn raw(&mut self, incident: IncidentId) -> Result<Vec<RawEntry>, JournalError> {
-        // What waits is in no chain yet: the rest is given without it, and who asks says so.
-        self.entries(incident, 0)?;
-        let incident = self.resolve(incident);
-        if incident.is_local() {
-            return Err(JournalError::Bundle(format!(
-                "{incident} waits for the shared store as a whole and is in no chain yet; try again when that is back"
-            )));
-        }
-        let raw = self.copy.raw(incident, 0)?;
-        if raw.is_empty() { Err(JournalError::NoSuchIncident(incident)) } else { Ok(raw) }
+        self.guarded(|s| {
+            // What waits is in no chain yet: the rest is given without it, and who asks says so.
+            s.entries(incident, 0)?;
+            let incident = s.resolve(incident);
+            if incident.is_local() {
+                let failure = Failure::new(format!("cannot export {incident}: it has not been merged into the shared store yet"))
+                    .advise("Try again when the shared store answers.");
+                return Err(JournalError::Bundle(failure));
+            }
+            let raw = s.copy.raw(incident, 0)?;
+            if raw.is_empty() { Err(JournalError::NoSuchIncident(incident)) } else { Ok(raw) }
+        })
     }
 
     /// Checks the shared store, and whether this machine's copy is its beginning: a store whose chain was written anew as a
     /// whole holds in itself, and differs from the copies.
     fn verify(&mut self) -> Result<Verification, JournalError> {
-        let mut result = match Self::unless_away(self.ask(PgStore::verify))? {
-            Some(result) => result,
-            None => {
-                let reason = self.away.clone().unwrap_or_default();
-                Verification { gaps: vec![format!("the shared store is out of reach ({reason})")], ..Verification::default() }
+        self.guarded(|s| {
+            let mut result = match Self::unless_away(s.ask(PgStore::verify))? {
+                Some(result) => result,
+                None => {
+                    let reason = s.away.clone().unwrap_or_default();
+                    Verification { gaps: vec![format!("the shared store is unreachable ({reason})")], ..Verification::default() }
+                }
+            };
+            if s.away.is_none() {
+                let purged = s.ask(PgStore::purged)?;
+                for number in s.copy.kept()? {
+                    let incident = IncidentId(number);
+                    let mine = s.copy.raw(incident, 0)?;
+                    if mine.is_empty() {
+                        continue;
+                    }
+                    let theirs = s.ask(|pg| pg.raw(incident, 0))?;
+                    if purged.contains(&number) {
+                        continue;
+                    }
+                    let differs = mine.iter().zip(&theirs).find(|(a, b)| a.hash != b.hash).map(|(a, _)| a.seq);
+                    let short = (theirs.len() < mine.len()).then(|| theirs.len() as u64 + 1);
+                    if let Some(seq) = differs.or(short) {
+                        let what = "the shared store differs from this machine's earlier copy: it was rewritten, or restored from a backup";
+                        result.broken.push(super::Broken { incident: incident.to_string(), seq, what: what.to_owned() });
+                    }
+                }
             }
-        };
-        if self.away.is_none() {
-            let purged = self.ask(PgStore::purged)?;
-            for number in self.copy.kept()? {
-                let incident = IncidentId(number);
-                let mine = self.copy.raw(incident, 0)?;
-                if mine.is_empty() {
-                    continue;
-                }
-                let theirs = self.ask(|pg| pg.raw(incident, 0))?;
-                if purged.contains(&number) {
-                    continue;
-                }
-                let differs = mine.iter().zip(&theirs).find(|(a, b)| a.hash != b.hash).map(|(a, _)| a.seq);
-                let short = (theirs.len() < mine.len()).then(|| theirs.len() as u64 + 1);
-                if let Some(seq) = differs.or(short) {
-                    let what = "the shared store differs from this machine's earlier copy of it: it was rewritten, or put back from a backup";
-                    result.broken.push(super::Broken { incident: incident.to_string(), seq, what: what.to_owned() });
-                }
+            let waiting = s.copy.count()?;
+            if waiting > 0 {
+                result.gaps.push(format!("{} on this machine for the shared store", crate::telemetry::words::waiting(waiting)));
             }
-        }
-        let waiting = self.copy.count()?;
-        if waiting > 0 {
-            result.gaps.push(format!("{} on this machine for the shared store", crate::telemetry::words::waiting(waiting)));
-        }
-        Ok(result)
+            Ok(result)
+        })
     }
 
     fn version(&mut self) -> Result<i64, JournalError> {
-        let heard = self.ear.heard.load(Ordering::Acquire);
-        let listening = self.ear.is_listening.load(Ordering::Acquire);
-        let due = self.compared.is_none_or(|(at, at_heard)| heard != at_heard || !listening || at.elapsed() > COMPARE);
-        if due || !self.pg.is_connected() {
-            Self::unless_away(self.compare())?;
-        }
-        Ok(self.version)
+        self.guarded(|s| {
+            let heard = s.notifications.count.load(Ordering::Acquire);
+            let listening = s.notifications.is_listening.load(Ordering::Acquire);
+            let due = s.compared.is_none_or(|(at, at_heard)| heard != at_heard || !listening || at.elapsed() > COMPARE);
+            if due || !s.pg.is_connected() {
+                Self::unless_away(s.compare())?;
+            }
+            Ok(s.version)
+        })
     }
 
     fn import(&mut self, incident: IncidentId, entries: &[RawEntry], bodies: &[StoredBody]) -> Result<Import, JournalError> {
@@ -549,6 +593,7 @@ impl Store for TeamStore {
             away: self.away.clone(),
             read_only: None,
             stuck: self.stuck.as_ref().map(|(_, why)| why.clone()),
+            notices: self.notices.clone(),
         }
     }
 
@@ -575,7 +620,7 @@ impl Store for TeamStore {
 
 /// Listens until nobody wants to know any more; connects again after a failure. Whoever waits is woken by every
 /// notification and by every change of the connection.
-fn listen(link: &Link, ear: &Ear, changes: &watch::Sender<u64>) {
+fn listen(link: &Link, notifications: &Notifications, changes: &watch::Sender<u64>) {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -584,31 +629,31 @@ fn listen(link: &Link, ear: &Ear, changes: &watch::Sender<u64>) {
         }
     };
     let wake = || {
-        ear.heard.fetch_add(1, Ordering::AcqRel);
+        notifications.count.fetch_add(1, Ordering::AcqRel);
         changes.send_modify(|n| *n = n.wrapping_add(1));
     };
     runtime.block_on(async {
         let mut wait = FIRST_WAIT;
         while !changes.is_closed() {
-            let (tell, mut told) = tokio::sync::mpsc::channel(16);
-            if let Ok((client, driver)) = link.connect(Some(tell)).await
+            let (notify, mut notified) = tokio::sync::mpsc::channel(16);
+            if let Ok((client, driver)) = link.connect(Some(notify)).await
                 && client.batch_execute(&format!("LISTEN {CHANNEL}")).await.is_ok()
             {
                 wait = FIRST_WAIT;
-                ear.is_listening.store(true, Ordering::Release);
-                // What was written before we listened.
+                notifications.is_listening.store(true, Ordering::Release);
+                // Catch up with what was written before.
                 wake();
                 loop {
                     tokio::select! {
                         () = changes.closed() => return,
-                        message = told.recv() => match message {
+                        message = notified.recv() => match message {
                             Some(()) => wake(),
                             None => break,
                         },
                     }
                 }
                 driver.abort();
-                ear.is_listening.store(false, Ordering::Release);
+                notifications.is_listening.store(false, Ordering::Release);
                 wake();
             }
             tokio::select! {
