@@ -4,11 +4,11 @@
 
 use std::time::{Duration, Instant};
 
-use warroom::analysis::departure::{Measured, measure};
+use warroom::analysis::departure::{MeasuredSeries, measure};
 use warroom::analysis::findings::{Signals, SuspectInput, findings};
-use warroom::analysis::logshift::{LogStudy, ids_of};
-use warroom::analysis::patterns::{group, study::Side};
-use warroom::analysis::suspects::{Known, suspects};
+use warroom::analysis::log_shift::{LogComparison, request_ids};
+use warroom::analysis::patterns::{group_lines, study::Side};
+use warroom::analysis::suspects::{SuspectContext, suspects};
 use warroom::telemetry::{Labels, Level, LogLine, Timestamp, Window};
 
 const START: i64 = 1_795_253_400;
@@ -32,7 +32,7 @@ impl Random {
 }
 
 /// Generates noise around a level; every fiftieth series rises at the start of the incident.
-fn generate_series(count: usize, samples: usize) -> Vec<Measured> {
+fn generate_series(count: usize, samples: usize) -> Vec<MeasuredSeries> {
     let mut random = Random(1);
     let half = samples / 2;
     (0..count)
@@ -48,19 +48,19 @@ fn generate_series(count: usize, samples: usize) -> Vec<Measured> {
             };
             let step = if n % 50 == 7 { 2.0 } else { 0.0 };
             let baseline = part(0, half, 0.0);
-            Measured {
+            MeasuredSeries {
                 name: format!("s{}|m{n}", n % 40),
                 unit: String::new(),
                 baseline,
                 incident: part(half, samples, step),
-                ..Measured::default()
+                ..MeasuredSeries::default()
             }
         })
         .collect()
 }
 
 /// The baseline: sorts each part and ranks series by their largest departure in units of the interquartile range.
-fn rank_naively(all: &[Measured]) -> Vec<(usize, f64)> {
+fn rank_naively(all: &[MeasuredSeries]) -> Vec<(usize, f64)> {
     let mut out: Vec<(usize, f64)> = all
         .iter()
         .enumerate()
@@ -133,7 +133,7 @@ fn main() {
     println!("Median times on {threads} processors:");
 
     let small = generate_series(1000, 600);
-    let known = Known::default();
+    let known = SuspectContext::default();
     let ours = median(21, || {
         std::hint::black_box(suspects(&small, &known));
     });
@@ -165,16 +165,17 @@ fn main() {
             parts[n] = started.elapsed();
             started = Instant::now();
         };
-        let patterns = group(&all, onset, window);
+        let patterns = group_lines(&all, onset, window);
         lap(0);
-        let mut study = LogStudy::default();
+        let mut study = LogComparison::default();
         for l in &all {
             let side = if l.at.is_some_and(|at| at <= onset) { Side::Baseline } else { Side::Incident };
-            study.add(side, l.at, l.service.as_deref().unwrap_or(""), l.message.as_bytes(), ids_of(l));
+            study.add(side, l.at, l.service.as_deref().unwrap_or(""), l.message.as_bytes(), request_ids(l));
         }
         let shifted = study.finish();
         lap(1);
-        let known = Known { logs: shifted.by_service(), requests: shifted.followed.by_service, ..Known::default() };
+        let known =
+            SuspectContext { logs: shifted.by_service(), requests: shifted.requests.by_service, ..SuspectContext::default() };
         let ranked = suspects(&large, &known);
         lap(2);
         let signals = Signals {

@@ -141,11 +141,11 @@ fn bench_writers(folder: &std::path::Path) {
         journal: Journal::open(&StoreAt { url: server.url(), password: None, copies: folder.join(format!("w{n}")) })
             .expect("open the store"),
         sources: SourceSet::default(),
-        library: warroom::prompt::Library::with(&[]).expect("load the prompts"),
+        library: warroom::prompt::Library::with_user_prompts(&[]).expect("load the prompts"),
         matrix: warroom::incident::Matrix::default(),
         assistant: None,
         user: format!("w{n}"),
-        monitor: warroom::incident::gate::MONITOR,
+        monitor: warroom::incident::gate::DEFAULT_MONITOR_TIME,
         slo: warroom::config::SloConfig::default(),
         oncall: warroom::config::OncallConfig::default(),
     };

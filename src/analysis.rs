@@ -8,7 +8,7 @@ pub mod exit;
 pub mod expression;
 pub mod findings;
 pub mod grouping;
-pub mod logshift;
+pub mod log_shift;
 pub mod movement;
 pub mod patterns;
 pub mod relations;

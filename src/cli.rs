@@ -289,7 +289,7 @@ async fn tell_store(desk: &Desk) {
     let Ok(status) = desk.journal.status().await else { return };
     let waits = match status.unsynced {
         0 => String::new(),
-        n => format!("; {} on this machine until it can be merged", crate::telemetry::words::waiting(n)),
+        n => format!("; {} on this machine until it can be merged", crate::telemetry::words::entries_waiting(n)),
     };
     for notice in &status.notices {
         out::note(format!("warroom: {notice}"));

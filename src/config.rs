@@ -91,7 +91,7 @@ impl Config {
             copies: data_folder(),
             user: env("WARROOM_USER").or_else(login_name).unwrap_or_else(|| "unknown".to_owned()),
             matrix: Matrix::default(),
-            monitor: crate::incident::gate::MONITOR,
+            monitor: crate::incident::gate::DEFAULT_MONITOR_TIME,
             retention: None,
             trackers: Vec::new(),
             oncall: OncallConfig::default(),

@@ -26,7 +26,7 @@ pub mod summary;
 
 pub use action::{ActionChange, ActionItem, ActionKind, ActionScope, ActionState};
 pub use answer::{Answer, AnswerSource, Citation, Claim, ClaimState, Usage};
-pub use event::{Audience, EventKind, FoundBy, Grade, Level, Next, Remark, Verdict};
+pub use event::{Audience, EscalationLevel, EventKind, FoundBy, Grade, NextUpdate, Remark, Verdict};
 pub use evidence::{EvidenceKind, EvidenceRecord};
 pub use exit::{Comparison, ExitCriteria, ExitReading};
 pub use fact::{Actor, ActorKind, Entry, Fact, LinkedAlert, NoteKind, cited_ids};

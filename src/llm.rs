@@ -33,7 +33,7 @@ impl LlmError {
     pub(crate) fn new(message: impl AsRef<str>) -> Self {
         let cleaned = clean::line(message.as_ref());
         let redacted = crate::evidence::Redactor::new().text(&cleaned).into_owned();
-        Self { message: clean::cut(&redacted, 400), partial: false }
+        Self { message: clean::truncate(&redacted, 400), partial: false }
     }
 }
 
@@ -44,7 +44,7 @@ pub struct Outcome {
     pub usage: Usage,
     pub model: Option<String>,
     /// Why the answer was cut short: `length` or `content_filter` from the server, or our size limit.
-    pub cut_by: Option<String>,
+    pub cut_reason: Option<String>,
 }
 
 /// A client for the configured model.
@@ -116,7 +116,7 @@ impl Llm {
                     // Waiting for the sink slows down reading from the server when the terminal is slow.
                     let _closed = sink.send(Delta::Text(text)).await;
                     if outcome.text.len() > MAX_ANSWER {
-                        outcome.cut_by = Some("warroom's limit of 512 KiB".to_owned());
+                        outcome.cut_reason = Some("warroom's limit of 512 KiB".to_owned());
                         break;
                     }
                 }

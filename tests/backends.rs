@@ -294,7 +294,7 @@ async fn following_loki_begins_with_the_last_lines_and_goes_on_without_a_gap() {
     let task = tokio::spawn(async move { s.logs().unwrap().follow(&LogFilter::default(), sender).await });
     let mut next = async || tokio::time::timeout(Duration::from_secs(60), batches.recv()).await.expect("in time").unwrap();
     let (past, live) = (next().await, next().await);
-    assert!(past.is_past && !live.is_past);
+    assert!(past.is_backlog && !live.is_backlog);
     let texts: Vec<&str> = past.lines.iter().map(|l| l.message.as_str()).collect();
     assert_eq!((texts.len(), texts[0], texts[199]), (200, "line 100", "line 299"));
     assert_eq!(live.lines.iter().map(|l| l.message.as_str()).collect::<Vec<_>>(), ["line 300"]);

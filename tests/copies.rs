@@ -46,7 +46,8 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 
 /// The files of this machine's copy, oldest first; a damaged one is followed by another.
 fn copies(folder: &Path) -> Vec<PathBuf> {
-    let is_copy = |p: &PathBuf| p.file_name().unwrap().to_str().unwrap().starts_with("team-") && p.extension().is_some_and(|e| e == "db");
+    let is_copy =
+        |p: &PathBuf| p.file_name().unwrap().to_str().unwrap().starts_with("team-") && p.extension().is_some_and(|e| e == "db");
     let mut found: Vec<PathBuf> = files(folder).into_iter().filter(is_copy).collect();
     found.sort_by_key(|p| p.as_os_str().len());
     found
@@ -142,7 +143,11 @@ fn eight_processes_open_each_kind_of_damaged_copy() {
         let outputs = eight(&pg, folder.path(), |_| ["incident", "show", &id].map(str::to_owned).to_vec());
         assert!(outputs.iter().all(|o| stdout(o).contains(what)), "{what}");
         let messages: Vec<String> = outputs.iter().map(stderr).filter(|e| e.contains("was damaged")).collect();
-        assert_eq!((messages.len(), copies(folder.path()).len()), (1, 2), "{what}: one process replaces it and says so: {messages:?}");
+        assert_eq!(
+            (messages.len(), copies(folder.path()).len()),
+            (1, 2),
+            "{what}: one process replaces it and says so: {messages:?}"
+        );
     }
 }
 

@@ -2,12 +2,12 @@
 
 use proptest::prelude::*;
 use warroom::incident::brief::{Reader, brief};
-use warroom::incident::gate::{MONITOR, gates, open_for};
+use warroom::incident::gate::{DEFAULT_MONITOR_TIME, gates, open_items_for};
 use warroom::incident::stats::{Row, stats};
 use warroom::incident::{
-    ActionChange, ActionId, ActionKind, ActionScope, ActionState, Actor, Audience, Comparison, Entry, EventKind, EvidenceId,
-    ExitCriteria, ExitReading, Fact, FoundBy, Grade, Incident, IncidentId, Level, LinkedAlert, Milestone, NoteKind, Remark, Role,
-    Severity, Status, Verdict,
+    ActionChange, ActionId, ActionKind, ActionScope, ActionState, Actor, Audience, Comparison, Entry, EscalationLevel, EventKind,
+    EvidenceId, ExitCriteria, ExitReading, Fact, FoundBy, Grade, Incident, IncidentId, LinkedAlert, Milestone, NoteKind, Remark,
+    Role, Severity, Status, Verdict,
 };
 use warroom::telemetry::{Timestamp, Window};
 
@@ -66,7 +66,7 @@ fn fact() -> impl Strategy<Value = Fact> {
         (0_u8..4).prop_map(|n| Fact::AlertResolved { fingerprint: format!("f{n}"), name: "A".into() }),
         Just(Fact::Acknowledged),
         text().prop_map(|reason| Fact::Unacknowledged { reason }),
-        (pick(Level::ALL), text()).prop_map(|(level, reason)| Fact::Escalated { level, to: None, reason }),
+        (pick(EscalationLevel::ALL), text()).prop_map(|(level, reason)| Fact::Escalated { level, to: None, reason }),
         (pick(&Severity::ALL), pick(&Severity::ALL), text()).prop_map(|(from, to, reason)| Fact::SeverityChanged {
             from,
             to,
@@ -221,15 +221,15 @@ proptest! {
             prop_assert!(folded.role_spans.iter().all(|s| s.until.is_none_or(|u| u >= s.from)));
             prop_assert!(folded.first_useful_hypothesis_secs().is_none_or(|s| s >= 0.0));
             if n == all.len() {
-                let items = gates(&folded, now, MONITOR);
+                let items = gates(&folded, now, DEFAULT_MONITOR_TIME);
                 prop_assert!(items.iter().all(|g| !g.detail.is_empty() || g.met));
-                open_for(&items, Status::Resolved);
+                open_items_for(&items, Status::Resolved);
                 let due = folded.head.update_due();
-                prop_assert!(brief(&folded, Reader::TakingOver, now, MONITOR, due).starts_with("# Handover"));
-                prop_assert!(brief(&folded, Reader::Joining, now, MONITOR, due).starts_with("# Briefing"));
-                stats(&[Row::of(&folded)]);
+                prop_assert!(brief(&folded, Reader::TakingOver, now, DEFAULT_MONITOR_TIME, due).starts_with("# Handover"));
+                prop_assert!(brief(&folded, Reader::Joining, now, DEFAULT_MONITOR_TIME, due).starts_with("# Briefing"));
+                stats(&[Row::from_incident(&folded)]);
                 for e in folded.timeline() {
-                    prop_assert!(!folded.text_of(e).contains('\0') && !e.fact.kind().is_empty());
+                    prop_assert!(!folded.entry_text(e).contains('\0') && !e.fact.kind().is_empty());
                 }
             }
         }

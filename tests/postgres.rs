@@ -93,7 +93,7 @@ fn without_the_server_it_goes_on_and_merges_when_it_is_back() {
     assert_eq!(other, IncidentId(2));
     back(&mut ana);
     let merged = fold(&mut ana, id);
-    let texts: Vec<String> = merged.entries.iter().map(|e| merged.text_of(e)).collect();
+    let texts: Vec<String> = merged.entries.iter().map(|e| merged.entry_text(e)).collect();
     assert!(texts.iter().any(|t| t == "empty, see [E3] (corrected)"), "{texts:?}");
     assert_eq!(merged.evidence.iter().map(|e| e.id.0).collect::<Vec<_>>(), [1, 2, 3]);
     assert_eq!(merged.head.merged_into, Some(IncidentId(3)), "the local incident's number, also where others speak of it");

@@ -25,7 +25,7 @@ const MIN_SIZE: f64 = 1.0;
 /// Fewest samples that a spread or a level is estimated from.
 const MIN_SAMPLES: usize = 3;
 /// How late an incident may be noticed: this much of the end of the baseline may belong to it.
-pub const LATE: Duration = Duration::from_mins(10);
+pub const MAX_NOTICE_DELAY: Duration = Duration::from_mins(10);
 /// Largest share of the baseline that may belong to the incident.
 const MAX_TAIL_SHARE: f64 = 0.2;
 /// The spread is at least this share of the standard deviation, so that a baseline with bursts allows for further bursts.
@@ -44,7 +44,7 @@ pub type Point = (Timestamp, f64);
 /// A series split at the start of the incident. The name is `service|metric` if the service is known; both parts are in time
 /// order.
 #[derive(Clone, Debug, Default)]
-pub struct Measured {
+pub struct MeasuredSeries {
     pub name: String,
     /// Unit shown after a value: `s`, `B`, `%`, or empty.
     pub unit: String,
@@ -53,7 +53,7 @@ pub struct Measured {
     /// When it ended while other series of its source continued: its writer no longer responds.
     pub ended: Option<Timestamp>,
     /// When it left its normal range, if that is known already.
-    pub since: Option<Timestamp>,
+    pub changed_at: Option<Timestamp>,
 }
 
 /// How far one series departed from its baseline.
@@ -72,7 +72,7 @@ pub struct Departure {
 }
 
 /// Measures how far a series departed from its baseline.
-pub fn measure(series: &Measured) -> Departure {
+pub fn measure(series: &MeasuredSeries) -> Departure {
     let is_rate = is_counter(series);
     let ((base, plain), (now, since)) = if is_rate {
         // The step from the baseline into the incident counts if there is no gap between them.
@@ -145,8 +145,8 @@ pub fn measure(series: &Measured) -> Departure {
     if let Some(v) = since_then.filter(|v| outside(*v) && (*v - median).abs() > 2.0 * (after - median).abs()) {
         (found.after, found.direction) = (Some(v), direction_of(v - median));
     }
-    found.changed_at = series.since.or_else(|| first.and_then(|at| range.get(at)).map(|(at, _)| at));
-    if found.size < MIN_SIZE && series.since.is_none() {
+    found.changed_at = series.changed_at.or_else(|| first.and_then(|at| range.get(at)).map(|(at, _)| at));
+    if found.size < MIN_SIZE && series.changed_at.is_none() {
         (found.direction, found.changed_at) = (Direction::Flat, None);
     }
     found
@@ -154,10 +154,10 @@ pub fn measure(series: &Measured) -> Departure {
 
 /// Returns the start of a series that has only gaps in its baseline but for the last minutes, which may belong to the
 /// incident.
-fn late_start(series: &Measured, base: &[Point]) -> Option<Timestamp> {
+fn late_start(series: &MeasuredSeries, base: &[Point]) -> Option<Timestamp> {
     let (at, _) = *base.iter().find(|(_, v)| *v != 0.0)?;
     let gaps = series.baseline.iter().take_while(|(_, v)| !v.is_finite()).count();
-    let is_late = series.incident.first().is_some_and(|(from, _)| at < *from && from.since(at) <= LATE);
+    let is_late = series.incident.first().is_some_and(|(from, _)| at < *from && from.since(at) <= MAX_NOTICE_DELAY);
     (gaps >= MIN_RUN && base.len() * 4 <= gaps && is_late && base.len() + gaps == series.baseline.len()).then_some(at)
 }
 
@@ -174,7 +174,7 @@ fn tail_len(base: &[Point], from: Option<Timestamp>) -> usize {
     let Some(from) = from else { return 0 };
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a length")]
     let most = (base.len() as f64 * MAX_TAIL_SHARE) as usize;
-    base.iter().rev().take(most).take_while(|(at, _)| *at < from && from.since(*at) <= LATE).count()
+    base.iter().rev().take(most).take_while(|(at, _)| *at < from && from.since(*at) <= MAX_NOTICE_DELAY).count()
 }
 
 /// Returns the spread of the baseline: the largest of the spread by its quartiles (`between`), the scaled median absolute
@@ -294,7 +294,7 @@ fn change_point(range: &SearchRange<'_>, median: f64, outside: impl Fn(f64) -> b
 }
 
 /// Whether a series is a counter: by a suffix from the Prometheus naming conventions, or because it only grows.
-fn is_counter(series: &Measured) -> bool {
+fn is_counter(series: &MeasuredSeries) -> bool {
     let metric = series.name.rsplit('|').next().unwrap_or("").split('{').next().unwrap_or("");
     if ["_total", "_count", "_sum", "_bucket"].iter().any(|end| metric.ends_with(end)) {
         // A series that never grows in its baseline may be a gauge of a count: it is measured by its level.
@@ -326,7 +326,7 @@ fn grows(points: &[Point], by_name: bool) -> bool {
 }
 
 /// Returns the last sample of the baseline if the incident follows it without a gap.
-fn boundary_point(series: &Measured) -> Option<Point> {
+fn boundary_point(series: &MeasuredSeries) -> Option<Point> {
     let mut steps: Vec<f64> = series.incident.windows(2).filter_map(|w| Some(w.get(1)?.0.secs_since(w.first()?.0))).collect();
     let step = quantile(&mut steps, 0.5)?;
     let (last, first) = (series.baseline.iter().rev().find(|(_, v)| v.is_finite())?, series.incident.first()?);
@@ -468,10 +468,15 @@ mod tests {
     }
 
     /// A sample a minute; the incident begins at 0.
-    fn series(name: &str, baseline: &[f64], incident: &[f64]) -> Measured {
+    fn series(name: &str, baseline: &[f64], incident: &[f64]) -> MeasuredSeries {
         #[allow(clippy::cast_possible_wrap, reason = "a few")]
         let before = -60 * baseline.len() as i64;
-        Measured { name: name.into(), baseline: points(before, baseline), incident: points(0, incident), ..Measured::default() }
+        MeasuredSeries {
+            name: name.into(),
+            baseline: points(before, baseline),
+            incident: points(0, incident),
+            ..MeasuredSeries::default()
+        }
     }
 
     const CALM: [f64; 20] =
@@ -537,10 +542,10 @@ mod tests {
 
     #[test]
     fn an_ended_series_is_a_large_drop() {
-        let ended = Measured { ended: minute(2), ..series("a|latency", &CALM, &[10.0, 10.1]) };
+        let ended = MeasuredSeries { ended: minute(2), ..series("a|latency", &CALM, &[10.0, 10.1]) };
         let found = measure(&ended);
         assert_eq!((found.size, found.direction, found.after, found.changed_at), (LARGE, Direction::Down, None, minute(2)));
-        assert_eq!(measure(&Measured { ended: minute(2), ..series("a|latency", &[], &[]) }).size, 0.0);
+        assert_eq!(measure(&MeasuredSeries { ended: minute(2), ..series("a|latency", &[], &[]) }).size, 0.0);
     }
 
     #[test]

@@ -14,7 +14,7 @@ pub struct Threshold {
 /// Splits `EXPR op NUMBER` at a comparison outside of brackets and quotes. `None` when the expression has no comparison or
 /// several, when the right side is not a number, or when it uses `and`, `or` or `unless`. In these cases the whole
 /// expression has to be shown.
-pub fn threshold(expression: &str) -> Option<Threshold> {
+pub fn parse_threshold(expression: &str) -> Option<Threshold> {
     let flat = strip_comments(expression);
     let text = strip_outer_parentheses(flat.trim());
     let (mut depth, mut quote, mut found) = (0_i32, None::<u8>, None);
@@ -91,7 +91,7 @@ fn strip_comments(text: &str) -> String {
 
 /// Infers the unit of an expression from the names in it: `s`, `%`, `B`, or an empty string when unknown. A quotient with a
 /// threshold above 0 and up to 1 is a percentage.
-pub fn unit(query: &str, threshold: Option<f64>) -> &'static str {
+pub fn infer_unit(query: &str, threshold: Option<f64>) -> &'static str {
     if query.contains("histogram_quantile") || query.contains("_seconds") && !query.contains(" / ") {
         "s"
     } else if query.contains(" / ") && threshold.is_some_and(|t| t > 0.0 && t <= 1.0) {
@@ -116,7 +116,7 @@ mod tests {
             ("process_resident_memory_bytes", Some(1e9), "B"),
             ("db_pool_in_use", Some(0.9), ""),
         ] {
-            assert_eq!(unit(query, threshold), expected, "{query}");
+            assert_eq!(infer_unit(query, threshold), expected, "{query}");
         }
     }
 
@@ -134,11 +134,11 @@ mod tests {
             ("((a) < 5 * 60)", "a", "<", 300.0),
             ("a > bool 3", "a", ">", 3.0),
         ] {
-            let t = threshold(expression).unwrap_or_else(|| panic!("{expression}"));
+            let t = parse_threshold(expression).unwrap_or_else(|| panic!("{expression}"));
             assert_eq!((t.series.as_str(), t.operator.as_str(), t.value), (series, operator, value), "{expression}");
         }
         for whole in ["up", "a > b", "a > 1 and b > 2", "1 < a < 2", "a == on(x) b", "absent(up)", "(", "a >", "é > \"x"] {
-            assert_eq!(threshold(whole), None, "{whole}");
+            assert_eq!(parse_threshold(whole), None, "{whole}");
         }
     }
 }

@@ -2,7 +2,7 @@
 //! patterns, recent changes, dependencies, error budgets, saturation, expiry, related alerts, unchanged series, and data
 //! gaps.
 
-mod around;
+mod context;
 mod theories;
 mod triage;
 
@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-pub use around::CHANGE_LOOKBACK as CHANGES_BEFORE;
-pub use theories::OF_CHANGES;
+pub use context::CHANGE_LOOKBACK as CHANGES_BEFORE;
+pub use theories::CHANGE_GAP_PREFIX;
 
 use super::movement::{Direction, Movement};
 use super::patterns::{Change, Pattern};
@@ -39,12 +39,12 @@ pub struct MetricInput {
     /// Labels that identify the series within its evidence.
     pub labels: Labels,
     /// Its level at the same hours of earlier days, if the backend still has the data.
-    pub earlier: Vec<Earlier>,
+    pub earlier: Vec<EarlierLevel>,
 }
 
 /// The level of a series at the same hours of another day.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Earlier {
+pub struct EarlierLevel {
     /// `a day earlier`, `a week earlier`.
     pub when: String,
     /// The median over the same hours.
@@ -68,7 +68,7 @@ pub struct ChangeInput {
     pub at: Timestamp,
     pub service: Option<String>,
     /// A description without time and service: `version 1.41.3 → 1.42.0`.
-    pub what: String,
+    pub description: String,
     /// Whether someone certainly made the change; a restart or a new generation may be automatic.
     pub is_release: bool,
     pub key: Key,
@@ -89,7 +89,7 @@ pub struct LimitInput {
 /// Something that expires: a certificate, a licence.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ExpiryInput {
-    pub what: String,
+    pub name: String,
     pub at: Timestamp,
     pub key: Key,
 }
@@ -130,7 +130,7 @@ pub struct Signals {
     /// Callees by caller.
     pub calls: BTreeMap<String, BTreeSet<String>>,
     /// Evidence for `calls`: key and description of the source.
-    pub calls_from: Vec<(Key, &'static str)>,
+    pub call_sources: Vec<(Key, &'static str)>,
     /// Services that the new log lines of each service name.
     pub blames: BTreeMap<String, BTreeSet<String>>,
     /// Evidence for `blames`; empty if no logs were read.
@@ -168,16 +168,16 @@ pub fn findings(signals: &Signals) -> Vec<Finding> {
     out.extend(triage::severity(signals));
     // If all is healthy, no service is suspect.
     if !out.iter().any(|f| f.kind == FindingKind::Verdict && f.title.starts_with("Healthy")) {
-        out.extend(around::suspects(signals));
+        out.extend(context::suspects(signals));
         out.extend(theories::evidence_against(signals));
     }
     out.extend(changed_series(signals));
     out.extend(new_patterns(signals));
-    out.extend(around::changes(signals));
-    out.extend(around::dependencies(signals));
-    out.extend(around::burns(signals));
-    out.extend(around::limits(signals));
-    out.extend(around::expiring(signals));
+    out.extend(context::changes(signals));
+    out.extend(context::dependencies(signals));
+    out.extend(context::burns(signals));
+    out.extend(context::limits(signals));
+    out.extend(context::expiring(signals));
     out.extend(related(signals));
     out.extend(unchanged(signals));
     out.extend(signals.gaps.iter().map(|gap| Finding {
@@ -228,12 +228,12 @@ fn alert_finding(signals: &Signals) -> Finding {
     if let Some(storm) = &signals.storm {
         let list: Vec<String> = ordered.iter().take(3).map(|a| describe_alert(a)).collect();
         return Finding {
-            title: format!("Alert storm: {} of {} alerts {}", storm.shared, storm.all, storm.words()),
+            title: format!("Alert storm: {} of {} alerts {}", storm.shared, storm.total, storm.describe()),
             text: format!(
                 "{} of {} alerts {} and started together, so they are treated as one. The first to fire: {}.",
                 storm.shared,
-                storm.all,
-                storm.words(),
+                storm.total,
+                storm.describe(),
                 list.join("; ")
             ),
             ..base
@@ -310,7 +310,10 @@ fn changed_series(signals: &Signals) -> Vec<Finding> {
             let at = m.movement.changed_at;
             let lead = match (at, first_alert) {
                 (Some(at), Some(alert)) if alert.secs_since(at) >= 1.0 => {
-                    format!(", {} before the first alert's condition became true", crate::telemetry::time::human(alert.since(at)))
+                    format!(
+                        ", {} before the first alert's condition became true",
+                        crate::telemetry::time::human_duration(alert.since(at))
+                    )
                 }
                 _ => String::new(),
             };
@@ -330,7 +333,7 @@ fn changed_series(signals: &Signals) -> Vec<Finding> {
             let confidence = (0.5 + m.movement.score.ln_1p() / 12.0).min(0.95);
             let change = format!("{} → {}", value(m.movement.before, &m.unit), value(m.movement.after, &m.unit));
             Finding {
-                kind: FindingKind::Moved,
+                kind: FindingKind::Metric,
                 title: format!("{} {verb} {change}{}", metric_name(m), if i == 0 { first.as_str() } else { "" }),
                 text: format!(
                     "{} {verb} from {} to {} at {}{lead}{distance}{back}{}.",
@@ -349,7 +352,7 @@ fn changed_series(signals: &Signals) -> Vec<Finding> {
         .collect();
     if total > MAX_CHANGED {
         out.push(Finding {
-            kind: FindingKind::Moved,
+            kind: FindingKind::Metric,
             title: format!("{} more series changed later", total - MAX_CHANGED),
             text: changed.iter().skip(MAX_CHANGED).take(20).map(|m| metric_name(m)).collect::<Vec<_>>().join(", "),
             confidence: 0.5,
@@ -363,7 +366,7 @@ fn changed_series(signals: &Signals) -> Vec<Finding> {
 
 /// Whether at the same hours of another day a series was at least half as far from its level before the change, in the same
 /// direction. The change is then due to the time of day rather than to the incident.
-fn is_usual(m: &MetricInput, earlier: &Earlier) -> bool {
+fn is_usual(m: &MetricInput, earlier: &EarlierLevel) -> bool {
     let (Some(before), Some(after)) = (m.movement.before, m.movement.after) else { return false };
     let change = after - before;
     change != 0.0 && (earlier.level - before) / change >= 0.5
@@ -390,7 +393,7 @@ fn new_patterns(signals: &Signals) -> Vec<Finding> {
         .patterns
         .iter()
         .filter(|(_, p)| {
-            let bad = p.level.is_some_and(Level::is_bad);
+            let bad = p.level.is_some_and(Level::is_error);
             matches!(p.change, Change::New | Change::Up) && (bad || p.count >= 5 && p.level.is_none_or(|l| l >= Level::Warn))
         })
         .take(MAX_PATTERNS)
@@ -411,14 +414,14 @@ fn new_patterns(signals: &Signals) -> Vec<Finding> {
                         Change::New => "New",
                         _ => "More frequent",
                     },
-                    crate::telemetry::clean::cut(&p.template, 120)
+                    crate::telemetry::clean::truncate(&p.template, 120)
                 ),
                 text: format!(
                     "{}{}, {before}{}; for example: {}",
                     crate::telemetry::words::count(p.count, "line"),
                     p.level.map(|l| format!(" at level {}", l.word())).unwrap_or_default(),
                     p.first_at.map_or_else(String::new, |t| format!(", first at {}", clock(t))),
-                    crate::telemetry::clean::cut(p.sample.lines().next().unwrap_or(""), 240),
+                    crate::telemetry::clean::truncate(p.sample.lines().next().unwrap_or(""), 240),
                 ),
                 confidence: match p.change {
                     _ if !is_dated => 0.4,
@@ -547,7 +550,7 @@ mod tests {
         };
         let found = findings(&signals);
         assert_eq!(found[0].title, "No alerts are firing");
-        let first = found.iter().find(|f| f.kind == FindingKind::Moved).unwrap();
+        let first = found.iter().find(|f| f.kind == FindingKind::Metric).unwrap();
         assert!(first.title.starts_with("checkout db_pool_in_use rose") && first.title.ends_with("(changed first)"));
         assert_eq!(first.inputs, ["checkout/db_pool_in_use"]);
         let last = found.last().unwrap();

@@ -66,12 +66,12 @@ impl AlertGroup {
 }
 
 /// The sort key of an alert: by state, firing first and resolved last, then by severity, then oldest first.
-pub fn order(alert: &Alert) -> (AlertState, AlertSeverity, Option<Timestamp>, &str, &str) {
+pub fn sort_key(alert: &Alert) -> (AlertState, AlertSeverity, Option<Timestamp>, &str, &str) {
     (alert.state, alert.severity, alert.starts_at, &alert.name, &alert.fingerprint)
 }
 
 /// Groups alerts. The group with the most urgent alert comes first; of equally urgent groups, the larger one.
-pub fn group(alerts: &[Alert], by: GroupBy) -> Vec<AlertGroup> {
+pub fn group_alerts(alerts: &[Alert], by: GroupBy) -> Vec<AlertGroup> {
     let mut groups: BTreeMap<Labels, Vec<usize>> = BTreeMap::new();
     for (index, alert) in alerts.iter().enumerate() {
         groups.entry(by.key(alert)).or_default().push(index);
@@ -79,7 +79,7 @@ pub fn group(alerts: &[Alert], by: GroupBy) -> Vec<AlertGroup> {
     let mut groups: Vec<AlertGroup> = groups
         .into_iter()
         .map(|(key, mut members)| {
-            members.sort_by(|a, b| alerts.get(*a).map(order).cmp(&alerts.get(*b).map(order)));
+            members.sort_by(|a, b| alerts.get(*a).map(sort_key).cmp(&alerts.get(*b).map(sort_key)));
             AlertGroup { key, members }
         })
         .collect();

@@ -87,7 +87,7 @@ fn select_facets(facets: BTreeMap<String, study::Facet>) -> BTreeMap<String, Vec
 }
 
 /// Number of equal parts of the window in which lines are counted.
-pub const RATES: usize = 40;
+pub const RATE_BUCKETS: usize = 40;
 
 /// The index of the part of the window that contains a time; `None` outside the window.
 fn part_of(window: Window, at: Timestamp) -> Option<usize> {
@@ -96,8 +96,8 @@ fn part_of(window: Window, at: Timestamp) -> Option<usize> {
         return None;
     }
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and RATES")]
-    let part = (at.secs_since(window.start) / length * RATES as f64) as usize;
-    Some(part.min(RATES - 1))
+    let part = (at.secs_since(window.start) / length * RATE_BUCKETS as f64) as usize;
+    Some(part.min(RATE_BUCKETS - 1))
 }
 
 /// Builds a regular expression that matches the lines of a template. Variable and redacted parts match any text. `None` when
@@ -119,7 +119,7 @@ pub const MAX_PATTERNS: usize = 500;
 
 /// Groups the lines of a window into patterns, sorted by [`rank`]. Lines at or before `onset` are the baseline; lines
 /// without a time count as after the onset. The comparison of counts allows for the different lengths of the two parts.
-pub fn group(lines: &[LogLine], onset: Timestamp, window: Window) -> Vec<Pattern> {
+pub fn group_lines(lines: &[LogLine], onset: Timestamp, window: Window) -> Vec<Pattern> {
     let ratio = window.end.since(onset).as_secs_f64() / onset.since(window.start).as_secs_f64().max(1.0);
     let mut miner = miner::Miner::default();
     let mut counted: HashMap<(u32, Option<Level>), Pattern> = HashMap::new();
@@ -143,7 +143,7 @@ pub fn group(lines: &[LogLine], onset: Timestamp, window: Window) -> Vec<Pattern
             pattern.first_at = Some(pattern.first_at.map_or(at, |f| f.min(at)));
             pattern.last_at = Some(pattern.last_at.map_or(at, |l| l.max(at)));
             if let Some(part) = part_of(window, at) {
-                pattern.rate.resize(RATES, 0);
+                pattern.rate.resize(RATE_BUCKETS, 0);
                 if let Some(n) = pattern.rate.get_mut(part) {
                     *n = n.saturating_add(1);
                 }
@@ -186,7 +186,9 @@ pub fn group(lines: &[LogLine], onset: Timestamp, window: Window) -> Vec<Pattern
     for pattern in &mut patterns {
         pattern.change = change(pattern.count, pattern.baseline_count, ratio);
     }
-    patterns.sort_by(|a, b| rank(a).cmp(&rank(b)).then_with(|| a.template.cmp(&b.template)).then_with(|| a.level.cmp(&b.level)));
+    patterns.sort_by(|a, b| {
+        sort_key(a).cmp(&sort_key(b)).then_with(|| a.template.cmp(&b.template)).then_with(|| a.level.cmp(&b.level))
+    });
     if patterns.len() > MAX_PATTERNS {
         let rest = patterns.split_off(MAX_PATTERNS);
         patterns.push(Pattern {
@@ -239,8 +241,8 @@ impl Pattern {
 
 /// Returns the sort key of a pattern. The order is new errors, increased errors, other new patterns, other increased
 /// patterns, unchanged errors, the rest, and patterns that are gone; each by count, highest first.
-pub fn rank(p: &Pattern) -> (u8, std::cmp::Reverse<u64>) {
-    let bad = p.level.is_some_and(Level::is_bad);
+pub fn sort_key(p: &Pattern) -> (u8, std::cmp::Reverse<u64>) {
+    let bad = p.level.is_some_and(Level::is_error);
     let class = match (p.change, bad) {
         (Change::New, true) => 0,
         (Change::Up, true) => 1,
@@ -292,7 +294,7 @@ mod tests {
         // Lines before the onset do not count towards the facets.
         let lines: Vec<LogLine> = (0..8).map(|n| line(1, n)).chain((0..12).map(|n| line(n, 200 + n))).collect();
         let (start, end) = (Timestamp::from_secs(1_795_253_400), Timestamp::from_secs(1_795_253_800));
-        let found = group(&lines, Timestamp::from_secs(1_795_253_500), Window { start, end });
+        let found = group_lines(&lines, Timestamp::from_secs(1_795_253_500), Window { start, end });
         let one = |v: &str, n| (v.to_owned(), n);
         assert_eq!(
             found[0].facets,
@@ -311,7 +313,7 @@ mod tests {
         };
         let mut lines: Vec<LogLine> = (0..200).map(|i| line(i, &format!("order {i} placed"), Level::Info)).collect();
         lines.extend((110..120).map(|i| line(i, &format!("pool exhausted after {i} ms"), Level::Error)));
-        let patterns = group(&lines, onset, Window::new(Timestamp::from_secs(0), Timestamp::from_secs(200)));
+        let patterns = group_lines(&lines, onset, Window::new(Timestamp::from_secs(0), Timestamp::from_secs(200)));
         assert_eq!(patterns[0].template, "pool exhausted after <*>");
         assert_eq!((patterns[0].change, patterns[0].count, patterns[0].baseline_count), (Change::New, 10, 0));
         assert_eq!(patterns[1].change, Change::Same);
@@ -332,7 +334,7 @@ mod tests {
         let lines: Vec<LogLine> =
             (0..5000).map(|i| LogLine::plain("x".repeat(i % 60) + &"yz".repeat(i / 60 % 30) + &"ab".repeat(i / 1800))).collect();
         assert!(
-            group(&lines, Timestamp::from_secs(0), Window::new(Timestamp::from_secs(0), Timestamp::from_secs(1))).len()
+            group_lines(&lines, Timestamp::from_secs(0), Window::new(Timestamp::from_secs(0), Timestamp::from_secs(1))).len()
                 <= MAX_PATTERNS + 1
         );
     }

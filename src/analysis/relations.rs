@@ -43,12 +43,12 @@ pub struct Storm {
     pub value: String,
     /// Number of alerts that share it, and number of all alerts.
     pub shared: usize,
-    pub all: usize,
+    pub total: usize,
 }
 
 impl Storm {
     /// What the alerts have in common, as a verb phrase: `share cluster=eu-3`, `come from db and its callers`.
-    pub fn words(&self) -> String {
+    pub fn describe(&self) -> String {
         match self.label.as_str() {
             CALLS_LABEL => format!("come from {} and its callers", self.value),
             label => format!("share {label}={}", self.value),
@@ -67,7 +67,7 @@ const STORM_SECS: i64 = 600;
 /// Finds a storm among alerts: at least ten alerts, and at least three fifths of all, that share a value of a label such as
 /// `service` or `cluster`, four fifths of which started within ten minutes. If there are several, returns the one with the
 /// most alerts, then the one with the more significant label.
-pub fn storm(alerts: &[&Alert]) -> Option<Storm> {
+pub fn find_storm(alerts: &[&Alert]) -> Option<Storm> {
     let mut best: Option<(usize, usize, &str)> = None;
     for (rank, label) in RELATING_LABELS.iter().enumerate() {
         let mut by_value: BTreeMap<&str, Vec<&Alert>> = BTreeMap::new();
@@ -85,13 +85,13 @@ pub fn storm(alerts: &[&Alert]) -> Option<Storm> {
         }
     }
     let (shared, rank, value) = best?;
-    Some(Storm { label: (*RELATING_LABELS.get(rank)?).to_owned(), value: value.to_owned(), shared, all: alerts.len() })
+    Some(Storm { label: (*RELATING_LABELS.get(rank)?).to_owned(), value: value.to_owned(), shared, total: alerts.len() })
 }
 
 /// Finds a storm among alerts of a service and its direct and indirect callers, for alerts that share no label. The other
 /// conditions are those of [`storm`]. If there are several, returns the one with the most alerts, then the one whose service
 /// has the fewest callers.
-pub fn storm_along(alerts: &[&Alert], calls: &BTreeMap<String, BTreeSet<String>>) -> Option<Storm> {
+pub fn find_call_storm(alerts: &[&Alert], calls: &BTreeMap<String, BTreeSet<String>>) -> Option<Storm> {
     let callees: BTreeSet<&str> = calls.values().flatten().map(String::as_str).collect();
     let mut best: Option<(usize, usize, &str)> = None;
     for service in callees {
@@ -118,7 +118,7 @@ pub fn storm_along(alerts: &[&Alert], calls: &BTreeMap<String, BTreeSet<String>>
         }
     }
     let (shared, _, service) = best?;
-    Some(Storm { label: CALLS_LABEL.to_owned(), value: service.to_owned(), shared, all: alerts.len() })
+    Some(Storm { label: CALLS_LABEL.to_owned(), value: service.to_owned(), shared, total: alerts.len() })
 }
 
 /// Whether four fifths of the alerts started within [`STORM_SECS`].
@@ -131,7 +131,7 @@ fn started_together(alerts: &[&Alert]) -> bool {
 
 /// Finds up to ten relations among alerts: label values that at least two alerts share, most alerts first. A value that all
 /// of more than three alerts share is left out, unless it is their service.
-pub fn relations(alerts: &[&Alert]) -> Vec<Relation> {
+pub fn find_relations(alerts: &[&Alert]) -> Vec<Relation> {
     let mut by_value: BTreeMap<(&str, &str), Vec<&Alert>> = BTreeMap::new();
     for alert in alerts {
         for (name, value) in &alert.labels {
@@ -194,24 +194,24 @@ mod tests {
         let set = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<BTreeSet<String>>();
         let calls = BTreeMap::from([("web".to_owned(), set(&["shop", "cdn"])), ("shop".to_owned(), set(&["db"]))]);
         let alerts: Vec<&Alert> = all.iter().collect();
-        assert_eq!(storm(&alerts), None, "no label is shared by most");
-        let found = storm_along(&alerts, &calls).unwrap();
-        assert_eq!((found.value.as_str(), found.shared, found.all), ("db", 12, 15));
-        assert_eq!(found.words(), "come from db and its callers");
-        assert_eq!(storm_along(&alerts, &BTreeMap::new()), None);
-        assert_eq!(storm_along(&alerts[..9], &calls), None, "too few alerts");
+        assert_eq!(find_storm(&alerts), None, "no label is shared by most");
+        let found = find_call_storm(&alerts, &calls).unwrap();
+        assert_eq!((found.value.as_str(), found.shared, found.total), ("db", 12, 15));
+        assert_eq!(found.describe(), "come from db and its callers");
+        assert_eq!(find_call_storm(&alerts, &BTreeMap::new()), None);
+        assert_eq!(find_call_storm(&alerts[..9], &calls), None, "too few alerts");
     }
 
     #[test]
     fn finds_a_storm_in_one_cluster() {
         let mut all: Vec<Alert> = (0..40).map(|n| alert(n, "eu-3", n)).collect();
         all.push(alert(40, "us-1", 0));
-        let found = storm(&all.iter().collect::<Vec<_>>()).unwrap();
-        assert_eq!((found.label.as_str(), found.value.as_str(), found.shared, found.all), ("cluster", "eu-3", 40, 41));
+        let found = find_storm(&all.iter().collect::<Vec<_>>()).unwrap();
+        assert_eq!((found.label.as_str(), found.value.as_str(), found.shared, found.total), ("cluster", "eu-3", 40, 41));
         // Alerts spread over days are not a storm, and neither are a few alerts.
         let slow: Vec<Alert> = (0..40).map(|n| alert(n, "eu-3", n * 3600)).collect();
-        assert_eq!(storm(&slow.iter().collect::<Vec<_>>()), None);
-        assert_eq!(storm(&all.iter().take(9).collect::<Vec<_>>()), None);
-        assert_eq!(storm(&[]), None);
+        assert_eq!(find_storm(&slow.iter().collect::<Vec<_>>()), None);
+        assert_eq!(find_storm(&all.iter().take(9).collect::<Vec<_>>()), None);
+        assert_eq!(find_storm(&[]), None);
     }
 }

@@ -37,12 +37,12 @@ const MAX_TEMPLATE_CHARS: usize = 60;
 
 /// The request and the span that a line belongs to, as hashes. A span of 0 means that there is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ids {
+pub struct RequestIds {
     pub request: u64,
     pub span: u64,
 }
 
-impl Ids {
+impl RequestIds {
     /// Finds the ids in a message: `trace_id=…`, `TraceID: …`, `"traceId":"…"` or a `traceparent`, otherwise a request or
     /// correlation id. `None` when the message has none.
     pub fn find(message: &[u8]) -> Option<Self> {
@@ -74,7 +74,7 @@ impl Ids {
 #[derive(Clone, Copy, Debug)]
 struct Line {
     side: Side,
-    ids: Ids,
+    ids: RequestIds,
     at: Timestamp,
     service: u32,
     /// The id of its template, and later the index of its pattern.
@@ -91,29 +91,29 @@ pub struct Requests {
 
 /// How the behaviour of a service within requests has changed.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Changed {
+pub struct ServiceChange {
     /// How certain it is that the flow changed: a G statistic minus what chance and normal variation explain; 0 or more.
     pub flow: f64,
     /// The change in flow as a clause for a sentence; empty when nothing changed.
-    pub flow_told: String,
+    pub flow_description: String,
     /// How slow its steps are, where a step is from one line of a request to the next: the mean excess time of the steps
     /// that involve it, as a multiple of the usual excess; 0 or more.
-    pub slow: f64,
+    pub slowdown: f64,
     /// The slowest of these steps as a clause for a sentence; empty when no step was slow.
-    pub slow_told: String,
+    pub slowdown_description: String,
 }
 
 /// The result of comparing requests.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Followed {
+pub struct RequestComparison {
     /// Number of requests in the incident part and in the baseline.
     pub requests: u64,
     pub baseline_requests: u64,
-    pub by_service: BTreeMap<String, Changed>,
+    pub by_service: BTreeMap<String, ServiceChange>,
     /// Callees by caller, inferred from the order of lines: the lines of the callee are between those of the caller.
     pub calls: BTreeMap<String, Vec<String>>,
     /// Lines beyond [`MAX_LINES`], which were not followed.
-    pub beyond: u64,
+    pub skipped_lines: u64,
 }
 
 /// A point in a request: a service and the pattern of a line that it wrote.
@@ -125,7 +125,7 @@ type Gaps = [Vec<f64>; BASELINE_PARTS + 1];
 
 impl Requests {
     /// Adds a line that belongs to a request. `number` is the id that [`super::patterns::miner::Miner::add`] returned.
-    pub fn add(&mut self, side: Side, at: Timestamp, service: &str, number: u32, ids: Ids) {
+    pub fn add(&mut self, side: Side, at: Timestamp, service: &str, number: u32, ids: RequestIds) {
         if self.lines.len() >= MAX_LINES {
             self.beyond += 1;
             return;
@@ -143,7 +143,7 @@ impl Requests {
 
     /// Compares the requests of the incident with those of the baseline. Without requests on both sides, no changes are
     /// reported.
-    pub fn finish(mut self, mined: &Mined) -> Followed {
+    pub fn finish(mut self, mined: &Mined) -> RequestComparison {
         for line in &mut self.lines {
             line.number = mined.pattern_of.get(line.number as usize).copied().unwrap_or(0);
         }
@@ -159,11 +159,11 @@ impl Requests {
         baseline.sort_unstable();
         let part_of: BTreeMap<u64, usize> =
             baseline.iter().enumerate().map(|(n, (_, request))| (*request, n * BASELINE_PARTS / baseline.len().max(1))).collect();
-        let mut followed = Followed {
+        let mut followed = RequestComparison {
             requests: (requests.len() - baseline.len()) as u64,
             baseline_requests: baseline.len() as u64,
-            beyond: self.beyond,
-            ..Followed::default()
+            skipped_lines: self.beyond,
+            ..RequestComparison::default()
         };
         let (mut next, mut gaps, mut calls) =
             (BTreeMap::<Point, Next>::new(), BTreeMap::<(Point, Point), Gaps>::new(), BTreeMap::<(u32, u32), u64>::new());
@@ -252,7 +252,7 @@ impl Names<'_> {
 }
 
 /// Finds, for each service, the point whose following lines changed most.
-fn compare_flow(next: &BTreeMap<Point, Next>, names: &Names<'_>, into: &mut Followed) {
+fn compare_flow(next: &BTreeMap<Point, Next>, names: &Names<'_>, into: &mut RequestComparison) {
     for ((service, pattern), counts) in next {
         let Some((now, parts)) = counts.split_last() else { continue };
         let mut before: BTreeMap<Option<u32>, u64> = BTreeMap::new();
@@ -277,7 +277,7 @@ fn compare_flow(next: &BTreeMap<Point, Next>, names: &Names<'_>, into: &mut Foll
         let changed = into.by_service.entry(names.service(*service).to_owned()).or_default();
         if flow > changed.flow {
             changed.flow = flow;
-            changed.flow_told = describe_flow(*pattern, &before, now, names);
+            changed.flow_description = describe_flow(*pattern, &before, now, names);
         }
     }
 }
@@ -330,7 +330,7 @@ fn describe_flow(
 }
 
 /// Measures, for each service, how slow the steps that involve it are, and describes the slowest one.
-fn compare_latency(gaps: &BTreeMap<(Point, Point), Gaps>, names: &Names<'_>, into: &mut Followed) {
+fn compare_latency(gaps: &BTreeMap<(Point, Point), Gaps>, names: &Names<'_>, into: &mut RequestComparison) {
     /// The excess time of the steps that involve a service, by part, and the number of these steps.
     #[derive(Default)]
     struct Excess {
@@ -376,14 +376,14 @@ fn compare_latency(gaps: &BTreeMap<(Point, Point), Gaps>, names: &Names<'_>, int
         };
         let usual = (0..BASELINE_PARTS).map(mean).sum::<f64>() / BASELINE_PARTS as f64;
         let changed = into.by_service.entry(names.service(service).to_owned()).or_default();
-        changed.slow = mean(BASELINE_PARTS) / (usual + NOISE_SECS);
+        changed.slowdown = mean(BASELINE_PARTS) / (usual + NOISE_SECS);
         if let Some(((from, to), usual, longest)) = excess.slowest {
             let span = |secs: f64| match secs {
                 ..1.0 => format!("{:.0} ms", secs * 1000.0),
                 ..60.0 => format!("{secs:.1} s"),
-                _ => time::human(std::time::Duration::try_from_secs_f64(secs).unwrap_or_default()),
+                _ => time::human_duration(std::time::Duration::try_from_secs_f64(secs).unwrap_or_default()),
             };
-            changed.slow_told = format!(
+            changed.slowdown_description = format!(
                 "the step from {} {} to {} {} took up to {} (usually {})",
                 names.service(from.0),
                 names.line(from.1),
@@ -405,7 +405,7 @@ mod tests {
     /// error.
     fn log(into: &mut Requests, miner: &mut Miner, side: Side, wait: f64, broken: bool) {
         for n in 0..40_i64 {
-            let ids = Ids::new(format!("{side:?}{n}").as_bytes(), b"");
+            let ids = RequestIds::new(format!("{side:?}{n}").as_bytes(), b"");
             let start = 1_795_253_400.0 + n as f64;
             let mut line = |after: f64, service: &str, text: &str| {
                 #[allow(clippy::cast_possible_truncation, reason = "a test's time")]
@@ -422,7 +422,7 @@ mod tests {
         }
     }
 
-    fn follow(wait: f64, broken: bool) -> Followed {
+    fn follow(wait: f64, broken: bool) -> RequestComparison {
         let (mut requests, mut miner) = (Requests::default(), Miner::default());
         log(&mut requests, &mut miner, Side::Baseline, 0.005, false);
         log(&mut requests, &mut miner, Side::Incident, wait, broken);
@@ -433,25 +433,29 @@ mod tests {
     fn finds_the_slow_step_and_the_changed_flow() {
         let same = follow(0.005, false);
         assert_eq!((same.requests, same.baseline_requests), (40, 40));
-        assert!(same.by_service.values().all(|c| c.flow == 0.0 && c.slow < 1.0), "{same:#?}");
+        assert!(same.by_service.values().all(|c| c.flow == 0.0 && c.slowdown < 1.0), "{same:#?}");
         assert_eq!(same.calls["gate"], ["shop"]);
         assert_eq!(same.calls["shop"], ["store"]);
 
         let slow = follow(0.8, false);
-        let most = slow.by_service.iter().max_by(|a, b| a.1.slow.total_cmp(&b.1.slow)).unwrap();
-        assert!(most.1.slow > 50.0 && slow.by_service["gate"].slow < 1.0, "{slow:#?}");
-        assert!(most.1.slow_told.contains("shop 'order asked for' to store 'look up item'"), "{}", most.1.slow_told);
+        let most = slow.by_service.iter().max_by(|a, b| a.1.slowdown.total_cmp(&b.1.slowdown)).unwrap();
+        assert!(most.1.slowdown > 50.0 && slow.by_service["gate"].slowdown < 1.0, "{slow:#?}");
+        assert!(
+            most.1.slowdown_description.contains("shop 'order asked for' to store 'look up item'"),
+            "{}",
+            most.1.slowdown_description
+        );
 
         let broken = follow(0.005, true);
         let store = &broken.by_service["store"];
         assert!(store.flow > 50.0 && broken.by_service["shop"].flow == 0.0, "{broken:#?}");
-        assert!(store.flow_told.contains("in 40 of 40 requests (0 of 40 before)"), "{}", store.flow_told);
+        assert!(store.flow_description.contains("in 40 of 40 requests (0 of 40 before)"), "{}", store.flow_description);
     }
 
     #[test]
     fn finds_ids_in_common_formats() {
-        let find = |text: &str| Ids::find(text.as_bytes());
-        let trace = Ids::new(b"4bf92f3577b34da6a3ce929d0e0e4736", b"00f067aa0ba902b7");
+        let find = |text: &str| RequestIds::find(text.as_bytes());
+        let trace = RequestIds::new(b"4bf92f3577b34da6a3ce929d0e0e4736", b"00f067aa0ba902b7");
         for text in [
             "INFO trace_id=4bf92f3577b34da6a3ce929d0e0e4736 span_id=00f067aa0ba902b7 done",
             "TraceID: 4bf92f3577b34da6a3ce929d0e0e4736 SpanID: 00f067aa0ba902b7 [query]",
@@ -460,7 +464,7 @@ mod tests {
             assert_eq!(find(text), Some(trace), "{text}");
         }
         assert_eq!(find("traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01").unwrap().request, trace.request);
-        assert_eq!(find("x-request-id: 7f3c-aa00-1234"), Some(Ids::new(b"7f3c-aa00-1234", b"")));
+        assert_eq!(find("x-request-id: 7f3c-aa00-1234"), Some(RequestIds::new(b"7f3c-aa00-1234", b"")));
         for text in ["a stack trace: 12345678", "trace_id=", "trace_id=00000000000000000000000000000000", "no ids"] {
             assert_eq!(find(text), None, "{text}");
         }
@@ -468,7 +472,7 @@ mod tests {
 
     #[test]
     fn reports_no_change_without_a_baseline() {
-        assert_eq!(Requests::default().finish(&Miner::default().finish()), Followed::default());
+        assert_eq!(Requests::default().finish(&Miner::default().finish()), RequestComparison::default());
         let (mut requests, mut miner) = (Requests::default(), Miner::default());
         log(&mut requests, &mut miner, Side::Incident, 3.0, true);
         let found = requests.finish(&miner.finish());
@@ -479,7 +483,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn find_never_panics(message in proptest::collection::vec(0_u8..=255, 0..80)) {
-            let _ = Ids::find(&message);
+            let _ = RequestIds::find(&message);
         }
     }
 }

@@ -7,19 +7,19 @@
 //! - Where the call graph is known, the service's share of the symptom's change that none of its callees explains.
 //! - How the service's log changed.
 
-mod waits;
+mod wait_attribution;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{LazyLock, OnceLock};
 
 use regex::{Regex, RegexBuilder};
 
-use super::departure::{Departure, Measured, measure};
+use super::departure::{Departure, MeasuredSeries, measure};
 use super::movement::Direction;
-use super::requests::Changed;
+use super::requests::ServiceChange;
 use crate::telemetry::Timestamp;
 use crate::telemetry::series::{human_measure, human_value};
-pub use waits::Waited;
+pub use wait_attribution::WaitAttribution;
 
 /// Departure, in spreads, from which a service counts as affected when the call graph is followed.
 const AFFECTED: f64 = 3.0;
@@ -40,7 +40,7 @@ const MIN_WAIT_SCORE: f64 = 1.0;
 
 /// What is known besides the series.
 #[derive(Clone, Debug, Default)]
-pub struct Known {
+pub struct SuspectContext {
     /// Name of the series that shows the symptom.
     pub symptom: Option<String>,
     /// Callees by caller.
@@ -49,15 +49,15 @@ pub struct Known {
     pub logs: BTreeMap<String, f64>,
     /// How each service's part in the requests changed, where its log identifies requests. Used in place of `logs` if it
     /// shows anything, because it does not depend on the number of requests.
-    pub requests: BTreeMap<String, Changed>,
+    pub requests: BTreeMap<String, ServiceChange>,
     /// Services that each service's new log lines name; the naming service is more likely a victim than the cause.
     pub blames: BTreeMap<String, BTreeSet<String>>,
 }
 
-impl Known {
+impl SuspectContext {
     /// Whether following requests showed a change; if not, only line counts are used from the logs.
     fn has_request_changes(&self) -> bool {
-        self.requests.values().any(|c| c.flow > 0.0 || c.slow > MIN_REQUEST_CHANGE)
+        self.requests.values().any(|c| c.flow > 0.0 || c.slowdown > MIN_REQUEST_CHANGE)
     }
 }
 
@@ -71,7 +71,7 @@ pub struct Suspect {
     pub score: f64,
     /// How far the series left its normal range, in spreads; 0 without a series.
     pub size: f64,
-    pub way: Direction,
+    pub direction: Direction,
     pub changed_at: Option<Timestamp>,
     /// Medians of the baseline and since; per second for a counter.
     pub before: Option<f64>,
@@ -80,9 +80,9 @@ pub struct Suspect {
     /// Unit shown after a value: `s`, `B`, or empty.
     pub unit: String,
     /// How the service's log changed, only on its first series; empty if it did not.
-    pub in_logs: String,
+    pub log_change: String,
     /// The caller that probably waits for the service, only on its first series.
-    pub waited: Option<Waited>,
+    pub wait: Option<WaitAttribution>,
 }
 
 impl Suspect {
@@ -90,10 +90,10 @@ impl Suspect {
     /// `cpu rose 10 → 41.5 at 09:31:00 UTC, 47.1σ (robust) above baseline`.
     pub fn why(&self) -> String {
         let in_logs = match self.series {
-            None => self.in_logs.replace(" as well", ""),
-            Some(_) => self.in_logs.clone(),
+            None => self.log_change.replace(" as well", ""),
+            Some(_) => self.log_change.clone(),
         };
-        let waited = self.waited.as_ref().map(|w| w.description.clone()).unwrap_or_default();
+        let waited = self.wait.as_ref().map(|w| w.description.clone()).unwrap_or_default();
         let own = match &self.series {
             Some(series) if self.changed_at.is_some() || waited.is_empty() => describe_change(self, split_name(series).1),
             _ if waited.is_empty() => return format!("no metric changed, but {in_logs}"),
@@ -106,7 +106,7 @@ impl Suspect {
 /// A series with its departure and score.
 #[derive(Clone, Copy, Debug)]
 struct ScoredSeries<'a> {
-    series: &'a Measured,
+    series: &'a MeasuredSeries,
     service: &'a str,
     metric: &'a str,
     departure: Departure,
@@ -178,8 +178,8 @@ const MIN_PARALLEL: usize = 256;
 const MAX_THREADS: usize = 4;
 
 /// Measures and scores all series. The result keeps their order, whatever the number of threads.
-fn score_all(series: &[Measured]) -> Vec<ScoredSeries<'_>> {
-    fn score_one(series: &Measured) -> ScoredSeries<'_> {
+fn score_all(series: &[MeasuredSeries]) -> Vec<ScoredSeries<'_>> {
+    fn score_one(series: &MeasuredSeries) -> ScoredSeries<'_> {
         let (service, metric) = split_name(&series.name);
         let departure = measure(series);
         let score = if departure.size > 0.0 { weight(service, metric) * departure.size.ln_1p() } else { 0.0 };
@@ -210,7 +210,7 @@ fn score_all(series: &[Measured]) -> Vec<ScoredSeries<'_>> {
 /// The order does not depend on the order of the input or on units, with one exception: durations and counts are compared
 /// between services along a call graph and to find whom a caller waits for. Durations may be in any unit that their series
 /// states; counts must share one unit.
-pub fn suspects(series: &[Measured], known: &Known) -> Vec<Suspect> {
+pub fn suspects(series: &[MeasuredSeries], known: &SuspectContext) -> Vec<Suspect> {
     let mut found = score_all(series);
     let mut waited = BTreeMap::new();
     let mut by_service = match find_symptom(&found, known) {
@@ -220,7 +220,7 @@ pub fn suspects(series: &[Measured], known: &Known) -> Vec<Suspect> {
             let mut by_service = score_by_series(&found, known);
             // Followed requests already show where they waited.
             if !known.has_request_changes() {
-                waited = waits::attribute_waits(&found, known);
+                waited = wait_attribution::attribute_waits(&found, known);
                 for (service, waited) in &waited {
                     *by_service.entry(service).or_default() += waited.score;
                 }
@@ -263,21 +263,21 @@ pub fn suspects(series: &[Measured], known: &Known) -> Vec<Suspect> {
             series: Some(d.series.name.clone()),
             score: d.service_score,
             size,
-            way: direction,
+            direction: direction,
             changed_at,
             before,
             after,
             is_rate,
             unit: d.series.unit.clone(),
-            in_logs: if is_first { describe_logs(d.service, known) } else { String::new() },
-            waited: if is_first { waited.get(d.service).cloned() } else { None },
+            log_change: if is_first { describe_logs(d.service, known) } else { String::new() },
+            wait: if is_first { waited.get(d.service).cloned() } else { None },
         });
     }
     let mut reported: BTreeSet<&str> = if known.has_request_changes() {
         known
             .requests
             .iter()
-            .filter(|(_, c)| c.flow > MIN_REQUEST_CHANGE || c.slow > MIN_REQUEST_CHANGE)
+            .filter(|(_, c)| c.flow > MIN_REQUEST_CHANGE || c.slowdown > MIN_REQUEST_CHANGE)
             .map(|(s, _)| s.as_str())
             .collect()
     } else {
@@ -292,14 +292,14 @@ pub fn suspects(series: &[Measured], known: &Known) -> Vec<Suspect> {
             series: None,
             score: score(service),
             size: 0.0,
-            way: Direction::Flat,
+            direction: Direction::Flat,
             changed_at: None,
             before: None,
             after: None,
             is_rate: false,
             unit: String::new(),
-            in_logs: describe_logs(service, known),
-            waited: waited.get(service).cloned(),
+            log_change: describe_logs(service, known),
+            wait: waited.get(service).cloned(),
         })
         .collect();
     if !without_series.is_empty() {
@@ -310,9 +310,9 @@ pub fn suspects(series: &[Measured], known: &Known) -> Vec<Suspect> {
 }
 
 /// Describes how the log of a service changed, as part of a sentence; empty if it did not change enough.
-fn describe_logs(service: &str, known: &Known) -> String {
+fn describe_logs(service: &str, known: &SuspectContext) -> String {
     if let Some(changed) = known.requests.get(service).filter(|_| known.has_request_changes()) {
-        let parts = [(changed.slow, &changed.slow_told), (changed.flow, &changed.flow_told)];
+        let parts = [(changed.slowdown, &changed.slowdown_description), (changed.flow, &changed.flow_description)];
         return parts
             .iter()
             .filter(|(size, _)| *size > MIN_REQUEST_CHANGE)
@@ -332,7 +332,7 @@ fn describe_change(s: &Suspect, metric: &str) -> String {
     // A unit in the name is not repeated after each value.
     let unit = if metric.contains(&format!("({})", s.unit)) { "" } else { s.unit.as_str() };
     let show = |v: Option<f64>| v.map_or_else(|| "no data".to_owned(), |v| human_measure(v, unit) + per);
-    let (verb, side) = match s.way {
+    let (verb, side) = match s.direction {
         Direction::Up => ("rose", "above"),
         Direction::Down => ("fell", "below"),
         Direction::Flat => ("stayed", "from"),
@@ -350,7 +350,7 @@ fn describe_change(s: &Suspect, metric: &str) -> String {
 }
 
 /// Scores each service by its most suspect series and its log; without logs, the second series counts a little.
-fn score_by_series<'a>(found: &[ScoredSeries<'a>], known: &'a Known) -> BTreeMap<&'a str, f64> {
+fn score_by_series<'a>(found: &[ScoredSeries<'a>], known: &'a SuspectContext) -> BTreeMap<&'a str, f64> {
     // The highest and the second-highest score of each service.
     let mut all: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
     for d in found {
@@ -377,7 +377,8 @@ fn score_by_series<'a>(found: &[ScoredSeries<'a>], known: &'a Known) -> BTreeMap
         .collect();
     if is_followed {
         for (service, changed) in &known.requests {
-            *by_service.entry(service).or_default() += FLOW_WEIGHT * changed.flow.ln_1p() + SLOW_WEIGHT * changed.slow.ln_1p();
+            *by_service.entry(service).or_default() +=
+                FLOW_WEIGHT * changed.flow.ln_1p() + SLOW_WEIGHT * changed.slowdown.ln_1p();
         }
         return by_service;
     }
@@ -394,7 +395,7 @@ struct Symptom<'a> {
     change: f64,
 }
 
-fn find_symptom<'a>(found: &[ScoredSeries<'_>], known: &'a Known) -> Option<Symptom<'a>> {
+fn find_symptom<'a>(found: &[ScoredSeries<'_>], known: &'a SuspectContext) -> Option<Symptom<'a>> {
     let name = known.symptom.as_deref()?;
     let (service, metric) = split_name(name);
     let change =
@@ -404,7 +405,7 @@ fn find_symptom<'a>(found: &[ScoredSeries<'_>], known: &'a Known) -> Option<Symp
 
 /// Scores each service along the call graph: of the services reachable from the symptom, those whose share of its change no
 /// callee explains score highest. Durations add up along calls, so that shares of the symptom's own metric can be compared.
-fn score_by_graph<'a>(found: &[ScoredSeries<'a>], known: &'a Known, symptom: &Symptom<'_>) -> BTreeMap<&'a str, f64> {
+fn score_by_graph<'a>(found: &[ScoredSeries<'a>], known: &'a SuspectContext, symptom: &Symptom<'_>) -> BTreeMap<&'a str, f64> {
     let general = score_by_series(found, known);
     let own: BTreeMap<&str, &ScoredSeries<'_>> =
         found.iter().filter(|d| d.metric == symptom.metric).map(|d| (d.service, d)).collect();
@@ -452,15 +453,15 @@ mod tests {
         Timestamp::from_secs(1_795_253_400 + secs)
     }
 
-    fn series(name: &str, baseline: &[f64], incident: &[f64]) -> Measured {
+    fn series(name: &str, baseline: &[f64], incident: &[f64]) -> MeasuredSeries {
         let from = |start: i64| (start..).step_by(60).map(at);
         let before = -60 * i64::try_from(baseline.len()).unwrap();
-        Measured {
+        MeasuredSeries {
             name: name.into(),
             unit: String::new(),
             baseline: from(before).zip(baseline.iter().copied()).collect(),
             incident: from(0).zip(incident.iter().copied()).collect(),
-            ..Measured::default()
+            ..MeasuredSeries::default()
         }
     }
 
@@ -480,10 +481,10 @@ mod tests {
             series("f|queue", &[], &[0.0, 7.0]),
             series("g|queue", &[f64::NAN; 8], &[f64::NAN; 4]),
         ];
-        let found = suspects(&all, &Known::default());
+        let found = suspects(&all, &SuspectContext::default());
         assert_eq!(order(&found)[..2], ["d|errors", "b|cpu_usage"], "{found:#?}");
         let b = &found[1];
-        assert_eq!((b.way, b.before, b.after, b.changed_at), (Direction::Up, Some(10.0), Some(41.5), Some(at(0))));
+        assert_eq!((b.direction, b.before, b.after, b.changed_at), (Direction::Up, Some(10.0), Some(41.5), Some(at(0))));
         assert!(b.why().starts_with("cpu_usage rose 10 → 41.5 at"), "{}", b.why());
         assert!(!order(&found).contains(&"e|errors".to_owned()) && !order(&found).contains(&"g|queue".to_owned()));
         assert!(found.iter().any(|s| s.series.as_deref() == Some("f|queue") && s.why().contains("a new series")));
@@ -503,7 +504,7 @@ mod tests {
             ("shop".to_owned(), vec!["db".to_owned()]),
             ("mail".to_owned(), vec![]),
         ]);
-        let known = Known { symptom: Some("front|latency".into()), calls, ..Known::default() };
+        let known = SuspectContext { symptom: Some("front|latency".into()), calls, ..SuspectContext::default() };
         let found = suspects(&all, &known);
         assert_eq!(found[0].service.as_deref(), Some("shop"), "{found:#?}");
         // A callee without a latency metric, but with a full disk.
@@ -518,7 +519,7 @@ mod tests {
         let calm = [10.0, 11.0, 9.0, 10.5, 9.5, 10.0];
         let all = [series("a|cpu", &calm, &[12.0, 12.0]), series("b|cpu", &calm, &[12.0, 12.0])];
         let logs = BTreeMap::from([("b".to_owned(), 400.0), ("y".to_owned(), 2.0), ("z".to_owned(), 20.0)]);
-        let found = suspects(&all, &Known { logs, ..Known::default() });
+        let found = suspects(&all, &SuspectContext { logs, ..SuspectContext::default() });
         assert_eq!(found[0].service.as_deref(), Some("b"));
         assert!(found[0].why().contains("; its logs changed as well"));
         let by_log: Vec<&str> = found.iter().filter(|s| s.series.is_none()).filter_map(|s| s.service.as_deref()).collect();
@@ -529,12 +530,15 @@ mod tests {
     fn lowers_a_service_whose_log_names_another_suspect() {
         let calm = [10.0, 11.0, 9.0, 10.5, 9.5, 10.0];
         let all = [series("gate|latency", &calm, &[31.0; 4]), series("shop|latency", &calm, &[30.0; 4])];
-        assert_eq!(suspects(&all, &Known::default())[0].service.as_deref(), Some("gate"));
+        assert_eq!(suspects(&all, &SuspectContext::default())[0].service.as_deref(), Some("gate"));
         let blames = BTreeMap::from([("gate".to_owned(), BTreeSet::from(["shop".to_owned()]))]);
-        assert_eq!(suspects(&all, &Known { blames, ..Known::default() })[0].service.as_deref(), Some("shop"));
+        assert_eq!(suspects(&all, &SuspectContext { blames, ..SuspectContext::default() })[0].service.as_deref(), Some("shop"));
         // Naming a service that is not suspect changes nothing.
         let idle = BTreeMap::from([("gate".to_owned(), BTreeSet::from(["mail".to_owned()]))]);
-        assert_eq!(suspects(&all, &Known { blames: idle, ..Known::default() })[0].service.as_deref(), Some("gate"));
+        assert_eq!(
+            suspects(&all, &SuspectContext { blames: idle, ..SuspectContext::default() })[0].service.as_deref(),
+            Some("gate")
+        );
     }
 
     proptest::proptest! {
@@ -543,32 +547,32 @@ mod tests {
             values in proptest::collection::vec((proptest::collection::vec(-50.0_f64..50.0, 4..12), proptest::collection::vec(-80.0_f64..80.0, 1..6)), 2..8),
             shift in 0_usize..8,
         ) {
-            let all: Vec<Measured> =
+            let all: Vec<MeasuredSeries> =
                 values.iter().enumerate().map(|(n, (b, i))| series(&format!("s{}|cpu{n}", n % 3), b, i)).collect();
-            let first = order(&suspects(&all, &Known::default()));
+            let first = order(&suspects(&all, &SuspectContext::default()));
             let mut turned = all.clone();
             let by = shift % turned.len();
             turned.rotate_left(by);
-            proptest::prop_assert_eq!(&order(&suspects(&turned, &Known::default())), &first);
+            proptest::prop_assert_eq!(&order(&suspects(&turned, &SuspectContext::default())), &first);
             // The same series in two units: rounding errors must not decide the order.
-            let scale = |s: &mut Measured, by: f64| s.baseline.iter_mut().chain(&mut s.incident).for_each(|(_, v)| *v *= by);
+            let scale = |s: &mut MeasuredSeries, by: f64| s.baseline.iter_mut().chain(&mut s.incident).for_each(|(_, v)| *v *= by);
             let mut all = all;
-            all.extend(all.first().cloned().map(|s| Measured { name: "s0|cpu_share".into(), ..s }));
+            all.extend(all.first().cloned().map(|s| MeasuredSeries { name: "s0|cpu_share".into(), ..s }));
             all.iter_mut().rev().take(1).for_each(|s| scale(s, 0.37));
-            let first = order(&suspects(&all, &Known::default()));
+            let first = order(&suspects(&all, &SuspectContext::default()));
             let mut scaled = all.clone();
             for (n, s) in scaled.iter_mut().enumerate() {
                 scale(s, [1000.0, 0.001, 60.0, 1.0][n % 4]);
             }
-            proptest::prop_assert_eq!(&order(&suspects(&scaled, &Known::default())), &first);
+            proptest::prop_assert_eq!(&order(&suspects(&scaled, &SuspectContext::default())), &first);
             let mut more = all;
             more.push(series("quiet|cpu", &[7.0; 6], &[7.0; 3]));
-            proptest::prop_assert_eq!(&order(&suspects(&more, &Known::default())), &first);
+            proptest::prop_assert_eq!(&order(&suspects(&more, &SuspectContext::default())), &first);
         }
 
         #[test]
         fn never_panics(b in proptest::collection::vec(proptest::num::f64::ANY, 0..9), i in proptest::collection::vec(proptest::num::f64::ANY, 0..6)) {
-            for s in suspects(&[series("a|cpu", &b, &i), series("", &i, &b)], &Known::default()) {
+            for s in suspects(&[series("a|cpu", &b, &i), series("", &i, &b)], &SuspectContext::default()) {
                 proptest::prop_assert!(s.score.is_finite() && s.score >= 0.0, "{s:?}");
             }
         }

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::analysis::grouping::{GroupBy, group};
+use crate::analysis::grouping::{GroupBy, group_alerts};
 use crate::incident::{IncidentId, SourceReport, SourceStatus, Summary};
 use crate::telemetry::series::AlertSeries;
 use crate::telemetry::{Alert, AlertState, Timestamp};
@@ -92,9 +92,9 @@ impl Board {
         let mut merged = alerts;
         let known: BTreeSet<String> = merged.iter().map(|a| a.fingerprint.clone()).collect();
         merged.extend(self.alerts.drain(..).filter(|a| failed.contains(a.source.as_str()) && !known.contains(&a.fingerprint)));
-        merged.sort_by(|a, b| crate::analysis::grouping::order(a).cmp(&crate::analysis::grouping::order(b)));
+        merged.sort_by(|a, b| crate::analysis::grouping::sort_key(a).cmp(&crate::analysis::grouping::sort_key(b)));
         let firing: Vec<&Alert> = merged.iter().filter(|a| a.state == AlertState::Firing).collect();
-        self.storm = crate::analysis::relations::storm(&firing);
+        self.storm = crate::analysis::relations::find_storm(&firing);
         self.alerts = merged;
         self.sources = reports
             .into_iter()
@@ -134,7 +134,7 @@ impl Board {
             self.alerts.iter().enumerate().filter(|(_, a)| self.is_shown(a, &filter)).map(|(i, _)| i).collect();
         let kept: Vec<Alert> = shown.iter().filter_map(|i| self.alerts.get(*i)).cloned().collect();
         self.rows.clear();
-        for g in group(&kept, self.group_by) {
+        for g in group_alerts(&kept, self.group_by) {
             let members: Vec<usize> = g.members.iter().filter_map(|m| shown.get(*m).copied()).collect();
             let firing = members.iter().filter(|i| self.alerts.get(**i).is_some_and(Alert::is_firing)).count();
             if self.group_by != GroupBy::None {

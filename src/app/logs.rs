@@ -95,7 +95,7 @@ impl Logs {
     /// Takes lines in; the oldest give way. Lines of the past go among the others by their times.
     pub fn take(&mut self, batch: Batch) {
         self.shed += batch.dropped;
-        if batch.is_past {
+        if batch.is_backlog {
             self.take_past(batch.lines);
             return;
         }
@@ -134,7 +134,7 @@ impl Logs {
     }
 
     fn is_shown(&self, line: &LogLine, filter: &Filter) -> bool {
-        if self.only_errors && !line.is_bad() {
+        if self.only_errors && !line.is_error() {
             return false;
         }
         self.filter.is_empty() || filter.matches(&hay(line))
@@ -178,7 +178,7 @@ impl Logs {
 
     /// To the next or previous error.
     pub fn to_error(&mut self, forward: bool) {
-        self.walk(1, forward, LogLine::is_bad);
+        self.walk(1, forward, LogLine::is_error);
     }
 
     /// To the next or previous line that is searched for; `false` when there is none.
@@ -259,7 +259,7 @@ mod tests {
     #[test]
     fn lines_of_the_past_go_among_the_others_by_their_times() {
         let line = |secs: i64, text: &str| LogLine { at: Some(Timestamp::from_secs(secs)), ..LogLine::plain(text.to_owned()) };
-        let past = |lines: Vec<LogLine>| Batch { lines, is_past: true, ..Batch::default() };
+        let past = |lines: Vec<LogLine>| Batch { lines, is_backlog: true, ..Batch::default() };
         let shown = |logs: &Logs| logs.window(20).iter().map(|(_, l)| l.message.clone()).collect::<Vec<_>>();
         let mut logs = Logs::default();
         logs.begin();
@@ -293,7 +293,7 @@ mod tests {
         let lines = |from: usize, to: usize| Batch {
             lines: (from..to).map(|i| LogLine::plain(format!("line {i}"))).collect(),
             dropped: 1,
-            is_past: false,
+            is_backlog: false,
         };
         logs.take(lines(0, 100));
         logs.step(-1);

@@ -122,7 +122,7 @@ impl Model {
             store_away: None,
             store_frozen: None,
             present: Vec::new(),
-            monitor: crate::incident::gate::MONITOR,
+            monitor: crate::incident::gate::DEFAULT_MONITOR_TIME,
             shed: 0,
         }
     }

@@ -6,8 +6,8 @@ use super::chord::Chord;
 use crate::evidence::Body;
 use crate::incident::AlertBoard;
 use crate::incident::{
-    ActionChange, ActionId, ActionKind, Audience, EventKind, ExitCriteria, FoundBy, Grade, Incident, IncidentId, Level,
-    LinkedAlert, Milestone, Next, NoteKind, Remark, Role, Severity, Status, Summary, Verdict,
+    ActionChange, ActionId, ActionKind, Audience, EscalationLevel, EventKind, ExitCriteria, FoundBy, Grade, Incident, IncidentId,
+    LinkedAlert, Milestone, NextUpdate, NoteKind, Remark, Role, Severity, Status, Summary, Verdict,
 };
 use crate::prompt::Delta;
 use crate::telemetry::log::Batch;
@@ -164,7 +164,7 @@ pub enum Effect {
         id: IncidentId,
         audience: Audience,
         text: String,
-        next: Next,
+        next: NextUpdate,
     },
     Impact {
         id: IncidentId,
@@ -213,7 +213,7 @@ pub enum Effect {
     },
     Escalate {
         id: IncidentId,
-        level: Level,
+        level: EscalationLevel,
         reason: String,
     },
     Unlink {

@@ -4,8 +4,8 @@ use super::action::{ACTIONS, Action, Context, Spec};
 use super::edit::LineEdit;
 use super::msg::{Effect, ImpactPart};
 use crate::incident::{
-    ActionId, ActionKind, Audience, EventKind, EvidenceId, FoundBy, Grade, IncidentId, Level, LinkedAlert, Milestone, NoteKind,
-    Remark, Role, Severity, Status, Verdict,
+    ActionId, ActionKind, Audience, EscalationLevel, EventKind, EvidenceId, FoundBy, Grade, IncidentId, LinkedAlert, Milestone,
+    NoteKind, Remark, Role, Severity, Status, Verdict,
 };
 use crate::telemetry::Timestamp;
 
@@ -35,7 +35,7 @@ pub enum Purpose {
     },
     Exit,
     Time(Milestone),
-    EscalationReason(Level),
+    EscalationReason(EscalationLevel),
     UnlinkReason(String),
     Judge(u64, Verdict),
     Remark(u64, Remark),
@@ -61,7 +61,7 @@ pub enum Choice {
     /// Incidents to merge into.
     MergeInto(Vec<IncidentId>),
     Milestone(Vec<Milestone>),
-    Level(Vec<Level>),
+    Level(Vec<EscalationLevel>),
     Audience(Vec<Audience>),
     Impact,
     /// Ranks of findings.

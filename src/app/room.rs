@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::board::Filter;
 use crate::analysis::Pattern;
-use crate::analysis::patterns::rank;
+use crate::analysis::patterns::sort_key;
 use crate::evidence::Body;
 use crate::incident::{
     ActorKind, CitedSuspect, Entry, EvidenceId, EvidenceKind, EvidenceRecord, Incident, IncidentId, SourceStatus,
@@ -177,7 +177,7 @@ impl Room {
             // Writing a hundred thousand sentences to match nothing would be felt.
             .filter(|e| {
                 self.filter.is_empty()
-                    || filter.matches(&format!("{} {} {}", e.actor.name, e.fact.kind(), incident.text_of(e)).to_lowercase())
+                    || filter.matches(&format!("{} {} {}", e.actor.name, e.fact.kind(), incident.entry_text(e)).to_lowercase())
             })
             .collect()
     }
@@ -225,7 +225,7 @@ impl Room {
                 )
             })
         });
-        all.sort_by_key(|(_, p)| rank(p));
+        all.sort_by_key(|(_, p)| sort_key(p));
         all
     }
 

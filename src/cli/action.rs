@@ -286,7 +286,7 @@ async fn push(
     if let Some(ticket) = &item.ticket {
         return Err(CliError::Failed(format!("{action} has its ticket already: {ticket}")));
     }
-    let outgoing = tracker::issue(tracker, &incident, item);
+    let outgoing = tracker::issue_request(tracker, &incident, item);
     if !send {
         if as_json {
             out::json(&json!({"sent": false, "method": outgoing.method, "url": outgoing.url, "body": outgoing.body}))?;
@@ -410,7 +410,7 @@ pub(super) fn print(incident: &Incident) -> Result<(), CliError> {
             let back = a.check_back_at.filter(|_| a.state.is_open());
             let when = match (is_task, back) {
                 (true, Some(at)) if at <= now => format!("late since {}Z", at.clock(time::UtcOffset::UTC)),
-                (true, Some(at)) => format!("back in {}", crate::telemetry::time::human(at.since(now))),
+                (true, Some(at)) => format!("back in {}", crate::telemetry::time::human_duration(at.since(now))),
                 (true, None) => "now".to_owned(),
                 (false, _) => or(&a.due, "no date"),
             };

@@ -4,11 +4,11 @@ use clap::Args;
 use serde_json::json;
 
 use super::{CliError, Done, out};
-use crate::analysis::grouping::{GroupBy, group};
+use crate::analysis::grouping::{GroupBy, group_alerts};
 use crate::incident::SourceStatus;
 use crate::investigate::clock::now;
 use crate::investigate::{AlertBoard, Desk};
-use crate::telemetry::time::human;
+use crate::telemetry::time::human_duration;
 use crate::telemetry::{Alert, AlertState};
 
 /// Arguments of `warroom alerts`.
@@ -64,7 +64,7 @@ pub(super) fn shape(board: &AlertBoard, by: GroupBy) -> serde_json::Value {
             })
         })
         .collect();
-    let groups: Vec<_> = group(&board.alerts, by)
+    let groups: Vec<_> = group_alerts(&board.alerts, by)
         .into_iter()
         .map(|g| {
             let prints: Vec<&str> =
@@ -82,14 +82,14 @@ fn print(board: &AlertBoard, by: GroupBy, no_sources: bool) -> Result<(), CliErr
         );
     }
     let now = now();
-    for g in group(&board.alerts, by) {
+    for g in group_alerts(&board.alerts, by) {
         out::line(format!("{} ({})", if g.key.is_empty() { "all" } else { g.title() }, g.members.len()))?;
         let rows: Vec<Vec<String>> = g
             .members
             .iter()
             .filter_map(|i| board.alerts.get(*i))
             .map(|a| {
-                let age = a.starts_at.map_or_else(|| "?".to_owned(), |t| human(now.since(t)));
+                let age = a.starts_at.map_or_else(|| "?".to_owned(), |t| human_duration(now.since(t)));
                 vec![
                     format!("  {}", a.severity.short()),
                     state(a),
@@ -104,7 +104,7 @@ fn print(board: &AlertBoard, by: GroupBy, no_sources: bool) -> Result<(), CliErr
             out::line(line)?;
         }
     }
-    if board.alerts.is_empty() && board.is_known() {
+    if board.alerts.is_empty() && board.any_source_answered() {
         out::line("nothing is firing")?;
     }
     for s in &board.sources {

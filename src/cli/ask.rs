@@ -83,7 +83,7 @@ fn verdict(a: &Answer) {
         let what = if a.source == AnswerSource::Rules { "the rules answered" } else { "only a part" };
         out::note(format!("({what}: {reason})"));
     }
-    out::note(format!("checked: {}", a.verdict()));
+    out::note(format!("checked: {}", a.claim_summary()));
     for claim in a.claims.iter().filter(|c| c.state != ClaimState::Supported) {
         out::note(format!("  ? {}: {}", claim.state.word(), claim.text));
     }

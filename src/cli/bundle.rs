@@ -38,7 +38,7 @@ pub(super) async fn run(desk: &Desk, command: BundleCommand, as_json: bool) -> R
                 out::line(format!("{id}: {} bytes in {}", bytes.len(), output.display()))?;
             }
             if waits > 0 {
-                let waits = crate::telemetry::words::waiting(u64::try_from(waits).unwrap_or(u64::MAX));
+                let waits = crate::telemetry::words::entries_waiting(u64::try_from(waits).unwrap_or(u64::MAX));
                 out::note(format!("warroom: {waits} for the shared store and cannot be in it; export again when that is back"));
                 return Ok(Done::Partial);
             }

@@ -55,7 +55,7 @@ fn desk() -> Result<(Desk, Config, Scratch), CliError> {
     let desk = Desk {
         journal: Journal::open(&StoreAt::local(&config.store_url))?,
         sources: SourceSet::over(recording.play(now())),
-        library: Library::with(&[]).map_err(crate::investigate::DeskError::from)?,
+        library: Library::with_user_prompts(&[]).map_err(crate::investigate::DeskError::from)?,
         matrix: config.matrix.clone(),
         assistant: None,
         user: crate::telemetry::clean::line(&config.user),
@@ -104,7 +104,7 @@ async fn headless(desk: &Desk, folder: &std::path::Path, as_json: bool) -> Resul
     let incident = desk.investigate(id, None, &progress).await?;
     let found = incident.investigation.as_ref();
     write("investigation.json", serde_json::to_string_pretty(&found)? + "\n")?;
-    let first = found.and_then(|f| f.findings.iter().find(|f| f.kind == crate::incident::FindingKind::Moved));
+    let first = found.and_then(|f| f.findings.iter().find(|f| f.kind == crate::incident::FindingKind::Metric));
     if let Some(first) = first {
         let text = format!("{} {}: the first thing to look at", first.title, crate::evidence::cited::tags(&first.evidence));
         desk.note(id, &text, NoteKind::Hypothesis, None).await?;

@@ -90,7 +90,7 @@ async fn store_check(config: &Config) -> Check {
             Ok(heads) => {
                 let status = journal.status().await.unwrap_or_default();
                 let detail = format!("{}, {}", journal.url(), crate::telemetry::words::count(heads.len(), "incident"));
-                let waiting = format!("{} on this machine", crate::telemetry::words::waiting(status.unsynced));
+                let waiting = format!("{} on this machine", crate::telemetry::words::entries_waiting(status.unsynced));
                 match (status.away, status.read_only) {
                     (Some(why), _) => {
                         let detail = format!("{}: out of reach ({why}); {waiting}", journal.url());

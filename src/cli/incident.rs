@@ -10,14 +10,14 @@ use super::{CliError, Done, duration_arg, id_arg, out, seq_arg, severity_arg, ti
 use crate::incident::brief::Reader;
 use crate::incident::ids::seq_label;
 use crate::incident::{
-    ActionChange, ActionId, ActionState, ActorKind, Audience, Entry, EventKind, FoundBy, GateItem, Grade, Incident, IncidentId,
-    Level, Milestone, Next, NoteKind, Remark, Role, Severity, Status, Verdict,
+    ActionChange, ActionId, ActionState, ActorKind, Audience, Entry, EscalationLevel, EventKind, FoundBy, GateItem, Grade,
+    Incident, IncidentId, Milestone, NextUpdate, NoteKind, Remark, Role, Severity, Status, Verdict,
 };
 use crate::investigate::Desk;
 use crate::investigate::clock::now;
 use crate::investigate::work::{NewAction, NewImpact, read_to_attach};
 use crate::telemetry::Timestamp;
-use crate::telemetry::time::human;
+use crate::telemetry::time::human_duration;
 
 /// The subcommands of `warroom incident`.
 #[derive(Subcommand)]
@@ -294,7 +294,7 @@ pub enum IncidentCommand {
     Escalate {
         #[arg(value_parser = id_arg)]
         id: IncidentId,
-        level: Level,
+        level: EscalationLevel,
         #[arg(long)]
         reason: String,
         /// Whom it went to
@@ -463,7 +463,7 @@ pub(super) async fn run(desk: &Desk, command: IncidentCommand, as_json: bool) ->
             written
         }
         C::Exit { id, expression, below, above, length, source, when } => {
-            let criteria = crate::analysis::exit::criteria(&expression, below, above, length, source).map_err(CliError::Usage)?;
+            let criteria = crate::analysis::exit::build(&expression, below, above, length, source).map_err(CliError::Usage)?;
             desk.set_exit(id, criteria, when.at).await?
         }
         C::Role { id, role, name, renounce: true, when } => desk.renounce(id, role, name.as_deref(), when.at).await?,
@@ -495,7 +495,7 @@ pub(super) async fn run(desk: &Desk, command: IncidentCommand, as_json: bool) ->
             desk.set_time(id, moment, time, &reason, exception, when.at).await?
         }
         C::Update { id, text, audience, next_in, last, when } => {
-            let next = if last { Next::Last } else { next_in.map_or(Next::Usual, Next::In) };
+            let next = if last { NextUpdate::Never } else { next_in.map_or(NextUpdate::Scheduled, NextUpdate::In) };
             desk.published(id, audience, &text, next, when.at).await?
         }
         C::Event { id, kind, text, when } => desk.event(id, kind, &text, when.at).await?,
@@ -560,13 +560,13 @@ async fn likes(desk: &Desk, id: IncidentId, as_json: bool) -> Result<Done, CliEr
     if as_json {
         out::json(&json!({"id": id, "similar": found}))?;
     } else {
-        out::raw(&crate::incident::similar::told(&found))?;
+        out::raw(&crate::incident::similar::describe(&found))?;
     }
     Ok(Done::Whole)
 }
 
 fn gate_shape(g: &GateItem) -> Value {
-    json!({"phase": g.phase, "item": g.item, "met": g.met, "words": g.words, "check": g.check, "detail": g.detail})
+    json!({"phase": g.phase, "item": g.item, "met": g.met, "words": g.label, "check": g.check, "detail": g.detail})
 }
 
 async fn checklist(desk: &Desk, id: IncidentId, as_json: bool) -> Result<Done, CliError> {
@@ -588,7 +588,7 @@ async fn checklist(desk: &Desk, id: IncidentId, as_json: bool) -> Result<Done, C
             ))?;
         }
         let mark = if g.met { "[x]" } else { "[ ]" };
-        out::line(format!("  {mark} {:<20} {}", g.item, g.words))?;
+        out::line(format!("  {mark} {:<20} {}", g.item, g.label))?;
         if !g.detail.is_empty() {
             out::line(format!("      {:<20} {}", "", g.detail))?;
         }
@@ -628,7 +628,7 @@ pub(super) fn print_entry(incident: &Incident, entry: &Entry, as_json: bool) -> 
 fn entry_shape(incident: &Incident, e: &Entry) -> Value {
     json!({
         "incident": e.incident, "seq": e.seq, "at": e.at, "recorded_at": e.recorded_at, "actor": e.actor.name, "actor_kind": e.actor.kind,
-        "kind": e.fact.kind(), "text": incident.text_of(e), "evidence": e.fact.evidence(), "fact": e.fact, "hash": e.hash,
+        "kind": e.fact.kind(), "text": incident.entry_text(e), "evidence": e.fact.evidence(), "fact": e.fact, "hash": e.hash,
     })
 }
 
@@ -662,7 +662,7 @@ async fn list(desk: &Desk, open: bool, as_json: bool) -> Result<Done, CliError> 
                 h.severity.to_string(),
                 h.id.to_string(),
                 h.status.to_string(),
-                human(now.since(h.declared_at)),
+                human_duration(now.since(h.declared_at)),
                 commander,
                 h.title.clone(),
             ]
@@ -681,7 +681,7 @@ pub(super) fn shape(i: &Incident, gates: &[GateItem]) -> Value {
         .into_iter()
         .map(|e| {
             json!({"seq": e.seq, "at": e.at, "recorded_at": e.recorded_at, "actor": e.actor.name, "actor_kind": e.actor.kind,
-                   "kind": e.fact.kind(), "text": i.text_of(e), "evidence": e.fact.evidence(), "undone": i.undone.contains(&e.seq),
+                   "kind": e.fact.kind(), "text": i.entry_text(e), "evidence": e.fact.evidence(), "undone": i.undone.contains(&e.seq),
                    "original": i.corrections.contains_key(&e.seq).then(|| e.fact.sentence())})
         })
         .collect();
@@ -709,7 +709,7 @@ pub(super) fn shape(i: &Incident, gates: &[GateItem]) -> Value {
             json!({"seq": d.seq, "at": d.at, "text": d.text, "by": d.by, "objections": objections, "outcome": d.outcome})
         })
         .collect();
-    let faults: Vec<Value> = i.order_faults().into_iter().map(|f| json!({"text": f.words, "exception": f.exception})).collect();
+    let faults: Vec<Value> = i.order_faults().into_iter().map(|f| json!({"text": f.message, "exception": f.exception})).collect();
     let alerts: Vec<Value> = i
         .alerts
         .iter()
@@ -720,7 +720,7 @@ pub(super) fn shape(i: &Incident, gates: &[GateItem]) -> Value {
         "id": i.id(), "title": i.head.title, "severity": i.head.severity, "status": i.head.status, "phase": i.head.status.phase(),
         "impact_started_at": i.impact_started_at(), "detected_at": i.detected_at(), "declared_at": i.head.declared_at,
         "acknowledged_at": i.acknowledged_at, "identified_at": i.identified_at, "mitigated_at": i.mitigated_at,
-        "resolved_at": i.resolved_at, "closed_at": i.closed_at, "assumed": i.assumed(), "durations": i.durations(), "roles": i.roles,
+        "resolved_at": i.resolved_at, "closed_at": i.closed_at, "assumed": i.assumed_milestones(), "durations": i.durations(), "roles": i.roles,
         "gates": gates.iter().map(gate_shape).collect::<Vec<_>>(), "alerts": alerts, "timeline": timeline, "evidence": evidence, "action_items": i.actions, "hypotheses": hypotheses,
         "findings": i.investigation.as_ref().map(|n| &n.findings), "window": i.window(now()), "major": i.peak_severity().is_major(),
         "time_in_severity_secs": i.time_in_severity(now()).into_iter().map(|(s, t)| (s.to_string(), json!(t))).collect::<serde_json::Map<_, _>>(),
@@ -729,7 +729,7 @@ pub(super) fn shape(i: &Incident, gates: &[GateItem]) -> Value {
         "decisions": decisions, "role_spans": i.role_spans, "impact": i.impact, "peak_severity": i.peak_severity(),
         "order_faults": faults, "exit_criteria": i.exit, "exit_reading": i.readings.last().map(|r| &r.reading),
         "updates": i.updates, "update_due_at": i.head.update_due(), "postmortem_due_at": i.postmortem_due(),
-        "roles_missing": i.roles_missing(), "escalation": i.escalation, "grade": i.grade, "merged_into": i.head.merged_into,
+        "roles_missing": i.missing_roles(), "escalation": i.escalation, "grade": i.grade, "merged_into": i.head.merged_into,
         "absorbed": i.absorbed, "first_useful_hypothesis_secs": i.first_useful_hypothesis_secs(), "unsynced": i.unsynced(),
     });
     if let (Some(shape), Value::Object(further)) = (shape.as_object_mut(), further) {
@@ -752,7 +752,7 @@ async fn show(desk: &Desk, id: IncidentId, as_json: bool) -> Result<Done, CliErr
         h.title,
         h.status,
         h.declared_at,
-        human(now().since(h.declared_at))
+        human_duration(now().since(h.declared_at))
     ))?;
     let zone = local_offset();
     let open = |role: Role| i.role_spans.iter().filter(move |s| s.role == role && s.until.is_none());
@@ -762,12 +762,12 @@ async fn show(desk: &Desk, id: IncidentId, as_json: bool) -> Result<Done, CliErr
             out::line(format!("  {}: {}", role.title(), holders.join(", ")))?;
         }
     }
-    let missing: Vec<&str> = i.roles_missing().into_iter().map(Role::word).collect();
+    let missing: Vec<&str> = i.missing_roles().into_iter().map(Role::word).collect();
     if h.status.is_open() && !missing.is_empty() {
         out::line(format!("  {} asks for: {}", h.severity, missing.join(", ")))?;
     }
-    if i.impact.is_known() {
-        out::line(format!("  impact: {}", i.impact.words()))?;
+    if i.impact.is_described() {
+        out::line(format!("  impact: {}", i.impact.describe()))?;
     }
     for a in &i.alerts {
         let state = match (a.verified, i.watched.get(&a.fingerprint)) {
@@ -779,13 +779,13 @@ async fn show(desk: &Desk, id: IncidentId, as_json: bool) -> Result<Done, CliErr
     }
     for m in Milestone::ALL {
         if let Some(at) = i.milestone(m) {
-            let assumed = if i.assumed().contains(&format!("{}_at", m.word()).as_str()) { " (assumed)" } else { "" };
+            let assumed = if i.assumed_milestones().contains(&format!("{}_at", m.word()).as_str()) { " (assumed)" } else { "" };
             out::line(format!("  {:<15} {}{assumed}", m.title(), both(at, zone)))?;
         }
     }
     for fault in i.order_faults() {
         let why = fault.exception.map_or_else(|| "correct it or write down why".to_owned(), |e| format!("because {e}"));
-        out::line(format!("  out of order: {}; {why}", fault.words))?;
+        out::line(format!("  out of order: {}; {why}", fault.message))?;
     }
     if let Some(due) = h.update_due() {
         let word = if due <= now() { "OVERDUE since" } else { "due at" };
@@ -796,7 +796,7 @@ async fn show(desk: &Desk, id: IncidentId, as_json: bool) -> Result<Done, CliErr
     }
     if let Some(exit) = &i.exit {
         let read = i.readings.last().map_or_else(|| "not read yet".to_owned(), |r| r.reading.why.clone());
-        out::line(format!("  over when {}: {read}", exit.words()))?;
+        out::line(format!("  over when {}: {read}", exit.describe()))?;
     }
     if let Some(into) = h.merged_into {
         out::line(format!("  a part of {into}"))?;
@@ -804,8 +804,11 @@ async fn show(desk: &Desk, id: IncidentId, as_json: bool) -> Result<Done, CliErr
     for from in &i.absorbed {
         out::line(format!("  {from} is a part of this"))?;
     }
-    let spent: Vec<String> =
-        i.time_in_severity(now()).into_iter().map(|(s, secs)| format!("{s} {}", human(Duration::from_secs_f64(secs)))).collect();
+    let spent: Vec<String> = i
+        .time_in_severity(now())
+        .into_iter()
+        .map(|(s, secs)| format!("{s} {}", human_duration(Duration::from_secs_f64(secs))))
+        .collect();
     let major = if i.peak_severity().is_major() { "; a major incident" } else { "" };
     out::line(format!("  severity {} now, {} at its peak: {}{major}", h.severity, i.peak_severity(), spent.join(", ")))?;
     // What lies ahead is not missing yet.
@@ -829,8 +832,8 @@ async fn show(desk: &Desk, id: IncidentId, as_json: bool) -> Result<Done, CliErr
         .into_iter()
         .map(|e| {
             let back = if e.is_backdated() { " (backdated)" } else { "" };
-            let said = i.text_of(e).replace('\n', " ");
-            let tags = e.tags(&said);
+            let said = i.entry_text(e).replace('\n', " ");
+            let tags = e.evidence_tags(&said);
             let local = if zone.is_utc() { String::new() } else { e.at.clock(zone) };
             let who = match e.actor.kind {
                 ActorKind::Human => e.actor.name.clone(),
@@ -875,5 +878,5 @@ fn both(at: Timestamp, zone: time::UtcOffset) -> String {
     let there = at.datetime().to_offset(zone);
     // The day is said where it is another one.
     let day = if there.date() == at.datetime().date() { String::new() } else { format!("{} ", there.date()) };
-    format!("{utc} ({day}{} at {})", at.clock(zone), crate::telemetry::time::zone(zone))
+    format!("{utc} ({day}{} at {})", at.clock(zone), crate::telemetry::time::zone_label(zone))
 }

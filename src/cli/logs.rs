@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::reading::{Progress, STOPPED, open, stoppable};
 use super::{CliError, Done, out};
-use crate::analysis::patterns::study::{Findings, Side, Studied, Study};
+use crate::analysis::patterns::study::{LogAnalysis, LogReport, PatternReport, Side};
 use crate::evidence::Redactor;
 use crate::evidence::render::bars;
 use crate::investigate::clock::now;
@@ -61,7 +61,7 @@ pub(super) async fn run(command: LogsCommand, as_json: bool) -> Result<Done, Cli
 fn patterns(args: &PatternsArgs, stop: &AtomicBool, as_json: bool) -> Result<Done, CliError> {
     let context = Context::utc(now());
     let mut reading = Reading {
-        study: Study::new(context, args.assignments.is_none()),
+        study: LogAnalysis::new(context, args.assignments.is_none()),
         context,
         content: args.content,
         numbers: None,
@@ -77,12 +77,12 @@ fn patterns(args: &PatternsArgs, stop: &AtomicBool, as_json: bool) -> Result<Don
     let (mut partly, mut failed) = (false, None);
     for path in &args.files {
         let name = path.file_name().and_then(|n| n.to_str()).map(|n| n.split('.').next().unwrap_or(n));
-        let before = reading.study.lines();
+        let before = reading.study.line_count();
         if let Err(error) = reading.file(path, Side::Incident, name.filter(|_| args.files.len() > 1), stop) {
-            if reading.study.lines() > before {
+            if reading.study.line_count() > before {
                 out::note(format!(
                     "warroom: {error}; the {} before that are told",
-                    count(reading.study.lines() - before, "line")
+                    count(reading.study.line_count() - before, "line")
                 ));
                 partly = true;
             } else if args.files.len() > 1 {
@@ -94,7 +94,7 @@ fn patterns(args: &PatternsArgs, stop: &AtomicBool, as_json: bool) -> Result<Don
         }
     }
     if let Some(error) = failed {
-        if reading.study.lines() == 0 {
+        if reading.study.line_count() == 0 {
             return Err(error);
         }
         partly = true;
@@ -134,7 +134,7 @@ fn patterns(args: &PatternsArgs, stop: &AtomicBool, as_json: bool) -> Result<Don
 
 /// What goes from files into a study.
 struct Reading {
-    study: Study,
+    study: LogAnalysis,
     context: Context,
     content: bool,
     /// The number of each line, where they are asked for.
@@ -159,7 +159,7 @@ impl Reading {
         let written =
             path.metadata().ok().and_then(|m| m.modified().ok()).map(|t| Timestamp::from(time::OffsetDateTime::from(t)));
         let context = Context { now: written.map_or(self.context.now, |w| w.min(self.context.now)), ..self.context };
-        self.study.next_stream(context);
+        self.study.start_stream(context);
         let mut layout = Layout::default();
         let mut text = Vec::new();
         let mut ends: Vec<usize> = Vec::with_capacity(CHUNK);
@@ -236,9 +236,9 @@ impl Reading {
             layout.learn_more(lines.iter().copied(), context);
         }
         for raw in lines {
-            let number = self.study.line(raw, (!self.content).then_some(&*layout), side);
+            let number = self.study.add_line(raw, (!self.content).then_some(&*layout), side);
             if let Some(service) = service.filter(|_| !raw.starts_with('{')) {
-                self.study.written_by(number, service);
+                self.study.set_service(number, service);
             }
             if let Some(numbers) = self.numbers.as_mut().filter(|_| side == Side::Incident) {
                 numbers.push(number);
@@ -247,7 +247,7 @@ impl Reading {
     }
 }
 
-fn assign(path: &Path, numbers: &[u32], found: &Findings) -> std::io::Result<()> {
+fn assign(path: &Path, numbers: &[u32], found: &LogReport) -> std::io::Result<()> {
     let mut to = BufWriter::new(File::create(path)?);
     writeln!(to, "line_no,cluster_id")?;
     for (n, number) in numbers.iter().enumerate() {
@@ -256,25 +256,25 @@ fn assign(path: &Path, numbers: &[u32], found: &Findings) -> std::io::Result<()>
     to.flush()
 }
 
-fn shape(found: &Findings, has_baseline: bool) -> Value {
+fn shape(found: &LogReport, has_baseline: bool) -> Value {
     let patterns: Vec<Value> = found
         .patterns
         .iter()
         .map(|p| {
             let compared = |v: Value| if has_baseline { v } else { Value::Null };
             json!({"id": p.id, "template": p.template, "level": p.level, "count": p.count, "first_at": p.first_at, "last_at": p.last_at,
-                   "sample": p.sample, "rate": p.rate, "place": p.place, "services": p.services, "facets": facets(p), "baseline_count": compared(json!(p.baseline_count)),
+                   "sample": p.sample, "rate": p.rate, "place": p.location, "services": p.services, "facets": facets(p), "baseline_count": compared(json!(p.baseline_count)),
                    "change": compared(json!(p.change)), "score": compared(json!(p.score))})
         })
         .collect();
     json!({"lines": found.lines, "timed_lines": found.timed_lines, "levelled_lines": found.levelled_lines,
            "baseline_lines": if has_baseline { json!(found.baseline_lines) } else { Value::Null },
            "first_at": found.first_at, "last_at": found.last_at, "rate_start": found.rate_start,
-           "rate_step_secs": found.rate_step.as_secs(), "beyond": found.beyond, "patterns": patterns})
+           "rate_step_secs": found.rate_step.as_secs(), "beyond": found.overflow_lines, "patterns": patterns})
 }
 
 /// `{"region":{"values":{"eu-1":200},"other":0}}`
-fn facets(p: &Studied) -> Value {
+fn facets(p: &PatternReport) -> Value {
     p.facets
         .iter()
         .map(|(field, f)| (field.clone(), json!({"values": f.values, "other": f.other})))
@@ -282,7 +282,7 @@ fn facets(p: &Studied) -> Value {
         .into()
 }
 
-fn print(found: &Findings, has_baseline: bool) -> Result<(), CliError> {
+fn print(found: &LogReport, has_baseline: bool) -> Result<(), CliError> {
     let span = match (found.first_at, found.last_at) {
         (Some(a), Some(b)) => format!(", {} to {} UTC", a.date_clock(), b.date_clock()),
         _ => String::new(),
@@ -301,13 +301,13 @@ fn print(found: &Findings, has_baseline: bool) -> Result<(), CliError> {
     if found.patterns.len() > SHOWN {
         out::line(format!("and {} more; --json gives all", found.patterns.len() - SHOWN))?;
     }
-    if found.beyond > 0 {
-        out::note(format!("warroom: {} of patterns beyond those kept apart", count(found.beyond, "line")));
+    if found.overflow_lines > 0 {
+        out::note(format!("warroom: {} of patterns beyond those kept apart", count(found.overflow_lines, "line")));
     }
     Ok(())
 }
 
-fn row(p: &Studied, has_baseline: bool) -> Vec<String> {
+fn row(p: &PatternReport, has_baseline: bool) -> Vec<String> {
     let mut cells = vec![p.id.clone()];
     if has_baseline {
         cells.push(p.change.word().to_owned());
@@ -318,6 +318,6 @@ fn row(p: &Studied, has_baseline: bool) -> Vec<String> {
     cells.push(p.level.map_or("", crate::telemetry::Level::word).to_owned());
     cells.push(p.services.join(","));
     // Where it comes from in the source, or what was answered: the words may be the same elsewhere.
-    cells.push(p.place.as_ref().map_or_else(|| p.template.clone(), |place| format!("{place}: {}", p.template)));
+    cells.push(p.location.as_ref().map_or_else(|| p.template.clone(), |place| format!("{place}: {}", p.template)));
     cells
 }

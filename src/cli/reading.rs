@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use super::{CliError, Done, out};
-use crate::sources::lines::unpacked;
+use crate::sources::lines::open_text;
 use crate::telemetry::words::count;
 
 /// What is said when the reading was ended.
@@ -92,12 +92,12 @@ impl Read for Piped {
 /// A file, `-` for standard input; gz and zst are told by their first bytes.
 pub(super) fn open(path: &Path) -> std::io::Result<Box<dyn BufRead>> {
     if path.as_os_str() == "-" {
-        return unpacked(Piped::new(), u64::MAX);
+        return open_text(Piped::new(), u64::MAX);
     }
     if path.is_dir() {
         return Err(std::io::Error::new(std::io::ErrorKind::IsADirectory, "it is a folder: name its files"));
     }
-    unpacked(File::open(path)?, u64::MAX)
+    open_text(File::open(path)?, u64::MAX)
 }
 
 /// Says on stderr how far the reading is, when a person looks and it takes a while.

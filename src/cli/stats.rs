@@ -7,7 +7,7 @@ use crate::incident::milestone::DEFINITIONS;
 use crate::incident::stats::{Row, Spread, Stats, Times, stats};
 use crate::investigate::Desk;
 use crate::telemetry::Timestamp;
-use crate::telemetry::time::human;
+use crate::telemetry::time::human_duration;
 use crate::telemetry::words::count;
 
 /// Arguments of `warroom stats`.
@@ -22,7 +22,7 @@ pub(super) async fn run(desk: &Desk, args: &StatsArgs, as_json: bool) -> Result<
     let heads = desk.journal.list().await?;
     let mut rows = Vec::new();
     for head in heads.iter().filter(|h| args.since.is_none_or(|s| h.declared_at >= s)) {
-        rows.push(Row::of(&desk.journal.incident(head.id).await?));
+        rows.push(Row::from_incident(&desk.journal.incident(head.id).await?));
     }
     let stats = stats(&rows);
     if as_json {
@@ -42,7 +42,7 @@ pub(super) async fn run(desk: &Desk, args: &StatsArgs, as_json: bool) -> Result<
 fn spread(s: &Spread) -> String {
     match (s.median_secs, s.p90_secs) {
         (Some(median), Some(p90)) => {
-            let words = |secs: f64| human(std::time::Duration::from_secs_f64(secs.max(0.0)));
+            let words = |secs: f64| human_duration(std::time::Duration::from_secs_f64(secs.max(0.0)));
             format!("{} / {} (n {})", words(median), words(p90), s.n)
         }
         _ => "-".to_owned(),

@@ -11,11 +11,11 @@ use serde_json::{Value, json};
 
 use super::reading::{Progress, STOPPED, open, stoppable};
 use super::{CliError, Done, out, time_arg};
-use crate::analysis::departure::{LATE, Measured, Point};
-use crate::analysis::logshift::{LogShift, LogStudy, Shifted};
-use crate::analysis::patterns::study::{Side, change_of};
-use crate::analysis::requests::Ids;
-use crate::analysis::suspects::{Known, Suspect, suspects};
+use crate::analysis::departure::{MAX_NOTICE_DELAY, MeasuredSeries, Point};
+use crate::analysis::log_shift::{LogComparison, LogShift, LogShifts};
+use crate::analysis::patterns::study::{Side, classify_change};
+use crate::analysis::requests::RequestIds;
+use crate::analysis::suspects::{Suspect, SuspectContext, suspects};
 use crate::telemetry::words::count;
 use crate::telemetry::{Timestamp, clean};
 
@@ -101,7 +101,7 @@ fn rank(args: &SuspectsArgs, stop: &AtomicBool, as_json: bool) -> Result<Done, C
         let hint = near.map_or_else(String::new, |n| format!("; did you mean '{n}'?"));
         return Err(CliError::Usage(format!("{} has no series '{symptom}'{hint}", args.incident.display())));
     }
-    let mut known = Known { symptom: args.symptom.clone(), ..Known::default() };
+    let mut known = SuspectContext { symptom: args.symptom.clone(), ..SuspectContext::default() };
     if let Some(path) = &args.graph {
         known.calls = graph(path)?;
     }
@@ -109,7 +109,7 @@ fn rank(args: &SuspectsArgs, stop: &AtomicBool, as_json: bool) -> Result<Done, C
     if let (Some(before), Some(now)) = (&args.logs_baseline, &args.logs) {
         let shifted = log_shifts(before, now, &mut input)?;
         known.logs = shifted.by_service();
-        known.requests = shifted.followed.by_service;
+        known.requests = shifted.requests.by_service;
         shifts = shifted.shifts;
     }
     input.progress.end();
@@ -151,7 +151,7 @@ fn comparable(args: &SuspectsArgs, incident: &Table, baseline: Option<&Table>) -
 
 /// Each series with its normal values and those since the incident. A sample stands for the step before the next one: one that
 /// began just before `at` is of the incident.
-fn measured(incident: &Table, baseline: Option<&Table>, at: Timestamp) -> Vec<Measured> {
+fn measured(incident: &Table, baseline: Option<&Table>, at: Timestamp) -> Vec<MeasuredSeries> {
     let mut steps: Vec<Duration> =
         incident.times.windows(2).filter_map(|w| Some(w.get(1)?.since(*w.first()?))).filter(|d| !d.is_zero()).collect();
     steps.sort_unstable();
@@ -176,10 +176,17 @@ fn measured(incident: &Table, baseline: Option<&Table>, at: Timestamp) -> Vec<Me
             let (now, before): (Vec<Point>, Vec<Point>) = rows.into_iter().partition(|(t, _)| is_now(t));
             if has_baseline {
                 // It may have begun before it was noticed.
-                normal.extend(before.into_iter().filter(|(t, _)| at.since(*t) <= LATE));
+                normal.extend(before.into_iter().filter(|(t, _)| at.since(*t) <= MAX_NOTICE_DELAY));
             }
             let ended = ended(&normal, &now, step);
-            Measured { name: name.clone(), unit: unit_of(name).to_owned(), baseline: normal, incident: now, ended, since: None }
+            MeasuredSeries {
+                name: name.clone(),
+                unit: unit_of(name).to_owned(),
+                baseline: normal,
+                incident: now,
+                ended,
+                changed_at: None,
+            }
         })
         .collect()
 }
@@ -258,7 +265,7 @@ fn table(path: &Path, input: &mut Input<'_>) -> Result<Table, CliError> {
             if at != time && value.is_none() && !is_gap(text(at)) {
                 let name = names.get(at).map_or("", String::as_str);
                 odd.word(|| {
-                    format!("'{}' in row {}, column '{}'", clean::cut(&clean::line(text(at)), 30), n + 2, clean::line(name))
+                    format!("'{}' in row {}, column '{}'", clean::truncate(&clean::line(text(at)), 30), n + 2, clean::line(name))
                 });
             }
             // What is no number is a gap.
@@ -364,8 +371,8 @@ fn graph(path: &Path) -> Result<BTreeMap<String, Vec<String>>, CliError> {
 }
 
 /// The log lines of normal times and of the incident, studied.
-fn log_shifts(before: &Path, now: &Path, input: &mut Input<'_>) -> Result<Shifted, CliError> {
-    let mut study = LogStudy::default();
+fn log_shifts(before: &Path, now: &Path, input: &mut Input<'_>) -> Result<LogShifts, CliError> {
+    let mut study = LogComparison::default();
     for (side, path) in [(Side::Baseline, before), (Side::Incident, now)] {
         let mut rows = reader(path)?;
         let header = rows.byte_headers().map_err(|e| bad(path, &e))?.clone();
@@ -383,7 +390,7 @@ fn log_shifts(before: &Path, now: &Path, input: &mut Input<'_>) -> Result<Shifte
             let row = row.map_err(|e| bad(path, &e))?;
             let text = row.get(message).unwrap_or(&[]);
             let at = time.and_then(|t| std::str::from_utf8(row.get(t)?).ok()).and_then(|t| Timestamp::parse(t.trim()).ok());
-            study.add(side, at, &String::from_utf8_lossy(row.get(service).unwrap_or(&[])), text, Ids::find(text));
+            study.add(side, at, &String::from_utf8_lossy(row.get(service).unwrap_or(&[])), text, RequestIds::find(text));
         }
     }
     Ok(study.finish())
@@ -394,15 +401,15 @@ fn shape(at: Timestamp, found: &[Suspect], shifts: &[LogShift]) -> Value {
         .iter()
         .enumerate()
         .map(|(n, s)| {
-            json!({"rank": n + 1, "service": s.service, "series": s.series, "score": s.score, "direction": s.way.word(),
+            json!({"rank": n + 1, "service": s.service, "series": s.series, "score": s.score, "direction": s.direction.word(),
                    "changed_at": s.changed_at, "before": s.before, "after": s.after, "why": s.why()})
         })
         .collect();
     let patterns: Vec<Value> = shifts
         .iter()
         .map(|s| {
-            json!({"service": s.service, "template": s.template, "count": s.count, "baseline_count": s.baseline,
-                   "change": change_of(s.count, s.baseline, s.score), "score": s.score})
+            json!({"service": s.service, "template": s.template, "count": s.count, "baseline_count": s.baseline_count,
+                   "change": classify_change(s.count, s.baseline_count, s.score), "score": s.score})
         })
         .collect();
     json!({"at": at, "suspects": list, "log_patterns": patterns})
@@ -441,7 +448,7 @@ fn print(at: Timestamp, found: &[Suspect], shifts: &[LogShift]) -> Result<(), Cl
     let rows: Vec<Vec<String>> = shifts
         .iter()
         .take(PATTERNS)
-        .map(|s| vec![s.service.clone(), format!("{} → {}", s.baseline, s.count), clean::cut(&s.template, 100)])
+        .map(|s| vec![s.service.clone(), format!("{} → {}", s.baseline_count, s.count), clean::truncate(&s.template, 100)])
         .collect();
     for line in out::table(&rows) {
         out::line(line)?;

@@ -16,14 +16,14 @@ use crate::incident::{Citation, Claim, ClaimState, EvidenceId};
 
 /// The result of a citation check.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Checked {
+pub struct CitationCheck {
     pub citations: Vec<Citation>,
     pub claims: Vec<Claim>,
 }
 
 /// Checks a Markdown answer against `shown`, the text of the evidence that was shown to the model.
-pub fn check(answer: &str, shown: &BTreeMap<EvidenceId, String>) -> Checked {
-    let mut checked = Checked::default();
+pub fn check_citations(answer: &str, shown: &BTreeMap<EvidenceId, String>) -> CitationCheck {
+    let mut checked = CitationCheck::default();
     for (statement, advice) in statements(unwrapped(answer)) {
         let cited = citations(&statement);
         for id in &cited {
@@ -355,7 +355,7 @@ mod tests {
     }
 
     fn states(answer: &str) -> Vec<ClaimState> {
-        check(answer, &shown()).claims.into_iter().map(|c| c.state).collect()
+        check_citations(answer, &shown()).claims.into_iter().map(|c| c.state).collect()
     }
 
     #[test]
@@ -401,7 +401,7 @@ mod tests {
 
     #[test]
     fn lists_each_citation_once_with_its_verdict() {
-        let checked = check("A is broken [E1]. B is broken [E1, E7] (E3).", &shown());
+        let checked = check_citations("A is broken [E1]. B is broken [E1, E7] (E3).", &shown());
         let listed: Vec<(&str, bool)> = checked.citations.iter().map(|c| (c.id.as_str(), c.ok)).collect();
         assert_eq!(listed, [("E1", true), ("E7", false), ("E3", true)]);
     }
@@ -409,7 +409,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn checks_any_text_without_panicking(text in "[#*\\-\\n .\\[\\]E0-9:,%a-zé|`]{0,120}") {
-            check(&text, &shown());
+            check_citations(&text, &shown());
         }
     }
 }

@@ -52,7 +52,7 @@ pub fn cite_suspects(suspects: &[SuspectInput], ids: &BTreeMap<Key, EvidenceId>)
             labels: labels.clone(),
             unit: unit.clone(),
             score: (s.score * 100.0).round() / 100.0,
-            direction: s.way.word().to_owned(),
+            direction: s.direction.word().to_owned(),
             changed_at: s.changed_at,
             before: s.before,
             after: s.after,
@@ -99,9 +99,13 @@ pub fn rule_report(incident: &Incident) -> String {
     };
     section("Alerts", &[FindingKind::Alerts, FindingKind::Verdict], "Alerts were not checked.");
     section("Severity", &[FindingKind::Severity, FindingKind::Slo], "The evidence does not suggest a severity.");
-    section("Probable origin", &[FindingKind::Suspect, FindingKind::Against, FindingKind::Dependency], "No service stands out.");
+    section(
+        "Probable origin",
+        &[FindingKind::Suspect, FindingKind::Contradiction, FindingKind::Dependency],
+        "No service stands out.",
+    );
     section("Recent changes", &[FindingKind::Change], "No deploy, restart or configuration change was found in the window.");
-    section("Metric changes, in order", &[FindingKind::Moved], no_metrics);
+    section("Metric changes, in order", &[FindingKind::Metric], no_metrics);
     section("New log patterns", &[FindingKind::Pattern], no_logs);
     section(
         "Saturation and expiry",
@@ -140,7 +144,7 @@ fn first_steps(findings: &[CitedFinding]) -> String {
     if let Some(f) = first(FindingKind::Change).filter(|f| f.confidence >= 0.7) {
         steps.push(format!("{} {}: ask who made it and whether it can be rolled back.", f.title, tags(&f.evidence)));
     }
-    if let Some(f) = first(FindingKind::Moved) {
+    if let Some(f) = first(FindingKind::Metric) {
         steps.push(format!(
             "{} {}: nothing else that was checked changed earlier (confidence in the evidence: {}). Being first is not proof of \
              cause: check what happened there at that time.",
@@ -174,8 +178,8 @@ mod tests {
         let ids = BTreeMap::from([("a".to_owned(), EvidenceId(4)), ("b".to_owned(), EvidenceId(2))]);
         let cited = cite(
             vec![
-                finding(&["gone"], FindingKind::Moved),
-                finding(&["a", "b", "a"], FindingKind::Moved),
+                finding(&["gone"], FindingKind::Metric),
+                finding(&["a", "b", "a"], FindingKind::Metric),
                 finding(&[], FindingKind::Gap),
             ],
             &ids,

@@ -108,7 +108,7 @@ pub fn item_text(record: &EvidenceRecord, body: Option<&Body>, detail: Detail) -
         record.kind.word(),
         record.source,
         record.summary,
-        crate::telemetry::clean::cut(&record.query, if detail >= Detail::Full { 800 } else { 240 }),
+        crate::telemetry::clean::truncate(&record.query, if detail >= Detail::Full { 800 } else { 240 }),
         record.window.label()
     );
     if record.shown < record.total {

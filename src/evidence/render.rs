@@ -79,11 +79,11 @@ pub fn text(body: &Body, detail: Detail) -> String {
                     if p.services.is_empty() { String::new() } else { format!(" [{}]", p.services.join(", ")) },
                     opt_clock(p.first_at),
                     opt_clock(p.last_at),
-                    clean::cut(&p.template, 300),
-                    clean::cut(&p.sample.replace('\n', " ⏎ "), detail.width()),
+                    clean::truncate(&p.template, 300),
+                    clean::truncate(&p.sample.replace('\n', " ⏎ "), detail.width()),
                 ) + &match facets(p) {
                     fields if fields.is_empty() => fields,
-                    fields => format!("\n    fields: {}", clean::cut(&fields, 200)),
+                    fields => format!("\n    fields: {}", clean::truncate(&fields, 200)),
                 }
             });
             format!("onset: {} UTC\n{body}", onset.clock(UtcOffset::UTC))
@@ -98,7 +98,7 @@ pub fn text(body: &Body, detail: Detail) -> String {
                 r.spread_secs.map(|s| format!(", started within {s} s")).unwrap_or_default()
             )
         }),
-        Body::Text { text } => clean::cut(text, detail.width() * 10),
+        Body::Text { text } => clean::truncate(text, detail.width() * 10),
     }
 }
 
@@ -129,7 +129,7 @@ fn opt_clock(at: Option<Timestamp>) -> String {
 
 fn alert(a: &Alert) -> String {
     let labels: Vec<String> =
-        a.labels.iter().filter(|(k, _)| *k != "alertname").map(|(k, v)| format!("{k}={}", clean::cut(v, 120))).collect();
+        a.labels.iter().filter(|(k, _)| *k != "alertname").map(|(k, v)| format!("{k}={}", clean::truncate(v, 120))).collect();
     let mut out = format!("{} [{}] {}", a.name, a.severity.short(), a.state.word());
     if let Some(at) = a.starts_at {
         out.push_str(&format!(" since {}", at.clock(UtcOffset::UTC)));
@@ -142,7 +142,7 @@ fn alert(a: &Alert) -> String {
     }
     out.push_str(&format!(" {{{}}}", labels.join(", ")));
     for (key, value) in a.annotations.iter().filter(|(k, _)| !k.ends_with("url")) {
-        out.push_str(&format!("\n    {key}: {}", clean::cut(value, 300)));
+        out.push_str(&format!("\n    {key}: {}", clean::truncate(value, 300)));
     }
     for silence in &a.silenced_by {
         out.push_str(&format!("\n    silenced by {} ({}): {}", silence.created_by, silence.id, silence.comment));
@@ -158,7 +158,7 @@ fn line(l: &LogLine, width: usize) -> String {
     if let Some(service) = &l.service {
         out.push_str(&format!("{service}: "));
     }
-    out.push_str(&clean::cut(&l.message.replace('\n', " ⏎ "), width));
+    out.push_str(&clean::truncate(&l.message.replace('\n', " ⏎ "), width));
     out
 }
 
@@ -243,7 +243,7 @@ pub fn bars(counts: &[u32], top: u32, width: usize) -> String {
 ///
 /// A column without a sample repeats the previous value, unless the gap is longer than twice the median sample spacing; then
 /// it is a space. Empty without samples in the window.
-pub fn aligned(samples: &[Sample], window: crate::telemetry::Window, width: usize) -> String {
+pub fn aligned_sparkline(samples: &[Sample], window: crate::telemetry::Window, width: usize) -> String {
     let length = window.length().as_secs_f64();
     let within: Vec<&Sample> = samples.iter().filter(|s| s.value.is_finite() && window.contains(s.at)).collect();
     if width == 0 || length <= 0.0 || within.is_empty() {
@@ -314,9 +314,9 @@ mod tests {
             .map(|(t, v)| Sample { at: Timestamp::from_secs(*t), value: *v })
             .collect();
         let window = Window::new(Timestamp::from_secs(0), Timestamp::from_secs(16));
-        assert_eq!(aligned(&samples, window, 16), "▁▁███       ▁   ");
-        assert_eq!(aligned(&samples, window, 4), "██ ▁");
-        assert_eq!(aligned(&[], window, 4), "");
+        assert_eq!(aligned_sparkline(&samples, window, 16), "▁▁███       ▁   ");
+        assert_eq!(aligned_sparkline(&samples, window, 4), "██ ▁");
+        assert_eq!(aligned_sparkline(&[], window, 4), "");
     }
 
     #[test]

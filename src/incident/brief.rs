@@ -7,12 +7,12 @@ use std::time::Duration;
 use super::action::ActionScope;
 use super::event::Verdict;
 use super::fact::{Fact, NoteKind};
-use super::gate::{gates, open_for};
+use super::gate::{gates, open_items_for};
 use super::role::Role;
 use super::state::Incident;
 use super::status::Status;
 use crate::telemetry::Timestamp;
-use crate::telemetry::time::human;
+use crate::telemetry::time::human_duration;
 
 /// The reader of a brief.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +35,7 @@ macro_rules! put {
 
 /// `5m00s ago`, or `in 5m00s` for a time after `now`.
 fn ago(now: Timestamp, at: Timestamp) -> String {
-    if at > now { format!("in {}", human(at.since(now))) } else { format!("{} ago", human(now.since(at))) }
+    if at > now { format!("in {}", human_duration(at.since(now))) } else { format!("{} ago", human_duration(now.since(at))) }
 }
 
 /// The time of day in UTC, with the date unless it is the same as that of `now`.
@@ -69,11 +69,11 @@ fn situation(out: &mut String, i: &Incident, now: Timestamp) {
     let started = i.impact_started_at();
     let length = i.mitigated_at.map_or_else(
         || format!("started at {} ({})", dated(now, started), ago(now, started)),
-        |end| format!("lasted {}, until {}", human(end.since(started)), dated(now, end)),
+        |end| format!("lasted {}, until {}", human_duration(end.since(started)), dated(now, end)),
     );
-    let assumed = if i.assumed().contains(&"impact_started_at") { " (assumed: no start time recorded)" } else { "" };
-    put!(out, "**Status:** {} for {}. The impact {length}{assumed}.", h.status, human(now.since(h.status_since)));
-    let impact = i.impact.words();
+    let assumed = if i.assumed_milestones().contains(&"impact_started_at") { " (assumed: no start time recorded)" } else { "" };
+    put!(out, "**Status:** {} for {}. The impact {length}{assumed}.", h.status, human_duration(now.since(h.status_since)));
+    let impact = i.impact.describe();
     put!(out, "**Impact:** {}.", if impact.is_empty() { "not described yet" } else { impact.as_str() });
     let meaning = i.matrix().meaning(h.severity).to_owned();
     let why = i.severities.last().and_then(|s| s.reason.clone()).map(|r| format!(" Reason: {r}.")).unwrap_or_default();
@@ -146,7 +146,7 @@ fn tasks(out: &mut String, i: &Incident, now: Timestamp, reader: Reader) {
     }
     for (seq, at) in &i.mitigations {
         if let Some(entry) = i.entries.iter().find(|e| e.seq == *seq) {
-            put!(out, "- {}: {}", dated(now, *at), i.text_of(entry).trim_start_matches("Mitigation: "));
+            put!(out, "- {}: {}", dated(now, *at), i.entry_text(entry).trim_start_matches("Mitigation: "));
         }
     }
     put!(out, "");
@@ -172,7 +172,7 @@ fn next_steps(out: &mut String, i: &Incident, now: Timestamp, monitor: Duration,
     if let Some(exit) = &i.exit {
         let reading =
             i.readings.last().map_or_else(|| "not checked yet".to_owned(), |r| format!("last reading: {}", r.reading.why));
-        put!(out, "- Exit criteria: {}; {reading}.", exit.words());
+        put!(out, "- Exit criteria: {}; {reading}.", exit.describe());
     }
     if matches!(i.head.status, Status::Closed | Status::Cancelled | Status::Merged) {
         let into =
@@ -182,11 +182,11 @@ fn next_steps(out: &mut String, i: &Incident, now: Timestamp, monitor: Duration,
     }
     let all = gates(i, now, monitor);
     let to = if i.head.status < Status::Resolved { Status::Resolved } else { Status::Closed };
-    let open = open_for(&all, to);
+    let open = open_items_for(&all, to);
     if open.is_empty() {
         put!(out, "- No open checklist items.");
     } else {
-        let names: Vec<&str> = open.iter().map(|g| g.words).collect();
+        let names: Vec<&str> = open.iter().map(|g| g.label).collect();
         put!(out, "- Before it can be {to}, complete these checklist items: {}.", names.join("; "));
     }
     if let Some(due) = i.postmortem_due() {
@@ -220,7 +220,7 @@ fn roles(out: &mut String, i: &Incident, now: Timestamp) {
     if !past.is_empty() {
         put!(out, "- Previous commanders: {}", past.join("; "));
     }
-    let missing: Vec<&str> = i.roles_missing().into_iter().map(Role::title).collect();
+    let missing: Vec<&str> = i.missing_roles().into_iter().map(Role::title).collect();
     if !missing.is_empty() && i.head.status.is_open() {
         put!(out, "- Not assigned, but required for {}: {}", i.head.severity, missing.join(", "));
     }
@@ -273,7 +273,7 @@ fn timeline(out: &mut String, i: &Incident, now: Timestamp, most: usize) {
         if n == skipped + 1 && skipped > 0 {
             put!(out, "- … {} omitted", crate::telemetry::words::count(skipped, "entry"));
         }
-        let text = i.text_of(e).replace('\n', " ");
+        let text = i.entry_text(e).replace('\n', " ");
         put!(out, "- {} ({}) {}: {text}", dated(now, e.at), ago(now, e.at), e.actor.name);
     }
 }
@@ -316,7 +316,7 @@ mod tests {
             severity(Severity::Sev2, Severity::Sev3),
         ];
         let i = Incident::fold(entries(facts)).unwrap();
-        let text = brief(&i, Reader::TakingOver, t(10), super::super::gate::MONITOR, Some(t(9)));
+        let text = brief(&i, Reader::TakingOver, t(10), super::super::gate::DEFAULT_MONITOR_TIME, Some(t(9)));
         for part in [
             "# Handover: INC-1 SEV3 checkout is failing",
             "A1 ben: check the replica, **report overdue since",
@@ -330,7 +330,7 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part} in\n{text}");
         }
-        let short = brief(&i, Reader::Joining, t(10), super::super::gate::MONITOR, None);
+        let short = brief(&i, Reader::Joining, t(10), super::super::gate::DEFAULT_MONITOR_TIME, None);
         assert!(short.starts_with("# Briefing") && short.contains("## Decisions") && short.contains("(assumed:"), "{short}");
     }
 }

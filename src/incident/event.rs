@@ -47,7 +47,7 @@ macro_rules! words {
 
 words!(
     /// An escalation level.
-    Level, "an escalation level",
+    EscalationLevel, "an escalation level",
     L1 = "L1", "L1 user support";
     L2 = "L2", "L2 technical";
     L3 = "L3", "L3 complex systems";
@@ -56,14 +56,14 @@ words!(
 
 /// When the next update to an audience is due.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Next {
+pub enum NextUpdate {
     /// After the update interval of the severity.
     #[default]
-    Usual,
+    Scheduled,
     /// After this duration.
     In(std::time::Duration),
     /// Never: this was the last update.
-    Last,
+    Never,
 }
 
 words!(
@@ -132,12 +132,12 @@ mod tests {
 
     #[test]
     fn parses_words_as_typed_and_as_stored() {
-        assert_eq!("l3".parse(), Ok(Level::L3));
+        assert_eq!("l3".parse(), Ok(EscalationLevel::L3));
         assert_eq!("one-hop-short".parse(), Ok(Grade::OneHopShort));
         assert_eq!(serde_json::to_string(&Grade::OneHopShort).unwrap(), "\"one_hop_short\"");
         for event in EventKind::ALL {
             assert_eq!(event.word().parse(), Ok(*event));
         }
-        assert!("L5".parse::<Level>().unwrap_err().contains("L1, L2, L3, L4"));
+        assert!("L5".parse::<EscalationLevel>().unwrap_err().contains("L1, L2, L3, L4"));
     }
 }

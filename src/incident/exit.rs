@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ids::EvidenceId;
 use crate::telemetry::series::human_value;
-use crate::telemetry::time::human;
+use crate::telemetry::time::human_duration;
 use crate::telemetry::{Series, Timestamp, Window};
 
 /// The side of the threshold on which values are healthy.
@@ -68,12 +68,18 @@ pub struct ExitCriteria {
 
 impl ExitCriteria {
     /// Describes the criteria: `rate(errors) below 0.01 for 30m00s`.
-    pub fn words(&self) -> String {
-        format!("{} {} {} for {}", self.expression, self.comparison.word(), human_value(self.threshold), human(self.length()))
+    pub fn describe(&self) -> String {
+        format!(
+            "{} {} {} for {}",
+            self.expression,
+            self.comparison.word(),
+            human_value(self.threshold),
+            human_duration(self.duration())
+        )
     }
 
     /// How long the condition must hold.
-    pub fn length(&self) -> Duration {
+    pub fn duration(&self) -> Duration {
         Duration::from_secs(self.for_secs)
     }
 
@@ -81,14 +87,14 @@ impl ExitCriteria {
     ///
     /// Every sample of every series must be on the healthy side of the threshold. Missing data does not count as healthy: the
     /// criteria are not met if there is a gap of more than two steps (at least a minute). NaN counts as missing.
-    pub fn judge(&self, series: &[Series], window: Window, step: Duration, source: &str) -> ExitReading {
+    pub fn evaluate(&self, series: &[Series], window: Window, step: Duration, source: &str) -> ExitReading {
         let mut samples: Vec<(Timestamp, f64)> = series
             .iter()
             .flat_map(|s| s.samples.iter().map(|x| (x.at, x.value)))
             .filter(|(at, value)| window.contains(*at) && value.is_finite())
             .collect();
         samples.sort_by_key(|(at, _)| *at);
-        let max_gap = (step * 2).max(Duration::from_secs(60)).min(self.length().max(step * 2));
+        let max_gap = (step * 2).max(Duration::from_secs(60)).min(self.duration().max(step * 2));
         let is_worse = |a: f64, b: f64| match self.comparison {
             Comparison::Below | Comparison::AtMost => a > b,
             Comparison::Above | Comparison::AtLeast => a < b,
@@ -118,7 +124,7 @@ impl ExitCriteria {
             "stayed {} {} for {}; worst value {}",
             self.comparison.word(),
             human_value(self.threshold),
-            human(self.length()),
+            human_duration(self.duration()),
             worst.map_or_else(String::new, |(_, v)| human_value(v))
         );
         reading(true, window.length().as_secs_f64(), why)
@@ -143,8 +149,8 @@ impl ExitCriteria {
                     s.at.date_clock(),
                     self.comparison.word(),
                     human_value(self.threshold),
-                    human(window.end.since(s.at)),
-                    human(self.length())
+                    human_duration(window.end.since(s.at)),
+                    human_duration(self.duration())
                 );
                 return Err((window.end.secs_since(s.at).max(0.0), why));
             }
@@ -207,7 +213,7 @@ mod tests {
     }
 
     fn read(value: impl Fn(i64) -> Option<f64>) -> ExitReading {
-        criteria().judge(&[series(value)], window(), STEP, "prom")
+        criteria().evaluate(&[series(value)], window(), STEP, "prom")
     }
 
     #[test]
@@ -224,7 +230,7 @@ mod tests {
 
     #[test]
     fn missing_data_is_not_healthy() {
-        assert!(!criteria().judge(&[], window(), STEP, "prom").met);
+        assert!(!criteria().evaluate(&[], window(), STEP, "prom").met);
         assert!(!read(|_| Some(f64::NAN)).met);
         assert!(!read(|i| (i < 50).then_some(0.0)).met, "ended early");
         assert!(!read(|i| (i > 10).then_some(0.0)).met, "began late");
@@ -236,12 +242,12 @@ mod tests {
     fn requires_every_series_to_hold() {
         let good = series(|_| Some(0.0));
         let bad = series(|i| Some(if i == 60 { 1.0 } else { 0.0 }));
-        assert!(!criteria().judge(&[good, bad], window(), STEP, "prom").met);
+        assert!(!criteria().evaluate(&[good, bad], window(), STEP, "prom").met);
         let gone = series(|i| (i < 6).then_some(0.0));
-        let reading = criteria().judge(&[series(|_| Some(0.0)), gone], window(), STEP, "prom");
+        let reading = criteria().evaluate(&[series(|_| Some(0.0)), gone], window(), STEP, "prom");
         assert!(!reading.met && reading.why.contains("no data"), "a series that disappeared has not held: {}", reading.why);
         let at_least = ExitCriteria { comparison: Comparison::AtLeast, threshold: 5.0, ..criteria() };
-        assert!(at_least.judge(&[series(|_| Some(5.0))], window(), STEP, "prom").met);
-        assert!(!at_least.judge(&[series(|_| Some(4.9))], window(), STEP, "prom").met);
+        assert!(at_least.evaluate(&[series(|_| Some(5.0))], window(), STEP, "prom").met);
+        assert!(!at_least.evaluate(&[series(|_| Some(4.9))], window(), STEP, "prom").met);
     }
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::action::{ActionChange, ActionKind, ActionScope, ActionState};
 use super::answer::Answer;
-use super::event::{Audience, EventKind, FoundBy, Grade, Level, Remark, Verdict};
+use super::event::{Audience, EscalationLevel, EventKind, FoundBy, Grade, Remark, Verdict};
 use super::evidence::EvidenceRecord;
 use super::exit::{ExitCriteria, ExitReading};
 use super::finding::{CitedFinding, CitedSuspect, SourceReport};
@@ -201,7 +201,7 @@ pub enum Fact {
         reason: String,
     },
     Escalated {
-        level: Level,
+        level: EscalationLevel,
         to: Option<String>,
         reason: String,
     },
@@ -390,7 +390,7 @@ impl Fact {
     }
 
     /// The other incident that this fact refers to, if any.
-    pub fn others(&self) -> Option<IncidentId> {
+    pub fn related_incident(&self) -> Option<IncidentId> {
         match self {
             Self::Merged { into, .. } => Some(*into),
             Self::Absorbed { from, .. } | Self::Released { from } => Some(*from),
@@ -451,7 +451,7 @@ impl Fact {
     }
 
     /// The digest of the stored body that this fact refers to: evidence, or the messages sent to a model.
-    pub fn body(&self) -> Option<&str> {
+    pub fn body_digest(&self) -> Option<&str> {
         match self {
             Self::EvidenceAttached { evidence } => Some(&evidence.digest),
             Self::AiRun { answer } => answer.sent.as_deref(),
@@ -507,7 +507,7 @@ impl Fact {
             Self::GateTicked { item, met, text } => {
                 format!("Checklist item {item} {}: {text}", if *met { "met" } else { "not met" })
             }
-            Self::ExitCriteriaSet { criteria } => format!("Exit criteria set: {}", criteria.words()),
+            Self::ExitCriteriaSet { criteria } => format!("Exit criteria set: {}", criteria.describe()),
             Self::ExitRead { reading, .. } => {
                 format!("Exit criteria {}: {}", if reading.met { "met" } else { "not met" }, reading.why)
             }
@@ -572,7 +572,7 @@ impl Fact {
                     (super::AnswerSource::Llm, true) => " (partial answer)",
                     (super::AnswerSource::Llm, false) => "",
                 },
-                answer.verdict()
+                answer.claim_summary()
             ),
             Self::DraftAccepted { seq } => format!("Accepted the draft in entry {}", seq_label(*seq)),
             Self::ActionAdded { id, text, owner, scope: ActionScope::Incident, check_back_at, .. } => format!(
@@ -624,7 +624,7 @@ impl Fact {
     }
 
     /// Whether this fact is free text that can be corrected with new text. The text of any other fact is generated.
-    pub fn is_told(&self) -> bool {
+    pub fn can_be_corrected(&self) -> bool {
         matches!(
             self,
             Self::Note { .. }
@@ -640,7 +640,7 @@ impl Fact {
 
     /// Whether `undo` without an entry number may pick this fact. Data from sources and models does not count, and neither does
     /// another undo.
-    pub fn is_a_change(&self) -> bool {
+    pub fn is_user_change(&self) -> bool {
         let is_from_source = matches!(self, Self::EvidenceAttached { evidence } if evidence.kind != super::EvidenceKind::Note);
         !is_from_source
             && !matches!(
@@ -790,7 +790,7 @@ impl Entry {
     }
 
     /// Tags for the entry's evidence, such as ` [E3] [E4]`: at most four, without those already in `text`.
-    pub fn tags(&self, text: &str) -> String {
+    pub fn evidence_tags(&self, text: &str) -> String {
         let tags = self.fact.evidence().into_iter().map(|e| format!("[{e}]"));
         tags.filter(|t| !text.contains(t.as_str())).take(4).map(|t| format!(" {t}")).collect()
     }

@@ -20,10 +20,10 @@ pub enum FindingKind {
     Suspect,
     /// Evidence that contradicts the leading suspect.
     #[serde(rename = "against")]
-    Against,
+    Contradiction,
     /// A metric that left its baseline.
     #[serde(rename = "moved")]
-    Moved,
+    Metric,
     /// A log pattern that is new or much more frequent.
     Pattern,
     /// A deploy, restart or flag change just before or during the incident.
@@ -52,8 +52,8 @@ impl FindingKind {
             Self::Verdict => "verdict",
             Self::Severity => "severity",
             Self::Suspect => "suspect",
-            Self::Against => "contradicts",
-            Self::Moved => "metric",
+            Self::Contradiction => "contradicts",
+            Self::Metric => "metric",
             Self::Pattern => "logs",
             Self::Change => "change",
             Self::Dependency => "dependency",
@@ -89,7 +89,7 @@ pub struct CitedFinding {
 impl CitedFinding {
     /// The severity that this finding proposes, and the reason, read from a title such as `Proposed severity SEV2: reason`.
     /// `None` for other kinds of finding.
-    pub fn proposed(&self) -> Option<(Severity, &str)> {
+    pub fn proposed_severity(&self) -> Option<(Severity, &str)> {
         let (severity, reason) = self.title.strip_prefix("Proposed severity ")?.split_once(": ")?;
         Some((severity.parse().ok()?, reason)).filter(|_| self.kind == FindingKind::Severity)
     }
@@ -147,7 +147,7 @@ pub struct AlertBoard {
 
 impl AlertBoard {
     /// Whether at least one source answered.
-    pub fn is_known(&self) -> bool {
+    pub fn any_source_answered(&self) -> bool {
         self.sources.iter().any(|s| s.status == SourceStatus::Ok)
     }
 }

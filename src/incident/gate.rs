@@ -12,10 +12,10 @@ use super::role::Role;
 use super::state::Incident;
 use super::status::{Phase, Status};
 use crate::telemetry::Timestamp;
-use crate::telemetry::time::human;
+use crate::telemetry::time::human_duration;
 
 /// How long a service must stay healthy before it counts as restored: 15 minutes, unless configured otherwise.
-pub const MONITOR: Duration = Duration::from_secs(900);
+pub const DEFAULT_MONITOR_TIME: Duration = Duration::from_secs(900);
 
 /// The items whose ticks are cleared when the incident recurs, because they must be checked again.
 pub(super) const RESET_ON_RECURRENCE: [&str; 9] = [
@@ -36,10 +36,10 @@ pub(super) const RESET_ON_RECURRENCE: [&str; 9] = [
 pub enum Check {
     /// By the program, from the facts. It cannot be ticked by hand.
     #[serde(rename = "program")]
-    Program,
+    Automatic,
     /// By a person, because the program has no data about it.
     #[serde(rename = "hand")]
-    Hand,
+    Manual,
     /// By the program if it has the data, otherwise by a person.
     Either,
 }
@@ -52,7 +52,7 @@ pub struct GateItem {
     pub item: &'static str,
     /// The label to display.
     #[serde(rename = "words")]
-    pub words: &'static str,
+    pub label: &'static str,
     pub check: Check,
     pub met: bool,
     /// For a met item, the evidence, or who ticked it with which note. For an open item, why it is open and what to do.
@@ -72,15 +72,15 @@ impl Checklist<'_> {
     fn add(&mut self, phase: Phase, item: &'static str, words: &'static str, check: Check, result: CheckResult) {
         let (met, detail) = match (result, check, self.incident.ticks.get(item)) {
             (Ok(detail), _, _) => (true, detail),
-            (Err(detail), Check::Program, _) | (Err(detail), _, None) => (false, detail),
+            (Err(detail), Check::Automatic, _) | (Err(detail), _, None) => (false, detail),
             (Err(_), _, Some(tick)) => (tick.met, format!("{}: {}", tick.by, tick.text)),
         };
-        self.items.push(GateItem { phase, item, words, check, met, detail });
+        self.items.push(GateItem { phase, item, label: words, check, met, detail });
     }
 
     fn add_manual(&mut self, phase: Phase, item: &'static str, words: &'static str) {
         let how = format!("Run `warroom incident gate {} {item} --met TEXT` to tick it", self.incident.id());
-        self.add(phase, item, words, Check::Hand, Err(how));
+        self.add(phase, item, words, Check::Manual, Err(how));
     }
 }
 
@@ -97,7 +97,7 @@ pub fn gates(incident: &Incident, now: Timestamp, monitor: Duration) -> Vec<Gate
 
 /// The open items that must be met before an incident can get the status `to`. `resolved` requires the phases from detection to
 /// recovery, `closed` requires post-incident, and other statuses require nothing.
-pub fn open_for(items: &[GateItem], to: Status) -> Vec<&GateItem> {
+pub fn open_items_for(items: &[GateItem], to: Status) -> Vec<&GateItem> {
     let is_required = |phase: Phase| match to {
         Status::Resolved => phase < Phase::PostIncident,
         Status::Closed => phase == Phase::PostIncident,
@@ -118,14 +118,14 @@ fn detection(list: &mut Checklist<'_>) {
         n => Ok(format!("{} linked", crate::telemetry::words::count(n, "alert"))),
     };
     list.add(phase, "alerts-linked", "Alerts linked, or a report instead", Check::Either, alerts);
-    let start = if i.assumed().contains(&"impact_started_at") {
+    let start = if i.assumed_milestones().contains(&"impact_started_at") {
         Err(format!("No alert gives the start time. Run `warroom incident time {id} impact_started TIME --reason …` to set it"))
     } else {
         Ok(format!("{} UTC", i.impact_started_at().date_clock()))
     };
-    list.add(phase, "start-time", "Start of the impact", Check::Program, start);
+    list.add(phase, "start-time", "Start of the impact", Check::Automatic, start);
     let reporter = i.roles.get(&Role::Reporter).cloned().or_else(|| i.entries.first().map(|e| e.actor.name.clone()));
-    list.add(phase, "reporter", "Reporter", Check::Program, met_if_some(reporter, String::new));
+    list.add(phase, "reporter", "Reporter", Check::Automatic, met_if_some(reporter, String::new));
 }
 
 fn assessment(list: &mut Checklist<'_>) {
@@ -133,17 +133,17 @@ fn assessment(list: &mut Checklist<'_>) {
     let id = i.id();
     let severity = i.severities.iter().rev().find_map(|s| s.reason.as_ref().map(|r| format!("{}: {r}", i.head.severity)));
     let how = || format!("Run `warroom incident severity {id} {} --reason …` to give the reason", i.head.severity);
-    list.add(phase, "severity", "Severity, with a reason", Check::Program, met_if_some(severity, how));
-    let impact = i.impact.is_known().then(|| i.impact.words());
+    list.add(phase, "severity", "Severity, with a reason", Check::Automatic, met_if_some(severity, how));
+    let impact = i.impact.is_described().then(|| i.impact.describe());
     let how = || format!("Run `warroom incident impact {id} --users … --text …` to describe it");
-    list.add(phase, "impact", "Impact and scope", Check::Program, met_if_some(impact, how));
+    list.add(phase, "impact", "Impact and scope", Check::Automatic, met_if_some(impact, how));
     let how = || format!("Run `warroom incident role {id} commander NAME` to assign one");
-    list.add(phase, "commander", "Incident commander", Check::Program, met_if_some(i.head.commander.clone(), how));
-    let missing: Vec<&str> = i.roles_missing().into_iter().filter(|r| *r != Role::Commander).map(Role::word).collect();
+    list.add(phase, "commander", "Incident commander", Check::Automatic, met_if_some(i.head.commander.clone(), how));
+    let missing: Vec<&str> = i.missing_roles().into_iter().filter(|r| *r != Role::Commander).map(Role::word).collect();
     if !i.matrix().roles(i.head.severity).is_empty() {
         let roles =
             if missing.is_empty() { Ok("All assigned".to_owned()) } else { Err(format!("Not assigned: {}", missing.join(", "))) };
-        list.add(phase, "roles", "Roles required by the severity", Check::Program, roles);
+        list.add(phase, "roles", "Roles required by the severity", Check::Automatic, roles);
     }
     let update = i.updates.first().map(|u| format!("{} update at {} UTC", u.audience.word(), u.at.date_clock()));
     let how = || format!("Run `warroom incident update {id} TEXT` after informing them, or tick this");
@@ -157,11 +157,11 @@ fn containment(list: &mut Checklist<'_>) {
     let at = i.mitigated_at.filter(|_| !i.mitigated_assumed && may_be_contained(i.head.status));
     let contained = at.map(|at| format!("Since {} UTC", at.date_clock()));
     let how = || format!("Run `warroom incident status {id} mitigated` when the impact is contained");
-    list.add(phase, "contained", "Affected systems isolated or mitigated", Check::Program, met_if_some(contained, how));
+    list.add(phase, "contained", "Affected systems isolated or mitigated", Check::Automatic, met_if_some(contained, how));
     let first = first_mitigation(i);
     let recorded = first.map(|(seq, at)| format!("entry {} at {} UTC", super::ids::seq_label(*seq), at.date_clock()));
     let how = || format!("Run `warroom incident note {id} TEXT --kind mitigation` to record it");
-    list.add(phase, "mitigation-recorded", "Mitigation recorded", Check::Program, met_if_some(recorded, how));
+    list.add(phase, "mitigation-recorded", "Mitigation recorded", Check::Automatic, met_if_some(recorded, how));
     list.add(phase, "effect-seen", "Mitigation effect confirmed by a metric", Check::Either, mitigation_effect(i));
 }
 
@@ -229,23 +229,23 @@ fn recovery(list: &mut Checklist<'_>, now: Timestamp, monitor: Duration) {
     };
     // If the alerts are known, they decide and a tick by hand does not count.
     let alerts_unknown = i.watched.is_empty() || firing.is_empty() && (!unknown.is_empty() || is_stale);
-    let check = if alerts_unknown { Check::Either } else { Check::Program };
+    let check = if alerts_unknown { Check::Either } else { Check::Automatic };
     list.add(phase, "restored", "Service restored", check, restored);
     if let Some(exit) = &i.exit {
         let result = match current_readings(i).next_back() {
             Some(r) if r.reading.met => Ok(r.reading.why.clone()),
-            Some(r) => Err(format!("{}: {}", exit.words(), r.reading.why)),
-            None => Err(format!("{}: not checked yet. Run `warroom incident check {id}`", exit.words())),
+            Some(r) => Err(format!("{}: {}", exit.describe(), r.reading.why)),
+            None => Err(format!("{}: not checked yet. Run `warroom incident check {id}`", exit.describe())),
         };
-        list.add(phase, "exit-criteria", "Exit criteria met", Check::Program, result);
+        list.add(phase, "exit-criteria", "Exit criteria met", Check::Automatic, result);
     }
     list.add_manual(phase, "health-checks", "Health checks passing");
     let monitored = healthy_since(i).and_then(|since| match now.since(since) {
-        healthy if healthy >= monitor => Ok(format!("Healthy for {}", human(healthy))),
-        healthy => Err(format!("Healthy for {} of {}", human(healthy), human(monitor))),
+        healthy if healthy >= monitor => Ok(format!("Healthy for {}", human_duration(healthy))),
+        healthy => Err(format!("Healthy for {} of {}", human_duration(healthy), human_duration(monitor))),
     });
     // Without alerts and exit criteria the program cannot check this, so a person must.
-    let check = if i.watched.is_empty() && i.exit.is_none() { Check::Either } else { Check::Program };
+    let check = if i.watched.is_empty() && i.exit.is_none() { Check::Either } else { Check::Automatic };
     list.add(phase, "monitored", "Monitored for the agreed time", check, monitored);
     list.add_manual(phase, "rollback-plan", "Rollback plan known");
 }
@@ -280,14 +280,14 @@ fn post_incident(list: &mut Checklist<'_>) {
         .filter(|m| i.milestone(*m).is_none())
         .map(|m| format!("{m} time"))
         .collect();
-    missing.extend(i.assumed().into_iter().map(|m| m.trim_end_matches("_at").replace('_', " ")));
-    missing.extend(i.order_faults().into_iter().filter(|f| f.exception.is_none()).map(|f| f.words));
+    missing.extend(i.assumed_milestones().into_iter().map(|m| m.trim_end_matches("_at").replace('_', " ")));
+    missing.extend(i.order_faults().into_iter().filter(|f| f.exception.is_none()).map(|f| f.message));
     let complete = if missing.is_empty() {
         Ok("All milestones known and in order".to_owned())
     } else {
         Err(format!("Missing or wrong: {}", missing.join(", ")))
     };
-    list.add(phase, "timeline-complete", "Timeline complete", Check::Program, complete);
+    list.add(phase, "timeline-complete", "Timeline complete", Check::Automatic, complete);
     let supported = i.hypotheses.iter().rev().find(|h| h.verdict == Some(super::event::Verdict::Supported));
     let how = || format!("Run `warroom incident hypothesis {id} SEQ supported --reason …`, or tick this");
     let cause = supported.map(|h| format!("entry {}: {}", super::ids::seq_label(h.seq), h.text));
@@ -335,7 +335,11 @@ mod tests {
 
     fn met(facts: Vec<Fact>, now: i64, item: &str) -> bool {
         let incident = Incident::fold(entries(facts)).unwrap();
-        gates(&incident, at(now), MONITOR).into_iter().find(|g| g.item == item).unwrap_or_else(|| panic!("{item}")).met
+        gates(&incident, at(now), DEFAULT_MONITOR_TIME)
+            .into_iter()
+            .find(|g| g.item == item)
+            .unwrap_or_else(|| panic!("{item}"))
+            .met
     }
 
     #[test]
@@ -498,8 +502,8 @@ mod tests {
     #[test]
     fn resolving_requires_up_to_recovery_and_closing_requires_the_rest() {
         let incident = Incident::fold(entries(vec![declared()])).unwrap();
-        let all = gates(&incident, at(0), MONITOR);
-        let phases = |to| open_for(&all, to).iter().map(|g| g.phase).collect::<std::collections::BTreeSet<_>>();
+        let all = gates(&incident, at(0), DEFAULT_MONITOR_TIME);
+        let phases = |to| open_items_for(&all, to).iter().map(|g| g.phase).collect::<std::collections::BTreeSet<_>>();
         assert!(!phases(Status::Resolved).contains(&Phase::PostIncident) && phases(Status::Resolved).contains(&Phase::Recovery));
         assert_eq!(phases(Status::Closed).into_iter().collect::<Vec<_>>(), [Phase::PostIncident]);
         assert!(phases(Status::Mitigated).is_empty());

@@ -23,7 +23,7 @@ pub struct Renumbering {
 impl Renumbering {
     /// Returns `fact` with every local id in the mapping replaced. Other ids stay. Fails only if the fact cannot be converted to
     /// JSON and back.
-    pub fn fact(&self, fact: &Fact) -> Result<Fact, serde_json::Error> {
+    pub fn apply(&self, fact: &Fact) -> Result<Fact, serde_json::Error> {
         if self.ids.is_empty() && self.seqs.is_empty() {
             return Ok(fact.clone());
         }
@@ -78,14 +78,14 @@ mod tests {
         };
         let note =
             Fact::Note { text: "pool is full [EL2], AL1 waits; EL20 stays; see INC-L1".into(), note_kind: NoteKind::Observation };
-        let Fact::Note { text, .. } = map.fact(&note).unwrap() else { panic!() };
+        let Fact::Note { text, .. } = map.apply(&note).unwrap() else { panic!() };
         assert_eq!(text, "pool is full [E7], A4 waits; EL20 stays; see INC-9");
         let undone = Fact::Undone { seq: LOCAL_SEQ + 3, text: "entry L3 corrected".into() };
-        assert_eq!(map.fact(&undone).unwrap(), Fact::Undone { seq: 12, text: "entry 12 corrected".into() });
+        assert_eq!(map.apply(&undone).unwrap(), Fact::Undone { seq: 12, text: "entry 12 corrected".into() });
         let done = Fact::ActionDone { id: ActionId::local(1), result: None };
-        assert_eq!(map.fact(&done).unwrap(), Fact::ActionDone { id: ActionId(4), result: None });
+        assert_eq!(map.apply(&done).unwrap(), Fact::ActionDone { id: ActionId(4), result: None });
         let corrected = Fact::Corrected { seq: LOCAL_SEQ + 3, text: "x".into(), reason: "y".into() };
-        assert!(matches!(map.fact(&corrected).unwrap(), Fact::Corrected { seq: 12, .. }));
+        assert!(matches!(map.apply(&corrected).unwrap(), Fact::Corrected { seq: 12, .. }));
         assert_eq!("EL2".parse(), Ok(EvidenceId::local(2)));
     }
 }

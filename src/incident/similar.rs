@@ -12,7 +12,7 @@ use crate::telemetry::Timestamp;
 
 /// The parts of an incident that are compared, and those that are shown for a match.
 #[derive(Clone, Debug)]
-pub struct Trace {
+pub struct Features {
     id: IncidentId,
     title: String,
     status: Status,
@@ -24,12 +24,12 @@ pub struct Trace {
     fixes: Vec<String>,
 }
 
-impl Trace {
+impl Features {
     /// Extracts them from an incident.
-    pub fn of(incident: &Incident) -> Self {
+    pub fn from_incident(incident: &Incident) -> Self {
         let mitigation_text = |seq: u64| {
             incident.entries.iter().find(|e| e.seq == seq).map(|e| {
-                let text = incident.text_of(e);
+                let text = incident.entry_text(e);
                 text.strip_prefix("Mitigation: ").unwrap_or(&text).to_owned()
             })
         };
@@ -86,7 +86,7 @@ fn similarity(a: &BTreeSet<String>, b: &BTreeSet<String>) -> f64 {
 
 /// Returns the incidents in `others` that are similar to `this`, most similar first. Cancelled and merged incidents and `this`
 /// itself are left out.
-pub fn similar(this: &Trace, others: &[Trace]) -> Vec<Similar> {
+pub fn similar(this: &Features, others: &[Features]) -> Vec<Similar> {
     let mut found: Vec<Similar> = others
         .iter()
         .filter(|o| o.id != this.id && !matches!(o.status, Status::Cancelled | Status::Merged))
@@ -123,7 +123,7 @@ pub fn similar(this: &Trace, others: &[Trace]) -> Vec<Similar> {
 }
 
 /// Formats matches as text: one paragraph per incident, with its cause and mitigations.
-pub fn told(found: &[Similar]) -> String {
+pub fn describe(found: &[Similar]) -> String {
     if found.is_empty() {
         return "No similar incidents found.\n".to_owned();
     }
@@ -144,7 +144,7 @@ mod tests {
     use super::*;
     use crate::incident::{Fact, LinkedAlert, NoteKind};
 
-    fn trace(n: u32, alert: &str, service: &str, fix: &str) -> Trace {
+    fn trace(n: u32, alert: &str, service: &str, fix: &str) -> Features {
         let mut linked = LinkedAlert::unverified(alert);
         linked.name = alert.to_owned();
         linked.labels.insert("service".into(), service.into());
@@ -154,7 +154,7 @@ mod tests {
             Fact::Note { text: fix.into(), note_kind: NoteKind::Mitigation },
         ]);
         all.iter_mut().for_each(|e| e.incident = IncidentId(n));
-        Trace::of(&Incident::fold(all).unwrap())
+        Features::from_incident(&Incident::fold(all).unwrap())
     }
 
     #[test]
@@ -172,6 +172,6 @@ mod tests {
             (found[0].fixes.as_slice(), found[0].why.contains("alerts PoolFull")),
             (&["raised the pool".to_owned()][..], true)
         );
-        assert!(told(&found).contains("mitigation: raised the pool") && told(&[]).contains("No similar incidents"));
+        assert!(describe(&found).contains("mitigation: raised the pool") && describe(&[]).contains("No similar incidents"));
     }
 }

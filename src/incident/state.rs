@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::action::{ActionItem, ActionState};
 use super::answer::Answer;
-use super::event::{Audience, FoundBy, Grade, Level, Remark, Verdict};
+use super::event::{Audience, EscalationLevel, FoundBy, Grade, Remark, Verdict};
 use super::evidence::EvidenceRecord;
 use super::exit::{ExitCriteria, ExitReading};
 use super::fact::{ActorKind, Entry, Fact, LinkedAlert, NoteKind};
@@ -21,7 +21,7 @@ use crate::telemetry::{Timestamp, Window};
 
 mod measure;
 
-pub use measure::faults;
+pub use measure::find_order_faults;
 
 /// How long before the first alert (or the declaration) the window of an investigation starts.
 pub const WINDOW_LEAD_SECS: u64 = 600;
@@ -97,12 +97,12 @@ pub struct Impact {
 
 impl Impact {
     /// Whether the impact is described: the affected users or a text are given.
-    pub fn is_known(&self) -> bool {
+    pub fn is_described(&self) -> bool {
         self.users.is_some() || self.text.is_some()
     }
 
     /// Describes the impact: `checkout fails; users: 17% of orders; region: eu`. Empty if nothing is known.
-    pub fn words(&self) -> String {
+    pub fn describe(&self) -> String {
         let mut parts = Vec::new();
         parts.extend(self.text.clone());
         parts.extend(self.users.as_ref().map(|u| format!("users: {u}")));
@@ -178,7 +178,7 @@ pub struct Update {
 
 /// The grade given to the diagnosis afterwards.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Graded {
+pub struct DiagnosisGrade {
     pub grade: Grade,
     pub found_by: FoundBy,
     pub text: Option<String>,
@@ -192,7 +192,7 @@ pub struct OrderFault {
     pub later: Milestone,
     /// Describes the fault, with both times.
     #[serde(rename = "words")]
-    pub words: String,
+    pub message: String,
     /// The recorded reason for the exception, if any.
     pub exception: Option<String>,
 }
@@ -233,17 +233,17 @@ pub struct Incident {
     pub ticks: BTreeMap<String, Tick>,
     pub exit: Option<ExitCriteria>,
     pub readings: Vec<RecordedReading>,
-    pub escalation: Option<Level>,
+    pub escalation: Option<EscalationLevel>,
     pub updates: Vec<Update>,
     pub hypotheses: Vec<Hypothesis>,
     pub decisions: Vec<Decision>,
     /// Entry number and time of each recorded mitigation.
     pub mitigations: Vec<(u64, Timestamp)>,
-    pub grade: Option<Graded>,
+    pub grade: Option<DiagnosisGrade>,
     /// Incidents merged into this one.
     pub absorbed: Vec<IncidentId>,
     /// The alerts that came with each merged incident, including incidents that have been separated again.
-    pub brought: BTreeMap<IncidentId, BTreeSet<String>>,
+    pub absorbed_alerts: BTreeMap<IncidentId, BTreeSet<String>>,
     pub evidence: Vec<EvidenceRecord>,
     pub actions: Vec<ActionItem>,
     pub investigation: Option<Investigation>,
@@ -281,7 +281,7 @@ impl Incident {
         let entries: Vec<Entry> = entries.into_iter().collect();
         let undone = undone_entries(&entries);
         let (first, rest) = entries.split_first()?;
-        let head = Summary::first(first)?;
+        let head = Summary::from_declaration(first)?;
         let (reason, matrix) = match &first.fact {
             Fact::IncidentDeclared { reason, matrix, .. } => (reason.clone(), matrix.clone()),
             _ => (None, None),
@@ -317,7 +317,7 @@ impl Incident {
             mitigations: Vec::new(),
             grade: None,
             absorbed: Vec::new(),
-            brought: BTreeMap::new(),
+            absorbed_alerts: BTreeMap::new(),
             evidence: Vec::new(),
             actions: Vec::new(),
             investigation: None,
@@ -444,7 +444,7 @@ impl Incident {
                 }
             }
             Fact::DiagnosisGraded { grade, found_by, text } => {
-                self.grade = Some(Graded { grade: *grade, found_by: *found_by, text: text.clone(), by: by.clone() });
+                self.grade = Some(DiagnosisGrade { grade: *grade, found_by: *found_by, text: text.clone(), by: by.clone() });
             }
             Fact::RoleAssigned { role, holder, .. } => self.assign(*role, holder, at),
             Fact::RoleRenounced { role, holder } => {
@@ -541,7 +541,7 @@ impl Incident {
                 if !self.absorbed.contains(from) {
                     self.absorbed.push(*from);
                 }
-                self.brought.entry(*from).or_default().extend(alerts.iter().cloned());
+                self.absorbed_alerts.entry(*from).or_default().extend(alerts.iter().cloned());
             }
             Fact::Released { from } => self.absorbed.retain(|a| a != from),
             Fact::IncidentDeclared { .. }
@@ -670,7 +670,7 @@ impl Incident {
     }
 
     /// The current text of an entry: its corrected text if there is one, marked as `(corrected)` or `(undone)` where that applies.
-    pub fn text_of(&self, entry: &Entry) -> String {
+    pub fn entry_text(&self, entry: &Entry) -> String {
         let text = match self.corrections.get(&entry.seq) {
             Some(text) => match &entry.fact {
                 Fact::Note { note_kind, .. } if *note_kind != NoteKind::Observation => {

@@ -104,7 +104,7 @@ pub struct Row {
 
 impl Row {
     /// Extracts the row from an incident, with its peak severity and the UTC month in which it was declared.
-    pub fn of(incident: &Incident) -> Self {
+    pub fn from_incident(incident: &Incident) -> Self {
         let name_and_service = |a: &super::fact::LinkedAlert| {
             let name = if a.name.is_empty() { a.fingerprint.clone() } else { a.name.clone() };
             (name, crate::telemetry::series::service_of(&a.labels).map(str::to_owned))
@@ -122,7 +122,7 @@ impl Row {
             .iter()
             .filter(|(fingerprint, _)| !incident.alerts.iter().any(|a| a.fingerprint == **fingerprint))
             // Alerts that came and went with a merged incident were not linked by mistake.
-            .filter(|(fingerprint, _)| !incident.brought.values().any(|all| all.contains(**fingerprint)))
+            .filter(|(fingerprint, _)| !incident.absorbed_alerts.values().any(|all| all.contains(**fingerprint)))
             .map(|(_, name)| name.clone())
             .collect();
         Self {
@@ -132,7 +132,7 @@ impl Row {
             services: incident.services(),
             month: incident.head.declared_at.date().chars().take(7).collect(),
             declared_at: incident.head.declared_at,
-            durations: incident.measured(),
+            durations: incident.measured_durations(),
             alerts: incident.alerts.iter().map(name_and_service).collect::<BTreeSet<_>>().into_iter().collect(),
             unlinked,
             grade: incident.grade.as_ref().map(|g| (g.grade, g.found_by)),
@@ -294,7 +294,7 @@ mod tests {
             open: Vec::new(),
             reason: None,
         };
-        Row::of(&Incident::fold(entries(vec![declared(), Fact::AlertLinked { alert: linked }, end])).unwrap())
+        Row::from_incident(&Incident::fold(entries(vec![declared(), Fact::AlertLinked { alert: linked }, end])).unwrap())
     }
 
     #[test]

@@ -56,7 +56,7 @@ fn is_zero(n: &u32) -> bool {
 
 impl Summary {
     /// Builds the summary from the first entry. Returns `None` if that entry does not declare an incident.
-    pub fn first(entry: &Entry) -> Option<Self> {
+    pub fn from_declaration(entry: &Entry) -> Option<Self> {
         let Fact::IncidentDeclared { title, severity, status, matrix, .. } = &entry.fact else { return None };
         let cadence = matrix
             .as_ref()

@@ -10,11 +10,11 @@ use regex::Regex;
 use super::clock::now;
 use super::gather::{Gathered, Question, Request, with_labels};
 use super::metrics::{BURNS, CALLEES, Role};
-use crate::analysis::departure::{Measured, Point, quantile};
-use crate::analysis::findings::{BurnInput, ChangeInput, Earlier, ExpiryInput, Key, LimitInput, SuspectInput};
-use crate::analysis::logshift::{LogStudy, ids_of};
+use crate::analysis::departure::{MeasuredSeries, Point, quantile};
+use crate::analysis::findings::{BurnInput, ChangeInput, EarlierLevel, ExpiryInput, Key, LimitInput, SuspectInput};
+use crate::analysis::log_shift::{LogComparison, request_ids};
 use crate::analysis::patterns::study::Side;
-use crate::analysis::suspects::{Known, suspects};
+use crate::analysis::suspects::{SuspectContext, suspects};
 use crate::analysis::{Change, Direction, Movement, Pattern};
 use crate::evidence::{Body, Draft, Redactor};
 use crate::incident::EvidenceKind;
@@ -44,20 +44,20 @@ pub(super) fn measured(
     series: &Series,
     onset: Timestamp,
     movement: &Movement,
-) -> Measured {
+) -> MeasuredSeries {
     let factor = if unit == "%" { 100.0 } else { 1.0 };
     // It may have moved before what is taken for the onset.
     let is_early = |s: &&crate::telemetry::Sample| s.at <= onset && movement.changed_at.is_none_or(|at| s.at < at);
     let points = |is_normal: bool| -> Vec<Point> {
         series.samples.iter().filter(|s| is_early(s) == is_normal).map(|s| (s.at, s.value * factor)).collect()
     };
-    Measured {
+    MeasuredSeries {
         name: service.map_or_else(|| title.to_owned(), |s| format!("{s}|{title}")),
         unit: unit.to_owned(),
         baseline: points(true),
         incident: points(false),
         ended: movement.changed_at.filter(|_| movement.before.is_some() && movement.after.is_none()),
-        since: movement.changed_at,
+        changed_at: movement.changed_at,
     }
 }
 
@@ -86,7 +86,11 @@ pub(super) fn take(
         Role::Level => {}
         Role::Version => {
             for change in versions(&answer.value, &question.title, &key) {
-                told.push(format!("{}{}", change.service.as_deref().map(|s| format!("{s} ")).unwrap_or_default(), change.what));
+                told.push(format!(
+                    "{}{}",
+                    change.service.as_deref().map(|s| format!("{s} ")).unwrap_or_default(),
+                    change.description
+                ));
                 found.changes.push(change);
             }
         }
@@ -96,7 +100,7 @@ pub(super) fn take(
                     told.push(format!(
                         "{}{}",
                         change.service.as_deref().map(|s| format!("{s} ")).unwrap_or_default(),
-                        change.what
+                        change.description
                     ));
                     found.changes.push(change);
                     kept.push(n);
@@ -125,7 +129,7 @@ pub(super) fn take(
                 let of = owner(&series.labels).map(|o| format!(" of {o}")).unwrap_or_default();
                 let what = format!("{}{of}", question.title);
                 told.push(format!("{what} ends at {} UTC", at.date_clock()));
-                found.expiring.push(ExpiryInput { what, at, key: key.clone() });
+                found.expiring.push(ExpiryInput { name: what, at, key: key.clone() });
                 kept.push(n);
             }
         }
@@ -137,7 +141,7 @@ pub(super) fn take(
                 }
             }
             if !told.is_empty() {
-                found.calls_from.push((key.clone(), "the labels of the metrics"));
+                found.call_sources.push((key.clone(), "the labels of the metrics"));
             }
         }
         Role::Failed(window) => {
@@ -178,8 +182,8 @@ pub(super) fn take(
             window,
             taken_at: now(),
             summary: match question.role {
-                Role::Failed(_) => format!("{}: {}", question.title, clean::cut(&words::list(&told), 160)),
-                _ => clean::cut(&told.join("; "), 200),
+                Role::Failed(_) => format!("{}: {}", question.title, clean::truncate(&words::list(&told), 160)),
+                _ => clean::truncate(&told.join("; "), 200),
             },
             shown,
             total: answer.total.unwrap_or(total),
@@ -251,7 +255,7 @@ fn versions(series: &[Series], label: &str, key: &str) -> Vec<ChangeInput> {
                 Some(before) => format!("{label} {before} → {version}"),
                 None => format!("{label} {version} appeared"),
             };
-            out.push(ChangeInput { at: *at, service: service.clone(), what, is_release: true, key: key.to_owned() });
+            out.push(ChangeInput { at: *at, service: service.clone(), description: what, is_release: true, key: key.to_owned() });
         }
     }
     out
@@ -268,7 +272,7 @@ fn steps(series: &Series, role: Role, key: &str) -> Vec<ChangeInput> {
                 _ => b.at,
             },
             service: owner(&series.labels),
-            what: match role {
+            description: match role {
                 // Of several processes the youngest is told: it may have been started beside the others.
                 Role::Start => "started a process".to_owned(),
                 Role::Restarts => format!("restarted (restarts {} → {})", human_value(a.value), human_value(b.value)),
@@ -379,7 +383,7 @@ pub(super) async fn other_days(
             for m in out.signals.metrics.iter_mut().filter(|m| m.key == *key && m.labels == series.labels) {
                 let shown = if m.unit == "%" { format!("{} %", human_value(level * 100.0)) } else { human_value(level) };
                 levels.push(format!("{}{shown}", m.service.as_deref().map(|s| format!("{s} ")).unwrap_or_default()));
-                m.earlier.push(Earlier { when: when.to_owned(), level, key: earlier_key.clone() });
+                m.earlier.push(EarlierLevel { when: when.to_owned(), level, key: earlier_key.clone() });
             }
         }
         if levels.is_empty() {
@@ -397,7 +401,7 @@ pub(super) async fn other_days(
             query: query.to_owned(),
             window: hours,
             taken_at: now(),
-            summary: format!("{title} at the same hours {when}: {}", clean::cut(&levels.join(", "), 120)),
+            summary: format!("{title} at the same hours {when}: {}", clean::truncate(&levels.join(", "), 120)),
             shown: total,
             total: answer.total.unwrap_or(total),
             body: Body::Series { title, unit, step_secs: step, threshold: None, series: answer.value },
@@ -426,7 +430,7 @@ pub(super) fn told_by_lines(patterns: &[Pattern], source: &str) -> Vec<ChangeInp
             Some(ChangeInput {
                 at: p.first_at?,
                 service: if p.services.len() == 1 { p.services.first().cloned() } else { None },
-                what: format!("log: '{}'", clean::cut(text.lines().next().unwrap_or(""), 90)),
+                description: format!("log: '{}'", clean::truncate(text.lines().next().unwrap_or(""), 90)),
                 is_release: true,
                 key: format!("patterns/{source}"),
             })
@@ -437,14 +441,14 @@ pub(super) fn told_by_lines(patterns: &[Pattern], source: &str) -> Vec<ChangeInp
 
 /// Follows requests through the lines of all log sources.
 pub(super) fn follow(out: &mut Gathered, window: Window, onset: Timestamp) {
-    let mut study = LogStudy::default();
+    let mut study = LogComparison::default();
     for line in std::mem::take(&mut out.lines) {
         let side = if line.at.is_some_and(|at| at <= onset) { Side::Baseline } else { Side::Incident };
         let first = line.message.lines().next().unwrap_or("");
-        study.add(side, line.at, line.service.as_deref().unwrap_or(""), first.as_bytes(), ids_of(&line));
+        study.add(side, line.at, line.service.as_deref().unwrap_or(""), first.as_bytes(), request_ids(&line));
     }
     let shifted = study.finish();
-    let followed = shifted.followed;
+    let followed = shifted.requests;
     if followed.requests > 0 {
         let mut text = format!(
             "{} followed by their ids, {} before.\n",
@@ -455,18 +459,18 @@ pub(super) fn follow(out: &mut Gathered, window: Window, onset: Timestamp) {
             text.push_str(&format!("{caller} calls {}.\n", words::list(callees)));
         }
         let mut changed: Vec<_> = followed.by_service.iter().collect();
-        changed.sort_by(|a, b| (b.1.slow + b.1.flow).total_cmp(&(a.1.slow + a.1.flow)).then_with(|| a.0.cmp(b.0)));
+        changed.sort_by(|a, b| (b.1.slowdown + b.1.flow).total_cmp(&(a.1.slowdown + a.1.flow)).then_with(|| a.0.cmp(b.0)));
         for (service, c) in changed {
-            for (size, words) in [(c.slow, &c.slow_told), (c.flow, &c.flow_told)] {
+            for (size, words) in [(c.slowdown, &c.slowdown_description), (c.flow, &c.flow_description)] {
                 if size > 1.0 && !words.is_empty() {
                     text.push_str(&format!("{service}: {words}.\n"));
                 }
             }
         }
-        if followed.beyond > 0 {
+        if followed.skipped_lines > 0 {
             out.gap(format!(
                 "{} lines of requests beyond the first {} were not followed",
-                followed.beyond,
+                followed.skipped_lines,
                 crate::analysis::requests::MAX_LINES
             ));
         }
@@ -474,7 +478,7 @@ pub(super) fn follow(out: &mut Gathered, window: Window, onset: Timestamp) {
             out.signals.calls.entry(caller.clone()).or_default().extend(callees.iter().cloned());
         }
         if !followed.calls.is_empty() {
-            out.signals.calls_from.push(("requests".to_owned(), "the requests in the logs"));
+            out.signals.call_sources.push(("requests".to_owned(), "the requests in the logs"));
         }
         let draft = Draft {
             kind: EvidenceKind::Analysis,
@@ -482,7 +486,7 @@ pub(super) fn follow(out: &mut Gathered, window: Window, onset: Timestamp) {
             query: "requests followed through the logs by their trace or request ids".to_owned(),
             window,
             taken_at: now(),
-            summary: clean::cut(text.lines().next().unwrap_or(""), 160),
+            summary: clean::truncate(text.lines().next().unwrap_or(""), 160),
             body: Body::Text { text },
             gaps: Vec::new(),
             shown: followed.requests,
@@ -490,7 +494,7 @@ pub(super) fn follow(out: &mut Gathered, window: Window, onset: Timestamp) {
         };
         out.drafts.push(("requests".to_owned(), draft));
     }
-    out.known = Known {
+    out.known = SuspectContext {
         logs: shifted.shifts.iter().fold(BTreeMap::new(), |mut all: BTreeMap<String, f64>, s| {
             // Lines that name no service belong to none.
             if !s.service.is_empty() {
@@ -500,7 +504,7 @@ pub(super) fn follow(out: &mut Gathered, window: Window, onset: Timestamp) {
             all
         }),
         requests: followed.by_service,
-        ..Known::default()
+        ..SuspectContext::default()
     };
 }
 
@@ -570,15 +574,15 @@ pub(super) fn suspect(out: &mut Gathered) {
         .filter(|s| {
             (s.changed_at.is_some() && s.size >= LEAST && is_felt(s.before, s.after))
                 || s.series.is_none()
-                || !s.in_logs.is_empty()
-                || s.waited.is_some()
+                || !s.log_change.is_empty()
+                || s.wait.is_some()
         })
         .map(|suspect| {
             let known = suspect.series.as_deref().and_then(|s| by_name.get(s)).cloned();
             let mut keys: Vec<Key> = known.iter().map(|(key, _, _)| key.clone()).collect();
             let (labels, unit) = known.map_or_else(Default::default, |(_, labels, unit)| (labels, unit));
-            keys.extend(suspect.waited.iter().filter_map(|w| by_name.get(&w.by)).map(|(key, _, _)| key.clone()));
-            if !suspect.in_logs.is_empty() {
+            keys.extend(suspect.wait.iter().filter_map(|w| by_name.get(&w.caller_series)).map(|(key, _, _)| key.clone()));
+            if !suspect.log_change.is_empty() {
                 let is_followed = suspect.service.as_ref().is_some_and(|s| out.known.requests.contains_key(s));
                 keys.extend(if is_followed { vec!["requests".to_owned()] } else { pattern_keys.clone() });
             }
@@ -617,7 +621,7 @@ mod tests {
         let still = series(&[("service", "mail"), ("version", "7")], 0, &[1.0; 15]);
         let found = versions(&[old.clone(), new.clone(), still.clone()], "version", "k");
         let told: Vec<(Option<&str>, &str, Timestamp)> =
-            found.iter().map(|c| (c.service.as_deref(), c.what.as_str(), c.at)).collect();
+            found.iter().map(|c| (c.service.as_deref(), c.description.as_str(), c.at)).collect();
         assert_eq!(told, [(Some("shop"), "version 1.41.3 → 1.42.0", at(600))]);
         assert!(versions(&[old, still], "version", "k").is_empty());
     }
@@ -627,10 +631,13 @@ mod tests {
         let began = START as f64;
         let start = series(&[("service", "shop")], 0, &[began, began, began + 130.0, began + 130.0]);
         let found = steps(&start, Role::Start, "k");
-        assert_eq!((found.len(), found[0].at, found[0].what.as_str()), (1, at(120), "started a process"));
+        assert_eq!((found.len(), found[0].at, found[0].description.as_str()), (1, at(120), "started a process"));
         let generation = series(&[("deployment", "shop")], 0, &[4.0, 5.0, 5.0]);
         let found = steps(&generation, Role::Generation, "k");
-        assert_eq!((found[0].what.as_str(), found[0].service.as_deref()), ("has another spec (generation 4 → 5)", Some("shop")));
+        assert_eq!(
+            (found[0].description.as_str(), found[0].service.as_deref()),
+            ("has another spec (generation 4 → 5)", Some("shop"))
+        );
         assert!(steps(&series(&[], 0, &[3.0; 5]), Role::Restarts, "k").is_empty());
     }
 
@@ -701,7 +708,11 @@ mod tests {
             };
             let name = format!("{service}|{title}");
             let (baseline, incident) = (level(-20, 20, before), level(0, 6, after));
-            out.measured.push((Measured { name: name.clone(), baseline, incident, ..Measured::default() }, name, Labels::new()));
+            out.measured.push((
+                MeasuredSeries { name: name.clone(), baseline, incident, ..MeasuredSeries::default() },
+                name,
+                Labels::new(),
+            ));
         };
         for (service, rate) in [("desk", 1.0), ("mail", 1.0), ("bank", 1.0)] {
             add(service, "requests per second", rate, rate);
@@ -750,7 +761,7 @@ mod tests {
             ],
             "app",
         );
-        let told: Vec<&str> = found.iter().map(|c| c.what.as_str()).collect();
+        let told: Vec<&str> = found.iter().map(|c| c.description.as_str()).collect();
         assert_eq!(told, ["log: 'deployed version 1.42.0'", "log: 'feature flag new-cart enabled'"]);
         assert_eq!((found[0].key.as_str(), found[0].service.as_deref()), ("patterns/app", Some("shop")));
     }
@@ -824,7 +835,7 @@ mod tests {
         let (key, draft) = &out.drafts[0];
         assert_eq!((out.drafts.len(), draft.window.end), (1, at(1200) - Duration::from_hours(24)));
         let found = crate::analysis::findings::findings(&out.signals);
-        let told = found.iter().find(|f| f.kind == crate::incident::FindingKind::Moved).unwrap();
+        let told = found.iter().find(|f| f.kind == crate::incident::FindingKind::Metric).unwrap();
         assert!(told.text.contains("at the same time of day it was 4.5 s a day earlier: usual at this time of day"), "{told:?}");
         assert!(told.against == [key.clone()] && told.confidence < 0.5, "{told:?}");
     }

@@ -9,12 +9,12 @@ use super::clock::now;
 use super::desk::{Desk, DeskError, Progress, new_entries};
 use crate::config::AssistantConfig;
 use crate::evidence::body::{StoredBody, digest};
-use crate::evidence::check::check;
+use crate::evidence::check::check_citations;
 use crate::evidence::{Body, Redactor, cited};
 use crate::incident::{Actor, Answer, AnswerSource, ClaimState, EvidenceId, Fact, Incident, IncidentId, Usage};
 use crate::journal::Append;
 use crate::llm::{Llm, LlmError, Outcome};
-use crate::prompt::plan::Asked;
+use crate::prompt::plan::AskOptions;
 use crate::prompt::{Delta, Limits, PromptPlan, plan};
 
 /// The window that a prompt is planned for when no model is configured.
@@ -59,7 +59,7 @@ impl Desk {
         let file = named
             .or_else(|| self.library.get("question"))
             .ok_or_else(|| DeskError::NotFound("the prompt 'question' is missing".to_owned()))?;
-        let asked = Asked {
+        let asked = AskOptions {
             question: named.is_none().then(|| Redactor::new().text(&crate::telemetry::clean::block(text)).into_owned()),
             persona: question.persona.clone(),
         };
@@ -200,7 +200,7 @@ fn rules_answer(incident: &Incident, plan: &PromptPlan, reason: &str) -> Answer 
 }
 
 fn llm_answer(plan: &PromptPlan, model: &str, outcome: Outcome) -> Answer {
-    let cut = outcome.cut_by.as_ref().map(|by| format!("the answer was cut short by the server ({by})"));
+    let cut = outcome.cut_reason.as_ref().map(|by| format!("the answer was cut short by the server ({by})"));
     Answer {
         usage: outcome.usage,
         model: Some(outcome.model.unwrap_or_else(|| model.to_owned())),
@@ -223,7 +223,7 @@ fn partial_answer(plan: &PromptPlan, model: &str, text: String, error: &LlmError
 
 /// The check of the citations. What a model cites must have been shown to it; the rules cite from the whole journal.
 fn checked(mut answer: Answer, incident: &Incident, plan: &PromptPlan) -> Answer {
-    let mut shown: BTreeMap<EvidenceId, String> = plan.shown();
+    let mut shown: BTreeMap<EvidenceId, String> = plan.shown_evidence();
     if answer.source == AnswerSource::Rules {
         // The rules' own sentences are computed from the evidence: their figures stand in the findings.
         let findings: String = incident
@@ -234,7 +234,7 @@ fn checked(mut answer: Answer, incident: &Incident, plan: &PromptPlan) -> Answer
             .collect();
         shown = incident.evidence.iter().map(|e| (e.id, findings.clone())).collect();
     }
-    let verdict = check(&answer.answer, &shown);
+    let verdict = check_citations(&answer.answer, &shown);
     answer.citations = verdict.citations;
     answer.claims = verdict.claims;
     if answer.source == AnswerSource::Rules {

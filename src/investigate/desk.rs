@@ -59,7 +59,7 @@ impl Desk {
         Ok(Self {
             journal: Journal::open(&store_at(config)?)?,
             sources: SourceSet::from_config(config),
-            library: Library::with(&user_prompts(config))?,
+            library: Library::with_user_prompts(&user_prompts(config))?,
             matrix: config.matrix.clone(),
             assistant: config.assistant.clone(),
             user: clean::line(&config.user),

@@ -11,11 +11,11 @@ use super::clock::now;
 use super::desk::Progress;
 use super::metrics::{self, Role};
 use super::set::{AlertBoard, SourceSet, failed, ok};
-use crate::analysis::departure::Measured;
-use crate::analysis::expression::{self, threshold};
-use crate::analysis::findings::{CHANGES_BEFORE, ChangeInput, Key, MetricInput, OF_CHANGES};
+use crate::analysis::departure::MeasuredSeries;
+use crate::analysis::expression::{self, parse_threshold};
+use crate::analysis::findings::{CHANGE_GAP_PREFIX, CHANGES_BEFORE, ChangeInput, Key, MetricInput};
 use crate::analysis::movement::movement;
-use crate::analysis::suspects::Known;
+use crate::analysis::suspects::SuspectContext;
 use crate::analysis::{Direction, Signals, patterns, relations};
 use crate::config::SloConfig;
 use crate::evidence::{Body, Draft, Redactor};
@@ -64,13 +64,13 @@ pub struct Gathered {
     /// Until when the data count as normal.
     pub onset: Option<Timestamp>,
     /// The series that suspects are sought among, with their evidence.
-    pub(super) measured: Vec<(Measured, Key, Labels)>,
+    pub(super) measured: Vec<(MeasuredSeries, Key, Labels)>,
     /// All log lines that were read.
     pub(super) lines: Vec<LogLine>,
     /// Failed requests over the windows of the error budgets.
     pub(super) failed: Vec<around::Failed>,
     /// What the logs tell of the services.
-    pub(super) known: Known,
+    pub(super) known: SuspectContext,
 }
 
 impl Gathered {
@@ -104,7 +104,7 @@ pub async fn gather(set: &SourceSet, request: &Request, progress: &Progress) -> 
     let board = set.alerts().await;
     take_alerts(&mut out, set, request, board);
     out.signals.matrix = Some(request.matrix.clone());
-    out.signals.storm = relations::storm(&out.signals.alerts.iter().filter(|a| a.is_firing()).collect::<Vec<_>>());
+    out.signals.storm = relations::find_storm(&out.signals.alerts.iter().filter(|a| a.is_firing()).collect::<Vec<_>>());
     let onset = onset(request, &out.signals.alerts);
     out.onset = Some(onset);
     let first = out.signals.alerts.iter().filter(|a| a.is_firing()).filter_map(|a| a.pending_since.or(a.starts_at)).min();
@@ -158,7 +158,7 @@ pub async fn gather(set: &SourceSet, request: &Request, progress: &Progress) -> 
     // Who calls whom is known only now.
     if out.signals.storm.is_none() {
         let firing: Vec<&Alert> = out.signals.alerts.iter().filter(|a| a.is_firing()).collect();
-        out.signals.storm = relations::storm_along(&firing, &out.signals.calls);
+        out.signals.storm = relations::find_call_storm(&firing, &out.signals.calls);
     }
     around::suspect(&mut out);
     out
@@ -175,7 +175,7 @@ fn merge_part(out: &mut Gathered, part: Gathered) {
     for (caller, callees) in part.signals.calls {
         out.signals.calls.entry(caller).or_default().extend(callees);
     }
-    out.signals.calls_from.extend(part.signals.calls_from);
+    out.signals.call_sources.extend(part.signals.call_sources);
     out.measured.extend(part.measured);
     out.lines.extend(part.lines);
     part.signals.gaps.into_iter().for_each(|g| out.gap(g));
@@ -196,7 +196,7 @@ fn onset(request: &Request, alerts: &[Alert]) -> Timestamp {
 
 fn take_alerts(out: &mut Gathered, set: &SourceSet, request: &Request, board: AlertBoard) {
     let taken_at = now();
-    out.signals.alerts_known = board.is_known();
+    out.signals.alerts_known = board.any_source_answered();
     let relevant: Vec<Alert> = if request.linked.is_empty() {
         board
             .alerts
@@ -217,7 +217,7 @@ fn take_alerts(out: &mut Gathered, set: &SourceSet, request: &Request, board: Al
     let ended: Vec<Alert> = request
         .linked
         .iter()
-        .filter(|l| l.verified && board.is_known() && !relevant.iter().any(|a| a.fingerprint == l.fingerprint))
+        .filter(|l| l.verified && board.any_source_answered() && !relevant.iter().any(|a| a.fingerprint == l.fingerprint))
         .map(ended_alert)
         .collect();
     for source in &set.sources {
@@ -359,7 +359,7 @@ async fn look_at_metrics(
             "{}: its last samples are of {}Z, {} before the end of the window",
             source.name(),
             known_until.clock(time::UtcOffset::UTC),
-            crate::telemetry::time::human(silent)
+            crate::telemetry::time::human_duration(silent)
         ));
     }
     let mut missing = 0;
@@ -372,7 +372,7 @@ async fn look_at_metrics(
             Err(e) if e.kind == FaultKind::NotRecorded => {
                 missing += usize::from(question.role == Role::Level && question.threshold.is_none());
             }
-            Err(e) => fail(&mut out, source, &format!("`{}`", clean::cut(&question.query, 80)), &e),
+            Err(e) => fail(&mut out, source, &format!("`{}`", clean::truncate(&question.query, 80)), &e),
         }
     }
     if missing > 0 {
@@ -427,7 +427,7 @@ fn expressions(rules: &[Rule], alerts: &[Alert], most: usize, out: &mut Gathered
         .into_iter()
         .take(most)
         .map(|rule| {
-            let split = threshold(&rule.query);
+            let split = parse_threshold(&rule.query);
             let (query, limit) = split.map_or_else(|| (rule.query.clone(), None), |t| (t.series, Some(t.value)));
             Question {
                 title: format!("expression of {}", rule.name),
@@ -506,7 +506,7 @@ fn take_series(
     }
     let key = format!("metric/{}/{}", source.name(), question.query);
     let unit = if question.unit.is_empty() {
-        expression::unit(&question.query, question.threshold).to_owned()
+        expression::infer_unit(&question.query, question.threshold).to_owned()
     } else {
         question.unit.clone()
     };
@@ -655,7 +655,7 @@ async fn look_at_changes(source: &dyn Source, window: Window) -> Gathered {
     };
     out.report(ok(source.name(), source.kind()));
     for gap in &answer.gaps {
-        out.gap(format!("{OF_CHANGES}{}: {gap}", source.name()));
+        out.gap(format!("{CHANGE_GAP_PREFIX}{}: {gap}", source.name()));
     }
     take_changes(&mut out, source.name(), backend.query(window), window, answer);
     out
@@ -665,11 +665,11 @@ async fn look_at_changes(source: &dyn Source, window: Window) -> Gathered {
 fn take_changes(out: &mut Gathered, name: &str, query: String, window: Window, answer: Answer<Vec<ChangeEvent>>) {
     let key = format!("changes/{name}");
     // Redacted before it is cut: half a token has lost the shape by which it is known.
-    let redacted = |text: &str| clean::cut(&Redactor::new().text(text), MAX_CHANGE);
+    let redacted = |text: &str| clean::truncate(&Redactor::new().text(text), MAX_CHANGE);
     out.signals.changes.extend(answer.value.iter().map(|c| ChangeInput {
         at: c.at,
         service: c.service.clone(),
-        what: redacted(&c.told()),
+        description: redacted(&c.describe()),
         is_release: c.is_release,
         key: key.clone(),
     }));
@@ -678,7 +678,7 @@ fn take_changes(out: &mut Gathered, name: &str, query: String, window: Window, a
         None => "no change in the window".to_owned(),
         Some(last) => {
             let service = last.service.as_deref().map(|s| format!("{s} ")).unwrap_or_default();
-            format!("{}, the last: {service}{}", words::count(shown, "change"), redacted(&last.told()))
+            format!("{}, the last: {service}{}", words::count(shown, "change"), redacted(&last.describe()))
         }
     };
     let lines = answer.map(|changes| changes.iter().map(change_line).collect());
@@ -691,7 +691,7 @@ fn change_line(change: &ChangeEvent) -> LogLine {
         at: Some(change.at),
         service: change.service.clone(),
         fields: change.link.iter().map(|link| ("link".to_owned(), link.clone())).collect(),
-        ..LogLine::plain(clean::cut(&Redactor::new().text(&change.told()), 2 * MAX_CHANGE))
+        ..LogLine::plain(clean::truncate(&Redactor::new().text(&change.describe()), 2 * MAX_CHANGE))
     }
 }
 
@@ -713,7 +713,7 @@ fn lines_draft(source: &dyn Source, query: String, window: Window, answer: Answe
             "{} error lines, the last: {}",
             answer.total.unwrap_or(shown),
             // Redacted before it is cut: half a token has lost the shape by which it is known.
-            clean::cut(Redactor::new().text(&last.message).lines().next().unwrap_or(""), 120)
+            clean::truncate(Redactor::new().text(&last.message).lines().next().unwrap_or(""), 120)
         ),
     };
     of_lines(EvidenceKind::Logs, source.name(), query, window, summary, answer)
@@ -751,7 +751,7 @@ fn take_patterns(
     onset: Timestamp,
     answer: Answer<Vec<LogLine>>,
 ) {
-    let mut found = patterns::group(&answer.value, onset, window);
+    let mut found = patterns::group_lines(&answer.value, onset, window);
     out.signals.changes.extend(around::told_by_lines(&found, source.name()));
     for pattern in &mut found {
         // Findings quote these, cut short.
@@ -790,7 +790,7 @@ fn take_patterns(
 
 fn relate(out: &mut Gathered, window: Window) {
     let alerts: Vec<&Alert> = out.signals.alerts.iter().collect();
-    let found = relations::relations(&alerts);
+    let found = relations::find_relations(&alerts);
     if found.is_empty() {
         return;
     }

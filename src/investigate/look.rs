@@ -3,7 +3,7 @@
 use tokio::sync::mpsc;
 
 use super::desk::Desk;
-use crate::analysis::expression::threshold;
+use crate::analysis::expression::parse_threshold;
 use crate::analysis::patterns;
 use crate::evidence::Redactor;
 use crate::sources::{Batch, LogFilter, SourceError, step_for};
@@ -86,7 +86,7 @@ impl Desk {
             let Some(metrics) = source.metrics() else { continue };
             let rules = metrics.rules().await?.value;
             let Some(rule) = rules.into_iter().find(|r| r.name == alert.name) else { continue };
-            let split = threshold(&rule.query);
+            let split = parse_threshold(&rule.query);
             let (query, limit) = split.map_or((rule.query, None), |t| (t.series, Some(t.value)));
             let answer = metrics.range(&query, window, step_for(window)).await?;
             let mine =

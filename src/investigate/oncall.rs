@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use super::desk::{Desk, DeskError, checked_line};
-use crate::incident::similar::{Similar, Trace, similar};
+use crate::incident::similar::{Features, Similar, similar};
 use crate::incident::{Entry, EventKind, Incident, IncidentId};
 use crate::telemetry::clean;
 
@@ -30,7 +30,7 @@ async fn run(argv: &[String]) -> Result<String, DeskError> {
     if output.status.success() {
         Ok(text(&output.stdout).trim().to_owned())
     } else {
-        Err(fail(format!("it ended with {}: {}", output.status, clean::cut(text(&output.stderr).trim(), 200))))
+        Err(fail(format!("it ended with {}: {}", output.status, clean::truncate(text(&output.stderr).trim(), 200))))
     }
 }
 
@@ -68,16 +68,16 @@ impl Desk {
     pub async fn page(&self, id: IncidentId, name: &str, text: &str) -> Result<(Incident, Entry), DeskError> {
         let incident = self.journal.incident(id).await?;
         let said = run(&self.page_command(&incident, name, text)?).await?;
-        let said = if said.is_empty() { String::new() } else { format!(" ({})", clean::cut(&clean::line(&said), 120)) };
+        let said = if said.is_empty() { String::new() } else { format!(" ({})", clean::truncate(&clean::line(&said), 120)) };
         self.event(id, EventKind::ResponderRequested, &format!("{} paged: {text}{said}", clean::line(name)), None).await
     }
 
     /// Past incidents that look like this one.
     pub async fn similar(&self, id: IncidentId) -> Result<Vec<Similar>, DeskError> {
-        let this = Trace::of(&self.journal.incident(id).await?);
+        let this = Features::from_incident(&self.journal.incident(id).await?);
         let mut others = Vec::new();
         for head in self.journal.list().await? {
-            others.push(Trace::of(&self.journal.incident(head.id).await?));
+            others.push(Features::from_incident(&self.journal.incident(head.id).await?));
         }
         Ok(similar(&this, &others))
     }

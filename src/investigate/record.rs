@@ -8,7 +8,7 @@ use super::set::SourceSet;
 use crate::config::SloConfig;
 use crate::incident::Matrix;
 use crate::sources::recording::Recording;
-use crate::sources::tap::Tap;
+use crate::sources::tap::Recorder;
 use crate::sources::{Source, step_for};
 use crate::telemetry::{Window, clean};
 
@@ -21,7 +21,7 @@ pub async fn record(
     progress: &Progress,
 ) -> Result<Recording, crate::sources::SourceError> {
     let step = step_for(Window::before(span.end, std::time::Duration::from_secs(600))).min(step_for(span));
-    let taps: Vec<Arc<Tap>> = set.sources.iter().map(|s| Arc::new(Tap::new(Arc::clone(s), span, step))).collect();
+    let taps: Vec<Arc<Recorder>> = set.sources.iter().map(|s| Arc::new(Recorder::new(Arc::clone(s), span, step))).collect();
     let tapped = SourceSet::over(taps.iter().map(|t| Arc::clone(t) as Arc<dyn Source>).collect());
     gather(
         &tapped,

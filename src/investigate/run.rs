@@ -24,7 +24,7 @@ fn recorded(incident: &Incident) -> Vec<ChangeEvent> {
     let told = incident.timeline().into_iter().filter(is_change).map(|e| ChangeEvent {
         at: e.at,
         service: None,
-        what: format!("{} (recorded by {})", incident.text_of(e), e.actor.name),
+        what: format!("{} (recorded by {})", incident.entry_text(e), e.actor.name),
         by: None,
         link: None,
         is_release: true,

@@ -75,8 +75,8 @@ impl Desk {
 
     /// Asks for the exit criteria's values over their duration: the named source, else the first that answers.
     async fn read_exit(&self, criteria: &ExitCriteria) -> Result<(ExitReading, Draft), String> {
-        let window = Window::before(now(), criteria.length());
-        let step = step_for(window).min((criteria.length().as_secs_f64() / 4.0).max(1.0));
+        let window = Window::before(now(), criteria.duration());
+        let step = step_for(window).min((criteria.duration().as_secs_f64() / 4.0).max(1.0));
         let mut why = "no metrics source is configured".to_owned();
         for source in &self.sources.sources {
             let Some(metrics) = source.metrics() else { continue };
@@ -90,7 +90,7 @@ impl Desk {
                     continue;
                 }
             };
-            let reading = criteria.judge(&answer.value, window, Duration::from_secs_f64(step), source.name());
+            let reading = criteria.evaluate(&answer.value, window, Duration::from_secs_f64(step), source.name());
             let shown = u64::try_from(answer.value.len()).unwrap_or(0);
             let draft = Draft {
                 kind: EvidenceKind::Metric,
@@ -100,7 +100,7 @@ impl Desk {
                 taken_at: now(),
                 summary: format!("exit criteria {}: {}", if reading.met { "met" } else { "not met" }, reading.why),
                 body: Body::Series {
-                    title: format!("exit criteria: {}", criteria.words()),
+                    title: format!("exit criteria: {}", criteria.describe()),
                     unit: String::new(),
                     step_secs: step,
                     threshold: Some(criteria.threshold),
@@ -150,7 +150,8 @@ fn seen(i: &Incident, board: &AlertBoard) -> Vec<Fact> {
     if !i.head.status.is_open() {
         return Vec::new();
     }
-    let all_answered = board.is_known() && board.sources.iter().all(|s| s.status == SourceStatus::Ok) && board.gaps.is_empty();
+    let all_answered =
+        board.any_source_answered() && board.sources.iter().all(|s| s.status == SourceStatus::Ok) && board.gaps.is_empty();
     let mut facts = Vec::new();
     for alert in &i.alerts {
         let found = board.alerts.iter().find(|a| a.fingerprint == alert.fingerprint);

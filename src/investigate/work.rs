@@ -7,11 +7,12 @@ use super::clock::now;
 use super::desk::{Desk, DeskError, checked_line, checked_text};
 use crate::evidence::{Body, Draft, Redactor};
 use crate::incident::fact::todos_in;
-use crate::incident::gate::{Check, GateItem, gates, open_for};
+use crate::incident::gate::{Check, GateItem, gates, open_items_for};
 use crate::incident::ids::seq_label;
 use crate::incident::{
-    ActionChange, ActionId, ActionKind, ActionScope, ActionState, Audience, Entry, EventKind, EvidenceKind, ExitCriteria, Fact,
-    FoundBy, Grade, Incident, IncidentId, Level, Milestone, Next, NoteKind, Remark, Role, Severity, Status, Verdict,
+    ActionChange, ActionId, ActionKind, ActionScope, ActionState, Audience, Entry, EscalationLevel, EventKind, EvidenceKind,
+    ExitCriteria, Fact, FoundBy, Grade, Incident, IncidentId, Milestone, NextUpdate, NoteKind, Remark, Role, Severity, Status,
+    Verdict,
 };
 use crate::journal::{Append, JournalError};
 use crate::telemetry::{LogLine, Timestamp, Window, clean};
@@ -70,7 +71,7 @@ impl Desk {
                 return refused(format!("{id} is {from}: resolve it first, `warroom incident resolve {id}`"));
             }
             let all = gates(i, when, self.monitor);
-            let open = open_for(&all, to);
+            let open = open_items_for(&all, to);
             if !(open.is_empty() && silent.is_empty()) && override_reason.is_none() {
                 let mut list: Vec<String> = open.iter().map(|g| g.item.to_owned()).collect();
                 list.extend(silent.iter().map(|s| format!("not looked at now ({s})")));
@@ -253,8 +254,8 @@ impl Desk {
         let reason = checked_text("reason", reason)?;
         self.write(id, at, |i| {
             let entry = entry_of(i, seq)?;
-            if !entry.fact.is_told() {
-                let (label, what) = (seq_label(seq), clean::cut(&entry.fact.sentence(), 80));
+            if !entry.fact.can_be_corrected() {
+                let (label, what) = (seq_label(seq), clean::truncate(&entry.fact.sentence(), 80));
                 return refused(format!(
                     "entry {label} ({what}) is no text of somebody: words would contradict what it did; `warroom incident undo {id} {label}` takes it back where that can be, or make the change anew"
                 ));
@@ -274,14 +275,14 @@ impl Desk {
                     .entries
                     .iter()
                     .rev()
-                    .find(|e| e.actor == self.person() && e.fact.is_a_change() && !i.undone.contains(&e.seq))
+                    .find(|e| e.actor == self.person() && e.fact.is_user_change() && !i.undone.contains(&e.seq))
                     .ok_or_else(|| DeskError::Refused(format!("{} has made no change of {id} that can be undone", self.user)))?,
             };
             if i.undone.contains(&entry.seq) {
                 return refused(format!("entry {} is undone already", seq_label(entry.seq)));
             }
             if !entry.fact.can_be_undone() {
-                let what = clean::cut(&entry.fact.sentence(), 80);
+                let what = clean::truncate(&entry.fact.sentence(), 80);
                 let how = match (&entry.fact, seq) {
                     (Fact::Absorbed { from, .. }, _) => {
                         format!("`warroom incident reopen {from} --reason …` takes the part away")
@@ -295,7 +296,7 @@ impl Desk {
                     "entry {label} ({what}) cannot be undone: it happened outside, or others rely on it; {how}"
                 ));
             }
-            Ok(Fact::Undone { seq: entry.seq, text: clean::cut(&entry.fact.sentence(), 200) })
+            Ok(Fact::Undone { seq: entry.seq, text: clean::truncate(&entry.fact.sentence(), 200) })
         })
         .await
     }
@@ -320,7 +321,14 @@ impl Desk {
     }
 
     /// Puts an escalation on record. It pages nobody.
-    pub async fn escalate(&self, id: IncidentId, level: Level, to: Option<&str>, reason: &str, at: Option<Timestamp>) -> Written {
+    pub async fn escalate(
+        &self,
+        id: IncidentId,
+        level: EscalationLevel,
+        to: Option<&str>,
+        reason: &str,
+        at: Option<Timestamp>,
+    ) -> Written {
         let (to, reason) = (to.map(name).transpose()?, checked_text("reason", reason)?);
         self.write(id, at, |_| Ok(Fact::Escalated { level, to: to.clone(), reason: reason.clone() })).await
     }
@@ -396,7 +404,7 @@ impl Desk {
                 let hint = near.map_or_else(String::new, |n| format!(" did you mean '{n}'?"));
                 return Err(DeskError::NotFound(format!("no gate item '{item}';{hint} there are {}", known.join(", "))));
             };
-            if found.check == Check::Program {
+            if found.check == Check::Automatic {
                 return refused(format!(
                     "warroom checks '{}' itself ({}): it cannot be ticked; --override REASON goes on without it",
                     found.item, found.detail
@@ -423,14 +431,21 @@ impl Desk {
     }
 
     /// Puts on record that an update went out; sends nothing.
-    pub async fn published(&self, id: IncidentId, audience: Audience, text: &str, next: Next, at: Option<Timestamp>) -> Written {
+    pub async fn published(
+        &self,
+        id: IncidentId,
+        audience: Audience,
+        text: &str,
+        next: NextUpdate,
+        at: Option<Timestamp>,
+    ) -> Written {
         let text = checked_text("update", text)?;
         self.write(id, at, |i| {
             let from = at.unwrap_or_else(now);
             let every = match next {
-                Next::Usual => i.matrix().update_every(i.head.severity),
-                Next::In(every) => Some(every),
-                Next::Last => None,
+                NextUpdate::Scheduled => i.matrix().update_every(i.head.severity),
+                NextUpdate::In(every) => Some(every),
+                NextUpdate::Never => None,
             };
             let every = every.filter(|_| i.head.status.is_open());
             Ok(Fact::UpdatePublished { audience, text: text.clone(), next_due: every.map(|e| from + e) })
@@ -559,7 +574,7 @@ impl Desk {
     pub async fn keep_line(&self, id: IncidentId, line: &LogLine) -> Written {
         let when = line.at.unwrap_or_else(now);
         // Redacted before it is cut: half a token has lost the shape by which it is known.
-        let first = clean::cut(&Redactor::new().text(line.message.lines().next().unwrap_or("")), 160);
+        let first = clean::truncate(&Redactor::new().text(line.message.lines().next().unwrap_or("")), 160);
         let service = line.service.as_deref().map(|s| format!("{s}: ")).unwrap_or_default();
         let draft = Draft {
             kind: EvidenceKind::Logs,
@@ -753,7 +768,7 @@ impl NewAction {
 /// What gives a part free again: it takes back the alerts that it brought, and its action items that are still open.
 fn release(i: &Incident, part: IncidentId) -> Vec<Fact> {
     let reason = Some(format!("{part} is an incident of its own again"));
-    let prints = i.brought.get(&part).into_iter().flatten().filter(|p| i.alerts.iter().any(|a| a.fingerprint == **p));
+    let prints = i.absorbed_alerts.get(&part).into_iter().flatten().filter(|p| i.alerts.iter().any(|a| a.fingerprint == **p));
     let label = |p: &str| i.alerts.iter().find(|a| a.fingerprint == p).map(|a| a.label()).unwrap_or_default();
     let mut facts: Vec<Fact> =
         prints.map(|p| Fact::AlertUnlinked { name: label(p), fingerprint: p.clone(), reason: reason.clone() }).collect();
@@ -806,11 +821,11 @@ fn in_order(i: &Incident, moments: &[Milestone], at: Option<Timestamp>) -> Resul
     let Some(at) = at else { return Ok(()) };
     let id = i.id();
     let before = i.order_faults();
-    let mut probe = i.moments();
+    let mut probe = i.milestones();
     for m in moments {
         probe.insert(*m, at);
     }
-    for fault in crate::incident::state::faults(&probe) {
+    for fault in crate::incident::state::find_order_faults(&probe) {
         if !before.iter().any(|b| (b.earlier, b.later) == (fault.0, fault.1)) {
             let word = fault.1.word();
             return refused(format!(

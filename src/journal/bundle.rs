@@ -132,7 +132,7 @@ pub fn read(bytes: &[u8]) -> Result<Bundle, JournalError> {
         let wrong = match &entry.fact {
             Fact::EvidenceAttached { evidence } => evidence.id.is_local() || evidence.id.0 > MAX_NUMBER,
             Fact::ActionAdded { id, .. } => id.is_local() || id.0 > MAX_NUMBER,
-            fact => fact.others().is_some_and(|id| id.is_local() || id.0 > MAX_NUMBER),
+            fact => fact.related_incident().is_some_and(|id| id.is_local() || id.0 > MAX_NUMBER),
         };
         if wrong {
             return Err(bad(format!("entry {} has a number that no store assigns", entry.seq)));

@@ -53,7 +53,7 @@ pub(super) fn first(
     fact: Fact,
 ) -> Result<(Row, Entry), JournalError> {
     let (entry, text) = chain::link(incident, 1, new, fact, "").map_err(json("write to"))?;
-    let head = Summary::first(&entry)
+    let head = Summary::from_declaration(&entry)
         .ok_or_else(|| JournalError::io("write to", "the first fact of an incident must declare it"))?;
     ledger.put_entry(&entry, new.uid, &text)?;
     Ok((Row { head, last_seq: 1, last_hash: entry.hash.clone(), next_evidence: 1, next_action: 1 }, entry))

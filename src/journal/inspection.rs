@@ -30,7 +30,7 @@ impl Inspection {
         verify_chain(incident, raw, last_seq, last_hash, &mut self.result);
         let Ok(entries) = chain::read_all(incident, raw) else { return };
         for e in &entries {
-            self.named.extend(e.fact.body().map(|digest| (digest.to_owned(), (incident, e.seq))));
+            self.named.extend(e.fact.body_digest().map(|digest| (digest.to_owned(), (incident, e.seq))));
         }
         if self.result.broken.len() > before {
             return;
@@ -80,13 +80,7 @@ impl Inspection {
 }
 
 /// Checks a chain from its first entry to the last one that should be there, and adds what is broken to `result`.
-pub(super) fn verify_chain(
-    incident: IncidentId,
-    raw: &[RawEntry],
-    last_seq: u64,
-    last_hash: &str,
-    result: &mut Verification,
-) {
+pub(super) fn verify_chain(incident: IncidentId, raw: &[RawEntry], last_seq: u64, last_hash: &str, result: &mut Verification) {
     let (mut expected, mut prev) = (1_u64, "");
     let mut broken = |seq, what: String| result.broken.push(Broken { incident: incident.to_string(), seq, what });
     for r in raw {

@@ -47,10 +47,8 @@ pub(super) struct PgStore {
 
 impl PgStore {
     pub(super) fn new(link: Link) -> Result<Self, JournalError> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|e| JournalError::io("open", e))?;
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| JournalError::io("open", e))?;
         Ok(Self { link, runtime, client: None })
     }
 
@@ -177,7 +175,7 @@ impl PgStore {
             let mut entries = Vec::new();
             let mut state: Option<Row> = None;
             for new in &append.entries {
-                let fact = map.fact(new.fact.get()).map_err(json("write to"))?;
+                let fact = map.apply(new.fact.get()).map_err(json("write to"))?;
                 match &mut state {
                     Some(row) => entries.extend(commit::next(tx, row, new.stamp(), fact, &mut Vec::new())?),
                     None => {
@@ -252,7 +250,7 @@ impl PgStore {
             let found = tx.found(&uids)?;
             let mut number = incident;
             for p in pending {
-                let fact = map.fact(&p.fact).map_err(json("write to"))?;
+                let fact = map.apply(&p.fact).map_err(json("write to"))?;
                 let mut given = Vec::new();
                 let entry = match (found.get(&p.uid), &mut row) {
                     (Some(entry), _) => Some(entry.clone()),
@@ -385,7 +383,7 @@ impl PgStore {
             }
             tx.put_bodies(bodies)?;
             tx.keep_number(incident, false)?;
-            for other in all.iter().filter_map(|e| e.fact.others()) {
+            for other in all.iter().filter_map(|e| e.fact.related_incident()) {
                 tx.keep_number(other, true)?;
             }
             if !missing.is_empty() {
@@ -502,4 +500,3 @@ fn big(row: &tokio_postgres::Row, at: usize) -> Result<u64, JournalError> {
 fn small(row: &tokio_postgres::Row, at: usize) -> Result<u32, JournalError> {
     row.try_get::<_, i64>(at).map(|n| u32::try_from(n).unwrap_or(u32::MAX)).map_err(unexpected_shape)
 }
-

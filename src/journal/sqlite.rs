@@ -65,7 +65,9 @@ impl SqliteStore {
                 opened => opened,
             },
             // The existing content can be read all the same.
-            Err(e) if is_read_only(&e) && has_content => Self::open_frozen(path, &shown, "the file or its file system is read-only"),
+            Err(e) if is_read_only(&e) && has_content => {
+                Self::open_frozen(path, &shown, "the file or its file system is read-only")
+            }
             Err(e) => Err(JournalError::Open { path: shown, source: e.into() }),
         }
     }
@@ -421,7 +423,7 @@ impl Store for SqliteStore {
         }
         write_bodies(&tx, bodies)?;
         keep_number(&tx, incident, false)?;
-        for other in all.iter().filter_map(|e| e.fact.others()) {
+        for other in all.iter().filter_map(|e| e.fact.related_incident()) {
             keep_number(&tx, other, true)?;
         }
         if let Some(folded) = Incident::fold(all).filter(|_| !missing.is_empty()) {

@@ -140,7 +140,7 @@ impl TeamStore {
                 url: self.link.shown.clone(),
                 reason: format!(
                     "it is not the store for which {} on this machine",
-                    crate::telemetry::words::waiting(self.copy.count()?)
+                    crate::telemetry::words::entries_waiting(self.copy.count()?)
                 ),
                 remedy: format!("Restore the original store, or move {} away.", self.copy.path().display()),
             }),
@@ -245,7 +245,7 @@ impl TeamStore {
     fn bodies_of(&self, pending: &[Pending]) -> Result<Vec<StoredBody>, JournalError> {
         let mut bodies = Vec::new();
         for p in pending {
-            if let Some(digest) = p.fact.body() {
+            if let Some(digest) = p.fact.body_digest() {
                 bodies.extend(self.copy.body(digest)?.map(|json| StoredBody { digest: digest.to_owned(), json }));
             }
         }
@@ -558,7 +558,7 @@ impl Store for TeamStore {
             }
             let waiting = s.copy.count()?;
             if waiting > 0 {
-                result.gaps.push(format!("{} on this machine for the shared store", crate::telemetry::words::waiting(waiting)));
+                result.gaps.push(format!("{} on this machine for the shared store", crate::telemetry::words::entries_waiting(waiting)));
             }
             Ok(result)
         })

@@ -113,7 +113,7 @@ impl Chunk {
         }
         let reason = self.choices.first().and_then(|c| c.finish_reason.as_ref()).and_then(Value::as_str);
         if let Some(reason @ ("length" | "content_filter")) = reason {
-            outcome.cut_by = Some(reason.to_owned());
+            outcome.cut_reason = Some(reason.to_owned());
         }
     }
 }
@@ -187,7 +187,7 @@ mod tests {
         let mut outcome = Outcome::default();
         chunk(r#"{"choices":[{"finish_reason":"length"}],"usage":{"prompt_tokens":7},"model":"m"}"#).update(&mut outcome);
         assert_eq!(
-            (outcome.usage.prompt_tokens, outcome.cut_by.as_deref(), outcome.model.as_deref()),
+            (outcome.usage.prompt_tokens, outcome.cut_reason.as_deref(), outcome.model.as_deref()),
             (Some(7), Some("length"), Some("m"))
         );
     }

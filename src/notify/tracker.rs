@@ -33,7 +33,7 @@ pub struct IssueRequest {
 const MAX_RESPONSE: usize = 1024 * 1024;
 
 /// Builds the request for an action item. Its text comes from the journal, which is redacted already; it is redacted again.
-pub fn issue(tracker: &TrackerConfig, incident: &Incident, item: &ActionItem) -> IssueRequest {
+pub fn issue_request(tracker: &TrackerConfig, incident: &Incident, item: &ActionItem) -> IssueRequest {
     let mut redactor = Redactor::new();
     let title = redactor.text(&format!("{}: {}", incident.id(), item.text.lines().next().unwrap_or(""))).into_owned();
     let mut text = format!("{}\n\n", item.text);
@@ -110,7 +110,7 @@ pub async fn send(tracker: &TrackerConfig, outgoing: &IssueRequest) -> Result<St
     let reply: Value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
     if !status.is_success() {
         let detail = reply.get("message").or_else(|| reply.get("error")).map(ToString::to_string).unwrap_or_default();
-        let detail = crate::telemetry::clean::cut(&crate::telemetry::clean::line(&detail), 200);
+        let detail = crate::telemetry::clean::truncate(&crate::telemetry::clean::line(&detail), 200);
         let remedy = match status.as_u16() {
             401 | 403 => "; check the token and its permissions",
             404 => "; check the project name and that the token has access to it",

@@ -8,7 +8,7 @@ use super::text::{block, code, inline, nested};
 use crate::evidence::cited::tags;
 use crate::incident::{ActorKind, AnswerSource, CitedFinding, FindingKind, SourceStatus};
 use crate::telemetry::Timestamp;
-use crate::telemetry::time::human;
+use crate::telemetry::time::human_duration;
 
 /// Writes a line to a string, which cannot fail.
 macro_rules! put {
@@ -39,7 +39,7 @@ fn utc_time(t: Option<Timestamp>) -> String {
 
 /// A duration in seconds for people, or `unknown`.
 fn duration(s: Option<f64>) -> String {
-    s.map_or_else(|| "unknown".to_owned(), |s| human(Duration::from_secs_f64(s.max(0.0))))
+    s.map_or_else(|| "unknown".to_owned(), |s| human_duration(Duration::from_secs_f64(s.max(0.0))))
 }
 
 /// The text of a required section without data: who will find out, and by when.
@@ -93,8 +93,8 @@ fn header(out: &mut String, r: &Report) {
     }
     for fault in &r.order_faults {
         match &fault.exception {
-            Some(why) => put!(out, "> Times out of order: {}. Reason given: {}.\n", inline(&fault.words), inline(why)),
-            None => put!(out, "> Times out of order: {}. Correct them, or record the reason.\n", inline(&fault.words)),
+            Some(why) => put!(out, "> Times out of order: {}. Reason given: {}.\n", inline(&fault.message), inline(why)),
+            None => put!(out, "> Times out of order: {}. Correct them, or record the reason.\n", inline(&fault.message)),
         }
     }
     if let Some(into) = r.merged_into {
@@ -123,7 +123,7 @@ fn impact(out: &mut String, r: &Report) {
     for (severity, spent) in &r.time_in_severity_secs {
         put!(out, "- Time at {severity}: {}.", duration(Some(*spent)));
     }
-    let description = r.impact.words();
+    let description = r.impact.describe();
     if !description.is_empty() {
         put!(out, "- Impact and scope: {}.", inline(&description));
     }
@@ -131,7 +131,7 @@ fn impact(out: &mut String, r: &Report) {
     for f in r
         .findings
         .iter()
-        .filter(|f| f.kind == FindingKind::Moved && ["error", "latency", "request"].iter().any(|w| f.title.contains(w)))
+        .filter(|f| f.kind == FindingKind::Metric && ["error", "latency", "request"].iter().any(|w| f.title.contains(w)))
         .take(8)
     {
         has_measured_impact = true;
@@ -255,7 +255,7 @@ fn causes(out: &mut String, r: &Report) {
     put!(out, "## 6. Trigger, fault, contributing factors\n");
     put!(out, "### What the evidence shows, in order\n");
     let signals: Vec<&CitedFinding> =
-        r.findings.iter().filter(|f| matches!(f.kind, FindingKind::Moved | FindingKind::Pattern)).collect();
+        r.findings.iter().filter(|f| matches!(f.kind, FindingKind::Metric | FindingKind::Pattern)).collect();
     let of_kinds = |kinds: &[FindingKind]| r.findings.iter().filter(|f| kinds.contains(&f.kind)).collect::<Vec<&CitedFinding>>();
     let changes = of_kinds(&[FindingKind::Change]);
     let origins = of_kinds(&[FindingKind::Suspect, FindingKind::Dependency, FindingKind::Saturation, FindingKind::Expiring]);
@@ -289,7 +289,7 @@ fn causes(out: &mut String, r: &Report) {
     }
     let against: Vec<&CitedFinding> = (r.findings.iter())
         .filter(|f| {
-            matches!(f.kind, FindingKind::Unchanged | FindingKind::Against)
+            matches!(f.kind, FindingKind::Unchanged | FindingKind::Contradiction)
                 || (f.kind != FindingKind::Suspect && !f.against.is_empty())
         })
         .collect();

@@ -8,12 +8,12 @@ use serde::Serialize;
 use crate::evidence::render::{self, Detail, sparkline};
 use crate::evidence::{Body, cited};
 use crate::incident::fact::todos_in;
-use crate::incident::state::{Decision, Graded, Hypothesis, Impact, OrderFault, RecordedReading, RoleSpan, Update};
+use crate::incident::state::{Decision, DiagnosisGrade, Hypothesis, Impact, OrderFault, RecordedReading, RoleSpan, Update};
 use crate::incident::{
     ActionItem, ActorKind, AnswerSource, CitedFinding, Durations, EvidenceId, EvidenceKind, EvidenceRecord, Fact, FindingKind,
     Incident, LinkedAlert, NoteKind, Severity, SourceReport,
 };
-use crate::telemetry::time::human;
+use crate::telemetry::time::human_duration;
 use crate::telemetry::{Timestamp, Window};
 
 /// The minimum gap between two timeline entries of a major incident that is marked, in seconds.
@@ -131,7 +131,7 @@ pub struct Report {
     pub mitigations: Vec<(Timestamp, String)>,
     pub exit: Option<String>,
     pub exit_reading: Option<RecordedReading>,
-    pub grade: Option<Graded>,
+    pub grade: Option<DiagnosisGrade>,
     pub role_spans: Vec<RoleSpan>,
     pub merged_into: Option<crate::incident::IncidentId>,
     pub absorbed: Vec<crate::incident::IncidentId>,
@@ -197,7 +197,7 @@ impl Report {
             impact: incident.impact.clone(),
             updates: incident.updates.clone(),
             mitigations: notes(incident, NoteKind::Mitigation),
-            exit: incident.exit.as_ref().map(crate::incident::ExitCriteria::words),
+            exit: incident.exit.as_ref().map(crate::incident::ExitCriteria::describe),
             exit_reading: incident.readings.last().cloned(),
             grade: incident.grade.clone(),
             role_spans: incident.role_spans.clone(),
@@ -228,14 +228,14 @@ impl Report {
     /// Two to five sentences: title and severity, impact time, the first signal and a recent change, and the last recorded step.
     fn summarise(&self) -> String {
         let mut out = format!("{} ({}, {}).", capitalized(&self.incident_title), self.severity, self.severity_meaning);
-        let length = human(Duration::from_secs_f64(self.impact_secs));
+        let length = human_duration(Duration::from_secs_f64(self.impact_secs));
         let start = self.milestones.first().and_then(|m| m.at).map(|t| t.date_clock()).unwrap_or_default();
         out.push_str(&if self.impact_over {
             format!(" The impact started at {start} UTC and lasted {length}.")
         } else {
             format!(" The impact started at {start} UTC and had lasted {length} at the last entry; its end is not recorded yet.")
         });
-        if let Some(first) = self.findings.iter().find(|f| f.kind == FindingKind::Moved) {
+        if let Some(first) = self.findings.iter().find(|f| f.kind == FindingKind::Metric) {
             out.push_str(&format!(
                 " First signal to leave its normal range: {} {}.",
                 without_suffix(&first.title),
@@ -286,9 +286,9 @@ impl Report {
             }
         }
         for fault in self.order_faults.iter().filter(|f| f.exception.is_none()) {
-            need(false, "Header", &format!("times in order, or the reason why they are not: {}", fault.words));
+            need(false, "Header", &format!("times in order, or the reason why they are not: {}", fault.message));
         }
-        need(self.impact.is_known(), "Impact", "impact and scope (run `warroom incident impact`)");
+        need(self.impact.is_described(), "Impact", "impact and scope (run `warroom incident impact`)");
         let improves_response = self
             .action_items
             .iter()
@@ -331,7 +331,7 @@ fn authors(incident: &Incident) -> Vec<String> {
 
 /// All eight milestones in the order of an incident's life.
 fn milestones(incident: &Incident) -> Vec<Milestone> {
-    let assumed = incident.assumed();
+    let assumed = incident.assumed_milestones();
     let milestone =
         |name: &'static str, at: Option<Timestamp>, field: &str| Milestone { name, at, assumed: assumed.contains(&field) };
     vec![
@@ -414,7 +414,7 @@ fn draft(incident: &Incident) -> Option<Draft> {
         model: a.model.clone().unwrap_or_default(),
         text: a.answer.clone(),
         accepted_by: recorded.accepted_by.clone(),
-        verdict: a.verdict(),
+        verdict: a.claim_summary(),
         unsupported: a
             .claims
             .iter()
@@ -437,7 +437,7 @@ fn ai_runs(incident: &Incident) -> Vec<AiRun> {
             model: r.answer.model.clone(),
             prompt_tokens: r.answer.usage.prompt_tokens,
             completion_tokens: r.answer.usage.completion_tokens,
-            verdict: r.answer.verdict(),
+            verdict: r.answer.claim_summary(),
         })
         .collect()
 }
@@ -456,7 +456,7 @@ fn timeline(incident: &Incident) -> Vec<TimelineRow> {
             actor: e.actor.name.clone(),
             actor_kind: e.actor.kind,
             kind: e.fact.kind(),
-            text: incident.text_of(e),
+            text: incident.entry_text(e),
             evidence: e.fact.evidence(),
             backdated: e.is_backdated(),
             corrected: incident.corrections.contains_key(&e.seq),

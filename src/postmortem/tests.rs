@@ -59,7 +59,7 @@ fn incident(with_answer: bool) -> (Incident, BTreeMap<String, Body>) {
     alert.pending_since = Some(Timestamp::from_secs(1_795_253_280));
     let finding = CitedFinding {
         rank: 1,
-        kind: FindingKind::Moved,
+        kind: FindingKind::Metric,
         title: "checkout db_pool_in_use rose 4 → 20 (changed first)".into(),
         text: "checkout db_pool_in_use rose from 4 to 20 at 09:21:40.".into(),
         confidence: 0.9,

@@ -100,7 +100,7 @@ pub struct Library {
 impl Library {
     /// The built-in prompts and the user's prompt files (name without extension, text). A user file replaces a built-in prompt of
     /// the same name. Fails on the first invalid file.
-    pub fn with(user: &[(String, String)]) -> Result<Self, PromptError> {
+    pub fn with_user_prompts(user: &[(String, String)]) -> Result<Self, PromptError> {
         let mut prompts = BTreeMap::new();
         let built_in = BUILT_IN.iter().map(|(n, t)| (*n, *t));
         for (name, text) in built_in.chain(user.iter().map(|(n, t)| (n.as_str(), t.as_str()))) {
@@ -126,7 +126,7 @@ mod tests {
 
     #[test]
     fn built_in_prompts_are_well_formed_and_embedded() {
-        let library = Library::with(&[]).unwrap();
+        let library = Library::with_user_prompts(&[]).unwrap();
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("prompts");
         let on_disk = std::fs::read_dir(folder).unwrap().count();
         assert_eq!(library.all().count(), on_disk, "every file in prompts/ has a line in BUILT_IN");
@@ -152,7 +152,7 @@ mod tests {
     #[test]
     fn a_user_file_replaces_a_built_in_one() {
         let text = "+++\nid = \"question\"\ntitle = \"mine\"\npersona = \"p\"\npurpose = \"\"\ninputs = []\nheadings = []\n+++\nbody {{ nope }}";
-        let library = Library::with(&[("question".into(), text.into())]).unwrap();
+        let library = Library::with_user_prompts(&[("question".into(), text.into())]).unwrap();
         let prompt = library.get("question").unwrap();
         assert_eq!(prompt.title, "mine");
         assert!(prompt.render(&Context::new()).unwrap_err().to_string().contains("nope"));

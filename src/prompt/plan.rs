@@ -11,7 +11,7 @@ use crate::evidence::redact::RedactionCount;
 use crate::evidence::tokens::estimate;
 use crate::evidence::{Body, Inclusion, Redacted, Redactor};
 use crate::incident::{EvidenceId, EvidenceRecord, Incident, Matrix, NoteKind};
-use crate::telemetry::time::human;
+use crate::telemetry::time::human_duration;
 
 /// The author of a chat message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,7 +64,7 @@ pub struct PromptPlan {
 
 impl PromptPlan {
     /// The texts of the evidence that the model is shown, for checking its answer.
-    pub fn shown(&self) -> BTreeMap<EvidenceId, String> {
+    pub fn shown_evidence(&self) -> BTreeMap<EvidenceId, String> {
         self.items.iter().filter(|i| i.state != Inclusion::LeftOut).map(|i| (i.id, i.text.clone())).collect()
     }
 
@@ -112,7 +112,7 @@ pub fn plan(
     bodies: &BTreeMap<String, Body>,
     matrix: &Matrix,
     limits: Limits,
-    asked: &Asked,
+    asked: &AskOptions,
 ) -> Result<PromptPlan, PromptError> {
     let budget = limits.prompt_budget();
     let persona = asked.persona.clone().unwrap_or_else(|| file.persona.clone());
@@ -156,7 +156,7 @@ pub fn plan(
 
 /// What the user adds to a prompt: a question and a persona, both optional.
 #[derive(Clone, Debug, Default)]
-pub struct Asked {
+pub struct AskOptions {
     pub question: Option<String>,
     pub persona: Option<String>,
 }
@@ -164,7 +164,7 @@ pub struct Asked {
 fn finish(
     file: &PromptFile,
     persona: String,
-    asked: &Asked,
+    asked: &AskOptions,
     messages: Vec<Message>,
     items: Vec<PackedItem>,
     budget: u64,
@@ -236,11 +236,12 @@ fn system_message(persona: &str, file: &PromptFile) -> String {
     )
 }
 
-fn context(incident: &Incident, matrix: &Matrix, asked: &Asked, scope: Scope) -> Context {
+fn context(incident: &Incident, matrix: &Matrix, asked: &AskOptions, scope: Scope) -> Context {
     let mut context = Context::new();
     let as_of = incident.as_of();
     let d = incident.durations();
-    let span = |secs: Option<f64>| secs.map_or_else(|| "unknown".to_owned(), |s| human(std::time::Duration::from_secs_f64(s)));
+    let span =
+        |secs: Option<f64>| secs.map_or_else(|| "unknown".to_owned(), |s| human_duration(std::time::Duration::from_secs_f64(s)));
     context.insert(
         "incident",
         &serde_json::json!({
@@ -256,7 +257,7 @@ fn context(incident: &Incident, matrix: &Matrix, asked: &Asked, scope: Scope) ->
             "mitigated_at": incident.mitigated_at.map(|t| t.rfc3339()),
             "resolved_at": incident.resolved_at.map(|t| t.rfc3339()),
             "as_of": as_of.rfc3339(),
-            "age": human(as_of.since(incident.head.declared_at)),
+            "age": human_duration(as_of.since(incident.head.declared_at)),
             "time_to_detect": span(d.detect_secs),
             "time_to_acknowledge": span(d.acknowledge_secs),
             "time_to_mitigate": span(d.mitigate_secs),
@@ -290,7 +291,7 @@ fn context(incident: &Incident, matrix: &Matrix, asked: &Asked, scope: Scope) ->
                 "{} {}: {}",
                 e.at.rfc3339(),
                 e.actor.name,
-                crate::telemetry::clean::cut(&on_one_line(&incident.text_of(e)), 300)
+                crate::telemetry::clean::truncate(&on_one_line(&incident.entry_text(e)), 300)
             )
         })
         .collect();
@@ -349,7 +350,7 @@ mod tests {
 
     fn build(id: &str, texts: &[&str], context_tokens: u64) -> Result<PromptPlan, PromptError> {
         let (incident, bodies) = incident(texts);
-        let library = Library::with(&[]).unwrap();
+        let library = Library::with_user_prompts(&[]).unwrap();
         let limits = Limits { context_tokens, answer_tokens: context_tokens / 4 };
         plan(
             library.get(id).unwrap(),
@@ -357,7 +358,7 @@ mod tests {
             &bodies,
             &Matrix::default(),
             limits,
-            &Asked { question: Some("why?".into()), persona: None },
+            &AskOptions { question: Some("why?".into()), persona: None },
         )
     }
 

@@ -183,7 +183,7 @@ impl Runner {
                 self.spawn(move |desk, messages| async move {
                     let msg = match desk.similar(id).await {
                         Ok(found) => {
-                            Msg::TextMade("Similar incidents · y copies".to_owned(), crate::incident::similar::told(&found))
+                            Msg::TextMade("Similar incidents · y copies".to_owned(), crate::incident::similar::describe(&found))
                         }
                         Err(e) => Msg::Failed(e.to_string()),
                     };
@@ -215,7 +215,7 @@ impl Runner {
             Effect::PatternLines { template, window } => {
                 self.spawn(move |desk, messages| async move {
                     let text = desk.lines_of(&template, window).await;
-                    let title = format!("Lines of '{}' · y copies", crate::telemetry::clean::cut(&template, 60));
+                    let title = format!("Lines of '{}' · y copies", crate::telemetry::clean::truncate(&template, 60));
                     let _quitting = messages.send(Msg::TextMade(title, text)).await;
                 });
             }
@@ -385,8 +385,8 @@ impl Runner {
             let _passed = passing.await;
             let result = match answered {
                 Ok((_, a)) => Ok(match &a.fallback_reason {
-                    Some(reason) => format!("{} · {reason}", a.verdict()),
-                    None => a.verdict(),
+                    Some(reason) => format!("{} · {reason}", a.claim_summary()),
+                    None => a.claim_summary(),
                 }),
                 Err(e) => Err(e.to_string()),
             };
@@ -433,8 +433,8 @@ const SCREEN_BUSY: Duration = Duration::from_millis(50);
 /// Lets a batch wait, those of the past apart, at most as many lines as the screen keeps.
 fn wait(waiting: &mut [Option<Batch>; 2], batch: Batch) {
     let [past, live] = waiting;
-    let place =
-        if batch.is_past { past } else { live }.get_or_insert_with(|| Batch { is_past: batch.is_past, ..Batch::default() });
+    let place = if batch.is_backlog { past } else { live }
+        .get_or_insert_with(|| Batch { is_backlog: batch.is_backlog, ..Batch::default() });
     place.dropped += batch.dropped;
     place.lines.extend(batch.lines);
     let cut = place.lines.len().saturating_sub(crate::app::logs::RING);
@@ -500,7 +500,7 @@ async fn read(desk: &Desk, id: IncidentId) -> Result<Msg, DeskError> {
 
 fn told((_, entry): (crate::incident::Incident, crate::incident::Entry)) -> String {
     let when = if entry.is_backdated() { format!("{} UTC: ", entry.at.date_clock()) } else { String::new() };
-    format!("{when}{}", crate::telemetry::clean::cut(&entry.fact.sentence(), 160))
+    format!("{when}{}", crate::telemetry::clean::truncate(&entry.fact.sentence(), 160))
 }
 
 async fn assign(desk: &Desk, id: IncidentId, role: Role, holder: &str) -> Result<String, DeskError> {

@@ -115,6 +115,6 @@ pub fn restore() {
 
 /// To the clipboard of whoever sits at the terminal, also over ssh.
 pub fn copy(text: &str) {
-    let cut = crate::telemetry::clean::cut(text, MAX_COPY);
+    let cut = crate::telemetry::clean::truncate(text, MAX_COPY);
     let _no_clipboard = execute!(stdout(), CopyToClipboard::to_clipboard_from(cut));
 }

@@ -91,6 +91,6 @@ impl SourceError {
     pub fn new(kind: FaultKind, message: impl AsRef<str>) -> Self {
         let cleaned = crate::telemetry::clean::line(message.as_ref());
         let redacted = crate::evidence::Redactor::new().text(&cleaned).into_owned();
-        Self { kind, message: crate::telemetry::clean::cut(&redacted, 500) }
+        Self { kind, message: crate::telemetry::clean::truncate(&redacted, 500) }
     }
 }

@@ -179,7 +179,7 @@ fn open(path: &Path, from: u64) -> std::io::Result<Box<dyn BufRead>> {
         file.seek(SeekFrom::Start(from))?;
         return Ok(Box::new(std::io::BufReader::new(file)));
     }
-    lines::unpacked(file, MAX_DECOMPRESSED)
+    lines::open_text(file, MAX_DECOMPRESSED)
 }
 
 fn is_compressed(path: &Path) -> bool {
@@ -299,7 +299,7 @@ fn matches_filter(line: &LogLine, filter: &LogFilter) -> bool {
         return line.message.to_lowercase().contains(&raw.to_lowercase());
     }
     let service = filter.services.is_empty() || line.service.as_ref().is_some_and(|s| filter.services.contains(s));
-    service && (!filter.bad_only || line.is_bad())
+    service && (!filter.bad_only || line.is_error())
 }
 
 fn read_all(reader: &Reader, window: Window, filter: &LogFilter, limit: usize) -> Answer<Vec<LogLine>> {
@@ -605,7 +605,11 @@ impl Follower {
         }
         // Reserve first, so that the lines stay in the queue when the channel is full.
         if let Ok(permit) = sink.try_reserve() {
-            permit.send(Batch { lines: self.waiting.drain(..).collect(), dropped: std::mem::take(&mut self.dropped), is_past });
+            permit.send(Batch {
+                lines: self.waiting.drain(..).collect(),
+                dropped: std::mem::take(&mut self.dropped),
+                is_backlog: is_past,
+            });
         }
     }
 }
@@ -797,7 +801,7 @@ mod tests {
         let files = source(folder.path());
         let task = tokio::spawn(async move { files.follow(&LogFilter::default(), sender).await });
         let batch = tokio::time::timeout(Duration::from_secs(60), receiver.recv()).await.expect("lines in time").unwrap();
-        assert!(batch.is_past && batch.dropped == 0);
+        assert!(batch.is_backlog && batch.dropped == 0);
         let messages: Vec<String> = batch.lines.iter().map(|l| l.message.replace(&long, "…")).collect();
         assert_eq!(messages[messages.len() - 4..], ["a598 …", "b598\n  at b.B(b.java:1)", "a599 …", "b599"]);
         // 64 KiB hold 63 lines of 1,031 bytes and part of another, which is left out.

@@ -363,7 +363,7 @@ mod tests {
             found
                 .value
                 .iter()
-                .map(|c| format!("{}{} {}", c.at.secs() - T, release_mark(c), hash.replace(&c.told(), "commit")))
+                .map(|c| format!("{}{} {}", c.at.secs() - T, release_mark(c), hash.replace(&c.describe(), "commit")))
                 .collect()
         };
         let found = source(path).within(window).await.unwrap();

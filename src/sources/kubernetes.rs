@@ -18,7 +18,7 @@ use super::fault::{FaultKind, SourceError};
 use super::http::{Http, Params};
 use super::{Answer, Asked, ChangeSource, Source};
 use crate::config::SourceConfig;
-use crate::telemetry::change::is_aside;
+use crate::telemetry::change::is_non_production;
 use crate::telemetry::{ChangeEvent, Timestamp, Window, clean};
 
 /// The number of objects per page.
@@ -337,7 +337,7 @@ fn find_rollouts(sets: &[ReplicaSet], with_namespace: bool) -> Vec<Rollout> {
             let rollback = is_current.then(|| {
                 clean::line(&format!("rolled back{suffix} to image {} (revision {revision})", images(set, None).join(", ")))
             });
-            let is_release = !is_aside(Some(namespace));
+            let is_release = !is_non_production(Some(namespace));
             let service = Some(clean::line(deployment));
             let change = ChangeEvent { at: *at, service, what: clean::line(&what), by: None, link: None, is_release };
             out.push(Rollout { change, namespace: namespace.to_owned(), replica_set: set.metadata.name.clone(), rollback });

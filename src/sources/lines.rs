@@ -7,7 +7,7 @@ const BUFFER: usize = 256 * 1024;
 /// Opens text from its start and decompresses it. gzip and zstd are detected by their first bytes; at most `max_bytes` are
 /// read after decompression. A UTF-8 byte order mark is skipped. An error when the input is not text; the message says what
 /// it is.
-pub fn unpacked(input: impl Read + Send + 'static, max_bytes: u64) -> std::io::Result<Box<dyn BufRead>> {
+pub fn open_text(input: impl Read + Send + 'static, max_bytes: u64) -> std::io::Result<Box<dyn BufRead>> {
     let mut input = BufReader::with_capacity(BUFFER, input);
     let head = peek(&mut input)?;
     if head.starts_with(&[0x1f, 0x8b]) {
@@ -97,7 +97,7 @@ mod tests {
     fn detects_compression_and_encoding_by_the_first_bytes() {
         let read = |bytes: Vec<u8>| -> std::io::Result<String> {
             let mut out = String::new();
-            unpacked(std::io::Cursor::new(bytes), 1000)?.read_to_string(&mut out)?;
+            open_text(std::io::Cursor::new(bytes), 1000)?.read_to_string(&mut out)?;
             Ok(out)
         };
         let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());

@@ -337,7 +337,7 @@ impl LogSource for Loki {
                     let context = Context::utc(now);
                     let lines: Vec<LogLine> = page.into_iter().map(|l| line(l, context)).collect();
                     let count = u64::try_from(lines.len()).unwrap_or(0);
-                    match sink.try_send(Batch { lines, dropped, is_past }) {
+                    match sink.try_send(Batch { lines, dropped, is_backlog: is_past }) {
                         Ok(()) => dropped = 0,
                         Err(_full) => dropped += count,
                     }

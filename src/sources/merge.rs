@@ -31,7 +31,7 @@ pub fn merge(by_source: Vec<(&str, Vec<Alert>)>) -> Vec<Alert> {
             kept.push(alert);
         }
     }
-    kept.sort_by(|a, b| crate::analysis::grouping::order(a).cmp(&crate::analysis::grouping::order(b)));
+    kept.sort_by(|a, b| crate::analysis::grouping::sort_key(a).cmp(&crate::analysis::grouping::sort_key(b)));
     kept
 }
 

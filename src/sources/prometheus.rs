@@ -172,7 +172,7 @@ fn decode<T: serde::de::DeserializeOwned>(value: Value) -> Result<T, SourceError
 
 /// Cleans labels for display; values are cut at 4,096 bytes.
 pub(super) fn clean_labels(labels: &Labels) -> Labels {
-    labels.iter().map(|(k, v)| (clean::line(k), clean::cut(&clean::line(v), 4096))).collect()
+    labels.iter().map(|(k, v)| (clean::line(k), clean::truncate(&clean::line(v), 4096))).collect()
 }
 
 /// The series of a query result; a scalar or string becomes one series without labels. Invalid samples are left out.

@@ -11,7 +11,7 @@ use super::kubernetes::Kubernetes;
 use super::loki::Loki;
 use super::prometheus::Prometheus;
 use super::recording;
-use super::webhooks::Webhooks;
+use super::webhooks::ChangeFiles;
 use crate::config::{SourceConfig, nearest};
 
 type Made = Result<Vec<Arc<dyn Source>>, SourceError>;
@@ -38,7 +38,7 @@ pub const KINDS: &[Kind] = &[
     Kind { word: "file", needs: Needs::Paths, make: |c| Ok(vec![Arc::new(FileLogs::new(c)?)]) },
     Kind { word: "kubernetes", needs: Needs::Url, make: |c| Ok(vec![Arc::new(Kubernetes::new(c)?)]) },
     Kind { word: "git", needs: Needs::Path, make: |c| Ok(vec![Arc::new(Git::new(c)?)]) },
-    Kind { word: "changes", needs: Needs::Paths, make: |c| Ok(vec![Arc::new(Webhooks::new(c)?)]) },
+    Kind { word: "changes", needs: Needs::Paths, make: |c| Ok(vec![Arc::new(ChangeFiles::new(c)?)]) },
     Kind { word: "recording", needs: Needs::Path, make: recording::open },
 ];
 

@@ -18,14 +18,14 @@ use crate::telemetry::{Alert, ChangeEvent, Labels, LogLine, Rule, Series, Timest
 const MAX_LINES: usize = 100_000;
 
 /// A source that is being recorded.
-pub struct Tap {
+pub struct Recorder {
     inner: Arc<dyn Source>,
     span: Window,
     step_secs: f64,
     recorded: Mutex<RecordedSource>,
 }
 
-impl Tap {
+impl Recorder {
     /// Wraps a source. `span` is the window that every recorded answer covers and `step_secs` the step of its metrics.
     pub fn new(inner: Arc<dyn Source>, span: Window, step_secs: f64) -> Self {
         let recorded = RecordedSource {
@@ -59,7 +59,7 @@ fn cut_to_window(answer: &Answer<Vec<Series>>, window: Window) -> Answer<Vec<Ser
     })
 }
 
-impl Source for Tap {
+impl Source for Recorder {
     fn name(&self) -> &str {
         self.inner.name()
     }
@@ -94,7 +94,7 @@ macro_rules! inner {
     };
 }
 
-impl AlertSource for Tap {
+impl AlertSource for Recorder {
     fn active(&self) -> Asked<'_, Vec<Alert>> {
         let inner = inner!(self.alerts);
         async move {
@@ -113,7 +113,7 @@ impl AlertSource for Tap {
     }
 }
 
-impl ChangeSource for Tap {
+impl ChangeSource for Recorder {
     fn query(&self, window: Window) -> String {
         self.inner.changes().map(|c| c.query(window)).unwrap_or_default()
     }
@@ -134,7 +134,7 @@ impl ChangeSource for Tap {
     }
 }
 
-impl MetricSource for Tap {
+impl MetricSource for Recorder {
     fn range<'a>(&'a self, query: &'a str, window: Window, _step_secs: f64) -> Asked<'a, Vec<Series>> {
         let inner = inner!(self.metrics);
         async move {
@@ -190,7 +190,7 @@ impl MetricSource for Tap {
     }
 }
 
-impl LogSource for Tap {
+impl LogSource for Recorder {
     fn query<'a>(&'a self, filter: &'a LogFilter, window: Window) -> BoxFuture<'a, Result<String, SourceError>> {
         let inner = inner!(self.logs);
         async move {

@@ -22,7 +22,7 @@ use super::fault::{FaultKind, SourceError};
 use super::file::{matching_files, run_blocking};
 use super::{Answer, Asked, ChangeSource, Source, lines};
 use crate::config::SourceConfig;
-use crate::telemetry::change::is_aside;
+use crate::telemetry::change::is_non_production;
 use crate::telemetry::{ChangeEvent, Timestamp, Window, clean, words};
 
 /// The largest number of bytes read from one file; of a larger file, the end is read, which has the newest changes.
@@ -35,20 +35,20 @@ const MAX_INVALID: usize = 1_000;
 const MAX_EPOCH_SECS: f64 = 7_258_118_400.0;
 
 /// JSON files that match glob patterns.
-pub struct Webhooks {
+pub struct ChangeFiles {
     name: String,
     globs: Vec<String>,
     service: Option<String>,
 }
 
-impl Webhooks {
+impl ChangeFiles {
     /// Creates the source from its configuration; opens no file.
     pub fn new(config: &SourceConfig) -> Result<Self, SourceError> {
         Ok(Self { name: config.name.clone(), globs: config.paths.clone(), service: config.service.clone() })
     }
 }
 
-impl Source for Webhooks {
+impl Source for ChangeFiles {
     fn name(&self) -> &str {
         &self.name
     }
@@ -65,7 +65,7 @@ impl Source for Webhooks {
     }
 }
 
-impl ChangeSource for Webhooks {
+impl ChangeSource for ChangeFiles {
     fn query(&self, _window: Window) -> String {
         self.globs.join(" ")
     }
@@ -143,7 +143,7 @@ fn read_bytes(path: &Path) -> std::io::Result<(Vec<u8>, bool)> {
     let from = if is_compressed { 0 } else { file.metadata()?.len().saturating_sub(MAX_FILE) };
     file.seek(SeekFrom::Start(from))?;
     let mut bytes = Vec::new();
-    lines::unpacked(file, MAX_FILE)?.take(MAX_FILE).read_to_end(&mut bytes)?;
+    lines::open_text(file, MAX_FILE)?.take(MAX_FILE).read_to_end(&mut bytes)?;
     let is_truncated = from > 0 || (is_compressed && u64::try_from(bytes.len()).unwrap_or(MAX_FILE) >= MAX_FILE);
     if from > 0 {
         let line = bytes.iter().position(|b| *b == b'\n').map_or(bytes.len(), |end| end + 1);
@@ -283,7 +283,7 @@ fn parse_change(value: &Value, service: Option<&str>) -> Option<ChangeEvent> {
         let by = first_string(value, &["/deployment/creator/login", "/sender/login"]);
         let link = first_string(value, &["/deployment_status/target_url", "/deployment_status/log_url", "/repository/html_url"]);
         let is_production = deployment.get("production_environment").and_then(Value::as_bool).unwrap_or(false);
-        let is_release = state == "success" && (is_production || !is_aside(string_at(deployment, "/environment")));
+        let is_release = state == "success" && (is_production || !is_non_production(string_at(deployment, "/environment")));
         return Some(make(at, what, by, link, is_release, repository()));
     }
     if string_at(value, "/object_kind") == Some("release") {
@@ -314,7 +314,7 @@ fn parse_change(value: &Value, service: Option<&str>) -> Option<ChangeEvent> {
         let to = string_at(value, "/environment").map(|e| format!(" to {e}")).unwrap_or_default();
         let by = first_string(value, &["/user/username", "/user/name"]);
         let is_production = string_at(value, "/environment_tier") == Some("production");
-        let is_release = status == "success" && (is_production || !is_aside(string_at(value, "/environment")));
+        let is_release = status == "success" && (is_production || !is_non_production(string_at(value, "/environment")));
         let what = format!("{revision}{title} {action}{to}");
         return Some(make(at, what, by, string_at(value, "/deployable_url"), is_release, repository()));
     }
@@ -359,7 +359,7 @@ fn parse_change(value: &Value, service: Option<&str>) -> Option<ChangeEvent> {
     };
     let by = first_string(value, &["/by", "/user", "/author", "/actor", "/who", "/user/name", "/author/name"]);
     let named = first_string(value, &["/service", "/app", "/application", "/component", "/service_name", "/name"]);
-    let is_release = !is_aside(first_string(value, &["/environment", "/env"]));
+    let is_release = !is_non_production(first_string(value, &["/environment", "/env"]));
     Some(make(at, what, by, first_string(value, &["/url", "/link", "/html_url"]), is_release, named.map(str::to_owned)))
 }
 
@@ -378,7 +378,7 @@ mod tests {
         let answer = read(&[file], Some("shop"), window).unwrap();
         let changes = answer.value.iter().map(|c| {
             let mark = if c.is_release { "" } else { "?" };
-            format!("{} {}: {}{mark}", c.at, c.service.clone().unwrap_or_default(), c.told())
+            format!("{} {}: {}{mark}", c.at, c.service.clone().unwrap_or_default(), c.describe())
         });
         (changes.collect(), answer.gaps.iter().map(|g| g.rsplit("deploys.jsonl").next().unwrap_or(g).to_owned()).collect())
     }

@@ -21,7 +21,7 @@ pub struct ChangeEvent {
 
 impl ChangeEvent {
     /// The change with its author, if known: `commit 1a2b3c4 "Retry twice" by Ada`.
-    pub fn told(&self) -> String {
+    pub fn describe(&self) -> String {
         match &self.by {
             Some(by) => format!("{} by {by}", self.what),
             None => self.what.clone(),
@@ -52,7 +52,7 @@ const NON_PRODUCTION: [&str; 17] = [
 
 /// Whether the name of an environment or namespace marks it as non-production: one of its words is `staging`, `test`, `dev`
 /// or the like, and none is `prod`, `production` or `live`. False for `None`.
-pub fn is_aside(environment: Option<&str>) -> bool {
+pub fn is_non_production(environment: Option<&str>) -> bool {
     let Some(name) = environment.map(str::to_lowercase) else { return false };
     let mut words = name.split(|c: char| !c.is_alphanumeric());
     NON_PRODUCTION.contains(&name.as_str())
@@ -61,7 +61,7 @@ pub fn is_aside(environment: Option<&str>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_aside;
+    use super::is_non_production;
 
     #[test]
     fn matches_environments_by_whole_words() {
@@ -78,8 +78,8 @@ mod tests {
             ("production-test-eu", false),
             ("prod", false),
         ] {
-            assert_eq!(is_aside(Some(name)), aside, "{name}");
+            assert_eq!(is_non_production(Some(name)), aside, "{name}");
         }
-        assert!(!is_aside(None));
+        assert!(!is_non_production(None));
     }
 }

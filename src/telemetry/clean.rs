@@ -138,7 +138,7 @@ fn skip_string(chars: &mut Chars<'_>) {
 }
 
 /// Cuts a text to at most `max_bytes` bytes at a character boundary; a text that was cut ends in an ellipsis.
-pub fn cut(text: &str, max_bytes: usize) -> String {
+pub fn truncate(text: &str, max_bytes: usize) -> String {
     if text.len() <= max_bytes {
         return text.to_owned();
     }

@@ -67,7 +67,7 @@ impl Level {
     }
 
     /// Whether the level is `Error` or `Fatal`.
-    pub fn is_bad(self) -> bool {
+    pub fn is_error(self) -> bool {
         self >= Self::Error
     }
 }
@@ -92,9 +92,9 @@ impl LogLine {
     }
 
     /// Whether the line reports an error: by its level or, if it has none, by words such as `failed` near its start.
-    pub fn is_bad(&self) -> bool {
+    pub fn is_error(&self) -> bool {
         match self.level {
-            Some(level) => level.is_bad(),
+            Some(level) => level.is_error(),
             None => {
                 let head: String = self.message.chars().take(200).collect::<String>().to_ascii_lowercase();
                 ["error", "exception", "panic", "fatal", "failed", "traceback"].iter().any(|w| head.contains(w))
@@ -110,5 +110,5 @@ pub struct Batch {
     /// Number of lines dropped before these because the receiver was too slow.
     pub dropped: u64,
     /// Whether the lines were written before following began; they are then merged with the other lines by time.
-    pub is_past: bool,
+    pub is_backlog: bool,
 }

@@ -11,7 +11,7 @@ pub mod layout;
 pub mod stamp;
 mod syslog;
 
-pub use access::answered;
+pub use access::method_and_status;
 pub use fields::prefixed_json;
 pub use join::Joiner;
 
@@ -112,7 +112,7 @@ fn after_time(raw: &str, first_level: Option<Level>, at: Timestamp, used: usize,
 
 /// Splits a line that looks like docker compose output, `web-1  | message`, into the service and its own line. `None` for any
 /// other line.
-pub fn composed(raw: &str) -> Option<(&str, &str)> {
+pub fn split_compose_line(raw: &str) -> Option<(&str, &str)> {
     let (name, inner) = raw.split_once(" | ")?;
     let name = name.trim_end();
     let is_name = name.len() <= 80
@@ -124,7 +124,7 @@ pub fn composed(raw: &str) -> Option<(&str, &str)> {
 /// A line of docker compose, which writes the logs of several services into one: `web-1  | 2026-11-21T09:31:07Z message`.
 /// `None` if the service's own line has no time.
 fn docker_compose(raw: &str, context: Context) -> Option<LogLine> {
-    let (name, inner) = composed(raw)?;
+    let (name, inner) = split_compose_line(raw)?;
     let inner = line(inner, context);
     inner.at?;
     Some(LogLine { service: inner.service.clone().or_else(|| Some(clean::line(name))), ..inner })

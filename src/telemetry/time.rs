@@ -269,7 +269,7 @@ impl Window {
 }
 
 /// A time zone for people: `UTC`, `+01:00`, `-03:30`.
-pub fn zone(offset: UtcOffset) -> String {
+pub fn zone_label(offset: UtcOffset) -> String {
     if offset.is_utc() {
         return "UTC".to_owned();
     }
@@ -321,7 +321,7 @@ pub struct DurationError {
 }
 
 /// Formats a duration for people: `42s`, `4m12s`, `3h02m`, `2d04h`. At most six columns wide below 100 days.
-pub fn human(duration: Duration) -> String {
+pub fn human_duration(duration: Duration) -> String {
     let s = duration.as_secs();
     match s {
         0..60 => format!("{s}s"),
@@ -379,8 +379,8 @@ mod tests {
         for bad in ["", "0", "m", "10x", "1h30", "-5m"] {
             assert!(parse_duration(bad).is_err(), "{bad}");
         }
-        assert_eq!(human(Duration::from_secs(252)), "4m12s");
-        assert_eq!(human(Duration::from_secs(10_920)), "3h02m");
+        assert_eq!(human_duration(Duration::from_secs(252)), "4m12s");
+        assert_eq!(human_duration(Duration::from_secs(10_920)), "3h02m");
     }
 
     #[test]

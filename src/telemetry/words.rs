@@ -12,7 +12,7 @@ pub fn count(n: impl TryInto<u64>, noun: &str) -> String {
 }
 
 /// `1 entry is waiting`, `2 entries are waiting`.
-pub fn waiting(n: u64) -> String {
+pub fn entries_waiting(n: u64) -> String {
     let verb = if n == 1 { "is" } else { "are" };
     format!("{} {verb} waiting", count(n, "entry"))
 }

@@ -2,7 +2,7 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 
 use super::*;
-use crate::analysis::patterns::RATES;
+use crate::analysis::patterns::RATE_BUCKETS;
 use crate::analysis::{Change, Pattern};
 use crate::app::room::{Room, Tab};
 use crate::app::{Chord, Code, Msg, update};
@@ -95,7 +95,7 @@ fn room(tab: Tab) -> Model {
     };
     let finding = CitedFinding {
         rank: 1,
-        kind: FindingKind::Moved,
+        kind: FindingKind::Metric,
         title: "checkout db_pool_in_use rose 4 → 20 (changed first)".into(),
         text: "x".into(),
         confidence: 0.9,
@@ -126,7 +126,7 @@ fn room(tab: Tab) -> Model {
         first_at: Some(at(-300)),
         last_at: Some(at(0)),
         sample: template.replace("<*>", "7"),
-        rate: (0..RATES).map(|n| u32::from(n >= from)).collect(),
+        rate: (0..RATE_BUCKETS).map(|n| u32::from(n >= from)).collect(),
         facets: [
             ("code".to_owned(), vec![("502".to_owned(), 40)]),
             ("region".to_owned(), vec![("eu-1".to_owned(), 30), ("us-1".to_owned(), 10)]),

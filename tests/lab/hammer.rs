@@ -22,11 +22,11 @@ fn main() {
         let desk = Desk {
             journal,
             sources: SourceSet::default(),
-            library: Library::with(&[]).unwrap(),
+            library: Library::with_user_prompts(&[]).unwrap(),
             matrix: warroom::incident::Matrix::default(),
             assistant: None,
             user: name.clone(),
-            monitor: warroom::incident::gate::MONITOR,
+            monitor: warroom::incident::gate::DEFAULT_MONITOR_TIME,
             oncall: warroom::config::OncallConfig::default(),
             slo: warroom::config::SloConfig::default(),
         };

@@ -3,14 +3,14 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
-use super::around::MIN_SCORE;
+use super::context::MIN_SCORE;
 use super::{ChangeInput, Finding, Key, MetricInput, Signals, SuspectInput, clock, is_usual, is_usual_now};
 use crate::analysis::Direction;
 use crate::incident::FindingKind;
 use crate::telemetry::{Alert, Timestamp, time, words};
 
 /// Prefix of the data gaps of change sources.
-pub const OF_CHANGES: &str = "changes of ";
+pub const CHANGE_GAP_PREFIX: &str = "changes of ";
 /// Time between two changes from which their order is certain despite the scrape interval.
 const MIN_LEAD: Duration = Duration::from_mins(1);
 /// Time between two onsets from which they are separate.
@@ -69,7 +69,10 @@ pub(super) fn contradictions(signals: &Signals, service: &str) -> Vec<(String, V
             .collect();
         earlier.sort_by(|a, b| a.0.cmp(&b.0).then_with(|| a.1.key.cmp(&b.1.key)));
         out.extend(earlier.iter().take(MAX_PER_KIND).map(|(at, m)| {
-            (format!("{} changed {} before it", super::metric_name(m), time::human(began.since(*at))), vec![m.key.clone()])
+            (
+                format!("{} changed {} before it", super::metric_name(m), time::human_duration(began.since(*at))),
+                vec![m.key.clone()],
+            )
         }));
     }
     let usual = own.iter().filter(|m| has_changed(m) && is_usual_now(m)).take(MAX_PER_KIND);
@@ -102,7 +105,7 @@ pub(super) fn evidence_against(signals: &Signals) -> Option<Finding> {
     }
     let reasons: Vec<&str> = found.iter().map(|(reason, _)| reason.as_str()).collect();
     Some(Finding {
-        kind: FindingKind::Against,
+        kind: FindingKind::Contradiction,
         title: format!("Evidence against {service} as the cause: {}", reasons.join("; ")),
         text: format!("Evidence against {service} as the cause: {}.", reasons.join("; ")),
         confidence: 0.6,
@@ -128,7 +131,7 @@ pub(super) fn inconclusive(signals: &Signals, enough: usize) -> Option<Finding> 
     let first = signals.alerts.iter().filter(|a| a.is_firing()).filter_map(|a| a.pending_since.or(a.starts_at)).min();
     // A deploy that is in progress or failed counts as much as a finished one.
     let is_close = |c: &ChangeInput| {
-        (c.is_release || c.what.contains("deploy"))
+        (c.is_release || c.description.contains("deploy"))
             && c.service.as_deref().is_none_or(|s| has_firing_alert(signals, s))
             && first.is_some_and(|first| c.at <= first + MIN_LEAD && c.at + CHANGE_WINDOW >= first)
     };
@@ -136,14 +139,14 @@ pub(super) fn inconclusive(signals: &Signals, enough: usize) -> Option<Finding> 
     let is_unexplained = signals.suspects.iter().all(|s| s.suspect.score < MIN_SCORE)
         && !signals.changes.iter().any(is_close)
         && signals.burns.is_empty()
-        && signals.limits.iter().all(|l| l.share < super::around::FULL)
+        && signals.limits.iter().all(|l| l.share < super::context::FULL)
         && !signals.expiring.iter().any(|e| is_over(e.at));
     if !is_unexplained {
         return None;
     }
     let checked = format!("{} series", signals.metrics.len());
     // A gap of a change source leaves the changes unknown, not the metrics or logs.
-    let is_blind = signals.gaps.iter().any(|gap| !gap.starts_with(OF_CHANGES));
+    let is_blind = signals.gaps.iter().any(|gap| !gap.starts_with(CHANGE_GAP_PREFIX));
     let (title, coverage) = if signals.metrics.len() < enough || is_blind {
         ("Inconclusive: alerts are firing, but too little data was available", format!("only {checked} could be checked"))
     } else {
@@ -233,10 +236,11 @@ fn separate_causes(signals: &Signals, a: (&str, &SuspectInput), b: (&str, &Suspe
     let mut inputs: Vec<Key> = [a.1, b.1].iter().flat_map(|s| s.keys.iter().take(1).cloned()).collect();
     if are_in_call_graph {
         reasons.push("neither calls the other, directly or indirectly".to_owned());
-        inputs.extend(signals.calls_from.iter().map(|(key, _)| key.clone()));
+        inputs.extend(signals.call_sources.iter().map(|(key, _)| key.clone()));
     }
     if let Some((of_a, of_b)) = changes {
-        reasons.push(format!("each had its own change shortly before: {} {}, {} {}", a.0, of_a.what, b.0, of_b.what));
+        reasons
+            .push(format!("each had its own change shortly before: {} {}, {} {}", a.0, of_a.description, b.0, of_b.description));
         inputs.extend([of_a.key.clone(), of_b.key.clone()]);
     }
     Some(Finding {
@@ -260,18 +264,18 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::super::tests::{alert, metric};
-    use super::super::{Earlier, findings};
+    use super::super::{EarlierLevel, findings};
     use super::*;
-    use crate::analysis::suspects::{Known, suspects};
+    use crate::analysis::suspects::{SuspectContext, suspects};
     use crate::telemetry::AlertSeverity;
 
     /// A suspect with one series that changed at the given second.
     fn suspect(service: &str, score: f64, secs: i64) -> SuspectInput {
-        let known = Known { logs: BTreeMap::from([(service.to_owned(), 40.0)]), ..Known::default() };
+        let known = SuspectContext { logs: BTreeMap::from([(service.to_owned(), 40.0)]), ..SuspectContext::default() };
         let mut suspect = suspects(&[], &known).remove(0);
         (suspect.score, suspect.changed_at, suspect.series) =
             (score, Some(Timestamp::from_secs(secs)), Some(format!("{service}|cpu")));
-        (suspect.before, suspect.after, suspect.in_logs) = (Some(1.0), Some(9.0), String::new());
+        (suspect.before, suspect.after, suspect.log_change) = (Some(1.0), Some(9.0), String::new());
         SuspectInput { suspect, labels: Default::default(), unit: String::new(), keys: vec![format!("{service}/cpu")] }
     }
 
@@ -292,7 +296,7 @@ mod tests {
     fn lists_the_evidence_against_a_misleading_suspect() {
         // The nightly job uses the CPU, as every night; the symptoms began earlier and elsewhere.
         let mut cpu = metric("cpu", "batch", Some(600));
-        cpu.earlier = vec![Earlier { when: "a day before".into(), level: 7.5, key: "cpu a day before".into() }];
+        cpu.earlier = vec![EarlierLevel { when: "a day before".into(), level: 7.5, key: "cpu a day before".into() }];
         let signals = Signals {
             suspects: vec![suspect("batch", 6.0, 600), suspect("db", 2.0, 400)],
             metrics: vec![
@@ -307,7 +311,7 @@ mod tests {
         assert!(leading.title.starts_with("batch"), "{leading:?}");
         let expected = ["batch/latency p95", "batch/errors per second", "db/latency p95", "cpu a day before"];
         assert_eq!(leading.against, expected);
-        let against = kinds(&signals, FindingKind::Against);
+        let against = kinds(&signals, FindingKind::Contradiction);
         assert_eq!(against.len(), 1);
         let text = "Evidence against batch as the cause: its latency p95 and errors per second did not change; db latency p95 \
                     changed 3m20s before it; its cpu is similar at the same time on other days.";
@@ -316,7 +320,7 @@ mod tests {
         let fits =
             Signals { suspects: vec![suspect("db", 6.0, 400)], metrics: vec![metric("latency p95", "db", Some(400))], ..base() };
         let leading_fits = kinds(&fits, FindingKind::Suspect).remove(0);
-        assert!(kinds(&fits, FindingKind::Against).is_empty() && leading_fits.against.is_empty());
+        assert!(kinds(&fits, FindingKind::Contradiction).is_empty() && leading_fits.against.is_empty());
         assert!(leading_fits.confidence > leading.confidence);
     }
 
@@ -339,7 +343,7 @@ mod tests {
         scaled.changes = vec![ChangeInput { is_release: false, ..change("other", 650) }];
         assert!(!kinds(&scaled, FindingKind::Verdict).is_empty());
         let window = Some(crate::telemetry::Window::new(Timestamp::from_secs(0), Timestamp::from_secs(1200)));
-        let ended = super::super::ExpiryInput { what: "certificate".into(), at: Timestamp::from_secs(690), key: "cert".into() };
+        let ended = super::super::ExpiryInput { name: "certificate".into(), at: Timestamp::from_secs(690), key: "cert".into() };
         assert!(kinds(&Signals { expiring: vec![ended], window, ..dark }, FindingKind::Verdict).is_empty());
     }
 
@@ -348,7 +352,7 @@ mod tests {
         ChangeInput {
             at,
             service: Some(service.into()),
-            what: "version 1 → 2".into(),
+            description: "version 1 → 2".into(),
             is_release: true,
             key: format!("{service} deploy"),
         }

@@ -20,7 +20,7 @@ fn firing(signals: &Signals) -> Vec<&Alert> {
 }
 
 fn new_errors(signals: &Signals) -> usize {
-    let is_bad = |level: Option<Level>| level.is_some_and(Level::is_bad);
+    let is_bad = |level: Option<Level>| level.is_some_and(Level::is_error);
     signals.patterns.iter().filter(|(_, p)| matches!(p.change, Change::New | Change::Up) && is_bad(p.level)).count()
 }
 
@@ -30,7 +30,7 @@ fn is_quiet(signals: &Signals) -> bool {
         && signals.metrics.len() >= MIN_SERIES
         && signals.gaps.is_empty()
         && !signals.burns.iter().any(|b| b.long.1 >= b.pages_at && b.short.1 >= b.pages_at)
-        && !signals.limits.iter().any(|l| l.share >= super::around::FULL)
+        && !signals.limits.iter().any(|l| l.share >= super::context::FULL)
 }
 
 /// Returns the verdict: healthy, recovered, recovering, not over, inconclusive or two causes. `None` if the incident is
@@ -293,7 +293,7 @@ mod tests {
         // If all is healthy, no service is suspect.
         let suspect = crate::analysis::suspects::suspects(
             &[],
-            &crate::analysis::suspects::Known { logs: BTreeMap::from([("mail".into(), 40.0)]), ..Default::default() },
+            &crate::analysis::suspects::SuspectContext { logs: BTreeMap::from([("mail".into(), 40.0)]), ..Default::default() },
         );
         let input = SuspectInput { suspect: suspect[0].clone(), labels: Default::default(), unit: String::new(), keys: vec![] };
         assert_eq!(find(FindingKind::Suspect, &Signals { suspects: vec![input], ..healthy.clone() }), None);

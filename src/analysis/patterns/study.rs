@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::miner::{Mined, Miner};
-use super::{Change, RATES};
+use super::{Change, RATE_BUCKETS};
 use crate::telemetry::log::Level;
 use crate::telemetry::parse::layout::Layout;
 use crate::telemetry::parse::{self, Context};
@@ -80,7 +80,7 @@ pub(super) fn count_fields(facets: &mut BTreeMap<String, Facet>, line: &LogLine)
         }
         let facet = facets.entry(field.clone()).or_default();
         if value.len() > MAX_VALUE_BYTES {
-            facet.add(&clean::cut(value, MAX_VALUE_BYTES), 1);
+            facet.add(&clean::truncate(value, MAX_VALUE_BYTES), 1);
         } else {
             facet.add(value, 1);
         }
@@ -132,7 +132,7 @@ impl Tally {
 
 /// A pattern of an analysed log.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Studied {
+pub struct PatternReport {
     /// `P1`, `P2`, … in order of first appearance.
     pub id: String,
     /// The message with `<*>` in place of each variable part.
@@ -151,7 +151,7 @@ pub struct Studied {
     pub rate: Vec<u32>,
     /// The source location that wrote it, such as `pool.go:88`, or the status class of an access log, such as `GET 5xx`;
     /// `None` when the lines name neither.
-    pub place: Option<String>,
+    pub location: Option<String>,
     /// Services that wrote it, sorted; empty when no line names one.
     pub services: Vec<String>,
     /// The fields of its structured lines, apart from message, time, level and service.
@@ -163,7 +163,7 @@ pub struct Studied {
 
 /// The result of a study.
 #[derive(Debug)]
-pub struct Findings {
+pub struct LogReport {
     /// Lines of the incident part: all, with a time, and with a level.
     pub lines: u64,
     pub timed_lines: u64,
@@ -176,13 +176,13 @@ pub struct Findings {
     pub rate_start: Option<Timestamp>,
     pub rate_step: Duration,
     /// With a baseline, new patterns first, then by kind of change and score; otherwise by number of lines, highest first.
-    pub patterns: Vec<Studied>,
+    pub patterns: Vec<PatternReport>,
     /// Lines in the rest pattern of the miner, beyond its limits.
-    pub beyond: u64,
+    pub overflow_lines: u64,
     mined: Mined,
 }
 
-impl Findings {
+impl LogReport {
     /// The index of the final pattern of an id that [`Study::line`] returned. Indices start at 0, so `P1` is 0.
     pub fn pattern_of(&self, id: u32) -> u32 {
         self.mined.pattern_of.get(id as usize).copied().unwrap_or(0)
@@ -196,7 +196,7 @@ impl Findings {
 
 /// Analyses log lines as they arrive.
 #[derive(Debug)]
-pub struct Study {
+pub struct LogAnalysis {
     context: Context,
     miner: Miner,
     tallies: Vec<Tally>,
@@ -309,12 +309,12 @@ impl RateClock {
         // Times before the first line count as the first part.
         let secs = at.since(start).as_secs();
         let mut doubled = 0;
-        while secs / u64::from(self.step) >= RATES as u64 && self.step < u32::MAX / 2 {
+        while secs / u64::from(self.step) >= RATE_BUCKETS as u64 && self.step < u32::MAX / 2 {
             self.step *= 2;
             doubled += 1;
         }
         let part = secs / u64::from(self.step);
-        (usize::try_from(part).unwrap_or(RATES).min(RATES - 1), doubled)
+        (usize::try_from(part).unwrap_or(RATE_BUCKETS).min(RATE_BUCKETS - 1), doubled)
     }
 }
 
@@ -325,10 +325,10 @@ fn halve(rate: &mut Vec<u32>) {
     }
     let halved: Vec<u32> = rate.chunks(2).map(|pair| pair.iter().fold(0, |a: u32, b| a.saturating_add(*b))).collect();
     *rate = halved;
-    rate.resize(RATES, 0);
+    rate.resize(RATE_BUCKETS, 0);
 }
 
-impl Study {
+impl LogAnalysis {
     /// `context` supplies the year and zone of times without them. `joins`: lines that continue the previous one, such as a
     /// stack trace, are not patterns of their own.
     pub fn new(context: Context, joins: bool) -> Self {
@@ -366,14 +366,14 @@ impl Study {
     }
 
     /// Starts another stream with its own time context. Whether its lines name source locations is determined again.
-    pub fn next_stream(&mut self, context: Context) {
+    pub fn start_stream(&mut self, context: Context) {
         self.context = context;
         self.locations = LocationFinder::default();
         (self.was_timed, self.in_traceback, self.last) = (false, false, None);
     }
 
     /// Records the service that wrote the line of an id, for lines that do not name it.
-    pub fn written_by(&mut self, id: u32, service: &str) {
+    pub fn set_service(&mut self, id: u32, service: &str) {
         let index = self.service_index(service);
         if let (Some(index), Some(tally)) = (index, self.tallies.get_mut(id as usize))
             && let Err(position) = tally.services.binary_search(&index)
@@ -385,7 +385,7 @@ impl Study {
     /// Records the service of a structured line and counts its fields.
     fn count_structured(&mut self, id: u32, line: &LogLine) {
         if let Some(service) = &line.service {
-            self.written_by(id, service);
+            self.set_service(id, service);
         }
         let Some(tally) = self.tallies.get_mut(id as usize) else { return };
         count_fields(&mut tally.facets, line);
@@ -412,7 +412,7 @@ impl Study {
 
     /// Adds a raw line and returns its id, which [`Findings::pattern_of`] maps to its pattern. `layout` describes the
     /// header; without one the whole line is the message.
-    pub fn line(&mut self, raw: &str, layout: Option<&Layout>, side: Side) -> u32 {
+    pub fn add_line(&mut self, raw: &str, layout: Option<&Layout>, side: Side) -> u32 {
         let Some(layout) = layout else { return self.add_message(raw, None, None, None, side, false) };
         if let Some(id) = self.structured_line(raw, None, None, side) {
             return id;
@@ -424,15 +424,15 @@ impl Study {
         }
         // Docker Compose puts the service name before each line.
         let bar = memchr::memchr(b'|', raw.as_bytes().get(..MAX_COMPOSE_PREFIX).unwrap_or(raw.as_bytes()));
-        let inner = bar.and_then(|_| parse::composed(raw));
+        let inner = bar.and_then(|_| parse::split_compose_line(raw));
         if let Some((service, inner)) = inner
             && let Some(id) = self.structured_line(inner, None, Some(service), side)
         {
             return id;
         }
-        let head = layout.head(raw, self.context);
+        let head = layout.header(raw, self.context);
         if head.at.is_some()
-            && let Some(id) = self.structured_line(raw.get(head.from..).unwrap_or(""), head.at, None, side)
+            && let Some(id) = self.structured_line(raw.get(head.message_start..).unwrap_or(""), head.at, None, side)
         {
             return id;
         }
@@ -444,11 +444,11 @@ impl Study {
             self.count_line(side, true, head.level.is_some());
             return id;
         }
-        let message = raw.get(head.from..).unwrap_or(raw);
+        let message = raw.get(head.message_start..).unwrap_or(raw);
         // In an access log each status class is a pattern of its own.
-        let (location, level) = match parse::answered(message).filter(|_| head.at.is_some() && head.level.is_none()) {
+        let (location, level) = match parse::method_and_status(message).filter(|_| head.at.is_some() && head.level.is_none()) {
             Some((name, level)) => (Some(name), Some(level)),
-            None => (if head.at.is_some() { self.locations.find(raw, head.from) } else { None }, head.level),
+            None => (if head.at.is_some() { self.locations.find(raw, head.message_start) } else { None }, head.level),
         };
         self.add_message(message, location, head.at, level, side, head.at.is_some() || is_continuation)
     }
@@ -478,7 +478,7 @@ impl Study {
     }
 
     /// The number of incident lines so far.
-    pub fn lines(&self) -> u64 {
+    pub fn line_count(&self) -> u64 {
         self.lines
     }
 
@@ -496,7 +496,7 @@ impl Study {
             Some(location) => {
                 let id = self.miner.add_located(message.as_bytes(), location.as_bytes());
                 if id as usize >= self.tallies.len() {
-                    self.location_of.insert(id, clean::cut(location, MAX_VALUE_BYTES));
+                    self.location_of.insert(id, clean::truncate(location, MAX_VALUE_BYTES));
                 }
                 id
             }
@@ -526,7 +526,7 @@ impl Study {
         let Some(tally) = self.tallies.get_mut(id as usize) else { return id };
         if let Some((part, _)) = part {
             if tally.rate.is_empty() {
-                tally.rate.resize(RATES, 0);
+                tally.rate.resize(RATE_BUCKETS, 0);
             }
             if let Some(n) = tally.rate.get_mut(part) {
                 *n = n.saturating_add(1);
@@ -547,13 +547,13 @@ impl Study {
             Side::Baseline => tally.baseline += 1,
         }
         if tally.sample.is_empty() || (side == Side::Incident && count_before == 0) {
-            tally.sample = clean::cut(message.trim(), MAX_SAMPLE);
+            tally.sample = clean::truncate(message.trim(), MAX_SAMPLE);
         }
         id
     }
 
     /// Ends the study and returns its result. `has_baseline`: whether to compare the patterns with the baseline.
-    pub fn finish(self, has_baseline: bool) -> Findings {
+    pub fn finish(self, has_baseline: bool) -> LogReport {
         let mined = self.miner.finish();
         let mut tallies: Vec<Tally> = vec![Tally::default(); mined.templates.len()];
         for (id, tally) in self.tallies.into_iter().enumerate() {
@@ -574,7 +574,7 @@ impl Study {
         let (first, last) = self.baseline_span;
         let length_ratio = length(first, last).zip(length(self.first_at, self.last_at)).map(|(before, now)| before / now);
         let beyond = mined.rest.and_then(|r| tallies.get(r as usize)).map_or(0, |t| t.count);
-        let mut patterns: Vec<Studied> = tallies
+        let mut patterns: Vec<PatternReport> = tallies
             .into_iter()
             .zip(&mined.templates)
             .enumerate()
@@ -585,7 +585,7 @@ impl Study {
                 } else {
                     Change::Same
                 };
-                Studied {
+                PatternReport {
                     id: format!("P{}", index + 1),
                     template: clean::line(template),
                     level: tally.level(),
@@ -594,7 +594,7 @@ impl Study {
                     first_at: tally.first_at,
                     last_at: tally.last_at,
                     sample: clean::line(&tally.sample),
-                    place: locations.remove(&index),
+                    location: locations.remove(&index),
                     services: {
                         let mut names: Vec<String> = tally
                             .services
@@ -612,15 +612,15 @@ impl Study {
                 }
             })
             .collect();
-        let number = |p: &Studied| p.id.get(1..).and_then(|n| n.parse::<u32>().ok()).unwrap_or(u32::MAX);
+        let number = |p: &PatternReport| p.id.get(1..).and_then(|n| n.parse::<u32>().ok()).unwrap_or(u32::MAX);
         patterns.sort_by(|a, b| {
-            let class = |p: &Studied| if has_baseline { rank(p.change) } else { 0 };
+            let class = |p: &PatternReport| if has_baseline { rank(p.change) } else { 0 };
             (class(a).cmp(&class(b)))
                 .then(b.score.total_cmp(&a.score))
                 .then(b.count.cmp(&a.count))
                 .then(number(a).cmp(&number(b)))
         });
-        Findings {
+        LogReport {
             lines: self.lines,
             timed_lines: self.timed,
             levelled_lines: self.levelled,
@@ -630,7 +630,7 @@ impl Study {
             rate_start: self.clock.start,
             rate_step: Duration::from_secs(u64::from(self.clock.step)),
             patterns,
-            beyond,
+            overflow_lines: beyond,
             mined,
         }
     }
@@ -672,7 +672,7 @@ const MIN_RATE_FACTOR: f64 = 1.2;
 const MIN_DURATION_SECS: f64 = 60.0;
 
 /// The change of a pattern by its counts and score alone, for parts of similar length.
-pub fn change_of(count: u64, baseline: u64, score: f64) -> Change {
+pub fn classify_change(count: u64, baseline: u64, score: f64) -> Change {
     match (count, baseline) {
         (_, 0) => Change::New,
         (0, _) => Change::Gone,
@@ -706,22 +706,22 @@ fn change(tally: &Tally, lines: u64, baseline_lines: u64, length_ratio: Option<f
 mod tests {
     use super::*;
 
-    fn study() -> Study {
-        Study::new(Context::utc(Timestamp::from_secs(1_795_253_400)), true)
+    fn study() -> LogAnalysis {
+        LogAnalysis::new(Context::utc(Timestamp::from_secs(1_795_253_400)), true)
     }
 
     #[test]
     fn lists_new_patterns_first() {
         let mut s = study();
         for n in 0..200 {
-            s.line(&format!("order {n} placed"), None, Side::Baseline);
-            s.line(&format!("order {n} placed"), None, Side::Incident);
+            s.add_line(&format!("order {n} placed"), None, Side::Baseline);
+            s.add_line(&format!("order {n} placed"), None, Side::Incident);
         }
         for n in 0..30 {
-            s.line(&format!("retry {n} of payment"), None, Side::Baseline);
+            s.add_line(&format!("retry {n} of payment"), None, Side::Baseline);
         }
-        s.line("retry 1 of payment", None, Side::Incident);
-        let id = s.line("pool exhausted after 3000 ms", None, Side::Incident);
+        s.add_line("retry 1 of payment", None, Side::Incident);
+        let id = s.add_line("pool exhausted after 3000 ms", None, Side::Incident);
         let found = s.finish(true);
         let summary: Vec<(&str, Change, u64, u64)> =
             found.patterns.iter().map(|p| (p.template.as_str(), p.change, p.count, p.baseline_count)).collect();
@@ -744,7 +744,7 @@ mod tests {
         ];
         let layout = Layout::learn(lines.iter().copied(), Context::utc(Timestamp::from_secs(1_795_253_400)));
         let mut s = study();
-        let ids: Vec<u32> = lines.iter().map(|l| s.line(l, Some(&layout), Side::Incident)).collect();
+        let ids: Vec<u32> = lines.iter().map(|l| s.add_line(l, Some(&layout), Side::Incident)).collect();
         let found = s.finish(false);
         assert_eq!((found.lines, found.timed_lines, found.levelled_lines), (6, 5, 4));
         assert_eq!(found.pattern_of(ids[3]), found.pattern_of(ids[4]));
@@ -783,10 +783,10 @@ mod tests {
         let layout = Layout::learn(lines.iter().map(String::as_str), context);
         let mut s = study();
         for line in &lines {
-            s.line(line, Some(&layout), Side::Incident);
+            s.add_line(line, Some(&layout), Side::Incident);
         }
         let found = s.finish(false);
-        let summary: Vec<(Option<&str>, u64)> = found.patterns.iter().map(|p| (p.place.as_deref(), p.count)).collect();
+        let summary: Vec<(Option<&str>, u64)> = found.patterns.iter().map(|p| (p.location.as_deref(), p.count)).collect();
         assert_eq!(summary, [(Some("a.b.Seat#137"), 100), (Some("a.b.Order#12"), 100), (Some("c.d.Order#44"), 100)]);
     }
 
@@ -803,7 +803,7 @@ mod tests {
             let context = Context::utc(Timestamp::from_secs(1_795_253_400));
             let layout = Layout::learn([line, line], context);
             let mut s = study();
-            s.line(line, Some(&layout), Side::Incident);
+            s.add_line(line, Some(&layout), Side::Incident);
             let found = s.finish(false);
             let p = &found.patterns[0];
             assert_eq!((p.template.as_str(), p.level, found.timed_lines), (message, Some(Level::Error), 1), "{line}");
@@ -873,7 +873,7 @@ mod tests {
         let partition = |lines: &[(String, usize)]| -> usize {
             let layout = Layout::learn(lines.iter().map(|(l, _)| l.as_str()), context);
             let mut s = study();
-            let numbers: Vec<u32> = lines.iter().map(|(l, _)| s.line(l, Some(&layout), Side::Incident)).collect();
+            let numbers: Vec<u32> = lines.iter().map(|(l, _)| s.add_line(l, Some(&layout), Side::Incident)).collect();
             let found = s.finish(false);
             let pairs: std::collections::BTreeSet<(u32, usize)> =
                 numbers.iter().zip(lines).map(|(n, (_, which))| (found.pattern_of(*n), *which)).collect();
@@ -915,12 +915,12 @@ mod tests {
                 n % 2,
                 n % 3
             );
-            s.line(&line, Some(&layout), Side::Incident);
+            s.add_line(&line, Some(&layout), Side::Incident);
         }
         let found = s.finish(false);
         let p = &found.patterns[0];
         assert_eq!((p.count, p.services.join(","), found.rate_step), (600, "s0,s1".into(), Duration::from_secs(16)));
-        assert_eq!((p.rate.len(), p.rate.iter().sum::<u32>(), p.rate[3], p.rate[39]), (RATES, 600, 16, 0));
+        assert_eq!((p.rate.len(), p.rate.iter().sum::<u32>(), p.rate[3], p.rate[39]), (RATE_BUCKETS, 600, 16, 0));
         assert_eq!(p.facets["region"].values, BTreeMap::from([("eu-0".into(), 200), ("eu-1".into(), 200), ("eu-2".into(), 200)]));
         assert_eq!((p.facets["order"].values.len(), p.facets["order"].other), (MAX_VALUES, 592));
     }

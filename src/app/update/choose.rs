@@ -5,7 +5,7 @@ use super::super::msg::Effect;
 use super::super::overlay::{Choice, Overlay, Purpose};
 use super::current;
 use super::perform::{act, line, selected_entry, show, tagged};
-use crate::incident::gate::{gates, open_for};
+use crate::incident::gate::{gates, open_items_for};
 use crate::incident::{ActionId, Fact, IncidentId, Milestone, NoteKind, Remark, Severity, Status, Verdict};
 
 pub(super) fn choose(model: &mut Model, title: &str, rows: Vec<(String, String)>, choice: Choice) -> Vec<Effect> {
@@ -29,7 +29,7 @@ pub(super) fn link(model: &mut Model) -> Vec<Effect> {
 /// The severity that the last investigation proposes, and why, with its evidence.
 pub(super) fn proposed_severity(model: &Model) -> Option<(Severity, String)> {
     let found = &current(model)?.investigation.as_ref()?.findings;
-    found.iter().find_map(|f| f.proposed().map(|(severity, why)| (severity, format!("{why} {}", tagged(&f.evidence)))))
+    found.iter().find_map(|f| f.proposed_severity().map(|(severity, why)| (severity, format!("{why} {}", tagged(&f.evidence)))))
 }
 
 pub(super) fn choose_severity(model: &mut Model) -> Vec<Effect> {
@@ -90,7 +90,7 @@ pub(super) fn move_status(model: &mut Model, to: Status) -> Vec<Effect> {
     let Some(incident) = current(model) else { return Vec::new() };
     let id = incident.id();
     let all = gates(incident, now, monitor);
-    let open: Vec<&str> = open_for(&all, to).iter().map(|g| g.item).collect();
+    let open: Vec<&str> = open_items_for(&all, to).iter().map(|g| g.item).collect();
     let title = incident.head.title.clone();
     if !open.is_empty() {
         let hint = format!("open: {} · K shows them, esc goes back", open.join(", "));

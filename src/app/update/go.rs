@@ -272,9 +272,10 @@ pub(super) fn open_entry(model: &mut Model) -> Vec<Effect> {
     let Some(room) = &model.room else { return Vec::new() };
     let entry = room.shown_entries().get(room.entry_position()).map(|e| (e.seq, e.fact.clone()));
     match entry {
-        Some((seq, Fact::AiRun { answer })) => {
-            show(model, Overlay::Text { title: format!("entry {seq}: {}", answer.verdict()), text: answer.answer, scroll: 0 })
-        }
+        Some((seq, Fact::AiRun { answer })) => show(
+            model,
+            Overlay::Text { title: format!("entry {seq}: {}", answer.claim_summary()), text: answer.answer, scroll: 0 },
+        ),
         Some((_, Fact::Note { text, .. })) => open_evidence_id(model, cited_ids(&text).first().copied()),
         Some((_, fact)) => open_evidence_id(model, fact.evidence().first().copied()),
         None => Vec::new(),

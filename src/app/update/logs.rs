@@ -45,7 +45,7 @@ pub(super) fn search_from_here(model: &mut Model) {
 
 /// To the next line, or pattern, that says that something went wrong.
 pub(super) fn to_error(model: &mut Model, forward: bool) -> Vec<Effect> {
-    match rows(model, |_, p| p.level.is_some_and(Level::is_bad)) {
+    match rows(model, |_, p| p.level.is_some_and(Level::is_error)) {
         Some(bad) => {
             to_row(model, &bad, forward);
         }

@@ -12,7 +12,7 @@ use super::go::go_to_finding;
 use super::logs::search_from_here;
 use super::perform::{act, ask, perform};
 use crate::incident::gate::{Check, gates};
-use crate::incident::{ActionChange, ActionState, FoundBy, IncidentId, Next, NoteKind, Severity, Status};
+use crate::incident::{ActionChange, ActionState, FoundBy, IncidentId, NextUpdate, NoteKind, Severity, Status};
 use crate::telemetry::Timestamp;
 
 /// Takes a key; an overlay that stays is put back.
@@ -117,7 +117,7 @@ fn gates_key(model: &mut Model, chord: Chord, selected: usize) -> Vec<Effect> {
         model.overlay = Some(Overlay::Gates { selected });
         return Vec::new();
     };
-    if item.check == Check::Program || model.read_only {
+    if item.check == Check::Automatic || model.read_only {
         let why = if model.read_only {
             "read-only: ticking is off".to_owned()
         } else {
@@ -129,7 +129,7 @@ fn gates_key(model: &mut Model, chord: Chord, selected: usize) -> Vec<Effect> {
     }
     let met = !item.met;
     model.overlay = Some(Overlay::Line {
-        title: format!("{}: {}", item.words, if met { "how do you know" } else { "why not" }),
+        title: format!("{}: {}", item.label, if met { "how do you know" } else { "why not" }),
         edit: LineEdit::default(),
         purpose: Purpose::Tick { item: item.item, met },
         hint: "goes to the timeline with your name".to_owned(),
@@ -293,7 +293,7 @@ fn submit(model: &mut Model, purpose: Purpose, text: &str) -> Vec<Effect> {
         }
         Purpose::Impact(part) => Effect::Impact { id, part, text },
         Purpose::Tick { item, met } => Effect::Tick { id, item: item.to_owned(), met, text },
-        Purpose::Exit => match crate::analysis::exit::typed(&text) {
+        Purpose::Exit => match crate::analysis::exit::parse(&text) {
             Ok(criteria) => Effect::SetExit { id, criteria },
             Err(why) => return again(model, "It is over when", purpose, &text, &why),
         },
@@ -355,15 +355,16 @@ fn task(id: IncidentId, text: &str) -> Option<Effect> {
 }
 
 /// `… next 45m` at the end of an update: when the next one comes; `… next none`: they get no further one.
-fn next(text: &str) -> (String, Next) {
+fn next(text: &str) -> (String, NextUpdate) {
     let told = text.rsplit_once(" next ").and_then(|(said, when)| {
         let when = when.trim();
-        let next = if when == "none" { Next::Last } else { Next::In(crate::telemetry::time::parse_duration(when).ok()?) };
+        let next =
+            if when == "none" { NextUpdate::Never } else { NextUpdate::In(crate::telemetry::time::parse_duration(when).ok()?) };
         Some((said, next))
     });
     match told {
         Some((said, next)) => (said.trim_end_matches([';', ',', ' ']).to_owned(), next),
-        None => (text.to_owned(), Next::Usual),
+        None => (text.to_owned(), NextUpdate::Scheduled),
     }
 }
 

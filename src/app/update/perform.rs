@@ -16,8 +16,8 @@ use super::logs::{line_to_note, pattern_lines, search, to_error, to_hit};
 use super::{PREVIEW, current, propose};
 use crate::incident::brief::{Reader, brief};
 use crate::incident::{
-    ActionKind, AnswerSource, Audience, Entry, EventKind, EvidenceId, Fact, Grade, IncidentId, Level, LinkedAlert, NoteKind,
-    Remark, Role, Status, Verdict,
+    ActionKind, AnswerSource, Audience, Entry, EscalationLevel, EventKind, EvidenceId, Fact, Grade, IncidentId, LinkedAlert,
+    NoteKind, Remark, Role, Status, Verdict,
 };
 
 /// Does what was asked for, or says why not.
@@ -158,8 +158,8 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         }),
         Action::SetTime => choose_moment(model),
         Action::Escalate => {
-            let rows = Level::ALL.iter().map(|l| (l.word().to_owned(), l.title().to_owned())).collect();
-            choose(model, "Escalate to", rows, Choice::Level(Level::ALL.to_vec()))
+            let rows = EscalationLevel::ALL.iter().map(|l| (l.word().to_owned(), l.title().to_owned())).collect();
+            choose(model, "Escalate to", rows, Choice::Level(EscalationLevel::ALL.to_vec()))
         }
         Action::Unlink => choose_unlink(model),
         Action::Merge => choose_merge(model),
@@ -410,7 +410,7 @@ fn widen(model: &mut Model) -> Vec<Effect> {
                 m.say(Tone::Plain, "an investigation is under way");
                 return Vec::new();
             }
-            room.investigating = Some(format!("looking at the last {}", crate::telemetry::time::human(twice)));
+            room.investigating = Some(format!("looking at the last {}", crate::telemetry::time::human_duration(twice)));
         }
         vec![Effect::Investigate(id, Some(twice))]
     })
@@ -423,7 +423,8 @@ fn correct(model: &mut Model) -> Vec<Effect> {
         Fact::Note { text, .. } => text.clone(),
         fact => fact.sentence(),
     };
-    let Some((seq, text, is_told)) = room.shown_entries().get(room.entry_position()).map(|e| (e.seq, words(e), e.fact.is_told()))
+    let Some((seq, text, is_told)) =
+        room.shown_entries().get(room.entry_position()).map(|e| (e.seq, words(e), e.fact.can_be_corrected()))
     else {
         return Vec::new();
     };

@@ -196,7 +196,7 @@ fn logs_are_followed_from_the_first_look_until_the_room_is_left() {
     let mut model = room();
     assert_eq!(press(&mut model, "4"), [Effect::FollowLogs]);
     let line = crate::telemetry::LogLine::plain("of before".to_owned());
-    let batch = crate::telemetry::log::Batch { lines: vec![line], dropped: 0, is_past: true };
+    let batch = crate::telemetry::log::Batch { lines: vec![line], dropped: 0, is_backlog: true };
     update(&mut model, at(1), Msg::LogsArrived(batch));
     assert_eq!(press(&mut model, "34"), [], "what comes meanwhile is not missed, and nothing is told twice");
     assert_eq!(model.logs.taken(), 1);
@@ -243,19 +243,21 @@ fn a_cancelled_incident_says_why() {
 
 #[test]
 fn an_update_says_to_whom_and_when_the_next_one_comes() {
-    use crate::incident::{Audience, Next};
+    use crate::incident::{Audience, NextUpdate};
     let mut model = room();
     press(&mut model, "U⏎");
     let effects = press(&mut model, "still failing; next 45m⏎");
     let [Effect::Published { audience, text, next, .. }] = effects.as_slice() else { panic!("{effects:?}") };
-    let wanted = Next::In(std::time::Duration::from_secs(2700));
+    let wanted = NextUpdate::In(std::time::Duration::from_secs(2700));
     assert_eq!((*audience, text.as_str(), *next), (Audience::ALL[0], "still failing", wanted));
     press(&mut model, "U⏎");
     let effects = press(&mut model, "all is well, next none⏎");
-    assert!(matches!(effects.as_slice(), [Effect::Published { next: Next::Last, .. }]), "{effects:?}");
+    assert!(matches!(effects.as_slice(), [Effect::Published { next: NextUpdate::Never, .. }]), "{effects:?}");
     press(&mut model, "U↓⏎");
     let effects = press(&mut model, "the next step is a restart⏎");
-    let [Effect::Published { audience, text, next: Next::Usual, .. }] = effects.as_slice() else { panic!("{effects:?}") };
+    let [Effect::Published { audience, text, next: NextUpdate::Scheduled, .. }] = effects.as_slice() else {
+        panic!("{effects:?}")
+    };
     assert_eq!((*audience, text.as_str()), (Audience::ALL[1], "the next step is a restart"));
 }
 
@@ -607,7 +609,7 @@ fn investigated() -> Model {
         Fact::Investigated {
             window,
             findings: vec![
-                finding(1, FindingKind::Moved, "checkout pool rose 4 → 20", 1),
+                finding(1, FindingKind::Metric, "checkout pool rose 4 → 20", 1),
                 finding(2, FindingKind::Pattern, "More frequent log pattern in checkout: pool exhausted after <*>", 2),
                 finding(3, FindingKind::Severity, "Proposed severity SEV4: 1 alert, none critical", 2),
             ],

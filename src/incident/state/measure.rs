@@ -39,7 +39,7 @@ impl Incident {
 
     /// The fields of milestones that are assumed: impact start and detection are taken from the declaration, mitigation from the
     /// resolution.
-    pub fn assumed(&self) -> Vec<&'static str> {
+    pub fn assumed_milestones(&self) -> Vec<&'static str> {
         let alerts_have_start = self.alerts.iter().any(|a| a.starts_at.is_some());
         let mut assumed: Vec<&'static str> =
             [(Milestone::ImpactStarted, "impact_started_at"), (Milestone::Detected, "detected_at")]
@@ -54,19 +54,19 @@ impl Incident {
     }
 
     /// The times of all known milestones.
-    pub fn moments(&self) -> BTreeMap<Milestone, Timestamp> {
+    pub fn milestones(&self) -> BTreeMap<Milestone, Timestamp> {
         Milestone::ALL.into_iter().filter_map(|m| self.milestone(m).map(|at| (m, at))).collect()
     }
 
     /// The pairs of known milestones that are out of order, each with the recorded exception if there is one.
     pub fn order_faults(&self) -> Vec<OrderFault> {
-        faults(&self.moments())
+        find_order_faults(&self.milestones())
             .into_iter()
             .map(|(earlier, later, words)| OrderFault {
                 exception: self.exceptions.get(&later).or_else(|| self.exceptions.get(&earlier)).cloned(),
                 earlier,
                 later,
-                words,
+                message: words,
             })
             .collect()
     }
@@ -79,7 +79,7 @@ impl Incident {
     }
 
     /// The roles that the current severity requires but no one holds.
-    pub fn roles_missing(&self) -> Vec<Role> {
+    pub fn missing_roles(&self) -> Vec<Role> {
         self.matrix().roles(self.head.severity).iter().copied().filter(|r| !self.roles.contains_key(r)).collect()
     }
 
@@ -105,11 +105,11 @@ impl Incident {
 
     /// The durations to use in statistics over many incidents. Durations are left out if one of their milestones is assumed, or is
     /// out of order without a recorded exception.
-    pub fn measured(&self) -> Durations {
+    pub fn measured_durations(&self) -> Durations {
         let all = self.durations();
         let out_of_order =
             |m: Milestone| self.order_faults().iter().any(|f| f.exception.is_none() && (f.earlier == m || f.later == m));
-        let assumed = self.assumed();
+        let assumed = self.assumed_milestones();
         let is_set = |m: Milestone| self.manual_times.contains_key(&m);
         // Without a pending time, impact start and detection are both the firing time, so the time to detect is not measured.
         let start_is_known = is_set(Milestone::ImpactStarted) || self.alerts.iter().any(|a| a.pending_since.is_some());
@@ -152,7 +152,7 @@ impl Incident {
 
 /// The pairs of known milestones that are out of order, each with a description. Checks neighbours in [`Milestone::CHAIN`], and
 /// that the identification and the declaration are within the incident.
-pub fn faults(times: &BTreeMap<Milestone, Timestamp>) -> Vec<(Milestone, Milestone, String)> {
+pub fn find_order_faults(times: &BTreeMap<Milestone, Timestamp>) -> Vec<(Milestone, Milestone, String)> {
     let chain: Vec<(Milestone, Timestamp)> = Milestone::CHAIN.iter().filter_map(|m| times.get(m).map(|at| (*m, *at))).collect();
     let neighbours = chain.windows(2).filter_map(|pair| match pair {
         [(a, _), (b, _)] => Some((*a, *b)),

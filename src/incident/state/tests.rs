@@ -65,7 +65,7 @@ fn computes_milestones_and_durations() {
     assert_eq!(d.resolve_secs, Some(480.0));
     assert_eq!(incident.time_in_severity(Timestamp::from_secs(0)), [(Severity::Sev2, 120.0), (Severity::Sev3, 180.0)]);
     assert_eq!(incident.peak_severity(), Severity::Sev2);
-    assert!(incident.assumed().is_empty());
+    assert!(incident.assumed_milestones().is_empty());
     assert_eq!(incident.window(Timestamp::from_secs(0)).start.secs(), 1_795_253_400 - 180 - 600);
 }
 
@@ -101,12 +101,12 @@ fn resolution_alone_is_not_a_measured_mitigation_and_cancelling_ends_time_in_sev
     (alert.starts_at, alert.pending_since) = (Some(Timestamp::from_secs(0)), Some(Timestamp::from_secs(0)));
     let linked = Fact::AlertLinked { alert };
     let resolved = Incident::fold(entries(vec![declared(), linked.clone(), change(Status::Resolved)])).unwrap();
-    assert_eq!(resolved.assumed(), ["mitigated_at"]);
-    assert_eq!(resolved.measured().mitigate_secs, None);
-    assert!(resolved.measured().resolve_secs.is_some());
+    assert_eq!(resolved.assumed_milestones(), ["mitigated_at"]);
+    assert_eq!(resolved.measured_durations().mitigate_secs, None);
+    assert!(resolved.measured_durations().resolve_secs.is_some());
     let mitigated =
         Incident::fold(entries(vec![declared(), linked, change(Status::Mitigated), change(Status::Resolved)])).unwrap();
-    assert!(mitigated.assumed().is_empty() && mitigated.measured().mitigate_secs.is_some());
+    assert!(mitigated.assumed_milestones().is_empty() && mitigated.measured_durations().mitigate_secs.is_some());
     let cancelled = Incident::fold(entries(vec![declared(), change(Status::Cancelled)])).unwrap();
     let later = Timestamp::from_secs(1_795_253_400 + 86_400);
     assert_eq!(cancelled.time_in_severity(later), [(Severity::Sev3, 60.0)]);
@@ -128,7 +128,7 @@ fn reopening_clears_the_resolution() {
     .unwrap();
     assert_eq!(incident.head.status, Status::Investigating);
     assert_eq!(incident.durations().resolve_secs, None);
-    assert_eq!(incident.assumed(), ["impact_started_at", "detected_at"]);
+    assert_eq!(incident.assumed_milestones(), ["impact_started_at", "detected_at"]);
 }
 
 #[test]
@@ -139,7 +139,7 @@ fn correction_is_shown_and_keeps_the_original() {
         Fact::Corrected { seq: 2, text: "restarted db-2".into(), reason: "wrong host".into() },
     ]))
     .unwrap();
-    assert_eq!(incident.text_of(&incident.entries[1]), "restarted db-2 (corrected)");
+    assert_eq!(incident.entry_text(&incident.entries[1]), "restarted db-2 (corrected)");
     assert_eq!(incident.entries[1].fact.sentence(), "restarted db-1");
 }
 
@@ -157,7 +157,7 @@ fn summary_is_the_same_applied_step_by_step_and_folded() {
         Fact::ActionDone { id: ActionId(9), result: None },
         Fact::TitleChanged { title: "new".into() },
     ]);
-    let mut head = Summary::first(&all[0]).unwrap();
+    let mut head = Summary::from_declaration(&all[0]).unwrap();
     all[1..].iter().for_each(|e| head.apply(e));
     assert_eq!(head, Incident::fold(all).unwrap().head);
 }

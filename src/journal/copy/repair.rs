@@ -104,7 +104,7 @@ fn rescue(path: &Path) -> Rescued {
     rescued.is_complete &= rescued.waiting.len() == total;
     for row in &rescued.waiting {
         let fact = serde_json::from_str::<Fact>(&row.5).ok();
-        if let Some(digest) = fact.as_ref().and_then(Fact::body) {
+        if let Some(digest) = fact.as_ref().and_then(Fact::body_digest) {
             let json = read_body(&connection, digest).ok().flatten();
             rescued.bodies.extend(json.map(|json| StoredBody { digest: digest.to_owned(), json }));
         }

@@ -115,11 +115,8 @@ impl Link {
 
     /// What an error of the driver means for us. `doing` completes "cannot … the store".
     pub(super) fn error(&self, e: &tokio_postgres::Error, doing: &'static str) -> JournalError {
-        let rejected = |reason: String, remedy: &str| JournalError::Rejected {
-            url: self.shown.clone(),
-            reason,
-            remedy: remedy.to_owned(),
-        };
+        let rejected =
+            |reason: String, remedy: &str| JournalError::Rejected { url: self.shown.clone(), reason, remedy: remedy.to_owned() };
         let Some(db) = e.as_db_error() else {
             // A broken transport may recover. A certificate that is not trusted, a server without TLS and a missing password do not.
             return if is_tls(e) || !(e.is_closed() || is_io(e)) {

@@ -17,7 +17,10 @@ use crate::incident::{Entry, IncidentId, Summary};
 
 impl PgStore {
     /// A transaction: what `work` does is committed whole or not at all.
-    pub(super) fn transaction<T>(&mut self, work: impl FnOnce(&mut Tx<'_>) -> Result<T, JournalError>) -> Result<T, JournalError> {
+    pub(super) fn transaction<T>(
+        &mut self,
+        work: impl FnOnce(&mut Tx<'_>) -> Result<T, JournalError>,
+    ) -> Result<T, JournalError> {
         self.transaction_within(STATEMENT, work)
     }
 
@@ -183,7 +186,7 @@ impl Tx<'_> {
     pub(super) fn append_rows(&mut self, row: &mut Row, append: &Append, map: &Renumbering) -> Result<Appended, JournalError> {
         let mut appended = Appended::default();
         for new in &append.entries {
-            let fact = map.fact(new.fact.get()).map_err(json("write to"))?;
+            let fact = map.apply(new.fact.get()).map_err(json("write to"))?;
             appended.entries.extend(commit::next(self, row, new.stamp(), fact, &mut appended.evidence)?);
         }
         if !appended.entries.is_empty() {
@@ -228,4 +231,3 @@ impl Ledger for Tx<'_> {
         chain::read_all(incident, &self.raw(incident, 0)?)
     }
 }
-

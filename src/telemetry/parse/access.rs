@@ -31,7 +31,7 @@ pub(super) fn parse(raw: &str, context: Context) -> Option<LogLine> {
 /// The method and status class of an access log line (`GET 5xx`), with the level of that class. Looks for a request such as
 /// `"GET /cart HTTP/1.1" 502 173` anywhere in the line. `None` for any other line. Cheap enough for every line of a long
 /// log.
-pub fn answered(text: &str) -> Option<(&'static str, Level)> {
+pub fn method_and_status(text: &str) -> Option<(&'static str, Level)> {
     static PROTOCOL: LazyLock<memchr::memmem::Finder<'static>> = LazyLock::new(|| memchr::memmem::Finder::new(" HTTP/"));
     let bytes = text.as_bytes();
     let at = PROTOCOL.find(bytes)?;

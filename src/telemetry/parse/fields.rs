@@ -214,7 +214,7 @@ fn assemble(pairs: Vec<(String, String)>, context: Context) -> LogLine {
             message = Some(clean::block(&value));
             continue;
         }
-        fields.insert(clean::line(&key), clean::cut(&clean::block(&value), 4096));
+        fields.insert(clean::line(&key), clean::truncate(&clean::block(&value), 4096));
     }
     line.service = service_from(&fields);
     // A line without a message field gets all its fields as its message.

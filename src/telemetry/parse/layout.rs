@@ -27,11 +27,11 @@ const STRICT_MIN_SHARE: f64 = 0.97;
 
 /// The header of a line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Head {
+pub struct Header {
     pub at: Option<Timestamp>,
     pub level: Option<Level>,
     /// Byte offset where the message begins.
-    pub from: usize,
+    pub message_start: usize,
 }
 
 /// The fields after the time, for one kind of line.
@@ -130,22 +130,28 @@ impl Layout {
 
     /// Finds the header of a line. A line without a time is a message as a whole, unless hardly any line of the stream has
     /// a time.
-    pub fn head(&self, line: &str, context: Context) -> Head {
+    pub fn header(&self, line: &str, context: Context) -> Header {
         if let Some(FoundTime { kind, at, from, level, next_level, .. }) = find_stamp(line, context) {
-            return self.skip_fields(line, self.kind(kind), Head { at: Some(at), level, from }, next_level, context);
+            return self.skip_fields(
+                line,
+                self.kind(kind),
+                Header { at: Some(at), level, message_start: from },
+                next_level,
+                context,
+            );
         }
         if let Some((level, from)) = rfc5424_without_time(line) {
-            return Head { at: None, level: Some(level), from };
+            return Header { at: None, level: Some(level), message_start: from };
         }
         match self.kind(UNTIMED).and_then(|kind| Some((kind, untimed(line)?))) {
             Some((kind, from)) => self.skip_fields(
                 line,
                 Some(kind),
-                Head { from, ..Head::default() },
+                Header { message_start: from, ..Header::default() },
                 level(line.get(from..).unwrap_or("")),
                 context,
             ),
-            None => Head { level: leading_level(line), ..Head::default() },
+            None => Header { level: leading_level(line), ..Header::default() },
         }
     }
 
@@ -154,19 +160,19 @@ impl Layout {
         &self,
         line: &str,
         kind: Option<&LineKind>,
-        mut head: Head,
+        mut head: Header,
         next_level: Option<(Level, usize)>,
         context: Context,
-    ) -> Head {
-        let (mut found, start) = (None, head.from);
+    ) -> Header {
+        let (mut found, start) = (None, head.message_start);
         let fields = kind.map(|k| k.fields.as_slice()).unwrap_or_default();
         for (n, field) in fields.iter().enumerate() {
-            let rest = line.get(head.from..).unwrap_or("");
+            let rest = line.get(head.message_start..).unwrap_or("");
             // If the line lacks this field, go on with the next field.
             if *field == Field::Level {
-                if let Some((level, used)) = if head.from == start { next_level } else { level(rest) } {
+                if let Some((level, used)) = if head.message_start == start { next_level } else { level(rest) } {
                     found = Some(level);
-                    head.from += used + spaces(rest.as_bytes(), used);
+                    head.message_start += used + spaces(rest.as_bytes(), used);
                 }
             } else if let Some(used) = field.eat(rest, context) {
                 // Words count as header fields only if the field that they were learned with follows.
@@ -179,10 +185,10 @@ impl Layout {
                 if found.is_none() && matches!(field, Field::Tag | Field::Bracket | Field::Piped | Field::Closing) {
                     found = rest.get(..used).and_then(level_in_field);
                 }
-                head.from += used;
+                head.message_start += used;
             }
         }
-        let leading = || leading_level(line.get(head.from..).unwrap_or(""));
+        let leading = || leading_level(line.get(head.message_start..).unwrap_or(""));
         head.level = found.or(head.level).or_else(leading);
         head
     }

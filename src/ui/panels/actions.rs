@@ -7,7 +7,7 @@ use ratatui::text::{Line, Span};
 use crate::app::model::Model;
 use crate::app::room::Room;
 use crate::incident::{ActionScope, ActionState};
-use crate::telemetry::time::human;
+use crate::telemetry::time::human_duration;
 use crate::ui::theme::{Meaning, Theme};
 use crate::ui::widgets::{frame as bordered, put};
 use crate::ui::{ViewCache, text};
@@ -30,8 +30,8 @@ pub fn render(model: &Model, room: &Room, theme: &Theme, cache: &mut ViewCache, 
         let is_task = a.scope == ActionScope::Incident;
         let late = a.is_late(model.now) || a.is_overdue(&model.now.date());
         let when = match (is_task, a.check_back_at.filter(|_| a.state.is_open())) {
-            (true, Some(at)) if late => format!("LATE {}", human(model.now.since(at))),
-            (true, Some(at)) => format!("in {}", human(at.since(model.now))),
+            (true, Some(at)) if late => format!("LATE {}", human_duration(model.now.since(at))),
+            (true, Some(at)) => format!("in {}", human_duration(at.since(model.now))),
             (true, None) => "-".to_owned(),
             (false, _) => or(&a.due, "no date"),
         };

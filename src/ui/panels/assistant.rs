@@ -73,7 +73,7 @@ fn one(theme: &Theme, recorded: &RecordedAnswer, width: usize) -> Vec<Line<'stat
         lines.extend(text::wrap(reason, width).into_iter().map(|l| Line::from(Span::styled(l, theme.style(Meaning::Warn)))));
     }
     let by = recorded.accepted_by.as_ref().map_or_else(String::new, |p| format!(" · accepted by {p}"));
-    lines.push(Line::from(Span::styled(format!("✓ {}{by}", a.verdict()), theme.style(Meaning::Ok))));
+    lines.push(Line::from(Span::styled(format!("✓ {}{by}", a.claim_summary()), theme.style(Meaning::Ok))));
     for claim in a.claims.iter().filter(|c| c.state != ClaimState::Supported) {
         let words = format!("? {}: {}", claim.state.word(), claim.text);
         let style = theme.style(Meaning::Bad).add_modifier(ratatui::style::Modifier::UNDERLINED);

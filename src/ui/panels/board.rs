@@ -10,7 +10,7 @@ use crate::app::board::{Filter, Pane, Row};
 use crate::app::model::Model;
 use crate::app::update::{Sight, sight};
 use crate::telemetry::series::human_value;
-use crate::telemetry::time::human;
+use crate::telemetry::time::human_duration;
 use crate::telemetry::{Alert, AlertState, Window};
 use crate::ui::theme::{Meaning, Theme};
 use crate::ui::widgets::{Chart, Mark, chart, frame as bordered, put};
@@ -58,7 +58,7 @@ fn incidents(model: &Model, theme: &Theme, cache: &mut ViewCache, frame: &mut Fr
         let tail = format!(
             "{}  {}  {:<12} {}",
             text::pad(head.status.word(), 13),
-            text::right(&human(model.now.since(head.declared_at)), 7),
+            text::right(&human_duration(model.now.since(head.declared_at)), 7),
             head.commander.as_ref().map_or_else(|| "no IC".to_owned(), |c| format!("IC {}", text::fit(c, 9))),
             match head.alerts.len() {
                 1 => "1 alert ".to_owned(),
@@ -67,15 +67,15 @@ fn incidents(model: &Model, theme: &Theme, cache: &mut ViewCache, frame: &mut Fr
         );
         // The clock of the next update, where there is room for it; overdue it is never left out.
         let clock = match head.update_due() {
-            Some(due) if due <= model.now => format!("  update OVERDUE {}", human(model.now.since(due))),
-            Some(due) if width >= 110 => format!("  update in {}", human(due.since(model.now))),
+            Some(due) if due <= model.now => format!("  update OVERDUE {}", human_duration(model.now.since(due))),
+            Some(due) if width >= 110 => format!("  update in {}", human_duration(due.since(model.now))),
             _ => String::new(),
         };
         let waits = if head.unsynced > 0 { format!("  ↯{}", head.unsynced) } else { String::new() };
         let tail = if width >= 96 {
             format!("{tail}{clock}{waits}")
         } else {
-            format!("{clock}{waits}  {}", human(model.now.since(head.declared_at)))
+            format!("{clock}{waits}  {}", human_duration(model.now.since(head.declared_at)))
         };
         let title = text::pad(&head.title, width.saturating_sub(text::width(&tail) + 16));
         let line = Line::from(vec![
@@ -192,7 +192,7 @@ fn glyph(alert: &Alert) -> &'static str {
 
 fn alert_line(model: &Model, theme: &Theme, alert: &Alert, width: usize) -> Line<'static> {
     let marked = if model.board.marked.contains(&alert.fingerprint) { "✓" } else { " " };
-    let age = alert.starts_at.map_or_else(|| "?".to_owned(), |t| human(model.now.since(t)));
+    let age = alert.starts_at.map_or_else(|| "?".to_owned(), |t| human_duration(model.now.since(t)));
     let owner = match (alert.state, model.board.owner(&alert.fingerprint)) {
         (AlertState::Suppressed, _) => "hidden".to_owned(),
         (_, Some(id)) => id.to_string(),
@@ -236,12 +236,16 @@ fn one(model: &Model, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     let width = usize::from(inner.width).saturating_sub(2);
     let mut lines = vec![Line::from(vec![
         Span::styled(format!(" {} ", alert.severity.short()), theme.style(Meaning::of_alert(alert.severity))),
-        Span::raw(format!("{} {}", alert.state.word(), alert.starts_at.map_or_else(String::new, |t| human(model.now.since(t))))),
+        Span::raw(format!(
+            "{} {}",
+            alert.state.word(),
+            alert.starts_at.map_or_else(String::new, |t| human_duration(model.now.since(t)))
+        )),
         Span::styled(format!("  from {}", alert.source), theme.style(Meaning::Muted)),
     ])];
     lines.extend(text::wrap(alert.summary(), width).into_iter().map(|l| Line::from(format!(" {l}"))));
     for silence in &alert.silenced_by {
-        let until = silence.ends_at.map_or_else(String::new, |t| format!(", {} left", human(t.since(model.now))));
+        let until = silence.ends_at.map_or_else(String::new, |t| format!(", {} left", human_duration(t.since(model.now))));
         let words = format!("silenced by {}{until}: {}", silence.created_by, silence.comment);
         lines.extend(
             text::wrap(&words, width).into_iter().map(|l| Line::from(Span::styled(format!(" {l}"), theme.style(Meaning::Warn)))),
@@ -296,7 +300,7 @@ fn series(model: &Model, theme: &Theme, frame: &mut Frame<'_>, area: Rect, alert
                 put(frame.buffer_mut(), area, 0, &muted("no samples in the last half hour".to_owned()), None);
                 return;
             };
-            let unit = expression::unit(&found.query, found.threshold);
+            let unit = expression::infer_unit(&found.query, found.threshold);
             let marks: Vec<Mark> = alert.starts_at.iter().map(|at| Mark { at: *at, glyph: '▲', meaning: Meaning::Bad }).collect();
             let window = Window::new(start, end);
             let what = Chart { series: &found.series, window, threshold: found.threshold, unit, marks: &marks };

@@ -8,7 +8,7 @@ use crate::app::action::Action;
 use crate::app::board::Pane;
 use crate::app::model::{Model, Screen, Tone};
 use crate::app::room::Tab;
-use crate::telemetry::time::human;
+use crate::telemetry::time::human_duration;
 use crate::ui::text;
 use crate::ui::theme::{Meaning, Theme};
 use crate::ui::widgets::put;
@@ -57,20 +57,22 @@ fn right_part(model: &Model, theme: &Theme, width: usize) -> Vec<Span<'static>> 
     let bad = |words: String| Span::styled(words, theme.style(Meaning::Bad));
     let Some(i) = model.room.as_ref().filter(|_| model.screen == Screen::Room).and_then(|r| r.incident.as_ref()) else {
         return match model.board.arrived_at {
-            Some(at) if model.screen == Screen::Board => vec![muted(format!("asked {} ago ", human(model.now.since(at))))],
+            Some(at) if model.screen == Screen::Board => {
+                vec![muted(format!("asked {} ago ", human_duration(model.now.since(at))))]
+            }
             _ => Vec::new(),
         };
     };
     let mut right = Vec::new();
     let late: Vec<_> = i.actions.iter().filter(|a| a.is_late(model.now)).collect();
     if let Some(first) = late.first() {
-        let age = first.check_back_at.map(|at| human(model.now.since(at))).unwrap_or_default();
+        let age = first.check_back_at.map(|at| human_duration(model.now.since(at))).unwrap_or_default();
         let more = if late.len() > 1 { format!(" +{}", late.len() - 1) } else { String::new() };
         right.push(bad(format!("{} LATE {age}{more}  ", text::fit(first.owner.as_deref().unwrap_or("task"), 12))));
     }
     match i.head.update_due() {
-        Some(due) if due <= model.now => right.push(bad(format!("update OVERDUE {}  ", human(model.now.since(due))))),
-        Some(due) if width >= 70 => right.push(muted(format!("update in {}  ", human(due.since(model.now))))),
+        Some(due) if due <= model.now => right.push(bad(format!("update OVERDUE {}  ", human_duration(model.now.since(due))))),
+        Some(due) if width >= 70 => right.push(muted(format!("update in {}  ", human_duration(due.since(model.now))))),
         _ => {}
     }
     right.push(muted(match &i.head.commander {

@@ -7,7 +7,7 @@ use ratatui::text::{Line, Span};
 use crate::app::board::SourceState;
 use crate::app::model::{Model, Screen};
 use crate::incident::SourceStatus;
-use crate::telemetry::time::human;
+use crate::telemetry::time::human_duration;
 use crate::ui::text;
 use crate::ui::theme::{Meaning, Theme};
 use crate::ui::widgets::put;
@@ -36,7 +36,7 @@ pub fn render(model: &Model, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     match (model.screen, model.room.as_ref().and_then(|r| r.incident.as_ref())) {
         (Screen::Room, Some(incident)) => {
             let head = &incident.head;
-            let age = human(model.now.since(head.declared_at));
+            let age = human_duration(model.now.since(head.declared_at));
             left.push(Span::styled(format!("{} {} ", head.id, head.severity), theme.style(Meaning::of(head.severity))));
             let tail = format!(" · {} · {age}", head.status);
             let space = room.saturating_sub(text::width(&tail) + 12);
@@ -109,7 +109,7 @@ fn right_part(model: &Model, theme: &Theme, narrow: bool, detail: Detail) -> Vec
     let local = if model.offset.is_utc() || narrow || detail == Detail::Count {
         String::new()
     } else {
-        format!(" ({}{})", model.now.clock(model.offset), crate::telemetry::time::zone(model.offset))
+        format!(" ({}{})", model.now.clock(model.offset), crate::telemetry::time::zone_label(model.offset))
     };
     right.push(Span::raw(format!("{utc}{local} ")));
     right
@@ -119,12 +119,12 @@ fn source(model: &Model, theme: &Theme, s: &SourceState, narrow: bool) -> Span<'
     let age = s.answered_at.map(|at| model.now.since(at));
     match (s.report.status, age) {
         (SourceStatus::Ok, Some(age)) if age.as_secs() > 60 => {
-            Span::styled(format!("{} ◌ stale {} ", s.report.name, human(age)), theme.style(Meaning::Stale))
+            Span::styled(format!("{} ◌ stale {} ", s.report.name, human_duration(age)), theme.style(Meaning::Stale))
         }
         (SourceStatus::Ok, _) => Span::styled(format!("{} ● ", s.report.name), theme.style(Meaning::Ok)),
         (_, age) => {
             let word = s.report.error.as_deref().and_then(|e| e.split(':').next()).unwrap_or("failed").to_owned();
-            let age = age.map_or_else(String::new, |a| format!(" stale {}", human(a)));
+            let age = age.map_or_else(String::new, |a| format!(" stale {}", human_duration(a)));
             // The title matters more than why a source fails; the board's text says that.
             let why = if narrow && model.screen == Screen::Room { String::new() } else { format!("{word}{age} ") };
             Span::styled(format!("{} ○ {why}", s.report.name), theme.style(Meaning::Bad))

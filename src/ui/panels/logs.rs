@@ -4,7 +4,7 @@ use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 
-use crate::analysis::patterns::RATES;
+use crate::analysis::patterns::RATE_BUCKETS;
 use crate::analysis::{Change, Pattern};
 use crate::app::board::Filter;
 use crate::app::model::Model;
@@ -24,8 +24,8 @@ pub fn render(model: &Model, theme: &Theme, cache: &mut ViewCache, frame: &mut F
 }
 
 /// Columns of a rate.
-const WIDE: usize = RATES;
-const NARROW: usize = RATES / 2;
+const WIDE: usize = RATE_BUCKETS;
+const NARROW: usize = RATE_BUCKETS / 2;
 /// Rows of the histogram above the list, and of what is told of the selected pattern below.
 const HEAD: u16 = 3;
 const DETAIL: u16 = 8;
@@ -115,9 +115,9 @@ fn meaning_of(change: Change) -> Meaning {
 /// All lines and the bad ones over the window, in the columns in which the rates below stand, with the moment until which it was
 /// normal marked.
 fn histogram(all: &[(&EvidenceRecord, &Pattern)], room: &Room, theme: &Theme, frame: &mut Frame<'_>, area: Rect, width: usize) {
-    let (mut lines, mut bad) = (vec![0_u32; RATES], vec![0_u32; RATES]);
+    let (mut lines, mut bad) = (vec![0_u32; RATE_BUCKETS], vec![0_u32; RATE_BUCKETS]);
     for (_, p) in all {
-        let is_bad = p.level.is_some_and(crate::telemetry::Level::is_bad);
+        let is_bad = p.level.is_some_and(crate::telemetry::Level::is_error);
         for (at, n) in p.rate.iter().enumerate() {
             for counts in [Some(&mut lines), is_bad.then_some(&mut bad)].into_iter().flatten() {
                 if let Some(sum) = counts.get_mut(at) {

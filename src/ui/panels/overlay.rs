@@ -333,8 +333,8 @@ fn checklist(model: &Model, theme: &Theme, cache: &mut ViewCache, selected: usiz
             lines.push((Line::from(Span::styled(format!("{}: {state}", g.phase.word()), theme.style(Meaning::Title))), false));
         }
         let (mark, meaning) = if g.met { ("✓", Meaning::Ok) } else { ("☐", Meaning::Warn) };
-        let by = if g.check == Check::Program { " " } else { "✎" };
-        let lead = format!("{mark}{by} {} ", text::pad(g.words, 44.min(width / 2)));
+        let by = if g.check == Check::Automatic { " " } else { "✎" };
+        let lead = format!("{mark}{by} {} ", text::pad(g.label, 44.min(width / 2)));
         let used = text::width(&lead) + 1;
         let line = Line::from(vec![
             Span::raw(" "),

@@ -10,7 +10,7 @@ use crate::app::update::{Sight, sight};
 use crate::incident::gate::gates;
 use crate::incident::{ActionScope, CitedFinding, FindingKind, GateItem, Incident, Milestone, SourceStatus, Verdict};
 use crate::telemetry::Timestamp;
-use crate::telemetry::time::human;
+use crate::telemetry::time::human_duration;
 use crate::ui::text;
 use crate::ui::theme::{Meaning, Theme};
 use crate::ui::widgets::{cited, frame as bordered, scrolled};
@@ -101,7 +101,7 @@ fn standing(model: &Model, incident: &Incident, theme: &Theme, width: usize) -> 
     let mut lines = vec![Line::from(vec![
         Span::styled(format!("{} ", head.severity), theme.style(Meaning::of(head.severity))),
         Span::raw(head.status.word()),
-        Span::styled(format!(" for {}", human(model.now.since(head.status_since))), theme.style(Meaning::Muted)),
+        Span::styled(format!(" for {}", human_duration(model.now.since(head.status_since))), theme.style(Meaning::Muted)),
     ])];
     lines.extend(wrapped(theme, &head.title, width));
     lines.extend(text::wrap(model.matrix.meaning(head.severity), width).iter().map(|l| muted(theme, l)));
@@ -133,7 +133,7 @@ fn standing(model: &Model, incident: &Incident, theme: &Theme, width: usize) -> 
 /// What people say of it: the impact and the hypotheses.
 fn said(incident: &Incident, theme: &Theme, width: usize) -> Vec<Line<'static>> {
     let mut lines = vec![heading(theme, "Impact")];
-    let impact = incident.impact.words();
+    let impact = incident.impact.describe();
     if impact.is_empty() {
         lines.push(muted(theme, "not said yet; I says it"));
     } else {
@@ -180,7 +180,7 @@ fn next_step(model: &Model, incident: &Incident) -> &'static str {
         "a says that somebody is on it"
     } else if incident.answers.is_empty() {
         "p asks the assistant, or the rules when there is no model"
-    } else if !incident.impact.is_known() {
+    } else if !incident.impact.is_described() {
         "I says what it does to whom"
     } else if incident.mitigated_at.is_none() {
         "F records what was done against it; t sets the status once the impact is contained"
@@ -200,8 +200,8 @@ fn glyph(finding: &CitedFinding) -> (&'static str, Meaning) {
         FindingKind::Verdict => ("…", Meaning::Warn),
         FindingKind::Severity => ("!", Meaning::Warn),
         FindingKind::Suspect => ("◎", Meaning::Bad),
-        FindingKind::Against => ("⊘", Meaning::Muted),
-        FindingKind::Moved => ("▲", Meaning::Accent),
+        FindingKind::Contradiction => ("⊘", Meaning::Muted),
+        FindingKind::Metric => ("▲", Meaning::Accent),
         FindingKind::Pattern => ("≋", Meaning::Warn),
         FindingKind::Change => ("◆", Meaning::Accent),
         FindingKind::Dependency => ("⇄", Meaning::Muted),
@@ -246,7 +246,7 @@ fn findings(model: &Model, incident: &Incident, theme: &Theme, width: usize) -> 
 }
 
 fn clock(model: &Model, at: Option<Timestamp>) -> String {
-    at.map_or_else(|| "-".to_owned(), |t| format!("{} {}", t.clock(time::UtcOffset::UTC), human(model.now.since(t))))
+    at.map_or_else(|| "-".to_owned(), |t| format!("{} {}", t.clock(time::UtcOffset::UTC), human_duration(model.now.since(t))))
 }
 
 fn people(model: &Model, incident: &Incident, theme: &Theme, width: usize) -> Vec<Line<'static>> {
@@ -261,21 +261,21 @@ fn people(model: &Model, incident: &Incident, theme: &Theme, width: usize) -> Ve
     for (role, holder) in &incident.roles {
         lines.push(Line::from(text::fit(&format!("{:<19} {holder}", role.word()), width)));
     }
-    let missing: Vec<&str> = incident.roles_missing().into_iter().map(crate::incident::Role::word).collect();
+    let missing: Vec<&str> = incident.missing_roles().into_iter().map(crate::incident::Role::word).collect();
     if !missing.is_empty() && incident.head.status.is_open() {
         let words = format!("{} asks for {}", incident.head.severity, missing.join(", "));
         lines.extend(text::wrap(&words, width).into_iter().map(|l| Line::from(Span::styled(l, theme.style(Meaning::Warn)))));
     }
     lines.push(Line::default());
     lines.push(heading(theme, "Moments (UTC, ago)"));
-    let assumed = incident.assumed();
+    let assumed = incident.assumed_milestones();
     for m in Milestone::ALL {
         let star = if assumed.contains(&format!("{}_at", m.word()).as_str()) { " assumed" } else { "" };
         lines.push(Line::from(text::fit(&format!("{:<14} {}{star}", m.title(), clock(model, incident.milestone(m))), width)));
     }
     for fault in incident.order_faults().iter().filter(|f| f.exception.is_none()) {
         lines.extend(
-            text::wrap(&format!("! {}", fault.words), width)
+            text::wrap(&format!("! {}", fault.message), width)
                 .into_iter()
                 .map(|l| Line::from(Span::styled(l, theme.style(Meaning::Warn)))),
         );
@@ -302,11 +302,14 @@ fn clocks(model: &Model, incident: &Incident, theme: &Theme, width: usize) -> Ve
     let to = |audience: Option<crate::incident::Audience>| audience.map(|a| format!(" to {}", a.word())).unwrap_or_default();
     match incident.head.next_update() {
         Some((due, audience)) if due <= model.now => lines.push(Line::from(Span::styled(
-            text::fit(&format!("update OVERDUE {}{} (U)", human(model.now.since(due)), to(audience)), width),
+            text::fit(&format!("update OVERDUE {}{} (U)", human_duration(model.now.since(due)), to(audience)), width),
             theme.style(Meaning::Bad),
         ))),
         Some((due, audience)) => {
-            lines.push(Line::from(text::fit(&format!("next update in {}{}", human(due.since(model.now)), to(audience)), width)));
+            lines.push(Line::from(text::fit(
+                &format!("next update in {}{}", human_duration(due.since(model.now)), to(audience)),
+                width,
+            )));
         }
         None => lines.push(muted(theme, "no update is due")),
     }
@@ -316,14 +319,17 @@ fn clocks(model: &Model, incident: &Incident, theme: &Theme, width: usize) -> Ve
             Some(r) => (
                 format!(
                     "held {} of {}",
-                    human(std::time::Duration::from_secs_f64(r.reading.held_secs.max(0.0))),
-                    human(exit.length())
+                    human_duration(std::time::Duration::from_secs_f64(r.reading.held_secs.max(0.0))),
+                    human_duration(exit.duration())
                 ),
                 Meaning::Warn,
             ),
             None => ("not read yet (C)".to_owned(), Meaning::Muted),
         };
-        lines.push(Line::from(Span::styled(text::fit(&format!("exit {words}: {}", exit.words()), width), theme.style(meaning))));
+        lines.push(Line::from(Span::styled(
+            text::fit(&format!("exit {words}: {}", exit.describe()), width),
+            theme.style(meaning),
+        )));
     }
     lines
 }
@@ -334,8 +340,8 @@ fn tasks(model: &Model, incident: &Incident, theme: &Theme, width: usize) -> Vec
     for a in incident.actions.iter().filter(|a| a.scope == ActionScope::Incident && a.state.is_open()) {
         let who = a.owner.as_deref().unwrap_or("nobody");
         let (when, meaning) = match a.check_back_at {
-            Some(at) if at <= model.now => (format!("LATE {}", human(model.now.since(at))), Meaning::Bad),
-            Some(at) => (format!("back in {}", human(at.since(model.now))), Meaning::Accent),
+            Some(at) if at <= model.now => (format!("LATE {}", human_duration(model.now.since(at))), Meaning::Bad),
+            Some(at) => (format!("back in {}", human_duration(at.since(model.now))), Meaning::Accent),
             None => (String::new(), Meaning::Text),
         };
         lines.push(Line::from(vec![
@@ -357,7 +363,7 @@ fn open_items(model: &Model, incident: &Incident, theme: &Theme, width: usize) -
     let all = gates(incident, model.now, model.monitor);
     let open: Vec<&GateItem> = all.iter().filter(|g| g.phase <= phase && !g.met).collect();
     let mut lines = vec![Line::default(), heading(theme, &format!("{}: {} open (K)", phase.word(), open.len()))];
-    lines.extend(open.iter().take(6).map(|g| Line::from(text::fit(&format!("☐ {}", g.words), width))));
+    lines.extend(open.iter().take(6).map(|g| Line::from(text::fit(&format!("☐ {}", g.label), width))));
     if open.len() > 6 {
         lines.push(muted(theme, &format!("and {} more", open.len() - 6)));
     }

@@ -7,7 +7,7 @@ use ratatui::text::{Line, Span};
 
 use crate::app::room::Room;
 use crate::evidence::Body;
-use crate::evidence::render::{self, Detail, aligned, sparkline};
+use crate::evidence::render::{self, Detail, aligned_sparkline, sparkline};
 use crate::incident::{CitedSuspect, EvidenceKind, EvidenceRecord, FindingKind, Incident};
 use crate::telemetry::Series;
 use crate::telemetry::series::human_measure;
@@ -130,7 +130,9 @@ fn suspected(
     for (row, s) in suspects.iter().enumerate().skip(offset).take(height) {
         let record = s.evidence.first().and_then(|id| incident.evidence(*id));
         let shape = record
-            .and_then(|r| samples_of(room, r, s).map(|series| aligned(&series.samples, window.unwrap_or(r.window), spark)))
+            .and_then(|r| {
+                samples_of(room, r, s).map(|series| aligned_sparkline(&series.samples, window.unwrap_or(r.window), spark))
+            })
             .unwrap_or_default();
         let arrow = match s.direction.as_str() {
             "up" => "▲",

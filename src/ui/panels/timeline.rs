@@ -21,8 +21,8 @@ pub fn render(model: &Model, room: &Room, theme: &Theme, cache: &mut ViewCache, 
     let here = Some(model.offset).filter(|o| !o.is_utc() && area.width >= 100);
     let zone = match (model.offset.is_utc(), here) {
         (true, _) => "UTC".to_owned(),
-        (false, Some(offset)) => format!("UTC and local ({})", crate::telemetry::time::zone(offset)),
-        (false, None) => format!("UTC, here {}", crate::telemetry::time::zone(model.offset)),
+        (false, Some(offset)) => format!("UTC and local ({})", crate::telemetry::time::zone_label(offset)),
+        (false, None) => format!("UTC, here {}", crate::telemetry::time::zone_label(model.offset)),
     };
     let block =
         bordered(theme, format!("Timeline {} · {zone}{kind}{more}", crate::telemetry::words::count(shown.len(), "entry")), true);
@@ -96,8 +96,8 @@ fn lines_of(
         ActorKind::Ai => ("AI", Meaning::Ai),
         ActorKind::System => ("·", Meaning::Muted),
     };
-    let said = incident.text_of(entry);
-    let tags = entry.tags(&said);
+    let said = incident.entry_text(entry);
+    let tags = entry.evidence_tags(&said);
     let back = if entry.is_backdated() { " (backdated)" } else { "" };
     let waits = if entry.is_unsynced() { " ↯" } else { "" };
     let mut body = format!("{said}{tags}{back}{waits}");

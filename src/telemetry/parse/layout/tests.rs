@@ -10,8 +10,8 @@ fn split<'a>(lines: &[&'a str]) -> Vec<(&'a str, Option<Level>, String)> {
     lines
         .iter()
         .map(|line| {
-            let head = layout.head(line, context());
-            (&line[head.from..], head.level, head.at.map_or_else(String::new, |t| t.date_clock()))
+            let head = layout.header(line, context());
+            (&line[head.message_start..], head.level, head.at.map_or_else(String::new, |t| t.date_clock()))
         })
         .collect()
 }
@@ -22,13 +22,13 @@ fn accepts_a_time_of_day_without_a_date() {
         (0..40).map(|n| format!("09:{n:02}:07.181 INFO  f.m.s.Basic{}#360 query {n} of stations", n % 3)).collect();
     let context = Context::utc(Timestamp::parse("2026-11-21T09:30:00Z").unwrap());
     let layout = Layout::learn(lines.iter().map(String::as_str), context);
-    let head = layout.head(&lines[5], context);
+    let head = layout.header(&lines[5], context);
     assert_eq!(head.at, Timestamp::parse("2026-11-21T09:05:07.181Z").ok());
-    assert_eq!((head.level, &lines[5][head.from..]), (Some(Level::Info), "f.m.s.Basic2#360 query 5 of stations"));
+    assert_eq!((head.level, &lines[5][head.message_start..]), (Some(Level::Info), "f.m.s.Basic2#360 query 5 of stations"));
     // A time more than an hour ahead of now is from yesterday.
-    assert_eq!(layout.head("10:31:00.000 INFO x", context).at, Timestamp::parse("2026-11-20T10:31:00Z").ok());
+    assert_eq!(layout.header("10:31:00.000 INFO x", context).at, Timestamp::parse("2026-11-20T10:31:00Z").ok());
     for text in ["12:30 lunch", "at 12:30:07 it broke", "12:30:07x", "12:61:07 x"] {
-        assert_eq!(layout.head(text, context).at, None, "{text}");
+        assert_eq!(layout.header(text, context).at, None, "{text}");
     }
 }
 
@@ -204,12 +204,12 @@ fn finds_headers_in_streams_without_times() {
         (["[    0.000000] pool full", "[12345.678901] gone"], "pool full", None),
     ] {
         let layout = Layout::learn(lines, context());
-        let head = layout.head(lines[0], context());
-        assert_eq!((&lines[0][head.from..], head.level, head.at), (message, level, None));
+        let head = layout.header(lines[0], context());
+        assert_eq!((&lines[0][head.message_start..], head.level, head.at), (message, level, None));
     }
     // In a stream with times, a line without one has no header.
     let layout = Layout::learn(["2026-11-21 09:31:07 INFO a", "ERROR in b", "ERROR in c"], context());
-    assert_eq!(layout.head("ERROR in b", context()).from, 0);
+    assert_eq!(layout.header("ERROR in b", context()).message_start, 0);
 }
 
 #[test]
@@ -221,7 +221,7 @@ fn separates_mixed_formats_and_relearns_a_changed_one() {
     let mut layout = Layout::default();
     let mut messages = |lines: &[String]| -> Vec<String> {
         layout.learn_more(lines.iter().map(String::as_str), context());
-        lines.iter().map(|l| l[layout.head(l, context()).from..].to_owned()).collect()
+        lines.iter().map(|l| l[layout.header(l, context()).message_start..].to_owned()).collect()
     };
     let expected: Vec<String> = (0..100).flat_map(|n| [format!("{n} full"), format!("{n} full")]).collect();
     assert_eq!(messages(&mixed), expected);
@@ -242,7 +242,7 @@ fn common_sentence_starts_are_not_headers() {
         let lines: Vec<String> = (0..100).map(|n| format!("{} {}", t(n), messages[n % messages.len()])).collect();
         let layout = Layout::learn(lines.iter().map(String::as_str), context());
         for (n, line) in lines.iter().enumerate() {
-            assert_eq!(&line[layout.head(line, context()).from..], messages[n % messages.len()]);
+            assert_eq!(&line[layout.header(line, context()).message_start..], messages[n % messages.len()]);
         }
     }
     // A bracket with nothing after it is the message.
@@ -279,7 +279,7 @@ fn relearns_a_kind_that_was_learned_from_one_line() {
     layout.learn_more(first.iter().map(String::as_str), context());
     let later: Vec<String> = (0..200).map(line).collect();
     layout.learn_more(later.iter().map(String::as_str), context());
-    assert_eq!(&later[7][layout.head(&later[7], context()).from..], "pool full");
+    assert_eq!(&later[7][layout.header(&later[7], context()).message_start..], "pool full");
 }
 
 #[test]
@@ -293,8 +293,8 @@ proptest::proptest! {
     fn arbitrary_text_does_not_panic(lines in proptest::collection::vec("\\PC{0,60}", 0..12)) {
         let layout = Layout::learn(lines.iter().map(String::as_str), context());
         for line in &lines {
-            let head = layout.head(line, context());
-            proptest::prop_assert!(line.get(head.from..).is_some());
+            let head = layout.header(line, context());
+            proptest::prop_assert!(line.get(head.message_start..).is_some());
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::patterns::miner::Miner;
 use super::patterns::study::{Side, g_score};
-use super::requests::{Followed, Ids, Requests};
+use super::requests::{RequestComparison, RequestIds, Requests};
 use crate::telemetry::{LogLine, Timestamp, clean};
 
 /// A pattern in the logs of a service, with its line counts in both parts.
@@ -15,14 +15,14 @@ pub struct LogShift {
     pub template: String,
     /// Number of lines in the incident part and in the baseline.
     pub count: u64,
-    pub baseline: u64,
+    pub baseline_count: u64,
     /// How certain it is that its share of the lines changed: a G statistic, 0 or more.
     pub score: f64,
 }
 
 /// Collects log lines as they arrive.
 #[derive(Debug, Default)]
-pub struct LogStudy {
+pub struct LogComparison {
     miner: Miner,
     /// Lines in the baseline and in the incident part, by service and miner id.
     counts: BTreeMap<(String, u32), [u64; 2]>,
@@ -31,13 +31,13 @@ pub struct LogStudy {
 
 /// The result of comparing the logs.
 #[derive(Debug, Default)]
-pub struct Shifted {
+pub struct LogShifts {
     /// Highest score first.
     pub shifts: Vec<LogShift>,
-    pub followed: Followed,
+    pub requests: RequestComparison,
 }
 
-impl Shifted {
+impl LogShifts {
     /// The highest score among the patterns of each service.
     pub fn by_service(&self) -> BTreeMap<String, f64> {
         let mut out: BTreeMap<String, f64> = BTreeMap::new();
@@ -66,17 +66,17 @@ const REQUEST_FIELDS: [&str; 10] = [
 const SPAN_FIELDS: [&str; 5] = ["span_id", "spanId", "spanID", "spanid", "span.id"];
 
 /// Finds the request that a line belongs to, from its fields or else from its message. `None` when neither names one.
-pub fn ids_of(line: &LogLine) -> Option<Ids> {
+pub fn request_ids(line: &LogLine) -> Option<RequestIds> {
     let field = |names: &[&str]| names.iter().find_map(|n| line.fields.get(*n)).filter(|v| v.chars().any(|c| !"0-".contains(c)));
     match field(&REQUEST_FIELDS) {
-        Some(request) => Some(Ids::new(request.as_bytes(), field(&SPAN_FIELDS).map_or(&[], |s| s.as_bytes()))),
-        None => Ids::find(line.message.as_bytes()),
+        Some(request) => Some(RequestIds::new(request.as_bytes(), field(&SPAN_FIELDS).map_or(&[], |s| s.as_bytes()))),
+        None => RequestIds::find(line.message.as_bytes()),
     }
 }
 
-impl LogStudy {
+impl LogComparison {
     /// Adds a line. A line without a time is counted, but not followed as part of a request.
-    pub fn add(&mut self, side: Side, at: Option<Timestamp>, service: &str, message: &[u8], ids: Option<Ids>) {
+    pub fn add(&mut self, side: Side, at: Option<Timestamp>, service: &str, message: &[u8], ids: Option<RequestIds>) {
         let id = self.miner.add(message);
         if let Some(counts) = self.counts.get_mut(&(service.to_owned(), id)) {
             if let Some(n) = counts.get_mut(usize::from(side == Side::Incident)) {
@@ -93,7 +93,7 @@ impl LogStudy {
 
     /// Compares the two parts. The score of a pattern is the lower of two: for its share of the lines of its service, and
     /// for its share of all lines. That way neither a silent service nor a noisy neighbour makes a pattern look changed.
-    pub fn finish(self) -> Shifted {
+    pub fn finish(self) -> LogShifts {
         let mined = self.miner.finish();
         let (mut by_pattern, mut by_service, mut all) =
             (BTreeMap::<(String, u32), [u64; 2]>::new(), BTreeMap::<String, [u64; 2]>::new(), [0, 0]);
@@ -115,12 +115,18 @@ impl LogStudy {
                     all_score
                 };
                 let template = mined.templates.get(pattern as usize).map(|t| clean::line(t)).unwrap_or_default();
-                LogShift { service: clean::line(&service), template, count, baseline, score: service_score.min(all_score) }
+                LogShift {
+                    service: clean::line(&service),
+                    template,
+                    count,
+                    baseline_count: baseline,
+                    score: service_score.min(all_score),
+                }
             })
             .collect();
         shifts
             .sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| (&a.service, &a.template).cmp(&(&b.service, &b.template))));
-        Shifted { shifts, followed: self.requests.finish(&mined) }
+        LogShifts { shifts, requests: self.requests.finish(&mined) }
     }
 }
 
@@ -131,22 +137,22 @@ mod tests {
     #[test]
     fn prefers_ids_in_fields_over_ids_in_the_message() {
         let mut line = LogLine::plain("done trace_id=4bf92f3577b34da6a3ce929d0e0e4736");
-        let from_message = ids_of(&line).unwrap();
-        assert_eq!(from_message, Ids::new(b"4bf92f3577b34da6a3ce929d0e0e4736", b""));
+        let from_message = request_ids(&line).unwrap();
+        assert_eq!(from_message, RequestIds::new(b"4bf92f3577b34da6a3ce929d0e0e4736", b""));
         line.fields.insert("request_id".into(), "r-1".into());
-        assert_eq!(ids_of(&line), Some(Ids::new(b"r-1", b"")));
-        assert_eq!(ids_of(&LogLine::plain("nothing")), None);
+        assert_eq!(request_ids(&line), Some(RequestIds::new(b"r-1", b"")));
+        assert_eq!(request_ids(&LogLine::plain("nothing")), None);
         // Placeholders that tracing libraries write outside of a request are not ids.
         for placeholder in ["", "0", "-", "00000000000000000000000000000000"] {
             let mut idle = LogLine::plain("tick");
             idle.fields.insert("trace_id".into(), placeholder.into());
-            assert_eq!(ids_of(&idle), None, "{placeholder}");
+            assert_eq!(request_ids(&idle), None, "{placeholder}");
         }
     }
 
     #[test]
     fn a_noisy_service_does_not_change_the_score_of_others() {
-        let mut study = LogStudy::default();
+        let mut study = LogComparison::default();
         for side in [Side::Baseline, Side::Incident] {
             for n in 0..50 {
                 study.add(side, None, "calm", format!("served {n}").as_bytes(), None);

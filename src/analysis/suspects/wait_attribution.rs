@@ -13,8 +13,8 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::{CLIENT_WORDS, Known, ScoredSeries, contains_any, word_regex};
-use crate::analysis::departure::Measured;
+use super::{CLIENT_WORDS, ScoredSeries, SuspectContext, contains_any, word_regex};
+use crate::analysis::departure::MeasuredSeries;
 use crate::telemetry::series::human_value;
 
 /// Weight of a caller's slow calls in the score of the service they point to.
@@ -52,12 +52,12 @@ static PERCENTILE: LazyLock<Option<Regex>> =
 
 /// Evidence that a caller waits for a service.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Waited {
+pub struct WaitAttribution {
     pub score: f64,
     /// One sentence without a full stop.
     pub description: String,
     /// Name of the caller's series that shows it.
-    pub by: String,
+    pub caller_series: String,
 }
 
 /// A percentile of a latency, in seconds, before and since.
@@ -71,7 +71,7 @@ struct Percentile<'a> {
     after: f64,
     size: f64,
     metric: &'a str,
-    series: &'a Measured,
+    series: &'a MeasuredSeries,
 }
 
 impl Percentile<'_> {
@@ -105,8 +105,8 @@ fn bell(off: f64) -> f64 {
 
 /// Returns the services that callers probably wait for. Empty if no calls are measured by percentile, if too few services
 /// count their requests, or if a callee that is slow itself explains the wait.
-pub(super) fn attribute_waits<'a>(found: &[ScoredSeries<'a>], known: &Known) -> BTreeMap<&'a str, Waited> {
-    let mut out: BTreeMap<&str, Waited> = BTreeMap::new();
+pub(super) fn attribute_waits<'a>(found: &[ScoredSeries<'a>], known: &SuspectContext) -> BTreeMap<&'a str, WaitAttribution> {
+    let mut out: BTreeMap<&str, WaitAttribution> = BTreeMap::new();
     let calls = percentiles(found, true);
     if calls.is_empty() {
         return out;
@@ -141,7 +141,7 @@ pub(super) fn attribute_waits<'a>(found: &[ScoredSeries<'a>], known: &Known) -> 
             let score = WEIGHT * farthest.size.ln_1p() * fit / among;
             if out.get(callee).is_none_or(|other| other.score < score) {
                 let by = farthest.series.name.clone();
-                out.insert(callee, Waited { score, description: describe(caller, &farthest, share), by });
+                out.insert(callee, WaitAttribution { score, description: describe(caller, &farthest, share), caller_series: by });
             }
         }
     }
@@ -155,7 +155,7 @@ fn build_caller<'a>(
     own: &BTreeMap<&'a str, Vec<Percentile<'a>>>,
     rates: &BTreeMap<&'a str, f64>,
     slower: f64,
-    known: &Known,
+    known: &SuspectContext,
 ) -> Option<Caller<'a>> {
     let (rate, own_times) = (*rates.get(name)?, own.get(name)?);
     let (takes, lowest) = (own_times.first()?.before, calls.first()?);
@@ -280,7 +280,7 @@ mod tests {
     use crate::telemetry::Timestamp;
 
     /// A series that varies by a tenth around one level, then around another.
-    fn level(name: &str, before: f64, after: f64) -> Measured {
+    fn level(name: &str, before: f64, after: f64) -> MeasuredSeries {
         let samples = |from: i64, n: i64, level: f64| {
             (from..from + n)
                 .map(|k| {
@@ -291,7 +291,12 @@ mod tests {
                 })
                 .collect()
         };
-        Measured { name: name.into(), baseline: samples(-20, 20, before), incident: samples(0, 5, after), ..Measured::default() }
+        MeasuredSeries {
+            name: name.into(),
+            baseline: samples(-20, 20, before),
+            incident: samples(0, 5, after),
+            ..MeasuredSeries::default()
+        }
     }
 
     /// Service, requests per second, and the latency of its requests and of its calls at the 90th, 95th and 99th percentile.
@@ -308,7 +313,7 @@ mod tests {
     ];
 
     /// All series of the shop, with the given `(service|metric, value)` since the incident.
-    fn shop(now: &[(&str, f64)]) -> Vec<Measured> {
+    fn shop(now: &[(&str, f64)]) -> Vec<MeasuredSeries> {
         let mut out = Vec::new();
         for (service, rate, own, calls) in SHOP {
             let mut add = |metric: &str, before: f64| {
@@ -326,11 +331,11 @@ mod tests {
     }
 
     fn waited(found: &[Suspect]) -> Vec<(&str, &str)> {
-        let caller_series = |s: &'_ Suspect| s.waited.as_ref().map(|w| w.by.clone());
+        let caller_series = |s: &'_ Suspect| s.wait.as_ref().map(|w| w.caller_series.clone());
         found
             .iter()
             .filter(|s| caller_series(s).is_some())
-            .filter_map(|s| Some((s.service.as_deref()?, s.waited.as_ref()?.by.as_str())))
+            .filter_map(|s| Some((s.service.as_deref()?, s.wait.as_ref()?.caller_series.as_str())))
             .collect()
     }
 
@@ -345,7 +350,7 @@ mod tests {
 
     #[test]
     fn finds_a_callee_without_slow_metrics_by_its_share_of_the_calls() {
-        let found = suspects(&shop(&DESK), &Known::default());
+        let found = suspects(&shop(&DESK), &SuspectContext::default());
         let order: Vec<&str> = {
             let mut services = Vec::new();
             found.iter().filter_map(|s| s.service.as_deref()).for_each(|s| {
@@ -374,7 +379,7 @@ mod tests {
             s.unit = "ms".to_owned();
             s.baseline.iter_mut().chain(&mut s.incident).for_each(|(_, v)| *v *= 1000.0);
         }
-        let in_ms = suspects(&mixed, &Known::default());
+        let in_ms = suspects(&mixed, &SuspectContext::default());
         assert_eq!(waited(&in_ms), waited(&found));
         let why = in_ms.iter().find(|s| s.service.as_deref() == Some("payment")).unwrap().why();
         assert!(why.contains("client_latency_p95 rose 60 → 650, but"), "{why}");
@@ -386,12 +391,12 @@ mod tests {
         let names: Vec<(String, f64)> = front.map(|(p, v)| (format!("front|client_latency_{p}"), v)).collect();
         let mut now: Vec<(&str, f64)> = names.iter().map(|(n, v)| (n.as_str(), *v)).collect();
         now.extend([("front|server_latency_p90", 1.5), ("front|server_latency_p95", 1.8), ("front|server_latency_p99", 2.5)]);
-        let found = suspects(&shop(&now), &Known::default());
+        let found = suspects(&shop(&now), &SuspectContext::default());
         let services: Vec<&str> = waited(&found).iter().map(|(s, _)| *s).collect();
         assert!(services.contains(&"goods") && !services.contains(&"payment") && !services.contains(&"desk"), "{services:?}");
         // If its callees are known, it is one of them.
         let calls = BTreeMap::from([("front".to_owned(), vec!["cart".to_owned(), "desk".to_owned()])]);
-        let found = suspects(&shop(&now), &Known { calls, ..Known::default() });
+        let found = suspects(&shop(&now), &SuspectContext { calls, ..SuspectContext::default() });
         assert_eq!(waited(&found), [("cart", "front|client_latency_p90"), ("desk", "front|client_latency_p90")]);
     }
 
@@ -404,25 +409,25 @@ mod tests {
             ("payment|server_latency_p95", 0.7),
             ("payment|server_latency_p99", 0.8),
         ]);
-        assert!(waited(&suspects(&shop(&now), &Known::default())).is_empty());
+        assert!(waited(&suspects(&shop(&now), &SuspectContext::default())).is_empty());
         // Calls in the background: the requests themselves are not slower.
-        assert!(waited(&suspects(&shop(&DESK[..2]), &Known::default())).is_empty());
+        assert!(waited(&suspects(&shop(&DESK[..2]), &SuspectContext::default())).is_empty());
         let background =
             [("goods|client_latency_p90", 4.0), ("goods|client_latency_p95", 4.1), ("goods|client_latency_p99", 4.5)];
-        assert!(waited(&suspects(&shop(&background), &Known::default())).is_empty());
+        assert!(waited(&suspects(&shop(&background), &SuspectContext::default())).is_empty());
         // Followed requests are used instead.
         let requests =
-            BTreeMap::from([("cart".to_owned(), crate::analysis::requests::Changed { flow: 9.0, ..Default::default() })]);
-        assert!(waited(&suspects(&shop(&DESK), &Known { requests, ..Known::default() })).is_empty());
-        assert!(waited(&suspects(&shop(&[]), &Known::default())).is_empty());
+            BTreeMap::from([("cart".to_owned(), crate::analysis::requests::ServiceChange { flow: 9.0, ..Default::default() })]);
+        assert!(waited(&suspects(&shop(&DESK), &SuspectContext { requests, ..SuspectContext::default() })).is_empty());
+        assert!(waited(&suspects(&shop(&[]), &SuspectContext::default())).is_empty());
         // A slow database is not a callee.
         let mut all = shop(&DESK);
         all.iter_mut().for_each(|s| s.name = s.name.replace("client_latency", "db_client_operation_duration"));
-        assert!(waited(&suspects(&all, &Known::default())).is_empty());
+        assert!(waited(&suspects(&all, &SuspectContext::default())).is_empty());
         // A request count without a service is ignored.
         let mut all = shop(&DESK);
         all.push(level("http_requests", 9.0, 9.0));
-        assert!(suspects(&all, &Known::default()).iter().all(|s| s.service.as_deref() != Some("")));
+        assert!(suspects(&all, &SuspectContext::default()).iter().all(|s| s.service.as_deref() != Some("")));
     }
 
     #[test]
@@ -464,7 +469,7 @@ mod tests {
             let levels = [0.001, 0.1, 1.0, 30.0, odd];
             let now: Vec<(&str, f64)> = names.iter().zip(&after).filter(|(_, a)| **a != 2).map(|(n, a)| (n.as_str(), levels[*a])).collect();
             let mut all = shop(&now);
-            let ranking = |all: &[Measured]| suspects(all, &Known::default()).into_iter().map(|s| (s.series, s.waited.map(|w| w.by))).collect::<Vec<_>>();
+            let ranking = |all: &[MeasuredSeries]| suspects(all, &SuspectContext::default()).into_iter().map(|s| (s.series, s.wait.map(|w| w.caller_series))).collect::<Vec<_>>();
             let first = ranking(&all);
             all.rotate_left(turn);
             proptest::prop_assert_eq!(ranking(&all), first);

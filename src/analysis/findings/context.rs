@@ -118,14 +118,15 @@ pub(super) fn changes(signals: &Signals) -> Vec<Finding> {
     };
     let mut list: Vec<&ChangeInput> =
         signals.changes.iter().filter(|c| onset.is_none_or(|b| c.at + CHANGE_LOOKBACK >= b)).collect();
-    list.sort_by_key(|c| (rank(c), c.what.clone()));
+    list.sort_by_key(|c| (rank(c), c.description.clone()));
     let groups = group_changes(list);
     let mut out: Vec<Finding> = groups
         .iter()
         .take(MAX_CHANGES)
         .filter_map(|group| {
             let c = group.iter().find(|c| c.is_release).or_else(|| group.first())?;
-            let mut others: Vec<&str> = group.iter().filter(|o| o.what != c.what).map(|o| o.what.as_str()).collect();
+            let mut others: Vec<&str> =
+                group.iter().filter(|o| o.description != c.description).map(|o| o.description.as_str()).collect();
             let more = others.len().saturating_sub(MAX_SIGNS);
             others.truncate(MAX_SIGNS);
             let rest = format!("{more} more");
@@ -143,20 +144,24 @@ pub(super) fn changes(signals: &Signals) -> Vec<Finding> {
                 Some(b) if c.at <= b => {
                     // The longer before the onset, the less likely.
                     let late = (b.since(c.at).as_secs_f64() / CHANGE_LOOKBACK.as_secs_f64() - 0.25).clamp(0.0, 0.75) / 0.75;
-                    (format!(", {} before the {onset_label}", time::human(b.since(c.at))), 0.75 - 0.25 * late)
+                    (format!(", {} before the {onset_label}", time::human_duration(b.since(c.at))), 0.75 - 0.25 * late)
                 }
-                Some(b) if c.at <= b + slack => {
-                    (format!(", at about the same time as the {onset_label} (seen {} after it)", time::human(c.at.since(b))), 0.7)
-                }
-                Some(b) => (format!(", {} after the {onset_label}", time::human(c.at.since(b))), 0.3),
+                Some(b) if c.at <= b + slack => (
+                    format!(
+                        ", at about the same time as the {onset_label} (seen {} after it)",
+                        time::human_duration(c.at.since(b))
+                    ),
+                    0.7,
+                ),
+                Some(b) => (format!(", {} after the {onset_label}", time::human_duration(c.at.since(b))), 0.3),
             };
             let all = std::iter::once(c.key.clone()).chain(group.iter().map(|o| o.key.clone()));
             Some(Finding {
                 at: Some(c.at),
                 ..new_finding(
                     FindingKind::Change,
-                    format!("{service}{} at {}{when}", c.what, clock(c.at)),
-                    format!("{service}{} at {}{when}.{also}", c.what, clock(c.at)),
+                    format!("{service}{} at {}{when}", c.description, clock(c.at)),
+                    format!("{service}{} at {}{when}.{also}", c.description, clock(c.at)),
                     confidence * certain,
                     theories::keys(all),
                 )
@@ -176,9 +181,10 @@ pub(super) fn changes(signals: &Signals) -> Vec<Finding> {
 /// and are at most [`MAX_SIGN_GAP`] apart. Two releases or two commits from one source are separate, and so is every flag or
 /// config change.
 fn group_changes(list: Vec<&ChangeInput>) -> Vec<Vec<&ChangeInput>> {
-    let is_separate = |c: &ChangeInput| ["flag", "config", "switch"].iter().any(|word| c.what.to_lowercase().contains(word));
+    let is_separate =
+        |c: &ChangeInput| ["flag", "config", "switch"].iter().any(|word| c.description.to_lowercase().contains(word));
     let are_two = |a: &ChangeInput, b: &ChangeInput| {
-        let both_commits = a.what.starts_with("commit ") && b.what.starts_with("commit ");
+        let both_commits = a.description.starts_with("commit ") && b.description.starts_with("commit ");
         a.key == b.key && ((a.is_release && b.is_release) || both_commits)
     };
     let mut groups: Vec<Vec<&ChangeInput>> = Vec::new();
@@ -226,8 +232,8 @@ pub(super) fn dependencies(signals: &Signals) -> Vec<Finding> {
         signals.metrics.iter().find(|m| m.service.as_deref() == Some(service) && m.movement.direction != Direction::Flat)
     };
     let mut out = Vec::new();
-    let call_keys: Vec<Key> = signals.calls_from.iter().map(|(key, _)| key.clone()).collect();
-    let sources = words::list(&signals.calls_from.iter().map(|(_, from)| *from).collect::<Vec<_>>());
+    let call_keys: Vec<Key> = signals.call_sources.iter().map(|(key, _)| key.clone()).collect();
+    let sources = words::list(&signals.call_sources.iter().map(|(_, from)| *from).collect::<Vec<_>>());
     let callers: Vec<&str> =
         signals.calls.iter().filter(|(_, to)| to.iter().any(|s| s == suspect)).map(|(from, _)| from.as_str()).collect();
     let hit: Vec<&str> = callers.iter().copied().filter(|c| has_changed(c).is_some()).collect();
@@ -313,7 +319,7 @@ pub(super) fn burns(signals: &Signals) -> Vec<Finding> {
             continue;
         }
         reported.push(&b.service);
-        let used = time::human(Duration::try_from_secs_f64(30.0 * 86_400.0 / b.long.1).unwrap_or_default());
+        let used = time::human_duration(Duration::try_from_secs_f64(30.0 * 86_400.0 / b.long.1).unwrap_or_default());
         let title = format!("{} is burning its error budget at {}× the sustainable rate", b.service, human_value(b.long.1));
         let text = format!(
             "{title}: {}× over {} and {}× over {}, for an objective of {}% (pages from {}×). At this rate the 30-day budget is gone in {used}.",
@@ -366,14 +372,14 @@ pub(super) fn limits(signals: &Signals) -> Vec<Finding> {
 pub(super) fn expiring(signals: &Signals) -> Vec<Finding> {
     let Some(end) = signals.window.map(|w| w.end) else { return Vec::new() };
     let mut list: Vec<&super::ExpiryInput> = signals.expiring.iter().filter(|e| e.at <= end + EXPIRES_WITHIN).collect();
-    list.sort_by_key(|e| (e.at, e.what.clone()));
+    list.sort_by_key(|e| (e.at, e.name.clone()));
     list.iter()
         .take(4)
         .map(|e| {
             let title = if e.at <= end {
-                format!("{} expired {} ago", e.what, time::human(end.since(e.at)))
+                format!("{} expired {} ago", e.name, time::human_duration(end.since(e.at)))
             } else {
-                format!("{} expires in {}", e.what, time::human(e.at.since(end)))
+                format!("{} expires in {}", e.name, time::human_duration(e.at.since(end)))
             };
             let text = format!("{title}, at {} UTC.", e.at.date_clock());
             new_finding(FindingKind::Expiring, title, text, if e.at <= end { 0.9 } else { 0.6 }, vec![e.key.clone()])
@@ -389,7 +395,7 @@ mod tests {
 
     fn change(at: i64, service: &str, what: &str, is_release: bool, key: &str) -> ChangeInput {
         let service = (!service.is_empty()).then(|| service.to_owned());
-        ChangeInput { at: Timestamp::from_secs(at), service, what: what.into(), is_release, key: key.into() }
+        ChangeInput { at: Timestamp::from_secs(at), service, description: what.into(), is_release, key: key.into() }
     }
 
     #[test]
