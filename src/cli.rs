@@ -10,10 +10,12 @@ mod bundle;
 mod declare;
 mod demo;
 mod doctor;
+mod error;
 mod export;
 mod generate;
 mod incident;
 mod investigate;
+mod keys;
 mod logs;
 mod out;
 mod purge;
@@ -30,20 +32,23 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::config::{Config, ConfigError, Overrides};
 use crate::incident::IncidentId;
-use crate::investigate::{Desk, DeskError};
-use crate::journal::JournalError;
-use crate::telemetry::Timestamp;
-use crate::telemetry::time::{TimeError, parse_duration};
+use crate::investigate::Desk;
+use crate::telemetry::time::parse_duration;
+use crate::telemetry::{Explain, Failure, Moment, Timestamp};
+use error::CliError;
 
 /// An incident war room in a terminal.
 #[derive(Parser)]
-#[command(name = "warroom", version, about, long_about = LONG, propagate_version = true, max_term_width = 100)]
+#[command(name = "warroom", version = VERSION, about, long_about = LONG, propagate_version = true, max_term_width = 100)]
 pub struct Cli {
     #[command(flatten)]
     pub global: Global,
     #[command(subcommand)]
     pub command: Option<Command>,
 }
+
+/// The release and the commit that it was built from.
+pub const VERSION: &str = crate::VERSION;
 
 const LONG: &str = "An incident war room in a terminal.\n\nWithout a command it opens the board of what fires across the configured sources. \
 `warroom demo` shows it on a recorded incident, with nothing to set up.";
@@ -89,8 +94,10 @@ pub enum Command {
     Ask(ask::AskArgs),
     /// Write the post-mortem
     Export(export::ExportArgs),
-    /// Check configuration, store, each source and the LLM
+    /// Check the configuration, your files, the store, each source and the LLM
     Doctor,
+    /// List the keys in effect, and problems in your keys.toml
+    Keys,
     /// The whole program on an embedded recording of an incident; nothing to set up, nothing is sent
     Demo(demo::DemoArgs),
     /// Write what the sources answer into one file that can be replayed
@@ -110,71 +117,6 @@ pub enum Command {
     Completions(generate::CompletionsArgs),
     /// The manual page (roff) on stdout
     Man,
-}
-
-/// Why a command was not done.
-#[derive(Debug, thiserror::Error)]
-pub enum CliError {
-    #[error("{0}")]
-    Usage(String),
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    #[error(transparent)]
-    Desk(#[from] DeskError),
-    #[error("{0}")]
-    Failed(String),
-    #[error("{0}")]
-    NotFound(String),
-    /// stdout was closed by its reader: no error.
-    #[error("the reader of the output is gone")]
-    Closed,
-}
-
-impl From<JournalError> for CliError {
-    fn from(e: JournalError) -> Self {
-        Self::Desk(e.into())
-    }
-}
-
-impl From<std::io::Error> for CliError {
-    fn from(e: std::io::Error) -> Self {
-        if e.kind() == std::io::ErrorKind::BrokenPipe { Self::Closed } else { Self::Failed(e.to_string()) }
-    }
-}
-
-impl From<serde_json::Error> for CliError {
-    fn from(e: serde_json::Error) -> Self {
-        Self::Failed(e.to_string())
-    }
-}
-
-impl From<TimeError> for CliError {
-    fn from(e: TimeError) -> Self {
-        Self::Usage(e.to_string())
-    }
-}
-
-impl CliError {
-    fn code(&self) -> u8 {
-        match self {
-            Self::Usage(_) | Self::Config(_) => 2,
-            Self::NotFound(_)
-            | Self::Desk(
-                DeskError::NotFound(_) | DeskError::Journal(JournalError::NoSuchIncident(_) | JournalError::Purged { .. }),
-            ) => 4,
-            Self::Desk(DeskError::Journal(JournalError::BadUrl { .. })) => 2,
-            Self::Desk(_) | Self::Failed(_) => 1,
-            Self::Closed => 0,
-        }
-    }
-
-    fn kind(&self) -> &'static str {
-        match self.code() {
-            2 => "usage",
-            4 => "not_found",
-            _ => "failed",
-        }
-    }
 }
 
 /// What a command came to.
@@ -197,7 +139,10 @@ pub fn main() -> ExitCode {
                 let text = e.to_string();
                 // clap's message may take several lines; a blank one ends it.
                 let said: Vec<&str> = text.lines().take_while(|l| !l.trim().is_empty()).map(str::trim).collect();
-                out::usage_json(said.join(" ").trim_start_matches("error: "));
+                let message = said.join(" ").trim_start_matches("error: ").to_owned();
+                let failure =
+                    Failure::new(message).advise("Run `warroom --help` or `warroom COMMAND --help` to see what is accepted.");
+                out::error_json("usage", &failure);
             }
             let code = if e.use_stderr() { 2 } else { 0 };
             let _unprintable = e.print();
@@ -211,9 +156,8 @@ pub fn main() -> ExitCode {
         Ok(Done::Partial) => ExitCode::from(3),
         Ok(Done::No) => ExitCode::from(1),
         Err(e) => {
-            let code = e.code();
-            out::error(json, e.kind(), &e.to_string());
-            ExitCode::from(code)
+            out::error(json, e.kind(), &error::redacted(&e.failure()));
+            ExitCode::from(e.code())
         }
     }
 }
@@ -228,21 +172,22 @@ fn run(cli: Cli) -> Result<Done, CliError> {
         .worker_threads(2)
         .enable_all()
         .build()
-        .map_err(|e| CliError::Failed(format!("the async runtime did not start: {e}")))?;
+        .map_err(|e| CliError::Failed(Failure::new("cannot start the async runtime").because(&e)))?;
     let global = cli.global.clone();
     let done = runtime.block_on(async move {
         match cli.command {
             None => tui(&global).await,
-            Some(Command::Doctor) => doctor::run(&overrides(&global), global.json).await,
+            Some(Command::Doctor) => doctor::run(&global).await,
+            Some(Command::Keys) => keys::run(&load_config(&global)?, global.json),
             Some(Command::Demo(args)) => demo::run(&args, global.json).await,
             Some(Command::Suspects(args)) => suspects::run(args, global.json).await,
             Some(Command::Logs(command)) => logs::run(command, global.json).await,
             Some(Command::Completions(_) | Command::Man) => Ok(Done::Whole),
             Some(command) => {
-                let config = Config::load(&overrides(&global))?;
+                let config = load_config(&global)?;
                 let desk = Desk::open(&config)?;
                 let done = at_desk(&desk, &config, command, global.json).await;
-                tell_store(&desk).await;
+                report_store(&desk).await;
                 done
             }
         }
@@ -268,9 +213,13 @@ async fn at_desk(desk: &Desk, config: &Config, command: Command, json: bool) -> 
         Command::Bundle(command) => bundle::run(desk, command, json).await,
         Command::Oncall => oncall(desk, json).await,
         Command::Purge(args) => purge::run(desk, config.retention, &args, json).await,
-        Command::Doctor | Command::Demo(_) | Command::Logs(_) | Command::Suspects(_) | Command::Completions(_) | Command::Man => {
-            Ok(Done::Whole)
-        }
+        Command::Doctor
+        | Command::Keys
+        | Command::Demo(_)
+        | Command::Logs(_)
+        | Command::Suspects(_)
+        | Command::Completions(_)
+        | Command::Man => Ok(Done::Whole),
     }
 }
 
@@ -284,12 +233,12 @@ async fn oncall(desk: &Desk, as_json: bool) -> Result<Done, CliError> {
     Ok(Done::Whole)
 }
 
-/// Says on stderr when the shared store was out of reach, and what waits for it.
-async fn tell_store(desk: &Desk) {
+/// Notes on stderr when the shared store is unreachable, what waits for it, and what happened to this machine's copy.
+async fn report_store(desk: &Desk) {
     let Ok(status) = desk.journal.status().await else { return };
     let waits = match status.unsynced {
         0 => String::new(),
-        n => format!("; {} on this machine until it can be merged", crate::telemetry::words::entries_waiting(n)),
+        n => format!("; {} to be merged", crate::telemetry::words::entries_waiting(n)),
     };
     for notice in &status.notices {
         out::note(format!("warroom: {notice}"));
@@ -297,8 +246,12 @@ async fn tell_store(desk: &Desk) {
     if let Some(why) = status.stuck {
         out::note(format!("warroom: {why}{waits}"));
     } else if let Some(why) = status.away {
-        out::note(format!("warroom: the shared store is out of reach ({why}): this is this machine's copy{waits}"));
+        out::note(format!("warroom: the shared store is unreachable ({why}); this is this machine's copy{waits}"));
     }
+}
+
+fn load_config(global: &Global) -> Result<Config, ConfigError> {
+    Config::load(&overrides(global), crate::sources::registry::check)
 }
 
 fn overrides(global: &Global) -> Overrides {
@@ -306,30 +259,15 @@ fn overrides(global: &Global) -> Overrides {
 }
 
 async fn tui(global: &Global) -> Result<Done, CliError> {
-    let config = Config::load(&overrides(global))?;
+    let config = load_config(global)?;
     let desk = Desk::open(&config)?;
     crate::runtime::run(desk, &config, None).await.map_err(CliError::Failed)?;
     Ok(Done::Whole)
 }
 
-/// Parsers for clap, whose errors read as ours.
-fn time_arg(text: &str) -> Result<Timestamp, String> {
-    Timestamp::parse(text).map_err(|e| e.to_string())
-}
-
-fn seq_arg(text: &str) -> Result<u64, String> {
-    crate::incident::ids::parse_seq(text)
-        .ok_or_else(|| format!("'{text}' is not the number of an entry: it looks like 12 (or L3 before it is synced)"))
-}
-
-/// A severity; of two (`SEV2/SEV3`), said by somebody who is unsure, the higher one.
-fn severity_arg(text: &str) -> Result<crate::incident::Severity, String> {
-    let mut worst: Option<crate::incident::Severity> = None;
-    for part in text.split('/') {
-        let severity = part.parse::<crate::incident::Severity>().map_err(|e| e.to_string())?;
-        worst = Some(worst.map_or(severity, |w| w.min(severity)));
-    }
-    worst.ok_or_else(|| "give SEV1 (worst) to SEV5".to_owned())
+/// The time that was meant, as of now.
+fn resolve(moment: &Moment) -> Result<Timestamp, CliError> {
+    moment.resolve(crate::investigate::clock::now()).map_err(|e| CliError::Usage(Failure::new(e.to_string())))
 }
 
 fn duration_arg(text: &str) -> Result<std::time::Duration, String> {

@@ -6,6 +6,7 @@
 pub mod action;
 pub mod answer;
 pub mod brief;
+pub mod command;
 pub mod event;
 pub mod evidence;
 pub mod exit;
@@ -26,6 +27,7 @@ pub mod summary;
 
 pub use action::{ActionChange, ActionItem, ActionKind, ActionScope, ActionState};
 pub use answer::{Answer, AnswerSource, Citation, Claim, ClaimState, Usage};
+pub use command::{Command, Refusal};
 pub use event::{Audience, EscalationLevel, EventKind, FoundBy, Grade, NextUpdate, Remark, Verdict};
 pub use evidence::{EvidenceKind, EvidenceRecord};
 pub use exit::{Comparison, ExitCriteria, ExitReading};

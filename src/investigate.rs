@@ -6,7 +6,9 @@
 
 pub mod around;
 pub mod ask;
+pub mod attach;
 pub mod clock;
+pub mod command;
 pub mod desk;
 pub mod export;
 pub mod gather;
@@ -17,7 +19,7 @@ pub mod record;
 pub mod run;
 pub mod set;
 pub mod watch;
-pub mod work;
 
+pub use command::Outcome;
 pub use desk::{Desk, DeskError, Progress};
 pub use set::{AlertBoard, SourceSet};

@@ -31,6 +31,9 @@
     )
 )]
 
+/// The release with the commit that it was built from, such as `0.2.0 (1a2b3c4d5e 2026-11-28)`; the release alone without git.
+pub const VERSION: &str = env!("WARROOM_VERSION");
+
 pub mod analysis;
 pub mod app;
 pub mod cli;

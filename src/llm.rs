@@ -18,22 +18,39 @@ use tokio::sync::mpsc;
 use crate::config::AssistantConfig;
 use crate::incident::Usage;
 use crate::prompt::{Delta, PromptPlan};
+use crate::sources::{Probe, SourceError};
 use crate::telemetry::clean;
+use crate::telemetry::failure::Explain;
 
 /// Why a model did not answer, or why its answer is incomplete.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct LlmError {
     pub message: String,
-    /// Whether part of the answer arrived before the failure.
+    /// What to do about it.
+    pub remedy: Option<String>,
+    /// Whether part of an answer had arrived.
     pub partial: bool,
 }
 
 impl LlmError {
+    /// A failure whose message may contain text from outside.
     pub(crate) fn new(message: impl AsRef<str>) -> Self {
         let cleaned = clean::line(message.as_ref());
         let redacted = crate::evidence::Redactor::new().text(&cleaned).into_owned();
-        Self { message: clean::truncate(&redacted, 400), partial: false }
+        Self { message: clean::truncate(&redacted, 400), remedy: None, partial: false }
+    }
+}
+
+impl From<SourceError> for LlmError {
+    fn from(e: SourceError) -> Self {
+        Self { remedy: e.remedy(), ..Self::new(e.summary()) }
+    }
+}
+
+impl Explain for LlmError {
+    fn remedy(&self) -> Option<String> {
+        self.remedy.clone()
     }
 }
 
@@ -77,9 +94,9 @@ impl Llm {
         let headers = crate::sources::http::headers(&config.headers).map_err(|e| LlmError::new(e.message))?;
         let http = crate::sources::http::tls(builder, &config.tls)
             .and_then(|b| {
-                b.default_headers(headers).build().map_err(|e| {
-                    crate::sources::SourceError::new(crate::sources::FaultKind::Config, crate::sources::http::chain(&e))
-                })
+                b.default_headers(headers)
+                    .build()
+                    .map_err(|e| SourceError::new(crate::sources::FaultKind::Config, crate::sources::http::innermost(&e)))
             })
             .map_err(|e| LlmError::new(e.message))?;
         // Set every field: async-openai's defaults read environment variables.
@@ -130,7 +147,7 @@ impl Llm {
     }
 
     /// Checks for `doctor` whether the server responds and lists the configured model. Returns the result as a phrase.
-    pub async fn probe(config: &AssistantConfig) -> Result<String, LlmError> {
+    pub async fn probe(config: &AssistantConfig) -> Result<Probe, LlmError> {
         let source = crate::config::SourceConfig {
             name: "assistant".to_owned(),
             kind: "llm".to_owned(),
@@ -147,14 +164,14 @@ impl Llm {
             service: None,
             timezone_offset_minutes: 0,
         };
-        let fail = |e: crate::sources::SourceError| LlmError::new(e.message);
+        let fail = LlmError::from;
         let http = crate::sources::http::Http::new(&source).map_err(fail)?;
         let reply = http.get("models", &Vec::new()).await.map_err(fail)?;
         if reply.status == 404 {
-            return Ok("reachable, but does not list its models".to_owned());
+            return Ok(Probe::ok("reachable, but does not list its models"));
         }
         if crate::sources::http::status_kind(reply.status).is_some() {
-            return Err(LlmError::new(crate::sources::http::refused(&reply, None).message));
+            return Err(crate::sources::http::refused(&reply, None).into());
         }
         let list: serde_json::Value = reply.json().map_err(fail)?;
         let is_listed = list
@@ -162,9 +179,10 @@ impl Llm {
             .and_then(|d| d.as_array())
             .is_some_and(|models| models.iter().any(|m| m.get("id").and_then(|i| i.as_str()) == Some(config.model.as_str())));
         Ok(if is_listed {
-            format!("{} is available", config.model)
+            Probe::ok(format!("{} is available", config.model))
         } else {
-            format!("reachable, but does not list {}", config.model)
+            let detail = format!("reachable, but does not list {}", config.model);
+            Probe { detail, warning: Some("Check model in [assistant], or pull the model on the server.".to_owned()) }
         })
     }
 }

@@ -9,8 +9,10 @@ pub mod log;
 mod poll;
 mod presence;
 pub mod terminal;
+pub mod user_files;
 mod watch;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossterm::event::EventStream;
@@ -24,8 +26,10 @@ use crate::app::{Effect, Msg, update};
 use crate::config::Config;
 use crate::investigate::Desk;
 use crate::investigate::clock::now;
-use crate::ui::{Theme, ViewCache, render};
+use crate::telemetry::Failure;
+use crate::ui::{ViewCache, render};
 use effects::Runner;
+use user_files::UserFiles;
 
 /// Frames that data alone may cause: thirty a second.
 const FRAME: Duration = Duration::from_millis(33);
@@ -34,22 +38,19 @@ const PORTION: usize = 256;
 /// Messages that may wait; log batches beyond are shed where they come from.
 const QUEUE: usize = 1024;
 
-/// Runs the TUI until it is quit. The terminal is given back in every case.
-pub async fn run(desk: Desk, config: &Config, banner: Option<String>) -> Result<(), String> {
-    let theme = theme(config)?;
-    let mut guard = terminal::Guard::enter(config.ui.mouse)
-        .map_err(|e| format!("the terminal cannot be used: {e}; is this an interactive terminal?"))?;
-    let result = drive(desk, config, banner, &theme, &mut guard).await;
+/// Runs the TUI until it is quit. The terminal is restored in every case.
+///
+/// # Errors
+/// When there is no usable terminal.
+pub async fn run(desk: Desk, config: &Config, banner: Option<String>) -> Result<(), Failure> {
+    let files = user_files::load(config, &desk.library);
+    let mut guard = terminal::Guard::enter(config.ui.mouse).map_err(|e| {
+        let failure = Failure::new("cannot use the terminal").because(&e);
+        failure.advise("Run warroom in an interactive terminal, or use its subcommands.")
+    })?;
+    let result = drive(desk, config, banner, files, &mut guard).await;
     guard.leave();
-    result
-}
-
-fn theme(config: &Config) -> Result<Theme, String> {
-    let has_colour = std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
-    let name = config.ui.theme.clone().unwrap_or_else(|| "dark".to_owned());
-    let folder = crate::config::user_folder(config, "themes");
-    let read = |name: &str| folder.as_ref().and_then(|f| std::fs::read_to_string(f.join(format!("{name}.toml"))).ok());
-    Theme::load(&name, read, has_colour).map_err(|e| e.to_string())
+    result.map_err(|e| Failure::new("the terminal failed").because(&e))
 }
 
 fn start_model(desk: &Desk, config: &Config, banner: Option<String>) -> Model {
@@ -70,36 +71,49 @@ fn start_model(desk: &Desk, config: &Config, banner: Option<String>) -> Model {
     model
 }
 
+/// Shows what is wrong with the user's files, once, at the start.
+fn report_problems(model: &mut Model) {
+    let Some(first) = model.problems.first() else { return };
+    let more = match model.problems.len() - 1 {
+        0 => String::new(),
+        n => format!(" (+{n} more)"),
+    };
+    let text = format!("{first}{more} Press {} for details.", model.key(crate::app::Action::ShowProblems));
+    model.say(crate::app::model::Tone::Bad, text);
+}
+
 type Tty = Terminal<CrosstermBackend<std::io::Stdout>>;
 
 /// A cleared screen and empty buffers, so that the next frame is drawn whole. `Terminal::clear` would ask where the cursor
 /// is, and that answer races with the keys.
-fn fresh(io: impl Fn(std::io::Error) -> String) -> Result<Tty, String> {
+fn fresh() -> std::io::Result<Tty> {
     use crossterm::terminal::{Clear, ClearType};
-    crossterm::execute!(std::io::stdout(), Clear(ClearType::All)).map_err(&io)?;
-    Terminal::new(CrosstermBackend::new(std::io::stdout())).map_err(io)
+    crossterm::execute!(std::io::stdout(), Clear(ClearType::All))?;
+    Terminal::new(CrosstermBackend::new(std::io::stdout()))
 }
 
 async fn drive(
     desk: Desk,
     config: &Config,
     banner: Option<String>,
-    theme: &Theme,
+    files: UserFiles,
     guard: &mut terminal::Guard,
-) -> Result<(), String> {
-    let io = |e: std::io::Error| format!("the terminal failed: {e}");
-    let mut terminal = fresh(io)?;
+) -> std::io::Result<()> {
+    let mut terminal = fresh()?;
     let mut model = start_model(&desk, config, banner);
-    let size = terminal.size().map_err(io)?;
+    let UserFiles { theme, keymap, problems } = files;
+    (model.keymap, model.problems) = (Arc::new(keymap), problems);
+    report_problems(&mut model);
+    let size = terminal.size()?;
     model.size = (size.width, size.height);
     let mut cache = ViewCache::default();
     // The first frame comes before any source was asked.
-    terminal.draw(|f| render(&model, theme, &mut cache, f)).map_err(io)?;
+    terminal.draw(|f| render(&model, &theme, &mut cache, f))?;
 
     let (messages, mut inbox) = mpsc::channel::<Msg>(QUEUE);
     let mut runner = Runner::new(desk, messages.clone());
     runner.start(config.ui.refresh, config.ui.read_only);
-    let mut signals = input::Signals::new().map_err(io)?;
+    let mut signals = input::Signals::new()?;
     let mut events = EventStream::new();
     let mut ticks = tokio::time::interval(Duration::from_secs(1));
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
@@ -152,21 +166,22 @@ async fn drive(
                     drop(events);
                     guard.suspend();
                     events = EventStream::new();
-                    terminal = fresh(io)?;
+                    terminal = fresh()?;
                     urgent = true;
                 }
                 Effect::Redraw => {
                     guard.renew();
-                    terminal = fresh(io)?;
+                    terminal = fresh()?;
                     urgent = true;
                 }
                 Effect::Copy(text) => terminal::copy(&text),
-                other => runner.run(other, &mut model),
+                effect => runner.run(effect, &model),
             }
         }
         model.shed = runner.shed();
         if urgent || dirty && drawn.elapsed() >= FRAME {
-            terminal.draw(|f| render(&model, theme, &mut cache, f)).map_err(io)?;
+            terminal.draw(|f| render(&model, &theme, &mut cache, f))?;
+            model.scroll_limit = cache.scroll_limit;
             drawn = Instant::now();
             dirty = false;
         }

@@ -53,6 +53,27 @@ impl<T> Answer<T> {
 /// The result of asking a source.
 pub type Asked<'a, T> = BoxFuture<'a, Result<Answer<T>, SourceError>>;
 
+/// What a source says about itself: a version, a number of files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probe {
+    pub detail: String,
+    /// Set when the source answers and yet is of no use as configured: what to do.
+    pub warning: Option<String>,
+}
+
+impl Probe {
+    /// A source that can be used.
+    pub fn ok(detail: impl Into<String>) -> Self {
+        Self { detail: detail.into(), warning: None }
+    }
+
+    /// The files that match a source's globs; none is a warning.
+    pub fn files(count: usize) -> Self {
+        let warning = (count == 0).then(|| "No file matches yet: check the globs in paths.".to_owned());
+        Self { detail: format!("{} found", crate::telemetry::words::count(count, "file")), warning }
+    }
+}
+
 /// A configured backend.
 pub trait Source: Send + Sync {
     /// Its name in the configuration.
@@ -60,7 +81,7 @@ pub trait Source: Send + Sync {
     /// Its type in the configuration.
     fn kind(&self) -> &str;
     /// What it says of itself: a version, a number of files. For `doctor`.
-    fn probe(&self) -> BoxFuture<'_, Result<String, SourceError>>;
+    fn probe(&self) -> BoxFuture<'_, Result<Probe, SourceError>>;
     /// Alerts, if it has any to give.
     fn alerts(&self) -> Option<&dyn AlertSource> {
         None

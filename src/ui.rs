@@ -1,4 +1,4 @@
-//! The view: a model becomes a frame. Changes nothing; only scroll offsets that depend on a list's height are kept, in
+//! The view: draws the model as a frame, and changes nothing. Scroll offsets that depend on the height of a list are kept in
 //! [`ViewCache`].
 
 pub mod panels;
@@ -14,10 +14,12 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use crate::app::model::{Model, Screen};
 pub use theme::Theme;
 
-/// What is needed to draw and depends on sizes alone.
+/// What depends on the size of the screen and not on the model alone.
 #[derive(Debug, Default)]
 pub struct ViewCache {
     offsets: HashMap<&'static str, usize>,
+    /// The last offset that makes a difference for the text that was drawn last.
+    pub scroll_limit: usize,
 }
 
 impl ViewCache {
@@ -26,7 +28,7 @@ impl ViewCache {
         self.offsets.get(list).copied().unwrap_or(0)
     }
 
-    /// Keeps it.
+    /// Remembers the first visible item.
     pub fn set_first(&mut self, list: &'static str, first: usize) {
         self.offsets.insert(list, first);
     }
@@ -47,7 +49,7 @@ impl ViewCache {
     }
 }
 
-/// The smallest screen that shows the whole program.
+/// The smallest screen on which the whole program is shown.
 pub const MIN_SIZE: (u16, u16) = (60, 16);
 
 /// Draws everything.
@@ -70,7 +72,7 @@ pub fn render(model: &Model, theme: &Theme, cache: &mut ViewCache, frame: &mut F
     }
 }
 
-/// A rectangle of at most a size in the middle of another.
+/// A rectangle of at most this size in the middle of another one.
 pub(crate) fn centered(area: Rect, width: u16, height: u16) -> Rect {
     let (width, height) = (width.min(area.width), height.min(area.height));
     Rect { x: area.x + (area.width - width) / 2, y: area.y + (area.height - height) / 2, width, height }

@@ -1,9 +1,8 @@
-//! What a person can do, and with which keys. One table: keys, footer, `?` and the palette all come from it.
+//! What a person can do in the terminal: one table of actions. Keys are bound to them in `keys.toml` (see [`super::keymap`]); the help,
+//! the footer and the palette are drawn from both.
 
-use super::chord::{Chord, parse};
-
-/// Where a key means something.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// Where a key or an action applies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Context {
     Everywhere,
     Board,
@@ -11,39 +10,118 @@ pub enum Context {
     Timeline,
     Signals,
     Logs,
-    /// The logs while a search marks lines in them.
+    /// The logs while a search highlights matches.
     Search,
     Assistant,
     Actions,
     Report,
+    /// A text that is open over a view.
+    Reader,
+    /// A list to choose from.
+    List,
+    /// A line of text.
+    Line,
+    /// The dialog that declares an incident.
+    Form,
+    /// A question with Yes and No.
+    Confirm,
 }
 
 impl Context {
-    /// The heading in the help.
-    pub fn title(self) -> &'static str {
+    /// Every context.
+    pub const ALL: [Self; 15] = [
+        Self::Everywhere,
+        Self::Board,
+        Self::Room,
+        Self::Timeline,
+        Self::Signals,
+        Self::Logs,
+        Self::Search,
+        Self::Assistant,
+        Self::Actions,
+        Self::Report,
+        Self::Reader,
+        Self::List,
+        Self::Line,
+        Self::Form,
+        Self::Confirm,
+    ];
+
+    /// Its name in a keymap file.
+    pub fn name(self) -> &'static str {
         match self {
             Self::Everywhere => "everywhere",
             Self::Board => "board",
-            Self::Room => "incident room",
+            Self::Room => "room",
             Self::Timeline => "timeline",
             Self::Signals => "signals",
             Self::Logs => "logs",
-            Self::Search => "logs, while searching",
+            Self::Search => "search",
             Self::Assistant => "assistant",
             Self::Actions => "actions",
             Self::Report => "report",
+            Self::Reader => "reader",
+            Self::List => "list",
+            Self::Line => "line",
+            Self::Form => "form",
+            Self::Confirm => "confirm",
         }
+    }
+
+    /// The heading in the help.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Everywhere => "Every view",
+            Self::Board => "Board",
+            Self::Room => "Incident room",
+            Self::Timeline => "Timeline",
+            Self::Signals => "Signals",
+            Self::Logs => "Logs",
+            Self::Search => "Logs, while searching",
+            Self::Assistant => "Assistant",
+            Self::Actions => "Action items",
+            Self::Report => "Report",
+            Self::Reader => "Open texts",
+            Self::List => "Lists",
+            Self::Line => "Text lines",
+            Self::Form => "Declaring an incident",
+            Self::Confirm => "Questions",
+        }
+    }
+
+    /// Whether an action of `other` works here: its own actions, and those of the views that contain it.
+    pub fn is_within(self, other: Self) -> bool {
+        let parent = match self {
+            Self::Everywhere => None,
+            Self::Board | Self::Room | Self::Reader => Some(Self::Everywhere),
+            Self::Timeline | Self::Signals | Self::Logs | Self::Assistant | Self::Actions | Self::Report => Some(Self::Room),
+            Self::Search => Some(Self::Logs),
+            Self::List | Self::Line | Self::Form | Self::Confirm => None,
+        };
+        self == other || parent.is_some_and(|p| p.is_within(other))
+    }
+
+    /// Whether it is a dialog, in which the keys of the view beneath do not apply.
+    pub fn is_dialog(self) -> bool {
+        matches!(self, Self::Reader | Self::List | Self::Line | Self::Form | Self::Confirm)
     }
 }
 
 macro_rules! actions {
-    ($( $name:ident, $context:ident, $keys:literal, $word:literal, $help:literal, $changes:literal; )*) => {
+    ($( $variant:ident, $name:literal, $context:ident, $word:literal, $help:literal, $changes:literal; )*) => {
         /// A user's verb.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum Action { $( $name, )* }
+        pub enum Action { $( $variant, )* }
 
-        /// Every action with where it holds, its keys (alternatives by comma), its word and what it does.
-        pub const ACTIONS: &[Spec] = &[ $( Spec { action: Action::$name, context: Context::$context, keys: $keys, word: $word, help: $help, changes: $changes }, )* ];
+        /// Every action.
+        pub const ACTIONS: &[Spec] = &[ $( Spec {
+            action: Action::$variant,
+            name: $name,
+            context: Context::$context,
+            word: $word,
+            help: $help,
+            changes: $changes,
+        }, )* ];
     };
 }
 
@@ -51,124 +129,146 @@ macro_rules! actions {
 #[derive(Clone, Copy, Debug)]
 pub struct Spec {
     pub action: Action,
+    /// Its name in a keymap file.
+    pub name: &'static str,
+    /// Where it applies.
     pub context: Context,
-    /// Alternatives by comma; a sequence has spaces.
-    pub keys: &'static str,
     /// For the footer.
     pub word: &'static str,
-    /// For help and palette.
+    /// For the help and the palette.
     pub help: &'static str,
-    /// Whether it changes an incident or the outside, and so is off when read-only.
+    /// Whether it changes an incident or anything outside; such actions are off in read-only mode.
     pub changes: bool,
 }
 
+// Variant, name in a keymap file, where it applies, word in the footer, help, whether it changes anything.
 actions! {
-    Down, Everywhere, "j,down", "down", "next row", false;
-    Up, Everywhere, "k,up", "up", "previous row", false;
-    HalfDown, Everywhere, "C-d,pgdn", "page down", "half a screen down", false;
-    HalfUp, Everywhere, "C-u,pgup", "page up", "half a screen up", false;
-    Top, Everywhere, "g g,home", "top", "first row", false;
-    Bottom, Everywhere, "G,end", "bottom", "last row", false;
-    Back, Everywhere, "esc", "back", "back; never destroys anything", false;
-    Quit, Everywhere, "q", "quit", "back, and from the board quit", false;
-    Help, Everywhere, "?", "keys", "all keys of this view", false;
-    Palette, Everywhere, ":", "command", "every command by name", false;
-    Filter, Everywhere, "/", "filter", "filter this list: word, !not, ~regex", false;
-    Refresh, Everywhere, "r", "refresh", "ask the sources now", false;
-    Retry, Everywhere, "C-r", "retry", "write again what could not be written", true;
-    Redraw, Everywhere, "C-l", "redraw", "draw the whole screen again", false;
-    Suspend, Everywhere, "C-z", "suspend", "to the shell; `fg` comes back", false;
-    Open, Board, "enter,l,right", "open", "open the incident, or the incident of the alert", false;
-    NextPane, Board, "tab,backtab", "pane", "between incidents and alerts", false;
-    Mark, Board, "space", "mark", "mark the alert, or all of the group", false;
-    Declare, Board, "d", "declare", "declare an incident from the marked alerts (or this one)", true;
-    Link, Board, "L", "link", "link the marked alerts (or this one) to an open incident", true;
-    GroupBy, Board, "b", "group", "group by service, alert, team or none", false;
-    OnlyNew, Board, "w", "new only", "only alerts that belong to no incident", false;
-    CopyAlert, Board, "y", "copy", "copy the alert's fingerprint", false;
-    CopyRunbook, Board, "o", "runbook", "copy the runbook's address", false;
-    Tab1, Room, "1", "overview", "tab 1, overview", false;
-    Tab2, Room, "2", "timeline", "tab 2, timeline", false;
-    Tab3, Room, "3", "signals", "tab 3, signals and evidence", false;
-    Tab4, Room, "4", "logs", "tab 4, live logs", false;
-    Tab5, Room, "5", "assistant", "tab 5, assistant", false;
-    Tab7, Room, "7", "actions", "tab 7, action items", false;
-    Tab9, Room, "9", "report", "tab 9, report", false;
-    NextTab, Room, "tab,right", "next tab", "next tab", false;
-    PreviousTab, Room, "backtab,left", "previous tab", "previous tab", false;
-    Findings, Room, "d", "findings", "from a finding to its graph or its log pattern", false;
-    Investigate, Room, "i", "investigate", "gather evidence and conclude", true;
-    Widen, Room, "w", "widen", "investigate again over twice the window (recorded)", true;
-    Note, Room, "n", "note", "write a note; what stands after TODO becomes an action item", true;
-    NoteAt, Room, "N", "note at", "write a note that happened earlier: 09:27 text", true;
-    Decision, Room, "D", "decision", "record a decision", true;
-    Hypothesis, Room, "H", "hypothesis", "record a hypothesis", true;
-    Lesson, Room, "W", "lesson", "record a lesson", true;
-    Mitigation, Room, "F", "mitigation", "record what was done to stop the harm", true;
-    Task, Room, "T", "task", "a task for somebody who reports back: ben 5 check the replica", true;
-    Published, Room, "U", "update sent", "put on record that an update went out, and to whom", true;
-    Event, Room, "!", "event", "put on record what happened: a deploy, a flag, a command", true;
-    Attach, Room, "@", "attach", "keep a file as evidence", true;
-    Impact, Room, "I", "impact", "say what it does to whom", true;
-    Checklist, Room, "K", "checklist", "what is open in each phase; tick what only people can see", false;
-    Exit, Room, "X", "exit criteria", "when it is over: error_rate < 0.01 for 30m", true;
-    Check, Room, "C", "check", "look now whether alerts have ended and the exit criteria hold", true;
-    SetTime, Room, "M", "times", "set a moment of its life by hand", true;
-    Escalate, Room, "L", "escalate", "put an escalation on record, L1 to L4", true;
-    Unlink, Room, "-", "unlink", "take a wrong alert away", true;
-    Merge, Room, "J", "merge", "make it a part of another open incident", true;
-    Renounce, Room, "Y", "give up role", "give a role up", true;
-    Grade, Room, "Q", "grade", "grade the diagnosis, afterwards", true;
-    OnCall, Room, "%", "on call", "who is on call, as your own program says", false;
-    Page, Room, "&", "page", "page somebody; shows the exact command first", true;
-    Undo, Room, "u", "undo", "take your last change back", true;
-    Similar, Room, "S", "similar", "past incidents that look like this one, and what ended them", false;
-    ReadIn, Room, "B", "read-in", "what somebody must know who joins now", false;
-    HandOver, Room, "V", "hand-over", "the hand-over brief for the next commander", false;
-    Acknowledge, Room, "a", "acknowledge", "say that you are on it; again: take it back", true;
-    SetSeverity, Room, "s", "severity", "change the severity against the matrix", true;
-    SetStatus, Room, "t", "status", "change the status", true;
-    Resolve, Room, "R", "resolve", "resolve the incident", true;
-    Reopen, Room, "O", "reopen", "reopen an ended incident", true;
-    AssignRole, Room, "c", "role", "give a role to somebody", true;
-    AddAction, Room, "A", "action item", "write down an action item", true;
-    Ask, Room, "p", "ask", "ask the assistant: a prompt or a question", true;
-    Export, Room, "e", "export", "write the post-mortem to a file", true;
-    OpenEvidence, Signals, "enter", "open", "the whole of this evidence", false;
-    MarkSignal, Signals, "m", "mark", "note this series in the timeline, with its evidence", true;
-    CopyQuery, Signals, "y", "copy query", "copy the exact query", false;
-    OpenEntry, Timeline, "enter", "open", "the evidence of this entry", false;
-    Correct, Timeline, "E", "correct", "correct this entry; the original stays", true;
-    GraphAt, Timeline, "v", "graph then", "the graph at that minute", false;
-    LogAt, Timeline, "l", "log then", "the log at that minute", false;
-    FilterKind, Timeline, "f", "kind", "only people, models, the program, decisions, or all", false;
-    Support, Timeline, "+", "supported", "this hypothesis is right, because …", true;
-    Refute, Timeline, "x", "refuted", "this hypothesis is wrong, because …", true;
-    Object, Timeline, "o", "objection", "an objection to this decision", true;
-    Outcome, Timeline, "=", "outcome", "what came of this decision", true;
-    Details, Timeline, "z", "details", "show or hide evidence entries", false;
-    Search, Logs, "/", "search", "go to lines with these words and mark them; the other lines stay", false;
-    FilterLogs, Logs, "&", "filter", "only lines with these words: word, !not, ~regex", false;
-    NextHit, Search, "n", "next hit", "to the next line that was searched for", false;
-    PreviousHit, Search, "N", "previous hit", "to the line before that was searched for", false;
-    PatternLines, Logs, "enter", "lines", "the lines of this pattern", false;
-    LogView, Logs, "v", "patterns/lines", "patterns of the investigation, or the live lines", false;
-    Follow, Logs, "f", "follow", "follow the end, or stand still", false;
-    OnlyErrors, Logs, "x", "errors", "only lines that say that something went wrong", false;
-    Wrap, Logs, "z", "wrap", "wrap long lines", false;
-    NextError, Logs, "]", "next error", "to the next error", false;
-    PreviousError, Logs, "[", "previous error", "to the previous error", false;
-    LineToNote, Logs, "m", "to timeline", "keep this as evidence, with a note in the timeline", true;
-    CopyLine, Logs, "y", "copy", "copy this line", false;
-    AskTroubleshoot, Assistant, "enter", "troubleshoot", "ask the troubleshoot prompt", true;
-    AskPostmortem, Assistant, "P", "postmortem", "ask the postmortem prompt", true;
-    Preview, Assistant, "v", "preview", "exactly what would be sent", false;
-    Accept, Assistant, "y", "accept", "accept the draft as your own", true;
-    ActionDone, Actions, "x,enter", "done", "done, with what came of it", true;
-    ActionOwner, Actions, "o", "owner", "who does it", true;
-    ActionDue, Actions, "d", "due", "by when, such as 2026-12-01", true;
-    ActionDrop, Actions, "b", "drop", "decide not to do it, with the reason", true;
-    CopyReport, Report, "y", "copy", "copy the report (as far as the terminal takes it)", false;
+    Down, "down", Everywhere, "down", "Select the next row", false;
+    Up, "up", Everywhere, "up", "Select the previous row", false;
+    HalfDown, "half-down", Everywhere, "page down", "Move down half a screen", false;
+    HalfUp, "half-up", Everywhere, "page up", "Move up half a screen", false;
+    Top, "top", Everywhere, "top", "Go to the first row", false;
+    Bottom, "bottom", Everywhere, "bottom", "Go to the last row", false;
+    Back, "back", Everywhere, "back", "Close what is open, or clear the filter", false;
+    Quit, "quit", Everywhere, "quit", "Leave the incident room; on the board, quit", false;
+    Help, "help", Everywhere, "keys", "Show all keys of this view", false;
+    Palette, "palette", Everywhere, "commands", "Find a command by name", false;
+    Filter, "filter", Everywhere, "filter", "Filter this list: word, !not, ~regex", false;
+    Refresh, "refresh", Everywhere, "refresh", "Query the sources now", false;
+    Retry, "retry", Everywhere, "retry", "Retry entries that could not be saved, or reopen refused text", true;
+    Redraw, "redraw", Everywhere, "redraw", "Redraw the screen", false;
+    Suspend, "suspend", Everywhere, "suspend", "Suspend to the shell; fg resumes", false;
+    Open, "open", Board, "open", "Open the incident, or the incident of the alert", false;
+    NextPane, "next-pane", Board, "pane", "Switch between incidents and alerts", false;
+    Mark, "mark", Board, "mark", "Mark the alert, or all alerts of the group", false;
+    Declare, "declare", Board, "declare", "Declare an incident from the marked alerts, or this one", true;
+    Link, "link", Board, "link", "Link the marked alerts, or this one, to an open incident", true;
+    GroupBy, "group-by", Board, "group", "Group by service, alert, team or not at all", false;
+    OnlyNew, "only-new", Board, "new only", "Show only alerts without an incident", false;
+    CopyAlert, "copy-alert", Board, "copy", "Copy the fingerprint of the alert", false;
+    CopyRunbook, "copy-runbook", Board, "runbook", "Copy the runbook URL of the alert", false;
+    Tab1, "tab-1", Room, "overview", "Open tab 1, Overview", false;
+    Tab2, "tab-2", Room, "timeline", "Open tab 2, Timeline", false;
+    Tab3, "tab-3", Room, "signals", "Open tab 3, Signals and evidence", false;
+    Tab4, "tab-4", Room, "logs", "Open tab 4, Logs", false;
+    Tab5, "tab-5", Room, "assistant", "Open tab 5, Assistant", false;
+    Tab7, "tab-7", Room, "actions", "Open tab 7, Action items", false;
+    Tab9, "tab-9", Room, "report", "Open tab 9, Report", false;
+    NextTab, "next-tab", Room, "next tab", "Open the next tab", false;
+    PreviousTab, "previous-tab", Room, "previous tab", "Open the previous tab", false;
+    Findings, "findings", Room, "findings", "Go from a finding to its graph or log pattern", false;
+    Investigate, "investigate", Room, "investigate", "Gather evidence and analyze it", true;
+    Widen, "widen", Room, "widen", "Investigate again with a window twice as long", true;
+    Note, "note", Room, "note", "Write a note; text after TODO becomes an action item", true;
+    NoteAt, "note-at", Room, "note at", "Write a note about something earlier: 09:27 text", true;
+    Decision, "decision", Room, "decision", "Record a decision", true;
+    Hypothesis, "hypothesis", Room, "hypothesis", "Propose a hypothesis", true;
+    Lesson, "lesson", Room, "lesson", "Record a lesson learned", true;
+    Mitigation, "mitigation", Room, "mitigation", "Record a mitigation", true;
+    Task, "task", Room, "task", "Give someone a task: ben 5 check the replica", true;
+    Published, "published", Room, "update sent", "Record that an update was sent", true;
+    Event, "event", Room, "event", "Record an event: a deploy, a flag, a command", true;
+    Attach, "attach", Room, "attach", "Attach a file as evidence", true;
+    Impact, "impact", Room, "impact", "Describe the impact", true;
+    Checklist, "checklist", Room, "checklist", "Show the checklist of each phase, and tick items", false;
+    Exit, "exit", Room, "exit criteria", "Set the exit criteria: error_rate < 0.01 for 30m", true;
+    Check, "check", Room, "check", "Check alerts and exit criteria now", true;
+    SetTime, "set-time", Room, "times", "Set a milestone by hand", true;
+    Escalate, "escalate", Room, "escalate", "Record an escalation, L1 to L4", true;
+    Unlink, "unlink", Room, "unlink", "Unlink an alert that does not belong", true;
+    Merge, "merge", Room, "merge", "Merge into another open incident", true;
+    Renounce, "renounce", Room, "give up role", "Give up a role", true;
+    Grade, "grade", Room, "grade", "Grade the diagnosis after the incident", true;
+    OnCall, "on-call", Room, "on call", "Show who is on call", false;
+    Page, "page", Room, "page", "Page someone; shows the exact command first", true;
+    Undo, "undo", Room, "undo", "Undo your most recent change", true;
+    Similar, "similar", Room, "similar", "Show similar incidents and how they ended", false;
+    ReadIn, "read-in", Room, "briefing", "Show the briefing for responders who are joining", false;
+    HandOver, "hand-over", Room, "handover", "Show the handover brief for the next commander", false;
+    Acknowledge, "acknowledge", Room, "acknowledge", "Acknowledge, or take the acknowledgement back", true;
+    SetSeverity, "set-severity", Room, "severity", "Change the severity", true;
+    SetStatus, "set-status", Room, "status", "Change the status", true;
+    Resolve, "resolve", Room, "resolve", "Resolve the incident", true;
+    Reopen, "reopen", Room, "reopen", "Reopen an ended incident", true;
+    AssignRole, "assign-role", Room, "role", "Assign a role", true;
+    AddAction, "add-action", Room, "action item", "Add an action item", true;
+    Ask, "ask", Room, "ask", "Ask the assistant: a prompt or a question", true;
+    Export, "export", Room, "export", "Export the post-mortem to a file", true;
+    OpenEvidence, "open-evidence", Signals, "open", "Show the selected evidence in full", false;
+    MarkSignal, "mark-signal", Signals, "mark", "Note this series in the timeline, with its evidence", true;
+    CopyQuery, "copy-query", Signals, "copy query", "Copy the exact query", false;
+    OpenEntry, "open-entry", Timeline, "open", "Show the evidence of this entry", false;
+    Correct, "correct", Timeline, "correct", "Correct this entry; the original is kept", true;
+    GraphAt, "graph-at", Timeline, "graph", "Show the graph at the time of this entry", false;
+    LogAt, "log-at", Timeline, "logs then", "Show the logs at the time of this entry", false;
+    FilterKind, "filter-kind", Timeline, "kind", "Show all, people, models, warroom or decisions", false;
+    Support, "support", Timeline, "supported", "Mark this hypothesis as supported", true;
+    Refute, "refute", Timeline, "refuted", "Mark this hypothesis as refuted", true;
+    Object, "object", Timeline, "objection", "Record an objection to this decision", true;
+    Outcome, "outcome", Timeline, "outcome", "Record the outcome of this decision", true;
+    Details, "details", Timeline, "details", "Show or hide evidence entries", false;
+    Search, "search", Logs, "search", "Search and highlight; the other lines stay", false;
+    FilterLogs, "filter-logs", Logs, "filter", "Show only matching lines: word, !not, ~regex", false;
+    NextHit, "next-hit", Search, "next match", "Go to the next match", false;
+    PreviousHit, "previous-hit", Search, "previous match", "Go to the previous match", false;
+    PatternLines, "pattern-lines", Logs, "lines", "Show the lines of this pattern", false;
+    LogView, "log-view", Logs, "patterns/lines", "Switch between log patterns and live logs", false;
+    Follow, "follow", Logs, "follow", "Follow the end, or stop", false;
+    OnlyErrors, "only-errors", Logs, "errors", "Show only errors", false;
+    Wrap, "wrap", Logs, "wrap", "Wrap long lines", false;
+    NextError, "next-error", Logs, "next error", "Go to the next error", false;
+    PreviousError, "previous-error", Logs, "previous error", "Go to the previous error", false;
+    LineToNote, "line-to-note", Logs, "to timeline", "Keep this as evidence, with a note in the timeline", true;
+    CopyLine, "copy-line", Logs, "copy", "Copy this line", false;
+    AskTroubleshoot, "ask-troubleshoot", Assistant, "troubleshoot", "Ask the troubleshoot prompt", true;
+    AskPostmortem, "ask-postmortem", Assistant, "post-mortem", "Ask the post-mortem prompt", true;
+    Preview, "preview", Assistant, "preview", "Show exactly what would be sent", false;
+    Accept, "accept", Assistant, "accept", "Accept the draft as your own", true;
+    ActionDone, "action-done", Actions, "done", "Mark as done, with the result", true;
+    ActionOwner, "action-owner", Actions, "owner", "Set the owner", true;
+    ActionDue, "action-due", Actions, "due", "Set the due date", true;
+    ActionDrop, "action-drop", Actions, "drop", "Drop it, with the reason", true;
+    CopyReport, "copy-report", Report, "copy", "Copy the report", false;
+    ShowProblems, "show-problems", Everywhere, "problems", "Show what is wrong with your prompts, themes and keys", false;
+    Cancel, "cancel", Everywhere, "close", "Close the dialog without doing anything", false;
+    CopyText, "copy-text", Reader, "copy", "Copy this text", false;
+    CloseReader, "close-reader", Reader, "close", "Close", false;
+    NextChoice, "next-choice", List, "next", "Select the next row", false;
+    PreviousChoice, "previous-choice", List, "previous", "Select the previous row", false;
+    Choose, "choose", List, "choose", "Choose the selected row", false;
+    Submit, "submit", Line, "ok", "Accept the text", false;
+    Recall, "recall", Line, "recall", "Recall the previous text", false;
+    RecallNext, "recall-next", Line, "recall next", "Recall the next text", false;
+    NextField, "next-field", Form, "field", "Go to the next field", false;
+    PreviousField, "previous-field", Form, "previous field", "Go to the previous field", false;
+    NextSeverity, "next-severity", Form, "severity", "Select the next severity", false;
+    PreviousSeverity, "previous-severity", Form, "severity", "Select the previous severity", false;
+    Toggle, "toggle", Form, "change", "Change the selected option", false;
+    SubmitForm, "submit-form", Form, "declare", "Declare the incident", false;
+    Yes, "yes", Confirm, "yes", "Do it", false;
+    No, "no", Confirm, "no", "Do nothing", false;
+    SwitchAnswer, "switch-answer", Confirm, "switch", "Switch between No and Yes", false;
+    ConfirmAnswer, "confirm-answer", Confirm, "confirm", "Confirm the selected answer", false;
 }
 
 impl Action {
@@ -181,85 +281,31 @@ impl Action {
         };
         ACTIONS.iter().find(|s| s.action == self).unwrap_or(FIRST)
     }
-}
 
-impl Spec {
-    /// Its first key, as shown.
-    pub fn first_key(&self) -> String {
-        let first = self.keys.split(',').next().unwrap_or("");
-        parse(first).map_or_else(String::new, |chords| chords.iter().map(ToString::to_string).collect())
+    /// The action with a name.
+    pub fn named(name: &str) -> Option<Self> {
+        ACTIONS.iter().find(|s| s.name == name).map(|s| s.action)
     }
-
-    /// All its keys, as shown.
-    pub fn all_keys(&self) -> String {
-        let shown: Vec<String> =
-            self.keys.split(',').filter_map(parse).map(|chords| chords.iter().map(ToString::to_string).collect()).collect();
-        shown.join(" ")
-    }
-}
-
-/// What a sequence of keys means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Found {
-    Action(Action),
-    /// The beginning of a longer sequence.
-    Pending,
-    Nothing,
-}
-
-/// Looks a sequence up in the contexts that hold, the most special first.
-pub fn find(sequence: &[Chord], contexts: &[Context]) -> Found {
-    let mut pending = false;
-    for context in contexts {
-        for spec in ACTIONS.iter().filter(|s| s.context == *context) {
-            for keys in spec.keys.split(',').filter_map(parse) {
-                if keys == sequence {
-                    return Found::Action(spec.action);
-                }
-                pending |= keys.len() > sequence.len() && keys.starts_with(sequence);
-            }
-        }
-    }
-    if pending { Found::Pending } else { Found::Nothing }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::HashMap;
 
     #[test]
-    fn every_key_is_readable_and_means_one_thing_in_its_context() {
-        let mut seen: HashMap<(Context, Vec<Chord>), Action> = HashMap::new();
+    fn names_are_unique_and_words_are_short() {
+        let mut names = std::collections::BTreeSet::new();
         for spec in ACTIONS {
-            for keys in spec.keys.split(',') {
-                let chords = parse(keys).unwrap_or_else(|| panic!("{keys}"));
-                assert!(seen.insert((spec.context, chords), spec.action).is_none(), "{keys} twice in {:?}", spec.context);
-            }
-            assert!(!spec.help.is_empty() && spec.word.len() <= 14, "{:?}", spec.action);
+            assert!(names.insert(spec.name), "{} twice", spec.name);
+            assert!(!spec.help.is_empty() && spec.word.len() <= 14, "{}", spec.name);
+            assert!(spec.help.starts_with(char::is_uppercase) && !spec.help.ends_with('.'), "{}", spec.help);
+            assert_eq!(Action::named(spec.name), Some(spec.action));
         }
     }
 
     #[test]
-    fn no_view_takes_a_key_away_that_means_something_everywhere() {
-        let keys = |s: &Spec| s.keys.split(',').map(str::to_owned).collect::<Vec<_>>();
-        let everywhere: Vec<String> = ACTIONS.iter().filter(|s| s.context == Context::Everywhere).flat_map(keys).collect();
-        // `/` finds, everywhere: in lists by leaving the rest out, in logs by going there.
-        for spec in ACTIONS.iter().filter(|s| s.context != Context::Everywhere && s.action != Action::Search) {
-            for key in keys(spec) {
-                assert!(!everywhere.contains(&key), "{key} of {:?}", spec.action);
-            }
-        }
-    }
-
-    #[test]
-    fn sequences_wait_for_their_end() {
-        let g = parse("g").unwrap();
-        assert_eq!(find(&g, &[Context::Everywhere]), Found::Pending);
-        assert_eq!(find(&parse("g g").unwrap(), &[Context::Everywhere]), Found::Action(Action::Top));
-        assert_eq!(
-            find(&parse("y").unwrap(), &[Context::Logs, Context::Room, Context::Everywhere]),
-            Found::Action(Action::CopyLine)
-        );
+    fn contexts_are_nested() {
+        assert!(Context::Search.is_within(Context::Room) && Context::Search.is_within(Context::Everywhere));
+        assert!(!Context::Room.is_within(Context::Logs) && !Context::List.is_within(Context::Everywhere));
     }
 }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::analysis::grouping::{GroupBy, group_alerts};
 use crate::incident::{IncidentId, SourceReport, SourceStatus, Summary};
 use crate::telemetry::series::AlertSeries;
-use crate::telemetry::{Alert, AlertState, Timestamp};
+use crate::telemetry::{Alert, AlertState, Failure, Timestamp};
 
 /// Which list has the keys.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,7 +55,7 @@ pub struct Board {
     pub incidents_known: bool,
     pub selected_incident: Option<IncidentId>,
     /// The series behind the selected alert, by fingerprint; the error when it could not be had.
-    pub series: Option<(String, Result<Option<AlertSeries>, String>)>,
+    pub series: Option<(String, Result<Option<AlertSeries>, Failure>)>,
     /// Many alerts at once of one likely cause.
     pub storm: Option<crate::analysis::relations::Storm>,
     rows: Vec<Row>,

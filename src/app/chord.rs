@@ -1,4 +1,4 @@
-//! A key press in our own words, so that the machine knows no terminal library.
+//! Key presses, independent of any terminal library.
 
 use std::fmt;
 
@@ -71,7 +71,38 @@ impl fmt::Display for Chord {
     }
 }
 
-/// Reads a chord sequence as the keymap writes it: `g g`, `C-d`, `enter`.
+impl Chord {
+    /// The key as a keymap file writes it.
+    pub fn name(self) -> String {
+        let code = match self.code {
+            Code::Char(' ') => "space".to_owned(),
+            Code::Char(c) => c.to_string(),
+            code => NAMES.iter().find(|(_, known)| *known == code).map_or_else(String::new, |(name, _)| (*name).to_owned()),
+        };
+        format!("{}{}{code}", if self.ctrl { "C-" } else { "" }, if self.alt { "A-" } else { "" })
+    }
+}
+
+/// Keys that are not a character, as a keymap file writes them.
+const NAMES: [(&str, Code); 15] = [
+    ("space", Code::Char(' ')),
+    ("enter", Code::Enter),
+    ("esc", Code::Esc),
+    ("tab", Code::Tab),
+    ("backtab", Code::BackTab),
+    ("backspace", Code::Backspace),
+    ("delete", Code::Delete),
+    ("up", Code::Up),
+    ("down", Code::Down),
+    ("left", Code::Left),
+    ("right", Code::Right),
+    ("home", Code::Home),
+    ("end", Code::End),
+    ("pgup", Code::PageUp),
+    ("pgdn", Code::PageDown),
+];
+
+/// Reads a sequence of keys as a keymap file writes it: `g g`, `C-d`, `enter`. `None` when one of them is not a key.
 pub fn parse(text: &str) -> Option<Vec<Chord>> {
     text.split(' ').filter(|p| !p.is_empty()).map(parse_one).collect()
 }
@@ -79,22 +110,10 @@ pub fn parse(text: &str) -> Option<Vec<Chord>> {
 fn parse_one(text: &str) -> Option<Chord> {
     let (ctrl, rest) = text.strip_prefix("C-").map_or((false, text), |r| (true, r));
     let (alt, rest) = rest.strip_prefix("A-").map_or((false, rest), |r| (true, r));
-    let code = match rest {
-        "space" => Code::Char(' '),
-        "enter" => Code::Enter,
-        "esc" => Code::Esc,
-        "tab" => Code::Tab,
-        "backtab" => Code::BackTab,
-        "up" => Code::Up,
-        "down" => Code::Down,
-        "left" => Code::Left,
-        "right" => Code::Right,
-        "home" => Code::Home,
-        "end" => Code::End,
-        "pgup" => Code::PageUp,
-        "pgdn" => Code::PageDown,
-        one => {
-            let mut chars = one.chars();
+    let code = match NAMES.iter().find(|(name, _)| *name == rest) {
+        Some((_, code)) => *code,
+        None => {
+            let mut chars = rest.chars();
             let c = chars.next()?;
             chars.next().is_none().then_some(Code::Char(c))?
         }

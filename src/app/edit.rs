@@ -1,26 +1,44 @@
-//! One line of text being typed: a cursor by grapheme, the usual keys.
+//! A line of text being typed: a cursor that moves by grapheme, and the usual editing keys. Written by hand because the editing crates
+//! move by character, which splits emoji and accents.
 
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::chord::{Chord, Code};
 use crate::telemetry::clean;
 
-/// Text longer than this is not taken: a paste of a whole log is a mistake.
-const MAX: usize = 8 * 1024;
+/// The longest text, in bytes: as much as an entry may hold.
+pub const MAX: usize = clean::MAX_TEXT_BYTES;
 
-/// See the module's words.
+/// A line being edited.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LineEdit {
     text: String,
     /// A byte position on a grapheme border.
     cursor: usize,
+    /// Whether the whole text is selected: typing replaces it.
+    is_selected: bool,
 }
 
+/// A paste that does not fit: how long it is, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooLong(pub usize);
+
 impl LineEdit {
-    /// With a text, the cursor at its end.
+    /// A text with the cursor at its end.
     pub fn with(text: impl Into<String>) -> Self {
         let text = text.into();
-        Self { cursor: text.len(), text }
+        Self { cursor: text.len(), text, is_selected: false }
+    }
+
+    /// A proposed text, selected: typing replaces it.
+    pub fn proposed(text: impl Into<String>) -> Self {
+        let edit = Self::with(text);
+        Self { is_selected: !edit.text.is_empty(), ..edit }
+    }
+
+    /// Whether the whole text is selected.
+    pub fn is_selected(&self) -> bool {
+        self.is_selected
     }
 
     /// The text.
@@ -33,19 +51,33 @@ impl LineEdit {
         self.text.split_at_checked(self.cursor).unwrap_or((&self.text, ""))
     }
 
-    /// Takes pasted or typed text, cleaned to one line.
-    pub fn insert(&mut self, text: &str) {
-        let cleaned = clean::line(text);
-        if self.text.len() + cleaned.len() <= MAX {
-            self.text.insert_str(self.cursor, &cleaned);
-            self.cursor += cleaned.len();
+    /// Inserts pasted or typed text, cleaned to one line.
+    ///
+    /// # Errors
+    /// When the text would become longer than [`MAX`]; nothing is inserted then.
+    pub fn insert(&mut self, text: &str) -> Result<(), TooLong> {
+        // Cleaning cuts long texts off.
+        let cleaned = if text.len() > MAX { return Err(TooLong(text.len())) } else { clean::line(text) };
+        let kept = if self.is_selected { 0 } else { self.text.len() };
+        if kept + cleaned.len() > MAX {
+            return Err(TooLong(kept + cleaned.len()));
         }
+        self.replace_selection();
+        self.text.insert_str(self.cursor, &cleaned);
+        self.cursor += cleaned.len();
+        Ok(())
     }
 
-    /// Takes a key; `false` when it is none of an editor's.
+    /// Handles a key; `false` when it is not an editing key.
     pub fn key(&mut self, chord: Chord) -> bool {
+        let was_selected = std::mem::take(&mut self.is_selected);
         match (chord.code, chord.ctrl, chord.alt) {
-            (Code::Char(c), false, false) => self.insert(c.encode_utf8(&mut [0; 4])),
+            (Code::Char(c), false, false) => {
+                self.is_selected = was_selected;
+                // A line that is full takes no more.
+                let _full = self.insert(c.encode_utf8(&mut [0; 4]));
+            }
+            (Code::Backspace | Code::Delete, false, false) if was_selected => self.clear(),
             (Code::Backspace, false, false) => self.delete(self.before()),
             (Code::Delete, false, false) | (Code::Char('d'), true, false) => self.delete_after(),
             (Code::Left, false, false) | (Code::Char('b'), true, false) => self.cursor = self.before(),
@@ -55,9 +87,23 @@ impl LineEdit {
             (Code::Char('u'), true, false) => self.delete(0),
             (Code::Char('k'), true, false) => self.text.truncate(self.cursor),
             (Code::Char('w'), true, false) | (Code::Backspace, _, true) => self.delete(self.word_before()),
-            _ => return false,
+            _ => {
+                self.is_selected = was_selected;
+                return false;
+            }
         }
         true
+    }
+
+    fn clear(&mut self) {
+        self.text.clear();
+        self.cursor = 0;
+    }
+
+    fn replace_selection(&mut self) {
+        if std::mem::take(&mut self.is_selected) {
+            self.clear();
+        }
     }
 
     fn before(&self) -> usize {
@@ -94,10 +140,34 @@ mod tests {
         edit.key(Chord::plain(Code::Left));
         edit.key(Chord::plain(Code::Backspace));
         assert_eq!((edit.text(), edit.parts()), ("ab", ("a", "b")));
-        edit.insert("x\ny\u{1b}[31m");
+        edit.insert("x\ny\u{1b}[31m").unwrap();
         assert_eq!(edit.text(), "ax yb");
         edit.key(Chord::ctrl('w'));
         assert_eq!(edit.text(), "ax b");
+    }
+
+    #[test]
+    fn typing_replaces_a_proposed_text() {
+        let mut edit = LineEdit::proposed("ana");
+        edit.key(Chord::plain(Code::Char('b')));
+        edit.key(Chord::plain(Code::Char('o')));
+        assert_eq!(edit.text(), "bo");
+        let mut edit = LineEdit::proposed("ana");
+        edit.key(Chord::plain(Code::End));
+        edit.key(Chord::plain(Code::Char('!')));
+        assert_eq!(edit.text(), "ana!", "moving the cursor keeps it");
+        let mut edit = LineEdit::proposed("ana");
+        edit.key(Chord::plain(Code::Backspace));
+        assert_eq!(edit.text(), "");
+    }
+
+    #[test]
+    fn a_paste_is_kept_whole_or_refused() {
+        let mut edit = LineEdit::with("x");
+        edit.insert(&"a".repeat(20_000)).unwrap();
+        assert_eq!(edit.text().len(), 20_001);
+        assert_eq!(edit.insert(&"a".repeat(MAX)), Err(TooLong(MAX + 20_001)));
+        assert_eq!(edit.text().len(), 20_001);
     }
 
     proptest::proptest! {

@@ -1,18 +1,22 @@
 //! The whole state of the TUI.
 
+use std::sync::Arc;
+
 use time::UtcOffset;
 
-use super::action::Context;
+use super::action::{Action, Context};
 use super::board::Board;
 use super::chord::Chord;
+use super::keymap::Keymap;
 use super::logs::Logs;
-use super::msg::Effect;
+use super::msg::{Effect, StoreState};
 use super::overlay::Overlay;
 use super::room::{Room, Tab};
 use crate::incident::Matrix;
 use crate::telemetry::Timestamp;
+use crate::telemetry::failure::FileProblem;
 
-/// Which screen.
+/// The screen that is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Screen {
     #[default]
@@ -20,7 +24,7 @@ pub enum Screen {
     Room,
 }
 
-/// How a word at the bottom is meant.
+/// The tone of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tone {
     Good,
@@ -28,7 +32,7 @@ pub enum Tone {
     Plain,
 }
 
-/// A word at the bottom that goes away by itself.
+/// A message in the footer that disappears after some seconds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Toast {
     pub text: String,
@@ -36,7 +40,7 @@ pub struct Toast {
     pub until: Timestamp,
 }
 
-/// See the module's words.
+/// The whole state of the terminal UI.
 #[derive(Clone, Debug)]
 pub struct Model {
     pub now: Timestamp,
@@ -46,11 +50,11 @@ pub struct Model {
     pub profile: Option<String>,
     pub read_only: bool,
     pub has_sources: bool,
-    /// Names of the sources that can tell what fires.
+    /// Names of the sources that know alerts.
     pub alert_sources: Vec<String>,
     pub has_logs: bool,
     pub model_name: Option<String>,
-    /// Where a configuration would be, for the empty board.
+    /// The path of the configuration, for the empty board.
     pub config_path: String,
     pub matrix: Matrix,
     pub screen: Screen,
@@ -62,34 +66,33 @@ pub struct Model {
     pub banner: Option<String>,
     /// Keys of a sequence that is not complete.
     pub pending: Vec<Chord>,
-    /// Counts questions, to tell late answers apart.
+    /// Counts questions, so that late answers to older ones are dropped.
     pub requests: u64,
-    /// Facts handed to the journal and not yet acknowledged by it.
+    /// Changes handed to the journal that it has not acknowledged yet.
     pub unsaved: u32,
-    /// Facts that could not be written (a full disk, say), kept to be tried again.
+    /// Changes that could not be written (because the disk is full, say), kept to be retried.
     pub not_written: Vec<Effect>,
-    /// The last line that was typed and sent, with what it asked for: it comes back when that is refused.
+    /// The last line that was typed and sent, with its effect: it comes back when that is refused.
     pub sent: Option<(Effect, Overlay)>,
-    /// A refused line that waits, since something else was open, and why it was refused.
+    /// A refused line that waits because something else was open, and why it was refused.
     pub refused: Option<(Overlay, String)>,
-    /// Why something that waits for the shared store cannot be merged, as last told.
-    pub store_stuck: Option<String>,
-    /// Entries that wait on this machine for the shared store.
-    pub unsynced: u64,
-    /// Why the shared store is out of reach, while it is.
-    pub store_away: Option<String>,
-    /// Why the store takes no writes.
-    pub store_frozen: Option<String>,
+    /// The state of the store, as last reported.
+    pub store: StoreState,
     /// Colleagues who have this incident open.
     pub present: Vec<String>,
-    /// How long a service is watched before it counts as restored.
+    /// How long a service must stay healthy before it counts as restored.
     pub monitor: std::time::Duration,
     /// Messages that a full queue refused.
     pub shed: u64,
+    pub keymap: Arc<Keymap>,
+    /// What cannot be used in the user's prompts, themes and keys.
+    pub problems: Vec<FileProblem>,
+    /// The last offset at which the text that was drawn last still shows anything.
+    pub scroll_limit: usize,
 }
 
 impl Model {
-    /// An empty screen at a moment.
+    /// An empty model.
     pub fn new(now: Timestamp, offset: UtcOffset) -> Self {
         Self {
             now,
@@ -117,34 +120,39 @@ impl Model {
             not_written: Vec::new(),
             sent: None,
             refused: None,
-            store_stuck: None,
-            unsynced: 0,
-            store_away: None,
-            store_frozen: None,
+            store: StoreState::default(),
+            keymap: Arc::default(),
+            problems: Vec::new(),
+            scroll_limit: 0,
             present: Vec::new(),
             monitor: crate::incident::gate::DEFAULT_MONITOR_TIME,
             shed: 0,
         }
     }
 
-    /// Where keys are looked up, the most special first.
+    /// Where keys are looked up, the narrowest context first: those of the dialog that is open, else those of the view.
     pub fn contexts(&self) -> Vec<Context> {
+        match self.overlay.as_ref().map(Overlay::context) {
+            Some(Context::Reader) => vec![Context::Reader, Context::Everywhere],
+            Some(dialog) => vec![dialog],
+            None => self.view_contexts(),
+        }
+    }
+
+    /// The contexts of the view, whatever is open over it.
+    pub fn view_contexts(&self) -> Vec<Context> {
         match (self.screen, &self.room) {
             (Screen::Room, Some(room)) => {
-                let tab = match room.tab {
-                    Tab::Overview => None,
-                    Tab::Timeline => Some(Context::Timeline),
-                    Tab::Signals => Some(Context::Signals),
-                    Tab::Logs => Some(Context::Logs),
-                    Tab::Assistant => Some(Context::Assistant),
-                    Tab::Actions => Some(Context::Actions),
-                    Tab::Report => Some(Context::Report),
-                };
                 let search = (room.tab == Tab::Logs && !self.logs.search.is_empty()).then_some(Context::Search);
-                search.into_iter().chain(tab).chain([Context::Room, Context::Everywhere]).collect()
+                search.into_iter().chain(room.tab.context()).chain([Context::Room, Context::Everywhere]).collect()
             }
             _ => vec![Context::Board, Context::Everywhere],
         }
+    }
+
+    /// The key of an action, for a hint.
+    pub fn key(&self, action: Action) -> String {
+        self.keymap.hint(action)
     }
 
     /// Rows that half a screen holds.
@@ -152,7 +160,7 @@ impl Model {
         usize::from(self.size.1 / 2).max(1)
     }
 
-    /// Says something at the bottom for some seconds.
+    /// Shows a message in the footer for some seconds.
     pub fn say(&mut self, tone: Tone, text: impl Into<String>) {
         let secs = if tone == Tone::Bad { 12 } else { 5 };
         self.toast = Some(Toast { text: text.into(), tone, until: self.now + std::time::Duration::from_secs(secs) });

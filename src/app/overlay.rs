@@ -1,80 +1,123 @@
-//! What lies over a screen: help, palette, dialogs.
+//! What opens over a screen: help, texts, dialogs, lists, and the palette.
 
 use super::action::{ACTIONS, Action, Context, Spec};
 use super::edit::LineEdit;
-use super::msg::{Effect, ImpactPart};
-use crate::incident::{
-    ActionId, ActionKind, Audience, EscalationLevel, EventKind, EvidenceId, FoundBy, Grade, IncidentId, LinkedAlert, Milestone,
-    NoteKind, Remark, Role, Severity, Status, Verdict,
-};
+use super::msg::Effect;
+use crate::incident::{Command, EvidenceId, IncidentId, LinkedAlert, Severity, Status};
 use crate::telemetry::Timestamp;
 
 /// What a typed line is for.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Purpose {
-    Note(NoteKind),
+    /// Completes a command (see [`super::fill`]).
+    Command(Box<Command>),
+    /// A note about something earlier, which begins with its time.
     NoteAt,
-    SeverityReason(Severity),
-    Override(Status),
-    ReopenReason,
-    Holder(Role),
-    ActionText(ActionKind),
     Question,
     ExportPath,
-    Correction(u64),
-    Task,
-    Published(Audience),
-    Impact(ImpactPart),
-    Event(EventKind),
-    Attach,
-    Page,
-    CancelReason,
-    Tick {
-        item: &'static str,
-        met: bool,
-    },
-    Exit,
-    Time(Milestone),
-    EscalationReason(EscalationLevel),
-    UnlinkReason(String),
-    Judge(u64, Verdict),
-    Remark(u64, Remark),
-    Unacknowledge,
-    Result(ActionId),
-    Owner(ActionId),
-    Due(ActionId),
-    DropReason(ActionId),
     Filter,
-    /// Words to go to in the logs; the other lines stay.
+    /// Words to search for in the logs; the other lines stay.
     Search,
 }
 
-/// What a choice is for.
+/// A line of text to type.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Choice {
-    Severity(Vec<Severity>),
-    Status(Vec<Status>),
-    Role(Vec<Role>),
-    ActionKind(Vec<ActionKind>),
-    /// Incidents to link the alerts to.
-    LinkTo(Vec<IncidentId>, Vec<String>),
-    /// Incidents to merge into.
-    MergeInto(Vec<IncidentId>),
-    Milestone(Vec<Milestone>),
-    Level(Vec<EscalationLevel>),
-    Audience(Vec<Audience>),
-    Impact,
-    /// Ranks of findings.
-    Finding(Vec<u32>),
-    Event(Vec<EventKind>),
-    Grade(Vec<Grade>),
-    FoundBy(Grade, Vec<FoundBy>),
-    Renounce(Vec<(Role, String)>),
-    /// Fingerprints of linked alerts.
-    Unlink(Vec<String>),
+pub struct LineDialog {
+    pub title: String,
+    pub edit: LineEdit,
+    pub purpose: Purpose,
+    /// What to type, below the line.
+    pub hint: String,
+}
+
+/// What choosing a row does.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Next {
+    /// Runs a command on the incident of the room.
+    Run(Box<Command>),
+    /// Runs a command on another incident.
+    RunOn(IncidentId, Box<Command>),
+    Line(Box<LineDialog>),
+    List(Box<ListDialog>),
+    Confirm(Box<ConfirmDialog>),
+    /// Changes the status, asking what that needs.
+    Status(Status),
+    /// Goes to a finding, by its rank.
+    Finding(u32),
+}
+
+/// A row of a list.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    pub label: String,
+    pub detail: String,
+    pub next: Next,
+}
+
+impl Row {
+    /// A row with its label, its detail (may be empty) and what it does.
+    pub fn new(label: impl Into<String>, detail: impl Into<String>, next: Next) -> Self {
+        Self { label: label.into(), detail: detail.into(), next }
+    }
+}
+
+/// A list to choose from. Typing filters it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ListDialog {
+    pub title: String,
+    pub rows: Vec<Row>,
+    pub filter: LineEdit,
+    /// The selected row, among those that are shown.
+    pub selected: usize,
+}
+
+impl ListDialog {
+    /// A list that starts at a row.
+    pub fn new(title: impl Into<String>, rows: Vec<Row>, selected: usize) -> Self {
+        Self { title: title.into(), rows, filter: LineEdit::default(), selected }
+    }
+
+    /// The rows that match the filter: all of its words occur.
+    pub fn shown(&self) -> Vec<&Row> {
+        let words: Vec<String> = self.filter.text().to_lowercase().split_whitespace().map(str::to_owned).collect();
+        let matches = |r: &&Row| {
+            let text = format!("{} {}", r.label, r.detail).to_lowercase();
+            words.iter().all(|w| text.contains(w))
+        };
+        self.rows.iter().filter(matches).collect()
+    }
+}
+
+/// A question with the exact effect, and No as the default.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ConfirmDialog {
+    pub title: String,
+    pub lines: Vec<String>,
+    pub yes: bool,
+    pub effect: Effect,
 }
 
 /// The fields of the declaration.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DeclareField {
+    #[default]
+    Title,
+    Severity,
+    Commander,
+}
+
+impl DeclareField {
+    /// The next field, or the previous one; wraps around.
+    pub fn step(self, forward: bool) -> Self {
+        match (self, forward) {
+            (Self::Title, true) | (Self::Commander, false) => Self::Severity,
+            (Self::Severity, true) | (Self::Title, false) => Self::Commander,
+            (Self::Commander, true) | (Self::Severity, false) => Self::Title,
+        }
+    }
+}
+
+/// The dialog that declares an incident.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DeclareForm {
     pub title: LineEdit,
@@ -83,11 +126,10 @@ pub struct DeclareForm {
     pub reason: String,
     pub alerts: Vec<LinkedAlert>,
     pub is_commander: bool,
-    /// 0 title, 1 severity, 2 commander.
-    pub field: usize,
+    pub field: DeclareField,
 }
 
-/// See the module's words.
+/// What is open over a screen.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Overlay {
     Help {
@@ -97,31 +139,15 @@ pub enum Overlay {
         edit: LineEdit,
         selected: usize,
     },
-    Line {
-        title: String,
-        edit: LineEdit,
-        purpose: Purpose,
-        hint: String,
-    },
-    Choose {
-        title: String,
-        rows: Vec<(String, String)>,
-        selected: usize,
-        choice: Choice,
-    },
+    Line(LineDialog),
+    List(ListDialog),
     Declare(Box<DeclareForm>),
-    /// The exact effect, and "No" as the default.
-    Confirm {
-        title: String,
-        lines: Vec<String>,
-        yes: bool,
-        effect: Box<Effect>,
-    },
+    Confirm(Box<ConfirmDialog>),
     /// The checklist of the phases.
     Gates {
         selected: usize,
     },
-    /// `at`: the moment that is looked at, marked in a chart and scrolled to in a log.
+    /// An evidence item. `at` is the moment of interest: marked in a chart, scrolled to in a log.
     Evidence {
         id: EvidenceId,
         scroll: usize,
@@ -134,11 +160,26 @@ pub enum Overlay {
     },
 }
 
-/// The palette's commands for what was typed, the best match first.
+impl Overlay {
+    /// The context whose keys apply.
+    pub fn context(&self) -> Context {
+        match self {
+            Self::Help { .. } | Self::Evidence { .. } | Self::Text { .. } => Context::Reader,
+            Self::Palette { .. } | Self::List(_) | Self::Gates { .. } => Context::List,
+            Self::Line(_) => Context::Line,
+            Self::Declare(_) => Context::Form,
+            Self::Confirm(_) => Context::Confirm,
+        }
+    }
+}
+
+/// The palette's actions for what was typed, best match first.
 pub fn palette(query: &str, contexts: &[Context]) -> Vec<&'static Spec> {
     use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
     use nucleo_matcher::{Config, Matcher, Utf32Str};
-    let usable = ACTIONS.iter().filter(|s| contexts.contains(&s.context) && !matches!(s.action, Action::Up | Action::Down));
+    let usable = ACTIONS
+        .iter()
+        .filter(|s| contexts.contains(&s.context) && !matches!(s.action, Action::Up | Action::Down | Action::Cancel));
     if query.trim().is_empty() {
         return usable.collect();
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::action::Context;
 use super::board::Filter;
 use crate::analysis::Pattern;
 use crate::analysis::patterns::sort_key;
@@ -45,8 +46,21 @@ impl Tab {
         }
     }
 
-    /// The neighbour, round and round.
-    pub fn beside(self, by: isize) -> Self {
+    /// The context of its keys.
+    pub fn context(self) -> Option<Context> {
+        match self {
+            Self::Overview => None,
+            Self::Timeline => Some(Context::Timeline),
+            Self::Signals => Some(Context::Signals),
+            Self::Logs => Some(Context::Logs),
+            Self::Assistant => Some(Context::Assistant),
+            Self::Actions => Some(Context::Actions),
+            Self::Report => Some(Context::Report),
+        }
+    }
+
+    /// The tab so many steps further; wraps around.
+    pub fn step(self, by: isize) -> Self {
         let at = Self::ALL.iter().position(|t| *t == self).unwrap_or(0);
         let length = Self::ALL.len().cast_signed();
         let next = (at.cast_signed() + by).rem_euclid(length);

@@ -1,19 +1,25 @@
-//! The machine: a message changes the model and asks for effects. No I/O, no clock.
+//! The state machine: a message changes the model and requests effects. No I/O, no clock.
+//!
+//! Imports run one way: `keys` → `dialogs` → `perform` → `lists`, `logs`, `go` → `common`.
 
-mod choose;
+mod common;
+mod dialogs;
 mod go;
 mod keys;
+mod lists;
 mod logs;
-mod overlay;
 mod perform;
 
+use super::action::Action;
 use super::model::{Model, Screen, Tone};
-use super::msg::{Effect, Msg};
-use super::room::{Room, Tab};
-use crate::incident::{Incident, IncidentId, SourceStatus};
+use super::msg::{Effect, Msg, StoreState};
+use super::overlay::ConfirmDialog;
+use super::room::Tab;
+use crate::incident::{IncidentId, SourceStatus};
 use crate::prompt::Delta;
-use crate::telemetry::Timestamp;
 use crate::telemetry::words::count;
+use crate::telemetry::{Failure, Timestamp};
+use go::{PREVIEW, open_room, refresh_tab};
 
 /// Takes one message in, with the time at which it happened.
 pub fn update(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
@@ -22,7 +28,7 @@ pub fn update(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
         model.toast = None;
     }
     let before = charted(model);
-    let mut effects = take(model, at, msg);
+    let mut effects = handle(model, at, msg);
     // The chart is of the selected alert, whatever moved the selection: a key, a filter, fresh alerts, coming back to the board.
     let is_asked = |e: &Effect| matches!(e, Effect::FetchSeries(_));
     if charted(model) != before
@@ -39,7 +45,7 @@ fn charted(model: &Model) -> Option<String> {
     model.board.current().filter(|_| model.screen == Screen::Board).map(|a| a.fingerprint.clone())
 }
 
-fn take(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
+fn handle(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
     match msg {
         Msg::Pressed(chord) => keys::pressed(model, chord),
         Msg::Pasted(text) => keys::pasted(model, &text),
@@ -55,23 +61,7 @@ fn take(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
             shown.map(|alert| Effect::FetchSeries(Box::new(alert.clone()))).into_iter().collect()
         }
         Msg::IncidentsListed(heads) => listed(model, heads),
-        Msg::IncidentRead(incident, bodies) => {
-            if let Some(room) = model.room.as_mut().filter(|r| r.id == incident.id() || r.id.is_local()) {
-                // Who reads lines goes on reading them when patterns come in.
-                let reads_lines = room.tab == Tab::Logs && !room.shows_patterns() && model.logs.taken() > 0;
-                room.id = incident.id();
-                room.incident = Some(*incident);
-                room.bodies = bodies;
-                room.report = None;
-                let effects = refresh_tab(room);
-                if reads_lines && room.shows_patterns() {
-                    room.show_lines = true;
-                    model.say(Tone::Good, "patterns of these lines are in: v shows them");
-                }
-                return effects;
-            }
-            Vec::new()
-        }
+        Msg::IncidentRead(incident, bodies) => incident_read(model, *incident, bodies),
         Msg::Declared(id, warnings) => declared(model, id, &warnings),
         Msg::SeriesArrived(fingerprint, series) => {
             model.board.series = Some((fingerprint, series));
@@ -91,7 +81,8 @@ fn take(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
             if let Some(room) = model.room.as_mut().filter(|r| r.id == id) {
                 room.investigating = None;
             }
-            model.say(Tone::Good, format!("{id}: evidence and findings are in; press 3 for the signals"));
+            let key = model.key(Action::Tab3);
+            model.say(Tone::Good, format!("{id}: the investigation is done. Press {key} for the signals."));
             vec![Effect::ReadIncident(id)]
         }
         Msg::Planned(id, plan) => planned(model, id, plan),
@@ -115,27 +106,19 @@ fn take(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
             Vec::new()
         }
         Msg::Exported(path) => {
-            model.say(Tone::Good, format!("the post-mortem is in {path}"));
+            model.say(Tone::Good, format!("The post-mortem is in {path}."));
             Vec::new()
         }
-        Msg::StoreStood { unsynced, away, frozen, stuck } => {
-            let was_away = model.store_away.is_some();
-            match (&away, was_away) {
-                (Some(why), false) => {
-                    model.say(Tone::Bad, format!("the shared store is out of reach: {why}; entries are kept here"))
-                }
-                (None, true) => model.say(Tone::Good, "the shared store is back; what waited is merged"),
-                _ => {}
-            }
-            if let Some(why) = stuck.filter(|why| model.store_stuck.as_ref() != Some(why)) {
-                model.say(Tone::Bad, why.clone());
-                model.store_stuck = Some(why);
-            }
-            (model.unsynced, model.store_away, model.store_frozen) = (unsynced, away, frozen);
+        Msg::ExportExists { id, path } => {
+            let lines = vec![format!("{path} already exists. Replace it?")];
+            let effect = Effect::Export { id, path, replace: true };
+            let dialog = ConfirmDialog { title: "Replace the file".to_owned(), lines, yes: false, effect };
+            model.overlay = Some(super::Overlay::Confirm(Box::new(dialog)));
             Vec::new()
         }
+        Msg::StoreChanged(state) => store_changed(model, state),
         Msg::TextMade(title, text) => {
-            // Something else may be open by now; what was asked for last is not forced upon it.
+            // Something else may be open by now, and must not be replaced.
             if model.overlay.is_none() {
                 model.overlay = Some(super::Overlay::Text { title, text, scroll: 0 });
             }
@@ -143,59 +126,115 @@ fn take(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
         }
         Msg::PageReady { id, name, text, command } => {
             if model.overlay.is_none() {
-                let lines = vec!["runs exactly this, and writes it down:".to_owned(), command];
+                let lines = vec!["This runs exactly the following command, and records it:".to_owned(), command];
                 let title = format!("Page {name}?");
-                let effect = Box::new(Effect::Page { id, name, text });
-                model.overlay = Some(super::Overlay::Confirm { title, lines, yes: false, effect });
+                let effect = Effect::Run { id, command: Box::new(crate::incident::Command::Page { name, text }), at: None };
+                model.overlay = Some(super::Overlay::Confirm(Box::new(ConfirmDialog { title, lines, yes: false, effect })));
             }
             Vec::new()
         }
         Msg::Present(names) => {
             let joined: Vec<&String> = names.iter().filter(|n| !model.present.contains(n)).collect();
             if let Some(name) = joined.first() {
-                let words = format!("{name} is here");
+                let words = format!("{name} opened this incident.");
                 model.say(Tone::Plain, words);
             }
             model.present = names;
             Vec::new()
         }
-        Msg::Refused(effect, why) => {
-            model.unsaved = model.unsaved.saturating_sub(1);
-            let typed = model.sent.take().filter(|(sent, _)| *sent == *effect);
-            match (typed, &model.overlay) {
-                // At once where nothing else is open, else when it is asked for.
-                (Some((_, line)), None) => {
-                    model.overlay = Some(line);
-                    model.say(Tone::Bad, why);
-                }
-                (Some((_, line)), Some(_)) => {
-                    model.refused = Some((line, why.clone()));
-                    model.say(Tone::Bad, format!("{why} · C-r brings your words back"));
-                }
-                (None, _) => model.say(Tone::Bad, why),
-            }
-            Vec::new()
-        }
-        Msg::NotWritten(effect, why) => {
+        Msg::Refused(effect, failure) => refused(model, &effect, &failure),
+        Msg::NotWritten(effect, failure) => {
             model.unsaved = model.unsaved.saturating_sub(1);
             model.not_written.push(*effect);
-            model.say(Tone::Bad, format!("{why} · it is kept: C-r writes it again"));
+            let retry = model.key(Action::Retry);
+            model.say(Tone::Bad, format!("{} Your change is kept. Press {retry} to retry.", sentence(&failure)));
             Vec::new()
         }
-        Msg::Done(text) => {
+        Msg::Ran(text, warnings) => {
             model.unsaved = model.unsaved.saturating_sub(1);
-            model.say(Tone::Good, text);
+            match warnings.first() {
+                Some(warning) => model.say(Tone::Bad, format!("{text}. {warning}")),
+                None => model.say(Tone::Good, text),
+            }
             reread(model)
         }
-        Msg::Failed(text) => {
-            model.unsaved = model.unsaved.saturating_sub(1);
+        Msg::Failed(failure) => {
             if let Some(room) = &mut model.room {
                 room.investigating = None;
             }
-            model.say(Tone::Bad, text);
+            model.say(Tone::Bad, sentence(&failure));
             Vec::new()
         }
     }
+}
+
+/// A failure as a sentence for the footer: message, causes and remedy.
+fn sentence(failure: &Failure) -> String {
+    let line = failure.line();
+    let mut chars = line.chars();
+    let upper = chars.next().map(|c| c.to_uppercase().collect::<String>()).unwrap_or_default();
+    let end = if line.ends_with(['.', '?', '!', '…']) { "" } else { "." };
+    format!("{upper}{}{end}", chars.as_str())
+}
+
+fn incident_read(
+    model: &mut Model,
+    incident: crate::incident::Incident,
+    bodies: std::collections::BTreeMap<String, crate::evidence::Body>,
+) -> Vec<Effect> {
+    let Some(room) = model.room.as_mut().filter(|r| r.id == incident.id() || r.id.is_local()) else { return Vec::new() };
+    // Someone who reads lines keeps reading them when patterns arrive.
+    let reads_lines = room.tab == Tab::Logs && !room.shows_patterns() && model.logs.taken() > 0;
+    room.id = incident.id();
+    room.incident = Some(incident);
+    room.bodies = bodies;
+    room.report = None;
+    let effects = refresh_tab(room);
+    if reads_lines && room.shows_patterns() {
+        room.show_lines = true;
+        let key = model.key(Action::LogView);
+        model.say(Tone::Good, format!("Log patterns have arrived. Press {key} to show them."));
+    }
+    effects
+}
+
+fn store_changed(model: &mut Model, state: StoreState) -> Vec<Effect> {
+    let before = std::mem::replace(&mut model.store, state.clone());
+    match (&state.away, before.away.is_some()) {
+        (Some(why), false) => {
+            let text = format!("The shared store is unreachable: {why}. Entries are kept on this machine.");
+            model.say(Tone::Bad, text);
+        }
+        (None, true) => model.say(Tone::Good, "The shared store is back. Waiting entries are merged."),
+        _ => {}
+    }
+    if let Some(why) = state.stuck.filter(|why| before.stuck.as_ref() != Some(why)) {
+        model.say(Tone::Bad, why);
+    }
+    if let Some(notice) = state.notices.get(before.notices.len()..).and_then(<[String]>::first) {
+        model.say(Tone::Bad, notice.clone());
+    }
+    Vec::new()
+}
+
+/// A command was refused: what was typed comes back, at once if nothing else is open.
+fn refused(model: &mut Model, effect: &Effect, failure: &Failure) -> Vec<Effect> {
+    model.unsaved = model.unsaved.saturating_sub(1);
+    let why = sentence(failure);
+    let typed = model.sent.take().filter(|(sent, _)| sent == effect);
+    match (typed, &model.overlay) {
+        (Some((_, line)), None) => {
+            model.overlay = Some(line);
+            model.say(Tone::Bad, why);
+        }
+        (Some((_, line)), Some(_)) => {
+            let retry = model.key(Action::Retry);
+            model.say(Tone::Bad, format!("{why} Press {retry} to edit your text."));
+            model.refused = Some((line, why));
+        }
+        (None, _) => model.say(Tone::Bad, why),
+    }
+    Vec::new()
 }
 
 fn streaming(model: &mut Model, request: u64) -> Option<&mut super::room::Streaming> {
@@ -225,8 +264,8 @@ fn declared(model: &mut Model, id: IncidentId, warnings: &[String]) -> Vec<Effec
     model.unsaved = model.unsaved.saturating_sub(1);
     model.board.marked.clear();
     match warnings.first() {
-        Some(warning) => model.say(Tone::Bad, format!("{id} is open; {warning}")),
-        None => model.say(Tone::Good, format!("{id} is open; gathering evidence")),
+        Some(warning) => model.say(Tone::Bad, format!("{id} is declared. {warning}")),
+        None => model.say(Tone::Good, format!("{id} is declared. Gathering evidence.")),
     }
     let mut effects = vec![Effect::ListIncidents];
     effects.extend(open_room(model, id));
@@ -237,26 +276,7 @@ fn declared(model: &mut Model, id: IncidentId, warnings: &[String]) -> Vec<Effec
     effects
 }
 
-/// Goes into a room.
-fn open_room(model: &mut Model, id: IncidentId) -> Vec<Effect> {
-    if model.room.as_ref().is_none_or(|r| r.id != id) {
-        model.room = Some(Room::new(id));
-    }
-    model.screen = Screen::Room;
-    model.present.clear();
-    vec![Effect::ReadIncident(id), Effect::Enter(Some(id))]
-}
-
-/// What a tab needs when it is shown or its incident has changed.
-fn refresh_tab(room: &Room) -> Vec<Effect> {
-    match room.tab {
-        Tab::Report => vec![Effect::MakeReport(room.id)],
-        Tab::Assistant => vec![Effect::Plan { id: room.id, question: "troubleshoot".to_owned() }],
-        _ => Vec::new(),
-    }
-}
-
-fn planned(model: &mut Model, id: IncidentId, plan: Result<(String, String), String>) -> Vec<Effect> {
+fn planned(model: &mut Model, id: IncidentId, plan: Result<(String, String), Failure>) -> Vec<Effect> {
     let wants_preview = matches!(&model.overlay, Some(super::Overlay::Text { title, .. }) if title == PREVIEW);
     if let Some(room) = model.room.as_mut().filter(|r| r.id == id) {
         match plan {
@@ -266,16 +286,13 @@ fn planned(model: &mut Model, id: IncidentId, plan: Result<(String, String), Str
                     model.overlay = Some(super::Overlay::Text { title: PREVIEW.to_owned(), text, scroll: 0 });
                 }
             }
-            Err(e) => room.plan = Some(e),
+            Err(e) => room.plan = Some(sentence(&e)),
         }
     }
     Vec::new()
 }
 
-/// The title of the preview, by which its late text finds it.
-const PREVIEW: &str = "exactly what would be sent";
-
-fn answered(model: &mut Model, request: u64, result: Result<String, String>) -> Vec<Effect> {
+fn answered(model: &mut Model, request: u64, result: Result<String, Failure>) -> Vec<Effect> {
     if streaming(model, request).is_none() {
         return Vec::new();
     }
@@ -285,7 +302,7 @@ fn answered(model: &mut Model, request: u64, result: Result<String, String>) -> 
     });
     match result {
         Ok(verdict) => model.say(Tone::Good, verdict),
-        Err(e) => model.say(Tone::Bad, e),
+        Err(e) => model.say(Tone::Bad, sentence(&e)),
     }
     id.map(Effect::ReadIncident).into_iter().chain([Effect::ListIncidents]).collect()
 }
@@ -327,11 +344,6 @@ pub fn sight(model: &Model) -> Sight {
     } else {
         Sight::Blind
     }
-}
-
-/// The incident of the room, once read.
-pub(super) fn current(model: &Model) -> Option<&Incident> {
-    model.room.as_ref()?.incident.as_ref()
 }
 
 #[cfg(test)]

@@ -1,55 +1,70 @@
-//! `warroom action …`: action items of an incident.
+//! `warroom action …`: the action items of an incident.
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
-use std::time::Duration;
 
-use super::incident::print_entry;
-use super::{CliError, Done, duration_arg, id_arg, out, time_arg};
+use super::incident::{When, print_outcome};
+use super::{CliError, Done, id_arg, out};
 use crate::config::TrackerConfig;
-use crate::incident::{ActionChange, ActionId, ActionItem, ActionKind, ActionScope, ActionState, Incident, IncidentId, lint};
+use crate::incident::action::{parse_date, parse_priority};
+use crate::incident::command::NewAction;
+use crate::incident::{
+    ActionChange, ActionId, ActionItem, ActionKind, ActionScope, ActionState, Command, Incident, IncidentId, lint,
+};
 use crate::investigate::Desk;
-use crate::investigate::desk::checked_line;
-use crate::investigate::work::NewAction;
 use crate::notify::tracker;
-use crate::telemetry::Timestamp;
+use crate::telemetry::{Failure, Timestamp};
 
 /// The subcommands of `warroom action`.
 #[derive(Subcommand)]
 pub enum ActionCommand {
-    /// Write one down
-    Add(AddArgs),
-    /// Mark one done
+    /// Add an action item
+    Add {
+        #[arg(value_parser = id_arg)]
+        id: IncidentId,
+        #[command(flatten)]
+        action: NewAction,
+        #[command(flatten)]
+        when: When,
+    },
+    /// Mark an action item as done
     Done {
         #[arg(value_parser = id_arg)]
         id: IncidentId,
         action: ActionId,
-        /// What came of it
+        /// The result
         #[arg(long, value_name = "TEXT")]
         result: Option<String>,
-        /// When it was done, if not now
-        #[arg(long, value_name = "TIME", value_parser = time_arg)]
-        at: Option<Timestamp>,
+        #[command(flatten)]
+        when: When,
     },
-    /// Change one
-    Edit(EditArgs),
-    /// Decide not to do one, with the reason
+    /// Change an action item
+    Edit {
+        #[arg(value_parser = id_arg)]
+        id: IncidentId,
+        action: ActionId,
+        #[command(flatten)]
+        change: Box<EditArgs>,
+        #[command(flatten)]
+        when: When,
+    },
+    /// Drop an action item, with the reason
     Drop {
         #[arg(value_parser = id_arg)]
         id: IncidentId,
         action: ActionId,
+        /// Why it will not be done
         #[arg(long)]
         reason: String,
-        /// When it was decided, if not now
-        #[arg(long, value_name = "TIME", value_parser = time_arg)]
-        at: Option<Timestamp>,
+        #[command(flatten)]
+        when: When,
     },
-    /// What is unclear about how they are written
+    /// Find action items that are unclear: no verb, no owner, no way to tell that they are done
     Lint {
         #[arg(value_parser = id_arg)]
         id: IncidentId,
     },
-    /// Make an issue of one in a tracker; shows what would be sent, and sends it with --send
+    /// Create an issue in a tracker from an action item. Shows the request; sends it with --send
     Push {
         #[arg(value_parser = id_arg)]
         id: IncidentId,
@@ -57,21 +72,21 @@ pub enum ActionCommand {
         /// The tracker's name in the configuration, if there are several
         #[arg(long, value_name = "NAME")]
         tracker: Option<String>,
-        /// Send it
+        /// Send the request
         #[arg(long)]
         send: bool,
     },
-    /// Those of an incident, or of all
+    /// List the action items of an incident, or of all incidents
     List {
         #[arg(value_parser = id_arg)]
         id: Option<IncidentId>,
-        /// Only open ones whose due date has passed, and tasks whose owner is late
+        /// Only open items past their due date, and tasks whose owner is late
         #[arg(long)]
         overdue: bool,
-        /// Only open ones
+        /// Only open items
         #[arg(long)]
         open: bool,
-        /// Only those of one owner
+        /// Only the items of one owner
         #[arg(long, value_name = "NAME")]
         owner: Option<String>,
         /// text, md or csv
@@ -80,7 +95,7 @@ pub enum ActionCommand {
     },
 }
 
-/// How a list is written.
+/// The format of a list.
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum ListFormat {
     Text,
@@ -88,57 +103,23 @@ pub enum ListFormat {
     Csv,
 }
 
-/// Arguments of `warroom action add`.
-#[derive(Args)]
-pub struct AddArgs {
-    #[arg(value_parser = id_arg)]
-    id: IncidentId,
-    text: String,
-    /// prevent, mitigate, detect or process
-    #[arg(long, default_value = "prevent")]
-    kind: ActionKind,
-    #[arg(long)]
-    owner: Option<String>,
-    /// A date such as 2026-12-01
-    #[arg(long, value_parser = date_arg)]
-    due: Option<String>,
-    /// P1 (first) to P4
-    #[arg(long, value_parser = priority_arg)]
-    priority: Option<String>,
-    /// follow-up (after the incident) or incident (now)
-    #[arg(long, default_value = "follow-up")]
-    scope: ActionScope,
-    /// When its owner reports back, such as 10m
-    #[arg(long, value_name = "DURATION", value_parser = duration_arg)]
-    check_back: Option<Duration>,
-    /// The address of its ticket
-    #[arg(long, value_name = "URL")]
-    ticket: Option<String>,
-    /// When it was decided, if not now
-    #[arg(long, value_name = "TIME", value_parser = time_arg)]
-    at: Option<Timestamp>,
-}
-
-/// Arguments of `warroom action edit`.
+/// The changes of `warroom action edit`.
 #[derive(Args)]
 pub struct EditArgs {
-    #[arg(value_parser = id_arg)]
-    id: IncidentId,
-    action: ActionId,
     #[arg(long)]
     text: Option<String>,
     /// prevent, mitigate, detect or process
     #[arg(long)]
     kind: Option<ActionKind>,
-    #[arg(long)]
+    #[arg(long, value_name = "NAME")]
     owner: Option<String>,
     /// A date such as 2026-12-01
-    #[arg(long, value_parser = date_arg)]
+    #[arg(long, value_parser = parse_date)]
     due: Option<String>,
-    /// P1 (first) to P4
-    #[arg(long, value_parser = priority_arg)]
+    /// P1 (highest) to P4
+    #[arg(long, value_parser = parse_priority)]
     priority: Option<String>,
-    /// The address of its ticket
+    /// The URL of its ticket
     #[arg(long, value_name = "URL")]
     ticket: Option<String>,
     /// incident or follow-up
@@ -147,28 +128,25 @@ pub struct EditArgs {
     /// open, in-progress, done or dropped
     #[arg(long)]
     state: Option<ActionState>,
-    /// Why, or what came of it
+    /// Why, or the result
     #[arg(long)]
     reason: Option<String>,
-    /// When it was decided, if not now
-    #[arg(long, value_name = "TIME", value_parser = time_arg)]
-    at: Option<Timestamp>,
 }
 
-/// A calendar date, given back in one form.
-pub fn date_arg(text: &str) -> Result<String, String> {
-    let format = time::macros::format_description!("[year]-[month]-[day]");
-    time::Date::parse(text.trim(), format)
-        .map(|_| text.trim().to_owned())
-        .map_err(|_e| format!("'{text}' is not a date: it looks like 2026-12-01"))
-}
-
-fn priority_arg(text: &str) -> Result<String, String> {
-    let upper = text.trim().to_ascii_uppercase();
-    if ["P1", "P2", "P3", "P4"].contains(&upper.as_str()) {
-        Ok(upper)
-    } else {
-        Err(format!("'{text}' is not a priority: give P1 to P4"))
+impl EditArgs {
+    fn change(self) -> ActionChange {
+        ActionChange {
+            text: self.text,
+            kind: self.kind,
+            owner: self.owner,
+            due: self.due,
+            priority: self.priority,
+            scope: self.scope,
+            ticket: self.ticket,
+            check_back_at: None,
+            state: self.state,
+            result: self.reason,
+        }
     }
 }
 
@@ -178,54 +156,28 @@ pub(super) async fn run(
     command: ActionCommand,
     as_json: bool,
 ) -> Result<Done, CliError> {
-    let (incident, entry) = match command {
-        ActionCommand::Add(args) => {
-            let action = NewAction {
-                owner: args.owner,
-                due: args.due,
-                priority: args.priority,
-                scope: args.scope,
-                check_back: args.check_back,
-                ticket: args.ticket,
-                ..NewAction::follow_up(args.kind, &args.text)
-            };
-            let written = desk.add_action(args.id, action, args.at).await?;
-            if args.scope == ActionScope::FollowUp {
-                lint::action(&args.text).iter().for_each(|advice| out::note(format!("warroom: hint: {advice}")));
+    let (id, command, when) = match command {
+        ActionCommand::Add { id, action, when } => {
+            if action.scope == ActionScope::FollowUp {
+                lint::action(&action.text).iter().for_each(|advice| out::note(format!("warroom: hint: {advice}")));
             }
-            written
+            (id, Command::AddAction(action), when)
         }
-        ActionCommand::Done { id, action, result, at } => desk.action_done(id, action, result, at).await?,
-        ActionCommand::Edit(args) => {
-            let line = |what: &str, text: Option<String>| text.map(|t| checked_line(what, &t)).transpose();
-            let change = ActionChange {
-                text: line("text", args.text)?,
-                kind: args.kind,
-                owner: line("owner", args.owner)?,
-                due: args.due,
-                priority: args.priority,
-                scope: args.scope,
-                ticket: line("ticket", args.ticket)?,
-                check_back_at: None,
-                state: args.state,
-                result: line("reason", args.reason)?,
-            };
-            desk.change_action(args.id, args.action, change, args.at).await?
-        }
-        ActionCommand::Drop { id, action, reason, at } => {
-            let reason = checked_line("reason", &reason)?;
+        ActionCommand::Done { id, action, result, when } => (id, Command::CompleteAction { action, result }, when),
+        ActionCommand::Edit { id, action, change, when } => (id, Command::ChangeAction { action, change: change.change() }, when),
+        ActionCommand::Drop { id, action, reason, when } => {
             let change = ActionChange { state: Some(ActionState::Dropped), result: Some(reason), ..ActionChange::default() };
-            desk.change_action(id, action, change, at).await?
+            (id, Command::ChangeAction { action, change }, when)
         }
         ActionCommand::Lint { id } => return advise(desk, id, as_json).await,
         ActionCommand::Push { id, action, tracker, send } => {
-            return push(desk, trackers, id, action, tracker.as_deref(), send, as_json).await;
+            return push(desk, find_tracker(trackers, tracker.as_deref())?, id, action, send, as_json).await;
         }
         ActionCommand::List { id, overdue, open, owner, format } => {
             return list(desk, id, &Only { overdue, open, owner }, format, as_json).await;
         }
     };
-    print_entry(&incident, &entry, as_json)
+    print_outcome(&desk.run(id, command, when.resolve()?).await?, as_json)
 }
 
 async fn advise(desk: &Desk, id: IncidentId, as_json: bool) -> Result<Done, CliError> {
@@ -242,7 +194,7 @@ async fn advise(desk: &Desk, id: IncidentId, as_json: bool) -> Result<Done, CliE
         out::json(&json!({"action_items": rows}))?;
     } else {
         if found.is_empty() {
-            out::line("nothing to say")?;
+            out::line("Every follow-up is clear.")?;
         }
         for (a, advice) in &found {
             out::line(format!("{} {}", a.id, a.text))?;
@@ -254,60 +206,62 @@ async fn advise(desk: &Desk, id: IncidentId, as_json: bool) -> Result<Done, CliE
     Ok(if found.is_empty() { Done::Whole } else { Done::No })
 }
 
-/// Shows the request, or sends it and writes the ticket down.
+/// The tracker with a name; without a name, the only one.
+fn find_tracker<'a>(trackers: &'a [TrackerConfig], name: Option<&str>) -> Result<&'a TrackerConfig, CliError> {
+    let known: Vec<&str> = trackers.iter().map(|t| t.name.as_str()).collect();
+    match (name, trackers) {
+        (None, [only]) => Ok(only),
+        (None, []) => Err(CliError::usage("no tracker is configured", "Add [[trackers]] to the configuration.")),
+        (None, _) => Err(CliError::usage("there are several trackers", format!("Choose one: --tracker {}.", known.join(" or ")))),
+        (Some(name), all) => all.iter().find(|t| t.name == name).ok_or_else(|| {
+            let failure = Failure::new(format!("there is no tracker named '{name}'"));
+            CliError::NotFound(failure.advise(format!("Use one of {}.", known.join(", "))))
+        }),
+    }
+}
+
+/// Shows the request that creates an issue; with `send`, sends it and records the ticket.
 async fn push(
     desk: &Desk,
-    trackers: &[TrackerConfig],
+    tracker: &TrackerConfig,
     id: IncidentId,
     action: ActionId,
-    name: Option<&str>,
     send: bool,
     as_json: bool,
 ) -> Result<Done, CliError> {
-    let known: Vec<&str> = trackers.iter().map(|t| t.name.as_str()).collect();
-    let tracker = match (name, trackers) {
-        (None, [only]) => only,
-        (None, []) => {
-            return Err(CliError::Usage("no tracker is configured: add [[trackers]] to the configuration".to_owned()));
-        }
-        (None, _) => return Err(CliError::Usage(format!("say which tracker: --tracker {}", known.join(" or ")))),
-        (Some(name), all) => all
-            .iter()
-            .find(|t| t.name == name)
-            .ok_or_else(|| CliError::NotFound(format!("no tracker is named '{name}'; configured are: {}", known.join(", "))))?,
-    };
     let incident = desk.journal.incident(id).await?;
-    let item = incident
-        .action(action)
-        .ok_or_else(|| CliError::NotFound(format!("{id} has no action item {action}: `warroom action list {id}` lists them")))?;
+    let item = incident.action(action).ok_or_else(|| {
+        let failure = Failure::new(format!("{id} has no action item {action}"));
+        CliError::NotFound(failure.advise(format!("Run `warroom action list {id}` to list them.")))
+    })?;
     if item.state == ActionState::Dropped {
-        return Err(CliError::Failed(format!("{action} is dropped: nobody is to work on it")));
+        return Err(CliError::failed(format!("{action} is dropped, so no issue was created")));
     }
     if let Some(ticket) = &item.ticket {
-        return Err(CliError::Failed(format!("{action} has its ticket already: {ticket}")));
+        return Err(CliError::failed(format!("{action} already has a ticket: {ticket}")));
     }
-    let outgoing = tracker::issue_request(tracker, &incident, item);
+    let request = tracker::issue_request(tracker, &incident, item);
     if !send {
         if as_json {
-            out::json(&json!({"sent": false, "method": outgoing.method, "url": outgoing.url, "body": outgoing.body}))?;
+            out::json(&json!({"sent": false, "method": request.method, "url": request.url, "body": request.body}))?;
         } else {
-            out::line(format!("{} {}", outgoing.method, outgoing.url))?;
-            out::line(serde_json::to_string_pretty(&outgoing.body)?)?;
-            out::note("nothing was sent; --send sends exactly this");
+            out::line(format!("{} {}", request.method, request.url))?;
+            out::line(serde_json::to_string_pretty(&request.body)?)?;
+            out::note("Nothing was sent. Add --send to send exactly this.");
         }
         return Ok(Done::Whole);
     }
-    let url = tracker::send(tracker, &outgoing).await.map_err(|e| CliError::Failed(e.to_string()))?;
+    let url = tracker::send(tracker, &request).await.map_err(|e| CliError::failed(e.to_string()))?;
     let change = ActionChange { ticket: Some(url.clone()), ..ActionChange::default() };
-    let (incident, entry) = desk.change_action(id, action, change, None).await?;
+    let outcome = desk.run(id, Command::ChangeAction { action, change }, None).await?;
     if as_json {
-        out::json(&json!({"sent": true, "method": outgoing.method, "url": outgoing.url, "body": outgoing.body, "ticket": url}))?;
+        out::json(&json!({"sent": true, "method": request.method, "url": request.url, "body": request.body, "ticket": url}))?;
         return Ok(Done::Whole);
     }
-    print_entry(&incident, &entry, false)
+    print_outcome(&outcome, false)
 }
 
-/// Which action items are listed.
+/// Which action items to list.
 struct Only {
     overdue: bool,
     open: bool,
@@ -322,80 +276,90 @@ impl Only {
     }
 }
 
+/// The columns of a list in CSV; Markdown leaves the last two out.
+const COLUMNS: [&str; 12] =
+    ["incident", "id", "text", "kind", "owner", "due", "priority", "state", "scope", "ticket", "check_back_at", "result"];
+
+fn json_row(incident: IncidentId, a: &ActionItem, now: Timestamp) -> Value {
+    json!({"incident": incident, "id": a.id, "text": a.text, "kind": a.kind, "owner": a.owner, "due": a.due,
+           "priority": a.priority, "state": a.state, "scope": a.scope, "ticket": a.ticket,
+           "check_back_at": a.check_back_at, "result": a.result, "overdue": a.is_overdue(&now.date()) || a.is_late(now)})
+}
+
+fn cells(incident: IncidentId, a: &ActionItem) -> Vec<String> {
+    let or_empty = |v: &Option<String>| v.clone().unwrap_or_default();
+    vec![
+        incident.to_string(),
+        a.id.to_string(),
+        a.text.clone(),
+        a.kind.word().to_owned(),
+        or_empty(&a.owner),
+        or_empty(&a.due),
+        or_empty(&a.priority),
+        a.state.word().to_owned(),
+        a.scope.word().to_owned(),
+        or_empty(&a.ticket),
+        a.check_back_at.map(|t| t.rfc3339()).unwrap_or_default(),
+        or_empty(&a.result),
+    ]
+}
+
 async fn list(desk: &Desk, id: Option<IncidentId>, only: &Only, format: ListFormat, as_json: bool) -> Result<Done, CliError> {
     let now = crate::investigate::clock::now();
     let heads = match id {
         Some(_) => Vec::new(),
         None => desk.journal.list().await?,
     };
-    // What is open is counted in the heads: incidents without any need not be read.
-    let skips = |h: &crate::incident::Summary| (only.open || only.overdue) && h.open_actions == 0;
-    let ids: Vec<IncidentId> = id.into_iter().chain(heads.iter().filter(|h| !skips(h)).map(|h| h.id)).collect();
-    let mut rows = Vec::new();
-    if !as_json {
-        match format {
-            ListFormat::Csv => out::line("incident,id,text,kind,owner,due,priority,state,scope,ticket,check_back_at,result")?,
-            ListFormat::Md => out::line(
-                "| Incident | Id | Action | Kind | Owner | Due | Priority | State | Scope | Ticket |\n|---|---|---|---|---|---|---|---|---|---|",
-            )?,
-            ListFormat::Text => {}
-        }
-    }
+    // The summaries count open items: incidents without any need not be read.
+    let is_skipped = |h: &crate::incident::Summary| (only.open || only.overdue) && h.open_actions == 0;
+    let ids: Vec<IncidentId> = id.into_iter().chain(heads.iter().filter(|h| !is_skipped(h)).map(|h| h.id)).collect();
+    let (mut json_rows, mut table) = (Vec::new(), Vec::new());
     for id in ids {
         let mut incident = desk.journal.incident(id).await?;
-        // What was open in a part goes on in the whole.
+        // Open items of a merged incident continue in the other one.
         let is_part = incident.head.merged_into.is_some();
         incident.actions.retain(|a| only.takes(a, now) && !(is_part && a.state.is_open()));
+        let id = incident.id();
         if as_json {
-            rows.extend(incident.actions.iter().map(|a| {
-                json!({"incident": incident.id(), "id": a.id, "text": a.text, "kind": a.kind, "owner": a.owner, "due": a.due,
-                       "priority": a.priority, "state": a.state, "scope": a.scope, "ticket": a.ticket,
-                       "check_back_at": a.check_back_at, "result": a.result, "overdue": a.is_overdue(&now.date()) || a.is_late(now)})
-            }));
+            json_rows.extend(incident.actions.iter().map(|a| json_row(id, a, now)));
         } else if format != ListFormat::Text {
-            for a in &incident.actions {
-                let or = |v: &Option<String>| v.clone().unwrap_or_default();
-                let mut cells = vec![
-                    incident.id().to_string(),
-                    a.id.to_string(),
-                    a.text.clone(),
-                    a.kind.word().to_owned(),
-                    or(&a.owner),
-                    or(&a.due),
-                    or(&a.priority),
-                    a.state.word().to_owned(),
-                    a.scope.word().to_owned(),
-                    or(&a.ticket),
-                ];
-                if format == ListFormat::Csv {
-                    cells.push(a.check_back_at.map(|t| t.rfc3339()).unwrap_or_default());
-                    cells.push(or(&a.result));
-                }
-                out::line(written(&cells, format))?;
-            }
+            table.extend(incident.actions.iter().map(|a| cells(id, a)));
         } else if !incident.actions.is_empty() {
-            out::line(format!("{} {}", incident.id(), incident.head.title))?;
+            out::line(format!("{id} {}", incident.head.title))?;
             print(&incident)?;
         }
     }
-    if as_json {
-        out::json(&json!({"action_items": rows}))?;
+    match (as_json, format) {
+        (true, _) => out::json(&json!({"action_items": json_rows}))?,
+        (false, ListFormat::Csv) => out::raw(&csv(&table)?)?,
+        (false, ListFormat::Md) => out::raw(&markdown(&table))?,
+        (false, ListFormat::Text) => {}
     }
     Ok(Done::Whole)
 }
 
-/// A row of CSV (RFC 4180; a cell that a spreadsheet would take for a formula is quoted as text) or of a Markdown table.
-fn written(cells: &[String], format: ListFormat) -> String {
-    if format == ListFormat::Md {
-        let safe: Vec<String> = cells.iter().map(|c| c.replace('\\', "\\\\").replace('|', "\\|").replace('\n', " ")).collect();
-        return format!("| {} |", safe.join(" | "));
+/// CSV (RFC 4180). A cell that a spreadsheet would take for a formula is quoted as text.
+fn csv(rows: &[Vec<String>]) -> Result<String, CliError> {
+    let fail = |e: &dyn std::fmt::Display| CliError::failed(format!("cannot write CSV: {e}"));
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(COLUMNS).map_err(|e| fail(&e))?;
+    for row in rows {
+        let is_formula = |c: &str| c.starts_with(['=', '+', '-', '@', '\t']);
+        let safe = row.iter().map(|c| if is_formula(c) { format!("'{c}") } else { c.clone() });
+        writer.write_record(safe).map_err(|e| fail(&e))?;
     }
-    let quoted = |c: &String| {
-        let formula = c.starts_with(['=', '+', '-', '@', '\t']);
-        let text = if formula { format!("'{c}") } else { c.clone() };
-        if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
-    };
-    cells.iter().map(quoted).collect::<Vec<_>>().join(",")
+    let bytes = writer.into_inner().map_err(|e| fail(&e))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn markdown(rows: &[Vec<String>]) -> String {
+    let mut text = "| Incident | Id | Action | Kind | Owner | Due | Priority | State | Scope | Ticket |\n|---|---|---|---|---|---|---|---|---|---|\n".to_owned();
+    for row in rows {
+        let safe = |c: &String| c.replace('\\', "\\\\").replace('|', "\\|").replace('\n', " ");
+        let cells: Vec<String> = row.iter().take(COLUMNS.len() - 2).map(safe).collect();
+        text.push_str(&format!("| {} |\n", cells.join(" | ")));
+    }
+    text
 }
 
 /// A table of an incident's action items.
@@ -409,8 +373,8 @@ pub(super) fn print(incident: &Incident) -> Result<(), CliError> {
             let is_task = a.scope == ActionScope::Incident;
             let back = a.check_back_at.filter(|_| a.state.is_open());
             let when = match (is_task, back) {
-                (true, Some(at)) if at <= now => format!("late since {}Z", at.clock(time::UtcOffset::UTC)),
-                (true, Some(at)) => format!("back in {}", crate::telemetry::time::human_duration(at.since(now))),
+                (true, Some(at)) if at <= now => format!("late since {} UTC", at.date_clock()),
+                (true, Some(at)) => format!("reports in {}", crate::telemetry::time::human_duration(at.since(now))),
                 (true, None) => "now".to_owned(),
                 (false, _) => or(&a.due, "no date"),
             };

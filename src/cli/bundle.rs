@@ -44,8 +44,7 @@ pub(super) async fn run(desk: &Desk, command: BundleCommand, as_json: bool) -> R
             }
         }
         BundleCommand::Import { file } => {
-            let bytes = std::fs::read(&file)
-                .map_err(|e| CliError::Failed(format!("{} cannot be read: {e}; check the path", file.display())))?;
+            let bytes = std::fs::read(&file).map_err(|e| CliError::file("read", &file, &e))?;
             let bundle = bundle::read(&bytes)?;
             let title = bundle.title.clone();
             let done = desk.journal.import_bundle(bundle).await?;

@@ -3,11 +3,11 @@
 use clap::Args;
 use serde_json::json;
 
-use super::{CliError, Done, out, time_arg};
+use super::incident::When;
+use super::{CliError, Done, out};
 use crate::incident::Severity;
 use crate::investigate::Desk;
 use crate::investigate::desk::Declaration;
-use crate::telemetry::Timestamp;
 
 /// Arguments of `warroom declare`.
 #[derive(Args)]
@@ -16,7 +16,7 @@ pub struct DeclareArgs {
     #[arg(long)]
     title: String,
     /// SEV1 (worst) to SEV5; without it SEV3; when unsure give two (SEV2/SEV3) and the higher one is taken
-    #[arg(long, value_parser = super::severity_arg)]
+    #[arg(long, value_parser = crate::incident::command::severity_arg)]
     severity: Option<Severity>,
     /// Why this severity
     #[arg(long, value_name = "TEXT", requires = "severity")]
@@ -33,9 +33,8 @@ pub struct DeclareArgs {
     /// Open it in triage: not yet known to be an incident
     #[arg(long)]
     triage: bool,
-    /// When it was declared, if not now
-    #[arg(long, value_name = "TIME", value_parser = time_arg)]
-    at: Option<Timestamp>,
+    #[command(flatten)]
+    when: When,
 }
 
 pub(super) async fn run(desk: &Desk, args: DeclareArgs, as_json: bool) -> Result<Done, CliError> {
@@ -48,11 +47,11 @@ pub(super) async fn run(desk: &Desk, args: DeclareArgs, as_json: bool) -> Result
         known: Vec::new(),
         commander: args.commander,
         triage: args.triage,
-        at: args.at,
+        at: args.when.resolve()?,
     };
-    let (incident, warnings) = desk.declare(declaration).await?;
-    warnings.iter().for_each(|w| out::note(format!("warroom: {w}")));
-    let head = &incident.head;
+    let outcome = desk.declare(declaration).await?;
+    outcome.warnings.iter().for_each(|w| out::note(format!("warroom: {w}")));
+    let head = &outcome.incident.head;
     if as_json {
         out::json(
             &json!({"id": head.id, "title": head.title, "severity": head.severity, "status": head.status, "declared_at": head.declared_at}),

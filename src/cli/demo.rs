@@ -11,11 +11,11 @@ use tokio_util::sync::CancellationToken;
 use super::{CliError, Done, out};
 use crate::analysis::GroupBy;
 use crate::config::Config;
-use crate::incident::{ActionKind, LinkedAlert, NoteKind, Role, Severity, Status};
+use crate::incident::command::NewAction;
+use crate::incident::{ActionKind, Command, LinkedAlert, NoteKind, Role, Severity, Status};
 use crate::investigate::ask::Question;
 use crate::investigate::clock::now;
 use crate::investigate::desk::Declaration;
-use crate::investigate::work::NewAction;
 use crate::investigate::{Desk, SourceSet};
 use crate::journal::{Journal, StoreAt};
 use crate::postmortem::Format;
@@ -51,11 +51,11 @@ fn desk() -> Result<(Desk, Config, Scratch), CliError> {
     config.store_url = format!("sqlite:{}", scratch.0.join("journal.db").display());
     config.ui.profile = Some("demo".to_owned());
     let recording =
-        Recording::decode(RECORDING).map_err(|e| CliError::Failed(format!("the embedded recording is damaged: {e}")))?;
+        Recording::decode(RECORDING).map_err(|e| CliError::failed(format!("the embedded recording is damaged: {e}")))?;
     let desk = Desk {
         journal: Journal::open(&StoreAt::local(&config.store_url))?,
         sources: SourceSet::over(recording.play(now())),
-        library: Library::with_user_prompts(&[]).map_err(crate::investigate::DeskError::from)?,
+        library: Library::load(&[]).map_err(crate::investigate::DeskError::from)?,
         matrix: config.matrix.clone(),
         assistant: None,
         user: crate::telemetry::clean::line(&config.user),
@@ -71,9 +71,12 @@ pub(super) async fn run(args: &DemoArgs, as_json: bool) -> Result<Done, CliError
     match (&args.out, args.headless) {
         (Some(folder), true) => headless(&desk, folder, as_json).await,
         _ => {
-            let title =
-                "demo: a recorded incident, replayed as if it happened now; d declares from the marked alerts, ? shows the keys";
-            crate::runtime::run(desk, &config, Some(title.to_owned())).await.map_err(CliError::Failed)?;
+            let keys = crate::app::Keymap::default();
+            let (declare, help) = (keys.hint(crate::app::Action::Declare), keys.hint(crate::app::Action::Help));
+            let banner = format!(
+                "Demo: a recorded incident, replayed as if it happened now. Press {declare} to declare, {help} for the keys."
+            );
+            crate::runtime::run(desk, &config, Some(banner)).await.map_err(CliError::Failed)?;
             Ok(Done::Whole)
         }
     }
@@ -97,17 +100,16 @@ async fn headless(desk: &Desk, folder: &std::path::Path, as_json: bool) -> Resul
         commander: Some(desk.user.clone()),
         ..Declaration::default()
     };
-    let (incident, _) = desk.declare(declaration).await?;
-    let id = incident.id();
-    desk.acknowledge(id, None).await?;
-    desk.assign(id, Role::Scribe, "warroom demo", None).await?;
+    let id = desk.declare(declaration).await?.incident.id();
+    desk.run(id, Command::Acknowledge, None).await?;
+    desk.run(id, Command::Assign { role: Role::Scribe, holder: "warroom demo".to_owned() }, None).await?;
     let incident = desk.investigate(id, None, &progress).await?;
     let found = incident.investigation.as_ref();
     write("investigation.json", serde_json::to_string_pretty(&found)? + "\n")?;
     let first = found.and_then(|f| f.findings.iter().find(|f| f.kind == crate::incident::FindingKind::Metric));
     if let Some(first) = first {
-        let text = format!("{} {}: the first thing to look at", first.title, crate::evidence::cited::tags(&first.evidence));
-        desk.note(id, &text, NoteKind::Hypothesis, None).await?;
+        let text = format!("{} {}: look here first", first.title, crate::evidence::cited::tags(&first.evidence));
+        desk.run(id, Command::Note { text, kind: NoteKind::Hypothesis }, None).await?;
     }
     let (sink, mut deltas) = mpsc::channel(64);
     let drain = tokio::spawn(async move { while deltas.recv().await.is_some() {} });
@@ -117,16 +119,18 @@ async fn headless(desk: &Desk, folder: &std::path::Path, as_json: bool) -> Resul
     let (_, answer) = desk.ask(id, &question, sink, CancellationToken::new(), &progress).await?;
     let _drained = drain.await;
     write("answer.md", answer.answer.clone())?;
-    desk.set_status(id, Status::Identified, None, None, None).await?;
-    desk.set_status(id, Status::Mitigated, None, None, None).await?;
+    let status = |status, why: Option<&str>| Command::Status { status, override_reason: why.map(str::to_owned), reason: None };
+    desk.run(id, status(Status::Identified, None), None).await?;
+    desk.run(id, status(Status::Mitigated, None), None).await?;
     let action = NewAction {
         owner: Some(desk.user.clone()),
         due: Some((now() + std::time::Duration::from_secs(14 * 86_400)).date()),
         priority: Some("P2".to_owned()),
         ..NewAction::follow_up(ActionKind::Detect, "Alert on pool use before it is exhausted; done when the rule fires in a test")
     };
-    desk.add_action(id, action, None).await?;
-    desk.set_status(id, Status::Resolved, Some("the recording ends while the alerts still fire".to_owned()), None, None).await?;
+    desk.run(id, Command::AddAction(action), None).await?;
+    let why = "the recording ends while the alerts are still firing";
+    desk.run(id, status(Status::Resolved, Some(why)), None).await?;
     for (name, format) in
         [("postmortem.md", Format::Markdown), ("postmortem.html", Format::Html), ("postmortem.json", Format::Json)]
     {

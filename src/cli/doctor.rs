@@ -6,12 +6,17 @@ use futures_util::future::join_all;
 use serde::Serialize;
 use serde_json::json;
 
-use super::{CliError, Done, out};
-use crate::config::{Config, Overrides, default_path};
+use super::{CliError, Done, Global, load_config, out};
+use crate::config::{Config, default_path};
 use crate::investigate::SourceSet;
 use crate::investigate::desk::store_at;
-use crate::journal::Journal;
+use crate::journal::{Journal, StoreStatus};
 use crate::llm::Llm;
+use crate::prompt::Library;
+use crate::runtime::user_files;
+use crate::sources::Probe;
+use crate::telemetry::words::count;
+use crate::telemetry::{Explain, Failure};
 
 #[derive(Serialize)]
 struct Check {
@@ -23,11 +28,27 @@ struct Check {
 }
 
 impl Check {
-    fn ok(name: &str, since: Option<Instant>, detail: String) -> Self {
-        Self { name: name.to_owned(), status: "ok", latency_ms: since.map(millis), detail, remedy: None }
+    fn new(name: &str, status: &'static str, since: Option<Instant>, detail: String, remedy: Option<String>) -> Self {
+        Self { name: name.to_owned(), status, latency_ms: since.map(millis), detail, remedy }
     }
-    fn bad(name: &str, status: &'static str, since: Option<Instant>, detail: String, remedy: &str) -> Self {
-        Self { name: name.to_owned(), status, latency_ms: since.map(millis), detail, remedy: Some(remedy.to_owned()) }
+
+    fn ok(name: &str, since: Option<Instant>, detail: String) -> Self {
+        Self::new(name, "ok", since, detail, None)
+    }
+
+    fn warn(name: &str, since: Option<Instant>, detail: String, remedy: &str) -> Self {
+        Self::new(name, "warn", since, detail, Some(remedy.to_owned()))
+    }
+
+    fn fail(name: &str, since: Option<Instant>, failure: &Failure) -> Self {
+        let failure = super::error::redacted(failure);
+        Self::new(name, "fail", since, failure.summary(), failure.remedy)
+    }
+
+    /// What a probe found: a warning when the answer is of no use as configured.
+    fn probe(name: &str, since: Instant, probe: Probe) -> Self {
+        let status = if probe.warning.is_some() { "warn" } else { "ok" };
+        Self::new(name, status, Some(since), probe.detail, probe.warning)
     }
 }
 
@@ -35,26 +56,27 @@ fn millis(since: Instant) -> f64 {
     (since.elapsed().as_secs_f64() * 1e4).round() / 10.0
 }
 
-pub(super) async fn run(overrides: &Overrides, as_json: bool) -> Result<Done, CliError> {
+pub(super) async fn run(global: &Global) -> Result<Done, CliError> {
     let mut checks = Vec::new();
-    match Config::load(overrides) {
-        Err(e) => checks.push(Check::bad("config", "fail", None, e.to_string(), "correct it and run `warroom doctor` again")),
+    match load_config(global) {
+        Err(e) => checks.push(Check::fail("config", None, &e.failure())),
         Ok(config) => {
             checks.push(config_check(&config));
+            checks.extend(file_checks(&config));
             checks.push(store_check(&config).await);
             checks.extend(source_checks(&config).await);
             checks.push(llm_check(&config).await);
         }
     }
     let ok = checks.iter().all(|c| c.status != "fail");
-    if as_json {
+    if global.json {
         out::json(&json!({"ok": ok, "checks": checks}))?;
     } else {
         let rows: Vec<Vec<String>> = checks
             .iter()
             .map(|c| {
                 let latency = c.latency_ms.map_or_else(String::new, |l| format!("{l:.1} ms"));
-                let remedy = c.remedy.as_ref().map_or_else(String::new, |r| format!(" - {r}"));
+                let remedy = c.remedy.as_ref().map_or_else(String::new, |r| format!(". {r}"));
                 vec![c.status.to_owned(), c.name.clone(), latency, format!("{}{remedy}", c.detail)]
             })
             .collect();
@@ -66,85 +88,99 @@ pub(super) async fn run(overrides: &Overrides, as_json: bool) -> Result<Done, Cl
 }
 
 fn config_check(config: &Config) -> Check {
-    let place = default_path().map_or_else(|| "no config folder is known".to_owned(), |p| p.display().to_string());
+    let place = default_path().map_or_else(|| "a config.toml".to_owned(), |p| p.display().to_string());
     match &config.path {
         Some(path) if config.sources.is_empty() => {
-            Check::bad("config", "warn", None, format!("{} names no sources", path.display()), "add a [[sources]] section")
+            Check::warn("config", None, format!("{} has no sources", path.display()), "Add a [[sources]] section.")
         }
-        Some(path) => Check::ok(
-            "config",
-            None,
-            format!("{}, {}", path.display(), crate::telemetry::words::count(config.sources.len(), "source")),
-        ),
+        Some(path) => Check::ok("config", None, format!("{}, {}", path.display(), count(config.sources.len(), "source"))),
         None => {
-            Check::bad("config", "warn", None, "there is none".to_owned(), &format!("write {place}; `warroom demo` needs none"))
+            let remedy = format!("Write {place}. `warroom demo` works without one.");
+            Check::warn("config", None, "there is no configuration".to_owned(), &remedy)
         }
     }
 }
 
+/// The user's prompts, themes and keys: a warning for each problem, since something else stands in.
+fn file_checks(config: &Config) -> Vec<Check> {
+    let library = match Library::load(&crate::config::user_files(config, "prompts", "md")) {
+        Ok(library) => library,
+        Err(e) => return vec![Check::fail("prompts", None, &e.failure())],
+    };
+    let problems = user_files::load(config, &library).problems;
+    let mut checks: Vec<Check> = problems
+        .into_iter()
+        .map(|p| {
+            let place = p.line.map_or_else(|| p.file.clone(), |line| format!("{}:{line}", p.file));
+            Check::new("files", "warn", None, format!("{place}: {}", p.text), Some(p.remedy))
+        })
+        .collect();
+    if checks.is_empty() {
+        let (prompts, themes) =
+            (crate::config::user_files(config, "prompts", "md").len(), crate::config::user_files(config, "themes", "toml").len());
+        let keys = if crate::config::user_file(config, "keys.toml").is_some() { "your keys.toml" } else { "the default keys" };
+        let detail = format!("{} and {} of your own, {keys}", count(prompts, "prompt"), count(themes, "theme"));
+        checks.push(Check::ok("files", None, detail));
+    }
+    checks
+}
+
 async fn store_check(config: &Config) -> Check {
     let since = Instant::now();
-    match store_at(config).and_then(|at| Ok(Journal::open(&at)?)) {
-        Err(e) => Check::bad("store", "fail", Some(since), e.to_string(), "give another with --store"),
-        Ok(journal) => match journal.list().await {
-            Ok(heads) => {
-                let status = journal.status().await.unwrap_or_default();
-                let detail = format!("{}, {}", journal.url(), crate::telemetry::words::count(heads.len(), "incident"));
-                let waiting = format!("{} on this machine", crate::telemetry::words::entries_waiting(status.unsynced));
-                match (status.away, status.read_only) {
-                    (Some(why), _) => {
-                        let detail = format!("{}: out of reach ({why}); {waiting}", journal.url());
-                        Check::bad("store", "warn", Some(since), detail, "warroom goes on without it and merges when it is back")
-                    }
-                    (None, Some(why)) => Check::bad(
-                        "store",
-                        "warn",
-                        Some(since),
-                        format!("{detail}, {why}"),
-                        "it can be read; give another to write to with --store",
-                    ),
-                    (None, None) => Check::ok("store", Some(since), detail),
-                }
+    let journal = match store_at(config).and_then(|at| Ok(Journal::open(&at)?)) {
+        Err(e) => return Check::fail("store", Some(since), &e.failure()),
+        Ok(journal) => journal,
+    };
+    let incidents = match journal.list().await {
+        Err(e) => return Check::fail("store", Some(since), &e.failure()),
+        Ok(heads) => heads.len(),
+    };
+    let detail = format!("{}, {}", journal.url(), count(incidents, "incident"));
+    match journal.status().await.unwrap_or_default() {
+        StoreStatus { away: Some(why), unsynced, .. } => {
+            let waiting = crate::telemetry::words::entries_waiting(unsynced);
+            let detail = format!("{}: unreachable ({why}); {waiting} on this machine", journal.url());
+            Check::warn("store", Some(since), detail, "warroom continues without it and merges when it is back.")
+        }
+        StoreStatus { read_only: Some(why), .. } => Check::warn(
+            "store",
+            Some(since),
+            format!("{detail}, {why}"),
+            "It can be read. Give another store with --store to write.",
+        ),
+        StoreStatus { notices, .. } => match notices.first() {
+            Some(notice) => {
+                Check::warn("store", Some(since), format!("{detail}. {notice}"), "Keep the damaged file until you have compared.")
             }
-            Err(e) => Check::bad("store", "fail", Some(since), e.to_string(), "run `warroom verify`"),
+            None => Check::ok("store", Some(since), detail),
         },
     }
 }
 
 async fn source_checks(config: &Config) -> Vec<Check> {
     let set = SourceSet::from_config(config);
-    let mut checks: Vec<Check> = set
-        .broken
-        .iter()
-        .map(|(name, kind, e)| Check::bad(&format!("{name} ({kind})"), "fail", None, e.message.clone(), e.kind.remedy()))
-        .collect();
-    checks.extend(
-        join_all(set.sources.iter().map(|s| async move {
-            let name = format!("{} ({})", s.name(), s.kind());
-            let since = Instant::now();
-            match s.probe().await {
-                Ok(detail) => Check::ok(&name, Some(since), detail),
-                Err(e) => Check::bad(&name, "fail", Some(since), format!("{}: {}", e.kind.word(), e.message), e.kind.remedy()),
-            }
-        }))
-        .await,
-    );
+    let mut checks: Vec<Check> =
+        set.broken.iter().map(|(name, kind, e)| Check::fail(&format!("{name} ({kind})"), None, &e.failure())).collect();
+    let probed = join_all(set.sources.iter().map(|s| async move {
+        let name = format!("{} ({})", s.name(), s.kind());
+        let since = Instant::now();
+        match s.probe().await {
+            Ok(probe) => Check::probe(&name, since, probe),
+            Err(e) => Check::fail(&name, Some(since), &Failure { message: e.summary(), ..e.failure() }),
+        }
+    }));
+    checks.extend(probed.await);
     checks
 }
 
 async fn llm_check(config: &Config) -> Check {
     let Some(assistant) = &config.assistant else {
-        return Check::bad(
-            "llm",
-            "warn",
-            None,
-            "none is configured: the rule-based report answers".to_owned(),
-            "add [assistant] base_url and model",
-        );
+        let detail = "not configured; the built-in rules answer".to_owned();
+        return Check::warn("llm", None, detail, "Add [assistant] with base_url and model.");
     };
     let since = Instant::now();
     match Llm::probe(assistant).await {
-        Ok(detail) => Check::ok("llm", Some(since), detail),
-        Err(e) => Check::bad("llm", "fail", Some(since), e.message, "check [assistant] base_url and the key"),
+        Ok(probe) => Check::probe("llm", since, probe),
+        Err(e) => Check::fail("llm", Some(since), &e.failure()),
     }
 }

@@ -36,13 +36,11 @@ pub(super) async fn run(desk: &Desk, args: &ExportArgs) -> Result<Done, CliError
 
 /// Writes beside the file and moves it into place, so that a failure leaves no half of it.
 pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
-    let fail = |e: std::io::Error| {
-        CliError::Failed(format!("{} cannot be written: {e}; check the folder and its permissions", path.display()))
-    };
+    let fail = |e: std::io::Error| CliError::file("write", path, &e);
     let mut name = path
         .file_name()
         .map(std::ffi::OsStr::to_os_string)
-        .ok_or_else(|| CliError::Usage(format!("{} is not a file name", path.display())))?;
+        .ok_or_else(|| CliError::usage(format!("{} is not a file name", path.display()), "Give the path of a file."))?;
     name.push(format!(".part{}", std::process::id()));
     let part = path.with_file_name(name);
     std::fs::write(&part, bytes).map_err(fail)?;

@@ -1,134 +1,68 @@
-//! `warroom incident …`: look at incidents and write facts.
+//! `warroom incident …`: looking at incidents, and every command on one.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Subcommand};
+use clap::{ArgMatches, Args, FromArgMatches, Subcommand};
 use serde_json::{Value, json};
 
-use super::{CliError, Done, duration_arg, id_arg, out, seq_arg, severity_arg, time_arg};
+use super::{CliError, Done, duration_arg, id_arg, out};
 use crate::incident::brief::Reader;
 use crate::incident::ids::seq_label;
-use crate::incident::{
-    ActionChange, ActionId, ActionState, ActorKind, Audience, Entry, EscalationLevel, EventKind, FoundBy, GateItem, Grade,
-    Incident, IncidentId, Milestone, NextUpdate, NoteKind, Remark, Role, Severity, Status, Verdict,
-};
-use crate::investigate::Desk;
+use crate::incident::{ActorKind, Audience, Command, Entry, GateItem, Incident, IncidentId, Milestone, NextUpdate, Role, Status};
 use crate::investigate::clock::now;
-use crate::investigate::work::{NewAction, NewImpact, read_to_attach};
-use crate::telemetry::Timestamp;
+use crate::investigate::{Desk, Outcome};
 use crate::telemetry::time::human_duration;
+use crate::telemetry::{Moment, Timestamp};
 
 /// The subcommands of `warroom incident`.
 #[derive(Subcommand)]
 pub enum IncidentCommand {
-    /// All incidents, the newest first
+    /// List all incidents, newest first
     List {
-        /// Only those that are open
+        /// Only open incidents
         #[arg(long)]
         open: bool,
     },
-    /// Everything about one
+    /// Show everything about an incident
     Show {
         #[arg(value_parser = id_arg)]
         id: IncidentId,
     },
-    /// What somebody must know who joins now
+    /// Print the briefing for responders who are joining
     Brief {
         #[arg(value_parser = id_arg)]
         id: IncidentId,
     },
-    /// The hand-over brief; with --to also hands the command over
+    /// Print the handover brief; with --to, also hand over the command
     Handover {
         #[arg(value_parser = id_arg)]
         id: IncidentId,
-        /// Who takes the command
+        /// The next commander
         #[arg(long, value_name = "NAME")]
         to: Option<String>,
         #[command(flatten)]
         when: When,
     },
-    /// Write a note into the timeline; what stands after TODO becomes an action item
-    Note {
-        #[arg(value_parser = id_arg)]
-        id: IncidentId,
-        text: String,
-        /// observation, decision, lesson, hypothesis or mitigation
-        #[arg(long, default_value = "observation")]
-        kind: NoteKind,
-        #[command(flatten)]
-        when: When,
-    },
-    /// Correct what an entry says; the original is kept
-    Correct {
-        #[arg(value_parser = id_arg)]
-        id: IncidentId,
-        #[arg(value_parser = seq_arg)]
-        entry: u64,
-        text: String,
-        /// Why
-        #[arg(long, default_value = "corrected by hand")]
-        reason: String,
-        #[command(flatten)]
-        when: When,
-    },
-    /// Take a change back: an entry, or the last one that you made
-    Undo {
-        #[arg(value_parser = id_arg)]
-        id: IncidentId,
-        #[arg(value_parser = seq_arg)]
-        entry: Option<u64>,
-        #[command(flatten)]
-        when: When,
-    },
-    /// Change the severity
-    Severity {
-        #[arg(value_parser = id_arg)]
-        id: IncidentId,
-        /// SEV1 (worst) to SEV5; when unsure two (SEV2/SEV3): the higher one is taken
-        #[arg(value_parser = severity_arg)]
-        severity: Severity,
-        /// Why
-        #[arg(long)]
-        reason: String,
-        #[command(flatten)]
-        when: When,
-    },
-    /// Change the status
-    Status {
-        #[arg(value_parser = id_arg)]
-        id: IncidentId,
-        /// triage, investigating, identified, mitigated, monitoring, resolved, closed or cancelled
-        status: Status,
-        /// Go on although something is open, and say why
-        #[arg(long = "override", value_name = "REASON")]
-        override_reason: Option<String>,
-        /// Why it changes, such as what made it a false alarm
-        #[arg(long)]
-        reason: Option<String>,
-        #[command(flatten)]
-        when: When,
-    },
-    /// The checklist of the phases; with an item, tick it
+    /// Show the checklist of each phase; with an item, tick it
     Gate {
         #[arg(value_parser = id_arg)]
         id: IncidentId,
         /// The item's name, such as stakeholders-told
         item: Option<String>,
-        /// It holds: say how you know
+        /// It is done: say how you know
         #[arg(long, value_name = "TEXT", conflicts_with = "not_met", requires = "item")]
         met: Option<String>,
-        /// It does not hold: say why
+        /// It is not done: say why
         #[arg(long, value_name = "TEXT", requires = "item")]
         not_met: Option<String>,
         #[command(flatten)]
         when: When,
     },
-    /// Set when it is over: an expression on one side of a threshold for a while
+    /// Set the exit criteria: a metric must stay on one side of a threshold for a while
     Exit {
         #[arg(value_parser = id_arg)]
         id: IncidentId,
-        /// A query of the metrics backend, with its comparison ('error_rate < 0.01') or without
+        /// A query of the metrics source, with its comparison ('error_rate < 0.01') or without
         expression: String,
         #[arg(long, value_name = "NUMBER", group = "side", allow_negative_numbers = true)]
         below: Option<f64>,
@@ -137,18 +71,13 @@ pub enum IncidentCommand {
         /// For how long, such as 30m
         #[arg(long = "for", value_name = "DURATION", value_parser = duration_arg)]
         length: Duration,
-        /// The source to ask, if several could answer
+        /// The source to query, if several could answer
         #[arg(long, value_name = "NAME")]
         source: Option<String>,
         #[command(flatten)]
         when: When,
     },
-    /// Look now whether its alerts still fire and its exit criteria hold
-    Check {
-        #[arg(value_parser = id_arg)]
-        id: IncidentId,
-    },
-    /// Give a role to somebody (without a name: to yourself); a second holder is a hand-over
+    /// Assign a role (to yourself, without a name). A new holder replaces the old one, except in roles that several people share
     Role {
         #[arg(value_parser = id_arg)]
         id: IncidentId,
@@ -156,111 +85,13 @@ pub enum IncidentCommand {
         /// planning-lead, communications-lead, reporter, participant or observer
         role: Role,
         name: Option<String>,
-        /// Give it up instead
+        /// Give the role up instead
         #[arg(long)]
         renounce: bool,
         #[command(flatten)]
         when: When,
     },
-    /// A task for somebody who reports back
-    Task {
-        #[arg(value_parser = id_arg)]
-        id: IncidentId,
-        name: String,
-        text: String,
-        /// Minutes until they report back
-        #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=10_080))]
-        minutes: u64,
-        #[command(flatten)]
-        when: When,
-    },
-    /// What came of a task
-    Report {
-        #[arg(value_parser = id_arg)]
-        id: IncidentId,
-        action: ActionId,
-        result: String,
-        /// Not done yet: they report again in so many minutes
-        #[arg(long, value_name = "MINUTES", value_parser = clap::value_parser!(u64).range(1..=10_080))]
-        again_in: Option<u64>,
-        #[command(flatten)]
-        when: When,
-    },
-    /// Judge a hypothesis: supported or refuted
-    Hypothesis {
-        #[arg(value_parser = id_arg)]
-        id: IncidentId,
-        /// The entry that proposed it
-        #[arg(value_parser = seq_arg)]
-        entry: u64,
-        verdict: Verdict,
-        /// Why, with the evidence: "pool was full [E3]"
-        #[arg(long)]
-        reason: String,
-        #[command(flatten)]
-        when: When,
-    },
-    /// An objection to a decision
-    Objection {
-        #[arg(value_parser = id_arg)]
-        id: IncidentId,
-        #[arg(value_parser = seq_arg)]
-        entry: u64,
-        text: String,
-        /// Who objects, if not you
-        #[arg(long, value_name = "NAME")]
-        by: Option<String>,
-        #[command(flatten)]
-        when: When,
-    },
-    /// What came of a decision
-    Outcome {
-        #[arg(value_parser = id_arg)]
-        id: IncidentId,
-        #[arg(value_parser = seq_arg)]
-        entry: u64,
-        text: String,
-        #[command(flatten)]
-        when: When,
-    },
-    /// Say what it does to whom
-    Impact {
-        #[arg(value_parser = id_arg)]
-        id: IncidentId,
-        /// When it began
-        #[arg(long, value_name = "TIME", value_parser = time_arg)]
-        started: Option<Timestamp>,
-        /// Affected services, by comma
-        #[arg(long, value_delimiter = ',', value_name = "A,B")]
-        services: Option<Vec<String>>,
-        /// Which users and how many
-        #[arg(long, value_name = "TEXT")]
-        users: Option<String>,
-        #[arg(long, value_name = "TEXT")]
-        region: Option<String>,
-        #[arg(long, value_name = "TEXT")]
-        text: Option<String>,
-        #[command(flatten)]
-        when: When,
-    },
-    /// Set a moment of its life by hand
-    Time {
-        #[arg(value_parser = id_arg)]
-        id: IncidentId,
-        /// impact_started, detected, declared, acknowledged, identified, mitigated, resolved or closed
-        moment: Milestone,
-        #[arg(value_parser = time_arg)]
-        time: Timestamp,
-        /// How you know
-        #[arg(long)]
-        reason: String,
-        /// Why it may lie out of order
-        #[arg(long, value_name = "WHY")]
-        exception: Option<String>,
-        #[command(flatten)]
-        when: When,
-    },
-    /// Put on record that an update went out (sends nothing)
+    /// Record that an update was sent (this sends nothing)
     Update {
         #[arg(value_parser = id_arg)]
         id: IncidentId,
@@ -268,278 +99,187 @@ pub enum IncidentCommand {
         /// internal, executive or external
         #[arg(long, default_value = "internal")]
         audience: Audience,
-        /// When the next one comes, if not as the severity says
+        /// When the next one is due, if not after the severity's interval
         #[arg(long, value_name = "DURATION", value_parser = duration_arg)]
         next_in: Option<Duration>,
-        /// It was the last one that they get
+        /// This was the last update for this audience
         #[arg(long, conflicts_with = "next_in")]
         last: bool,
         #[command(flatten)]
         when: When,
     },
-    /// Put an event on record: a change, a silence, a query, a command. The first four kinds are changes, which the next
-    /// investigation ranks
-    Event {
-        #[arg(value_parser = id_arg)]
-        id: IncidentId,
-        /// deploy-detected, config-changed, flag-changed, change-detected, silence-created, silence-expired,
-        /// responder-requested, snoozed, query-run, command-run, action-started, action-finished, priority-changed,
-        /// urgency-changed or postmortem-created
-        kind: EventKind,
-        text: String,
-        #[command(flatten)]
-        when: When,
-    },
-    /// Put an escalation on record: L1 user support, L2 technical, L3 complex systems, L4 architecture and development
-    Escalate {
-        #[arg(value_parser = id_arg)]
-        id: IncidentId,
-        level: EscalationLevel,
-        #[arg(long)]
-        reason: String,
-        /// Whom it went to
-        #[arg(long, value_name = "NAME")]
-        to: Option<String>,
-        #[command(flatten)]
-        when: When,
-    },
-    /// Page somebody through your own program; shows the exact command, and runs it with --yes
+    /// Page someone through the program in [oncall]. Shows the exact command; runs it with --yes
     Page {
         #[arg(value_parser = id_arg)]
         id: IncidentId,
         name: String,
         text: String,
-        /// Do it
+        /// Run the command
         #[arg(long)]
         yes: bool,
     },
-    /// Past incidents that look like this one, and what ended them
+    /// Show similar incidents, and how they ended
     Similar {
         #[arg(value_parser = id_arg)]
         id: IncidentId,
     },
-    /// Keep a file (or `-` for standard input) as evidence
-    Attach {
-        #[arg(value_parser = id_arg)]
-        id: IncidentId,
-        file: PathBuf,
-        /// What it shows
-        #[arg(long, value_name = "TEXT")]
-        note: Option<String>,
-        #[command(flatten)]
-        when: When,
-    },
-    /// Link an alert by its fingerprint
-    Link {
-        #[arg(value_parser = id_arg)]
-        id: IncidentId,
-        fingerprint: String,
-        #[command(flatten)]
-        when: When,
-    },
-    /// Take a wrong alert away
-    Unlink {
-        #[arg(value_parser = id_arg)]
-        id: IncidentId,
-        fingerprint: String,
-        /// Why it is wrong
-        #[arg(long)]
-        reason: Option<String>,
-        #[command(flatten)]
-        when: When,
-    },
-    /// Make it a part of another incident, which gets its alerts
-    Merge {
-        #[arg(value_parser = id_arg)]
-        id: IncidentId,
-        #[arg(value_parser = id_arg)]
-        into: IncidentId,
-        #[arg(long)]
-        reason: Option<String>,
-        #[command(flatten)]
-        when: When,
-    },
-    /// Say that somebody is on it
-    Acknowledge {
-        #[arg(value_parser = id_arg)]
-        id: IncidentId,
-        #[command(flatten)]
-        when: When,
-    },
-    /// Nobody is on it after all
-    Unacknowledge {
-        #[arg(value_parser = id_arg)]
-        id: IncidentId,
-        #[arg(long)]
-        reason: String,
-        #[command(flatten)]
-        when: When,
-    },
-    /// It is over: the service is restored. Refused while a gate is open
+    /// Resolve the incident: the service is restored. Refused while checklist items are open
     Resolve {
         #[arg(value_parser = id_arg)]
         id: IncidentId,
-        /// Go on although something is open, and say why
+        /// Go ahead although checklist items are open, and record why
         #[arg(long = "override", value_name = "REASON")]
         override_reason: Option<String>,
         #[command(flatten)]
         when: When,
     },
-    /// It was not over
-    Reopen {
-        #[arg(value_parser = id_arg)]
-        id: IncidentId,
-        /// Why
-        #[arg(long)]
-        reason: String,
-        #[command(flatten)]
-        when: When,
-    },
-    /// Grade the diagnosis, afterwards
-    Grade {
-        #[arg(value_parser = id_arg)]
-        id: IncidentId,
-        /// bullseye, one-hop-short, right-area or wrong
-        grade: Grade,
-        /// Who reached it: human, ai, both or rules
-        #[arg(long)]
-        found_by: FoundBy,
-        #[arg(long)]
-        text: Option<String>,
-        #[command(flatten)]
-        when: When,
-    },
+    #[command(flatten)]
+    Change(Change),
 }
 
-/// When it happened.
+/// When something happened.
 #[derive(Args)]
 pub struct When {
-    /// When it happened, if not now
-    #[arg(long, value_name = "TIME", value_parser = time_arg)]
-    at: Option<Timestamp>,
+    /// When it happened, if not now: 17:00, 10m ago, 2026-11-28 18:00 (UTC) or RFC 3339
+    #[arg(long, value_name = "TIME")]
+    at: Option<Moment>,
 }
 
-#[allow(clippy::too_many_lines, reason = "one arm for each subcommand: a table")]
+impl When {
+    pub(super) fn resolve(&self) -> Result<Option<Timestamp>, CliError> {
+        self.at.as_ref().map(super::resolve).transpose()
+    }
+}
+
+/// A command on an incident. The incident's id comes first, and `--at` is added to each command's own arguments.
+pub struct Change {
+    id: IncidentId,
+    when: When,
+    command: Command,
+}
+
+impl FromArgMatches for Change {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let command = Command::from_arg_matches(matches)?;
+        let own = matches.subcommand().map(|(_, own)| own);
+        let missing = || clap::Error::new(clap::error::ErrorKind::MissingRequiredArgument);
+        let id = own.and_then(|m| m.get_one::<IncidentId>("id")).copied().ok_or_else(missing)?;
+        let at = own.and_then(|m| m.get_one::<Moment>("at")).cloned();
+        Ok(Self { id, when: When { at }, command })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl Subcommand for Change {
+    fn augment_subcommands(app: clap::Command) -> clap::Command {
+        let commands = Command::augment_subcommands(clap::Command::new("incident"));
+        commands.get_subcommands().fold(app, |app, command| {
+            let id = clap::Arg::new("id").required(true).value_name("ID").value_parser(id_arg);
+            let mut whole = clap::Command::new(command.get_name().to_owned())
+                .arg(id)
+                .args(command.get_arguments().cloned())
+                .groups(command.get_groups().cloned());
+            whole = When::augment_args(whole);
+            // The arguments' own description would replace it.
+            whole = match (command.get_about(), command.get_long_about()) {
+                (Some(about), _) => whole.about(about.clone()),
+                (None, _) => whole,
+            };
+            app.subcommand(whole)
+        })
+    }
+
+    fn augment_subcommands_for_update(app: clap::Command) -> clap::Command {
+        Self::augment_subcommands(app)
+    }
+
+    fn has_subcommand(name: &str) -> bool {
+        Command::has_subcommand(name)
+    }
+}
+
 pub(super) async fn run(desk: &Desk, command: IncidentCommand, as_json: bool) -> Result<Done, CliError> {
     use IncidentCommand as C;
-    let (incident, entry) = match command {
+    let (id, command, when) = match command {
         C::List { open } => return list(desk, open, as_json).await,
         C::Show { id } => return show(desk, id, as_json).await,
         C::Brief { id } => return brief(desk, id, Reader::Joining, as_json).await,
         C::Handover { id, to: None, .. } => return brief(desk, id, Reader::TakingOver, as_json).await,
-        C::Handover { id, to: Some(to), when } => {
-            let written = desk.assign(id, Role::Commander, &to, when.at).await?;
+        C::Handover { id, to: Some(holder), when } => {
+            let command = Command::Assign { role: Role::Commander, holder };
+            let outcome = desk.run(id, command, when.resolve()?).await?;
             if !as_json {
                 brief(desk, id, Reader::TakingOver, false).await?;
             }
-            written
+            return print_outcome(&outcome, as_json);
         }
         C::Gate { id, item: None, .. } => return checklist(desk, id, as_json).await,
         C::Gate { id, item: Some(item), met, not_met, when } => match (met, not_met) {
-            (Some(text), _) => desk.tick(id, &item, true, &text, when.at).await?,
-            (None, Some(text)) => desk.tick(id, &item, false, &text, when.at).await?,
-            (None, None) => return Err(CliError::Usage(format!("say how you know: --met TEXT or --not-met TEXT for {item}"))),
-        },
-        C::Similar { id } => return likes(desk, id, as_json).await,
-        C::Page { id, name, text, yes: false } => {
-            let command = desk.page_command(&desk.journal.incident(id).await?, &name, &text)?;
-            if as_json {
-                out::json(&json!({"paged": false, "command": command}))?;
-            } else {
-                out::line(format!("{command:?}"))?;
-                out::note("nothing was run; --yes runs exactly this");
+            (Some(text), _) => (id, Command::Tick { item, met: true, text }, when),
+            (None, Some(text)) => (id, Command::Tick { item, met: false, text }, when),
+            (None, None) => {
+                return Err(CliError::usage(
+                    format!("nothing said about {item}"),
+                    "Say how you know: --met TEXT or --not-met TEXT.",
+                ));
             }
-            return Ok(Done::Whole);
-        }
-        C::Page { id, name, text, yes: true } => desk.page(id, &name, &text).await?,
-        C::Check { id } => return check(desk, id, as_json).await,
-        C::Note { id, text, kind, when } => desk.note(id, &text, kind, when.at).await?,
-        C::Correct { id, entry, text, reason, when } => desk.correct(id, entry, &text, &reason, when.at).await?,
-        C::Undo { id, entry, when } => desk.undo(id, entry, when.at).await?,
-        C::Severity { id, severity, reason, when } => desk.set_severity(id, severity, &reason, when.at).await?,
-        C::Status { id, status, override_reason, reason, when } => {
-            let written = desk.set_status(id, status, override_reason, reason.as_deref(), when.at).await?;
-            tell_open(desk, &written.0);
-            written
-        }
+        },
         C::Exit { id, expression, below, above, length, source, when } => {
-            let criteria = crate::analysis::exit::build(&expression, below, above, length, source).map_err(CliError::Usage)?;
-            desk.set_exit(id, criteria, when.at).await?
+            let criteria = crate::analysis::exit::build(&expression, below, above, length, source);
+            let criteria = criteria.map_err(|e| CliError::Usage(crate::telemetry::Failure::new(e)))?;
+            (id, Command::SetExit { criteria }, when)
         }
-        C::Role { id, role, name, renounce: true, when } => desk.renounce(id, role, name.as_deref(), when.at).await?,
+        C::Role { id, role, name, renounce: true, when } => (id, Command::Renounce { role, holder: name }, when),
         C::Role { id, role, name, renounce: false, when } => {
-            desk.assign(id, role, name.as_deref().unwrap_or(&desk.user), when.at).await?
-        }
-        C::Task { id, name, text, minutes, when } => {
-            desk.add_action(id, NewAction::task(&name, &text, Duration::from_secs(minutes * 60)), when.at).await?
-        }
-        C::Report { id, action, result, again_in: None, when } => desk.action_done(id, action, Some(result), when.at).await?,
-        C::Report { id, action, result, again_in: Some(minutes), when } => {
-            let change = ActionChange {
-                state: Some(ActionState::InProgress),
-                result: Some(result),
-                check_back_at: Some(when.at.unwrap_or_else(now) + Duration::from_secs(minutes * 60)),
-                ..ActionChange::default()
-            };
-            desk.change_action(id, action, change, when.at).await?
-        }
-        C::Hypothesis { id, entry, verdict, reason, when } => desk.judge(id, entry, verdict, &reason, when.at).await?,
-        C::Objection { id, entry, text, by, when } => {
-            desk.remark(id, entry, Remark::Objection, by.as_deref(), &text, when.at).await?
-        }
-        C::Outcome { id, entry, text, when } => desk.remark(id, entry, Remark::Outcome, None, &text, when.at).await?,
-        C::Impact { id, started, services, users, region, text, when } => {
-            desk.set_impact(id, NewImpact { started, services, users, region, text }, when.at).await?
-        }
-        C::Time { id, moment, time, reason, exception, when } => {
-            desk.set_time(id, moment, time, &reason, exception, when.at).await?
+            (id, Command::Assign { role, holder: name.unwrap_or_else(|| desk.user.clone()) }, when)
         }
         C::Update { id, text, audience, next_in, last, when } => {
             let next = if last { NextUpdate::Never } else { next_in.map_or(NextUpdate::Scheduled, NextUpdate::In) };
-            desk.published(id, audience, &text, next, when.at).await?
+            (id, Command::RecordUpdate { audience, text, next }, when)
         }
-        C::Event { id, kind, text, when } => desk.event(id, kind, &text, when.at).await?,
-        C::Escalate { id, level, reason, to, when } => desk.escalate(id, level, to.as_deref(), &reason, when.at).await?,
-        C::Attach { id, file, note, when } => {
-            let read = read_to_attach(&file)?;
-            let from = if file.as_os_str() == "-" { "standard input".to_owned() } else { file.display().to_string() };
-            let written = desk.attach(id, &from, &read, note.as_deref(), when.at).await?;
-            for gap in &read.gaps {
-                out::note(format!("warroom: {gap}"));
-            }
-            written
+        C::Page { id, name, text, yes: false } => return preview_page(desk, id, &name, &text, as_json).await,
+        C::Page { id, name, text, yes: true } => (id, Command::Page { name, text }, When { at: None }),
+        C::Similar { id } => return similar(desk, id, as_json).await,
+        C::Resolve { id, override_reason, when } => {
+            (id, Command::Status { status: Status::Resolved, override_reason, reason: None }, when)
         }
-        C::Unlink { id, fingerprint, reason, when } => desk.unlink(id, &fingerprint, reason, when.at).await?,
-        C::Merge { id, into, reason, when } => desk.merge(id, into, reason, when.at).await?,
-        C::Acknowledge { id, when } => desk.acknowledge(id, when.at).await?,
-        C::Unacknowledge { id, reason, when } => desk.unacknowledge(id, &reason, when.at).await?,
-        C::Resolve { id, override_reason, when } => desk.set_status(id, Status::Resolved, override_reason, None, when.at).await?,
-        C::Reopen { id, reason, when } => desk.reopen(id, &reason, when.at).await?,
-        C::Grade { id, grade, found_by, text, when } => desk.grade(id, grade, found_by, text, when.at).await?,
-        C::Link { id, fingerprint, when } => {
-            let before = desk.journal.incident(id).await?.head.last_seq;
-            let (incident, warnings) = desk.link(id, &[fingerprint], when.at).await?;
-            warnings.iter().for_each(|w| out::note(format!("warroom: {w}")));
-            let Some(entry) = incident.entries.last().filter(|e| e.seq > before).cloned() else {
-                return Err(CliError::Failed(format!("{id} has this alert already")));
-            };
-            (incident, entry)
-        }
+        C::Change(Change { id, when, command }) => (id, command, when),
     };
-    print_entry(&incident, &entry, as_json)
+    let is_check = command == Command::Check;
+    let is_status = matches!(command, Command::Status { .. });
+    let outcome = desk.run(id, command, when.resolve()?).await?;
+    if is_check {
+        return print_check(&outcome, as_json);
+    }
+    if is_status {
+        warn_of_open_items(desk, &outcome.incident);
+    }
+    print_outcome(&outcome, as_json)
 }
 
-/// What is open in the phases that lie behind: told, not asked for.
-fn tell_open(desk: &Desk, incident: &Incident) {
+async fn preview_page(desk: &Desk, id: IncidentId, name: &str, text: &str, as_json: bool) -> Result<Done, CliError> {
+    let command = desk.page_command(&desk.journal.incident(id).await?, name, text)?;
+    if as_json {
+        out::json(&json!({"paged": false, "command": command}))?;
+    } else {
+        out::line(format!("{command:?}"))?;
+        out::note("Nothing was run. Add --yes to run exactly this command.");
+    }
+    Ok(Done::Whole)
+}
+
+/// Notes the open items of earlier phases, which do not block a change of status.
+fn warn_of_open_items(desk: &Desk, incident: &Incident) {
     let Some(phase) = incident.head.status.phase() else { return };
     let gates = desk.gates(incident);
-    let behind: Vec<&str> = gates.iter().filter(|g| g.phase < phase && !g.met).map(|g| g.item).collect();
-    if !behind.is_empty() {
-        out::note(format!(
-            "warroom: still open in earlier phases: {} (`warroom incident gate {}`)",
-            behind.join(", "),
-            incident.id()
-        ));
+    let open: Vec<&str> = gates.iter().filter(|g| g.phase < phase && !g.met).map(|g| g.item).collect();
+    if !open.is_empty() {
+        let id = incident.id();
+        out::note(format!("warroom: still open in earlier phases: {} (see `warroom incident gate {id}`)", open.join(", ")));
     }
 }
 
@@ -555,7 +295,7 @@ async fn brief(desk: &Desk, id: IncidentId, reader: Reader, as_json: bool) -> Re
     Ok(Done::Whole)
 }
 
-async fn likes(desk: &Desk, id: IncidentId, as_json: bool) -> Result<Done, CliError> {
+async fn similar(desk: &Desk, id: IncidentId, as_json: bool) -> Result<Done, CliError> {
     let found = desk.similar(id).await?;
     if as_json {
         out::json(&json!({"id": id, "similar": found}))?;
@@ -596,31 +336,35 @@ async fn checklist(desk: &Desk, id: IncidentId, as_json: bool) -> Result<Done, C
     Ok(Done::Whole)
 }
 
-async fn check(desk: &Desk, id: IncidentId, as_json: bool) -> Result<Done, CliError> {
-    let before = desk.journal.incident(id).await?.head.last_seq;
-    let (incident, silent) = desk.check(id).await?;
-    silent.iter().for_each(|s| out::note(format!("warroom: {s}")));
-    let new: Vec<&Entry> = incident.entries.iter().filter(|e| e.seq > before).collect();
+/// The result of `warroom incident check`. Partial when something could not be checked.
+fn print_check(outcome: &Outcome, as_json: bool) -> Result<Done, CliError> {
+    let incident = &outcome.incident;
+    outcome.warnings.iter().for_each(|w| out::note(format!("warroom: {w}")));
     if as_json {
         let reading = incident.readings.last().map(|r| &r.reading);
-        let shown: Vec<Value> = new.iter().map(|e| entry_shape(&incident, e)).collect();
-        out::json(&json!({"id": id, "entries": shown, "reading": reading, "silent": silent}))?;
-    } else if new.is_empty() {
-        out::line("nothing new")?;
+        let entries: Vec<Value> = outcome.entries.iter().map(|e| entry_shape(incident, e)).collect();
+        out::json(&json!({"id": incident.id(), "entries": entries, "reading": reading, "silent": outcome.warnings}))?;
+    } else if outcome.entries.is_empty() {
+        out::line(format!("Nothing new. {}.", outcome.message))?;
     } else {
-        for e in new {
-            out::line(format!("{} entry {}: {}", e.incident, seq_label(e.seq), e.fact.sentence()))?;
+        for e in &outcome.entries {
+            print_entry(e)?;
         }
     }
-    Ok(if silent.is_empty() { Done::Whole } else { Done::Partial })
+    Ok(if outcome.warnings.is_empty() { Done::Whole } else { Done::Partial })
 }
 
-/// The entry that was written: JSON, or one line.
-pub(super) fn print_entry(incident: &Incident, entry: &Entry, as_json: bool) -> Result<Done, CliError> {
-    if as_json {
-        out::json(&entry_shape(incident, entry))?;
-    } else {
-        out::line(format!("{} entry {}: {}", entry.incident, seq_label(entry.seq), entry.fact.sentence()))?;
+fn print_entry(entry: &Entry) -> Result<(), CliError> {
+    out::line(format!("{} entry {}: {}", entry.incident, seq_label(entry.seq), entry.fact.sentence()))
+}
+
+/// The main entry that a command appended, as JSON or as one line, and its warnings on stderr.
+pub(super) fn print_outcome(outcome: &Outcome, as_json: bool) -> Result<Done, CliError> {
+    outcome.warnings.iter().for_each(|w| out::note(format!("warroom: {w}")));
+    match outcome.entries.first() {
+        Some(entry) if as_json => out::json(&entry_shape(&outcome.incident, entry))?,
+        Some(entry) => print_entry(entry)?,
+        None => return Err(CliError::failed("nothing changed")),
     }
     Ok(Done::Whole)
 }
@@ -651,7 +395,7 @@ async fn list(desk: &Desk, open: bool, as_json: bool) -> Result<Done, CliError> 
         return Ok(Done::Whole);
     }
     if heads.is_empty() {
-        out::note("no incidents: `warroom declare --title …` opens one");
+        out::note("No incidents yet. Run `warroom declare --title …` to declare one.");
     }
     let now = now();
     let rows: Vec<Vec<String>> = heads

@@ -45,7 +45,7 @@ pub(super) async fn run(desk: &Desk, args: &InvestigateArgs, as_json: bool) -> R
 /// Prints the last investigation.
 pub(super) fn print(incident: &Incident, as_json: bool) -> Result<Done, CliError> {
     let Some(found) = &incident.investigation else {
-        return Err(CliError::Failed("the investigation left nothing in the journal".to_owned()));
+        return Err(CliError::failed("the investigation recorded nothing"));
     };
     if as_json {
         let ids: Vec<_> = incident.evidence.iter().map(|e| e.id).collect();

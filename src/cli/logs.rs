@@ -116,8 +116,7 @@ fn patterns(args: &PatternsArgs, stop: &AtomicBool, as_json: bool) -> Result<Don
         }
     }
     if let (Some(path), Some(numbers)) = (&args.assignments, &reading.numbers) {
-        assign(path, numbers, &found)
-            .map_err(|e| CliError::Failed(format!("{} cannot be written: {e}; check the path", path.display())))?;
+        assign(path, numbers, &found).map_err(|e| CliError::file("write", path, &e))?;
     }
     let has_baseline = args.baseline.is_some();
     if as_json {
@@ -147,12 +146,10 @@ impl Reading {
     /// `service`: who wrote it, where several files tell that apart.
     fn file(&mut self, path: &Path, side: Side, service: Option<&str>, stop: &AtomicBool) -> Result<(), CliError> {
         let fail = |e: std::io::Error| {
-            let what = match e.kind() {
-                ErrorKind::NotFound | ErrorKind::PermissionDenied => format!("{e}; check the path"),
-                ErrorKind::UnexpectedEof => "its packed text is cut off".to_owned(),
-                _ => e.to_string(),
-            };
-            CliError::Failed(format!("{} cannot be read: {what}", path.display()))
+            if e.kind() == ErrorKind::UnexpectedEof {
+                return CliError::failed(format!("cannot read {}: the compressed data is truncated", path.display()));
+            }
+            CliError::file("read", path, &e)
         };
         let mut from = open(path).map_err(fail)?;
         // A time of day alone is of the day on which the file was last written, or of the one before.

@@ -1,10 +1,11 @@
-//! Writing to stdout and stderr, the only place that does.
+//! Writing to stdout and stderr; no other file does.
 
 use std::io::Write;
 
 use serde::Serialize;
 
 use super::CliError;
+use crate::telemetry::Failure;
 
 /// A line of data.
 pub(super) fn line(text: impl AsRef<str>) -> Result<(), CliError> {
@@ -14,7 +15,7 @@ pub(super) fn line(text: impl AsRef<str>) -> Result<(), CliError> {
     Ok(())
 }
 
-/// Text as it is, flushed: for streams.
+/// Text as it is, flushed, for streams.
 pub(super) fn raw(text: &str) -> Result<(), CliError> {
     let mut stdout = std::io::stdout().lock();
     stdout.write_all(text.as_bytes())?;
@@ -29,54 +30,33 @@ pub(super) fn json<T: Serialize + ?Sized>(value: &T) -> Result<(), CliError> {
 
 /// A message.
 pub(super) fn note(text: impl AsRef<str>) {
-    // A closed stderr has no reader to tell.
-    let _unheard = writeln!(std::io::stderr().lock(), "{}", text.as_ref());
+    // A closed stderr has no reader.
+    let _no_reader = writeln!(std::io::stderr().lock(), "{}", text.as_ref());
 }
 
-/// A line of progress on stderr in place of the last one; empty takes it away.
+/// A line of progress on stderr that replaces the last one; an empty text removes it.
 pub(super) fn progress(text: &str) {
     let mut stderr = std::io::stderr().lock();
-    let _unheard = write!(stderr, "\r\x1b[K{text}");
-    let _unseen = stderr.flush();
+    let _no_reader = write!(stderr, "\r\x1b[K{text}");
+    let _no_reader = stderr.flush();
 }
 
-/// A failure: one or two lines on stderr, and with `--json` the error object on stdout.
-pub(super) fn error(json: bool, kind: &str, message: &str) {
-    note(format!("warroom: {message}"));
+/// A failure: what failed and why on one line of stderr, what to do on another, and with `--json` the error object on stdout.
+pub(super) fn error(json: bool, kind: &str, failure: &Failure) {
+    note(format!("warroom: {}", failure.summary()));
+    if let Some(remedy) = &failure.remedy {
+        note(remedy);
+    }
     if json {
-        error_json(kind, message);
+        error_json(kind, failure);
     }
 }
 
-/// `{"error":{"kind","message","remedy"}}`; `remedy` is null where the message advises nothing.
-pub(super) fn error_json(kind: &str, message: &str) {
-    let remedy = advice(message);
-    let _unheard = json_value(&serde_json::json!({"error": {"kind": kind, "message": message, "remedy": remedy}}));
-}
-
-/// How our messages begin what they advise, after a colon or a semicolon.
-const ADVICE: &str = "acknowledge add ask assign check choose close correct create did export free give grade import install keep \
-                      leave link look make merge move name open purge put remove reopen repeat run say set start take tick try \
-                      update use wait widen write";
-
-/// The part of a message that says what to do.
-fn advice(message: &str) -> Option<&str> {
-    let begins = |part: &str| {
-        let word = part.split([' ', ',']).next().unwrap_or("");
-        part.starts_with(['`', '-']) || part.starts_with("it looks like ") || ADVICE.split_whitespace().any(|w| w == word)
-    };
-    let parts = message.match_indices("; ").chain(message.match_indices(": ")).map(|(at, mark)| at + mark.len());
-    parts.filter(|from| message.get(*from..).is_some_and(begins)).min().and_then(|from| message.get(from..))
-}
-
-/// A mistake on the command line.
-pub(super) fn usage_json(message: &str) {
-    let remedy = "`warroom --help` and `warroom COMMAND --help` show what is taken";
-    let _unheard = json_value(&serde_json::json!({"error": {"kind": "usage", "message": message, "remedy": remedy}}));
-}
-
-fn json_value(value: &serde_json::Value) -> Result<(), CliError> {
-    json(value)
+/// `{"error":{"kind","message","causes","remedy"}}`; `remedy` is null where there is nothing to advise.
+pub(super) fn error_json(kind: &str, failure: &Failure) {
+    let Failure { message, causes, remedy } = failure;
+    let object = serde_json::json!({"error": {"kind": kind, "message": message, "causes": causes, "remedy": remedy}});
+    let _no_reader = json(&object);
 }
 
 /// Columns padded to their widest cell, two spaces between; the last column is not padded.
@@ -97,22 +77,4 @@ pub(super) fn table(rows: &[Vec<String>]) -> Vec<String> {
             line.trim_end().to_owned()
         })
         .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::advice;
-
-    #[test]
-    fn only_advice_is_a_remedy() {
-        for (message, remedy) in [
-            ("INC-9 is not in this store: `warroom incident list` shows what is", Some("`warroom incident list` shows what is")),
-            ("the terminal cannot be used: No such device; give another", Some("give another")),
-            ("c.toml:3:1: the URL 'x': give one with http", Some("give one with http")),
-            ("the store differs: it was rewritten, or put back from a backup", None),
-            ("nothing is open", None),
-        ] {
-            assert_eq!(advice(message), remedy, "{message}");
-        }
-    }
 }

@@ -9,7 +9,7 @@ use super::{CliError, Done, duration_arg, id_arg, out};
 use crate::incident::{IncidentId, Status, Summary};
 use crate::investigate::Desk;
 use crate::investigate::clock::now;
-use crate::journal::Purge;
+use crate::journal::{JournalError, Purge};
 
 /// Arguments of `warroom purge`.
 #[derive(Args)]
@@ -32,9 +32,8 @@ pub(super) async fn run(desk: &Desk, retention: Option<Duration>, args: &PurgeAr
     let heads = desk.journal.list().await?;
     let chosen: Vec<&Summary> = if args.ids.is_empty() {
         let Some(age) = args.older_than.or(retention) else {
-            return Err(CliError::Usage(
-                "say what is to go: --older-than 365d, ids, or [retention] days in the configuration".to_owned(),
-            ));
+            let remedy = "Give --older-than 365d or ids, or set [retention] days in the configuration.";
+            return Err(CliError::usage("nothing says what to delete", remedy));
         };
         let end = now() - age;
         heads.iter().filter(|h| has_ended(h) && h.status_since < end && h.last_at < end).collect()
@@ -43,13 +42,11 @@ pub(super) async fn run(desk: &Desk, retention: Option<Duration>, args: &PurgeAr
         for id in &args.ids {
             match heads.iter().find(|h| h.id == *id) {
                 None => {
-                    return Err(CliError::NotFound(format!("{id} is not in this store: `warroom incident list` shows what is")));
+                    return Err(JournalError::NoSuchIncident(*id).into());
                 }
                 Some(h) if !has_ended(h) => {
-                    return Err(CliError::Failed(format!(
-                        "{id} is {}: only closed, cancelled and merged incidents are purged",
-                        h.status
-                    )));
+                    let message = format!("{id} is {}; only closed, cancelled and merged incidents can be purged", h.status);
+                    return Err(CliError::failed(message));
                 }
                 Some(h) => chosen.push(h),
             }
@@ -63,7 +60,7 @@ pub(super) async fn run(desk: &Desk, retention: Option<Duration>, args: &PurgeAr
         }
     }
     if args.yes && !ids.is_empty() {
-        let reason = crate::investigate::desk::checked_line("reason", &args.reason)?;
+        let reason = crate::incident::command::check_text("reason", &args.reason, false)?;
         // It outlives what it is about: names and secrets stay out of it as they do everywhere.
         let reason = crate::evidence::Redactor::new().text(&reason).into_owned();
         let note = format!("purged at {} by {}: {reason}", now().rfc3339(), desk.user);

@@ -21,7 +21,7 @@ pub(super) async fn stoppable(
     let waits = on_ctrl_c(|| ASKED.store(true, Ordering::Relaxed));
     let done = tokio::task::spawn_blocking(move || job(&ASKED)).await;
     waits.abort();
-    done.map_err(|e| CliError::Failed(format!("the study ended early: {e}")))?
+    done.map_err(|e| CliError::failed(format!("the analysis ended early: {e}")))?
 }
 
 /// Whether the first Ctrl-C came.

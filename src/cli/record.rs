@@ -28,12 +28,12 @@ pub struct RecordArgs {
 
 pub(super) async fn run(desk: &Desk, args: &RecordArgs, as_json: bool) -> Result<Done, CliError> {
     if desk.sources.sources.is_empty() {
-        return Err(CliError::Usage("there is no source to record: add [[sources]] to the configuration".to_owned()));
+        return Err(CliError::usage("there is no source to record", "Add [[sources]] to the configuration."));
     }
     let span = Window::before(now(), args.window);
     let progress = super::investigate::progress(as_json);
-    let recording = record(&desk.sources, span, &args.title, &progress).await.map_err(|e| CliError::Failed(e.message))?;
-    let bytes = recording.encode().map_err(|e| CliError::Failed(e.message))?;
+    let recording = record(&desk.sources, span, &args.title, &progress).await?;
+    let bytes = recording.encode()?;
     super::export::write(&args.output, &bytes)?;
     let answers: usize = recording.sources.iter().map(|s| s.ranges.len() + s.lines.len() + usize::from(s.alerts.is_some())).sum();
     if as_json {

@@ -2,11 +2,11 @@
 
 use clap::Args;
 
-use super::{CliError, Done, out, time_arg};
+use super::{CliError, Done, out};
 use crate::incident::milestone::DEFINITIONS;
 use crate::incident::stats::{Row, Spread, Stats, Times, stats};
 use crate::investigate::Desk;
-use crate::telemetry::Timestamp;
+use crate::telemetry::Moment;
 use crate::telemetry::time::human_duration;
 use crate::telemetry::words::count;
 
@@ -14,14 +14,15 @@ use crate::telemetry::words::count;
 #[derive(Args)]
 pub struct StatsArgs {
     /// Only incidents declared since
-    #[arg(long, value_name = "TIME", value_parser = time_arg)]
-    since: Option<Timestamp>,
+    #[arg(long, value_name = "TIME")]
+    since: Option<Moment>,
 }
 
 pub(super) async fn run(desk: &Desk, args: &StatsArgs, as_json: bool) -> Result<Done, CliError> {
     let heads = desk.journal.list().await?;
+    let since = args.since.as_ref().map(super::resolve).transpose()?;
     let mut rows = Vec::new();
-    for head in heads.iter().filter(|h| args.since.is_none_or(|s| h.declared_at >= s)) {
+    for head in heads.iter().filter(|h| since.is_none_or(|s| h.declared_at >= s)) {
         rows.push(Row::from_incident(&desk.journal.incident(head.id).await?));
     }
     let stats = stats(&rows);

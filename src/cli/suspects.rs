@@ -10,7 +10,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::reading::{Progress, STOPPED, open, stoppable};
-use super::{CliError, Done, out, time_arg};
+use super::{CliError, Done, out};
 use crate::analysis::departure::{MAX_NOTICE_DELAY, MeasuredSeries, Point};
 use crate::analysis::log_shift::{LogComparison, LogShift, LogShifts};
 use crate::analysis::patterns::study::{Side, classify_change};
@@ -35,7 +35,7 @@ pub struct SuspectsArgs {
     /// Series: a CSV with a column `time` and one for each series, named `service|metric`
     incident: PathBuf,
     /// When the incident was noticed; may be some minutes late
-    #[arg(long, value_parser = time_arg)]
+    #[arg(long, value_parser = Timestamp::parse)]
     at: Timestamp,
     /// Series of normal times; without it what lies before --at
     #[arg(long, value_name = "FILE")]
@@ -97,9 +97,9 @@ fn rank(args: &SuspectsArgs, stop: &AtomicBool, as_json: bool) -> Result<Done, C
         comparable(args, &incident, baseline.as_ref())?;
     }
     if let Some(symptom) = args.symptom.as_ref().filter(|s| !incident.columns.contains_key(*s)) {
-        let near = crate::config::nearest(symptom, incident.columns.keys().map(String::as_str));
+        let near = crate::telemetry::words::nearest(symptom, incident.columns.keys().map(String::as_str));
         let hint = near.map_or_else(String::new, |n| format!("; did you mean '{n}'?"));
-        return Err(CliError::Usage(format!("{} has no series '{symptom}'{hint}", args.incident.display())));
+        return Err(CliError::usage(format!("{} has no series '{symptom}'", args.incident.display()), hint));
     }
     let mut known = SuspectContext { symptom: args.symptom.clone(), ..SuspectContext::default() };
     if let Some(path) = &args.graph {
@@ -129,7 +129,7 @@ fn rank(args: &SuspectsArgs, stop: &AtomicBool, as_json: bool) -> Result<Done, C
 /// Whether there is something to compare with something.
 fn comparable(args: &SuspectsArgs, incident: &Table, baseline: Option<&Table>) -> Result<(), CliError> {
     let (path, at) = (args.incident.display(), args.at.date_clock());
-    let fail = |text: String| Err(CliError::Failed(text));
+    let fail = |text: String| Err(CliError::failed(text));
     if let Some(baseline) = baseline {
         let normal = args.baseline.as_deref().unwrap_or_else(|| Path::new("")).display();
         if !incident.columns.keys().any(|name| baseline.columns.contains_key(name)) {
@@ -226,16 +226,16 @@ fn values_of<'a>(table: &'a Table, name: &str) -> &'a [f64] {
 }
 
 fn reader(path: &Path) -> Result<csv::Reader<Box<dyn BufRead>>, CliError> {
-    let fail = |e: std::io::Error| CliError::Failed(format!("{} cannot be read: {e}; check the path", path.display()));
+    let fail = |e: std::io::Error| CliError::file("read", path, &e);
     Ok(csv::ReaderBuilder::new().flexible(true).from_reader(open(path).map_err(fail)?))
 }
 
 fn bad(path: &Path, e: &csv::Error) -> CliError {
-    CliError::Failed(format!("{} is no CSV that can be read: {e}", path.display()))
+    CliError::failed(format!("{} is not valid CSV: {e}", path.display()))
 }
 
 fn time_of(path: &Path, row: usize, text: &str) -> Result<Timestamp, CliError> {
-    Timestamp::parse(text).map_err(|e| CliError::Failed(format!("{}, row {row}: {e}", path.display())))
+    Timestamp::parse(text).map_err(|e| CliError::failed(format!("{}, row {row}: {e}", path.display())))
 }
 
 fn table(path: &Path, input: &mut Input<'_>) -> Result<Table, CliError> {
@@ -243,7 +243,7 @@ fn table(path: &Path, input: &mut Input<'_>) -> Result<Table, CliError> {
     let header = rows.byte_headers().map_err(|e| bad(path, &e))?.clone();
     let names: Vec<String> = header.iter().map(|n| String::from_utf8_lossy(n).into_owned()).collect();
     let Some(time) = names.iter().position(|n| n == "time") else {
-        return Err(CliError::Failed(format!(
+        return Err(CliError::failed(format!(
             "{} has no column 'time': it holds the times, the others a series each",
             path.display()
         )));
@@ -273,7 +273,7 @@ fn table(path: &Path, input: &mut Input<'_>) -> Result<Table, CliError> {
         }
     }
     if times.is_empty() && !input.stop.load(Ordering::Relaxed) {
-        return Err(CliError::Failed(format!(
+        return Err(CliError::failed(format!(
             "{} has no rows: below its header each row is a time and its values",
             path.display()
         )));
@@ -333,7 +333,7 @@ impl Odd {
         if self.words > 0 {
             let many = count(self.words, "cell");
             if self.numbers == 0 {
-                return Err(CliError::Failed(format!(
+                return Err(CliError::failed(format!(
                     "{path} has no numbers: {} is the first of {many} that are none",
                     self.first
                 )));
@@ -378,7 +378,7 @@ fn log_shifts(before: &Path, now: &Path, input: &mut Input<'_>) -> Result<LogShi
         let header = rows.byte_headers().map_err(|e| bad(path, &e))?.clone();
         let column = |name: &str| {
             header.iter().position(|h| h == name.as_bytes()).ok_or_else(|| {
-                CliError::Failed(format!("{} has no column '{name}': log files have time, service and message", path.display()))
+                CliError::failed(format!("{} has no column '{name}': log files have time, service and message", path.display()))
             })
         };
         let (service, message) = (column("service")?, column("message")?);

@@ -1,4 +1,4 @@
-//! The configuration file: its shape, and its mistakes with their place.
+//! The configuration file: its shape, and its mistakes with their line.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -6,9 +6,12 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::secret::SecretRef;
-use super::{Config, ConfigError, nearest};
+use super::secret::{CommandLine, SecretRef};
+use super::types::{AssistantConfig, Auth, BasicAuth, OncallConfig, SourceConfig, TlsConfig, TrackerConfig, TrackerKind};
+use super::{CheckSource, Config, ConfigError};
 use crate::incident::{Due, Severity};
+use crate::telemetry::Failure;
+use crate::telemetry::words::nearest;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -35,7 +38,7 @@ struct File {
 struct RawStore {
     url: String,
     password_env: Option<String>,
-    password_command: Option<String>,
+    password_command: Option<CommandLine>,
     password_file: Option<String>,
 }
 
@@ -60,7 +63,7 @@ struct RawTracker {
     url: Option<String>,
     project: String,
     token_env: Option<String>,
-    token_command: Option<String>,
+    token_command: Option<CommandLine>,
     token_file: Option<String>,
     #[serde(default)]
     labels: Vec<String>,
@@ -122,12 +125,12 @@ struct RawSource {
 #[serde(deny_unknown_fields)]
 struct RawAuth {
     bearer_env: Option<String>,
-    bearer_command: Option<String>,
+    bearer_command: Option<CommandLine>,
     bearer_file: Option<String>,
     basic: Option<RawBasic>,
     header: Option<String>,
     value_env: Option<String>,
-    value_command: Option<String>,
+    value_command: Option<CommandLine>,
     value_file: Option<String>,
 }
 
@@ -136,7 +139,7 @@ struct RawAuth {
 struct RawBasic {
     user: String,
     password_env: Option<String>,
-    password_command: Option<String>,
+    password_command: Option<CommandLine>,
     password_file: Option<String>,
 }
 
@@ -146,7 +149,7 @@ struct RawAssistant {
     base_url: String,
     model: String,
     api_key_env: Option<String>,
-    api_key_command: Option<String>,
+    api_key_command: Option<CommandLine>,
     api_key_file: Option<String>,
     context_tokens: Option<u64>,
     answer_tokens: Option<u64>,
@@ -155,7 +158,7 @@ struct RawAssistant {
     tls: Option<TlsConfig>,
     #[serde(default)]
     headers: BTreeMap<String, String>,
-    /// Further models by name: what they leave out is as above.
+    /// Further models by name, with the settings above where they set none of their own.
     #[serde(default)]
     models: BTreeMap<String, RawModel>,
 }
@@ -166,77 +169,10 @@ struct RawModel {
     model: String,
     base_url: Option<String>,
     api_key_env: Option<String>,
-    api_key_command: Option<String>,
+    api_key_command: Option<CommandLine>,
     api_key_file: Option<String>,
     context_tokens: Option<u64>,
     answer_tokens: Option<u64>,
-}
-
-/// Certificates of a private authority, and our own.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TlsConfig {
-    pub ca_file: Option<String>,
-    pub cert_file: Option<String>,
-    pub key_file: Option<String>,
-}
-
-/// Name and password.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BasicAuth {
-    pub user: String,
-    pub password: SecretRef,
-}
-
-/// How a source is told who asks.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Auth {
-    #[default]
-    None,
-    Bearer(SecretRef),
-    Basic(BasicAuth),
-    Header {
-        name: String,
-        value: SecretRef,
-    },
-}
-
-/// One configured source. Which keys a type takes is said in `sources::registry`.
-#[derive(Clone, Debug)]
-pub struct SourceConfig {
-    pub name: String,
-    pub kind: String,
-    pub url: Option<String>,
-    pub auth: Auth,
-    pub headers: BTreeMap<String, String>,
-    pub tls: TlsConfig,
-    pub timeout: Duration,
-    /// Globs of a file source.
-    pub paths: Vec<String>,
-    /// The file of a recording, the folder of a git repository.
-    pub path: Option<String>,
-    /// The one Kubernetes namespace that is asked; `None`: all.
-    pub namespace: Option<String>,
-    /// Label matchers that narrow the alerts that are asked for.
-    pub matchers: Vec<String>,
-    /// A LogQL stream selector that every question to Loki stays within.
-    pub selector: Option<String>,
-    /// The service that a file's lines, a repository's commits and a file's changes belong to when they do not say.
-    pub service: Option<String>,
-    /// The zone of times without one, in minutes east of UTC.
-    pub timezone_offset_minutes: i32,
-}
-
-/// Programs of the team's own that tell who is on call and page them: program and arguments, run without a shell.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct OncallConfig {
-    /// Prints who is on call.
-    #[serde(default)]
-    pub show: Vec<String>,
-    /// Pages somebody; `{name}`, `{text}` and `{incident}` are filled in.
-    #[serde(default)]
-    pub page: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -247,105 +183,21 @@ struct RawSlo {
     services: BTreeMap<String, f64>,
 }
 
-/// Objectives of the error budgets: the share of requests that is to succeed, such as .999.
-#[derive(Clone, Debug, PartialEq)]
-pub struct SloConfig {
-    /// For services without one of their own.
-    pub objective: f64,
-    pub services: BTreeMap<String, f64>,
-}
-
-impl Default for SloConfig {
-    fn default() -> Self {
-        Self { objective: 0.999, services: BTreeMap::new() }
-    }
-}
-
-impl SloConfig {
-    /// The objective of a service.
-    pub fn of(&self, service: &str) -> f64 {
-        self.services.get(service).copied().unwrap_or(self.objective)
-    }
-}
-
-/// Which tracker it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TrackerKind {
-    Github,
-    Gitlab,
-}
-
-/// A tracker that action items can be sent to.
-#[derive(Clone, Debug)]
-pub struct TrackerConfig {
-    pub name: String,
-    pub kind: TrackerKind,
-    /// The base of its API.
-    pub url: String,
-    /// `owner/repository`, or a GitLab project's path or number.
-    pub project: String,
-    pub token: Option<SecretRef>,
-    /// Labels that every issue gets.
-    pub labels: Vec<String>,
-    pub tls: TlsConfig,
-    pub timeout: Duration,
-}
-
-/// The LLM endpoint.
-#[derive(Clone, Debug)]
-pub struct AssistantConfig {
-    pub base_url: String,
-    pub model: String,
-    pub api_key: Option<SecretRef>,
-    /// The model's context window.
-    pub context_tokens: u64,
-    /// Tokens of it that are kept for the answer.
-    pub answer_tokens: u64,
-    /// How long the stream may stay silent.
-    pub timeout: Duration,
-    /// Sent only when set: reasoning models refuse it.
-    pub temperature: Option<f64>,
-    pub tls: TlsConfig,
-    pub headers: BTreeMap<String, String>,
-    /// Further models by the name that `ask --model` takes.
-    pub named: BTreeMap<String, AssistantConfig>,
-}
-
-/// Looks and manners of the terminal interface.
-#[derive(Clone, Debug)]
-pub struct UiConfig {
-    pub theme: Option<String>,
-    pub mouse: bool,
-    /// Nothing may be changed from the TUI.
-    pub read_only: bool,
-    /// A word for the header, such as `prod-eu`.
-    pub profile: Option<String>,
-    pub refresh: Duration,
-}
-
-impl Default for UiConfig {
-    fn default() -> Self {
-        Self { theme: None, mouse: false, read_only: false, profile: None, refresh: Duration::from_secs(10) }
-    }
-}
-
 struct Place<'a> {
     path: &'a Path,
     text: &'a str,
 }
 
 impl Place<'_> {
-    fn error(&self, at: Option<usize>, message: impl Into<String>) -> ConfigError {
-        let place = at.map_or_else(String::new, |at| {
-            let before = self.text.get(..at.min(self.text.len())).unwrap_or("");
-            format!(":{}", before.matches('\n').count() + 1)
-        });
-        ConfigError::Invalid { path: self.path.display().to_string(), place, message: message.into() }
+    /// A mistake in the file, at a byte position or in the file as a whole.
+    fn error(&self, at: Option<usize>, mistake: impl Into<Failure>) -> ConfigError {
+        let line = at.map(|at| self.text.get(..at.min(self.text.len())).unwrap_or("").matches('\n').count() + 1);
+        ConfigError::Invalid { path: self.path.display().to_string(), line, mistake: mistake.into() }
     }
 }
 
-/// Puts what the file says over what is there.
-pub(super) fn apply(config: &mut Config, text: &str, path: &Path) -> Result<(), ConfigError> {
+/// Puts a file over what is there. `check` says whether a source has what its type needs.
+pub(super) fn apply(config: &mut Config, text: &str, path: &Path, check: CheckSource) -> Result<(), ConfigError> {
     let place = Place { path, text };
     let file: File = toml::from_str(text).map_err(|e| {
         let at = e.span().map(|s| s.start);
@@ -353,19 +205,22 @@ pub(super) fn apply(config: &mut Config, text: &str, path: &Path) -> Result<(), 
     })?;
     for raw in file.sources {
         let at = raw.span().start;
-        let source = source(raw.into_inner(), |m| place.error(Some(at), m))?;
+        let source = source(raw.into_inner(), check).map_err(|m| place.error(Some(at), m))?;
         if config.sources.iter().any(|s| s.name == source.name) {
-            return Err(place.error(Some(at), format!("two sources are named '{}': give each its own name", source.name)));
+            return Err(place.error(
+                Some(at),
+                Failure::new(format!("two sources are named '{}'", source.name)).advise("Give each its own name."),
+            ));
         }
         config.sources.push(source);
     }
     if let Some(raw) = file.assistant {
         let at = raw.span().start;
-        config.assistant = Some(assistant(raw.into_inner(), &|m| place.error(Some(at), m))?);
+        config.assistant = Some(assistant(raw.into_inner(), "[assistant]").map_err(|m| place.error(Some(at), m))?);
     }
     if let Some(store) = file.store {
         config.store_url = store.url;
-        config.store_password = one_of(store.password_env, store.password_command, store.password_file, "[store] password")
+        config.store_password = secret(store.password_env, store.password_command, store.password_file, "[store] password")
             .map_err(|m| place.error(None, m))?;
     }
     config.oncall = file.oncall;
@@ -373,7 +228,10 @@ pub(super) fn apply(config: &mut Config, text: &str, path: &Path) -> Result<(), 
         let at = raw.span().start;
         if let Some(minutes) = raw.into_inner().monitor_minutes {
             if minutes > 7 * 24 * 60 {
-                return Err(place.error(Some(at), "[incident] monitor_minutes is more than a week"));
+                return Err(place.error(
+                    Some(at),
+                    Failure::new("[incident] monitor_minutes is more than a week").advise("Give at most 10080."),
+                ));
             }
             config.monitor = Duration::from_secs(minutes * 60);
         }
@@ -382,7 +240,10 @@ pub(super) fn apply(config: &mut Config, text: &str, path: &Path) -> Result<(), 
         let at = raw.span().start;
         let days = raw.into_inner().days;
         if days == 0 {
-            return Err(place.error(Some(at), "[retention] days must be at least 1; leave the section out to keep everything"));
+            return Err(place.error(
+                Some(at),
+                Failure::new("[retention] days is 0").advise("Give at least 1, or remove the section to keep everything."),
+            ));
         }
         config.retention = Some(Duration::from_secs(days.saturating_mul(86_400)));
     }
@@ -390,7 +251,10 @@ pub(super) fn apply(config: &mut Config, text: &str, path: &Path) -> Result<(), 
         let at = raw.span().start;
         let tracker = tracker(raw.into_inner()).map_err(|m| place.error(Some(at), m))?;
         if config.trackers.iter().any(|t| t.name == tracker.name) {
-            return Err(place.error(Some(at), format!("two trackers are named '{}': give each its own name", tracker.name)));
+            return Err(place.error(
+                Some(at),
+                Failure::new(format!("two trackers are named '{}'", tracker.name)).advise("Give each its own name."),
+            ));
         }
         config.trackers.push(tracker);
     }
@@ -400,7 +264,7 @@ pub(super) fn apply(config: &mut Config, text: &str, path: &Path) -> Result<(), 
     if let Some(rows) = file.severity {
         let at = rows.span().start;
         for (key, row) in rows.into_inner() {
-            let severity: Severity = key.parse().map_err(|e| place.error(Some(at), format!("[severity] {e}")))?;
+            let severity: Severity = key.parse().map_err(|e| place.error(Some(at), Failure::new(format!("[severity] {e}"))))?;
             if let Some(found) = config.matrix.rows.iter_mut().find(|r| r.severity == severity) {
                 if let Some(meaning) = row.meaning {
                     found.meaning = meaning;
@@ -416,7 +280,7 @@ pub(super) fn apply(config: &mut Config, text: &str, path: &Path) -> Result<(), 
                         .iter()
                         .map(|r| r.parse())
                         .collect::<Result<_, crate::incident::role::RoleError>>()
-                        .map_err(|e| place.error(Some(at), format!("[severity] {severity}: {e}")))?;
+                        .map_err(|e| place.error(Some(at), Failure::new(format!("[severity] {severity}: {e}"))))?;
                 }
                 found.postmortem = match (row.postmortem_days, row.postmortem_business_days) {
                     (None, None) => found.postmortem,
@@ -424,8 +288,8 @@ pub(super) fn apply(config: &mut Config, text: &str, path: &Path) -> Result<(), 
                     (Some(days), None) => Some(Due::Days(days)),
                     (None, Some(days)) => Some(Due::BusinessDays(days)),
                     (Some(_), Some(_)) => {
-                        let why = format!("[severity] {severity}: give postmortem_days or postmortem_business_days, not both");
-                        return Err(place.error(Some(at), why));
+                        let why = Failure::new(format!("[severity] {severity} has postmortem_days and postmortem_business_days"));
+                        return Err(place.error(Some(at), why.advise("Keep one of them.")));
                     }
                 };
             }
@@ -438,27 +302,23 @@ pub(super) fn apply(config: &mut Config, text: &str, path: &Path) -> Result<(), 
             if percent > 0.0 && percent < 100.0 {
                 Ok(percent / 100.0)
             } else {
-                Err(place.error(
-                    Some(at),
-                    format!(
-                        "[slo] {what} = {percent} is no percentage of requests that succeed: give one below 100, such as 99.9"
-                    ),
-                ))
+                let mistake = Failure::new(format!("[slo] {what} = {percent} is not a percentage of successful requests"));
+                Err(place.error(Some(at), mistake.advise("Give a number below 100, such as 99.9.")))
             }
         };
         if let Some(objective) = raw.objective {
             config.slo.objective = share("objective", objective)?;
         }
         for (service, objective) in raw.services {
-            let of = share(&service, objective)?;
-            config.slo.services.insert(service, of);
+            let objective = share(&service, objective)?;
+            config.slo.services.insert(service, objective);
         }
     }
     if let Some(raw) = file.ui {
         let at = raw.span().start;
         let raw = raw.into_inner();
         if raw.refresh_secs == Some(0) {
-            return Err(place.error(Some(at), "[ui] refresh_secs must be at least 1"));
+            return Err(place.error(Some(at), Failure::new("[ui] refresh_secs is 0").advise("Give at least 1.")));
         }
         config.ui.theme = raw.theme.or(config.ui.theme.take());
         config.ui.mouse = raw.mouse.unwrap_or(config.ui.mouse);
@@ -469,86 +329,88 @@ pub(super) fn apply(config: &mut Config, text: &str, path: &Path) -> Result<(), 
     Ok(())
 }
 
-/// The whole line that a position lies in.
+/// The whole line around a byte position.
 fn line_around(text: &str, at: usize) -> Option<&str> {
     let start = text.get(..at)?.rfind('\n').map_or(0, |i| i + 1);
     text.get(start..)?.lines().next()
 }
 
-/// Serde's words for an unknown key, with the nearest known one in front of the whole list.
-fn explain(message: &str, line: Option<&str>) -> String {
+/// A mistake that the TOML reader found; of an unknown key, with the nearest known one.
+fn explain(message: &str, line: Option<&str>) -> Failure {
     let message = message.trim_end();
     let Some(rest) = message.strip_prefix("unknown field `") else {
         let shown = line.map(|l| format!(" in `{}`", l.chars().take(60).collect::<String>())).unwrap_or_default();
-        return format!("{message}{shown}");
+        return Failure::new(format!("{message}{shown}"));
     };
-    let Some((key, expected)) = rest.split_once('`') else { return message.to_owned() };
+    let Some((key, expected)) = rest.split_once('`') else { return Failure::new(message) };
     let known: Vec<&str> = expected.split('`').skip(1).step_by(2).collect();
-    let hint = nearest(key, known.iter().copied()).map_or_else(String::new, |n| format!(" did you mean '{n}'?"));
-    format!("unknown key '{key}';{hint} known here: {}", known.join(", "))
+    let hint = nearest(key, known.iter().copied()).map_or_else(String::new, |n| format!("Did you mean '{n}'? "));
+    Failure::new(format!("unknown key '{key}'")).advise(format!("{hint}Known here: {}.", known.join(", ")))
 }
 
-fn one_of(env: Option<String>, command: Option<String>, file: Option<String>, what: &str) -> Result<Option<SecretRef>, String> {
+/// The secret that one of three keys names.
+fn secret(
+    env: Option<String>,
+    command: Option<CommandLine>,
+    file: Option<String>,
+    what: &str,
+) -> Result<Option<SecretRef>, Failure> {
     match (env, command, file) {
         (None, None, None) => Ok(None),
         (Some(env), None, None) => Ok(Some(SecretRef::Env(env))),
         (None, Some(command), None) => Ok(Some(SecretRef::Command(command))),
         (None, None, Some(file)) => Ok(Some(SecretRef::File(file))),
-        _ => Err(format!("{what} is given twice: keep one of _env, _command and _file")),
+        _ => Err(Failure::new(format!("{what} is given twice")).advise("Keep one of _env, _command and _file.")),
     }
 }
 
-fn seconds(value: Option<f64>, default: Duration) -> Result<Duration, String> {
+fn timeout(value: Option<f64>, default: Duration) -> Result<Duration, Failure> {
     match value {
         None => Ok(default),
         Some(secs) if secs > 0.0 && secs <= 3600.0 => Ok(Duration::from_secs_f64(secs)),
-        Some(secs) => Err(format!("timeout_secs is {secs}: give a number between 0 and 3600")),
+        Some(secs) => Err(Failure::new(format!("timeout_secs is {secs}")).advise("Give a number between 0 and 3600.")),
     }
 }
 
-/// A label as DNS has it (RFC 1123): what Kubernetes names namespaces by.
-fn is_dns_label(text: &str) -> bool {
-    let is_inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-    (1..=63).contains(&text.len()) && text.bytes().all(is_inner) && !text.starts_with('-') && !text.ends_with('-')
-}
-
-fn check_url(url: &str) -> Result<(), String> {
-    let parsed =
-        reqwest::Url::parse(url).map_err(|e| format!("url '{url}' is not a URL: {e}; it looks like http://127.0.0.1:9090"))?;
+fn check_url(url: &str) -> Result<(), Failure> {
+    let bad = |why: String| Failure::new(why).advise("Give a URL such as http://127.0.0.1:9090.");
+    let parsed = reqwest::Url::parse(url).map_err(|e| bad(format!("'{url}' is not a URL: {e}")))?;
     if !matches!(parsed.scheme(), "http" | "https") {
-        return Err(format!("url '{url}' must begin with http:// or https://"));
+        return Err(bad(format!("the URL '{url}' does not begin with http:// or https://")));
     }
     if parsed.password().is_some() || !parsed.username().is_empty() {
-        return Err("a URL must not hold a password: use auth = { basic = { user = \"…\", password_env = \"…\" } }".to_owned());
+        return Err(Failure::new("a URL must not contain a password")
+            .advise("Use auth = { basic = { user = \"…\", password_env = \"…\" } }."));
     }
     Ok(())
 }
 
-fn source(raw: RawSource, fail: impl Fn(String) -> ConfigError) -> Result<SourceConfig, ConfigError> {
+/// Puts what a mistake is about in front of it.
+fn about(what: impl std::fmt::Display) -> impl Fn(Failure) -> Failure {
+    move |mistake| Failure { message: format!("{what}: {}", mistake.message), ..mistake }
+}
+
+fn source(raw: RawSource, check: CheckSource) -> Result<SourceConfig, Failure> {
     let name = raw.name.clone();
-    let fail = |m: String| fail(format!("source '{name}': {m}"));
+    checked_source(raw, check).map_err(about(format!("source '{name}'")))
+}
+
+fn checked_source(raw: RawSource, check: CheckSource) -> Result<SourceConfig, Failure> {
     if raw.name.trim().is_empty() {
-        return Err(fail("the name is empty".to_owned()));
+        return Err(Failure::new("the name is empty"));
     }
     if let Some(url) = &raw.url {
-        check_url(url).map_err(&fail)?;
+        check_url(url)?;
     }
-    if let Some(namespace) = raw.namespace.as_deref().filter(|n| !is_dns_label(n)) {
-        return Err(fail(format!("namespace '{namespace}' is no Kubernetes namespace: small letters, digits and '-'")));
-    }
-    let auth = match raw.auth {
-        None => Auth::None,
-        Some(raw) => auth(raw).map_err(&fail)?,
-    };
     if raw.tls.as_ref().is_some_and(|t| t.cert_file.is_some() != t.key_file.is_some()) {
-        return Err(fail("tls.cert_file and tls.key_file go together".to_owned()));
+        return Err(Failure::new("tls.cert_file and tls.key_file go together").advise("Set both, or neither."));
     }
     let source = SourceConfig {
-        timeout: seconds(raw.timeout_secs, super::DEFAULT_TIMEOUT).map_err(&fail)?,
+        timeout: timeout(raw.timeout_secs, super::DEFAULT_TIMEOUT)?,
         name: raw.name,
         kind: raw.kind,
         url: raw.url,
-        auth,
+        auth: raw.auth.map_or(Ok(Auth::None), auth)?,
         headers: raw.headers,
         tls: raw.tls.unwrap_or_default(),
         paths: raw.paths,
@@ -559,62 +421,70 @@ fn source(raw: RawSource, fail: impl Fn(String) -> ConfigError) -> Result<Source
         service: raw.service,
         timezone_offset_minutes: raw.timezone_offset_minutes.unwrap_or(0),
     };
-    crate::sources::registry::check(&source).map_err(fail)?;
+    check(&source)?;
     Ok(source)
 }
 
-fn auth(raw: RawAuth) -> Result<Auth, String> {
-    let bearer = one_of(raw.bearer_env, raw.bearer_command, raw.bearer_file, "auth.bearer")?;
-    let value = one_of(raw.value_env, raw.value_command, raw.value_file, "auth.value")?;
+fn auth(raw: RawAuth) -> Result<Auth, Failure> {
+    let bearer = secret(raw.bearer_env, raw.bearer_command, raw.bearer_file, "auth.bearer")?;
+    let value = secret(raw.value_env, raw.value_command, raw.value_file, "auth.value")?;
     let basic = match raw.basic {
         None => None,
         Some(b) => {
-            let password = one_of(b.password_env, b.password_command, b.password_file, "auth.basic.password")?
-                .ok_or("auth.basic needs password_env, password_command or password_file")?;
-            Some(BasicAuth { user: b.user, password })
+            let password = secret(b.password_env, b.password_command, b.password_file, "auth.basic.password")?;
+            let missing =
+                || Failure::new("auth.basic has no password").advise("Set password_env, password_command or password_file.");
+            Some(BasicAuth { user: b.user, password: password.ok_or_else(missing)? })
         }
     };
     match (bearer, basic, raw.header, value) {
         (Some(secret), None, None, None) => Ok(Auth::Bearer(secret)),
         (None, Some(basic), None, None) => Ok(Auth::Basic(basic)),
         (None, None, Some(name), Some(value)) => Ok(Auth::Header { name, value }),
-        (None, None, Some(_), None) => Err("auth.header needs value_env, value_command or value_file".to_owned()),
-        (None, None, None, None) => Err("auth is empty: give bearer_env, basic or header".to_owned()),
-        _ => Err("auth: give one of bearer, basic and header".to_owned()),
+        (None, None, Some(_), None) => {
+            Err(Failure::new("auth.header has no value").advise("Set value_env, value_command or value_file."))
+        }
+        (None, None, None, None) => Err(Failure::new("auth is empty").advise("Set bearer_env, basic or header.")),
+        _ => Err(Failure::new("auth has several kinds of credentials").advise("Keep one of bearer, basic and header.")),
     }
 }
 
-fn tracker(raw: RawTracker) -> Result<TrackerConfig, String> {
-    let fail = |m: String| format!("tracker '{}': {m}", raw.name);
+fn tracker(raw: RawTracker) -> Result<TrackerConfig, Failure> {
+    let name = raw.name.clone();
+    checked_tracker(raw).map_err(about(format!("tracker '{name}'")))
+}
+
+fn checked_tracker(raw: RawTracker) -> Result<TrackerConfig, Failure> {
     let (kind, default) = match raw.kind.as_str() {
         "github" => (TrackerKind::Github, "https://api.github.com"),
         "gitlab" => (TrackerKind::Gitlab, "https://gitlab.com/api/v4"),
-        other => return Err(fail(format!("type '{other}' is not known: give github or gitlab"))),
+        other => return Err(Failure::new(format!("there is no tracker type '{other}'")).advise("Use github or gitlab.")),
     };
-    let url = raw.url.clone().unwrap_or_else(|| default.to_owned());
-    check_url(&url).map_err(fail)?;
+    let url = raw.url.unwrap_or_else(|| default.to_owned());
+    check_url(&url)?;
     let parts = raw.project.split('/').filter(|p| !p.is_empty()).count();
     if parts == 0 || (kind == TrackerKind::Github && parts != 2) {
-        return Err(fail(format!("project '{}' must be owner/repository (GitLab: group/project, or a number)", raw.project)));
+        return Err(Failure::new(format!("'{}' is not a project", raw.project))
+            .advise("Give owner/repository, for GitLab also group/project or a number."));
     }
     Ok(TrackerConfig {
         kind,
         url: url.trim_end_matches('/').to_owned(),
-        project: raw.project.clone(),
-        token: one_of(raw.token_env.clone(), raw.token_command.clone(), raw.token_file.clone(), "token").map_err(fail)?,
-        labels: raw.labels.clone(),
-        tls: raw.tls.clone().unwrap_or_default(),
-        timeout: seconds(raw.timeout_secs, super::DEFAULT_TIMEOUT).map_err(fail)?,
-        name: raw.name.clone(),
+        project: raw.project,
+        token: secret(raw.token_env, raw.token_command, raw.token_file, "token")?,
+        labels: raw.labels,
+        tls: raw.tls.unwrap_or_default(),
+        timeout: timeout(raw.timeout_secs, super::DEFAULT_TIMEOUT)?,
+        name: raw.name,
     })
 }
 
-fn assistant(raw: RawAssistant, fail: &dyn Fn(String) -> ConfigError) -> Result<AssistantConfig, ConfigError> {
+fn assistant(raw: RawAssistant, place: &str) -> Result<AssistantConfig, Failure> {
     let mut named = BTreeMap::new();
     for (name, other) in &raw.models {
-        let own_key = other.api_key_env.is_some() || other.api_key_command.is_some() || other.api_key_file.is_some();
-        // A key is for its server: another base_url does not get it.
-        let inherits_key = !own_key && other.base_url.is_none();
+        let has_key = other.api_key_env.is_some() || other.api_key_command.is_some() || other.api_key_file.is_some();
+        // A key belongs to its server: another base_url does not get it.
+        let inherits_key = !has_key && other.base_url.is_none();
         let merged = RawAssistant {
             base_url: other.base_url.clone().unwrap_or_else(|| raw.base_url.clone()),
             model: other.model.clone(),
@@ -629,25 +499,32 @@ fn assistant(raw: RawAssistant, fail: &dyn Fn(String) -> ConfigError) -> Result<
             headers: if other.base_url.is_none() { raw.headers.clone() } else { BTreeMap::new() },
             models: BTreeMap::new(),
         };
-        named.insert(name.clone(), assistant(merged, &|m| fail(format!("models.{name}: {m}")))?);
+        named.insert(name.clone(), assistant(merged, &format!("[assistant.models.{name}]"))?);
     }
-    let fail = |m: String| fail(format!("[assistant] {m}"));
-    check_url(&raw.base_url).map_err(&fail)?;
+    checked_assistant(raw, named).map_err(about(place))
+}
+
+fn checked_assistant(raw: RawAssistant, named: BTreeMap<String, AssistantConfig>) -> Result<AssistantConfig, Failure> {
+    check_url(&raw.base_url)?;
     let context_tokens = raw.context_tokens.unwrap_or(8192);
     if context_tokens < 1024 {
-        return Err(fail(format!("context_tokens is {context_tokens}: at least 1024 are needed for a prompt and its answer")));
+        return Err(Failure::new(format!("context_tokens is {context_tokens}"))
+            .advise("Give at least 1024: a prompt and its answer need that much."));
     }
     let answer_tokens = raw.answer_tokens.unwrap_or((context_tokens / 4).clamp(256, 4096));
     if answer_tokens > context_tokens / 2 {
-        return Err(fail(format!("answer_tokens ({answer_tokens}) must be at most half of context_tokens ({context_tokens})")));
+        return Err(Failure::new(format!(
+            "answer_tokens ({answer_tokens}) is more than half of context_tokens ({context_tokens})"
+        ))
+        .advise("Lower answer_tokens."));
     }
     Ok(AssistantConfig {
         base_url: raw.base_url.trim_end_matches('/').to_owned(),
         model: raw.model,
-        api_key: one_of(raw.api_key_env, raw.api_key_command, raw.api_key_file, "api_key").map_err(&fail)?,
+        api_key: secret(raw.api_key_env, raw.api_key_command, raw.api_key_file, "api_key")?,
         context_tokens,
         answer_tokens,
-        timeout: seconds(raw.timeout_secs, Duration::from_secs(120)).map_err(&fail)?,
+        timeout: timeout(raw.timeout_secs, Duration::from_secs(120))?,
         temperature: raw.temperature,
         tls: raw.tls.unwrap_or_default(),
         headers: raw.headers,

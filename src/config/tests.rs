@@ -2,11 +2,11 @@ use super::*;
 
 fn load(text: &str) -> Result<Config, ConfigError> {
     let mut config = Config::defaults();
-    file::apply(&mut config, text, Path::new("config.toml")).map(|()| config)
+    file::apply(&mut config, text, std::path::Path::new("config.toml"), crate::sources::registry::check).map(|()| config)
 }
 
 fn message(text: &str) -> String {
-    load(text).unwrap_err().to_string()
+    load(text).unwrap_err().failure().line()
 }
 
 #[test]
@@ -16,25 +16,27 @@ fn the_documented_sample_is_valid() {
         config.sources.iter().map(|s| s.kind.as_str()).collect::<Vec<_>>(),
         ["prometheus", "alertmanager", "loki", "file", "kubernetes", "git", "changes"]
     );
-    assert!((config.slo.of("checkout") - 0.9995).abs() < 1e-9 && (config.slo.of("other") - 0.999).abs() < 1e-9);
+    assert!(
+        (config.slo.objective_of("checkout") - 0.9995).abs() < 1e-9 && (config.slo.objective_of("other") - 0.999).abs() < 1e-9
+    );
     assert_eq!(config.assistant.unwrap().base_url, "http://127.0.0.1:11434/v1");
 }
 
 #[test]
 fn mistakes_name_the_line_the_key_and_the_remedy() {
     for (text, parts) in [
-        ("\n[[sources]]\nname = \"a\"\ntyp = \"prometheus\"", ["config.toml:4", "unknown key 'typ'", "did you mean 'type'"]),
-        ("[asistant]\nmodel = \"x\"", ["config.toml:1", "unknown key 'asistant'", "did you mean 'assistant'"]),
-        ("[[sources]]\nname = \"a\"\ntype = \"promethius\"", ["config.toml:1", "source 'a'", "did you mean 'prometheus'"]),
+        ("\n[[sources]]\nname = \"a\"\ntyp = \"prometheus\"", ["config.toml:4", "unknown key 'typ'", "Did you mean 'type'"]),
+        ("[asistant]\nmodel = \"x\"", ["config.toml:1", "unknown key 'asistant'", "Did you mean 'assistant'"]),
+        ("[[sources]]\nname = \"a\"\ntype = \"promethius\"", ["config.toml:1", "source 'a'", "Did you mean 'prometheus'"]),
         ("[[sources]]\nname = \"a\"\ntype = \"prometheus\"", ["config.toml:1", "source 'a'", "url"]),
         (
             "[[sources]]\nname = \"a\"\ntype = \"kubernetes\"\nurl = \"http://x\"\nnamespace = \"a/../b\"",
             ["config.toml:1", "source 'a'", "namespace 'a/../b'"],
         ),
-        ("[[sources]]\nname = \"a\"\ntype = \"git\"", ["config.toml:1", "type git", "a path"]),
+        ("[[sources]]\nname = \"a\"\ntype = \"git\"", ["config.toml:1", "source 'a'", "a path"]),
         (
             "[[sources]]\nname = \"a\"\ntype = \"prometheus\"\nurl = \"http://u:p@h\"",
-            ["source 'a'", "must not hold a password", "password_env"],
+            ["source 'a'", "must not contain a password", "password_env"],
         ),
         ("[[sources]]\nname = \"a\"\ntype = \"prometheus\"\nurl = \"ftp://h\"", ["source 'a'", "http://", ":1"]),
         ("[assistant]\nbase_url = \"http://h\"\nmodel = \"m\"\ncontext_tokens = 10", ["[assistant]", "context_tokens", "1024"]),
@@ -78,8 +80,23 @@ fn secrets_come_from_files_and_commands_and_never_print() {
     #[cfg(unix)]
     {
         use secrecy::ExposeSecret;
-        assert_eq!(SecretRef::Command("echo abc".into()).resolve().unwrap().expose_secret(), "abc");
-        assert!(SecretRef::Command("echo no >&2; exit 3".into()).resolve().unwrap_err().to_string().contains("no"));
+        assert_eq!(SecretRef::Command(CommandLine::Shell("echo abc".into())).resolve().unwrap().expose_secret(), "abc");
+        assert!(
+            SecretRef::Command(CommandLine::Shell("echo no >&2; exit 3".into()))
+                .resolve()
+                .unwrap_err()
+                .to_string()
+                .contains("no")
+        );
     }
     assert!(SecretRef::Env("WARROOM_TEST_UNSET".into()).resolve().is_err());
+}
+
+#[test]
+fn a_command_is_a_string_or_a_list() {
+    let text = "[oncall]\nshow = \"echo ana\"\npage = [\"page\", \"{name}\"]\n[store]\nurl = \"x\"\npassword_command = [\"pass\", \"db\"]";
+    let config = load(text).unwrap();
+    assert_eq!(config.oncall.show.unwrap().argv().last().unwrap(), "echo ana");
+    assert_eq!(config.oncall.page.unwrap().argv(), ["page", "{name}"]);
+    assert_eq!(config.store_password, Some(SecretRef::Command(CommandLine::Program(vec!["pass".into(), "db".into()]))));
 }

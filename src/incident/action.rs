@@ -117,6 +117,25 @@ impl FromStr for ActionScope {
     }
 }
 
+/// Reads a date such as `2026-12-01`; gives it back in that form.
+pub fn parse_date(text: &str) -> Result<String, String> {
+    let format = time::macros::format_description!("[year]-[month]-[day]");
+    match time::Date::parse(text.trim(), format) {
+        Ok(_) => Ok(text.trim().to_owned()),
+        Err(_) => Err(format!("'{text}' is not a date; use one such as 2026-12-01")),
+    }
+}
+
+/// Reads a priority, `P1` (highest) to `P4`; gives it back in capitals.
+pub fn parse_priority(text: &str) -> Result<String, String> {
+    let upper = text.trim().to_ascii_uppercase();
+    if ["P1", "P2", "P3", "P4"].contains(&upper.as_str()) {
+        Ok(upper)
+    } else {
+        Err(format!("'{text}' is not a priority; use P1 to P4"))
+    }
+}
+
 /// An action item. `owner`, `due` (a date such as `2026-12-01`) and `priority` (`P1` to `P4`) are optional.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ActionItem {

@@ -55,7 +55,7 @@ words!(
 );
 
 /// When the next update to an audience is due.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NextUpdate {
     /// After the update interval of the severity.
     #[default]

@@ -132,6 +132,12 @@ pub struct SourceReport {
     pub kind: String,
     pub status: SourceStatus,
     pub error: Option<String>,
+    /// The kind of the error in a word for a narrow column, such as `timeout`.
+    #[serde(default)]
+    pub fault: Option<String>,
+    /// What to do about the error.
+    #[serde(default)]
+    pub remedy: Option<String>,
     /// Age of the data shown, in seconds; `None` if the source never answered.
     pub age_secs: Option<f64>,
 }

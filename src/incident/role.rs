@@ -47,7 +47,7 @@ impl Role {
 
     /// Whether several people can hold this role at the same time. Assigning any other role again is a handover.
     pub fn is_shared(self) -> bool {
-        matches!(self, Self::Participant | Self::Observer | Self::Reporter)
+        matches!(self, Self::Sme | Self::Participant | Self::Observer | Self::Reporter)
     }
 
     /// The word for this role as typed on the command line and stored.

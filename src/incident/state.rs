@@ -446,7 +446,13 @@ impl Incident {
             Fact::DiagnosisGraded { grade, found_by, text } => {
                 self.grade = Some(DiagnosisGrade { grade: *grade, found_by: *found_by, text: text.clone(), by: by.clone() });
             }
-            Fact::RoleAssigned { role, holder, .. } => self.assign(*role, holder, at),
+            Fact::RoleAssigned { role, holder, from } => {
+                // Older versions recorded a second holder of a shared role as a handover.
+                if let Some(from) = from.as_deref().filter(|_| role.is_shared()) {
+                    self.end_spans(*role, Some(from), at);
+                }
+                self.assign(*role, holder, at);
+            }
             Fact::RoleRenounced { role, holder } => {
                 self.end_spans(*role, Some(holder), at);
                 // For a shared role, the most recent remaining holder is shown.

@@ -150,7 +150,7 @@ pub(super) fn take(
                 else {
                     continue;
                 };
-                let objective = request.slo.of(service);
+                let objective = request.slo.objective_of(service);
                 let burn = last.value / (1.0 - objective).max(f64::EPSILON);
                 let pages = BURNS.iter().any(|(long, short, from)| [*long, *short].contains(&window) && burn >= *from);
                 if pages {

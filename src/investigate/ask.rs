@@ -11,7 +11,7 @@ use crate::config::AssistantConfig;
 use crate::evidence::body::{StoredBody, digest};
 use crate::evidence::check::check_citations;
 use crate::evidence::{Body, Redactor, cited};
-use crate::incident::{Actor, Answer, AnswerSource, ClaimState, EvidenceId, Fact, Incident, IncidentId, Usage};
+use crate::incident::{Actor, Answer, AnswerSource, ClaimState, EvidenceId, Fact, Incident, IncidentId, Refusal, Usage};
 use crate::journal::Append;
 use crate::llm::{Llm, LlmError, Outcome};
 use crate::prompt::plan::AskOptions;
@@ -41,24 +41,22 @@ impl Desk {
     async fn plan_for(&self, incident: &Incident, question: &Question) -> Result<PromptPlan, DeskError> {
         let text = question.text.trim();
         if text.is_empty() {
-            return Err(DeskError::Refused(
-                "the question is empty: give a prompt's id such as troubleshoot, or a question".to_owned(),
-            ));
+            return Err(Refusal::invalid("the question is empty")
+                .advise("Give a prompt such as troubleshoot, or a question.")
+                .into());
         }
         let named = self.library.get(text);
         // One word that is no prompt is a mistyped id more often than a question.
         if named.is_none() && !text.contains(' ') {
             let ids: Vec<&str> = self.library.all().map(|p| p.id.as_str()).collect();
-            let hint =
-                crate::config::nearest(text, ids.iter().copied()).map_or_else(String::new, |n| format!(" did you mean '{n}'?"));
-            return Err(DeskError::NotFound(format!(
-                "no prompt '{text}';{hint} there are {}; a question has several words",
-                ids.join(", ")
-            )));
+            let hint = crate::telemetry::words::nearest(text, ids.iter().copied())
+                .map_or_else(String::new, |n| format!("Did you mean '{n}'? "));
+            let remedy = format!("{hint}The prompts are {}. A question has several words.", ids.join(", "));
+            return Err(Refusal::not_found(format!("there is no prompt '{text}'")).advise(remedy).into());
         }
         let file = named
             .or_else(|| self.library.get("question"))
-            .ok_or_else(|| DeskError::NotFound("the prompt 'question' is missing".to_owned()))?;
+            .ok_or_else(|| Refusal::not_found("the prompt 'question' is missing"))?;
         let asked = AskOptions {
             question: named.is_none().then(|| Redactor::new().text(&crate::telemetry::clean::block(text)).into_owned()),
             persona: question.persona.clone(),
@@ -78,8 +76,12 @@ impl Desk {
             Some(found) => Ok(Some(found)),
             None => {
                 let known: Vec<&str> = named.into_iter().flatten().map(|(n, _)| n.as_str()).collect();
-                let known = if known.is_empty() { "none; add [assistant.models.NAME]".to_owned() } else { known.join(", ") };
-                Err(DeskError::NotFound(format!("no model is named '{name}'; configured are: {known}")))
+                let remedy = if known.is_empty() {
+                    "Add [assistant.models.NAME] to the configuration.".to_owned()
+                } else {
+                    format!("Use one of {}.", known.join(", "))
+                };
+                Err(Refusal::not_found(format!("no model is named '{name}'")).advise(remedy).into())
             }
         }
     }
@@ -150,7 +152,7 @@ impl Desk {
         loop {
             tokio::select! {
                 biased;
-                () = cancel.cancelled() => return Err(LlmError { message: "cancelled".to_owned(), partial: !kept.is_empty() }),
+                () = cancel.cancelled() => return Err(LlmError { message: "cancelled".to_owned(), remedy: None, partial: !kept.is_empty() }),
                 Some(delta) = deltas.recv() => {
                     if let Delta::Text(text) = &delta {
                         kept.push_str(text);

@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use crate::config::{AssistantConfig, Config, OncallConfig, SloConfig};
 use crate::evidence::Redactor;
-use crate::incident::{Actor, AnswerSource, Entry, Fact, Incident, IncidentId, LinkedAlert, Matrix, Role, Severity, Status};
+use crate::incident::command::check_text;
+use crate::incident::{Actor, Command, Fact, Incident, IncidentId, LinkedAlert, Matrix, Refusal, Role, Severity, Status};
 use crate::journal::{Append, Appended, Journal, JournalError, NewEntry, StoreAt};
 use crate::prompt::{Library, PromptError};
-use crate::telemetry::{Timestamp, clean};
+use crate::telemetry::{Explain, Failure, Timestamp, clean};
 
 use super::clock::now;
+use super::command::Outcome;
 use super::set::{AlertBoard, SourceSet};
 
 /// Told in words what is being done.
@@ -18,26 +20,42 @@ pub type Progress = Arc<dyn Fn(String) + Send + Sync>;
 
 /// How often an append is made anew when numbers change under it.
 const ANEW: u32 = 5;
-/// How long `declare` and `link` look for what an alert is.
-const LOOK_UP: Duration = Duration::from_secs(3);
 
-/// Why a job of the desk was not done.
+/// Why the desk did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum DeskError {
     #[error(transparent)]
     Journal(#[from] JournalError),
     #[error(transparent)]
     Prompt(#[from] PromptError),
-    /// The person asked for something that cannot be; the message says what to do instead.
-    #[error("{0}")]
-    Refused(String),
-    #[error("{0}")]
-    NotFound(String),
-    #[error("a text could not be redacted and was not written: {0}")]
+    /// The request makes no sense for this incident or this configuration.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    #[error("cannot redact the text, so it was not written")]
     Redaction(#[from] serde_json::Error),
 }
 
-/// See the module's words.
+impl Explain for DeskError {
+    fn remedy(&self) -> Option<String> {
+        match self {
+            Self::Journal(e) => e.remedy(),
+            Self::Prompt(e) => e.remedy(),
+            Self::Refused(e) => e.remedy(),
+            Self::Redaction(_) => None,
+        }
+    }
+
+    fn failure(&self) -> Failure {
+        match self {
+            Self::Journal(e) => e.failure(),
+            Self::Prompt(e) => e.failure(),
+            Self::Refused(e) => e.failure(),
+            Self::Redaction(e) => Failure::new(self.to_string()).because(e),
+        }
+    }
+}
+
+/// Everything that an investigation works with, and the writing of facts.
 #[derive(Clone)]
 pub struct Desk {
     pub journal: Journal,
@@ -59,7 +77,7 @@ impl Desk {
         Ok(Self {
             journal: Journal::open(&store_at(config)?)?,
             sources: SourceSet::from_config(config),
-            library: Library::with_user_prompts(&user_prompts(config))?,
+            library: Library::load(&crate::config::user_files(config, "prompts", "md"))?,
             matrix: config.matrix.clone(),
             assistant: config.assistant.clone(),
             user: clean::line(&config.user),
@@ -67,6 +85,11 @@ impl Desk {
             oncall: config.oncall.clone(),
             slo: config.slo.clone(),
         })
+    }
+
+    /// The checklist of an incident as of now.
+    pub fn gates(&self, incident: &Incident) -> Vec<crate::incident::GateItem> {
+        crate::incident::gate::gates(incident, now(), self.monitor)
     }
 
     /// The person at the desk.
@@ -145,121 +168,42 @@ impl Desk {
                 (Err(e), None) => return Err(e.into()),
             }
         }
-        Err(DeskError::Refused(format!("{id} changes faster than it can be read: try again")))
+        Err(Refusal::invalid(format!("{id} is changing faster than it can be read")).advise("Try again.").into())
     }
 
-    /// [`Self::append`] of one fact by the person at the desk.
-    pub async fn write(
-        &self,
-        id: IncidentId,
-        at: Option<Timestamp>,
-        fact: impl Fn(&Incident) -> Result<Fact, DeskError>,
-    ) -> Result<(Incident, Entry), DeskError> {
-        let (incident, appended) = self.append(id, &self.person(), at, |i| Ok(vec![fact(i)?])).await?;
-        match appended.entries.into_iter().next_back() {
-            Some(entry) => Ok((incident, entry)),
-            None => Err(DeskError::Refused("nothing was to be written".to_owned())),
-        }
-    }
-
-    /// Opens an incident. It is in the journal before any source is asked; alerts that no source knows are linked by their
-    /// fingerprint, unverified. Gives the incident and warnings.
-    pub async fn declare(&self, declaration: Declaration) -> Result<(Incident, Vec<String>), DeskError> {
+    /// Declares an incident. It is in the journal before any source is asked; alerts that no source knows are linked by their
+    /// fingerprint, unverified.
+    pub async fn declare(&self, declaration: Declaration) -> Result<Outcome, DeskError> {
         check_time(declaration.at)?;
-        let title = checked_line("title", &declaration.title)?;
-        let recorded_at = now();
-        let fact = Fact::IncidentDeclared {
-            title,
+        let line = |name: &str, text: &Option<String>| text.as_deref().map(|t| check_text(name, t, false)).transpose();
+        let mut facts = vec![Fact::IncidentDeclared {
+            title: check_text("title", &declaration.title, false)?,
             severity: declaration.severity.unwrap_or(Severity::Sev3),
             status: if declaration.triage { Status::Triage } else { Status::Investigating },
             severity_given: declaration.severity.is_some(),
-            reason: declaration.reason.as_deref().map(|r| checked_line("reason", r)).transpose()?,
+            reason: line("reason", &declaration.reason)?,
             // The matrix in force belongs to the record: a report made elsewhere must say the same.
             matrix: (self.matrix != Matrix::default()).then(|| self.matrix.clone()),
-        };
-        let mut facts = vec![fact];
-        if let Some(holder) = &declaration.commander {
-            facts.push(Fact::RoleAssigned { role: Role::Commander, holder: checked_line("name", holder)?, from: None });
-        }
-        if let Some(holder) = &declaration.reporter {
-            facts.push(Fact::RoleAssigned { role: Role::Reporter, holder: checked_line("name", holder)?, from: None });
-        }
-        let known = declaration.known;
-        facts.extend(known.iter().cloned().map(|alert| Fact::AlertLinked { alert }));
-        let entries = new_entries(facts, &self.person(), declaration.at, recorded_at)?;
-        let written = self.journal.create(Append { entries, bodies: Vec::new() }).await?;
-        let incident = Incident::fold(written).ok_or_else(|| DeskError::Refused("the store gave no incident back".to_owned()))?;
-        if declaration.fingerprints.is_empty() {
-            return Ok((incident, Vec::new()));
-        }
-        self.link(incident.id(), &declaration.fingerprints, declaration.at).await
-    }
-
-    /// Links alerts by fingerprint (or by a unique beginning or name of one).
-    pub async fn link(
-        &self,
-        id: IncidentId,
-        fingerprints: &[String],
-        at: Option<Timestamp>,
-    ) -> Result<(Incident, Vec<String>), DeskError> {
-        let board = self.sources.find(fingerprints, LOOK_UP).await;
-        let mut warnings = Vec::new();
-        let mut linked = Vec::new();
-        for wanted in fingerprints {
-            let found = board.alerts.iter().find(|a| a.fingerprint == *wanted);
-            if let Some(alert) = found {
-                linked.push(LinkedAlert::from_alert(alert));
-            } else {
-                // As it will be stored, so that it is found again by the same text.
-                let wanted = Redactor::new().text(&checked_line("fingerprint", wanted)?).into_owned();
-                let silent: Vec<&str> = board.sources.iter().filter(|s| s.error.is_some()).map(|s| s.name.as_str()).collect();
-                let why = if silent.is_empty() { String::new() } else { format!(" ({} did not answer)", silent.join(", ")) };
-                warnings.push(format!("no source knows an alert {wanted} now{why}: it is linked unverified"));
-                linked.push(LinkedAlert::unverified(wanted));
+        }];
+        for (role, holder) in [(Role::Commander, &declaration.commander), (Role::Reporter, &declaration.reporter)] {
+            if let Some(holder) = line("name", holder)? {
+                facts.push(Fact::RoleAssigned { role, holder, from: None });
             }
         }
-        let (incident, _) = self
-            .append(id, &self.person(), at, |i| {
-                Ok(linked
-                    .iter()
-                    .filter(|l| !i.alerts.iter().any(|have| have.fingerprint == l.fingerprint && have.verified >= l.verified))
-                    .cloned()
-                    .map(|alert| Fact::AlertLinked { alert })
-                    .collect())
-            })
-            .await?;
-        Ok((incident, warnings))
-    }
-
-    /// Takes an alert away from an incident.
-    pub async fn unlink(
-        &self,
-        id: IncidentId,
-        fingerprint: &str,
-        reason: Option<String>,
-        at: Option<Timestamp>,
-    ) -> Result<(Incident, Entry), DeskError> {
-        let stored = Redactor::new().text(fingerprint).into_owned();
-        let fingerprint = stored.as_str();
-        self.write(id, at, |i| {
-            let Some(alert) = i.alerts.iter().find(|a| a.fingerprint == fingerprint) else {
-                return Err(DeskError::NotFound(format!(
-                    "{id} has no alert {fingerprint}: `warroom incident show {id}` lists them"
-                )));
-            };
-            Ok(Fact::AlertUnlinked { name: alert.label(), fingerprint: fingerprint.to_owned(), reason: reason.clone() })
-        })
-        .await
-    }
-
-    /// Accepts a model's text as one's own.
-    pub async fn accept(&self, id: IncidentId, seq: u64) -> Result<(Incident, Entry), DeskError> {
-        self.write(id, None, |i| match i.answers.iter().find(|a| a.seq == seq) {
-            Some(a) if a.accepted_by.is_none() && a.answer.source == AnswerSource::Llm => Ok(Fact::DraftAccepted { seq }),
-            Some(_) => Err(DeskError::Refused(format!("entry {seq} is no open draft"))),
-            None => Err(DeskError::NotFound(format!("{id} has no answer at entry {seq}"))),
-        })
-        .await
+        facts.extend(declaration.known.into_iter().map(|alert| Fact::AlertLinked { alert }));
+        let entries = new_entries(facts, &self.person(), declaration.at, now())?;
+        let written = self.journal.create(Append { entries, bodies: Vec::new() }).await?;
+        let incident = Incident::fold(written.clone()).ok_or_else(|| Refusal::invalid("the store returned no incident"))?;
+        let id = incident.id();
+        let mut outcome = Outcome { message: format!("{id} declared"), incident, entries: written, warnings: Vec::new() };
+        if !declaration.fingerprints.is_empty() {
+            let command = Command::Link { fingerprints: declaration.fingerprints };
+            let linked = self.run(id, command, declaration.at).await?;
+            outcome.incident = linked.incident;
+            outcome.entries.extend(linked.entries);
+            outcome.warnings.extend(linked.warnings);
+        }
+        Ok(outcome)
     }
 
     /// What fires now.
@@ -303,59 +247,28 @@ pub(super) fn new_entries(
         .collect()
 }
 
-/// How far ahead of this clock a time may lie: other clocks run fast, the future has not happened.
+/// How far ahead of this clock a time may be: other clocks run fast, but the future has not happened.
 const AHEAD: Duration = Duration::from_secs(300);
 
-pub(super) fn check_time(at: Option<Timestamp>) -> Result<(), DeskError> {
+fn check_time(at: Option<Timestamp>) -> Result<(), Refusal> {
     match at {
         Some(at) if at > now() + AHEAD => {
-            Err(DeskError::Refused(format!("{at} lies in the future: give a time that has passed")))
+            Err(Refusal::invalid(format!("{at} is in the future")).advise("Give a time that has passed."))
         }
         _ => Ok(()),
     }
-}
-
-/// A person's text on one line.
-pub fn checked_line(what: &str, text: &str) -> Result<String, DeskError> {
-    checked_text(what, &clean::line(text))
-}
-
-/// A person's text, cleaned; an empty one is refused.
-pub fn checked_text(what: &str, text: &str) -> Result<String, DeskError> {
-    if text.len() > clean::MAX_TEXT_BYTES {
-        return Err(DeskError::Refused(format!(
-            "the {what} is {} KiB long, at most {} are taken: keep it as evidence, `warroom incident attach ID FILE`",
-            text.len() / 1024,
-            clean::MAX_TEXT_BYTES / 1024
-        )));
-    }
-    let cleaned = clean::block(text);
-    let trimmed = cleaned.trim();
-    if trimmed.is_empty() {
-        return Err(DeskError::Refused(format!("the {what} is empty: say it in a few words")));
-    }
-    Ok(trimmed.to_owned())
 }
 
 /// Where the store is. The password is fetched only for a store that could want one.
 pub fn store_at(config: &Config) -> Result<StoreAt, DeskError> {
     let wants_one = crate::journal::postgres::is_postgres(&config.store_url);
     let password = match config.store_password.as_ref().filter(|_| wants_one) {
-        Some(secret) => Some(secret.resolve().map_err(|e| DeskError::Refused(format!("the store's password: {e}")))?),
+        Some(secret) => Some(secret.resolve().map_err(|e| {
+            Refusal::Invalid(
+                Failure::new("cannot get the store's password").because(&e).advise("Check [store] in the configuration."),
+            )
+        })?),
         None => None,
     };
     Ok(StoreAt { url: config.store_url.clone(), password, copies: config.copies.clone() })
-}
-
-fn user_prompts(config: &Config) -> Vec<(String, String)> {
-    let Some(folder) = crate::config::user_folder(config, "prompts") else { return Vec::new() };
-    let Ok(files) = std::fs::read_dir(folder) else { return Vec::new() };
-    let mut prompts: Vec<(String, String)> = files
-        .filter_map(Result::ok)
-        .map(|f| f.path())
-        .filter(|p| p.extension().is_some_and(|e| e == "md"))
-        .filter_map(|p| Some((p.file_stem()?.to_str()?.to_owned(), std::fs::read_to_string(&p).ok()?)))
-        .collect();
-    prompts.sort();
-    prompts
 }

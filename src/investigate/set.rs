@@ -8,6 +8,7 @@ pub use crate::incident::AlertBoard;
 use crate::incident::{SourceReport, SourceStatus};
 use crate::sources::{FaultKind, Source, SourceError, merge, registry};
 use crate::telemetry::Alert;
+use crate::telemetry::failure::Explain;
 use futures_util::StreamExt;
 use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
@@ -127,7 +128,15 @@ const GRACE: Duration = Duration::from_millis(300);
 
 /// A source that answered just now.
 pub fn ok(name: &str, kind: &str) -> SourceReport {
-    SourceReport { name: name.to_owned(), kind: kind.to_owned(), status: SourceStatus::Ok, error: None, age_secs: Some(0.0) }
+    SourceReport {
+        name: name.to_owned(),
+        kind: kind.to_owned(),
+        status: SourceStatus::Ok,
+        error: None,
+        fault: None,
+        remedy: None,
+        age_secs: Some(0.0),
+    }
 }
 
 /// A source that did not.
@@ -136,7 +145,9 @@ pub fn failed(name: &str, kind: &str, error: &SourceError) -> SourceReport {
         name: name.to_owned(),
         kind: kind.to_owned(),
         status: SourceStatus::Failed,
-        error: Some(format!("{}: {}; {}", error.kind.word(), error.message, error.kind.remedy())),
+        error: Some(error.summary()),
+        fault: Some(error.kind.word().to_owned()),
+        remedy: error.remedy(),
         age_secs: None,
     }
 }

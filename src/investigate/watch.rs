@@ -7,7 +7,7 @@ use super::clock::now;
 use super::desk::{Desk, DeskError, new_entries};
 use crate::evidence::{Body, Draft};
 use crate::incident::{
-    Actor, AlertBoard, EvidenceKind, ExitCriteria, ExitReading, Fact, Incident, IncidentId, LinkedAlert, SourceStatus,
+    Actor, AlertBoard, EvidenceKind, ExitCriteria, ExitReading, Fact, Incident, IncidentId, LinkedAlert, Refusal, SourceStatus,
 };
 use crate::journal::Append;
 use crate::sources::step_for;
@@ -66,7 +66,7 @@ impl Desk {
         else {
             return Ok(());
         };
-        let (reading, draft) = self.read_exit(criteria).await.map_err(DeskError::Refused)?;
+        let (reading, draft) = self.read_exit(criteria).await.map_err(Refusal::invalid)?;
         if incident.readings.last().is_none_or(|r| r.reading.met != reading.met) {
             self.write_reading(id, criteria, reading, draft).await?;
         }

@@ -15,7 +15,9 @@ use tokio::sync::mpsc;
 
 use super::LlmError;
 use crate::prompt::Delta;
-use crate::sources::http::{chain, fault};
+use crate::sources::SourceError;
+use crate::sources::http::{fault, innermost, proxy_of};
+use crate::telemetry::failure::Explain;
 
 const ATTEMPTS: u32 = 3;
 /// The longest wait between two attempts. If the server asks for more, the request fails at once.
@@ -64,7 +66,9 @@ impl Service {
         let mut attempt = 1;
         report_progress("waiting for the model".to_owned());
         loop {
-            let sent = self.client.execute(factory.build().await?).await;
+            let request = factory.build().await?;
+            let proxy = proxy_of(request.url());
+            let sent = self.client.execute(request).await;
             let (error, wait) = match sent {
                 Ok(response) if response.status().is_success() => return as_stream(response).await,
                 Ok(response) => {
@@ -80,7 +84,7 @@ impl Service {
                 }
                 Err(e) => {
                     let retry = e.is_connect();
-                    let error = fault(&e, self.timeout);
+                    let error = fault(&e, self.timeout, proxy.as_deref());
                     (OpenAIError::Boxed(Box::new(error)), retry.then(|| self.backoff(attempt)))
                 }
             };
@@ -160,16 +164,15 @@ fn error_message(text: &str) -> String {
 pub(super) fn explain(error: &OpenAIError) -> LlmError {
     match error {
         OpenAIError::Boxed(inner) => {
-            let text = inner.to_string();
-            let remedy = inner.downcast_ref::<ErrorResponse>().map_or("", |r| match r.status {
-                401 | 403 => "; check api_key_env",
-                404 => "; check base_url and model",
-                400 | 413 => "; check model and context_tokens",
-                _ => "",
-            });
-            LlmError::new(format!("{text}{remedy}"))
+            let remedy = match inner.downcast_ref::<ErrorResponse>().map(|r| r.status) {
+                Some(401 | 403) => Some("Check api_key_env in [assistant].".to_owned()),
+                Some(404) => Some("Check base_url and model in [assistant].".to_owned()),
+                Some(400 | 413) => Some("Check model and context_tokens in [assistant].".to_owned()),
+                _ => inner.downcast_ref::<SourceError>().and_then(Explain::remedy),
+            };
+            LlmError { remedy, ..LlmError::new(inner.to_string()) }
         }
-        OpenAIError::Reqwest(e) => LlmError::new(format!("the connection to the model was lost: {}", chain(e))),
+        OpenAIError::Reqwest(e) => LlmError::new(format!("the connection to the model was lost: {}", innermost(e))),
         OpenAIError::StreamError(e) => LlmError::new(format!("the stream of the answer broke off: {e}")),
         OpenAIError::JSONDeserialize(e, text) => LlmError::new(format!(
             "the model sent a response that cannot be parsed ({e}): {}",

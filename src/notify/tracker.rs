@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::config::{TrackerConfig, TrackerKind};
 use crate::evidence::Redactor;
 use crate::incident::{ActionItem, Incident};
-use crate::sources::http::{chain, tls};
+use crate::sources::http::{innermost, tls};
 
 /// Why an issue was not created, or may not have been.
 #[derive(Debug, thiserror::Error)]
@@ -80,7 +80,7 @@ pub async fn send(tracker: &TrackerConfig, outgoing: &IssueRequest) -> Result<St
         // A token must not follow a redirect to another host.
         .redirect(reqwest::redirect::Policy::none())
         .user_agent(concat!("warroom/", env!("CARGO_PKG_VERSION")));
-    let client = tls(builder, &tracker.tls).map_err(|e| fail(e.message))?.build().map_err(|e| fail(chain(&e)))?;
+    let client = tls(builder, &tracker.tls).map_err(|e| fail(e.message))?.build().map_err(|e| fail(innermost(&e)))?;
     let request = client.post(&outgoing.url).json(&outgoing.body);
     let request = match tracker.kind {
         TrackerKind::Github => request
@@ -96,12 +96,12 @@ pub async fn send(tracker: &TrackerConfig, outgoing: &IssueRequest) -> Result<St
                 tracker.timeout
             ))
         } else {
-            fail(chain(&e))
+            fail(innermost(&e))
         }
     })?;
     let status = response.status();
     let mut bytes = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|e| fail(chain(&e)))? {
+    while let Some(chunk) = response.chunk().await.map_err(|e| fail(innermost(&e)))? {
         bytes.extend_from_slice(&chunk);
         if bytes.len() > MAX_RESPONSE {
             return Err(fail("the response is larger than 1 MiB; check in the tracker whether the issue was created".to_owned()));

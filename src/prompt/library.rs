@@ -6,18 +6,35 @@ use serde::Deserialize;
 use tera::{Context, Tera};
 
 use crate::evidence::body::digest;
+use crate::telemetry::failure::{Explain, FileProblem, UserFile};
 
 /// A prompt that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PromptError {
     #[error("invalid prompt '{name}': {reason}")]
-    Invalid { name: String, reason: String },
+    Invalid {
+        name: String,
+        /// Where in the file, counted from 1.
+        line: Option<u64>,
+        reason: String,
+    },
     #[error("cannot fill in prompt '{name}': {reason}")]
     Render { name: String, reason: String },
     #[error(
-        "the model's context window of {context_tokens} tokens is too small: prompt '{name}' needs about {needed} without any evidence; raise context_tokens or lower answer_tokens"
+        "the model's context window of {context_tokens} tokens is too small: prompt '{name}' needs about {needed} without any evidence"
     )]
     TooSmall { name: String, context_tokens: u64, needed: u64 },
+}
+
+impl Explain for PromptError {
+    fn remedy(&self) -> Option<String> {
+        let remedy = match self {
+            Self::Invalid { .. } => "Start with TOML front matter between lines of +++; the built-in prompts are examples.",
+            Self::Render { .. } => "Use only the variables that the built-in prompts use.",
+            Self::TooSmall { .. } => "Raise context_tokens or lower answer_tokens.",
+        };
+        Some(remedy.to_owned())
+    }
 }
 
 /// A prompt file: the fields of its front matter, its template and its version.
@@ -49,23 +66,62 @@ const BUILT_IN: [(&str, &str); 3] = [
     ("question", include_str!("../../prompts/question.md")),
 ];
 
+/// The variables that every prompt is filled from.
+pub const VARIABLES: [&str; 11] = [
+    "incident",
+    "alerts",
+    "findings",
+    "timeline",
+    "timeline_skipped",
+    "lessons",
+    "actions",
+    "severity_matrix",
+    "question",
+    "evidence",
+    "left_out",
+];
+
 impl PromptFile {
     /// Parses the text of a prompt file. `name` is its file name without the extension, which must equal the id.
+    ///
+    /// # Errors
+    /// [`PromptError::Invalid`] with the line: front matter that is missing or wrong, a template that cannot be parsed, or one that uses a
+    /// variable that does not exist.
     pub fn parse(name: &str, text: &str) -> Result<Self, PromptError> {
-        let fail = |reason: String| PromptError::Invalid { name: name.to_owned(), reason };
+        let fail = |line: Option<u64>, reason: String| PromptError::Invalid { name: name.to_owned(), line, reason };
         let normal = text.replace("\r\n", "\n");
         let rest = normal
             .strip_prefix("+++\n")
-            .ok_or_else(|| fail("the file must begin with a line +++ and TOML front matter".to_owned()))?;
+            .ok_or_else(|| fail(Some(1), "the file must begin with a line +++ and TOML front matter".to_owned()))?;
         let (front, body) = rest
             .split_once("\n+++\n")
-            .ok_or_else(|| fail("the front matter does not end: add a line +++ after it".to_owned()))?;
-        let mut file: Self = toml::from_str(front).map_err(|e| fail(format!("front matter: {}", e.message())))?;
+            .ok_or_else(|| fail(None, "the front matter does not end: add a line +++ after it".to_owned()))?;
+        let line_at = |text: &str, at: usize| text.get(..at).map(|before| lines_in(before) + 1);
+        let mut file: Self = toml::from_str(front).map_err(|e| {
+            let line = e.span().and_then(|s| line_at(front, s.start)).map(|n| n + 1);
+            fail(line, format!("front matter: {}", e.message()))
+        })?;
+        // The template begins after two fences and the front matter; blank lines in front of it are cut off.
+        let trimmed = body.trim_start();
+        let first_line = lines_in(front) + 3 + lines_in(body.get(..body.len() - trimmed.len()).unwrap_or(""));
         if file.id != name {
-            return Err(fail(format!("the id is '{}': it must be the file's name, '{name}'", file.id)));
+            return Err(fail(Some(2), format!("the id is '{}': it must be the file's name, '{name}'", file.id)));
         }
         file.body = body.trim().to_owned();
         file.version = digest(text.as_bytes()).chars().take(12).collect();
+        let mut tera = Tera::default();
+        tera.add_raw_template(name, &file.body).map_err(|e| match e.kind() {
+            tera::ErrorKind::SyntaxError(report) => {
+                let line = u64::try_from(report.span().start_line).ok().map(|n| n + first_line);
+                fail(line, report.message().to_owned())
+            }
+            _ => fail(None, error_chain(&e)),
+        })?;
+        let used = tera.get_template_variables(name).map_err(|e| fail(None, error_chain(&e)))?;
+        if let Some(unknown) = used.into_iter().filter(|v| !VARIABLES.contains(v)).min() {
+            let line = file.body.find(unknown).and_then(|at| line_at(&file.body, at)).map(|n| n + first_line);
+            return Err(fail(line, format!("there is no variable '{unknown}'; the variables are {}", VARIABLES.join(", "))));
+        }
         Ok(file)
     }
 
@@ -78,6 +134,10 @@ impl PromptFile {
         tera.add_raw_template(&name, &self.body).map_err(fail)?;
         tera.render(&name, context).map_err(fail)
     }
+}
+
+fn lines_in(text: &str) -> u64 {
+    u64::try_from(text.matches('\n').count()).unwrap_or(0)
 }
 
 /// An error and its causes on one line, separated by colons.
@@ -95,18 +155,32 @@ fn error_chain(error: &dyn std::error::Error) -> String {
 #[derive(Clone, Debug)]
 pub struct Library {
     prompts: BTreeMap<String, PromptFile>,
+    problems: Vec<FileProblem>,
 }
 
 impl Library {
-    /// The built-in prompts and the user's prompt files (name without extension, text). A user file replaces a built-in prompt of
-    /// the same name. Fails on the first invalid file.
-    pub fn with_user_prompts(user: &[(String, String)]) -> Result<Self, PromptError> {
-        let mut prompts = BTreeMap::new();
-        let built_in = BUILT_IN.iter().map(|(n, t)| (*n, *t));
-        for (name, text) in built_in.chain(user.iter().map(|(n, t)| (n.as_str(), t.as_str()))) {
-            prompts.insert(name.to_owned(), PromptFile::parse(name, text)?);
+    /// The built-in prompts and the user's. A user's prompt replaces a built-in one of the same name. One that cannot be used is reported
+    /// (see [`Self::problems`]), and the built-in one of that name, or none, is used.
+    ///
+    /// # Errors
+    /// When a built-in prompt is invalid, which a test rules out.
+    pub fn load(user: &[UserFile]) -> Result<Self, PromptError> {
+        let built_in = BUILT_IN.iter().map(|(name, text)| Ok(((*name).to_owned(), PromptFile::parse(name, text)?)));
+        let mut library = Self { prompts: built_in.collect::<Result<_, PromptError>>()?, problems: Vec::new() };
+        for file in user {
+            match PromptFile::parse(&file.name, &file.text) {
+                Ok(prompt) => {
+                    library.prompts.insert(file.name.clone(), prompt);
+                }
+                Err(e) => library.problems.push(problem(file, &e, library.prompts.contains_key(&file.name))),
+            }
         }
-        Ok(Self { prompts })
+        Ok(library)
+    }
+
+    /// What cannot be used among the user's prompts.
+    pub fn problems(&self) -> &[FileProblem] {
+        &self.problems
     }
 
     /// The prompt with this id, with or without a leading slash; `None` if there is none.
@@ -120,13 +194,31 @@ impl Library {
     }
 }
 
+fn problem(file: &UserFile, error: &PromptError, has_built_in: bool) -> FileProblem {
+    let line = match error {
+        PromptError::Invalid { line, .. } => *line,
+        PromptError::Render { .. } | PromptError::TooSmall { .. } => None,
+    };
+    let reason = match error {
+        PromptError::Invalid { reason, .. } => reason.clone(),
+        other => other.to_string(),
+    };
+    let instead = if has_built_in { " The built-in prompt is used instead." } else { "" };
+    FileProblem {
+        file: file.path.clone(),
+        line,
+        text: format!("not a prompt: {reason}"),
+        remedy: format!("{}{instead}", error.remedy().unwrap_or_default()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn built_in_prompts_are_well_formed_and_embedded() {
-        let library = Library::with_user_prompts(&[]).unwrap();
+        let library = Library::load(&[]).unwrap();
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("prompts");
         let on_disk = std::fs::read_dir(folder).unwrap().count();
         assert_eq!(library.all().count(), on_disk, "every file in prompts/ has a line in BUILT_IN");
@@ -149,12 +241,39 @@ mod tests {
         }
     }
 
+    fn user(name: &str, text: &str) -> UserFile {
+        UserFile { path: format!("prompts/{name}.md"), name: name.to_owned(), text: text.to_owned() }
+    }
+
+    fn with_body(id: &str, body: &str) -> String {
+        format!(
+            "+++\nid = \"{id}\"\ntitle = \"mine\"\npersona = \"p\"\npurpose = \"\"\ninputs = []\nheadings = []\n+++\n\n{body}\n"
+        )
+    }
+
     #[test]
     fn a_user_file_replaces_a_built_in_one() {
-        let text = "+++\nid = \"question\"\ntitle = \"mine\"\npersona = \"p\"\npurpose = \"\"\ninputs = []\nheadings = []\n+++\nbody {{ nope }}";
-        let library = Library::with_user_prompts(&[("question".into(), text.into())]).unwrap();
-        let prompt = library.get("question").unwrap();
-        assert_eq!(prompt.title, "mine");
-        assert!(prompt.render(&Context::new()).unwrap_err().to_string().contains("nope"));
+        let library = Library::load(&[user("question", &with_body("question", "{{ incident.id }}"))]).unwrap();
+        assert_eq!(library.get("question").unwrap().title, "mine");
+        assert_eq!(library.problems(), []);
+    }
+
+    #[test]
+    fn broken_user_files_are_reported_with_their_line_and_the_built_in_one_stays() {
+        let built_in = Library::load(&[]).unwrap().get("question").unwrap().title.clone();
+        for (name, text, line, part) in [
+            ("README", "# My prompts".to_owned(), Some(1), "must begin"),
+            ("question", "+++\nid = 3\n+++\nx".to_owned(), Some(2), "invalid type"),
+            ("question", with_body("question", "one\n{{ nope }}"), Some(11), "no variable 'nope'"),
+            ("question", with_body("question", "one\n{% for x in alerts %}\n"), None, ""),
+            ("question", with_body("other", "x"), Some(2), "must be the file's name"),
+        ] {
+            let library = Library::load(&[user(name, &text)]).unwrap();
+            let [problem] = library.problems() else { panic!("{name}: {:?}", library.problems()) };
+            assert!(problem.text.contains(part) && !problem.remedy.is_empty(), "{problem}");
+            assert!(line.is_none() || problem.line == line, "{problem}");
+            assert_eq!(problem.file, format!("prompts/{name}.md"));
+            assert_eq!(library.get("question").unwrap().title, built_in);
+        }
     }
 }

@@ -350,7 +350,7 @@ mod tests {
 
     fn build(id: &str, texts: &[&str], context_tokens: u64) -> Result<PromptPlan, PromptError> {
         let (incident, bodies) = incident(texts);
-        let library = Library::with_user_prompts(&[]).unwrap();
+        let library = Library::load(&[]).unwrap();
         let limits = Limits { context_tokens, answer_tokens: context_tokens / 4 };
         plan(
             library.get(id).unwrap(),

@@ -1,5 +1,6 @@
 //! Running effects: each becomes a task that asks the desk and sends back what came of it.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -10,19 +11,18 @@ use tokio_util::sync::CancellationToken;
 
 use super::poll::Wake;
 use crate::app::model::Model;
-use crate::app::msg::ImpactPart;
+use crate::app::msg::StoreState;
 use crate::app::{Effect, Msg};
-use crate::incident::{IncidentId, Role};
+use crate::incident::{Command, IncidentId, Refusal};
 use crate::investigate::ask::Question;
 use crate::investigate::clock::now;
 use crate::investigate::desk::Declaration;
-use crate::investigate::work::{NewAction, NewImpact, read_to_attach};
 use crate::investigate::{Desk, DeskError, Progress};
-use crate::journal::JournalError;
 use crate::postmortem::Format;
 use crate::prompt::Delta;
 use crate::sources::Batch;
-use crate::telemetry::Window;
+use crate::telemetry::failure::Explain;
+use crate::telemetry::{Alert, Failure, Window};
 
 /// How much of the past the board's chart shows.
 const CHART: Duration = Duration::from_secs(1800);
@@ -97,274 +97,132 @@ impl Runner {
         self.tasks.spawn(work(Arc::clone(&self.desk), self.messages.clone()))
     }
 
-    /// A fact: its answer is "done" with words, or why not. What the store could not take goes back to the model, which
-    /// keeps it: what a person typed is not lost to a full disk.
+    /// Asks the desk for something and sends the answer, or why there is none.
+    fn request<F>(&mut self, work: impl FnOnce(Arc<Desk>) -> F)
+    where
+        F: Future<Output = Result<Msg, DeskError>> + Send + 'static,
+    {
+        let work = work(Arc::clone(&self.desk));
+        self.spawn(move |_, messages| async move {
+            let msg = work.await.unwrap_or_else(|e| Msg::Failed(e.failure()));
+            let _quitting = messages.send(msg).await;
+        });
+    }
+
+    /// Does something that writes. What the store could not take goes back to the model, which keeps it: what a person typed must not be
+    /// lost to a full disk.
     fn write<F>(&mut self, effect: Effect, work: impl FnOnce(Arc<Desk>) -> F)
     where
-        F: Future<Output = Result<String, DeskError>> + Send + 'static,
+        F: Future<Output = Result<Msg, DeskError>> + Send + 'static,
     {
         while self.writes.try_join_next().is_some() {}
         let (work, messages) = (work(Arc::clone(&self.desk)), self.messages.clone());
         self.writes.spawn(async move {
             let msg = match work.await {
-                Ok(words) => Msg::Done(words),
-                Err(DeskError::Journal(
-                    e @ (JournalError::Io { .. } | JournalError::ReadOnly { .. } | JournalError::Newer { .. }),
-                )) => Msg::NotWritten(Box::new(effect), e.to_string()),
-                Err(e) => Msg::Refused(Box::new(effect), e.to_string()),
+                Ok(msg) => msg,
+                Err(DeskError::Journal(e)) if e.is_refusal_of_the_store() => Msg::NotWritten(Box::new(effect), e.failure()),
+                Err(e) => Msg::Refused(Box::new(effect), e.failure()),
             };
             let _quitting = messages.send(msg).await;
         });
     }
 
-    /// Starts an effect. Never waits.
-    pub(super) fn run(&mut self, effect: Effect, model: &mut Model) {
+    /// Starts an effect. Never waits. Effects on the terminal are the loop's.
+    pub(super) fn run(&mut self, effect: Effect, model: &Model) {
         match effect {
             Effect::FetchAlerts => self.wake.now(),
             Effect::ListIncidents => {
                 self.spawn(|desk, messages| async move { list(&desk, &messages).await });
             }
-            Effect::ReadIncident(id) => {
-                self.spawn(move |desk, messages| async move {
-                    let msg = match read(&desk, id).await {
-                        Ok(msg) => msg,
-                        Err(e) => Msg::Failed(e.to_string()),
-                    };
-                    let _quitting = messages.send(msg).await;
-                });
-            }
-            Effect::FetchSeries(alert) => {
-                if let Some(running) = self.chart.take() {
-                    running.abort();
-                }
-                self.chart = Some(self.spawn(move |desk, messages| async move {
-                    // A key held down passes many alerts: only the one that it stops at is asked for.
-                    tokio::time::sleep(Duration::from_millis(120)).await;
-                    let series = desk.alert_series(&alert, Window::before(now(), CHART)).await.map_err(|e| e.to_string());
-                    let _quitting = messages.send(Msg::SeriesArrived(alert.fingerprint, series)).await;
-                }));
-            }
+            Effect::ReadIncident(id) => self.request(move |desk| async move { read(&desk, id).await }),
+            Effect::FetchSeries(alert) => self.fetch_series(alert),
             Effect::FollowLogs => self.follow_logs(),
             Effect::StopLogs => self.logs = None,
             Effect::Investigate(id, length) => self.investigate(id, length),
             Effect::Plan { id, question } => {
                 self.spawn(move |desk, messages| async move {
-                    let plan = desk.plan(id, &Question { text: question, ..Question::default() }).await;
-                    let told = plan.map_err(|e| e.to_string()).map(|(_, p)| {
-                        let text: Vec<String> =
-                            p.messages.get().iter().map(|m| format!("── {:?} ──\n{}", m.role, m.content)).collect();
-                        (p.summary(), text.join("\n\n"))
-                    });
-                    let _quitting = messages.send(Msg::Planned(id, told)).await;
+                    let _quitting = messages.send(Msg::Planned(id, preview(&desk, id, question).await)).await;
                 });
             }
             Effect::Ask { id, request, question } => self.ask(id, request, question),
             Effect::CancelAsk => self.asking.cancel(),
             Effect::MakeReport(id) => {
-                self.spawn(move |desk, messages| async move {
-                    let msg = match desk.export(id, Format::Markdown).await {
-                        Ok(text) => Msg::ReportMade(id, text),
-                        Err(e) => Msg::Failed(e.to_string()),
-                    };
-                    let _quitting = messages.send(msg).await;
-                });
+                self.request(move |desk| async move { Ok(Msg::ReportMade(id, desk.export(id, Format::Markdown).await?)) });
             }
-            Effect::Export { id, path } => {
-                self.spawn(move |desk, messages| async move {
-                    let msg = match export(&desk, id, &path).await {
-                        Ok(()) => Msg::Exported(path),
-                        Err(e) => Msg::Failed(e),
-                    };
-                    let _quitting = messages.send(msg).await;
-                });
+            Effect::Export { id, path, replace } => {
+                self.request(move |desk| async move { export(&desk, id, path, replace).await })
             }
             Effect::Enter(room) => self.room.set(room),
-            Effect::Similar(id) => {
-                self.spawn(move |desk, messages| async move {
-                    let msg = match desk.similar(id).await {
-                        Ok(found) => {
-                            Msg::TextMade("Similar incidents · y copies".to_owned(), crate::incident::similar::describe(&found))
-                        }
-                        Err(e) => Msg::Failed(e.to_string()),
-                    };
-                    let _quitting = messages.send(msg).await;
-                });
-            }
+            Effect::Similar(id) => self.request(move |desk| async move {
+                let text = crate::incident::similar::describe(&desk.similar(id).await?);
+                Ok(Msg::TextMade("Similar incidents".to_owned(), text))
+            }),
             Effect::OnCall => {
-                self.spawn(move |desk, messages| async move {
-                    let msg = match desk.on_call().await {
-                        Ok(text) => Msg::TextMade("On call · y copies".to_owned(), text),
-                        Err(e) => Msg::Failed(e.to_string()),
-                    };
-                    let _quitting = messages.send(msg).await;
+                self.request(|desk| async move { Ok(Msg::TextMade("On call".to_owned(), desk.on_call().await?)) });
+            }
+            Effect::PreparePage { id, name, text } => self.request(move |desk| async move {
+                let command = desk.page_command(&desk.journal.incident(id).await?, &name, &text)?;
+                Ok(Msg::PageReady { id, name, text, command: format!("{command:?}") })
+            }),
+            Effect::PatternLines { template, window } => self.request(move |desk| async move {
+                let title = format!("Lines of '{}'", crate::telemetry::clean::truncate(&template, 60));
+                Ok(Msg::TextMade(title, desk.lines_of(&template, window).await))
+            }),
+            Effect::LogsAt(at) => self.request(move |desk| async move {
+                let title = format!("Logs around {} UTC", at.date_clock());
+                Ok(Msg::TextMade(title, desk.lines_around(at).await))
+            }),
+            Effect::Declare { ref title, severity, ref reason, ref alerts, is_commander } => {
+                let declaration = Declaration {
+                    title: title.clone(),
+                    severity: Some(severity),
+                    reason: reason.clone(),
+                    known: alerts.clone(),
+                    commander: is_commander.then(|| model.user.clone()),
+                    ..Declaration::default()
+                };
+                self.write(effect, move |desk| async move {
+                    let outcome = desk.declare(declaration).await?;
+                    Ok(Msg::Declared(outcome.incident.id(), outcome.warnings))
                 });
             }
-            Effect::PreparePage { id, name, text } => {
-                self.spawn(move |desk, messages| async move {
-                    let made = match desk.journal.incident(id).await {
-                        Ok(incident) => desk.page_command(&incident, &name, &text).map_err(|e| e.to_string()),
-                        Err(e) => Err(e.to_string()),
-                    };
-                    let msg = match made {
-                        Ok(command) => Msg::PageReady { id, name, text, command: format!("{command:?}") },
-                        Err(why) => Msg::Failed(why),
-                    };
-                    let _quitting = messages.send(msg).await;
+            Effect::Run { id, ref command, at } => {
+                let mut command = (**command).clone();
+                if let Command::Attach { file, .. } = &mut command {
+                    *file = expand_home(file);
+                }
+                self.write(effect, move |desk| async move {
+                    let outcome = desk.run(id, command, at).await?;
+                    Ok(Msg::Ran(outcome.message, outcome.warnings))
                 });
             }
-            Effect::PatternLines { template, window } => {
-                self.spawn(move |desk, messages| async move {
-                    let text = desk.lines_of(&template, window).await;
-                    let title = format!("Lines of '{}' · y copies", crate::telemetry::clean::truncate(&template, 60));
-                    let _quitting = messages.send(Msg::TextMade(title, text)).await;
-                });
+            Effect::Quit | Effect::Suspend | Effect::Redraw | Effect::Copy(_) => {
+                tracing::error!(?effect, "an effect on the terminal reached the task runner");
             }
-            Effect::LogsAt(at) => {
-                self.spawn(move |desk, messages| async move {
-                    let text = desk.lines_around(at).await;
-                    let title = format!("Log around {} UTC · y copies", at.date_clock());
-                    let _quitting = messages.send(Msg::TextMade(title, text)).await;
-                });
-            }
-            Effect::Declare { title, severity, reason, alerts, is_commander } => {
-                let commander = is_commander.then(|| model.user.clone());
-                let declaration =
-                    Declaration { title, severity: Some(severity), reason, known: alerts, commander, ..Declaration::default() };
-                let (desk, messages) = (Arc::clone(&self.desk), self.messages.clone());
-                self.writes.spawn(async move {
-                    let msg = match desk.declare(declaration).await {
-                        Ok((incident, warnings)) => Msg::Declared(incident.id(), warnings),
-                        Err(e) => Msg::Failed(e.to_string()),
-                    };
-                    let _quitting = messages.send(msg).await;
-                });
-            }
-            other => self.fact(other),
         }
     }
 
-    fn fact(&mut self, effect: Effect) {
-        match effect.clone() {
-            Effect::Link(id, prints) => self.write(effect, move |d| async move {
-                let (_, warnings) = d.link(id, &prints, None).await?;
-                Ok(warnings.first().cloned().unwrap_or_else(|| format!("linked to {id}")))
-            }),
-            Effect::Page { id, name, text } => {
-                self.write(effect, move |d| async move { d.page(id, &name, &text).await.map(told) })
-            }
-            Effect::Note { id, text, kind, at } => {
-                self.write(effect, move |d| async move { d.note(id, &text, kind, at).await.map(told) })
-            }
-            Effect::KeepLine { id, line } => self.write(effect, move |d| async move { d.keep_line(id, &line).await.map(told) }),
-            Effect::Correct { id, seq, text } => {
-                self.write(effect, move |d| async move { d.correct(id, seq, &text, "corrected by hand", None).await.map(told) })
-            }
-            Effect::Acknowledge(id) => self.write(effect, move |d| async move { d.acknowledge(id, None).await.map(told) }),
-            Effect::SetSeverity { id, to, reason } => {
-                self.write(effect, move |d| async move { d.set_severity(id, to, &reason, None).await.map(told) })
-            }
-            Effect::SetStatus { id, to, over, reason } => {
-                self.write(effect, move |d| async move { d.set_status(id, to, over, reason.as_deref(), None).await.map(told) })
-            }
-            Effect::Event { id, kind, text } => {
-                self.write(effect, move |d| async move { d.event(id, kind, &text, None).await.map(told) })
-            }
-            Effect::Attach { id, path, note } => self.write(effect, move |d| async move {
-                let file = home(&path);
-                let read = tokio::task::spawn_blocking(move || read_to_attach(&file)).await;
-                let read = read.map_err(|e| DeskError::Refused(e.to_string()))??;
-                d.attach(id, &path, &read, note.as_deref(), None).await.map(told)
-            }),
-            Effect::Reopen { id, reason } => {
-                self.write(effect, move |d| async move { d.reopen(id, &reason, None).await.map(told) })
-            }
-            Effect::Assign { id, role, holder } => {
-                self.write(effect, move |d| async move { assign(&d, id, role, &holder).await })
-            }
-            Effect::AddAction { id, text, kind } => self
-                .write(effect, move |d| async move { d.add_action(id, NewAction::follow_up(kind, &text), None).await.map(told) }),
-            Effect::ActionDone { id, action, result } => {
-                self.write(effect, move |d| async move { d.action_done(id, action, result, None).await.map(told) })
-            }
-            Effect::ChangeAction { id, action, change } => {
-                self.write(effect, move |d| async move { d.change_action(id, action, change, None).await.map(told) })
-            }
-            Effect::Task { id, who, minutes, text } => self.write(effect, move |d| async move {
-                d.add_action(id, NewAction::task(&who, &text, Duration::from_secs(minutes * 60)), None).await.map(told)
-            }),
-            Effect::Published { id, audience, text, next } => {
-                self.write(effect, move |d| async move { d.published(id, audience, &text, next, None).await.map(told) })
-            }
-            Effect::Impact { id, part, text } => self.write(effect, move |d| async move {
-                let mut impact = NewImpact::default();
-                match part {
-                    ImpactPart::Text => impact.text = Some(text),
-                    ImpactPart::Users => impact.users = Some(text),
-                    ImpactPart::Region => impact.region = Some(text),
-                    ImpactPart::Services => impact.services = Some(text.split(',').map(str::to_owned).collect()),
-                }
-                d.set_impact(id, impact, None).await.map(told)
-            }),
-            Effect::Tick { id, item, met, text } => {
-                self.write(effect, move |d| async move { d.tick(id, &item, met, &text, None).await.map(told) })
-            }
-            Effect::SetExit { id, criteria } => {
-                self.write(effect, move |d| async move { d.set_exit(id, criteria, None).await.map(told) })
-            }
-            Effect::Check(id) => self.write(effect, move |d| async move {
-                let (incident, silent) = d.check(id).await?;
-                let read = incident.readings.last().map(|r| r.reading.why.clone());
-                let words = read.map_or_else(|| "looked at the alerts".to_owned(), |why| format!("exit criteria: {why}"));
-                match silent.first() {
-                    Some(why) => Err(DeskError::Refused(format!("{words}; {why}"))),
-                    None => Ok(words),
-                }
-            }),
-            Effect::SetTime { id, milestone, to, reason, exception } => self
-                .write(effect, move |d| async move { d.set_time(id, milestone, to, &reason, exception, None).await.map(told) }),
-            Effect::Escalate { id, level, reason } => {
-                self.write(effect, move |d| async move { d.escalate(id, level, None, &reason, None).await.map(told) })
-            }
-            Effect::Unlink { id, fingerprint, reason } => {
-                self.write(effect, move |d| async move { d.unlink(id, &fingerprint, Some(reason), None).await.map(told) })
-            }
-            Effect::Merge { id, into } => {
-                self.write(effect, move |d| async move { d.merge(id, into, None, None).await.map(told) })
-            }
-            Effect::Judge { id, seq, verdict, reason } => {
-                self.write(effect, move |d| async move { d.judge(id, seq, verdict, &reason, None).await.map(told) })
-            }
-            Effect::Remark { id, seq, remark, text } => {
-                self.write(effect, move |d| async move { d.remark(id, seq, remark, None, &text, None).await.map(told) })
-            }
-            Effect::Unacknowledge { id, reason } => {
-                self.write(effect, move |d| async move { d.unacknowledge(id, &reason, None).await.map(told) })
-            }
-            Effect::Renounce { id, role, holder } => {
-                self.write(effect, move |d| async move { d.renounce(id, role, Some(&holder), None).await.map(told) })
-            }
-            Effect::Grade { id, grade, found_by } => {
-                self.write(effect, move |d| async move { d.grade(id, grade, found_by, None, None).await.map(told) })
-            }
-            Effect::Undo(id) => self.write(effect, move |d| async move { d.undo(id, None, None).await.map(told) }),
-            Effect::Accept { id, seq } => self.write(effect, move |d| async move { d.accept(id, seq).await.map(told) }),
-            // Everything else was run before.
-            _ => {}
+    fn fetch_series(&mut self, alert: Box<Alert>) {
+        if let Some(running) = self.chart.take() {
+            running.abort();
         }
+        self.chart = Some(self.spawn(move |desk, messages| async move {
+            // A key held down passes many alerts: only the one where it stops is queried.
+            tokio::time::sleep(Duration::from_millis(120)).await;
+            let series = desk.alert_series(&alert, Window::before(now(), CHART)).await.map_err(|e| e.failure());
+            let _quitting = messages.send(Msg::SeriesArrived(alert.fingerprint, series)).await;
+        }));
     }
 
     fn investigate(&mut self, id: IncidentId, length: Option<Duration>) {
-        self.spawn(move |desk, messages| async move {
-            let words = messages.clone();
-            // Progress may be lost when the queue is full; the result may not.
-            let progress: Progress = Arc::new(move |text| {
-                let _busy = words.try_send(Msg::Progressed(id, text));
-            });
-            let msg = match desk.investigate(id, length, &progress).await {
-                Ok(_) => Msg::Investigated(id),
-                Err(e) => Msg::Failed(e.to_string()),
-            };
-            let _quitting = messages.send(msg).await;
+        let messages = self.messages.clone();
+        // Progress may be lost when the queue is full; the result may not.
+        let progress: Progress = Arc::new(move |text| {
+            let _queue_full = messages.try_send(Msg::Progressed(id, text));
+        });
+        self.request(move |desk| async move {
+            desk.investigate(id, length, &progress).await?;
+            Ok(Msg::Investigated(id))
         });
     }
 
@@ -388,7 +246,7 @@ impl Runner {
                     Some(reason) => format!("{} · {reason}", a.claim_summary()),
                     None => a.claim_summary(),
                 }),
-                Err(e) => Err(e.to_string()),
+                Err(e) => Err(e.failure()),
             };
             let _quitting = messages.send(Msg::Answered(request, result)).await;
         });
@@ -442,10 +300,11 @@ fn wait(waiting: &mut [Option<Batch>; 2], batch: Batch) {
     place.dropped += u64::try_from(cut).unwrap_or(0);
 }
 
-/// Tells of what other processes and colleagues write: at once where the store says so, else by looking once a second.
+/// Reports what other processes and colleagues write, and the state of the store: at once where the store notifies, else by looking once
+/// a second.
 async fn follow_store(desk: Arc<Desk>, messages: mpsc::Sender<Msg>) {
-    let mut told = desk.journal.listen();
-    let (mut version, mut stood) = (None, None);
+    let mut notifications = desk.journal.listen();
+    let (mut version, mut state) = (None, None);
     loop {
         let found = desk.journal.version().await;
         match &found {
@@ -456,24 +315,29 @@ async fn follow_store(desk: Arc<Desk>, messages: mpsc::Sender<Msg>) {
             Ok(_) => {}
             Err(e) if version.is_none() => {
                 version = Some(0);
-                let _quitting = messages.send(Msg::Failed(e.to_string())).await;
+                let _quitting = messages.send(Msg::Failed(e.failure())).await;
             }
             Err(_) => {}
         }
         if let Ok(status) = desk.journal.status().await
-            && stood.as_ref() != Some(&status)
+            && state.as_ref() != Some(&status)
         {
-            stood = Some(status.clone());
-            let msg =
-                Msg::StoreStood { unsynced: status.unsynced, away: status.away, frozen: status.read_only, stuck: status.stuck };
-            if messages.send(msg).await.is_err() {
+            let changed = StoreState {
+                unsynced: status.unsynced,
+                away: status.away.clone(),
+                read_only: status.read_only.clone(),
+                stuck: status.stuck.clone(),
+                notices: status.notices.clone(),
+            };
+            state = Some(status);
+            if messages.send(Msg::StoreChanged(changed)).await.is_err() {
                 return;
             }
         }
-        match &mut told {
-            Some(told) => {
+        match &mut notifications {
+            Some(notifications) => {
                 tokio::select! {
-                    changed = told.changed() => if changed.is_err() {
+                    changed = notifications.changed() => if changed.is_err() {
                         tokio::time::sleep(POLL).await;
                     },
                     () = tokio::time::sleep(POLL) => {}
@@ -487,7 +351,7 @@ async fn follow_store(desk: Arc<Desk>, messages: mpsc::Sender<Msg>) {
 async fn list(desk: &Desk, messages: &mpsc::Sender<Msg>) {
     let msg = match desk.journal.list().await {
         Ok(heads) => Msg::IncidentsListed(heads),
-        Err(e) => Msg::Failed(e.to_string()),
+        Err(e) => Msg::Failed(e.failure()),
     };
     let _quitting = messages.send(msg).await;
 }
@@ -498,28 +362,35 @@ async fn read(desk: &Desk, id: IncidentId) -> Result<Msg, DeskError> {
     Ok(Msg::IncidentRead(Box::new(incident), bodies))
 }
 
-fn told((_, entry): (crate::incident::Incident, crate::incident::Entry)) -> String {
-    let when = if entry.is_backdated() { format!("{} UTC: ", entry.at.date_clock()) } else { String::new() };
-    format!("{when}{}", crate::telemetry::clean::truncate(&entry.fact.sentence(), 160))
+/// What the next question would send: a summary, and the messages.
+async fn preview(desk: &Desk, id: IncidentId, question: String) -> Result<(String, String), Failure> {
+    let question = Question { text: question, ..Question::default() };
+    let (_, plan) = desk.plan(id, &question).await.map_err(|e| e.failure())?;
+    let messages = plan.messages.get().iter().map(|m| format!("── {:?} ──\n{}", m.role, m.content));
+    Ok((plan.summary(), messages.collect::<Vec<_>>().join("\n\n")))
 }
 
-async fn assign(desk: &Desk, id: IncidentId, role: Role, holder: &str) -> Result<String, DeskError> {
-    desk.assign(id, role, holder, None).await.map(told)
-}
-
-/// A path as typed: `~/` is this person's folder, as in a shell.
-fn home(path: &str) -> std::path::PathBuf {
-    match (path.strip_prefix("~/"), directories::BaseDirs::new()) {
-        (Some(rest), Some(dirs)) => dirs.home_dir().join(rest),
-        _ => path.into(),
+/// A path as typed: `~/` is this person's home folder, as in a shell.
+fn expand_home(path: &Path) -> PathBuf {
+    match (path.strip_prefix("~"), directories::BaseDirs::new()) {
+        (Ok(rest), Some(dirs)) => dirs.home_dir().join(rest),
+        _ => path.to_owned(),
     }
 }
 
-async fn export(desk: &Desk, id: IncidentId, path: &str) -> Result<(), String> {
-    let ending = path.rsplit('.').next().unwrap_or("md");
-    let format: Format = ending.parse().unwrap_or(Format::Markdown);
-    let text = desk.export(id, format).await.map_err(|e| e.to_string())?;
-    tokio::fs::write(home(path), text).await.map_err(|e| format!("{path} cannot be written: {e}; give another path"))
+/// Writes the post-mortem to a file. An existing file is replaced only if the person said so.
+async fn export(desk: &Desk, id: IncidentId, path: String, replace: bool) -> Result<Msg, DeskError> {
+    let format: Format = path.rsplit('.').next().and_then(|ending| ending.parse().ok()).unwrap_or(Format::Markdown);
+    let file = expand_home(Path::new(&path));
+    if !replace && tokio::fs::try_exists(&file).await.unwrap_or(false) {
+        return Ok(Msg::ExportExists { id, path });
+    }
+    let text = desk.export(id, format).await?;
+    let fail = |e: std::io::Error| {
+        Refusal::Invalid(Failure::new(format!("cannot write {path}")).because(&e).advise("Give another path."))
+    };
+    tokio::fs::write(file, text).await.map_err(fail)?;
+    Ok(Msg::Exported(path))
 }
 
 /// Texts are joined for a moment; control steps go on at once.

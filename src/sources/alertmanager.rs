@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::fault::SourceError;
 use super::http::{Http, Params};
 use super::prometheus::{clean_labels, severity};
-use super::{AlertSource, Answer, Asked, Source};
+use super::{AlertSource, Answer, Asked, Probe, Source};
 use crate::config::SourceConfig;
 use crate::telemetry::{Alert, AlertState, Labels, Silence, Timestamp, clean};
 
@@ -135,12 +135,12 @@ impl Source for Alertmanager {
     fn kind(&self) -> &str {
         "alertmanager"
     }
-    fn probe(&self) -> BoxFuture<'_, Result<String, SourceError>> {
+    fn probe(&self) -> BoxFuture<'_, Result<Probe, SourceError>> {
         async move {
             let status: Value = self.http.get_json("api/v2/status", &Vec::new()).await?;
             let version = status.pointer("/versionInfo/version").and_then(Value::as_str).unwrap_or("unknown");
             let cluster = status.pointer("/cluster/status").and_then(Value::as_str).unwrap_or("unknown");
-            Ok(clean::line(&format!("version {version}, cluster {cluster}")))
+            Ok(Probe::ok(clean::line(&format!("version {version}, cluster {cluster}"))))
         }
         .boxed()
     }

@@ -2,49 +2,56 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::evidence::Redactor;
+use crate::telemetry::clean;
+use crate::telemetry::failure::Explain;
+
 /// The kind of a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FaultKind {
-    /// Nobody listens, the name does not resolve, the connection broke.
+    /// Connection refused, name not resolved, or connection lost.
     Unreachable,
-    /// The certificate was not accepted.
+    /// The proxy between here and the source refused, or is itself unreachable.
+    Proxy,
+    /// The TLS handshake failed, usually because of a certificate.
     Tls,
     Timeout,
-    /// 401: who are you.
+    /// 401: no or wrong credentials.
     Unauthenticated,
-    /// 403: you may not.
+    /// 403: the credentials are not enough.
     Denied,
     NotFound,
     RateLimited,
-    /// The backend refused the question.
+    /// The backend rejected the query.
     BadQuery,
     /// The backend failed.
     Server,
-    /// The answer was not what this backend answers.
+    /// The answer does not have the shape of this backend's API.
     Malformed,
     TooLarge,
-    /// A recording does not hold the answer to this question.
+    /// A recording does not contain the answer to this query.
     NotRecorded,
-    /// The configuration or a secret is not usable.
+    /// The configuration or a secret cannot be used.
     Config,
     /// A file could not be read.
     Io,
-    /// The person at the keyboard did not want to wait for it.
+    /// The user stopped waiting.
     Stopped,
 }
 
 impl FaultKind {
-    /// The word for a header of a few columns.
+    /// A word for a narrow column.
     pub fn word(self) -> &'static str {
         match self {
-            Self::Unreachable => "refused",
-            Self::Tls => "tls",
+            Self::Unreachable => "unreachable",
+            Self::Proxy => "proxy",
+            Self::Tls => "TLS",
             Self::Timeout => "timeout",
             Self::Unauthenticated => "no auth",
             Self::Denied => "denied",
             Self::NotFound => "not found",
-            Self::RateLimited => "limited",
+            Self::RateLimited => "rate limited",
             Self::BadQuery => "bad query",
             Self::Server => "failing",
             Self::Malformed => "malformed",
@@ -56,41 +63,63 @@ impl FaultKind {
         }
     }
 
-    /// What a person does about it.
-    pub fn remedy(self) -> &'static str {
+    /// What to do about it, unless the failure says something more precise.
+    fn remedy(self) -> &'static str {
         match self {
-            Self::Unreachable => "check that it runs and that the url is right",
-            Self::Tls => "give the authority's certificate as tls.ca_file",
-            Self::Timeout => "it is slow or filtered: raise timeout_secs or ask for less",
-            Self::Unauthenticated => "give auth, or a tenant in headers",
-            Self::Denied => "the credentials may not read this: ask for the right",
-            Self::NotFound => "check the url's path prefix and the type of the source",
-            Self::RateLimited => "wait, or lower refresh_secs",
-            Self::BadQuery => "correct the query",
-            Self::Server => "look at its own log",
-            Self::Malformed => "check that the url is of this type of source and not a login page",
-            Self::TooLarge => "ask for a shorter window or fewer series",
-            Self::NotRecorded => "record again with this question asked",
-            Self::Config => "correct the configuration",
-            Self::Io => "check the path and its permissions",
-            Self::Stopped => "ask again, and give it longer",
+            Self::Unreachable => "Check the URL and that the server is running.",
+            Self::Proxy => "Check HTTP_PROXY, HTTPS_PROXY and NO_PROXY, and what the proxy allows.",
+            Self::Tls => "Set tls.ca_file to the certificate of the authority that signed the server's.",
+            Self::Timeout => "Raise timeout_secs, or ask for a shorter window.",
+            Self::Unauthenticated => "Set auth, or the tenant in headers.",
+            Self::Denied => "Give these credentials the right to read.",
+            Self::NotFound => "Check the path of the URL and the type of the source.",
+            Self::RateLimited => "Wait, or raise refresh_secs.",
+            Self::BadQuery => "Correct the query.",
+            Self::Server => "Check the server's own log.",
+            Self::Malformed => "Check that the URL is of this type of source and not a login page.",
+            Self::TooLarge => "Ask for a shorter window or fewer series.",
+            Self::NotRecorded => "Record again while asking this query.",
+            Self::Config => "Correct the configuration.",
+            Self::Io => "Check the path and its permissions.",
+            Self::Stopped => "Ask again and wait longer.",
         }
     }
 }
 
-/// A failure of a source. `message` is cleaned and holds no secret.
+/// A failure of a source. The texts are cleaned and redacted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{message}")]
 pub struct SourceError {
     pub kind: FaultKind,
     pub message: String,
+    /// More precise advice than that of the kind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    advice: Option<String>,
 }
 
 impl SourceError {
-    /// With a message that comes from outside or holds something from outside.
+    /// A failure whose message may contain text from outside.
     pub fn new(kind: FaultKind, message: impl AsRef<str>) -> Self {
-        let cleaned = crate::telemetry::clean::line(message.as_ref());
-        let redacted = crate::evidence::Redactor::new().text(&cleaned).into_owned();
-        Self { kind, message: crate::telemetry::clean::truncate(&redacted, 500) }
+        let cleaned = clean::line(message.as_ref());
+        let redacted = Redactor::new().text(&cleaned).into_owned();
+        Self { kind, message: clean::truncate(&redacted, 500), advice: None }
+    }
+
+    /// Says more precisely what to do.
+    #[must_use]
+    pub fn advise(mut self, advice: impl Into<String>) -> Self {
+        self.advice = Some(advice.into());
+        self
+    }
+
+    /// The kind and the message: `unreachable: 127.0.0.1:9090: connection refused`.
+    pub fn summary(&self) -> String {
+        format!("{}: {}", self.kind.word(), self.message)
+    }
+}
+
+impl Explain for SourceError {
+    fn remedy(&self) -> Option<String> {
+        Some(self.advice.clone().unwrap_or_else(|| self.kind.remedy().to_owned()))
     }
 }

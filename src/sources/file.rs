@@ -14,7 +14,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
 
 use super::fault::{FaultKind, SourceError};
-use super::{Answer, Asked, Batch, LogFilter, LogSource, READ_BACK, Source, lines};
+use super::{Answer, Asked, Batch, LogFilter, LogSource, Probe, READ_BACK, Source, lines};
 use crate::config::SourceConfig;
 use crate::telemetry::parse::{self, Context, Joiner, stamp};
 use crate::telemetry::series::Sample;
@@ -382,7 +382,7 @@ impl Source for FileLogs {
     fn kind(&self) -> &str {
         "file"
     }
-    fn probe(&self) -> BoxFuture<'_, Result<String, SourceError>> {
+    fn probe(&self) -> BoxFuture<'_, Result<Probe, SourceError>> {
         let reader = self.reader(Timestamp::default());
         async move {
             let (count, unreadable) = run_blocking(move || {
@@ -392,7 +392,7 @@ impl Source for FileLogs {
             .await?;
             match unreadable {
                 Some(error) => Err(SourceError::new(FaultKind::Io, format!("cannot read {error}"))),
-                None => Ok(format!("{} found", crate::telemetry::words::count(count, "file"))),
+                None => Ok(Probe::files(count)),
             }
         }
         .boxed()

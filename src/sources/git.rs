@@ -13,7 +13,7 @@ use futures_util::future::BoxFuture;
 use tokio::io::AsyncReadExt;
 
 use super::fault::{FaultKind, SourceError};
-use super::{Answer, Asked, ChangeSource, Source};
+use super::{Answer, Asked, ChangeSource, Probe, Source};
 use crate::config::SourceConfig;
 use crate::telemetry::{ChangeEvent, Timestamp, Window, clean, words};
 
@@ -193,14 +193,14 @@ impl Source for Git {
     fn kind(&self) -> &str {
         "git"
     }
-    fn probe(&self) -> BoxFuture<'_, Result<String, SourceError>> {
+    fn probe(&self) -> BoxFuture<'_, Result<Probe, SourceError>> {
         async move {
             self.work_tree().await?;
             if !self.has_commits().await {
-                return Ok("repository has no commits yet".to_owned());
+                return Ok(Probe::ok("repository has no commits yet"));
             }
             let head = self.run(&["log", "-1", "--format=%h on %D", "HEAD", "--"]).await?;
-            Ok(clean::line(&format!("at {}", String::from_utf8_lossy(&head).trim())))
+            Ok(Probe::ok(clean::line(&format!("at {}", String::from_utf8_lossy(&head).trim()))))
         }
         .boxed()
     }

@@ -1,6 +1,5 @@
-//! The one HTTP layer of all sources: timeouts, a cap on bodies while they stream, bounded concurrency per host, retries
-//! of reads that honour `Retry-After`, TLS with a private authority, and credentials that never follow a redirect to
-//! another host.
+//! The HTTP layer of all sources: timeouts, a size limit on bodies while they stream, bounded concurrency per host, retries that honor
+//! `Retry-After`, TLS with a private authority, and credentials that never follow a redirect to another host.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
@@ -15,10 +14,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::fault::{FaultKind, SourceError};
 use crate::config::{Auth, SourceConfig, TlsConfig};
+use crate::telemetry::failure::find_cause;
 
-/// The largest body that is read; beyond, the answer is refused rather than cut.
+/// The largest body that is read; a larger one is refused, not cut off.
 const MAX_BODY: usize = 64 * 1024 * 1024;
-/// Requests at once to one host, over all sources.
+/// Concurrent requests to one host, over all sources.
 const PER_HOST: usize = 4;
 const ATTEMPTS: u32 = 3;
 /// The longest wait that a server may ask for between two attempts.
@@ -28,8 +28,8 @@ const MAX_REDIRECTS: usize = 5;
 
 static STOP: LazyLock<CancellationToken> = LazyLock::new(CancellationToken::new);
 
-/// Ends every question that still waits for a server, and each that comes: Ctrl-C on a command that tells what it has. There is no
-/// way back: the program ends next.
+/// Ends every request that is waiting for a server, and every later one: after Ctrl-C a command shows what it has. This cannot be undone;
+/// the program is about to end.
 pub fn stop() {
     STOP.cancel();
 }
@@ -45,9 +45,11 @@ pub struct Http {
     headers: HeaderMap,
     secret: OnceCell<Option<SecretString>>,
     timeout: Duration,
+    /// The proxy in between, `host:port`.
+    proxy: Option<String>,
 }
 
-/// A body with what is needed to read it.
+/// A response with its body.
 #[derive(Debug)]
 pub struct Reply {
     pub status: u16,
@@ -65,7 +67,8 @@ impl Reply {
     pub fn json<T: serde::de::DeserializeOwned>(&self) -> Result<T, SourceError> {
         let mut deserializer = serde_json::Deserializer::from_slice(&self.body);
         serde_path_to_error::deserialize(&mut deserializer).map_err(|e| {
-            let what = if self.content_type.contains("html") { "an HTML page, perhaps a login" } else { "no answer of this API" };
+            let what =
+                if self.content_type.contains("html") { "an HTML page, perhaps a login" } else { "not what this API returns" };
             SourceError::new(FaultKind::Malformed, format!("the answer is {what} (at {}: {})", e.path(), e.inner()))
         })
     }
@@ -74,14 +77,14 @@ impl Reply {
 /// TLS settings on a client builder, read from files.
 pub fn tls(builder: reqwest::ClientBuilder, tls: &TlsConfig) -> Result<reqwest::ClientBuilder, SourceError> {
     let read =
-        |path: &str| std::fs::read(path).map_err(|e| SourceError::new(FaultKind::Config, format!("{path} cannot be read: {e}")));
+        |path: &str| std::fs::read(path).map_err(|e| SourceError::new(FaultKind::Config, format!("cannot read {path}: {e}")));
     let bad =
         |path: &str, e: reqwest::Error| SourceError::new(FaultKind::Config, format!("{path} is not a PEM certificate: {e}"));
     let mut builder = builder;
     if let Some(path) = &tls.ca_file {
         let bundle = reqwest::Certificate::from_pem_bundle(&read(path)?).map_err(|e| bad(path, e))?;
         if bundle.is_empty() {
-            return Err(SourceError::new(FaultKind::Config, format!("{path} holds no certificate")));
+            return Err(SourceError::new(FaultKind::Config, format!("{path} contains no certificate")));
         }
         builder = builder.tls_certs_merge(bundle);
     }
@@ -94,20 +97,20 @@ pub fn tls(builder: reqwest::ClientBuilder, tls: &TlsConfig) -> Result<reqwest::
     Ok(builder)
 }
 
-/// Extra headers of a configuration; their values do not print.
+/// The extra headers of a configuration, marked as sensitive so that they are never printed.
 pub fn headers(raw: &std::collections::BTreeMap<String, String>) -> Result<HeaderMap, SourceError> {
     let mut headers = HeaderMap::new();
     for (name, value) in raw {
         let parsed = HeaderName::try_from(name.as_str()).ok().zip(HeaderValue::try_from(value.as_str()).ok());
         let (name, mut value) =
-            parsed.ok_or_else(|| SourceError::new(FaultKind::Config, format!("header '{name}' is not a valid HTTP header")))?;
+            parsed.ok_or_else(|| SourceError::new(FaultKind::Config, format!("'{name}' is not a valid HTTP header")))?;
         value.set_sensitive(true);
         headers.insert(name, value);
     }
     Ok(headers)
 }
 
-/// The semaphore of a host, shared by all sources of this process.
+/// The semaphore that limits requests to a host.
 fn host_slots(url: &Url) -> Arc<Semaphore> {
     static SLOTS: OnceLock<Mutex<HashMap<String, Arc<Semaphore>>>> = OnceLock::new();
     let key = format!("{}:{}", url.host_str().unwrap_or(""), url.port_or_known_default().unwrap_or(0));
@@ -116,12 +119,12 @@ fn host_slots(url: &Url) -> Arc<Semaphore> {
 }
 
 impl Http {
-    /// A client for a configured source. Reads certificate files; fetches no secret yet.
+    /// A client for a configured source. Reads certificate files, but no secret yet.
     pub fn new(config: &SourceConfig) -> Result<Self, SourceError> {
         let text = config.url.as_deref().unwrap_or_default();
         let mut base =
             Url::parse(text).map_err(|e| SourceError::new(FaultKind::Config, format!("'{text}' is not a URL: {e}")))?;
-        // Joining replaces the last part of a path that does not end in a slash: users paste prefixes without one.
+        // Joining would replace the last part of a path without a trailing slash, and users paste such prefixes.
         if !base.path().ends_with('/') {
             base.set_path(&format!("{}/", base.path()));
         }
@@ -132,7 +135,8 @@ impl Http {
             .user_agent(concat!("warroom/", env!("CARGO_PKG_VERSION")));
         let client = tls(builder, &config.tls)?
             .build()
-            .map_err(|e| SourceError::new(FaultKind::Config, format!("no HTTP client can be made: {}", chain(&e))))?;
+            .map_err(|e| SourceError::new(FaultKind::Config, format!("cannot create an HTTP client: {}", innermost(&e))))?;
+        let proxy = proxy_of(&base);
         Ok(Self {
             client,
             base,
@@ -140,6 +144,7 @@ impl Http {
             headers: headers(&config.headers)?,
             secret: OnceCell::new(),
             timeout: config.timeout,
+            proxy,
         })
     }
 
@@ -153,21 +158,21 @@ impl Http {
         self.send(Method::GET, path, params).await
     }
 
-    /// A GET of a JSON document; an error's own words are those of `said`.
+    /// A GET of a JSON document.
     pub async fn get_json<T: serde::de::DeserializeOwned>(&self, path: &str, params: &Params<'_>) -> Result<T, SourceError> {
         let reply = self.get(path, params).await?;
         if status_kind(reply.status).is_some() {
-            return Err(refused(&reply, said(&reply)));
+            return Err(refused(&reply, error_text(&reply)));
         }
         reply.json()
     }
 
-    /// A POST with a form body; read-only as far as this program uses it, and so retried like a GET.
+    /// A POST with a form body. Only used for queries, so it is retried like a GET.
     pub async fn post_form(&self, path: &str, params: &Params<'_>) -> Result<Reply, SourceError> {
         self.send(Method::POST, path, params).await
     }
 
-    /// Asks, until the program is told to stop.
+    /// Sends a request, unless the program is stopping.
     async fn send(&self, method: Method, path: &str, params: &Params<'_>) -> Result<Reply, SourceError> {
         tokio::select! {
             reply = self.ask(method, path, params) => reply,
@@ -179,7 +184,7 @@ impl Http {
         let url = self
             .base
             .join(path.trim_start_matches('/'))
-            .map_err(|e| SourceError::new(FaultKind::Config, format!("'{path}' does not fit the url: {e}")))?;
+            .map_err(|e| SourceError::new(FaultKind::Config, format!("'{path}' does not fit the URL: {e}")))?;
         let slots = host_slots(&url);
         let _slot = slots.acquire().await.map_err(|_closed| SourceError::new(FaultKind::Config, "the program is stopping"))?;
         let mut attempt = 1;
@@ -211,17 +216,17 @@ impl Http {
         for _ in 0..=MAX_REDIRECTS {
             let mut request = self.client.request(method.clone(), url.clone());
             request = if method == Method::POST { request.form(params) } else { request.query(params) };
-            // Credentials and tenant headers are for the configured host alone.
+            // Credentials and tenant headers go to the configured host only.
             if same_host(&url, &self.base) {
                 request = self.authorized(request.headers(self.headers.clone())).await?;
             }
-            let response = request.send().await.map_err(|e| fault(&e, self.timeout))?;
+            let response = request.send().await.map_err(|e| fault(&e, self.timeout, self.proxy.as_deref()))?;
             let status = response.status();
             if let Some(next) = redirect(status, response.headers(), &url) {
                 if !matches!(status.as_u16(), 307 | 308) {
                     method = Method::GET;
                 }
-                // A Location that repeats the query would double it.
+                // The Location often repeats the query, which is added again.
                 url = next;
                 url.set_query(None);
                 continue;
@@ -253,7 +258,7 @@ impl Http {
         let mut body = Vec::new();
         let mut stream = response.bytes_stream();
         while let Some(chunk) = stream.next().await {
-            let chunk = chunk.map_err(|e| fault(&e, self.timeout))?;
+            let chunk = chunk.map_err(|e| fault(&e, self.timeout, self.proxy.as_deref()))?;
             if body.len() + chunk.len() > MAX_BODY {
                 return Err(SourceError::new(FaultKind::TooLarge, format!("the answer is larger than {} MiB", MAX_BODY >> 20)));
             }
@@ -263,7 +268,7 @@ impl Http {
     }
 }
 
-/// Fetches the secret of an auth, on a thread where it may block.
+/// Fetches a secret, on a thread that may block.
 async fn resolve(auth: &Auth) -> Result<Option<SecretString>, SourceError> {
     let reference = match auth {
         Auth::None => return Ok(None),
@@ -280,7 +285,7 @@ async fn resolve(auth: &Auth) -> Result<Option<SecretString>, SourceError> {
 fn same_host(a: &Url, b: &Url) -> bool {
     a.host_str() == b.host_str()
         && a.port_or_known_default() == b.port_or_known_default()
-        // From https to http the same host is another one: the way there is open.
+        // A redirect from https to http is not the same host: the connection would be readable by others.
         && (a.scheme() == b.scheme() || a.scheme() == "https")
 }
 
@@ -302,16 +307,16 @@ fn retry_after(value: &str) -> Option<Duration> {
     Some(Duration::try_from(at - time::OffsetDateTime::now_utc()).unwrap_or(Duration::ZERO))
 }
 
-/// 200 ms, 400 ms, …, each with up to half of it added or taken by chance.
+/// 200 ms, 400 ms, …, each randomly up to half shorter or longer.
 fn backoff(attempt: u32) -> Duration {
     let base = 200_u64.saturating_mul(1 << attempt.saturating_sub(1).min(6));
-    // Jitter needs no good randomness: the standard hasher's keys differ with each call.
+    // Jitter needs no strong randomness: the standard hasher has new keys on each call.
     let random = std::hash::BuildHasher::hash_one(&std::collections::hash_map::RandomState::new(), attempt);
     Duration::from_millis(base / 2 + random % base)
 }
 
-/// The innermost reason of an error, which is the true one.
-pub fn chain(error: &dyn std::error::Error) -> String {
+/// The innermost cause of an error, which is the actual reason.
+pub fn innermost(error: &dyn std::error::Error) -> String {
     let mut last = error.to_string();
     let mut source = error.source();
     while let Some(inner) = source {
@@ -321,33 +326,61 @@ pub fn chain(error: &dyn std::error::Error) -> String {
     last
 }
 
-/// A transport failure in our kinds.
-pub fn fault(error: &reqwest::Error, timeout: Duration) -> SourceError {
-    let reason = chain(error);
-    let lower = reason.to_ascii_lowercase();
+/// A failed request as one of our kinds, decided by the types of its causes. `proxy` is the proxy that the request went through.
+pub fn fault(error: &reqwest::Error, timeout: Duration, proxy: Option<&str>) -> SourceError {
+    let reason = innermost(error);
     let place = error.url().map(|u| format!("{}:{}", u.host_str().unwrap_or("?"), u.port_or_known_default().unwrap_or(0)));
     let place = place.as_deref().unwrap_or("the server");
-    if error.is_timeout() || lower.contains("timed out") {
+    let is_late = |e: &std::io::Error| e.kind() == std::io::ErrorKind::TimedOut;
+    if let Some(tls) = find_cause::<rustls::Error>(error) {
+        let fault = SourceError::new(FaultKind::Tls, format!("{place}: {reason}"));
+        return match wants_client_certificate(tls) {
+            true => fault.advise("The server asks for a client certificate: set tls.cert_file and tls.key_file."),
+            false => fault,
+        };
+    }
+    if error.is_timeout() || find_cause::<std::io::Error>(error).is_some_and(is_late) {
         let what = if error.is_connect() { "connecting to" } else { "waiting for" };
-        SourceError::new(FaultKind::Timeout, format!("{what} {place} took longer than {timeout:?}"))
-    } else if lower.contains("certificate")
-        || lower.contains("tls")
-        || lower.contains("handshake")
-        || lower.contains("invalid peer")
-    {
-        SourceError::new(FaultKind::Tls, format!("{place}: {reason}"))
-    } else {
-        SourceError::new(FaultKind::Unreachable, format!("{place}: {reason}"))
+        return SourceError::new(FaultKind::Timeout, format!("{what} {place} took longer than {timeout:?}"));
+    }
+    match proxy.filter(|_| error.is_connect()) {
+        Some(proxy) => SourceError::new(FaultKind::Proxy, format!("cannot reach {place} through the proxy {proxy}: {reason}")),
+        None => SourceError::new(FaultKind::Unreachable, format!("{place}: {reason}")),
     }
 }
 
-/// The kind that an HTTP status stands for; `None` for success.
+/// Whether a handshake failed because the server wants to know who is calling.
+fn wants_client_certificate(error: &rustls::Error) -> bool {
+    use rustls::AlertDescription as A;
+    matches!(
+        error,
+        rustls::Error::AlertReceived(
+            A::CertificateRequired
+                | A::BadCertificate
+                | A::UnknownCA
+                | A::AccessDenied
+                | A::CertificateUnknown
+                | A::UnsupportedCertificate
+        )
+    )
+}
+
+/// The proxy that requests to a URL go through: `host:port`. From the environment and the system, as the client itself decides.
+pub fn proxy_of(url: &Url) -> Option<String> {
+    let target = url.as_str().parse::<http::Uri>().ok()?;
+    let proxy = hyper_util::client::proxy::matcher::Matcher::from_system().intercept(&target)?;
+    let uri = proxy.uri();
+    Some(format!("{}:{}", uri.host()?, uri.port_u16().unwrap_or(80)))
+}
+
+/// The kind of failure of an HTTP status; `None` for success.
 pub fn status_kind(status: u16) -> Option<FaultKind> {
     Some(match status {
         200..300 => return None,
         401 => FaultKind::Unauthenticated,
         403 => FaultKind::Denied,
         404 | 405 => FaultKind::NotFound,
+        407 => FaultKind::Proxy,
         408 | 504 => FaultKind::Timeout,
         413 => FaultKind::TooLarge,
         429 => FaultKind::RateLimited,
@@ -357,8 +390,8 @@ pub fn status_kind(status: u16) -> Option<FaultKind> {
     })
 }
 
-/// The words of an error body: `"text"`, or `{"message": …}`.
-fn said(reply: &Reply) -> Option<String> {
+/// The text of an error body: `"text"`, or `{"message": …}`.
+fn error_text(reply: &Reply) -> Option<String> {
     match serde_json::from_slice(&reply.body).ok()? {
         serde_json::Value::String(text) => Some(text),
         serde_json::Value::Object(map) => map.get("message").or_else(|| map.get("error"))?.as_str().map(str::to_owned),
@@ -366,7 +399,7 @@ fn said(reply: &Reply) -> Option<String> {
     }
 }
 
-/// An error reply: the vendor's own words where there are some, else the first of the text.
+/// An error response as a failure, with the vendor's message, else the beginning of the body.
 pub fn refused(reply: &Reply, message: Option<String>) -> SourceError {
     let kind = status_kind(reply.status).unwrap_or(FaultKind::Malformed);
     let text = message.unwrap_or_else(|| {

@@ -16,10 +16,10 @@ use serde::Deserialize;
 
 use super::fault::{FaultKind, SourceError};
 use super::http::{Http, Params};
-use super::{Answer, Asked, ChangeSource, Source};
+use super::{Answer, Asked, ChangeSource, Probe, Source};
 use crate::config::SourceConfig;
 use crate::telemetry::change::is_non_production;
-use crate::telemetry::{ChangeEvent, Timestamp, Window, clean};
+use crate::telemetry::{ChangeEvent, Explain, Failure, Timestamp, Window, clean};
 
 /// The number of objects per page.
 const PAGE: usize = 500;
@@ -170,6 +170,18 @@ impl Kubernetes {
     }
 }
 
+/// Whether a configuration has a URL and, if it names a namespace, a valid name (a DNS label, RFC 1123).
+pub(super) fn check(config: &SourceConfig) -> Result<(), Failure> {
+    super::registry::needs_url(config)?;
+    let is_inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    let is_label = |t: &str| (1..=63).contains(&t.len()) && t.bytes().all(is_inner) && !t.starts_with('-') && !t.ends_with('-');
+    match config.namespace.as_deref().filter(|n| !is_label(n)) {
+        Some(namespace) => Err(Failure::new(format!("'{namespace}' is not a Kubernetes namespace"))
+            .advise("A namespace has only lower-case letters, digits and '-'.")),
+        None => Ok(()),
+    }
+}
+
 impl Source for Kubernetes {
     fn name(&self) -> &str {
         &self.name
@@ -177,7 +189,7 @@ impl Source for Kubernetes {
     fn kind(&self) -> &str {
         "kubernetes"
     }
-    fn probe(&self) -> BoxFuture<'_, Result<String, SourceError>> {
+    fn probe(&self) -> BoxFuture<'_, Result<Probe, SourceError>> {
         async move {
             let version: serde_json::Value = self.http.get_json("version", &Vec::new()).await?;
             let version = version.get("gitVersion").and_then(|v| v.as_str());
@@ -191,11 +203,15 @@ impl Source for Kubernetes {
             );
             let missing = match (sets, events) {
                 (Err(e), Err(_)) => return Err(e),
-                (Err(e), _) => format!("; cannot read rollouts: {e}"),
-                (_, Err(e)) => format!("; cannot read events: {e}"),
-                _ => String::new(),
+                (Err(e), _) => Some(("rollouts", e)),
+                (_, Err(e)) => Some(("events", e)),
+                _ => None,
             };
-            Ok(clean::line(&format!("Kubernetes {version}{missing}")))
+            let version = clean::line(&format!("Kubernetes {version}"));
+            Ok(match missing {
+                None => Probe::ok(version),
+                Some((what, e)) => Probe { detail: format!("{version}; cannot read {what}: {e}"), warning: e.remedy() },
+            })
         }
         .boxed()
     }

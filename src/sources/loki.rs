@@ -16,7 +16,7 @@ use tokio::sync::{OnceCell, mpsc};
 use super::fault::{FaultKind, SourceError};
 use super::http::{Http, Params, Reply, refused, status_kind};
 use super::prometheus::clean_labels;
-use super::{Answer, Asked, Batch, LogFilter, LogSource, READ_BACK, Source};
+use super::{Answer, Asked, Batch, LogFilter, LogSource, Probe, READ_BACK, Source};
 use crate::config::SourceConfig;
 use crate::telemetry::parse::{self, Context};
 use crate::telemetry::series::{Sample, parse_value};
@@ -260,14 +260,14 @@ impl Source for Loki {
     fn kind(&self) -> &str {
         "loki"
     }
-    fn probe(&self) -> BoxFuture<'_, Result<String, SourceError>> {
+    fn probe(&self) -> BoxFuture<'_, Result<Probe, SourceError>> {
         async move {
             let reply = self.http.get("loki/api/v1/status/buildinfo", &Vec::new()).await?;
             if status_kind(reply.status).is_some() {
                 return Err(refused(&reply, None));
             }
             let info: Value = reply.json()?;
-            Ok(clean::line(&format!("version {}", info.get("version").and_then(Value::as_str).unwrap_or("unknown"))))
+            Ok(Probe::ok(clean::line(&format!("version {}", info.get("version").and_then(Value::as_str).unwrap_or("unknown")))))
         }
         .boxed()
     }

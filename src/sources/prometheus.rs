@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::fault::{FaultKind, SourceError};
 use super::fingerprint::fingerprint;
 use super::http::{Http, Params, Reply, refused, status_kind};
-use super::{AlertSource, Answer, Asked, MetricSource, Source};
+use super::{AlertSource, Answer, Asked, MetricSource, Probe, Source};
 use crate::config::SourceConfig;
 use crate::telemetry::series::{Sample, parse_value};
 use crate::telemetry::{Alert, AlertSeverity, AlertState, Labels, Rule, Series, Timestamp, Window, clean};
@@ -202,16 +202,16 @@ impl Source for Prometheus {
     fn kind(&self) -> &str {
         "prometheus"
     }
-    fn probe(&self) -> BoxFuture<'_, Result<String, SourceError>> {
+    fn probe(&self) -> BoxFuture<'_, Result<Probe, SourceError>> {
         async move {
             let reply = self.http.get("api/v1/status/buildinfo", &Vec::new()).await?;
             if reply.status == 404 {
                 // Compatible servers may lack this endpoint; a trivial query shows that they answer.
                 self.samples("api/v1/query", vec![("query", "vector(1)".to_owned())]).await?;
-                return Ok("answers queries, reports no version".to_owned());
+                return Ok(Probe::ok("answers queries, reports no version"));
             }
             let data = Self::parse_envelope(&reply)?.value;
-            Ok(format!("version {}", data.get("version").and_then(Value::as_str).unwrap_or("unknown")))
+            Ok(Probe::ok(format!("version {}", data.get("version").and_then(Value::as_str).unwrap_or("unknown"))))
         }
         .boxed()
     }

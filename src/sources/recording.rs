@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 use super::fault::{FaultKind, SourceError};
-use super::{AlertSource, Answer, Asked, Batch, ChangeSource, LogFilter, LogSource, MetricSource, Source};
+use super::{AlertSource, Answer, Asked, Batch, ChangeSource, LogFilter, LogSource, MetricSource, Probe, Source};
 use crate::config::SourceConfig;
 use crate::telemetry::{Alert, ChangeEvent, Labels, LogLine, Rule, Series, Timestamp, Window};
 
@@ -170,9 +170,9 @@ impl Source for Player {
     fn kind(&self) -> &str {
         &self.source.kind
     }
-    fn probe(&self) -> BoxFuture<'_, Result<String, SourceError>> {
+    fn probe(&self) -> BoxFuture<'_, Result<Probe, SourceError>> {
         let held = self.source.ranges.len() + self.source.lines.len();
-        async move { Ok(format!("recording with {held} answers")) }.boxed()
+        async move { Ok(Probe::ok(format!("recording with {held} answers"))) }.boxed()
     }
     fn alerts(&self) -> Option<&dyn AlertSource> {
         self.source.alerts.is_some().then_some(self as &dyn AlertSource)

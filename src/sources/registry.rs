@@ -1,4 +1,4 @@
-//! The types of sources: one line each. A new backend is a file and an entry here.
+//! The types of sources, one line each. A new backend is a file and a line here.
 
 use std::sync::Arc;
 
@@ -7,67 +7,86 @@ use super::alertmanager::Alertmanager;
 use super::fault::SourceError;
 use super::file::FileLogs;
 use super::git::Git;
-use super::kubernetes::Kubernetes;
+use super::kubernetes::{self, Kubernetes};
 use super::loki::Loki;
 use super::prometheus::Prometheus;
 use super::recording;
 use super::webhooks::ChangeFiles;
-use crate::config::{SourceConfig, nearest};
+use crate::config::{CheckSource, SourceConfig};
+use crate::telemetry::Failure;
+use crate::telemetry::words::nearest;
 
 type Made = Result<Vec<Arc<dyn Source>>, SourceError>;
 
-/// A type of source: its word in the configuration, the key that it cannot do without, and how one is made.
+/// A type of source.
 pub struct Kind {
+    /// Its word in the configuration.
     pub word: &'static str,
-    needs: Needs,
+    /// Whether a configuration has what this type needs.
+    check: CheckSource,
     make: fn(&SourceConfig) -> Made,
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Needs {
-    Url,
-    Paths,
-    Path,
 }
 
 /// Every type of source.
 pub const KINDS: &[Kind] = &[
-    Kind { word: "prometheus", needs: Needs::Url, make: |c| Ok(vec![Arc::new(Prometheus::new(c)?)]) },
-    Kind { word: "alertmanager", needs: Needs::Url, make: |c| Ok(vec![Arc::new(Alertmanager::new(c)?)]) },
-    Kind { word: "loki", needs: Needs::Url, make: |c| Ok(vec![Arc::new(Loki::new(c)?)]) },
-    Kind { word: "file", needs: Needs::Paths, make: |c| Ok(vec![Arc::new(FileLogs::new(c)?)]) },
-    Kind { word: "kubernetes", needs: Needs::Url, make: |c| Ok(vec![Arc::new(Kubernetes::new(c)?)]) },
-    Kind { word: "git", needs: Needs::Path, make: |c| Ok(vec![Arc::new(Git::new(c)?)]) },
-    Kind { word: "changes", needs: Needs::Paths, make: |c| Ok(vec![Arc::new(ChangeFiles::new(c)?)]) },
-    Kind { word: "recording", needs: Needs::Path, make: recording::open },
+    Kind { word: "prometheus", check: needs_url, make: |c| Ok(vec![Arc::new(Prometheus::new(c)?)]) },
+    Kind { word: "alertmanager", check: needs_url, make: |c| Ok(vec![Arc::new(Alertmanager::new(c)?)]) },
+    Kind { word: "loki", check: needs_url, make: |c| Ok(vec![Arc::new(Loki::new(c)?)]) },
+    Kind { word: "file", check: needs_paths, make: |c| Ok(vec![Arc::new(FileLogs::new(c)?)]) },
+    Kind { word: "kubernetes", check: kubernetes::check, make: |c| Ok(vec![Arc::new(Kubernetes::new(c)?)]) },
+    Kind { word: "git", check: needs_path, make: |c| Ok(vec![Arc::new(Git::new(c)?)]) },
+    Kind { word: "changes", check: needs_paths, make: |c| Ok(vec![Arc::new(ChangeFiles::new(c)?)]) },
+    Kind { word: "recording", check: needs_path, make: recording::open },
 ];
+
+/// For types of sources that are reached over HTTP.
+pub(super) fn needs_url(config: &SourceConfig) -> Result<(), Failure> {
+    match config.url {
+        Some(_) => Ok(()),
+        None => Err(Failure::new("it has no url").advise("Add url = \"http://…\".")),
+    }
+}
+
+fn needs_paths(config: &SourceConfig) -> Result<(), Failure> {
+    if config.paths.is_empty() {
+        return Err(Failure::new("it has no paths").advise("Add paths = [\"/var/log/app/*.log\"]."));
+    }
+    Ok(())
+}
+
+fn needs_path(config: &SourceConfig) -> Result<(), Failure> {
+    match config.path {
+        Some(_) => Ok(()),
+        None => Err(Failure::new("it has no path").advise("Add a path = \"…\".")),
+    }
+}
 
 fn find(word: &str) -> Option<&'static Kind> {
     KINDS.iter().find(|k| k.word == word)
 }
 
-/// Whether a source's type is known and has what it needs; the message says what to do.
-pub fn check(config: &SourceConfig) -> Result<(), String> {
-    let Some(kind) = find(&config.kind) else {
-        let known: Vec<&str> = KINDS.iter().map(|k| k.word).collect();
-        let hint = nearest(&config.kind, known.iter().copied()).map_or_else(String::new, |n| format!(" did you mean '{n}'?"));
-        return Err(format!("type '{}' is not known;{hint} known are {}", config.kind, known.join(", ")));
-    };
-    match kind.needs {
-        Needs::Url if config.url.is_none() => Err(format!("a source of type {} needs a url", kind.word)),
-        Needs::Paths if config.paths.is_empty() => {
-            Err(format!("a source of type {} needs paths, such as [\"/var/log/app/*.log\"]", kind.word))
-        }
-        Needs::Path if config.path.is_none() => Err(format!("a source of type {} needs a path", kind.word)),
-        _ => Ok(()),
+fn unknown(word: &str) -> Failure {
+    let known: Vec<&str> = KINDS.iter().map(|k| k.word).collect();
+    let hint = nearest(word, known.iter().copied()).map_or_else(String::new, |n| format!("Did you mean '{n}'? "));
+    Failure::new(format!("there is no type '{word}'")).advise(format!("{hint}The types are {}.", known.join(", ")))
+}
+
+/// Whether the type of a source exists, and the source has what it needs.
+///
+/// # Errors
+/// What is missing, and what to add.
+pub fn check(config: &SourceConfig) -> Result<(), Failure> {
+    match find(&config.kind) {
+        Some(kind) => (kind.check)(config),
+        None => Err(unknown(&config.kind)),
     }
 }
 
-/// Makes what a configured source stands for: itself, or everything that a recording holds. Opens no connection; a
-/// recording is read.
+/// The sources that a configured source stands for: itself, or everything that a recording contains. Opens no connection; a recording is
+/// read.
 pub fn make(config: &SourceConfig) -> Made {
     match find(&config.kind) {
         Some(kind) => (kind.make)(config),
-        None => Err(SourceError::new(super::FaultKind::Config, format!("type '{}' is not known", config.kind))),
+        None => Err(SourceError::new(super::FaultKind::Config, unknown(&config.kind).line())),
     }
 }

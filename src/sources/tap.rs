@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 use super::fault::SourceError;
 use super::recording::{RecordedSource, filter_key};
-use super::{AlertSource, Answer, Asked, Batch, ChangeSource, LogFilter, LogSource, MetricSource, Source};
+use super::{AlertSource, Answer, Asked, Batch, ChangeSource, LogFilter, LogSource, MetricSource, Probe, Source};
 use crate::telemetry::{Alert, ChangeEvent, Labels, LogLine, Rule, Series, Timestamp, Window};
 
 /// The largest number of log lines stored for one query.
@@ -66,7 +66,7 @@ impl Source for Recorder {
     fn kind(&self) -> &str {
         self.inner.kind()
     }
-    fn probe(&self) -> BoxFuture<'_, Result<String, SourceError>> {
+    fn probe(&self) -> BoxFuture<'_, Result<Probe, SourceError>> {
         self.inner.probe()
     }
     fn alerts(&self) -> Option<&dyn AlertSource> {

@@ -20,7 +20,7 @@ use serde_json::Value;
 
 use super::fault::{FaultKind, SourceError};
 use super::file::{matching_files, run_blocking};
-use super::{Answer, Asked, ChangeSource, Source, lines};
+use super::{Answer, Asked, ChangeSource, Probe, Source, lines};
 use crate::config::SourceConfig;
 use crate::telemetry::change::is_non_production;
 use crate::telemetry::{ChangeEvent, Timestamp, Window, clean, words};
@@ -55,10 +55,9 @@ impl Source for ChangeFiles {
     fn kind(&self) -> &str {
         "changes"
     }
-    fn probe(&self) -> BoxFuture<'_, Result<String, SourceError>> {
+    fn probe(&self) -> BoxFuture<'_, Result<Probe, SourceError>> {
         let globs = self.globs.clone();
-        async move { Ok(format!("{} found", words::count(run_blocking(move || matching_files(&globs).len()).await?, "file"))) }
-            .boxed()
+        async move { Ok(Probe::files(run_blocking(move || matching_files(&globs).len()).await?)) }.boxed()
     }
     fn changes(&self) -> Option<&dyn ChangeSource> {
         Some(self)

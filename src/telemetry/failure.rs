@@ -74,6 +74,37 @@ impl std::fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
+/// A file that a user wrote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserFile {
+    /// Its path, for messages.
+    pub path: String,
+    /// Its name without the extension.
+    pub name: String,
+    pub text: String,
+}
+
+/// Something in a user's file that cannot be used. Something else stands in, and the program goes on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileProblem {
+    pub file: String,
+    /// Counted from 1; `None` when the whole file is meant.
+    pub line: Option<u64>,
+    /// What is wrong.
+    pub text: String,
+    /// What to do about it, as a sentence.
+    pub remedy: String,
+}
+
+impl std::fmt::Display for FileProblem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.line {
+            Some(line) => write!(f, "{}:{line}: {}. {}", self.file, self.text, self.remedy),
+            None => write!(f, "{}: {}. {}", self.file, self.text, self.remedy),
+        }
+    }
+}
+
 /// An error that can suggest a remedy.
 pub trait Explain: std::error::Error + 'static {
     /// What to do, as a sentence; `None` if there is nothing to suggest.
@@ -99,6 +130,22 @@ impl Explain for Failure {
 }
 
 /// The causes of an error, outermost first; empty if it has no source.
+/// The first cause of type `T`, or the error itself if it is one. Looks into the errors that [`std::io::Error`] wraps.
+pub fn find_cause<'a, T: std::error::Error + 'static>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a T> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref::<T>() {
+            return Some(found);
+        }
+        let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        if let Some(found) = wrapped.and_then(|w| w.downcast_ref::<T>()) {
+            return Some(found);
+        }
+        next = error.source();
+    }
+    None
+}
+
 pub fn causes(error: &(dyn std::error::Error + 'static)) -> Vec<String> {
     let mut causes = Vec::new();
     let mut source = error.source();

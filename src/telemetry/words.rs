@@ -24,6 +24,16 @@ pub fn list<T: AsRef<str>>(names: &[T]) -> String {
     if rest.is_empty() { last.as_ref().to_owned() } else { format!("{} and {}", rest.join(", "), last.as_ref()) }
 }
 
+/// The known word nearest to `word` within three edits, for "did you mean". `None` when none is near.
+pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .into_iter()
+        .map(|k| (strsim::levenshtein(word, k), k))
+        .filter(|(distance, k)| *distance <= 3.min(k.len().saturating_sub(1)).max(1))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, k)| k)
+}
+
 #[cfg(test)]
 mod tests {
     use super::{count, list};

@@ -6,6 +6,8 @@ use ratatui::style::{Color, Modifier, Style};
 use serde::Deserialize;
 
 use crate::incident::Severity;
+use crate::telemetry::failure::{FileProblem, UserFile};
+use crate::telemetry::words::nearest;
 use crate::telemetry::{AlertSeverity, Level};
 
 /// What a style stands for.
@@ -131,14 +133,6 @@ struct RawStyle {
     reverse: bool,
 }
 
-/// A theme that cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("theme {name}: {reason}")]
-pub struct ThemeError {
-    name: String,
-    reason: String,
-}
-
 const BUILT_IN: [(&str, &str); 2] =
     [("dark", include_str!("../../themes/dark.toml")), ("light", include_str!("../../themes/light.toml"))];
 
@@ -150,17 +144,22 @@ pub struct Theme {
 }
 
 impl Theme {
-    /// A built-in theme, or a user's file (its text given by `read` for a name). Without colours when `has_colour` is false.
-    pub fn load(name: &str, read: impl Fn(&str) -> Option<String>, has_colour: bool) -> Result<Self, ThemeError> {
+    /// A theme by its name: a user's file, or a built-in one. One that cannot be used, in whole or in part, is reported, and the built-in
+    /// `dark` theme stands in for what is missing. Without colours when `has_colour` is false.
+    pub fn load(name: &str, user: &[UserFile], has_colour: bool) -> (Self, Vec<FileProblem>) {
+        let mut problems = Vec::new();
         let mut styles = BTreeMap::new();
-        collect(name, &read, &mut styles, 0)?;
+        collect("dark", &[], &mut styles, 0, &mut problems);
+        if name != "dark" || user.iter().any(|f| f.name == name) {
+            collect(name, user, &mut styles, 0, &mut problems);
+        }
         if !has_colour {
             for style in styles.values_mut() {
                 style.fg = None;
                 style.bg = None;
             }
         }
-        Ok(Self { styles, has_colour })
+        (Self { styles, has_colour }, problems)
     }
 
     /// The style of a meaning; plain text when the theme lacks it.
@@ -174,39 +173,72 @@ impl Theme {
     }
 }
 
+/// Puts the styles of a theme, and first those of the theme that it inherits from, over what is there.
 fn collect(
     name: &str,
-    read: &impl Fn(&str) -> Option<String>,
+    user: &[UserFile],
     styles: &mut BTreeMap<&'static str, Style>,
     depth: usize,
-) -> Result<(), ThemeError> {
-    let fail = |reason: String| ThemeError { name: name.to_owned(), reason };
-    if depth > 4 {
-        return Err(fail("it inherits from itself".to_owned()));
-    }
-    let built_in = || BUILT_IN.iter().find(|(n, _)| *n == name).map(|(_, t)| (*t).to_owned());
-    let text =
-        read(name).or_else(built_in).ok_or_else(|| fail("there is no such theme; built in are dark and light".to_owned()))?;
-    let table: toml::Table = toml::from_str(&text).map_err(|e| fail(e.message().to_owned()))?;
+    problems: &mut Vec<FileProblem>,
+) {
+    let mine = user.iter().find(|f| f.name == name);
+    let built_in = BUILT_IN.iter().find(|(n, _)| *n == name).map(|(_, text)| *text);
+    let file = mine.map_or_else(|| format!("theme '{name}'"), |f| f.path.clone());
+    let mut report = |line: Option<u64>, text: String, remedy: String| {
+        problems.push(FileProblem { file: file.clone(), line, text, remedy });
+    };
+    let Some(text) = mine.map(|f| f.text.as_str()).or(built_in) else {
+        let mut known: Vec<&str> = BUILT_IN.iter().map(|(n, _)| *n).collect();
+        known.extend(user.iter().map(|f| f.name.as_str()));
+        let hint = nearest(name, known.iter().copied()).map_or_else(String::new, |n| format!("Did you mean '{n}'? "));
+        let remedy = format!("{hint}The themes are {}. The built-in dark theme is used.", known.join(", "));
+        return report(None, "there is no such theme".to_owned(), remedy);
+    };
+    let line_at = |at: usize| text.get(..at).and_then(|t| u64::try_from(t.matches('\n').count() + 1).ok());
+    let table: BTreeMap<String, toml::Spanned<toml::Value>> = match toml::from_str(text) {
+        Ok(table) => table,
+        Err(e) => {
+            let remedy = "Write lines such as muted = { fg = \"gray\" }. The built-in dark theme is used.";
+            return report(e.span().and_then(|s| line_at(s.start)), e.message().to_owned(), remedy.to_owned());
+        }
+    };
     if let Some(parent) = table.get("inherits") {
-        let parent = parent.as_str().ok_or_else(|| fail("inherits must be a name".to_owned()))?;
-        collect(parent, read, styles, depth + 1)?;
+        match parent.get_ref().as_str() {
+            Some(_) if depth > 4 => {
+                let remedy = "Remove the circle from the lines with inherits.".to_owned();
+                return report(line_at(parent.span().start), "it inherits from itself".to_owned(), remedy);
+            }
+            Some(parent) => collect(parent, user, styles, depth + 1, problems),
+            None => {
+                report(line_at(parent.span().start), "inherits is not a name".to_owned(), "Write inherits = \"dark\".".to_owned())
+            }
+        }
     }
+    let mut report = |line: Option<u64>, text: String, remedy: String| {
+        problems.push(FileProblem { file: file.clone(), line, text, remedy });
+    };
     for (key, value) in table {
         if key == "inherits" {
             continue;
         }
+        let line = line_at(value.span().start);
         let Some(meaning) = Meaning::ALL.into_iter().find(|m| m.name() == key) else {
-            let near = crate::config::nearest(&key, Meaning::ALL.iter().map(|m| m.name()));
-            return Err(fail(format!(
-                "'{key}' is no meaning{}",
-                near.map_or_else(String::new, |n| format!("; did you mean '{n}'?"))
-            )));
+            let known = Meaning::ALL.map(Meaning::name);
+            let hint = nearest(&key, known).map_or_else(String::new, |n| format!("Did you mean '{n}'? "));
+            report(line, format!("there is no meaning '{key}'"), format!("{hint}The meanings are {}.", known.join(", ")));
+            continue;
         };
-        let raw: RawStyle = value.try_into().map_err(|e: toml::de::Error| fail(format!("{key}: {}", e.message())))?;
-        styles.insert(meaning.name(), style(&raw).map_err(|c| fail(format!("{key}: '{c}' is no colour")))?);
+        let raw: Result<RawStyle, toml::de::Error> = value.into_inner().try_into();
+        match raw.map_err(|e| e.message().to_owned()).and_then(|raw| style(&raw).map_err(|c| format!("'{c}' is not a color"))) {
+            Ok(style) => {
+                styles.insert(meaning.name(), style);
+            }
+            Err(why) => {
+                let remedy = "Use fg, bg (a name such as red, or #rrggbb), bold, dim, italic, underline, reverse.";
+                report(line, format!("{key}: {why}"), remedy.to_owned());
+            }
+        }
     }
-    Ok(())
 }
 
 fn style(raw: &RawStyle) -> Result<Style, String> {
@@ -242,22 +274,35 @@ mod tests {
     #[test]
     fn every_theme_has_a_style_for_every_meaning() {
         for (name, _) in BUILT_IN {
-            let theme = Theme::load(name, |_| None, true).unwrap();
+            let theme = Theme::load(name, &[], true).0;
             assert_eq!(theme.styles.len(), Meaning::ALL.len(), "{name}");
-            let plain = Theme::load(name, |_| None, false).unwrap();
+            let plain = Theme::load(name, &[], false).0;
             assert!(plain.styles.values().all(|s| s.fg.is_none() && s.bg.is_none()));
             assert!(plain.style(Meaning::Selection).add_modifier.contains(Modifier::REVERSED));
         }
     }
 
     #[test]
-    fn mistakes_are_told() {
-        let with = |text: &'static str| {
-            Theme::load("mine", move |n| (n == "mine").then(|| text.to_owned()), true).unwrap_err().to_string()
+    fn broken_themes_are_reported_with_their_line_and_the_default_stands_in() {
+        let with = |text: &str| {
+            let file = UserFile { path: "themes/mine.toml".into(), name: "mine".into(), text: text.into() };
+            let (theme, problems) = Theme::load("mine", &[file], true);
+            assert_eq!(theme.styles.len(), Meaning::ALL.len(), "every meaning has a style");
+            problems
         };
-        assert!(with("mutd = {}").contains("did you mean 'muted'"));
-        assert!(with("muted = { fg = \"blurple\" }").contains("no colour"));
-        assert!(with("inherits = \"mine\"").contains("inherits from itself"));
-        assert!(Theme::load("nope", |_| None, true).is_err());
+        for (text, line, part) in [
+            ("ok = { fg = \"green\" }\nmutd = {}", Some(2), "no meaning 'mutd'"),
+            ("muted = { fg = \"blurple\" }", Some(1), "'blurple' is not a color"),
+            ("inherits = \"mine\"", Some(1), "inherits from itself"),
+            ("x = [", Some(1), ""),
+            ("muted = { size = 3 }", Some(1), "unknown field"),
+        ] {
+            let problems = with(text);
+            let [problem] = problems.as_slice() else { panic!("{text}: {problems:?}") };
+            assert!(problem.text.contains(part) && problem.line == line && !problem.remedy.is_empty(), "{problem:?}");
+            assert_eq!(problem.file, "themes/mine.toml");
+        }
+        let (_, problems) = Theme::load("drak", &[], true);
+        assert!(problems.len() == 1 && problems[0].remedy.contains("Did you mean 'dark'"), "{problems:?}");
     }
 }

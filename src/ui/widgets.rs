@@ -37,14 +37,14 @@ pub fn put(buffer: &mut Buffer, area: Rect, row: usize, line: &Line<'_>, selecte
     }
 }
 
-/// Lines from an offset that is kept within what there is; returns the offset used.
+/// Lines from an offset on, or the last ones if the offset is beyond them. Returns the last offset that makes a difference.
 pub fn scrolled(buffer: &mut Buffer, area: Rect, lines: &[Line<'_>], offset: usize) -> usize {
     let height = usize::from(area.height);
-    let offset = offset.min(lines.len().saturating_sub(height));
-    for (row, line) in lines.iter().skip(offset).take(height).enumerate() {
+    let limit = lines.len().saturating_sub(height);
+    for (row, line) in lines.iter().skip(offset.min(limit)).take(height).enumerate() {
         put(buffer, area, row, line, None);
     }
-    offset
+    limit
 }
 
 /// Marks on a chart's time axis.

@@ -1,18 +1,20 @@
-//! Going about: from row to row, from view to view, from a finding to what it is about, and out.
+//! Navigation: from row to row, tab to tab, finding to evidence, and out.
 
+use super::super::action::Action;
 use super::super::board::Pane;
 use super::super::model::{Model, Screen, Tone};
 use super::super::msg::Effect;
-use super::super::overlay::Overlay;
-use super::super::room::{Room, Tab};
-use super::perform::{selected_entry, show};
-use super::{current, open_room, refresh_tab};
+use super::super::overlay::{ConfirmDialog, Overlay};
+use super::super::room::{Room, Streaming, Tab};
+use super::common::{current, say, say_key, selected_entry, show};
 use crate::incident::{EvidenceId, EvidenceKind, Fact, FindingKind, IncidentId, cited_ids};
 use crate::telemetry::Timestamp;
 
+/// The title of the preview, by which its text finds it when it arrives.
+pub(super) const PREVIEW: &str = "Exactly what would be sent";
 /// How far from an entry evidence may end to be shown for it.
 const NEAR: std::time::Duration = std::time::Duration::from_secs(900);
-/// How far from a moment a log line still tells of it.
+/// How far from a moment a log line may be to belong to it.
 const MINUTE: std::time::Duration = std::time::Duration::from_secs(60);
 
 fn shift(position: usize, by: isize, length: usize) -> usize {
@@ -21,6 +23,17 @@ fn shift(position: usize, by: isize, length: usize) -> usize {
         isize::MIN => 0,
         isize::MAX => last,
         by => position.saturating_add_signed(by).min(last),
+    }
+}
+
+/// The offset after scrolling. `limit` is the last offset that shows anything, as it was drawn; the end (`usize::MAX`) stays the end
+/// while text arrives.
+pub(super) fn scroll(offset: usize, by: isize, limit: usize) -> usize {
+    match by {
+        isize::MIN => 0,
+        isize::MAX => usize::MAX,
+        by if by >= 0 && offset > limit => offset,
+        by => offset.min(limit).saturating_add_signed(by),
     }
 }
 
@@ -56,14 +69,7 @@ pub(super) fn step(model: &mut Model, by: isize) -> Vec<Effect> {
             by => model.logs.step(by.max(-10_000)),
         },
         Tab::Actions => room.action = shift(room.action, by, room.incident.as_ref().map_or(0, |i| i.actions.len())),
-        // The end of a text is clamped where its height is known, when it is drawn.
-        Tab::Overview | Tab::Assistant | Tab::Report => {
-            room.scroll = match by {
-                isize::MIN => 0,
-                isize::MAX => usize::MAX / 2,
-                by => room.scroll.saturating_add_signed(by),
-            };
-        }
+        Tab::Overview | Tab::Assistant | Tab::Report => room.scroll = scroll(room.scroll, by, model.scroll_limit),
     }
     Vec::new()
 }
@@ -80,6 +86,7 @@ pub(super) fn step_board(model: &mut Model, by: isize) -> Vec<Effect> {
     Vec::new()
 }
 
+/// Closes or clears the innermost thing that is open. It never leaves the room and never destroys anything.
 pub(super) fn back(model: &mut Model) -> Vec<Effect> {
     if model.screen == Screen::Board {
         if !model.board.filter.is_empty() {
@@ -88,13 +95,13 @@ pub(super) fn back(model: &mut Model) -> Vec<Effect> {
         } else if !model.board.marked.is_empty() {
             model.board.marked.clear();
         } else {
-            model.say(Tone::Plain, "this is the board; q quits");
+            return say_key(model, "This is the board. Press {} to quit.", Action::Quit);
         }
         return Vec::new();
     }
     if let Some(room) = &mut model.room {
         if room.streaming.is_some() {
-            model.say(Tone::Plain, "cancelled; what came is kept");
+            model.say(Tone::Plain, "Cancelled. What has arrived is kept.");
             return vec![Effect::CancelAsk];
         }
         if !room.filter.is_empty() {
@@ -110,7 +117,17 @@ pub(super) fn back(model: &mut Model) -> Vec<Effect> {
             return Vec::new();
         }
     }
-    leave(model)
+    say_key(model, "This is the incident room. Press {} to leave it.", Action::Quit)
+}
+
+/// Opens the room of an incident.
+pub(super) fn open_room(model: &mut Model, id: IncidentId) -> Vec<Effect> {
+    if model.room.as_ref().is_none_or(|r| r.id != id) {
+        model.room = Some(Room::new(id));
+    }
+    model.screen = Screen::Room;
+    model.present.clear();
+    vec![Effect::ReadIncident(id), Effect::Enter(Some(id))]
 }
 
 fn leave(model: &mut Model) -> Vec<Effect> {
@@ -123,26 +140,25 @@ fn leave(model: &mut Model) -> Vec<Effect> {
     effects
 }
 
-/// Back, and from the board out; asks only when something would be lost.
+/// Leaves the room; on the board, quits. Asks only when something would be lost.
 pub(super) fn quit(model: &mut Model) -> Vec<Effect> {
+    use crate::telemetry::words::count;
     if model.screen == Screen::Room {
         return leave(model);
     }
-    let streaming = model.room.as_ref().is_some_and(|r| r.streaming.is_some());
-    if streaming || model.unsaved > 0 || !model.not_written.is_empty() {
-        let lines = if streaming {
-            vec!["an answer is still coming; what came so far is kept".to_owned()]
-        } else if model.not_written.is_empty() {
-            vec![format!("still being written: {}", crate::telemetry::words::count(model.unsaved, "fact"))]
-        } else {
-            vec![format!(
-                "{} could not be written and would be lost; C-r tries again",
-                crate::telemetry::words::count(model.not_written.len(), "fact")
-            )]
-        };
-        return show(model, Overlay::Confirm { title: "Quit".to_owned(), lines, yes: false, effect: Box::new(Effect::Quit) });
-    }
-    vec![Effect::Quit]
+    let is_streaming = model.room.as_ref().is_some_and(|r| r.streaming.is_some());
+    let line = if is_streaming {
+        "An answer is still arriving. What has arrived is kept.".to_owned()
+    } else if !model.not_written.is_empty() {
+        let n = count(model.not_written.len(), "change");
+        format!("{n} could not be saved and would be lost. Press {} to retry.", model.key(Action::Retry))
+    } else if model.unsaved > 0 {
+        format!("{} still being saved.", count(model.unsaved, "change"))
+    } else {
+        return vec![Effect::Quit];
+    };
+    let dialog = ConfirmDialog { title: "Quit".to_owned(), lines: vec![line], yes: false, effect: Effect::Quit };
+    show(model, Overlay::Confirm(Box::new(dialog)))
 }
 
 pub(super) fn open(model: &mut Model) -> Vec<Effect> {
@@ -153,16 +169,19 @@ pub(super) fn open(model: &mut Model) -> Vec<Effect> {
             prints.iter().find_map(|f| model.board.owner(f))
         }
     };
-    match id {
-        Some(id) => open_room(model, id),
-        None => {
-            let why = match model.board.pane {
-                Pane::Incidents => "there is no incident; d on an alert declares one",
-                Pane::Alerts => "this alert belongs to no incident; d declares one",
-            };
-            model.say(Tone::Plain, why);
-            Vec::new()
-        }
+    match (id, model.board.pane) {
+        (Some(id), _) => open_room(model, id),
+        (None, Pane::Incidents) => say_key(model, "No incidents yet. Press {} on an alert to declare one.", Action::Declare),
+        (None, Pane::Alerts) => say_key(model, "This alert has no incident. Press {} to declare one.", Action::Declare),
+    }
+}
+
+/// What a tab needs when it is shown, or when its incident has changed.
+pub(super) fn refresh_tab(room: &Room) -> Vec<Effect> {
+    match room.tab {
+        Tab::Report => vec![Effect::MakeReport(room.id)],
+        Tab::Assistant => vec![Effect::Plan { id: room.id, question: "troubleshoot".to_owned() }],
+        Tab::Overview | Tab::Timeline | Tab::Signals | Tab::Logs | Tab::Actions => Vec::new(),
     }
 }
 
@@ -172,7 +191,7 @@ pub(super) fn tab(model: &mut Model, to: Tab) -> Vec<Effect> {
         room.scroll = 0;
     }
     let mut effects = refresh_tab(room);
-    // Lines that come while another view is looked at are not missed.
+    // Keep collecting lines while another view is open.
     if to == Tab::Logs && !model.logs.is_live {
         model.logs.begin();
         effects.push(Effect::FollowLogs);
@@ -180,11 +199,31 @@ pub(super) fn tab(model: &mut Model, to: Tab) -> Vec<Effect> {
     effects
 }
 
-pub(super) fn beside(model: &mut Model, by: isize) -> Vec<Effect> {
-    match model.room.as_ref().map(|r| r.tab.beside(by)) {
+/// Opens the next tab, or the previous one; wraps around.
+pub(super) fn step_tab(model: &mut Model, by: isize) -> Vec<Effect> {
+    match model.room.as_ref().map(|r| r.tab.step(by)) {
         Some(to) => tab(model, to),
         None => Vec::new(),
     }
+}
+
+/// Asks the assistant; one question at a time.
+pub(super) fn start_question(model: &mut Model, question: String) -> Vec<Effect> {
+    model.requests += 1;
+    let request = model.requests;
+    let Some(room) = &mut model.room else { return Vec::new() };
+    if room.streaming.is_some() {
+        return say_key(model, "An answer is still arriving. Press {} to cancel it.", Action::Back);
+    }
+    room.streaming = Some(Streaming { request, question: question.clone(), text: String::new(), status: "asking".to_owned() });
+    let id = room.id;
+    let mut effects = tab(model, Tab::Assistant);
+    if let Some(room) = &mut model.room {
+        // Stay at the end while the answer arrives.
+        room.scroll = usize::MAX;
+    }
+    effects.push(Effect::Ask { id, request, question });
+    effects
 }
 
 /// From an entry to the graph, or the log lines, of its minute: what the entry cites first, else what covers the moment.
@@ -196,13 +235,13 @@ pub(super) fn jump(model: &mut Model, to_graph: bool) -> Vec<Effect> {
         EvidenceKind::Logs | EvidenceKind::Patterns => !to_graph,
         _ => false,
     };
-    // Of log lines only those of that very minute will do; without them the sources are asked.
+    // Only log lines of that minute will do; without them, ask the sources.
     if !to_graph {
         if let Some(id) = lines_at(model, &cited, at) {
             return show(model, Overlay::Evidence { id, scroll: usize::MAX, at: Some(at) });
         }
         if model.has_logs {
-            model.say(Tone::Plain, format!("asking the log sources about {}Z", at.clock(time::UtcOffset::UTC)));
+            model.say(Tone::Plain, format!("Reading the logs around {} UTC.", at.date_clock()));
             return vec![Effect::LogsAt(at)];
         }
     }
@@ -210,7 +249,7 @@ pub(super) fn jump(model: &mut Model, to_graph: bool) -> Vec<Effect> {
         let usable = |id: &EvidenceId| i.evidence(*id).is_some_and(|e| wanted(e.kind));
         let by_cite = cited.iter().copied().find(usable);
         let covers = |e: &&crate::incident::EvidenceRecord| wanted(e.kind) && e.window.contains(at);
-        // Findings first: they are in the order of what tells most.
+        // Findings first: they are ranked.
         let by_finding = i
             .investigation
             .iter()
@@ -218,7 +257,7 @@ pub(super) fn jump(model: &mut Model, to_graph: bool) -> Vec<Effect> {
             .copied()
             .find(|id| i.evidence(*id).as_ref().is_some_and(covers));
         let covering = by_cite.or(by_finding).or_else(|| i.evidence.iter().find(covers).map(|e| e.id));
-        // What ends a little before, or begins a little after, still shows where things were going.
+        // Evidence that ends a little before or starts a little after still shows the trend.
         let away = |e: &crate::incident::EvidenceRecord| at.since(e.window.end).max(e.window.start.since(at));
         covering.map(|id| (id, true)).or_else(|| {
             let near = i.evidence.iter().filter(|e| wanted(e.kind) && away(e) <= NEAR);
@@ -228,22 +267,25 @@ pub(super) fn jump(model: &mut Model, to_graph: bool) -> Vec<Effect> {
     match found {
         Some((id, covers)) => {
             if !covers {
-                model.say(Tone::Plain, "this evidence does not reach that minute: i looks again, w at a wider window");
+                let (again, wider) = (model.key(Action::Investigate), model.key(Action::Widen));
+                model.say(
+                    Tone::Plain,
+                    format!(
+                        "This evidence ends before that minute. Press {again} to investigate again, {wider} for a longer window."
+                    ),
+                );
             }
             show(model, Overlay::Evidence { id, scroll: usize::MAX, at: Some(at) })
         }
         None => {
             let what = if to_graph { "metric" } else { "log" };
-            model.say(
-                Tone::Plain,
-                format!("no {what} evidence covers {}Z; w looks at a wider window", at.clock(time::UtcOffset::UTC)),
-            );
-            Vec::new()
+            let (at, wider) = (at.date_clock(), model.key(Action::Widen));
+            say(model, format!("No {what} evidence covers {at} UTC. Press {wider} to investigate a longer window."))
         }
     }
 }
 
-/// Log evidence that the entry cites, else such that has lines of that minute.
+/// Log evidence that the entry cites, or else has lines of that minute.
 fn lines_at(model: &Model, cited: &[EvidenceId], at: Timestamp) -> Option<EvidenceId> {
     let (room, incident) = model.room.as_ref().and_then(|r| r.incident.as_ref().map(|i| (r, i)))?;
     let is_log = |e: &&crate::incident::EvidenceRecord| matches!(e.kind, EvidenceKind::Logs | EvidenceKind::Patterns);
@@ -261,10 +303,7 @@ pub(super) fn open_evidence(model: &mut Model) -> Vec<Effect> {
 fn open_evidence_id(model: &mut Model, id: Option<EvidenceId>) -> Vec<Effect> {
     match id {
         Some(id) => show(model, Overlay::Evidence { id, scroll: 0, at: None }),
-        None => {
-            model.say(Tone::Plain, "no evidence here; i investigates");
-            Vec::new()
-        }
+        None => say_key(model, "No evidence here. Press {} to investigate.", Action::Investigate),
     }
 }
 
@@ -274,7 +313,7 @@ pub(super) fn open_entry(model: &mut Model) -> Vec<Effect> {
     match entry {
         Some((seq, Fact::AiRun { answer })) => show(
             model,
-            Overlay::Text { title: format!("entry {seq}: {}", answer.claim_summary()), text: answer.answer, scroll: 0 },
+            Overlay::Text { title: format!("Entry {seq}: {}", answer.claim_summary()), text: answer.answer, scroll: 0 },
         ),
         Some((_, Fact::Note { text, .. })) => open_evidence_id(model, cited_ids(&text).first().copied()),
         Some((_, fact)) => open_evidence_id(model, fact.evidence().first().copied()),
@@ -300,7 +339,7 @@ pub(super) fn go_to_finding(model: &mut Model, rank: u32) -> Vec<Effect> {
     }
     let Some(id) = metric else { return open_evidence_id(model, finding.evidence.first().copied()) };
     room.filter.clear();
-    // Where it is a suspect, that has the marks.
+    // Prefer the suspect, which shows the marks.
     let name = |s: &crate::incident::CitedSuspect| format!("{} {}", s.service.as_deref().unwrap_or(""), s.title);
     room.suspect =
         room.suspects().iter().position(|s| s.evidence.first() == Some(&id) && finding.title.starts_with(name(s).trim_start()));

@@ -1,58 +1,69 @@
-//! Keys: overlays first, then sequences, then actions.
+//! Keys: dialogs first, then sequences, then actions.
 
-use super::super::action::{Found, find};
+use super::super::action::Action;
 use super::super::chord::Chord;
+use super::super::keymap::Found;
 use super::super::model::{Model, Tone};
 use super::super::msg::Effect;
 use super::super::overlay::Overlay;
-use super::{overlay, perform};
+use super::common::say;
+use super::{dialogs, perform};
+use crate::app::Context;
+use crate::app::edit::TooLong;
 
 pub(super) fn pressed(model: &mut Model, chord: Chord) -> Vec<Effect> {
-    // Redraw works everywhere: what garbles a screen does not ask what is open.
-    if chord == Chord::ctrl('l') {
-        return vec![Effect::Redraw];
-    }
-    if chord == Chord::ctrl('z') {
-        return vec![Effect::Suspend];
-    }
-    if chord == Chord::ctrl('c') {
-        model.pending.clear();
-        if model.overlay.take().is_some() {
+    // These work whatever is open: a garbled screen, or a dialog that has to go.
+    match model.keymap.find(&[chord], &[Context::Everywhere]) {
+        Found::Action(action @ (Action::Redraw | Action::Suspend)) => return perform::perform(model, action),
+        Found::Action(Action::Cancel) if model.overlay.is_some() => {
+            model.pending.clear();
+            model.overlay = None;
             return Vec::new();
         }
-        model.say(Tone::Plain, "q goes back and, from the board, quits");
-        return Vec::new();
-    }
-    if model.overlay.is_some() {
-        return overlay::pressed(model, chord);
+        Found::Action(_) | Found::Pending | Found::Nothing => {}
     }
     model.pending.push(chord);
-    match find(&model.pending, &model.contexts()) {
+    match model.keymap.find(&model.pending, &model.contexts()) {
         Found::Pending => Vec::new(),
         Found::Action(action) => {
             model.pending.clear();
-            perform::perform(model, action)
+            if model.overlay.is_some() { dialogs::perform(model, action, chord) } else { perform::perform(model, action) }
         }
         Found::Nothing => {
-            let long = model.pending.len() > 1;
+            let is_sequence = model.pending.len() > 1;
             let keys: String = model.pending.iter().map(ToString::to_string).collect();
             model.pending.clear();
-            if long {
-                // The last key of a broken sequence still means what it means alone.
+            if is_sequence {
+                // The last key of a broken sequence still has its own meaning.
                 return pressed(model, chord);
             }
-            model.say(Tone::Plain, format!("{keys} does nothing here; ? lists the keys"));
-            Vec::new()
+            if model.overlay.is_some() {
+                return dialogs::typed(model, chord);
+            }
+            let help = model.key(Action::Help);
+            say(model, format!("{keys} is not bound here. Press {help} to list the keys."))
         }
     }
 }
 
-/// Pasted text goes into a field and never submits; elsewhere it is not taken for key presses.
+/// Pasted text goes into a field and never submits. Without a field, nothing happens: a paste is not a series of key presses.
 pub(super) fn pasted(model: &mut Model, text: &str) -> Vec<Effect> {
-    match &mut model.overlay {
-        Some(Overlay::Line { edit, .. } | Overlay::Palette { edit, .. }) => edit.insert(text),
-        Some(Overlay::Declare(form)) if form.field == 0 => form.title.insert(text),
-        _ => model.say(Tone::Plain, "there is no field to paste into"),
+    let inserted = match &mut model.overlay {
+        Some(Overlay::Line(line)) => line.edit.insert(text),
+        Some(Overlay::Palette { edit, .. }) => edit.insert(text),
+        Some(Overlay::List(list)) => list.filter.insert(text),
+        Some(Overlay::Declare(form)) if form.field == crate::app::overlay::DeclareField::Title => form.title.insert(text),
+        _ => return say(model, "There is no field to paste into."),
+    };
+    if let Err(TooLong(bytes)) = inserted {
+        let attach = model.key(Action::Attach);
+        let most = crate::app::edit::MAX / 1024;
+        let text = format!(
+            "Not pasted: {} KiB is more than a line can hold ({most} KiB). Press {attach} to attach a file.",
+            bytes / 1024
+        );
+        model.say(Tone::Bad, text);
+        return Vec::new();
     }
-    overlay::changed(model)
+    dialogs::changed(model)
 }

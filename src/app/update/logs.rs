@@ -1,49 +1,56 @@
-//! What is done in the logs: searched, walked from error to error, shown, kept as evidence.
+//! Actions in the logs: searching, going from error to error, showing the lines of a pattern, keeping lines as evidence.
 
+use super::super::action::Action;
 use super::super::board::Filter;
 use super::super::edit::LineEdit;
 use super::super::model::{Model, Tone};
 use super::super::msg::Effect;
-use super::super::overlay::{Overlay, Purpose};
-use super::perform::{act, show, with_id};
+use super::super::overlay::{LineDialog, Overlay, Purpose};
+use super::common::{run, run_at, say, say_key, show};
 use crate::analysis::Pattern;
-use crate::incident::{EvidenceRecord, NoteKind};
+use crate::incident::{Command, EvidenceRecord, NoteKind};
 use crate::telemetry::Level;
 use crate::telemetry::words::count;
 
 pub(super) fn search(model: &mut Model) -> Vec<Effect> {
-    let hint = "words to go to; ~regex; ⏎ goes there, n and N on and back, ↑ recalls, esc ends".to_owned();
-    // Another search begins anew; the arrow has the last.
-    show(model, Overlay::Line { title: "Search".to_owned(), edit: LineEdit::default(), purpose: Purpose::Search, hint })
+    let hint = format!(
+        "Words to find; ~regex. Then {} and {} go to the next and previous match; {} recalls the last search.",
+        model.key(Action::NextHit),
+        model.key(Action::PreviousHit),
+        model.key(Action::Recall)
+    );
+    let edit = LineEdit::default();
+    show(model, Overlay::Line(LineDialog { title: "Search".to_owned(), edit, purpose: Purpose::Search, hint }))
 }
 
-/// To the next or previous line, or pattern, that is searched for.
+/// Goes to the next or previous match: a line, or a pattern.
 pub(super) fn to_hit(model: &mut Model, forward: bool) -> Vec<Effect> {
     let (went, what) = match rows(model, is_hit) {
         Some(hits) => (to_row(model, &hits, forward), "pattern"),
         None => (model.logs.to_hit(forward), "line"),
     };
     if !went {
-        model.say(Tone::Plain, format!("no further {what} with {}", model.logs.search));
+        model.say(Tone::Plain, format!("No further {what} matches '{}'.", model.logs.search));
     }
     Vec::new()
 }
 
-/// Goes to what was typed: from where one is.
+/// Goes to the first match from the selection on.
 pub(super) fn search_from_here(model: &mut Model) {
     let Some(hits) = rows(model, is_hit) else {
         if !model.logs.search_from_here() {
-            model.say(Tone::Plain, format!("no line with {}", model.logs.search));
+            model.say(Tone::Plain, format!("No line matches '{}'.", model.logs.search));
         }
         return;
     };
     let at = model.room.as_ref().map_or(0, |r| r.pattern);
     if !hits.contains(&at) && !to_row(model, &hits, true) && !to_row(model, &hits, false) {
-        model.say(Tone::Plain, format!("no pattern with {}; v shows the lines", model.logs.search));
+        let (search, view) = (model.logs.search.clone(), model.key(Action::LogView));
+        model.say(Tone::Plain, format!("No pattern matches '{search}'. Press {view} to search the lines."));
     }
 }
 
-/// To the next line, or pattern, that says that something went wrong.
+/// Goes to the next or previous error: a line, or a pattern.
 pub(super) fn to_error(model: &mut Model, forward: bool) -> Vec<Effect> {
     match rows(model, |_, p| p.level.is_some_and(Level::is_error)) {
         Some(bad) => {
@@ -58,14 +65,14 @@ fn is_hit(model: &Model, p: &Pattern) -> bool {
     Filter::new(&model.logs.search).matches(&format!("{} {} {}", p.services.join(" "), p.template, p.sample).to_lowercase())
 }
 
-/// The rows of the patterns that are wanted; `None` where the logs show lines.
+/// The rows of the patterns that satisfy a condition; `None` when the logs show lines.
 fn rows(model: &Model, wanted: impl Fn(&Model, &Pattern) -> bool) -> Option<Vec<usize>> {
     let room = model.room.as_ref().filter(|r| r.shows_patterns())?;
     let patterns = room.patterns(&model.logs.filter);
     Some(patterns.iter().enumerate().filter(|(_, (_, p))| wanted(model, p)).map(|(row, _)| row).collect())
 }
 
-/// Selects the next or previous of these patterns; `false` when there is none.
+/// Selects the next or previous of these rows; `false` when there is none.
 fn to_row(model: &mut Model, rows: &[usize], forward: bool) -> bool {
     let Some(room) = model.room.as_mut() else { return false };
     let next = if forward { rows.iter().find(|r| **r > room.pattern) } else { rows.iter().rev().find(|r| **r < room.pattern) };
@@ -75,7 +82,7 @@ fn to_row(model: &mut Model, rows: &[usize], forward: bool) -> bool {
     })
 }
 
-/// The selected pattern with its evidence, as far as the logs show patterns.
+/// The selected pattern with its evidence; `None` when the logs show lines.
 fn selected_pattern(model: &Model) -> Option<(&EvidenceRecord, &Pattern)> {
     let room = model.room.as_ref().filter(|r| r.shows_patterns())?;
     let patterns = room.patterns(&model.logs.filter);
@@ -84,11 +91,10 @@ fn selected_pattern(model: &Model) -> Option<(&EvidenceRecord, &Pattern)> {
 
 pub(super) fn pattern_lines(model: &mut Model) -> Vec<Effect> {
     let Some((record, pattern)) = selected_pattern(model) else {
-        model.say(Tone::Plain, "v shows the patterns; enter on one shows its lines");
-        return Vec::new();
+        return say_key(model, "Press {} to show the patterns, then select one.", Action::LogView);
     };
     let effect = Effect::PatternLines { template: pattern.template.clone(), window: record.window };
-    model.say(Tone::Plain, "asking the log sources for the lines");
+    model.say(Tone::Plain, "Reading the lines of this pattern.");
     vec![effect]
 }
 
@@ -102,11 +108,10 @@ pub(super) fn line_to_note(model: &mut Model) -> Vec<Effect> {
             pattern.template,
             record.id
         );
-        return with_id(model, |m, id| act(m, Effect::Note { id, text, kind: NoteKind::Observation, at }));
+        return run_at(model, Command::Note { text, kind: NoteKind::Observation }, at);
     }
     let Some(line) = model.logs.current().cloned() else {
-        model.say(Tone::Plain, "there is no line");
-        return Vec::new();
+        return say(model, "There is no line to keep.");
     };
-    with_id(model, |m, id| act(m, Effect::KeepLine { id, line: Box::new(line) }))
+    run(model, Command::KeepLine { line: Box::new(line) })
 }

@@ -4,26 +4,28 @@ use super::super::action::Action;
 use super::super::board::Pane;
 use super::super::edit::LineEdit;
 use super::super::model::{Model, Screen, Tone};
-use super::super::msg::{Effect, ImpactPart};
-use super::super::overlay::{Choice, DeclareForm, Overlay, Purpose};
-use super::super::room::{Streaming, Tab};
-use super::choose::{
-    choose, choose_finding, choose_merge, choose_moment, choose_severity, choose_status, choose_unlink, first_open, judge, link,
-    move_status, remark, with_item,
+use super::super::msg::Effect;
+use super::super::overlay::{DeclareField, DeclareForm, LineDialog, Overlay, Purpose};
+use super::super::room::Tab;
+use super::common::{ask, current, run, run_at, say, say_key, selected_entry, show, with_id};
+use super::go::{PREVIEW, back, jump, open, open_entry, open_evidence, quit, start_question, step, step_board, step_tab, tab};
+use super::lists::{
+    change_status, choose_action_kind, choose_audience, choose_event, choose_finding, choose_grade, choose_impact, choose_level,
+    choose_merge, choose_milestone, choose_renounce, choose_role, choose_severity, choose_status, choose_unlink, first_open,
+    judge, link, remark, with_item,
 };
-use super::go::{back, beside, jump, open, open_entry, open_evidence, quit, step, step_board, tab};
 use super::logs::{line_to_note, pattern_lines, search, to_error, to_hit};
-use super::{PREVIEW, current, propose};
+use super::propose;
+use crate::incident::action::{ActionChange, ActionState};
 use crate::incident::brief::{Reader, brief};
 use crate::incident::{
-    ActionKind, AnswerSource, Audience, Entry, EscalationLevel, EventKind, EvidenceId, Fact, Grade, IncidentId, LinkedAlert,
-    NoteKind, Remark, Role, Status, Verdict,
+    AnswerSource, Command, Comparison, Entry, EvidenceId, ExitCriteria, Fact, LinkedAlert, NoteKind, Status, Verdict,
 };
 
 /// Does what was asked for, or says why not.
 pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
     if model.read_only && action.spec().changes {
-        model.say(Tone::Bad, format!("read-only: {} is off", action.spec().word));
+        model.say(Tone::Bad, format!("Read-only mode: '{}' is off.", action.spec().word));
         return Vec::new();
     }
     match action {
@@ -37,6 +39,7 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Quit => quit(model),
         Action::Help => show(model, Overlay::Help { scroll: 0 }),
         Action::Palette => show(model, Overlay::Palette { edit: LineEdit::default(), selected: 0 }),
+        Action::ShowProblems => problems(model),
         Action::Filter | Action::FilterLogs => filter(model),
         Action::Search => search(model),
         Action::NextHit => to_hit(model, true),
@@ -47,21 +50,10 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
             effects.extend(model.room.as_ref().map(|r| Effect::ReadIncident(r.id)));
             effects
         }
-        Action::Retry => {
-            if let (true, Some((overlay, why))) = (model.not_written.is_empty(), model.refused.take()) {
-                model.overlay = Some(overlay);
-                model.say(Tone::Plain, why);
-                return Vec::new();
-            }
-            let again = std::mem::take(&mut model.not_written);
-            if again.is_empty() {
-                model.say(Tone::Plain, "nothing waits to be written");
-            }
-            model.unsaved += u32::try_from(again.len()).unwrap_or(0);
-            again
-        }
+        Action::Retry => retry(model),
         Action::Redraw => vec![Effect::Redraw],
         Action::Suspend => vec![Effect::Suspend],
+        Action::Cancel => say_key(model, "Press {} to leave the room or, on the board, to quit.", Action::Quit),
         Action::Open => open(model),
         Action::NextPane => {
             model.board.pane = if model.board.pane == Pane::Alerts { Pane::Incidents } else { Pane::Alerts };
@@ -80,14 +72,8 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
             model.board.lay_out();
             Vec::new()
         }
-        Action::CopyAlert => copy(model, |m| m.board.current().map(|a| a.fingerprint.clone()), "select an alert first"),
-        Action::CopyRunbook => copy(
-            model,
-            |m| {
-                m.board.current().and_then(|a| a.annotations.get("runbook_url").or_else(|| a.annotations.get("runbook"))).cloned()
-            },
-            "this alert names no runbook",
-        ),
+        Action::CopyAlert => copy(model, |m| m.board.current().map(|a| a.fingerprint.clone()), "Select an alert first."),
+        Action::CopyRunbook => copy(model, runbook, "This alert has no runbook."),
         Action::Tab1 => tab(model, Tab::Overview),
         Action::Tab2 => tab(model, Tab::Timeline),
         Action::Tab3 => tab(model, Tab::Signals),
@@ -95,77 +81,58 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Tab5 => tab(model, Tab::Assistant),
         Action::Tab7 => tab(model, Tab::Actions),
         Action::Tab9 => tab(model, Tab::Report),
-        Action::NextTab => beside(model, 1),
-        Action::PreviousTab => beside(model, -1),
+        Action::NextTab => step_tab(model, 1),
+        Action::PreviousTab => step_tab(model, -1),
         Action::Findings => choose_finding(model),
-        Action::Investigate => with_id(model, |m, id| {
-            if let Some(room) = &mut m.room {
-                if room.investigating.is_some() {
-                    m.say(Tone::Plain, "an investigation is under way");
-                    return Vec::new();
-                }
-                room.investigating = Some("gathering evidence".to_owned());
-            }
-            vec![Effect::Investigate(id, None)]
-        }),
+        Action::Investigate => investigate(model, None),
         Action::Widen => widen(model),
-        Action::Note => line(
-            model,
-            "Note",
-            Purpose::Note(NoteKind::Observation),
-            "what you saw or did; [E3] ties it to evidence; TODO … waits as an action item",
-        ),
-        Action::NoteAt => line(
-            model,
-            "Note at",
-            Purpose::NoteAt,
-            "begin with the time in UTC (it stands at the top right): 09:27, or 2026-11-21T10:27:00+01:00, then the text",
-        ),
-        Action::Decision => line(model, "Decision", Purpose::Note(NoteKind::Decision), "what was decided, and who objected"),
+        Action::Note => {
+            note(model, "Note", NoteKind::Observation, "What you saw or did. [E3] cites evidence; TODO … becomes an action item.")
+        }
+        Action::NoteAt => line(model, "Note at", Purpose::NoteAt, "The time in UTC, then the text: 09:27 text, 10m ago text"),
+        Action::Decision => note(model, "Decision", NoteKind::Decision, "What was decided, and who objected."),
         Action::Hypothesis => {
-            line(model, "Hypothesis", Purpose::Note(NoteKind::Hypothesis), "what you take the cause to be, with [E…]")
+            note(model, "Hypothesis", NoteKind::Hypothesis, "What you think the cause is, with its evidence [E…].")
         }
-        Action::Lesson => line(model, "Lesson", Purpose::Note(NoteKind::Lesson), "went well, went badly, where we were lucky"),
-        Action::Mitigation => line(
+        Action::Lesson => note(model, "Lesson", NoteKind::Lesson, "What went well, what went badly, where we were lucky."),
+        Action::Mitigation => {
+            note(model, "Mitigation", NoteKind::Mitigation, "What was done, how to undo it, which metric should show it [E…].")
+        }
+        Action::Task => ask(
             model,
-            "Mitigation",
-            Purpose::Note(NoteKind::Mitigation),
-            "what was done, how to undo it, which metric should show it [E…]",
+            "Task",
+            "Who, in how many minutes they report back, and what: ben 5 check the replica",
+            Command::Task { name: String::new(), text: String::new(), minutes: 10 },
         ),
-        Action::Task => line(model, "Task", Purpose::Task, "who, minutes until they report back, what: ben 5 check the replica"),
-        Action::Published => {
-            let rows = Audience::ALL.iter().map(|a| (a.word().to_owned(), String::new())).collect();
-            choose(model, "Who was told", rows, Choice::Audience(Audience::ALL.to_vec()))
-        }
-        Action::Event => {
-            let rows = EventKind::ALL.iter().map(|k| (k.word().replace('_', " "), String::new())).collect();
-            choose(model, "What happened", rows, Choice::Event(EventKind::ALL.to_vec()))
-        }
-        Action::Attach => {
-            line(model, "Attach", Purpose::Attach, "a file's path (in quotes if it has blanks); then, if you like, what it shows")
-        }
-        Action::Impact => {
-            let rows = ImpactPart::ALL.iter().map(|p| p.words()).map(|(a, b)| (a.to_owned(), b.to_owned())).collect();
-            choose(model, "Impact", rows, Choice::Impact)
-        }
+        Action::Published => choose_audience(model),
+        Action::Event => choose_event(model),
+        Action::Attach => ask(
+            model,
+            "Attach",
+            "The path of a file (in quotes if it has spaces), then what it shows.",
+            Command::Attach { file: std::path::PathBuf::new(), note: None },
+        ),
+        Action::Impact => choose_impact(model),
         Action::Checklist => show(model, Overlay::Gates { selected: first_open(model) }),
         Action::Exit => {
-            line(model, "It is over when", Purpose::Exit, "a query, its threshold, how long: error_rate < 0.01 for 30m")
+            ask(model, "Exit criteria", "A query, its threshold, for how long: error_rate < 0.01 for 30m", no_criteria())
         }
-        Action::Check => with_id(model, |m, id| {
-            m.say(Tone::Plain, "looking at alerts and exit criteria");
-            act(m, Effect::Check(id))
-        }),
-        Action::SetTime => choose_moment(model),
-        Action::Escalate => {
-            let rows = EscalationLevel::ALL.iter().map(|l| (l.word().to_owned(), l.title().to_owned())).collect();
-            choose(model, "Escalate to", rows, Choice::Level(EscalationLevel::ALL.to_vec()))
+        Action::Check => {
+            model.say(Tone::Plain, "Checking alerts and exit criteria.");
+            run(model, Command::Check)
         }
+        Action::SetTime => choose_milestone(model),
+        Action::Escalate => choose_level(model),
         Action::Unlink => choose_unlink(model),
         Action::Merge => choose_merge(model),
         Action::OnCall => vec![Effect::OnCall],
-        Action::Page => line(model, "Page", Purpose::Page, "whom, then what: ben checkout is down, please join"),
-        Action::Undo => with_id(model, |m, id| act(m, Effect::Undo(id))),
+        Action::Page => ask(
+            model,
+            "Page",
+            "Who, then what: ben checkout is down, please join",
+            Command::Page { name: String::new(), text: String::new() },
+        ),
+        Action::Undo => run(model, Command::Undo { entry: None }),
         Action::Similar => with_id(model, |_, id| vec![Effect::Similar(id)]),
         Action::ReadIn => show_brief(model, Reader::Joining),
         Action::HandOver => show_brief(model, Reader::TakingOver),
@@ -179,74 +146,37 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         }
         Action::Support => judge(model, Verdict::Supported),
         Action::Refute => judge(model, Verdict::Refuted),
-        Action::Object => remark(model, Remark::Objection),
-        Action::Outcome => remark(model, Remark::Outcome),
-        Action::ActionOwner => with_item(model, |m, a| line(m, "Owner", Purpose::Owner(a), "one name")),
-        Action::ActionDue => with_item(model, |m, a| line(m, "Due", Purpose::Due(a), "a date such as 2026-12-01")),
+        Action::Object => remark(model, true),
+        Action::Outcome => remark(model, false),
+        Action::ActionOwner => change_item(model, "Owner", "One name.", |c| c.owner = Some(String::new())),
+        Action::ActionDue => change_item(model, "Due", "A date such as 2026-12-01.", |c| c.due = Some(String::new())),
         Action::ActionDrop => {
-            with_item(model, |m, a| line(m, "Not done, because", Purpose::DropReason(a), "the decision is kept with the item"))
+            change_item(model, "Drop: why", "Why it will not be done.", |c| c.state = Some(ActionState::Dropped))
         }
         Action::Acknowledge => match current(model).and_then(|i| i.acknowledged_at) {
-            Some(_) => {
-                line(model, "Take the acknowledgement back: why", Purpose::Unacknowledge, "nobody is on it after all, because …")
-            }
-            None => with_id(model, |m, id| act(m, Effect::Acknowledge(id))),
+            Some(_) => ask(
+                model,
+                "Take the acknowledgement back: why",
+                "No one is working on it after all, because …",
+                Command::Unacknowledge { reason: String::new() },
+            ),
+            None => run(model, Command::Acknowledge),
         },
-        Action::Grade => {
-            let rows = Grade::ALL.iter().map(|g| (g.title().to_owned(), String::new())).collect();
-            choose(model, "How close was the diagnosis", rows, Choice::Grade(Grade::ALL.to_vec()))
-        }
-        Action::Renounce => {
-            let held: Vec<(Role, String)> =
-                current(model).map(|i| i.roles.iter().map(|(r, h)| (*r, h.clone())).collect()).unwrap_or_default();
-            if held.is_empty() {
-                model.say(Tone::Plain, "nobody has a role; c gives one");
-                return Vec::new();
-            }
-            let rows = held.iter().map(|(r, h)| (r.title().to_owned(), h.clone())).collect();
-            choose(model, "Give up which role", rows, Choice::Renounce(held))
-        }
+        Action::Grade => choose_grade(model),
+        Action::Renounce => choose_renounce(model),
         Action::SetSeverity => choose_severity(model),
         Action::SetStatus => choose_status(model),
-        Action::Resolve => move_status(model, Status::Resolved),
-        Action::Reopen => line(model, "Reopen: why", Purpose::ReopenReason, "it was not over, because …"),
-        Action::AssignRole => {
-            let rows = Role::ALL.iter().map(|r| (r.title().to_owned(), r.duty().to_owned())).collect();
-            choose(model, "Which role", rows, Choice::Role(Role::ALL.to_vec()))
-        }
-        Action::AddAction => {
-            let rows = [
-                ("prevent", "so that it cannot happen again"),
-                ("mitigate", "so that it hurts less"),
-                ("detect", "so that we see it sooner"),
-                ("process", "so that we respond better"),
-            ];
-            choose(
-                model,
-                "Action item: what for",
-                rows.map(|(a, b)| (a.to_owned(), b.to_owned())).to_vec(),
-                Choice::ActionKind(ActionKind::ALL.to_vec()),
-            )
-        }
+        Action::Resolve => change_status(model, Status::Resolved),
+        Action::Reopen => ask(model, "Reopen: why", "What shows that it is not over.", Command::Reopen { reason: String::new() }),
+        Action::AssignRole => choose_role(model),
+        Action::AddAction => choose_action_kind(model),
         Action::Ask => line(model, "Ask", Purpose::Question, "troubleshoot, postmortem, or a question in your own words"),
-        Action::Export => {
-            let name = model.room.as_ref().map_or_else(|| "postmortem.md".to_owned(), |r| format!("{}.md", r.id));
-            let hint = "a path; .md, .html or .json decides the format".to_owned();
-            show(
-                model,
-                Overlay::Line { title: "Export to".to_owned(), edit: LineEdit::with(name), purpose: Purpose::ExportPath, hint },
-            )
-        }
+        Action::Export => export(model),
         Action::OpenEvidence => open_evidence(model),
-        Action::CopyQuery => copy(
-            model,
-            |m| {
-                let room = m.room.as_ref()?;
-                let id = room.selected_evidence()?;
-                room.incident.as_ref()?.evidence(id).map(|e| e.query.clone())
-            },
-            "there is no evidence yet: i investigates",
-        ),
+        Action::CopyQuery => {
+            let none = format!("No evidence yet. Press {} to investigate.", model.key(Action::Investigate));
+            copy(model, selected_query, &none)
+        }
         Action::OpenEntry => open_entry(model),
         Action::Correct => correct(model),
         Action::Details => {
@@ -271,70 +201,147 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
             Vec::new()
         }
         Action::PatternLines => pattern_lines(model),
-        Action::LogView => {
-            let Some(room) = &mut model.room else { return Vec::new() };
-            room.show_lines = !room.show_lines;
-            if !room.show_lines && room.patterns("").is_empty() {
-                model.say(Tone::Plain, "no patterns yet: i investigates");
-            }
-            Vec::new()
-        }
+        Action::LogView => switch_log_view(model),
         Action::MarkSignal => mark_signal(model),
         Action::NextError => to_error(model, true),
         Action::PreviousError => to_error(model, false),
         Action::LineToNote => line_to_note(model),
-        Action::CopyLine => copy(model, |m| m.logs.current().map(|l| l.message.clone()), "there is no line"),
-        Action::AskTroubleshoot => ask(model, "troubleshoot".to_owned()),
-        Action::AskPostmortem => ask(model, "postmortem".to_owned()),
+        Action::CopyLine => copy(model, |m| m.logs.current().map(|l| l.message.clone()), "There is no line to copy."),
+        Action::AskTroubleshoot => start_question(model, "troubleshoot".to_owned()),
+        Action::AskPostmortem => start_question(model, "postmortem".to_owned()),
         Action::Preview => with_id(model, |m, id| {
             m.overlay = Some(Overlay::Text { title: PREVIEW.to_owned(), text: "…".to_owned(), scroll: 0 });
             vec![Effect::Plan { id, question: "troubleshoot".to_owned() }]
         }),
         Action::Accept => accept(model),
-        Action::ActionDone => with_item(model, |m, a| {
-            line(
-                m,
-                "Done: what came of it",
-                Purpose::Result(a),
-                "in a few words; ⏎ alone is fine; not yet: again 10 still looking",
-            )
+        Action::ActionDone => with_item(model, |m, action| {
+            let hint = "The result, in a few words (may be empty). Not done yet: again 10 still looking";
+            ask(m, "Done: the result", hint, Command::CompleteAction { action, result: None })
         }),
-        Action::CopyReport => copy(model, |m| m.room.as_ref()?.report.clone(), "the report is being made"),
+        Action::CopyReport => copy(model, |m| m.room.as_ref()?.report.clone(), "The report is being made."),
+        // These belong to dialogs, which handle them themselves.
+        Action::CopyText
+        | Action::CloseReader
+        | Action::NextChoice
+        | Action::PreviousChoice
+        | Action::Choose
+        | Action::Submit
+        | Action::Recall
+        | Action::RecallNext
+        | Action::NextField
+        | Action::PreviousField
+        | Action::NextSeverity
+        | Action::PreviousSeverity
+        | Action::Toggle
+        | Action::SubmitForm
+        | Action::Yes
+        | Action::No
+        | Action::SwitchAnswer
+        | Action::ConfirmAnswer => Vec::new(),
     }
 }
 
-pub(super) fn show(model: &mut Model, overlay: Overlay) -> Vec<Effect> {
-    model.overlay = Some(overlay);
+/// Writes again what could not be written, or brings a refused text back.
+fn retry(model: &mut Model) -> Vec<Effect> {
+    if let (true, Some((overlay, why))) = (model.not_written.is_empty(), model.refused.take()) {
+        model.overlay = Some(overlay);
+        return say(model, why);
+    }
+    let again = std::mem::take(&mut model.not_written);
+    if again.is_empty() {
+        model.say(Tone::Plain, "Everything is saved.");
+    }
+    model.unsaved += u32::try_from(again.len()).unwrap_or(0);
+    again
+}
+
+fn problems(model: &mut Model) -> Vec<Effect> {
+    if model.problems.is_empty() {
+        return say(model, "Your prompts, themes and keys are fine.");
+    }
+    let text: Vec<String> = model.problems.iter().map(ToString::to_string).collect();
+    show(model, Overlay::Text { title: "Problems in your files".to_owned(), text: text.join("\n\n"), scroll: 0 })
+}
+
+fn note(model: &mut Model, title: &str, kind: NoteKind, hint: &str) -> Vec<Effect> {
+    ask(model, title, hint, Command::Note { text: String::new(), kind })
+}
+
+fn line(model: &mut Model, title: &str, purpose: Purpose, hint: &str) -> Vec<Effect> {
+    let dialog = LineDialog { title: title.to_owned(), edit: LineEdit::default(), purpose, hint: hint.to_owned() };
+    show(model, Overlay::Line(dialog))
+}
+
+/// Exit criteria that are still to be typed.
+fn no_criteria() -> Command {
+    let comparison = Comparison::Below;
+    Command::SetExit {
+        criteria: ExitCriteria { expression: String::new(), comparison, threshold: 0.0, for_secs: 0, source: None },
+    }
+}
+
+fn change_item(model: &mut Model, title: &str, hint: &str, which: impl FnOnce(&mut ActionChange)) -> Vec<Effect> {
+    with_item(model, |m, action| {
+        let mut change = ActionChange::default();
+        which(&mut change);
+        ask(m, title, hint, Command::ChangeAction { action, change })
+    })
+}
+
+fn runbook(model: &Model) -> Option<String> {
+    let annotations = &model.board.current()?.annotations;
+    annotations.get("runbook_url").or_else(|| annotations.get("runbook")).cloned()
+}
+
+fn selected_query(model: &Model) -> Option<String> {
+    let room = model.room.as_ref()?;
+    let id = room.selected_evidence()?;
+    room.incident.as_ref()?.evidence(id).map(|e| e.query.clone())
+}
+
+fn export(model: &mut Model) -> Vec<Effect> {
+    let name = model.room.as_ref().map_or_else(|| "postmortem.md".to_owned(), |r| format!("{}.md", r.id));
+    let hint = "A path. The format follows from .md, .html or .json.".to_owned();
+    let edit = LineEdit::with(name);
+    show(model, Overlay::Line(LineDialog { title: "Export to".to_owned(), edit, purpose: Purpose::ExportPath, hint }))
+}
+
+/// Switches between the patterns of the investigation and the live lines.
+fn switch_log_view(model: &mut Model) -> Vec<Effect> {
+    let Some(room) = &mut model.room else { return Vec::new() };
+    room.show_lines = !room.show_lines;
+    if !room.show_lines && room.patterns("").is_empty() {
+        return say_key(model, "No log patterns yet. Press {} to investigate.", Action::Investigate);
+    }
     Vec::new()
 }
 
-/// Hands a fact to the journal; counted until it answers.
-pub(super) fn act(model: &mut Model, effect: Effect) -> Vec<Effect> {
-    model.unsaved += 1;
-    vec![effect]
+/// Investigates over the incident's own window, or the last `length` of it; one investigation at a time.
+fn investigate(model: &mut Model, length: Option<std::time::Duration>) -> Vec<Effect> {
+    with_id(model, |m, id| {
+        if let Some(room) = &mut m.room {
+            if room.investigating.is_some() {
+                return say(m, "An investigation is already running.");
+            }
+            room.investigating = Some(match length {
+                Some(length) => format!("looking at the last {}", crate::telemetry::time::human_duration(length)),
+                None => "gathering evidence".to_owned(),
+            });
+        }
+        vec![Effect::Investigate(id, length)]
+    })
 }
 
-pub(super) fn with_id(model: &mut Model, then: impl FnOnce(&mut Model, IncidentId) -> Vec<Effect>) -> Vec<Effect> {
-    match model.room.as_ref().map(|r| r.id) {
-        Some(id) => then(model, id),
-        None => Vec::new(),
-    }
-}
-
-pub(super) fn line(model: &mut Model, title: &str, purpose: Purpose, hint: &str) -> Vec<Effect> {
-    show(model, Overlay::Line { title: title.to_owned(), edit: LineEdit::default(), purpose, hint: hint.to_owned() })
-}
+/// Said after copying. The text travels through the terminal (OSC 52), so it works over ssh.
+pub(super) const COPIED: &str = "Copied through the terminal (OSC 52; tmux needs set-clipboard on).";
 
 fn copy(model: &mut Model, what: impl Fn(&Model) -> Option<String>, otherwise: &str) -> Vec<Effect> {
     match what(model) {
         Some(text) => {
-            model.say(Tone::Good, "copied (by OSC 52; tmux needs set-clipboard on)");
+            model.say(Tone::Good, COPIED);
             vec![Effect::Copy(text)]
         }
-        None => {
-            model.say(Tone::Plain, otherwise);
-            Vec::new()
-        }
+        None => say(model, otherwise),
     }
 }
 
@@ -345,8 +352,15 @@ fn filter(model: &mut Model) -> Vec<Effect> {
         (Screen::Room, Some(room)) => room.filter.clone(),
         (Screen::Room, None) => String::new(),
     };
-    let hint = "words that must occur; !word must not; ~regex; ⏎ keeps, ↑ recalls, esc clears".to_owned();
-    show(model, Overlay::Line { title: "Filter".to_owned(), edit: LineEdit::with(now), purpose: Purpose::Filter, hint })
+    let keys = |a: Action| model.key(a);
+    let hint = format!(
+        "Words that must occur; !word must not; ~regex. {} keeps it, {} recalls the last one, {} clears it.",
+        keys(Action::Submit),
+        keys(Action::Recall),
+        keys(Action::Back)
+    );
+    let edit = LineEdit::proposed(now);
+    show(model, Overlay::Line(LineDialog { title: "Filter".to_owned(), edit, purpose: Purpose::Filter, hint }))
 }
 
 pub(super) fn mark(model: &mut Model) -> Vec<Effect> {
@@ -371,77 +385,60 @@ fn declare(model: &mut Model) -> Vec<Effect> {
         .min_by_key(|a| (a.severity, a.pending_since.or(a.starts_at)))
         .map_or_else(String::new, |a| a.summary().to_owned());
     let alerts = chosen.iter().map(|a| LinkedAlert::from_alert(a)).collect();
-    let reason = if chosen.is_empty() { "no alert is chosen".to_owned() } else { reason };
-    let form =
-        DeclareForm { title: LineEdit::with(title), severity: proposed, proposed, reason, alerts, is_commander: true, field: 0 };
+    let reason = if chosen.is_empty() { "no alert is selected".to_owned() } else { reason };
+    let form = DeclareForm {
+        title: LineEdit::proposed(title),
+        severity: proposed,
+        proposed,
+        reason,
+        alerts,
+        is_commander: true,
+        field: DeclareField::Title,
+    };
     show(model, Overlay::Declare(Box::new(form)))
-}
-
-/// `[E3][E4]`, or nothing.
-pub(super) fn tagged(ids: &[EvidenceId]) -> String {
-    ids.iter().map(|id| format!("[{id}]")).collect()
 }
 
 fn show_brief(model: &mut Model, reader: Reader) -> Vec<Effect> {
     let (now, monitor) = (model.now, model.monitor);
     let Some(incident) = current(model) else { return Vec::new() };
     let text = brief(incident, reader, now, monitor, incident.head.update_due());
-    let title = if reader == Reader::Joining { "Read-in · y copies" } else { "Hand-over · y copies · c gives the command" };
+    let title = match reader {
+        Reader::Joining => "Briefing for responders who are joining",
+        Reader::TakingOver => "Handover brief for the next commander",
+    };
     show(model, Overlay::Text { title: title.to_owned(), text, scroll: 0 })
 }
 
-/// The entry that the timeline stands on.
-pub(super) fn selected_entry(model: &Model) -> Option<&Entry> {
-    let room = model.room.as_ref()?;
-    room.shown_entries().get(room.entry_position()).copied()
-}
-
-/// Twice the window of the last investigation.
+/// Investigates over a window twice as long as the last one.
 fn widen(model: &mut Model) -> Vec<Effect> {
     let now = model.now;
-    let Some(length) = current(model).map(|i| i.investigation.as_ref().map_or_else(|| i.window(now), |n| n.window).length())
-    else {
-        return Vec::new();
-    };
-    let twice = length.saturating_mul(2);
-    with_id(model, |m, id| {
-        if let Some(room) = &mut m.room {
-            if room.investigating.is_some() {
-                m.say(Tone::Plain, "an investigation is under way");
-                return Vec::new();
-            }
-            room.investigating = Some(format!("looking at the last {}", crate::telemetry::time::human_duration(twice)));
-        }
-        vec![Effect::Investigate(id, Some(twice))]
-    })
+    let length = |i: &crate::incident::Incident| i.investigation.as_ref().map_or_else(|| i.window(now), |n| n.window).length();
+    match current(model).map(length) {
+        Some(length) => investigate(model, Some(length.saturating_mul(2))),
+        None => Vec::new(),
+    }
 }
 
 fn correct(model: &mut Model) -> Vec<Effect> {
-    let Some(room) = &model.room else { return Vec::new() };
-    // Of a note its own words: what kind it is stays.
-    let words = |e: &Entry| match &e.fact {
+    // A note's own text: its kind stays.
+    let text = |e: &Entry| match &e.fact {
         Fact::Note { text, .. } => text.clone(),
         fact => fact.sentence(),
     };
-    let Some((seq, text, is_told)) =
-        room.shown_entries().get(room.entry_position()).map(|e| (e.seq, words(e), e.fact.can_be_corrected()))
-    else {
+    let Some((seq, text, can_be_corrected)) = selected_entry(model).map(|e| (e.seq, text(e), e.fact.can_be_corrected())) else {
         return Vec::new();
     };
-    if !is_told {
-        model.say(Tone::Plain, "this entry tells what was done: u takes your last change back, or make the change anew");
-        return Vec::new();
+    if !can_be_corrected {
+        return say_key(
+            model,
+            "This entry records a change. Press {} to undo your last change, or make the change again.",
+            Action::Undo,
+        );
     }
-    let hint = "the original stays in the journal and is marked as corrected".to_owned();
-    show(
-        model,
-        Overlay::Line {
-            title: format!("Correct entry {seq}"),
-            edit: LineEdit::with(text),
-            purpose: Purpose::Correction(seq),
-            hint,
-        },
-    )
+    let command = Command::Correct { entry: seq, text: String::new(), reason: "corrected by hand".to_owned() };
+    let hint = "The original is kept, and the entry is marked as corrected.".to_owned();
+    let (edit, purpose) = (LineEdit::with(text), Purpose::Command(Box::new(command)));
+    show(model, Overlay::Line(LineDialog { title: format!("Correct entry {seq}"), edit, purpose, hint }))
 }
 
 /// Notes the selected suspect, or evidence, in the timeline.
@@ -459,41 +456,15 @@ fn mark_signal(model: &mut Model) -> Vec<Effect> {
         }),
     };
     let Some((text, at)) = note else {
-        model.say(Tone::Plain, "no evidence here; i investigates");
-        return Vec::new();
+        return say_key(model, "No evidence yet. Press {} to investigate.", Action::Investigate);
     };
-    with_id(model, |m, id| act(m, Effect::Note { id, text, kind: NoteKind::Observation, at }))
-}
-
-/// Starts a question; one at a time.
-pub(super) fn ask(model: &mut Model, question: String) -> Vec<Effect> {
-    model.requests += 1;
-    let request = model.requests;
-    let Some(room) = &mut model.room else { return Vec::new() };
-    if room.streaming.is_some() {
-        model.say(Tone::Plain, "an answer is still coming; esc cancels it");
-        return Vec::new();
-    }
-    room.streaming = Some(Streaming { request, question: question.clone(), text: String::new(), status: "asking".to_owned() });
-    room.scroll = usize::MAX / 2;
-    let id = room.id;
-    let mut effects = tab(model, Tab::Assistant);
-    if let Some(room) = &mut model.room {
-        room.scroll = usize::MAX / 2;
-    }
-    effects.push(Effect::Ask { id, request, question });
-    effects
+    run_at(model, Command::Note { text, kind: NoteKind::Observation }, at)
 }
 
 fn accept(model: &mut Model) -> Vec<Effect> {
-    let open = current(model).and_then(|i| {
-        i.answers.iter().rev().find(|a| a.accepted_by.is_none() && a.answer.source == AnswerSource::Llm).map(|a| (i.id(), a.seq))
-    });
-    match open {
-        Some((id, seq)) => act(model, Effect::Accept { id, seq }),
-        None => {
-            model.say(Tone::Plain, "no draft of a model waits to be accepted");
-            Vec::new()
-        }
+    let is_draft = |a: &&crate::incident::state::RecordedAnswer| a.accepted_by.is_none() && a.answer.source == AnswerSource::Llm;
+    match current(model).and_then(|i| i.answers.iter().rev().find(is_draft).map(|a| a.seq)) {
+        Some(entry) => run(model, Command::Accept { entry }),
+        None => say(model, "There is no draft of a model to accept."),
     }
 }

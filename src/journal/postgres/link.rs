@@ -11,7 +11,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::super::JournalError;
 use crate::telemetry::Failure;
-use crate::telemetry::failure::causes;
+use crate::telemetry::failure::{causes, find_cause};
 
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(3);
@@ -140,25 +140,12 @@ impl Link {
     }
 }
 
-/// The causes of an error, each as `T` if it is one; looks into the errors that `io::Error` wraps.
-fn has_cause<T: std::error::Error + 'static>(e: &(dyn std::error::Error + 'static)) -> bool {
-    let mut next = Some(e);
-    while let Some(error) = next {
-        let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        if error.is::<T>() || wrapped.is_some_and(|w| w.is::<T>()) {
-            return true;
-        }
-        next = error.source();
-    }
-    false
-}
-
 fn is_tls(e: &tokio_postgres::Error) -> bool {
-    has_cause::<rustls::Error>(e)
+    find_cause::<rustls::Error>(e).is_some()
 }
 
 fn is_io(e: &tokio_postgres::Error) -> bool {
-    has_cause::<std::io::Error>(e)
+    find_cause::<std::io::Error>(e).is_some()
 }
 
 /// Drives a connection. Each notification is passed on as an empty message; one waiting message is enough, so a full queue drops it.

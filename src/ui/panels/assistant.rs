@@ -4,15 +4,16 @@ use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 
+use crate::app::action::Action;
 use crate::app::model::Model;
 use crate::app::room::Room;
 use crate::incident::state::RecordedAnswer;
 use crate::incident::{AnswerSource, ClaimState};
-use crate::ui::text;
 use crate::ui::theme::{Meaning, Theme};
 use crate::ui::widgets::{frame as bordered, markdown, put, scrolled};
+use crate::ui::{ViewCache, text};
 
-pub fn render(model: &Model, room: &Room, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
+pub fn render(model: &Model, room: &Room, theme: &Theme, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
     let Some(incident) = &room.incident else { return };
     let [thread, bottom] = Layout::vertical([Constraint::Min(3), Constraint::Length(1)]).areas::<2>(area);
     let name = model.model_name.as_deref().unwrap_or("no model: the rules answer");
@@ -28,21 +29,31 @@ pub fn render(model: &Model, room: &Room, theme: &Theme, frame: &mut Frame<'_>, 
     }
     if let Some(s) = &room.streaming {
         lines.push(Line::from(vec![Span::styled("you ", theme.style(Meaning::Accent)), Span::raw(s.question.clone())]));
-        let status = if s.status.is_empty() { "answering; esc cancels and keeps what came".to_owned() } else { s.status.clone() };
+        let status = if s.status.is_empty() {
+            format!("answering; {} cancels and keeps what has arrived", model.key(Action::Back))
+        } else {
+            s.status.clone()
+        };
         lines.push(Line::from(Span::styled(format!("AI … {status}"), theme.style(Meaning::Ai))));
         lines.extend(margin(theme, markdown(theme, &s.text, width.saturating_sub(3))));
     }
     if lines.is_empty() {
+        let (ask, question, preview) = (Action::AskTroubleshoot, Action::Ask, Action::Preview);
         for words in [
-            "⏎ asks for troubleshooting, p asks anything, v shows exactly what would be sent.",
-            "Every statement of an answer is checked against the evidence that it cites.",
+            format!(
+                "Press {} to ask for troubleshooting, {} to ask a question, {} to see exactly what would be sent.",
+                model.key(ask),
+                model.key(question),
+                model.key(preview)
+            ),
+            "Every claim of an answer is checked against the evidence that it cites.".to_owned(),
         ] {
-            lines.extend(text::wrap(words, width).into_iter().map(|l| Line::from(Span::styled(l, theme.style(Meaning::Muted)))));
+            lines.extend(text::wrap(&words, width).into_iter().map(|l| Line::from(Span::styled(l, theme.style(Meaning::Muted)))));
         }
     }
-    scrolled(frame.buffer_mut(), inner, &lines, room.scroll);
+    cache.scroll_limit = scrolled(frame.buffer_mut(), inner, &lines, room.scroll);
     let plan = room.plan.clone().unwrap_or_else(|| "…".to_owned());
-    let words = text::fit(&format!(" would send: {plan} · v preview"), usize::from(bottom.width));
+    let words = text::fit(&format!(" Would send: {plan} · {} preview", model.key(Action::Preview)), usize::from(bottom.width));
     put(frame.buffer_mut(), bottom, 0, &Line::from(Span::styled(words, theme.style(Meaning::Muted))), None);
 }
 

@@ -1,4 +1,4 @@
-//! The bottom line: a word that goes away, or the keys that make sense now, from the same table as the help.
+//! The footer: a message for some seconds, or the keys that make sense now.
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -25,14 +25,18 @@ pub fn render(model: &Model, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
         spans.push(Span::styled(text::fit(&format!(" {mark}{}", toast.text), width), theme.style(meaning)));
     } else if !model.pending.is_empty() {
         let keys: String = model.pending.iter().map(ToString::to_string).collect();
-        spans.push(Span::styled(format!(" {keys}-"), theme.style(Meaning::Accent)));
+        spans.push(Span::styled(format!(" {keys} "), theme.style(Meaning::Accent)));
+        for (rest, action) in model.keymap.continuations(&model.pending, &model.contexts()) {
+            spans.push(Span::styled(format!(" {rest}"), theme.style(Meaning::Accent)));
+            spans.push(Span::styled(format!(" {} ", action.spec().word), theme.style(Meaning::Muted)));
+        }
     } else {
         let right = right_part(model, theme, width);
         let right_width: usize = right.iter().map(|s| text::width(&s.content)).sum();
         let mut left = width.saturating_sub(right_width + 9);
-        for action in sensible(model) {
+        for action in useful_actions(model) {
             let spec = action.spec();
-            let (key, word) = (spec.first_key(), format!(" {}  ", spec.word));
+            let (key, word) = (model.key(action), format!(" {}  ", spec.word));
             let needs = text::width(&key) + text::width(&word);
             if needs > left {
                 break;
@@ -41,7 +45,7 @@ pub fn render(model: &Model, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
             spans.push(Span::styled(key, theme.style(Meaning::Accent)));
             spans.push(Span::styled(word, theme.style(Meaning::Muted)));
         }
-        spans.push(Span::styled("?", theme.style(Meaning::Accent)));
+        spans.push(Span::styled(model.key(Action::Help), theme.style(Meaning::Accent)));
         spans.push(Span::styled(" keys", theme.style(Meaning::Muted)));
         spans.insert(0, Span::raw(" "));
         let used: usize = spans.iter().map(|s| text::width(&s.content)).sum();
@@ -51,14 +55,14 @@ pub fn render(model: &Model, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     put(frame.buffer_mut(), area, 0, &Line::from(spans), None);
 }
 
-/// What must not be missed on any tab: the clocks that run, and who commands.
+/// What must be visible on every tab: the running clocks, and the commander.
 fn right_part(model: &Model, theme: &Theme, width: usize) -> Vec<Span<'static>> {
     let muted = |words: String| Span::styled(words, theme.style(Meaning::Muted));
     let bad = |words: String| Span::styled(words, theme.style(Meaning::Bad));
     let Some(i) = model.room.as_ref().filter(|_| model.screen == Screen::Room).and_then(|r| r.incident.as_ref()) else {
         return match model.board.arrived_at {
             Some(at) if model.screen == Screen::Board => {
-                vec![muted(format!("asked {} ago ", human_duration(model.now.since(at))))]
+                vec![muted(format!("updated {} ago ", human_duration(model.now.since(at))))]
             }
             _ => Vec::new(),
         };
@@ -77,13 +81,13 @@ fn right_part(model: &Model, theme: &Theme, width: usize) -> Vec<Span<'static>> 
     }
     right.push(muted(match &i.head.commander {
         Some(ic) => format!("IC {} ", text::fit(ic, 12)),
-        None => "no commander: c ".to_owned(),
+        None => format!("no commander ({}) ", model.key(Action::AssignRole)),
     }));
     right
 }
 
-/// The handful of actions that make sense now, the likeliest first.
-fn sensible(model: &Model) -> Vec<Action> {
+/// The few actions that make sense now, the most likely first.
+fn useful_actions(model: &Model) -> Vec<Action> {
     let Some(room) = model.room.as_ref().filter(|_| model.screen == Screen::Room) else {
         return match model.board.pane {
             Pane::Alerts => vec![

@@ -4,6 +4,7 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
+use crate::app::action::Action;
 use crate::app::board::SourceState;
 use crate::app::model::{Model, Screen};
 use crate::incident::SourceStatus;
@@ -90,17 +91,20 @@ fn right_part(model: &Model, theme: &Theme, narrow: bool, detail: Detail) -> Vec
         right.push(Span::styled(format!("↯{} unsaved ", model.unsaved), theme.style(Meaning::Warn)));
     }
     if !model.not_written.is_empty() {
-        right.push(Span::styled(format!("↯{} not written (C-r) ", model.not_written.len()), theme.style(Meaning::Bad)));
+        right.push(Span::styled(
+            format!("↯{} not saved ({}) ", model.not_written.len(), model.key(Action::Retry)),
+            theme.style(Meaning::Bad),
+        ));
     }
-    if model.store_away.is_some() {
-        right.push(Span::styled(if narrow { "store ○ " } else { "store ○ away " }, theme.style(Meaning::Bad)));
+    if model.store.away.is_some() {
+        right.push(Span::styled(if narrow { "store ○ " } else { "store ○ unreachable " }, theme.style(Meaning::Bad)));
     }
-    if model.store_frozen.is_some() {
+    if model.store.read_only.is_some() {
         right.push(Span::styled("store ○ read-only ", theme.style(Meaning::Bad)));
     }
-    if model.unsynced > 0 {
+    if model.store.unsynced > 0 {
         let word = if narrow { "" } else { "unsynced " };
-        right.push(Span::styled(format!("↯{} {word}", model.unsynced), theme.style(Meaning::Warn)));
+        right.push(Span::styled(format!("↯{} {word}", model.store.unsynced), theme.style(Meaning::Warn)));
     }
     if model.shed > 0 {
         right.push(Span::styled(format!("dropped {} ", model.shed), theme.style(Meaning::Warn)));
@@ -123,7 +127,7 @@ fn source(model: &Model, theme: &Theme, s: &SourceState, narrow: bool) -> Span<'
         }
         (SourceStatus::Ok, _) => Span::styled(format!("{} ● ", s.report.name), theme.style(Meaning::Ok)),
         (_, age) => {
-            let word = s.report.error.as_deref().and_then(|e| e.split(':').next()).unwrap_or("failed").to_owned();
+            let word = s.report.fault.clone().unwrap_or_else(|| "failed".to_owned());
             let age = age.map_or_else(String::new, |a| format!(" stale {}", human_duration(a)));
             // The title matters more than why a source fails; the board's text says that.
             let why = if narrow && model.screen == Screen::Room { String::new() } else { format!("{word}{age} ") };

@@ -2,13 +2,14 @@
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
+use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Clear;
 
-use crate::app::action::{ACTIONS, Context};
+use crate::app::action::{ACTIONS, Action, Context};
 use crate::app::edit::LineEdit;
 use crate::app::model::Model;
-use crate::app::overlay::{DeclareForm, Overlay, palette};
+use crate::app::overlay::{ConfirmDialog, DeclareField, DeclareForm, LineDialog, ListDialog, Overlay, palette};
 use crate::evidence::Body;
 use crate::evidence::pack::item_text;
 use crate::evidence::render::Detail;
@@ -24,88 +25,107 @@ pub fn render(model: &Model, theme: &Theme, cache: &mut ViewCache, overlay: &Ove
     match overlay {
         Overlay::Help { scroll } => {
             let (lines, place) = (help(model, theme), centered(area, 84, area.height.saturating_sub(2)));
-            let goes_on = if lines.len() + 2 > usize::from(place.height) { " · ↓ goes on" } else { "" };
-            let inner = window(theme, frame, place, format!("Keys of this view · esc closes{goes_on}"));
-            scrolled(frame.buffer_mut(), inner, &lines, *scroll);
+            let title = format!("Keys of this view · {}", keys(model, &[Action::CloseReader]));
+            let inner = window(theme, frame, place, title);
+            cache.scroll_limit = scrolled(frame.buffer_mut(), inner, &lines, *scroll);
         }
         Overlay::Palette { edit, selected } => commands(model, theme, cache, edit, *selected, frame, area),
-        Overlay::Line { title, edit, hint, .. } => {
-            let width = area.width.saturating_sub(4).min(110);
-            // A narrow terminal takes two rows for the hint, never half of it.
-            let hint = text::wrap(hint, usize::from(width.saturating_sub(4)).max(1));
-            let height = u16::try_from(hint.len() + 3).unwrap_or(4);
-            let inner = window(theme, frame, bottom(area, width, height), title.clone());
-            input(theme, frame, inner, 0, edit, true);
-            for (row, words) in hint.into_iter().enumerate() {
-                put(frame.buffer_mut(), inner, row + 1, &Line::from(Span::styled(words, theme.style(Meaning::Muted))), None);
-            }
-        }
-        Overlay::Choose { title, rows, selected, .. } => {
-            let height = u16::try_from(rows.len() + 3).unwrap_or(area.height);
-            let inner = window(theme, frame, centered(area, 92, height), title.clone());
-            let width = usize::from(inner.width);
-            // What does not fit scrolls with the selection.
-            let room = usize::from(inner.height).saturating_sub(1).max(1);
-            let first = (selected + 1).saturating_sub(room);
-            let digits = if rows.len() > 9 { 2 } else { 1 };
-            for (row, (name, meaning)) in rows.iter().enumerate().skip(first).take(room) {
-                let line = Line::from(vec![
-                    Span::styled(format!("{:>digits$} {} ", row + 1, text::pad(name, 22)), theme.style(Meaning::Title)),
-                    Span::raw(text::fit(meaning, width.saturating_sub(25 + digits))),
-                ]);
-                put(frame.buffer_mut(), inner, row - first, &line, (row == *selected).then(|| theme.style(Meaning::Selection)));
-            }
-            put(
-                frame.buffer_mut(),
-                inner,
-                rows.len().min(room),
-                &Line::from(Span::styled("⏎ choose   ↑↓ or 1-9   esc cancel", theme.style(Meaning::Muted))),
-                None,
-            );
-        }
+        Overlay::Line(line) => text_line(model, theme, line, frame, area),
+        Overlay::List(list) => choices(model, theme, list, frame, area),
         Overlay::Declare(form) => declare(model, theme, form, frame, area),
-        Overlay::Confirm { title, lines, yes, .. } => {
-            let height = u16::try_from(lines.len() + 4).unwrap_or(area.height);
-            let inner = window(theme, frame, centered(area, 76, height), title.clone());
-            let mut row = 0;
-            for words in lines {
-                for l in text::wrap(words, usize::from(inner.width)) {
-                    put(frame.buffer_mut(), inner, row, &Line::from(l), None);
-                    row += 1;
-                }
-            }
-            let choice = |label: &'static str, on: bool| {
-                Span::styled(format!(" {label} "), theme.style(if on { Meaning::Selection } else { Meaning::Muted }))
-            };
-            put(
-                frame.buffer_mut(),
-                inner,
-                row + 1,
-                &Line::from(vec![
-                    choice("No", !yes),
-                    Span::raw("  "),
-                    choice("Yes", *yes),
-                    Span::styled("   y, n, ←→ ⏎", theme.style(Meaning::Muted)),
-                ]),
-                None,
-            );
+        Overlay::Confirm(dialog) => question(model, theme, dialog, frame, area),
+        Overlay::Evidence { id, scroll, at } => {
+            cache.scroll_limit = evidence(model, theme, *id, *scroll, *at, frame, area);
         }
-        Overlay::Evidence { id, scroll, at } => evidence(model, theme, *id, *scroll, *at, frame, area),
         Overlay::Gates { selected } => checklist(model, theme, cache, *selected, frame, area),
         Overlay::Text { title, text: words, scroll } => {
-            let inner = window(theme, frame, centered(area, area.width.saturating_sub(4), area.height), title.clone());
-            // A brief is Markdown; what would be sent to a model is shown byte for byte.
+            let title = format!("{title} · {}", keys(model, &[Action::CopyText, Action::CloseReader]));
+            let inner = window(theme, frame, centered(area, area.width.saturating_sub(4), area.height), title);
+            // A briefing is Markdown; what would be sent to a model is shown byte for byte.
             let lines: Vec<Line<'static>> = if words.starts_with("# ") {
                 markdown(theme, words, usize::from(inner.width))
             } else {
                 text::wrap(words, usize::from(inner.width)).iter().map(|l| Line::from(cited(theme, l))).collect()
             };
-            scrolled(frame.buffer_mut(), inner, &lines, *scroll);
+            cache.scroll_limit = scrolled(frame.buffer_mut(), inner, &lines, *scroll);
         }
     }
 }
 
-/// A cleared, bordered place; gives what is inside.
+/// The keys of some actions with their words: `⏎ ok  esc close`.
+fn keys(model: &Model, actions: &[Action]) -> String {
+    let shown: Vec<String> = actions.iter().map(|a| format!("{} {}", model.key(*a), a.spec().word)).collect();
+    shown.join("  ")
+}
+
+/// The keys of a dialog: those of its actions, and the one that closes it.
+fn dialog_keys(model: &Model, theme: &Theme, actions: &[Action]) -> Line<'static> {
+    let close = format!("{} close", model.key(Action::Back));
+    Line::from(Span::styled(format!("{}  {close}", keys(model, actions)), theme.style(Meaning::Muted)))
+}
+
+fn text_line(model: &Model, theme: &Theme, line: &LineDialog, frame: &mut Frame<'_>, area: Rect) {
+    let width = area.width.saturating_sub(4).min(110);
+    // A narrow terminal takes two rows for the hint, never half of it.
+    let hint = text::wrap(&line.hint, usize::from(width.saturating_sub(4)).max(1));
+    let height = u16::try_from(hint.len() + 4).unwrap_or(5);
+    let inner = window(theme, frame, bottom(area, width, height), line.title.clone());
+    input(theme, frame, inner, 0, &line.edit, true);
+    for (row, words) in hint.iter().enumerate() {
+        put(frame.buffer_mut(), inner, row + 1, &Line::from(Span::styled(words.clone(), theme.style(Meaning::Muted))), None);
+    }
+    put(frame.buffer_mut(), inner, hint.len() + 1, &dialog_keys(model, theme, &[Action::Submit]), None);
+}
+
+fn choices(model: &Model, theme: &Theme, list: &ListDialog, frame: &mut Frame<'_>, area: Rect) {
+    let rows = list.shown();
+    let height = u16::try_from(list.rows.len() + 4).unwrap_or(area.height);
+    let inner = window(theme, frame, centered(area, 92, height), list.title.clone());
+    let width = usize::from(inner.width);
+    // The filter is typed without opening anything, so it is only shown once there is one.
+    let is_filtered = !list.filter.text().is_empty();
+    if is_filtered {
+        input(theme, frame, inner, 0, &list.filter, true);
+    }
+    let top = usize::from(is_filtered);
+    // What does not fit scrolls with the selection.
+    let room = usize::from(inner.height).saturating_sub(1 + top).max(1);
+    let first = (list.selected + 1).saturating_sub(room);
+    let digits = if list.rows.len() > 9 { 2 } else { 1 };
+    for (row, choice) in rows.iter().enumerate().skip(first).take(room) {
+        let number = if is_filtered { String::new() } else { (row + 1).to_string() };
+        let line = Line::from(vec![
+            Span::styled(format!("{number:>digits$} {} ", text::pad(&choice.label, 22)), theme.style(Meaning::Title)),
+            Span::raw(text::fit(&choice.detail, width.saturating_sub(25 + digits))),
+        ]);
+        let style = (row == list.selected).then(|| theme.style(Meaning::Selection));
+        put(frame.buffer_mut(), inner, top + row - first, &line, style);
+    }
+    if rows.is_empty() {
+        put(frame.buffer_mut(), inner, top, &Line::from(Span::styled("Nothing matches.", theme.style(Meaning::Muted))), None);
+    }
+    let mut hint = dialog_keys(model, theme, &[Action::Choose, Action::NextChoice, Action::PreviousChoice]);
+    hint.spans.push(Span::styled("  type to filter, 1-9 to choose", theme.style(Meaning::Muted)));
+    put(frame.buffer_mut(), inner, usize::from(inner.height).saturating_sub(1), &hint, None);
+}
+
+fn question(model: &Model, theme: &Theme, dialog: &ConfirmDialog, frame: &mut Frame<'_>, area: Rect) {
+    let wrapped: Vec<String> = dialog.lines.iter().flat_map(|l| text::wrap(l, 72)).collect();
+    let height = u16::try_from(wrapped.len() + 5).unwrap_or(area.height);
+    let inner = window(theme, frame, centered(area, 78, height), dialog.title.clone());
+    for (row, line) in wrapped.iter().enumerate() {
+        put(frame.buffer_mut(), inner, row, &Line::from(line.clone()), None);
+    }
+    let choice = |label: &'static str, on: bool| {
+        Span::styled(format!(" {label} "), theme.style(if on { Meaning::Selection } else { Meaning::Muted }))
+    };
+    let answers = Line::from(vec![choice("No", !dialog.yes), Span::raw("  "), choice("Yes", dialog.yes)]);
+    put(frame.buffer_mut(), inner, wrapped.len() + 1, &answers, None);
+    let keys = dialog_keys(model, theme, &[Action::Yes, Action::No, Action::SwitchAnswer, Action::ConfirmAnswer]);
+    put(frame.buffer_mut(), inner, wrapped.len() + 2, &keys, None);
+}
+
+/// A cleared area with a border; gives the area inside.
 fn window(theme: &Theme, frame: &mut Frame<'_>, area: Rect, title: String) -> Rect {
     frame.render_widget(Clear, area);
     let block = bordered(theme, title, true);
@@ -129,7 +149,9 @@ fn input(theme: &Theme, frame: &mut Frame<'_>, area: Rect, row: u16, edit: &Line
     }
     let cursor = text::width(&lead);
     let tail = text::fit(after, width.saturating_sub(cursor));
-    let line = Line::from(vec![Span::styled("> ", theme.style(Meaning::Accent)), Span::raw(lead), Span::raw(tail)]);
+    let style = if edit.is_selected() { theme.style(Meaning::Selection) } else { Style::default() };
+    let line =
+        Line::from(vec![Span::styled("> ", theme.style(Meaning::Accent)), Span::styled(lead, style), Span::styled(tail, style)]);
     put(frame.buffer_mut(), area, usize::from(row), &line, None);
     if has_keys && row < area.height {
         let x = area.x.saturating_add(2).saturating_add(u16::try_from(cursor).unwrap_or(0));
@@ -139,12 +161,15 @@ fn input(theme: &Theme, frame: &mut Frame<'_>, area: Rect, row: u16, edit: &Line
 
 fn help(model: &Model, theme: &Theme) -> Vec<Line<'static>> {
     let mut lines = Vec::new();
-    for context in model.contexts() {
+    for context in model.view_contexts() {
         lines.push(Line::from(Span::styled(context.title().to_owned(), theme.style(Meaning::Title))));
         for spec in ACTIONS.iter().filter(|s| s.context == context) {
             let off = if model.read_only && spec.changes { " (off: read-only)" } else { "" };
             lines.push(Line::from(vec![
-                Span::styled(format!("  {} ", text::pad(&spec.all_keys(), 12)), theme.style(Meaning::Accent)),
+                Span::styled(
+                    format!("  {} ", text::pad(&model.keymap.keys_of(spec.action).join(" "), 12)),
+                    theme.style(Meaning::Accent),
+                ),
                 Span::raw(format!("{}{off}", spec.help)),
             ]));
         }
@@ -157,7 +182,7 @@ fn help(model: &Model, theme: &Theme) -> Vec<Line<'static>> {
 /// What the signs on the screen mean.
 fn glyphs(model: &Model, theme: &Theme) -> Vec<Line<'static>> {
     let mut lines = vec![Line::from(Span::styled("signs", theme.style(Meaning::Title)))];
-    let signs: &[&str] = if model.contexts().contains(&Context::Board) {
+    let signs: &[&str] = if model.view_contexts().contains(&Context::Board) {
         &["● firing   ◔ pending   ◌ silenced or inhibited   ✓ marked", "chart: ▲ alert began, ┄ its threshold"]
     } else {
         &[
@@ -177,6 +202,11 @@ fn glyphs(model: &Model, theme: &Theme) -> Vec<Line<'static>> {
     lines
 }
 
+/// The first key of an action; empty when it has none.
+fn first_key(model: &Model, action: Action) -> String {
+    model.keymap.keys_of(action).into_iter().next().unwrap_or_default()
+}
+
 fn commands(
     model: &Model,
     theme: &Theme,
@@ -186,14 +216,19 @@ fn commands(
     frame: &mut Frame<'_>,
     area: Rect,
 ) {
-    let found = palette(edit.text(), &model.contexts());
-    let inner = window(theme, frame, centered(area, 84, area.height.min(20)), format!("Command · {} match", found.len()));
+    let found = palette(edit.text(), &model.view_contexts());
+    let inner = window(
+        theme,
+        frame,
+        centered(area, 84, area.height.min(20)),
+        format!("Commands · {}", crate::telemetry::words::count(found.len(), "match").replace("matchs", "matches")),
+    );
     input(theme, frame, inner, 0, edit, true);
     let list = Rect { y: inner.y + 1, height: inner.height.saturating_sub(1), ..inner };
     let offset = cache.offset("palette", selected, usize::from(list.height), found.len());
     for (row, spec) in found.iter().enumerate().skip(offset).take(usize::from(list.height)) {
         let line = Line::from(vec![
-            Span::styled(text::pad(&spec.first_key(), 6), theme.style(Meaning::Accent)),
+            Span::styled(text::pad(&first_key(model, spec.action), 6), theme.style(Meaning::Accent)),
             Span::raw(text::fit(&format!("{} · {}", spec.word, spec.help), usize::from(list.width).saturating_sub(7))),
         ]);
         put(frame.buffer_mut(), list, row - offset, &line, (row == selected).then(|| theme.style(Meaning::Selection)));
@@ -208,13 +243,13 @@ fn declare(model: &Model, theme: &Theme, form: &DeclareForm, frame: &mut Frame<'
     };
     let inner = window(theme, frame, centered(area, 94, 14), title);
     let width = usize::from(inner.width);
-    let label = |words: &str, field: usize| {
+    let label = |words: &str, field: DeclareField| {
         Span::styled(text::pad(words, 10), theme.style(if form.field == field { Meaning::Accent } else { Meaning::Muted }))
     };
-    put(frame.buffer_mut(), inner, 0, &Line::from(label("Title", 0)), None);
+    put(frame.buffer_mut(), inner, 0, &Line::from(label("Title", DeclareField::Title)), None);
     let field = Rect { x: inner.x + 10, width: inner.width.saturating_sub(10), ..inner };
-    input(theme, frame, field, 0, &form.title, form.field == 0);
-    put(frame.buffer_mut(), inner, 2, &Line::from(label("Severity", 1)), None);
+    input(theme, frame, field, 0, &form.title, form.field == DeclareField::Title);
+    put(frame.buffer_mut(), inner, 2, &Line::from(label("Severity", DeclareField::Severity)), None);
     for (i, severity) in Severity::ALL.iter().enumerate() {
         let chosen = *severity == form.severity;
         let line = Line::from(vec![
@@ -222,19 +257,20 @@ fn declare(model: &Model, theme: &Theme, form: &DeclareForm, frame: &mut Frame<'
             Span::styled(severity.to_string(), theme.style(Meaning::of(*severity))),
             Span::raw(text::fit(&format!("  {}", model.matrix.meaning(*severity)), width.saturating_sub(17))),
         ]);
-        let style = (chosen && form.field == 1).then(|| theme.style(Meaning::Selection));
+        let style = (chosen && form.field == DeclareField::Severity).then(|| theme.style(Meaning::Selection));
         put(frame.buffer_mut(), inner, 3 + i, &line, style);
     }
     let proposal = format!("          proposed {}: {}", form.proposed, form.reason);
     put(frame.buffer_mut(), inner, 8, &Line::from(Span::styled(text::fit(&proposal, width), theme.style(Meaning::Muted))), None);
-    let commander = if form.is_commander { format!("me ({})", model.user) } else { "nobody yet".to_owned() };
+    let commander = if form.is_commander { format!("me ({})", model.user) } else { "not assigned".to_owned() };
     let line = Line::from(vec![
-        label("Commander", 2),
+        label("Commander", DeclareField::Commander),
         Span::raw(commander),
-        Span::styled("   space changes", theme.style(Meaning::Muted)),
+        Span::styled(format!("   {} changes it", model.key(Action::Toggle)), theme.style(Meaning::Muted)),
     ]);
     put(frame.buffer_mut(), inner, 10, &line, None);
-    let keys = Line::from(Span::styled("⏎ declare   ↑↓ severity   tab field   esc cancel", theme.style(Meaning::Muted)));
+    let keys =
+        dialog_keys(model, theme, &[Action::SubmitForm, Action::PreviousSeverity, Action::NextSeverity, Action::NextField]);
     put(frame.buffer_mut(), inner, 11, &keys, None);
 }
 
@@ -247,14 +283,14 @@ fn evidence(
     at: Option<Timestamp>,
     frame: &mut Frame<'_>,
     area: Rect,
-) {
-    let then = at.map_or_else(String::new, |t| format!(" at {}Z", t.clock(time::UtcOffset::UTC)));
-    let title = format!("{id}{then} · y copies the query · esc closes");
+) -> usize {
+    let then = at.map_or_else(String::new, |t| format!(" at {} UTC", t.date_clock()));
+    let title = format!("{id}{then} · {}", keys(model, &[Action::CopyText, Action::CloseReader]));
     let inner = window(theme, frame, centered(area, area.width.saturating_sub(4), area.height), title);
     let record = model.room.as_ref().and_then(|r| r.incident.as_ref()).and_then(|i| i.evidence(id));
     let Some(record) = record else {
-        put(frame.buffer_mut(), inner, 0, &Line::from("there is no such evidence"), None);
-        return;
+        put(frame.buffer_mut(), inner, 0, &Line::from("This evidence does not exist."), None);
+        return 0;
     };
     let body = model.room.as_ref().and_then(|r| r.bodies.get(&record.digest));
     let mut inner = inner;
@@ -289,30 +325,31 @@ fn evidence(
         (usize::MAX, ..) => 0,
         (n, ..) => n,
     };
-    scrolled(frame.buffer_mut(), inner, &lines, scroll);
+    scrolled(frame.buffer_mut(), inner, &lines, scroll)
 }
 
-/// What the program sees, or for an open item the key that mends it.
-fn what_to_do(g: &GateItem) -> String {
-    // The details name commands; here there are keys.
+/// What was found, or for an open item the key that helps.
+fn what_to_do(model: &Model, g: &GateItem) -> String {
+    // The details of open items name commands; here there are keys.
     if g.met || !g.detail.contains("`warroom") {
         return g.detail.clone();
     }
-    let key = match g.item {
-        "alerts-linked" => "L on the board links some; ⏎ ticks it: say who reported it",
-        "start-time" | "timeline-complete" => "M sets moments",
-        "severity" => "s, and say why",
-        "impact" => "I says it",
-        "commander" => "c gives the command",
-        "stakeholders-told" => "U once they were told; ⏎ ticks it",
-        "contained" => "t sets the status mitigated",
-        "mitigation-recorded" => "F records it",
-        "exit-criteria" => "C looks now",
-        "causes" => "+ on a hypothesis in the timeline; ⏎ ticks it",
-        "actions" => "A writes one down; ⏎ ticks it: say why none is needed",
-        _ => "⏎ ticks it: say how you know",
-    };
-    key.to_owned()
+    let key = |a: Action| model.key(a);
+    let tick = key(Action::Choose);
+    match g.item {
+        "alerts-linked" => format!("{} on the board links alerts; {tick} ticks it: say who reported it", key(Action::Link)),
+        "start-time" | "timeline-complete" => format!("{} sets milestones", key(Action::SetTime)),
+        "severity" => format!("{} sets the severity, with a reason", key(Action::SetSeverity)),
+        "impact" => format!("{} describes the impact", key(Action::Impact)),
+        "commander" => format!("{} assigns a commander", key(Action::AssignRole)),
+        "stakeholders-told" => format!("{} records an update; {tick} ticks it", key(Action::Published)),
+        "contained" => format!("{} sets the status to mitigated", key(Action::SetStatus)),
+        "mitigation-recorded" => format!("{} records a mitigation", key(Action::Mitigation)),
+        "exit-criteria" => format!("{} checks them now", key(Action::Check)),
+        "causes" => format!("{} on a hypothesis in the timeline; {tick} ticks it", key(Action::Support)),
+        "actions" => format!("{} adds an action item; {tick} ticks it: say why none is needed", key(Action::AddAction)),
+        _ => format!("{tick} ticks it: say how you know"),
+    }
 }
 
 /// The checklist of the phases: what is met, by what or whom; what is open, and what to do.
@@ -320,7 +357,8 @@ fn checklist(model: &Model, theme: &Theme, cache: &mut ViewCache, selected: usiz
     let Some(incident) = model.room.as_ref().and_then(|r| r.incident.as_ref()) else { return };
     let items = gates(incident, model.now, model.monitor);
     let open = items.iter().filter(|g| !g.met).count();
-    let title = format!("Checklist {open} open of {} · ⏎ ticks what only people can see · esc closes", items.len());
+    let (tick, close) = (model.key(Action::Choose), model.key(Action::Back));
+    let title = format!("Checklist {open} of {} open · {tick} tick ✎ items  {close} close", items.len());
     let inner = window(theme, frame, centered(area, 120, area.height), title);
     let mut lines: Vec<(Line<'static>, bool)> = Vec::new();
     let mut phase = None;
@@ -339,7 +377,7 @@ fn checklist(model: &Model, theme: &Theme, cache: &mut ViewCache, selected: usiz
         let line = Line::from(vec![
             Span::raw(" "),
             Span::styled(lead, theme.style(meaning)),
-            Span::styled(text::fit(&what_to_do(g), width.saturating_sub(used)), theme.style(Meaning::Muted)),
+            Span::styled(text::fit(&what_to_do(model, g), width.saturating_sub(used)), theme.style(Meaning::Muted)),
         ]);
         lines.push((line, n == selected));
     }

@@ -4,6 +4,7 @@ use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 
+use crate::app::action::Action;
 use crate::app::model::Model;
 use crate::app::room::Room;
 use crate::app::update::{Sight, sight};
@@ -11,11 +12,11 @@ use crate::incident::gate::gates;
 use crate::incident::{ActionScope, CitedFinding, FindingKind, GateItem, Incident, Milestone, SourceStatus, Verdict};
 use crate::telemetry::Timestamp;
 use crate::telemetry::time::human_duration;
-use crate::ui::text;
 use crate::ui::theme::{Meaning, Theme};
 use crate::ui::widgets::{cited, frame as bordered, scrolled};
+use crate::ui::{ViewCache, text};
 
-pub fn render(model: &Model, room: &Room, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
+pub fn render(model: &Model, room: &Room, theme: &Theme, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
     let Some(incident) = &room.incident else { return };
     let columns: Vec<Rect> = if area.width >= 140 {
         Layout::horizontal([Constraint::Percentage(29), Constraint::Percentage(45), Constraint::Percentage(26)])
@@ -31,11 +32,12 @@ pub fn render(model: &Model, room: &Room, theme: &Theme, frame: &mut Frame<'_>, 
     };
     if let [left, middle, right] = columns.as_slice() {
         draw(theme, frame, *left, "What we know".to_owned(), |w| known(model, incident, theme, w), 0);
-        draw(theme, frame, *middle, findings_title(incident), |w| findings(model, incident, theme, w), room.scroll);
+        let limit = draw(theme, frame, *middle, findings_title(incident), |w| findings(model, incident, theme, w), room.scroll);
+        cache.scroll_limit = limit;
         draw(theme, frame, *right, "People and clocks".to_owned(), |w| people(model, incident, theme, w), 0);
         return;
     }
-    draw(
+    cache.scroll_limit = draw(
         theme,
         frame,
         area,
@@ -62,13 +64,13 @@ fn draw(
     title: String,
     lines: impl FnOnce(usize) -> Vec<Line<'static>>,
     offset: usize,
-) {
+) -> usize {
     let block = bordered(theme, title, false);
     let inner = block.inner(area);
     frame.render_widget(block, area);
     let inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner };
     let lines = lines(usize::from(inner.width));
-    scrolled(frame.buffer_mut(), inner, &lines, offset);
+    scrolled(frame.buffer_mut(), inner, &lines, offset)
 }
 
 fn findings_title(incident: &Incident) -> String {

@@ -4,18 +4,21 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
+use crate::app::action::Action;
+use crate::app::model::Model;
 use crate::app::room::Room;
+use crate::ui::ViewCache;
 use crate::ui::theme::{Meaning, Theme};
 use crate::ui::widgets::{frame as bordered, markdown, scrolled};
 
-pub fn render(room: &Room, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
-    let block = bordered(theme, "Report as it would be exported now · e writes it to a file".to_owned(), true);
+pub fn render(model: &Model, room: &Room, theme: &Theme, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
+    let block = bordered(theme, format!("Report as of now · {} exports it", model.key(Action::Export)), true);
     let inner = block.inner(area);
     frame.render_widget(block, area);
     let inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner };
     let lines = match &room.report {
         Some(text) => markdown(theme, text, usize::from(inner.width)),
-        None => vec![Line::from(Span::styled("making the report …", theme.style(Meaning::Muted)))],
+        None => vec![Line::from(Span::styled("Making the report …", theme.style(Meaning::Muted)))],
     };
-    scrolled(frame.buffer_mut(), inner, &lines, room.scroll);
+    cache.scroll_limit = scrolled(frame.buffer_mut(), inner, &lines, room.scroll);
 }

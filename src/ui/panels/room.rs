@@ -20,13 +20,13 @@ pub fn render(model: &Model, theme: &Theme, cache: &mut ViewCache, frame: &mut F
         return;
     }
     match room.tab {
-        Tab::Overview => overview::render(model, room, theme, frame, body),
+        Tab::Overview => overview::render(model, room, theme, cache, frame, body),
         Tab::Timeline => timeline::render(model, room, theme, cache, frame, body),
         Tab::Signals => signals::render(room, theme, cache, frame, body),
         Tab::Logs => logs::render(model, theme, cache, frame, body),
-        Tab::Assistant => assistant::render(model, room, theme, frame, body),
+        Tab::Assistant => assistant::render(model, room, theme, cache, frame, body),
         Tab::Actions => actions::render(model, room, theme, cache, frame, body),
-        Tab::Report => report::render(room, theme, frame, body),
+        Tab::Report => report::render(model, room, theme, cache, frame, body),
     }
 }
 

@@ -1,0 +1,184 @@
+//! What people type on one line, as the parameters of a command: `ben 5 check the replica`, `09:27 the first mail`, `… next 45m`.
+
+use std::path::PathBuf;
+
+use crate::incident::action::ActionState;
+use crate::incident::{Command, NextUpdate};
+use crate::telemetry::Moment;
+use crate::telemetry::time::parse_duration;
+
+/// Completes a command with a typed line. The command's own values say which parameter the line is for: among several optional ones
+/// (an impact, a change of an action item) the one that is set, to an empty text.
+///
+/// # Errors
+/// What to type instead.
+pub fn fill(mut command: Command, line: &str) -> Result<Command, String> {
+    let typed = line.trim().to_owned();
+    match &mut command {
+        Command::Note { text, .. }
+        | Command::Correct { text, .. }
+        | Command::Tick { text, .. }
+        | Command::Objection { text, .. }
+        | Command::Outcome { text, .. }
+        | Command::Event { text, .. } => *text = typed,
+        Command::Severity { reason, .. }
+        | Command::Hypothesis { reason, .. }
+        | Command::Escalate { reason, .. }
+        | Command::Unacknowledge { reason }
+        | Command::Reopen { reason } => *reason = typed,
+        Command::Status { override_reason, reason, .. } => match override_reason {
+            Some(why) => *why = typed,
+            None => *reason = Some(typed),
+        },
+        Command::Unlink { reason, .. } | Command::Merge { reason, .. } => *reason = Some(typed),
+        Command::Assign { holder, .. } => *holder = typed,
+        Command::AddAction(new) => new.text = typed,
+        Command::Grade { text, .. } => *text = Some(typed),
+        Command::SetExit { criteria } => *criteria = crate::analysis::exit::parse(&typed)?,
+        Command::Task { name, text, minutes } => {
+            let usage = "Type who, in how many minutes, and what: ben 5 check the replica";
+            (*name, *minutes, *text) = name_minutes_text(&typed).ok_or(usage)?;
+        }
+        Command::CompleteAction { action, result } => match typed.strip_prefix("again ") {
+            Some(rest) => {
+                let usage = "Not done yet? Type: again 10 still looking";
+                let (minutes, result) = rest.trim_start().split_once(' ').ok_or(usage)?;
+                let again_in = Some(parse_minutes(minutes).ok_or(usage)?);
+                command = Command::Report { action: *action, result: result.trim().to_owned(), again_in };
+            }
+            None => *result = (!typed.is_empty()).then_some(typed),
+        },
+        Command::Report { result, .. } => *result = typed,
+        Command::Impact { services, users, region, text, .. } => {
+            if let Some(all) = services {
+                *all = typed.split(',').map(|s| s.trim().to_owned()).collect();
+            } else if let Some(value) = [users, region, text].into_iter().flatten().next() {
+                *value = typed;
+            }
+        }
+        Command::Time { time, reason, exception, .. } => {
+            let (moment, why) = moment_and_text(&typed)?;
+            let (why, out_of_order) = why.split_once(" !").map_or((why, None), |(why, e)| (why, Some(e.trim().to_owned())));
+            (*time, *reason, *exception) = (moment, why.trim().to_owned(), out_of_order);
+        }
+        Command::RecordUpdate { text, next, .. } => (*text, *next) = update_and_next(&typed),
+        Command::Attach { file, note } => (*file, *note) = path_and_note(&typed),
+        Command::ChangeAction { change, .. } => {
+            if change.state == Some(ActionState::Dropped) {
+                change.result = Some(typed);
+            } else if let Some(value) = [&mut change.owner, &mut change.due, &mut change.priority].into_iter().flatten().next() {
+                *value = typed;
+            }
+        }
+        Command::Page { name, text } => {
+            let usage = "Type who, then what: ben checkout is down, please join";
+            let (who, what) = typed.split_once(' ').ok_or(usage)?;
+            (*name, *text) = (who.to_owned(), what.trim().to_owned());
+        }
+        Command::Undo { .. }
+        | Command::Check
+        | Command::Renounce { .. }
+        | Command::KeepLine { .. }
+        | Command::Link { .. }
+        | Command::Acknowledge
+        | Command::Accept { .. } => {}
+    }
+    Ok(command)
+}
+
+/// A time in front of a text: `09:27 text`, `10m ago text`, `yesterday 18:20 text`, `2026-11-28 18:00 text`.
+///
+/// # Errors
+/// What to type instead.
+pub fn moment_and_text(typed: &str) -> Result<(Moment, &str), String> {
+    let mut ends: Vec<usize> = typed.match_indices(' ').map(|(at, _)| at).take(3).collect();
+    ends.reverse();
+    // The longest beginning that is a time: `10m ago` before `10m`.
+    let found = ends.into_iter().find_map(|end| Some((typed.get(..end)?.parse::<Moment>().ok()?, typed.get(end..)?.trim())));
+    match found {
+        Some((moment, text)) if !text.is_empty() => Ok((moment, text)),
+        _ => Err("Begin with the time in UTC, then a few words: 09:27 text, 10m ago text, 2026-11-28 18:00 text".to_owned()),
+    }
+}
+
+fn parse_minutes(text: &str) -> Option<u64> {
+    text.trim_end_matches(['m', '\'']).parse().ok().filter(|n| (1..=10_080).contains(n))
+}
+
+fn name_minutes_text(typed: &str) -> Option<(String, u64, String)> {
+    let (name, rest) = typed.split_once(' ')?;
+    let (minutes, text) = rest.trim_start().split_once(' ')?;
+    let text = text.trim();
+    (!text.is_empty()).then_some((name.to_owned(), parse_minutes(minutes)?, text.to_owned()))
+}
+
+/// `… next 45m` at the end of an update: when the next one comes; `… next none`: it was the last one.
+fn update_and_next(typed: &str) -> (String, NextUpdate) {
+    let found = typed.rsplit_once(" next ").and_then(|(text, when)| {
+        let when = when.trim();
+        let next = if when == "none" { NextUpdate::Never } else { NextUpdate::In(parse_duration(when).ok()?) };
+        Some((text, next))
+    });
+    match found {
+        Some((text, next)) => (text.trim_end_matches([';', ',', ' ']).to_owned(), next),
+        None => (typed.to_owned(), NextUpdate::Scheduled),
+    }
+}
+
+/// `/tmp/top.txt what it shows`; a path with spaces is in quotes.
+fn path_and_note(typed: &str) -> (PathBuf, Option<String>) {
+    let quoted = typed.strip_prefix('"').and_then(|rest| rest.split_once('"'));
+    let (path, note) = quoted.or_else(|| typed.split_once(' ')).unwrap_or((typed, ""));
+    (PathBuf::from(path), Some(note.trim().to_owned()).filter(|n| !n.is_empty()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::incident::{ActionChange, ActionId, Milestone};
+    use std::time::Duration;
+
+    #[test]
+    fn reads_a_task() {
+        let template = Command::Task { name: String::new(), text: String::new(), minutes: 10 };
+        let task = |line| fill(template.clone(), line);
+        assert_eq!(
+            task("ben 5m check the replica"),
+            Ok(Command::Task { name: "ben".into(), text: "check the replica".into(), minutes: 5 })
+        );
+        assert!(task("ben check").unwrap_err().contains("ben 5 check the replica"));
+    }
+
+    #[test]
+    fn reads_times_of_several_words() {
+        for (line, moment, text) in [
+            ("09:27 it began", "09:27", "it began"),
+            ("10m ago a mail", "10m ago", "a mail"),
+            ("yesterday 18:20 x", "yesterday 18:20", "x"),
+        ] {
+            assert_eq!(moment_and_text(line), Ok((moment.parse().unwrap(), text)), "{line}");
+        }
+        assert!(moment_and_text("it began").is_err() && moment_and_text("09:27").is_err());
+    }
+
+    #[test]
+    fn fills_the_parameter_that_is_set() {
+        let owner = ActionChange { owner: Some(String::new()), ..ActionChange::default() };
+        let filled = fill(Command::ChangeAction { action: ActionId(1), change: owner }, "ben");
+        let Ok(Command::ChangeAction { change, .. }) = filled else { panic!("{filled:?}") };
+        assert_eq!((change.owner.as_deref(), change.due), (Some("ben"), None));
+        let time =
+            Command::Time { moment: Milestone::Detected, time: "now".parse().unwrap(), reason: String::new(), exception: None };
+        let Ok(Command::Time { reason, exception, .. }) = fill(time, "09:27 a customer called ! the clock was wrong") else {
+            panic!()
+        };
+        assert_eq!((reason.as_str(), exception.as_deref()), ("a customer called", Some("the clock was wrong")));
+    }
+
+    #[test]
+    fn reads_when_the_next_update_comes() {
+        assert_eq!(update_and_next("All is well; next 45m"), ("All is well".into(), NextUpdate::In(Duration::from_secs(2700))));
+        assert_eq!(update_and_next("Over, next none"), ("Over".into(), NextUpdate::Never));
+        assert_eq!(update_and_next("The next step is a restart"), ("The next step is a restart".into(), NextUpdate::Scheduled));
+    }
+}

@@ -1,0 +1,87 @@
+//! What the other parts of the update share: opening dialogs, running commands, and reading the selection.
+
+use super::super::action::Action;
+use super::super::edit::LineEdit;
+use super::super::model::{Model, Tone};
+use super::super::msg::Effect;
+use super::super::overlay::{LineDialog, ListDialog, Overlay, Purpose, Row};
+use crate::incident::{Command, Entry, EvidenceId, Incident, IncidentId};
+use crate::telemetry::Timestamp;
+
+/// The incident of the room, once it has been read.
+pub(super) fn current(model: &Model) -> Option<&Incident> {
+    model.room.as_ref()?.incident.as_ref()
+}
+
+/// Opens an overlay.
+pub(super) fn show(model: &mut Model, overlay: Overlay) -> Vec<Effect> {
+    model.overlay = Some(overlay);
+    Vec::new()
+}
+
+/// Says something, and does nothing else.
+pub(super) fn say(model: &mut Model, text: impl Into<String>) -> Vec<Effect> {
+    model.say(Tone::Plain, text);
+    Vec::new()
+}
+
+/// `text` with the key of an action in the place of `{}`: `Press {} to investigate.`
+pub(super) fn say_key(model: &mut Model, text: &str, action: Action) -> Vec<Effect> {
+    let text = text.replace("{}", &model.key(action));
+    say(model, text)
+}
+
+/// Hands an effect that writes to the runtime; it counts as unsaved until it is answered.
+pub(super) fn write(model: &mut Model, effect: Effect) -> Vec<Effect> {
+    model.unsaved += 1;
+    vec![effect]
+}
+
+/// Runs a command on an incident.
+pub(super) fn run_on(model: &mut Model, id: IncidentId, command: Command) -> Vec<Effect> {
+    write(model, Effect::Run { id, command: Box::new(command), at: None })
+}
+
+/// Runs a command on the incident of the room.
+pub(super) fn run(model: &mut Model, command: Command) -> Vec<Effect> {
+    run_at(model, command, None)
+}
+
+/// Runs a command on the incident of the room, backdated.
+pub(super) fn run_at(model: &mut Model, command: Command, at: Option<Timestamp>) -> Vec<Effect> {
+    with_id(model, |m, id| write(m, Effect::Run { id, command: Box::new(command), at }))
+}
+
+/// Does something with the id of the room's incident; nothing without a room.
+pub(super) fn with_id(model: &mut Model, then: impl FnOnce(&mut Model, IncidentId) -> Vec<Effect>) -> Vec<Effect> {
+    match model.room.as_ref().map(|r| r.id) {
+        Some(id) => then(model, id),
+        None => Vec::new(),
+    }
+}
+
+/// A line that completes a command.
+pub(super) fn command_line(title: impl Into<String>, hint: impl Into<String>, command: Command) -> LineDialog {
+    LineDialog { title: title.into(), edit: LineEdit::default(), purpose: Purpose::Command(Box::new(command)), hint: hint.into() }
+}
+
+/// Opens a line that completes a command.
+pub(super) fn ask(model: &mut Model, title: &str, hint: &str, command: Command) -> Vec<Effect> {
+    show(model, Overlay::Line(command_line(title, hint, command)))
+}
+
+/// Opens a list that starts at a row.
+pub(super) fn choose(model: &mut Model, title: impl Into<String>, rows: Vec<Row>, selected: usize) -> Vec<Effect> {
+    show(model, Overlay::List(ListDialog::new(title, rows, selected)))
+}
+
+/// `[E3][E4]`; empty without evidence.
+pub(super) fn tagged(ids: &[EvidenceId]) -> String {
+    ids.iter().map(|id| format!("[{id}]")).collect()
+}
+
+/// The selected entry of the timeline.
+pub(super) fn selected_entry(model: &Model) -> Option<&Entry> {
+    let room = model.room.as_ref()?;
+    room.shown_entries().get(room.entry_position()).copied()
+}

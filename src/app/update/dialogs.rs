@@ -1,0 +1,382 @@
+//! Keys while a dialog is open.
+
+use super::super::action::Action;
+use super::super::chord::{Chord, Code};
+use super::super::edit::LineEdit;
+use super::super::fill::{fill, moment_and_text};
+use super::super::model::{Model, Screen, Tone};
+use super::super::msg::Effect;
+use super::super::overlay::{ConfirmDialog, DeclareField, DeclareForm, LineDialog, ListDialog, Next, Overlay, Purpose, palette};
+use super::super::room::Tab;
+use super::common::{current, run, run_at, run_on, say, show, write};
+use super::go::{go_to_finding, scroll, start_question};
+use super::lists::change_status;
+use super::logs::search_from_here;
+use super::perform;
+use crate::incident::gate::{Check, gates};
+use crate::incident::{Command, NoteKind, Severity};
+use crate::telemetry::failure::Explain;
+
+/// Does what a bound key means in the dialog that is open.
+pub(super) fn perform(model: &mut Model, action: Action, chord: Chord) -> Vec<Effect> {
+    let Some(overlay) = model.overlay.take() else { return Vec::new() };
+    match overlay {
+        Overlay::Help { scroll: at } => match scrolled(model, action, at) {
+            Some(scroll) => show(model, Overlay::Help { scroll }),
+            None => closed_or_kept(model, action, Overlay::Help { scroll: at }),
+        },
+        Overlay::Text { title, text, scroll: at } => {
+            if action == Action::CopyText {
+                let copied = text.clone();
+                model.overlay = Some(Overlay::Text { title, text, scroll: at });
+                model.say(Tone::Good, perform::COPIED);
+                return vec![Effect::Copy(copied)];
+            }
+            match scrolled(model, action, at) {
+                Some(scroll) => show(model, Overlay::Text { title, text, scroll }),
+                None => closed_or_kept(model, action, Overlay::Text { title, text, scroll: at }),
+            }
+        }
+        Overlay::Evidence { id, scroll: place, at } => {
+            if action == Action::CopyText {
+                let query = current(model).and_then(|i| i.evidence(id)).map(|e| e.query.clone());
+                model.overlay = Some(Overlay::Evidence { id, scroll: place, at });
+                model.say(Tone::Good, "The query is copied.");
+                return query.map(Effect::Copy).into_iter().collect();
+            }
+            match scrolled(model, action, place) {
+                Some(scroll) => show(model, Overlay::Evidence { id, scroll, at }),
+                None => closed_or_kept(model, action, Overlay::Evidence { id, scroll: place, at }),
+            }
+        }
+        Overlay::Gates { selected } => in_checklist(model, action, selected),
+        Overlay::Palette { edit, selected } => in_palette(model, action, edit, selected),
+        Overlay::Line(line) => in_line(model, action, line),
+        Overlay::List(list) => in_list(model, action, list),
+        Overlay::Declare(form) => in_declaration(model, action, chord, form),
+        Overlay::Confirm(dialog) => in_confirmation(model, action, dialog),
+    }
+}
+
+/// Handles a key that is not bound: it is typed, or it closes the dialog.
+pub(super) fn typed(model: &mut Model, chord: Chord) -> Vec<Effect> {
+    if chord == Chord::plain(Code::Esc) {
+        return match model.overlay.take() {
+            Some(overlay) => closed(model, &overlay),
+            None => Vec::new(),
+        };
+    }
+    match &mut model.overlay {
+        Some(Overlay::Line(line)) => {
+            line.edit.key(chord);
+        }
+        Some(Overlay::Palette { edit, selected }) => {
+            if edit.key(chord) {
+                *selected = 0;
+            }
+        }
+        Some(Overlay::List(_)) => return typed_in_list(model, chord),
+        Some(Overlay::Declare(form)) => match (form.field, chord.code) {
+            (DeclareField::Title, _) => {
+                form.title.key(chord);
+            }
+            (DeclareField::Severity, Code::Char(c)) => {
+                if let Some(severity) = c.to_digit(10).and_then(|d| d.to_string().parse().ok()) {
+                    form.severity = severity;
+                }
+            }
+            (DeclareField::Severity | DeclareField::Commander, _) => {}
+        },
+        Some(
+            Overlay::Help { .. } | Overlay::Text { .. } | Overlay::Evidence { .. } | Overlay::Gates { .. } | Overlay::Confirm(_),
+        )
+        | None => {}
+    }
+    changed(model)
+}
+
+/// After a text has changed: a filter applies while it is typed.
+pub(super) fn changed(model: &mut Model) -> Vec<Effect> {
+    match &model.overlay {
+        Some(Overlay::Line(LineDialog { edit, purpose: Purpose::Filter, .. })) => {
+            let text = edit.text().to_owned();
+            set_filter(model, &text);
+        }
+        Some(Overlay::Line(LineDialog { edit, purpose: Purpose::Search, .. })) => {
+            model.logs.search = edit.text().trim().to_owned();
+        }
+        _ => {}
+    }
+    Vec::new()
+}
+
+/// The offset of a text after a movement; `None` for an action that does not scroll.
+fn scrolled(model: &Model, action: Action, at: usize) -> Option<usize> {
+    let half = model.half_page().cast_signed();
+    let by = match action {
+        Action::Down => 1,
+        Action::Up => -1,
+        Action::HalfDown => half,
+        Action::HalfUp => -half,
+        Action::Top => isize::MIN,
+        Action::Bottom => isize::MAX,
+        _ => return None,
+    };
+    Some(scroll(at, by, model.scroll_limit))
+}
+
+/// Closes a text on its closing keys; otherwise it stays open.
+fn closed_or_kept(model: &mut Model, action: Action, overlay: Overlay) -> Vec<Effect> {
+    if matches!(action, Action::CloseReader | Action::Back | Action::Quit | Action::Help | Action::Cancel) {
+        return closed(model, &overlay);
+    }
+    show(model, overlay)
+}
+
+/// Closes a dialog without doing anything. A filter that was being typed is cleared.
+fn closed(model: &mut Model, overlay: &Overlay) -> Vec<Effect> {
+    if let Overlay::Line(line) = overlay {
+        match line.purpose {
+            Purpose::Filter => set_filter(model, ""),
+            Purpose::Search => model.logs.search.clear(),
+            Purpose::Command(_) | Purpose::NoteAt | Purpose::Question | Purpose::ExportPath => {}
+        }
+    }
+    Vec::new()
+}
+
+/// The selected row after an action of a list.
+fn moved(action: Action, selected: usize, length: usize) -> usize {
+    match action {
+        Action::NextChoice => (selected + 1).min(length.saturating_sub(1)),
+        Action::PreviousChoice => selected.saturating_sub(1),
+        _ => selected,
+    }
+}
+
+/// The checklist: choosing an item ticks it, or removes the tick.
+fn in_checklist(model: &mut Model, action: Action, selected: usize) -> Vec<Effect> {
+    let (now, monitor) = (model.now, model.monitor);
+    let Some(items) = current(model).map(|i| gates(i, now, monitor)) else { return Vec::new() };
+    let selected = moved(action, selected.min(items.len().saturating_sub(1)), items.len());
+    let Some(item) = items.get(selected).filter(|_| action == Action::Choose) else {
+        return show(model, Overlay::Gates { selected });
+    };
+    if item.check == Check::Automatic || model.read_only {
+        let why = if model.read_only {
+            "Read-only mode: items cannot be ticked.".to_owned()
+        } else {
+            format!("warroom checks this itself: {}", item.detail)
+        };
+        model.say(Tone::Plain, why);
+        return show(model, Overlay::Gates { selected });
+    }
+    let met = !item.met;
+    let command = Command::Tick { item: item.item.to_owned(), met, text: String::new() };
+    show(
+        model,
+        Overlay::Line(LineDialog {
+            title: format!("{}: {}", item.label, if met { "how do you know" } else { "why not" }),
+            edit: LineEdit::default(),
+            purpose: Purpose::Command(Box::new(command)),
+            hint: "The timeline records it with your name.".to_owned(),
+        }),
+    )
+}
+
+fn in_palette(model: &mut Model, action: Action, edit: LineEdit, selected: usize) -> Vec<Effect> {
+    let found = palette(edit.text(), &model.view_contexts());
+    if action != Action::Choose {
+        return show(model, Overlay::Palette { selected: moved(action, selected, found.len()), edit });
+    }
+    match found.get(selected) {
+        Some(spec) => perform::perform(model, spec.action),
+        None => say(model, format!("No command matches '{}'.", edit.text())),
+    }
+}
+
+fn in_line(model: &mut Model, action: Action, line: LineDialog) -> Vec<Effect> {
+    match action {
+        Action::Submit => {
+            let effects = submit(model, &line);
+            // If it is refused, the text comes back.
+            if let [effect @ Effect::Run { .. }] = effects.as_slice() {
+                model.sent = Some((effect.clone(), Overlay::Line(line)));
+            }
+            effects
+        }
+        Action::Recall | Action::RecallNext => {
+            let recall = match line.purpose {
+                Purpose::Filter => Some(&model.logs.filters),
+                Purpose::Search => Some(&model.logs.searches),
+                Purpose::Command(_) | Purpose::NoteAt | Purpose::Question | Purpose::ExportPath => None,
+            };
+            let recalled = recall.and_then(|r| r.step(line.edit.text(), action == Action::Recall)).map(str::to_owned);
+            let edit = recalled.map_or_else(|| line.edit.clone(), LineEdit::with);
+            model.overlay = Some(Overlay::Line(LineDialog { edit, ..line }));
+            changed(model)
+        }
+        _ => show(model, Overlay::Line(line)),
+    }
+}
+
+fn set_filter(model: &mut Model, text: &str) {
+    match (model.screen, &mut model.room) {
+        (Screen::Board, _) => {
+            text.clone_into(&mut model.board.filter);
+            model.board.lay_out();
+        }
+        (Screen::Room, Some(room)) if room.tab == Tab::Logs => text.clone_into(&mut model.logs.filter),
+        (Screen::Room, Some(room)) => text.clone_into(&mut room.filter),
+        (Screen::Room, None) => {}
+    }
+}
+
+fn submit(model: &mut Model, line: &LineDialog) -> Vec<Effect> {
+    let text = line.edit.text().trim();
+    match &line.purpose {
+        Purpose::Filter => {
+            set_filter(model, text);
+            model.logs.filters.keep(text);
+            Vec::new()
+        }
+        Purpose::Search => {
+            text.clone_into(&mut model.logs.search);
+            model.logs.searches.keep(text);
+            if !text.is_empty() {
+                search_from_here(model);
+            }
+            Vec::new()
+        }
+        Purpose::Question if text.is_empty() => say(model, "Nothing was typed, so nothing was asked."),
+        Purpose::Question => start_question(model, text.to_owned()),
+        Purpose::ExportPath if text.is_empty() => say(model, "Nothing was typed, so nothing was exported."),
+        Purpose::ExportPath => match model.room.as_ref().map(|r| r.id) {
+            Some(id) => vec![Effect::Export { id, path: text.to_owned(), replace: false }],
+            None => Vec::new(),
+        },
+        Purpose::NoteAt => {
+            let resolved = moment_and_text(text)
+                .and_then(|(moment, note)| Ok((moment.resolve(model.now).map_err(|e| e.to_string())?, note.to_owned())));
+            match resolved {
+                Ok((at, text)) => run_at(model, Command::Note { text, kind: NoteKind::Observation }, Some(at)),
+                Err(why) => again(model, line, &why),
+            }
+        }
+        // The one command whose text may be left empty.
+        Purpose::Command(command) if text.is_empty() && !matches!(**command, Command::CompleteAction { .. }) => {
+            say(model, "Nothing was typed, so nothing was recorded.")
+        }
+        Purpose::Command(command) => match fill((**command).clone(), text) {
+            Ok(Command::Page { name, text }) => match model.room.as_ref().map(|r| r.id) {
+                Some(id) => vec![Effect::PreparePage { id, name, text }],
+                None => Vec::new(),
+            },
+            Ok(command) => match command.checked() {
+                Ok(command) => run(model, command),
+                Err(refusal) => again(model, line, &refusal.failure().line()),
+            },
+            Err(why) => again(model, line, &why),
+        },
+    }
+}
+
+/// Opens the line again with what was typed: a mistake must not cost retyping.
+fn again(model: &mut Model, line: &LineDialog, why: &str) -> Vec<Effect> {
+    model.say(Tone::Bad, why);
+    show(model, Overlay::Line(LineDialog { hint: why.to_owned(), ..line.clone() }))
+}
+
+fn in_list(model: &mut Model, action: Action, list: ListDialog) -> Vec<Effect> {
+    let shown = list.shown().len();
+    if action == Action::Choose {
+        return choose_row(model, &list, list.selected);
+    }
+    show(model, Overlay::List(ListDialog { selected: moved(action, list.selected, shown), ..list }))
+}
+
+/// A digit chooses a row, as long as nothing was typed; all else filters.
+fn typed_in_list(model: &mut Model, chord: Chord) -> Vec<Effect> {
+    let Some(Overlay::List(mut list)) = model.overlay.take() else { return Vec::new() };
+    let digit = match chord {
+        Chord { code: Code::Char(c), ctrl: false, alt: false } if list.filter.text().is_empty() => c.to_digit(10),
+        _ => None,
+    };
+    let row = digit.and_then(|d| usize::try_from(d).ok()).and_then(|d| d.checked_sub(1)).filter(|r| *r < list.rows.len());
+    if let Some(row) = row {
+        return choose_row(model, &list, row);
+    }
+    if list.filter.key(chord) {
+        list.selected = 0;
+    }
+    show(model, Overlay::List(list))
+}
+
+fn choose_row(model: &mut Model, list: &ListDialog, row: usize) -> Vec<Effect> {
+    let Some(next) = list.shown().get(row).map(|r| r.next.clone()) else {
+        model.overlay = Some(Overlay::List(list.clone()));
+        return say(model, format!("Nothing matches '{}'.", list.filter.text()));
+    };
+    match next {
+        Next::Run(command) => run(model, *command),
+        Next::RunOn(id, command) => run_on(model, id, *command),
+        Next::Line(line) => show(model, Overlay::Line(*line)),
+        Next::List(list) => show(model, Overlay::List(*list)),
+        Next::Confirm(dialog) => show(model, Overlay::Confirm(dialog)),
+        Next::Status(to) => change_status(model, to),
+        Next::Finding(rank) => go_to_finding(model, rank),
+    }
+}
+
+fn in_confirmation(model: &mut Model, action: Action, mut dialog: Box<ConfirmDialog>) -> Vec<Effect> {
+    let confirmed = match action {
+        Action::Yes => true,
+        Action::ConfirmAnswer => dialog.yes,
+        Action::No => false,
+        Action::SwitchAnswer => {
+            dialog.yes = !dialog.yes;
+            return show(model, Overlay::Confirm(dialog));
+        }
+        _ => return show(model, Overlay::Confirm(dialog)),
+    };
+    match (confirmed, dialog.effect) {
+        (false, _) => Vec::new(),
+        (true, effect @ (Effect::Run { .. } | Effect::Declare { .. })) => write(model, effect),
+        (true, effect) => vec![effect],
+    }
+}
+
+fn in_declaration(model: &mut Model, action: Action, chord: Chord, mut form: Box<DeclareForm>) -> Vec<Effect> {
+    let severity = |by: isize| {
+        let place = Severity::ALL.iter().position(|s| *s == form.severity).unwrap_or(0);
+        Severity::ALL.get(place.saturating_add_signed(by)).copied().unwrap_or(form.severity)
+    };
+    match action {
+        Action::SubmitForm => {
+            if form.title.text().trim().is_empty() {
+                model.say(Tone::Bad, "The title is empty. Say in a few words what is wrong.");
+                form.field = DeclareField::Title;
+                return show(model, Overlay::Declare(form));
+            }
+            let effect = Effect::Declare {
+                title: form.title.text().trim().to_owned(),
+                severity: form.severity,
+                reason: (form.severity == form.proposed && !form.alerts.is_empty()).then(|| form.reason.clone()),
+                alerts: form.alerts,
+                is_commander: form.is_commander,
+            };
+            return write(model, effect);
+        }
+        Action::NextField => form.field = form.field.step(true),
+        Action::PreviousField => form.field = form.field.step(false),
+        Action::NextSeverity => form.severity = severity(1),
+        Action::PreviousSeverity => form.severity = severity(-1),
+        Action::Toggle if form.field == DeclareField::Commander => form.is_commander = !form.is_commander,
+        // In the title it is a character like any other.
+        Action::Toggle if form.field == DeclareField::Title => {
+            form.title.key(chord);
+        }
+        _ => {}
+    }
+    show(model, Overlay::Declare(form))
+}

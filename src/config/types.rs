@@ -1,0 +1,155 @@
+//! The parts of a configuration, as the rest of the program uses them.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::secret::{CommandLine, SecretRef};
+
+/// TLS settings: the certificate of a private authority, and our own certificate and key. All are PEM files.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsConfig {
+    pub ca_file: Option<String>,
+    pub cert_file: Option<String>,
+    pub key_file: Option<String>,
+}
+
+/// A user name and a password.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BasicAuth {
+    pub user: String,
+    pub password: SecretRef,
+}
+
+/// How a source authenticates us.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Auth {
+    #[default]
+    None,
+    Bearer(SecretRef),
+    Basic(BasicAuth),
+    Header {
+        name: String,
+        value: SecretRef,
+    },
+}
+
+/// A configured source. Each type of source checks the keys that it needs (see `sources::registry`).
+#[derive(Clone, Debug)]
+pub struct SourceConfig {
+    pub name: String,
+    pub kind: String,
+    pub url: Option<String>,
+    pub auth: Auth,
+    pub headers: BTreeMap<String, String>,
+    pub tls: TlsConfig,
+    pub timeout: Duration,
+    /// Globs of a file source.
+    pub paths: Vec<String>,
+    /// The file of a recording, the folder of a git repository.
+    pub path: Option<String>,
+    /// The Kubernetes namespace to query; `None` queries all.
+    pub namespace: Option<String>,
+    /// Label matchers that restrict which alerts are fetched.
+    pub matchers: Vec<String>,
+    /// A LogQL stream selector that restricts every query to Loki.
+    pub selector: Option<String>,
+    /// The service of log lines, commits and changes that do not name one.
+    pub service: Option<String>,
+    /// The time zone of times without one, in minutes east of UTC.
+    pub timezone_offset_minutes: i32,
+}
+
+/// The team's own programs for on-call rotas and paging.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OncallConfig {
+    /// Prints who is on call.
+    pub show: Option<CommandLine>,
+    /// Pages someone; `{name}`, `{text}` and `{incident}` are filled in.
+    pub page: Option<CommandLine>,
+}
+
+/// The objectives of the error budgets: the share of requests that must succeed, such as 0.999.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SloConfig {
+    /// For services without an objective of their own.
+    pub objective: f64,
+    pub services: BTreeMap<String, f64>,
+}
+
+impl Default for SloConfig {
+    fn default() -> Self {
+        Self { objective: 0.999, services: BTreeMap::new() }
+    }
+}
+
+impl SloConfig {
+    /// The objective of a service.
+    pub fn objective_of(&self, service: &str) -> f64 {
+        self.services.get(service).copied().unwrap_or(self.objective)
+    }
+}
+
+/// A kind of issue tracker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TrackerKind {
+    Github,
+    Gitlab,
+}
+
+/// An issue tracker that action items can be sent to.
+#[derive(Clone, Debug)]
+pub struct TrackerConfig {
+    pub name: String,
+    pub kind: TrackerKind,
+    /// The base of its API.
+    pub url: String,
+    /// `owner/repository`, or a GitLab project's path or number.
+    pub project: String,
+    pub token: Option<SecretRef>,
+    /// The labels of every issue.
+    pub labels: Vec<String>,
+    pub tls: TlsConfig,
+    pub timeout: Duration,
+}
+
+/// An endpoint for chat with a model.
+#[derive(Clone, Debug)]
+pub struct AssistantConfig {
+    pub base_url: String,
+    pub model: String,
+    pub api_key: Option<SecretRef>,
+    /// The size of the model's context window.
+    pub context_tokens: u64,
+    /// The part of it that is kept for the answer.
+    pub answer_tokens: u64,
+    /// How long the stream may pause.
+    pub timeout: Duration,
+    /// Sent only when set, because reasoning models reject it.
+    pub temperature: Option<f64>,
+    pub tls: TlsConfig,
+    pub headers: BTreeMap<String, String>,
+    /// Further models, by the name for `ask --model`.
+    pub named: BTreeMap<String, AssistantConfig>,
+}
+
+/// Settings of the terminal UI.
+#[derive(Clone, Debug)]
+pub struct UiConfig {
+    pub theme: Option<String>,
+    pub mouse: bool,
+    /// Turns off every action that changes something.
+    pub read_only: bool,
+    /// A word for the header, such as `prod-eu`.
+    pub profile: Option<String>,
+    pub refresh: Duration,
+}
+
+impl Default for UiConfig {
+    fn default() -> Self {
+        Self { theme: None, mouse: false, read_only: false, profile: None, refresh: Duration::from_secs(10) }
+    }
+}

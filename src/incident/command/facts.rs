@@ -1,0 +1,538 @@
+//! What each command appends, made from the incident as it is at the moment of the append.
+
+use std::time::Duration;
+
+use super::{Command, NewAction, Refusal};
+use crate::incident::ActionItem;
+use crate::incident::action::{ActionChange, ActionKind, ActionScope, ActionState};
+use crate::incident::answer::AnswerSource;
+use crate::incident::event::{NextUpdate, Remark};
+use crate::incident::fact::{Entry, Fact, LinkedAlert, NoteKind, todos_in};
+use crate::incident::gate::{Check, gates, open_items_for};
+use crate::incident::ids::{ActionId, IncidentId, seq_label};
+use crate::incident::milestone::Milestone;
+use crate::incident::state::{Incident, find_order_faults};
+use crate::incident::status::Status;
+use crate::telemetry::words::{count, nearest};
+use crate::telemetry::{Moment, Timestamp, clean};
+
+/// What facts depend on besides the incident.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    pub now: Timestamp,
+    /// When it happened, if that is not now.
+    pub at: Option<Timestamp>,
+    /// Who runs the command.
+    pub user: &'a str,
+    /// How long a service must stay healthy before it counts as restored.
+    pub monitor: Duration,
+    /// For [`Command::Link`]: the alerts as the sources know them, or unverified.
+    pub alerts: &'a [LinkedAlert],
+    /// For a status that ends the incident: what could not be checked just now. Each counts as an open item.
+    pub unchecked: &'a [String],
+}
+
+impl Context<'_> {
+    /// When it happened.
+    fn when(&self) -> Timestamp {
+        self.at.unwrap_or(self.now)
+    }
+
+    fn resolve(&self, moment: &Moment) -> Result<Timestamp, Refusal> {
+        let at = moment.resolve(self.now).map_err(|e| Refusal::invalid(e.to_string()))?;
+        self.not_in_the_future(at)
+    }
+
+    /// How far ahead a time may be: other clocks run fast, but the future has not happened.
+    fn not_in_the_future(&self, at: Timestamp) -> Result<Timestamp, Refusal> {
+        const AHEAD: Duration = Duration::from_secs(300);
+        if at > self.now + AHEAD {
+            return Err(Refusal::invalid(format!("{at} is in the future")).advise("Give a time that has passed."));
+        }
+        Ok(at)
+    }
+}
+
+fn invalid<T>(message: impl Into<String>, remedy: impl Into<String>) -> Result<T, Refusal> {
+    Err(Refusal::invalid(message).advise(remedy))
+}
+
+impl Command {
+    /// The facts that the command appends to `i`. Empty when there is nothing to change.
+    ///
+    /// # Errors
+    /// Why the incident does not allow it. The commands that need more than the incident and the context (see `Desk::run`) are refused
+    /// here.
+    pub fn facts(&self, i: &Incident, context: &Context<'_>) -> Result<Vec<Fact>, Refusal> {
+        if let Some(at) = context.at {
+            context.not_in_the_future(at)?;
+        }
+        match self {
+            Self::Note { text, kind } => Ok(note(text, *kind)),
+            Self::Correct { entry, text, reason } => one(correct(i, *entry, text, reason)),
+            Self::Undo { entry } => one(undo(i, *entry, context)),
+            Self::Severity { severity, reason } => {
+                let (from, to) = (i.head.severity, *severity);
+                // The severity that an incident was declared with may be given its reason, once.
+                if from == to && i.severities.iter().any(|s| s.reason.is_some()) {
+                    return Err(Refusal::invalid(format!("{} is already {to}", i.id())));
+                }
+                Ok(vec![Fact::SeverityChanged { from, to, reason: reason.clone() }])
+            }
+            Self::Status { status, override_reason, reason } => {
+                one(change_status(i, *status, override_reason.as_deref(), reason.as_deref(), context))
+            }
+            Self::Tick { item, met, text } => one(tick(i, item, *met, text, context)),
+            Self::SetExit { criteria } => {
+                if criteria.expression.trim().is_empty() || criteria.for_secs == 0 || !criteria.threshold.is_finite() {
+                    return invalid("the exit criteria are incomplete", "Give an expression, a threshold and a duration.");
+                }
+                Ok(vec![Fact::ExitCriteriaSet { criteria: criteria.clone() }])
+            }
+            Self::Assign { role, holder } => {
+                if i.role_spans.iter().any(|s| s.role == *role && s.holder == *holder && s.until.is_none()) {
+                    return Err(Refusal::invalid(format!("{holder} is already {role}")));
+                }
+                let from = if role.is_shared() { None } else { i.roles.get(role).cloned() };
+                Ok(vec![Fact::RoleAssigned { role: *role, holder: holder.clone(), from }])
+            }
+            Self::Renounce { role, holder } => {
+                let mut open = i.role_spans.iter().rev().filter(|s| s.role == *role && s.until.is_none());
+                match open.find(|s| holder.as_ref().is_none_or(|h| *h == s.holder)) {
+                    Some(span) => Ok(vec![Fact::RoleRenounced { role: *role, holder: span.holder.clone() }]),
+                    None => Err(Refusal::invalid(match holder {
+                        Some(holder) => format!("{holder} is not {role} of {}", i.id()),
+                        None => format!("no one is {role} of {}", i.id()),
+                    })),
+                }
+            }
+            Self::Task { name, text, minutes } => {
+                let new = NewAction::task(name.clone(), text.clone(), Duration::from_secs(minutes * 60));
+                Ok(vec![added(&new, context)])
+            }
+            Self::Report { action, result, again_in: None } => one(complete(i, *action, Some(result))),
+            Self::Report { action, result, again_in: Some(minutes) } => {
+                let change = ActionChange {
+                    state: Some(ActionState::InProgress),
+                    result: Some(result.clone()),
+                    check_back_at: Some(context.when() + Duration::from_secs(minutes * 60)),
+                    ..ActionChange::default()
+                };
+                one(change_item(i, *action, &change))
+            }
+            Self::Hypothesis { entry, verdict, reason } => {
+                let known = i.hypotheses.iter().map(|h| h.seq).collect();
+                is_one_of(i, "hypothesis", *entry, known)?;
+                Ok(vec![Fact::HypothesisJudged { seq: *entry, verdict: *verdict, reason: reason.clone() }])
+            }
+            Self::Objection { entry, text, by } => {
+                one(remark(i, *entry, Remark::Objection, by.as_deref().unwrap_or(context.user), text))
+            }
+            Self::Outcome { entry, text } => one(remark(i, *entry, Remark::Outcome, context.user, text)),
+            Self::Impact { started, services, users, region, text } => {
+                let mut facts = Vec::new();
+                let services: Option<Vec<String>> = services
+                    .as_ref()
+                    .map(|all| all.iter().map(|s| clean::line(s).trim().to_owned()).filter(|s| !s.is_empty()).collect());
+                if services.is_some() || users.is_some() || region.is_some() || text.is_some() {
+                    let (users, region, text) = (users.clone(), region.clone(), text.clone());
+                    facts.push(Fact::ImpactChanged { services, users, region, text });
+                }
+                if let Some(moment) = started {
+                    let to = context.resolve(moment)?;
+                    facts.push(time_fact(i, Milestone::ImpactStarted, to, "given with the impact", None)?);
+                }
+                if facts.is_empty() {
+                    return invalid("no impact given", "Give --started, --services, --users, --region or --text.");
+                }
+                Ok(facts)
+            }
+            Self::Time { moment, time, reason, exception } => {
+                let to = context.resolve(time)?;
+                let reached = match moment {
+                    Milestone::Resolved => i.resolved_at.is_some(),
+                    Milestone::Closed => i.closed_at.is_some(),
+                    Milestone::ImpactStarted
+                    | Milestone::Detected
+                    | Milestone::Declared
+                    | Milestone::Acknowledged
+                    | Milestone::Identified
+                    | Milestone::Mitigated => true,
+                };
+                if !reached {
+                    let (id, status) = (i.id(), i.head.status);
+                    return invalid(
+                        format!("{id} is {status}; setting a time does not make it {moment}"),
+                        format!("Run `warroom incident status {id} {moment} --at TIME`."),
+                    );
+                }
+                Ok(vec![time_fact(i, *moment, to, reason, exception.as_deref())?])
+            }
+            Self::RecordUpdate { audience, text, next } => {
+                let every = match next {
+                    NextUpdate::Scheduled => i.matrix().update_every(i.head.severity),
+                    NextUpdate::In(every) => Some(*every),
+                    NextUpdate::Never => None,
+                };
+                let next_due = every.filter(|_| i.head.status.is_open()).map(|every| context.when() + every);
+                Ok(vec![Fact::UpdatePublished { audience: *audience, text: text.clone(), next_due }])
+            }
+            Self::Event { kind, text } => Ok(vec![Fact::Event { event: *kind, text: text.clone() }]),
+            Self::Escalate { level, reason, to } => {
+                Ok(vec![Fact::Escalated { level: *level, to: to.clone(), reason: reason.clone() }])
+            }
+            Self::Link { .. } => {
+                let is_new = |l: &&LinkedAlert| {
+                    !i.alerts.iter().any(|have| have.fingerprint == l.fingerprint && have.verified >= l.verified)
+                };
+                Ok(context.alerts.iter().filter(is_new).cloned().map(|alert| Fact::AlertLinked { alert }).collect())
+            }
+            Self::Unlink { fingerprint, reason } => match i.alerts.iter().find(|a| a.fingerprint == *fingerprint) {
+                Some(alert) => Ok(vec![Fact::AlertUnlinked {
+                    name: alert.label(),
+                    fingerprint: fingerprint.clone(),
+                    reason: reason.clone(),
+                }]),
+                None => Err(Refusal::not_found(format!("alert {fingerprint} is not linked to {}", i.id()))
+                    .advise(format!("Run `warroom incident show {}` to list the linked alerts.", i.id()))),
+            },
+            Self::Merge { into, reason } => match i.head.merged_into {
+                Some(have) => Err(Refusal::invalid(format!("{} is already merged into {have}", i.id()))),
+                None => Ok(vec![Fact::Merged { into: *into, reason: reason.clone() }]),
+            },
+            Self::Acknowledge => match i.acknowledged_at {
+                Some(when) => Err(Refusal::invalid(format!("{} was already acknowledged at {} UTC", i.id(), when.date_clock()))),
+                None => {
+                    in_order(i, &[Milestone::Acknowledged], context.at)?;
+                    Ok(vec![Fact::Acknowledged])
+                }
+            },
+            Self::Unacknowledge { reason } => match i.acknowledged_at {
+                Some(_) => Ok(vec![Fact::Unacknowledged { reason: reason.clone() }]),
+                None => Err(Refusal::invalid(format!("{} is not acknowledged", i.id()))),
+            },
+            Self::Reopen { reason } => {
+                if i.head.status.is_open() {
+                    return Err(Refusal::invalid(format!("{} is {}, so it is open already", i.id(), i.head.status)));
+                }
+                Ok(vec![Fact::Reopened { reason: reason.clone() }])
+            }
+            Self::Grade { grade, found_by, text } => {
+                if i.head.status.is_open() {
+                    return invalid(format!("{} is still {}", i.id(), i.head.status), "Grade the diagnosis after the incident.");
+                }
+                Ok(vec![Fact::DiagnosisGraded { grade: *grade, found_by: *found_by, text: text.clone() }])
+            }
+            Self::Accept { entry } => match i.answers.iter().find(|a| a.seq == *entry) {
+                Some(a) if a.accepted_by.is_none() && a.answer.source == AnswerSource::Llm => {
+                    Ok(vec![Fact::DraftAccepted { seq: *entry }])
+                }
+                Some(_) => Err(Refusal::invalid(format!("entry {} is not a draft that waits to be accepted", seq_label(*entry)))),
+                None => Err(Refusal::not_found(format!("entry {} of {} is not an answer", seq_label(*entry), i.id()))),
+            },
+            Self::AddAction(new) => Ok(vec![added(new, context)]),
+            Self::ChangeAction { action, change } => one(change_item(i, *action, change)),
+            Self::CompleteAction { action, result } => one(complete(i, *action, result.as_ref())),
+            Self::Check | Self::Page { .. } | Self::Attach { .. } | Self::KeepLine { .. } => {
+                Err(Refusal::invalid("this command needs the sources, a program or a file"))
+            }
+        }
+    }
+}
+
+fn one(fact: Result<Fact, Refusal>) -> Result<Vec<Fact>, Refusal> {
+    fact.map(|fact| vec![fact])
+}
+
+/// A note, and the action items that it asks for after `TODO`.
+fn note(text: &str, note_kind: NoteKind) -> Vec<Fact> {
+    let mut facts = vec![Fact::Note { text: text.to_owned(), note_kind }];
+    for todo in todos_in(text) {
+        let mut fact = Fact::action(todo.text, ActionKind::Process, ActionScope::FollowUp);
+        if let Fact::ActionAdded { owner, .. } = &mut fact {
+            *owner = todo.owner;
+        }
+        facts.push(fact);
+    }
+    facts
+}
+
+fn entry_of(i: &Incident, seq: u64) -> Result<&Entry, Refusal> {
+    i.entries.iter().find(|e| e.seq == seq).ok_or_else(|| {
+        let id = i.id();
+        Refusal::not_found(format!("{id} has no entry {}", seq_label(seq)))
+            .advise(format!("Run `warroom incident show {id}` to see the entries with their numbers."))
+    })
+}
+
+fn correct(i: &Incident, seq: u64, text: &str, reason: &str) -> Result<Fact, Refusal> {
+    let entry = entry_of(i, seq)?;
+    if !entry.fact.can_be_corrected() {
+        let (label, what) = (seq_label(seq), clean::truncate(&entry.fact.sentence(), 80));
+        return invalid(
+            format!("entry {label} ({what}) records a change and not a text, so it cannot be corrected"),
+            format!("Run `warroom incident undo {} {label}`, or make the change again.", i.id()),
+        );
+    }
+    Ok(Fact::Corrected { seq, text: text.to_owned(), reason: reason.to_owned() })
+}
+
+/// Undoes entry `seq`, or the most recent change of the user. If that one cannot be undone, no older one is taken in its place.
+fn undo(i: &Incident, seq: Option<u64>, context: &Context<'_>) -> Result<Fact, Refusal> {
+    let id = i.id();
+    let is_mine = |e: &&Entry| e.actor.name == context.user && e.actor.kind == crate::incident::ActorKind::Human;
+    let entry = match seq {
+        Some(seq) => entry_of(i, seq)?,
+        None => i
+            .entries
+            .iter()
+            .rev()
+            .filter(is_mine)
+            .find(|e| e.fact.is_user_change() && !i.undone.contains(&e.seq))
+            .ok_or_else(|| Refusal::invalid(format!("{} has made no change to {id} that can be undone", context.user)))?,
+    };
+    let label = seq_label(entry.seq);
+    if i.undone.contains(&entry.seq) {
+        return Err(Refusal::invalid(format!("entry {label} is already undone")));
+    }
+    if !entry.fact.can_be_undone() {
+        let what = clean::truncate(&entry.fact.sentence(), 80);
+        let remedy = match (&entry.fact, seq) {
+            (Fact::Absorbed { from, .. }, _) => format!("Run `warroom incident reopen {from} --reason …` to split it off again."),
+            (Fact::Merged { .. }, _) => format!("Run `warroom incident reopen {id} --reason …`."),
+            (_, None) => format!("Run `warroom incident undo {id} ENTRY` to undo an older entry."),
+            _ => "Write a correction.".to_owned(),
+        };
+        return invalid(format!("entry {label} ({what}) cannot be undone: it happened outside, or others rely on it"), remedy);
+    }
+    Ok(Fact::Undone { seq: entry.seq, text: clean::truncate(&entry.fact.sentence(), 200) })
+}
+
+/// Changes the status. To resolve and to close require their checklist items: open ones are refused with their names unless
+/// `override_reason` says why to go ahead; then both are recorded.
+fn change_status(
+    i: &Incident,
+    to: Status,
+    override_reason: Option<&str>,
+    reason: Option<&str>,
+    context: &Context<'_>,
+) -> Result<Fact, Refusal> {
+    let (id, from) = (i.id(), i.head.status);
+    if to == Status::Merged {
+        return invalid("merging needs the other incident", format!("Run `warroom incident merge {id} INTO`."));
+    }
+    if from == to {
+        return Err(Refusal::invalid(format!("{id} is already {to}")));
+    }
+    let is_final = matches!(from, Status::Closed | Status::Cancelled | Status::Merged);
+    if is_final || (from == Status::Resolved && to.is_open()) {
+        return invalid(format!("{id} is {from}"), format!("Reopen it first: `warroom incident reopen {id} --reason …`."));
+    }
+    if to == Status::Closed && from != Status::Resolved {
+        return invalid(format!("{id} is {from}"), format!("Resolve it first: `warroom incident resolve {id}`."));
+    }
+    if to == Status::Cancelled && reason.is_none() {
+        return invalid("cancelling needs a reason", "Say what made it a false alarm: --reason TEXT.");
+    }
+    let all = gates(i, context.when(), context.monitor);
+    let mut open: Vec<String> = open_items_for(&all, to).iter().map(|g| g.item.to_owned()).collect();
+    if !(open.is_empty() && context.unchecked.is_empty()) && override_reason.is_none() {
+        let mut list = open.clone();
+        list.extend(context.unchecked.iter().map(|s| format!("not checked ({s})")));
+        let are = if list.len() == 1 { "is" } else { "are" };
+        return invalid(
+            format!("{id} cannot be {to}: {} {are} open: {}", count(list.len(), "checklist item"), list.join(", ")),
+            format!("Run `warroom incident gate {id}` to see what each needs, or go ahead with --override REASON."),
+        );
+    }
+    let mut moments = match to {
+        Status::Mitigated | Status::Monitoring => vec![Milestone::Mitigated],
+        Status::Resolved => vec![Milestone::Mitigated, Milestone::Resolved],
+        Status::Closed => vec![Milestone::Closed],
+        Status::Triage | Status::Investigating | Status::Identified | Status::Cancelled | Status::Merged => Vec::new(),
+    };
+    moments.retain(|m| matches!(m, Milestone::Resolved | Milestone::Closed) || i.milestone(*m).is_none());
+    in_order(i, &moments, context.at)?;
+    open.extend(context.unchecked.first().map(|_| "not-looked-at".to_owned()));
+    Ok(Fact::StatusChanged {
+        from,
+        to,
+        override_reason: override_reason.map(str::to_owned),
+        open,
+        reason: reason.map(str::to_owned),
+    })
+}
+
+/// Ticks a checklist item. Items that the program checks itself cannot be ticked.
+fn tick(i: &Incident, item: &str, met: bool, text: &str, context: &Context<'_>) -> Result<Fact, Refusal> {
+    let all = gates(i, context.now, context.monitor);
+    let Some(found) = all.iter().find(|g| g.item == item.trim()) else {
+        let known: Vec<&str> = all.iter().map(|g| g.item).collect();
+        let hint = nearest(item, known.iter().copied()).map_or_else(String::new, |n| format!("Did you mean '{n}'? "));
+        return Err(Refusal::not_found(format!("'{item}' is not a checklist item"))
+            .advise(format!("{hint}The items are {}.", known.join(", "))));
+    };
+    if found.check == Check::Automatic {
+        return invalid(
+            format!("'{}' cannot be ticked by hand: warroom checks it ({})", found.item, found.detail),
+            "Go ahead without it with --override REASON when you change the status.",
+        );
+    }
+    Ok(Fact::GateTicked { item: found.item.to_owned(), met, text: text.to_owned() })
+}
+
+fn added(new: &NewAction, context: &Context<'_>) -> Fact {
+    Fact::ActionAdded {
+        id: ActionId::UNNUMBERED,
+        text: new.text.clone(),
+        action_kind: new.kind,
+        owner: new.owner.clone(),
+        due: new.due.clone(),
+        priority: new.priority.clone(),
+        scope: new.scope,
+        check_back_at: new.check_back.map(|d| context.when() + d),
+        ticket: new.ticket.clone(),
+        part_of: None,
+    }
+}
+
+fn item_of(i: &Incident, action: ActionId) -> Result<&ActionItem, Refusal> {
+    let id = i.id();
+    i.action(action).ok_or_else(|| {
+        Refusal::not_found(format!("{id} has no action item {action}"))
+            .advise(format!("Run `warroom action list {id}` to list them."))
+    })
+}
+
+fn change_item(i: &Incident, action: ActionId, change: &ActionChange) -> Result<Fact, Refusal> {
+    if change.is_empty() {
+        return invalid("nothing to change", "Give --owner, --due, --priority, --kind, --ticket, --text or --state.");
+    }
+    if change.state == Some(ActionState::Dropped) && change.result.is_none() {
+        return invalid("dropping an action item needs a reason", "Say why it will not be done: --reason TEXT.");
+    }
+    let item = item_of(i, action)?;
+    let mut after = item.clone();
+    change.apply(&mut after);
+    if after == *item {
+        return Err(Refusal::invalid(format!("{action} already has these values")));
+    }
+    Ok(Fact::ActionChanged { id: action, from: item.state, change: change.clone() })
+}
+
+fn complete(i: &Incident, action: ActionId, result: Option<&String>) -> Result<Fact, Refusal> {
+    let item = item_of(i, action)?;
+    if !item.state.is_open() {
+        return Err(Refusal::invalid(format!("{action} is already {}", item.state.word())));
+    }
+    Ok(Fact::ActionDone { id: action, result: result.cloned() })
+}
+
+/// Refuses a number that is not among `known`, and lists those that are.
+fn is_one_of(i: &Incident, what: &str, seq: u64, known: Vec<u64>) -> Result<(), Refusal> {
+    if known.contains(&seq) {
+        return Ok(());
+    }
+    let known: Vec<String> = known.into_iter().map(seq_label).collect();
+    let remedy = match known.as_slice() {
+        [] => format!("{} has none.", i.id()),
+        known => format!("Use one of {}.", known.join(", ")),
+    };
+    Err(Refusal::not_found(format!("entry {} of {} is not a {what}", seq_label(seq), i.id())).advise(remedy))
+}
+
+fn remark(i: &Incident, seq: u64, remark: Remark, by: &str, text: &str) -> Result<Fact, Refusal> {
+    is_one_of(i, "decision", seq, i.decisions.iter().map(|d| d.seq).collect())?;
+    Ok(Fact::DecisionRemarked { seq, remark, by: by.to_owned(), text: text.to_owned() })
+}
+
+/// A milestone set by hand, unless it would be out of order without a reason.
+fn time_fact(i: &Incident, milestone: Milestone, to: Timestamp, reason: &str, exception: Option<&str>) -> Result<Fact, Refusal> {
+    if exception.is_none() {
+        in_order(i, &[milestone], Some(to))?;
+    }
+    Ok(Fact::TimeSet { milestone, to, reason: reason.to_owned(), exception: exception.map(str::to_owned) })
+}
+
+/// Refuses milestones that would be out of order with their neighbours where they were not before. `at` is `None` for what happens now:
+/// a clock that runs fast must not hold anyone up.
+fn in_order(i: &Incident, moments: &[Milestone], at: Option<Timestamp>) -> Result<(), Refusal> {
+    let Some(at) = at else { return Ok(()) };
+    let before = i.order_faults();
+    let mut probe = i.milestones();
+    for m in moments {
+        probe.insert(*m, at);
+    }
+    for (earlier, later, message) in find_order_faults(&probe) {
+        if !before.iter().any(|b| (b.earlier, b.later) == (earlier, later)) {
+            let (id, word) = (i.id(), later.word());
+            return invalid(
+                message,
+                format!("Correct the time, or say why: `warroom incident time {id} {word} TIME --reason … --exception WHY`."),
+            );
+        }
+    }
+    Ok(())
+}
+
+/// What `into` records when `part` is merged into it: the part's alerts, its open action items and, if it is the higher one, its severity.
+/// Empty when `part` is in it already.
+pub fn absorb(into: &Incident, part: &Incident) -> Result<Vec<Fact>, Refusal> {
+    let id = part.id();
+    if let Some(further) = into.head.merged_into {
+        return invalid(format!("{} is itself merged into {further}", into.id()), format!("Merge {id} into {further}."));
+    }
+    if !into.head.status.is_open() {
+        return invalid(format!("{} is {}", into.id(), into.head.status), "Reopen it first.");
+    }
+    if into.absorbed.contains(&id) {
+        return Ok(Vec::new());
+    }
+    let mut facts = Vec::new();
+    if part.head.severity < into.head.severity {
+        // Together they are at least as bad as the worse of them.
+        let reason = format!("{id}, which is now part of this incident, is {}", part.head.severity);
+        facts.push(Fact::SeverityChanged { from: into.head.severity, to: part.head.severity, reason });
+    }
+    for item in part.actions.iter().filter(|a| a.state.is_open()) {
+        let mut fact = Fact::action(item.text.clone(), item.kind, item.scope);
+        if let Fact::ActionAdded { owner, due, priority, check_back_at, ticket, part_of, .. } = &mut fact {
+            (*owner, *due, *priority) = (item.owner.clone(), item.due.clone(), item.priority.clone());
+            (*check_back_at, *ticket, *part_of) = (item.check_back_at, item.ticket.clone(), Some(id));
+        }
+        facts.push(fact);
+    }
+    let is_new = |a: &&LinkedAlert| !into.alerts.iter().any(|have| have.fingerprint == a.fingerprint);
+    let new: Vec<&LinkedAlert> = part.alerts.iter().filter(is_new).collect();
+    for alert in &new {
+        facts.push(Fact::AlertLinked { alert: (*alert).clone() });
+        // An alert that has ended there does not fire here.
+        if part.watched.get(&alert.fingerprint).is_some_and(|w| !w.is_firing) {
+            facts.push(Fact::AlertResolved { fingerprint: alert.fingerprint.clone(), name: alert.name.clone() });
+        }
+    }
+    let alerts = new.iter().map(|a| a.fingerprint.clone()).collect();
+    facts.push(Fact::Absorbed { from: id, title: part.head.title.clone(), alerts });
+    Ok(facts)
+}
+
+/// What `whole` records when `part` is split off again: the alerts that it brought are unlinked, its open action items are dropped.
+/// Empty when `part` is not in it.
+pub fn release(whole: &Incident, part: IncidentId) -> Vec<Fact> {
+    if !whole.absorbed.contains(&part) {
+        return Vec::new();
+    }
+    let reason = Some(format!("{part} is an incident of its own again"));
+    let brought = whole.absorbed_alerts.get(&part).into_iter().flatten();
+    let mut facts: Vec<Fact> = brought
+        .filter_map(|print| whole.alerts.iter().find(|a| a.fingerprint == *print))
+        .map(|a| Fact::AlertUnlinked { name: a.label(), fingerprint: a.fingerprint.clone(), reason: reason.clone() })
+        .collect();
+    for item in whole.actions.iter().filter(|a| a.part_of == Some(part) && a.state.is_open()) {
+        let result = Some(format!("continues in {part}"));
+        let change = ActionChange { state: Some(ActionState::Dropped), result, ..ActionChange::default() };
+        facts.push(Fact::ActionChanged { id: item.id, from: item.state, change });
+    }
+    facts.push(Fact::Released { from: part });
+    facts
+}

@@ -1,0 +1,302 @@
+//! Running commands: the one function through which every change to an incident goes.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::attach::{Attached, read_to_attach};
+use super::clock::now;
+use super::desk::{Desk, DeskError, new_entries};
+use crate::evidence::{Body, Draft, Redactor};
+use crate::incident::command::{Context, absorb, release};
+use crate::incident::{
+    Command, Entry, EventKind, EvidenceKind, ExitCriteria, Fact, Incident, IncidentId, LinkedAlert, NoteKind, Refusal, Status,
+};
+use crate::journal::{Append, Appended, JournalError};
+use crate::telemetry::words::count;
+use crate::telemetry::{LogLine, Timestamp, Window, clean};
+
+/// How long `declare` and `link` look for the alerts behind fingerprints.
+const LOOK_UP: Duration = Duration::from_secs(3);
+
+/// What a command did.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The incident after it.
+    pub incident: Incident,
+    /// What was appended, the main entry first. Empty when there was nothing to change.
+    pub entries: Vec<Entry>,
+    /// What to tell the person who ran it, in one line.
+    pub message: String,
+    /// What did not go as hoped although the command was carried out.
+    pub warnings: Vec<String>,
+}
+
+impl Outcome {
+    fn new(incident: Incident, entries: Vec<Entry>) -> Self {
+        let message = entries.first().map_or_else(|| "Nothing changed".to_owned(), summary);
+        Self { incident, entries, message, warnings: Vec::new() }
+    }
+
+    fn warn(mut self, warnings: Vec<String>) -> Self {
+        self.warnings.extend(warnings);
+        self
+    }
+}
+
+/// An entry's sentence, with its time when it is backdated.
+fn summary(entry: &Entry) -> String {
+    let when = if entry.is_backdated() { format!("{} UTC: ", entry.at.date_clock()) } else { String::new() };
+    format!("{when}{}", clean::truncate(&entry.fact.sentence(), 160))
+}
+
+impl Desk {
+    /// Runs a command on an incident. `at` is when it happened, if that is not now.
+    ///
+    /// # Errors
+    /// [`DeskError::Refused`] when the incident does not allow it, else why it could not be carried out. Nothing is written then.
+    pub async fn run(&self, id: IncidentId, command: Command, at: Option<Timestamp>) -> Result<Outcome, DeskError> {
+        let command = command.checked()?;
+        match &command {
+            Command::Check => self.run_check(id).await,
+            Command::Page { name, text } => self.page(id, name, text).await,
+            Command::Attach { file, note } => {
+                let path = file.clone();
+                let read = tokio::task::spawn_blocking(move || read_to_attach(&path)).await;
+                let read = read.map_err(|e| Refusal::invalid(format!("reading the file failed: {e}")))??;
+                self.attach(id, file, &read, note.as_deref(), at).await
+            }
+            Command::KeepLine { line } => self.keep_line(id, line).await,
+            Command::Link { fingerprints } => {
+                let (alerts, warnings) = self.look_up(fingerprints).await?;
+                let outcome = self.record(id, &command, at, &alerts, &[]).await?;
+                if outcome.entries.is_empty() && warnings.is_empty() {
+                    let are = if fingerprints.len() == 1 { "this alert is" } else { "these alerts are" };
+                    return Err(Refusal::invalid(format!("{are} already linked to {id}")).into());
+                }
+                Ok(outcome.warn(warnings))
+            }
+            Command::Merge { into, .. } => {
+                let part = self.journal.incident(id).await?;
+                // Under the numbers that they have now.
+                let (id, into) = (part.id(), self.journal.incident(*into).await?.id());
+                if id == into {
+                    return Err(Refusal::invalid(format!("{id} cannot be merged into itself")).into());
+                }
+                if part.head.status == Status::Merged && part.head.merged_into != Some(into) {
+                    return Err(Refusal::invalid(format!("{id} is already merged")).advise("Reopen it first.").into());
+                }
+                self.append(into, &self.person(), at, |whole| Ok(absorb(whole, &part)?)).await?;
+                self.record(id, &command, at, &[], &[]).await
+            }
+            Command::Reopen { .. } => {
+                self.split_off(id, at).await?;
+                self.record(id, &command, at, &[], &[]).await
+            }
+            Command::Status { status: Status::Resolved, .. } => {
+                // Check now, even before an override: the reading belongs to the resolution.
+                let (_, unchecked) = self.check(id).await?;
+                self.record(id, &command, at, &[], &unchecked).await
+            }
+            Command::SetExit { criteria } => {
+                self.check_source(criteria)?;
+                self.record(id, &command, at, &[], &[]).await
+            }
+            Command::Note { .. }
+            | Command::Correct { .. }
+            | Command::Undo { .. }
+            | Command::Severity { .. }
+            | Command::Status { .. }
+            | Command::Tick { .. }
+            | Command::Assign { .. }
+            | Command::Renounce { .. }
+            | Command::Task { .. }
+            | Command::Report { .. }
+            | Command::Hypothesis { .. }
+            | Command::Objection { .. }
+            | Command::Outcome { .. }
+            | Command::Impact { .. }
+            | Command::Time { .. }
+            | Command::RecordUpdate { .. }
+            | Command::Event { .. }
+            | Command::Escalate { .. }
+            | Command::Unlink { .. }
+            | Command::Acknowledge
+            | Command::Unacknowledge { .. }
+            | Command::Grade { .. }
+            | Command::Accept { .. }
+            | Command::AddAction(_)
+            | Command::ChangeAction { .. }
+            | Command::CompleteAction { .. } => self.record(id, &command, at, &[], &[]).await,
+        }
+    }
+
+    /// Appends the facts of a command.
+    async fn record(
+        &self,
+        id: IncidentId,
+        command: &Command,
+        at: Option<Timestamp>,
+        alerts: &[LinkedAlert],
+        unchecked: &[String],
+    ) -> Result<Outcome, DeskError> {
+        // As it will be stored, so that names and fingerprints are compared in the same form.
+        let command = Redactor::new().value(command)?.into_inner();
+        let (incident, appended) = self
+            .append(id, &self.person(), at, |i| {
+                let context = Context { now: now(), at, user: &self.user, monitor: self.monitor, alerts, unchecked };
+                Ok(command.facts(i, &context)?)
+            })
+            .await?;
+        Ok(Outcome::new(incident, appended.entries))
+    }
+
+    /// The alerts behind fingerprints, and a warning for each that no source knows.
+    pub(super) async fn look_up(&self, fingerprints: &[String]) -> Result<(Vec<LinkedAlert>, Vec<String>), DeskError> {
+        let board = self.sources.find(fingerprints, LOOK_UP).await;
+        let silent: Vec<&str> = board.sources.iter().filter(|s| s.error.is_some()).map(|s| s.name.as_str()).collect();
+        let why = if silent.is_empty() { String::new() } else { format!(" ({} did not answer)", silent.join(", ")) };
+        let (mut alerts, mut warnings) = (Vec::new(), Vec::new());
+        for wanted in fingerprints {
+            match board.alerts.iter().find(|a| a.fingerprint == *wanted) {
+                Some(alert) => alerts.push(LinkedAlert::from_alert(alert)),
+                None => {
+                    let wanted = Redactor::new().text(wanted).into_owned();
+                    warnings.push(format!("No source knows alert {wanted}{why}. It is linked, but not verified."));
+                    alerts.push(LinkedAlert::unverified(wanted));
+                }
+            }
+        }
+        Ok((alerts, warnings))
+    }
+
+    /// Splits a merged incident off the other one, which gives back the alerts and open action items that it took over.
+    async fn split_off(&self, id: IncidentId, at: Option<Timestamp>) -> Result<(), DeskError> {
+        let incident = self.journal.incident(id).await?;
+        let Some(whole) = incident.head.merged_into else { return Ok(()) };
+        let part = incident.id();
+        match self.append(whole, &self.person(), at, |i| Ok(release(i, part))).await {
+            // One that was purged holds nothing of this one either.
+            Ok(_) | Err(DeskError::Journal(JournalError::NoSuchIncident(_) | JournalError::Purged { .. })) => Ok(()),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Refuses exit criteria that name a metrics source that does not exist.
+    fn check_source(&self, criteria: &ExitCriteria) -> Result<(), Refusal> {
+        let Some(source) = criteria.source.as_deref() else { return Ok(()) };
+        let known: Vec<&str> = self.sources.sources.iter().filter(|s| s.metrics().is_some()).map(|s| s.name()).collect();
+        if known.contains(&source) {
+            return Ok(());
+        }
+        let remedy = if known.is_empty() {
+            "No metrics source is configured.".to_owned()
+        } else {
+            format!("Use one of {}.", known.join(", "))
+        };
+        Err(Refusal::not_found(format!("there is no metrics source named '{source}'")).advise(remedy))
+    }
+
+    /// Checks alerts and exit criteria now.
+    async fn run_check(&self, id: IncidentId) -> Result<Outcome, DeskError> {
+        let before = self.journal.incident(id).await?.head.last_seq;
+        let (incident, unchecked) = self.check(id).await?;
+        let entries: Vec<Entry> = incident.entries.iter().filter(|e| e.seq > before).cloned().collect();
+        let message = match (incident.readings.last(), incident.watched.values().filter(|w| w.is_firing).count()) {
+            (Some(r), _) => format!("Exit criteria {}: {}", if r.reading.met { "met" } else { "not met" }, r.reading.why),
+            (None, 0) if unchecked.is_empty() => "No linked alert is firing".to_owned(),
+            (None, n) => format!("{} still firing", count(n, "linked alert")),
+        };
+        Ok(Outcome { message, ..Outcome::new(incident, entries) }.warn(unchecked))
+    }
+
+    /// Pages someone, and records it with what the program printed.
+    async fn page(&self, id: IncidentId, name: &str, text: &str) -> Result<Outcome, DeskError> {
+        let incident = self.journal.incident(id).await?;
+        let output = super::oncall::run(&self.page_command(&incident, name, text)?).await?;
+        let output =
+            if output.is_empty() { String::new() } else { format!(" ({})", clean::truncate(&clean::line(&output), 120)) };
+        let command = Command::Event { kind: EventKind::ResponderRequested, text: format!("{name} paged: {text}{output}") };
+        self.record(id, &command, None, &[], &[]).await
+    }
+
+    /// Appends evidence and its body in one commit.
+    async fn append_evidence(
+        &self,
+        id: IncidentId,
+        draft: Draft,
+        at: Option<Timestamp>,
+    ) -> Result<(Incident, Appended), DeskError> {
+        let (record, body, _) = draft.seal()?;
+        let fact = Fact::EvidenceAttached { evidence: record.into_inner() };
+        let incident = self.journal.incident(id).await?;
+        self.append_to(incident, |_| {
+            let entries = new_entries(vec![fact.clone()], &self.person(), at, now())?;
+            Ok(Append { entries, bodies: vec![body.clone()] })
+        })
+        .await
+    }
+
+    /// Keeps a log line as evidence, with a note that cites it.
+    async fn keep_line(&self, id: IncidentId, line: &LogLine) -> Result<Outcome, DeskError> {
+        let when = line.at.unwrap_or_else(now);
+        // Redact before cutting: half a token no longer has the shape that identifies it.
+        let first = clean::truncate(&Redactor::new().text(line.message.lines().next().unwrap_or("")), 160);
+        let service = line.service.as_deref().map(|s| format!("{s}: ")).unwrap_or_default();
+        let draft = Draft {
+            kind: EvidenceKind::Logs,
+            source: self.user.clone(),
+            query: "a line marked by hand".to_owned(),
+            window: Window::new(when, when),
+            taken_at: now(),
+            summary: format!("{service}{first}"),
+            body: Body::Lines { lines: vec![line.clone()] },
+            gaps: Vec::new(),
+            shown: 1,
+            total: 1,
+        };
+        let summary = draft.summary.clone();
+        let (_, appended) = self.append_evidence(id, draft, None).await?;
+        let cited = appended.evidence.first().map(|e| format!(" [{e}]")).unwrap_or_default();
+        let note = Command::Note { text: format!("log line: {summary}{cited}"), kind: NoteKind::Observation };
+        self.record(id, &note, line.at, &[], &[]).await
+    }
+
+    /// Attaches a text as evidence.
+    async fn attach(
+        &self,
+        id: IncidentId,
+        file: &Path,
+        read: &Attached,
+        note: Option<&str>,
+        at: Option<Timestamp>,
+    ) -> Result<Outcome, DeskError> {
+        let from = if file.as_os_str() == "-" { "standard input".to_owned() } else { file.display().to_string() };
+        let kept = clean::document(&read.text);
+        if kept.trim().is_empty() {
+            return Err(Refusal::invalid(format!("{from} is empty")).into());
+        }
+        let mut gaps = read.gaps.clone();
+        if kept.len() < read.text.replace("\r\n", "\n").len() {
+            gaps.push("control characters were removed".to_owned());
+        }
+        let when = at.unwrap_or_else(now);
+        let lines = u64::try_from(kept.lines().count()).unwrap_or(0);
+        let draft = Draft {
+            kind: EvidenceKind::Note,
+            source: self.user.clone(),
+            query: clean::line(&from),
+            window: Window::new(when, when),
+            taken_at: when,
+            summary: note.map_or_else(|| format!("{from}, {}", count(lines, "line")), clean::line),
+            body: Body::Text { text: kept },
+            gaps: gaps.clone(),
+            shown: lines,
+            total: read.lines.max(lines),
+        };
+        let (incident, appended) = self.append_evidence(id, draft, at).await?;
+        match (appended.entries.is_empty(), appended.evidence.first()) {
+            (true, Some(have)) => Err(Refusal::invalid(format!("this text is already attached as {have}")).into()),
+            _ => Ok(Outcome::new(incident, appended.entries).warn(gaps)),
+        }
+    }
+}
