@@ -15,7 +15,7 @@ use std::time::Instant;
 
 use measure::Times;
 use warroom::evidence::Redactor;
-use warroom::incident::{Actor, Fact, Incident, IncidentId, NoteKind, Severity, Status};
+use warroom::incident::{Actor, Command, Fact, Incident, IncidentId, NoteKind, Severity, Status};
 use warroom::investigate::{Desk, SourceSet};
 use warroom::journal::sqlite::SqliteStore;
 use warroom::journal::{Append, Journal, NewEntry, Store, StoreAt};
@@ -134,6 +134,10 @@ fn bench_list(folder: &std::path::Path) {
     println!("  list        {} (target: under 50 ms)", listed.line());
 }
 
+fn note_command(text: String) -> Command {
+    Command::Note { text, kind: NoteKind::Observation }
+}
+
 fn bench_writers(folder: &std::path::Path) {
     let server = pg::Pg::start();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("start the runtime");
@@ -141,7 +145,7 @@ fn bench_writers(folder: &std::path::Path) {
         journal: Journal::open(&StoreAt { url: server.url(), password: None, copies: folder.join(format!("w{n}")) })
             .expect("open the store"),
         sources: SourceSet::default(),
-        library: warroom::prompt::Library::with_user_prompts(&[]).expect("load the prompts"),
+        library: warroom::prompt::Library::load(&[]).expect("load the prompts"),
         matrix: warroom::incident::Matrix::default(),
         assistant: None,
         user: format!("w{n}"),
@@ -160,7 +164,7 @@ fn bench_writers(folder: &std::path::Path) {
             let mut times = Times::default();
             for n in 0..100 {
                 let started = Instant::now();
-                desks[0].note(IncidentId(1), &format!("alone {n}"), NoteKind::Observation, None).await.expect("add the note");
+                desks[0].run(IncidentId(1), note_command(format!("alone {n}")), None).await.expect("add the note");
                 times.add(started.elapsed());
             }
             times
@@ -173,7 +177,7 @@ fn bench_writers(folder: &std::path::Path) {
                     let mut times = Vec::new();
                     for n in 0..NOTES_PER_WRITER {
                         let started = Instant::now();
-                        d.note(IncidentId(1), &format!("{} {n}", d.user), NoteKind::Observation, None).await.expect("add the note");
+                        d.run(IncidentId(1), note_command(format!("{} {n}", d.user)), None).await.expect("add the note");
                         times.push(started.elapsed());
                     }
                     times

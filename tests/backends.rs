@@ -13,14 +13,14 @@ use stub::{Reply, Stub};
 use warroom::config::{Config, Overrides};
 use warroom::investigate::SourceSet;
 use warroom::sources::{FaultKind, LogFilter, Source, SourceError};
-use warroom::telemetry::{AlertState, Timestamp, Window};
+use warroom::telemetry::{AlertState, Explain, Timestamp, Window};
 
 /// A source from a configuration's text, as a user writes it.
 fn source(kind: &str, url: &str, more: &str) -> Arc<dyn Source> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("config.toml");
     std::fs::write(&path, format!("[[sources]]\nname = \"s\"\ntype = \"{kind}\"\nurl = \"{url}\"\n{more}\n")).unwrap();
-    let config = Config::load(&Overrides { config: Some(path), store: None }).unwrap();
+    let config = Config::load(&Overrides { config: Some(path), store: None }, warroom::sources::registry::check).unwrap();
     let set = SourceSet::from_config(&config);
     assert!(set.broken.is_empty(), "{:?}", set.broken);
     set.sources[0].clone()
@@ -226,7 +226,7 @@ fn loki() -> Stub {
 async fn a_real_lokis_answers_become_lines_counts_and_errors() {
     let stub = loki();
     let s = source("loki", &stub.url(), "headers = { X-Scope-OrgID = \"tenant\" }");
-    assert!(s.probe().await.unwrap().starts_with("version "));
+    assert!(s.probe().await.unwrap().detail.starts_with("version "));
     let logs = s.logs().unwrap();
     let bad = LogFilter { bad_only: true, ..LogFilter::default() };
     let lines = logs.lines(&bad, window(), 5).await.unwrap().value;
@@ -360,7 +360,7 @@ async fn a_private_authority_is_trusted_when_named_and_only_then() {
     assert_eq!(trusted.alerts().unwrap().active().await.unwrap().value.len(), 1);
     let stranger = source("prometheus", &url, "").alerts().unwrap().active().await.unwrap_err();
     assert_eq!(stranger.kind, FaultKind::Tls, "{stranger}");
-    assert!(stranger.kind.remedy().contains("ca_file"));
+    assert!(stranger.remedy().unwrap().contains("ca_file"));
 }
 
 #[tokio::test]
@@ -382,7 +382,7 @@ async fn a_cluster_is_read_page_by_page_and_says_what_it_may_not_read() {
         _ => Reply::new(403, "application/json", r#"{"kind":"Status","message":"replicasets.apps is forbidden"}"#),
     });
     let s = source("kubernetes", &stub.url(), "");
-    let told = s.probe().await.unwrap();
+    let told = s.probe().await.unwrap().detail;
     assert!(told.starts_with("Kubernetes v1.30.2; cannot read rollouts: ") && told.contains("forbidden"), "{told}");
     let window =
         Window::new(Timestamp::parse("2026-11-21T09:10:00Z").unwrap(), Timestamp::parse("2026-11-21T09:20:00Z").unwrap());

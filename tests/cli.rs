@@ -172,10 +172,10 @@ fn mistakes_have_their_status_and_say_what_to_do() {
         (vec!["incident", "show", "seven"], 2, "INC-7"),
         (vec!["incident", "role", "INC-1", "commander", "x"], 0, ""),
         (vec!["incident", "role", "INC-1", "commander", "x"], 1, "already"),
-        (vec!["incident", "gate", "INC-1", "comander", "--met", "x"], 4, "did you mean 'commander'"),
+        (vec!["incident", "gate", "INC-1", "comander", "--met", "x"], 4, "Did you mean 'commander'"),
         (vec!["incident", "gate", "INC-1", "commander", "--met", "x"], 1, "checks 'commander' itself"),
         (vec!["incident", "time", "INC-1", "mitigatd", "2026-11-21T09:00:00Z", "--reason", "x"], 2, "mitigated"),
-        (vec!["incident", "hypothesis", "INC-1", "1", "supported", "--reason", "x"], 4, "no hypothesis"),
+        (vec!["incident", "hypothesis", "INC-1", "1", "supported", "--reason", "x"], 4, "not a hypothesis"),
         (vec!["incident", "undo", "INC-1", "1"], 1, "cannot be undone"),
         (vec!["incident", "merge", "INC-1", "INC-1"], 1, "into itself"),
         (vec!["incident", "exit", "INC-1", "up", "--for", "5m"], 2, "--below"),
@@ -190,10 +190,10 @@ fn mistakes_have_their_status_and_say_what_to_do() {
         (vec!["incident", "note", "INC-1", "  "], 1, "empty"),
         (vec!["incident", "note", "INC-1", "x", "--at", "yesterday"], 2, "RFC 3339"),
         (vec!["action", "done", "INC-1", "A9"], 4, "warroom action list"),
-        (vec!["ask", "INC-1", "trubleshoot"], 4, "did you mean 'troubleshoot'"),
+        (vec!["ask", "INC-1", "trubleshoot"], 4, "Did you mean 'troubleshoot'"),
         (vec!["--store", "mysql://x", "incident", "list"], 2, "sqlite:PATH"),
         (vec!["--config", "/nonexistent/c.toml", "alerts"], 2, "cannot be read"),
-        (vec!["--config", &bad, "alerts"], 2, "did you mean 'type'"),
+        (vec!["--config", &bad, "alerts"], 2, "Did you mean 'type'"),
         (vec!["export", "INC-1", "-o", "/nonexistent/x.md"], 1, "cannot be written"),
         (vec!["frobnicate"], 2, "frobnicate"),
     ] {
@@ -356,7 +356,7 @@ fn evidence_keeps_its_numbers_and_its_window_can_be_chosen() {
     run(f.path(), &["--config", &c, "declare", "--title", "x"]);
     let (code, v) = json(f.path(), &["--config", &c, "investigate", "INC-1", "--window", "20m"]);
     assert_eq!(code, 0, "{v}");
-    assert!(v["findings"][0]["title"].as_str().unwrap().contains("alerts fire"));
+    assert!(v["findings"][0]["title"].as_str().unwrap().contains("alert"));
     let text = v.to_string();
     for part in ["db_pool_in_use", "pool exhausted after <*> (in_use=", "checkout"] {
         assert!(text.contains(part), "{part}: {text}");
@@ -548,7 +548,7 @@ fn several_models_can_be_named() {
     assert_eq!(v["answer"], "Small says so [E1].");
     let (code, v) = json(f.path(), &["--config", &c, "ask", "INC-1", "troubleshoot", "--model", "huge"]);
     assert_eq!(code, 4);
-    assert!(v["error"]["message"].as_str().unwrap().contains("large"), "{v}");
+    assert_eq!(v["error"]["remedy"], "Use one of large.", "{v}");
 }
 
 #[test]
@@ -579,10 +579,10 @@ fn a_source_that_is_silent_resolves_nothing() {
     let dead = dead.display().to_string();
     let refused = run(f.path(), &["--config", &dead, "incident", "resolve", &id]);
     let said = stderr(&refused);
-    assert!(refused.status.code() == Some(1) && said.contains("not looked at now (dead:") && said.lines().count() <= 2, "{said}");
+    assert!(refused.status.code() == Some(1) && said.contains("not checked (dead:") && said.lines().count() <= 2, "{said}");
     let over = json(f.path(), &["--config", &dead, "incident", "resolve", &id, "--override", "a drill"]).1;
     let open = over["fact"]["open"].as_array().unwrap();
-    assert!(open.iter().any(|o| o == "not-looked-at"), "{over}");
+    assert!(open.iter().any(|o| o == "not-checked"), "{over}");
 }
 
 /// What was done, by a pipeline's own words, a repository and a cluster, stands beside what the metrics tell of it.
@@ -676,7 +676,7 @@ fn what_was_changed_is_told_by_webhooks_git_and_kubernetes() {
         "\"Larger batches\" by Bob at",
         "gateway ScalingReplicaSet: Scaled down replica set gateway-5d",
         "mail flag digest on",
-        "gateway change (flag): retry on for gateway",
+        "retry on for gateway",
     ] {
         assert!(titles.iter().any(|t| t.contains(part)), "{part}: {titles:#?}");
     }

@@ -47,7 +47,7 @@ fn tasks_decisions_and_hypotheses_leave_their_results_in_the_timeline() {
     assert_eq!((late["action_items"].as_array().unwrap().len(), &late["action_items"][0]["owner"]), (1, &Value::from("ben")));
     ok(d, &["incident", "report", "INC-1", "A2", "it lags 4 s", "--again-in", "10"]);
     ok(d, &["incident", "report", "INC-1", "A2", "the replica is fine"]);
-    refused(d, &["incident", "report", "INC-1", "A2", "again"], "done already");
+    refused(d, &["incident", "report", "INC-1", "A2", "again"], "is already done");
     ok(d, &["incident", "note", "INC-1", "raise the pool", "--kind", "decision"]);
     let v = show(d);
     let seq = |kind: &str| v["timeline"].as_array().unwrap().iter().find(|e| e["kind"] == kind).unwrap()["seq"].to_string();
@@ -139,7 +139,7 @@ fn what_was_wrong_is_corrected_undone_and_told() {
     refused(d, &["incident", "undo", "INC-1"], "undo INC-1 ENTRY");
     assert_eq!(show(d)["severity"], "SEV1");
     // Words cannot contradict what an entry did.
-    refused(d, &["incident", "correct", "INC-1", "1", "declared SEV5: all is fine"], "no text of somebody");
+    refused(d, &["incident", "correct", "INC-1", "1", "declared SEV5: all is fine"], "records a change and not a text");
     ok(d, &["incident", "note", "INC-1", "TODO(bob): check the disk; TODO @cleo tell the customers"]);
     let v = show(d);
     let owners: Vec<&str> = v["action_items"].as_array().unwrap().iter().filter_map(|a| a["owner"].as_str()).collect();
@@ -201,7 +201,7 @@ fn parts_are_merged_false_alarms_cancelled_and_both_are_counted() {
     ok(d, &["incident", "task", "INC-2", "bob", "check the replica", "--minutes", "5"]);
     ok(d, &["incident", "unlink", "INC-1", "f1", "--reason", "another shop"]);
     ok(d, &["incident", "merge", "INC-2", "INC-1", "--reason", "the same pool"]);
-    refused(d, &["incident", "merge", "INC-2", "INC-1"], "merged into INC-1 already");
+    refused(d, &["incident", "merge", "INC-2", "INC-1"], "is already merged into INC-1");
     refused(d, &["incident", "merge", "INC-3", "INC-2"], "merge INC-3 into that");
     ok(d, &["incident", "status", "INC-3", "cancelled", "--reason", "the probe was wrong"]);
     assert!(ok(d, &["incident", "show", "INC-3"]).contains("the probe was wrong"));
@@ -276,7 +276,7 @@ fn the_matrix_in_force_belongs_to_the_record() {
     assert!(ok(d, &["export", "INC-1"]).contains("our third"));
     for (bad, word) in [
         ("[severity]\nSEV3 = { roles = [\"boss\"] }", "boss"),
-        ("[severity]\nSEV3 = { postmortem_days = 1, postmortem_business_days = 1 }", "not both"),
+        ("[severity]\nSEV3 = { postmortem_days = 1, postmortem_business_days = 1 }", "Keep one of them"),
         ("[retention]\ndays = 0", "at least 1"),
         ("[incident]\nmonitor_minutes = 999999", "week"),
         ("[[trackers]]\nname = \"t\"\ntype = \"jira\"\nproject = \"a/b\"", "github or gitlab"),
@@ -329,7 +329,7 @@ fn an_action_item_becomes_an_issue_once_and_only_when_told() {
     let v = show(d);
     assert_eq!(v["action_items"][0]["ticket"], "https://gh.example/acme/shop/issues/7");
     let again = go(&["action", "push", "INC-1", "A1", "--tracker", "gh", "--send"]);
-    assert!(again.status.code() == Some(1) && stderr(&again).contains("its ticket already"), "{}", stderr(&again));
+    assert!(again.status.code() == Some(1) && stderr(&again).contains("already has a ticket"), "{}", stderr(&again));
     assert!(go(&["action", "add", "INC-1", "Add an alert on pool use above 80 %", "--due", "2026-12-01"]).status.success());
     assert!(go(&["action", "push", "INC-1", "A2", "--tracker", "gl", "--send"]).status.success());
     let sent: Value = serde_json::from_str(&tracker.seen().last().unwrap().body).unwrap();
@@ -343,7 +343,7 @@ fn what_is_purged_is_gone_from_the_file() {
     let f = tempfile::tempdir().unwrap();
     let d = f.path();
     ok(d, &["declare", "--title", "a needle in the haystack", "--at", "2020-01-01T00:00:00Z"]);
-    ok(d, &["incident", "status", "INC-1", "cancelled", "--at", "2020-01-02T00:00:00Z"]);
+    ok(d, &["incident", "status", "INC-1", "cancelled", "--reason", "a drill", "--at", "2020-01-02T00:00:00Z"]);
     ok(d, &["declare", "--title", "still open"]);
     refused(d, &["purge", "INC-2"], "only closed");
     assert_eq!(json(d, &["purge", "INC-1"]).1, serde_json::json!({"purged": false, "incidents": ["INC-1"]}));
@@ -370,7 +370,7 @@ fn a_bundle_never_overwrites_and_a_damaged_one_is_refused() {
     let file = d.join("b").display().to_string();
     ok(d, &["bundle", "export", "INC-1", "-o", &file]);
     ok(other.path(), &["declare", "--title", "theirs"]);
-    refused(other.path(), &["bundle", "import", &file], "nothing was overwritten");
+    refused(other.path(), &["bundle", "import", &file], "Nothing was overwritten");
     assert_eq!(json(other.path(), &["incident", "list"]).1["incidents"][0]["title"], "theirs");
     // What an imported incident speaks of is not given to another.
     ok(d, &["declare", "--title", "a part"]);

@@ -1,5 +1,5 @@
-//! The board: alerts in groups, open incidents, and what is selected. Selection is by identity, so that it stays on its row
-//! when data arrive.
+//! The state of the board: grouped alerts, incidents, source status, filter and selection. The selection is stored by identity, so that
+//! it stays on its row when new data arrives. Also [`Filter`], which all lists use.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use crate::incident::{IncidentId, SourceReport, SourceStatus, Summary};
 use crate::telemetry::series::AlertSeries;
 use crate::telemetry::{Alert, AlertState, Failure, Timestamp};
 
-/// Which list has the keys.
+/// The list that has the focus.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Pane {
     Incidents,
@@ -23,21 +23,21 @@ pub enum Row {
     Alert { index: usize },
 }
 
-/// What a row is, whatever its place.
+/// The identity of a row, independent of its position: the title of a group, or the fingerprint of an alert.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RowId {
     Group(String),
     Alert(String),
 }
 
-/// A source as shown: the last report, and when it last answered.
+/// A source as shown: its most recent report, and when it last answered.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SourceState {
     pub report: SourceReport,
     pub answered_at: Option<Timestamp>,
 }
 
-/// See the module's words.
+/// The state of the board.
 #[derive(Clone, Debug, Default)]
 pub struct Board {
     pub pane: Pane,
@@ -49,16 +49,19 @@ pub struct Board {
     pub group_by: GroupBy,
     pub only_new: bool,
     pub filter: String,
+    /// The fingerprints of the marked alerts.
     pub marked: BTreeSet<String>,
     pub selected: Option<RowId>,
     pub incidents: Vec<Summary>,
+    /// Whether the list of incidents has been read at least once.
     pub incidents_known: bool,
     pub selected_incident: Option<IncidentId>,
-    /// The series behind the selected alert, by fingerprint; the error when it could not be had.
+    /// The series behind the selected alert, with the alert's fingerprint, or why it could not be read.
     pub series: Option<(String, Result<Option<AlertSeries>, Failure>)>,
-    /// Many alerts at once of one likely cause.
+    /// Many alerts at the same time that probably have one cause.
     pub storm: Option<crate::analysis::relations::Storm>,
     rows: Vec<Row>,
+    /// The open incident of each linked alert, by fingerprint.
     owners: BTreeMap<String, IncidentId>,
 }
 
@@ -68,30 +71,30 @@ impl Board {
         &self.rows
     }
 
-    /// The incident that an alert belongs to, the newest open one.
+    /// The open incident that an alert is linked to; the newest one if there are several.
     pub fn owner(&self, fingerprint: &str) -> Option<IncidentId> {
         self.owners.get(fingerprint).copied()
     }
 
-    /// Open incidents, the most severe and oldest first.
+    /// The open incidents, most severe first, then oldest first.
     pub fn open_incidents(&self) -> Vec<&Summary> {
         let mut open: Vec<&Summary> = self.incidents.iter().filter(|i| i.status.is_open()).collect();
         open.sort_by_key(|i| (i.severity, i.declared_at));
         open
     }
 
-    /// What the incident list shows: the open ones, or the last ended ones when there is none.
+    /// The incidents to list: the open ones or, if none is open, the five most recent ones.
     pub fn listed_incidents(&self) -> Vec<&Summary> {
         let open = self.open_incidents();
         if open.is_empty() { self.incidents.iter().take(5).collect() } else { open }
     }
 
-    /// Takes an answer of the sources over. Sources that failed keep their alerts, which are then stale.
+    /// Replaces the alerts and the source reports. Alerts of a source that failed are kept, although they may be stale.
     pub fn take(&mut self, alerts: Vec<Alert>, reports: Vec<SourceReport>, at: Timestamp) {
         let failed: BTreeSet<&str> = reports.iter().filter(|r| r.status != SourceStatus::Ok).map(|r| r.name.as_str()).collect();
         let mut merged = alerts;
-        let known: BTreeSet<String> = merged.iter().map(|a| a.fingerprint.clone()).collect();
-        merged.extend(self.alerts.drain(..).filter(|a| failed.contains(a.source.as_str()) && !known.contains(&a.fingerprint)));
+        let fresh: BTreeSet<String> = merged.iter().map(|a| a.fingerprint.clone()).collect();
+        merged.extend(self.alerts.drain(..).filter(|a| failed.contains(a.source.as_str()) && !fresh.contains(&a.fingerprint)));
         merged.sort_by(|a, b| crate::analysis::grouping::sort_key(a).cmp(&crate::analysis::grouping::sort_key(b)));
         let firing: Vec<&Alert> = merged.iter().filter(|a| a.state == AlertState::Firing).collect();
         self.storm = crate::analysis::relations::find_storm(&firing);
@@ -109,7 +112,7 @@ impl Board {
         self.lay_out();
     }
 
-    /// Takes the list of incidents over.
+    /// Replaces the list of incidents.
     pub fn take_incidents(&mut self, incidents: Vec<Summary>) {
         self.owners.clear();
         for head in incidents.iter().filter(|h| h.status.is_open()) {
@@ -126,7 +129,7 @@ impl Board {
         self.lay_out();
     }
 
-    /// Makes the rows anew after anything that they depend on has changed; the selection stays where it was if it can.
+    /// Rebuilds the rows. Call this after any change to alerts, incidents, grouping or filter. Keeps the selection if its row still exists.
     pub fn lay_out(&mut self) {
         let place = self.position();
         let filter = Filter::new(&self.filter);
@@ -145,7 +148,7 @@ impl Board {
         let alive: BTreeSet<&str> = self.alerts.iter().map(|a| a.fingerprint.as_str()).collect();
         self.marked.retain(|f| alive.contains(f.as_str()));
         if self.position().is_none() {
-            // The row went away: its neighbour takes the selection; at first, the first alert does.
+            // The selected row is gone: select the row in its place. Without a previous selection, select the first alert.
             let first = self.rows.iter().position(|r| matches!(r, Row::Alert { .. })).unwrap_or(0);
             self.select(place.unwrap_or(first));
         }
@@ -163,23 +166,23 @@ impl Board {
         }
     }
 
-    /// Where the selection stands.
+    /// The position of the selected row; `None` if it is not in the list.
     pub fn position(&self) -> Option<usize> {
         match self.selected.as_ref()? {
-            RowId::Group(wanted) => self.rows.iter().position(|r| matches!(r, Row::Group { title, .. } if title == wanted)),
-            RowId::Alert(wanted) => self.rows.iter().position(
-                |r| matches!(r, Row::Alert { index } if self.alerts.get(*index).is_some_and(|a| a.fingerprint == *wanted)),
+            RowId::Group(group) => self.rows.iter().position(|r| matches!(r, Row::Group { title, .. } if title == group)),
+            RowId::Alert(fingerprint) => self.rows.iter().position(
+                |r| matches!(r, Row::Alert { index } if self.alerts.get(*index).is_some_and(|a| a.fingerprint == *fingerprint)),
             ),
         }
     }
 
-    /// Selects a row, as near as there is one.
+    /// Selects the row at a position, or the last row if there are fewer.
     pub fn select(&mut self, position: usize) {
         let last = self.rows.len().saturating_sub(1);
         self.selected = self.rows.get(position.min(last)).map(|r| self.id_of(r));
     }
 
-    /// The selected alert.
+    /// The selected alert; `None` if a group is selected.
     pub fn current(&self) -> Option<&Alert> {
         match self.rows.get(self.position()?)? {
             Row::Alert { index } => self.alerts.get(*index),
@@ -187,46 +190,48 @@ impl Board {
         }
     }
 
-    /// The fingerprints below a row: its own, or its group's.
+    /// The fingerprints that a row represents: its alert, or all alerts of its group.
     pub fn below(&self, position: usize) -> Vec<String> {
-        let print = |r: &Row| match r {
+        let fingerprint = |r: &Row| match r {
             Row::Alert { index } => self.alerts.get(*index).map(|a| a.fingerprint.clone()),
             Row::Group { .. } => None,
         };
         match self.rows.get(position) {
             Some(Row::Group { .. }) => {
-                self.rows.iter().skip(position + 1).take_while(|r| matches!(r, Row::Alert { .. })).filter_map(print).collect()
+                self.rows.iter().skip(position + 1).take_while(|r| matches!(r, Row::Alert { .. })).filter_map(fingerprint).collect()
             }
-            Some(row) => print(row).into_iter().collect(),
+            Some(row) => fingerprint(row).into_iter().collect(),
             None => Vec::new(),
         }
     }
 
-    /// What an act on alerts concerns: the marked ones, else the current row.
+    /// The alerts that an action applies to: the marked ones or, if none is marked, those of the selected row.
     pub fn chosen(&self) -> Vec<&Alert> {
-        let prints: BTreeSet<String> = if self.marked.is_empty() {
+        let fingerprints: BTreeSet<String> = if self.marked.is_empty() {
             self.below(self.position().unwrap_or(0)).into_iter().collect()
         } else {
             self.marked.clone()
         };
-        self.alerts.iter().filter(|a| prints.contains(&a.fingerprint)).collect()
+        self.alerts.iter().filter(|a| fingerprints.contains(&a.fingerprint)).collect()
     }
 
-    /// Firing, pending and hidden alerts.
+    /// The numbers of firing, pending and suppressed alerts.
     pub fn counts(&self) -> (usize, usize, usize) {
         let count = |state| self.alerts.iter().filter(|a| a.state == state).count();
         (count(AlertState::Firing), count(AlertState::Pending), count(AlertState::Suppressed))
     }
 }
 
+/// The text that the filter matches, in lower case.
 fn haystack(alert: &Alert) -> String {
     let labels: Vec<String> = alert.labels.iter().map(|(k, v)| format!("{k}={v}")).collect();
     format!("{} {} {} {} {}", alert.name, alert.severity.short(), alert.state.word(), alert.summary(), labels.join(" "))
         .to_lowercase()
 }
 
-/// A filter as typed: words that must all occur, `!word` that must not, `~regex` that must match, `!~regex` that must not.
-/// An empty filter matches everything; a regex that is not one yet (it is being typed) is taken as a word.
+/// A filter as typed: words that must all occur, `!word` that must not occur, `~regex` that must match, `!~regex` that must not match.
+/// An empty filter matches everything. A regex that is not valid (because it is still being typed) is matched as a word.
+/// The flag of each term is `true` if the term must match, `false` if it must not.
 pub struct Filter(Vec<(bool, Term)>);
 
 enum Term {
@@ -235,56 +240,56 @@ enum Term {
 }
 
 impl Filter {
-    /// Reads a filter, once for a whole list.
+    /// Parses a filter. Do this once per list, not once per row.
     pub fn new(text: &str) -> Self {
         let terms = text.split_whitespace().filter_map(|word| {
-            let (wanted, word) = word.strip_prefix('!').map_or((true, word), |rest| (false, rest));
+            let (must_match, word) = word.strip_prefix('!').map_or((true, word), |rest| (false, rest));
             let pattern = word
                 .strip_prefix('~')
                 .filter(|p| !p.is_empty())
                 .and_then(|p| regex::RegexBuilder::new(p).case_insensitive(true).size_limit(1 << 20).build().ok());
             match pattern {
-                Some(pattern) => Some((wanted, Term::Pattern(Box::new(pattern)))),
-                None => (!word.is_empty()).then(|| (wanted, Term::Word(word.to_lowercase()))),
+                Some(pattern) => Some((must_match, Term::Pattern(Box::new(pattern)))),
+                None => (!word.is_empty()).then(|| (must_match, Term::Word(word.to_lowercase()))),
             }
         });
         Self(terms.collect())
     }
 
-    /// The word of a filter that begins as a regular expression and is none, with why; it is taken as a word.
+    /// A note about the first term that starts with `~` but is not a valid regular expression; `None` if there is none.
     pub fn broken(text: &str) -> Option<String> {
         let pattern = |word: &str| word.strip_prefix('!').unwrap_or(word).strip_prefix('~').map(str::to_owned);
         let found = text.split_whitespace().filter_map(pattern).find(|p| !p.is_empty() && regex::Regex::new(p).is_err())?;
-        Some(format!("~{found} is no regular expression: it is looked for as it stands"))
+        Some(format!("~{found} is not a valid regular expression and is matched as text"))
     }
 
-    /// Where the wanted words stand in a text, in order and apart: what is to be seen in it. ASCII in any case; other letters as
-    /// they stand.
+    /// The byte ranges of a text that the positive terms match, for highlighting: sorted, and merged where they overlap or touch. Words
+    /// match ASCII letters in any case, other letters only in lower case.
     pub fn spans(&self, text: &str) -> Vec<std::ops::Range<usize>> {
-        // As many bytes as the text, so that places in the one are places in the other.
+        // ASCII lower case keeps the length, so that positions are valid in both texts.
         let lower = text.to_ascii_lowercase();
         let mut found: Vec<std::ops::Range<usize>> = Vec::new();
-        for (_, term) in self.0.iter().filter(|(wanted, _)| *wanted) {
+        for (_, term) in self.0.iter().filter(|(must_match, _)| *must_match) {
             match term {
                 Term::Word(word) => found.extend(lower.match_indices(word.as_str()).map(|(at, hit)| at..at + hit.len())),
                 Term::Pattern(pattern) => found.extend(pattern.find_iter(text).map(|m| m.range()).filter(|r| !r.is_empty())),
             }
         }
         found.sort_by_key(|r| (r.start, r.end));
-        let mut apart: Vec<std::ops::Range<usize>> = Vec::new();
+        let mut merged: Vec<std::ops::Range<usize>> = Vec::new();
         for range in found {
-            match apart.last_mut() {
+            match merged.last_mut() {
                 Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
-                _ => apart.push(range),
+                _ => merged.push(range),
             }
         }
-        apart
+        merged
     }
 
-    /// Whether a text in lower case passes.
+    /// Whether a text, which must be in lower case, matches.
     pub fn matches(&self, lower: &str) -> bool {
-        self.0.iter().all(|(wanted, term)| {
-            *wanted
+        self.0.iter().all(|(must_match, term)| {
+            *must_match
                 == match term {
                     Term::Word(word) => lower.contains(word.as_str()),
                     Term::Pattern(pattern) => pattern.is_match(lower),
@@ -298,21 +303,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_regular_expression_is_said() {
+    fn reports_invalid_regular_expressions() {
         assert_eq!(Filter::broken("pool ~50\\d !~a|b"), None);
-        assert_eq!(Filter::broken("pool !~[").as_deref(), Some("~[ is no regular expression: it is looked for as it stands"));
+        assert_eq!(Filter::broken("pool !~[").as_deref(), Some("~[ is not a valid regular expression and is matched as text"));
     }
 
     #[test]
-    fn what_is_wanted_is_marked_in_the_text() {
+    fn finds_the_ranges_that_positive_terms_match() {
         let spans = |filter: &str, text: &str| Filter::new(filter).spans(text);
         assert_eq!(spans("pool ~5\\d\\d !x", "Pool: 502 in the pool x"), [0..4, 6..9, 17..21]);
-        assert_eq!(spans("ab bc x", "é abc x"), [3..6, 7..8], "what overlaps is one");
+        assert_eq!(spans("ab bc x", "é abc x"), [3..6, 7..8], "overlapping ranges are merged");
         assert!(spans("", "text").is_empty() && spans("!no", "no").is_empty() && spans("~x*", "aaa").is_empty());
     }
 
     #[test]
-    fn filters_take_words_inverse_and_patterns() {
+    fn filters_by_words_exclusions_and_patterns() {
         for (filter, hit) in [
             ("", true),
             ("check err", true),

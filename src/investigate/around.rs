@@ -597,7 +597,7 @@ mod tests {
 
     use super::*;
     use crate::analysis::findings::MetricInput;
-    use crate::sources::{Asked, SourceError};
+    use crate::sources::{Asked, Probe, SourceError};
     use crate::telemetry::{Rule, Sample};
     use futures_util::future::BoxFuture;
 
@@ -778,8 +778,8 @@ mod tests {
         fn kind(&self) -> &str {
             "prometheus"
         }
-        fn probe(&self) -> BoxFuture<'_, Result<String, SourceError>> {
-            async { Ok(String::new()) }.boxed()
+        fn probe(&self) -> BoxFuture<'_, Result<Probe, SourceError>> {
+            async { Ok(Probe::ok("")) }.boxed()
         }
     }
 

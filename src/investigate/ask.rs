@@ -16,6 +16,7 @@ use crate::journal::Append;
 use crate::llm::{Llm, LlmError, Outcome};
 use crate::prompt::plan::AskOptions;
 use crate::prompt::{Delta, Limits, PromptPlan, plan};
+use crate::telemetry::Explain;
 
 /// The window that a prompt is planned for when no model is configured.
 const UNKNOWN_MODEL: Limits = Limits { context_tokens: 8192, answer_tokens: 2048 };
@@ -107,7 +108,7 @@ impl Desk {
                 match self.stream(config, &plan, &sink, &cancel, &mut kept).await {
                     Ok(outcome) => llm_answer(&plan, &config.model, outcome),
                     Err(e) if !kept.trim().is_empty() => partial_answer(&plan, &config.model, kept, &e),
-                    Err(e) => rules_answer(&incident, &plan, &format!("the LLM did not answer: {e}")),
+                    Err(e) => rules_answer(&incident, &plan, &format!("the LLM did not answer: {}", e.failure().line())),
                 }
             }
         };

@@ -336,7 +336,7 @@ mod tests {
         git(path, T, &["init", "-q", "-b", "main"]);
         let window = Window::new(Timestamp::from_secs(T - 600), Timestamp::from_secs(T + 60));
         assert!(source(path).within(window).await.unwrap().value.is_empty(), "an empty repository has no changes");
-        assert!(source(path).probe().await.unwrap().contains("no commits yet"));
+        assert!(source(path).probe().await.unwrap().detail.contains("no commits yet"));
         std::fs::create_dir(path.join("cart")).unwrap();
         let mut n = 0;
         let mut commit = |at: i64, files: &[&str], message: &str| {
@@ -379,7 +379,7 @@ mod tests {
         // For a folder, only commits that touch it.
         let part = source(&path.join("cart")).within(window).await.unwrap();
         assert_eq!(describe(&part).len(), 1, "the tag names neither the folder nor its service: {part:?}");
-        assert!(source(path).probe().await.unwrap().starts_with("at "));
+        assert!(source(path).probe().await.unwrap().detail.starts_with("at "));
         let shallow = tempfile::tempdir().unwrap();
         let from = format!("file://{}", path.display());
         git(shallow.path(), T, &["clone", "-q", "--depth", "2", &from, "."]);

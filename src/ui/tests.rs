@@ -5,6 +5,7 @@ use super::*;
 use crate::analysis::patterns::RATE_BUCKETS;
 use crate::analysis::{Change, Pattern};
 use crate::app::room::{Room, Tab};
+use crate::app::msg::StoreState;
 use crate::app::{Chord, Code, Msg, update};
 use crate::evidence::Body;
 use crate::incident::state::tests::{declared, entries};
@@ -57,6 +58,8 @@ fn board() -> Model {
         status,
         error: error.map(str::to_owned),
         age_secs: None,
+            fault: None,
+            remedy: None,
     };
     let board = AlertBoard {
         alerts: vec![
@@ -166,7 +169,7 @@ fn room(tab: Tab) -> Model {
 }
 
 fn draw(model: &Model, width: u16, height: u16) -> String {
-    let theme = Theme::load("dark", |_| None, true).unwrap();
+    let theme = Theme::load("dark", &[], true).0;
     let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
     let mut cache = ViewCache::default();
     terminal.draw(|f| render(model, &theme, &mut cache, f)).unwrap();
@@ -211,8 +214,10 @@ fn an_empty_board_does_not_claim_health_that_nobody_told() {
                 status,
                 error: error.map(str::to_owned),
                 age_secs: None,
+            fault: None,
+            remedy: None,
             },
-            SourceReport { name: "logs".into(), kind: "file".into(), status: SourceStatus::Ok, error: None, age_secs: None },
+            SourceReport { name: "logs".into(), kind: "file".into(), status: SourceStatus::Ok, error: None, age_secs: None, fault: None, remedy: None },
         ]
     };
     model.board.alerts.clear();
@@ -297,6 +302,8 @@ fn patterns_come_before_lines_and_one_key_changes_to_them() {
         status: SourceStatus::Failed,
         error: Some("timeout".into()),
         age_secs: None,
+            fault: None,
+            remedy: None,
     };
     let incident = model.room.as_mut().and_then(|r| r.incident.as_mut()).unwrap();
     incident.investigation.as_mut().unwrap().sources.push(failed);
@@ -320,8 +327,8 @@ fn clocks_tasks_and_the_open_items_are_on_the_overview() {
     let all = entries(vec![declared(), task("ben", 8000), task("cleo", 4000)]);
     update(&mut model, at(4500), Msg::IncidentRead(Box::new(Incident::fold(all).unwrap()), std::collections::BTreeMap::new()));
     update(&mut model, at(4500), Msg::Present(vec!["ben".into(), "cleo".into()]));
-    let stood = Msg::StoreStood { unsynced: 2, away: Some("refused".into()), frozen: None, stuck: None };
-    update(&mut model, at(4500), stood);
+    let changed = Msg::StoreChanged(StoreState { unsynced: 2, away: Some("refused".into()), ..StoreState::default() });
+    update(&mut model, at(4500), changed);
     for (width, height) in [(140, 40), (112, 60)] {
         let screen = draw(&model, width, height);
         for part in [
@@ -354,7 +361,7 @@ fn a_timeline_of_twenty_thousand_entries_shows_what_is_selected() {
         |n: u32| Fact::Note { text: format!("note {n} {}", "long ".repeat((n % 40) as usize)), note_kind: NoteKind::Observation };
     let all = entries(std::iter::once(declared()).chain((1..20_000).map(note)).collect());
     update(&mut model, at(0), Msg::IncidentRead(Box::new(Incident::fold(all).unwrap()), std::collections::BTreeMap::new()));
-    let theme = Theme::load("dark", |_| None, true).unwrap();
+    let theme = Theme::load("dark", &[], true).0;
     let mut cache = ViewCache::default();
     let mut terminal = Terminal::new(TestBackend::new(100, 30)).unwrap();
     let mut see = |model: &Model| {
@@ -434,7 +441,7 @@ fn outside_text_that_slipped_through_cannot_act() {
 
 #[test]
 fn meaning_survives_without_colour() {
-    let theme = Theme::load("dark", |_| None, false).unwrap();
+    let theme = Theme::load("dark", &[], false).0;
     let mut terminal = Terminal::new(TestBackend::new(100, 30)).unwrap();
     terminal.draw(|f| render(&board(), &theme, &mut ViewCache::default(), f)).unwrap();
     let cells = &terminal.backend().buffer().content;

@@ -353,7 +353,7 @@ fn change_status(
     };
     moments.retain(|m| matches!(m, Milestone::Resolved | Milestone::Closed) || i.milestone(*m).is_none());
     in_order(i, &moments, context.at)?;
-    open.extend(context.unchecked.first().map(|_| "not-looked-at".to_owned()));
+    open.extend(context.unchecked.first().map(|_| "not-checked".to_owned()));
     Ok(Fact::StatusChanged {
         from,
         to,
