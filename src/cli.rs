@@ -1,6 +1,6 @@
-//! The command line: one file per subcommand, the same powers as the TUI, JSON on request.
+//! The command line: one file per subcommand. Everything that the terminal UI does can also be done here; `--json` prints JSON.
 //!
-//! Data go to stdout, messages to stderr. Exit status: 0 done, 1 failed, 2 wrong usage or configuration, 3 partial (a
+//! Data goes to stdout, messages go to stderr. Exit status: 0 done, 1 failed, 2 wrong usage or configuration, 3 partial (a
 //! source failed, the rest is shown), 4 not found.
 
 mod action;
@@ -47,86 +47,87 @@ pub struct Cli {
     pub command: Option<Command>,
 }
 
-/// The release and the commit that it was built from.
+/// The version, and the commit it was built from.
 pub const VERSION: &str = crate::VERSION;
 
-const LONG: &str = "An incident war room in a terminal.\n\nWithout a command it opens the board of what fires across the configured sources. \
-`warroom demo` shows it on a recorded incident, with nothing to set up.";
+const LONG: &str = "An incident war room in a terminal.\n\nWithout a command, opens a board of the alerts in all configured sources. \
+`warroom demo` shows it with a recorded incident and needs no setup.";
 
-/// What every command takes.
+/// Options that every command accepts.
 #[derive(Args, Clone)]
 pub struct Global {
-    /// The configuration file [env: WARROOM_CONFIG]
+    /// Configuration file [env: WARROOM_CONFIG]
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Where incidents are kept: sqlite:PATH, postgres://… (a team's) or bundle:FILE [env: WARROOM_STORE]
+    /// Store for incidents: sqlite:PATH, postgres://… (shared by a team) or bundle:FILE (read-only) [env: WARROOM_STORE]
     #[arg(long, global = true, value_name = "URL")]
     pub store: Option<String>,
-    /// Print JSON
+    /// JSON output
     #[arg(long, global = true)]
     pub json: bool,
-    /// Say more in the log file (-vv: everything); the log's level is also set by WARROOM_LOG
+    /// Debug log to a file (-vv for more detail); WARROOM_LOG overrides the level
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
 }
 
-/// The commands.
+/// The subcommands of `warroom`.
 #[derive(Subcommand)]
 pub enum Command {
-    /// What is firing, grouped
+    /// List alerts from all sources, grouped
     Alerts(alerts::AlertsArgs),
-    /// Open an incident; prints its id
+    /// Declare an incident and print its ID
     Declare(declare::DeclareArgs),
-    /// Look at and work on incidents
+    /// Show and change incidents
     #[command(subcommand)]
     Incident(incident::IncidentCommand),
-    /// Action items
+    /// Manage action items
     #[command(subcommand)]
     Action(action::ActionCommand),
-    /// Gather evidence, analyse, print cited findings
+    /// Gather evidence, analyse it and print cited findings
     Investigate(investigate::InvestigateArgs),
-    /// Log files without any backend
+    /// Analyse log files without a log backend
     #[command(subcommand)]
     Logs(logs::LogsCommand),
-    /// Which series and services an incident began with, from files
+    /// Rank the services and series where an incident probably began, from CSV files
     Suspects(suspects::SuspectsArgs),
-    /// Ask the LLM; without one, or when it fails, the rules answer
+    /// Ask the LLM about an incident; without an LLM, the built-in rules answer
     Ask(ask::AskArgs),
-    /// Write the post-mortem
+    /// Export the post-mortem
     Export(export::ExportArgs),
-    /// Check the configuration, your files, the store, each source and the LLM
+    /// Check the configuration, your own files, the store, the sources and the LLM
     Doctor,
-    /// List the keys in effect, and problems in your keys.toml
+    /// List the key bindings, and any problems in your keys.toml
     Keys,
-    /// The whole program on an embedded recording of an incident; nothing to set up, nothing is sent
+    /// Try warroom on a recorded incident; needs no setup and sends nothing
     Demo(demo::DemoArgs),
-    /// Write what the sources answer into one file that can be replayed
+    /// Record data from the sources into a file that can be replayed
     Record(record::RecordArgs),
-    /// Check every hash chain and evidence digest of the store
+    /// Verify every hash chain and evidence digest in the store
     Verify,
-    /// How fast we detect, acknowledge, mitigate and resolve; noisy alerts, incidents that recur
+    /// Show response times, noisy alerts and recurring incidents
     Stats(stats::StatsArgs),
-    /// One incident in a file, for another laptop
+    /// Export an incident to a file, or import one
     #[command(subcommand)]
     Bundle(bundle::BundleCommand),
-    /// Who is on call, as your own program says
+    /// Show who is on call, as printed by the program in [oncall]
     Oncall,
-    /// Delete incidents that were kept long enough
+    /// Delete incidents past the retention period; without --yes, only list them
     Purge(purge::PurgeArgs),
-    /// Shell completions on stdout
+    /// Print a shell completion script
     Completions(generate::CompletionsArgs),
-    /// The manual page (roff) on stdout
+    /// Print the manual page (roff)
     Man,
 }
 
-/// What a command came to.
+/// The outcome of a command that did not fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Done {
-    Whole,
-    /// A source failed, the rest is shown.
+    /// Exit status 0.
+    Complete,
+    /// A source failed, the rest is shown: exit status 3.
     Partial,
-    /// The answer is no: `doctor` and `verify` found something.
-    No,
+    /// A check such as `doctor`, `verify` or `action lint` found problems: exit status 1.
+    Problems,
 }
 
 /// Runs the program with the process's arguments.
@@ -137,24 +138,24 @@ pub fn main() -> ExitCode {
         Err(e) => {
             if wants_json && e.use_stderr() {
                 let text = e.to_string();
-                // clap's message may take several lines; a blank one ends it.
-                let said: Vec<&str> = text.lines().take_while(|l| !l.trim().is_empty()).map(str::trim).collect();
-                let message = said.join(" ").trim_start_matches("error: ").to_owned();
+                // clap's message may span several lines; a blank line ends it.
+                let lines: Vec<&str> = text.lines().take_while(|l| !l.trim().is_empty()).map(str::trim).collect();
+                let message = lines.join(" ").trim_start_matches("error: ").to_owned();
                 let failure =
-                    Failure::new(message).advise("Run `warroom --help` or `warroom COMMAND --help` to see what is accepted.");
+                    Failure::new(message).advise("Run `warroom --help` or `warroom COMMAND --help` to see the usage.");
                 out::error_json("usage", &failure);
             }
             let code = if e.use_stderr() { 2 } else { 0 };
-            let _unprintable = e.print();
+            let _ignored = e.print();
             return ExitCode::from(code);
         }
     };
     let json = cli.global.json;
     let _log = crate::runtime::log::start(cli.global.verbose);
     match run(cli) {
-        Ok(Done::Whole) | Err(CliError::Closed) => ExitCode::SUCCESS,
+        Ok(Done::Complete) | Err(CliError::Closed) => ExitCode::SUCCESS,
         Ok(Done::Partial) => ExitCode::from(3),
-        Ok(Done::No) => ExitCode::from(1),
+        Ok(Done::Problems) => ExitCode::from(1),
         Err(e) => {
             out::error(json, e.kind(), &error::redacted(&e.failure()));
             ExitCode::from(e.code())
@@ -182,23 +183,23 @@ fn run(cli: Cli) -> Result<Done, CliError> {
             Some(Command::Demo(args)) => demo::run(&args, global.json).await,
             Some(Command::Suspects(args)) => suspects::run(args, global.json).await,
             Some(Command::Logs(command)) => logs::run(command, global.json).await,
-            Some(Command::Completions(_) | Command::Man) => Ok(Done::Whole),
+            Some(Command::Completions(_) | Command::Man) => Ok(Done::Complete),
             Some(command) => {
                 let config = load_config(&global)?;
                 let desk = Desk::open(&config)?;
-                let done = at_desk(&desk, &config, command, global.json).await;
+                let done = run_at_desk(&desk, &config, command, global.json).await;
                 report_store(&desk).await;
                 done
             }
         }
     });
-    // A reading thread that hangs on a dead file system must not keep the program.
+    // Do not wait long for a thread that hangs on an unresponsive file system.
     runtime.shutdown_timeout(std::time::Duration::from_millis(500));
     done
 }
 
-/// Commands that work on the journal.
-async fn at_desk(desk: &Desk, config: &Config, command: Command, json: bool) -> Result<Done, CliError> {
+/// Runs a command that needs the store and the sources.
+async fn run_at_desk(desk: &Desk, config: &Config, command: Command, json: bool) -> Result<Done, CliError> {
     match command {
         Command::Alerts(args) => alerts::run(desk, &args, json).await,
         Command::Declare(args) => declare::run(desk, args, json).await,
@@ -219,7 +220,7 @@ async fn at_desk(desk: &Desk, config: &Config, command: Command, json: bool) -> 
         | Command::Logs(_)
         | Command::Suspects(_)
         | Command::Completions(_)
-        | Command::Man => Ok(Done::Whole),
+        | Command::Man => Ok(Done::Complete),
     }
 }
 
@@ -230,13 +231,14 @@ async fn oncall(desk: &Desk, as_json: bool) -> Result<Done, CliError> {
     } else {
         out::line(text)?;
     }
-    Ok(Done::Whole)
+    Ok(Done::Complete)
 }
 
-/// Notes on stderr when the shared store is unreachable, what waits for it, and what happened to this machine's copy.
+/// Prints to stderr whether the shared store is unreachable, how many entries are waiting for it, and what happened to this
+/// machine's copy.
 async fn report_store(desk: &Desk) {
     let Ok(status) = desk.journal.status().await else { return };
-    let waits = match status.unsynced {
+    let waiting = match status.unsynced {
         0 => String::new(),
         n => format!("; {} to be merged", crate::telemetry::words::entries_waiting(n)),
     };
@@ -244,9 +246,9 @@ async fn report_store(desk: &Desk) {
         out::note(format!("warroom: {notice}"));
     }
     if let Some(why) = status.stuck {
-        out::note(format!("warroom: {why}{waits}"));
+        out::note(format!("warroom: {why}{waiting}"));
     } else if let Some(why) = status.away {
-        out::note(format!("warroom: the shared store is unreachable ({why}); this is this machine's copy{waits}"));
+        out::note(format!("warroom: the shared store is unreachable ({why}); using this machine's copy{waiting}"));
     }
 }
 
@@ -262,10 +264,10 @@ async fn tui(global: &Global) -> Result<Done, CliError> {
     let config = load_config(global)?;
     let desk = Desk::open(&config)?;
     crate::runtime::run(desk, &config, None).await.map_err(CliError::Failed)?;
-    Ok(Done::Whole)
+    Ok(Done::Complete)
 }
 
-/// The time that was meant, as of now.
+/// Resolves a time argument relative to now.
 fn resolve(moment: &Moment) -> Result<Timestamp, CliError> {
     moment.resolve(crate::investigate::clock::now()).map_err(|e| CliError::Usage(Failure::new(e.to_string())))
 }
@@ -278,7 +280,7 @@ fn id_arg(text: &str) -> Result<IncidentId, String> {
     text.parse::<IncidentId>().map_err(|e| e.to_string())
 }
 
-/// The command's definition, for completions, the manual and a test.
+/// The definition of the command line, for completions, the manual page and tests.
 pub fn command() -> clap::Command {
     Cli::command()
 }
@@ -286,7 +288,7 @@ pub fn command() -> clap::Command {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn the_command_line_is_consistent() {
+    fn defines_a_valid_command_line() {
         super::command().debug_assert();
     }
 }

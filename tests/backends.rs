@@ -94,7 +94,7 @@ async fn each_failure_has_its_kind_and_the_servers_words() {
             FaultKind::Malformed,
             "unexpected shape",
         ),
-        (Reply::json("{\"status\":\"success\""), FaultKind::Malformed, "no answer of this API"),
+        (Reply::json("{\"status\":\"success\""), FaultKind::Malformed, "not what this API returns"),
     ] {
         let e = fault(move |_| reply.clone(), "").await;
         assert_eq!(e.kind, kind, "{e}");
@@ -310,7 +310,7 @@ async fn one_dead_source_does_not_hide_the_others() {
     let board = set.alerts().await;
     assert_eq!(board.alerts.len(), 1);
     let failed: Vec<&str> = board.sources.iter().filter_map(|s| s.error.as_deref()).collect();
-    assert!(failed.len() == 1 && failed[0].starts_with("refused"), "{failed:?}");
+    assert!(failed.len() == 1 && failed[0].contains("refused"), "{failed:?}");
 }
 
 /// An HTTPS server whose certificate a private authority signed; answers one request a connection.

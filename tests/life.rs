@@ -155,7 +155,7 @@ fn what_was_wrong_is_corrected_undone_and_told() {
     let kept = show(d)["evidence"][1].clone();
     assert_eq!((&kept["total"], &kept["shown"], &kept["complete"]), (&300_000.into(), &65_536.into(), &false.into()), "{kept}");
     std::fs::write(d.join("a.png"), b"\x89PNG\r\n\x1a\n\x00\x00").unwrap();
-    refused(d, &["incident", "attach", "INC-1", &d.join("a.png").display().to_string()], "is no text");
+    refused(d, &["incident", "attach", "INC-1", &d.join("a.png").display().to_string()], "is not a text file");
     let report = ok(d, &["export", "INC-1"]);
     assert!(report.contains("20 connections") && !report.contains("hunter2"), "{report}");
     refused(d, &["incident", "note", "INC-1", &"x".repeat(70_000)], "attach");
@@ -202,7 +202,7 @@ fn parts_are_merged_false_alarms_cancelled_and_both_are_counted() {
     ok(d, &["incident", "unlink", "INC-1", "f1", "--reason", "another shop"]);
     ok(d, &["incident", "merge", "INC-2", "INC-1", "--reason", "the same pool"]);
     refused(d, &["incident", "merge", "INC-2", "INC-1"], "is already merged into INC-1");
-    refused(d, &["incident", "merge", "INC-3", "INC-2"], "merge INC-3 into that");
+    refused(d, &["incident", "merge", "INC-3", "INC-2"], "Merge INC-3 into INC-1.");
     ok(d, &["incident", "status", "INC-3", "cancelled", "--reason", "the probe was wrong"]);
     assert!(ok(d, &["incident", "show", "INC-3"]).contains("the probe was wrong"));
     let v = show(d);
@@ -387,9 +387,9 @@ fn a_bundle_never_overwrites_and_a_damaged_one_is_refused() {
     let mut bytes = std::fs::read(&file).unwrap();
     bytes.truncate(bytes.len() / 2);
     std::fs::write(d.join("half"), bytes).unwrap();
-    refused(d, &["bundle", "import", &d.join("half").display().to_string()], "no bundle that can be read");
+    refused(d, &["bundle", "import", &d.join("half").display().to_string()], "cannot read the bundle");
     let note = run(d, &["--store", &format!("bundle:{file}"), "incident", "note", "INC-1", "x"]);
-    assert!(note.status.code() == Some(1) && stderr(&note).contains("cannot be written to"), "{}", stderr(&note));
+    assert!(note.status.code() == Some(1) && stderr(&note).contains("cannot write to"), "{}", stderr(&note));
 }
 
 #[cfg(unix)]

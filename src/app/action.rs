@@ -1,7 +1,7 @@
-//! What a person can do in the terminal: one table of actions. Keys are bound to them in `keys.toml` (see [`super::keymap`]); the help,
-//! the footer and the palette are drawn from both.
+//! The table of all actions in the terminal UI. Keys are bound to them in `keys.toml` (see [`super::keymap`]); help, footer and palette are
+//! drawn from both.
 
-/// Where a key or an action applies.
+/// The part of the screen in which a key or an action applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Context {
     Everywhere,
@@ -10,16 +10,16 @@ pub enum Context {
     Timeline,
     Signals,
     Logs,
-    /// The logs while a search highlights matches.
+    /// The logs while a search is active.
     Search,
     Assistant,
     Actions,
     Report,
-    /// A text that is open over a view.
+    /// A text that is open over a view, such as the help or a briefing.
     Reader,
     /// A list to choose from.
     List,
-    /// A line of text.
+    /// A dialog with one line of text.
     Line,
     /// The dialog that declares an incident.
     Form,
@@ -47,7 +47,7 @@ impl Context {
         Self::Confirm,
     ];
 
-    /// Its name in a keymap file.
+    /// The name in keymap files.
     pub fn name(self) -> &'static str {
         match self {
             Self::Everywhere => "everywhere",
@@ -89,7 +89,7 @@ impl Context {
         }
     }
 
-    /// Whether an action of `other` works here: its own actions, and those of the views that contain it.
+    /// Whether actions of `other` work here: `other` is this context or one that contains it.
     pub fn is_within(self, other: Self) -> bool {
         let parent = match self {
             Self::Everywhere => None,
@@ -101,7 +101,7 @@ impl Context {
         self == other || parent.is_some_and(|p| p.is_within(other))
     }
 
-    /// Whether it is a dialog, in which the keys of the view beneath do not apply.
+    /// Whether this is a dialog, in which the keys of the view below it do not apply.
     pub fn is_dialog(self) -> bool {
         matches!(self, Self::Reader | Self::List | Self::Line | Self::Form | Self::Confirm)
     }
@@ -109,7 +109,7 @@ impl Context {
 
 macro_rules! actions {
     ($( $variant:ident, $name:literal, $context:ident, $word:literal, $help:literal, $changes:literal; )*) => {
-        /// A user's verb.
+        /// Something that a user can do.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Action { $( $variant, )* }
 
@@ -125,23 +125,23 @@ macro_rules! actions {
     };
 }
 
-/// A row of the table.
+/// A row of the table of actions.
 #[derive(Clone, Copy, Debug)]
 pub struct Spec {
     pub action: Action,
-    /// Its name in a keymap file.
+    /// The name in keymap files.
     pub name: &'static str,
-    /// Where it applies.
+    /// The context in which it applies.
     pub context: Context,
-    /// For the footer.
+    /// The label in the footer, at most 14 characters.
     pub word: &'static str,
-    /// For the help and the palette.
+    /// The description in the help and the palette, in the imperative and without a full stop.
     pub help: &'static str,
-    /// Whether it changes an incident or anything outside; such actions are off in read-only mode.
+    /// Whether it changes an incident or anything outside. Such actions are disabled in read-only mode.
     pub changes: bool,
 }
 
-// Variant, name in a keymap file, where it applies, word in the footer, help, whether it changes anything.
+// Columns: variant, name in keymap files, context, label in the footer, help, whether it changes anything.
 actions! {
     Down, "down", Everywhere, "down", "Select the next row", false;
     Up, "up", Everywhere, "up", "Select the previous row", false;
@@ -153,17 +153,17 @@ actions! {
     Quit, "quit", Everywhere, "quit", "Leave the incident room; on the board, quit", false;
     Help, "help", Everywhere, "keys", "Show all keys of this view", false;
     Palette, "palette", Everywhere, "commands", "Find a command by name", false;
-    Filter, "filter", Everywhere, "filter", "Filter this list: word, !not, ~regex", false;
+    Filter, "filter", Everywhere, "filter", "Filter this list: word, !word, ~regex", false;
     Refresh, "refresh", Everywhere, "refresh", "Query the sources now", false;
-    Retry, "retry", Everywhere, "retry", "Retry entries that could not be saved, or reopen refused text", true;
+    Retry, "retry", Everywhere, "retry", "Retry unsaved changes, or reopen text that was refused", true;
     Redraw, "redraw", Everywhere, "redraw", "Redraw the screen", false;
     Suspend, "suspend", Everywhere, "suspend", "Suspend to the shell; fg resumes", false;
     Open, "open", Board, "open", "Open the incident, or the incident of the alert", false;
     NextPane, "next-pane", Board, "pane", "Switch between incidents and alerts", false;
-    Mark, "mark", Board, "mark", "Mark the alert, or all alerts of the group", false;
-    Declare, "declare", Board, "declare", "Declare an incident from the marked alerts, or this one", true;
+    Mark, "mark", Board, "mark", "Mark this alert, or all alerts of this group", false;
+    Declare, "declare", Board, "declare", "Declare an incident from the marked alerts, or from this one", true;
     Link, "link", Board, "link", "Link the marked alerts, or this one, to an open incident", true;
-    GroupBy, "group-by", Board, "group", "Group by service, alert, team or not at all", false;
+    GroupBy, "group-by", Board, "group", "Group by service, alert or team, or do not group", false;
     OnlyNew, "only-new", Board, "new only", "Show only alerts without an incident", false;
     CopyAlert, "copy-alert", Board, "copy", "Copy the fingerprint of the alert", false;
     CopyRunbook, "copy-runbook", Board, "runbook", "Copy the runbook URL of the alert", false;
@@ -180,7 +180,7 @@ actions! {
     Investigate, "investigate", Room, "investigate", "Gather evidence and analyze it", true;
     Widen, "widen", Room, "widen", "Investigate again with a window twice as long", true;
     Note, "note", Room, "note", "Write a note; text after TODO becomes an action item", true;
-    NoteAt, "note-at", Room, "note at", "Write a note about something earlier: 09:27 text", true;
+    NoteAt, "note-at", Room, "past note", "Write a backdated note: 09:27 text", true;
     Decision, "decision", Room, "decision", "Record a decision", true;
     Hypothesis, "hypothesis", Room, "hypothesis", "Propose a hypothesis", true;
     Lesson, "lesson", Room, "lesson", "Record a lesson learned", true;
@@ -195,7 +195,7 @@ actions! {
     Check, "check", Room, "check", "Check alerts and exit criteria now", true;
     SetTime, "set-time", Room, "times", "Set a milestone by hand", true;
     Escalate, "escalate", Room, "escalate", "Record an escalation, L1 to L4", true;
-    Unlink, "unlink", Room, "unlink", "Unlink an alert that does not belong", true;
+    Unlink, "unlink", Room, "unlink", "Unlink an alert that does not belong to this incident", true;
     Merge, "merge", Room, "merge", "Merge into another open incident", true;
     Renounce, "renounce", Room, "give up role", "Give up a role", true;
     Grade, "grade", Room, "grade", "Grade the diagnosis after the incident", true;
@@ -205,51 +205,51 @@ actions! {
     Similar, "similar", Room, "similar", "Show similar incidents and how they ended", false;
     ReadIn, "read-in", Room, "briefing", "Show the briefing for responders who are joining", false;
     HandOver, "hand-over", Room, "handover", "Show the handover brief for the next commander", false;
-    Acknowledge, "acknowledge", Room, "acknowledge", "Acknowledge, or take the acknowledgement back", true;
+    Acknowledge, "acknowledge", Room, "acknowledge", "Acknowledge, or withdraw the acknowledgement", true;
     SetSeverity, "set-severity", Room, "severity", "Change the severity", true;
     SetStatus, "set-status", Room, "status", "Change the status", true;
     Resolve, "resolve", Room, "resolve", "Resolve the incident", true;
-    Reopen, "reopen", Room, "reopen", "Reopen an ended incident", true;
+    Reopen, "reopen", Room, "reopen", "Reopen an incident that has ended", true;
     AssignRole, "assign-role", Room, "role", "Assign a role", true;
     AddAction, "add-action", Room, "action item", "Add an action item", true;
     Ask, "ask", Room, "ask", "Ask the assistant: a prompt or a question", true;
     Export, "export", Room, "export", "Export the post-mortem to a file", true;
     OpenEvidence, "open-evidence", Signals, "open", "Show the selected evidence in full", false;
-    MarkSignal, "mark-signal", Signals, "mark", "Note this series in the timeline, with its evidence", true;
+    MarkSignal, "mark-signal", Signals, "mark", "Add this series to the timeline, with its evidence", true;
     CopyQuery, "copy-query", Signals, "copy query", "Copy the exact query", false;
     OpenEntry, "open-entry", Timeline, "open", "Show the evidence of this entry", false;
     Correct, "correct", Timeline, "correct", "Correct this entry; the original is kept", true;
     GraphAt, "graph-at", Timeline, "graph", "Show the graph at the time of this entry", false;
-    LogAt, "log-at", Timeline, "logs then", "Show the logs at the time of this entry", false;
-    FilterKind, "filter-kind", Timeline, "kind", "Show all, people, models, warroom or decisions", false;
+    LogAt, "log-at", Timeline, "logs at time", "Show the logs at the time of this entry", false;
+    FilterKind, "filter-kind", Timeline, "kind", "Cycle the filter: all, people, models, warroom, decisions", false;
     Support, "support", Timeline, "supported", "Mark this hypothesis as supported", true;
     Refute, "refute", Timeline, "refuted", "Mark this hypothesis as refuted", true;
     Object, "object", Timeline, "objection", "Record an objection to this decision", true;
     Outcome, "outcome", Timeline, "outcome", "Record the outcome of this decision", true;
     Details, "details", Timeline, "details", "Show or hide evidence entries", false;
-    Search, "search", Logs, "search", "Search and highlight; the other lines stay", false;
-    FilterLogs, "filter-logs", Logs, "filter", "Show only matching lines: word, !not, ~regex", false;
+    Search, "search", Logs, "search", "Search and highlight; other lines stay visible", false;
+    FilterLogs, "filter-logs", Logs, "filter", "Show only matching lines: word, !word, ~regex", false;
     NextHit, "next-hit", Search, "next match", "Go to the next match", false;
     PreviousHit, "previous-hit", Search, "previous match", "Go to the previous match", false;
     PatternLines, "pattern-lines", Logs, "lines", "Show the lines of this pattern", false;
     LogView, "log-view", Logs, "patterns/lines", "Switch between log patterns and live logs", false;
-    Follow, "follow", Logs, "follow", "Follow the end, or stop", false;
+    Follow, "follow", Logs, "follow", "Start or stop following the end", false;
     OnlyErrors, "only-errors", Logs, "errors", "Show only errors", false;
     Wrap, "wrap", Logs, "wrap", "Wrap long lines", false;
     NextError, "next-error", Logs, "next error", "Go to the next error", false;
     PreviousError, "previous-error", Logs, "previous error", "Go to the previous error", false;
-    LineToNote, "line-to-note", Logs, "to timeline", "Keep this as evidence, with a note in the timeline", true;
+    LineToNote, "line-to-note", Logs, "to timeline", "Add this line or pattern to the timeline, with its evidence", true;
     CopyLine, "copy-line", Logs, "copy", "Copy this line", false;
-    AskTroubleshoot, "ask-troubleshoot", Assistant, "troubleshoot", "Ask the troubleshoot prompt", true;
-    AskPostmortem, "ask-postmortem", Assistant, "post-mortem", "Ask the post-mortem prompt", true;
+    AskTroubleshoot, "ask-troubleshoot", Assistant, "troubleshoot", "Run the troubleshoot prompt", true;
+    AskPostmortem, "ask-postmortem", Assistant, "post-mortem", "Run the post-mortem prompt", true;
     Preview, "preview", Assistant, "preview", "Show exactly what would be sent", false;
     Accept, "accept", Assistant, "accept", "Accept the draft as your own", true;
     ActionDone, "action-done", Actions, "done", "Mark as done, with the result", true;
     ActionOwner, "action-owner", Actions, "owner", "Set the owner", true;
     ActionDue, "action-due", Actions, "due", "Set the due date", true;
-    ActionDrop, "action-drop", Actions, "drop", "Drop it, with the reason", true;
+    ActionDrop, "action-drop", Actions, "drop", "Drop it, with a reason", true;
     CopyReport, "copy-report", Report, "copy", "Copy the report", false;
-    ShowProblems, "show-problems", Everywhere, "problems", "Show what is wrong with your prompts, themes and keys", false;
+    ShowProblems, "show-problems", Everywhere, "problems", "Show problems in your prompts, themes and keys", false;
     Cancel, "cancel", Everywhere, "close", "Close the dialog without doing anything", false;
     CopyText, "copy-text", Reader, "copy", "Copy this text", false;
     CloseReader, "close-reader", Reader, "close", "Close", false;
@@ -272,9 +272,9 @@ actions! {
 }
 
 impl Action {
-    /// Its row in the table.
+    /// The row of this action in the table.
     pub fn spec(self) -> &'static Spec {
-        // Each variant has exactly one row: both come from the same macro.
+        // The macro creates a row for each variant, so the fallback is never used.
         const FIRST: &Spec = match ACTIONS.first() {
             Some(first) => first,
             None => unreachable!(),
@@ -282,7 +282,7 @@ impl Action {
         ACTIONS.iter().find(|s| s.action == self).unwrap_or(FIRST)
     }
 
-    /// The action with a name.
+    /// The action with a name; `None` for an unknown name.
     pub fn named(name: &str) -> Option<Self> {
         ACTIONS.iter().find(|s| s.name == name).map(|s| s.action)
     }

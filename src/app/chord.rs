@@ -1,8 +1,8 @@
-//! Key presses, independent of any terminal library.
+//! Keys with modifiers, independent of any terminal library, and their notation in keymap files.
 
 use std::fmt;
 
-/// Which key.
+/// A key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Code {
     Char(char),
@@ -22,7 +22,7 @@ pub enum Code {
     PageDown,
 }
 
-/// A key with its modifiers. Shift is in the character.
+/// A key with its modifiers. Shift is part of the character.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Chord {
     pub code: Code,
@@ -31,7 +31,7 @@ pub struct Chord {
 }
 
 impl Chord {
-    /// A key alone.
+    /// A key without modifiers.
     pub const fn plain(code: Code) -> Self {
         Self { code, ctrl: false, alt: false }
     }
@@ -72,18 +72,18 @@ impl fmt::Display for Chord {
 }
 
 impl Chord {
-    /// The key as a keymap file writes it.
+    /// The key in the notation of keymap files, such as `C-d` or `enter`.
     pub fn name(self) -> String {
         let code = match self.code {
             Code::Char(' ') => "space".to_owned(),
             Code::Char(c) => c.to_string(),
-            code => NAMES.iter().find(|(_, known)| *known == code).map_or_else(String::new, |(name, _)| (*name).to_owned()),
+            code => NAMES.iter().find(|(_, c)| *c == code).map_or_else(String::new, |(name, _)| (*name).to_owned()),
         };
         format!("{}{}{code}", if self.ctrl { "C-" } else { "" }, if self.alt { "A-" } else { "" })
     }
 }
 
-/// Keys that are not a character, as a keymap file writes them.
+/// The names of special keys in keymap files.
 const NAMES: [(&str, Code); 15] = [
     ("space", Code::Char(' ')),
     ("enter", Code::Enter),
@@ -102,7 +102,7 @@ const NAMES: [(&str, Code); 15] = [
     ("pgdn", Code::PageDown),
 ];
 
-/// Reads a sequence of keys as a keymap file writes it: `g g`, `C-d`, `enter`. `None` when one of them is not a key.
+/// Parses a key sequence in the notation of keymap files: `g g`, `C-d`, `enter`. `None` if a part is not a key.
 pub fn parse(text: &str) -> Option<Vec<Chord>> {
     text.split(' ').filter(|p| !p.is_empty()).map(parse_one).collect()
 }

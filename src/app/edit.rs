@@ -1,25 +1,25 @@
-//! A line of text being typed: a cursor that moves by grapheme, and the usual editing keys. Written by hand because the editing crates
-//! move by character, which splits emoji and accents.
+//! A one-line text editor with the usual editing keys. Written by hand because the editing crates move by character, which splits emoji
+//! and accents; this one moves by grapheme.
 
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::chord::{Chord, Code};
 use crate::telemetry::clean;
 
-/// The longest text, in bytes: as much as an entry may hold.
+/// The longest text, in bytes: the same as for a journal entry.
 pub const MAX: usize = clean::MAX_TEXT_BYTES;
 
 /// A line being edited.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LineEdit {
     text: String,
-    /// A byte position on a grapheme border.
+    /// A byte position at a grapheme boundary.
     cursor: usize,
     /// Whether the whole text is selected: typing replaces it.
     is_selected: bool,
 }
 
-/// A paste that does not fit: how long it is, in bytes.
+/// The error for text that does not fit, with the length that the line would have, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooLong(pub usize);
 
@@ -51,12 +51,12 @@ impl LineEdit {
         self.text.split_at_checked(self.cursor).unwrap_or((&self.text, ""))
     }
 
-    /// Inserts pasted or typed text, cleaned to one line.
+    /// Inserts pasted or typed text at the cursor. Line breaks and control characters are cleaned.
     ///
     /// # Errors
-    /// When the text would become longer than [`MAX`]; nothing is inserted then.
+    /// [`TooLong`] if the line would become longer than [`MAX`]. Nothing is inserted then.
     pub fn insert(&mut self, text: &str) -> Result<(), TooLong> {
-        // Cleaning cuts long texts off.
+        // Check the length first, because cleaning truncates long texts.
         let cleaned = if text.len() > MAX { return Err(TooLong(text.len())) } else { clean::line(text) };
         let kept = if self.is_selected { 0 } else { self.text.len() };
         if kept + cleaned.len() > MAX {
@@ -74,7 +74,7 @@ impl LineEdit {
         match (chord.code, chord.ctrl, chord.alt) {
             (Code::Char(c), false, false) => {
                 self.is_selected = was_selected;
-                // A line that is full takes no more.
+                // A full line ignores the key.
                 let _full = self.insert(c.encode_utf8(&mut [0; 4]));
             }
             (Code::Backspace | Code::Delete, false, false) if was_selected => self.clear(),
@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn editing_respects_graphemes() {
+    fn edits_by_grapheme() {
         let mut edit = LineEdit::with("a👨‍👩‍👧b");
         edit.key(Chord::plain(Code::Left));
         edit.key(Chord::plain(Code::Backspace));
@@ -155,14 +155,14 @@ mod tests {
         let mut edit = LineEdit::proposed("ana");
         edit.key(Chord::plain(Code::End));
         edit.key(Chord::plain(Code::Char('!')));
-        assert_eq!(edit.text(), "ana!", "moving the cursor keeps it");
+        assert_eq!(edit.text(), "ana!", "moving the cursor keeps the proposed text");
         let mut edit = LineEdit::proposed("ana");
         edit.key(Chord::plain(Code::Backspace));
         assert_eq!(edit.text(), "");
     }
 
     #[test]
-    fn a_paste_is_kept_whole_or_refused() {
+    fn inserts_a_paste_completely_or_not_at_all() {
         let mut edit = LineEdit::with("x");
         edit.insert(&"a".repeat(20_000)).unwrap();
         assert_eq!(edit.text().len(), 20_001);
@@ -172,7 +172,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn any_keys_keep_the_cursor_inside(keys in proptest::collection::vec(0_u8..12, 0..60)) {
+        fn any_keys_keep_the_cursor_inside_the_text(keys in proptest::collection::vec(0_u8..12, 0..60)) {
             let mut edit = LineEdit::default();
             for k in keys {
                 let chord = match k {

@@ -1,4 +1,4 @@
-//! What people type on one line, as the parameters of a command: `ben 5 check the replica`, `09:27 the first mail`, `… next 45m`.
+//! Parses what people type on one line into the parameters of a command: `ben 5 check the replica`, `09:27 the first mail`, `… next 45m`.
 
 use std::path::PathBuf;
 
@@ -7,11 +7,11 @@ use crate::incident::{Command, NextUpdate};
 use crate::telemetry::Moment;
 use crate::telemetry::time::parse_duration;
 
-/// Completes a command with a typed line. The command's own values say which parameter the line is for: among several optional ones
-/// (an impact, a change of an action item) the one that is set, to an empty text.
+/// Fills in the parameters of a command from a typed line. Of several optional parameters (of an impact, or a change of an action item),
+/// the line goes into the one that is set to an empty text.
 ///
 /// # Errors
-/// What to type instead.
+/// What to type instead, if the line does not have the expected form.
 pub fn fill(mut command: Command, line: &str) -> Result<Command, String> {
     let typed = line.trim().to_owned();
     match &mut command {
@@ -36,12 +36,12 @@ pub fn fill(mut command: Command, line: &str) -> Result<Command, String> {
         Command::Grade { text, .. } => *text = Some(typed),
         Command::SetExit { criteria } => *criteria = crate::analysis::exit::parse(&typed)?,
         Command::Task { name, text, minutes } => {
-            let usage = "Type who, in how many minutes, and what: ben 5 check the replica";
+            let usage = "Type the name, the minutes until they report back, and the task: ben 5 check the replica";
             (*name, *minutes, *text) = name_minutes_text(&typed).ok_or(usage)?;
         }
         Command::CompleteAction { action, result } => match typed.strip_prefix("again ") {
             Some(rest) => {
-                let usage = "Not done yet? Type: again 10 still looking";
+                let usage = "If it is not done yet, type: again 10 still looking";
                 let (minutes, result) = rest.trim_start().split_once(' ').ok_or(usage)?;
                 let again_in = Some(parse_minutes(minutes).ok_or(usage)?);
                 command = Command::Report { action: *action, result: result.trim().to_owned(), again_in };
@@ -58,8 +58,8 @@ pub fn fill(mut command: Command, line: &str) -> Result<Command, String> {
         }
         Command::Time { time, reason, exception, .. } => {
             let (moment, why) = moment_and_text(&typed)?;
-            let (why, out_of_order) = why.split_once(" !").map_or((why, None), |(why, e)| (why, Some(e.trim().to_owned())));
-            (*time, *reason, *exception) = (moment, why.trim().to_owned(), out_of_order);
+            let (why, order_exception) = why.split_once(" !").map_or((why, None), |(why, e)| (why, Some(e.trim().to_owned())));
+            (*time, *reason, *exception) = (moment, why.trim().to_owned(), order_exception);
         }
         Command::RecordUpdate { text, next, .. } => (*text, *next) = update_and_next(&typed),
         Command::Attach { file, note } => (*file, *note) = path_and_note(&typed),
@@ -71,7 +71,7 @@ pub fn fill(mut command: Command, line: &str) -> Result<Command, String> {
             }
         }
         Command::Page { name, text } => {
-            let usage = "Type who, then what: ben checkout is down, please join";
+            let usage = "Type the name, then the message: ben checkout is down, please join";
             let (who, what) = typed.split_once(' ').ok_or(usage)?;
             (*name, *text) = (who.to_owned(), what.trim().to_owned());
         }
@@ -86,18 +86,18 @@ pub fn fill(mut command: Command, line: &str) -> Result<Command, String> {
     Ok(command)
 }
 
-/// A time in front of a text: `09:27 text`, `10m ago text`, `yesterday 18:20 text`, `2026-11-28 18:00 text`.
+/// Splits a time from the text after it: `09:27 text`, `10m ago text`, `yesterday 18:20 text`, `2026-11-28 18:00 text`.
 ///
 /// # Errors
-/// What to type instead.
+/// What to type instead, if there is no time or no text.
 pub fn moment_and_text(typed: &str) -> Result<(Moment, &str), String> {
     let mut ends: Vec<usize> = typed.match_indices(' ').map(|(at, _)| at).take(3).collect();
     ends.reverse();
-    // The longest beginning that is a time: `10m ago` before `10m`.
+    // Use the longest prefix that is a time: `10m ago` rather than `10m`.
     let found = ends.into_iter().find_map(|end| Some((typed.get(..end)?.parse::<Moment>().ok()?, typed.get(end..)?.trim())));
     match found {
         Some((moment, text)) if !text.is_empty() => Ok((moment, text)),
-        _ => Err("Begin with the time in UTC, then a few words: 09:27 text, 10m ago text, 2026-11-28 18:00 text".to_owned()),
+        _ => Err("Start with the time in UTC, then the text: 09:27 text, 10m ago text, 2026-11-28 18:00 text".to_owned()),
     }
 }
 
@@ -112,7 +112,7 @@ fn name_minutes_text(typed: &str) -> Option<(String, u64, String)> {
     (!text.is_empty()).then_some((name.to_owned(), parse_minutes(minutes)?, text.to_owned()))
 }
 
-/// `… next 45m` at the end of an update: when the next one comes; `… next none`: it was the last one.
+/// Splits the time of the next update from the end of an update: `… next 45m`, or `… next none` if this is the last one.
 fn update_and_next(typed: &str) -> (String, NextUpdate) {
     let found = typed.rsplit_once(" next ").and_then(|(text, when)| {
         let when = when.trim();
@@ -125,7 +125,7 @@ fn update_and_next(typed: &str) -> (String, NextUpdate) {
     }
 }
 
-/// `/tmp/top.txt what it shows`; a path with spaces is in quotes.
+/// Splits a path from the note after it: `/tmp/top.txt what it shows`. A path with spaces is in double quotes.
 fn path_and_note(typed: &str) -> (PathBuf, Option<String>) {
     let quoted = typed.strip_prefix('"').and_then(|rest| rest.split_once('"'));
     let (path, note) = quoted.or_else(|| typed.split_once(' ')).unwrap_or((typed, ""));
@@ -139,7 +139,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn reads_a_task() {
+    fn parses_a_task() {
         let template = Command::Task { name: String::new(), text: String::new(), minutes: 10 };
         let task = |line| fill(template.clone(), line);
         assert_eq!(
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_times_of_several_words() {
+    fn parses_times_of_several_words() {
         for (line, moment, text) in [
             ("09:27 it began", "09:27", "it began"),
             ("10m ago a mail", "10m ago", "a mail"),
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn fills_the_parameter_that_is_set() {
+    fn fills_in_the_parameter_that_is_set() {
         let owner = ActionChange { owner: Some(String::new()), ..ActionChange::default() };
         let filled = fill(Command::ChangeAction { action: ActionId(1), change: owner }, "ben");
         let Ok(Command::ChangeAction { change, .. }) = filled else { panic!("{filled:?}") };
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_when_the_next_update_comes() {
+    fn reads_the_time_of_the_next_update() {
         assert_eq!(update_and_next("All is well; next 45m"), ("All is well".into(), NextUpdate::In(Duration::from_secs(2700))));
         assert_eq!(update_and_next("Over, next none"), ("Over".into(), NextUpdate::Never));
         assert_eq!(update_and_next("The next step is a restart"), ("The next step is a restart".into(), NextUpdate::Scheduled));

@@ -1,5 +1,5 @@
-//! Which keys are bound to which actions: the embedded `keys.toml`, overridden key by key by the user's file. What cannot be used in the
-//! user's file is reported, and the rest applies.
+//! The key bindings: the embedded `keys.toml`, overridden key by key by the user's file. Invalid lines of the user's file are reported;
+//! the rest applies.
 
 use std::collections::BTreeMap;
 
@@ -25,22 +25,22 @@ pub struct Binding {
 }
 
 impl Binding {
-    /// The keys as a keymap file has them: `g g`, `C-d`, `enter`.
+    /// The keys in the notation of keymap files: `g g`, `C-d`, `enter`.
     pub fn written(&self) -> String {
         written(&self.chords)
     }
 
-    /// The keys as shown: `gg`, `C-d`, `⏎`.
+    /// The keys as the screen shows them: `gg`, `C-d`, `⏎`.
     pub fn shown(&self) -> String {
         self.chords.iter().map(ToString::to_string).collect()
     }
 }
 
-/// What a sequence of keys means.
+/// The result of looking up a key sequence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found {
     Action(Action),
-    /// The beginning of a longer sequence.
+    /// The sequence is the start of a longer one.
     Pending,
     Nothing,
 }
@@ -58,7 +58,7 @@ impl Default for Keymap {
 }
 
 impl Keymap {
-    /// The default keys with a user's file (its name for messages, its text) on top, and what cannot be used in it.
+    /// The default keys, overridden by a user's file (its name for messages, and its text). Also returns the problems in that file.
     pub fn with_user(user: Option<(&str, &str)>) -> (Self, Vec<FileProblem>) {
         let mut problems = Vec::new();
         let mut bindings = read("keys.toml", DEFAULT, false, &mut problems);
@@ -77,7 +77,7 @@ impl Keymap {
         (keymap, problems)
     }
 
-    /// All bindings, in the order of contexts and actions.
+    /// All bindings, sorted by context, then by action.
     pub fn bindings(&self) -> Vec<&Binding> {
         let place = |b: &&Binding| (b.context, ACTIONS.iter().position(|s| s.action == b.action));
         let mut all: Vec<&Binding> = self.bindings.iter().collect();
@@ -85,7 +85,7 @@ impl Keymap {
         all
     }
 
-    /// What a sequence means in the contexts that apply, the narrowest first.
+    /// Looks up a key sequence in the given contexts, narrowest first.
     pub fn find(&self, sequence: &[Chord], contexts: &[Context]) -> Found {
         let mut is_pending = false;
         for context in contexts {
@@ -99,20 +99,20 @@ impl Keymap {
         if is_pending { Found::Pending } else { Found::Nothing }
     }
 
-    /// What comes next in a sequence that has begun: the remaining keys and their action.
+    /// The ways to complete a sequence: the remaining keys and their action.
     pub fn continuations(&self, sequence: &[Chord], contexts: &[Context]) -> Vec<(String, Action)> {
-        let begins =
+        let continues =
             |b: &&Binding| contexts.contains(&b.context) && b.chords.len() > sequence.len() && b.chords.starts_with(sequence);
         let rest = |b: &Binding| b.chords.iter().skip(sequence.len()).map(ToString::to_string).collect();
-        self.bindings.iter().filter(begins).map(|b| (rest(b), b.action)).collect()
+        self.bindings.iter().filter(continues).map(|b| (rest(b), b.action)).collect()
     }
 
-    /// The keys of an action, as shown; empty when it has none.
+    /// The keys of an action as the screen shows them; empty if it has none.
     pub fn keys_of(&self, action: Action) -> Vec<String> {
         self.bindings.iter().filter(|b| b.action == action).map(Binding::shown).collect()
     }
 
-    /// The first key of an action for a hint; without one, the way to it through the palette.
+    /// The first key of an action, for a hint. For an action without a key, how to find it in the palette.
     pub fn hint(&self, action: Action) -> String {
         match (self.keys_of(action).into_iter().next(), self.keys_of(Action::Palette).into_iter().next()) {
             (Some(key), _) => key,
@@ -121,7 +121,8 @@ impl Keymap {
         }
     }
 
-    /// User bindings that can never fire: a shorter sequence in the same context takes their first keys.
+    /// Bindings that can never be reached, because a shorter sequence in the same context starts with the same keys. Only conflicts that
+    /// involve a binding of the user are reported.
     fn unreachable(&self, file: &str, text: &str) -> Vec<FileProblem> {
         let is_hidden = |b: &&Binding| {
             self.bindings
@@ -154,12 +155,12 @@ impl Keymap {
     }
 }
 
-/// Keys as a file has them: `g g`.
+/// Keys in the notation of keymap files: `g g`.
 fn written(chords: &[Chord]) -> String {
     chords.iter().map(|c| c.name()).collect::<Vec<_>>().join(" ")
 }
 
-/// A row of a file; no action removes the key.
+/// A row of a keymap file. `action` is `None` if the row removes the key.
 struct Row {
     context: Context,
     chords: Vec<Chord>,
@@ -188,7 +189,7 @@ fn read_rows(file: &str, text: &str, problems: &mut Vec<FileProblem>) -> Vec<Row
             let at = e.span().map(|s| s.start);
             report(
                 at,
-                format!("not a keymap: {}", e.message()),
+                format!("not a valid keymap: {}", e.message()),
                 "Write lines such as \"C-s\" = \"set-severity\" under [room].".to_owned(),
             );
             return Vec::new();
@@ -199,8 +200,8 @@ fn read_rows(file: &str, text: &str, problems: &mut Vec<FileProblem>) -> Vec<Row
         let Some(context) = Context::ALL.into_iter().find(|c| c.name() == name) else {
             let known = Context::ALL.map(Context::name);
             let hint = nearest(&name, known).map_or_else(String::new, |n| format!("Did you mean [{n}]? "));
-            let remedy = format!("{hint}The views are {}.", known.join(", "));
-            report(Some(table.span().start), format!("there is no view [{name}]"), remedy);
+            let remedy = format!("{hint}Known views: {}.", known.join(", "));
+            report(Some(table.span().start), format!("unknown view [{name}]"), remedy);
             continue;
         };
         for (keys, action) in table.into_inner() {
@@ -218,7 +219,7 @@ fn read_rows(file: &str, text: &str, problems: &mut Vec<FileProblem>) -> Vec<Row
                 let hint = nearest(&word, ACTIONS.iter().map(|s| s.name));
                 let hint = hint.map_or_else(String::new, |n| format!("Did you mean '{n}'? "));
                 let remedy = format!("{hint}Run `warroom keys` to list the actions.");
-                report(at, format!("there is no action '{word}'"), remedy);
+                report(at, format!("unknown action '{word}'"), remedy);
                 continue;
             };
             if !context.is_within(action.spec().context) {
@@ -247,11 +248,11 @@ mod tests {
     }
 
     #[test]
-    fn no_view_overrides_a_key_that_works_everywhere() {
+    fn views_do_not_override_keys_that_work_everywhere() {
         let keymap = Keymap::default();
         let everywhere: Vec<&Vec<Chord>> =
             keymap.bindings.iter().filter(|b| b.context == Context::Everywhere).map(|b| &b.chords).collect();
-        // `/` searches everywhere: lists hide the other rows, logs go to the match.
+        // The one exception is `/`: it filters lists, but searches the logs.
         let views = |b: &&Binding| b.context != Context::Everywhere && !b.context.is_dialog() && b.action != Action::Search;
         for b in keymap.bindings.iter().filter(views) {
             assert!(!everywhere.contains(&&b.chords), "{} in [{}]", b.shown(), b.context.name());
@@ -268,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn sequences_wait_for_their_end() {
+    fn incomplete_sequences_are_pending() {
         let keymap = Keymap::default();
         assert_eq!(keymap.find(&parse("g").unwrap(), &[Context::Everywhere]), Found::Pending);
         assert_eq!(keymap.find(&parse("g g").unwrap(), &[Context::Everywhere]), Found::Action(Action::Top));
@@ -277,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn a_user_overrides_key_by_key() {
+    fn user_keys_override_single_defaults() {
         let text = "[room]\n\"C-s\" = \"set-severity\"\n\"s\" = \"none\"\n\"g r\" = \"resolve\"\n";
         let (keymap, problems) = Keymap::with_user(Some(("keys.toml", text)));
         assert_eq!(problems, []);
@@ -295,10 +296,10 @@ mod tests {
             "[room]\n\"x\" = \"resolv\"\n\"C-q\" = \"quit\"\n\"Meta-y\" = \"note\"\n\"z\" = \"mark\"\n[rom]\n\"a\" = \"note\"\n";
         let (keymap, problems) = Keymap::with_user(Some(("keys.toml", text)));
         let found: Vec<(Option<u64>, &str)> = problems.iter().map(|p| (p.line, p.text.as_str())).collect();
-        assert!(found.contains(&(Some(2), "there is no action 'resolv'")), "{found:?}");
+        assert!(found.contains(&(Some(2), "unknown action 'resolv'")), "{found:?}");
         assert!(found.contains(&(Some(4), "'Meta-y' is not a key")), "{found:?}");
         assert!(found.contains(&(Some(5), "the action 'mark' does not work in [room]")), "{found:?}");
-        assert!(found.iter().any(|(line, t)| *line == Some(6) && *t == "there is no view [rom]"), "{found:?}");
+        assert!(found.iter().any(|(line, t)| *line == Some(6) && *t == "unknown view [rom]"), "{found:?}");
         assert!(problems.iter().any(|p| p.remedy.contains("resolve")), "{problems:?}");
         assert_eq!(keymap.find(&parse("C-q").unwrap(), &[Context::Room]), Found::Action(Action::Quit));
     }

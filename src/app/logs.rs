@@ -1,4 +1,4 @@
-//! The live log: a ring of lines with a counter of what was shed.
+//! The live logs: the most recent lines, filter, search and selection.
 
 use std::collections::VecDeque;
 
@@ -6,53 +6,54 @@ use super::board::Filter;
 use crate::telemetry::log::Batch;
 use crate::telemetry::{LogLine, Timestamp};
 
-/// Lines kept for the screen.
+/// The number of lines that are kept.
 pub const RING: usize = 5000;
 
-/// See the module's words.
+/// The state of the live logs. Lines are numbered from 0 in the order in which they arrived.
 #[derive(Clone, Debug)]
 pub struct Logs {
     ring: VecDeque<LogLine>,
-    /// Lines ever taken: the number of the ring's first line is `taken - ring.len()`.
+    /// The number of lines received so far. The number of the first kept line is `taken - ring.len()`.
     taken: u64,
-    /// Lines that were shed before they could be shown.
+    /// The number of lines that were dropped before they could be shown.
     pub shed: u64,
-    /// The lines are asked for: from the first look at them until the room is left.
+    /// Whether the logs are being followed: from the first time the tab is opened until the room is left.
     pub is_live: bool,
-    /// The end stays in view.
+    /// Whether the view stays at the end.
     pub is_following: bool,
     pub only_errors: bool,
     pub wrap: bool,
     pub filter: String,
-    /// What is searched for: marked, and gone to; it leaves nothing out.
+    /// The current search: highlighted, and navigated with next and previous. It hides nothing.
     pub search: String,
-    /// What was searched for and filtered by, the latest last.
+    /// Previous searches.
     pub searches: Recall,
+    /// Previous filters.
     pub filters: Recall,
-    /// The number of the selected line; kept while lines arrive.
+    /// The number of the selected line. It stays selected while lines arrive.
     pub selected: Option<u64>,
 }
 
-/// Texts that were typed before, to be had again.
+/// Texts that were typed before, oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recall(Vec<String>);
 
-/// Texts that are kept.
+/// The number of texts that are kept.
 const RECALLED: usize = 30;
 
 impl Recall {
-    /// Keeps a text as the latest; nothing twice.
+    /// Adds a text as the most recent one. An earlier copy of it is removed; an empty text is ignored.
     pub fn keep(&mut self, text: &str) {
         if !text.is_empty() {
             self.0.retain(|t| t != text);
             self.0.push(text.to_owned());
-            let over = self.0.len().saturating_sub(RECALLED);
-            self.0.drain(..over);
+            let excess = self.0.len().saturating_sub(RECALLED);
+            self.0.drain(..excess);
         }
     }
 
-    /// The text before the one that stands (`back`), or behind it; from the end when it is none of them. Behind the latest there
-    /// is nothing.
+    /// The text before `now` (`back`), or after it. A `now` that is not in the history counts as the position after the most recent text.
+    /// After the most recent text comes the empty text; `None` if there is nothing further.
     pub fn step(&self, now: &str, back: bool) -> Option<&str> {
         let at = self.0.iter().position(|t| t == now).unwrap_or(self.0.len());
         if back {
@@ -85,14 +86,14 @@ impl Default for Logs {
 }
 
 impl Logs {
-    /// Begins anew without a line; what was searched for and filtered by stays.
+    /// Removes all lines and starts following. Search, filter and their histories stay.
     pub fn begin(&mut self) {
         self.ring.clear();
         (self.taken, self.shed, self.selected) = (0, 0, None);
         (self.is_live, self.is_following) = (true, true);
     }
 
-    /// Takes lines in; the oldest give way. Lines of the past go among the others by their times.
+    /// Adds lines and removes the oldest ones beyond [`RING`]. A backlog is merged by time, other lines are appended.
     pub fn take(&mut self, batch: Batch) {
         self.shed += batch.dropped;
         if batch.is_backlog {
@@ -100,18 +101,19 @@ impl Logs {
             return;
         }
         self.taken += u64::try_from(batch.lines.len()).unwrap_or(0);
-        // Of a batch larger than the ring only its end can be shown.
+        // If the batch is larger than the ring, only its end is kept.
         let skip = batch.lines.len().saturating_sub(RING);
         let overflow = (self.ring.len() + batch.lines.len() - skip).saturating_sub(RING);
         self.ring.drain(..overflow.min(self.ring.len()));
         self.ring.extend(batch.lines.into_iter().skip(skip));
     }
 
+    /// Merges earlier lines by time. The selected line stays selected.
     fn take_past(&mut self, past: Vec<LogLine>) {
         let first = self.taken.saturating_sub(u64::try_from(self.ring.len()).unwrap_or(0));
         let place = self.selected.and_then(|s| usize::try_from(s.checked_sub(first)?).ok());
         self.taken += u64::try_from(past.len()).unwrap_or(0);
-        // A line without a time stays behind the one before it, and so does one with an earlier time.
+        // A line without a time, or with an earlier time than its predecessor, stays after its predecessor.
         let key = |last: &mut Timestamp, line: &LogLine| {
             *last = line.at.map_or(*last, |at| at.max(*last));
             *last
@@ -128,7 +130,7 @@ impl Logs {
         self.ring = all.into_iter().skip(skip).map(|(.., line)| line).collect();
     }
 
-    /// Lines ever taken.
+    /// The number of lines received so far.
     pub fn taken(&self) -> u64 {
         self.taken
     }
@@ -140,13 +142,12 @@ impl Logs {
         self.filter.is_empty() || filter.matches(&hay(line))
     }
 
-    /// The newest shown lines, oldest first, at most `most`, with their numbers; ending at the selected line plus `after`
-    /// when the log stands still.
+    /// The lines to show with their numbers: at most `most`, oldest first. They end at the newest line or, when the view does not follow,
+    /// half a screen (`most / 2`) after the selected line.
     pub fn window(&self, most: usize) -> Vec<(u64, &LogLine)> {
         let first = self.taken.saturating_sub(u64::try_from(self.ring.len()).unwrap_or(0));
         let number = |i: usize| first + u64::try_from(i).unwrap_or(0);
         let end = match self.selected.filter(|_| !self.is_following) {
-            // Some lines after the selected one stay visible.
             Some(selected) => {
                 let place = usize::try_from(selected.saturating_sub(first)).unwrap_or(0);
                 (place + most / 2 + 1).min(self.ring.len())
@@ -164,29 +165,29 @@ impl Logs {
         lines
     }
 
-    /// The selected line.
+    /// The selected line, or else the newest line.
     pub fn current(&self) -> Option<&LogLine> {
         let first = self.taken.saturating_sub(u64::try_from(self.ring.len()).unwrap_or(0));
         let selected = self.selected.or_else(|| self.taken.checked_sub(1))?;
         self.ring.get(usize::try_from(selected.checked_sub(first)?).ok()?)
     }
 
-    /// Moves the selection over shown lines and stands still.
+    /// Moves the selection by a number of visible lines and stops following. Moving past the end follows again.
     pub fn step(&mut self, by: isize) {
         self.walk(by.unsigned_abs(), by > 0, |_| true);
     }
 
-    /// To the next or previous error.
+    /// Selects the next or previous error.
     pub fn to_error(&mut self, forward: bool) {
         self.walk(1, forward, LogLine::is_error);
     }
 
-    /// To the next or previous line that is searched for; `false` when there is none.
+    /// Selects the next or previous line that matches the search; `false` if there is none.
     pub fn to_hit(&mut self, forward: bool) -> bool {
         let search = Filter::new(&self.search);
         let before = (self.selected, self.is_following);
         self.walk(1, forward, |line| search.matches(&hay(line)));
-        // Behind the last hit one does not fall to the end.
+        // After the last match, stay there instead of jumping to the end.
         if self.is_following && !before.1 {
             (self.selected, self.is_following) = before;
             return false;
@@ -194,23 +195,24 @@ impl Logs {
         self.selected != before.0
     }
 
-    /// To the line that is searched for at the selected one or before it, else behind it: of a log that is followed, the latest.
-    /// `false` when no line has it.
+    /// Selects the selected line if it matches the search, else the nearest match before it, else the nearest one after it. When the view
+    /// follows, this is the newest match. `false` if no line matches.
     pub fn search_from_here(&mut self) -> bool {
         let search = Filter::new(&self.search);
         let filter = Filter::new(&self.filter);
-        let has = |line: &LogLine| self.is_shown(line, &filter) && search.matches(&hay(line));
-        let is_here = !self.is_following && self.current().is_some_and(has);
+        let matches = |line: &LogLine| self.is_shown(line, &filter) && search.matches(&hay(line));
+        let is_here = !self.is_following && self.current().is_some_and(matches);
         is_here || self.to_hit(false) || self.to_hit(true)
     }
 
-    fn walk(&mut self, steps: usize, forward: bool, wanted: impl Fn(&LogLine) -> bool) {
+    /// Moves the selection over `steps` visible lines that satisfy `accept`. Moving forward past the last one follows the end.
+    fn walk(&mut self, steps: usize, forward: bool, accept: impl Fn(&LogLine) -> bool) {
         let first = self.taken.saturating_sub(u64::try_from(self.ring.len()).unwrap_or(0));
         let start = self.selected.unwrap_or(self.taken).clamp(first, self.taken);
         let place = usize::try_from(start - first).unwrap_or(0);
         let number = |i: usize| first + u64::try_from(i).unwrap_or(0);
         let filter = Filter::new(&self.filter);
-        let hits = |i: &usize| self.ring.get(*i).is_some_and(|l| self.is_shown(l, &filter) && wanted(l));
+        let hits = |i: &usize| self.ring.get(*i).is_some_and(|l| self.is_shown(l, &filter) && accept(l));
         let found: Vec<usize> = if forward {
             (place + 1..self.ring.len()).filter(hits).take(steps).collect()
         } else {
@@ -226,7 +228,7 @@ impl Logs {
     }
 }
 
-/// What filter and search look at, in lower case.
+/// The text that filter and search match, in lower case.
 fn hay(line: &LogLine) -> String {
     format!("{} {} {}", line.service.as_deref().unwrap_or(""), line.level.map_or("", |l| l.word()), line.message).to_lowercase()
 }
@@ -236,7 +238,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_search_goes_from_hit_to_hit_and_leaves_the_other_lines() {
+    fn search_selects_matches_and_keeps_the_other_lines() {
         let mut logs = Logs::default();
         let lines = (0..50).map(|i| LogLine::plain(if i % 10 == 3 { format!("Pool full {i}") } else { format!("line {i}") }));
         logs.take(Batch { lines: lines.collect(), ..Batch::default() });
@@ -247,17 +249,17 @@ mod tests {
         assert!(logs.to_hit(false) && logs.to_hit(false));
         assert_eq!(at(&logs), "Pool full 23");
         assert!(logs.to_hit(true) && logs.to_hit(true));
-        assert!(!logs.to_hit(true), "behind the last there is none");
+        assert!(!logs.to_hit(true), "there is no match after the last one");
         assert_eq!((at(&logs).as_str(), logs.is_following), ("Pool full 43", false));
         let shown: Vec<&str> = logs.window(20).iter().map(|(_, l)| l.message.as_str()).collect();
         assert!(shown.contains(&"line 42") && shown.contains(&"line 44"), "{shown:?}");
         logs.search = "nowhere".to_owned();
         assert!(!logs.search_from_here());
-        assert_eq!(at(&logs), "Pool full 43", "and one stays where one was");
+        assert_eq!(at(&logs), "Pool full 43", "the selection stays");
     }
 
     #[test]
-    fn lines_of_the_past_go_among_the_others_by_their_times() {
+    fn a_backlog_is_merged_by_time() {
         let line = |secs: i64, text: &str| LogLine { at: Some(Timestamp::from_secs(secs)), ..LogLine::plain(text.to_owned()) };
         let past = |lines: Vec<LogLine>| Batch { lines, is_backlog: true, ..Batch::default() };
         let shown = |logs: &Logs| logs.window(20).iter().map(|(_, l)| l.message.clone()).collect::<Vec<_>>();
@@ -265,7 +267,7 @@ mod tests {
         logs.begin();
         logs.take(past(vec![line(10, "a"), LogLine::plain("\tat a".to_owned()), line(30, "c")]));
         logs.take(Batch { lines: vec![line(40, "live"), line(5, "live with a slow clock")], ..Batch::default() });
-        assert_eq!(shown(&logs), ["a", "\tat a", "c", "live", "live with a slow clock"], "what comes now stands at the end");
+        assert_eq!(shown(&logs), ["a", "\tat a", "c", "live", "live with a slow clock"], "live lines are appended");
         logs.search = "live".to_owned();
         assert!(logs.search_from_here() && logs.to_hit(false));
         logs.take(past(vec![line(20, "b"), line(35, "d")]));
@@ -278,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_typed_is_recalled() {
+    fn recalls_previous_texts() {
         let mut recall = Recall::default();
         ["a", "b", "a", ""].iter().for_each(|t| recall.keep(t));
         assert_eq!((recall.step("", true), recall.step("a", true), recall.step("b", true)), (Some("a"), Some("b"), None));
@@ -288,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ring_is_bounded_and_the_selection_stays() {
+    fn keeps_a_bounded_number_of_lines_and_the_selection() {
         let mut logs = Logs::default();
         let lines = |from: usize, to: usize| Batch {
             lines: (from..to).map(|i| LogLine::plain(format!("line {i}"))).collect(),

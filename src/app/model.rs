@@ -1,4 +1,4 @@
-//! The whole state of the TUI.
+//! The complete state of the terminal UI.
 
 use std::sync::Arc;
 
@@ -40,7 +40,7 @@ pub struct Toast {
     pub until: Timestamp,
 }
 
-/// The whole state of the terminal UI.
+/// The complete state of the terminal UI.
 #[derive(Clone, Debug)]
 pub struct Model {
     pub now: Timestamp,
@@ -50,11 +50,11 @@ pub struct Model {
     pub profile: Option<String>,
     pub read_only: bool,
     pub has_sources: bool,
-    /// Names of the sources that know alerts.
+    /// The names of the sources that provide alerts.
     pub alert_sources: Vec<String>,
     pub has_logs: bool,
     pub model_name: Option<String>,
-    /// The path of the configuration, for the empty board.
+    /// The path of the configuration file, for the hint on the empty board.
     pub config_path: String,
     pub matrix: Matrix,
     pub screen: Screen,
@@ -64,30 +64,30 @@ pub struct Model {
     pub overlay: Option<Overlay>,
     pub toast: Option<Toast>,
     pub banner: Option<String>,
-    /// Keys of a sequence that is not complete.
+    /// The keys typed so far of a sequence that is not complete.
     pub pending: Vec<Chord>,
-    /// Counts questions, so that late answers to older ones are dropped.
+    /// The number of questions asked so far. Identifies a question, so that late answers to older ones are ignored.
     pub requests: u64,
-    /// Changes handed to the journal that it has not acknowledged yet.
+    /// The number of changes that the journal has not acknowledged yet.
     pub unsaved: u32,
-    /// Changes that could not be written (because the disk is full, say), kept to be retried.
+    /// Changes that could not be written (for example because the disk is full) and can be retried.
     pub not_written: Vec<Effect>,
-    /// The last line that was typed and sent, with its effect: it comes back when that is refused.
+    /// The dialog that was submitted last, with its effect. It is opened again if the effect is refused.
     pub sent: Option<(Effect, Overlay)>,
-    /// A refused line that waits because something else was open, and why it was refused.
+    /// A refused dialog that could not be opened again because something else was open, and why it was refused.
     pub refused: Option<(Overlay, String)>,
-    /// The state of the store, as last reported.
+    /// The most recently reported state of the store.
     pub store: StoreState,
     /// Colleagues who have this incident open.
     pub present: Vec<String>,
     /// How long a service must stay healthy before it counts as restored.
     pub monitor: std::time::Duration,
-    /// Messages that a full queue refused.
+    /// The number of messages that were dropped because the queue was full.
     pub shed: u64,
     pub keymap: Arc<Keymap>,
-    /// What cannot be used in the user's prompts, themes and keys.
+    /// Problems in the user's prompts, themes and keys.
     pub problems: Vec<FileProblem>,
-    /// The last offset at which the text that was drawn last still shows anything.
+    /// The largest useful scroll offset of the text that was drawn last.
     pub scroll_limit: usize,
 }
 
@@ -130,7 +130,7 @@ impl Model {
         }
     }
 
-    /// Where keys are looked up, the narrowest context first: those of the dialog that is open, else those of the view.
+    /// The contexts in which keys are looked up, narrowest first: those of the open dialog, else those of the view.
     pub fn contexts(&self) -> Vec<Context> {
         match self.overlay.as_ref().map(Overlay::context) {
             Some(Context::Reader) => vec![Context::Reader, Context::Everywhere],
@@ -139,7 +139,7 @@ impl Model {
         }
     }
 
-    /// The contexts of the view, whatever is open over it.
+    /// The contexts of the view, ignoring any open dialog, narrowest first.
     pub fn view_contexts(&self) -> Vec<Context> {
         match (self.screen, &self.room) {
             (Screen::Room, Some(room)) => {
@@ -150,17 +150,17 @@ impl Model {
         }
     }
 
-    /// The key of an action, for a hint.
+    /// The key of an action, for a hint (see [`Keymap::hint`]).
     pub fn key(&self, action: Action) -> String {
         self.keymap.hint(action)
     }
 
-    /// Rows that half a screen holds.
+    /// The number of rows in half a screen, at least 1.
     pub fn half_page(&self) -> usize {
         usize::from(self.size.1 / 2).max(1)
     }
 
-    /// Shows a message in the footer for some seconds.
+    /// Shows a message in the footer: an error for 12 s, anything else for 5 s.
     pub fn say(&mut self, tone: Tone, text: impl Into<String>) {
         let secs = if tone == Tone::Bad { 12 } else { 5 };
         self.toast = Some(Toast { text: text.into(), tone, until: self.now + std::time::Duration::from_secs(secs) });

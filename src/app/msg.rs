@@ -1,4 +1,4 @@
-//! Messages in, effects out.
+//! The messages that the state machine receives and the effects that it requests.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,18 +11,18 @@ use crate::telemetry::log::Batch;
 use crate::telemetry::series::AlertSeries;
 use crate::telemetry::{Alert, Failure, Timestamp, Window};
 
-/// What happened outside, in the past tense. Each comes with its time (see `update`).
+/// Something that happened outside, named in the past tense. Its time is passed along with it (see [`super::update()`]).
 #[derive(Clone, Debug)]
 pub enum Msg {
     Pressed(Chord),
     Pasted(String),
     Resized(u16, u16),
-    /// A second has passed and something shows an age.
+    /// A second has passed.
     Ticked,
     AlertsArrived(Box<AlertBoard>),
     IncidentsListed(Vec<Summary>),
     IncidentRead(Box<Incident>, BTreeMap<String, Body>),
-    /// This person declared an incident.
+    /// The user declared this incident; with warnings.
     Declared(IncidentId, Vec<String>),
     SeriesArrived(String, Result<Option<AlertSeries>, Failure>),
     LogsArrived(Batch),
@@ -33,49 +33,49 @@ pub enum Msg {
     Answered(u64, Result<String, Failure>),
     ReportMade(IncidentId, String),
     Exported(String),
-    /// The file of an export exists: whether to replace it.
+    /// The file of an export already exists. Asks whether to replace it.
     ExportExists {
         id: IncidentId,
         path: String,
     },
     StoreChanged(StoreState),
-    /// A text to show, with its title.
+    /// A title and a text to show.
     TextMade(String, String),
-    /// Someone can be paged, with this command.
+    /// The exact command that would page someone, to be confirmed.
     PageReady {
         id: IncidentId,
         name: String,
         text: String,
         command: String,
     },
-    /// Who else has the incident open.
+    /// The names of the other people who have the incident open.
     Present(Vec<String>),
-    /// A command was carried out: what to say, and what did not go as hoped.
+    /// A command was carried out: a message, and warnings.
     Ran(String, Vec<String>),
-    /// A command was refused. What was typed for it comes back.
+    /// A command was refused. The dialog in which it was typed opens again.
     Refused(Box<Effect>, Failure),
-    /// The store could not take a command: kept to be retried.
+    /// The store could not write a change, which is kept for a retry.
     NotWritten(Box<Effect>, Failure),
-    /// Something that was asked for, and that changes nothing, failed.
+    /// An effect that changes nothing failed.
     Failed(Failure),
 }
 
 /// The state of the store, as the screen shows it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StoreState {
-    /// Entries that wait for the shared store.
+    /// The number of entries that are waiting to be merged into the shared store.
     pub unsynced: u64,
-    /// Why the shared store is unreachable, while it is.
+    /// Why the shared store is unreachable; `None` if it answers.
     pub away: Option<String>,
-    /// Why nothing can be written.
+    /// Why the store is read-only; `None` if it is writable.
     pub read_only: Option<String>,
-    /// Why waiting entries cannot be merged.
+    /// Why waiting entries cannot be merged; `None` if they can.
     pub stuck: Option<String>,
-    /// What happened to this machine's copy.
+    /// What happened to this machine's copy since the program started.
     pub notices: Vec<String>,
 }
 
-/// What is to be done outside, in the imperative.
+/// Something to do outside, named in the imperative.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
     Quit,
@@ -92,30 +92,30 @@ pub enum Effect {
         alerts: Vec<LinkedAlert>,
         is_commander: bool,
     },
-    /// Runs a command; `at` is when it happened, if that is not now.
+    /// Runs a command on an incident. `at` backdates its entry; `None` means now.
     Run {
         id: IncidentId,
         command: Box<Command>,
         at: Option<Timestamp>,
     },
-    /// The lines of a log pattern.
+    /// Reads the lines of a log pattern.
     PatternLines {
         template: String,
         window: Window,
     },
     Similar(IncidentId),
     OnCall,
-    /// The exact command that would page someone, to be confirmed.
+    /// Builds the exact command that would page someone, for confirmation.
     PreparePage {
         id: IncidentId,
         name: String,
         text: String,
     },
-    /// The log lines around a moment, from the sources.
+    /// Reads the log lines around a time from the sources.
     LogsAt(Timestamp),
-    /// This person has an incident's room open, or none.
+    /// Announces which incident room the user has open; `None` for none.
     Enter(Option<IncidentId>),
-    /// Over the incident's own window, or the last so long before its end.
+    /// Investigates over the incident's window, or over this length before its end.
     Investigate(IncidentId, Option<Duration>),
     Plan {
         id: IncidentId,

@@ -1,4 +1,4 @@
-//! What opens over a screen: help, texts, dialogs, lists, and the palette.
+//! What opens over a screen: help, texts, dialogs, lists and the command palette.
 
 use super::action::{ACTIONS, Action, Context, Spec};
 use super::edit::LineEdit;
@@ -6,27 +6,27 @@ use super::msg::Effect;
 use crate::incident::{Command, EvidenceId, IncidentId, LinkedAlert, Severity, Status};
 use crate::telemetry::Timestamp;
 
-/// What a typed line is for.
+/// What the text of a line dialog is used for.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Purpose {
-    /// Completes a command (see [`super::fill`]).
+    /// The parameters of a command (see [`super::fill`]).
     Command(Box<Command>),
-    /// A note about something earlier, which begins with its time.
+    /// A backdated note, which starts with its time.
     NoteAt,
     Question,
     ExportPath,
     Filter,
-    /// Words to search for in the logs; the other lines stay.
+    /// A search in the logs. It hides nothing.
     Search,
 }
 
-/// A line of text to type.
+/// A dialog with one line of text.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LineDialog {
     pub title: String,
     pub edit: LineEdit,
     pub purpose: Purpose,
-    /// What to type, below the line.
+    /// Below the line: what to type.
     pub hint: String,
 }
 
@@ -40,9 +40,9 @@ pub enum Next {
     Line(Box<LineDialog>),
     List(Box<ListDialog>),
     Confirm(Box<ConfirmDialog>),
-    /// Changes the status, asking what that needs.
+    /// Changes the status, after asking for what the change requires.
     Status(Status),
-    /// Goes to a finding, by its rank.
+    /// Opens the finding with this rank.
     Finding(u32),
 }
 
@@ -55,7 +55,7 @@ pub struct Row {
 }
 
 impl Row {
-    /// A row with its label, its detail (may be empty) and what it does.
+    /// A row with its label, a detail (may be empty) and what choosing it does.
     pub fn new(label: impl Into<String>, detail: impl Into<String>, next: Next) -> Self {
         Self { label: label.into(), detail: detail.into(), next }
     }
@@ -67,17 +67,17 @@ pub struct ListDialog {
     pub title: String,
     pub rows: Vec<Row>,
     pub filter: LineEdit,
-    /// The selected row, among those that are shown.
+    /// The position of the selected row among those that match the filter.
     pub selected: usize,
 }
 
 impl ListDialog {
-    /// A list that starts at a row.
+    /// A list with one row selected.
     pub fn new(title: impl Into<String>, rows: Vec<Row>, selected: usize) -> Self {
         Self { title: title.into(), rows, filter: LineEdit::default(), selected }
     }
 
-    /// The rows that match the filter: all of its words occur.
+    /// The rows that contain all words of the filter, in any case.
     pub fn shown(&self) -> Vec<&Row> {
         let words: Vec<String> = self.filter.text().to_lowercase().split_whitespace().map(str::to_owned).collect();
         let matches = |r: &&Row| {
@@ -88,16 +88,17 @@ impl ListDialog {
     }
 }
 
-/// A question with the exact effect, and No as the default.
+/// A question with Yes and No that states exactly what Yes does.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ConfirmDialog {
     pub title: String,
     pub lines: Vec<String>,
+    /// Whether Yes is selected. No is the default.
     pub yes: bool,
     pub effect: Effect,
 }
 
-/// The fields of the declaration.
+/// The fields of the dialog that declares an incident.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DeclareField {
     #[default]
@@ -123,8 +124,10 @@ pub struct DeclareForm {
     pub title: LineEdit,
     pub severity: Severity,
     pub proposed: Severity,
+    /// Why `proposed` was proposed.
     pub reason: String,
     pub alerts: Vec<LinkedAlert>,
+    /// Whether the user becomes the incident commander.
     pub is_commander: bool,
     pub field: DeclareField,
 }
@@ -147,7 +150,7 @@ pub enum Overlay {
     Gates {
         selected: usize,
     },
-    /// An evidence item. `at` is the moment of interest: marked in a chart, scrolled to in a log.
+    /// An evidence item. `at` is the time of interest: marked in a chart, scrolled to in a log.
     Evidence {
         id: EvidenceId,
         scroll: usize,
@@ -161,7 +164,7 @@ pub enum Overlay {
 }
 
 impl Overlay {
-    /// The context whose keys apply.
+    /// The context whose keys apply while it is open.
     pub fn context(&self) -> Context {
         match self {
             Self::Help { .. } | Self::Evidence { .. } | Self::Text { .. } => Context::Reader,
@@ -173,7 +176,7 @@ impl Overlay {
     }
 }
 
-/// The palette's actions for what was typed, best match first.
+/// The actions that the palette lists for a query, best match first; all usable ones for an empty query.
 pub fn palette(query: &str, contexts: &[Context]) -> Vec<&'static Spec> {
     use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
     use nucleo_matcher::{Config, Matcher, Utf32Str};

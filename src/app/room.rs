@@ -1,4 +1,5 @@
-//! The incident room: one incident, its tabs, and the question under way.
+//! The state of the incident room: the incident, the open tab, the selections, and the question being answered. Also the rows that each
+//! tab lists.
 
 use std::collections::BTreeMap;
 
@@ -12,10 +13,10 @@ use crate::incident::{
 };
 use crate::telemetry::Timestamp;
 
-/// Suspects that the screen lists.
+/// The largest number of suspects that the screen lists.
 pub const MAX_SUSPECTS: usize = 12;
 
-/// The tabs, by the key that opens them.
+/// The tabs of the incident room.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Tab {
     #[default]
@@ -33,7 +34,7 @@ impl Tab {
     pub const ALL: [Self; 7] =
         [Self::Overview, Self::Timeline, Self::Signals, Self::Logs, Self::Assistant, Self::Actions, Self::Report];
 
-    /// Key and name.
+    /// The number and the name in the tab bar.
     pub fn label(self) -> (char, &'static str) {
         match self {
             Self::Overview => ('1', "Overview"),
@@ -46,7 +47,7 @@ impl Tab {
         }
     }
 
-    /// The context of its keys.
+    /// The context whose keys apply on this tab; `None` if it has no keys of its own.
     pub fn context(self) -> Option<Context> {
         match self {
             Self::Overview => None,
@@ -59,7 +60,7 @@ impl Tab {
         }
     }
 
-    /// The tab so many steps further; wraps around.
+    /// The tab `by` steps to the right; wraps around.
     pub fn step(self, by: isize) -> Self {
         let at = Self::ALL.iter().position(|t| *t == self).unwrap_or(0);
         let length = Self::ALL.len().cast_signed();
@@ -80,7 +81,7 @@ pub enum Shown {
 }
 
 impl Shown {
-    /// The next one, round and round.
+    /// The next filter; wraps around.
     pub fn next(self) -> Self {
         match self {
             Self::All => Self::People,
@@ -91,13 +92,13 @@ impl Shown {
         }
     }
 
-    /// The word in the title.
+    /// The label in the title of the timeline.
     pub fn word(self) -> &'static str {
         match self {
             Self::All => "all",
             Self::People => "people only",
             Self::Models => "models only",
-            Self::Program => "the program only",
+            Self::Program => "warroom only",
             Self::Decisions => "decisions only",
         }
     }
@@ -116,14 +117,14 @@ impl Shown {
 /// A question that is being answered.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Streaming {
-    /// Tells late answers of an older question apart.
+    /// The number of the question. Answers to other questions are ignored.
     pub request: u64,
     pub question: String,
     pub text: String,
     pub status: String,
 }
 
-/// See the module's words.
+/// The state of the incident room.
 #[derive(Clone, Debug)]
 pub struct Room {
     pub id: IncidentId,
@@ -131,31 +132,34 @@ pub struct Room {
     pub incident: Option<Incident>,
     pub bodies: BTreeMap<String, Body>,
     pub tab: Tab,
-    /// The selected row of each list, by identity where rows can move.
+    /// The sequence number of the selected timeline entry; `None` selects the last one.
     pub entry: Option<u64>,
+    /// The selected evidence item.
     pub evidence: Option<EvidenceId>,
+    /// The position of the selected action item.
     pub action: usize,
-    /// The selected pattern of the logs, by its place.
+    /// The position of the selected log pattern.
     pub pattern: usize,
-    /// The selected suspect of the signals, by its place; `None`: an evidence item is selected.
+    /// The position of the selected suspect; `None` if an evidence item is selected instead.
     pub suspect: Option<usize>,
-    /// Whether the logs show lines although there are patterns.
+    /// Whether the logs tab shows lines even if there are patterns.
     pub show_lines: bool,
-    /// Lines scrolled in overview, assistant and report.
+    /// The scroll offset of overview, assistant and report, in lines.
     pub scroll: usize,
+    /// Whether the timeline shows evidence entries.
     pub show_details: bool,
     pub shown: Shown,
     pub filter: String,
     pub streaming: Option<Streaming>,
-    /// What an investigation under way says.
+    /// The progress message of a running investigation; `None` if none is running.
     pub investigating: Option<String>,
-    /// What the next question would send, in words.
+    /// A summary of what the next question would send to the model.
     pub plan: Option<String>,
     pub report: Option<String>,
 }
 
 impl Room {
-    /// An incident that is being opened.
+    /// The room of an incident that has not been read yet.
     pub fn new(id: IncidentId) -> Self {
         Self {
             id,
@@ -188,7 +192,7 @@ impl Room {
             .into_iter()
             .filter(|e| self.show_details || !e.fact.is_detail())
             .filter(|e| self.shown.takes(e))
-            // Writing a hundred thousand sentences to match nothing would be felt.
+            // Building the text of every entry is slow in a long timeline, so skip it without a filter.
             .filter(|e| {
                 self.filter.is_empty()
                     || filter.matches(&format!("{} {} {}", e.actor.name, e.fact.kind(), incident.entry_text(e)).to_lowercase())
@@ -196,7 +200,7 @@ impl Room {
             .collect()
     }
 
-    /// The evidence that the signals tab lists: what the findings cite first, then by number.
+    /// The evidence that the signals tab lists: first what the findings cite, in their order, then the rest by number.
     pub fn shown_evidence(&self) -> Vec<EvidenceId> {
         let Some(incident) = &self.incident else { return Vec::new() };
         let mut order: Vec<EvidenceId> =
@@ -214,14 +218,15 @@ impl Room {
         order
     }
 
-    /// The log patterns of the last investigation, those that tell most first, each with the evidence that it stands in.
+    /// The log patterns of the last investigation that match a filter, each with its evidence record, the most significant
+    /// change first.
     pub fn patterns(&self, filter: &str) -> Vec<(&EvidenceRecord, &Pattern)> {
         let Some((incident, investigation)) = self.incident.as_ref().and_then(|i| Some((i, i.investigation.as_ref()?))) else {
             return Vec::new();
         };
         let filter = (!filter.is_empty()).then(|| Filter::new(filter));
         let mut all: Vec<(&EvidenceRecord, &Pattern)> = Vec::new();
-        // Of several investigations of one window the newest evidence is the last.
+        // Use only the most recent evidence of each source.
         let mut seen = std::collections::BTreeSet::new();
         for record in incident.evidence.iter().rev().filter(|e| e.kind == EvidenceKind::Patterns) {
             if record.window.end > investigation.window.end || !seen.insert(record.source.as_str()) {
@@ -243,7 +248,8 @@ impl Room {
         all
     }
 
-    /// Sources that failed when they were last asked, while patterns that they gave before are still shown, with the end of those.
+    /// The sources that failed in the last investigation while their earlier patterns are still shown, each with the end of the window of
+    /// those patterns.
     pub fn stale_patterns(&self) -> Vec<(&str, Timestamp)> {
         let Some(investigation) = self.incident.as_ref().and_then(|i| i.investigation.as_ref()) else { return Vec::new() };
         let has_failed = |name: &str| investigation.sources.iter().any(|s| s.name == name && s.status == SourceStatus::Failed);
@@ -257,30 +263,30 @@ impl Room {
         found
     }
 
-    /// Whether the logs show patterns now.
+    /// Whether the logs tab shows patterns rather than lines.
     pub fn shows_patterns(&self) -> bool {
         !self.show_lines && !self.patterns("").is_empty()
     }
 
-    /// The suspects of the last investigation that the filter takes.
+    /// The suspects of the last investigation that match the filter, at most [`MAX_SUSPECTS`].
     pub fn suspects(&self) -> Vec<&CitedSuspect> {
         let Some(investigation) = self.incident.as_ref().and_then(|i| i.investigation.as_ref()) else { return Vec::new() };
         let filter = Filter::new(&self.filter);
-        let takes = |s: &CitedSuspect| {
+        let matches = |s: &CitedSuspect| {
             self.filter.is_empty()
                 || filter.matches(&format!("{} {}", s.service.as_deref().unwrap_or(""), s.title).to_lowercase())
         };
-        investigation.suspects.iter().filter(|s| takes(s)).take(MAX_SUSPECTS).collect()
+        investigation.suspects.iter().filter(|s| matches(s)).take(MAX_SUSPECTS).collect()
     }
 
-    /// The selected suspect, where one is selected.
+    /// The selected suspect; `None` if an evidence item is selected.
     pub fn selected_suspect(&self) -> Option<&CitedSuspect> {
         let suspects = self.suspects();
         let place = self.suspect?.min(suspects.len().checked_sub(1)?);
         suspects.get(place).copied()
     }
 
-    /// The evidence that the selection of the signals stands for.
+    /// The selected evidence item or, if a suspect is selected, its first evidence.
     pub fn selected_evidence(&self) -> Option<EvidenceId> {
         match self.selected_suspect() {
             Some(suspect) => suspect.evidence.first().copied(),
@@ -288,14 +294,14 @@ impl Room {
         }
     }
 
-    /// Where the selection of the timeline stands; the last entry when none was chosen.
+    /// The position of the selected timeline entry; the last one if none is selected.
     pub fn entry_position(&self) -> usize {
         let shown = self.shown_entries();
         let last = shown.len().saturating_sub(1);
         self.entry.and_then(|seq| shown.iter().position(|e| e.seq == seq)).unwrap_or(last)
     }
 
-    /// Where the selection of the signals stands.
+    /// The position of the selected evidence item; 0 if none is selected.
     pub fn evidence_position(&self) -> usize {
         let shown = self.shown_evidence();
         self.evidence.and_then(|id| shown.iter().position(|e| *e == id)).unwrap_or(0)

@@ -1,6 +1,6 @@
-//! The state machine: a message changes the model and requests effects. No I/O, no clock.
+//! The state machine: a message changes the model and returns the effects to run. No I/O, no clock.
 //!
-//! Imports run one way: `keys` → `dialogs` → `perform` → `lists`, `logs`, `go` → `common`.
+//! Imports run in one direction: `keys` → `dialogs` → `perform` → `lists`, `logs`, `go` → `common`.
 
 mod common;
 mod dialogs;
@@ -21,18 +21,18 @@ use crate::telemetry::words::count;
 use crate::telemetry::{Failure, Timestamp};
 use go::{PREVIEW, open_room, refresh_tab};
 
-/// Takes one message in, with the time at which it happened.
+/// Applies a message to the model and returns the effects to run. `at` is the time of the message.
 pub fn update(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
     model.now = at;
     if model.toast.as_ref().is_some_and(|t| t.until <= at) {
         model.toast = None;
     }
-    let before = charted(model);
+    let before = charted_alert(model);
     let mut effects = handle(model, at, msg);
-    // The chart is of the selected alert, whatever moved the selection: a key, a filter, fresh alerts, coming back to the board.
-    let is_asked = |e: &Effect| matches!(e, Effect::FetchSeries(_));
-    if charted(model) != before
-        && !effects.iter().any(is_asked)
+    // The chart follows the selected alert, no matter what changed the selection: a key, a filter, new alerts, or returning to the board.
+    let is_fetch = |e: &Effect| matches!(e, Effect::FetchSeries(_));
+    if charted_alert(model) != before
+        && !effects.iter().any(is_fetch)
         && let Some(alert) = model.board.current().filter(|_| model.screen == Screen::Board)
     {
         effects.push(Effect::FetchSeries(Box::new(alert.clone())));
@@ -40,8 +40,8 @@ pub fn update(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
     effects
 }
 
-/// Whose chart the board shows; none where the board is not shown.
-fn charted(model: &Model) -> Option<String> {
+/// The fingerprint of the alert whose chart the board shows; `None` if another screen is open.
+fn charted_alert(model: &Model) -> Option<String> {
     model.board.current().filter(|_| model.screen == Screen::Board).map(|a| a.fingerprint.clone())
 }
 
@@ -56,11 +56,11 @@ fn handle(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
         Msg::Ticked => Vec::new(),
         Msg::AlertsArrived(board) => {
             model.board.take(board.alerts, board.sources, at);
-            // Also the same alert is drawn anew with fresh data.
+            // Update the chart even if the same alert stays selected.
             let shown = model.board.current().filter(|_| model.screen == Screen::Board);
             shown.map(|alert| Effect::FetchSeries(Box::new(alert.clone()))).into_iter().collect()
         }
-        Msg::IncidentsListed(heads) => listed(model, heads),
+        Msg::IncidentsListed(summaries) => listed(model, summaries),
         Msg::IncidentRead(incident, bodies) => incident_read(model, *incident, bodies),
         Msg::Declared(id, warnings) => declared(model, id, &warnings),
         Msg::SeriesArrived(fingerprint, series) => {
@@ -82,7 +82,7 @@ fn handle(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
                 room.investigating = None;
             }
             let key = model.key(Action::Tab3);
-            model.say(Tone::Good, format!("{id}: the investigation is done. Press {key} for the signals."));
+            model.say(Tone::Good, format!("{id}: the investigation is complete. Press {key} to see the signals."));
             vec![Effect::ReadIncident(id)]
         }
         Msg::Planned(id, plan) => planned(model, id, plan),
@@ -106,19 +106,19 @@ fn handle(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
             Vec::new()
         }
         Msg::Exported(path) => {
-            model.say(Tone::Good, format!("The post-mortem is in {path}."));
+            model.say(Tone::Good, format!("The post-mortem was exported to {path}."));
             Vec::new()
         }
         Msg::ExportExists { id, path } => {
             let lines = vec![format!("{path} already exists. Replace it?")];
             let effect = Effect::Export { id, path, replace: true };
-            let dialog = ConfirmDialog { title: "Replace the file".to_owned(), lines, yes: false, effect };
+            let dialog = ConfirmDialog { title: "Replace file".to_owned(), lines, yes: false, effect };
             model.overlay = Some(super::Overlay::Confirm(Box::new(dialog)));
             Vec::new()
         }
         Msg::StoreChanged(state) => store_changed(model, state),
         Msg::TextMade(title, text) => {
-            // Something else may be open by now, and must not be replaced.
+            // Do not replace anything that was opened in the meantime.
             if model.overlay.is_none() {
                 model.overlay = Some(super::Overlay::Text { title, text, scroll: 0 });
             }
@@ -126,7 +126,7 @@ fn handle(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
         }
         Msg::PageReady { id, name, text, command } => {
             if model.overlay.is_none() {
-                let lines = vec!["This runs exactly the following command, and records it:".to_owned(), command];
+                let lines = vec!["This runs the following command and records it in the timeline:".to_owned(), command];
                 let title = format!("Page {name}?");
                 let effect = Effect::Run { id, command: Box::new(crate::incident::Command::Page { name, text }), at: None };
                 model.overlay = Some(super::Overlay::Confirm(Box::new(ConfirmDialog { title, lines, yes: false, effect })));
@@ -168,7 +168,7 @@ fn handle(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
     }
 }
 
-/// A failure as a sentence for the footer: message, causes and remedy.
+/// A failure as sentences for the footer: message and causes, then the remedy.
 fn sentence(failure: &Failure) -> String {
     let line = failure.line();
     let mut chars = line.chars();
@@ -183,7 +183,7 @@ fn incident_read(
     bodies: std::collections::BTreeMap<String, crate::evidence::Body>,
 ) -> Vec<Effect> {
     let Some(room) = model.room.as_mut().filter(|r| r.id == incident.id() || r.id.is_local()) else { return Vec::new() };
-    // Someone who reads lines keeps reading them when patterns arrive.
+    // If the user is reading lines when patterns arrive, keep showing lines.
     let reads_lines = room.tab == Tab::Logs && !room.shows_patterns() && model.logs.taken() > 0;
     room.id = incident.id();
     room.incident = Some(incident);
@@ -205,7 +205,7 @@ fn store_changed(model: &mut Model, state: StoreState) -> Vec<Effect> {
             let text = format!("The shared store is unreachable: {why}. Entries are kept on this machine.");
             model.say(Tone::Bad, text);
         }
-        (None, true) => model.say(Tone::Good, "The shared store is back. Waiting entries are merged."),
+        (None, true) => model.say(Tone::Good, "The shared store is back. Waiting entries are being merged."),
         _ => {}
     }
     if let Some(why) = state.stuck.filter(|why| before.stuck.as_ref() != Some(why)) {
@@ -217,7 +217,7 @@ fn store_changed(model: &mut Model, state: StoreState) -> Vec<Effect> {
     Vec::new()
 }
 
-/// A command was refused: what was typed comes back, at once if nothing else is open.
+/// Handles a refused command: opens the dialog again in which it was typed, or keeps it for a retry if something else is open.
 fn refused(model: &mut Model, effect: &Effect, failure: &Failure) -> Vec<Effect> {
     model.unsaved = model.unsaved.saturating_sub(1);
     let why = sentence(failure);
@@ -237,20 +237,21 @@ fn refused(model: &mut Model, effect: &Effect, failure: &Failure) -> Vec<Effect>
     Vec::new()
 }
 
+/// The question being answered, if it is this one.
 fn streaming(model: &mut Model, request: u64) -> Option<&mut super::room::Streaming> {
     model.room.as_mut()?.streaming.as_mut().filter(|s| s.request == request)
 }
 
-/// Heads that changed: a colleague, or another window, wrote.
-fn listed(model: &mut Model, heads: Vec<crate::incident::Summary>) -> Vec<Effect> {
+/// Takes a new list of incidents, and reads the open incident again if someone else has changed it.
+fn listed(model: &mut Model, summaries: Vec<crate::incident::Summary>) -> Vec<Effect> {
     let newer = model.room.as_ref().and_then(|room| {
-        // An incident that was made without the shared store has another number once it is there.
-        let Some(head) = heads.iter().find(|h| h.id == room.id) else { return room.id.is_local().then_some(room.id) };
-        let known = room.incident.as_ref().map_or(0, |i| i.head.last_seq);
-        // Not only more: entries that waited get other numbers when they are merged.
-        (head.last_seq != known).then_some(room.id)
+        // An incident that was declared offline gets another number when it is merged.
+        let Some(head) = summaries.iter().find(|h| h.id == room.id) else { return room.id.is_local().then_some(room.id) };
+        let last_read = room.incident.as_ref().map_or(0, |i| i.head.last_seq);
+        // The number can also become smaller: entries get other numbers when they are merged.
+        (head.last_seq != last_read).then_some(room.id)
     });
-    model.board.take_incidents(heads);
+    model.board.take_incidents(summaries);
     newer.map(Effect::ReadIncident).into_iter().collect()
 }
 
@@ -264,8 +265,8 @@ fn declared(model: &mut Model, id: IncidentId, warnings: &[String]) -> Vec<Effec
     model.unsaved = model.unsaved.saturating_sub(1);
     model.board.marked.clear();
     match warnings.first() {
-        Some(warning) => model.say(Tone::Bad, format!("{id} is declared. {warning}")),
-        None => model.say(Tone::Good, format!("{id} is declared. Gathering evidence.")),
+        Some(warning) => model.say(Tone::Bad, format!("{id} was declared. {warning}")),
+        None => model.say(Tone::Good, format!("{id} was declared. Gathering evidence.")),
     }
     let mut effects = vec![Effect::ListIncidents];
     effects.extend(open_room(model, id));
@@ -307,8 +308,7 @@ fn answered(model: &mut Model, request: u64, result: Result<String, Failure>) ->
     id.map(Effect::ReadIncident).into_iter().chain([Effect::ListIncidents]).collect()
 }
 
-/// The severity that the alerts speak for, with the reason: a first, simple rule that a person confirms. When in doubt the
-/// higher one.
+/// Proposes a severity from the alerts, with the reason: SEV2 if any alert is critical, else SEV3. A person confirms or changes it.
 pub(super) fn propose(alerts: &[&crate::telemetry::Alert]) -> (crate::incident::Severity, String) {
     use crate::incident::Severity;
     use crate::telemetry::AlertSeverity;
@@ -317,29 +317,30 @@ pub(super) fn propose(alerts: &[&crate::telemetry::Alert]) -> (crate::incident::
     services.sort_unstable();
     services.dedup();
     match (critical, services.len()) {
-        (0, 0 | 1) if alerts.len() <= 1 => (Severity::Sev3, "one alert below critical".to_owned()),
+        (0, 0 | 1) if alerts.len() <= 1 => (Severity::Sev3, "one alert, not critical".to_owned()),
         (0, n) => (Severity::Sev3, format!("{} on {}, none critical", count(alerts.len(), "alert"), count(n, "service"))),
         (c, n) => (Severity::Sev2, format!("{} on {}", count(c, "critical alert"), count(n, "service"))),
     }
 }
 
-/// What is known of what fires.
+/// Whether it is known which alerts are firing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sight {
-    /// No source that could tell has answered yet.
+    /// No alert source has answered yet.
     Waiting,
-    /// All that could tell have failed: silence says nothing.
+    /// All alert sources have failed, so that an empty list means nothing.
     Blind,
+    /// At least one alert source has answered.
     Clear,
 }
 
-/// Whether an empty list of alerts means that nothing fires.
+/// Whether an empty list of alerts means that nothing is firing.
 pub fn sight(model: &Model) -> Sight {
     let report = |name: &String| model.board.sources.iter().find(|s| s.report.name == *name).map(|s| s.report.status);
-    let told: Vec<Option<SourceStatus>> = model.alert_sources.iter().map(report).collect();
-    if told.contains(&Some(SourceStatus::Ok)) {
+    let statuses: Vec<Option<SourceStatus>> = model.alert_sources.iter().map(report).collect();
+    if statuses.contains(&Some(SourceStatus::Ok)) {
         Sight::Clear
-    } else if told.contains(&None) {
+    } else if statuses.contains(&None) {
         Sight::Waiting
     } else {
         Sight::Blind

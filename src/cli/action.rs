@@ -203,7 +203,7 @@ async fn advise(desk: &Desk, id: IncidentId, as_json: bool) -> Result<Done, CliE
             }
         }
     }
-    Ok(if found.is_empty() { Done::Whole } else { Done::No })
+    Ok(if found.is_empty() { Done::Complete } else { Done::Problems })
 }
 
 /// The tracker with a name; without a name, the only one.
@@ -249,14 +249,14 @@ async fn push(
             out::line(serde_json::to_string_pretty(&request.body)?)?;
             out::note("Nothing was sent. Add --send to send exactly this.");
         }
-        return Ok(Done::Whole);
+        return Ok(Done::Complete);
     }
     let url = tracker::send(tracker, &request).await.map_err(|e| CliError::failed(e.to_string()))?;
     let change = ActionChange { ticket: Some(url.clone()), ..ActionChange::default() };
     let outcome = desk.run(id, Command::ChangeAction { action, change }, None).await?;
     if as_json {
         out::json(&json!({"sent": true, "method": request.method, "url": request.url, "body": request.body, "ticket": url}))?;
-        return Ok(Done::Whole);
+        return Ok(Done::Complete);
     }
     print_outcome(&outcome, false)
 }
@@ -335,7 +335,7 @@ async fn list(desk: &Desk, id: Option<IncidentId>, only: &Only, format: ListForm
         (false, ListFormat::Md) => out::raw(&markdown(&table))?,
         (false, ListFormat::Text) => {}
     }
-    Ok(Done::Whole)
+    Ok(Done::Complete)
 }
 
 /// CSV (RFC 4180). A cell that a spreadsheet would take for a formula is quoted as text.

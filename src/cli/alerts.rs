@@ -1,4 +1,4 @@
-//! `warroom alerts`: what is firing across all sources, grouped.
+//! `warroom alerts`: lists the alerts of all sources, grouped.
 
 use clap::Args;
 use serde_json::json;
@@ -14,10 +14,10 @@ use crate::telemetry::{Alert, AlertState};
 /// Arguments of `warroom alerts`.
 #[derive(Args)]
 pub struct AlertsArgs {
-    /// Group by service, alert, team or none
+    /// Grouping of the alerts
     #[arg(long, value_enum, default_value = "service")]
     group: GroupArg,
-    /// Only alerts that are firing and not hidden
+    /// Only firing alerts, without pending, silenced, inhibited or acknowledged ones
     #[arg(long)]
     firing: bool,
 }
@@ -47,10 +47,10 @@ pub(super) async fn run(desk: &Desk, args: &AlertsArgs, as_json: bool) -> Result
         print(&board, by, desk.sources.is_empty())?;
     }
     let failed = board.sources.iter().any(|s| s.status != SourceStatus::Ok);
-    Ok(if failed { Done::Partial } else { Done::Whole })
+    Ok(if failed { Done::Partial } else { Done::Complete })
 }
 
-/// The documented shape; later fields are additions.
+/// The JSON of `warroom alerts`, as documented in docs/json.md.
 pub(super) fn shape(board: &AlertBoard, by: GroupBy) -> serde_json::Value {
     let alerts: Vec<_> = board
         .alerts
@@ -78,12 +78,12 @@ pub(super) fn shape(board: &AlertBoard, by: GroupBy) -> serde_json::Value {
 fn print(board: &AlertBoard, by: GroupBy, no_sources: bool) -> Result<(), CliError> {
     if no_sources {
         out::note(
-            "no sources are configured: `warroom doctor` says where the configuration goes, `warroom demo` shows a recorded incident",
+            "No sources are configured. Run `warroom doctor` to see where the configuration file belongs, or `warroom demo` to try a recorded incident.",
         );
     }
     let now = now();
     for g in group_alerts(&board.alerts, by) {
-        out::line(format!("{} ({})", if g.key.is_empty() { "all" } else { g.title() }, g.members.len()))?;
+        out::line(format!("{} ({})", if g.key.is_empty() { "All alerts" } else { g.title() }, g.members.len()))?;
         let rows: Vec<Vec<String>> = g
             .members
             .iter()
@@ -105,7 +105,7 @@ fn print(board: &AlertBoard, by: GroupBy, no_sources: bool) -> Result<(), CliErr
         }
     }
     if board.alerts.is_empty() && board.any_source_answered() {
-        out::line("nothing is firing")?;
+        out::line("No alerts are firing.")?;
     }
     for s in &board.sources {
         if let Some(error) = &s.error {

@@ -1,4 +1,4 @@
-//! `warroom ask`: asks the model and streams its answer; `--dry-run` prints exactly what would be sent.
+//! `warroom ask`: asks the model and streams its answer. `--dry-run` prints exactly what would be sent.
 
 use clap::Args;
 use serde_json::json;
@@ -14,14 +14,15 @@ use crate::prompt::Delta;
 /// Arguments of `warroom ask`.
 #[derive(Args)]
 pub struct AskArgs {
+    /// Incident, such as INC-1
     #[arg(value_parser = id_arg)]
     id: IncidentId,
-    /// A prompt's id (troubleshoot, postmortem), or a question in your own words
+    /// ID of a prompt, such as troubleshoot or postmortem, or a question in your own words
     question: String,
-    /// Who answers, instead of the prompt's own persona
-    #[arg(long, value_name = "P")]
+    /// Persona for the answer, instead of the prompt's own
+    #[arg(long, value_name = "NAME")]
     persona: Option<String>,
-    /// A model named in [assistant.models], instead of the first one
+    /// Model from [assistant.models], instead of the default one
     #[arg(long, value_name = "NAME")]
     model: Option<String>,
     /// Print exactly what would be sent, and send nothing
@@ -58,7 +59,7 @@ pub(super) async fn run(desk: &Desk, args: AskArgs, as_json: bool) -> Result<Don
         }
     });
     let answered = desk.ask(args.id, &question, sink, cancel, &super::investigate::progress(as_json)).await;
-    // What was streamed is printed before anything is said about it.
+    // Print the rest of the stream before the verdict.
     let _printed = printing.await;
     let (_, answer) = answered?;
     if as_json {
@@ -67,10 +68,10 @@ pub(super) async fn run(desk: &Desk, args: AskArgs, as_json: bool) -> Result<Don
         out::raw("\n")?;
         verdict(&answer);
     }
-    Ok(Done::Whole)
+    Ok(Done::Complete)
 }
 
-/// The documented shape.
+/// The JSON of `warroom ask`, as documented in docs/json.md.
 pub(super) fn shape(a: &Answer) -> serde_json::Value {
     json!({
         "answer": a.answer, "citations": a.citations, "claims": a.claims, "usage": a.usage, "model": a.model, "source": a.source,
@@ -80,10 +81,10 @@ pub(super) fn shape(a: &Answer) -> serde_json::Value {
 
 fn verdict(a: &Answer) {
     if let Some(reason) = &a.fallback_reason {
-        let what = if a.source == AnswerSource::Rules { "the rules answered" } else { "only a part" };
+        let what = if a.source == AnswerSource::Rules { "answered by the built-in rules" } else { "incomplete answer" };
         out::note(format!("({what}: {reason})"));
     }
-    out::note(format!("checked: {}", a.claim_summary()));
+    out::note(format!("Checked: {}", a.claim_summary()));
     for claim in a.claims.iter().filter(|c| c.state != ClaimState::Supported) {
         out::note(format!("  ? {}: {}", claim.state.word(), claim.text));
     }
@@ -92,7 +93,7 @@ fn verdict(a: &Answer) {
 async fn dry_run(desk: &Desk, id: IncidentId, question: &Question, as_json: bool) -> Result<Done, CliError> {
     let (incident, plan) = desk.plan(id, question).await?;
     if incident.evidence.is_empty() {
-        out::note("no evidence yet: a real run investigates first, so its prompt will hold more than this");
+        out::note("No evidence yet. A real run investigates first, so its prompt will contain more than this.");
     }
     let model = desk.assistant_for(question)?.map(|a| a.model.clone());
     if as_json {
@@ -101,16 +102,16 @@ async fn dry_run(desk: &Desk, id: IncidentId, question: &Question, as_json: bool
             "budget_tokens": plan.budget_tokens, "evidence": plan.items, "redactions": plan.redactions,
             "prompt": plan.prompt, "prompt_version": plan.version,
         }))?;
-        return Ok(Done::Whole);
+        return Ok(Done::Complete);
     }
     out::note(format!(
-        "to {}: {}",
-        model.as_deref().unwrap_or("no model (none is configured: the rules would answer)"),
+        "Prompt for {}: {}",
+        model.as_deref().unwrap_or("no model (none is configured, so the built-in rules would answer)"),
         plan.summary()
     ));
     for message in plan.messages.get() {
         out::line(format!("----- {} -----", serde_json::to_value(message.role)?.as_str().unwrap_or("")))?;
         out::line(&message.content)?;
     }
-    Ok(Done::Whole)
+    Ok(Done::Complete)
 }

@@ -1,4 +1,4 @@
-//! `warroom bundle …`: one incident in a file, for another laptop.
+//! `warroom bundle …`: exports one incident to a file, and imports it into another store.
 
 use std::path::PathBuf;
 
@@ -13,33 +13,40 @@ use crate::journal::bundle;
 /// The subcommands of `warroom bundle`.
 #[derive(Subcommand)]
 pub enum BundleCommand {
-    /// Write one: facts, evidence, what was sent to models and what they answered, redacted and compressed
+    /// Export an incident to a file: facts, evidence, and the requests to models with their answers, redacted and compressed
     Export {
+        /// Incident, such as INC-1
         #[arg(value_parser = id_arg)]
         id: IncidentId,
-        /// The file
+        /// File to write
         #[arg(short, long, value_name = "FILE")]
         output: PathBuf,
     },
-    /// Take one into your store under its own number; nothing is ever overwritten
-    /// (to look at it without: --store bundle:FILE)
-    Import { file: PathBuf },
+    /// Import an incident into the store under its own number; never overwrites anything
+    ///
+    /// To look at a bundle without importing it, use --store bundle:FILE.
+    Import {
+        /// Bundle to import
+        file: PathBuf,
+    },
 }
 
 pub(super) async fn run(desk: &Desk, command: BundleCommand, as_json: bool) -> Result<Done, CliError> {
     match command {
         BundleCommand::Export { id, output } => {
-            let waits = desk.journal.incident(id).await?.unsynced();
+            let unsynced = desk.journal.incident(id).await?.unsynced();
             let bytes = desk.journal.export_bundle(id).await?;
             super::export::write(&output, &bytes)?;
             if as_json {
-                out::json(&json!({"id": id, "path": output, "bytes": bytes.len(), "left_out": waits}))?;
+                out::json(&json!({"id": id, "path": output, "bytes": bytes.len(), "left_out": unsynced}))?;
             } else {
-                out::line(format!("{id}: {} bytes in {}", bytes.len(), output.display()))?;
+                out::line(format!("Wrote {id} to {}: {} bytes", output.display(), bytes.len()))?;
             }
-            if waits > 0 {
-                let waits = crate::telemetry::words::entries_waiting(u64::try_from(waits).unwrap_or(u64::MAX));
-                out::note(format!("warroom: {waits} for the shared store and cannot be in it; export again when that is back"));
+            if unsynced > 0 {
+                let waiting = crate::telemetry::words::entries_waiting(u64::try_from(unsynced).unwrap_or(u64::MAX));
+                out::note(format!(
+                    "warroom: {waiting} for the shared store and not in the bundle. Export again when the store is reachable."
+                ));
                 return Ok(Done::Partial);
             }
         }
@@ -51,10 +58,10 @@ pub(super) async fn run(desk: &Desk, command: BundleCommand, as_json: bool) -> R
             if as_json {
                 out::json(&json!({"id": done.incident, "added": done.added, "had": done.had}))?;
             } else if done.added == 0 {
-                out::line(format!("{} {title}: all of its entries are here already", done.incident))?;
+                out::line(format!("{} {title}: all entries are already in the store", done.incident))?;
             } else {
                 out::line(format!(
-                    "{} {title}: {} added, {} here before",
+                    "{} {title}: {} added, {} already in the store",
                     done.incident,
                     crate::telemetry::words::count(done.added, "entry"),
                     done.had
@@ -62,5 +69,5 @@ pub(super) async fn run(desk: &Desk, command: BundleCommand, as_json: bool) -> R
             }
         }
     }
-    Ok(Done::Whole)
+    Ok(Done::Complete)
 }

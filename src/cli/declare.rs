@@ -1,4 +1,4 @@
-//! `warroom declare`: opens an incident. It is in the journal before any source is asked.
+//! `warroom declare`: declares an incident. It is stored before any source is queried.
 
 use clap::Args;
 use serde_json::json;
@@ -12,25 +12,25 @@ use crate::investigate::desk::Declaration;
 /// Arguments of `warroom declare`.
 #[derive(Args)]
 pub struct DeclareArgs {
-    /// What is wrong, in a few words
+    /// Short description of the problem
     #[arg(long)]
     title: String,
-    /// SEV1 (worst) to SEV5; without it SEV3; when unsure give two (SEV2/SEV3) and the higher one is taken
+    /// Severity, SEV1 (worst) to SEV5; SEV3 if not given. If you are unsure, give two (SEV2/SEV3): the higher one is used
     #[arg(long, value_parser = crate::incident::command::severity_arg)]
     severity: Option<Severity>,
-    /// Why this severity
+    /// Reason for the severity
     #[arg(long, value_name = "TEXT", requires = "severity")]
     reason: Option<String>,
-    /// Who reported it, if not you
+    /// Person who reported it, if not you
     #[arg(long, value_name = "NAME")]
     reporter: Option<String>,
-    /// Fingerprint of an alert to link; repeat for several
+    /// Fingerprint of an alert to link; can be repeated
     #[arg(long = "alert", value_name = "FINGERPRINT")]
     alerts: Vec<String>,
-    /// Who commands
+    /// Incident commander
     #[arg(long, value_name = "NAME")]
     commander: Option<String>,
-    /// Open it in triage: not yet known to be an incident
+    /// Start in triage: not yet confirmed as an incident
     #[arg(long)]
     triage: bool,
     #[command(flatten)]
@@ -59,5 +59,5 @@ pub(super) async fn run(desk: &Desk, args: DeclareArgs, as_json: bool) -> Result
     } else {
         out::line(head.id.to_string())?;
     }
-    Ok(Done::Whole)
+    Ok(Done::Complete)
 }

@@ -1,4 +1,4 @@
-//! `warroom demo`: the whole program on an embedded recording. Uses a temporary store, ignores the configuration, sends
+//! `warroom demo`: replays an embedded recording of an incident. Uses a temporary store, ignores the configuration and sends
 //! nothing.
 
 use std::path::PathBuf;
@@ -22,26 +22,26 @@ use crate::postmortem::Format;
 use crate::prompt::Library;
 use crate::sources::recording::Recording;
 
-/// A real incident of the lab in `tests/lab`: the database pool of a shop's checkout runs dry.
+/// A recording of an incident in the lab (`tests/lab`): a shop's checkout service runs out of database connections.
 const RECORDING: &[u8] = include_bytes!("../../demo/pool-exhaustion.wrec");
 
 /// Arguments of `warroom demo`.
 #[derive(Args)]
 pub struct DemoArgs {
-    /// Go the whole way from alert to post-mortem without a terminal
+    /// Run from alert to post-mortem without the terminal UI
     #[arg(long, requires = "out")]
     headless: bool,
-    /// Where a headless run writes its files
+    /// Output directory of a headless run
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }
 
-/// The folder of the temporary store; removed when the demo ends.
+/// The directory of the temporary store; removed on drop.
 struct Scratch(PathBuf);
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        let _gone_already = std::fs::remove_dir_all(&self.0);
+        let _ignored = std::fs::remove_dir_all(&self.0);
     }
 }
 
@@ -74,15 +74,15 @@ pub(super) async fn run(args: &DemoArgs, as_json: bool) -> Result<Done, CliError
             let keys = crate::app::Keymap::default();
             let (declare, help) = (keys.hint(crate::app::Action::Declare), keys.hint(crate::app::Action::Help));
             let banner = format!(
-                "Demo: a recorded incident, replayed as if it happened now. Press {declare} to declare, {help} for the keys."
+                "Demo: a recorded incident, replayed as if it happened now. Press {declare} to declare an incident, {help} for the keys."
             );
             crate::runtime::run(desk, &config, Some(banner)).await.map_err(CliError::Failed)?;
-            Ok(Done::Whole)
+            Ok(Done::Complete)
         }
     }
 }
 
-/// Alert, incident, evidence, answer, post-mortem.
+/// Runs the demo without the terminal UI: declares an incident, investigates it, asks the assistant and writes the post-mortem.
 async fn headless(desk: &Desk, folder: &std::path::Path, as_json: bool) -> Result<Done, CliError> {
     std::fs::create_dir_all(folder)?;
     let progress = super::investigate::progress(as_json);
@@ -91,11 +91,11 @@ async fn headless(desk: &Desk, folder: &std::path::Path, as_json: bool) -> Resul
     write("alerts.json", serde_json::to_string_pretty(&super::alerts::shape(&board, GroupBy::Service))? + "\n")?;
     let firing: Vec<LinkedAlert> = board.alerts.iter().filter(|a| a.is_firing()).map(LinkedAlert::from_alert).collect();
     let worst = board.alerts.iter().find(|a| a.is_firing());
-    let title = worst.map_or_else(|| "nothing fires in the recording".to_owned(), |a| a.summary().to_owned());
+    let title = worst.map_or_else(|| "No alert is firing in the recording".to_owned(), |a| a.summary().to_owned());
     let declaration = Declaration {
         title,
         severity: Some(Severity::Sev2),
-        reason: Some("a critical alert on the shop's checkout".to_owned()),
+        reason: Some("critical alert on the checkout service".to_owned()),
         known: firing,
         commander: Some(desk.user.clone()),
         ..Declaration::default()
@@ -108,7 +108,7 @@ async fn headless(desk: &Desk, folder: &std::path::Path, as_json: bool) -> Resul
     write("investigation.json", serde_json::to_string_pretty(&found)? + "\n")?;
     let first = found.and_then(|f| f.findings.iter().find(|f| f.kind == crate::incident::FindingKind::Metric));
     if let Some(first) = first {
-        let text = format!("{} {}: look here first", first.title, crate::evidence::cited::tags(&first.evidence));
+        let text = format!("Look here first: {} {}", first.title, crate::evidence::cited::tags(&first.evidence));
         desk.run(id, Command::Note { text, kind: NoteKind::Hypothesis }, None).await?;
     }
     let (sink, mut deltas) = mpsc::channel(64);
@@ -126,7 +126,7 @@ async fn headless(desk: &Desk, folder: &std::path::Path, as_json: bool) -> Resul
         owner: Some(desk.user.clone()),
         due: Some((now() + std::time::Duration::from_secs(14 * 86_400)).date()),
         priority: Some("P2".to_owned()),
-        ..NewAction::follow_up(ActionKind::Detect, "Alert on pool use before it is exhausted; done when the rule fires in a test")
+        ..NewAction::follow_up(ActionKind::Detect, "Alert on connection pool usage before the pool is exhausted; done when the rule fires in a test")
     };
     desk.run(id, Command::AddAction(action), None).await?;
     let why = "the recording ends while the alerts are still firing";
@@ -144,12 +144,12 @@ async fn headless(desk: &Desk, folder: &std::path::Path, as_json: bool) -> Resul
         )?;
     } else {
         out::line(format!(
-            "{id}: {}, {}; wrote {} into {}",
+            "{id}: {}, {}; wrote {} to {}",
             crate::telemetry::words::count(board.alerts.len(), "alert"),
             crate::telemetry::words::count(incident.evidence.len(), "evidence item"),
             files.join(", "),
             folder.display()
         ))?;
     }
-    Ok(Done::Whole)
+    Ok(Done::Complete)
 }

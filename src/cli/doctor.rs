@@ -84,7 +84,7 @@ pub(super) async fn run(global: &Global) -> Result<Done, CliError> {
             out::line(line)?;
         }
     }
-    Ok(if ok { Done::Whole } else { Done::No })
+    Ok(if ok { Done::Complete } else { Done::Problems })
 }
 
 fn config_check(config: &Config) -> Check {

@@ -1,4 +1,4 @@
-//! Why a command failed, and the exit status that says so.
+//! The error of a command, with its exit status and its kind in JSON.
 
 use crate::config::ConfigError;
 use crate::evidence::Redactor;
@@ -15,7 +15,7 @@ pub enum CliError {
     /// Wrong usage: exit status 2.
     #[error("{0}")]
     Usage(Failure),
-    /// A configuration that cannot be used: exit status 2.
+    /// The configuration cannot be used: exit status 2.
     #[error(transparent)]
     Config(#[from] ConfigError),
     #[error(transparent)]
@@ -26,8 +26,8 @@ pub enum CliError {
     /// Exit status 4.
     #[error("{0}")]
     NotFound(Failure),
-    /// The reader of stdout is gone, which is not an error.
-    #[error("the reader of the output is gone")]
+    /// The reader of stdout has closed it, as `head` does. Exit status 0.
+    #[error("stdout was closed")]
     Closed,
 }
 
@@ -40,7 +40,7 @@ impl CliError {
         Self::Failed(Failure::new(message))
     }
 
-    /// A file that cannot be read or written (`verb`), with the reason.
+    /// A file that cannot be read or written, with the cause. `verb` completes "cannot … FILE".
     pub(super) fn file(verb: &str, path: &std::path::Path, cause: &(dyn std::error::Error + 'static)) -> Self {
         let failure = Failure::new(format!("cannot {verb} {}", path.display())).because(cause);
         Self::Failed(failure.advise("Check the path and its permissions."))
@@ -62,7 +62,7 @@ impl CliError {
         }
     }
 
-    /// The kind in the JSON error object.
+    /// The kind in the JSON error object: `usage`, `not_found` or `failed`.
     pub(super) fn kind(&self) -> &'static str {
         match self.code() {
             2 => "usage",
@@ -87,9 +87,9 @@ impl Explain for CliError {
     }
 }
 
-/// A failure with everything that may come from outside redacted.
+/// A failure with secrets and personal data redacted.
 pub(super) fn redacted(failure: &Failure) -> Failure {
-    Redactor::new().value(failure).map_or_else(|_| Failure::new("the error could not be redacted"), |r| r.into_inner())
+    Redactor::new().value(failure).map_or_else(|_| Failure::new("cannot show the error: it could not be redacted"), |r| r.into_inner())
 }
 
 impl From<JournalError> for CliError {
@@ -112,12 +112,16 @@ impl From<SourceError> for CliError {
 
 impl From<std::io::Error> for CliError {
     fn from(e: std::io::Error) -> Self {
-        if e.kind() == std::io::ErrorKind::BrokenPipe { Self::Closed } else { Self::failed(e.to_string()) }
+        if e.kind() == std::io::ErrorKind::BrokenPipe {
+            Self::Closed
+        } else {
+            Self::Failed(Failure::new("cannot write the output").because(&e))
+        }
     }
 }
 
 impl From<serde_json::Error> for CliError {
     fn from(e: serde_json::Error) -> Self {
-        Self::failed(e.to_string())
+        Self::Failed(Failure::new("cannot write the result as JSON").because(&e))
     }
 }

@@ -1,4 +1,4 @@
-//! `warroom export`: the post-mortem as Markdown, HTML or JSON.
+//! `warroom export`: writes the post-mortem as Markdown, HTML or JSON.
 
 use std::path::{Path, PathBuf};
 
@@ -14,10 +14,10 @@ use crate::postmortem::Format;
 pub struct ExportArgs {
     #[arg(value_parser = id_arg)]
     id: IncidentId,
-    /// md, html or json
+    /// Format: md, html or json
     #[arg(long, default_value = "md")]
     format: Format,
-    /// A file instead of stdout
+    /// File to write, instead of stdout
     #[arg(short, long, value_name = "PATH")]
     output: Option<PathBuf>,
 }
@@ -28,24 +28,24 @@ pub(super) async fn run(desk: &Desk, args: &ExportArgs) -> Result<Done, CliError
         None => out::raw(&text)?,
         Some(path) => {
             write(path, text.as_bytes())?;
-            out::note(format!("written to {}", path.display()));
+            out::note(format!("Wrote {}", path.display()));
         }
     }
-    Ok(Done::Whole)
+    Ok(Done::Complete)
 }
 
-/// Writes beside the file and moves it into place, so that a failure leaves no half of it.
+/// Writes to a temporary file in the same directory and renames it, so that a failure leaves no partial file behind.
 pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
     let fail = |e: std::io::Error| CliError::file("write", path, &e);
     let mut name = path
         .file_name()
         .map(std::ffi::OsStr::to_os_string)
-        .ok_or_else(|| CliError::usage(format!("{} is not a file name", path.display()), "Give the path of a file."))?;
+        .ok_or_else(|| CliError::usage(format!("cannot write to {}: it is not a file name", path.display()), "Give the path of a file."))?;
     name.push(format!(".part{}", std::process::id()));
     let part = path.with_file_name(name);
     std::fs::write(&part, bytes).map_err(fail)?;
     std::fs::rename(&part, path).map_err(|e| {
-        let _left_behind = std::fs::remove_file(&part);
+        let _ignored = std::fs::remove_file(&part);
         fail(e)
     })
 }

@@ -1,4 +1,4 @@
-//! `warroom completions` and `warroom man`: made from the command's own definition.
+//! `warroom completions` and `warroom man`: generated from the definition of the command line.
 
 use clap::Args;
 
@@ -7,7 +7,7 @@ use super::{CliError, Done, command, out};
 /// Arguments of `warroom completions`.
 #[derive(Args)]
 pub struct CompletionsArgs {
-    /// bash, elvish, fish, powershell or zsh
+    /// Target shell
     shell: clap_complete::Shell,
 }
 
@@ -15,12 +15,12 @@ pub(super) fn completions(args: &CompletionsArgs) -> Result<Done, CliError> {
     let mut text = Vec::new();
     clap_complete::generate(args.shell, &mut command(), "warroom", &mut text);
     out::raw(&String::from_utf8_lossy(&text))?;
-    Ok(Done::Whole)
+    Ok(Done::Complete)
 }
 
 pub(super) fn man() -> Result<Done, CliError> {
     let mut text = Vec::new();
     clap_mangen::Man::new(command()).render(&mut text)?;
     out::raw(&String::from_utf8_lossy(&text))?;
-    Ok(Done::Whole)
+    Ok(Done::Complete)
 }

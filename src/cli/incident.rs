@@ -269,7 +269,7 @@ async fn preview_page(desk: &Desk, id: IncidentId, name: &str, text: &str, as_js
         out::line(format!("{command:?}"))?;
         out::note("Nothing was run. Add --yes to run exactly this command.");
     }
-    Ok(Done::Whole)
+    Ok(Done::Complete)
 }
 
 /// Notes the open items of earlier phases, which do not block a change of status.
@@ -292,7 +292,7 @@ async fn brief(desk: &Desk, id: IncidentId, reader: Reader, as_json: bool) -> Re
     } else {
         out::raw(&text)?;
     }
-    Ok(Done::Whole)
+    Ok(Done::Complete)
 }
 
 async fn similar(desk: &Desk, id: IncidentId, as_json: bool) -> Result<Done, CliError> {
@@ -302,7 +302,7 @@ async fn similar(desk: &Desk, id: IncidentId, as_json: bool) -> Result<Done, Cli
     } else {
         out::raw(&crate::incident::similar::describe(&found))?;
     }
-    Ok(Done::Whole)
+    Ok(Done::Complete)
 }
 
 fn gate_shape(g: &GateItem) -> Value {
@@ -314,7 +314,7 @@ async fn checklist(desk: &Desk, id: IncidentId, as_json: bool) -> Result<Done, C
     let gates = desk.gates(&incident);
     if as_json {
         out::json(&json!({"id": id, "status": incident.head.status, "gates": gates.iter().map(gate_shape).collect::<Vec<_>>()}))?;
-        return Ok(Done::Whole);
+        return Ok(Done::Complete);
     }
     let mut phase = None;
     for g in &gates {
@@ -333,7 +333,7 @@ async fn checklist(desk: &Desk, id: IncidentId, as_json: bool) -> Result<Done, C
             out::line(format!("      {:<20} {}", "", g.detail))?;
         }
     }
-    Ok(Done::Whole)
+    Ok(Done::Complete)
 }
 
 /// The result of `warroom incident check`. Partial when something could not be checked.
@@ -351,7 +351,7 @@ fn print_check(outcome: &Outcome, as_json: bool) -> Result<Done, CliError> {
             print_entry(e)?;
         }
     }
-    Ok(if outcome.warnings.is_empty() { Done::Whole } else { Done::Partial })
+    Ok(if outcome.warnings.is_empty() { Done::Complete } else { Done::Partial })
 }
 
 fn print_entry(entry: &Entry) -> Result<(), CliError> {
@@ -366,7 +366,7 @@ pub(super) fn print_outcome(outcome: &Outcome, as_json: bool) -> Result<Done, Cl
         Some(entry) => print_entry(entry)?,
         None => return Err(CliError::failed("nothing changed")),
     }
-    Ok(Done::Whole)
+    Ok(Done::Complete)
 }
 
 fn entry_shape(incident: &Incident, e: &Entry) -> Value {
@@ -392,7 +392,7 @@ async fn list(desk: &Desk, open: bool, as_json: bool) -> Result<Done, CliError> 
             })
             .collect();
         out::json(&json!({"incidents": rows}))?;
-        return Ok(Done::Whole);
+        return Ok(Done::Complete);
     }
     if heads.is_empty() {
         out::note("No incidents yet. Run `warroom declare --title …` to declare one.");
@@ -415,7 +415,7 @@ async fn list(desk: &Desk, open: bool, as_json: bool) -> Result<Done, CliError> 
     for line in out::table(&rows) {
         out::line(line)?;
     }
-    Ok(Done::Whole)
+    Ok(Done::Complete)
 }
 
 /// The documented shape of `incident show --json`.
@@ -486,7 +486,7 @@ async fn show(desk: &Desk, id: IncidentId, as_json: bool) -> Result<Done, CliErr
     let i = desk.journal.incident(id).await?;
     if as_json {
         out::json(&shape(&i, &desk.gates(&i)))?;
-        return Ok(Done::Whole);
+        return Ok(Done::Complete);
     }
     let h = &i.head;
     out::line(format!(
@@ -600,7 +600,7 @@ async fn show(desk: &Desk, id: IncidentId, as_json: bool) -> Result<Done, CliErr
         out::line("\nAction items")?;
         super::action::print(&i)?;
     }
-    Ok(Done::Whole)
+    Ok(Done::Complete)
 }
 
 /// Whether it is an incident of its own: no false alarm and no part of another.

@@ -1,4 +1,4 @@
-//! `warroom investigate`: gather evidence, analyse, print cited findings.
+//! `warroom investigate`: gathers evidence, analyses it and prints the findings with their evidence.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,14 +15,15 @@ use crate::investigate::{Desk, Progress};
 /// Arguments of `warroom investigate`.
 #[derive(Args)]
 pub struct InvestigateArgs {
+    /// Incident, such as INC-1
     #[arg(value_parser = id_arg)]
     id: IncidentId,
-    /// The last 30m, 2h, … instead of the incident's own window
+    /// Length of the window, such as 30m or 2h, counted back from now or from the mitigation
     #[arg(long, value_name = "DURATION", value_parser = duration_arg)]
     window: Option<Duration>,
 }
 
-/// Progress on stderr, unless JSON is asked for.
+/// Prints progress to stderr, unless `quiet`.
 pub(super) fn progress(quiet: bool) -> Progress {
     Arc::new(move |text| {
         if !quiet {
@@ -32,20 +33,20 @@ pub(super) fn progress(quiet: bool) -> Progress {
 }
 
 pub(super) async fn run(desk: &Desk, args: &InvestigateArgs, as_json: bool) -> Result<Done, CliError> {
-    // What was answered by then is compared, kept and told.
-    let waits = on_ctrl_c(|| {
-        out::note("warroom: stopping: what was answered so far is told; once more ends at once");
+    // The data received before Ctrl-C is analysed, stored and printed.
+    let interrupt = on_ctrl_c(|| {
+        out::note("warroom: stopping and analysing the data received so far; press Ctrl-C again to quit");
         crate::sources::http::stop();
     });
     let done = desk.investigate(args.id, args.window, &progress(as_json)).await;
-    waits.abort();
+    interrupt.abort();
     print(&done?, as_json)
 }
 
-/// Prints the last investigation.
+/// Prints the most recent investigation of an incident. Partial if a source failed.
 pub(super) fn print(incident: &Incident, as_json: bool) -> Result<Done, CliError> {
     let Some(found) = &incident.investigation else {
-        return Err(CliError::failed("the investigation recorded nothing"));
+        return Err(CliError::failed("the investigation recorded no results"));
     };
     if as_json {
         let ids: Vec<_> = incident.evidence.iter().map(|e| e.id).collect();
@@ -58,11 +59,11 @@ pub(super) fn print(incident: &Incident, as_json: bool) -> Result<Done, CliError
             out::line(format!("       {}", f.text))?;
         }
         out::line(format!(
-            "{} evidence items; `warroom export {}` writes them all down",
-            incident.evidence.len(),
+            "{}. Run `warroom export {}` to see all of them.",
+            crate::telemetry::words::count(incident.evidence.len(), "evidence item"),
             incident.id()
         ))?;
     }
     let failed = found.sources.iter().any(|s| s.status != SourceStatus::Ok);
-    Ok(if failed { Done::Partial } else { Done::Whole })
+    Ok(if failed { Done::Partial } else { Done::Complete })
 }

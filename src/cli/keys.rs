@@ -1,4 +1,4 @@
-//! `warroom keys`: the keys in effect, and what is wrong with the user's file.
+//! `warroom keys`: lists the key bindings in effect and the problems in the user's keys.toml.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use crate::app::keymap::Binding;
 use crate::config::Config;
 use crate::runtime::user_files;
 
-/// The documented shape.
+/// The JSON of a binding, as documented in docs/json.md.
 fn shape(b: &Binding) -> Value {
     json!({
         "context": b.context.name(), "keys": b.written(), "action": b.action.spec().name, "help": b.action.spec().help,
@@ -28,7 +28,7 @@ pub(super) fn run(config: &Config, as_json: bool) -> Result<Done, CliError> {
             if context.replace(b.context) != Some(b.context) {
                 rows.push(vec![format!("[{}]", b.context.name()), String::new(), b.context.title().to_owned()]);
             }
-            let mark = if b.is_user { " (yours)" } else { "" };
+            let mark = if b.is_user { " (custom)" } else { "" };
             let spec = b.action.spec();
             rows.push(vec![format!("  {}", b.written()), spec.name.to_owned(), format!("{}{mark}", spec.help)]);
         }
@@ -37,5 +37,5 @@ pub(super) fn run(config: &Config, as_json: bool) -> Result<Done, CliError> {
         }
         problems.iter().for_each(|p| out::note(format!("warroom: {p}")));
     }
-    Ok(if problems.is_empty() { Done::Whole } else { Done::No })
+    Ok(if problems.is_empty() { Done::Complete } else { Done::Problems })
 }

@@ -128,7 +128,7 @@ fn patterns(args: &PatternsArgs, stop: &AtomicBool, as_json: bool) -> Result<Don
         out::note(STOPPED);
         return Ok(Done::Partial);
     }
-    Ok(if partly { Done::Partial } else { Done::Whole })
+    Ok(if partly { Done::Partial } else { Done::Complete })
 }
 
 /// What goes from files into a study.

@@ -1,4 +1,4 @@
-//! Writing to stdout and stderr; no other file does.
+//! Writes to stdout and stderr. Other files of the command line use these functions.
 
 use std::io::Write;
 
@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::CliError;
 use crate::telemetry::Failure;
 
-/// A line of data.
+/// Prints a line to stdout.
 pub(super) fn line(text: impl AsRef<str>) -> Result<(), CliError> {
     let mut stdout = std::io::stdout().lock();
     stdout.write_all(text.as_ref().as_bytes())?;
@@ -15,7 +15,7 @@ pub(super) fn line(text: impl AsRef<str>) -> Result<(), CliError> {
     Ok(())
 }
 
-/// Text as it is, flushed, for streams.
+/// Prints text to stdout without a line ending, and flushes it.
 pub(super) fn raw(text: &str) -> Result<(), CliError> {
     let mut stdout = std::io::stdout().lock();
     stdout.write_all(text.as_bytes())?;
@@ -23,25 +23,26 @@ pub(super) fn raw(text: &str) -> Result<(), CliError> {
     Ok(())
 }
 
-/// A value as one line of JSON.
+/// Prints a value to stdout as one line of JSON.
 pub(super) fn json<T: Serialize + ?Sized>(value: &T) -> Result<(), CliError> {
     line(serde_json::to_string(value)?)
 }
 
-/// A message.
+/// Prints a message to stderr.
 pub(super) fn note(text: impl AsRef<str>) {
-    // A closed stderr has no reader.
-    let _no_reader = writeln!(std::io::stderr().lock(), "{}", text.as_ref());
+    // Nothing can be done if stderr is closed.
+    let _ignored = writeln!(std::io::stderr().lock(), "{}", text.as_ref());
 }
 
-/// A line of progress on stderr that replaces the last one; an empty text removes it.
+/// Prints a progress line to stderr in place of the previous one; an empty text removes it.
 pub(super) fn progress(text: &str) {
     let mut stderr = std::io::stderr().lock();
-    let _no_reader = write!(stderr, "\r\x1b[K{text}");
-    let _no_reader = stderr.flush();
+    let _ignored = write!(stderr, "\r\x1b[K{text}");
+    let _ignored = stderr.flush();
 }
 
-/// A failure: what failed and why on one line of stderr, what to do on another, and with `--json` the error object on stdout.
+/// Prints a failure: the message and its causes on one line of stderr, the remedy on the next, and with `json` the error object
+/// on stdout.
 pub(super) fn error(json: bool, kind: &str, failure: &Failure) {
     note(format!("warroom: {}", failure.summary()));
     if let Some(remedy) = &failure.remedy {
@@ -52,14 +53,14 @@ pub(super) fn error(json: bool, kind: &str, failure: &Failure) {
     }
 }
 
-/// `{"error":{"kind","message","causes","remedy"}}`; `remedy` is null where there is nothing to advise.
+/// Prints `{"error":{"kind","message","causes","remedy"}}`; `remedy` is null if there is nothing to suggest.
 pub(super) fn error_json(kind: &str, failure: &Failure) {
     let Failure { message, causes, remedy } = failure;
     let object = serde_json::json!({"error": {"kind": kind, "message": message, "causes": causes, "remedy": remedy}});
-    let _no_reader = json(&object);
+    let _ignored = json(&object);
 }
 
-/// Columns padded to their widest cell, two spaces between; the last column is not padded.
+/// Formats rows as lines: columns padded to their widest cell and separated by two spaces, without trailing spaces.
 pub(super) fn table(rows: &[Vec<String>]) -> Vec<String> {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |c: usize| {

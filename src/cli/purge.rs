@@ -1,4 +1,4 @@
-//! `warroom purge`: deletes what was kept long enough. Shows what it would delete, and deletes only when told so.
+//! `warroom purge`: deletes incidents past the retention period. Without `--yes` it only lists them.
 
 use std::time::Duration;
 
@@ -10,20 +10,21 @@ use crate::incident::{IncidentId, Status, Summary};
 use crate::investigate::Desk;
 use crate::investigate::clock::now;
 use crate::journal::{JournalError, Purge};
+use crate::telemetry::Failure;
 
 /// Arguments of `warroom purge`.
 #[derive(Args)]
 pub struct PurgeArgs {
-    /// What ended longer ago than this, such as 365d; without it as [retention] days says
+    /// Minimum time since the incident ended, such as 365d, instead of [retention] days from the configuration
     #[arg(long, value_name = "DURATION", value_parser = duration_arg, conflicts_with = "ids")]
     older_than: Option<Duration>,
-    /// These incidents, whatever their age
+    /// Incidents to delete, whatever their age
     #[arg(value_parser = id_arg, value_name = "ID")]
     ids: Vec<IncidentId>,
-    /// Why; stays behind with the numbers
-    #[arg(long, default_value = "kept long enough")]
+    /// Reason for deleting them, kept together with their numbers
+    #[arg(long, default_value = "past the retention period")]
     reason: String,
-    /// Delete them; there is no way back
+    /// Delete the incidents; this cannot be undone
     #[arg(long)]
     yes: bool,
 }
@@ -32,8 +33,8 @@ pub(super) async fn run(desk: &Desk, retention: Option<Duration>, args: &PurgeAr
     let heads = desk.journal.list().await?;
     let chosen: Vec<&Summary> = if args.ids.is_empty() {
         let Some(age) = args.older_than.or(retention) else {
-            let remedy = "Give --older-than 365d or ids, or set [retention] days in the configuration.";
-            return Err(CliError::usage("nothing says what to delete", remedy));
+            let remedy = "Give --older-than 365d or incident IDs, or set days in the [retention] section of the configuration.";
+            return Err(CliError::usage("no incidents were selected", remedy));
         };
         let end = now() - age;
         heads.iter().filter(|h| has_ended(h) && h.status_since < end && h.last_at < end).collect()
@@ -45,8 +46,11 @@ pub(super) async fn run(desk: &Desk, retention: Option<Duration>, args: &PurgeAr
                     return Err(JournalError::NoSuchIncident(*id).into());
                 }
                 Some(h) if !has_ended(h) => {
-                    let message = format!("{id} is {}; only closed, cancelled and merged incidents can be purged", h.status);
-                    return Err(CliError::failed(message));
+                    let failure = Failure::new(format!("cannot purge {id}: it is {}", h.status));
+                    let remedy = format!(
+                        "Only closed, cancelled and merged incidents can be purged. Run `warroom incident status {id} closed` first."
+                    );
+                    return Err(CliError::Failed(failure.advise(remedy)));
                 }
                 Some(h) => chosen.push(h),
             }
@@ -61,7 +65,7 @@ pub(super) async fn run(desk: &Desk, retention: Option<Duration>, args: &PurgeAr
     }
     if args.yes && !ids.is_empty() {
         let reason = crate::incident::command::check_text("reason", &args.reason, false)?;
-        // It outlives what it is about: names and secrets stay out of it as they do everywhere.
+        // The reason outlives the incidents, so it is redacted like every other stored text.
         let reason = crate::evidence::Redactor::new().text(&reason).into_owned();
         let note = format!("purged at {} by {}: {reason}", now().rfc3339(), desk.user);
         desk.journal.purge(Purge { incidents: ids.clone(), note }).await?;
@@ -70,12 +74,12 @@ pub(super) async fn run(desk: &Desk, retention: Option<Duration>, args: &PurgeAr
         out::json(&json!({"purged": args.yes, "incidents": ids}))?;
     } else {
         out::note(match (ids.len(), args.yes) {
-            (0, _) => "nothing to purge".to_owned(),
-            (n, true) => format!("{} purged; no number is given again", crate::telemetry::words::count(n, "incident")),
-            (n, false) => format!("{} would be deleted for good; --yes does it", crate::telemetry::words::count(n, "incident")),
+            (0, _) => "Nothing to purge.".to_owned(),
+            (n, true) => format!("{} purged. Their numbers will not be reused.", crate::telemetry::words::count(n, "incident")),
+            (n, false) => format!("{} would be deleted permanently. Add --yes to delete.", crate::telemetry::words::count(n, "incident")),
         });
     }
-    Ok(Done::Whole)
+    Ok(Done::Complete)
 }
 
 fn has_ended(h: &Summary) -> bool {

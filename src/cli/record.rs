@@ -1,4 +1,4 @@
-//! `warroom record`: what the sources answer, in one file.
+//! `warroom record`: records the data of all sources in one file that can be replayed.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,20 +15,20 @@ use crate::telemetry::Window;
 /// Arguments of `warroom record`.
 #[derive(Args)]
 pub struct RecordArgs {
-    /// The file to write
+    /// File to write
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
-    /// How much of the past to record
+    /// Time span to record, up to now
     #[arg(long, value_name = "DURATION", default_value = "30m", value_parser = duration_arg)]
     window: Duration,
-    /// What it is a recording of
+    /// Title of the recording
     #[arg(long, default_value = "a recording")]
     title: String,
 }
 
 pub(super) async fn run(desk: &Desk, args: &RecordArgs, as_json: bool) -> Result<Done, CliError> {
     if desk.sources.sources.is_empty() {
-        return Err(CliError::usage("there is no source to record", "Add [[sources]] to the configuration."));
+        return Err(CliError::usage("no sources are configured, so there is nothing to record", "Add [[sources]] to the configuration."));
     }
     let span = Window::before(now(), args.window);
     let progress = super::investigate::progress(as_json);
@@ -42,12 +42,12 @@ pub(super) async fn run(desk: &Desk, args: &RecordArgs, as_json: bool) -> Result
         )?;
     } else {
         out::line(format!(
-            "{}: {} bytes, {}, {}",
+            "Wrote {}: {} bytes, {}, {}",
             args.output.display(),
             bytes.len(),
             crate::telemetry::words::count(recording.sources.len(), "source"),
             crate::telemetry::words::count(answers, "answer")
         ))?;
     }
-    Ok(Done::Whole)
+    Ok(Done::Complete)
 }

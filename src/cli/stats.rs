@@ -37,7 +37,7 @@ pub(super) async fn run(desk: &Desk, args: &StatsArgs, as_json: bool) -> Result<
     } else {
         print(&stats)?;
     }
-    Ok(Done::Whole)
+    Ok(Done::Complete)
 }
 
 fn spread(s: &Spread) -> String {

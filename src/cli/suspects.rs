@@ -123,7 +123,7 @@ fn rank(args: &SuspectsArgs, stop: &AtomicBool, as_json: bool) -> Result<Done, C
         out::note(STOPPED);
         return Ok(Done::Partial);
     }
-    Ok(Done::Whole)
+    Ok(Done::Complete)
 }
 
 /// Whether there is something to compare with something.

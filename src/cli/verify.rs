@@ -1,4 +1,4 @@
-//! `warroom verify`: checks every chain of the store.
+//! `warroom verify`: verifies every hash chain and evidence digest in the store.
 
 use crate::telemetry::words::count;
 use serde_json::json;
@@ -19,21 +19,21 @@ pub(super) async fn run(desk: &Desk, as_json: bool) -> Result<Done, CliError> {
         }
         found.gaps.iter().for_each(|g| out::note(format!("warroom: not checked: {g}")));
         let verdict = match (ok, found.incidents, found.gaps.is_empty()) {
-            (true, 0, false) => "nothing was checked",
-            (true, _, _) => "every chain holds",
-            (false, _, _) => "broken",
+            (true, 0, false) => "Nothing was checked",
+            (true, _, _) => "All chains and digests are valid",
+            (false, _, _) => "Problems found",
         };
         out::line(format!(
             "{verdict}: {}, {}, {}{}",
             count(found.incidents, "incident"),
             count(found.entries, "entry"),
             count(found.bodies, "evidence body"),
-            if found.purged > 0 { format!("; purged before: {}", count(found.purged, "incident")) } else { String::new() }
+            if found.purged > 0 { format!("; {} purged earlier", count(found.purged, "incident")) } else { String::new() }
         ))?;
     }
     Ok(match (ok, found.gaps.is_empty()) {
-        (false, _) => Done::No,
-        (true, true) => Done::Whole,
+        (false, _) => Done::Problems,
+        (true, true) => Done::Complete,
         (true, false) => Done::Partial,
     })
 }

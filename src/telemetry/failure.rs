@@ -129,7 +129,6 @@ impl Explain for Failure {
     }
 }
 
-/// The causes of an error, outermost first; empty if it has no source.
 /// The first cause of type `T`, or the error itself if it is one. Looks into the errors that [`std::io::Error`] wraps.
 pub fn find_cause<'a, T: std::error::Error + 'static>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a T> {
     let mut next = Some(error);
@@ -137,15 +136,14 @@ pub fn find_cause<'a, T: std::error::Error + 'static>(error: &'a (dyn std::error
         if let Some(found) = error.downcast_ref::<T>() {
             return Some(found);
         }
+        // The source of an I/O error that wraps another error is the source of that one: it would be skipped.
         let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        if let Some(found) = wrapped.and_then(|w| w.downcast_ref::<T>()) {
-            return Some(found);
-        }
-        next = error.source();
+        next = wrapped.map(|w| w as &(dyn std::error::Error + 'static)).or_else(|| error.source());
     }
     None
 }
 
+/// The causes of an error, outermost first; empty if it has no source.
 pub fn causes(error: &(dyn std::error::Error + 'static)) -> Vec<String> {
     let mut causes = Vec::new();
     let mut source = error.source();
@@ -168,6 +166,14 @@ mod tests {
         fn remedy(&self) -> Option<String> {
             Some("Check the path.".to_owned())
         }
+    }
+
+    #[test]
+    fn finds_what_io_errors_wrap() {
+        let inner = std::io::Error::new(std::io::ErrorKind::InvalidData, std::fmt::Error);
+        let error = Outer(std::io::Error::other(std::io::Error::other(inner)));
+        assert!(find_cause::<std::fmt::Error>(&error).is_some());
+        assert!(find_cause::<std::num::ParseIntError>(&error).is_none());
     }
 
     #[test]

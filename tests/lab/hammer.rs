@@ -5,7 +5,7 @@
 
 use std::io::Write;
 
-use warroom::incident::{IncidentId, NoteKind};
+use warroom::incident::{Command, IncidentId, NoteKind};
 use warroom::investigate::{Desk, SourceSet};
 use warroom::journal::{Journal, StoreAt};
 use warroom::prompt::Library;
@@ -22,7 +22,7 @@ fn main() {
         let desk = Desk {
             journal,
             sources: SourceSet::default(),
-            library: Library::with_user_prompts(&[]).unwrap(),
+            library: Library::load(&[]).unwrap(),
             matrix: warroom::incident::Matrix::default(),
             assistant: None,
             user: name.clone(),
@@ -33,7 +33,8 @@ fn main() {
         let mut n = 0_u64;
         while count == 0 || n < count {
             let text = format!("{name} {n}");
-            match desk.note(incident, &text, NoteKind::Observation, None).await {
+            let note = Command::Note { text: text.clone(), kind: NoteKind::Observation };
+            match desk.run(incident, note, None).await {
                 Ok(_) => {
                     let mut out = std::io::stdout().lock();
                     // Stop when the reader of stdout is gone.

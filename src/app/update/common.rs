@@ -1,4 +1,4 @@
-//! What the other parts of the update share: opening dialogs, running commands, and reading the selection.
+//! Helpers for the other parts of the update: opening dialogs, running commands, and reading the selection.
 
 use super::super::action::Action;
 use super::super::edit::LineEdit;
@@ -8,7 +8,7 @@ use super::super::overlay::{LineDialog, ListDialog, Overlay, Purpose, Row};
 use crate::incident::{Command, Entry, EvidenceId, Incident, IncidentId};
 use crate::telemetry::Timestamp;
 
-/// The incident of the room, once it has been read.
+/// The incident of the room; `None` until it has been read.
 pub(super) fn current(model: &Model) -> Option<&Incident> {
     model.room.as_ref()?.incident.as_ref()
 }
@@ -19,19 +19,19 @@ pub(super) fn show(model: &mut Model, overlay: Overlay) -> Vec<Effect> {
     Vec::new()
 }
 
-/// Says something, and does nothing else.
+/// Shows a message and requests no effects.
 pub(super) fn say(model: &mut Model, text: impl Into<String>) -> Vec<Effect> {
     model.say(Tone::Plain, text);
     Vec::new()
 }
 
-/// `text` with the key of an action in the place of `{}`: `Press {} to investigate.`
+/// Shows `text` with `{}` replaced by the key of an action: `Press {} to investigate.`
 pub(super) fn say_key(model: &mut Model, text: &str, action: Action) -> Vec<Effect> {
     let text = text.replace("{}", &model.key(action));
     say(model, text)
 }
 
-/// Hands an effect that writes to the runtime; it counts as unsaved until it is answered.
+/// Requests an effect that writes. It counts as unsaved until the journal answers.
 pub(super) fn write(model: &mut Model, effect: Effect) -> Vec<Effect> {
     model.unsaved += 1;
     vec![effect]
@@ -47,12 +47,12 @@ pub(super) fn run(model: &mut Model, command: Command) -> Vec<Effect> {
     run_at(model, command, None)
 }
 
-/// Runs a command on the incident of the room, backdated.
+/// Runs a command on the incident of the room, backdated to `at` if it is set.
 pub(super) fn run_at(model: &mut Model, command: Command, at: Option<Timestamp>) -> Vec<Effect> {
     with_id(model, |m, id| write(m, Effect::Run { id, command: Box::new(command), at }))
 }
 
-/// Does something with the id of the room's incident; nothing without a room.
+/// Calls `then` with the id of the room's incident; does nothing without a room.
 pub(super) fn with_id(model: &mut Model, then: impl FnOnce(&mut Model, IncidentId) -> Vec<Effect>) -> Vec<Effect> {
     match model.room.as_ref().map(|r| r.id) {
         Some(id) => then(model, id),
@@ -60,22 +60,22 @@ pub(super) fn with_id(model: &mut Model, then: impl FnOnce(&mut Model, IncidentI
     }
 }
 
-/// A line that completes a command.
+/// A line dialog for the parameters of a command.
 pub(super) fn command_line(title: impl Into<String>, hint: impl Into<String>, command: Command) -> LineDialog {
     LineDialog { title: title.into(), edit: LineEdit::default(), purpose: Purpose::Command(Box::new(command)), hint: hint.into() }
 }
 
-/// Opens a line that completes a command.
+/// Opens a line dialog for the parameters of a command.
 pub(super) fn ask(model: &mut Model, title: &str, hint: &str, command: Command) -> Vec<Effect> {
     show(model, Overlay::Line(command_line(title, hint, command)))
 }
 
-/// Opens a list that starts at a row.
+/// Opens a list with one row selected.
 pub(super) fn choose(model: &mut Model, title: impl Into<String>, rows: Vec<Row>, selected: usize) -> Vec<Effect> {
     show(model, Overlay::List(ListDialog::new(title, rows, selected)))
 }
 
-/// `[E3][E4]`; empty without evidence.
+/// Evidence tags, such as `[E3][E4]`; empty without evidence.
 pub(super) fn tagged(ids: &[EvidenceId]) -> String {
     ids.iter().map(|id| format!("[{id}]")).collect()
 }

@@ -1,4 +1,4 @@
-//! Keys: dialogs first, then sequences, then actions.
+//! Key presses and pastes: looks up bindings and passes them to the dialog or the view.
 
 use super::super::action::Action;
 use super::super::chord::Chord;
@@ -12,7 +12,7 @@ use crate::app::Context;
 use crate::app::edit::TooLong;
 
 pub(super) fn pressed(model: &mut Model, chord: Chord) -> Vec<Effect> {
-    // These work whatever is open: a garbled screen, or a dialog that has to go.
+    // These always work, even if a dialog is open.
     match model.keymap.find(&[chord], &[Context::Everywhere]) {
         Found::Action(action @ (Action::Redraw | Action::Suspend)) => return perform::perform(model, action),
         Found::Action(Action::Cancel) if model.overlay.is_some() => {
@@ -34,7 +34,7 @@ pub(super) fn pressed(model: &mut Model, chord: Chord) -> Vec<Effect> {
             let keys: String = model.pending.iter().map(ToString::to_string).collect();
             model.pending.clear();
             if is_sequence {
-                // The last key of a broken sequence still has its own meaning.
+                // The sequence is not bound; handle its last key on its own.
                 return pressed(model, chord);
             }
             if model.overlay.is_some() {
@@ -46,7 +46,8 @@ pub(super) fn pressed(model: &mut Model, chord: Chord) -> Vec<Effect> {
     }
 }
 
-/// Pasted text goes into a field and never submits. Without a field, nothing happens: a paste is not a series of key presses.
+/// Inserts pasted text into the open text field, without submitting it. Without a field, only shows a message: a paste never acts as key
+/// presses.
 pub(super) fn pasted(model: &mut Model, text: &str) -> Vec<Effect> {
     let inserted = match &mut model.overlay {
         Some(Overlay::Line(line)) => line.edit.insert(text),
@@ -59,7 +60,7 @@ pub(super) fn pasted(model: &mut Model, text: &str) -> Vec<Effect> {
         let attach = model.key(Action::Attach);
         let most = crate::app::edit::MAX / 1024;
         let text = format!(
-            "Not pasted: {} KiB is more than a line can hold ({most} KiB). Press {attach} to attach a file.",
+            "Not pasted: the text is {} KiB, and a line can hold {most} KiB. Press {attach} to attach a file instead.",
             bytes / 1024
         );
         model.say(Tone::Bad, text);

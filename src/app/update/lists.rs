@@ -1,4 +1,4 @@
-//! Actions that ask which: each opens a list whose rows say what follows.
+//! Actions that open a list to choose from. Each row holds what choosing it does.
 
 use super::super::action::Action;
 use super::super::edit::LineEdit;
@@ -14,33 +14,33 @@ use crate::incident::{
 };
 use crate::telemetry::words::count;
 
-/// A row that opens a line.
+/// A row that opens a line dialog.
 fn line_row(label: impl Into<String>, detail: impl Into<String>, line: LineDialog) -> Row {
     Row::new(label, detail, Next::Line(Box::new(line)))
 }
 
-/// The incidents that are open, but one.
+/// The open incidents except one, each with the label and the detail of its row.
 fn other_open_incidents(model: &Model, except: Option<IncidentId>) -> Vec<(IncidentId, String, String)> {
     let open = model.board.open_incidents().into_iter().filter(|h| Some(h.id) != except);
     open.map(|h| (h.id, format!("{} {}", h.id, h.severity), h.title.clone())).collect()
 }
 
 pub(super) fn link(model: &mut Model) -> Vec<Effect> {
-    let prints: Vec<String> = model.board.chosen().iter().map(|a| a.fingerprint.clone()).collect();
-    if prints.is_empty() {
+    let fingerprints: Vec<String> = model.board.chosen().iter().map(|a| a.fingerprint.clone()).collect();
+    if fingerprints.is_empty() {
         return say(model, "Select an alert first.");
     }
     let open = other_open_incidents(model, None);
     if open.is_empty() {
         return say_key(model, "No incident is open. Press {} to declare one.", Action::Declare);
     }
-    let title = format!("Link {} to", count(prints.len(), "alert"));
+    let title = format!("Link {} to", count(fingerprints.len(), "alert"));
     let row =
-        |(id, label, detail)| Row::new(label, detail, Next::RunOn(id, Box::new(Command::Link { fingerprints: prints.clone() })));
+        |(id, label, detail)| Row::new(label, detail, Next::RunOn(id, Box::new(Command::Link { fingerprints: fingerprints.clone() })));
     choose(model, title, open.into_iter().map(row).collect(), 0)
 }
 
-/// The severity that the last investigation proposes, and why, with its evidence.
+/// The severity that the last investigation proposes, with the reason and its evidence tags.
 pub(super) fn proposed_severity(model: &Model) -> Option<(Severity, String)> {
     let found = &current(model)?.investigation.as_ref()?.findings;
     found.iter().find_map(|f| f.proposed_severity().map(|(severity, why)| (severity, format!("{why} {}", tagged(&f.evidence)))))
@@ -58,17 +58,17 @@ pub(super) fn choose_severity(model: &mut Model) -> Vec<Effect> {
             (false, false) => "",
         };
         let mut line =
-            command_line(format!("{s}: why"), "A reason is required.", Command::Severity { severity: *s, reason: String::new() });
+            command_line(format!("Reason for {s}"), "A reason is required.", Command::Severity { severity: *s, reason: String::new() });
         if let Some((_, why)) = proposed.as_ref().filter(|_| is_proposed) {
             line.edit = LineEdit::proposed(why.clone());
         }
         line_row(format!("{s}{mark}"), model.matrix.meaning(*s), line)
     };
     let rows = Severity::ALL.iter().map(row).collect();
-    // A proposal that differs is offered, else the present one.
+    // Select the proposed severity if it is a change, else the current one.
     let start = proposed.as_ref().map(|(p, _)| *p).filter(|p| Some(*p) != now).or(now);
     let selected = start.map_or(0, |s| usize::from(s.number()).saturating_sub(1));
-    choose(model, "Severity: if you are unsure, choose the higher one", rows, selected)
+    choose(model, "Severity (if you are unsure, choose the higher one)", rows, selected)
 }
 
 pub(super) fn choose_status(model: &mut Model) -> Vec<Effect> {
@@ -76,8 +76,8 @@ pub(super) fn choose_status(model: &mut Model) -> Vec<Effect> {
         (Status::Triage, "Not yet known to be an incident"),
         (Status::Investigating, "Looking for the cause"),
         (Status::Identified, "The cause is known"),
-        (Status::Mitigated, "The impact is contained, the cause is not fixed yet"),
-        (Status::Monitoring, "Fixed, and watched for a while"),
+        (Status::Mitigated, "The impact is contained; the cause is not fixed yet"),
+        (Status::Monitoring, "The fix is in place and is being monitored"),
         (Status::Resolved, "The service is restored"),
         (Status::Closed, "The review is done"),
         (Status::Cancelled, "A false alarm"),
@@ -91,7 +91,8 @@ pub(super) fn choose_status(model: &mut Model) -> Vec<Effect> {
     choose(model, "Status", all.map(row).to_vec(), selected)
 }
 
-/// Changes the status. Where checklist items are open for it, asks why to go ahead.
+/// Changes the status. If checklist items for it are open, asks for a reason to override them; before it ends an incident, asks for
+/// confirmation.
 pub(super) fn change_status(model: &mut Model, to: Status) -> Vec<Effect> {
     let (now, monitor) = (model.now, model.monitor);
     let Some(incident) = current(model) else { return Vec::new() };
@@ -101,48 +102,48 @@ pub(super) fn change_status(model: &mut Model, to: Status) -> Vec<Effect> {
     let command = |override_reason: Option<String>| Command::Status { status: to, override_reason, reason: None };
     if !open.is_empty() {
         let hint = format!("Open: {}. {} shows the checklist.", open.join(", "), model.key(Action::Checklist));
-        let title = format!("{} before {to}: why go ahead", count(open.len(), "open item"));
+        let title = format!("Reason for {to} with {}", count(open.len(), "open item"));
         return ask(model, &title, &hint, command(Some(String::new())));
     }
     if to == Status::Cancelled {
-        return ask(model, "Cancel: why", "What made it a false alarm.", command(None));
+        return ask(model, "Reason for cancelling", "Why it was a false alarm.", command(None));
     }
     if to.is_open() {
         return run(model, command(None));
     }
-    let lines = vec![format!("{id} {title} becomes {to}; the timeline records it as done by {}.", model.user)];
+    let lines = vec![format!("{id} {title} becomes {to}. The timeline records that {} did it.", model.user)];
     let effect = Effect::Run { id, command: Box::new(command(None)), at: None };
     show(model, Overlay::Confirm(Box::new(ConfirmDialog { title: format!("{to}?"), lines, yes: false, effect })))
 }
 
-/// The first open item of the checklist.
+/// The position of the first open item of the checklist; 0 if none is open.
 pub(super) fn first_open(model: &Model) -> usize {
     current(model).and_then(|i| gates(i, model.now, model.monitor).iter().position(|g| !g.met)).unwrap_or(0)
 }
 
 pub(super) fn choose_milestone(model: &mut Model) -> Vec<Effect> {
     let Some(incident) = current(model) else { return Vec::new() };
-    let hint = "In UTC, then how you know: 09:27 the first customer mail. After ! why it may be out of order.";
+    let hint = "The time in UTC, then how you know: 09:27 the first customer mail. After !, why it may be out of order.";
     let row = |m: &Milestone| {
         let at = incident.milestone(*m).map_or_else(|| "unknown".to_owned(), |t| format!("{} UTC", t.date_clock()));
         let command = Command::Time { moment: *m, time: model.now.into(), reason: String::new(), exception: None };
-        line_row(m.title(), at, command_line(format!("{}: when, and how you know", m.title()), hint, command))
+        line_row(m.title(), at, command_line(format!("{}: time and source", m.title()), hint, command))
     };
     let rows = Milestone::ALL.iter().map(row).collect();
-    choose(model, "Which time", rows, 0)
+    choose(model, "Milestone", rows, 0)
 }
 
 pub(super) fn choose_unlink(model: &mut Model) -> Vec<Effect> {
     let Some(incident) = current(model) else { return Vec::new() };
     let row = |a: &crate::incident::LinkedAlert| {
         let command = Command::Unlink { fingerprint: a.fingerprint.clone(), reason: None };
-        line_row(a.label(), a.fingerprint.clone(), command_line("Unlink: why", "Why it does not belong here.", command))
+        line_row(a.label(), a.fingerprint.clone(), command_line("Reason for unlinking", "Why the alert does not belong to this incident.", command))
     };
     let rows: Vec<Row> = incident.alerts.iter().map(row).collect();
     if rows.is_empty() {
-        return say(model, "No alert is linked.");
+        return say(model, "No alerts are linked to this incident.");
     }
-    choose(model, "Unlink which alert", rows, 0)
+    choose(model, "Alert to unlink", rows, 0)
 }
 
 pub(super) fn choose_merge(model: &mut Model) -> Vec<Effect> {
@@ -153,8 +154,8 @@ pub(super) fn choose_merge(model: &mut Model) -> Vec<Effect> {
     }
     let row = |(into, label, detail): (IncidentId, String, String)| {
         let lines = vec![
-            format!("{own} ends as merged; {into} takes over its {} and open action items.", count(alerts, "alert")),
-            "Reopening it takes them back.".to_owned(),
+            format!("{own} ends as merged. Its {} and open action items move to {into}.", count(alerts, "alert")),
+            "Reopening it moves them back.".to_owned(),
         ];
         let effect = Effect::Run { id: own, command: Box::new(Command::Merge { into, reason: None }), at: None };
         let dialog = ConfirmDialog { title: format!("Merge {own} into {into}"), lines, yes: false, effect };
@@ -172,90 +173,90 @@ pub(super) fn choose_role(model: &mut Model) -> Vec<Effect> {
         let hint = if role.is_shared() {
             "One name. Several people can hold this role."
         } else {
-            "One name. Replaces the present holder."
+            "One name. Replaces the current holder."
         };
         let command = Command::Assign { role: *role, holder: String::new() };
-        let mut line = command_line(format!("{}: who", role.title()), hint, command);
+        let mut line = command_line(format!("{}: name", role.title()), hint, command);
         line.edit = LineEdit::proposed(model.user.clone());
         line_row(role.title(), detail, line)
     };
     let rows = Role::ALL.iter().map(row).collect();
-    choose(model, "Assign which role", rows, 0)
+    choose(model, "Role to assign", rows, 0)
 }
 
 pub(super) fn choose_renounce(model: &mut Model) -> Vec<Effect> {
     let held = current(model).map(|i| i.role_spans.iter().filter(|s| s.until.is_none()).cloned().collect::<Vec<_>>());
     let held = held.unwrap_or_default();
     if held.is_empty() {
-        return say_key(model, "No one has a role. Press {} to assign one.", Action::AssignRole);
+        return say_key(model, "No roles are assigned. Press {} to assign one.", Action::AssignRole);
     }
     let row = |s: crate::incident::state::RoleSpan| {
         let command = Command::Renounce { role: s.role, holder: Some(s.holder.clone()) };
         Row::new(s.role.title(), s.holder, Next::Run(Box::new(command)))
     };
-    choose(model, "Give up which role", held.into_iter().map(row).collect(), 0)
+    choose(model, "Role to give up", held.into_iter().map(row).collect(), 0)
 }
 
 pub(super) fn choose_action_kind(model: &mut Model) -> Vec<Effect> {
     let meaning = |kind: ActionKind| match kind {
-        ActionKind::Prevent => "So that it cannot happen again",
+        ActionKind::Prevent => "So that it does not happen again",
         ActionKind::Mitigate => "So that it does less harm",
         ActionKind::Detect => "So that we notice it sooner",
         ActionKind::Process => "So that we respond better",
     };
     let row = |kind: ActionKind| {
-        let hint = "Begin with a verb, and say how to tell that it is done.";
+        let hint = "Start with a verb, and include how to verify that it is done.";
         let command = Command::AddAction(NewAction::follow_up(kind, ""));
         line_row(kind.word(), meaning(kind), command_line(format!("Action item ({})", kind.word()), hint, command))
     };
-    choose(model, "Action item: what for", ActionKind::ALL.map(row).to_vec(), 0)
+    choose(model, "Purpose of the action item", ActionKind::ALL.map(row).to_vec(), 0)
 }
 
 pub(super) fn choose_audience(model: &mut Model) -> Vec<Effect> {
     let row = |a: &Audience| {
-        let hint = "What they were told. It restarts the clock; end with `next 45m` or `next none` to set the next update.";
+        let hint = "What the update said. This restarts the update timer. End with `next 45m` or `next none` to set the next update.";
         let command = Command::RecordUpdate { audience: *a, text: String::new(), next: NextUpdate::Scheduled };
         line_row(a.word(), "", command_line(format!("Update sent to {}", a.word()), hint, command))
     };
-    choose(model, "Who was told", Audience::ALL.iter().map(row).collect(), 0)
+    choose(model, "Audience of the update", Audience::ALL.iter().map(row).collect(), 0)
 }
 
 pub(super) fn choose_event(model: &mut Model) -> Vec<Effect> {
     let row = |kind: &EventKind| {
         let command = Command::Event { kind: *kind, text: String::new() };
-        line_row(kind.title(), "", command_line(kind.title(), "What exactly, with its id or command.", command))
+        line_row(kind.title(), "", command_line(kind.title(), "What exactly happened, with an id or a command.", command))
     };
-    choose(model, "What happened", EventKind::ALL.iter().map(row).collect(), 0)
+    choose(model, "Kind of event", EventKind::ALL.iter().map(row).collect(), 0)
 }
 
 pub(super) fn choose_level(model: &mut Model) -> Vec<Effect> {
     let row = |level: &EscalationLevel| {
         let command = Command::Escalate { level: *level, reason: String::new(), to: None };
-        let line = command_line(format!("{}: why", level.title()), "Why, and to whom. This pages no one.", command);
+        let line = command_line(format!("{}: reason", level.title()), "Why, and to whom. This does not page anyone.", command);
         line_row(level.word(), level.title(), line)
     };
-    choose(model, "Escalate to", EscalationLevel::ALL.iter().map(row).collect(), 0)
+    choose(model, "Escalation level", EscalationLevel::ALL.iter().map(row).collect(), 0)
 }
 
 pub(super) fn choose_impact(model: &mut Model) -> Vec<Effect> {
     let now = current(model).map(|i| i.impact.clone()).unwrap_or_default();
     let empty = || Some(String::new());
-    let with = |text, users, region, services| Command::Impact { started: None, services, users, region, text };
+    let command = |text, users, region, services| Command::Impact { started: None, services, users, region, text };
     let rows = [
-        ("What fails", "With numbers: 17% of orders fail at the last step", now.text, with(empty(), None, None, None)),
-        ("For whom", "Which users and how many: all customers in eu, about 4,000", now.users, with(None, empty(), None, None)),
+        ("Symptoms", "What fails, with numbers: 17% of orders fail at the last step", now.text, command(empty(), None, None, None)),
+        ("Affected users", "Which users and how many: all customers in eu, about 4,000", now.users, command(None, empty(), None, None)),
         (
             "Affected services",
             "Separated by commas: checkout, payment",
             (!now.services.is_empty()).then(|| now.services.join(", ")),
-            with(None, None, None, Some(Vec::new())),
+            command(None, None, None, Some(Vec::new())),
         ),
-        ("Region", "Such as eu-west-1", now.region, with(None, None, empty(), None)),
+        ("Region", "For example eu-west-1", now.region, command(None, None, empty(), None)),
     ];
-    let row = |(title, hint, have, command): (&str, &str, Option<String>, Command)| {
+    let row = |(title, hint, value, command): (&str, &str, Option<String>, Command)| {
         let mut line = command_line(title, hint, command);
-        // What is known is there to be changed, not replaced.
-        line.edit = have.map(LineEdit::with).unwrap_or_default();
+        // Start with the current value, not selected, so that typing adds to it.
+        line.edit = value.map(LineEdit::with).unwrap_or_default();
         let detail = if line.edit.text().is_empty() { hint.to_owned() } else { line.edit.text().to_owned() };
         line_row(title, detail, line)
     };
@@ -263,12 +264,12 @@ pub(super) fn choose_impact(model: &mut Model) -> Vec<Effect> {
 }
 
 pub(super) fn choose_grade(model: &mut Model) -> Vec<Effect> {
-    let by = |grade: Grade| {
+    let found_by = |grade: Grade| {
         let row = |f: &FoundBy| Row::new(f.title(), "", Next::Run(Box::new(Command::Grade { grade, found_by: *f, text: None })));
-        ListDialog::new("Who found it", FoundBy::ALL.iter().map(row).collect(), 0)
+        ListDialog::new("Found by", FoundBy::ALL.iter().map(row).collect(), 0)
     };
-    let row = |grade: &Grade| Row::new(grade.title(), "", Next::List(Box::new(by(*grade))));
-    choose(model, "How close was the diagnosis", Grade::ALL.iter().map(row).collect(), 0)
+    let row = |grade: &Grade| Row::new(grade.title(), "", Next::List(Box::new(found_by(*grade))));
+    choose(model, "Accuracy of the diagnosis", Grade::ALL.iter().map(row).collect(), 0)
 }
 
 pub(super) fn choose_finding(model: &mut Model) -> Vec<Effect> {
@@ -280,19 +281,20 @@ pub(super) fn choose_finding(model: &mut Model) -> Vec<Effect> {
     if rows.is_empty() {
         return say_key(model, "No findings yet. Press {} to investigate.", Action::Investigate);
     }
-    choose(model, "Go to", rows, 0)
+    choose(model, "Go to a finding", rows, 0)
 }
 
+/// Marks the selected hypothesis as supported or refuted.
 pub(super) fn judge(model: &mut Model, verdict: Verdict) -> Vec<Effect> {
     let Some(entry) = selected_entry(model) else { return Vec::new() };
     if !matches!(entry.fact, Fact::Note { note_kind: NoteKind::Hypothesis, .. }) {
         return say_key(model, "This entry is not a hypothesis. Press {} to propose one.", Action::Hypothesis);
     }
     let command = Command::Hypothesis { entry: entry.seq, verdict, reason: String::new() };
-    ask(model, &format!("Hypothesis {}: why", verdict.word()), "What shows it, with its evidence [E…].", command)
+    ask(model, &format!("Hypothesis {}: reason", verdict.word()), "What shows this, with evidence [E…].", command)
 }
 
-/// An objection to the selected decision, or its outcome.
+/// Records an objection to the selected decision, or its outcome.
 pub(super) fn remark(model: &mut Model, is_objection: bool) -> Vec<Effect> {
     let Some(entry) = selected_entry(model) else { return Vec::new() };
     if !matches!(entry.fact, Fact::Note { note_kind: NoteKind::Decision, .. }) {
@@ -300,14 +302,14 @@ pub(super) fn remark(model: &mut Model, is_objection: bool) -> Vec<Effect> {
     }
     let (entry, text) = (entry.seq, String::new());
     if is_objection {
-        let hint = "What contradicts it. The decision stays in force until the commander changes it.";
+        let hint = "Why you object. The decision stays in force until the commander changes it.";
         ask(model, "Objection", hint, Command::Objection { entry, text, by: None })
     } else {
-        ask(model, "Outcome", "What came of it.", Command::Outcome { entry, text })
+        ask(model, "Outcome", "What the decision led to.", Command::Outcome { entry, text })
     }
 }
 
-/// Does something with the selected action item, if it is open.
+/// Calls `then` with the selected action item if it is open; otherwise shows why not.
 pub(super) fn with_item(model: &mut Model, then: impl FnOnce(&mut Model, ActionId) -> Vec<Effect>) -> Vec<Effect> {
     let chosen = model.room.as_ref().and_then(|r| r.incident.as_ref()?.actions.get(r.action).map(|a| (a.id, a.state)));
     match chosen {

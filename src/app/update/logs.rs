@@ -1,4 +1,4 @@
-//! Actions in the logs: searching, going from error to error, showing the lines of a pattern, keeping lines as evidence.
+//! Actions on the Logs tab: search, next and previous error, the lines of a pattern, and adding lines to the timeline.
 
 use super::super::action::Action;
 use super::super::board::Filter;
@@ -14,7 +14,7 @@ use crate::telemetry::words::count;
 
 pub(super) fn search(model: &mut Model) -> Vec<Effect> {
     let hint = format!(
-        "Words to find; ~regex. Then {} and {} go to the next and previous match; {} recalls the last search.",
+        "Words to find, or ~regex. Then {} and {} go to the next and previous match. {} recalls the last search.",
         model.key(Action::NextHit),
         model.key(Action::PreviousHit),
         model.key(Action::Recall)
@@ -25,17 +25,17 @@ pub(super) fn search(model: &mut Model) -> Vec<Effect> {
 
 /// Goes to the next or previous match: a line, or a pattern.
 pub(super) fn to_hit(model: &mut Model, forward: bool) -> Vec<Effect> {
-    let (went, what) = match rows(model, is_hit) {
+    let (found, what) = match rows(model, is_hit) {
         Some(hits) => (to_row(model, &hits, forward), "pattern"),
         None => (model.logs.to_hit(forward), "line"),
     };
-    if !went {
+    if !found {
         model.say(Tone::Plain, format!("No further {what} matches '{}'.", model.logs.search));
     }
     Vec::new()
 }
 
-/// Goes to the first match from the selection on.
+/// Goes to the match nearest to the selection.
 pub(super) fn search_from_here(model: &mut Model) {
     let Some(hits) = rows(model, is_hit) else {
         if !model.logs.search_from_here() {
@@ -53,8 +53,8 @@ pub(super) fn search_from_here(model: &mut Model) {
 /// Goes to the next or previous error: a line, or a pattern.
 pub(super) fn to_error(model: &mut Model, forward: bool) -> Vec<Effect> {
     match rows(model, |_, p| p.level.is_some_and(Level::is_error)) {
-        Some(bad) => {
-            to_row(model, &bad, forward);
+        Some(errors) => {
+            to_row(model, &errors, forward);
         }
         None => model.logs.to_error(forward),
     }
@@ -65,14 +65,14 @@ fn is_hit(model: &Model, p: &Pattern) -> bool {
     Filter::new(&model.logs.search).matches(&format!("{} {} {}", p.services.join(" "), p.template, p.sample).to_lowercase())
 }
 
-/// The rows of the patterns that satisfy a condition; `None` when the logs show lines.
-fn rows(model: &Model, wanted: impl Fn(&Model, &Pattern) -> bool) -> Option<Vec<usize>> {
+/// The rows of the patterns that satisfy a condition; `None` if the tab shows lines.
+fn rows(model: &Model, accept: impl Fn(&Model, &Pattern) -> bool) -> Option<Vec<usize>> {
     let room = model.room.as_ref().filter(|r| r.shows_patterns())?;
     let patterns = room.patterns(&model.logs.filter);
-    Some(patterns.iter().enumerate().filter(|(_, (_, p))| wanted(model, p)).map(|(row, _)| row).collect())
+    Some(patterns.iter().enumerate().filter(|(_, (_, p))| accept(model, p)).map(|(row, _)| row).collect())
 }
 
-/// Selects the next or previous of these rows; `false` when there is none.
+/// Selects the next or previous of these rows; `false` if there is none.
 fn to_row(model: &mut Model, rows: &[usize], forward: bool) -> bool {
     let Some(room) = model.room.as_mut() else { return false };
     let next = if forward { rows.iter().find(|r| **r > room.pattern) } else { rows.iter().rev().find(|r| **r < room.pattern) };
@@ -82,7 +82,7 @@ fn to_row(model: &mut Model, rows: &[usize], forward: bool) -> bool {
     })
 }
 
-/// The selected pattern with its evidence; `None` when the logs show lines.
+/// The selected pattern with its evidence record; `None` if the tab shows lines.
 fn selected_pattern(model: &Model) -> Option<(&EvidenceRecord, &Pattern)> {
     let room = model.room.as_ref().filter(|r| r.shows_patterns())?;
     let patterns = room.patterns(&model.logs.filter);
@@ -91,10 +91,10 @@ fn selected_pattern(model: &Model) -> Option<(&EvidenceRecord, &Pattern)> {
 
 pub(super) fn pattern_lines(model: &mut Model) -> Vec<Effect> {
     let Some((record, pattern)) = selected_pattern(model) else {
-        return say_key(model, "Press {} to show the patterns, then select one.", Action::LogView);
+        return say_key(model, "No pattern is selected. Press {} to show the patterns.", Action::LogView);
     };
     let effect = Effect::PatternLines { template: pattern.template.clone(), window: record.window };
-    model.say(Tone::Plain, "Reading the lines of this pattern.");
+    model.say(Tone::Plain, "Reading the lines of this pattern …");
     vec![effect]
 }
 
@@ -111,7 +111,7 @@ pub(super) fn line_to_note(model: &mut Model) -> Vec<Effect> {
         return run_at(model, Command::Note { text, kind: NoteKind::Observation }, at);
     }
     let Some(line) = model.logs.current().cloned() else {
-        return say(model, "There is no line to keep.");
+        return say(model, "No log lines yet.");
     };
     run(model, Command::KeepLine { line: Box::new(line) })
 }

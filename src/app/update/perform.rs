@@ -1,4 +1,5 @@
-//! Actions on the model: a table of short arms.
+//! Carries out actions: one match over all of them, and the short ones in full. Navigation is in [`super::go`], lists are in
+//! [`super::lists`], the Logs tab is in [`super::logs`].
 
 use super::super::action::Action;
 use super::super::board::Pane;
@@ -22,10 +23,10 @@ use crate::incident::{
     AnswerSource, Command, Comparison, Entry, EvidenceId, ExitCriteria, Fact, LinkedAlert, NoteKind, Status, Verdict,
 };
 
-/// Does what was asked for, or says why not.
+/// Carries out an action, or shows why it is not possible.
 pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
     if model.read_only && action.spec().changes {
-        model.say(Tone::Bad, format!("Read-only mode: '{}' is off.", action.spec().word));
+        model.say(Tone::Bad, format!("Read-only mode: '{}' is disabled.", action.spec().word));
         return Vec::new();
     }
     match action {
@@ -53,7 +54,7 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Retry => retry(model),
         Action::Redraw => vec![Effect::Redraw],
         Action::Suspend => vec![Effect::Suspend],
-        Action::Cancel => say_key(model, "Press {} to leave the room or, on the board, to quit.", Action::Quit),
+        Action::Cancel => say_key(model, "Nothing to cancel. Press {} to leave the room or, on the board, to quit.", Action::Quit),
         Action::Open => open(model),
         Action::NextPane => {
             model.board.pane = if model.board.pane == Pane::Alerts { Pane::Incidents } else { Pane::Alerts };
@@ -87,38 +88,38 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Investigate => investigate(model, None),
         Action::Widen => widen(model),
         Action::Note => {
-            note(model, "Note", NoteKind::Observation, "What you saw or did. [E3] cites evidence; TODO … becomes an action item.")
+            note(model, "Note", NoteKind::Observation, "What you saw or did. [E3] cites evidence. Text after TODO becomes an action item.")
         }
-        Action::NoteAt => line(model, "Note at", Purpose::NoteAt, "The time in UTC, then the text: 09:27 text, 10m ago text"),
+        Action::NoteAt => line(model, "Backdated note", Purpose::NoteAt, "The time in UTC, then the text: 09:27 text, 10m ago text"),
         Action::Decision => note(model, "Decision", NoteKind::Decision, "What was decided, and who objected."),
         Action::Hypothesis => {
             note(model, "Hypothesis", NoteKind::Hypothesis, "What you think the cause is, with its evidence [E…].")
         }
-        Action::Lesson => note(model, "Lesson", NoteKind::Lesson, "What went well, what went badly, where we were lucky."),
+        Action::Lesson => note(model, "Lesson", NoteKind::Lesson, "What went well, what went badly, or where we were lucky."),
         Action::Mitigation => {
-            note(model, "Mitigation", NoteKind::Mitigation, "What was done, how to undo it, which metric should show it [E…].")
+            note(model, "Mitigation", NoteKind::Mitigation, "What was done, how to undo it, and which metric should show the effect [E…].")
         }
         Action::Task => ask(
             model,
             "Task",
-            "Who, in how many minutes they report back, and what: ben 5 check the replica",
+            "Name, minutes until they report back, task: ben 5 check the replica",
             Command::Task { name: String::new(), text: String::new(), minutes: 10 },
         ),
         Action::Published => choose_audience(model),
         Action::Event => choose_event(model),
         Action::Attach => ask(
             model,
-            "Attach",
-            "The path of a file (in quotes if it has spaces), then what it shows.",
+            "Attach file",
+            "The path of the file (in quotes if it contains spaces), then what it shows.",
             Command::Attach { file: std::path::PathBuf::new(), note: None },
         ),
         Action::Impact => choose_impact(model),
         Action::Checklist => show(model, Overlay::Gates { selected: first_open(model) }),
         Action::Exit => {
-            ask(model, "Exit criteria", "A query, its threshold, for how long: error_rate < 0.01 for 30m", no_criteria())
+            ask(model, "Exit criteria", "Query, threshold and duration: error_rate < 0.01 for 30m", no_criteria())
         }
         Action::Check => {
-            model.say(Tone::Plain, "Checking alerts and exit criteria.");
+            model.say(Tone::Plain, "Checking alerts and exit criteria …");
             run(model, Command::Check)
         }
         Action::SetTime => choose_milestone(model),
@@ -128,8 +129,8 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::OnCall => vec![Effect::OnCall],
         Action::Page => ask(
             model,
-            "Page",
-            "Who, then what: ben checkout is down, please join",
+            "Page someone",
+            "Name, then message: ben checkout is down, please join",
             Command::Page { name: String::new(), text: String::new() },
         ),
         Action::Undo => run(model, Command::Undo { entry: None }),
@@ -149,15 +150,15 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Object => remark(model, true),
         Action::Outcome => remark(model, false),
         Action::ActionOwner => change_item(model, "Owner", "One name.", |c| c.owner = Some(String::new())),
-        Action::ActionDue => change_item(model, "Due", "A date such as 2026-12-01.", |c| c.due = Some(String::new())),
+        Action::ActionDue => change_item(model, "Due date", "A date such as 2026-12-01.", |c| c.due = Some(String::new())),
         Action::ActionDrop => {
-            change_item(model, "Drop: why", "Why it will not be done.", |c| c.state = Some(ActionState::Dropped))
+            change_item(model, "Reason for dropping", "Why it will not be done.", |c| c.state = Some(ActionState::Dropped))
         }
         Action::Acknowledge => match current(model).and_then(|i| i.acknowledged_at) {
             Some(_) => ask(
                 model,
-                "Take the acknowledgement back: why",
-                "No one is working on it after all, because …",
+                "Reason for withdrawing the acknowledgement",
+                "Why no one is working on it.",
                 Command::Unacknowledge { reason: String::new() },
             ),
             None => run(model, Command::Acknowledge),
@@ -167,10 +168,10 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::SetSeverity => choose_severity(model),
         Action::SetStatus => choose_status(model),
         Action::Resolve => change_status(model, Status::Resolved),
-        Action::Reopen => ask(model, "Reopen: why", "What shows that it is not over.", Command::Reopen { reason: String::new() }),
+        Action::Reopen => ask(model, "Reason for reopening", "What shows that the incident is not over.", Command::Reopen { reason: String::new() }),
         Action::AssignRole => choose_role(model),
         Action::AddAction => choose_action_kind(model),
-        Action::Ask => line(model, "Ask", Purpose::Question, "troubleshoot, postmortem, or a question in your own words"),
+        Action::Ask => line(model, "Ask", Purpose::Question, "troubleshoot, postmortem, or a question in your own words."),
         Action::Export => export(model),
         Action::OpenEvidence => open_evidence(model),
         Action::CopyQuery => {
@@ -206,7 +207,7 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::NextError => to_error(model, true),
         Action::PreviousError => to_error(model, false),
         Action::LineToNote => line_to_note(model),
-        Action::CopyLine => copy(model, |m| m.logs.current().map(|l| l.message.clone()), "There is no line to copy."),
+        Action::CopyLine => copy(model, |m| m.logs.current().map(|l| l.message.clone()), "No log lines yet."),
         Action::AskTroubleshoot => start_question(model, "troubleshoot".to_owned()),
         Action::AskPostmortem => start_question(model, "postmortem".to_owned()),
         Action::Preview => with_id(model, |m, id| {
@@ -215,11 +216,11 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         }),
         Action::Accept => accept(model),
         Action::ActionDone => with_item(model, |m, action| {
-            let hint = "The result, in a few words (may be empty). Not done yet: again 10 still looking";
-            ask(m, "Done: the result", hint, Command::CompleteAction { action, result: None })
+            let hint = "The result, in a few words (may be empty). If it is not done yet: again 10 still looking";
+            ask(m, "Result", hint, Command::CompleteAction { action, result: None })
         }),
-        Action::CopyReport => copy(model, |m| m.room.as_ref()?.report.clone(), "The report is being made."),
-        // These belong to dialogs, which handle them themselves.
+        Action::CopyReport => copy(model, |m| m.room.as_ref()?.report.clone(), "The report is not ready yet."),
+        // These belong to dialogs and are handled there.
         Action::CopyText
         | Action::CloseReader
         | Action::NextChoice
@@ -241,7 +242,7 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
     }
 }
 
-/// Writes again what could not be written, or brings a refused text back.
+/// Retries the changes that could not be written. If there are none, opens the dialog whose text was refused.
 fn retry(model: &mut Model) -> Vec<Effect> {
     if let (true, Some((overlay, why))) = (model.not_written.is_empty(), model.refused.take()) {
         model.overlay = Some(overlay);
@@ -257,7 +258,7 @@ fn retry(model: &mut Model) -> Vec<Effect> {
 
 fn problems(model: &mut Model) -> Vec<Effect> {
     if model.problems.is_empty() {
-        return say(model, "Your prompts, themes and keys are fine.");
+        return say(model, "No problems in your prompts, themes and keys.");
     }
     let text: Vec<String> = model.problems.iter().map(ToString::to_string).collect();
     show(model, Overlay::Text { title: "Problems in your files".to_owned(), text: text.join("\n\n"), scroll: 0 })
@@ -272,7 +273,7 @@ fn line(model: &mut Model, title: &str, purpose: Purpose, hint: &str) -> Vec<Eff
     show(model, Overlay::Line(dialog))
 }
 
-/// Exit criteria that are still to be typed.
+/// A command with empty exit criteria, to be filled in.
 fn no_criteria() -> Command {
     let comparison = Comparison::Below;
     Command::SetExit {
@@ -280,10 +281,11 @@ fn no_criteria() -> Command {
     }
 }
 
-fn change_item(model: &mut Model, title: &str, hint: &str, which: impl FnOnce(&mut ActionChange)) -> Vec<Effect> {
+/// Asks for a new value of the selected action item. `mark` sets the field to change to an empty text.
+fn change_item(model: &mut Model, title: &str, hint: &str, mark: impl FnOnce(&mut ActionChange)) -> Vec<Effect> {
     with_item(model, |m, action| {
         let mut change = ActionChange::default();
-        which(&mut change);
+        mark(&mut change);
         ask(m, title, hint, Command::ChangeAction { action, change })
     })
 }
@@ -301,12 +303,12 @@ fn selected_query(model: &Model) -> Option<String> {
 
 fn export(model: &mut Model) -> Vec<Effect> {
     let name = model.room.as_ref().map_or_else(|| "postmortem.md".to_owned(), |r| format!("{}.md", r.id));
-    let hint = "A path. The format follows from .md, .html or .json.".to_owned();
+    let hint = "The path of the file. Its extension sets the format: .md, .html or .json.".to_owned();
     let edit = LineEdit::with(name);
     show(model, Overlay::Line(LineDialog { title: "Export to".to_owned(), edit, purpose: Purpose::ExportPath, hint }))
 }
 
-/// Switches between the patterns of the investigation and the live lines.
+/// Switches between the log patterns of the investigation and the live lines.
 fn switch_log_view(model: &mut Model) -> Vec<Effect> {
     let Some(room) = &mut model.room else { return Vec::new() };
     room.show_lines = !room.show_lines;
@@ -316,7 +318,7 @@ fn switch_log_view(model: &mut Model) -> Vec<Effect> {
     Vec::new()
 }
 
-/// Investigates over the incident's own window, or the last `length` of it; one investigation at a time.
+/// Investigates over the incident's window, or over `length` before its end. Only one investigation runs at a time.
 fn investigate(model: &mut Model, length: Option<std::time::Duration>) -> Vec<Effect> {
     with_id(model, |m, id| {
         if let Some(room) = &mut m.room {
@@ -332,8 +334,8 @@ fn investigate(model: &mut Model, length: Option<std::time::Duration>) -> Vec<Ef
     })
 }
 
-/// Said after copying. The text travels through the terminal (OSC 52), so it works over ssh.
-pub(super) const COPIED: &str = "Copied through the terminal (OSC 52; tmux needs set-clipboard on).";
+/// The message after copying. The text goes through the terminal (OSC 52), so this works over ssh.
+pub(super) const COPIED: &str = "Copied through the terminal (OSC 52). In tmux, this needs `set-clipboard on`.";
 
 fn copy(model: &mut Model, what: impl Fn(&Model) -> Option<String>, otherwise: &str) -> Vec<Effect> {
     match what(model) {
@@ -354,7 +356,7 @@ fn filter(model: &mut Model) -> Vec<Effect> {
     };
     let keys = |a: Action| model.key(a);
     let hint = format!(
-        "Words that must occur; !word must not; ~regex. {} keeps it, {} recalls the last one, {} clears it.",
+        "Words that must occur; !word must not; ~regex. {} keeps the filter, {} recalls the last one, {} clears it.",
         keys(Action::Submit),
         keys(Action::Recall),
         keys(Action::Back)
@@ -363,15 +365,16 @@ fn filter(model: &mut Model) -> Vec<Effect> {
     show(model, Overlay::Line(LineDialog { title: "Filter".to_owned(), edit, purpose: Purpose::Filter, hint }))
 }
 
+/// Marks the alerts of the selected row, or removes the marks if all are marked.
 pub(super) fn mark(model: &mut Model) -> Vec<Effect> {
     let place = model.board.position().unwrap_or(0);
-    let prints = model.board.below(place);
-    let all_marked = prints.iter().all(|f| model.board.marked.contains(f));
-    for print in prints {
+    let fingerprints = model.board.below(place);
+    let all_marked = fingerprints.iter().all(|f| model.board.marked.contains(f));
+    for fingerprint in fingerprints {
         if all_marked {
-            model.board.marked.remove(&print);
+            model.board.marked.remove(&fingerprint);
         } else {
-            model.board.marked.insert(print);
+            model.board.marked.insert(fingerprint);
         }
     }
     step_board(model, 1)
@@ -385,7 +388,7 @@ fn declare(model: &mut Model) -> Vec<Effect> {
         .min_by_key(|a| (a.severity, a.pending_since.or(a.starts_at)))
         .map_or_else(String::new, |a| a.summary().to_owned());
     let alerts = chosen.iter().map(|a| LinkedAlert::from_alert(a)).collect();
-    let reason = if chosen.is_empty() { "no alert is selected".to_owned() } else { reason };
+    let reason = if chosen.is_empty() { "no alerts are selected".to_owned() } else { reason };
     let form = DeclareForm {
         title: LineEdit::proposed(title),
         severity: proposed,
@@ -420,7 +423,7 @@ fn widen(model: &mut Model) -> Vec<Effect> {
 }
 
 fn correct(model: &mut Model) -> Vec<Effect> {
-    // A note's own text: its kind stays.
+    // Of a note, offer only its text: its kind stays.
     let text = |e: &Entry| match &e.fact {
         Fact::Note { text, .. } => text.clone(),
         fact => fact.sentence(),
@@ -431,17 +434,17 @@ fn correct(model: &mut Model) -> Vec<Effect> {
     if !can_be_corrected {
         return say_key(
             model,
-            "This entry records a change. Press {} to undo your last change, or make the change again.",
+            "This entry records a change and cannot be corrected. Press {} to undo your last change, or make the change again.",
             Action::Undo,
         );
     }
     let command = Command::Correct { entry: seq, text: String::new(), reason: "corrected by hand".to_owned() };
-    let hint = "The original is kept, and the entry is marked as corrected.".to_owned();
+    let hint = "The original text is kept, and the entry is marked as corrected.".to_owned();
     let (edit, purpose) = (LineEdit::with(text), Purpose::Command(Box::new(command)));
     show(model, Overlay::Line(LineDialog { title: format!("Correct entry {seq}"), edit, purpose, hint }))
 }
 
-/// Notes the selected suspect, or evidence, in the timeline.
+/// Adds a note about the selected suspect or evidence item to the timeline.
 fn mark_signal(model: &mut Model) -> Vec<Effect> {
     let Some(room) = &model.room else { return Vec::new() };
     let cited = |ids: &[EvidenceId]| ids.iter().map(|id| format!("[{id}]")).collect::<String>();
@@ -465,6 +468,6 @@ fn accept(model: &mut Model) -> Vec<Effect> {
     let is_draft = |a: &&crate::incident::state::RecordedAnswer| a.accepted_by.is_none() && a.answer.source == AnswerSource::Llm;
     match current(model).and_then(|i| i.answers.iter().rev().find(is_draft).map(|a| a.seq)) {
         Some(entry) => run(model, Command::Accept { entry }),
-        None => say(model, "There is no draft of a model to accept."),
+        None => say(model, "No model draft to accept."),
     }
 }
