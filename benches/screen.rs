@@ -144,7 +144,7 @@ fn bench_first_frame(incidents: usize) {
 fn bench_idle() {
     let folder = tempfile::tempdir().expect("create a temporary folder");
     let program = Program::start(folder.path(), &[]);
-    program.wait_for("no sources are configured");
+    program.wait_for("No sources are configured");
     std::thread::sleep(Duration::from_secs(2));
     let before = program.cpu_ticks();
     std::thread::sleep(Duration::from_secs(20));

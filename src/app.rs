@@ -1,8 +1,8 @@
-//! The state machine of the terminal UI: a model, messages that change it, and effects that it requests. Pure: no clock, no I/O, no
-//! terminal.
+//! The state machine of the terminal UI: a model, messages that change it, and effects that it requests. Pure: no clock, no
+//! I/O, no terminal.
 //!
-//! Everything from outside arrives as a [`Msg`] with its time; everything to be done outside leaves as an [`Effect`]. `ui` draws the
-//! model, `runtime` runs the effects.
+//! Everything from outside arrives as a [`Msg`] with its time; everything to be done outside leaves as an [`Effect`]. `ui`
+//! draws the model, `runtime` runs the effects.
 
 pub mod action;
 pub mod board;

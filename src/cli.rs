@@ -1,4 +1,4 @@
-//! The command line: one file per subcommand. Everything that the terminal UI does can also be done here; `--json` prints JSON.
+//! The command line, one file per subcommand. It can do everything that the terminal UI can, and prints JSON with `--json`.
 //!
 //! Data goes to stdout, messages go to stderr. Exit status: 0 done, 1 failed, 2 wrong usage or configuration, 3 partial (a
 //! source failed, the rest is shown), 4 not found.
@@ -104,7 +104,7 @@ pub enum Command {
     Record(record::RecordArgs),
     /// Verify every hash chain and evidence digest in the store
     Verify,
-    /// Show response times, noisy alerts and recurring incidents
+    /// Show times to detect, acknowledge, mitigate and resolve, noisy alerts and recurring incidents
     Stats(stats::StatsArgs),
     /// Export an incident to a file, or import one
     #[command(subcommand)]
@@ -128,6 +128,17 @@ pub enum Done {
     Partial,
     /// A check such as `doctor`, `verify` or `action lint` found problems: exit status 1.
     Problems,
+    /// A signal ended the terminal UI: exit status 128 plus its number, as shells report it.
+    Signal(u8),
+}
+
+impl From<crate::runtime::Ending> for Done {
+    fn from(ending: crate::runtime::Ending) -> Self {
+        match ending {
+            crate::runtime::Ending::Quit => Self::Complete,
+            crate::runtime::Ending::Signal(number) => Self::Signal(number),
+        }
+    }
 }
 
 /// Runs the program with the process's arguments.
@@ -141,8 +152,7 @@ pub fn main() -> ExitCode {
                 // clap's message may span several lines; a blank line ends it.
                 let lines: Vec<&str> = text.lines().take_while(|l| !l.trim().is_empty()).map(str::trim).collect();
                 let message = lines.join(" ").trim_start_matches("error: ").to_owned();
-                let failure =
-                    Failure::new(message).advise("Run `warroom --help` or `warroom COMMAND --help` to see the usage.");
+                let failure = Failure::new(message).advise("Run `warroom --help` or `warroom COMMAND --help` to see the usage.");
                 out::error_json("usage", &failure);
             }
             let code = if e.use_stderr() { 2 } else { 0 };
@@ -156,6 +166,7 @@ pub fn main() -> ExitCode {
         Ok(Done::Complete) | Err(CliError::Closed) => ExitCode::SUCCESS,
         Ok(Done::Partial) => ExitCode::from(3),
         Ok(Done::Problems) => ExitCode::from(1),
+        Ok(Done::Signal(number)) => ExitCode::from(128_u8.saturating_add(number)),
         Err(e) => {
             out::error(json, e.kind(), &error::redacted(&e.failure()));
             ExitCode::from(e.code())
@@ -263,8 +274,7 @@ fn overrides(global: &Global) -> Overrides {
 async fn tui(global: &Global) -> Result<Done, CliError> {
     let config = load_config(global)?;
     let desk = Desk::open(&config)?;
-    crate::runtime::run(desk, &config, None).await.map_err(CliError::Failed)?;
-    Ok(Done::Complete)
+    Ok(crate::runtime::run(desk, &config, None).await.map_err(CliError::Failed)?.into())
 }
 
 /// Resolves a time argument relative to now.

@@ -1,13 +1,13 @@
-//! The configuration: defaults, then the user's file, then the environment, then flags. Every mistake is reported with its line, the
-//! key, the nearest known key and what to do. There is no project or system file: a checkout must not be able to run an
-//! `api_key_command`.
+//! The configuration: defaults, overridden by the user's file, the environment and flags, in this order. Mistakes are
+//! reported with their line, the key, the nearest known key and a remedy. There is no project or system file, because a
+//! checkout must not be able to run an `api_key_command`.
 
 mod file;
 mod secret;
 mod types;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use secret::{CommandLine, SecretError, SecretRef};
@@ -17,7 +17,7 @@ pub use types::{
 
 use crate::incident::Matrix;
 use crate::telemetry::Failure;
-use crate::telemetry::failure::{Explain, UserFile};
+use crate::telemetry::failure::{Explain, FileProblem, UserFile};
 
 /// A configuration that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -31,7 +31,7 @@ pub enum ConfigError {
     #[error("{path}{}: {mistake}", line.map_or_else(String::new, |n| format!(":{n}")))]
     Invalid {
         path: String,
-        /// Counted from 1; `None` when no single line is wrong.
+        /// Counted from 1; `None` if the mistake is not on a single line.
         line: Option<usize>,
         mistake: Failure,
     },
@@ -40,19 +40,19 @@ pub enum ConfigError {
 impl Explain for ConfigError {
     fn remedy(&self) -> Option<String> {
         match self {
-            Self::Read { .. } => Some("Check the path, or start without --config and WARROOM_CONFIG.".to_owned()),
+            Self::Read { .. } => Some("Check the path, or run warroom without --config and WARROOM_CONFIG.".to_owned()),
             Self::Invalid { mistake, .. } => mistake.remedy.clone(),
         }
     }
 }
 
-/// Says whether a source has what its type needs. The types of sources are registered elsewhere, so callers pass it in.
+/// Checks that a source has the keys that its type needs. Source types are registered in `sources`, so callers pass this in.
 pub type CheckSource = fn(&SourceConfig) -> Result<(), Failure>;
 
-/// The values that the rest of the program works with.
+/// The configuration in effect.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The file that was read; `None` when there is none.
+    /// The file that was read; `None` if there is none.
     pub path: Option<PathBuf>,
     pub sources: Vec<SourceConfig>,
     pub assistant: Option<AssistantConfig>,
@@ -61,15 +61,16 @@ pub struct Config {
     pub store_password: Option<SecretRef>,
     /// The folder that holds this machine's copies of shared stores.
     pub copies: PathBuf,
+    /// The name under which the user's entries are recorded.
     pub user: String,
     pub matrix: Matrix,
     /// How long a service must stay healthy before it counts as restored.
     pub monitor: Duration,
-    /// After how long an ended incident may be purged; `None` keeps everything. Nothing is purged automatically.
+    /// How long after its end an incident is kept; `None` keeps everything. Nothing is purged automatically.
     pub retention: Option<Duration>,
     pub trackers: Vec<TrackerConfig>,
     pub oncall: OncallConfig,
-    /// The objectives of the error budgets.
+    /// The service level objectives.
     pub slo: SloConfig,
     pub ui: UiConfig,
 }
@@ -82,7 +83,7 @@ pub struct Overrides {
 }
 
 impl Config {
-    /// Reads the configuration. A file named by a flag or the environment must exist; the default one may be missing.
+    /// Loads the configuration. A file named by a flag or by WARROOM_CONFIG must exist; the default file may be missing.
     pub fn load(overrides: &Overrides, check: CheckSource) -> Result<Self, ConfigError> {
         let named = overrides.config.clone().or_else(|| env("WARROOM_CONFIG").map(PathBuf::from));
         let path = match &named {
@@ -102,7 +103,7 @@ impl Config {
         Ok(config)
     }
 
-    /// The configuration without a file: no sources, the local store, the login name.
+    /// The configuration without a file: no sources, the local store, and the login name as the user.
     pub fn defaults() -> Self {
         Self {
             path: None,
@@ -123,11 +124,12 @@ impl Config {
     }
 }
 
-/// The login name; `None` when the system does not know it.
+/// The login name; `None` if the system does not report one.
 fn login_name() -> Option<String> {
     whoami::username().ok().filter(|name| !name.is_empty())
 }
 
+/// An environment variable; `None` if it is not set or empty.
 fn env(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|v| !v.is_empty())
 }
@@ -137,8 +139,8 @@ pub fn default_path() -> Option<PathBuf> {
     directories::ProjectDirs::from("", "", "warroom").map(|d| d.config_dir().join("config.toml"))
 }
 
-/// The folders of the user's own prompts, themes and playbooks: `<config dir>/warroom/<what>`, and `<what>` beside a configuration that is
-/// elsewhere. A file in a later folder replaces one of the same name.
+/// The folders of the user's own prompts, themes and playbooks: `<config dir>/warroom/<what>`, and `<what>` next to a
+/// configuration file that is elsewhere. A file in a later folder replaces a file of the same name in an earlier one.
 pub fn user_folders(config: &Config, what: &str) -> Vec<PathBuf> {
     let mut folders: Vec<PathBuf> = Vec::new();
     for file in default_path().iter().chain(config.path.iter()) {
@@ -148,34 +150,60 @@ pub fn user_folders(config: &Config, what: &str) -> Vec<PathBuf> {
     folders
 }
 
-/// The user's files of one kind, by name. Files that cannot be read are left out with their reason in the text of the problem.
-pub fn user_files(config: &Config, what: &str, extension: &str) -> Vec<UserFile> {
+/// The user's files of one kind, sorted by name, and what could not be read among them.
+pub fn user_files(config: &Config, what: &str, extension: &str) -> (Vec<UserFile>, Vec<FileProblem>) {
     let mut files: BTreeMap<String, UserFile> = BTreeMap::new();
+    let mut problems = Vec::new();
     for folder in user_folders(config, what) {
-        let Ok(entries) = std::fs::read_dir(folder) else { continue };
+        let entries = match std::fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(e) => {
+                problems.push(unreadable(&folder, &e));
+                continue;
+            }
+        };
         let paths = entries.filter_map(Result::ok).map(|f| f.path()).filter(|p| p.extension().is_some_and(|e| e == extension));
         for path in paths {
             let Some(name) = path.file_stem().and_then(|s| s.to_str()).map(str::to_owned) else { continue };
-            let text = std::fs::read(&path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
-            files.insert(name.clone(), UserFile { path: path.display().to_string(), name, text });
+            match read_user_file(&path, &name) {
+                Ok(file) => {
+                    files.insert(name, file);
+                }
+                Err(problem) => problems.push(problem),
+            }
         }
     }
-    files.into_values().collect()
+    (files.into_values().collect(), problems)
 }
 
-/// The user's file of this name beside the configuration, such as `keys.toml`; `None` when there is none.
-pub fn user_file(config: &Config, name: &str) -> Option<UserFile> {
-    let path = user_folders(config, name).into_iter().rev().find(|p| p.is_file())?;
-    let text = std::fs::read(&path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
-    Some(UserFile { path: path.display().to_string(), name: name.to_owned(), text })
+/// The user's file of this name next to the configuration, such as `keys.toml`; `None` if there is none.
+pub fn user_file(config: &Config, name: &str) -> Option<Result<UserFile, FileProblem>> {
+    let path = user_folders(config, name).into_iter().rev().find(|p| p.exists())?;
+    Some(read_user_file(&path, name))
 }
 
-/// The folder of warroom's own log.
+fn read_user_file(path: &Path, name: &str) -> Result<UserFile, FileProblem> {
+    let bytes = std::fs::read(path).map_err(|e| unreadable(path, &e))?;
+    let text = String::from_utf8(bytes).map_err(|e| FileProblem {
+        text: "not UTF-8 text".to_owned(),
+        remedy: "Save it as UTF-8. It is ignored.".to_owned(),
+        ..unreadable(path, &std::io::Error::other(e))
+    })?;
+    Ok(UserFile { path: path.display().to_string(), name: name.to_owned(), text })
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> FileProblem {
+    let remedy = "Check its permissions. It is ignored.".to_owned();
+    FileProblem { file: path.display().to_string(), line: None, text: format!("cannot be read: {error}"), remedy }
+}
+
+/// The folder of warroom's own log; `None` if the home folder is unknown.
 pub fn log_folder() -> Option<PathBuf> {
     directories::ProjectDirs::from("", "", "warroom").map(|d| d.state_dir().unwrap_or_else(|| d.data_dir()).to_path_buf())
 }
 
-/// The folder of the default store.
+/// The folder of the default store; the current folder if the home folder is unknown.
 pub fn data_folder() -> PathBuf {
     directories::ProjectDirs::from("", "", "warroom").map_or_else(|| PathBuf::from("."), |d| d.data_dir().to_path_buf())
 }
@@ -184,7 +212,7 @@ fn default_store() -> String {
     format!("sqlite:{}", data_folder().join("journal.db").display())
 }
 
-/// The default time limit of one request to a source.
+/// The default timeout of a request to a source.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[cfg(test)]

@@ -4,7 +4,6 @@
 //! A [`Desk`] holds what an investigation works with: the journal, the sources, the prompts and the model. Everything it
 //! concludes it writes down as facts, redacted; what it returns is what the journal then holds.
 
-pub mod around;
 pub mod ask;
 pub mod attach;
 pub mod clock;
@@ -13,7 +12,6 @@ pub mod desk;
 pub mod export;
 pub mod gather;
 pub mod look;
-pub mod metrics;
 pub mod oncall;
 pub mod record;
 pub mod run;

@@ -1,7 +1,7 @@
 //! The append-only store of facts and evidence bodies.
 //!
-//! [`Store`] is what every store does; [`sqlite`] is the embedded one, [`team`] the shared one. [`Journal`] owns a store on a thread
-//! of its own. An append that was acknowledged survives `kill -9` and power loss.
+//! [`Store`] is the interface of all stores: [`sqlite`] is the embedded store, [`team`] the shared one. [`Journal`] runs a
+//! store on its own thread. An acknowledged append survives `kill -9` and power loss.
 
 use crate::evidence::body::StoredBody;
 use crate::evidence::{Body, Redacted};
@@ -22,14 +22,14 @@ pub mod team;
 pub use error::JournalError;
 pub use handle::{Journal, StoreAt};
 
-/// A fact to append, with who and when. `at` may be earlier than `recorded_at`.
+/// A fact to append, with its actor and its times. `at` may be earlier than `recorded_at`.
 #[derive(Clone, Debug)]
 pub struct NewEntry {
     pub at: Timestamp,
     pub recorded_at: Timestamp,
     pub actor: Actor,
     pub fact: Redacted<Fact>,
-    /// A unique id given by the writer; it identifies the entry when the answer to a commit is lost.
+    /// A unique id chosen by the writer. Identifies the entry if the answer to a commit is lost.
     pub uid: String,
 }
 
@@ -44,7 +44,7 @@ impl NewEntry {
     }
 }
 
-/// Who wrote an entry, when, and its uid.
+/// The actor, the times and the uid of an entry.
 #[derive(Clone, Copy, Debug)]
 struct Stamp<'a> {
     at: Timestamp,
@@ -65,43 +65,43 @@ pub struct RawEntry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Import {
     pub incident: IncidentId,
-    /// Entries that were written.
+    /// The number of entries that were added.
     pub added: usize,
-    /// Entries that were there already.
+    /// The number of entries that already existed.
     pub had: usize,
 }
 
-/// Incidents to delete for good.
+/// Incidents to delete permanently.
 #[derive(Clone, Debug)]
 pub struct Purge {
     pub incidents: Vec<IncidentId>,
-    /// Who, when and why; kept with the number.
+    /// Who purged them, when and why. Kept with the number of each incident.
     pub note: String,
 }
 
 /// The state of the store, for the header and for `doctor`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StoreStatus {
-    /// Entries that wait to be merged into the shared store.
+    /// The number of entries that are waiting to be merged into the shared store.
     pub unsynced: u64,
-    /// Why the shared store is unreachable, while it is.
+    /// Why the shared store is unreachable; `None` if it answers.
     pub away: Option<String>,
-    /// Why nothing can be written.
+    /// Why the store is read-only; `None` if it is writable.
     pub read_only: Option<String>,
-    /// Why waiting entries cannot be merged although the shared store answers.
+    /// Why waiting entries cannot be merged although the shared store answers; `None` if they can.
     pub stuck: Option<String>,
     /// What happened to this machine's copy since the program started, such as a damaged file that was set aside.
     pub notices: Vec<String>,
 }
 
-/// Facts to append in one commit, with the evidence bodies that they attach.
+/// Facts to append in one commit, with the evidence bodies that they refer to.
 #[derive(Clone, Debug, Default)]
 pub struct Append {
     pub entries: Vec<NewEntry>,
     pub bodies: Vec<StoredBody>,
 }
 
-/// A broken place in a chain.
+/// A place where an incident's chain or an evidence body is broken.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Broken {
     pub incident: String,
@@ -115,57 +115,58 @@ pub struct Verification {
     pub incidents: u64,
     pub entries: u64,
     pub bodies: u64,
-    /// Incidents that were purged.
+    /// The number of purged incidents.
     pub purged: u64,
     pub broken: Vec<Broken>,
     /// What could not be checked.
     pub gaps: Vec<String>,
 }
 
-/// Makes an append from the entries that other writers added in the meantime; `None` appends nothing.
+/// Builds an append from the entries that other writers added in the meantime. `None` appends nothing.
 pub type Turn<'a> = dyn FnMut(Vec<Entry>) -> Option<Append> + 'a;
 
 /// The result of an append.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Appended {
     pub entries: Vec<Entry>,
-    /// The number of each evidence fact of the append, in order, whether new or already there.
+    /// The number of each evidence fact of the append, in order, whether it is new or already existed.
     pub evidence: Vec<EvidenceId>,
 }
 
-/// What every store does. All calls block; they run on the journal's own thread.
+/// The interface of all stores. All calls block; they run on the journal's own thread.
 pub trait Store: Send {
-    /// Opens a new incident with its first entries, the first of which must declare it. Gives the entries as stored.
+    /// Creates an incident with its first entries, of which the first must declare it. Returns the entries as stored.
     fn create(&mut self, append: Append) -> Result<Vec<Entry>, JournalError>;
-    /// Appends after entry `expected` and assigns E- and A-numbers. Evidence that is already there (same source, query, window and
-    /// digest) is not attached again: its entry is left out of the answer.
+    /// Appends after entry `expected` and assigns E- and A-numbers. Evidence that already exists (same source, query, window
+    /// and digest) is not attached again, and its entry is left out of the result.
     ///
     /// # Errors
-    /// [`JournalError::Conflict`] when `expected` is not the last entry.
+    /// [`JournalError::Conflict`] if `expected` is not the last entry.
     fn append(&mut self, incident: IncidentId, expected: u64, append: Append) -> Result<Appended, JournalError>;
-    /// Appends under the lock: waits for other writers to finish, gives `turn` the entries after `known`, and appends what it makes of
-    /// them. For a writer that lost the race of [`Self::append`].
+    /// Appends while holding the lock: waits for other writers, passes the entries after `known` to `turn`, and appends what
+    /// it returns. For a writer whose [`Self::append`] ended in a conflict.
     fn append_in_turn(&mut self, incident: IncidentId, known: u64, turn: &mut Turn<'_>) -> Result<Appended, JournalError>;
-    /// All entries after `after`, in order; empty when there are none.
+    /// All entries after number `after`, in order; empty if there are none.
     fn entries(&mut self, incident: IncidentId, after: u64) -> Result<Vec<Entry>, JournalError>;
     /// The summaries of all incidents, newest first.
     fn list(&mut self) -> Result<Vec<Summary>, JournalError>;
-    /// A body by its digest; `None` when this store does not have it.
+    /// An evidence body by its digest; `None` if this store does not have it.
     fn body(&mut self, digest: &str) -> Result<Option<Body>, JournalError>;
     /// Checks every chain and every digest.
     fn verify(&mut self) -> Result<Verification, JournalError>;
-    /// A number that changes when another process writes.
+    /// A number that changes with every write, by this process or another one.
     fn version(&mut self) -> Result<i64, JournalError>;
     /// The entries of an incident as stored.
     fn raw(&mut self, incident: IncidentId) -> Result<Vec<RawEntry>, JournalError>;
-    /// The JSON of a body as stored.
+    /// The JSON of an evidence body as stored.
     fn raw_body(&mut self, digest: &str) -> Result<Option<String>, JournalError>;
-    /// Imports entries unchanged, under their own number. What is there already must be a prefix of them, or they of it; nothing is
-    /// overwritten.
+    /// Imports entries unchanged, under the incident's own number. The existing entries must be a prefix of the imported
+    /// ones, or the other way round. Nothing is overwritten.
     fn import(&mut self, incident: IncidentId, entries: &[RawEntry], bodies: &[StoredBody]) -> Result<Import, JournalError>;
-    /// Deletes incidents, and the bodies that no other incident uses.
+    /// Deletes incidents, and the evidence bodies that no other incident uses.
     fn purge(&mut self, purge: &Purge) -> Result<(), JournalError>;
-    /// What a purge recorded about an incident: when, by whom and why. `None` when it was not purged, or this is unknown.
+    /// The note that a purge left for an incident: when, by whom and why. `None` if it was not purged, or if that is not
+    /// known.
     fn purged_note(&mut self, _incident: IncidentId) -> Result<Option<String>, JournalError> {
         Ok(None)
     }
@@ -173,21 +174,21 @@ pub trait Store: Send {
     fn status(&mut self) -> StoreStatus {
         StoreStatus::default()
     }
-    /// Records that someone has an incident's room open (`None`: left it), and gives the names of the others who have, each once.
-    /// Empty in stores that only one machine uses.
+    /// Records that someone has an incident's room open (`None`: has left it). Returns the distinct names of the others who
+    /// have it open; empty for stores that only one machine uses.
     fn presence(&mut self, _session: &str, _name: &str, _incident: Option<IncidentId>) -> Result<Vec<String>, JournalError> {
         Ok(Vec::new())
     }
-    /// The number that an incident has now: a local number is replaced by the real one after the merge.
+    /// The current number of an incident: a local number is replaced by the final one when the incident is merged.
     fn resolve(&mut self, incident: IncidentId) -> IncidentId {
         incident
     }
 }
 
-/// The part of `entries` that comes after `have`.
+/// The part of `entries` that comes after the existing entries `have`.
 ///
 /// # Errors
-/// When the chain is broken in itself, or differs from what is there.
+/// If the chain of `entries` is broken, or differs from `have`.
 fn missing<'a>(incident: IncidentId, have: &[RawEntry], entries: &'a [RawEntry]) -> Result<&'a [RawEntry], JournalError> {
     let mut found = Verification::default();
     let (last_seq, last_hash) = entries.last().map_or((0, ""), |e| (e.seq, e.hash.as_str()));
@@ -199,17 +200,17 @@ fn missing<'a>(incident: IncidentId, have: &[RawEntry], entries: &'a [RawEntry])
     for (mine, theirs) in have.iter().zip(entries) {
         if mine.hash != theirs.hash {
             let message = format!(
-                "cannot import {incident}: this store has another {incident}, which differs from entry {} on. Nothing was overwritten",
+                "cannot import {incident}: this store has a different {incident}, which differs from entry {} on. Nothing was overwritten",
                 mine.seq
             );
-            let remedy = "Import it into a store of its own with --store sqlite:PATH.";
+            let remedy = "Import it into a separate store with --store sqlite:PATH.";
             return Err(JournalError::Bundle(Failure::new(message).advise(remedy)));
         }
     }
     Ok(entries.get(have.len()..).unwrap_or(&[]))
 }
 
-/// The row of a folded incident.
+/// The row of an incident in the list.
 fn row_of(incident: &Incident) -> commit::Row {
     let next_action = incident.entries.iter().filter(|e| matches!(e.fact, Fact::ActionAdded { .. })).count() + 1;
     commit::Row {

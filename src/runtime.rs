@@ -1,7 +1,7 @@
-//! The loop: terminal, input, frames, and the running of effects.
+//! The event loop of the terminal UI: terminal, input, frames, and running effects.
 //!
-//! Keys and signals come first (`biased`), then what the tasks say, in bounded portions. A frame is drawn when something
-//! changed: at once after a key, else at most thirty a second. Nothing here waits for a network, a disk or a lock.
+//! Signals and keys come first (`biased`), then messages from tasks, in bounded batches. A frame is drawn immediately after
+//! a key, and at most thirty times a second after other changes. The loop never waits for the network, a disk or a lock.
 
 mod effects;
 mod input;
@@ -31,18 +31,27 @@ use crate::ui::{ViewCache, render};
 use effects::Runner;
 use user_files::UserFiles;
 
-/// Frames that data alone may cause: thirty a second.
+/// The shortest time between frames that are not caused by a key.
 const FRAME: Duration = Duration::from_millis(33);
-/// Messages taken between two looks at the keyboard.
+/// The largest number of messages handled before the keyboard is checked again.
 const PORTION: usize = 256;
-/// Messages that may wait; log batches beyond are shed where they come from.
+/// The capacity of the message queue. When it is full, log batches are dropped by their sender.
 const QUEUE: usize = 1024;
 
-/// Runs the TUI until it is quit. The terminal is restored in every case.
+/// Why the terminal UI ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// The user quit, or the terminal is gone.
+    Quit,
+    /// The process received this signal.
+    Signal(u8),
+}
+
+/// Runs the terminal UI until the user quits. The terminal is always restored.
 ///
 /// # Errors
-/// When there is no usable terminal.
-pub async fn run(desk: Desk, config: &Config, banner: Option<String>) -> Result<(), Failure> {
+/// If there is no usable terminal, or if it fails.
+pub async fn run(desk: Desk, config: &Config, banner: Option<String>) -> Result<Ending, Failure> {
     let files = user_files::load(config, &desk.library);
     let mut guard = terminal::Guard::enter(config.ui.mouse).map_err(|e| {
         let failure = Failure::new("cannot use the terminal").because(&e);
@@ -54,7 +63,7 @@ pub async fn run(desk: Desk, config: &Config, banner: Option<String>) -> Result<
 }
 
 fn start_model(desk: &Desk, config: &Config, banner: Option<String>) -> Model {
-    // The zone is read once: the screen shows UTC, and local time beside it.
+    // Read the local time zone once. The screen shows UTC and, next to it, local time.
     let offset = time::UtcOffset::current_local_offset().unwrap_or(time::UtcOffset::UTC);
     let mut model = Model::new(now(), offset);
     model.user.clone_from(&desk.user);
@@ -71,7 +80,7 @@ fn start_model(desk: &Desk, config: &Config, banner: Option<String>) -> Model {
     model
 }
 
-/// Shows what is wrong with the user's files, once, at the start.
+/// Shows the first problem in the user's files at the start, with the number of further ones.
 fn report_problems(model: &mut Model) {
     let Some(first) = model.problems.first() else { return };
     let more = match model.problems.len() - 1 {
@@ -84,9 +93,9 @@ fn report_problems(model: &mut Model) {
 
 type Tty = Terminal<CrosstermBackend<std::io::Stdout>>;
 
-/// A cleared screen and empty buffers, so that the next frame is drawn whole. `Terminal::clear` would ask where the cursor
-/// is, and that answer races with the keys.
-fn fresh() -> std::io::Result<Tty> {
+/// Clears the screen and returns a terminal with empty buffers, so that the next frame is drawn completely.
+/// `Terminal::clear` would query the cursor position, and the terminal's answer could mix with key presses.
+fn cleared_terminal() -> std::io::Result<Tty> {
     use crossterm::terminal::{Clear, ClearType};
     crossterm::execute!(std::io::stdout(), Clear(ClearType::All))?;
     Terminal::new(CrosstermBackend::new(std::io::stdout()))
@@ -98,8 +107,8 @@ async fn drive(
     banner: Option<String>,
     files: UserFiles,
     guard: &mut terminal::Guard,
-) -> std::io::Result<()> {
-    let mut terminal = fresh()?;
+) -> std::io::Result<Ending> {
+    let mut terminal = cleared_terminal()?;
     let mut model = start_model(&desk, config, banner);
     let UserFiles { theme, keymap, problems } = files;
     (model.keymap, model.problems) = (Arc::new(keymap), problems);
@@ -107,7 +116,7 @@ async fn drive(
     let size = terminal.size()?;
     model.size = (size.width, size.height);
     let mut cache = ViewCache::default();
-    // The first frame comes before any source was asked.
+    // Draw the first frame before any source is queried.
     terminal.draw(|f| render(&model, &theme, &mut cache, f))?;
 
     let (messages, mut inbox) = mpsc::channel::<Msg>(QUEUE);
@@ -121,29 +130,29 @@ async fn drive(
     let mut dirty = false;
     loop {
         let mut urgent = false;
-        let mut asked: Vec<Effect> = Vec::new();
+        let mut effects: Vec<Effect> = Vec::new();
         tokio::select! {
             biased;
             signal = signals.next() => match signal {
-                input::Signal::End => return Ok(()),
-                input::Signal::Continue => asked.push(Effect::Redraw),
+                input::Signal::End(number) => return Ok(Ending::Signal(number)),
+                input::Signal::Continue => effects.push(Effect::Redraw),
             },
             event = events.next() => match event {
                 Some(Ok(event)) => {
                     if let Some(msg) = input::translate(event) {
-                        asked = update(&mut model, now(), msg);
+                        effects = update(&mut model, now(), msg);
                         urgent = true;
                     }
                 }
-                // The terminal is gone: what was acknowledged is in the journal.
-                Some(Err(_)) | None => return Ok(()),
+                // The terminal is gone. Everything acknowledged is already in the journal.
+                Some(Err(_)) | None => return Ok(Ending::Quit),
             },
             Some(msg) = inbox.recv() => {
-                asked = update(&mut model, now(), msg);
+                effects = update(&mut model, now(), msg);
                 let started = Instant::now();
                 for _ in 0..PORTION {
                     let Ok(msg) = inbox.try_recv() else { break };
-                    asked.extend(update(&mut model, now(), msg));
+                    effects.extend(update(&mut model, now(), msg));
                     if started.elapsed() > Duration::from_millis(4) {
                         break;
                     }
@@ -151,34 +160,34 @@ async fn drive(
                 dirty = true;
             }
             _ = ticks.tick() => {
-                asked = update(&mut model, now(), Msg::Ticked);
+                effects = update(&mut model, now(), Msg::Ticked);
                 dirty = true;
             }
             () = tokio::time::sleep_until((drawn + FRAME).into()), if dirty => urgent = true,
         }
-        for effect in asked {
+        for effect in effects {
             match effect {
                 Effect::Quit => {
                     runner.finish().await;
-                    return Ok(());
+                    return Ok(Ending::Quit);
                 }
                 Effect::Suspend => {
                     drop(events);
                     guard.suspend();
                     events = EventStream::new();
-                    terminal = fresh()?;
+                    terminal = cleared_terminal()?;
                     urgent = true;
                 }
                 Effect::Redraw => {
                     guard.renew();
-                    terminal = fresh()?;
+                    terminal = cleared_terminal()?;
                     urgent = true;
                 }
                 Effect::Copy(text) => terminal::copy(&text),
                 effect => runner.run(effect, &model),
             }
         }
-        model.shed = runner.shed();
+        model.shed = runner.dropped_messages();
         if urgent || dirty && drawn.elapsed() >= FRAME {
             terminal.draw(|f| render(&model, &theme, &mut cache, f))?;
             model.scroll_limit = cache.scroll_limit;

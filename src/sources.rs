@@ -1,8 +1,8 @@
-//! Backends behind small traits, one file each, one shared HTTP layer.
+//! The interface to observability backends: small traits, one file per backend, and a shared HTTP layer.
 //!
-//! A [`Source`] says which kinds of signal it has; callers ask through [`AlertSource`], [`MetricSource`], [`LogSource`] and
-//! [`ChangeSource`] and get cleaned telemetry. An answer says whether it is whole and why not; a failure says its kind, so that "denied",
-//! "nothing there" and "not reachable" stay apart.
+//! A [`Source`] provides one or more kinds of signal, which callers query through [`AlertSource`], [`MetricSource`],
+//! [`LogSource`] and [`ChangeSource`]. All telemetry is cleaned. An answer lists its gaps, and a failure has a kind, so that
+//! "denied", "no data" and "unreachable" are distinct.
 
 pub mod alertmanager;
 pub mod fault;
@@ -25,141 +25,141 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 pub use crate::telemetry::log::Batch;
-use crate::telemetry::{Alert, ChangeEvent, Labels, LogLine, Rule, Series, Timestamp, Window};
+use crate::telemetry::{Alert, ChangeEvent, Labels, LogLine, Rule, Series, Window};
 pub use fault::{FaultKind, SourceError};
 
-/// What a source gave, and what is missing of it.
+/// The answer of a source, with what is missing from it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Answer<T> {
     pub value: T,
-    /// Why it is not whole; empty when it is.
+    /// Why the answer is incomplete; empty if it is complete.
     pub gaps: Vec<String>,
-    /// Items that there were, when more than were given is known to exist.
+    /// Parts that could not be read at all, such as a file; `gaps` names them too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failed: Vec<String>,
+    /// The number of items that exist, if it is known that there are more than in `value`.
     pub total: Option<u64>,
 }
 
 impl<T> Answer<T> {
-    /// A whole answer.
+    /// A complete answer.
     pub fn whole(value: T) -> Self {
-        Self { value, gaps: Vec::new(), total: None }
+        Self { value, gaps: Vec::new(), failed: Vec::new(), total: None }
     }
 
-    /// The same answer about another value.
+    /// The same answer with the value mapped.
     pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Answer<U> {
-        Answer { value: f(self.value), gaps: self.gaps, total: self.total }
+        Answer { value: f(self.value), gaps: self.gaps, failed: self.failed, total: self.total }
     }
 }
 
-/// The result of asking a source.
+/// The future of an answer of a source.
 pub type Asked<'a, T> = BoxFuture<'a, Result<Answer<T>, SourceError>>;
 
-/// What a source says about itself: a version, a number of files.
+/// The result of checking a source, for `doctor`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Probe {
+    /// What the source reports about itself, such as its version or the number of its files.
     pub detail: String,
-    /// Set when the source answers and yet is of no use as configured: what to do.
+    /// A warning with a remedy, if the source answers but is not useful as configured.
     pub warning: Option<String>,
 }
 
 impl Probe {
-    /// A source that can be used.
+    /// The result for a source that works.
     pub fn ok(detail: impl Into<String>) -> Self {
         Self { detail: detail.into(), warning: None }
     }
 
-    /// The files that match a source's globs; none is a warning.
+    /// The result for a source with a number of matching files. No files is a warning.
     pub fn files(count: usize) -> Self {
-        let warning = (count == 0).then(|| "No file matches yet: check the globs in paths.".to_owned());
+        let warning = (count == 0).then(|| "No files match yet. Check the globs in paths.".to_owned());
         Self { detail: format!("{} found", crate::telemetry::words::count(count, "file")), warning }
     }
 }
 
 /// A configured backend.
 pub trait Source: Send + Sync {
-    /// Its name in the configuration.
+    /// The name in the configuration.
     fn name(&self) -> &str;
-    /// Its type in the configuration.
+    /// The type in the configuration, such as `prometheus`.
     fn kind(&self) -> &str;
-    /// What it says of itself: a version, a number of files. For `doctor`.
+    /// Checks that the source can be used, for `doctor`.
     fn probe(&self) -> BoxFuture<'_, Result<Probe, SourceError>>;
-    /// Alerts, if it has any to give.
+    /// The source of alerts; `None` if this source has no alerts.
     fn alerts(&self) -> Option<&dyn AlertSource> {
         None
     }
-    /// Metrics, if it has any.
+    /// The source of metrics; `None` if this source has no metrics.
     fn metrics(&self) -> Option<&dyn MetricSource> {
         None
     }
-    /// Logs, if it has any.
+    /// The source of logs; `None` if this source has no logs.
     fn logs(&self) -> Option<&dyn LogSource> {
         None
     }
-    /// What was done to the system, if it knows.
+    /// The source of changes; `None` if this source has no changes.
     fn changes(&self) -> Option<&dyn ChangeSource> {
         None
     }
 }
 
-/// What was done to the system.
+/// Changes to the system, such as deployments.
 pub trait ChangeSource: Send + Sync {
-    /// Which call this is, for the evidence record.
+    /// The query, for the evidence record.
     fn query(&self, window: Window) -> String;
-    /// What was done within a window, the oldest first.
+    /// The changes within a window, oldest first.
     fn within(&self, window: Window) -> Asked<'_, Vec<ChangeEvent>>;
 }
 
-/// Alerts as they are now.
+/// The current alerts.
 pub trait AlertSource: Send + Sync {
-    /// Everything that is pending, firing or suppressed.
+    /// All pending, firing and suppressed alerts.
     fn active(&self) -> Asked<'_, Vec<Alert>>;
-    /// Which call this is, for the evidence record.
+    /// The query, for the evidence record.
     fn query(&self) -> String;
 }
 
 /// Metrics by query.
 pub trait MetricSource: Send + Sync {
-    /// Series over a window at a step in seconds (see [`step_for`]).
+    /// Series over a window. `step_secs` is the step in seconds (see [`step_for`]).
     fn range<'a>(&'a self, query: &'a str, window: Window, step_secs: f64) -> Asked<'a, Vec<Series>>;
-    /// Series at one moment: one sample each.
-    fn instant<'a>(&'a self, query: &'a str, at: Timestamp) -> Asked<'a, Vec<Series>>;
     /// The label sets that match a selector within a window.
     fn series<'a>(&'a self, selector: &'a str, window: Window) -> Asked<'a, Vec<Labels>>;
     /// The values of a label within a window, sorted.
     fn label_values<'a>(&'a self, label: &'a str, window: Window) -> Asked<'a, Vec<String>>;
-    /// The alerting rules; empty where the backend has none.
+    /// The alerting rules; empty if the backend has none.
     fn rules(&self) -> Asked<'_, Vec<Rule>>;
 }
 
-/// Lines of before that following a log begins with, per source.
+/// The number of earlier lines that following a log starts with, per source.
 pub const READ_BACK: usize = 200;
 
-/// Which log lines are wanted, in words that every log backend can turn into its own query.
+/// A selection of log lines that every log backend can translate into its own query.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct LogFilter {
-    /// Services; empty: all.
+    /// The services; empty selects all.
     pub services: Vec<String>,
-    /// Only lines whose level or words say that something went wrong.
+    /// Only lines whose level or text indicates an error.
     pub bad_only: bool,
-    /// The backend's own query, as typed by a person; the two above are then ignored.
+    /// A query in the backend's own language, as typed by a person. Overrides the two fields above.
     pub raw: Option<String>,
 }
 
-/// Log lines in time order (a line without a time stands after the one before it).
+/// Log lines in time order. A line without a time stays after the line before it.
 pub trait LogSource: Send + Sync {
-    /// The exact query that a filter becomes here.
+    /// The exact query that a filter is translated into.
     fn query<'a>(&'a self, filter: &'a LogFilter, window: Window) -> BoxFuture<'a, Result<String, SourceError>>;
     /// The newest `limit` lines of the window, oldest first.
     fn lines<'a>(&'a self, filter: &'a LogFilter, window: Window, limit: usize) -> Asked<'a, Vec<LogLine>>;
-    /// Lines per step, as series by level or service where the backend can tell.
-    fn counts<'a>(&'a self, filter: &'a LogFilter, window: Window, step_secs: f64) -> Asked<'a, Vec<Series>>;
-    /// Sends the last lines there are (at most [`READ_BACK`], as a batch of the past), then lines as they come, without a gap
-    /// between the two, until the receiver is gone. The sender never waits: what does not fit is dropped and counted in the
+    /// Sends the most recent lines (at most [`READ_BACK`], as a backlog batch), then new lines as they arrive, without a gap
+    /// in between, until the receiver is gone. The sender never waits: lines that do not fit are dropped and counted in the
     /// next batch.
     fn follow<'a>(&'a self, filter: &'a LogFilter, sink: mpsc::Sender<Batch>) -> BoxFuture<'a, Result<(), SourceError>>;
 }
 
-/// The step in seconds for a window: about 240 points, rounded up to a usual scrape interval and never below 5 s, so that
-/// a range stays far under Prometheus's limit of 11,000 points.
+/// The step in seconds for a window: about 240 points, rounded up to a round interval of at least 5 s. This stays far below
+/// Prometheus's limit of 11,000 points per series.
 pub fn step_for(window: Window) -> f64 {
     let raw = window.length().as_secs_f64() / 240.0;
     [5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 21_600.0]
@@ -171,9 +171,10 @@ pub fn step_for(window: Window) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::telemetry::Timestamp;
 
     #[test]
-    fn steps_keep_ranges_small() {
+    fn picks_a_step_with_few_points() {
         for (hours, step) in [(0, 5.0), (1, 15.0), (24, 600.0), (24 * 365, 86_400.0)] {
             let window = Window::before(Timestamp::from_secs(1_795_253_400), std::time::Duration::from_secs(hours * 3600));
             assert_eq!(step_for(window), step, "{hours}");

@@ -1,5 +1,5 @@
-//! The view: draws the model as a frame, and changes nothing. Scroll offsets that depend on the height of a list are kept in
-//! [`ViewCache`].
+//! Draws the model as a frame, without changing the model. [`ViewCache`] keeps the scroll offsets that depend on the size of
+//! the terminal.
 
 pub mod panels;
 pub mod text;
@@ -14,26 +14,26 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use crate::app::model::{Model, Screen};
 pub use theme::Theme;
 
-/// What depends on the size of the screen and not on the model alone.
+/// View state that depends on the size of the terminal, and so is not part of the model.
 #[derive(Debug, Default)]
 pub struct ViewCache {
     offsets: HashMap<&'static str, usize>,
-    /// The last offset that makes a difference for the text that was drawn last.
+    /// The largest useful scroll offset of the text that was drawn last, in lines.
     pub scroll_limit: usize,
 }
 
 impl ViewCache {
-    /// The first visible item of a list whose items have different heights.
+    /// The first visible item of a list whose items have different heights; 0 if none was set.
     pub fn first(&self, list: &'static str) -> usize {
         self.offsets.get(list).copied().unwrap_or(0)
     }
 
-    /// Remembers the first visible item.
+    /// Stores the first visible item of a list.
     pub fn set_first(&mut self, list: &'static str, first: usize) {
         self.offsets.insert(list, first);
     }
 
-    /// The first visible row of a list, moved as little as needed so that `selected` is visible.
+    /// The first visible row of a list of `length` rows, moved no further than needed to make the row `selected` visible.
     pub fn offset(&mut self, list: &'static str, selected: usize, height: usize, length: usize) -> usize {
         let offset = self.offsets.entry(list).or_default();
         if height == 0 {
@@ -49,10 +49,10 @@ impl ViewCache {
     }
 }
 
-/// The smallest screen on which the whole program is shown.
+/// The smallest terminal, in columns and rows, in which the screens are drawn.
 pub const MIN_SIZE: (u16, u16) = (60, 16);
 
-/// Draws everything.
+/// Draws the screen, with an open overlay on top. In a terminal smaller than [`MIN_SIZE`], draws only a short notice.
 pub fn render(model: &Model, theme: &Theme, cache: &mut ViewCache, frame: &mut Frame<'_>) {
     let area = frame.area();
     if area.width < MIN_SIZE.0 || area.height < MIN_SIZE.1 {
@@ -72,7 +72,7 @@ pub fn render(model: &Model, theme: &Theme, cache: &mut ViewCache, frame: &mut F
     }
 }
 
-/// A rectangle of at most this size in the middle of another one.
+/// A rectangle of at most the given size, centered in `area`.
 pub(crate) fn centered(area: Rect, width: u16, height: u16) -> Rect {
     let (width, height) = (width.min(area.width), height.min(area.height));
     Rect { x: area.x + (area.width - width) / 2, y: area.y + (area.height - height) / 2, width, height }

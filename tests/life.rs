@@ -345,7 +345,7 @@ fn what_is_purged_is_gone_from_the_file() {
     ok(d, &["declare", "--title", "a needle in the haystack", "--at", "2020-01-01T00:00:00Z"]);
     ok(d, &["incident", "status", "INC-1", "cancelled", "--reason", "a drill", "--at", "2020-01-02T00:00:00Z"]);
     ok(d, &["declare", "--title", "still open"]);
-    refused(d, &["purge", "INC-2"], "only closed");
+    refused(d, &["purge", "INC-2"], "Only closed");
     assert_eq!(json(d, &["purge", "INC-1"]).1, serde_json::json!({"purged": false, "incidents": ["INC-1"]}));
     assert_eq!(json(d, &["incident", "list"]).1["incidents"].as_array().unwrap().len(), 2, "nothing goes without --yes");
     ok(d, &["purge", "INC-1", "--yes", "--reason", "asked by bob@example.com"]);

@@ -174,10 +174,10 @@ fn what_could_be_read_is_told_and_what_could_not_is_named() {
     );
     let (code, lines, said) = told(&[&path("good.log"), &path("nowhere.log"), &path("wide.log")]);
     assert!(
-        code == Some(3) && lines == 55 && said.contains("check the path; it is left out") && said.contains("iconv"),
+        code == Some(3) && lines == 55 && said.contains("No such file or directory (os error 2); the file is left out") && said.contains("iconv"),
         "{code:?} {lines} {said}"
     );
-    for (file, words) in [("wide.log", "UTF-16"), (".", "it is a folder")] {
+    for (file, words) in [("wide.log", "UTF-16"), (".", "it is a directory")] {
         let (code, _, said) = told(&[&path(file)]);
         assert!(code == Some(1) && said.contains(words), "{said}");
     }

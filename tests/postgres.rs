@@ -19,6 +19,7 @@ use warroom::evidence::Body;
 use warroom::incident::{ActionKind, ActionScope, EvidenceId, Fact, IncidentId, NoteKind, Severity};
 use warroom::journal::team::TeamStore;
 use warroom::journal::{JournalError, Store};
+use warroom::telemetry::Explain;
 
 fn team(pg: &Pg, folder: &Path) -> TeamStore {
     TeamStore::open(&pg.url(), None, folder).unwrap()
@@ -216,7 +217,7 @@ fn a_bundle_is_made_without_the_server_and_without_what_waits() {
     assert_eq!(ana.raw(id).unwrap().len(), 2);
     let local = ana.create(declared("made alone")).unwrap()[0].incident;
     let error = ana.raw(local).unwrap_err().to_string();
-    assert!(error.contains("waits for the shared store"), "{error}");
+    assert!(error.contains("has not been merged into the shared store"), "{error}");
 }
 
 #[test]
@@ -269,8 +270,8 @@ fn a_database_made_anew_behind_the_same_name_is_noticed() {
     let sql = "INSERT INTO outbox (uid, incident, at, recorded_at, actor, fact) VALUES ('u', ?1, '2026-11-21T09:30:00Z', '2026-11-21T09:30:00Z', '{}', '{}')";
     outbox.execute(sql, [id.0]).unwrap();
     pg.sql("DROP SCHEMA warroom CASCADE");
-    let error = team(&pg, mine.path()).list().unwrap_err().to_string();
-    assert!(error.contains("another store") && error.contains("team-"), "{error}");
+    let error = team(&pg, mine.path()).list().unwrap_err().failure().line();
+    assert!(error.contains("for a different store with the same address") && error.contains("team-"), "{error}");
 }
 
 #[test]
@@ -314,7 +315,7 @@ fn stores_of_the_future_are_refused_and_left_alone() {
     let f = folder();
     let mut new = team(&pg, f.path());
     let error = new.list().unwrap_err();
-    assert!(matches!(error, JournalError::Newer { found: 99, .. }) && error.to_string().contains("update warroom"), "{error}");
+    assert!(matches!(error, JournalError::Newer { found: 99, .. }) && error.failure().line().contains("Update warroom"), "{error}");
     // Asked again it says the same, and keeps nothing.
     assert!(matches!(new.list(), Err(JournalError::Newer { .. })));
     assert!(matches!(new.append(id, 1, note("x")), Err(JournalError::Newer { .. })));
@@ -355,11 +356,11 @@ fn a_broken_chain_and_a_store_written_anew_are_found() {
 fn refusals_of_the_server_are_told_with_their_remedy() {
     let (pg, mine) = (Pg::start(), folder());
     let url = pg.url().replace("/postgres", "/nothere");
-    let error = TeamStore::open(&url, None, mine.path()).unwrap().list().unwrap_err().to_string();
+    let error = TeamStore::open(&url, None, mine.path()).unwrap().list().unwrap_err().failure().line();
     assert!(error.contains("nothere") && error.contains("database"), "{error}");
     pg.sql("CREATE ROLE guest LOGIN");
     let url = pg.url().replace("warroom@", "guest@");
-    let error = TeamStore::open(&url, None, mine.path()).unwrap().list().unwrap_err().to_string();
+    let error = TeamStore::open(&url, None, mine.path()).unwrap().list().unwrap_err().failure().line();
     assert!(error.contains("schema warroom"), "{error}");
     // Where the administrator made the schema, no right to make one is needed.
     pg.sql("CREATE SCHEMA warroom AUTHORIZATION guest");
@@ -377,11 +378,11 @@ fn verify_finds_what_is_missing_and_a_list_that_tells_another_story() {
     pg.sql("UPDATE warroom.incident SET head = replace(head, '\"shared\"', '\"harmless\"')");
     let broken: Vec<String> = ana.verify().unwrap().broken.into_iter().map(|b| format!("{} {}", b.seq, b.what)).collect();
     assert!(broken.iter().any(|b| b.starts_with("2 the evidence body") && b.ends_with("is not in the store")), "{broken:?}");
-    assert!(broken.iter().any(|b| b.contains("another title")), "{broken:?}");
+    assert!(broken.iter().any(|b| b.contains("a different title")), "{broken:?}");
     pg.sql("DELETE FROM warroom.incident");
     assert!(ana.verify().unwrap().broken.iter().any(|b| b.what.contains("its row")));
     pg.sql("DELETE FROM warroom.entry");
-    assert!(team(&pg, folder().path()).verify().unwrap().broken.iter().any(|b| b.what.contains("gone with all")));
+    assert!(team(&pg, folder().path()).verify().unwrap().broken.iter().any(|b| b.what.contains("disappeared with all")));
 }
 
 #[test]
@@ -410,7 +411,7 @@ fn a_server_elsewhere_is_reached_over_tls_with_its_certificate_checked_and_a_pas
     let made = run(&config, "s3cret", &["declare", "--title", "over TLS"]);
     assert!(made.status.success() && program::stderr(&made).is_empty(), "{}", program::stderr(&made));
     let wrong = run(&config, "wrong", &["incident", "list"]);
-    assert!(wrong.status.code() == Some(1) && program::stderr(&wrong).contains("password_env"), "{}", program::stderr(&wrong));
+    assert!(wrong.status.code() == Some(1) && program::stderr(&wrong).contains("Check the user name, the password in [store]"), "{}", program::stderr(&wrong));
     assert!(!program::stderr(&wrong).contains("wrong"), "no password is ever shown");
     let strange = f.path().join("d.toml");
     std::fs::write(&strange, format!("[store]\nurl = \"{}\"\npassword_env = \"DB_PASSWORD\"\n", url("sslmode=verify-full")))
@@ -448,7 +449,7 @@ fn two_people_share_an_incident_on_the_command_line() {
         program::warroom(who, args).env("WARROOM_STORE", pg_url(&pg)).env("WARROOM_USER", name).output().unwrap()
     };
     let output = run(mine.path(), "ana", &["incident", "note", "INC-1", "written in a train"]);
-    assert!(output.status.success() && program::stderr(&output).contains("out of reach"), "{}", program::stderr(&output));
+    assert!(output.status.success() && program::stderr(&output).contains("is unreachable"), "{}", program::stderr(&output));
     assert!(program::stderr(&output).contains("1 entry is waiting"), "{}", program::stderr(&output));
     assert_eq!(run(mine.path(), "ana", &["verify"]).status.code(), Some(3), "what could not be checked is told");
     pg.up();

@@ -69,11 +69,11 @@ fn verify_finds_what_is_missing_and_a_list_that_tells_another_story() {
     raw.execute_batch("DELETE FROM body; UPDATE incident SET head = replace(head, '\"shared\"', '\"harmless\"')").unwrap();
     let broken: Vec<String> = store.verify().unwrap().broken.into_iter().map(|b| format!("{} {}", b.seq, b.what)).collect();
     assert!(broken.iter().any(|b| b.starts_with("2 the evidence body") && b.ends_with("is not in the store")), "{broken:?}");
-    assert!(broken.iter().any(|b| b.contains("another title")), "{broken:?}");
+    assert!(broken.iter().any(|b| b.contains("a different title")), "{broken:?}");
     raw.execute("DELETE FROM incident", []).unwrap();
     assert!(store.verify().unwrap().broken.iter().any(|b| b.what.contains("its row")));
     raw.execute("DELETE FROM entry", []).unwrap();
-    assert!(store.verify().unwrap().broken.iter().any(|b| b.what.contains("gone with all")), "nothing is left of it");
+    assert!(store.verify().unwrap().broken.iter().any(|b| b.what.contains("disappeared with all")), "nothing is left of it");
     // What an older version had is known from the migration on.
     assert_eq!(store.create(contract::declared("next")).unwrap()[0].incident.0, 2, "its number is not given again");
 }

@@ -180,7 +180,7 @@ fn the_demo_is_walked_through_from_alert_to_report() {
     s.until("New log patterns");
     s.until("claims:");
     s.keys("A");
-    s.until("what for");
+    s.until("Purpose of the action item");
     s.esc();
     s.keys("7A\r");
     s.until("Action item to prevent");
@@ -216,11 +216,11 @@ fn eighty_by_twenty_four_has_everything_and_resizing_is_safe() {
 #[test]
 fn signals_give_the_terminal_back() {
     use rustix::process::Signal;
-    for signal in [Signal::TERM, Signal::HUP, Signal::INT] {
+    for (signal, status) in [(Signal::TERM, 143), (Signal::HUP, 129), (Signal::INT, 130)] {
         let mut s = Screen::warroom(&["demo"], 100, 30);
         s.until("5 firing");
         s.signal(signal);
-        assert_eq!(s.ended(), 0, "{signal:?}");
+        assert_eq!(s.ended(), status, "{signal:?}");
         s.assert_given_back();
     }
 }
@@ -417,7 +417,7 @@ fn two_people_share_a_room() {
 
     pg.crash();
     ana.keys("nwritten without the server\r");
-    ana.until("store ○ away");
+    ana.until("store ○ unreachable");
     ana.until("↯1 unsynced");
     ana.until("written without the server ↯");
     ben.keys("nben writes too\r");

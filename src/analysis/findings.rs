@@ -11,7 +11,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 pub use context::CHANGE_LOOKBACK as CHANGES_BEFORE;
-pub use theories::CHANGE_GAP_PREFIX;
 
 use super::movement::{Direction, Movement};
 use super::patterns::{Change, Pattern};
@@ -139,6 +138,8 @@ pub struct Signals {
     pub matrix: Option<Matrix>,
     /// What could not be checked, with the reason.
     pub gaps: Vec<String>,
+    /// Gaps of change sources, which leave only the changes unknown.
+    pub change_gaps: Vec<String>,
 }
 
 /// A finding that refers to its evidence by key.
@@ -180,7 +181,7 @@ pub fn findings(signals: &Signals) -> Vec<Finding> {
     out.extend(context::expiring(signals));
     out.extend(related(signals));
     out.extend(unchanged(signals));
-    out.extend(signals.gaps.iter().map(|gap| Finding {
+    out.extend(signals.gaps.iter().chain(&signals.change_gaps).map(|gap| Finding {
         kind: FindingKind::Gap,
         title: "Data gap".to_owned(),
         text: gap.clone(),

@@ -1,5 +1,5 @@
-//! The table of all actions in the terminal UI. Keys are bound to them in `keys.toml` (see [`super::keymap`]); help, footer and palette are
-//! drawn from both.
+//! The table of all actions in the terminal UI. Keys are bound to them in `keys.toml` (see [`super::keymap`]); help, footer
+//! and palette are drawn from both.
 
 /// The part of the screen in which a key or an action applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,5 +1,5 @@
-//! The state of the board: grouped alerts, incidents, source status, filter and selection. The selection is stored by identity, so that
-//! it stays on its row when new data arrives. Also [`Filter`], which all lists use.
+//! The state of the board: grouped alerts, incidents, source status, filter and selection. The selection is stored by
+//! identity, so that it stays on its row when new data arrives. Also [`Filter`], which all lists use.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -109,11 +109,11 @@ impl Board {
             .collect();
         self.arrived_at = Some(at);
         self.refreshing = false;
-        self.lay_out();
+        self.rebuild_rows();
     }
 
     /// Replaces the list of incidents.
-    pub fn take_incidents(&mut self, incidents: Vec<Summary>) {
+    pub fn set_incidents(&mut self, incidents: Vec<Summary>) {
         self.owners.clear();
         for head in incidents.iter().filter(|h| h.status.is_open()) {
             for fingerprint in &head.alerts {
@@ -126,11 +126,12 @@ impl Board {
         if !self.selected_incident.is_some_and(|id| listed.contains(&id)) {
             self.selected_incident = listed.first().copied();
         }
-        self.lay_out();
+        self.rebuild_rows();
     }
 
-    /// Rebuilds the rows. Call this after any change to alerts, incidents, grouping or filter. Keeps the selection if its row still exists.
-    pub fn lay_out(&mut self) {
+    /// Rebuilds the rows. Call this after any change to alerts, incidents, grouping or filter. Keeps the selection if its
+    /// row still exists.
+    pub fn rebuild_rows(&mut self) {
         let place = self.position();
         let filter = Filter::new(&self.filter);
         let shown: Vec<usize> =
@@ -155,7 +156,7 @@ impl Board {
     }
 
     fn is_shown(&self, alert: &Alert, filter: &Filter) -> bool {
-        (!self.only_new || self.owner(&alert.fingerprint).is_none()) && filter.matches(&haystack(alert))
+        (!self.only_new || self.owner(&alert.fingerprint).is_none()) && filter.matches(&searchable_text(alert))
     }
 
     /// The identity of a row.
@@ -191,24 +192,28 @@ impl Board {
     }
 
     /// The fingerprints that a row represents: its alert, or all alerts of its group.
-    pub fn below(&self, position: usize) -> Vec<String> {
+    pub fn fingerprints_at(&self, position: usize) -> Vec<String> {
         let fingerprint = |r: &Row| match r {
             Row::Alert { index } => self.alerts.get(*index).map(|a| a.fingerprint.clone()),
             Row::Group { .. } => None,
         };
         match self.rows.get(position) {
-            Some(Row::Group { .. }) => {
-                self.rows.iter().skip(position + 1).take_while(|r| matches!(r, Row::Alert { .. })).filter_map(fingerprint).collect()
-            }
+            Some(Row::Group { .. }) => self
+                .rows
+                .iter()
+                .skip(position + 1)
+                .take_while(|r| matches!(r, Row::Alert { .. }))
+                .filter_map(fingerprint)
+                .collect(),
             Some(row) => fingerprint(row).into_iter().collect(),
             None => Vec::new(),
         }
     }
 
     /// The alerts that an action applies to: the marked ones or, if none is marked, those of the selected row.
-    pub fn chosen(&self) -> Vec<&Alert> {
+    pub fn target_alerts(&self) -> Vec<&Alert> {
         let fingerprints: BTreeSet<String> = if self.marked.is_empty() {
-            self.below(self.position().unwrap_or(0)).into_iter().collect()
+            self.fingerprints_at(self.position().unwrap_or(0)).into_iter().collect()
         } else {
             self.marked.clone()
         };
@@ -223,15 +228,15 @@ impl Board {
 }
 
 /// The text that the filter matches, in lower case.
-fn haystack(alert: &Alert) -> String {
+fn searchable_text(alert: &Alert) -> String {
     let labels: Vec<String> = alert.labels.iter().map(|(k, v)| format!("{k}={v}")).collect();
     format!("{} {} {} {} {}", alert.name, alert.severity.short(), alert.state.word(), alert.summary(), labels.join(" "))
         .to_lowercase()
 }
 
-/// A filter as typed: words that must all occur, `!word` that must not occur, `~regex` that must match, `!~regex` that must not match.
-/// An empty filter matches everything. A regex that is not valid (because it is still being typed) is matched as a word.
-/// The flag of each term is `true` if the term must match, `false` if it must not.
+/// A filter as typed: words that must all occur, `!word` that must not occur, `~regex` that must match, `!~regex` that must
+/// not match. An empty filter matches everything. A regex that is not valid (because it is still being typed) is matched as
+/// a word. The flag of each term is `true` if the term must match, `false` if it must not.
 pub struct Filter(Vec<(bool, Term)>);
 
 enum Term {
@@ -263,8 +268,8 @@ impl Filter {
         Some(format!("~{found} is not a valid regular expression and is matched as text"))
     }
 
-    /// The byte ranges of a text that the positive terms match, for highlighting: sorted, and merged where they overlap or touch. Words
-    /// match ASCII letters in any case, other letters only in lower case.
+    /// The byte ranges of a text that the positive terms match, for highlighting: sorted, and merged where they overlap or
+    /// touch. Words match ASCII letters in any case, other letters only in lower case.
     pub fn spans(&self, text: &str) -> Vec<std::ops::Range<usize>> {
         // ASCII lower case keeps the length, so that positions are valid in both texts.
         let lower = text.to_ascii_lowercase();

@@ -1,5 +1,5 @@
-//! A one-line text editor with the usual editing keys. Written by hand because the editing crates move by character, which splits emoji
-//! and accents; this one moves by grapheme.
+//! A one-line text editor with the usual editing keys. Written by hand because the editing crates move by character, which
+//! splits emoji and accents; this one moves by grapheme.
 
 use unicode_segmentation::UnicodeSegmentation;
 

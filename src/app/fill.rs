@@ -1,4 +1,5 @@
-//! Parses what people type on one line into the parameters of a command: `ben 5 check the replica`, `09:27 the first mail`, `… next 45m`.
+//! Parses what people type on one line into the parameters of a command: `ben 5 check the replica`, `09:27 the first mail`,
+//! `… next 45m`.
 
 use std::path::PathBuf;
 
@@ -7,8 +8,8 @@ use crate::incident::{Command, NextUpdate};
 use crate::telemetry::Moment;
 use crate::telemetry::time::parse_duration;
 
-/// Fills in the parameters of a command from a typed line. Of several optional parameters (of an impact, or a change of an action item),
-/// the line goes into the one that is set to an empty text.
+/// Fills in the parameters of a command from a typed line. Of several optional parameters (of an impact, or a change of an
+/// action item), the line goes into the one that is set to an empty text.
 ///
 /// # Errors
 /// What to type instead, if the line does not have the expected form.

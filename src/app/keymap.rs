@@ -1,5 +1,5 @@
-//! The key bindings: the embedded `keys.toml`, overridden key by key by the user's file. Invalid lines of the user's file are reported;
-//! the rest applies.
+//! The key bindings: the embedded `keys.toml`, overridden key by key by the user's file. Invalid lines of the user's file
+//! are reported; the rest applies.
 
 use std::collections::BTreeMap;
 
@@ -58,7 +58,8 @@ impl Default for Keymap {
 }
 
 impl Keymap {
-    /// The default keys, overridden by a user's file (its name for messages, and its text). Also returns the problems in that file.
+    /// The default keys, overridden by a user's file (its name for messages, and its text). Also returns the problems in
+    /// that file.
     pub fn with_user(user: Option<(&str, &str)>) -> (Self, Vec<FileProblem>) {
         let mut problems = Vec::new();
         let mut bindings = read("keys.toml", DEFAULT, false, &mut problems);
@@ -121,8 +122,8 @@ impl Keymap {
         }
     }
 
-    /// Bindings that can never be reached, because a shorter sequence in the same context starts with the same keys. Only conflicts that
-    /// involve a binding of the user are reported.
+    /// Bindings that can never be reached, because a shorter sequence in the same context starts with the same keys. Only
+    /// conflicts that involve a binding of the user are reported.
     fn unreachable(&self, file: &str, text: &str) -> Vec<FileProblem> {
         let is_hidden = |b: &&Binding| {
             self.bindings

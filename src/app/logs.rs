@@ -7,7 +7,7 @@ use crate::telemetry::log::Batch;
 use crate::telemetry::{LogLine, Timestamp};
 
 /// The number of lines that are kept.
-pub const RING: usize = 5000;
+pub const MAX_LINES: usize = 5000;
 
 /// The state of the live logs. Lines are numbered from 0 in the order in which they arrived.
 #[derive(Clone, Debug)]
@@ -27,33 +27,33 @@ pub struct Logs {
     /// The current search: highlighted, and navigated with next and previous. It hides nothing.
     pub search: String,
     /// Previous searches.
-    pub searches: Recall,
+    pub searches: InputHistory,
     /// Previous filters.
-    pub filters: Recall,
+    pub filters: InputHistory,
     /// The number of the selected line. It stays selected while lines arrive.
     pub selected: Option<u64>,
 }
 
 /// Texts that were typed before, oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Recall(Vec<String>);
+pub struct InputHistory(Vec<String>);
 
 /// The number of texts that are kept.
-const RECALLED: usize = 30;
+const MAX_HISTORY: usize = 30;
 
-impl Recall {
+impl InputHistory {
     /// Adds a text as the most recent one. An earlier copy of it is removed; an empty text is ignored.
-    pub fn keep(&mut self, text: &str) {
+    pub fn push(&mut self, text: &str) {
         if !text.is_empty() {
             self.0.retain(|t| t != text);
             self.0.push(text.to_owned());
-            let excess = self.0.len().saturating_sub(RECALLED);
+            let excess = self.0.len().saturating_sub(MAX_HISTORY);
             self.0.drain(..excess);
         }
     }
 
-    /// The text before `now` (`back`), or after it. A `now` that is not in the history counts as the position after the most recent text.
-    /// After the most recent text comes the empty text; `None` if there is nothing further.
+    /// The text before `now` (`back`), or after it. A `now` that is not in the history counts as the position after the most
+    /// recent text. After the most recent text comes the empty text; `None` if there is nothing further.
     pub fn step(&self, now: &str, back: bool) -> Option<&str> {
         let at = self.0.iter().position(|t| t == now).unwrap_or(self.0.len());
         if back {
@@ -78,8 +78,8 @@ impl Default for Logs {
             wrap: false,
             filter: String::new(),
             search: String::new(),
-            searches: Recall::default(),
-            filters: Recall::default(),
+            searches: InputHistory::default(),
+            filters: InputHistory::default(),
             selected: None,
         }
     }
@@ -93,23 +93,23 @@ impl Logs {
         (self.is_live, self.is_following) = (true, true);
     }
 
-    /// Adds lines and removes the oldest ones beyond [`RING`]. A backlog is merged by time, other lines are appended.
-    pub fn take(&mut self, batch: Batch) {
+    /// Adds lines and removes the oldest ones beyond [`MAX_LINES`]. A backlog is merged by time, other lines are appended.
+    pub fn add(&mut self, batch: Batch) {
         self.shed += batch.dropped;
         if batch.is_backlog {
-            self.take_past(batch.lines);
+            self.add_backlog(batch.lines);
             return;
         }
         self.taken += u64::try_from(batch.lines.len()).unwrap_or(0);
         // If the batch is larger than the ring, only its end is kept.
-        let skip = batch.lines.len().saturating_sub(RING);
-        let overflow = (self.ring.len() + batch.lines.len() - skip).saturating_sub(RING);
+        let skip = batch.lines.len().saturating_sub(MAX_LINES);
+        let overflow = (self.ring.len() + batch.lines.len() - skip).saturating_sub(MAX_LINES);
         self.ring.drain(..overflow.min(self.ring.len()));
         self.ring.extend(batch.lines.into_iter().skip(skip));
     }
 
     /// Merges earlier lines by time. The selected line stays selected.
-    fn take_past(&mut self, past: Vec<LogLine>) {
+    fn add_backlog(&mut self, past: Vec<LogLine>) {
         let first = self.taken.saturating_sub(u64::try_from(self.ring.len()).unwrap_or(0));
         let place = self.selected.and_then(|s| usize::try_from(s.checked_sub(first)?).ok());
         self.taken += u64::try_from(past.len()).unwrap_or(0);
@@ -123,7 +123,7 @@ impl Logs {
             past.into_iter().map(|line| (key(&mut last, &line), None, line)).collect();
         all.extend(self.ring.drain(..).enumerate().map(|(i, line)| (key(&mut before, &line), Some(i), line)));
         all.sort_by_key(|(at, ..)| *at);
-        let skip = all.len().saturating_sub(RING);
+        let skip = all.len().saturating_sub(MAX_LINES);
         if let Some(moved) = place.and_then(|place| all.iter().position(|(_, i, _)| *i == Some(place))) {
             self.selected = Some(first + u64::try_from(moved).unwrap_or(0));
         }
@@ -139,11 +139,11 @@ impl Logs {
         if self.only_errors && !line.is_error() {
             return false;
         }
-        self.filter.is_empty() || filter.matches(&hay(line))
+        self.filter.is_empty() || filter.matches(&searchable_text(line))
     }
 
-    /// The lines to show with their numbers: at most `most`, oldest first. They end at the newest line or, when the view does not follow,
-    /// half a screen (`most / 2`) after the selected line.
+    /// The lines to show with their numbers: at most `most`, oldest first. They end at the newest line or, when the view
+    /// does not follow, half a screen (`most / 2`) after the selected line.
     pub fn window(&self, most: usize) -> Vec<(u64, &LogLine)> {
         let first = self.taken.saturating_sub(u64::try_from(self.ring.len()).unwrap_or(0));
         let number = |i: usize| first + u64::try_from(i).unwrap_or(0);
@@ -174,19 +174,19 @@ impl Logs {
 
     /// Moves the selection by a number of visible lines and stops following. Moving past the end follows again.
     pub fn step(&mut self, by: isize) {
-        self.walk(by.unsigned_abs(), by > 0, |_| true);
+        self.move_selection(by.unsigned_abs(), by > 0, |_| true);
     }
 
     /// Selects the next or previous error.
     pub fn to_error(&mut self, forward: bool) {
-        self.walk(1, forward, LogLine::is_error);
+        self.move_selection(1, forward, LogLine::is_error);
     }
 
     /// Selects the next or previous line that matches the search; `false` if there is none.
     pub fn to_hit(&mut self, forward: bool) -> bool {
         let search = Filter::new(&self.search);
         let before = (self.selected, self.is_following);
-        self.walk(1, forward, |line| search.matches(&hay(line)));
+        self.move_selection(1, forward, |line| search.matches(&searchable_text(line)));
         // After the last match, stay there instead of jumping to the end.
         if self.is_following && !before.1 {
             (self.selected, self.is_following) = before;
@@ -195,18 +195,18 @@ impl Logs {
         self.selected != before.0
     }
 
-    /// Selects the selected line if it matches the search, else the nearest match before it, else the nearest one after it. When the view
-    /// follows, this is the newest match. `false` if no line matches.
+    /// Selects the selected line if it matches the search, else the nearest match before it, else the nearest one after it.
+    /// When the view follows, this is the newest match. `false` if no line matches.
     pub fn search_from_here(&mut self) -> bool {
         let search = Filter::new(&self.search);
         let filter = Filter::new(&self.filter);
-        let matches = |line: &LogLine| self.is_shown(line, &filter) && search.matches(&hay(line));
+        let matches = |line: &LogLine| self.is_shown(line, &filter) && search.matches(&searchable_text(line));
         let is_here = !self.is_following && self.current().is_some_and(matches);
         is_here || self.to_hit(false) || self.to_hit(true)
     }
 
     /// Moves the selection over `steps` visible lines that satisfy `accept`. Moving forward past the last one follows the end.
-    fn walk(&mut self, steps: usize, forward: bool, accept: impl Fn(&LogLine) -> bool) {
+    fn move_selection(&mut self, steps: usize, forward: bool, accept: impl Fn(&LogLine) -> bool) {
         let first = self.taken.saturating_sub(u64::try_from(self.ring.len()).unwrap_or(0));
         let start = self.selected.unwrap_or(self.taken).clamp(first, self.taken);
         let place = usize::try_from(start - first).unwrap_or(0);
@@ -229,7 +229,7 @@ impl Logs {
 }
 
 /// The text that filter and search match, in lower case.
-fn hay(line: &LogLine) -> String {
+fn searchable_text(line: &LogLine) -> String {
     format!("{} {} {}", line.service.as_deref().unwrap_or(""), line.level.map_or("", |l| l.word()), line.message).to_lowercase()
 }
 
@@ -241,7 +241,7 @@ mod tests {
     fn search_selects_matches_and_keeps_the_other_lines() {
         let mut logs = Logs::default();
         let lines = (0..50).map(|i| LogLine::plain(if i % 10 == 3 { format!("Pool full {i}") } else { format!("line {i}") }));
-        logs.take(Batch { lines: lines.collect(), ..Batch::default() });
+        logs.add(Batch { lines: lines.collect(), ..Batch::default() });
         logs.search = "pool".to_owned();
         let at = |logs: &Logs| logs.current().unwrap().message.clone();
         assert!(logs.search_from_here());
@@ -265,15 +265,15 @@ mod tests {
         let shown = |logs: &Logs| logs.window(20).iter().map(|(_, l)| l.message.clone()).collect::<Vec<_>>();
         let mut logs = Logs::default();
         logs.begin();
-        logs.take(past(vec![line(10, "a"), LogLine::plain("\tat a".to_owned()), line(30, "c")]));
-        logs.take(Batch { lines: vec![line(40, "live"), line(5, "live with a slow clock")], ..Batch::default() });
+        logs.add(past(vec![line(10, "a"), LogLine::plain("\tat a".to_owned()), line(30, "c")]));
+        logs.add(Batch { lines: vec![line(40, "live"), line(5, "live with a slow clock")], ..Batch::default() });
         assert_eq!(shown(&logs), ["a", "\tat a", "c", "live", "live with a slow clock"], "live lines are appended");
         logs.search = "live".to_owned();
         assert!(logs.search_from_here() && logs.to_hit(false));
-        logs.take(past(vec![line(20, "b"), line(35, "d")]));
+        logs.add(past(vec![line(20, "b"), line(35, "d")]));
         assert_eq!(logs.current().unwrap().message, "live", "the selected line stays selected");
         assert_eq!((logs.taken(), &shown(&logs)[..6]), (7, &["a", "\tat a", "b", "c", "d", "live"].map(String::from)[..]));
-        logs.take(past((0..2 * RING as i64).map(|i| line(i - 20_000, "many")).collect()));
+        logs.add(past((0..2 * MAX_LINES as i64).map(|i| line(i - 20_000, "many")).collect()));
         assert_eq!(logs.current().unwrap().message, "live");
         logs.begin();
         assert_eq!((logs.taken(), logs.is_following, logs.search.as_str()), (0, true, "live"));
@@ -281,12 +281,12 @@ mod tests {
 
     #[test]
     fn recalls_previous_texts() {
-        let mut recall = Recall::default();
-        ["a", "b", "a", ""].iter().for_each(|t| recall.keep(t));
-        assert_eq!((recall.step("", true), recall.step("a", true), recall.step("b", true)), (Some("a"), Some("b"), None));
-        assert_eq!((recall.step("b", false), recall.step("a", false), recall.step("x", false)), (Some("a"), Some(""), None));
-        (0..99).for_each(|n| recall.keep(&n.to_string()));
-        assert_eq!(recall.0.len(), RECALLED);
+        let mut history = InputHistory::default();
+        ["a", "b", "a", ""].iter().for_each(|t| history.push(t));
+        assert_eq!((history.step("", true), history.step("a", true), history.step("b", true)), (Some("a"), Some("b"), None));
+        assert_eq!((history.step("b", false), history.step("a", false), history.step("x", false)), (Some("a"), Some(""), None));
+        (0..99).for_each(|n| history.push(&n.to_string()));
+        assert_eq!(history.0.len(), MAX_HISTORY);
     }
 
     #[test]
@@ -297,13 +297,13 @@ mod tests {
             dropped: 1,
             is_backlog: false,
         };
-        logs.take(lines(0, 100));
+        logs.add(lines(0, 100));
         logs.step(-1);
         let selected = logs.current().unwrap().message.clone();
-        logs.take(lines(100, 4000));
+        logs.add(lines(100, 4000));
         assert_eq!(logs.current().unwrap().message, selected);
-        logs.take(lines(4000, 30_000));
-        assert_eq!(logs.window(usize::MAX).len().max(1), logs.window(usize::MAX).len().clamp(1, RING));
+        logs.add(lines(4000, 30_000));
+        assert_eq!(logs.window(usize::MAX).len().max(1), logs.window(usize::MAX).len().clamp(1, MAX_LINES));
         assert_eq!((logs.taken(), logs.shed), (30_000, 3));
         logs.is_following = true;
         assert_eq!(logs.window(2).iter().map(|(_, l)| l.message.as_str()).collect::<Vec<_>>(), ["line 29998", "line 29999"]);

@@ -31,7 +31,7 @@ pub enum Msg {
     Planned(IncidentId, Result<(String, String), Failure>),
     Answering(u64, Delta),
     Answered(u64, Result<String, Failure>),
-    ReportMade(IncidentId, String),
+    ReportReady(IncidentId, String),
     Exported(String),
     /// The file of an export already exists. Asks whether to replace it.
     ExportExists {
@@ -40,7 +40,7 @@ pub enum Msg {
     },
     StoreChanged(StoreState),
     /// A title and a text to show.
-    TextMade(String, String),
+    TextReady(String, String),
     /// The exact command that would page someone, to be confirmed.
     PageReady {
         id: IncidentId,

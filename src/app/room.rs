@@ -1,5 +1,5 @@
-//! The state of the incident room: the incident, the open tab, the selections, and the question being answered. Also the rows that each
-//! tab lists.
+//! The state of the incident room: the incident, the open tab, the selections, and the question being answered. Also the
+//! rows that each tab lists.
 
 use std::collections::BTreeMap;
 
@@ -103,7 +103,7 @@ impl Shown {
         }
     }
 
-    fn takes(self, entry: &Entry) -> bool {
+    fn includes(self, entry: &Entry) -> bool {
         match self {
             Self::All => true,
             Self::People => entry.actor.kind == ActorKind::Human,
@@ -191,7 +191,7 @@ impl Room {
             .timeline()
             .into_iter()
             .filter(|e| self.show_details || !e.fact.is_detail())
-            .filter(|e| self.shown.takes(e))
+            .filter(|e| self.shown.includes(e))
             // Building the text of every entry is slow in a long timeline, so skip it without a filter.
             .filter(|e| {
                 self.filter.is_empty()
@@ -248,8 +248,8 @@ impl Room {
         all
     }
 
-    /// The sources that failed in the last investigation while their earlier patterns are still shown, each with the end of the window of
-    /// those patterns.
+    /// The sources that failed in the last investigation while their earlier patterns are still shown, each with the end of
+    /// the window of those patterns.
     pub fn stale_patterns(&self) -> Vec<(&str, Timestamp)> {
         let Some(investigation) = self.incident.as_ref().and_then(|i| i.investigation.as_ref()) else { return Vec::new() };
         let has_failed = |name: &str| investigation.sources.iter().any(|s| s.name == name && s.status == SourceStatus::Failed);

@@ -29,7 +29,8 @@ pub fn update(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
     }
     let before = charted_alert(model);
     let mut effects = handle(model, at, msg);
-    // The chart follows the selected alert, no matter what changed the selection: a key, a filter, new alerts, or returning to the board.
+    // The chart follows the selected alert, no matter what changed the selection: a key, a filter, new alerts, or returning
+    // to the board.
     let is_fetch = |e: &Effect| matches!(e, Effect::FetchSeries(_));
     if charted_alert(model) != before
         && !effects.iter().any(is_fetch)
@@ -68,7 +69,7 @@ fn handle(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
             Vec::new()
         }
         Msg::LogsArrived(batch) => {
-            model.logs.take(batch);
+            model.logs.add(batch);
             Vec::new()
         }
         Msg::Progressed(id, text) => {
@@ -99,7 +100,7 @@ fn handle(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
             Vec::new()
         }
         Msg::Answered(request, result) => answered(model, request, result),
-        Msg::ReportMade(id, text) => {
+        Msg::ReportReady(id, text) => {
             if let Some(room) = model.room.as_mut().filter(|r| r.id == id) {
                 room.report = Some(text);
             }
@@ -117,7 +118,7 @@ fn handle(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
             Vec::new()
         }
         Msg::StoreChanged(state) => store_changed(model, state),
-        Msg::TextMade(title, text) => {
+        Msg::TextReady(title, text) => {
             // Do not replace anything that was opened in the meantime.
             if model.overlay.is_none() {
                 model.overlay = Some(super::Overlay::Text { title, text, scroll: 0 });
@@ -251,7 +252,7 @@ fn listed(model: &mut Model, summaries: Vec<crate::incident::Summary>) -> Vec<Ef
         // The number can also become smaller: entries get other numbers when they are merged.
         (head.last_seq != last_read).then_some(room.id)
     });
-    model.board.take_incidents(summaries);
+    model.board.set_incidents(summaries);
     newer.map(Effect::ReadIncident).into_iter().collect()
 }
 
@@ -308,7 +309,8 @@ fn answered(model: &mut Model, request: u64, result: Result<String, Failure>) ->
     id.map(Effect::ReadIncident).into_iter().chain([Effect::ListIncidents]).collect()
 }
 
-/// Proposes a severity from the alerts, with the reason: SEV2 if any alert is critical, else SEV3. A person confirms or changes it.
+/// Proposes a severity from the alerts, with the reason: SEV2 if any alert is critical, else SEV3. A person confirms or
+/// changes it.
 pub(super) fn propose(alerts: &[&crate::telemetry::Alert]) -> (crate::incident::Severity, String) {
     use crate::incident::Severity;
     use crate::telemetry::AlertSeverity;

@@ -20,6 +20,7 @@ use crate::telemetry::{Failure, Timestamp};
 pub enum ActionCommand {
     /// Add an action item
     Add {
+        /// Incident, such as INC-1
         #[arg(value_parser = id_arg)]
         id: IncidentId,
         #[command(flatten)]
@@ -29,10 +30,12 @@ pub enum ActionCommand {
     },
     /// Mark an action item as done
     Done {
+        /// Incident, such as INC-1
         #[arg(value_parser = id_arg)]
         id: IncidentId,
+        /// Action item, such as A1
         action: ActionId,
-        /// The result
+        /// Result
         #[arg(long, value_name = "TEXT")]
         result: Option<String>,
         #[command(flatten)]
@@ -40,62 +43,70 @@ pub enum ActionCommand {
     },
     /// Change an action item
     Edit {
+        /// Incident, such as INC-1
         #[arg(value_parser = id_arg)]
         id: IncidentId,
+        /// Action item, such as A1
         action: ActionId,
         #[command(flatten)]
         change: Box<EditArgs>,
         #[command(flatten)]
         when: When,
     },
-    /// Drop an action item, with the reason
+    /// Drop an action item that will not be done
     Drop {
+        /// Incident, such as INC-1
         #[arg(value_parser = id_arg)]
         id: IncidentId,
+        /// Action item, such as A1
         action: ActionId,
-        /// Why it will not be done
+        /// Reason for dropping it
         #[arg(long)]
         reason: String,
         #[command(flatten)]
         when: When,
     },
-    /// Find action items that are unclear: no verb, no owner, no way to tell that they are done
+    /// Find unclear follow-ups: no verb, vague, or no condition for being done
     Lint {
+        /// Incident, such as INC-1
         #[arg(value_parser = id_arg)]
         id: IncidentId,
     },
-    /// Create an issue in a tracker from an action item. Shows the request; sends it with --send
+    /// Create an issue in a tracker from an action item; without --send, only show the request
     Push {
+        /// Incident, such as INC-1
         #[arg(value_parser = id_arg)]
         id: IncidentId,
+        /// Action item, such as A1
         action: ActionId,
-        /// The tracker's name in the configuration, if there are several
+        /// Name of the tracker in the configuration, if there are several
         #[arg(long, value_name = "NAME")]
         tracker: Option<String>,
         /// Send the request
         #[arg(long)]
         send: bool,
     },
-    /// List the action items of an incident, or of all incidents
+    /// List action items
     List {
+        /// Incident, such as INC-1; all incidents if not given
         #[arg(value_parser = id_arg)]
         id: Option<IncidentId>,
-        /// Only open items past their due date, and tasks whose owner is late
+        /// Only open items past their due date, and tasks past their check-back time
         #[arg(long)]
         overdue: bool,
         /// Only open items
         #[arg(long)]
         open: bool,
-        /// Only the items of one owner
+        /// Only items of this owner
         #[arg(long, value_name = "NAME")]
         owner: Option<String>,
-        /// text, md or csv
+        /// Format of the list
         #[arg(long, value_enum, default_value = "text")]
         format: ListFormat,
     },
 }
 
-/// The format of a list.
+/// The format of the list.
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum ListFormat {
     Text,
@@ -106,29 +117,31 @@ pub enum ListFormat {
 /// The changes of `warroom action edit`.
 #[derive(Args)]
 pub struct EditArgs {
+    /// New text
     #[arg(long)]
     text: Option<String>,
-    /// prevent, mitigate, detect or process
+    /// Kind: prevent, mitigate, detect or process
     #[arg(long)]
     kind: Option<ActionKind>,
+    /// Owner
     #[arg(long, value_name = "NAME")]
     owner: Option<String>,
-    /// A date such as 2026-12-01
+    /// Due date, such as 2026-12-01
     #[arg(long, value_parser = parse_date)]
     due: Option<String>,
-    /// P1 (highest) to P4
+    /// Priority, P1 (highest) to P4
     #[arg(long, value_parser = parse_priority)]
     priority: Option<String>,
-    /// The URL of its ticket
+    /// URL of the ticket
     #[arg(long, value_name = "URL")]
     ticket: Option<String>,
-    /// incident or follow-up
+    /// Scope: incident (during the incident) or follow-up (after it)
     #[arg(long)]
     scope: Option<ActionScope>,
-    /// open, in-progress, done or dropped
+    /// State: open, in-progress, done or dropped
     #[arg(long)]
     state: Option<ActionState>,
-    /// Why, or the result
+    /// Reason for the change, or the result
     #[arg(long)]
     reason: Option<String>,
 }
@@ -169,18 +182,19 @@ pub(super) async fn run(
             let change = ActionChange { state: Some(ActionState::Dropped), result: Some(reason), ..ActionChange::default() };
             (id, Command::ChangeAction { action, change }, when)
         }
-        ActionCommand::Lint { id } => return advise(desk, id, as_json).await,
+        ActionCommand::Lint { id } => return lint_items(desk, id, as_json).await,
         ActionCommand::Push { id, action, tracker, send } => {
             return push(desk, find_tracker(trackers, tracker.as_deref())?, id, action, send, as_json).await;
         }
         ActionCommand::List { id, overdue, open, owner, format } => {
-            return list(desk, id, &Only { overdue, open, owner }, format, as_json).await;
+            return list(desk, id, &Filter { overdue, open, owner }, format, as_json).await;
         }
     };
     print_outcome(&desk.run(id, command, when.resolve()?).await?, as_json)
 }
 
-async fn advise(desk: &Desk, id: IncidentId, as_json: bool) -> Result<Done, CliError> {
+/// Prints hints for the follow-ups whose text is unclear.
+async fn lint_items(desk: &Desk, id: IncidentId, as_json: bool) -> Result<Done, CliError> {
     let incident = desk.journal.incident(id).await?;
     let found: Vec<(&ActionItem, Vec<String>)> = incident
         .actions
@@ -194,12 +208,12 @@ async fn advise(desk: &Desk, id: IncidentId, as_json: bool) -> Result<Done, CliE
         out::json(&json!({"action_items": rows}))?;
     } else {
         if found.is_empty() {
-            out::line("Every follow-up is clear.")?;
+            out::line("All follow-ups are clear.")?;
         }
         for (a, advice) in &found {
             out::line(format!("{} {}", a.id, a.text))?;
-            for words in advice {
-                out::line(format!("  {words}"))?;
+            for hint in advice {
+                out::line(format!("  {hint}"))?;
             }
         }
     }
@@ -208,14 +222,16 @@ async fn advise(desk: &Desk, id: IncidentId, as_json: bool) -> Result<Done, CliE
 
 /// The tracker with a name; without a name, the only one.
 fn find_tracker<'a>(trackers: &'a [TrackerConfig], name: Option<&str>) -> Result<&'a TrackerConfig, CliError> {
-    let known: Vec<&str> = trackers.iter().map(|t| t.name.as_str()).collect();
+    let names: Vec<&str> = trackers.iter().map(|t| t.name.as_str()).collect();
     match (name, trackers) {
         (None, [only]) => Ok(only),
         (None, []) => Err(CliError::usage("no tracker is configured", "Add [[trackers]] to the configuration.")),
-        (None, _) => Err(CliError::usage("there are several trackers", format!("Choose one: --tracker {}.", known.join(" or ")))),
+        (None, _) => {
+            Err(CliError::usage("several trackers are configured", format!("Choose one: --tracker {}.", names.join(" or "))))
+        }
         (Some(name), all) => all.iter().find(|t| t.name == name).ok_or_else(|| {
-            let failure = Failure::new(format!("there is no tracker named '{name}'"));
-            CliError::NotFound(failure.advise(format!("Use one of {}.", known.join(", "))))
+            let failure = Failure::new(format!("no tracker named '{name}' is configured"));
+            CliError::NotFound(failure.advise(format!("Use one of {}.", names.join(", "))))
         }),
     }
 }
@@ -232,10 +248,13 @@ async fn push(
     let incident = desk.journal.incident(id).await?;
     let item = incident.action(action).ok_or_else(|| {
         let failure = Failure::new(format!("{id} has no action item {action}"));
-        CliError::NotFound(failure.advise(format!("Run `warroom action list {id}` to list them.")))
+        CliError::NotFound(failure.advise(format!("Run `warroom action list {id}` to see its action items.")))
     })?;
     if item.state == ActionState::Dropped {
-        return Err(CliError::failed(format!("{action} is dropped, so no issue was created")));
+        let failure = Failure::new(format!("cannot create an issue for {action}: it is dropped"));
+        return Err(CliError::Failed(
+            failure.advise(format!("Run `warroom action edit {id} {action} --state open` to reopen it.")),
+        ));
     }
     if let Some(ticket) = &item.ticket {
         return Err(CliError::failed(format!("{action} already has a ticket: {ticket}")));
@@ -262,21 +281,21 @@ async fn push(
 }
 
 /// Which action items to list.
-struct Only {
+struct Filter {
     overdue: bool,
     open: bool,
     owner: Option<String>,
 }
 
-impl Only {
-    fn takes(&self, a: &ActionItem, now: Timestamp) -> bool {
+impl Filter {
+    fn matches(&self, a: &ActionItem, now: Timestamp) -> bool {
         (!self.overdue || a.is_overdue(&now.date()) || a.is_late(now))
             && (!self.open || a.state.is_open())
             && self.owner.as_ref().is_none_or(|o| a.owner.as_ref() == Some(o))
     }
 }
 
-/// The columns of a list in CSV; Markdown leaves the last two out.
+/// The columns of a list in CSV. Markdown omits the last two.
 const COLUMNS: [&str; 12] =
     ["incident", "id", "text", "kind", "owner", "due", "priority", "state", "scope", "ticket", "check_back_at", "result"];
 
@@ -304,21 +323,21 @@ fn cells(incident: IncidentId, a: &ActionItem) -> Vec<String> {
     ]
 }
 
-async fn list(desk: &Desk, id: Option<IncidentId>, only: &Only, format: ListFormat, as_json: bool) -> Result<Done, CliError> {
+async fn list(desk: &Desk, id: Option<IncidentId>, filter: &Filter, format: ListFormat, as_json: bool) -> Result<Done, CliError> {
     let now = crate::investigate::clock::now();
     let heads = match id {
         Some(_) => Vec::new(),
         None => desk.journal.list().await?,
     };
-    // The summaries count open items: incidents without any need not be read.
-    let is_skipped = |h: &crate::incident::Summary| (only.open || only.overdue) && h.open_actions == 0;
+    // Incidents whose summary counts no open items need not be read.
+    let is_skipped = |h: &crate::incident::Summary| (filter.open || filter.overdue) && h.open_actions == 0;
     let ids: Vec<IncidentId> = id.into_iter().chain(heads.iter().filter(|h| !is_skipped(h)).map(|h| h.id)).collect();
     let (mut json_rows, mut table) = (Vec::new(), Vec::new());
     for id in ids {
         let mut incident = desk.journal.incident(id).await?;
-        // Open items of a merged incident continue in the other one.
-        let is_part = incident.head.merged_into.is_some();
-        incident.actions.retain(|a| only.takes(a, now) && !(is_part && a.state.is_open()));
+        // The open items of a merged incident are listed with the incident that it was merged into.
+        let is_merged = incident.head.merged_into.is_some();
+        incident.actions.retain(|a| filter.matches(a, now) && !(is_merged && a.state.is_open()));
         let id = incident.id();
         if as_json {
             json_rows.extend(incident.actions.iter().map(|a| json_row(id, a, now)));
@@ -338,7 +357,7 @@ async fn list(desk: &Desk, id: Option<IncidentId>, only: &Only, format: ListForm
     Ok(Done::Complete)
 }
 
-/// CSV (RFC 4180). A cell that a spreadsheet would take for a formula is quoted as text.
+/// CSV (RFC 4180). A cell that a spreadsheet would read as a formula is prefixed with an apostrophe.
 fn csv(rows: &[Vec<String>]) -> Result<String, CliError> {
     let fail = |e: &dyn std::fmt::Display| CliError::failed(format!("cannot write CSV: {e}"));
     let mut writer = csv::Writer::from_writer(Vec::new());
@@ -353,7 +372,7 @@ fn csv(rows: &[Vec<String>]) -> Result<String, CliError> {
 }
 
 fn markdown(rows: &[Vec<String>]) -> String {
-    let mut text = "| Incident | Id | Action | Kind | Owner | Due | Priority | State | Scope | Ticket |\n|---|---|---|---|---|---|---|---|---|---|\n".to_owned();
+    let mut text = "| Incident | ID | Action | Kind | Owner | Due | Priority | State | Scope | Ticket |\n|---|---|---|---|---|---|---|---|---|---|\n".to_owned();
     for row in rows {
         let safe = |c: &String| c.replace('\\', "\\\\").replace('|', "\\|").replace('\n', " ");
         let cells: Vec<String> = row.iter().take(COLUMNS.len() - 2).map(safe).collect();
@@ -362,7 +381,7 @@ fn markdown(rows: &[Vec<String>]) -> String {
     text
 }
 
-/// A table of an incident's action items.
+/// Prints an incident's action items as a table.
 pub(super) fn print(incident: &Incident) -> Result<(), CliError> {
     let now = crate::investigate::clock::now();
     let rows: Vec<Vec<String>> = incident
@@ -373,10 +392,10 @@ pub(super) fn print(incident: &Incident) -> Result<(), CliError> {
             let is_task = a.scope == ActionScope::Incident;
             let back = a.check_back_at.filter(|_| a.state.is_open());
             let when = match (is_task, back) {
-                (true, Some(at)) if at <= now => format!("late since {} UTC", at.date_clock()),
-                (true, Some(at)) => format!("reports in {}", crate::telemetry::time::human_duration(at.since(now))),
+                (true, Some(at)) if at <= now => format!("report overdue since {} UTC", at.date_clock()),
+                (true, Some(at)) => format!("reports back in {}", crate::telemetry::time::human_duration(at.since(now))),
                 (true, None) => "now".to_owned(),
-                (false, _) => or(&a.due, "no date"),
+                (false, _) => or(&a.due, "no due date"),
             };
             let mut text = a.text.clone();
             for more in [&a.ticket, &a.result].into_iter().flatten() {

@@ -17,7 +17,7 @@ pub struct AlertsArgs {
     /// Grouping of the alerts
     #[arg(long, value_enum, default_value = "service")]
     group: GroupArg,
-    /// Only firing alerts, without pending, silenced, inhibited or acknowledged ones
+    /// Only alerts that are firing and not silenced, inhibited or acknowledged
     #[arg(long)]
     firing: bool,
 }
@@ -31,6 +31,10 @@ enum GroupArg {
 }
 
 pub(super) async fn run(desk: &Desk, args: &AlertsArgs, as_json: bool) -> Result<Done, CliError> {
+    if desk.sources.is_empty() {
+        let remedy = "Run `warroom doctor` to see where the configuration file belongs, or `warroom demo` to try a recorded incident.";
+        return Err(CliError::usage("no sources are configured, so no alerts can be read", remedy));
+    }
     let mut board = desk.board().await;
     if args.firing {
         board.alerts.retain(Alert::is_firing);
@@ -44,7 +48,7 @@ pub(super) async fn run(desk: &Desk, args: &AlertsArgs, as_json: bool) -> Result
     if as_json {
         out::json(&shape(&board, by))?;
     } else {
-        print(&board, by, desk.sources.is_empty())?;
+        print(&board, by)?;
     }
     let failed = board.sources.iter().any(|s| s.status != SourceStatus::Ok);
     Ok(if failed { Done::Partial } else { Done::Complete })
@@ -75,12 +79,7 @@ pub(super) fn shape(board: &AlertBoard, by: GroupBy) -> serde_json::Value {
     json!({"alerts": alerts, "groups": groups, "sources": board.sources, "gaps": board.gaps})
 }
 
-fn print(board: &AlertBoard, by: GroupBy, no_sources: bool) -> Result<(), CliError> {
-    if no_sources {
-        out::note(
-            "No sources are configured. Run `warroom doctor` to see where the configuration file belongs, or `warroom demo` to try a recorded incident.",
-        );
-    }
+fn print(board: &AlertBoard, by: GroupBy) -> Result<(), CliError> {
     let now = now();
     for g in group_alerts(&board.alerts, by) {
         out::line(format!("{} ({})", if g.key.is_empty() { "All alerts" } else { g.title() }, g.members.len()))?;

@@ -76,13 +76,13 @@ pub(super) async fn run(args: &DemoArgs, as_json: bool) -> Result<Done, CliError
             let banner = format!(
                 "Demo: a recorded incident, replayed as if it happened now. Press {declare} to declare an incident, {help} for the keys."
             );
-            crate::runtime::run(desk, &config, Some(banner)).await.map_err(CliError::Failed)?;
-            Ok(Done::Complete)
+            Ok(crate::runtime::run(desk, &config, Some(banner)).await.map_err(CliError::Failed)?.into())
         }
     }
 }
 
-/// Runs the demo without the terminal UI: declares an incident, investigates it, asks the assistant and writes the post-mortem.
+/// Runs the demo without the terminal UI: declares an incident, investigates it, asks the assistant and exports the
+/// post-mortem.
 async fn headless(desk: &Desk, folder: &std::path::Path, as_json: bool) -> Result<Done, CliError> {
     std::fs::create_dir_all(folder)?;
     let progress = super::investigate::progress(as_json);
@@ -126,7 +126,10 @@ async fn headless(desk: &Desk, folder: &std::path::Path, as_json: bool) -> Resul
         owner: Some(desk.user.clone()),
         due: Some((now() + std::time::Duration::from_secs(14 * 86_400)).date()),
         priority: Some("P2".to_owned()),
-        ..NewAction::follow_up(ActionKind::Detect, "Alert on connection pool usage before the pool is exhausted; done when the rule fires in a test")
+        ..NewAction::follow_up(
+            ActionKind::Detect,
+            "Alert on connection pool usage before the pool is exhausted; done when the rule fires in a test",
+        )
     };
     desk.run(id, Command::AddAction(action), None).await?;
     let why = "the recording ends while the alerts are still firing";

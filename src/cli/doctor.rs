@@ -1,4 +1,4 @@
-//! `warroom doctor`: what works and what does not, with the remedy.
+//! `warroom doctor`: checks the configuration, the user's files, the store, the sources and the LLM, and suggests remedies.
 
 use std::time::Instant;
 
@@ -45,7 +45,7 @@ impl Check {
         Self::new(name, "fail", since, failure.summary(), failure.remedy)
     }
 
-    /// What a probe found: a warning when the answer is of no use as configured.
+    /// The result of a probe: a warning if it works but is not usable as configured.
     fn probe(name: &str, since: Instant, probe: Probe) -> Self {
         let status = if probe.warning.is_some() { "warn" } else { "ok" };
         Self::new(name, status, Some(since), probe.detail, probe.warning)
@@ -88,23 +88,24 @@ pub(super) async fn run(global: &Global) -> Result<Done, CliError> {
 }
 
 fn config_check(config: &Config) -> Check {
-    let place = default_path().map_or_else(|| "a config.toml".to_owned(), |p| p.display().to_string());
+    let path = default_path().map_or_else(|| "a config.toml".to_owned(), |p| p.display().to_string());
     match &config.path {
         Some(path) if config.sources.is_empty() => {
             Check::warn("config", None, format!("{} has no sources", path.display()), "Add a [[sources]] section.")
         }
         Some(path) => Check::ok("config", None, format!("{}, {}", path.display(), count(config.sources.len(), "source"))),
         None => {
-            let remedy = format!("Write {place}. `warroom demo` works without one.");
-            Check::warn("config", None, "there is no configuration".to_owned(), &remedy)
+            let remedy = format!("Create {path}, or run `warroom demo` to try warroom without one.");
+            Check::warn("config", None, "no configuration file".to_owned(), &remedy)
         }
     }
 }
 
-/// The user's prompts, themes and keys: a warning for each problem, since something else stands in.
+/// Checks the user's prompts, themes and keys: a warning for each problem, because the built-in ones are used instead.
 fn file_checks(config: &Config) -> Vec<Check> {
-    let library = match Library::load(&crate::config::user_files(config, "prompts", "md")) {
-        Ok(library) => library,
+    let (prompts, unreadable) = crate::config::user_files(config, "prompts", "md");
+    let library = match Library::load(&prompts) {
+        Ok(library) => library.with_problems(unreadable),
         Err(e) => return vec![Check::fail("prompts", None, &e.failure())],
     };
     let problems = user_files::load(config, &library).problems;
@@ -116,10 +117,9 @@ fn file_checks(config: &Config) -> Vec<Check> {
         })
         .collect();
     if checks.is_empty() {
-        let (prompts, themes) =
-            (crate::config::user_files(config, "prompts", "md").len(), crate::config::user_files(config, "themes", "toml").len());
+        let themes = crate::config::user_files(config, "themes", "toml").0.len();
         let keys = if crate::config::user_file(config, "keys.toml").is_some() { "your keys.toml" } else { "the default keys" };
-        let detail = format!("{} and {} of your own, {keys}", count(prompts, "prompt"), count(themes, "theme"));
+        let detail = format!("{}, {}, {keys}", count(prompts.len(), "custom prompt"), count(themes, "custom theme"));
         checks.push(Check::ok("files", None, detail));
     }
     checks
@@ -140,18 +140,23 @@ async fn store_check(config: &Config) -> Check {
         StoreStatus { away: Some(why), unsynced, .. } => {
             let waiting = crate::telemetry::words::entries_waiting(unsynced);
             let detail = format!("{}: unreachable ({why}); {waiting} on this machine", journal.url());
-            Check::warn("store", Some(since), detail, "warroom continues without it and merges when it is back.")
+            Check::warn(
+                "store",
+                Some(since),
+                detail,
+                "warroom uses this machine's copy and merges the entries when the store is reachable.",
+            )
         }
-        StoreStatus { read_only: Some(why), .. } => Check::warn(
-            "store",
-            Some(since),
-            format!("{detail}, {why}"),
-            "It can be read. Give another store with --store to write.",
-        ),
+        StoreStatus { read_only: Some(why), .. } => {
+            Check::warn("store", Some(since), format!("{detail}, read-only: {why}"), "Use another store with --store to write.")
+        }
         StoreStatus { notices, .. } => match notices.first() {
-            Some(notice) => {
-                Check::warn("store", Some(since), format!("{detail}. {notice}"), "Keep the damaged file until you have compared.")
-            }
+            Some(notice) => Check::warn(
+                "store",
+                Some(since),
+                format!("{detail}. {}", notice.trim_end_matches('.')),
+                "Keep the damaged file until you have compared it with the store.",
+            ),
             None => Check::ok("store", Some(since), detail),
         },
     }
@@ -176,7 +181,7 @@ async fn source_checks(config: &Config) -> Vec<Check> {
 async fn llm_check(config: &Config) -> Check {
     let Some(assistant) = &config.assistant else {
         let detail = "not configured; the built-in rules answer".to_owned();
-        return Check::warn("llm", None, detail, "Add [assistant] with base_url and model.");
+        return Check::warn("llm", None, detail, "Add [assistant] with base_url and model to use an LLM.");
     };
     let since = Instant::now();
     match Llm::probe(assistant).await {

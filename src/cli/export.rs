@@ -37,10 +37,9 @@ pub(super) async fn run(desk: &Desk, args: &ExportArgs) -> Result<Done, CliError
 /// Writes to a temporary file in the same directory and renames it, so that a failure leaves no partial file behind.
 pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
     let fail = |e: std::io::Error| CliError::file("write", path, &e);
-    let mut name = path
-        .file_name()
-        .map(std::ffi::OsStr::to_os_string)
-        .ok_or_else(|| CliError::usage(format!("cannot write to {}: it is not a file name", path.display()), "Give the path of a file."))?;
+    let mut name = path.file_name().map(std::ffi::OsStr::to_os_string).ok_or_else(|| {
+        CliError::usage(format!("cannot write to {}: it is not a file name", path.display()), "Give the path of a file.")
+    })?;
     name.push(format!(".part{}", std::process::id()));
     let part = path.with_file_name(name);
     std::fs::write(&part, bytes).map_err(fail)?;

@@ -1,4 +1,4 @@
-//! `warroom incident …`: looking at incidents, and every command on one.
+//! `warroom incident …`: shows incidents and changes them.
 
 use std::time::Duration;
 
@@ -25,109 +25,127 @@ pub enum IncidentCommand {
     },
     /// Show everything about an incident
     Show {
+        /// Incident, such as INC-1
         #[arg(value_parser = id_arg)]
         id: IncidentId,
     },
-    /// Print the briefing for responders who are joining
+    /// Print a briefing for responders who are joining
     Brief {
+        /// Incident, such as INC-1
         #[arg(value_parser = id_arg)]
         id: IncidentId,
     },
-    /// Print the handover brief; with --to, also hand over the command
+    /// Print a handover briefing; with --to, also hand over command
     Handover {
+        /// Incident, such as INC-1
         #[arg(value_parser = id_arg)]
         id: IncidentId,
-        /// The next commander
+        /// Next incident commander
         #[arg(long, value_name = "NAME")]
         to: Option<String>,
         #[command(flatten)]
         when: When,
     },
-    /// Show the checklist of each phase; with an item, tick it
+    /// Show the checklist of each phase; with an item, tick or untick it
     Gate {
+        /// Incident, such as INC-1
         #[arg(value_parser = id_arg)]
         id: IncidentId,
-        /// The item's name, such as stakeholders-told
+        /// Name of an item, such as stakeholders-told
         item: Option<String>,
-        /// It is done: say how you know
+        /// How you know that it is done
         #[arg(long, value_name = "TEXT", conflicts_with = "not_met", requires = "item")]
         met: Option<String>,
-        /// It is not done: say why
+        /// Why it is not done
         #[arg(long, value_name = "TEXT", requires = "item")]
         not_met: Option<String>,
         #[command(flatten)]
         when: When,
     },
-    /// Set the exit criteria: a metric must stay on one side of a threshold for a while
+    /// Set the exit criteria: a metric that must stay above or below a threshold
     Exit {
+        /// Incident, such as INC-1
         #[arg(value_parser = id_arg)]
         id: IncidentId,
-        /// A query of the metrics source, with its comparison ('error_rate < 0.01') or without
+        /// Query for the metrics source, with a comparison ('error_rate < 0.01') or with --below or --above
         expression: String,
+        /// Threshold that the metric must stay below
         #[arg(long, value_name = "NUMBER", group = "side", allow_negative_numbers = true)]
         below: Option<f64>,
+        /// Threshold that the metric must stay above
         #[arg(long, value_name = "NUMBER", group = "side", allow_negative_numbers = true)]
         above: Option<f64>,
-        /// For how long, such as 30m
+        /// Duration for which it must hold, such as 30m
         #[arg(long = "for", value_name = "DURATION", value_parser = duration_arg)]
         length: Duration,
-        /// The source to query, if several could answer
+        /// Source to query, instead of the first one that answers
         #[arg(long, value_name = "NAME")]
         source: Option<String>,
         #[command(flatten)]
         when: When,
     },
-    /// Assign a role (to yourself, without a name). A new holder replaces the old one, except in roles that several people share
+    /// Assign a role; without a name, to yourself
+    ///
+    /// A new holder replaces the previous one, except in the roles sme, participant, observer and reporter.
     Role {
+        /// Incident, such as INC-1
         #[arg(value_parser = id_arg)]
         id: IncidentId,
-        /// commander, deputy, scribe, sme, customer-liaison, internal-liaison, next-commander, operations-lead,
+        /// Role: commander, deputy, scribe, sme, customer-liaison, internal-liaison, next-commander, operations-lead,
         /// planning-lead, communications-lead, reporter, participant or observer
         role: Role,
+        /// Person who takes the role
         name: Option<String>,
-        /// Give the role up instead
+        /// Give up the role instead
         #[arg(long)]
         renounce: bool,
         #[command(flatten)]
         when: When,
     },
-    /// Record that an update was sent (this sends nothing)
+    /// Record an update that was sent elsewhere; this command sends nothing
     Update {
+        /// Incident, such as INC-1
         #[arg(value_parser = id_arg)]
         id: IncidentId,
+        /// Text of the update
         text: String,
-        /// internal, executive or external
+        /// Audience: internal, executive or external
         #[arg(long, default_value = "internal")]
         audience: Audience,
-        /// When the next one is due, if not after the severity's interval
+        /// Time until the next update is due, instead of the interval of the severity
         #[arg(long, value_name = "DURATION", value_parser = duration_arg)]
         next_in: Option<Duration>,
-        /// This was the last update for this audience
+        /// No further updates for this audience
         #[arg(long, conflicts_with = "next_in")]
         last: bool,
         #[command(flatten)]
         when: When,
     },
-    /// Page someone through the program in [oncall]. Shows the exact command; runs it with --yes
+    /// Page someone with the program in [oncall]; without --yes, only show the command
     Page {
+        /// Incident, such as INC-1
         #[arg(value_parser = id_arg)]
         id: IncidentId,
+        /// Person to page
         name: String,
+        /// Message
         text: String,
         /// Run the command
         #[arg(long)]
         yes: bool,
     },
-    /// Show similar incidents, and how they ended
+    /// Show similar incidents and how they ended
     Similar {
+        /// Incident, such as INC-1
         #[arg(value_parser = id_arg)]
         id: IncidentId,
     },
-    /// Resolve the incident: the service is restored. Refused while checklist items are open
+    /// Resolve the incident after the service is restored; refused while checklist items are open
     Resolve {
+        /// Incident, such as INC-1
         #[arg(value_parser = id_arg)]
         id: IncidentId,
-        /// Go ahead although checklist items are open, and record why
+        /// Reason to resolve it although checklist items are open; recorded in the timeline
         #[arg(long = "override", value_name = "REASON")]
         override_reason: Option<String>,
         #[command(flatten)]
@@ -137,10 +155,10 @@ pub enum IncidentCommand {
     Change(Change),
 }
 
-/// When something happened.
+/// The time of a change, for back-dating.
 #[derive(Args)]
 pub struct When {
-    /// When it happened, if not now: 17:00, 10m ago, 2026-11-28 18:00 (UTC) or RFC 3339
+    /// Time when it happened, if not now: 17:00, 10m ago, 2026-11-28 18:00 (UTC) or RFC 3339
     #[arg(long, value_name = "TIME")]
     at: Option<Moment>,
 }
@@ -151,7 +169,7 @@ impl When {
     }
 }
 
-/// A command on an incident. The incident's id comes first, and `--at` is added to each command's own arguments.
+/// A [`Command`] as a subcommand of `warroom incident`: its own arguments, with the incident ID before them and `--at` added.
 pub struct Change {
     id: IncidentId,
     when: When,
@@ -178,13 +196,13 @@ impl Subcommand for Change {
     fn augment_subcommands(app: clap::Command) -> clap::Command {
         let commands = Command::augment_subcommands(clap::Command::new("incident"));
         commands.get_subcommands().fold(app, |app, command| {
-            let id = clap::Arg::new("id").required(true).value_name("ID").value_parser(id_arg);
+            let id = clap::Arg::new("id").required(true).value_name("ID").value_parser(id_arg).help("Incident, such as INC-1");
             let mut whole = clap::Command::new(command.get_name().to_owned())
                 .arg(id)
                 .args(command.get_arguments().cloned())
                 .groups(command.get_groups().cloned());
             whole = When::augment_args(whole);
-            // The arguments' own description would replace it.
+            // Set last, because `augment_args` sets the doc comment of `When` as the description.
             whole = match (command.get_about(), command.get_long_about()) {
                 (Some(about), _) => whole.about(about.clone()),
                 (None, _) => whole,
@@ -223,8 +241,8 @@ pub(super) async fn run(desk: &Desk, command: IncidentCommand, as_json: bool) ->
             (None, Some(text)) => (id, Command::Tick { item, met: false, text }, when),
             (None, None) => {
                 return Err(CliError::usage(
-                    format!("nothing said about {item}"),
-                    "Say how you know: --met TEXT or --not-met TEXT.",
+                    format!("cannot tick {item} without a reason"),
+                    "Add --met TEXT or --not-met TEXT, and say how you know.",
                 ));
             }
         },
@@ -272,14 +290,17 @@ async fn preview_page(desk: &Desk, id: IncidentId, name: &str, text: &str, as_js
     Ok(Done::Complete)
 }
 
-/// Notes the open items of earlier phases, which do not block a change of status.
+/// Prints the open checklist items of earlier phases to stderr. They do not block a change of status.
 fn warn_of_open_items(desk: &Desk, incident: &Incident) {
     let Some(phase) = incident.head.status.phase() else { return };
     let gates = desk.gates(incident);
     let open: Vec<&str> = gates.iter().filter(|g| g.phase < phase && !g.met).map(|g| g.item).collect();
     if !open.is_empty() {
         let id = incident.id();
-        out::note(format!("warroom: still open in earlier phases: {} (see `warroom incident gate {id}`)", open.join(", ")));
+        out::note(format!(
+            "warroom: open checklist items of earlier phases: {} (see `warroom incident gate {id}`)",
+            open.join(", ")
+        ));
     }
 }
 
@@ -336,7 +357,7 @@ async fn checklist(desk: &Desk, id: IncidentId, as_json: bool) -> Result<Done, C
     Ok(Done::Complete)
 }
 
-/// The result of `warroom incident check`. Partial when something could not be checked.
+/// Prints the result of `warroom incident check`. Partial if something could not be checked.
 fn print_check(outcome: &Outcome, as_json: bool) -> Result<Done, CliError> {
     let incident = &outcome.incident;
     outcome.warnings.iter().for_each(|w| out::note(format!("warroom: {w}")));
@@ -358,7 +379,7 @@ fn print_entry(entry: &Entry) -> Result<(), CliError> {
     out::line(format!("{} entry {}: {}", entry.incident, seq_label(entry.seq), entry.fact.sentence()))
 }
 
-/// The main entry that a command appended, as JSON or as one line, and its warnings on stderr.
+/// Prints the main entry that a command appended, as JSON or as one line, and its warnings to stderr.
 pub(super) fn print_outcome(outcome: &Outcome, as_json: bool) -> Result<Done, CliError> {
     outcome.warnings.iter().for_each(|w| out::note(format!("warroom: {w}")));
     match outcome.entries.first() {
@@ -395,7 +416,11 @@ async fn list(desk: &Desk, open: bool, as_json: bool) -> Result<Done, CliError> 
         return Ok(Done::Complete);
     }
     if heads.is_empty() {
-        out::note("No incidents yet. Run `warroom declare --title …` to declare one.");
+        out::note(if open {
+            "No open incidents."
+        } else {
+            "No incidents yet. Run `warroom declare --title …` to declare one."
+        });
     }
     let now = now();
     let rows: Vec<Vec<String>> = heads
@@ -418,7 +443,7 @@ async fn list(desk: &Desk, open: bool, as_json: bool) -> Result<Done, CliError> 
     Ok(Done::Complete)
 }
 
-/// The documented shape of `incident show --json`.
+/// The JSON of `warroom incident show`, as documented in docs/json.md.
 pub(super) fn shape(i: &Incident, gates: &[GateItem]) -> Value {
     let timeline: Vec<Value> = i
         .timeline()
@@ -490,12 +515,12 @@ async fn show(desk: &Desk, id: IncidentId, as_json: bool) -> Result<Done, CliErr
     }
     let h = &i.head;
     out::line(format!(
-        "{} {} {} · {} · declared {} ({} ago)",
+        "{} {} {} · {} · declared {} UTC ({} ago)",
         h.id,
         h.severity,
         h.title,
         h.status,
-        h.declared_at,
+        h.declared_at.date_clock(),
         human_duration(now().since(h.declared_at))
     ))?;
     let zone = local_offset();
@@ -508,90 +533,95 @@ async fn show(desk: &Desk, id: IncidentId, as_json: bool) -> Result<Done, CliErr
     }
     let missing: Vec<&str> = i.missing_roles().into_iter().map(Role::word).collect();
     if h.status.is_open() && !missing.is_empty() {
-        out::line(format!("  {} asks for: {}", h.severity, missing.join(", ")))?;
+        out::line(format!("  Roles to assign for {}: {}", h.severity, missing.join(", ")))?;
     }
     if i.impact.is_described() {
-        out::line(format!("  impact: {}", i.impact.describe()))?;
+        out::line(format!("  Impact: {}", i.impact.describe()))?;
     }
     for a in &i.alerts {
         let state = match (a.verified, i.watched.get(&a.fingerprint)) {
             (false, _) => " (unverified)",
-            (_, Some(w)) if !w.is_firing => " (ended)",
+            (_, Some(w)) if !w.is_firing => " (resolved)",
             _ => "",
         };
-        out::line(format!("  alert {} {}{state}", a.fingerprint, a.label()))?;
+        out::line(format!("  Alert {} {}{state}", a.fingerprint, a.label()))?;
     }
     for m in Milestone::ALL {
         if let Some(at) = i.milestone(m) {
             let assumed = if i.assumed_milestones().contains(&format!("{}_at", m.word()).as_str()) { " (assumed)" } else { "" };
-            out::line(format!("  {:<15} {}{assumed}", m.title(), both(at, zone)))?;
+            out::line(format!("  {:<15} {}{assumed}", m.title(), utc_and_local(at, zone)))?;
         }
     }
     for fault in i.order_faults() {
-        let why = fault.exception.map_or_else(|| "correct it or write down why".to_owned(), |e| format!("because {e}"));
-        out::line(format!("  out of order: {}; {why}", fault.message))?;
+        let why = fault.exception.map_or_else(|| "correct it or record an exception".to_owned(), |e| format!("exception: {e}"));
+        out::line(format!("  Out of order: {}; {why}", fault.message))?;
     }
     if let Some(due) = h.update_due() {
         let word = if due <= now() { "OVERDUE since" } else { "due at" };
-        out::line(format!("  next update {word} {}", both(due, zone)))?;
+        out::line(format!("  Next update {word} {}", utc_and_local(due, zone)))?;
     }
-    if let Some(due) = i.postmortem_due().filter(|_| is_its_own(&i)) {
-        out::line(format!("  post-mortem due on {}", due.date()))?;
+    if let Some(due) = i.postmortem_due().filter(|_| is_standalone(&i)) {
+        out::line(format!("  Post-mortem due on {}", due.date()))?;
     }
     if let Some(exit) = &i.exit {
-        let read = i.readings.last().map_or_else(|| "not read yet".to_owned(), |r| r.reading.why.clone());
-        out::line(format!("  over when {}: {read}", exit.describe()))?;
+        let reading = i.readings.last().map_or_else(|| "not checked yet".to_owned(), |r| r.reading.why.clone());
+        out::line(format!("  Exit criteria: {} ({reading})", exit.describe()))?;
     }
     if let Some(into) = h.merged_into {
-        out::line(format!("  a part of {into}"))?;
+        out::line(format!("  Merged into {into}"))?;
     }
     for from in &i.absorbed {
-        out::line(format!("  {from} is a part of this"))?;
+        out::line(format!("  Includes {from}, which was merged into it"))?;
     }
     let spent: Vec<String> = i
         .time_in_severity(now())
         .into_iter()
         .map(|(s, secs)| format!("{s} {}", human_duration(Duration::from_secs_f64(secs))))
         .collect();
-    let major = if i.peak_severity().is_major() { "; a major incident" } else { "" };
-    out::line(format!("  severity {} now, {} at its peak: {}{major}", h.severity, i.peak_severity(), spent.join(", ")))?;
-    // What lies ahead is not missing yet.
+    let major = if i.peak_severity().is_major() { "; major incident" } else { "" };
+    out::line(format!(
+        "  Severity {} now, {} at its peak; time in each: {}{major}",
+        h.severity,
+        i.peak_severity(),
+        spent.join(", ")
+    ))?;
+    // Items of later phases are not due yet.
     let phase = h.status.phase();
     let gates = desk.gates(&i);
     let open_items: Vec<&'static str> =
         gates.iter().filter(|g| !g.met && phase.is_some_and(|p| g.phase <= p)).map(|g| g.item).collect();
     if !open_items.is_empty() {
-        out::line(format!("  open on the checklist: {}", open_items.join(", ")))?;
+        out::line(format!("  Open checklist items: {}", open_items.join(", ")))?;
     }
-    for g in &i.hypotheses {
-        out::line(format!("  hypothesis {} {}: {}", seq_label(g.seq), g.state(), g.text))?;
+    for hypothesis in &i.hypotheses {
+        out::line(format!("  Hypothesis {} ({}): {}", seq_label(hypothesis.seq), hypothesis.state(), hypothesis.text))?;
     }
     if zone.is_utc() {
         out::line("\nTimeline (UTC)")?;
     } else {
-        out::line(format!("\nTimeline (UTC, and here {zone})"))?;
+        out::line(format!("\nTimeline (UTC, then local time at {})", crate::telemetry::time::zone_label(zone)))?;
     }
     let rows: Vec<Vec<String>> = i
         .timeline()
         .into_iter()
         .map(|e| {
             let back = if e.is_backdated() { " (backdated)" } else { "" };
-            let said = i.entry_text(e).replace('\n', " ");
-            let tags = e.evidence_tags(&said);
+            let text = i.entry_text(e).replace('\n', " ");
+            let tags = e.evidence_tags(&text);
             let local = if zone.is_utc() { String::new() } else { e.at.clock(zone) };
             let who = match e.actor.kind {
                 ActorKind::Human => e.actor.name.clone(),
                 ActorKind::Ai => format!("AI {}", e.actor.name),
                 ActorKind::System => format!("({})", e.actor.name),
             };
-            vec![format!("  {}", seq_label(e.seq)), e.at.date_clock(), local, who, format!("{said}{tags}{back}")]
+            vec![format!("  {}", seq_label(e.seq)), e.at.date_clock(), local, who, format!("{text}{tags}{back}")]
         })
         .collect();
     for line in out::table(&rows) {
         out::line(line)?;
     }
     if let Some(n) = &i.investigation {
-        out::line(format!("\nFindings, window {}", n.window.label()))?;
+        out::line(format!("\nFindings for the window {}", n.window.label()))?;
         for f in &n.findings {
             out::line(format!("  {:>2}. {} {}", f.rank, f.text, crate::evidence::cited::tags(&f.evidence)))?;
         }
@@ -603,24 +633,24 @@ async fn show(desk: &Desk, id: IncidentId, as_json: bool) -> Result<Done, CliErr
     Ok(Done::Complete)
 }
 
-/// Whether it is an incident of its own: no false alarm and no part of another.
-fn is_its_own(i: &Incident) -> bool {
+/// Whether an incident is neither cancelled nor merged into another.
+fn is_standalone(i: &Incident) -> bool {
     i.head.status.phase().is_some()
 }
 
-/// The zone of this machine; UTC where it is unknown.
+/// The time zone of this machine; UTC if it is unknown.
 fn local_offset() -> time::UtcOffset {
     time::UtcOffset::current_local_offset().unwrap_or(time::UtcOffset::UTC)
 }
 
-/// A moment in UTC and, where that differs, in this machine's zone, which is named.
-fn both(at: Timestamp, zone: time::UtcOffset) -> String {
+/// A time in UTC and, if different, in the time zone `zone`: `2026-11-21 09:30:00 UTC (10:30:00 at +01:00)`.
+fn utc_and_local(at: Timestamp, zone: time::UtcOffset) -> String {
     let utc = format!("{} UTC", at.date_clock());
     if zone.is_utc() {
         return utc;
     }
-    let there = at.datetime().to_offset(zone);
-    // The day is said where it is another one.
-    let day = if there.date() == at.datetime().date() { String::new() } else { format!("{} ", there.date()) };
+    let local = at.datetime().to_offset(zone);
+    // The local date is only added if it differs from the UTC date.
+    let day = if local.date() == at.datetime().date() { String::new() } else { format!("{} ", local.date()) };
     format!("{utc} ({day}{} at {})", at.clock(zone), crate::telemetry::time::zone_label(zone))
 }

@@ -1,4 +1,4 @@
-//! `warroom logs`: log files without any backend.
+//! `warroom logs`: analyses log files without a log backend.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::reading::{Progress, STOPPED, open, stoppable};
+use super::reading::{Progress, STOPPED, open, run_interruptible};
 use super::{CliError, Done, out};
 use crate::analysis::patterns::study::{LogAnalysis, LogReport, PatternReport, Side};
 use crate::evidence::Redactor;
@@ -21,72 +21,73 @@ use crate::telemetry::parse::layout::Layout;
 use crate::telemetry::words::count;
 use crate::telemetry::{Timestamp, clean};
 
-/// Lines that are read, learned from and studied at a time.
-const CHUNK: usize = 4000;
-/// The longest line that is kept; the rest of it is dropped.
-const MAX_LINE: usize = 1024 * 1024;
-/// Patterns printed for people, and columns of their rates.
-const SHOWN: usize = 60;
-const RATE: usize = 20;
+/// Number of lines that are read and analysed at a time.
+const CHUNK_LINES: usize = 4000;
+/// Longest line that is kept, in bytes. The rest of a longer line is dropped.
+const MAX_LINE_BYTES: usize = 1024 * 1024;
+/// Maximum number of patterns in the text output.
+const MAX_PATTERNS: usize = 60;
+/// Width of the rate bars in the text output, in columns.
+const RATE_WIDTH: usize = 20;
 
 /// The subcommands of `warroom logs`.
 #[derive(Subcommand)]
 pub enum LogsCommand {
-    /// What the lines say: patterns with their counts; with --baseline what is new, up, down and gone
+    /// Group log lines into patterns and count them; with --baseline, show what is new, up, down or gone
     Patterns(PatternsArgs),
 }
 
 /// Arguments of `warroom logs patterns`.
 #[derive(Args)]
 pub struct PatternsArgs {
-    /// Log files, also .gz and .zst; - is standard input
+    /// Log files, plain or compressed (gzip, zstd); - for standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// What was normal: the patterns are compared with those of this file
+    /// Log file from normal times to compare with
     #[arg(long, value_name = "FILE")]
     baseline: Option<PathBuf>,
-    /// Each line is a message as it stands: no header is looked for
+    /// Treat each line as a bare message, without looking for a time, level or service
     #[arg(long)]
     content: bool,
-    /// Write which line belongs to which pattern: a CSV of line_no,cluster_id; each line is then one, also of a stack trace
+    /// CSV file to write with the pattern of each line (line_no,cluster_id); lines of a stack trace are then not joined
     #[arg(long, value_name = "FILE")]
     assignments: Option<PathBuf>,
 }
 
 pub(super) async fn run(command: LogsCommand, as_json: bool) -> Result<Done, CliError> {
     let LogsCommand::Patterns(args) = command;
-    stoppable(move |stop| patterns(&args, stop, as_json)).await
+    run_interruptible(move |stop| patterns(&args, stop, as_json)).await
 }
 
 fn patterns(args: &PatternsArgs, stop: &AtomicBool, as_json: bool) -> Result<Done, CliError> {
     let context = Context::utc(now());
-    let mut reading = Reading {
-        study: LogAnalysis::new(context, args.assignments.is_none()),
+    let mut reader = LogReader {
+        analysis: LogAnalysis::new(context, args.assignments.is_none()),
         context,
         content: args.content,
         numbers: None,
         progress: Progress::new(),
     };
     if let Some(path) = &args.baseline {
-        reading.file(path, Side::Baseline, None, stop)?;
+        reader.file(path, Side::Baseline, None, stop)?;
     }
     if args.assignments.is_some() {
-        reading.numbers = Some(Vec::new());
+        reader.numbers = Some(Vec::new());
     }
-    // One of several that cannot be read, or one that is cut off, takes nothing from what was.
-    let (mut partly, mut failed) = (false, None);
+    // If a file cannot be read, the others still count; if reading breaks off, the lines before that count.
+    let (mut is_partial, mut failed) = (false, None);
     for path in &args.files {
         let name = path.file_name().and_then(|n| n.to_str()).map(|n| n.split('.').next().unwrap_or(n));
-        let before = reading.study.line_count();
-        if let Err(error) = reading.file(path, Side::Incident, name.filter(|_| args.files.len() > 1), stop) {
-            if reading.study.line_count() > before {
+        let before = reader.analysis.line_count();
+        if let Err(error) = reader.file(path, Side::Incident, name.filter(|_| args.files.len() > 1), stop) {
+            if reader.analysis.line_count() > before {
                 out::note(format!(
-                    "warroom: {error}; the {} before that are told",
-                    count(reading.study.line_count() - before, "line")
+                    "warroom: {error}; the {} before that are included",
+                    count(reader.analysis.line_count() - before, "line")
                 ));
-                partly = true;
+                is_partial = true;
             } else if args.files.len() > 1 {
-                out::note(format!("warroom: {error}; it is left out"));
+                out::note(format!("warroom: {error}; the file is left out"));
                 failed = Some(error);
             } else {
                 return Err(error);
@@ -94,14 +95,14 @@ fn patterns(args: &PatternsArgs, stop: &AtomicBool, as_json: bool) -> Result<Don
         }
     }
     if let Some(error) = failed {
-        if reading.study.line_count() == 0 {
+        if reader.analysis.line_count() == 0 {
             return Err(error);
         }
-        partly = true;
+        is_partial = true;
     }
-    reading.progress.end();
-    let mut found = reading.study.finish(args.baseline.is_some());
-    // What is shown of a log is likely to be passed on.
+    reader.progress.clear();
+    let mut found = reader.analysis.finish(args.baseline.is_some());
+    // The output is likely to be shared, so it is redacted.
     let mut redactor = Redactor::new();
     for pattern in &mut found.patterns {
         for text in [&mut pattern.sample, &mut pattern.template] {
@@ -115,8 +116,8 @@ fn patterns(args: &PatternsArgs, stop: &AtomicBool, as_json: bool) -> Result<Don
             facet.values = values;
         }
     }
-    if let (Some(path), Some(numbers)) = (&args.assignments, &reading.numbers) {
-        assign(path, numbers, &found).map_err(|e| CliError::file("write", path, &e))?;
+    if let (Some(path), Some(numbers)) = (&args.assignments, &reader.numbers) {
+        write_assignments(path, numbers, &found).map_err(|e| CliError::file("write", path, &e))?;
     }
     let has_baseline = args.baseline.is_some();
     if as_json {
@@ -128,22 +129,26 @@ fn patterns(args: &PatternsArgs, stop: &AtomicBool, as_json: bool) -> Result<Don
         out::note(STOPPED);
         return Ok(Done::Partial);
     }
-    Ok(if partly { Done::Partial } else { Done::Complete })
+    Ok(if is_partial { Done::Partial } else { Done::Complete })
 }
 
-/// What goes from files into a study.
-struct Reading {
-    study: LogAnalysis,
+/// Reads log files into an analysis.
+struct LogReader {
+    analysis: LogAnalysis,
     context: Context,
+    /// Whether each line is a bare message without a header.
     content: bool,
-    /// The number of each line, where they are asked for.
+    /// The pattern id of each incident line in order, for `--assignments`; `None` if not needed.
     numbers: Option<Vec<u32>>,
     progress: Progress,
 }
 
-impl Reading {
-    /// Reads one file to its end: one stream, with headers of its own.
-    /// `service`: who wrote it, where several files tell that apart.
+impl LogReader {
+    /// Reads one file to its end, or until `stop` is set. Each file is a stream with its own header layout. `service` is the
+    /// service of lines that do not name one.
+    ///
+    /// # Errors
+    /// When the file cannot be opened, or reading fails; the complete lines before that are in the analysis.
     fn file(&mut self, path: &Path, side: Side, service: Option<&str>, stop: &AtomicBool) -> Result<(), CliError> {
         let fail = |e: std::io::Error| {
             if e.kind() == ErrorKind::UnexpectedEof {
@@ -151,36 +156,36 @@ impl Reading {
             }
             CliError::file("read", path, &e)
         };
-        let mut from = open(path).map_err(fail)?;
-        // A time of day alone is of the day on which the file was last written, or of the one before.
-        let written =
+        let mut input = open(path).map_err(fail)?;
+        // A time without a date is resolved relative to when the file was last written.
+        let modified =
             path.metadata().ok().and_then(|m| m.modified().ok()).map(|t| Timestamp::from(time::OffsetDateTime::from(t)));
-        let context = Context { now: written.map_or(self.context.now, |w| w.min(self.context.now)), ..self.context };
-        self.study.start_stream(context);
+        let context = Context { now: modified.map_or(self.context.now, |w| w.min(self.context.now)), ..self.context };
+        self.analysis.start_stream(context);
         let mut layout = Layout::default();
         let mut text = Vec::new();
-        let mut ends: Vec<usize> = Vec::with_capacity(CHUNK);
+        let mut ends: Vec<usize> = Vec::with_capacity(CHUNK_LINES);
         while !stop.load(Ordering::Relaxed) {
             text.clear();
             ends.clear();
-            let mut broken = None;
-            while ends.len() < CHUNK {
-                match read_line(from.as_mut(), &mut text, MAX_LINE) {
+            let mut error = None;
+            while ends.len() < CHUNK_LINES {
+                match read_line(input.as_mut(), &mut text, MAX_LINE_BYTES) {
                     Ok(true) => ends.push(text.len()),
                     Ok(false) => break,
                     Err(e) => {
-                        // Of the line that it broke in only a part is known.
+                        // Drop the incomplete line.
                         text.truncate(ends.last().copied().unwrap_or(0));
-                        broken = Some(e);
+                        error = Some(e);
                         break;
                     }
                 }
             }
             if !ends.is_empty() {
                 self.chunk(&text, &ends, (&mut layout, context), side, service);
-                self.progress.lines(ends.len());
+                self.progress.add(ends.len());
             }
-            match broken {
+            match error {
                 Some(e) => return Err(fail(e)),
                 None if ends.is_empty() => break,
                 None => {}
@@ -189,6 +194,7 @@ impl Reading {
         Ok(())
     }
 
+    /// Adds lines to the analysis. `ends` are the positions in `text` where each line ends.
     fn chunk(
         &mut self,
         text: &[u8],
@@ -197,7 +203,7 @@ impl Reading {
         side: Side,
         service: Option<&str>,
     ) {
-        // Only what is no UTF-8 is copied; most is, and to find that out is fast.
+        // Text is only copied if it is not valid UTF-8, which is rare and fast to check.
         let whole = std::str::from_utf8(text).map_or_else(|_| String::from_utf8_lossy(text), std::borrow::Cow::Borrowed);
         let lossy: Vec<String>;
         let lines: Vec<&str> = if whole.len() == text.len() {
@@ -221,7 +227,7 @@ impl Reading {
                 .collect();
             lossy.iter().map(String::as_str).collect()
         };
-        // Colours hide the header.
+        // Colour codes would hide the header.
         let plain: Vec<String>;
         let lines = if !self.content && memchr::memchr(0x1b, text).is_some() {
             plain = lines.iter().map(|l| clean::line(l)).collect();
@@ -233,9 +239,9 @@ impl Reading {
             layout.learn_more(lines.iter().copied(), context);
         }
         for raw in lines {
-            let number = self.study.add_line(raw, (!self.content).then_some(&*layout), side);
+            let number = self.analysis.add_line(raw, (!self.content).then_some(&*layout), side);
             if let Some(service) = service.filter(|_| !raw.starts_with('{')) {
-                self.study.set_service(number, service);
+                self.analysis.set_service(number, service);
             }
             if let Some(numbers) = self.numbers.as_mut().filter(|_| side == Side::Incident) {
                 numbers.push(number);
@@ -244,13 +250,14 @@ impl Reading {
     }
 }
 
-fn assign(path: &Path, numbers: &[u32], found: &LogReport) -> std::io::Result<()> {
-    let mut to = BufWriter::new(File::create(path)?);
-    writeln!(to, "line_no,cluster_id")?;
+/// Writes the CSV file of `--assignments`.
+fn write_assignments(path: &Path, numbers: &[u32], found: &LogReport) -> std::io::Result<()> {
+    let mut file = BufWriter::new(File::create(path)?);
+    writeln!(file, "line_no,cluster_id")?;
     for (n, number) in numbers.iter().enumerate() {
-        writeln!(to, "{},P{}", n + 1, found.pattern_of(*number) + 1)?;
+        writeln!(file, "{},P{}", n + 1, found.pattern_of(*number) + 1)?;
     }
-    to.flush()
+    file.flush()
 }
 
 fn shape(found: &LogReport, has_baseline: bool) -> Value {
@@ -270,7 +277,7 @@ fn shape(found: &LogReport, has_baseline: bool) -> Value {
            "rate_step_secs": found.rate_step.as_secs(), "beyond": found.overflow_lines, "patterns": patterns})
 }
 
-/// `{"region":{"values":{"eu-1":200},"other":0}}`
+/// The facets of a pattern as JSON: `{"region":{"values":{"eu-1":200},"other":0}}`.
 fn facets(p: &PatternReport) -> Value {
     p.facets
         .iter()
@@ -291,15 +298,18 @@ fn print(found: &LogReport, has_baseline: bool) -> Result<(), CliError> {
         found.timed_lines,
         found.levelled_lines
     ))?;
-    let rows: Vec<Vec<String>> = found.patterns.iter().take(SHOWN).map(|p| row(p, has_baseline)).collect();
+    let rows: Vec<Vec<String>> = found.patterns.iter().take(MAX_PATTERNS).map(|p| row(p, has_baseline)).collect();
     for line in out::table(&rows) {
         out::line(line)?;
     }
-    if found.patterns.len() > SHOWN {
-        out::line(format!("and {} more; --json gives all", found.patterns.len() - SHOWN))?;
+    if found.patterns.len() > MAX_PATTERNS {
+        out::line(format!("and {} more. Use --json to list all.", found.patterns.len() - MAX_PATTERNS))?;
     }
     if found.overflow_lines > 0 {
-        out::note(format!("warroom: {} of patterns beyond those kept apart", count(found.overflow_lines, "line")));
+        out::note(format!(
+            "warroom: pattern limit reached: {} grouped into one common pattern",
+            count(found.overflow_lines, "line")
+        ));
     }
     Ok(())
 }
@@ -311,10 +321,10 @@ fn row(p: &PatternReport, has_baseline: bool) -> Vec<String> {
         cells.push(p.baseline_count.to_string());
     }
     cells.push(p.count.to_string());
-    cells.push(bars(&p.rate, 0, RATE));
+    cells.push(bars(&p.rate, 0, RATE_WIDTH));
     cells.push(p.level.map_or("", crate::telemetry::Level::word).to_owned());
     cells.push(p.services.join(","));
-    // Where it comes from in the source, or what was answered: the words may be the same elsewhere.
+    // The same template may occur at several source locations.
     cells.push(p.location.as_ref().map_or_else(|| p.template.clone(), |place| format!("{place}: {}", p.template)));
     cells
 }

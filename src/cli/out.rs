@@ -41,8 +41,8 @@ pub(super) fn progress(text: &str) {
     let _ignored = stderr.flush();
 }
 
-/// Prints a failure: the message and its causes on one line of stderr, the remedy on the next, and with `json` the error object
-/// on stdout.
+/// Prints a failure: the message and its causes on one line of stderr, the remedy on the next, and with `json` the error
+/// object on stdout.
 pub(super) fn error(json: bool, kind: &str, failure: &Failure) {
     note(format!("warroom: {}", failure.summary()));
     if let Some(remedy) = &failure.remedy {

@@ -75,8 +75,10 @@ pub(super) async fn run(desk: &Desk, retention: Option<Duration>, args: &PurgeAr
     } else {
         out::note(match (ids.len(), args.yes) {
             (0, _) => "Nothing to purge.".to_owned(),
-            (n, true) => format!("{} purged. Their numbers will not be reused.", crate::telemetry::words::count(n, "incident")),
-            (n, false) => format!("{} would be deleted permanently. Add --yes to delete.", crate::telemetry::words::count(n, "incident")),
+            (n, true) => format!("{} purged. Purged numbers are never reused.", crate::telemetry::words::count(n, "incident")),
+            (n, false) => {
+                format!("{} would be deleted permanently. Add --yes to delete.", crate::telemetry::words::count(n, "incident"))
+            }
         });
     }
     Ok(Done::Complete)

@@ -28,7 +28,10 @@ pub struct RecordArgs {
 
 pub(super) async fn run(desk: &Desk, args: &RecordArgs, as_json: bool) -> Result<Done, CliError> {
     if desk.sources.sources.is_empty() {
-        return Err(CliError::usage("no sources are configured, so there is nothing to record", "Add [[sources]] to the configuration."));
+        return Err(CliError::usage(
+            "no sources are configured, so there is nothing to record",
+            "Add [[sources]] to the configuration.",
+        ));
     }
     let span = Window::before(now(), args.window);
     let progress = super::investigate::progress(as_json);

@@ -1,4 +1,4 @@
-//! `warroom stats`: figures over all incidents.
+//! `warroom stats`: statistics over all incidents.
 
 use clap::Args;
 
@@ -13,7 +13,7 @@ use crate::telemetry::words::count;
 /// Arguments of `warroom stats`.
 #[derive(Args)]
 pub struct StatsArgs {
-    /// Only incidents declared since
+    /// Only incidents declared since this time
     #[arg(long, value_name = "TIME")]
     since: Option<Moment>,
 }
@@ -44,14 +44,14 @@ fn spread(s: &Spread) -> String {
     match (s.median_secs, s.p90_secs) {
         (Some(median), Some(p90)) => {
             let words = |secs: f64| human_duration(std::time::Duration::from_secs_f64(secs.max(0.0)));
-            format!("{} / {} (n {})", words(median), words(p90), s.n)
+            format!("{} / {} (n = {})", words(median), words(p90), s.n)
         }
         _ => "-".to_owned(),
     }
 }
 
 fn rows<'a>(title: &str, groups: impl Iterator<Item = (&'a String, &'a Times)>) -> Vec<Vec<String>> {
-    let mut table = vec![[title, "incidents", "detect", "acknowledge", "mitigate", "resolve"].map(str::to_owned).to_vec()];
+    let mut table = vec![[title, "Incidents", "Detect", "Acknowledge", "Mitigate", "Resolve"].map(str::to_owned).to_vec()];
     table.extend(groups.map(|(name, t)| line(name, t)));
     table
 }
@@ -69,19 +69,19 @@ fn line(name: &str, t: &Times) -> Vec<String> {
 
 fn print(s: &Stats) -> Result<(), CliError> {
     out::line(format!(
-        "{}; {} and {} of others are left out of the times",
+        "{}. The times do not include {} and {}.",
         count(s.incidents_all, "incident"),
         count(s.cancelled, "false alarm"),
-        count(s.merged, "part")
+        count(s.merged, "merged incident")
     ))?;
     out::line("\nMedian / 90th percentile")?;
     let mut all = rows("", std::iter::empty());
-    all.push(line("all", &s.overall));
+    all.push(line("All", &s.overall));
     let tables = [
         all,
-        rows("severity (worst)", s.by_severity.iter()),
-        rows("service", s.by_service.iter()),
-        rows("month", s.by_month.iter()),
+        rows("Peak severity", s.by_severity.iter()),
+        rows("Service", s.by_service.iter()),
+        rows("Month", s.by_month.iter()),
     ];
     for table in tables.iter().filter(|t| t.len() > 1) {
         for row in out::table(table) {
@@ -98,9 +98,9 @@ fn print(s: &Stats) -> Result<(), CliError> {
             counts.iter().map(|(w, n)| format!("{} {n}", w.replace('_', " "))).collect::<Vec<_>>().join(", ")
         };
         if !s.grades.is_empty() {
-            out::line(format!("Diagnoses: {}; reached by: {}", words(&s.grades), words(&s.found_by)))?;
+            out::line(format!("Diagnosis grades: {}; found by: {}", words(&s.grades), words(&s.found_by)))?;
         }
-        out::line(format!("Ended without a grade: {}", s.ungraded))?;
+        out::line(format!("Ended incidents without a grade: {}", s.ungraded))?;
         if s.grades_by_month.len() > 1 {
             let rows: Vec<Vec<String>> = s
                 .grades_by_month
@@ -124,7 +124,7 @@ fn print(s: &Stats) -> Result<(), CliError> {
                     a.service.clone().unwrap_or_default(),
                     count(a.incidents, "incident"),
                     count(a.cancelled, "false alarm"),
-                    format!("taken away {}", count(a.unlinked, "time")),
+                    format!("unlinked {}", count(a.unlinked, "time")),
                 ]
             })
             .collect();
@@ -133,11 +133,11 @@ fn print(s: &Stats) -> Result<(), CliError> {
         }
     }
     if !s.recurring.is_empty() {
-        out::line("\nIncidents that recur")?;
+        out::line("\nRecurring incidents")?;
         for r in s.recurring.iter().take(20) {
             let ids: Vec<String> = r.incidents.iter().map(ToString::to_string).collect();
             let on = if r.services.is_empty() { String::new() } else { format!(" on {}", r.services.join(", ")) };
-            out::line(format!("  {} times {}{on}: {}", r.incidents.len(), r.alerts.join(", "), ids.join(", ")))?;
+            out::line(format!("  {}{on}: {} times ({})", r.alerts.join(", "), r.incidents.len(), ids.join(", ")))?;
         }
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! `warroom suspects`: which series and services an incident began with, from files.
+//! `warroom suspects`: ranks the services and series where an incident probably began, from CSV files.
 
 use std::collections::BTreeMap;
 use std::io::BufRead;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::reading::{Progress, STOPPED, open, stoppable};
+use super::reading::{Progress, STOPPED, open, run_interruptible};
 use super::{CliError, Done, out};
 use crate::analysis::departure::{MAX_NOTICE_DELAY, MeasuredSeries, Point};
 use crate::analysis::log_shift::{LogComparison, LogShift, LogShifts};
@@ -17,51 +17,54 @@ use crate::analysis::patterns::study::{Side, classify_change};
 use crate::analysis::requests::RequestIds;
 use crate::analysis::suspects::{Suspect, SuspectContext, suspects};
 use crate::telemetry::words::count;
-use crate::telemetry::{Timestamp, clean};
+use crate::telemetry::{Failure, Moment, Timestamp, clean};
 
-/// Services printed for people, and series of each.
-const SHOWN: usize = 10;
-const PER_SERVICE: usize = 3;
-/// Log patterns printed for people.
-const PATTERNS: usize = 8;
+/// Maximum number of services in the text output.
+const MAX_SERVICES: usize = 10;
+/// Maximum number of series per service in the text output.
+const MAX_SERIES: usize = 3;
+/// Maximum number of log patterns in the text output.
+const MAX_PATTERNS: usize = 8;
 
-/// Samples that a series must have had to be missed, and steps without one after which it has ended.
-const KNOWN: usize = 3;
-const ENDED: u32 = 3;
+/// Minimum number of samples in normal times, and of rows in the incident, for the end of a series to be reported.
+const MIN_SAMPLES: usize = 3;
+/// Number of steps without a sample after which a series has ended.
+const ENDED_STEPS: u32 = 3;
 
 /// Arguments of `warroom suspects`.
 #[derive(Args)]
 pub struct SuspectsArgs {
-    /// Series: a CSV with a column `time` and one for each series, named `service|metric`
+    /// CSV file of series: a column `time`, and a column for each series, named `service|metric`
     incident: PathBuf,
-    /// When the incident was noticed; may be some minutes late
-    #[arg(long, value_parser = Timestamp::parse)]
-    at: Timestamp,
-    /// Series of normal times; without it what lies before --at
+    /// Time when the incident was noticed, such as 17:00 (UTC), 10m ago or 2026-11-28 18:00; may be a few minutes late
+    #[arg(long)]
+    at: Moment,
+    /// CSV file of series from normal times, instead of the rows before --at
     #[arg(long, value_name = "FILE")]
     baseline: Option<PathBuf>,
-    /// The series that shows the symptom, such as `shop|latency`
+    /// Series that shows the symptom, such as `shop|latency`
     #[arg(long)]
     symptom: Option<String>,
-    /// Who calls whom: a CSV whose first column is the caller, the others its callees
+    /// CSV file of the call graph: the caller in the first column, then a column per callee. A cell is a
+    /// call unless it is empty or 0
     #[arg(long, value_name = "FILE")]
     graph: Option<PathBuf>,
-    /// Log lines since then: a CSV of time, service, message
+    /// CSV file of log lines from the incident, with columns time, service and message
     #[arg(long, value_name = "FILE", requires = "logs_baseline")]
     logs: Option<PathBuf>,
-    /// Log lines of normal times
+    /// CSV file of log lines from normal times
     #[arg(long, value_name = "FILE", requires = "logs")]
     logs_baseline: Option<PathBuf>,
 }
 
-/// A CSV of series: the times of the rows in their order, and each column with its name.
+/// A CSV file of series: the times of the rows in ascending order, and the values of each column by name. A gap is NaN.
 struct Table {
     times: Vec<Timestamp>,
     columns: BTreeMap<String, Vec<f64>>,
 }
 
 impl Table {
-    /// `2026-11-21 09:00:00 to 10:00:00 UTC`, for what is said of it.
+    /// The time range for messages, such as `2026-11-21 09:00:00 to 2026-11-21 10:00:00 UTC`.
     fn span(&self) -> String {
         let clock = |at: Option<&Timestamp>| at.map_or_else(String::new, |at| at.date_clock());
         format!("{} to {} UTC", clock(self.times.first()), clock(self.times.last()))
@@ -69,55 +72,59 @@ impl Table {
 }
 
 pub(super) async fn run(args: SuspectsArgs, as_json: bool) -> Result<Done, CliError> {
-    stoppable(move |stop| rank(&args, stop, as_json)).await
+    run_interruptible(move |stop| rank(&args, stop, as_json)).await
 }
 
-/// Reads until it is told to stop.
+/// The state of reading: progress, and whether to stop.
 struct Input<'a> {
     stop: &'a AtomicBool,
     progress: Progress,
 }
 
 impl Input<'_> {
-    /// Counts a row; whether to go on.
-    fn row(&mut self, n: usize) -> bool {
+    /// Counts row `n`. Returns `false` after a Ctrl-C.
+    fn count_row(&mut self, n: usize) -> bool {
         if n.is_multiple_of(1024) {
-            self.progress.lines(1024);
+            self.progress.add(1024);
         }
         !self.stop.load(Ordering::Relaxed)
     }
 }
 
 fn rank(args: &SuspectsArgs, stop: &AtomicBool, as_json: bool) -> Result<Done, CliError> {
+    let at = super::resolve(&args.at)?;
     let mut input = Input { stop, progress: Progress::new() };
     let incident = table(&args.incident, &mut input)?;
     let baseline = args.baseline.as_deref().map(|path| table(path, &mut input)).transpose()?;
-    // Of a table that was not read to its end nothing is missed.
+    // After a Ctrl-C, the tables may be incomplete.
     if !stop.load(Ordering::Relaxed) {
-        comparable(args, &incident, baseline.as_ref())?;
+        check_comparable(args, at, &incident, baseline.as_ref())?;
     }
     if let Some(symptom) = args.symptom.as_ref().filter(|s| !incident.columns.contains_key(*s)) {
-        let near = crate::telemetry::words::nearest(symptom, incident.columns.keys().map(String::as_str));
-        let hint = near.map_or_else(String::new, |n| format!("; did you mean '{n}'?"));
-        return Err(CliError::usage(format!("{} has no series '{symptom}'", args.incident.display()), hint));
+        let nearest = crate::telemetry::words::nearest(symptom, incident.columns.keys().map(String::as_str));
+        let remedy = nearest.map_or_else(
+            || "Use the name of one of its columns; they are listed in the first line of the file.".to_owned(),
+            |name| format!("Did you mean '{name}'?"),
+        );
+        return Err(CliError::usage(format!("{} has no series '{symptom}'", args.incident.display()), remedy));
     }
-    let mut known = SuspectContext { symptom: args.symptom.clone(), ..SuspectContext::default() };
+    let mut context = SuspectContext { symptom: args.symptom.clone(), ..SuspectContext::default() };
     if let Some(path) = &args.graph {
-        known.calls = graph(path)?;
+        context.calls = call_graph(path)?;
     }
     let mut shifts = Vec::new();
-    if let (Some(before), Some(now)) = (&args.logs_baseline, &args.logs) {
-        let shifted = log_shifts(before, now, &mut input)?;
-        known.logs = shifted.by_service();
-        known.requests = shifted.requests.by_service;
-        shifts = shifted.shifts;
+    if let (Some(normal), Some(logs)) = (&args.logs_baseline, &args.logs) {
+        let compared = log_shifts(normal, logs, &mut input)?;
+        context.logs = compared.by_service();
+        context.requests = compared.requests.by_service;
+        shifts = compared.shifts;
     }
-    input.progress.end();
-    let found = suspects(&measured(&incident, baseline.as_ref(), args.at), &known);
+    input.progress.clear();
+    let found = suspects(&measured_series(&incident, baseline.as_ref(), at), &context);
     if as_json {
-        out::json(&shape(args.at, &found, &shifts))?;
+        out::json(&shape(at, &found, &shifts))?;
     } else {
-        print(args.at, &found, &shifts)?;
+        print(at, &found, &shifts)?;
     }
     if stop.load(Ordering::Relaxed) {
         out::note(STOPPED);
@@ -126,39 +133,38 @@ fn rank(args: &SuspectsArgs, stop: &AtomicBool, as_json: bool) -> Result<Done, C
     Ok(Done::Complete)
 }
 
-/// Whether there is something to compare with something.
-fn comparable(args: &SuspectsArgs, incident: &Table, baseline: Option<&Table>) -> Result<(), CliError> {
-    let (path, at) = (args.incident.display(), args.at.date_clock());
-    let fail = |text: String| Err(CliError::failed(text));
+/// Checks that there are values from before and since the incident to compare.
+fn check_comparable(args: &SuspectsArgs, at: Timestamp, incident: &Table, baseline: Option<&Table>) -> Result<(), CliError> {
+    let (path, noticed) = (args.incident.display(), at.date_clock());
+    let fail = |message: String, remedy: &str| Err(CliError::Failed(Failure::new(message).advise(remedy)));
     if let Some(baseline) = baseline {
         let normal = args.baseline.as_deref().unwrap_or_else(|| Path::new("")).display();
         if !incident.columns.keys().any(|name| baseline.columns.contains_key(name)) {
-            return fail(format!("{path} and {normal} have no series in common: columns are compared by their names"));
+            let message = format!("{path} and {normal} have no series in common");
+            return fail(message, "Give each series the same column name in both files.");
         }
         return Ok(());
     }
-    if !incident.times.iter().any(|t| *t < args.at) {
-        return fail(format!(
-            "{path} has no rows before {at} UTC to compare with: it covers {}; check --at, or give normal times as --baseline",
-            incident.span()
-        ));
+    if !incident.times.iter().any(|t| *t < at) {
+        let message = format!("{path} has no rows before {noticed} UTC to compare with: it covers {}", incident.span());
+        return fail(message, "Check --at, or give a file from normal times with --baseline.");
     }
-    if !incident.times.iter().any(|t| *t >= args.at) {
-        return fail(format!("{path} has no rows since {at} UTC: it covers {}; check --at", incident.span()));
+    if !incident.times.iter().any(|t| *t >= at) {
+        return fail(format!("{path} has no rows since {noticed} UTC: it covers {}", incident.span()), "Check --at.");
     }
     Ok(())
 }
 
-/// Each series with its normal values and those since the incident. A sample stands for the step before the next one: one that
-/// began just before `at` is of the incident.
-fn measured(incident: &Table, baseline: Option<&Table>, at: Timestamp) -> Vec<MeasuredSeries> {
+/// Splits each series of the incident file into its values from normal times and from the incident. With a separate
+/// baseline, a sample less than one step before `at` belongs to the incident, because it covers the time until the next one.
+fn measured_series(incident: &Table, baseline: Option<&Table>, at: Timestamp) -> Vec<MeasuredSeries> {
     let mut steps: Vec<Duration> =
         incident.times.windows(2).filter_map(|w| Some(w.get(1)?.since(*w.first()?))).filter(|d| !d.is_zero()).collect();
     steps.sort_unstable();
     let step = steps.get(steps.len() / 2).copied().unwrap_or_default();
     let has_baseline = baseline.is_some();
     let since = |t: &Timestamp| if has_baseline { *t + step > at } else { *t >= at };
-    let enough = incident.times.iter().filter(|t| since(t)).count() >= 2;
+    let has_incident_rows = incident.times.iter().filter(|t| since(t)).count() >= 2;
     incident
         .columns
         .keys()
@@ -171,14 +177,14 @@ fn measured(incident: &Table, baseline: Option<&Table>, at: Timestamp) -> Vec<Me
                 None => rows.iter().copied().filter(|(t, _)| !since(t)).collect(),
             };
             normal.sort_by_key(|(at, _)| *at);
-            // With a baseline of its own a file of a row or two is all of it the incident's.
-            let is_now = |t: &Timestamp| since(t) || (has_baseline && !enough);
+            // With a separate baseline, a file with fewer than two rows since `at` belongs to the incident as a whole.
+            let is_now = |t: &Timestamp| since(t) || (has_baseline && !has_incident_rows);
             let (now, before): (Vec<Point>, Vec<Point>) = rows.into_iter().partition(|(t, _)| is_now(t));
             if has_baseline {
-                // It may have begun before it was noticed.
+                // The incident may have begun before it was noticed.
                 normal.extend(before.into_iter().filter(|(t, _)| at.since(*t) <= MAX_NOTICE_DELAY));
             }
-            let ended = ended(&normal, &now, step);
+            let ended = end_of_series(&normal, &now, step);
             MeasuredSeries {
                 name: name.clone(),
                 unit: unit_of(name).to_owned(),
@@ -191,20 +197,21 @@ fn measured(incident: &Table, baseline: Option<&Table>, at: Timestamp) -> Vec<Me
         .collect()
 }
 
-/// When a series ended that was there in normal times: it has no sample while the table goes on.
-fn ended(normal: &[Point], now: &[Point], step: Duration) -> Option<Timestamp> {
-    let is_there = |(_, v): &&Point| v.is_finite();
-    // One that comes and goes has not ended.
-    let known = normal.iter().filter(is_there).count();
-    if known < KNOWN || known * 5 < normal.len() * 4 {
+/// The time of the last sample of a series that had regular samples in normal times and then ended, although the table
+/// goes on. `None` if it did not end.
+fn end_of_series(normal: &[Point], now: &[Point], step: Duration) -> Option<Timestamp> {
+    let has_value = |(_, v): &&Point| v.is_finite();
+    // A series with many gaps in normal times has not ended.
+    let samples = normal.iter().filter(has_value).count();
+    if samples < MIN_SAMPLES || samples * 5 < normal.len() * 4 {
         return None;
     }
     let (end, _) = now.last()?;
-    let (last, _) = now.iter().rev().find(is_there).or_else(|| normal.iter().rev().find(|(t, v)| v.is_finite() && t < end))?;
-    (now.len() >= KNOWN && end.since(*last) > ENDED * step).then_some(*last)
+    let (last, _) = now.iter().rev().find(has_value).or_else(|| normal.iter().rev().find(|(t, v)| v.is_finite() && t < end))?;
+    (now.len() >= MIN_SAMPLES && end.since(*last) > ENDED_STEPS * step).then_some(*last)
 }
 
-/// The unit that a name tells: `latency(s)`, `latency_seconds`, `heap_bytes`; empty when it tells none.
+/// The unit in the name of a series, such as `latency(s)`, `latency_seconds` or `heap_bytes`; empty if it names none.
 fn unit_of(name: &str) -> &str {
     let metric = name.split('{').next().unwrap_or(name);
     if let Some((_, unit)) = metric.strip_suffix(')').and_then(|m| m.rsplit_once('(')) {
@@ -230,137 +237,142 @@ fn reader(path: &Path) -> Result<csv::Reader<Box<dyn BufRead>>, CliError> {
     Ok(csv::ReaderBuilder::new().flexible(true).from_reader(open(path).map_err(fail)?))
 }
 
-fn bad(path: &Path, e: &csv::Error) -> CliError {
+fn csv_error(path: &Path, e: &csv::Error) -> CliError {
     CliError::failed(format!("{} is not valid CSV: {e}", path.display()))
 }
 
 fn time_of(path: &Path, row: usize, text: &str) -> Result<Timestamp, CliError> {
-    Timestamp::parse(text).map_err(|e| CliError::failed(format!("{}, row {row}: {e}", path.display())))
+    Timestamp::parse(text).map_err(|e| CliError::failed(format!("cannot read the time in {}, row {row}: {e}", path.display())))
 }
 
+/// Reads a CSV file of series. Sorts rows that are out of order and renames columns with the same name. Reports both, and
+/// cells that are not numbers, to stderr.
 fn table(path: &Path, input: &mut Input<'_>) -> Result<Table, CliError> {
     let mut rows = reader(path)?;
-    let header = rows.byte_headers().map_err(|e| bad(path, &e))?.clone();
+    let header = rows.byte_headers().map_err(|e| csv_error(path, &e))?.clone();
     let names: Vec<String> = header.iter().map(|n| String::from_utf8_lossy(n).into_owned()).collect();
     let Some(time) = names.iter().position(|n| n == "time") else {
-        return Err(CliError::failed(format!(
-            "{} has no column 'time': it holds the times, the others a series each",
-            path.display()
-        )));
+        let failure = Failure::new(format!("{} has no column 'time'", path.display()));
+        return Err(CliError::Failed(failure.advise("Name the column of the times 'time'; every other column is a series.")));
     };
     let mut times: Vec<Timestamp> = Vec::new();
     let mut values: Vec<Vec<f64>> = vec![Vec::new(); names.len()];
-    let mut odd = Odd::default();
+    let mut issues = TableIssues::default();
     for (n, row) in rows.byte_records().enumerate() {
-        if !input.row(n + 1) {
+        if !input.count_row(n + 1) {
             break;
         }
-        let row = row.map_err(|e| bad(path, &e))?;
+        let row = row.map_err(|e| csv_error(path, &e))?;
         let text = |at: usize| row.get(at).map_or("", |cell| std::str::from_utf8(cell).unwrap_or("").trim());
         times.push(time_of(path, n + 2, text(time))?);
-        odd.ragged += usize::from(row.len() != names.len());
+        issues.ragged_rows += usize::from(row.len() != names.len());
         for (at, column) in values.iter_mut().enumerate() {
             let value = text(at).parse().ok();
-            odd.numbers += usize::from(at != time && value.is_some());
+            issues.numbers += usize::from(at != time && value.is_some());
             if at != time && value.is_none() && !is_gap(text(at)) {
                 let name = names.get(at).map_or("", String::as_str);
-                odd.word(|| {
+                issues.add_invalid(|| {
                     format!("'{}' in row {}, column '{}'", clean::truncate(&clean::line(text(at)), 30), n + 2, clean::line(name))
                 });
             }
-            // What is no number is a gap.
+            // A cell that is not a number is a gap.
             column.push(value.unwrap_or(f64::NAN));
         }
     }
     if times.is_empty() && !input.stop.load(Ordering::Relaxed) {
-        return Err(CliError::failed(format!(
-            "{} has no rows: below its header each row is a time and its values",
-            path.display()
-        )));
+        let failure = Failure::new(format!("{} has no rows below its header", path.display()));
+        return Err(CliError::Failed(failure.advise("Each row must have a time and a value for each series.")));
     }
     if !times.is_sorted() {
         let mut order: Vec<usize> = (0..times.len()).collect();
         order.sort_by_key(|n| times.get(*n));
-        fn sorted<T: Copy>(of: &[T], order: &[usize]) -> Vec<T> {
-            order.iter().filter_map(|n| of.get(*n)).copied().collect()
+        fn sorted<T: Copy>(values: &[T], order: &[usize]) -> Vec<T> {
+            order.iter().filter_map(|n| values.get(*n)).copied().collect()
         }
         times = sorted(&times, &order);
         values.iter_mut().for_each(|column| *column = sorted(column, &order));
-        odd.is_shuffled = true;
+        issues.was_unsorted = true;
     }
     let mut found = Table { times, columns: BTreeMap::new() };
     for (_, (name, column)) in names.into_iter().zip(values).enumerate().filter(|(at, _)| *at != time) {
-        let (mut own, mut nth) = (name.clone(), 1);
-        while found.columns.contains_key(&own) {
+        let (mut unique, mut nth) = (name.clone(), 1);
+        while found.columns.contains_key(&unique) {
             nth += 1;
-            own = format!("{name} ({nth})");
+            unique = format!("{name} ({nth})");
         }
-        odd.twice.extend((nth > 1).then_some(own.clone()));
-        found.columns.insert(own, column);
+        issues.renamed.extend((nth > 1).then_some(unique.clone()));
+        found.columns.insert(unique, column);
     }
-    odd.tell(path)?;
+    issues.report(path)?;
     Ok(found)
 }
 
-/// What stands for no value.
+/// Whether a cell means that there is no value.
 fn is_gap(cell: &str) -> bool {
     cell.is_empty() || ["nan", "null", "none", "na", "n/a", "-", "nil", "undefined"].iter().any(|w| cell.eq_ignore_ascii_case(w))
 }
 
-/// What in a table was not as it should be.
+/// Issues found while reading a table.
 #[derive(Default)]
-struct Odd {
-    /// Cells that are numbers, and those that are neither numbers nor gaps with the first of them.
+struct TableIssues {
+    /// Number of cells that are numbers.
     numbers: usize,
-    words: usize,
-    first: String,
-    ragged: usize,
-    is_shuffled: bool,
-    twice: Vec<String>,
+    /// Number of cells that are neither numbers nor gaps, and a description of the first one.
+    invalid: usize,
+    first_invalid: String,
+    /// Number of rows with more or fewer cells than the header.
+    ragged_rows: usize,
+    was_unsorted: bool,
+    /// The new names of columns whose name was already taken.
+    renamed: Vec<String>,
 }
 
-impl Odd {
-    fn word(&mut self, told: impl Fn() -> String) {
-        if self.words == 0 {
-            self.first = told();
+impl TableIssues {
+    fn add_invalid(&mut self, describe: impl Fn() -> String) {
+        if self.invalid == 0 {
+            self.first_invalid = describe();
         }
-        self.words += 1;
+        self.invalid += 1;
     }
 
-    /// Says it on stderr; a table without a number is an error.
-    fn tell(&self, path: &Path) -> Result<(), CliError> {
+    /// Prints the issues to stderr.
+    ///
+    /// # Errors
+    /// When the table has invalid cells and no numbers at all.
+    fn report(&self, path: &Path) -> Result<(), CliError> {
         let path = path.display();
-        if self.words > 0 {
-            let many = count(self.words, "cell");
+        if self.invalid > 0 {
+            let cells = count(self.invalid, "cell");
+            let first = &self.first_invalid;
             if self.numbers == 0 {
-                return Err(CliError::failed(format!(
-                    "{path} has no numbers: {} is the first of {many} that are none",
-                    self.first
-                )));
+                let message = format!("{path} has no numbers: {first} is the first of {cells} that cannot be read as a number");
+                let remedy = "Write numbers with a decimal point, and leave a cell empty if there is no value.";
+                return Err(CliError::Failed(Failure::new(message).advise(remedy)));
             }
-            out::note(format!("warroom: {path}: {many} of no number, the first {}, count as gaps", self.first));
+            out::note(format!("warroom: {path}: {cells} without a valid number, treated as missing; the first is {first}"));
         }
-        if self.ragged > 0 {
-            out::note(format!("warroom: {path}: {} of another length than the header", count(self.ragged, "row")));
+        if self.ragged_rows > 0 {
+            out::note(format!("warroom: {path}: {} with more or fewer cells than the header", count(self.ragged_rows, "row")));
         }
-        if self.is_shuffled {
-            out::note(format!("warroom: {path}: its rows are not in the order of time; they were sorted"));
+        if self.was_unsorted {
+            out::note(format!("warroom: {path}: the rows were not in order of time and were sorted"));
         }
-        if let Some(name) = self.twice.first() {
-            let many = count(self.twice.len(), "column");
-            out::note(format!("warroom: {path}: {many} of a name that is there already, told apart as '{}'", clean::line(name)));
+        if let Some(name) = self.renamed.first() {
+            let columns = count(self.renamed.len(), "column");
+            let name = clean::line(name);
+            out::note(format!("warroom: {path}: {columns} with a duplicate name, renamed; the first is now '{name}'"));
         }
         Ok(())
     }
 }
 
-/// Callees by caller. A cell that is neither empty nor zero is a call.
-fn graph(path: &Path) -> Result<BTreeMap<String, Vec<String>>, CliError> {
+/// Reads the call graph: the callees of each caller. A cell that is neither empty nor zero is a call.
+fn call_graph(path: &Path) -> Result<BTreeMap<String, Vec<String>>, CliError> {
     let mut rows = reader(path)?;
-    let header = rows.headers().map_err(|e| bad(path, &e))?.clone();
+    let header = rows.headers().map_err(|e| csv_error(path, &e))?.clone();
     let mut calls = BTreeMap::new();
     for row in rows.records() {
-        let row = row.map_err(|e| bad(path, &e))?;
+        let row = row.map_err(|e| csv_error(path, &e))?;
         let mut cells = header.iter().zip(row.iter());
         let Some((_, caller)) = cells.next() else { continue };
         let is_call = |cell: &str| !cell.trim().is_empty() && cell.trim().parse::<f64>() != Ok(0.0);
@@ -370,30 +382,31 @@ fn graph(path: &Path) -> Result<BTreeMap<String, Vec<String>>, CliError> {
     Ok(calls)
 }
 
-/// The log lines of normal times and of the incident, studied.
-fn log_shifts(before: &Path, now: &Path, input: &mut Input<'_>) -> Result<LogShifts, CliError> {
-    let mut study = LogComparison::default();
-    for (side, path) in [(Side::Baseline, before), (Side::Incident, now)] {
+/// Compares the log lines of normal times with those of the incident.
+fn log_shifts(normal: &Path, incident: &Path, input: &mut Input<'_>) -> Result<LogShifts, CliError> {
+    let mut comparison = LogComparison::default();
+    for (side, path) in [(Side::Baseline, normal), (Side::Incident, incident)] {
         let mut rows = reader(path)?;
-        let header = rows.byte_headers().map_err(|e| bad(path, &e))?.clone();
+        let header = rows.byte_headers().map_err(|e| csv_error(path, &e))?.clone();
         let column = |name: &str| {
             header.iter().position(|h| h == name.as_bytes()).ok_or_else(|| {
-                CliError::failed(format!("{} has no column '{name}': log files have time, service and message", path.display()))
+                let failure = Failure::new(format!("{} has no column '{name}'", path.display()));
+                CliError::Failed(failure.advise("A log file needs the columns time, service and message."))
             })
         };
         let (service, message) = (column("service")?, column("message")?);
         let time = header.iter().position(|h| h == b"time");
         for (n, row) in rows.byte_records().enumerate() {
-            if !input.row(n + 1) {
+            if !input.count_row(n + 1) {
                 break;
             }
-            let row = row.map_err(|e| bad(path, &e))?;
+            let row = row.map_err(|e| csv_error(path, &e))?;
             let text = row.get(message).unwrap_or(&[]);
             let at = time.and_then(|t| std::str::from_utf8(row.get(t)?).ok()).and_then(|t| Timestamp::parse(t.trim()).ok());
-            study.add(side, at, &String::from_utf8_lossy(row.get(service).unwrap_or(&[])), text, RequestIds::find(text));
+            comparison.add(side, at, &String::from_utf8_lossy(row.get(service).unwrap_or(&[])), text, RequestIds::find(text));
         }
     }
-    Ok(study.finish())
+    Ok(comparison.finish())
 }
 
 fn shape(at: Timestamp, found: &[Suspect], shifts: &[LogShift]) -> Value {
@@ -416,7 +429,7 @@ fn shape(at: Timestamp, found: &[Suspect], shifts: &[LogShift]) -> Value {
 }
 
 fn print(at: Timestamp, found: &[Suspect], shifts: &[LogShift]) -> Result<(), CliError> {
-    out::line(format!("What changed around {} UTC, the likeliest first", at.date_clock()))?;
+    out::line(format!("Changes around {} UTC, most likely origin first", at.date_clock()))?;
     let mut services: Vec<(&Option<String>, Vec<&Suspect>)> = Vec::new();
     for suspect in found {
         match services.iter_mut().find(|(service, _)| *service == &suspect.service) {
@@ -424,30 +437,30 @@ fn print(at: Timestamp, found: &[Suspect], shifts: &[LogShift]) -> Result<(), Cl
             None => services.push((&suspect.service, vec![suspect])),
         }
     }
-    for (n, (service, series)) in services.iter().take(SHOWN).enumerate() {
+    for (n, (service, series)) in services.iter().take(MAX_SERVICES).enumerate() {
         let score = series.first().map_or(0.0, |s| s.score);
         let name = service.as_deref().unwrap_or("(no service)");
         out::line(format!("{:>2}.  {}  {score:.2}", n + 1, clean::line(name)))?;
-        // The most telling one always; of the others those that changed.
-        let telling = series.iter().enumerate().filter(|(n, s)| *n == 0 || s.changed_at.is_some()).take(PER_SERVICE);
-        for (_, suspect) in telling {
+        // The first series is always printed, the others only if they changed.
+        let shown = series.iter().enumerate().filter(|(n, s)| *n == 0 || s.changed_at.is_some()).take(MAX_SERIES);
+        for (_, suspect) in shown {
             for part in clean::line(&suspect.why()).split("; ") {
                 out::line(format!("       {part}"))?;
             }
         }
     }
-    if services.len() > SHOWN {
-        out::line(format!("     and {} more; --json lists them all", services.len() - SHOWN))?;
+    if services.len() > MAX_SERVICES {
+        out::line(format!("     and {} more. Use --json to list all.", services.len() - MAX_SERVICES))?;
     }
     if found.is_empty() {
-        out::line("nothing has changed")?;
+        out::line("No changes found.")?;
     }
     if !shifts.is_empty() {
-        out::line("\nIn the logs")?;
+        out::line("\nLog patterns")?;
     }
     let rows: Vec<Vec<String>> = shifts
         .iter()
-        .take(PATTERNS)
+        .take(MAX_PATTERNS)
         .map(|s| vec![s.service.clone(), format!("{} → {}", s.baseline_count, s.count), clean::truncate(&s.template, 100)])
         .collect();
     for line in out::table(&rows) {

@@ -1,4 +1,4 @@
-//! The configuration file: its shape, and its mistakes with their line.
+//! Parses the configuration file and reports mistakes with their line.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -158,7 +158,7 @@ struct RawAssistant {
     tls: Option<TlsConfig>,
     #[serde(default)]
     headers: BTreeMap<String, String>,
-    /// Further models by name, with the settings above where they set none of their own.
+    /// Further models, by name. They inherit the settings above.
     #[serde(default)]
     models: BTreeMap<String, RawModel>,
 }
@@ -183,25 +183,26 @@ struct RawSlo {
     services: BTreeMap<String, f64>,
 }
 
-struct Place<'a> {
+/// The file being read, for error messages.
+struct SourceText<'a> {
     path: &'a Path,
     text: &'a str,
 }
 
-impl Place<'_> {
-    /// A mistake in the file, at a byte position or in the file as a whole.
+impl SourceText<'_> {
+    /// An error at a byte position, or about the file as a whole.
     fn error(&self, at: Option<usize>, mistake: impl Into<Failure>) -> ConfigError {
         let line = at.map(|at| self.text.get(..at.min(self.text.len())).unwrap_or("").matches('\n').count() + 1);
         ConfigError::Invalid { path: self.path.display().to_string(), line, mistake: mistake.into() }
     }
 }
 
-/// Puts a file over what is there. `check` says whether a source has what its type needs.
+/// Applies a file to a configuration. `check` checks that a source has the keys that its type needs.
 pub(super) fn apply(config: &mut Config, text: &str, path: &Path, check: CheckSource) -> Result<(), ConfigError> {
-    let place = Place { path, text };
+    let place = SourceText { path, text };
     let file: File = toml::from_str(text).map_err(|e| {
         let at = e.span().map(|s| s.start);
-        place.error(at, explain(e.message(), at.and_then(|at| line_around(text, at))))
+        place.error(at, toml_mistake(e.message(), at.and_then(|at| line_at(text, at))))
     })?;
     for raw in file.sources {
         let at = raw.span().start;
@@ -209,7 +210,7 @@ pub(super) fn apply(config: &mut Config, text: &str, path: &Path, check: CheckSo
         if config.sources.iter().any(|s| s.name == source.name) {
             return Err(place.error(
                 Some(at),
-                Failure::new(format!("two sources are named '{}'", source.name)).advise("Give each its own name."),
+                Failure::new(format!("two sources are named '{}'", source.name)).advise("Give each source its own name."),
             ));
         }
         config.sources.push(source);
@@ -230,7 +231,8 @@ pub(super) fn apply(config: &mut Config, text: &str, path: &Path, check: CheckSo
             if minutes > 7 * 24 * 60 {
                 return Err(place.error(
                     Some(at),
-                    Failure::new("[incident] monitor_minutes is more than a week").advise("Give at most 10080."),
+                    Failure::new(format!("[incident] monitor_minutes = {minutes} is more than a week"))
+                        .advise("Set at most 10080."),
                 ));
             }
             config.monitor = Duration::from_secs(minutes * 60);
@@ -242,7 +244,8 @@ pub(super) fn apply(config: &mut Config, text: &str, path: &Path, check: CheckSo
         if days == 0 {
             return Err(place.error(
                 Some(at),
-                Failure::new("[retention] days is 0").advise("Give at least 1, or remove the section to keep everything."),
+                Failure::new("[retention] days = 0 is too small")
+                    .advise("Set at least 1, or remove the section to keep everything."),
             ));
         }
         config.retention = Some(Duration::from_secs(days.saturating_mul(86_400)));
@@ -253,7 +256,7 @@ pub(super) fn apply(config: &mut Config, text: &str, path: &Path, check: CheckSo
         if config.trackers.iter().any(|t| t.name == tracker.name) {
             return Err(place.error(
                 Some(at),
-                Failure::new(format!("two trackers are named '{}'", tracker.name)).advise("Give each its own name."),
+                Failure::new(format!("two trackers are named '{}'", tracker.name)).advise("Give each tracker its own name."),
             ));
         }
         config.trackers.push(tracker);
@@ -288,7 +291,8 @@ pub(super) fn apply(config: &mut Config, text: &str, path: &Path, check: CheckSo
                     (Some(days), None) => Some(Due::Days(days)),
                     (None, Some(days)) => Some(Due::BusinessDays(days)),
                     (Some(_), Some(_)) => {
-                        let why = Failure::new(format!("[severity] {severity} has postmortem_days and postmortem_business_days"));
+                        let why =
+                            Failure::new(format!("[severity] {severity} has both postmortem_days and postmortem_business_days"));
                         return Err(place.error(Some(at), why.advise("Keep one of them.")));
                     }
                 };
@@ -303,7 +307,7 @@ pub(super) fn apply(config: &mut Config, text: &str, path: &Path, check: CheckSo
                 Ok(percent / 100.0)
             } else {
                 let mistake = Failure::new(format!("[slo] {what} = {percent} is not a percentage of successful requests"));
-                Err(place.error(Some(at), mistake.advise("Give a number below 100, such as 99.9.")))
+                Err(place.error(Some(at), mistake.advise("Set a number below 100, such as 99.9.")))
             }
         };
         if let Some(objective) = raw.objective {
@@ -318,7 +322,7 @@ pub(super) fn apply(config: &mut Config, text: &str, path: &Path, check: CheckSo
         let at = raw.span().start;
         let raw = raw.into_inner();
         if raw.refresh_secs == Some(0) {
-            return Err(place.error(Some(at), Failure::new("[ui] refresh_secs is 0").advise("Give at least 1.")));
+            return Err(place.error(Some(at), Failure::new("[ui] refresh_secs = 0 is too small").advise("Set at least 1.")));
         }
         config.ui.theme = raw.theme.or(config.ui.theme.take());
         config.ui.mouse = raw.mouse.unwrap_or(config.ui.mouse);
@@ -329,14 +333,14 @@ pub(super) fn apply(config: &mut Config, text: &str, path: &Path, check: CheckSo
     Ok(())
 }
 
-/// The whole line around a byte position.
-fn line_around(text: &str, at: usize) -> Option<&str> {
+/// The line that contains a byte position.
+fn line_at(text: &str, at: usize) -> Option<&str> {
     let start = text.get(..at)?.rfind('\n').map_or(0, |i| i + 1);
     text.get(start..)?.lines().next()
 }
 
-/// A mistake that the TOML reader found; of an unknown key, with the nearest known one.
-fn explain(message: &str, line: Option<&str>) -> Failure {
+/// An error of the TOML parser. For an unknown key, the remedy names the nearest known key.
+fn toml_mistake(message: &str, line: Option<&str>) -> Failure {
     let message = message.trim_end();
     let Some(rest) = message.strip_prefix("unknown field `") else {
         let shown = line.map(|l| format!(" in `{}`", l.chars().take(60).collect::<String>())).unwrap_or_default();
@@ -345,10 +349,10 @@ fn explain(message: &str, line: Option<&str>) -> Failure {
     let Some((key, expected)) = rest.split_once('`') else { return Failure::new(message) };
     let known: Vec<&str> = expected.split('`').skip(1).step_by(2).collect();
     let hint = nearest(key, known.iter().copied()).map_or_else(String::new, |n| format!("Did you mean '{n}'? "));
-    Failure::new(format!("unknown key '{key}'")).advise(format!("{hint}Known here: {}.", known.join(", ")))
+    Failure::new(format!("unknown key '{key}'")).advise(format!("{hint}Known keys: {}.", known.join(", ")))
 }
 
-/// The secret that one of three keys names.
+/// The secret that one of three keys sets; `None` if none is set. Setting more than one is an error.
 fn secret(
     env: Option<String>,
     command: Option<CommandLine>,
@@ -360,7 +364,7 @@ fn secret(
         (Some(env), None, None) => Ok(Some(SecretRef::Env(env))),
         (None, Some(command), None) => Ok(Some(SecretRef::Command(command))),
         (None, None, Some(file)) => Ok(Some(SecretRef::File(file))),
-        _ => Err(Failure::new(format!("{what} is given twice")).advise("Keep one of _env, _command and _file.")),
+        _ => Err(Failure::new(format!("{what} is set more than once")).advise("Keep one of _env, _command and _file.")),
     }
 }
 
@@ -368,15 +372,17 @@ fn timeout(value: Option<f64>, default: Duration) -> Result<Duration, Failure> {
     match value {
         None => Ok(default),
         Some(secs) if secs > 0.0 && secs <= 3600.0 => Ok(Duration::from_secs_f64(secs)),
-        Some(secs) => Err(Failure::new(format!("timeout_secs is {secs}")).advise("Give a number between 0 and 3600.")),
+        Some(secs) => {
+            Err(Failure::new(format!("timeout_secs = {secs} is out of range")).advise("Set a number above 0, at most 3600."))
+        }
     }
 }
 
 fn check_url(url: &str) -> Result<(), Failure> {
-    let bad = |why: String| Failure::new(why).advise("Give a URL such as http://127.0.0.1:9090.");
+    let bad = |why: String| Failure::new(why).advise("Set a URL such as http://127.0.0.1:9090.");
     let parsed = reqwest::Url::parse(url).map_err(|e| bad(format!("'{url}' is not a URL: {e}")))?;
     if !matches!(parsed.scheme(), "http" | "https") {
-        return Err(bad(format!("the URL '{url}' does not begin with http:// or https://")));
+        return Err(bad(format!("the URL '{url}' does not start with http:// or https://")));
     }
     if parsed.password().is_some() || !parsed.username().is_empty() {
         return Err(Failure::new("a URL must not contain a password")
@@ -385,7 +391,7 @@ fn check_url(url: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Puts what a mistake is about in front of it.
+/// Prefixes the message of a failure with what it is about.
 fn about(what: impl std::fmt::Display) -> impl Fn(Failure) -> Failure {
     move |mistake| Failure { message: format!("{what}: {}", mistake.message), ..mistake }
 }
@@ -403,7 +409,7 @@ fn checked_source(raw: RawSource, check: CheckSource) -> Result<SourceConfig, Fa
         check_url(url)?;
     }
     if raw.tls.as_ref().is_some_and(|t| t.cert_file.is_some() != t.key_file.is_some()) {
-        return Err(Failure::new("tls.cert_file and tls.key_file go together").advise("Set both, or neither."));
+        return Err(Failure::new("only one of tls.cert_file and tls.key_file is set").advise("Set both or neither."));
     }
     let source = SourceConfig {
         timeout: timeout(raw.timeout_secs, super::DEFAULT_TIMEOUT)?,
@@ -445,7 +451,7 @@ fn auth(raw: RawAuth) -> Result<Auth, Failure> {
             Err(Failure::new("auth.header has no value").advise("Set value_env, value_command or value_file."))
         }
         (None, None, None, None) => Err(Failure::new("auth is empty").advise("Set bearer_env, basic or header.")),
-        _ => Err(Failure::new("auth has several kinds of credentials").advise("Keep one of bearer, basic and header.")),
+        _ => Err(Failure::new("auth has more than one kind of credentials").advise("Keep one of bearer, basic and header.")),
     }
 }
 
@@ -458,14 +464,14 @@ fn checked_tracker(raw: RawTracker) -> Result<TrackerConfig, Failure> {
     let (kind, default) = match raw.kind.as_str() {
         "github" => (TrackerKind::Github, "https://api.github.com"),
         "gitlab" => (TrackerKind::Gitlab, "https://gitlab.com/api/v4"),
-        other => return Err(Failure::new(format!("there is no tracker type '{other}'")).advise("Use github or gitlab.")),
+        other => return Err(Failure::new(format!("unknown tracker type '{other}'")).advise("Use github or gitlab.")),
     };
     let url = raw.url.unwrap_or_else(|| default.to_owned());
     check_url(&url)?;
     let parts = raw.project.split('/').filter(|p| !p.is_empty()).count();
     if parts == 0 || (kind == TrackerKind::Github && parts != 2) {
         return Err(Failure::new(format!("'{}' is not a project", raw.project))
-            .advise("Give owner/repository, for GitLab also group/project or a number."));
+            .advise("Set owner/repository; for GitLab, also group/project or a number."));
     }
     Ok(TrackerConfig {
         kind,
@@ -483,7 +489,7 @@ fn assistant(raw: RawAssistant, place: &str) -> Result<AssistantConfig, Failure>
     let mut named = BTreeMap::new();
     for (name, other) in &raw.models {
         let has_key = other.api_key_env.is_some() || other.api_key_command.is_some() || other.api_key_file.is_some();
-        // A key belongs to its server: another base_url does not get it.
+        // Never send an API key to another server: a model with its own base_url does not inherit the key.
         let inherits_key = !has_key && other.base_url.is_none();
         let merged = RawAssistant {
             base_url: other.base_url.clone().unwrap_or_else(|| raw.base_url.clone()),
@@ -508,8 +514,8 @@ fn checked_assistant(raw: RawAssistant, named: BTreeMap<String, AssistantConfig>
     check_url(&raw.base_url)?;
     let context_tokens = raw.context_tokens.unwrap_or(8192);
     if context_tokens < 1024 {
-        return Err(Failure::new(format!("context_tokens is {context_tokens}"))
-            .advise("Give at least 1024: a prompt and its answer need that much."));
+        return Err(Failure::new(format!("context_tokens = {context_tokens} is too small"))
+            .advise("Set at least 1024, so that a prompt and its answer fit."));
     }
     let answer_tokens = raw.answer_tokens.unwrap_or((context_tokens / 4).clamp(256, 4096));
     if answer_tokens > context_tokens / 2 {

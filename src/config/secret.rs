@@ -1,4 +1,4 @@
-//! Secrets: where they come from.
+//! References to secrets, and how to fetch them.
 
 use std::path::Path;
 use std::process::Command;
@@ -6,7 +6,7 @@ use std::process::Command;
 use secrecy::SecretString;
 use serde::Deserialize;
 
-/// A command in a configuration: a string is run by the shell, a list is a program with its arguments.
+/// A command in a configuration: a string for the shell, or a list with a program and its arguments.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(untagged)]
 pub enum CommandLine {
@@ -15,7 +15,7 @@ pub enum CommandLine {
 }
 
 impl CommandLine {
-    /// Program and arguments. A string becomes `sh -c …` (`cmd /C …` on Windows).
+    /// The program and its arguments. A string becomes `sh -c …` (`cmd /C …` on Windows).
     pub fn argv(&self) -> Vec<String> {
         let (shell, flag) = if cfg!(windows) { ("cmd", "/C") } else { ("sh", "-c") };
         match self {
@@ -25,22 +25,25 @@ impl CommandLine {
     }
 }
 
-/// Where a secret comes from. A configuration holds this, never the secret itself.
+/// The place of a secret. A configuration contains this, never the secret itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SecretRef {
     Env(String),
-    /// The first line that the command prints is the secret.
+    /// The secret is the first line that the command prints.
     Command(CommandLine),
     File(String),
 }
 
-/// Why a secret is not available.
+/// A secret that could not be fetched, with the reason.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct SecretError(String);
 
 impl SecretRef {
-    /// Fetches the secret. Blocks while a command runs, so do not call it on an async thread.
+    /// Fetches the secret: the first line, trimmed. Blocks while a command runs, so do not call this on an async thread.
+    ///
+    /// # Errors
+    /// If it cannot be read or is empty, or if its file is accessible to every user.
     pub fn resolve(&self) -> Result<SecretString, SecretError> {
         let text = match self {
             Self::Env(name) => {
@@ -77,7 +80,7 @@ fn run(command: &CommandLine) -> Result<String, SecretError> {
         .map_err(|e| SecretError(format!("cannot run the secret's command: {e}")))?;
     if !output.status.success() {
         let printed = String::from_utf8_lossy(&output.stderr);
-        let printed = crate::telemetry::clean::line(printed.lines().next().unwrap_or("nothing"));
+        let printed = crate::telemetry::clean::line(printed.lines().next().unwrap_or("no error output"));
         return Err(SecretError(format!("the secret's command failed with {}: {printed}", output.status)));
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
@@ -90,7 +93,7 @@ fn read(path: &Path) -> Result<String, SecretError> {
         use std::os::unix::fs::PermissionsExt;
         let mode = std::fs::metadata(path).map_err(|e| SecretError(format!("cannot read {shown}: {e}")))?.permissions().mode();
         if mode & 0o007 != 0 {
-            return Err(SecretError(format!("{shown} can be read by every user; run `chmod 600 {shown}`")));
+            return Err(SecretError(format!("{shown} is accessible to every user (`chmod 600 {shown}` restricts it)")));
         }
     }
     std::fs::read_to_string(path).map_err(|e| SecretError(format!("cannot read {shown}: {e}")))

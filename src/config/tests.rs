@@ -2,7 +2,7 @@ use super::*;
 
 fn load(text: &str) -> Result<Config, ConfigError> {
     let mut config = Config::defaults();
-    file::apply(&mut config, text, std::path::Path::new("config.toml"), crate::sources::registry::check).map(|()| config)
+    file::apply(&mut config, text, Path::new("config.toml"), crate::sources::registry::check).map(|()| config)
 }
 
 fn message(text: &str) -> String {
@@ -23,7 +23,7 @@ fn the_documented_sample_is_valid() {
 }
 
 #[test]
-fn mistakes_name_the_line_the_key_and_the_remedy() {
+fn errors_name_the_line_the_key_and_the_remedy() {
     for (text, parts) in [
         ("\n[[sources]]\nname = \"a\"\ntyp = \"prometheus\"", ["config.toml:4", "unknown key 'typ'", "Did you mean 'type'"]),
         ("[asistant]\nmodel = \"x\"", ["config.toml:1", "unknown key 'asistant'", "Did you mean 'assistant'"]),
@@ -45,26 +45,26 @@ fn mistakes_name_the_line_the_key_and_the_remedy() {
         ("[severity]\nSEV9 = { meaning = \"x\" }", ["[severity]", "SEV9", "SEV1"]),
         ("x = ", ["config.toml:1", "", ""]),
     ] {
-        let said = message(text);
-        assert!(parts.iter().all(|p| said.contains(p)), "{text}\n-> {said}");
+        let message = message(text);
+        assert!(parts.iter().all(|p| message.contains(p)), "{text}\n-> {message}");
     }
 }
 
 #[test]
-fn two_sources_of_one_name_are_refused() {
+fn rejects_two_sources_with_the_same_name() {
     let one = "[[sources]]\nname = \"a\"\ntype = \"file\"\npaths = [\"x\"]\n";
     assert!(message(&format!("{one}{one}")).contains("two sources are named 'a'"));
 }
 
 #[test]
-fn severity_rows_replace_words_and_cadence() {
+fn severity_rows_override_meaning_and_update_interval() {
     let config = load("[severity]\nSEV1 = { meaning = \"all is lost\", update_minutes = 10 }").unwrap();
     assert_eq!(config.matrix.meaning(crate::incident::Severity::Sev1), "all is lost");
     assert_eq!(config.matrix.update_every(crate::incident::Severity::Sev1), Some(Duration::from_secs(600)));
 }
 
 #[test]
-fn secrets_come_from_files_and_commands_and_never_print() {
+fn reads_secrets_from_files_and_commands_and_never_prints_them() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("token");
     std::fs::write(&path, "hunter2\n").unwrap();
@@ -93,7 +93,7 @@ fn secrets_come_from_files_and_commands_and_never_print() {
 }
 
 #[test]
-fn a_command_is_a_string_or_a_list() {
+fn commands_are_strings_or_lists() {
     let text = "[oncall]\nshow = \"echo ana\"\npage = [\"page\", \"{name}\"]\n[store]\nurl = \"x\"\npassword_command = [\"pass\", \"db\"]";
     let config = load(text).unwrap();
     assert_eq!(config.oncall.show.unwrap().argv().last().unwrap(), "echo ana");

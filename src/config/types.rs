@@ -1,4 +1,4 @@
-//! The parts of a configuration, as the rest of the program uses them.
+//! The parts of a configuration that the rest of the program uses.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::secret::{CommandLine, SecretRef};
 
-/// TLS settings: the certificate of a private authority, and our own certificate and key. All are PEM files.
+/// TLS settings: the certificate of a private authority, and the client certificate with its key. All are PEM files.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TlsConfig {
@@ -23,7 +23,7 @@ pub struct BasicAuth {
     pub password: SecretRef,
 }
 
-/// How a source authenticates us.
+/// How warroom authenticates to a source.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Auth {
     #[default]
@@ -36,7 +36,7 @@ pub enum Auth {
     },
 }
 
-/// A configured source. Each type of source checks the keys that it needs (see `sources::registry`).
+/// A configured source. Each source type checks the keys that it needs (see `sources::registry`).
 #[derive(Clone, Debug)]
 pub struct SourceConfig {
     pub name: String,
@@ -56,9 +56,9 @@ pub struct SourceConfig {
     pub matchers: Vec<String>,
     /// A LogQL stream selector that restricts every query to Loki.
     pub selector: Option<String>,
-    /// The service of log lines, commits and changes that do not name one.
+    /// The service of log lines, commits and changes that do not name a service.
     pub service: Option<String>,
-    /// The time zone of times without one, in minutes east of UTC.
+    /// The time zone of timestamps without one, in minutes east of UTC.
     pub timezone_offset_minutes: i32,
 }
 
@@ -72,7 +72,7 @@ pub struct OncallConfig {
     pub page: Option<CommandLine>,
 }
 
-/// The objectives of the error budgets: the share of requests that must succeed, such as 0.999.
+/// Service level objectives: the share of requests that must succeed, such as 0.999.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SloConfig {
     /// For services without an objective of their own.
@@ -93,7 +93,7 @@ impl SloConfig {
     }
 }
 
-/// A kind of issue tracker.
+/// The type of an issue tracker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TrackerKind {
     Github,
@@ -105,34 +105,34 @@ pub enum TrackerKind {
 pub struct TrackerConfig {
     pub name: String,
     pub kind: TrackerKind,
-    /// The base of its API.
+    /// The base URL of its API.
     pub url: String,
-    /// `owner/repository`, or a GitLab project's path or number.
+    /// `owner/repository` for GitHub; the path or the number of a project for GitLab.
     pub project: String,
     pub token: Option<SecretRef>,
-    /// The labels of every issue.
+    /// The labels that every issue gets.
     pub labels: Vec<String>,
     pub tls: TlsConfig,
     pub timeout: Duration,
 }
 
-/// An endpoint for chat with a model.
+/// An endpoint for chat with a language model.
 #[derive(Clone, Debug)]
 pub struct AssistantConfig {
     pub base_url: String,
     pub model: String,
     pub api_key: Option<SecretRef>,
-    /// The size of the model's context window.
+    /// The size of the model's context window, in tokens.
     pub context_tokens: u64,
-    /// The part of it that is kept for the answer.
+    /// The part of the context window that is reserved for the answer, in tokens.
     pub answer_tokens: u64,
-    /// How long the stream may pause.
+    /// The longest pause in the stream of an answer.
     pub timeout: Duration,
     /// Sent only when set, because reasoning models reject it.
     pub temperature: Option<f64>,
     pub tls: TlsConfig,
     pub headers: BTreeMap<String, String>,
-    /// Further models, by the name for `ask --model`.
+    /// Further models, by their name for `ask --model`.
     pub named: BTreeMap<String, AssistantConfig>,
 }
 
@@ -141,10 +141,11 @@ pub struct AssistantConfig {
 pub struct UiConfig {
     pub theme: Option<String>,
     pub mouse: bool,
-    /// Turns off every action that changes something.
+    /// Disables every action that changes something.
     pub read_only: bool,
-    /// A word for the header, such as `prod-eu`.
+    /// A label for the header, such as `prod-eu`.
     pub profile: Option<String>,
+    /// The interval between queries for alerts.
     pub refresh: Duration,
 }
 

@@ -1,9 +1,9 @@
-//! Everything that can be done to an incident, as a value.
+//! Every change that can be made to an incident, as a value.
 //!
-//! The command line, the terminal, playbooks and the proposals of a model all build the same [`Command`], and `Desk::run` (in
-//! `investigate`) is the one function that runs it. The doc comments are the help of `warroom incident`; variants with `skip` are built
-//! by other subcommands. A new verb is a variant here with its parameters, its texts in [`Command::texts`], and the facts that it appends
-//! in [`facts`]; the compiler asks for each of them.
+//! The command line, the terminal UI, playbooks and the proposals of a model all build a [`Command`]; `Desk::run` (in
+//! `investigate`) runs it. The doc comments are the help of `warroom incident`; variants with `skip` are built by other
+//! subcommands. To add a command, add a variant with its parameters, its texts in [`Command::texts`], and the facts that it
+//! appends in [`facts`]; the compiler points out what is missing.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -31,212 +31,233 @@ pub use facts::{Context, absorb, release};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, clap::Subcommand)]
 #[serde(tag = "command", rename_all = "snake_case")]
 pub enum Command {
-    /// Add a note to the timeline. Text after TODO becomes an action item
+    /// Add a note to the timeline; text after TODO becomes an action item
     Note {
+        /// Text of the note
         text: String,
-        /// observation, decision, lesson, hypothesis or mitigation
+        /// Kind of note: observation, decision, lesson, hypothesis or mitigation
         #[arg(long, default_value = "observation")]
         kind: NoteKind,
     },
-    /// Correct the text of an entry. The original is kept
+    /// Correct the text of an entry; the original is kept
     Correct {
-        /// The entry's number
+        /// Number of the entry
         #[arg(value_parser = seq_arg)]
         entry: u64,
+        /// Corrected text
         text: String,
-        /// Why it was wrong
+        /// Reason for the correction
         #[arg(long, default_value = "corrected by hand")]
         reason: String,
     },
-    /// Undo a change: one entry, or your most recent change
+    /// Undo an entry; without a number, your most recent change
     Undo {
-        /// The entry's number
+        /// Number of the entry
         #[arg(value_parser = seq_arg)]
         entry: Option<u64>,
     },
     /// Change the severity
     Severity {
-        /// SEV1 (worst) to SEV5. If you are unsure, give two (SEV2/SEV3): the higher one is used
+        /// Severity, SEV1 (worst) to SEV5. If you are unsure, give two (SEV2/SEV3): the higher one is used
         #[arg(value_parser = severity_arg)]
         severity: Severity,
-        /// Why
+        /// Reason for the change
         #[arg(long)]
         reason: String,
     },
     /// Change the status
     Status {
-        /// triage, investigating, identified, mitigated, monitoring, resolved, closed or cancelled
+        /// Status: triage, investigating, identified, mitigated, monitoring, resolved, closed or cancelled
         status: Status,
-        /// Go ahead although checklist items are open, and record why
+        /// Reason to go ahead although checklist items are open; recorded in the timeline
         #[arg(long = "override", value_name = "REASON")]
         override_reason: Option<String>,
-        /// Why it changes, such as what made it a false alarm
+        /// Reason for the change, such as why it was a false alarm
         #[arg(long)]
         reason: Option<String>,
     },
-    /// Tick an item of the checklist, or untick it
+    /// Tick or untick a checklist item
     #[command(skip)]
     Tick { item: String, met: bool, text: String },
     /// Set the exit criteria: what must hold for the incident to be over
     #[command(skip)]
     SetExit { criteria: ExitCriteria },
-    /// Check whether the linked alerts still fire and the exit criteria hold
+    /// Check whether the linked alerts are still firing and the exit criteria are met
     Check,
     /// Assign a role
     #[command(skip)]
     Assign { role: Role, holder: String },
-    /// Give a role up
+    /// Give up a role
     #[command(skip)]
     Renounce { role: Role, holder: Option<String> },
-    /// Give someone a task to report back on
+    /// Give someone a task, with a time to report back
     Task {
+        /// Person who gets the task
         name: String,
+        /// Task
         text: String,
         /// Minutes until they report back
         #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=MAX_MINUTES))]
         minutes: u64,
     },
-    /// Record the result of a task
+    /// Record the result of a task and mark it as done
     Report {
+        /// Task, such as A1
         action: ActionId,
+        /// Result
         result: String,
-        /// Not done yet: they report back again in this many minutes
+        /// Minutes until the next report, if the task is not done yet
         #[arg(long, value_name = "MINUTES", value_parser = clap::value_parser!(u64).range(1..=MAX_MINUTES))]
         again_in: Option<u64>,
     },
-    /// Judge a hypothesis: supported or refuted
+    /// Mark a hypothesis as supported or refuted
     Hypothesis {
-        /// The number of the entry that proposed it
+        /// Number of the entry with the hypothesis
         #[arg(value_parser = seq_arg)]
         entry: u64,
+        /// Verdict: supported or refuted
         verdict: Verdict,
-        /// Why, with the evidence: "pool was full [E3]"
+        /// Reason, with the evidence: "the pool was full [E3]"
         #[arg(long)]
         reason: String,
     },
     /// Record an objection to a decision
     Objection {
-        /// The decision's number
+        /// Number of the entry with the decision
         #[arg(value_parser = seq_arg)]
         entry: u64,
+        /// Objection
         text: String,
-        /// Who objects, if not you
+        /// Person who objects, if not you
         #[arg(long, value_name = "NAME")]
         by: Option<String>,
     },
     /// Record the outcome of a decision
     Outcome {
-        /// The decision's number
+        /// Number of the entry with the decision
         #[arg(value_parser = seq_arg)]
         entry: u64,
+        /// Outcome
         text: String,
     },
     /// Describe the impact
     Impact {
-        /// When it started
+        /// Time when the impact started
         #[arg(long, value_name = "TIME")]
         started: Option<Moment>,
-        /// The affected services, separated by commas
+        /// Affected services, separated by commas
         #[arg(long, value_delimiter = ',', value_name = "A,B")]
         services: Option<Vec<String>>,
-        /// Which users are affected, and how many
+        /// Affected users and their number
         #[arg(long, value_name = "TEXT")]
         users: Option<String>,
+        /// Affected region
         #[arg(long, value_name = "TEXT")]
         region: Option<String>,
-        /// What fails
+        /// Description of what is failing
         #[arg(long, value_name = "TEXT")]
         text: Option<String>,
     },
     /// Set a milestone by hand
     Time {
-        /// impact_started, detected, declared, acknowledged, identified, mitigated, resolved or closed
+        /// Milestone: impact_started, detected, declared, acknowledged, identified, mitigated, resolved or closed
         moment: Milestone,
+        /// Time: 17:00, 10m ago, 2026-11-28 18:00 (UTC) or RFC 3339
         time: Moment,
-        /// How you know
+        /// How you know the time
         #[arg(long)]
         reason: String,
-        /// Why it may be out of order
+        /// Reason why it may be out of order
         #[arg(long, value_name = "WHY")]
         exception: Option<String>,
     },
-    /// Record that an update was sent (this sends nothing)
+    /// Record an update that was sent elsewhere
     #[command(skip)]
     RecordUpdate { audience: Audience, text: String, next: NextUpdate },
-    /// Record an event. The first four kinds are changes, which the next investigation ranks
+    /// Record an event, such as a deployment; investigations consider changes as causes
     Event {
-        /// deploy-detected, config-changed, flag-changed, change-detected, silence-created, silence-expired, responder-requested,
-        /// snoozed, query-run, command-run, action-started, action-finished, priority-changed, urgency-changed or
-        /// postmortem-created
+        /// Kind of event. Changes: deploy-detected, config-changed, flag-changed or change-detected. Others: silence-created,
+        /// silence-expired, responder-requested, snoozed, query-run, command-run, action-started, action-finished,
+        /// priority-changed, urgency-changed or postmortem-created
         kind: EventKind,
+        /// What happened
         text: String,
     },
-    /// Record an escalation: L1 user support, L2 technical, L3 complex systems, L4 architecture and development
+    /// Record an escalation to a support level
     Escalate {
+        /// Level: L1 (user support), L2 (technical), L3 (complex systems) or L4 (architecture and development)
         level: EscalationLevel,
+        /// Reason for the escalation
         #[arg(long)]
         reason: String,
-        /// Who it went to
+        /// Person or team that it went to
         #[arg(long, value_name = "NAME")]
         to: Option<String>,
     },
-    /// Page someone through the program in [oncall]
+    /// Page someone with the program in [oncall]
     #[command(skip)]
     Page { name: String, text: String },
-    /// Attach a file (or - for standard input) as evidence
+    /// Attach a file as evidence
     Attach {
+        /// File to attach; - for standard input
         file: PathBuf,
         /// What it shows
         #[arg(long, value_name = "TEXT")]
         note: Option<String>,
     },
-    /// Keep a log line as evidence, with a note that cites it
+    /// Store a log line as evidence, with a note that cites it
     #[command(skip)]
     KeepLine { line: Box<LogLine> },
     /// Link alerts by their fingerprints
     Link {
+        /// Fingerprints, as listed by `warroom alerts`
         #[arg(required = true, value_name = "FINGERPRINT")]
         fingerprints: Vec<String>,
     },
     /// Unlink an alert that does not belong to the incident
     Unlink {
+        /// Fingerprint of the alert
         fingerprint: String,
-        /// Why it does not belong
+        /// Why it does not belong to the incident
         #[arg(long)]
         reason: Option<String>,
     },
-    /// Merge this incident into another one, which takes over its alerts and open action items
+    /// Merge the incident into another one, which takes over its alerts and open action items
     Merge {
+        /// Incident to merge into
         into: IncidentId,
+        /// Reason for the merge
         #[arg(long)]
         reason: Option<String>,
     },
     /// Acknowledge the incident: someone is working on it
     Acknowledge,
-    /// Take the acknowledgement back
+    /// Withdraw the acknowledgement
     Unacknowledge {
+        /// Reason for withdrawing it
         #[arg(long)]
         reason: String,
     },
     /// Reopen an incident that has ended
     Reopen {
-        /// Why
+        /// Reason for reopening it
         #[arg(long)]
         reason: String,
     },
-    /// Grade the diagnosis after the incident
+    /// Grade the diagnosis, after the incident
     Grade {
-        /// bullseye, one-hop-short, right-area or wrong
+        /// Grade: bullseye, one-hop-short, right-area or wrong
         grade: Grade,
-        /// Who found it: human, ai, both or rules
+        /// Who found the cause: human, ai, both or rules
         #[arg(long)]
         found_by: FoundBy,
+        /// Comment on the grade
         #[arg(long)]
         text: Option<String>,
     },
-    /// Accept the answer of a model as your own
+    /// Accept a model's answer as your own
     Accept {
-        /// The number of the answer's entry
+        /// Number of the entry with the answer
         #[arg(value_parser = seq_arg)]
         entry: u64,
     },
@@ -251,37 +272,39 @@ pub enum Command {
     CompleteAction { action: ActionId, result: Option<String> },
 }
 
-/// A week: the longest time until someone reports back.
+/// Longest time until someone reports back, in minutes: a week.
 const MAX_MINUTES: u64 = 10_080;
 
 /// A new action item.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, clap::Args)]
 pub struct NewAction {
+    /// Action item
     pub text: String,
-    /// prevent, mitigate, detect or process
+    /// Kind: prevent, mitigate, detect or process
     #[arg(long, default_value = "prevent")]
     pub kind: ActionKind,
+    /// Owner
     #[arg(long, value_name = "NAME")]
     pub owner: Option<String>,
-    /// A date such as 2026-12-01
+    /// Due date, such as 2026-12-01
     #[arg(long, value_parser = parse_date)]
     pub due: Option<String>,
-    /// P1 (highest) to P4
+    /// Priority, P1 (highest) to P4
     #[arg(long, value_parser = parse_priority)]
     pub priority: Option<String>,
-    /// follow-up (after the incident) or incident (now)
+    /// Scope: follow-up (after the incident) or incident (during the incident)
     #[arg(long, default_value = "follow-up")]
     pub scope: ActionScope,
-    /// When its owner reports back, such as 10m
+    /// Time until the owner reports back, such as 10m
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     pub check_back: Option<Duration>,
-    /// The URL of its ticket
+    /// URL of the ticket
     #[arg(long, value_name = "URL")]
     pub ticket: Option<String>,
 }
 
 impl NewAction {
-    /// A follow-up without an owner or a date.
+    /// A follow-up without an owner or a due date.
     pub fn follow_up(kind: ActionKind, text: impl Into<String>) -> Self {
         Self {
             text: text.into(),
@@ -295,7 +318,7 @@ impl NewAction {
         }
     }
 
-    /// A task during the incident.
+    /// A task during the incident; `check_back` is the time until the owner reports back.
     pub fn task(owner: impl Into<String>, text: impl Into<String>, check_back: Duration) -> Self {
         Self {
             owner: Some(owner.into()),
@@ -306,29 +329,29 @@ impl NewAction {
     }
 }
 
-/// Why a command was refused. Nothing was written.
+/// Why a command was refused. Nothing was stored.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// The incident, or the command itself, does not allow it.
+    /// The command is invalid, or not allowed in the state of the incident.
     #[error("{0}")]
     Invalid(Failure),
-    /// It names an entry, alert, item or source that does not exist.
+    /// The command names an entry, alert, item or source that does not exist.
     #[error("{0}")]
     NotFound(Failure),
 }
 
 impl Refusal {
-    /// A command that cannot be run, without advice.
+    /// A refusal of a command that is invalid or not allowed, without a remedy.
     pub fn invalid(message: impl Into<String>) -> Self {
         Self::Invalid(Failure::new(message))
     }
 
-    /// Something that does not exist, without advice.
+    /// A refusal because something does not exist, without a remedy.
     pub fn not_found(message: impl Into<String>) -> Self {
         Self::NotFound(Failure::new(message))
     }
 
-    /// Adds what to do instead.
+    /// Sets the remedy.
     #[must_use]
     pub fn advise(self, remedy: impl Into<String>) -> Self {
         match self {
@@ -352,10 +375,10 @@ impl Explain for Refusal {
 
 /// A text parameter of a command.
 struct Text<'a> {
-    /// What it is called in a refusal.
+    /// Its name in messages.
     name: &'static str,
     value: &'a mut String,
-    /// Whether it may have several lines.
+    /// Whether it may span several lines.
     is_block: bool,
 }
 
@@ -368,7 +391,12 @@ fn block<'a>(name: &'static str, value: &'a mut String) -> Text<'a> {
 }
 
 impl Command {
-    /// All text parameters that a person wrote.
+    /// Whether this is about the present, so that it cannot be back-dated.
+    pub fn is_about_now(&self) -> bool {
+        matches!(self, Self::Check | Self::Page { .. } | Self::KeepLine { .. })
+    }
+
+    /// All text parameters that people write.
     fn texts(&mut self) -> Vec<Text<'_>> {
         let mut texts = Vec::new();
         match self {
@@ -459,7 +487,7 @@ impl Command {
     }
 }
 
-/// A text that a person wrote: control characters removed, trimmed, on one line unless it is a block.
+/// Cleans a text that a person wrote: removes control characters, trims it, and joins its lines unless it is a block.
 ///
 /// # Errors
 /// When it is empty or longer than [`clean::MAX_TEXT_BYTES`].
@@ -477,14 +505,14 @@ pub fn check_text(name: &str, text: &str, is_block: bool) -> Result<String, Refu
     Ok(trimmed.to_owned())
 }
 
-/// The number of an entry, as an argument.
+/// Parses the number of an entry. The error is for the command line.
 pub fn seq_arg(text: &str) -> Result<u64, String> {
     parse_seq(text).ok_or_else(|| {
         format!("'{text}' is not an entry number; use a number such as 12, or L3 for an entry that is not synced yet")
     })
 }
 
-/// A severity, as an argument. Of two (`SEV2/SEV3`) the higher one is used.
+/// Parses a severity. Of two (`SEV2/SEV3`), the higher one is used. The error is for the command line.
 pub fn severity_arg(text: &str) -> Result<Severity, String> {
     let mut worst: Option<Severity> = None;
     for part in text.split('/') {

@@ -174,9 +174,6 @@ pub enum Fact {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         matrix: Option<Matrix>,
     },
-    TitleChanged {
-        title: String,
-    },
     AlertLinked {
         alert: LinkedAlert,
     },
@@ -403,7 +400,6 @@ impl Fact {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::IncidentDeclared { .. } => "incident_declared",
-            Self::TitleChanged { .. } => "field_updated",
             Self::AlertLinked { .. } => "alert_linked",
             Self::AlertUnlinked { .. } => "alert_unlinked",
             Self::AlertFired { .. } => "alert_fired",
@@ -426,6 +422,7 @@ impl Fact {
             Self::DiagnosisGraded { .. } => "diagnosis_graded",
             Self::RoleRenounced { .. } => "role_renounced",
             Self::Undone { .. } => "undone",
+            Self::SeverityChanged { from, to, .. } if from == to => "field_updated",
             Self::SeverityChanged { .. } => "severity_changed",
             Self::StatusChanged { to: Status::Resolved, .. } => "resolved",
             Self::StatusChanged { .. } => "status_changed",
@@ -467,7 +464,6 @@ impl Fact {
                 if *severity_given { "" } else { " (default severity)" },
                 reason.as_deref().map(|r| format!(" (reason for severity: {r})")).unwrap_or_default()
             ),
-            Self::TitleChanged { title } => format!("Title changed to \"{title}\""),
             Self::AlertLinked { alert } => {
                 format!("Linked {}{}", alert.label(), if alert.verified { "" } else { " (unverified: no source reported it)" })
             }
@@ -532,6 +528,7 @@ impl Fact {
                 found_by.title(),
                 text.as_deref().map(|t| format!("; {t}")).unwrap_or_default()
             ),
+            Self::SeverityChanged { from, to, reason } if from == to => format!("Reason for {to}: {reason}"),
             Self::SeverityChanged { from, to, reason } => format!("Severity changed from {from} to {to}: {reason}"),
             Self::StatusChanged { from, to, override_reason, open, reason } => format!(
                 "Status changed from {from} to {to}{}{}",
@@ -670,8 +667,7 @@ impl Fact {
             | Self::Merged { .. }
             | Self::Released { .. }
             | Self::Absorbed { .. } => false,
-            Self::TitleChanged { .. }
-            | Self::AlertLinked { .. }
+            Self::AlertLinked { .. }
             | Self::AlertUnlinked { .. }
             | Self::Acknowledged
             | Self::Unacknowledged { .. }

@@ -380,6 +380,12 @@ impl Incident {
             }
             Fact::Unacknowledged { .. } => self.acknowledged_at = None,
             Fact::Escalated { level, .. } => self.escalation = Some(*level),
+            // A reason for the severity that it has already: no change.
+            Fact::SeverityChanged { from, to, reason } if from == to => {
+                if let Some(span) = self.severities.iter_mut().rfind(|s| s.from <= at && s.severity == *to) {
+                    span.reason.get_or_insert_with(|| reason.clone());
+                }
+            }
             Fact::SeverityChanged { to, reason, .. } => {
                 let span = SeveritySpan { severity: *to, from: at, reason: Some(reason.clone()), by: by.clone() };
                 // A backdated change is inserted by its time; changes at the same time keep their order.
@@ -551,7 +557,6 @@ impl Incident {
             }
             Fact::Released { from } => self.absorbed.retain(|a| a != from),
             Fact::IncidentDeclared { .. }
-            | Fact::TitleChanged { .. }
             | Fact::Merged { .. }
             | Fact::Event { .. }
             | Fact::Undone { .. } => {}
@@ -704,11 +709,6 @@ impl Incident {
         let mut entries: Vec<&Entry> = self.entries.iter().collect();
         entries.sort_by_key(|e| (e.at, e.seq));
         entries
-    }
-
-    /// The latest answer to a prompt.
-    pub fn last_answer(&self, prompt: &str) -> Option<&RecordedAnswer> {
-        self.answers.iter().rev().find(|a| a.answer.prompt == prompt)
     }
 
     /// When the last entry was written. Exports and prompts use this as the current time, so that their output is reproducible.

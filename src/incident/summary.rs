@@ -115,7 +115,6 @@ impl Summary {
     pub fn apply(&mut self, entry: &Entry) {
         self.skip(entry);
         match &entry.fact {
-            Fact::TitleChanged { title } => self.title.clone_from(title),
             Fact::AlertLinked { alert } if !self.alerts.contains(&alert.fingerprint) => {
                 self.alerts.push(alert.fingerprint.clone());
             }

@@ -9,7 +9,7 @@ use crate::incident::command::check_text;
 use crate::incident::{Actor, Command, Fact, Incident, IncidentId, LinkedAlert, Matrix, Refusal, Role, Severity, Status};
 use crate::journal::{Append, Appended, Journal, JournalError, NewEntry, StoreAt};
 use crate::prompt::{Library, PromptError};
-use crate::telemetry::{Explain, Failure, Timestamp, clean};
+use crate::telemetry::{Alert, Explain, Failure, Timestamp, clean};
 
 use super::clock::now;
 use super::command::Outcome;
@@ -74,10 +74,11 @@ pub struct Desk {
 impl Desk {
     /// From a configuration: opens the store, makes the sources, reads the user's prompts.
     pub fn open(config: &Config) -> Result<Self, DeskError> {
+        let (prompts, unreadable) = crate::config::user_files(config, "prompts", "md");
         Ok(Self {
             journal: Journal::open(&store_at(config)?)?,
             sources: SourceSet::from_config(config),
-            library: Library::load(&crate::config::user_files(config, "prompts", "md"))?,
+            library: Library::load(&prompts)?.with_problems(unreadable),
             matrix: config.matrix.clone(),
             assistant: config.assistant.clone(),
             user: clean::line(&config.user),
@@ -206,9 +207,39 @@ impl Desk {
         Ok(outcome)
     }
 
-    /// What fires now.
+    /// What is firing now, redacted for screens and output. Fingerprints and names of sources stay as they are.
     pub async fn board(&self) -> AlertBoard {
-        self.sources.alerts().await
+        let mut board = self.sources.alerts().await;
+        // One redactor for all alerts, so that the same secret has the same number everywhere.
+        let mut redactor = Redactor::new();
+        board.alerts.iter_mut().for_each(|alert| redact(alert, &mut redactor));
+        board
+    }
+}
+
+fn redact(alert: &mut Alert, redactor: &mut Redactor) {
+    let Alert {
+        fingerprint: _,
+        name,
+        severity: _,
+        state: _,
+        starts_at: _,
+        pending_since: _,
+        labels,
+        annotations,
+        source: _,
+        occurrences: _,
+        value: _,
+        silenced_by,
+        inhibited_by: _,
+        generator_url,
+    } = alert;
+    let silences = silenced_by.iter_mut().flat_map(|s| [&mut s.created_by, &mut s.comment]);
+    let texts: Vec<&mut String> = [name, generator_url].into_iter().chain(labels.values_mut()).chain(annotations.values_mut()).chain(silences).collect();
+    for text in texts {
+        if let std::borrow::Cow::Owned(redacted) = redactor.text(text) {
+            *text = redacted;
+        }
     }
 }
 

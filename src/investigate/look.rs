@@ -89,8 +89,12 @@ impl Desk {
             let split = parse_threshold(&rule.query);
             let (query, limit) = split.map_or((rule.query, None), |t| (t.series, Some(t.value)));
             let answer = metrics.range(&query, window, step_for(window)).await?;
-            let mine =
-                |s: &Series| s.labels.iter().all(|(k, v)| k == "__name__" || alert.labels.get(k).is_none_or(|have| have == v));
+            // A label of the alert that was redacted cannot be compared.
+            let is_same = |label: &str, value: &String| {
+                let of_alert = alert.labels.get(label).filter(|v| !v.contains("<redacted:"));
+                label == "__name__" || of_alert.is_none_or(|v| v == value)
+            };
+            let mine = |s: &Series| s.labels.iter().all(|(k, v)| is_same(k, v));
             let series = answer.value.into_iter().filter(mine).collect();
             return Ok(Some(AlertSeries { query, threshold: limit, series }));
         }

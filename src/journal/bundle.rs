@@ -1,7 +1,8 @@
-//! One incident in a file: its facts, its evidence bodies and the prompts behind its answers, as zstd-compressed JSON.
+//! Bundles: one incident in a file, with its facts, its evidence bodies and the prompts behind its answers, as
+//! zstd-compressed JSON.
 //!
-//! Everything in it was redacted before it was stored; writing a bundle checks that again with the current rules. The entries are byte
-//! for byte those of the journal, so the chain still holds and an export made from the file is identical.
+//! All content was redacted before it was stored; writing a bundle checks this again with the current rules. The entries are
+//! byte for byte those of the journal, so the chain stays valid and a post-mortem exported from the bundle is identical.
 
 use std::io::Read;
 use std::path::Path;
@@ -15,12 +16,12 @@ use crate::evidence::body::{StoredBody, digest};
 use crate::incident::{Fact, Incident, IncidentId};
 use crate::telemetry::Failure;
 
-/// The version of the format; files of a later version are refused.
+/// The version of the format. Bundles with a later version are rejected.
 const VERSION: u32 = 1;
-/// The largest unpacked size; a larger bundle would not fit into memory twice.
+/// The largest unpacked size in bytes. It limits memory use, because the content is held in memory twice.
 const MAX_BYTES: u64 = 1 << 30;
 
-/// The largest number accepted for an incident, evidence or action item; no store assigns as many.
+/// The largest accepted number of an incident, evidence or action item. No store assigns larger numbers.
 const MAX_NUMBER: u32 = 1_000_000_000;
 
 /// The content of a bundle.
@@ -36,7 +37,7 @@ pub struct Bundle {
 struct File {
     format: String,
     version: u32,
-    /// The program that wrote it.
+    /// The version of the warroom that wrote it.
     tool: String,
     incident: IncidentId,
     title: String,
@@ -50,7 +51,11 @@ struct FileBody {
     json: String,
 }
 
-/// The bundle of an incident. A body that the store does not have is left out, so that an export reports it as missing on both sides.
+/// Builds the bundle of an incident. Evidence bodies that the store does not have are left out; exports report them as
+/// missing.
+///
+/// # Errors
+/// [`JournalError::Bundle`] if the current redaction rules would hide more of the content.
 pub(super) fn write(store: &mut dyn Store, incident: IncidentId) -> Result<Vec<u8>, JournalError> {
     let entries = store.raw(incident)?;
     let folded = Incident::fold(chain::read_all(incident, &entries)?).ok_or(JournalError::NoSuchIncident(incident))?;
@@ -60,7 +65,7 @@ pub(super) fn write(store: &mut dyn Store, incident: IncidentId) -> Result<Vec<u
     for digest in digests {
         bodies.extend(store.raw_body(digest)?.map(|json| FileBody { digest: digest.to_owned(), json }));
     }
-    let mut unclean = Vec::new();
+    let mut unredacted = Vec::new();
     for (what, text) in entries
         .iter()
         .map(|e| (format!("entry {}", e.seq), e.text.as_str()))
@@ -70,13 +75,13 @@ pub(super) fn write(store: &mut dyn Store, incident: IncidentId) -> Result<Vec<u
         let mut redactor = Redactor::new();
         redactor.value(&value).map_err(super::commit::json("read"))?;
         if redactor.total() > 0 {
-            unclean.push(what);
+            unredacted.push(what);
         }
     }
-    if !unclean.is_empty() {
+    if !unredacted.is_empty() {
         let message = format!(
-            "cannot export {incident}: the current redaction rules would hide text in {}, which an older warroom wrote. Nothing was exported",
-            unclean.join(", ")
+            "cannot export {incident}: the current redaction rules would hide text in {}, written by an older warroom. Nothing was exported",
+            unredacted.join(", ")
         );
         return Err(JournalError::Bundle(Failure::new(message).advise("Correct those entries, or purge the incident.")));
     }
@@ -93,12 +98,15 @@ pub(super) fn write(store: &mut dyn Store, incident: IncidentId) -> Result<Vec<u
     zstd::bulk::compress(&json, 9).map_err(|e| JournalError::io("write to", e))
 }
 
-/// Reads a bundle and checks it: the format, the chain, every digest.
+/// Reads a bundle and checks its format, its chain and all digests.
 pub fn read(bytes: &[u8]) -> Result<Bundle, JournalError> {
     let bad = |what: String| JournalError::Bundle(Failure::new(format!("cannot read the bundle: {what}")));
     let mut json = Vec::new();
     let decoder = zstd::stream::Decoder::new(bytes).map_err(|e| bad(e.to_string()))?;
-    decoder.take(MAX_BYTES + 1).read_to_end(&mut json).map_err(|e| bad(format!("{e}. Is the file complete?")))?;
+    decoder.take(MAX_BYTES + 1).read_to_end(&mut json).map_err(|e| {
+        let failure = Failure::new(format!("cannot read the bundle: {e}"));
+        JournalError::Bundle(failure.advise("Check that the file is complete."))
+    })?;
     if json.len() as u64 > MAX_BYTES {
         return Err(bad("it unpacks to more than 1 GiB".to_owned()));
     }
@@ -109,11 +117,13 @@ pub fn read(bytes: &[u8]) -> Result<Bundle, JournalError> {
     }
     let head: Head = serde_json::from_slice(&json).map_err(|e| bad(e.to_string()))?;
     if head.format != "warroom-bundle" {
-        return Err(bad(format!("its format is '{}'", head.format)));
+        return Err(bad(format!("its format is '{}', not 'warroom-bundle'", head.format)));
     }
     if head.version > VERSION {
-        let message =
-            format!("cannot read the bundle: a newer warroom wrote it (format {}, this version knows {VERSION})", head.version);
+        let message = format!(
+            "cannot read the bundle: a newer warroom wrote it (format {}, this warroom supports {VERSION})",
+            head.version
+        );
         return Err(JournalError::Bundle(Failure::new(message).advise("Update warroom.")));
     }
     let file: File = serde_json::from_slice(&json).map_err(|e| bad(e.to_string()))?;
@@ -123,23 +133,23 @@ pub fn read(bytes: &[u8]) -> Result<Bundle, JournalError> {
         entries: file.entries,
         bodies: file.bodies.into_iter().map(|b| StoredBody { digest: b.digest, json: b.json }).collect(),
     };
-    // Numbers that no store assigns would break the numbering that follows.
+    // Reject numbers that no store assigns, because they would break the numbering of later incidents and items.
     if bundle.incident.is_local() || bundle.incident.0 == 0 || bundle.incident.0 > MAX_NUMBER {
-        return Err(bad(format!("its incident is {}", bundle.incident)));
+        return Err(bad(format!("its incident number {} is not valid", bundle.incident)));
     }
     super::missing(bundle.incident, &[], &bundle.entries)?;
     for entry in chain::read_all(bundle.incident, &bundle.entries)? {
-        let wrong = match &entry.fact {
+        let is_invalid = match &entry.fact {
             Fact::EvidenceAttached { evidence } => evidence.id.is_local() || evidence.id.0 > MAX_NUMBER,
             Fact::ActionAdded { id, .. } => id.is_local() || id.0 > MAX_NUMBER,
             fact => fact.related_incident().is_some_and(|id| id.is_local() || id.0 > MAX_NUMBER),
         };
-        if wrong {
-            return Err(bad(format!("entry {} has a number that no store assigns", entry.seq)));
+        if is_invalid {
+            return Err(bad(format!("entry {} contains a number that no store assigns", entry.seq)));
         }
     }
-    if let Some(wrong) = bundle.bodies.iter().find(|b| digest(b.json.as_bytes()) != b.digest) {
-        return Err(bad(format!("the evidence body {} does not match its digest", wrong.digest)));
+    if let Some(changed) = bundle.bodies.iter().find(|b| digest(b.json.as_bytes()) != b.digest) {
+        return Err(bad(format!("the evidence body {} does not match its digest", changed.digest)));
     }
     Ok(bundle)
 }
@@ -158,7 +168,7 @@ pub(super) fn open(path: &Path) -> Result<Opened, JournalError> {
     Ok(Opened { store, path: shown })
 }
 
-/// A bundle that is open as a store.
+/// An open bundle, as a read-only store.
 pub(super) struct Opened {
     store: SqliteStore,
     path: String,
@@ -166,7 +176,7 @@ pub(super) struct Opened {
 
 impl Opened {
     fn refuse<T>(&self) -> Result<T, JournalError> {
-        let failure = Failure::new(format!("cannot write to {}: it is a bundle", self.path))
+        let failure = Failure::new(format!("cannot write to {}: bundles are read-only", self.path))
             .advise(format!("Run `warroom bundle import {}` to copy it into your store.", self.path));
         Err(JournalError::Bundle(failure))
     }
@@ -210,6 +220,6 @@ impl Store for Opened {
         self.store.raw_body(digest)
     }
     fn status(&mut self) -> super::StoreStatus {
-        super::StoreStatus { read_only: Some("a bundle".to_owned()), ..super::StoreStatus::default() }
+        super::StoreStatus { read_only: Some("it is a bundle".to_owned()), ..super::StoreStatus::default() }
     }
 }

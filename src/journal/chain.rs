@@ -1,7 +1,7 @@
-//! The hash chain: how an entry becomes the text that is stored and hashed, and back.
+//! The hash chain: converts an entry to the text that is stored and hashed, and back.
 //!
-//! The stored text is the JSON of everything but the hash, `prev` included, with times in microseconds; the hash is
-//! SHA-256 over exactly these bytes. A store therefore never has to write JSON twice the same way.
+//! The stored text is the JSON of all fields except the hash, including `prev`, with times in microseconds. The hash is
+//! SHA-256 over exactly these bytes, so that verification never has to reproduce the same JSON.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -21,7 +21,7 @@ struct Stored {
     prev: String,
 }
 
-/// Links a new entry to `prev`; gives it with its hash, and the text to store.
+/// Links a new entry to the hash `prev` of its predecessor. Returns the entry with its hash, and the text to store.
 pub(super) fn link(
     incident: IncidentId,
     seq: u64,
@@ -37,7 +37,7 @@ pub(super) fn link(
     Ok((Entry { incident, seq, at, recorded_at, actor, fact, hash }, text))
 }
 
-/// What is read of a stored text; the fact is left as text, so that the usual one need not go through the general reader.
+/// The fields that are read from a stored text. The fact stays text, so that notes can be parsed on a faster path.
 #[derive(Deserialize)]
 struct Read<'a> {
     incident: IncidentId,
@@ -55,11 +55,12 @@ struct Note {
     note_kind: NoteKind,
 }
 
-/// Reads a stored text. The hash is not checked here (see [`check`]).
+/// Parses a stored text. Does not check the hash (see [`check`]).
 pub fn read(text: &str, hash: &str) -> Result<Entry, serde_json::Error> {
     let read: Read<'_> = serde_json::from_str(text)?;
     let fact = read.fact.get();
-    // Most entries of a long incident are notes. The general reader looks for the kind among all fields first.
+    // Most entries of a long incident are notes. The general parser is slower, because it has to find the kind among all
+    // fields first.
     let fact = if fact.starts_with(r#"{"kind":"note","#) {
         let Note { text, note_kind } = serde_json::from_str(fact)?;
         Fact::Note { text, note_kind }
@@ -77,7 +78,7 @@ pub fn read(text: &str, hash: &str) -> Result<Entry, serde_json::Error> {
     })
 }
 
-/// Whether a stored text names `prev` as the hash of the entry before it.
+/// Whether a stored text has `prev` as the hash of its predecessor.
 pub(super) fn follows(text: &str, prev: &str) -> bool {
     #[derive(Deserialize)]
     struct Link {
@@ -86,24 +87,27 @@ pub(super) fn follows(text: &str, prev: &str) -> bool {
     serde_json::from_str::<Link>(text).is_ok_and(|link| link.prev == prev)
 }
 
-/// Reads stored entries. The hashes are not checked here.
+/// Parses stored entries. Does not check the hashes.
 pub fn read_all(incident: IncidentId, raw: &[super::RawEntry]) -> Result<Vec<Entry>, super::JournalError> {
     raw.iter()
         .map(|r| read(&r.text, &r.hash).map_err(|e| super::JournalError::Damaged { incident, seq: r.seq, source: e.into() }))
         .collect()
 }
 
-/// Why a stored entry does not continue the chain, if it does not.
+/// Checks that a stored entry continues the chain.
+///
+/// # Errors
+/// Why it does not.
 pub fn check(text: &str, hash: &str, incident: IncidentId, seq: u64, prev: &str) -> Result<(), String> {
     if digest(text.as_bytes()) != hash {
         return Err("the text does not match its hash: it was changed after it was written".to_owned());
     }
     let entry = read(text, hash).map_err(|e| format!("the text cannot be read: {e}"))?;
     if entry.incident != incident || entry.seq != seq {
-        return Err(format!("it says that it is entry {} of {}", entry.seq, entry.incident));
+        return Err(format!("its text belongs to entry {} of {}", entry.seq, entry.incident));
     }
     if !follows(text, prev) {
-        return Err("it does not follow the entry before it: one was removed, added or replaced".to_owned());
+        return Err("it does not follow the previous entry: an entry was removed, added or replaced".to_owned());
     }
     Ok(())
 }
@@ -113,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_entry_is_read_as_it_was_linked_by_the_short_way_and_the_long_one() {
+    fn reads_back_linked_entries_on_both_parser_paths() {
         let at = Timestamp::from_micros(1_795_253_400_123_456);
         let (actor, uid) = (Actor::human("ana"), "u");
         let stamp = super::super::Stamp { at, recorded_at: at, actor: &actor, uid };

@@ -1,6 +1,6 @@
-//! What happens inside a commit, the same for every store: E- and A-numbers are assigned, evidence that is there already is not
-//! written again, entries are linked into the chain, and the incident's row is updated. The store provides the tables ([`Ledger`])
-//! and the transaction around them.
+//! The steps of a commit that are the same for every store: assigns E- and A-numbers, skips evidence that already exists,
+//! links entries into the chain, and updates the incident's row. The store provides the tables ([`Ledger`]) and the
+//! transaction.
 
 use super::{JournalError, Stamp, chain};
 use crate::evidence::body::digest;
@@ -8,15 +8,15 @@ use crate::incident::{ActionId, Entry, EvidenceId, EvidenceRecord, Fact, Inciden
 
 /// The tables of a store, within a transaction.
 pub(super) trait Ledger {
-    /// The number of the evidence with this identity.
+    /// The number of the evidence with this identity (see [`identity`]); `None` if there is none.
     fn evidence(&mut self, incident: IncidentId, identity: &str) -> Result<Option<u32>, JournalError>;
     fn put_evidence(&mut self, incident: IncidentId, identity: &str, number: u32) -> Result<(), JournalError>;
     fn put_entry(&mut self, entry: &Entry, uid: &str, text: &str) -> Result<(), JournalError>;
-    /// All entries of an incident, those of this transaction included.
+    /// All entries of an incident, including those of this transaction.
     fn entries(&mut self, incident: IncidentId) -> Result<Vec<Entry>, JournalError>;
 }
 
-/// The row of an incident.
+/// The row of an incident in the list.
 #[derive(Clone, Debug)]
 pub(super) struct Row {
     pub(super) head: Summary,
@@ -26,11 +26,12 @@ pub(super) struct Row {
     pub(super) next_action: u32,
 }
 
+/// Converts a JSON error. `doing` completes "cannot … the store".
 pub(super) fn json(doing: &'static str) -> impl Fn(serde_json::Error) -> JournalError {
     move |e| JournalError::io(doing, e)
 }
 
-/// What identifies evidence: its source, query, window and digest, hashed.
+/// The identity of evidence: a hash of its source, query, window and digest.
 pub(super) fn identity(evidence: &EvidenceRecord) -> String {
     digest(
         format!(
@@ -45,7 +46,7 @@ pub(super) fn identity(evidence: &EvidenceRecord) -> String {
     )
 }
 
-/// The first entry of a new incident, which must declare it.
+/// Writes the first entry of a new incident. It must declare the incident.
 pub(super) fn first(
     ledger: &mut dyn Ledger,
     incident: IncidentId,
@@ -59,25 +60,26 @@ pub(super) fn first(
     Ok((Row { head, last_seq: 1, last_hash: entry.hash.clone(), next_evidence: 1, next_action: 1 }, entry))
 }
 
-/// Writes the next entry. `None` when its evidence is there already; `given` receives the evidence number in both cases.
+/// Writes the next entry. `None` if its evidence already exists. The number of the evidence is added to `assigned` in both
+/// cases.
 pub(super) fn next(
     ledger: &mut dyn Ledger,
     row: &mut Row,
     new: Stamp<'_>,
     mut fact: Fact,
-    given: &mut Vec<EvidenceId>,
+    assigned: &mut Vec<EvidenceId>,
 ) -> Result<Option<Entry>, JournalError> {
     let incident = row.head.id;
     match &mut fact {
         Fact::EvidenceAttached { evidence } => {
             let identity = identity(evidence);
-            if let Some(known) = ledger.evidence(incident, &identity)? {
-                given.push(EvidenceId(known));
+            if let Some(existing) = ledger.evidence(incident, &identity)? {
+                assigned.push(EvidenceId(existing));
                 return Ok(None);
             }
             evidence.id = EvidenceId(row.next_evidence);
             row.next_evidence += 1;
-            given.push(evidence.id);
+            assigned.push(evidence.id);
             ledger.put_evidence(incident, &identity, evidence.id.0)?;
         }
         Fact::ActionAdded { id, .. } => {
@@ -92,7 +94,7 @@ pub(super) fn next(
     row.last_seq = seq;
     row.last_hash.clone_from(&entry.hash);
     if matches!(entry.fact, Fact::Undone { .. }) {
-        // Folding again is the only way to remove an undone change from the row.
+        // Only folding all entries again removes an undone change from the row.
         if let Some(folded) = Incident::fold(ledger.entries(incident)?) {
             row.head = folded.head;
         }

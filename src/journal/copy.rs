@@ -1,5 +1,6 @@
-//! This machine's copy of a shared store, to read from while the store is unreachable, and the outbox of entries that the store does not
-//! have yet. One SQLite file per store, shared by all warrooms of this machine. [`repair`] replaces a damaged one.
+//! This machine's copy of a shared store, to read from while the store is unreachable, and the outbox of entries that have
+//! not been merged into the store yet. One SQLite file per store, shared by all instances on this machine. [`repair`]
+//! replaces a damaged copy.
 
 mod repair;
 
@@ -18,10 +19,12 @@ use crate::incident::renumber::Renumbering;
 use crate::incident::{Actor, Entry, Fact, IncidentId, Summary};
 use crate::telemetry::Timestamp;
 
+/// The schema of this version, with one file in `migrations/copy` per step.
 const MIGRATIONS: [&str; 1] = [include_str!("migrations/copy/0001_copy.sql")];
+/// How long a writer waits for the lock of another process.
 const BUSY: Duration = Duration::from_secs(10);
 
-/// Sets the connection up, brings the schema up to date, and reads what everything else depends on.
+/// Configures the connection, migrates the schema, and checks that the tables are readable.
 fn prepare(connection: &mut Connection, path: &str) -> Result<(), JournalError> {
     let open = |e: rusqlite::Error| JournalError::Open { path: path.to_owned(), source: e.into() };
     connection.pragma_update(None, "journal_mode", "WAL").map_err(open)?;
@@ -37,7 +40,7 @@ fn prepare(connection: &mut Connection, path: &str) -> Result<(), JournalError> 
         tx.execute_batch(step).map_err(open)?;
     }
     tx.pragma_update(None, "user_version", known).map_err(open)?;
-    // A schema that claims to be current but lacks its tables is damage too.
+    // A current schema version without its tables is damage as well.
     let sql = "SELECT count(*) FROM sqlite_master WHERE type = 'table'
                AND name IN ('incident', 'entry', 'body', 'outbox', 'renumbered', 'meta', 'alias', 'counter')";
     if tx.query_row(sql, [], |r| r.get::<_, i64>(0)).map_err(open)? < 8 {
@@ -50,9 +53,10 @@ fn prepare(connection: &mut Connection, path: &str) -> Result<(), JournalError> 
     tx.commit().map_err(open)
 }
 
-/// An entry that waits to be merged.
+/// An entry that is waiting to be merged.
 #[derive(Clone, Debug)]
 pub(super) struct Pending {
+    /// The position in the outbox.
     pub(super) place: u64,
     pub(super) uid: String,
     pub(super) at: Timestamp,
@@ -66,12 +70,12 @@ impl Pending {
         Stamp { at: self.at, recorded_at: self.recorded_at, actor: &self.actor, uid: &self.uid }
     }
 
-    /// Its temporary number.
+    /// The temporary sequence number.
     pub(super) fn seq(&self) -> u64 {
         LOCAL_SEQ + self.place
     }
 
-    /// As an entry after all real ones; without a hash, since it is not part of a chain yet.
+    /// Converts it to an entry that sorts after all merged ones. It has no hash, because it is not part of a chain yet.
     pub(super) fn entry(self, incident: IncidentId) -> Entry {
         let seq = self.seq();
         Entry {
@@ -100,7 +104,7 @@ pub(super) struct Copy {
     connection: Connection,
     /// The path of the first generation.
     base: PathBuf,
-    /// Which file this is: each damaged file is followed by one of the next generation.
+    /// The generation of the open file. Each damaged file is replaced by a file of the next generation.
     generation: u32,
 }
 
@@ -109,17 +113,17 @@ fn generation_path(base: &Path, generation: u32) -> PathBuf {
     if generation < 2 { base.to_owned() } else { base.with_extension(format!("{generation}.db")) }
 }
 
-/// The generation that is in use.
+/// The newest generation that exists.
 fn newest_generation(base: &Path) -> u32 {
     (2..).find(|n| !generation_path(base, *n).exists()).unwrap_or(2) - 1
 }
 
 impl Copy {
-    /// Opens or creates the copy. Waits while another process sets it up. A damaged file is replaced; then the second value says what
-    /// happened, in a few sentences.
+    /// Opens or creates the copy. Waits while another process sets it up. Replaces a damaged file, and then also returns a
+    /// notice for the user.
     ///
     /// # Errors
-    /// [`JournalError::Open`] when the file cannot be read or written, [`JournalError::Newer`] when a newer version wrote it.
+    /// [`JournalError::Open`] if the file cannot be read or written, [`JournalError::Newer`] if a newer version wrote it.
     pub(super) fn open(base: &Path) -> Result<(Self, Option<String>), JournalError> {
         let generation = newest_generation(base);
         match Self::open_generation(base, generation) {
@@ -143,7 +147,8 @@ impl Copy {
         Ok(connection)
     }
 
-    /// Opens the copy again when another process has replaced its file.
+    /// Opens the newest file if another process has replaced this one. Returns a notice for the user if that file is damaged
+    /// as well.
     pub(super) fn refresh(&mut self) -> Result<Option<String>, JournalError> {
         if !generation_path(&self.base, self.generation + 1).exists() {
             return Ok(None);
@@ -153,14 +158,15 @@ impl Copy {
         Ok(notice)
     }
 
-    /// Replaces a file that has turned out to be damaged, and goes on with the new one. Gives what to tell people.
+    /// Replaces a file that has turned out to be damaged. Returns a notice for the user, unless another process has replaced
+    /// it already.
     pub(super) fn repair(&mut self) -> Result<Option<String>, JournalError> {
         let (copy, notice) = repair::replace(&self.base, self.generation)?;
         *self = copy;
         Ok(notice)
     }
 
-    /// The file that is in use.
+    /// The path of the open file.
     pub(super) fn path(&self) -> PathBuf {
         generation_path(&self.base, self.generation)
     }
@@ -171,14 +177,14 @@ impl Copy {
         rows.collect::<Result<_, _>>().map_err(io("read"))
     }
 
-    /// The last sequence number of each incident when the shared store was last compared.
+    /// The last sequence number of each incident at the last comparison with the shared store.
     pub(super) fn last_seqs(&self) -> Result<BTreeMap<u32, u64>, JournalError> {
         let rows = self.rows("SELECT number, last_seq FROM incident", |r| Ok((r.get(0)?, r.get::<_, i64>(1)?)))?;
         Ok(rows.into_iter().map(|(n, seq)| (n, u64::try_from(seq).unwrap_or(0))).collect())
     }
 
-    /// Incidents of which anything has been copied.
-    pub(super) fn kept(&self) -> Result<Vec<u32>, JournalError> {
+    /// The incidents of which anything has been copied.
+    pub(super) fn copied_incidents(&self) -> Result<Vec<u32>, JournalError> {
         self.rows("SELECT number FROM incident UNION SELECT DISTINCT incident FROM entry", |r| r.get(0))
     }
 
@@ -190,6 +196,7 @@ impl Copy {
             .collect()
     }
 
+    /// Writes rows of incidents, and deletes the copies of incidents that are `gone` from the shared store.
     pub(super) fn put_heads(&mut self, rows: &[HeadRow], gone: &[u32]) -> Result<(), JournalError> {
         let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(io("write to"))?;
         for row in rows {
@@ -202,7 +209,7 @@ impl Copy {
             tx.execute("DELETE FROM entry WHERE incident = ?1", [n]).map_err(io("write to"))?;
         }
         if !gone.is_empty() {
-            // Evidence of purged incidents goes too.
+            // Delete the evidence of purged incidents as well.
             let sql = "DELETE FROM body WHERE digest NOT IN (
                  SELECT coalesce(json_extract(text, '$.fact.evidence.digest'), json_extract(text, '$.fact.answer.sent'), '') FROM entry
                  UNION SELECT coalesce(json_extract(fact, '$.evidence.digest'), json_extract(fact, '$.answer.sent'), '') FROM outbox)";
@@ -215,13 +222,13 @@ impl Copy {
         Ok(())
     }
 
-    /// Which shared store this is a copy of; `None` before the first connection.
+    /// The id of the shared store that this is a copy of; `None` before the first connection.
     pub(super) fn store_id(&self) -> Result<Option<String>, JournalError> {
         self.connection.query_row("SELECT value FROM meta WHERE key = 'store'", [], |r| r.get(0)).optional().map_err(io("read"))
     }
 
-    /// Makes this the copy of a store, and removes what was copied from another one.
-    pub(super) fn belong_to(&mut self, id: &str) -> Result<(), JournalError> {
+    /// Makes this the copy of a store, and deletes everything that was copied from another store.
+    pub(super) fn reset_for(&mut self, id: &str) -> Result<(), JournalError> {
         let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(io("write to"))?;
         for table in ["incident", "entry", "body", "alias", "renumbered"] {
             tx.execute(&format!("DELETE FROM {table}"), []).map_err(io("write to"))?;
@@ -230,7 +237,7 @@ impl Copy {
         tx.commit().map_err(io("write to"))
     }
 
-    /// What every local id was renumbered to.
+    /// The final number of each local id.
     pub(super) fn renumbering(&self) -> Result<Renumbering, JournalError> {
         let mut map = Renumbering::default();
         for (local, given) in
@@ -248,8 +255,8 @@ impl Copy {
         Ok(map)
     }
 
-    /// The last copied sequence number; 0 when nothing is copied.
-    pub(super) fn copied(&self, incident: IncidentId) -> Result<u64, JournalError> {
+    /// The last copied sequence number of an incident; 0 if nothing has been copied.
+    pub(super) fn last_copied_seq(&self, incident: IncidentId) -> Result<u64, JournalError> {
         self.connection
             .prepare_cached("SELECT coalesce(max(seq), 0) FROM entry WHERE incident = ?1")
             .and_then(|mut s| s.query_row([incident.0], |r| r.get::<_, i64>(0)))
@@ -257,6 +264,7 @@ impl Copy {
             .map_err(io("read"))
     }
 
+    /// Adds copied entries. Existing ones are skipped.
     pub(super) fn put_entries(&mut self, incident: IncidentId, entries: &[RawEntry]) -> Result<(), JournalError> {
         let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(io("write to"))?;
         for e in entries {
@@ -267,8 +275,8 @@ impl Copy {
         tx.commit().map_err(io("write to"))
     }
 
-    /// Removes the copied entries of an incident, so that they are read again.
-    pub(super) fn forget(&mut self, incident: IncidentId) -> Result<(), JournalError> {
+    /// Deletes the copied entries of an incident, so that they are copied again.
+    pub(super) fn delete_entries(&mut self, incident: IncidentId) -> Result<(), JournalError> {
         self.connection.execute("DELETE FROM entry WHERE incident = ?1", [incident.0]).map(|_| ()).map_err(io("write to"))
     }
 
@@ -284,8 +292,8 @@ impl Copy {
         write_bodies(&self.connection, bodies)
     }
 
-    /// The next local number of a counter; committed at once, so that it is never assigned twice.
-    pub(super) fn next(&mut self, name: &str) -> Result<u32, JournalError> {
+    /// The next local number of a counter. Committed immediately, so that it is never assigned twice.
+    pub(super) fn next_local_number(&mut self, name: &str) -> Result<u32, JournalError> {
         self.connection
             .query_row(
                 "INSERT INTO counter (name, next) VALUES (?1, 2) ON CONFLICT (name) DO UPDATE SET next = next + 1 RETURNING next - 1",
@@ -295,7 +303,7 @@ impl Copy {
             .map_err(io("write to"))
     }
 
-    /// Puts entries into the outbox, each with its redacted fact under local numbers, and the bodies that they name.
+    /// Adds entries to the outbox, each with its redacted fact with local numbers, and the evidence bodies that they refer to.
     pub(super) fn push(
         &mut self,
         incident: IncidentId,
@@ -368,13 +376,13 @@ impl Copy {
         Ok(pending)
     }
 
-    /// Incidents with waiting entries, longest waiting first.
-    pub(super) fn waiting(&self) -> Result<Vec<IncidentId>, JournalError> {
+    /// The incidents with waiting entries, longest waiting first.
+    pub(super) fn waiting_incidents(&self) -> Result<Vec<IncidentId>, JournalError> {
         self.rows("SELECT incident FROM outbox GROUP BY incident ORDER BY min(place)", |r| r.get(0).map(IncidentId))
     }
 
-    /// How many entries are waiting.
-    pub(super) fn count(&self) -> Result<u64, JournalError> {
+    /// The number of waiting entries.
+    pub(super) fn waiting_count(&self) -> Result<u64, JournalError> {
         self.connection
             .prepare_cached("SELECT count(*) FROM outbox")
             .and_then(|mut s| s.query_row([], |r| r.get::<_, i64>(0)))
@@ -382,16 +390,17 @@ impl Copy {
             .map_err(io("read"))
     }
 
-    /// The number that a local incident was given; `None` while it waits.
-    pub(super) fn alias(&self, local: IncidentId) -> Result<Option<IncidentId>, JournalError> {
+    /// The final number of a local incident; `None` until it is merged.
+    pub(super) fn assigned_number(&self, local: IncidentId) -> Result<Option<IncidentId>, JournalError> {
         self.connection
             .prepare_cached("SELECT number FROM alias WHERE local = ?1")
             .and_then(|mut s| s.query_row([local.0], |r| r.get(0).map(IncidentId)).optional())
             .map_err(io("read"))
     }
 
-    /// Removes merged entries from the outbox. What still waits for a local incident continues under the incident's real number.
-    pub(super) fn settle(
+    /// Removes merged entries from the outbox and records the numbers that they got. Entries of a local incident that are
+    /// still waiting move to its final number.
+    pub(super) fn finish_merge(
         &mut self,
         incident: IncidentId,
         number: IncidentId,

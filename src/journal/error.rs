@@ -1,18 +1,18 @@
-//! Why the store could not do what it was asked: what failed, the cause beneath, and the remedy.
+//! The errors of the store, with their causes and remedies.
 
 use crate::incident::IncidentId;
 use crate::telemetry::Failure;
 use crate::telemetry::failure::{Cause, Explain};
 
-/// A failure of the store.
+/// An error of the store.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
     #[error("{0} is not in this store")]
     NoSuchIncident(IncidentId),
     #[error("{incident} was deleted, and its number is not reused: {note}")]
     Purged { incident: IncidentId, note: String },
-    /// Someone else appended first: read again and retry.
-    #[error("{incident} changed in the meantime: entry {found} exists, {expected} was the last one read")]
+    /// Someone else appended first. Read again and retry.
+    #[error("{incident} changed in the meantime: its last entry is {found}, but {expected} was the last one read")]
     Conflict { incident: IncidentId, expected: u64, found: u64 },
     #[error("cannot open the store {path}")]
     Open {
@@ -20,7 +20,7 @@ pub enum JournalError {
         #[source]
         source: Cause,
     },
-    #[error("the store {path} was written by a newer warroom: its schema is {found}, this version knows {known}")]
+    #[error("the store {path} was written by a newer warroom: its schema version is {found}, this warroom supports {known}")]
     Newer { path: String, found: i64, known: i64 },
     /// `doing` completes "cannot … the store": `read`, `write to`, `open`.
     #[error("cannot {doing} the store")]
@@ -38,12 +38,13 @@ pub enum JournalError {
     },
     #[error("'{url}' is not a store: {reason}")]
     BadUrl { url: String, reason: String },
-    #[error("the store {path} is read-only here: {reason}. Nothing was written")]
+    #[error("the store {path} is read-only: {reason}. Nothing was written")]
     ReadOnly { path: String, reason: String },
-    /// The shared store cannot be reached or cannot write now; callers that can do so keep the entries elsewhere.
+    /// The shared store cannot be reached, or cannot write at the moment. [`super::team`] then keeps entries in the outbox.
     #[error("the shared store {url} is unreachable: {reason}")]
     Away { url: String, reason: String },
-    #[error("the shared store {url} refused the connection: {reason}")]
+    /// The server rejects this user, or the store is not the one that this machine's copy belongs to. Retrying does not help.
+    #[error("cannot use the shared store {url}: {reason}")]
     Rejected { url: String, reason: String, remedy: String },
     /// A bundle that cannot be read, written or imported.
     #[error("{0}")]
@@ -53,17 +54,17 @@ pub enum JournalError {
 }
 
 impl JournalError {
-    /// A failed read, write or opening, with its cause; see [`Self::Io`].
+    /// An [`Self::Io`] error: a read, write or open that failed, with its cause.
     pub(super) fn io(doing: &'static str, source: impl Into<Cause>) -> Self {
         Self::Io { doing, source: source.into() }
     }
 
-    /// A bundle that cannot be used.
+    /// A [`Self::Bundle`] error without a remedy.
     pub(super) fn bundle(message: impl Into<String>) -> Self {
         Self::Bundle(Failure::new(message))
     }
 
-    /// What SQLite reported, where it was SQLite that failed.
+    /// The error code of SQLite; `None` if SQLite did not cause the error.
     pub(super) fn sqlite_code(&self) -> Option<rusqlite::ErrorCode> {
         match self {
             Self::Open { source, .. } | Self::Io { source, .. } => {
@@ -73,20 +74,20 @@ impl JournalError {
         }
     }
 
-    /// Whether the file itself is broken, so that no retry can help.
+    /// Whether the SQLite file is damaged, so that a retry cannot help.
     pub(super) fn is_damage(&self) -> bool {
         use rusqlite::ErrorCode as C;
         matches!(self.sqlite_code(), Some(C::DatabaseCorrupt | C::NotADatabase))
     }
 
-    /// Whether another process holds the file.
+    /// Whether another process has locked the file.
     pub(super) fn is_busy(&self) -> bool {
         use rusqlite::ErrorCode as C;
         matches!(self.sqlite_code(), Some(C::DatabaseBusy | C::DatabaseLocked))
     }
 
-    /// Whether the store could not take the entry although the entry is fine: what was typed is worth keeping and retrying.
-    pub fn is_refusal_of_the_store(&self) -> bool {
+    /// Whether the store could not write although the entry is valid, so that it is worth keeping and retrying.
+    pub fn is_write_failure(&self) -> bool {
         matches!(self, Self::Io { .. } | Self::ReadOnly { .. } | Self::Newer { .. })
     }
 }
@@ -95,25 +96,25 @@ impl Explain for JournalError {
     fn remedy(&self) -> Option<String> {
         use rusqlite::ErrorCode as C;
         let remedy = match self {
-            Self::NoSuchIncident(_) => "Run `warroom incident list` to see which incidents there are.",
+            Self::NoSuchIncident(_) => "Run `warroom incident list` to list the incidents.",
             Self::Conflict { .. } => "Try again.",
             Self::Newer { .. } => "Update warroom. Nothing was changed.",
             Self::Damaged { .. } => "Run `warroom verify` to see where the chain is broken.",
-            Self::BadUrl { .. } => "Give sqlite:PATH, a path, postgres://NAME@HOST/DATABASE or bundle:FILE.",
-            Self::ReadOnly { .. } => "Give another store with --store to write.",
+            Self::BadUrl { .. } => "Use sqlite:PATH, a path, postgres://NAME@HOST/DATABASE or bundle:FILE.",
+            Self::ReadOnly { .. } => "To write, choose another store with --store.",
             Self::Gone => "Start warroom again.",
             Self::Rejected { remedy, .. } => return Some(remedy.clone()),
             Self::Bundle(failure) => return failure.remedy.clone(),
             Self::Open { .. } | Self::Io { .. } => match self.sqlite_code() {
-                Some(C::DiskFull) => "Free some space. Nothing that was acknowledged is lost.",
-                Some(C::ReadOnly | C::PermissionDenied) => "Check the file's permissions, or give another store with --store.",
-                Some(C::DatabaseBusy | C::DatabaseLocked) => "Another process is using it. Try again.",
-                Some(C::SystemIoFailure) => "Check whether the disk is full or failing. Nothing that was acknowledged is lost.",
+                Some(C::DiskFull) => "Free some space on the disk. No acknowledged entry is lost.",
+                Some(C::ReadOnly | C::PermissionDenied) => "Check the file's permissions, or choose another store with --store.",
+                Some(C::DatabaseBusy | C::DatabaseLocked) => "Another process has locked the file. Try again.",
+                Some(C::SystemIoFailure) => "Check whether the disk is full or failing. No acknowledged entry is lost.",
                 Some(C::DatabaseCorrupt | C::NotADatabase) => {
-                    "Restore the file from a backup, or give another store with --store."
+                    "Restore the file from a backup, or choose another store with --store."
                 }
                 _ if matches!(self, Self::Open { .. }) => {
-                    "Check the path and its permissions, or give another store with --store."
+                    "Check the path and its permissions, or choose another store with --store."
                 }
                 _ => return None,
             },

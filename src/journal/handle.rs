@@ -1,5 +1,5 @@
-//! The handle that the rest of the program holds: requests go over a bounded queue to the thread that owns the store, so that no
-//! caller ever waits for a disk.
+//! The handle to the store for the rest of the program. Requests go through a bounded queue to the thread that owns the
+//! store, so that no caller blocks on a disk.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -12,19 +12,19 @@ use super::{Append, Appended, Import, JournalError, Purge, Store, StoreStatus, V
 use crate::evidence::Body;
 use crate::incident::{Entry, Incident, IncidentId, Summary};
 
-/// Requests that may wait for the store at once; a further sender waits for a place.
+/// The capacity of the request queue. When it is full, senders wait.
 const QUEUE: usize = 256;
-/// How long a lock is held for the writer whose turn it is: making a fact takes microseconds.
+/// How long the lock is held for a writer in [`Journal::append_in_turn`]. Building a fact takes microseconds.
 const TURN: Duration = Duration::from_secs(2);
 
 type Job = Box<dyn FnOnce(&mut dyn Store) + Send>;
 
-/// Where a store is.
+/// The location of a store.
 #[derive(Clone, Debug)]
 pub struct StoreAt {
     /// `sqlite:PATH`, `postgres://…` or `bundle:FILE`.
     pub url: String,
-    /// The password of a shared store, when it is not in the URL.
+    /// The password of a shared store, if it is not in the URL.
     pub password: Option<SecretString>,
     /// The folder that holds this machine's copies of shared stores.
     pub copies: PathBuf,
@@ -37,7 +37,7 @@ impl StoreAt {
     }
 }
 
-/// A store that was just opened, with the URL to show and what listens to other writers.
+/// A store that was just opened, with the URL to show and, for a shared store, a listener for changes.
 struct Opened {
     store: Box<dyn Store>,
     url: String,
@@ -50,7 +50,8 @@ impl Opened {
     }
 }
 
-/// A handle to the store's thread. Cheap to clone. The thread finishes what was queued and ends when the last handle is dropped.
+/// A handle to the store's thread. Cheap to clone. When the last handle is dropped, the thread finishes the queued requests
+/// and ends.
 #[derive(Clone)]
 pub struct Journal {
     jobs: mpsc::Sender<Job>,
@@ -65,11 +66,12 @@ impl std::fmt::Debug for Journal {
 }
 
 impl Journal {
-    /// Opens the store that a URL names: `sqlite:PATH`, `sqlite:///PATH` or a plain path (created with file mode 0600 when it does
-    /// not exist), `postgres://…` for a team's store, `bundle:FILE` for one incident in a file. Does not wait for a team's server.
+    /// Opens the store of a URL: `sqlite:PATH`, `sqlite:///PATH` or a plain path (created with file mode 0600 if it does not
+    /// exist), `postgres://…` for a shared store, `bundle:FILE` for a bundle. Does not wait for the server of a shared
+    /// store.
     ///
     /// # Errors
-    /// [`JournalError::BadUrl`] for a URL of another form, else why the store cannot be opened.
+    /// [`JournalError::BadUrl`] for any other URL; otherwise the reason why the store cannot be opened.
     pub fn open(at: &StoreAt) -> Result<Self, JournalError> {
         let at = at.clone();
         Self::start(move || {
@@ -91,8 +93,8 @@ impl Journal {
         })
     }
 
-    /// Opens a store on a thread of its own and runs its jobs there. The store lives and dies on that thread: a PostgreSQL client
-    /// owns a runtime, which must not be dropped inside another one, not even when opening fails.
+    /// Opens a store on its own thread and runs its jobs there. The store is created and dropped on that thread, because a
+    /// PostgreSQL client owns a runtime, which must not be dropped inside another one.
     fn start(open: impl FnOnce() -> Result<Opened, JournalError> + Send + 'static) -> Result<Self, JournalError> {
         let (jobs, mut queue) = mpsc::channel::<Job>(QUEUE);
         let (opened, result) = std::sync::mpsc::sync_channel(1);
@@ -116,7 +118,7 @@ impl Journal {
         Ok(Self { jobs, url, listener })
     }
 
-    /// Starts listening to a shared store: the value changes whenever someone writes. `None` for stores that cannot notify.
+    /// Starts listening to a shared store. The value changes whenever someone writes. `None` for stores that cannot notify.
     pub fn listen(&self) -> Option<watch::Receiver<u64>> {
         self.listener.as_ref().map(|start| start())
     }
@@ -126,13 +128,14 @@ impl Journal {
         &self.url
     }
 
+    /// Runs a job on the store's thread and returns its result.
     async fn ask<T: Send + 'static>(
         &self,
         job: impl FnOnce(&mut dyn Store) -> Result<T, JournalError> + Send + 'static,
     ) -> Result<T, JournalError> {
         let (answer, receiver) = oneshot::channel();
         let job: Job = Box::new(move |store| {
-            // The caller may be gone; what was done stays done.
+            // The caller may be gone. The job has taken effect anyway.
             let _caller_gone = answer.send(job(store));
         });
         self.jobs.send(job).await.map_err(|_closed| JournalError::Gone)?;
@@ -149,25 +152,25 @@ impl Journal {
         self.ask(move |s| s.append(incident, expected, append)).await
     }
 
-    /// See [`Store::append_in_turn`]. `make` runs here, while the store waits for it.
+    /// See [`Store::append_in_turn`]. `make` runs in the caller's task while the store waits for it.
     pub async fn append_in_turn(
         &self,
         incident: IncidentId,
         known: u64,
         make: impl FnOnce(Vec<Entry>) -> Option<Append>,
     ) -> Result<Appended, JournalError> {
-        let (ask, asked) = oneshot::channel::<Vec<Entry>>();
-        let (reply, replied) = std::sync::mpsc::sync_channel::<Option<Append>>(1);
-        let mut ask = Some(ask);
+        let (sender, receiver) = oneshot::channel::<Vec<Entry>>();
+        let (reply, replies) = std::sync::mpsc::sync_channel::<Option<Append>>(1);
+        let mut sender = Some(sender);
         let written = self.ask(move |s| {
             s.append_in_turn(incident, known, &mut |entries| {
-                ask.take()?.send(entries).ok()?;
-                // A writer that vanishes during its turn appends nothing.
-                replied.recv_timeout(TURN).ok().flatten()
+                sender.take()?.send(entries).ok()?;
+                // A caller that is gone appends nothing.
+                replies.recv_timeout(TURN).ok().flatten()
             })
         });
         let made = async {
-            if let Ok(entries) = asked.await {
+            if let Ok(entries) = receiver.await {
                 let _too_late = reply.send(make(entries));
             }
         };
@@ -183,7 +186,7 @@ impl Journal {
     /// An incident, folded from its entries.
     ///
     /// # Errors
-    /// [`JournalError::NoSuchIncident`], or [`JournalError::Purged`] with the note that the purge left.
+    /// [`JournalError::NoSuchIncident`], or [`JournalError::Purged`] with the note of the purge.
     pub async fn incident(&self, id: IncidentId) -> Result<Incident, JournalError> {
         let entries = self.entries(id, 0).await?;
         match Incident::fold(entries) {
@@ -206,7 +209,7 @@ impl Journal {
         self.ask(move |s| s.body(&digest)).await
     }
 
-    /// The bodies of all evidence of an incident, by digest; missing ones are left out.
+    /// The bodies of all evidence of an incident, by digest. Missing bodies are left out.
     pub async fn bodies(&self, incident: &Incident) -> Result<BTreeMap<String, Body>, JournalError> {
         let digests: BTreeSet<String> = incident.evidence.iter().map(|e| e.digest.clone()).collect();
         self.ask(move |s| {
@@ -252,7 +255,7 @@ impl Journal {
         self.ask(move |s| Ok(s.resolve(incident))).await
     }
 
-    /// One incident with everything that belongs to it, as the bytes of a bundle.
+    /// The bytes of a bundle with an incident and everything that belongs to it.
     pub async fn export_bundle(&self, incident: IncidentId) -> Result<Vec<u8>, JournalError> {
         self.ask(move |s| bundle::write(s, incident)).await
     }

@@ -1,4 +1,5 @@
-//! What `warroom verify` finds: broken chains, a list that disagrees with the entries, and missing or changed evidence.
+//! The checks of `warroom verify`: broken chains, a list of incidents that disagrees with the entries, and missing or
+//! changed evidence.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,12 +8,13 @@ use crate::evidence::body::digest;
 use crate::incident::{Incident, IncidentId, Summary};
 use crate::telemetry::Explain;
 
-/// One pass over a whole store. Stores feed it their rows; [`Self::finish`] gives the result.
+/// A check of a whole store. The store passes in its rows; [`Self::finish`] returns the result.
 #[derive(Default)]
 pub(super) struct Inspection {
     result: Verification,
-    /// Digests that entries name, each with the last of those entries.
-    named: BTreeMap<String, (IncidentId, u64)>,
+    /// The digests that entries refer to, each with the last of those entries.
+    referenced: BTreeMap<String, (IncidentId, u64)>,
+    /// The digests of the bodies in the store.
     found: BTreeSet<String>,
 }
 
@@ -21,8 +23,8 @@ impl Inspection {
         self.result.broken.push(Broken { incident: incident.to_string(), seq, what: what.into() });
     }
 
-    /// Checks one incident: its chain, and whether its row in the list agrees with the entries. `row` is the last sequence number,
-    /// the last hash and the summary as JSON.
+    /// Checks an incident: its chain, and that its row in the list agrees with the entries. `row` is the last sequence
+    /// number, the last hash and the summary as JSON.
     pub(super) fn incident(&mut self, incident: IncidentId, raw: &[RawEntry], row: (u64, &str, &str)) {
         let (last_seq, last_hash, head) = row;
         self.result.incidents += 1;
@@ -30,48 +32,52 @@ impl Inspection {
         verify_chain(incident, raw, last_seq, last_hash, &mut self.result);
         let Ok(entries) = chain::read_all(incident, raw) else { return };
         for e in &entries {
-            self.named.extend(e.fact.body_digest().map(|digest| (digest.to_owned(), (incident, e.seq))));
+            self.referenced.extend(e.fact.body_digest().map(|digest| (digest.to_owned(), (incident, e.seq))));
         }
         if self.result.broken.len() > before {
             return;
         }
-        // Only the fields that every version has written into the row.
+        // Compare only the fields that all versions have written into the row.
         let essentials = |h: &Summary| (h.title.clone(), h.severity, h.status);
         let listed = serde_json::from_str::<Summary>(head).ok();
         if listed.as_ref().map(essentials) != Incident::fold(entries).map(|i| essentials(&i.head)) {
-            self.broken(incident, last_seq, "the list of incidents has another title, severity or status than the entries");
+            self.broken(incident, last_seq, "the list of incidents has a different title, severity or status than the entries");
         }
     }
 
-    /// Records entries whose incident is missing from the list.
+    /// Records an incident that has entries but is missing from the list.
     pub(super) fn orphan(&mut self, incident: IncidentId) {
-        self.broken(incident, 1, "its entries exist, but its row in the list of incidents is missing");
+        self.broken(incident, 1, "it has entries, but its row in the list of incidents is missing");
     }
 
-    /// Records an incident that existed once, was not purged, and is gone.
+    /// Records an incident that has disappeared without having been purged.
     pub(super) fn vanished(&mut self, incident: IncidentId) {
-        self.broken(incident, 0, "it was declared or imported here and is gone with all its entries, but was not purged");
+        self.broken(
+            incident,
+            0,
+            "it was declared or imported here, and has disappeared with all its entries without having been purged",
+        );
     }
 
     /// Checks one evidence body against its digest.
-    pub(super) fn body(&mut self, wanted: String, read: Result<Option<String>, JournalError>) {
+    pub(super) fn body(&mut self, stored_digest: String, read: Result<Option<String>, JournalError>) {
         self.result.bodies += 1;
         let what = match read {
-            Ok(Some(json)) if digest(json.as_bytes()) == wanted => None,
+            Ok(Some(json)) if digest(json.as_bytes()) == stored_digest => None,
             Ok(_) => Some("the evidence body does not match its digest".to_owned()),
             Err(e) => Some(format!("the evidence body cannot be read: {}", e.failure())),
         };
         if let Some(what) = what {
-            self.broken("evidence", 0, format!("{wanted}: {what}"));
+            self.broken("evidence", 0, format!("{stored_digest}: {what}"));
         }
-        self.found.insert(wanted);
+        self.found.insert(stored_digest);
     }
 
-    /// Ends the pass. `purged` is how many incidents were purged.
+    /// Completes the check and returns its result. `purged` is the number of purged incidents.
     pub(super) fn finish(mut self, purged: u64) -> Verification {
-        for (digest, (incident, seq)) in std::mem::take(&mut self.named) {
+        for (digest, (incident, seq)) in std::mem::take(&mut self.referenced) {
             if !self.found.contains(&digest) {
-                self.broken(incident, seq, format!("the evidence body {digest} that it names is not in the store"));
+                self.broken(incident, seq, format!("the evidence body {digest} that it refers to is not in the store"));
             }
         }
         self.result.purged = purged;
@@ -79,7 +85,7 @@ impl Inspection {
     }
 }
 
-/// Checks a chain from its first entry to the last one that should be there, and adds what is broken to `result`.
+/// Checks a chain from its first entry to the last one that was written, and adds what is broken to `result`.
 pub(super) fn verify_chain(incident: IncidentId, raw: &[RawEntry], last_seq: u64, last_hash: &str, result: &mut Verification) {
     let (mut expected, mut prev) = (1_u64, "");
     let mut broken = |seq, what: String| result.broken.push(Broken { incident: incident.to_string(), seq, what });

@@ -1,8 +1,9 @@
-//! The store that a team shares: PostgreSQL with the same facts in the same chains.
+//! The PostgreSQL store that a team shares, with the same facts and chains as the SQLite store.
 //!
-//! Every call waits a bounded time. A server that cannot be reached, or cannot write, is reported as [`JournalError::Away`];
-//! [`super::team`] goes on without it. Statements are sent with their parameter types: each costs one round trip, and no proxy has to
-//! remember prepared statements. [`link`] connects, [`transaction`] holds what happens within a commit.
+//! All calls wait for a limited time. A server that cannot be reached, or cannot write, is reported as
+//! [`JournalError::Away`]; [`super::team`] then continues without it. Statements are sent together with their parameter
+//! types, so that each takes one round trip and works through proxies that do not support prepared statements. [`link`]
+//! connects; [`transaction`] contains the steps of a commit.
 
 mod link;
 mod transaction;
@@ -25,17 +26,18 @@ use crate::incident::{Entry, Fact, Incident, IncidentId};
 pub(super) use link::Link;
 pub use link::{is_postgres, without_password};
 
-/// The schema of this version; one file in `migrations/postgres` for each step.
+/// The schema of this version, with one file in `migrations/postgres` per step.
 const MIGRATIONS: [&str; 1] = [include_str!("migrations/postgres/0001_journal.sql")];
-/// How long one statement may take: a server that is up answers in milliseconds, and reading a long incident is the slowest.
+/// The timeout of a statement. A healthy server answers in milliseconds; reading a long incident takes longest.
 const STATEMENT: Duration = Duration::from_secs(10);
-/// "WARROOM" in ASCII, cut to the 64 bits of an advisory lock.
+/// The key of the advisory lock: "WARROOM" in ASCII.
 const LOCK: i64 = 0x0057_4152_524F_4F4D;
-/// The channel on which writers announce what they wrote.
+/// The channel on which writers send notifications.
 pub(super) const CHANNEL: &str = "warroom";
-/// How long someone counts as present after their last sign of life.
-const PRESENT: &str = "30 seconds";
+/// How long someone counts as present after their last announcement.
+const PRESENCE_TIMEOUT: &str = "30 seconds";
 
+/// A statement parameter with its type.
 type Typed<'a> = (&'a (dyn ToSql + Sync), Type);
 
 /// A connection to the shared store, on the journal's thread.
@@ -46,6 +48,7 @@ pub(super) struct PgStore {
 }
 
 impl PgStore {
+    /// A store that is not connected yet.
     pub(super) fn new(link: Link) -> Result<Self, JournalError> {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| JournalError::io("open", e))?;
@@ -56,23 +59,23 @@ impl PgStore {
         self.client.as_ref().is_some_and(|(c, _)| !c.is_closed())
     }
 
-    /// Closes the connection at once: whatever lock it held is free.
+    /// Closes the connection immediately, which releases its locks.
     pub(super) fn disconnect(&mut self) {
         if let Some((client, driver)) = self.client.take() {
             drop(client);
             driver.abort();
-            // The driver lives in this runtime, which only runs while it is waited for.
+            // The driver runs on this runtime, which makes progress only while something waits on it.
             self.runtime.block_on(async {
                 let _aborted = tokio::time::timeout(Duration::from_millis(200), driver).await;
             });
         }
     }
 
-    /// Connects and brings the schema up to date. Waits at most some seconds.
+    /// Connects and migrates the schema. Waits for a few seconds at most.
     pub(super) fn connect(&mut self) -> Result<(), JournalError> {
         self.disconnect();
         self.client = Some(self.runtime.block_on(self.link.connect(None))?);
-        // A store that is not to be used leaves no open connection behind that somebody would take for one that is.
+        // Do not leave a connection open that looks usable but is not.
         let ready = self.settings().and_then(|()| self.migrate());
         if ready.is_err() {
             self.disconnect();
@@ -80,24 +83,26 @@ impl PgStore {
         ready
     }
 
-    /// The store's own name, given when it was made.
+    /// The id of the store, which was assigned when it was created.
     pub(super) fn store_id(&mut self) -> Result<String, JournalError> {
         let rows = self.rows("SELECT value FROM warroom.meta WHERE key = 'store'", &[])?;
-        rows.first().map_or_else(|| Ok("unnamed".to_owned()), |r| text(r, 0))
+        rows.first().map_or_else(|| Ok("unnamed".to_owned()), |r| text_at(r, 0))
     }
 
-    /// Numbers that were purged.
+    /// The numbers of purged incidents.
     pub(super) fn purged(&mut self) -> Result<std::collections::BTreeSet<u32>, JournalError> {
-        self.rows("SELECT number FROM warroom.purged", &[])?.iter().map(|r| small(r, 0)).collect()
+        self.rows("SELECT number FROM warroom.purged", &[])?.iter().map(|r| u32_at(r, 0)).collect()
     }
 
+    /// Sets the session parameters.
     fn settings(&mut self) -> Result<(), JournalError> {
-        // The server gives up before we do, and no lock outlives a client that vanished.
+        // The timeouts of the server are shorter than those of the client, and locks of a client that is gone are released.
         let sql = "SET statement_timeout = '9s'; SET lock_timeout = '8s'; SET idle_in_transaction_session_timeout = '15s'; \
                    SET synchronous_commit = on; SET client_min_messages = warning";
         self.run(|_, client| async move { client.batch_execute(sql).await })
     }
 
+    /// Migrates the schema to this version.
     fn migrate(&mut self) -> Result<(), JournalError> {
         let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
         let found = self.schema()?;
@@ -109,16 +114,16 @@ impl PgStore {
         }
         self.transaction(|tx| {
             tx.batch(&format!("SELECT pg_advisory_xact_lock({LOCK})"))?;
-            // A schema that the administrator made may be used by who may make none.
-            let there = tx.rows("SELECT to_regnamespace('warroom') IS NOT NULL", &[])?;
-            if !there.first().and_then(|r| r.try_get::<_, bool>(0).ok()).unwrap_or(false) {
+            // Do not create a schema that exists: the user may not have the permission to.
+            let exists = tx.rows("SELECT to_regnamespace('warroom') IS NOT NULL", &[])?;
+            if !exists.first().and_then(|r| r.try_get::<_, bool>(0).ok()).unwrap_or(false) {
                 tx.batch("CREATE SCHEMA warroom")?;
             }
             tx.batch("CREATE TABLE IF NOT EXISTS warroom.meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)")?;
             let name = uuid::Uuid::now_v7().to_string();
             let sql = "INSERT INTO warroom.meta (key, value) VALUES ('store', $1) ON CONFLICT (key) DO NOTHING";
             tx.execute(sql, &[(&name, Type::TEXT)])?;
-            // Somebody else may have done it while this one waited.
+            // Another process may have migrated while this one waited for the lock.
             let rows = tx.rows("SELECT value FROM warroom.meta WHERE key = 'schema'", &[])?;
             let at: usize = rows.first().and_then(|r| r.try_get::<_, String>(0).ok()).and_then(|v| v.parse().ok()).unwrap_or(0);
             for step in MIGRATIONS.iter().skip(at) {
@@ -130,17 +135,17 @@ impl PgStore {
         })
     }
 
-    /// The schema's number; 0 before the first step.
+    /// The version of the schema; 0 before the first step.
     fn schema(&mut self) -> Result<i64, JournalError> {
-        let there = self.rows("SELECT to_regclass('warroom.meta') IS NOT NULL", &[])?;
-        if !there.first().and_then(|r| r.try_get::<_, bool>(0).ok()).unwrap_or(false) {
+        let exists = self.rows("SELECT to_regclass('warroom.meta') IS NOT NULL", &[])?;
+        if !exists.first().and_then(|r| r.try_get::<_, bool>(0).ok()).unwrap_or(false) {
             return Ok(0);
         }
         let rows = self.rows("SELECT value FROM warroom.meta WHERE key = 'schema'", &[])?;
         Ok(rows.first().and_then(|r| r.try_get::<_, String>(0).ok()).and_then(|v| v.parse().ok()).unwrap_or(0))
     }
 
-    /// Runs one request; a connection that failed is dropped, so that the next one begins anew.
+    /// Runs a request with a timeout.
     fn run<'s, T, F>(&'s mut self, work: impl FnOnce(&'s Link, &'s Client) -> F) -> Result<T, JournalError>
     where
         F: Future<Output = Result<T, tokio_postgres::Error>> + 's,
@@ -148,15 +153,15 @@ impl PgStore {
         let Self { link, runtime, client } = self;
         let link: &Link = link;
         let Some((open, _)) = client.as_ref() else { return Err(link.away("not connected")) };
-        let done = runtime.block_on(async { tokio::time::timeout(STATEMENT, work(link, open)).await });
-        match done {
+        let result = runtime.block_on(async { tokio::time::timeout(STATEMENT, work(link, open)).await });
+        match result {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(e)) => Err(link.error(&e, "read")),
             Err(_late) => Err(link.away(format!("no answer within {} s", STATEMENT.as_secs()))),
         }
     }
 
-    /// Drops a connection of which an error says that it is of no use.
+    /// Closes the connection if a result says that the server is unreachable.
     pub(super) fn drop_if_away<T>(&mut self, result: Result<T, JournalError>) -> Result<T, JournalError> {
         if matches!(result, Err(JournalError::Away { .. })) {
             self.disconnect();
@@ -188,15 +193,14 @@ impl PgStore {
             tx.put_bodies(&append.bodies)?;
             if let Some(row) = &state {
                 tx.put_row(row)?;
-                tx.keep_number(incident, false)?;
+                tx.reserve_number(incident, false)?;
             }
             tx.notify(incident)?;
             Ok(entries)
         })
     }
 
-    /// See [`super::Store::append`].
-    /// `map`: what local ids have become; somebody may still write of `EL1`.
+    /// See [`super::Store::append`]. `map` holds the final numbers of local ids, because new entries may still refer to `EL1`.
     pub(super) fn append(
         &mut self,
         incident: IncidentId,
@@ -213,7 +217,8 @@ impl PgStore {
         })
     }
 
-    /// See [`super::Store::append_in_turn`]. The made append is left in `made`, for who goes on without the server.
+    /// See [`super::Store::append_in_turn`]. Leaves the append in `made`, so that the caller can keep it if the server is
+    /// unreachable.
     pub(super) fn append_in_turn(
         &mut self,
         incident: IncidentId,
@@ -233,8 +238,9 @@ impl PgStore {
         })
     }
 
-    /// Merges what waited: numbers it, links it behind what is there. Entries that are there already (their commit's answer
-    /// was lost) are not written again. A local incident gets its number. Gives the number.
+    /// Merges waiting entries: assigns their numbers and links them to the end of the chain. Entries that are already in the
+    /// store, because the answer to their commit was lost, are not written again. A local incident gets its final number,
+    /// which is returned.
     pub(super) fn merge(
         &mut self,
         incident: IncidentId,
@@ -244,17 +250,17 @@ impl PgStore {
     ) -> Result<IncidentId, JournalError> {
         self.transaction(|tx| {
             let uids: Vec<String> = pending.iter().map(|p| p.uid.clone()).collect();
-            // The lock first, then the look: two processes of one machine may both be here.
+            // Take the lock before reading, because another process of the same machine may be merging the same entries.
             let mut row = if incident.is_local() { None } else { Some(tx.row(incident)?) };
             let next = if incident.is_local() { tx.next_number()? } else { incident };
             let found = tx.found(&uids)?;
             let mut number = incident;
             for p in pending {
                 let fact = map.apply(&p.fact).map_err(json("write to"))?;
-                let mut given = Vec::new();
+                let mut assigned = Vec::new();
                 let entry = match (found.get(&p.uid), &mut row) {
                     (Some(entry), _) => Some(entry.clone()),
-                    (None, Some(row)) => commit::next(tx, row, p.stamp(), fact, &mut given)?,
+                    (None, Some(row)) => commit::next(tx, row, p.stamp(), fact, &mut assigned)?,
                     (None, None) => {
                         let (new, entry) = commit::first(tx, next, p.stamp(), fact)?;
                         row = Some(new);
@@ -267,65 +273,68 @@ impl PgStore {
                         row = Some(tx.row(number)?);
                     }
                 }
-                learn(map, p, entry.as_ref(), &given);
+                record_numbers(map, p, entry.as_ref(), &assigned);
             }
             map.ids.insert(incident.to_string(), number.to_string());
             tx.put_bodies(bodies)?;
             if let Some(row) = &row {
                 tx.put_row(row)?;
-                tx.keep_number(number, false)?;
+                tx.reserve_number(number, false)?;
             }
             tx.notify(number)?;
             Ok(number)
         })
     }
 
-    /// The last entry of every incident.
-    pub(super) fn ends(&mut self) -> Result<BTreeMap<u32, u64>, JournalError> {
+    /// The last sequence number of each incident.
+    pub(super) fn last_seqs(&mut self) -> Result<BTreeMap<u32, u64>, JournalError> {
         let rows = self.rows("SELECT number, last_seq FROM warroom.incident", &[])?;
-        rows.iter().map(|r| Ok((small(r, 0)?, big(r, 1)?))).collect()
+        rows.iter().map(|r| Ok((u32_at(r, 0)?, u64_at(r, 1)?))).collect()
     }
 
-    /// The heads of some incidents.
+    /// The rows of some incidents.
     pub(super) fn heads(&mut self, numbers: &[u32]) -> Result<Vec<HeadRow>, JournalError> {
         let numbers: Vec<i64> = numbers.iter().map(|n| i64::from(*n)).collect();
         let sql = "SELECT number, head, last_seq, last_hash FROM warroom.incident WHERE number = ANY($1)";
         let rows = self.rows(sql, &[(&numbers, Type::INT8_ARRAY)])?;
         rows.iter()
-            .map(|r| Ok(HeadRow { number: small(r, 0)?, head: text(r, 1)?, last_seq: big(r, 2)?, last_hash: text(r, 3)? }))
+            .map(|r| {
+                Ok(HeadRow { number: u32_at(r, 0)?, head: text_at(r, 1)?, last_seq: u64_at(r, 2)?, last_hash: text_at(r, 3)? })
+            })
             .collect()
     }
 
-    /// Entries after a number, as stored.
+    /// The entries after a number as stored, in order.
     pub(super) fn raw(&mut self, incident: IncidentId, after: u64) -> Result<Vec<RawEntry>, JournalError> {
-        // In portions, so that a long incident over a slow line stays within the time for one statement.
-        const PORTION: i64 = 20_000;
+        // Read in batches, so that a long incident over a slow connection does not exceed the timeout of a statement.
+        const BATCH: i64 = 20_000;
         let mut all: Vec<RawEntry> = Vec::new();
         loop {
-            let from = signed(all.last().map_or(after, |e| e.seq));
+            let from = to_i64(all.last().map_or(after, |e| e.seq));
             let sql = "SELECT seq, text, hash FROM warroom.entry WHERE incident = $1 AND seq > $2 ORDER BY seq LIMIT $3";
             let number = i64::from(incident.0);
-            let rows = self.rows(sql, &[(&number, Type::INT8), (&from, Type::INT8), (&PORTION, Type::INT8)])?;
-            let full = i64::try_from(rows.len()).unwrap_or(0) == PORTION;
+            let rows = self.rows(sql, &[(&number, Type::INT8), (&from, Type::INT8), (&BATCH, Type::INT8)])?;
+            let is_full = i64::try_from(rows.len()).unwrap_or(0) == BATCH;
             for r in &rows {
-                all.push(RawEntry { seq: big(r, 0)?, text: text(r, 1)?, hash: text(r, 2)? });
+                all.push(RawEntry { seq: u64_at(r, 0)?, text: text_at(r, 1)?, hash: text_at(r, 2)? });
             }
-            if !full {
+            if !is_full {
                 return Ok(all);
             }
         }
     }
 
-    pub(super) fn body(&mut self, wanted: &str) -> Result<Option<String>, JournalError> {
-        let rows = self.rows("SELECT zstd FROM warroom.body WHERE digest = $1", &[(&wanted, Type::TEXT)])?;
+    /// The JSON of an evidence body; `None` if it is not in the store.
+    pub(super) fn body(&mut self, digest: &str) -> Result<Option<String>, JournalError> {
+        let rows = self.rows("SELECT zstd FROM warroom.body WHERE digest = $1", &[(&digest, Type::TEXT)])?;
         rows.first()
             .map(|r| r.try_get::<_, Vec<u8>>(0).map_err(unexpected_shape).and_then(|packed| super::unpack_body(&packed)))
             .transpose()
     }
 
-    /// Checks every chain, every row of the list and every digest.
+    /// Checks all chains, all rows of the list and all digests.
     pub(super) fn verify(&mut self) -> Result<Verification, JournalError> {
-        // One snapshot: what others write or purge meanwhile is not part of this look.
+        // Use one snapshot, so that concurrent writes and purges do not look like damage.
         self.run(|_, c| async move { c.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await })?;
         let inspected = self.inspect();
         let ended = self.run(|_, c| async move { c.batch_execute("ROLLBACK").await });
@@ -334,30 +343,30 @@ impl PgStore {
 
     fn inspect(&mut self) -> Result<Verification, JournalError> {
         let mut inspection = Inspection::default();
-        let ends = self.rows("SELECT number, last_seq, last_hash, head FROM warroom.incident ORDER BY number", &[])?;
-        for r in &ends {
-            let (incident, last_seq) = (IncidentId(small(r, 0)?), big(r, 1)?);
+        let incidents = self.rows("SELECT number, last_seq, last_hash, head FROM warroom.incident ORDER BY number", &[])?;
+        for r in &incidents {
+            let (incident, last_seq) = (IncidentId(u32_at(r, 0)?), u64_at(r, 1)?);
             let raw = self.raw(incident, 0)?;
-            inspection.incident(incident, &raw, (last_seq, &text(r, 2)?, &text(r, 3)?));
+            inspection.incident(incident, &raw, (last_seq, &text_at(r, 2)?, &text_at(r, 3)?));
         }
         let orphans = "SELECT DISTINCT incident FROM warroom.entry WHERE incident NOT IN (SELECT number FROM warroom.incident)";
         for r in self.rows(orphans, &[])? {
-            inspection.orphan(IncidentId(small(&r, 0)?));
+            inspection.orphan(IncidentId(u32_at(&r, 0)?));
         }
         let gone = "SELECT number FROM warroom.number WHERE spoken = 0 AND number NOT IN (SELECT number FROM warroom.incident)
                     AND number NOT IN (SELECT incident FROM warroom.entry) AND number NOT IN (SELECT number FROM warroom.purged)";
         for r in self.rows(gone, &[])? {
-            inspection.vanished(IncidentId(small(&r, 0)?));
+            inspection.vanished(IncidentId(u32_at(&r, 0)?));
         }
         for r in self.rows("SELECT digest FROM warroom.body ORDER BY digest", &[])? {
-            let wanted = text(&r, 0)?;
-            match self.body(&wanted) {
+            let digest = text_at(&r, 0)?;
+            match self.body(&digest) {
                 Err(e @ JournalError::Away { .. }) => return Err(e),
-                read => inspection.body(wanted, read),
+                read => inspection.body(digest, read),
             }
         }
         let purged = self.rows("SELECT count(*) FROM warroom.purged", &[])?;
-        Ok(inspection.finish(purged.first().map(|r| big(r, 0)).transpose()?.unwrap_or(0)))
+        Ok(inspection.finish(purged.first().map(|r| u64_at(r, 0)).transpose()?.unwrap_or(0)))
     }
 
     /// See [`super::Store::import`].
@@ -375,16 +384,16 @@ impl PgStore {
             let have = tx.raw(incident, 0)?;
             let missing = super::missing(incident, &have, entries)?;
             for (raw, entry) in missing.iter().zip(all.iter().skip(have.len())) {
-                // Imported entries have no writer's name of their own: their hash is one.
+                // Imported entries have no uid. Use their hash instead.
                 tx.put_entry(entry, &raw.hash, &raw.text)?;
                 if let Fact::EvidenceAttached { evidence } = &entry.fact {
                     tx.put_evidence(incident, &commit::identity(evidence), evidence.id.0)?;
                 }
             }
             tx.put_bodies(bodies)?;
-            tx.keep_number(incident, false)?;
+            tx.reserve_number(incident, false)?;
             for other in all.iter().filter_map(|e| e.fact.related_incident()) {
-                tx.keep_number(other, true)?;
+                tx.reserve_number(other, true)?;
             }
             if !missing.is_empty() {
                 tx.put_row(&super::row_of(&folded))?;
@@ -396,7 +405,7 @@ impl PgStore {
 
     /// See [`super::Store::purge`].
     pub(super) fn purge(&mut self, purge: &Purge) -> Result<(), JournalError> {
-        // Looking through all entries for what still names a body may take its time.
+        // Searching all entries for references to evidence bodies may take long.
         self.transaction_within(Duration::from_secs(300), |tx| {
             tx.check_schema()?;
             tx.batch("SET LOCAL statement_timeout = '290s'")?;
@@ -420,7 +429,7 @@ impl PgStore {
     /// See [`super::Store::purged_note`].
     pub(super) fn purged_note(&mut self, incident: IncidentId) -> Result<Option<String>, JournalError> {
         let rows = self.rows("SELECT note FROM warroom.purged WHERE number = $1", &[(&i64::from(incident.0), Type::INT8)])?;
-        rows.first().map(|r| text(r, 0)).transpose()
+        rows.first().map(|r| text_at(r, 0)).transpose()
     }
 
     /// See [`super::Store::presence`].
@@ -448,19 +457,21 @@ impl PgStore {
             self.announce("presence")?;
         }
         let sql = format!(
-            "SELECT DISTINCT name FROM warroom.presence WHERE incident = $1 AND session <> $2 AND seen_at > now() - interval '{PRESENT}' ORDER BY name"
+            "SELECT DISTINCT name FROM warroom.presence WHERE incident = $1 AND session <> $2 AND seen_at > now() - interval '{PRESENCE_TIMEOUT}' ORDER BY name"
         );
         let rows = self.rows(&sql, &[(&number, Type::INT8), (&session, Type::TEXT)])?;
-        rows.iter().map(|r| text(r, 0)).collect()
+        rows.iter().map(|r| text_at(r, 0)).collect()
     }
 
+    /// Sends a notification.
     fn announce(&mut self, what: &str) -> Result<(), JournalError> {
         self.rows("SELECT pg_notify($1, $2)", &[(&CHANNEL, Type::TEXT), (&what, Type::TEXT)]).map(|_| ())
     }
 }
 
-/// Notes what an entry that was merged is called now.
-fn learn(map: &mut Renumbering, p: &Pending, entry: Option<&Entry>, given: &[crate::incident::EvidenceId]) {
+/// Records the numbers that a merged entry got. `entry` is `None` if its evidence already existed; `assigned` then holds the
+/// evidence number.
+fn record_numbers(map: &mut Renumbering, p: &Pending, entry: Option<&Entry>, assigned: &[crate::incident::EvidenceId]) {
     if let Some(entry) = entry {
         map.seqs.insert(p.seq(), entry.seq);
     }
@@ -468,10 +479,9 @@ fn learn(map: &mut Renumbering, p: &Pending, entry: Option<&Entry>, given: &[cra
         (Fact::EvidenceAttached { evidence: local }, Some(Fact::EvidenceAttached { evidence })) => {
             map.ids.insert(local.id.to_string(), evidence.id.to_string());
         }
-        // It was there already: the number it has.
         (Fact::EvidenceAttached { evidence: local }, None) => {
-            if let Some(have) = given.first() {
-                map.ids.insert(local.id.to_string(), have.to_string());
+            if let Some(existing) = assigned.first() {
+                map.ids.insert(local.id.to_string(), existing.to_string());
             }
         }
         (Fact::ActionAdded { id: local, .. }, Some(Fact::ActionAdded { id, .. })) => {
@@ -481,22 +491,24 @@ fn learn(map: &mut Renumbering, p: &Pending, entry: Option<&Entry>, given: &[cra
     }
 }
 
-fn signed(n: u64) -> i64 {
+/// A number as PostgreSQL stores it.
+fn to_i64(n: u64) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
 }
 
+/// The error for a column that does not have the expected type.
 fn unexpected_shape(e: tokio_postgres::Error) -> JournalError {
-    JournalError::io("read", format!("a table has an unexpected shape: {}", link::summary(&e)))
+    JournalError::io("read", format!("a table has an unexpected schema: {}", link::summary(&e)))
 }
 
-fn text(row: &tokio_postgres::Row, at: usize) -> Result<String, JournalError> {
+fn text_at(row: &tokio_postgres::Row, at: usize) -> Result<String, JournalError> {
     row.try_get(at).map_err(unexpected_shape)
 }
 
-fn big(row: &tokio_postgres::Row, at: usize) -> Result<u64, JournalError> {
+fn u64_at(row: &tokio_postgres::Row, at: usize) -> Result<u64, JournalError> {
     row.try_get::<_, i64>(at).map(|n| u64::try_from(n).unwrap_or(0)).map_err(unexpected_shape)
 }
 
-fn small(row: &tokio_postgres::Row, at: usize) -> Result<u32, JournalError> {
+fn u32_at(row: &tokio_postgres::Row, at: usize) -> Result<u32, JournalError> {
     row.try_get::<_, i64>(at).map(|n| u32::try_from(n).unwrap_or(u32::MAX)).map_err(unexpected_shape)
 }

@@ -1,7 +1,7 @@
-//! The embedded store: SQLite in WAL mode with `synchronous = FULL`, so that a commit that returned is on the disk.
+//! The embedded store: SQLite in WAL mode with `synchronous = FULL`, so that a completed commit is on the disk.
 //!
-//! One process has one connection, on the journal's thread. Several processes may share the file: a writer takes the lock
-//! at once (`BEGIN IMMEDIATE`) and others wait for it up to ten seconds.
+//! Each process has one connection, on the journal's thread. Several processes can share the file: a writer takes the lock
+//! immediately (`BEGIN IMMEDIATE`), and others wait for it for up to ten seconds.
 
 use std::path::Path;
 use std::time::Duration;
@@ -17,18 +17,18 @@ use crate::incident::{Entry, Incident, IncidentId, Summary};
 use crate::telemetry::Explain;
 use crate::telemetry::failure::Cause;
 
-/// The schema of this version; one file in `migrations/sqlite` a step.
+/// The schema of this version, with one file in `migrations/sqlite` per step.
 const MIGRATIONS: [&str; 2] =
     [include_str!("migrations/sqlite/0001_journal.sql"), include_str!("migrations/sqlite/0002_team.sql")];
-/// How long a writer waits for another process's commit before it gives up.
+/// How long a writer waits for the lock of another process.
 const BUSY: Duration = Duration::from_secs(10);
-/// "WAR1" as SQLite's application id: distinguishes our files from others.
+/// "WAR1" as SQLite's application id, which distinguishes warroom's files from others.
 const APPLICATION_ID: i64 = 0x5741_5231;
 
 /// An open SQLite store.
 pub struct SqliteStore {
     connection: Connection,
-    /// Set when nothing can be written: the file is then a copy in a temporary folder, removed with the store.
+    /// Set if the store is read-only. The open file is then a copy in a temporary folder, which is removed with the store.
     frozen: Option<Frozen>,
 }
 
@@ -48,8 +48,8 @@ impl Drop for Scratch {
 }
 
 impl SqliteStore {
-    /// Opens or creates the file, and its folder. The file is readable by its owner only. On a disk that is full or read-only, the
-    /// existing content can be read, and every write reports why it failed.
+    /// Opens or creates the file and its folder. Only the owner can read the file. On a disk that is full or read-only,
+    /// existing content can be read, and each write fails with the reason.
     ///
     /// # Errors
     /// [`JournalError::Open`], or [`JournalError::Newer`] for a file that a newer version wrote.
@@ -58,13 +58,13 @@ impl SqliteStore {
         let has_content = std::fs::metadata(path).is_ok_and(|m| m.len() > 0);
         match create_private(path) {
             Ok(()) => match Self::open_at(path, &shown) {
-                // SQLite needs some space even to read. Try a copy on another disk.
+                // SQLite needs some disk space even to read. Try to read a copy on another disk.
                 Err(e) if has_content && is_disk(&e) => {
                     Self::open_frozen(path, &shown, &e.failure().causes.join(": ")).map_err(|_no_copy| e)
                 }
                 opened => opened,
             },
-            // The existing content can be read all the same.
+            // The existing content can still be read.
             Err(e) if is_read_only(&e) && has_content => {
                 Self::open_frozen(path, &shown, "the file or its file system is read-only")
             }
@@ -72,7 +72,7 @@ impl SqliteStore {
         }
     }
 
-    /// A store that ends with the process.
+    /// A store in memory, which is lost when it is dropped.
     pub(super) fn in_memory() -> Result<Self, JournalError> {
         Self::open_at(Path::new(":memory:"), "in memory")
     }
@@ -85,12 +85,12 @@ impl SqliteStore {
         Ok(Self { connection, frozen: None })
     }
 
-    /// Opens a store on a disk that takes no writes. SQLite's write-ahead log needs a writable folder even for reading, so this reads
-    /// a copy of file and log.
+    /// Opens a store on a disk that cannot be written to. SQLite's write-ahead log needs a writable folder even for reading,
+    /// so this opens a copy of the file and the log.
     fn open_frozen(path: &Path, shown: &str, why: &str) -> Result<Self, JournalError> {
         let fail = |e: std::io::Error| JournalError::Open {
             path: shown.to_owned(),
-            source: format!("it is read-only, and it could not be copied for reading: {e}").into(),
+            source: format!("it is read-only, and cannot be copied for reading: {e}").into(),
         };
         let folder = std::env::temp_dir().join(format!("warroom-frozen-{}-{}", std::process::id(), uuid::Uuid::now_v7()));
         let scratch = Scratch(folder.clone());
@@ -107,6 +107,7 @@ impl SqliteStore {
         Ok(store)
     }
 
+    /// Fails if the store is read-only.
     fn writable(&self) -> Result<(), JournalError> {
         match &self.frozen {
             Some(f) => Err(JournalError::ReadOnly { path: f.path.clone(), reason: f.why.clone() }),
@@ -114,7 +115,7 @@ impl SqliteStore {
         }
     }
 
-    /// Begins a write: takes the lock, and makes sure that no newer version has changed the tables.
+    /// Begins a write: takes the lock, and checks that no newer version has changed the schema.
     fn begin(&mut self) -> Result<Transaction<'_>, JournalError> {
         self.writable()?;
         let path = self.connection.path().unwrap_or("").to_owned();
@@ -128,7 +129,7 @@ impl SqliteStore {
     }
 }
 
-/// Sets the connection up and brings the schema up to date.
+/// Configures the connection and migrates the schema.
 fn prepare(connection: &mut Connection, path: &str) -> Result<(), JournalError> {
     let open = |e: rusqlite::Error| JournalError::Open { path: path.to_owned(), source: e.into() };
     let version: i64 = connection.pragma_query_value(None, "user_version", |r| r.get(0)).map_err(open)?;
@@ -139,13 +140,13 @@ fn prepare(connection: &mut Connection, path: &str) -> Result<(), JournalError> 
     let id: i64 = connection.pragma_query_value(None, "application_id", |r| r.get(0)).map_err(open)?;
     let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_master", [], |r| r.get(0)).map_err(open)?;
     if id != APPLICATION_ID && (id != 0 || (version == 0 && tables > 0)) {
-        let source = "it is the SQLite file of another program; nothing was changed".into();
+        let source = "it is an SQLite database of another program; nothing was changed".into();
         return Err(JournalError::Open { path: path.to_owned(), source });
     }
     connection.pragma_update(None, "journal_mode", "WAL").map_err(open)?;
     connection.pragma_update(None, "synchronous", "FULL").map_err(open)?;
     connection.pragma_update(None, "foreign_keys", "ON").map_err(open)?;
-    // Purged content is overwritten, not only unlinked.
+    // Overwrite purged content on disk.
     connection.pragma_update(None, "secure_delete", "ON").map_err(open)?;
     if version < known {
         migrate(connection, known).map_err(open)?;
@@ -155,7 +156,7 @@ fn prepare(connection: &mut Connection, path: &str) -> Result<(), JournalError> 
 
 fn migrate(connection: &mut Connection, known: i64) -> rusqlite::Result<()> {
     let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    // Another process may have done it while this one waited.
+    // Another process may have migrated while this one waited for the lock.
     let version: i64 = tx.pragma_query_value(None, "user_version", |r| r.get(0))?;
     for step in MIGRATIONS.iter().skip(usize::try_from(version).unwrap_or(0)) {
         tx.execute_batch(step)?;
@@ -165,8 +166,8 @@ fn migrate(connection: &mut Connection, known: i64) -> rusqlite::Result<()> {
     tx.commit()
 }
 
-/// Repeats `work` while another process holds the file. SQLite's own busy timeout does not cover the switch to WAL mode, which
-/// fails at once when several processes open a new file together.
+/// Repeats `work` while another process has locked the file. SQLite's own busy timeout does not cover the switch to WAL
+/// mode, which fails immediately if several processes open a new file at the same time.
 pub(super) fn retry_while_busy<T>(work: impl FnMut() -> Result<T, JournalError>) -> Result<T, JournalError> {
     use backon::BlockingRetryable;
     let every = backon::ConstantBuilder::default().with_delay(Duration::from_millis(20)).with_jitter().without_max_times();
@@ -180,7 +181,7 @@ fn is_disk(e: &JournalError) -> bool {
     matches!(e.sqlite_code(), Some(C::DiskFull | C::SystemIoFailure | C::ReadOnly | C::CannotOpen))
 }
 
-/// Creates folder and file so that only the owner can read them; an existing file is narrowed to that.
+/// Creates folder and file so that only the owner can read them. Restricts the permissions of an existing file as well.
 pub(super) fn create_private(path: &Path) -> std::io::Result<()> {
     if let Some(folder) = path.parent().filter(|p| !p.as_os_str().is_empty() && !p.exists()) {
         std::fs::create_dir_all(folder)?;
@@ -206,19 +207,22 @@ pub(super) fn create_private(path: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Whether an error means that the file system or this user cannot write.
+/// Whether an error means that the file system is read-only, or that the user has no permission to write.
 fn is_read_only(e: &std::io::Error) -> bool {
     matches!(e.kind(), std::io::ErrorKind::ReadOnlyFilesystem | std::io::ErrorKind::PermissionDenied)
 }
 
+/// Converts an error of SQLite. `doing` completes "cannot … the store".
 pub(super) fn io(doing: &'static str) -> impl Fn(rusqlite::Error) -> JournalError {
     move |e| JournalError::io(doing, e)
 }
 
+/// A number as SQLite stores it.
 pub(super) fn number(n: u64) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
 }
 
+/// The row of an incident in the list.
 fn row(tx: &Transaction<'_>, incident: IncidentId) -> Result<Row, JournalError> {
     let found: Option<(String, i64, String, u32, u32)> = tx
         .prepare_cached("SELECT head, last_seq, last_hash, next_evidence, next_action FROM incident WHERE number = ?1")
@@ -248,7 +252,7 @@ impl Ledger for Transaction<'_> {
             .map_err(io("write to"))
     }
 
-    /// The uid is not stored: a process always sees the result of its own commit.
+    /// The uid is not stored, because a process always learns the result of its own commit.
     fn put_entry(&mut self, entry: &Entry, _uid: &str, text: &str) -> Result<(), JournalError> {
         self.prepare_cached("INSERT INTO entry (incident, seq, text, hash) VALUES (?1, ?2, ?3, ?4)")
             .and_then(|mut s| s.execute(params![entry.incident.0, number(entry.seq), text, entry.hash]))
@@ -261,12 +265,12 @@ impl Ledger for Transaction<'_> {
     }
 }
 
-/// Entries after a number, in order. Parsed straight from SQLite's memory, because opening a long incident must be quick.
+/// The entries after a number, in order. Parsed directly from SQLite's memory, so that long incidents open quickly.
 pub(super) fn read_entries(connection: &Connection, incident: IncidentId, after: u64) -> Result<Vec<Entry>, JournalError> {
     let mut statement = connection
         .prepare_cached("SELECT seq, text, hash FROM entry WHERE incident = ?1 AND seq > ?2 ORDER BY seq")
         .map_err(io("read"))?;
-    // Numbers have no gaps, so the last one gives the count; growing the vector step by step would copy it several times.
+    // Numbers have no gaps, so the last one gives the count. Reserving the capacity avoids copying the vector as it grows.
     let last: i64 = connection
         .prepare_cached("SELECT coalesce(max(seq), 0) FROM entry WHERE incident = ?1")
         .and_then(|mut s| s.query_row([incident.0], |r| r.get(0)))
@@ -287,6 +291,7 @@ pub(super) fn read_entries(connection: &Connection, incident: IncidentId, after:
     Ok(entries)
 }
 
+/// The entries after a number as stored, in order.
 pub(super) fn read_raw(connection: &Connection, incident: IncidentId, after: u64) -> Result<Vec<RawEntry>, JournalError> {
     let mut statement = connection
         .prepare_cached("SELECT seq, text, hash FROM entry WHERE incident = ?1 AND seq > ?2 ORDER BY seq")
@@ -299,6 +304,7 @@ pub(super) fn read_raw(connection: &Connection, incident: IncidentId, after: u64
     rows.collect::<Result<_, _>>().map_err(io("read"))
 }
 
+/// Writes evidence bodies. Existing ones are skipped.
 pub(super) fn write_bodies(connection: &Connection, bodies: &[StoredBody]) -> Result<(), JournalError> {
     for body in bodies {
         let packed = super::pack_body(&body.json)?;
@@ -310,10 +316,11 @@ pub(super) fn write_bodies(connection: &Connection, bodies: &[StoredBody]) -> Re
     Ok(())
 }
 
-pub(super) fn read_body(connection: &Connection, wanted: &str) -> Result<Option<String>, JournalError> {
+/// The JSON of an evidence body; `None` if it is not in the store.
+pub(super) fn read_body(connection: &Connection, digest: &str) -> Result<Option<String>, JournalError> {
     let packed: Option<Vec<u8>> = connection
         .prepare_cached("SELECT zstd FROM body WHERE digest = ?1")
-        .and_then(|mut s| s.query_row([wanted], |r| r.get(0)).optional())
+        .and_then(|mut s| s.query_row([digest], |r| r.get(0)).optional())
         .map_err(io("read"))?;
     packed.map(|p| super::unpack_body(&p)).transpose()
 }
@@ -351,7 +358,7 @@ impl Store for SqliteStore {
         write_bodies(&tx, &append.bodies)?;
         if let Some(row) = &state {
             write_row(&tx, row)?;
-            keep_number(&tx, incident, false)?;
+            reserve_number(&tx, incident, false)?;
         }
         tx.commit().map_err(io("write to"))?;
         Ok(entries)
@@ -388,8 +395,8 @@ impl Store for SqliteStore {
         rows.map(|head| serde_json::from_str(&head.map_err(io("read"))?).map_err(json("read"))).collect()
     }
 
-    fn body(&mut self, wanted: &str) -> Result<Option<Body>, JournalError> {
-        match read_body(&self.connection, wanted)? {
+    fn body(&mut self, digest: &str) -> Result<Option<Body>, JournalError> {
+        match read_body(&self.connection, digest)? {
             Some(json_text) => serde_json::from_str(&json_text).map(Some).map_err(json("read")),
             None => Ok(None),
         }
@@ -422,9 +429,9 @@ impl Store for SqliteStore {
             }
         }
         write_bodies(&tx, bodies)?;
-        keep_number(&tx, incident, false)?;
+        reserve_number(&tx, incident, false)?;
         for other in all.iter().filter_map(|e| e.fact.related_incident()) {
-            keep_number(&tx, other, true)?;
+            reserve_number(&tx, other, true)?;
         }
         if let Some(folded) = Incident::fold(all).filter(|_| !missing.is_empty()) {
             write_row(&tx, &super::row_of(&folded))?;
@@ -461,12 +468,12 @@ impl Store for SqliteStore {
             tx.execute("DELETE FROM body WHERE digest = ?1", [digest]).map_err(io("write to"))?;
         }
         tx.commit().map_err(io("write to"))?;
-        // Shrink the file, and empty the log that still has the old pages.
+        // Shrink the file, and truncate the log, which still contains the old pages.
         self.connection.execute_batch("VACUUM; PRAGMA wal_checkpoint(TRUNCATE);").map_err(io("write to"))
     }
 
     fn verify(&mut self) -> Result<Verification, JournalError> {
-        // One snapshot, so that concurrent writes and purges do not appear as damage.
+        // Use one snapshot, so that concurrent writes and purges do not look like damage.
         let tx = self.connection.transaction().map_err(io("read"))?;
         let mut inspection = Inspection::default();
         let rows: Vec<(u32, i64, String, String)> = {
@@ -489,16 +496,19 @@ impl Store for SqliteStore {
         for incident in column::<u32>(&tx, sql)? {
             inspection.vanished(IncidentId(incident));
         }
-        for wanted in column::<String>(&tx, "SELECT digest FROM body ORDER BY digest")? {
-            let read = read_body(&tx, &wanted);
-            inspection.body(wanted, read);
+        for digest in column::<String>(&tx, "SELECT digest FROM body ORDER BY digest")? {
+            let read = read_body(&tx, &digest);
+            inspection.body(digest, read);
         }
         let purged = column::<i64>(&tx, "SELECT count(*) FROM purged")?;
         Ok(inspection.finish(purged.first().copied().unwrap_or(0).unsigned_abs()))
     }
 
     fn version(&mut self) -> Result<i64, JournalError> {
-        self.connection.pragma_query_value(None, "data_version", |r| r.get(0)).map_err(io("read"))
+        // `data_version` changes only with commits of other connections. Add the changes of this connection, so that entries
+        // that this process writes in the background are noticed as well. Neither number ever decreases.
+        let others: i64 = self.connection.pragma_query_value(None, "data_version", |r| r.get(0)).map_err(io("read"))?;
+        Ok(others.saturating_add_unsigned(self.connection.total_changes()))
     }
 
     fn purged_note(&mut self, incident: IncidentId) -> Result<Option<String>, JournalError> {
@@ -513,13 +523,14 @@ impl Store for SqliteStore {
     }
 }
 
-/// All values of a query's one column.
+/// The values of a query with one column.
 fn column<T: rusqlite::types::FromSql>(connection: &Connection, sql: &str) -> Result<Vec<T>, JournalError> {
     let mut statement = connection.prepare(sql).map_err(io("read"))?;
     let rows = statement.query_map([], |r| r.get(0)).map_err(io("read"))?;
     rows.collect::<Result<_, _>>().map_err(io("read"))
 }
 
+/// Writes the entries and bodies of an append, and updates the incident's row.
 fn append_rows(tx: &mut Transaction<'_>, row: &mut Row, append: &Append) -> Result<Appended, JournalError> {
     let mut appended = Appended::default();
     for new in &append.entries {
@@ -533,19 +544,19 @@ fn append_rows(tx: &mut Transaction<'_>, row: &mut Row, append: &Append) -> Resu
     Ok(appended)
 }
 
-/// Reserves a number: because it was assigned, or (`spoken`) because an imported entry mentions it.
-fn keep_number(tx: &Transaction<'_>, incident: IncidentId, spoken: bool) -> Result<(), JournalError> {
+/// Reserves an incident number because it was assigned or, with `is_mention`, because an imported entry mentions it.
+fn reserve_number(tx: &Transaction<'_>, incident: IncidentId, is_mention: bool) -> Result<(), JournalError> {
     let sql = "INSERT INTO number (number, spoken) VALUES (?1, ?2) ON CONFLICT (number) DO UPDATE SET spoken = min(spoken, ?2)";
-    tx.execute(sql, params![incident.0, i64::from(spoken)]).map(|_| ()).map_err(io("write to"))
+    tx.execute(sql, params![incident.0, i64::from(is_mention)]).map(|_| ()).map_err(io("write to"))
 }
 
-/// The next free number: never one that was assigned before, or that an imported incident mentions.
+/// The next free incident number: one that was never assigned and that no imported incident mentions.
 fn next_number(tx: &Transaction<'_>) -> Result<IncidentId, JournalError> {
     let sql = "SELECT coalesce(max(number), 0) + 1 FROM (SELECT number FROM incident UNION ALL SELECT number FROM purged UNION ALL SELECT number FROM number)";
     tx.query_row(sql, [], |r| r.get(0)).map(IncidentId).map_err(io("read"))
 }
 
-/// The digests of all bodies that entries name.
+/// The digests of all evidence bodies that entries refer to.
 fn used_digests(tx: &Transaction<'_>) -> Result<std::collections::BTreeSet<String>, JournalError> {
     let sql = "SELECT json_extract(text, '$.fact.evidence.digest') FROM entry WHERE json_extract(text, '$.fact.kind') = 'evidence_attached'
                UNION SELECT json_extract(text, '$.fact.answer.sent') FROM entry WHERE json_extract(text, '$.fact.kind') = 'ai_run'";

@@ -1,7 +1,8 @@
-//! A shared store with this machine's copy of it. While PostgreSQL answers, it is what counts and the copy follows; while it
-//! does not, incidents are read from the copy, and what is written waits in the outbox under local numbers. When it is back
-//! the outbox is merged, incident by incident, each in one commit and in the order of writing. Nothing is lost: an entry
-//! leaves the outbox only after the commit that holds it. Nothing is there twice: each entry has a name of its own.
+//! The shared store: PostgreSQL with a copy on this machine. While the server is reachable, it is authoritative and the copy
+//! follows it. While it is not, incidents are read from the copy, and new entries wait in the outbox under local numbers.
+//! When the server is reachable again, the outbox is merged, incident by incident, in the order of writing. No entry is
+//! lost, because it leaves the outbox only after the commit that contains it. No entry is duplicated, because each has a
+//! unique id.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -23,15 +24,15 @@ use crate::incident::renumber::Renumbering;
 use crate::incident::{ActionId, Entry, EvidenceId, Fact, Incident, IncidentId, Summary};
 use crate::telemetry::{Explain, Failure};
 
-/// After a failure the server is not tried again for this long, doubled each time.
+/// How long to wait after a failure before the next try. Doubles with each failure, up to [`LONGEST_WAIT`].
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(15);
-/// With a listener that lives, the list of incidents is compared this often all the same.
-const COMPARE: Duration = Duration::from_secs(15);
-/// Entries that are merged in one commit.
-const PORTION: usize = 100;
+/// The interval between comparisons of the list of incidents while the listener is connected.
+const COMPARE_INTERVAL: Duration = Duration::from_secs(15);
+/// The largest number of entries that are merged in one commit.
+const MERGE_BATCH: usize = 100;
 
-/// See the module's words.
+/// An open shared store.
 pub struct TeamStore {
     pg: PgStore,
     copy: Copy,
@@ -39,34 +40,39 @@ pub struct TeamStore {
     notifications: Notifications,
     /// What happened to the copy since the program started.
     notices: Vec<String>,
-    /// Why the server is unreachable, while it is.
+    /// Why the server is unreachable; `None` if it answers.
     away: Option<String>,
+    /// Whether the server has been reached since the program started.
     was_connected: bool,
+    /// The current wait after a failure.
     wait: Duration,
+    /// When to try to connect again.
     next_try: Option<Instant>,
-    /// Counts what changed, for [`Store::version`].
+    /// Increases with every change, for [`Store::version`].
     version: i64,
+    /// When the list of incidents was last compared, and the number of notifications at that time. `None` forces a comparison.
     compared: Option<(Instant, u64)>,
-    /// Why something that waits could not be merged, and when that was.
+    /// Why waiting entries could not be merged, and when this was tried.
     stuck: Option<(Instant, String)>,
 }
 
-/// What the listening thread reports.
+/// The state that the listening thread reports.
 #[derive(Clone, Default)]
 struct Notifications {
+    /// The number of notifications so far.
     count: Arc<AtomicU64>,
     is_listening: Arc<AtomicBool>,
 }
 
-/// Starts a listener; see [`TeamStore::listener`].
+/// A function that starts a listener; see [`TeamStore::listener`].
 pub(super) type Listener = Arc<dyn Fn() -> watch::Receiver<u64> + Send + Sync>;
 
 impl TeamStore {
-    /// Opens this machine's copy; the server is tried when it is first needed.
+    /// Opens this machine's copy. Connects to the server only when it is first needed.
     pub fn open(url: &str, password: Option<&SecretString>, copies: &Path) -> Result<Self, JournalError> {
         let link = Link::parse(url, password)?;
-        // The same store has the same copy, however its URL is written.
-        let name = digest(link.place().as_bytes());
+        // A store has the same copy, no matter how its URL is written.
+        let name = digest(link.identity().as_bytes());
         let path = copies.join(format!("team-{}.db", name.get(..16).unwrap_or("")));
         let (copy, notice) = Copy::open(&path)?;
         Ok(Self {
@@ -90,7 +96,8 @@ impl TeamStore {
         &self.link.shown
     }
 
-    /// What starts listening to what others write: a thread with a connection of its own, which ends with the last receiver.
+    /// A function that starts listening to changes by others, on a thread with its own connection. The thread ends when its
+    /// receiver is dropped.
     pub(super) fn listener(&self) -> Listener {
         let (link, notifications) = (self.link.clone(), self.notifications.clone());
         Arc::new(move || {
@@ -105,16 +112,18 @@ impl TeamStore {
         })
     }
 
-    /// Makes sure that the server answers and has what waited here. `Err(Away)` when it does not; other errors are the
-    /// server's refusals.
-    fn online(&mut self) -> Result<(), JournalError> {
+    /// Connects if necessary, and merges waiting entries.
+    ///
+    /// # Errors
+    /// [`JournalError::Away`] if the server is unreachable; other errors if it rejects the connection.
+    fn ensure_online(&mut self) -> Result<(), JournalError> {
         if !self.pg.is_connected() {
             if self.next_try.is_some_and(|at| Instant::now() < at) {
-                return Err(self.out_of_reach());
+                return Err(self.unreachable_error());
             }
-            if let Err(e) = self.pg.connect().and_then(|()| self.belong()) {
+            if let Err(e) = self.pg.connect().and_then(|()| self.check_store_id()) {
                 self.pg.disconnect();
-                return Err(self.failed(e));
+                return Err(self.record_failure(e));
             }
             self.away = None;
             self.was_connected = true;
@@ -123,39 +132,41 @@ impl TeamStore {
             self.compared = None;
             self.version += 1;
         }
-        if self.copy.count()? > 0 && self.stuck.as_ref().is_none_or(|(at, _)| at.elapsed() > LONGEST_WAIT) {
+        if self.copy.waiting_count()? > 0 && self.stuck.as_ref().is_none_or(|(at, _)| at.elapsed() > LONGEST_WAIT) {
             self.stuck = None;
             self.merge_all()?;
         }
         Ok(())
     }
 
-    /// Makes sure that this copy is of this store. One of another store (a database made anew behind the same name) is begun
-    /// anew, unless something waits in it: that belongs to incidents of the other store and is not merged into these.
-    fn belong(&mut self) -> Result<(), JournalError> {
+    /// Checks that this is a copy of this store. A copy of another store (because the database was recreated under the same
+    /// name) is reset, unless entries are waiting in it. Those belong to incidents of the other store and must not be merged
+    /// into this one.
+    fn check_store_id(&mut self) -> Result<(), JournalError> {
         let id = self.pg.store_id()?;
         match self.copy.store_id()? {
             Some(have) if have == id => Ok(()),
-            Some(_) if self.copy.count()? > 0 => Err(JournalError::Rejected {
+            Some(_) if self.copy.waiting_count()? > 0 => Err(JournalError::Rejected {
                 url: self.link.shown.clone(),
                 reason: format!(
-                    "it is not the store for which {} on this machine",
-                    crate::telemetry::words::entries_waiting(self.copy.count()?)
+                    "{} on this machine for a different store with the same address",
+                    crate::telemetry::words::entries_waiting(self.copy.waiting_count()?)
                 ),
-                remedy: format!("Restore the original store, or move {} away.", self.copy.path().display()),
+                remedy: format!("Restore the original store, or move {} to another folder.", self.copy.path().display()),
             }),
-            _ => self.copy.belong_to(&id),
+            _ => self.copy.reset_for(&id),
         }
     }
 
-    fn out_of_reach(&self) -> JournalError {
+    fn unreachable_error(&self) -> JournalError {
         let reason = self.away.clone().unwrap_or_else(|| "not connected".to_owned());
         JournalError::Away { url: self.link.shown.clone(), reason }
     }
 
-    /// Takes a failure in: whether the server is away now. A server that refuses us from the start is told as such; one that
-    /// refuses us later is as good as away, since what is being written must not be lost.
-    fn failed(&mut self, e: JournalError) -> JournalError {
+    /// Updates the connection state after a failure and returns the error to report. A server that rejects the first
+    /// connection is reported as rejecting. A later rejection counts as unreachable, so that entries being written are kept
+    /// in the outbox.
+    fn record_failure(&mut self, e: JournalError) -> JournalError {
         let reason = match &e {
             JournalError::Away { reason, .. } => reason.clone(),
             JournalError::Rejected { reason, .. } if self.was_connected => reason.clone(),
@@ -167,43 +178,43 @@ impl TeamStore {
         self.away = Some(reason);
         self.next_try = Some(Instant::now() + self.wait);
         self.wait = (self.wait * 2).min(LONGEST_WAIT);
-        self.out_of_reach()
+        self.unreachable_error()
     }
 
-    /// Asks the server; an answer that says that it is gone is remembered.
-    fn ask<T>(&mut self, work: impl FnOnce(&mut PgStore) -> Result<T, JournalError>) -> Result<T, JournalError> {
-        self.online()?;
+    /// Runs a request on the server. Records a failure of the connection.
+    fn request<T>(&mut self, work: impl FnOnce(&mut PgStore) -> Result<T, JournalError>) -> Result<T, JournalError> {
+        self.ensure_online()?;
         let result = work(&mut self.pg);
-        self.pg.drop_if_away(result).map_err(|e| self.failed(e))
+        self.pg.drop_if_away(result).map_err(|e| self.record_failure(e))
     }
 
-    /// Merges the outbox. First every local incident gets its number, then the rest follows, so that what speaks of another
-    /// local incident finds its number. An incident that cannot be merged holds up no other one, and no reading or writing.
+    /// Merges the outbox. First, all local incidents get their numbers; then the other entries follow, so that references to
+    /// local incidents can be replaced. An incident that cannot be merged does not block the others, or reading and writing.
     fn merge_all(&mut self) -> Result<(), JournalError> {
         let mut map = self.copy.renumbering()?;
-        for incident in self.copy.waiting()?.into_iter().filter(|i| i.is_local()) {
+        for incident in self.copy.waiting_incidents()?.into_iter().filter(|i| i.is_local()) {
             let Some(first) = self.copy.pending(incident)?.into_iter().next() else { continue };
-            let known = self.copy.alias(incident)?;
-            let number = match known {
+            let assigned = self.copy.assigned_number(incident)?;
+            let number = match assigned {
                 Some(number) => Ok(number),
                 None => self.merge_one(incident, std::slice::from_ref(&first), &[], &mut map),
             };
             match number {
-                // From here on it waits under its number.
-                Ok(number) => self.copy.settle(incident, number, &[], &map)?,
+                // Its other entries now wait under this number.
+                Ok(number) => self.copy.finish_merge(incident, number, &[], &map)?,
                 Err(e @ JournalError::Away { .. }) => return Err(e),
-                Err(e) => self.hold(incident, &e),
+                Err(e) => self.record_stuck(incident, &e),
             }
             self.version += 1;
         }
-        for incident in self.copy.waiting()?.into_iter().filter(|i| !i.is_local()) {
-            // In portions: the lock of the incident is not held for longer than a moment.
-            for portion in self.copy.pending(incident)?.chunks(PORTION) {
-                match self.merge_portion(incident, portion, &mut map) {
+        for incident in self.copy.waiting_incidents()?.into_iter().filter(|i| !i.is_local()) {
+            // Merge in batches, so that the lock of the incident is held only briefly.
+            for batch in self.copy.pending(incident)?.chunks(MERGE_BATCH) {
+                match self.merge_batch(incident, batch, &mut map) {
                     Ok(()) => {}
                     Err(e @ JournalError::Away { .. }) => return Err(e),
                     Err(e) => {
-                        self.hold(incident, &e);
+                        self.record_stuck(incident, &e);
                         break;
                     }
                 }
@@ -212,23 +223,24 @@ impl TeamStore {
         Ok(())
     }
 
-    fn merge_portion(&mut self, incident: IncidentId, portion: &[Pending], map: &mut Renumbering) -> Result<(), JournalError> {
-        let bodies = self.bodies_of(portion)?;
-        let number = self.merge_one(incident, portion, &bodies, map)?;
-        // Into the copy first, out of the outbox then: what was acknowledged can be read at every moment.
-        let followed = self.follow_now(number);
-        self.pg.drop_if_away(followed).map_err(|e| self.failed(e))?;
-        let uids: Vec<String> = portion.iter().map(|p| p.uid.clone()).collect();
-        self.copy.settle(incident, number, &uids, map)?;
+    /// Merges a batch of waiting entries, copies the result, and removes the entries from the outbox.
+    fn merge_batch(&mut self, incident: IncidentId, batch: &[Pending], map: &mut Renumbering) -> Result<(), JournalError> {
+        let bodies = self.bodies_of(batch)?;
+        let number = self.merge_one(incident, batch, &bodies, map)?;
+        // Copy the entries before removing them from the outbox, so that acknowledged entries can always be read.
+        let copied = self.copy_entries_now(number);
+        self.pg.drop_if_away(copied).map_err(|e| self.record_failure(e))?;
+        let uids: Vec<String> = batch.iter().map(|p| p.uid.clone()).collect();
+        self.copy.finish_merge(incident, number, &uids, map)?;
         self.version += 1;
         self.compared = None;
         Ok(())
     }
 
-    /// Notes that an incident's entries cannot be merged now (it was purged, or locked for long); they stay here, counted.
-    fn hold(&mut self, incident: IncidentId, why: &JournalError) {
+    /// Records why the entries of an incident cannot be merged (for example because it was purged). They stay in the outbox.
+    fn record_stuck(&mut self, incident: IncidentId, why: &JournalError) {
         tracing::warn!(%incident, %why, "waiting entries cannot be merged");
-        self.stuck = Some((Instant::now(), format!("cannot merge the entries that wait for {incident}: {}", why.failure())));
+        self.stuck = Some((Instant::now(), format!("cannot merge the entries waiting for {incident}: {}", why.failure())));
     }
 
     fn merge_one(
@@ -239,9 +251,10 @@ impl TeamStore {
         map: &mut Renumbering,
     ) -> Result<IncidentId, JournalError> {
         let result = self.pg.merge(incident, pending, bodies, map);
-        self.pg.drop_if_away(result).map_err(|e| self.failed(e))
+        self.pg.drop_if_away(result).map_err(|e| self.record_failure(e))
     }
 
+    /// The evidence bodies that waiting entries refer to.
     fn bodies_of(&self, pending: &[Pending]) -> Result<Vec<StoredBody>, JournalError> {
         let mut bodies = Vec::new();
         for p in pending {
@@ -252,24 +265,24 @@ impl TeamStore {
         Ok(bodies)
     }
 
-    /// Brings the copy of the heads up to date, and the entries of open incidents, so that they can be read without the
-    /// server.
+    /// Updates the copy: the summaries of all incidents, and the entries of open incidents and of those that have been read
+    /// here before.
     fn compare(&mut self) -> Result<(), JournalError> {
-        let heard = self.notifications.count.load(Ordering::Acquire);
-        let ends = self.ask(PgStore::ends)?;
-        let known = self.copy.last_seqs()?;
-        let changed: Vec<u32> = ends.iter().filter(|(n, seq)| known.get(*n) != Some(*seq)).map(|(n, _)| *n).collect();
-        let gone: Vec<u32> = self.copy.kept()?.into_iter().filter(|n| !ends.contains_key(n)).collect();
+        let notifications = self.notifications.count.load(Ordering::Acquire);
+        let last_seqs = self.request(PgStore::last_seqs)?;
+        let copied = self.copy.last_seqs()?;
+        let changed: Vec<u32> = last_seqs.iter().filter(|(n, seq)| copied.get(*n) != Some(*seq)).map(|(n, _)| *n).collect();
+        let gone: Vec<u32> = self.copy.copied_incidents()?.into_iter().filter(|n| !last_seqs.contains_key(n)).collect();
         if !changed.is_empty() || !gone.is_empty() {
             self.copy.put_heads(&[], &gone)?;
-            for some in changed.chunks(1000) {
-                let heads = self.ask(|pg| pg.heads(some))?;
+            for numbers in changed.chunks(1000) {
+                let heads = self.request(|pg| pg.heads(numbers))?;
                 let mut closed = Vec::new();
                 for head in heads {
-                    let open = serde_json::from_str::<Summary>(&head.head).is_ok_and(|h| h.status.is_open());
-                    if open || self.copy.copied(IncidentId(head.number))? > 0 {
-                        // The entries first: a head says that they are here.
-                        self.follow(IncidentId(head.number))?;
+                    let is_open = serde_json::from_str::<Summary>(&head.head).is_ok_and(|h| h.status.is_open());
+                    if is_open || self.copy.last_copied_seq(IncidentId(head.number))? > 0 {
+                        // Copy the entries before the row, because the row means that they have been copied.
+                        self.copy_entries(IncidentId(head.number))?;
                         self.copy.put_heads(&[head], &[])?;
                     } else {
                         closed.push(head);
@@ -279,37 +292,36 @@ impl TeamStore {
             }
             self.version += 1;
         }
-        self.compared = Some((Instant::now(), heard));
+        self.compared = Some((Instant::now(), notifications));
         Ok(())
     }
 
-    /// Copies the entries of an incident that are not here yet.
-    fn follow(&mut self, incident: IncidentId) -> Result<(), JournalError> {
-        self.online()?;
-        let followed = self.follow_now(incident);
-        self.pg.drop_if_away(followed).map_err(|e| self.failed(e))
+    /// Copies the new entries of an incident.
+    fn copy_entries(&mut self, incident: IncidentId) -> Result<(), JournalError> {
+        self.ensure_online()?;
+        let copied = self.copy_entries_now(incident);
+        self.pg.drop_if_away(copied).map_err(|e| self.record_failure(e))
     }
 
-    /// The same, of a server that has just answered.
-    fn follow_now(&mut self, incident: IncidentId) -> Result<(), JournalError> {
-        let have = self.copy.copied(incident)?;
-        // From the last one that is here on: it must be the same there. If it is not, or is gone, the store was put back from a
-        // backup, and the store counts.
-        let mut new = self.pg.raw(incident, have.saturating_sub(1))?;
-        if have > 0 {
-            let mine = self.copy.raw(incident, have - 1)?;
-            let same = new.first().zip(mine.first()).is_some_and(|(theirs, mine)| theirs.hash == mine.hash);
-            if same {
+    /// Copies the new entries of an incident over the existing connection.
+    fn copy_entries_now(&mut self, incident: IncidentId) -> Result<(), JournalError> {
+        let last = self.copy.last_copied_seq(incident)?;
+        // Read the last copied entry again. If it differs or is gone, the store was restored from a backup: discard the copy.
+        let mut new = self.pg.raw(incident, last.saturating_sub(1))?;
+        if last > 0 {
+            let mine = self.copy.raw(incident, last - 1)?;
+            let is_same = new.first().zip(mine.first()).is_some_and(|(theirs, mine)| theirs.hash == mine.hash);
+            if is_same {
                 new.remove(0);
             } else {
-                self.copy.forget(incident)?;
+                self.copy.delete_entries(incident)?;
                 new = self.pg.raw(incident, 0)?;
             }
         }
         if new.is_empty() { Ok(()) } else { self.copy.put_entries(incident, &new) }
     }
 
-    /// The entries as they can be seen now: the copy, then what waits.
+    /// The entries of an incident on this machine: the copied ones, then the waiting ones.
     fn view(&self, incident: IncidentId, after: u64) -> Result<Vec<Entry>, JournalError> {
         let mut entries = chain::read_all(incident, &self.copy.raw(incident, after)?)?;
         let waiting = self.copy.pending(incident)?;
@@ -317,8 +329,8 @@ impl TeamStore {
         Ok(entries)
     }
 
-    /// Puts an append into the outbox.
-    fn keep(&mut self, incident: IncidentId, expected: Option<u64>, append: &Append) -> Result<Appended, JournalError> {
+    /// Adds an append to the outbox. Fails with a conflict if `expected` is set and is not the last entry.
+    fn enqueue(&mut self, incident: IncidentId, expected: Option<u64>, append: &Append) -> Result<Appended, JournalError> {
         let view = self.view(incident, 0)?;
         if let Some(expected) = expected {
             let found = view.last().map(|e| e.seq).ok_or(JournalError::NoSuchIncident(incident))?;
@@ -326,39 +338,39 @@ impl TeamStore {
                 return Err(JournalError::Conflict { incident, expected, found });
             }
         }
-        let mut known: BTreeMap<String, EvidenceId> = view
+        let mut existing: BTreeMap<String, EvidenceId> = view
             .iter()
             .filter_map(|e| match &e.fact {
                 Fact::EvidenceAttached { evidence } => Some((commit::identity(evidence), evidence.id)),
                 _ => None,
             })
             .collect();
-        let mut given = Vec::new();
-        let mut kept = Vec::new();
+        let mut assigned = Vec::new();
+        let mut queued = Vec::new();
         for new in &append.entries {
             let mut fact = new.fact.get().clone();
             match &mut fact {
                 Fact::EvidenceAttached { evidence } => {
                     let identity = commit::identity(evidence);
-                    if let Some(have) = known.get(&identity) {
-                        given.push(*have);
+                    if let Some(id) = existing.get(&identity) {
+                        assigned.push(*id);
                         continue;
                     }
-                    evidence.id = EvidenceId::local(self.copy.next("evidence")?);
-                    given.push(evidence.id);
-                    known.insert(identity, evidence.id);
+                    evidence.id = EvidenceId::local(self.copy.next_local_number("evidence")?);
+                    assigned.push(evidence.id);
+                    existing.insert(identity, evidence.id);
                 }
-                Fact::ActionAdded { id, .. } => *id = ActionId::local(self.copy.next("action")?),
+                Fact::ActionAdded { id, .. } => *id = ActionId::local(self.copy.next_local_number("action")?),
                 _ => {}
             }
-            kept.push((new, fact));
+            queued.push((new, fact));
         }
-        let pushed = self.copy.push(incident, &kept, &append.bodies)?;
+        let pushed = self.copy.push(incident, &queued, &append.bodies)?;
         self.version += 1;
-        Ok(Appended { entries: pushed.into_iter().map(|p| p.entry(incident)).collect(), evidence: given })
+        Ok(Appended { entries: pushed.into_iter().map(|p| p.entry(incident)).collect(), evidence: assigned })
     }
 
-    /// The server's answer, or `None` when it is away.
+    /// The server's answer; `None` if the server is unreachable.
     fn unless_away<T>(result: Result<T, JournalError>) -> Result<Option<T>, JournalError> {
         match result {
             Ok(value) => Ok(Some(value)),
@@ -367,9 +379,9 @@ impl TeamStore {
         }
     }
 
-    /// Does something that needs the copy. A copy that another process replaced is opened again; one that turns out to be damaged is
-    /// set aside, and the work is done again with a new one.
-    fn guarded<T>(&mut self, mut work: impl FnMut(&mut Self) -> Result<T, JournalError>) -> Result<T, JournalError> {
+    /// Runs `work`, which uses the copy. First opens the copy again if another process has replaced it. If the copy turns
+    /// out to be damaged, replaces it and runs `work` again.
+    fn with_repair<T>(&mut self, mut work: impl FnMut(&mut Self) -> Result<T, JournalError>) -> Result<T, JournalError> {
         let notice = self.copy.refresh()?;
         self.notices.extend(notice);
         match work(self) {
@@ -380,76 +392,77 @@ impl TeamStore {
                 self.version += 1;
                 work(self)
             }
-            done => done,
+            result => result,
         }
     }
 
+    /// Updates the copy after a write.
     fn after_write(&mut self, incident: IncidentId) {
-        // The copy follows at the next look anyway; a failure now is no failure of the write.
-        let _follows_later = self.follow(incident);
+        // Ignore errors: the write has succeeded, and the next comparison updates the copy anyway.
+        let _copied_later = self.copy_entries(incident);
         self.compared = None;
     }
 }
 
 impl Store for TeamStore {
     fn create(&mut self, append: Append) -> Result<Vec<Entry>, JournalError> {
-        self.guarded(|s| {
-            if Self::unless_away(s.online())?.is_some() {
+        self.with_repair(|s| {
+            if Self::unless_away(s.ensure_online())?.is_some() {
                 let map = s.copy.renumbering()?;
-                if let Some(entries) = Self::unless_away(s.ask(|pg| pg.create(&append, &map)))? {
+                if let Some(entries) = Self::unless_away(s.request(|pg| pg.create(&append, &map)))? {
                     if let Some(first) = entries.first() {
                         s.after_write(first.incident);
                     }
                     return Ok(entries);
                 }
             }
-            let local = IncidentId::local(s.copy.next("incident")?);
-            Ok(s.keep(local, None, &append)?.entries)
+            let local = IncidentId::local(s.copy.next_local_number("incident")?);
+            Ok(s.enqueue(local, None, &append)?.entries)
         })
     }
 
     fn append(&mut self, incident: IncidentId, expected: u64, append: Append) -> Result<Appended, JournalError> {
-        self.guarded(|s| {
-            let reached = Self::unless_away(s.online())?.is_some();
+        self.with_repair(|s| {
+            let reached = Self::unless_away(s.ensure_online())?.is_some();
             let incident = s.resolve(incident);
             if reached && !incident.is_local() {
                 let map = s.copy.renumbering()?;
-                if let Some(appended) = Self::unless_away(s.ask(|pg| pg.append(incident, expected, &append, &map)))? {
+                if let Some(appended) = Self::unless_away(s.request(|pg| pg.append(incident, expected, &append, &map)))? {
                     s.after_write(incident);
                     return Ok(appended);
                 }
-                // It may have been committed, and another process of this machine may have copied it already: the names of the
-                // entries settle that when they are merged.
-                return s.keep(incident, None, &append);
+                // The commit may have succeeded, and another process may have copied its entries already. The uids of the
+                // entries prevent duplicates when they are merged.
+                return s.enqueue(incident, None, &append);
             }
-            s.keep(incident, Some(expected), &append)
+            s.enqueue(incident, Some(expected), &append)
         })
     }
 
     fn append_in_turn(&mut self, incident: IncidentId, known: u64, turn: &mut Turn<'_>) -> Result<Appended, JournalError> {
         let mut is_second = false;
-        self.guarded(|s| {
+        self.with_repair(|s| {
             if std::mem::replace(&mut is_second, true) {
-                // The copy was replaced after `turn` had its say: the caller reads again.
+                // The copy was replaced after `turn` was called. The caller has to read again.
                 return Err(JournalError::Conflict { incident, expected: known, found: known });
             }
-            let reached = Self::unless_away(s.online())?.is_some();
+            let reached = Self::unless_away(s.ensure_online())?.is_some();
             let incident = s.resolve(incident);
             let mut made = None;
             if reached && !incident.is_local() {
                 if known >= LOCAL_SEQ {
-                    // What the caller knows has other numbers now: it reads anew.
-                    return Err(JournalError::Conflict { incident, expected: known, found: s.copy.copied(incident)? });
+                    // The local entries that the caller has read have new numbers now. It has to read again.
+                    return Err(JournalError::Conflict { incident, expected: known, found: s.copy.last_copied_seq(incident)? });
                 }
                 let map = s.copy.renumbering()?;
                 let result = s.pg.append_in_turn(incident, known, turn, &mut made, &map);
-                let result = s.pg.drop_if_away(result).map_err(|e| s.failed(e));
+                let result = s.pg.drop_if_away(result).map_err(|e| s.record_failure(e));
                 if let Some(appended) = Self::unless_away(result)? {
                     s.after_write(incident);
                     return Ok(appended);
                 }
             }
-            // Away: what was made before the server went is kept under its own names, else it is made of what can be seen here.
+            // The server is unreachable. Keep the append that was already built, or build it from the entries on this machine.
             let append = match made {
                 Some(append) => append,
                 None => match turn(s.view(incident, known)?) {
@@ -457,31 +470,31 @@ impl Store for TeamStore {
                     None => return Ok(Appended::default()),
                 },
             };
-            s.keep(incident, None, &append)
+            s.enqueue(incident, None, &append)
         })
     }
 
     fn entries(&mut self, incident: IncidentId, after: u64) -> Result<Vec<Entry>, JournalError> {
-        self.guarded(|s| {
-            let reached = Self::unless_away(s.online())?.is_some();
+        self.with_repair(|s| {
+            let reached = Self::unless_away(s.ensure_online())?.is_some();
             let incident = s.resolve(incident);
             if reached && !incident.is_local() {
-                Self::unless_away(s.follow(incident))?;
+                Self::unless_away(s.copy_entries(incident))?;
             }
             s.view(incident, after)
         })
     }
 
     fn list(&mut self) -> Result<Vec<Summary>, JournalError> {
-        self.guarded(|s| {
+        self.with_repair(|s| {
             Self::unless_away(s.compare())?;
             let mut heads = s.copy.heads()?;
-            for incident in s.copy.waiting()? {
+            for incident in s.copy.waiting_incidents()? {
                 let count = u32::try_from(s.copy.pending(incident)?.len()).unwrap_or(u32::MAX);
                 if let Some(folded) = Incident::fold(s.view(incident, 0)?) {
                     let head = Summary { unsynced: count, ..folded.head };
                     match heads.iter_mut().find(|h| h.id == incident) {
-                        Some(have) => *have = head,
+                        Some(existing) => *existing = head,
                         None => heads.insert(0, head),
                     }
                 }
@@ -490,34 +503,34 @@ impl Store for TeamStore {
         })
     }
 
-    fn body(&mut self, wanted: &str) -> Result<Option<Body>, JournalError> {
-        match self.raw_body(wanted)? {
+    fn body(&mut self, digest: &str) -> Result<Option<Body>, JournalError> {
+        match self.raw_body(digest)? {
             Some(text) => serde_json::from_str(&text).map(Some).map_err(json("read")),
             None => Ok(None),
         }
     }
 
-    fn raw_body(&mut self, wanted: &str) -> Result<Option<String>, JournalError> {
-        self.guarded(|s| {
-            if let Some(text) = s.copy.body(wanted)? {
+    fn raw_body(&mut self, digest: &str) -> Result<Option<String>, JournalError> {
+        self.with_repair(|s| {
+            if let Some(text) = s.copy.body(digest)? {
                 return Ok(Some(text));
             }
-            let found = Self::unless_away(s.ask(|pg| pg.body(wanted)))?.flatten();
+            let found = Self::unless_away(s.request(|pg| pg.body(digest)))?.flatten();
             if let Some(json) = &found {
-                s.copy.put_bodies(&[StoredBody { digest: wanted.to_owned(), json: json.clone() }])?;
+                s.copy.put_bodies(&[StoredBody { digest: digest.to_owned(), json: json.clone() }])?;
             }
             Ok(found)
         })
     }
 
     fn raw(&mut self, incident: IncidentId) -> Result<Vec<RawEntry>, JournalError> {
-        self.guarded(|s| {
-            // What waits is in no chain yet: the rest is given without it, and who asks says so.
+        self.with_repair(|s| {
+            // Waiting entries are not part of a chain yet and are left out. The caller reports that.
             s.entries(incident, 0)?;
             let incident = s.resolve(incident);
             if incident.is_local() {
                 let failure = Failure::new(format!("cannot export {incident}: it has not been merged into the shared store yet"))
-                    .advise("Try again when the shared store answers.");
+                    .advise("Try again when the shared store is reachable.");
                 return Err(JournalError::Bundle(failure));
             }
             let raw = s.copy.raw(incident, 0)?;
@@ -525,11 +538,11 @@ impl Store for TeamStore {
         })
     }
 
-    /// Checks the shared store, and whether this machine's copy is its beginning: a store whose chain was written anew as a
-    /// whole holds in itself, and differs from the copies.
+    /// Checks the shared store, and that this machine's copy is a prefix of it. The comparison finds a chain that was
+    /// rewritten completely, which is valid on its own but differs from the copy.
     fn verify(&mut self) -> Result<Verification, JournalError> {
-        self.guarded(|s| {
-            let mut result = match Self::unless_away(s.ask(PgStore::verify))? {
+        self.with_repair(|s| {
+            let mut result = match Self::unless_away(s.request(PgStore::verify))? {
                 Some(result) => result,
                 None => {
                     let reason = s.away.clone().unwrap_or_default();
@@ -537,26 +550,26 @@ impl Store for TeamStore {
                 }
             };
             if s.away.is_none() {
-                let purged = s.ask(PgStore::purged)?;
-                for number in s.copy.kept()? {
+                let purged = s.request(PgStore::purged)?;
+                for number in s.copy.copied_incidents()? {
                     let incident = IncidentId(number);
                     let mine = s.copy.raw(incident, 0)?;
                     if mine.is_empty() {
                         continue;
                     }
-                    let theirs = s.ask(|pg| pg.raw(incident, 0))?;
+                    let theirs = s.request(|pg| pg.raw(incident, 0))?;
                     if purged.contains(&number) {
                         continue;
                     }
                     let differs = mine.iter().zip(&theirs).find(|(a, b)| a.hash != b.hash).map(|(a, _)| a.seq);
-                    let short = (theirs.len() < mine.len()).then(|| theirs.len() as u64 + 1);
-                    if let Some(seq) = differs.or(short) {
+                    let truncated = (theirs.len() < mine.len()).then(|| theirs.len() as u64 + 1);
+                    if let Some(seq) = differs.or(truncated) {
                         let what = "the shared store differs from this machine's earlier copy: it was rewritten, or restored from a backup";
                         result.broken.push(super::Broken { incident: incident.to_string(), seq, what: what.to_owned() });
                     }
                 }
             }
-            let waiting = s.copy.count()?;
+            let waiting = s.copy.waiting_count()?;
             if waiting > 0 {
                 result.gaps.push(format!("{} on this machine for the shared store", crate::telemetry::words::entries_waiting(waiting)));
             }
@@ -565,11 +578,12 @@ impl Store for TeamStore {
     }
 
     fn version(&mut self) -> Result<i64, JournalError> {
-        self.guarded(|s| {
-            let heard = s.notifications.count.load(Ordering::Acquire);
-            let listening = s.notifications.is_listening.load(Ordering::Acquire);
-            let due = s.compared.is_none_or(|(at, at_heard)| heard != at_heard || !listening || at.elapsed() > COMPARE);
-            if due || !s.pg.is_connected() {
+        self.with_repair(|s| {
+            let notifications = s.notifications.count.load(Ordering::Acquire);
+            let is_listening = s.notifications.is_listening.load(Ordering::Acquire);
+            let is_due =
+                s.compared.is_none_or(|(at, seen)| notifications != seen || !is_listening || at.elapsed() > COMPARE_INTERVAL);
+            if is_due || !s.pg.is_connected() {
                 Self::unless_away(s.compare())?;
             }
             Ok(s.version)
@@ -577,19 +591,19 @@ impl Store for TeamStore {
     }
 
     fn import(&mut self, incident: IncidentId, entries: &[RawEntry], bodies: &[StoredBody]) -> Result<Import, JournalError> {
-        let import = self.ask(|pg| pg.import(incident, entries, bodies))?;
+        let import = self.request(|pg| pg.import(incident, entries, bodies))?;
         self.after_write(incident);
         Ok(import)
     }
 
     fn purge(&mut self, purge: &Purge) -> Result<(), JournalError> {
-        self.ask(|pg| pg.purge(purge))?;
+        self.request(|pg| pg.purge(purge))?;
         self.compare()
     }
 
     fn status(&mut self) -> StoreStatus {
         StoreStatus {
-            unsynced: self.copy.count().unwrap_or(0),
+            unsynced: self.copy.waiting_count().unwrap_or(0),
             away: self.away.clone(),
             read_only: None,
             stuck: self.stuck.as_ref().map(|(_, why)| why.clone()),
@@ -598,7 +612,7 @@ impl Store for TeamStore {
     }
 
     fn purged_note(&mut self, incident: IncidentId) -> Result<Option<String>, JournalError> {
-        Ok(Self::unless_away(self.ask(|pg| pg.purged_note(incident)))?.flatten())
+        Ok(Self::unless_away(self.request(|pg| pg.purged_note(incident)))?.flatten())
     }
 
     fn presence(&mut self, session: &str, name: &str, incident: Option<IncidentId>) -> Result<Vec<String>, JournalError> {
@@ -606,25 +620,25 @@ impl Store for TeamStore {
             return Ok(Vec::new());
         }
         let incident = incident.map(|i| self.resolve(i)).filter(|i| !i.is_local());
-        Ok(Self::unless_away(self.ask(|pg| pg.presence(session, name, incident)))?.unwrap_or_default())
+        Ok(Self::unless_away(self.request(|pg| pg.presence(session, name, incident)))?.unwrap_or_default())
     }
 
     fn resolve(&mut self, incident: IncidentId) -> IncidentId {
         if !incident.is_local() {
             return incident;
         }
-        // A copy that cannot be read is told by whatever is asked of it next.
-        self.copy.alias(incident).ok().flatten().unwrap_or(incident)
+        // Ignore an unreadable copy here: the next operation on it reports the error.
+        self.copy.assigned_number(incident).ok().flatten().unwrap_or(incident)
     }
 }
 
-/// Listens until nobody wants to know any more; connects again after a failure. Whoever waits is woken by every
-/// notification and by every change of the connection.
+/// Listens until the receiver is dropped, and reconnects after a failure. Wakes the receiver on every notification and
+/// whenever the connection is established or lost.
 fn listen(link: &Link, notifications: &Notifications, changes: &watch::Sender<u64>) {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            tracing::error!(%error, "the listener did not start");
+            tracing::error!(%error, "cannot start the listener");
             return;
         }
     };
@@ -641,7 +655,7 @@ fn listen(link: &Link, notifications: &Notifications, changes: &watch::Sender<u6
             {
                 wait = FIRST_WAIT;
                 notifications.is_listening.store(true, Ordering::Release);
-                // Catch up with what was written before.
+                // Catch up with changes made before the connection.
                 wake();
                 loop {
                     tokio::select! {

@@ -218,7 +218,7 @@ impl Report {
             as_of_entry: incident.head.last_seq,
             as_of,
             chain_head: incident.entries.last().map(|e| e.hash.clone()).unwrap_or_default(),
-            tool_version: env!("CARGO_PKG_VERSION"),
+            tool_version: crate::VERSION,
         };
         report.summary = report.summarise();
         report.missing = report.find_missing();

@@ -178,6 +178,13 @@ impl Library {
         Ok(library)
     }
 
+    /// Adds problems that were found before the files could be parsed.
+    #[must_use]
+    pub fn with_problems(mut self, problems: Vec<FileProblem>) -> Self {
+        self.problems.extend(problems);
+        self
+    }
+
     /// What cannot be used among the user's prompts.
     pub fn problems(&self) -> &[FileProblem] {
         &self.problems

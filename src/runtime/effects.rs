@@ -1,4 +1,4 @@
-//! Running effects: each becomes a task that asks the desk and sends back what came of it.
+//! Runs effects: each becomes a task that calls the desk and sends the result back as a message.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -24,13 +24,13 @@ use crate::sources::Batch;
 use crate::telemetry::failure::Explain;
 use crate::telemetry::{Alert, Failure, Window};
 
-/// How much of the past the board's chart shows.
+/// The length of the board's chart.
 const CHART: Duration = Duration::from_secs(1800);
-/// How often another process's writing is looked for.
+/// The interval between checks for changes by other processes.
 const POLL: Duration = Duration::from_secs(1);
-/// Text of an answer is passed on at most this often.
-const JOIN: Duration = Duration::from_millis(50);
-/// How long quitting waits for facts that are being written.
+/// The shortest interval between two messages with text of an answer.
+const TEXT_INTERVAL: Duration = Duration::from_millis(50);
+/// How long quitting waits for changes that are being written.
 const FINISH: Duration = Duration::from_secs(5);
 
 /// Runs effects.
@@ -38,15 +38,15 @@ pub(super) struct Runner {
     desk: Arc<Desk>,
     messages: mpsc::Sender<Msg>,
     tasks: JoinSet<()>,
-    /// Facts under way: quitting waits for them.
+    /// Changes that are being written. Quitting waits for them.
     writes: JoinSet<()>,
     logs: Option<JoinSet<()>>,
-    /// A newer chart replaces an older one.
+    /// The running query for the chart. A newer one cancels it.
     chart: Option<AbortHandle>,
     wake: Wake,
     asking: CancellationToken,
-    room: super::presence::Where,
-    shed: Arc<AtomicU64>,
+    room: super::presence::CurrentRoom,
+    dropped: Arc<AtomicU64>,
 }
 
 impl Runner {
@@ -60,17 +60,18 @@ impl Runner {
             chart: None,
             wake: Wake::default(),
             asking: CancellationToken::new(),
-            room: super::presence::Where::default(),
-            shed: Arc::default(),
+            room: super::presence::CurrentRoom::default(),
+            dropped: Arc::default(),
         }
     }
 
-    /// Messages that a full queue refused.
-    pub(super) fn shed(&self) -> u64 {
-        self.shed.load(Ordering::Relaxed)
+    /// The number of messages that were dropped because the queue was full.
+    pub(super) fn dropped_messages(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
     }
 
-    /// Starts what goes on by itself: asking the sources, looking after open incidents, and hearing of what others write.
+    /// Starts the background tasks: polling sources, watching open incidents, and following the store and the presence of
+    /// others.
     pub(super) fn start(&mut self, refresh: Duration, read_only: bool) {
         let boards = super::poll::start(&self.desk.sources, refresh, &self.wake, &self.messages, &mut self.tasks);
         if !read_only {
@@ -80,7 +81,7 @@ impl Runner {
         self.tasks.spawn(super::presence::run(Arc::clone(&self.desk), self.room.clone(), self.messages.clone()));
     }
 
-    /// Waits for facts that are being written, so that nothing acknowledged on screen is lost; not for ever.
+    /// Waits for changes that are being written, so that none is lost, at most [`FINISH`]; then stops all tasks.
     pub(super) async fn finish(&mut self) {
         self.asking.cancel();
         let writes = std::mem::take(&mut self.writes);
@@ -89,6 +90,7 @@ impl Runner {
         self.tasks.abort_all();
     }
 
+    /// Starts a task, and forgets the tasks that have finished.
     fn spawn<F>(&mut self, work: impl FnOnce(Arc<Desk>, mpsc::Sender<Msg>) -> F) -> AbortHandle
     where
         F: Future<Output = ()> + Send + 'static,
@@ -97,7 +99,7 @@ impl Runner {
         self.tasks.spawn(work(Arc::clone(&self.desk), self.messages.clone()))
     }
 
-    /// Asks the desk for something and sends the answer, or why there is none.
+    /// Calls the desk and sends its answer, or [`Msg::Failed`].
     fn request<F>(&mut self, work: impl FnOnce(Arc<Desk>) -> F)
     where
         F: Future<Output = Result<Msg, DeskError>> + Send + 'static,
@@ -109,8 +111,8 @@ impl Runner {
         });
     }
 
-    /// Does something that writes. What the store could not take goes back to the model, which keeps it: what a person typed must not be
-    /// lost to a full disk.
+    /// Runs an effect that writes. If the store cannot write, the effect goes back to the model for a retry, so that text is
+    /// not lost when, for example, the disk is full.
     fn write<F>(&mut self, effect: Effect, work: impl FnOnce(Arc<Desk>) -> F)
     where
         F: Future<Output = Result<Msg, DeskError>> + Send + 'static,
@@ -120,14 +122,14 @@ impl Runner {
         self.writes.spawn(async move {
             let msg = match work.await {
                 Ok(msg) => msg,
-                Err(DeskError::Journal(e)) if e.is_refusal_of_the_store() => Msg::NotWritten(Box::new(effect), e.failure()),
+                Err(DeskError::Journal(e)) if e.is_write_failure() => Msg::NotWritten(Box::new(effect), e.failure()),
                 Err(e) => Msg::Refused(Box::new(effect), e.failure()),
             };
             let _quitting = messages.send(msg).await;
         });
     }
 
-    /// Starts an effect. Never waits. Effects on the terminal are the loop's.
+    /// Starts an effect and returns without waiting. Effects on the terminal are run by the event loop instead.
     pub(super) fn run(&mut self, effect: Effect, model: &Model) {
         match effect {
             Effect::FetchAlerts => self.wake.now(),
@@ -147,7 +149,7 @@ impl Runner {
             Effect::Ask { id, request, question } => self.ask(id, request, question),
             Effect::CancelAsk => self.asking.cancel(),
             Effect::MakeReport(id) => {
-                self.request(move |desk| async move { Ok(Msg::ReportMade(id, desk.export(id, Format::Markdown).await?)) });
+                self.request(move |desk| async move { Ok(Msg::ReportReady(id, desk.export(id, Format::Markdown).await?)) });
             }
             Effect::Export { id, path, replace } => {
                 self.request(move |desk| async move { export(&desk, id, path, replace).await })
@@ -155,10 +157,10 @@ impl Runner {
             Effect::Enter(room) => self.room.set(room),
             Effect::Similar(id) => self.request(move |desk| async move {
                 let text = crate::incident::similar::describe(&desk.similar(id).await?);
-                Ok(Msg::TextMade("Similar incidents".to_owned(), text))
+                Ok(Msg::TextReady("Similar incidents".to_owned(), text))
             }),
             Effect::OnCall => {
-                self.request(|desk| async move { Ok(Msg::TextMade("On call".to_owned(), desk.on_call().await?)) });
+                self.request(|desk| async move { Ok(Msg::TextReady("On call".to_owned(), desk.on_call().await?)) });
             }
             Effect::PreparePage { id, name, text } => self.request(move |desk| async move {
                 let command = desk.page_command(&desk.journal.incident(id).await?, &name, &text)?;
@@ -166,11 +168,11 @@ impl Runner {
             }),
             Effect::PatternLines { template, window } => self.request(move |desk| async move {
                 let title = format!("Lines of '{}'", crate::telemetry::clean::truncate(&template, 60));
-                Ok(Msg::TextMade(title, desk.lines_of(&template, window).await))
+                Ok(Msg::TextReady(title, desk.lines_of(&template, window).await))
             }),
             Effect::LogsAt(at) => self.request(move |desk| async move {
                 let title = format!("Logs around {} UTC", at.date_clock());
-                Ok(Msg::TextMade(title, desk.lines_around(at).await))
+                Ok(Msg::TextReady(title, desk.lines_around(at).await))
             }),
             Effect::Declare { ref title, severity, ref reason, ref alerts, is_commander } => {
                 let declaration = Declaration {
@@ -207,7 +209,7 @@ impl Runner {
             running.abort();
         }
         self.chart = Some(self.spawn(move |desk, messages| async move {
-            // A key held down passes many alerts: only the one where it stops is queried.
+            // A held key moves past many alerts. Query only the one where it stops.
             tokio::time::sleep(Duration::from_millis(120)).await;
             let series = desk.alert_series(&alert, Window::before(now(), CHART)).await.map_err(|e| e.failure());
             let _quitting = messages.send(Msg::SeriesArrived(alert.fingerprint, series)).await;
@@ -216,7 +218,7 @@ impl Runner {
 
     fn investigate(&mut self, id: IncidentId, length: Option<Duration>) {
         let messages = self.messages.clone();
-        // Progress may be lost when the queue is full; the result may not.
+        // Progress messages may be dropped when the queue is full, but not the result.
         let progress: Progress = Arc::new(move |text| {
             let _queue_full = messages.try_send(Msg::Progressed(id, text));
         });
@@ -230,17 +232,17 @@ impl Runner {
         self.asking = CancellationToken::new();
         let cancel = self.asking.clone();
         let (desk, messages) = (Arc::clone(&self.desk), self.messages.clone());
-        // Among the writes: an answer that is cut off by quitting is still sealed.
+        // Counts as a write, so that an answer that quitting interrupts is still recorded.
         self.writes.spawn(async move {
             let (sink, deltas) = mpsc::channel::<Delta>(64);
-            let passing = tokio::spawn(pass_on(deltas, request, messages.clone()));
-            let words = messages.clone();
+            let forwarding = tokio::spawn(forward_deltas(deltas, request, messages.clone()));
+            let progress_messages = messages.clone();
             let progress: Progress = Arc::new(move |text| {
-                let _busy = words.try_send(Msg::Answering(request, Delta::Waiting(text)));
+                let _queue_full = progress_messages.try_send(Msg::Answering(request, Delta::Waiting(text)));
             });
             let question = Question { text: question, ..Question::default() };
             let answered = desk.ask(id, &question, sink, cancel, &progress).await;
-            let _passed = passing.await;
+            let _forwarded = forwarding.await;
             let result = match answered {
                 Ok((_, a)) => Ok(match &a.fallback_reason {
                     Some(reason) => format!("{} · {reason}", a.claim_summary()),
@@ -252,28 +254,29 @@ impl Runner {
         });
     }
 
-    /// Live logs while they are looked at. What the screen cannot take is shed here and counted.
+    /// Follows the live logs. Lines that the screen cannot keep up with are dropped here and counted.
     fn follow_logs(&mut self) {
         let (sink, mut batches) = mpsc::channel::<Batch>(16);
         let mut tasks = self.desk.follow_logs(&sink);
         let messages = self.messages.clone();
         tasks.spawn(async move {
+            // Backlog and live lines.
             let mut waiting: [Option<Batch>; 2] = [None, None];
             loop {
                 if waiting.iter().all(Option::is_none) {
                     match batches.recv().await {
-                        Some(batch) => wait(&mut waiting, batch),
+                        Some(batch) => merge_batch(&mut waiting, batch),
                         None => return,
                     }
                 }
-                // One message for all that is there: bulk never queues in front of control.
+                // Combine everything that has arrived into one message, so that log lines do not delay other messages.
                 while let Ok(more) = batches.try_recv() {
-                    wait(&mut waiting, more);
+                    merge_batch(&mut waiting, more);
                 }
                 match messages.try_reserve() {
-                    Ok(place) => {
+                    Ok(permit) => {
                         if let Some(batch) = waiting.iter_mut().find_map(Option::take) {
-                            place.send(Msg::LogsArrived(batch));
+                            permit.send(Msg::LogsArrived(batch));
                         }
                     }
                     Err(mpsc::error::TrySendError::Full(())) => tokio::time::sleep(SCREEN_BUSY).await,
@@ -285,23 +288,24 @@ impl Runner {
     }
 }
 
-/// How long lines wait for the screen when it has no place for them.
+/// How long lines wait before the next try when the message queue is full.
 const SCREEN_BUSY: Duration = Duration::from_millis(50);
 
-/// Lets a batch wait, those of the past apart, at most as many lines as the screen keeps.
-fn wait(waiting: &mut [Option<Batch>; 2], batch: Batch) {
-    let [past, live] = waiting;
-    let place = if batch.is_backlog { past } else { live }
+/// Adds a batch to the waiting lines, backlog and live lines apart. Keeps at most as many lines as the screen does, and
+/// counts the rest as dropped.
+fn merge_batch(waiting: &mut [Option<Batch>; 2], batch: Batch) {
+    let [backlog, live] = waiting;
+    let merged = if batch.is_backlog { backlog } else { live }
         .get_or_insert_with(|| Batch { is_backlog: batch.is_backlog, ..Batch::default() });
-    place.dropped += batch.dropped;
-    place.lines.extend(batch.lines);
-    let cut = place.lines.len().saturating_sub(crate::app::logs::RING);
-    place.lines.drain(..cut);
-    place.dropped += u64::try_from(cut).unwrap_or(0);
+    merged.dropped += batch.dropped;
+    merged.lines.extend(batch.lines);
+    let excess = merged.lines.len().saturating_sub(crate::app::logs::MAX_LINES);
+    merged.lines.drain(..excess);
+    merged.dropped += u64::try_from(excess).unwrap_or(0);
 }
 
-/// Reports what other processes and colleagues write, and the state of the store: at once where the store notifies, else by looking once
-/// a second.
+/// Reports changes by other processes and users, and the state of the store: immediately if the store notifies, and
+/// otherwise by polling once a second.
 async fn follow_store(desk: Arc<Desk>, messages: mpsc::Sender<Msg>) {
     let mut notifications = desk.journal.listen();
     let (mut version, mut state) = (None, None);
@@ -350,7 +354,7 @@ async fn follow_store(desk: Arc<Desk>, messages: mpsc::Sender<Msg>) {
 
 async fn list(desk: &Desk, messages: &mpsc::Sender<Msg>) {
     let msg = match desk.journal.list().await {
-        Ok(heads) => Msg::IncidentsListed(heads),
+        Ok(summaries) => Msg::IncidentsListed(summaries),
         Err(e) => Msg::Failed(e.failure()),
     };
     let _quitting = messages.send(msg).await;
@@ -362,7 +366,7 @@ async fn read(desk: &Desk, id: IncidentId) -> Result<Msg, DeskError> {
     Ok(Msg::IncidentRead(Box::new(incident), bodies))
 }
 
-/// What the next question would send: a summary, and the messages.
+/// What a question would send to the model: a summary, and the messages.
 async fn preview(desk: &Desk, id: IncidentId, question: String) -> Result<(String, String), Failure> {
     let question = Question { text: question, ..Question::default() };
     let (_, plan) = desk.plan(id, &question).await.map_err(|e| e.failure())?;
@@ -370,7 +374,7 @@ async fn preview(desk: &Desk, id: IncidentId, question: String) -> Result<(Strin
     Ok((plan.summary(), messages.collect::<Vec<_>>().join("\n\n")))
 }
 
-/// A path as typed: `~/` is this person's home folder, as in a shell.
+/// Expands `~/` at the start of a typed path to the user's home folder, as a shell does.
 fn expand_home(path: &Path) -> PathBuf {
     match (path.strip_prefix("~"), directories::BaseDirs::new()) {
         (Ok(rest), Some(dirs)) => dirs.home_dir().join(rest),
@@ -378,7 +382,8 @@ fn expand_home(path: &Path) -> PathBuf {
     }
 }
 
-/// Writes the post-mortem to a file. An existing file is replaced only if the person said so.
+/// Writes the post-mortem to a file. An existing file is replaced only if `replace` is set. The format follows from the
+/// extension; Markdown if it is unknown.
 async fn export(desk: &Desk, id: IncidentId, path: String, replace: bool) -> Result<Msg, DeskError> {
     let format: Format = path.rsplit('.').next().and_then(|ending| ending.parse().ok()).unwrap_or(Format::Markdown);
     let file = expand_home(Path::new(&path));
@@ -387,20 +392,21 @@ async fn export(desk: &Desk, id: IncidentId, path: String, replace: bool) -> Res
     }
     let text = desk.export(id, format).await?;
     let fail = |e: std::io::Error| {
-        Refusal::Invalid(Failure::new(format!("cannot write {path}")).because(&e).advise("Give another path."))
+        Refusal::Invalid(Failure::new(format!("cannot write {path}")).because(&e).advise("Choose another path."))
     };
     tokio::fs::write(file, text).await.map_err(fail)?;
     Ok(Msg::Exported(path))
 }
 
-/// Texts are joined for a moment; control steps go on at once.
-async fn pass_on(mut deltas: mpsc::Receiver<Delta>, request: u64, messages: mpsc::Sender<Msg>) {
+/// Forwards the parts of an answer as messages. Text is collected for [`TEXT_INTERVAL`]; status changes are forwarded
+/// immediately.
+async fn forward_deltas(mut deltas: mpsc::Receiver<Delta>, request: u64, messages: mpsc::Sender<Msg>) {
     let mut text = String::new();
     loop {
         let delta = if text.is_empty() {
             deltas.recv().await
         } else {
-            tokio::time::timeout(JOIN, deltas.recv()).await.unwrap_or(Some(Delta::Text(String::new())))
+            tokio::time::timeout(TEXT_INTERVAL, deltas.recv()).await.unwrap_or(Some(Delta::Text(String::new())))
         };
         let flush = match delta {
             Some(Delta::Text(more)) if !more.is_empty() => {

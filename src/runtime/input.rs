@@ -1,13 +1,13 @@
-//! Terminal events and signals in our own words.
+//! Translates terminal events and process signals into messages.
 
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
 use crate::app::{Chord, Code, Msg};
 
-/// A terminal event as a message; `None` for what means nothing here (releases, focus, mouse moves).
+/// A terminal event as a message; `None` for events without a meaning here (key releases, focus changes, mouse moves).
 pub(super) fn translate(event: Event) -> Option<Msg> {
     match event {
-        // Some systems report releases too: only presses and repeats are keys.
+        // Some systems also report key releases. Handle only presses and repeats.
         Event::Key(key) if key.kind != KeyEventKind::Release => chord(key).map(Msg::Pressed),
         Event::Paste(text) => Some(Msg::Pasted(text)),
         Event::Resize(width, height) => Some(Msg::Resized(width, height)),
@@ -23,6 +23,7 @@ pub(super) fn translate(event: Event) -> Option<Msg> {
     }
 }
 
+/// A key event as a chord; `None` for keys that warroom does not use.
 fn chord(key: KeyEvent) -> Option<Chord> {
     let code = match key.code {
         KeyCode::Char(c) => Code::Char(c),
@@ -45,11 +46,11 @@ fn chord(key: KeyEvent) -> Option<Chord> {
     Some(Chord { code, ctrl: key.modifiers.contains(KeyModifiers::CONTROL), alt: key.modifiers.contains(KeyModifiers::ALT) })
 }
 
-/// What a signal asks for.
+/// What to do after a process signal.
 pub(super) enum Signal {
-    /// SIGINT, SIGTERM, SIGHUP: end, and give the terminal back.
-    End,
-    /// SIGCONT: somebody else may have drawn meanwhile.
+    /// SIGINT, SIGTERM or SIGHUP, by its number: restore the terminal and end.
+    End(u8),
+    /// SIGCONT: redraw, because another program may have used the screen.
     Continue,
 }
 
@@ -75,9 +76,9 @@ impl Signals {
 
     pub(super) async fn next(&mut self) -> Signal {
         tokio::select! {
-            _ = self.interrupt.recv() => Signal::End,
-            _ = self.terminate.recv() => Signal::End,
-            _ = self.hangup.recv() => Signal::End,
+            _ = self.interrupt.recv() => Signal::End(2),
+            _ = self.terminate.recv() => Signal::End(15),
+            _ = self.hangup.recv() => Signal::End(1),
             _ = self.proceed.recv() => Signal::Continue,
         }
     }
@@ -94,7 +95,7 @@ impl Signals {
 
     pub(super) async fn next(&mut self) -> Signal {
         match tokio::signal::ctrl_c().await {
-            Ok(()) => Signal::End,
+            Ok(()) => Signal::End(2),
             Err(_) => std::future::pending().await,
         }
     }
@@ -105,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_release_is_no_key() {
+    fn ignores_key_releases() {
         let mut key = KeyEvent::new(KeyCode::Char('d'), KeyModifiers::CONTROL);
         assert!(matches!(translate(Event::Key(key)), Some(Msg::Pressed(c)) if c == Chord::ctrl('d')));
         key.kind = KeyEventKind::Release;

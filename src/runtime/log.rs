@@ -1,9 +1,10 @@
-//! Our own log: to a file, never to the terminal. Off unless asked for by `-v` or `WARROOM_LOG`.
+//! warroom's own log. Written to a file, never to the terminal, and only if `-v` or `WARROOM_LOG` enables it.
 
 use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::EnvFilter;
 
-/// Starts the log; keep the guard until the end. `None` when nothing was asked for or no folder can be had.
+/// Starts the log; keep the guard until the program ends. `None` if the log is not enabled, or if its folder or filter
+/// cannot be used.
 pub fn start(verbose: u8) -> Option<WorkerGuard> {
     let filter = match (std::env::var("WARROOM_LOG"), verbose) {
         (Ok(text), _) if !text.is_empty() => EnvFilter::try_new(text).ok()?,

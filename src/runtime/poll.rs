@@ -1,5 +1,5 @@
-//! Asking the sources, each by a task of its own: a source that hangs delays nobody. Each answer makes a new board of all
-//! the latest ones.
+//! Polls the sources. Each source has its own task, so that a source that hangs does not delay the others. Each answer
+//! produces a new board from the latest answers of all sources.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,7 +15,7 @@ use crate::investigate::set::{SourceSet, failed, ok};
 use crate::sources::{Source, merge};
 use crate::telemetry::Alert;
 
-/// The latest of one source.
+/// The latest answer of one source.
 struct Latest {
     kind: String,
     alerts: Vec<Alert>,
@@ -23,7 +23,7 @@ struct Latest {
     gaps: Vec<String>,
 }
 
-/// Wakes the pollers before their time.
+/// Makes the pollers query their sources immediately.
 #[derive(Clone, Default)]
 pub(super) struct Wake(Arc<Notify>);
 
@@ -33,8 +33,8 @@ impl Wake {
     }
 }
 
-/// Starts a poller for each source. Sources that could not be made are reported at once.
-/// The boards also go to who looks after open incidents; only the latest counts there.
+/// Starts a poller for each source. Sources that could not be created are reported immediately. Returns a receiver of the
+/// latest board, for the task that watches open incidents.
 pub(super) fn start(
     set: &SourceSet,
     refresh: Duration,
@@ -52,7 +52,7 @@ pub(super) fn start(
         tasks.spawn(async move {
             loop {
                 let woken = wake.0.notified();
-                let latest = ask(source.as_ref()).await;
+                let latest = query(source.as_ref()).await;
                 let board = {
                     let mut all = shared.lock().unwrap_or_else(PoisonError::into_inner);
                     all.insert(place, latest);
@@ -62,7 +62,7 @@ pub(super) fn start(
                 if messages.send(Msg::AlertsArrived(Box::new(board))).await.is_err() {
                     return;
                 }
-                // A little off the beat, so that many warrooms do not ask at once.
+                // Jitter, so that many instances do not query at the same time.
                 let jitter = Duration::from_millis(now().micros().unsigned_abs() / 7 % 1000);
                 tokio::select! {
                     () = tokio::time::sleep(refresh + jitter) => {}
@@ -80,8 +80,8 @@ pub(super) fn start(
     boards
 }
 
-/// The alerts of a source; of one without any, whether it is well.
-async fn ask(source: &dyn Source) -> Latest {
+/// Queries the alerts of a source, or probes it if it does not provide alerts.
+async fn query(source: &dyn Source) -> Latest {
     let (name, kind) = (source.name(), source.kind());
     let (alerts, report, gaps) = match source.alerts() {
         Some(alerts) => match alerts.active().await {
@@ -96,6 +96,7 @@ async fn ask(source: &dyn Source) -> Latest {
     Latest { kind: kind.to_owned(), alerts, report, gaps }
 }
 
+/// The board of all latest answers.
 fn board(all: &BTreeMap<usize, Latest>, broken: &[SourceReport]) -> AlertBoard {
     AlertBoard {
         alerts: merge::merge(all.values().map(|l| (l.kind.as_str(), l.alerts.clone())).collect()),

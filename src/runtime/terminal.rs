@@ -1,6 +1,7 @@
-//! The terminal is borrowed: modes are switched on step by step and undone exactly, whatever ends the program.
+//! Sets the terminal up and restores it, no matter how the program ends: each mode that was switched on is switched off again.
 //!
-//! The panic hook undoes them before the panic is reported, so that the report can be read; leaving twice does nothing.
+//! The panic hook restores the terminal before the panic is reported, so that the report is readable. Restoring twice is
+//! harmless.
 
 use std::io::{Write, stdout};
 use std::sync::Once;
@@ -17,16 +18,19 @@ static SCREEN: AtomicBool = AtomicBool::new(false);
 static PASTE: AtomicBool = AtomicBool::new(false);
 static MOUSE: AtomicBool = AtomicBool::new(false);
 
-/// The longest text that terminals take by OSC 52.
+/// The longest text that terminals accept through OSC 52, in bytes.
 const MAX_COPY: usize = 74_000;
 
-/// Holds the terminal; gives it back when dropped.
+/// Owns the terminal and restores it when dropped.
 pub struct Guard {
     mouse: bool,
 }
 
 impl Guard {
-    /// Takes the terminal. What was switched on before an error is undone.
+    /// Sets the terminal up.
+    ///
+    /// # Errors
+    /// If stdout is not a terminal or a mode cannot be switched on. The terminal is restored first.
     pub fn enter(mouse: bool) -> std::io::Result<Self> {
         static HOOK: Once = Once::new();
         HOOK.call_once(|| {
@@ -37,7 +41,7 @@ impl Guard {
             }));
         });
         if !std::io::IsTerminal::is_terminal(&stdout()) {
-            return Err(std::io::Error::other("stdout is no terminal"));
+            return Err(std::io::Error::other("stdout is not a terminal"));
         }
         let guard = Self { mouse };
         guard.switch_on()?;
@@ -55,30 +59,30 @@ impl Guard {
         Ok(())
     }
 
-    /// Gives the terminal back.
+    /// Restores the terminal.
     pub fn leave(&mut self) {
         restore();
     }
 
-    /// To the shell and back (Ctrl-Z, `fg`).
+    /// Suspends to the shell (Ctrl-Z) and returns after `fg`.
     pub fn suspend(&mut self) {
         restore();
         #[cfg(unix)]
         {
-            // Stops here until SIGCONT; where job control is off it returns at once.
+            // Stops here until SIGCONT. Without job control, this returns immediately.
             let _not_stopped = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::TSTP);
         }
         self.renew();
     }
 
-    /// Takes the terminal again: after a suspension, or when something garbled it.
+    /// Sets the terminal up again, after a suspension or when another program garbled the screen.
     pub fn renew(&mut self) {
-        // A shell may have set the line's mode anew while this process was stopped: what is held to be on is switched on once more.
+        // The shell may have changed the terminal mode while this process was stopped, so switch raw mode off and on again.
         if RAW.swap(false, Ordering::SeqCst) {
             let _gone = disable_raw_mode();
         }
         if let Err(error) = self.switch_on() {
-            tracing::error!(%error, "taking the terminal again");
+            tracing::error!(%error, "cannot set up the terminal again");
         }
     }
 }
@@ -89,13 +93,15 @@ impl Drop for Guard {
     }
 }
 
+/// Switches a mode on and records that it has to be undone.
 fn switch(command: impl Command, flag: &AtomicBool) -> std::io::Result<()> {
-    // Marked first: an error half-way may still have switched it on.
+    // Set the flag first, because a command that fails may still have taken effect.
     flag.store(true, Ordering::SeqCst);
     execute!(stdout(), command)
 }
 
-/// Undoes what is on. Safe to call at any time, any number of times. A terminal that is gone cannot be restored.
+/// Switches off every mode that is on. Can be called at any time and any number of times. Errors are ignored, because they
+/// mean that the terminal is gone.
 pub fn restore() {
     let mut out = stdout();
     if MOUSE.swap(false, Ordering::SeqCst) {
@@ -113,7 +119,7 @@ pub fn restore() {
     let _gone = out.flush();
 }
 
-/// To the clipboard of whoever sits at the terminal, also over ssh.
+/// Copies text to the clipboard of the user's terminal, also over ssh.
 pub fn copy(text: &str) {
     let cut = crate::telemetry::clean::truncate(text, MAX_COPY);
     let _no_clipboard = execute!(stdout(), CopyToClipboard::to_clipboard_from(cut));

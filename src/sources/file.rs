@@ -17,8 +17,7 @@ use super::fault::{FaultKind, SourceError};
 use super::{Answer, Asked, Batch, LogFilter, LogSource, Probe, READ_BACK, Source, lines};
 use crate::config::SourceConfig;
 use crate::telemetry::parse::{self, Context, Joiner, stamp};
-use crate::telemetry::series::Sample;
-use crate::telemetry::{Labels, LogLine, Series, Timestamp, Window, clean};
+use crate::telemetry::{LogLine, Timestamp, Window, clean};
 
 /// The largest number of bytes read from one file; of a larger file, the end is read.
 const MAX_READ_BACK: u64 = 64 * 1024 * 1024;
@@ -37,13 +36,9 @@ const GLOB_EVERY: u32 = 20;
 const MAX_WAITING_LINES: usize = 10_000;
 /// The largest number of bytes read from one compressed file, after decompression; of a larger file, the start is read.
 const MAX_DECOMPRESSED: u64 = 256 * 1024 * 1024;
-/// The largest number of lines counted per file.
-const MAX_COUNTED: usize = 500_000;
 /// The largest accepted difference between the last line's time and the file's modification time, in seconds. Time zones
 /// differ by at least half an hour, so a larger difference suggests a wrong time zone.
 const MAX_CLOCK_SKEW: f64 = 1500.0;
-/// Appears in each gap that reports an unreadable file; callers search gaps for it.
-pub const UNREADABLE: &str = "could not be read";
 /// The largest number of bytes read from one followed file per poll, so that a busy file does not hold up the others.
 const MAX_CHUNK: u64 = 8 * 1024 * 1024;
 
@@ -274,6 +269,8 @@ struct Collector {
     /// The number of lines that are in the window and match the filter, kept or not.
     total: usize,
     gaps: Vec<String>,
+    /// Files that could not be read; `gaps` names them too.
+    failed: Vec<String>,
     /// The number of those lines that have no time.
     untimed: u64,
 }
@@ -307,7 +304,9 @@ fn read_all(reader: &Reader, window: Window, filter: &LogFilter, limit: usize) -
     for path in reader.files() {
         read.file_start = read.lines.len();
         if let Err(e) = reader.read(&path, window, filter, &mut read) {
-            read.gaps.push(clean::line(&format!("{} {UNREADABLE}: {e}", path.display())));
+            let failure = clean::line(&format!("{} could not be read: {e}", path.display()));
+            read.gaps.push(failure.clone());
+            read.failed.push(failure);
         }
     }
     // Lines without a time stay after the line that precedes them.
@@ -333,30 +332,7 @@ fn read_all(reader: &Reader, window: Window, filter: &LogFilter, limit: usize) -
         gaps.push(format!("{total} lines in the window; only the newest {limit} are included"));
     }
     let lines = keyed.into_iter().skip(kept.saturating_sub(limit)).map(|(_, l)| l).collect();
-    Answer { value: lines, gaps, total: u64::try_from(total).ok() }
-}
-
-/// Lines per step as one series per level; lines without a level count as `unknown`, lines without a time are left out.
-fn count_by_level(lines: &[LogLine], window: Window, step_secs: f64) -> Vec<Series> {
-    let step = step_secs.max(1.0);
-    let mut bins: BTreeMap<&str, BTreeMap<i64, f64>> = BTreeMap::new();
-    for line in lines {
-        let Some(at) = line.at else { continue };
-        let bin = (at.secs_since(window.start) / step) as i64;
-        *bins.entry(line.level.map_or("unknown", |l| l.word())).or_default().entry(bin).or_default() += 1.0;
-    }
-    bins.into_iter()
-        .map(|(level, counts)| Series {
-            labels: Labels::from([("level".to_owned(), level.to_owned())]),
-            samples: counts
-                .into_iter()
-                .map(|(bin, value)| Sample {
-                    at: window.start + Duration::from_secs_f64((bin.max(0) as f64 + 1.0) * step),
-                    value,
-                })
-                .collect(),
-        })
-        .collect()
+    Answer { value: lines, gaps, failed: read.failed, total: u64::try_from(total).ok() }
 }
 
 /// The files that match any of the globs now, sorted and without duplicates; unreadable folders are skipped.
@@ -411,15 +387,6 @@ impl LogSource for FileLogs {
     fn lines<'a>(&'a self, filter: &'a LogFilter, window: Window, limit: usize) -> Asked<'a, Vec<LogLine>> {
         let (reader, filter) = (self.reader(window.end), filter.clone());
         async move { run_blocking(move || read_all(&reader, window, &filter, limit)).await }.boxed()
-    }
-
-    fn counts<'a>(&'a self, filter: &'a LogFilter, window: Window, step_secs: f64) -> Asked<'a, Vec<Series>> {
-        let (reader, filter) = (self.reader(window.end), filter.clone());
-        async move {
-            let answer = run_blocking(move || read_all(&reader, window, &filter, MAX_COUNTED)).await?;
-            Ok(answer.map(|lines| count_by_level(&lines, window, step_secs)))
-        }
-        .boxed()
     }
 
     fn follow<'a>(&'a self, filter: &'a LogFilter, sink: mpsc::Sender<Batch>) -> BoxFuture<'a, Result<(), SourceError>> {

@@ -1,4 +1,4 @@
-//! A source of logs from Loki's HTTP API (`/loki/api/v1`): labels, log lines page by page, counts over time, and live lines.
+//! A source of logs from Loki's HTTP API (`/loki/api/v1`): labels, log lines page by page, and live lines.
 //!
 //! Times are in nanoseconds: integers in requests, strings in responses. Errors are plain text. The API has no cursor: the
 //! next page ends one nanosecond after the oldest line so far, and lines that were already returned are dropped by stream,
@@ -20,7 +20,7 @@ use super::{Answer, Asked, Batch, LogFilter, LogSource, Probe, READ_BACK, Source
 use crate::config::SourceConfig;
 use crate::telemetry::parse::{self, Context};
 use crate::telemetry::series::{Sample, parse_value};
-use crate::telemetry::{Labels, Level, LogLine, Series, Timestamp, Window, clean};
+use crate::telemetry::{Labels, Level, LogLine, Timestamp, Window, clean};
 
 /// The number of lines per page: Loki's default limit of entries per query.
 const PAGE: usize = 5000;
@@ -61,13 +61,11 @@ struct QueryData {
     result: Vec<RawStream>,
 }
 
-/// A stream of log lines (`stream`) or a series of a matrix (`metric`).
+/// A stream of log lines.
 #[derive(Deserialize)]
 struct RawStream {
     #[serde(default)]
     stream: Labels,
-    #[serde(default)]
-    metric: Labels,
     #[serde(default)]
     values: Vec<Vec<Value>>,
 }
@@ -220,7 +218,7 @@ impl Loki {
         kept.truncate(limit);
         kept.reverse();
         let context = Context::utc(window.end);
-        Ok(Answer { value: kept.into_iter().map(|l| line(l, context)).collect(), gaps, total: None })
+        Ok(Answer { value: kept.into_iter().map(|l| line(l, context)).collect(), gaps, failed: Vec::new(), total: None })
     }
 }
 
@@ -289,30 +287,6 @@ impl LogSource for Loki {
         .boxed()
     }
 
-    fn counts<'a>(&'a self, filter: &'a LogFilter, window: Window, step_secs: f64) -> Asked<'a, Vec<Series>> {
-        async move {
-            let logql = self.logql(filter, window).await?;
-            let step = step_secs.max(1.0) as u64;
-            let query = format!("sum(count_over_time({logql} [{step}s]))");
-            let params = vec![
-                ("query", query),
-                ("start", window.start.nanos().to_string()),
-                ("end", window.end.nanos().to_string()),
-                ("step", format!("{step}s")),
-            ];
-            let data = self.data("loki/api/v1/query_range", &params).await?;
-            let data: QueryData = serde_json::from_value(data)
-                .map_err(|e| SourceError::new(FaultKind::Malformed, format!("the response has an unexpected shape: {e}")))?;
-            let series = data
-                .result
-                .iter()
-                .map(|s| Series { labels: clean_labels(&s.metric), samples: s.values.iter().filter_map(|v| sample(v)).collect() })
-                .collect();
-            Ok(Answer::whole(series))
-        }
-        .boxed()
-    }
-
     fn follow<'a>(&'a self, filter: &'a LogFilter, sink: mpsc::Sender<Batch>) -> BoxFuture<'a, Result<(), SourceError>> {
         async move {
             // The start of the next request; `None` before the first response, which has the most recent lines.
@@ -350,7 +324,3 @@ impl LogSource for Loki {
     }
 }
 
-/// A sample of a matrix: `[seconds, "value"]`.
-fn sample(value: &[Value]) -> Option<Sample> {
-    Some(Sample { at: Timestamp::from_secs_f64(value.first()?.as_f64()?)?, value: parse_value(value.get(1)?.as_str()?)? })
-}

@@ -141,14 +141,14 @@ impl Prometheus {
         if envelope.is_partial {
             gaps.push("the server reports that the response is partial".to_owned());
         }
-        Ok(Answer { value: envelope.data, gaps, total: None })
+        Ok(Answer { value: envelope.data, gaps, failed: Vec::new(), total: None })
     }
 
     async fn rule_groups(&self) -> Result<Answer<RawRules>, SourceError> {
         let reply = self.http.get("api/v1/rules", &vec![("type", "alert".to_owned())]).await?;
         let answer = Self::parse_envelope(&reply)?;
         let rules = decode(answer.value)?;
-        Ok(Answer { value: rules, gaps: answer.gaps, total: None })
+        Ok(Answer { value: rules, gaps: answer.gaps, failed: Vec::new(), total: None })
     }
 
     async fn samples(&self, path: &str, params: Params<'_>) -> Result<Answer<Vec<Series>>, SourceError> {
@@ -161,7 +161,7 @@ impl Prometheus {
         if total > MAX_SERIES {
             gaps.push(format!("{total} series matched; only the first {MAX_SERIES} are included"));
         }
-        Ok(Answer { value: series.into_iter().take(MAX_SERIES).collect(), gaps, total: u64::try_from(total).ok() })
+        Ok(Answer { value: series.into_iter().take(MAX_SERIES).collect(), gaps, failed: Vec::new(), total: u64::try_from(total).ok() })
     }
 }
 
@@ -234,7 +234,7 @@ impl AlertSource for Prometheus {
                 .flat_map(|g| &g.rules)
                 .flat_map(|rule| rule.alerts.iter().map(move |a| alert(rule, a, &self.name)))
                 .collect();
-            Ok(Answer { value: alerts, gaps: answer.gaps, total: None })
+            Ok(Answer { value: alerts, gaps: answer.gaps, failed: Vec::new(), total: None })
         }
         .boxed()
     }
@@ -293,9 +293,6 @@ impl MetricSource for Prometheus {
         }
         .boxed()
     }
-    fn instant<'a>(&'a self, query: &'a str, at: Timestamp) -> Asked<'a, Vec<Series>> {
-        async move { self.samples("api/v1/query", vec![("query", query.to_owned()), ("time", at.rfc3339())]).await }.boxed()
-    }
     fn series<'a>(&'a self, selector: &'a str, window: Window) -> Asked<'a, Vec<Labels>> {
         async move {
             let params = vec![("match[]", selector.to_owned()), ("start", window.start.rfc3339()), ("end", window.end.rfc3339())];
@@ -305,6 +302,7 @@ impl MetricSource for Prometheus {
             Ok(Answer {
                 value: sets.iter().take(20_000).map(clean_labels).collect(),
                 gaps: answer.gaps,
+                failed: Vec::new(),
                 total: u64::try_from(total).ok(),
             })
         }
@@ -318,7 +316,7 @@ impl MetricSource for Prometheus {
             let params = vec![("start", window.start.rfc3339()), ("end", window.end.rfc3339())];
             let answer = Self::parse_envelope(&self.http.get(&format!("api/v1/label/{label}/values"), &params).await?)?;
             let values: Vec<String> = decode(answer.value)?;
-            Ok(Answer { value: values.iter().map(|v| clean::line(v)).collect(), gaps: answer.gaps, total: None })
+            Ok(Answer { value: values.iter().map(|v| clean::line(v)).collect(), gaps: answer.gaps, failed: Vec::new(), total: None })
         }
         .boxed()
     }

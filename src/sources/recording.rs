@@ -51,10 +51,9 @@ pub struct RecordedSource {
     pub series: BTreeMap<String, Answer<Vec<Labels>>>,
     pub label_values: BTreeMap<String, Answer<Vec<String>>>,
     pub has_logs: bool,
-    /// The source's own query for each filter; the key is the filter as JSON. `lines` and `counts` are keyed by that query.
+    /// The source's own query for each filter; the key is the filter as JSON. `lines` is keyed by that query.
     pub log_queries: BTreeMap<String, String>,
     pub lines: BTreeMap<String, Answer<Vec<LogLine>>>,
-    pub counts: BTreeMap<String, Answer<Vec<Series>>>,
     /// Changes within the span. Recordings made before warroom had sources of changes lack the field.
     #[serde(default)]
     pub changes: Option<Answer<Vec<ChangeEvent>>>,
@@ -159,7 +158,7 @@ impl Player {
                 .collect();
             (!samples.is_empty()).then(|| Series { labels: s.labels.clone(), samples })
         });
-        Answer { value: series.collect(), gaps: answer.gaps.clone(), total: answer.total }
+        Answer { value: series.collect(), gaps: answer.gaps.clone(), failed: Vec::new(), total: answer.total }
     }
 }
 
@@ -233,19 +232,6 @@ impl MetricSource for Player {
             self.source.ranges.get(query).map(|a| self.cut(a, window, step_secs)).ok_or_else(|| Self::not_recorded(query));
         async move { answer }.boxed()
     }
-    fn instant<'a>(&'a self, query: &'a str, at: Timestamp) -> Asked<'a, Vec<Series>> {
-        let window = Window::before(at, LOOKBACK);
-        let answer = self.source.ranges.get(query).map(|a| self.cut(a, window, 0.0)).ok_or_else(|| Self::not_recorded(query));
-        let answer = answer.map(|a| {
-            a.map(|series| {
-                series
-                    .into_iter()
-                    .map(|s| Series { samples: s.samples.last().copied().into_iter().collect(), labels: s.labels })
-                    .collect()
-            })
-        });
-        async move { answer }.boxed()
-    }
     fn series<'a>(&'a self, selector: &'a str, _window: Window) -> Asked<'a, Vec<Labels>> {
         let answer = self.source.series.get(selector).cloned().ok_or_else(|| Self::not_recorded(selector));
         async move { answer }.boxed()
@@ -288,16 +274,7 @@ impl LogSource for Player {
                 .skip(total.saturating_sub(limit))
                 .map(|l| LogLine { at: l.at.map(|t| self.to_playback(t)), ..l.clone() })
                 .collect();
-            Ok(Answer { value: lines, gaps, total: u64::try_from(total).ok() })
-        }
-        .boxed()
-    }
-
-    fn counts<'a>(&'a self, filter: &'a LogFilter, window: Window, step_secs: f64) -> Asked<'a, Vec<Series>> {
-        async move {
-            let query = LogSource::query(self, filter, window).await?;
-            let answer = self.source.counts.get(&query).ok_or_else(|| Self::not_recorded(&query))?;
-            Ok(self.cut(answer, window, step_secs))
+            Ok(Answer { value: lines, gaps, failed: Vec::new(), total: u64::try_from(total).ok() })
         }
         .boxed()
     }
@@ -377,7 +354,6 @@ mod tests {
         let fine = metrics.range("up", window, 5.0).await.unwrap().value;
         assert_eq!((fine[0].samples.len(), fine[0].samples.last().unwrap().at), (21, now));
         assert_eq!(metrics.range("up", window, 10.0).await.unwrap().value[0].samples.len(), 11);
-        assert_eq!(metrics.instant("up", now).await.unwrap().value[0].samples[0].value, 200.0);
         assert_eq!(metrics.range("down", window, 5.0).await.unwrap_err().kind, FaultKind::NotRecorded);
         let changes = played[0].changes().unwrap();
         assert_eq!(changes.within(window).await.unwrap().value, [deploy(99_950)], "only changes in the window, in playback time");

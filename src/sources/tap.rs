@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use super::fault::SourceError;
 use super::recording::{RecordedSource, filter_key};
 use super::{AlertSource, Answer, Asked, Batch, ChangeSource, LogFilter, LogSource, MetricSource, Probe, Source};
-use crate::telemetry::{Alert, ChangeEvent, Labels, LogLine, Rule, Series, Timestamp, Window};
+use crate::telemetry::{Alert, ChangeEvent, Labels, LogLine, Rule, Series, Window};
 
 /// The largest number of log lines stored for one query.
 const MAX_LINES: usize = 100_000;
@@ -146,17 +146,6 @@ impl MetricSource for Recorder {
         }
         .boxed()
     }
-    fn instant<'a>(&'a self, query: &'a str, at: Timestamp) -> Asked<'a, Vec<Series>> {
-        let inner = inner!(self.metrics);
-        async move {
-            let whole = inner.range(query, self.span, self.step_secs).await?;
-            self.record(|r| {
-                r.ranges.insert(query.to_owned(), whole);
-            });
-            inner.instant(query, at).await
-        }
-        .boxed()
-    }
     fn series<'a>(&'a self, selector: &'a str, _window: Window) -> Asked<'a, Vec<Labels>> {
         let inner = inner!(self.metrics);
         async move {
@@ -215,18 +204,6 @@ impl LogSource for Recorder {
                 let skip = in_window.len().saturating_sub(limit);
                 in_window.into_iter().skip(skip).collect()
             }))
-        }
-        .boxed()
-    }
-    fn counts<'a>(&'a self, filter: &'a LogFilter, window: Window, step_secs: f64) -> Asked<'a, Vec<Series>> {
-        let inner = inner!(self.logs);
-        async move {
-            let query = LogSource::query(self, filter, window).await?;
-            let answer = inner.counts(filter, self.span, step_secs).await?;
-            self.record(|r| {
-                r.counts.insert(query, answer.clone());
-            });
-            Ok(cut_to_window(&answer, window))
         }
         .boxed()
     }

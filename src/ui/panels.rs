@@ -1,4 +1,4 @@
-//! One file a panel.
+//! The parts of the screen, one file each: header, footer, board, incident room, its tabs, and overlays.
 
 pub mod actions;
 pub mod assistant;

@@ -1,14 +1,21 @@
-//! Text in columns: one measure of width, cutting on grapheme borders, wrapping.
+//! Fits text into columns: display width, truncation at grapheme boundaries, padding and wrapping. Also formats times.
 
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
-/// Columns that a text takes.
+use crate::telemetry::Timestamp;
+
+/// A time in UTC without the zone: the time of day (`09:31:07`), with the date if it is not today (`2026-11-20 23:10:00`).
+pub fn moment(now: Timestamp, at: Timestamp) -> String {
+    if at.date() == now.date() { at.clock(time::UtcOffset::UTC) } else { at.date_clock() }
+}
+
+/// The width of a text in columns.
 pub fn width(text: &str) -> usize {
     UnicodeWidthStr::width(text)
 }
 
-/// The text in at most `columns`, cut at the end with an ellipsis.
+/// The text in at most `columns`. A longer text is truncated and ends with an ellipsis.
 pub fn fit(text: &str, columns: usize) -> String {
     if width(text) <= columns {
         return text.to_owned();
@@ -29,7 +36,7 @@ pub fn fit(text: &str, columns: usize) -> String {
     out
 }
 
-/// The text in exactly `columns`, cut or padded.
+/// The text in exactly `columns`, left-aligned: truncated, or padded with spaces.
 pub fn pad(text: &str, columns: usize) -> String {
     let mut out = fit(text, columns);
     let gap = columns.saturating_sub(width(&out));
@@ -37,13 +44,14 @@ pub fn pad(text: &str, columns: usize) -> String {
     out
 }
 
-/// The text right-aligned in `columns`.
-pub fn right(text: &str, columns: usize) -> String {
-    let cut = fit(text, columns);
-    format!("{}{cut}", " ".repeat(columns.saturating_sub(width(&cut))))
+/// The text in exactly `columns`, right-aligned: truncated, or padded with spaces.
+pub fn align_right(text: &str, columns: usize) -> String {
+    let fitted = fit(text, columns);
+    format!("{}{fitted}", " ".repeat(columns.saturating_sub(width(&fitted))))
 }
 
-/// Lines of at most `columns`, broken at spaces where there are some, else anywhere. Never empty.
+/// The text as lines of at most `columns`, broken at spaces if possible. Keeps the indentation of each line. Returns at
+/// least one line.
 pub fn wrap(text: &str, columns: usize) -> Vec<String> {
     let columns = columns.max(1);
     let mut out = Vec::new();
@@ -62,7 +70,7 @@ pub fn wrap(text: &str, columns: usize) -> Vec<String> {
             for g in word.graphemes(true) {
                 if width(&current) + width(g) > columns {
                     if current.trim().is_empty() {
-                        // The indent alone leaves no room for it.
+                        // Drop the indentation if it leaves no room for the grapheme.
                         current.clear();
                     } else {
                         out.push(std::mem::replace(&mut current, indent.clone()));
@@ -84,17 +92,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn wide_characters_are_cut_on_their_border() {
+    fn truncates_pads_and_wraps_by_display_width() {
         assert_eq!(fit("家族構成", 5), "家族…");
         assert_eq!(pad("ab", 4), "ab  ");
-        assert_eq!(right("abc", 2), "a…");
+        assert_eq!(align_right("abc", 2), "a…");
         assert_eq!(wrap("one two three", 7), ["one two", "three"]);
         assert_eq!(wrap("", 7), [""]);
     }
 
+    #[test]
+    fn times_that_are_not_today_carry_a_date() {
+        let now = Timestamp::from_secs(1_795_253_400);
+        assert_eq!(moment(now, now), "09:30:00");
+        assert_eq!(moment(now, Timestamp::from_secs(1_795_253_400 - 86_400)), "2026-11-20 09:30:00");
+    }
+
     proptest::proptest! {
         #[test]
-        fn wrapping_keeps_every_letter_and_the_width(text in "[a-zé家 \n]{0,80}", columns in 2_usize..30) {
+        fn wrapping_keeps_every_letter_and_stays_within_the_width(text in "[a-zé家 \n]{0,80}", columns in 2_usize..30) {
             let lines = wrap(&text, columns);
             proptest::prop_assert!(lines.iter().all(|l| width(l) <= columns));
             let letters = |s: &str| s.chars().filter(|c| !c.is_whitespace()).collect::<String>();

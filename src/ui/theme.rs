@@ -1,4 +1,4 @@
-//! Themes: meanings to styles. The only place that names colours.
+//! Themes, which map meanings to styles. No other module names colours.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::telemetry::failure::{FileProblem, UserFile};
 use crate::telemetry::words::nearest;
 use crate::telemetry::{AlertSeverity, Level};
 
-/// What a style stands for.
+/// What a style means. Themes give each meaning a style.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Meaning {
     Text,
@@ -19,7 +19,7 @@ pub enum Meaning {
     Border,
     Accent,
     Selection,
-    /// What was searched for, within a line.
+    /// A search match within a line.
     Hit,
     Ok,
     Warn,
@@ -59,7 +59,7 @@ impl Meaning {
         Self::Severity5,
     ];
 
-    /// Its name in a theme file.
+    /// The key in theme files.
     pub fn name(self) -> &'static str {
         match self {
             Self::Text => "text",
@@ -84,7 +84,7 @@ impl Meaning {
         }
     }
 
-    /// Of an incident's severity.
+    /// The meaning of an incident severity.
     pub fn of(severity: Severity) -> Self {
         match severity {
             Severity::Sev1 => Self::Severity1,
@@ -95,7 +95,7 @@ impl Meaning {
         }
     }
 
-    /// Of an alert's severity.
+    /// The meaning of an alert severity.
     pub fn of_alert(severity: AlertSeverity) -> Self {
         match severity {
             AlertSeverity::Critical => Self::Severity2,
@@ -105,7 +105,7 @@ impl Meaning {
         }
     }
 
-    /// Of a log level.
+    /// The meaning of a log level.
     pub fn of_level(level: Option<Level>) -> Self {
         match level {
             Some(Level::Error | Level::Fatal) => Self::Bad,
@@ -144,8 +144,9 @@ pub struct Theme {
 }
 
 impl Theme {
-    /// A theme by its name: a user's file, or a built-in one. One that cannot be used, in whole or in part, is reported, and the built-in
-    /// `dark` theme stands in for what is missing. Without colours when `has_colour` is false.
+    /// Loads a theme by name: a user's file or, if there is none with that name, a built-in theme. Also returns the problems
+    /// in it. The built-in `dark` theme replaces anything that is invalid or missing. If `has_colour` is false, no style has
+    /// a colour.
     pub fn load(name: &str, user: &[UserFile], has_colour: bool) -> (Self, Vec<FileProblem>) {
         let mut problems = Vec::new();
         let mut styles = BTreeMap::new();
@@ -162,18 +163,19 @@ impl Theme {
         (Self { styles, has_colour }, problems)
     }
 
-    /// The style of a meaning; plain text when the theme lacks it.
+    /// The style of a meaning.
     pub fn style(&self, meaning: Meaning) -> Style {
         self.styles.get(meaning.name()).copied().unwrap_or_default()
     }
 
-    /// Whether it may use colours.
+    /// Whether the theme uses colours.
     pub fn has_colour(&self) -> bool {
         self.has_colour
     }
 }
 
-/// Puts the styles of a theme, and first those of the theme that it inherits from, over what is there.
+/// Adds the styles of a theme to `styles`, replacing existing ones. Styles of the theme that it inherits from are added
+/// first. `depth` is the number of themes that inherit from this one, to stop at a cycle.
 fn collect(
     name: &str,
     user: &[UserFile],
@@ -181,36 +183,38 @@ fn collect(
     depth: usize,
     problems: &mut Vec<FileProblem>,
 ) {
-    let mine = user.iter().find(|f| f.name == name);
+    let user_file = user.iter().find(|f| f.name == name);
     let built_in = BUILT_IN.iter().find(|(n, _)| *n == name).map(|(_, text)| *text);
-    let file = mine.map_or_else(|| format!("theme '{name}'"), |f| f.path.clone());
+    let file = user_file.map_or_else(|| format!("theme '{name}'"), |f| f.path.clone());
     let mut report = |line: Option<u64>, text: String, remedy: String| {
         problems.push(FileProblem { file: file.clone(), line, text, remedy });
     };
-    let Some(text) = mine.map(|f| f.text.as_str()).or(built_in) else {
+    let Some(text) = user_file.map(|f| f.text.as_str()).or(built_in) else {
         let mut known: Vec<&str> = BUILT_IN.iter().map(|(n, _)| *n).collect();
         known.extend(user.iter().map(|f| f.name.as_str()));
         let hint = nearest(name, known.iter().copied()).map_or_else(String::new, |n| format!("Did you mean '{n}'? "));
-        let remedy = format!("{hint}The themes are {}. The built-in dark theme is used.", known.join(", "));
-        return report(None, "there is no such theme".to_owned(), remedy);
+        let remedy = format!("{hint}Available themes: {}. The built-in dark theme is used instead.", known.join(", "));
+        return report(None, "unknown theme".to_owned(), remedy);
     };
     let line_at = |at: usize| text.get(..at).and_then(|t| u64::try_from(t.matches('\n').count() + 1).ok());
     let table: BTreeMap<String, toml::Spanned<toml::Value>> = match toml::from_str(text) {
         Ok(table) => table,
         Err(e) => {
-            let remedy = "Write lines such as muted = { fg = \"gray\" }. The built-in dark theme is used.";
+            let remedy = "Write lines such as muted = { fg = \"gray\" }. The built-in dark theme is used instead.";
             return report(e.span().and_then(|s| line_at(s.start)), e.message().to_owned(), remedy.to_owned());
         }
     };
     if let Some(parent) = table.get("inherits") {
         match parent.get_ref().as_str() {
             Some(_) if depth > 4 => {
-                let remedy = "Remove the circle from the lines with inherits.".to_owned();
-                return report(line_at(parent.span().start), "it inherits from itself".to_owned(), remedy);
+                let remedy = "Remove one of the `inherits` lines.".to_owned();
+                let problem = "the theme inherits from itself, or through more than 5 themes".to_owned();
+                return report(line_at(parent.span().start), problem, remedy);
             }
             Some(parent) => collect(parent, user, styles, depth + 1, problems),
             None => {
-                report(line_at(parent.span().start), "inherits is not a name".to_owned(), "Write inherits = \"dark\".".to_owned())
+                let problem = "`inherits` is not the name of a theme".to_owned();
+                report(line_at(parent.span().start), problem, "Write a name, such as inherits = \"dark\".".to_owned());
             }
         }
     }
@@ -225,7 +229,7 @@ fn collect(
         let Some(meaning) = Meaning::ALL.into_iter().find(|m| m.name() == key) else {
             let known = Meaning::ALL.map(Meaning::name);
             let hint = nearest(&key, known).map_or_else(String::new, |n| format!("Did you mean '{n}'? "));
-            report(line, format!("there is no meaning '{key}'"), format!("{hint}The meanings are {}.", known.join(", ")));
+            report(line, format!("unknown style '{key}'"), format!("{hint}Known styles: {}.", known.join(", ")));
             continue;
         };
         let raw: Result<RawStyle, toml::de::Error> = value.into_inner().try_into();
@@ -234,7 +238,8 @@ fn collect(
                 styles.insert(meaning.name(), style);
             }
             Err(why) => {
-                let remedy = "Use fg, bg (a name such as red, or #rrggbb), bold, dim, italic, underline, reverse.";
+                let remedy = "Set fg and bg to a color name such as red or to #rrggbb. \
+                              Set bold, dim, italic, underline and reverse to true or false.";
                 report(line, format!("{key}: {why}"), remedy.to_owned());
             }
         }
@@ -283,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn broken_themes_are_reported_with_their_line_and_the_default_stands_in() {
+    fn reports_problems_with_their_line_and_falls_back_to_the_default() {
         let with = |text: &str| {
             let file = UserFile { path: "themes/mine.toml".into(), name: "mine".into(), text: text.into() };
             let (theme, problems) = Theme::load("mine", &[file], true);
@@ -291,7 +296,7 @@ mod tests {
             problems
         };
         for (text, line, part) in [
-            ("ok = { fg = \"green\" }\nmutd = {}", Some(2), "no meaning 'mutd'"),
+            ("ok = { fg = \"green\" }\nmutd = {}", Some(2), "unknown style 'mutd'"),
             ("muted = { fg = \"blurple\" }", Some(1), "'blurple' is not a color"),
             ("inherits = \"mine\"", Some(1), "inherits from itself"),
             ("x = [", Some(1), ""),

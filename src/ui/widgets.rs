@@ -1,4 +1,4 @@
-//! Small drawing parts that panels share.
+//! Drawing functions that several panels use: frames, rows, scrolled text, charts, Markdown and citations.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -11,14 +11,15 @@ use super::theme::{Meaning, Theme};
 use crate::telemetry::series::human_measure;
 use crate::telemetry::{Sample, Series, Timestamp, Window};
 
-/// A border with a title that says what and how many; the one with the keys is accented and marked.
-pub fn frame<'a>(theme: &Theme, title: String, has_keys: bool) -> Block<'a> {
-    let style = theme.style(if has_keys { Meaning::Accent } else { Meaning::Border });
-    let title_style = theme.style(if has_keys { Meaning::Title } else { Meaning::Muted });
+/// A border with a title, accented if the pane has the focus.
+pub fn frame<'a>(theme: &Theme, title: String, has_focus: bool) -> Block<'a> {
+    let style = theme.style(if has_focus { Meaning::Accent } else { Meaning::Border });
+    let title_style = theme.style(if has_focus { Meaning::Title } else { Meaning::Muted });
     Block::new().borders(Borders::ALL).border_style(style).title(Line::from(Span::styled(format!(" {title} "), title_style)))
 }
 
-/// Draws a line at the top of a rectangle, styled as selected over its whole width where asked.
+/// Draws a line in a row of a rectangle. `selected` is the style of the whole row if it is selected. A row below the
+/// rectangle is skipped.
 pub fn put(buffer: &mut Buffer, area: Rect, row: usize, line: &Line<'_>, selected: Option<Style>) {
     let Ok(row) = u16::try_from(row) else { return };
     if row >= area.height {
@@ -27,7 +28,7 @@ pub fn put(buffer: &mut Buffer, area: Rect, row: usize, line: &Line<'_>, selecte
     let place = Rect { x: area.x, y: area.y + row, width: area.width, height: 1 };
     line.render(place, buffer);
     if let Some(style) = selected {
-        // The selection replaces the colours of what it lies on: reversed ones would be unreadable.
+        // The selection replaces the colours of the line, because reversed colours would be unreadable.
         for x in place.x..place.right() {
             if let Some(cell) = buffer.cell_mut((x, place.y)) {
                 cell.set_style(Style::reset());
@@ -37,7 +38,7 @@ pub fn put(buffer: &mut Buffer, area: Rect, row: usize, line: &Line<'_>, selecte
     }
 }
 
-/// Lines from an offset on, or the last ones if the offset is beyond them. Returns the last offset that makes a difference.
+/// Draws the lines from `offset` on, or the last page if the offset is too large. Returns the largest useful offset.
 pub fn scrolled(buffer: &mut Buffer, area: Rect, lines: &[Line<'_>], offset: usize) -> usize {
     let height = usize::from(area.height);
     let limit = lines.len().saturating_sub(height);
@@ -47,25 +48,28 @@ pub fn scrolled(buffer: &mut Buffer, area: Rect, lines: &[Line<'_>], offset: usi
     limit
 }
 
-/// Marks on a chart's time axis.
+/// A mark on the time axis of a chart.
 pub struct Mark {
     pub at: Timestamp,
     pub glyph: char,
     pub meaning: Meaning,
 }
 
-/// What a chart shows.
+/// The data of a chart.
 pub struct Chart<'a> {
     pub series: &'a [Series],
     pub window: Window,
     pub threshold: Option<f64>,
     pub unit: &'a str,
     pub marks: &'a [Mark],
+    /// The current time. Times that are not today are shown with their date.
+    pub now: Timestamp,
 }
 
-/// A chart of series over a window, in braille, with its scale at the left, the times below, and marks on the axis.
-pub fn chart(buffer: &mut Buffer, area: Rect, theme: &Theme, what: &Chart<'_>) {
-    let Chart { series, window, threshold, unit, marks } = *what;
+/// Draws a chart in braille, with the scale on the left, and marks and the times of the window below. Draws nothing if the
+/// area is too small.
+pub fn chart(buffer: &mut Buffer, area: Rect, theme: &Theme, data: &Chart<'_>) {
+    let Chart { series, window, threshold, unit, marks, now } = *data;
     let length = window.length().as_secs_f64();
     let points: Vec<Sample> =
         series.iter().flat_map(|s| s.within(window).iter().copied()).filter(|s| s.value.is_finite()).collect();
@@ -73,7 +77,7 @@ pub fn chart(buffer: &mut Buffer, area: Rect, theme: &Theme, what: &Chart<'_>) {
         return;
     }
     if points.is_empty() {
-        put(buffer, area, 0, &Line::from(Span::styled("no samples in the window", theme.style(Meaning::Muted))), None);
+        put(buffer, area, 0, &Line::from(Span::styled("No samples in this window.", theme.style(Meaning::Muted))), None);
         return;
     }
     let factor = if unit == "%" { 100.0 } else { 1.0 };
@@ -88,8 +92,14 @@ pub fn chart(buffer: &mut Buffer, area: Rect, theme: &Theme, what: &Chart<'_>) {
         return;
     }
     let muted = theme.style(Meaning::Muted);
-    put(buffer, area, 0, &Line::from(Span::styled(text::right(&label(top), gutter - 1), muted)), None);
-    put(buffer, area, usize::from(plot.height) - 1, &Line::from(Span::styled(text::right(&label(low), gutter - 1), muted)), None);
+    put(buffer, area, 0, &Line::from(Span::styled(text::align_right(&label(top), gutter - 1), muted)), None);
+    put(
+        buffer,
+        area,
+        usize::from(plot.height) - 1,
+        &Line::from(Span::styled(text::align_right(&label(low), gutter - 1), muted)),
+        None,
+    );
     let (columns, rows) = (usize::from(plot.width) * 2, usize::from(plot.height) * 4);
     let y_of = |v: f64| ((top - v) / (top - low) * (rows - 1) as f64).round().clamp(0.0, (rows - 1) as f64) as usize;
     let x_of = |at: Timestamp| {
@@ -106,7 +116,7 @@ pub fn chart(buffer: &mut Buffer, area: Rect, theme: &Theme, what: &Chart<'_>) {
         let mut before: Option<(usize, usize)> = None;
         for p in s.within(window).iter().filter(|p| p.value.is_finite()) {
             let (x, y) = (x_of(p.at), y_of(p.value));
-            // Neighbours are joined; a gap of more than a tenth of the window stays one.
+            // Connect neighbouring samples, unless the gap is longer than a tenth of the window.
             match before.filter(|(bx, _)| x - bx.min(&x) <= columns / 10) {
                 Some((bx, by)) => join(bx, by, x, y, |x, y| dot(&mut cells, usize::from(plot.width), x, y)),
                 None => dot(&mut cells, usize::from(plot.width), x, y),
@@ -129,8 +139,10 @@ pub fn chart(buffer: &mut Buffer, area: Rect, theme: &Theme, what: &Chart<'_>) {
             theme.style(mark.meaning),
         );
     }
-    let (from, to) = (window.start.clock(time::UtcOffset::UTC), format!("{}Z", window.end.clock(time::UtcOffset::UTC)));
-    let gap = usize::from(plot.width).saturating_sub(text::width(&from) + text::width(&to));
+    let is_one_day = window.start.date() == window.end.date();
+    let end = if is_one_day { window.end.clock(time::UtcOffset::UTC) } else { text::moment(now, window.end) };
+    let (from, to) = (text::moment(now, window.start), format!("{end} UTC"));
+    let gap = usize::from(plot.width).saturating_sub(text::width(&from) + text::width(&to)).max(1);
     let line = Line::from(Span::styled(format!("{}{from}{}{to}", " ".repeat(gutter), " ".repeat(gap)), muted));
     put(buffer, area, axis + 1, &line, None);
 }
@@ -144,7 +156,7 @@ fn set(buffer: &mut Buffer, area: Rect, x: usize, y: usize, glyph: &str, style: 
     }
 }
 
-/// A point in a grid of braille cells, two wide and four high each.
+/// Sets a point in a grid of braille cells, each two points wide and four points high.
 fn dot(cells: &mut [u8], width: usize, x: usize, y: usize) {
     const BITS: [[u8; 2]; 4] = [[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]];
     if let (Some(cell), Some(bit)) = (cells.get_mut(y / 4 * width + x / 2), BITS.get(y % 4).and_then(|r| r.get(x % 2))) {
@@ -152,6 +164,7 @@ fn dot(cells: &mut [u8], width: usize, x: usize, y: usize) {
     }
 }
 
+/// Calls `put` for each point of the line between two points.
 fn join(x0: usize, y0: usize, x1: usize, y1: usize, mut put: impl FnMut(usize, usize)) {
     let steps = x1.abs_diff(x0).max(y1.abs_diff(y0)).max(1);
     for i in 0..=steps {
@@ -161,7 +174,7 @@ fn join(x0: usize, y0: usize, x1: usize, y1: usize, mut put: impl FnMut(usize, u
     }
 }
 
-/// Markdown of an answer as lines: headings bold, list marks, code kept, the rest wrapped.
+/// Markdown as styled lines: headings and code are styled, lists get bullets, and all text but code is wrapped.
 pub fn markdown(theme: &Theme, source: &str, width: usize) -> Vec<Line<'static>> {
     let (mut out, mut fenced) = (Vec::new(), false);
     for raw in source.lines() {
@@ -197,7 +210,7 @@ pub fn markdown(theme: &Theme, source: &str, width: usize) -> Vec<Line<'static>>
     out
 }
 
-/// A text with its evidence tags highlighted.
+/// A line with its evidence tags, such as `[E7]`, highlighted.
 pub fn cited(theme: &Theme, line: &str) -> Vec<Span<'static>> {
     let mut spans = Vec::new();
     let mut rest = line;

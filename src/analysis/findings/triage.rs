@@ -29,6 +29,7 @@ fn is_quiet(signals: &Signals) -> bool {
     new_errors(signals) == 0
         && signals.metrics.len() >= MIN_SERIES
         && signals.gaps.is_empty()
+        && signals.change_gaps.is_empty()
         && !signals.burns.iter().any(|b| b.long.1 >= b.pages_at && b.short.1 >= b.pages_at)
         && !signals.limits.iter().any(|l| l.share >= super::context::FULL)
 }
@@ -212,7 +213,7 @@ fn reasons_from_alerts(signals: &Signals, reasons: &mut Vec<Reason>) {
     let critical: BTreeSet<&str> =
         firing.iter().filter(|a| a.severity == AlertSeverity::Critical).map(|a| a.service().unwrap_or(a.name.as_str())).collect();
     if !signals.alerts_known {
-        if !signals.gaps.is_empty() {
+        if !signals.gaps.is_empty() || !signals.change_gaps.is_empty() {
             reasons.push(Reason {
                 severity: Severity::Sev2,
                 text: "no alert source is answering, so monitoring is blind".into(),

@@ -1,4 +1,4 @@
-//! Keys while a dialog is open.
+//! Handles keys while a dialog is open.
 
 use super::super::action::Action;
 use super::super::chord::{Chord, Code};
@@ -17,13 +17,13 @@ use crate::incident::gate::{Check, gates};
 use crate::incident::{Command, NoteKind, Severity};
 use crate::telemetry::failure::Explain;
 
-/// Does what a bound key means in the dialog that is open.
+/// Handles an action in the open dialog.
 pub(super) fn perform(model: &mut Model, action: Action, chord: Chord) -> Vec<Effect> {
     let Some(overlay) = model.overlay.take() else { return Vec::new() };
     match overlay {
         Overlay::Help { scroll: at } => match scrolled(model, action, at) {
             Some(scroll) => show(model, Overlay::Help { scroll }),
-            None => closed_or_kept(model, action, Overlay::Help { scroll: at }),
+            None => close_or_keep(model, action, Overlay::Help { scroll: at }),
         },
         Overlay::Text { title, text, scroll: at } => {
             if action == Action::CopyText {
@@ -34,19 +34,19 @@ pub(super) fn perform(model: &mut Model, action: Action, chord: Chord) -> Vec<Ef
             }
             match scrolled(model, action, at) {
                 Some(scroll) => show(model, Overlay::Text { title, text, scroll }),
-                None => closed_or_kept(model, action, Overlay::Text { title, text, scroll: at }),
+                None => close_or_keep(model, action, Overlay::Text { title, text, scroll: at }),
             }
         }
         Overlay::Evidence { id, scroll: place, at } => {
             if action == Action::CopyText {
                 let query = current(model).and_then(|i| i.evidence(id)).map(|e| e.query.clone());
                 model.overlay = Some(Overlay::Evidence { id, scroll: place, at });
-                model.say(Tone::Good, "The query is copied.");
+                model.say(Tone::Good, "Copied the query.");
                 return query.map(Effect::Copy).into_iter().collect();
             }
             match scrolled(model, action, place) {
                 Some(scroll) => show(model, Overlay::Evidence { id, scroll, at }),
-                None => closed_or_kept(model, action, Overlay::Evidence { id, scroll: place, at }),
+                None => close_or_keep(model, action, Overlay::Evidence { id, scroll: place, at }),
             }
         }
         Overlay::Gates { selected } => in_checklist(model, action, selected),
@@ -58,11 +58,11 @@ pub(super) fn perform(model: &mut Model, action: Action, chord: Chord) -> Vec<Ef
     }
 }
 
-/// Handles a key that is not bound: it is typed, or it closes the dialog.
-pub(super) fn typed(model: &mut Model, chord: Chord) -> Vec<Effect> {
+/// Handles a key without a binding: Esc closes the dialog, any other key is typed.
+pub(super) fn key_typed(model: &mut Model, chord: Chord) -> Vec<Effect> {
     if chord == Chord::plain(Code::Esc) {
         return match model.overlay.take() {
-            Some(overlay) => closed(model, &overlay),
+            Some(overlay) => close(model, &overlay),
             None => Vec::new(),
         };
     }
@@ -92,11 +92,11 @@ pub(super) fn typed(model: &mut Model, chord: Chord) -> Vec<Effect> {
         )
         | None => {}
     }
-    changed(model)
+    text_changed(model)
 }
 
-/// After a text has changed: a filter applies while it is typed.
-pub(super) fn changed(model: &mut Model) -> Vec<Effect> {
+/// Applies a filter or a search while it is being typed. Call this after the text has changed.
+pub(super) fn text_changed(model: &mut Model) -> Vec<Effect> {
     match &model.overlay {
         Some(Overlay::Line(LineDialog { edit, purpose: Purpose::Filter, .. })) => {
             let text = edit.text().to_owned();
@@ -110,7 +110,7 @@ pub(super) fn changed(model: &mut Model) -> Vec<Effect> {
     Vec::new()
 }
 
-/// The offset of a text after a movement; `None` for an action that does not scroll.
+/// The scroll offset after an action; `None` if the action does not scroll.
 fn scrolled(model: &Model, action: Action, at: usize) -> Option<usize> {
     let half = model.half_page().cast_signed();
     let by = match action {
@@ -125,16 +125,16 @@ fn scrolled(model: &Model, action: Action, at: usize) -> Option<usize> {
     Some(scroll(at, by, model.scroll_limit))
 }
 
-/// Closes a text on its closing keys; otherwise it stays open.
-fn closed_or_kept(model: &mut Model, action: Action, overlay: Overlay) -> Vec<Effect> {
+/// Closes a text if the action closes it; otherwise keeps it open.
+fn close_or_keep(model: &mut Model, action: Action, overlay: Overlay) -> Vec<Effect> {
     if matches!(action, Action::CloseReader | Action::Back | Action::Quit | Action::Help | Action::Cancel) {
-        return closed(model, &overlay);
+        return close(model, &overlay);
     }
     show(model, overlay)
 }
 
-/// Closes a dialog without doing anything. A filter that was being typed is cleared.
-fn closed(model: &mut Model, overlay: &Overlay) -> Vec<Effect> {
+/// Cancels a dialog. Clears a filter or a search that was being typed.
+fn close(model: &mut Model, overlay: &Overlay) -> Vec<Effect> {
     if let Overlay::Line(line) = overlay {
         match line.purpose {
             Purpose::Filter => set_filter(model, ""),
@@ -145,8 +145,8 @@ fn closed(model: &mut Model, overlay: &Overlay) -> Vec<Effect> {
     Vec::new()
 }
 
-/// The selected row after an action of a list.
-fn moved(action: Action, selected: usize, length: usize) -> usize {
+/// The selected row after an action in a list.
+fn move_row(action: Action, selected: usize, length: usize) -> usize {
     match action {
         Action::NextChoice => (selected + 1).min(length.saturating_sub(1)),
         Action::PreviousChoice => selected.saturating_sub(1),
@@ -154,11 +154,11 @@ fn moved(action: Action, selected: usize, length: usize) -> usize {
     }
 }
 
-/// The checklist: choosing an item ticks it, or removes the tick.
+/// Handles the checklist: choosing an item ticks it, or removes the tick.
 fn in_checklist(model: &mut Model, action: Action, selected: usize) -> Vec<Effect> {
     let (now, monitor) = (model.now, model.monitor);
     let Some(items) = current(model).map(|i| gates(i, now, monitor)) else { return Vec::new() };
-    let selected = moved(action, selected.min(items.len().saturating_sub(1)), items.len());
+    let selected = move_row(action, selected.min(items.len().saturating_sub(1)), items.len());
     let Some(item) = items.get(selected).filter(|_| action == Action::Choose) else {
         return show(model, Overlay::Gates { selected });
     };
@@ -176,10 +176,10 @@ fn in_checklist(model: &mut Model, action: Action, selected: usize) -> Vec<Effec
     show(
         model,
         Overlay::Line(LineDialog {
-            title: format!("{}: {}", item.label, if met { "how do you know" } else { "why not" }),
+            title: format!("{}: {}", item.label, if met { "how you know" } else { "why not" }),
             edit: LineEdit::default(),
             purpose: Purpose::Command(Box::new(command)),
-            hint: "The timeline records it with your name.".to_owned(),
+            hint: "The timeline records this under your name.".to_owned(),
         }),
     )
 }
@@ -187,7 +187,7 @@ fn in_checklist(model: &mut Model, action: Action, selected: usize) -> Vec<Effec
 fn in_palette(model: &mut Model, action: Action, edit: LineEdit, selected: usize) -> Vec<Effect> {
     let found = palette(edit.text(), &model.view_contexts());
     if action != Action::Choose {
-        return show(model, Overlay::Palette { selected: moved(action, selected, found.len()), edit });
+        return show(model, Overlay::Palette { selected: move_row(action, selected, found.len()), edit });
     }
     match found.get(selected) {
         Some(spec) => perform::perform(model, spec.action),
@@ -199,32 +199,33 @@ fn in_line(model: &mut Model, action: Action, line: LineDialog) -> Vec<Effect> {
     match action {
         Action::Submit => {
             let effects = submit(model, &line);
-            // If it is refused, the text comes back.
+            // Remember the dialog, so that it opens again if the command is refused.
             if let [effect @ Effect::Run { .. }] = effects.as_slice() {
                 model.sent = Some((effect.clone(), Overlay::Line(line)));
             }
             effects
         }
         Action::Recall | Action::RecallNext => {
-            let recall = match line.purpose {
+            let history = match line.purpose {
                 Purpose::Filter => Some(&model.logs.filters),
                 Purpose::Search => Some(&model.logs.searches),
                 Purpose::Command(_) | Purpose::NoteAt | Purpose::Question | Purpose::ExportPath => None,
             };
-            let recalled = recall.and_then(|r| r.step(line.edit.text(), action == Action::Recall)).map(str::to_owned);
+            let recalled = history.and_then(|r| r.step(line.edit.text(), action == Action::Recall)).map(str::to_owned);
             let edit = recalled.map_or_else(|| line.edit.clone(), LineEdit::with);
             model.overlay = Some(Overlay::Line(LineDialog { edit, ..line }));
-            changed(model)
+            text_changed(model)
         }
         _ => show(model, Overlay::Line(line)),
     }
 }
 
+/// Sets the filter of the view that is open.
 fn set_filter(model: &mut Model, text: &str) {
     match (model.screen, &mut model.room) {
         (Screen::Board, _) => {
             text.clone_into(&mut model.board.filter);
-            model.board.lay_out();
+            model.board.rebuild_rows();
         }
         (Screen::Room, Some(room)) if room.tab == Tab::Logs => text.clone_into(&mut model.logs.filter),
         (Screen::Room, Some(room)) => text.clone_into(&mut room.filter),
@@ -232,25 +233,26 @@ fn set_filter(model: &mut Model, text: &str) {
     }
 }
 
+/// Carries out what a submitted line is for.
 fn submit(model: &mut Model, line: &LineDialog) -> Vec<Effect> {
     let text = line.edit.text().trim();
     match &line.purpose {
         Purpose::Filter => {
             set_filter(model, text);
-            model.logs.filters.keep(text);
+            model.logs.filters.push(text);
             Vec::new()
         }
         Purpose::Search => {
             text.clone_into(&mut model.logs.search);
-            model.logs.searches.keep(text);
+            model.logs.searches.push(text);
             if !text.is_empty() {
                 search_from_here(model);
             }
             Vec::new()
         }
-        Purpose::Question if text.is_empty() => say(model, "Nothing was typed, so nothing was asked."),
+        Purpose::Question if text.is_empty() => say(model, "Nothing asked, because the text was empty."),
         Purpose::Question => start_question(model, text.to_owned()),
-        Purpose::ExportPath if text.is_empty() => say(model, "Nothing was typed, so nothing was exported."),
+        Purpose::ExportPath if text.is_empty() => say(model, "Nothing exported, because the path was empty."),
         Purpose::ExportPath => match model.room.as_ref().map(|r| r.id) {
             Some(id) => vec![Effect::Export { id, path: text.to_owned(), replace: false }],
             None => Vec::new(),
@@ -260,12 +262,12 @@ fn submit(model: &mut Model, line: &LineDialog) -> Vec<Effect> {
                 .and_then(|(moment, note)| Ok((moment.resolve(model.now).map_err(|e| e.to_string())?, note.to_owned())));
             match resolved {
                 Ok((at, text)) => run_at(model, Command::Note { text, kind: NoteKind::Observation }, Some(at)),
-                Err(why) => again(model, line, &why),
+                Err(why) => reopen(model, line, &why),
             }
         }
-        // The one command whose text may be left empty.
+        // Only the result of an action item may be empty.
         Purpose::Command(command) if text.is_empty() && !matches!(**command, Command::CompleteAction { .. }) => {
-            say(model, "Nothing was typed, so nothing was recorded.")
+            say(model, "Nothing recorded, because the text was empty.")
         }
         Purpose::Command(command) => match fill((**command).clone(), text) {
             Ok(Command::Page { name, text }) => match model.room.as_ref().map(|r| r.id) {
@@ -274,15 +276,15 @@ fn submit(model: &mut Model, line: &LineDialog) -> Vec<Effect> {
             },
             Ok(command) => match command.checked() {
                 Ok(command) => run(model, command),
-                Err(refusal) => again(model, line, &refusal.failure().line()),
+                Err(refusal) => reopen(model, line, &refusal.failure().line()),
             },
-            Err(why) => again(model, line, &why),
+            Err(why) => reopen(model, line, &why),
         },
     }
 }
 
-/// Opens the line again with what was typed: a mistake must not cost retyping.
-fn again(model: &mut Model, line: &LineDialog, why: &str) -> Vec<Effect> {
+/// Opens the line dialog again with the text as typed and the reason as its hint.
+fn reopen(model: &mut Model, line: &LineDialog, why: &str) -> Vec<Effect> {
     model.say(Tone::Bad, why);
     show(model, Overlay::Line(LineDialog { hint: why.to_owned(), ..line.clone() }))
 }
@@ -292,10 +294,10 @@ fn in_list(model: &mut Model, action: Action, list: ListDialog) -> Vec<Effect> {
     if action == Action::Choose {
         return choose_row(model, &list, list.selected);
     }
-    show(model, Overlay::List(ListDialog { selected: moved(action, list.selected, shown), ..list }))
+    show(model, Overlay::List(ListDialog { selected: move_row(action, list.selected, shown), ..list }))
 }
 
-/// A digit chooses a row, as long as nothing was typed; all else filters.
+/// Handles typing in a list: a digit chooses a row as long as the filter is empty, anything else edits the filter.
 fn typed_in_list(model: &mut Model, chord: Chord) -> Vec<Effect> {
     let Some(Overlay::List(mut list)) = model.overlay.take() else { return Vec::new() };
     let digit = match chord {
@@ -315,7 +317,7 @@ fn typed_in_list(model: &mut Model, chord: Chord) -> Vec<Effect> {
 fn choose_row(model: &mut Model, list: &ListDialog, row: usize) -> Vec<Effect> {
     let Some(next) = list.shown().get(row).map(|r| r.next.clone()) else {
         model.overlay = Some(Overlay::List(list.clone()));
-        return say(model, format!("Nothing matches '{}'.", list.filter.text()));
+        return say(model, format!("No row matches '{}'.", list.filter.text()));
     };
     match next {
         Next::Run(command) => run(model, *command),
@@ -329,7 +331,7 @@ fn choose_row(model: &mut Model, list: &ListDialog, row: usize) -> Vec<Effect> {
 }
 
 fn in_confirmation(model: &mut Model, action: Action, mut dialog: Box<ConfirmDialog>) -> Vec<Effect> {
-    let confirmed = match action {
+    let is_confirmed = match action {
         Action::Yes => true,
         Action::ConfirmAnswer => dialog.yes,
         Action::No => false,
@@ -339,7 +341,7 @@ fn in_confirmation(model: &mut Model, action: Action, mut dialog: Box<ConfirmDia
         }
         _ => return show(model, Overlay::Confirm(dialog)),
     };
-    match (confirmed, dialog.effect) {
+    match (is_confirmed, dialog.effect) {
         (false, _) => Vec::new(),
         (true, effect @ (Effect::Run { .. } | Effect::Declare { .. })) => write(model, effect),
         (true, effect) => vec![effect],
@@ -354,7 +356,7 @@ fn in_declaration(model: &mut Model, action: Action, chord: Chord, mut form: Box
     match action {
         Action::SubmitForm => {
             if form.title.text().trim().is_empty() {
-                model.say(Tone::Bad, "The title is empty. Say in a few words what is wrong.");
+                model.say(Tone::Bad, "The title is empty. Describe the problem in a few words.");
                 form.field = DeclareField::Title;
                 return show(model, Overlay::Declare(form));
             }
@@ -372,7 +374,7 @@ fn in_declaration(model: &mut Model, action: Action, chord: Chord, mut form: Box
         Action::NextSeverity => form.severity = severity(1),
         Action::PreviousSeverity => form.severity = severity(-1),
         Action::Toggle if form.field == DeclareField::Commander => form.is_commander = !form.is_commander,
-        // In the title it is a character like any other.
+        // In the title, the key is typed.
         Action::Toggle if form.field == DeclareField::Title => {
             form.title.key(chord);
         }

@@ -1,4 +1,4 @@
-//! Navigation: from row to row, tab to tab, finding to evidence, and out.
+//! Navigation: between rows, tabs and screens, from findings and entries to evidence, back, and quit.
 
 use super::super::action::Action;
 use super::super::board::Pane;
@@ -10,13 +10,14 @@ use super::common::{current, say, say_key, selected_entry, show};
 use crate::incident::{EvidenceId, EvidenceKind, Fact, FindingKind, IncidentId, cited_ids};
 use crate::telemetry::Timestamp;
 
-/// The title of the preview, by which its text finds it when it arrives.
+/// The title of the preview. Identifies the preview dialog when its text arrives.
 pub(super) const PREVIEW: &str = "Exactly what would be sent";
-/// How far from an entry evidence may end to be shown for it.
-const NEAR: std::time::Duration = std::time::Duration::from_secs(900);
-/// How far from a moment a log line may be to belong to it.
+/// The largest gap between an entry and the window of evidence that is still shown for it.
+const MAX_GAP: std::time::Duration = std::time::Duration::from_secs(900);
+/// The largest distance between a time and a log line that is shown for it.
 const MINUTE: std::time::Duration = std::time::Duration::from_secs(60);
 
+/// A position after moving by `by` rows, within the list. `isize::MIN` and `isize::MAX` go to the ends.
 fn shift(position: usize, by: isize, length: usize) -> usize {
     let last = length.saturating_sub(1);
     match by {
@@ -26,8 +27,8 @@ fn shift(position: usize, by: isize, length: usize) -> usize {
     }
 }
 
-/// The offset after scrolling. `limit` is the last offset that shows anything, as it was drawn; the end (`usize::MAX`) stays the end
-/// while text arrives.
+/// A scroll offset after moving by `by` lines. `limit` is the largest useful offset, known from the last frame. `usize::MAX`
+/// means the end and stays the end while text arrives.
 pub(super) fn scroll(offset: usize, by: isize, limit: usize) -> usize {
     match by {
         isize::MIN => 0,
@@ -37,7 +38,7 @@ pub(super) fn scroll(offset: usize, by: isize, limit: usize) -> usize {
     }
 }
 
-/// Moves the selection of whatever list has the keys.
+/// Moves the selection of the list that has the focus, or scrolls the text.
 pub(super) fn step(model: &mut Model, by: isize) -> Vec<Effect> {
     if model.screen == Screen::Board {
         return step_board(model, by);
@@ -49,7 +50,7 @@ pub(super) fn step(model: &mut Model, by: isize) -> Vec<Effect> {
             room.entry = room.shown_entries().get(place).map(|e| e.seq);
         }
         Tab::Signals => {
-            // Suspects first, the evidence below.
+            // The suspects are listed above the evidence.
             let (suspects, evidence) = (room.suspects().len(), room.shown_evidence().len());
             let at = room.suspect.filter(|_| suspects > 0).map_or(suspects + room.evidence_position(), |s| s.min(suspects - 1));
             let place = shift(at, by, suspects + evidence);
@@ -74,6 +75,7 @@ pub(super) fn step(model: &mut Model, by: isize) -> Vec<Effect> {
     Vec::new()
 }
 
+/// Moves the selection of the focused list on the board.
 pub(super) fn step_board(model: &mut Model, by: isize) -> Vec<Effect> {
     if model.board.pane == Pane::Incidents {
         let ids: Vec<IncidentId> = model.board.listed_incidents().iter().map(|h| h.id).collect();
@@ -86,12 +88,13 @@ pub(super) fn step_board(model: &mut Model, by: isize) -> Vec<Effect> {
     Vec::new()
 }
 
-/// Closes or clears the innermost thing that is open. It never leaves the room and never destroys anything.
+/// Clears the filter, the search or the marks, or cancels the question being answered. Never leaves the room and never
+/// discards data.
 pub(super) fn back(model: &mut Model) -> Vec<Effect> {
     if model.screen == Screen::Board {
         if !model.board.filter.is_empty() {
             model.board.filter.clear();
-            model.board.lay_out();
+            model.board.rebuild_rows();
         } else if !model.board.marked.is_empty() {
             model.board.marked.clear();
         } else {
@@ -101,7 +104,7 @@ pub(super) fn back(model: &mut Model) -> Vec<Effect> {
     }
     if let Some(room) = &mut model.room {
         if room.streaming.is_some() {
-            model.say(Tone::Plain, "Cancelled. What has arrived is kept.");
+            model.say(Tone::Plain, "Cancelled. The part of the answer that has arrived is kept.");
             return vec![Effect::CancelAsk];
         }
         if !room.filter.is_empty() {
@@ -140,7 +143,7 @@ fn leave(model: &mut Model) -> Vec<Effect> {
     effects
 }
 
-/// Leaves the room; on the board, quits. Asks only when something would be lost.
+/// Leaves the room; on the board, quits. Asks first if an answer or unsaved changes are pending.
 pub(super) fn quit(model: &mut Model) -> Vec<Effect> {
     use crate::telemetry::words::count;
     if model.screen == Screen::Room {
@@ -148,12 +151,15 @@ pub(super) fn quit(model: &mut Model) -> Vec<Effect> {
     }
     let is_streaming = model.room.as_ref().is_some_and(|r| r.streaming.is_some());
     let line = if is_streaming {
-        "An answer is still arriving. What has arrived is kept.".to_owned()
+        "An answer is still arriving. If you quit, only the part that has arrived is kept.".to_owned()
     } else if !model.not_written.is_empty() {
         let n = count(model.not_written.len(), "change");
-        format!("{n} could not be saved and would be lost. Press {} to retry.", model.key(Action::Retry))
+        format!(
+            "{n} could not be saved and will be lost. To keep them, answer No and press {} to retry.",
+            model.key(Action::Retry)
+        )
     } else if model.unsaved > 0 {
-        format!("{} still being saved.", count(model.unsaved, "change"))
+        format!("Still saving {}.", count(model.unsaved, "change"))
     } else {
         return vec![Effect::Quit];
     };
@@ -161,12 +167,13 @@ pub(super) fn quit(model: &mut Model) -> Vec<Effect> {
     show(model, Overlay::Confirm(Box::new(dialog)))
 }
 
+/// Opens the selected incident, or the incident of the selected alert.
 pub(super) fn open(model: &mut Model) -> Vec<Effect> {
     let id = match model.board.pane {
         Pane::Incidents => model.board.selected_incident,
         Pane::Alerts => {
-            let prints = model.board.below(model.board.position().unwrap_or(0));
-            prints.iter().find_map(|f| model.board.owner(f))
+            let fingerprints = model.board.fingerprints_at(model.board.position().unwrap_or(0));
+            fingerprints.iter().find_map(|f| model.board.owner(f))
         }
     };
     match (id, model.board.pane) {
@@ -176,7 +183,7 @@ pub(super) fn open(model: &mut Model) -> Vec<Effect> {
     }
 }
 
-/// What a tab needs when it is shown, or when its incident has changed.
+/// The effects that load the content of the open tab. Needed when a tab opens or the incident changes.
 pub(super) fn refresh_tab(room: &Room) -> Vec<Effect> {
     match room.tab {
         Tab::Report => vec![Effect::MakeReport(room.id)],
@@ -185,13 +192,14 @@ pub(super) fn refresh_tab(room: &Room) -> Vec<Effect> {
     }
 }
 
+/// Opens a tab.
 pub(super) fn tab(model: &mut Model, to: Tab) -> Vec<Effect> {
     let Some(room) = &mut model.room else { return Vec::new() };
     if std::mem::replace(&mut room.tab, to) != to {
         room.scroll = 0;
     }
     let mut effects = refresh_tab(room);
-    // Keep collecting lines while another view is open.
+    // Once started, following continues while another tab is open.
     if to == Tab::Logs && !model.logs.is_live {
         model.logs.begin();
         effects.push(Effect::FollowLogs);
@@ -207,7 +215,7 @@ pub(super) fn step_tab(model: &mut Model, by: isize) -> Vec<Effect> {
     }
 }
 
-/// Asks the assistant; one question at a time.
+/// Asks the assistant. Only one question is answered at a time.
 pub(super) fn start_question(model: &mut Model, question: String) -> Vec<Effect> {
     model.requests += 1;
     let request = model.requests;
@@ -226,30 +234,31 @@ pub(super) fn start_question(model: &mut Model, question: String) -> Vec<Effect>
     effects
 }
 
-/// From an entry to the graph, or the log lines, of its minute: what the entry cites first, else what covers the moment.
+/// Opens the graph, or the logs, at the time of the selected entry: the evidence that the entry cites, else evidence that
+/// covers its time.
 pub(super) fn jump(model: &mut Model, to_graph: bool) -> Vec<Effect> {
     let Some(entry) = selected_entry(model) else { return Vec::new() };
     let (at, cited) = (entry.at, entry.fact.evidence());
-    let wanted = |kind: EvidenceKind| match kind {
+    let has_kind = |kind: EvidenceKind| match kind {
         EvidenceKind::Metric => to_graph,
         EvidenceKind::Logs | EvidenceKind::Patterns => !to_graph,
         _ => false,
     };
-    // Only log lines of that minute will do; without them, ask the sources.
+    // Show log evidence only if the entry cites it or it has lines of that minute; otherwise query the sources.
     if !to_graph {
         if let Some(id) = lines_at(model, &cited, at) {
             return show(model, Overlay::Evidence { id, scroll: usize::MAX, at: Some(at) });
         }
         if model.has_logs {
-            model.say(Tone::Plain, format!("Reading the logs around {} UTC.", at.date_clock()));
+            model.say(Tone::Plain, format!("Reading the logs around {} UTC …", at.date_clock()));
             return vec![Effect::LogsAt(at)];
         }
     }
     let found = current(model).and_then(|i| {
-        let usable = |id: &EvidenceId| i.evidence(*id).is_some_and(|e| wanted(e.kind));
+        let usable = |id: &EvidenceId| i.evidence(*id).is_some_and(|e| has_kind(e.kind));
         let by_cite = cited.iter().copied().find(usable);
-        let covers = |e: &&crate::incident::EvidenceRecord| wanted(e.kind) && e.window.contains(at);
-        // Findings first: they are ranked.
+        let covers = |e: &&crate::incident::EvidenceRecord| has_kind(e.kind) && e.window.contains(at);
+        // Prefer evidence that findings cite, because findings are ranked.
         let by_finding = i
             .investigation
             .iter()
@@ -257,11 +266,11 @@ pub(super) fn jump(model: &mut Model, to_graph: bool) -> Vec<Effect> {
             .copied()
             .find(|id| i.evidence(*id).as_ref().is_some_and(covers));
         let covering = by_cite.or(by_finding).or_else(|| i.evidence.iter().find(covers).map(|e| e.id));
-        // Evidence that ends a little before or starts a little after still shows the trend.
-        let away = |e: &crate::incident::EvidenceRecord| at.since(e.window.end).max(e.window.start.since(at));
+        // Evidence that ends shortly before, or starts shortly after, still shows the trend.
+        let gap = |e: &crate::incident::EvidenceRecord| at.since(e.window.end).max(e.window.start.since(at));
         covering.map(|id| (id, true)).or_else(|| {
-            let near = i.evidence.iter().filter(|e| wanted(e.kind) && away(e) <= NEAR);
-            near.min_by_key(|e| away(e)).map(|e| (e.id, false))
+            let near = i.evidence.iter().filter(|e| has_kind(e.kind) && gap(e) <= MAX_GAP);
+            near.min_by_key(|e| gap(e)).map(|e| (e.id, false))
         })
     });
     match found {
@@ -271,7 +280,7 @@ pub(super) fn jump(model: &mut Model, to_graph: bool) -> Vec<Effect> {
                 model.say(
                     Tone::Plain,
                     format!(
-                        "This evidence ends before that minute. Press {again} to investigate again, {wider} for a longer window."
+                        "This evidence does not cover that time. Press {again} to investigate again, {wider} for a longer window."
                     ),
                 );
             }
@@ -285,7 +294,7 @@ pub(super) fn jump(model: &mut Model, to_graph: bool) -> Vec<Effect> {
     }
 }
 
-/// Log evidence that the entry cites, or else has lines of that minute.
+/// The log evidence that the entry cites, else the first that has lines within a minute of `at`.
 fn lines_at(model: &Model, cited: &[EvidenceId], at: Timestamp) -> Option<EvidenceId> {
     let (room, incident) = model.room.as_ref().and_then(|r| r.incident.as_ref().map(|i| (r, i)))?;
     let is_log = |e: &&crate::incident::EvidenceRecord| matches!(e.kind, EvidenceKind::Logs | EvidenceKind::Patterns);
@@ -295,6 +304,7 @@ fn lines_at(model: &Model, cited: &[EvidenceId], at: Timestamp) -> Option<Eviden
     by_cite.or_else(|| incident.evidence.iter().find(has)).map(|e| e.id)
 }
 
+/// Opens the selected evidence.
 pub(super) fn open_evidence(model: &mut Model) -> Vec<Effect> {
     let id = model.room.as_ref().and_then(Room::selected_evidence);
     open_evidence_id(model, id)
@@ -303,10 +313,11 @@ pub(super) fn open_evidence(model: &mut Model) -> Vec<Effect> {
 fn open_evidence_id(model: &mut Model, id: Option<EvidenceId>) -> Vec<Effect> {
     match id {
         Some(id) => show(model, Overlay::Evidence { id, scroll: 0, at: None }),
-        None => say_key(model, "No evidence here. Press {} to investigate.", Action::Investigate),
+        None => say_key(model, "No evidence to show. Press {} to investigate.", Action::Investigate),
     }
 }
 
+/// Opens the evidence that the selected entry cites, or the text of an answer.
 pub(super) fn open_entry(model: &mut Model) -> Vec<Effect> {
     let Some(room) = &model.room else { return Vec::new() };
     let entry = room.shown_entries().get(room.entry_position()).map(|e| (e.seq, e.fact.clone()));
@@ -321,7 +332,7 @@ pub(super) fn open_entry(model: &mut Model) -> Vec<Effect> {
     }
 }
 
-/// From a finding to its graph, its pattern, or else its evidence.
+/// Opens a finding: its log pattern, its graph, or else its first evidence.
 pub(super) fn go_to_finding(model: &mut Model, rank: u32) -> Vec<Effect> {
     let found = current(model).and_then(|i| i.investigation.as_ref()?.findings.iter().find(|f| f.rank == rank)).cloned();
     let (Some(finding), Some(room)) = (found, model.room.as_mut()) else { return Vec::new() };
@@ -332,14 +343,14 @@ pub(super) fn go_to_finding(model: &mut Model, rank: u32) -> Vec<Effect> {
     if finding.kind == FindingKind::Pattern && has_patterns {
         model.logs.filter.clear();
         room.show_lines = false;
-        // The title ends with the template, or its beginning.
+        // The title ends with the template, which may be truncated.
         let template = finding.title.split_once(": ").map_or("", |(_, t)| t.trim_end_matches('…'));
         room.pattern = room.patterns("").iter().position(|(_, p)| p.template.starts_with(template)).unwrap_or(0);
         return tab(model, Tab::Logs);
     }
     let Some(id) = metric else { return open_evidence_id(model, finding.evidence.first().copied()) };
     room.filter.clear();
-    // Prefer the suspect, which shows the marks.
+    // Select the suspect if there is one, because its chart shows the marks.
     let name = |s: &crate::incident::CitedSuspect| format!("{} {}", s.service.as_deref().unwrap_or(""), s.title);
     room.suspect =
         room.suspects().iter().position(|s| s.evidence.first() == Some(&id) && finding.title.starts_with(name(s).trim_start()));

@@ -38,7 +38,7 @@ pub(super) fn pressed(model: &mut Model, chord: Chord) -> Vec<Effect> {
                 return pressed(model, chord);
             }
             if model.overlay.is_some() {
-                return dialogs::typed(model, chord);
+                return dialogs::key_typed(model, chord);
             }
             let help = model.key(Action::Help);
             say(model, format!("{keys} is not bound here. Press {help} to list the keys."))
@@ -46,8 +46,8 @@ pub(super) fn pressed(model: &mut Model, chord: Chord) -> Vec<Effect> {
     }
 }
 
-/// Inserts pasted text into the open text field, without submitting it. Without a field, only shows a message: a paste never acts as key
-/// presses.
+/// Inserts pasted text into the open text field, without submitting it. Without a field, only shows a message: a paste never
+/// acts as key presses.
 pub(super) fn pasted(model: &mut Model, text: &str) -> Vec<Effect> {
     let inserted = match &mut model.overlay {
         Some(Overlay::Line(line)) => line.edit.insert(text),
@@ -66,5 +66,5 @@ pub(super) fn pasted(model: &mut Model, text: &str) -> Vec<Effect> {
         model.say(Tone::Bad, text);
         return Vec::new();
     }
-    dialogs::changed(model)
+    dialogs::text_changed(model)
 }

@@ -26,7 +26,7 @@ fn other_open_incidents(model: &Model, except: Option<IncidentId>) -> Vec<(Incid
 }
 
 pub(super) fn link(model: &mut Model) -> Vec<Effect> {
-    let fingerprints: Vec<String> = model.board.chosen().iter().map(|a| a.fingerprint.clone()).collect();
+    let fingerprints: Vec<String> = model.board.target_alerts().iter().map(|a| a.fingerprint.clone()).collect();
     if fingerprints.is_empty() {
         return say(model, "Select an alert first.");
     }
@@ -35,8 +35,9 @@ pub(super) fn link(model: &mut Model) -> Vec<Effect> {
         return say_key(model, "No incident is open. Press {} to declare one.", Action::Declare);
     }
     let title = format!("Link {} to", count(fingerprints.len(), "alert"));
-    let row =
-        |(id, label, detail)| Row::new(label, detail, Next::RunOn(id, Box::new(Command::Link { fingerprints: fingerprints.clone() })));
+    let row = |(id, label, detail)| {
+        Row::new(label, detail, Next::RunOn(id, Box::new(Command::Link { fingerprints: fingerprints.clone() })))
+    };
     choose(model, title, open.into_iter().map(row).collect(), 0)
 }
 
@@ -57,8 +58,11 @@ pub(super) fn choose_severity(model: &mut Model) -> Vec<Effect> {
             (false, true) => " (proposed)",
             (false, false) => "",
         };
-        let mut line =
-            command_line(format!("Reason for {s}"), "A reason is required.", Command::Severity { severity: *s, reason: String::new() });
+        let mut line = command_line(
+            format!("Reason for {s}"),
+            "A reason is required.",
+            Command::Severity { severity: *s, reason: String::new() },
+        );
         if let Some((_, why)) = proposed.as_ref().filter(|_| is_proposed) {
             line.edit = LineEdit::proposed(why.clone());
         }
@@ -91,8 +95,8 @@ pub(super) fn choose_status(model: &mut Model) -> Vec<Effect> {
     choose(model, "Status", all.map(row).to_vec(), selected)
 }
 
-/// Changes the status. If checklist items for it are open, asks for a reason to override them; before it ends an incident, asks for
-/// confirmation.
+/// Changes the status. If checklist items for it are open, asks for a reason to override them; before it ends an incident,
+/// asks for confirmation.
 pub(super) fn change_status(model: &mut Model, to: Status) -> Vec<Effect> {
     let (now, monitor) = (model.now, model.monitor);
     let Some(incident) = current(model) else { return Vec::new() };
@@ -102,7 +106,7 @@ pub(super) fn change_status(model: &mut Model, to: Status) -> Vec<Effect> {
     let command = |override_reason: Option<String>| Command::Status { status: to, override_reason, reason: None };
     if !open.is_empty() {
         let hint = format!("Open: {}. {} shows the checklist.", open.join(", "), model.key(Action::Checklist));
-        let title = format!("Reason for {to} with {}", count(open.len(), "open item"));
+        let title = format!("Reason for changing to {to} despite {}", count(open.len(), "open item"));
         return ask(model, &title, &hint, command(Some(String::new())));
     }
     if to == Status::Cancelled {
@@ -137,7 +141,11 @@ pub(super) fn choose_unlink(model: &mut Model) -> Vec<Effect> {
     let Some(incident) = current(model) else { return Vec::new() };
     let row = |a: &crate::incident::LinkedAlert| {
         let command = Command::Unlink { fingerprint: a.fingerprint.clone(), reason: None };
-        line_row(a.label(), a.fingerprint.clone(), command_line("Reason for unlinking", "Why the alert does not belong to this incident.", command))
+        line_row(
+            a.label(),
+            a.fingerprint.clone(),
+            command_line("Reason for unlinking", "Why the alert does not belong to this incident.", command),
+        )
     };
     let rows: Vec<Row> = incident.alerts.iter().map(row).collect();
     if rows.is_empty() {
@@ -214,7 +222,8 @@ pub(super) fn choose_action_kind(model: &mut Model) -> Vec<Effect> {
 
 pub(super) fn choose_audience(model: &mut Model) -> Vec<Effect> {
     let row = |a: &Audience| {
-        let hint = "What the update said. This restarts the update timer. End with `next 45m` or `next none` to set the next update.";
+        let hint =
+            "What the update said. This restarts the update timer. End with `next 45m` or `next none` to set the next update.";
         let command = Command::RecordUpdate { audience: *a, text: String::new(), next: NextUpdate::Scheduled };
         line_row(a.word(), "", command_line(format!("Update sent to {}", a.word()), hint, command))
     };
@@ -243,8 +252,18 @@ pub(super) fn choose_impact(model: &mut Model) -> Vec<Effect> {
     let empty = || Some(String::new());
     let command = |text, users, region, services| Command::Impact { started: None, services, users, region, text };
     let rows = [
-        ("Symptoms", "What fails, with numbers: 17% of orders fail at the last step", now.text, command(empty(), None, None, None)),
-        ("Affected users", "Which users and how many: all customers in eu, about 4,000", now.users, command(None, empty(), None, None)),
+        (
+            "Symptoms",
+            "What fails, with numbers: 17% of orders fail at the last step",
+            now.text,
+            command(empty(), None, None, None),
+        ),
+        (
+            "Affected users",
+            "Which users and how many: all customers in eu, about 4,000",
+            now.users,
+            command(None, empty(), None, None),
+        ),
         (
             "Affected services",
             "Separated by commas: checkout, payment",

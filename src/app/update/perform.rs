@@ -54,7 +54,9 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Retry => retry(model),
         Action::Redraw => vec![Effect::Redraw],
         Action::Suspend => vec![Effect::Suspend],
-        Action::Cancel => say_key(model, "Nothing to cancel. Press {} to leave the room or, on the board, to quit.", Action::Quit),
+        Action::Cancel => {
+            say_key(model, "Nothing to cancel. Press {} to leave the room or, on the board, to quit.", Action::Quit)
+        }
         Action::Open => open(model),
         Action::NextPane => {
             model.board.pane = if model.board.pane == Pane::Alerts { Pane::Incidents } else { Pane::Alerts };
@@ -65,12 +67,12 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Link => link(model),
         Action::GroupBy => {
             model.board.group_by = model.board.group_by.next();
-            model.board.lay_out();
+            model.board.rebuild_rows();
             Vec::new()
         }
         Action::OnlyNew => {
             model.board.only_new = !model.board.only_new;
-            model.board.lay_out();
+            model.board.rebuild_rows();
             Vec::new()
         }
         Action::CopyAlert => copy(model, |m| m.board.current().map(|a| a.fingerprint.clone()), "Select an alert first."),
@@ -87,18 +89,26 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Findings => choose_finding(model),
         Action::Investigate => investigate(model, None),
         Action::Widen => widen(model),
-        Action::Note => {
-            note(model, "Note", NoteKind::Observation, "What you saw or did. [E3] cites evidence. Text after TODO becomes an action item.")
+        Action::Note => note(
+            model,
+            "Note",
+            NoteKind::Observation,
+            "What you saw or did. [E3] cites evidence. Text after TODO becomes an action item.",
+        ),
+        Action::NoteAt => {
+            line(model, "Backdated note", Purpose::NoteAt, "The time in UTC, then the text: 09:27 text, 10m ago text")
         }
-        Action::NoteAt => line(model, "Backdated note", Purpose::NoteAt, "The time in UTC, then the text: 09:27 text, 10m ago text"),
         Action::Decision => note(model, "Decision", NoteKind::Decision, "What was decided, and who objected."),
         Action::Hypothesis => {
             note(model, "Hypothesis", NoteKind::Hypothesis, "What you think the cause is, with its evidence [E…].")
         }
         Action::Lesson => note(model, "Lesson", NoteKind::Lesson, "What went well, what went badly, or where we were lucky."),
-        Action::Mitigation => {
-            note(model, "Mitigation", NoteKind::Mitigation, "What was done, how to undo it, and which metric should show the effect [E…].")
-        }
+        Action::Mitigation => note(
+            model,
+            "Mitigation",
+            NoteKind::Mitigation,
+            "What was done, how to undo it, and which metric should show the effect [E…].",
+        ),
         Action::Task => ask(
             model,
             "Task",
@@ -115,9 +125,7 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         ),
         Action::Impact => choose_impact(model),
         Action::Checklist => show(model, Overlay::Gates { selected: first_open(model) }),
-        Action::Exit => {
-            ask(model, "Exit criteria", "Query, threshold and duration: error_rate < 0.01 for 30m", no_criteria())
-        }
+        Action::Exit => ask(model, "Exit criteria", "Query, threshold and duration: error_rate < 0.01 for 30m", no_criteria()),
         Action::Check => {
             model.say(Tone::Plain, "Checking alerts and exit criteria …");
             run(model, Command::Check)
@@ -168,7 +176,12 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::SetSeverity => choose_severity(model),
         Action::SetStatus => choose_status(model),
         Action::Resolve => change_status(model, Status::Resolved),
-        Action::Reopen => ask(model, "Reason for reopening", "What shows that the incident is not over.", Command::Reopen { reason: String::new() }),
+        Action::Reopen => ask(
+            model,
+            "Reason for reopening",
+            "What shows that the incident is not over.",
+            Command::Reopen { reason: String::new() },
+        ),
         Action::AssignRole => choose_role(model),
         Action::AddAction => choose_action_kind(model),
         Action::Ask => line(model, "Ask", Purpose::Question, "troubleshoot, postmortem, or a question in your own words."),
@@ -368,7 +381,7 @@ fn filter(model: &mut Model) -> Vec<Effect> {
 /// Marks the alerts of the selected row, or removes the marks if all are marked.
 pub(super) fn mark(model: &mut Model) -> Vec<Effect> {
     let place = model.board.position().unwrap_or(0);
-    let fingerprints = model.board.below(place);
+    let fingerprints = model.board.fingerprints_at(place);
     let all_marked = fingerprints.iter().all(|f| model.board.marked.contains(f));
     for fingerprint in fingerprints {
         if all_marked {
@@ -381,7 +394,7 @@ pub(super) fn mark(model: &mut Model) -> Vec<Effect> {
 }
 
 fn declare(model: &mut Model) -> Vec<Effect> {
-    let chosen = model.board.chosen();
+    let chosen = model.board.target_alerts();
     let (proposed, reason) = propose(&chosen);
     let title = chosen
         .iter()

@@ -674,12 +674,12 @@ fn the_proposed_severity_is_offered_with_its_reason() {
     let row = &list.rows[list.selected];
     assert_eq!((row.label.as_str(), row.detail.is_empty()), ("SEV4 (proposed)", false));
     press(&mut model, "⏎");
-    assert_eq!((line(&model).title.as_str(), line(&model).edit.text()), ("SEV4: why", "1 alert, none critical [E2]"));
+    assert_eq!((line(&model).title.as_str(), line(&model).edit.text()), ("Reason for SEV4", "1 alert, none critical [E2]"));
     let effects = press(&mut model, "⏎");
     assert!(matches!(commanded(&effects), Command::Severity { severity: Severity::Sev4, .. }), "{effects:?}");
     // Of another the reason is one's own.
     press(&mut model, "s↑⏎");
-    assert_eq!((line(&model).title.as_str(), line(&model).edit.text()), ("SEV3: why", ""));
+    assert_eq!((line(&model).title.as_str(), line(&model).edit.text()), ("Reason for SEV3", ""));
 }
 
 #[test]

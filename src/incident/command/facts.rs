@@ -73,8 +73,9 @@ impl Command {
             Self::Undo { entry } => one(undo(i, *entry, context)),
             Self::Severity { severity, reason } => {
                 let (from, to) = (i.head.severity, *severity);
-                // The severity that an incident was declared with may be given its reason, once.
-                if from == to && i.severities.iter().any(|s| s.reason.is_some()) {
+                // An incident that was declared without a reason can be given one; it is then not a change.
+                let has_reason = i.severities.last().is_some_and(|s| s.reason.is_some());
+                if from == to && has_reason {
                     return Err(Refusal::invalid(format!("{} is already {to}", i.id())));
                 }
                 Ok(vec![Fact::SeverityChanged { from, to, reason: reason.clone() }])

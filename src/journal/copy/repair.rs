@@ -1,5 +1,5 @@
-//! Replacing a damaged copy by a file of the next generation. What waited in the outbox is carried over as far as it can be read, and the
-//! rest is reported. The damaged file is not touched.
+//! Replaces a damaged copy with a new file of the next generation. Entries waiting in the outbox are carried over as far as
+//! they are readable, and the result is reported. The damaged file is not changed.
 
 use std::fs::File;
 use std::path::Path;
@@ -13,26 +13,25 @@ use crate::journal::JournalError;
 use crate::journal::sqlite::{create_private, io, read_body, write_bodies};
 use crate::telemetry::words::count;
 
-/// A row of the outbox as stored.
+/// A row of the outbox as stored: uid, incident, at, recorded_at, actor, fact.
 type Waiting = (String, i64, String, String, String, String);
 
-/// What could be read of a damaged copy.
+/// The rows that could be read from a damaged copy.
 #[derive(Default)]
 struct Rescued {
     waiting: Vec<Waiting>,
     bodies: Vec<StoredBody>,
-    /// `meta`, `alias`, `renumbered` and `counter`: all that makes sense of local numbers.
+    // The tables `meta`, `alias`, `renumbered` and `counter`, which are needed to interpret local numbers.
     meta: Vec<(String, String)>,
     aliases: Vec<(i64, i64)>,
     renumbered: Vec<(String, String)>,
     counters: Vec<(String, i64)>,
-    /// Whether the outbox was read from its first row to its last.
+    /// Whether the whole outbox could be read.
     is_complete: bool,
 }
 
-/// Replaces the damaged file of a copy by a new one, unless another process has done so in the meantime. Gives the copy and what to
-/// tell people. The damaged file stays where it is: a process that still has it open also has its log open, so the name must not be
-/// reused.
+/// Replaces the damaged file of a copy with a new one, unless another process has already done so. Returns the copy and a
+/// notice for the user. The damaged file keeps its name, because another process may still have the file and its log open.
 pub(super) fn replace(base: &Path, broken: u32) -> Result<(Copy, Option<String>), JournalError> {
     let fail = |e: std::io::Error| JournalError::Open { path: base.display().to_string(), source: e.into() };
     let lock = File::create(base.with_extension("lock")).map_err(fail)?;
@@ -42,7 +41,7 @@ pub(super) fn replace(base: &Path, broken: u32) -> Result<(Copy, Option<String>)
         return Copy::open_generation(base, newest).map(|copy| (copy, None));
     }
     let (damaged, target) = (generation_path(base, broken), generation_path(base, broken + 1));
-    // Left by a process that was killed while it did this.
+    // Remove what a process that was killed during a repair may have left.
     let fresh = base.with_extension("new");
     for ending in ["", "-wal", "-shm"] {
         let _not_there = std::fs::remove_file(format!("{}{ending}", fresh.display()));
@@ -51,19 +50,20 @@ pub(super) fn replace(base: &Path, broken: u32) -> Result<(Copy, Option<String>)
     let mut connection = Copy::connect(&fresh)?;
     let rescued = rescue(&damaged);
     let carried = fill(&mut connection, &rescued)?;
-    // One file without a log, so that it can be renamed.
+    // Leave WAL mode, so that the copy is a single file that can be renamed.
     connection.pragma_update(None, "journal_mode", "DELETE").map_err(io("write to"))?;
     drop(connection);
     std::fs::rename(&fresh, &target).map_err(fail)?;
     Ok((Copy::open_generation(base, broken + 1)?, Some(notice(&damaged, carried, rescued.is_complete))))
 }
 
+/// The notice for the user.
 fn notice(damaged: &Path, carried: usize, is_complete: bool) -> String {
     let waiting = match (carried, is_complete) {
         (0, true) => "No entries were waiting in it.".to_owned(),
         (n, true) => format!("All {} waiting in it were carried over.", count(n, "entry")),
         (n, false) => format!(
-            "{} waiting in it {} carried over; others may be lost. Keep the damaged file and compare.",
+            "{} waiting in it {} carried over; others may be lost. Keep the damaged file to recover them.",
             count(n, "entry"),
             if n == 1 { "was" } else { "were" }
         ),
@@ -74,7 +74,8 @@ fn notice(damaged: &Path, carried: usize, is_complete: bool) -> String {
     )
 }
 
-/// Reads as much as possible. A page that cannot be read ends one direction of reading; the other one may get further.
+/// Reads as much as possible. If a damaged page stops reading in one direction, reading in the other direction may find more
+/// rows.
 fn rescue(path: &Path) -> Rescued {
     let mut rescued = Rescued::default();
     let Ok(connection) = Connection::open(path) else { return rescued };
@@ -116,14 +117,14 @@ fn rescue(path: &Path) -> Rescued {
     rescued
 }
 
-/// The rows of a query with two columns, up to the first that cannot be read.
+/// The rows of a query with two columns, up to the first row that cannot be read.
 fn pairs<A: rusqlite::types::FromSql, B: rusqlite::types::FromSql>(connection: &Connection, sql: &str) -> Vec<(A, B)> {
     let Ok(mut statement) = connection.prepare(sql) else { return Vec::new() };
     let Ok(rows) = statement.query_map([], |r| Ok((r.get(0)?, r.get(1)?))) else { return Vec::new() };
     rows.map_while(Result::ok).collect()
 }
 
-/// Writes what was rescued into a new copy. Gives how many waiting entries it has now.
+/// Writes the rescued rows into a new copy. Returns the number of waiting entries that were carried over.
 fn fill(connection: &mut Connection, rescued: &Rescued) -> Result<usize, JournalError> {
     let tx = connection.transaction().map_err(io("write to"))?;
     let mut carried = 0;

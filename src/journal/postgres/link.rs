@@ -1,4 +1,4 @@
-//! The connection to a shared store: its URL, TLS, and what each error of the server means.
+//! The connection to a shared store: parses its URL, sets up TLS, and classifies the errors of the driver.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,10 +13,10 @@ use super::super::JournalError;
 use crate::telemetry::Failure;
 use crate::telemetry::failure::{causes, find_cause};
 
-/// How long a connection may take.
+/// The timeout for connecting.
 const CONNECT: Duration = Duration::from_secs(3);
 
-/// Whether a store URL names PostgreSQL.
+/// Whether a store URL is a PostgreSQL URL.
 pub fn is_postgres(url: &str) -> bool {
     url.starts_with("postgres://") || url.starts_with("postgresql://")
 }
@@ -31,12 +31,12 @@ pub(in crate::journal) struct Link {
 }
 
 impl Link {
-    /// Reads a URL. Supports libpq's parameters, `sslmode=disable|require|verify-full` and `sslrootcert=FILE`. A server on this machine
-    /// is reached without TLS, any other with TLS and a checked certificate, unless the URL says otherwise.
+    /// Parses a URL. Supports libpq's parameters, `sslmode=disable|require|verify-ca|verify-full` and `sslrootcert=FILE`.
+    /// Without `sslmode`, connections to this machine do not use TLS, and all others use TLS with certificate verification.
     pub(in crate::journal) fn parse(url: &str, password: Option<&SecretString>) -> Result<Self, JournalError> {
         let shown = without_password(url);
         let bad = |reason: String| JournalError::BadUrl { url: shown.clone(), reason };
-        // A password may contain a question mark: parameters begin after the credentials.
+        // A password may contain a question mark, so look for parameters after the credentials.
         let host_at = url.find('@').map_or(0, |i| i + 1);
         let (base, query) = match url.get(host_at..).and_then(|rest| rest.find('?')) {
             Some(i) => (url.get(..host_at + i).unwrap_or(url), url.get(host_at + i + 1..).unwrap_or("")),
@@ -60,14 +60,14 @@ impl Link {
             #[cfg(unix)]
             tokio_postgres::config::Host::Unix(_) => true,
         });
-        let encrypted = match mode.as_deref() {
+        let is_encrypted = match mode.as_deref() {
             None => !is_local,
             Some("disable") => false,
             Some("require" | "verify-ca" | "verify-full") => true,
-            Some(other) => return Err(bad(format!("sslmode={other} is not supported; use disable or verify-full"))),
+            Some(other) => return Err(bad(format!("sslmode={other} is not one of disable, require, verify-ca and verify-full"))),
         };
-        let tls = if encrypted { Some(tls(root.as_deref()).map_err(bad)?) } else { None };
-        config.ssl_mode(if encrypted {
+        let tls = if is_encrypted { Some(tls(root.as_deref()).map_err(bad)?) } else { None };
+        config.ssl_mode(if is_encrypted {
             tokio_postgres::config::SslMode::Require
         } else {
             tokio_postgres::config::SslMode::Disable
@@ -82,28 +82,29 @@ impl Link {
         Ok(Self { config, tls, shown })
     }
 
-    /// Host, port and database: what identifies the store, however the URL is written.
-    pub(in crate::journal) fn place(&self) -> String {
+    /// Host, port and database, which identify the store no matter how the URL is written.
+    pub(in crate::journal) fn identity(&self) -> String {
         format!("{:?} {:?} {:?}", self.config.get_hosts(), self.config.get_ports(), self.config.get_dbname())
     }
 
+    /// The error for a server that is unreachable.
     pub(super) fn away(&self, reason: impl Into<String>) -> JournalError {
         JournalError::Away { url: self.shown.clone(), reason: reason.into() }
     }
 
-    /// Connects, within the current runtime. `wire` receives a message for each notification from the server.
+    /// Connects on the current runtime. `notify` receives a message for each notification from the server.
     pub(in crate::journal) async fn connect(
         &self,
-        wire: Option<tokio::sync::mpsc::Sender<()>>,
+        notify: Option<tokio::sync::mpsc::Sender<()>>,
     ) -> Result<(Client, tokio::task::JoinHandle<()>), JournalError> {
         let opened = match &self.tls {
             None => {
-                let made = self.config.connect(NoTls);
-                tokio::time::timeout(CONNECT, made).await.map(|r| r.map(|(c, w)| (c, drive(w, wire))))
+                let connecting = self.config.connect(NoTls);
+                tokio::time::timeout(CONNECT, connecting).await.map(|r| r.map(|(c, w)| (c, drive(w, notify))))
             }
             Some(tls) => {
-                let made = self.config.connect(tls.clone());
-                tokio::time::timeout(CONNECT, made).await.map(|r| r.map(|(c, w)| (c, drive(w, wire))))
+                let connecting = self.config.connect(tls.clone());
+                tokio::time::timeout(CONNECT, connecting).await.map(|r| r.map(|(c, w)| (c, drive(w, notify))))
             }
         };
         match opened {
@@ -113,12 +114,12 @@ impl Link {
         }
     }
 
-    /// What an error of the driver means for us. `doing` completes "cannot … the store".
+    /// Classifies an error of the driver. `doing` completes "cannot … the store".
     pub(super) fn error(&self, e: &tokio_postgres::Error, doing: &'static str) -> JournalError {
         let rejected =
             |reason: String, remedy: &str| JournalError::Rejected { url: self.shown.clone(), reason, remedy: remedy.to_owned() };
         let Some(db) = e.as_db_error() else {
-            // A broken transport may recover. A certificate that is not trusted, a server without TLS and a missing password do not.
+            // A broken connection may recover. An untrusted certificate, a server without TLS or a missing password does not.
             return if is_tls(e) || !(e.is_closed() || is_io(e)) {
                 rejected(summary(e), "Check sslrootcert=FILE and sslmode in the URL, and the password in [store].")
             } else {
@@ -128,29 +129,31 @@ impl Link {
         let reason = format!("{} (SQLSTATE {})", db.message(), db.code().code());
         let class = db.code().code().get(..2).unwrap_or("").to_owned();
         match (class.as_str(), db.code()) {
-            // Lost connections, no resources, a shutdown, a system error, a read-only replica. Locks that are held for long and
-            // deadlocks pass too: what is written is kept here in the meantime.
+            // Lost connections, lack of resources, shutdowns, system errors and read-only replicas. Lock timeouts and
+            // deadlocks are temporary as well, and entries are kept in the outbox in the meantime.
             ("08" | "40" | "53" | "55" | "57" | "58", _) | (_, &SqlState::READ_ONLY_SQL_TRANSACTION) => self.away(reason),
             ("28" | "3D", _) => rejected(reason, "Check the user name, the password in [store], and the database name."),
             (_, &SqlState::INSUFFICIENT_PRIVILEGE) => {
-                rejected(reason, "Give the user access to the schema warroom, or the right to create it.")
+                rejected(reason, "Grant the user access to the schema warroom, or permission to create it.")
             }
             _ => JournalError::io(doing, reason),
         }
     }
 }
 
+/// Whether TLS caused an error.
 fn is_tls(e: &tokio_postgres::Error) -> bool {
     find_cause::<rustls::Error>(e).is_some()
 }
 
+/// Whether an I/O error caused an error.
 fn is_io(e: &tokio_postgres::Error) -> bool {
     find_cause::<std::io::Error>(e).is_some()
 }
 
-/// Drives a connection. Each notification is passed on as an empty message; one waiting message is enough, so a full queue drops it.
+/// Drives a connection until it closes. Forwards each notification as an empty message, unless the queue is full.
 fn drive<S, T>(
-    mut wire: tokio_postgres::Connection<S, T>,
+    mut connection: tokio_postgres::Connection<S, T>,
     notify: Option<tokio::sync::mpsc::Sender<()>>,
 ) -> tokio::task::JoinHandle<()>
 where
@@ -159,10 +162,10 @@ where
 {
     tokio::spawn(async move {
         loop {
-            match std::future::poll_fn(|cx| wire.poll_message(cx)).await {
+            match std::future::poll_fn(|cx| connection.poll_message(cx)).await {
                 Some(Ok(tokio_postgres::AsyncMessage::Notification(_))) => {
                     if let Some(notify) = &notify {
-                        let _full_is_enough = notify.try_send(());
+                        let _queue_full = notify.try_send(());
                     }
                 }
                 Some(Ok(_)) => {}
@@ -177,6 +180,7 @@ pub(super) fn summary(e: &(dyn std::error::Error + 'static)) -> String {
     Failure { message: e.to_string(), causes: causes(e), remedy: None }.summary()
 }
 
+/// The TLS configuration. `root` is a PEM file with the certificates to trust; without it, those of this machine are trusted.
 fn tls(root: Option<&str>) -> Result<MakeRustlsConnect, String> {
     use rustls_platform_verifier::BuilderVerifierExt;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -205,7 +209,7 @@ fn tls(root: Option<&str>) -> Result<MakeRustlsConnect, String> {
 /// A URL without its password.
 pub fn without_password(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
-    // Like the URL's own parser: everything up to the first `@` is credentials.
+    // As in the parser of the URL, everything up to the first `@` is the credentials.
     let (credentials, rest) = rest.split_once('@').map_or((None, rest), |(c, rest)| (Some(c), rest));
     let rest = rest.split_once('?').map_or(rest.to_owned(), |(before, query)| {
         let kept: Vec<&str> = query.split('&').filter(|p| !p.starts_with("password=")).collect();
@@ -222,7 +226,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn passwords_are_never_shown() {
+    fn removes_passwords_from_urls() {
         for (url, shown) in [
             ("postgres://ana:secret@db.example/warroom", "postgres://ana@db.example/warroom"),
             ("postgres://ana:p%40ss@db:5433/w?sslmode=disable&password=x", "postgres://ana@db:5433/w?sslmode=disable"),
@@ -234,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn other_machines_are_reached_over_tls() {
+    fn uses_tls_for_other_machines() {
         let tls = |url: &str| Link::parse(url, None).unwrap().tls.is_some();
         assert!(!tls("postgres://ana@127.0.0.1:5433/w") && !tls("postgres://ana@localhost/w"));
         assert!(tls("postgres://ana@db.example/w") && !tls("postgres://ana@db.example/w?sslmode=disable"));
@@ -242,7 +246,7 @@ mod tests {
         let odd = Link::parse("postgres://ana:pa/ss?x@127.0.0.1/w?sslmode=disable", None).unwrap();
         assert_eq!(odd.config.get_password(), Some("pa/ss?x".as_bytes()));
         let (a, b) = ("postgres://ana@127.0.0.1/w", "postgresql://ben:x@127.0.0.1/w?sslmode=disable");
-        assert_eq!(Link::parse(a, None).unwrap().place(), Link::parse(b, None).unwrap().place());
+        assert_eq!(Link::parse(a, None).unwrap().identity(), Link::parse(b, None).unwrap().identity());
         assert!(Link::parse("postgres://ana@db/w?sslmode=prefer", None).is_err());
         assert!(Link::parse("postgres://ana@db/w?sslrootcert=/nowhere.pem", None).is_err());
         assert!(Link::parse("postgres://ana@db/w?nonsense=1", None).is_err());

@@ -1,4 +1,4 @@
-//! Transactions: the tables of the shared store within one commit.
+//! Transactions on the tables of the shared store.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -10,13 +10,13 @@ use tokio_postgres::{IsolationLevel, Transaction};
 
 use super::super::commit::{self, Ledger, Row, json};
 use super::super::{Append, Appended, JournalError, RawEntry, chain, pack_body};
-use super::{CHANNEL, LOCK, Link, MIGRATIONS, PgStore, STATEMENT, Typed, big, signed, small, text};
+use super::{CHANNEL, LOCK, Link, MIGRATIONS, PgStore, STATEMENT, Typed, text_at, to_i64, u32_at, u64_at};
 use crate::evidence::body::StoredBody;
 use crate::incident::renumber::Renumbering;
 use crate::incident::{Entry, IncidentId, Summary};
 
 impl PgStore {
-    /// A transaction: what `work` does is committed whole or not at all.
+    /// Runs `work` in a transaction, with the default timeout for each statement.
     pub(super) fn transaction<T>(
         &mut self,
         work: impl FnOnce(&mut Tx<'_>) -> Result<T, JournalError>,
@@ -24,7 +24,7 @@ impl PgStore {
         self.transaction_within(STATEMENT, work)
     }
 
-    /// The same, each statement within a limit of its own.
+    /// Runs `work` in a transaction, with a timeout of `limit` for each statement.
     pub(super) fn transaction_within<T>(
         &mut self,
         limit: Duration,
@@ -33,25 +33,25 @@ impl PgStore {
         let Self { link, runtime, client } = self;
         let Some((open, _)) = client.as_mut() else { return Err(link.away("not connected")) };
         let begun = runtime.block_on(async {
-            // Read committed: a writer that waited for the row then sees what the other wrote.
+            // Read committed, so that a writer that waited for the row lock sees what the other writer has committed.
             let begin = open.build_transaction().isolation_level(IsolationLevel::ReadCommitted).start();
             tokio::time::timeout(STATEMENT, begin).await
         });
         let transaction = match begun {
             Ok(Ok(tx)) => tx,
             Ok(Err(e)) => return Err(link.error(&e, "write to")),
-            Err(_late) => return Err(link.away("no answer when a transaction began")),
+            Err(_late) => return Err(link.away("no answer to BEGIN")),
         };
         let mut tx = Tx { link, runtime, transaction, limit };
-        let worked = work(&mut tx);
+        let result = work(&mut tx);
         let Tx { transaction, .. } = tx;
-        let value = match worked {
+        let value = match result {
             Ok(value) => value,
             Err(e) => {
-                // Now, and not when this thread next talks to the server: others wait for the lock. A server that does not
-                // answer is let go of by who called.
+                // Roll back now rather than with the next request, because others may be waiting for the lock. If the server
+                // does not answer, the caller closes the connection.
                 runtime.block_on(async {
-                    let _gone = tokio::time::timeout(Duration::from_secs(1), transaction.rollback()).await;
+                    let _no_answer = tokio::time::timeout(Duration::from_secs(1), transaction.rollback()).await;
                 });
                 return Err(e);
             }
@@ -59,21 +59,22 @@ impl PgStore {
         match runtime.block_on(async { tokio::time::timeout(STATEMENT, transaction.commit()).await }) {
             Ok(Ok(())) => Ok(value),
             Ok(Err(e)) => Err(link.error(&e, "write to")),
-            Err(_late) => Err(link.away("no answer to a commit")),
+            Err(_late) => Err(link.away("no answer to COMMIT")),
         }
     }
 }
 
-/// A transaction under way.
+/// An open transaction.
 pub(super) struct Tx<'a> {
     link: &'a Link,
     runtime: &'a Runtime,
     transaction: Transaction<'a>,
-    /// How long one statement may take.
+    /// The timeout of a statement.
     limit: Duration,
 }
 
 impl Tx<'_> {
+    /// Waits for a statement, with the timeout.
     fn wait<T>(&self, work: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T, JournalError> {
         match self.runtime.block_on(async { tokio::time::timeout(self.limit, work).await }) {
             Ok(Ok(value)) => Ok(value),
@@ -94,23 +95,23 @@ impl Tx<'_> {
         self.wait(self.transaction.batch_execute(sql))
     }
 
-    /// Keeps a number: `spoken` of only, or given.
-    pub(super) fn keep_number(&self, incident: IncidentId, spoken: bool) -> Result<(), JournalError> {
+    /// Reserves an incident number because it was assigned or, with `is_mention`, because an imported entry mentions it.
+    pub(super) fn reserve_number(&self, incident: IncidentId, is_mention: bool) -> Result<(), JournalError> {
         let sql = "INSERT INTO warroom.number AS n (number, spoken) VALUES ($1, $2)
                    ON CONFLICT (number) DO UPDATE SET spoken = least(n.spoken, excluded.spoken)";
-        self.execute(sql, &[(&i64::from(incident.0), Type::INT8), (&i64::from(spoken), Type::INT8)]).map(|_| ())
+        self.execute(sql, &[(&i64::from(incident.0), Type::INT8), (&i64::from(is_mention), Type::INT8)]).map(|_| ())
     }
 
-    /// The next free number; held until the commit, so that nobody else gets it.
+    /// The next free incident number. Holds a lock until the commit, so that no one else gets the same number.
     pub(super) fn next_number(&self) -> Result<IncidentId, JournalError> {
         self.check_schema()?;
         self.batch(&format!("SELECT pg_advisory_xact_lock({LOCK})"))?;
         let sql = "SELECT coalesce(max(number), 0) + 1 FROM (SELECT number FROM warroom.incident UNION ALL SELECT number FROM warroom.purged UNION ALL SELECT number FROM warroom.number) AS used";
         let rows = self.rows(sql, &[])?;
-        rows.first().map_or(Ok(IncidentId(1)), |r| small(r, 0).map(IncidentId))
+        rows.first().map_or(Ok(IncidentId(1)), |r| u32_at(r, 0).map(IncidentId))
     }
 
-    /// A newer program may have changed the tables since we connected.
+    /// Checks that no newer version has changed the schema since the connection was opened.
     pub(super) fn check_schema(&self) -> Result<(), JournalError> {
         let rows = self.rows("SELECT value FROM warroom.meta WHERE key = 'schema'", &[])?;
         let found: i64 = rows.first().and_then(|r| r.try_get::<_, String>(0).ok()).and_then(|v| v.parse().ok()).unwrap_or(0);
@@ -118,7 +119,7 @@ impl Tx<'_> {
         if found > known { Err(JournalError::Newer { path: self.link.shown.clone(), found, known }) } else { Ok(()) }
     }
 
-    /// The row of an incident, locked: nobody else appends to it until the commit.
+    /// The row of an incident. Locks it until the commit, so that no one else appends to the incident.
     pub(super) fn row(&self, incident: IncidentId) -> Result<Row, JournalError> {
         let sql =
             "SELECT head, last_seq, last_hash, next_evidence, next_action, (SELECT value FROM warroom.meta WHERE key = 'schema')
@@ -126,23 +127,24 @@ impl Tx<'_> {
         let number = i64::from(incident.0);
         let rows = self.rows(sql, &[(&number, Type::INT8)])?;
         let row = rows.first().ok_or(JournalError::NoSuchIncident(incident))?;
-        let found: i64 = text(row, 5)?.parse().unwrap_or(0);
+        let found: i64 = text_at(row, 5)?.parse().unwrap_or(0);
         let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
         if found > known {
             return Err(JournalError::Newer { path: self.link.shown.clone(), found, known });
         }
         Ok(Row {
-            head: serde_json::from_str::<Summary>(&text(row, 0)?).map_err(json("read"))?,
-            last_seq: big(row, 1)?,
-            last_hash: text(row, 2)?,
-            next_evidence: small(row, 3)?,
-            next_action: small(row, 4)?,
+            head: serde_json::from_str::<Summary>(&text_at(row, 0)?).map_err(json("read"))?,
+            last_seq: u64_at(row, 1)?,
+            last_hash: text_at(row, 2)?,
+            next_evidence: u32_at(row, 3)?,
+            next_action: u32_at(row, 4)?,
         })
     }
 
+    /// Writes the row of an incident.
     pub(super) fn put_row(&self, row: &Row) -> Result<(), JournalError> {
         let head = serde_json::to_string(&row.head).map_err(json("write to"))?;
-        let (number, last_seq) = (i64::from(row.head.id.0), signed(row.last_seq));
+        let (number, last_seq) = (i64::from(row.head.id.0), to_i64(row.last_seq));
         let (evidence, action) = (i64::from(row.next_evidence), i64::from(row.next_action));
         let sql = "INSERT INTO warroom.incident (number, head, last_seq, last_hash, next_evidence, next_action) VALUES ($1, $2, $3, $4, $5, $6)
                    ON CONFLICT (number) DO UPDATE SET head = $2, last_seq = $3, last_hash = $4, next_evidence = $5, next_action = $6";
@@ -157,6 +159,7 @@ impl Tx<'_> {
         self.execute(sql, &params).map(|_| ())
     }
 
+    /// Writes evidence bodies. Existing ones are skipped.
     pub(super) fn put_bodies(&self, bodies: &[StoredBody]) -> Result<(), JournalError> {
         for body in bodies {
             let packed = pack_body(&body.json)?;
@@ -166,23 +169,25 @@ impl Tx<'_> {
         Ok(())
     }
 
+    /// Notifies the listeners that an incident has changed. Sent with the commit.
     pub(super) fn notify(&self, incident: IncidentId) -> Result<(), JournalError> {
-        let what = incident.to_string();
-        self.rows("SELECT pg_notify($1, $2)", &[(&CHANNEL, Type::TEXT), (&what, Type::TEXT)]).map(|_| ())
+        let payload = incident.to_string();
+        self.rows("SELECT pg_notify($1, $2)", &[(&CHANNEL, Type::TEXT), (&payload, Type::TEXT)]).map(|_| ())
     }
 
-    /// Entries by their writers' names that are there already.
+    /// The existing entries with these uids, by uid.
     pub(super) fn found(&self, uids: &[String]) -> Result<BTreeMap<String, Entry>, JournalError> {
         let sql = "SELECT uid, text, hash FROM warroom.entry WHERE uid = ANY($1)";
         let rows = self.rows(sql, &[(&uids, Type::TEXT_ARRAY)])?;
         rows.iter()
             .map(|r| {
-                let entry = chain::read(&text(r, 1)?, &text(r, 2)?).map_err(json("read"))?;
-                Ok((text(r, 0)?, entry))
+                let entry = chain::read(&text_at(r, 1)?, &text_at(r, 2)?).map_err(json("read"))?;
+                Ok((text_at(r, 0)?, entry))
             })
             .collect()
     }
 
+    /// Writes the entries and bodies of an append, and updates the incident's row. `map` holds the final numbers of local ids.
     pub(super) fn append_rows(&mut self, row: &mut Row, append: &Append, map: &Renumbering) -> Result<Appended, JournalError> {
         let mut appended = Appended::default();
         for new in &append.entries {
@@ -197,11 +202,12 @@ impl Tx<'_> {
         Ok(appended)
     }
 
+    /// The entries after a number as stored, in order.
     pub(super) fn raw(&self, incident: IncidentId, after: u64) -> Result<Vec<RawEntry>, JournalError> {
-        let (number, after) = (i64::from(incident.0), signed(after));
+        let (number, after) = (i64::from(incident.0), to_i64(after));
         let sql = "SELECT seq, text, hash FROM warroom.entry WHERE incident = $1 AND seq > $2 ORDER BY seq";
         let rows = self.rows(sql, &[(&number, Type::INT8), (&after, Type::INT8)])?;
-        rows.iter().map(|r| Ok(RawEntry { seq: big(r, 0)?, text: text(r, 1)?, hash: text(r, 2)? })).collect()
+        rows.iter().map(|r| Ok(RawEntry { seq: u64_at(r, 0)?, text: text_at(r, 1)?, hash: text_at(r, 2)? })).collect()
     }
 }
 
@@ -210,7 +216,7 @@ impl Ledger for Tx<'_> {
         let number = i64::from(incident.0);
         let sql = "SELECT number FROM warroom.evidence WHERE incident = $1 AND identity = $2";
         let rows = self.rows(sql, &[(&number, Type::INT8), (&identity, Type::TEXT)])?;
-        rows.first().map(|r| small(r, 0)).transpose()
+        rows.first().map(|r| u32_at(r, 0)).transpose()
     }
 
     fn put_evidence(&mut self, incident: IncidentId, identity: &str, number: u32) -> Result<(), JournalError> {
@@ -220,7 +226,7 @@ impl Ledger for Tx<'_> {
     }
 
     fn put_entry(&mut self, entry: &Entry, uid: &str, text: &str) -> Result<(), JournalError> {
-        let (number, seq) = (i64::from(entry.incident.0), signed(entry.seq));
+        let (number, seq) = (i64::from(entry.incident.0), to_i64(entry.seq));
         let sql = "INSERT INTO warroom.entry (incident, seq, uid, text, hash) VALUES ($1, $2, $3, $4, $5)";
         let params: [Typed<'_>; 5] =
             [(&number, Type::INT8), (&seq, Type::INT8), (&uid, Type::TEXT), (&text, Type::TEXT), (&entry.hash, Type::TEXT)];

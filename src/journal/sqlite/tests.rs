@@ -51,7 +51,7 @@ fn open(folder: &tempfile::TempDir) -> SqliteStore {
 }
 
 #[test]
-fn tampering_is_found_where_it_happened() {
+fn verify_finds_tampering_at_its_entry() {
     let folder = tempfile::tempdir().unwrap();
     let mut store = open(&folder);
     let id = store.create(declared()).unwrap()[0].incident;
@@ -75,7 +75,7 @@ fn tampering_is_found_where_it_happened() {
 }
 
 #[test]
-fn files_of_others_and_of_the_future_are_left_alone() {
+fn does_not_change_files_of_other_programs_or_newer_versions() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("j.db");
     SqliteStore::open(&path).unwrap().connection.pragma_update(None, "user_version", 99).unwrap();
@@ -84,7 +84,7 @@ fn files_of_others_and_of_the_future_are_left_alone() {
     Connection::open(&other).unwrap().execute_batch("CREATE TABLE x (y)").unwrap();
     assert!(SqliteStore::open(&other).is_err());
     let text = folder.path().join("text.db");
-    std::fs::write(&text, "this is not a database, it is a text that somebody wrote").unwrap();
+    std::fs::write(&text, "this is not a database, it is a text that a person wrote").unwrap();
     assert!(SqliteStore::open(&text).is_err());
     assert_eq!(std::fs::read_to_string(&text).unwrap().len(), 56);
 }

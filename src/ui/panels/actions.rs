@@ -1,9 +1,10 @@
-//! Action items.
+//! The actions tab: tasks and action items with their state, owner, due time and priority.
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
+use crate::app::action::Action;
 use crate::app::model::Model;
 use crate::app::room::Room;
 use crate::incident::{ActionScope, ActionState};
@@ -12,6 +13,7 @@ use crate::ui::theme::{Meaning, Theme};
 use crate::ui::widgets::{frame as bordered, put};
 use crate::ui::{ViewCache, text};
 
+/// Draws the actions tab.
 pub fn render(model: &Model, room: &Room, theme: &Theme, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
     let Some(incident) = &room.incident else { return };
     let open = incident.actions.iter().filter(|a| a.state.is_open()).count();
@@ -19,21 +21,28 @@ pub fn render(model: &Model, room: &Room, theme: &Theme, cache: &mut ViewCache, 
     let inner = block.inner(area);
     frame.render_widget(block, area);
     if incident.actions.is_empty() {
-        let words = " none yet: T gives somebody a task, A writes down what is for afterwards";
-        put(frame.buffer_mut(), inner, 0, &Line::from(Span::styled(words, theme.style(Meaning::Muted))), None);
+        let words = format!(
+            "No action items yet. Press {} to give someone a task, or {} to add an action item.",
+            model.key(Action::Task),
+            model.key(Action::AddAction)
+        );
+        for (row, part) in text::wrap(&words, usize::from(inner.width).saturating_sub(2)).iter().enumerate() {
+            let line = Line::from(Span::styled(format!(" {part}"), theme.style(Meaning::Muted)));
+            put(frame.buffer_mut(), inner, row, &line, None);
+        }
         return;
     }
     let offset = cache.offset("actions", room.action, usize::from(inner.height), incident.actions.len());
     let width = usize::from(inner.width);
     for (row, a) in incident.actions.iter().enumerate().skip(offset).take(usize::from(inner.height)) {
-        let or = |v: &Option<String>, none: &str| v.clone().unwrap_or_else(|| none.to_owned());
+        let or = |v: &Option<String>, default: &str| v.clone().unwrap_or_else(|| default.to_owned());
         let is_task = a.scope == ActionScope::Incident;
         let late = a.is_late(model.now) || a.is_overdue(&model.now.date());
         let when = match (is_task, a.check_back_at.filter(|_| a.state.is_open())) {
             (true, Some(at)) if late => format!("LATE {}", human_duration(model.now.since(at))),
             (true, Some(at)) => format!("in {}", human_duration(at.since(model.now))),
             (true, None) => "-".to_owned(),
-            (false, _) => or(&a.due, "no date"),
+            (false, _) => or(&a.due, "no due date"),
         };
         let tail = format!(
             "{} {} {}",
@@ -49,8 +58,8 @@ pub fn render(model: &Model, room: &Room, theme: &Theme, cache: &mut ViewCache, 
             ActionState::Dropped => ("✗", Meaning::Muted),
         };
         let mut words = a.text.clone();
-        for more in [&a.result, &a.ticket].into_iter().flatten() {
-            words.push_str(&format!(" · {more}"));
+        for detail in [&a.result, &a.ticket].into_iter().flatten() {
+            words.push_str(&format!(" · {detail}"));
         }
         let line = Line::from(vec![
             Span::styled(

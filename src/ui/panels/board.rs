@@ -1,4 +1,4 @@
-//! The board: open incidents above, alerts in groups, the selected alert beside them.
+//! The board: incidents at the top, the grouped alerts below, and in a wide terminal the selected alert next to them.
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -6,6 +6,8 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
 use crate::analysis::expression;
+use crate::analysis::grouping::GroupBy;
+use crate::app::action::Action;
 use crate::app::board::{Filter, Pane, Row};
 use crate::app::model::Model;
 use crate::app::update::{Sight, sight};
@@ -16,6 +18,7 @@ use crate::ui::theme::{Meaning, Theme};
 use crate::ui::widgets::{Chart, Mark, chart, frame as bordered, put};
 use crate::ui::{ViewCache, text};
 
+/// Draws the board.
 pub fn render(model: &Model, theme: &Theme, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
     let listed = model.board.listed_incidents().len();
     let height = u16::try_from(listed.clamp(1, 6)).unwrap_or(6) + 2;
@@ -24,29 +27,29 @@ pub fn render(model: &Model, theme: &Theme, cache: &mut ViewCache, frame: &mut F
     if area.width >= 100 {
         let [list, detail] = Layout::horizontal([Constraint::Percentage(60), Constraint::Percentage(40)]).areas::<2>(rest);
         alerts(model, theme, cache, frame, list);
-        one(model, theme, frame, detail);
+        alert_detail(model, theme, frame, detail);
     } else {
         alerts(model, theme, cache, frame, rest);
     }
 }
 
 fn incidents(model: &Model, theme: &Theme, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
-    let has_keys = model.board.pane == Pane::Incidents;
+    let has_focus = model.board.pane == Pane::Incidents;
     let open = model.board.open_incidents().len();
     let listed = model.board.listed_incidents();
     let title = if open == 0 && !listed.is_empty() {
-        "Incidents none open · the last ones".to_owned()
+        format!("Incidents 0 open · {} most recent", listed.len())
     } else {
         format!("Incidents {open} open")
     };
-    let block = bordered(theme, title, has_keys);
+    let block = bordered(theme, title, has_focus);
     let inner = block.inner(area);
     frame.render_widget(block, area);
     if listed.is_empty() {
         let words = if model.board.incidents_known {
-            "no incidents yet: select an alert and press d to declare one"
+            format!("No incidents yet. Select an alert and press {} to declare one.", model.key(Action::Declare))
         } else {
-            "reading the store …"
+            "Reading the incidents …".to_owned()
         };
         put(frame.buffer_mut(), inner, 0, &Line::from(Span::styled(format!(" {words}"), theme.style(Meaning::Muted))), None);
         return;
@@ -58,48 +61,51 @@ fn incidents(model: &Model, theme: &Theme, cache: &mut ViewCache, frame: &mut Fr
         let tail = format!(
             "{}  {}  {:<12} {}",
             text::pad(head.status.word(), 13),
-            text::right(&human_duration(model.now.since(head.declared_at)), 7),
+            text::align_right(&human_duration(model.now.since(head.declared_at)), 7),
             head.commander.as_ref().map_or_else(|| "no IC".to_owned(), |c| format!("IC {}", text::fit(c, 9))),
             match head.alerts.len() {
                 1 => "1 alert ".to_owned(),
                 n => format!("{n} alerts"),
             }
         );
-        // The clock of the next update, where there is room for it; overdue it is never left out.
+        // Show when the next update is due if there is room for it. An overdue update is always shown.
         let clock = match head.update_due() {
             Some(due) if due <= model.now => format!("  update OVERDUE {}", human_duration(model.now.since(due))),
             Some(due) if width >= 110 => format!("  update in {}", human_duration(due.since(model.now))),
             _ => String::new(),
         };
-        let waits = if head.unsynced > 0 { format!("  ↯{}", head.unsynced) } else { String::new() };
+        let unsynced = if head.unsynced > 0 { format!("  ↯{}", head.unsynced) } else { String::new() };
         let tail = if width >= 96 {
-            format!("{tail}{clock}{waits}")
+            format!("{tail}{clock}{unsynced}")
         } else {
-            format!("{clock}{waits}  {}", human_duration(model.now.since(head.declared_at)))
+            format!("{clock}{unsynced}  {}", human_duration(model.now.since(head.declared_at)))
         };
         let title = text::pad(&head.title, width.saturating_sub(text::width(&tail) + 16));
         let line = Line::from(vec![
             Span::styled(format!(" {} ", head.severity), theme.style(Meaning::of(head.severity))),
             Span::raw(format!("{} {title} {tail}", text::pad(&head.id.to_string(), 7))),
         ]);
-        let selected = (has_keys && row == place).then(|| theme.style(Meaning::Selection));
+        let selected = (has_focus && row == place).then(|| theme.style(Meaning::Selection));
         put(frame.buffer_mut(), inner, row - offset, &line, selected);
     }
 }
 
 fn alerts_title(model: &Model) -> String {
-    let (firing, pending, hidden) = model.board.counts();
+    let (firing, pending, suppressed) = model.board.counts();
     let mut title = format!("Alerts {firing} firing");
     if pending > 0 {
         title.push_str(&format!(" · {pending} pending"));
     }
-    if hidden > 0 {
-        title.push_str(&format!(" · {hidden} suppressed"));
+    if suppressed > 0 {
+        title.push_str(&format!(" · {suppressed} suppressed"));
     }
     if let Some(storm) = &model.board.storm {
-        title.push_str(&format!(" · storm: {} share {}={}", storm.shared, storm.label, text::fit(&storm.value, 24)));
+        title.push_str(&format!(" · alert storm: {} share {}={}", storm.shared, storm.label, text::fit(&storm.value, 24)));
     }
-    title.push_str(&format!(" · by {}", model.board.group_by.word()));
+    match model.board.group_by {
+        GroupBy::None => title.push_str(" · not grouped"),
+        by => title.push_str(&format!(" · by {}", by.word())),
+    }
     if !model.board.marked.is_empty() {
         title.push_str(&format!(" · {} marked", model.board.marked.len()));
     }
@@ -107,48 +113,61 @@ fn alerts_title(model: &Model) -> String {
         title.push_str(" · without an incident");
     }
     if !model.board.filter.is_empty() {
-        title.push_str(&format!(" · /{}", model.board.filter));
+        title.push_str(&format!(" · filter: {}", model.board.filter));
     }
     title
 }
 
-/// Why the list is empty, and what to press.
-fn empty_words(model: &Model) -> Vec<String> {
+/// Why the list of alerts is empty, and what to do.
+fn empty_state(model: &Model) -> Vec<String> {
     if !model.has_sources {
         return vec![
-            "no sources are configured".to_owned(),
-            format!("write {} (docs/config.sample.toml shows every key)", model.config_path),
-            "or see a recorded incident: q, then `warroom demo`".to_owned(),
+            "No sources are configured.".to_owned(),
+            format!("Create {}. docs/config.sample.toml documents every setting.", model.config_path),
+            format!("Or press {} and run `warroom demo` to see a recorded incident.", model.key(Action::Quit)),
         ];
     }
     if model.alert_sources.is_empty() {
-        return vec!["no source of alerts is configured: add one of type prometheus or alertmanager".to_owned()];
+        let hint = format!("Add a source of type prometheus or alertmanager to {}.", model.config_path);
+        return vec!["No alert source is configured.".to_owned(), hint];
     }
     if sight(model) == Sight::Waiting {
-        return vec!["asking the sources …".to_owned()];
+        return vec!["Querying the sources …".to_owned()];
     }
     if !model.board.filter.is_empty() || model.board.only_new {
-        let odd = Filter::broken(&model.board.filter).map_or_else(String::new, |why| format!("; {why}"));
-        return vec![format!("no alert passes the filter; esc clears it, w shows all{odd}")];
+        let (clear, all) = (model.key(Action::Back), model.key(Action::OnlyNew));
+        let hint = match (model.board.filter.is_empty(), model.board.only_new) {
+            (false, true) => format!("Press {clear} to clear the filter, or {all} to include alerts with an incident."),
+            (false, false) => format!("Press {clear} to clear the filter."),
+            (true, _) => format!("Press {all} to include alerts with an incident."),
+        };
+        let invalid_regex = Filter::broken(&model.board.filter).map(|why| format!("{why}."));
+        return std::iter::once(format!("No alert matches. {hint}")).chain(invalid_regex).collect();
     }
     if sight(model) == Sight::Blind {
-        let told = "it is not known what fires: no source that could tell has answered".to_owned();
+        let conclusion = "Alert status unknown: no alert source answered.".to_owned();
         let failed = model.board.sources.iter().filter(|s| s.report.error.is_some());
-        let reasons = failed.map(|s| format!("{}: {}", s.report.name, s.report.error.as_deref().unwrap_or("failed")));
-        return std::iter::once(told).chain(reasons).collect();
+        let reasons = failed.map(|s| {
+            let error = format!("{}: {}", s.report.name, s.report.error.as_deref().unwrap_or("failed"));
+            match &s.report.remedy {
+                Some(remedy) => format!("{error}. {remedy}"),
+                None => error,
+            }
+        });
+        return std::iter::once(conclusion).chain(reasons).collect();
     }
-    vec!["nothing is firing".to_owned()]
+    vec!["No alerts are firing.".to_owned()]
 }
 
 fn alerts(model: &Model, theme: &Theme, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
-    let has_keys = model.board.pane == Pane::Alerts;
-    let block = bordered(theme, alerts_title(model), has_keys);
+    let has_focus = model.board.pane == Pane::Alerts;
+    let block = bordered(theme, alerts_title(model), has_focus);
     let inner = block.inner(area);
     frame.render_widget(block, area);
     let rows = model.board.rows();
     let width = usize::from(inner.width);
     if rows.is_empty() {
-        let words = empty_words(model);
+        let words = empty_state(model);
         let lines = words.iter().flat_map(|w| text::wrap(w, width.saturating_sub(2)));
         for (row, words) in lines.enumerate() {
             put(
@@ -164,7 +183,7 @@ fn alerts(model: &Model, theme: &Theme, cache: &mut ViewCache, frame: &mut Frame
     let place = model.board.position().unwrap_or(0);
     let height = usize::from(inner.height);
     let offset = cache.offset("alerts", place, height, rows.len());
-    // Only the visible slice is laid out: five thousand alerts cost what forty do.
+    // Lay out only the visible rows, so that thousands of alerts cost no more than one screen of them.
     for (row, entry) in rows.iter().enumerate().skip(offset).take(height) {
         let line = match entry {
             Row::Group { title, count, firing } => Line::from(vec![
@@ -175,7 +194,7 @@ fn alerts(model: &Model, theme: &Theme, cache: &mut ViewCache, frame: &mut Frame
                 model.board.alerts.get(*index).map_or_else(Line::default, |a| alert_line(model, theme, a, width))
             }
         };
-        let selected = (has_keys && row == place).then(|| theme.style(Meaning::Selection));
+        let selected = (has_focus && row == place).then(|| theme.style(Meaning::Selection));
         put(frame.buffer_mut(), inner, row - offset, &line, selected);
     }
 }
@@ -193,40 +212,39 @@ fn glyph(alert: &Alert) -> &'static str {
 fn alert_line(model: &Model, theme: &Theme, alert: &Alert, width: usize) -> Line<'static> {
     let marked = if model.board.marked.contains(&alert.fingerprint) { "✓" } else { " " };
     let age = alert.starts_at.map_or_else(|| "?".to_owned(), |t| human_duration(model.now.since(t)));
-    let owner = match (alert.state, model.board.owner(&alert.fingerprint)) {
-        (AlertState::Suppressed, _) => "hidden".to_owned(),
+    let state_or_incident = match (alert.state, model.board.owner(&alert.fingerprint)) {
+        (AlertState::Suppressed, _) => alert.state.word().to_owned(),
         (_, Some(id)) => id.to_string(),
-        (AlertState::Pending, None) => "pending".to_owned(),
+        (AlertState::Pending, None) => alert.state.word().to_owned(),
         _ => String::new(),
     };
     let value = alert.value.filter(|v| v.is_finite()).map_or_else(String::new, human_value);
-    let name_width = (width.saturating_sub(34)).clamp(12, 30);
-    let summary_width = width.saturating_sub(name_width + 34);
+    let name_width = (width.saturating_sub(36)).clamp(12, 30);
+    let summary_width = width.saturating_sub(name_width + 36);
     let style = if alert.state == AlertState::Firing { Style::default() } else { theme.style(Meaning::Muted) };
     Line::from(vec![
         Span::raw(format!("{marked} ")),
         Span::styled(format!("{} {:<4} ", glyph(alert), alert.severity.short()), theme.style(Meaning::of_alert(alert.severity))),
         Span::styled(text::pad(&alert.name, name_width), style),
-        Span::styled(format!(" {} ", text::right(&value, 6)), style),
+        Span::styled(format!(" {} ", text::align_right(&value, 6)), style),
         Span::styled(text::pad(alert.summary(), summary_width), theme.style(Meaning::Muted)),
-        Span::styled(format!(" {} ", text::right(&age, 7)), style),
-        Span::styled(text::pad(&owner, 8), theme.style(Meaning::Accent)),
+        Span::styled(format!(" {} ", text::align_right(&age, 7)), style),
+        Span::styled(text::pad(&state_or_incident, 10), theme.style(Meaning::Accent)),
     ])
 }
 
-/// The selected alert: what it says, its chart, its labels, what hides it.
-fn one(model: &Model, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
+/// The selected alert: its summary, what suppresses it, its chart, its labels and its runbook.
+fn alert_detail(model: &Model, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     let Some(alert) = model.board.current() else {
         let block = bordered(theme, "Alert".to_owned(), false);
         let inner = block.inner(area);
         frame.render_widget(block, area);
-        put(
-            frame.buffer_mut(),
-            inner,
-            0,
-            &Line::from(Span::styled(" select an alert with j and k", theme.style(Meaning::Muted))),
-            None,
-        );
+        let words = if model.board.rows().is_empty() {
+            " No alert to show.".to_owned()
+        } else {
+            format!(" No alert selected. Press {} or {} to select one.", model.key(Action::Down), model.key(Action::Up))
+        };
+        put(frame.buffer_mut(), inner, 0, &Line::from(Span::styled(words, theme.style(Meaning::Muted))), None);
         return;
     };
     let title = alert.service().map_or_else(|| alert.name.clone(), |s| format!("{} · {s}", alert.name));
@@ -253,7 +271,7 @@ fn one(model: &Model, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     }
     if !alert.inhibited_by.is_empty() {
         lines.push(Line::from(Span::styled(
-            format!(" inhibited by {} other alerts", alert.inhibited_by.len()),
+            format!(" inhibited by {}", crate::telemetry::words::count(alert.inhibited_by.len(), "other alert")),
             theme.style(Meaning::Warn),
         )));
     }
@@ -265,10 +283,9 @@ fn one(model: &Model, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
             .map(|l| Line::from(Span::styled(format!(" {l}"), theme.style(Meaning::Muted)))),
     );
     if let Some(url) = alert.annotations.get("runbook_url").or_else(|| alert.annotations.get("runbook")) {
-        tail.push(Line::from(Span::styled(
-            format!(" runbook {} (o copies)", text::fit(url, width.saturating_sub(20))),
-            theme.style(Meaning::Accent),
-        )));
+        let hint = format!("({} to copy)", model.key(Action::CopyRunbook));
+        let url = text::fit(url, width.saturating_sub(10 + text::width(&hint)));
+        tail.push(Line::from(Span::styled(format!(" runbook {url} {hint}"), theme.style(Meaning::Accent))));
     }
     let (head, foot) = (lines.len(), tail.len());
     for (row, line) in lines.iter().enumerate() {
@@ -280,31 +297,32 @@ fn one(model: &Model, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     let place =
         Rect { x: inner.x + 1, y: inner.y.saturating_add(chart_top), width: inner.width.saturating_sub(2), height: chart_height };
     if chart_height >= 4 {
-        series(model, theme, frame, place, alert);
+        alert_chart(model, theme, frame, place, alert);
     }
     for (row, line) in tail.iter().enumerate() {
         put(frame.buffer_mut(), inner, head + usize::from(chart_height) + 2 + row, line, None);
     }
 }
 
-fn series(model: &Model, theme: &Theme, frame: &mut Frame<'_>, area: Rect, alert: &Alert) {
+/// The metric behind an alert, with the start of the alert and its threshold; if there is none, why.
+fn alert_chart(model: &Model, theme: &Theme, frame: &mut Frame<'_>, area: Rect, alert: &Alert) {
     let muted = |words: String| Line::from(Span::styled(text::fit(&words, usize::from(area.width)), theme.style(Meaning::Muted)));
     match model.board.series.as_ref().filter(|(f, _)| *f == alert.fingerprint).map(|(_, s)| s) {
-        None => put(frame.buffer_mut(), area, 0, &muted("loading the series behind it …".to_owned()), None),
-        Some(Err(e)) => put(frame.buffer_mut(), area, 0, &muted(format!("no series: {e}")), None),
-        Some(Ok(None)) => put(frame.buffer_mut(), area, 0, &muted("no metrics source knows this rule".to_owned()), None),
+        None => put(frame.buffer_mut(), area, 0, &muted("Loading the chart …".to_owned()), None),
+        Some(Err(e)) => put(frame.buffer_mut(), area, 0, &muted(format!("Chart not available: {e}")), None),
+        Some(Ok(None)) => put(frame.buffer_mut(), area, 0, &muted("No metrics source has this alert rule.".to_owned()), None),
         Some(Ok(Some(found))) => {
             let ends = found.series.iter().filter_map(|s| s.samples.last().map(|p| p.at)).max();
             let starts = found.series.iter().filter_map(|s| s.samples.first().map(|p| p.at)).min();
             let (Some(start), Some(end)) = (starts, ends) else {
-                put(frame.buffer_mut(), area, 0, &muted("no samples in the last half hour".to_owned()), None);
+                put(frame.buffer_mut(), area, 0, &muted("No samples in the last 30 minutes.".to_owned()), None);
                 return;
             };
             let unit = expression::infer_unit(&found.query, found.threshold);
             let marks: Vec<Mark> = alert.starts_at.iter().map(|at| Mark { at: *at, glyph: '▲', meaning: Meaning::Bad }).collect();
             let window = Window::new(start, end);
-            let what = Chart { series: &found.series, window, threshold: found.threshold, unit, marks: &marks };
-            chart(frame.buffer_mut(), area, theme, &what);
+            let data = Chart { series: &found.series, window, threshold: found.threshold, unit, marks: &marks, now: model.now };
+            chart(frame.buffer_mut(), area, theme, &data);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The footer: a message for some seconds, or the keys that make sense now.
+//! The footer: a message for some seconds, the ways to complete a key sequence, or the most useful keys.
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -13,6 +13,7 @@ use crate::ui::text;
 use crate::ui::theme::{Meaning, Theme};
 use crate::ui::widgets::put;
 
+/// Draws the footer.
 pub fn render(model: &Model, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     let width = usize::from(area.width);
     let mut spans: Vec<Span<'static>> = Vec::new();
@@ -55,7 +56,8 @@ pub fn render(model: &Model, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     put(frame.buffer_mut(), area, 0, &Line::from(spans), None);
 }
 
-/// What must be visible on every tab: the running clocks, and the commander.
+/// The right end of the footer. In an incident room: late tasks, the next update and the commander. On the board: the age of
+/// the alerts.
 fn right_part(model: &Model, theme: &Theme, width: usize) -> Vec<Span<'static>> {
     let muted = |words: String| Span::styled(words, theme.style(Meaning::Muted));
     let bad = |words: String| Span::styled(words, theme.style(Meaning::Bad));
@@ -86,7 +88,7 @@ fn right_part(model: &Model, theme: &Theme, width: usize) -> Vec<Span<'static>> 
     right
 }
 
-/// The few actions that make sense now, the most likely first.
+/// The actions to show, the most useful first. The footer shows as many as fit.
 fn useful_actions(model: &Model) -> Vec<Action> {
     let Some(room) = model.room.as_ref().filter(|_| model.screen == Screen::Room) else {
         return match model.board.pane {
@@ -103,9 +105,9 @@ fn useful_actions(model: &Model) -> Vec<Action> {
             Pane::Incidents => vec![Action::Open, Action::NextPane, Action::Refresh, Action::Palette],
         };
     };
-    let evidence = room.incident.as_ref().is_some_and(|i| !i.evidence.is_empty());
+    let has_evidence = room.incident.as_ref().is_some_and(|i| !i.evidence.is_empty());
     match room.tab {
-        Tab::Overview if !evidence => {
+        Tab::Overview if !has_evidence => {
             vec![Action::Investigate, Action::Note, Action::Acknowledge, Action::SetSeverity, Action::Back]
         }
         Tab::Overview => vec![
@@ -131,7 +133,7 @@ fn useful_actions(model: &Model) -> Vec<Action> {
             Action::Correct,
             Action::Back,
         ],
-        Tab::Signals if !evidence => vec![Action::Investigate, Action::Back],
+        Tab::Signals if !has_evidence => vec![Action::Investigate, Action::Back],
         Tab::Signals => {
             vec![Action::OpenEvidence, Action::MarkSignal, Action::Widen, Action::CopyQuery, Action::Filter, Action::Back]
         }

@@ -1,4 +1,4 @@
-//! The top line: where, which incident, how bad, which sources fail, what time it is.
+//! The header: profile, incident with severity and status, sources, unsaved changes, state of the store, and the time.
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -13,6 +13,7 @@ use crate::ui::text;
 use crate::ui::theme::{Meaning, Theme};
 use crate::ui::widgets::put;
 
+/// Draws the header.
 pub fn render(model: &Model, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     let narrow = area.width < 110;
     let mut left: Vec<Span<'static>> = vec![Span::styled(" warroom ", theme.style(Meaning::Title))];
@@ -24,13 +25,13 @@ pub fn render(model: &Model, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     }
     let width_of = |spans: &[Span<'_>]| spans.iter().map(|s| text::width(&s.content)).sum::<usize>();
     let used = width_of(&left);
-    // What it is about has its place before why each source fails.
-    let title = match (model.screen, model.room.as_ref().and_then(|r| r.incident.as_ref())) {
-        (Screen::Room, Some(incident)) => TITLE.min(text::width(&incident.head.title)) + BESIDE,
+    // The title of the incident has priority over the details of the sources.
+    let reserved = match (model.screen, model.room.as_ref().and_then(|r| r.incident.as_ref())) {
+        (Screen::Room, Some(incident)) => TITLE_WIDTH.min(text::width(&incident.head.title)) + STATUS_WIDTH,
         _ => 0,
     };
-    let parts = [Detail::Whole, Detail::Names, Detail::Count].map(|detail| right_part(model, theme, narrow, detail));
-    let fits = |part: &&Vec<Span<'static>>| used + title + width_of(part) < usize::from(area.width);
+    let parts = [Detail::Full, Detail::Names, Detail::Count].map(|detail| right_part(model, theme, narrow, detail));
+    let fits = |part: &&Vec<Span<'static>>| used + reserved + width_of(part) < usize::from(area.width);
     let right = parts.iter().find(fits).or(parts.last()).cloned().unwrap_or_default();
     let right_width = width_of(&right);
     let room = usize::from(area.width).saturating_sub(used + right_width + 1);
@@ -58,20 +59,23 @@ pub fn render(model: &Model, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     put(frame.buffer_mut(), area, 0, &Line::from(left), None);
 }
 
-/// Columns of a title that are kept free for it, and of what stands beside it: number, severity, status, age.
-const TITLE: usize = 28;
-const BESIDE: usize = 36;
+/// The columns reserved for the title of the incident.
+const TITLE_WIDTH: usize = 28;
+/// The columns reserved for the number, severity, status and age of the incident.
+const STATUS_WIDTH: usize = 36;
 
-/// How much is said of the sources.
+/// How much the header shows about the sources.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Detail {
-    /// Each by its name, and why it fails.
-    Whole,
+    /// The name of each source, and why it failed.
+    Full,
+    /// The name of each source.
     Names,
-    /// How many fail.
+    /// How many sources failed.
     Count,
 }
 
+/// The right end of the header: sources, unsaved changes, state of the store, and the time.
 fn right_part(model: &Model, theme: &Theme, narrow: bool, detail: Detail) -> Vec<Span<'static>> {
     let mut right = Vec::new();
     let failing = model.board.sources.iter().filter(|s| s.report.status != SourceStatus::Ok).count();
@@ -82,17 +86,17 @@ fn right_part(model: &Model, theme: &Theme, narrow: bool, detail: Detail) -> Vec
     }
     for s in model.board.sources.iter().filter(|_| detail != Detail::Count) {
         let span = source(model, theme, s, narrow || detail == Detail::Names);
-        // At eighty columns only what fails is named.
+        // A narrow header names only the sources that failed.
         if !narrow || s.report.status != SourceStatus::Ok {
             right.push(span);
         }
     }
     if model.unsaved > 0 {
-        right.push(Span::styled(format!("↯{} unsaved ", model.unsaved), theme.style(Meaning::Warn)));
+        right.push(Span::styled(format!("↯{} saving ", model.unsaved), theme.style(Meaning::Warn)));
     }
     if !model.not_written.is_empty() {
         right.push(Span::styled(
-            format!("↯{} not saved ({}) ", model.not_written.len(), model.key(Action::Retry)),
+            format!("↯{} not saved ({} to retry) ", model.not_written.len(), model.key(Action::Retry)),
             theme.style(Meaning::Bad),
         ));
     }
@@ -107,7 +111,10 @@ fn right_part(model: &Model, theme: &Theme, narrow: bool, detail: Detail) -> Vec
         right.push(Span::styled(format!("↯{} {word}", model.store.unsynced), theme.style(Meaning::Warn)));
     }
     if model.shed > 0 {
-        right.push(Span::styled(format!("dropped {} ", model.shed), theme.style(Meaning::Warn)));
+        right.push(Span::styled(
+            format!("{} dropped ", crate::telemetry::words::count(model.shed, "message")),
+            theme.style(Meaning::Warn),
+        ));
     }
     let utc = format!("{}Z", model.now.clock(time::UtcOffset::UTC));
     let local = if model.offset.is_utc() || narrow || detail == Detail::Count {
@@ -119,6 +126,7 @@ fn right_part(model: &Model, theme: &Theme, narrow: bool, detail: Detail) -> Vec
     right
 }
 
+/// A source with its state: `prom ●`, `prom ◌ stale 1m05s`, `loki ○ refused`.
 fn source(model: &Model, theme: &Theme, s: &SourceState, narrow: bool) -> Span<'static> {
     let age = s.answered_at.map(|at| model.now.since(at));
     match (s.report.status, age) {
@@ -129,7 +137,7 @@ fn source(model: &Model, theme: &Theme, s: &SourceState, narrow: bool) -> Span<'
         (_, age) => {
             let word = s.report.fault.clone().unwrap_or_else(|| "failed".to_owned());
             let age = age.map_or_else(String::new, |a| format!(" stale {}", human_duration(a)));
-            // The title matters more than why a source fails; the board's text says that.
+            // A narrow header in the incident room leaves out why a source failed; the board shows it.
             let why = if narrow && model.screen == Screen::Room { String::new() } else { format!("{word}{age} ") };
             Span::styled(format!("{} ○ {why}", s.report.name), theme.style(Meaning::Bad))
         }

@@ -1,4 +1,4 @@
-//! Logs: the patterns of the investigation first, with their rates and errors over time; the live lines of every source behind.
+//! The logs tab: the log patterns of the investigation with their rates over time, or the live log lines of all sources.
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -6,16 +6,19 @@ use ratatui::text::{Line, Span};
 
 use crate::analysis::patterns::RATE_BUCKETS;
 use crate::analysis::{Change, Pattern};
+use crate::app::action::Action;
 use crate::app::board::Filter;
 use crate::app::model::Model;
 use crate::app::room::Room;
 use crate::evidence::render::bars;
 use crate::incident::EvidenceRecord;
-use crate::telemetry::LogLine;
+use crate::telemetry::words::count;
+use crate::telemetry::{LogLine, Timestamp};
 use crate::ui::theme::{Meaning, Theme};
 use crate::ui::widgets::{frame as bordered, put};
 use crate::ui::{ViewCache, text};
 
+/// Draws the logs tab.
 pub fn render(model: &Model, theme: &Theme, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
     match model.room.as_ref().filter(|r| r.shows_patterns()) {
         Some(room) => patterns(model, room, theme, cache, frame, area),
@@ -23,41 +26,45 @@ pub fn render(model: &Model, theme: &Theme, cache: &mut ViewCache, frame: &mut F
     }
 }
 
-/// Columns of a rate.
-const WIDE: usize = RATE_BUCKETS;
-const NARROW: usize = RATE_BUCKETS / 2;
-/// Rows of the histogram above the list, and of what is told of the selected pattern below.
-const HEAD: u16 = 3;
-const DETAIL: u16 = 8;
+/// The columns of a rate in a wide terminal.
+const WIDE_RATE: usize = RATE_BUCKETS;
+/// The columns of a rate in a narrow terminal.
+const NARROW_RATE: usize = RATE_BUCKETS / 2;
+/// The rows of the histogram above the list.
+const HISTOGRAM_ROWS: u16 = 3;
+/// The rows of the details of the selected pattern below the list.
+const DETAIL_ROWS: u16 = 8;
 
 fn patterns(model: &Model, room: &Room, theme: &Theme, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
     let all = room.patterns("");
     let shown = if model.logs.filter.is_empty() { all.clone() } else { room.patterns(&model.logs.filter) };
-    let fresh = all.iter().filter(|(_, p)| p.change == Change::New).count();
-    let mut title = format!("Log patterns {} · {fresh} new", all.len());
+    let new = all.iter().filter(|(_, p)| p.change == Change::New).count();
+    let mut title = format!("Log patterns {} · {new} new", all.len());
     for (source, until) in room.stale_patterns() {
-        title.push_str(&format!(" · {source} failed: as of {}", until.clock(time::UtcOffset::UTC)));
+        title.push_str(&format!(" · {source} failed, data as of {} UTC", text::moment(model.now, until)));
     }
     if !model.logs.filter.is_empty() {
-        title.push_str(&format!(" · {} pass &{}", shown.len(), model.logs.filter));
+        title.push_str(&format!(" · filter: {} ({} shown)", model.logs.filter, shown.len()));
     }
     if !model.logs.search.is_empty() {
-        title.push_str(&format!(" · /{}", model.logs.search));
+        title.push_str(&format!(" · search: {}", model.logs.search));
     }
-    let wanted = [Filter::new(&model.logs.search), Filter::new(&model.logs.filter)];
+    let highlights = [Filter::new(&model.logs.search), Filter::new(&model.logs.filter)];
     let place = room.pattern.min(shown.len().saturating_sub(1));
-    let has_detail = area.height > HEAD + DETAIL + 6;
+    let has_detail = area.height > HISTOGRAM_ROWS + DETAIL_ROWS + 6;
     let [list, detail] =
-        Layout::vertical([Constraint::Min(0), Constraint::Length(if has_detail { DETAIL } else { 0 })]).areas::<2>(area);
+        Layout::vertical([Constraint::Min(0), Constraint::Length(if has_detail { DETAIL_ROWS } else { 0 })]).areas::<2>(area);
     let block = bordered(theme, title, true);
     let inner = block.inner(list);
     frame.render_widget(block, list);
-    let width = if inner.width >= 100 { WIDE } else { NARROW };
-    histogram(&all, room, theme, frame, inner, width);
-    let rows = Rect { y: inner.y + HEAD.min(inner.height), height: inner.height.saturating_sub(HEAD), ..inner };
+    let width = if inner.width >= 100 { WIDE_RATE } else { NARROW_RATE };
+    histogram(model.now, &all, room, theme, frame, inner, width);
+    let rows =
+        Rect { y: inner.y + HISTOGRAM_ROWS.min(inner.height), height: inner.height.saturating_sub(HISTOGRAM_ROWS), ..inner };
     if shown.is_empty() {
-        let odd = Filter::broken(&model.logs.filter).map_or_else(String::new, |why| format!("; {why}"));
-        let words = format!(" no pattern passes the filter; esc clears it{odd}");
+        let invalid_regex = Filter::broken(&model.logs.filter).map_or_else(String::new, |why| format!(" {why}."));
+        let clear = model.key(Action::Back);
+        let words = format!(" No pattern matches the filter. Press {clear} to clear it.{invalid_regex}");
         put(frame.buffer_mut(), rows, 0, &Line::from(Span::styled(words, theme.style(Meaning::Muted))), None);
         return;
     }
@@ -74,20 +81,20 @@ fn patterns(model: &Model, room: &Room, theme: &Theme, cache: &mut ViewCache, fr
             Span::styled(services, theme.style(Meaning::Muted)),
         ]);
         let template = text::fit(&p.template, room_left.saturating_sub(if room_left > 60 { 18 } else { 0 }));
-        line.extend(marked(&template, &wanted, Meaning::Text, theme));
+        line.extend(highlighted(&template, &highlights, Meaning::Text, theme));
         put(frame.buffer_mut(), rows, row - offset, &line, (row == place).then(|| theme.style(Meaning::Selection)));
     }
     if let Some((record, p)) = shown.get(place).filter(|_| has_detail) {
-        one(record, p, theme, frame, detail);
+        pattern_detail(model.now, record, p, theme, frame, detail);
     }
 }
 
-/// A text with what is searched for, or filtered by, marked in it.
-fn marked(text: &str, wanted: &[Filter], meaning: Meaning, theme: &Theme) -> Vec<Span<'static>> {
+/// A text in which the matches of the given filters are highlighted.
+fn highlighted(text: &str, filters: &[Filter], meaning: Meaning, theme: &Theme) -> Vec<Span<'static>> {
     let (plain, hit) = (theme.style(meaning), theme.style(Meaning::Hit));
     let mut spans = Vec::new();
     let mut at = 0;
-    let mut ranges: Vec<std::ops::Range<usize>> = wanted.iter().flat_map(|f| f.spans(text)).collect();
+    let mut ranges: Vec<std::ops::Range<usize>> = filters.iter().flat_map(|f| f.spans(text)).collect();
     ranges.sort_by_key(|r| r.start);
     for range in ranges {
         let range = range.start.max(at)..range.end;
@@ -103,6 +110,7 @@ fn marked(text: &str, wanted: &[Filter], meaning: Meaning, theme: &Theme) -> Vec
     spans
 }
 
+/// The meaning that a change is shown with.
 fn meaning_of(change: Change) -> Meaning {
     match change {
         Change::New => Meaning::Bad,
@@ -112,29 +120,37 @@ fn meaning_of(change: Change) -> Meaning {
     }
 }
 
-/// All lines and the bad ones over the window, in the columns in which the rates below stand, with the moment until which it was
-/// normal marked.
-fn histogram(all: &[(&EvidenceRecord, &Pattern)], room: &Room, theme: &Theme, frame: &mut Frame<'_>, area: Rect, width: usize) {
-    let (mut lines, mut bad) = (vec![0_u32; RATE_BUCKETS], vec![0_u32; RATE_BUCKETS]);
+/// The number of all lines and of errors over time, in the same columns as the rates below. Marks the onset on the time
+/// axis.
+fn histogram(
+    now: Timestamp,
+    all: &[(&EvidenceRecord, &Pattern)],
+    room: &Room,
+    theme: &Theme,
+    frame: &mut Frame<'_>,
+    area: Rect,
+    width: usize,
+) {
+    let (mut lines, mut errors) = (vec![0_u32; RATE_BUCKETS], vec![0_u32; RATE_BUCKETS]);
     for (_, p) in all {
-        let is_bad = p.level.is_some_and(crate::telemetry::Level::is_error);
+        let is_error = p.level.is_some_and(crate::telemetry::Level::is_error);
         for (at, n) in p.rate.iter().enumerate() {
-            for counts in [Some(&mut lines), is_bad.then_some(&mut bad)].into_iter().flatten() {
+            for counts in [Some(&mut lines), is_error.then_some(&mut errors)].into_iter().flatten() {
                 if let Some(sum) = counts.get_mut(at) {
                     *sum = sum.saturating_add(*n);
                 }
             }
         }
     }
-    let lead = |word: &str| Span::styled(format!(" {word:<13}"), theme.style(Meaning::Muted));
+    let label = |word: &str| Span::styled(format!(" {word:<13}"), theme.style(Meaning::Muted));
     let top = lines.iter().copied().max().unwrap_or(0);
-    let told = |counts: &[u32]| format!(" {}", counts.iter().map(|n| u64::from(*n)).sum::<u64>());
-    let rows = [("all lines", &lines, Meaning::Chart), ("errors", &bad, Meaning::Bad)];
+    let total = |counts: &[u32]| format!(" {}", counts.iter().map(|n| u64::from(*n)).sum::<u64>());
+    let rows = [("all lines", &lines, Meaning::Chart), ("errors", &errors, Meaning::Bad)];
     for (row, (word, counts, meaning)) in rows.into_iter().enumerate() {
         let line = Line::from(vec![
-            lead(word),
+            label(word),
             Span::styled(text::pad(&bars(counts, if row == 0 { top } else { 0 }, width), width), theme.style(meaning)),
-            Span::styled(told(counts), theme.style(Meaning::Muted)),
+            Span::styled(total(counts), theme.style(Meaning::Muted)),
         ]);
         put(frame.buffer_mut(), area, row, &line, None);
     }
@@ -149,31 +165,30 @@ fn histogram(all: &[(&EvidenceRecord, &Pattern)], room: &Room, theme: &Theme, fr
         }
     }
     let axis: String = axis.into_iter().collect();
-    let onset = onset.map_or_else(String::new, |at| format!("  ┆ normal until {}", at.clock(time::UtcOffset::UTC)));
-    let line =
-        format!(" {:<13}{axis} {}Z{onset}", window.start.clock(time::UtcOffset::UTC), window.end.clock(time::UtcOffset::UTC));
+    let onset = onset.map_or_else(String::new, |at| format!("  ┆ onset {} UTC", text::moment(now, at)));
+    // The column is too narrow for a date, so the end of the window shows it.
+    let start = window.start.clock(time::UtcOffset::UTC);
+    let line = format!(" {start:<13}{axis} {} UTC{onset}", text::moment(now, window.end));
     put(frame.buffer_mut(), area, 2, &Line::from(Span::styled(line, theme.style(Meaning::Muted))), None);
 }
 
-/// What there is to tell of the selected pattern.
-fn one(record: &EvidenceRecord, p: &Pattern, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
+/// The details of the selected pattern: counts, times, services, field values, template and a sample line.
+fn pattern_detail(now: Timestamp, record: &EvidenceRecord, p: &Pattern, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     let block = bordered(theme, format!("[{}] from {}", record.id, record.source), false);
     let inner = block.inner(area);
     frame.render_widget(block, area);
     let width = usize::from(inner.width).saturating_sub(2);
-    let at = |t: Option<crate::telemetry::Timestamp>| t.map_or("?".to_owned(), |t| format!("{}Z", t.clock(time::UtcOffset::UTC)));
+    let times = match (p.first_at, p.last_at) {
+        (Some(first), Some(last)) => format!("{} to {} UTC", text::moment(now, first), text::moment(now, last)),
+        _ => "times unknown".to_owned(),
+    };
     let before = match p.baseline_count {
-        0 => "none before".to_owned(),
-        n => format!("{n} before"),
+        0 => "none before the onset".to_owned(),
+        n => format!("{n} before the onset"),
     };
     let services = if p.services.is_empty() { String::new() } else { format!(" · {}", p.services.join(", ")) };
     let mut lines = vec![Line::from(Span::styled(
-        format!(
-            " {}, {before} · first {} · last {}{services}",
-            crate::telemetry::words::count(p.count, "line"),
-            at(p.first_at),
-            at(p.last_at)
-        ),
+        format!(" {}, {before} · {times}{services}", count(p.count, "line")),
         theme.style(Meaning::Muted),
     ))];
     let fields = crate::evidence::render::facets(p);
@@ -190,22 +205,27 @@ fn one(record: &EvidenceRecord, p: &Pattern, theme: &Theme, frame: &mut Frame<'_
     }
 }
 
+/// The live log lines of all sources.
 fn live(model: &Model, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     let logs = &model.logs;
-    let mut title = format!("Logs {}", crate::telemetry::words::count(logs.taken(), "line"));
-    title.push_str(if logs.is_following { " · following" } else { " · standing (f follows)" });
+    let mut title = format!("Logs {}", count(logs.taken(), "line"));
+    if logs.is_following {
+        title.push_str(" · following");
+    } else {
+        title.push_str(&format!(" · paused ({} to follow)", model.key(Action::Follow)));
+    }
     if logs.only_errors {
         title.push_str(" · errors only");
     }
     if !logs.filter.is_empty() {
-        title.push_str(&format!(" · &{}", logs.filter));
+        title.push_str(&format!(" · filter: {}", logs.filter));
     }
     if !logs.search.is_empty() {
-        title.push_str(&format!(" · /{}", logs.search));
+        title.push_str(&format!(" · search: {}", logs.search));
     }
-    let wanted = [Filter::new(&logs.search), Filter::new(&logs.filter)];
+    let highlights = [Filter::new(&logs.search), Filter::new(&logs.filter)];
     if logs.shed > 0 {
-        title.push_str(&format!(" · {} shed", crate::telemetry::words::count(logs.shed, "line")));
+        title.push_str(&format!(" · {} dropped", count(logs.shed, "line")));
     }
     let block = bordered(theme, title, true);
     let inner = block.inner(area);
@@ -214,12 +234,18 @@ fn live(model: &Model, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     let shown = logs.window(height);
     if shown.is_empty() {
         let words = if !model.has_logs {
-            "no log source is configured".to_owned()
+            format!("No log source is configured. Add one to {}.", model.config_path)
         } else if logs.taken() == 0 {
-            "waiting for the first line …".to_owned()
+            "Waiting for the first log line …".to_owned()
         } else {
-            let odd = Filter::broken(&logs.filter).map_or_else(String::new, |why| format!("; {why}"));
-            format!("no line passes the filter; esc clears it, x shows all levels{odd}")
+            let (clear, all) = (model.key(Action::Back), model.key(Action::OnlyErrors));
+            let hint = match (logs.filter.is_empty(), logs.only_errors) {
+                (false, true) => format!("Press {clear} to clear the filter, or {all} to show all levels."),
+                (true, true) => format!("Press {all} to show all levels."),
+                (_, false) => format!("Press {clear} to clear the filter."),
+            };
+            let invalid_regex = Filter::broken(&logs.filter).map_or_else(String::new, |why| format!(" {why}."));
+            format!("No line matches. {hint}{invalid_regex}")
         };
         put(frame.buffer_mut(), inner, 0, &Line::from(Span::styled(format!(" {words}"), theme.style(Meaning::Muted))), None);
         return;
@@ -228,15 +254,15 @@ fn live(model: &Model, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     let mut rows: Vec<(Line<'static>, bool)> = Vec::new();
     for (number, line) in shown {
         let selected = !logs.is_following && logs.selected == Some(number);
-        let lead = lead(line);
+        let prefix = line_prefix(line);
         let meaning = Meaning::of_level(line.level);
-        let room = width.saturating_sub(text::width(&lead));
+        let room = width.saturating_sub(text::width(&prefix));
         let flat = line.message.replace('\n', " ⏎ ");
         let parts = if logs.wrap { text::wrap(&flat, room.max(20)) } else { vec![text::fit(&flat, room)] };
         for (i, part) in parts.into_iter().enumerate() {
-            let head = if i == 0 { lead.clone() } else { " ".repeat(text::width(&lead)) };
+            let head = if i == 0 { prefix.clone() } else { " ".repeat(text::width(&prefix)) };
             let mut row = Line::from(Span::styled(head, theme.style(Meaning::Muted)));
-            row.extend(marked(&part, &wanted, meaning, theme));
+            row.extend(highlighted(&part, &highlights, meaning, theme));
             rows.push((row, selected));
         }
     }
@@ -246,7 +272,8 @@ fn live(model: &Model, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     }
 }
 
-fn lead(line: &LogLine) -> String {
+/// The time, level and service before the message of a log line.
+fn line_prefix(line: &LogLine) -> String {
     let at = line.at.map_or_else(|| "--:--:--".to_owned(), |t| t.clock(time::UtcOffset::UTC));
     let level = line.level.map_or("     ", |l| l.word());
     format!("{at} {level:<5} {} ", text::pad(line.service.as_deref().unwrap_or(""), 10))

@@ -1,4 +1,4 @@
-//! What lies over a screen: help, palette, dialogs, one evidence item, a text.
+//! Overlays: help, command palette, dialogs, checklist, evidence items and texts.
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -21,11 +21,14 @@ use crate::ui::theme::{Meaning, Theme};
 use crate::ui::widgets::{Chart, Mark, chart, cited, frame as bordered, markdown, put, scrolled};
 use crate::ui::{ViewCache, centered, text};
 
+/// Draws the open overlay on top of the screen.
 pub fn render(model: &Model, theme: &Theme, cache: &mut ViewCache, overlay: &Overlay, frame: &mut Frame<'_>, area: Rect) {
     match overlay {
         Overlay::Help { scroll } => {
             let (lines, place) = (help(model, theme), centered(area, 84, area.height.saturating_sub(2)));
-            let title = format!("Keys of this view · {}", keys(model, &[Action::CloseReader]));
+            let is_cut = lines.len() + 2 > usize::from(place.height);
+            let more = if is_cut { format!(" · {} for more", model.key(Action::Down)) } else { String::new() };
+            let title = format!("Keys of this view · {}{more}", keys(model, &[Action::CloseReader]));
             let inner = window(theme, frame, place, title);
             cache.scroll_limit = scrolled(frame.buffer_mut(), inner, &lines, *scroll);
         }
@@ -41,7 +44,7 @@ pub fn render(model: &Model, theme: &Theme, cache: &mut ViewCache, overlay: &Ove
         Overlay::Text { title, text: words, scroll } => {
             let title = format!("{title} · {}", keys(model, &[Action::CopyText, Action::CloseReader]));
             let inner = window(theme, frame, centered(area, area.width.saturating_sub(4), area.height), title);
-            // A briefing is Markdown; what would be sent to a model is shown byte for byte.
+            // A briefing is Markdown. The preview of a prompt is not, and is shown byte for byte.
             let lines: Vec<Line<'static>> = if words.starts_with("# ") {
                 markdown(theme, words, usize::from(inner.width))
             } else {
@@ -52,21 +55,22 @@ pub fn render(model: &Model, theme: &Theme, cache: &mut ViewCache, overlay: &Ove
     }
 }
 
-/// The keys of some actions with their words: `⏎ ok  esc close`.
+/// The keys of some actions with their labels: `⏎ ok  esc close`.
 fn keys(model: &Model, actions: &[Action]) -> String {
     let shown: Vec<String> = actions.iter().map(|a| format!("{} {}", model.key(*a), a.spec().word)).collect();
     shown.join("  ")
 }
 
-/// The keys of a dialog: those of its actions, and the one that closes it.
+/// The last line of a dialog: the keys of its actions, and the key that closes it.
 fn dialog_keys(model: &Model, theme: &Theme, actions: &[Action]) -> Line<'static> {
     let close = format!("{} close", model.key(Action::Back));
     Line::from(Span::styled(format!("{}  {close}", keys(model, actions)), theme.style(Meaning::Muted)))
 }
 
+/// A dialog with one line of text.
 fn text_line(model: &Model, theme: &Theme, line: &LineDialog, frame: &mut Frame<'_>, area: Rect) {
     let width = area.width.saturating_sub(4).min(110);
-    // A narrow terminal takes two rows for the hint, never half of it.
+    // In a narrow terminal the hint takes several rows.
     let hint = text::wrap(&line.hint, usize::from(width.saturating_sub(4)).max(1));
     let height = u16::try_from(hint.len() + 4).unwrap_or(5);
     let inner = window(theme, frame, bottom(area, width, height), line.title.clone());
@@ -77,18 +81,19 @@ fn text_line(model: &Model, theme: &Theme, line: &LineDialog, frame: &mut Frame<
     put(frame.buffer_mut(), inner, hint.len() + 1, &dialog_keys(model, theme, &[Action::Submit]), None);
 }
 
+/// A list to choose from.
 fn choices(model: &Model, theme: &Theme, list: &ListDialog, frame: &mut Frame<'_>, area: Rect) {
     let rows = list.shown();
     let height = u16::try_from(list.rows.len() + 4).unwrap_or(area.height);
     let inner = window(theme, frame, centered(area, 92, height), list.title.clone());
     let width = usize::from(inner.width);
-    // The filter is typed without opening anything, so it is only shown once there is one.
+    // Typing starts the filter, so it is shown only once it has text.
     let is_filtered = !list.filter.text().is_empty();
     if is_filtered {
         input(theme, frame, inner, 0, &list.filter, true);
     }
     let top = usize::from(is_filtered);
-    // What does not fit scrolls with the selection.
+    // Scroll the list so that the selected row is visible.
     let room = usize::from(inner.height).saturating_sub(1 + top).max(1);
     let first = (list.selected + 1).saturating_sub(room);
     let digits = if list.rows.len() > 9 { 2 } else { 1 };
@@ -102,13 +107,14 @@ fn choices(model: &Model, theme: &Theme, list: &ListDialog, frame: &mut Frame<'_
         put(frame.buffer_mut(), inner, top + row - first, &line, style);
     }
     if rows.is_empty() {
-        put(frame.buffer_mut(), inner, top, &Line::from(Span::styled("Nothing matches.", theme.style(Meaning::Muted))), None);
+        put(frame.buffer_mut(), inner, top, &Line::from(Span::styled("No row matches.", theme.style(Meaning::Muted))), None);
     }
     let mut hint = dialog_keys(model, theme, &[Action::Choose, Action::NextChoice, Action::PreviousChoice]);
-    hint.spans.push(Span::styled("  type to filter, 1-9 to choose", theme.style(Meaning::Muted)));
+    hint.spans.push(Span::styled("  type to filter or press 1-9 to choose", theme.style(Meaning::Muted)));
     put(frame.buffer_mut(), inner, usize::from(inner.height).saturating_sub(1), &hint, None);
 }
 
+/// A question with Yes and No.
 fn question(model: &Model, theme: &Theme, dialog: &ConfirmDialog, frame: &mut Frame<'_>, area: Rect) {
     let wrapped: Vec<String> = dialog.lines.iter().flat_map(|l| text::wrap(l, 72)).collect();
     let height = u16::try_from(wrapped.len() + 5).unwrap_or(area.height);
@@ -125,7 +131,7 @@ fn question(model: &Model, theme: &Theme, dialog: &ConfirmDialog, frame: &mut Fr
     put(frame.buffer_mut(), inner, wrapped.len() + 2, &keys, None);
 }
 
-/// A cleared area with a border; gives the area inside.
+/// Draws a cleared area with a border. Returns the area inside.
 fn window(theme: &Theme, frame: &mut Frame<'_>, area: Rect, title: String) -> Rect {
     frame.render_widget(Clear, area);
     let block = bordered(theme, title, true);
@@ -134,13 +140,14 @@ fn window(theme: &Theme, frame: &mut Frame<'_>, area: Rect, title: String) -> Re
     Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner }
 }
 
+/// A rectangle of at most the given size, centered at the bottom of `area`.
 fn bottom(area: Rect, width: u16, height: u16) -> Rect {
     let (width, height) = (width.min(area.width), height.min(area.height));
     Rect { x: area.x + (area.width - width) / 2, y: area.y + area.height - height, width, height }
 }
 
-/// A field with its cursor, scrolled so that the cursor is visible.
-fn input(theme: &Theme, frame: &mut Frame<'_>, area: Rect, row: u16, edit: &LineEdit, has_keys: bool) {
+/// Draws a text field with its cursor, scrolled so that the cursor is visible.
+fn input(theme: &Theme, frame: &mut Frame<'_>, area: Rect, row: u16, edit: &LineEdit, has_focus: bool) {
     let (before, after) = edit.parts();
     let width = usize::from(area.width).saturating_sub(2);
     let mut lead = before.to_owned();
@@ -153,18 +160,19 @@ fn input(theme: &Theme, frame: &mut Frame<'_>, area: Rect, row: u16, edit: &Line
     let line =
         Line::from(vec![Span::styled("> ", theme.style(Meaning::Accent)), Span::styled(lead, style), Span::styled(tail, style)]);
     put(frame.buffer_mut(), area, usize::from(row), &line, None);
-    if has_keys && row < area.height {
+    if has_focus && row < area.height {
         let x = area.x.saturating_add(2).saturating_add(u16::try_from(cursor).unwrap_or(0));
         frame.set_cursor_position((x.min(area.right().saturating_sub(1)), area.y + row));
     }
 }
 
+/// The lines of the help: the keys of the view by context, then the symbols.
 fn help(model: &Model, theme: &Theme) -> Vec<Line<'static>> {
     let mut lines = Vec::new();
     for context in model.view_contexts() {
         lines.push(Line::from(Span::styled(context.title().to_owned(), theme.style(Meaning::Title))));
         for spec in ACTIONS.iter().filter(|s| s.context == context) {
-            let off = if model.read_only && spec.changes { " (off: read-only)" } else { "" };
+            let off = if model.read_only && spec.changes { " (not in read-only mode)" } else { "" };
             lines.push(Line::from(vec![
                 Span::styled(
                     format!("  {} ", text::pad(&model.keymap.keys_of(spec.action).join(" "), 12)),
@@ -175,38 +183,49 @@ fn help(model: &Model, theme: &Theme) -> Vec<Line<'static>> {
         }
         lines.push(Line::default());
     }
-    lines.extend(glyphs(model, theme));
+    lines.extend(symbols(model, theme));
     lines
 }
 
-/// What the signs on the screen mean.
-fn glyphs(model: &Model, theme: &Theme) -> Vec<Line<'static>> {
-    let mut lines = vec![Line::from(Span::styled("signs", theme.style(Meaning::Title)))];
-    let signs: &[&str] = if model.view_contexts().contains(&Context::Board) {
-        &["● firing   ◔ pending   ◌ silenced or inhibited   ✓ marked", "chart: ▲ alert began, ┄ its threshold"]
+/// The legend of the symbols on the screen. The lines are not wrapped, so they must fit into a terminal of 80 columns.
+fn symbols(model: &Model, theme: &Theme) -> Vec<Line<'static>> {
+    let mut lines = vec![Line::from(Span::styled("Symbols", theme.style(Meaning::Title)))];
+    let of_view: &[&str] = if model.view_contexts().contains(&Context::Board) {
+        &[
+            "Alerts      ● firing  ◔ pending  ◌ suppressed  ◑ acknowledged  ○ resolved",
+            "            ✓ marked",
+            "Chart       ▲ start of the alert  ┄ alert threshold",
+        ]
     } else {
         &[
-            "findings: ● fired  ! severity  ◎ suspect  ⊘ speaks against it",
-            "          ▲ moved  ≋ new in the logs  ⇄ dependency  ◔ error budget",
-            "          ▮ full  ◷ runs out  ◆ changed  ∞ related  ─ unchanged  ? not seen",
-            "suspects: ▲ rose  ▼ fell  ─ only its log, or who waits for it, tells",
-            "chart: ▲ alert began  ◇ change  ◆ declared  ┆ normal until  ┄ threshold",
-            "evidence: ~ a part of it is missing",
-            "timeline: ◆ a person  AI a model  · the program",
-            "AI in the margin: a model's text that nobody accepted; ? not supported",
-            "checklist: ✓ met  ☐ open  ✎ a person ticks it",
-            "↯ waits for the shared store, or could not be written",
+            "Findings    ● alerts  ! proposed severity  ◎ probable origin",
+            "            ⊘ contradicting evidence  ▲ metric changed  ≋ log pattern",
+            "            ◆ recent change  ⇄ dependency  ◔ error budget  ▮ saturation",
+            "            ◷ expiring  ∞ related alerts  ─ unchanged  ? data gap",
+            "            ✓ healthy or recovered  … not recovered, or inconclusive",
+            "Hypotheses  ✓ supported  ✗ refuted  ? not decided yet",
+            "Suspects    ▲ rose  ▼ dropped  ─ found in logs or calls, not in a metric",
+            "Charts      ▲ start of an alert  ◇ change  ◆ incident declared",
+            "            ┆ onset of the incident  ┄ alert threshold  ┃ selected time",
+            "Evidence    ~ incomplete",
+            "Timeline    ◆ written by a person  AI by a model  · by warroom",
+            "Assistant   AI draft by a model, not accepted yet  ? claim not supported",
+            "Actions     ☐ open  ▸ in progress  ✓ done  ✗ dropped  ! late",
+            "Checklist   ✓ met  ☐ open  ✎ can be ticked by hand",
+            "People      ☺ colleagues who have this incident open",
         ]
     };
-    lines.extend(signs.iter().map(|s| Line::from(format!("  {s}"))));
+    let of_header = ["Sources     ● answered  ○ failed  ◌ stale", "Changes     ↯ not in the shared store yet, or not saved"];
+    lines.extend(of_view.iter().chain(&of_header).map(|s| Line::from(format!("  {s}"))));
     lines
 }
 
-/// The first key of an action; empty when it has none.
+/// The first key of an action; empty if it has none.
 fn first_key(model: &Model, action: Action) -> String {
     model.keymap.keys_of(action).into_iter().next().unwrap_or_default()
 }
 
+/// The command palette.
 fn commands(
     model: &Model,
     theme: &Theme,
@@ -235,6 +254,7 @@ fn commands(
     }
 }
 
+/// The dialog that declares an incident.
 fn declare(model: &Model, theme: &Theme, form: &DeclareForm, frame: &mut Frame<'_>, area: Rect) {
     let title = match form.alerts.len() {
         0 => "Declare an incident".to_owned(),
@@ -260,13 +280,13 @@ fn declare(model: &Model, theme: &Theme, form: &DeclareForm, frame: &mut Frame<'
         let style = (chosen && form.field == DeclareField::Severity).then(|| theme.style(Meaning::Selection));
         put(frame.buffer_mut(), inner, 3 + i, &line, style);
     }
-    let proposal = format!("          proposed {}: {}", form.proposed, form.reason);
+    let proposal = format!("          Proposed {}: {}", form.proposed, form.reason);
     put(frame.buffer_mut(), inner, 8, &Line::from(Span::styled(text::fit(&proposal, width), theme.style(Meaning::Muted))), None);
     let commander = if form.is_commander { format!("me ({})", model.user) } else { "not assigned".to_owned() };
     let line = Line::from(vec![
         label("Commander", DeclareField::Commander),
         Span::raw(commander),
-        Span::styled(format!("   {} changes it", model.key(Action::Toggle)), theme.style(Meaning::Muted)),
+        Span::styled(format!("   {} to change", model.key(Action::Toggle)), theme.style(Meaning::Muted)),
     ]);
     put(frame.buffer_mut(), inner, 10, &line, None);
     let keys =
@@ -274,7 +294,8 @@ fn declare(model: &Model, theme: &Theme, form: &DeclareForm, frame: &mut Frame<'
     put(frame.buffer_mut(), inner, 11, &keys, None);
 }
 
-/// One evidence item whole; with a moment, its chart marked there or its lines from there on.
+/// An evidence item in full. With a time of interest, marks it in the chart or scrolls the log to it. Returns the largest
+/// useful scroll offset.
 fn evidence(
     model: &Model,
     theme: &Theme,
@@ -284,12 +305,12 @@ fn evidence(
     frame: &mut Frame<'_>,
     area: Rect,
 ) -> usize {
-    let then = at.map_or_else(String::new, |t| format!(" at {} UTC", t.date_clock()));
-    let title = format!("{id}{then} · {}", keys(model, &[Action::CopyText, Action::CloseReader]));
+    let at_time = at.map_or_else(String::new, |t| format!(" at {} UTC", t.date_clock()));
+    let title = format!("{id}{at_time} · {}", keys(model, &[Action::CopyText, Action::CloseReader]));
     let inner = window(theme, frame, centered(area, area.width.saturating_sub(4), area.height), title);
     let record = model.room.as_ref().and_then(|r| r.incident.as_ref()).and_then(|i| i.evidence(id));
     let Some(record) = record else {
-        put(frame.buffer_mut(), inner, 0, &Line::from("This evidence does not exist."), None);
+        put(frame.buffer_mut(), inner, 0, &Line::from("This evidence item does not exist."), None);
         return 0;
     };
     let body = model.room.as_ref().and_then(|r| r.bodies.get(&record.digest));
@@ -297,8 +318,8 @@ fn evidence(
     if let (Some(at), Some(Body::Series { series, threshold, unit, .. })) = (at, body) {
         let height = inner.height * 3 / 5;
         let marks = [Mark { at, glyph: '┃', meaning: Meaning::Accent }];
-        let what = Chart { series, window: record.window, threshold: *threshold, unit, marks: &marks };
-        chart(frame.buffer_mut(), Rect { height, ..inner }, theme, &what);
+        let data = Chart { series, window: record.window, threshold: *threshold, unit, marks: &marks, now: model.now };
+        chart(frame.buffer_mut(), Rect { height, ..inner }, theme, &data);
         for (row, s) in series.iter().take(4).enumerate() {
             let value = s.samples.iter().rev().find(|x| x.at <= at).map(|x| human_value(x.value));
             let words = format!("{} {}", value.unwrap_or_else(|| "no sample".to_owned()), s.title());
@@ -308,14 +329,14 @@ fn evidence(
         inner = Rect { y: inner.y + used, height: inner.height - used, ..inner };
     }
     let words = format!(
-        "{}\ntaken {} · sha-256 {} · {} redactions",
+        "{}\nCollected at {} UTC · SHA-256 {} · {}",
         item_text(record, body, Detail::Whole),
-        record.taken_at,
+        record.taken_at.date_clock(),
         record.digest,
-        record.redactions
+        crate::telemetry::words::count(record.redactions, "redaction")
     );
     let lines: Vec<Line<'static>> = text::wrap(&words, usize::from(inner.width)).into_iter().map(Line::from).collect();
-    // Until somebody scrolls, a log stands at the moment that was asked for.
+    // `usize::MAX` means that the user has not scrolled yet: show a log at the time of interest.
     let scroll = match (scroll, at, body) {
         (usize::MAX, Some(at), Some(Body::Lines { lines: logged })) => {
             let before = logged.iter().take_while(|l| l.at.is_none_or(|t| t < at)).count();
@@ -328,31 +349,32 @@ fn evidence(
     scrolled(frame.buffer_mut(), inner, &lines, scroll)
 }
 
-/// What was found, or for an open item the key that helps.
-fn what_to_do(model: &Model, g: &GateItem) -> String {
-    // The details of open items name commands; here there are keys.
+/// The detail of a checklist item: the evidence if it is met, or what to do if it is open.
+fn item_detail(model: &Model, g: &GateItem) -> String {
+    // The details of open items name commands of the CLI. Name keys instead.
     if g.met || !g.detail.contains("`warroom") {
         return g.detail.clone();
     }
     let key = |a: Action| model.key(a);
     let tick = key(Action::Choose);
     match g.item {
-        "alerts-linked" => format!("{} on the board links alerts; {tick} ticks it: say who reported it", key(Action::Link)),
-        "start-time" | "timeline-complete" => format!("{} sets milestones", key(Action::SetTime)),
-        "severity" => format!("{} sets the severity, with a reason", key(Action::SetSeverity)),
-        "impact" => format!("{} describes the impact", key(Action::Impact)),
-        "commander" => format!("{} assigns a commander", key(Action::AssignRole)),
-        "stakeholders-told" => format!("{} records an update; {tick} ticks it", key(Action::Published)),
-        "contained" => format!("{} sets the status to mitigated", key(Action::SetStatus)),
-        "mitigation-recorded" => format!("{} records a mitigation", key(Action::Mitigation)),
-        "exit-criteria" => format!("{} checks them now", key(Action::Check)),
-        "causes" => format!("{} on a hypothesis in the timeline; {tick} ticks it", key(Action::Support)),
-        "actions" => format!("{} adds an action item; {tick} ticks it: say why none is needed", key(Action::AddAction)),
-        _ => format!("{tick} ticks it: say how you know"),
+        "alerts-linked" => format!("Press {} on the board to link alerts, or {tick} to say who reported it", key(Action::Link)),
+        "start-time" | "timeline-complete" => format!("Press {} to set milestones", key(Action::SetTime)),
+        "severity" => format!("Press {} to set the severity with a reason", key(Action::SetSeverity)),
+        "impact" => format!("Press {} to describe the impact", key(Action::Impact)),
+        "commander" => format!("Press {} to assign a commander", key(Action::AssignRole)),
+        "stakeholders-told" => format!("Press {} to record an update, or {tick} to tick", key(Action::Published)),
+        "contained" => format!("Press {} to change the status to mitigated", key(Action::SetStatus)),
+        "mitigation-recorded" => format!("Press {} to record a mitigation", key(Action::Mitigation)),
+        "exit-criteria" => format!("Press {} to check them now", key(Action::Check)),
+        "causes" => format!("Press {} on a hypothesis in the timeline, or {tick} to tick", key(Action::Support)),
+        "actions" => format!("Press {} to add an action item, or {tick} to say why none is needed", key(Action::AddAction)),
+        "diagnosis-graded" => format!("Press {} to grade the diagnosis, or {tick} to tick", key(Action::Grade)),
+        _ => format!("Press {tick} to tick and say how you know"),
     }
 }
 
-/// The checklist of the phases: what is met, by what or whom; what is open, and what to do.
+/// The checklist of all phases: which items are met and why, and which are open and what to do.
 fn checklist(model: &Model, theme: &Theme, cache: &mut ViewCache, selected: usize, frame: &mut Frame<'_>, area: Rect) {
     let Some(incident) = model.room.as_ref().and_then(|r| r.incident.as_ref()) else { return };
     let items = gates(incident, model.now, model.monitor);
@@ -371,13 +393,13 @@ fn checklist(model: &Model, theme: &Theme, cache: &mut ViewCache, selected: usiz
             lines.push((Line::from(Span::styled(format!("{}: {state}", g.phase.word()), theme.style(Meaning::Title))), false));
         }
         let (mark, meaning) = if g.met { ("✓", Meaning::Ok) } else { ("☐", Meaning::Warn) };
-        let by = if g.check == Check::Automatic { " " } else { "✎" };
-        let lead = format!("{mark}{by} {} ", text::pad(g.label, 44.min(width / 2)));
+        let manual = if g.check == Check::Automatic { " " } else { "✎" };
+        let lead = format!("{mark}{manual} {} ", text::pad(g.label, 44.min(width / 2)));
         let used = text::width(&lead) + 1;
         let line = Line::from(vec![
             Span::raw(" "),
             Span::styled(lead, theme.style(meaning)),
-            Span::styled(text::fit(&what_to_do(model, g), width.saturating_sub(used)), theme.style(Meaning::Muted)),
+            Span::styled(text::fit(&item_detail(model, g), width.saturating_sub(used)), theme.style(Meaning::Muted)),
         ]);
         lines.push((line, n == selected));
     }

@@ -1,4 +1,4 @@
-//! Overview: what we know, the findings in order, people and clocks.
+//! The overview tab: the state of the incident, impact and hypotheses, findings, people, tasks and milestones.
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -9,13 +9,15 @@ use crate::app::model::Model;
 use crate::app::room::Room;
 use crate::app::update::{Sight, sight};
 use crate::incident::gate::gates;
-use crate::incident::{ActionScope, CitedFinding, FindingKind, GateItem, Incident, Milestone, SourceStatus, Verdict};
+use crate::incident::{ActionScope, CitedFinding, FindingKind, GateItem, Incident, Milestone, Role, SourceStatus, Verdict};
 use crate::telemetry::Timestamp;
 use crate::telemetry::time::human_duration;
+use crate::telemetry::words::count;
 use crate::ui::theme::{Meaning, Theme};
 use crate::ui::widgets::{cited, frame as bordered, scrolled};
 use crate::ui::{ViewCache, text};
 
+/// Draws the overview tab: three columns in a wide terminal, one in a narrow one.
 pub fn render(model: &Model, room: &Room, theme: &Theme, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
     let Some(incident) = &room.incident else { return };
     let columns: Vec<Rect> = if area.width >= 140 {
@@ -31,7 +33,7 @@ pub fn render(model: &Model, room: &Room, theme: &Theme, cache: &mut ViewCache, 
         Vec::new()
     };
     if let [left, middle, right] = columns.as_slice() {
-        draw(theme, frame, *left, "What we know".to_owned(), |w| known(model, incident, theme, w), 0);
+        draw(theme, frame, *left, "What we know".to_owned(), |w| summary(model, incident, theme, w), 0);
         let limit = draw(theme, frame, *middle, findings_title(incident), |w| findings(model, incident, theme, w), room.scroll);
         cache.scroll_limit = limit;
         draw(theme, frame, *right, "People and clocks".to_owned(), |w| people(model, incident, theme, w), 0);
@@ -43,12 +45,12 @@ pub fn render(model: &Model, room: &Room, theme: &Theme, cache: &mut ViewCache, 
         area,
         findings_title(incident),
         |w| {
-            // On a small screen what was found comes before what people have yet to say.
+            // In a narrow terminal the findings come first: impact and hypotheses may still be empty.
             let parts = [
-                standing(model, incident, theme, w),
+                current_state(model, incident, theme, w),
                 findings(model, incident, theme, w),
                 next(model, incident, theme, w),
-                said(incident, theme, w),
+                impact_and_hypotheses(model, incident, theme, w),
                 people(model, incident, theme, w),
             ];
             parts.join(&Line::default())
@@ -57,6 +59,7 @@ pub fn render(model: &Model, room: &Room, theme: &Theme, cache: &mut ViewCache, 
     );
 }
 
+/// Draws a column with a title. Returns its largest useful scroll offset.
 fn draw(
     theme: &Theme,
     frame: &mut Frame<'_>,
@@ -80,25 +83,38 @@ fn findings_title(incident: &Incident) -> String {
     }
 }
 
-fn heading(theme: &Theme, words: &str) -> Line<'static> {
-    Line::from(Span::styled(words.to_owned(), theme.style(Meaning::Title)))
+fn heading(theme: &Theme, text: &str) -> Line<'static> {
+    Line::from(Span::styled(text.to_owned(), theme.style(Meaning::Title)))
 }
 
-fn muted(theme: &Theme, words: &str) -> Line<'static> {
-    Line::from(Span::styled(words.to_owned(), theme.style(Meaning::Muted)))
+fn muted(theme: &Theme, text: &str) -> Line<'static> {
+    Line::from(Span::styled(text.to_owned(), theme.style(Meaning::Muted)))
 }
 
 fn wrapped(theme: &Theme, words: &str, width: usize) -> Vec<Line<'static>> {
     text::wrap(words, width).iter().map(|l| Line::from(cited(theme, l))).collect()
 }
 
-fn known(model: &Model, incident: &Incident, theme: &Theme, width: usize) -> Vec<Line<'static>> {
-    let parts = [standing(model, incident, theme, width), said(incident, theme, width), next(model, incident, theme, width)];
+fn muted_wrapped(theme: &Theme, words: &str, width: usize) -> Vec<Line<'static>> {
+    text::wrap(words, width).iter().map(|l| muted(theme, l)).collect()
+}
+
+fn warning_wrapped(theme: &Theme, words: &str, width: usize) -> Vec<Line<'static>> {
+    text::wrap(words, width).into_iter().map(|l| Line::from(Span::styled(l, theme.style(Meaning::Warn)))).collect()
+}
+
+/// The left column of a wide terminal.
+fn summary(model: &Model, incident: &Incident, theme: &Theme, width: usize) -> Vec<Line<'static>> {
+    let parts = [
+        current_state(model, incident, theme, width),
+        impact_and_hypotheses(model, incident, theme, width),
+        next(model, incident, theme, width),
+    ];
     parts.join(&Line::default())
 }
 
-/// How it stands: severity, status, alerts.
-fn standing(model: &Model, incident: &Incident, theme: &Theme, width: usize) -> Vec<Line<'static>> {
+/// Severity, status, title and linked alerts.
+fn current_state(model: &Model, incident: &Incident, theme: &Theme, width: usize) -> Vec<Line<'static>> {
     let head = &incident.head;
     let mut lines = vec![Line::from(vec![
         Span::styled(format!("{} ", head.severity), theme.style(Meaning::of(head.severity))),
@@ -106,22 +122,24 @@ fn standing(model: &Model, incident: &Incident, theme: &Theme, width: usize) -> 
         Span::styled(format!(" for {}", human_duration(model.now.since(head.status_since))), theme.style(Meaning::Muted)),
     ])];
     lines.extend(wrapped(theme, &head.title, width));
-    lines.extend(text::wrap(model.matrix.meaning(head.severity), width).iter().map(|l| muted(theme, l)));
+    lines.extend(muted_wrapped(theme, model.matrix.meaning(head.severity), width));
     lines.push(Line::default());
     lines.push(heading(theme, &format!("Alerts {}", incident.alerts.len())));
     if incident.alerts.is_empty() {
-        lines.push(muted(theme, "none linked; L on the board links some"));
+        let words = format!("No alerts linked. Press {} on the board to link some.", model.key(Action::Link));
+        lines.extend(muted_wrapped(theme, &words, width));
     }
     for alert in &incident.alerts {
         let now = model.board.alerts.iter().find(|a| a.fingerprint == alert.fingerprint);
         let (state, meaning) = match now {
             Some(a) => (a.state.word(), if a.is_firing() { Meaning::Bad } else { Meaning::Muted }),
-            // Silence of the sources is no recovery: what the journal says counts, until a source has told.
+            // An alert that no source reports may still be firing. Until an alert source answers, use the journal's last
+            // state.
             None => match incident.watched.get(&alert.fingerprint) {
                 _ if !alert.verified => ("unverified", Meaning::Warn),
-                Some(w) if !w.is_firing => ("ended", Meaning::Ok),
-                _ if sight(model) == Sight::Clear => ("gone", Meaning::Muted),
-                _ => ("fired", Meaning::Stale),
+                Some(w) if !w.is_firing => ("resolved", Meaning::Ok),
+                _ if sight(model) == Sight::Clear => ("inactive", Meaning::Muted),
+                _ => ("was firing", Meaning::Stale),
             },
         };
         lines.push(Line::from(vec![
@@ -132,19 +150,21 @@ fn standing(model: &Model, incident: &Incident, theme: &Theme, width: usize) -> 
     lines
 }
 
-/// What people say of it: the impact and the hypotheses.
-fn said(incident: &Incident, theme: &Theme, width: usize) -> Vec<Line<'static>> {
+/// The impact and the three most recent hypotheses.
+fn impact_and_hypotheses(model: &Model, incident: &Incident, theme: &Theme, width: usize) -> Vec<Line<'static>> {
     let mut lines = vec![heading(theme, "Impact")];
     let impact = incident.impact.describe();
     if impact.is_empty() {
-        lines.push(muted(theme, "not said yet; I says it"));
+        let words = format!("Not described yet. Press {} to describe the impact.", model.key(Action::Impact));
+        lines.extend(muted_wrapped(theme, &words, width));
     } else {
         lines.extend(wrapped(theme, &impact, width));
     }
     lines.push(Line::default());
     lines.push(heading(theme, "Hypotheses"));
     if incident.hypotheses.is_empty() {
-        lines.push(muted(theme, "none yet; H records one"));
+        let words = format!("No hypotheses yet. Press {} to add one.", model.key(Action::Hypothesis));
+        lines.extend(muted_wrapped(theme, &words, width));
     }
     for h in incident.hypotheses.iter().rev().take(3) {
         let (mark, meaning) = match h.verdict {
@@ -162,39 +182,45 @@ fn said(incident: &Incident, theme: &Theme, width: usize) -> Vec<Line<'static>> 
     lines
 }
 
+/// The next step.
 fn next(model: &Model, incident: &Incident, theme: &Theme, width: usize) -> Vec<Line<'static>> {
-    let mut lines = vec![heading(theme, "Next")];
-    lines.extend(wrapped(theme, next_step(model, incident), width));
+    let mut lines = vec![heading(theme, "Next step")];
+    lines.extend(wrapped(theme, &next_step(model, incident), width));
     lines
 }
 
+/// Whether an investigation is running.
 fn is_gathering(model: &Model) -> bool {
     model.room.as_ref().is_some_and(|r| r.investigating.is_some())
 }
 
-/// The one thing that is most missing.
-fn next_step(model: &Model, incident: &Incident) -> &'static str {
+/// The most important step that is still missing, with its key.
+fn next_step(model: &Model, incident: &Incident) -> String {
+    let key = |action: Action| model.key(action);
     if incident.evidence.is_empty() && !is_gathering(model) {
-        "i gathers evidence"
+        format!("Press {} to gather evidence.", key(Action::Investigate))
     } else if incident.head.commander.is_none() {
-        "c gives somebody the command"
+        format!("Press {} to assign a commander.", key(Action::AssignRole))
     } else if incident.acknowledged_at.is_none() {
-        "a says that somebody is on it"
+        format!("Press {} to acknowledge the incident.", key(Action::Acknowledge))
     } else if incident.answers.is_empty() {
-        "p asks the assistant, or the rules when there is no model"
+        let whom = if model.model_name.is_some() { "assistant" } else { "built-in rules (no model is configured)" };
+        format!("Press {} to ask the {whom}.", key(Action::Ask))
     } else if !incident.impact.is_described() {
-        "I says what it does to whom"
+        format!("Press {} to describe the impact.", key(Action::Impact))
     } else if incident.mitigated_at.is_none() {
-        "F records what was done against it; t sets the status once the impact is contained"
+        let (mitigation, status) = (key(Action::Mitigation), key(Action::SetStatus));
+        format!("Press {mitigation} to record a mitigation. When the impact is contained, press {status} to change the status.")
     } else if incident.resolved_at.is_none() {
-        "R resolves when the service is restored"
+        format!("When the service is restored, press {} to resolve the incident.", key(Action::Resolve))
     } else if incident.actions.is_empty() {
-        "A writes down what must not happen again"
+        format!("Press {} to add an action item that prevents a recurrence.", key(Action::AddAction))
     } else {
-        "9 shows the report, e writes it to a file"
+        format!("Press {} to read the report, or {} to export it.", key(Action::Tab9), key(Action::Export))
     }
 }
 
+/// The symbol of a finding. The help explains all of them.
 fn glyph(finding: &CitedFinding) -> (&'static str, Meaning) {
     match finding.kind {
         FindingKind::Alerts => ("●", Meaning::Bad),
@@ -216,14 +242,15 @@ fn glyph(finding: &CitedFinding) -> (&'static str, Meaning) {
     }
 }
 
+/// The findings with their evidence, most important first.
 fn findings(model: &Model, incident: &Incident, theme: &Theme, width: usize) -> Vec<Line<'static>> {
     let Some(investigation) = &incident.investigation else {
         let words = if is_gathering(model) {
-            "gathering evidence from every source …"
+            "Gathering evidence from all sources …".to_owned()
         } else {
-            "nothing was investigated yet: i gathers evidence from every source"
+            format!("Not investigated yet. Press {} to gather evidence from all sources.", model.key(Action::Investigate))
         };
-        return vec![muted(theme, words)];
+        return muted_wrapped(theme, &words, width);
     };
     let mut lines = Vec::new();
     for f in &investigation.findings {
@@ -239,72 +266,103 @@ fn findings(model: &Model, incident: &Incident, theme: &Theme, width: usize) -> 
     }
     let failed = investigation.sources.iter().filter(|s| s.status != SourceStatus::Ok).count();
     if failed > 0 {
-        lines.push(Line::from(Span::styled(
-            format!("{} did not answer in full", crate::telemetry::words::count(failed, "source")),
-            theme.style(Meaning::Warn),
-        )));
+        lines.push(Line::from(Span::styled(format!("{} failed", count(failed, "source")), theme.style(Meaning::Warn))));
     }
     lines
 }
 
-fn clock(model: &Model, at: Option<Timestamp>) -> String {
-    at.map_or_else(|| "-".to_owned(), |t| format!("{} {}", t.clock(time::UtcOffset::UTC), human_duration(model.now.since(t))))
+/// A milestone for a narrow column: its time, with month and day if it is not today, and its age. `-` if it is unknown.
+fn time_and_age(model: &Model, at: Option<Timestamp>) -> String {
+    let Some(at) = at else { return "-".to_owned() };
+    let (date, clock) = (at.date(), at.clock(time::UtcOffset::UTC));
+    let when = if date == model.now.date() {
+        clock
+    } else {
+        format!("{} {}", date.get(5..).unwrap_or(&date), clock.get(..5).unwrap_or(&clock))
+    };
+    format!("{when} {}", human_duration(model.now.since(at)))
 }
 
+/// The current holders of a role, in the order in which they were assigned. Several people can hold a shared role.
+fn holders(incident: &Incident, role: Role) -> Vec<&str> {
+    let mut holders: Vec<&str> = Vec::new();
+    for span in incident.role_spans.iter().filter(|s| s.role == role && s.until.is_none()) {
+        if !holders.contains(&span.holder.as_str()) {
+            holders.push(&span.holder);
+        }
+    }
+    holders
+}
+
+/// Clocks, tasks, open checklist items, roles, milestones and other details.
 fn people(model: &Model, incident: &Incident, theme: &Theme, width: usize) -> Vec<Line<'static>> {
     let mut lines = clocks(model, incident, theme, width);
     lines.extend(tasks(model, incident, theme, width));
     lines.extend(open_items(model, incident, theme, width));
     lines.push(Line::default());
     lines.push(heading(theme, "Roles"));
-    if incident.roles.is_empty() {
-        lines.push(muted(theme, "nobody has a role; c gives one"));
+    let roles: Vec<(Role, Vec<&str>)> =
+        Role::ALL.into_iter().map(|r| (r, holders(incident, r))).filter(|(_, holders)| !holders.is_empty()).collect();
+    if roles.is_empty() {
+        let words = format!("No roles assigned. Press {} to assign one.", model.key(Action::AssignRole));
+        lines.extend(muted_wrapped(theme, &words, width));
     }
-    for (role, holder) in &incident.roles {
-        lines.push(Line::from(text::fit(&format!("{:<19} {holder}", role.word()), width)));
+    for (role, holders) in roles {
+        // Names that do not fit continue below the first one.
+        for (n, names) in text::wrap(&holders.join(", "), width.saturating_sub(22).max(8)).iter().enumerate() {
+            let label = if n == 0 { role.title() } else { "" };
+            lines.push(Line::from(text::fit(&format!("{label:<21} {names}"), width)));
+        }
     }
-    let missing: Vec<&str> = incident.missing_roles().into_iter().map(crate::incident::Role::word).collect();
+    let missing: Vec<&str> = incident.missing_roles().into_iter().map(Role::title).collect();
     if !missing.is_empty() && incident.head.status.is_open() {
-        let words = format!("{} asks for {}", incident.head.severity, missing.join(", "));
-        lines.extend(text::wrap(&words, width).into_iter().map(|l| Line::from(Span::styled(l, theme.style(Meaning::Warn)))));
+        let words = format!("Not assigned, but required for {}: {}", incident.head.severity, missing.join(", "));
+        lines.extend(warning_wrapped(theme, &words, width));
     }
     lines.push(Line::default());
-    lines.push(heading(theme, "Moments (UTC, ago)"));
+    lines.push(heading(theme, "Milestones (UTC, ago)"));
     let assumed = incident.assumed_milestones();
     for m in Milestone::ALL {
-        let star = if assumed.contains(&format!("{}_at", m.word()).as_str()) { " assumed" } else { "" };
-        lines.push(Line::from(text::fit(&format!("{:<14} {}{star}", m.title(), clock(model, incident.milestone(m))), width)));
+        let note = if assumed.contains(&format!("{}_at", m.word()).as_str()) { " assumed" } else { "" };
+        lines.push(Line::from(text::fit(
+            &format!("{:<14} {}{note}", m.title(), time_and_age(model, incident.milestone(m))),
+            width,
+        )));
     }
     for fault in incident.order_faults().iter().filter(|f| f.exception.is_none()) {
-        lines.extend(
-            text::wrap(&format!("! {}", fault.message), width)
-                .into_iter()
-                .map(|l| Line::from(Span::styled(l, theme.style(Meaning::Warn)))),
-        );
+        lines.extend(warning_wrapped(theme, &format!("! {}", fault.message), width));
     }
     let open = incident.actions.iter().filter(|a| a.state.is_open() && a.scope == ActionScope::FollowUp).count();
     lines.push(Line::default());
-    lines.push(heading(theme, "Work"));
-    lines.push(Line::from(format!("{open} open follow-ups")));
-    lines.push(Line::from(format!("{} evidence items", incident.evidence.len())));
+    lines.push(heading(theme, "Details"));
+    lines.push(Line::from(count(open, "open follow-up")));
+    lines.push(Line::from(count(incident.evidence.len(), "evidence item")));
     if let Some(level) = incident.escalation {
-        lines.push(Line::from(text::fit(&format!("escalated to {}", level.title()), width)));
+        lines.push(Line::from(text::fit(&format!("Escalated to {}", level.title()), width)));
     }
     if let Some(due) = incident.postmortem_due() {
-        lines.push(Line::from(format!("post-mortem due {}", due.date())));
+        lines.push(Line::from(format!("Post-mortem due {}", due.date())));
     }
-    let model_name = model.model_name.as_deref().unwrap_or("none: rules answer");
-    lines.push(Line::from(text::fit(&format!("assistant {model_name}"), width)));
+    let assistant = model.model_name.as_deref().unwrap_or("built-in rules");
+    lines.push(Line::from(text::fit(&format!("Assistant: {assistant}"), width)));
     lines
 }
 
-/// What runs: the next update, the exit criteria.
+/// When the next update is due, and the state of the exit criteria.
 fn clocks(model: &Model, incident: &Incident, theme: &Theme, width: usize) -> Vec<Line<'static>> {
     let mut lines = vec![heading(theme, "Clocks")];
     let to = |audience: Option<crate::incident::Audience>| audience.map(|a| format!(" to {}", a.word())).unwrap_or_default();
     match incident.head.next_update() {
         Some((due, audience)) if due <= model.now => lines.push(Line::from(Span::styled(
-            text::fit(&format!("update OVERDUE {}{} (U)", human_duration(model.now.since(due)), to(audience)), width),
+            text::fit(
+                &format!(
+                    "update OVERDUE {}{} ({})",
+                    human_duration(model.now.since(due)),
+                    to(audience),
+                    model.key(Action::Published)
+                ),
+                width,
+            ),
             theme.style(Meaning::Bad),
         ))),
         Some((due, audience)) => {
@@ -313,37 +371,35 @@ fn clocks(model: &Model, incident: &Incident, theme: &Theme, width: usize) -> Ve
                 width,
             )));
         }
-        None => lines.push(muted(theme, "no update is due")),
+        None => lines.push(muted(theme, "No update is due.")),
     }
     if let Some(exit) = &incident.exit {
         let (words, meaning) = match incident.readings.last() {
             Some(r) if r.reading.met => ("met".to_owned(), Meaning::Ok),
             Some(r) => (
                 format!(
-                    "held {} of {}",
+                    "met for {} of {}",
                     human_duration(std::time::Duration::from_secs_f64(r.reading.held_secs.max(0.0))),
                     human_duration(exit.duration())
                 ),
                 Meaning::Warn,
             ),
-            None => ("not read yet (C)".to_owned(), Meaning::Muted),
+            None => (format!("not checked yet ({})", model.key(Action::Check)), Meaning::Muted),
         };
-        lines.push(Line::from(Span::styled(
-            text::fit(&format!("exit {words}: {}", exit.describe()), width),
-            theme.style(meaning),
-        )));
+        let words = format!("Exit criteria {words}: {}", exit.describe());
+        lines.extend(text::wrap(&words, width).into_iter().map(|l| Line::from(Span::styled(l, theme.style(meaning)))));
     }
     lines
 }
 
-/// Tasks that somebody has, with the time until they report back.
+/// The open tasks, with their owner and the time until the owner should report back.
 fn tasks(model: &Model, incident: &Incident, theme: &Theme, width: usize) -> Vec<Line<'static>> {
     let mut lines = Vec::new();
     for a in incident.actions.iter().filter(|a| a.scope == ActionScope::Incident && a.state.is_open()) {
-        let who = a.owner.as_deref().unwrap_or("nobody");
+        let who = a.owner.as_deref().unwrap_or("no owner");
         let (when, meaning) = match a.check_back_at {
             Some(at) if at <= model.now => (format!("LATE {}", human_duration(model.now.since(at))), Meaning::Bad),
-            Some(at) => (format!("back in {}", human_duration(at.since(model.now))), Meaning::Accent),
+            Some(at) => (format!("due in {}", human_duration(at.since(model.now))), Meaning::Accent),
             None => (String::new(), Meaning::Text),
         };
         lines.push(Line::from(vec![
@@ -359,12 +415,13 @@ fn tasks(model: &Model, incident: &Incident, theme: &Theme, width: usize) -> Vec
     lines
 }
 
-/// What is open on the checklist of this phase and those before.
+/// The open checklist items of the current and earlier phases, at most six. Empty if the incident is in no phase.
 fn open_items(model: &Model, incident: &Incident, theme: &Theme, width: usize) -> Vec<Line<'static>> {
     let Some(phase) = incident.head.status.phase() else { return Vec::new() };
     let all = gates(incident, model.now, model.monitor);
     let open: Vec<&GateItem> = all.iter().filter(|g| g.phase <= phase && !g.met).collect();
-    let mut lines = vec![Line::default(), heading(theme, &format!("{}: {} open (K)", phase.word(), open.len()))];
+    let title = format!("Phase {}: {} open ({})", phase.word(), open.len(), model.key(Action::Checklist));
+    let mut lines = vec![Line::default(), heading(theme, &title)];
     lines.extend(open.iter().take(6).map(|g| Line::from(text::fit(&format!("☐ {}", g.label), width))));
     if open.len() > 6 {
         lines.push(muted(theme, &format!("and {} more", open.len() - 6)));

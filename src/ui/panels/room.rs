@@ -1,4 +1,4 @@
-//! The incident room: a line of tabs, and the tab.
+//! The incident room: the tab bar and the open tab.
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -11,18 +11,19 @@ use crate::ui::theme::{Meaning, Theme};
 use crate::ui::widgets::put;
 use crate::ui::{ViewCache, text};
 
+/// Draws the incident room.
 pub fn render(model: &Model, theme: &Theme, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
     let Some(room) = &model.room else { return };
     let [tabs, body] = Layout::vertical([Constraint::Length(1), Constraint::Min(1)]).areas::<2>(area);
-    tab_line(model, room, theme, frame, tabs);
+    tab_bar(model, room, theme, frame, tabs);
     if room.incident.is_none() {
-        put(frame.buffer_mut(), body, 0, &Line::from(Span::styled(" reading the journal …", theme.style(Meaning::Muted))), None);
+        put(frame.buffer_mut(), body, 0, &Line::from(Span::styled(" Reading the incident …", theme.style(Meaning::Muted))), None);
         return;
     }
     match room.tab {
         Tab::Overview => overview::render(model, room, theme, cache, frame, body),
         Tab::Timeline => timeline::render(model, room, theme, cache, frame, body),
-        Tab::Signals => signals::render(room, theme, cache, frame, body),
+        Tab::Signals => signals::render(model, room, theme, cache, frame, body),
         Tab::Logs => logs::render(model, theme, cache, frame, body),
         Tab::Assistant => assistant::render(model, room, theme, cache, frame, body),
         Tab::Actions => actions::render(model, room, theme, cache, frame, body),
@@ -30,7 +31,8 @@ pub fn render(model: &Model, theme: &Theme, cache: &mut ViewCache, frame: &mut F
     }
 }
 
-fn tab_line(model: &Model, room: &Room, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
+/// The tabs with their numbers, a running investigation or the filter, and at the right end who else has this incident open.
+fn tab_bar(model: &Model, room: &Room, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     let short = area.width < 100;
     let mut spans = vec![Span::raw(" ")];
     for tab in Tab::ALL {
@@ -45,16 +47,16 @@ fn tab_line(model: &Model, room: &Room, theme: &Theme, frame: &mut Frame<'_>, ar
         let style = if tab == room.tab { theme.style(Meaning::Selection) } else { theme.style(Meaning::Muted) };
         spans.push(Span::styled(label, style));
     }
-    if let Some(what) = &room.investigating {
-        spans.push(Span::styled(format!("  ⟳ {what}"), theme.style(Meaning::Accent)));
+    if let Some(progress) = &room.investigating {
+        spans.push(Span::styled(format!("  ⟳ {progress}"), theme.style(Meaning::Accent)));
     } else if !room.filter.is_empty() {
-        spans.push(Span::styled(format!("  /{}", room.filter), theme.style(Meaning::Accent)));
+        spans.push(Span::styled(format!("  filter: {}", room.filter), theme.style(Meaning::Accent)));
     }
     put(frame.buffer_mut(), area, 0, &Line::from(spans), None);
     if !model.present.is_empty() {
-        // At the right end, over whatever is there: who else looks at this now.
-        let most = usize::from(area.width / 3);
-        let words = text::fit(&format!(" ☺ {} ", model.present.join(", ")), most);
+        // The colleagues cover whatever is at the right end.
+        let max_width = usize::from(area.width / 3);
+        let words = text::fit(&format!(" ☺ {} ", model.present.join(", ")), max_width);
         let width = u16::try_from(text::width(&words)).unwrap_or(0).min(area.width);
         let place = Rect { x: area.right() - width, width, ..area };
         put(frame.buffer_mut(), place, 0, &Line::from(Span::styled(words, theme.style(Meaning::Accent))), None);

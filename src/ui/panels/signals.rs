@@ -1,10 +1,12 @@
-//! Signals: the suspects, their shapes on one time axis under the marks of alerts and changes; the evidence in the order of the
-//! findings; and the selected one large beside or below.
+//! The signals tab: the suspects with their sparklines on a common time axis, the evidence in the order of the findings, and
+//! the details of the selected suspect or evidence item.
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 
+use crate::app::action::Action;
+use crate::app::model::Model;
 use crate::app::room::Room;
 use crate::evidence::Body;
 use crate::evidence::render::{self, Detail, aligned_sparkline, sparkline};
@@ -15,7 +17,8 @@ use crate::ui::theme::{Meaning, Theme};
 use crate::ui::widgets::{Chart, Mark, chart, frame as bordered, put};
 use crate::ui::{ViewCache, text};
 
-pub fn render(room: &Room, theme: &Theme, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
+/// Draws the signals tab.
+pub fn render(model: &Model, room: &Room, theme: &Theme, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
     let Some(incident) = &room.incident else { return };
     let areas = if area.width >= 120 {
         Layout::horizontal([Constraint::Percentage(56), Constraint::Percentage(44)]).areas::<2>(area)
@@ -23,27 +26,26 @@ pub fn render(room: &Room, theme: &Theme, cache: &mut ViewCache, frame: &mut Fra
         Layout::vertical([Constraint::Percentage(50), Constraint::Percentage(50)]).areas::<2>(area)
     };
     let [list, detail] = areas;
-    let suspects = room.suspects();
-    let rows = u16::try_from(suspects.len()).unwrap_or(u16::MAX);
+    let rows = u16::try_from(room.suspects().len()).unwrap_or(u16::MAX);
     let height = match room.selected_suspect() {
         _ if rows == 0 => 0,
-        // Where there is no room for both, the list with the selection has it all.
-        Some(_) if list.height < BOTH => list.height,
-        None if list.height < BOTH => 0,
+        // If there is no room for both lists, show only the one with the selection.
+        Some(_) if list.height < MIN_ROWS_FOR_BOTH => list.height,
+        None if list.height < MIN_ROWS_FOR_BOTH => 0,
         _ => (rows + 3).min(list.height * 3 / 5),
     };
     let [top, bottom] = Layout::vertical([Constraint::Length(height), Constraint::Min(0)]).areas::<2>(list);
     if height > 3 {
-        suspected(room, incident, &suspects, theme, cache, frame, top);
+        suspect_list(model, room, incident, theme, cache, frame, top);
     }
-    listing(room, incident, theme, cache, frame, bottom);
+    evidence_list(model, room, incident, theme, cache, frame, bottom);
     let selected = room.selected_evidence().and_then(|id| incident.evidence(id));
     if let (Some(suspect), Some(record)) = (room.selected_suspect(), selected) {
         let name = suspect.service.as_deref().map(|s| format!("{s} ")).unwrap_or_default();
         let block = bordered(theme, format!("{name}{} [{}]", suspect.title, record.id), false);
         let inner = block.inner(detail);
         frame.render_widget(block, detail);
-        large(room, incident, suspect, record, theme, frame, inner);
+        suspect_detail(model, room, incident, record, theme, frame, inner);
         return;
     }
     let block = bordered(
@@ -54,17 +56,18 @@ pub fn render(room: &Room, theme: &Theme, cache: &mut ViewCache, frame: &mut Fra
     let inner = block.inner(detail);
     frame.render_widget(block, detail);
     if let Some(record) = selected {
-        one(incident, record, room.bodies.get(&record.digest), theme, frame, inner);
+        evidence_detail(model, incident, record, room.bodies.get(&record.digest), theme, frame, inner);
     }
 }
 
-/// Columns of a suspect's shape.
-const WIDE: usize = 20;
-const NARROW: usize = 16;
-/// From so many rows on suspects and evidence stand both there.
-const BOTH: u16 = 14;
+/// The columns of a sparkline in a wide pane.
+const WIDE_SPARKLINE: usize = 20;
+/// The columns of a sparkline in a narrow pane.
+const NARROW_SPARKLINE: usize = 16;
+/// From this height on, suspects and evidence are both shown.
+const MIN_ROWS_FOR_BOTH: u16 = 14;
 
-/// The moments that stand on every time axis: alerts, changes, the declaration, and until when it was normal.
+/// The marks on every time axis: the onset, the declaration, and the starts of alerts and changes.
 fn marks(incident: &Incident) -> Vec<Mark> {
     let mut marks: Vec<Mark> = Vec::new();
     let found = incident.investigation.as_ref();
@@ -77,6 +80,7 @@ fn marks(incident: &Incident) -> Vec<Mark> {
     marks
 }
 
+/// The series of a suspect in its evidence; `None` if the evidence has no such series.
 fn samples_of<'a>(room: &'a Room, record: &EvidenceRecord, suspect: &CitedSuspect) -> Option<&'a Series> {
     match room.bodies.get(&record.digest) {
         Some(Body::Series { series, .. }) => {
@@ -86,32 +90,34 @@ fn samples_of<'a>(room: &'a Room, record: &EvidenceRecord, suspect: &CitedSuspec
     }
 }
 
-/// Suspects in the order of suspicion, all shapes on one axis.
-fn suspected(
+/// The list of suspects, most likely first, with their sparklines on a common time axis.
+fn suspect_list(
+    model: &Model,
     room: &Room,
     incident: &Incident,
-    suspects: &[&CitedSuspect],
     theme: &Theme,
     cache: &mut ViewCache,
     frame: &mut Frame<'_>,
     area: Rect,
 ) {
-    let has_keys = room.selected_suspect().is_some();
-    let block = bordered(theme, format!("Suspects {} · m marks one", suspects.len()), has_keys);
+    let suspects = room.suspects();
+    let has_focus = room.selected_suspect().is_some();
+    let title = format!("Suspects {} · {} to add to the timeline", suspects.len(), model.key(Action::MarkSignal));
+    let block = bordered(theme, title, has_focus);
     let inner = block.inner(area);
     frame.render_widget(block, area);
     let place = room.suspect.unwrap_or(0).min(suspects.len().saturating_sub(1));
     let width = usize::from(inner.width);
-    let spark = if width >= 70 { WIDE } else { NARROW };
+    let spark = if width >= 70 { WIDE_SPARKLINE } else { NARROW_SPARKLINE };
     let window = incident.investigation.as_ref().map(|i| i.window);
-    // The marks above the shapes, each at its column.
+    // The marks above the sparklines.
     let mut axis: Vec<(char, Meaning)> = vec![('─', Meaning::Border); spark];
     if let Some(window) = window {
         let length = window.length().as_secs_f64().max(1.0);
         for mark in marks(incident).iter().filter(|m| window.contains(m.at)) {
             #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a column")]
             let column = ((mark.at.secs_since(window.start) / length * spark as f64) as usize).min(spark - 1);
-            // A change and the alert that followed it may fall into one column: the change then stands before it.
+            // If a change and an alert fall into the same column, move the change one column to the left.
             let is_taken = axis.get(column).is_some_and(|(glyph, _)| *glyph == '▲');
             let column = if mark.glyph == '◇' && is_taken { column.saturating_sub(1) } else { column };
             if let Some(cell) = axis.get_mut(column) {
@@ -120,7 +126,7 @@ fn suspected(
         }
     }
     let lead = width.saturating_sub(spark + 6);
-    let legend = text::fit("  ▲ alert  ◇ change  ◆ declared  ┆ normal until", lead);
+    let legend = text::fit("  ▲ alert  ◇ change  ◆ declared  ┆ onset", lead);
     let mut head = vec![Span::styled(text::pad(&legend, lead), theme.style(Meaning::Muted))];
     head.extend(axis.into_iter().map(|(glyph, meaning)| Span::styled(glyph.to_string(), theme.style(meaning))));
     put(frame.buffer_mut(), inner, 0, &Line::from(head), None);
@@ -139,11 +145,11 @@ fn suspected(
             "down" => "▼",
             _ => "─",
         };
-        // Bytes may come in two sizes; any other unit stands once.
+        // Show the unit once, except for bytes: the two values may have different prefixes.
         let value = |v: Option<f64>, unit: &str| v.map_or_else(|| "–".to_owned(), |v| human_measure(v, unit));
-        let of_before = if s.unit == "B" { "B" } else { "" };
-        let change = format!("{} → {}", value(s.before, of_before), value(s.after, &s.unit));
-        let change = if s.title.is_empty() { "its log changed".to_owned() } else { change };
+        let unit_before = if s.unit == "B" { "B" } else { "" };
+        let change = format!("{} → {}", value(s.before, unit_before), value(s.after, &s.unit));
+        let change = if s.title.is_empty() { "logs changed".to_owned() } else { change };
         let tag = record.map_or_else(String::new, |r| format!("[{}]", r.id));
         let names = lead.saturating_sub(6 + 18);
         let name = format!("{} {}", s.service.as_deref().unwrap_or(""), s.title);
@@ -151,25 +157,26 @@ fn suspected(
             Span::styled(format!("{:>3} ", row + 1), theme.style(Meaning::Muted)),
             Span::styled(format!("{arrow} "), theme.style(if s.changed_at.is_some() { Meaning::Bad } else { Meaning::Muted })),
             Span::raw(text::pad(name.trim(), names)),
-            Span::styled(text::right(&text::fit(&change, 17), 17), theme.style(Meaning::Accent)),
+            Span::styled(text::align_right(&text::fit(&change, 17), 17), theme.style(Meaning::Accent)),
             Span::raw(" "),
             Span::styled(text::pad(&shape, spark), theme.style(Meaning::Chart)),
             Span::styled(format!(" {tag}"), theme.style(Meaning::Evidence)),
         ]);
-        put(frame.buffer_mut(), rows, row - offset, &line, (row == place && has_keys).then(|| theme.style(Meaning::Selection)));
+        put(frame.buffer_mut(), rows, row - offset, &line, (row == place && has_focus).then(|| theme.style(Meaning::Selection)));
     }
 }
 
-/// A suspect large: why, its values before and since, and its chart with all marks.
-fn large(
+/// The selected suspect: why it is suspected, its query, and its chart with all marks.
+fn suspect_detail(
+    model: &Model,
     room: &Room,
     incident: &Incident,
-    suspect: &CitedSuspect,
     record: &EvidenceRecord,
     theme: &Theme,
     frame: &mut Frame<'_>,
     area: Rect,
 ) {
+    let Some(suspect) = room.selected_suspect() else { return };
     let area = Rect { x: area.x + 1, width: area.width.saturating_sub(2), ..area };
     let width = usize::from(area.width);
     let mut lines: Vec<Line<'static>> = Vec::new();
@@ -179,19 +186,20 @@ fn large(
     lines.extend(
         text::wrap(&record.query, width)
             .into_iter()
-            .take(if area.height < BOTH { 0 } else { 2 })
+            .take(if area.height < MIN_ROWS_FOR_BOTH { 0 } else { 2 })
             .map(|l| Line::from(Span::styled(l, theme.style(Meaning::Accent)))),
     );
     for (row, line) in lines.iter().enumerate() {
         put(frame.buffer_mut(), area, row, line, None);
     }
-    let used = u16::try_from(lines.len() + usize::from(area.height >= BOTH)).unwrap_or(u16::MAX);
+    let used = u16::try_from(lines.len() + usize::from(area.height >= MIN_ROWS_FOR_BOTH)).unwrap_or(u16::MAX);
     let rest = Rect { y: area.y.saturating_add(used), height: area.height.saturating_sub(used), ..area };
     match (room.bodies.get(&record.digest), samples_of(room, record, suspect)) {
         (Some(Body::Series { unit, threshold, .. }), Some(series)) => {
-            let one = std::slice::from_ref(series);
-            let what = Chart { series: one, window: record.window, threshold: *threshold, unit, marks: &marks(incident) };
-            chart(frame.buffer_mut(), rest, theme, &what);
+            let series = std::slice::from_ref(series);
+            let marks = marks(incident);
+            let data = Chart { series, window: record.window, threshold: *threshold, unit, marks: &marks, now: model.now };
+            chart(frame.buffer_mut(), rest, theme, &data);
         }
         (Some(body), _) => {
             let words = render::text(body, Detail::Short);
@@ -203,15 +211,29 @@ fn large(
     }
 }
 
-fn listing(room: &Room, incident: &Incident, theme: &Theme, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
+/// The list of evidence, in the order of the findings.
+fn evidence_list(
+    model: &Model,
+    room: &Room,
+    incident: &Incident,
+    theme: &Theme,
+    cache: &mut ViewCache,
+    frame: &mut Frame<'_>,
+    area: Rect,
+) {
     let shown = room.shown_evidence();
     let window = incident.investigation.as_ref().map_or_else(String::new, |i| format!(" · window {}", i.window.label()));
     let block = bordered(theme, format!("Evidence {}{window}", shown.len()), room.selected_suspect().is_none());
     let inner = block.inner(area);
     frame.render_widget(block, area);
     if shown.is_empty() {
-        let words =
-            if room.investigating.is_some() { " gathering …" } else { " no evidence yet: i gathers it from every source" };
+        let words = if room.investigating.is_some() {
+            " Gathering evidence …".to_owned()
+        } else if !room.filter.is_empty() {
+            format!(" No evidence matches the filter. Press {} to clear it.", model.key(Action::Back))
+        } else {
+            format!(" No evidence yet. Press {} to gather it from all sources.", model.key(Action::Investigate))
+        };
         put(frame.buffer_mut(), inner, 0, &Line::from(Span::styled(words, theme.style(Meaning::Muted))), None);
         return;
     }
@@ -247,7 +269,16 @@ fn listing(room: &Room, incident: &Incident, theme: &Theme, cache: &mut ViewCach
     }
 }
 
-fn one(incident: &Incident, record: &EvidenceRecord, body: Option<&Body>, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
+/// The selected evidence item: its summary, query and gaps, and its chart or text.
+fn evidence_detail(
+    model: &Model,
+    incident: &Incident,
+    record: &EvidenceRecord,
+    body: Option<&Body>,
+    theme: &Theme,
+    frame: &mut Frame<'_>,
+    area: Rect,
+) {
     let area = Rect { x: area.x + 1, width: area.width.saturating_sub(2), ..area };
     let width = usize::from(area.width);
     let mut lines: Vec<Line<'static>> = text::wrap(&record.summary, width).into_iter().map(Line::from).collect();
@@ -256,7 +287,7 @@ fn one(incident: &Incident, record: &EvidenceRecord, body: Option<&Body>, theme:
     );
     for gap in &record.gaps {
         lines.extend(
-            text::wrap(&format!("not complete: {gap}"), width)
+            text::wrap(&format!("Incomplete: {gap}"), width)
                 .into_iter()
                 .map(|l| Line::from(Span::styled(l, theme.style(Meaning::Warn)))),
         );
@@ -272,8 +303,8 @@ fn one(incident: &Incident, record: &EvidenceRecord, body: Option<&Body>, theme:
             let many = series.len() > 1;
             let height =
                 if many { rest.height.saturating_sub(u16::try_from(series.len().min(4)).unwrap_or(4)) } else { rest.height };
-            let what = Chart { series, window: record.window, threshold: *threshold, unit, marks: &marks };
-            chart(frame.buffer_mut(), Rect { height, ..rest }, theme, &what);
+            let data = Chart { series, window: record.window, threshold: *threshold, unit, marks: &marks, now: model.now };
+            chart(frame.buffer_mut(), Rect { height, ..rest }, theme, &data);
             if many {
                 for (i, s) in series.iter().take(4).enumerate() {
                     let shape = sparkline(&s.samples, record.window, 24);
@@ -290,7 +321,7 @@ fn one(incident: &Incident, record: &EvidenceRecord, body: Option<&Body>, theme:
             let detail = if is_lines { Detail::Full } else { Detail::Short };
             let words = render::text(body, detail);
             let all: Vec<String> = words.lines().flat_map(|l| text::wrap(l, width)).collect();
-            // The newest log lines are the last.
+            // Show the end of logs and changes, where the newest lines are.
             let skip = if is_lines { all.len().saturating_sub(usize::from(rest.height)) } else { 0 };
             for (row, l) in all.iter().skip(skip).take(usize::from(rest.height)).enumerate() {
                 put(frame.buffer_mut(), rest, row, &Line::from(l.clone()), None);
@@ -300,7 +331,7 @@ fn one(incident: &Incident, record: &EvidenceRecord, body: Option<&Body>, theme:
             frame.buffer_mut(),
             rest,
             0,
-            &Line::from(Span::styled("the body is not in this store", theme.style(Meaning::Muted))),
+            &Line::from(Span::styled("The data of this evidence item is not in this store.", theme.style(Meaning::Muted))),
             None,
         ),
     }

@@ -1,4 +1,4 @@
-//! A window too small for the program: what is needed, and what matters all the same.
+//! The notice in a terminal that is too small: the current incident, the number of firing alerts, and the size needed.
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -9,6 +9,7 @@ use crate::ui::theme::{Meaning, Theme};
 use crate::ui::widgets::put;
 use crate::ui::{MIN_SIZE, text};
 
+/// Draws the notice.
 pub fn render(model: &Model, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     let mut lines = Vec::new();
     let room = model.room.as_ref().and_then(|r| r.incident.as_ref()).map(|i| i.head.clone());
@@ -18,9 +19,10 @@ pub fn render(model: &Model, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
             Span::raw(format!(" {} {}", head.id, head.title)),
         ]));
     }
-    lines.push(Line::from(format!("{} firing", model.board.counts().0)));
-    let need = format!("the window is {}x{}, at least {}x{} is needed", area.width, area.height, MIN_SIZE.0, MIN_SIZE.1);
-    lines.extend(text::wrap(&need, usize::from(area.width)).into_iter().map(Line::from));
+    lines.push(Line::from(format!("{} firing", crate::telemetry::words::count(model.board.counts().0, "alert"))));
+    let (width, height) = MIN_SIZE;
+    let notice = format!("Terminal too small: {}x{}.\nwarroom needs at least {width}x{height}.", area.width, area.height);
+    lines.extend(text::wrap(&notice, usize::from(area.width)).into_iter().map(Line::from));
     for (row, line) in lines.iter().enumerate() {
         put(frame.buffer_mut(), area, row, line, None);
     }

@@ -1,9 +1,10 @@
-//! The timeline: newest at the bottom, day by day, who and what, with evidence tags.
+//! The timeline tab: entries by day with their time, author, text and evidence tags, the newest at the bottom.
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
+use crate::app::action::Action;
 use crate::app::model::Model;
 use crate::app::room::{Room, Shown};
 use crate::incident::{ActorKind, Entry, Fact, Incident, NoteKind};
@@ -11,30 +12,45 @@ use crate::ui::theme::{Meaning, Theme};
 use crate::ui::widgets::{cited, frame as bordered, put};
 use crate::ui::{ViewCache, text};
 
+/// Draws the timeline tab.
 pub fn render(model: &Model, room: &Room, theme: &Theme, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
     let Some(incident) = &room.incident else { return };
     let shown = room.shown_entries();
     let hidden = incident.entries.len() - shown.len();
-    let more = if hidden > 0 { format!(" · {hidden} not shown (z, f)") } else { String::new() };
+    let more = if hidden > 0 {
+        let (details, kind) = (model.key(Action::Details), model.key(Action::FilterKind));
+        format!(" · {hidden} not shown ({details} details, {kind} kind)")
+    } else {
+        String::new()
+    };
     let kind = if room.shown == Shown::All { String::new() } else { format!(" · {}", room.shown.word()) };
-    // Where there is room for it, local time stands beside UTC; else its zone is named.
-    let here = Some(model.offset).filter(|o| !o.is_utc() && area.width >= 100);
-    let zone = match (model.offset.is_utc(), here) {
+    // A wide terminal shows local times next to UTC. A narrow one only names the local time zone.
+    let local = Some(model.offset).filter(|o| !o.is_utc() && area.width >= 100);
+    let zone = match (model.offset.is_utc(), local) {
         (true, _) => "UTC".to_owned(),
         (false, Some(offset)) => format!("UTC and local ({})", crate::telemetry::time::zone_label(offset)),
-        (false, None) => format!("UTC, here {}", crate::telemetry::time::zone_label(model.offset)),
+        (false, None) => format!("UTC, local {}", crate::telemetry::time::zone_label(model.offset)),
     };
     let block =
         bordered(theme, format!("Timeline {} · {zone}{kind}{more}", crate::telemetry::words::count(shown.len(), "entry")), true);
     let inner = block.inner(area);
     frame.render_widget(block, area);
+    if shown.is_empty() {
+        let words = if room.filter.is_empty() {
+            format!(" No entries of this kind. Press {} to show other kinds.", model.key(Action::FilterKind))
+        } else {
+            format!(" No entry matches the filter. Press {} to clear it.", model.key(Action::Back))
+        };
+        put(frame.buffer_mut(), inner, 0, &Line::from(Span::styled(words, theme.style(Meaning::Muted))), None);
+        return;
+    }
     let (width, height) = (usize::from(inner.width), usize::from(inner.height));
     let selected = room.entry_position();
-    // Only entries that can be seen are written out: an incident may have a hundred thousand.
+    // Lay out only the visible entries: an incident may have a hundred thousand.
     let block_of = |i: usize| -> Vec<Line<'static>> {
         let Some(entry) = shown.get(i) else { return Vec::new() };
         let before = i.checked_sub(1).and_then(|b| shown.get(b)).map(|e| e.at.date());
-        lines_of(incident, entry, before.as_deref(), here, theme, width)
+        entry_lines(incident, entry, before.as_deref(), local, theme, width)
     };
     let mut first = cache.first("timeline").min(shown.len().saturating_sub(1));
     if selected < first || selected - first > height {
@@ -53,7 +69,7 @@ pub fn render(model: &Model, room: &Room, theme: &Theme, cache: &mut ViewCache, 
         blocks.push_back(block);
         next += 1;
     }
-    // At the end of the story the screen is filled from above.
+    // At the end of the timeline, fill the rest of the screen with earlier entries.
     while total < height && first > 0 {
         let block = block_of(first - 1);
         if total + block.len() > height {
@@ -67,7 +83,7 @@ pub fn render(model: &Model, room: &Room, theme: &Theme, cache: &mut ViewCache, 
     let mut row = 0;
     for (n, block) in blocks.iter().enumerate() {
         for (k, line) in block.iter().enumerate() {
-            // A line that separates days belongs to no entry.
+            // A day separator is not part of the selected entry.
             let is_day = k == 0 && line.spans.len() == 1 && block.len() > 1;
             let style = (first + n == selected && !is_day).then(|| theme.style(Meaning::Selection));
             put(frame.buffer_mut(), inner, row, line, style);
@@ -76,12 +92,13 @@ pub fn render(model: &Model, room: &Room, theme: &Theme, cache: &mut ViewCache, 
     }
 }
 
-/// An entry as lines, with a separator before it where a day begins.
-fn lines_of(
+/// The lines of an entry, with a day separator before them if the previous entry has another date. `before` is the date of
+/// the previous entry, and `local` the local time zone if local times are shown.
+fn entry_lines(
     incident: &Incident,
     entry: &Entry,
     before: Option<&str>,
-    here: Option<time::UtcOffset>,
+    local: Option<time::UtcOffset>,
     theme: &Theme,
     width: usize,
 ) -> Vec<Line<'static>> {
@@ -96,18 +113,18 @@ fn lines_of(
         ActorKind::Ai => ("AI", Meaning::Ai),
         ActorKind::System => ("·", Meaning::Muted),
     };
-    let said = incident.entry_text(entry);
-    let tags = entry.evidence_tags(&said);
-    let back = if entry.is_backdated() { " (backdated)" } else { "" };
-    let waits = if entry.is_unsynced() { " ↯" } else { "" };
-    let mut body = format!("{said}{tags}{back}{waits}");
+    let entry_text = incident.entry_text(entry);
+    let tags = entry.evidence_tags(&entry_text);
+    let backdated = if entry.is_backdated() { " (backdated)" } else { "" };
+    let unsynced = if entry.is_unsynced() { " ↯" } else { "" };
+    let mut body = format!("{entry_text}{tags}{backdated}{unsynced}");
     if let Fact::Note { note_kind: NoteKind::Hypothesis, .. } = entry.fact
         && let Some(h) = incident.hypotheses.iter().find(|h| h.seq == entry.seq)
     {
         body.push_str(&format!(" ({})", h.state()));
     }
-    let local = here.map(|o| format!(" ({})", entry.at.clock(o).get(..5).unwrap_or(""))).unwrap_or_default();
-    let head = format!("{}{local} {} ", entry.at.clock(time::UtcOffset::UTC), text::pad(mark, 2));
+    let local_time = local.map(|o| format!(" ({})", entry.at.clock(o).get(..5).unwrap_or(""))).unwrap_or_default();
+    let head = format!("{}{local_time} {} ", entry.at.clock(time::UtcOffset::UTC), text::pad(mark, 2));
     let who = format!("{} ", text::pad(&entry.actor.name, 10));
     let indent = text::width(&head) + text::width(&who);
     for (n, part) in text::wrap(&body, width.saturating_sub(indent + 1).max(20)).iter().enumerate() {

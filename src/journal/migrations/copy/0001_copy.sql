@@ -1,6 +1,6 @@
--- The copy that a machine keeps of a shared store, and what waits to be merged into it.
+-- A machine's copy of a shared store, and the entries that are waiting to be merged into it.
 
--- As the shared store has it.
+-- The incidents as in the shared store. `head` is the summary as JSON.
 CREATE TABLE incident (
     number    INTEGER PRIMARY KEY,
     head      TEXT NOT NULL,
@@ -8,7 +8,7 @@ CREATE TABLE incident (
     last_hash TEXT NOT NULL
 ) STRICT;
 
--- Entries of incidents that are open or were read here, byte for byte.
+-- The entries of incidents that are open or have been read on this machine, byte for byte.
 CREATE TABLE entry (
     incident INTEGER NOT NULL,
     seq      INTEGER NOT NULL,
@@ -22,8 +22,8 @@ CREATE TABLE body (
     zstd   BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- Entries that the shared store does not have yet, in the order in which they were made. `incident` is a number of the
--- shared store, or a local one; `fact` is redacted JSON.
+-- Entries that the shared store does not have yet, in the order in which they were written. `incident` is a number of the
+-- shared store or a local number; `fact` is redacted JSON.
 CREATE TABLE outbox (
     place       INTEGER PRIMARY KEY AUTOINCREMENT,
     uid         TEXT NOT NULL UNIQUE,
@@ -34,25 +34,26 @@ CREATE TABLE outbox (
     fact        TEXT NOT NULL
 ) STRICT;
 
--- What every local id became: EL1 → E7, AL2 → A4, INC-L1 → INC-9, L3 → 12. Kept for ever: somebody may write of EL1 later.
+-- The final number of each local id: EL1 → E7, AL2 → A4, INC-L1 → INC-9, L3 → 12. Never deleted, because later texts may
+-- refer to EL1.
 CREATE TABLE renumbered (
     local TEXT PRIMARY KEY,
     given TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- Which shared store this is a copy of.
+-- The id of the shared store that this is a copy of.
 CREATE TABLE meta (
     key   TEXT PRIMARY KEY,
     value TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- Which number a local incident got.
+-- The final number of each local incident.
 CREATE TABLE alias (
     local  INTEGER PRIMARY KEY,
     number INTEGER NOT NULL
 ) STRICT;
 
--- The next local numbers; they are never given twice.
+-- The next local numbers. No number is assigned twice.
 CREATE TABLE counter (
     name TEXT PRIMARY KEY,
     next INTEGER NOT NULL

@@ -1,5 +1,5 @@
--- The same tables as in the SQLite store; see there. `uid` is given by the writer before the commit is tried, so that a
--- commit whose answer was lost is known again and not made twice.
+-- The same tables as in the SQLite store; see its comments. The writer assigns `uid` before the commit, so that a commit
+-- whose answer was lost is recognized and not repeated.
 CREATE TABLE warroom.incident (
     number        BIGINT PRIMARY KEY,
     head          TEXT NOT NULL,
@@ -9,7 +9,7 @@ CREATE TABLE warroom.incident (
     next_action   BIGINT NOT NULL
 );
 
--- `text` is what the hash is taken over: text and not jsonb, which would write it anew.
+-- `text` is the hashed text. Its type is not jsonb, because jsonb does not keep the exact text.
 CREATE TABLE warroom.entry (
     incident BIGINT NOT NULL,
     seq      BIGINT NOT NULL,
@@ -43,7 +43,7 @@ CREATE TABLE warroom.number (
     spoken BIGINT NOT NULL
 );
 
--- Who is in which room now. Not a fact: it need not survive anything.
+-- Who has which incident open at the moment. Unlogged, because it does not have to survive a crash.
 CREATE UNLOGGED TABLE warroom.presence (
     session  TEXT PRIMARY KEY,
     name     TEXT NOT NULL,

@@ -1,4 +1,4 @@
--- One row an incident: its head as a list shows it (made of the entries, see incident::Summary) and the next numbers.
+-- One row per incident: its summary for lists (derived from the entries, see incident::Summary) and the next numbers.
 CREATE TABLE incident (
     number        INTEGER PRIMARY KEY,
     head          TEXT NOT NULL,
@@ -8,7 +8,7 @@ CREATE TABLE incident (
     next_action   INTEGER NOT NULL
 ) STRICT;
 
--- The facts. `text` is what the hash is taken over; nothing is ever updated or deleted here.
+-- The entries. `text` is the hashed text. Rows are never updated, and are deleted only by a purge.
 CREATE TABLE entry (
     incident INTEGER NOT NULL,
     seq      INTEGER NOT NULL,
@@ -17,13 +17,13 @@ CREATE TABLE entry (
     PRIMARY KEY (incident, seq)
 ) STRICT, WITHOUT ROWID;
 
--- Evidence bodies by digest, zstd-compressed JSON. Two incidents may share one.
+-- Evidence bodies by digest, as zstd-compressed JSON. Incidents can share a body.
 CREATE TABLE body (
     digest TEXT PRIMARY KEY,
     zstd   BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- Which evidence number stands for which source, query, window and digest.
+-- The number of each evidence item by its identity, a hash of source, query, window and digest.
 CREATE TABLE evidence (
     incident INTEGER NOT NULL,
     identity TEXT NOT NULL,

@@ -1,5 +1,5 @@
--- Facts of this version (gates, exit criteria, undo, merging) are unknown to older programs: the number of this step keeps
--- them away. What was purged leaves its number and the end of its chain behind, so that no number is given twice.
+-- Older versions do not know the facts of this version (gates, exit criteria, undo, merging); the number of this step keeps
+-- them from opening the file. Purged incidents leave their number and the end of their chain, so that no number is reused.
 CREATE TABLE purged (
     number    INTEGER PRIMARY KEY,
     last_seq  INTEGER NOT NULL,
@@ -7,8 +7,8 @@ CREATE TABLE purged (
     note      TEXT NOT NULL
 ) STRICT;
 
--- Every number that was given or came with a bundle (`spoken` = 0), so that an incident that vanished is missed; and those
--- that an imported incident only speaks of (`spoken` = 1), so that they are not given to another.
+-- All numbers that were assigned or imported (`spoken` = 0), so that a missing incident is noticed, and the numbers that
+-- imported incidents only mention (`spoken` = 1), so that they are not assigned to other incidents.
 CREATE TABLE number (
     number INTEGER PRIMARY KEY,
     spoken INTEGER NOT NULL

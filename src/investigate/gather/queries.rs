@@ -1,32 +1,32 @@
-//! Which queries an investigation asks of a metrics backend, beside the alerts' own expressions: request rate, errors and
-//! latency where metrics with the usual names exist, and the gauges and counters of the affected services.
+//! Which queries an investigation sends to a metrics backend, besides the expressions of the alerts: request rate, errors and latency
+//! where metrics with the usual names exist, and the gauges and counters of the affected services.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::telemetry::Labels;
 
-/// A query with what its series mean.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// A query and what its series mean.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct MetricQuery {
-    /// Lower is asked and shown first.
+    /// A lower rank is asked and shown first.
     pub rank: u8,
     pub title: String,
     pub unit: &'static str,
     pub query: String,
-    /// Kept as evidence even when nothing moved.
+    /// Kept as evidence even if nothing changed.
     pub always: bool,
     pub role: Role,
 }
 
-/// What a query's series tell.
+/// What the series of a query measure.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
-    /// A level that may move.
+    /// A level, which may change.
     #[default]
     Level,
-    /// When a process started, in Unix seconds: another value is a restart.
+    /// When a process started, in Unix seconds; a change is a restart.
     Start,
-    /// 1 for the version that runs: another label is a deploy.
+    /// 1 for the running version; another label value is a deploy.
     Version,
     /// A number that changes with each deploy.
     Generation,
@@ -34,19 +34,18 @@ pub enum Role {
     Restarts,
     /// How full something is, 0 to 1.
     Share,
-    /// When something ends, in Unix seconds.
+    /// When something expires, in Unix seconds.
     Expiry,
-    /// The share of failed requests over one of [`BURNS`]' windows.
+    /// The share of failed requests over one of the windows of [`BURNS`].
     Failed(&'static str),
-    /// Who calls whom, in two labels: the callee in one of [`CALLEES`], the caller in the other.
+    /// Calls between services: the callee in one of [`CALLEES`], the caller in the other label.
     Calls,
 }
 
-/// Metrics of clients that are asked whom they call, of one label.
+/// Client metrics that are queried for calls, per callee label.
 const MAX_CLIENTS: usize = 4;
 
-/// Labels that name the one who is called: of service graphs (`client` calls `server`), of the meshes, and of clients' own
-/// metrics.
+/// Labels that name the callee: of service graphs (`client` calls `server`), of service meshes, and of client metrics.
 pub const CALLEES: [&str; 12] = [
     "server",
     "destination_workload",
@@ -62,13 +61,12 @@ pub const CALLEES: [&str; 12] = [
     "peer",
 ];
 
-/// Long window, short window, and the burn rate from which on both page (Google SRE workbook, chapter 5: 2 % of the budget of 30
+/// Long window, short window, and the burn rate from which both page (Google SRE workbook, chapter 5: 2 % of the budget of 30
 /// days in an hour, 5 % in six).
 pub const BURNS: [(&str, &str, f64); 2] = [("1h", "5m", 14.4), ("6h", "30m", 6.0)];
 
-/// Queries that ask of the machines and the cluster beneath, whatever the services: what is full, what runs out, what was
-/// deployed. Names: node_exporter, blackbox_exporter, kubelet and kube-state-metrics.
-pub fn beneath() -> Vec<MetricQuery> {
+/// Queries about the machines and the cluster, whatever the services: what is full, what expires, what was deployed. Names: node_exporter, blackbox_exporter, kubelet and kube-state-metrics.
+pub fn infrastructure() -> Vec<MetricQuery> {
     let disks = "fstype!~\"tmpfs|ramfs|overlay|squashfs|iso9660|efivarfs\"";
     let make = |title: &str, unit, query: String, role| MetricQuery {
         rank: 7,
@@ -113,7 +111,7 @@ pub fn beneath() -> Vec<MetricQuery> {
             "max by (namespace, pod, container) (kube_pod_container_status_restarts_total)".to_owned(),
             Role::Restarts,
         ),
-        // The service graphs that Tempo and the OpenTelemetry collector make of traces, and those of Istio and Linkerd.
+        // The service graphs that Tempo and the OpenTelemetry collector derive from traces, and those of Istio and Linkerd.
         make(
             "calls",
             "",
@@ -126,16 +124,10 @@ pub fn beneath() -> Vec<MetricQuery> {
     ]
 }
 
-/// The label that names services in a label set, the first of the usual ones that any set has with one of the services.
-pub fn service_label(sets: &[Labels]) -> Option<&'static str> {
-    ["service", "service_name", "app", "app_kubernetes_io_name", "job"]
-        .into_iter()
-        .find(|l| sets.iter().any(|s| s.contains_key(*l)))
-}
 
-/// Queries over the metrics that exist. `sets` are the label sets of the services' series, `label` the one that names the
-/// service, `services` those to look at, `rate` the range of a rate such as `1m`. At most `most` levels, the telling ones first;
-/// the second value is how many were left out.
+/// Queries over the metrics that exist. `sets` are the label sets of the services' series, `label` is the label that names the service,
+/// `services` the services to query, `rate` the range of a rate such as `1m`. At most `most` levels, the most informative first; the
+/// second value is how many were left out.
 pub fn queries(sets: &[Labels], label: &str, services: &[String], rate: &str, most: usize) -> (Vec<MetricQuery>, usize) {
     let mut names: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for set in sets {
@@ -150,12 +142,12 @@ pub fn queries(sets: &[Labels], label: &str, services: &[String], rate: &str, mo
     out.dedup_by(|a, b| a.query == b.query);
     let left_out = out.len().saturating_sub(most);
     out.truncate(most);
-    // What is no level comes after, so that levels keep their numbers, and beside their bound.
-    let mut told = told(&names, label, &pick);
-    told.sort();
-    told.dedup_by(|a, b| a.query == b.query);
-    told.truncate(most);
-    out.extend(told);
+    // These come last, so that the levels keep their numbers, and do not count towards the limit.
+    let mut others = fixed_queries(&names, label, &pick);
+    others.sort();
+    others.dedup_by(|a, b| a.query == b.query);
+    others.truncate(most);
+    out.extend(others);
     (out, left_out)
 }
 
@@ -177,7 +169,7 @@ fn with(selector: &str, more: &str) -> String {
     }
 }
 
-/// Metrics of the runtime and of scraping itself: about the process, not about the service.
+/// Metrics of the language runtime and of scraping itself, which say little about the service.
 fn is_noise(name: &str) -> bool {
     [
         "go_",
@@ -200,8 +192,9 @@ fn is_noise(name: &str) -> bool {
         || matches!(name, "process_max_fds" | "process_virtual_memory_max_bytes" | "process_virtual_memory_bytes")
 }
 
-/// Queries of what is no level: starts, versions, shares of a limit, ends, and failed requests over long windows.
-fn told(names: &BTreeMap<&str, BTreeSet<&str>>, label: &str, pick: &str) -> Vec<MetricQuery> {
+/// Queries for everything that is not a level: starts, versions, shares of a limit, expiry times, calls, and failed requests over long
+/// windows.
+fn fixed_queries(names: &BTreeMap<&str, BTreeSet<&str>>, label: &str, pick: &str) -> Vec<MetricQuery> {
     let whole = with(pick, "");
     let make = |rank, title: &str, unit, query: String, role| MetricQuery {
         rank,
@@ -214,7 +207,7 @@ fn told(names: &BTreeMap<&str, BTreeSet<&str>>, label: &str, pick: &str) -> Vec<
     let mut out = Vec::new();
     let mut peers: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for (name, labels) in names {
-        // Clients that name whom they call: of all services, as who calls the failing one matters as much.
+        // Clients that name what they call, of all services: the callers of a failing service matter as much.
         if let Some(callee) = CALLEES.iter().find(|c| labels.contains(**c) && **c != label).filter(|_| !name.ends_with("_bucket"))
             && let kinds = peers.entry(callee).or_default()
             && kinds.len() < MAX_CLIENTS
@@ -233,7 +226,7 @@ fn told(names: &BTreeMap<&str, BTreeSet<&str>>, label: &str, pick: &str) -> Vec<
         } else if name.ends_with("_utilization") || name.ends_with("_usage_ratio") {
             out.push(make(4, name, "%", format!("max by ({label}) ({name}{whole})"), Role::Share));
         }
-        // What is in use of what there is.
+        // Usage next to its limit.
         for (used, ends) in [
             ("_in_use", &["_size", "_max", "_limit", "_capacity"][..]),
             ("_used", &["_total", "_max", "_limit", "_capacity"]),
@@ -242,7 +235,7 @@ fn told(names: &BTreeMap<&str, BTreeSet<&str>>, label: &str, pick: &str) -> Vec<
             let Some(base) = name.strip_suffix(used) else { continue };
             let limit = ends.iter().map(|end| format!("{base}{end}")).find(|n| names.contains_key(n.as_str()));
             if let Some(limit) = limit {
-                // Each with its own limit, the fullest of them: a full pool is not to hide behind a large one.
+                // Divided per series, then the maximum: a small full pool must not hide behind a large one.
                 let query = format!("max by ({label}) ({name}{whole} / ({limit}{whole} > 0))");
                 out.push(make(4, base, "%", query, Role::Share));
             }
@@ -290,10 +283,10 @@ fn of_metric(
         let query = format!("histogram_quantile(0.95, sum by ({label}, le) (rate({name}{whole}[{rate}])))");
         return vec![make(if is_request(base) { 2 } else { 4 }, title, unit, query, is_request(base))];
     }
-    let of_histogram = ["_count", "_sum"]
+    let is_part_of_histogram = ["_count", "_sum"]
         .iter()
         .any(|s| name.strip_suffix(s).is_some_and(|base| all.contains_key(format!("{base}_bucket").as_str())));
-    if of_histogram && !(name.ends_with("_count") && is_request(name) && !has_request_counter(all)) {
+    if is_part_of_histogram && !(name.ends_with("_count") && is_request(name) && !has_request_counter(all)) {
         return Vec::new();
     }
     if name.ends_with("_total") || name.ends_with("_count") {
@@ -383,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn red_and_saturation_come_from_the_usual_names() {
+    fn finds_rate_errors_duration_and_saturation_by_the_usual_names() {
         let sets = [
             set("http_requests_total", &["service", "code"]),
             set("http_request_duration_seconds_bucket", &["service", "le"]),

@@ -1,0 +1,243 @@
+//! What is firing: the alerts of the incident as evidence, when it began, and which labels the alerts share.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::super::clock::now;
+use super::super::set::{AlertBoard, SourceSet};
+use super::{Gathered, Request};
+use crate::analysis::relations;
+use crate::evidence::{Body, Draft};
+use crate::incident::{EvidenceKind, LinkedAlert};
+use crate::telemetry::{Alert, AlertState, Timestamp, Window, words};
+
+/// When the incident began, judged by its alerts: half a minute before the first condition held (an expression over a rate needs
+/// about that long to show it), but not in the first fifth of the window. Without alerts in the window, a third into it.
+pub(super) fn onset(request: &Request, alerts: &[Alert]) -> Timestamp {
+    let window = request.window;
+    let floor = window.start + window.length() / 5;
+    let first = alerts.iter().filter_map(|a| a.pending_since.or(a.starts_at)).min();
+    match first {
+        Some(at) if at > floor && at <= window.end => (at - Duration::from_secs(30)).max(floor),
+        _ => window.start + window.length() / 3,
+    }
+}
+
+/// A gap to report if alerts were firing before the onset: the baseline is then not a normal time.
+pub(super) fn late_window(alerts: &[Alert], onset: Timestamp) -> Option<String> {
+    let firing = alerts.iter().filter(|a| a.is_firing());
+    let first = firing.filter_map(|a| a.pending_since.or(a.starts_at)).min().filter(|first| *first <= onset)?;
+    Some(format!(
+        "the alerts began at {first}, before the period that counts as normal, so the baseline may already be bad; investigate a longer window"
+    ))
+}
+
+/// The alerts that concern the incident, as signals and as evidence: one item per source, and one for alerts that have ended.
+pub(super) fn collect(set: &SourceSet, request: &Request, board: AlertBoard) -> Gathered {
+    let mut out = Gathered::default();
+    let taken_at = now();
+    out.signals.alerts_known = board.any_source_answered();
+    let relevant = relevant(request, &board);
+    let newly_known = |a: &&Alert| request.linked.iter().any(|l| l.fingerprint == a.fingerprint && !l.verified);
+    out.verified = relevant.iter().filter(newly_known).map(LinkedAlert::from_alert).collect();
+    for source in &set.sources {
+        let Some(alerts) = source.alerts() else { continue };
+        let has_answered = board.sources.iter().any(|s| s.name == source.name() && s.error.is_none());
+        let own: Vec<Alert> = relevant.iter().filter(|a| a.source == source.name()).cloned().collect();
+        // A source that lists none of this incident's alerts is evidence only if no source lists any.
+        if !has_answered || own.is_empty() && !relevant.is_empty() {
+            continue;
+        }
+        let others = board.alerts.iter().filter(|a| a.source == source.name()).count() - own.len();
+        let summary = match own.len() {
+            0 if others == 0 => "no alert is firing".to_owned(),
+            0 => format!("none of the linked alerts is active; {others} others are"),
+            n => format!("{}: {}", words::count(n, "alert"), names(&own)),
+        };
+        let gaps = board.gaps.iter().filter(|g| g.starts_with(source.name())).cloned().collect();
+        let draft = Draft {
+            gaps,
+            window: request.window,
+            taken_at,
+            ..evidence(source.name(), alerts.query(), summary, own)
+        };
+        let key = format!("alerts/{}", source.name());
+        if out.signals.alerts_key.is_empty() {
+            out.signals.alerts_key.clone_from(&key);
+        }
+        out.drafts.push((key, draft));
+    }
+    let ended = ended(request, &board, &relevant);
+    if !ended.is_empty() {
+        let query = "linked alerts that no source lists any more, as they were when they were linked".to_owned();
+        let summary = format!("{} no longer firing: {}", words::count(ended.len(), "linked alert"), names(&ended));
+        let draft = Draft { window: request.window, taken_at, ..evidence("warroom", query, summary, ended.clone()) };
+        out.drafts.push(("alerts/ended".to_owned(), draft));
+    }
+    for report in &board.sources {
+        if let Some(error) = &report.error {
+            out.gap(format!("{}: {error}", report.name));
+        }
+        out.report(report.clone());
+    }
+    board.gaps.iter().for_each(|g| out.gap(g.clone()));
+    out.signals.alerts = relevant;
+    out.signals.alerts.extend(ended);
+    out
+}
+
+/// The linked alerts that are active; without linked alerts, everything that fires in the window.
+fn relevant(request: &Request, board: &AlertBoard) -> Vec<Alert> {
+    let linked: BTreeSet<&str> = request.linked.iter().map(|l| l.fingerprint.as_str()).collect();
+    let concerns = |a: &&Alert| match linked.is_empty() {
+        true => a.state != AlertState::Pending || a.starts_at.is_some_and(|t| request.window.contains(t)),
+        false => linked.contains(a.fingerprint.as_str()),
+    };
+    board.alerts.iter().filter(concerns).cloned().collect()
+}
+
+/// Linked alerts that no source lists any more have ended; what was known when they were linked still counts.
+fn ended(request: &Request, board: &AlertBoard, relevant: &[Alert]) -> Vec<Alert> {
+    let is_gone = |l: &&LinkedAlert| {
+        l.verified && board.any_source_answered() && !relevant.iter().any(|a| a.fingerprint == l.fingerprint)
+    };
+    request.linked.iter().filter(is_gone).map(ended_alert).collect()
+}
+
+/// Alerts as evidence, over an empty window that the caller sets.
+fn evidence(source: &str, query: String, summary: String, alerts: Vec<Alert>) -> Draft {
+    let count = u64::try_from(alerts.len()).unwrap_or(0);
+    let taken_at = now();
+    Draft {
+        kind: EvidenceKind::Alerts,
+        source: source.to_owned(),
+        query,
+        window: Window::new(taken_at, taken_at),
+        taken_at,
+        summary,
+        body: Body::Alerts { alerts },
+        gaps: Vec::new(),
+        shown: count,
+        total: count,
+    }
+}
+
+fn names(alerts: &[Alert]) -> String {
+    let name = |a: &Alert| a.service().map_or_else(|| a.name.clone(), |s| format!("{} ({s})", a.name));
+    let names: BTreeSet<String> = alerts.iter().map(name).collect();
+    let first: Vec<String> = names.iter().take(6).cloned().collect();
+    match names.len() - first.len() {
+        0 => first.join(", "),
+        more => format!("{} and {more} more", first.join(", ")),
+    }
+}
+
+/// A linked alert as an alert that has ended.
+pub(super) fn ended_alert(linked: &LinkedAlert) -> Alert {
+    Alert {
+        fingerprint: linked.fingerprint.clone(),
+        name: linked.name.clone(),
+        severity: linked.severity,
+        state: AlertState::Resolved,
+        starts_at: linked.starts_at,
+        pending_since: linked.pending_since,
+        labels: linked.labels.clone(),
+        annotations: linked.annotations.clone(),
+        source: linked.source.clone(),
+        occurrences: 1,
+        value: None,
+        silenced_by: Vec::new(),
+        inhibited_by: Vec::new(),
+        generator_url: String::new(),
+    }
+}
+
+/// Adds the labels that the alerts share, as a signal and as evidence.
+pub(super) fn relate(out: &mut Gathered, window: Window) {
+    let alerts: Vec<&Alert> = out.signals.alerts.iter().collect();
+    let found = relations::find_relations(&alerts);
+    if found.is_empty() {
+        return;
+    }
+    let by_label: BTreeMap<&str, &str> = found.iter().map(|r| (r.label.as_str(), r.value.as_str())).collect();
+    let count = u64::try_from(found.len()).unwrap_or(0);
+    let shared: Vec<String> = by_label.iter().map(|(k, v)| format!("{k}={v}")).collect();
+    let draft = Draft {
+        kind: EvidenceKind::Analysis,
+        source: "warroom".to_owned(),
+        query: "labels that alerts share".to_owned(),
+        window,
+        taken_at: now(),
+        summary: format!("the alerts share {}", shared.join(", ")),
+        body: Body::Relations { relations: found.clone() },
+        gaps: Vec::new(),
+        shown: count,
+        total: count,
+    };
+    out.signals.relations = found;
+    out.signals.relations_key = "relations".to_owned();
+    out.drafts.push(("relations".to_owned(), draft));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::incident::Matrix;
+
+    fn at(secs: i64) -> Timestamp {
+        Timestamp::from_secs(1_795_253_400 + secs)
+    }
+
+    fn request(linked: Vec<LinkedAlert>) -> Request {
+        let window = Window::new(at(0), at(1000));
+        Request { window, linked, matrix: Matrix::default(), slo: Default::default(), recorded: vec![] }
+    }
+
+    fn alert(name: &str, state: AlertState, since: i64) -> Alert {
+        let linked = LinkedAlert { starts_at: Some(at(since)), ..LinkedAlert::unverified(name) };
+        Alert { state, name: name.into(), source: "am".into(), ..ended_alert(&linked) }
+    }
+
+    #[test]
+    fn onset_is_shortly_before_the_first_alert_but_leaves_a_baseline() {
+        let firing = |since| vec![alert("A", AlertState::Firing, since)];
+        assert_eq!(onset(&request(vec![]), &firing(600)), at(570));
+        assert_eq!(onset(&request(vec![]), &firing(210)), at(200), "a fifth of the window stays normal");
+        for outside in [firing(-50), firing(1100), vec![]] {
+            assert_eq!(onset(&request(vec![]), &outside), at(333) + Duration::from_nanos(333_333_333));
+        }
+    }
+
+    #[test]
+    fn reports_alerts_that_began_before_the_baseline_ends() {
+        assert!(late_window(&[alert("A", AlertState::Firing, -50)], at(200)).unwrap().contains("longer window"));
+        assert_eq!(late_window(&[alert("A", AlertState::Firing, 300)], at(200)), None);
+        assert_eq!(late_window(&[alert("A", AlertState::Resolved, -50)], at(200)), None);
+    }
+
+    #[test]
+    fn linked_alerts_that_no_source_lists_have_ended_only_if_a_source_answered() {
+        let linked = LinkedAlert { verified: true, ..LinkedAlert::unverified("gone") };
+        let answered = AlertBoard { sources: vec![super::super::super::set::ok("am", "alertmanager")], ..AlertBoard::default() };
+        let set = SourceSet::default();
+        let found = collect(&set, &request(vec![linked.clone()]), answered);
+        assert_eq!(found.signals.alerts[0].state, AlertState::Resolved);
+        assert_eq!(found.drafts[0].1.summary, "1 linked alert no longer firing: gone");
+        let silent = collect(&set, &request(vec![linked]), AlertBoard::default());
+        assert!(silent.signals.alerts.is_empty() && silent.drafts.is_empty() && !silent.signals.alerts_known);
+    }
+
+    #[test]
+    fn an_alert_linked_by_its_fingerprint_is_verified_when_a_source_lists_it() {
+        let board = AlertBoard { alerts: vec![alert("A", AlertState::Firing, 500), alert("B", AlertState::Firing, 500)], ..AlertBoard::default() };
+        let found = collect(&SourceSet::default(), &request(vec![LinkedAlert::unverified("A")]), board);
+        assert_eq!(found.verified.iter().map(|l| l.name.as_str()).collect::<Vec<_>>(), ["A"]);
+        assert_eq!(found.signals.alerts.len(), 1, "the other alert is not part of the incident");
+    }
+
+    #[test]
+    fn names_six_alerts_and_counts_the_rest() {
+        let all: Vec<Alert> = (0..8).map(|n| alert(&format!("A{n}"), AlertState::Firing, 0)).collect();
+        assert_eq!(names(&all), "A0, A1, A2, A3, A4, A5 and 2 more");
+    }
+}

@@ -1,0 +1,269 @@
+//! Logs: error lines, patterns before and after the onset, changes that lines report, and requests followed through the lines.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::super::clock::now;
+use super::super::set::ok;
+use super::{Gathered, lines_evidence};
+use crate::analysis::findings::ChangeInput;
+use crate::analysis::log_shift::{LogComparison, request_ids};
+use crate::analysis::patterns::{self, study::Side};
+use crate::analysis::requests::RequestComparison;
+use crate::analysis::Pattern;
+use crate::analysis::suspects::SuspectContext;
+use crate::evidence::{Body, Draft, Redactor};
+use crate::incident::EvidenceKind;
+use crate::sources::{Answer, FaultKind, LogFilter, LogSource, Source, SourceError};
+use crate::telemetry::{LogLine, Timestamp, Window, clean, words};
+
+/// Lines that one source is asked for, before and after the onset each.
+const MAX_LINES: usize = 50_000;
+
+/// Error lines that one source is asked for.
+const MAX_ERROR_LINES: usize = 300;
+
+/// Patterns that are kept as evidence.
+const MAX_PATTERNS: usize = 100;
+/// The key of the evidence about followed requests.
+pub(super) const REQUESTS: &str = "requests";
+/// A pattern of more lines than this is not a single change.
+const MAX_CHANGE_LINES: u64 = 5;
+
+/// Error lines, patterns, and the changes that lines report, of one log source: nothing if it has no logs.
+pub(super) async fn collect(source: &dyn Source, window: Window, onset: Timestamp) -> Gathered {
+    let mut out = Gathered::default();
+    let Some(backend) = source.logs() else { return out };
+    let errors_only = LogFilter { bad_only: true, ..LogFilter::default() };
+    match lines(backend, &errors_only, window, MAX_ERROR_LINES).await {
+        Ok((query, answer)) => {
+            out.report(ok(source.name(), source.kind()));
+            for failure in &answer.failed {
+                out.fail(source, "part of it", &SourceError::new(FaultKind::Io, failure));
+            }
+            out.drafts.push((format!("lines/{}", source.name()), error_lines(source.name(), query, window, answer)));
+        }
+        Err(e) => out.fail(source, "error lines", &e),
+    }
+    match halves(backend, window, onset).await {
+        Ok((query, read)) => out.absorb(patterns(source.name(), query, window, onset, read)),
+        Err(e) => out.fail(source, "log lines", &e),
+    }
+    out
+}
+
+/// All lines of a window. Before and after the onset are read apart, so that a flood after it does not displace the baseline.
+async fn halves(
+    backend: &dyn LogSource,
+    window: Window,
+    onset: Timestamp,
+) -> Result<(String, Answer<Vec<LogLine>>), SourceError> {
+    let (_, mut read) = lines(backend, &LogFilter::default(), Window::new(window.start, onset), MAX_LINES).await?;
+    let (query, after) = lines(backend, &LogFilter::default(), Window::new(onset, window.end), MAX_LINES).await?;
+    // A line at the onset, and one without a time, comes with both halves.
+    read.value.extend(after.value.into_iter().filter(|l| l.at.is_some_and(|at| at > onset)));
+    read.gaps.extend(after.gaps);
+    Ok((query, read))
+}
+
+/// Lines, and the query that returned them.
+async fn lines(
+    backend: &dyn LogSource,
+    filter: &LogFilter,
+    window: Window,
+    limit: usize,
+) -> Result<(String, Answer<Vec<LogLine>>), SourceError> {
+    let query = backend.query(filter, window).await?;
+    Ok((query, backend.lines(filter, window, limit).await?))
+}
+
+/// Error lines as evidence.
+fn error_lines(source: &str, query: String, window: Window, answer: Answer<Vec<LogLine>>) -> Draft {
+    let shown = u64::try_from(answer.value.len()).unwrap_or(0);
+    let summary = match answer.value.last() {
+        None => "no error lines in the window".to_owned(),
+        Some(last) => format!(
+            "{}, the last: {}",
+            words::count(answer.total.unwrap_or(shown), "error line"),
+            // Redacted before it is cut, because half a token no longer looks like one.
+            clean::truncate(Redactor::new().text(&last.message).lines().next().unwrap_or(""), 120)
+        ),
+    };
+    lines_evidence(EvidenceKind::Logs, source, query, window, summary, answer)
+}
+
+/// Log patterns as signals and as evidence, with the lines and the changes that they report.
+fn patterns(source: &str, query: String, window: Window, onset: Timestamp, answer: Answer<Vec<LogLine>>) -> Gathered {
+    let mut out = Gathered::default();
+    let mut found = patterns::group_lines(&answer.value, onset, window);
+    out.signals.changes = reported_changes(&found, source);
+    for pattern in &mut found {
+        // Redacted here, because findings quote them cut short.
+        pattern.sample = Redactor::new().text(&pattern.sample).into_owned();
+        pattern.template = Redactor::new().text(&pattern.template).into_owned();
+    }
+    let lines = words::count(answer.value.len(), "line");
+    let new = found.iter().filter(|p| p.change == patterns::Change::New).count();
+    let total = found.len();
+    let key = format!("patterns/{source}");
+    out.signals.patterns = found.iter().map(|p| (key.clone(), p.clone())).collect();
+    out.lines = answer.value;
+    let mut gaps = answer.gaps;
+    found.truncate(MAX_PATTERNS);
+    if total > found.len() {
+        gaps.push(format!("{} more patterns are left out", total - found.len()));
+    }
+    let draft = Draft {
+        kind: EvidenceKind::Patterns,
+        source: source.to_owned(),
+        query: format!("patterns of {query}"),
+        window,
+        taken_at: now(),
+        summary: format!(
+            "{lines} in {}, {new} new since {} UTC",
+            words::count(total, "pattern"),
+            onset.clock(time::UtcOffset::UTC)
+        ),
+        shown: u64::try_from(found.len()).unwrap_or(0),
+        total: u64::try_from(total).unwrap_or(0),
+        gaps,
+        body: Body::Patterns { onset, patterns: found },
+    };
+    out.drafts.push((key, draft));
+    out
+}
+
+/// Words of a line that reports a change.
+static CHANGE_WORDS: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(
+        r"(?i)\b(deploy(ed|ing|ment)?|roll(ed|ing)?[ -]?(out|back)|config(uration)? (was )?(re)?(loaded|changed|applied|updated)|reload(ed|ing)|feature[ _-]?flag|flag \S+ (is )?(now )?(on|off|enabled|disabled|set)|migrat(ed|ing|ion)|upgrad(ed|ing)|scal(ed|ing) (up|down|to)|restart(ed|ing)?|starting( up)?|started|shutting down|listening)\b",
+    )
+    .ok()
+});
+
+/// Changes that the log reports: rare lines about a deploy, a switch, a start. At most ten.
+fn reported_changes(patterns: &[Pattern], source: &str) -> Vec<ChangeInput> {
+    let Some(change_words) = CHANGE_WORDS.as_ref() else { return Vec::new() };
+    patterns
+        .iter()
+        .filter(|p| p.count + p.baseline_count <= MAX_CHANGE_LINES && change_words.is_match(&p.template))
+        .filter_map(|p| {
+            let text = Redactor::new().text(&p.sample).into_owned();
+            Some(ChangeInput {
+                at: p.first_at?,
+                service: if p.services.len() == 1 { p.services.first().cloned() } else { None },
+                description: format!("log: '{}'", clean::truncate(text.lines().next().unwrap_or(""), 90)),
+                is_release: true,
+                key: format!("patterns/{source}"),
+            })
+        })
+        .take(10)
+        .collect()
+}
+
+/// Follows requests through the lines of all log sources, by their ids, and keeps what the logs say about each service.
+pub(super) fn follow_requests(out: &mut Gathered, window: Window, onset: Timestamp) {
+    let mut comparison = LogComparison::default();
+    for line in std::mem::take(&mut out.lines) {
+        let side = if line.at.is_some_and(|at| at <= onset) { Side::Baseline } else { Side::Incident };
+        let first = line.message.lines().next().unwrap_or("");
+        comparison.add(side, line.at, line.service.as_deref().unwrap_or(""), first.as_bytes(), request_ids(&line));
+    }
+    let found = comparison.finish();
+    let requests = found.requests;
+    if requests.requests > 0 {
+        if requests.skipped_lines > 0 {
+            out.gap(format!(
+                "{} lines of requests beyond the first {} were not followed",
+                requests.skipped_lines,
+                crate::analysis::requests::MAX_LINES
+            ));
+        }
+        for (caller, callees) in &requests.calls {
+            out.signals.calls.entry(caller.clone()).or_default().extend(callees.iter().cloned());
+        }
+        if !requests.calls.is_empty() {
+            out.signals.call_sources.push((REQUESTS.to_owned(), "the requests in the logs"));
+        }
+        out.drafts.push((REQUESTS.to_owned(), requests_evidence(&requests, window)));
+    }
+    let mut logs: BTreeMap<String, f64> = BTreeMap::new();
+    // Lines that name no service belong to none.
+    for shift in found.shifts.iter().filter(|s| !s.service.is_empty()) {
+        let most = logs.entry(shift.service.clone()).or_default();
+        *most = most.max(shift.score);
+    }
+    out.context = SuspectContext { logs, requests: requests.by_service, ..SuspectContext::default() };
+}
+
+/// Followed requests as evidence: how many, who calls whom, and which services became slower or lost requests, the largest change
+/// first.
+fn requests_evidence(requests: &RequestComparison, window: Window) -> Draft {
+    let count = words::count(requests.requests, "request");
+    let mut text = format!("{count} followed by id, {} before the onset.\n", requests.baseline_requests);
+    for (caller, callees) in &requests.calls {
+        text.push_str(&format!("{caller} calls {}.\n", words::list(callees)));
+    }
+    let mut changed: Vec<_> = requests.by_service.iter().collect();
+    changed.sort_by(|a, b| (b.1.slowdown + b.1.flow).total_cmp(&(a.1.slowdown + a.1.flow)).then_with(|| a.0.cmp(b.0)));
+    for (service, c) in changed {
+        for (size, description) in [(c.slowdown, &c.slowdown_description), (c.flow, &c.flow_description)] {
+            if size > 1.0 && !description.is_empty() {
+                text.push_str(&format!("{service}: {description}.\n"));
+            }
+        }
+    }
+    Draft {
+        kind: EvidenceKind::Analysis,
+        source: "warroom".to_owned(),
+        query: "requests followed through the logs by their trace or request ids".to_owned(),
+        window,
+        taken_at: now(),
+        summary: clean::truncate(text.lines().next().unwrap_or(""), 160),
+        body: Body::Text { text },
+        gaps: Vec::new(),
+        shown: requests.requests,
+        total: requests.requests,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::Change;
+
+    fn at(secs: i64) -> Timestamp {
+        Timestamp::from_secs(1_795_253_400 + secs)
+    }
+
+    #[test]
+    fn rare_lines_about_a_change_are_changes() {
+        let pattern = |template: &str, count| Pattern {
+            template: template.into(),
+            level: None,
+            services: vec!["shop".into()],
+            count,
+            baseline_count: 0,
+            change: Change::New,
+            first_at: Some(at(60)),
+            last_at: None,
+            sample: template.into(),
+            rate: vec![],
+            facets: Default::default(),
+        };
+        let found = reported_changes(
+            &[
+                pattern("deployed version 1.42.0", 1),
+                pattern("feature flag new-cart enabled", 1),
+                pattern("listening on <*>", 900),
+                pattern("order placed", 1),
+            ],
+            "app",
+        );
+        let descriptions: Vec<&str> = found.iter().map(|c| c.description.as_str()).collect();
+        assert_eq!(descriptions, ["log: 'deployed version 1.42.0'", "log: 'feature flag new-cart enabled'"]);
+        assert_eq!((found[0].key.as_str(), found[0].service.as_deref()), ("patterns/app", Some("shop")));
+    }
+}

@@ -1,0 +1,367 @@
+//! Levels of one metrics source: the expressions of the alerts' rules, then the usual metrics of the services.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+
+use super::super::clock::now;
+use super::super::set::ok;
+use super::queries::{self, Role};
+use super::{Gathered, Request, earlier, readings, suspects};
+use crate::analysis::expression::{self, parse_threshold};
+use crate::analysis::findings::MetricInput;
+use crate::analysis::movement::movement;
+use crate::analysis::{Direction, Movement};
+use crate::evidence::{Body, Draft};
+use crate::incident::EvidenceKind;
+use crate::sources::{Answer, FaultKind, MetricSource, Source, SourceError, step_for};
+use crate::telemetry::series::human_measure;
+use crate::telemetry::{Alert, Labels, Rule, Series, Timestamp, Window, clean, words};
+
+/// Queries to one metrics source, besides the alerts' expressions.
+const MAX_QUERIES: usize = 40;
+
+/// Services that are queried, affected ones first.
+const MAX_SERVICES: usize = 12;
+
+/// A source without samples for longer than this at the end of the window is reported.
+const SILENT: Duration = Duration::from_mins(5);
+
+/// Series kept of one evidence item.
+const MAX_SERIES: usize = 30;
+
+/// A query, and what to make of its answer.
+pub(super) struct Question {
+    pub(super) title: String,
+    /// Empty: inferred from the query.
+    pub(super) unit: String,
+    pub(super) query: String,
+    /// Of an alert's expression: the value that it compares with.
+    threshold: Option<f64>,
+    /// Kept as evidence even if nothing changed.
+    always: bool,
+    /// The service that the series are about, where their labels name none.
+    service: Option<String>,
+    pub(super) role: Role,
+}
+
+impl From<queries::MetricQuery> for Question {
+    fn from(q: queries::MetricQuery) -> Self {
+        let queries::MetricQuery { rank: _, title, unit, query, always, role } = q;
+        Self { title, unit: unit.to_owned(), query, threshold: None, always, service: None, role }
+    }
+}
+
+/// The period that the answers are about.
+struct Seen {
+    window: Window,
+    /// Series that end here end with all others, which is not an event.
+    known_until: Timestamp,
+    onset: Timestamp,
+    /// Seconds between samples.
+    step: f64,
+}
+
+/// Everything one metrics source knows: nothing if it has no metrics.
+pub(super) async fn collect(source: &dyn Source, request: &Request, onset: Timestamp, alerts: &[Alert], most: usize) -> Gathered {
+    let Some(backend) = source.metrics() else { return Gathered::default() };
+    let window = request.window;
+    let step = step_for(window);
+    let (questions, mut out) = questions(source, backend, window, alerts, most).await;
+    let answers = join_all(questions.iter().map(|q| backend.range(&q.query, window, step))).await;
+    let known_until = known_until(&answers, window);
+    let silence = window.end.since(known_until);
+    if silence > SILENT && known_until > window.start {
+        out.gap(format!(
+            "{}: its last samples are from {} UTC, {} before the end of the window",
+            source.name(),
+            known_until.clock(time::UtcOffset::UTC),
+            crate::telemetry::time::human_duration(silence)
+        ));
+    }
+    let seen = Seen { window, known_until, onset, step };
+    let mut rates = Vec::new();
+    let mut missing = 0;
+    for (question, answer) in questions.iter().zip(answers) {
+        match answer {
+            Ok(answer) if question.role == Role::Level => out.absorb(levels(source.name(), question, answer, &seen)),
+            Ok(answer) => {
+                let (part, failed) = readings::read(source.name(), question, answer, request, step);
+                out.absorb(part);
+                rates.extend(failed);
+            }
+            Err(e) if e.kind == FaultKind::NotRecorded => {
+                missing += usize::from(question.role == Role::Level && question.threshold.is_none());
+            }
+            Err(e) => out.fail(source, &format!("`{}`", clean::truncate(&question.query, 80)), &e),
+        }
+    }
+    if missing > 0 {
+        let queries = words::count(missing, "query");
+        out.gap(format!("{}: the recording has no answer to {queries} for this window; try a narrower window", source.name()));
+    }
+    out.signals.burns = readings::burns(&rates, &out.drafts);
+    earlier::add(&mut out, source.name(), backend, window, onset, step).await;
+    out
+}
+
+/// What to ask: the expressions of the alerts' rules, the metrics of the services, and what they run on. Each query once.
+async fn questions(
+    source: &dyn Source,
+    backend: &dyn MetricSource,
+    window: Window,
+    alerts: &[Alert],
+    most: usize,
+) -> (Vec<Question>, Gathered) {
+    let mut out = Gathered::default();
+    let mut questions: Vec<Question> = Vec::new();
+    match backend.rules().await {
+        Ok(rules) => {
+            out.report(ok(source.name(), source.kind()));
+            let (expressions, gap) = expressions(&rules.value, alerts, most);
+            questions.extend(expressions);
+            gap.into_iter().for_each(|gap| out.gap(gap));
+        }
+        Err(e) => out.fail(source, "its alerting rules", &e),
+    }
+    let affected: BTreeSet<&str> = alerts.iter().filter_map(Alert::service).collect();
+    let affected: Vec<String> = affected.into_iter().map(str::to_owned).collect();
+    match service_metrics(backend, window, &affected, step_for(window)).await {
+        Ok((queries, left_out)) => {
+            if left_out > 0 {
+                out.gap(format!("{}: {left_out} more metrics of the services were not queried", source.name()));
+            }
+            questions.extend(queries.into_iter().chain(queries::infrastructure()).map(Question::from));
+        }
+        Err(e) => out.fail(source, "the series of the services", &e),
+    }
+    let mut known = BTreeSet::new();
+    questions.retain(|q| known.insert(q.query.clone()));
+    (questions, out)
+}
+
+/// The time of the newest sample of all answers, at most the end of the window. If a source lags, or a recording is over, all of its
+/// series end at once.
+fn known_until(answers: &[Result<Answer<Vec<Series>>, SourceError>], window: Window) -> Timestamp {
+    let last = |s: &Series| s.samples.last().map(|sample| sample.at);
+    let newest = answers.iter().flatten().flat_map(|a| &a.value).filter_map(last).max();
+    newest.map_or(window.end, |at| at.min(window.end))
+}
+
+/// The expressions of the rules behind the alerts, without their comparison. Those whose alerts began first come first, at most
+/// `most`; a gap says if there are more.
+fn expressions(rules: &[Rule], alerts: &[Alert], most: usize) -> (Vec<Question>, Option<String>) {
+    // When the first alert of each rule's name began. An alert whose start is unknown comes last.
+    let mut began: BTreeMap<&str, Timestamp> = BTreeMap::new();
+    for alert in alerts {
+        let at = alert.pending_since.or(alert.starts_at).unwrap_or(Timestamp::from_micros(i64::MAX));
+        began.entry(&alert.name).and_modify(|first| *first = at.min(*first)).or_insert(at);
+    }
+    let mut matching: Vec<&Rule> = rules.iter().filter(|r| began.contains_key(r.name.as_str())).collect();
+    matching.sort_by_key(|r| began.get(r.name.as_str()).copied());
+    let gap = (matching.len() > most)
+        .then(|| format!("only the first {most} of {} alert expressions to fire were queried", matching.len()));
+    let questions = matching
+        .into_iter()
+        .take(most)
+        .map(|rule| {
+            let split = parse_threshold(&rule.query);
+            let (query, limit) = split.map_or_else(|| (rule.query.clone(), None), |t| (t.series, Some(t.value)));
+            Question {
+                title: format!("expression of {}", rule.name),
+                unit: String::new(),
+                query,
+                threshold: limit,
+                always: true,
+                service: alerts.iter().find(|a| a.name == rule.name).and_then(|a| a.service().map(str::to_owned)),
+                role: Role::Level,
+            }
+        })
+        .collect();
+    (questions, gap)
+}
+
+/// Queries over the metrics that exist for the affected services and their neighbours, and how many were left out.
+async fn service_metrics(
+    backend: &dyn MetricSource,
+    window: Window,
+    affected: &[String],
+    step: f64,
+) -> Result<(Vec<queries::MetricQuery>, usize), SourceError> {
+    let mut chosen: Option<(&str, Vec<String>)> = None;
+    for label in ["service", "service_name", "app", "job"] {
+        let values = backend.label_values(label, window).await?.value;
+        if values.is_empty() {
+            continue;
+        }
+        let knows = affected.is_empty() || affected.iter().any(|a| values.contains(a));
+        if knows {
+            chosen = Some((label, values));
+            break;
+        }
+        chosen.get_or_insert((label, values));
+    }
+    let Some((label, values)) = chosen else { return Ok((Vec::new(), 0)) };
+    // Affected services first, then neighbours, which show whether the fault is everywhere.
+    let mut services: Vec<String> = affected.iter().filter(|a| values.contains(a)).cloned().collect();
+    let neighbours: Vec<String> = values.iter().filter(|v| !services.contains(v) && !v.is_empty()).cloned().collect();
+    services.extend(neighbours);
+    services.truncate(MAX_SERVICES);
+    // Sorted, so that the same services always make the same query and the same evidence.
+    services.sort();
+    let first: Vec<String> = services.iter().map(|s| regex::escape(s).replace('\\', "\\\\").replace('"', "\\\"")).collect();
+    let sets = backend.series(&format!("{{{label}=~\"{}\"}}", first.join("|")), window).await?.value;
+    // At the usual scrape interval of 15 s a minute holds four samples. Longer if steps would leave gaps between minutes.
+    let rate = if step <= 30.0 { "1m".to_owned() } else { format!("{}s", (step * 2.0) as u64) };
+    Ok(queries::queries(&sets, label, &services, &rate, MAX_QUERIES))
+}
+
+/// The levels of one answer as signals and as evidence; empty if nothing changed and the question does not ask to keep that.
+fn levels(source: &str, question: &Question, answer: Answer<Vec<Series>>, seen: &Seen) -> Gathered {
+    let mut out = Gathered::default();
+    // A series that ends together with all others has not ended by itself.
+    let known = Window { start: seen.window.start, end: seen.known_until };
+    let baseline = Window::new(seen.window.start, seen.onset);
+    let total = answer.value.len();
+    let mut moved: Vec<(Movement, Series)> = answer.value.into_iter().map(|s| (movement(&s, baseline, known), s)).collect();
+    moved.sort_by(|a, b| b.0.score.total_cmp(&a.0.score).then_with(|| a.1.labels.cmp(&b.1.labels)));
+    let has_changed = moved.iter().any(|(m, _)| m.direction != Direction::Flat);
+    if moved.is_empty() && question.threshold.is_none() || !has_changed && !question.always {
+        return out;
+    }
+    let mut gaps = answer.gaps;
+    if total > MAX_SERIES {
+        gaps.push(format!("only the {MAX_SERIES} of {total} series that changed most are kept"));
+        moved.truncate(MAX_SERIES);
+    }
+    let key = format!("metric/{source}/{}", question.query);
+    let unit = match question.unit.as_str() {
+        "" => expression::infer_unit(&question.query, question.threshold).to_owned(),
+        unit => unit.to_owned(),
+    };
+    let summary = match moved.first() {
+        None => format!("{}: no series matched", question.title),
+        Some((m, s)) => summarise(question, m, s, &unit, total),
+    };
+    for (m, s) in &moved {
+        let service = s.service().map(str::to_owned).or_else(|| question.service.clone());
+        let title = with_labels(&question.title, &s.labels);
+        // An alert's expression repeats what its parts show, so it is not a suspect of its own.
+        if question.threshold.is_none() {
+            let measured = suspects::measured((service.as_deref(), &title), &unit, s, seen.onset, m);
+            out.measured.push((measured, key.clone(), s.labels.clone()));
+        }
+        out.signals.metrics.push(MetricInput {
+            key: key.clone(),
+            service,
+            title,
+            labels: s.labels.clone(),
+            earlier: Vec::new(),
+            unit: unit.clone(),
+            movement: m.clone(),
+            is_alert_expression: question.threshold.is_some(),
+        });
+    }
+    let draft = Draft {
+        kind: EvidenceKind::Metric,
+        source: source.to_owned(),
+        query: question.query.clone(),
+        window: seen.window,
+        taken_at: now(),
+        summary,
+        shown: u64::try_from(moved.len()).unwrap_or(0),
+        total: answer.total.unwrap_or_else(|| u64::try_from(total).unwrap_or(0)),
+        body: Body::Series {
+            title: question.title.clone(),
+            unit,
+            step_secs: seen.step,
+            threshold: question.threshold,
+            series: moved.into_iter().map(|(_, s)| s).collect(),
+        },
+        gaps,
+    };
+    out.drafts.push((key, draft));
+    out
+}
+
+/// A title with the labels that distinguish the series of one query; the service is named elsewhere.
+pub(super) fn with_labels(title: &str, labels: &Labels) -> String {
+    let rest: Vec<String> = labels
+        .iter()
+        .filter(|(k, _)| !matches!(k.as_str(), "service" | "service_name" | "app" | "job" | "__name__" | "instance"))
+        .map(|(k, v)| format!("{k}={v}"))
+        .collect();
+    if rest.is_empty() { title.to_owned() } else { format!("{title} ({})", rest.join(", ")) }
+}
+
+/// One line about the series that changed most.
+fn summarise(question: &Question, m: &Movement, s: &Series, unit: &str, total: usize) -> String {
+    let factor = if unit == "%" { 100.0 } else { 1.0 };
+    let show = |v: Option<f64>| v.map_or_else(|| "no data".to_owned(), |v| human_measure(v * factor, unit));
+    let service = s.service().or(question.service.as_deref()).map(|s| format!("{s} ")).unwrap_or_default();
+    let change = match m.direction {
+        Direction::Flat => format!("steady at {}", show(m.after.or(m.before))),
+        Direction::Up | Direction::Down => format!(
+            "{} → {}{}",
+            show(m.before),
+            show(m.after),
+            m.changed_at.map(|t| format!(" from {}", t.clock(time::UtcOffset::UTC))).unwrap_or_default()
+        ),
+    };
+    let more = if total > 1 { format!(", {} other series", total - 1) } else { String::new() };
+    format!("{service}{} {change}{more}", question.title)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use super::super::alerts::ended_alert;
+    use crate::incident::LinkedAlert;
+    use crate::telemetry::Sample;
+
+    fn series(from: i64, to: i64) -> Series {
+        let samples = (from..=to).step_by(15).map(|secs| Sample { at: Timestamp::from_secs(secs), value: 4.0 }).collect();
+        Series { labels: Labels::new(), samples }
+    }
+
+    #[test]
+    fn a_series_that_ends_with_all_others_has_not_changed() {
+        let window = Window::new(Timestamp::from_secs(0), Timestamp::from_secs(1200));
+        let answers = |ends: &[i64]| -> Vec<Result<Answer<Vec<Series>>, SourceError>> {
+            ends.iter().map(|end| Ok(Answer::whole(vec![series(0, *end)]))).collect()
+        };
+        let alone = answers(&[1200, 600, 1195]);
+        assert_eq!(known_until(&alone, window), window.end);
+        let over = answers(&[600, 600]);
+        let until = known_until(&over, window);
+        assert_eq!((until, known_until(&[], window)), (Timestamp::from_secs(600), window.end));
+        let baseline = Window::new(window.start, Timestamp::from_secs(300));
+        let of = |until| movement(&series(0, 600), baseline, Window { start: window.start, end: until });
+        assert_eq!(of(window.end).direction, Direction::Down);
+        assert_eq!(of(until).direction, Direction::Flat);
+    }
+
+    #[test]
+    fn keeps_the_alert_expressions_that_fired_first() {
+        let rule = |name: &str| Rule {
+            name: name.into(),
+            query: format!("{name}_errors > 5"),
+            for_secs: 0.0,
+            labels: Labels::new(),
+            annotations: Labels::new(),
+        };
+        let alert = |name: &str, at: i64| {
+            let linked = LinkedAlert { starts_at: Some(Timestamp::from_secs(at)), ..LinkedAlert::unverified(name) };
+            Alert { name: name.into(), ..ended_alert(&linked) }
+        };
+        let rules = [rule("late"), rule("first"), rule("other"), rule("next")];
+        let alerts = [alert("late", 900), alert("next", 700), alert("first", 800), alert("first", 600)];
+        let (questions, gap) = expressions(&rules, &alerts, 2);
+        let queries: Vec<&str> = questions.iter().map(|q| q.query.as_str()).collect();
+        assert_eq!(queries, ["first_errors", "next_errors"]);
+        assert_eq!(gap.unwrap(), "only the first 2 of 3 alert expressions to fire were queried");
+        let (all, gap) = expressions(&rules, &alerts, 9);
+        assert_eq!((all.len(), gap), (3, None));
+    }
+}

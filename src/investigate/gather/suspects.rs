@@ -1,0 +1,195 @@
+//! The suspects over all series and logs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Gathered;
+use super::logs::REQUESTS;
+use crate::analysis::departure::{MeasuredSeries, Point};
+use crate::analysis::findings::{Key, SuspectInput};
+use crate::analysis::suspects::suspects;
+use crate::analysis::{Change, Direction, Movement, Pattern};
+use crate::telemetry::{Level, Series, Timestamp};
+
+/// A suspect series is at least this many spreads from normal.
+const MIN_SPREADS: f64 = 3.0;
+
+/// A suspect series has changed by at least this share of its level.
+const MIN_CHANGE: f64 = 0.05;
+
+/// A series before and after the onset. Shares become percentages, so that unit and figure agree.
+pub(super) fn measured(
+    (service, title): (Option<&str>, &str),
+    unit: &str,
+    series: &Series,
+    onset: Timestamp,
+    movement: &Movement,
+) -> MeasuredSeries {
+    let factor = if unit == "%" { 100.0 } else { 1.0 };
+    // It may have changed before the assumed onset.
+    let is_early = |s: &&crate::telemetry::Sample| s.at <= onset && movement.changed_at.is_none_or(|at| s.at < at);
+    let points = |is_normal: bool| -> Vec<Point> {
+        series.samples.iter().filter(|s| is_early(s) == is_normal).map(|s| (s.at, s.value * factor)).collect()
+    };
+    MeasuredSeries {
+        name: service.map_or_else(|| title.to_owned(), |s| format!("{s}|{title}")),
+        unit: unit.to_owned(),
+        baseline: points(true),
+        incident: points(false),
+        ended: movement.changed_at.filter(|_| movement.before.is_some() && movement.after.is_none()),
+        changed_at: movement.changed_at,
+    }
+}
+
+/// Services that the new and more frequent warnings and errors of each service name.
+fn blames(out: &Gathered) -> BTreeMap<String, BTreeSet<String>> {
+    let mut services: BTreeSet<&str> = out.signals.metrics.iter().filter_map(|m| m.service.as_deref()).collect();
+    services.extend(out.signals.patterns.iter().flat_map(|(_, p)| p.services.iter().map(String::as_str)));
+    let mut blames: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let counts = |p: &Pattern| matches!(p.change, Change::New | Change::Up) && p.level.is_none_or(|l| l >= Level::Warn);
+    for (_, p) in out.signals.patterns.iter().filter(|(_, p)| counts(p)) {
+        let is_part = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        let named = p.template.split(|c| !is_part(c)).filter(|w| services.contains(w));
+        for word in named {
+            for service in p.services.iter().filter(|s| *s != word) {
+                blames.entry(service.clone()).or_default().insert(word.to_owned());
+            }
+        }
+    }
+    blames
+}
+
+/// Callers with those of their callees whose metrics changed: a change at the caller may follow from it.
+fn called_and_moved(out: &Gathered) -> impl Iterator<Item = (&String, &String)> {
+    let moved: BTreeSet<&str> = out
+        .signals
+        .metrics
+        .iter()
+        .filter(|m| m.movement.direction != Direction::Flat && !m.is_alert_expression)
+        .filter_map(|m| m.service.as_deref())
+        .collect();
+    let calls = out.signals.calls.iter().flat_map(|(caller, callees)| callees.iter().map(move |callee| (caller, callee)));
+    calls.filter(move |(_, callee)| moved.contains(callee.as_str()))
+}
+
+/// Whether a change is large enough to matter: in a series that hardly varies, any change looks large.
+fn is_noticeable(before: Option<f64>, after: Option<f64>) -> bool {
+    let (Some(before), Some(after)) = (before, after) else { return true };
+    (after - before).abs() >= MIN_CHANGE * before.abs().max(after.abs())
+}
+
+/// Ranks the suspects over all series and logs.
+pub(super) fn rank(out: &mut Gathered) {
+    let mut blames = blames(out);
+    out.signals.blames.clone_from(&blames);
+    for (caller, callee) in called_and_moved(out) {
+        blames.entry(caller.clone()).or_default().insert(callee.clone());
+    }
+    out.context.blames = blames;
+    let measured = std::mem::take(&mut out.measured);
+    let (mut series, mut by_name) = (Vec::new(), BTreeMap::new());
+    for (mut one, key, labels) in measured {
+        // Two metrics, or two sources, may measure the same and need distinct names.
+        let (plain, mut n) = (one.name.clone(), 1);
+        while by_name.contains_key(&one.name) {
+            n += 1;
+            one.name = format!("{plain} ({n})");
+        }
+        by_name.insert(one.name.clone(), (key, labels, one.unit.clone()));
+        series.push(one);
+    }
+    let pattern_keys: Vec<Key> =
+        out.drafts.iter().map(|(key, _)| key).filter(|k| k.starts_with("patterns/")).take(1).cloned().collect();
+    out.signals.blames_key = pattern_keys.first().cloned().unwrap_or_default();
+    out.signals.suspects = suspects(&series, &out.context)
+        .into_iter()
+        // Without a lasting change, a series is mentioned only because of its service's log, or because a caller waits for it.
+        .filter(|s| {
+            (s.changed_at.is_some() && s.size >= MIN_SPREADS && is_noticeable(s.before, s.after))
+                || s.series.is_none()
+                || !s.log_change.is_empty()
+                || s.wait.is_some()
+        })
+        .map(|suspect| {
+            let source = suspect.series.as_deref().and_then(|s| by_name.get(s)).cloned();
+            let mut keys: Vec<Key> = source.iter().map(|(key, _, _)| key.clone()).collect();
+            let (labels, unit) = source.map_or_else(Default::default, |(_, labels, unit)| (labels, unit));
+            keys.extend(suspect.wait.iter().filter_map(|w| by_name.get(&w.caller_series)).map(|(key, _, _)| key.clone()));
+            if !suspect.log_change.is_empty() {
+                let is_followed = suspect.service.as_ref().is_some_and(|s| out.context.requests.contains_key(s));
+                keys.extend(if is_followed { vec![REQUESTS.to_owned()] } else { pattern_keys.clone() });
+            }
+            SuspectInput { suspect, labels, unit, keys }
+        })
+        .collect();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::findings::MetricInput;
+    use crate::telemetry::Labels;
+
+    fn at(secs: i64) -> Timestamp {
+        Timestamp::from_secs(1_795_253_400 + secs)
+    }
+
+    #[test]
+    fn a_caller_blames_the_callees_that_changed() {
+        let moved = |service: &str, direction| MetricInput {
+            key: format!("m/{service}"),
+            title: "latency p95".into(),
+            service: Some(service.into()),
+            unit: "s".into(),
+            movement: Movement { direction, score: 9.0, changed_at: None, before: None, after: None, back_at: None },
+            is_alert_expression: false,
+            labels: Labels::new(),
+            earlier: vec![],
+        };
+        let mut out = Gathered::default();
+        out.signals.metrics = vec![moved("db", Direction::Up), moved("mail", Direction::Flat)];
+        out.signals.calls = BTreeMap::from([("shop".into(), BTreeSet::from(["db".into(), "mail".into()]))]);
+        let pairs: Vec<(&String, &String)> = called_and_moved(&out).collect();
+        assert_eq!(pairs, [(&"shop".to_owned(), &"db".to_owned())]);
+        rank(&mut out);
+        assert_eq!(out.context.blames, BTreeMap::from([("shop".into(), BTreeSet::from(["db".into()]))]));
+        assert!(out.signals.blames.is_empty(), "no log line names a service");
+    }
+
+    #[test]
+    fn a_callee_that_is_only_waited_for_is_a_suspect_through_its_caller() {
+        let mut out = Gathered::default();
+        let mut add = |service: &str, title: &str, before: f64, after: f64| {
+            let level = |from: i64, n: i64, level: f64| {
+                (from..from + n).map(|k| (at(60 * k), level * if k % 2 == 0 { 1.05 } else { 0.95 })).collect()
+            };
+            let name = format!("{service}|{title}");
+            let (baseline, incident) = (level(-20, 20, before), level(0, 6, after));
+            out.measured.push((
+                MeasuredSeries { name: name.clone(), baseline, incident, ..MeasuredSeries::default() },
+                name,
+                Labels::new(),
+            ));
+        };
+        for (service, rate) in [("desk", 1.0), ("mail", 1.0), ("bank", 1.0)] {
+            add(service, "requests per second", rate, rate);
+        }
+        add("desk", "latency p95", 0.5, 2.6);
+        add("desk", "http_client_request_duration_seconds p95", 0.02, 2.1);
+        add("mail", "latency p95", 0.01, 0.01);
+        add("bank", "latency p95", 0.01, 0.01);
+        rank(&mut out);
+        let bank = out.signals.suspects.iter().find(|s| s.suspect.service.as_deref() == Some("bank")).unwrap();
+        assert!(bank.keys.contains(&"desk|http_client_request_duration_seconds p95".to_owned()), "{:?}", bank.keys);
+        let why = bank.suspect.why();
+        assert!(why.starts_with("its own metrics look normal; desk may be waiting for it"), "{why}");
+        let found = crate::analysis::findings::findings(&out.signals);
+        let finding = found.iter().find(|f| f.text.starts_with("bank is ")).unwrap();
+        assert!(finding.confidence <= 0.5 && finding.inputs == bank.keys, "{finding:?}");
+    }
+
+    #[test]
+    fn small_changes_are_not_suspects() {
+        assert!(is_noticeable(Some(1.0), Some(20.0)) && is_noticeable(Some(0.0), Some(0.1)) && is_noticeable(None, Some(3.0)));
+        assert!(!is_noticeable(Some(19.9), Some(19.93)) && !is_noticeable(Some(-4.0), Some(-4.1)));
+    }
+}
