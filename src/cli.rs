@@ -256,9 +256,9 @@ async fn report_store(desk: &Desk) {
     for notice in &status.notices {
         out::note(format!("warroom: {notice}"));
     }
-    if let Some(why) = status.stuck {
+    if let Some(why) = status.merge_failure {
         out::note(format!("warroom: {why}{waiting}"));
-    } else if let Some(why) = status.away {
+    } else if let Some(why) = status.unreachable {
         out::note(format!("warroom: the shared store is unreachable ({why}); using this machine's copy{waiting}"));
     }
 }

@@ -68,7 +68,7 @@ pub struct Import {
     /// The number of entries that were added.
     pub added: usize,
     /// The number of entries that already existed.
-    pub had: usize,
+    pub already_present: usize,
 }
 
 /// Incidents to delete permanently.
@@ -85,11 +85,11 @@ pub struct StoreStatus {
     /// The number of entries that are waiting to be merged into the shared store.
     pub unsynced: u64,
     /// Why the shared store is unreachable; `None` if it answers.
-    pub away: Option<String>,
+    pub unreachable: Option<String>,
     /// Why the store is read-only; `None` if it is writable.
     pub read_only: Option<String>,
     /// Why waiting entries cannot be merged although the shared store answers; `None` if they can.
-    pub stuck: Option<String>,
+    pub merge_failure: Option<String>,
     /// What happened to this machine's copy since the program started, such as a damaged file that was set aside.
     pub notices: Vec<String>,
 }

@@ -37,7 +37,7 @@ impl LlmError {
     /// A failure whose message may contain text from outside.
     pub(crate) fn new(message: impl AsRef<str>) -> Self {
         let cleaned = clean::line(message.as_ref());
-        let redacted = crate::evidence::Redactor::new().text(&cleaned).into_owned();
+        let redacted = crate::evidence::Redactor::new().redact_text(&cleaned).into_owned();
         Self { message: clean::truncate(&redacted, 400), remedy: None, partial: false }
     }
 }

@@ -187,7 +187,7 @@ async fn drive(
                 effect => runner.run(effect, &model),
             }
         }
-        model.shed = runner.dropped_messages();
+        model.dropped_messages = runner.dropped_messages();
         if urgent || dirty && drawn.elapsed() >= FRAME {
             terminal.draw(|f| render(&model, &theme, &mut cache, f))?;
             model.scroll_limit = cache.scroll_limit;

@@ -43,7 +43,7 @@ pub struct Answer<T> {
 
 impl<T> Answer<T> {
     /// A complete answer.
-    pub fn whole(value: T) -> Self {
+    pub fn complete(value: T) -> Self {
         Self { value, gaps: Vec::new(), failed: Vec::new(), total: None }
     }
 
@@ -54,7 +54,7 @@ impl<T> Answer<T> {
 }
 
 /// The future of an answer of a source.
-pub type Asked<'a, T> = BoxFuture<'a, Result<Answer<T>, SourceError>>;
+pub type AnswerFuture<'a, T> = BoxFuture<'a, Result<Answer<T>, SourceError>>;
 
 /// The result of checking a source, for `doctor`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,13 +109,13 @@ pub trait ChangeSource: Send + Sync {
     /// The query, for the evidence record.
     fn query(&self, window: Window) -> String;
     /// The changes within a window, oldest first.
-    fn within(&self, window: Window) -> Asked<'_, Vec<ChangeEvent>>;
+    fn within(&self, window: Window) -> AnswerFuture<'_, Vec<ChangeEvent>>;
 }
 
 /// The current alerts.
 pub trait AlertSource: Send + Sync {
     /// All pending, firing and suppressed alerts.
-    fn active(&self) -> Asked<'_, Vec<Alert>>;
+    fn active(&self) -> AnswerFuture<'_, Vec<Alert>>;
     /// The query, for the evidence record.
     fn query(&self) -> String;
 }
@@ -123,17 +123,17 @@ pub trait AlertSource: Send + Sync {
 /// Metrics by query.
 pub trait MetricSource: Send + Sync {
     /// Series over a window. `step_secs` is the step in seconds (see [`step_for`]).
-    fn range<'a>(&'a self, query: &'a str, window: Window, step_secs: f64) -> Asked<'a, Vec<Series>>;
+    fn range<'a>(&'a self, query: &'a str, window: Window, step_secs: f64) -> AnswerFuture<'a, Vec<Series>>;
     /// The label sets that match a selector within a window.
-    fn series<'a>(&'a self, selector: &'a str, window: Window) -> Asked<'a, Vec<Labels>>;
+    fn series<'a>(&'a self, selector: &'a str, window: Window) -> AnswerFuture<'a, Vec<Labels>>;
     /// The values of a label within a window, sorted.
-    fn label_values<'a>(&'a self, label: &'a str, window: Window) -> Asked<'a, Vec<String>>;
+    fn label_values<'a>(&'a self, label: &'a str, window: Window) -> AnswerFuture<'a, Vec<String>>;
     /// The alerting rules; empty if the backend has none.
-    fn rules(&self) -> Asked<'_, Vec<Rule>>;
+    fn rules(&self) -> AnswerFuture<'_, Vec<Rule>>;
 }
 
 /// The number of earlier lines that following a log starts with, per source.
-pub const READ_BACK: usize = 200;
+pub const FOLLOW_BACKLOG: usize = 200;
 
 /// A selection of log lines that every log backend can translate into its own query.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -151,7 +151,7 @@ pub trait LogSource: Send + Sync {
     /// The exact query that a filter is translated into.
     fn query<'a>(&'a self, filter: &'a LogFilter, window: Window) -> BoxFuture<'a, Result<String, SourceError>>;
     /// The newest `limit` lines of the window, oldest first.
-    fn lines<'a>(&'a self, filter: &'a LogFilter, window: Window, limit: usize) -> Asked<'a, Vec<LogLine>>;
+    fn lines<'a>(&'a self, filter: &'a LogFilter, window: Window, limit: usize) -> AnswerFuture<'a, Vec<LogLine>>;
     /// Sends the most recent lines (at most [`READ_BACK`], as a backlog batch), then new lines as they arrive, without a gap
     /// in between, until the receiver is gone. The sender never waits: lines that do not fit are dropped and counted in the
     /// next batch.

@@ -1,5 +1,5 @@
-//! The connectors against real shapes over real sockets: Loki's recorded answers, and what servers and proxies do when
-//! they are not well.
+//! Tests of the source connectors over real sockets: answers recorded from Loki, and the failures that servers and proxies
+//! produce.
 
 #[path = "support/stub.rs"]
 mod stub;
@@ -15,7 +15,7 @@ use warroom::investigate::SourceSet;
 use warroom::sources::{FaultKind, LogFilter, Source, SourceError};
 use warroom::telemetry::{AlertState, Explain, Timestamp, Window};
 
-/// A source from a configuration's text, as a user writes it.
+/// Creates a source from the text of a configuration file; `more` is added to its section.
 fn source(kind: &str, url: &str, more: &str) -> Arc<dyn Source> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("config.toml");
@@ -38,7 +38,7 @@ const RULES: &str = r#"{"status":"success","data":{"groups":[{"rules":[{"name":"
  "alerts":[{"labels":{"alertname":"HighErrorRate","service":"check\u001b[31mout","severity":"critical"},"annotations":{"summary":"17 %"},"state":"firing","activeAt":"2026-11-21T09:27:00.5Z","value":"1.72e-01"}]}]}]}}"#;
 
 #[tokio::test]
-async fn prometheus_alerts_fire_since_pending_plus_for_and_are_cleaned() {
+async fn computes_when_prometheus_alerts_fired_and_cleans_their_labels() {
     let stub = Stub::start(|_| Reply::json(RULES));
     let s = source("prometheus", &stub.url(), "");
     let alerts = s.alerts().unwrap().active().await.unwrap().value;
@@ -49,33 +49,33 @@ async fn prometheus_alerts_fire_since_pending_plus_for_and_are_cleaned() {
 }
 
 #[tokio::test]
-async fn a_proxy_that_takes_only_get_is_asked_by_get() {
+async fn falls_back_to_get_when_a_proxy_rejects_post() {
     let stub = Stub::start(|r| match r.method.as_str() {
         "POST" => Reply::new(405, "text/plain", "no POST here"),
         _ => Reply::json(
             r#"{"status":"success","warnings":["partial"],"data":{"resultType":"matrix","result":[{"metric":{"a":"b"},"values":[[1795253400,"1"],[1795253415,"NaN"],[1795253430,"+Inf"]]}]}}"#,
         ),
     });
-    // A prefix without a trailing slash is kept.
+    // The path prefix of the URL is kept, even without a trailing slash.
     let s = source("prometheus", &format!("{}/prometheus", stub.url()), "");
     for _ in 0..2 {
         let answer = s.metrics().unwrap().range("up", window(), 15.0).await.unwrap();
         assert_eq!((answer.value[0].samples.len(), answer.gaps.as_slice()), (3, &["partial".to_owned()][..]));
     }
-    let seen = stub.seen();
-    assert_eq!(seen.iter().map(|r| r.method.as_str()).collect::<Vec<_>>(), ["POST", "GET", "GET"]);
-    assert!(seen.iter().all(|r| r.path() == "/prometheus/api/v1/query_range"));
-    assert_eq!(seen[2].param("query").as_deref(), Some("up"));
+    let requests = stub.seen();
+    assert_eq!(requests.iter().map(|r| r.method.as_str()).collect::<Vec<_>>(), ["POST", "GET", "GET"]);
+    assert!(requests.iter().all(|r| r.path() == "/prometheus/api/v1/query_range"));
+    assert_eq!(requests[2].param("query").as_deref(), Some("up"));
 }
 
-async fn fault(reply: impl Fn(&stub::Request) -> Reply + Send + Sync + 'static, more: &str) -> SourceError {
+async fn query_error(reply: impl Fn(&stub::Request) -> Reply + Send + Sync + 'static, more: &str) -> SourceError {
     let stub = Stub::start(reply);
     source("prometheus", &stub.url(), more).metrics().unwrap().range("up", window(), 15.0).await.unwrap_err()
 }
 
 #[tokio::test]
-async fn each_failure_has_its_kind_and_the_servers_words() {
-    for (reply, kind, words) in [
+async fn reports_each_failure_with_its_kind_and_the_server_message() {
+    for (reply, kind, expected) in [
         (Reply::new(401, "text/plain", "no org id"), FaultKind::Unauthenticated, "no org id"),
         (
             Reply::new(400, "application/json", r#"{"status":"error","errorType":"bad_data","error":"parse error"}"#),
@@ -96,20 +96,20 @@ async fn each_failure_has_its_kind_and_the_servers_words() {
         ),
         (Reply::json("{\"status\":\"success\""), FaultKind::Malformed, "not what this API returns"),
     ] {
-        let e = fault(move |_| reply.clone(), "").await;
+        let e = query_error(move |_| reply.clone(), "").await;
         assert_eq!(e.kind, kind, "{e}");
-        assert!(e.message.contains(words), "{e}");
+        assert!(e.message.contains(expected), "{e}");
         assert!(!e.message.contains("hunter2") && !e.message.contains('\u{1b}'), "{e}");
     }
 }
 
 #[tokio::test]
-async fn a_cut_body_a_slow_server_and_a_closed_port_are_told_apart() {
-    let cut = fault(|_| Reply { cut: true, ..Reply::json("{\"status\":") }, "").await;
+async fn distinguishes_a_truncated_body_a_timeout_and_a_closed_port() {
+    let cut = query_error(|_| Reply { cut: true, ..Reply::json("{\"status\":") }, "").await;
     assert_eq!(cut.kind, FaultKind::Unreachable, "{cut}");
     let mut slow = Reply::json("{}");
     slow.chunks[0].0 = Duration::from_secs(5);
-    let slow = fault(move |_| slow.clone(), "timeout_secs = 0.3").await;
+    let slow = query_error(move |_| slow.clone(), "timeout_secs = 0.3").await;
     assert_eq!(slow.kind, FaultKind::Timeout, "{slow}");
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let s = source("prometheus", &format!("http://127.0.0.1:{port}"), "");
@@ -119,7 +119,7 @@ async fn a_cut_body_a_slow_server_and_a_closed_port_are_told_apart() {
 }
 
 #[tokio::test]
-async fn retries_honour_retry_after_and_end() {
+async fn honours_retry_after_and_limits_retries() {
     let count = Arc::new(AtomicU32::new(0));
     let calls = Arc::clone(&count);
     let stub = Stub::start(move |_| match calls.fetch_add(1, Ordering::SeqCst) {
@@ -131,8 +131,8 @@ async fn retries_honour_retry_after_and_end() {
     s.metrics().unwrap().range("up", window(), 60.0).await.unwrap();
     assert!(started.elapsed() >= Duration::from_millis(950));
     assert_eq!(count.load(Ordering::SeqCst), 2);
-    // A server that asks for an hour is not waited for, and a dead one is not asked for ever.
-    let long = fault(|_| Reply::new(503, "text/plain", "later").with("retry-after", "3600"), "").await;
+    // A `retry-after` of an hour is not waited for, and a failing server gets three requests at most.
+    let long = query_error(|_| Reply::new(503, "text/plain", "later").with("retry-after", "3600"), "").await;
     assert_eq!(long.kind, FaultKind::Server);
     let stub = Stub::start(|_| Reply::new(503, "text/plain", "down"));
     let s = source("prometheus", &stub.url(), "");
@@ -141,7 +141,7 @@ async fn retries_honour_retry_after_and_end() {
 }
 
 #[tokio::test]
-async fn credentials_go_to_the_configured_host_and_to_no_other() {
+async fn sends_credentials_only_to_the_configured_host() {
     let other = Stub::start(|_| Reply::json(RULES));
     let target = format!("{}/elsewhere", other.url());
     let first = Stub::start(move |_| Reply::new(302, "text/plain", "").with("location", &target));
@@ -163,25 +163,25 @@ async fn credentials_go_to_the_configured_host_and_to_no_other() {
 }
 
 #[tokio::test]
-async fn one_host_is_asked_four_things_at_once_at_most() {
-    let (now, most) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
-    let (n, m) = (Arc::clone(&now), Arc::clone(&most));
+async fn sends_at_most_four_concurrent_requests_to_a_host() {
+    let (in_flight, peak) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+    let (current, highest) = (Arc::clone(&in_flight), Arc::clone(&peak));
     let stub = Stub::start(move |_| {
-        m.fetch_max(n.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+        highest.fetch_max(current.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
         std::thread::sleep(Duration::from_millis(60));
-        n.fetch_sub(1, Ordering::SeqCst);
+        current.fetch_sub(1, Ordering::SeqCst);
         Reply::json(r#"{"status":"success","data":{"resultType":"matrix","result":[]}}"#)
     });
     let s = source("prometheus", &stub.url(), "");
-    let asked = (0..20).map(|_| s.metrics().unwrap().range("up", window(), 60.0));
-    for answer in futures_util::future::join_all(asked).await {
+    let requests = (0..20).map(|_| s.metrics().unwrap().range("up", window(), 60.0));
+    for answer in futures_util::future::join_all(requests).await {
         answer.unwrap();
     }
-    assert_eq!(most.load(Ordering::SeqCst), 4);
+    assert_eq!(peak.load(Ordering::SeqCst), 4);
 }
 
 #[tokio::test]
-async fn alertmanager_tells_the_silence_that_hides_an_alert() {
+async fn alertmanager_alerts_include_silences_and_inhibitions() {
     let stub = Stub::start(|r| match r.path() {
         "/am/api/v2/alerts" => Reply::json(
             r#"[{"labels":{"alertname":"A","severity":"page"},"annotations":{},"fingerprint":"f1","startsAt":"2026-11-21T09:27:00Z","endsAt":"2026-11-21T12:00:00Z","status":{"state":"suppressed","silencedBy":["s1"],"inhibitedBy":[]}},
@@ -206,7 +206,7 @@ async fn alertmanager_tells_the_silence_that_hides_an_alert() {
     assert!(e.message.contains("bad matcher format"), "{e}");
 }
 
-/// A Loki that answers what a real one answered.
+/// A stub that answers with responses recorded from a real Loki.
 fn loki() -> Stub {
     Stub::start(|r| {
         let plain = |status, name: &str| Reply::new(status, "text/plain; charset=utf-8", fixture(name));
@@ -223,7 +223,7 @@ fn loki() -> Stub {
 }
 
 #[tokio::test]
-async fn a_real_lokis_answers_become_lines_counts_and_errors() {
+async fn parses_lines_and_errors_recorded_from_loki() {
     let stub = loki();
     let s = source("loki", &stub.url(), "headers = { X-Scope-OrgID = \"tenant\" }");
     assert!(s.probe().await.unwrap().detail.starts_with("version "));
@@ -245,17 +245,17 @@ async fn a_real_lokis_answers_become_lines_counts_and_errors() {
     assert!(stub.seen().iter().all(|r| r.header("x-scope-orgid") == Some("tenant")));
 }
 
-/// A Loki that holds lines (nanoseconds and text, in the order of time) and answers pages of them as a real one does, from the
-/// newest; `there`: how many of them are there at the n-th question.
-fn loki_of(lines: Vec<(i64, String)>, there: impl Fn(u32) -> usize + Send + Sync + 'static) -> Stub {
-    let asked = AtomicU32::new(0);
+/// A stub Loki with these lines (nanoseconds and text, in time order). It returns pages that start at the newest line, as a
+/// real Loki does. `available` returns how many of the lines exist at the n-th query.
+fn loki_with(lines: Vec<(i64, String)>, available: impl Fn(u32) -> usize + Send + Sync + 'static) -> Stub {
+    let queries = AtomicU32::new(0);
     Stub::start(move |r| {
         if r.path().ends_with("/labels") {
             return Reply::json(r#"{"status":"success","data":["service"]}"#);
         }
         let number = |name: &str| r.param(name).unwrap().parse::<i64>().unwrap();
         let (start, end, limit) = (number("start"), number("end"), usize::try_from(number("limit")).unwrap());
-        let values: Vec<String> = (lines.iter().take(there(asked.fetch_add(1, Ordering::SeqCst))).rev())
+        let values: Vec<String> = (lines.iter().take(available(queries.fetch_add(1, Ordering::SeqCst))).rev())
             .filter(|(at, _)| *at >= start && *at < end)
             .take(limit)
             .map(|(at, text)| format!("[\"{at}\",\"{text}\"]"))
@@ -268,25 +268,25 @@ fn loki_of(lines: Vec<(i64, String)>, there: impl Fn(u32) -> usize + Send + Sync
 }
 
 #[tokio::test]
-async fn loki_is_paged_backwards_without_doubles() {
-    // 12,000 lines, one a millisecond, several in some nanoseconds; pages of 5,000 from the newest.
+async fn pages_backwards_through_loki_without_duplicates() {
+    // 12,000 lines, two at each millisecond; pages of 5,000 lines from the newest back.
     let base = 1_795_253_400_000_000_000_i64;
-    let stub = loki_of((0..12_000_i64).map(|i| (base + i / 2 * 1_000_000, format!("line {i}"))).collect(), |_| usize::MAX);
+    let stub = loki_with((0..12_000_i64).map(|i| (base + i / 2 * 1_000_000, format!("line {i}"))).collect(), |_| usize::MAX);
     let s = source("loki", &stub.url(), "");
     let answer = s.logs().unwrap().lines(&LogFilter::default(), window(), 20_000).await.unwrap();
     assert_eq!(answer.value.len(), 12_000);
     assert!(answer.gaps.is_empty(), "{:?}", answer.gaps);
     assert_eq!(answer.value[0].message, "line 0");
-    let some = s.logs().unwrap().lines(&LogFilter::default(), window(), 100).await.unwrap();
-    assert_eq!((some.value.len(), some.gaps.len()), (100, 1));
+    let limited = s.logs().unwrap().lines(&LogFilter::default(), window(), 100).await.unwrap();
+    assert_eq!((limited.value.len(), limited.gaps.len()), (100, 1));
 }
 
 #[tokio::test]
-async fn following_loki_begins_with_the_last_lines_and_goes_on_without_a_gap() {
+async fn following_loki_starts_with_recent_lines_and_skips_none() {
     let now = Timestamp::from(time::OffsetDateTime::now_utc()).nanos();
-    // 300 lines of the last five minutes; one more comes behind the first question.
+    // 300 lines from the last five minutes; one more exists from the second query on.
     let lines = (0..301_i64).map(|i| (now - 300_500_000_000 + i * 1_000_000_000, format!("line {i}"))).collect();
-    let stub = loki_of(lines, |question| if question == 0 { 300 } else { 301 });
+    let stub = loki_with(lines, |query| if query == 0 { 300 } else { 301 });
     let s = source("loki", &stub.url(), "");
     let (sender, mut batches) = tokio::sync::mpsc::channel(8);
     let task = tokio::spawn(async move { s.logs().unwrap().follow(&LogFilter::default(), sender).await });
@@ -300,7 +300,7 @@ async fn following_loki_begins_with_the_last_lines_and_goes_on_without_a_gap() {
 }
 
 #[tokio::test]
-async fn one_dead_source_does_not_hide_the_others() {
+async fn shows_alerts_of_other_sources_when_one_fails() {
     let alive = Stub::start(|_| Reply::json(RULES));
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let mut set = SourceSet::over(vec![source("prometheus", &alive.url(), "")]);
@@ -311,7 +311,7 @@ async fn one_dead_source_does_not_hide_the_others() {
     assert!(failed.len() == 1 && failed[0].contains("refused"), "{failed:?}");
 }
 
-/// An HTTPS server whose certificate a private authority signed; answers one request a connection.
+/// Starts an HTTPS server with this certificate that answers one request per connection; returns its port.
 async fn https(certificate: rcgen::Certificate, key: &rcgen::KeyPair) -> u16 {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio_rustls::rustls::pki_types::PrivateKeyDer;
@@ -341,7 +341,7 @@ async fn https(certificate: rcgen::Certificate, key: &rcgen::KeyPair) -> u16 {
 }
 
 #[tokio::test]
-async fn a_private_authority_is_trusted_when_named_and_only_then() {
+async fn trusts_a_private_authority_only_when_configured() {
     let authority_key = rcgen::KeyPair::generate().unwrap();
     let mut authority = rcgen::CertificateParams::new(Vec::<String>::new()).unwrap();
     authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
@@ -356,13 +356,13 @@ async fn a_private_authority_is_trusted_when_named_and_only_then() {
     std::fs::write(&ca, authority_certificate.pem()).unwrap();
     let trusted = source("prometheus", &url, &format!("tls = {{ ca_file = \"{}\" }}", ca.display()));
     assert_eq!(trusted.alerts().unwrap().active().await.unwrap().value.len(), 1);
-    let stranger = source("prometheus", &url, "").alerts().unwrap().active().await.unwrap_err();
-    assert_eq!(stranger.kind, FaultKind::Tls, "{stranger}");
-    assert!(stranger.remedy().unwrap().contains("ca_file"));
+    let untrusted = source("prometheus", &url, "").alerts().unwrap().active().await.unwrap_err();
+    assert_eq!(untrusted.kind, FaultKind::Tls, "{untrusted}");
+    assert!(untrusted.remedy().unwrap().contains("ca_file"));
 }
 
 #[tokio::test]
-async fn a_cluster_is_read_page_by_page_and_says_what_it_may_not_read() {
+async fn reads_kubernetes_lists_page_by_page_and_reports_denied_ones() {
     let list = |items: &str, more: &str| Reply::json(format!(r#"{{"metadata":{{"continue":"{more}"}},"items":{items}}}"#));
     let scaled = |at: &str| {
         format!(
@@ -380,27 +380,27 @@ async fn a_cluster_is_read_page_by_page_and_says_what_it_may_not_read() {
         _ => Reply::new(403, "application/json", r#"{"kind":"Status","message":"replicasets.apps is forbidden"}"#),
     });
     let s = source("kubernetes", &stub.url(), "");
-    let told = s.probe().await.unwrap().detail;
-    assert!(told.starts_with("Kubernetes v1.30.2; cannot read rollouts: ") && told.contains("forbidden"), "{told}");
+    let detail = s.probe().await.unwrap().detail;
+    assert!(detail.starts_with("Kubernetes v1.30.2; cannot read rollouts: ") && detail.contains("forbidden"), "{detail}");
     let window =
         Window::new(Timestamp::parse("2026-11-21T09:10:00Z").unwrap(), Timestamp::parse("2026-11-21T09:20:00Z").unwrap());
     let answer = s.changes().unwrap().within(window).await.unwrap();
-    let whats: Vec<(Option<&str>, &str)> = answer.value.iter().map(|c| (c.service.as_deref(), c.what.as_str())).collect();
-    assert_eq!(whats, [(Some("shop"), "SuccessfulRescale in prod: New size: 9"); 2]);
+    let changes: Vec<(Option<&str>, &str)> = answer.value.iter().map(|c| (c.service.as_deref(), c.what.as_str())).collect();
+    assert_eq!(changes, [(Some("shop"), "SuccessfulRescale in prod: New size: 9"); 2]);
     assert!(
         answer.gaps.len() == 2 && answer.gaps[0].contains("forbidden") && answer.gaps[1].contains("too old"),
         "{:?}",
         answer.gaps
     );
-    // Where neither may be read that is a failure, and null is an empty list.
-    let denied = fault_of("kubernetes", |_| Reply::new(403, "application/json", r#"{"message":"no"}"#)).await;
+    // If neither list may be read, the read fails. A list that is null counts as empty.
+    let denied = changes_error("kubernetes", |_| Reply::new(403, "application/json", r#"{"message":"no"}"#)).await;
     assert_eq!(denied.kind, FaultKind::Denied, "{denied}");
     let empty = Stub::start(|_| Reply::json(r#"{"metadata":{},"items":null}"#));
     let s = source("kubernetes", &empty.url(), "namespace = \"shop\"");
     assert!(s.changes().unwrap().within(window).await.unwrap().value.is_empty());
 }
 
-async fn fault_of(kind: &str, reply: impl Fn(&stub::Request) -> Reply + Send + Sync + 'static) -> SourceError {
+async fn changes_error(kind: &str, reply: impl Fn(&stub::Request) -> Reply + Send + Sync + 'static) -> SourceError {
     let stub = Stub::start(reply);
     source(kind, &stub.url(), "").changes().unwrap().within(window()).await.unwrap_err()
 }

@@ -1,4 +1,5 @@
-//! The command line's contract: shapes, exit statuses, errors, and the way from an alert to a checked answer against stubs.
+//! Tests of the command line's contract: JSON shapes, exit statuses and errors, and the steps from an alert to a checked answer
+//! against stubs.
 
 #[path = "support/program.rs"]
 mod program;
@@ -16,7 +17,7 @@ fn folder() -> tempfile::TempDir {
     tempfile::tempdir().unwrap()
 }
 
-/// A configuration over the demo's recording, with a model where a URL is given.
+/// Writes a configuration that replays the demo's recording, with an assistant if `llm` is its URL; returns its path.
 fn config(folder: &Path, llm: Option<&str>, more: &str) -> String {
     let recording = Path::new(env!("CARGO_MANIFEST_DIR")).join("demo/pool-exhaustion.wrec");
     let assistant = llm.map_or_else(String::new, |url| {
@@ -29,26 +30,27 @@ fn config(folder: &Path, llm: Option<&str>, more: &str) -> String {
     path.display().to_string()
 }
 
-fn declared(folder: &Path, config: &str) -> Value {
+/// Declares INC-1 with the first alert; returns its JSON.
+fn declare(folder: &Path, config: &str) -> Value {
     let (_, alerts) = json(folder, &["--config", config, "alerts"]);
-    let print = alerts["alerts"][0]["fingerprint"].as_str().unwrap().to_owned();
-    json(folder, &["--config", config, "declare", "--title", "checkout is failing", "--severity", "SEV2", "--alert", &print]).1
+    let fingerprint = alerts["alerts"][0]["fingerprint"].as_str().unwrap().to_owned();
+    json(folder, &["--config", config, "declare", "--title", "checkout is failing", "--severity", "SEV2", "--alert", &fingerprint]).1
 }
 
 #[test]
-fn without_a_configuration_everything_still_answers() {
+fn works_without_a_configuration() {
     let f = folder();
     let (code, alerts) = json(f.path(), &["alerts"]);
     assert_eq!((code, alerts["alerts"].as_array().unwrap().len(), alerts["sources"].as_array().unwrap().len()), (0, 0, 0));
     let (code, doctor) = json(f.path(), &["doctor"]);
     assert_eq!((code, doctor["ok"].as_bool()), (0, Some(true)));
-    let (code, made) = json(f.path(), &["declare", "--title", "it broke"]);
+    let (code, incident) = json(f.path(), &["declare", "--title", "it broke"]);
     assert_eq!(
-        (code, made["id"].as_str(), made["severity"].as_str(), made["status"].as_str()),
+        (code, incident["id"].as_str(), incident["severity"].as_str(), incident["status"].as_str()),
         (0, Some("INC-1"), Some("SEV3"), Some("investigating"))
     );
     assert_eq!(stdout(&run(f.path(), &["declare", "--title", "again"])).trim(), "INC-2");
-    // Nothing was looked at: the report says so, and claims no health.
+    // Nothing was investigated: the report says so and does not claim that all is well.
     let (code, v) = json(f.path(), &["ask", "INC-1", "troubleshoot"]);
     let answer = v["answer"].as_str().unwrap();
     assert_eq!((code, v["source"].as_str()), (0, Some("rules")));
@@ -65,7 +67,7 @@ fn alerts_have_the_documented_shape() {
     for key in ["fingerprint", "name", "severity", "state", "starts_at", "labels", "annotations", "source", "occurrences"] {
         assert!(v["alerts"][0].get(key).is_some(), "{key}");
     }
-    // Prometheus and Alertmanager both know each alert: it is listed once.
+    // Prometheus and Alertmanager both report each alert; it is listed once.
     assert_eq!(v["alerts"].as_array().unwrap().len(), 5);
     let grouped: usize = v["groups"].as_array().unwrap().iter().map(|g| g["alerts"].as_array().unwrap().len()).sum();
     assert_eq!(grouped, 5);
@@ -76,11 +78,11 @@ fn alerts_have_the_documented_shape() {
 }
 
 #[test]
-fn an_incident_is_worked_on_and_shown_whole() {
+fn shows_all_changes_to_an_incident() {
     let f = folder();
     let c = config(f.path(), None, "[user]\nname = \"ben\"\n");
-    let made = declared(f.path(), &c);
-    assert_eq!(made["id"], "INC-1");
+    let incident = declare(f.path(), &c);
+    assert_eq!(incident["id"], "INC-1");
     let d = f.path();
     let ok = |args: &[&str]| {
         let output = run(d, &[&["--config", &c], args].concat());
@@ -150,24 +152,24 @@ fn an_incident_is_worked_on_and_shown_whole() {
     assert_eq!(v["resolved_at"], Value::Null);
     assert_eq!(v["action_items"][0]["state"], "done");
     let texts: Vec<&str> = v["timeline"].as_array().unwrap().iter().map(|e| e["text"].as_str().unwrap()).collect();
-    // The backdated note comes first; the secret is nowhere; the hand-over says from whom.
+    // The backdated note comes first, the secret is redacted, and the handover names the previous commander.
     assert!(texts[0].contains("it began earlier"), "{texts:?}");
     assert!(texts.iter().any(|t| t.contains("password=<redacted:secret#1>")), "{texts:?}");
     assert!(texts.iter().any(|t| t.contains("handed over from ana to cleo")), "{texts:?}");
     assert!(!String::from_utf8_lossy(&std::fs::read(d.join("journal.db-wal")).unwrap_or_default()).contains("hunter2"));
-    assert_eq!(v["timeline"][0]["actor"], "ben", "the file's name is above WARROOM_USER");
+    assert_eq!(v["timeline"][0]["actor"], "ben", "the name in the configuration file overrides WARROOM_USER");
     let (code, verify) = json(d, &["--config", &c, "verify"]);
     assert_eq!((code, verify["ok"].as_bool()), (0, Some(true)));
 }
 
 #[test]
-fn mistakes_have_their_status_and_say_what_to_do() {
+fn errors_have_an_exit_status_and_a_remedy() {
     let f = folder();
     let c = config(f.path(), None, "");
     std::fs::write(f.path().join("bad.toml"), "[[sources]]\nname = \"x\"\ntyp = \"y\"\n").unwrap();
     let bad = f.path().join("bad.toml").display().to_string();
-    declared(f.path(), &c);
-    for (args, code, words) in [
+    declare(f.path(), &c);
+    for (args, code, expected) in [
         (vec!["incident", "show", "INC-99"], 4, "warroom incident list"),
         (vec!["incident", "show", "seven"], 2, "INC-7"),
         (vec!["incident", "role", "INC-1", "commander", "x"], 0, ""),
@@ -199,7 +201,7 @@ fn mistakes_have_their_status_and_say_what_to_do() {
     ] {
         let output = run(f.path(), &args);
         assert_eq!(output.status.code(), Some(code), "{args:?}: {}", stderr(&output));
-        assert!(stderr(&output).contains(words), "{args:?}: {}", stderr(&output));
+        assert!(stderr(&output).contains(expected), "{args:?}: {}", stderr(&output));
         if code == 0 {
             continue;
         }
@@ -225,7 +227,7 @@ fn a_failed_source_makes_the_result_partial() {
     assert!(dead["error"].as_str().unwrap().contains("refused"));
     let (code, doctor) = json(f.path(), &["--config", &c, "doctor"]);
     assert_eq!((code, doctor["ok"].as_bool()), (1, Some(false)));
-    declared(f.path(), &c);
+    declare(f.path(), &c);
     let (code, v) = json(f.path(), &["--config", &c, "investigate", "INC-1"]);
     assert_eq!(code, 3);
     assert!(
@@ -235,15 +237,15 @@ fn a_failed_source_makes_the_result_partial() {
 }
 
 #[test]
-fn an_answer_is_streamed_checked_and_the_preview_is_what_was_sent() {
+fn streams_and_checks_an_answer_and_sends_exactly_the_preview() {
     let f = folder();
     let answer = "## Symptoms and impact\n\nCheckout runs out of connections [E1]. It lost 12345 orders [E1]. The moon is full. See [E99].";
     let llm = Stub::start(move |_| Reply::events(&chat_events(answer), Duration::ZERO));
     let c = config(f.path(), Some(&llm.url()), "");
-    declared(f.path(), &c);
+    declare(f.path(), &c);
     let (_, before) = json(f.path(), &["--config", &c, "ask", "INC-1", "troubleshoot", "--dry-run"]);
     assert_eq!(before["evidence"].as_array().unwrap().len(), 0);
-    assert!(llm.seen().is_empty(), "a dry run asks nobody");
+    assert!(llm.seen().is_empty(), "a dry run sends nothing");
     run(f.path(), &["--config", &c, "investigate", "INC-1"]);
     let (code, preview) = json(f.path(), &["--config", &c, "ask", "INC-1", "troubleshoot", "--dry-run"]);
     assert_eq!(code, 0);
@@ -260,16 +262,16 @@ fn an_answer_is_streamed_checked_and_the_preview_is_what_was_sent() {
     assert_eq!(llm.seen()[0].path(), "/v1/chat/completions");
     assert_eq!(sent["messages"], preview["messages"]);
     assert_eq!((sent["stream"].as_bool(), sent["model"].as_str()), (Some(true), Some("stub-model")));
-    let post = stdout(&run(f.path(), &["--config", &c, "export", "INC-1"]));
+    let postmortem = stdout(&run(f.path(), &["--config", &c, "export", "INC-1"]));
     assert!(
-        post.contains("**AI draft, not accepted by a person**") && post.contains("> Not supported: uncited: The moon is full."),
-        "{post}"
+        postmortem.contains("**AI draft, not accepted by a person**") && postmortem.contains("> Not supported: uncited: The moon is full."),
+        "{postmortem}"
     );
 }
 
 #[test]
-fn when_the_model_fails_the_rules_answer_and_say_why() {
-    for (reply, words) in [
+fn rules_answer_when_the_model_fails_and_give_the_reason() {
+    for (reply, expected) in [
         (Reply::new(500, "application/json", r#"{"error":{"message":"overloaded","code":500}}"#), "overloaded"),
         (Reply::new(401, "application/json", r#"{"error":"bad key"}"#), "api_key_env"),
         (Reply::new(200, "text/event-stream", "data: {\"error\":{\"message\":\"no memory\"}}\n\n"), "no memory"),
@@ -278,11 +280,11 @@ fn when_the_model_fails_the_rules_answer_and_say_why() {
         let f = folder();
         let llm = Stub::start(move |_| reply.clone());
         let c = config(f.path(), Some(&llm.url()), "");
-        declared(f.path(), &c);
-        // No evidence yet: asking investigates first.
+        declare(f.path(), &c);
+        // There is no evidence yet, so `ask` investigates first.
         let (code, v) = json(f.path(), &["--config", &c, "ask", "INC-1", "troubleshoot"]);
-        assert_eq!((code, v["source"].as_str(), &v["model"]), (0, Some("rules"), &Value::Null), "{words}");
-        assert!(v["fallback_reason"].as_str().unwrap().contains(words), "{words}: {}", v["fallback_reason"]);
+        assert_eq!((code, v["source"].as_str(), &v["model"]), (0, Some("rules"), &Value::Null), "{expected}");
+        assert!(v["fallback_reason"].as_str().unwrap().contains(expected), "{expected}: {}", v["fallback_reason"]);
         let answer = v["answer"].as_str().unwrap();
         assert!(answer.contains("Rule-based report") && answer.contains("db_pool_in_use"), "{answer}");
         assert!(v["claims"].as_array().unwrap().iter().all(|c| c["state"] == "supported"), "{}", v["claims"]);
@@ -290,14 +292,14 @@ fn when_the_model_fails_the_rules_answer_and_say_why() {
 }
 
 #[test]
-fn a_stream_that_breaks_keeps_its_part() {
+fn keeps_the_partial_answer_of_a_broken_stream() {
     let f = folder();
     let mut events = chat_events("The pool of checkout is exhausted [E1]. And then");
     events.truncate(6);
     let broken = Reply { cut: true, ..Reply::events(&events, Duration::ZERO) };
     let llm = Stub::start(move |_| broken.clone());
     let c = config(f.path(), Some(&llm.url()), "");
-    declared(f.path(), &c);
+    declare(f.path(), &c);
     let (code, v) = json(f.path(), &["--config", &c, "ask", "INC-1", "what is it?"]);
     assert_eq!((code, v["source"].as_str(), v["partial"].as_bool()), (0, Some("llm"), Some(true)));
     assert!(v["answer"].as_str().unwrap().starts_with("The pool of checkout"));
@@ -306,12 +308,12 @@ fn a_stream_that_breaks_keeps_its_part() {
 
 #[cfg(unix)]
 #[test]
-fn an_interrupt_cancels_and_keeps_what_came() {
+fn ctrl_c_cancels_an_answer_and_keeps_the_partial_text() {
     let f = folder();
     let events = chat_events(&"word ".repeat(400));
     let llm = Stub::start(move |_| Reply::events(&events, Duration::from_millis(50)));
     let c = config(f.path(), Some(&llm.url()), "");
-    declared(f.path(), &c);
+    declare(f.path(), &c);
     run(f.path(), &["--config", &c, "investigate", "INC-1"]);
     let child = warroom(f.path(), &["--config", &c, "ask", "INC-1", "troubleshoot", "--json"])
         .stdout(std::process::Stdio::piped())
@@ -334,25 +336,25 @@ fn an_interrupt_cancels_and_keeps_what_came() {
 }
 
 #[test]
-fn the_same_journal_exports_the_same_bytes_with_no_backend() {
+fn exports_identical_bytes_without_backends() {
     let f = folder();
     let c = config(f.path(), None, "");
-    declared(f.path(), &c);
+    declare(f.path(), &c);
     run(f.path(), &["--config", &c, "investigate", "INC-1"]);
     run(f.path(), &["--config", &c, "ask", "INC-1", "troubleshoot"]);
     for format in ["md", "json", "html"] {
         let one = run(f.path(), &["--config", &c, "export", "INC-1", "--format", format]).stdout;
         let two = run(f.path(), &["export", "INC-1", "--format", format]).stdout;
         assert!(one.len() > 3000, "{format}");
-        assert_eq!(one, two, "{format}: without sources and a second later");
+        assert_eq!(one, two, "{format}: the export depends on the sources or the time");
     }
 }
 
 #[test]
-fn evidence_keeps_its_numbers_and_its_window_can_be_chosen() {
+fn records_evidence_for_the_chosen_window() {
     let f = folder();
     let c = config(f.path(), None, "");
-    // No alert linked: everything that fires in the window is taken.
+    // No alert is linked: every alert that fires in the window is included.
     run(f.path(), &["--config", &c, "declare", "--title", "x"]);
     let (code, v) = json(f.path(), &["--config", &c, "investigate", "INC-1", "--window", "20m"]);
     assert_eq!(code, 0, "{v}");
@@ -368,16 +370,16 @@ fn evidence_keeps_its_numbers_and_its_window_can_be_chosen() {
     }
     let secs = |k: &str| warroom::telemetry::Timestamp::parse(v["window"][k].as_str().unwrap()).unwrap().secs();
     assert_eq!(secs("end") - secs("start"), 1200);
-    // Wider by much: what moved is still seen; where the recording knows no answer any more, that is said.
-    let moved = |v: &Value| v["findings"].to_string().matches("latency p95 rose").count();
+    // A much wider window still finds the change. A window that the recording does not cover is reported.
+    let rises = |v: &Value| v["findings"].to_string().matches("latency p95 rose").count();
     let (_, hour) = json(f.path(), &["--config", &c, "investigate", "INC-1", "--window", "63m"]);
-    assert!(moved(&hour) >= 1 && !hour.to_string().contains("does not hold"), "{hour}");
+    assert!(rises(&hour) >= 1 && !hour.to_string().contains("does not hold"), "{hour}");
     let (_, day) = json(f.path(), &["--config", &c, "investigate", "INC-1", "--window", "5h"]);
-    assert!(moved(&day) == 0 && day.to_string().contains("the recording does not hold the answers to"), "{day}");
+    assert!(rises(&day) == 0 && day.to_string().contains("the recording does not hold the answers to"), "{day}");
 }
 
 #[test]
-fn the_demo_goes_the_whole_way_without_a_terminal() {
+fn headless_demo_runs_from_alert_to_postmortem() {
     let f = folder();
     let out = f.path().join("out");
     let (code, v) = json(f.path(), &["demo", "--headless", "--out", &out.display().to_string()]);
@@ -412,7 +414,7 @@ fn the_demo_goes_the_whole_way_without_a_terminal() {
 }
 
 #[test]
-fn completions_and_the_manual_come_from_the_definition() {
+fn generates_completions_and_the_manual() {
     let f = folder();
     for shell in ["bash", "zsh", "fish"] {
         assert!(stdout(&run(f.path(), &["completions", shell])).contains("investigate"), "{shell}");
@@ -421,10 +423,10 @@ fn completions_and_the_manual_come_from_the_definition() {
 }
 
 #[test]
-fn a_window_holds_for_its_run_and_a_relapse_is_looked_at() {
+fn window_applies_to_one_run_and_a_relapse_clears_the_mitigation() {
     let f = folder();
     let c = config(f.path(), None, "");
-    declared(f.path(), &c);
+    declare(f.path(), &c);
     let window = |args: &[&str]| {
         let (_, v) = json(f.path(), &[&["--config", &c, "investigate", "INC-1"], args].concat());
         let at = |k: &str| warroom::telemetry::Timestamp::parse(v["window"][k].as_str().unwrap()).unwrap();
@@ -447,13 +449,13 @@ fn a_window_holds_for_its_run_and_a_relapse_is_looked_at() {
 }
 
 #[test]
-fn declaring_waits_for_no_source_that_hangs() {
+fn declares_without_waiting_for_a_hanging_source() {
     let f = folder();
     let hung = Stub::start(|_| {
         std::thread::sleep(Duration::from_secs(60));
         Reply::json("[]")
     });
-    let well = Stub::start(|_| {
+    let healthy = Stub::start(|_| {
         Reply::json(
             r#"[{"labels":{"alertname":"A"},"fingerprint":"abcd","startsAt":"2026-11-21T09:00:00Z","status":{"state":"active"}}]"#,
         )
@@ -461,7 +463,7 @@ fn declaring_waits_for_no_source_that_hangs() {
     let text = format!(
         "[[sources]]\nname = \"hung\"\ntype = \"prometheus\"\nurl = \"{}\"\n[[sources]]\nname = \"am\"\ntype = \"alertmanager\"\nurl = \"{}\"\n",
         hung.url(),
-        well.url()
+        healthy.url()
     );
     let path = f.path().join("c.toml");
     std::fs::write(&path, text).unwrap();
@@ -475,7 +477,7 @@ fn declaring_waits_for_no_source_that_hangs() {
 }
 
 #[test]
-fn an_unreadable_log_is_no_silent_log_and_secrets_never_reach_the_store() {
+fn reports_unreadable_logs_and_never_stores_secrets() {
     let f = folder();
     std::fs::write(f.path().join("broken.log.gz"), b"\x1f\x8b\x08 this is no gzip").unwrap();
     let now = warroom::telemetry::Timestamp::from(time::OffsetDateTime::now_utc()).rfc3339();
@@ -498,17 +500,17 @@ fn an_unreadable_log_is_no_silent_log_and_secrets_never_reach_the_store() {
             .any(|g| g["kind"] == "gap" && g["text"].as_str().unwrap().contains("broken.log.gz")),
         "{v}"
     );
-    let seen = [
+    let outputs = [
         v.to_string(),
         stdout(&run(f.path(), &["export", "INC-1"])),
         stdout(&run(f.path(), &["ask", "INC-1", "troubleshoot", "--dry-run", "--json"])),
     ];
-    for text in &seen {
+    for text in &outputs {
         for secret in ["ghp_a1B2", "hunter2", "ana@example.com", "bob@example.com"] {
             assert!(!text.contains(secret), "{secret}: {text}");
         }
     }
-    assert!(seen[2].contains("redacted:github-token") && seen[2].contains("redacted:secret"), "{}", seen[2]);
+    assert!(outputs[2].contains("redacted:github-token") && outputs[2].contains("redacted:secret"), "{}", outputs[2]);
     for file in ["journal.db", "journal.db-wal"] {
         let bytes = std::fs::read(f.path().join(file)).unwrap_or_default();
         assert!(!String::from_utf8_lossy(&bytes).contains("hunter2"), "{file}");
@@ -516,11 +518,11 @@ fn an_unreadable_log_is_no_silent_log_and_secrets_never_reach_the_store() {
 }
 
 #[test]
-fn what_fires_is_never_called_well() {
+fn never_reports_a_firing_service_as_unchanged() {
     let f = folder();
     let c = config(f.path(), None, "");
     run(f.path(), &["--config", &c, "declare", "--title", "late"]);
-    // A window that lies wholly within the incident.
+    // The whole window is inside the incident.
     let (_, v) = json(f.path(), &["--config", &c, "investigate", "INC-1", "--window", "5m"]);
     let findings = v["findings"].as_array().unwrap();
     assert!(
@@ -534,13 +536,13 @@ fn what_fires_is_never_called_well() {
 }
 
 #[test]
-fn several_models_can_be_named() {
+fn asks_the_selected_model() {
     let f = folder();
     let small = Stub::start(|_| Reply::events(&chat_events("Small says so [E1]."), Duration::ZERO));
     let large = Stub::start(|_| Reply::events(&chat_events("Large says so [E1]."), Duration::ZERO));
     let more = format!("[assistant.models.large]\nmodel = \"big\"\nbase_url = \"{}/v1\"\n", large.url());
     let c = config(f.path(), Some(&small.url()), &more);
-    declared(f.path(), &c);
+    declare(f.path(), &c);
     let (_, v) = json(f.path(), &["--config", &c, "ask", "INC-1", "troubleshoot", "--model", "large"]);
     assert_eq!(v["answer"], "Large says so [E1].");
     assert!(small.seen().is_empty() && large.seen()[0].body.contains("\"big\""));
@@ -552,7 +554,7 @@ fn several_models_can_be_named() {
 }
 
 #[test]
-fn action_items_are_written_as_csv_and_markdown() {
+fn lists_action_items_as_csv_and_markdown() {
     let f = folder();
     run(f.path(), &["declare", "--title", "x"]);
     run(f.path(), &["action", "add", "INC-1", "=cmd(), \"quoted\" | piped", "--owner", "ben"]);
@@ -565,41 +567,41 @@ fn action_items_are_written_as_csv_and_markdown() {
     assert!(md.ends_with("| INC-1 | A1 | =cmd(), \"quoted\" \\| piped | prevent | ben |  |  | open | follow-up |  |\n"), "{md}");
 }
 
-/// What `resolve` needs to see and cannot see keeps it open, whatever was seen before.
+/// An unreachable source leaves its gate item unchecked, whatever it answered before, so `resolve` is refused.
 #[test]
-fn a_source_that_is_silent_resolves_nothing() {
+fn refuses_to_resolve_when_an_alert_source_is_unreachable() {
     let f = folder();
     let c = config(f.path(), None, "[incident]\nmonitor_minutes = 0\n");
-    let made = declared(f.path(), &c);
-    let id = made["id"].as_str().unwrap().to_owned();
+    let incident = declare(f.path(), &c);
+    let id = incident["id"].as_str().unwrap().to_owned();
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let dead = f.path().join("dead.toml");
     std::fs::write(&dead, format!("[[sources]]\nname = \"dead\"\ntype = \"alertmanager\"\nurl = \"http://127.0.0.1:{port}\"\n"))
         .unwrap();
     let dead = dead.display().to_string();
     let refused = run(f.path(), &["--config", &dead, "incident", "resolve", &id]);
-    let said = stderr(&refused);
-    assert!(refused.status.code() == Some(1) && said.contains("not checked (dead:") && said.lines().count() <= 2, "{said}");
-    let over = json(f.path(), &["--config", &dead, "incident", "resolve", &id, "--override", "a drill"]).1;
-    let open = over["fact"]["open"].as_array().unwrap();
-    assert!(open.iter().any(|o| o == "not-checked"), "{over}");
+    let message = stderr(&refused);
+    assert!(refused.status.code() == Some(1) && message.contains("not checked (dead:") && message.lines().count() <= 2, "{message}");
+    let overridden = json(f.path(), &["--config", &dead, "incident", "resolve", &id, "--override", "a drill"]).1;
+    let open = overridden["fact"]["open"].as_array().unwrap();
+    assert!(open.iter().any(|o| o == "not-checked"), "{overridden}");
 }
 
-/// What was done, by a pipeline's own words, a repository and a cluster, stands beside what the metrics tell of it.
+/// Changes reported by a pipeline, a repository and a cluster are listed together with the changes found in the metrics.
 #[test]
-fn what_was_changed_is_told_by_webhooks_git_and_kubernetes() {
+fn lists_changes_from_webhooks_git_and_kubernetes() {
     use warroom::telemetry::Timestamp;
     let f = folder();
     let changes = |v: &Value| -> Vec<Value> {
         v["findings"].as_array().unwrap().iter().filter(|f| f["kind"] == "change").cloned().collect()
     };
     let c = config(f.path(), None, "");
-    declared(f.path(), &c);
+    declare(f.path(), &c);
     let (_, v) = json(f.path(), &["--config", &c, "investigate", "INC-1"]);
     let before = changes(&v);
     let title = before[0]["title"].as_str().unwrap();
     assert!(title.starts_with("checkout version 1.41.3 → 1.42.0 at "), "{title}");
-    // The moment of the release, from its clock: the recording is played as if it ended now.
+    // The time of the release. The title has only its time of day, and the recording is replayed as if it ended now.
     let clock = title.split(" at ").nth(1).and_then(|t| t.split([',', ' ']).next()).unwrap();
     let end = Timestamp::parse(v["window"]["end"].as_str().unwrap()).unwrap();
     let day = |back: i64| {
@@ -617,7 +619,7 @@ fn what_was_changed_is_told_by_webhooks_git_and_kubernetes() {
         ),
         format!(r#"{{"at":"{}","service":"mail","what":"flag digest on, password=hunter2"}}"#, at(60)),
     ];
-    // Before the window, which begins ten minutes before the alerts, and still within the hour in which a deploy may bite.
+    // `early` is before the window, which starts ten minutes before the alerts, but recent enough to matter; `too_early` is not.
     let early = format!(r#"{{"at":"{}","service":"cart","version":"7"}}"#, at(-2400));
     let too_early = format!(r#"{{"at":"{}","service":"cart","version":"6"}}"#, at(-9000));
     std::fs::write(&deploys, [&lines[..], &[early, too_early]].concat().join("\n")).unwrap();
@@ -654,7 +656,7 @@ fn what_was_changed_is_told_by_webhooks_git_and_kubernetes() {
         cluster.url()
     );
     let c = config(f.path(), None, &more);
-    // What people put on record is a change as well, unless it was taken back.
+    // Events that people record count as changes too, unless they are undone.
     run(f.path(), &["incident", "event", "INC-1", "flag-changed", "retry on for gateway", "--at", &at(-400)]);
     run(f.path(), &["incident", "event", "INC-1", "deploy-detected", "never was", "--at", &at(-300)]);
     run(f.path(), &["incident", "undo", "INC-1"]);
@@ -662,7 +664,7 @@ fn what_was_changed_is_told_by_webhooks_git_and_kubernetes() {
     assert_eq!(code, 0, "{v}");
     let found = changes(&v);
     let titles: Vec<&str> = found.iter().map(|f| f["title"].as_str().unwrap()).collect();
-    // One deed that two sources tell is one change, with the evidence of both; it is still the first.
+    // A deploy that two sources report is one change, with the evidence of both. It is still listed first.
     let text = found[0]["text"].as_str().unwrap();
     assert!(
         titles[0].starts_with("checkout ")
@@ -688,14 +690,14 @@ fn what_was_changed_is_told_by_webhooks_git_and_kubernetes() {
     let evidence: Vec<&Value> = shown["evidence"].as_array().unwrap().iter().filter(|e| e["kind"] == "changes").collect();
     assert_eq!(evidence.len(), 4, "{shown}");
     let cluster = evidence.iter().find(|e| e["source"] == "k8s").unwrap();
-    assert_eq!(cluster["complete"], false, "the list that may not be read is missing: {cluster}");
-    let whole = stdout(&run(f.path(), &["export", "INC-1"]));
-    assert!(whole.contains("v1.42.0 deployed to production by ada"), "the export names it");
+    assert_eq!(cluster["complete"], false, "one list was denied, so the evidence is incomplete: {cluster}");
+    let report = stdout(&run(f.path(), &["export", "INC-1"]));
+    assert!(report.contains("v1.42.0 deployed to production by ada"), "the export names the deploy");
 }
 
 #[cfg(unix)]
 #[test]
-fn one_ctrl_c_ends_an_investigation_with_what_was_answered() {
+fn ctrl_c_ends_an_investigation_and_keeps_the_answers() {
     let f = folder();
     let log = f.path().join("checkout.log");
     let now = warroom::telemetry::Timestamp::from(time::OffsetDateTime::now_utc());
@@ -730,8 +732,8 @@ fn one_ctrl_c_ends_an_investigation_with_what_was_answered() {
     rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
     let output = child.wait_with_output().unwrap();
     let v: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {output:?}"));
-    let of = |name: &str| v["sources"].as_array().unwrap().iter().find(|s| s["name"] == name).cloned().unwrap_or_default();
-    assert_eq!((output.status.code(), of("files")["status"].as_str()), (Some(3), Some("ok")), "{v}");
-    assert!(of("prom")["error"].as_str().unwrap().contains("stopped"), "{v}");
+    let source = |name: &str| v["sources"].as_array().unwrap().iter().find(|s| s["name"] == name).cloned().unwrap_or_default();
+    assert_eq!((output.status.code(), source("files")["status"].as_str()), (Some(3), Some("ok")), "{v}");
+    assert!(source("prom")["error"].as_str().unwrap().contains("stopped"), "{v}");
     assert!(v["findings"].to_string().contains("pool exhausted"), "{v}");
 }

@@ -1,5 +1,5 @@
-//! This machine's copy of a team's store: opened by many processes at once, and replaced when it is damaged, without losing what waits in
-//! its outbox.
+//! Tests of the local copy of a shared store: many processes open it at the same time, and a damaged copy is replaced without
+//! losing the entries in its outbox.
 
 #![cfg(unix)]
 
@@ -21,15 +21,15 @@ use warroom::incident::IncidentId;
 use warroom::journal::Store;
 use warroom::journal::team::TeamStore;
 
-/// The program on a team's store; its copy is in `folder`.
-fn on_team(pg: &Pg, folder: &Path, args: &[&str]) -> Command {
+/// A command for the program on a shared store, with the local copy in `folder`.
+fn team_command(pg: &Pg, folder: &Path, args: &[&str]) -> Command {
     let mut command = warroom(folder, args);
     command.env("WARROOM_STORE", pg.url()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
 
 fn run(pg: &Pg, folder: &Path, args: &[&str]) -> Output {
-    on_team(pg, folder, args).output().unwrap()
+    team_command(pg, folder, args).output().unwrap()
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {
@@ -44,7 +44,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// The files of this machine's copy, oldest first; a damaged one is followed by another.
+/// The files of the local copy, oldest first; a damaged file stays beside its replacement.
 fn copies(folder: &Path) -> Vec<PathBuf> {
     let is_copy =
         |p: &PathBuf| p.file_name().unwrap().to_str().unwrap().starts_with("team-") && p.extension().is_some_and(|e| e == "db");
@@ -53,7 +53,7 @@ fn copies(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// This machine's copy, folded into one file.
+/// The newest file of the local copy, with its write-ahead log merged into it.
 fn copy(folder: &Path) -> PathBuf {
     let path = copies(folder).pop().expect("a copy");
     rusqlite::Connection::open(&path).unwrap().pragma_update(None, "journal_mode", "DELETE").unwrap();
@@ -66,7 +66,7 @@ fn overwrite(path: &Path, at: u64, bytes: &[u8]) {
     file.write_all(bytes).unwrap();
 }
 
-/// The page on which a table begins, and the size of pages.
+/// The offset of a table's root page in the file, and the page size; both in bytes.
 fn root_page(path: &Path, table: &str) -> (u64, u64) {
     let connection = rusqlite::Connection::open(path).unwrap();
     let root: i64 = connection.query_row("SELECT rootpage FROM sqlite_master WHERE name = ?1", [table], |r| r.get(0)).unwrap();
@@ -82,23 +82,24 @@ fn all_succeed(children: Vec<Child>) -> Vec<Output> {
     outputs
 }
 
-fn eight(pg: &Pg, folder: &Path, args: impl Fn(usize) -> Vec<String>) -> Vec<Output> {
+/// Runs eight processes at the same time; all must succeed.
+fn run_eight(pg: &Pg, folder: &Path, args: impl Fn(usize) -> Vec<String>) -> Vec<Output> {
     let spawn = |n| {
         let args = args(n);
-        on_team(pg, folder, &args.iter().map(String::as_str).collect::<Vec<_>>()).spawn().unwrap()
+        team_command(pg, folder, &args.iter().map(String::as_str).collect::<Vec<_>>()).spawn().unwrap()
     };
     all_succeed((0..8).map(spawn).collect())
 }
 
 #[test]
-fn eight_processes_open_a_new_copy_at_once() {
+fn eight_processes_create_a_copy_at_the_same_time() {
     let pg = Pg::start();
     let declared = run(&pg, tempfile::tempdir().unwrap().path(), &["declare", "--title", "checkout is failing"]);
     assert!(declared.status.success(), "{}", stderr(&declared));
     for _ in 0..3 {
         let folder = tempfile::tempdir().unwrap();
-        eight(&pg, folder.path(), |n| ["incident", "note", "INC-1", &format!("note {n}")].map(str::to_owned).to_vec());
-        assert_eq!(copies(folder.path()).len(), 1, "a busy copy is waited for, not replaced");
+        run_eight(&pg, folder.path(), |n| ["incident", "note", "INC-1", &format!("note {n}")].map(str::to_owned).to_vec());
+        assert_eq!(copies(folder.path()).len(), 1, "processes wait for a busy copy and do not replace it");
     }
     let shown = run(&pg, tempfile::tempdir().unwrap().path(), &["incident", "show", "INC-1", "--json"]);
     let value: serde_json::Value = serde_json::from_str(&stdout(&shown)).unwrap();
@@ -106,21 +107,22 @@ fn eight_processes_open_a_new_copy_at_once() {
 }
 
 #[test]
-fn a_copy_that_is_locked_is_waited_for() {
+fn waits_for_a_locked_copy() {
     let (pg, folder) = (Pg::start(), tempfile::tempdir().unwrap());
     assert!(run(&pg, folder.path(), &["declare", "--title", "x"]).status.success());
     let holder = rusqlite::Connection::open(copy(folder.path())).unwrap();
     holder.execute_batch("BEGIN EXCLUSIVE").unwrap();
-    let child = on_team(&pg, folder.path(), &["incident", "list"]).spawn().unwrap();
+    let child = team_command(&pg, folder.path(), &["incident", "list"]).spawn().unwrap();
     std::thread::sleep(std::time::Duration::from_millis(500));
     holder.execute_batch("ROLLBACK").unwrap();
     all_succeed(vec![child]);
     assert_eq!(copies(folder.path()).len(), 1);
 }
 
-/// Each way to break the file: eight processes open it at once, one replaces it, and the incident is there again from the server.
+/// For each kind of damage: eight processes open the copy at the same time, one replaces it, and the incident is read again from
+/// the server.
 #[test]
-fn eight_processes_open_each_kind_of_damaged_copy() {
+fn one_of_eight_processes_replaces_a_damaged_copy() {
     let pg = Pg::start();
     let kinds: [(&str, fn(&Path)); 6] = [
         ("garbage", |p| std::fs::write(p, b"not a database at all, but long enough to be read as one").unwrap()),
@@ -135,37 +137,37 @@ fn eight_processes_open_each_kind_of_damaged_copy() {
             rusqlite::Connection::open(p).unwrap().execute_batch("DROP TABLE entry; DROP TABLE alias").unwrap();
         }),
     ];
-    for (n, (what, break_it)) in kinds.into_iter().enumerate() {
+    for (n, (kind, damage)) in kinds.into_iter().enumerate() {
         let folder = tempfile::tempdir().unwrap();
         let id = format!("INC-{}", n + 1);
-        assert!(run(&pg, folder.path(), &["declare", "--title", what]).status.success());
-        break_it(&copy(folder.path()));
-        let outputs = eight(&pg, folder.path(), |_| ["incident", "show", &id].map(str::to_owned).to_vec());
-        assert!(outputs.iter().all(|o| stdout(o).contains(what)), "{what}");
+        assert!(run(&pg, folder.path(), &["declare", "--title", kind]).status.success());
+        damage(&copy(folder.path()));
+        let outputs = run_eight(&pg, folder.path(), |_| ["incident", "show", &id].map(str::to_owned).to_vec());
+        assert!(outputs.iter().all(|o| stdout(o).contains(kind)), "{kind}");
         let messages: Vec<String> = outputs.iter().map(stderr).filter(|e| e.contains("was damaged")).collect();
         assert_eq!(
             (messages.len(), copies(folder.path()).len()),
             (1, 2),
-            "{what}: one process replaces it and says so: {messages:?}"
+            "{kind}: exactly one process replaces the copy and reports it: {messages:?}"
         );
     }
 }
 
 #[test]
-fn what_waits_in_a_damaged_copy_is_carried_over() {
+fn keeps_waiting_entries_when_a_copy_is_damaged() {
     let (mut pg, folder) = (Pg::start(), tempfile::tempdir().unwrap());
     assert!(run(&pg, folder.path(), &["declare", "--title", "checkout is failing"]).status.success());
-    pg.down();
+    pg.shut_down();
     for n in 0..5 {
         assert!(run(&pg, folder.path(), &["incident", "note", "INC-1", &format!("waiting {n}")]).status.success());
     }
     let path = copy(folder.path());
     let (at, size) = root_page(&path, "entry");
     overwrite(&path, at, &vec![0xA5; usize::try_from(size).unwrap()]);
-    // The damage is in a table that is read only when it is needed.
+    // The damaged table is not read by every command.
     let shown = run(&pg, folder.path(), &["incident", "list"]);
     assert!(shown.status.success(), "{}", stderr(&shown));
-    pg.up();
+    pg.start_server();
     let noted = run(&pg, folder.path(), &["incident", "note", "INC-1", "after"]);
     assert!(noted.status.success(), "{}", stderr(&noted));
     let all = stderr(&shown) + &stderr(&noted);
@@ -177,42 +179,42 @@ fn what_waits_in_a_damaged_copy_is_carried_over() {
 }
 
 #[test]
-fn an_outbox_that_cannot_be_read_is_named() {
+fn reports_an_unreadable_outbox() {
     let (mut pg, folder) = (Pg::start(), tempfile::tempdir().unwrap());
     assert!(run(&pg, folder.path(), &["declare", "--title", "checkout is failing"]).status.success());
-    pg.down();
+    pg.shut_down();
     assert!(run(&pg, folder.path(), &["incident", "note", "INC-1", "waiting"]).status.success());
     let path = copy(folder.path());
     let (at, size) = root_page(&path, "outbox");
     overwrite(&path, at, &vec![0xA5; usize::try_from(size).unwrap()]);
-    pg.up();
+    pg.start_server();
     let shown = run(&pg, folder.path(), &["incident", "show", "INC-1"]);
     assert!(shown.status.success(), "{}", stderr(&shown));
     assert!(stderr(&shown).contains("others may be lost") && copies(folder.path()).len() == 2, "{}", stderr(&shown));
 }
 
 #[test]
-fn a_copy_that_breaks_under_an_open_window_is_replaced() {
+fn replaces_a_copy_that_is_damaged_while_open() {
     let (pg, folder) = (Pg::start(), tempfile::tempdir().unwrap());
-    let place = folder.path().join("warroom");
-    let mut store = TeamStore::open(&pg.url(), None, &place).unwrap();
+    let copy_folder = folder.path().join("warroom");
+    let mut store = TeamStore::open(&pg.url(), None, &copy_folder).unwrap();
     let id = store.create(contract::declared("checkout is failing")).unwrap()[0].incident;
-    contract::push(&mut store, id, note("before"));
+    contract::append_next(&mut store, id, note("before"));
     let path = copies(folder.path()).pop().unwrap();
-    // The header is read from the log while that holds one.
+    // SQLite reads the header from the write-ahead log as long as the log contains it, so empty the log first.
     rusqlite::Connection::open(&path).unwrap().execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
     overwrite(&path, 0, &[0xA5; 64]);
     let shown = run(&pg, folder.path(), &["incident", "show", "INC-1"]);
     assert!(shown.status.success() && copies(folder.path()).len() == 2, "{}", stderr(&shown));
-    contract::push(&mut store, id, note("after"));
+    contract::append_next(&mut store, id, note("after"));
     assert_eq!(store.entries(IncidentId(1), 0).unwrap().len(), 3);
     let new = rusqlite::Connection::open(copies(folder.path()).pop().unwrap()).unwrap();
     let copied: i64 = new.query_row("SELECT count(*) FROM entry", [], |r| r.get(0)).unwrap();
-    assert_eq!(copied, 3, "the open window works on the new file");
+    assert_eq!(copied, 3, "the open store writes to the new file");
 }
 
 #[test]
-fn a_copy_that_cannot_be_opened_is_an_error_and_not_a_panic() {
+fn reports_a_copy_that_cannot_be_opened() {
     let (pg, folder) = (Pg::start(), tempfile::tempdir().unwrap());
     assert!(run(&pg, folder.path(), &["declare", "--title", "x"]).status.success());
     let path = copy(folder.path());

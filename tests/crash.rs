@@ -1,5 +1,5 @@
-//! Facts that were acknowledged are there: after a thousand `kill -9` under load, after a PostgreSQL server that comes and
-//! goes under eight writers, on disks that are full or take no writes.
+//! Tests that acknowledged facts are never lost: after a thousand `kill -9` under load, while a PostgreSQL server restarts under
+//! eight writers, and on full or read-only disks.
 
 #![cfg(unix)]
 
@@ -16,10 +16,10 @@ use std::time::Duration;
 
 use program::{json, run, stderr, stdout, warroom};
 
-/// How often a writer is killed.
+/// How many times a writer is killed.
 const KILLS: u32 = 1000;
 
-/// The example `hammer`, built beside the tests.
+/// The path of the example `hammer`, which is built if it is missing.
 fn hammer() -> PathBuf {
     let path = Path::new(env!("CARGO_BIN_EXE_warroom")).with_file_name("examples").join("hammer");
     if !path.exists() {
@@ -43,7 +43,7 @@ fn lines(child: &mut Child) -> Vec<String> {
     BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok).collect()
 }
 
-/// How often each note is in the incident, and that its numbers have no gap.
+/// Counts how often each note is in the incident, and checks that the entry numbers have no gap.
 fn notes(folder: &Path, url: Option<&str>) -> BTreeMap<String, usize> {
     let mut command = warroom(folder, &["incident", "show", "INC-1", "--json"]);
     if let Some(url) = url {
@@ -53,7 +53,7 @@ fn notes(folder: &Path, url: Option<&str>) -> BTreeMap<String, usize> {
     let v: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap_or_else(|e| panic!("{e}: {}", stderr(&output)));
     let timeline = v["timeline"].as_array().unwrap();
     let seqs: Vec<u64> = timeline.iter().map(|e| e["seq"].as_u64().unwrap()).collect();
-    assert_eq!(seqs.len() as u64, *seqs.iter().max().unwrap(), "the numbers have a gap");
+    assert_eq!(seqs.len() as u64, *seqs.iter().max().unwrap(), "the entry numbers have a gap");
     let mut count = BTreeMap::new();
     for e in timeline.iter().filter(|e| e["kind"] == "note") {
         *count.entry(e["text"].as_str().unwrap().to_owned()).or_default() += 1;
@@ -61,18 +61,18 @@ fn notes(folder: &Path, url: Option<&str>) -> BTreeMap<String, usize> {
     count
 }
 
-fn report(what: &str, acknowledged: &[String], found: &BTreeMap<String, usize>) {
+fn report(test: &str, acknowledged: &[String], found: &BTreeMap<String, usize>) {
     let lost: Vec<&String> = acknowledged.iter().filter(|a| !found.contains_key(*a)).collect();
-    let doubled: Vec<&String> = found.iter().filter(|(_, n)| **n > 1).map(|(t, _)| t).collect();
+    let duplicated: Vec<&String> = found.iter().filter(|(_, n)| **n > 1).map(|(t, _)| t).collect();
     println!(
-        "{what}: {} facts acknowledged, {} found ({} of them written without their answer having been read), {} lost, {} doubled",
+        "{test}: {} facts acknowledged, {} found ({} of them with an acknowledgement that was not read), {} lost, {} duplicated",
         acknowledged.len(),
         found.len(),
         found.len().saturating_sub(acknowledged.len()),
         lost.len(),
-        doubled.len()
+        duplicated.len()
     );
-    assert!(lost.is_empty() && doubled.is_empty(), "lost {lost:?}, doubled {doubled:?}");
+    assert!(lost.is_empty() && duplicated.is_empty(), "lost {lost:?}, duplicated {duplicated:?}");
 }
 
 #[test]
@@ -81,11 +81,11 @@ fn acknowledged_facts_survive_a_thousand_kills() {
     run(folder.path(), &["declare", "--title", "crash test"]);
     let url = format!("sqlite:{}", folder.path().join("journal.db").display());
     let mut acknowledged = Vec::new();
-    // A fixed sequence of moments, spread over start, first write and many writes (xorshift; the seed has no meaning).
+    // A fixed pseudo-random sequence of delays (xorshift, arbitrary seed), so that kills hit the start and all later writes.
     let mut seed = 0x2545_F491_4F6C_DD1D_u64;
-    // A second writer contends for the file all the time.
+    // A second writer competes for the file during the whole test.
     let mut steady = writer(&url, folder.path(), "steady", 0);
-    let heard = std::thread::spawn({
+    let reader = std::thread::spawn({
         let out = steady.stdout.take().unwrap();
         move || BufReader::new(out).lines().map_while(Result::ok).collect::<Vec<String>>()
     });
@@ -101,20 +101,20 @@ fn acknowledged_facts_survive_a_thousand_kills() {
     }
     steady.kill().unwrap();
     steady.wait().unwrap();
-    acknowledged.extend(heard.join().unwrap());
-    assert!(acknowledged.len() > 1000, "the writers wrote: {}", acknowledged.len());
+    acknowledged.extend(reader.join().unwrap());
+    assert!(acknowledged.len() > 1000, "only {} facts were acknowledged", acknowledged.len());
     let found = notes(folder.path(), None);
     report(&format!("SQLite, {} times kill -9", KILLS + 1), &acknowledged, &found);
     assert_eq!(json(folder.path(), &["verify"]).1["ok"], true);
 }
 
 #[test]
-fn a_postgres_that_comes_and_goes_under_eight_writers_loses_nothing() {
+fn eight_writers_lose_nothing_while_postgres_restarts() {
     let mut pg = pg::Pg::start();
     let folder = tempfile::tempdir().unwrap();
     let declared = warroom(folder.path(), &["declare", "--title", "crash test"]).env("WARROOM_STORE", pg.url()).output().unwrap();
     assert!(declared.status.success(), "{}", stderr(&declared));
-    // Four machines with two writers each: those of one machine share copy and outbox.
+    // Four machines with two writers each; the writers of one machine share its copy and outbox.
     let mut writers: Vec<Child> =
         (0..8).map(|w| writer(&pg.url(), &folder.path().join(format!("machine{}", w / 2)), &format!("w{w}"), 60)).collect();
     for round in 0..6 {
@@ -138,17 +138,17 @@ fn a_postgres_that_comes_and_goes_under_eight_writers_loses_nothing() {
     report("PostgreSQL, stopped and started 6 times under 8 writers", &acknowledged, &found);
     let verify = warroom(reader.path(), &["verify"]).env("WARROOM_STORE", pg.url()).output().unwrap();
     assert!(verify.status.success(), "{}", stdout(&verify));
-    // One order for all: each writer's notes stand in the order in which it wrote them.
+    // Each writer's notes are in the order in which it wrote them.
     let order = pg.sql("SELECT string_agg(text::jsonb #>> '{fact,text}', ',' ORDER BY seq) FROM warroom.entry WHERE seq > 1");
     for w in 0..8 {
-        let mine: Vec<u32> =
+        let numbers: Vec<u32> =
             order.split(',').filter_map(|t| t.strip_prefix(&format!("w{w} ")).map(|n| n.parse().unwrap())).collect();
-        assert!(mine.is_sorted(), "w{w}: {mine:?}");
+        assert!(numbers.is_sorted(), "w{w}: {numbers:?}");
     }
 }
 
 #[test]
-fn writers_at_the_same_time_lose_nothing() {
+fn concurrent_writers_lose_nothing() {
     let folder = tempfile::tempdir().unwrap();
     run(folder.path(), &["declare", "--title", "two writers"]);
     let path = folder.path();
@@ -166,12 +166,12 @@ fn writers_at_the_same_time_lose_nothing() {
     assert_eq!(json(path, &["verify"]).1["entries"], 41);
 }
 
-/// Runs a script in a mount namespace of its own, with a file system of 2 MB at `disk`. Root may do that, others where the
-/// kernel lets users have namespaces. `None`: this machine lets nobody, which a strict run does not accept.
-fn on_a_small_disk(folder: &Path, script: &str) -> Option<std::process::Output> {
+/// Runs a shell script in its own mount namespace, with a file system of 2 MB mounted at `disk`. Root may do this, and other
+/// users where the kernel allows user namespaces. Otherwise returns `None`, or panics if `WARROOM_TEST_STRICT` is set.
+fn run_on_small_disk(folder: &Path, script: &str) -> Option<std::process::Output> {
     std::fs::create_dir_all(folder.join("disk")).unwrap();
     let setup = "mount -t tmpfs -o size=2m none disk || exit 99\n";
-    let user: &[&str] = if program_is_root() { &["-m"] } else { &["-r", "-m"] };
+    let user: &[&str] = if is_root() { &["-m"] } else { &["-r", "-m"] };
     let output = Command::new("unshare")
         .args(user)
         .args(["sh", "-c", &format!("{setup}{script}")])
@@ -186,24 +186,24 @@ fn on_a_small_disk(folder: &Path, script: &str) -> Option<std::process::Output> 
         .output()
         .unwrap();
     if matches!(output.status.code(), Some(99 | 1)) && stderr(&output).contains("mount") || stderr(&output).contains("unshare") {
-        assert!(std::env::var_os("WARROOM_TEST_STRICT").is_none(), "no small disk can be made: {}", stderr(&output));
-        eprintln!("left out: no small disk can be made here: {}", stderr(&output));
+        assert!(std::env::var_os("WARROOM_TEST_STRICT").is_none(), "cannot mount a small disk: {}", stderr(&output));
+        eprintln!("skipped: cannot mount a small disk here: {}", stderr(&output));
         return None;
     }
     Some(output)
 }
 
-fn program_is_root() -> bool {
+fn is_root() -> bool {
     stdout(&Command::new("id").arg("-u").output().unwrap()).trim() == "0"
 }
 
 #[test]
-fn a_full_disk_is_told_and_corrupts_nothing() {
+fn reports_a_full_disk_and_corrupts_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let script = r#"
         "$W" declare --title "full disk" >/dev/null || exit 1
         "$W" incident note INC-1 "before" >/dev/null || exit 1
-        # All but a little of the disk is taken; then a text is written that does not fit.
+        # Fill most of the disk, then attach a text that does not fit.
         head -c 1500000 /dev/zero > disk/filler
         head -c 900000 /dev/urandom | base64 | "$W" incident attach INC-1 - ; echo "attach $?"
         cat /dev/zero > disk/filler2 2>/dev/null
@@ -217,17 +217,17 @@ fn a_full_disk_is_told_and_corrupts_nothing() {
         "$W" incident show INC-1 | grep -c after
         "$W" verify
     "#;
-    let Some(output) = on_a_small_disk(folder.path(), script) else { return };
-    let (said, errors) = (stdout(&output), stderr(&output));
-    assert!(said.contains("attach 1") && errors.contains("Free some space"), "{said}\n{errors}");
-    assert_eq!(said.matches("All chains and digests are valid").count(), 2, "{said}\n{errors}");
-    assert!(said.contains("INC-1 entry") && said.lines().filter(|l| *l == "1").count() == 2, "{said}\n{errors}");
+    let Some(output) = run_on_small_disk(folder.path(), script) else { return };
+    let (text, errors) = (stdout(&output), stderr(&output));
+    assert!(text.contains("attach 1") && errors.contains("Free some space"), "{text}\n{errors}");
+    assert_eq!(text.matches("All chains and digests are valid").count(), 2, "{text}\n{errors}");
+    assert!(text.contains("INC-1 entry") && text.lines().filter(|l| *l == "1").count() == 2, "{text}\n{errors}");
 }
 
 #[test]
-fn a_read_only_file_system_can_be_read() {
+fn reads_a_store_on_a_read_only_file_system() {
     let folder = tempfile::tempdir().unwrap();
-    // The log is not folded into the file: what stands in it alone must be read as well.
+    // The note is only in the write-ahead log, not yet in the file, and must be read as well.
     let script = r#"
         "$W" declare --title "read-only" >/dev/null || exit 1
         "$W" incident note INC-1 "in the log" >/dev/null || exit 1
@@ -240,10 +240,10 @@ fn a_read_only_file_system_can_be_read() {
         mount -o remount,rw disk
         "$W" incident note INC-1 "again" && "$W" verify
     "#;
-    let Some(output) = on_a_small_disk(folder.path(), script) else { return };
-    let (said, errors) = (stdout(&output), stderr(&output));
-    assert!(said.lines().filter(|l| *l == "1").count() == 2, "{said}\n{errors}");
-    assert!(said.contains("note 1") && errors.contains("read-only"), "{said}\n{errors}");
-    assert!(said.contains("warn  store"), "{said}\n{errors}");
-    assert_eq!(said.matches("All chains and digests are valid").count(), 2, "{said}\n{errors}");
+    let Some(output) = run_on_small_disk(folder.path(), script) else { return };
+    let (text, errors) = (stdout(&output), stderr(&output));
+    assert!(text.lines().filter(|l| *l == "1").count() == 2, "{text}\n{errors}");
+    assert!(text.contains("note 1") && errors.contains("read-only"), "{text}\n{errors}");
+    assert!(text.contains("warn  store"), "{text}\n{errors}");
+    assert_eq!(text.matches("All chains and digests are valid").count(), 2, "{text}\n{errors}");
 }

@@ -1,4 +1,5 @@
-//! Any sequence of facts folds: no panic, no negative time, the same by steps as in one go, every prefix a valid incident.
+//! Property tests of the incident state: any sequence of facts folds into a valid incident without a panic or a negative
+//! duration, and folding step by step gives the same state as folding all facts together.
 
 use proptest::prelude::*;
 use warroom::incident::brief::{Reader, brief};
@@ -55,7 +56,7 @@ fn reading() -> impl Strategy<Value = ExitReading> {
     })
 }
 
-/// Every kind of fact, also where it makes no sense: about entries, actions and roles that are not there.
+/// Any kind of fact, including facts about entries, actions and roles that do not exist.
 fn fact() -> impl Strategy<Value = Fact> {
     let seq = 0_u64..30;
     let action = (0_u32..4).prop_map(ActionId);
@@ -189,19 +190,19 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
-    fn any_facts_fold_and_every_prefix_is_an_incident(facts in proptest::collection::vec((fact(), time()), 0..40)) {
+    fn any_sequence_of_facts_folds_into_a_valid_incident(facts in proptest::collection::vec((fact(), time()), 0..40)) {
         let all = entries(facts);
         let now = Timestamp::from_secs(START + 60_000);
         let mut stepped: Option<Incident> = None;
         for n in 1..=all.len() {
-            let folded = Incident::fold(all[..n].iter().cloned()).expect("a declared incident");
+            let folded = Incident::fold(all[..n].iter().cloned()).expect("the first fact declares the incident");
             match &mut stepped {
                 None => stepped = Some(folded.clone()),
                 Some(i) => i.apply(all[n - 1].clone()),
             }
-            // NaN is not equal to itself: the written form is compared.
-            let written = |i: &Incident| serde_json::to_string(i).unwrap();
-            prop_assert_eq!(written(stepped.as_ref().unwrap()), written(&folded), "by steps and in one go");
+            // Compare the serialized form, because NaN is not equal to itself.
+            let serialized = |i: &Incident| serde_json::to_string(i).unwrap();
+            prop_assert_eq!(serialized(stepped.as_ref().unwrap()), serialized(&folded), "step by step and all together");
             prop_assert_eq!(folded.head.last_seq, n as u64);
             let d = folded.durations();
             for secs in [d.detect_secs, d.acknowledge_secs, d.mitigate_secs, d.resolve_secs].into_iter().flatten() {
@@ -214,7 +215,7 @@ proptest! {
             let end = folded.resolved_at.or(ended).unwrap_or(now);
             let last = folded.severities.iter().map(|s| s.from).max().unwrap();
             if end >= last {
-                prop_assert!((spent - end.secs_since(first)).abs() < 1e-3, "minutes in the severities add up to the whole");
+                prop_assert!((spent - end.secs_since(first)).abs() < 1e-3, "the times per severity add up to the total");
             }
             prop_assert!(folded.severities.iter().all(|s| s.severity >= folded.peak_severity()));
             prop_assert!(folded.severities.windows(2).all(|w| w[0].from <= w[1].from));
@@ -235,9 +236,9 @@ proptest! {
         }
     }
 
-    /// Undoing the last change gives back what was true before it, and undoing that the change again.
+    /// Undoing the last change restores the previous state, and undoing the undo restores the change.
     #[test]
-    fn undo_takes_back_exactly_one_entry(facts in proptest::collection::vec((fact(), time()), 0..15), last in fact()) {
+    fn undo_reverts_exactly_one_entry(facts in proptest::collection::vec((fact(), time()), 0..15), last in fact()) {
         prop_assume!(last.can_be_undone() && !matches!(last, Fact::Undone { .. }));
         prop_assume!(facts.iter().all(|(f, _)| !matches!(f, Fact::Undone { .. })));
         let at = Timestamp::from_secs(START + 5);
@@ -245,12 +246,12 @@ proptest! {
         let n = facts.len() as u64 + 2;
         let mut more = facts.clone();
         more.push((last, at));
-        let with = Incident::fold(entries(more.clone())).unwrap();
+        let changed = Incident::fold(entries(more.clone())).unwrap();
         more.push((Fact::Undone { seq: n, text: "x".into() }, at));
         let undone = Incident::fold(entries(more.clone())).unwrap();
         more.push((Fact::Undone { seq: n + 1, text: "x".into() }, at));
         let redone = Incident::fold(entries(more)).unwrap();
-        let truth = |i: &Incident| {
+        let state = |i: &Incident| {
             let mut v = serde_json::to_value(i).unwrap();
             for field in ["entries", "undone"] {
                 v[field] = serde_json::Value::Null;
@@ -260,13 +261,13 @@ proptest! {
             }
             v
         };
-        prop_assert_eq!(truth(&undone), truth(&before));
-        prop_assert_eq!(truth(&redone), truth(&with));
+        prop_assert_eq!(state(&undone), state(&before));
+        prop_assert_eq!(state(&redone), state(&changed));
     }
 
-    /// Facts survive being written and read: what an older program wrote stays readable.
+    /// A fact that is serialized and read again is the same fact.
     #[test]
-    fn facts_are_read_as_they_were_written(fact in fact()) {
+    fn facts_survive_serialization(fact in fact()) {
         let text = serde_json::to_string(&fact).unwrap();
         let again: Fact = serde_json::from_str(&text).unwrap();
         prop_assert_eq!(serde_json::to_string(&again).unwrap(), text);

@@ -1,7 +1,7 @@
-//! The whole way on real servers: a fault in the shop, a real Prometheus that notices, a real Alertmanager that tells, and
-//! warroom from the alert to the post-mortem, with a streaming model that is a stub.
+//! Tests the whole workflow on real servers: a fault in the shop, Prometheus and Alertmanager that fire the alerts, and warroom
+//! from the alert to the post-mortem. Only the streaming model is a stub.
 //!
-//! Takes about two minutes: the baseline is real time.
+//! Takes about two minutes, because the baseline is recorded in real time.
 
 #![cfg(unix)]
 
@@ -20,17 +20,17 @@ use serde_json::Value;
 use servers::{Lab, QUICK, wait_until};
 use stub::{Reply, Stub, chat_events};
 
-/// How long the shop is well before it is broken.
-const WELL: Duration = Duration::from_secs(75);
+/// How long the shop runs without a fault.
+const BASELINE: Duration = Duration::from_secs(75);
 
 fn shop() -> PathBuf {
     PathBuf::from(env!("CARGO_BIN_EXE_warroom")).parent().unwrap().join("examples/shop")
 }
 
-/// A model that reads its prompt: it cites the evidence that holds the pool, and invents one thing.
+/// A stub model that cites the evidence about the pool from its prompt and invents one number.
 fn model() -> Stub {
     Stub::start(|request| {
-        // What is no question (the list of models) is not there.
+        // Other requests, such as the one for the list of models, get a 404.
         let Ok(sent) = serde_json::from_str::<Value>(&request.body) else { return Reply::new(404, "text/plain", "no") };
         let prompt = sent["messages"][1]["content"].as_str().unwrap_or("").to_owned();
         let id = prompt
@@ -49,7 +49,7 @@ fn model() -> Stub {
 }
 
 #[test]
-fn from_the_alert_to_the_post_mortem() {
+fn handles_an_incident_from_alert_to_postmortem() {
     let folder = tempfile::tempdir().unwrap();
     let lab = Lab::start(folder.path(), &shop(), QUICK);
     let llm = model();
@@ -57,13 +57,13 @@ fn from_the_alert_to_the_post_mortem() {
     let home = folder.path();
     let started = std::time::Instant::now();
     let (code, doctor) = json(home, &["--config", &config, "doctor"]);
-    // The stub lists no models; everything else is well.
-    let bad: Vec<&Value> =
+    // The stub does not list models, so only the check `llm` may fail.
+    let failed: Vec<&Value> =
         doctor["checks"].as_array().unwrap().iter().filter(|c| c["status"] == "fail" && c["name"] != "llm").collect();
-    assert!(bad.is_empty() && code <= 1, "{bad:?}");
-    let (_, calm) = json(home, &["--config", &config, "alerts"]);
-    assert!(calm["alerts"].as_array().unwrap().iter().all(|a| a["state"] != "firing"), "{calm}");
-    std::thread::sleep(WELL.saturating_sub(started.elapsed()));
+    assert!(failed.is_empty() && code <= 1, "{failed:?}");
+    let (_, before) = json(home, &["--config", &config, "alerts"]);
+    assert!(before["alerts"].as_array().unwrap().iter().all(|a| a["state"] != "firing"), "{before}");
+    std::thread::sleep(BASELINE.saturating_sub(started.elapsed()));
 
     lab.fault("pool_exhaustion");
     let firing = |v: &Value, name: &str, service: &str| {
@@ -81,12 +81,12 @@ fn from_the_alert_to_the_post_mortem() {
     let (code, alerts) = json(home, &["--config", &config, "alerts"]);
     assert_eq!(code, 0);
     let errors = firing(&alerts, "HighErrorRate", "checkout").unwrap();
-    // One alert of two sources: Alertmanager's identity, Prometheus's value and pending start.
+    // One alert from two sources: the identity is from Alertmanager, the value and the pending time are from Prometheus.
     assert!(errors["value"].as_f64().unwrap() > 0.01 && errors["pending_since"].is_string(), "{errors}");
     let pool = firing(&alerts, "DbPoolNearlyExhausted", "checkout").unwrap();
-    let prints: Vec<&str> = [&errors, &pool].iter().map(|a| a["fingerprint"].as_str().unwrap()).collect();
+    let fingerprints: Vec<&str> = [&errors, &pool].iter().map(|a| a["fingerprint"].as_str().unwrap()).collect();
 
-    let (code, made) = json(
+    let (code, declared) = json(
         home,
         &[
             "--config",
@@ -97,40 +97,40 @@ fn from_the_alert_to_the_post_mortem() {
             "--severity",
             "SEV2",
             "--alert",
-            prints[0],
+            fingerprints[0],
             "--alert",
-            prints[1],
+            fingerprints[1],
         ],
     );
-    assert_eq!((code, made["id"].as_str()), (0, Some("INC-1")));
+    assert_eq!((code, declared["id"].as_str()), (0, Some("INC-1")));
     assert!(run(home, &["--config", &config, "incident", "acknowledge", "INC-1"]).status.success());
-    // Some seconds of the fault make the picture clear.
+    // Give the metrics time to show the fault clearly.
     std::thread::sleep(Duration::from_secs(8));
     let (code, found) = json(home, &["--config", &config, "investigate", "INC-1"]);
     assert_eq!(code, 0, "{found}");
     let findings = found["findings"].as_array().unwrap();
-    let of = |kind: &str| {
+    let texts_of = |kind: &str| {
         findings.iter().filter(|f| f["kind"] == kind).map(|f| f["text"].as_str().unwrap()).collect::<Vec<_>>().join("\n")
     };
-    assert!(of("alerts").contains("HighErrorRate on checkout"), "{findings:#?}");
-    assert!(of("moved").contains("checkout db_pool_in_use rose"), "{findings:#?}");
-    assert!(of("moved").contains("checkout latency p95 rose"), "{findings:#?}");
-    assert!(of("moved").contains("checkout errors per second rose"), "{findings:#?}");
-    assert!(of("pattern").contains("pool exhausted after"), "{findings:#?}");
-    assert!(of("related").contains("service=checkout"), "{findings:#?}");
+    assert!(texts_of("alerts").contains("HighErrorRate on checkout"), "{findings:#?}");
+    assert!(texts_of("moved").contains("checkout db_pool_in_use rose"), "{findings:#?}");
+    assert!(texts_of("moved").contains("checkout latency p95 rose"), "{findings:#?}");
+    assert!(texts_of("moved").contains("checkout errors per second rose"), "{findings:#?}");
+    assert!(texts_of("pattern").contains("pool exhausted after"), "{findings:#?}");
+    assert!(texts_of("related").contains("service=checkout"), "{findings:#?}");
     let first = |kind: &str| findings.iter().find(|f| f["kind"] == kind).unwrap_or(&Value::Null);
     assert!(first("suspect")["title"].as_str().unwrap_or("").starts_with("checkout is the most likely"), "{findings:#?}");
     let suspect = &found["suspects"][0];
     assert!(suspect["service"] == "checkout" && !suspect["evidence"].as_array().unwrap().is_empty(), "{}", found["suspects"]);
     assert!(found["onset"].is_string());
-    assert!(of("change").contains("checkout version 1.41.3 → 1.42.0"), "{findings:#?}");
-    // Known from the label that names whom a client calls.
-    assert!(of("dependency").contains("gateway calls checkout (according to the labels of the metrics)"), "{findings:#?}");
-    assert!(of("saturation").contains("checkout db_pool is at 100%"), "{findings:#?}");
-    assert!(of("slo").contains("checkout is burning its error budget"), "{findings:#?}");
+    assert!(texts_of("change").contains("checkout version 1.41.3 → 1.42.0"), "{findings:#?}");
+    // The metrics have a label with the name of the called service.
+    assert!(texts_of("dependency").contains("gateway calls checkout (according to the labels of the metrics)"), "{findings:#?}");
+    assert!(texts_of("saturation").contains("checkout db_pool is at 100%"), "{findings:#?}");
+    assert!(texts_of("slo").contains("checkout is burning its error budget"), "{findings:#?}");
     assert!(first("severity")["text"].as_str().unwrap_or("").contains("checkout is failing"), "{findings:#?}");
     assert!(
-        of("dependency").contains("db_pool_in_use") && of("dependency").contains("calls payment, which did not change"),
+        texts_of("dependency").contains("db_pool_in_use") && texts_of("dependency").contains("calls payment, which did not change"),
         "{findings:#?}"
     );
     assert!(findings.iter().filter(|f| f["kind"] != "gap").all(|f| !f["evidence"].as_array().unwrap().is_empty()));
@@ -140,21 +140,21 @@ fn from_the_alert_to_the_post_mortem() {
     for part in ["checkout", "db_pool_in_use", "pool exhausted after", "HighErrorRate"] {
         assert!(prompt.contains(part), "{part}: {prompt}");
     }
-    assert!(!prompt.contains("@example.com"), "customers' addresses are redacted");
+    assert!(!prompt.contains("@example.com"), "email addresses of customers are redacted");
     let streamed = run(home, &["--config", &config, "ask", "INC-1", "troubleshoot"]);
     assert!(stdout(&streamed).contains("database pool is full"), "{}", stderr(&streamed));
     assert!(stderr(&streamed).contains("2 claims: 1 supported, 1 number not in evidence"), "{}", stderr(&streamed));
     let sent: Value = serde_json::from_str(&llm.seen().last().unwrap().body).unwrap();
     assert_eq!(sent["messages"], preview["messages"]);
 
-    // The way out, with every gate met by what the servers say, or by a person's word.
+    // Resolve the incident: warroom checks some gate items on the servers, and a person ticks the others.
     let warroom = |args: &[&str]| run(home, &[&["--config", &config], args].concat());
     let ok = |args: &[&str]| {
         let output = warroom(args);
         assert!(output.status.success(), "{args:?}: {}", stderr(&output));
     };
-    let of_checkout = |code: &str| format!("sum(rate(http_requests_total{{service=\"checkout\"{code}}}[15s]))");
-    let expression = format!("{} / {} < 0.01", of_checkout(",code=~\"5..\""), of_checkout(""));
+    let checkout_rate = |code: &str| format!("sum(rate(http_requests_total{{service=\"checkout\"{code}}}[15s]))");
+    let expression = format!("{} / {} < 0.01", checkout_rate(",code=~\"5..\""), checkout_rate(""));
     ok(&["incident", "exit", "INC-1", &expression, "--for", "12s"]);
     let (code, read) = json(home, &["--config", &config, "incident", "check", "INC-1"]);
     assert_eq!((code, &read["reading"]["met"]), (0, &Value::Bool(false)), "the fault is still there: {read}");
@@ -175,8 +175,8 @@ fn from_the_alert_to_the_post_mortem() {
     ok(&["incident", "impact", "INC-1", "--users", "two of three orders", "--services", "checkout"]);
     ok(&["incident", "update", "INC-1", "Orders work again; we keep watching."]);
     let refused = warroom(&["incident", "resolve", "INC-1"]);
-    let said = stderr(&refused);
-    assert!(said.contains("2 gate items are open") && said.contains("health-checks") && said.contains("rollback-plan"), "{said}");
+    let message = stderr(&refused);
+    assert!(message.contains("2 gate items are open") && message.contains("health-checks") && message.contains("rollback-plan"), "{message}");
     ok(&["incident", "gate", "INC-1", "health-checks", "--met", "checkout /healthz answers 200"]);
     ok(&["incident", "gate", "INC-1", "rollback-plan", "--met", "set the pool back to 20"]);
     ok(&["incident", "resolve", "INC-1"]);
@@ -187,8 +187,8 @@ fn from_the_alert_to_the_post_mortem() {
     assert!(shown["order_faults"].as_array().unwrap().is_empty(), "{}", shown["order_faults"]);
     let bundle = home.join("INC-1.wbundle").display().to_string();
     ok(&["bundle", "export", "INC-1", "-o", &bundle]);
-    let here = warroom(&["export", "INC-1"]);
-    // Every backend is gone: the report stands on the journal.
+    let exported = warroom(&["export", "INC-1"]);
+    // All servers are stopped now: the report comes from the journal alone.
     drop(lab);
     let report = stdout(&run(home, &["--config", &config, "export", "INC-1"]));
     for part in [
@@ -207,19 +207,19 @@ fn from_the_alert_to_the_post_mortem() {
         assert!(report.contains(part), "{part}\n{report}");
     }
     assert_eq!(json(home, &["--config", &config, "verify"]).1["ok"], true);
-    assert_eq!(here.stdout, report.as_bytes());
+    assert_eq!(exported.stdout, report.as_bytes());
 
-    // On another laptop, without any backend or configuration: the same bytes, from the file alone and after an import.
+    // On another machine without servers and configuration, the bundle gives the same report, directly and after an import.
     let other = tempfile::tempdir().unwrap();
-    let alone = run(other.path(), &["--store", &format!("bundle:{bundle}"), "export", "INC-1"]);
-    assert_eq!(alone.stdout, here.stdout, "{}", stderr(&alone));
-    let (code, done) = json(other.path(), &["bundle", "import", &bundle]);
-    assert_eq!((code, done["id"].as_str(), done["had"].as_u64()), (0, Some("INC-1"), Some(0)));
-    assert_eq!(run(other.path(), &["export", "INC-1"]).stdout, here.stdout);
+    let from_bundle = run(other.path(), &["--store", &format!("bundle:{bundle}"), "export", "INC-1"]);
+    assert_eq!(from_bundle.stdout, exported.stdout, "{}", stderr(&from_bundle));
+    let (code, imported) = json(other.path(), &["bundle", "import", &bundle]);
+    assert_eq!((code, imported["id"].as_str(), imported["had"].as_u64()), (0, Some("INC-1"), Some(0)));
+    assert_eq!(run(other.path(), &["export", "INC-1"]).stdout, exported.stdout);
     assert_eq!(json(other.path(), &["verify"]).1["ok"], true);
     let again = json(other.path(), &["bundle", "import", &bundle]).1;
     assert_eq!(again["added"], 0, "importing twice adds nothing");
-    // What was sent to the model came along.
+    // The bundle contains the prompt that was sent to the model.
     let text = zstd::stream::decode_all(std::fs::read(&bundle).unwrap().as_slice()).unwrap();
     assert!(
         String::from_utf8_lossy(&text).contains("pool exhausted after")

@@ -1,4 +1,4 @@
-//! An incident's life on the command line, as the people of a response use it.
+//! Tests of an incident from declaration to purge on the command line, as responders use it.
 
 #[path = "support/program.rs"]
 mod program;
@@ -18,23 +18,23 @@ fn ok(folder: &Path, args: &[&str]) -> String {
     stdout(&output)
 }
 
-fn refused(folder: &Path, args: &[&str], words: &str) {
+fn refused(folder: &Path, args: &[&str], expected: &str) {
     let output = run(folder, args);
     assert_eq!(output.status.code(), Some(1), "{args:?}: {}", stdout(&output));
-    assert!(stderr(&output).contains(words), "{args:?}: {}", stderr(&output));
+    assert!(stderr(&output).contains(expected), "{args:?}: {}", stderr(&output));
 }
 
 fn show(folder: &Path) -> Value {
     json(folder, &["incident", "show", "INC-1"]).1
 }
 
-/// `--at` so many minutes ago.
+/// A value for `--at`: this many minutes ago.
 fn ago(minutes: u64) -> String {
     (warroom::investigate::clock::now() - std::time::Duration::from_secs(minutes * 60)).rfc3339()
 }
 
 #[test]
-fn tasks_decisions_and_hypotheses_leave_their_results_in_the_timeline() {
+fn records_results_of_tasks_decisions_and_hypotheses() {
     let f = tempfile::tempdir().unwrap();
     let d = f.path();
     assert_eq!(
@@ -58,7 +58,7 @@ fn tasks_decisions_and_hypotheses_leave_their_results_in_the_timeline() {
     let hypothesis = show(d)["hypotheses"][0]["seq"].to_string();
     ok(d, &["incident", "hypothesis", "INC-1", &hypothesis, "supported", "--reason", "it grew all night"]);
     let v = show(d);
-    assert_eq!(v["severity"], "SEV2", "when unsure the higher one");
+    assert_eq!(v["severity"], "SEV2", "an unclear severity is taken as the higher one");
     let todo = &v["action_items"][0];
     assert_eq!((&todo["text"], &todo["scope"]), (&Value::from("alert on pool use"), &Value::from("follow-up")));
     assert_eq!(v["action_items"][1]["result"], "the replica is fine");
@@ -72,7 +72,7 @@ fn tasks_decisions_and_hypotheses_leave_their_results_in_the_timeline() {
 }
 
 #[test]
-fn roles_are_assumed_handed_over_and_given_up_and_the_brief_says_what_is_promised() {
+fn hands_over_roles_and_tracks_promised_updates() {
     let f = tempfile::tempdir().unwrap();
     let d = f.path();
     ok(d, &["declare", "--title", "checkout fails", "--severity", "SEV1", "--reason", "all orders fail"]);
@@ -81,10 +81,10 @@ fn roles_are_assumed_handed_over_and_given_up_and_the_brief_says_what_is_promise
     ok(d, &["incident", "role", "INC-1", "observer", "p"]);
     ok(d, &["incident", "role", "INC-1", "observer", "q"]);
     ok(d, &["incident", "role", "INC-1", "observer", "q", "--renounce"]);
-    assert_eq!(show(d)["roles"]["observer"], "p", "the other one is still there");
+    assert_eq!(show(d)["roles"]["observer"], "p", "the other observer remains");
     ok(d, &["incident", "update", "INC-1", "We look into it.", "--next-in", "45m", "--at", &ago(50)]);
     let due = show(d)["update_due_at"].clone();
-    // What the executives are told keeps no promise to the customers.
+    // An update for one audience does not keep the promise made to another.
     ok(d, &["incident", "update", "INC-1", "all told", "--last"]);
     ok(d, &["incident", "update", "INC-1", "still down", "--audience", "external", "--next-in", "10m"]);
     let promised = show(d)["update_due_at"].clone();
@@ -104,18 +104,18 @@ fn roles_are_assumed_handed_over_and_given_up_and_the_brief_says_what_is_promise
     assert_eq!(
         (&v["roles"]["commander"], v["roles"].get("next-commander")),
         (&Value::from("ben"), None),
-        "who was next has it now"
+        "the next commander is the commander now"
     );
     let spans = v["role_spans"].as_array().unwrap();
     let first = spans.iter().find(|s| s["role"] == "commander" && s["holder"] == "ana").unwrap();
-    assert!(first["until"].is_string(), "a hand-over has its moment: {first}");
+    assert!(first["until"].is_string(), "a handover ends the time of the previous holder: {first}");
     let promised = warroom::telemetry::Timestamp::parse(due.as_str().unwrap()).unwrap();
-    assert!((warroom::investigate::clock::now().secs_since(promised) - 300.0).abs() < 60.0, "what was promised counts");
+    assert!((warroom::investigate::clock::now().secs_since(promised) - 300.0).abs() < 60.0, "the promised time counts");
     assert!(ok(d, &["incident", "brief", "INC-1"]).starts_with("# Briefing: INC-1 SEV1 checkout fails"));
 }
 
 #[test]
-fn what_was_wrong_is_corrected_undone_and_told() {
+fn corrects_and_undoes_entries_and_keeps_the_originals() {
     let f = tempfile::tempdir().unwrap();
     let d = f.path();
     ok(d, &["declare", "--title", "checkout fails", "--severity", "SEV3", "--reason", "some orders fail"]);
@@ -132,13 +132,13 @@ fn what_was_wrong_is_corrected_undone_and_told() {
     );
     let last = show(d)["timeline"].as_array().unwrap().len().to_string();
     ok(d, &["incident", "undo", "INC-1", &last]);
-    assert_eq!(show(d)["severity"], "SEV1", "an undoing is undone");
+    assert_eq!(show(d)["severity"], "SEV1", "an undo can be undone");
     refused(d, &["incident", "undo", "INC-1", "1"], "cannot be undone");
-    // What went out is the last change: an older one is not taken back in its stead.
+    // The last change is a published update, which cannot be undone, and no older change is undone in its place.
     ok(d, &["incident", "update", "INC-1", "we are on it"]);
     refused(d, &["incident", "undo", "INC-1"], "undo INC-1 ENTRY");
     assert_eq!(show(d)["severity"], "SEV1");
-    // Words cannot contradict what an entry did.
+    // A correction can replace a text but not a recorded change.
     refused(d, &["incident", "correct", "INC-1", "1", "declared SEV5: all is fine"], "records a change and not a text");
     ok(d, &["incident", "note", "INC-1", "TODO(bob): check the disk; TODO @cleo tell the customers"]);
     let v = show(d);
@@ -148,12 +148,12 @@ fn what_was_wrong_is_corrected_undone_and_told() {
     let mut child = attach.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     std::io::Write::write_all(&mut child.stdin.take().unwrap(), b"20 connections, password=hunter2\n").unwrap();
     assert!(stdout(&child.wait_with_output().unwrap()).contains("E1 (note): pg_stat_activity"));
-    // What is kept of a long file, and of one that is no text, is told as it is.
+    // A long file is stored in part and a binary file is refused; both are reported.
     std::fs::write(d.join("long.txt"), "0123456789 line\n".repeat(300_000)).unwrap();
     let output = run(d, &["incident", "attach", "INC-1", &d.join("long.txt").display().to_string()]);
     assert!(stderr(&output).contains("of 4800000 bytes are kept"), "{}", stderr(&output));
-    let kept = show(d)["evidence"][1].clone();
-    assert_eq!((&kept["total"], &kept["shown"], &kept["complete"]), (&300_000.into(), &65_536.into(), &false.into()), "{kept}");
+    let evidence = show(d)["evidence"][1].clone();
+    assert_eq!((&evidence["total"], &evidence["shown"], &evidence["complete"]), (&300_000.into(), &65_536.into(), &false.into()), "{evidence}");
     std::fs::write(d.join("a.png"), b"\x89PNG\r\n\x1a\n\x00\x00").unwrap();
     refused(d, &["incident", "attach", "INC-1", &d.join("a.png").display().to_string()], "is not a text file");
     let report = ok(d, &["export", "INC-1"]);
@@ -162,7 +162,7 @@ fn what_was_wrong_is_corrected_undone_and_told() {
 }
 
 #[test]
-fn moments_keep_their_order_or_say_why_not() {
+fn milestones_keep_their_order_or_need_an_exception() {
     let f = tempfile::tempdir().unwrap();
     let d = f.path();
     ok(d, &["declare", "--title", "checkout fails", "--at", &ago(60)]);
@@ -191,7 +191,7 @@ fn moments_keep_their_order_or_say_why_not() {
 }
 
 #[test]
-fn parts_are_merged_false_alarms_cancelled_and_both_are_counted() {
+fn merges_and_cancels_incidents_and_counts_both() {
     let f = tempfile::tempdir().unwrap();
     let d = f.path();
     for title in ["one", "two", "three"] {
@@ -209,22 +209,22 @@ fn parts_are_merged_false_alarms_cancelled_and_both_are_counted() {
     let alerts: Vec<&str> = v["alerts"].as_array().unwrap().iter().map(|a| a["fingerprint"].as_str().unwrap()).collect();
     assert_eq!((alerts, &v["absorbed"][0]), (vec!["f1", "f2"], &Value::from("INC-2")));
     assert_eq!(json(d, &["incident", "show", "INC-2"]).1["merged_into"], "INC-1");
-    // The part brings its open work along.
+    // The merged incident brings its open action items along.
     assert_eq!((&v["action_items"][0]["text"], &v["action_items"][0]["owner"]), (&"check the replica".into(), &"bob".into()));
     let open = json(d, &["action", "list"]).1["action_items"].clone();
-    assert_eq!(open.as_array().unwrap().len(), 1, "once, with the whole: {open}");
+    assert_eq!(open.as_array().unwrap().len(), 1, "listed once, under the incident that absorbed it: {open}");
     refused(d, &["incident", "undo", "INC-1"], "incident reopen INC-2");
     assert!(ok(d, &["incident", "brief", "INC-3"]).contains("Nothing to do: this incident is cancelled"));
     ok(d, &["incident", "time", "INC-1", "impact_started", &ago(40), "--reason", "x"]);
     ok(d, &["incident", "resolve", "INC-1", "--override", "a drill"]);
     refused(d, &["incident", "status", "INC-1", "closed"], "diagnosis-graded");
-    assert_eq!(run(d, &["incident", "grade", "INC-1", "bullseye"]).status.code(), Some(2), "who found it is asked");
+    assert_eq!(run(d, &["incident", "grade", "INC-1", "bullseye"]).status.code(), Some(2), "--found-by is required");
     ok(d, &["incident", "grade", "INC-1", "one-hop-short", "--found-by", "both"]);
     let s = json(d, &["stats"]).1;
     assert_eq!((&s["incidents_all"], &s["cancelled"], &s["merged"]), (&Value::from(3), &Value::from(1), &Value::from(1)));
     let resolve = s["by_severity"]["SEV3"]["resolve"]["median_secs"].as_f64().unwrap();
     assert!((resolve - 2400.0).abs() < 5.0, "{s}");
-    assert_eq!(s["overall"]["detect"]["n"], 0, "an assumed detection is no figure");
+    assert_eq!(s["overall"]["detect"]["n"], 0, "an assumed detection time is not counted");
     assert_eq!((&s["grades"]["one_hop_short"], &s["found_by"]["both"]), (&Value::from(1), &Value::from(1)));
     let months: Vec<&Value> = s["grades_by_month"].as_object().unwrap().values().collect();
     assert_eq!((months.len(), &months[0]["graded"], &months[0]["grades"]["one_hop_short"]), (1, &1.into(), &1.into()));
@@ -234,21 +234,21 @@ fn parts_are_merged_false_alarms_cancelled_and_both_are_counted() {
     ok(d, &["incident", "reopen", "INC-2", "--reason", "another cause after all"]);
     let v = json(d, &["incident", "show", "INC-2"]).1;
     assert_eq!((&v["status"], &v["merged_into"]), (&Value::from("investigating"), &Value::Null));
-    // The other one no longer holds it, its timeline says so, and a second merge counts once.
+    // INC-1 no longer contains INC-2 and its timeline says so; a second merge counts once.
     assert_eq!(show(d)["absorbed"], serde_json::json!([]));
     assert!(ok(d, &["incident", "show", "INC-1"]).contains("INC-2 is no longer part of this incident"));
-    // It takes back what it brought: its alerts, and its task that nobody has finished.
+    // INC-2 takes back its alerts and its unfinished task.
     let v = show(d);
     assert_eq!((v["alerts"].as_array().unwrap().len(), &v["action_items"][0]["state"]), (0, &"dropped".into()));
     ok(d, &["incident", "reopen", "INC-1", "--reason", "it is back"]);
     ok(d, &["incident", "severity", "INC-2", "SEV1", "--reason", "all is down"]);
     ok(d, &["incident", "merge", "INC-2", "INC-1"]);
     let v = show(d);
-    assert_eq!((&v["absorbed"], &v["severity"]), (&serde_json::json!(["INC-2"]), &"SEV1".into()), "as bad as its worst part");
+    assert_eq!((&v["absorbed"], &v["severity"]), (&serde_json::json!(["INC-2"]), &"SEV1".into()), "as severe as the worst part");
 }
 
 #[test]
-fn the_matrix_in_force_belongs_to_the_record() {
+fn stores_the_severity_matrix_with_the_incident() {
     let f = tempfile::tempdir().unwrap();
     let d = f.path();
     let c = d.join("c.toml");
@@ -259,11 +259,11 @@ fn the_matrix_in_force_belongs_to_the_record() {
     .unwrap();
     let c = c.display().to_string();
     ok(d, &["--config", &c, "declare", "--title", "x", "--severity", "SEV3", "--reason", "y"]);
-    // Read with another configuration, or none: the incident's own matrix counts.
+    // With another configuration, or none, the matrix stored with the incident applies.
     let v = show(d);
     assert_eq!(v["roles_missing"], serde_json::json!(["scribe"]));
     assert!(v["postmortem_due_at"].is_string() && v["update_due_at"].is_string());
-    // Also in the list, which reads no entries.
+    // It also applies in the list, which reads no entries.
     let listed = json(d, &["incident", "list"]).1;
     let listed = listed["incidents"].as_array().or(listed.as_array()).unwrap()[0].clone();
     assert_eq!(listed["update_due_at"], v["update_due_at"], "{listed}");
@@ -274,7 +274,7 @@ fn the_matrix_in_force_belongs_to_the_record() {
     assert_eq!(minutes(&v["declared_at"], &v["update_due_at"]), 7);
     assert_eq!(ok(d, &["export", "INC-1"]), ok(d, &["--config", &c, "export", "INC-1"]));
     assert!(ok(d, &["export", "INC-1"]).contains("our third"));
-    for (bad, word) in [
+    for (bad, expected) in [
         ("[severity]\nSEV3 = { roles = [\"boss\"] }", "boss"),
         ("[severity]\nSEV3 = { postmortem_days = 1, postmortem_business_days = 1 }", "Keep one of them"),
         ("[retention]\ndays = 0", "at least 1"),
@@ -284,12 +284,12 @@ fn the_matrix_in_force_belongs_to_the_record() {
     ] {
         std::fs::write(d.join("bad.toml"), bad).unwrap();
         let output = run(d, &["--config", &d.join("bad.toml").display().to_string(), "incident", "list"]);
-        assert!(output.status.code() == Some(2) && stderr(&output).contains(word), "{bad}: {}", stderr(&output));
+        assert!(output.status.code() == Some(2) && stderr(&output).contains(expected), "{bad}: {}", stderr(&output));
     }
 }
 
 #[test]
-fn an_action_item_becomes_an_issue_once_and_only_when_told() {
+fn creates_a_ticket_once_and_only_with_send() {
     let f = tempfile::tempdir().unwrap();
     let d = f.path();
     let tracker = Stub::start(|r| match (r.path(), r.header("authorization"), r.header("private-token")) {
@@ -302,44 +302,44 @@ fn an_action_item_becomes_an_issue_once_and_only_when_told() {
         _ => Reply::new(401, "application/json", r#"{"message":"Bad credentials"}"#),
     });
     let c = d.join("c.toml");
-    let part = |name: &str, kind: &str, env: &str| {
+    let tracker_config = |name: &str, kind: &str, env: &str| {
         format!(
             "[[trackers]]\nname = \"{name}\"\ntype = \"{kind}\"\nurl = \"{}\"\nproject = \"acme/shop\"\ntoken_env = \"{env}\"\nlabels = [\"pm\"]\n",
             tracker.url()
         )
     };
-    std::fs::write(&c, [part("gh", "github", "T"), part("gl", "gitlab", "T"), part("no", "github", "BAD")].concat()).unwrap();
+    std::fs::write(&c, [tracker_config("gh", "github", "T"), tracker_config("gl", "gitlab", "T"), tracker_config("no", "github", "BAD")].concat()).unwrap();
     let c = c.display().to_string();
-    let go = |args: &[&str]| {
+    let with_config = |args: &[&str]| {
         let all = [&["--config", &c], args].concat();
         warroom(d, &all).env("T", "s3cret").env("BAD", "wrong").output().unwrap()
     };
-    assert!(go(&["declare", "--title", "checkout fails"]).status.success());
-    let added = go(&["action", "add", "INC-1", "Improve things", "--owner", "ben", "--due", "2026-12-01"]);
+    assert!(with_config(&["declare", "--title", "checkout fails"]).status.success());
+    let added = with_config(&["action", "add", "INC-1", "Improve things", "--owner", "ben", "--due", "2026-12-01"]);
     assert!(stderr(&added).contains("hint:") && stderr(&added).contains("done"), "{}", stderr(&added));
-    assert_eq!(go(&["action", "lint", "INC-1"]).status.code(), Some(1));
-    let dry = go(&["action", "push", "INC-1", "A1", "--tracker", "gh"]);
+    assert_eq!(with_config(&["action", "lint", "INC-1"]).status.code(), Some(1));
+    let dry = with_config(&["action", "push", "INC-1", "A1", "--tracker", "gh"]);
     assert!(stdout(&dry).contains("POST") && stdout(&dry).contains("INC-1: Improve things"), "{}", stdout(&dry));
     assert!(!stdout(&dry).contains("s3cret") && tracker.seen().is_empty(), "a dry run sends nothing");
-    let wrong = go(&["action", "push", "INC-1", "A1", "--tracker", "no", "--send"]);
-    assert!(wrong.status.code() == Some(1) && stderr(&wrong).contains("Bad credentials"), "{}", stderr(&wrong));
-    assert!(go(&["action", "push", "INC-1", "A1", "--tracker", "gh", "--send"]).status.success());
+    let rejected = with_config(&["action", "push", "INC-1", "A1", "--tracker", "no", "--send"]);
+    assert!(rejected.status.code() == Some(1) && stderr(&rejected).contains("Bad credentials"), "{}", stderr(&rejected));
+    assert!(with_config(&["action", "push", "INC-1", "A1", "--tracker", "gh", "--send"]).status.success());
     let sent: Value = serde_json::from_str(&tracker.seen().last().unwrap().body).unwrap();
     assert_eq!((&sent["title"], &sent["labels"][0]), (&Value::from("INC-1: Improve things"), &Value::from("pm")));
     let v = show(d);
     assert_eq!(v["action_items"][0]["ticket"], "https://gh.example/acme/shop/issues/7");
-    let again = go(&["action", "push", "INC-1", "A1", "--tracker", "gh", "--send"]);
+    let again = with_config(&["action", "push", "INC-1", "A1", "--tracker", "gh", "--send"]);
     assert!(again.status.code() == Some(1) && stderr(&again).contains("already has a ticket"), "{}", stderr(&again));
-    assert!(go(&["action", "add", "INC-1", "Add an alert on pool use above 80 %", "--due", "2026-12-01"]).status.success());
-    assert!(go(&["action", "push", "INC-1", "A2", "--tracker", "gl", "--send"]).status.success());
+    assert!(with_config(&["action", "add", "INC-1", "Add an alert on pool use above 80 %", "--due", "2026-12-01"]).status.success());
+    assert!(with_config(&["action", "push", "INC-1", "A2", "--tracker", "gl", "--send"]).status.success());
     let sent: Value = serde_json::from_str(&tracker.seen().last().unwrap().body).unwrap();
     assert_eq!(sent["due_date"], "2026-12-01");
-    assert!(go(&["action", "drop", "INC-1", "A2", "--reason", "the pool goes away"]).status.success());
+    assert!(with_config(&["action", "drop", "INC-1", "A2", "--reason", "the pool goes away"]).status.success());
     assert_eq!(show(d)["action_items"][1]["state"], "dropped");
 }
 
 #[test]
-fn what_is_purged_is_gone_from_the_file() {
+fn purge_removes_an_incident_from_the_file() {
     let f = tempfile::tempdir().unwrap();
     let d = f.path();
     ok(d, &["declare", "--title", "a needle in the haystack", "--at", "2020-01-01T00:00:00Z"]);
@@ -347,23 +347,23 @@ fn what_is_purged_is_gone_from_the_file() {
     ok(d, &["declare", "--title", "still open"]);
     refused(d, &["purge", "INC-2"], "Only closed");
     assert_eq!(json(d, &["purge", "INC-1"]).1, serde_json::json!({"purged": false, "incidents": ["INC-1"]}));
-    assert_eq!(json(d, &["incident", "list"]).1["incidents"].as_array().unwrap().len(), 2, "nothing goes without --yes");
+    assert_eq!(json(d, &["incident", "list"]).1["incidents"].as_array().unwrap().len(), 2, "nothing is deleted without --yes");
     ok(d, &["purge", "INC-1", "--yes", "--reason", "asked by bob@example.com"]);
-    let gone = run(d, &["incident", "show", "INC-1"]);
-    assert_eq!(gone.status.code(), Some(4));
-    let told = stderr(&gone);
-    assert!(told.contains("deleted") && told.contains("asked by <redacted:email#1>") && !told.contains("bob@"), "{told}");
+    let output = run(d, &["incident", "show", "INC-1"]);
+    assert_eq!(output.status.code(), Some(4));
+    let message = stderr(&output);
+    assert!(message.contains("deleted") && message.contains("asked by <redacted:email#1>") && !message.contains("bob@"), "{message}");
     for file in ["journal.db", "journal.db-wal"] {
         let bytes = std::fs::read(d.join(file)).unwrap_or_default();
-        assert!(!bytes.windows(6).any(|w| w == b"needle"), "{file} still holds it");
+        assert!(!bytes.windows(6).any(|w| w == b"needle"), "{file} still contains the title");
     }
     let v = json(d, &["verify"]).1;
     assert_eq!((&v["ok"], &v["purged"]), (&Value::from(true), &Value::from(1)));
-    assert_eq!(ok(d, &["declare", "--title", "next"]).trim(), "INC-3", "no number is given twice");
+    assert_eq!(ok(d, &["declare", "--title", "next"]).trim(), "INC-3", "no number is assigned twice");
 }
 
 #[test]
-fn a_bundle_never_overwrites_and_a_damaged_one_is_refused() {
+fn bundle_import_never_overwrites_and_rejects_damaged_files() {
     let (f, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let d = f.path();
     ok(d, &["declare", "--title", "mine"]);
@@ -372,15 +372,15 @@ fn a_bundle_never_overwrites_and_a_damaged_one_is_refused() {
     ok(other.path(), &["declare", "--title", "theirs"]);
     refused(other.path(), &["bundle", "import", &file], "Nothing was overwritten");
     assert_eq!(json(other.path(), &["incident", "list"]).1["incidents"][0]["title"], "theirs");
-    // What an imported incident speaks of is not given to another.
+    // A number that an imported incident refers to is not assigned to another incident.
     ok(d, &["declare", "--title", "a part"]);
     ok(d, &["incident", "merge", "INC-2", "INC-1"]);
     let whole = d.join("whole").display().to_string();
     ok(d, &["bundle", "export", "INC-1", "-o", &whole]);
     let third = tempfile::tempdir().unwrap();
     ok(third.path(), &["bundle", "import", &whole]);
-    assert_eq!(ok(third.path(), &["declare", "--title", "another"]).trim(), "INC-3", "INC-2 is somebody else's part");
-    // The same incident that has gone on here, or there, is continued and never cut.
+    assert_eq!(ok(third.path(), &["declare", "--title", "another"]).trim(), "INC-3", "INC-2 is a part of the imported incident");
+    // Importing an older bundle of the same incident adds nothing and removes nothing.
     ok(d, &["incident", "note", "INC-1", "more"]);
     assert_eq!(json(d, &["bundle", "import", &file]).1["added"], 0);
     assert_eq!(show(d)["timeline"].as_array().unwrap().len(), 3);
@@ -394,7 +394,7 @@ fn a_bundle_never_overwrites_and_a_damaged_one_is_refused() {
 
 #[cfg(unix)]
 #[test]
-fn people_are_paged_by_the_teams_own_program_and_what_ended_the_last_one_is_at_hand() {
+fn pages_with_the_configured_program_and_finds_similar_incidents() {
     let f = tempfile::tempdir().unwrap();
     let d = f.path();
     let c = d.join("c.toml");
@@ -404,8 +404,8 @@ fn people_are_paged_by_the_teams_own_program_and_what_ended_the_last_one_is_at_h
     )
     .unwrap();
     let c = c.display().to_string();
-    let with = |args: &[&str]| run(d, &[&["--config", &c], args].concat());
-    assert_eq!(stdout(&with(&["oncall"])).trim(), "dora until 18:00");
+    let with_config = |args: &[&str]| run(d, &[&["--config", &c], args].concat());
+    assert_eq!(stdout(&with_config(&["oncall"])).trim(), "dora until 18:00");
     ok(d, &["declare", "--title", "checkout pool is full"]);
     ok(d, &["incident", "impact", "INC-1", "--services", "checkout", "--text", "orders fail"]);
     ok(d, &["incident", "note", "INC-1", "raised the pool to 40", "--kind", "mitigation"]);
@@ -417,15 +417,15 @@ fn people_are_paged_by_the_teams_own_program_and_what_ended_the_last_one_is_at_h
         (&Value::from("INC-1"), &Value::from("raised the pool to 40"))
     );
     let hostile = "pool; $(touch owned)";
-    let shown = with(&["incident", "page", "INC-1", "dora", hostile]);
+    let shown = with_config(&["incident", "page", "INC-1", "dora", hostile]);
     assert!(shown.status.success() && stdout(&shown).contains("touch owned"), "{}", stderr(&shown));
-    assert_eq!(show(d)["timeline"].as_array().unwrap().len(), 3, "nothing was run");
-    assert!(with(&["incident", "page", "INC-1", "dora", hostile, "--yes"]).status.success());
+    assert_eq!(show(d)["timeline"].as_array().unwrap().len(), 3, "nothing runs without --yes");
+    assert!(with_config(&["incident", "page", "INC-1", "dora", hostile, "--yes"]).status.success());
     let v = show(d);
     let last = v["timeline"].as_array().unwrap().last().unwrap().clone();
     assert_eq!(last["kind"], "responder_requested");
     assert!(last["text"].as_str().unwrap().contains("(sent dora pool; $(touch owned))"), "{last}");
-    assert!(!d.join("owned").exists(), "a text is never a command");
-    let none = run(d, &["oncall"]);
-    assert!(none.status.code() == Some(1) && stderr(&none).contains("[oncall]"), "{}", stderr(&none));
+    assert!(!d.join("owned").exists(), "the text is never run as a command");
+    let unconfigured = run(d, &["oncall"]);
+    assert!(unconfigured.status.code() == Some(1) && stderr(&unconfigured).contains("[oncall]"), "{}", stderr(&unconfigured));
 }

@@ -1,4 +1,4 @@
-//! `warroom logs patterns` on files as they lie about: compressed, mixed, from a pipe, with and without a baseline.
+//! Tests of `warroom logs patterns` on typical files: compressed, mixed, from a pipe, with and without a baseline.
 
 #[path = "support/program.rs"]
 mod program;
@@ -9,8 +9,8 @@ use std::process::Stdio;
 use program::{json, run, stderr, stdout, warroom};
 use serde_json::Value;
 
-/// A log of a service, with a header that nobody describes.
-fn service(lines: u32, odd: bool) -> String {
+/// A service log whose line format is not configured anywhere; `with_errors` adds errors with a line of a stack trace.
+fn service_log(lines: u32, with_errors: bool) -> String {
     let mut out = String::new();
     for n in 0..lines {
         let (minute, second) = (n / 60 % 60, n % 60);
@@ -23,7 +23,7 @@ fn service(lines: u32, odd: bool) -> String {
         if n % 10 == 0 {
             out.push_str(&format!("2026-11-21 09:{minute:02}:{second:02},500 WARN [main] c.s.Cart: cart {} is empty\n", n * 3));
         }
-        if odd && n % 5 == 0 {
+        if with_errors && n % 5 == 0 {
             out.push_str(&format!(
                 "2026-11-21 09:{minute:02}:{second:02},700 ERROR [pool-1] c.s.Pool: exhausted after {n} ms\n\tat c.s.Pool.get(Pool.java:{n})\n"
             ));
@@ -38,10 +38,10 @@ fn templates(v: &Value) -> Vec<(String, u64)> {
 }
 
 #[test]
-fn patterns_are_found_without_a_word_about_the_format() {
+fn finds_patterns_without_format_configuration() {
     let f = tempfile::tempdir().unwrap();
     let path = |name: &str| f.path().join(name).display().to_string();
-    std::fs::write(path("a.log"), service(100, false)).unwrap();
+    std::fs::write(path("a.log"), service_log(100, false)).unwrap();
     let (code, v) = json(f.path(), &["logs", "patterns", &path("a.log")]);
     assert_eq!((code, &v["lines"], &v["timed_lines"], &v["levelled_lines"]), (0, &110.into(), &110.into(), &110.into()));
     assert_eq!(templates(&v), [("order <*> placed for <*>".to_owned(), 100), ("cart <*> is empty".to_owned(), 10)]);
@@ -50,7 +50,7 @@ fn patterns_are_found_without_a_word_about_the_format() {
         (&"P1".into(), &"info".into(), &Value::Null)
     );
     assert_eq!(v["first_at"], "2026-11-21T09:00:00Z");
-    // As messages the whole line is mined.
+    // With `--content` every line is a message as a whole.
     let (_, v) = json(f.path(), &["logs", "patterns", "--content", &path("a.log")]);
     assert!(templates(&v)[0].0.contains("INFO"), "{v}");
     assert_eq!(v["timed_lines"], 0);
@@ -59,12 +59,12 @@ fn patterns_are_found_without_a_word_about_the_format() {
 }
 
 #[test]
-fn with_a_baseline_what_is_new_comes_first() {
+fn lists_new_patterns_first_with_a_baseline() {
     let f = tempfile::tempdir().unwrap();
     let path = |name: &str| f.path().join(name).display().to_string();
-    std::fs::write(path("before.log"), service(400, false)).unwrap();
+    std::fs::write(path("before.log"), service_log(400, false)).unwrap();
     let mut gz = flate2::write::GzEncoder::new(std::fs::File::create(path("now.log.gz")).unwrap(), flate2::Compression::fast());
-    gz.write_all(service(200, true).as_bytes()).unwrap();
+    gz.write_all(service_log(200, true).as_bytes()).unwrap();
     gz.finish().unwrap();
     let (_, v) = json(f.path(), &["logs", "patterns", "--baseline", &path("before.log"), &path("now.log.gz")]);
     let first = &v["patterns"][0];
@@ -76,22 +76,22 @@ fn with_a_baseline_what_is_new_comes_first() {
     assert!(first["score"].as_f64().unwrap() > 10.0 && first["sample"].as_str().unwrap().starts_with("exhausted after"));
     let order = v["patterns"].as_array().unwrap().iter().find(|p| p["template"] == "order <*> placed for <*>").unwrap();
     assert_eq!(order["change"], "same");
-    // The same, packed otherwise and through a pipe.
-    std::fs::write(path("now.log.zst"), zstd::bulk::compress(service(200, true).as_bytes(), 3).unwrap()).unwrap();
+    // The same with zstd compression, and from a pipe.
+    std::fs::write(path("now.log.zst"), zstd::bulk::compress(service_log(200, true).as_bytes(), 3).unwrap()).unwrap();
     let (_, zst) = json(f.path(), &["logs", "patterns", "--baseline", &path("before.log"), &path("now.log.zst")]);
     assert_eq!(v, zst);
     let mut child =
         warroom(f.path(), &["logs", "patterns", "-", "--json"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(service(50, false).as_bytes()).unwrap();
+    child.stdin.take().unwrap().write_all(service_log(50, false).as_bytes()).unwrap();
     let piped: Value = serde_json::from_str(&stdout(&child.wait_with_output().unwrap())).unwrap();
     assert_eq!(piped["lines"], 55);
 }
 
 #[test]
-fn every_line_has_its_pattern_and_the_same_input_the_same_ids() {
+fn assigns_every_line_to_a_pattern_with_stable_ids() {
     let f = tempfile::tempdir().unwrap();
     let path = |name: &str| f.path().join(name).display().to_string();
-    let mut mixed = service(60, true).into_bytes();
+    let mut mixed = service_log(60, true).into_bytes();
     for n in 0..60 {
         mixed.extend_from_slice(format!("Nov 21 09:31:{n:02} web sshd[{n}]: Invalid user u{n} from 10.0.0.{n}\n").as_bytes());
         mixed.extend_from_slice(
@@ -100,8 +100,8 @@ fn every_line_has_its_pattern_and_the_same_input_the_same_ids() {
         mixed.extend_from_slice(b"\xff\xfe no utf-8 \x00\n");
     }
     std::fs::write(path("mixed.log"), &mixed).unwrap();
-    let go = |out: &str| json(f.path(), &["logs", "patterns", &path("mixed.log"), "--assignments", &path(out)]).1;
-    let (v, again) = (go("one.csv"), go("two.csv"));
+    let assign = |out: &str| json(f.path(), &["logs", "patterns", &path("mixed.log"), "--assignments", &path(out)]).1;
+    let (v, again) = (assign("one.csv"), assign("two.csv"));
     assert_eq!(v, again);
     let csv = std::fs::read_to_string(path("one.csv")).unwrap();
     assert_eq!(csv, std::fs::read_to_string(path("two.csv")).unwrap());
@@ -112,13 +112,13 @@ fn every_line_has_its_pattern_and_the_same_input_the_same_ids() {
         let n = rows.iter().filter(|(_, id)| *id == p["id"]).count();
         assert_eq!(p["count"].as_u64(), Some(n as u64), "{p}");
     }
-    for wanted in ["Invalid user <*> from <*>", "slow query <*>", "exhausted after <*>"] {
-        assert!(templates(&v).iter().any(|(t, n)| t == wanted && *n >= 12), "{wanted}: {:?}", templates(&v));
+    for expected in ["Invalid user <*> from <*>", "slow query <*>", "exhausted after <*>"] {
+        assert!(templates(&v).iter().any(|(t, n)| t == expected && *n >= 12), "{expected}: {:?}", templates(&v));
     }
 }
 
 #[test]
-fn a_file_that_is_not_there_is_told() {
+fn reports_a_missing_file_and_accepts_an_empty_one() {
     let f = tempfile::tempdir().unwrap();
     let output = run(f.path(), &["logs", "patterns", "/nonexistent/a.log"]);
     assert!(
@@ -132,13 +132,13 @@ fn a_file_that_is_not_there_is_told() {
 }
 
 #[test]
-fn a_stack_trace_is_one_event_unless_each_line_is_asked_for() {
+fn groups_a_stack_trace_unless_lines_are_assigned() {
     let f = tempfile::tempdir().unwrap();
     let path = |name: &str| f.path().join(name).display().to_string();
     let python = "2026-11-25 10:00:01,000 ERROR request 7 failed\nTraceback (most recent call last):\n  File \"x.py\", line 3, in a\n    foo()\nValueError: z\n";
     let java = "2026-11-25 10:00:02,000 ERROR order 8 lost\njava.lang.IllegalStateException: no stock\n\tat a.B.c(B.java:1)\nCaused by: java.io.IOException: gone\n\t... 3 more\n";
-    let calm = "2026-11-25 10:00:03,100 INFO stopped\nno time here\n";
-    std::fs::write(path("a.log"), format!("{python}{java}{calm}")).unwrap();
+    let plain = "2026-11-25 10:00:03,100 INFO stopped\nno time here\n";
+    std::fs::write(path("a.log"), format!("{python}{java}{plain}")).unwrap();
     let (_, v) = json(f.path(), &["logs", "patterns", &path("a.log")]);
     let all: Vec<String> = templates(&v).into_iter().map(|t| t.0).collect();
     assert_eq!(all.len(), 4, "{all:?}");
@@ -149,7 +149,7 @@ fn a_stack_trace_is_one_event_unless_each_line_is_asked_for() {
 }
 
 #[test]
-fn what_could_be_read_is_told_and_what_could_not_is_named() {
+fn reports_what_was_read_and_names_unreadable_files() {
     let f = tempfile::tempdir().unwrap();
     let path = |name: &str| f.path().join(name).display().to_string();
     let long: String = (0..20_000)
@@ -157,35 +157,35 @@ fn what_could_be_read_is_told_and_what_could_not_is_named() {
         .collect();
     let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     gz.write_all(long.as_bytes()).unwrap();
-    let packed = gz.finish().unwrap();
-    // Under a name that does not say it is packed.
-    std::fs::write(path("cut.log"), &packed[..packed.len() / 2]).unwrap();
-    std::fs::write(path("good.log"), service(50, false)).unwrap();
+    let compressed = gz.finish().unwrap();
+    // The file name does not show that the file is compressed.
+    std::fs::write(path("cut.log"), &compressed[..compressed.len() / 2]).unwrap();
+    std::fs::write(path("good.log"), service_log(50, false)).unwrap();
     std::fs::write(path("wide.log"), b"\xff\xfeI\0N\0F\0O\0").unwrap();
-    let told = |args: &[&str]| {
+    let run_patterns = |args: &[&str]| {
         let output = run(f.path(), &[&["logs", "patterns", "--json"], args].concat());
         let lines = serde_json::from_slice::<Value>(&output.stdout).ok().and_then(|v| v["lines"].as_u64()).unwrap_or(0);
         (output.status.code(), lines, stderr(&output))
     };
-    let (code, lines, said) = told(&[&path("cut.log")]);
+    let (code, lines, message) = run_patterns(&[&path("cut.log")]);
     assert!(
-        code == Some(3) && lines > 1000 && lines < 20_000 && said.contains("the compressed data is truncated"),
-        "{code:?} {lines} {said}"
+        code == Some(3) && lines > 1000 && lines < 20_000 && message.contains("the compressed data is truncated"),
+        "{code:?} {lines} {message}"
     );
-    let (code, lines, said) = told(&[&path("good.log"), &path("nowhere.log"), &path("wide.log")]);
+    let (code, lines, message) = run_patterns(&[&path("good.log"), &path("nowhere.log"), &path("wide.log")]);
     assert!(
-        code == Some(3) && lines == 55 && said.contains("No such file or directory (os error 2); the file is left out") && said.contains("iconv"),
-        "{code:?} {lines} {said}"
+        code == Some(3) && lines == 55 && message.contains("No such file or directory (os error 2); the file is left out") && message.contains("iconv"),
+        "{code:?} {lines} {message}"
     );
-    for (file, words) in [("wide.log", "UTF-16"), (".", "it is a directory")] {
-        let (code, _, said) = told(&[&path(file)]);
-        assert!(code == Some(1) && said.contains(words), "{said}");
+    for (file, expected) in [("wide.log", "UTF-16"), (".", "it is a directory")] {
+        let (code, _, message) = run_patterns(&[&path(file)]);
+        assert!(code == Some(1) && message.contains(expected), "{message}");
     }
 }
 
 #[cfg(unix)]
 #[test]
-fn one_ctrl_c_ends_the_reading_of_a_quiet_pipe() {
+fn ctrl_c_ends_reading_from_a_quiet_pipe() {
     let f = tempfile::tempdir().unwrap();
     let mut child = warroom(f.path(), &["logs", "patterns", "-", "--json"])
         .stdin(Stdio::piped())
@@ -194,7 +194,7 @@ fn one_ctrl_c_ends_the_reading_of_a_quiet_pipe() {
         .spawn()
         .unwrap();
     let mut pipe = child.stdin.take().unwrap();
-    pipe.write_all(service(50, false).as_bytes()).unwrap();
+    pipe.write_all(service_log(50, false).as_bytes()).unwrap();
     std::thread::sleep(std::time::Duration::from_millis(1500));
     let pid = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
@@ -205,7 +205,7 @@ fn one_ctrl_c_ends_the_reading_of_a_quiet_pipe() {
 }
 
 #[test]
-fn an_access_log_is_told_by_what_was_answered() {
+fn splits_access_log_patterns_by_status_class() {
     let f = tempfile::tempdir().unwrap();
     let path = |name: &str| f.path().join(name).display().to_string();
     let line = |n: usize, status: u16| {
@@ -220,13 +220,13 @@ fn an_access_log_is_told_by_what_was_answered() {
     std::fs::write(path("before.log"), (0..600).map(|n| line(n, 200)).collect::<String>()).unwrap();
     std::fs::write(path("now.log"), (0..600).map(|n| line(n, if n % 2 == 0 { 502 } else { 200 })).collect::<String>()).unwrap();
     let (_, v) = json(f.path(), &["logs", "patterns", "--baseline", &path("before.log"), &path("now.log")]);
-    let told: Vec<(&str, &str, u64)> = v["patterns"]
+    let patterns: Vec<(&str, &str, u64)> = v["patterns"]
         .as_array()
         .unwrap()
         .iter()
         .map(|p| (p["change"].as_str().unwrap(), p["level"].as_str().unwrap_or(""), p["count"].as_u64().unwrap()))
         .collect();
-    assert_eq!(told, [("new", "error", 200), ("new", "error", 100), ("down", "info", 200), ("down", "info", 100)], "{v}");
+    assert_eq!(patterns, [("new", "error", 200), ("new", "error", 100), ("down", "info", 200), ("down", "info", 100)], "{v}");
     std::fs::write(
         path("mail.log"),
         "{\"level\":\"warn\",\"msg\":\"no such user ana@example.com\",\"user\":\"ana@example.com\"}\n",
@@ -239,13 +239,13 @@ fn an_access_log_is_told_by_what_was_answered() {
 }
 
 #[test]
-fn what_comes_as_often_as_ever_has_not_risen() {
+fn does_not_report_a_steady_rate_as_a_rise() {
     let f = tempfile::tempdir().unwrap();
     let path = |name: &str| f.path().join(name).display().to_string();
     let line = |second: u64, text: &str| {
         format!("2026-11-21T{:02}:{:02}:{:02}Z INFO {text}\n", second / 3600, second / 60 % 60, second % 60)
     };
-    // Ten seconds between misses, always; the requests beside them stopped.
+    // There is a cache miss every ten seconds in both files; only the requests have stopped.
     let misses =
         |from: u64, to: u64| (from..to).step_by(10).map(|s| line(s, &format!("cache miss of {}", s * 7919))).collect::<String>();
     let requests: String = (0..36_000).map(|s| line(s, &format!("request {} ok", s * 7919))).collect();

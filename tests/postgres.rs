@@ -1,5 +1,5 @@
-//! A team's store on a real PostgreSQL: the contract of all stores, the way without the server and back, colleagues, and
-//! what is refused.
+//! Tests of the shared store on a real PostgreSQL server: the contract of all stores, work without the server and the merge
+//! afterwards, several users, and what is refused.
 
 #![cfg(unix)]
 
@@ -29,14 +29,14 @@ fn folder() -> tempfile::TempDir {
     tempfile::tempdir().unwrap()
 }
 
-/// This machine's copy of the store.
-fn database(folder: &Path) -> std::path::PathBuf {
+/// The file of the local copy of the store.
+fn copy_file(folder: &Path) -> std::path::PathBuf {
     let files = std::fs::read_dir(folder).unwrap().map(|f| f.unwrap().path());
     files.into_iter().find(|p| p.extension().is_some_and(|e| e == "db")).unwrap()
 }
 
-/// Waits until the store has reached the server again.
-fn back(store: &mut TeamStore) {
+/// Waits until the store has reached the server again and has no unsynced entries.
+fn wait_until_synced(store: &mut TeamStore) {
     let start = Instant::now();
     loop {
         store.version().unwrap();
@@ -50,30 +50,30 @@ fn back(store: &mut TeamStore) {
 }
 
 #[test]
-fn postgres_does_what_every_store_must() {
+fn postgres_keeps_the_contract_of_all_stores() {
     let (pg, one, two) = (Pg::start(), folder(), folder());
     contract::holds(&mut team(&pg, one.path()), &mut team(&pg, two.path()));
 }
 
 #[test]
-fn without_the_server_it_goes_on_and_merges_when_it_is_back() {
-    let (mut pg, mine, theirs) = (Pg::start(), folder(), folder());
-    let mut ana = team(&pg, mine.path());
-    let mut ben = team(&pg, theirs.path());
+fn works_offline_and_merges_when_the_server_is_back() {
+    let (mut pg, ana_folder, ben_folder) = (Pg::start(), folder(), folder());
+    let mut ana = team(&pg, ana_folder.path());
+    let mut ben = team(&pg, ben_folder.path());
     let id = ana.create(declared("shared")).unwrap()[0].incident;
     push(&mut ana, id, evidence("before"));
     assert_eq!(ben.entries(id, 0).unwrap().len(), 2);
     pg.crash();
 
-    // What was read before is there; what is written waits under local numbers.
+    // What was read before is available, and new entries wait under local numbers.
     let added = push(&mut ana, id, evidence("offline"));
     assert_eq!(added.evidence, [EvidenceId::local(1)]);
-    assert_eq!(push(&mut ana, id, evidence("offline")).evidence, [EvidenceId::local(1)], "the same evidence, the same number");
-    assert_eq!(push(&mut ana, id, evidence("before")).evidence, [EvidenceId(1)], "and a real one where it has one");
+    assert_eq!(push(&mut ana, id, evidence("offline")).evidence, [EvidenceId::local(1)], "the same evidence keeps its number");
+    assert_eq!(push(&mut ana, id, evidence("before")).evidence, [EvidenceId(1)], "evidence that the server has keeps its number");
     push(&mut ana, id, facts(&[Fact::action("check it", ActionKind::Detect, ActionScope::FollowUp)]));
     push(&mut ana, id, note("full, see [EL1] and AL1"));
-    let wrong = fold(&mut ana, id).head.last_seq;
-    push(&mut ana, id, facts(&[Fact::Corrected { seq: wrong, text: "empty, see [EL1]".into(), reason: "looked again".into() }]));
+    let wrong_entry = fold(&mut ana, id).head.last_seq;
+    push(&mut ana, id, facts(&[Fact::Corrected { seq: wrong_entry, text: "empty, see [EL1]".into(), reason: "looked again".into() }]));
     push(&mut ben, id, note("ben is offline too"));
     let local = ana.create(declared("new while away")).unwrap()[0].incident;
     assert_eq!(local.to_string(), "INC-L1");
@@ -84,99 +84,99 @@ fn without_the_server_it_goes_on_and_merges_when_it_is_back() {
     assert!(ana.status().away.is_some());
     let heads = ana.list().unwrap();
     assert_eq!(heads.iter().map(|h| (h.id, h.unsynced)).collect::<Vec<_>>(), [(local, 2), (id, 5)]);
-    assert!(matches!(ana.append(id, 2, note("late")), Err(JournalError::Conflict { .. })), "the local order is kept as well");
+    assert!(matches!(ana.append(id, 2, note("late")), Err(JournalError::Conflict { .. })), "conflicts are found offline as well");
 
     pg.up();
-    back(&mut ben);
-    // Somebody else got the numbers meanwhile.
+    wait_until_synced(&mut ben);
+    // Meanwhile the numbers are assigned to another user's entries.
     push(&mut ben, id, evidence("ben's"));
     let other = ben.create(declared("ben's")).unwrap()[0].incident;
     assert_eq!(other, IncidentId(2));
-    back(&mut ana);
+    wait_until_synced(&mut ana);
     let merged = fold(&mut ana, id);
     let texts: Vec<String> = merged.entries.iter().map(|e| merged.entry_text(e)).collect();
     assert!(texts.iter().any(|t| t == "empty, see [E3] (corrected)"), "{texts:?}");
     assert_eq!(merged.evidence.iter().map(|e| e.id.0).collect::<Vec<_>>(), [1, 2, 3]);
-    assert_eq!(merged.head.merged_into, Some(IncidentId(3)), "the local incident's number, also where others speak of it");
+    assert_eq!(merged.head.merged_into, Some(IncidentId(3)), "references to the local incident get its final number");
     assert_eq!(ana.resolve(local), IncidentId(3));
     assert_eq!(fold(&mut ana, local).absorbed, [id]);
     let body = ben.body(&merged.evidence[2].digest).unwrap().unwrap();
-    assert_eq!(body, Body::Lines { lines: vec![warroom::telemetry::LogLine::plain("offline")] }, "bodies come along");
+    assert_eq!(body, Body::Lines { lines: vec![warroom::telemetry::LogLine::plain("offline")] }, "evidence bodies are merged as well");
     assert_eq!(fold(&mut ben, id), merged, "all readers agree");
     assert!(ana.verify().unwrap().broken.is_empty());
 }
 
 #[test]
-fn a_commit_whose_answer_was_lost_is_not_made_twice() {
-    let (pg, mine) = (Pg::start(), folder());
-    let mut ana = team(&pg, mine.path());
+fn does_not_repeat_a_commit_whose_answer_was_lost() {
+    let (pg, ana_folder) = (Pg::start(), folder());
+    let mut ana = team(&pg, ana_folder.path());
     let id = ana.create(declared("shared")).unwrap()[0].incident;
-    // The server commits and vanishes before it answers: what the writer kept is in the store already.
+    // The server committed but failed before it answered: the entry is in the store and still in the outbox.
     let append = facts(&[Fact::Note { text: "once".into(), note_kind: NoteKind::Observation }]);
     let mut other = team(&pg, folder().path());
     other.append(id, 1, append.clone()).unwrap();
-    let outbox = rusqlite::Connection::open(database(mine.path())).unwrap();
-    let kept = &append.entries[0];
+    let outbox = rusqlite::Connection::open(copy_file(ana_folder.path())).unwrap();
+    let entry = &append.entries[0];
     outbox
         .execute(
             "INSERT INTO outbox (uid, incident, at, recorded_at, actor, fact) VALUES (?1, ?2, ?3, ?3, ?4, ?5)",
             rusqlite::params![
-                kept.uid,
+                entry.uid,
                 id.0,
-                kept.at.rfc3339(),
-                serde_json::to_string(&kept.actor).unwrap(),
-                serde_json::to_string(kept.fact.get()).unwrap()
+                entry.at.rfc3339(),
+                serde_json::to_string(&entry.actor).unwrap(),
+                serde_json::to_string(entry.fact.get()).unwrap()
             ],
         )
         .unwrap();
     assert_eq!(ana.status().unsynced, 1);
-    back(&mut ana);
+    wait_until_synced(&mut ana);
     let texts: Vec<String> = ana.entries(id, 1).unwrap().iter().map(|e| e.fact.sentence()).collect();
     assert_eq!(texts, ["once"]);
 }
 
 #[test]
-fn local_ids_are_understood_after_the_merge() {
-    let (mut pg, mine) = (Pg::start(), folder());
-    let mut ana = team(&pg, mine.path());
+fn resolves_local_ids_after_the_merge() {
+    let (mut pg, ana_folder) = (Pg::start(), folder());
+    let mut ana = team(&pg, ana_folder.path());
     let id = ana.create(declared("shared")).unwrap()[0].incident;
     push(&mut ana, id, evidence("one"));
     pg.down();
     push(&mut ana, id, evidence("offline"));
     let local = ana.create(declared("new while away")).unwrap()[0].incident;
-    let seen = fold(&mut ana, id).head.last_seq;
-    // A model was asked meanwhile: what was sent to it waits with the answer.
+    let last_seq = fold(&mut ana, id).head.last_seq;
+    // A model was asked while the server was away: the prompt waits together with the answer.
     let sent = warroom::evidence::body::StoredBody {
         digest: warroom::evidence::body::digest(b"{\"kind\":\"sent\"}"),
         json: "{\"kind\":\"sent\"}".to_owned(),
     };
     let answer = serde_json::json!({"answer": "as [EL1] says", "citations": [], "claims": [], "usage": {}, "model": "m", "source": "llm",
         "fallback_reason": null, "prompt": "p", "prompt_version": "1", "persona": "p", "question": null, "partial": false, "sent": sent.digest});
-    let asked = Fact::AiRun { answer: serde_json::from_value(answer).unwrap() };
-    push(&mut ana, id, warroom::journal::Append { bodies: vec![sent.clone()], ..facts(&[asked]) });
+    let ai_run = Fact::AiRun { answer: serde_json::from_value(answer).unwrap() };
+    push(&mut ana, id, warroom::journal::Append { bodies: vec![sent.clone()], ..facts(&[ai_run]) });
     pg.up();
-    back(&mut ana);
+    wait_until_synced(&mut ana);
     assert!(pg.sql("SELECT text FROM warroom.entry WHERE text LIKE '%ai_run%'").contains("as [E2] says"));
     assert_eq!(pg.sql(&format!("SELECT count(*) FROM warroom.body WHERE digest = '{}'", sent.digest)), "1");
-    // A person who still has the old ids on the screen, also after a restart.
-    let mut ana = team(&pg, mine.path());
-    push(&mut ana, id, note(&format!("[EL1] says why, see entry {} and {local}", warroom::incident::ids::seq_label(seen))));
+    // A user may still see the old ids on the screen and use them, even after a restart.
+    let mut ana = team(&pg, ana_folder.path());
+    push(&mut ana, id, note(&format!("[EL1] says why, see entry {} and {local}", warroom::incident::ids::seq_label(last_seq))));
     assert_eq!(
         pg.sql("SELECT text::jsonb #>> '{fact,text}' FROM warroom.entry WHERE text LIKE '%says why%'"),
         "[E2] says why, see entry 3 and INC-2"
     );
     let next = ana.create(declared("as in INC-L1")).unwrap()[0].incident;
     assert_eq!(fold(&mut ana, next).head.title, "as in INC-2");
-    // And whoever counted the local entries reads anew instead of writing behind what it does not know.
-    let stale = ana.append_in_turn(id, seen, &mut |_| Some(note("stale")));
+    // A writer that counted the local entries gets a conflict, because it has not read the merged ones.
+    let stale = ana.append_in_turn(id, last_seq, &mut |_| Some(note("stale")));
     assert!(matches!(stale, Err(JournalError::Conflict { .. })), "{stale:?}");
     assert!(ana.verify().unwrap().broken.is_empty());
 }
 
 #[test]
-fn what_cannot_be_merged_is_told_and_holds_up_nothing_else() {
-    let (mut pg, mine, theirs) = (Pg::start(), folder(), folder());
-    let (mut ana, mut ben) = (team(&pg, mine.path()), team(&pg, theirs.path()));
+fn reports_an_entry_that_cannot_be_merged_and_syncs_the_rest() {
+    let (mut pg, ana_folder, ben_folder) = (Pg::start(), folder(), folder());
+    let (mut ana, mut ben) = (team(&pg, ana_folder.path()), team(&pg, ben_folder.path()));
     let gone = ana.create(declared("purged meanwhile")).unwrap()[0].incident;
     let stays = ana.create(declared("stays")).unwrap()[0].incident;
     ben.list().unwrap();
@@ -200,14 +200,14 @@ fn what_cannot_be_merged_is_told_and_holds_up_nothing_else() {
     assert_eq!(fold(&mut ana, stays).entries[1].fact.sentence(), "in time");
     ana.append(stays, last, note("and on")).unwrap();
     ana.create(declared("another")).unwrap();
-    assert!(ana.verify().unwrap().gaps[0].contains("1 entr"), "what waits is told");
+    assert!(ana.verify().unwrap().gaps[0].contains("1 entr"), "the waiting entry is reported");
 }
 
-/// A shift ends while the server is away: what the shared store knew can be handed over all the same.
+/// A bundle of what the shared store had can be exported while the server is away, for example when a shift ends.
 #[test]
-fn a_bundle_is_made_without_the_server_and_without_what_waits() {
-    let (mut pg, mine) = (Pg::start(), folder());
-    let mut ana = team(&pg, mine.path());
+fn exports_a_bundle_offline_without_unsynced_entries() {
+    let (mut pg, ana_folder) = (Pg::start(), folder());
+    let mut ana = team(&pg, ana_folder.path());
     let id = ana.create(declared("handed over")).unwrap()[0].incident;
     push(&mut ana, id, note("known to all"));
     fold(&mut ana, id);
@@ -221,16 +221,16 @@ fn a_bundle_is_made_without_the_server_and_without_what_waits() {
 }
 
 #[test]
-fn what_is_purged_leaves_the_copies_and_may_come_back_from_a_bundle() {
-    let (pg, mine, theirs) = (Pg::start(), folder(), folder());
-    let (mut ana, mut ben) = (team(&pg, mine.path()), team(&pg, theirs.path()));
+fn purge_clears_the_copies_and_a_bundle_restores_the_incident() {
+    let (pg, ana_folder, ben_folder) = (Pg::start(), folder(), folder());
+    let (mut ana, mut ben) = (team(&pg, ana_folder.path()), team(&pg, ben_folder.path()));
     let id = ana.create(declared("secret")).unwrap()[0].incident;
     push(&mut ana, id, evidence("only here"));
     let other = ana.create(declared("keeps its own")).unwrap()[0].incident;
     push(&mut ana, other, evidence("kept"));
     let digests: Vec<String> = [id, other].map(|i| fold(&mut ben, i).evidence[0].digest.clone()).into();
     for digest in &digests {
-        assert!(ben.raw_body(digest).unwrap().is_some(), "read, so copied");
+        assert!(ben.raw_body(digest).unwrap().is_some(), "a body that was read is in the copy");
     }
     let (raw, body) = (ana.raw(id).unwrap(), ana.raw_body(&digests[0]).unwrap().unwrap());
     let bodies = [warroom::evidence::body::StoredBody { digest: digests[0].clone(), json: body }];
@@ -241,12 +241,12 @@ fn what_is_purged_leaves_the_copies_and_may_come_back_from_a_bundle() {
         ben.version().unwrap();
         assert!(ben.verify().unwrap().broken.is_empty());
         drop(ben);
-        let copy = rusqlite::Connection::open(database(theirs.path())).unwrap();
-        let has = |digest: &str| {
+        let copy = rusqlite::Connection::open(copy_file(ben_folder.path())).unwrap();
+        let is_stored = |digest: &str| {
             copy.query_row("SELECT count(*) FROM body WHERE digest = ?1", [digest], |r| r.get::<_, i64>(0)).unwrap() == 1
         };
-        assert!(!has(&digests[0]) && (round > 0 || has(&digests[1])));
-        ben = team(&pg, theirs.path());
+        assert!(!is_stored(&digests[0]) && (round > 0 || is_stored(&digests[1])));
+        ben = team(&pg, ben_folder.path());
         assert_eq!(ana.import(id, &raw, &bodies).unwrap().added, 2);
         assert_eq!(fold(&mut ben, id).head.title, "secret");
         assert!(ben.raw_body(&digests[0]).unwrap().is_some());
@@ -255,45 +255,45 @@ fn what_is_purged_leaves_the_copies_and_may_come_back_from_a_bundle() {
 }
 
 #[test]
-fn a_database_made_anew_behind_the_same_name_is_noticed() {
-    let (pg, mine) = (Pg::start(), folder());
-    let mut ana = team(&pg, mine.path());
+fn detects_a_recreated_database() {
+    let (pg, ana_folder) = (Pg::start(), folder());
+    let mut ana = team(&pg, ana_folder.path());
     let id = ana.create(declared("old store")).unwrap()[0].incident;
     pg.sql("DROP SCHEMA warroom CASCADE");
-    let mut ana = team(&pg, mine.path());
-    assert!(ana.list().unwrap().is_empty(), "nothing of the old store is shown as the new one's");
+    let mut ana = team(&pg, ana_folder.path());
+    assert!(ana.list().unwrap().is_empty(), "the new store shows nothing from the old one");
     assert!(ana.entries(id, 0).unwrap().is_empty());
-    // With something waiting it is refused: that would end up in another incident of the same number.
+    // With an entry waiting, the new store is refused: the entry would end up in another incident with the same number.
     let id = ana.create(declared("new store")).unwrap()[0].incident;
     drop(ana);
-    let outbox = rusqlite::Connection::open(database(mine.path())).unwrap();
+    let outbox = rusqlite::Connection::open(copy_file(ana_folder.path())).unwrap();
     let sql = "INSERT INTO outbox (uid, incident, at, recorded_at, actor, fact) VALUES ('u', ?1, '2026-11-21T09:30:00Z', '2026-11-21T09:30:00Z', '{}', '{}')";
     outbox.execute(sql, [id.0]).unwrap();
     pg.sql("DROP SCHEMA warroom CASCADE");
-    let error = team(&pg, mine.path()).list().unwrap_err().failure().line();
+    let error = team(&pg, ana_folder.path()).list().unwrap_err().failure().line();
     assert!(error.contains("for a different store with the same address") && error.contains("team-"), "{error}");
 }
 
 #[test]
-fn a_colleagues_entry_is_told_within_a_second_and_so_is_who_is_there() {
-    let (pg, mine, theirs) = (Pg::start(), folder(), folder());
+fn notifies_of_new_entries_and_shows_who_is_present() {
+    let (pg, ana_folder, ben_folder) = (Pg::start(), folder(), folder());
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
-        let at = |copies: &Path| warroom::journal::StoreAt { url: pg.url(), password: None, copies: copies.to_owned() };
-        let ana = warroom::journal::Journal::open(&at(mine.path())).unwrap();
-        let ben = warroom::journal::Journal::open(&at(theirs.path())).unwrap();
+        let store_at = |copies: &Path| warroom::journal::StoreAt { url: pg.url(), password: None, copies: copies.to_owned() };
+        let ana = warroom::journal::Journal::open(&store_at(ana_folder.path())).unwrap();
+        let ben = warroom::journal::Journal::open(&store_at(ben_folder.path())).unwrap();
         let id = ana.create(declared("shared")).await.unwrap()[0].incident;
-        let mut told = ben.listen().unwrap();
+        let mut changes = ben.listen().unwrap();
         let mut version = ben.version().await.unwrap();
-        // The listener connects; its first word comes when it does.
-        tokio::time::timeout(Duration::from_secs(5), told.changed()).await.unwrap().unwrap();
+        // The listener sends its first notification when it has connected.
+        tokio::time::timeout(Duration::from_secs(5), changes.changed()).await.unwrap().unwrap();
         version = version.max(ben.version().await.unwrap());
         ana.append(id, 1, note("look")).await.unwrap();
         let written = Instant::now();
-        tokio::time::timeout(Duration::from_secs(5), told.changed()).await.expect("a notification").unwrap();
+        tokio::time::timeout(Duration::from_secs(5), changes.changed()).await.expect("a notification").unwrap();
         assert_ne!(ben.version().await.unwrap(), version);
         assert_eq!(ben.entries(id, 1).await.unwrap().len(), 1);
-        println!("a colleague's entry was read {} ms after it was written", written.elapsed().as_millis());
+        println!("the entry was read {} ms after it was written", written.elapsed().as_millis());
 
         assert_eq!(ana.presence("s1", "ana", Some(id)).await.unwrap(), Vec::<String>::new());
         assert_eq!(ben.presence("s2", "ben", Some(id)).await.unwrap(), ["ana"]);
@@ -304,30 +304,30 @@ fn a_colleagues_entry_is_told_within_a_second_and_so_is_who_is_there() {
 }
 
 #[test]
-fn stores_of_the_future_are_refused_and_left_alone() {
-    let (pg, mine) = (Pg::start(), folder());
-    let mut ana = team(&pg, mine.path());
+fn rejects_a_newer_schema_and_writes_nothing() {
+    let (pg, ana_folder) = (Pg::start(), folder());
+    let mut ana = team(&pg, ana_folder.path());
     let id = ana.create(declared("shared")).unwrap()[0].incident;
     pg.sql("UPDATE warroom.meta SET value = '99' WHERE key = 'schema'");
-    // Also by a program that is connected already.
+    // A program that is already connected refuses as well.
     assert!(matches!(ana.append(id, 1, note("x")), Err(JournalError::Newer { found: 99, .. })));
     assert!(matches!(ana.create(declared("x")), Err(JournalError::Newer { found: 99, .. })));
     let f = folder();
     let mut new = team(&pg, f.path());
     let error = new.list().unwrap_err();
     assert!(matches!(error, JournalError::Newer { found: 99, .. }) && error.failure().line().contains("Update warroom"), "{error}");
-    // Asked again it says the same, and keeps nothing.
+    // A second attempt fails in the same way and queues nothing.
     assert!(matches!(new.list(), Err(JournalError::Newer { .. })));
     assert!(matches!(new.append(id, 1, note("x")), Err(JournalError::Newer { .. })));
     assert_eq!(new.status().unsynced, 0);
     assert_eq!(pg.sql("SELECT count(*) FROM warroom.entry"), "1");
-    assert_eq!(ana.status().unsynced, 0, "nothing waits for a store that must not be written");
+    assert_eq!(ana.status().unsynced, 0, "nothing is queued for a store that must not be written");
 }
 
 #[test]
-fn a_broken_chain_and_a_store_written_anew_are_found() {
-    let (pg, mine) = (Pg::start(), folder());
-    let mut ana = team(&pg, mine.path());
+fn detects_a_broken_chain_and_a_rewritten_store() {
+    let (pg, ana_folder) = (Pg::start(), folder());
+    let mut ana = team(&pg, ana_folder.path());
     let id = ana.create(declared("shared")).unwrap()[0].incident;
     for n in 1..4 {
         ana.append(id, n, note("x")).unwrap();
@@ -337,7 +337,7 @@ fn a_broken_chain_and_a_store_written_anew_are_found() {
     pg.sql("UPDATE warroom.entry SET text = replace(text, '\"x\"', '\"y\"') WHERE seq = 3");
     let broken = ana.verify().unwrap().broken;
     assert_eq!((broken[0].incident.as_str(), broken[0].seq), ("INC-1", 3), "{broken:?}");
-    // Somebody who makes the hashes fit again is found by the copies.
+    // If the hashes are recomputed, the comparison with a local copy still finds the change.
     let forged = text.replace("\"x\"", "\"y\"");
     let hash = warroom::evidence::body::digest(forged.as_bytes());
     let last = pg
@@ -347,30 +347,30 @@ fn a_broken_chain_and_a_store_written_anew_are_found() {
     pg.sql(&format!("UPDATE warroom.entry SET hash = '{hash}' WHERE seq = 3"));
     pg.sql(&format!("UPDATE warroom.entry SET text = '{last}', hash = '{end}' WHERE seq = 4"));
     pg.sql(&format!("UPDATE warroom.incident SET last_hash = '{end}'"));
-    assert!(team(&pg, folder().path()).verify().unwrap().broken.is_empty(), "in itself it holds");
+    assert!(team(&pg, folder().path()).verify().unwrap().broken.is_empty(), "the forged chain is valid in itself");
     let broken = ana.verify().unwrap().broken;
     assert!(broken[0].seq == 3 && broken[0].what.contains("copy"), "{broken:?}");
 }
 
 #[test]
-fn refusals_of_the_server_are_told_with_their_remedy() {
-    let (pg, mine) = (Pg::start(), folder());
+fn reports_server_refusals_with_a_remedy() {
+    let (pg, ana_folder) = (Pg::start(), folder());
     let url = pg.url().replace("/postgres", "/nothere");
-    let error = TeamStore::open(&url, None, mine.path()).unwrap().list().unwrap_err().failure().line();
+    let error = TeamStore::open(&url, None, ana_folder.path()).unwrap().list().unwrap_err().failure().line();
     assert!(error.contains("nothere") && error.contains("database"), "{error}");
     pg.sql("CREATE ROLE guest LOGIN");
     let url = pg.url().replace("warroom@", "guest@");
-    let error = TeamStore::open(&url, None, mine.path()).unwrap().list().unwrap_err().failure().line();
+    let error = TeamStore::open(&url, None, ana_folder.path()).unwrap().list().unwrap_err().failure().line();
     assert!(error.contains("schema warroom"), "{error}");
-    // Where the administrator made the schema, no right to make one is needed.
+    // If the administrator has created the schema, the right to create one is not needed.
     pg.sql("CREATE SCHEMA warroom AUTHORIZATION guest");
     assert!(TeamStore::open(&url, None, folder().path()).unwrap().list().unwrap().is_empty());
 }
 
 #[test]
-fn verify_finds_what_is_missing_and_a_list_that_tells_another_story() {
-    let (pg, mine) = (Pg::start(), folder());
-    let mut ana = team(&pg, mine.path());
+fn verify_finds_missing_data_and_an_altered_list() {
+    let (pg, ana_folder) = (Pg::start(), folder());
+    let mut ana = team(&pg, ana_folder.path());
     let id = ana.create(declared("shared")).unwrap()[0].incident;
     push(&mut ana, id, evidence("x"));
     assert!(ana.verify().unwrap().broken.is_empty());
@@ -386,7 +386,7 @@ fn verify_finds_what_is_missing_and_a_list_that_tells_another_story() {
 }
 
 #[test]
-fn a_server_elsewhere_is_reached_over_tls_with_its_certificate_checked_and_a_password() {
+fn connects_over_tls_with_a_verified_certificate_and_a_password() {
     let authority_key = rcgen::KeyPair::generate().unwrap();
     let mut authority = rcgen::CertificateParams::new(Vec::<String>::new()).unwrap();
     authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
@@ -408,15 +408,15 @@ fn a_server_elsewhere_is_reached_over_tls_with_its_certificate_checked_and_a_pas
         let all = [&["--config", &config], args].concat();
         program::warroom(f.path(), &all).env_remove("WARROOM_STORE").env("DB_PASSWORD", password).output().unwrap()
     };
-    let made = run(&config, "s3cret", &["declare", "--title", "over TLS"]);
-    assert!(made.status.success() && program::stderr(&made).is_empty(), "{}", program::stderr(&made));
-    let wrong = run(&config, "wrong", &["incident", "list"]);
-    assert!(wrong.status.code() == Some(1) && program::stderr(&wrong).contains("Check the user name, the password in [store]"), "{}", program::stderr(&wrong));
-    assert!(!program::stderr(&wrong).contains("wrong"), "no password is ever shown");
-    let strange = f.path().join("d.toml");
-    std::fs::write(&strange, format!("[store]\nurl = \"{}\"\npassword_env = \"DB_PASSWORD\"\n", url("sslmode=verify-full")))
+    let output = run(&config, "s3cret", &["declare", "--title", "over TLS"]);
+    assert!(output.status.success() && program::stderr(&output).is_empty(), "{}", program::stderr(&output));
+    let wrong_password = run(&config, "wrong", &["incident", "list"]);
+    assert!(wrong_password.status.code() == Some(1) && program::stderr(&wrong_password).contains("Check the user name, the password in [store]"), "{}", program::stderr(&wrong_password));
+    assert!(!program::stderr(&wrong_password).contains("wrong"), "no password is ever shown");
+    let untrusted = f.path().join("d.toml");
+    std::fs::write(&untrusted, format!("[store]\nurl = \"{}\"\npassword_env = \"DB_PASSWORD\"\n", url("sslmode=verify-full")))
         .unwrap();
-    let refused = run(&strange, "s3cret", &["incident", "list"]);
+    let refused = run(&untrusted, "s3cret", &["incident", "list"]);
     assert!(
         refused.status.code() == Some(1) && program::stderr(&refused).contains("sslrootcert"),
         "{}",
@@ -426,10 +426,10 @@ fn a_server_elsewhere_is_reached_over_tls_with_its_certificate_checked_and_a_pas
     assert!(program::stdout(&doctor).contains("ok    store"), "{}", program::stdout(&doctor));
 }
 
-/// The program as two people use it: on the command line, with the server there and away.
+/// Two people use the program on the command line, with and without the server.
 #[test]
 fn two_people_share_an_incident_on_the_command_line() {
-    let (mut pg, mine, theirs) = (Pg::start(), folder(), folder());
+    let (mut pg, ana_folder, ben_folder) = (Pg::start(), folder(), folder());
     let run = |who: &Path, name: &str, args: &[&str]| {
         program::warroom(who, args).env("WARROOM_STORE", pg_url(&pg)).env("WARROOM_USER", name).output().unwrap()
     };
@@ -440,25 +440,25 @@ fn two_people_share_an_incident_on_the_command_line() {
         assert!(output.status.success(), "{}", program::stderr(&output));
         program::stdout(&output)
     };
-    assert_eq!(ok(run(mine.path(), "ana", &["declare", "--title", "checkout fails", "--severity", "SEV2/SEV3"])).trim(), "INC-1");
-    ok(run(theirs.path(), "ben", &["incident", "note", "INC-1", "ben looks at the pool"]));
-    let shown = ok(run(mine.path(), "ana", &["incident", "show", "INC-1"]));
+    assert_eq!(ok(run(ana_folder.path(), "ana", &["declare", "--title", "checkout fails", "--severity", "SEV2/SEV3"])).trim(), "INC-1");
+    ok(run(ben_folder.path(), "ben", &["incident", "note", "INC-1", "ben looks at the pool"]));
+    let shown = ok(run(ana_folder.path(), "ana", &["incident", "show", "INC-1"]));
     assert!(shown.contains("SEV2") && shown.contains("ben looks at the pool"), "{shown}");
     pg.down();
     let run = |who: &Path, name: &str, args: &[&str]| {
         program::warroom(who, args).env("WARROOM_STORE", pg_url(&pg)).env("WARROOM_USER", name).output().unwrap()
     };
-    let output = run(mine.path(), "ana", &["incident", "note", "INC-1", "written in a train"]);
+    let output = run(ana_folder.path(), "ana", &["incident", "note", "INC-1", "written in a train"]);
     assert!(output.status.success() && program::stderr(&output).contains("is unreachable"), "{}", program::stderr(&output));
     assert!(program::stderr(&output).contains("1 entry is waiting"), "{}", program::stderr(&output));
-    assert_eq!(run(mine.path(), "ana", &["verify"]).status.code(), Some(3), "what could not be checked is told");
+    assert_eq!(run(ana_folder.path(), "ana", &["verify"]).status.code(), Some(3), "verify reports that it could not check everything");
     pg.up();
     let run = |who: &Path, name: &str, args: &[&str]| {
         program::warroom(who, args).env("WARROOM_STORE", pg_url(&pg)).env("WARROOM_USER", name).output().unwrap()
     };
-    let listed = run(mine.path(), "ana", &["incident", "list"]);
+    let listed = run(ana_folder.path(), "ana", &["incident", "list"]);
     assert!(program::stderr(&listed).is_empty(), "{}", program::stderr(&listed));
-    let shown = ok(run(theirs.path(), "ben", &["incident", "show", "INC-1"]));
+    let shown = ok(run(ben_folder.path(), "ben", &["incident", "show", "INC-1"]));
     assert!(shown.contains("written in a train"), "{shown}");
     let severity = Severity::Sev2;
     assert!(shown.contains(&severity.to_string()));

@@ -1,4 +1,4 @@
-//! The lab's shop by itself: each fault shows in the metric and in the log line that it is known by.
+//! Tests the lab's shop alone: each fault shows in its metric and its log line.
 
 #![cfg(unix)]
 
@@ -11,14 +11,14 @@ use std::time::Duration;
 
 use servers::{free_port, get, request, wait_until};
 
-/// The value of a metric whose line begins with a text.
+/// The value of the first metric line that begins with `line`; NaN if there is none.
 fn metric(port: u16, line: &str) -> f64 {
     let text = get(port, "/metrics").map(|(_, body)| body).unwrap_or_default();
     text.lines().find(|l| l.starts_with(line)).and_then(|l| l.rsplit(' ').next()?.parse().ok()).unwrap_or(f64::NAN)
 }
 
 #[test]
-fn every_fault_does_what_its_name_says() {
+fn each_fault_shows_in_metrics_and_logs() {
     let shop = PathBuf::from(env!("CARGO_BIN_EXE_warroom")).parent().unwrap().join("examples/shop");
     let logs = tempfile::tempdir().unwrap();
     let ports = [free_port(), free_port(), free_port()];
@@ -42,19 +42,19 @@ fn every_fault_does_what_its_name_says() {
     assert!(log("payment").contains("nil PriceRule") && log("checkout").contains("payment answered 500"));
 
     fault("slow_dependency");
-    let quick = |port, service: &str| {
+    let slow_requests = |port, service: &str| {
         let count =
             |le: &str| metric(port, &format!("http_request_duration_seconds_bucket{{service=\"{service}\",le=\"{le}\"}}"));
         count("+Inf") - count("1")
     };
-    wait_until("payment is slow", limit, || quick(payment, "payment") > 3.0);
+    wait_until("payment is slow", limit, || slow_requests(payment, "payment") > 3.0);
 
     fault("memory_leak");
     wait_until("checkout's heap grows", limit, || metric(checkout, "heap_in_use_bytes") > 65_000_000.0);
 
     fault("pool_exhaustion");
     wait_until("the pool is full", limit, || metric(checkout, "db_pool_in_use") >= 20.0);
-    wait_until("and says so", limit, || log("checkout").contains("pool exhausted after"));
+    wait_until("checkout logs that the pool is exhausted", limit, || log("checkout").contains("pool exhausted after"));
 
     fault("none");
     wait_until("it recovers", limit, || metric(checkout, "db_pool_in_use") < 10.0);

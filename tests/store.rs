@@ -1,4 +1,5 @@
-//! The embedded store held to the contract of all stores, and what is its own: disks that are full or read-only.
+//! Tests of the embedded store: the contract of all stores, the migration from the first version, `verify`, and the checks of
+//! imported bundles.
 
 #[path = "support/contract.rs"]
 mod contract;
@@ -6,15 +7,15 @@ mod contract;
 use warroom::journal::sqlite::SqliteStore;
 
 #[test]
-fn sqlite_does_what_every_store_must() {
+fn sqlite_keeps_the_contract_of_all_stores() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("journal.db");
     contract::holds(&mut SqliteStore::open(&path).unwrap(), &mut SqliteStore::open(&path).unwrap());
 }
 
-/// A store that the first version wrote, as it wrote it.
+/// The store is written here exactly as the first version wrote it.
 #[test]
-fn a_store_of_the_first_version_is_taken_along() {
+fn migrates_a_store_of_the_first_version() {
     use warroom::incident::{ActionScope, Incident, IncidentId, Severity};
     use warroom::journal::Store;
     let folder = tempfile::tempdir().unwrap();
@@ -50,14 +51,14 @@ fn a_store_of_the_first_version_is_taken_along() {
     let found = store.verify().unwrap();
     assert_eq!((found.entries, found.broken.len()), (5, 0));
     drop(store);
-    let known: i64 = rusqlite::Connection::open(&path).unwrap().query_row("SELECT number FROM number", [], |r| r.get(0)).unwrap();
-    assert_eq!(known, 1, "should it vanish, it is missed");
+    let number: i64 = rusqlite::Connection::open(&path).unwrap().query_row("SELECT number FROM number", [], |r| r.get(0)).unwrap();
+    assert_eq!(number, 1, "`verify` can report the incident if its rows vanish");
     let version: i64 = rusqlite::Connection::open(&path).unwrap().pragma_query_value(None, "user_version", |r| r.get(0)).unwrap();
-    assert_eq!(version, 2, "an older program is kept away from facts that it does not know");
+    assert_eq!(version, 2, "an older program refuses a store with facts that it does not know");
 }
 
 #[test]
-fn verify_finds_what_is_missing_and_a_list_that_tells_another_story() {
+fn verify_finds_missing_data_and_an_altered_list() {
     use warroom::journal::Store;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("journal.db");
@@ -73,14 +74,13 @@ fn verify_finds_what_is_missing_and_a_list_that_tells_another_story() {
     raw.execute("DELETE FROM incident", []).unwrap();
     assert!(store.verify().unwrap().broken.iter().any(|b| b.what.contains("its row")));
     raw.execute("DELETE FROM entry", []).unwrap();
-    assert!(store.verify().unwrap().broken.iter().any(|b| b.what.contains("disappeared with all")), "nothing is left of it");
-    // What an older version had is known from the migration on.
-    assert_eq!(store.create(contract::declared("next")).unwrap()[0].incident.0, 2, "its number is not given again");
+    assert!(store.verify().unwrap().broken.iter().any(|b| b.what.contains("disappeared with all")), "an incident without rows is reported");
+    assert_eq!(store.create(contract::declared("next")).unwrap()[0].incident.0, 2, "the number of a deleted incident is not assigned again");
 }
 
-/// Numbers that no store gives, and a file that unpacks to something else, are refused before anything is written.
+/// A bundle with numbers that no store assigns is rejected when it is read, before anything is written.
 #[test]
-fn a_bundle_that_would_harm_the_store_is_refused() {
+fn rejects_bundles_with_invalid_numbers() {
     use warroom::evidence::body::digest;
     let bundle = |incident: &str, fact: &str| {
         let text = format!(

@@ -1,4 +1,4 @@
-//! `warroom suspects` on files of a made-up shop: series, call graph, logs.
+//! Tests of `warroom suspects` on files of a made-up shop: time series, a call graph and logs.
 
 #[path = "support/program.rs"]
 mod program;
@@ -11,8 +11,8 @@ use serde_json::Value;
 
 const AT: i64 = 1_795_253_400;
 
-/// Series of four services, a row a minute: twenty before the incident, six since. The pool of `checkout` runs full; `gateway`
-/// waits for it; `quiet` never changes.
+/// A CSV table of four services with one row per minute; minute 0 is the start of the incident. The pool of `checkout` fills up,
+/// `gateway` waits for it, and `quiet` never changes.
 fn rows(from: i64, to: i64) -> String {
     let mut out = String::from(
         "time,gateway|latency_seconds,checkout|latency_seconds,db|latency_seconds,checkout|pool_cpu,quiet|cpu,gateway|requests\n",
@@ -47,7 +47,7 @@ fn services(v: &Value) -> Vec<String> {
 }
 
 #[test]
-fn the_service_that_changed_most_is_first_and_says_why() {
+fn ranks_the_service_that_changed_most_first() {
     let f = tempfile::tempdir().unwrap();
     let path = |name: &str| f.path().join(name).display().to_string();
     std::fs::write(path("i.csv"), rows(-20, 6)).unwrap();
@@ -60,21 +60,21 @@ fn the_service_that_changed_most_is_first_and_says_why() {
     assert!(first["why"].as_str().unwrap().starts_with("pool_cpu rose 3.98 → 20 at"), "{first}");
     assert!(!services(&v).contains(&"quiet".to_owned()));
     assert_eq!(v["log_patterns"], Value::Array(vec![]));
-    // The same with the normal times in a file of their own, packed.
+    // The same with the baseline in a separate, compressed file.
     std::fs::write(path("now.csv"), rows(0, 6)).unwrap();
     let mut gz =
         flate2::write::GzEncoder::new(std::fs::File::create(path("before.csv.gz")).unwrap(), flate2::Compression::fast());
     gz.write_all(rows(-20, 0).as_bytes()).unwrap();
     gz.finish().unwrap();
-    let two =
+    let separate =
         json(f.path(), &["suspects", &path("now.csv"), "--baseline", &path("before.csv.gz"), "--at", "2026-11-21T09:30:00Z"]).1;
-    assert_eq!(services(&two), services(&v));
+    assert_eq!(services(&separate), services(&v));
     let printed = stdout(&run(f.path(), &["suspects", &path("i.csv"), "--at", &at]));
     assert!(printed.contains("1.  checkout"), "{printed}");
 }
 
 #[test]
-fn with_symptom_and_calls_the_cause_is_looked_for_below_the_symptom() {
+fn looks_for_the_cause_below_the_symptom_in_the_call_graph() {
     let f = tempfile::tempdir().unwrap();
     let path = |name: &str| f.path().join(name).display().to_string();
     std::fs::write(path("i.csv"), rows(-20, 6)).unwrap();
@@ -92,15 +92,15 @@ fn with_symptom_and_calls_the_cause_is_looked_for_below_the_symptom() {
 }
 
 #[test]
-fn logs_point_to_a_service_too() {
+fn ranks_a_service_by_its_logs() {
     let f = tempfile::tempdir().unwrap();
     let path = |name: &str| f.path().join(name).display().to_string();
     std::fs::write(path("i.csv"), "time,a|cpu\n1795253300,1\n1795253360,1\n1795253420,1\n").unwrap();
-    let log = |odd: u32| {
+    let log = |errors: u32| {
         let mut out = String::from("time,service,message\n");
         for n in 0..200 {
             let _infallible = writeln!(out, "2026-11-21T09:30:00Z,b,\"order {n} placed, paid\"");
-            if n < odd {
+            if n < errors {
                 let _infallible = writeln!(out, "2026-11-21T09:30:00Z,b,no stock for item {n}");
             }
         }
@@ -118,25 +118,25 @@ fn logs_point_to_a_service_too() {
 }
 
 #[test]
-fn files_that_are_not_as_expected_are_told_with_their_place() {
+fn reports_invalid_files_with_the_position() {
     let f = tempfile::tempdir().unwrap();
     let path = |name: &str| f.path().join(name).display().to_string();
     std::fs::write(path("no_time.csv"), "when,a|cpu\n1,2\n").unwrap();
     std::fs::write(path("bad_time.csv"), "time,a|cpu\n1795253400,2\nyesterday,3\n").unwrap();
-    for (file, words) in [("no_time.csv", "no column 'time'"), ("bad_time.csv", "row 3"), ("nowhere.csv", "cannot read")] {
+    for (file, expected) in [("no_time.csv", "no column 'time'"), ("bad_time.csv", "row 3"), ("nowhere.csv", "cannot read")] {
         let output = run(f.path(), &["suspects", &path(file), "--at", "1795253400"]);
-        assert!(output.status.code() == Some(1) && stderr(&output).contains(words), "{file}: {}", stderr(&output));
+        assert!(output.status.code() == Some(1) && stderr(&output).contains(expected), "{file}: {}", stderr(&output));
     }
     std::fs::write(path("gaps.csv"), "time,a|cpu,b\n1795253400,,NaN\n1795253460,x,\n").unwrap();
     let (code, v) = json(f.path(), &["suspects", &path("gaps.csv"), "--at", "1795253460"]);
     assert_eq!((code, v["suspects"].as_array().unwrap().len()), (0, 0));
 
-    // What cannot be compared is said with what the file covers.
+    // Errors about data that cannot be compared name what the file contains.
     std::fs::write(path("shop.csv"), rows(-20, 6)).unwrap();
     std::fs::write(path("other.csv"), "time,x|cpu\n1795253400,2\n").unwrap();
     std::fs::write(path("empty.csv"), "time,a|cpu\n").unwrap();
     std::fs::write(path("commas.csv"), "time,a|cpu\n1795253400,\"0,3\"\n1795253460,\"0,4\"\n").unwrap();
-    for (file, at, more, words) in [
+    for (file, at, more, expected) in [
         (
             "shop.csv",
             AT + 9000,
@@ -151,18 +151,18 @@ fn files_that_are_not_as_expected_are_told_with_their_place() {
         let mut args = vec!["suspects".to_owned(), path(file), "--at".to_owned(), at.to_string()];
         args.extend(more.iter().map(|m| if m.starts_with("--") { (*m).to_owned() } else { path(m) }));
         let output = run(f.path(), &args.iter().map(String::as_str).collect::<Vec<_>>());
-        assert!(output.status.code() == Some(1) && stderr(&output).contains(words), "{file}: {}", stderr(&output));
+        assert!(output.status.code() == Some(1) && stderr(&output).contains(expected), "{file}: {}", stderr(&output));
     }
 }
 
 #[test]
-fn a_table_in_disorder_says_so_and_ranks_as_one_in_order() {
+fn repairs_and_reports_a_malformed_table() {
     let f = tempfile::tempdir().unwrap();
     let path = |name: &str| f.path().join(name).display().to_string();
     let plain = rows(-20, 6);
     std::fs::write(path("plain.csv"), &plain).unwrap();
-    let (_, wanted) = json(f.path(), &["suspects", &path("plain.csv"), "--at", &AT.to_string()]);
-    // Milliseconds, the last rows first, a name twice, a word among the numbers, a row that ends early.
+    let (_, expected) = json(f.path(), &["suspects", &path("plain.csv"), "--at", &AT.to_string()]);
+    // Times in milliseconds, rows in reverse order, a duplicate column, a cell that is not a number, a short row.
     let mut lines: Vec<String> = plain.lines().map(|l| l.replacen(',', "000,", 1)).collect();
     lines[0] = plain.lines().next().unwrap().replacen("quiet|cpu", "quiet|cpu,quiet|cpu", 1);
     lines.iter_mut().skip(1).for_each(|l| *l = l.replacen(",7,", ",7,7,", 1));
@@ -172,19 +172,19 @@ fn a_table_in_disorder_says_so_and_ranks_as_one_in_order() {
     std::fs::write(path("odd.csv"), lines.join("\n")).unwrap();
     let output = run(f.path(), &["suspects", &path("odd.csv"), "--at", &(AT * 1000).to_string(), "--json"]);
     let v: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(v, wanted);
-    for words in [
+    assert_eq!(v, expected);
+    for message in [
         "1 cell without a valid number, treated as missing; the first is 'banana' in row 25, column 'quiet|cpu'",
         "1 row with more or fewer cells than the header",
         "were sorted",
         "1 column with a duplicate name, renamed; the first is now 'quiet|cpu (2)'",
     ] {
-        assert!(stderr(&output).contains(words), "{words}: {}", stderr(&output));
+        assert!(stderr(&output).contains(message), "{message}: {}", stderr(&output));
     }
 }
 
 #[test]
-fn what_ended_and_what_began_before_it_was_noticed_are_suspects() {
+fn finds_series_that_stop_or_change_before_detection() {
     let f = tempfile::tempdir().unwrap();
     let path = |name: &str| f.path().join(name).display().to_string();
     let mut table = String::from("time,pay|qps,new|errors,shop|qps,late|latency\n");
@@ -203,16 +203,16 @@ fn what_ended_and_what_began_before_it_was_noticed_are_suspects() {
     let clock = |n: i64| warroom::telemetry::Timestamp::from_secs(AT + 60 * n).rfc3339();
     for more in [&[][..], &["--baseline", &path("n.csv")]] {
         let (_, v) = json(f.path(), &[&["suspects", &path("t.csv"), "--at", &at], more].concat());
-        let of = |name: &str| v["suspects"].as_array().unwrap().iter().find(|s| s["series"] == name).cloned().unwrap_or_default();
-        let (pay, late) = (of("pay|qps"), of("late|latency"));
+        let suspect = |name: &str| v["suspects"].as_array().unwrap().iter().find(|s| s["series"] == name).cloned().unwrap_or_default();
+        let (pay, late) = (suspect("pay|qps"), suspect("late|latency"));
         assert!(pay["after"].is_null() && pay["direction"] == "down" && pay["changed_at"] == clock(-2), "{pay}");
         assert!(pay["why"].as_str().unwrap().contains("→ no data"), "{pay}");
         assert_eq!(late["changed_at"], clock(-6), "{late}");
         if more.is_empty() {
-            let new = of("new|errors");
+            let new = suspect("new|errors");
             assert!(new["before"].is_null() && new["changed_at"] == clock(-2), "{new}");
         }
-        let quiet = of("shop|qps");
+        let quiet = suspect("shop|qps");
         assert!(quiet["direction"] != "up" && quiet["changed_at"].is_null(), "{quiet}");
     }
 }

@@ -422,7 +422,7 @@ fn two_people_share_a_room() {
     ana.until("written without the server ↯");
     ben.keys("nben writes too\r");
     ben.until("↯1");
-    pg.up();
+    pg.start_server();
     for screen in [&ana, &ben] {
         screen.until("written without the server");
         screen.until("ben writes too");

@@ -54,7 +54,7 @@ pub struct Board {
     pub selected: Option<RowId>,
     pub incidents: Vec<Summary>,
     /// Whether the list of incidents has been read at least once.
-    pub incidents_known: bool,
+    pub incidents_loaded: bool,
     pub selected_incident: Option<IncidentId>,
     /// The series behind the selected alert, with the alert's fingerprint, or why it could not be read.
     pub series: Option<(String, Result<Option<AlertSeries>, Failure>)>,
@@ -90,7 +90,7 @@ impl Board {
     }
 
     /// Replaces the alerts and the source reports. Alerts of a source that failed are kept, although they may be stale.
-    pub fn take(&mut self, alerts: Vec<Alert>, reports: Vec<SourceReport>, at: Timestamp) {
+    pub fn set_alerts(&mut self, alerts: Vec<Alert>, reports: Vec<SourceReport>, at: Timestamp) {
         let failed: BTreeSet<&str> = reports.iter().filter(|r| r.status != SourceStatus::Ok).map(|r| r.name.as_str()).collect();
         let mut merged = alerts;
         let fresh: BTreeSet<String> = merged.iter().map(|a| a.fingerprint.clone()).collect();
@@ -121,7 +121,7 @@ impl Board {
             }
         }
         self.incidents = incidents;
-        self.incidents_known = true;
+        self.incidents_loaded = true;
         let listed: Vec<IncidentId> = self.listed_incidents().iter().map(|h| h.id).collect();
         if !self.selected_incident.is_some_and(|id| listed.contains(&id)) {
             self.selected_incident = listed.first().copied();
@@ -262,7 +262,7 @@ impl Filter {
     }
 
     /// A note about the first term that starts with `~` but is not a valid regular expression; `None` if there is none.
-    pub fn broken(text: &str) -> Option<String> {
+    pub fn invalid_regex_note(text: &str) -> Option<String> {
         let pattern = |word: &str| word.strip_prefix('!').unwrap_or(word).strip_prefix('~').map(str::to_owned);
         let found = text.split_whitespace().filter_map(pattern).find(|p| !p.is_empty() && regex::Regex::new(p).is_err())?;
         Some(format!("~{found} is not a valid regular expression and is matched as text"))
@@ -309,8 +309,8 @@ mod tests {
 
     #[test]
     fn reports_invalid_regular_expressions() {
-        assert_eq!(Filter::broken("pool ~50\\d !~a|b"), None);
-        assert_eq!(Filter::broken("pool !~[").as_deref(), Some("~[ is not a valid regular expression and is matched as text"));
+        assert_eq!(Filter::invalid_regex_note("pool ~50\\d !~a|b"), None);
+        assert_eq!(Filter::invalid_regex_note("pool !~[").as_deref(), Some("~[ is not a valid regular expression and is matched as text"));
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub struct Binding {
 
 impl Binding {
     /// The keys in the notation of keymap files: `g g`, `C-d`, `enter`.
-    pub fn written(&self) -> String {
+    pub fn notation(&self) -> String {
         written(&self.chords)
     }
 

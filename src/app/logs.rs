@@ -16,7 +16,7 @@ pub struct Logs {
     /// The number of lines received so far. The number of the first kept line is `taken - ring.len()`.
     taken: u64,
     /// The number of lines that were dropped before they could be shown.
-    pub shed: u64,
+    pub dropped: u64,
     /// Whether the logs are being followed: from the first time the tab is opened until the room is left.
     pub is_live: bool,
     /// Whether the view stays at the end.
@@ -71,7 +71,7 @@ impl Default for Logs {
         Self {
             ring: VecDeque::new(),
             taken: 0,
-            shed: 0,
+            dropped: 0,
             is_live: false,
             is_following: true,
             only_errors: false,
@@ -87,15 +87,15 @@ impl Default for Logs {
 
 impl Logs {
     /// Removes all lines and starts following. Search, filter and their histories stay.
-    pub fn begin(&mut self) {
+    pub fn reset(&mut self) {
         self.ring.clear();
-        (self.taken, self.shed, self.selected) = (0, 0, None);
+        (self.taken, self.dropped, self.selected) = (0, 0, None);
         (self.is_live, self.is_following) = (true, true);
     }
 
     /// Adds lines and removes the oldest ones beyond [`MAX_LINES`]. A backlog is merged by time, other lines are appended.
     pub fn add(&mut self, batch: Batch) {
-        self.shed += batch.dropped;
+        self.dropped += batch.dropped;
         if batch.is_backlog {
             self.add_backlog(batch.lines);
             return;
@@ -131,7 +131,7 @@ impl Logs {
     }
 
     /// The number of lines received so far.
-    pub fn taken(&self) -> u64 {
+    pub fn received(&self) -> u64 {
         self.taken
     }
 
@@ -264,7 +264,7 @@ mod tests {
         let past = |lines: Vec<LogLine>| Batch { lines, is_backlog: true, ..Batch::default() };
         let shown = |logs: &Logs| logs.window(20).iter().map(|(_, l)| l.message.clone()).collect::<Vec<_>>();
         let mut logs = Logs::default();
-        logs.begin();
+        logs.reset();
         logs.add(past(vec![line(10, "a"), LogLine::plain("\tat a".to_owned()), line(30, "c")]));
         logs.add(Batch { lines: vec![line(40, "live"), line(5, "live with a slow clock")], ..Batch::default() });
         assert_eq!(shown(&logs), ["a", "\tat a", "c", "live", "live with a slow clock"], "live lines are appended");
@@ -272,11 +272,11 @@ mod tests {
         assert!(logs.search_from_here() && logs.to_hit(false));
         logs.add(past(vec![line(20, "b"), line(35, "d")]));
         assert_eq!(logs.current().unwrap().message, "live", "the selected line stays selected");
-        assert_eq!((logs.taken(), &shown(&logs)[..6]), (7, &["a", "\tat a", "b", "c", "d", "live"].map(String::from)[..]));
+        assert_eq!((logs.received(), &shown(&logs)[..6]), (7, &["a", "\tat a", "b", "c", "d", "live"].map(String::from)[..]));
         logs.add(past((0..2 * MAX_LINES as i64).map(|i| line(i - 20_000, "many")).collect()));
         assert_eq!(logs.current().unwrap().message, "live");
-        logs.begin();
-        assert_eq!((logs.taken(), logs.is_following, logs.search.as_str()), (0, true, "live"));
+        logs.reset();
+        assert_eq!((logs.received(), logs.is_following, logs.search.as_str()), (0, true, "live"));
     }
 
     #[test]
@@ -304,7 +304,7 @@ mod tests {
         assert_eq!(logs.current().unwrap().message, selected);
         logs.add(lines(4000, 30_000));
         assert_eq!(logs.window(usize::MAX).len().max(1), logs.window(usize::MAX).len().clamp(1, MAX_LINES));
-        assert_eq!((logs.taken(), logs.shed), (30_000, 3));
+        assert_eq!((logs.received(), logs.dropped), (30_000, 3));
         logs.is_following = true;
         assert_eq!(logs.window(2).iter().map(|(_, l)| l.message.as_str()).collect::<Vec<_>>(), ["line 29998", "line 29999"]);
     }

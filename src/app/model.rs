@@ -83,7 +83,7 @@ pub struct Model {
     /// How long a service must stay healthy before it counts as restored.
     pub monitor: std::time::Duration,
     /// The number of messages that were dropped because the queue was full.
-    pub shed: u64,
+    pub dropped_messages: u64,
     pub keymap: Arc<Keymap>,
     /// Problems in the user's prompts, themes and keys.
     pub problems: Vec<FileProblem>,
@@ -126,7 +126,7 @@ impl Model {
             scroll_limit: 0,
             present: Vec::new(),
             monitor: crate::incident::gate::DEFAULT_MONITOR_TIME,
-            shed: 0,
+            dropped_messages: 0,
         }
     }
 

@@ -66,11 +66,11 @@ pub struct StoreState {
     /// The number of entries that are waiting to be merged into the shared store.
     pub unsynced: u64,
     /// Why the shared store is unreachable; `None` if it answers.
-    pub away: Option<String>,
+    pub unreachable: Option<String>,
     /// Why the store is read-only; `None` if it is writable.
     pub read_only: Option<String>,
     /// Why waiting entries cannot be merged; `None` if they can.
-    pub stuck: Option<String>,
+    pub merge_failure: Option<String>,
     /// What happened to this machine's copy since the program started.
     pub notices: Vec<String>,
 }

@@ -147,7 +147,7 @@ pub enum Overlay {
     Declare(Box<DeclareForm>),
     Confirm(Box<ConfirmDialog>),
     /// The checklist of the phases.
-    Gates {
+    Checklist {
         selected: usize,
     },
     /// An evidence item. `at` is the time of interest: marked in a chart, scrolled to in a log.
@@ -168,7 +168,7 @@ impl Overlay {
     pub fn context(&self) -> Context {
         match self {
             Self::Help { .. } | Self::Evidence { .. } | Self::Text { .. } => Context::Reader,
-            Self::Palette { .. } | Self::List(_) | Self::Gates { .. } => Context::List,
+            Self::Palette { .. } | Self::List(_) | Self::Checklist { .. } => Context::List,
             Self::Line(_) => Context::Line,
             Self::Declare(_) => Context::Form,
             Self::Confirm(_) => Context::Confirm,

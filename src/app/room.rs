@@ -71,7 +71,7 @@ impl Tab {
 
 /// Which entries the timeline shows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Shown {
+pub enum EntryFilter {
     #[default]
     All,
     People,
@@ -80,7 +80,7 @@ pub enum Shown {
     Decisions,
 }
 
-impl Shown {
+impl EntryFilter {
     /// The next filter; wraps around.
     pub fn next(self) -> Self {
         match self {
@@ -148,7 +148,7 @@ pub struct Room {
     pub scroll: usize,
     /// Whether the timeline shows evidence entries.
     pub show_details: bool,
-    pub shown: Shown,
+    pub entry_filter: EntryFilter,
     pub filter: String,
     pub streaming: Option<Streaming>,
     /// The progress message of a running investigation; `None` if none is running.
@@ -174,7 +174,7 @@ impl Room {
             show_lines: false,
             scroll: 0,
             show_details: false,
-            shown: Shown::All,
+            entry_filter: EntryFilter::All,
             filter: String::new(),
             streaming: None,
             investigating: None,
@@ -191,7 +191,7 @@ impl Room {
             .timeline()
             .into_iter()
             .filter(|e| self.show_details || !e.fact.is_detail())
-            .filter(|e| self.shown.includes(e))
+            .filter(|e| self.entry_filter.includes(e))
             // Building the text of every entry is slow in a long timeline, so skip it without a filter.
             .filter(|e| {
                 self.filter.is_empty()

@@ -56,7 +56,7 @@ fn handle(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
         }
         Msg::Ticked => Vec::new(),
         Msg::AlertsArrived(board) => {
-            model.board.take(board.alerts, board.sources, at);
+            model.board.set_alerts(board.alerts, board.sources, at);
             // Update the chart even if the same alert stays selected.
             let shown = model.board.current().filter(|_| model.screen == Screen::Board);
             shown.map(|alert| Effect::FetchSeries(Box::new(alert.clone()))).into_iter().collect()
@@ -185,7 +185,7 @@ fn incident_read(
 ) -> Vec<Effect> {
     let Some(room) = model.room.as_mut().filter(|r| r.id == incident.id() || r.id.is_local()) else { return Vec::new() };
     // If the user is reading lines when patterns arrive, keep showing lines.
-    let reads_lines = room.tab == Tab::Logs && !room.shows_patterns() && model.logs.taken() > 0;
+    let reads_lines = room.tab == Tab::Logs && !room.shows_patterns() && model.logs.received() > 0;
     room.id = incident.id();
     room.incident = Some(incident);
     room.bodies = bodies;
@@ -201,7 +201,7 @@ fn incident_read(
 
 fn store_changed(model: &mut Model, state: StoreState) -> Vec<Effect> {
     let before = std::mem::replace(&mut model.store, state.clone());
-    match (&state.away, before.away.is_some()) {
+    match (&state.unreachable, before.unreachable.is_some()) {
         (Some(why), false) => {
             let text = format!("The shared store is unreachable: {why}. Entries are kept on this machine.");
             model.say(Tone::Bad, text);
@@ -209,7 +209,7 @@ fn store_changed(model: &mut Model, state: StoreState) -> Vec<Effect> {
         (None, true) => model.say(Tone::Good, "The shared store is back. Waiting entries are being merged."),
         _ => {}
     }
-    if let Some(why) = state.stuck.filter(|why| before.stuck.as_ref() != Some(why)) {
+    if let Some(why) = state.merge_failure.filter(|why| before.merge_failure.as_ref() != Some(why)) {
         model.say(Tone::Bad, why);
     }
     if let Some(notice) = state.notices.get(before.notices.len()..).and_then(<[String]>::first) {
@@ -327,25 +327,25 @@ pub(super) fn propose(alerts: &[&crate::telemetry::Alert]) -> (crate::incident::
 
 /// Whether it is known which alerts are firing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sight {
+pub enum AlertVisibility {
     /// No alert source has answered yet.
     Waiting,
     /// All alert sources have failed, so that an empty list means nothing.
-    Blind,
+    AllFailed,
     /// At least one alert source has answered.
-    Clear,
+    Known,
 }
 
 /// Whether an empty list of alerts means that nothing is firing.
-pub fn sight(model: &Model) -> Sight {
+pub fn alert_visibility(model: &Model) -> AlertVisibility {
     let report = |name: &String| model.board.sources.iter().find(|s| s.report.name == *name).map(|s| s.report.status);
     let statuses: Vec<Option<SourceStatus>> = model.alert_sources.iter().map(report).collect();
     if statuses.contains(&Some(SourceStatus::Ok)) {
-        Sight::Clear
+        AlertVisibility::Known
     } else if statuses.contains(&None) {
-        Sight::Waiting
+        AlertVisibility::Waiting
     } else {
-        Sight::Blind
+        AlertVisibility::AllFailed
     }
 }
 

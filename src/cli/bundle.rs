@@ -56,7 +56,7 @@ pub(super) async fn run(desk: &Desk, command: BundleCommand, as_json: bool) -> R
             let title = bundle.title.clone();
             let done = desk.journal.import_bundle(bundle).await?;
             if as_json {
-                out::json(&json!({"id": done.incident, "added": done.added, "had": done.had}))?;
+                out::json(&json!({"id": done.incident, "added": done.added, "had": done.already_present}))?;
             } else if done.added == 0 {
                 out::line(format!("{} {title}: all entries are already in the store", done.incident))?;
             } else {
@@ -64,7 +64,7 @@ pub(super) async fn run(desk: &Desk, command: BundleCommand, as_json: bool) -> R
                     "{} {title}: {} added, {} already in the store",
                     done.incident,
                     crate::telemetry::words::count(done.added, "entry"),
-                    done.had
+                    done.already_present
                 ))?;
             }
         }

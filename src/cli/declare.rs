@@ -44,7 +44,7 @@ pub(super) async fn run(desk: &Desk, args: DeclareArgs, as_json: bool) -> Result
         reason: args.reason,
         reporter: args.reporter,
         fingerprints: args.alerts,
-        known: Vec::new(),
+        alerts: Vec::new(),
         commander: args.commander,
         triage: args.triage,
         at: args.when.resolve()?,

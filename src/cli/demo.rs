@@ -96,7 +96,7 @@ async fn headless(desk: &Desk, folder: &std::path::Path, as_json: bool) -> Resul
         title,
         severity: Some(Severity::Sev2),
         reason: Some("critical alert on the checkout service".to_owned()),
-        known: firing,
+        alerts: firing,
         commander: Some(desk.user.clone()),
         ..Declaration::default()
     };

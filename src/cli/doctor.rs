@@ -137,7 +137,7 @@ async fn store_check(config: &Config) -> Check {
     };
     let detail = format!("{}, {}", journal.url(), count(incidents, "incident"));
     match journal.status().await.unwrap_or_default() {
-        StoreStatus { away: Some(why), unsynced, .. } => {
+        StoreStatus { unreachable: Some(why), unsynced, .. } => {
             let waiting = crate::telemetry::words::entries_waiting(unsynced);
             let detail = format!("{}: unreachable ({why}); {waiting} on this machine", journal.url());
             Check::warn(

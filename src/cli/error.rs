@@ -90,7 +90,7 @@ impl Explain for CliError {
 /// A failure with secrets and personal data redacted.
 pub(super) fn redacted(failure: &Failure) -> Failure {
     Redactor::new()
-        .value(failure)
+        .redact_value(failure)
         .map_or_else(|_| Failure::new("cannot show the error: it could not be redacted"), |r| r.into_inner())
 }
 

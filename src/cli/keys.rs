@@ -10,7 +10,7 @@ use crate::runtime::user_files;
 /// The JSON of a binding, as documented in docs/json.md.
 fn shape(b: &Binding) -> Value {
     json!({
-        "context": b.context.name(), "keys": b.written(), "action": b.action.spec().name, "help": b.action.spec().help,
+        "context": b.context.name(), "keys": b.notation(), "action": b.action.spec().name, "help": b.action.spec().help,
         "source": if b.is_user { "user" } else { "default" },
     })
 }
@@ -30,7 +30,7 @@ pub(super) fn run(config: &Config, as_json: bool) -> Result<Done, CliError> {
             }
             let mark = if b.is_user { " (custom)" } else { "" };
             let spec = b.action.spec();
-            rows.push(vec![format!("  {}", b.written()), spec.name.to_owned(), format!("{}{mark}", spec.help)]);
+            rows.push(vec![format!("  {}", b.notation()), spec.name.to_owned(), format!("{}{mark}", spec.help)]);
         }
         for line in out::table(&rows) {
             out::line(line)?;

@@ -106,12 +106,12 @@ fn patterns(args: &PatternsArgs, stop: &AtomicBool, as_json: bool) -> Result<Don
     let mut redactor = Redactor::new();
     for pattern in &mut found.patterns {
         for text in [&mut pattern.sample, &mut pattern.template] {
-            *text = redactor.text(text).into_owned();
+            *text = redactor.redact_text(text).into_owned();
         }
         for facet in pattern.facets.values_mut() {
             let mut values = BTreeMap::new();
             for (value, n) in std::mem::take(&mut facet.values) {
-                *values.entry(redactor.text(&value).into_owned()).or_default() += n;
+                *values.entry(redactor.redact_text(&value).into_owned()).or_default() += n;
             }
             facet.values = values;
         }

@@ -66,7 +66,7 @@ pub(super) async fn run(desk: &Desk, retention: Option<Duration>, args: &PurgeAr
     if args.yes && !ids.is_empty() {
         let reason = crate::incident::command::check_text("reason", &args.reason, false)?;
         // The reason outlives the incidents, so it is redacted like every other stored text.
-        let reason = crate::evidence::Redactor::new().text(&reason).into_owned();
+        let reason = crate::evidence::Redactor::new().redact_text(&reason).into_owned();
         let note = format!("purged at {} by {}: {reason}", now().rfc3339(), desk.user);
         desk.journal.purge(Purge { incidents: ids.clone(), note }).await?;
     }

@@ -68,7 +68,7 @@ impl Draft {
     /// The digest is computed after redaction. Fails only if the body or the record cannot be written as JSON.
     pub fn seal(self) -> Result<(Redacted<EvidenceRecord>, StoredBody, Body), serde_json::Error> {
         let mut redactor = Redactor::new();
-        let body = redactor.value(&self.body)?.into_inner();
+        let body = redactor.redact_value(&self.body)?.into_inner();
         let json = serde_json::to_string(&body)?;
         let stored = StoredBody { digest: digest(json.as_bytes()), json };
         let record = EvidenceRecord {
@@ -86,7 +86,7 @@ impl Draft {
             total: self.total,
             redactions: redactor.total(),
         };
-        let record = redactor.value(&record)?;
+        let record = redactor.redact_value(&record)?;
         Ok((record, stored, body))
     }
 }

@@ -367,7 +367,7 @@ impl Redactor {
     }
 
     /// Returns the text with secrets and personal data replaced; borrowed if no pattern matches.
-    pub fn text<'a>(&mut self, text: &'a str) -> Cow<'a, str> {
+    pub fn redact_text<'a>(&mut self, text: &'a str) -> Cow<'a, str> {
         let compiled = compiled();
         let mut enabled = [false; RULES.len()];
         for index in &compiled.always {
@@ -436,15 +436,15 @@ impl Redactor {
     }
 
     /// Like [`Redactor::text`], but returns an owned [`Redacted`] string.
-    pub fn string(&mut self, text: &str) -> Redacted<String> {
-        Redacted(self.text(text).into_owned())
+    pub fn redact_string(&mut self, text: &str) -> Redacted<String> {
+        Redacted(self.redact_text(text).into_owned())
     }
 
     /// Redacts every string inside a value that serializes to JSON. Keys of maps are kept; a string under a key that names a
     /// secret is replaced as a whole.
     ///
     /// Fails only if the value cannot be read back from its own JSON, which is a bug in its type.
-    pub fn value<T: Serialize + serde::de::DeserializeOwned>(&mut self, value: &T) -> Result<Redacted<T>, serde_json::Error> {
+    pub fn redact_value<T: Serialize + serde::de::DeserializeOwned>(&mut self, value: &T) -> Result<Redacted<T>, serde_json::Error> {
         let mut json = serde_json::to_value(value)?;
         self.redact_json(&mut json, None);
         Ok(Redacted(serde_json::from_value(json)?))
@@ -455,7 +455,7 @@ impl Redactor {
             Value::String(text) => {
                 if key.is_some_and(names_secret) && is_secret_value(text) {
                     *text = self.mark("secret", &text.clone());
-                } else if let Cow::Owned(redacted) = self.text(text) {
+                } else if let Cow::Owned(redacted) = self.redact_text(text) {
                     *text = redacted;
                 }
             }
@@ -499,7 +499,7 @@ mod tests {
     use super::*;
 
     fn redact(text: &str) -> String {
-        Redactor::new().text(text).into_owned()
+        Redactor::new().redact_text(text).into_owned()
     }
 
     /// Texts with the secret that each contains. Tokens are assembled at run time so that secret scanners do not flag this file.
@@ -604,7 +604,7 @@ mod tests {
     #[test]
     fn numbers_the_same_value_the_same_way() {
         let mut r = Redactor::new();
-        assert_eq!(r.text("a@b.io c@d.io a@b.io"), "<redacted:email#1> <redacted:email#2> <redacted:email#1>");
+        assert_eq!(r.redact_text("a@b.io c@d.io a@b.io"), "<redacted:email#1> <redacted:email#2> <redacted:email#1>");
         assert_eq!(r.counts(), [RedactionCount { kind: "email".into(), count: 3 }]);
     }
 
@@ -619,7 +619,7 @@ mod tests {
     #[test]
     fn redacts_strings_inside_values_by_key_and_by_pattern() {
         let value = serde_json::json!({"labels": {"db_password": "hunter2"}, "notes": ["mail a@b.io", 7]});
-        let redacted = Redactor::new().value(&value).unwrap();
+        let redacted = Redactor::new().redact_value(&value).unwrap();
         assert_eq!(
             redacted.get(),
             &serde_json::json!({"labels": {"db_password": "<redacted:secret#1>"}, "notes": ["mail <redacted:email#1>", 7]})

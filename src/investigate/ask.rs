@@ -59,7 +59,7 @@ impl Desk {
             .or_else(|| self.library.get("question"))
             .ok_or_else(|| Refusal::not_found("the prompt 'question' is missing"))?;
         let asked = AskOptions {
-            question: named.is_none().then(|| Redactor::new().text(&crate::telemetry::clean::block(text)).into_owned()),
+            question: named.is_none().then(|| Redactor::new().redact_text(&crate::telemetry::clean::block(text)).into_owned()),
             persona: question.persona.clone(),
         };
         let limits = self
@@ -123,7 +123,7 @@ impl Desk {
             answer.sent = Some(sent.digest.clone());
             bodies.push(sent);
         }
-        let answer = Redactor::new().value(&answer)?.into_inner();
+        let answer = Redactor::new().redact_value(&answer)?.into_inner();
         let actor = match (&answer.source, &answer.model) {
             (AnswerSource::Llm, Some(model)) => Actor::ai(model.clone()),
             _ => Actor::system(),

@@ -143,7 +143,7 @@ impl Desk {
         unchecked: &[String],
     ) -> Result<Outcome, DeskError> {
         // As it will be stored, so that names and fingerprints are compared in the same form.
-        let command = Redactor::new().value(command)?.into_inner();
+        let command = Redactor::new().redact_value(command)?.into_inner();
         let (incident, appended) = self
             .append(id, &self.person(), at, |i| {
                 let context = Context { now: now(), at, user: &self.user, monitor: self.monitor, alerts, unchecked };
@@ -163,7 +163,7 @@ impl Desk {
             match board.alerts.iter().find(|a| a.fingerprint == *wanted) {
                 Some(alert) => alerts.push(LinkedAlert::from_alert(alert)),
                 None => {
-                    let wanted = Redactor::new().text(wanted).into_owned();
+                    let wanted = Redactor::new().redact_text(wanted).into_owned();
                     warnings.push(format!("No source knows alert {wanted}{why}. It is linked, but not verified."));
                     alerts.push(LinkedAlert::unverified(wanted));
                 }
@@ -243,7 +243,7 @@ impl Desk {
     async fn keep_line(&self, id: IncidentId, line: &LogLine) -> Result<Outcome, DeskError> {
         let when = line.at.unwrap_or_else(now);
         // Redact before cutting: half a token no longer has the shape that identifies it.
-        let first = clean::truncate(&Redactor::new().text(line.message.lines().next().unwrap_or("")), 160);
+        let first = clean::truncate(&Redactor::new().redact_text(line.message.lines().next().unwrap_or("")), 160);
         let service = line.service.as_deref().map(|s| format!("{s}: ")).unwrap_or_default();
         let draft = Draft {
             kind: EvidenceKind::Logs,

@@ -191,7 +191,7 @@ impl Desk {
                 facts.push(Fact::RoleAssigned { role, holder, from: None });
             }
         }
-        facts.extend(declaration.known.into_iter().map(|alert| Fact::AlertLinked { alert }));
+        facts.extend(declaration.alerts.into_iter().map(|alert| Fact::AlertLinked { alert }));
         let entries = new_entries(facts, &self.person(), declaration.at, now())?;
         let written = self.journal.create(Append { entries, bodies: Vec::new() }).await?;
         let incident = Incident::fold(written.clone()).ok_or_else(|| Refusal::invalid("the store returned no incident"))?;
@@ -237,7 +237,7 @@ fn redact(alert: &mut Alert, redactor: &mut Redactor) {
     let silences = silenced_by.iter_mut().flat_map(|s| [&mut s.created_by, &mut s.comment]);
     let texts: Vec<&mut String> = [name, generator_url].into_iter().chain(labels.values_mut()).chain(annotations.values_mut()).chain(silences).collect();
     for text in texts {
-        if let std::borrow::Cow::Owned(redacted) = redactor.text(text) {
+        if let std::borrow::Cow::Owned(redacted) = redactor.redact_text(text) {
             *text = redacted;
         }
     }
@@ -255,7 +255,7 @@ pub struct Declaration {
     /// Alerts to look up and link.
     pub fingerprints: Vec<String>,
     /// Alerts that the caller has in its hand.
-    pub known: Vec<LinkedAlert>,
+    pub alerts: Vec<LinkedAlert>,
     pub commander: Option<String>,
     /// Not yet an incident: opened in triage.
     pub triage: bool,
@@ -272,7 +272,7 @@ pub(super) fn new_entries(
     facts
         .into_iter()
         .map(|fact| {
-            let fact = Redactor::new().value(&fact)?;
+            let fact = Redactor::new().redact_value(&fact)?;
             Ok(NewEntry::new(at.unwrap_or(recorded_at), recorded_at, actor.clone(), fact))
         })
         .collect()

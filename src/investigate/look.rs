@@ -11,7 +11,7 @@ pub use crate::telemetry::series::AlertSeries;
 use crate::telemetry::{Alert, LogLine, Series, Timestamp, Window, words};
 
 /// A log line as a line of text.
-fn told(line: &LogLine) -> String {
+fn line_text(line: &LogLine) -> String {
     let at = line.at.map_or_else(|| "--:--:--".to_owned(), |t| t.clock(time::UtcOffset::UTC));
     let level = line.level.map_or("", crate::telemetry::Level::word);
     let service = line.service.as_deref().map(|s| format!("{s}: ")).unwrap_or_default();
@@ -41,13 +41,13 @@ impl Desk {
                         out.push_str(&format!("({gap})\n"));
                     }
                     for line in &answer.value {
-                        out.push_str(&told(line));
+                        out.push_str(&line_text(line));
                     }
                 }
                 Err(e) => out.push_str(&format!("{}: {e}\n", source.name())),
             }
         }
-        if out.is_empty() { "no log source is configured".to_owned() } else { Redactor::new().text(&out).into_owned() }
+        if out.is_empty() { "no log source is configured".to_owned() } else { Redactor::new().redact_text(&out).into_owned() }
     }
 
     /// The lines of a window that a template stands for, from every log source, as text: the newest [`MAX_OF_PATTERN`] of each,
@@ -70,13 +70,13 @@ impl Desk {
                         out.push_str(&format!("({gap})\n"));
                     }
                     for line in of_it.iter().skip(skipped) {
-                        out.push_str(&told(line));
+                        out.push_str(&line_text(line));
                     }
                 }
                 Err(e) => out.push_str(&format!("{}: {e}\n", source.name())),
             }
         }
-        if out.is_empty() { "no log source is configured".to_owned() } else { Redactor::new().text(&out).into_owned() }
+        if out.is_empty() { "no log source is configured".to_owned() } else { Redactor::new().redact_text(&out).into_owned() }
     }
 
     /// The expression of an alert's rule over a window, only the series that carry the alert's labels; `None` when no

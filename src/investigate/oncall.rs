@@ -62,7 +62,7 @@ impl Desk {
             Some(CommandLine::Shell(_)) => return Err(Refusal::invalid("page in [oncall] is not a list").advise(advice).into()),
             Some(CommandLine::Program(argv)) => argv,
         };
-        let text = Redactor::new().text(&text).into_owned();
+        let text = Redactor::new().redact_text(&text).into_owned();
         let filled = |arg: &String| match arg.as_str() {
             // Whole arguments first: placeholders inside a text are never filled in.
             "{name}" => name.clone(),

@@ -33,5 +33,5 @@ pub async fn record(
     let recording = Recording::new(clean::line(title), span, step, sources);
     // A recording leaves the machine: it goes through the engine like everything else.
     let json = |e: serde_json::Error| crate::sources::SourceError::new(crate::sources::FaultKind::Malformed, e.to_string());
-    Ok(crate::evidence::Redactor::new().value(&recording).map_err(json)?.into_inner())
+    Ok(crate::evidence::Redactor::new().redact_value(&recording).map_err(json)?.into_inner())
 }

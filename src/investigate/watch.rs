@@ -47,9 +47,9 @@ impl Desk {
     }
 
     /// What a board says of an incident's alerts, without writing it.
-    pub async fn seen(&self, id: IncidentId, board: &AlertBoard) -> Result<Seen, DeskError> {
+    pub async fn seen(&self, id: IncidentId, board: &AlertBoard) -> Result<AlertChanges, DeskError> {
         let facts = seen(&self.journal.incident(id).await?, board);
-        let mut out = Seen::default();
+        let mut out = AlertChanges::default();
         for fact in facts {
             match fact {
                 Fact::AlertResolved { fingerprint, .. } => out.ended.push(fingerprint),
@@ -139,7 +139,7 @@ impl Desk {
 
 /// What a board says of an incident's alerts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Seen {
+pub struct AlertChanges {
     /// Fingerprints that no source lists any more.
     pub ended: Vec<String>,
     pub fires_again: bool,

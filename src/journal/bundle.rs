@@ -73,7 +73,7 @@ pub(super) fn write(store: &mut dyn Store, incident: IncidentId) -> Result<Vec<u
     {
         let value: serde_json::Value = serde_json::from_str(text).map_err(super::commit::json("read"))?;
         let mut redactor = Redactor::new();
-        redactor.value(&value).map_err(super::commit::json("read"))?;
+        redactor.redact_value(&value).map_err(super::commit::json("read"))?;
         if redactor.total() > 0 {
             unredacted.push(what);
         }

@@ -42,7 +42,7 @@ pub enum JournalError {
     ReadOnly { path: String, reason: String },
     /// The shared store cannot be reached, or cannot write at the moment. [`super::team`] then keeps entries in the outbox.
     #[error("the shared store {url} is unreachable: {reason}")]
-    Away { url: String, reason: String },
+    Unreachable { url: String, reason: String },
     /// The server rejects this user, or the store is not the one that this machine's copy belongs to. Retrying does not help.
     #[error("cannot use the shared store {url}: {reason}")]
     Rejected { url: String, reason: String, remedy: String },
@@ -118,7 +118,7 @@ impl Explain for JournalError {
                 }
                 _ => return None,
             },
-            Self::Purged { .. } | Self::Away { .. } => return None,
+            Self::Purged { .. } | Self::Unreachable { .. } => return None,
         };
         Some(remedy.to_owned())
     }

@@ -163,7 +163,7 @@ impl PgStore {
 
     /// Closes the connection if a result says that the server is unreachable.
     pub(super) fn drop_if_away<T>(&mut self, result: Result<T, JournalError>) -> Result<T, JournalError> {
-        if matches!(result, Err(JournalError::Away { .. })) {
+        if matches!(result, Err(JournalError::Unreachable { .. })) {
             self.disconnect();
         }
         result
@@ -361,7 +361,7 @@ impl PgStore {
         for r in self.rows("SELECT digest FROM warroom.body ORDER BY digest", &[])? {
             let digest = text_at(&r, 0)?;
             match self.body(&digest) {
-                Err(e @ JournalError::Away { .. }) => return Err(e),
+                Err(e @ JournalError::Unreachable { .. }) => return Err(e),
                 read => inspection.body(digest, read),
             }
         }
@@ -399,7 +399,7 @@ impl PgStore {
                 tx.put_row(&super::row_of(&folded))?;
                 tx.notify(incident)?;
             }
-            Ok(Import { incident, added: missing.len(), had: have.len() })
+            Ok(Import { incident, added: missing.len(), already_present: have.len() })
         })
     }
 

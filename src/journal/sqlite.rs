@@ -437,7 +437,7 @@ impl Store for SqliteStore {
             write_row(&tx, &super::row_of(&folded))?;
         }
         tx.commit().map_err(io("write to"))?;
-        Ok(Import { incident, added: missing.len(), had: have.len() })
+        Ok(Import { incident, added: missing.len(), already_present: have.len() })
     }
 
     fn purge(&mut self, purge: &Purge) -> Result<(), JournalError> {

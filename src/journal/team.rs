@@ -160,7 +160,7 @@ impl TeamStore {
 
     fn unreachable_error(&self) -> JournalError {
         let reason = self.away.clone().unwrap_or_else(|| "not connected".to_owned());
-        JournalError::Away { url: self.link.shown.clone(), reason }
+        JournalError::Unreachable { url: self.link.shown.clone(), reason }
     }
 
     /// Updates the connection state after a failure and returns the error to report. A server that rejects the first
@@ -168,7 +168,7 @@ impl TeamStore {
     /// in the outbox.
     fn record_failure(&mut self, e: JournalError) -> JournalError {
         let reason = match &e {
-            JournalError::Away { reason, .. } => reason.clone(),
+            JournalError::Unreachable { reason, .. } => reason.clone(),
             JournalError::Rejected { reason, .. } if self.was_connected => reason.clone(),
             _ => return e,
         };
@@ -202,7 +202,7 @@ impl TeamStore {
             match number {
                 // Its other entries now wait under this number.
                 Ok(number) => self.copy.finish_merge(incident, number, &[], &map)?,
-                Err(e @ JournalError::Away { .. }) => return Err(e),
+                Err(e @ JournalError::Unreachable { .. }) => return Err(e),
                 Err(e) => self.record_stuck(incident, &e),
             }
             self.version += 1;
@@ -212,7 +212,7 @@ impl TeamStore {
             for batch in self.copy.pending(incident)?.chunks(MERGE_BATCH) {
                 match self.merge_batch(incident, batch, &mut map) {
                     Ok(()) => {}
-                    Err(e @ JournalError::Away { .. }) => return Err(e),
+                    Err(e @ JournalError::Unreachable { .. }) => return Err(e),
                     Err(e) => {
                         self.record_stuck(incident, &e);
                         break;
@@ -374,7 +374,7 @@ impl TeamStore {
     fn unless_away<T>(result: Result<T, JournalError>) -> Result<Option<T>, JournalError> {
         match result {
             Ok(value) => Ok(Some(value)),
-            Err(JournalError::Away { .. }) => Ok(None),
+            Err(JournalError::Unreachable { .. }) => Ok(None),
             Err(e) => Err(e),
         }
     }
@@ -604,9 +604,9 @@ impl Store for TeamStore {
     fn status(&mut self) -> StoreStatus {
         StoreStatus {
             unsynced: self.copy.waiting_count().unwrap_or(0),
-            away: self.away.clone(),
+            unreachable: self.away.clone(),
             read_only: None,
-            stuck: self.stuck.as_ref().map(|(_, why)| why.clone()),
+            merge_failure: self.stuck.as_ref().map(|(_, why)| why.clone()),
             notices: self.notices.clone(),
         }
     }

@@ -35,14 +35,14 @@ const MAX_RESPONSE: usize = 1024 * 1024;
 /// Builds the request for an action item. Its text comes from the journal, which is redacted already; it is redacted again.
 pub fn issue_request(tracker: &TrackerConfig, incident: &Incident, item: &ActionItem) -> IssueRequest {
     let mut redactor = Redactor::new();
-    let title = redactor.text(&format!("{}: {}", incident.id(), item.text.lines().next().unwrap_or(""))).into_owned();
+    let title = redactor.redact_text(&format!("{}: {}", incident.id(), item.text.lines().next().unwrap_or(""))).into_owned();
     let mut text = format!("{}\n\n", item.text);
     text.push_str(&format!("- Incident: {} {} {}\n", incident.id(), incident.head.severity, incident.head.title));
     text.push_str(&format!("- Action item: {} ({})\n", item.id, item.kind.word()));
     for (name, value) in [("Owner", &item.owner), ("Due", &item.due), ("Priority", &item.priority)] {
         text.push_str(&format!("- {name}: {}\n", value.as_deref().unwrap_or("not set")));
     }
-    let text = redactor.text(&text).into_owned();
+    let text = redactor.redact_text(&text).into_owned();
     match tracker.kind {
         TrackerKind::Github => IssueRequest {
             method: "POST",

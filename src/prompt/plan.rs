@@ -171,7 +171,7 @@ fn finish(
 ) -> Result<PromptPlan, PromptError> {
     // The journal is already redacted; redact again as a safeguard before anything is sent.
     let fail = |e: serde_json::Error| PromptError::Render { name: file.id.clone(), reason: e.to_string() };
-    let messages = Redactor::new().value(&messages).map_err(fail)?;
+    let messages = Redactor::new().redact_value(&messages).map_err(fail)?;
     let estimated = messages.get().iter().map(|m| estimate(&m.content) + 4).sum();
     let redactions = count_redactions(messages.get());
     Ok(PromptPlan {

@@ -179,7 +179,7 @@ impl Runner {
                     title: title.clone(),
                     severity: Some(severity),
                     reason: reason.clone(),
-                    known: alerts.clone(),
+                    alerts: alerts.clone(),
                     commander: is_commander.then(|| model.user.clone()),
                     ..Declaration::default()
                 };
@@ -328,9 +328,9 @@ async fn follow_store(desk: Arc<Desk>, messages: mpsc::Sender<Msg>) {
         {
             let changed = StoreState {
                 unsynced: status.unsynced,
-                away: status.away.clone(),
+                unreachable: status.unreachable.clone(),
                 read_only: status.read_only.clone(),
-                stuck: status.stuck.clone(),
+                merge_failure: status.merge_failure.clone(),
                 notices: status.notices.clone(),
             };
             state = Some(status);

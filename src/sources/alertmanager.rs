@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::fault::SourceError;
 use super::http::{Http, Params};
 use super::prometheus::{clean_labels, severity};
-use super::{AlertSource, Answer, Asked, Probe, Source};
+use super::{AlertSource, Answer, AnswerFuture, Probe, Source};
 use crate::config::SourceConfig;
 use crate::telemetry::{Alert, AlertState, Labels, Silence, Timestamp, clean};
 
@@ -150,7 +150,7 @@ impl Source for Alertmanager {
 }
 
 impl AlertSource for Alertmanager {
-    fn active(&self) -> Asked<'_, Vec<Alert>> {
+    fn active(&self) -> AnswerFuture<'_, Vec<Alert>> {
         async move {
             let params: Params<'_> = self.matchers.iter().map(|m| ("filter", m.clone())).collect();
             let raw: Vec<RawAlert> = self.http.get_json("api/v2/alerts", &params).await?;

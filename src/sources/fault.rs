@@ -101,7 +101,7 @@ impl SourceError {
     /// A failure whose message may contain text from outside.
     pub fn new(kind: FaultKind, message: impl AsRef<str>) -> Self {
         let cleaned = clean::line(message.as_ref());
-        let redacted = Redactor::new().text(&cleaned).into_owned();
+        let redacted = Redactor::new().redact_text(&cleaned).into_owned();
         Self { kind, message: clean::truncate(&redacted, 500), advice: None }
     }
 

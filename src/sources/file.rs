@@ -14,7 +14,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
 
 use super::fault::{FaultKind, SourceError};
-use super::{Answer, Asked, Batch, LogFilter, LogSource, Probe, READ_BACK, Source, lines};
+use super::{Answer, AnswerFuture, Batch, LogFilter, LogSource, Probe, FOLLOW_BACKLOG, Source, lines};
 use crate::config::SourceConfig;
 use crate::telemetry::parse::{self, Context, Joiner, stamp};
 use crate::telemetry::{LogLine, Timestamp, Window, clean};
@@ -384,7 +384,7 @@ impl LogSource for FileLogs {
         async move { Ok(text) }.boxed()
     }
 
-    fn lines<'a>(&'a self, filter: &'a LogFilter, window: Window, limit: usize) -> Asked<'a, Vec<LogLine>> {
+    fn lines<'a>(&'a self, filter: &'a LogFilter, window: Window, limit: usize) -> AnswerFuture<'a, Vec<LogLine>> {
         let (reader, filter) = (self.reader(window.end), filter.clone());
         async move { run_blocking(move || read_all(&reader, window, &filter, limit)).await }.boxed()
     }
@@ -520,7 +520,7 @@ impl Follower {
         }
         timed.retain(|(_, line)| matches_filter(line, &self.filter));
         timed.sort_by_key(|(at, _)| *at);
-        let skip = timed.len().saturating_sub(READ_BACK);
+        let skip = timed.len().saturating_sub(FOLLOW_BACKLOG);
         self.waiting.extend(timed.into_iter().skip(skip).map(|(_, line)| line));
     }
 

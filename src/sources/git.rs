@@ -13,7 +13,7 @@ use futures_util::future::BoxFuture;
 use tokio::io::AsyncReadExt;
 
 use super::fault::{FaultKind, SourceError};
-use super::{Answer, Asked, ChangeSource, Probe, Source};
+use super::{Answer, AnswerFuture, ChangeSource, Probe, Source};
 use crate::config::SourceConfig;
 use crate::telemetry::{ChangeEvent, Timestamp, Window, clean, words};
 
@@ -215,9 +215,9 @@ impl ChangeSource for Git {
         format!("git -C '{}' log --first-parent --since={since} --until={until} HEAD", self.path)
     }
 
-    fn within(&self, window: Window) -> Asked<'_, Vec<ChangeEvent>> {
+    fn within(&self, window: Window) -> AnswerFuture<'_, Vec<ChangeEvent>> {
         async move {
-            let mut answer = Answer::whole(Vec::new());
+            let mut answer = Answer::complete(Vec::new());
             let work_tree = self.work_tree().await?;
             if !self.has_commits().await {
                 return Ok(answer);

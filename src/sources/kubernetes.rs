@@ -16,7 +16,7 @@ use serde::Deserialize;
 
 use super::fault::{FaultKind, SourceError};
 use super::http::{Http, Params};
-use super::{Answer, Asked, ChangeSource, Probe, Source};
+use super::{Answer, AnswerFuture, ChangeSource, Probe, Source};
 use crate::config::SourceConfig;
 use crate::telemetry::change::is_non_production;
 use crate::telemetry::{ChangeEvent, Explain, Failure, Timestamp, Window, clean};
@@ -225,7 +225,7 @@ impl ChangeSource for Kubernetes {
         format!("GET /{} and /{}", self.path("apis/apps/v1", "replicasets"), self.path("api/v1", "events"))
     }
 
-    fn within(&self, window: Window) -> Asked<'_, Vec<ChangeEvent>> {
+    fn within(&self, window: Window) -> AnswerFuture<'_, Vec<ChangeEvent>> {
         async move {
             let (sets, events) = (self.path("apis/apps/v1", "replicasets"), self.path("api/v1", "events"));
             let (sets, events) = futures_util::join!(self.list::<ReplicaSet>(&sets), self.list::<Event>(&events));

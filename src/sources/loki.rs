@@ -16,10 +16,9 @@ use tokio::sync::{OnceCell, mpsc};
 use super::fault::{FaultKind, SourceError};
 use super::http::{Http, Params, Reply, refused, status_kind};
 use super::prometheus::clean_labels;
-use super::{Answer, Asked, Batch, LogFilter, LogSource, Probe, READ_BACK, Source};
+use super::{Answer, AnswerFuture, Batch, LogFilter, LogSource, Probe, FOLLOW_BACKLOG, Source};
 use crate::config::SourceConfig;
 use crate::telemetry::parse::{self, Context};
-use crate::telemetry::series::{Sample, parse_value};
 use crate::telemetry::{Labels, Level, LogLine, Timestamp, Window, clean};
 
 /// The number of lines per page: Loki's default limit of entries per query.
@@ -181,7 +180,7 @@ impl Loki {
     async fn lines_since(&self, filter: &LogFilter, from: Option<i64>, now: Timestamp) -> Result<Vec<RawLine>, SourceError> {
         let hour = Window::before(now, Duration::from_secs(3600));
         let query = self.logql(filter, hour).await?;
-        let (from, limit) = from.map_or((hour.start.nanos(), READ_BACK), |from| (from, PAGE));
+        let (from, limit) = from.map_or((hour.start.nanos(), FOLLOW_BACKLOG), |from| (from, PAGE));
         let mut page = self.page(&query, from, now.nanos(), limit).await?;
         page.reverse();
         Ok(page)
@@ -279,7 +278,7 @@ impl LogSource for Loki {
         self.logql(filter, window).boxed()
     }
 
-    fn lines<'a>(&'a self, filter: &'a LogFilter, window: Window, limit: usize) -> Asked<'a, Vec<LogLine>> {
+    fn lines<'a>(&'a self, filter: &'a LogFilter, window: Window, limit: usize) -> AnswerFuture<'a, Vec<LogLine>> {
         async move {
             let query = self.logql(filter, window).await?;
             self.all_lines(&query, window, limit).await

@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::fault::{FaultKind, SourceError};
 use super::fingerprint::fingerprint;
 use super::http::{Http, Params, Reply, refused, status_kind};
-use super::{AlertSource, Answer, Asked, MetricSource, Probe, Source};
+use super::{AlertSource, Answer, AnswerFuture, MetricSource, Probe, Source};
 use crate::config::SourceConfig;
 use crate::telemetry::series::{Sample, parse_value};
 use crate::telemetry::{Alert, AlertSeverity, AlertState, Labels, Rule, Series, Timestamp, Window, clean};
@@ -224,7 +224,7 @@ impl Source for Prometheus {
 }
 
 impl AlertSource for Prometheus {
-    fn active(&self) -> Asked<'_, Vec<Alert>> {
+    fn active(&self) -> AnswerFuture<'_, Vec<Alert>> {
         async move {
             let answer = self.rule_groups().await?;
             let alerts = answer
@@ -281,7 +281,7 @@ pub(super) fn severity(labels: &Labels) -> AlertSeverity {
 }
 
 impl MetricSource for Prometheus {
-    fn range<'a>(&'a self, query: &'a str, window: Window, step_secs: f64) -> Asked<'a, Vec<Series>> {
+    fn range<'a>(&'a self, query: &'a str, window: Window, step_secs: f64) -> AnswerFuture<'a, Vec<Series>> {
         async move {
             let params = vec![
                 ("query", query.to_owned()),
@@ -293,7 +293,7 @@ impl MetricSource for Prometheus {
         }
         .boxed()
     }
-    fn series<'a>(&'a self, selector: &'a str, window: Window) -> Asked<'a, Vec<Labels>> {
+    fn series<'a>(&'a self, selector: &'a str, window: Window) -> AnswerFuture<'a, Vec<Labels>> {
         async move {
             let params = vec![("match[]", selector.to_owned()), ("start", window.start.rfc3339()), ("end", window.end.rfc3339())];
             let answer = Self::parse_envelope(&self.call("api/v1/series", &params).await?)?;
@@ -308,7 +308,7 @@ impl MetricSource for Prometheus {
         }
         .boxed()
     }
-    fn label_values<'a>(&'a self, label: &'a str, window: Window) -> Asked<'a, Vec<String>> {
+    fn label_values<'a>(&'a self, label: &'a str, window: Window) -> AnswerFuture<'a, Vec<String>> {
         async move {
             if label.is_empty() || !label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
                 return Err(SourceError::new(FaultKind::BadQuery, format!("'{label}' is not a valid label name")));
@@ -320,7 +320,7 @@ impl MetricSource for Prometheus {
         }
         .boxed()
     }
-    fn rules(&self) -> Asked<'_, Vec<Rule>> {
+    fn rules(&self) -> AnswerFuture<'_, Vec<Rule>> {
         async move {
             let answer = self.rule_groups().await?;
             Ok(answer.map(|rules| {

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 use super::fault::{FaultKind, SourceError};
-use super::{AlertSource, Answer, Asked, Batch, ChangeSource, LogFilter, LogSource, MetricSource, Probe, Source};
+use super::{AlertSource, Answer, AnswerFuture, Batch, ChangeSource, LogFilter, LogSource, MetricSource, Probe, Source};
 use crate::config::SourceConfig;
 use crate::telemetry::{Alert, ChangeEvent, Labels, LogLine, Rule, Series, Timestamp, Window};
 
@@ -191,7 +191,7 @@ impl ChangeSource for Player {
     fn query(&self, _window: Window) -> String {
         self.source.changes_query.clone()
     }
-    fn within(&self, window: Window) -> Asked<'_, Vec<ChangeEvent>> {
+    fn within(&self, window: Window) -> AnswerFuture<'_, Vec<ChangeEvent>> {
         let answer = self.source.changes.clone().ok_or_else(|| Self::not_recorded("changes")).map(|answer| {
             answer.map(|changes| {
                 let shifted = changes.into_iter().map(|c| ChangeEvent { at: self.to_playback(c.at), ..c });
@@ -203,7 +203,7 @@ impl ChangeSource for Player {
 }
 
 impl AlertSource for Player {
-    fn active(&self) -> Asked<'_, Vec<Alert>> {
+    fn active(&self) -> AnswerFuture<'_, Vec<Alert>> {
         let answer = self.source.alerts.clone().ok_or_else(|| Self::not_recorded("alerts")).map(|answer| {
             answer.map(|alerts| {
                 alerts
@@ -227,20 +227,20 @@ impl AlertSource for Player {
 }
 
 impl MetricSource for Player {
-    fn range<'a>(&'a self, query: &'a str, window: Window, step_secs: f64) -> Asked<'a, Vec<Series>> {
+    fn range<'a>(&'a self, query: &'a str, window: Window, step_secs: f64) -> AnswerFuture<'a, Vec<Series>> {
         let answer =
             self.source.ranges.get(query).map(|a| self.cut(a, window, step_secs)).ok_or_else(|| Self::not_recorded(query));
         async move { answer }.boxed()
     }
-    fn series<'a>(&'a self, selector: &'a str, _window: Window) -> Asked<'a, Vec<Labels>> {
+    fn series<'a>(&'a self, selector: &'a str, _window: Window) -> AnswerFuture<'a, Vec<Labels>> {
         let answer = self.source.series.get(selector).cloned().ok_or_else(|| Self::not_recorded(selector));
         async move { answer }.boxed()
     }
-    fn label_values<'a>(&'a self, label: &'a str, _window: Window) -> Asked<'a, Vec<String>> {
+    fn label_values<'a>(&'a self, label: &'a str, _window: Window) -> AnswerFuture<'a, Vec<String>> {
         let answer = self.source.label_values.get(label).cloned().ok_or_else(|| Self::not_recorded(label));
         async move { answer }.boxed()
     }
-    fn rules(&self) -> Asked<'_, Vec<Rule>> {
+    fn rules(&self) -> AnswerFuture<'_, Vec<Rule>> {
         let answer = self.source.rules.clone().ok_or_else(|| Self::not_recorded("rules"));
         async move { answer }.boxed()
     }
@@ -255,7 +255,7 @@ impl LogSource for Player {
         async move { text }.boxed()
     }
 
-    fn lines<'a>(&'a self, filter: &'a LogFilter, window: Window, limit: usize) -> Asked<'a, Vec<LogLine>> {
+    fn lines<'a>(&'a self, filter: &'a LogFilter, window: Window, limit: usize) -> AnswerFuture<'a, Vec<LogLine>> {
         async move {
             let query = LogSource::query(self, filter, window).await?;
             let answer = self.source.lines.get(&query).ok_or_else(|| Self::not_recorded(&query))?;
@@ -339,8 +339,8 @@ mod tests {
             name: "prom".into(),
             kind: "prometheus".into(),
             has_metrics: true,
-            ranges: BTreeMap::from([("up".into(), Answer::whole(series))]),
-            changes: Some(Answer::whole([1100, 1950].map(deploy).to_vec())),
+            ranges: BTreeMap::from([("up".into(), Answer::complete(series))]),
+            changes: Some(Answer::complete([1100, 1950].map(deploy).to_vec())),
             changes_query: "deploys.jsonl".into(),
             ..RecordedSource::default()
         };

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 use super::fault::SourceError;
 use super::recording::{RecordedSource, filter_key};
-use super::{AlertSource, Answer, Asked, Batch, ChangeSource, LogFilter, LogSource, MetricSource, Probe, Source};
+use super::{AlertSource, Answer, AnswerFuture, Batch, ChangeSource, LogFilter, LogSource, MetricSource, Probe, Source};
 use crate::telemetry::{Alert, ChangeEvent, Labels, LogLine, Rule, Series, Window};
 
 /// The largest number of log lines stored for one query.
@@ -95,7 +95,7 @@ macro_rules! inner {
 }
 
 impl AlertSource for Recorder {
-    fn active(&self) -> Asked<'_, Vec<Alert>> {
+    fn active(&self) -> AnswerFuture<'_, Vec<Alert>> {
         let inner = inner!(self.alerts);
         async move {
             let answer = inner.active().await?;
@@ -117,7 +117,7 @@ impl ChangeSource for Recorder {
     fn query(&self, window: Window) -> String {
         self.inner.changes().map(|c| c.query(window)).unwrap_or_default()
     }
-    fn within(&self, window: Window) -> Asked<'_, Vec<ChangeEvent>> {
+    fn within(&self, window: Window) -> AnswerFuture<'_, Vec<ChangeEvent>> {
         let inner = inner!(self.changes);
         async move {
             // The window may start before the span: an investigation looks for changes further back than for other signals.
@@ -135,7 +135,7 @@ impl ChangeSource for Recorder {
 }
 
 impl MetricSource for Recorder {
-    fn range<'a>(&'a self, query: &'a str, window: Window, _step_secs: f64) -> Asked<'a, Vec<Series>> {
+    fn range<'a>(&'a self, query: &'a str, window: Window, _step_secs: f64) -> AnswerFuture<'a, Vec<Series>> {
         let inner = inner!(self.metrics);
         async move {
             let answer = inner.range(query, self.span, self.step_secs).await?;
@@ -146,7 +146,7 @@ impl MetricSource for Recorder {
         }
         .boxed()
     }
-    fn series<'a>(&'a self, selector: &'a str, _window: Window) -> Asked<'a, Vec<Labels>> {
+    fn series<'a>(&'a self, selector: &'a str, _window: Window) -> AnswerFuture<'a, Vec<Labels>> {
         let inner = inner!(self.metrics);
         async move {
             let answer = inner.series(selector, self.span).await?;
@@ -157,7 +157,7 @@ impl MetricSource for Recorder {
         }
         .boxed()
     }
-    fn label_values<'a>(&'a self, label: &'a str, _window: Window) -> Asked<'a, Vec<String>> {
+    fn label_values<'a>(&'a self, label: &'a str, _window: Window) -> AnswerFuture<'a, Vec<String>> {
         let inner = inner!(self.metrics);
         async move {
             let answer = inner.label_values(label, self.span).await?;
@@ -168,7 +168,7 @@ impl MetricSource for Recorder {
         }
         .boxed()
     }
-    fn rules(&self) -> Asked<'_, Vec<Rule>> {
+    fn rules(&self) -> AnswerFuture<'_, Vec<Rule>> {
         let inner = inner!(self.metrics);
         async move {
             let answer = inner.rules().await?;
@@ -191,7 +191,7 @@ impl LogSource for Recorder {
         }
         .boxed()
     }
-    fn lines<'a>(&'a self, filter: &'a LogFilter, window: Window, limit: usize) -> Asked<'a, Vec<LogLine>> {
+    fn lines<'a>(&'a self, filter: &'a LogFilter, window: Window, limit: usize) -> AnswerFuture<'a, Vec<LogLine>> {
         let inner = inner!(self.logs);
         async move {
             let query = LogSource::query(self, filter, window).await?;

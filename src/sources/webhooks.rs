@@ -20,7 +20,7 @@ use serde_json::Value;
 
 use super::fault::{FaultKind, SourceError};
 use super::file::{matching_files, run_blocking};
-use super::{Answer, Asked, ChangeSource, Probe, Source, lines};
+use super::{Answer, AnswerFuture, ChangeSource, Probe, Source, lines};
 use crate::config::SourceConfig;
 use crate::telemetry::change::is_non_production;
 use crate::telemetry::{ChangeEvent, Timestamp, Window, clean, words};
@@ -69,7 +69,7 @@ impl ChangeSource for ChangeFiles {
         self.globs.join(" ")
     }
 
-    fn within(&self, window: Window) -> Asked<'_, Vec<ChangeEvent>> {
+    fn within(&self, window: Window) -> AnswerFuture<'_, Vec<ChangeEvent>> {
         let (globs, service) = (self.globs.clone(), self.service.clone());
         async move { run_blocking(move || read(&matching_files(&globs), service.as_deref(), window)).await? }.boxed()
     }
@@ -78,7 +78,7 @@ impl ChangeSource for ChangeFiles {
 /// The changes of a window from all files, oldest first and without duplicates. `service` is used for objects that do not
 /// name theirs. An error when there are files and none of them can be read.
 fn read(files: &[PathBuf], service: Option<&str>, window: Window) -> Result<Answer<Vec<ChangeEvent>>, SourceError> {
-    let mut answer = Answer::whole(Vec::new());
+    let mut answer = Answer::complete(Vec::new());
     let mut failed = Vec::new();
     for path in files {
         let (bytes, is_truncated) = match read_bytes(path) {

@@ -221,12 +221,12 @@ fn an_empty_board_does_not_claim_health_that_nobody_told() {
         ]
     };
     model.board.alerts.clear();
-    model.board.take(vec![], reports(SourceStatus::Ok, None), at(1));
+    model.board.set_alerts(vec![], reports(SourceStatus::Ok, None), at(1));
     assert!(draw(&model, 100, 30).contains("nothing is firing"));
-    model.board.take(vec![], reports(SourceStatus::Failed, Some("refused: nobody listens")), at(2));
+    model.board.set_alerts(vec![], reports(SourceStatus::Failed, Some("refused: nobody listens")), at(2));
     let screen = draw(&model, 100, 30);
     assert!(screen.contains("it is not known what fires") && screen.contains("refused: nobody listens"), "{screen}");
-    model.board.take(vec![], reports(SourceStatus::Ok, None).split_off(1), at(3));
+    model.board.set_alerts(vec![], reports(SourceStatus::Ok, None).split_off(1), at(3));
     assert!(draw(&model, 100, 30).contains("asking the sources"));
 }
 
@@ -327,7 +327,7 @@ fn clocks_tasks_and_the_open_items_are_on_the_overview() {
     let all = entries(vec![declared(), task("ben", 8000), task("cleo", 4000)]);
     update(&mut model, at(4500), Msg::IncidentRead(Box::new(Incident::fold(all).unwrap()), std::collections::BTreeMap::new()));
     update(&mut model, at(4500), Msg::Present(vec!["ben".into(), "cleo".into()]));
-    let changed = Msg::StoreChanged(StoreState { unsynced: 2, away: Some("refused".into()), ..StoreState::default() });
+    let changed = Msg::StoreChanged(StoreState { unsynced: 2, unreachable: Some("refused".into()), ..StoreState::default() });
     update(&mut model, at(4500), changed);
     for (width, height) in [(140, 40), (112, 60)] {
         let screen = draw(&model, width, height);
@@ -434,7 +434,7 @@ fn outside_text_that_slipped_through_cannot_act() {
     let mut hostile = alert("A", "x", AlertState::Firing);
     hostile.annotations.insert("summary".into(), HOSTILE.into());
     let reports = vec![];
-    model.board.take(vec![hostile], reports, at(1));
+    model.board.set_alerts(vec![hostile], reports, at(1));
     let screen = draw(&model, 140, 40);
     assert!(!screen.chars().any(|c| c.is_control() && c != '\n'), "{screen:?}");
 }
@@ -522,7 +522,7 @@ fn who_reads_lines_goes_on_reading_them_when_patterns_come() {
         (room.incident.clone().unwrap(), room.bodies.clone())
     };
     for (is_read, now) in [(true, 1), (false, 100)] {
-        model.logs.begin();
+        model.logs.reset();
         let room = model.room.as_mut().unwrap();
         (room.incident, room.show_lines) = (None, false);
         if is_read {

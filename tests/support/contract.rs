@@ -14,12 +14,12 @@ pub fn at(secs: i64) -> Timestamp {
 }
 
 /// A new entry by the user `ana` at the start time.
-pub fn new(fact: &Fact) -> NewEntry {
-    NewEntry::new(at(0), at(0), Actor::human("ana"), Redactor::new().value(fact).unwrap())
+pub fn new_entry(fact: &Fact) -> NewEntry {
+    NewEntry::new(at(0), at(0), Actor::human("ana"), Redactor::new().redact_value(fact).unwrap())
 }
 
 pub fn facts(facts: &[Fact]) -> Append {
-    Append { entries: facts.iter().map(new).collect(), bodies: Vec::new() }
+    Append { entries: facts.iter().map(new_entry).collect(), bodies: Vec::new() }
 }
 
 pub fn declared(title: &str) -> Append {
@@ -52,7 +52,7 @@ pub fn evidence(text: &str) -> Append {
         total: 1,
     };
     let (record, stored, _) = draft.seal().unwrap();
-    Append { entries: vec![new(&Fact::EvidenceAttached { evidence: record.into_inner() })], bodies: vec![stored] }
+    Append { entries: vec![new_entry(&Fact::EvidenceAttached { evidence: record.into_inner() })], bodies: vec![stored] }
 }
 
 /// Reads an incident from its entries.
@@ -61,13 +61,13 @@ pub fn fold(store: &mut dyn Store, id: IncidentId) -> Incident {
 }
 
 /// Appends after the last entry of an incident, without a conflict.
-pub fn push(store: &mut dyn Store, id: IncidentId, append: Append) -> warroom::journal::Appended {
+pub fn append_next(store: &mut dyn Store, id: IncidentId, append: Append) -> warroom::journal::Appended {
     let last = store.entries(id, 0).unwrap().last().unwrap().seq;
     store.append(id, last, append).unwrap()
 }
 
 /// Checks everything that a store must do. `one` and `two` are two handles to the same empty store.
-pub fn holds(one: &mut dyn Store, two: &mut dyn Store) {
+pub fn check_store(one: &mut dyn Store, two: &mut dyn Store) {
     returns_entries_in_order_with_an_intact_chain(one);
     rejects_the_second_writer_and_overwrites_nothing(one, two);
     retries_an_append_after_a_conflict(one, two);
@@ -81,8 +81,8 @@ pub fn holds(one: &mut dyn Store, two: &mut dyn Store) {
 
 fn returns_entries_in_order_with_an_intact_chain(store: &mut dyn Store) {
     let id = store.create(declared("in order")).unwrap()[0].incident;
-    push(store, id, note("one"));
-    push(store, id, note("two"));
+    append_next(store, id, note("one"));
+    append_next(store, id, note("two"));
     let incident = fold(store, id);
     assert_eq!(incident.entries.iter().map(|e| e.seq).collect::<Vec<_>>(), [1, 2, 3]);
     assert!(incident.entries.iter().all(|e| e.hash.len() == 64));

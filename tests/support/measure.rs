@@ -23,7 +23,7 @@ impl Times {
         self.percentile(0.5)
     }
 
-    pub fn line(&self) -> String {
+    pub fn summary(&self) -> String {
         format!("median {:.2} ms, p99 {:.2} ms, n {}", self.median(), self.percentile(0.99), self.0.len())
     }
 }

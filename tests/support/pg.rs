@@ -74,12 +74,12 @@ impl Pg {
         assert!(output.status.success(), "initdb failed: {}", String::from_utf8_lossy(&output.stderr));
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut pg = Self { folder, port, child: None };
-        pg.up();
+        pg.start_server();
         pg
     }
 
     /// Starts the server, also after it was stopped, and waits until it accepts connections.
-    pub fn up(&mut self) {
+    pub fn start_server(&mut self) {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.folder.join("server.log")).unwrap();
         let child = server_program("postgres")
             .arg("-D")
@@ -102,9 +102,9 @@ impl Pg {
 
     /// Enables TLS with a certificate and creates a role that may log in only over TLS and with its password. Restarts the
     /// server.
-    pub fn secure(&mut self, certificate: &str, key: &str, role: &str, password: &str) {
+    pub fn enable_tls(&mut self, certificate: &str, key: &str, role: &str, password: &str) {
         self.sql(&format!("CREATE ROLE {role} SUPERUSER LOGIN PASSWORD '{password}'"));
-        self.down();
+        self.shut_down();
         let data = self.folder.join("data");
         let add_to_file = |name: &str, text: &str| {
             let path = data.join(name);
@@ -125,7 +125,7 @@ impl Pg {
         if is_root() {
             assert!(Command::new("chown").arg("postgres:").args(&files).status().unwrap().success());
         }
-        self.up();
+        self.start_server();
     }
 
     fn is_ready(&self) -> bool {
@@ -147,7 +147,7 @@ impl Pg {
     }
 
     /// Shuts the server down cleanly and closes open connections.
-    pub fn down(&mut self) {
+    pub fn shut_down(&mut self) {
         self.signal("-INT");
     }
 

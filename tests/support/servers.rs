@@ -143,7 +143,7 @@ impl Lab {
     }
 
     /// Injects a fault: pool_exhaustion, bad_deploy, slow_dependency, memory_leak or none.
-    pub fn fault(&self, name: &str) {
+    pub fn inject_fault(&self, name: &str) {
         let (status, _) = request(self.shop[0], "POST", &format!("/fault/{name}")).unwrap();
         assert_eq!(status, 200, "fault {name}");
     }

@@ -61,7 +61,7 @@ pub struct Reply {
     pub headers: Vec<(String, String)>,
     pub chunks: Vec<(Duration, String)>,
     /// Close the connection before the body is complete.
-    pub cut: bool,
+    pub is_truncated: bool,
 }
 
 impl Reply {
@@ -70,14 +70,14 @@ impl Reply {
             status,
             headers: vec![("content-type".into(), content_type.into())],
             chunks: vec![(Duration::ZERO, body.into())],
-            cut: false,
+            is_truncated: false,
         }
     }
     pub fn json(body: impl Into<String>) -> Self {
         Self::new(200, "application/json", body)
     }
     /// Adds a header.
-    pub fn with(mut self, name: &str, value: &str) -> Self {
+    pub fn with_header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.into(), value.into()));
         self
     }
@@ -122,7 +122,7 @@ impl Stub {
     }
 
     /// All requests received so far.
-    pub fn seen(&self) -> Vec<Request> {
+    pub fn requests(&self) -> Vec<Request> {
         self.seen.lock().unwrap().clone()
     }
 }
@@ -167,7 +167,7 @@ fn serve(mut stream: TcpStream, handler: &Handler, log: &Mutex<Vec<Request>>) ->
             stream.flush()?;
         }
     }
-    if !reply.cut {
+    if !reply.is_truncated {
         stream.write_all(b"0\r\n\r\n")?;
     }
     Ok(())

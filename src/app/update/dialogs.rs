@@ -49,7 +49,7 @@ pub(super) fn perform(model: &mut Model, action: Action, chord: Chord) -> Vec<Ef
                 None => close_or_keep(model, action, Overlay::Evidence { id, scroll: place, at }),
             }
         }
-        Overlay::Gates { selected } => in_checklist(model, action, selected),
+        Overlay::Checklist { selected } => in_checklist(model, action, selected),
         Overlay::Palette { edit, selected } => in_palette(model, action, edit, selected),
         Overlay::Line(line) => in_line(model, action, line),
         Overlay::List(list) => in_list(model, action, list),
@@ -88,7 +88,7 @@ pub(super) fn key_typed(model: &mut Model, chord: Chord) -> Vec<Effect> {
             (DeclareField::Severity | DeclareField::Commander, _) => {}
         },
         Some(
-            Overlay::Help { .. } | Overlay::Text { .. } | Overlay::Evidence { .. } | Overlay::Gates { .. } | Overlay::Confirm(_),
+            Overlay::Help { .. } | Overlay::Text { .. } | Overlay::Evidence { .. } | Overlay::Checklist { .. } | Overlay::Confirm(_),
         )
         | None => {}
     }
@@ -160,7 +160,7 @@ fn in_checklist(model: &mut Model, action: Action, selected: usize) -> Vec<Effec
     let Some(items) = current(model).map(|i| gates(i, now, monitor)) else { return Vec::new() };
     let selected = move_row(action, selected.min(items.len().saturating_sub(1)), items.len());
     let Some(item) = items.get(selected).filter(|_| action == Action::Choose) else {
-        return show(model, Overlay::Gates { selected });
+        return show(model, Overlay::Checklist { selected });
     };
     if item.check == Check::Automatic || model.read_only {
         let why = if model.read_only {
@@ -169,7 +169,7 @@ fn in_checklist(model: &mut Model, action: Action, selected: usize) -> Vec<Effec
             format!("warroom checks this itself: {}", item.detail)
         };
         model.say(Tone::Plain, why);
-        return show(model, Overlay::Gates { selected });
+        return show(model, Overlay::Checklist { selected });
     }
     let met = !item.met;
     let command = Command::Tick { item: item.item.to_owned(), met, text: String::new() };

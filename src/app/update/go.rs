@@ -201,7 +201,7 @@ pub(super) fn tab(model: &mut Model, to: Tab) -> Vec<Effect> {
     let mut effects = refresh_tab(room);
     // Once started, following continues while another tab is open.
     if to == Tab::Logs && !model.logs.is_live {
-        model.logs.begin();
+        model.logs.reset();
         effects.push(Effect::FollowLogs);
     }
     effects

@@ -124,7 +124,7 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
             Command::Attach { file: std::path::PathBuf::new(), note: None },
         ),
         Action::Impact => choose_impact(model),
-        Action::Checklist => show(model, Overlay::Gates { selected: first_open(model) }),
+        Action::Checklist => show(model, Overlay::Checklist { selected: first_open(model) }),
         Action::Exit => ask(model, "Exit criteria", "Query, threshold and duration: error_rate < 0.01 for 30m", no_criteria()),
         Action::Check => {
             model.say(Tone::Plain, "Checking alerts and exit criteria …");
@@ -149,7 +149,7 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::LogAt => jump(model, false),
         Action::FilterKind => {
             if let Some(room) = &mut model.room {
-                room.shown = room.shown.next();
+                room.entry_filter = room.entry_filter.next();
             }
             Vec::new()
         }
@@ -202,7 +202,7 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Follow => {
             model.logs.is_following = !model.logs.is_following;
             if !model.logs.is_following {
-                model.logs.selected = model.logs.taken().checked_sub(1);
+                model.logs.selected = model.logs.received().checked_sub(1);
             }
             Vec::new()
         }

@@ -219,7 +219,7 @@ fn logs_are_followed_from_the_first_look_until_the_room_is_left() {
     let batch = crate::telemetry::log::Batch { lines: vec![line], dropped: 0, is_backlog: true };
     update(&mut model, at(1), Msg::LogsArrived(batch));
     assert_eq!(press(&mut model, "34"), [], "what comes meanwhile is not missed, and nothing is told twice");
-    assert_eq!(model.logs.taken(), 1);
+    assert_eq!(model.logs.received(), 1);
     press(&mut model, "3");
     assert!(press(&mut model, "q").contains(&Effect::StopLogs));
     assert!(!model.logs.is_live, "the next room begins anew");
@@ -404,10 +404,10 @@ fn the_checklist_ticks_only_what_people_can_see() {
     press(&mut model, "K");
     let all = gates(model.room.as_ref().unwrap().incident.as_ref().unwrap(), model.now, model.monitor);
     let place = |item: &str| all.iter().position(|g| g.item == item).unwrap();
-    model.overlay = Some(Overlay::Gates { selected: place("commander") });
+    model.overlay = Some(Overlay::Checklist { selected: place("commander") });
     assert_eq!(press(&mut model, "⏎"), []);
     assert!(model.toast.as_ref().unwrap().text.contains("checks this itself"));
-    model.overlay = Some(Overlay::Gates { selected: place("rollback-plan") });
+    model.overlay = Some(Overlay::Checklist { selected: place("rollback-plan") });
     press(&mut model, "⏎");
     let effects = press(&mut model, "image 1.41 is kept⏎");
     let text = "image 1.41 is kept".to_owned();
@@ -496,7 +496,7 @@ fn hypotheses_and_decisions_are_judged_from_the_timeline() {
 fn the_store_going_and_coming_is_said_once() {
     let mut model = room();
     let changed = |away: Option<&str>, unsynced| {
-        Msg::StoreChanged(StoreState { unsynced, away: away.map(str::to_owned), ..StoreState::default() })
+        Msg::StoreChanged(StoreState { unsynced, unreachable: away.map(str::to_owned), ..StoreState::default() })
     };
     update(&mut model, at(2), changed(Some("refused"), 0));
     assert!(model.toast.as_ref().unwrap().text.contains("Entries are kept on this machine"));

@@ -46,7 +46,7 @@ pub(super) fn recorded(request: &Request, span: Window, known: &Gathered) -> Gat
         return Gathered::default();
     }
     let query = "entries of the incident that record a change".to_owned();
-    as_evidence(JOURNAL, query, span, Answer::whole(changes))
+    as_evidence(JOURNAL, query, span, Answer::complete(changes))
 }
 
 /// Changes as signals and as evidence.
@@ -54,7 +54,7 @@ fn as_evidence(name: &str, query: String, span: Window, answer: Answer<Vec<Chang
     let mut out = Gathered::default();
     let key = format!("changes/{name}");
     // Redacted before it is cut, because half a token no longer looks like one.
-    let redacted = |text: &str| clean::truncate(&Redactor::new().text(text), MAX_CHANGE);
+    let redacted = |text: &str| clean::truncate(&Redactor::new().redact_text(text), MAX_CHANGE);
     out.signals.changes.extend(answer.value.iter().map(|c| ChangeInput {
         at: c.at,
         service: c.service.clone(),
@@ -81,7 +81,7 @@ fn change_line(change: &ChangeEvent) -> LogLine {
         at: Some(change.at),
         service: change.service.clone(),
         fields: change.link.iter().map(|link| ("link".to_owned(), link.clone())).collect(),
-        ..LogLine::plain(clean::truncate(&Redactor::new().text(&change.describe()), 2 * MAX_CHANGE))
+        ..LogLine::plain(clean::truncate(&Redactor::new().redact_text(&change.describe()), 2 * MAX_CHANGE))
     }
 }
 
@@ -114,7 +114,7 @@ mod tests {
     fn secrets_are_redacted_before_a_change_is_cut() {
         let long = format!("{} password=hunter2", "x".repeat(MAX_CHANGE - 14));
         let span = Window::new(change(0, "").at, change(600, "").at);
-        let found = as_evidence("ci", "q".into(), span, Answer::whole(vec![change(1, &long)]));
+        let found = as_evidence("ci", "q".into(), span, Answer::complete(vec![change(1, &long)]));
         assert!(!format!("{found:?}").contains("hunter"), "{found:?}");
     }
 }

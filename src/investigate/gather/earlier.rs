@@ -95,7 +95,7 @@ mod tests {
     use super::*;
     use crate::analysis::Movement;
     use crate::analysis::findings::MetricInput;
-    use crate::sources::{Answer, Asked, Probe, Source, SourceError};
+    use crate::sources::{Answer, AnswerFuture, Probe, Source, SourceError};
     use crate::telemetry::{Labels, Rule, Sample, Series};
     use futures_util::FutureExt;
     use futures_util::future::BoxFuture;
@@ -122,20 +122,20 @@ mod tests {
     }
 
     impl MetricSource for Fake {
-        fn range<'a>(&'a self, _query: &'a str, window: Window, _step_secs: f64) -> Asked<'a, Vec<Series>> {
+        fn range<'a>(&'a self, _query: &'a str, window: Window, _step_secs: f64) -> AnswerFuture<'a, Vec<Series>> {
             let known = window.start >= self.since;
             let samples = (0..5).map(|n| Sample { at: window.start + Duration::from_secs(60 * n), value: 4.5 }).collect();
             let series = Series { labels: Labels::from([("service".into(), "shop".into())]), samples };
-            async move { Ok(Answer::whole(if known { vec![series] } else { vec![] })) }.boxed()
+            async move { Ok(Answer::complete(if known { vec![series] } else { vec![] })) }.boxed()
         }
-        fn series<'a>(&'a self, _selector: &'a str, _window: Window) -> Asked<'a, Vec<Labels>> {
-            async { Ok(Answer::whole(vec![])) }.boxed()
+        fn series<'a>(&'a self, _selector: &'a str, _window: Window) -> AnswerFuture<'a, Vec<Labels>> {
+            async { Ok(Answer::complete(vec![])) }.boxed()
         }
-        fn label_values<'a>(&'a self, _label: &'a str, _window: Window) -> Asked<'a, Vec<String>> {
-            async { Ok(Answer::whole(vec![])) }.boxed()
+        fn label_values<'a>(&'a self, _label: &'a str, _window: Window) -> AnswerFuture<'a, Vec<String>> {
+            async { Ok(Answer::complete(vec![])) }.boxed()
         }
-        fn rules(&self) -> Asked<'_, Vec<Rule>> {
-            async { Ok(Answer::whole(vec![])) }.boxed()
+        fn rules(&self) -> AnswerFuture<'_, Vec<Rule>> {
+            async { Ok(Answer::complete(vec![])) }.boxed()
         }
     }
 

@@ -88,7 +88,7 @@ fn error_lines(source: &str, query: String, window: Window, answer: Answer<Vec<L
             "{}, the last: {}",
             words::count(answer.total.unwrap_or(shown), "error line"),
             // Redacted before it is cut, because half a token no longer looks like one.
-            clean::truncate(Redactor::new().text(&last.message).lines().next().unwrap_or(""), 120)
+            clean::truncate(Redactor::new().redact_text(&last.message).lines().next().unwrap_or(""), 120)
         ),
     };
     lines_evidence(EvidenceKind::Logs, source, query, window, summary, answer)
@@ -101,8 +101,8 @@ fn patterns(source: &str, query: String, window: Window, onset: Timestamp, answe
     out.signals.changes = reported_changes(&found, source);
     for pattern in &mut found {
         // Redacted here, because findings quote them cut short.
-        pattern.sample = Redactor::new().text(&pattern.sample).into_owned();
-        pattern.template = Redactor::new().text(&pattern.template).into_owned();
+        pattern.sample = Redactor::new().redact_text(&pattern.sample).into_owned();
+        pattern.template = Redactor::new().redact_text(&pattern.template).into_owned();
     }
     let lines = words::count(answer.value.len(), "line");
     let new = found.iter().filter(|p| p.change == patterns::Change::New).count();
@@ -150,7 +150,7 @@ fn reported_changes(patterns: &[Pattern], source: &str) -> Vec<ChangeInput> {
         .iter()
         .filter(|p| p.count + p.baseline_count <= MAX_CHANGE_LINES && change_words.is_match(&p.template))
         .filter_map(|p| {
-            let text = Redactor::new().text(&p.sample).into_owned();
+            let text = Redactor::new().redact_text(&p.sample).into_owned();
             Some(ChangeInput {
                 at: p.first_at?,
                 service: if p.services.len() == 1 { p.services.first().cloned() } else { None },

@@ -329,7 +329,7 @@ mod tests {
     fn a_series_that_ends_with_all_others_has_not_changed() {
         let window = Window::new(Timestamp::from_secs(0), Timestamp::from_secs(1200));
         let answers = |ends: &[i64]| -> Vec<Result<Answer<Vec<Series>>, SourceError>> {
-            ends.iter().map(|end| Ok(Answer::whole(vec![series(0, *end)]))).collect()
+            ends.iter().map(|end| Ok(Answer::complete(vec![series(0, *end)]))).collect()
         };
         let alone = answers(&[1200, 600, 1195]);
         assert_eq!(known_until(&alone, window), window.end);

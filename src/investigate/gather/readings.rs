@@ -424,19 +424,19 @@ mod tests {
         let soon = series(&[("instance", "shop:443")], 0, &[(START + 86_400) as f64]);
         let later = series(&[("instance", "mail:443")], 0, &[(START + 90 * 86_400) as f64]);
         let unset = series(&[("instance", "none:443")], 0, &[0.0]);
-        let answer = Answer::whole(vec![later.clone(), soon.clone(), unset]);
+        let answer = Answer::complete(vec![later.clone(), soon.clone(), unset]);
         let (found, _) = read("prom", &question("certificate", Role::Expiry), answer, &request(), 15.0);
         assert_eq!(found.signals.expiring.iter().map(|e| e.name.as_str()).collect::<Vec<_>>(), ["certificate of shop:443"]);
         let (_, draft) = &found.drafts[0];
         assert_eq!((draft.shown, draft.total), (1, 3));
         assert!(draft.summary.starts_with("certificate of shop:443 expires at 2026-"), "{}", draft.summary);
-        let (none, _) = read("prom", &question("certificate", Role::Expiry), Answer::whole(vec![later]), &request(), 15.0);
+        let (none, _) = read("prom", &question("certificate", Role::Expiry), Answer::complete(vec![later]), &request(), 15.0);
         assert!(none.drafts.is_empty() && none.signals.expiring.is_empty());
     }
 
     #[test]
     fn burn_rates_need_both_windows_of_a_pair() {
-        let answer = || Answer::whole(vec![series(&[("service", "shop")], 0, &[0.5])]);
+        let answer = || Answer::complete(vec![series(&[("service", "shop")], 0, &[0.5])]);
         let share = |window: &'static str| {
             let mut question = question("share of failed requests", Role::Failed(window));
             question.query = format!("q[{window}]");

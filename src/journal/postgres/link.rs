@@ -89,7 +89,7 @@ impl Link {
 
     /// The error for a server that is unreachable.
     pub(super) fn away(&self, reason: impl Into<String>) -> JournalError {
-        JournalError::Away { url: self.shown.clone(), reason: reason.into() }
+        JournalError::Unreachable { url: self.shown.clone(), reason: reason.into() }
     }
 
     /// Connects on the current runtime. `notify` receives a message for each notification from the server.

@@ -9,7 +9,7 @@ fn at(secs: i64) -> Timestamp {
 }
 
 fn new(fact: &Fact) -> NewEntry {
-    NewEntry::new(at(0), at(0), Actor::human("ana"), Redactor::new().value(fact).unwrap())
+    NewEntry::new(at(0), at(0), Actor::human("ana"), Redactor::new().redact_value(fact).unwrap())
 }
 
 fn declared() -> Append {

@@ -10,7 +10,7 @@ use crate::analysis::grouping::GroupBy;
 use crate::app::action::Action;
 use crate::app::board::{Filter, Pane, Row};
 use crate::app::model::Model;
-use crate::app::update::{Sight, sight};
+use crate::app::update::{AlertVisibility, alert_visibility};
 use crate::telemetry::series::human_value;
 use crate::telemetry::time::human_duration;
 use crate::telemetry::{Alert, AlertState, Window};
@@ -46,7 +46,7 @@ fn incidents(model: &Model, theme: &Theme, cache: &mut ViewCache, frame: &mut Fr
     let inner = block.inner(area);
     frame.render_widget(block, area);
     if listed.is_empty() {
-        let words = if model.board.incidents_known {
+        let words = if model.board.incidents_loaded {
             format!("No incidents yet. Select an alert and press {} to declare one.", model.key(Action::Declare))
         } else {
             "Reading the incidents …".to_owned()
@@ -131,7 +131,7 @@ fn empty_state(model: &Model) -> Vec<String> {
         let hint = format!("Add a source of type prometheus or alertmanager to {}.", model.config_path);
         return vec!["No alert source is configured.".to_owned(), hint];
     }
-    if sight(model) == Sight::Waiting {
+    if alert_visibility(model) == AlertVisibility::Waiting {
         return vec!["Querying the sources …".to_owned()];
     }
     if !model.board.filter.is_empty() || model.board.only_new {
@@ -141,10 +141,10 @@ fn empty_state(model: &Model) -> Vec<String> {
             (false, false) => format!("Press {clear} to clear the filter."),
             (true, _) => format!("Press {all} to include alerts with an incident."),
         };
-        let invalid_regex = Filter::broken(&model.board.filter).map(|why| format!("{why}."));
+        let invalid_regex = Filter::invalid_regex_note(&model.board.filter).map(|why| format!("{why}."));
         return std::iter::once(format!("No alert matches. {hint}")).chain(invalid_regex).collect();
     }
-    if sight(model) == Sight::Blind {
+    if alert_visibility(model) == AlertVisibility::AllFailed {
         let conclusion = "Alert status unknown: no alert source answered.".to_owned();
         let failed = model.board.sources.iter().filter(|s| s.report.error.is_some());
         let reasons = failed.map(|s| {

@@ -100,7 +100,7 @@ fn right_part(model: &Model, theme: &Theme, narrow: bool, detail: Detail) -> Vec
             theme.style(Meaning::Bad),
         ));
     }
-    if model.store.away.is_some() {
+    if model.store.unreachable.is_some() {
         right.push(Span::styled(if narrow { "store ○ " } else { "store ○ unreachable " }, theme.style(Meaning::Bad)));
     }
     if model.store.read_only.is_some() {
@@ -110,9 +110,9 @@ fn right_part(model: &Model, theme: &Theme, narrow: bool, detail: Detail) -> Vec
         let word = if narrow { "" } else { "unsynced " };
         right.push(Span::styled(format!("↯{} {word}", model.store.unsynced), theme.style(Meaning::Warn)));
     }
-    if model.shed > 0 {
+    if model.dropped_messages > 0 {
         right.push(Span::styled(
-            format!("{} dropped ", crate::telemetry::words::count(model.shed, "message")),
+            format!("{} dropped ", crate::telemetry::words::count(model.dropped_messages, "message")),
             theme.style(Meaning::Warn),
         ));
     }

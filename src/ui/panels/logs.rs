@@ -62,7 +62,7 @@ fn patterns(model: &Model, room: &Room, theme: &Theme, cache: &mut ViewCache, fr
     let rows =
         Rect { y: inner.y + HISTOGRAM_ROWS.min(inner.height), height: inner.height.saturating_sub(HISTOGRAM_ROWS), ..inner };
     if shown.is_empty() {
-        let invalid_regex = Filter::broken(&model.logs.filter).map_or_else(String::new, |why| format!(" {why}."));
+        let invalid_regex = Filter::invalid_regex_note(&model.logs.filter).map_or_else(String::new, |why| format!(" {why}."));
         let clear = model.key(Action::Back);
         let words = format!(" No pattern matches the filter. Press {clear} to clear it.{invalid_regex}");
         put(frame.buffer_mut(), rows, 0, &Line::from(Span::styled(words, theme.style(Meaning::Muted))), None);
@@ -208,7 +208,7 @@ fn pattern_detail(now: Timestamp, record: &EvidenceRecord, p: &Pattern, theme: &
 /// The live log lines of all sources.
 fn live(model: &Model, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     let logs = &model.logs;
-    let mut title = format!("Logs {}", count(logs.taken(), "line"));
+    let mut title = format!("Logs {}", count(logs.received(), "line"));
     if logs.is_following {
         title.push_str(" · following");
     } else {
@@ -224,8 +224,8 @@ fn live(model: &Model, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
         title.push_str(&format!(" · search: {}", logs.search));
     }
     let highlights = [Filter::new(&logs.search), Filter::new(&logs.filter)];
-    if logs.shed > 0 {
-        title.push_str(&format!(" · {} dropped", count(logs.shed, "line")));
+    if logs.dropped > 0 {
+        title.push_str(&format!(" · {} dropped", count(logs.dropped, "line")));
     }
     let block = bordered(theme, title, true);
     let inner = block.inner(area);
@@ -235,7 +235,7 @@ fn live(model: &Model, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     if shown.is_empty() {
         let words = if !model.has_logs {
             format!("No log source is configured. Add one to {}.", model.config_path)
-        } else if logs.taken() == 0 {
+        } else if logs.received() == 0 {
             "Waiting for the first log line …".to_owned()
         } else {
             let (clear, all) = (model.key(Action::Back), model.key(Action::OnlyErrors));
@@ -244,7 +244,7 @@ fn live(model: &Model, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
                 (true, true) => format!("Press {all} to show all levels."),
                 (_, false) => format!("Press {clear} to clear the filter."),
             };
-            let invalid_regex = Filter::broken(&logs.filter).map_or_else(String::new, |why| format!(" {why}."));
+            let invalid_regex = Filter::invalid_regex_note(&logs.filter).map_or_else(String::new, |why| format!(" {why}."));
             format!("No line matches. {hint}{invalid_regex}")
         };
         put(frame.buffer_mut(), inner, 0, &Line::from(Span::styled(format!(" {words}"), theme.style(Meaning::Muted))), None);

@@ -40,7 +40,7 @@ pub fn render(model: &Model, theme: &Theme, cache: &mut ViewCache, overlay: &Ove
         Overlay::Evidence { id, scroll, at } => {
             cache.scroll_limit = evidence(model, theme, *id, *scroll, *at, frame, area);
         }
-        Overlay::Gates { selected } => checklist(model, theme, cache, *selected, frame, area),
+        Overlay::Checklist { selected } => checklist(model, theme, cache, *selected, frame, area),
         Overlay::Text { title, text: words, scroll } => {
             let title = format!("{title} · {}", keys(model, &[Action::CopyText, Action::CloseReader]));
             let inner = window(theme, frame, centered(area, area.width.saturating_sub(4), area.height), title);

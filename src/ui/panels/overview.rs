@@ -7,7 +7,7 @@ use ratatui::text::{Line, Span};
 use crate::app::action::Action;
 use crate::app::model::Model;
 use crate::app::room::Room;
-use crate::app::update::{Sight, sight};
+use crate::app::update::{AlertVisibility, alert_visibility};
 use crate::incident::gate::gates;
 use crate::incident::{ActionScope, CitedFinding, FindingKind, GateItem, Incident, Milestone, Role, SourceStatus, Verdict};
 use crate::telemetry::Timestamp;
@@ -138,7 +138,7 @@ fn current_state(model: &Model, incident: &Incident, theme: &Theme, width: usize
             None => match incident.watched.get(&alert.fingerprint) {
                 _ if !alert.verified => ("unverified", Meaning::Warn),
                 Some(w) if !w.is_firing => ("resolved", Meaning::Ok),
-                _ if sight(model) == Sight::Clear => ("inactive", Meaning::Muted),
+                _ if alert_visibility(model) == AlertVisibility::Known => ("inactive", Meaning::Muted),
                 _ => ("was firing", Meaning::Stale),
             },
         };

@@ -6,7 +6,7 @@ use ratatui::text::{Line, Span};
 
 use crate::app::action::Action;
 use crate::app::model::Model;
-use crate::app::room::{Room, Shown};
+use crate::app::room::{Room, EntryFilter};
 use crate::incident::{ActorKind, Entry, Fact, Incident, NoteKind};
 use crate::ui::theme::{Meaning, Theme};
 use crate::ui::widgets::{cited, frame as bordered, put};
@@ -23,7 +23,7 @@ pub fn render(model: &Model, room: &Room, theme: &Theme, cache: &mut ViewCache, 
     } else {
         String::new()
     };
-    let kind = if room.shown == Shown::All { String::new() } else { format!(" · {}", room.shown.word()) };
+    let kind = if room.entry_filter == EntryFilter::All { String::new() } else { format!(" · {}", room.entry_filter.word()) };
     // A wide terminal shows local times next to UTC. A narrow one only names the local time zone.
     let local = Some(model.offset).filter(|o| !o.is_utc() && area.width >= 100);
     let zone = match (model.offset.is_utc(), local) {
