@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use warroom::analysis::departure::{MeasuredSeries, measure};
 use warroom::analysis::findings::{Signals, SuspectInput, findings};
 use warroom::analysis::log_shift::{LogComparison, request_ids};
-use warroom::analysis::patterns::{group_lines, study::Side};
+use warroom::analysis::patterns::{group_lines, log_analysis::Side};
 use warroom::analysis::suspects::{SuspectContext, suspects};
 use warroom::telemetry::{Labels, Level, LogLine, Timestamp, Window};
 

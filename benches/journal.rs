@@ -36,7 +36,7 @@ fn at(n: usize) -> Timestamp {
 }
 
 fn new_entry(n: usize, fact: &Fact) -> NewEntry {
-    let fact = Redactor::new().value(fact).expect("redact the fact");
+    let fact = Redactor::new().redact_value(fact).expect("redact the fact");
     NewEntry::new(at(n), at(n), Actor::human("ana"), fact)
 }
 
@@ -89,8 +89,8 @@ fn bench_append(folder: &std::path::Path) {
         "append one note, {APPENDS} rounds, each followed by a bare write and fdatasync of the bytes that it added to the WAL"
     );
     println!("  bytes per commit: median {}", bytes[bytes.len() / 2]);
-    println!("  append      {}", appends.line());
-    println!("  bare write  {}", writes.line());
+    println!("  append      {}", appends.summary());
+    println!("  bare write  {}", writes.summary());
     println!("  ratio of the medians: {:.2} (target: at most 1.3)", appends.median() / writes.median());
 }
 
@@ -112,8 +112,8 @@ fn bench_open(folder: &std::path::Path) {
         assert_eq!(incident.entries.len(), ENTRIES);
     }
     println!("open an incident of {ENTRIES} entries (open the store; read, parse and fold the entries), 15 rounds");
-    println!("  open        {} (target: under 150 ms)", opened.line());
-    println!("  without the fold {}", read.line());
+    println!("  open        {} (target: under 150 ms)", opened.summary());
+    println!("  without the fold {}", read.summary());
 }
 
 fn bench_list(folder: &std::path::Path) {
@@ -131,7 +131,7 @@ fn bench_list(folder: &std::path::Path) {
         listed.add(started.elapsed());
     }
     println!("list {INCIDENTS} incidents (including opening the store), 30 rounds");
-    println!("  list        {} (target: under 50 ms)", listed.line());
+    println!("  list        {} (target: under 50 ms)", listed.summary());
 }
 
 fn note_command(text: String) -> Command {
@@ -194,8 +194,8 @@ fn bench_writers(folder: &std::path::Path) {
         println!(
             "{WRITERS} writers on one incident in PostgreSQL on the same machine, {NOTES_PER_WRITER} notes each, optimistic append"
         );
-        println!("  one writer, read and append:  {}", alone.line());
-        println!("  one of many, with retries:    {}", times.line());
+        println!("  one writer, read and append:  {}", alone.summary());
+        println!("  one of many, with retries:    {}", times.summary());
         println!(
             "  {:.0} notes/s; total and distinct entries: {count} (expected {}|{})",
             (WRITERS * NOTES_PER_WRITER) as f64 / elapsed,

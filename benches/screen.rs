@@ -121,7 +121,7 @@ fn create_store(path: &Path, incidents: usize) {
             reason: None,
             matrix: None,
         };
-        let fact = Redactor::new().value(&fact).expect("redact the fact");
+        let fact = Redactor::new().redact_value(&fact).expect("redact the fact");
         store
             .create(Append { entries: vec![NewEntry::new(at, at, Actor::human("ana"), fact)], bodies: Vec::new() })
             .expect("create the incident");
@@ -138,7 +138,7 @@ fn bench_first_frame(incidents: usize) {
         let program = Program::start(folder.path(), &["--store", &store]);
         times.add(program.wait_for("Incidents ") - program.started);
     }
-    println!("first frame, store of {incidents} incidents: {} (target: under 30 ms)", times.line());
+    println!("first frame, store of {incidents} incidents: {} (target: under 30 ms)", times.summary());
 }
 
 fn bench_idle() {
@@ -183,7 +183,7 @@ fn bench_load() {
         program.press("q");
         std::thread::sleep(Duration::from_millis(if i % 10 == 0 { 60 } else { 10 }));
     }
-    println!("key press to screen, 5,000 alerts on the board: {} (target: p99 under 16 ms)", board.line());
+    println!("key press to screen, 5,000 alerts on the board: {} (target: p99 under 16 ms)", board.summary());
     program.press("d");
     program.wait_for("Declare an incident");
     program.press("\r");
@@ -225,7 +225,7 @@ fn bench_load() {
     println!(
         "key press to screen, {:.0} log lines/s, 5,000 alerts: {} (target: p99 under 16 ms)",
         written.load(Ordering::Relaxed) as f64 / secs,
-        keys.line()
+        keys.summary()
     );
     println!("memory under this load: {memory:.0} MiB (target: under 150 MB)");
 }

@@ -4,7 +4,7 @@
 //! Pure: no I/O and no clock. The methods are simple, robust and explainable, and cheap enough to run on every key press.
 
 pub mod departure;
-pub mod exit;
+pub mod exit_criteria;
 pub mod expression;
 pub mod findings;
 pub mod grouping;

@@ -4,8 +4,8 @@
 //! exported.
 
 pub mod body;
-pub mod check;
-pub mod cited;
+pub mod citation_check;
+pub mod citations;
 pub mod pack;
 pub mod redact;
 pub mod render;

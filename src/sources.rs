@@ -5,6 +5,7 @@
 //! "denied", "no data" and "unreachable" are distinct.
 
 pub mod alertmanager;
+pub mod change_files;
 pub mod fault;
 pub mod file;
 pub mod fingerprint;
@@ -15,10 +16,9 @@ pub mod lines;
 pub mod loki;
 pub mod merge;
 pub mod prometheus;
+pub mod recorder;
 pub mod recording;
 pub mod registry;
-pub mod tap;
-pub mod webhooks;
 
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};

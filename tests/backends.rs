@@ -62,7 +62,7 @@ async fn falls_back_to_get_when_a_proxy_rejects_post() {
         let answer = s.metrics().unwrap().range("up", window(), 15.0).await.unwrap();
         assert_eq!((answer.value[0].samples.len(), answer.gaps.as_slice()), (3, &["partial".to_owned()][..]));
     }
-    let requests = stub.seen();
+    let requests = stub.requests();
     assert_eq!(requests.iter().map(|r| r.method.as_str()).collect::<Vec<_>>(), ["POST", "GET", "GET"]);
     assert!(requests.iter().all(|r| r.path() == "/prometheus/api/v1/query_range"));
     assert_eq!(requests[2].param("query").as_deref(), Some("up"));
@@ -105,7 +105,7 @@ async fn reports_each_failure_with_its_kind_and_the_server_message() {
 
 #[tokio::test]
 async fn distinguishes_a_truncated_body_a_timeout_and_a_closed_port() {
-    let cut = query_error(|_| Reply { cut: true, ..Reply::json("{\"status\":") }, "").await;
+    let cut = query_error(|_| Reply { is_truncated: true, ..Reply::json("{\"status\":") }, "").await;
     assert_eq!(cut.kind, FaultKind::Unreachable, "{cut}");
     let mut slow = Reply::json("{}");
     slow.chunks[0].0 = Duration::from_secs(5);
@@ -123,7 +123,7 @@ async fn honours_retry_after_and_limits_retries() {
     let count = Arc::new(AtomicU32::new(0));
     let calls = Arc::clone(&count);
     let stub = Stub::start(move |_| match calls.fetch_add(1, Ordering::SeqCst) {
-        0 => Reply::new(429, "text/plain", "slow down").with("retry-after", "1"),
+        0 => Reply::new(429, "text/plain", "slow down").with_header("retry-after", "1"),
         _ => Reply::json(r#"{"status":"success","data":{"resultType":"matrix","result":[]}}"#),
     });
     let s = source("prometheus", &stub.url(), "");
@@ -132,19 +132,19 @@ async fn honours_retry_after_and_limits_retries() {
     assert!(started.elapsed() >= Duration::from_millis(950));
     assert_eq!(count.load(Ordering::SeqCst), 2);
     // A `retry-after` of an hour is not waited for, and a failing server gets three requests at most.
-    let long = query_error(|_| Reply::new(503, "text/plain", "later").with("retry-after", "3600"), "").await;
+    let long = query_error(|_| Reply::new(503, "text/plain", "later").with_header("retry-after", "3600"), "").await;
     assert_eq!(long.kind, FaultKind::Server);
     let stub = Stub::start(|_| Reply::new(503, "text/plain", "down"));
     let s = source("prometheus", &stub.url(), "");
     s.metrics().unwrap().range("up", window(), 60.0).await.unwrap_err();
-    assert_eq!(stub.seen().len(), 3);
+    assert_eq!(stub.requests().len(), 3);
 }
 
 #[tokio::test]
 async fn sends_credentials_only_to_the_configured_host() {
     let other = Stub::start(|_| Reply::json(RULES));
     let target = format!("{}/elsewhere", other.url());
-    let first = Stub::start(move |_| Reply::new(302, "text/plain", "").with("location", &target));
+    let first = Stub::start(move |_| Reply::new(302, "text/plain", "").with_header("location", &target));
     let folder = tempfile::tempdir().unwrap();
     let token = folder.path().join("token");
     std::fs::write(&token, "s3cr3t-token").unwrap();
@@ -156,7 +156,7 @@ async fn sends_credentials_only_to_the_configured_host() {
     let more = format!("auth = {{ bearer_file = \"{}\" }}\nheaders = {{ X-Scope-OrgID = \"t1\" }}", token.display());
     let s = source("prometheus", &first.url(), &more);
     s.alerts().unwrap().active().await.unwrap();
-    let (at_first, at_other) = (first.seen(), other.seen());
+    let (at_first, at_other) = (first.requests(), other.requests());
     assert_eq!(at_first[0].header("authorization"), Some("Bearer s3cr3t-token"));
     assert_eq!(at_first[0].header("x-scope-orgid"), Some("t1"));
     assert_eq!((at_other[0].header("authorization"), at_other[0].header("x-scope-orgid")), (None, None));
@@ -200,7 +200,7 @@ async fn alertmanager_alerts_include_silences_and_inhibitions() {
         (alerts[0].silenced_by[0].created_by.as_str(), alerts[2].inhibited_by.as_slice()),
         ("ana", &["f2".to_owned()][..])
     );
-    assert_eq!(stub.seen()[0].param("filter").as_deref(), Some("team=\"shop\""));
+    assert_eq!(stub.requests()[0].param("filter").as_deref(), Some("team=\"shop\""));
     let bad = Stub::start(|_| Reply::new(400, "application/json", "\"bad matcher format\""));
     let e = source("alertmanager", &bad.url(), "").alerts().unwrap().active().await.unwrap_err();
     assert!(e.message.contains("bad matcher format"), "{e}");
@@ -242,7 +242,7 @@ async fn parses_lines_and_errors_recorded_from_loki() {
     let e = logs.lines(&raw("{namespace="), window(), 5).await.unwrap_err();
     assert_eq!(e.kind, FaultKind::BadQuery);
     assert!(e.message.contains("parse error"), "{e}");
-    assert!(stub.seen().iter().all(|r| r.header("x-scope-orgid") == Some("tenant")));
+    assert!(stub.requests().iter().all(|r| r.header("x-scope-orgid") == Some("tenant")));
 }
 
 /// A stub Loki with these lines (nanoseconds and text, in time order). It returns pages that start at the newest line, as a

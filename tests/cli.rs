@@ -1,5 +1,5 @@
-//! Tests of the command line's contract: JSON shapes, exit statuses and errors, and the steps from an alert to a checked answer
-//! against stubs.
+//! Tests of the command line's contract: JSON shapes, exit statuses and errors, and the steps from an alert to a checked
+//! answer, with stub servers.
 
 #[path = "support/program.rs"]
 mod program;
@@ -34,7 +34,11 @@ fn config(folder: &Path, llm: Option<&str>, more: &str) -> String {
 fn declare(folder: &Path, config: &str) -> Value {
     let (_, alerts) = json(folder, &["--config", config, "alerts"]);
     let fingerprint = alerts["alerts"][0]["fingerprint"].as_str().unwrap().to_owned();
-    json(folder, &["--config", config, "declare", "--title", "checkout is failing", "--severity", "SEV2", "--alert", &fingerprint]).1
+    json(
+        folder,
+        &["--config", config, "declare", "--title", "checkout is failing", "--severity", "SEV2", "--alert", &fingerprint],
+    )
+    .1
 }
 
 #[test]
@@ -245,7 +249,7 @@ fn streams_and_checks_an_answer_and_sends_exactly_the_preview() {
     declare(f.path(), &c);
     let (_, before) = json(f.path(), &["--config", &c, "ask", "INC-1", "troubleshoot", "--dry-run"]);
     assert_eq!(before["evidence"].as_array().unwrap().len(), 0);
-    assert!(llm.seen().is_empty(), "a dry run sends nothing");
+    assert!(llm.requests().is_empty(), "a dry run sends nothing");
     run(f.path(), &["--config", &c, "investigate", "INC-1"]);
     let (code, preview) = json(f.path(), &["--config", &c, "ask", "INC-1", "troubleshoot", "--dry-run"]);
     assert_eq!(code, 0);
@@ -257,14 +261,15 @@ fn streams_and_checks_an_answer_and_sends_exactly_the_preview() {
     let states: Vec<&str> = v["claims"].as_array().unwrap().iter().map(|c| c["state"].as_str().unwrap()).collect();
     assert_eq!(states, ["supported", "number_not_found", "uncited", "unknown_evidence"]);
     assert_eq!(v["citations"], serde_json::json!([{"id": "E1", "ok": true}, {"id": "E99", "ok": false}]));
-    let sent: Value = serde_json::from_str(&llm.seen()[0].body).unwrap();
-    assert_eq!(llm.seen().len(), 1);
-    assert_eq!(llm.seen()[0].path(), "/v1/chat/completions");
+    let sent: Value = serde_json::from_str(&llm.requests()[0].body).unwrap();
+    assert_eq!(llm.requests().len(), 1);
+    assert_eq!(llm.requests()[0].path(), "/v1/chat/completions");
     assert_eq!(sent["messages"], preview["messages"]);
     assert_eq!((sent["stream"].as_bool(), sent["model"].as_str()), (Some(true), Some("stub-model")));
     let postmortem = stdout(&run(f.path(), &["--config", &c, "export", "INC-1"]));
     assert!(
-        postmortem.contains("**AI draft, not accepted by a person**") && postmortem.contains("> Not supported: uncited: The moon is full."),
+        postmortem.contains("**AI draft, not accepted by a person**")
+            && postmortem.contains("> Not supported: uncited: The moon is full."),
         "{postmortem}"
     );
 }
@@ -296,7 +301,7 @@ fn keeps_the_partial_answer_of_a_broken_stream() {
     let f = folder();
     let mut events = chat_events("The pool of checkout is exhausted [E1]. And then");
     events.truncate(6);
-    let broken = Reply { cut: true, ..Reply::events(&events, Duration::ZERO) };
+    let broken = Reply { is_truncated: true, ..Reply::events(&events, Duration::ZERO) };
     let llm = Stub::start(move |_| broken.clone());
     let c = config(f.path(), Some(&llm.url()), "");
     declare(f.path(), &c);
@@ -321,7 +326,7 @@ fn ctrl_c_cancels_an_answer_and_keeps_the_partial_text() {
         .spawn()
         .unwrap();
     let start = std::time::Instant::now();
-    while llm.seen().is_empty() {
+    while llm.requests().is_empty() {
         assert!(start.elapsed() < Duration::from_secs(60));
         std::thread::sleep(Duration::from_millis(20));
     }
@@ -545,7 +550,7 @@ fn asks_the_selected_model() {
     declare(f.path(), &c);
     let (_, v) = json(f.path(), &["--config", &c, "ask", "INC-1", "troubleshoot", "--model", "large"]);
     assert_eq!(v["answer"], "Large says so [E1].");
-    assert!(small.seen().is_empty() && large.seen()[0].body.contains("\"big\""));
+    assert!(small.requests().is_empty() && large.requests()[0].body.contains("\"big\""));
     let (_, v) = json(f.path(), &["--config", &c, "ask", "INC-1", "troubleshoot"]);
     assert_eq!(v["answer"], "Small says so [E1].");
     let (code, v) = json(f.path(), &["--config", &c, "ask", "INC-1", "troubleshoot", "--model", "huge"]);
@@ -581,7 +586,10 @@ fn refuses_to_resolve_when_an_alert_source_is_unreachable() {
     let dead = dead.display().to_string();
     let refused = run(f.path(), &["--config", &dead, "incident", "resolve", &id]);
     let message = stderr(&refused);
-    assert!(refused.status.code() == Some(1) && message.contains("not checked (dead:") && message.lines().count() <= 2, "{message}");
+    assert!(
+        refused.status.code() == Some(1) && message.contains("not checked (dead:") && message.lines().count() <= 2,
+        "{message}"
+    );
     let overridden = json(f.path(), &["--config", &dead, "incident", "resolve", &id, "--override", "a drill"]).1;
     let open = overridden["fact"]["open"].as_array().unwrap();
     assert!(open.iter().any(|o| o == "not-checked"), "{overridden}");
@@ -619,7 +627,8 @@ fn lists_changes_from_webhooks_git_and_kubernetes() {
         ),
         format!(r#"{{"at":"{}","service":"mail","what":"flag digest on, password=hunter2"}}"#, at(60)),
     ];
-    // `early` is before the window, which starts ten minutes before the alerts, but recent enough to matter; `too_early` is not.
+    // `early` is before the window, which starts ten minutes before the alerts, but within the lookback of one hour.
+    // `too_early` is not.
     let early = format!(r#"{{"at":"{}","service":"cart","version":"7"}}"#, at(-2400));
     let too_early = format!(r#"{{"at":"{}","service":"cart","version":"6"}}"#, at(-9000));
     std::fs::write(&deploys, [&lines[..], &[early, too_early]].concat().join("\n")).unwrap();
@@ -724,7 +733,7 @@ fn ctrl_c_ends_an_investigation_and_keeps_the_answers() {
         .spawn()
         .unwrap();
     let start = std::time::Instant::now();
-    while slow.seen().is_empty() {
+    while slow.requests().is_empty() {
         assert!(start.elapsed() < Duration::from_secs(60));
         std::thread::sleep(Duration::from_millis(20));
     }

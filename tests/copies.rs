@@ -119,8 +119,8 @@ fn waits_for_a_locked_copy() {
     assert_eq!(copies(folder.path()).len(), 1);
 }
 
-/// For each kind of damage: eight processes open the copy at the same time, one replaces it, and the incident is read again from
-/// the server.
+/// For each kind of damage: eight processes open the copy at the same time, one replaces it, and the incident is read again
+/// from the server.
 #[test]
 fn one_of_eight_processes_replaces_a_damaged_copy() {
     let pg = Pg::start();

@@ -1,5 +1,5 @@
-//! Tests that acknowledged facts are never lost: after a thousand `kill -9` under load, while a PostgreSQL server restarts under
-//! eight writers, and on full or read-only disks.
+//! Tests that acknowledged facts are never lost: after a thousand `kill -9` under load, while a PostgreSQL server restarts
+//! under eight writers, and on full or read-only disks.
 
 #![cfg(unix)]
 
@@ -122,10 +122,10 @@ fn eight_writers_lose_nothing_while_postgres_restarts() {
         if round % 2 == 0 {
             pg.crash()
         } else {
-            pg.down()
+            pg.shut_down()
         }
         std::thread::sleep(Duration::from_millis(250));
-        pg.up();
+        pg.start_server();
     }
     let mut acknowledged = Vec::new();
     for child in &mut writers {

@@ -1,5 +1,5 @@
-//! Tests the whole workflow on real servers: a fault in the shop, Prometheus and Alertmanager that fire the alerts, and warroom
-//! from the alert to the post-mortem. Only the streaming model is a stub.
+//! Tests the whole workflow on real servers: a fault in the shop, Prometheus and Alertmanager that fire the alerts, and
+//! warroom from the alert to the post-mortem. Only the streaming model is a stub.
 //!
 //! Takes about two minutes, because the baseline is recorded in real time.
 
@@ -65,7 +65,7 @@ fn handles_an_incident_from_alert_to_postmortem() {
     assert!(before["alerts"].as_array().unwrap().iter().all(|a| a["state"] != "firing"), "{before}");
     std::thread::sleep(BASELINE.saturating_sub(started.elapsed()));
 
-    lab.fault("pool_exhaustion");
+    lab.inject_fault("pool_exhaustion");
     let firing = |v: &Value, name: &str, service: &str| {
         v["alerts"]
             .as_array()
@@ -130,7 +130,8 @@ fn handles_an_incident_from_alert_to_postmortem() {
     assert!(texts_of("slo").contains("checkout is burning its error budget"), "{findings:#?}");
     assert!(first("severity")["text"].as_str().unwrap_or("").contains("checkout is failing"), "{findings:#?}");
     assert!(
-        texts_of("dependency").contains("db_pool_in_use") && texts_of("dependency").contains("calls payment, which did not change"),
+        texts_of("dependency").contains("db_pool_in_use")
+            && texts_of("dependency").contains("calls payment, which did not change"),
         "{findings:#?}"
     );
     assert!(findings.iter().filter(|f| f["kind"] != "gap").all(|f| !f["evidence"].as_array().unwrap().is_empty()));
@@ -144,7 +145,7 @@ fn handles_an_incident_from_alert_to_postmortem() {
     let streamed = run(home, &["--config", &config, "ask", "INC-1", "troubleshoot"]);
     assert!(stdout(&streamed).contains("database pool is full"), "{}", stderr(&streamed));
     assert!(stderr(&streamed).contains("2 claims: 1 supported, 1 number not in evidence"), "{}", stderr(&streamed));
-    let sent: Value = serde_json::from_str(&llm.seen().last().unwrap().body).unwrap();
+    let sent: Value = serde_json::from_str(&llm.requests().last().unwrap().body).unwrap();
     assert_eq!(sent["messages"], preview["messages"]);
 
     // Resolve the incident: warroom checks some gate items on the servers, and a person ticks the others.
@@ -158,7 +159,7 @@ fn handles_an_incident_from_alert_to_postmortem() {
     ok(&["incident", "exit", "INC-1", &expression, "--for", "12s"]);
     let (code, read) = json(home, &["--config", &config, "incident", "check", "INC-1"]);
     assert_eq!((code, &read["reading"]["met"]), (0, &Value::Bool(false)), "the fault is still there: {read}");
-    lab.fault("none");
+    lab.inject_fault("none");
     ok(&["incident", "note", "INC-1", "raised the pool to 40", "--kind", "mitigation"]);
     ok(&["incident", "status", "INC-1", "mitigated"]);
     let refused = warroom(&["incident", "resolve", "INC-1"]);
@@ -176,7 +177,10 @@ fn handles_an_incident_from_alert_to_postmortem() {
     ok(&["incident", "update", "INC-1", "Orders work again; we keep watching."]);
     let refused = warroom(&["incident", "resolve", "INC-1"]);
     let message = stderr(&refused);
-    assert!(message.contains("2 gate items are open") && message.contains("health-checks") && message.contains("rollback-plan"), "{message}");
+    assert!(
+        message.contains("2 gate items are open") && message.contains("health-checks") && message.contains("rollback-plan"),
+        "{message}"
+    );
     ok(&["incident", "gate", "INC-1", "health-checks", "--met", "checkout /healthz answers 200"]);
     ok(&["incident", "gate", "INC-1", "rollback-plan", "--met", "set the pool back to 20"]);
     ok(&["incident", "resolve", "INC-1"]);

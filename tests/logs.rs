@@ -121,11 +121,7 @@ fn assigns_every_line_to_a_pattern_with_stable_ids() {
 fn reports_a_missing_file_and_accepts_an_empty_one() {
     let f = tempfile::tempdir().unwrap();
     let output = run(f.path(), &["logs", "patterns", "/nonexistent/a.log"]);
-    assert!(
-        output.status.code() == Some(1) && stderr(&output).contains("cannot read /nonexistent/a.log"),
-        "{}",
-        stderr(&output)
-    );
+    assert!(output.status.code() == Some(1) && stderr(&output).contains("cannot read /nonexistent/a.log"), "{}", stderr(&output));
     std::fs::write(f.path().join("empty"), "").unwrap();
     let (code, v) = json(f.path(), &["logs", "patterns", &f.path().join("empty").display().to_string()]);
     assert_eq!((code, &v["lines"], &v["first_at"], v["patterns"].as_array().unwrap().len()), (0, &0.into(), &Value::Null, 0));
@@ -174,7 +170,10 @@ fn reports_what_was_read_and_names_unreadable_files() {
     );
     let (code, lines, message) = run_patterns(&[&path("good.log"), &path("nowhere.log"), &path("wide.log")]);
     assert!(
-        code == Some(3) && lines == 55 && message.contains("No such file or directory (os error 2); the file is left out") && message.contains("iconv"),
+        code == Some(3)
+            && lines == 55
+            && message.contains("No such file or directory (os error 2); the file is left out")
+            && message.contains("iconv"),
         "{code:?} {lines} {message}"
     );
     for (file, expected) in [("wide.log", "UTF-16"), (".", "it is a directory")] {

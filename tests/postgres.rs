@@ -13,7 +13,7 @@ mod program;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use contract::{declared, evidence, facts, fold, note, push};
+use contract::{append_next, declared, evidence, facts, fold, note};
 use pg::Pg;
 use warroom::evidence::Body;
 use warroom::incident::{ActionKind, ActionScope, EvidenceId, Fact, IncidentId, NoteKind, Severity};
@@ -41,7 +41,7 @@ fn wait_until_synced(store: &mut TeamStore) {
     loop {
         store.version().unwrap();
         let status = store.status();
-        if status.away.is_none() && status.unsynced == 0 {
+        if status.unreachable.is_none() && status.unsynced == 0 {
             return;
         }
         assert!(start.elapsed() < Duration::from_secs(60), "{status:?}");
@@ -52,7 +52,7 @@ fn wait_until_synced(store: &mut TeamStore) {
 #[test]
 fn postgres_keeps_the_contract_of_all_stores() {
     let (pg, one, two) = (Pg::start(), folder(), folder());
-    contract::holds(&mut team(&pg, one.path()), &mut team(&pg, two.path()));
+    contract::check_store(&mut team(&pg, one.path()), &mut team(&pg, two.path()));
 }
 
 #[test]
@@ -61,35 +61,47 @@ fn works_offline_and_merges_when_the_server_is_back() {
     let mut ana = team(&pg, ana_folder.path());
     let mut ben = team(&pg, ben_folder.path());
     let id = ana.create(declared("shared")).unwrap()[0].incident;
-    push(&mut ana, id, evidence("before"));
+    append_next(&mut ana, id, evidence("before"));
     assert_eq!(ben.entries(id, 0).unwrap().len(), 2);
     pg.crash();
 
     // What was read before is available, and new entries wait under local numbers.
-    let added = push(&mut ana, id, evidence("offline"));
+    let added = append_next(&mut ana, id, evidence("offline"));
     assert_eq!(added.evidence, [EvidenceId::local(1)]);
-    assert_eq!(push(&mut ana, id, evidence("offline")).evidence, [EvidenceId::local(1)], "the same evidence keeps its number");
-    assert_eq!(push(&mut ana, id, evidence("before")).evidence, [EvidenceId(1)], "evidence that the server has keeps its number");
-    push(&mut ana, id, facts(&[Fact::action("check it", ActionKind::Detect, ActionScope::FollowUp)]));
-    push(&mut ana, id, note("full, see [EL1] and AL1"));
+    assert_eq!(
+        append_next(&mut ana, id, evidence("offline")).evidence,
+        [EvidenceId::local(1)],
+        "the same evidence keeps its number"
+    );
+    assert_eq!(
+        append_next(&mut ana, id, evidence("before")).evidence,
+        [EvidenceId(1)],
+        "evidence that the server has keeps its number"
+    );
+    append_next(&mut ana, id, facts(&[Fact::action("check it", ActionKind::Detect, ActionScope::FollowUp)]));
+    append_next(&mut ana, id, note("full, see [EL1] and AL1"));
     let wrong_entry = fold(&mut ana, id).head.last_seq;
-    push(&mut ana, id, facts(&[Fact::Corrected { seq: wrong_entry, text: "empty, see [EL1]".into(), reason: "looked again".into() }]));
-    push(&mut ben, id, note("ben is offline too"));
+    append_next(
+        &mut ana,
+        id,
+        facts(&[Fact::Corrected { seq: wrong_entry, text: "empty, see [EL1]".into(), reason: "looked again".into() }]),
+    );
+    append_next(&mut ben, id, note("ben is offline too"));
     let local = ana.create(declared("new while away")).unwrap()[0].incident;
     assert_eq!(local.to_string(), "INC-L1");
-    push(&mut ana, local, facts(&[Fact::Absorbed { from: id, title: "x".into(), alerts: vec![] }]));
-    push(&mut ana, id, facts(&[Fact::Merged { into: local, reason: None }]));
+    append_next(&mut ana, local, facts(&[Fact::Absorbed { from: id, title: "x".into(), alerts: vec![] }]));
+    append_next(&mut ana, id, facts(&[Fact::Merged { into: local, reason: None }]));
     let offline = fold(&mut ana, id);
     assert_eq!((offline.unsynced(), ana.status().unsynced), (5, 7));
-    assert!(ana.status().away.is_some());
+    assert!(ana.status().unreachable.is_some());
     let heads = ana.list().unwrap();
     assert_eq!(heads.iter().map(|h| (h.id, h.unsynced)).collect::<Vec<_>>(), [(local, 2), (id, 5)]);
     assert!(matches!(ana.append(id, 2, note("late")), Err(JournalError::Conflict { .. })), "conflicts are found offline as well");
 
-    pg.up();
+    pg.start_server();
     wait_until_synced(&mut ben);
     // Meanwhile the numbers are assigned to another user's entries.
-    push(&mut ben, id, evidence("ben's"));
+    append_next(&mut ben, id, evidence("ben's"));
     let other = ben.create(declared("ben's")).unwrap()[0].incident;
     assert_eq!(other, IncidentId(2));
     wait_until_synced(&mut ana);
@@ -101,7 +113,11 @@ fn works_offline_and_merges_when_the_server_is_back() {
     assert_eq!(ana.resolve(local), IncidentId(3));
     assert_eq!(fold(&mut ana, local).absorbed, [id]);
     let body = ben.body(&merged.evidence[2].digest).unwrap().unwrap();
-    assert_eq!(body, Body::Lines { lines: vec![warroom::telemetry::LogLine::plain("offline")] }, "evidence bodies are merged as well");
+    assert_eq!(
+        body,
+        Body::Lines { lines: vec![warroom::telemetry::LogLine::plain("offline")] },
+        "evidence bodies are merged as well"
+    );
     assert_eq!(fold(&mut ben, id), merged, "all readers agree");
     assert!(ana.verify().unwrap().broken.is_empty());
 }
@@ -140,9 +156,9 @@ fn resolves_local_ids_after_the_merge() {
     let (mut pg, ana_folder) = (Pg::start(), folder());
     let mut ana = team(&pg, ana_folder.path());
     let id = ana.create(declared("shared")).unwrap()[0].incident;
-    push(&mut ana, id, evidence("one"));
-    pg.down();
-    push(&mut ana, id, evidence("offline"));
+    append_next(&mut ana, id, evidence("one"));
+    pg.shut_down();
+    append_next(&mut ana, id, evidence("offline"));
     let local = ana.create(declared("new while away")).unwrap()[0].incident;
     let last_seq = fold(&mut ana, id).head.last_seq;
     // A model was asked while the server was away: the prompt waits together with the answer.
@@ -153,14 +169,18 @@ fn resolves_local_ids_after_the_merge() {
     let answer = serde_json::json!({"answer": "as [EL1] says", "citations": [], "claims": [], "usage": {}, "model": "m", "source": "llm",
         "fallback_reason": null, "prompt": "p", "prompt_version": "1", "persona": "p", "question": null, "partial": false, "sent": sent.digest});
     let ai_run = Fact::AiRun { answer: serde_json::from_value(answer).unwrap() };
-    push(&mut ana, id, warroom::journal::Append { bodies: vec![sent.clone()], ..facts(&[ai_run]) });
-    pg.up();
+    append_next(&mut ana, id, warroom::journal::Append { bodies: vec![sent.clone()], ..facts(&[ai_run]) });
+    pg.start_server();
     wait_until_synced(&mut ana);
     assert!(pg.sql("SELECT text FROM warroom.entry WHERE text LIKE '%ai_run%'").contains("as [E2] says"));
     assert_eq!(pg.sql(&format!("SELECT count(*) FROM warroom.body WHERE digest = '{}'", sent.digest)), "1");
     // A user may still see the old ids on the screen and use them, even after a restart.
     let mut ana = team(&pg, ana_folder.path());
-    push(&mut ana, id, note(&format!("[EL1] says why, see entry {} and {local}", warroom::incident::ids::seq_label(last_seq))));
+    append_next(
+        &mut ana,
+        id,
+        note(&format!("[EL1] says why, see entry {} and {local}", warroom::incident::ids::seq_label(last_seq))),
+    );
     assert_eq!(
         pg.sql("SELECT text::jsonb #>> '{fact,text}' FROM warroom.entry WHERE text LIKE '%says why%'"),
         "[E2] says why, see entry 3 and INC-2"
@@ -180,13 +200,13 @@ fn reports_an_entry_that_cannot_be_merged_and_syncs_the_rest() {
     let gone = ana.create(declared("purged meanwhile")).unwrap()[0].incident;
     let stays = ana.create(declared("stays")).unwrap()[0].incident;
     ben.list().unwrap();
-    pg.down();
-    push(&mut ana, gone, note("too late"));
-    push(&mut ana, stays, note("in time"));
-    pg.up();
+    pg.shut_down();
+    append_next(&mut ana, gone, note("too late"));
+    append_next(&mut ana, stays, note("in time"));
+    pg.start_server();
     let start = Instant::now();
     while let Err(e) = ben.purge(&warroom::journal::Purge { incidents: vec![gone], note: "old".into() }) {
-        assert!(matches!(e, JournalError::Away { .. }) && start.elapsed() < Duration::from_secs(60), "{e}");
+        assert!(matches!(e, JournalError::Unreachable { .. }) && start.elapsed() < Duration::from_secs(60), "{e}");
         std::thread::sleep(Duration::from_millis(50));
     }
     while ana.status().unsynced != 1 {
@@ -195,7 +215,10 @@ fn reports_an_entry_that_cannot_be_merged_and_syncs_the_rest() {
         std::thread::sleep(Duration::from_millis(50));
     }
     let status = ana.status();
-    assert!(status.away.is_none() && status.stuck.as_ref().is_some_and(|why| why.contains(&gone.to_string())), "{status:?}");
+    assert!(
+        status.unreachable.is_none() && status.merge_failure.as_ref().is_some_and(|why| why.contains(&gone.to_string())),
+        "{status:?}"
+    );
     let last = fold(&mut ben, stays).head.last_seq;
     assert_eq!(fold(&mut ana, stays).entries[1].fact.sentence(), "in time");
     ana.append(stays, last, note("and on")).unwrap();
@@ -209,10 +232,10 @@ fn exports_a_bundle_offline_without_unsynced_entries() {
     let (mut pg, ana_folder) = (Pg::start(), folder());
     let mut ana = team(&pg, ana_folder.path());
     let id = ana.create(declared("handed over")).unwrap()[0].incident;
-    push(&mut ana, id, note("known to all"));
+    append_next(&mut ana, id, note("known to all"));
     fold(&mut ana, id);
-    pg.down();
-    push(&mut ana, id, note("waits"));
+    pg.shut_down();
+    append_next(&mut ana, id, note("waits"));
     assert_eq!(fold(&mut ana, id).unsynced(), 1);
     assert_eq!(ana.raw(id).unwrap().len(), 2);
     let local = ana.create(declared("made alone")).unwrap()[0].incident;
@@ -225,9 +248,9 @@ fn purge_clears_the_copies_and_a_bundle_restores_the_incident() {
     let (pg, ana_folder, ben_folder) = (Pg::start(), folder(), folder());
     let (mut ana, mut ben) = (team(&pg, ana_folder.path()), team(&pg, ben_folder.path()));
     let id = ana.create(declared("secret")).unwrap()[0].incident;
-    push(&mut ana, id, evidence("only here"));
+    append_next(&mut ana, id, evidence("only here"));
     let other = ana.create(declared("keeps its own")).unwrap()[0].incident;
-    push(&mut ana, other, evidence("kept"));
+    append_next(&mut ana, other, evidence("kept"));
     let digests: Vec<String> = [id, other].map(|i| fold(&mut ben, i).evidence[0].digest.clone()).into();
     for digest in &digests {
         assert!(ben.raw_body(digest).unwrap().is_some(), "a body that was read is in the copy");
@@ -315,7 +338,10 @@ fn rejects_a_newer_schema_and_writes_nothing() {
     let f = folder();
     let mut new = team(&pg, f.path());
     let error = new.list().unwrap_err();
-    assert!(matches!(error, JournalError::Newer { found: 99, .. }) && error.failure().line().contains("Update warroom"), "{error}");
+    assert!(
+        matches!(error, JournalError::Newer { found: 99, .. }) && error.failure().line().contains("Update warroom"),
+        "{error}"
+    );
     // A second attempt fails in the same way and queues nothing.
     assert!(matches!(new.list(), Err(JournalError::Newer { .. })));
     assert!(matches!(new.append(id, 1, note("x")), Err(JournalError::Newer { .. })));
@@ -372,7 +398,7 @@ fn verify_finds_missing_data_and_an_altered_list() {
     let (pg, ana_folder) = (Pg::start(), folder());
     let mut ana = team(&pg, ana_folder.path());
     let id = ana.create(declared("shared")).unwrap()[0].incident;
-    push(&mut ana, id, evidence("x"));
+    append_next(&mut ana, id, evidence("x"));
     assert!(ana.verify().unwrap().broken.is_empty());
     pg.sql("DELETE FROM warroom.body");
     pg.sql("UPDATE warroom.incident SET head = replace(head, '\"shared\"', '\"harmless\"')");
@@ -395,7 +421,7 @@ fn connects_over_tls_with_a_verified_certificate_and_a_password() {
     let key = rcgen::KeyPair::generate().unwrap();
     let certificate = rcgen::CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap().signed_by(&key, &issuer).unwrap();
     let mut pg = Pg::start();
-    pg.secure(&certificate.pem(), &key.serialize_pem(), "ana", "s3cret");
+    pg.enable_tls(&certificate.pem(), &key.serialize_pem(), "ana", "s3cret");
     let f = folder();
     let ca = f.path().join("ca.pem");
     std::fs::write(&ca, root.pem()).unwrap();
@@ -411,7 +437,12 @@ fn connects_over_tls_with_a_verified_certificate_and_a_password() {
     let output = run(&config, "s3cret", &["declare", "--title", "over TLS"]);
     assert!(output.status.success() && program::stderr(&output).is_empty(), "{}", program::stderr(&output));
     let wrong_password = run(&config, "wrong", &["incident", "list"]);
-    assert!(wrong_password.status.code() == Some(1) && program::stderr(&wrong_password).contains("Check the user name, the password in [store]"), "{}", program::stderr(&wrong_password));
+    assert!(
+        wrong_password.status.code() == Some(1)
+            && program::stderr(&wrong_password).contains("Check the user name, the password in [store]"),
+        "{}",
+        program::stderr(&wrong_password)
+    );
     assert!(!program::stderr(&wrong_password).contains("wrong"), "no password is ever shown");
     let untrusted = f.path().join("d.toml");
     std::fs::write(&untrusted, format!("[store]\nurl = \"{}\"\npassword_env = \"DB_PASSWORD\"\n", url("sslmode=verify-full")))
@@ -440,19 +471,26 @@ fn two_people_share_an_incident_on_the_command_line() {
         assert!(output.status.success(), "{}", program::stderr(&output));
         program::stdout(&output)
     };
-    assert_eq!(ok(run(ana_folder.path(), "ana", &["declare", "--title", "checkout fails", "--severity", "SEV2/SEV3"])).trim(), "INC-1");
+    assert_eq!(
+        ok(run(ana_folder.path(), "ana", &["declare", "--title", "checkout fails", "--severity", "SEV2/SEV3"])).trim(),
+        "INC-1"
+    );
     ok(run(ben_folder.path(), "ben", &["incident", "note", "INC-1", "ben looks at the pool"]));
     let shown = ok(run(ana_folder.path(), "ana", &["incident", "show", "INC-1"]));
     assert!(shown.contains("SEV2") && shown.contains("ben looks at the pool"), "{shown}");
-    pg.down();
+    pg.shut_down();
     let run = |who: &Path, name: &str, args: &[&str]| {
         program::warroom(who, args).env("WARROOM_STORE", pg_url(&pg)).env("WARROOM_USER", name).output().unwrap()
     };
     let output = run(ana_folder.path(), "ana", &["incident", "note", "INC-1", "written in a train"]);
     assert!(output.status.success() && program::stderr(&output).contains("is unreachable"), "{}", program::stderr(&output));
     assert!(program::stderr(&output).contains("1 entry is waiting"), "{}", program::stderr(&output));
-    assert_eq!(run(ana_folder.path(), "ana", &["verify"]).status.code(), Some(3), "verify reports that it could not check everything");
-    pg.up();
+    assert_eq!(
+        run(ana_folder.path(), "ana", &["verify"]).status.code(),
+        Some(3),
+        "verify reports that it could not check everything"
+    );
+    pg.start_server();
     let run = |who: &Path, name: &str, args: &[&str]| {
         program::warroom(who, args).env("WARROOM_STORE", pg_url(&pg)).env("WARROOM_USER", name).output().unwrap()
     };

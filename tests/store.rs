@@ -10,7 +10,7 @@ use warroom::journal::sqlite::SqliteStore;
 fn sqlite_keeps_the_contract_of_all_stores() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("journal.db");
-    contract::holds(&mut SqliteStore::open(&path).unwrap(), &mut SqliteStore::open(&path).unwrap());
+    contract::check_store(&mut SqliteStore::open(&path).unwrap(), &mut SqliteStore::open(&path).unwrap());
 }
 
 /// The store is written here exactly as the first version wrote it.
@@ -47,11 +47,12 @@ fn migrates_a_store_of_the_first_version() {
     let incident = Incident::fold(store.entries(IncidentId(1), 0).unwrap()).unwrap();
     assert_eq!((incident.head.severity, incident.actions[0].scope), (Severity::Sev2, ActionScope::FollowUp));
     assert_eq!(store.list().unwrap()[0].status, incident.head.status);
-    contract::push(&mut store, IncidentId(1), contract::note("goes on"));
+    contract::append_next(&mut store, IncidentId(1), contract::note("goes on"));
     let found = store.verify().unwrap();
     assert_eq!((found.entries, found.broken.len()), (5, 0));
     drop(store);
-    let number: i64 = rusqlite::Connection::open(&path).unwrap().query_row("SELECT number FROM number", [], |r| r.get(0)).unwrap();
+    let number: i64 =
+        rusqlite::Connection::open(&path).unwrap().query_row("SELECT number FROM number", [], |r| r.get(0)).unwrap();
     assert_eq!(number, 1, "`verify` can report the incident if its rows vanish");
     let version: i64 = rusqlite::Connection::open(&path).unwrap().pragma_query_value(None, "user_version", |r| r.get(0)).unwrap();
     assert_eq!(version, 2, "an older program refuses a store with facts that it does not know");
@@ -74,8 +75,15 @@ fn verify_finds_missing_data_and_an_altered_list() {
     raw.execute("DELETE FROM incident", []).unwrap();
     assert!(store.verify().unwrap().broken.iter().any(|b| b.what.contains("its row")));
     raw.execute("DELETE FROM entry", []).unwrap();
-    assert!(store.verify().unwrap().broken.iter().any(|b| b.what.contains("disappeared with all")), "an incident without rows is reported");
-    assert_eq!(store.create(contract::declared("next")).unwrap()[0].incident.0, 2, "the number of a deleted incident is not assigned again");
+    assert!(
+        store.verify().unwrap().broken.iter().any(|b| b.what.contains("disappeared with all")),
+        "an incident without rows is reported"
+    );
+    assert_eq!(
+        store.create(contract::declared("next")).unwrap()[0].incident.0,
+        2,
+        "the number of a deleted incident is not assigned again"
+    );
 }
 
 /// A bundle with numbers that no store assigns is rejected when it is read, before anything is written.

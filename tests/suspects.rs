@@ -11,8 +11,8 @@ use serde_json::Value;
 
 const AT: i64 = 1_795_253_400;
 
-/// A CSV table of four services with one row per minute; minute 0 is the start of the incident. The pool of `checkout` fills up,
-/// `gateway` waits for it, and `quiet` never changes.
+/// A CSV table of four services with one row per minute; minute 0 is the start of the incident. The pool of `checkout` fills
+/// up, `gateway` waits for it, and `quiet` never changes.
 fn rows(from: i64, to: i64) -> String {
     let mut out = String::from(
         "time,gateway|latency_seconds,checkout|latency_seconds,db|latency_seconds,checkout|pool_cpu,quiet|cpu,gateway|requests\n",
@@ -203,7 +203,8 @@ fn finds_series_that_stop_or_change_before_detection() {
     let clock = |n: i64| warroom::telemetry::Timestamp::from_secs(AT + 60 * n).rfc3339();
     for more in [&[][..], &["--baseline", &path("n.csv")]] {
         let (_, v) = json(f.path(), &[&["suspects", &path("t.csv"), "--at", &at], more].concat());
-        let suspect = |name: &str| v["suspects"].as_array().unwrap().iter().find(|s| s["series"] == name).cloned().unwrap_or_default();
+        let suspect =
+            |name: &str| v["suspects"].as_array().unwrap().iter().find(|s| s["series"] == name).cloned().unwrap_or_default();
         let (pay, late) = (suspect("pay|qps"), suspect("late|latency"));
         assert!(pay["after"].is_null() && pay["direction"] == "down" && pay["changed_at"] == clock(-2), "{pay}");
         assert!(pay["why"].as_str().unwrap().contains("→ no data"), "{pay}");

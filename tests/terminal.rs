@@ -1,4 +1,4 @@
-//! The program in a pseudo-terminal: what a person sees, and the terminal afterwards.
+//! Tests of the program in a pseudo-terminal: what it draws, and the state in which it leaves the terminal.
 
 #![cfg(unix)]
 
@@ -14,10 +14,10 @@ use std::time::{Duration, Instant};
 
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 
-/// How long a screen is waited for: far longer than it takes, also on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long to wait for a screen: far longer than it takes, even on a busy machine.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// What came over the terminal, as bytes, and the program behind it.
+/// A program in a pseudo-terminal, with all the bytes that it has written.
 struct Screen {
     child: Box<dyn Child + Send + Sync>,
     master: Box<dyn MasterPty + Send>,
@@ -39,7 +39,7 @@ impl Screen {
         command.env("XDG_DATA_HOME", folder.path());
         command.env("WARROOM_USER", "ana");
         command.env_remove("NO_COLOR");
-        // Readline would switch bracketed paste on by itself.
+        // Otherwise readline turns bracketed paste on by itself.
         std::fs::write(folder.path().join(".inputrc"), "set enable-bracketed-paste off\n").unwrap();
         for (name, value) in env {
             command.env(name, value);
@@ -76,18 +76,18 @@ impl Screen {
         self.parser().screen().contents()
     }
 
-    fn until(&self, part: &str) {
+    fn wait_for(&self, part: &str) {
         let start = Instant::now();
         while !self.text().contains(part) {
-            assert!(start.elapsed() < PATIENCE, "'{part}' never came:\n{}", self.text());
+            assert!(start.elapsed() < TIMEOUT, "'{part}' did not appear:\n{}", self.text());
             std::thread::sleep(Duration::from_millis(30));
         }
     }
 
-    fn gone(&self, part: &str) {
+    fn wait_until_gone(&self, part: &str) {
         let start = Instant::now();
         while self.text().contains(part) {
-            assert!(start.elapsed() < PATIENCE, "'{part}' never went:\n{}", self.text());
+            assert!(start.elapsed() < TIMEOUT, "'{part}' did not disappear:\n{}", self.text());
             std::thread::sleep(Duration::from_millis(30));
         }
     }
@@ -97,7 +97,7 @@ impl Screen {
         self.writer.flush().unwrap();
     }
 
-    /// Escape alone: what follows too soon would be read as Alt with a key.
+    /// Presses Escape and waits, because a key that follows at once would be read as Alt with that key.
     fn esc(&mut self) {
         self.keys("\x1b");
         std::thread::sleep(Duration::from_millis(200));
@@ -114,20 +114,20 @@ impl Screen {
         rustix::process::kill_process(rustix::process::Pid::from_raw(pid).unwrap(), signal).unwrap();
     }
 
-    fn ended(&mut self) -> u32 {
+    fn wait_for_exit(&mut self) -> u32 {
         let start = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 std::thread::sleep(Duration::from_millis(150));
                 return status.exit_code();
             }
-            assert!(start.elapsed() < PATIENCE, "it does not end:\n{}", self.text());
+            assert!(start.elapsed() < TIMEOUT, "the program does not exit:\n{}", self.text());
             std::thread::sleep(Duration::from_millis(20));
         }
     }
 
-    /// The terminal as it was: no alternate screen, no modes left on, a cursor.
-    fn assert_given_back(&self) {
+    /// Checks that the terminal is restored: no alternate screen, no modes left on, a visible cursor.
+    fn assert_restored(&self) {
         let parser = self.parser();
         let screen = parser.screen();
         assert!(!screen.alternate_screen(), "the alternate screen is left on");
@@ -144,131 +144,131 @@ impl Drop for Screen {
 }
 
 #[test]
-fn the_demo_is_walked_through_from_alert_to_report() {
+fn demo_works_from_alert_to_report() {
     let mut s = Screen::warroom(&["demo"], 140, 40);
-    s.until("Alerts 5 firing");
-    s.until("HighErrorRate");
+    s.wait_for("Alerts 5 firing");
+    s.wait_for("HighErrorRate");
     s.keys(" d");
-    s.until("Declare an incident from");
-    s.until("a critical function is failing");
+    s.wait_for("Declare an incident from");
+    s.wait_for("a critical function is failing");
     s.keys("\r");
-    s.until("db_pool_in_use");
-    s.until("pool exhausted after");
+    s.wait_for("db_pool_in_use");
+    s.wait_for("pool exhausted after");
     s.keys("nlooked at the pool\r2");
-    s.until("looked at the pool");
+    s.wait_for("looked at the pool");
     s.keys("3");
-    // Suspects on one axis; the change just before is named among the findings, and leads to its graph.
-    s.until("Suspects");
+    // Suspects share one time axis with the evidence below; `d` lists the findings to go to, such as the version change.
+    s.wait_for("Suspects");
     s.keys("j");
-    s.until("max by (service)");
+    s.wait_for("max by (service)");
     s.keys("dversion");
-    s.until("Go to");
+    s.wait_for("Go to");
     s.esc();
     s.keys("4");
-    s.until("Log patterns");
-    s.until("pool exhausted after <*>");
+    s.wait_for("Log patterns");
+    s.wait_for("pool exhausted after <*>");
     s.keys("\r");
-    s.until("the newest 1000");
+    s.wait_for("the newest 1000");
     s.esc();
     s.keys("v");
-    s.until("following");
-    s.until("order");
-    // A marked line stands in the timeline with evidence of its own.
+    s.wait_for("following");
+    s.wait_for("order");
+    // A marked log line appears in the timeline with its own evidence.
     s.keys("m2");
-    s.until("log line: ");
+    s.wait_for("log line: ");
     s.keys("5\r");
-    s.until("New log patterns");
-    s.until("claims:");
+    s.wait_for("New log patterns");
+    s.wait_for("claims:");
     s.keys("A");
-    s.until("Purpose of the action item");
+    s.wait_for("Purpose of the action item");
     s.esc();
     s.keys("7A\r");
-    s.until("Action item to prevent");
+    s.wait_for("Action item to prevent");
     s.keys("Alert on pool use\r");
-    s.until("1 open of 1");
+    s.wait_for("1 open of 1");
     s.keys("9");
-    s.until("Post-mortem INC-1");
+    s.wait_for("Post-mortem INC-1");
     s.keys("?");
-    s.until("Keys of this view");
+    s.wait_for("Keys of this view");
     s.esc();
     s.keys("qq");
-    assert_eq!(s.ended(), 0);
-    s.assert_given_back();
+    assert_eq!(s.wait_for_exit(), 0);
+    s.assert_restored();
 }
 
 #[test]
-fn eighty_by_twenty_four_has_everything_and_resizing_is_safe() {
+fn fits_eighty_by_twenty_four_and_survives_resizing() {
     let mut s = Screen::warroom(&["demo"], 80, 24);
-    s.until("5 firing");
-    s.until("d declare");
+    s.wait_for("5 firing");
+    s.wait_for("d declare");
     s.keys("d\r");
-    s.until("Findings");
+    s.wait_for("Findings");
     for (cols, rows) in [(200, 60), (20, 5), (1, 1), (80, 24)] {
         s.resize(cols, rows);
         std::thread::sleep(Duration::from_millis(60));
     }
-    s.until("1 Overview");
+    s.wait_for("1 Overview");
     s.keys("qq");
-    assert_eq!(s.ended(), 0);
-    s.assert_given_back();
+    assert_eq!(s.wait_for_exit(), 0);
+    s.assert_restored();
 }
 
 #[test]
-fn signals_give_the_terminal_back() {
+fn restores_the_terminal_after_a_signal() {
     use rustix::process::Signal;
     for (signal, status) in [(Signal::TERM, 143), (Signal::HUP, 129), (Signal::INT, 130)] {
         let mut s = Screen::warroom(&["demo"], 100, 30);
-        s.until("5 firing");
+        s.wait_for("5 firing");
         s.signal(signal);
-        assert_eq!(s.ended(), status, "{signal:?}");
-        s.assert_given_back();
+        assert_eq!(s.wait_for_exit(), status, "{signal:?}");
+        s.assert_restored();
     }
 }
 
 #[test]
-fn a_panic_gives_the_terminal_back_and_its_report_can_be_read() {
+fn restores_the_terminal_after_a_panic_and_prints_its_report() {
     let target = PathBuf::from(env!("CARGO_BIN_EXE_warroom")).parent().unwrap().join("examples/panic");
     let mut s = Screen::start(&target.display().to_string(), &[], 100, 30, &[]);
-    assert_ne!(s.ended(), 0);
-    s.assert_given_back();
+    assert_ne!(s.wait_for_exit(), 0);
+    s.assert_restored();
     assert!(s.text().contains("this panic is part of a test"), "{}", s.text());
 }
 
-/// In a real shell with job control, as a person does it: Ctrl-Z, a command, `fg`.
+/// In a real shell with job control: Ctrl-Z, another command, `fg`.
 #[test]
-fn suspending_gives_the_terminal_to_the_shell_and_takes_it_again() {
+fn suspends_to_the_shell_and_resumes() {
     let mut s = Screen::start("bash", &["--norc", "--noprofile", "-i"], 100, 30, &[("PS1", "shell> ")]);
-    s.until("shell>");
+    s.wait_for("shell>");
     s.keys(&format!("{} demo\r", env!("CARGO_BIN_EXE_warroom")));
-    s.until("5 firing");
+    s.wait_for("5 firing");
     s.keys("\x1a");
-    s.until("Stopped");
-    s.assert_given_back();
+    s.wait_for("Stopped");
+    s.assert_restored();
     s.keys("echo between-$((40+2))\r");
-    s.until("between-42");
+    s.wait_for("between-42");
     s.keys("fg\r");
     let start = Instant::now();
     while !(s.parser().screen().alternate_screen() && s.text().contains("5 firing")) {
-        assert!(start.elapsed() < PATIENCE, "{}", s.text());
+        assert!(start.elapsed() < TIMEOUT, "{}", s.text());
         std::thread::sleep(Duration::from_millis(30));
     }
     s.keys("q");
-    s.until("shell>");
+    s.wait_for("shell>");
     let start = Instant::now();
     while s.parser().screen().alternate_screen() {
-        assert!(start.elapsed() < PATIENCE, "{}", s.text());
+        assert!(start.elapsed() < TIMEOUT, "{}", s.text());
         std::thread::sleep(Duration::from_millis(30));
     }
-    s.assert_given_back();
+    s.assert_restored();
     s.keys("exit\r");
-    s.ended();
+    s.wait_for_exit();
 }
 
-/// A shell that sets the line's mode behind the program's back, as it does with a job that is stopped at the wrong moment.
+/// A shell may change the mode of the terminal line while the program is stopped; the program must set it again.
 #[test]
-fn keys_are_read_again_whatever_mode_the_shell_left_the_line_in() {
+fn restores_raw_mode_when_the_shell_changed_it() {
     let mut s = Screen::warroom(&["demo"], 100, 30);
-    s.until("5 firing");
+    s.wait_for("5 firing");
     let tty = s.master.tty_name().unwrap();
     let stty = |args: &[&str]| {
         let output = std::process::Command::new("stty").arg("-F").arg(&tty).args(args).output().unwrap();
@@ -279,19 +279,19 @@ fn keys_are_read_again_whatever_mode_the_shell_left_the_line_in() {
     s.signal(rustix::process::Signal::CONT);
     let start = Instant::now();
     while !stty(&["-a"]).contains("-icanon") {
-        assert!(start.elapsed() < PATIENCE, "the line is not raw again");
+        assert!(start.elapsed() < TIMEOUT, "the terminal is not in raw mode again");
         std::thread::sleep(Duration::from_millis(30));
     }
     s.keys("q");
-    assert_eq!(s.ended(), 0);
+    assert_eq!(s.wait_for_exit(), 0);
 }
 
 #[test]
-fn with_no_color_no_colour_is_sent() {
+fn sends_no_colours_with_no_color() {
     let mut s = Screen::start(env!("CARGO_BIN_EXE_warroom"), &["demo"], 100, 30, &[("NO_COLOR", "1")]);
-    s.until("5 firing");
+    s.wait_for("5 firing");
     s.keys("j?");
-    s.until("Keys of this view");
+    s.wait_for("Keys of this view");
     let text = String::from_utf8_lossy(&s.bytes.lock().unwrap()).into_owned();
     for sequence in text.split("\x1b[").skip(1) {
         let end = sequence.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(0);
@@ -305,23 +305,23 @@ fn with_no_color_no_colour_is_sent() {
     }
     s.esc();
     s.keys("q");
-    s.ended();
+    s.wait_for_exit();
 }
 
 #[test]
-fn without_a_configuration_the_board_says_where_one_goes() {
+fn board_says_that_no_sources_are_configured() {
     let mut s = Screen::warroom(&[], 80, 24);
-    s.until("no sources are configured");
-    s.until("warroom demo");
+    s.wait_for("No sources are configured");
+    s.wait_for("warroom demo");
     s.keys("q");
-    assert_eq!(s.ended(), 0);
+    assert_eq!(s.wait_for_exit(), 0);
     assert!(s.folder.path().join("warroom/journal.db").exists());
 }
 
 #[test]
-fn a_source_that_hangs_delays_nobody() {
+fn shows_alerts_while_another_source_hangs() {
     let slow = stub::Stub::start(|_| {
-        std::thread::sleep(2 * PATIENCE);
+        std::thread::sleep(2 * TIMEOUT);
         stub::Reply::json("[]")
     });
     let quick = stub::Stub::start(|_| {
@@ -336,27 +336,27 @@ fn a_source_that_hangs_delays_nobody() {
     };
     std::fs::write(&config, source("slow", &slow.url()) + &source("quick", &quick.url())).unwrap();
     let mut s = Screen::warroom(&["--config", &config.display().to_string()], 120, 30);
-    // `until` gives up before the slow one answers.
-    s.until("1 firing");
-    s.until("quick ●");
+    // `wait_for` gives up before the slow source answers.
+    s.wait_for("1 firing");
+    s.wait_for("quick ●");
     s.keys("q");
-    assert_eq!(s.ended(), 0);
+    assert_eq!(s.wait_for_exit(), 0);
 }
 
 #[test]
-fn hostile_log_lines_and_annotations_never_act() {
+fn hostile_text_never_controls_the_terminal() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("evil.log");
     let config = folder.path().join("config.toml");
     std::fs::write(&log, "2026-11-21T08:59:00Z INFO of before\n").unwrap();
     std::fs::write(&config, format!("[[sources]]\nname = \"evil\"\ntype = \"file\"\npaths = [\"{}\"]\n", log.display())).unwrap();
     let mut s = Screen::warroom(&["--config", &config.display().to_string()], 100, 30);
-    s.until("0 firing");
-    // A title and a note with escape sequences, by paste; and log lines that try everything.
+    s.wait_for("0 firing");
+    // A title with escape sequences is pasted, and log lines contain many kinds of them.
     s.keys("d\x1b[200~evil \x1b]0;owned\x07title\u{202e}\x1b[201~\r");
-    s.until("1 Overview");
+    s.wait_for("1 Overview");
     s.keys("4");
-    s.until("of before");
+    s.wait_for("of before");
     let mut file = std::fs::OpenOptions::new().append(true).open(&log).unwrap();
     for line in [
         "\x1b]0;owned\x07title",
@@ -370,7 +370,7 @@ fn hostile_log_lines_and_annotations_never_act() {
     ] {
         file.write_all(format!("2026-11-21T09:00:00Z ERROR {line} endmark\n").as_bytes()).unwrap();
     }
-    s.until("report endmark");
+    s.wait_for("report endmark");
     let bytes = s.bytes.lock().unwrap().clone();
     let text = String::from_utf8_lossy(&bytes);
     for bad in ["\x1b]0;", "\x1b]52", "\x1bc", "\u{202e}", "\x1b[6n"] {
@@ -378,14 +378,14 @@ fn hostile_log_lines_and_annotations_never_act() {
     }
     assert!(s.parser().screen().alternate_screen());
     s.keys("qq");
-    assert_eq!(s.ended(), 0);
-    s.assert_given_back();
+    assert_eq!(s.wait_for_exit(), 0);
+    s.assert_restored();
 }
 
-/// Two people on one incident of a real PostgreSQL: each sees the other and what the other writes; without the server both go
-/// on, and what was written comes together when it is back.
+/// Two people work on one incident in a real PostgreSQL store: each sees the other and the other's entries. Without the server
+/// both continue, and their entries are merged when it is back.
 #[test]
-fn two_people_share_a_room() {
+fn two_people_work_on_one_incident() {
     let mut pg = pg::Pg::start();
     let url = pg.url();
     let first = tempfile::tempdir().unwrap();
@@ -398,36 +398,36 @@ fn two_people_share_a_room() {
         .output()
         .unwrap();
     assert!(declared.status.success());
-    let enter = |name: &str, cols, rows| {
+    let open_incident = |name: &str, cols, rows| {
         let env = [("WARROOM_STORE", url.as_str()), ("WARROOM_USER", name)];
         let mut screen = Screen::start(env!("CARGO_BIN_EXE_warroom"), &[], cols, rows, &env);
-        screen.until("checkout is failing");
+        screen.wait_for("checkout is failing");
         screen.keys("\t\r");
-        screen.until("1 Overview");
+        screen.wait_for("1 Overview");
         screen.keys("2");
-        screen.until("Declared SEV2");
+        screen.wait_for("Declared SEV2");
         screen
     };
-    let mut ana = enter("ana", 140, 40);
-    let mut ben = enter("ben", 80, 24);
-    ana.until("☺ ben");
-    ben.until("☺ ana");
+    let mut ana = open_incident("ana", 140, 40);
+    let mut ben = open_incident("ben", 80, 24);
+    ana.wait_for("☺ ben");
+    ben.wait_for("☺ ana");
     ana.keys("nthe pool is full\r");
-    ben.until("the pool is full");
+    ben.wait_for("the pool is full");
 
     pg.crash();
     ana.keys("nwritten without the server\r");
-    ana.until("store ○ unreachable");
-    ana.until("↯1 unsynced");
-    ana.until("written without the server ↯");
+    ana.wait_for("store ○ unreachable");
+    ana.wait_for("↯1 unsynced");
+    ana.wait_for("written without the server ↯");
     ben.keys("nben writes too\r");
-    ben.until("↯1");
+    ben.wait_for("↯1");
     pg.start_server();
     for screen in [&ana, &ben] {
-        screen.until("written without the server");
-        screen.until("ben writes too");
-        screen.gone("↯");
+        screen.wait_for("written without the server");
+        screen.wait_for("ben writes too");
+        screen.wait_until_gone("↯");
     }
-    let texts = pg.sql("SELECT count(*), count(DISTINCT text::jsonb #>> '{fact,text}') FROM warroom.entry WHERE text::jsonb #>> '{fact,kind}' = 'note'");
-    assert_eq!(texts, "3|3", "each once");
+    let counts = pg.sql("SELECT count(*), count(DISTINCT text::jsonb #>> '{fact,text}') FROM warroom.entry WHERE text::jsonb #>> '{fact,kind}' = 'note'");
+    assert_eq!(counts, "3|3", "each note is stored once");
 }

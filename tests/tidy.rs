@@ -1,9 +1,10 @@
-//! Rules of the house that a compiler does not check: which room may import which, and that what can drift does not.
+//! Checks of the source tree that the compiler does not make: imports between rooms, I/O in pure rooms, colours outside the
+//! theme, file headers, and lists that are kept in two places.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// Who may import whom: ARCHITECTURE.md, section 1. A room may always import itself.
+/// The rooms that each room may import, from ARCHITECTURE.md, section 1. A room may always import itself.
 fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
     let pure = ["telemetry", "incident", "analysis", "evidence", "prompt", "postmortem"];
     let mut rooms: BTreeMap<&str, Vec<&str>> = BTreeMap::from([
@@ -53,7 +54,7 @@ fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The text of a file without its test module: tests may reach further.
+/// The text of a file without its test module, because tests may import more.
 fn code(path: &Path) -> String {
     let text = std::fs::read_to_string(path).unwrap();
     let end = text
@@ -63,6 +64,7 @@ fn code(path: &Path) -> String {
     text[..end].to_owned()
 }
 
+/// The room that a file belongs to; `None` for `lib.rs` and `main.rs`.
 fn room_of(path: &Path) -> Option<String> {
     let inside = path.strip_prefix(root().join("src")).unwrap();
     let first = inside.components().next().unwrap().as_os_str().to_str().unwrap().trim_end_matches(".rs").to_owned();
@@ -70,28 +72,29 @@ fn room_of(path: &Path) -> Option<String> {
 }
 
 #[test]
-fn no_arrow_runs_the_wrong_way() {
+fn rooms_import_only_what_the_architecture_allows() {
     let allowed = allowed();
-    let mut wrong = Vec::new();
-    let mut seen = 0;
+    let mut violations = Vec::new();
+    let mut imports = 0;
     for path in files(&root().join("src")) {
         let Some(room) = room_of(&path) else { continue };
         if path.file_name().is_some_and(|n| n == "tests.rs") {
             continue;
         }
-        let may = allowed.get(room.as_str()).unwrap_or_else(|| panic!("the room {room} is not in ARCHITECTURE.md's table"));
+        let permitted =
+            allowed.get(room.as_str()).unwrap_or_else(|| panic!("the room {room} is not in the table of ARCHITECTURE.md"));
         for (number, line) in code(&path).lines().enumerate() {
             for part in line.split("crate::").skip(1) {
-                let to: String = part.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
-                seen += 1;
-                if to != room && allowed.contains_key(to.as_str()) && !may.contains(&to.as_str()) {
-                    wrong.push(format!("{}:{}: {room} imports {to}", path.display(), number + 1));
+                let target: String = part.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+                imports += 1;
+                if target != room && allowed.contains_key(target.as_str()) && !permitted.contains(&target.as_str()) {
+                    violations.push(format!("{}:{}: {room} imports {target}", path.display(), number + 1));
                 }
             }
         }
     }
-    assert!(seen > 200, "the test sees the imports");
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(imports > 200, "only {imports} imports were found");
+    assert!(violations.is_empty(), "{}", violations.join("\n"));
 }
 
 #[test]
@@ -119,7 +122,7 @@ fn pure_rooms_read_no_clock_and_do_no_io() {
 }
 
 #[test]
-fn colours_are_named_in_the_theme_alone() {
+fn only_the_theme_names_colours() {
     for path in files(&root().join("src")) {
         if !path.ends_with("ui/theme.rs") && !path.ends_with("ui/tests.rs") {
             assert!(!code(&path).contains("Color::"), "{}", path.display());
@@ -128,7 +131,7 @@ fn colours_are_named_in_the_theme_alone() {
 }
 
 #[test]
-fn every_file_says_what_it_owns() {
+fn every_file_has_a_header() {
     for path in files(&root().join("src")) {
         if path.file_name().is_some_and(|n| n != "tests.rs") {
             assert!(std::fs::read_to_string(&path).unwrap().starts_with("//! "), "{} has no header", path.display());
@@ -137,7 +140,7 @@ fn every_file_says_what_it_owns() {
 }
 
 #[test]
-fn themes_on_disk_are_registered() {
+fn every_theme_file_is_registered() {
     let text = std::fs::read_to_string(root().join("src/ui/theme.rs")).unwrap();
     for entry in std::fs::read_dir(root().join("themes")).unwrap().map(Result::unwrap) {
         let name = entry.path().file_stem().unwrap().to_str().unwrap().to_owned();
@@ -146,7 +149,7 @@ fn themes_on_disk_are_registered() {
 }
 
 #[test]
-fn the_readme_names_every_command_and_only_real_ones() {
+fn readme_names_every_command() {
     let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
     for command in warroom::cli::command().get_subcommands().filter(|c| c.get_name() != "help") {
         assert!(readme.contains(&format!("`warroom {}", command.get_name())), "README lacks `warroom {}`", command.get_name());

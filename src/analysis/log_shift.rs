@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use super::patterns::log_analysis::{Side, g_score};
 use super::patterns::miner::Miner;
-use super::patterns::study::{Side, g_score};
 use super::requests::{RequestComparison, RequestIds, Requests};
 use crate::telemetry::{LogLine, Timestamp, clean};
 

@@ -1,9 +1,9 @@
 //! Log patterns: groups lines that share a template (see [`miner`]) and compares their counts before and after the onset to
 //! find which patterns are new, up, down or gone. [`group`] handles lines returned by a source, [`study`] whole log files.
 
+pub mod log_analysis;
 mod mask;
 pub mod miner;
-pub mod study;
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
@@ -71,7 +71,7 @@ const MAX_FACETS: usize = 6;
 
 /// Selects the fields with few distinct values, fewest first, at most [`MAX_FACETS`]. A field whose value differs in every
 /// line is an id and is left out.
-fn select_facets(facets: BTreeMap<String, study::Facet>) -> BTreeMap<String, Vec<(String, u64)>> {
+fn select_facets(facets: BTreeMap<String, log_analysis::Facet>) -> BTreeMap<String, Vec<(String, u64)>> {
     let mut fields: Vec<(String, Vec<(String, u64)>)> = facets
         .into_iter()
         .filter(|(_, f)| f.other == 0 && (f.values.len() < 4 || f.values.values().any(|n| *n > 1)))
@@ -123,7 +123,7 @@ pub fn group_lines(lines: &[LogLine], onset: Timestamp, window: Window) -> Vec<P
     let ratio = window.end.since(onset).as_secs_f64() / onset.since(window.start).as_secs_f64().max(1.0);
     let mut miner = miner::Miner::default();
     let mut counted: HashMap<(u32, Option<Level>), Pattern> = HashMap::new();
-    let mut fields: HashMap<(u32, Option<Level>), BTreeMap<String, study::Facet>> = HashMap::new();
+    let mut fields: HashMap<(u32, Option<Level>), BTreeMap<String, log_analysis::Facet>> = HashMap::new();
     for line in lines {
         let id = miner.add(line.message.lines().next().unwrap_or("").as_bytes());
         let pattern = counted.entry((id, line.level)).or_insert_with(|| Pattern::empty(line));
@@ -132,7 +132,7 @@ pub fn group_lines(lines: &[LogLine], onset: Timestamp, window: Window) -> Vec<P
         } else {
             pattern.count += 1;
             if !line.fields.is_empty() {
-                study::count_fields(fields.entry((id, line.level)).or_default(), line);
+                log_analysis::count_fields(fields.entry((id, line.level)).or_default(), line);
             }
             // Prefer a sample from after the onset.
             if pattern.count == 1 {
@@ -170,12 +170,12 @@ pub fn group_lines(lines: &[LogLine], onset: Timestamp, window: Window) -> Vec<P
             }
         }
     }
-    let mut merged: HashMap<(u32, Option<Level>), BTreeMap<String, study::Facet>> = HashMap::new();
+    let mut merged: HashMap<(u32, Option<Level>), BTreeMap<String, log_analysis::Facet>> = HashMap::new();
     let mut fields: Vec<_> = fields.into_iter().collect();
     fields.sort_by_key(|(key, _)| *key);
     for ((id, level), facets) in fields {
         let index = mined.pattern_of.get(id as usize).copied().unwrap_or(0);
-        study::merge_facets(merged.entry((index, level)).or_default(), facets);
+        log_analysis::merge_facets(merged.entry((index, level)).or_default(), facets);
     }
     for (key, facets) in merged {
         if let Some(pattern) = found.get_mut(&key) {

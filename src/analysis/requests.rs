@@ -14,8 +14,8 @@ use std::sync::LazyLock;
 use regex::bytes::Regex;
 
 use super::departure::quantile;
+use super::patterns::log_analysis::Side;
 use super::patterns::miner::{self, Mined};
-use super::patterns::study::Side;
 use crate::telemetry::{Timestamp, clean, time};
 
 /// Maximum number of lines that are followed, 48 bytes each. Further lines are counted in [`Followed::beyond`].

@@ -270,7 +270,7 @@ impl Filter {
 
     /// The byte ranges of a text that the positive terms match, for highlighting: sorted, and merged where they overlap or
     /// touch. Words match ASCII letters in any case, other letters only in lower case.
-    pub fn spans(&self, text: &str) -> Vec<std::ops::Range<usize>> {
+    pub fn match_ranges(&self, text: &str) -> Vec<std::ops::Range<usize>> {
         // ASCII lower case keeps the length, so that positions are valid in both texts.
         let lower = text.to_ascii_lowercase();
         let mut found: Vec<std::ops::Range<usize>> = Vec::new();
@@ -310,12 +310,15 @@ mod tests {
     #[test]
     fn reports_invalid_regular_expressions() {
         assert_eq!(Filter::invalid_regex_note("pool ~50\\d !~a|b"), None);
-        assert_eq!(Filter::invalid_regex_note("pool !~[").as_deref(), Some("~[ is not a valid regular expression and is matched as text"));
+        assert_eq!(
+            Filter::invalid_regex_note("pool !~[").as_deref(),
+            Some("~[ is not a valid regular expression and is matched as text")
+        );
     }
 
     #[test]
     fn finds_the_ranges_that_positive_terms_match() {
-        let spans = |filter: &str, text: &str| Filter::new(filter).spans(text);
+        let spans = |filter: &str, text: &str| Filter::new(filter).match_ranges(text);
         assert_eq!(spans("pool ~5\\d\\d !x", "Pool: 502 in the pool x"), [0..4, 6..9, 17..21]);
         assert_eq!(spans("ab bc x", "é abc x"), [3..6, 7..8], "overlapping ranges are merged");
         assert!(spans("", "text").is_empty() && spans("!no", "no").is_empty() && spans("~x*", "aaa").is_empty());

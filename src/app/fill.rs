@@ -35,7 +35,7 @@ pub fn fill(mut command: Command, line: &str) -> Result<Command, String> {
         Command::Assign { holder, .. } => *holder = typed,
         Command::AddAction(new) => new.text = typed,
         Command::Grade { text, .. } => *text = Some(typed),
-        Command::SetExit { criteria } => *criteria = crate::analysis::exit::parse(&typed)?,
+        Command::SetExit { criteria } => *criteria = crate::analysis::exit_criteria::parse(&typed)?,
         Command::Task { name, text, minutes } => {
             let usage = "Type the name, the minutes until they report back, and the task: ben 5 check the replica";
             (*name, *minutes, *text) = name_minutes_text(&typed).ok_or(usage)?;

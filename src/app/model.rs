@@ -79,7 +79,7 @@ pub struct Model {
     /// The most recently reported state of the store.
     pub store: StoreState,
     /// Colleagues who have this incident open.
-    pub present: Vec<String>,
+    pub colleagues: Vec<String>,
     /// How long a service must stay healthy before it counts as restored.
     pub monitor: std::time::Duration,
     /// The number of messages that were dropped because the queue was full.
@@ -124,7 +124,7 @@ impl Model {
             keymap: Arc::default(),
             problems: Vec::new(),
             scroll_limit: 0,
-            present: Vec::new(),
+            colleagues: Vec::new(),
             monitor: crate::incident::gate::DEFAULT_MONITOR_TIME,
             dropped_messages: 0,
         }

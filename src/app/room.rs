@@ -76,7 +76,7 @@ pub enum EntryFilter {
     All,
     People,
     Models,
-    Program,
+    Warroom,
     Decisions,
 }
 
@@ -86,8 +86,8 @@ impl EntryFilter {
         match self {
             Self::All => Self::People,
             Self::People => Self::Models,
-            Self::Models => Self::Program,
-            Self::Program => Self::Decisions,
+            Self::Models => Self::Warroom,
+            Self::Warroom => Self::Decisions,
             Self::Decisions => Self::All,
         }
     }
@@ -98,7 +98,7 @@ impl EntryFilter {
             Self::All => "all",
             Self::People => "people only",
             Self::Models => "models only",
-            Self::Program => "warroom only",
+            Self::Warroom => "warroom only",
             Self::Decisions => "decisions only",
         }
     }
@@ -108,7 +108,7 @@ impl EntryFilter {
             Self::All => true,
             Self::People => entry.actor.kind == ActorKind::Human,
             Self::Models => entry.actor.kind == ActorKind::Ai,
-            Self::Program => entry.actor.kind == ActorKind::System,
+            Self::Warroom => entry.actor.kind == ActorKind::System,
             Self::Decisions => entry.fact.kind() == "decision",
         }
     }

@@ -135,12 +135,12 @@ fn handle(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
             Vec::new()
         }
         Msg::Present(names) => {
-            let joined: Vec<&String> = names.iter().filter(|n| !model.present.contains(n)).collect();
+            let joined: Vec<&String> = names.iter().filter(|n| !model.colleagues.contains(n)).collect();
             if let Some(name) = joined.first() {
                 let words = format!("{name} opened this incident.");
                 model.say(Tone::Plain, words);
             }
-            model.present = names;
+            model.colleagues = names;
             Vec::new()
         }
         Msg::Refused(effect, failure) => refused(model, &effect, &failure),

@@ -32,7 +32,8 @@ enum GroupArg {
 
 pub(super) async fn run(desk: &Desk, args: &AlertsArgs, as_json: bool) -> Result<Done, CliError> {
     if desk.sources.is_empty() {
-        let remedy = "Run `warroom doctor` to see where the configuration file belongs, or `warroom demo` to try a recorded incident.";
+        let remedy =
+            "Run `warroom doctor` to see where the configuration file belongs, or `warroom demo` to try a recorded incident.";
         return Err(CliError::usage("no sources are configured, so no alerts can be read", remedy));
     }
     let mut board = desk.board().await;

@@ -247,7 +247,7 @@ pub(super) async fn run(desk: &Desk, command: IncidentCommand, as_json: bool) ->
             }
         },
         C::Exit { id, expression, below, above, length, source, when } => {
-            let criteria = crate::analysis::exit::build(&expression, below, above, length, source);
+            let criteria = crate::analysis::exit_criteria::build(&expression, below, above, length, source);
             let criteria = criteria.map_err(|e| CliError::Usage(crate::telemetry::Failure::new(e)))?;
             (id, Command::SetExit { criteria }, when)
         }
@@ -623,7 +623,7 @@ async fn show(desk: &Desk, id: IncidentId, as_json: bool) -> Result<Done, CliErr
     if let Some(n) = &i.investigation {
         out::line(format!("\nFindings for the window {}", n.window.label()))?;
         for f in &n.findings {
-            out::line(format!("  {:>2}. {} {}", f.rank, f.text, crate::evidence::cited::tags(&f.evidence)))?;
+            out::line(format!("  {:>2}. {} {}", f.rank, f.text, crate::evidence::citations::tags(&f.evidence)))?;
         }
     }
     if !i.actions.is_empty() {

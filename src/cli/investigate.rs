@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::reading::on_ctrl_c;
 use super::{CliError, Done, duration_arg, id_arg, out};
-use crate::evidence::cited::tags;
+use crate::evidence::citations::tags;
 use crate::incident::{Incident, IncidentId, SourceStatus};
 use crate::investigate::{Desk, Progress};
 

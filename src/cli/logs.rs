@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 
 use super::reading::{Progress, STOPPED, open, run_interruptible};
 use super::{CliError, Done, out};
-use crate::analysis::patterns::study::{LogAnalysis, LogReport, PatternReport, Side};
+use crate::analysis::patterns::log_analysis::{LogAnalysis, LogReport, PatternReport, Side};
 use crate::evidence::Redactor;
-use crate::evidence::render::bars;
+use crate::evidence::render::bar_chart;
 use crate::investigate::clock::now;
 use crate::sources::lines::read_line;
 use crate::telemetry::parse::Context;
@@ -321,7 +321,7 @@ fn row(p: &PatternReport, has_baseline: bool) -> Vec<String> {
         cells.push(p.baseline_count.to_string());
     }
     cells.push(p.count.to_string());
-    cells.push(bars(&p.rate, 0, RATE_WIDTH));
+    cells.push(bar_chart(&p.rate, 0, RATE_WIDTH));
     cells.push(p.level.map_or("", crate::telemetry::Level::word).to_owned());
     cells.push(p.services.join(","));
     // The same template may occur at several source locations.

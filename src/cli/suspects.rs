@@ -13,7 +13,7 @@ use super::reading::{Progress, STOPPED, open, run_interruptible};
 use super::{CliError, Done, out};
 use crate::analysis::departure::{MAX_NOTICE_DELAY, MeasuredSeries, Point};
 use crate::analysis::log_shift::{LogComparison, LogShift, LogShifts};
-use crate::analysis::patterns::study::{Side, classify_change};
+use crate::analysis::patterns::log_analysis::{Side, classify_change};
 use crate::analysis::requests::RequestIds;
 use crate::analysis::suspects::{Suspect, SuspectContext, suspects};
 use crate::telemetry::words::count;

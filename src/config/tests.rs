@@ -10,7 +10,7 @@ fn message(text: &str) -> String {
 }
 
 #[test]
-fn the_documented_sample_is_valid() {
+fn accepts_the_documented_sample() {
     let config = load(include_str!("../../docs/config.sample.toml")).unwrap();
     assert_eq!(
         config.sources.iter().map(|s| s.kind.as_str()).collect::<Vec<_>>(),
@@ -31,7 +31,7 @@ fn errors_name_the_line_the_key_and_the_remedy() {
         ("[[sources]]\nname = \"a\"\ntype = \"prometheus\"", ["config.toml:1", "source 'a'", "url"]),
         (
             "[[sources]]\nname = \"a\"\ntype = \"kubernetes\"\nurl = \"http://x\"\nnamespace = \"a/../b\"",
-            ["config.toml:1", "source 'a'", "namespace 'a/../b'"],
+            ["config.toml:1", "source 'a'", "'a/../b' is not a Kubernetes namespace"],
         ),
         ("[[sources]]\nname = \"a\"\ntype = \"git\"", ["config.toml:1", "source 'a'", "a path"]),
         (
@@ -93,7 +93,7 @@ fn reads_secrets_from_files_and_commands_and_never_prints_them() {
 }
 
 #[test]
-fn commands_are_strings_or_lists() {
+fn accepts_commands_as_strings_or_lists() {
     let text = "[oncall]\nshow = \"echo ana\"\npage = [\"page\", \"{name}\"]\n[store]\nurl = \"x\"\npassword_command = [\"pass\", \"db\"]";
     let config = load(text).unwrap();
     assert_eq!(config.oncall.show.unwrap().argv().last().unwrap(), "echo ana");

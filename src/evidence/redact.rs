@@ -444,7 +444,10 @@ impl Redactor {
     /// secret is replaced as a whole.
     ///
     /// Fails only if the value cannot be read back from its own JSON, which is a bug in its type.
-    pub fn redact_value<T: Serialize + serde::de::DeserializeOwned>(&mut self, value: &T) -> Result<Redacted<T>, serde_json::Error> {
+    pub fn redact_value<T: Serialize + serde::de::DeserializeOwned>(
+        &mut self,
+        value: &T,
+    ) -> Result<Redacted<T>, serde_json::Error> {
         let mut json = serde_json::to_value(value)?;
         self.redact_json(&mut json, None);
         Ok(Redacted(serde_json::from_value(json)?))

@@ -219,7 +219,7 @@ fn blocks(columns: &[Option<f64>]) -> String {
 ///
 /// Each column shows the largest count in its part. A full-height bar represents `top` or the largest count, whichever
 /// is higher. A count of 0 is a space. Empty without counts.
-pub fn bars(counts: &[u32], top: u32, width: usize) -> String {
+pub fn bar_chart(counts: &[u32], top: u32, width: usize) -> String {
     if counts.is_empty() || width == 0 {
         return String::new();
     }
@@ -321,11 +321,11 @@ mod tests {
 
     #[test]
     fn bars_show_the_largest_count_of_each_column() {
-        assert_eq!(bars(&[0, 1, 0, 8], 0, 4), " ▁ █");
-        assert_eq!(bars(&[0, 1, 0, 8], 0, 2), "▁█");
-        assert_eq!(bars(&[1, 8], 0, 4), "▁▁██");
-        assert_eq!(bars(&[4], 8, 1), "▄");
-        assert_eq!(bars(&[], 1, 4), "");
+        assert_eq!(bar_chart(&[0, 1, 0, 8], 0, 4), " ▁ █");
+        assert_eq!(bar_chart(&[0, 1, 0, 8], 0, 2), "▁█");
+        assert_eq!(bar_chart(&[1, 8], 0, 4), "▁▁██");
+        assert_eq!(bar_chart(&[4], 8, 1), "▄");
+        assert_eq!(bar_chart(&[], 1, 4), "");
     }
 
     #[test]

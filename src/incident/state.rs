@@ -556,10 +556,7 @@ impl Incident {
                 self.absorbed_alerts.entry(*from).or_default().extend(alerts.iter().cloned());
             }
             Fact::Released { from } => self.absorbed.retain(|a| a != from),
-            Fact::IncidentDeclared { .. }
-            | Fact::Merged { .. }
-            | Fact::Event { .. }
-            | Fact::Undone { .. } => {}
+            Fact::IncidentDeclared { .. } | Fact::Merged { .. } | Fact::Event { .. } | Fact::Undone { .. } => {}
         }
     }
 

@@ -9,8 +9,8 @@ use super::clock::now;
 use super::desk::{Desk, DeskError, Progress, new_entries};
 use crate::config::AssistantConfig;
 use crate::evidence::body::{StoredBody, digest};
-use crate::evidence::check::check_citations;
-use crate::evidence::{Body, Redactor, cited};
+use crate::evidence::citation_check::check_citations;
+use crate::evidence::{Body, Redactor, citations};
 use crate::incident::{Actor, Answer, AnswerSource, ClaimState, EvidenceId, Fact, Incident, IncidentId, Refusal, Usage};
 use crate::journal::Append;
 use crate::llm::{Llm, LlmError, Outcome};
@@ -199,7 +199,7 @@ fn blank(plan: &PromptPlan, text: String) -> Answer {
 }
 
 fn rules_answer(incident: &Incident, plan: &PromptPlan, reason: &str) -> Answer {
-    Answer { fallback_reason: Some(reason.to_owned()), ..blank(plan, cited::rule_report(incident)) }
+    Answer { fallback_reason: Some(reason.to_owned()), ..blank(plan, citations::rule_report(incident)) }
 }
 
 fn llm_answer(plan: &PromptPlan, model: &str, outcome: Outcome) -> Answer {

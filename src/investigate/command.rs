@@ -57,7 +57,9 @@ impl Desk {
     pub async fn run(&self, id: IncidentId, command: Command, at: Option<Timestamp>) -> Result<Outcome, DeskError> {
         let command = command.checked()?;
         if at.is_some() && command.is_about_now() {
-            return Err(Refusal::invalid("this cannot be back-dated: it is about the present").advise("Leave out the time.").into());
+            return Err(Refusal::invalid("this cannot be back-dated: it is about the present")
+                .advise("Leave out the time.")
+                .into());
         }
         match &command {
             Command::Check => self.run_check(id).await,

@@ -235,7 +235,8 @@ fn redact(alert: &mut Alert, redactor: &mut Redactor) {
         generator_url,
     } = alert;
     let silences = silenced_by.iter_mut().flat_map(|s| [&mut s.created_by, &mut s.comment]);
-    let texts: Vec<&mut String> = [name, generator_url].into_iter().chain(labels.values_mut()).chain(annotations.values_mut()).chain(silences).collect();
+    let texts: Vec<&mut String> =
+        [name, generator_url].into_iter().chain(labels.values_mut()).chain(annotations.values_mut()).chain(silences).collect();
     for text in texts {
         if let std::borrow::Cow::Owned(redacted) = redactor.redact_text(text) {
             *text = redacted;

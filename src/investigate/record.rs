@@ -7,8 +7,8 @@ use super::gather::{Request, gather};
 use super::set::SourceSet;
 use crate::config::SloConfig;
 use crate::incident::Matrix;
+use crate::sources::recorder::Recorder;
 use crate::sources::recording::Recording;
-use crate::sources::tap::Recorder;
 use crate::sources::{Source, step_for};
 use crate::telemetry::{Window, clean};
 

@@ -8,7 +8,7 @@ use super::desk::{Desk, DeskError, Progress, new_entries};
 use super::gather::{Request, gather};
 use crate::analysis::findings::{Key, findings};
 use crate::evidence::body::StoredBody;
-use crate::evidence::cited::{cite, cite_suspects};
+use crate::evidence::citations::{cite, cite_suspects};
 use crate::incident::{Actor, Entry, EventKind, EvidenceId, Fact, Incident, IncidentId};
 use crate::journal::Append;
 use crate::telemetry::{ChangeEvent, Window};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::report::{Draft, Report};
 use super::text::{block, code, inline, nested};
-use crate::evidence::cited::tags;
+use crate::evidence::citations::tags;
 use crate::incident::{ActorKind, AnswerSource, CitedFinding, FindingKind, SourceStatus};
 use crate::telemetry::Timestamp;
 use crate::telemetry::time::human_duration;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::evidence::render::{self, Detail, sparkline};
-use crate::evidence::{Body, cited};
+use crate::evidence::{Body, citations};
 use crate::incident::fact::todos_in;
 use crate::incident::state::{Decision, DiagnosisGrade, Hypothesis, Impact, OrderFault, RecordedReading, RoleSpan, Update};
 use crate::incident::{
@@ -239,16 +239,20 @@ impl Report {
             out.push_str(&format!(
                 " First signal to leave its normal range: {} {}.",
                 without_suffix(&first.title),
-                cited::tags(&first.evidence)
+                citations::tags(&first.evidence)
             ));
             // A recent change is the first thing that readers ask about.
             if let Some(change) = self.findings.iter().find(|f| f.kind == FindingKind::Change && f.confidence >= 0.7) {
-                out.push_str(&format!(" Recent change: {} {}.", without_suffix(&change.title), cited::tags(&change.evidence)));
+                out.push_str(&format!(
+                    " Recent change: {} {}.",
+                    without_suffix(&change.title),
+                    citations::tags(&change.evidence)
+                ));
             }
         } else if let Some(first) = self.findings.first().filter(|f| f.evidence.is_empty()) {
             out.push_str(&format!(" {}.", capitalized(&first.title).trim_end_matches('.')));
         } else if let Some(first) = self.findings.first() {
-            out.push_str(&format!(" {} {}.", capitalized(&first.title).trim_end_matches('.'), cited::tags(&first.evidence)));
+            out.push_str(&format!(" {} {}.", capitalized(&first.title).trim_end_matches('.'), citations::tags(&first.evidence)));
         }
         if let Some((at, text)) = self.resolution_steps.last() {
             out.push_str(&format!(" Last recorded step: {} at {} UTC.", text.trim_end_matches('.'), at.date_clock()));

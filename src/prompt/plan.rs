@@ -275,8 +275,8 @@ fn context(incident: &Incident, matrix: &Matrix, asked: &AskOptions, scope: Scop
             serde_json::json!({
                 "kind": f.kind.word(),
                 "text": on_one_line(&f.text),
-                "evidence": crate::evidence::cited::tags(&f.evidence),
-                "against": crate::evidence::cited::tags(&f.against),
+                "evidence": crate::evidence::citations::tags(&f.evidence),
+                "against": crate::evidence::citations::tags(&f.against),
             })
         })
         .collect();

@@ -14,7 +14,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
 
 use super::fault::{FaultKind, SourceError};
-use super::{Answer, AnswerFuture, Batch, LogFilter, LogSource, Probe, FOLLOW_BACKLOG, Source, lines};
+use super::{Answer, AnswerFuture, Batch, FOLLOW_BACKLOG, LogFilter, LogSource, Probe, Source, lines};
 use crate::config::SourceConfig;
 use crate::telemetry::parse::{self, Context, Joiner, stamp};
 use crate::telemetry::{LogLine, Timestamp, Window, clean};

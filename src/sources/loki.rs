@@ -16,7 +16,7 @@ use tokio::sync::{OnceCell, mpsc};
 use super::fault::{FaultKind, SourceError};
 use super::http::{Http, Params, Reply, refused, status_kind};
 use super::prometheus::clean_labels;
-use super::{Answer, AnswerFuture, Batch, LogFilter, LogSource, Probe, FOLLOW_BACKLOG, Source};
+use super::{Answer, AnswerFuture, Batch, FOLLOW_BACKLOG, LogFilter, LogSource, Probe, Source};
 use crate::config::SourceConfig;
 use crate::telemetry::parse::{self, Context};
 use crate::telemetry::{Labels, Level, LogLine, Timestamp, Window, clean};
@@ -322,4 +322,3 @@ impl LogSource for Loki {
         .boxed()
     }
 }
-

@@ -161,7 +161,12 @@ impl Prometheus {
         if total > MAX_SERIES {
             gaps.push(format!("{total} series matched; only the first {MAX_SERIES} are included"));
         }
-        Ok(Answer { value: series.into_iter().take(MAX_SERIES).collect(), gaps, failed: Vec::new(), total: u64::try_from(total).ok() })
+        Ok(Answer {
+            value: series.into_iter().take(MAX_SERIES).collect(),
+            gaps,
+            failed: Vec::new(),
+            total: u64::try_from(total).ok(),
+        })
     }
 }
 
@@ -316,7 +321,12 @@ impl MetricSource for Prometheus {
             let params = vec![("start", window.start.rfc3339()), ("end", window.end.rfc3339())];
             let answer = Self::parse_envelope(&self.http.get(&format!("api/v1/label/{label}/values"), &params).await?)?;
             let values: Vec<String> = decode(answer.value)?;
-            Ok(Answer { value: values.iter().map(|v| clean::line(v)).collect(), gaps: answer.gaps, failed: Vec::new(), total: None })
+            Ok(Answer {
+                value: values.iter().map(|v| clean::line(v)).collect(),
+                gaps: answer.gaps,
+                failed: Vec::new(),
+                total: None,
+            })
         }
         .boxed()
     }

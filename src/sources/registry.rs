@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::Source;
 use super::alertmanager::Alertmanager;
+use super::change_files::ChangeFiles;
 use super::fault::SourceError;
 use super::file::FileLogs;
 use super::git::Git;
@@ -11,7 +12,6 @@ use super::kubernetes::{self, Kubernetes};
 use super::loki::Loki;
 use super::prometheus::Prometheus;
 use super::recording;
-use super::webhooks::ChangeFiles;
 use crate::config::{CheckSource, SourceConfig};
 use crate::telemetry::Failure;
 use crate::telemetry::words::nearest;

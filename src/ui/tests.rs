@@ -4,8 +4,8 @@ use ratatui::backend::TestBackend;
 use super::*;
 use crate::analysis::patterns::RATE_BUCKETS;
 use crate::analysis::{Change, Pattern};
-use crate::app::room::{Room, Tab};
 use crate::app::msg::StoreState;
+use crate::app::room::{Room, Tab};
 use crate::app::{Chord, Code, Msg, update};
 use crate::evidence::Body;
 use crate::incident::state::tests::{declared, entries};
@@ -19,7 +19,7 @@ fn at(secs: i64) -> Timestamp {
     Timestamp::from_secs(1_795_253_400 + secs)
 }
 
-/// Text that would act on a terminal if it were written as it is; the sources clean it before it comes here.
+/// Text that would control a terminal if it were written as it is. Sources remove such characters before it gets here.
 const HOSTILE: &str = "\u{1b}]0;owned\u{7}\u{1b}[2J\u{202e}txt";
 
 fn alert(name: &str, service: &str, state: AlertState) -> Alert {
@@ -58,8 +58,8 @@ fn board() -> Model {
         status,
         error: error.map(str::to_owned),
         age_secs: None,
-            fault: None,
-            remedy: None,
+        fault: None,
+        remedy: None,
     };
     let board = AlertBoard {
         alerts: vec![
@@ -69,7 +69,10 @@ fn board() -> Model {
         ],
         sources: vec![
             report("prom", SourceStatus::Ok, None),
-            report("loki", SourceStatus::Failed, Some("refused: 127.0.0.1:3100")),
+            SourceReport {
+                fault: Some("unreachable".into()),
+                ..report("loki", SourceStatus::Failed, Some("127.0.0.1:3100: connection refused"))
+            },
         ],
         gaps: vec![],
     };
@@ -185,7 +188,7 @@ fn press(model: &mut Model, key: char) {
 }
 
 #[test]
-fn the_board_says_how_bad_what_and_which_source_fails() {
+fn board_shows_alerts_and_failed_sources() {
     for (width, height) in [(140, 40), (100, 30), (80, 24)] {
         let screen = draw(&board(), width, height);
         for part in [
@@ -193,10 +196,10 @@ fn the_board_says_how_bad_what_and_which_source_fails() {
             "● crit HighErrorRate",
             "◌ crit DiskFull",
             "4m12s",
-            "loki ○ refused",
+            "loki ○ unreachable",
             "d declare",
             "? keys",
-            "no incidents yet",
+            "No incidents yet",
         ] {
             assert!(screen.contains(part), "{width}x{height}: {part}\n{screen}");
         }
@@ -204,7 +207,7 @@ fn the_board_says_how_bad_what_and_which_source_fails() {
 }
 
 #[test]
-fn an_empty_board_does_not_claim_health_that_nobody_told() {
+fn empty_board_claims_no_health_without_answers() {
     let mut model = board();
     let reports = |status, error: Option<&str>| {
         vec![
@@ -214,24 +217,32 @@ fn an_empty_board_does_not_claim_health_that_nobody_told() {
                 status,
                 error: error.map(str::to_owned),
                 age_secs: None,
-            fault: None,
-            remedy: None,
+                fault: None,
+                remedy: None,
             },
-            SourceReport { name: "logs".into(), kind: "file".into(), status: SourceStatus::Ok, error: None, age_secs: None, fault: None, remedy: None },
+            SourceReport {
+                name: "logs".into(),
+                kind: "file".into(),
+                status: SourceStatus::Ok,
+                error: None,
+                age_secs: None,
+                fault: None,
+                remedy: None,
+            },
         ]
     };
     model.board.alerts.clear();
     model.board.set_alerts(vec![], reports(SourceStatus::Ok, None), at(1));
-    assert!(draw(&model, 100, 30).contains("nothing is firing"));
+    assert!(draw(&model, 100, 30).contains("No alerts are firing"));
     model.board.set_alerts(vec![], reports(SourceStatus::Failed, Some("refused: nobody listens")), at(2));
     let screen = draw(&model, 100, 30);
-    assert!(screen.contains("it is not known what fires") && screen.contains("refused: nobody listens"), "{screen}");
+    assert!(screen.contains("Alert status unknown") && screen.contains("refused: nobody listens"), "{screen}");
     model.board.set_alerts(vec![], reports(SourceStatus::Ok, None).split_off(1), at(3));
-    assert!(draw(&model, 100, 30).contains("asking the sources"));
+    assert!(draw(&model, 100, 30).contains("Querying the sources"));
 }
 
 #[test]
-fn a_selected_alert_tells_who_hides_it() {
+fn selected_alert_shows_its_silence() {
     let mut model = board();
     press(&mut model, 'G');
     let screen = draw(&model, 140, 40);
@@ -239,15 +250,15 @@ fn a_selected_alert_tells_who_hides_it() {
 }
 
 #[test]
-fn every_tab_draws_what_it_is_for() {
+fn every_tab_shows_its_content() {
     for (tab, parts) in [
         (Tab::Overview, ["SEV3", "checkout db_pool_in_use rose 4 → 20 (changed first) [E1]", "HighErrorRate (checkout)"]),
         (Tab::Timeline, ["Declared SEV3", "Decision: restarted db-1 [E1]", "2026-11-21"]),
         (Tab::Signals, ["Suspects 1", "db_pool_in_use rose 4 → 20", "[E1]"]),
         (Tab::Logs, ["Log patterns 2 · 1 new", "all lines", "pool exhausted after <*>"]),
-        (Tab::Assistant, ["the rules answer", "would send:", "Every statement"]),
-        (Tab::Actions, ["0 open of 0", "none yet", "A writes down"]),
-        (Tab::Report, ["making the report", "e writes it", "9 Report"]),
+        (Tab::Assistant, ["built-in rules", "Would send:", "Every claim"]),
+        (Tab::Actions, ["0 open of 0", "No action items yet", "Press T to give someone a task"]),
+        (Tab::Report, ["Preparing the report", "e to export", "9 Report"]),
     ] {
         for (width, height) in [(140, 40), (80, 24)] {
             let screen = draw(&room(tab), width, height);
@@ -259,14 +270,14 @@ fn every_tab_draws_what_it_is_for() {
 }
 
 #[test]
-fn suspects_stand_on_one_axis_with_alerts_and_the_selection_goes_on_into_the_evidence() {
+fn suspects_share_a_time_axis_with_alerts_and_lead_to_evidence() {
     let mut model = room(Tab::Signals);
     let screen = draw(&model, 140, 40);
-    let axis = screen.lines().find(|l| l.contains("normal until")).unwrap();
-    let shape = screen.lines().find(|l| l.contains("4 → 20 ") && l.contains('▁')).unwrap();
-    // Where the shape steps up the alert's mark stands, as the alert followed within a column.
-    let column = |line: &str, wanted: char| line.chars().collect::<Vec<_>>().iter().rposition(|c| *c == wanted);
-    let step = column(shape, '▁').unwrap() + 1;
+    let axis = screen.lines().find(|l| l.contains("┆ onset")).unwrap();
+    let sparkline = screen.lines().find(|l| l.contains("4 → 20 ") && l.contains('▁')).unwrap();
+    // The alert's mark is close to the step in the sparkline, because the alert fired soon after.
+    let column = |line: &str, symbol: char| line.chars().collect::<Vec<_>>().iter().rposition(|c| *c == symbol);
+    let step = column(sparkline, '▁').unwrap() + 1;
     let alert = column(axis.split("┐").next().unwrap(), '▲').unwrap();
     assert!(alert.abs_diff(step) <= 2, "{step} {alert}\n{screen}");
     press(&mut model, 'j');
@@ -277,14 +288,14 @@ fn suspects_stand_on_one_axis_with_alerts_and_the_selection_goes_on_into_the_evi
 }
 
 #[test]
-fn on_a_small_screen_the_findings_come_before_what_nobody_has_said_yet() {
+fn small_overview_shows_findings_before_the_impact() {
     let screen = draw(&room(Tab::Overview), 80, 24);
     let row = |text: &str| screen.lines().position(|l| l.contains(text)).unwrap_or_else(|| panic!("{text}\n{screen}"));
     assert!(row("firing") < row("db_pool_in_use rose") && row("db_pool_in_use rose") < row("Impact"), "{screen}");
 }
 
 #[test]
-fn patterns_come_before_lines_and_one_key_changes_to_them() {
+fn logs_tab_shows_patterns_first_and_switches_to_lines() {
     let mut model = room(Tab::Logs);
     let screen = draw(&model, 140, 40);
     let row = |text: &str| screen.lines().position(|l| l.contains(text)).unwrap();
@@ -292,29 +303,29 @@ fn patterns_come_before_lines_and_one_key_changes_to_them() {
     assert!(screen.contains("40 lines, none before") && screen.contains("[E3] from prom"), "{screen}");
     assert!(screen.contains("code 502 · region eu-1 30, us-1 10"), "{screen}");
     press(&mut model, 'v');
-    assert!(draw(&model, 140, 40).contains("waiting for the first line"));
+    assert!(draw(&model, 140, 40).contains("Waiting for the first log line"));
     press(&mut model, 'v');
     assert!(draw(&model, 140, 40).contains("Log patterns 2 · 1 new ─"));
-    // Where the source did not answer the last time, they are those of the time before.
+    // If the source failed in the latest investigation, the patterns are from the one before.
     let failed = SourceReport {
         name: "prom".into(),
         kind: "loki".into(),
         status: SourceStatus::Failed,
         error: Some("timeout".into()),
         age_secs: None,
-            fault: None,
-            remedy: None,
+        fault: None,
+        remedy: None,
     };
     let incident = model.room.as_mut().and_then(|r| r.incident.as_mut()).unwrap();
     incident.investigation.as_mut().unwrap().sources.push(failed);
-    assert!(!draw(&model, 140, 40).contains("prom failed"), "they came in the same investigation");
+    assert!(!draw(&model, 140, 40).contains("prom failed"), "the patterns are from the same investigation");
     let incident = model.room.as_mut().and_then(|r| r.incident.as_mut()).unwrap();
     incident.investigation.as_mut().unwrap().window.end = at(60);
-    assert!(draw(&model, 140, 40).contains("Log patterns 2 · 1 new · prom failed: as of "));
+    assert!(draw(&model, 140, 40).contains("Log patterns 2 · 1 new · prom failed, data as of "));
 }
 
 #[test]
-fn clocks_tasks_and_the_open_items_are_on_the_overview() {
+fn overview_shows_clocks_tasks_and_open_items() {
     let mut model = room(Tab::Overview);
     let task = |who: &str, after: i64| {
         let mut fact =
@@ -333,17 +344,17 @@ fn clocks_tasks_and_the_open_items_are_on_the_overview() {
         let screen = draw(&model, width, height);
         for part in [
             "update OVERDUE 15m00s",
-            "A0 ben back in 58m20s",
+            "A0 ben due in 58m20s",
             "A0 cleo LATE 8m20s",
             "☐ Impact and scope",
             "↯2 unsynced",
-            "store ○ away",
+            "store ○ unreachable",
             "☺ ben, cleo",
         ] {
             assert!(screen.contains(part), "{part}\n{screen}");
         }
     }
-    // On every tab, also at eighty columns: what is late.
+    // Every tab shows what is overdue, even with eighty columns.
     for tab in ['2', '3', '7', '1'] {
         press(&mut model, tab);
         (model.now, model.toast) = (at(4500), None);
@@ -355,7 +366,7 @@ fn clocks_tasks_and_the_open_items_are_on_the_overview() {
 }
 
 #[test]
-fn a_timeline_of_twenty_thousand_entries_shows_what_is_selected() {
+fn long_timeline_shows_the_selected_entry() {
     let mut model = room(Tab::Timeline);
     let note =
         |n: u32| Fact::Note { text: format!("note {n} {}", "long ".repeat((n % 40) as usize)), note_kind: NoteKind::Observation };
@@ -364,22 +375,22 @@ fn a_timeline_of_twenty_thousand_entries_shows_what_is_selected() {
     let theme = Theme::load("dark", &[], true).0;
     let mut cache = ViewCache::default();
     let mut terminal = Terminal::new(TestBackend::new(100, 30)).unwrap();
-    let mut see = |model: &Model| {
+    let mut screen = |model: &Model| {
         terminal.draw(|f| render(model, &theme, &mut cache, f)).unwrap();
         terminal.backend().to_string()
     };
-    assert!(see(&model).contains("note 19999 "), "the newest first");
+    assert!(screen(&model).contains("note 19999 "), "the newest entry is selected first");
     press(&mut model, 'g');
     press(&mut model, 'g');
-    let top = see(&model);
+    let top = screen(&model);
     assert!(top.contains("Declared SEV3") && top.contains("note 1 "), "{top}");
     for _ in 0..30 {
         press(&mut model, 'j');
     }
-    assert!(see(&model).contains("note 30 "));
+    assert!(screen(&model).contains("note 30 "));
     press(&mut model, 'G');
     press(&mut model, 'k');
-    let end = see(&model);
+    let end = screen(&model);
     assert!(end.contains("note 19998 ") && end.contains("note 19999 "), "{end}");
 }
 
@@ -394,7 +405,7 @@ fn help_lists_every_key_of_the_view() {
 }
 
 #[test]
-fn the_matrix_is_visible_while_a_severity_is_chosen() {
+fn declare_dialog_shows_the_severity_matrix() {
     let mut model = board();
     press(&mut model, 'd');
     let screen = draw(&model, 80, 24);
@@ -404,7 +415,7 @@ fn the_matrix_is_visible_while_a_severity_is_chosen() {
 }
 
 #[test]
-fn a_narrow_terminal_gets_all_of_a_hint_and_a_long_choice_scrolls() {
+fn wraps_hints_and_scrolls_long_lists_on_small_terminals() {
     let mut model = room(Tab::Overview);
     press(&mut model, 'U');
     update(&mut model, at(1), Msg::Pressed(Chord::plain(Code::Enter)));
@@ -423,13 +434,13 @@ fn a_narrow_terminal_gets_all_of_a_hint_and_a_long_choice_scrolls() {
 }
 
 #[test]
-fn too_small_still_says_what_matters() {
+fn too_small_terminal_still_shows_the_incident() {
     let screen = draw(&room(Tab::Overview), 40, 8);
     assert!(screen.contains("SEV3 INC-1 checkout is failing") && screen.contains("at least 60x16"), "{screen}");
 }
 
 #[test]
-fn outside_text_that_slipped_through_cannot_act() {
+fn hostile_text_cannot_control_the_terminal() {
     let mut model = board();
     let mut hostile = alert("A", "x", AlertState::Firing);
     hostile.annotations.insert("summary".into(), HOSTILE.into());
@@ -440,7 +451,7 @@ fn outside_text_that_slipped_through_cannot_act() {
 }
 
 #[test]
-fn meaning_survives_without_colour() {
+fn works_without_colours() {
     let theme = Theme::load("dark", &[], false).0;
     let mut terminal = Terminal::new(TestBackend::new(100, 30)).unwrap();
     terminal.draw(|f| render(&board(), &theme, &mut ViewCache::default(), f)).unwrap();
@@ -453,7 +464,7 @@ fn meaning_survives_without_colour() {
 proptest::proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig::with_cases(40))]
     #[test]
-    fn any_size_and_any_keys_draw_without_panic(width in 0_u16..200, height in 0_u16..80, tab in 0_usize..7, keys in "[a-zA-Z?:/ 1-9\\[\\]]{0,6}") {
+    fn draws_any_size_after_any_keys_without_panic(width in 0_u16..200, height in 0_u16..80, tab in 0_usize..7, keys in "[a-zA-Z?:/ 1-9\\[\\]]{0,6}") {
         let mut model = room(Tab::ALL[tab]);
         for key in keys.chars() {
             press(&mut model, key);
@@ -464,13 +475,13 @@ proptest::proptest! {
 }
 
 #[test]
-fn the_title_stays_in_view_however_many_sources_fail() {
+fn title_stays_visible_when_many_sources_fail() {
     let mut model = room(Tab::Overview);
     let title = model.room.as_ref().unwrap().incident.as_ref().unwrap().head.title.clone();
-    let one = model.board.sources[1].clone();
+    let failed = model.board.sources[1].clone();
     model.board.sources = (0..6)
         .map(|n| {
-            let mut source = one.clone();
+            let mut source = failed.clone();
             source.report.name = format!("a-source-{n}");
             source
         })
@@ -478,9 +489,11 @@ fn the_title_stays_in_view_however_many_sources_fail() {
     for width in [80, 100, 140] {
         let screen = draw(&model, width, 30);
         let top = screen.lines().next().unwrap();
-        let begin: String = title.chars().take(12).collect();
+        let beginning: String = title.chars().take(12).collect();
         assert!(
-            top.contains(&begin) && (top.contains("6 of 6 sources ○") || top.contains("6/6 ○")) && top.trim_end().ends_with('Z'),
+            top.contains(&beginning)
+                && (top.contains("6 of 6 sources ○") || top.contains("6/6 ○"))
+                && top.trim_end().ends_with('Z'),
             "{top}"
         );
     }
@@ -489,33 +502,36 @@ fn the_title_stays_in_view_however_many_sources_fail() {
 }
 
 #[test]
-fn all_of_the_help_can_be_read() {
+fn help_can_be_read_to_its_end() {
     let mut model = room(Tab::Logs);
     press(&mut model, '?');
-    assert!(draw(&model, 80, 24).contains("· ↓ goes on"));
+    assert!(draw(&model, 80, 24).contains("· j for more"));
     let tall = draw(&model, 84, 120);
-    assert!(!tall.contains("goes on"), "{tall}");
-    for whole in ["? not seen", "└", "┄ threshold", "nobody accepted; ? not supported", "or could not be written"] {
-        assert!(tall.contains(whole), "{whole}\n{tall}");
+    assert!(!tall.contains("for more"), "{tall}");
+    for part in [
+        "? data gap",
+        "└",
+        "┄ alert threshold",
+        "not accepted yet  ? claim not supported",
+        "not in the shared store yet, or not saved",
+    ] {
+        assert!(tall.contains(part), "{part}\n{tall}");
     }
 }
 
 #[test]
-fn what_is_being_gathered_is_not_called_missing() {
+fn running_investigation_is_not_shown_as_missing() {
     let mut model = room(Tab::Overview);
     let room = model.room.as_mut().unwrap();
     room.incident.as_mut().unwrap().investigation = None;
-    assert!(draw(&model, 140, 40).contains("nothing was investigated yet"));
+    assert!(draw(&model, 140, 40).contains("Not investigated yet"));
     model.room.as_mut().unwrap().investigating = Some("step 3 of 4".into());
     let screen = draw(&model, 140, 40);
-    assert!(
-        screen.contains("gathering evidence from every source …") && !screen.contains("nothing was investigated"),
-        "{screen}"
-    );
+    assert!(screen.contains("Gathering evidence from all sources …") && !screen.contains("Not investigated"), "{screen}");
 }
 
 #[test]
-fn who_reads_lines_goes_on_reading_them_when_patterns_come() {
+fn keeps_showing_lines_when_patterns_arrive() {
     let mut model = room(Tab::Logs);
     let (incident, bodies) = {
         let room = model.room.as_ref().unwrap();
@@ -535,3 +551,5 @@ fn who_reads_lines_goes_on_reading_them_when_patterns_come() {
         assert_eq!(screen.contains("v shows them"), is_read, "{screen}");
     }
 }
+
+mod snapshots;

@@ -22,7 +22,7 @@ fn main() {
         lab.prometheus, lab.alertmanager, lab.node_exporter, lab.shop
     );
     std::thread::sleep(seconds(after));
-    lab.fault(fault);
+    lab.inject_fault(fault);
     println!("Injected fault {fault}");
     std::thread::sleep(seconds(length));
 }

@@ -88,7 +88,11 @@ pub(super) fn key_typed(model: &mut Model, chord: Chord) -> Vec<Effect> {
             (DeclareField::Severity | DeclareField::Commander, _) => {}
         },
         Some(
-            Overlay::Help { .. } | Overlay::Text { .. } | Overlay::Evidence { .. } | Overlay::Checklist { .. } | Overlay::Confirm(_),
+            Overlay::Help { .. }
+            | Overlay::Text { .. }
+            | Overlay::Evidence { .. }
+            | Overlay::Checklist { .. }
+            | Overlay::Confirm(_),
         )
         | None => {}
     }

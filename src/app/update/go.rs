@@ -129,13 +129,13 @@ pub(super) fn open_room(model: &mut Model, id: IncidentId) -> Vec<Effect> {
         model.room = Some(Room::new(id));
     }
     model.screen = Screen::Room;
-    model.present.clear();
+    model.colleagues.clear();
     vec![Effect::ReadIncident(id), Effect::Enter(Some(id))]
 }
 
 fn leave(model: &mut Model) -> Vec<Effect> {
     model.screen = Screen::Board;
-    model.present.clear();
+    model.colleagues.clear();
     let mut effects = vec![Effect::ListIncidents, Effect::Enter(None)];
     if std::mem::take(&mut model.logs.is_live) {
         effects.push(Effect::StopLogs);

@@ -33,7 +33,15 @@ fn alert(name: &str, service: &str) -> Alert {
 }
 
 fn report(name: &str, status: SourceStatus) -> SourceReport {
-    SourceReport { name: name.into(), kind: "alertmanager".into(), status, error: None, age_secs: None, fault: None, remedy: None }
+    SourceReport {
+        name: name.into(),
+        kind: "alertmanager".into(),
+        status,
+        error: None,
+        age_secs: None,
+        fault: None,
+        remedy: None,
+    }
 }
 
 fn board(alerts: Vec<Alert>, status: SourceStatus) -> Msg {
@@ -72,38 +80,38 @@ fn room() -> Model {
     model
 }
 
-/// A command on the incident of the room, that happened now.
+/// The effect that runs a command on the incident of the room, without a time of its own.
 fn run(command: Command) -> Effect {
     Effect::Run { id: IncidentId(1), command: Box::new(command), at: None }
 }
 
-/// The command that the keys led to.
-fn commanded(effects: &[Effect]) -> &Command {
+/// The command in the only effect.
+fn only_command(effects: &[Effect]) -> &Command {
     let [Effect::Run { id: IncidentId(1), command, .. }] = effects else { panic!("{effects:?}") };
     command
 }
 
-/// The line that is being typed.
-fn line(model: &Model) -> &super::super::overlay::LineDialog {
+/// The open input line.
+fn input_line(model: &Model) -> &super::super::overlay::LineDialog {
     let Some(Overlay::Line(line)) = &model.overlay else { panic!("{:?}", model.overlay) };
     line
 }
 
 #[test]
-fn the_chart_is_asked_for_whatever_moves_the_selection() {
-    let asked = |effects: &[Effect]| -> Vec<String> {
-        let of = |e: &Effect| if let Effect::FetchSeries(alert) = e { Some(alert.fingerprint.clone()) } else { None };
-        effects.iter().filter_map(of).collect()
+fn fetches_the_chart_whenever_the_selection_moves() {
+    let fetched = |effects: &[Effect]| -> Vec<String> {
+        let fingerprint = |e: &Effect| if let Effect::FetchSeries(alert) = e { Some(alert.fingerprint.clone()) } else { None };
+        effects.iter().filter_map(fingerprint).collect()
     };
     let mut model = model();
-    assert_eq!(asked(&press(&mut model, "j")), ["B-x"]);
-    assert_eq!(asked(&press(&mut model, "/fails y")), ["C-y"], "by a filter");
+    assert_eq!(fetched(&press(&mut model, "j")), ["B-x"]);
+    assert_eq!(fetched(&press(&mut model, "/fails y")), ["C-y"], "a filter moves the selection");
     let mut model = room();
-    assert_eq!(asked(&press(&mut model, "q")).len(), 1, "back on the board");
+    assert_eq!(fetched(&press(&mut model, "q")).len(), 1, "so does returning to the board");
 }
 
 #[test]
-fn three_keys_declare_from_the_marked_alerts() {
+fn declares_from_the_marked_alerts() {
     let mut model = model();
     let effects = press(&mut model, "  d⏎");
     let [Effect::Declare { title, severity, alerts, is_commander, .. }] = effects.as_slice() else { panic!("{effects:?}") };
@@ -112,7 +120,7 @@ fn three_keys_declare_from_the_marked_alerts() {
 }
 
 #[test]
-fn the_selection_stays_on_its_alert_when_data_arrive() {
+fn keeps_the_selected_alert_when_data_arrives() {
     let mut model = model();
     press(&mut model, "G");
     assert_eq!(model.board.current().unwrap().name, "C");
@@ -121,7 +129,7 @@ fn the_selection_stays_on_its_alert_when_data_arrive() {
 }
 
 #[test]
-fn a_dead_source_keeps_its_alerts_and_its_age() {
+fn keeps_the_alerts_and_age_of_a_failed_source() {
     let mut model = model();
     update(&mut model, at(10), board(vec![], SourceStatus::Failed));
     assert_eq!(model.board.alerts.len(), 3);
@@ -131,12 +139,12 @@ fn a_dead_source_keeps_its_alerts_and_its_age() {
 }
 
 #[test]
-fn esc_goes_back_and_destroys_nothing() {
+fn esc_closes_dialogs_and_filters_but_not_the_room() {
     let mut model = room();
     press(&mut model, "nhello⎋");
     assert!(model.overlay.is_none());
     press(&mut model, "⎋⎋");
-    assert_eq!(model.screen, Screen::Room, "leaving the room is a key of its own");
+    assert_eq!(model.screen, Screen::Room, "Esc does not leave the room");
     press(&mut model, "q");
     assert_eq!(model.screen, Screen::Board);
     press(&mut model, "/=y⏎");
@@ -147,7 +155,7 @@ fn esc_goes_back_and_destroys_nothing() {
 }
 
 #[test]
-fn a_note_is_one_key_and_its_text() {
+fn writes_a_note_with_one_key() {
     let mut model = room();
     let effects = press(&mut model, "nit broke⏎");
     assert_eq!(effects, [run(Command::Note { text: "it broke".into(), kind: NoteKind::Observation })]);
@@ -163,13 +171,13 @@ fn widening_doubles_the_window() {
     let mut model = room();
     let before = model.room.as_ref().unwrap().incident.as_ref().unwrap().window(at(1)).length();
     assert_eq!(press(&mut model, "w"), [Effect::Investigate(IncidentId(1), Some(before * 2))]);
-    assert_eq!(press(&mut model, "w"), [], "one at a time");
+    assert_eq!(press(&mut model, "w"), [], "only one investigation runs at a time");
 }
 
 #[test]
-fn severity_asks_for_a_reason() {
+fn changing_the_severity_needs_a_reason() {
     let mut model = room();
-    // The list starts at SEV3, which it is.
+    // The list starts at SEV3, the current severity.
     assert_eq!(press(&mut model, "s↑⏎⏎"), []);
     press(&mut model, "⎋");
     let effects = press(&mut model, "s↑⏎all orders fail⏎");
@@ -177,7 +185,7 @@ fn severity_asks_for_a_reason() {
 }
 
 #[test]
-fn read_only_changes_nothing_and_says_so() {
+fn read_only_mode_changes_nothing_and_says_so() {
     let mut model = room();
     model.read_only = true;
     for key in ["n", "a", "s", "R", "i", "A", "e", "p"] {
@@ -188,16 +196,16 @@ fn read_only_changes_nothing_and_says_so() {
 }
 
 #[test]
-fn a_paste_never_submits() {
+fn pasting_never_submits() {
     let mut model = room();
     press(&mut model, "n");
     let effects = update(&mut model, at(1), Msg::Pasted("one\ntwo\n".into()));
     assert_eq!(effects, []);
-    assert_eq!(line(&model).edit.text(), "one two ");
+    assert_eq!(input_line(&model).edit.text(), "one two ");
 }
 
 #[test]
-fn answers_of_an_older_question_are_dropped() {
+fn drops_answers_to_an_older_question() {
     let mut model = room();
     press(&mut model, "5⏎");
     let request = model.requests;
@@ -212,26 +220,26 @@ fn answers_of_an_older_question_are_dropped() {
 }
 
 #[test]
-fn logs_are_followed_from_the_first_look_until_the_room_is_left() {
+fn follows_logs_from_the_first_visit_until_the_room_is_left() {
     let mut model = room();
     assert_eq!(press(&mut model, "4"), [Effect::FollowLogs]);
-    let line = crate::telemetry::LogLine::plain("of before".to_owned());
+    let line = crate::telemetry::LogLine::plain("an earlier line".to_owned());
     let batch = crate::telemetry::log::Batch { lines: vec![line], dropped: 0, is_backlog: true };
     update(&mut model, at(1), Msg::LogsArrived(batch));
-    assert_eq!(press(&mut model, "34"), [], "what comes meanwhile is not missed, and nothing is told twice");
+    assert_eq!(press(&mut model, "34"), [], "lines are followed on other tabs too, and following is not started twice");
     assert_eq!(model.logs.received(), 1);
     press(&mut model, "3");
     assert!(press(&mut model, "q").contains(&Effect::StopLogs));
-    assert!(!model.logs.is_live, "the next room begins anew");
+    assert!(!model.logs.is_live, "the next room starts without live logs");
 }
 
 #[test]
-fn resolving_names_what_is_open_and_asks_why_it_does_not_matter() {
+fn resolving_lists_open_items_and_needs_a_reason() {
     let mut model = room();
     press(&mut model, "R");
-    let dialog = line(&model);
+    let dialog = input_line(&model);
     assert!(dialog.hint.contains("mitigation-recorded") && dialog.title.contains("resolved"), "{dialog:?}");
-    assert_eq!(press(&mut model, "⏎"), [], "no reason, no resolution");
+    assert_eq!(press(&mut model, "⏎"), [], "resolving needs a reason");
     press(&mut model, "R");
     let effects = press(&mut model, "a drill⏎");
     let override_reason = Some("a drill".to_owned());
@@ -239,7 +247,7 @@ fn resolving_names_what_is_open_and_asks_why_it_does_not_matter() {
     assert_eq!(effects, [run(Command::Status { status, override_reason, reason: None })]);
 }
 
-/// A room whose incident went on with these facts.
+/// A room whose incident has these facts after its declaration.
 fn room_with(facts: Vec<Fact>) -> Model {
     let mut model = room();
     let all = entries(std::iter::once(declared_fact()).chain(facts).collect());
@@ -248,11 +256,11 @@ fn room_with(facts: Vec<Fact>) -> Model {
 }
 
 #[test]
-fn a_cancelled_incident_says_why() {
+fn cancelling_needs_a_reason() {
     use crate::incident::Status;
     let mut model = room();
     press(&mut model, "t8");
-    assert_eq!(press(&mut model, "⏎"), [], "no reason, nothing cancelled");
+    assert_eq!(press(&mut model, "⏎"), [], "cancelling needs a reason");
     press(&mut model, "⎋");
     press(&mut model, "t8");
     let effects = press(&mut model, "a probe was wrong⏎");
@@ -261,31 +269,31 @@ fn a_cancelled_incident_says_why() {
 }
 
 #[test]
-fn an_update_says_to_whom_and_when_the_next_one_comes() {
+fn records_the_audience_of_an_update_and_when_the_next_is_due() {
     use crate::incident::{Audience, NextUpdate};
     let mut model = room();
     press(&mut model, "U⏎");
     let effects = press(&mut model, "still failing; next 45m⏎");
-    let Command::RecordUpdate { audience, text, next } = commanded(&effects) else { panic!("{effects:?}") };
-    let wanted = NextUpdate::In(std::time::Duration::from_secs(2700));
-    assert_eq!((*audience, text.as_str(), *next), (Audience::ALL[0], "still failing", wanted));
+    let Command::RecordUpdate { audience, text, next } = only_command(&effects) else { panic!("{effects:?}") };
+    let expected = NextUpdate::In(std::time::Duration::from_secs(2700));
+    assert_eq!((*audience, text.as_str(), *next), (Audience::ALL[0], "still failing", expected));
     press(&mut model, "U⏎");
     let effects = press(&mut model, "all is well, next none⏎");
-    assert!(matches!(commanded(&effects), Command::RecordUpdate { next: NextUpdate::Never, .. }), "{effects:?}");
+    assert!(matches!(only_command(&effects), Command::RecordUpdate { next: NextUpdate::Never, .. }), "{effects:?}");
     press(&mut model, "U↓⏎");
     let effects = press(&mut model, "the next step is a restart⏎");
-    let Command::RecordUpdate { audience, text, next: NextUpdate::Scheduled } = commanded(&effects) else {
+    let Command::RecordUpdate { audience, text, next: NextUpdate::Scheduled } = only_command(&effects) else {
         panic!("{effects:?}")
     };
     assert_eq!((*audience, text.as_str()), (Audience::ALL[1], "the next step is a restart"));
 }
 
 #[test]
-fn a_time_still_to_come_is_no_yesterday() {
-    // It is 09:30 UTC.
+fn rejects_future_times() {
+    // The current time is 09:30 UTC.
     let mut model = room();
-    assert_eq!(press(&mut model, "N14:40 saw it⏎"), [], "a local time, or a mistake");
-    let dialog = line(&model);
+    assert_eq!(press(&mut model, "N14:40 saw it⏎"), [], "a time in the future is rejected");
+    let dialog = input_line(&model);
     assert!(dialog.edit.text() == "14:40 saw it" && dialog.hint.contains("09:30"), "{dialog:?}");
     press(&mut model, "⎋");
     let effects = press(&mut model, "Nyesterday 23:50 the last good backup⏎");
@@ -294,9 +302,9 @@ fn a_time_still_to_come_is_no_yesterday() {
 }
 
 #[test]
-fn a_page_is_shown_as_it_will_run_and_runs_only_when_confirmed() {
+fn shows_the_command_of_a_page_and_runs_it_only_when_confirmed() {
     let mut model = room();
-    assert_eq!(press(&mut model, "&ben⏎"), [], "to say what");
+    assert_eq!(press(&mut model, "&ben⏎"), [], "a page needs a text");
     press(&mut model, "⎋");
     let (id, name, text) = (IncidentId(1), "ben".to_owned(), "please join".to_owned());
     assert_eq!(press(&mut model, "&ben please join⏎"), [Effect::PreparePage { id, name: name.clone(), text: text.clone() }]);
@@ -308,14 +316,14 @@ fn a_page_is_shown_as_it_will_run_and_runs_only_when_confirmed() {
 }
 
 #[test]
-fn without_lines_of_that_minute_the_log_sources_are_asked() {
+fn reads_log_sources_when_there_is_no_evidence_of_the_minute() {
     let mut model = room_with(vec![Fact::Note { text: "restarted".into(), note_kind: NoteKind::Observation }]);
     model.has_logs = true;
     assert_eq!(press(&mut model, "2Gl"), [Effect::LogsAt(at(60))]);
 }
 
 #[test]
-fn impact_is_told_in_parts_and_what_is_known_is_there_to_mend() {
+fn prefills_the_impact_and_records_events() {
     use crate::incident::EventKind;
     let mut model = room_with(vec![Fact::ImpactChanged {
         services: Some(vec!["checkout".into(), "payment".into()]),
@@ -324,7 +332,7 @@ fn impact_is_told_in_parts_and_what_is_known_is_there_to_mend() {
         text: None,
     }]);
     press(&mut model, "I3");
-    assert_eq!(line(&model).edit.text(), "checkout, payment");
+    assert_eq!(input_line(&model).edit.text(), "checkout, payment");
     let effects = press(&mut model, ", cart⏎");
     let services = Some(vec!["checkout".to_owned(), "payment".to_owned(), "cart".to_owned()]);
     assert_eq!(effects, [run(Command::Impact { started: None, services, users: None, region: None, text: None })]);
@@ -335,7 +343,7 @@ fn impact_is_told_in_parts_and_what_is_known_is_there_to_mend() {
 }
 
 #[test]
-fn a_file_is_attached_with_its_words() {
+fn attaches_a_file_with_a_note() {
     let mut model = room();
     let attach = |path: &str, note: Option<&str>| [run(Command::Attach { file: path.into(), note: note.map(str::to_owned) })];
     assert_eq!(press(&mut model, "@~/top.txt load at 09:30⏎"), attach("~/top.txt", Some("load at 09:30")));
@@ -344,7 +352,7 @@ fn a_file_is_attached_with_its_words() {
 }
 
 #[test]
-fn an_action_that_takes_longer_gets_another_check_back() {
+fn schedules_the_next_check_of_an_action() {
     use crate::incident::{ActionId, ActionKind, ActionScope};
     let mut added = Fact::action("Check the replica", ActionKind::Mitigate, ActionScope::Incident);
     if let Fact::ActionAdded { id, .. } = &mut added {
@@ -352,7 +360,7 @@ fn an_action_that_takes_longer_gets_another_check_back() {
     }
     let mut model = room_with(vec![added]);
     press(&mut model, "7x");
-    assert_eq!(press(&mut model, "again soon⏎"), [], "no minutes, nothing written");
+    assert_eq!(press(&mut model, "again soon⏎"), [], "the next check needs a number of minutes");
     press(&mut model, "⎋x");
     let effects = press(&mut model, "again 10 the disk is slow⏎");
     let result = "the disk is slow".to_owned();
@@ -360,54 +368,54 @@ fn an_action_that_takes_longer_gets_another_check_back() {
 }
 
 #[test]
-fn a_refused_line_comes_back_with_its_words() {
+fn reopens_a_refused_line_with_its_text() {
     let mut model = room();
     let [effect] = press(&mut model, "nwe raised the pool⏎").try_into().unwrap();
     update(&mut model, at(2), Msg::Refused(Box::new(effect), Failure::new("INC-1 is closed").advise("Reopen it.")));
-    assert_eq!((line(&model).edit.text(), model.unsaved), ("we raised the pool", 0));
+    assert_eq!((input_line(&model).edit.text(), model.unsaved), ("we raised the pool", 0));
     assert!(model.toast.as_ref().unwrap().text.contains("is closed"));
-    // Another thing is being typed by then: it is not taken away, and the refused one waits.
+    // If another line is being typed by then, it stays open and the refused line waits.
     let [effect] = press(&mut model, "⏎").try_into().unwrap();
     press(&mut model, "Dgo back");
     update(&mut model, at(3), Msg::Refused(Box::new(effect), Failure::new("INC-1 is closed").advise("Reopen it.")));
-    assert_eq!(line(&model).edit.text(), "go back");
+    assert_eq!(input_line(&model).edit.text(), "go back");
     press(&mut model, "⎋");
     update(&mut model, at(4), Msg::Pressed(Chord::ctrl('r')));
-    assert_eq!(line(&model).edit.text(), "we raised the pool");
+    assert_eq!(input_line(&model).edit.text(), "we raised the pool");
     assert!(model.refused.is_none());
 }
 
 #[test]
-fn a_task_is_one_line_and_a_mistake_costs_no_retyping() {
+fn creates_a_task_from_one_line_and_keeps_an_invalid_line() {
     let mut model = room();
     let effects = press(&mut model, "Tben 5m check the replica⏎");
     let text = "check the replica".to_owned();
     assert_eq!(effects, [run(Command::Task { name: "ben".into(), minutes: 5, text })]);
     assert_eq!(press(&mut model, "Tben soon check it⏎"), []);
-    assert_eq!(line(&model).edit.text(), "ben soon check it");
+    assert_eq!(input_line(&model).edit.text(), "ben soon check it");
 }
 
 #[test]
-fn exit_criteria_and_moments_are_typed_as_people_say_them() {
+fn parses_exit_criteria_and_milestone_times() {
     let mut model = room();
     let effects = press(&mut model, "Xerror_rate < 0.01 for 30m⏎");
-    let Command::SetExit { criteria } = commanded(&effects) else { panic!("{effects:?}") };
+    let Command::SetExit { criteria } = only_command(&effects) else { panic!("{effects:?}") };
     assert_eq!((criteria.threshold, criteria.for_secs), (0.01, 1800));
     let effects = press(&mut model, "M⏎09:27 the first mail⏎");
-    let Command::Time { moment, time, reason, exception: None } = commanded(&effects) else { panic!("{effects:?}") };
+    let Command::Time { moment, time, reason, exception: None } = only_command(&effects) else { panic!("{effects:?}") };
     assert_eq!((*moment, time.clone(), reason.as_str()), (Milestone::ImpactStarted, "09:27".parse().unwrap(), "the first mail"));
 }
 
 #[test]
-fn the_checklist_ticks_only_what_people_can_see() {
+fn ticks_only_the_gate_items_that_people_check() {
     let mut model = room();
     press(&mut model, "K");
     let all = gates(model.room.as_ref().unwrap().incident.as_ref().unwrap(), model.now, model.monitor);
-    let place = |item: &str| all.iter().position(|g| g.item == item).unwrap();
-    model.overlay = Some(Overlay::Checklist { selected: place("commander") });
+    let index_of = |item: &str| all.iter().position(|g| g.item == item).unwrap();
+    model.overlay = Some(Overlay::Checklist { selected: index_of("commander") });
     assert_eq!(press(&mut model, "⏎"), []);
     assert!(model.toast.as_ref().unwrap().text.contains("checks this itself"));
-    model.overlay = Some(Overlay::Checklist { selected: place("rollback-plan") });
+    model.overlay = Some(Overlay::Checklist { selected: index_of("rollback-plan") });
     press(&mut model, "⏎");
     let effects = press(&mut model, "image 1.41 is kept⏎");
     let text = "image 1.41 is kept".to_owned();
@@ -415,13 +423,13 @@ fn the_checklist_ticks_only_what_people_can_see() {
 }
 
 #[test]
-fn what_the_disk_refused_is_kept_and_tried_again() {
+fn keeps_and_retries_a_failed_write() {
     let mut model = room();
     let [effect] = press(&mut model, "nwe raised the pool⏎").try_into().unwrap();
     assert_eq!(model.unsaved, 1);
     update(&mut model, at(2), Msg::NotWritten(Box::new(effect.clone()), Failure::new("the disk is full")));
     assert_eq!((model.unsaved, model.not_written.len()), (0, 1));
-    // Quitting would lose it: it asks.
+    // Quitting would lose the entry, so the program asks first.
     press(&mut model, "q");
     press(&mut model, "q");
     assert!(matches!(&model.overlay, Some(Overlay::Confirm(dialog)) if !dialog.yes), "{:?}", model.overlay);
@@ -431,7 +439,7 @@ fn what_the_disk_refused_is_kept_and_tried_again() {
 }
 
 #[test]
-fn an_entry_leads_to_the_graph_and_the_log_of_its_minute() {
+fn opens_the_graph_and_the_logs_of_an_entry() {
     let record = |n: u32, kind, from: i64, to: i64| Fact::EvidenceAttached {
         evidence: crate::incident::EvidenceRecord {
             id: EvidenceId(n),
@@ -463,7 +471,7 @@ fn an_entry_leads_to_the_graph_and_the_log_of_its_minute() {
     assert_eq!(
         model.overlay,
         Some(Overlay::Evidence { id: EvidenceId(1), scroll: usize::MAX, at: Some(at(300)) }),
-        "what it cites"
+        "the evidence that the entry cites"
     );
     press(&mut model, "⎋");
     press(&mut model, "k");
@@ -471,7 +479,7 @@ fn an_entry_leads_to_the_graph_and_the_log_of_its_minute() {
     assert_eq!(
         model.overlay,
         Some(Overlay::Evidence { id: EvidenceId(2), scroll: usize::MAX, at: Some(at(240)) }),
-        "what covers it"
+        "the evidence that covers the time of the entry"
     );
     press(&mut model, "⎋");
     press(&mut model, "l");
@@ -479,21 +487,21 @@ fn an_entry_leads_to_the_graph_and_the_log_of_its_minute() {
 }
 
 #[test]
-fn hypotheses_and_decisions_are_judged_from_the_timeline() {
+fn judges_hypotheses_and_decisions_in_the_timeline() {
     let note = |kind| Fact::Note { text: "x".into(), note_kind: kind };
     let mut model = room_with(vec![note(NoteKind::Hypothesis), note(NoteKind::Decision)]);
     press(&mut model, "2G");
     assert_eq!(press(&mut model, "+"), []);
     assert!(model.toast.as_ref().unwrap().text.contains("not a hypothesis"));
     let effects = press(&mut model, "ohides the leak⏎");
-    assert!(matches!(commanded(&effects), Command::Objection { entry: 3, by: None, .. }), "{effects:?}");
+    assert!(matches!(only_command(&effects), Command::Objection { entry: 3, by: None, .. }), "{effects:?}");
     press(&mut model, "k");
     let effects = press(&mut model, "+the pool was full [E1]⏎");
-    assert!(matches!(commanded(&effects), Command::Hypothesis { entry: 2, verdict: Verdict::Supported, .. }), "{effects:?}");
+    assert!(matches!(only_command(&effects), Command::Hypothesis { entry: 2, verdict: Verdict::Supported, .. }), "{effects:?}");
 }
 
 #[test]
-fn the_store_going_and_coming_is_said_once() {
+fn announces_a_store_outage_and_its_end_once() {
     let mut model = room();
     let changed = |away: Option<&str>, unsynced| {
         Msg::StoreChanged(StoreState { unsynced, unreachable: away.map(str::to_owned), ..StoreState::default() })
@@ -510,7 +518,7 @@ fn the_store_going_and_coming_is_said_once() {
 }
 
 #[test]
-fn the_room_follows_its_incident_when_it_gets_its_number() {
+fn room_follows_its_incident_to_the_final_number() {
     let mut model = room();
     model.room = Some(Room::new(IncidentId::local(1)));
     let head = room().room.unwrap().incident.unwrap().head;
@@ -521,7 +529,7 @@ fn the_room_follows_its_incident_when_it_gets_its_number() {
 }
 
 #[test]
-fn a_colleagues_entry_is_read() {
+fn reads_an_incident_that_a_colleague_changed() {
     let mut model = room();
     let mut head: Summary = model.room.as_ref().unwrap().incident.as_ref().unwrap().head.clone();
     head.last_seq += 1;
@@ -529,7 +537,7 @@ fn a_colleagues_entry_is_read() {
 }
 
 #[test]
-fn the_palette_runs_what_it_finds() {
+fn palette_runs_the_matching_action() {
     let mut model = room();
     press(&mut model, ":timeline⏎");
     assert_eq!(model.room.as_ref().unwrap().tab, Tab::Timeline);
@@ -537,7 +545,7 @@ fn the_palette_runs_what_it_finds() {
 
 proptest::proptest! {
     #[test]
-    fn any_keys_keep_the_machine_whole(keys in proptest::collection::vec("[a-zA-Z0-9?:/ \\[\\]⏎⎋⇥↓]", 0..60), start_in_room in proptest::bool::ANY) {
+    fn any_keys_keep_the_model_valid(keys in proptest::collection::vec("[a-zA-Z0-9?:/ \\[\\]⏎⎋⇥↓]", 0..60), start_in_room in proptest::bool::ANY) {
         let mut model = if start_in_room { room() } else { model() };
         for key in keys {
             press(&mut model, &key);
@@ -547,8 +555,8 @@ proptest::proptest! {
     }
 }
 
-/// A room with a suspect, a pattern and two findings, over evidence E1 (a metric) and E2 (patterns).
-fn investigated() -> Model {
+/// A room with a suspect, two patterns and three findings, based on evidence E1 (a metric) and E2 (patterns).
+fn investigated_room() -> Model {
     use crate::analysis::{Change, Pattern};
     use crate::evidence::Body;
     use crate::incident::{CitedFinding, CitedSuspect, EvidenceRecord, FindingKind};
@@ -631,8 +639,8 @@ fn investigated() -> Model {
 }
 
 #[test]
-fn a_finding_leads_to_its_graph_and_to_its_pattern() {
-    let mut model = investigated();
+fn opens_the_graph_or_pattern_of_a_finding() {
+    let mut model = investigated_room();
     press(&mut model, "d");
     press(&mut model, "⏎");
     let room = model.room.as_ref().unwrap();
@@ -647,73 +655,76 @@ fn a_finding_leads_to_its_graph_and_to_its_pattern() {
 }
 
 #[test]
-fn a_series_a_pattern_and_a_line_are_marked_with_their_evidence() {
-    let mut model = investigated();
+fn marks_series_patterns_and_lines_with_their_evidence() {
+    let mut model = investigated_room();
     press(&mut model, "3");
     let effects = press(&mut model, "m");
     let [Effect::Run { at: when, .. }] = effects.as_slice() else { panic!("{effects:?}") };
-    let Command::Note { text, .. } = commanded(&effects) else { panic!("{effects:?}") };
+    let Command::Note { text, .. } = only_command(&effects) else { panic!("{effects:?}") };
     assert_eq!((text.as_str(), *when), ("marked: checkout: pool rose 4 → 20 [E1]", Some(at(-300))));
     press(&mut model, "4↓");
     let effects = press(&mut model, "m");
-    let Command::Note { text, .. } = commanded(&effects) else { panic!("{effects:?}") };
+    let Command::Note { text, .. } = only_command(&effects) else { panic!("{effects:?}") };
     assert_eq!(text, "log pattern, 7 lines in checkout: pool exhausted after <*> [E2]");
     press(&mut model, "v");
     let line = crate::telemetry::LogLine::plain("pool exhausted after 7 ms");
     update(&mut model, at(1), Msg::LogsArrived(crate::telemetry::log::Batch { lines: vec![line], ..Default::default() }));
     let effects = press(&mut model, "m");
-    let Command::KeepLine { line } = commanded(&effects) else { panic!("{effects:?}") };
+    let Command::KeepLine { line } = only_command(&effects) else { panic!("{effects:?}") };
     assert_eq!(line.message, "pool exhausted after 7 ms");
 }
 
 #[test]
-fn the_proposed_severity_is_offered_with_its_reason() {
-    let mut model = investigated();
+fn offers_the_proposed_severity_with_its_reason() {
+    let mut model = investigated_room();
     press(&mut model, "s");
     let Some(Overlay::List(list)) = &model.overlay else { panic!("{:?}", model.overlay) };
     let row = &list.rows[list.selected];
     assert_eq!((row.label.as_str(), row.detail.is_empty()), ("SEV4 (proposed)", false));
     press(&mut model, "⏎");
-    assert_eq!((line(&model).title.as_str(), line(&model).edit.text()), ("Reason for SEV4", "1 alert, none critical [E2]"));
+    assert_eq!(
+        (input_line(&model).title.as_str(), input_line(&model).edit.text()),
+        ("Reason for SEV4", "1 alert, none critical [E2]")
+    );
     let effects = press(&mut model, "⏎");
-    assert!(matches!(commanded(&effects), Command::Severity { severity: Severity::Sev4, .. }), "{effects:?}");
-    // Of another the reason is one's own.
+    assert!(matches!(only_command(&effects), Command::Severity { severity: Severity::Sev4, .. }), "{effects:?}");
+    // For another severity the reason starts empty.
     press(&mut model, "s↑⏎");
-    assert_eq!((line(&model).title.as_str(), line(&model).edit.text()), ("Reason for SEV3", ""));
+    assert_eq!((input_line(&model).title.as_str(), input_line(&model).edit.text()), ("Reason for SEV3", ""));
 }
 
 #[test]
-fn a_search_in_the_logs_goes_there_and_a_filter_leaves_out_and_both_are_recalled() {
+fn searches_and_filters_logs_and_recalls_both() {
     let mut model = room();
     press(&mut model, "4");
     let lines = ["start", "pool full", "retry", "pool full again", "end"].map(crate::telemetry::LogLine::plain).to_vec();
     update(&mut model, at(1), Msg::LogsArrived(crate::telemetry::log::Batch { lines, ..Default::default() }));
     press(&mut model, "/pool⏎");
     let current = |m: &Model| m.logs.current().unwrap().message.clone();
-    assert_eq!((current(&model).as_str(), model.logs.window(9).len()), ("pool full again", 5), "the others stay");
-    // While a search stands n goes on in it; a note is written again when it has ended.
+    assert_eq!((current(&model).as_str(), model.logs.window(9).len()), ("pool full again", 5), "the other lines stay");
+    // During a search `n` goes to the next match; after it `n` writes a note again.
     press(&mut model, "N");
     assert_eq!(current(&model), "pool full");
     press(&mut model, "n");
     assert_eq!(current(&model), "pool full again");
     press(&mut model, "⎋n");
-    assert!(line(&model).title.contains("ote"), "{:?}", model.overlay);
+    assert!(input_line(&model).title.contains("ote"), "{:?}", model.overlay);
     press(&mut model, "⎋&retry⏎");
     assert_eq!((model.logs.search.as_str(), model.logs.window(9).len()), ("", 1));
     press(&mut model, "⎋");
     assert_eq!(model.logs.window(9).len(), 5);
-    // The arrow brings back what was typed, each kind its own.
+    // The Up key recalls what was typed, separately for searches and filters.
     for (key, text) in [('/', "pool"), ('&', "retry")] {
         press(&mut model, &key.to_string());
         update(&mut model, at(1), Msg::Pressed(Chord::plain(Code::Up)));
-        assert_eq!(line(&model).edit.text(), text);
+        assert_eq!(input_line(&model).edit.text(), text);
         press(&mut model, "⎋");
     }
 }
 
 #[test]
-fn among_patterns_a_search_goes_to_the_pattern() {
-    let mut model = investigated();
+fn search_selects_the_matching_pattern() {
+    let mut model = investigated_room();
     press(&mut model, "4/exhausted⏎");
     let row = |m: &Model| m.room.as_ref().unwrap().pattern;
     assert_eq!((row(&model), model.room.as_ref().unwrap().shows_patterns()), (1, true));
@@ -721,5 +732,5 @@ fn among_patterns_a_search_goes_to_the_pattern() {
     assert_eq!(row(&model), 1);
     assert!(model.toast.as_ref().is_some_and(|t| t.text.contains("o further pattern")), "{:?}", model.toast);
     press(&mut model, "/first⏎");
-    assert_eq!((row(&model), model.logs.search.as_str()), (0, "first"), "another search begins anew");
+    assert_eq!((row(&model), model.logs.search.as_str()), (0, "first"), "a new search replaces the previous one");
 }

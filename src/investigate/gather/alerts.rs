@@ -55,12 +55,7 @@ pub(super) fn collect(set: &SourceSet, request: &Request, board: AlertBoard) -> 
             n => format!("{}: {}", words::count(n, "alert"), names(&own)),
         };
         let gaps = board.gaps.iter().filter(|g| g.starts_with(source.name())).cloned().collect();
-        let draft = Draft {
-            gaps,
-            window: request.window,
-            taken_at,
-            ..evidence(source.name(), alerts.query(), summary, own)
-        };
+        let draft = Draft { gaps, window: request.window, taken_at, ..evidence(source.name(), alerts.query(), summary, own) };
         let key = format!("alerts/{}", source.name());
         if out.signals.alerts_key.is_empty() {
             out.signals.alerts_key.clone_from(&key);
@@ -98,9 +93,8 @@ fn relevant(request: &Request, board: &AlertBoard) -> Vec<Alert> {
 
 /// Linked alerts that no source lists any more have ended; what was known when they were linked still counts.
 fn ended(request: &Request, board: &AlertBoard, relevant: &[Alert]) -> Vec<Alert> {
-    let is_gone = |l: &&LinkedAlert| {
-        l.verified && board.any_source_answered() && !relevant.iter().any(|a| a.fingerprint == l.fingerprint)
-    };
+    let is_gone =
+        |l: &&LinkedAlert| l.verified && board.any_source_answered() && !relevant.iter().any(|a| a.fingerprint == l.fingerprint);
     request.linked.iter().filter(is_gone).map(ended_alert).collect()
 }
 
@@ -217,7 +211,7 @@ mod tests {
 
     #[test]
     fn linked_alerts_that_no_source_lists_have_ended_only_if_a_source_answered() {
-        let linked = LinkedAlert { verified: true, ..LinkedAlert::unverified("gone") };
+        let linked = LinkedAlert { verified: true, name: "gone".into(), ..LinkedAlert::unverified("gone") };
         let answered = AlertBoard { sources: vec![super::super::super::set::ok("am", "alertmanager")], ..AlertBoard::default() };
         let set = SourceSet::default();
         let found = collect(&set, &request(vec![linked.clone()]), answered);
@@ -229,7 +223,10 @@ mod tests {
 
     #[test]
     fn an_alert_linked_by_its_fingerprint_is_verified_when_a_source_lists_it() {
-        let board = AlertBoard { alerts: vec![alert("A", AlertState::Firing, 500), alert("B", AlertState::Firing, 500)], ..AlertBoard::default() };
+        let board = AlertBoard {
+            alerts: vec![alert("A", AlertState::Firing, 500), alert("B", AlertState::Firing, 500)],
+            ..AlertBoard::default()
+        };
         let found = collect(&SourceSet::default(), &request(vec![LinkedAlert::unverified("A")]), board);
         assert_eq!(found.verified.iter().map(|l| l.name.as_str()).collect::<Vec<_>>(), ["A"]);
         assert_eq!(found.signals.alerts.len(), 1, "the other alert is not part of the incident");

@@ -99,8 +99,13 @@ mod tests {
     fn a_recorded_change_belongs_to_the_known_service_that_it_names() {
         let span = Window::new(change(0, "").at, change(600, "").at);
         let recorded_changes = vec![change(60, "rolled back shop to 1.41"), change(90, "flag for nobody"), change(900, "later")];
-        let request =
-            Request { window: span, linked: vec![], matrix: Default::default(), slo: Default::default(), recorded: recorded_changes };
+        let request = Request {
+            window: span,
+            linked: vec![],
+            matrix: Default::default(),
+            slo: Default::default(),
+            recorded: recorded_changes,
+        };
         let mut known = Gathered::default();
         known.signals.calls.entry("web".into()).or_default().insert("shop".into());
         let found = recorded(&request, span, &known);

@@ -139,7 +139,6 @@ mod tests {
         }
     }
 
-
     #[tokio::test]
     async fn earlier_levels_lower_the_confidence_in_what_is_usual_at_that_hour() {
         let window = Window::new(at(0), at(1200));
@@ -172,7 +171,10 @@ mod tests {
         assert_eq!((out.drafts.len(), draft.window.end), (1, at(1200) - Duration::from_hours(24)));
         let found = crate::analysis::findings::findings(&out.signals);
         let finding = found.iter().find(|f| f.kind == crate::incident::FindingKind::Metric).unwrap();
-        assert!(finding.text.contains("at the same time of day it was 4.5 s a day earlier: usual at this time of day"), "{finding:?}");
+        assert!(
+            finding.text.contains("at the same time of day it was 4.5 s a day earlier: usual at this time of day"),
+            "{finding:?}"
+        );
         assert!(finding.against == [key.clone()] && finding.confidence < 0.5, "{finding:?}");
     }
 }

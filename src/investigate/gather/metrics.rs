@@ -315,8 +315,8 @@ fn summarise(question: &Question, m: &Movement, s: &Series, unit: &str, total: u
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use super::super::alerts::ended_alert;
+    use super::*;
     use crate::incident::LinkedAlert;
     use crate::telemetry::Sample;
 

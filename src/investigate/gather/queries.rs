@@ -124,7 +124,6 @@ pub fn infrastructure() -> Vec<MetricQuery> {
     ]
 }
 
-
 /// Queries over the metrics that exist. `sets` are the label sets of the services' series, `label` is the label that names the service,
 /// `services` the services to query, `rate` the range of a rate such as `1m`. At most `most` levels, the most informative first; the
 /// second value is how many were left out.

@@ -408,7 +408,6 @@ mod tests {
         }
     }
 
-
     fn request() -> Request {
         let window = Window::new(at(0), at(1200));
         Request { window, linked: vec![], matrix: Default::default(), slo: Default::default(), recorded: vec![] }

@@ -10,7 +10,7 @@ use crate::app::action::Action;
 use crate::app::board::Filter;
 use crate::app::model::Model;
 use crate::app::room::Room;
-use crate::evidence::render::bars;
+use crate::evidence::render::bar_chart;
 use crate::incident::EvidenceRecord;
 use crate::telemetry::words::count;
 use crate::telemetry::{LogLine, Timestamp};
@@ -76,7 +76,7 @@ fn patterns(model: &Model, room: &Room, theme: &Theme, cache: &mut ViewCache, fr
         let mut line = Line::from(vec![
             Span::styled(format!(" {:<5}", p.change.word()), theme.style(meaning_of(p.change))),
             Span::raw(format!("{:>7} ", p.count.max(if p.change == Change::Gone { p.baseline_count } else { 0 }))),
-            Span::styled(text::pad(&bars(&p.rate, 0, width), width), theme.style(Meaning::Chart)),
+            Span::styled(text::pad(&bar_chart(&p.rate, 0, width), width), theme.style(Meaning::Chart)),
             Span::styled(format!(" {:<5} ", p.level.map_or("", |l| l.word())), theme.style(Meaning::of_level(p.level))),
             Span::styled(services, theme.style(Meaning::Muted)),
         ]);
@@ -94,7 +94,7 @@ fn highlighted(text: &str, filters: &[Filter], meaning: Meaning, theme: &Theme) 
     let (plain, hit) = (theme.style(meaning), theme.style(Meaning::Hit));
     let mut spans = Vec::new();
     let mut at = 0;
-    let mut ranges: Vec<std::ops::Range<usize>> = filters.iter().flat_map(|f| f.spans(text)).collect();
+    let mut ranges: Vec<std::ops::Range<usize>> = filters.iter().flat_map(|f| f.match_ranges(text)).collect();
     ranges.sort_by_key(|r| r.start);
     for range in ranges {
         let range = range.start.max(at)..range.end;
@@ -149,7 +149,7 @@ fn histogram(
     for (row, (word, counts, meaning)) in rows.into_iter().enumerate() {
         let line = Line::from(vec![
             label(word),
-            Span::styled(text::pad(&bars(counts, if row == 0 { top } else { 0 }, width), width), theme.style(meaning)),
+            Span::styled(text::pad(&bar_chart(counts, if row == 0 { top } else { 0 }, width), width), theme.style(meaning)),
             Span::styled(total(counts), theme.style(Meaning::Muted)),
         ]);
         put(frame.buffer_mut(), area, row, &line, None);

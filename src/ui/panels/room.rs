@@ -53,10 +53,10 @@ fn tab_bar(model: &Model, room: &Room, theme: &Theme, frame: &mut Frame<'_>, are
         spans.push(Span::styled(format!("  filter: {}", room.filter), theme.style(Meaning::Accent)));
     }
     put(frame.buffer_mut(), area, 0, &Line::from(spans), None);
-    if !model.present.is_empty() {
+    if !model.colleagues.is_empty() {
         // The colleagues cover whatever is at the right end.
         let max_width = usize::from(area.width / 3);
-        let words = text::fit(&format!(" ☺ {} ", model.present.join(", ")), max_width);
+        let words = text::fit(&format!(" ☺ {} ", model.colleagues.join(", ")), max_width);
         let width = u16::try_from(text::width(&words)).unwrap_or(0).min(area.width);
         let place = Rect { x: area.right() - width, width, ..area };
         put(frame.buffer_mut(), place, 0, &Line::from(Span::styled(words, theme.style(Meaning::Accent))), None);

@@ -6,7 +6,7 @@ use ratatui::text::{Line, Span};
 
 use crate::app::action::Action;
 use crate::app::model::Model;
-use crate::app::room::{Room, EntryFilter};
+use crate::app::room::{EntryFilter, Room};
 use crate::incident::{ActorKind, Entry, Fact, Incident, NoteKind};
 use crate::ui::theme::{Meaning, Theme};
 use crate::ui::widgets::{cited, frame as bordered, put};

@@ -4,6 +4,7 @@
 //! changed files.
 
 use super::*;
+use crate::incident::IncidentId;
 
 /// Draws a model and returns its text, then the styled runs of each row in the dark theme and without colour.
 fn frame(model: &Model, width: u16, height: u16) -> String {
