@@ -5,6 +5,7 @@
 
 mod effects;
 mod input;
+mod keyboard;
 pub mod log;
 mod poll;
 mod presence;
@@ -15,8 +16,6 @@ mod watch;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossterm::event::EventStream;
-use futures_util::StreamExt;
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
 use tokio::sync::mpsc;
@@ -29,6 +28,7 @@ use crate::investigate::clock::now;
 use crate::telemetry::Failure;
 use crate::ui::{ViewCache, render};
 use effects::Runner;
+use keyboard::Keyboard;
 use user_files::UserFiles;
 
 /// The shortest time between frames that are not caused by a key.
@@ -123,7 +123,7 @@ async fn drive(
     let mut runner = Runner::new(desk, messages.clone());
     runner.start(config.ui.refresh, config.ui.read_only);
     let mut signals = input::Signals::new()?;
-    let mut events = EventStream::new();
+    let mut events = Keyboard::new();
     let mut ticks = tokio::time::interval(Duration::from_secs(1));
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     let mut drawn = Instant::now();
@@ -138,14 +138,14 @@ async fn drive(
                 input::Signal::Continue => effects.push(Effect::Redraw),
             },
             event = events.next() => match event {
-                Some(Ok(event)) => {
+                Some(event) => {
                     if let Some(msg) = input::translate(event) {
                         effects = update(&mut model, now(), msg);
                         urgent = true;
                     }
                 }
                 // The terminal is gone. Everything acknowledged is already in the journal.
-                Some(Err(_)) | None => return Ok(Ending::Quit),
+                None => return Ok(Ending::Quit),
             },
             Some(msg) = inbox.recv() => {
                 effects = update(&mut model, now(), msg);
@@ -174,7 +174,7 @@ async fn drive(
                 Effect::Suspend => {
                     drop(events);
                     guard.suspend();
-                    events = EventStream::new();
+                    events = Keyboard::new();
                     terminal = cleared_terminal()?;
                     urgent = true;
                 }

@@ -177,13 +177,13 @@ fn demo_works_from_alert_to_report() {
     s.keys("m2");
     s.wait_for("log line: ");
     s.keys("5\r");
-    s.wait_for("New log patterns");
+    s.wait_for("Saturation and expiry");
     s.wait_for("claims:");
     s.keys("A");
     s.wait_for("Purpose of the action item");
     s.esc();
     s.keys("7A\r");
-    s.wait_for("Action item to prevent");
+    s.wait_for("Action item (prevent)");
     s.keys("Alert on pool use\r");
     s.wait_for("1 open of 1");
     s.keys("9");
@@ -283,6 +283,34 @@ fn restores_raw_mode_when_the_shell_changed_it() {
         std::thread::sleep(Duration::from_millis(30));
     }
     s.keys("q");
+    assert_eq!(s.wait_for_exit(), 0);
+}
+
+#[test]
+fn late_replies_of_the_terminal_are_not_keys() {
+    let mut s = Screen::warroom(&["demo"], 100, 30);
+    s.wait_for("5 firing");
+    s.keys("j");
+    s.wait_for("DbPoolNearlyExhausted · checkout");
+    for reply in [
+        "\x1b]11;rgb:1e1e/1e1e/1e1e\x1b\\",
+        "\x1b]4;1;rgb:cdcd/0000/0000\x07",
+        "\x1b]52;c;aGVsbG8gd29ybGQ=\x1b\\",
+        "\x1bP>|tmux 3.4\x1b\\",
+        "\x1b[>1;5000;1c",
+        "\x1b[?62;22c",
+    ] {
+        s.keys(reply);
+    }
+    // Handled in order: once this key has been, the replies have been as well.
+    s.keys("j");
+    s.wait_for("SlowResponses · checkout");
+    let screen = s.text();
+    assert!(screen.contains("Alerts 5 firing · by service") && !screen.contains("not bound"), "{screen}");
+    for effect in ["✓", "Commands", "1e1e", "filter:"] {
+        assert!(!screen.contains(effect), "{effect}\n{screen}");
+    }
+    s.keys("qq");
     assert_eq!(s.wait_for_exit(), 0);
 }
 

@@ -110,7 +110,7 @@ fn choices(model: &Model, theme: &Theme, list: &ListDialog, frame: &mut Frame<'_
         put(frame.buffer_mut(), inner, top, &Line::from(Span::styled("No row matches.", theme.style(Meaning::Muted))), None);
     }
     let mut hint = dialog_keys(model, theme, &[Action::Choose, Action::NextChoice, Action::PreviousChoice]);
-    hint.spans.push(Span::styled("  type to filter or press 1-9 to choose", theme.style(Meaning::Muted)));
+    hint.spans.push(Span::styled("  type to filter  1-9 choose", theme.style(Meaning::Muted)));
     put(frame.buffer_mut(), inner, usize::from(inner.height).saturating_sub(1), &hint, None);
 }
 

@@ -1,0 +1,213 @@
+//! The events of the terminal, without its late replies.
+//!
+//! A terminal answers queries (of this program, of one that ran before, of tmux) through the keyboard's channel. crossterm knows some of the
+//! answers; of the others it hands on the introducer as a key with Alt and the rest letter by letter, which would then act as keys.
+//! References: ECMA-48 5.6 (control strings), xterm "Control Sequences" (OSC 4, 10, 11, 52; DCS XTVERSION; DA2).
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use crossterm::event::{Event, EventStream, KeyCode, KeyModifiers};
+use futures_util::{FutureExt, StreamExt};
+
+/// A control string ends, whether terminated or not, when nothing follows for this long. Terminals write a reply at once; it may be
+/// split on the way.
+const REPLY_GAP: Duration = Duration::from_millis(150);
+/// The largest number of events that are taken from the terminal before they are handled.
+const MAX_BATCH: usize = 4096;
+
+/// The terminal's events, in order.
+pub(super) struct Keyboard {
+    events: EventStream,
+    ready: VecDeque<Event>,
+    replies: ReplyFilter,
+}
+
+impl Keyboard {
+    pub(super) fn new() -> Self {
+        Self { events: EventStream::new(), ready: VecDeque::new(), replies: ReplyFilter::default() }
+    }
+
+    /// The next event that is not part of a reply; `None` if the terminal is gone. Nothing is lost if the future is dropped.
+    pub(super) async fn next(&mut self) -> Option<Event> {
+        loop {
+            if let Some(event) = self.ready.pop_front() {
+                return Some(event);
+            }
+            let mut batch = vec![self.events.next().await?.ok()?];
+            while batch.len() < MAX_BATCH
+                && let Some(Some(Ok(event))) = self.events.next().now_or_never()
+            {
+                batch.push(event);
+            }
+            self.ready.extend(self.replies.filter(batch, Instant::now()));
+        }
+    }
+}
+
+/// Where in a control string the last event was.
+#[derive(Clone, Copy, Debug, Default)]
+enum State {
+    #[default]
+    Outside,
+    /// After Alt with an introducer, which may also be a key that someone pressed.
+    Introduced(char, Instant),
+    Inside(Instant),
+}
+
+#[derive(Debug, Default)]
+struct ReplyFilter {
+    state: State,
+}
+
+impl ReplyFilter {
+    /// The events without replies. `batch` is what was ready at `now`.
+    fn filter(&mut self, batch: Vec<Event>, now: Instant) -> Vec<Event> {
+        let mut out = Vec::new();
+        // An introducer is kept back until it is known what it is.
+        let mut held: Option<Event> = None;
+        let mut skip = 0;
+        for (index, event) in batch.iter().enumerate() {
+            if skip > 0 {
+                skip -= 1;
+                continue;
+            }
+            let Some((code, modifiers)) = key(event) else {
+                out.extend(held.take());
+                out.push(event.clone());
+                continue;
+            };
+            self.state = match self.state {
+                State::Introduced(intro, at) if now.duration_since(at) < REPLY_GAP && begins_reply(intro, code) => {
+                    held = None;
+                    State::Inside(now)
+                }
+                State::Inside(at) if now.duration_since(at) < REPLY_GAP => {
+                    if is_terminator(code, modifiers) { State::Outside } else { State::Inside(now) }
+                }
+                State::Introduced(..) | State::Inside(_) | State::Outside => {
+                    out.extend(held.take());
+                    match (code, modifiers) {
+                        (KeyCode::Char(intro @ (']' | 'P' | '_' | '^' | 'X')), m) if m.contains(KeyModifiers::ALT) => {
+                            held = Some(event.clone());
+                            State::Introduced(intro, now)
+                        }
+                        _ => {
+                            skip = device_attributes(batch.get(index..).unwrap_or_default());
+                            match skip.checked_sub(1) {
+                                Some(rest) => skip = rest,
+                                None => out.push(event.clone()),
+                            }
+                            State::Outside
+                        }
+                    }
+                }
+            };
+        }
+        out.extend(held);
+        out
+    }
+}
+
+fn key(event: &Event) -> Option<(KeyCode, KeyModifiers)> {
+    match event {
+        Event::Key(key) => Some((key.code, key.modifiers)),
+        _ => None,
+    }
+}
+
+/// Whether a control string of this kind begins so: an OSC with its number, a DCS with its parameters, an APC of the graphics protocol.
+fn begins_reply(intro: char, code: KeyCode) -> bool {
+    let KeyCode::Char(c) = code else { return false };
+    match intro {
+        ']' => c.is_ascii_digit() || c == 'l' || c == 'L',
+        'P' => c.is_ascii_digit() || matches!(c, '>' | '!' | '?' | '='),
+        '_' => c == 'G',
+        _ => true,
+    }
+}
+
+/// String terminator (`ESC \`) or BEL.
+fn is_terminator(code: KeyCode, modifiers: KeyModifiers) -> bool {
+    matches!((code, modifiers), (KeyCode::Char('\\'), m) if m.contains(KeyModifiers::ALT))
+        || matches!((code, modifiers), (KeyCode::Char('g'), m) if m.contains(KeyModifiers::CONTROL))
+}
+
+/// The length of the rest of a secondary device attributes reply at the start of `events`: `1;5000;1c`, whose `ESC [ >` crossterm
+/// drops; 0 if there is none. Nobody types that within one read.
+fn device_attributes(events: &[Event]) -> usize {
+    let plain = |e: &Event| match key(e) {
+        Some((KeyCode::Char(c), KeyModifiers::NONE)) => Some(c),
+        _ => None,
+    };
+    let mut semicolons = 0;
+    for (n, c) in events.iter().map_while(plain).enumerate() {
+        match c {
+            '0'..='9' => {}
+            ';' if n > 0 => semicolons += 1,
+            'c' if semicolons > 0 => return n + 1,
+            _ => return 0,
+        }
+    }
+    0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crossterm::event::KeyEvent;
+
+    /// Events as crossterm makes them from bytes: `ESC x` is Alt with x.
+    fn events(bytes: &str) -> Vec<Event> {
+        let mut out = Vec::new();
+        let mut chars = bytes.chars();
+        while let Some(c) = chars.next() {
+            let (c, modifiers) = match c {
+                '\x1b' => (chars.next().unwrap(), KeyModifiers::ALT),
+                '\x07' => ('g', KeyModifiers::CONTROL),
+                c => (c, KeyModifiers::NONE),
+            };
+            out.push(Event::Key(KeyEvent::new(KeyCode::Char(c), modifiers)));
+        }
+        out
+    }
+
+    #[test]
+    fn swallows_replies_and_keeps_the_keys_around_them() {
+        let now = Instant::now();
+        for (reply, name) in [
+            ("\x1b]11;rgb:1e1e/1e1e/1e1e\x1b\\", "background colour"),
+            ("\x1b]4;1;rgb:cdcd/0000/0000\x07", "palette"),
+            ("\x1b]52;c;aGVsbG8=\x1b\\", "clipboard"),
+            ("\x1bP>|tmux 3.4\x1b\\", "version"),
+            ("\x1bP1$r0m\x1b\\", "status string"),
+            ("\x1b_Gi=31;OK\x1b\\", "graphics"),
+            ("1;5000;1c", "device attributes without their introducer"),
+        ] {
+            let mut filter = ReplyFilter::default();
+            let kept = filter.filter(events(&format!("j{reply}k")), now);
+            assert_eq!(kept, events("jk"), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_reply_may_come_in_parts_and_without_an_end() {
+        let mut filter = ReplyFilter::default();
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let introducer = events("\x1b]");
+        assert_eq!(filter.filter(introducer.clone(), at(0)), introducer, "it may be a key");
+        assert!(filter.filter(events("11;rgb:1e"), at(40)).is_empty());
+        assert!(filter.filter(events("1e/1e1e"), at(90)).is_empty());
+        assert_eq!(filter.filter(events("n"), at(600)), events("n"), "the reply was cut off");
+    }
+
+    #[test]
+    fn keys_that_look_similar_are_keys() {
+        let now = Instant::now();
+        for keys in ["\x1b]n", "\x1bPj", "1;2", "12c", "3", ";c", "c", "\x1b\\"] {
+            let all = events(keys);
+            assert_eq!(ReplyFilter::default().filter(all.clone(), now), all, "{keys:?}");
+        }
+    }
+}
