@@ -178,7 +178,7 @@ fn handles_an_incident_from_alert_to_postmortem() {
     let refused = warroom(&["incident", "resolve", "INC-1"]);
     let message = stderr(&refused);
     assert!(
-        message.contains("2 gate items are open") && message.contains("health-checks") && message.contains("rollback-plan"),
+        message.contains("2 checklist items are open") && message.contains("health-checks") && message.contains("rollback-plan"),
         "{message}"
     );
     ok(&["incident", "gate", "INC-1", "health-checks", "--met", "checkout /healthz answers 200"]);

@@ -263,7 +263,7 @@ pub fn suspects(series: &[MeasuredSeries], known: &SuspectContext) -> Vec<Suspec
             series: Some(d.series.name.clone()),
             score: d.service_score,
             size,
-            direction: direction,
+            direction,
             changed_at,
             before,
             after,

@@ -83,7 +83,11 @@ impl ReplyFilter {
                     State::Inside(now)
                 }
                 State::Inside(at) if now.duration_since(at) < REPLY_GAP => {
-                    if is_terminator(code, modifiers) { State::Outside } else { State::Inside(now) }
+                    if is_terminator(code, modifiers) {
+                        State::Outside
+                    } else {
+                        State::Inside(now)
+                    }
                 }
                 State::Introduced(..) | State::Inside(_) | State::Outside => {
                     out.extend(held.take());
