@@ -109,7 +109,7 @@ pub enum Command {
     /// Export an incident to a file, or import one
     #[command(subcommand)]
     Bundle(bundle::BundleCommand),
-    /// Show who is on call, as printed by the program in [oncall]
+    /// Show who is on call, as printed by the configured on-call program
     Oncall,
     /// Delete incidents past the retention period; without --yes, only list them
     Purge(purge::PurgeArgs),

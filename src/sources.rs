@@ -152,7 +152,7 @@ pub trait LogSource: Send + Sync {
     fn query<'a>(&'a self, filter: &'a LogFilter, window: Window) -> BoxFuture<'a, Result<String, SourceError>>;
     /// The newest `limit` lines of the window, oldest first.
     fn lines<'a>(&'a self, filter: &'a LogFilter, window: Window, limit: usize) -> AnswerFuture<'a, Vec<LogLine>>;
-    /// Sends the most recent lines (at most [`READ_BACK`], as a backlog batch), then new lines as they arrive, without a gap
+    /// Sends the most recent lines (at most [`FOLLOW_BACKLOG`], as a backlog batch), then new lines as they arrive, without a gap
     /// in between, until the receiver is gone. The sender never waits: lines that do not fit are dropped and counted in the
     /// next batch.
     fn follow<'a>(&'a self, filter: &'a LogFilter, sink: mpsc::Sender<Batch>) -> BoxFuture<'a, Result<(), SourceError>>;

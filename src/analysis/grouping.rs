@@ -54,7 +54,7 @@ impl GroupBy {
 pub struct AlertGroup {
     /// The label that the alerts share, such as `service=checkout`.
     pub key: Labels,
-    /// Indices into the list that was grouped, in the order of [`order`].
+    /// Indices into the list that was grouped, in the order of [`sort_key`].
     pub members: Vec<usize>,
 }
 

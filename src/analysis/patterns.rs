@@ -1,5 +1,5 @@
 //! Log patterns: groups lines that share a template (see [`miner`]) and compares their counts before and after the onset to
-//! find which patterns are new, up, down or gone. [`group`] handles lines returned by a source, [`study`] whole log files.
+//! find which patterns are new, up, down or gone. [`group_lines`] handles lines returned by a source, [`log_analysis`] whole log files.
 
 pub mod log_analysis;
 mod mask;
@@ -57,7 +57,7 @@ pub struct Pattern {
     pub last_at: Option<Timestamp>,
     /// One original line, from after the onset if possible. It is redacted together with the evidence that contains it.
     pub sample: String,
-    /// Lines in each of [`RATES`] equal parts of the window; empty when no line has a time in the window.
+    /// Lines in each of [`RATE_BUCKETS`] equal parts of the window; empty when no line has a time in the window.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rate: Vec<u32>,
     /// Fields of structured lines after the onset that have only a few values. Each field lists its values with their line
@@ -114,10 +114,10 @@ pub fn matcher(template: &str) -> Option<Regex> {
     RegexBuilder::new(&format!(r"^\s*{}\s*$", literals.join(r"\s*.*?\s*"))).dot_matches_new_line(true).build().ok()
 }
 
-/// Maximum number of patterns that [`group`] returns, apart from one last pattern that adds up the lines of all others.
+/// Maximum number of patterns that [`group_lines`] returns, apart from one last pattern that adds up the lines of all others.
 pub const MAX_PATTERNS: usize = 500;
 
-/// Groups the lines of a window into patterns, sorted by [`rank`]. Lines at or before `onset` are the baseline; lines
+/// Groups the lines of a window into patterns, sorted by [`sort_key`]. Lines at or before `onset` are the baseline; lines
 /// without a time count as after the onset. The comparison of counts allows for the different lengths of the two parts.
 pub fn group_lines(lines: &[LogLine], onset: Timestamp, window: Window) -> Vec<Pattern> {
     let ratio = window.end.since(onset).as_secs_f64() / onset.since(window.start).as_secs_f64().max(1.0);

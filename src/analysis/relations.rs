@@ -89,7 +89,7 @@ pub fn find_storm(alerts: &[&Alert]) -> Option<Storm> {
 }
 
 /// Finds a storm among alerts of a service and its direct and indirect callers, for alerts that share no label. The other
-/// conditions are those of [`storm`]. If there are several, returns the one with the most alerts, then the one whose service
+/// conditions are those of [`find_storm`]. If there are several, returns the one with the most alerts, then the one whose service
 /// has the fewest callers.
 pub fn find_call_storm(alerts: &[&Alert], calls: &BTreeMap<String, BTreeSet<String>>) -> Option<Storm> {
     let callees: BTreeSet<&str> = calls.values().flatten().map(String::as_str).collect();

@@ -18,7 +18,7 @@ use super::patterns::log_analysis::Side;
 use super::patterns::miner::{self, Mined};
 use crate::telemetry::{Timestamp, clean, time};
 
-/// Maximum number of lines that are followed, 48 bytes each. Further lines are counted in [`Followed::beyond`].
+/// Maximum number of lines that are followed, 48 bytes each. Further lines are counted in [`RequestComparison::skipped_lines`].
 pub const MAX_LINES: usize = 4_000_000;
 /// Number of parts that the baseline is divided into, to measure its own variation.
 const BASELINE_PARTS: usize = 4;

@@ -41,7 +41,7 @@ pub fn cite(findings: Vec<Finding>, ids: &BTreeMap<Key, EvidenceId>) -> Vec<Cite
 /// The maximum number of suspects that are recorded.
 const MAX_SUSPECTS: usize = 40;
 
-/// Replaces the keys of suspects with evidence ids. Keeps the order (most likely first) and at most [`MAX_SUSPECTS`].
+/// Replaces the keys of suspects with evidence ids. Keeps the order (most likely first) and at most `MAX_SUSPECTS`.
 pub fn cite_suspects(suspects: &[SuspectInput], ids: &BTreeMap<Key, EvidenceId>) -> Vec<CitedSuspect> {
     suspects
         .iter()

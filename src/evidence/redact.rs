@@ -435,7 +435,7 @@ impl Redactor {
         self.counts.values().sum()
     }
 
-    /// Like [`Redactor::text`], but returns an owned [`Redacted`] string.
+    /// Like [`Redactor::redact_text`], but returns an owned [`Redacted`] string.
     pub fn redact_string(&mut self, text: &str) -> Redacted<String> {
         Redacted(self.redact_text(text).into_owned())
     }

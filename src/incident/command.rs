@@ -2,8 +2,8 @@
 //!
 //! The command line, the terminal UI, playbooks and the proposals of a model all build a [`Command`]; `Desk::run` (in
 //! `investigate`) runs it. The doc comments are the help of `warroom incident`; variants with `skip` are built by other
-//! subcommands. To add a command, add a variant with its parameters, its texts in [`Command::texts`], and the facts that it
-//! appends in [`facts`]; the compiler points out what is missing.
+//! subcommands. To add a command, add a variant with its parameters, its texts in `Command::texts`, and the facts that it
+//! appends in `facts`; the compiler points out what is missing.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -117,7 +117,7 @@ pub enum Command {
         entry: u64,
         /// Verdict: supported or refuted
         verdict: Verdict,
-        /// Reason, with the evidence: "the pool was full [E3]"
+        /// Reason, with the evidence in brackets, such as E3
         #[arg(long)]
         reason: String,
     },
@@ -194,7 +194,7 @@ pub enum Command {
         #[arg(long, value_name = "NAME")]
         to: Option<String>,
     },
-    /// Page someone with the program in [oncall]
+    /// Page someone with the configured on-call program
     #[command(skip)]
     Page { name: String, text: String },
     /// Attach a file as evidence

@@ -1,9 +1,9 @@
 //! The PostgreSQL store that a team shares, with the same facts and chains as the SQLite store.
 //!
 //! All calls wait for a limited time. A server that cannot be reached, or cannot write, is reported as
-//! [`JournalError::Away`]; [`super::team`] then continues without it. Statements are sent together with their parameter
-//! types, so that each takes one round trip and works through proxies that do not support prepared statements. [`link`]
-//! connects; [`transaction`] contains the steps of a commit.
+//! [`JournalError::Unreachable`]; [`super::team`] then continues without it. Statements are sent together with their parameter
+//! types, so that each takes one round trip and works through proxies that do not support prepared statements. `link`
+//! connects; `transaction` contains the steps of a commit.
 
 mod link;
 mod transaction;

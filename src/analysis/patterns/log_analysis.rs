@@ -147,7 +147,7 @@ pub struct PatternReport {
     pub last_at: Option<Timestamp>,
     /// An original line, from the incident part if possible.
     pub sample: String,
-    /// Lines in each part of the time range, see [`Findings::rate_start`]; empty when no line has a time.
+    /// Lines in each part of the time range, see [`LogReport::rate_start`]; empty when no line has a time.
     pub rate: Vec<u32>,
     /// The source location that wrote it, such as `pool.go:88`, or the status class of an access log, such as `GET 5xx`;
     /// `None` when the lines name neither.
@@ -183,7 +183,7 @@ pub struct LogReport {
 }
 
 impl LogReport {
-    /// The index of the final pattern of an id that [`Study::line`] returned. Indices start at 0, so `P1` is 0.
+    /// The index of the final pattern of an id that [`LogAnalysis::add_line`] returned. Indices start at 0, so `P1` is 0.
     pub fn pattern_of(&self, id: u32) -> u32 {
         self.mined.pattern_of.get(id as usize).copied().unwrap_or(0)
     }
@@ -410,7 +410,7 @@ impl LogAnalysis {
         Some(id)
     }
 
-    /// Adds a raw line and returns its id, which [`Findings::pattern_of`] maps to its pattern. `layout` describes the
+    /// Adds a raw line and returns its id, which [`LogReport::pattern_of`] maps to its pattern. `layout` describes the
     /// header; without one the whole line is the message.
     pub fn add_line(&mut self, raw: &str, layout: Option<&Layout>, side: Side) -> u32 {
         let Some(layout) = layout else { return self.add_message(raw, None, None, None, side, false) };
