@@ -94,7 +94,7 @@ pub enum Command {
     Ask(ask::AskArgs),
     /// Export the post-mortem
     Export(export::ExportArgs),
-    /// Check the configuration, your own files, the store, the sources and the LLM
+    /// Check the configuration, your prompts, themes and keys, the store, the sources and the LLM
     Doctor,
     /// List the key bindings, and any problems in your keys.toml
     Keys,
@@ -109,7 +109,7 @@ pub enum Command {
     /// Export an incident to a file, or import one
     #[command(subcommand)]
     Bundle(bundle::BundleCommand),
-    /// Show who is on call, as printed by the configured on-call program
+    /// Show who is on call, as reported by the configured on-call program
     Oncall,
     /// Delete incidents past the retention period; without --yes, only list them
     Purge(purge::PurgeArgs),

@@ -3,7 +3,7 @@
 //! ARCHITECTURE.md describes the modules, which module may import which, and the invariants.
 
 #![forbid(unsafe_code)]
-#![warn(rust_2018_idioms, unused_qualifications)]
+#![warn(rust_2018_idioms, unreachable_pub, unused_qualifications)]
 #![warn(
     clippy::allow_attributes_without_reason,
     clippy::await_holding_lock,
@@ -35,18 +35,18 @@
 pub const VERSION: &str = env!("WARROOM_VERSION");
 
 pub mod analysis;
-pub mod app;
+mod app;
 pub mod cli;
 pub mod config;
 pub mod evidence;
 pub mod incident;
 pub mod investigate;
 pub mod journal;
-pub mod llm;
-pub mod notify;
-pub mod postmortem;
+mod llm;
+mod notify;
+mod postmortem;
 pub mod prompt;
 pub mod runtime;
 pub mod sources;
 pub mod telemetry;
-pub mod ui;
+mod ui;

@@ -139,7 +139,7 @@ fn corrects_and_undoes_entries_and_keeps_the_originals() {
     refused(d, &["incident", "undo", "INC-1"], "undo INC-1 ENTRY");
     assert_eq!(show(d)["severity"], "SEV1");
     // A correction can replace a text but not a recorded change.
-    refused(d, &["incident", "correct", "INC-1", "1", "declared SEV5: all is fine"], "records a change and not a text");
+    refused(d, &["incident", "correct", "INC-1", "1", "declared SEV5: all is fine"], "records a change, not text");
     ok(d, &["incident", "note", "INC-1", "TODO(bob): check the disk; TODO @cleo tell the customers"]);
     let v = show(d);
     let owners: Vec<&str> = v["action_items"].as_array().unwrap().iter().filter_map(|a| a["owner"].as_str()).collect();

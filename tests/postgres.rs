@@ -408,7 +408,7 @@ fn verify_finds_missing_data_and_an_altered_list() {
     pg.sql("DELETE FROM warroom.incident");
     assert!(ana.verify().unwrap().broken.iter().any(|b| b.what.contains("its row")));
     pg.sql("DELETE FROM warroom.entry");
-    assert!(team(&pg, folder().path()).verify().unwrap().broken.iter().any(|b| b.what.contains("disappeared with all")));
+    assert!(team(&pg, folder().path()).verify().unwrap().broken.iter().any(|b| b.what.contains("all its entries are missing")));
 }
 
 #[test]

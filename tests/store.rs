@@ -76,7 +76,7 @@ fn verify_finds_missing_data_and_an_altered_list() {
     assert!(store.verify().unwrap().broken.iter().any(|b| b.what.contains("its row")));
     raw.execute("DELETE FROM entry", []).unwrap();
     assert!(
-        store.verify().unwrap().broken.iter().any(|b| b.what.contains("disappeared with all")),
+        store.verify().unwrap().broken.iter().any(|b| b.what.contains("all its entries are missing")),
         "an incident without rows is reported"
     );
     assert_eq!(

@@ -229,17 +229,7 @@ pub fn suspects(series: &[MeasuredSeries], known: &SuspectContext) -> Vec<Suspec
         }
     };
     waited.retain(|_, waited| waited.score > MIN_WAIT_SCORE);
-    if !known.blames.is_empty() {
-        let before = by_service.clone();
-        for (service, blamed) in &known.blames {
-            let Some(score) = by_service.get_mut(service.as_str()) else { continue };
-            let most =
-                blamed.iter().filter(|b| *b != service).filter_map(|b| before.get(b.as_str())).copied().fold(0.0, f64::max);
-            if most >= 0.5 * *score {
-                *score *= BLAMING_WEIGHT;
-            }
-        }
-    }
+    lower_blaming(&mut by_service, known);
     let score = |service: &str| by_service.get(service).copied().unwrap_or(0.0);
     for scored in &mut found {
         scored.service_score = score(scored.service);
@@ -252,39 +242,8 @@ pub fn suspects(series: &[MeasuredSeries], known: &SuspectContext) -> Vec<Suspec
             .then_with(|| b.score.total_cmp(&a.score))
             .then_with(|| a.series.name.cmp(&b.series.name))
     });
-    let mut out: Vec<Suspect> = Vec::with_capacity(found.len());
-    let mut last = None;
-    for d in &found {
-        let Departure { size, direction, changed_at, before, after, is_rate } = d.departure;
-        // The log and the wait are reported once, with the first series of the service.
-        let is_first = last.replace(d.service) != Some(d.service);
-        out.push(Suspect {
-            service: (!d.service.is_empty()).then(|| d.service.to_owned()),
-            series: Some(d.series.name.clone()),
-            score: d.service_score,
-            size,
-            direction,
-            changed_at,
-            before,
-            after,
-            is_rate,
-            unit: d.series.unit.clone(),
-            log_change: if is_first { describe_logs(d.service, known) } else { String::new() },
-            wait: if is_first { waited.get(d.service).cloned() } else { None },
-        });
-    }
-    let mut reported: BTreeSet<&str> = if known.has_request_changes() {
-        known
-            .requests
-            .iter()
-            .filter(|(_, c)| c.flow > MIN_REQUEST_CHANGE || c.slowdown > MIN_REQUEST_CHANGE)
-            .map(|(s, _)| s.as_str())
-            .collect()
-    } else {
-        known.logs.iter().filter(|(_, g)| **g > MIN_G).map(|(s, _)| s.as_str()).collect()
-    };
-    reported.extend(waited.keys());
-    let without_series: Vec<Suspect> = reported
+    let mut out = with_series(&found, known, &waited);
+    let without_series: Vec<Suspect> = reported_services(known, &waited)
         .into_iter()
         .filter(|s| !measured.contains(s))
         .map(|service| Suspect {
@@ -307,6 +266,59 @@ pub fn suspects(series: &[MeasuredSeries], known: &SuspectContext) -> Vec<Suspec
         out.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.service.cmp(&b.service)));
     }
     out
+}
+
+/// Lowers the score of services that blame another one which is at least half as suspect.
+fn lower_blaming(by_service: &mut BTreeMap<&str, f64>, known: &SuspectContext) {
+    let before = by_service.clone();
+    for (service, blamed) in &known.blames {
+        let Some(score) = by_service.get_mut(service.as_str()) else { continue };
+        let most = blamed.iter().filter(|b| *b != service).filter_map(|b| before.get(b.as_str())).copied().fold(0.0, f64::max);
+        if most >= 0.5 * *score {
+            *score *= BLAMING_WEIGHT;
+        }
+    }
+}
+
+/// A suspect for each series, in their order. The log and the wait are reported once, with the first series of the service.
+fn with_series(found: &[ScoredSeries<'_>], known: &SuspectContext, waited: &BTreeMap<&str, WaitAttribution>) -> Vec<Suspect> {
+    let mut out: Vec<Suspect> = Vec::with_capacity(found.len());
+    let mut last = None;
+    for d in found {
+        let Departure { size, direction, changed_at, before, after, is_rate } = d.departure;
+        let is_first = last.replace(d.service) != Some(d.service);
+        out.push(Suspect {
+            service: (!d.service.is_empty()).then(|| d.service.to_owned()),
+            series: Some(d.series.name.clone()),
+            score: d.service_score,
+            size,
+            direction,
+            changed_at,
+            before,
+            after,
+            is_rate,
+            unit: d.series.unit.clone(),
+            log_change: if is_first { describe_logs(d.service, known) } else { String::new() },
+            wait: if is_first { waited.get(d.service).cloned() } else { None },
+        });
+    }
+    out
+}
+
+/// Services that are suspect by their log, their requests or a wait, whether or not they have a series.
+fn reported_services<'a>(known: &'a SuspectContext, waited: &BTreeMap<&'a str, WaitAttribution>) -> BTreeSet<&'a str> {
+    let mut reported: BTreeSet<&str> = if known.has_request_changes() {
+        known
+            .requests
+            .iter()
+            .filter(|(_, c)| c.flow > MIN_REQUEST_CHANGE || c.slowdown > MIN_REQUEST_CHANGE)
+            .map(|(s, _)| s.as_str())
+            .collect()
+    } else {
+        known.logs.iter().filter(|(_, g)| **g > MIN_G).map(|(s, _)| s.as_str()).collect()
+    };
+    reported.extend(waited.keys());
+    reported
 }
 
 /// Describes how the log of a service changed, as part of a sentence; empty if it did not change enough.

@@ -81,11 +81,11 @@ impl Context {
             Self::Assistant => "Assistant",
             Self::Actions => "Action items",
             Self::Report => "Report",
-            Self::Reader => "Open texts",
+            Self::Reader => "Text viewer",
             Self::List => "Lists",
-            Self::Line => "Text lines",
-            Self::Form => "Declaring an incident",
-            Self::Confirm => "Questions",
+            Self::Line => "Text input",
+            Self::Form => "Declare dialog",
+            Self::Confirm => "Confirmations",
         }
     }
 
@@ -149,7 +149,7 @@ actions! {
     HalfUp, "half-up", Everywhere, "page up", "Move up half a screen", false;
     Top, "top", Everywhere, "top", "Go to the first row", false;
     Bottom, "bottom", Everywhere, "bottom", "Go to the last row", false;
-    Back, "back", Everywhere, "back", "Close what is open, or clear the filter", false;
+    Back, "back", Everywhere, "back", "Close the open dialog or text, or clear the filter", false;
     Quit, "quit", Everywhere, "quit", "Leave the incident room; on the board, quit", false;
     Help, "help", Everywhere, "keys", "Show all keys of this view", false;
     Palette, "palette", Everywhere, "commands", "Find a command by name", false;
@@ -177,7 +177,7 @@ actions! {
     NextTab, "next-tab", Room, "next tab", "Open the next tab", false;
     PreviousTab, "previous-tab", Room, "previous tab", "Open the previous tab", false;
     Findings, "findings", Room, "findings", "Go from a finding to its graph or log pattern", false;
-    Investigate, "investigate", Room, "investigate", "Gather evidence and analyze it", true;
+    Investigate, "investigate", Room, "investigate", "Gather evidence and analyse it", true;
     Widen, "widen", Room, "widen", "Investigate again with a window twice as long", true;
     Note, "note", Room, "note", "Write a note; text after TODO becomes an action item", true;
     NoteAt, "note-at", Room, "past note", "Write a backdated note: 09:27 text", true;

@@ -19,7 +19,7 @@ pub struct AskArgs {
     id: IncidentId,
     /// ID of a prompt, such as troubleshoot or postmortem, or a question in your own words
     question: String,
-    /// Persona for the answer, instead of the prompt's own
+    /// Persona for the answer, instead of the one in the prompt
     #[arg(long, value_name = "NAME")]
     persona: Option<String>,
     /// Model from [assistant.models], instead of the default one

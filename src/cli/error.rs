@@ -11,7 +11,7 @@ use crate::telemetry::failure::Explain;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
-pub enum CliError {
+pub(crate) enum CliError {
     /// Wrong usage: exit status 2.
     #[error("{0}")]
     Usage(Failure),

@@ -513,6 +513,26 @@ async fn show(desk: &Desk, id: IncidentId, as_json: bool) -> Result<Done, CliErr
         out::json(&shape(&i, &desk.gates(&i)))?;
         return Ok(Done::Complete);
     }
+    let zone = local_offset();
+    show_head(&i)?;
+    show_times(&i, zone)?;
+    show_state(&i, &desk.gates(&i))?;
+    show_timeline(&i, zone)?;
+    if let Some(n) = &i.investigation {
+        out::line(format!("\nFindings for the window {}", n.window.label()))?;
+        for f in &n.findings {
+            out::line(format!("  {:>2}. {} {}", f.rank, f.text, crate::evidence::citations::tags(&f.evidence)))?;
+        }
+    }
+    if !i.actions.is_empty() {
+        out::line("\nAction items")?;
+        super::action::print(&i)?;
+    }
+    Ok(Done::Complete)
+}
+
+/// Title, people, impact and alerts.
+fn show_head(i: &Incident) -> Result<(), CliError> {
     let h = &i.head;
     out::line(format!(
         "{} {} {} · {} · declared {} UTC ({} ago)",
@@ -523,7 +543,6 @@ async fn show(desk: &Desk, id: IncidentId, as_json: bool) -> Result<Done, CliErr
         h.declared_at.date_clock(),
         human_duration(now().since(h.declared_at))
     ))?;
-    let zone = local_offset();
     let open = |role: Role| i.role_spans.iter().filter(move |s| s.role == role && s.until.is_none());
     for role in Role::ALL {
         let holders: Vec<&str> = open(role).map(|s| s.holder.as_str()).collect();
@@ -546,6 +565,11 @@ async fn show(desk: &Desk, id: IncidentId, as_json: bool) -> Result<Done, CliErr
         };
         out::line(format!("  Alert {} {}{state}", a.fingerprint, a.label()))?;
     }
+    Ok(())
+}
+
+/// Milestones and due times.
+fn show_times(i: &Incident, zone: time::UtcOffset) -> Result<(), CliError> {
     for m in Milestone::ALL {
         if let Some(at) = i.milestone(m) {
             let assumed = if i.assumed_milestones().contains(&format!("{}_at", m.word()).as_str()) { " (assumed)" } else { "" };
@@ -556,13 +580,19 @@ async fn show(desk: &Desk, id: IncidentId, as_json: bool) -> Result<Done, CliErr
         let why = fault.exception.map_or_else(|| "correct it or record an exception".to_owned(), |e| format!("exception: {e}"));
         out::line(format!("  Out of order: {}; {why}", fault.message))?;
     }
-    if let Some(due) = h.update_due() {
+    if let Some(due) = i.head.update_due() {
         let word = if due <= now() { "OVERDUE since" } else { "due at" };
         out::line(format!("  Next update {word} {}", utc_and_local(due, zone)))?;
     }
-    if let Some(due) = i.postmortem_due().filter(|_| is_standalone(&i)) {
+    if let Some(due) = i.postmortem_due().filter(|_| is_standalone(i)) {
         out::line(format!("  Post-mortem due on {}", due.date()))?;
     }
+    Ok(())
+}
+
+/// Exit criteria, merges, severity, open checklist items and hypotheses.
+fn show_state(i: &Incident, gates: &[GateItem]) -> Result<(), CliError> {
+    let h = &i.head;
     if let Some(exit) = &i.exit {
         let reading = i.readings.last().map_or_else(|| "not checked yet".to_owned(), |r| r.reading.why.clone());
         out::line(format!("  Exit criteria: {} ({reading})", exit.describe()))?;
@@ -587,7 +617,6 @@ async fn show(desk: &Desk, id: IncidentId, as_json: bool) -> Result<Done, CliErr
     ))?;
     // Items of later phases are not due yet.
     let phase = h.status.phase();
-    let gates = desk.gates(&i);
     let open_items: Vec<&'static str> =
         gates.iter().filter(|g| !g.met && phase.is_some_and(|p| g.phase <= p)).map(|g| g.item).collect();
     if !open_items.is_empty() {
@@ -596,6 +625,10 @@ async fn show(desk: &Desk, id: IncidentId, as_json: bool) -> Result<Done, CliErr
     for hypothesis in &i.hypotheses {
         out::line(format!("  Hypothesis {} ({}): {}", seq_label(hypothesis.seq), hypothesis.state(), hypothesis.text))?;
     }
+    Ok(())
+}
+
+fn show_timeline(i: &Incident, zone: time::UtcOffset) -> Result<(), CliError> {
     if zone.is_utc() {
         out::line("\nTimeline (UTC)")?;
     } else {
@@ -620,17 +653,7 @@ async fn show(desk: &Desk, id: IncidentId, as_json: bool) -> Result<Done, CliErr
     for line in out::table(&rows) {
         out::line(line)?;
     }
-    if let Some(n) = &i.investigation {
-        out::line(format!("\nFindings for the window {}", n.window.label()))?;
-        for f in &n.findings {
-            out::line(format!("  {:>2}. {} {}", f.rank, f.text, crate::evidence::citations::tags(&f.evidence)))?;
-        }
-    }
-    if !i.actions.is_empty() {
-        out::line("\nAction items")?;
-        super::action::print(&i)?;
-    }
-    Ok(Done::Complete)
+    Ok(())
 }
 
 /// Whether an incident is neither cancelled nor merged into another.

@@ -253,7 +253,7 @@ fn table(path: &Path, input: &mut Input<'_>) -> Result<Table, CliError> {
     let names: Vec<String> = header.iter().map(|n| String::from_utf8_lossy(n).into_owned()).collect();
     let Some(time) = names.iter().position(|n| n == "time") else {
         let failure = Failure::new(format!("{} has no column 'time'", path.display()));
-        return Err(CliError::Failed(failure.advise("Name the column of the times 'time'; every other column is a series.")));
+        return Err(CliError::Failed(failure.advise("Name the time column 'time'; every other column is a series.")));
     };
     let mut times: Vec<Timestamp> = Vec::new();
     let mut values: Vec<Vec<f64>> = vec![Vec::new(); names.len()];
@@ -355,7 +355,7 @@ impl TableIssues {
             out::note(format!("warroom: {path}: {} with more or fewer cells than the header", count(self.ragged_rows, "row")));
         }
         if self.was_unsorted {
-            out::note(format!("warroom: {path}: the rows were not in order of time and were sorted"));
+            out::note(format!("warroom: {path}: the rows were not in time order and were sorted"));
         }
         if let Some(name) = self.renamed.first() {
             let columns = count(self.renamed.len(), "column");

@@ -226,29 +226,10 @@ pub(super) fn apply(config: &mut Config, text: &str, path: &Path, check: CheckSo
     }
     config.oncall = file.oncall;
     if let Some(raw) = file.incident {
-        let at = raw.span().start;
-        if let Some(minutes) = raw.into_inner().monitor_minutes {
-            if minutes > 7 * 24 * 60 {
-                return Err(place.error(
-                    Some(at),
-                    Failure::new(format!("[incident] monitor_minutes = {minutes} is more than a week"))
-                        .advise("Set at most 10080."),
-                ));
-            }
-            config.monitor = Duration::from_secs(minutes * 60);
-        }
+        apply_incident(config, raw, &place)?;
     }
     if let Some(raw) = file.retention {
-        let at = raw.span().start;
-        let days = raw.into_inner().days;
-        if days == 0 {
-            return Err(place.error(
-                Some(at),
-                Failure::new("[retention] days = 0 is too small")
-                    .advise("Set at least 1, or remove the section to keep everything."),
-            ));
-        }
-        config.retention = Some(Duration::from_secs(days.saturating_mul(86_400)));
+        apply_retention(config, raw, &place)?;
     }
     for raw in file.trackers {
         let at = raw.span().start;
@@ -265,71 +246,117 @@ pub(super) fn apply(config: &mut Config, text: &str, path: &Path, check: CheckSo
         config.user = user.name;
     }
     if let Some(rows) = file.severity {
-        let at = rows.span().start;
-        for (key, row) in rows.into_inner() {
-            let severity: Severity = key.parse().map_err(|e| place.error(Some(at), Failure::new(format!("[severity] {e}"))))?;
-            if let Some(found) = config.matrix.rows.iter_mut().find(|r| r.severity == severity) {
-                if let Some(meaning) = row.meaning {
-                    found.meaning = meaning;
-                }
-                if let Some(response) = row.response {
-                    found.response = response;
-                }
-                if let Some(minutes) = row.update_minutes {
-                    found.update_secs = (minutes > 0).then_some(minutes.saturating_mul(60));
-                }
-                if let Some(roles) = row.roles {
-                    found.roles = roles
-                        .iter()
-                        .map(|r| r.parse())
-                        .collect::<Result<_, crate::incident::role::RoleError>>()
-                        .map_err(|e| place.error(Some(at), Failure::new(format!("[severity] {severity}: {e}"))))?;
-                }
-                found.postmortem = match (row.postmortem_days, row.postmortem_business_days) {
-                    (None, None) => found.postmortem,
-                    (Some(0), None) | (None, Some(0)) => None,
-                    (Some(days), None) => Some(Due::Days(days)),
-                    (None, Some(days)) => Some(Due::BusinessDays(days)),
-                    (Some(_), Some(_)) => {
-                        let why =
-                            Failure::new(format!("[severity] {severity} has both postmortem_days and postmortem_business_days"));
-                        return Err(place.error(Some(at), why.advise("Keep one of them.")));
-                    }
-                };
-            }
-        }
+        apply_severity(config, rows, &place)?;
     }
     if let Some(raw) = file.slo {
-        let at = raw.span().start;
-        let raw = raw.into_inner();
-        let share = |what: &str, percent: f64| {
-            if percent > 0.0 && percent < 100.0 {
-                Ok(percent / 100.0)
-            } else {
-                let mistake = Failure::new(format!("[slo] {what} = {percent} is not a percentage of successful requests"));
-                Err(place.error(Some(at), mistake.advise("Set a number below 100, such as 99.9.")))
-            }
-        };
-        if let Some(objective) = raw.objective {
-            config.slo.objective = share("objective", objective)?;
-        }
-        for (service, objective) in raw.services {
-            let objective = share(&service, objective)?;
-            config.slo.services.insert(service, objective);
-        }
+        apply_slo(config, raw, &place)?;
     }
     if let Some(raw) = file.ui {
-        let at = raw.span().start;
-        let raw = raw.into_inner();
-        if raw.refresh_secs == Some(0) {
-            return Err(place.error(Some(at), Failure::new("[ui] refresh_secs = 0 is too small").advise("Set at least 1.")));
-        }
-        config.ui.theme = raw.theme.or(config.ui.theme.take());
-        config.ui.mouse = raw.mouse.unwrap_or(config.ui.mouse);
-        config.ui.read_only = raw.read_only.unwrap_or(config.ui.read_only);
-        config.ui.profile = raw.profile.or(config.ui.profile.take());
-        config.ui.refresh = raw.refresh_secs.map_or(config.ui.refresh, Duration::from_secs);
+        apply_ui(config, raw, &place)?;
     }
+    Ok(())
+}
+
+fn apply_incident(config: &mut Config, raw: toml::Spanned<RawIncident>, place: &SourceText<'_>) -> Result<(), ConfigError> {
+    let at = raw.span().start;
+    if let Some(minutes) = raw.into_inner().monitor_minutes {
+        if minutes > 7 * 24 * 60 {
+            return Err(place.error(
+                Some(at),
+                Failure::new(format!("[incident] monitor_minutes = {minutes} is more than a week")).advise("Set at most 10080."),
+            ));
+        }
+        config.monitor = Duration::from_secs(minutes * 60);
+    }
+    Ok(())
+}
+
+fn apply_retention(config: &mut Config, raw: toml::Spanned<RawRetention>, place: &SourceText<'_>) -> Result<(), ConfigError> {
+    let at = raw.span().start;
+    let days = raw.into_inner().days;
+    if days == 0 {
+        return Err(place.error(
+            Some(at),
+            Failure::new("[retention] days = 0 is too small").advise("Set at least 1, or remove the section to keep everything."),
+        ));
+    }
+    config.retention = Some(Duration::from_secs(days.saturating_mul(86_400)));
+    Ok(())
+}
+
+fn apply_severity(
+    config: &mut Config,
+    rows: toml::Spanned<BTreeMap<String, RawSeverity>>,
+    place: &SourceText<'_>,
+) -> Result<(), ConfigError> {
+    let at = rows.span().start;
+    for (key, row) in rows.into_inner() {
+        let severity: Severity = key.parse().map_err(|e| place.error(Some(at), Failure::new(format!("[severity] {e}"))))?;
+        if let Some(found) = config.matrix.rows.iter_mut().find(|r| r.severity == severity) {
+            if let Some(meaning) = row.meaning {
+                found.meaning = meaning;
+            }
+            if let Some(response) = row.response {
+                found.response = response;
+            }
+            if let Some(minutes) = row.update_minutes {
+                found.update_secs = (minutes > 0).then_some(minutes.saturating_mul(60));
+            }
+            if let Some(roles) = row.roles {
+                found.roles = roles
+                    .iter()
+                    .map(|r| r.parse())
+                    .collect::<Result<_, crate::incident::role::RoleError>>()
+                    .map_err(|e| place.error(Some(at), Failure::new(format!("[severity] {severity}: {e}"))))?;
+            }
+            found.postmortem = match (row.postmortem_days, row.postmortem_business_days) {
+                (None, None) => found.postmortem,
+                (Some(0), None) | (None, Some(0)) => None,
+                (Some(days), None) => Some(Due::Days(days)),
+                (None, Some(days)) => Some(Due::BusinessDays(days)),
+                (Some(_), Some(_)) => {
+                    let why =
+                        Failure::new(format!("[severity] {severity} has both postmortem_days and postmortem_business_days"));
+                    return Err(place.error(Some(at), why.advise("Keep one of them.")));
+                }
+            };
+        }
+    }
+    Ok(())
+}
+
+fn apply_slo(config: &mut Config, raw: toml::Spanned<RawSlo>, place: &SourceText<'_>) -> Result<(), ConfigError> {
+    let at = raw.span().start;
+    let raw = raw.into_inner();
+    let share = |what: &str, percent: f64| {
+        if percent > 0.0 && percent < 100.0 {
+            Ok(percent / 100.0)
+        } else {
+            let mistake = Failure::new(format!("[slo] {what} = {percent} is not a percentage of successful requests"));
+            Err(place.error(Some(at), mistake.advise("Set a number below 100, such as 99.9.")))
+        }
+    };
+    if let Some(objective) = raw.objective {
+        config.slo.objective = share("objective", objective)?;
+    }
+    for (service, objective) in raw.services {
+        let objective = share(&service, objective)?;
+        config.slo.services.insert(service, objective);
+    }
+    Ok(())
+}
+
+fn apply_ui(config: &mut Config, raw: toml::Spanned<RawUi>, place: &SourceText<'_>) -> Result<(), ConfigError> {
+    let at = raw.span().start;
+    let raw = raw.into_inner();
+    if raw.refresh_secs == Some(0) {
+        return Err(place.error(Some(at), Failure::new("[ui] refresh_secs = 0 is too small").advise("Set at least 1.")));
+    }
+    config.ui.theme = raw.theme.or(config.ui.theme.take());
+    config.ui.mouse = raw.mouse.unwrap_or(config.ui.mouse);
+    config.ui.read_only = raw.read_only.unwrap_or(config.ui.read_only);
+    config.ui.profile = raw.profile.or(config.ui.profile.take());
+    config.ui.refresh = raw.refresh_secs.map_or(config.ui.refresh, Duration::from_secs);
     Ok(())
 }
 

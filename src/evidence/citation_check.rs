@@ -214,7 +214,7 @@ fn citation_regex() -> &'static Regex {
 
 /// The ids that a statement cites, in order and without duplicates.
 ///
-/// Recognized forms: `[E3]`, `[E3, E4]`, `(E5)`, `[^E3]`, a bare `E3`, and ranges such as `[E2-E4]`, which are expanded.
+/// Recognised forms: `[E3]`, `[E3, E4]`, `(E5)`, `[^E3]`, a bare `E3`, and ranges such as `[E2-E4]`, which are expanded.
 pub fn citations(statement: &str) -> Vec<String> {
     let mut ids = Vec::new();
     for found in citation_regex().find_iter(statement) {

@@ -87,7 +87,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Summarizes the check: `9 claims: 7 supported, 1 uncited, 1 number not in evidence`.
+    /// Summarises the check: `9 claims: 7 supported, 1 uncited, 1 number not in evidence`.
     pub fn claim_summary(&self) -> String {
         let states = [ClaimState::Supported, ClaimState::Uncited, ClaimState::UnknownEvidence, ClaimState::NumberNotFound];
         let parts: Vec<String> = states

@@ -79,7 +79,7 @@ pub enum Command {
     /// Tick or untick a checklist item
     #[command(skip)]
     Tick { item: String, met: bool, text: String },
-    /// Set the exit criteria: what must hold for the incident to be over
+    /// Set the exit criteria: the condition for ending the incident
     #[command(skip)]
     SetExit { criteria: ExitCriteria },
     /// Check whether the linked alerts are still firing and the exit criteria are met
@@ -180,7 +180,7 @@ pub enum Command {
         /// silence-expired, responder-requested, snoozed, query-run, command-run, action-started, action-finished,
         /// priority-changed, urgency-changed or postmortem-created
         kind: EventKind,
-        /// What happened
+        /// Description of the event
         text: String,
     },
     /// Record an escalation to a support level
@@ -190,7 +190,7 @@ pub enum Command {
         /// Reason for the escalation
         #[arg(long)]
         reason: String,
-        /// Person or team that it went to
+        /// Person or team that takes over
         #[arg(long, value_name = "NAME")]
         to: Option<String>,
     },
@@ -201,7 +201,7 @@ pub enum Command {
     Attach {
         /// File to attach; - for standard input
         file: PathBuf,
-        /// What it shows
+        /// Description of the contents
         #[arg(long, value_name = "TEXT")]
         note: Option<String>,
     },
@@ -391,7 +391,7 @@ fn block<'a>(name: &'static str, value: &'a mut String) -> Text<'a> {
 }
 
 impl Command {
-    /// Whether this is about the present, so that it cannot be back-dated.
+    /// Whether this is about the present, so that it cannot be backdated.
     pub fn is_about_now(&self) -> bool {
         matches!(self, Self::Check | Self::Page { .. } | Self::KeepLine { .. })
     }

@@ -55,7 +55,7 @@ impl Inspection {
         self.broken(
             incident,
             0,
-            "it was declared or imported here, and has disappeared with all its entries without having been purged",
+            "it was declared or imported here, but all its entries are missing and it was not purged",
         );
     }
 
@@ -85,7 +85,7 @@ impl Inspection {
     }
 }
 
-/// Checks a chain from its first entry to the last one that was written, and adds what is broken to `result`.
+/// Checks a chain from its first entry to the last one written, and adds what is broken to `result`.
 pub(super) fn verify_chain(incident: IncidentId, raw: &[RawEntry], last_seq: u64, last_hash: &str, result: &mut Verification) {
     let (mut expected, mut prev) = (1_u64, "");
     let mut broken = |seq, what: String| result.broken.push(Broken { incident: incident.to_string(), seq, what });
@@ -99,7 +99,7 @@ pub(super) fn verify_chain(incident: IncidentId, raw: &[RawEntry], last_seq: u64
         prev = &r.hash;
     }
     if expected != last_seq.saturating_add(1) || prev != last_hash {
-        broken(expected, format!("the chain ends before entry {last_seq}, the last one that was written"));
+        broken(expected, format!("the chain ends before entry {last_seq}, the last one written"));
     }
     result.entries += u64::try_from(raw.len()).unwrap_or(0);
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use async_openai::error::OpenAIError;
 use async_openai::middleware::HttpRequestFactory;
+use backon::{BackoffBuilder, ExponentialBuilder};
 use serde_json::Value;
 use tokio::sync::mpsc;
 
@@ -19,7 +20,7 @@ use crate::sources::SourceError;
 use crate::sources::http::{fault, innermost, proxy_of};
 use crate::telemetry::failure::Explain;
 
-const ATTEMPTS: u32 = 3;
+const ATTEMPTS: usize = 3;
 /// The longest wait between two attempts. If the server asks for more, the request fails at once.
 const MAX_WAIT: Duration = Duration::from_secs(20);
 /// Reading an error body stops once it is longer than this, in bytes.
@@ -63,6 +64,7 @@ impl Service {
     }
 
     async fn send(self, factory: HttpRequestFactory) -> Result<reqwest::Response, OpenAIError> {
+        let mut waits = ExponentialBuilder::default().with_min_delay(self.base_wait).with_max_times(ATTEMPTS - 1).build();
         let mut attempt = 1;
         report_progress("waiting for the model".to_owned());
         loop {
@@ -80,16 +82,19 @@ impl Service {
                         .and_then(|v| v.trim().parse().ok())
                         .map(Duration::from_secs);
                     let error = read_error(response).await;
-                    (OpenAIError::Boxed(Box::new(error)), retry.then(|| retry_after.unwrap_or_else(|| self.backoff(attempt))))
+                    (
+                        OpenAIError::Boxed(Box::new(error)),
+                        if retry { waits.next().map(|wait| retry_after.unwrap_or(wait)) } else { None },
+                    )
                 }
                 Err(e) => {
                     let retry = e.is_connect();
                     let error = fault(&e, self.timeout, proxy.as_deref());
-                    (OpenAIError::Boxed(Box::new(error)), retry.then(|| self.backoff(attempt)))
+                    (OpenAIError::Boxed(Box::new(error)), if retry { waits.next() } else { None })
                 }
             };
             match wait {
-                Some(wait) if attempt < ATTEMPTS && wait <= MAX_WAIT => {
+                Some(wait) if wait <= MAX_WAIT => {
                     report_progress(format!(
                         "{}; retrying in {:.1} s (attempt {attempt} of {ATTEMPTS} failed)",
                         explain(&error).message,
@@ -101,11 +106,6 @@ impl Service {
                 _ => return Err(error),
             }
         }
-    }
-
-    /// The wait after attempt number `attempt`, counted from 1: the base wait doubled `attempt` times, at most five times.
-    fn backoff(&self, attempt: u32) -> Duration {
-        self.base_wait.saturating_mul(1 << attempt.min(5))
     }
 }
 

@@ -200,7 +200,7 @@ fn detection(out: &mut String, r: &Report) {
     for f in r.findings.iter().filter(|f| matches!(f.kind, FindingKind::Alerts | FindingKind::Related)) {
         put!(out, "- {}", finding(f));
     }
-    put!(out, "- What would have halved the time to detect: {}\n", unknown(r));
+    put!(out, "- Ways to halve the time to detect: {}\n", unknown(r));
 }
 
 fn response(out: &mut String, r: &Report) {
@@ -253,7 +253,7 @@ fn response(out: &mut String, r: &Report) {
 
 fn causes(out: &mut String, r: &Report) {
     put!(out, "## 6. Trigger, fault, contributing factors\n");
-    put!(out, "### What the evidence shows, in order\n");
+    put!(out, "### Sequence of events in the evidence\n");
     let signals: Vec<&CitedFinding> =
         r.findings.iter().filter(|f| matches!(f.kind, FindingKind::Metric | FindingKind::Pattern)).collect();
     let of_kinds = |kinds: &[FindingKind]| r.findings.iter().filter(|f| kinds.contains(&f.kind)).collect::<Vec<&CitedFinding>>();
@@ -279,7 +279,7 @@ fn causes(out: &mut String, r: &Report) {
         }
         put!(out, "");
     }
-    put!(out, "### What the responders concluded\n");
+    put!(out, "### Conclusions of the responders\n");
     if r.hypotheses.is_empty() {
         put!(out, "{}", unknown(r));
     }
@@ -335,7 +335,7 @@ fn resolution(out: &mut String, r: &Report) {
     put!(out, "- Time to mitigate, from the start of the impact: {}.", duration(r.durations.mitigate_secs));
     put!(out, "- Time to resolve, from the start of the impact: {}.", duration(r.durations.resolve_secs));
     if r.resolution_steps.is_empty() {
-        put!(out, "- What stopped the impact and what fixed the problem: {}", unknown(r));
+        put!(out, "- Mitigation that stopped the impact, and permanent fix: {}", unknown(r));
     }
     list(out, &r.resolution_steps);
     if let Some(exit) = &r.exit {

@@ -105,7 +105,7 @@ impl PromptFile {
         let trimmed = body.trim_start();
         let first_line = lines_in(front) + 3 + lines_in(body.get(..body.len() - trimmed.len()).unwrap_or(""));
         if file.id != name {
-            return Err(fail(Some(2), format!("the id is '{}': it must be the file's name, '{name}'", file.id)));
+            return Err(fail(Some(2), format!("the id '{}' does not match the file name, '{name}'", file.id)));
         }
         file.body = body.trim().to_owned();
         file.version = digest(text.as_bytes()).chars().take(12).collect();

@@ -64,7 +64,7 @@ impl ReplyFilter {
     /// The events without replies. `batch` is what was ready at `now`.
     fn filter(&mut self, batch: Vec<Event>, now: Instant) -> Vec<Event> {
         let mut out = Vec::new();
-        // An introducer is kept back until it is known what it is.
+        // Keep an introducer until its meaning is clear.
         let mut held: Option<Event> = None;
         let mut skip = 0;
         for (index, event) in batch.iter().enumerate() {
@@ -138,7 +138,7 @@ fn is_terminator(code: KeyCode, modifiers: KeyModifiers) -> bool {
 }
 
 /// The length of the rest of a secondary device attributes reply at the start of `events`: `1;5000;1c`, whose `ESC [ >` crossterm
-/// drops; 0 if there is none. Nobody types that within one read.
+/// drops; 0 if there is none. No one types that within one read.
 fn device_attributes(events: &[Event]) -> usize {
     let plain = |e: &Event| match key(e) {
         Some((KeyCode::Char(c), KeyModifiers::NONE)) => Some(c),

@@ -243,105 +243,152 @@ fn is_webhook(value: &Value) -> bool {
     is_github || value.get("object_kind").is_some() || value.get("event_name").is_some() || value.get("zen").is_some()
 }
 
-/// The change that an object describes; `None` when it describes none or has an unknown shape.
+/// The change that an object describes; `None` if it describes none or has an unknown shape.
 fn parse_change(value: &Value, service: Option<&str>) -> Option<ChangeEvent> {
-    let repository =
-        || first_string(value, &["/repository/name", "/project/name"]).map(|r| r.rsplit('/').next().unwrap_or(r).to_owned());
-    let make = |at: Timestamp, what: String, by: Option<&str>, link: Option<&str>, is_release: bool, named: Option<String>| {
-        ChangeEvent {
-            at,
-            service: named.or_else(|| service.map(str::to_owned)).map(|s| clean::line(&s)),
-            what: clean::line(&what),
-            by: by.map(clean::line),
-            link: link.map(clean::line),
-            is_release,
-        }
-    };
-    let short = |sha: &str| sha.chars().take(8).collect::<String>();
-    if let Some(deployment) = value.get("deployment").filter(|d| d.is_object() && value.get("deployment_callback_url").is_none())
-    {
-        let state = string_at(value, "/deployment_status/state").unwrap_or("in_progress");
-        let action = match state {
-            "success" => "deployed",
-            "in_progress" => "started deploying",
-            "failure" | "error" => "failed to deploy",
-            _ => return None,
-        };
-        let at = first_time(value, &["/deployment_status/created_at", "/deployment/created_at"])?;
-        let sha = string_at(deployment, "/sha").map(short).unwrap_or_default();
-        // A branch name does not identify what was deployed, so the commit is added.
-        let revision = match string_at(deployment, "/ref") {
-            Some(tag) if sha.is_empty() || tag.starts_with(&sha) || tag.bytes().any(|b| b.is_ascii_digit()) => tag.to_owned(),
-            Some(branch) => format!("{branch} {sha}"),
-            None => sha,
-        };
-        let what = match first_string(deployment, &["/environment"]) {
-            Some(environment) => format!("{revision} {action} to {environment}"),
-            None => format!("{revision} {action}"),
-        };
-        let by = first_string(value, &["/deployment/creator/login", "/sender/login"]);
-        let link = first_string(value, &["/deployment_status/target_url", "/deployment_status/log_url", "/repository/html_url"]);
-        let is_production = deployment.get("production_environment").and_then(Value::as_bool).unwrap_or(false);
-        let is_release = state == "success" && (is_production || !is_non_production(string_at(deployment, "/environment")));
-        return Some(make(at, what, by, link, is_release, repository()));
-    }
-    if string_at(value, "/object_kind") == Some("release") {
-        let at = first_time(value, &["/released_at", "/created_at"])?;
-        let what = format!("release {} published", first_string(value, &["/tag", "/name"])?);
-        let is_new = matches!(string_at(value, "/action"), None | Some("create"));
-        return is_new.then(|| make(at, what, None, string_at(value, "/url"), true, repository()));
-    }
-    if let Some(release) = value.get("release").filter(|r| r.is_object() && value.get("repository").is_some()) {
-        if !matches!(string_at(value, "/action"), None | Some("published" | "released")) {
-            return None;
-        }
-        let at = first_time(release, &["/published_at", "/created_at"])?;
-        let what = format!("release {} published", first_string(release, &["/tag_name", "/name"])?);
-        return Some(make(at, what, string_at(release, "/author/login"), string_at(release, "/html_url"), true, repository()));
-    }
-    if string_at(value, "/object_kind") == Some("deployment") {
-        let status = string_at(value, "/status")?;
-        let action = match status {
-            "success" => "deployed",
-            "running" => "started deploying",
-            "failed" => "failed to deploy",
-            _ => return None,
-        };
-        let at = first_time(value, &["/status_changed_at"])?;
-        let revision = first_string(value, &["/ref", "/short_sha"]).unwrap_or_default();
-        let title = string_at(value, "/commit_title").map(|t| format!(" \"{t}\"")).unwrap_or_default();
-        let to = string_at(value, "/environment").map(|e| format!(" to {e}")).unwrap_or_default();
-        let by = first_string(value, &["/user/username", "/user/name"]);
-        let is_production = string_at(value, "/environment_tier") == Some("production");
-        let is_release = status == "success" && (is_production || !is_non_production(string_at(value, "/environment")));
-        let what = format!("{revision}{title} {action}{to}");
-        return Some(make(at, what, by, string_at(value, "/deployable_url"), is_release, repository()));
-    }
+    let kind = string_at(value, "/object_kind");
+    let deployment = value.get("deployment").filter(|d| d.is_object() && value.get("deployment_callback_url").is_none());
+    let release = value.get("release").filter(|r| r.is_object() && value.get("repository").is_some());
     let is_push = string_at(value, "/ref").is_some() && (value.get("repository").is_some() || value.get("project").is_some());
-    if let Some(commits) = value.get("commits").and_then(Value::as_array).filter(|_| is_push) {
-        // In a push from GitHub, the last commit is in `head_commit` and the time of the push in `repository`; the commit
-        // itself may be older than the push.
-        let head = value.get("head_commit").filter(|h| h.is_object()).or_else(|| commits.last())?;
-        let at = first_time(value, &["/repository/pushed_at"]).or_else(|| first_time(head, &["/timestamp"]))?;
-        let by = string_at(head, "/author/name");
-        let pushed = string_at(value, "/ref").unwrap_or_default();
-        if let Some(tag) = pushed.strip_prefix("refs/tags/") {
-            return Some(make(at, format!("tag {tag} pushed"), by, string_at(head, "/url"), false, repository()));
-        }
-        let branch = pushed.strip_prefix("refs/heads/").unwrap_or(pushed);
-        let main = first_string(value, &["/repository/default_branch", "/project/default_branch"]);
-        if main.is_some_and(|main| main != branch) {
-            return None;
-        }
-        let count = value.get("total_commits_count").and_then(Value::as_u64).unwrap_or(commits.len() as u64);
-        let subject = string_at(head, "/message").and_then(|m| m.lines().next()).unwrap_or_default();
-        let id = short(string_at(head, "/id").unwrap_or_default());
-        let what = format!("{} pushed to {branch}, latest {id} \"{subject}\"", words::count(count, "commit"));
-        return Some(make(at, what, by, string_at(head, "/url"), false, repository()));
+    let commits = value.get("commits").and_then(Value::as_array).filter(|_| is_push);
+    let mut change = if let Some(deployment) = deployment {
+        github_deployment(value, deployment)
+    } else if kind == Some("release") {
+        gitlab_release(value)
+    } else if let Some(release) = release {
+        github_release(value, release)
+    } else if kind == Some("deployment") {
+        gitlab_deployment(value)
+    } else if let Some(commits) = commits {
+        push(value, commits)
+    } else if is_webhook(value) {
+        None
+    } else {
+        plain_object(value)
+    }?;
+    change.service = change.service.or_else(|| service.map(clean::line));
+    Some(change)
+}
+
+/// A change, cleaned.
+fn make(
+    at: Timestamp,
+    what: String,
+    by: Option<&str>,
+    link: Option<&str>,
+    is_release: bool,
+    service: Option<String>,
+) -> ChangeEvent {
+    ChangeEvent {
+        at,
+        service: service.map(|s| clean::line(&s)),
+        what: clean::line(&what),
+        by: by.map(clean::line),
+        link: link.map(clean::line),
+        is_release,
     }
-    if is_webhook(value) {
+}
+
+/// The name of the repository or project of a webhook, without its owner.
+fn repository(value: &Value) -> Option<String> {
+    first_string(value, &["/repository/name", "/project/name"]).map(|r| r.rsplit('/').next().unwrap_or(r).to_owned())
+}
+
+/// The first eight characters of a commit id.
+fn short(sha: &str) -> String {
+    sha.chars().take(8).collect()
+}
+
+/// A `deployment` or `deployment_status` webhook of GitHub.
+fn github_deployment(value: &Value, deployment: &Value) -> Option<ChangeEvent> {
+    let state = string_at(value, "/deployment_status/state").unwrap_or("in_progress");
+    let action = match state {
+        "success" => "deployed",
+        "in_progress" => "started deploying",
+        "failure" | "error" => "failed to deploy",
+        _ => return None,
+    };
+    let at = first_time(value, &["/deployment_status/created_at", "/deployment/created_at"])?;
+    let sha = string_at(deployment, "/sha").map(short).unwrap_or_default();
+    // A branch name does not identify what was deployed, so the commit is added.
+    let revision = match string_at(deployment, "/ref") {
+        Some(tag) if sha.is_empty() || tag.starts_with(&sha) || tag.bytes().any(|b| b.is_ascii_digit()) => tag.to_owned(),
+        Some(branch) => format!("{branch} {sha}"),
+        None => sha,
+    };
+    let what = match first_string(deployment, &["/environment"]) {
+        Some(environment) => format!("{revision} {action} to {environment}"),
+        None => format!("{revision} {action}"),
+    };
+    let by = first_string(value, &["/deployment/creator/login", "/sender/login"]);
+    let link = first_string(value, &["/deployment_status/target_url", "/deployment_status/log_url", "/repository/html_url"]);
+    let is_production = deployment.get("production_environment").and_then(Value::as_bool).unwrap_or(false);
+    let is_release = state == "success" && (is_production || !is_non_production(string_at(deployment, "/environment")));
+    Some(make(at, what, by, link, is_release, repository(value)))
+}
+
+/// A release webhook of GitLab.
+fn gitlab_release(value: &Value) -> Option<ChangeEvent> {
+    let at = first_time(value, &["/released_at", "/created_at"])?;
+    let what = format!("release {} published", first_string(value, &["/tag", "/name"])?);
+    let is_new = matches!(string_at(value, "/action"), None | Some("create"));
+    is_new.then(|| make(at, what, None, string_at(value, "/url"), true, repository(value)))
+}
+
+/// A `release` webhook of GitHub.
+fn github_release(value: &Value, release: &Value) -> Option<ChangeEvent> {
+    if !matches!(string_at(value, "/action"), None | Some("published" | "released")) {
         return None;
     }
+    let at = first_time(release, &["/published_at", "/created_at"])?;
+    let what = format!("release {} published", first_string(release, &["/tag_name", "/name"])?);
+    Some(make(at, what, string_at(release, "/author/login"), string_at(release, "/html_url"), true, repository(value)))
+}
+
+/// A deployment webhook of GitLab.
+fn gitlab_deployment(value: &Value) -> Option<ChangeEvent> {
+    let status = string_at(value, "/status")?;
+    let action = match status {
+        "success" => "deployed",
+        "running" => "started deploying",
+        "failed" => "failed to deploy",
+        _ => return None,
+    };
+    let at = first_time(value, &["/status_changed_at"])?;
+    let revision = first_string(value, &["/ref", "/short_sha"]).unwrap_or_default();
+    let title = string_at(value, "/commit_title").map(|t| format!(" \"{t}\"")).unwrap_or_default();
+    let to = string_at(value, "/environment").map(|e| format!(" to {e}")).unwrap_or_default();
+    let by = first_string(value, &["/user/username", "/user/name"]);
+    let is_production = string_at(value, "/environment_tier") == Some("production");
+    let is_release = status == "success" && (is_production || !is_non_production(string_at(value, "/environment")));
+    let what = format!("{revision}{title} {action}{to}");
+    Some(make(at, what, by, string_at(value, "/deployable_url"), is_release, repository(value)))
+}
+
+/// A push webhook of GitHub or GitLab: a tag, or commits on the default branch.
+fn push(value: &Value, commits: &[Value]) -> Option<ChangeEvent> {
+    // In a push from GitHub, the last commit is in `head_commit` and the time of the push in `repository`; the commit
+    // itself may be older than the push.
+    let head = value.get("head_commit").filter(|h| h.is_object()).or_else(|| commits.last())?;
+    let at = first_time(value, &["/repository/pushed_at"]).or_else(|| first_time(head, &["/timestamp"]))?;
+    let by = string_at(head, "/author/name");
+    let pushed = string_at(value, "/ref").unwrap_or_default();
+    if let Some(tag) = pushed.strip_prefix("refs/tags/") {
+        return Some(make(at, format!("tag {tag} pushed"), by, string_at(head, "/url"), false, repository(value)));
+    }
+    let branch = pushed.strip_prefix("refs/heads/").unwrap_or(pushed);
+    let main = first_string(value, &["/repository/default_branch", "/project/default_branch"]);
+    if main.is_some_and(|main| main != branch) {
+        return None;
+    }
+    let count = value.get("total_commits_count").and_then(Value::as_u64).unwrap_or(commits.len() as u64);
+    let subject = string_at(head, "/message").and_then(|m| m.lines().next()).unwrap_or_default();
+    let id = short(string_at(head, "/id").unwrap_or_default());
+    let what = format!("{} pushed to {branch}, latest {id} \"{subject}\"", words::count(count, "commit"));
+    Some(make(at, what, by, string_at(head, "/url"), false, repository(value)))
+}
+
+/// An object of any other shape, by the usual names of its fields.
+fn plain_object(value: &Value) -> Option<ChangeEvent> {
     let at = first_time(value, &["/at", "/time", "/timestamp", "/ts", "/date", "/created_at", "/deployed_at", "/started_at"])?;
     let version = ["version", "release", "tag", "revision"].iter().find_map(|key| match value.get(key)? {
         Value::String(text) if !text.trim().is_empty() => Some(text.clone()),

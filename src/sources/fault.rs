@@ -71,17 +71,17 @@ impl FaultKind {
             Self::Tls => "Set tls.ca_file to the certificate of the authority that signed the server's.",
             Self::Timeout => "Raise timeout_secs, or ask for a shorter window.",
             Self::Unauthenticated => "Set auth, or the tenant in headers.",
-            Self::Denied => "Give these credentials the right to read.",
+            Self::Denied => "Grant these credentials read access.",
             Self::NotFound => "Check the path of the URL and the type of the source.",
             Self::RateLimited => "Wait, or raise refresh_secs.",
             Self::BadQuery => "Correct the query.",
             Self::Server => "Check the server's own log.",
-            Self::Malformed => "Check that the URL is of this type of source and not a login page.",
+            Self::Malformed => "Check that the URL leads to a source of this type, not to a login page.",
             Self::TooLarge => "Ask for a shorter window or fewer series.",
-            Self::NotRecorded => "Record again while asking this query.",
+            Self::NotRecorded => "Make a new recording that includes this query.",
             Self::Config => "Correct the configuration.",
             Self::Io => "Check the path and its permissions.",
-            Self::Stopped => "Ask again and wait longer.",
+            Self::Stopped => "Try again and wait longer.",
         }
     }
 }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use backon::{BackoffBuilder, ExponentialBuilder};
 use futures_util::StreamExt;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Url};
@@ -20,7 +21,9 @@ use crate::telemetry::failure::find_cause;
 const MAX_BODY: usize = 64 * 1024 * 1024;
 /// Concurrent requests to one host, over all sources.
 const PER_HOST: usize = 4;
-const ATTEMPTS: u32 = 3;
+/// How often a request is repeated, and the wait before the first repetition, which doubles.
+const RETRIES: usize = 2;
+const FIRST_WAIT: Duration = Duration::from_millis(200);
 /// The longest wait that a server may ask for between two attempts.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(30);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -187,23 +190,20 @@ impl Http {
             .map_err(|e| SourceError::new(FaultKind::Config, format!("'{path}' does not fit the URL: {e}")))?;
         let slots = host_slots(&url);
         let _slot = slots.acquire().await.map_err(|_closed| SourceError::new(FaultKind::Config, "the program is stopping"))?;
-        let mut attempt = 1;
+        let mut waits = ExponentialBuilder::default().with_min_delay(FIRST_WAIT).with_max_times(RETRIES).with_jitter().build();
         loop {
             let started = Instant::now();
             let outcome = self.once(method.clone(), url.clone(), params).await;
-            tracing::debug!(%method, url = %url, attempt, elapsed_ms = started.elapsed().as_millis(), ok = outcome.is_ok(), "request");
+            tracing::debug!(%method, url = %url, elapsed_ms = started.elapsed().as_millis(), ok = outcome.is_ok(), "request");
             let wait = match &outcome {
                 Ok((reply, retry_after)) if matches!(reply.status, 429 | 502 | 503 | 504) => {
-                    Some(retry_after.unwrap_or_else(|| backoff(attempt)))
+                    waits.next().map(|wait| retry_after.unwrap_or(wait))
                 }
-                Err(e) if matches!(e.kind, FaultKind::Unreachable) => Some(backoff(attempt)),
+                Err(e) if matches!(e.kind, FaultKind::Unreachable) => waits.next(),
                 _ => None,
             };
             match (wait, outcome) {
-                (Some(wait), _) if attempt < ATTEMPTS && wait <= MAX_RETRY_AFTER => {
-                    tokio::time::sleep(wait).await;
-                    attempt += 1;
-                }
+                (Some(wait), _) if wait <= MAX_RETRY_AFTER => tokio::time::sleep(wait).await,
                 (_, Ok((reply, _))) => return Ok(reply),
                 (_, Err(e)) => return Err(e),
             }
@@ -305,14 +305,6 @@ fn retry_after(value: &str) -> Option<Duration> {
         time::macros::format_description!("[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT");
     let at = time::PrimitiveDateTime::parse(value.trim(), format).ok()?.assume_utc();
     Some(Duration::try_from(at - time::OffsetDateTime::now_utc()).unwrap_or(Duration::ZERO))
-}
-
-/// 200 ms, 400 ms, …, each randomly up to half shorter or longer.
-fn backoff(attempt: u32) -> Duration {
-    let base = 200_u64.saturating_mul(1 << attempt.saturating_sub(1).min(6));
-    // Jitter needs no strong randomness: the standard hasher has new keys on each call.
-    let random = std::hash::BuildHasher::hash_one(&std::collections::hash_map::RandomState::new(), attempt);
-    Duration::from_millis(base / 2 + random % base)
 }
 
 /// The innermost cause of an error, which is the actual reason.

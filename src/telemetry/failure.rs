@@ -84,7 +84,7 @@ pub struct UserFile {
     pub text: String,
 }
 
-/// Something in a user's file that cannot be used. Something else stands in, and the program goes on.
+/// A problem in a user's file. The program uses a built-in replacement and continues.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileProblem {
     pub file: String,

@@ -208,7 +208,7 @@ fn collect(
         match parent.get_ref().as_str() {
             Some(_) if depth > 4 => {
                 let remedy = "Remove one of the `inherits` lines.".to_owned();
-                let problem = "the theme inherits from itself, or through more than 5 themes".to_owned();
+                let problem = "the theme inherits from itself, or through a chain of more than 5 themes".to_owned();
                 return report(line_at(parent.span().start), problem, remedy);
             }
             Some(parent) => collect(parent, user, styles, depth + 1, problems),
@@ -233,7 +233,7 @@ fn collect(
             continue;
         };
         let raw: Result<RawStyle, toml::de::Error> = value.into_inner().try_into();
-        match raw.map_err(|e| e.message().to_owned()).and_then(|raw| style(&raw).map_err(|c| format!("'{c}' is not a color"))) {
+        match raw.map_err(|e| e.message().to_owned()).and_then(|raw| style(&raw).map_err(|c| format!("'{c}' is not a colour"))) {
             Ok(style) => {
                 styles.insert(meaning.name(), style);
             }
@@ -297,7 +297,7 @@ mod tests {
         };
         for (text, line, part) in [
             ("ok = { fg = \"green\" }\nmutd = {}", Some(2), "unknown style 'mutd'"),
-            ("muted = { fg = \"blurple\" }", Some(1), "'blurple' is not a color"),
+            ("muted = { fg = \"blurple\" }", Some(1), "'blurple' is not a colour"),
             ("inherits = \"mine\"", Some(1), "inherits from itself"),
             ("x = [", Some(1), ""),
             ("muted = { size = 3 }", Some(1), "unknown field"),

@@ -245,7 +245,7 @@ fn separate_causes(signals: &Signals, a: (&str, &SuspectInput), b: (&str, &Suspe
         kind: FindingKind::Verdict,
         title: format!("Possibly two separate causes: {} and {}", a.0, b.0),
         text: format!(
-            "{} and {} possibly have separate causes, so check both: {}; nothing known connects them.",
+            "{} and {} possibly have separate causes, so check both: {}; they have no known connection.",
             a.0,
             b.0,
             reasons.join("; ")

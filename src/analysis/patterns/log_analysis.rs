@@ -36,7 +36,7 @@ struct Tally {
     levels: [u32; 6],
     /// Lines in each part of the time range; empty without times.
     rate: Vec<u32>,
-    /// Indices of the services in the study's list, sorted.
+    /// Indices of the services in the analysis's list, sorted.
     services: Vec<u16>,
     facets: BTreeMap<String, Facet>,
 }
@@ -161,7 +161,7 @@ pub struct PatternReport {
     pub score: f64,
 }
 
-/// The result of a study.
+/// The result of an analysis.
 #[derive(Debug)]
 pub struct LogReport {
     /// Lines of the incident part: all, with a time, and with a level.
@@ -552,7 +552,7 @@ impl LogAnalysis {
         id
     }
 
-    /// Ends the study and returns its result. `has_baseline`: whether to compare the patterns with the baseline.
+    /// Ends the analysis and returns its result. `has_baseline`: whether to compare the patterns with the baseline.
     pub fn finish(self, has_baseline: bool) -> LogReport {
         let mined = self.miner.finish();
         let mut tallies: Vec<Tally> = vec![Tally::default(); mined.templates.len()];

@@ -77,7 +77,7 @@ pub(super) fn choose_severity(model: &mut Model) -> Vec<Effect> {
 
 pub(super) fn choose_status(model: &mut Model) -> Vec<Effect> {
     let all = [
-        (Status::Triage, "Not yet known to be an incident"),
+        (Status::Triage, "Not yet confirmed as an incident"),
         (Status::Investigating, "Looking for the cause"),
         (Status::Identified, "The cause is known"),
         (Status::Mitigated, "The impact is contained; the cause is not fixed yet"),
@@ -207,10 +207,10 @@ pub(super) fn choose_renounce(model: &mut Model) -> Vec<Effect> {
 
 pub(super) fn choose_action_kind(model: &mut Model) -> Vec<Effect> {
     let meaning = |kind: ActionKind| match kind {
-        ActionKind::Prevent => "So that it does not happen again",
-        ActionKind::Mitigate => "So that it does less harm",
-        ActionKind::Detect => "So that we notice it sooner",
-        ActionKind::Process => "So that we respond better",
+        ActionKind::Prevent => "Prevents a recurrence",
+        ActionKind::Mitigate => "Limits the impact",
+        ActionKind::Detect => "Speeds up detection",
+        ActionKind::Process => "Improves the response",
     };
     let row = |kind: ActionKind| {
         let hint = "Start with a verb, and include how to verify that it is done.";
@@ -223,7 +223,7 @@ pub(super) fn choose_action_kind(model: &mut Model) -> Vec<Effect> {
 pub(super) fn choose_audience(model: &mut Model) -> Vec<Effect> {
     let row = |a: &Audience| {
         let hint =
-            "What the update said. This restarts the update timer. End with `next 45m` or `next none` to set the next update.";
+            "Text of the update. This restarts the update timer. End with `next 45m` or `next none` to set the next update.";
         let command = Command::RecordUpdate { audience: *a, text: String::new(), next: NextUpdate::Scheduled };
         line_row(a.word(), "", command_line(format!("Update sent to {}", a.word()), hint, command))
     };
@@ -233,7 +233,7 @@ pub(super) fn choose_audience(model: &mut Model) -> Vec<Effect> {
 pub(super) fn choose_event(model: &mut Model) -> Vec<Effect> {
     let row = |kind: &EventKind| {
         let command = Command::Event { kind: *kind, text: String::new() };
-        line_row(kind.title(), "", command_line(kind.title(), "What exactly happened, with an id or a command.", command))
+        line_row(kind.title(), "", command_line(kind.title(), "Describe exactly what happened, with an ID or a command.", command))
     };
     choose(model, "Kind of event", EventKind::ALL.iter().map(row).collect(), 0)
 }
@@ -254,7 +254,7 @@ pub(super) fn choose_impact(model: &mut Model) -> Vec<Effect> {
     let rows = [
         (
             "Symptoms",
-            "What fails, with numbers: 17% of orders fail at the last step",
+            "Failures, with numbers: 17% of orders fail at the last step",
             now.text,
             command(empty(), None, None, None),
         ),
@@ -310,7 +310,7 @@ pub(super) fn judge(model: &mut Model, verdict: Verdict) -> Vec<Effect> {
         return say_key(model, "This entry is not a hypothesis. Press {} to propose one.", Action::Hypothesis);
     }
     let command = Command::Hypothesis { entry: entry.seq, verdict, reason: String::new() };
-    ask(model, &format!("Hypothesis {}: reason", verdict.word()), "What shows this, with evidence [E…].", command)
+    ask(model, &format!("Hypothesis {}: reason", verdict.word()), "Explain the verdict, with evidence [E…].", command)
 }
 
 /// Records an objection to the selected decision, or its outcome.
@@ -324,7 +324,7 @@ pub(super) fn remark(model: &mut Model, is_objection: bool) -> Vec<Effect> {
         let hint = "Why you object. The decision stays in force until the commander changes it.";
         ask(model, "Objection", hint, Command::Objection { entry, text, by: None })
     } else {
-        ask(model, "Outcome", "What the decision led to.", Command::Outcome { entry, text })
+        ask(model, "Outcome", "Describe the result of the decision.", Command::Outcome { entry, text })
     }
 }
 

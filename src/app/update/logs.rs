@@ -14,7 +14,7 @@ use crate::telemetry::words::count;
 
 pub(super) fn search(model: &mut Model) -> Vec<Effect> {
     let hint = format!(
-        "Words to find, or ~regex. Then {} and {} go to the next and previous match. {} recalls the last search.",
+        "Words to find, or ~regex. Then {} and {} go to the next and previous match. {} recalls the previous search.",
         model.key(Action::NextHit),
         model.key(Action::PreviousHit),
         model.key(Action::Recall)

@@ -93,21 +93,21 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
             model,
             "Note",
             NoteKind::Observation,
-            "What you saw or did. [E3] cites evidence. Text after TODO becomes an action item.",
+            "Describe what you saw or did. [E3] cites evidence. Text after TODO becomes an action item.",
         ),
         Action::NoteAt => {
             line(model, "Backdated note", Purpose::NoteAt, "The time in UTC, then the text: 09:27 text, 10m ago text")
         }
-        Action::Decision => note(model, "Decision", NoteKind::Decision, "What was decided, and who objected."),
+        Action::Decision => note(model, "Decision", NoteKind::Decision, "Describe the decision, and name anyone who objected."),
         Action::Hypothesis => {
-            note(model, "Hypothesis", NoteKind::Hypothesis, "What you think the cause is, with its evidence [E…].")
+            note(model, "Hypothesis", NoteKind::Hypothesis, "Describe the suspected cause, with its evidence [E…].")
         }
-        Action::Lesson => note(model, "Lesson", NoteKind::Lesson, "What went well, what went badly, or where we were lucky."),
+        Action::Lesson => note(model, "Lesson", NoteKind::Lesson, "Describe what went well, what went badly, or where we got lucky."),
         Action::Mitigation => note(
             model,
             "Mitigation",
             NoteKind::Mitigation,
-            "What was done, how to undo it, and which metric should show the effect [E…].",
+            "Describe what was done, how to undo it, and which metric should show the effect [E…].",
         ),
         Action::Task => ask(
             model,
@@ -179,7 +179,7 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Reopen => ask(
             model,
             "Reason for reopening",
-            "What shows that the incident is not over.",
+            "Explain why the incident is not over.",
             Command::Reopen { reason: String::new() },
         ),
         Action::AssignRole => choose_role(model),
@@ -369,7 +369,7 @@ fn filter(model: &mut Model) -> Vec<Effect> {
     };
     let keys = |a: Action| model.key(a);
     let hint = format!(
-        "Words that must occur; !word must not; ~regex. {} keeps the filter, {} recalls the last one, {} clears it.",
+        "Words that must occur; !word must not; ~regex. {} keeps the filter, {} recalls the previous one, {} clears it.",
         keys(Action::Submit),
         keys(Action::Recall),
         keys(Action::Back)

@@ -228,7 +228,7 @@ impl Command {
                 Some(a) if a.accepted_by.is_none() && a.answer.source == AnswerSource::Llm => {
                     Ok(vec![Fact::DraftAccepted { seq: *entry }])
                 }
-                Some(_) => Err(Refusal::invalid(format!("entry {} is not a draft that waits to be accepted", seq_label(*entry)))),
+                Some(_) => Err(Refusal::invalid(format!("entry {} is not a draft waiting to be accepted", seq_label(*entry)))),
                 None => Err(Refusal::not_found(format!("entry {} of {} is not an answer", seq_label(*entry), i.id()))),
             },
             Self::AddAction(new) => Ok(vec![added(new, context)]),
@@ -271,7 +271,7 @@ fn correct(i: &Incident, seq: u64, text: &str, reason: &str) -> Result<Fact, Ref
     if !entry.fact.can_be_corrected() {
         let (label, what) = (seq_label(seq), clean::truncate(&entry.fact.sentence(), 80));
         return invalid(
-            format!("entry {label} ({what}) records a change and not a text, so it cannot be corrected"),
+            format!("entry {label} ({what}) records a change, not text, so it cannot be corrected"),
             format!("Run `warroom incident undo {} {label}`, or make the change again.", i.id()),
         );
     }
@@ -304,7 +304,7 @@ fn undo(i: &Incident, seq: Option<u64>, context: &Context<'_>) -> Result<Fact, R
             (_, None) => format!("Run `warroom incident undo {id} ENTRY` to undo an older entry."),
             _ => "Write a correction.".to_owned(),
         };
-        return invalid(format!("entry {label} ({what}) cannot be undone: it happened outside, or others rely on it"), remedy);
+        return invalid(format!("entry {label} ({what}) cannot be undone: it happened outside warroom, or other entries depend on it"), remedy);
     }
     Ok(Fact::Undone { seq: entry.seq, text: clean::truncate(&entry.fact.sentence(), 200) })
 }

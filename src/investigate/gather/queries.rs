@@ -7,7 +7,7 @@ use crate::telemetry::Labels;
 
 /// A query and what its series mean.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct MetricQuery {
+pub(super) struct MetricQuery {
     /// A lower rank is asked and shown first.
     pub rank: u8,
     pub title: String,
@@ -20,7 +20,7 @@ pub struct MetricQuery {
 
 /// What the series of a query measure.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Role {
+pub(super) enum Role {
     /// A level, which may change.
     #[default]
     Level,
@@ -46,7 +46,7 @@ pub enum Role {
 const MAX_CLIENTS: usize = 4;
 
 /// Labels that name the callee: of service graphs (`client` calls `server`), of service meshes, and of client metrics.
-pub const CALLEES: [&str; 12] = [
+pub(super) const CALLEES: [&str; 12] = [
     "server",
     "destination_workload",
     "dst_deployment",
@@ -63,10 +63,10 @@ pub const CALLEES: [&str; 12] = [
 
 /// Long window, short window, and the burn rate from which both page (Google SRE workbook, chapter 5: 2 % of the budget of 30
 /// days in an hour, 5 % in six).
-pub const BURNS: [(&str, &str, f64); 2] = [("1h", "5m", 14.4), ("6h", "30m", 6.0)];
+pub(super) const BURNS: [(&str, &str, f64); 2] = [("1h", "5m", 14.4), ("6h", "30m", 6.0)];
 
 /// Queries about the machines and the cluster, whatever the services: what is full, what expires, what was deployed. Names: node_exporter, blackbox_exporter, kubelet and kube-state-metrics.
-pub fn infrastructure() -> Vec<MetricQuery> {
+pub(super) fn infrastructure() -> Vec<MetricQuery> {
     let disks = "fstype!~\"tmpfs|ramfs|overlay|squashfs|iso9660|efivarfs\"";
     let make = |title: &str, unit, query: String, role| MetricQuery {
         rank: 7,
@@ -127,7 +127,7 @@ pub fn infrastructure() -> Vec<MetricQuery> {
 /// Queries over the metrics that exist. `sets` are the label sets of the services' series, `label` is the label that names the service,
 /// `services` the services to query, `rate` the range of a rate such as `1m`. At most `most` levels, the most informative first; the
 /// second value is how many were left out.
-pub fn queries(sets: &[Labels], label: &str, services: &[String], rate: &str, most: usize) -> (Vec<MetricQuery>, usize) {
+pub(super) fn queries(sets: &[Labels], label: &str, services: &[String], rate: &str, most: usize) -> (Vec<MetricQuery>, usize) {
     let mut names: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for set in sets {
         if let Some(name) = set.get("__name__") {

@@ -49,7 +49,7 @@ fn incidents(model: &Model, theme: &Theme, cache: &mut ViewCache, frame: &mut Fr
         let words = if model.board.incidents_loaded {
             format!("No incidents yet. Select an alert and press {} to declare one.", model.key(Action::Declare))
         } else {
-            "Reading the incidents …".to_owned()
+            "Loading incidents …".to_owned()
         };
         put(frame.buffer_mut(), inner, 0, &Line::from(Span::styled(format!(" {words}"), theme.style(Meaning::Muted))), None);
         return;

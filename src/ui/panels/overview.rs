@@ -33,10 +33,10 @@ pub fn render(model: &Model, room: &Room, theme: &Theme, cache: &mut ViewCache, 
         Vec::new()
     };
     if let [left, middle, right] = columns.as_slice() {
-        draw(theme, frame, *left, "What we know".to_owned(), |w| summary(model, incident, theme, w), 0);
+        draw(theme, frame, *left, "Summary".to_owned(), |w| summary(model, incident, theme, w), 0);
         let limit = draw(theme, frame, *middle, findings_title(incident), |w| findings(model, incident, theme, w), room.scroll);
         cache.scroll_limit = limit;
-        draw(theme, frame, *right, "People and clocks".to_owned(), |w| people(model, incident, theme, w), 0);
+        draw(theme, frame, *right, "People and timers".to_owned(), |w| people(model, incident, theme, w), 0);
         return;
     }
     cache.scroll_limit = draw(
@@ -350,7 +350,7 @@ fn people(model: &Model, incident: &Incident, theme: &Theme, width: usize) -> Ve
 
 /// When the next update is due, and the state of the exit criteria.
 fn clocks(model: &Model, incident: &Incident, theme: &Theme, width: usize) -> Vec<Line<'static>> {
-    let mut lines = vec![heading(theme, "Clocks")];
+    let mut lines = vec![heading(theme, "Timers")];
     let to = |audience: Option<crate::incident::Audience>| audience.map(|a| format!(" to {}", a.word())).unwrap_or_default();
     match incident.head.next_update() {
         Some((due, audience)) if due <= model.now => lines.push(Line::from(Span::styled(

@@ -17,7 +17,7 @@ pub fn render(model: &Model, theme: &Theme, cache: &mut ViewCache, frame: &mut F
     let [tabs, body] = Layout::vertical([Constraint::Length(1), Constraint::Min(1)]).areas::<2>(area);
     tab_bar(model, room, theme, frame, tabs);
     if room.incident.is_none() {
-        put(frame.buffer_mut(), body, 0, &Line::from(Span::styled(" Reading the incident …", theme.style(Meaning::Muted))), None);
+        put(frame.buffer_mut(), body, 0, &Line::from(Span::styled(" Loading the incident …", theme.style(Meaning::Muted))), None);
         return;
     }
     match room.tab {
