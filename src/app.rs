@@ -4,23 +4,22 @@
 //! Everything from outside arrives as a [`Msg`] with its time; everything to be done outside leaves as an [`Effect`]. `ui`
 //! draws the model, `runtime` runs the effects.
 
-pub mod action;
-pub mod board;
-pub mod chord;
-pub mod edit;
-pub mod fill;
-pub mod keymap;
-pub mod logs;
-pub mod model;
-pub mod msg;
-pub mod overlay;
-pub mod room;
-pub mod update;
+pub(crate) mod action;
+pub(crate) mod board;
+pub(crate) mod chord;
+pub(crate) mod edit;
+pub(crate) mod fill;
+pub(crate) mod keymap;
+pub(crate) mod logs;
+pub(crate) mod model;
+pub(crate) mod msg;
+pub(crate) mod overlay;
+pub(crate) mod room;
+pub(crate) mod update;
 
-pub use action::{Action, Context};
-pub use chord::{Chord, Code};
-pub use keymap::Keymap;
-pub use model::{Model, Screen};
-pub use msg::{Effect, Msg};
-pub use overlay::Overlay;
-pub use update::update;
+pub(crate) use action::{Action, Context};
+pub(crate) use chord::{Chord, Code};
+pub(crate) use keymap::Keymap;
+pub(crate) use msg::{Effect, Msg};
+pub(crate) use overlay::Overlay;
+pub(crate) use update::update;

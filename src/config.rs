@@ -150,7 +150,7 @@ pub fn user_folders(config: &Config, what: &str) -> Vec<PathBuf> {
     folders
 }
 
-/// The user's files of one kind, sorted by name, and what could not be read among them.
+/// The user's files of one kind, sorted by name, and the problems with those that could not be read.
 pub fn user_files(config: &Config, what: &str, extension: &str) -> (Vec<UserFile>, Vec<FileProblem>) {
     let mut files: BTreeMap<String, UserFile> = BTreeMap::new();
     let mut problems = Vec::new();

@@ -90,7 +90,7 @@ pub struct StoreStatus {
     pub read_only: Option<String>,
     /// Why waiting entries cannot be merged although the shared store answers; `None` if they can.
     pub merge_failure: Option<String>,
-    /// What happened to this machine's copy since the program started, such as a damaged file that was set aside.
+    /// A notice about this machine's copy since the program started, such as a damaged file that was set aside.
     pub notices: Vec<String>,
 }
 
@@ -118,7 +118,7 @@ pub struct Verification {
     /// The number of purged incidents.
     pub purged: u64,
     pub broken: Vec<Broken>,
-    /// What could not be checked.
+    /// Data that could not be checked.
     pub gaps: Vec<String>,
 }
 

@@ -25,7 +25,7 @@ use crate::telemetry::failure::Explain;
 /// Why a model did not answer, or why its answer is incomplete.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
-pub struct LlmError {
+pub(crate) struct LlmError {
     pub message: String,
     /// What to do about it.
     pub remedy: Option<String>,
@@ -56,7 +56,7 @@ impl Explain for LlmError {
 
 /// An answer from the model, complete unless `cut_by` is set.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Outcome {
+pub(crate) struct Outcome {
     pub text: String,
     pub usage: Usage,
     pub model: Option<String>,
@@ -65,7 +65,7 @@ pub struct Outcome {
 }
 
 /// A client for the configured model.
-pub struct Llm {
+pub(crate) struct Llm {
     config: AssistantConfig,
     client: Client<OpenAIConfig>,
 }
@@ -75,7 +75,7 @@ const MAX_ANSWER: usize = 512 * 1024;
 
 impl Llm {
     /// Builds the client. Fetches the API key, which may run a command, so do not call this on the drawing thread.
-    pub async fn new(config: &AssistantConfig) -> Result<Self, LlmError> {
+    pub(crate) async fn new(config: &AssistantConfig) -> Result<Self, LlmError> {
         let key = match config.api_key.clone() {
             None => None,
             Some(reference) => Some(
@@ -110,7 +110,7 @@ impl Llm {
     }
 
     /// Streams an answer. Sends each delta to `sink` as it arrives; a closed sink does not stop the answer.
-    pub async fn answer(&self, plan: &PromptPlan, sink: &mpsc::Sender<Delta>) -> Result<Outcome, LlmError> {
+    pub(crate) async fn answer(&self, plan: &PromptPlan, sink: &mpsc::Sender<Delta>) -> Result<Outcome, LlmError> {
         let request = wire::Request::from_plan(&self.config, plan);
         let progress = sink.clone();
         let mut stream = service::with_progress(progress, self.client.chat().create_stream_byot::<_, wire::Chunk>(request))
@@ -147,7 +147,7 @@ impl Llm {
     }
 
     /// Checks for `doctor` whether the server responds and lists the configured model. Returns the result as a phrase.
-    pub async fn probe(config: &AssistantConfig) -> Result<Probe, LlmError> {
+    pub(crate) async fn probe(config: &AssistantConfig) -> Result<Probe, LlmError> {
         let source = crate::config::SourceConfig {
             name: "assistant".to_owned(),
             kind: "llm".to_owned(),

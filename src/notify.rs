@@ -1,3 +1,3 @@
 //! Sends data to other people's systems. A person must confirm each request before it is sent.
 
-pub mod tracker;
+pub(crate) mod tracker;

@@ -6,8 +6,8 @@
 
 mod html;
 mod json;
-pub mod markdown;
-pub mod report;
+pub(crate) mod markdown;
+pub(crate) mod report;
 mod text;
 
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ use std::str::FromStr;
 
 use crate::evidence::Body;
 use crate::incident::Incident;
-pub use report::Report;
+pub(crate) use report::Report;
 
 /// An output format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,23 +39,18 @@ impl FromStr for Format {
 
 /// The post-mortem of one incident, ready to render.
 #[derive(Clone, Debug)]
-pub struct Postmortem {
+pub(crate) struct Postmortem {
     report: Report,
 }
 
 impl Postmortem {
     /// Computes the report. `bodies` are keyed by digest; evidence whose body is missing is reported as such.
-    pub fn new(incident: &Incident, bodies: &BTreeMap<String, Body>) -> Self {
+    pub(crate) fn new(incident: &Incident, bodies: &BTreeMap<String, Body>) -> Self {
         Self { report: Report::new(incident, bodies) }
     }
 
-    /// The computed facts.
-    pub fn report(&self) -> &Report {
-        &self.report
-    }
-
     /// Renders the post-mortem, ending with a line feed. Fails only if JSON serialization fails.
-    pub fn render(&self, format: Format) -> Result<String, serde_json::Error> {
+    pub(crate) fn render(&self, format: Format) -> Result<String, serde_json::Error> {
         match format {
             Format::Markdown => Ok(markdown::render(&self.report)),
             Format::Html => Ok(html::render(&self.report)),

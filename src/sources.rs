@@ -59,7 +59,7 @@ pub type AnswerFuture<'a, T> = BoxFuture<'a, Result<Answer<T>, SourceError>>;
 /// The result of checking a source, for `doctor`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Probe {
-    /// What the source reports about itself, such as its version or the number of its files.
+    /// Details that the source reports about itself, such as its version or the number of its files.
     pub detail: String,
     /// A warning with a remedy, if the source answers but is not useful as configured.
     pub warning: Option<String>,

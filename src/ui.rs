@@ -1,10 +1,10 @@
 //! Draws the model as a frame, without changing the model. [`ViewCache`] keeps the scroll offsets that depend on the size of
 //! the terminal.
 
-pub mod panels;
-pub mod text;
-pub mod theme;
-pub mod widgets;
+pub(crate) mod panels;
+pub(crate) mod text;
+pub(crate) mod theme;
+pub(crate) mod widgets;
 
 use std::collections::HashMap;
 
@@ -12,11 +12,11 @@ use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 
 use crate::app::model::{Model, Screen};
-pub use theme::Theme;
+pub(crate) use theme::Theme;
 
 /// View state that depends on the size of the terminal, and so is not part of the model.
 #[derive(Debug, Default)]
-pub struct ViewCache {
+pub(crate) struct ViewCache {
     offsets: HashMap<&'static str, usize>,
     /// The largest useful scroll offset of the text that was drawn last, in lines.
     pub scroll_limit: usize,
@@ -24,17 +24,17 @@ pub struct ViewCache {
 
 impl ViewCache {
     /// The first visible item of a list whose items have different heights; 0 if none was set.
-    pub fn first(&self, list: &'static str) -> usize {
+    pub(crate) fn first(&self, list: &'static str) -> usize {
         self.offsets.get(list).copied().unwrap_or(0)
     }
 
     /// Stores the first visible item of a list.
-    pub fn set_first(&mut self, list: &'static str, first: usize) {
+    pub(crate) fn set_first(&mut self, list: &'static str, first: usize) {
         self.offsets.insert(list, first);
     }
 
     /// The first visible row of a list of `length` rows, moved no further than needed to make the row `selected` visible.
-    pub fn offset(&mut self, list: &'static str, selected: usize, height: usize, length: usize) -> usize {
+    pub(crate) fn offset(&mut self, list: &'static str, selected: usize, height: usize, length: usize) -> usize {
         let offset = self.offsets.entry(list).or_default();
         if height == 0 {
             return 0;
@@ -50,10 +50,10 @@ impl ViewCache {
 }
 
 /// The smallest terminal, in columns and rows, in which the screens are drawn.
-pub const MIN_SIZE: (u16, u16) = (60, 16);
+pub(crate) const MIN_SIZE: (u16, u16) = (60, 16);
 
 /// Draws the screen, with an open overlay on top. In a terminal smaller than [`MIN_SIZE`], draws only a short notice.
-pub fn render(model: &Model, theme: &Theme, cache: &mut ViewCache, frame: &mut Frame<'_>) {
+pub(crate) fn render(model: &Model, theme: &Theme, cache: &mut ViewCache, frame: &mut Frame<'_>) {
     let area = frame.area();
     if area.width < MIN_SIZE.0 || area.height < MIN_SIZE.1 {
         panels::small::render(model, theme, frame, area);

@@ -695,7 +695,7 @@ fn lists_changes_from_webhooks_git_and_kubernetes() {
     }
     let ci = json(f.path(), &["incident", "show", "INC-1"]).1;
     let ci = ci["evidence"].as_array().unwrap().iter().find(|e| e["source"] == "ci").unwrap().clone();
-    assert!(ci["summary"].as_str().unwrap().starts_with("3 changes, the last: "), "{ci}");
+    assert!(ci["summary"].as_str().unwrap().starts_with("3 changes, most recent: "), "{ci}");
     assert!(!v.to_string().contains("hunter2") && !v.to_string().contains("never was"));
     let (_, shown) = json(f.path(), &["incident", "show", "INC-1"]);
     let evidence: Vec<&Value> = shown["evidence"].as_array().unwrap().iter().filter(|e| e["kind"] == "changes").collect();

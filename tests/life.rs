@@ -340,7 +340,7 @@ fn creates_a_ticket_once_and_only_with_send() {
     let again = with_config(&["action", "push", "INC-1", "A1", "--tracker", "gh", "--send"]);
     assert!(again.status.code() == Some(1) && stderr(&again).contains("already has a ticket"), "{}", stderr(&again));
     assert!(
-        with_config(&["action", "add", "INC-1", "Add an alert on pool use above 80 %", "--due", "2026-12-01"]).status.success()
+        with_config(&["action", "add", "INC-1", "Add an alert on pool use above 80%", "--due", "2026-12-01"]).status.success()
     );
     assert!(with_config(&["action", "push", "INC-1", "A2", "--tracker", "gl", "--send"]).status.success());
     let sent: Value = serde_json::from_str(&tracker.requests().last().unwrap().body).unwrap();

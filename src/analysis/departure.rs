@@ -22,7 +22,7 @@ const MIN_RELATIVE_SPREAD: f64 = 1e-6;
 const NEW_SERIES_SIZE: f64 = 5.0;
 /// A series that departs by less than this size has not changed.
 const MIN_SIZE: f64 = 1.0;
-/// Fewest samples that a spread or a level is estimated from.
+/// Minimum number of samples for estimating a spread or a level.
 const MIN_SAMPLES: usize = 3;
 /// How late an incident may be noticed: this much of the end of the baseline may belong to it.
 pub const MAX_NOTICE_DELAY: Duration = Duration::from_mins(10);
@@ -34,8 +34,8 @@ const MIN_DEVIATION_SHARE: f64 = 0.25;
 const MIN_DISTANCE_SHARE: f64 = 0.2;
 /// Number of samples in a row that decide whether a change lasts.
 const PERSISTENCE: usize = 5;
-/// Fewest samples from which a series that only grows counts as a counter whatever its name; also the fewest gaps at the
-/// start of the baseline of a series that counts as new.
+/// Minimum number of samples from which a series that only grows counts as a counter whatever its name; also the minimum
+/// number of gaps at the start of the baseline of a series that counts as new.
 const MIN_RUN: usize = 12;
 
 /// A time and its value; a NaN value is a gap.
@@ -372,10 +372,10 @@ fn place(last: usize, q: f64) -> (usize, f64) {
     (below, place - place.floor())
 }
 
-/// Fewest values that are sorted into bins first, and the number of bins.
+/// Minimum number of values that are sorted into bins first, and the number of bins.
 const MIN_BINNED: usize = 64;
 const BINS: usize = 256;
-/// Most values in one bin for which binning helps.
+/// Maximum number of values in one bin for which binning helps.
 const MAX_PER_BIN: u16 = 24;
 
 /// Values counted in bins of equal width. Samples of a series are spread quite evenly between their bounds, so that few

@@ -28,7 +28,7 @@ pub type Key = String;
 pub struct MetricInput {
     pub key: Key,
     pub service: Option<String>,
-    /// What it measures, in short: `errors per second`, `db_pool_in_use`.
+    /// The measured quantity, in short: `errors per second`, `db_pool_in_use`.
     pub title: String,
     /// `s`, `B`, `%`, `/s` or empty.
     pub unit: String,
@@ -136,7 +136,7 @@ pub struct Signals {
     pub blames_key: Key,
     /// The severity matrix.
     pub matrix: Option<Matrix>,
-    /// What could not be checked, with the reason.
+    /// Data gaps, each with its reason.
     pub gaps: Vec<String>,
     /// Gaps of change sources, which leave only the changes unknown.
     pub change_gaps: Vec<String>,

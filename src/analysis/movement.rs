@@ -146,7 +146,7 @@ fn trim_run_up(series: &Series, baseline: Window) -> Option<Window> {
 
 /// Number of steps without a sample after which a series has ended.
 const ENDED_STEPS: f64 = 3.0;
-/// Fewest baseline samples for an ended series, and fewest calm samples before a run-up.
+/// Minimum number of baseline samples for an ended series, and of calm samples before a run-up.
 const MIN_BASELINE: usize = 3;
 
 /// Returns a drop to no data for a series that has a baseline and ended before the window does: its writer no longer
@@ -170,7 +170,7 @@ fn detect_end(series: &Series, before: &[f64], window: Window) -> Option<Movemen
     })
 }
 
-/// Fewest normal samples in a row that count as a recovery.
+/// Minimum number of normal samples in a row that count as a recovery.
 const MIN_RECOVERED: usize = 3;
 
 /// Returns the time of the first sample of the final normal run, if that run is long enough and does not cover all samples.

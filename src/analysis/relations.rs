@@ -47,7 +47,7 @@ pub struct Storm {
 }
 
 impl Storm {
-    /// What the alerts have in common, as a verb phrase: `share cluster=eu-3`, `come from db and its callers`.
+    /// The common property of the alerts, as a verb phrase: `share cluster=eu-3`, `come from db and its callers`.
     pub fn describe(&self) -> String {
         match self.label.as_str() {
             CALLS_LABEL => format!("come from {} and its callers", self.value),

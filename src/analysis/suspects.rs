@@ -3,7 +3,7 @@
 //! Each series is measured against its own baseline, in its own spread, so that units and magnitudes do not matter. A
 //! service scores as its most suspect series does. Three kinds of knowledge adjust the score:
 //!
-//! - What the metric measures: a caller's view of others, or traffic, is more likely a symptom than a cause.
+//! - The measured quantity: a caller's view of others, or traffic, is more likely a symptom than a cause.
 //! - Where the call graph is known, the service's share of the symptom's change that none of its callees explains.
 //! - How the service's log changed.
 
@@ -38,7 +38,7 @@ const MIN_REQUEST_CHANGE: f64 = 5.0;
 /// Score from which a service is reported as the one that others wait for.
 const MIN_WAIT_SCORE: f64 = 1.0;
 
-/// What is known besides the series.
+/// The context besides the series.
 #[derive(Clone, Debug, Default)]
 pub struct SuspectContext {
     /// Name of the series that shows the symptom.

@@ -114,7 +114,7 @@ macro_rules! actions {
         pub enum Action { $( $variant, )* }
 
         /// Every action.
-        pub const ACTIONS: &[Spec] = &[ $( Spec {
+        pub(crate) const ACTIONS: &[Spec] = &[ $( Spec {
             action: Action::$variant,
             name: $name,
             context: Context::$context,

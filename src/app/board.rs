@@ -10,7 +10,7 @@ use crate::telemetry::{Alert, AlertState, Failure, Timestamp};
 
 /// The list that has the focus.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Pane {
+pub(crate) enum Pane {
     Incidents,
     #[default]
     Alerts,
@@ -18,28 +18,28 @@ pub enum Pane {
 
 /// A row of the alert list.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Row {
+pub(crate) enum Row {
     Group { title: String, count: usize, firing: usize },
     Alert { index: usize },
 }
 
 /// The identity of a row, independent of its position: the title of a group, or the fingerprint of an alert.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RowId {
+pub(crate) enum RowId {
     Group(String),
     Alert(String),
 }
 
 /// A source as shown: its most recent report, and when it last answered.
 #[derive(Clone, Debug, PartialEq)]
-pub struct SourceState {
+pub(crate) struct SourceState {
     pub report: SourceReport,
     pub answered_at: Option<Timestamp>,
 }
 
 /// The state of the board.
 #[derive(Clone, Debug, Default)]
-pub struct Board {
+pub(crate) struct Board {
     pub pane: Pane,
     pub alerts: Vec<Alert>,
     pub sources: Vec<SourceState>,
@@ -67,30 +67,30 @@ pub struct Board {
 
 impl Board {
     /// The rows of the alert list.
-    pub fn rows(&self) -> &[Row] {
+    pub(crate) fn rows(&self) -> &[Row] {
         &self.rows
     }
 
     /// The open incident that an alert is linked to; the newest one if there are several.
-    pub fn owner(&self, fingerprint: &str) -> Option<IncidentId> {
+    pub(crate) fn owner(&self, fingerprint: &str) -> Option<IncidentId> {
         self.owners.get(fingerprint).copied()
     }
 
     /// The open incidents, most severe first, then oldest first.
-    pub fn open_incidents(&self) -> Vec<&Summary> {
+    pub(crate) fn open_incidents(&self) -> Vec<&Summary> {
         let mut open: Vec<&Summary> = self.incidents.iter().filter(|i| i.status.is_open()).collect();
         open.sort_by_key(|i| (i.severity, i.declared_at));
         open
     }
 
     /// The incidents to list: the open ones or, if none is open, the five most recent ones.
-    pub fn listed_incidents(&self) -> Vec<&Summary> {
+    pub(crate) fn listed_incidents(&self) -> Vec<&Summary> {
         let open = self.open_incidents();
         if open.is_empty() { self.incidents.iter().take(5).collect() } else { open }
     }
 
     /// Replaces the alerts and the source reports. Alerts of a source that failed are kept, although they may be stale.
-    pub fn set_alerts(&mut self, alerts: Vec<Alert>, reports: Vec<SourceReport>, at: Timestamp) {
+    pub(crate) fn set_alerts(&mut self, alerts: Vec<Alert>, reports: Vec<SourceReport>, at: Timestamp) {
         let failed: BTreeSet<&str> = reports.iter().filter(|r| r.status != SourceStatus::Ok).map(|r| r.name.as_str()).collect();
         let mut merged = alerts;
         let fresh: BTreeSet<String> = merged.iter().map(|a| a.fingerprint.clone()).collect();
@@ -113,7 +113,7 @@ impl Board {
     }
 
     /// Replaces the list of incidents.
-    pub fn set_incidents(&mut self, incidents: Vec<Summary>) {
+    pub(crate) fn set_incidents(&mut self, incidents: Vec<Summary>) {
         self.owners.clear();
         for head in incidents.iter().filter(|h| h.status.is_open()) {
             for fingerprint in &head.alerts {
@@ -131,7 +131,7 @@ impl Board {
 
     /// Rebuilds the rows. Call this after any change to alerts, incidents, grouping or filter. Keeps the selection if its
     /// row still exists.
-    pub fn rebuild_rows(&mut self) {
+    pub(crate) fn rebuild_rows(&mut self) {
         let place = self.position();
         let filter = Filter::new(&self.filter);
         let shown: Vec<usize> =
@@ -160,7 +160,7 @@ impl Board {
     }
 
     /// The identity of a row.
-    pub fn id_of(&self, row: &Row) -> RowId {
+    pub(crate) fn id_of(&self, row: &Row) -> RowId {
         match row {
             Row::Group { title, .. } => RowId::Group(title.clone()),
             Row::Alert { index } => RowId::Alert(self.alerts.get(*index).map(|a| a.fingerprint.clone()).unwrap_or_default()),
@@ -168,7 +168,7 @@ impl Board {
     }
 
     /// The position of the selected row; `None` if it is not in the list.
-    pub fn position(&self) -> Option<usize> {
+    pub(crate) fn position(&self) -> Option<usize> {
         match self.selected.as_ref()? {
             RowId::Group(group) => self.rows.iter().position(|r| matches!(r, Row::Group { title, .. } if title == group)),
             RowId::Alert(fingerprint) => self.rows.iter().position(
@@ -178,13 +178,13 @@ impl Board {
     }
 
     /// Selects the row at a position, or the last row if there are fewer.
-    pub fn select(&mut self, position: usize) {
+    pub(crate) fn select(&mut self, position: usize) {
         let last = self.rows.len().saturating_sub(1);
         self.selected = self.rows.get(position.min(last)).map(|r| self.id_of(r));
     }
 
     /// The selected alert; `None` if a group is selected.
-    pub fn current(&self) -> Option<&Alert> {
+    pub(crate) fn current(&self) -> Option<&Alert> {
         match self.rows.get(self.position()?)? {
             Row::Alert { index } => self.alerts.get(*index),
             Row::Group { .. } => None,
@@ -192,7 +192,7 @@ impl Board {
     }
 
     /// The fingerprints that a row represents: its alert, or all alerts of its group.
-    pub fn fingerprints_at(&self, position: usize) -> Vec<String> {
+    pub(crate) fn fingerprints_at(&self, position: usize) -> Vec<String> {
         let fingerprint = |r: &Row| match r {
             Row::Alert { index } => self.alerts.get(*index).map(|a| a.fingerprint.clone()),
             Row::Group { .. } => None,
@@ -211,7 +211,7 @@ impl Board {
     }
 
     /// The alerts that an action applies to: the marked ones or, if none is marked, those of the selected row.
-    pub fn target_alerts(&self) -> Vec<&Alert> {
+    pub(crate) fn target_alerts(&self) -> Vec<&Alert> {
         let fingerprints: BTreeSet<String> = if self.marked.is_empty() {
             self.fingerprints_at(self.position().unwrap_or(0)).into_iter().collect()
         } else {
@@ -221,7 +221,7 @@ impl Board {
     }
 
     /// The numbers of firing, pending and suppressed alerts.
-    pub fn counts(&self) -> (usize, usize, usize) {
+    pub(crate) fn counts(&self) -> (usize, usize, usize) {
         let count = |state| self.alerts.iter().filter(|a| a.state == state).count();
         (count(AlertState::Firing), count(AlertState::Pending), count(AlertState::Suppressed))
     }
@@ -237,7 +237,7 @@ fn searchable_text(alert: &Alert) -> String {
 /// A filter as typed: words that must all occur, `!word` that must not occur, `~regex` that must match, `!~regex` that must
 /// not match. An empty filter matches everything. A regex that is not valid (because it is still being typed) is matched as
 /// a word. The flag of each term is `true` if the term must match, `false` if it must not.
-pub struct Filter(Vec<(bool, Term)>);
+pub(crate) struct Filter(Vec<(bool, Term)>);
 
 enum Term {
     Word(String),
@@ -246,7 +246,7 @@ enum Term {
 
 impl Filter {
     /// Parses a filter. Do this once per list, not once per row.
-    pub fn new(text: &str) -> Self {
+    pub(crate) fn new(text: &str) -> Self {
         let terms = text.split_whitespace().filter_map(|word| {
             let (must_match, word) = word.strip_prefix('!').map_or((true, word), |rest| (false, rest));
             let pattern = word
@@ -262,7 +262,7 @@ impl Filter {
     }
 
     /// A note about the first term that starts with `~` but is not a valid regular expression; `None` if there is none.
-    pub fn invalid_regex_note(text: &str) -> Option<String> {
+    pub(crate) fn invalid_regex_note(text: &str) -> Option<String> {
         let pattern = |word: &str| word.strip_prefix('!').unwrap_or(word).strip_prefix('~').map(str::to_owned);
         let found = text.split_whitespace().filter_map(pattern).find(|p| !p.is_empty() && regex::Regex::new(p).is_err())?;
         Some(format!("~{found} is not a valid regular expression and is matched as text"))
@@ -270,7 +270,7 @@ impl Filter {
 
     /// The byte ranges of a text that the positive terms match, for highlighting: sorted, and merged where they overlap or
     /// touch. Words match ASCII letters in any case, other letters only in lower case.
-    pub fn match_ranges(&self, text: &str) -> Vec<std::ops::Range<usize>> {
+    pub(crate) fn match_ranges(&self, text: &str) -> Vec<std::ops::Range<usize>> {
         // ASCII lower case keeps the length, so that positions are valid in both texts.
         let lower = text.to_ascii_lowercase();
         let mut found: Vec<std::ops::Range<usize>> = Vec::new();
@@ -292,7 +292,7 @@ impl Filter {
     }
 
     /// Whether a text, which must be in lower case, matches.
-    pub fn matches(&self, lower: &str) -> bool {
+    pub(crate) fn matches(&self, lower: &str) -> bool {
         self.0.iter().all(|(must_match, term)| {
             *must_match
                 == match term {

@@ -103,7 +103,7 @@ const NAMES: [(&str, Code); 15] = [
 ];
 
 /// Parses a key sequence in the notation of keymap files: `g g`, `C-d`, `enter`. `None` if a part is not a key.
-pub fn parse(text: &str) -> Option<Vec<Chord>> {
+pub(crate) fn parse(text: &str) -> Option<Vec<Chord>> {
     text.split(' ').filter(|p| !p.is_empty()).map(parse_one).collect()
 }
 

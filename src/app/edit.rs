@@ -7,11 +7,11 @@ use super::chord::{Chord, Code};
 use crate::telemetry::clean;
 
 /// The longest text, in bytes: the same as for a journal entry.
-pub const MAX: usize = clean::MAX_TEXT_BYTES;
+pub(crate) const MAX: usize = clean::MAX_TEXT_BYTES;
 
 /// A line being edited.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct LineEdit {
+pub(crate) struct LineEdit {
     text: String,
     /// A byte position at a grapheme boundary.
     cursor: usize,
@@ -21,33 +21,33 @@ pub struct LineEdit {
 
 /// The error for text that does not fit, with the length that the line would have, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TooLong(pub usize);
+pub(crate) struct TooLong(pub usize);
 
 impl LineEdit {
     /// A text with the cursor at its end.
-    pub fn with(text: impl Into<String>) -> Self {
+    pub(crate) fn with(text: impl Into<String>) -> Self {
         let text = text.into();
         Self { cursor: text.len(), text, is_selected: false }
     }
 
     /// A proposed text, selected: typing replaces it.
-    pub fn proposed(text: impl Into<String>) -> Self {
+    pub(crate) fn proposed(text: impl Into<String>) -> Self {
         let edit = Self::with(text);
         Self { is_selected: !edit.text.is_empty(), ..edit }
     }
 
     /// Whether the whole text is selected.
-    pub fn is_selected(&self) -> bool {
+    pub(crate) fn is_selected(&self) -> bool {
         self.is_selected
     }
 
     /// The text.
-    pub fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         &self.text
     }
 
     /// The text before and after the cursor.
-    pub fn parts(&self) -> (&str, &str) {
+    pub(crate) fn parts(&self) -> (&str, &str) {
         self.text.split_at_checked(self.cursor).unwrap_or((&self.text, ""))
     }
 
@@ -55,7 +55,7 @@ impl LineEdit {
     ///
     /// # Errors
     /// [`TooLong`] if the line would become longer than [`MAX`]. Nothing is inserted then.
-    pub fn insert(&mut self, text: &str) -> Result<(), TooLong> {
+    pub(crate) fn insert(&mut self, text: &str) -> Result<(), TooLong> {
         // Check the length first, because cleaning truncates long texts.
         let cleaned = if text.len() > MAX { return Err(TooLong(text.len())) } else { clean::line(text) };
         let kept = if self.is_selected { 0 } else { self.text.len() };
@@ -69,7 +69,7 @@ impl LineEdit {
     }
 
     /// Handles a key; `false` when it is not an editing key.
-    pub fn key(&mut self, chord: Chord) -> bool {
+    pub(crate) fn key(&mut self, chord: Chord) -> bool {
         let was_selected = std::mem::take(&mut self.is_selected);
         match (chord.code, chord.ctrl, chord.alt) {
             (Code::Char(c), false, false) => {

@@ -12,8 +12,8 @@ use crate::telemetry::time::parse_duration;
 /// action item), the line goes into the one that is set to an empty text.
 ///
 /// # Errors
-/// What to type instead, if the line does not have the expected form.
-pub fn fill(mut command: Command, line: &str) -> Result<Command, String> {
+/// A hint on what to type, if the line does not have the expected form.
+pub(crate) fn fill(mut command: Command, line: &str) -> Result<Command, String> {
     let typed = line.trim().to_owned();
     match &mut command {
         Command::Note { text, .. }
@@ -90,8 +90,8 @@ pub fn fill(mut command: Command, line: &str) -> Result<Command, String> {
 /// Splits a time from the text after it: `09:27 text`, `10m ago text`, `yesterday 18:20 text`, `2026-11-28 18:00 text`.
 ///
 /// # Errors
-/// What to type instead, if there is no time or no text.
-pub fn moment_and_text(typed: &str) -> Result<(Moment, &str), String> {
+/// A hint on what to type, if there is no time or no text.
+pub(crate) fn moment_and_text(typed: &str) -> Result<(Moment, &str), String> {
     let mut ends: Vec<usize> = typed.match_indices(' ').map(|(at, _)| at).take(3).collect();
     ends.reverse();
     // Use the longest prefix that is a time: `10m ago` rather than `10m`.

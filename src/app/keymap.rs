@@ -9,7 +9,7 @@ use crate::telemetry::failure::FileProblem;
 use crate::telemetry::words::nearest;
 
 /// The default keys, with comments that document the format.
-pub const DEFAULT: &str = include_str!("keys.toml");
+pub(crate) const DEFAULT: &str = include_str!("keys.toml");
 
 /// The action name that removes a key.
 const NONE: &str = "none";

@@ -7,11 +7,11 @@ use crate::telemetry::log::Batch;
 use crate::telemetry::{LogLine, Timestamp};
 
 /// The number of lines that are kept.
-pub const MAX_LINES: usize = 5000;
+pub(crate) const MAX_LINES: usize = 5000;
 
 /// The state of the live logs. Lines are numbered from 0 in the order in which they arrived.
 #[derive(Clone, Debug)]
-pub struct Logs {
+pub(crate) struct Logs {
     ring: VecDeque<LogLine>,
     /// The number of lines received so far. The number of the first kept line is `taken - ring.len()`.
     taken: u64,
@@ -36,14 +36,14 @@ pub struct Logs {
 
 /// Texts that were typed before, oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct InputHistory(Vec<String>);
+pub(crate) struct InputHistory(Vec<String>);
 
 /// The number of texts that are kept.
 const MAX_HISTORY: usize = 30;
 
 impl InputHistory {
     /// Adds a text as the most recent one. An earlier copy of it is removed; an empty text is ignored.
-    pub fn push(&mut self, text: &str) {
+    pub(crate) fn push(&mut self, text: &str) {
         if !text.is_empty() {
             self.0.retain(|t| t != text);
             self.0.push(text.to_owned());
@@ -54,7 +54,7 @@ impl InputHistory {
 
     /// The text before `now` (`back`), or after it. A `now` that is not in the history counts as the position after the most
     /// recent text. After the most recent text comes the empty text; `None` if there is nothing further.
-    pub fn step(&self, now: &str, back: bool) -> Option<&str> {
+    pub(crate) fn step(&self, now: &str, back: bool) -> Option<&str> {
         let at = self.0.iter().position(|t| t == now).unwrap_or(self.0.len());
         if back {
             self.0.get(at.checked_sub(1)?).map(String::as_str)
@@ -87,14 +87,14 @@ impl Default for Logs {
 
 impl Logs {
     /// Removes all lines and starts following. Search, filter and their histories stay.
-    pub fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         self.ring.clear();
         (self.taken, self.dropped, self.selected) = (0, 0, None);
         (self.is_live, self.is_following) = (true, true);
     }
 
     /// Adds lines and removes the oldest ones beyond [`MAX_LINES`]. A backlog is merged by time, other lines are appended.
-    pub fn add(&mut self, batch: Batch) {
+    pub(crate) fn add(&mut self, batch: Batch) {
         self.dropped += batch.dropped;
         if batch.is_backlog {
             self.add_backlog(batch.lines);
@@ -131,7 +131,7 @@ impl Logs {
     }
 
     /// The number of lines received so far.
-    pub fn received(&self) -> u64 {
+    pub(crate) fn received(&self) -> u64 {
         self.taken
     }
 
@@ -144,7 +144,7 @@ impl Logs {
 
     /// The lines to show with their numbers: at most `most`, oldest first. They end at the newest line or, when the view
     /// does not follow, half a screen (`most / 2`) after the selected line.
-    pub fn window(&self, most: usize) -> Vec<(u64, &LogLine)> {
+    pub(crate) fn window(&self, most: usize) -> Vec<(u64, &LogLine)> {
         let first = self.taken.saturating_sub(u64::try_from(self.ring.len()).unwrap_or(0));
         let number = |i: usize| first + u64::try_from(i).unwrap_or(0);
         let end = match self.selected.filter(|_| !self.is_following) {
@@ -166,24 +166,24 @@ impl Logs {
     }
 
     /// The selected line, or else the newest line.
-    pub fn current(&self) -> Option<&LogLine> {
+    pub(crate) fn current(&self) -> Option<&LogLine> {
         let first = self.taken.saturating_sub(u64::try_from(self.ring.len()).unwrap_or(0));
         let selected = self.selected.or_else(|| self.taken.checked_sub(1))?;
         self.ring.get(usize::try_from(selected.checked_sub(first)?).ok()?)
     }
 
     /// Moves the selection by a number of visible lines and stops following. Moving past the end follows again.
-    pub fn step(&mut self, by: isize) {
+    pub(crate) fn step(&mut self, by: isize) {
         self.move_selection(by.unsigned_abs(), by > 0, |_| true);
     }
 
     /// Selects the next or previous error.
-    pub fn to_error(&mut self, forward: bool) {
+    pub(crate) fn to_error(&mut self, forward: bool) {
         self.move_selection(1, forward, LogLine::is_error);
     }
 
     /// Selects the next or previous line that matches the search; `false` if there is none.
-    pub fn to_hit(&mut self, forward: bool) -> bool {
+    pub(crate) fn to_hit(&mut self, forward: bool) -> bool {
         let search = Filter::new(&self.search);
         let before = (self.selected, self.is_following);
         self.move_selection(1, forward, |line| search.matches(&searchable_text(line)));
@@ -197,7 +197,7 @@ impl Logs {
 
     /// Selects the selected line if it matches the search, else the nearest match before it, else the nearest one after it.
     /// When the view follows, this is the newest match. `false` if no line matches.
-    pub fn search_from_here(&mut self) -> bool {
+    pub(crate) fn search_from_here(&mut self) -> bool {
         let search = Filter::new(&self.search);
         let filter = Filter::new(&self.filter);
         let matches = |line: &LogLine| self.is_shown(line, &filter) && search.matches(&searchable_text(line));

@@ -18,7 +18,7 @@ use crate::telemetry::failure::FileProblem;
 
 /// The screen that is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Screen {
+pub(crate) enum Screen {
     #[default]
     Board,
     Room,
@@ -26,7 +26,7 @@ pub enum Screen {
 
 /// The tone of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tone {
+pub(crate) enum Tone {
     Good,
     Bad,
     Plain,
@@ -34,7 +34,7 @@ pub enum Tone {
 
 /// A message in the footer that disappears after some seconds.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Toast {
+pub(crate) struct Toast {
     pub text: String,
     pub tone: Tone,
     pub until: Timestamp,
@@ -42,7 +42,7 @@ pub struct Toast {
 
 /// The complete state of the terminal UI.
 #[derive(Clone, Debug)]
-pub struct Model {
+pub(crate) struct Model {
     pub now: Timestamp,
     pub offset: UtcOffset,
     pub size: (u16, u16),
@@ -93,7 +93,7 @@ pub struct Model {
 
 impl Model {
     /// An empty model.
-    pub fn new(now: Timestamp, offset: UtcOffset) -> Self {
+    pub(crate) fn new(now: Timestamp, offset: UtcOffset) -> Self {
         Self {
             now,
             offset,
@@ -131,7 +131,7 @@ impl Model {
     }
 
     /// The contexts in which keys are looked up, narrowest first: those of the open dialog, else those of the view.
-    pub fn contexts(&self) -> Vec<Context> {
+    pub(crate) fn contexts(&self) -> Vec<Context> {
         match self.overlay.as_ref().map(Overlay::context) {
             Some(Context::Reader) => vec![Context::Reader, Context::Everywhere],
             Some(dialog) => vec![dialog],
@@ -140,7 +140,7 @@ impl Model {
     }
 
     /// The contexts of the view, ignoring any open dialog, narrowest first.
-    pub fn view_contexts(&self) -> Vec<Context> {
+    pub(crate) fn view_contexts(&self) -> Vec<Context> {
         match (self.screen, &self.room) {
             (Screen::Room, Some(room)) => {
                 let search = (room.tab == Tab::Logs && !self.logs.search.is_empty()).then_some(Context::Search);
@@ -151,17 +151,17 @@ impl Model {
     }
 
     /// The key of an action, for a hint (see [`Keymap::hint`]).
-    pub fn key(&self, action: Action) -> String {
+    pub(crate) fn key(&self, action: Action) -> String {
         self.keymap.hint(action)
     }
 
     /// The number of rows in half a screen, at least 1.
-    pub fn half_page(&self) -> usize {
+    pub(crate) fn half_page(&self) -> usize {
         usize::from(self.size.1 / 2).max(1)
     }
 
     /// Shows a message in the footer: an error for 12 s, anything else for 5 s.
-    pub fn say(&mut self, tone: Tone, text: impl Into<String>) {
+    pub(crate) fn say(&mut self, tone: Tone, text: impl Into<String>) {
         let secs = if tone == Tone::Bad { 12 } else { 5 };
         self.toast = Some(Toast { text: text.into(), tone, until: self.now + std::time::Duration::from_secs(secs) });
     }

@@ -13,7 +13,7 @@ use crate::telemetry::{Alert, Failure, Timestamp, Window};
 
 /// Something that happened outside, named in the past tense. Its time is passed along with it (see [`super::update()`]).
 #[derive(Clone, Debug)]
-pub enum Msg {
+pub(crate) enum Msg {
     Pressed(Chord),
     Pasted(String),
     Resized(u16, u16),
@@ -62,7 +62,7 @@ pub enum Msg {
 
 /// The state of the store, as the screen shows it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct StoreState {
+pub(crate) struct StoreState {
     /// The number of entries that are waiting to be merged into the shared store.
     pub unsynced: u64,
     /// Why the shared store is unreachable; `None` if it answers.
@@ -71,13 +71,13 @@ pub struct StoreState {
     pub read_only: Option<String>,
     /// Why waiting entries cannot be merged; `None` if they can.
     pub merge_failure: Option<String>,
-    /// What happened to this machine's copy since the program started.
+    /// A notice about this machine's copy since the program started.
     pub notices: Vec<String>,
 }
 
 /// Something to do outside, named in the imperative.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Effect {
+pub(crate) enum Effect {
     Quit,
     Suspend,
     Redraw,

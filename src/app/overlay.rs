@@ -1,4 +1,4 @@
-//! What opens over a screen: help, texts, dialogs, lists and the command palette.
+//! The overlays of a screen: help, texts, dialogs, lists and the command palette.
 
 use super::action::{ACTIONS, Action, Context, Spec};
 use super::edit::LineEdit;
@@ -6,9 +6,9 @@ use super::msg::Effect;
 use crate::incident::{Command, EvidenceId, IncidentId, LinkedAlert, Severity, Status};
 use crate::telemetry::Timestamp;
 
-/// What the text of a line dialog is used for.
+/// The purpose of the text in a line dialog.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Purpose {
+pub(crate) enum Purpose {
     /// The parameters of a command (see [`super::fill`]).
     Command(Box<Command>),
     /// A backdated note, which starts with its time.
@@ -22,7 +22,7 @@ pub enum Purpose {
 
 /// A dialog with one line of text.
 #[derive(Clone, Debug, PartialEq)]
-pub struct LineDialog {
+pub(crate) struct LineDialog {
     pub title: String,
     pub edit: LineEdit,
     pub purpose: Purpose,
@@ -30,9 +30,9 @@ pub struct LineDialog {
     pub hint: String,
 }
 
-/// What choosing a row does.
+/// The effect of choosing a row.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Next {
+pub(crate) enum Next {
     /// Runs a command on the incident of the room.
     Run(Box<Command>),
     /// Runs a command on another incident.
@@ -48,7 +48,7 @@ pub enum Next {
 
 /// A row of a list.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Row {
+pub(crate) struct Row {
     pub label: String,
     pub detail: String,
     pub next: Next,
@@ -56,14 +56,14 @@ pub struct Row {
 
 impl Row {
     /// A row with its label, a detail (may be empty) and what choosing it does.
-    pub fn new(label: impl Into<String>, detail: impl Into<String>, next: Next) -> Self {
+    pub(crate) fn new(label: impl Into<String>, detail: impl Into<String>, next: Next) -> Self {
         Self { label: label.into(), detail: detail.into(), next }
     }
 }
 
 /// A list to choose from. Typing filters it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct ListDialog {
+pub(crate) struct ListDialog {
     pub title: String,
     pub rows: Vec<Row>,
     pub filter: LineEdit,
@@ -73,12 +73,12 @@ pub struct ListDialog {
 
 impl ListDialog {
     /// A list with one row selected.
-    pub fn new(title: impl Into<String>, rows: Vec<Row>, selected: usize) -> Self {
+    pub(crate) fn new(title: impl Into<String>, rows: Vec<Row>, selected: usize) -> Self {
         Self { title: title.into(), rows, filter: LineEdit::default(), selected }
     }
 
     /// The rows that contain all words of the filter, in any case.
-    pub fn shown(&self) -> Vec<&Row> {
+    pub(crate) fn shown(&self) -> Vec<&Row> {
         let words: Vec<String> = self.filter.text().to_lowercase().split_whitespace().map(str::to_owned).collect();
         let matches = |r: &&Row| {
             let text = format!("{} {}", r.label, r.detail).to_lowercase();
@@ -90,7 +90,7 @@ impl ListDialog {
 
 /// A question with Yes and No that states exactly what Yes does.
 #[derive(Clone, Debug, PartialEq)]
-pub struct ConfirmDialog {
+pub(crate) struct ConfirmDialog {
     pub title: String,
     pub lines: Vec<String>,
     /// Whether Yes is selected. No is the default.
@@ -100,7 +100,7 @@ pub struct ConfirmDialog {
 
 /// The fields of the dialog that declares an incident.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum DeclareField {
+pub(crate) enum DeclareField {
     #[default]
     Title,
     Severity,
@@ -109,7 +109,7 @@ pub enum DeclareField {
 
 impl DeclareField {
     /// The next field, or the previous one; wraps around.
-    pub fn step(self, forward: bool) -> Self {
+    pub(crate) fn step(self, forward: bool) -> Self {
         match (self, forward) {
             (Self::Title, true) | (Self::Commander, false) => Self::Severity,
             (Self::Severity, true) | (Self::Title, false) => Self::Commander,
@@ -120,7 +120,7 @@ impl DeclareField {
 
 /// The dialog that declares an incident.
 #[derive(Clone, Debug, PartialEq)]
-pub struct DeclareForm {
+pub(crate) struct DeclareForm {
     pub title: LineEdit,
     pub severity: Severity,
     pub proposed: Severity,
@@ -132,9 +132,9 @@ pub struct DeclareForm {
     pub field: DeclareField,
 }
 
-/// What is open over a screen.
+/// An overlay over a screen.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Overlay {
+pub(crate) enum Overlay {
     Help {
         scroll: usize,
     },
@@ -165,7 +165,7 @@ pub enum Overlay {
 
 impl Overlay {
     /// The context whose keys apply while it is open.
-    pub fn context(&self) -> Context {
+    pub(crate) fn context(&self) -> Context {
         match self {
             Self::Help { .. } | Self::Evidence { .. } | Self::Text { .. } => Context::Reader,
             Self::Palette { .. } | Self::List(_) | Self::Checklist { .. } => Context::List,
@@ -177,7 +177,7 @@ impl Overlay {
 }
 
 /// The actions that the palette lists for a query, best match first; all usable ones for an empty query.
-pub fn palette(query: &str, contexts: &[Context]) -> Vec<&'static Spec> {
+pub(crate) fn palette(query: &str, contexts: &[Context]) -> Vec<&'static Spec> {
     use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
     use nucleo_matcher::{Config, Matcher, Utf32Str};
     let usable = ACTIONS

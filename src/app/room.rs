@@ -14,11 +14,11 @@ use crate::incident::{
 use crate::telemetry::Timestamp;
 
 /// The largest number of suspects that the screen lists.
-pub const MAX_SUSPECTS: usize = 12;
+pub(crate) const MAX_SUSPECTS: usize = 12;
 
 /// The tabs of the incident room.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Tab {
+pub(crate) enum Tab {
     #[default]
     Overview,
     Timeline,
@@ -31,11 +31,11 @@ pub enum Tab {
 
 impl Tab {
     /// Every tab, in order.
-    pub const ALL: [Self; 7] =
+    pub(crate) const ALL: [Self; 7] =
         [Self::Overview, Self::Timeline, Self::Signals, Self::Logs, Self::Assistant, Self::Actions, Self::Report];
 
     /// The number and the name in the tab bar.
-    pub fn label(self) -> (char, &'static str) {
+    pub(crate) fn label(self) -> (char, &'static str) {
         match self {
             Self::Overview => ('1', "Overview"),
             Self::Timeline => ('2', "Timeline"),
@@ -48,7 +48,7 @@ impl Tab {
     }
 
     /// The context whose keys apply on this tab; `None` if it has no keys of its own.
-    pub fn context(self) -> Option<Context> {
+    pub(crate) fn context(self) -> Option<Context> {
         match self {
             Self::Overview => None,
             Self::Timeline => Some(Context::Timeline),
@@ -61,7 +61,7 @@ impl Tab {
     }
 
     /// The tab `by` steps to the right; wraps around.
-    pub fn step(self, by: isize) -> Self {
+    pub(crate) fn step(self, by: isize) -> Self {
         let at = Self::ALL.iter().position(|t| *t == self).unwrap_or(0);
         let length = Self::ALL.len().cast_signed();
         let next = (at.cast_signed() + by).rem_euclid(length);
@@ -71,7 +71,7 @@ impl Tab {
 
 /// Which entries the timeline shows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum EntryFilter {
+pub(crate) enum EntryFilter {
     #[default]
     All,
     People,
@@ -82,7 +82,7 @@ pub enum EntryFilter {
 
 impl EntryFilter {
     /// The next filter; wraps around.
-    pub fn next(self) -> Self {
+    pub(crate) fn next(self) -> Self {
         match self {
             Self::All => Self::People,
             Self::People => Self::Models,
@@ -93,7 +93,7 @@ impl EntryFilter {
     }
 
     /// The label in the title of the timeline.
-    pub fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::All => "all",
             Self::People => "people only",
@@ -116,7 +116,7 @@ impl EntryFilter {
 
 /// A question that is being answered.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Streaming {
+pub(crate) struct Streaming {
     /// The number of the question. Answers to other questions are ignored.
     pub request: u64,
     pub question: String,
@@ -126,7 +126,7 @@ pub struct Streaming {
 
 /// The state of the incident room.
 #[derive(Clone, Debug)]
-pub struct Room {
+pub(crate) struct Room {
     pub id: IncidentId,
     /// `None` until the journal has answered.
     pub incident: Option<Incident>,
@@ -160,7 +160,7 @@ pub struct Room {
 
 impl Room {
     /// The room of an incident that has not been read yet.
-    pub fn new(id: IncidentId) -> Self {
+    pub(crate) fn new(id: IncidentId) -> Self {
         Self {
             id,
             incident: None,
@@ -184,7 +184,7 @@ impl Room {
     }
 
     /// The entries that the timeline shows, oldest first.
-    pub fn shown_entries(&self) -> Vec<&Entry> {
+    pub(crate) fn shown_entries(&self) -> Vec<&Entry> {
         let Some(incident) = &self.incident else { return Vec::new() };
         let filter = Filter::new(&self.filter);
         incident
@@ -201,7 +201,7 @@ impl Room {
     }
 
     /// The evidence that the signals tab lists: first what the findings cite, in their order, then the rest by number.
-    pub fn shown_evidence(&self) -> Vec<EvidenceId> {
+    pub(crate) fn shown_evidence(&self) -> Vec<EvidenceId> {
         let Some(incident) = &self.incident else { return Vec::new() };
         let mut order: Vec<EvidenceId> =
             incident.investigation.iter().flat_map(|i| i.findings.iter().flat_map(|f| f.evidence.iter().copied())).collect();
@@ -220,7 +220,7 @@ impl Room {
 
     /// The log patterns of the last investigation that match a filter, each with its evidence record, the most significant
     /// change first.
-    pub fn patterns(&self, filter: &str) -> Vec<(&EvidenceRecord, &Pattern)> {
+    pub(crate) fn patterns(&self, filter: &str) -> Vec<(&EvidenceRecord, &Pattern)> {
         let Some((incident, investigation)) = self.incident.as_ref().and_then(|i| Some((i, i.investigation.as_ref()?))) else {
             return Vec::new();
         };
@@ -250,7 +250,7 @@ impl Room {
 
     /// The sources that failed in the last investigation while their earlier patterns are still shown, each with the end of
     /// the window of those patterns.
-    pub fn stale_patterns(&self) -> Vec<(&str, Timestamp)> {
+    pub(crate) fn stale_patterns(&self) -> Vec<(&str, Timestamp)> {
         let Some(investigation) = self.incident.as_ref().and_then(|i| i.investigation.as_ref()) else { return Vec::new() };
         let has_failed = |name: &str| investigation.sources.iter().any(|s| s.name == name && s.status == SourceStatus::Failed);
         let mut found: Vec<(&str, Timestamp)> = Vec::new();
@@ -264,12 +264,12 @@ impl Room {
     }
 
     /// Whether the logs tab shows patterns rather than lines.
-    pub fn shows_patterns(&self) -> bool {
+    pub(crate) fn shows_patterns(&self) -> bool {
         !self.show_lines && !self.patterns("").is_empty()
     }
 
     /// The suspects of the last investigation that match the filter, at most [`MAX_SUSPECTS`].
-    pub fn suspects(&self) -> Vec<&CitedSuspect> {
+    pub(crate) fn suspects(&self) -> Vec<&CitedSuspect> {
         let Some(investigation) = self.incident.as_ref().and_then(|i| i.investigation.as_ref()) else { return Vec::new() };
         let filter = Filter::new(&self.filter);
         let matches = |s: &CitedSuspect| {
@@ -280,14 +280,14 @@ impl Room {
     }
 
     /// The selected suspect; `None` if an evidence item is selected.
-    pub fn selected_suspect(&self) -> Option<&CitedSuspect> {
+    pub(crate) fn selected_suspect(&self) -> Option<&CitedSuspect> {
         let suspects = self.suspects();
         let place = self.suspect?.min(suspects.len().checked_sub(1)?);
         suspects.get(place).copied()
     }
 
     /// The selected evidence item or, if a suspect is selected, its first evidence.
-    pub fn selected_evidence(&self) -> Option<EvidenceId> {
+    pub(crate) fn selected_evidence(&self) -> Option<EvidenceId> {
         match self.selected_suspect() {
             Some(suspect) => suspect.evidence.first().copied(),
             None => self.shown_evidence().get(self.evidence_position()).copied(),
@@ -295,14 +295,14 @@ impl Room {
     }
 
     /// The position of the selected timeline entry; the last one if none is selected.
-    pub fn entry_position(&self) -> usize {
+    pub(crate) fn entry_position(&self) -> usize {
         let shown = self.shown_entries();
         let last = shown.len().saturating_sub(1);
         self.entry.and_then(|seq| shown.iter().position(|e| e.seq == seq)).unwrap_or(last)
     }
 
     /// The position of the selected evidence item; 0 if none is selected.
-    pub fn evidence_position(&self) -> usize {
+    pub(crate) fn evidence_position(&self) -> usize {
         let shown = self.shown_evidence();
         self.evidence.and_then(|id| shown.iter().position(|e| *e == id)).unwrap_or(0)
     }

@@ -22,7 +22,7 @@ use crate::telemetry::{Failure, Timestamp};
 use go::{PREVIEW, open_room, refresh_tab};
 
 /// Applies a message to the model and returns the effects to run. `at` is the time of the message.
-pub fn update(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
+pub(crate) fn update(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
     model.now = at;
     if model.toast.as_ref().is_some_and(|t| t.until <= at) {
         model.toast = None;
@@ -327,7 +327,7 @@ pub(super) fn propose(alerts: &[&crate::telemetry::Alert]) -> (crate::incident::
 
 /// Whether it is known which alerts are firing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AlertVisibility {
+pub(crate) enum AlertVisibility {
     /// No alert source has answered yet.
     Waiting,
     /// All alert sources have failed, so that an empty list means nothing.
@@ -337,7 +337,7 @@ pub enum AlertVisibility {
 }
 
 /// Whether an empty list of alerts means that nothing is firing.
-pub fn alert_visibility(model: &Model) -> AlertVisibility {
+pub(crate) fn alert_visibility(model: &Model) -> AlertVisibility {
     let report = |name: &String| model.board.sources.iter().find(|s| s.report.name == *name).map(|s| s.report.status);
     let statuses: Vec<Option<SourceStatus>> = model.alert_sources.iter().map(report).collect();
     if statuses.contains(&Some(SourceStatus::Ok)) {

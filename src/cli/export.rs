@@ -12,6 +12,7 @@ use crate::postmortem::Format;
 /// Arguments of `warroom export`.
 #[derive(Args)]
 pub struct ExportArgs {
+    /// Incident, such as INC-1
     #[arg(value_parser = id_arg)]
     id: IncidentId,
     /// Format: md, html or json

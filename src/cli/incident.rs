@@ -112,7 +112,7 @@ pub enum IncidentCommand {
         /// Audience: internal, executive or external
         #[arg(long, default_value = "internal")]
         audience: Audience,
-        /// Time until the next update is due, instead of the interval of the severity
+        /// Time until the next update is due, instead of the interval for the severity
         #[arg(long, value_name = "DURATION", value_parser = duration_arg)]
         next_in: Option<Duration>,
         /// No further updates for this audience
@@ -155,7 +155,7 @@ pub enum IncidentCommand {
     Change(Change),
 }
 
-/// The time of a change, for back-dating.
+/// The time of a change, for backdating.
 #[derive(Args)]
 pub struct When {
     /// Time when it happened, if not now: 17:00, 10m ago, 2026-11-28 18:00 (UTC) or RFC 3339

@@ -119,11 +119,11 @@ words!(
     Snoozed = "snoozed", "Snoozed";
     QueryRun = "query_run", "Query";
     CommandRun = "command_run", "Command";
-    ActionStarted = "action_started", "Started";
-    ActionFinished = "action_finished", "Finished";
-    PriorityChanged = "priority_changed", "Priority";
-    UrgencyChanged = "urgency_changed", "Urgency";
-    PostmortemCreated = "postmortem_created", "Post-mortem";
+    ActionStarted = "action_started", "Action started";
+    ActionFinished = "action_finished", "Action finished";
+    PriorityChanged = "priority_changed", "Priority changed";
+    UrgencyChanged = "urgency_changed", "Urgency changed";
+    PostmortemCreated = "postmortem_created", "Post-mortem created";
 );
 
 #[cfg(test)]

@@ -99,7 +99,7 @@ impl CitedFinding {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CitedSuspect {
     pub service: Option<String>,
-    /// What the metric measures; empty if only the logs point to the service.
+    /// The measured quantity; empty if only the logs point to the service.
     pub title: String,
     /// Labels that identify the series in its evidence.
     pub labels: Labels,
@@ -135,7 +135,7 @@ pub struct SourceReport {
     /// The kind of the error in a word for a narrow column, such as `timeout`.
     #[serde(default)]
     pub fault: Option<String>,
-    /// What to do about the error.
+    /// The remedy for the error.
     #[serde(default)]
     pub remedy: Option<String>,
     /// Age of the data shown, in seconds; `None` if the source never answered.

@@ -102,7 +102,7 @@ mod tests {
     #[test]
     fn accepts_good_items_and_names_each_fault() {
         for good in [
-            "Alert on db_pool_in_use above 80 % of its size; done when the rule fires in a test",
+            "Alert on db_pool_in_use above 80% of its size; done when the rule fires in a test",
             "Limit retries of the checkout client to 3 with jitter",
             "Remove the manual step from the release script so that no one can skip the canary",
         ] {

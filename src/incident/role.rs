@@ -88,7 +88,7 @@ impl Role {
         }
     }
 
-    /// What the holder does, shown in the role picker.
+    /// The duties of the holder, shown in the role picker.
     pub fn duty(self) -> &'static str {
         match self {
             Self::Commander => "Makes decisions and coordinates; does not debug",

@@ -176,7 +176,7 @@ impl Matrix {
         self.rows.iter().find(|r| r.severity == severity)
     }
 
-    /// What a severity means; empty if the matrix has no row for it.
+    /// The meaning of a severity; empty if the matrix has no row for it.
     pub fn meaning(&self, severity: Severity) -> &str {
         self.row(severity).map_or("", |r| r.meaning.as_str())
     }

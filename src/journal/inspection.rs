@@ -52,11 +52,7 @@ impl Inspection {
 
     /// Records an incident that has disappeared without having been purged.
     pub(super) fn vanished(&mut self, incident: IncidentId) {
-        self.broken(
-            incident,
-            0,
-            "it was declared or imported here, but all its entries are missing and it was not purged",
-        );
+        self.broken(incident, 0, "it was declared or imported here, but all its entries are missing and it was not purged");
     }
 
     /// Checks one evidence body against its digest.

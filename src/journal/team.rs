@@ -38,7 +38,7 @@ pub struct TeamStore {
     copy: Copy,
     link: Link,
     notifications: Notifications,
-    /// What happened to the copy since the program started.
+    /// A notice about the copy since the program started, such as a repair.
     notices: Vec<String>,
     /// Why the server is unreachable; `None` if it answers.
     away: Option<String>,
@@ -115,7 +115,7 @@ impl TeamStore {
     /// Connects if necessary, and merges waiting entries.
     ///
     /// # Errors
-    /// [`JournalError::Away`] if the server is unreachable; other errors if it rejects the connection.
+    /// [`JournalError::Unreachable`] if the server is unreachable; other errors if it rejects the connection.
     fn ensure_online(&mut self) -> Result<(), JournalError> {
         if !self.pg.is_connected() {
             if self.next_try.is_some_and(|at| Instant::now() < at) {

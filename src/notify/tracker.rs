@@ -16,14 +16,14 @@ use crate::sources::http::{innermost, tls};
 
 /// Why an issue was not created, or may not have been.
 #[derive(Debug, thiserror::Error)]
-pub enum TrackerError {
+pub(crate) enum TrackerError {
     #[error("cannot create an issue in tracker '{name}': {message}")]
     Failed { name: String, message: String },
 }
 
 /// A request that creates an issue, without the token.
 #[derive(Clone, Debug, PartialEq)]
-pub struct IssueRequest {
+pub(crate) struct IssueRequest {
     pub method: &'static str,
     pub url: String,
     pub body: Value,
@@ -33,7 +33,7 @@ pub struct IssueRequest {
 const MAX_RESPONSE: usize = 1024 * 1024;
 
 /// Builds the request for an action item. Its text comes from the journal, which is redacted already; it is redacted again.
-pub fn issue_request(tracker: &TrackerConfig, incident: &Incident, item: &ActionItem) -> IssueRequest {
+pub(crate) fn issue_request(tracker: &TrackerConfig, incident: &Incident, item: &ActionItem) -> IssueRequest {
     let mut redactor = Redactor::new();
     let title = redactor.redact_text(&format!("{}: {}", incident.id(), item.text.lines().next().unwrap_or(""))).into_owned();
     let mut text = format!("{}\n\n", item.text);
@@ -65,7 +65,7 @@ pub fn issue_request(tracker: &TrackerConfig, incident: &Incident, item: &Action
 
 /// Sends the request once and returns the URL of the new issue. Fails if there is no token, the request fails or times out,
 /// or the response is not a success with that URL.
-pub async fn send(tracker: &TrackerConfig, outgoing: &IssueRequest) -> Result<String, TrackerError> {
+pub(crate) async fn send(tracker: &TrackerConfig, outgoing: &IssueRequest) -> Result<String, TrackerError> {
     let fail = |message: String| TrackerError::Failed { name: tracker.name.clone(), message };
     let Some(reference) = tracker.token.clone() else {
         return Err(fail("no token is configured; add token_env, token_command or token_file".to_owned()));

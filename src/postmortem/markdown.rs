@@ -16,7 +16,7 @@ macro_rules! put {
 }
 
 /// Renders the whole document. All times are in UTC.
-pub fn render(r: &Report) -> String {
+pub(crate) fn render(r: &Report) -> String {
     let mut out = String::new();
     header(&mut out, r);
     summary(&mut out, r);

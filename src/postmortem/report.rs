@@ -21,7 +21,7 @@ const GAP_SECS: f64 = 1800.0;
 
 /// A milestone of the incident and its time.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Milestone {
+pub(crate) struct Milestone {
     pub name: &'static str,
     /// `None` if it is unknown or was not reached.
     pub at: Option<Timestamp>,
@@ -31,7 +31,7 @@ pub struct Milestone {
 
 /// One row of the timeline.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct TimelineRow {
+pub(crate) struct TimelineRow {
     pub seq: u64,
     pub at: Timestamp,
     pub recorded_at: Timestamp,
@@ -50,7 +50,7 @@ pub struct TimelineRow {
 
 /// One evidence item with an excerpt and, for metrics, sparklines.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct EvidenceRow {
+pub(crate) struct EvidenceRow {
     #[serde(flatten)]
     pub record: EvidenceRecord,
     /// The title and sparkline of up to six series.
@@ -61,7 +61,7 @@ pub struct EvidenceRow {
 
 /// A draft written by a model.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Draft {
+pub(crate) struct Draft {
     pub seq: u64,
     pub prompt: String,
     pub prompt_version: String,
@@ -75,7 +75,7 @@ pub struct Draft {
 
 /// One answer by a model or by the rules.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct AiRun {
+pub(crate) struct AiRun {
     pub seq: u64,
     pub prompt: String,
     pub prompt_version: String,
@@ -88,14 +88,14 @@ pub struct AiRun {
 
 /// Something that the post-mortem still lacks.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Missing {
+pub(crate) struct Missing {
     pub section: &'static str,
     pub what: String,
 }
 
 /// All facts of a post-mortem. All times are UTC.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Report {
+pub(crate) struct Report {
     pub id: String,
     /// Date, services and incident title.
     pub title: String,
@@ -156,7 +156,7 @@ pub struct Report {
 
 impl Report {
     /// Computes the report. `bodies` are keyed by digest.
-    pub fn new(incident: &Incident, bodies: &BTreeMap<String, Body>) -> Self {
+    pub(crate) fn new(incident: &Incident, bodies: &BTreeMap<String, Body>) -> Self {
         let matrix = incident.matrix();
         let as_of = incident.as_of();
         let impact = incident.impact_started_at();
@@ -260,7 +260,7 @@ impl Report {
         out
     }
 
-    /// What the post-mortem still lacks, with what to do about it.
+    /// The missing parts of the post-mortem, each with a remedy.
     fn find_missing(&self) -> Vec<Missing> {
         let mut out = Vec::new();
         let mut need = |ok: bool, section: &'static str, what: &str| {
@@ -309,7 +309,7 @@ impl Report {
     }
 }
 
-/// The title of a finding without the note that its series moved first.
+/// The title of a finding without the note that its series changed first.
 fn without_suffix(text: &str) -> &str {
     text.split(" (changed first").next().unwrap_or(text)
 }

@@ -162,3 +162,16 @@ fn json_has_the_same_facts() {
     assert_eq!(json["draft"]["model"], "m");
     assert_eq!(json["timeline"].as_array().unwrap().len(), 10);
 }
+
+/// The whole export, so that every change of it is seen in review. Run with `INSTA_UPDATE=always` if the change is intended.
+#[test]
+fn golden_postmortem() {
+    let (incident, bodies) = incident(true);
+    let report = Postmortem::new(&incident, &bodies);
+    for (name, format) in [("postmortem.md", Format::Markdown), ("postmortem.json", Format::Json)] {
+        let text = report.render(format).unwrap().replace(crate::VERSION, "VERSION");
+        insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
+            insta::assert_snapshot!(name, text);
+        });
+    }
+}

@@ -185,7 +185,7 @@ impl Library {
         self
     }
 
-    /// What cannot be used among the user's prompts.
+    /// The problems in the user's prompts.
     pub fn problems(&self) -> &[FileProblem] {
         &self.problems
     }

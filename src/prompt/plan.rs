@@ -154,7 +154,7 @@ pub fn plan(
     Err(PromptError::TooSmall { name: file.id.clone(), context_tokens: limits.context_tokens, needed })
 }
 
-/// What the user adds to a prompt: a question and a persona, both optional.
+/// The user's additions to a prompt: a question and a persona, both optional.
 #[derive(Clone, Debug, Default)]
 pub struct AskOptions {
     pub question: Option<String>,

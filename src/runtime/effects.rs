@@ -366,7 +366,7 @@ async fn read(desk: &Desk, id: IncidentId) -> Result<Msg, DeskError> {
     Ok(Msg::IncidentRead(Box::new(incident), bodies))
 }
 
-/// What a question would send to the model: a summary, and the messages.
+/// The preview of a question: a summary, and the messages that would be sent to the model.
 async fn preview(desk: &Desk, id: IncidentId, question: String) -> Result<(String, String), Failure> {
     let question = Question { text: question, ..Question::default() };
     let (_, plan) = desk.plan(id, &question).await.map_err(|e| e.failure())?;

@@ -46,7 +46,7 @@ fn chord(key: KeyEvent) -> Option<Chord> {
     Some(Chord { code, ctrl: key.modifiers.contains(KeyModifiers::CONTROL), alt: key.modifiers.contains(KeyModifiers::ALT) })
 }
 
-/// What to do after a process signal.
+/// The action after a process signal.
 pub(super) enum Signal {
     /// SIGINT, SIGTERM or SIGHUP, by its number: restore the terminal and end.
     End(u8),

@@ -1,7 +1,7 @@
 //! The events of the terminal, without its late replies.
 //!
-//! A terminal answers queries (of this program, of one that ran before, of tmux) through the keyboard's channel. crossterm knows some of the
-//! answers; of the others it hands on the introducer as a key with Alt and the rest letter by letter, which would then act as keys.
+//! A terminal answers queries (of this program, of one that ran before, of tmux) through the keyboard's channel. crossterm recognises some of the
+//! answers; for the others, it passes on the introducer as a key with Alt and the rest letter by letter, which would then act as keys.
 //! References: ECMA-48 5.6 (control strings), xterm "Control Sequences" (OSC 4, 10, 11, 52; DCS XTVERSION; DA2).
 
 use std::collections::VecDeque;
@@ -61,7 +61,7 @@ struct ReplyFilter {
 }
 
 impl ReplyFilter {
-    /// The events without replies. `batch` is what was ready at `now`.
+    /// The events without replies. `batch` holds the events that were ready at `now`.
     fn filter(&mut self, batch: Vec<Event>, now: Instant) -> Vec<Event> {
         let mut out = Vec::new();
         // Keep an introducer until its meaning is clear.
@@ -120,7 +120,7 @@ fn key(event: &Event) -> Option<(KeyCode, KeyModifiers)> {
     }
 }
 
-/// Whether a control string of this kind begins so: an OSC with its number, a DCS with its parameters, an APC of the graphics protocol.
+/// Whether a control string of this kind begins this way: an OSC with its number, a DCS with its parameters, an APC of the graphics protocol.
 fn begins_reply(intro: char, code: KeyCode) -> bool {
     let KeyCode::Char(c) = code else { return false };
     match intro {

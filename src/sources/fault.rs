@@ -1,4 +1,4 @@
-//! Why a source did not answer, in kinds that a person acts on differently.
+//! The kinds of source failure, by the action that each one requires.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +12,7 @@ use crate::telemetry::failure::Explain;
 pub enum FaultKind {
     /// Connection refused, name not resolved, or connection lost.
     Unreachable,
-    /// The proxy between here and the source refused, or is itself unreachable.
+    /// The proxy refused the connection or is unreachable.
     Proxy,
     /// The TLS handshake failed, usually because of a certificate.
     Tls,
@@ -63,7 +63,7 @@ impl FaultKind {
         }
     }
 
-    /// What to do about it, unless the failure says something more precise.
+    /// The remedy, unless the failure has a more specific one.
     fn remedy(self) -> &'static str {
         match self {
             Self::Unreachable => "Check the URL and that the server is running.",
@@ -92,7 +92,7 @@ impl FaultKind {
 pub struct SourceError {
     pub kind: FaultKind,
     pub message: String,
-    /// More precise advice than that of the kind.
+    /// More specific advice than that of the kind.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     advice: Option<String>,
 }
@@ -105,7 +105,7 @@ impl SourceError {
         Self { kind, message: clean::truncate(&redacted, 500), advice: None }
     }
 
-    /// Says more precisely what to do.
+    /// Sets a more specific remedy.
     #[must_use]
     pub fn advise(mut self, advice: impl Into<String>) -> Self {
         self.advice = Some(advice.into());

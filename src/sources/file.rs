@@ -596,7 +596,7 @@ impl Followed {
         }
     }
 
-    /// Reads what was appended since the last call and adds the complete events to `out`.
+    /// Reads the data appended since the last call and adds the complete events to `out`.
     fn read(&mut self, out: &mut Vec<LogLine>) {
         let Ok(length) = self.file.metadata().map(|m| m.len()) else { return };
         if length < self.offset {

@@ -36,7 +36,7 @@ pub struct Git {
     timeout: Duration,
 }
 
-/// What git reports about the configured path.
+/// The state of the configured path, as reported by git.
 struct WorkTree {
     /// The path relative to the root of the repository; empty for the root itself.
     subfolder: String,

@@ -1,4 +1,4 @@
-//! The HTTP layer of all sources: timeouts, a size limit on bodies while they stream, bounded concurrency per host, retries that honor
+//! The HTTP layer of all sources: timeouts, a size limit on bodies while they stream, bounded concurrency per host, retries that honour
 //! `Retry-After`, TLS with a private authority, and credentials that never follow a redirect to another host.
 
 use std::collections::HashMap;
@@ -21,7 +21,7 @@ use crate::telemetry::failure::find_cause;
 const MAX_BODY: usize = 64 * 1024 * 1024;
 /// Concurrent requests to one host, over all sources.
 const PER_HOST: usize = 4;
-/// How often a request is repeated, and the wait before the first repetition, which doubles.
+/// The number of retries, and the wait before the first one, which doubles each time.
 const RETRIES: usize = 2;
 const FIRST_WAIT: Duration = Duration::from_millis(200);
 /// The longest wait that a server may ask for between two attempts.
@@ -31,8 +31,8 @@ const MAX_REDIRECTS: usize = 5;
 
 static STOP: LazyLock<CancellationToken> = LazyLock::new(CancellationToken::new);
 
-/// Ends every request that is waiting for a server, and every later one: after Ctrl-C a command shows what it has. This cannot be undone;
-/// the program is about to end.
+/// Cancels every pending request and every later one, so that after Ctrl-C a command shows the data it has. This cannot be
+/// undone, because the program is about to end.
 pub fn stop() {
     STOP.cancel();
 }
@@ -318,7 +318,7 @@ pub fn innermost(error: &dyn std::error::Error) -> String {
     last
 }
 
-/// A failed request as one of our kinds, decided by the types of its causes. `proxy` is the proxy that the request went through.
+/// Classifies a failed request by the types of its causes. `proxy` is the proxy that the request went through.
 pub fn fault(error: &reqwest::Error, timeout: Duration, proxy: Option<&str>) -> SourceError {
     let reason = innermost(error);
     let place = error.url().map(|u| format!("{}:{}", u.host_str().unwrap_or("?"), u.port_or_known_default().unwrap_or(0)));
@@ -341,7 +341,7 @@ pub fn fault(error: &reqwest::Error, timeout: Duration, proxy: Option<&str>) -> 
     }
 }
 
-/// Whether a handshake failed because the server wants to know who is calling.
+/// Whether a handshake failed because the server requires a client certificate.
 fn wants_client_certificate(error: &rustls::Error) -> bool {
     use rustls::AlertDescription as A;
     matches!(

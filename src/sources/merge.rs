@@ -9,7 +9,7 @@ use crate::telemetry::{Alert, AlertState};
 /// Alerts with the same fingerprint are one alert. A Prometheus alert is also the same as an Alertmanager alert of that name
 /// if its labels are a subset of the other's, because Prometheus adds external labels when it sends an alert. Silences and
 /// inhibitions come from Alertmanager; the value and the time since which the condition holds come from Prometheus. The
-/// result is in the order of `analysis::grouping::order`.
+/// result is in the order of `analysis::grouping::sort_key`.
 pub fn merge(by_source: Vec<(&str, Vec<Alert>)>) -> Vec<Alert> {
     let mut kept: Vec<Alert> = Vec::new();
     let mut by_fingerprint: HashMap<String, usize> = HashMap::new();

@@ -84,7 +84,7 @@ impl Source for Recorder {
 }
 
 /// The wrapped source's own `alerts()`, `metrics()`, `logs()` or `changes()`; returns an error when it has none. That does
-/// not happen, because the tap offers only the signals that the wrapped source has.
+/// not happen, because the recorder offers only the signals that the wrapped source has.
 macro_rules! inner {
     ($self:ident . $kind:ident) => {
         match $self.inner.$kind() {

@@ -74,7 +74,7 @@ fn unknown(word: &str) -> Failure {
 /// Whether the type of a source exists, and the source has what it needs.
 ///
 /// # Errors
-/// What is missing, and what to add.
+/// If a required key is missing, with the key to add.
 pub fn check(config: &SourceConfig) -> Result<(), Failure> {
     match find(&config.kind) {
         Some(kind) => (kind.check)(config),
@@ -82,7 +82,7 @@ pub fn check(config: &SourceConfig) -> Result<(), Failure> {
     }
 }
 
-/// The sources that a configured source stands for: itself, or everything that a recording contains. Opens no connection; a recording is
+/// The sources behind a configured source: itself, or everything that a recording contains. Opens no connection; a recording is
 /// read.
 pub fn make(config: &SourceConfig) -> Made {
     match find(&config.kind) {

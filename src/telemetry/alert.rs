@@ -14,7 +14,7 @@ pub enum AlertSeverity {
     Warning,
     Info,
     Low,
-    /// No `severity` label, or an unrecognized value.
+    /// No `severity` label, or an unrecognised value.
     Unknown,
 }
 

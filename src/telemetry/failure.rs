@@ -11,12 +11,12 @@ pub type Cause = Box<dyn std::error::Error + Send + Sync>;
 /// A failure, described for people.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
-    /// What failed, and on what. No trailing full stop.
+    /// The failed operation and its object, without a trailing full stop.
     pub message: String,
     /// Why it failed, from the outermost cause to the innermost; empty if the message is complete by itself.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub causes: Vec<String>,
-    /// What to do, as a sentence; `None` if there is nothing to suggest.
+    /// The remedy, as a sentence; `None` if there is nothing to suggest.
     #[serde(default)]
     pub remedy: Option<String>,
 }
@@ -88,11 +88,11 @@ pub struct UserFile {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileProblem {
     pub file: String,
-    /// Counted from 1; `None` when the whole file is meant.
+    /// Counted from 1; `None` if the problem concerns the whole file.
     pub line: Option<u64>,
-    /// What is wrong.
+    /// The problem.
     pub text: String,
-    /// What to do about it, as a sentence.
+    /// The remedy, as a sentence.
     pub remedy: String,
 }
 
@@ -107,7 +107,7 @@ impl std::fmt::Display for FileProblem {
 
 /// An error that can suggest a remedy.
 pub trait Explain: std::error::Error + 'static {
-    /// What to do, as a sentence; `None` if there is nothing to suggest.
+    /// The remedy, as a sentence; `None` if there is nothing to suggest.
     fn remedy(&self) -> Option<String>;
 
     /// The error with its causes and its remedy.

@@ -1,7 +1,7 @@
 //! Times as people write them: `17:00`, `10m ago`, `yesterday 18:20`, `2026-11-28 18:00`, `7d`, or RFC 3339.
 //!
-//! Parsing and resolving are two steps, so that parsing needs no clock: [`Moment`] is what was written, [`Moment::resolve`] gives the
-//! time. A time without a zone is in UTC, the zone of everything that warroom prints.
+//! Parsing and resolving are two steps, so that parsing needs no clock: [`Moment`] is the time as written, [`Moment::resolve`] gives the
+//! actual time. A time without a zone is in UTC, the zone of everything that warroom prints.
 
 use std::fmt;
 use std::str::FromStr;
@@ -25,11 +25,11 @@ pub struct Moment {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     At(Timestamp),
-    /// So long before now.
+    /// This long before now.
     Ago(Duration),
     /// A time of day: the most recent one.
     Clock(Time),
-    /// So many days before today.
+    /// This many days before today.
     Day(u16, Time),
 }
 

@@ -20,7 +20,7 @@ use super::log::{Level, LogLine};
 use super::series::Labels;
 use super::time::Timestamp;
 
-/// What the parser needs to know to read times without a date, a year or a zone.
+/// The context for reading times without a date, a year or a zone.
 #[derive(Clone, Copy, Debug)]
 pub struct Context {
     /// The current time, for dates without a year: the most recent match is taken.

@@ -91,6 +91,7 @@ pub fn human_value(value: f64) -> String {
 }
 
 /// Formats a value with its unit for people. Bytes (unit `B`) are scaled by powers of 1000 (`4.04 GB`); other units are not.
+/// A space precedes every unit except `%`.
 pub fn human_measure(value: f64, unit: &str) -> String {
     if unit == "B" && value.abs() >= 1000.0 {
         let steps = ["kB", "MB", "GB", "TB", "PB"];
@@ -105,7 +106,11 @@ pub fn human_measure(value: f64, unit: &str) -> String {
         return format!("{value:.digits$} {}", steps.get(step).copied().unwrap_or("kB"));
     }
     let figure = human_value(value);
-    if unit.is_empty() { figure } else { format!("{figure} {unit}") }
+    match unit {
+        "" => figure,
+        "%" => format!("{figure}%"),
+        _ => format!("{figure} {unit}"),
+    }
 }
 
 /// A series: its labels and its samples in time order. Empty `samples` mean that the backend knows the series but has no

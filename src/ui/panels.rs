@@ -1,15 +1,15 @@
 //! The parts of the screen, one file each: header, footer, board, incident room, its tabs, and overlays.
 
-pub mod actions;
-pub mod assistant;
-pub mod board;
-pub mod footer;
-pub mod header;
-pub mod logs;
-pub mod overlay;
-pub mod overview;
-pub mod report;
-pub mod room;
-pub mod signals;
-pub mod small;
-pub mod timeline;
+pub(crate) mod actions;
+pub(crate) mod assistant;
+pub(crate) mod board;
+pub(crate) mod footer;
+pub(crate) mod header;
+pub(crate) mod logs;
+pub(crate) mod overlay;
+pub(crate) mod overview;
+pub(crate) mod report;
+pub(crate) mod room;
+pub(crate) mod signals;
+pub(crate) mod small;
+pub(crate) mod timeline;

@@ -31,7 +31,7 @@ fn alert(name: &str, service: &str, state: AlertState) -> Alert {
         starts_at: Some(at(-252)),
         pending_since: None,
         labels: Labels::from([("service".into(), service.into())]),
-        annotations: Labels::from([("summary".into(), format!("{service} fails 17.2 % of requests"))]),
+        annotations: Labels::from([("summary".into(), format!("{service} fails 17.2% of requests"))]),
         source: "am".into(),
         occurrences: 1,
         value: Some(0.172),
@@ -409,7 +409,7 @@ fn declare_dialog_shows_the_severity_matrix() {
     let mut model = board();
     press(&mut model, 'd');
     let screen = draw(&model, 80, 24);
-    for part in ["▸ SEV2", "a critical function is failing", "SEV5", "checkout fails 17.2 %", "me (ana)"] {
+    for part in ["▸ SEV2", "a critical function is failing", "SEV5", "checkout fails 17.2%", "me (ana)"] {
         assert!(screen.contains(part), "{part}\n{screen}");
     }
 }

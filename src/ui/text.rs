@@ -6,17 +6,17 @@ use unicode_width::UnicodeWidthStr;
 use crate::telemetry::Timestamp;
 
 /// A time in UTC without the zone: the time of day (`09:31:07`), with the date if it is not today (`2026-11-20 23:10:00`).
-pub fn moment(now: Timestamp, at: Timestamp) -> String {
+pub(crate) fn moment(now: Timestamp, at: Timestamp) -> String {
     if at.date() == now.date() { at.clock(time::UtcOffset::UTC) } else { at.date_clock() }
 }
 
 /// The width of a text in columns.
-pub fn width(text: &str) -> usize {
+pub(crate) fn width(text: &str) -> usize {
     UnicodeWidthStr::width(text)
 }
 
 /// The text in at most `columns`. A longer text is truncated and ends with an ellipsis.
-pub fn fit(text: &str, columns: usize) -> String {
+pub(crate) fn fit(text: &str, columns: usize) -> String {
     if width(text) <= columns {
         return text.to_owned();
     }
@@ -37,7 +37,7 @@ pub fn fit(text: &str, columns: usize) -> String {
 }
 
 /// The text in exactly `columns`, left-aligned: truncated, or padded with spaces.
-pub fn pad(text: &str, columns: usize) -> String {
+pub(crate) fn pad(text: &str, columns: usize) -> String {
     let mut out = fit(text, columns);
     let gap = columns.saturating_sub(width(&out));
     out.push_str(&" ".repeat(gap));
@@ -45,14 +45,14 @@ pub fn pad(text: &str, columns: usize) -> String {
 }
 
 /// The text in exactly `columns`, right-aligned: truncated, or padded with spaces.
-pub fn align_right(text: &str, columns: usize) -> String {
+pub(crate) fn align_right(text: &str, columns: usize) -> String {
     let fitted = fit(text, columns);
     format!("{}{fitted}", " ".repeat(columns.saturating_sub(width(&fitted))))
 }
 
 /// The text as lines of at most `columns`, broken at spaces if possible. Keeps the indentation of each line. Returns at
 /// least one line.
-pub fn wrap(text: &str, columns: usize) -> Vec<String> {
+pub(crate) fn wrap(text: &str, columns: usize) -> Vec<String> {
     let columns = columns.max(1);
     let mut out = Vec::new();
     for line in text.split('\n') {

@@ -10,7 +10,7 @@ use crate::telemetry::failure::{FileProblem, UserFile};
 use crate::telemetry::words::nearest;
 use crate::telemetry::{AlertSeverity, Level};
 
-/// What a style means. Themes give each meaning a style.
+/// The meaning of a style. Themes map each meaning to a style.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Meaning {
     Text,
@@ -238,7 +238,7 @@ fn collect(
                 styles.insert(meaning.name(), style);
             }
             Err(why) => {
-                let remedy = "Set fg and bg to a color name such as red or to #rrggbb. \
+                let remedy = "Set fg and bg to a colour name such as red or to #rrggbb. \
                               Set bold, dim, italic, underline and reverse to true or false.";
                 report(line, format!("{key}: {why}"), remedy.to_owned());
             }

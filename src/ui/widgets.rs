@@ -12,7 +12,7 @@ use crate::telemetry::series::human_measure;
 use crate::telemetry::{Sample, Series, Timestamp, Window};
 
 /// A border with a title, accented if the pane has the focus.
-pub fn frame<'a>(theme: &Theme, title: String, has_focus: bool) -> Block<'a> {
+pub(crate) fn frame<'a>(theme: &Theme, title: String, has_focus: bool) -> Block<'a> {
     let style = theme.style(if has_focus { Meaning::Accent } else { Meaning::Border });
     let title_style = theme.style(if has_focus { Meaning::Title } else { Meaning::Muted });
     Block::new().borders(Borders::ALL).border_style(style).title(Line::from(Span::styled(format!(" {title} "), title_style)))
@@ -20,7 +20,7 @@ pub fn frame<'a>(theme: &Theme, title: String, has_focus: bool) -> Block<'a> {
 
 /// Draws a line in a row of a rectangle. `selected` is the style of the whole row if it is selected. A row below the
 /// rectangle is skipped.
-pub fn put(buffer: &mut Buffer, area: Rect, row: usize, line: &Line<'_>, selected: Option<Style>) {
+pub(crate) fn put(buffer: &mut Buffer, area: Rect, row: usize, line: &Line<'_>, selected: Option<Style>) {
     let Ok(row) = u16::try_from(row) else { return };
     if row >= area.height {
         return;
@@ -39,7 +39,7 @@ pub fn put(buffer: &mut Buffer, area: Rect, row: usize, line: &Line<'_>, selecte
 }
 
 /// Draws the lines from `offset` on, or the last page if the offset is too large. Returns the largest useful offset.
-pub fn scrolled(buffer: &mut Buffer, area: Rect, lines: &[Line<'_>], offset: usize) -> usize {
+pub(crate) fn scrolled(buffer: &mut Buffer, area: Rect, lines: &[Line<'_>], offset: usize) -> usize {
     let height = usize::from(area.height);
     let limit = lines.len().saturating_sub(height);
     for (row, line) in lines.iter().skip(offset.min(limit)).take(height).enumerate() {
@@ -49,14 +49,14 @@ pub fn scrolled(buffer: &mut Buffer, area: Rect, lines: &[Line<'_>], offset: usi
 }
 
 /// A mark on the time axis of a chart.
-pub struct Mark {
+pub(crate) struct Mark {
     pub at: Timestamp,
     pub glyph: char,
     pub meaning: Meaning,
 }
 
 /// The data of a chart.
-pub struct Chart<'a> {
+pub(crate) struct Chart<'a> {
     pub series: &'a [Series],
     pub window: Window,
     pub threshold: Option<f64>,
@@ -68,7 +68,7 @@ pub struct Chart<'a> {
 
 /// Draws a chart in braille, with the scale on the left, and marks and the times of the window below. Draws nothing if the
 /// area is too small.
-pub fn chart(buffer: &mut Buffer, area: Rect, theme: &Theme, data: &Chart<'_>) {
+pub(crate) fn chart(buffer: &mut Buffer, area: Rect, theme: &Theme, data: &Chart<'_>) {
     let Chart { series, window, threshold, unit, marks, now } = *data;
     let length = window.length().as_secs_f64();
     let points: Vec<Sample> =
@@ -175,7 +175,7 @@ fn join(x0: usize, y0: usize, x1: usize, y1: usize, mut put: impl FnMut(usize, u
 }
 
 /// Markdown as styled lines: headings and code are styled, lists get bullets, and all text but code is wrapped.
-pub fn markdown(theme: &Theme, source: &str, width: usize) -> Vec<Line<'static>> {
+pub(crate) fn markdown(theme: &Theme, source: &str, width: usize) -> Vec<Line<'static>> {
     let (mut out, mut fenced) = (Vec::new(), false);
     for raw in source.lines() {
         if raw.trim_start().starts_with("```") {
@@ -211,7 +211,7 @@ pub fn markdown(theme: &Theme, source: &str, width: usize) -> Vec<Line<'static>>
 }
 
 /// A line with its evidence tags, such as `[E7]`, highlighted.
-pub fn cited(theme: &Theme, line: &str) -> Vec<Span<'static>> {
+pub(crate) fn cited(theme: &Theme, line: &str) -> Vec<Span<'static>> {
     let mut spans = Vec::new();
     let mut rest = line;
     while let Some(start) = rest.find("[E") {

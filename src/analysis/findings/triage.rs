@@ -8,7 +8,7 @@ use crate::incident::{FindingKind, Severity};
 use crate::telemetry::series::human_value;
 use crate::telemetry::{Alert, AlertSeverity, Level, words};
 
-/// Fewest series that must have been checked for "nothing changed" to mean anything.
+/// Minimum number of series that must have been checked for "nothing changed" to mean anything.
 const MIN_SERIES: usize = 3;
 
 fn changed(signals: &Signals) -> Vec<&MetricInput> {

@@ -1,4 +1,4 @@
-//! Masks the variable parts of a log message: numbers, ids, addresses, paths, quoted and assigned values. What remains is
+//! Masks the variable parts of a log message: numbers, ids, addresses, paths, quoted and assigned values. The remainder is
 //! the shape of the message: words, punctuation, and one marker for each variable part.
 //!
 //! Every line of a log passes through here, so masking takes one pass over the bytes and does not allocate once its buffers

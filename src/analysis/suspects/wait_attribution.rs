@@ -19,7 +19,7 @@ use crate::telemetry::series::human_value;
 
 /// Weight of a caller's slow calls in the score of the service they point to.
 const WEIGHT: f64 = 1.5;
-/// Fewest spreads, and smallest factor, by which a latency must rise to count as slower.
+/// Minimum number of spreads, and minimum factor, by which a latency must rise to count as slower.
 const MIN_DEPARTURE: f64 = 2.5;
 const MIN_SLOWDOWN: f64 = 2.0;
 /// Share of the largest rise from which a lower percentile counts as risen as well.
@@ -31,11 +31,11 @@ const MIN_FIT: f64 = 0.3;
 const MIN_WAIT_SHARE: f64 = 0.05;
 /// Number of services that may fit before the score of each is reduced.
 const MAX_FULL_SCORES: f64 = 3.0;
-/// Most calls to one service per request; further requests to that service come from other callers.
+/// Maximum number of calls to one service per request; further requests to that service come from other callers.
 const MAX_CALLS_PER_REQUEST: f64 = 4.0;
 /// Certainty that the service that all requests pass through calls a given service.
 const ENTRY_CERTAINTY: f64 = 0.8;
-/// Fewest services with a request count for shares to mean anything.
+/// Minimum number of services with a request count for shares to be meaningful.
 const MIN_SERVICES: usize = 3;
 
 /// Words in the name of a metric that measures durations, and of one that counts requests.

@@ -237,7 +237,7 @@ fn set_filter(model: &mut Model, text: &str) {
     }
 }
 
-/// Carries out what a submitted line is for.
+/// Carries out the purpose of a submitted line.
 fn submit(model: &mut Model, line: &LineDialog) -> Vec<Effect> {
     let text = line.edit.text().trim();
     match &line.purpose {

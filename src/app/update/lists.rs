@@ -233,7 +233,11 @@ pub(super) fn choose_audience(model: &mut Model) -> Vec<Effect> {
 pub(super) fn choose_event(model: &mut Model) -> Vec<Effect> {
     let row = |kind: &EventKind| {
         let command = Command::Event { kind: *kind, text: String::new() };
-        line_row(kind.title(), "", command_line(kind.title(), "Describe exactly what happened, with an ID or a command.", command))
+        line_row(
+            kind.title(),
+            "",
+            command_line(kind.title(), "Describe exactly what happened, with an ID or a command.", command),
+        )
     };
     choose(model, "Kind of event", EventKind::ALL.iter().map(row).collect(), 0)
 }
@@ -252,12 +256,7 @@ pub(super) fn choose_impact(model: &mut Model) -> Vec<Effect> {
     let empty = || Some(String::new());
     let command = |text, users, region, services| Command::Impact { started: None, services, users, region, text };
     let rows = [
-        (
-            "Symptoms",
-            "Failures, with numbers: 17% of orders fail at the last step",
-            now.text,
-            command(empty(), None, None, None),
-        ),
+        ("Symptoms", "Failures, with numbers: 17% of orders fail at the last step", now.text, command(empty(), None, None, None)),
         (
             "Affected users",
             "Which users and how many: all customers in eu, about 4,000",

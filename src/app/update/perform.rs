@@ -102,7 +102,9 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Hypothesis => {
             note(model, "Hypothesis", NoteKind::Hypothesis, "Describe the suspected cause, with its evidence [E…].")
         }
-        Action::Lesson => note(model, "Lesson", NoteKind::Lesson, "Describe what went well, what went badly, or where we got lucky."),
+        Action::Lesson => {
+            note(model, "Lesson", NoteKind::Lesson, "Describe what went well, what went badly, or where we got lucky.")
+        }
         Action::Mitigation => note(
             model,
             "Mitigation",
@@ -176,12 +178,9 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::SetSeverity => choose_severity(model),
         Action::SetStatus => choose_status(model),
         Action::Resolve => change_status(model, Status::Resolved),
-        Action::Reopen => ask(
-            model,
-            "Reason for reopening",
-            "Explain why the incident is not over.",
-            Command::Reopen { reason: String::new() },
-        ),
+        Action::Reopen => {
+            ask(model, "Reason for reopening", "Explain why the incident is not over.", Command::Reopen { reason: String::new() })
+        }
         Action::AssignRole => choose_role(model),
         Action::AddAction => choose_action_kind(model),
         Action::Ask => line(model, "Ask", Purpose::Question, "troubleshoot, postmortem, or a question in your own words."),

@@ -1,4 +1,4 @@
-//! What each command appends, made from the incident as it is at the moment of the append.
+//! The facts that each command appends, built from the state of the incident at the time of the append.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::incident::status::Status;
 use crate::telemetry::words::{count, nearest};
 use crate::telemetry::{Moment, Timestamp, clean};
 
-/// What facts depend on besides the incident.
+/// The inputs of a command besides the incident.
 #[derive(Clone, Copy, Debug)]
 pub struct Context<'a> {
     pub now: Timestamp,
@@ -43,7 +43,7 @@ impl Context<'_> {
         self.not_in_the_future(at)
     }
 
-    /// How far ahead a time may be: other clocks run fast, but the future has not happened.
+    /// How far ahead of this machine's clock a time may be, to allow for other clocks that run fast.
     fn not_in_the_future(&self, at: Timestamp) -> Result<Timestamp, Refusal> {
         const AHEAD: Duration = Duration::from_secs(300);
         if at > self.now + AHEAD {
@@ -304,7 +304,10 @@ fn undo(i: &Incident, seq: Option<u64>, context: &Context<'_>) -> Result<Fact, R
             (_, None) => format!("Run `warroom incident undo {id} ENTRY` to undo an older entry."),
             _ => "Write a correction.".to_owned(),
         };
-        return invalid(format!("entry {label} ({what}) cannot be undone: it happened outside warroom, or other entries depend on it"), remedy);
+        return invalid(
+            format!("entry {label} ({what}) cannot be undone: it happened outside warroom, or other entries depend on it"),
+            remedy,
+        );
     }
     Ok(Fact::Undone { seq: entry.seq, text: clean::truncate(&entry.fact.sentence(), 200) })
 }
@@ -476,7 +479,7 @@ fn in_order(i: &Incident, moments: &[Milestone], at: Option<Timestamp>) -> Resul
     Ok(())
 }
 
-/// What `into` records when `part` is merged into it: the part's alerts, its open action items and, if it is the higher one, its severity.
+/// The facts that `into` records when `part` is merged into it: the part's alerts, its open action items and, if it is the higher one, its severity.
 /// Empty when `part` is in it already.
 pub fn absorb(into: &Incident, part: &Incident) -> Result<Vec<Fact>, Refusal> {
     let id = part.id();
@@ -491,7 +494,7 @@ pub fn absorb(into: &Incident, part: &Incident) -> Result<Vec<Fact>, Refusal> {
     }
     let mut facts = Vec::new();
     if part.head.severity < into.head.severity {
-        // Together they are at least as bad as the worse of them.
+        // The merged incident is at least as severe as the more severe of the two.
         let reason = format!("{id}, which is now part of this incident, is {}", part.head.severity);
         facts.push(Fact::SeverityChanged { from: into.head.severity, to: part.head.severity, reason });
     }
@@ -517,7 +520,7 @@ pub fn absorb(into: &Incident, part: &Incident) -> Result<Vec<Fact>, Refusal> {
     Ok(facts)
 }
 
-/// What `whole` records when `part` is split off again: the alerts that it brought are unlinked, its open action items are dropped.
+/// The facts that `whole` records when `part` is split off again: the alerts that it brought are unlinked, its open action items are dropped.
 /// Empty when `part` is not in it.
 pub fn release(whole: &Incident, part: IncidentId) -> Vec<Fact> {
     if !whole.absorbed.contains(&part) {

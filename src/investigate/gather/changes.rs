@@ -67,7 +67,7 @@ fn as_evidence(name: &str, query: String, span: Window, answer: Answer<Vec<Chang
         Some(last) => {
             let service = last.service.as_deref().map(|s| format!("{s} ")).unwrap_or_default();
             let count = words::count(answer.value.len(), "change");
-            format!("{count}, the last: {service}{}", redacted(&last.describe()))
+            format!("{count}, most recent: {service}{}", redacted(&last.describe()))
         }
     };
     let lines = answer.map(|changes| changes.iter().map(change_line).collect());

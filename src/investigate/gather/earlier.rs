@@ -48,7 +48,7 @@ pub(super) async fn add(
             let mut values: Vec<f64> = series.samples.iter().map(|s| s.value).filter(|v| v.is_finite()).collect();
             let Some(level) = quantile(&mut values, 0.5) else { continue };
             for m in out.signals.metrics.iter_mut().filter(|m| m.key == *key && m.labels == series.labels) {
-                let shown = if m.unit == "%" { format!("{} %", human_value(level * 100.0)) } else { human_value(level) };
+                let shown = if m.unit == "%" { format!("{}%", human_value(level * 100.0)) } else { human_value(level) };
                 levels.push(format!("{}{shown}", m.service.as_deref().map(|s| format!("{s} ")).unwrap_or_default()));
                 m.earlier.push(EarlierLevel { when: when.to_owned(), level, key: earlier_key.clone() });
             }

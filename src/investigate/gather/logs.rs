@@ -85,7 +85,7 @@ fn error_lines(source: &str, query: String, window: Window, answer: Answer<Vec<L
     let summary = match answer.value.last() {
         None => "no error lines in the window".to_owned(),
         Some(last) => format!(
-            "{}, the last: {}",
+            "{}, most recent: {}",
             words::count(answer.total.unwrap_or(shown), "error line"),
             // Redacted before it is cut, because half a token no longer looks like one.
             clean::truncate(Redactor::new().redact_text(&last.message).lines().next().unwrap_or(""), 120)

@@ -131,7 +131,7 @@ fn read_shares(series: &[Series], title: &str, key: &str, window: Window) -> Rea
         let Some(limit) = share(series, title, key, window) else { continue };
         let service = limit.service.as_deref().map(|s| format!("{s} ")).unwrap_or_default();
         let percent = human_value((limit.share * 100.0).round());
-        out.phrases.push(format!("{service}{} at {percent} %", limit.title));
+        out.phrases.push(format!("{service}{} at {percent}%", limit.title));
         out.signals.limits.push(limit);
         out.kept.insert(n);
     }
@@ -177,7 +177,7 @@ fn read_failures(series: &[Series], question: &Question, window: &'static str, r
         let objective = request.slo.objective_of(service);
         let burn = last.value / (1.0 - objective).max(f64::EPSILON);
         if BURNS.iter().any(|(long, short, pages_at)| [*long, *short].contains(&window) && burn >= *pages_at) {
-            out.phrases.push(format!("{service} {} %", human_value(last.value * 100.0)));
+            out.phrases.push(format!("{service} {}%", human_value(last.value * 100.0)));
         }
         let service = service.to_owned();
         out.failed.push(FailedShare { service, metric: metric.clone(), window, burn, objective, key: key.to_owned() });

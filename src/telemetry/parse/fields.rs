@@ -183,7 +183,7 @@ fn logfmt_value(text: &str) -> (String, usize) {
     (value, text.len())
 }
 
-/// Builds a line from its pairs: recognizes time, level, message and service by their keys; the rest become fields.
+/// Builds a line from its pairs: recognises time, level, message and service by their keys; the rest become fields.
 fn assemble(pairs: Vec<(String, String)>, context: Context) -> LogLine {
     let mut line = LogLine::plain("");
     let mut message = None;

@@ -73,7 +73,7 @@ impl Joiner {
 
 /// Whether a raw line continues the open event, judged by its text alone.
 fn continues(raw: &str, open: &LogLine) -> bool {
-    // The lines of a private key stay together, so that redaction can recognize them as a key.
+    // The lines of a private key stay together, so that redaction can recognise them as a key.
     let has_key = open.message.rfind("PRIVATE KEY-----").is_some_and(|_| open.message.contains("-----BEGIN "));
     if has_key && !open.message.contains("-----END ") {
         return true;

@@ -89,7 +89,7 @@ impl Layout {
         Self { kinds: samples.into_iter().map(|(kind, rests)| (kind, LineKind::learn(rests, context))).collect() }
     }
 
-    /// What was learned about a kind of line, if anything.
+    /// The fields learned for a kind of line, if any.
     fn kind(&self, kind: u64) -> Option<&LineKind> {
         self.kinds.iter().find(|(k, _)| *k == kind).map(|(_, kind)| kind)
     }

@@ -14,7 +14,7 @@ use crate::ui::widgets::{frame as bordered, put};
 use crate::ui::{ViewCache, text};
 
 /// Draws the actions tab.
-pub fn render(model: &Model, room: &Room, theme: &Theme, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
+pub(crate) fn render(model: &Model, room: &Room, theme: &Theme, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
     let Some(incident) = &room.incident else { return };
     let open = incident.actions.iter().filter(|a| a.state.is_open()).count();
     let block = bordered(theme, format!("Action items {open} open of {}", incident.actions.len()), true);

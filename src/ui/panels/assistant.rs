@@ -14,7 +14,7 @@ use crate::ui::widgets::{frame as bordered, markdown, put, scrolled};
 use crate::ui::{ViewCache, text};
 
 /// Draws the assistant tab.
-pub fn render(model: &Model, room: &Room, theme: &Theme, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
+pub(crate) fn render(model: &Model, room: &Room, theme: &Theme, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
     let Some(incident) = &room.incident else { return };
     let [thread, bottom] = Layout::vertical([Constraint::Min(3), Constraint::Length(1)]).areas::<2>(area);
     let name = model.model_name.as_deref().unwrap_or("built-in rules (no model is configured)");

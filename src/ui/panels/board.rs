@@ -19,7 +19,7 @@ use crate::ui::widgets::{Chart, Mark, chart, frame as bordered, put};
 use crate::ui::{ViewCache, text};
 
 /// Draws the board.
-pub fn render(model: &Model, theme: &Theme, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
+pub(crate) fn render(model: &Model, theme: &Theme, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
     let listed = model.board.listed_incidents().len();
     let height = u16::try_from(listed.clamp(1, 6)).unwrap_or(6) + 2;
     let [top, rest] = Layout::vertical([Constraint::Length(height.min(area.height / 2)), Constraint::Min(4)]).areas::<2>(area);

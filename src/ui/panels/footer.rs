@@ -14,7 +14,7 @@ use crate::ui::theme::{Meaning, Theme};
 use crate::ui::widgets::put;
 
 /// Draws the footer.
-pub fn render(model: &Model, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
+pub(crate) fn render(model: &Model, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     let width = usize::from(area.width);
     let mut spans: Vec<Span<'static>> = Vec::new();
     if let Some(toast) = &model.toast {

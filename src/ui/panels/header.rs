@@ -14,7 +14,7 @@ use crate::ui::theme::{Meaning, Theme};
 use crate::ui::widgets::put;
 
 /// Draws the header.
-pub fn render(model: &Model, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
+pub(crate) fn render(model: &Model, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     let narrow = area.width < 110;
     let mut left: Vec<Span<'static>> = vec![Span::styled(" warroom ", theme.style(Meaning::Title))];
     if let Some(profile) = &model.profile {
@@ -126,7 +126,7 @@ fn right_part(model: &Model, theme: &Theme, narrow: bool, detail: Detail) -> Vec
     right
 }
 
-/// A source with its state: `prom ●`, `prom ◌ stale 1m05s`, `loki ○ refused`.
+/// A source with its state: `prom ●`, `prom ◌ stale 1m05s`, `loki ○ unreachable`.
 fn source(model: &Model, theme: &Theme, s: &SourceState, narrow: bool) -> Span<'static> {
     let age = s.answered_at.map(|at| model.now.since(at));
     match (s.report.status, age) {

@@ -19,7 +19,7 @@ use crate::ui::widgets::{frame as bordered, put};
 use crate::ui::{ViewCache, text};
 
 /// Draws the logs tab.
-pub fn render(model: &Model, theme: &Theme, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
+pub(crate) fn render(model: &Model, theme: &Theme, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
     match model.room.as_ref().filter(|r| r.shows_patterns()) {
         Some(room) => patterns(model, room, theme, cache, frame, area),
         None => live(model, theme, frame, area),

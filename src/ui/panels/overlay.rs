@@ -22,7 +22,7 @@ use crate::ui::widgets::{Chart, Mark, chart, cited, frame as bordered, markdown,
 use crate::ui::{ViewCache, centered, text};
 
 /// Draws the open overlay on top of the screen.
-pub fn render(model: &Model, theme: &Theme, cache: &mut ViewCache, overlay: &Overlay, frame: &mut Frame<'_>, area: Rect) {
+pub(crate) fn render(model: &Model, theme: &Theme, cache: &mut ViewCache, overlay: &Overlay, frame: &mut Frame<'_>, area: Rect) {
     match overlay {
         Overlay::Help { scroll } => {
             let (lines, place) = (help(model, theme), centered(area, 84, area.height.saturating_sub(2)));

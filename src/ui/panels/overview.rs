@@ -18,7 +18,7 @@ use crate::ui::widgets::{cited, frame as bordered, scrolled};
 use crate::ui::{ViewCache, text};
 
 /// Draws the overview tab: three columns in a wide terminal, one in a narrow one.
-pub fn render(model: &Model, room: &Room, theme: &Theme, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
+pub(crate) fn render(model: &Model, room: &Room, theme: &Theme, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
     let Some(incident) = &room.incident else { return };
     let columns: Vec<Rect> = if area.width >= 140 {
         Layout::horizontal([Constraint::Percentage(29), Constraint::Percentage(45), Constraint::Percentage(26)])
@@ -294,7 +294,7 @@ fn holders(incident: &Incident, role: Role) -> Vec<&str> {
     holders
 }
 
-/// Clocks, tasks, open checklist items, roles, milestones and other details.
+/// Timers, tasks, open checklist items, roles, milestones and other details.
 fn people(model: &Model, incident: &Incident, theme: &Theme, width: usize) -> Vec<Line<'static>> {
     let mut lines = clocks(model, incident, theme, width);
     lines.extend(tasks(model, incident, theme, width));

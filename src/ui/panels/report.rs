@@ -12,7 +12,7 @@ use crate::ui::theme::{Meaning, Theme};
 use crate::ui::widgets::{frame as bordered, markdown, scrolled};
 
 /// Draws the report tab.
-pub fn render(model: &Model, room: &Room, theme: &Theme, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
+pub(crate) fn render(model: &Model, room: &Room, theme: &Theme, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
     let block = bordered(theme, format!("Report as of now · {} to export", model.key(Action::Export)), true);
     let inner = block.inner(area);
     frame.render_widget(block, area);

@@ -12,7 +12,7 @@ use crate::ui::widgets::put;
 use crate::ui::{ViewCache, text};
 
 /// Draws the incident room.
-pub fn render(model: &Model, theme: &Theme, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
+pub(crate) fn render(model: &Model, theme: &Theme, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
     let Some(room) = &model.room else { return };
     let [tabs, body] = Layout::vertical([Constraint::Length(1), Constraint::Min(1)]).areas::<2>(area);
     tab_bar(model, room, theme, frame, tabs);

@@ -18,7 +18,7 @@ use crate::ui::widgets::{Chart, Mark, chart, frame as bordered, put};
 use crate::ui::{ViewCache, text};
 
 /// Draws the signals tab.
-pub fn render(model: &Model, room: &Room, theme: &Theme, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
+pub(crate) fn render(model: &Model, room: &Room, theme: &Theme, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
     let Some(incident) = &room.incident else { return };
     let areas = if area.width >= 120 {
         Layout::horizontal([Constraint::Percentage(56), Constraint::Percentage(44)]).areas::<2>(area)

@@ -10,7 +10,7 @@ use crate::ui::widgets::put;
 use crate::ui::{MIN_SIZE, text};
 
 /// Draws the notice.
-pub fn render(model: &Model, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
+pub(crate) fn render(model: &Model, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     let mut lines = Vec::new();
     let room = model.room.as_ref().and_then(|r| r.incident.as_ref()).map(|i| i.head.clone());
     if let Some(head) = room.or_else(|| model.board.open_incidents().first().map(|h| (*h).clone())) {

@@ -13,7 +13,7 @@ use crate::ui::widgets::{cited, frame as bordered, put};
 use crate::ui::{ViewCache, text};
 
 /// Draws the timeline tab.
-pub fn render(model: &Model, room: &Room, theme: &Theme, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
+pub(crate) fn render(model: &Model, room: &Room, theme: &Theme, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
     let Some(incident) = &room.incident else { return };
     let shown = room.shown_entries();
     let hidden = incident.entries.len() - shown.len();

@@ -1,4 +1,4 @@
-//! The fields of a header, each recognized by its shape.
+//! The fields of a header, each recognised by its shape.
 
 use super::super::super::log::Level;
 use super::super::{Context, stamp};

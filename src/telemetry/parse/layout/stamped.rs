@@ -182,7 +182,10 @@ pub(super) fn untimed(line: &str) -> Option<usize> {
 /// The time of a single line, with nothing learned, after at most [`MAX_WORDS_BEFORE_TIME`] words that look like a header
 /// (a level, an ID, a bracket) and not like a sentence. Returns the time, the level before it, where it begins, and where
 /// the text after it begins. `None` if the line begins with the time.
-pub(in crate::telemetry::parse) fn time_after_words(line: &str, context: Context) -> Option<(Timestamp, Option<Level>, usize, usize)> {
+pub(in crate::telemetry::parse) fn time_after_words(
+    line: &str,
+    context: Context,
+) -> Option<(Timestamp, Option<Level>, usize, usize)> {
     let found = find_stamp(line, context)?;
     let ahead = line.get(..found.start)?;
     let is_header_word =
