@@ -1,4 +1,4 @@
-//! Gives the program its version: the release, and the commit and its date where it is built from a checkout.
+//! Sets the version of the program: the release and, when built from a git checkout, the commit and its date.
 
 use std::path::Path;
 use std::process::Command;
@@ -11,13 +11,13 @@ fn git(args: &[&str]) -> Option<String> {
 
 fn main() {
     let release = std::env::var("CARGO_PKG_VERSION").unwrap_or_default();
-    // A package unpacked inside some other repository must not take that one's commit.
+    // A package unpacked inside another repository must not use the commit of that repository.
     let is_ours = Path::new(".git").exists();
     let commit = is_ours.then(|| git(&["log", "-1", "--format=%h %cs", "--abbrev=10"])).flatten();
     let version = commit.map_or_else(|| release.clone(), |commit| format!("{release} ({commit})"));
     println!("cargo:rustc-env=WARROOM_VERSION={version}");
     println!("cargo:rerun-if-changed=build.rs");
-    // HEAD alone names the branch; the log of HEAD changes with every commit and checkout.
+    // HEAD changes only with the branch; its reflog changes with every commit and checkout.
     for file in ["HEAD", "logs/HEAD"] {
         if let Some(path) = git(&["rev-parse", "--git-path", file]).filter(|p| is_ours && Path::new(p).exists()) {
             println!("cargo:rerun-if-changed={path}");

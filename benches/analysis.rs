@@ -38,11 +38,11 @@ fn generate_series(count: usize, samples: usize) -> Vec<MeasuredSeries> {
     (0..count)
         .map(|n| {
             let level = 10.0 + random.fraction() * 1000.0;
-            let mut part = |from: usize, to: usize, by: f64| {
+            let mut part = |from: usize, to: usize, rise: f64| {
                 (from..to)
                     .map(|i| {
                         let at = Timestamp::from_secs(START + 5 * i64::try_from(i).unwrap_or(0));
-                        (at, level * (1.0 + by + 0.1 * (random.fraction() - 0.5)))
+                        (at, level * (1.0 + rise + 0.1 * (random.fraction() - 0.5)))
                     })
                     .collect::<Vec<_>>()
             };
@@ -133,9 +133,9 @@ fn main() {
     println!("Median times on {threads} processors:");
 
     let small = generate_series(1000, 600);
-    let known = SuspectContext::default();
+    let context = SuspectContext::default();
     let ours = median(21, || {
-        std::hint::black_box(suspects(&small, &known));
+        std::hint::black_box(suspects(&small, &context));
     });
     let measured = median(21, || {
         for s in &small {
@@ -174,9 +174,9 @@ fn main() {
         }
         let shifted = study.finish();
         lap(1);
-        let known =
+        let context =
             SuspectContext { logs: shifted.by_service(), requests: shifted.requests.by_service, ..SuspectContext::default() };
-        let ranked = suspects(&large, &known);
+        let ranked = suspects(&large, &context);
         lap(2);
         let signals = Signals {
             window: Some(window),

@@ -1,8 +1,8 @@
-//! What "declare", "investigate", "ask" and "export" mean. The command line and the TUI both come here, and nowhere else,
-//! for these jobs.
+//! Runs the operations on an incident: declare, investigate, ask, export and all commands. The command line and the terminal
+//! UI call this module for all of them.
 //!
-//! A [`Desk`] holds what an investigation works with: the journal, the sources, the prompts and the model. Everything it
-//! concludes it writes down as facts, redacted; what it returns is what the journal then holds.
+//! A [`Desk`] holds the journal, the sources, the prompts and the model. It records every result in the journal as redacted
+//! facts and returns the incident as it then is in the journal.
 
 pub mod ask;
 pub mod attach;

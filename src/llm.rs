@@ -54,7 +54,7 @@ impl Explain for LlmError {
     }
 }
 
-/// An answer from the model, complete unless `cut_by` is set.
+/// An answer from the model, complete unless `cut_reason` is set.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Outcome {
     pub text: String,

@@ -270,7 +270,7 @@ async fn push(
         }
         return Ok(Done::Complete);
     }
-    let url = tracker::send(tracker, &request).await.map_err(|e| CliError::failed(e.to_string()))?;
+    let url = tracker::send(tracker, &request).await.map_err(|e| CliError::Failed(e.failure()))?;
     let change = ActionChange { ticket: Some(url.clone()), ..ActionChange::default() };
     let outcome = desk.run(id, Command::ChangeAction { action, change }, None).await?;
     if as_json {

@@ -1,4 +1,5 @@
-//! "Ask": plan, send, check, write. Without a model, or when it fails, the rules answer.
+//! Answers questions about an incident: plans the prompt, sends it to the model, checks the citations and records the answer.
+//! If no model is configured, or the model fails, the built-in rules answer.
 
 use std::collections::BTreeMap;
 
@@ -18,21 +19,21 @@ use crate::prompt::plan::AskOptions;
 use crate::prompt::{Delta, Limits, PromptPlan, plan};
 use crate::telemetry::Explain;
 
-/// The window that a prompt is planned for when no model is configured.
-const UNKNOWN_MODEL: Limits = Limits { context_tokens: 8192, answer_tokens: 2048 };
+/// The limits that a prompt is planned for when no model is configured.
+const DEFAULT_LIMITS: Limits = Limits { context_tokens: 8192, answer_tokens: 2048 };
 
 /// A question to the assistant.
 #[derive(Clone, Debug, Default)]
 pub struct Question {
-    /// A prompt's id, or a question in own words.
+    /// The id of a prompt, or a question as free text.
     pub text: String,
     pub persona: Option<String>,
-    /// A configured model's name, instead of the first one.
+    /// The name of a model in `[assistant.models]`; `None` for the default model.
     pub model: Option<String>,
 }
 
 impl Desk {
-    /// What would be sent, from the journal as it is. Writes nothing, asks nobody.
+    /// Plans the prompt for a question without sending it. Does not query any source or write to the journal.
     pub async fn plan(&self, id: IncidentId, question: &Question) -> Result<(Incident, PromptPlan), DeskError> {
         let incident = self.journal.incident(id).await?;
         let plan = self.plan_for(&incident, question).await?;
@@ -46,48 +47,52 @@ impl Desk {
                 .advise("Give a prompt such as troubleshoot, or a question.")
                 .into());
         }
-        let named = self.library.get(text);
-        // One word that is no prompt is a mistyped id more often than a question.
-        if named.is_none() && !text.contains(' ') {
+        let prompt = self.library.get(text);
+        // A single word that is not a prompt is more often a mistyped id than a question.
+        if prompt.is_none() && !text.contains(' ') {
             let ids: Vec<&str> = self.library.all().map(|p| p.id.as_str()).collect();
             let hint = crate::telemetry::words::nearest(text, ids.iter().copied())
                 .map_or_else(String::new, |n| format!("Did you mean '{n}'? "));
             let remedy = format!("{hint}The prompts are {}. A question has several words.", ids.join(", "));
             return Err(Refusal::not_found(format!("there is no prompt '{text}'")).advise(remedy).into());
         }
-        let file = named
+        let file = prompt
             .or_else(|| self.library.get("question"))
             .ok_or_else(|| Refusal::not_found("the prompt 'question' is missing"))?;
-        let asked = AskOptions {
-            question: named.is_none().then(|| Redactor::new().redact_text(&crate::telemetry::clean::block(text)).into_owned()),
+        let options = AskOptions {
+            question: prompt.is_none().then(|| Redactor::new().redact_text(&crate::telemetry::clean::block(text)).into_owned()),
             persona: question.persona.clone(),
         };
         let limits = self
             .assistant_for(question)?
-            .map_or(UNKNOWN_MODEL, |a| Limits { context_tokens: a.context_tokens, answer_tokens: a.answer_tokens });
+            .map_or(DEFAULT_LIMITS, |a| Limits { context_tokens: a.context_tokens, answer_tokens: a.answer_tokens });
         let bodies = self.journal.bodies(incident).await?;
-        Ok(plan(file, incident, &bodies, &incident.matrix(), limits, &asked)?)
+        Ok(plan(file, incident, &bodies, &incident.matrix(), limits, &options)?)
     }
 
-    /// The model that a question is for; `None` when none is configured.
+    /// The model that answers a question; `None` if no model is configured.
+    ///
+    /// # Errors
+    /// When the question names a model that does not exist.
     pub fn assistant_for(&self, question: &Question) -> Result<Option<&AssistantConfig>, DeskError> {
         let Some(name) = &question.model else { return Ok(self.assistant.as_ref()) };
-        let named = self.assistant.as_ref().map(|a| &a.named);
-        match named.and_then(|n| n.get(name)) {
+        let models = self.assistant.as_ref().map(|a| &a.named);
+        match models.and_then(|n| n.get(name)) {
             Some(found) => Ok(Some(found)),
             None => {
-                let known: Vec<&str> = named.into_iter().flatten().map(|(n, _)| n.as_str()).collect();
+                let known: Vec<&str> = models.into_iter().flatten().map(|(n, _)| n.as_str()).collect();
                 let remedy = if known.is_empty() {
                     "Add [assistant.models.NAME] to the configuration.".to_owned()
                 } else {
                     format!("Use one of {}.", known.join(", "))
                 };
-                Err(Refusal::not_found(format!("no model is named '{name}'")).advise(remedy).into())
+                Err(Refusal::not_found(format!("there is no model '{name}'")).advise(remedy).into())
             }
         }
     }
 
-    /// Asks, and writes the checked answer. An incident without evidence is investigated first. `cancel` keeps what came.
+    /// Answers a question, checks the citations and records the answer. Investigates first if the incident has no evidence.
+    /// Cancelling records the part of the answer that has arrived.
     pub async fn ask(
         &self,
         id: IncidentId,
@@ -102,7 +107,7 @@ impl Desk {
         }
         let plan = self.plan_for(&incident, question).await?;
         let answer = match self.assistant_for(question)? {
-            None => rules_answer(&incident, &plan, "no LLM is configured: add [assistant] to the configuration"),
+            None => rules_answer(&incident, &plan, "no LLM is configured. Add [assistant] to the configuration."),
             Some(config) => {
                 let mut kept = String::new();
                 match self.stream(config, &plan, &sink, &cancel, &mut kept).await {
@@ -115,10 +120,10 @@ impl Desk {
         if answer.source == AnswerSource::Rules {
             let _closed = sink.send(Delta::Text(answer.answer.clone())).await;
         }
-        let mut answer = checked(answer, &incident, &plan);
+        let mut answer = check_answer(answer, &incident, &plan);
         let mut bodies = Vec::new();
         if self.assistant_for(question)?.is_some() {
-            // Exactly what went out, redacted as it was: an auditor and a bundle can show it.
+            // Store the redacted messages exactly as sent, for audits and bundles.
             let sent = sent_body(&plan)?;
             answer.sent = Some(sent.digest.clone());
             bodies.push(sent);
@@ -137,7 +142,7 @@ impl Desk {
         Ok((incident, answer))
     }
 
-    /// Streams, with everything that came kept in `kept`.
+    /// Streams the answer of the model to `sink` and collects its text in `kept`, which survives a failure.
     async fn stream(
         &self,
         config: &AssistantConfig,
@@ -174,13 +179,13 @@ impl Desk {
     }
 }
 
-/// The messages of a plan as a body: redacted when the plan was made.
+/// The messages of a plan as an evidence body. They were redacted when the plan was made.
 fn sent_body(plan: &PromptPlan) -> Result<StoredBody, DeskError> {
     let json = serde_json::to_string(&Body::Text { text: serde_json::to_string_pretty(&plan.messages)? })?;
     Ok(StoredBody { digest: digest(json.as_bytes()), json })
 }
 
-fn blank(plan: &PromptPlan, text: String) -> Answer {
+fn empty_answer(plan: &PromptPlan, text: String) -> Answer {
     Answer {
         answer: text,
         citations: Vec::new(),
@@ -199,18 +204,18 @@ fn blank(plan: &PromptPlan, text: String) -> Answer {
 }
 
 fn rules_answer(incident: &Incident, plan: &PromptPlan, reason: &str) -> Answer {
-    Answer { fallback_reason: Some(reason.to_owned()), ..blank(plan, citations::rule_report(incident)) }
+    Answer { fallback_reason: Some(reason.to_owned()), ..empty_answer(plan, citations::rule_report(incident)) }
 }
 
 fn llm_answer(plan: &PromptPlan, model: &str, outcome: Outcome) -> Answer {
-    let cut = outcome.cut_reason.as_ref().map(|by| format!("the answer was cut short by the server ({by})"));
+    let cut = outcome.cut_reason.as_ref().map(|reason| format!("the answer was cut short ({reason})"));
     Answer {
         usage: outcome.usage,
         model: Some(outcome.model.unwrap_or_else(|| model.to_owned())),
         source: AnswerSource::Llm,
         partial: cut.is_some(),
         fallback_reason: cut,
-        ..blank(plan, outcome.text)
+        ..empty_answer(plan, outcome.text)
     }
 }
 
@@ -220,15 +225,15 @@ fn partial_answer(plan: &PromptPlan, model: &str, text: String, error: &LlmError
         source: AnswerSource::Llm,
         partial: true,
         fallback_reason: Some(format!("the answer ends early: {error}")),
-        ..blank(plan, text)
+        ..empty_answer(plan, text)
     }
 }
 
-/// The check of the citations. What a model cites must have been shown to it; the rules cite from the whole journal.
-fn checked(mut answer: Answer, incident: &Incident, plan: &PromptPlan) -> Answer {
+/// Checks the citations of an answer. A model may only cite evidence that was in its prompt; the rules may cite all evidence.
+fn check_answer(mut answer: Answer, incident: &Incident, plan: &PromptPlan) -> Answer {
     let mut shown: BTreeMap<EvidenceId, String> = plan.shown_evidence();
     if answer.source == AnswerSource::Rules {
-        // The rules' own sentences are computed from the evidence: their figures stand in the findings.
+        // The rules compute their sentences from the findings, so check their figures against the findings.
         let findings: String = incident
             .investigation
             .iter()
@@ -241,7 +246,7 @@ fn checked(mut answer: Answer, incident: &Incident, plan: &PromptPlan) -> Answer
     answer.citations = verdict.citations;
     answer.claims = verdict.claims;
     if answer.source == AnswerSource::Rules {
-        // What the rules say without a citation is about themselves or about nothing having been found.
+        // Sentences of the rules without a citation describe the rules, or say that nothing was found.
         answer.claims.retain(|c| c.state != ClaimState::Uncited);
     }
     answer

@@ -1,4 +1,4 @@
-//! Reading a text that a person attaches as evidence.
+//! Reads a text file that a user attaches as evidence.
 
 use std::io::Read;
 use std::path::Path;
@@ -6,65 +6,65 @@ use std::path::Path;
 use crate::incident::Refusal;
 use crate::telemetry::Failure;
 
-/// The most that is kept of an attached text: it goes into prompts and exports.
+/// The maximum size of an attached text, in bytes; the rest is cut off. Attached texts go into prompts and exports.
 pub const MAX_ATTACHED: usize = 1024 * 1024;
 
-/// A text that was read to be attached.
+/// A text to attach, with what is missing from it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Attached {
     /// At most [`MAX_ATTACHED`] bytes of the text.
     pub text: String,
     /// The number of lines of the whole text.
     pub lines: u64,
-    /// What is missing from `text`.
+    /// How `text` differs from the file: a truncation or replaced bytes. Empty if it is complete.
     pub gaps: Vec<String>,
 }
 
-/// Reads the file to attach; `-` is standard input. Blocks.
+/// Reads the file to attach; `-` is standard input. Blocks the thread.
 ///
 /// # Errors
-/// When the file cannot be read, or is not text.
+/// When the file cannot be read, or contains a NUL byte and so is not text.
 pub fn read_to_attach(path: &Path) -> Result<Attached, Refusal> {
     if path.as_os_str() == "-" {
-        return read(std::io::stdin().lock(), path);
+        return read_text(std::io::stdin().lock(), path);
     }
-    read(std::fs::File::open(path).map_err(|e| unreadable(path, &e))?, path)
+    read_text(std::fs::File::open(path).map_err(|e| read_error(path, &e))?, path)
 }
 
-fn unreadable(path: &Path, e: &std::io::Error) -> Refusal {
+fn read_error(path: &Path, e: &std::io::Error) -> Refusal {
     Refusal::Invalid(Failure::new(format!("cannot read {}", path.display())).because(e).advise("Check the path."))
 }
 
-fn read(mut from: impl Read, path: &Path) -> Result<Attached, Refusal> {
-    let (mut kept, mut all, mut lines, mut last) = (Vec::new(), 0_u64, 0_u64, b'\n');
+fn read_text(mut input: impl Read, path: &Path) -> Result<Attached, Refusal> {
+    let (mut kept, mut total, mut lines, mut last) = (Vec::new(), 0_u64, 0_u64, b'\n');
     let mut chunk = vec![0_u8; 64 * 1024];
     loop {
-        let n = match from.read(&mut chunk) {
+        let n = match input.read(&mut chunk) {
             Ok(0) => break,
             Ok(n) => n,
             Err(e) if e.kind() == std::io::ErrorKind::Interrupted => continue,
-            Err(e) => return Err(unreadable(path, &e)),
+            Err(e) => return Err(read_error(path, &e)),
         };
         let part = chunk.get(..n).unwrap_or(&[]);
         if part.contains(&0) {
             return Err(Refusal::invalid(format!("{} is not a text file", path.display()))
                 .advise("Attach a text version, or store the file elsewhere and note its URL."));
         }
-        all += u64::try_from(n).unwrap_or(0);
+        total += u64::try_from(n).unwrap_or(0);
         lines += u64::try_from(part.iter().filter(|b| **b == b'\n').count()).unwrap_or(0);
         last = part.last().copied().unwrap_or(last);
         kept.extend_from_slice(part.get(..n.min(MAX_ATTACHED - kept.len())).unwrap_or(&[]));
     }
     let mut gaps = Vec::new();
-    if u64::try_from(kept.len()).unwrap_or(0) < all {
-        // Never cut a character in half.
+    if u64::try_from(kept.len()).unwrap_or(0) < total {
+        // Remove a UTF-8 character that was cut in half.
         while kept.last().is_some_and(|b| (0x80..0xC0).contains(b)) {
             kept.pop();
         }
         if kept.last().is_some_and(|b| *b >= 0xC0) {
             kept.pop();
         }
-        gaps.push(format!("truncated: the first {} of {all} bytes are kept", kept.len()));
+        gaps.push(format!("truncated: only the first {} of {total} bytes are kept", kept.len()));
     }
     let text = String::from_utf8_lossy(&kept).into_owned();
     if std::str::from_utf8(&kept).is_err() {

@@ -1,8 +1,8 @@
-//! The clock of the rooms that may read one.
+//! The clock, for the modules that may read the current time.
 
 use crate::telemetry::Timestamp;
 
-/// Now, in UTC.
+/// The current time, in UTC.
 #[must_use]
 pub fn now() -> Timestamp {
     Timestamp::from(time::OffsetDateTime::now_utc())

@@ -1,4 +1,4 @@
-//! Running commands: the one function through which every change to an incident goes.
+//! Runs commands. Every change to an incident goes through [`Desk::run`].
 
 use std::path::Path;
 use std::time::Duration;
@@ -15,19 +15,19 @@ use crate::journal::{Append, Appended, JournalError};
 use crate::telemetry::words::count;
 use crate::telemetry::{LogLine, Timestamp, Window, clean};
 
-/// How long `declare` and `link` look for the alerts behind fingerprints.
-const LOOK_UP: Duration = Duration::from_secs(3);
+/// How long `declare` and `link` wait for the alert sources when they look up fingerprints.
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// What a command did.
+/// The result of a command.
 #[derive(Clone, Debug)]
 pub struct Outcome {
-    /// The incident after it.
+    /// The incident after the command.
     pub incident: Incident,
-    /// What was appended, the main entry first. Empty when there was nothing to change.
+    /// The appended entries, the main entry first. Empty if there was nothing to change.
     pub entries: Vec<Entry>,
-    /// What to tell the person who ran it, in one line.
+    /// The result in one line, for the user.
     pub message: String,
-    /// What did not go as hoped although the command was carried out.
+    /// Problems that did not prevent the command, such as an alert that no source knows.
     pub warnings: Vec<String>,
 }
 
@@ -43,21 +43,22 @@ impl Outcome {
     }
 }
 
-/// An entry's sentence, with its time when it is backdated.
+/// The entry as a sentence, with its time if it is backdated.
 fn summary(entry: &Entry) -> String {
     let when = if entry.is_backdated() { format!("{} UTC: ", entry.at.date_clock()) } else { String::new() };
     format!("{when}{}", clean::truncate(&entry.fact.sentence(), 160))
 }
 
 impl Desk {
-    /// Runs a command on an incident. `at` is when it happened, if that is not now.
+    /// Runs a command on an incident. `at` is the time at which it happened; `None` means now.
     ///
     /// # Errors
-    /// [`DeskError::Refused`] when the incident does not allow it, else why it could not be carried out. Nothing is written then.
+    /// [`DeskError::Refused`] if the command is invalid or the incident does not allow it; other variants if it failed. The
+    /// command itself is not recorded then.
     pub async fn run(&self, id: IncidentId, command: Command, at: Option<Timestamp>) -> Result<Outcome, DeskError> {
         let command = command.checked()?;
         if at.is_some() && command.is_about_now() {
-            return Err(Refusal::invalid("this cannot be back-dated: it is about the present")
+            return Err(Refusal::invalid("this command cannot be backdated: it applies to the present")
                 .advise("Leave out the time.")
                 .into());
         }
@@ -67,7 +68,7 @@ impl Desk {
             Command::Attach { file, note } => {
                 let path = file.clone();
                 let read = tokio::task::spawn_blocking(move || read_to_attach(&path)).await;
-                let read = read.map_err(|e| Refusal::invalid(format!("reading the file failed: {e}")))??;
+                let read = read.map_err(|e| Refusal::invalid(format!("cannot read the file: {e}")))??;
                 self.attach(id, file, &read, note.as_deref(), at).await
             }
             Command::KeepLine { line } => self.keep_line(id, line).await,
@@ -82,7 +83,7 @@ impl Desk {
             }
             Command::Merge { into, .. } => {
                 let part = self.journal.incident(id).await?;
-                // Under the numbers that they have now.
+                // Numbers can change when offline entries are merged: use the current ones.
                 let (id, into) = (part.id(), self.journal.incident(*into).await?.id());
                 if id == into {
                     return Err(Refusal::invalid(format!("{id} cannot be merged into itself")).into());
@@ -90,7 +91,7 @@ impl Desk {
                 if part.head.status == Status::Merged && part.head.merged_into != Some(into) {
                     return Err(Refusal::invalid(format!("{id} is already merged")).advise("Reopen it first.").into());
                 }
-                self.append(into, &self.person(), at, |whole| Ok(absorb(whole, &part)?)).await?;
+                self.append(into, &self.actor(), at, |whole| Ok(absorb(whole, &part)?)).await?;
                 self.record(id, &command, at, &[], &[]).await
             }
             Command::Reopen { .. } => {
@@ -98,7 +99,7 @@ impl Desk {
                 self.record(id, &command, at, &[], &[]).await
             }
             Command::Status { status: Status::Resolved, .. } => {
-                // Check now, even before an override: the reading belongs to the resolution.
+                // Check even before an override, so that the record shows the values at the time of resolution.
                 let (_, unchecked) = self.check(id).await?;
                 self.record(id, &command, at, &[], &unchecked).await
             }
@@ -135,7 +136,7 @@ impl Desk {
         }
     }
 
-    /// Appends the facts of a command.
+    /// Appends the facts of a command to the incident.
     async fn record(
         &self,
         id: IncidentId,
@@ -144,10 +145,10 @@ impl Desk {
         alerts: &[LinkedAlert],
         unchecked: &[String],
     ) -> Result<Outcome, DeskError> {
-        // As it will be stored, so that names and fingerprints are compared in the same form.
+        // Redact first, so that names and fingerprints are compared in the form in which they are stored.
         let command = Redactor::new().redact_value(command)?.into_inner();
         let (incident, appended) = self
-            .append(id, &self.person(), at, |i| {
+            .append(id, &self.actor(), at, |i| {
                 let context = Context { now: now(), at, user: &self.user, monitor: self.monitor, alerts, unchecked };
                 Ok(command.facts(i, &context)?)
             })
@@ -155,38 +156,39 @@ impl Desk {
         Ok(Outcome::new(incident, appended.entries))
     }
 
-    /// The alerts behind fingerprints, and a warning for each that no source knows.
-    pub(super) async fn look_up(&self, fingerprints: &[String]) -> Result<(Vec<LinkedAlert>, Vec<String>), DeskError> {
-        let board = self.sources.find(fingerprints, LOOK_UP).await;
-        let silent: Vec<&str> = board.sources.iter().filter(|s| s.error.is_some()).map(|s| s.name.as_str()).collect();
-        let why = if silent.is_empty() { String::new() } else { format!(" ({} did not answer)", silent.join(", ")) };
+    /// Looks up alerts by fingerprint. An alert that no source knows is returned unverified, with a warning.
+    async fn look_up(&self, fingerprints: &[String]) -> Result<(Vec<LinkedAlert>, Vec<String>), DeskError> {
+        let board = self.sources.find(fingerprints, LOOKUP_TIMEOUT).await;
+        let failed: Vec<&str> = board.sources.iter().filter(|s| s.error.is_some()).map(|s| s.name.as_str()).collect();
+        let why = if failed.is_empty() { String::new() } else { format!(" ({} did not answer)", failed.join(", ")) };
         let (mut alerts, mut warnings) = (Vec::new(), Vec::new());
-        for wanted in fingerprints {
-            match board.alerts.iter().find(|a| a.fingerprint == *wanted) {
+        for fingerprint in fingerprints {
+            match board.alerts.iter().find(|a| a.fingerprint == *fingerprint) {
                 Some(alert) => alerts.push(LinkedAlert::from_alert(alert)),
                 None => {
-                    let wanted = Redactor::new().redact_text(wanted).into_owned();
-                    warnings.push(format!("No source knows alert {wanted}{why}. It is linked, but not verified."));
-                    alerts.push(LinkedAlert::unverified(wanted));
+                    let fingerprint = Redactor::new().redact_text(fingerprint).into_owned();
+                    warnings.push(format!("No source knows alert {fingerprint}{why}. It is linked, but not verified."));
+                    alerts.push(LinkedAlert::unverified(fingerprint));
                 }
             }
         }
         Ok((alerts, warnings))
     }
 
-    /// Splits a merged incident off the other one, which gives back the alerts and open action items that it took over.
+    /// Undoes a merge: the other incident gives back the alerts and open action items that it took over. Does nothing if the
+    /// incident is not merged.
     async fn split_off(&self, id: IncidentId, at: Option<Timestamp>) -> Result<(), DeskError> {
         let incident = self.journal.incident(id).await?;
         let Some(whole) = incident.head.merged_into else { return Ok(()) };
         let part = incident.id();
-        match self.append(whole, &self.person(), at, |i| Ok(release(i, part))).await {
-            // One that was purged holds nothing of this one either.
+        match self.append(whole, &self.actor(), at, |i| Ok(release(i, part))).await {
+            // If the other incident was purged, there is nothing to give back.
             Ok(_) | Err(DeskError::Journal(JournalError::NoSuchIncident(_) | JournalError::Purged { .. })) => Ok(()),
             Err(e) => Err(e),
         }
     }
 
-    /// Refuses exit criteria that name a metrics source that does not exist.
+    /// Rejects exit criteria that name a metrics source that does not exist.
     fn check_source(&self, criteria: &ExitCriteria) -> Result<(), Refusal> {
         let Some(source) = criteria.source.as_deref() else { return Ok(()) };
         let known: Vec<&str> = self.sources.sources.iter().filter(|s| s.metrics().is_some()).map(|s| s.name()).collect();
@@ -201,7 +203,7 @@ impl Desk {
         Err(Refusal::not_found(format!("there is no metrics source named '{source}'")).advise(remedy))
     }
 
-    /// Checks alerts and exit criteria now.
+    /// Checks the alerts and exit criteria now; the outcome has the entries that this added.
     async fn run_check(&self, id: IncidentId) -> Result<Outcome, DeskError> {
         let before = self.journal.incident(id).await?.head.last_seq;
         let (incident, unchecked) = self.check(id).await?;
@@ -214,7 +216,7 @@ impl Desk {
         Ok(Outcome { message, ..Outcome::new(incident, entries) }.warn(unchecked))
     }
 
-    /// Pages someone, and records it with what the program printed.
+    /// Pages a person, and records the page with the output of the paging program.
     async fn page(&self, id: IncidentId, name: &str, text: &str) -> Result<Outcome, DeskError> {
         let incident = self.journal.incident(id).await?;
         let output = super::oncall::run(&self.page_command(&incident, name, text)?).await?;
@@ -235,22 +237,22 @@ impl Desk {
         let fact = Fact::EvidenceAttached { evidence: record.into_inner() };
         let incident = self.journal.incident(id).await?;
         self.append_to(incident, |_| {
-            let entries = new_entries(vec![fact.clone()], &self.person(), at, now())?;
+            let entries = new_entries(vec![fact.clone()], &self.actor(), at, now())?;
             Ok(Append { entries, bodies: vec![body.clone()] })
         })
         .await
     }
 
-    /// Keeps a log line as evidence, with a note that cites it.
+    /// Adds a log line as evidence, and a note that cites it.
     async fn keep_line(&self, id: IncidentId, line: &LogLine) -> Result<Outcome, DeskError> {
         let when = line.at.unwrap_or_else(now);
-        // Redact before cutting: half a token no longer has the shape that identifies it.
+        // Redact before truncating: half a token no longer matches the pattern that finds it.
         let first = clean::truncate(&Redactor::new().redact_text(line.message.lines().next().unwrap_or("")), 160);
         let service = line.service.as_deref().map(|s| format!("{s}: ")).unwrap_or_default();
         let draft = Draft {
             kind: EvidenceKind::Logs,
             source: self.user.clone(),
-            query: "a line marked by hand".to_owned(),
+            query: "selected log line".to_owned(),
             window: Window::new(when, when),
             taken_at: now(),
             summary: format!("{service}{first}"),
@@ -266,7 +268,7 @@ impl Desk {
         self.record(id, &note, line.at, &[], &[]).await
     }
 
-    /// Attaches a text as evidence.
+    /// Attaches a text as evidence. Fails if the text is empty or already attached.
     async fn attach(
         &self,
         id: IncidentId,
@@ -275,10 +277,10 @@ impl Desk {
         note: Option<&str>,
         at: Option<Timestamp>,
     ) -> Result<Outcome, DeskError> {
-        let from = if file.as_os_str() == "-" { "standard input".to_owned() } else { file.display().to_string() };
+        let origin = if file.as_os_str() == "-" { "standard input".to_owned() } else { file.display().to_string() };
         let kept = clean::document(&read.text);
         if kept.trim().is_empty() {
-            return Err(Refusal::invalid(format!("{from} is empty")).into());
+            return Err(Refusal::invalid(format!("{origin} is empty")).into());
         }
         let mut gaps = read.gaps.clone();
         if kept.len() < read.text.replace("\r\n", "\n").len() {
@@ -289,10 +291,10 @@ impl Desk {
         let draft = Draft {
             kind: EvidenceKind::Note,
             source: self.user.clone(),
-            query: clean::line(&from),
+            query: clean::line(&origin),
             window: Window::new(when, when),
             taken_at: when,
-            summary: note.map_or_else(|| format!("{from}, {}", count(lines, "line")), clean::line),
+            summary: note.map_or_else(|| format!("{origin}, {}", count(lines, "line")), clean::line),
             body: Body::Text { text: kept },
             gaps: gaps.clone(),
             shown: lines,

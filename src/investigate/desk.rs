@@ -1,4 +1,4 @@
-//! The desk: everything an investigation works with, and the writing of facts.
+//! The [`Desk`], which holds the journal, the sources and the settings, and appends facts to incidents.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,20 +15,20 @@ use super::clock::now;
 use super::command::Outcome;
 use super::set::{AlertBoard, SourceSet};
 
-/// Told in words what is being done.
+/// Receives progress messages for the user.
 pub type Progress = Arc<dyn Fn(String) + Send + Sync>;
 
-/// How often an append is made anew when numbers change under it.
-const ANEW: u32 = 5;
+/// How often an append is retried when the number of the incident changes.
+const MAX_RETRIES: u32 = 5;
 
-/// Why the desk did not do what it was asked.
+/// Why an operation of the desk failed.
 #[derive(Debug, thiserror::Error)]
 pub enum DeskError {
     #[error(transparent)]
     Journal(#[from] JournalError),
     #[error(transparent)]
     Prompt(#[from] PromptError),
-    /// The request makes no sense for this incident or this configuration.
+    /// The request is invalid for this incident or configuration.
     #[error(transparent)]
     Refused(#[from] Refusal),
     #[error("cannot redact the text, so it was not written")]
@@ -55,7 +55,7 @@ impl Explain for DeskError {
     }
 }
 
-/// Everything that an investigation works with, and the writing of facts.
+/// The journal, the sources and the settings of one user.
 #[derive(Clone)]
 pub struct Desk {
     pub journal: Journal,
@@ -64,15 +64,15 @@ pub struct Desk {
     pub matrix: Matrix,
     pub assistant: Option<AssistantConfig>,
     pub user: String,
-    /// How long a service is watched before it counts as restored.
+    /// How long a service is monitored after mitigation before it counts as restored.
     pub monitor: Duration,
     pub oncall: OncallConfig,
-    /// Objectives of the error budgets.
+    /// The service level objectives, for error budgets.
     pub slo: SloConfig,
 }
 
 impl Desk {
-    /// From a configuration: opens the store, makes the sources, reads the user's prompts.
+    /// Opens the store, creates the sources and loads the prompts of the user, as configured.
     pub fn open(config: &Config) -> Result<Self, DeskError> {
         let (prompts, unreadable) = crate::config::user_files(config, "prompts", "md");
         Ok(Self {
@@ -88,17 +88,21 @@ impl Desk {
         })
     }
 
-    /// The checklist of an incident as of now.
+    /// The checklist of an incident at the current time.
     pub fn gates(&self, incident: &Incident) -> Vec<crate::incident::GateItem> {
         crate::incident::gate::gates(incident, now(), self.monitor)
     }
 
-    /// The person at the desk.
-    pub fn person(&self) -> Actor {
+    /// The user, as the actor of new entries.
+    pub fn actor(&self) -> Actor {
         Actor::human(self.user.clone())
     }
 
-    /// Appends what `facts` makes of the incident as it is; made anew when somebody else wrote meanwhile.
+    /// Appends the facts that `facts` makes from the current incident. Calls it again if someone else writes at the same time.
+    /// `at` is the time at which the facts happened; `None` means now.
+    ///
+    /// # Errors
+    /// When `at` is in the future, `facts` fails, or the journal cannot be written.
     pub async fn append(
         &self,
         id: IncidentId,
@@ -106,12 +110,13 @@ impl Desk {
         at: Option<Timestamp>,
         facts: impl Fn(&Incident) -> Result<Vec<Fact>, DeskError>,
     ) -> Result<(Incident, Appended), DeskError> {
-        check_time(at)?;
+        reject_future_time(at)?;
         let incident = self.journal.incident(id).await?;
         self.append_to(incident, |i| Ok(Append { entries: new_entries(facts(i)?, actor, at, now())?, bodies: Vec::new() })).await
     }
 
-    /// Appends what `make` makes of the incident; read again and made anew when somebody else was faster.
+    /// Appends what `make` makes from the incident. If another writer was faster, reads the incident again and calls `make`
+    /// again.
     pub(super) async fn append_to(
         &self,
         mut incident: Incident,
@@ -132,11 +137,11 @@ impl Desk {
             Err(JournalError::Conflict { .. }) => {}
             Err(e) => return Err(e.into()),
         }
-        // Somebody was faster. Now in turn: what the others wrote is taken in and the facts are made anew, with nobody in
-        // between; fifty writers that only tried again would keep each other from ever getting through.
-        for _ in 0..ANEW {
+        // Another writer was faster. Append under the lock of the store: apply the new entries, make the facts again and write
+        // them before anyone else can. With optimistic retries alone, fifty writers would starve each other.
+        for _ in 0..MAX_RETRIES {
             if incident.unsynced() > 0 {
-                // What waited may have been merged under other numbers.
+                // Unsynced entries may have been merged since, under other numbers.
                 incident = self.journal.incident(id).await?;
             }
             let mut refused = None;
@@ -164,18 +169,18 @@ impl Desk {
                     }
                     return Ok((incident, appended));
                 }
-                // Merged just now: once more, under the real numbers.
+                // The entries were merged in the meantime: try again with the new numbers.
                 (Err(JournalError::Conflict { .. }), None) => incident = self.journal.incident(id).await?,
                 (Err(e), None) => return Err(e.into()),
             }
         }
-        Err(Refusal::invalid(format!("{id} is changing faster than it can be read")).advise("Try again.").into())
+        Err(Refusal::invalid(format!("cannot write to {id}: other writers keep changing it")).advise("Try again.").into())
     }
 
-    /// Declares an incident. It is in the journal before any source is asked; alerts that no source knows are linked by their
-    /// fingerprint, unverified.
+    /// Declares an incident. Writes it to the journal before querying any source. Fingerprints that no source knows are linked
+    /// as unverified alerts.
     pub async fn declare(&self, declaration: Declaration) -> Result<Outcome, DeskError> {
-        check_time(declaration.at)?;
+        reject_future_time(declaration.at)?;
         let line = |name: &str, text: &Option<String>| text.as_deref().map(|t| check_text(name, t, false)).transpose();
         let mut facts = vec![Fact::IncidentDeclared {
             title: check_text("title", &declaration.title, false)?,
@@ -183,7 +188,7 @@ impl Desk {
             status: if declaration.triage { Status::Triage } else { Status::Investigating },
             severity_given: declaration.severity.is_some(),
             reason: line("reason", &declaration.reason)?,
-            // The matrix in force belongs to the record: a report made elsewhere must say the same.
+            // Record a custom severity matrix, so that a report made on another machine is the same.
             matrix: (self.matrix != Matrix::default()).then(|| self.matrix.clone()),
         }];
         for (role, holder) in [(Role::Commander, &declaration.commander), (Role::Reporter, &declaration.reporter)] {
@@ -192,7 +197,7 @@ impl Desk {
             }
         }
         facts.extend(declaration.alerts.into_iter().map(|alert| Fact::AlertLinked { alert }));
-        let entries = new_entries(facts, &self.person(), declaration.at, now())?;
+        let entries = new_entries(facts, &self.actor(), declaration.at, now())?;
         let written = self.journal.create(Append { entries, bodies: Vec::new() }).await?;
         let incident = Incident::fold(written.clone()).ok_or_else(|| Refusal::invalid("the store returned no incident"))?;
         let id = incident.id();
@@ -207,10 +212,10 @@ impl Desk {
         Ok(outcome)
     }
 
-    /// What is firing now, redacted for screens and output. Fingerprints and names of sources stay as they are.
+    /// The current alerts, redacted for display. Fingerprints and source names are not redacted.
     pub async fn board(&self) -> AlertBoard {
         let mut board = self.sources.alerts().await;
-        // One redactor for all alerts, so that the same secret has the same number everywhere.
+        // Use one redactor for all alerts, so that a secret has the same number everywhere.
         let mut redactor = Redactor::new();
         board.alerts.iter_mut().for_each(|alert| redact(alert, &mut redactor));
         board
@@ -244,26 +249,27 @@ fn redact(alert: &mut Alert, redactor: &mut Redactor) {
     }
 }
 
-/// What a declaration says.
+/// A new incident.
 #[derive(Clone, Debug, Default)]
 pub struct Declaration {
     pub title: String,
     pub severity: Option<Severity>,
-    /// Why this severity.
+    /// Why it has this severity.
     pub reason: Option<String>,
-    /// Who reported it, if not who declares it.
+    /// Who reported it, if not the user who declares it.
     pub reporter: Option<String>,
-    /// Alerts to look up and link.
+    /// Fingerprints of alerts to look up and link.
     pub fingerprints: Vec<String>,
-    /// Alerts that the caller has in its hand.
+    /// Alerts to link that the caller already has.
     pub alerts: Vec<LinkedAlert>,
     pub commander: Option<String>,
-    /// Not yet an incident: opened in triage.
+    /// Whether to open it in triage, because it may not be an incident.
     pub triage: bool,
+    /// The time of the declaration; `None` means now.
     pub at: Option<Timestamp>,
 }
 
-/// Entries from facts, each redacted.
+/// Makes an entry from each fact, redacted. `at` is the time at which they happened; `None` means `recorded_at`.
 pub(super) fn new_entries(
     facts: Vec<Fact>,
     actor: &Actor,
@@ -279,22 +285,22 @@ pub(super) fn new_entries(
         .collect()
 }
 
-/// How far ahead of this clock a time may be: other clocks run fast, but the future has not happened.
-const AHEAD: Duration = Duration::from_secs(300);
+/// How far ahead of this clock a time may be, because the clocks of other machines may be fast.
+const MAX_CLOCK_SKEW: Duration = Duration::from_secs(300);
 
-fn check_time(at: Option<Timestamp>) -> Result<(), Refusal> {
+fn reject_future_time(at: Option<Timestamp>) -> Result<(), Refusal> {
     match at {
-        Some(at) if at > now() + AHEAD => {
+        Some(at) if at > now() + MAX_CLOCK_SKEW => {
             Err(Refusal::invalid(format!("{at} is in the future")).advise("Give a time that has passed."))
         }
         _ => Ok(()),
     }
 }
 
-/// Where the store is. The password is fetched only for a store that could want one.
+/// The location of the store, with its password. The password is fetched only for PostgreSQL, because that may run a command.
 pub fn store_at(config: &Config) -> Result<StoreAt, DeskError> {
-    let wants_one = crate::journal::postgres::is_postgres(&config.store_url);
-    let password = match config.store_password.as_ref().filter(|_| wants_one) {
+    let needs_password = crate::journal::postgres::is_postgres(&config.store_url);
+    let password = match config.store_password.as_ref().filter(|_| needs_password) {
         Some(secret) => Some(secret.resolve().map_err(|e| {
             Refusal::Invalid(
                 Failure::new("cannot get the store's password").because(&e).advise("Check [store] in the configuration."),

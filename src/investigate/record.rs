@@ -1,4 +1,4 @@
-//! "Record": asks what an investigation would ask, over one span, and keeps the answers.
+//! Records the answers of the sources to the queries of an investigation, so that it can be replayed.
 
 use std::sync::Arc;
 
@@ -12,8 +12,8 @@ use crate::sources::recording::Recording;
 use crate::sources::{Source, step_for};
 use crate::telemetry::{Window, clean};
 
-/// Records the sources over a span that ends now. What fires decides what is asked, as in an investigation without linked
-/// alerts, once over the span and once for each alert alone. Secrets in the answers are redacted.
+/// Records the sources over a span that ends now. Runs the queries of an investigation without linked alerts, over the whole
+/// span and for each firing alert. Redacts secrets in the answers.
 pub async fn record(
     set: &SourceSet,
     span: Window,
@@ -21,17 +21,17 @@ pub async fn record(
     progress: &Progress,
 ) -> Result<Recording, crate::sources::SourceError> {
     let step = step_for(Window::before(span.end, std::time::Duration::from_secs(600))).min(step_for(span));
-    let taps: Vec<Arc<Recorder>> = set.sources.iter().map(|s| Arc::new(Recorder::new(Arc::clone(s), span, step))).collect();
-    let tapped = SourceSet::over(taps.iter().map(|t| Arc::clone(t) as Arc<dyn Source>).collect());
+    let recorders: Vec<Arc<Recorder>> = set.sources.iter().map(|s| Arc::new(Recorder::new(Arc::clone(s), span, step))).collect();
+    let recorded_set = SourceSet::over(recorders.iter().map(|r| Arc::clone(r) as Arc<dyn Source>).collect());
     gather(
-        &tapped,
+        &recorded_set,
         &Request { window: span, linked: Vec::new(), matrix: Matrix::default(), slo: SloConfig::default(), recorded: Vec::new() },
         progress,
     )
     .await;
-    let sources = taps.iter().map(|t| t.recorded()).collect();
+    let sources = recorders.iter().map(|r| r.recorded()).collect();
     let recording = Recording::new(clean::line(title), span, step, sources);
-    // A recording leaves the machine: it goes through the engine like everything else.
+    // A recording may be shared, so it is redacted too.
     let json = |e: serde_json::Error| crate::sources::SourceError::new(crate::sources::FaultKind::Malformed, e.to_string());
     Ok(crate::evidence::Redactor::new().redact_value(&recording).map_err(json)?.into_inner())
 }

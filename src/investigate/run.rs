@@ -1,4 +1,4 @@
-//! "Investigate": gather, write the evidence, conclude, write the findings.
+//! Investigates an incident: gathers data, records the evidence, and records the findings that follow from it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,15 +13,15 @@ use crate::incident::{Actor, Entry, EventKind, EvidenceId, Fact, Incident, Incid
 use crate::journal::Append;
 use crate::telemetry::{ChangeEvent, Window};
 
-/// What people recorded as a change, and did not take back.
-fn recorded(incident: &Incident) -> Vec<ChangeEvent> {
+/// The changes that people recorded in the incident and did not undo.
+fn recorded_changes(incident: &Incident) -> Vec<ChangeEvent> {
     use EventKind::{ChangeDetected, ConfigChanged, DeployDetected, FlagChanged};
     let is_change = |e: &&Entry| {
         matches!(&e.fact, Fact::Event { event: DeployDetected | ConfigChanged | FlagChanged | ChangeDetected, .. })
             && !incident.undone.contains(&e.seq)
     };
-    // Whose hands did it is not known, only who wrote it down.
-    let told = incident.timeline().into_iter().filter(is_change).map(|e| ChangeEvent {
+    // The entry says who recorded the change, not who made it.
+    let changes = incident.timeline().into_iter().filter(is_change).map(|e| ChangeEvent {
         at: e.at,
         service: None,
         what: format!("{} (recorded by {})", incident.entry_text(e), e.actor.name),
@@ -29,12 +29,12 @@ fn recorded(incident: &Incident) -> Vec<ChangeEvent> {
         link: None,
         is_release: true,
     });
-    told.collect()
+    changes.collect()
 }
 
 impl Desk {
-    /// Gathers and concludes over the incident's window, or the last `length` before its end. What was written is in the
-    /// incident that comes back.
+    /// Investigates the window of the incident, or the last `length` before its mitigation or now. Returns the incident with
+    /// the new evidence and findings.
     pub async fn investigate(
         &self,
         id: IncidentId,
@@ -42,14 +42,14 @@ impl Desk {
         progress: &Progress,
     ) -> Result<Incident, DeskError> {
         let incident = self.journal.incident(id).await?;
-        let usual = incident.window(now());
-        let window = length.map_or(usual, |l| Window::before(incident.mitigated_at.unwrap_or_else(now), l));
+        let default_window = incident.window(now());
+        let window = length.map_or(default_window, |l| Window::before(incident.mitigated_at.unwrap_or_else(now), l));
         let request = Request {
             window,
             linked: incident.alerts.clone(),
             matrix: incident.matrix.clone().unwrap_or_default(),
             slo: self.slo.clone(),
-            recorded: recorded(&incident),
+            recorded: recorded_changes(&incident),
         };
         let gathered = gather(&self.sources, &request, progress).await;
 
@@ -63,7 +63,7 @@ impl Desk {
             bodies.push(body);
         }
         let entries = new_entries(facts, &Actor::system(), None, now())?;
-        // Facts and bodies go into one commit.
+        // Write facts and bodies in one commit.
         let (incident, appended) =
             self.append_to(incident, |_| Ok(Append { entries: entries.clone(), bodies: bodies.clone() })).await?;
         let numbers: BTreeMap<Key, EvidenceId> = keys.into_iter().zip(appended.evidence).collect();

@@ -1,4 +1,4 @@
-//! The configured sources together, and the board of alerts that they make.
+//! The set of configured sources, and the alert board made from their alerts.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,15 +13,16 @@ use futures_util::StreamExt;
 use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
 
-/// All sources that could be made, and those that could not with the reason.
+/// The sources that could be created, and those that could not.
 #[derive(Clone, Default)]
 pub struct SourceSet {
     pub sources: Vec<Arc<dyn Source>>,
+    /// Name, kind and error of each source that could not be created.
     pub broken: Vec<(String, String, SourceError)>,
 }
 
 impl SourceSet {
-    /// From the configuration. Opens no connection, so it cannot fail as a whole.
+    /// Creates the configured sources without connecting to them.
     pub fn from_config(config: &Config) -> Self {
         let mut set = Self::default();
         for source in &config.sources {
@@ -37,31 +38,31 @@ impl SourceSet {
         }
     }
 
-    /// Over given sources: recordings, taps.
+    /// A set of the given sources, such as those of a recording.
     pub fn over(sources: Vec<Arc<dyn Source>>) -> Self {
         Self { sources, broken: Vec::new() }
     }
 
-    /// Whether there is nothing to ask.
+    /// Whether no source is configured.
     pub fn is_empty(&self) -> bool {
         self.sources.is_empty() && self.broken.is_empty()
     }
 
-    /// Reports for the sources that could not even be made.
+    /// Reports for the sources that could not be created.
     pub fn broken_reports(&self) -> Vec<SourceReport> {
         self.broken.iter().map(|(name, kind, e)| failed(name, kind, e)).collect()
     }
 
-    /// Asks every alert source at once; a dead one costs its own part only.
+    /// Queries all alert sources at the same time. A source that fails is reported in the board; the others are unaffected.
     pub async fn alerts(&self) -> AlertBoard {
-        let asked = join_all(self.sources.iter().filter_map(|s| {
+        let answers = join_all(self.sources.iter().filter_map(|s| {
             let alerts = s.alerts()?;
             Some(async move { (s.name(), s.kind(), alerts.active().await) })
         }))
         .await;
         let mut board = AlertBoard { sources: self.broken_reports(), ..AlertBoard::default() };
         let mut lists = Vec::new();
-        for (name, kind, answer) in asked {
+        for (name, kind, answer) in answers {
             match answer {
                 Ok(answer) => {
                     board.gaps.extend(answer.gaps.iter().map(|g| format!("{name}: {g}")));
@@ -75,7 +76,7 @@ impl SourceSet {
         board
     }
 
-    /// Looks for alerts by fingerprint: ends when all are found (the others get a moment to add what they know), at the
+    /// Looks up alerts by fingerprint. Returns 300 ms after all are found, so that other sources can add details, and at the
     /// latest after `limit`. A source that has not answered by then is reported as failed.
     pub async fn find(&self, fingerprints: &[String], limit: Duration) -> AlertBoard {
         let mut waiting: FuturesUnordered<_> = self
@@ -103,12 +104,12 @@ impl SourceSet {
                 }
                 Err(e) => board.sources.push(failed(name, kind, &e)),
             }
-            let all =
+            let all_found =
                 fingerprints.iter().all(|f| lists.iter().any(|(_, l): &(_, Vec<Alert>)| l.iter().any(|a| a.fingerprint == *f)));
-            if all {
-                let soon = tokio::time::Instant::now() + GRACE;
-                if soon < end.deadline() {
-                    end.as_mut().reset(soon);
+            if all_found {
+                let early_end = tokio::time::Instant::now() + GRACE_PERIOD;
+                if early_end < end.deadline() {
+                    end.as_mut().reset(early_end);
                 }
             }
         }
@@ -123,10 +124,10 @@ impl SourceSet {
     }
 }
 
-/// How long the others may still add to alerts that were found.
-const GRACE: Duration = Duration::from_millis(300);
+/// How long other sources may add details after all alerts are found.
+const GRACE_PERIOD: Duration = Duration::from_millis(300);
 
-/// A source that answered just now.
+/// A report of a source that just answered.
 pub fn ok(name: &str, kind: &str) -> SourceReport {
     SourceReport {
         name: name.to_owned(),
@@ -139,7 +140,7 @@ pub fn ok(name: &str, kind: &str) -> SourceReport {
     }
 }
 
-/// A source that did not.
+/// A report of a source that failed.
 pub fn failed(name: &str, kind: &str, error: &SourceError) -> SourceReport {
     SourceReport {
         name: name.to_owned(),

@@ -1,5 +1,5 @@
-//! Looking after open incidents: whether their alerts still fire, and whether the exit criteria hold. What is seen is written
-//! down as the program's own entries, once, however many people have the incident open.
+//! Watches open incidents: whether their alerts are still firing, and whether their exit criteria are met. Changes are recorded
+//! once, as entries by the system, even if several people have the incident open.
 
 use std::time::Duration;
 
@@ -14,67 +14,69 @@ use crate::sources::step_for;
 use crate::telemetry::{AlertState, Window};
 
 impl Desk {
-    /// Looks at the sources now: writes which linked alerts ended or fire again, and reads the exit criteria. Gives the
-    /// incident after it, and what could not be looked at.
+    /// Records which linked alerts have resolved or are firing again, and a new reading of the exit criteria. Returns the
+    /// updated incident, and why something could not be checked. Does nothing if the incident is not open.
     pub async fn check(&self, id: IncidentId) -> Result<(Incident, Vec<String>), DeskError> {
         let incident = self.journal.incident(id).await?;
         if !incident.head.status.is_open() {
             return Ok((incident, Vec::new()));
         }
-        let mut silent = Vec::new();
+        let mut unchecked = Vec::new();
         if !incident.alerts.is_empty() {
             if !incident.watched.is_empty() && !self.sources.sources.iter().any(|s| s.alerts().is_some()) {
-                silent.push("no source of alerts is configured: whether they fire was not looked at".to_owned());
+                unchecked.push("the linked alerts cannot be checked: no alert source is configured".to_owned());
             }
             let board = self.board().await;
-            silent.extend(board.sources.iter().filter_map(|s| s.error.as_ref().map(|e| format!("{}: {e}", s.name))));
+            unchecked.extend(board.sources.iter().filter_map(|s| s.error.as_ref().map(|e| format!("{}: {e}", s.name))));
             self.watch(id, &board).await?;
         }
         if let Some(criteria) = incident.exit.clone() {
-            match self.read_exit(&criteria).await {
-                Ok((reading, draft)) => self.write_reading(id, &criteria, reading, draft).await?,
-                Err(why) => silent.push(format!("the exit criteria could not be read: {why}")),
+            match self.evaluate_exit(&criteria).await {
+                Ok((reading, draft)) => self.record_reading(id, &criteria, reading, draft).await?,
+                Err(why) => unchecked.push(format!("the exit criteria cannot be checked: {why}")),
             }
         }
-        Ok((self.journal.incident(id).await?, silent))
+        Ok((self.journal.incident(id).await?, unchecked))
     }
 
-    /// Writes what a board says of an incident's alerts. An alert that no source lists any more has ended only when every
-    /// alert source has answered: silence of a source is no recovery.
+    /// Records the changes of an incident's alerts on a board. An alert that no source lists counts as resolved only if every
+    /// alert source has answered without gaps.
     pub async fn watch(&self, id: IncidentId, board: &AlertBoard) -> Result<Incident, DeskError> {
-        let (incident, _) = self.append(id, &Actor::system(), None, |i| Ok(seen(i, board))).await?;
+        let (incident, _) = self.append(id, &Actor::system(), None, |i| Ok(alert_facts(i, board))).await?;
         Ok(incident)
     }
 
-    /// What a board says of an incident's alerts, without writing it.
+    /// The changes of an incident's alerts on a board, without recording them.
     pub async fn seen(&self, id: IncidentId, board: &AlertBoard) -> Result<AlertChanges, DeskError> {
-        let facts = seen(&self.journal.incident(id).await?, board);
-        let mut out = AlertChanges::default();
+        let facts = alert_facts(&self.journal.incident(id).await?, board);
+        let mut changes = AlertChanges::default();
         for fact in facts {
             match fact {
-                Fact::AlertResolved { fingerprint, .. } => out.ended.push(fingerprint),
-                _ => out.fires_again = true,
+                Fact::AlertResolved { fingerprint, .. } => changes.ended.push(fingerprint),
+                _ => changes.fires_again = true,
             }
         }
-        Ok(out)
+        Ok(changes)
     }
 
-    /// Reads the exit criteria of an incident that has some and is mitigated; writes the reading when it says something new.
+    /// Evaluates the exit criteria of an open, mitigated incident, and records the reading if the result differs from the last
+    /// one. Does nothing for other incidents.
     pub async fn check_exit(&self, id: IncidentId) -> Result<(), DeskError> {
         let incident = self.journal.incident(id).await?;
         let Some(criteria) = incident.exit.as_ref().filter(|_| incident.mitigated_at.is_some() && incident.head.status.is_open())
         else {
             return Ok(());
         };
-        let (reading, draft) = self.read_exit(criteria).await.map_err(Refusal::invalid)?;
+        let (reading, draft) = self.evaluate_exit(criteria).await.map_err(Refusal::invalid)?;
         if incident.readings.last().is_none_or(|r| r.reading.met != reading.met) {
-            self.write_reading(id, criteria, reading, draft).await?;
+            self.record_reading(id, criteria, reading, draft).await?;
         }
         Ok(())
     }
 
-    /// Asks for the exit criteria's values over their duration: the named source, else the first that answers.
-    async fn read_exit(&self, criteria: &ExitCriteria) -> Result<(ExitReading, Draft), String> {
+    /// Queries and evaluates the exit criteria over their duration, with the source that they name or else the first metrics
+    /// source that answers. The error says why there is no reading.
+    async fn evaluate_exit(&self, criteria: &ExitCriteria) -> Result<(ExitReading, Draft), String> {
         let window = Window::before(now(), criteria.duration());
         let step = step_for(window).min((criteria.duration().as_secs_f64() / 4.0).max(1.0));
         let mut why = "no metrics source is configured".to_owned();
@@ -113,12 +115,13 @@ impl Desk {
             return Ok((reading, draft));
         }
         if let Some(name) = criteria.source.as_ref().filter(|n| !self.sources.sources.iter().any(|s| s.name() == n.as_str())) {
-            why = format!("no source is named '{name}'");
+            why = format!("there is no source '{name}'");
         }
         Err(why)
     }
 
-    async fn write_reading(
+    /// Records a reading, with the series as evidence.
+    async fn record_reading(
         &self,
         id: IncidentId,
         criteria: &ExitCriteria,
@@ -137,34 +140,35 @@ impl Desk {
     }
 }
 
-/// What a board says of an incident's alerts.
+/// The changes of an incident's linked alerts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AlertChanges {
-    /// Fingerprints that no source lists any more.
+    /// Fingerprints of the alerts that have resolved.
     pub ended: Vec<String>,
+    /// Whether an alert is firing again, or an unverified alert was found.
     pub fires_again: bool,
 }
 
-/// The facts that a board adds to an incident.
-fn seen(i: &Incident, board: &AlertBoard) -> Vec<Fact> {
-    if !i.head.status.is_open() {
+/// The facts that record the changes of an incident's alerts on a board. Empty if the incident is not open.
+fn alert_facts(incident: &Incident, board: &AlertBoard) -> Vec<Fact> {
+    if !incident.head.status.is_open() {
         return Vec::new();
     }
     let all_answered =
         board.any_source_answered() && board.sources.iter().all(|s| s.status == SourceStatus::Ok) && board.gaps.is_empty();
     let mut facts = Vec::new();
-    for alert in &i.alerts {
+    for alert in &incident.alerts {
         let found = board.alerts.iter().find(|a| a.fingerprint == alert.fingerprint);
         if let (false, Some(found)) = (alert.verified, found) {
-            // Linked by its fingerprint alone; now a source knows it.
+            // It was linked by its fingerprint only, and now a source has it.
             facts.push(Fact::AlertLinked { alert: LinkedAlert::from_alert(found) });
             continue;
         }
-        let Some(watch) = i.watched.get(&alert.fingerprint) else { continue };
-        // Silenced or waiting alerts are there all the same.
-        let fires = found.is_some_and(|a| a.state != AlertState::Resolved);
+        let Some(watch) = incident.watched.get(&alert.fingerprint) else { continue };
+        // Silenced and pending alerts have not resolved.
+        let is_active = found.is_some_and(|a| a.state != AlertState::Resolved);
         let (fingerprint, name) = (alert.fingerprint.clone(), alert.name.clone());
-        match (watch.is_firing, fires) {
+        match (watch.is_firing, is_active) {
             (true, false) if all_answered => facts.push(Fact::AlertResolved { fingerprint, name }),
             (false, true) if found.is_some_and(|a| a.state != AlertState::Pending) => {
                 facts.push(Fact::AlertFired { fingerprint, name });

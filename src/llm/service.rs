@@ -23,6 +23,8 @@ use crate::telemetry::failure::Explain;
 const ATTEMPTS: usize = 3;
 /// The longest wait between two attempts. If the server asks for more, the request fails at once.
 const MAX_WAIT: Duration = Duration::from_secs(20);
+/// The message for an error body in HTML.
+const HTML_PAGE: &str = "the response is an HTML page";
 /// Reading an error body stops once it is longer than this, in bytes.
 const MAX_ERROR: usize = 64 * 1024;
 
@@ -155,7 +157,7 @@ fn error_message(text: &str) -> String {
     });
     match found {
         Some(message) => message.to_owned(),
-        None if text.trim_start().starts_with('<') => "the response is an HTML page; check base_url".to_owned(),
+        None if text.trim_start().starts_with('<') => HTML_PAGE.to_owned(),
         None => text.trim().chars().take(300).collect(),
     }
 }
@@ -164,10 +166,12 @@ fn error_message(text: &str) -> String {
 pub(super) fn explain(error: &OpenAIError) -> LlmError {
     match error {
         OpenAIError::Boxed(inner) => {
-            let remedy = match inner.downcast_ref::<ErrorResponse>().map(|r| r.status) {
+            let response = inner.downcast_ref::<ErrorResponse>();
+            let remedy = match response.map(|r| r.status) {
                 Some(401 | 403) => Some("Check api_key_env in [assistant].".to_owned()),
                 Some(404) => Some("Check base_url and model in [assistant].".to_owned()),
                 Some(400 | 413) => Some("Check model and context_tokens in [assistant].".to_owned()),
+                Some(_) if response.is_some_and(|r| r.message == HTML_PAGE) => Some("Check base_url in [assistant].".to_owned()),
                 _ => inner.downcast_ref::<SourceError>().and_then(Explain::remedy),
             };
             LlmError { remedy, ..LlmError::new(inner.to_string()) }

@@ -13,13 +13,24 @@ use crate::config::{TrackerConfig, TrackerKind};
 use crate::evidence::Redactor;
 use crate::incident::{ActionItem, Incident};
 use crate::sources::http::{innermost, tls};
+use crate::telemetry::Explain;
 
 /// Why an issue was not created, or may not have been.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TrackerError {
     #[error("cannot create an issue in tracker '{name}': {message}")]
-    Failed { name: String, message: String },
+    Failed { name: String, message: String, remedy: Option<String> },
 }
+
+impl Explain for TrackerError {
+    fn remedy(&self) -> Option<String> {
+        let Self::Failed { remedy, .. } = self;
+        remedy.clone()
+    }
+}
+
+/// The remedy when an issue may have been created although no valid response arrived.
+const CHECK_TRACKER: &str = "Check in the tracker whether the issue was created before you try again.";
 
 /// A request that creates an issue, without the token.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,9 +77,14 @@ pub(crate) fn issue_request(tracker: &TrackerConfig, incident: &Incident, item: 
 /// Sends the request once and returns the URL of the new issue. Fails if there is no token, the request fails or times out,
 /// or the response is not a success with that URL.
 pub(crate) async fn send(tracker: &TrackerConfig, outgoing: &IssueRequest) -> Result<String, TrackerError> {
-    let fail = |message: String| TrackerError::Failed { name: tracker.name.clone(), message };
+    let fail = |message: String| TrackerError::Failed { name: tracker.name.clone(), message, remedy: None };
+    let fail_with = |message: String, remedy: &str| TrackerError::Failed {
+        name: tracker.name.clone(),
+        message,
+        remedy: Some(remedy.to_owned()),
+    };
     let Some(reference) = tracker.token.clone() else {
-        return Err(fail("no token is configured; add token_env, token_command or token_file".to_owned()));
+        return Err(fail_with("no token is configured".to_owned(), "Add token_env, token_command or token_file to the tracker."));
     };
     let token = tokio::task::spawn_blocking(move || reference.resolve())
         .await
@@ -91,10 +107,7 @@ pub(crate) async fn send(tracker: &TrackerConfig, outgoing: &IssueRequest) -> Re
     };
     let mut response = request.send().await.map_err(|e| {
         if e.is_timeout() {
-            fail(format!(
-                "no response within {:?}; check in the tracker whether the issue was created before you try again",
-                tracker.timeout
-            ))
+            fail_with(format!("no response within {:?}", tracker.timeout), CHECK_TRACKER)
         } else {
             fail(innermost(&e))
         }
@@ -104,23 +117,23 @@ pub(crate) async fn send(tracker: &TrackerConfig, outgoing: &IssueRequest) -> Re
     while let Some(chunk) = response.chunk().await.map_err(|e| fail(innermost(&e)))? {
         bytes.extend_from_slice(&chunk);
         if bytes.len() > MAX_RESPONSE {
-            return Err(fail("the response is larger than 1 MiB; check in the tracker whether the issue was created".to_owned()));
+            return Err(fail_with("the response is larger than 1 MiB".to_owned(), CHECK_TRACKER));
         }
     }
     let reply: Value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
     if !status.is_success() {
         let detail = reply.get("message").or_else(|| reply.get("error")).map(ToString::to_string).unwrap_or_default();
         let detail = crate::telemetry::clean::truncate(&crate::telemetry::clean::line(&detail), 200);
-        let remedy = match status.as_u16() {
-            401 | 403 => "; check the token and its permissions",
-            404 => "; check the project name and that the token has access to it",
-            _ => "",
-        };
-        return Err(fail(format!("the server responded with {status} {detail}{remedy}")));
+        let message = format!("the server responded with {status} {detail}").trim_end().to_owned();
+        return Err(match status.as_u16() {
+            401 | 403 => fail_with(message, "Check the token and its permissions."),
+            404 => fail_with(message, "Check the project name and that the token has access to it."),
+            _ => fail(message),
+        });
     }
     let field = if tracker.kind == TrackerKind::Github { "html_url" } else { "web_url" };
     match reply.get(field).and_then(Value::as_str) {
         Some(url) => Ok(crate::telemetry::clean::line(url)),
-        None => Err(fail(format!("the response ({status}) has no {field}; check in the tracker whether the issue was created"))),
+        None => Err(fail_with(format!("the response ({status}) has no {field}"), CHECK_TRACKER)),
     }
 }

@@ -410,6 +410,9 @@ fn actions(out: &mut String, r: &Report) {
     for (seq, text) in &r.todos {
         put!(out, "- TODO in entry {seq}, not yet an action item: {}", inline(text));
     }
+    if !r.todos.is_empty() {
+        put!(out, "");
+    }
     put!(out, "Sections left out because nothing is recorded for them: background and lead-up, messages to customers.\n");
 }
 

@@ -240,7 +240,7 @@ mod tests {
             ("+++\nid = \"x\"\n+++\nbody", "title"),
             (
                 "+++\nid = \"y\"\ntitle=\"\"\npersona=\"\"\npurpose=\"\"\ninputs=[]\nheadings=[]\n+++\nb",
-                "must be the file's name",
+                "does not match the file name",
             ),
         ] {
             let message = PromptFile::parse("x", text).unwrap_err().to_string();
@@ -273,7 +273,7 @@ mod tests {
             ("question", "+++\nid = 3\n+++\nx".to_owned(), Some(2), "invalid type"),
             ("question", with_body("question", "one\n{{ nope }}"), Some(11), "no variable 'nope'"),
             ("question", with_body("question", "one\n{% for x in alerts %}\n"), None, ""),
-            ("question", with_body("other", "x"), Some(2), "must be the file's name"),
+            ("question", with_body("other", "x"), Some(2), "does not match the file name"),
         ] {
             let library = Library::load(&[user(name, &text)]).unwrap();
             let [problem] = library.problems() else { panic!("{name}: {:?}", library.problems()) };

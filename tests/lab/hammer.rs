@@ -1,7 +1,7 @@
 //! A writer for crash tests. It appends notes to an incident as fast as it can and prints each note to stdout after the
 //! store has acknowledged it.
 //!
-//! Usage: hammer STORE_URL COPIES_FOLDER INCIDENT WRITER_NAME COUNT (0: without end)
+//! Usage: hammer STORE_URL COPIES_FOLDER INCIDENT WRITER_NAME COUNT (0: until stopped)
 
 use std::io::Write;
 

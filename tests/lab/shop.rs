@@ -1,6 +1,6 @@
-//! A small shop to break: gateway → checkout → payment, each an HTTP server. Checkout has a database pool.
+//! A small shop for fault injection: gateway → checkout → payment, each an HTTP server. Checkout has a database pool.
 //!
-//! Serves Prometheus metrics on `/metrics`, writes JSON logs to a folder, and simulates customers who order without end.
+//! Serves Prometheus metrics on `/metrics`, writes JSON logs to a folder, and simulates customers who place orders.
 //! `POST /fault/NAME` on the gateway injects a fault: pool_exhaustion, bad_deploy, slow_dependency, memory_leak or none.
 //!
 //! Usage: shop GATEWAY_PORT CHECKOUT_PORT PAYMENT_PORT LOG_FOLDER
@@ -84,7 +84,7 @@ impl Service {
     fn metrics(&self) -> String {
         let s = self.name;
         let mut out = String::from("# TYPE http_requests_total counter\n");
-        // Every counter exists from the start: one that appears with its first error would hide the first rate.
+        // Export every counter from the start: `rate()` would miss the first errors of a counter that appears with them.
         for (code, count) in [(200, 0), (500, 0), (502, 0), (503, 0)]
             .into_iter()
             .chain(self.requests.lock().unwrap().clone())
@@ -157,7 +157,7 @@ fn main() {
     place_orders(&shop);
 }
 
-/// Places orders at a steady rate, without end.
+/// Places orders at a steady rate, forever.
 fn place_orders(shop: &Arc<Shop>) {
     let in_progress = Arc::new(AtomicU64::new(0));
     for order in 1_u64.. {
@@ -288,7 +288,7 @@ fn checkout(s: &Service, path: &str) -> u16 {
     pool.0 += 1;
     pool.1 -= 1;
     drop(pool);
-    // In the fault, queries miss their index and hold a connection for seconds.
+    // During the fault, queries miss their index and hold a connection for seconds.
     let query = if fault == POOL_EXHAUSTION {
         Duration::from_millis(2500 + random_below(1500))
     } else {

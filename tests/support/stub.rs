@@ -1,4 +1,4 @@
-//! A small HTTP/1.1 server for tests that answers requests over a real socket as the test decides. It starts one thread per
+//! A small HTTP/1.1 server for tests that answers requests over a real socket with replies from the test. It starts one thread per
 //! connection and serves one request per connection.
 
 #![allow(dead_code, reason = "each test binary uses only a part of this module")]
@@ -95,16 +95,16 @@ type Handler = dyn Fn(&Request) -> Reply + Send + Sync;
 #[derive(Clone)]
 pub struct Stub {
     pub port: u16,
-    seen: Arc<Mutex<Vec<Request>>>,
+    received: Arc<Mutex<Vec<Request>>>,
 }
 
 impl Stub {
     pub fn start(handler: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let seen = Arc::new(Mutex::new(Vec::new()));
+        let received = Arc::new(Mutex::new(Vec::new()));
         let handler: Arc<Handler> = Arc::new(handler);
-        let log = Arc::clone(&seen);
+        let log = Arc::clone(&received);
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 let (handler, log) = (Arc::clone(&handler), Arc::clone(&log));
@@ -114,7 +114,7 @@ impl Stub {
                 });
             }
         });
-        Self { port, seen }
+        Self { port, received }
     }
 
     pub fn url(&self) -> String {
@@ -123,7 +123,7 @@ impl Stub {
 
     /// All requests received so far.
     pub fn requests(&self) -> Vec<Request> {
-        self.seen.lock().unwrap().clone()
+        self.received.lock().unwrap().clone()
     }
 }
 
