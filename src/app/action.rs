@@ -111,6 +111,7 @@ macro_rules! actions {
     ($( $variant:ident, $name:literal, $context:ident, $word:literal, $help:literal, $changes:literal; )*) => {
         /// Something that a user can do.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[allow(clippy::enum_variant_names, reason = "some are about action items")]
         pub enum Action { $( $variant, )* }
 
         /// Every action.

@@ -178,12 +178,12 @@ impl Logs {
     }
 
     /// Selects the next or previous error.
-    pub(crate) fn to_error(&mut self, forward: bool) {
+    pub(crate) fn go_to_error(&mut self, forward: bool) {
         self.move_selection(1, forward, LogLine::is_error);
     }
 
     /// Selects the next or previous line that matches the search; `false` if there is none.
-    pub(crate) fn to_hit(&mut self, forward: bool) -> bool {
+    pub(crate) fn go_to_hit(&mut self, forward: bool) -> bool {
         let search = Filter::new(&self.search);
         let before = (self.selected, self.is_following);
         self.move_selection(1, forward, |line| search.matches(&searchable_text(line)));
@@ -202,7 +202,7 @@ impl Logs {
         let filter = Filter::new(&self.filter);
         let matches = |line: &LogLine| self.is_shown(line, &filter) && search.matches(&searchable_text(line));
         let is_here = !self.is_following && self.current().is_some_and(matches);
-        is_here || self.to_hit(false) || self.to_hit(true)
+        is_here || self.go_to_hit(false) || self.go_to_hit(true)
     }
 
     /// Moves the selection over `steps` visible lines that satisfy `accept`. Moving forward past the last one follows the end.
@@ -246,10 +246,10 @@ mod tests {
         let at = |logs: &Logs| logs.current().unwrap().message.clone();
         assert!(logs.search_from_here());
         assert_eq!((at(&logs).as_str(), logs.is_following), ("Pool full 43", false));
-        assert!(logs.to_hit(false) && logs.to_hit(false));
+        assert!(logs.go_to_hit(false) && logs.go_to_hit(false));
         assert_eq!(at(&logs), "Pool full 23");
-        assert!(logs.to_hit(true) && logs.to_hit(true));
-        assert!(!logs.to_hit(true), "there is no match after the last one");
+        assert!(logs.go_to_hit(true) && logs.go_to_hit(true));
+        assert!(!logs.go_to_hit(true), "there is no match after the last one");
         assert_eq!((at(&logs).as_str(), logs.is_following), ("Pool full 43", false));
         let shown: Vec<&str> = logs.window(20).iter().map(|(_, l)| l.message.as_str()).collect();
         assert!(shown.contains(&"line 42") && shown.contains(&"line 44"), "{shown:?}");
@@ -269,7 +269,7 @@ mod tests {
         logs.add(Batch { lines: vec![line(40, "live"), line(5, "live with a slow clock")], ..Batch::default() });
         assert_eq!(shown(&logs), ["a", "\tat a", "c", "live", "live with a slow clock"], "live lines are appended");
         logs.search = "live".to_owned();
-        assert!(logs.search_from_here() && logs.to_hit(false));
+        assert!(logs.search_from_here() && logs.go_to_hit(false));
         logs.add(past(vec![line(20, "b"), line(35, "d")]));
         assert_eq!(logs.current().unwrap().message, "live", "the selected line stays selected");
         assert_eq!((logs.received(), &shown(&logs)[..6]), (7, &["a", "\tat a", "b", "c", "d", "live"].map(String::from)[..]));

@@ -13,7 +13,7 @@ use crate::incident::{
 };
 use crate::investigate::Desk;
 use crate::notify::tracker;
-use crate::telemetry::{Failure, Timestamp};
+use crate::telemetry::{Explain, Failure, Timestamp};
 
 /// The subcommands of `warroom action`.
 #[derive(Subcommand)]

@@ -252,7 +252,7 @@ impl Desk {
         let draft = Draft {
             kind: EvidenceKind::Logs,
             source: self.user.clone(),
-            query: "selected log line".to_owned(),
+            query: "a line marked by hand".to_owned(),
             window: Window::new(when, when),
             taken_at: now(),
             summary: format!("{service}{first}"),

@@ -24,10 +24,10 @@ pub(super) fn search(model: &mut Model) -> Vec<Effect> {
 }
 
 /// Goes to the next or previous match: a line, or a pattern.
-pub(super) fn to_hit(model: &mut Model, forward: bool) -> Vec<Effect> {
+pub(super) fn go_to_hit(model: &mut Model, forward: bool) -> Vec<Effect> {
     let (found, what) = match rows(model, is_hit) {
         Some(hits) => (to_row(model, &hits, forward), "pattern"),
-        None => (model.logs.to_hit(forward), "line"),
+        None => (model.logs.go_to_hit(forward), "line"),
     };
     if !found {
         model.say(Tone::Plain, format!("No further {what} matches '{}'.", model.logs.search));
@@ -51,12 +51,12 @@ pub(super) fn search_from_here(model: &mut Model) {
 }
 
 /// Goes to the next or previous error: a line, or a pattern.
-pub(super) fn to_error(model: &mut Model, forward: bool) -> Vec<Effect> {
+pub(super) fn go_to_error(model: &mut Model, forward: bool) -> Vec<Effect> {
     match rows(model, |_, p| p.level.is_some_and(Level::is_error)) {
         Some(errors) => {
             to_row(model, &errors, forward);
         }
-        None => model.logs.to_error(forward),
+        None => model.logs.go_to_error(forward),
     }
     Vec::new()
 }

@@ -15,7 +15,7 @@ use super::lists::{
     choose_merge, choose_milestone, choose_renounce, choose_role, choose_severity, choose_status, choose_unlink, first_open,
     judge, link, remark, with_item,
 };
-use super::logs::{line_to_note, pattern_lines, search, to_error, to_hit};
+use super::logs::{go_to_error, go_to_hit, line_to_note, pattern_lines, search};
 use super::propose;
 use crate::incident::action::{ActionChange, ActionState};
 use crate::incident::brief::{Reader, brief};
@@ -43,8 +43,8 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::ShowProblems => problems(model),
         Action::Filter | Action::FilterLogs => filter(model),
         Action::Search => search(model),
-        Action::NextHit => to_hit(model, true),
-        Action::PreviousHit => to_hit(model, false),
+        Action::NextHit => go_to_hit(model, true),
+        Action::PreviousHit => go_to_hit(model, false),
         Action::Refresh => {
             model.board.refreshing = true;
             let mut effects = vec![Effect::FetchAlerts, Effect::ListIncidents];
@@ -216,8 +216,8 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::PatternLines => pattern_lines(model),
         Action::LogView => switch_log_view(model),
         Action::MarkSignal => mark_signal(model),
-        Action::NextError => to_error(model, true),
-        Action::PreviousError => to_error(model, false),
+        Action::NextError => go_to_error(model, true),
+        Action::PreviousError => go_to_error(model, false),
         Action::LineToNote => line_to_note(model),
         Action::CopyLine => copy(model, |m| m.logs.current().map(|l| l.message.clone()), "No log lines yet."),
         Action::AskTroubleshoot => start_question(model, "troubleshoot".to_owned()),
