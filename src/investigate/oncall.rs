@@ -56,10 +56,9 @@ impl Desk {
     pub fn page_command(&self, incident: &Incident, name: &str, text: &str) -> Result<Vec<String>, DeskError> {
         let (name, text) = (check_text("name", name, false)?, check_text("text", text, false)?);
         if name.starts_with('-') {
-            return Err(Refusal::invalid(format!(
-                "'{name}' is not a valid name: it starts with '-' and would be read as an option"
-            ))
-            .into());
+            return Err(Refusal::invalid(format!("'{name}' starts with a hyphen and would be read as an option"))
+                .advise("Give a name without the hyphen.")
+                .into());
         }
         let advice = "Write page = [\"program\", \"{name}\", \"{text}\"] in [oncall].";
         let argv = match &self.oncall.page {
