@@ -84,6 +84,81 @@ fn alerts_have_the_documented_shape() {
 }
 
 #[test]
+fn alerts_are_redacted_on_every_output() {
+    let f = folder();
+    let token = format!("ghp_{}", "a1B2".repeat(9));
+    let alert = serde_json::json!([{
+        "fingerprint": "f00", "status": {"state": "active", "silencedBy": [], "inhibitedBy": []},
+        "labels": {"alertname": "Leak", "severity": "critical", "owner": "ana@example.com"},
+        "annotations": {"summary": format!("login with {token} as ana@example.com failed")},
+        "startsAt": "2026-11-21T09:00:00Z", "endsAt": "0001-01-01T00:00:00Z", "updatedAt": "2026-11-21T09:00:00Z",
+        "generatorURL": "", "receivers": [{"name": "x"}],
+    }])
+    .to_string();
+    let server = Stub::start(move |_| Reply::json(alert.clone()));
+    let c = f.path().join("c.toml");
+    std::fs::write(&c, format!("[[sources]]\nname = \"am\"\ntype = \"alertmanager\"\nurl = \"{}\"\n", server.url())).unwrap();
+    let c = c.display().to_string();
+    let text = stdout(&run(f.path(), &["--config", &c, "alerts"]));
+    let (_, v) = json(f.path(), &["--config", &c, "alerts"]);
+    for shown in [text, v.to_string()] {
+        assert!(shown.contains("Leak") && shown.contains("<redacted:email#1>"), "{shown}");
+        assert!(!shown.contains(&token) && !shown.contains("ana@example.com"), "{shown}");
+    }
+    assert_eq!(v["alerts"][0]["fingerprint"], "f00", "an alert is linked by its fingerprint");
+}
+
+#[test]
+fn broken_user_files_are_reported_and_replaced() {
+    let f = folder();
+    let d = f.path();
+    let c = config(d, None, "[ui]\ntheme = \"mine\"\n");
+    std::fs::create_dir(d.join("prompts")).unwrap();
+    std::fs::create_dir(d.join("themes")).unwrap();
+    std::fs::write(d.join("prompts/README.md"), "# My prompts\n").unwrap();
+    std::fs::write(d.join("prompts/bytes.md"), b"+++\n\xff\xfe\n+++\n").unwrap();
+    std::fs::write(d.join("themes/mine.toml"), "no = [\n").unwrap();
+    std::fs::write(d.join("keys.toml"), "[room]\n\"s\" = \"fly\"\n").unwrap();
+    for args in [vec!["alerts"], vec!["incident", "list"], vec!["declare", "--title", "x"]] {
+        let output = run(d, &[&["--config", &c], args.as_slice()].concat());
+        assert!(output.status.success(), "{args:?}: {}", stderr(&output));
+    }
+    let (_, v) = json(d, &["--config", &c, "doctor"]);
+    let checks = v["checks"].as_array().unwrap();
+    for file in ["README.md:1", "bytes.md", "mine.toml:", "keys.toml:2"] {
+        let found = checks.iter().find(|check| check["detail"].as_str().is_some_and(|d| d.contains(file)));
+        let found = found.unwrap_or_else(|| panic!("{file}: {v}"));
+        assert!(found["status"] == "warn" && found["remedy"].is_string(), "{found}");
+    }
+}
+
+#[test]
+fn keys_lists_the_bindings_in_effect() {
+    let f = folder();
+    let c = config(f.path(), None, "");
+    std::fs::write(f.path().join("keys.toml"), "[room]\n\"g r\" = \"resolve\"\n\"R\" = \"none\"\n").unwrap();
+    let (code, v) = json(f.path(), &["--config", &c, "keys"]);
+    let text = v.to_string();
+    assert!(code == 0 && text.contains("\"g r\""), "{text}");
+    let shown = stdout(&run(f.path(), &["--config", &c, "keys"]));
+    let resolve = shown.lines().find(|l| l.contains("resolve")).unwrap();
+    assert!(resolve.contains("g r") && !resolve.contains(" R "), "{resolve}");
+}
+
+#[test]
+fn changes_that_are_about_now_cannot_be_backdated() {
+    let f = folder();
+    let c = config(f.path(), None, "");
+    declare(f.path(), &c);
+    let (code, v) = json(f.path(), &["--config", &c, "incident", "check", "INC-1", "--at", "10m ago"]);
+    assert!(code == 1 && v["error"]["remedy"].is_string(), "{v}");
+    let same = run(f.path(), &["--config", &c, "incident", "severity", "INC-1", "SEV2", "--reason", "orders fail"]);
+    assert!(same.status.success(), "a missing reason can be added: {}", stderr(&same));
+    let again = run(f.path(), &["--config", &c, "incident", "severity", "INC-1", "SEV2", "--reason", "still"]);
+    assert!(again.status.code() == Some(1) && stderr(&again).contains("already SEV2"), "{}", stderr(&again));
+}
+
+#[test]
 fn shows_all_changes_to_an_incident() {
     let f = folder();
     let c = config(f.path(), None, "[user]\nname = \"ben\"\n");
