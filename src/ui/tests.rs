@@ -496,6 +496,16 @@ fn title_stays_visible_when_many_sources_fail() {
     }
     model.board.sources.truncate(2);
     assert!(draw(&model, 140, 30).lines().next().unwrap().contains("a-source-1 ○"));
+    // One that failed among several that answered is named with the reason, also at 120 columns.
+    let mut healthy = model.board.sources[0].clone();
+    (healthy.report.status, healthy.report.fault, healthy.answered_at) = (SourceStatus::Ok, None, Some(model.now));
+    model.board.sources.truncate(1);
+    for name in ["prometheus-eu", "alertmanager-eu", "checkout-logs"] {
+        healthy.report.name = name.into();
+        model.board.sources.push(healthy.clone());
+    }
+    let top = draw(&model, 120, 30).lines().next().unwrap().to_owned();
+    assert!(top.contains("a-source-0 ○ unreachable") && top.contains(&title) && !top.contains("prometheus-eu"), "{top}");
 }
 
 #[test]

@@ -30,7 +30,8 @@ pub(crate) fn render(model: &Model, theme: &Theme, frame: &mut Frame<'_>, area: 
         (Screen::Room, Some(incident)) => TITLE_WIDTH.min(text::width(&incident.head.title)) + STATUS_WIDTH,
         _ => 0,
     };
-    let parts = [Detail::Full, Detail::Names, Detail::Count].map(|detail| right_part(model, theme, narrow, detail));
+    let parts = [Detail::Full, Detail::Problems, Detail::ProblemNames, Detail::Count]
+        .map(|detail| right_part(model, theme, narrow, detail));
     let fits = |part: &&Vec<Span<'static>>| used + reserved + width_of(part) < usize::from(area.width);
     let right = parts.iter().find(fits).or(parts.last()).cloned().unwrap_or_default();
     let right_width = width_of(&right);
@@ -64,13 +65,18 @@ const TITLE_WIDTH: usize = 28;
 /// The columns reserved for the number, severity, status and age of the incident.
 const STATUS_WIDTH: usize = 36;
 
+/// A source that has not answered for longer than this is stale.
+const STALE_SECS: u64 = 60;
+
 /// How much the header shows about the sources.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Detail {
     /// The name of each source, and why it failed.
     Full,
-    /// The name of each source.
-    Names,
+    /// The sources that failed or are stale, and why.
+    Problems,
+    /// The names of those sources.
+    ProblemNames,
     /// How many sources failed.
     Count,
 }
@@ -85,10 +91,10 @@ fn right_part(model: &Model, theme: &Theme, narrow: bool, detail: Detail) -> Vec
         right.push(Span::styled(words, theme.style(Meaning::Bad)));
     }
     for s in model.board.sources.iter().filter(|_| detail != Detail::Count) {
-        let span = source(model, theme, s, narrow || detail == Detail::Names);
-        // A narrow header names only the sources that failed.
-        if !narrow || s.report.status != SourceStatus::Ok {
-            right.push(span);
+        let is_stale = s.answered_at.is_some_and(|at| model.now.since(at).as_secs() > STALE_SECS);
+        let is_problem = s.report.status != SourceStatus::Ok || is_stale && detail != Detail::Full && !narrow;
+        if is_problem || !narrow && detail == Detail::Full {
+            right.push(source(model, theme, s, narrow || detail == Detail::ProblemNames));
         }
     }
     if model.unsaved > 0 {
@@ -130,7 +136,7 @@ fn right_part(model: &Model, theme: &Theme, narrow: bool, detail: Detail) -> Vec
 fn source(model: &Model, theme: &Theme, s: &SourceState, narrow: bool) -> Span<'static> {
     let age = s.answered_at.map(|at| model.now.since(at));
     match (s.report.status, age) {
-        (SourceStatus::Ok, Some(age)) if age.as_secs() > 60 => {
+        (SourceStatus::Ok, Some(age)) if age.as_secs() > STALE_SECS => {
             Span::styled(format!("{} ◌ stale {} ", s.report.name, human_duration(age)), theme.style(Meaning::Stale))
         }
         (SourceStatus::Ok, _) => Span::styled(format!("{} ● ", s.report.name), theme.style(Meaning::Ok)),
