@@ -303,7 +303,7 @@ async fn following_loki_starts_with_recent_lines_and_skips_none() {
 async fn shows_alerts_of_other_sources_when_one_fails() {
     let alive = Stub::start(|_| Reply::json(RULES));
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let mut set = SourceSet::over(vec![source("prometheus", &alive.url(), "")]);
+    let mut set = SourceSet::from_sources(vec![source("prometheus", &alive.url(), "")]);
     set.sources.push(source("alertmanager", &format!("http://127.0.0.1:{port}"), ""));
     let board = set.alerts().await;
     assert_eq!(board.alerts.len(), 1);

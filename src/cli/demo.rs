@@ -54,7 +54,7 @@ fn desk() -> Result<(Desk, Config, Scratch), CliError> {
         Recording::decode(RECORDING).map_err(|e| CliError::failed(format!("the embedded recording is damaged: {e}")))?;
     let desk = Desk {
         journal: Journal::open(&StoreAt::local(&config.store_url))?,
-        sources: SourceSet::over(recording.play(now())),
+        sources: SourceSet::from_sources(recording.play(now())),
         library: Library::load(&[]).map_err(crate::investigate::DeskError::from)?,
         matrix: config.matrix.clone(),
         assistant: None,

@@ -18,7 +18,7 @@ use futures_util::future::join_all;
 
 use super::clock::now;
 use super::desk::Progress;
-use super::set::{SourceSet, failed};
+use super::set::{SourceSet, report_failed};
 use crate::analysis::departure::MeasuredSeries;
 use crate::analysis::findings::{CHANGES_BEFORE, Key};
 use crate::analysis::suspects::SuspectContext;
@@ -85,7 +85,7 @@ impl Gathered {
 
     /// Records that a source failed to answer about something.
     fn fail(&mut self, source: &dyn Source, subject: &str, error: &SourceError) {
-        self.report(failed(source.name(), source.kind(), error));
+        self.report(report_failed(source.name(), source.kind(), error));
         self.gap(format!("{}: {subject} could not be read ({}): {error}", source.name(), error.kind.word()));
     }
 

@@ -31,7 +31,7 @@ const MAX_CONTEXT_LINES: usize = 500;
 impl Desk {
     /// The log lines from one minute before to one minute after a time, from every log source, as redacted text. Each line has
     /// its time, level and service. Includes data gaps and the errors of sources that failed.
-    pub async fn lines_around(&self, at: Timestamp) -> String {
+    pub async fn log_context(&self, at: Timestamp) -> String {
         let window = Window::new(at - CONTEXT_SPAN, at + CONTEXT_SPAN);
         let mut out = String::new();
         for source in &self.sources.sources {
@@ -54,7 +54,7 @@ impl Desk {
 
     /// The log lines in a window that match a template, from every log source, as redacted text. At most the newest 1000 lines
     /// of each source. Includes data gaps and the errors of sources that failed.
-    pub async fn lines_of(&self, template: &str, window: Window) -> String {
+    pub async fn lines_matching(&self, template: &str, window: Window) -> String {
         let Some(matcher) = patterns::matcher(template) else {
             return "This pattern matches every line. Open the logs around an entry of the timeline instead.".to_owned();
         };

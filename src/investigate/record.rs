@@ -22,7 +22,7 @@ pub async fn record(
 ) -> Result<Recording, crate::sources::SourceError> {
     let step = step_for(Window::before(span.end, std::time::Duration::from_secs(600))).min(step_for(span));
     let recorders: Vec<Arc<Recorder>> = set.sources.iter().map(|s| Arc::new(Recorder::new(Arc::clone(s), span, step))).collect();
-    let recorded_set = SourceSet::over(recorders.iter().map(|r| Arc::clone(r) as Arc<dyn Source>).collect());
+    let recorded_set = SourceSet::from_sources(recorders.iter().map(|r| Arc::clone(r) as Arc<dyn Source>).collect());
     gather(
         &recorded_set,
         &Request { window: span, linked: Vec::new(), matrix: Matrix::default(), slo: SloConfig::default(), recorded: Vec::new() },

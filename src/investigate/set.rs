@@ -39,7 +39,7 @@ impl SourceSet {
     }
 
     /// A set of the given sources, such as those of a recording.
-    pub fn over(sources: Vec<Arc<dyn Source>>) -> Self {
+    pub fn from_sources(sources: Vec<Arc<dyn Source>>) -> Self {
         Self { sources, broken: Vec::new() }
     }
 
@@ -50,7 +50,7 @@ impl SourceSet {
 
     /// Reports for the sources that could not be created.
     pub fn broken_reports(&self) -> Vec<SourceReport> {
-        self.broken.iter().map(|(name, kind, e)| failed(name, kind, e)).collect()
+        self.broken.iter().map(|(name, kind, e)| report_failed(name, kind, e)).collect()
     }
 
     /// Queries all alert sources at the same time. A source that fails is reported in the board; the others are unaffected.
@@ -66,10 +66,10 @@ impl SourceSet {
             match answer {
                 Ok(answer) => {
                     board.gaps.extend(answer.gaps.iter().map(|g| format!("{name}: {g}")));
-                    board.sources.push(ok(name, kind));
+                    board.sources.push(report_ok(name, kind));
                     lists.push((kind, answer.value));
                 }
-                Err(e) => board.sources.push(failed(name, kind, &e)),
+                Err(e) => board.sources.push(report_failed(name, kind, &e)),
             }
         }
         board.alerts = merge::merge(lists);
@@ -99,10 +99,10 @@ impl SourceSet {
             let Some((name, kind, answer)) = answer else { break };
             match answer {
                 Ok(answer) => {
-                    board.sources.push(ok(name, kind));
+                    board.sources.push(report_ok(name, kind));
                     lists.push((kind, answer.value));
                 }
-                Err(e) => board.sources.push(failed(name, kind, &e)),
+                Err(e) => board.sources.push(report_failed(name, kind, &e)),
             }
             let all_found =
                 fingerprints.iter().all(|f| lists.iter().any(|(_, l): &(_, Vec<Alert>)| l.iter().any(|a| a.fingerprint == *f)));
@@ -116,7 +116,7 @@ impl SourceSet {
         for s in self.sources.iter().filter(|s| s.alerts().is_some()) {
             if !board.sources.iter().any(|r| r.name == s.name()) {
                 let e = SourceError::new(FaultKind::Timeout, format!("no answer within {limit:?}"));
-                board.sources.push(failed(s.name(), s.kind(), &e));
+                board.sources.push(report_failed(s.name(), s.kind(), &e));
             }
         }
         board.alerts = merge::merge(lists);
@@ -128,7 +128,7 @@ impl SourceSet {
 const GRACE_PERIOD: Duration = Duration::from_millis(300);
 
 /// A report of a source that just answered.
-pub fn ok(name: &str, kind: &str) -> SourceReport {
+pub fn report_ok(name: &str, kind: &str) -> SourceReport {
     SourceReport {
         name: name.to_owned(),
         kind: kind.to_owned(),
@@ -141,7 +141,7 @@ pub fn ok(name: &str, kind: &str) -> SourceReport {
 }
 
 /// A report of a source that failed.
-pub fn failed(name: &str, kind: &str, error: &SourceError) -> SourceReport {
+pub fn report_failed(name: &str, kind: &str, error: &SourceError) -> SourceReport {
     SourceReport {
         name: name.to_owned(),
         kind: kind.to_owned(),

@@ -28,7 +28,7 @@ impl Desk {
             }
             let board = self.board().await;
             unchecked.extend(board.sources.iter().filter_map(|s| s.error.as_ref().map(|e| format!("{}: {e}", s.name))));
-            self.watch(id, &board).await?;
+            self.record_alert_changes(id, &board).await?;
         }
         if let Some(criteria) = incident.exit.clone() {
             match self.evaluate_exit(&criteria).await {
@@ -41,18 +41,18 @@ impl Desk {
 
     /// Records the changes of an incident's alerts on a board. An alert that no source lists counts as resolved only if every
     /// alert source has answered without gaps.
-    pub async fn watch(&self, id: IncidentId, board: &AlertBoard) -> Result<Incident, DeskError> {
+    pub async fn record_alert_changes(&self, id: IncidentId, board: &AlertBoard) -> Result<Incident, DeskError> {
         let (incident, _) = self.append(id, &Actor::system(), None, |i| Ok(alert_facts(i, board))).await?;
         Ok(incident)
     }
 
     /// The changes of an incident's alerts on a board, without recording them.
-    pub async fn seen(&self, id: IncidentId, board: &AlertBoard) -> Result<AlertChanges, DeskError> {
+    pub async fn alert_changes(&self, id: IncidentId, board: &AlertBoard) -> Result<AlertChanges, DeskError> {
         let facts = alert_facts(&self.journal.incident(id).await?, board);
         let mut changes = AlertChanges::default();
         for fact in facts {
             match fact {
-                Fact::AlertResolved { fingerprint, .. } => changes.ended.push(fingerprint),
+                Fact::AlertResolved { fingerprint, .. } => changes.resolved.push(fingerprint),
                 _ => changes.fires_again = true,
             }
         }
@@ -144,7 +144,7 @@ impl Desk {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AlertChanges {
     /// Fingerprints of the alerts that have resolved.
-    pub ended: Vec<String>,
+    pub resolved: Vec<String>,
     /// Whether an alert is firing again, or an unverified alert was found.
     pub fires_again: bool,
 }

@@ -168,11 +168,11 @@ impl Runner {
             }),
             Effect::PatternLines { template, window } => self.request(move |desk| async move {
                 let title = format!("Lines of '{}'", crate::telemetry::clean::truncate(&template, 60));
-                Ok(Msg::TextReady(title, desk.lines_of(&template, window).await))
+                Ok(Msg::TextReady(title, desk.lines_matching(&template, window).await))
             }),
             Effect::LogsAt(at) => self.request(move |desk| async move {
                 let title = format!("Logs around {} UTC", at.date_clock());
-                Ok(Msg::TextReady(title, desk.lines_around(at).await))
+                Ok(Msg::TextReady(title, desk.log_context(at).await))
             }),
             Effect::Declare { ref title, severity, ref reason, ref alerts, is_commander } => {
                 let declaration = Declaration {

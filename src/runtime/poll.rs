@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use crate::app::Msg;
 use crate::incident::{AlertBoard, SourceReport};
 use crate::investigate::clock::now;
-use crate::investigate::set::{SourceSet, failed, ok};
+use crate::investigate::set::{SourceSet, report_failed, report_ok};
 use crate::sources::{Source, merge};
 use crate::telemetry::Alert;
 
@@ -85,12 +85,12 @@ async fn query(source: &dyn Source) -> Latest {
     let (name, kind) = (source.name(), source.kind());
     let (alerts, report, gaps) = match source.alerts() {
         Some(alerts) => match alerts.active().await {
-            Ok(answer) => (answer.value, ok(name, kind), answer.gaps),
-            Err(e) => (Vec::new(), failed(name, kind, &e), Vec::new()),
+            Ok(answer) => (answer.value, report_ok(name, kind), answer.gaps),
+            Err(e) => (Vec::new(), report_failed(name, kind, &e), Vec::new()),
         },
         None => match source.probe().await {
-            Ok(_) => (Vec::new(), ok(name, kind), Vec::new()),
-            Err(e) => (Vec::new(), failed(name, kind, &e), Vec::new()),
+            Ok(_) => (Vec::new(), report_ok(name, kind), Vec::new()),
+            Err(e) => (Vec::new(), report_failed(name, kind, &e), Vec::new()),
         },
     };
     Latest { kind: kind.to_owned(), alerts, report, gaps }

@@ -39,14 +39,14 @@ pub(super) async fn run(desk: Arc<Desk>, mut boards: watch::Receiver<Option<Aler
 
 /// Records alerts that fire again, and alerts that have been gone for [`RESOLVE_DELAY`].
 async fn check_alerts(desk: &Desk, id: IncidentId, board: &AlertBoard, gone: &mut BTreeMap<(IncidentId, String), Instant>) {
-    let Ok(seen) = desk.seen(id, board).await else { return };
-    gone.retain(|(i, fingerprint), _| *i != id || seen.ended.contains(fingerprint));
-    for fingerprint in &seen.ended {
+    let Ok(seen) = desk.alert_changes(id, board).await else { return };
+    gone.retain(|(i, fingerprint), _| *i != id || seen.resolved.contains(fingerprint));
+    for fingerprint in &seen.resolved {
         gone.entry((id, fingerprint.clone())).or_insert_with(Instant::now);
     }
-    let settled = seen.ended.iter().all(|p| gone.get(&(id, p.clone())).is_some_and(|at| at.elapsed() >= RESOLVE_DELAY));
-    let has_changed = !seen.ended.is_empty() && settled || seen.ended.is_empty() && seen.fires_again;
-    if has_changed && let Err(error) = desk.watch(id, board).await {
+    let settled = seen.resolved.iter().all(|p| gone.get(&(id, p.clone())).is_some_and(|at| at.elapsed() >= RESOLVE_DELAY));
+    let has_changed = !seen.resolved.is_empty() && settled || seen.resolved.is_empty() && seen.fires_again;
+    if has_changed && let Err(error) = desk.record_alert_changes(id, board).await {
         tracing::warn!(incident = %id, %error, "cannot record the state of the alerts");
     }
 }

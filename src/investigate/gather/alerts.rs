@@ -212,7 +212,8 @@ mod tests {
     #[test]
     fn linked_alerts_that_no_source_lists_have_ended_only_if_a_source_answered() {
         let linked = LinkedAlert { verified: true, name: "gone".into(), ..LinkedAlert::unverified("gone") };
-        let answered = AlertBoard { sources: vec![super::super::super::set::ok("am", "alertmanager")], ..AlertBoard::default() };
+        let answered =
+            AlertBoard { sources: vec![super::super::super::set::report_ok("am", "alertmanager")], ..AlertBoard::default() };
         let set = SourceSet::default();
         let found = collect(&set, &request(vec![linked.clone()]), answered);
         assert_eq!(found.signals.alerts[0].state, AlertState::Resolved);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::super::set::ok;
+use super::super::set::report_ok;
 use super::{Gathered, Request, lines_evidence};
 use crate::analysis::findings::ChangeInput;
 use crate::evidence::Redactor;
@@ -21,7 +21,7 @@ pub(super) async fn collect(source: &dyn Source, span: Window) -> Gathered {
     let Some(backend) = source.changes() else { return out };
     match backend.within(span).await {
         Ok(answer) => {
-            out.report(ok(source.name(), source.kind()));
+            out.report(report_ok(source.name(), source.kind()));
             out.signals.change_gaps = answer.gaps.iter().map(|gap| format!("changes of {}: {gap}", source.name())).collect();
             out.absorb(as_evidence(source.name(), backend.query(span), span, answer));
         }

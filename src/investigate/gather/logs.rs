@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::super::clock::now;
-use super::super::set::ok;
+use super::super::set::report_ok;
 use super::{Gathered, lines_evidence};
 use crate::analysis::Pattern;
 use crate::analysis::findings::ChangeInput;
@@ -39,7 +39,7 @@ pub(super) async fn collect(source: &dyn Source, window: Window, onset: Timestam
     let errors_only = LogFilter { bad_only: true, ..LogFilter::default() };
     match lines(backend, &errors_only, window, MAX_ERROR_LINES).await {
         Ok((query, answer)) => {
-            out.report(ok(source.name(), source.kind()));
+            out.report(report_ok(source.name(), source.kind()));
             for failure in &answer.failed {
                 out.fail(source, "part of it", &SourceError::new(FaultKind::Io, failure));
             }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 use super::super::clock::now;
-use super::super::set::ok;
+use super::super::set::report_ok;
 use super::queries::{self, Role};
 use super::{Gathered, Request, earlier, readings, suspects};
 use crate::analysis::expression::{self, parse_threshold};
@@ -118,7 +118,7 @@ async fn questions(
     let mut questions: Vec<Question> = Vec::new();
     match backend.rules().await {
         Ok(rules) => {
-            out.report(ok(source.name(), source.kind()));
+            out.report(report_ok(source.name(), source.kind()));
             let (expressions, gap) = expressions(&rules.value, alerts, most);
             questions.extend(expressions);
             gap.into_iter().for_each(|gap| out.gap(gap));
