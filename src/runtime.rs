@@ -139,8 +139,12 @@ async fn drive(
             },
             event = events.next() => match event {
                 Some(event) => {
+                    // Draw everything again, even if the size is the same after several changes: the terminal may have moved its text.
+                    if matches!(event, crossterm::event::Event::Resize(..)) {
+                        effects.push(Effect::Redraw);
+                    }
                     if let Some(msg) = input::translate(event) {
-                        effects = update(&mut model, now(), msg);
+                        effects.extend(update(&mut model, now(), msg));
                         urgent = true;
                     }
                 }

@@ -168,7 +168,7 @@ fn demo_works_from_alert_to_report() {
     s.wait_for("Log patterns");
     s.wait_for("pool exhausted after <*>");
     s.keys("\r");
-    s.wait_for("the newest 1000");
+    s.wait_for("newest 1000 shown");
     s.esc();
     s.keys("v");
     s.wait_for("following");
