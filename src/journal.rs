@@ -165,7 +165,7 @@ pub trait Store: Send {
     fn import(&mut self, incident: IncidentId, entries: &[RawEntry], bodies: &[StoredBody]) -> Result<Import, JournalError>;
     /// Deletes incidents, and the evidence bodies that no other incident uses.
     fn purge(&mut self, purge: &Purge) -> Result<(), JournalError>;
-    /// The note that a purge left for an incident: when, by whom and why. `None` if it was not purged, or if that is not
+    /// The note that a purge left for an incident: when, why, and who purged it. `None` if it was not purged, or if that is not
     /// known.
     fn purged_note(&mut self, _incident: IncidentId) -> Result<Option<String>, JournalError> {
         Ok(None)

@@ -208,13 +208,13 @@ fn score_all(series: &[MeasuredSeries]) -> Vec<ScoredSeries<'_>> {
 /// service its highest-scoring series first. Series that did not depart from their baseline are left out.
 ///
 /// The order does not depend on the order of the input or on units, with one exception: durations and counts are compared
-/// between services along a call graph and to find whom a caller waits for. Durations may be in any unit that their series
+/// between services along a call graph and to find the callee that a caller waits for. Durations may be in any unit that their series
 /// states; counts must share one unit.
 pub fn suspects(series: &[MeasuredSeries], known: &SuspectContext) -> Vec<Suspect> {
     let mut found = score_all(series);
     let mut waited = BTreeMap::new();
     let mut by_service = match find_symptom(&found, known) {
-        // The call graph already shows whom the symptom waits for.
+        // The call graph already shows which service the symptom waits for.
         Some(symptom) if !known.calls.is_empty() => score_by_graph(&found, known, &symptom),
         _ => {
             let mut by_service = score_by_series(&found, known);

@@ -29,7 +29,7 @@ use crate::incident::{EvidenceKind, LinkedAlert, Matrix, SourceReport};
 use crate::sources::{Answer, Source, SourceError};
 use crate::telemetry::{Alert, ChangeEvent, Labels, LogLine, Timestamp, Window};
 
-/// Alert expressions that are drawn; fewer if the alerts are one storm, where the first to fire speaks for the rest.
+/// Alert expressions that are drawn; fewer if the alerts are one storm, where the first to fire represent the rest.
 const MAX_EXPRESSIONS: usize = 20;
 const MAX_STORM_EXPRESSIONS: usize = 6;
 

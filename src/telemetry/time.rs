@@ -185,7 +185,7 @@ impl<'de> Deserialize<'de> for Timestamp {
 }
 
 /// A fast parser for the form that warroom writes itself, `2026-11-21T09:31:07.123456Z`: a journal of 100,000 entries holds
-/// 200,000 times. `None` for any other form and for invalid times; the full parser tells these apart.
+/// 200,000 times. `None` for any other form and for invalid times; the full parser distinguishes these.
 fn parse_utc(text: &[u8]) -> Option<Timestamp> {
     let number = |from: usize, to: usize| {
         text.get(from..to)?.iter().try_fold(0_i64, |n, b| b.is_ascii_digit().then(|| n * 10 + i64::from(b - b'0')))

@@ -225,7 +225,7 @@ const DEPENDENCY_WORDS: [&str; 14] = [
     "dns",
 ];
 
-/// Reports who calls the leading suspect, whom it calls, and which of its changed series measure a dependency.
+/// Reports the callers and callees of the leading suspect, and which of its changed series measure a dependency.
 pub(super) fn dependencies(signals: &Signals) -> Vec<Finding> {
     let Some(suspect) = signals.suspects.first().and_then(|s| s.suspect.service.as_deref()) else { return Vec::new() };
     let has_changed = |service: &str| {

@@ -245,7 +245,11 @@ pub(super) fn choose_event(model: &mut Model) -> Vec<Effect> {
 pub(super) fn choose_level(model: &mut Model) -> Vec<Effect> {
     let row = |level: &EscalationLevel| {
         let command = Command::Escalate { level: *level, reason: String::new(), to: None };
-        let line = command_line(format!("{}: reason", level.title()), "Why, and to whom. This does not page anyone.", command);
+        let line = command_line(
+            format!("{}: reason", level.title()),
+            "The reason, and the name of the person. This does not page anyone.",
+            command,
+        );
         line_row(level.word(), level.title(), line)
     };
     choose(model, "Escalation level", EscalationLevel::ALL.iter().map(row).collect(), 0)

@@ -35,7 +35,6 @@ pub(super) fn late_window(alerts: &[Alert], onset: Timestamp) -> Option<String> 
 /// The alerts that concern the incident, as signals and as evidence: one item per source, and one for alerts that have ended.
 pub(super) fn collect(set: &SourceSet, request: &Request, board: AlertBoard) -> Gathered {
     let mut out = Gathered::default();
-    let taken_at = now();
     out.signals.alerts_known = board.any_source_answered();
     let relevant = relevant(request, &board);
     let newly_known = |a: &&Alert| request.linked.iter().any(|l| l.fingerprint == a.fingerprint && !l.verified);
@@ -55,7 +54,7 @@ pub(super) fn collect(set: &SourceSet, request: &Request, board: AlertBoard) -> 
             n => format!("{}: {}", words::count(n, "alert"), names(&own)),
         };
         let gaps = board.gaps.iter().filter(|g| g.starts_with(source.name())).cloned().collect();
-        let draft = Draft { gaps, window: request.window, taken_at, ..evidence(source.name(), alerts.query(), summary, own) };
+        let draft = Draft { gaps, ..evidence(request.window, source.name(), alerts.query(), summary, own) };
         let key = format!("alerts/{}", source.name());
         if out.signals.alerts_key.is_empty() {
             out.signals.alerts_key.clone_from(&key);
@@ -66,7 +65,7 @@ pub(super) fn collect(set: &SourceSet, request: &Request, board: AlertBoard) -> 
     if !ended.is_empty() {
         let query = "linked alerts that no source lists any more, as they were when they were linked".to_owned();
         let summary = format!("{} no longer firing: {}", words::count(ended.len(), "linked alert"), names(&ended));
-        let draft = Draft { window: request.window, taken_at, ..evidence("warroom", query, summary, ended.clone()) };
+        let draft = evidence(request.window, "warroom", query, summary, ended.clone());
         out.drafts.push(("alerts/ended".to_owned(), draft));
     }
     for report in &board.sources {
@@ -98,16 +97,15 @@ fn ended(request: &Request, board: &AlertBoard, relevant: &[Alert]) -> Vec<Alert
     request.linked.iter().filter(is_gone).map(ended_alert).collect()
 }
 
-/// Alerts as evidence, over an empty window that the caller sets.
-fn evidence(source: &str, query: String, summary: String, alerts: Vec<Alert>) -> Draft {
+/// Alerts as evidence.
+fn evidence(window: Window, source: &str, query: String, summary: String, alerts: Vec<Alert>) -> Draft {
     let count = u64::try_from(alerts.len()).unwrap_or(0);
-    let taken_at = now();
     Draft {
         kind: EvidenceKind::Alerts,
         source: source.to_owned(),
         query,
-        window: Window::new(taken_at, taken_at),
-        taken_at,
+        window,
+        taken_at: now(),
         summary,
         body: Body::Alerts { alerts },
         gaps: Vec::new(),

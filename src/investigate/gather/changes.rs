@@ -98,7 +98,8 @@ mod tests {
     #[test]
     fn a_recorded_change_belongs_to_the_known_service_that_it_names() {
         let span = Window::new(change(0, "").at, change(600, "").at);
-        let recorded_changes = vec![change(60, "rolled back shop to 1.41"), change(90, "flag for nobody"), change(900, "later")];
+        let recorded_changes =
+            vec![change(60, "rolled back shop to 1.41"), change(90, "flag without a service"), change(900, "later")];
         let request = Request {
             window: span,
             linked: vec![],

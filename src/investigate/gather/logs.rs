@@ -198,7 +198,7 @@ pub(super) fn follow_requests(out: &mut Gathered, window: Window, onset: Timesta
     out.context = SuspectContext { logs, requests: requests.by_service, ..SuspectContext::default() };
 }
 
-/// Followed requests as evidence: how many, who calls whom, and which services became slower or lost requests, the largest change
+/// Followed requests as evidence: how many, which service calls which, and which services became slower or lost requests, the largest change
 /// first.
 fn requests_evidence(requests: &RequestComparison, window: Window) -> Draft {
     let count = words::count(requests.requests, "request");

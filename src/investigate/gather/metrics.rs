@@ -210,8 +210,7 @@ async fn service_metrics(
     services.truncate(MAX_SERVICES);
     // Sorted, so that the same services always make the same query and the same evidence.
     services.sort();
-    let first: Vec<String> = services.iter().map(|s| regex::escape(s).replace('\\', "\\\\").replace('"', "\\\"")).collect();
-    let sets = backend.series(&format!("{{{label}=~\"{}\"}}", first.join("|")), window).await?.value;
+    let sets = backend.series(&format!("{{{}}}", queries::selector(label, &services)), window).await?.value;
     // At the usual scrape interval of 15 s a minute holds four samples. Longer if steps would leave gaps between minutes.
     let rate = if step <= 30.0 { "1m".to_owned() } else { format!("{}s", (step * 2.0) as u64) };
     Ok(queries::queries(&sets, label, &services, &rate, MAX_QUERIES))

@@ -151,7 +151,7 @@ pub(super) fn queries(sets: &[Labels], label: &str, services: &[String], rate: &
 }
 
 /// `service=~"a|b"`, or nothing for all services.
-fn selector(label: &str, services: &[String]) -> String {
+pub(super) fn selector(label: &str, services: &[String]) -> String {
     if services.is_empty() {
         return String::new();
     }

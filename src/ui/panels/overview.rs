@@ -204,8 +204,8 @@ fn next_step(model: &Model, incident: &Incident) -> String {
     } else if incident.acknowledged_at.is_none() {
         format!("Press {} to acknowledge the incident.", key(Action::Acknowledge))
     } else if incident.answers.is_empty() {
-        let whom = if model.model_name.is_some() { "assistant" } else { "built-in rules (no model is configured)" };
-        format!("Press {} to ask the {whom}.", key(Action::Ask))
+        let answerer = if model.model_name.is_some() { "assistant" } else { "built-in rules (no model is configured)" };
+        format!("Press {} to ask the {answerer}.", key(Action::Ask))
     } else if !incident.impact.is_described() {
         format!("Press {} to describe the impact.", key(Action::Impact))
     } else if incident.mitigated_at.is_none() {
