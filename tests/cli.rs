@@ -661,6 +661,10 @@ fn refuses_to_resolve_when_an_alert_source_is_unreachable() {
     std::fs::write(&dead, format!("[[sources]]\nname = \"dead\"\ntype = \"alertmanager\"\nurl = \"http://127.0.0.1:{port}\"\n"))
         .unwrap();
     let dead = dead.display().to_string();
+    // No alert is known to fire, and none is known not to.
+    run(f.path(), &["--config", &dead, "declare", "--title", "x", "--alert", "abc"]);
+    let check = stdout(&run(f.path(), &["--config", &dead, "incident", "check", "INC-2"]));
+    assert!(check.contains("Alert status unknown") && !check.contains("0 linked"), "{check}");
     let refused = run(f.path(), &["--config", &dead, "incident", "resolve", &id]);
     let message = stderr(&refused);
     assert!(

@@ -211,6 +211,7 @@ impl Desk {
         let message = match (incident.readings.last(), incident.watched.values().filter(|w| w.is_firing).count()) {
             (Some(r), _) => format!("Exit criteria {}: {}", if r.reading.met { "met" } else { "not met" }, r.reading.why),
             (None, 0) if unchecked.is_empty() => "No linked alert is firing".to_owned(),
+            (None, 0) => "Alert status unknown".to_owned(),
             (None, n) => format!("{} still firing", count(n, "linked alert")),
         };
         Ok(Outcome { message, ..Outcome::new(incident, entries) }.warn(unchecked))
