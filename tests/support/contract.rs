@@ -73,6 +73,7 @@ pub fn check_store(one: &mut dyn Store, two: &mut dyn Store) {
     retries_an_append_after_a_conflict(one, two);
     same_evidence_keeps_its_number(one);
     undo_restores_the_head(one);
+    version_changes_with_own_writes(one);
     assigns_incident_numbers_inside_the_commit(one, two);
     purge_deletes_an_incident_and_never_reuses_its_number(one);
     let found = one.verify().unwrap();
@@ -172,4 +173,13 @@ fn purge_deletes_an_incident_and_never_reuses_its_number(store: &mut dyn Store) 
     assert!(store.raw_body(&kept).unwrap().is_some(), "evidence of other incidents stays");
     assert_ne!(kept, digest);
     assert_eq!(store.create(declared("after")).unwrap()[0].incident.0, shared.0 + 1, "no number is assigned twice");
+}
+
+/// A screen polls the version, and must also show what its own process wrote in the background.
+fn version_changes_with_own_writes(store: &mut dyn Store) {
+    let id = store.create(declared("watched")).unwrap()[0].incident;
+    let before = store.version().unwrap();
+    assert_eq!(store.version().unwrap(), before, "nothing was written");
+    append_next(store, id, note("written by the watcher"));
+    assert!(store.version().unwrap() > before);
 }
