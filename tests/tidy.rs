@@ -155,3 +155,41 @@ fn readme_names_every_command() {
         assert!(readme.contains(&format!("`warroom {}", command.get_name())), "README lacks `warroom {}`", command.get_name());
     }
 }
+
+/// The `warroom …` invocations of a Markdown text: inline code, and lines of code blocks.
+fn invocations(text: &str) -> Vec<String> {
+    let inline = text.split('`').skip(1).step_by(2).filter(|code| !code.contains('\n'));
+    let blocks = text.split("```").skip(1).step_by(2).flat_map(str::lines);
+    inline.chain(blocks).filter_map(|code| code.trim().strip_prefix("warroom ")).map(str::to_owned).collect()
+}
+
+#[test]
+fn documented_commands_and_flags_exist() {
+    let mut checked = 0;
+    for file in ["README.md", "docs/json.md", "CONTRIBUTING.md"] {
+        let text = std::fs::read_to_string(root().join(file)).unwrap();
+        for invocation in invocations(&text) {
+            let mut command = warroom::cli::command();
+            // Global arguments are accepted everywhere.
+            let mut flags: Vec<String> = command.get_arguments().filter_map(|a| a.get_long()).map(str::to_owned).collect();
+            flags.extend(["help".to_owned(), "version".to_owned()]);
+            let mut words =
+                invocation.split(|c: char| c.is_whitespace() || "[]|()".contains(c)).filter(|w| !w.is_empty()).peekable();
+            while let Some(next) = words.peek().and_then(|w| command.find_subcommand(w)).cloned() {
+                command = next;
+                words.next();
+            }
+            let first = words.peek().copied().unwrap_or_default();
+            let is_placeholder = first.chars().all(|c| c.is_ascii_uppercase());
+            let is_open = is_placeholder || first == "…" || first.starts_with("--");
+            assert!(is_open || !command.has_subcommands(), "{file}: `warroom {invocation}`: there is no command '{first}'");
+            flags.extend(command.get_arguments().filter_map(|a| a.get_long()).map(str::to_owned));
+            for flag in words.take_while(|w| !w.starts_with('#')).filter_map(|w| w.strip_prefix("--")) {
+                let name = flag.split('=').next().unwrap().trim_end_matches([',', '.', ';', ':']);
+                assert!(flags.iter().any(|f| f == name), "{file}: `warroom {invocation}`: there is no --{name}");
+            }
+            checked += 1;
+        }
+    }
+    assert!(checked > 30, "only {checked} invocations were found");
+}
