@@ -2,8 +2,6 @@
 //!
 //! ARCHITECTURE.md describes the modules, which module may import which, and the invariants.
 
-#![forbid(unsafe_code)]
-#![warn(rust_2018_idioms, unreachable_pub, unused_qualifications)]
 #![warn(
     clippy::allow_attributes_without_reason,
     clippy::await_holding_lock,

@@ -26,6 +26,7 @@ use crate::config::Config;
 use crate::investigate::Desk;
 use crate::investigate::clock::now;
 use crate::telemetry::Failure;
+use crate::ui::theme::Theme;
 use crate::ui::{ViewCache, render};
 use effects::Runner;
 use keyboard::Keyboard;
@@ -101,6 +102,37 @@ fn cleared_terminal() -> std::io::Result<Tty> {
     Terminal::new(CrosstermBackend::new(std::io::stdout()))
 }
 
+/// The screen with what it needs to be drawn.
+struct Display {
+    terminal: Tty,
+    theme: Theme,
+    cache: ViewCache,
+    drawn: Instant,
+    /// Whether the model has changed since.
+    is_stale: bool,
+}
+
+impl Display {
+    fn new(theme: Theme) -> std::io::Result<Self> {
+        let terminal = cleared_terminal()?;
+        Ok(Self { terminal, theme, cache: ViewCache::default(), drawn: Instant::now(), is_stale: true })
+    }
+
+    /// Forgets what the terminal shows, so that the next frame is drawn completely.
+    fn clear(&mut self) -> std::io::Result<()> {
+        self.terminal = cleared_terminal()?;
+        Ok(())
+    }
+
+    fn draw(&mut self, model: &mut Model) -> std::io::Result<()> {
+        self.terminal.draw(|f| render(model, &self.theme, &mut self.cache, f))?;
+        model.scroll_limit = self.cache.scroll_limit;
+        self.drawn = Instant::now();
+        self.is_stale = false;
+        Ok(())
+    }
+}
+
 async fn drive(
     desk: Desk,
     config: &Config,
@@ -108,16 +140,15 @@ async fn drive(
     files: UserFiles,
     guard: &mut terminal::Guard,
 ) -> std::io::Result<Ending> {
-    let mut terminal = cleared_terminal()?;
     let mut model = start_model(&desk, config, banner);
     let UserFiles { theme, keymap, problems } = files;
     (model.keymap, model.problems) = (Arc::new(keymap), problems);
     report_problems(&mut model);
-    let size = terminal.size()?;
+    let mut display = Display::new(theme)?;
+    let size = display.terminal.size()?;
     model.size = (size.width, size.height);
-    let mut cache = ViewCache::default();
     // Draw the first frame before any source is queried.
-    terminal.draw(|f| render(&model, &theme, &mut cache, f))?;
+    display.draw(&mut model)?;
 
     let (messages, mut inbox) = mpsc::channel::<Msg>(QUEUE);
     let mut runner = Runner::new(desk, messages.clone());
@@ -126,8 +157,6 @@ async fn drive(
     let mut events = Keyboard::new();
     let mut ticks = tokio::time::interval(Duration::from_secs(1));
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
-    let mut drawn = Instant::now();
-    let mut dirty = false;
     loop {
         let mut urgent = false;
         let mut effects: Vec<Effect> = Vec::new();
@@ -137,37 +166,27 @@ async fn drive(
                 input::Signal::End(number) => return Ok(Ending::Signal(number)),
                 input::Signal::Continue => effects.push(Effect::Redraw),
             },
-            event = events.next() => match event {
-                Some(event) => {
-                    // Draw everything again, even if the size is the same after several changes: the terminal may have moved its text.
-                    if matches!(event, crossterm::event::Event::Resize(..)) {
-                        effects.push(Effect::Redraw);
-                    }
-                    if let Some(msg) = input::translate(event) {
-                        effects.extend(update(&mut model, now(), msg));
-                        urgent = true;
-                    }
+            event = events.next() => {
+                // Without an event, the terminal is gone. Everything acknowledged is already in the journal.
+                let Some(event) = event else { return Ok(Ending::Quit) };
+                // Draw everything again, even if the size is the same after several changes: the terminal may have moved its text.
+                if matches!(event, crossterm::event::Event::Resize(..)) {
+                    effects.push(Effect::Redraw);
                 }
-                // The terminal is gone. Everything acknowledged is already in the journal.
-                None => return Ok(Ending::Quit),
-            },
-            Some(msg) = inbox.recv() => {
-                effects = update(&mut model, now(), msg);
-                let started = Instant::now();
-                for _ in 0..PORTION {
-                    let Ok(msg) = inbox.try_recv() else { break };
+                if let Some(msg) = input::translate(event) {
                     effects.extend(update(&mut model, now(), msg));
-                    if started.elapsed() > Duration::from_millis(4) {
-                        break;
-                    }
+                    urgent = true;
                 }
-                dirty = true;
+            }
+            Some(msg) = inbox.recv() => {
+                effects = handle_batch(&mut model, msg, &mut inbox);
+                display.is_stale = true;
             }
             _ = ticks.tick() => {
                 effects = update(&mut model, now(), Msg::Ticked);
-                dirty = true;
+                display.is_stale = true;
             }
-            () = tokio::time::sleep_until((drawn + FRAME).into()), if dirty => urgent = true,
+            () = tokio::time::sleep_until((display.drawn + FRAME).into()), if display.is_stale => urgent = true,
         }
         for effect in effects {
             match effect {
@@ -179,12 +198,12 @@ async fn drive(
                     drop(events);
                     guard.suspend();
                     events = Keyboard::new();
-                    terminal = cleared_terminal()?;
+                    display.clear()?;
                     urgent = true;
                 }
                 Effect::Redraw => {
                     guard.renew();
-                    terminal = cleared_terminal()?;
+                    display.clear()?;
                     urgent = true;
                 }
                 Effect::Copy(text) => terminal::copy(&text),
@@ -192,11 +211,22 @@ async fn drive(
             }
         }
         model.dropped_messages = runner.dropped_messages();
-        if urgent || dirty && drawn.elapsed() >= FRAME {
-            terminal.draw(|f| render(&model, &theme, &mut cache, f))?;
-            model.scroll_limit = cache.scroll_limit;
-            drawn = Instant::now();
-            dirty = false;
+        if urgent || display.is_stale && display.drawn.elapsed() >= FRAME {
+            display.draw(&mut model)?;
         }
     }
+}
+
+/// Handles a message and those that wait behind it, within [`PORTION`] and a few milliseconds.
+fn handle_batch(model: &mut Model, first: Msg, inbox: &mut mpsc::Receiver<Msg>) -> Vec<Effect> {
+    let mut effects = update(model, now(), first);
+    let started = Instant::now();
+    for _ in 0..PORTION {
+        let Ok(msg) = inbox.try_recv() else { break };
+        effects.extend(update(model, now(), msg));
+        if started.elapsed() > Duration::from_millis(4) {
+            break;
+        }
+    }
+    effects
 }

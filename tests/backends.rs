@@ -290,7 +290,7 @@ async fn following_loki_starts_with_recent_lines_and_skips_none() {
     let s = source("loki", &stub.url(), "");
     let (sender, mut batches) = tokio::sync::mpsc::channel(8);
     let task = tokio::spawn(async move { s.logs().unwrap().follow(&LogFilter::default(), sender).await });
-    let mut next = async || tokio::time::timeout(Duration::from_secs(60), batches.recv()).await.expect("in time").unwrap();
+    let mut next = async || tokio::time::timeout(Duration::from_mins(1), batches.recv()).await.expect("in time").unwrap();
     let (past, live) = (next().await, next().await);
     assert!(past.is_backlog && !live.is_backlog);
     let texts: Vec<&str> = past.lines.iter().map(|l| l.message.as_str()).collect();
@@ -316,10 +316,8 @@ async fn https(certificate: rcgen::Certificate, key: &rcgen::KeyPair) -> u16 {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio_rustls::rustls::pki_types::PrivateKeyDer;
     let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-    let config = tokio_rustls::rustls::ServerConfig::builder()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate.der().clone()], key)
-        .unwrap();
+    let config =
+        rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate.der().clone()], key).unwrap();
     let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();

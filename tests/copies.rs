@@ -123,8 +123,8 @@ fn waits_for_a_locked_copy() {
 /// from the server.
 #[test]
 fn one_of_eight_processes_replaces_a_damaged_copy() {
-    let pg = Pg::start();
     type Damage = fn(&Path);
+    let pg = Pg::start();
     let kinds: [(&str, Damage); 6] = [
         ("garbage", |p| std::fs::write(p, b"not a database at all, but long enough to be read as one").unwrap()),
         ("cut off", |p| std::fs::OpenOptions::new().write(true).open(p).unwrap().set_len(5000).unwrap()),

@@ -120,9 +120,9 @@ fn eight_writers_lose_nothing_while_postgres_restarts() {
     for round in 0..6 {
         std::thread::sleep(Duration::from_millis(350));
         if round % 2 == 0 {
-            pg.crash()
+            pg.crash();
         } else {
-            pg.shut_down()
+            pg.shut_down();
         }
         std::thread::sleep(Duration::from_millis(250));
         pg.start_server();

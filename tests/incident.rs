@@ -57,6 +57,7 @@ fn reading() -> impl Strategy<Value = ExitReading> {
 }
 
 /// Any kind of fact, including facts about entries, actions and roles that do not exist.
+#[expect(clippy::too_many_lines, reason = "one strategy per fact")]
 fn fact() -> impl Strategy<Value = Fact> {
     let seq = 0_u64..30;
     let action = (0_u32..4).prop_map(ActionId);

@@ -49,6 +49,7 @@ fn model() -> Stub {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "the life of one incident")]
 fn handles_an_incident_from_alert_to_postmortem() {
     let folder = tempfile::tempdir().unwrap();
     let lab = Lab::start(folder.path(), &shop(), QUICK);
@@ -74,7 +75,7 @@ fn handles_an_incident_from_alert_to_postmortem() {
             .find(|a| a["name"] == name && a["labels"]["service"] == service && a["state"] == "firing")
             .cloned()
     };
-    wait_until("checkout's alerts fire in Alertmanager", Duration::from_secs(60), || {
+    wait_until("checkout's alerts fire in Alertmanager", Duration::from_mins(1), || {
         let (_, v) = json(home, &["--config", &config, "alerts"]);
         ["HighErrorRate", "DbPoolNearlyExhausted"].iter().all(|n| firing(&v, n, "checkout").is_some_and(|a| a["source"] == "am"))
     });

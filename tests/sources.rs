@@ -30,7 +30,7 @@ fn over_http(kind: &str, url: &str) -> Arc<dyn Source> {
 }
 
 fn window() -> Window {
-    Window::before(Timestamp::from_secs(1_795_253_400), std::time::Duration::from_secs(600))
+    Window::before(Timestamp::from_secs(1_795_253_400), std::time::Duration::from_mins(10))
 }
 
 /// Asks everything that a source can answer, and returns the errors.

@@ -172,7 +172,6 @@ fn direction_of(by: f64) -> Direction {
 /// Returns how many of the last baseline samples may belong to the incident.
 fn tail_len(base: &[Point], from: Option<Timestamp>) -> usize {
     let Some(from) = from else { return 0 };
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a length")]
     let most = (base.len() as f64 * MAX_TAIL_SHARE) as usize;
     base.iter().rev().take(most).take_while(|(at, _)| *at < from && from.since(*at) <= MAX_NOTICE_DELAY).count()
 }
@@ -367,7 +366,6 @@ pub fn quantile(values: &mut [f64], q: f64) -> Option<f64> {
 /// Returns the rank below a quantile and the fraction of the way to the next rank.
 fn place(last: usize, q: f64) -> (usize, f64) {
     let place = q.clamp(0.0, 1.0) * last as f64;
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a place within the values")]
     let below = (place.floor() as usize).min(last);
     (below, place - place.floor())
 }
@@ -455,6 +453,7 @@ fn quantiles<const N: usize>(values: &[f64], wanted: [f64; N]) -> Option<[f64; N
 }
 
 /// Compares numbers that are not NaN; faster than their total order.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "given to sort functions as it is")]
 fn order(a: &f64, b: &f64) -> std::cmp::Ordering {
     a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal)
 }
@@ -469,7 +468,6 @@ mod tests {
 
     /// A sample a minute; the incident begins at 0.
     fn series(name: &str, baseline: &[f64], incident: &[f64]) -> MeasuredSeries {
-        #[allow(clippy::cast_possible_wrap, reason = "a few")]
         let before = -60 * baseline.len() as i64;
         MeasuredSeries {
             name: name.into(),
@@ -482,6 +480,7 @@ mod tests {
     const CALM: [f64; 20] =
         [10.0, 11.0, 9.0, 10.5, 9.5, 10.0, 10.2, 9.8, 10.0, 11.0, 9.0, 10.5, 9.5, 10.0, 10.2, 9.8, 10.0, 10.4, 9.6, 10.0];
 
+    #[expect(clippy::unnecessary_wraps, reason = "compared with what may be missing")]
     fn minute(n: i64) -> Option<Timestamp> {
         Some(Timestamp::from_secs(1_795_253_400 + 60 * n))
     }

@@ -59,8 +59,8 @@ mod tests {
         assert_eq!((c.comparison, c.threshold, c.for_secs), (Comparison::Below, 0.01, 1800));
         assert_eq!(c.expression, "sum(rate(errors[5m])) / sum(rate(all[5m]))");
         assert!(parse("up == 1 for 5m").unwrap_err().contains("not a supported operator"));
-        assert!(build("up < 3", Some(5.0), None, Duration::from_secs(60), None).unwrap_err().contains("twice"));
+        assert!(build("up < 3", Some(5.0), None, Duration::from_mins(1), None).unwrap_err().contains("twice"));
         assert!(parse("up").is_err() && parse("up > 1 for ever").is_err());
-        assert_eq!(build("latency", Some(0.5), None, Duration::from_secs(60), None).unwrap().comparison, Comparison::Below);
+        assert_eq!(build("latency", Some(0.5), None, Duration::from_mins(1), None).unwrap().comparison, Comparison::Below);
     }
 }

@@ -95,7 +95,6 @@ fn part_of(window: Window, at: Timestamp) -> Option<usize> {
     if !window.contains(at) || length <= 0.0 {
         return None;
     }
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and RATES")]
     let part = (at.secs_since(window.start) / length * RATE_BUCKETS as f64) as usize;
     Some(part.min(RATE_BUCKETS - 1))
 }

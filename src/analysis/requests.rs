@@ -130,13 +130,12 @@ impl Requests {
             self.beyond += 1;
             return;
         }
-        let service = match self.services.get(service) {
-            Some(index) => *index,
-            None => {
-                let next = u32::try_from(self.services.len()).unwrap_or(u32::MAX);
-                self.services.insert(service.to_owned(), next);
-                next
-            }
+        let service = if let Some(index) = self.services.get(service) {
+            *index
+        } else {
+            let next = u32::try_from(self.services.len()).unwrap_or(u32::MAX);
+            self.services.insert(service.to_owned(), next);
+            next
         };
         self.lines.push(Line { side, ids, at, service, number });
     }
@@ -408,7 +407,6 @@ mod tests {
             let ids = RequestIds::new(format!("{side:?}{n}").as_bytes(), b"");
             let start = 1_795_253_400.0 + n as f64;
             let mut line = |after: f64, service: &str, text: &str| {
-                #[allow(clippy::cast_possible_truncation, reason = "a test's time")]
                 let at = Timestamp::from_micros(((start + after) * 1e6) as i64);
                 into.add(side, at, service, miner.add(text.as_bytes()), ids);
             };

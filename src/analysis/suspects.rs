@@ -199,7 +199,9 @@ fn score_all(series: &[MeasuredSeries]) -> Vec<ScoredSeries<'_>> {
             parts.map(|part| scope.spawn(move || part.iter().map(score_one).collect::<Vec<ScoredSeries<'_>>>())).collect();
         let mut scored: Vec<ScoredSeries<'_>> = own.iter().map(score_one).collect();
         // The threads do not panic. If one did, only its series would be missing.
-        others.into_iter().for_each(|part| scored.extend(part.join().unwrap_or_default()));
+        for part in others {
+            scored.extend(part.join().unwrap_or_default());
+        }
         scored
     })
 }

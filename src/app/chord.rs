@@ -110,13 +110,12 @@ pub(crate) fn parse(text: &str) -> Option<Vec<Chord>> {
 fn parse_one(text: &str) -> Option<Chord> {
     let (ctrl, rest) = text.strip_prefix("C-").map_or((false, text), |r| (true, r));
     let (alt, rest) = rest.strip_prefix("A-").map_or((false, rest), |r| (true, r));
-    let code = match NAMES.iter().find(|(name, _)| *name == rest) {
-        Some((_, code)) => *code,
-        None => {
-            let mut chars = rest.chars();
-            let c = chars.next()?;
-            chars.next().is_none().then_some(Code::Char(c))?
-        }
+    let code = if let Some((_, code)) = NAMES.iter().find(|(name, _)| *name == rest) {
+        *code
+    } else {
+        let mut chars = rest.chars();
+        let c = chars.next()?;
+        chars.next().is_none().then_some(Code::Char(c))?
     };
     Some(Chord { code, ctrl, alt })
 }

@@ -178,7 +178,7 @@ mod tests {
 
     #[test]
     fn reads_the_time_of_the_next_update() {
-        assert_eq!(update_and_next("All is well; next 45m"), ("All is well".into(), NextUpdate::In(Duration::from_secs(2700))));
+        assert_eq!(update_and_next("All is well; next 45m"), ("All is well".into(), NextUpdate::In(Duration::from_mins(45))));
         assert_eq!(update_and_next("Over, next none"), ("Over".into(), NextUpdate::Never));
         assert_eq!(update_and_next("The next step is a restart"), ("The next step is a restart".into(), NextUpdate::Scheduled));
     }

@@ -11,6 +11,7 @@ pub(crate) const MAX_LINES: usize = 5000;
 
 /// The state of the live logs. Lines are numbered from 0 in the order in which they arrived.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "switches that a user turns on and off independently")]
 pub(crate) struct Logs {
     ring: VecDeque<LogLine>,
     /// The number of lines received so far. The number of the first kept line is `taken - ring.len()`.
@@ -282,7 +283,9 @@ mod tests {
     #[test]
     fn recalls_previous_texts() {
         let mut history = InputHistory::default();
-        ["a", "b", "a", ""].iter().for_each(|t| history.push(t));
+        for t in ["a", "b", "a", ""] {
+            history.push(t);
+        }
         assert_eq!((history.step("", true), history.step("a", true), history.step("b", true)), (Some("a"), Some("b"), None));
         assert_eq!((history.step("b", false), history.step("a", false), history.step("x", false)), (Some("a"), Some(""), None));
         (0..99).for_each(|n| history.push(&n.to_string()));

@@ -46,6 +46,7 @@ fn charted_alert(model: &Model) -> Option<String> {
     model.board.current().filter(|_| model.screen == Screen::Board).map(|a| a.fingerprint.clone())
 }
 
+#[expect(clippy::too_many_lines, reason = "one arm per message")]
 fn handle(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
     match msg {
         Msg::Pressed(chord) => keys::pressed(model, chord),

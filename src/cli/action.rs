@@ -172,7 +172,9 @@ pub(super) async fn run(
     let (id, command, when) = match command {
         ActionCommand::Add { id, action, when } => {
             if action.scope == ActionScope::FollowUp {
-                lint::action(&action.text).iter().for_each(|advice| out::note(format!("warroom: hint: {advice}")));
+                for advice in lint::action(&action.text) {
+                    out::note(format!("warroom: hint: {advice}"));
+                }
             }
             (id, Command::AddAction(action), when)
         }
@@ -318,7 +320,7 @@ fn cells(incident: IncidentId, a: &ActionItem) -> Vec<String> {
         a.state.word().to_owned(),
         a.scope.word().to_owned(),
         or_empty(&a.ticket),
-        a.check_back_at.map(|t| t.rfc3339()).unwrap_or_default(),
+        a.check_back_at.map(Timestamp::rfc3339).unwrap_or_default(),
         or_empty(&a.result),
     ]
 }

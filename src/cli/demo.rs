@@ -68,16 +68,15 @@ fn desk() -> Result<(Desk, Config, Scratch), CliError> {
 
 pub(super) async fn run(args: &DemoArgs, as_json: bool) -> Result<Done, CliError> {
     let (desk, config, _scratch) = desk()?;
-    match (&args.out, args.headless) {
-        (Some(folder), true) => headless(&desk, folder, as_json).await,
-        _ => {
-            let keys = crate::app::Keymap::default();
-            let (declare, help) = (keys.hint(crate::app::Action::Declare), keys.hint(crate::app::Action::Help));
-            let banner = format!(
-                "Demo: a recorded incident, replayed as if it happened now. Press {declare} to declare an incident, {help} for the keys."
-            );
-            Ok(crate::runtime::run(desk, &config, Some(banner)).await.map_err(CliError::Failed)?.into())
-        }
+    if let (Some(folder), true) = (&args.out, args.headless) {
+        headless(&desk, folder, as_json).await
+    } else {
+        let keys = crate::app::Keymap::default();
+        let (declare, help) = (keys.hint(crate::app::Action::Declare), keys.hint(crate::app::Action::Help));
+        let banner = format!(
+            "Demo: a recorded incident, replayed as if it happened now. Press {declare} to declare an incident, {help} for the keys."
+        );
+        Ok(crate::runtime::run(desk, &config, Some(banner)).await.map_err(CliError::Failed)?.into())
     }
 }
 
@@ -124,7 +123,7 @@ async fn headless(desk: &Desk, folder: &std::path::Path, as_json: bool) -> Resul
     desk.run(id, status(Status::Mitigated, None), None).await?;
     let action = NewAction {
         owner: Some(desk.user.clone()),
-        due: Some((now() + std::time::Duration::from_secs(14 * 86_400)).date()),
+        due: Some((now() + std::time::Duration::from_hours(336)).date()),
         priority: Some("P2".to_owned()),
         ..NewAction::follow_up(
             ActionKind::Detect,

@@ -89,9 +89,10 @@ impl Explain for CliError {
 
 /// A failure with secrets and personal data redacted.
 pub(super) fn redacted(failure: &Failure) -> Failure {
-    Redactor::new()
-        .redact_value(failure)
-        .map_or_else(|_| Failure::new("cannot show the error: it could not be redacted"), |r| r.into_inner())
+    Redactor::new().redact_value(failure).map_or_else(
+        |_| Failure::new("cannot show the error: it could not be redacted"),
+        super::super::evidence::redact::Redacted::into_inner,
+    )
 }
 
 impl From<JournalError> for CliError {

@@ -35,7 +35,9 @@ pub(super) fn run(config: &Config, as_json: bool) -> Result<Done, CliError> {
         for line in out::table(&rows) {
             out::line(line)?;
         }
-        problems.iter().for_each(|p| out::note(format!("warroom: {p}")));
+        for p in &problems {
+            out::note(format!("warroom: {p}"));
+        }
     }
     Ok(if problems.is_empty() { Done::Complete } else { Done::Problems })
 }

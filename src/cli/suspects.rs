@@ -286,11 +286,10 @@ fn table(path: &Path, input: &mut Input<'_>) -> Result<Table, CliError> {
     if !times.is_sorted() {
         let mut order: Vec<usize> = (0..times.len()).collect();
         order.sort_by_key(|n| times.get(*n));
-        fn sorted<T: Copy>(values: &[T], order: &[usize]) -> Vec<T> {
-            order.iter().filter_map(|n| values.get(*n)).copied().collect()
-        }
         times = sorted(&times, &order);
-        values.iter_mut().for_each(|column| *column = sorted(column, &order));
+        for column in &mut values {
+            *column = sorted(column, &order);
+        }
         issues.was_unsorted = true;
     }
     let mut found = Table { times, columns: BTreeMap::new() };
@@ -310,6 +309,11 @@ fn table(path: &Path, input: &mut Input<'_>) -> Result<Table, CliError> {
 /// Whether a cell means that there is no value.
 fn is_gap(cell: &str) -> bool {
     cell.is_empty() || ["nan", "null", "none", "na", "n/a", "-", "nil", "undefined"].iter().any(|w| cell.eq_ignore_ascii_case(w))
+}
+
+/// `values` in the order of these indexes.
+fn sorted<T: Copy>(values: &[T], order: &[usize]) -> Vec<T> {
+    order.iter().filter_map(|n| values.get(*n)).copied().collect()
 }
 
 /// Issues found while reading a table.

@@ -557,7 +557,7 @@ fn checked_assistant(raw: RawAssistant, named: BTreeMap<String, AssistantConfig>
         api_key: secret(raw.api_key_env, raw.api_key_command, raw.api_key_file, "api_key")?,
         context_tokens,
         answer_tokens,
-        timeout: timeout(raw.timeout_secs, Duration::from_secs(120))?,
+        timeout: timeout(raw.timeout_secs, Duration::from_mins(2))?,
         temperature: raw.temperature,
         tls: raw.tls.unwrap_or_default(),
         headers: raw.headers,

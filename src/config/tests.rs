@@ -60,7 +60,7 @@ fn rejects_two_sources_with_the_same_name() {
 fn severity_rows_override_meaning_and_update_interval() {
     let config = load("[severity]\nSEV1 = { meaning = \"all is lost\", update_minutes = 10 }").unwrap();
     assert_eq!(config.matrix.meaning(crate::incident::Severity::Sev1), "all is lost");
-    assert_eq!(config.matrix.update_every(crate::incident::Severity::Sev1), Some(Duration::from_secs(600)));
+    assert_eq!(config.matrix.update_every(crate::incident::Severity::Sev1), Some(Duration::from_mins(10)));
 }
 
 #[test]

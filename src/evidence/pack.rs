@@ -151,6 +151,7 @@ mod tests {
         Incident::fold(entries(facts)).unwrap()
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "`pack` takes a function that may have no body")]
     fn body(_: &EvidenceRecord) -> Option<Body> {
         Some(Body::Lines { lines: (0..50).map(|i| LogLine::plain(format!("line number {i} of the log"))).collect() })
     }

@@ -94,7 +94,7 @@ impl ExitCriteria {
             .filter(|(at, value)| window.contains(*at) && value.is_finite())
             .collect();
         samples.sort_by_key(|(at, _)| *at);
-        let max_gap = (step * 2).max(Duration::from_secs(60)).min(self.duration().max(step * 2));
+        let max_gap = (step * 2).max(Duration::from_mins(1)).min(self.duration().max(step * 2));
         let is_worse = |a: f64, b: f64| match self.comparison {
             Comparison::Below | Comparison::AtMost => a > b,
             Comparison::Above | Comparison::AtLeast => a < b,
@@ -201,7 +201,7 @@ mod tests {
     }
 
     fn window() -> Window {
-        Window::before(Timestamp::from_secs(1_795_255_200), Duration::from_secs(1800))
+        Window::before(Timestamp::from_secs(1_795_255_200), Duration::from_mins(30))
     }
 
     /// A series with a sample every thirty seconds, with values from `value`; `None` is a gap.

@@ -457,6 +457,7 @@ impl Fact {
     }
 
     /// One line for the timeline that says what happened. It contains neither the time nor the actor.
+    #[expect(clippy::too_many_lines, reason = "one arm per fact")]
     pub fn sentence(&self) -> String {
         match self {
             Self::IncidentDeclared { title, severity, severity_given, reason, .. } => format!(

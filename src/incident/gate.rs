@@ -15,7 +15,7 @@ use crate::telemetry::Timestamp;
 use crate::telemetry::time::human_duration;
 
 /// How long a service must stay healthy before it counts as restored: 15 minutes, unless configured otherwise.
-pub const DEFAULT_MONITOR_TIME: Duration = Duration::from_secs(900);
+pub const DEFAULT_MONITOR_TIME: Duration = Duration::from_mins(15);
 
 /// The items whose ticks are cleared when the incident recurs, because they must be checked again.
 pub(super) const RESET_ON_RECURRENCE: [&str; 9] = [

@@ -93,7 +93,7 @@ pub enum Due {
 impl Due {
     /// The time this many days after `from`.
     pub fn after(self, from: Timestamp) -> Timestamp {
-        let day = Duration::from_secs(86_400);
+        let day = Duration::from_hours(24);
         match self {
             Self::Days(days) => from + day * u32::from(days),
             Self::BusinessDays(days) => {

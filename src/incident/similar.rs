@@ -78,7 +78,6 @@ fn title_words(title: &str) -> BTreeSet<String> {
 }
 
 /// The Jaccard similarity of two sets: common elements over all elements. 0 if both are empty.
-#[allow(clippy::cast_precision_loss, reason = "a handful of words")]
 fn similarity(a: &BTreeSet<String>, b: &BTreeSet<String>) -> f64 {
     let all = a.union(b).count();
     if all == 0 { 0.0 } else { a.intersection(b).count() as f64 / all as f64 }
@@ -153,7 +152,9 @@ mod tests {
             Fact::AlertLinked { alert: linked },
             Fact::Note { text: fix.into(), note_kind: NoteKind::Mitigation },
         ]);
-        all.iter_mut().for_each(|e| e.incident = IncidentId(n));
+        for e in &mut all {
+            e.incident = IncidentId(n);
+        }
         Features::from_incident(&Incident::fold(all).unwrap())
     }
 

@@ -354,7 +354,7 @@ impl Incident {
         }
     }
 
-    #[allow(clippy::too_many_lines, reason = "one arm per fact")]
+    #[expect(clippy::too_many_lines, reason = "one arm per fact")]
     fn apply_fact(&mut self, entry: &Entry) {
         let (seq, at, by) = (entry.seq, entry.at, &entry.actor.name);
         match &entry.fact {

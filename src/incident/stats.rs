@@ -28,8 +28,6 @@ impl Spread {
         Self { n: values.len(), median_secs: quantile(&values, 0.5), p90_secs: quantile(&values, 0.9) }
     }
 }
-
-#[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index into a list")]
 fn quantile(sorted: &[f64], q: f64) -> Option<f64> {
     let last = sorted.len().checked_sub(1)?;
     let rank = last as f64 * q;

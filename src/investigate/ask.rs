@@ -77,17 +77,16 @@ impl Desk {
     pub fn assistant_for(&self, question: &Question) -> Result<Option<&AssistantConfig>, DeskError> {
         let Some(name) = &question.model else { return Ok(self.assistant.as_ref()) };
         let models = self.assistant.as_ref().map(|a| &a.named);
-        match models.and_then(|n| n.get(name)) {
-            Some(found) => Ok(Some(found)),
-            None => {
-                let known: Vec<&str> = models.into_iter().flatten().map(|(n, _)| n.as_str()).collect();
-                let remedy = if known.is_empty() {
-                    "Add [assistant.models.NAME] to the configuration.".to_owned()
-                } else {
-                    format!("Use one of {}.", known.join(", "))
-                };
-                Err(Refusal::not_found(format!("there is no model '{name}'")).advise(remedy).into())
-            }
+        if let Some(found) = models.and_then(|n| n.get(name)) {
+            Ok(Some(found))
+        } else {
+            let known: Vec<&str> = models.into_iter().flatten().map(|(n, _)| n.as_str()).collect();
+            let remedy = if known.is_empty() {
+                "Add [assistant.models.NAME] to the configuration.".to_owned()
+            } else {
+                format!("Use one of {}.", known.join(", "))
+            };
+            Err(Refusal::not_found(format!("there is no model '{name}'")).advise(remedy).into())
         }
     }
 

@@ -51,7 +51,7 @@ fn read_text(mut input: impl Read, path: &Path) -> Result<Attached, Refusal> {
                 .advise("Attach a text version, or store the file elsewhere and note its URL."));
         }
         total += u64::try_from(n).unwrap_or(0);
-        lines += u64::try_from(part.iter().filter(|b| **b == b'\n').count()).unwrap_or(0);
+        lines += u64::try_from(memchr::memchr_iter(b'\n', part).count()).unwrap_or(0);
         last = part.last().copied().unwrap_or(last);
         kept.extend_from_slice(part.get(..n.min(MAX_ATTACHED - kept.len())).unwrap_or(&[]));
     }

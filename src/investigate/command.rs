@@ -163,13 +163,12 @@ impl Desk {
         let why = if failed.is_empty() { String::new() } else { format!(" ({} did not answer)", failed.join(", ")) };
         let (mut alerts, mut warnings) = (Vec::new(), Vec::new());
         for fingerprint in fingerprints {
-            match board.alerts.iter().find(|a| a.fingerprint == *fingerprint) {
-                Some(alert) => alerts.push(LinkedAlert::from_alert(alert)),
-                None => {
-                    let fingerprint = Redactor::new().redact_text(fingerprint).into_owned();
-                    warnings.push(format!("No source knows alert {fingerprint}{why}. It is linked, but not verified."));
-                    alerts.push(LinkedAlert::unverified(fingerprint));
-                }
+            if let Some(alert) = board.alerts.iter().find(|a| a.fingerprint == *fingerprint) {
+                alerts.push(LinkedAlert::from_alert(alert));
+            } else {
+                let fingerprint = Redactor::new().redact_text(fingerprint).into_owned();
+                warnings.push(format!("No source knows alert {fingerprint}{why}. It is linked, but not verified."));
+                alerts.push(LinkedAlert::unverified(fingerprint));
             }
         }
         Ok((alerts, warnings))

@@ -286,7 +286,7 @@ pub(super) fn new_entries(
 }
 
 /// How far ahead of this clock a time may be, because the clocks of other machines may be fast.
-const MAX_CLOCK_SKEW: Duration = Duration::from_secs(300);
+const MAX_CLOCK_SKEW: Duration = Duration::from_mins(5);
 
 fn reject_future_time(at: Option<Timestamp>) -> Result<(), Refusal> {
     match at {

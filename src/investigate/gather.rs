@@ -113,8 +113,12 @@ impl Gathered {
         }
         own.call_sources.extend(signals.call_sources);
         own.change_gaps.extend(signals.change_gaps);
-        signals.gaps.into_iter().for_each(|gap| self.gap(gap));
-        sources.into_iter().for_each(|report| self.report(report));
+        for gap in signals.gaps {
+            self.gap(gap);
+        }
+        for report in sources {
+            self.report(report);
+        }
     }
 }
 
@@ -131,7 +135,7 @@ pub async fn gather(set: &SourceSet, request: &Request, progress: &Progress) -> 
     }
 
     progress("step 1 of 4: reading alerts".to_owned());
-    out.absorb(alerts::collect(set, request, set.alerts().await));
+    out.absorb(alerts::collect(set, request, &set.alerts().await));
     out.signals.storm = relations::find_storm(&firing(&out));
     let onset = alerts::onset(request, &out.signals.alerts);
     out.onset = Some(onset);

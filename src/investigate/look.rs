@@ -20,7 +20,7 @@ fn format_line(line: &LogLine) -> String {
 }
 
 /// How far before and after a time log lines are shown.
-const CONTEXT_SPAN: std::time::Duration = std::time::Duration::from_secs(60);
+const CONTEXT_SPAN: std::time::Duration = std::time::Duration::from_mins(1);
 /// The number of lines that are read from each source to find those of a pattern.
 const MAX_LINES: usize = 50_000;
 /// The number of lines of a pattern that are shown for each source; the newest are kept.

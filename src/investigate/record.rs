@@ -20,7 +20,7 @@ pub async fn record(
     title: &str,
     progress: &Progress,
 ) -> Result<Recording, crate::sources::SourceError> {
-    let step = step_for(Window::before(span.end, std::time::Duration::from_secs(600))).min(step_for(span));
+    let step = step_for(Window::before(span.end, std::time::Duration::from_mins(10))).min(step_for(span));
     let recorders: Vec<Arc<Recorder>> = set.sources.iter().map(|s| Arc::new(Recorder::new(Arc::clone(s), span, step))).collect();
     let recorded_set = SourceSet::from_sources(recorders.iter().map(|r| Arc::clone(r) as Arc<dyn Source>).collect());
     gather(

@@ -24,6 +24,13 @@ const MAX_BYTES: u64 = 1 << 30;
 /// The largest accepted number of an incident, evidence or action item. No store assigns larger numbers.
 const MAX_NUMBER: u32 = 1_000_000_000;
 
+/// What every version of the format begins with.
+#[derive(Deserialize)]
+struct Head {
+    format: String,
+    version: u32,
+}
+
 /// The content of a bundle.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bundle {
@@ -109,11 +116,6 @@ pub fn read(bytes: &[u8]) -> Result<Bundle, JournalError> {
     })?;
     if json.len() as u64 > MAX_BYTES {
         return Err(bad("it unpacks to more than 1 GiB".to_owned()));
-    }
-    #[derive(Deserialize)]
-    struct Head {
-        format: String,
-        version: u32,
     }
     let head: Head = serde_json::from_slice(&json).map_err(|e| bad(e.to_string()))?;
     if head.format != "warroom-bundle" {

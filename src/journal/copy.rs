@@ -115,7 +115,7 @@ fn generation_path(base: &Path, generation: u32) -> PathBuf {
 
 /// The newest generation that exists.
 fn newest_generation(base: &Path) -> u32 {
-    (2..).find(|n| !generation_path(base, *n).exists()).unwrap_or(2) - 1
+    (2..u32::MAX).find(|n| !generation_path(base, *n).exists()).unwrap_or(2) - 1
 }
 
 impl Copy {

@@ -181,13 +181,12 @@ impl PgStore {
             let mut state: Option<Row> = None;
             for new in &append.entries {
                 let fact = map.apply(new.fact.get()).map_err(json("write to"))?;
-                match &mut state {
-                    Some(row) => entries.extend(commit::next(tx, row, new.stamp(), fact, &mut Vec::new())?),
-                    None => {
-                        let (row, entry) = commit::first(tx, incident, new.stamp(), fact)?;
-                        state = Some(row);
-                        entries.push(entry);
-                    }
+                if let Some(row) = &mut state {
+                    entries.extend(commit::next(tx, row, new.stamp(), fact, &mut Vec::new())?);
+                } else {
+                    let (row, entry) = commit::first(tx, incident, new.stamp(), fact)?;
+                    state = Some(row);
+                    entries.push(entry);
                 }
             }
             tx.put_bodies(&append.bodies)?;
@@ -406,7 +405,7 @@ impl PgStore {
     /// See [`super::Store::purge`].
     pub(super) fn purge(&mut self, purge: &Purge) -> Result<(), JournalError> {
         // Searching all entries for references to evidence bodies may take long.
-        self.transaction_within(Duration::from_secs(300), |tx| {
+        self.transaction_within(Duration::from_mins(5), |tx| {
             tx.check_schema()?;
             tx.batch("SET LOCAL statement_timeout = '290s'")?;
             for id in &purge.incidents {

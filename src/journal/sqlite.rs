@@ -346,13 +346,12 @@ impl Store for SqliteStore {
         let mut state: Option<Row> = None;
         for new in &append.entries {
             let fact = new.fact.get().clone();
-            match &mut state {
-                Some(row) => entries.extend(commit::next(&mut tx, row, new.stamp(), fact, &mut Vec::new())?),
-                None => {
-                    let (row, entry) = commit::first(&mut tx, incident, new.stamp(), fact)?;
-                    state = Some(row);
-                    entries.push(entry);
-                }
+            if let Some(row) = &mut state {
+                entries.extend(commit::next(&mut tx, row, new.stamp(), fact, &mut Vec::new())?);
+            } else {
+                let (row, entry) = commit::first(&mut tx, incident, new.stamp(), fact)?;
+                state = Some(row);
+                entries.push(entry);
             }
         }
         write_bodies(&tx, &append.bodies)?;

@@ -542,12 +542,9 @@ impl Store for TeamStore {
     /// rewritten completely, which is valid on its own but differs from the copy.
     fn verify(&mut self) -> Result<Verification, JournalError> {
         self.with_repair(|s| {
-            let mut result = match Self::unless_away(s.request(PgStore::verify))? {
-                Some(result) => result,
-                None => {
-                    let reason = s.away.clone().unwrap_or_default();
-                    Verification { gaps: vec![format!("the shared store is unreachable ({reason})")], ..Verification::default() }
-                }
+            let mut result = if let Some(result) = Self::unless_away(s.request(PgStore::verify))? { result } else {
+                let reason = s.away.clone().unwrap_or_default();
+                Verification { gaps: vec![format!("the shared store is unreachable ({reason})")], ..Verification::default() }
             };
             if s.away.is_none() {
                 let purged = s.request(PgStore::purged)?;

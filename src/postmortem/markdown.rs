@@ -45,7 +45,7 @@ fn duration(s: Option<f64>) -> String {
 /// The text of a required section without data: who will find out, and by when.
 fn unknown(r: &Report) -> String {
     let owner = r.owner.as_deref().map_or_else(|| "the owner (not assigned)".to_owned(), |o| format!("owner {}", inline(o)));
-    let by = r.review_due.map_or_else(|| "the review".to_owned(), |t| t.date());
+    let by = r.review_due.map_or_else(|| "the review".to_owned(), Timestamp::date);
     format!("Unknown - {owner} will find out by {by}.")
 }
 
@@ -63,7 +63,7 @@ fn header(out: &mut String, r: &Report) {
         let assumed = if m.assumed { " (assumed, not recorded)" } else { "" };
         put!(out, "| {} | {}{assumed} |", capitalized(m.name), utc_time(m.at));
     }
-    put!(out, "| Review due | {} |", r.review_due.map_or_else(|| "not required for this severity".to_owned(), |t| t.date()));
+    put!(out, "| Review due | {} |", r.review_due.map_or_else(|| "not required for this severity".to_owned(), Timestamp::date));
     put!(out, "| Data window | {} |", r.window.label());
     put!(
         out,
@@ -140,10 +140,10 @@ fn impact(out: &mut String, r: &Report) {
     for f in r.findings.iter().filter(|f| f.kind == FindingKind::Slo).take(4) {
         put!(out, "- {}", finding(f));
     }
-    if !has_measured_impact {
-        put!(out, "- Requests, users and accounts affected: {}", unknown(r));
-    } else {
+    if has_measured_impact {
         put!(out, "- Users and accounts affected, support tickets, cost: {}", unknown(r));
+    } else {
+        put!(out, "- Requests, users and accounts affected: {}", unknown(r));
     }
     put!(out, "- Data loss or corruption: {}", unknown(r));
     for f in r.findings.iter().filter(|f| f.kind == FindingKind::Unchanged) {

@@ -229,7 +229,7 @@ impl Report {
     fn summarise(&self) -> String {
         let mut out = format!("{} ({}, {}).", capitalized(&self.incident_title), self.severity, self.severity_meaning);
         let length = human_duration(Duration::from_secs_f64(self.impact_secs));
-        let start = self.milestones.first().and_then(|m| m.at).map(|t| t.date_clock()).unwrap_or_default();
+        let start = self.milestones.first().and_then(|m| m.at).map(Timestamp::date_clock).unwrap_or_default();
         out.push_str(&if self.impact_over {
             format!(" The impact started at {start} UTC and lasted {length}.")
         } else {

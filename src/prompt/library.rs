@@ -107,7 +107,7 @@ impl PromptFile {
         if file.id != name {
             return Err(fail(Some(2), format!("the id '{}' does not match the file name, '{name}'", file.id)));
         }
-        file.body = body.trim().to_owned();
+        body.trim().clone_into(&mut file.body);
         file.version = digest(text.as_bytes()).chars().take(12).collect();
         let mut tera = Tera::default();
         tera.add_raw_template(name, &file.body).map_err(|e| match e.kind() {

@@ -25,7 +25,7 @@ use crate::telemetry::failure::Explain;
 use crate::telemetry::{Alert, Failure, Window};
 
 /// The length of the board's chart.
-const CHART: Duration = Duration::from_secs(1800);
+const CHART: Duration = Duration::from_mins(30);
 /// The interval between checks for changes by other processes.
 const POLL: Duration = Duration::from_secs(1);
 /// The shortest interval between two messages with text of an answer.
@@ -152,7 +152,7 @@ impl Runner {
                 self.request(move |desk| async move { Ok(Msg::ReportReady(id, desk.export(id, Format::Markdown).await?)) });
             }
             Effect::Export { id, path, replace } => {
-                self.request(move |desk| async move { export(&desk, id, path, replace).await })
+                self.request(move |desk| async move { export(&desk, id, path, replace).await });
             }
             Effect::Enter(room) => self.room.set(room),
             Effect::Similar(id) => self.request(move |desk| async move {

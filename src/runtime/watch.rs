@@ -13,7 +13,7 @@ use crate::investigate::Desk;
 /// How long an alert must be gone before it counts as resolved, because a restarted Alertmanager briefly has no alerts.
 const RESOLVE_DELAY: Duration = Duration::from_secs(20);
 /// The interval between checks of the exit criteria.
-const EXIT_CHECK_INTERVAL: Duration = Duration::from_secs(60);
+const EXIT_CHECK_INTERVAL: Duration = Duration::from_mins(1);
 
 /// Watches until the sender of the boards is gone.
 pub(super) async fn run(desk: Arc<Desk>, mut boards: watch::Receiver<Option<AlertBoard>>) {

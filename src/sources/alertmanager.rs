@@ -132,7 +132,7 @@ impl Source for Alertmanager {
     fn name(&self) -> &str {
         &self.name
     }
-    fn kind(&self) -> &str {
+    fn kind(&self) -> &'static str {
         "alertmanager"
     }
     fn probe(&self) -> BoxFuture<'_, Result<Probe, SourceError>> {

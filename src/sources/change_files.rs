@@ -52,7 +52,7 @@ impl Source for ChangeFiles {
     fn name(&self) -> &str {
         &self.name
     }
-    fn kind(&self) -> &str {
+    fn kind(&self) -> &'static str {
         "changes"
     }
     fn probe(&self) -> BoxFuture<'_, Result<Probe, SourceError>> {

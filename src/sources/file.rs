@@ -355,7 +355,7 @@ impl Source for FileLogs {
     fn name(&self) -> &str {
         &self.name
     }
-    fn kind(&self) -> &str {
+    fn kind(&self) -> &'static str {
         "file"
     }
     fn probe(&self) -> BoxFuture<'_, Result<Probe, SourceError>> {
@@ -664,8 +664,11 @@ mod tests {
         let reader = source(folder.path()).reader(written);
         let window = Window::new(written - Duration::from_hours(72), written);
         let found = read_all(&reader, window, &LogFilter::default(), 100);
-        let lines: Vec<(String, Option<&str>)> =
-            found.value.iter().map(|l| (l.at.map_or_else(String::new, |t| t.date_clock()), l.level.map(|l| l.word()))).collect();
+        let lines: Vec<(String, Option<&str>)> = found
+            .value
+            .iter()
+            .map(|l| (l.at.map_or_else(String::new, Timestamp::date_clock), l.level.map(crate::telemetry::log::Level::word)))
+            .collect();
         let line = |at: &str, level| (at.to_owned(), Some(level));
         assert_eq!(
             lines,
@@ -688,7 +691,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let line = |secs: u64| format!("{} ERROR boom\n", (now() - Duration::from_secs(secs)).date_clock());
         std::fs::write(folder.path().join("app.log"), line(5 * 3600 + 60) + &line(5 * 3600)).unwrap();
-        let window = Window::before(now(), Duration::from_secs(600));
+        let window = Window::before(now(), Duration::from_mins(10));
         let read = |source: FileLogs| read_all(&source.reader(window.end), window, &LogFilter::default(), 100);
         let found = read(source(folder.path()));
         assert!(found.value.is_empty() && found.gaps[0].contains("timezone_offset_minutes"), "{:?}", found.gaps);
@@ -706,7 +709,7 @@ mod tests {
         std::fs::write(folder.path().join("checkout.log.1.gz"), gz.finish().unwrap()).unwrap();
         let packed = zstd::bulk::compress(line(90, "packed").as_bytes(), 3).unwrap();
         std::fs::write(folder.path().join("payment.log.2.zst"), packed).unwrap();
-        let window = Window::before(now(), Duration::from_secs(600));
+        let window = Window::before(now(), Duration::from_mins(10));
         let answer = source(folder.path()).lines(&LogFilter::default(), window, 100).await.unwrap();
         let found: Vec<(&str, Option<&str>)> = answer.value.iter().map(|l| (l.message.as_str(), l.service.as_deref())).collect();
         assert_eq!(found, [("zipped", Some("checkout")), ("packed", Some("payment")), ("new", Some("checkout"))]);
@@ -730,7 +733,7 @@ mod tests {
         // The follower may open the file before or after this write; either way the line arrives exactly once.
         append("2026-11-21T09:00:01Z INFO one\n");
         while messages.len() < 4 {
-            let batch = tokio::time::timeout(Duration::from_secs(60), receiver.recv()).await.expect("a line in time").unwrap();
+            let batch = tokio::time::timeout(Duration::from_mins(1), receiver.recv()).await.expect("a line in time").unwrap();
             messages.extend(batch.lines.into_iter().map(|l| l.message));
             match (steps, messages.len()) {
                 (0, 2) => {
@@ -762,12 +765,12 @@ mod tests {
         std::fs::write(folder.path().join("b.log"), line(598, "b598\n\tat b.B(b.java:1)") + &line(599, "b599")).unwrap();
         for name in ["a.log", "b.log"] {
             let file = File::options().append(true).open(folder.path().join(name)).unwrap();
-            file.set_modified(SystemTime::now() - Duration::from_secs(60)).unwrap();
+            file.set_modified(SystemTime::now() - Duration::from_mins(1)).unwrap();
         }
         let (sender, mut receiver) = mpsc::channel(8);
         let files = source(folder.path());
         let task = tokio::spawn(async move { files.follow(&LogFilter::default(), sender).await });
-        let batch = tokio::time::timeout(Duration::from_secs(60), receiver.recv()).await.expect("lines in time").unwrap();
+        let batch = tokio::time::timeout(Duration::from_mins(1), receiver.recv()).await.expect("lines in time").unwrap();
         assert!(batch.is_backlog && batch.dropped == 0);
         let messages: Vec<String> = batch.lines.iter().map(|l| l.message.replace(&long, "…")).collect();
         assert_eq!(messages[messages.len() - 4..], ["a598 …", "b598\n  at b.B(b.java:1)", "a599 …", "b599"]);

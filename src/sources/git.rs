@@ -190,7 +190,7 @@ impl Source for Git {
     fn name(&self) -> &str {
         &self.name
     }
-    fn kind(&self) -> &str {
+    fn kind(&self) -> &'static str {
         "git"
     }
     fn probe(&self) -> BoxFuture<'_, Result<Probe, SourceError>> {
@@ -393,7 +393,7 @@ mod tests {
     #[tokio::test]
     async fn reports_a_config_error_when_the_path_is_not_a_repository() {
         let folder = tempfile::tempdir().unwrap();
-        let window = Window::before(Timestamp::from_secs(1_795_253_400), Duration::from_secs(60));
+        let window = Window::before(Timestamp::from_secs(1_795_253_400), Duration::from_mins(1));
         let e = source(folder.path()).within(window).await.unwrap_err();
         assert_eq!(e.kind, FaultKind::Config, "{e}");
         let e = source(&folder.path().join("none")).probe().await.unwrap_err();

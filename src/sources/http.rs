@@ -326,9 +326,10 @@ pub fn fault(error: &reqwest::Error, timeout: Duration, proxy: Option<&str>) -> 
     let is_late = |e: &std::io::Error| e.kind() == std::io::ErrorKind::TimedOut;
     if let Some(tls) = find_cause::<rustls::Error>(error) {
         let fault = SourceError::new(FaultKind::Tls, format!("{place}: {reason}"));
-        return match wants_client_certificate(tls) {
-            true => fault.advise("The server asks for a client certificate: set tls.cert_file and tls.key_file."),
-            false => fault,
+        return if wants_client_certificate(tls) {
+            fault.advise("The server asks for a client certificate: set tls.cert_file and tls.key_file.")
+        } else {
+            fault
         };
     }
     if error.is_timeout() || find_cause::<std::io::Error>(error).is_some_and(is_late) {

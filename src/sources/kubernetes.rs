@@ -186,7 +186,7 @@ impl Source for Kubernetes {
     fn name(&self) -> &str {
         &self.name
     }
-    fn kind(&self) -> &str {
+    fn kind(&self) -> &'static str {
         "kubernetes"
     }
     fn probe(&self) -> BoxFuture<'_, Result<Probe, SourceError>> {

@@ -30,7 +30,7 @@ const FOLLOW_EVERY: Duration = Duration::from_secs(2);
 /// The pause after a failed request while following.
 const RETRY_AFTER: Duration = Duration::from_secs(10);
 /// While no line has been received yet, lines may arrive this long after their own timestamp and still be fetched.
-const MAX_LATENESS: Duration = Duration::from_secs(60);
+const MAX_LATENESS: Duration = Duration::from_mins(1);
 /// Words that mark a line as an error; used as a line filter, because a level is not always a label.
 const BAD_WORDS: &str = "(?i)(error|exception|panic|fatal|critical|fail|refused|timeout|timed out|exhausted)";
 /// The labels that may name the service; the first one that exists is used.
@@ -178,7 +178,7 @@ impl Loki {
 
     /// The lines from `from` until `now`, oldest first; without `from`, the last [`READ_BACK`] lines of the last hour.
     async fn lines_since(&self, filter: &LogFilter, from: Option<i64>, now: Timestamp) -> Result<Vec<RawLine>, SourceError> {
-        let hour = Window::before(now, Duration::from_secs(3600));
+        let hour = Window::before(now, Duration::from_hours(1));
         let query = self.logql(filter, hour).await?;
         let (from, limit) = from.map_or((hour.start.nanos(), FOLLOW_BACKLOG), |from| (from, PAGE));
         let mut page = self.page(&query, from, now.nanos(), limit).await?;
@@ -254,7 +254,7 @@ impl Source for Loki {
     fn name(&self) -> &str {
         &self.name
     }
-    fn kind(&self) -> &str {
+    fn kind(&self) -> &'static str {
         "loki"
     }
     fn probe(&self) -> BoxFuture<'_, Result<Probe, SourceError>> {

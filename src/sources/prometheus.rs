@@ -204,7 +204,7 @@ impl Source for Prometheus {
     fn name(&self) -> &str {
         &self.name
     }
-    fn kind(&self) -> &str {
+    fn kind(&self) -> &'static str {
         "prometheus"
     }
     fn probe(&self) -> BoxFuture<'_, Result<Probe, SourceError>> {

@@ -23,7 +23,7 @@ use crate::telemetry::{Alert, ChangeEvent, Labels, LogLine, Rule, Series, Timest
 /// The version of the file format; files of a newer version are rejected.
 const FORMAT: u32 = 1;
 /// How far back an instant query looks for a sample; the default of Prometheus.
-const LOOKBACK: Duration = Duration::from_secs(300);
+const LOOKBACK: Duration = Duration::from_mins(5);
 /// The largest recording that is read, in bytes after decompression.
 const MAX_SIZE: usize = 512 * 1024 * 1024;
 

@@ -93,12 +93,11 @@ impl LogLine {
 
     /// Whether the line reports an error: by its level or, if it has none, by words such as `failed` near its start.
     pub fn is_error(&self) -> bool {
-        match self.level {
-            Some(level) => level.is_error(),
-            None => {
-                let head: String = self.message.chars().take(200).collect::<String>().to_ascii_lowercase();
-                ["error", "exception", "panic", "fatal", "failed", "traceback"].iter().any(|w| head.contains(w))
-            }
+        if let Some(level) = self.level {
+            level.is_error()
+        } else {
+            let head: String = self.message.chars().take(200).collect::<String>().to_ascii_lowercase();
+            ["error", "exception", "panic", "fatal", "failed", "traceback"].iter().any(|w| head.contains(w))
         }
     }
 }

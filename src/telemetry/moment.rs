@@ -12,7 +12,7 @@ use time::{Date, PrimitiveDateTime, Time};
 
 use super::time::{Timestamp, parse_duration};
 
-const DAY: Duration = Duration::from_secs(86_400);
+const DAY: Duration = Duration::from_hours(24);
 
 /// A time as written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

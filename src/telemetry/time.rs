@@ -373,14 +373,14 @@ mod tests {
 
     #[test]
     fn parses_and_formats_durations() {
-        assert_eq!(parse_duration("1h30m").unwrap(), Duration::from_secs(5400));
+        assert_eq!(parse_duration("1h30m").unwrap(), Duration::from_mins(90));
         assert_eq!(parse_duration("90").unwrap(), Duration::from_secs(90));
         assert_eq!(parse_duration("250ms").unwrap(), Duration::from_millis(250));
         for bad in ["", "0", "m", "10x", "1h30", "-5m"] {
             assert!(parse_duration(bad).is_err(), "{bad}");
         }
         assert_eq!(human_duration(Duration::from_secs(252)), "4m12s");
-        assert_eq!(human_duration(Duration::from_secs(10_920)), "3h02m");
+        assert_eq!(human_duration(Duration::from_mins(182)), "3h02m");
     }
 
     #[test]

@@ -81,6 +81,7 @@ fn board() -> Model {
     model
 }
 
+#[expect(clippy::too_many_lines, reason = "a room with something in every part")]
 fn room(tab: Tab) -> Model {
     let mut model = board();
     let window = Window::new(at(-600), at(0));
@@ -449,11 +450,11 @@ fn hostile_text_cannot_control_the_terminal() {
 
 #[test]
 fn works_without_colours() {
+    use ratatui::style::Color;
     let theme = Theme::load("dark", &[], false).0;
     let mut terminal = Terminal::new(TestBackend::new(100, 30)).unwrap();
     terminal.draw(|f| render(&board(), &theme, &mut ViewCache::default(), f)).unwrap();
     let cells = &terminal.backend().buffer().content;
-    use ratatui::style::Color;
     assert!(cells.iter().all(|c| c.fg == Color::Reset && c.bg == Color::Reset));
     assert!(cells.iter().any(|c| c.modifier.contains(ratatui::style::Modifier::REVERSED)));
 }

@@ -66,7 +66,7 @@ pub(crate) fn wrap(text: &str, columns: usize) -> Vec<String> {
             if !current.trim().is_empty() {
                 out.push(current.trim_end().to_owned());
             }
-            current = indent.clone();
+            current.clone_from(&indent);
             for g in word.graphemes(true) {
                 if width(&current) + width(g) > columns {
                     if current.trim().is_empty() {

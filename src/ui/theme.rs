@@ -118,6 +118,7 @@ impl Meaning {
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "the keys of a style in a theme file")]
 struct RawStyle {
     fg: Option<String>,
     bg: Option<String>,

@@ -100,7 +100,7 @@ fn main() {
     let wait_for = |part: &str| {
         let start = Instant::now();
         while !parser.lock().expect("the screen").screen().contents().contains(part) {
-            assert!(start.elapsed() < Duration::from_secs(60), "timed out waiting for '{part}' on the screen");
+            assert!(start.elapsed() < Duration::from_mins(1), "timed out waiting for '{part}' on the screen");
             std::thread::sleep(Duration::from_millis(50));
         }
     };

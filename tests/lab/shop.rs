@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 const BUCKETS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 const POOL_SIZE: usize = 20;
-const POOL_TIMEOUT: Duration = Duration::from_millis(1000);
+const POOL_TIMEOUT: Duration = Duration::from_secs(1);
 const ORDERS_PER_SECOND: u64 = 20;
 /// The largest number of orders in progress; further orders are skipped. Limits the threads when everything hangs.
 const MAX_IN_PROGRESS: usize = 120;

@@ -9,20 +9,20 @@ use warroom::journal::{Append, JournalError, NewEntry, Purge, Store};
 use warroom::telemetry::{LogLine, Timestamp, Window};
 
 /// A time `secs` seconds after the fixed start of these tests.
-pub fn at(secs: i64) -> Timestamp {
+pub(crate) fn at(secs: i64) -> Timestamp {
     Timestamp::from_secs(1_795_253_400 + secs)
 }
 
 /// A new entry by the user `ana` at the start time.
-pub fn new_entry(fact: &Fact) -> NewEntry {
+pub(crate) fn new_entry(fact: &Fact) -> NewEntry {
     NewEntry::new(at(0), at(0), Actor::human("ana"), Redactor::new().redact_value(fact).unwrap())
 }
 
-pub fn facts(facts: &[Fact]) -> Append {
+pub(crate) fn facts(facts: &[Fact]) -> Append {
     Append { entries: facts.iter().map(new_entry).collect(), bodies: Vec::new() }
 }
 
-pub fn declared(title: &str) -> Append {
+pub(crate) fn declared(title: &str) -> Append {
     facts(&[Fact::IncidentDeclared {
         title: title.into(),
         severity: Severity::Sev3,
@@ -33,12 +33,12 @@ pub fn declared(title: &str) -> Append {
     }])
 }
 
-pub fn note(text: &str) -> Append {
+pub(crate) fn note(text: &str) -> Append {
     facts(&[Fact::Note { text: text.into(), note_kind: NoteKind::Observation }])
 }
 
 /// An append that attaches evidence with one log line; the same text makes the same evidence.
-pub fn evidence(text: &str) -> Append {
+pub(crate) fn evidence(text: &str) -> Append {
     let draft = Draft {
         kind: EvidenceKind::Logs,
         source: "app".into(),
@@ -56,18 +56,18 @@ pub fn evidence(text: &str) -> Append {
 }
 
 /// Reads an incident from its entries.
-pub fn fold(store: &mut dyn Store, id: IncidentId) -> Incident {
+pub(crate) fn fold(store: &mut dyn Store, id: IncidentId) -> Incident {
     Incident::fold(store.entries(id, 0).unwrap()).unwrap()
 }
 
 /// Appends after the last entry of an incident, without a conflict.
-pub fn append_next(store: &mut dyn Store, id: IncidentId, append: Append) -> warroom::journal::Appended {
+pub(crate) fn append_next(store: &mut dyn Store, id: IncidentId, append: Append) -> warroom::journal::Appended {
     let last = store.entries(id, 0).unwrap().last().unwrap().seq;
     store.append(id, last, append).unwrap()
 }
 
 /// Checks everything that a store must do. `one` and `two` are two handles to the same empty store.
-pub fn check_store(one: &mut dyn Store, two: &mut dyn Store) {
+pub(crate) fn check_store(one: &mut dyn Store, two: &mut dyn Store) {
     returns_entries_in_order_with_an_intact_chain(one);
     rejects_the_second_writer_and_overwrites_nothing(one, two);
     retries_an_append_after_a_conflict(one, two);

@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// The folder with the programs of the newest installed version; Debian does not put it on the PATH.
-pub fn programs() -> PathBuf {
+pub(crate) fn programs() -> PathBuf {
     let mut found: Vec<(u32, PathBuf)> = std::fs::read_dir("/usr/lib/postgresql")
         .into_iter()
         .flatten()
@@ -46,7 +46,7 @@ fn server_program(name: &str) -> Command {
 }
 
 /// A PostgreSQL server for one test.
-pub struct Pg {
+pub(crate) struct Pg {
     folder: PathBuf,
     pub port: u16,
     child: Option<Child>,
@@ -54,7 +54,7 @@ pub struct Pg {
 
 impl Pg {
     /// Creates a database cluster and starts the server.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let folder = std::env::temp_dir().join(format!("warroom-pg-{}-{:?}", std::process::id(), std::thread::current().id()));
         let folder = PathBuf::from(folder.display().to_string().replace(['(', ')'], ""));
         let _not_found = std::fs::remove_dir_all(&folder);
@@ -79,7 +79,7 @@ impl Pg {
     }
 
     /// Starts the server, also after it was stopped, and waits until it accepts connections.
-    pub fn start_server(&mut self) {
+    pub(crate) fn start_server(&mut self) {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.folder.join("server.log")).unwrap();
         let child = server_program("postgres")
             .arg("-D")
@@ -95,14 +95,14 @@ impl Pg {
         self.child = Some(child);
         let start = Instant::now();
         while !self.is_ready() {
-            assert!(start.elapsed() < Duration::from_secs(60), "PostgreSQL did not start within 60 s: {}", self.log());
+            assert!(start.elapsed() < Duration::from_mins(1), "PostgreSQL did not start within 60 s: {}", self.log());
             std::thread::sleep(Duration::from_millis(20));
         }
     }
 
     /// Enables TLS with a certificate and creates a role that may log in only over TLS and with its password. Restarts the
     /// server.
-    pub fn enable_tls(&mut self, certificate: &str, key: &str, role: &str, password: &str) {
+    pub(crate) fn enable_tls(&mut self, certificate: &str, key: &str, role: &str, password: &str) {
         self.sql(&format!("CREATE ROLE {role} SUPERUSER LOGIN PASSWORD '{password}'"));
         self.shut_down();
         let data = self.folder.join("data");
@@ -142,26 +142,26 @@ impl Pg {
     }
 
     /// Stops the server without a checkpoint, as in a power failure.
-    pub fn crash(&mut self) {
+    pub(crate) fn crash(&mut self) {
         self.signal("-QUIT");
     }
 
     /// Shuts the server down cleanly and closes open connections.
-    pub fn shut_down(&mut self) {
+    pub(crate) fn shut_down(&mut self) {
         self.signal("-INT");
     }
 
     /// The log of the server.
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.folder.join("server.log")).unwrap_or_default()
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("postgres://warroom@127.0.0.1:{}/postgres", self.port)
     }
 
     /// Runs SQL with psql; returns its output. Panics when it fails.
-    pub fn sql(&self, sql: &str) -> String {
+    pub(crate) fn sql(&self, sql: &str) -> String {
         let output = Command::new(programs().join("psql"))
             .args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-U", "warroom", "-d", "postgres", "-qAtc", sql])
             .output()
@@ -170,7 +170,7 @@ impl Pg {
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
 
-    pub fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
 }

@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 use serde_json::Value;
 
 /// A command for the program, with its store in `folder` and independent of the configuration of this machine.
-pub fn warroom(folder: &Path, args: &[&str]) -> Command {
+pub(crate) fn warroom(folder: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_warroom"));
     command.args(args).env("WARROOM_STORE", format!("sqlite:{}", folder.join("journal.db").display()));
     command.env("XDG_CONFIG_HOME", folder).env("XDG_STATE_HOME", folder).env("XDG_DATA_HOME", folder).env("HOME", folder);
@@ -16,12 +16,12 @@ pub fn warroom(folder: &Path, args: &[&str]) -> Command {
     command
 }
 
-pub fn run(folder: &Path, args: &[&str]) -> Output {
+pub(crate) fn run(folder: &Path, args: &[&str]) -> Output {
     warroom(folder, args).output().unwrap()
 }
 
 /// Runs the program with `--json`; returns the exit status and the JSON from stdout.
-pub fn json(folder: &Path, args: &[&str]) -> (i32, Value) {
+pub(crate) fn json(folder: &Path, args: &[&str]) -> (i32, Value) {
     let output = warroom(folder, args).arg("--json").output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     let value = serde_json::from_str(&text)
@@ -29,10 +29,10 @@ pub fn json(folder: &Path, args: &[&str]) -> (i32, Value) {
     (output.status.code().unwrap_or(-1), value)
 }
 
-pub fn stdout(output: &Output) -> String {
+pub(crate) fn stdout(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-pub fn stderr(output: &Output) -> String {
+pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }

@@ -10,12 +10,12 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// A loopback port that is free now.
-pub fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// A child process that is killed on drop.
-pub struct Running(Child);
+pub(crate) struct Running(Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -25,12 +25,12 @@ impl Drop for Running {
 }
 
 /// Sends a GET request to a loopback port; returns the status and the body.
-pub fn get(port: u16, path: &str) -> std::io::Result<(u16, String)> {
+pub(crate) fn get(port: u16, path: &str) -> std::io::Result<(u16, String)> {
     request(port, "GET", path)
 }
 
 /// Sends a request without a body to a loopback port; returns the status and the body.
-pub fn request(port: u16, method: &str, path: &str) -> std::io::Result<(u16, String)> {
+pub(crate) fn request(port: u16, method: &str, path: &str) -> std::io::Result<(u16, String)> {
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
     stream.write_all(format!("{method} {path} HTTP/1.0\r\nhost: 127.0.0.1\r\ncontent-length: 0\r\n\r\n").as_bytes())?;
@@ -41,7 +41,7 @@ pub fn request(port: u16, method: &str, path: &str) -> std::io::Result<(u16, Str
 }
 
 /// Waits until a condition holds; panics with its description after `limit`.
-pub fn wait_until(description: &str, limit: Duration, mut condition: impl FnMut() -> bool) {
+pub(crate) fn wait_until(description: &str, limit: Duration, mut condition: impl FnMut() -> bool) {
     let start = Instant::now();
     while !condition() {
         assert!(start.elapsed() < limit, "timed out after {limit:?} waiting for: {description}");
@@ -67,19 +67,19 @@ fn spawn(program: &str, args: &[String], log: &Path) -> Running {
 
 /// The time scale of the lab: scrape interval, range of `rate()` in alerting rules, and their `for`.
 #[derive(Clone, Copy)]
-pub struct Pace {
+pub(crate) struct Pace {
     pub scrape_secs: u32,
     pub rate: &'static str,
     pub for_secs: u32,
 }
 
 /// Short intervals, so that tests see alerts within seconds.
-pub const QUICK: Pace = Pace { scrape_secs: 1, rate: "15s", for_secs: 2 };
+pub(crate) const QUICK: Pace = Pace { scrape_secs: 1, rate: "15s", for_secs: 2 };
 /// Realistic intervals, for playing with the lab and for recordings.
-pub const USUAL: Pace = Pace { scrape_secs: 5, rate: "1m", for_secs: 15 };
+pub(crate) const USUAL: Pace = Pace { scrape_secs: 5, rate: "1m", for_secs: 15 };
 
 /// A running lab: the shop, Prometheus with alerting rules, Alertmanager and node_exporter. Numbers are ports.
-pub struct Lab {
+pub(crate) struct Lab {
     pub folder: PathBuf,
     pub prometheus: u16,
     pub alertmanager: u16,
@@ -91,7 +91,7 @@ pub struct Lab {
 
 impl Lab {
     /// Starts all servers and waits until each one answers. `shop` is the path of the example binary.
-    pub fn start(folder: &Path, shop: &Path, pace: Pace) -> Self {
+    pub(crate) fn start(folder: &Path, shop: &Path, pace: Pace) -> Self {
         std::fs::create_dir_all(folder.join("logs")).unwrap();
         let (prometheus, alertmanager, node_exporter) = (free_port(), free_port(), free_port());
         let ports = [free_port(), free_port(), free_port()];
@@ -143,13 +143,13 @@ impl Lab {
     }
 
     /// Injects a fault: pool_exhaustion, bad_deploy, slow_dependency, memory_leak or none.
-    pub fn inject_fault(&self, name: &str) {
+    pub(crate) fn inject_fault(&self, name: &str) {
         let (status, _) = request(self.shop[0], "POST", &format!("/fault/{name}")).unwrap();
         assert_eq!(status, 200, "fault {name}");
     }
 
     /// Writes a warroom configuration for this lab, with an assistant if `llm` is its URL; returns its path.
-    pub fn config(&self, llm: Option<&str>) -> PathBuf {
+    pub(crate) fn config(&self, llm: Option<&str>) -> PathBuf {
         let assistant = llm.map_or_else(String::new, |url| {
             format!("[assistant]\nbase_url = \"{url}/v1\"\nmodel = \"stub-model\"\ncontext_tokens = 16384\n")
         });

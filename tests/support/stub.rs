@@ -10,7 +10,7 @@ use std::time::Duration;
 
 /// A received request.
 #[derive(Clone, Debug)]
-pub struct Request {
+pub(crate) struct Request {
     pub method: String,
     /// Path and query.
     pub target: String,
@@ -19,14 +19,14 @@ pub struct Request {
 }
 
 impl Request {
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_str())
     }
-    pub fn path(&self) -> &str {
+    pub(crate) fn path(&self) -> &str {
         self.target.split('?').next().unwrap_or("")
     }
     /// A parameter of the query string or of the form body, decoded.
-    pub fn param(&self, name: &str) -> Option<String> {
+    pub(crate) fn param(&self, name: &str) -> Option<String> {
         let query = self.target.split_once('?').map_or("", |(_, q)| q);
         [query, &self.body]
             .iter()
@@ -56,7 +56,7 @@ fn decode(text: &str) -> String {
 
 /// A response: chunks, each sent after a pause.
 #[derive(Clone, Debug)]
-pub struct Reply {
+pub(crate) struct Reply {
     pub status: u16,
     pub headers: Vec<(String, String)>,
     pub chunks: Vec<(Duration, String)>,
@@ -65,7 +65,7 @@ pub struct Reply {
 }
 
 impl Reply {
-    pub fn new(status: u16, content_type: &str, body: impl Into<String>) -> Self {
+    pub(crate) fn new(status: u16, content_type: &str, body: impl Into<String>) -> Self {
         Self {
             status,
             headers: vec![("content-type".into(), content_type.into())],
@@ -73,16 +73,16 @@ impl Reply {
             is_truncated: false,
         }
     }
-    pub fn json(body: impl Into<String>) -> Self {
+    pub(crate) fn json(body: impl Into<String>) -> Self {
         Self::new(200, "application/json", body)
     }
     /// Adds a header.
-    pub fn with_header(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn with_header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.into(), value.into()));
         self
     }
     /// A stream of server-sent events, one chunk each.
-    pub fn events(events: &[String], pause: Duration) -> Self {
+    pub(crate) fn events(events: &[String], pause: Duration) -> Self {
         let mut reply = Self::new(200, "text/event-stream", "");
         reply.chunks = events.iter().map(|e| (pause, format!("data: {e}\n\n"))).collect();
         reply
@@ -93,13 +93,13 @@ type Handler = dyn Fn(&Request) -> Reply + Send + Sync;
 
 /// A running server. It stops with the test process.
 #[derive(Clone)]
-pub struct Stub {
+pub(crate) struct Stub {
     pub port: u16,
     received: Arc<Mutex<Vec<Request>>>,
 }
 
 impl Stub {
-    pub fn start(handler: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
+    pub(crate) fn start(handler: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let received = Arc::new(Mutex::new(Vec::new()));
@@ -117,17 +117,17 @@ impl Stub {
         Self { port, received }
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
     /// All requests received so far.
-    pub fn requests(&self) -> Vec<Request> {
+    pub(crate) fn requests(&self) -> Vec<Request> {
         self.received.lock().unwrap().clone()
     }
 }
 
-pub fn read_request(stream: &TcpStream) -> std::io::Result<Request> {
+pub(crate) fn read_request(stream: &TcpStream) -> std::io::Result<Request> {
     let mut reader = BufReader::new(stream);
     let mut line = String::new();
     reader.read_line(&mut line)?;
@@ -174,7 +174,7 @@ fn serve(mut stream: TcpStream, handler: &Handler, log: &Mutex<Vec<Request>>) ->
 }
 
 /// Events of a streamed chat completion: a text word by word, then the usage.
-pub fn chat_events(text: &str) -> Vec<String> {
+pub(crate) fn chat_events(text: &str) -> Vec<String> {
     let mut events: Vec<String> = text
         .split_inclusive(' ')
         .map(|piece| serde_json::json!({"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "stub-model", "choices": [{"index": 0, "delta": {"content": piece}, "finish_reason": null}]}).to_string())

@@ -110,7 +110,7 @@ pub(super) fn changes(signals: &Signals) -> Vec<Finding> {
         (None, service) => service.is_some_and(|s| theories::has_firing_alert(signals, s)),
     };
     // Slack of one step: a new version appears at the scrape after its first failed request.
-    let slack = Duration::from_secs(60);
+    let slack = Duration::from_mins(1);
     let rank = |c: &ChangeInput| {
         let distance = onset.map_or(0.0, |b| b.secs_since(c.at)).abs() * if c.is_release { 1.0 } else { UNCERTAIN_FACTOR };
         let is_before = onset.is_none_or(|b| c.at <= b + slack);

@@ -193,9 +193,9 @@ pub(super) fn two_causes(signals: &Signals) -> Option<Finding> {
     }
     let first = *services.first()?;
     let name = first.suspect.service.as_deref()?;
-    let others =
+    let mut others =
         services.iter().skip(1).take(MAX_SERVICES - 1).filter(|s| s.suspect.score >= SECOND_CAUSE_SHARE * first.suspect.score);
-    others.filter_map(|second| separate_causes(signals, (name, first), (second.suspect.service.as_deref()?, second))).next()
+    others.find_map(|second| separate_causes(signals, (name, first), (second.suspect.service.as_deref()?, second)))
 }
 
 /// Reports that two suspects probably have separate causes; `None` if the evidence does not support that.

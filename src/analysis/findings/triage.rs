@@ -44,56 +44,17 @@ pub(super) fn verdict(signals: &Signals) -> Option<Finding> {
     let back: Vec<_> = changed.iter().filter_map(|m| m.movement.back_at).collect();
     let still_off: Vec<&&MetricInput> = changed.iter().filter(|m| m.movement.back_at.is_none()).collect();
     let alerts = (!signals.alerts_key.is_empty()).then(|| signals.alerts_key.clone());
-    let keys = |metrics: &mut dyn Iterator<Item = &MetricInput>| {
-        let mut keys: Vec<Key> = Vec::new();
-        for metric in metrics {
-            if !keys.contains(&metric.key) && keys.len() < 4 {
-                keys.push(metric.key.clone());
-            }
-        }
-        keys
-    };
-    let make = |title: String, text: String, confidence, inputs: Vec<Key>, against: Vec<Key>| Finding {
-        kind: FindingKind::Verdict,
-        title,
-        text,
-        confidence,
-        at: None,
-        inputs,
-        against,
-    };
     let last_back = back.iter().max().copied();
     match (firing.is_empty(), last_back, still_off.is_empty()) {
-        (true, None, true) if is_quiet(signals) => {
-            let mut inputs: Vec<Key> = alerts.into_iter().collect();
-            let has_logs = !signals.blames_key.is_empty();
-            inputs.extend(has_logs.then(|| signals.blames_key.clone()));
-            inputs.extend(keys(&mut signals.metrics.iter()));
-            Some(make(
-                "Healthy: the data shows no problem".to_owned(),
-                format!(
-                    "No alerts are firing and none of the {} series checked left its normal range{}: a false alarm, or an incident \
-                     that ended before this window.",
-                    signals.metrics.len(),
-                    if has_logs { ", and the logs show no new errors" } else { " (no logs were read)" }
-                ),
-                if has_logs { 0.8 } else { 0.6 },
-                inputs,
-                Vec::new(),
-            ))
-        }
-        (true, Some(at), true) => {
-            let mut inputs: Vec<Key> = alerts.into_iter().collect();
-            inputs.extend(keys(&mut changed.iter().copied()));
-            Some(make(
-                format!("Recovered at {}", clock(at)),
-                format!("No alerts are firing, and all changed series have been back in their normal range since {}.", clock(at)),
-                0.8,
-                inputs,
-                Vec::new(),
-            ))
-        }
-        (false, Some(at), true) => Some(make(
+        (true, None, true) if is_quiet(signals) => Some(healthy(signals, alerts)),
+        (true, Some(at), true) => Some(verdict_of(
+            format!("Recovered at {}", clock(at)),
+            format!("No alerts are firing, and all changed series have been back in their normal range since {}.", clock(at)),
+            0.8,
+            alerts.into_iter().chain(first_keys(changed.iter().copied())).collect(),
+            Vec::new(),
+        )),
+        (false, Some(at), true) => Some(verdict_of(
             format!("Recovering: all changed series have been back to normal since {}", clock(at)),
             format!(
                 "All changed series have been back in their normal range since {}; alerts are still firing because they clear with \
@@ -101,10 +62,10 @@ pub(super) fn verdict(signals: &Signals) -> Option<Finding> {
                 clock(at)
             ),
             0.7,
-            keys(&mut changed.iter().copied()),
+            first_keys(changed.iter().copied()),
             alerts.into_iter().collect(),
         )),
-        (true, _, false) => Some(make(
+        (true, _, false) => Some(verdict_of(
             "Not over: no alerts are firing, but some series have not returned to normal".to_owned(),
             format!(
                 "No alerts are firing, but {} {} not returned to normal.",
@@ -112,13 +73,46 @@ pub(super) fn verdict(signals: &Signals) -> Option<Finding> {
                 if still_off.len() == 1 { "has" } else { "have" }
             ),
             0.7,
-            keys(&mut still_off.iter().map(|m| **m)),
+            first_keys(still_off.iter().map(|m| **m)),
             alerts.into_iter().collect(),
         )),
         (false, None, true) if new_errors(signals) == 0 => super::theories::inconclusive(signals, MIN_SERIES),
         (false, _, false) => super::theories::two_causes(signals),
         _ => None,
     }
+}
+
+/// The verdict that the data shows no problem.
+fn healthy(signals: &Signals, alerts: Option<Key>) -> Finding {
+    let has_logs = !signals.blames_key.is_empty();
+    let logs = has_logs.then(|| signals.blames_key.clone());
+    verdict_of(
+        "Healthy: the data shows no problem".to_owned(),
+        format!(
+            "No alerts are firing and none of the {} series checked left its normal range{}: a false alarm, or an incident that \
+             ended before this window.",
+            signals.metrics.len(),
+            if has_logs { ", and the logs show no new errors" } else { " (no logs were read)" }
+        ),
+        if has_logs { 0.8 } else { 0.6 },
+        alerts.into_iter().chain(logs).chain(first_keys(signals.metrics.iter())).collect(),
+        Vec::new(),
+    )
+}
+
+fn verdict_of(title: String, text: String, confidence: f64, inputs: Vec<Key>, against: Vec<Key>) -> Finding {
+    Finding { kind: FindingKind::Verdict, title, text, confidence, at: None, inputs, against }
+}
+
+/// The keys of the first few pieces of evidence behind these metrics, each once.
+fn first_keys<'a>(metrics: impl Iterator<Item = &'a MetricInput>) -> Vec<Key> {
+    let mut keys: Vec<Key> = Vec::new();
+    for metric in metrics {
+        if !keys.contains(&metric.key) && keys.len() < 4 {
+            keys.push(metric.key.clone());
+        }
+    }
+    keys
 }
 
 /// A reason for a severity.

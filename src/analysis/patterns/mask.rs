@@ -31,7 +31,6 @@ const BYTE_CLASSES: [u8; 256] = {
     let mut classes = [0_u8; 256];
     let mut b = 0;
     while b < 256 {
-        #[allow(clippy::cast_possible_truncation, reason = "b is below 256")]
         let byte = b as u8;
         classes[b] = match byte {
             0..=32 => SPACE,
@@ -261,7 +260,7 @@ impl Masker {
         loop {
             match self.tokens.as_slice() {
                 [.., (Token::Var, _)] => return,
-                [.., (Token::Var, _), (Token::Delimiter(b':' | b',' | b'|' | b'=' | b';'), _) | (Token::Space, _)] => {
+                [.., (Token::Var, _), (Token::Delimiter(b':' | b',' | b'|' | b'=' | b';') | Token::Space, _)] => {
                     self.drop_tokens(1);
                     return;
                 }
@@ -364,7 +363,7 @@ fn is_value(word: &[u8], classes: u8, is_first: bool) -> bool {
     if word.first() == Some(&b'/') && word.len() > 1 {
         return true;
     }
-    let count = |byte: u8| word.iter().filter(|b| **b == byte).count();
+    let count = |byte: u8| memchr::memchr_iter(byte, word).count();
     if classes & DOT != 0 {
         let labels = || word.split(|b| *b == b'.');
         if labels().all(|l| !l.is_empty()) {

@@ -9,7 +9,7 @@
 //! Words that name an event (`started`, `stopped`, `FAILED`) are not variables. Templates are merged whenever their number
 //! has doubled, and at the end. Ids returned earlier stay valid: [`Mined::pattern_of`] maps them to the merged patterns.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 
 use super::mask::{Masker, Token, VAR, template, tokens};
@@ -48,6 +48,7 @@ impl Hasher for PassThroughHasher {
 }
 
 type ByHash<T> = HashMap<u64, T, BuildHasherDefault<PassThroughHasher>>;
+type Hashes = HashSet<u64, BuildHasherDefault<PassThroughHasher>>;
 
 /// A fast, non-cryptographic hash of bytes that is the same on every machine.
 pub(in crate::analysis) fn hash(bytes: &[u8]) -> u64 {
@@ -94,11 +95,11 @@ pub struct Miner {
     rest: Option<u32>,
     /// The node of each source location, and the shapes that are already merged into it.
     locations: ByHash<u32>,
-    merged_shapes: ByHash<()>,
+    merged_shapes: Hashes,
     /// Locations that are log wrappers: unrelated lines come from them.
-    wrappers: ByHash<()>,
+    wrappers: Hashes,
     /// Locations whose lines have no word in common.
-    without_words: ByHash<()>,
+    without_words: Hashes,
     /// Lines of each source location, and of all together.
     lines_by_location: ByHash<u64>,
     located_lines: u64,
@@ -278,9 +279,9 @@ impl Miner {
             template_count: 0,
             rest: None,
             locations: HashMap::default(),
-            merged_shapes: HashMap::default(),
-            wrappers: HashMap::default(),
-            without_words: HashMap::default(),
+            merged_shapes: HashSet::default(),
+            wrappers: HashSet::default(),
+            without_words: HashSet::default(),
             lines_by_location: HashMap::default(),
             located_lines: 0,
             rejected_lines: 0,
@@ -313,7 +314,7 @@ impl Miner {
     /// location of a log wrapper is ignored.
     pub fn add_located(&mut self, message: &[u8], location: &[u8]) -> u32 {
         let location = hash(location);
-        if self.wrappers.contains_key(&location) {
+        if self.wrappers.contains(&location) {
             return self.add(message);
         }
         let existing = self.locations.get(&location).copied();
@@ -331,31 +332,28 @@ impl Miner {
             let node = u32::try_from(self.nodes.len()).unwrap_or(u32::MAX);
             self.nodes.push(Node { shape, parent: node, is_location: true });
             self.locations.insert(location, node);
-            self.merged_shapes.insert(key, ());
+            self.merged_shapes.insert(key);
             return node;
         };
         // A location that writes at least a third of all lines, without a word in common, is a log wrapper: it says nothing
         // about the message.
-        if self.without_words.contains_key(&location)
-            && self.located_lines >= MIN_LOCATED_LINES
-            && lines * 3 >= self.located_lines
-        {
-            self.wrappers.insert(location, ());
+        if self.without_words.contains(&location) && self.located_lines >= MIN_LOCATED_LINES && lines * 3 >= self.located_lines {
+            self.wrappers.insert(location);
             return self.add(message);
         }
-        if self.merged_shapes.contains_key(&key) {
+        if self.merged_shapes.contains(&key) {
             return node;
         }
         if let Some(n) = self.nodes.get_mut(node as usize)
             && let Some(common) = generalise(&n.shape, shape)
         {
             if !tokens(&common).iter().any(|(token, _)| *token == Token::Word) {
-                self.without_words.insert(location, ());
+                self.without_words.insert(location);
             }
             n.shape = common;
         }
         if self.merged_shapes.len() < MAX_NODES {
-            self.merged_shapes.insert(key, ());
+            self.merged_shapes.insert(key);
         }
         node
     }

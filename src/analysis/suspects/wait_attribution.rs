@@ -355,7 +355,7 @@ mod tests {
             let mut services = Vec::new();
             found.iter().filter_map(|s| s.service.as_deref()).for_each(|s| {
                 if !services.contains(&s) {
-                    services.push(s)
+                    services.push(s);
                 }
             });
             services
@@ -422,7 +422,9 @@ mod tests {
         assert!(waited(&suspects(&shop(&[]), &SuspectContext::default())).is_empty());
         // A slow database is not a callee.
         let mut all = shop(&DESK);
-        all.iter_mut().for_each(|s| s.name = s.name.replace("client_latency", "db_client_operation_duration"));
+        for s in &mut all {
+            s.name = s.name.replace("client_latency", "db_client_operation_duration");
+        }
         assert!(waited(&suspects(&all, &SuspectContext::default())).is_empty());
         // A request count without a service is ignored.
         let mut all = shop(&DESK);

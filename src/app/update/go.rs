@@ -13,9 +13,9 @@ use crate::telemetry::Timestamp;
 /// The title of the preview. Identifies the preview dialog when its text arrives.
 pub(super) const PREVIEW: &str = "Exactly what would be sent";
 /// The largest gap between an entry and the window of evidence that is still shown for it.
-const MAX_GAP: std::time::Duration = std::time::Duration::from_secs(900);
+const MAX_GAP: std::time::Duration = std::time::Duration::from_mins(15);
 /// The largest distance between a time and a log line that is shown for it.
-const MINUTE: std::time::Duration = std::time::Duration::from_secs(60);
+const MINUTE: std::time::Duration = std::time::Duration::from_mins(1);
 
 /// A position after moving by `by` rows, within the list. `isize::MIN` and `isize::MAX` go to the ends.
 fn shift(position: usize, by: isize, length: usize) -> usize {
@@ -273,24 +273,21 @@ pub(super) fn jump(model: &mut Model, to_graph: bool) -> Vec<Effect> {
             near.min_by_key(|e| gap(e)).map(|e| (e.id, false))
         })
     });
-    match found {
-        Some((id, covers)) => {
-            if !covers {
-                let (again, wider) = (model.key(Action::Investigate), model.key(Action::Widen));
-                model.say(
-                    Tone::Plain,
-                    format!(
-                        "This evidence does not cover that time. Press {again} to investigate again, {wider} for a longer window."
-                    ),
-                );
-            }
-            show(model, Overlay::Evidence { id, scroll: usize::MAX, at: Some(at) })
+    if let Some((id, covers)) = found {
+        if !covers {
+            let (again, wider) = (model.key(Action::Investigate), model.key(Action::Widen));
+            model.say(
+                Tone::Plain,
+                format!(
+                    "This evidence does not cover that time. Press {again} to investigate again, {wider} for a longer window."
+                ),
+            );
         }
-        None => {
-            let what = if to_graph { "metric" } else { "log" };
-            let (at, wider) = (at.date_clock(), model.key(Action::Widen));
-            say(model, format!("No {what} evidence covers {at} UTC. Press {wider} to investigate a longer window."))
-        }
+        show(model, Overlay::Evidence { id, scroll: usize::MAX, at: Some(at) })
+    } else {
+        let what = if to_graph { "metric" } else { "log" };
+        let (at, wider) = (at.date_clock(), model.key(Action::Widen));
+        say(model, format!("No {what} evidence covers {at} UTC. Press {wider} to investigate a longer window."))
     }
 }
 

@@ -24,6 +24,7 @@ use crate::incident::{
 };
 
 /// Carries out an action, or shows why it is not possible.
+#[expect(clippy::too_many_lines, reason = "one arm per action")]
 pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
     if model.read_only && action.spec().changes {
         model.say(Tone::Bad, format!("Read-only mode: '{}' is disabled.", action.spec().word));

@@ -275,7 +275,7 @@ fn records_the_audience_of_an_update_and_when_the_next_is_due() {
     press(&mut model, "U⏎");
     let effects = press(&mut model, "still failing; next 45m⏎");
     let Command::RecordUpdate { audience, text, next } = only_command(&effects) else { panic!("{effects:?}") };
-    let expected = NextUpdate::In(std::time::Duration::from_secs(2700));
+    let expected = NextUpdate::In(std::time::Duration::from_mins(45));
     assert_eq!((*audience, text.as_str(), *next), (Audience::ALL[0], "still failing", expected));
     press(&mut model, "U⏎");
     let effects = press(&mut model, "all is well, next none⏎");

@@ -45,7 +45,7 @@ impl Context<'_> {
 
     /// How far ahead of this machine's clock a time may be, to allow for other clocks that run fast.
     fn not_in_the_future(&self, at: Timestamp) -> Result<Timestamp, Refusal> {
-        const AHEAD: Duration = Duration::from_secs(300);
+        const AHEAD: Duration = Duration::from_mins(5);
         if at > self.now + AHEAD {
             return Err(Refusal::invalid(format!("{at} is in the future")).advise("Give a time that has passed."));
         }
@@ -63,6 +63,7 @@ impl Command {
     /// # Errors
     /// Why the incident does not allow it. The commands that need more than the incident and the context (see `Desk::run`) are refused
     /// here.
+    #[expect(clippy::too_many_lines, reason = "one arm per command")]
     pub fn facts(&self, i: &Incident, context: &Context<'_>) -> Result<Vec<Fact>, Refusal> {
         if let Some(at) = context.at {
             context.not_in_the_future(at)?;
@@ -201,13 +202,14 @@ impl Command {
                 Some(have) => Err(Refusal::invalid(format!("{} is already merged into {have}", i.id()))),
                 None => Ok(vec![Fact::Merged { into: *into, reason: reason.clone() }]),
             },
-            Self::Acknowledge => match i.acknowledged_at {
-                Some(when) => Err(Refusal::invalid(format!("{} was already acknowledged at {} UTC", i.id(), when.date_clock()))),
-                None => {
+            Self::Acknowledge => {
+                if let Some(when) = i.acknowledged_at {
+                    Err(Refusal::invalid(format!("{} was already acknowledged at {} UTC", i.id(), when.date_clock())))
+                } else {
                     in_order(i, &[Milestone::Acknowledged], context.at)?;
                     Ok(vec![Fact::Acknowledged])
                 }
-            },
+            }
             Self::Unacknowledge { reason } => match i.acknowledged_at {
                 Some(_) => Ok(vec![Fact::Unacknowledged { reason: reason.clone() }]),
                 None => Err(Refusal::invalid(format!("{} is not acknowledged", i.id()))),

@@ -153,13 +153,13 @@ impl Incident {
 /// The pairs of known milestones that are out of order, each with a description. Checks neighbours in [`Milestone::CHAIN`], and
 /// that the identification and the declaration are within the incident.
 pub fn find_order_faults(times: &BTreeMap<Milestone, Timestamp>) -> Vec<(Milestone, Milestone, String)> {
+    use Milestone as M;
     let chain: Vec<(Milestone, Timestamp)> = Milestone::CHAIN.iter().filter_map(|m| times.get(m).map(|at| (*m, *at))).collect();
     let neighbours = chain.windows(2).filter_map(|pair| match pair {
         [(a, _), (b, _)] => Some((*a, *b)),
         _ => None,
     });
     // Not in the chain, but still bounded by other milestones.
-    use Milestone as M;
     let others = [(M::ImpactStarted, M::Identified), (M::Identified, M::Closed), (M::Declared, M::Closed)];
     neighbours
         .chain(others)

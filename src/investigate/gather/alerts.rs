@@ -33,10 +33,10 @@ pub(super) fn late_window(alerts: &[Alert], onset: Timestamp) -> Option<String> 
 }
 
 /// The alerts that concern the incident, as signals and as evidence: one item per source, and one for alerts that have ended.
-pub(super) fn collect(set: &SourceSet, request: &Request, board: AlertBoard) -> Gathered {
+pub(super) fn collect(set: &SourceSet, request: &Request, board: &AlertBoard) -> Gathered {
     let mut out = Gathered::default();
     out.signals.alerts_known = board.any_source_answered();
-    let relevant = relevant(request, &board);
+    let relevant = relevant(request, board);
     let newly_known = |a: &&Alert| request.linked.iter().any(|l| l.fingerprint == a.fingerprint && !l.verified);
     out.verified = relevant.iter().filter(newly_known).map(LinkedAlert::from_alert).collect();
     for source in &set.sources {
@@ -61,7 +61,7 @@ pub(super) fn collect(set: &SourceSet, request: &Request, board: AlertBoard) -> 
         }
         out.drafts.push((key, draft));
     }
-    let ended = ended(request, &board, &relevant);
+    let ended = ended(request, board, &relevant);
     if !ended.is_empty() {
         let query = "linked alerts that no source lists any more, as they were when they were linked".to_owned();
         let summary = format!("{} no longer firing: {}", words::count(ended.len(), "linked alert"), names(&ended));
@@ -83,9 +83,12 @@ pub(super) fn collect(set: &SourceSet, request: &Request, board: AlertBoard) -> 
 /// The linked alerts that are active; without linked alerts, everything that fires in the window.
 fn relevant(request: &Request, board: &AlertBoard) -> Vec<Alert> {
     let linked: BTreeSet<&str> = request.linked.iter().map(|l| l.fingerprint.as_str()).collect();
-    let concerns = |a: &&Alert| match linked.is_empty() {
-        true => a.state != AlertState::Pending || a.starts_at.is_some_and(|t| request.window.contains(t)),
-        false => linked.contains(a.fingerprint.as_str()),
+    let concerns = |a: &&Alert| {
+        if linked.is_empty() {
+            a.state != AlertState::Pending || a.starts_at.is_some_and(|t| request.window.contains(t))
+        } else {
+            linked.contains(a.fingerprint.as_str())
+        }
     };
     board.alerts.iter().filter(concerns).cloned().collect()
 }
@@ -167,7 +170,7 @@ pub(super) fn relate(out: &mut Gathered, window: Window) {
         total: count,
     };
     out.signals.relations = found;
-    out.signals.relations_key = "relations".to_owned();
+    "relations".clone_into(&mut out.signals.relations_key);
     out.drafts.push(("relations".to_owned(), draft));
 }
 
@@ -213,10 +216,10 @@ mod tests {
         let answered =
             AlertBoard { sources: vec![super::super::super::set::report_ok("am", "alertmanager")], ..AlertBoard::default() };
         let set = SourceSet::default();
-        let found = collect(&set, &request(vec![linked.clone()]), answered);
+        let found = collect(&set, &request(vec![linked.clone()]), &answered);
         assert_eq!(found.signals.alerts[0].state, AlertState::Resolved);
         assert_eq!(found.drafts[0].1.summary, "1 linked alert no longer firing: gone");
-        let silent = collect(&set, &request(vec![linked]), AlertBoard::default());
+        let silent = collect(&set, &request(vec![linked]), &AlertBoard::default());
         assert!(silent.signals.alerts.is_empty() && silent.drafts.is_empty() && !silent.signals.alerts_known);
     }
 
@@ -226,7 +229,7 @@ mod tests {
             alerts: vec![alert("A", AlertState::Firing, 500), alert("B", AlertState::Firing, 500)],
             ..AlertBoard::default()
         };
-        let found = collect(&SourceSet::default(), &request(vec![LinkedAlert::unverified("A")]), board);
+        let found = collect(&SourceSet::default(), &request(vec![LinkedAlert::unverified("A")]), &board);
         assert_eq!(found.verified.iter().map(|l| l.name.as_str()).collect::<Vec<_>>(), ["A"]);
         assert_eq!(found.signals.alerts.len(), 1, "the other alert is not part of the incident");
     }

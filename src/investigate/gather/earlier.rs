@@ -110,10 +110,10 @@ mod tests {
     }
 
     impl Source for Fake {
-        fn name(&self) -> &str {
+        fn name(&self) -> &'static str {
             "prom"
         }
-        fn kind(&self) -> &str {
+        fn kind(&self) -> &'static str {
             "prometheus"
         }
         fn probe(&self) -> BoxFuture<'_, Result<Probe, SourceError>> {

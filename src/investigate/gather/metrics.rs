@@ -121,7 +121,9 @@ async fn questions(
             out.report(report_ok(source.name(), source.kind()));
             let (expressions, gap) = expressions(&rules.value, alerts, most);
             questions.extend(expressions);
-            gap.into_iter().for_each(|gap| out.gap(gap));
+            if let Some(gap) = gap {
+                out.gap(gap);
+            }
         }
         Err(e) => out.fail(source, "its alerting rules", &e),
     }

@@ -235,7 +235,7 @@ fn versions(series: &[Series], label: &str, key: &str) -> Vec<ChangeInput> {
         let Some(begin) = list.first().map(|(_, first, _)| *first) else { continue };
         for (version, at, _) in list.iter().filter(|(_, first, _)| *first > begin) {
             let before =
-                list.iter().filter(|(v, first, last)| v != version && first < at && *last <= *at + Duration::from_secs(120));
+                list.iter().filter(|(v, first, last)| v != version && first < at && *last <= *at + Duration::from_mins(2));
             let before = before.max_by_key(|(_, _, last)| *last).map(|(v, _, _)| *v);
             let what = match before {
                 Some(before) => format!("{label} {before} → {version}"),

@@ -132,19 +132,13 @@ impl Layout {
     /// a time.
     pub fn header(&self, line: &str, context: Context) -> Header {
         if let Some(FoundTime { kind, at, from, level, next_level, .. }) = find_stamp(line, context) {
-            return self.skip_fields(
-                line,
-                self.kind(kind),
-                Header { at: Some(at), level, message_start: from },
-                next_level,
-                context,
-            );
+            return skip_fields(line, self.kind(kind), Header { at: Some(at), level, message_start: from }, next_level, context);
         }
         if let Some((level, from)) = rfc5424_without_time(line) {
             return Header { at: None, level: Some(level), message_start: from };
         }
         match self.kind(UNTIMED).and_then(|kind| Some((kind, untimed(line)?))) {
-            Some((kind, from)) => self.skip_fields(
+            Some((kind, from)) => skip_fields(
                 line,
                 Some(kind),
                 Header { message_start: from, ..Header::default() },
@@ -154,44 +148,43 @@ impl Layout {
             None => Header { level: leading_level(line), ..Header::default() },
         }
     }
+}
 
-    /// Moves the start of the message past the fields of the kind. `next_level` is the level where the fields begin, if any.
-    fn skip_fields(
-        &self,
-        line: &str,
-        kind: Option<&LineKind>,
-        mut head: Header,
-        next_level: Option<(Level, usize)>,
-        context: Context,
-    ) -> Header {
-        let (mut found, start) = (None, head.message_start);
-        let fields = kind.map(|k| k.fields.as_slice()).unwrap_or_default();
-        for (n, field) in fields.iter().enumerate() {
-            let rest = line.get(head.message_start..).unwrap_or("");
-            // If the line lacks this field, go on with the next field.
-            if *field == Field::Level {
-                if let Some((level, used)) = if head.message_start == start { next_level } else { level(rest) } {
-                    found = Some(level);
-                    head.message_start += used + spaces(rest.as_bytes(), used);
-                }
-            } else if let Some(used) = field.eat(rest, context) {
-                // Words count as header fields only if the field that they were learned with follows.
-                let next_fits =
-                    || fields.get(n + 1).is_none_or(|next| rest.get(used..).is_some_and(|r| next.eat(r, context).is_some()));
-                if matches!(field, Field::Words(_)) && !next_fits() {
-                    continue;
-                }
-                // A tag or bracket may be the level or end with it.
-                if found.is_none() && matches!(field, Field::Tag | Field::Bracket | Field::Piped | Field::Closing) {
-                    found = rest.get(..used).and_then(level_in_field);
-                }
-                head.message_start += used;
+/// Moves the start of the message past the fields of the kind. `next_level` is the level where the fields begin, if any.
+fn skip_fields(
+    line: &str,
+    kind: Option<&LineKind>,
+    mut head: Header,
+    next_level: Option<(Level, usize)>,
+    context: Context,
+) -> Header {
+    let (mut found, start) = (None, head.message_start);
+    let fields = kind.map(|k| k.fields.as_slice()).unwrap_or_default();
+    for (n, field) in fields.iter().enumerate() {
+        let rest = line.get(head.message_start..).unwrap_or("");
+        // If the line lacks this field, go on with the next field.
+        if *field == Field::Level {
+            if let Some((level, used)) = if head.message_start == start { next_level } else { level(rest) } {
+                found = Some(level);
+                head.message_start += used + spaces(rest.as_bytes(), used);
             }
+        } else if let Some(used) = field.eat(rest, context) {
+            // Words count as header fields only if the field that they were learned with follows.
+            let next_fits =
+                || fields.get(n + 1).is_none_or(|next| rest.get(used..).is_some_and(|r| next.eat(r, context).is_some()));
+            if matches!(field, Field::Words(_)) && !next_fits() {
+                continue;
+            }
+            // A tag or bracket may be the level or end with it.
+            if found.is_none() && matches!(field, Field::Tag | Field::Bracket | Field::Piped | Field::Closing) {
+                found = rest.get(..used).and_then(level_in_field);
+            }
+            head.message_start += used;
         }
-        let leading = || leading_level(line.get(head.message_start..).unwrap_or(""));
-        head.level = found.or(head.level).or_else(leading);
-        head
     }
+    let leading = || leading_level(line.get(head.message_start..).unwrap_or(""));
+    head.level = found.or(head.level).or_else(leading);
+    head
 }
 
 /// The fields with a distinctive shape, in the order in which they are tried.

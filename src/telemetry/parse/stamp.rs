@@ -201,7 +201,7 @@ fn assemble(date: Date, clock: Time, zone: Option<UtcOffset>, context: Context) 
 
 /// The moment of a date without a year: the most recent one, at most a day ahead of now (clocks may run fast).
 fn without_year(month: Month, day: u32, clock: Time, zone: Option<UtcOffset>, context: Context) -> Option<Timestamp> {
-    let limit = context.now + std::time::Duration::from_secs(86_400);
+    let limit = context.now + std::time::Duration::from_hours(24);
     let latest = limit.datetime().year();
     (latest - 5..=latest).rev().find_map(|year| {
         let date = Date::from_calendar_date(year, month, u8::try_from(day).ok()?).ok()?;
@@ -282,13 +282,12 @@ fn numeric_date(text: &str, context: Context) -> Option<(Timestamp, usize)> {
     }
     let padded = gap == b' ' && c.eat(b' ').is_some();
     let mut dotted = c;
-    let clock = match c.clock().or_else(|| padded.then(|| c.loose_clock()).flatten()) {
-        Some(clock) => clock,
-        None => {
-            let clock = dotted.dotted_clock()?;
-            c = dotted;
-            clock
-        }
+    let clock = if let Some(clock) = c.clock().or_else(|| padded.then(|| c.loose_clock()).flatten()) {
+        clock
+    } else {
+        let clock = dotted.dotted_clock()?;
+        c = dotted;
+        clock
     };
     let zone = c.zone();
     let date = Date::from_calendar_date(
@@ -361,30 +360,27 @@ fn compact(text: &str, context: Context) -> Option<(Timestamp, usize)> {
     let (month, day) = (c.digits(2)?, c.digits(2)?);
     c.eat_any(b"-T _")?;
     let mut plain = c;
-    let clock = match (digits, c.clock().or_else(|| c.loose_clock())) {
-        (_, Some(clock)) => {
-            // The milliseconds may follow after a colon.
-            if c.peek() == Some(b':') {
-                let mut ahead = c;
-                ahead.at += 1;
-                let millis = ahead.bytes.get(ahead.at..).map_or(0, |r| r.iter().take_while(|b| b.is_ascii_digit()).count());
-                if (1..=3).contains(&millis) {
-                    let value = ahead.digits(millis)?;
-                    c = ahead;
-                    clock.replace_millisecond(u16::try_from(value).ok()?).ok()?
-                } else {
-                    clock
-                }
+    let clock = if let (_, Some(clock)) = (digits, c.clock().or_else(|| c.loose_clock())) {
+        // The milliseconds may follow after a colon.
+        if c.peek() == Some(b':') {
+            let mut ahead = c;
+            ahead.at += 1;
+            let millis = ahead.bytes.get(ahead.at..).map_or(0, |r| r.iter().take_while(|b| b.is_ascii_digit()).count());
+            if (1..=3).contains(&millis) {
+                let value = ahead.digits(millis)?;
+                c = ahead;
+                clock.replace_millisecond(u16::try_from(value).ok()?).ok()?
             } else {
                 clock
             }
+        } else {
+            clock
         }
-        (_, None) => {
-            let (h, m, s) = (plain.digits(2)?, plain.digits(2)?, plain.digits(2)?);
-            let _fraction = plain.fraction();
-            c = plain;
-            Time::from_hms(u8::try_from(h).ok()?, u8::try_from(m).ok()?, u8::try_from(s).ok()?).ok()?
-        }
+    } else {
+        let (h, m, s) = (plain.digits(2)?, plain.digits(2)?, plain.digits(2)?);
+        let _fraction = plain.fraction();
+        c = plain;
+        Time::from_hms(u8::try_from(h).ok()?, u8::try_from(m).ok()?, u8::try_from(s).ok()?).ok()?
     };
     if c.peek().is_some_and(|b| b.is_ascii_alphanumeric() && b != b'Z') {
         return None;

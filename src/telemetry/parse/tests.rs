@@ -4,11 +4,13 @@ fn context() -> Context {
     Context::utc(Timestamp::parse("2026-11-21T10:00:00Z").unwrap())
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "compared with what may be missing")]
 fn at(text: &str) -> Option<Timestamp> {
     Some(Timestamp::parse(text).unwrap())
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of formats")]
 fn every_format_gives_time_level_and_message() {
     let nine = "2026-11-21T09:31:07Z";
     for (raw, time, level, message) in [

@@ -89,6 +89,7 @@ fn right_part(model: &Model, theme: &Theme, width: usize) -> Vec<Span<'static>> 
 }
 
 /// The actions to show, the most useful first. The footer shows as many as fit.
+#[expect(clippy::too_many_lines, reason = "one list per tab")]
 fn useful_actions(model: &Model) -> Vec<Action> {
     let Some(room) = model.room.as_ref().filter(|_| model.screen == Screen::Room) else {
         return match model.board.pane {

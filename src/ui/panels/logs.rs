@@ -159,7 +159,6 @@ fn histogram(
     let onset = room.incident.as_ref().and_then(|i| i.investigation.as_ref()).and_then(|i| i.onset);
     if let Some(at) = onset.filter(|at| window.contains(*at)) {
         let share = at.since(window.start).as_secs_f64() / window.length().as_secs_f64().max(1.0);
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a column")]
         if let Some(cell) = axis.get_mut(((share * width as f64) as usize).min(width - 1)) {
             *cell = '┆';
         }

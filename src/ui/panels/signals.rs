@@ -115,7 +115,6 @@ fn suspect_list(
     if let Some(window) = window {
         let length = window.length().as_secs_f64().max(1.0);
         for mark in marks(incident).iter().filter(|m| window.contains(m.at)) {
-            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a column")]
             let column = ((mark.at.secs_since(window.start) / length * spark as f64) as usize).min(spark - 1);
             // If a change and an alert fall into the same column, move the change one column to the left.
             let is_taken = axis.get(column).is_some_and(|(glyph, _)| *glyph == '▲');

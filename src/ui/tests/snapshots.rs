@@ -16,7 +16,7 @@ fn frame(model: &Model, width: u16, height: u16) -> String {
         let buffer = terminal.backend().buffer();
         if has_colour {
             for y in 0..height {
-                let row: String = (0..width).filter_map(|x| buffer.cell((x, y))).map(|c| c.symbol()).collect();
+                let row: String = (0..width).filter_map(|x| buffer.cell((x, y))).map(ratatui::buffer::Cell::symbol).collect();
                 out.push_str(row.trim_end());
                 out.push('\n');
             }

@@ -11,7 +11,7 @@ fn split<'a>(lines: &[&'a str]) -> Vec<(&'a str, Option<Level>, String)> {
         .iter()
         .map(|line| {
             let head = layout.header(line, context());
-            (&line[head.message_start..], head.level, head.at.map_or_else(String::new, |t| t.date_clock()))
+            (&line[head.message_start..], head.level, head.at.map_or_else(String::new, Timestamp::date_clock))
         })
         .collect()
 }
@@ -33,6 +33,7 @@ fn accepts_a_time_of_day_without_a_date() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of headers")]
 fn the_message_begins_after_the_header_fields() {
     for (lines, message, level) in [
         (
