@@ -210,7 +210,6 @@ async fn drive(
                 effect => runner.run(effect, &model),
             }
         }
-        model.dropped_messages = runner.dropped_messages();
         if urgent || display.is_stale && display.drawn.elapsed() >= FRAME {
             display.draw(&mut model)?;
         }

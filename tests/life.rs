@@ -331,6 +331,8 @@ fn creates_a_ticket_once_and_only_with_send() {
     assert!(stdout(&dry).contains("POST") && stdout(&dry).contains("INC-1: Improve things"), "{}", stdout(&dry));
     assert!(!stdout(&dry).contains("s3cret") && tracker.requests().is_empty(), "a dry run sends nothing");
     let rejected = with_config(&["action", "push", "INC-1", "A1", "--tracker", "no", "--send"]);
+    let without = run(d, &["action", "push", "INC-1", "A1", "--tracker", "no", "--send"]);
+    assert!(stderr(&without).contains("no tracker is configured, so none is named 'no'"), "{}", stderr(&without));
     assert!(rejected.status.code() == Some(1) && stderr(&rejected).contains("Bad credentials"), "{}", stderr(&rejected));
     assert!(with_config(&["action", "push", "INC-1", "A1", "--tracker", "gh", "--send"]).status.success());
     let sent: Value = serde_json::from_str(&tracker.requests().last().unwrap().body).unwrap();
@@ -440,6 +442,9 @@ fn pages_with_the_configured_program_and_finds_similar_incidents() {
     assert_eq!(last["kind"], "responder_requested");
     assert!(last["text"].as_str().unwrap().contains("(sent dora pool; $(touch owned))"), "{last}");
     assert!(!d.join("owned").exists(), "the text is never run as a command");
+    std::fs::write(&c, "[oncall]\nshow = [\"false\"]\n").unwrap();
+    let silent = with_config(&["oncall"]);
+    assert!(stderr(&silent).contains("'false' failed with exit status: 1: it printed nothing to stderr"), "{}", stderr(&silent));
     let unconfigured = run(d, &["oncall"]);
     assert!(unconfigured.status.code() == Some(1) && stderr(&unconfigured).contains("[oncall]"), "{}", stderr(&unconfigured));
 }

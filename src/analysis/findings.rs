@@ -301,7 +301,7 @@ fn changed_series(signals: &Signals) -> Vec<Finding> {
     let tied = changed.iter().filter(|m| m.movement.changed_at == changed.first().and_then(|f| f.movement.changed_at)).count();
     let first = match tied {
         0 | 1 => " (changed first)".to_owned(),
-        n => format!(" (changed first, at the same time as {})", crate::telemetry::words::count(n - 1, "other")),
+        n => format!(" (one of {n} that changed first, at the same time)"),
     };
     let mut out: Vec<Finding> = changed
         .iter()

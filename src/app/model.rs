@@ -82,8 +82,6 @@ pub(crate) struct Model {
     pub colleagues: Vec<String>,
     /// How long a service must stay healthy before it counts as restored.
     pub monitor: std::time::Duration,
-    /// The number of messages that were dropped because the queue was full.
-    pub dropped_messages: u64,
     pub keymap: Arc<Keymap>,
     /// Problems in the user's prompts, themes and keys.
     pub problems: Vec<FileProblem>,
@@ -126,7 +124,6 @@ impl Model {
             scroll_limit: 0,
             colleagues: Vec::new(),
             monitor: crate::incident::gate::DEFAULT_MONITOR_TIME,
-            dropped_messages: 0,
         }
     }
 

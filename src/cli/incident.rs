@@ -344,7 +344,7 @@ async fn checklist(desk: &Desk, id: IncidentId, as_json: bool) -> Result<Done, C
             let open = gates.iter().filter(|x| x.phase == g.phase && !x.met).count();
             out::line(format!(
                 "{}{}",
-                g.phase.word(),
+                g.phase.title(),
                 if open == 0 { ": complete".to_owned() } else { format!(": {open} open") }
             ))?;
         }

@@ -8,6 +8,7 @@ use super::event::{Audience, EscalationLevel, EventKind, FoundBy, Grade, Remark,
 use super::evidence::EvidenceRecord;
 use super::exit::{ExitCriteria, ExitReading};
 use super::finding::{CitedFinding, CitedSuspect, SourceReport};
+use super::gate::item_label;
 use super::ids::{ActionId, EvidenceId, IncidentId, seq_label};
 use super::milestone::Milestone;
 use super::role::Role;
@@ -502,7 +503,7 @@ impl Fact {
                 exception.as_deref().map(|e| format!(" (reason for the order: {e})")).unwrap_or_default()
             ),
             Self::GateTicked { item, met, text } => {
-                format!("Checklist item {item} {}: {text}", if *met { "met" } else { "not met" })
+                format!("Checklist item \"{}\" {}: {text}", item_label(item), if *met { "met" } else { "not met" })
             }
             Self::ExitCriteriaSet { criteria } => format!("Exit criteria set: {}", criteria.describe()),
             Self::ExitRead { reading, .. } => {
@@ -540,7 +541,7 @@ impl Fact {
                     (Some(why), false) => format!(
                         " ({} overridden: {}; reason: {why})",
                         crate::telemetry::words::count(open.len(), "open checklist item"),
-                        open.join(", ")
+                        open.iter().map(|item| item_label(item)).collect::<Vec<_>>().join("; ")
                     ),
                 }
             ),

@@ -17,6 +17,37 @@ use crate::telemetry::time::human_duration;
 /// How long a service must stay healthy before it counts as restored: 15 minutes, unless configured otherwise.
 pub const DEFAULT_MONITOR_TIME: Duration = Duration::from_mins(15);
 
+/// Every item with its label.
+const LABELS: [(&str, &str); 22] = [
+    ("alerts-linked", "Alerts linked, or a report instead"),
+    ("start-time", "Start of the impact"),
+    ("reporter", "Reporter"),
+    ("severity", "Severity, with a reason"),
+    ("impact", "Impact and scope"),
+    ("commander", "Incident commander"),
+    ("roles", "Roles required by the severity"),
+    ("stakeholders-told", "Stakeholders informed"),
+    ("contained", "Affected systems isolated or mitigated"),
+    ("mitigation-recorded", "Mitigation recorded"),
+    ("effect-seen", "Mitigation effect confirmed by a metric"),
+    ("restored", "Service restored"),
+    ("exit-criteria", "Exit criteria met"),
+    ("health-checks", "Health checks passing"),
+    ("monitored", "Monitored for the agreed time"),
+    ("rollback-plan", "Rollback plan known"),
+    ("timeline-complete", "Timeline complete"),
+    ("causes", "Root cause and contributing factors"),
+    ("actions", "Action items with owner and due date"),
+    ("docs-updated", "Runbook and documentation updated"),
+    ("diagnosis-graded", "Diagnosis graded"),
+    ("review-held", "Post-mortem review held"),
+];
+
+/// The label of an item; an unknown name is returned as it is.
+pub fn item_label(item: &str) -> &str {
+    LABELS.iter().find(|(name, _)| *name == item).map_or(item, |(_, label)| label)
+}
+
 /// The items whose ticks are cleared when the incident recurs, because they must be checked again.
 pub(super) const RESET_ON_RECURRENCE: [&str; 9] = [
     "effect-seen",
@@ -69,18 +100,18 @@ struct Checklist<'a> {
 }
 
 impl Checklist<'_> {
-    fn add(&mut self, phase: Phase, item: &'static str, words: &'static str, check: Check, result: CheckResult) {
+    fn add(&mut self, phase: Phase, item: &'static str, check: Check, result: CheckResult) {
         let (met, detail) = match (result, check, self.incident.ticks.get(item)) {
             (Ok(detail), _, _) => (true, detail),
             (Err(detail), Check::Automatic, _) | (Err(detail), _, None) => (false, detail),
             (Err(_), _, Some(tick)) => (tick.met, format!("{}: {}", tick.by, tick.text)),
         };
-        self.items.push(GateItem { phase, item, label: words, check, met, detail });
+        self.items.push(GateItem { phase, item, label: item_label(item), check, met, detail });
     }
 
-    fn add_manual(&mut self, phase: Phase, item: &'static str, words: &'static str) {
+    fn add_manual(&mut self, phase: Phase, item: &'static str) {
         let how = format!("Run `warroom incident gate {} {item} --met TEXT` to tick it", self.incident.id());
-        self.add(phase, item, words, Check::Manual, Err(how));
+        self.add(phase, item, Check::Manual, Err(how));
     }
 }
 
@@ -117,15 +148,15 @@ fn detection(list: &mut Checklist<'_>) {
         0 => Err(format!("Run `warroom incident link {id} FINGERPRINT` to link an alert, or tick this and say who reported it")),
         n => Ok(format!("{} linked", crate::telemetry::words::count(n, "alert"))),
     };
-    list.add(phase, "alerts-linked", "Alerts linked, or a report instead", Check::Either, alerts);
+    list.add(phase, "alerts-linked", Check::Either, alerts);
     let start = if i.assumed_milestones().contains(&"impact_started_at") {
         Err(format!("No alert gives the start time. Run `warroom incident time {id} impact_started TIME --reason …` to set it"))
     } else {
         Ok(format!("{} UTC", i.impact_started_at().date_clock()))
     };
-    list.add(phase, "start-time", "Start of the impact", Check::Automatic, start);
+    list.add(phase, "start-time", Check::Automatic, start);
     let reporter = i.roles.get(&Role::Reporter).cloned().or_else(|| i.entries.first().map(|e| e.actor.name.clone()));
-    list.add(phase, "reporter", "Reporter", Check::Automatic, met_if_some(reporter, String::new));
+    list.add(phase, "reporter", Check::Automatic, met_if_some(reporter, String::new));
 }
 
 fn assessment(list: &mut Checklist<'_>) {
@@ -133,21 +164,21 @@ fn assessment(list: &mut Checklist<'_>) {
     let id = i.id();
     let severity = i.severities.iter().rev().find_map(|s| s.reason.as_ref().map(|r| format!("{}: {r}", i.head.severity)));
     let how = || format!("Run `warroom incident severity {id} {} --reason …` to give the reason", i.head.severity);
-    list.add(phase, "severity", "Severity, with a reason", Check::Automatic, met_if_some(severity, how));
+    list.add(phase, "severity", Check::Automatic, met_if_some(severity, how));
     let impact = i.impact.is_described().then(|| i.impact.describe());
     let how = || format!("Run `warroom incident impact {id} --users … --text …` to describe it");
-    list.add(phase, "impact", "Impact and scope", Check::Automatic, met_if_some(impact, how));
+    list.add(phase, "impact", Check::Automatic, met_if_some(impact, how));
     let how = || format!("Run `warroom incident role {id} commander NAME` to assign one");
-    list.add(phase, "commander", "Incident commander", Check::Automatic, met_if_some(i.head.commander.clone(), how));
+    list.add(phase, "commander", Check::Automatic, met_if_some(i.head.commander.clone(), how));
     let missing: Vec<&str> = i.missing_roles().into_iter().filter(|r| *r != Role::Commander).map(Role::word).collect();
     if !i.matrix().roles(i.head.severity).is_empty() {
         let roles =
             if missing.is_empty() { Ok("All assigned".to_owned()) } else { Err(format!("Not assigned: {}", missing.join(", "))) };
-        list.add(phase, "roles", "Roles required by the severity", Check::Automatic, roles);
+        list.add(phase, "roles", Check::Automatic, roles);
     }
     let update = i.updates.first().map(|u| format!("{} update at {} UTC", u.audience.word(), u.at.date_clock()));
     let how = || format!("Run `warroom incident update {id} TEXT` after informing them, or tick this");
-    list.add(phase, "stakeholders-told", "Stakeholders informed", Check::Either, met_if_some(update, how));
+    list.add(phase, "stakeholders-told", Check::Either, met_if_some(update, how));
 }
 
 fn containment(list: &mut Checklist<'_>) {
@@ -157,12 +188,12 @@ fn containment(list: &mut Checklist<'_>) {
     let at = i.mitigated_at.filter(|_| !i.mitigated_assumed && may_be_contained(i.head.status));
     let contained = at.map(|at| format!("Since {} UTC", at.date_clock()));
     let how = || format!("Run `warroom incident status {id} mitigated` when the impact is contained");
-    list.add(phase, "contained", "Affected systems isolated or mitigated", Check::Automatic, met_if_some(contained, how));
+    list.add(phase, "contained", Check::Automatic, met_if_some(contained, how));
     let first = first_mitigation(i);
     let recorded = first.map(|(seq, at)| format!("entry {} at {} UTC", super::ids::seq_label(*seq), at.date_clock()));
     let how = || format!("Run `warroom incident note {id} TEXT --kind mitigation` to record it");
-    list.add(phase, "mitigation-recorded", "Mitigation recorded", Check::Automatic, met_if_some(recorded, how));
-    list.add(phase, "effect-seen", "Mitigation effect confirmed by a metric", Check::Either, mitigation_effect(i));
+    list.add(phase, "mitigation-recorded", Check::Automatic, met_if_some(recorded, how));
+    list.add(phase, "effect-seen", Check::Either, mitigation_effect(i));
 }
 
 /// Whether an incident with this status may be contained: any status except triage and investigating.
@@ -230,24 +261,24 @@ fn recovery(list: &mut Checklist<'_>, now: Timestamp, monitor: Duration) {
     // If the alerts are known, they decide and a tick by hand does not count.
     let alerts_unknown = i.watched.is_empty() || firing.is_empty() && (!unknown.is_empty() || is_stale);
     let check = if alerts_unknown { Check::Either } else { Check::Automatic };
-    list.add(phase, "restored", "Service restored", check, restored);
+    list.add(phase, "restored", check, restored);
     if let Some(exit) = &i.exit {
         let result = match current_readings(i).next_back() {
             Some(r) if r.reading.met => Ok(r.reading.why.clone()),
             Some(r) => Err(format!("{}: {}", exit.describe(), r.reading.why)),
             None => Err(format!("{}: not checked yet. Run `warroom incident check {id}`", exit.describe())),
         };
-        list.add(phase, "exit-criteria", "Exit criteria met", Check::Automatic, result);
+        list.add(phase, "exit-criteria", Check::Automatic, result);
     }
-    list.add_manual(phase, "health-checks", "Health checks passing");
+    list.add_manual(phase, "health-checks");
     let monitored = healthy_since(i).and_then(|since| match now.since(since) {
         healthy if healthy >= monitor => Ok(format!("Healthy for {}", human_duration(healthy))),
         healthy => Err(format!("Healthy for {} of {}", human_duration(healthy), human_duration(monitor))),
     });
     // Without alerts and exit criteria the program cannot check this, so a person must.
     let check = if i.watched.is_empty() && i.exit.is_none() { Check::Either } else { Check::Automatic };
-    list.add(phase, "monitored", "Monitored for the agreed time", check, monitored);
-    list.add_manual(phase, "rollback-plan", "Rollback plan known");
+    list.add(phase, "monitored", check, monitored);
+    list.add_manual(phase, "rollback-plan");
 }
 
 /// Since when the service has been healthy: the latest of the start of monitoring (or the mitigation), the last change of a
@@ -287,11 +318,11 @@ fn post_incident(list: &mut Checklist<'_>) {
     } else {
         Err(format!("Missing or wrong: {}", missing.join(", ")))
     };
-    list.add(phase, "timeline-complete", "Timeline complete", Check::Automatic, complete);
+    list.add(phase, "timeline-complete", Check::Automatic, complete);
     let supported = i.hypotheses.iter().rev().find(|h| h.verdict == Some(super::event::Verdict::Supported));
     let how = || format!("Run `warroom incident hypothesis {id} SEQ supported --reason …`, or tick this");
     let cause = supported.map(|h| format!("entry {}: {}", super::ids::seq_label(h.seq), h.text));
-    list.add(phase, "causes", "Root cause and contributing factors", Check::Either, met_if_some(cause, how));
+    list.add(phase, "causes", Check::Either, met_if_some(cause, how));
     let follow_ups: Vec<_> = i.actions.iter().filter(|a| a.scope == ActionScope::FollowUp).collect();
     let incomplete: Vec<String> = follow_ups
         .iter()
@@ -305,13 +336,13 @@ fn post_incident(list: &mut Checklist<'_>) {
     } else {
         Err(format!("Without owner or due date: {}", incomplete.join(", ")))
     };
-    list.add(phase, "actions", "Action items with owner and due date", Check::Either, actions);
-    list.add_manual(phase, "docs-updated", "Runbook and documentation updated");
+    list.add(phase, "actions", Check::Either, actions);
+    list.add_manual(phase, "docs-updated");
     let grade = i.grade.as_ref().map(|g| format!("{}, found by {}", g.grade.title(), g.found_by.title()));
     let how = || format!("Run `warroom incident grade {id} bullseye|one-hop-short|right-area|wrong --found-by …`, or tick this");
-    list.add(phase, "diagnosis-graded", "Diagnosis graded", Check::Either, met_if_some(grade, how));
+    list.add(phase, "diagnosis-graded", Check::Either, met_if_some(grade, how));
     if i.matrix().row(i.peak_severity()).is_some_and(|r| r.postmortem.is_some()) {
-        list.add_manual(phase, "review-held", "Post-mortem review held");
+        list.add_manual(phase, "review-held");
     }
 }
 
@@ -331,6 +362,25 @@ mod tests {
 
     fn status(from: Status, to: Status) -> Fact {
         Fact::StatusChanged { from, to, override_reason: None, open: Vec::new(), reason: None }
+    }
+
+    #[test]
+    fn people_read_the_labels_of_items() {
+        let incident = Incident::fold(entries(vec![declared()])).unwrap();
+        for g in gates(&incident, at(0), DEFAULT_MONITOR_TIME) {
+            assert_ne!(g.label, g.item, "{} has no label", g.item);
+        }
+        let ticked = Fact::GateTicked { item: "effect-seen".into(), met: true, text: "graph of errors".into() };
+        assert_eq!(ticked.sentence(), "Checklist item \"Mitigation effect confirmed by a metric\" met: graph of errors");
+        let open = vec!["severity".into(), "of-another-version".into()];
+        let reason = Some("a drill".to_owned());
+        let forced =
+            Fact::StatusChanged { from: Status::Triage, to: Status::Resolved, override_reason: reason, open, reason: None };
+        let said = forced.sentence();
+        assert!(
+            said.contains("(2 open checklist items overridden: Severity, with a reason; of-another-version; reason: a drill)"),
+            "{said}"
+        );
     }
 
     fn met(facts: Vec<Fact>, now: i64, item: &str) -> bool {

@@ -53,18 +53,24 @@ impl Milestone {
         }
     }
 
-    /// The name to display: `impact started`.
+    /// The label to display: `Impact started`. Within a sentence, the [`fmt::Display`] form is used: `impact started`.
     pub fn title(self) -> &'static str {
         match self {
-            Self::ImpactStarted => "impact started",
-            other => other.word(),
+            Self::ImpactStarted => "Impact started",
+            Self::Detected => "Detected",
+            Self::Declared => "Declared",
+            Self::Acknowledged => "Acknowledged",
+            Self::Identified => "Identified",
+            Self::Mitigated => "Mitigated",
+            Self::Resolved => "Resolved",
+            Self::Closed => "Closed",
         }
     }
 }
 
 impl fmt::Display for Milestone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.title())
+        f.write_str(&self.title().to_lowercase())
     }
 }
 

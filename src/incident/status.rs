@@ -101,14 +101,14 @@ pub enum Phase {
 }
 
 impl Phase {
-    /// The word to display.
-    pub fn word(self) -> &'static str {
+    /// The label to display.
+    pub fn title(self) -> &'static str {
         match self {
-            Self::Detection => "detection",
-            Self::Assessment => "assessment",
-            Self::Containment => "containment",
-            Self::Recovery => "recovery",
-            Self::PostIncident => "post-incident",
+            Self::Detection => "Detection",
+            Self::Assessment => "Assessment",
+            Self::Containment => "Containment",
+            Self::Recovery => "Recovery",
+            Self::PostIncident => "Post-incident",
         }
     }
 }

@@ -36,6 +36,7 @@ pub(super) async fn run(argv: &[String]) -> Result<String, Refusal> {
         Ok(text(&output.stdout).trim().to_owned())
     } else {
         let printed = clean::truncate(text(&output.stderr).trim(), 200);
+        let printed = if printed.is_empty() { "it printed nothing to stderr".to_owned() } else { printed };
         Err(fail(Failure::new(format!("'{program}' failed with {}: {printed}", output.status))))
     }
 }

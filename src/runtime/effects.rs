@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -46,7 +45,6 @@ pub(super) struct Runner {
     wake: Wake,
     asking: CancellationToken,
     room: super::presence::CurrentRoom,
-    dropped: Arc<AtomicU64>,
 }
 
 impl Runner {
@@ -61,13 +59,7 @@ impl Runner {
             wake: Wake::default(),
             asking: CancellationToken::new(),
             room: super::presence::CurrentRoom::default(),
-            dropped: Arc::default(),
         }
-    }
-
-    /// The number of messages that were dropped because the queue was full.
-    pub(super) fn dropped_messages(&self) -> u64 {
-        self.dropped.load(Ordering::Relaxed)
     }
 
     /// Starts the background tasks: polling sources, watching open incidents, and following the store and the presence of

@@ -271,6 +271,41 @@ fn every_tab_shows_its_content() {
 }
 
 #[test]
+fn the_mark_below_an_answer_says_whether_every_claim_is_supported() {
+    use crate::incident::answer::{Answer, AnswerSource, Claim, ClaimState, Usage};
+    for (states, mark) in [
+        (vec![ClaimState::Supported, ClaimState::Supported], "✓ 2 claims: 2 supported"),
+        (vec![ClaimState::Supported, ClaimState::Uncited], "? 2 claims: 1 supported, 1 uncited"),
+        (vec![], "· no claims to check"),
+    ] {
+        let mut model = room(Tab::Assistant);
+        let claim = |state: &ClaimState| Claim { text: "The pool is full.".into(), state: *state };
+        let answer = Answer {
+            answer: "The pool is full.".into(),
+            citations: vec![],
+            claims: states.iter().map(claim).collect(),
+            usage: Usage::default(),
+            model: Some("m".into()),
+            source: AnswerSource::Llm,
+            fallback_reason: None,
+            prompt: "troubleshoot".into(),
+            prompt_version: "1".into(),
+            persona: "p".into(),
+            question: None,
+            partial: false,
+            sent: None,
+        };
+        let incident = model.room.as_ref().and_then(|r| r.incident.as_ref()).unwrap();
+        let mut facts: Vec<Fact> = incident.entries.iter().map(|e| e.fact.clone()).collect();
+        facts.push(Fact::AiRun { answer });
+        let incident = Incident::fold(entries(facts)).unwrap();
+        update(&mut model, at(0), Msg::IncidentRead(Box::new(incident), std::collections::BTreeMap::default()));
+        let screen = draw(&model, 140, 40);
+        assert!(screen.contains(mark), "{mark}\n{screen}");
+    }
+}
+
+#[test]
 fn suspects_share_a_time_axis_with_alerts_and_lead_to_evidence() {
     let mut model = room(Tab::Signals);
     let screen = draw(&model, 140, 40);

@@ -102,10 +102,10 @@ pub(super) fn change_status(model: &mut Model, to: Status) -> Vec<Effect> {
     let Some(incident) = current(model) else { return Vec::new() };
     let (id, title) = (incident.id(), incident.head.title.clone());
     let all = gates(incident, now, monitor);
-    let open: Vec<&str> = open_items_for(&all, to).iter().map(|g| g.item).collect();
+    let open: Vec<&str> = open_items_for(&all, to).iter().map(|g| g.label).collect();
     let command = |override_reason: Option<String>| Command::Status { status: to, override_reason, reason: None };
     if !open.is_empty() {
-        let hint = format!("Open: {}. {} shows the checklist.", open.join(", "), model.key(Action::Checklist));
+        let hint = format!("Open: {}. {} shows the checklist.", open.join("; "), model.key(Action::Checklist));
         let title = format!("Reason for changing to {to} despite {}", count(open.len(), "open item"));
         return ask(model, &title, &hint, command(Some(String::new())));
     }

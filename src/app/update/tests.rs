@@ -238,7 +238,7 @@ fn resolving_lists_open_items_and_needs_a_reason() {
     let mut model = room();
     press(&mut model, "R");
     let dialog = input_line(&model);
-    assert!(dialog.hint.contains("mitigation-recorded") && dialog.title.contains("resolved"), "{dialog:?}");
+    assert!(dialog.hint.contains("Mitigation recorded") && dialog.title.contains("resolved"), "{dialog:?}");
     assert_eq!(press(&mut model, "⏎"), [], "resolving needs a reason");
     press(&mut model, "R");
     let effects = press(&mut model, "a drill⏎");

@@ -86,7 +86,12 @@ fn answer_lines(model: &Model, theme: &Theme, recorded: &RecordedAnswer, width: 
         lines.extend(text::wrap(reason, width).into_iter().map(|l| Line::from(Span::styled(l, theme.style(Meaning::Warn)))));
     }
     let accepted = recorded.accepted_by.as_ref().map_or_else(String::new, |p| format!(" · accepted by {p}"));
-    lines.push(Line::from(Span::styled(format!("✓ {}{accepted}", a.claim_summary()), theme.style(Meaning::Ok))));
+    let (mark, meaning) = match a.claims.iter().all(|c| c.state == ClaimState::Supported) {
+        _ if a.claims.is_empty() => ("·", Meaning::Muted),
+        true => ("✓", Meaning::Ok),
+        false => ("?", Meaning::Warn),
+    };
+    lines.push(Line::from(Span::styled(format!("{mark} {}{accepted}", a.claim_summary()), theme.style(meaning))));
     for claim in a.claims.iter().filter(|c| c.state != ClaimState::Supported) {
         let words = format!("? {}: {}", claim.state.word(), claim.text);
         let style = theme.style(Meaning::Bad).add_modifier(ratatui::style::Modifier::UNDERLINED);

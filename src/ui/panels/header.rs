@@ -116,12 +116,6 @@ fn right_part(model: &Model, theme: &Theme, narrow: bool, detail: Detail) -> Vec
         let word = if narrow { "" } else { "unsynced " };
         right.push(Span::styled(format!("↯{} {word}", model.store.unsynced), theme.style(Meaning::Warn)));
     }
-    if model.dropped_messages > 0 {
-        right.push(Span::styled(
-            format!("{} dropped ", crate::telemetry::words::count(model.dropped_messages, "message")),
-            theme.style(Meaning::Warn),
-        ));
-    }
     let utc = format!("{}Z", model.now.clock(time::UtcOffset::UTC));
     let local = if model.offset.is_utc() || narrow || detail == Detail::Count {
         String::new()

@@ -390,7 +390,7 @@ fn checklist(model: &Model, theme: &Theme, cache: &mut ViewCache, selected: usiz
             phase = Some(g.phase);
             let left = items.iter().filter(|x| x.phase == g.phase && !x.met).count();
             let state = if left == 0 { "complete".to_owned() } else { format!("{left} open") };
-            lines.push((Line::from(Span::styled(format!("{}: {state}", g.phase.word()), theme.style(Meaning::Title))), false));
+            lines.push((Line::from(Span::styled(format!("{}: {state}", g.phase.title()), theme.style(Meaning::Title))), false));
         }
         let (mark, meaning) = if g.met { ("✓", Meaning::Ok) } else { ("☐", Meaning::Warn) };
         let manual = if g.check == Check::Automatic { " " } else { "✎" };

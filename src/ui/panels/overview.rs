@@ -420,7 +420,7 @@ fn open_items(model: &Model, incident: &Incident, theme: &Theme, width: usize) -
     let Some(phase) = incident.head.status.phase() else { return Vec::new() };
     let all = gates(incident, model.now, model.monitor);
     let open: Vec<&GateItem> = all.iter().filter(|g| g.phase <= phase && !g.met).collect();
-    let title = format!("Phase {}: {} open ({})", phase.word(), open.len(), model.key(Action::Checklist));
+    let title = format!("{} phase: {} open ({})", phase.title(), open.len(), model.key(Action::Checklist));
     let mut lines = vec![Line::default(), heading(theme, &title)];
     lines.extend(open.iter().take(6).map(|g| Line::from(text::fit(&format!("☐ {}", g.label), width))));
     if open.len() > 6 {
