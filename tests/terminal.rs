@@ -9,6 +9,7 @@ mod stub;
 
 use std::io::{Read, Write};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -368,6 +369,32 @@ fn shows_alerts_while_another_source_hangs() {
     s.wait_for("1 firing");
     s.wait_for("quick ●");
     s.keys("q");
+    assert_eq!(s.wait_for_exit(), 0);
+}
+
+/// What this window's own background watch records appears in its open room, without a key being pressed.
+#[test]
+fn an_open_room_shows_what_its_own_watch_records() {
+    let is_over = Arc::new(AtomicBool::new(false));
+    let ended = Arc::clone(&is_over);
+    let alertmanager = stub::Stub::start(move |request| {
+        let alert = r#"[{"labels":{"alertname":"Slow"},"fingerprint":"f","startsAt":"2026-11-21T09:00:00Z","status":{"state":"active"}}]"#;
+        let has_alert = request.path().ends_with("/alerts") && !ended.load(Ordering::Relaxed);
+        stub::Reply::json(if has_alert { alert } else { "[]" })
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("config.toml");
+    let source = format!("[[sources]]\nname = \"am\"\ntype = \"alertmanager\"\nurl = \"{}\"\n", alertmanager.url());
+    std::fs::write(&config, format!("[ui]\nrefresh_secs = 1\n{source}")).unwrap();
+    let mut s = Screen::warroom(&["--config", &config.display().to_string()], 140, 40);
+    s.wait_for("1 firing");
+    s.keys(" d\r");
+    s.wait_for("1 Overview");
+    s.keys("2");
+    s.wait_for("Declared");
+    is_over.store(true, Ordering::Relaxed);
+    s.wait_for("Alert Slow resolved");
+    s.keys("qq");
     assert_eq!(s.wait_for_exit(), 0);
 }
 
