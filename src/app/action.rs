@@ -258,6 +258,7 @@ actions! {
     PreviousChoice, "previous-choice", List, "previous", "Select the previous row", false;
     Choose, "choose", List, "choose", "Choose the selected row", false;
     Submit, "submit", Line, "ok", "Accept the text", false;
+    NewLine, "new-line", Line, "new line", "Begin a new line, in texts of several lines", false;
     Recall, "recall", Line, "recall", "Recall the previous text", false;
     RecallNext, "recall-next", Line, "recall next", "Recall the next text", false;
     NextField, "next-field", Form, "field", "Go to the next field", false;

@@ -43,7 +43,7 @@ pub(crate) fn fill(mut command: Command, line: &str) -> Result<Command, String> 
         Command::CompleteAction { action, result } => match typed.strip_prefix("again ") {
             Some(rest) => {
                 let usage = "If it is not done yet, type: again 10 still looking";
-                let (minutes, result) = rest.trim_start().split_once(' ').ok_or(usage)?;
+                let (minutes, result) = rest.trim_start().split_once(char::is_whitespace).ok_or(usage)?;
                 let again_in = Some(parse_minutes(minutes).ok_or(usage)?);
                 command = Command::Report { action: *action, result: result.trim().to_owned(), again_in };
             }
@@ -73,7 +73,7 @@ pub(crate) fn fill(mut command: Command, line: &str) -> Result<Command, String> 
         }
         Command::Page { name, text } => {
             let usage = "Type the name, then the message: ben checkout is down, please join";
-            let (who, what) = typed.split_once(' ').ok_or(usage)?;
+            let (who, what) = typed.split_once(char::is_whitespace).ok_or(usage)?;
             (*name, *text) = (who.to_owned(), what.trim().to_owned());
         }
         Command::Undo { .. }
@@ -92,7 +92,7 @@ pub(crate) fn fill(mut command: Command, line: &str) -> Result<Command, String> 
 /// # Errors
 /// A hint on what to type, if there is no time or no text.
 pub(crate) fn moment_and_text(typed: &str) -> Result<(Moment, &str), String> {
-    let mut ends: Vec<usize> = typed.match_indices(' ').map(|(at, _)| at).take(3).collect();
+    let mut ends: Vec<usize> = typed.match_indices([' ', '\n']).map(|(at, _)| at).take(3).collect();
     ends.reverse();
     // Use the longest prefix that is a time: `10m ago` rather than `10m`.
     let found = ends.into_iter().find_map(|end| Some((typed.get(..end)?.parse::<Moment>().ok()?, typed.get(end..)?.trim())));
@@ -107,8 +107,8 @@ fn parse_minutes(text: &str) -> Option<u64> {
 }
 
 fn name_minutes_text(typed: &str) -> Option<(String, u64, String)> {
-    let (name, rest) = typed.split_once(' ')?;
-    let (minutes, text) = rest.trim_start().split_once(' ')?;
+    let (name, rest) = typed.split_once(char::is_whitespace)?;
+    let (minutes, text) = rest.trim_start().split_once(char::is_whitespace)?;
     let text = text.trim();
     (!text.is_empty()).then_some((name.to_owned(), parse_minutes(minutes)?, text.to_owned()))
 }

@@ -160,6 +160,8 @@ impl Model {
     /// Shows a message in the footer: an error for 12 s, anything else for 5 s.
     pub(crate) fn say(&mut self, tone: Tone, text: impl Into<String>) {
         let secs = if tone == Tone::Bad { 12 } else { 5 };
-        self.toast = Some(Toast { text: text.into(), tone, until: self.now + std::time::Duration::from_secs(secs) });
+        // It has one row.
+        let text = text.into().replace('\n', " ");
+        self.toast = Some(Toast { text, tone, until: self.now + std::time::Duration::from_secs(secs) });
     }
 }

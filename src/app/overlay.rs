@@ -1,12 +1,12 @@
 //! The overlays of a screen: help, texts, dialogs, lists and the command palette.
 
 use super::action::{ACTIONS, Action, Context, Spec};
-use super::edit::LineEdit;
+use super::edit::TextField;
 use super::msg::Effect;
 use crate::incident::{Command, EvidenceId, IncidentId, LinkedAlert, Severity, Status};
 use crate::telemetry::Timestamp;
 
-/// The purpose of the text in a line dialog.
+/// The purpose of the text in an input dialog.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Purpose {
     /// The parameters of a command (see [`super::fill`]).
@@ -20,13 +20,24 @@ pub(crate) enum Purpose {
     Search,
 }
 
-/// A dialog with one line of text.
+impl Purpose {
+    /// Whether the text may have several lines.
+    pub(crate) fn takes_lines(&self) -> bool {
+        match self {
+            Self::Command(command) => command.takes_lines(),
+            Self::NoteAt | Self::Question => true,
+            Self::ExportPath | Self::Filter | Self::Search => false,
+        }
+    }
+}
+
+/// A dialog with a text to type.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct LineDialog {
+pub(crate) struct InputDialog {
     pub title: String,
-    pub edit: LineEdit,
+    pub edit: TextField,
     pub purpose: Purpose,
-    /// Below the line: what to type.
+    /// Below the text: what to type.
     pub hint: String,
 }
 
@@ -37,7 +48,7 @@ pub(crate) enum Next {
     Run(Box<Command>),
     /// Runs a command on another incident.
     RunOn(IncidentId, Box<Command>),
-    Line(Box<LineDialog>),
+    Input(Box<InputDialog>),
     List(Box<ListDialog>),
     Confirm(Box<ConfirmDialog>),
     /// Changes the status, after asking for what the change requires.
@@ -66,7 +77,7 @@ impl Row {
 pub(crate) struct ListDialog {
     pub title: String,
     pub rows: Vec<Row>,
-    pub filter: LineEdit,
+    pub filter: TextField,
     /// The position of the selected row among those that match the filter.
     pub selected: usize,
 }
@@ -74,7 +85,7 @@ pub(crate) struct ListDialog {
 impl ListDialog {
     /// A list with one row selected.
     pub(crate) fn new(title: impl Into<String>, rows: Vec<Row>, selected: usize) -> Self {
-        Self { title: title.into(), rows, filter: LineEdit::default(), selected }
+        Self { title: title.into(), rows, filter: TextField::default(), selected }
     }
 
     /// The rows that contain all words of the filter, in any case.
@@ -121,7 +132,7 @@ impl DeclareField {
 /// The dialog that declares an incident.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct DeclareForm {
-    pub title: LineEdit,
+    pub title: TextField,
     pub severity: Severity,
     pub proposed: Severity,
     /// Why `proposed` was proposed.
@@ -139,10 +150,10 @@ pub(crate) enum Overlay {
         scroll: usize,
     },
     Palette {
-        edit: LineEdit,
+        edit: TextField,
         selected: usize,
     },
-    Line(LineDialog),
+    Input(InputDialog),
     List(ListDialog),
     Declare(Box<DeclareForm>),
     Confirm(Box<ConfirmDialog>),
@@ -169,7 +180,7 @@ impl Overlay {
         match self {
             Self::Help { .. } | Self::Evidence { .. } | Self::Text { .. } => Context::Reader,
             Self::Palette { .. } | Self::List(_) | Self::Checklist { .. } => Context::List,
-            Self::Line(_) => Context::Line,
+            Self::Input(_) => Context::Line,
             Self::Declare(_) => Context::Form,
             Self::Confirm(_) => Context::Confirm,
         }

@@ -464,6 +464,11 @@ impl Command {
         texts
     }
 
+    /// Whether one of its texts may have several lines.
+    pub fn takes_lines(&self) -> bool {
+        self.clone().texts().iter().any(|text| text.is_block)
+    }
+
     /// The command with its texts cleaned and trimmed.
     ///
     /// # Errors

@@ -306,6 +306,27 @@ fn the_mark_below_an_answer_says_whether_every_claim_is_supported() {
 }
 
 #[test]
+fn a_text_of_several_lines_grows_and_shows_its_cursor() {
+    let theme = Theme::load("dark", &[], true).0;
+    let mut model = room(Tab::Overview);
+    press(&mut model, 'n');
+    for n in 1..=30 {
+        let line = if n == 29 { format!("line 29 {}end", "x".repeat(150)) } else { format!("line {n}") };
+        update(&mut model, at(1), Msg::Pasted(format!("{line}\n")));
+    }
+    for (width, height) in [(140, 40), (80, 24), (60, 16)] {
+        let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+        terminal.draw(|f| render(&model, &theme, &mut ViewCache::default(), f)).unwrap();
+        let screen = draw(&model, width, height);
+        assert!(screen.contains("line 30") && screen.contains("xend"), "the last rows are visible: {width}\n{screen}");
+        assert!(!screen.contains("line 18") && screen.contains("new line"), "{screen}");
+        let cursor = terminal.get_cursor_position().unwrap();
+        let above = terminal.backend().buffer().cell((cursor.x, cursor.y - 1)).unwrap().symbol().to_owned();
+        assert_eq!(above, "l", "the cursor is below the start of line 30: {screen}");
+    }
+}
+
+#[test]
 fn suspects_share_a_time_axis_with_alerts_and_lead_to_evidence() {
     let mut model = room(Tab::Signals);
     let screen = draw(&model, 140, 40);

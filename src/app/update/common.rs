@@ -1,10 +1,10 @@
 //! Helpers for the other parts of the update: opening dialogs, running commands, and reading the selection.
 
 use super::super::action::Action;
-use super::super::edit::LineEdit;
+use super::super::edit::TextField;
 use super::super::model::{Model, Tone};
 use super::super::msg::Effect;
-use super::super::overlay::{LineDialog, ListDialog, Overlay, Purpose, Row};
+use super::super::overlay::{InputDialog, ListDialog, Overlay, Purpose, Row};
 use crate::incident::{Command, Entry, EvidenceId, Incident, IncidentId};
 use crate::telemetry::Timestamp;
 
@@ -60,14 +60,16 @@ pub(super) fn with_id(model: &mut Model, then: impl FnOnce(&mut Model, IncidentI
     }
 }
 
-/// A line dialog for the parameters of a command.
-pub(super) fn command_line(title: impl Into<String>, hint: impl Into<String>, command: Command) -> LineDialog {
-    LineDialog { title: title.into(), edit: LineEdit::default(), purpose: Purpose::Command(Box::new(command)), hint: hint.into() }
+/// An input dialog for the parameters of a command.
+pub(super) fn command_line(title: impl Into<String>, hint: impl Into<String>, command: Command) -> InputDialog {
+    let purpose = Purpose::Command(Box::new(command));
+    let edit = if purpose.takes_lines() { TextField::default().multiline() } else { TextField::default() };
+    InputDialog { title: title.into(), edit, purpose, hint: hint.into() }
 }
 
-/// Opens a line dialog for the parameters of a command.
+/// Opens an input dialog for the parameters of a command.
 pub(super) fn ask(model: &mut Model, title: &str, hint: &str, command: Command) -> Vec<Effect> {
-    show(model, Overlay::Line(command_line(title, hint, command)))
+    show(model, Overlay::Input(command_line(title, hint, command)))
 }
 
 /// Opens a list with one row selected.

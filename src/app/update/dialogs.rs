@@ -2,11 +2,11 @@
 
 use super::super::action::Action;
 use super::super::chord::{Chord, Code};
-use super::super::edit::LineEdit;
+use super::super::edit::TextField;
 use super::super::fill::{fill, moment_and_text};
 use super::super::model::{Model, Screen, Tone};
 use super::super::msg::Effect;
-use super::super::overlay::{ConfirmDialog, DeclareField, DeclareForm, LineDialog, ListDialog, Next, Overlay, Purpose, palette};
+use super::super::overlay::{ConfirmDialog, DeclareField, DeclareForm, InputDialog, ListDialog, Next, Overlay, Purpose, palette};
 use super::super::room::Tab;
 use super::common::{current, run, run_at, run_on, say, show, write};
 use super::go::{go_to_finding, scroll, start_question};
@@ -51,7 +51,7 @@ pub(super) fn perform(model: &mut Model, action: Action, chord: Chord) -> Vec<Ef
         }
         Overlay::Checklist { selected } => in_checklist(model, action, selected),
         Overlay::Palette { edit, selected } => in_palette(model, action, edit, selected),
-        Overlay::Line(line) => in_line(model, action, line),
+        Overlay::Input(line) => in_input(model, action, line),
         Overlay::List(list) => in_list(model, action, list),
         Overlay::Declare(form) => in_declaration(model, action, chord, form),
         Overlay::Confirm(dialog) => in_confirmation(model, action, dialog),
@@ -67,7 +67,7 @@ pub(super) fn key_typed(model: &mut Model, chord: Chord) -> Vec<Effect> {
         };
     }
     match &mut model.overlay {
-        Some(Overlay::Line(line)) => {
+        Some(Overlay::Input(line)) => {
             line.edit.key(chord);
         }
         Some(Overlay::Palette { edit, selected }) => {
@@ -102,11 +102,11 @@ pub(super) fn key_typed(model: &mut Model, chord: Chord) -> Vec<Effect> {
 /// Applies a filter or a search while it is being typed. Call this after the text has changed.
 pub(super) fn text_changed(model: &mut Model) -> Vec<Effect> {
     match &model.overlay {
-        Some(Overlay::Line(LineDialog { edit, purpose: Purpose::Filter, .. })) => {
+        Some(Overlay::Input(InputDialog { edit, purpose: Purpose::Filter, .. })) => {
             let text = edit.text().to_owned();
             set_filter(model, &text);
         }
-        Some(Overlay::Line(LineDialog { edit, purpose: Purpose::Search, .. })) => {
+        Some(Overlay::Input(InputDialog { edit, purpose: Purpose::Search, .. })) => {
             model.logs.search = edit.text().trim().to_owned();
         }
         _ => {}
@@ -139,7 +139,7 @@ fn close_or_keep(model: &mut Model, action: Action, overlay: Overlay) -> Vec<Eff
 
 /// Cancels a dialog. Clears a filter or a search that was being typed.
 fn close(model: &mut Model, overlay: &Overlay) -> Vec<Effect> {
-    if let Overlay::Line(line) = overlay {
+    if let Overlay::Input(line) = overlay {
         match line.purpose {
             Purpose::Filter => set_filter(model, ""),
             Purpose::Search => model.logs.search.clear(),
@@ -179,16 +179,16 @@ fn in_checklist(model: &mut Model, action: Action, selected: usize) -> Vec<Effec
     let command = Command::Tick { item: item.item.to_owned(), met, text: String::new() };
     show(
         model,
-        Overlay::Line(LineDialog {
+        Overlay::Input(InputDialog {
             title: format!("{}: {}", item.label, if met { "how you know" } else { "why not" }),
-            edit: LineEdit::default(),
+            edit: TextField::default().multiline(),
             purpose: Purpose::Command(Box::new(command)),
             hint: "The timeline records this under your name.".to_owned(),
         }),
     )
 }
 
-fn in_palette(model: &mut Model, action: Action, edit: LineEdit, selected: usize) -> Vec<Effect> {
+fn in_palette(model: &mut Model, action: Action, edit: TextField, selected: usize) -> Vec<Effect> {
     let found = palette(edit.text(), &model.view_contexts());
     if action != Action::Choose {
         return show(model, Overlay::Palette { selected: move_row(action, selected, found.len()), edit });
@@ -199,15 +199,27 @@ fn in_palette(model: &mut Model, action: Action, edit: LineEdit, selected: usize
     }
 }
 
-fn in_line(model: &mut Model, action: Action, line: LineDialog) -> Vec<Effect> {
+fn in_input(model: &mut Model, action: Action, line: InputDialog) -> Vec<Effect> {
     match action {
         Action::Submit => {
             let effects = submit(model, &line);
             // Remember the dialog, so that it opens again if the command is refused.
             if let [effect @ Effect::Run { .. }] = effects.as_slice() {
-                model.sent = Some((effect.clone(), Overlay::Line(line)));
+                model.sent = Some((effect.clone(), Overlay::Input(line)));
             }
             effects
+        }
+        Action::NewLine => {
+            let mut line = line;
+            if line.edit.is_multiline() && line.edit.insert("\n").is_err() {
+                model.say(Tone::Bad, "The text is as long as it can be.");
+            }
+            show(model, Overlay::Input(line))
+        }
+        Action::Recall | Action::RecallNext if line.edit.is_multiline() => {
+            let mut line = line;
+            line.edit.key(Chord::plain(if action == Action::Recall { Code::Up } else { Code::Down }));
+            show(model, Overlay::Input(line))
         }
         Action::Recall | Action::RecallNext => {
             let history = match line.purpose {
@@ -216,11 +228,11 @@ fn in_line(model: &mut Model, action: Action, line: LineDialog) -> Vec<Effect> {
                 Purpose::Command(_) | Purpose::NoteAt | Purpose::Question | Purpose::ExportPath => None,
             };
             let recalled = history.and_then(|r| r.step(line.edit.text(), action == Action::Recall)).map(str::to_owned);
-            let edit = recalled.map_or_else(|| line.edit.clone(), LineEdit::with);
-            model.overlay = Some(Overlay::Line(LineDialog { edit, ..line }));
+            let edit = recalled.map_or_else(|| line.edit.clone(), TextField::with);
+            model.overlay = Some(Overlay::Input(InputDialog { edit, ..line }));
             text_changed(model)
         }
-        _ => show(model, Overlay::Line(line)),
+        _ => show(model, Overlay::Input(line)),
     }
 }
 
@@ -238,7 +250,7 @@ fn set_filter(model: &mut Model, text: &str) {
 }
 
 /// Carries out the purpose of a submitted line.
-fn submit(model: &mut Model, line: &LineDialog) -> Vec<Effect> {
+fn submit(model: &mut Model, line: &InputDialog) -> Vec<Effect> {
     let text = line.edit.text().trim();
     match &line.purpose {
         Purpose::Filter => {
@@ -288,9 +300,9 @@ fn submit(model: &mut Model, line: &LineDialog) -> Vec<Effect> {
 }
 
 /// Opens the line dialog again with the text as typed and the reason as its hint.
-fn reopen(model: &mut Model, line: &LineDialog, why: &str) -> Vec<Effect> {
+fn reopen(model: &mut Model, line: &InputDialog, why: &str) -> Vec<Effect> {
     model.say(Tone::Bad, why);
-    show(model, Overlay::Line(LineDialog { hint: why.to_owned(), ..line.clone() }))
+    show(model, Overlay::Input(InputDialog { hint: why.to_owned(), ..line.clone() }))
 }
 
 fn in_list(model: &mut Model, action: Action, list: ListDialog) -> Vec<Effect> {
@@ -326,7 +338,7 @@ fn choose_row(model: &mut Model, list: &ListDialog, row: usize) -> Vec<Effect> {
     match next {
         Next::Run(command) => run(model, *command),
         Next::RunOn(id, command) => run_on(model, id, *command),
-        Next::Line(line) => show(model, Overlay::Line(*line)),
+        Next::Input(line) => show(model, Overlay::Input(*line)),
         Next::List(list) => show(model, Overlay::List(*list)),
         Next::Confirm(dialog) => show(model, Overlay::Confirm(dialog)),
         Next::Status(to) => change_status(model, to),

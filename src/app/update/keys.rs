@@ -50,7 +50,7 @@ pub(super) fn pressed(model: &mut Model, chord: Chord) -> Vec<Effect> {
 /// acts as key presses.
 pub(super) fn pasted(model: &mut Model, text: &str) -> Vec<Effect> {
     let inserted = match &mut model.overlay {
-        Some(Overlay::Line(line)) => line.edit.insert(text),
+        Some(Overlay::Input(line)) => line.edit.insert(text),
         Some(Overlay::Palette { edit, .. }) => edit.insert(text),
         Some(Overlay::List(list)) => list.filter.insert(text),
         Some(Overlay::Declare(form)) if form.field == crate::app::overlay::DeclareField::Title => form.title.insert(text),

@@ -1,10 +1,10 @@
 //! Actions that open a list to choose from. Each row holds what choosing it does.
 
 use super::super::action::Action;
-use super::super::edit::LineEdit;
+use super::super::edit::TextField;
 use super::super::model::{Model, Tone};
 use super::super::msg::Effect;
-use super::super::overlay::{ConfirmDialog, LineDialog, ListDialog, Next, Overlay, Row};
+use super::super::overlay::{ConfirmDialog, InputDialog, ListDialog, Next, Overlay, Row};
 use super::common::{ask, choose, command_line, current, run, say, say_key, selected_entry, show, tagged};
 use crate::incident::command::NewAction;
 use crate::incident::gate::{gates, open_items_for};
@@ -15,8 +15,8 @@ use crate::incident::{
 use crate::telemetry::words::count;
 
 /// A row that opens a line dialog.
-fn line_row(label: impl Into<String>, detail: impl Into<String>, line: LineDialog) -> Row {
-    Row::new(label, detail, Next::Line(Box::new(line)))
+fn line_row(label: impl Into<String>, detail: impl Into<String>, line: InputDialog) -> Row {
+    Row::new(label, detail, Next::Input(Box::new(line)))
 }
 
 /// The open incidents except one, each with the label and the detail of its row.
@@ -64,7 +64,7 @@ pub(super) fn choose_severity(model: &mut Model) -> Vec<Effect> {
             Command::Severity { severity: *s, reason: String::new() },
         );
         if let Some((_, why)) = proposed.as_ref().filter(|_| is_proposed) {
-            line.edit = LineEdit::proposed(why.clone());
+            line.edit = TextField::proposed(why.clone()).multiline();
         }
         line_row(format!("{s}{mark}"), model.matrix.meaning(*s), line)
     };
@@ -185,7 +185,7 @@ pub(super) fn choose_role(model: &mut Model) -> Vec<Effect> {
         };
         let command = Command::Assign { role: *role, holder: String::new() };
         let mut line = command_line(format!("{}: name", role.title()), hint, command);
-        line.edit = LineEdit::proposed(model.user.clone());
+        line.edit = TextField::proposed(model.user.clone());
         line_row(role.title(), detail, line)
     };
     let rows = Role::ALL.iter().map(row).collect();
@@ -278,7 +278,7 @@ pub(super) fn choose_impact(model: &mut Model) -> Vec<Effect> {
     let row = |(title, hint, value, command): (&str, &str, Option<String>, Command)| {
         let mut line = command_line(title, hint, command);
         // Start with the current value, not selected, so that typing adds to it.
-        line.edit = value.map(LineEdit::with).unwrap_or_default();
+        line.edit = value.map(TextField::with).unwrap_or_default();
         let detail = if line.edit.text().is_empty() { hint.to_owned() } else { line.edit.text().to_owned() };
         line_row(title, detail, line)
     };

@@ -2,10 +2,10 @@
 
 use super::super::action::Action;
 use super::super::board::Filter;
-use super::super::edit::LineEdit;
+use super::super::edit::TextField;
 use super::super::model::{Model, Tone};
 use super::super::msg::Effect;
-use super::super::overlay::{LineDialog, Overlay, Purpose};
+use super::super::overlay::{InputDialog, Overlay, Purpose};
 use super::common::{run, run_at, say, say_key, show};
 use crate::analysis::Pattern;
 use crate::incident::{Command, EvidenceRecord, NoteKind};
@@ -19,8 +19,8 @@ pub(super) fn search(model: &mut Model) -> Vec<Effect> {
         model.key(Action::PreviousHit),
         model.key(Action::Recall)
     );
-    let edit = LineEdit::default();
-    show(model, Overlay::Line(LineDialog { title: "Search".to_owned(), edit, purpose: Purpose::Search, hint }))
+    let edit = TextField::default();
+    show(model, Overlay::Input(InputDialog { title: "Search".to_owned(), edit, purpose: Purpose::Search, hint }))
 }
 
 /// Goes to the next or previous match: a line, or a pattern.

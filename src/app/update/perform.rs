@@ -3,10 +3,10 @@
 
 use super::super::action::Action;
 use super::super::board::Pane;
-use super::super::edit::LineEdit;
+use super::super::edit::TextField;
 use super::super::model::{Model, Screen, Tone};
 use super::super::msg::Effect;
-use super::super::overlay::{DeclareField, DeclareForm, LineDialog, Overlay, Purpose};
+use super::super::overlay::{DeclareField, DeclareForm, InputDialog, Overlay, Purpose};
 use super::super::room::Tab;
 use super::common::{ask, current, run, run_at, say, say_key, selected_entry, show, with_id};
 use super::go::{PREVIEW, back, jump, open, open_entry, open_evidence, quit, start_question, step, step_board, step_tab, tab};
@@ -40,7 +40,7 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Back => back(model),
         Action::Quit => quit(model),
         Action::Help => show(model, Overlay::Help { scroll: 0 }),
-        Action::Palette => show(model, Overlay::Palette { edit: LineEdit::default(), selected: 0 }),
+        Action::Palette => show(model, Overlay::Palette { edit: TextField::default(), selected: 0 }),
         Action::ShowProblems => problems(model),
         Action::Filter | Action::FilterLogs => filter(model),
         Action::Search => search(model),
@@ -240,6 +240,7 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         | Action::PreviousChoice
         | Action::Choose
         | Action::Submit
+        | Action::NewLine
         | Action::Recall
         | Action::RecallNext
         | Action::NextField
@@ -282,8 +283,9 @@ fn note(model: &mut Model, title: &str, kind: NoteKind, hint: &str) -> Vec<Effec
 }
 
 fn line(model: &mut Model, title: &str, purpose: Purpose, hint: &str) -> Vec<Effect> {
-    let dialog = LineDialog { title: title.to_owned(), edit: LineEdit::default(), purpose, hint: hint.to_owned() };
-    show(model, Overlay::Line(dialog))
+    let edit = if purpose.takes_lines() { TextField::default().multiline() } else { TextField::default() };
+    let dialog = InputDialog { title: title.to_owned(), edit, purpose, hint: hint.to_owned() };
+    show(model, Overlay::Input(dialog))
 }
 
 /// A command with empty exit criteria, to be filled in.
@@ -317,8 +319,8 @@ fn selected_query(model: &Model) -> Option<String> {
 fn export(model: &mut Model) -> Vec<Effect> {
     let name = model.room.as_ref().map_or_else(|| "postmortem.md".to_owned(), |r| format!("{}.md", r.id));
     let hint = "The path of the file. Its extension sets the format: .md, .html or .json.".to_owned();
-    let edit = LineEdit::with(name);
-    show(model, Overlay::Line(LineDialog { title: "Export to".to_owned(), edit, purpose: Purpose::ExportPath, hint }))
+    let edit = TextField::with(name);
+    show(model, Overlay::Input(InputDialog { title: "Export to".to_owned(), edit, purpose: Purpose::ExportPath, hint }))
 }
 
 /// Switches between the log patterns of the investigation and the live lines.
@@ -374,8 +376,8 @@ fn filter(model: &mut Model) -> Vec<Effect> {
         keys(Action::Recall),
         keys(Action::Back)
     );
-    let edit = LineEdit::proposed(now);
-    show(model, Overlay::Line(LineDialog { title: "Filter".to_owned(), edit, purpose: Purpose::Filter, hint }))
+    let edit = TextField::proposed(now);
+    show(model, Overlay::Input(InputDialog { title: "Filter".to_owned(), edit, purpose: Purpose::Filter, hint }))
 }
 
 /// Marks the alerts of the selected row, or removes the marks if all are marked.
@@ -403,7 +405,7 @@ fn declare(model: &mut Model) -> Vec<Effect> {
     let alerts = chosen.iter().map(|a| LinkedAlert::from_alert(a)).collect();
     let reason = if chosen.is_empty() { "no alerts are selected".to_owned() } else { reason };
     let form = DeclareForm {
-        title: LineEdit::proposed(title),
+        title: TextField::proposed(title),
         severity: proposed,
         proposed,
         reason,
@@ -453,8 +455,8 @@ fn correct(model: &mut Model) -> Vec<Effect> {
     }
     let command = Command::Correct { entry: seq, text: String::new(), reason: "corrected by hand".to_owned() };
     let hint = "The original text is kept, and the entry is marked as corrected.".to_owned();
-    let (edit, purpose) = (LineEdit::with(text), Purpose::Command(Box::new(command)));
-    show(model, Overlay::Line(LineDialog { title: format!("Correct entry {seq}"), edit, purpose, hint }))
+    let (edit, purpose) = (TextField::with(text).multiline(), Purpose::Command(Box::new(command)));
+    show(model, Overlay::Input(InputDialog { title: format!("Correct entry {seq}"), edit, purpose, hint }))
 }
 
 /// Adds a note about the selected suspect or evidence item to the timeline.

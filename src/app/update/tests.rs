@@ -92,9 +92,27 @@ fn only_command(effects: &[Effect]) -> &Command {
 }
 
 /// The open input line.
-fn input_line(model: &Model) -> &super::super::overlay::LineDialog {
-    let Some(Overlay::Line(line)) = &model.overlay else { panic!("{:?}", model.overlay) };
+fn input_line(model: &Model) -> &super::super::overlay::InputDialog {
+    let Some(Overlay::Input(line)) = &model.overlay else { panic!("{:?}", model.overlay) };
     line
+}
+
+#[test]
+fn a_note_can_have_several_lines() {
+    let mut model = room();
+    press(&mut model, "none");
+    update(&mut model, at(1), Msg::Pressed(Chord::ctrl('j')));
+    press(&mut model, "two");
+    update(&mut model, at(1), Msg::Pasted("\nthree\r\nfour".into()));
+    press(&mut model, "↑!");
+    let effects = press(&mut model, "⏎");
+    let Command::Note { text, .. } = only_command(&effects) else { panic!("{effects:?}") };
+    assert_eq!(text, "one\ntwo\nthre!e\nfour");
+    // A name has one line.
+    press(&mut model, "c1");
+    update(&mut model, at(1), Msg::Pressed(Chord::ctrl('j')));
+    update(&mut model, at(1), Msg::Pasted("ana\nben".into()));
+    assert!(!input_line(&model).edit.text().contains('\n'), "{:?}", input_line(&model));
 }
 
 #[test]
@@ -201,7 +219,7 @@ fn pasting_never_submits() {
     press(&mut model, "n");
     let effects = update(&mut model, at(1), Msg::Pasted("one\ntwo\n".into()));
     assert_eq!(effects, []);
-    assert_eq!(input_line(&model).edit.text(), "one two ");
+    assert_eq!(input_line(&model).edit.text(), "one\ntwo\n");
 }
 
 #[test]

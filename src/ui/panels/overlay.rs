@@ -5,11 +5,12 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Clear;
+use unicode_segmentation::UnicodeSegmentation;
 
 use crate::app::action::{ACTIONS, Action, Context};
-use crate::app::edit::LineEdit;
+use crate::app::edit::TextField;
 use crate::app::model::Model;
-use crate::app::overlay::{ConfirmDialog, DeclareField, DeclareForm, LineDialog, ListDialog, Overlay, palette};
+use crate::app::overlay::{ConfirmDialog, DeclareField, DeclareForm, InputDialog, ListDialog, Overlay, palette};
 use crate::evidence::Body;
 use crate::evidence::pack::item_text;
 use crate::evidence::render::Detail;
@@ -20,6 +21,9 @@ use crate::telemetry::series::human_value;
 use crate::ui::theme::{Meaning, Theme};
 use crate::ui::widgets::{Chart, Mark, chart, cited, frame as bordered, markdown, put, scrolled};
 use crate::ui::{ViewCache, centered, text};
+
+/// The most rows of a text that is being typed.
+const MAX_INPUT_ROWS: usize = 10;
 
 /// Draws the open overlay on top of the screen.
 pub(crate) fn render(model: &Model, theme: &Theme, cache: &mut ViewCache, overlay: &Overlay, frame: &mut Frame<'_>, area: Rect) {
@@ -33,7 +37,7 @@ pub(crate) fn render(model: &Model, theme: &Theme, cache: &mut ViewCache, overla
             cache.scroll_limit = scrolled(frame.buffer_mut(), inner, &lines, *scroll);
         }
         Overlay::Palette { edit, selected } => commands(model, theme, cache, edit, *selected, frame, area),
-        Overlay::Line(line) => text_line(model, theme, line, frame, area),
+        Overlay::Input(dialog) => text_input(model, theme, dialog, frame, area),
         Overlay::List(list) => choices(model, theme, list, frame, area),
         Overlay::Declare(form) => declare(model, theme, form, frame, area),
         Overlay::Confirm(dialog) => question(model, theme, dialog, frame, area),
@@ -67,18 +71,73 @@ fn dialog_keys(model: &Model, theme: &Theme, actions: &[Action]) -> Line<'static
     Line::from(Span::styled(format!("{}  {close}", keys(model, actions)), theme.style(Meaning::Muted)))
 }
 
-/// A dialog with one line of text.
-fn text_line(model: &Model, theme: &Theme, line: &LineDialog, frame: &mut Frame<'_>, area: Rect) {
+/// A dialog with a text to type.
+fn text_input(model: &Model, theme: &Theme, dialog: &InputDialog, frame: &mut Frame<'_>, area: Rect) {
     let width = area.width.saturating_sub(4).min(110);
     // In a narrow terminal the hint takes several rows.
-    let hint = text::wrap(&line.hint, usize::from(width.saturating_sub(4)).max(1));
-    let height = u16::try_from(hint.len() + 4).unwrap_or(5);
-    let inner = window(theme, frame, bottom(area, width, height), line.title.clone());
-    input(theme, frame, inner, 0, &line.edit, true);
-    for (row, words) in hint.iter().enumerate() {
-        put(frame.buffer_mut(), inner, row + 1, &Line::from(Span::styled(words.clone(), theme.style(Meaning::Muted))), None);
+    let hint = text::wrap(&dialog.hint, usize::from(width.saturating_sub(4)).max(1));
+    let most = usize::from(area.height).saturating_sub(hint.len() + 4).clamp(1, MAX_INPUT_ROWS);
+    let field = dialog.edit.is_multiline().then(|| wrapped_input(&dialog.edit, usize::from(width.saturating_sub(6)).max(1)));
+    let rows = field.as_ref().map_or(1, |(rows, _)| rows.len().min(most));
+    let height = u16::try_from(hint.len() + 3 + rows).unwrap_or(area.height);
+    let inner = window(theme, frame, bottom(area, width, height), dialog.title.clone());
+    match field {
+        None => input(theme, frame, inner, 0, &dialog.edit, true),
+        Some((lines, cursor)) => {
+            let first = (cursor.0 + 1).saturating_sub(rows);
+            let style = if dialog.edit.is_selected() { theme.style(Meaning::Selection) } else { Style::default() };
+            for (row, line) in lines.into_iter().skip(first).take(rows).enumerate() {
+                let mark = if row + first == 0 { "> " } else { "  " };
+                let line = Line::from(vec![Span::styled(mark, theme.style(Meaning::Accent)), Span::styled(line, style)]);
+                put(frame.buffer_mut(), inner, row, &line, None);
+            }
+            place_cursor(frame, inner, cursor.0 - first, cursor.1 + 2);
+        }
     }
-    put(frame.buffer_mut(), inner, hint.len() + 1, &dialog_keys(model, theme, &[Action::Submit]), None);
+    for (row, words) in hint.iter().enumerate() {
+        put(frame.buffer_mut(), inner, row + rows, &Line::from(Span::styled(words.clone(), theme.style(Meaning::Muted))), None);
+    }
+    let actions: &[Action] = if dialog.edit.is_multiline() { &[Action::Submit, Action::NewLine] } else { &[Action::Submit] };
+    put(frame.buffer_mut(), inner, hint.len() + rows, &dialog_keys(model, theme, actions), None);
+}
+
+/// The rows of a text of several lines, each at most `width` columns wide, and the row and column of the cursor.
+fn wrapped_input(edit: &TextField, width: usize) -> (Vec<String>, (usize, usize)) {
+    let (mut rows, mut row, mut column, mut cursor) = (Vec::new(), String::new(), 0, (0, 0));
+    let cursor_at = edit.parts().0.len();
+    for (at, grapheme) in edit.text().grapheme_indices(true) {
+        let (is_break, taken) = (grapheme == "\n", text::width(grapheme));
+        if !is_break && column + taken > width && column > 0 {
+            rows.push(std::mem::take(&mut row));
+            column = 0;
+        }
+        if at == cursor_at {
+            cursor = (rows.len(), column);
+        }
+        if is_break {
+            rows.push(std::mem::take(&mut row));
+            column = 0;
+        } else {
+            row.push_str(grapheme);
+            column += taken;
+        }
+    }
+    if cursor_at == edit.text().len() {
+        if column >= width {
+            rows.push(std::mem::take(&mut row));
+            column = 0;
+        }
+        cursor = (rows.len(), column);
+    }
+    rows.push(row);
+    (rows, cursor)
+}
+
+fn place_cursor(frame: &mut Frame<'_>, area: Rect, row: usize, column: usize) {
+    let (row, column) = (u16::try_from(row).unwrap_or(u16::MAX), u16::try_from(column).unwrap_or(u16::MAX));
+    if row < area.height {
+        frame.set_cursor_position((area.x.saturating_add(column).min(area.right().saturating_sub(1)), area.y + row));
+    }
 }
 
 /// A list to choose from.
@@ -147,7 +206,7 @@ fn bottom(area: Rect, width: u16, height: u16) -> Rect {
 }
 
 /// Draws a text field with its cursor, scrolled so that the cursor is visible.
-fn input(theme: &Theme, frame: &mut Frame<'_>, area: Rect, row: u16, edit: &LineEdit, has_focus: bool) {
+fn input(theme: &Theme, frame: &mut Frame<'_>, area: Rect, row: u16, edit: &TextField, has_focus: bool) {
     let (before, after) = edit.parts();
     let width = usize::from(area.width).saturating_sub(2);
     let mut lead = before.to_owned();
@@ -160,9 +219,8 @@ fn input(theme: &Theme, frame: &mut Frame<'_>, area: Rect, row: u16, edit: &Line
     let line =
         Line::from(vec![Span::styled("> ", theme.style(Meaning::Accent)), Span::styled(lead, style), Span::styled(tail, style)]);
     put(frame.buffer_mut(), area, usize::from(row), &line, None);
-    if has_focus && row < area.height {
-        let x = area.x.saturating_add(2).saturating_add(u16::try_from(cursor).unwrap_or(0));
-        frame.set_cursor_position((x.min(area.right().saturating_sub(1)), area.y + row));
+    if has_focus {
+        place_cursor(frame, area, usize::from(row), cursor + 2);
     }
 }
 
@@ -230,7 +288,7 @@ fn commands(
     model: &Model,
     theme: &Theme,
     cache: &mut ViewCache,
-    edit: &LineEdit,
+    edit: &TextField,
     selected: usize,
     frame: &mut Frame<'_>,
     area: Rect,
