@@ -77,8 +77,10 @@ impl Reply {
     }
 }
 
-/// TLS settings on a client builder, read from files.
+/// TLS settings on a client builder, read from files. Every client of warroom is built with it.
 pub fn tls(builder: reqwest::ClientBuilder, tls: &TlsConfig) -> Result<reqwest::ClientBuilder, SourceError> {
+    // reqwest has no cryptography of its own here. Fails only if one is selected already.
+    let _selected_before = rustls::crypto::ring::default_provider().install_default();
     let read =
         |path: &str| std::fs::read(path).map_err(|e| SourceError::new(FaultKind::Config, format!("cannot read {path}: {e}")));
     let bad =

@@ -183,7 +183,7 @@ pub(super) fn summary(e: &(dyn std::error::Error + 'static)) -> String {
 /// The TLS configuration. `root` is a PEM file with the certificates to trust; without it, those of this machine are trusted.
 fn tls(root: Option<&str>) -> Result<MakeRustlsConnect, String> {
     use rustls_platform_verifier::BuilderVerifierExt;
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|e| format!("cannot use TLS: {e}"))?;
