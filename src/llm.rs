@@ -85,16 +85,13 @@ impl Llm {
                     .map_err(|e| LlmError::new(e.to_string()))?,
             ),
         };
-        let builder = reqwest::Client::builder()
-            .connect_timeout(Duration::from_secs(10))
-            // Limits the time between two reads, not the whole answer: a long answer is not a failure.
-            .read_timeout(config.timeout)
-            .redirect(reqwest::redirect::Policy::none())
-            .user_agent(concat!("warroom/", env!("CARGO_PKG_VERSION")));
         let headers = crate::sources::http::headers(&config.headers).map_err(|e| LlmError::new(e.message))?;
-        let http = crate::sources::http::tls(builder, &config.tls)
+        let http = crate::sources::http::client_builder(&config.tls)
             .and_then(|b| {
                 b.default_headers(headers)
+                    .connect_timeout(Duration::from_secs(10))
+                    // Limits the time between two reads, not the whole answer: a long answer is not a failure.
+                    .read_timeout(config.timeout)
                     .build()
                     .map_err(|e| SourceError::new(crate::sources::FaultKind::Config, crate::sources::http::innermost(&e)))
             })

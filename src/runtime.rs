@@ -108,7 +108,7 @@ struct Display {
     theme: Theme,
     cache: ViewCache,
     drawn: Instant,
-    /// Whether the model has changed since.
+    /// Whether the model has changed since the last frame.
     is_stale: bool,
 }
 

@@ -157,6 +157,12 @@ fn demo_works_from_alert_to_report() {
     s.wait_for("pool exhausted after");
     s.keys("nlooked at the pool\r2");
     s.wait_for("looked at the pool");
+    // Control-J and the carriage returns of a paste begin new lines; Enter ends the text.
+    s.keys("n\x1b[200~line one\rline two\x1b[201~\nline three\r");
+    s.wait_for("line three");
+    let screen = s.text();
+    // The message at the bottom has them in one row, the timeline in three.
+    assert!(screen.lines().filter(|l| !l.contains('✓')).all(|l| l.matches("line ").count() < 2), "{screen}");
     s.keys("3");
     // Suspects share one time axis with the evidence below; `d` lists the findings to go to, such as the version change.
     s.wait_for("Suspects");

@@ -97,6 +97,27 @@ fn rooms_import_only_what_the_architecture_allows() {
     assert!(violations.is_empty(), "{}", violations.join("\n"));
 }
 
+/// Paths that leave a room go through `crate::`, so that the test above sees them.
+#[test]
+fn paths_to_other_rooms_begin_at_the_crate() {
+    for path in files(&root().join("src")) {
+        let depth = path.strip_prefix(root().join("src")).unwrap().components().count();
+        for (number, line) in code(&path).lines().enumerate() {
+            assert!(!line.contains(&"super::".repeat(depth)), "{}:{}: {line}", path.display(), number + 1);
+        }
+    }
+}
+
+/// The one builder selects the cryptography; a client of another builder would panic without it.
+#[test]
+fn every_http_client_comes_from_one_builder() {
+    for path in files(&root().join("src")) {
+        let count = code(&path).matches("reqwest::Client::").count();
+        let expected = usize::from(path.ends_with("sources/http.rs"));
+        assert_eq!(count, expected, "{}", path.display());
+    }
+}
+
 #[test]
 fn pure_rooms_read_no_clock_and_do_no_io() {
     let pure = ["telemetry", "incident", "analysis", "evidence", "prompt", "postmortem", "app", "ui"];

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::telemetry::Alert;
+use crate::telemetry::{Alert, Timestamp};
 
 /// A label value that several alerts share.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -123,8 +123,7 @@ pub fn find_call_storm(alerts: &[&Alert], calls: &BTreeMap<String, BTreeSet<Stri
 
 /// Whether four fifths of the alerts started within [`STORM_SECS`].
 fn started_together(alerts: &[&Alert]) -> bool {
-    let mut starts: Vec<i64> =
-        alerts.iter().filter_map(|a| a.starts_at).map(super::super::telemetry::time::Timestamp::secs).collect();
+    let mut starts: Vec<i64> = alerts.iter().filter_map(|a| a.starts_at).map(Timestamp::secs).collect();
     starts.sort_unstable();
     let most = (alerts.len() * 4).div_ceil(5);
     starts.windows(most.max(1)).any(|w| w.last().zip(w.first()).is_some_and(|(b, a)| b - a <= STORM_SECS))
@@ -150,11 +149,7 @@ pub fn find_relations(alerts: &[&Alert]) -> Vec<Relation> {
             members.iter().map(|a| a.service().map_or_else(|| a.name.clone(), |s| format!("{} ({s})", a.name))).collect();
         names.sort();
         names.dedup();
-        let starts: Vec<i64> = members
-            .iter()
-            .filter_map(|a| a.pending_since.or(a.starts_at))
-            .map(super::super::telemetry::time::Timestamp::secs)
-            .collect();
+        let starts: Vec<i64> = members.iter().filter_map(|a| a.pending_since.or(a.starts_at)).map(Timestamp::secs).collect();
         let spread_secs = starts.iter().max().zip(starts.iter().min()).map(|(max, min)| max - min);
         // Report labels that select the same alerts only once.
         if !found.iter().any(|r| r.alerts == names) {

@@ -19,7 +19,7 @@ pub enum Context {
     Reader,
     /// A list to choose from.
     List,
-    /// A dialog with one line of text.
+    /// A dialog with a text field.
     Line,
     /// The dialog that declares an incident.
     Form,
@@ -258,7 +258,7 @@ actions! {
     PreviousChoice, "previous-choice", List, "previous", "Select the previous row", false;
     Choose, "choose", List, "choose", "Choose the selected row", false;
     Submit, "submit", Line, "ok", "Accept the text", false;
-    NewLine, "new-line", Line, "new line", "Begin a new line, in texts of several lines", false;
+    NewLine, "new-line", Line, "new line", "Insert a line break, in fields that accept several lines", false;
     Recall, "recall", Line, "recall", "Recall the previous text", false;
     RecallNext, "recall-next", Line, "recall next", "Recall the next text", false;
     NextField, "next-field", Form, "field", "Go to the next field", false;

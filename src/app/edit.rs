@@ -1,13 +1,19 @@
 //! A text editor with the usual editing keys, for one line or several. Written by hand because the editing crates move by
 //! character, which splits emoji and accents; this one moves by grapheme.
 
+use std::ops::Range;
+
 use unicode_segmentation::UnicodeSegmentation;
+use unicode_width::UnicodeWidthStr;
 
 use super::chord::{Chord, Code};
 use crate::telemetry::clean;
 
 /// The longest text, in bytes: the same as for a journal entry.
 pub(crate) const MAX: usize = clean::MAX_TEXT_BYTES;
+
+/// The largest width of a dialog with a text field, in columns.
+pub(crate) const MAX_DIALOG: u16 = 110;
 
 /// A text being edited.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,6 +27,11 @@ pub(crate) struct TextField {
     is_multiline: bool,
 }
 
+/// The width of a text of several lines in a dialog, in columns, on a screen this wide.
+pub(crate) fn input_width(columns: u16) -> usize {
+    usize::from(columns.saturating_sub(4).min(MAX_DIALOG).saturating_sub(6)).max(1)
+}
+
 /// The error for text that does not fit, with the length that the text would have, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TooLong(pub usize);
@@ -32,9 +43,9 @@ impl TextField {
         Self { cursor: text.len(), text, ..Self::default() }
     }
 
-    /// The same field, for several lines.
-    pub(crate) fn multiline(self) -> Self {
-        Self { is_multiline: true, ..self }
+    /// The same field, for several lines or for one.
+    pub(crate) fn with_lines(self, is_multiline: bool) -> Self {
+        Self { is_multiline, ..self }
     }
 
     /// Whether it may have several lines.
@@ -99,8 +110,6 @@ impl TextField {
             (Code::Right, false, false) | (Code::Char('f'), true, false) => self.cursor = self.after(),
             (Code::Home, ..) | (Code::Char('a'), true, false) => self.cursor = self.line_start(),
             (Code::End, ..) | (Code::Char('e'), true, false) => self.cursor = self.line_end(),
-            (Code::Up, false, false) if self.is_multiline => self.move_up(),
-            (Code::Down, false, false) if self.is_multiline => self.move_down(),
             (Code::Char('u'), true, false) => self.delete(self.line_start()),
             (Code::Char('k'), true, false) => self.text.replace_range(self.cursor..self.line_end(), ""),
             (Code::Char('w'), true, false) | (Code::Backspace, _, true) => self.delete(self.word_before()),
@@ -144,35 +153,59 @@ impl TextField {
         self.cursor + self.parts().1.find('\n').unwrap_or(self.parts().1.len())
     }
 
-    /// Moves to the same column of the previous line, or to its end; in the first line, to the start of the text.
-    fn move_up(&mut self) {
-        let (start, column) = (self.line_start(), self.column());
-        self.cursor = start;
-        if start > 0 {
-            self.cursor = start - 1;
-            self.cursor = self.line_start();
-            self.move_to_column(column);
+    /// The rows of the text, each at most `width` columns wide, as byte ranges without the line break. At least one.
+    pub(crate) fn rows(&self, width: usize) -> Vec<Range<usize>> {
+        let (mut rows, mut start, mut column) = (Vec::new(), 0, 0);
+        for (at, grapheme) in self.text.grapheme_indices(true) {
+            let taken = if grapheme == "\n" { 0 } else { grapheme.width() };
+            if column + taken > width && column > 0 {
+                rows.push(start..at);
+                (start, column) = (at, 0);
+            }
+            if grapheme == "\n" {
+                rows.push(start..at);
+                (start, column) = (at + 1, 0);
+            }
+            column += taken;
         }
-    }
-
-    /// Moves to the same column of the next line, or to its end; in the last line, to the end of the text.
-    fn move_down(&mut self) {
-        let (end, column) = (self.line_end(), self.column());
-        self.cursor = end;
-        if end < self.text.len() {
-            self.cursor = end + 1;
-            self.move_to_column(column);
+        rows.push(start..self.text.len());
+        // The cursor needs a column of its own after the last character.
+        if column >= width && column > 0 {
+            rows.push(self.text.len()..self.text.len());
         }
+        rows
     }
 
-    /// The number of graphemes before the cursor in its line.
-    fn column(&self) -> usize {
-        self.text.get(self.line_start()..self.cursor).map_or(0, |line| line.graphemes(true).count())
+    /// The row and column of the cursor among these rows.
+    pub(crate) fn cursor_in(&self, rows: &[Range<usize>]) -> (usize, usize) {
+        let row = rows.iter().rposition(|r| r.start <= self.cursor).unwrap_or(0);
+        let before = rows.get(row).and_then(|r| self.text.get(r.start..self.cursor.min(r.end)));
+        (row, before.map_or(0, UnicodeWidthStr::width))
     }
 
-    fn move_to_column(&mut self, column: usize) {
-        let line = self.text.get(self.cursor..self.line_end()).unwrap_or("");
-        self.cursor += line.graphemes(true).take(column).map(str::len).sum::<usize>();
+    /// Moves to the same column of the row above or below, or to its end; from the first or last row, to the start or the end of
+    /// the text.
+    pub(crate) fn move_row(&mut self, is_up: bool, width: usize) {
+        self.is_selected = false;
+        let rows = self.rows(width);
+        let (row, column) = self.cursor_in(&rows);
+        let target = if is_up { row.checked_sub(1) } else { Some(row + 1) }.and_then(|n| rows.get(n).cloned());
+        let Some(target) = target else {
+            self.cursor = if is_up { 0 } else { self.text.len() };
+            return;
+        };
+        let ends_in_wrap = target.end < self.text.len() && !self.text.get(target.end..).is_some_and(|t| t.starts_with('\n'));
+        self.cursor = target.start;
+        let mut used = 0;
+        for (at, grapheme) in self.text.get(target.clone()).unwrap_or("").grapheme_indices(true) {
+            used += grapheme.width();
+            let end = target.start + at + grapheme.len();
+            // The end of a wrapped row is the start of the next one.
+            if used > column || ends_in_wrap && end == target.end {
+                break;
+            }
+            self.cursor = end;
+        }
     }
 
     fn delete(&mut self, from: usize) {
@@ -204,31 +237,60 @@ mod tests {
 
     #[test]
     fn edits_several_lines() {
-        let mut edit = TextField::default().multiline();
+        let mut edit = TextField::default().with_lines(true);
         edit.insert("first line\r\nä👨‍👩‍👧\nthird line\n").unwrap();
         assert_eq!(edit.text(), "first line\nä👨‍👩‍👧\nthird line\n");
         let place = |edit: &TextField| edit.parts().0.to_owned();
         edit.key(Chord::plain(Code::Backspace));
-        edit.key(Chord::plain(Code::Up));
+        edit.move_row(true, 40);
         assert_eq!(place(&edit), "first line\nä👨‍👩‍👧", "at the end of a shorter line");
-        edit.key(Chord::plain(Code::Up));
-        assert_eq!(place(&edit), "fi");
-        edit.key(Chord::plain(Code::Up));
+        edit.move_row(true, 40);
+        assert_eq!(place(&edit), "fir");
+        edit.move_row(true, 40);
         assert_eq!(place(&edit), "");
         edit.key(Chord::plain(Code::End));
         assert_eq!(place(&edit), "first line");
         edit.key(Chord::ctrl('w'));
-        edit.key(Chord::plain(Code::Down));
+        edit.move_row(false, 40);
         edit.key(Chord::ctrl('u'));
         assert_eq!(edit.text(), "first \n\nthird line");
-        edit.key(Chord::plain(Code::Down));
-        edit.key(Chord::plain(Code::Down));
+        edit.move_row(false, 40);
+        edit.move_row(false, 40);
         assert_eq!(edit.parts().1, "", "past the last line is its end");
         edit.key(Chord::plain(Code::Home));
         edit.key(Chord::ctrl('k'));
         assert_eq!(edit.text(), "first \n\n");
-        let mut single = TextField::with("ab");
-        assert!(!single.key(Chord::plain(Code::Up)), "a single line leaves the key to others");
+    }
+
+    #[test]
+    fn moves_by_the_rows_on_the_screen() {
+        // 26 columns in rows of 10, with a grapheme of two columns in the second.
+        let mut edit = TextField::with("0123456789abcdefgh日klmnopq\nx").with_lines(true);
+        let rows: Vec<&str> = edit.rows(10).into_iter().map(|r| &edit.text()[r]).collect();
+        assert_eq!(rows, ["0123456789", "abcdefgh日", "klmnopq", "x"]);
+        let place = |edit: &TextField| edit.cursor_in(&edit.rows(10));
+        assert_eq!(place(&edit), (3, 1));
+        let mut places = Vec::new();
+        for _ in 0..4 {
+            edit.move_row(true, 10);
+            places.push(place(&edit));
+        }
+        assert_eq!(places, [(2, 1), (1, 1), (0, 1), (0, 0)]);
+        edit.key(Chord::plain(Code::End));
+        assert_eq!(place(&edit), (2, 7), "the end of the line, not of the row");
+        edit.move_row(true, 10);
+        edit.move_row(true, 10);
+        edit.move_row(false, 10);
+        assert_eq!(place(&edit), (1, 7));
+        // A full row: the cursor after it is at the start of the next one.
+        let full = TextField::with("0123456789").with_lines(true);
+        assert_eq!((full.rows(10).len(), place(&full)), (2, (1, 0)));
+        let mut before_break = TextField::with("0123456789\nab").with_lines(true);
+        before_break.move_row(true, 10);
+        before_break.key(Chord::plain(Code::End));
+        assert_eq!(place(&before_break), (0, 10), "in the column after the row");
+        before_break.move_row(false, 10);
+        assert_eq!(place(&before_break), (1, 2));
     }
 
     #[test]
@@ -258,12 +320,12 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn any_keys_keep_the_cursor_inside_the_text(keys in proptest::collection::vec(0_u8..15, 0..60)) {
-            let mut edit = TextField::default().multiline();
+            let mut edit = TextField::default().with_lines(true);
             for k in keys {
                 let chord = match k {
                     0 => Chord::plain(Code::Char('é')), 1 => Chord::plain(Code::Char('👍')), 2 => Chord::plain(Code::Backspace),
                     3 => Chord::plain(Code::Delete), 4 => Chord::plain(Code::Left), 5 => Chord::plain(Code::Right), 6 => Chord::plain(Code::Home),
-                    7 => Chord::plain(Code::End), 8 => Chord::ctrl('w'), 9 => Chord::ctrl('u'), 10 => Chord::ctrl('k'), 11 => Chord::plain(Code::Up), 12 => Chord::plain(Code::Down), 13 => Chord::plain(Code::Char('\n')), _ => Chord::plain(Code::Char(' ')),
+                    7 => Chord::plain(Code::End), 8 => Chord::ctrl('w'), 9 => Chord::ctrl('u'), 10 => Chord::ctrl('k'), 11 => { edit.move_row(true, 7); continue }, 12 => { edit.move_row(false, 7); continue }, 13 => Chord::plain(Code::Char('\n')), _ => Chord::plain(Code::Char(' ')),
                 };
                 edit.key(chord);
                 proptest::prop_assert!(edit.text.is_char_boundary(edit.cursor), "{:?}", edit);

@@ -1,4 +1,4 @@
-//! Parses what people type on one line into the parameters of a command: `ben 5 check the replica`, `09:27 the first mail`,
+//! Parses what people type into the parameters of a command: `ben 5 check the replica`, `09:27 the first mail`,
 //! `… next 45m`.
 
 use std::path::PathBuf;
@@ -8,13 +8,13 @@ use crate::incident::{Command, NextUpdate};
 use crate::telemetry::Moment;
 use crate::telemetry::time::parse_duration;
 
-/// Fills in the parameters of a command from a typed line. Of several optional parameters (of an impact, or a change of an
-/// action item), the line goes into the one that is set to an empty text.
+/// Fills in the parameters of a command from a typed text. Of several optional parameters (of an impact, or a change of an
+/// action item), the text goes into the one that is set to an empty text.
 ///
 /// # Errors
-/// A hint on what to type, if the line does not have the expected form.
-pub(crate) fn fill(mut command: Command, line: &str) -> Result<Command, String> {
-    let typed = line.trim().to_owned();
+/// A hint on what to type, if the text does not have the expected form.
+pub(crate) fn fill(mut command: Command, text: &str) -> Result<Command, String> {
+    let typed = text.trim().to_owned();
     match &mut command {
         Command::Note { text, .. }
         | Command::Correct { text, .. }
@@ -40,15 +40,17 @@ pub(crate) fn fill(mut command: Command, line: &str) -> Result<Command, String> 
             let usage = "Type the name, the minutes until they report back, and the task: ben 5 check the replica";
             (*name, *minutes, *text) = name_minutes_text(&typed).ok_or(usage)?;
         }
-        Command::CompleteAction { action, result } => match typed.strip_prefix("again ") {
-            Some(rest) => {
-                let usage = "If it is not done yet, type: again 10 still looking";
-                let (minutes, result) = rest.trim_start().split_once(char::is_whitespace).ok_or(usage)?;
-                let again_in = Some(parse_minutes(minutes).ok_or(usage)?);
-                command = Command::Report { action: *action, result: result.trim().to_owned(), again_in };
+        Command::CompleteAction { action, result } => {
+            match typed.strip_prefix("again").filter(|rest| rest.starts_with(char::is_whitespace)) {
+                Some(rest) => {
+                    let usage = "If it is not done yet, type: again 10 still looking";
+                    let (minutes, result) = rest.trim_start().split_once(char::is_whitespace).ok_or(usage)?;
+                    let again_in = Some(parse_minutes(minutes).ok_or(usage)?);
+                    command = Command::Report { action: *action, result: result.trim().to_owned(), again_in };
+                }
+                None => *result = (!typed.is_empty()).then_some(typed),
             }
-            None => *result = (!typed.is_empty()).then_some(typed),
-        },
+        }
         Command::Report { result, .. } => *result = typed,
         Command::Impact { services, users, region, text, .. } => {
             if let Some(all) = services {
@@ -59,7 +61,7 @@ pub(crate) fn fill(mut command: Command, line: &str) -> Result<Command, String> 
         }
         Command::Time { time, reason, exception, .. } => {
             let (moment, why) = moment_and_text(&typed)?;
-            let (why, order_exception) = why.split_once(" !").map_or((why, None), |(why, e)| (why, Some(e.trim().to_owned())));
+            let (why, order_exception) = split_at_word(why, "!").map_or((why, None), |(why, e)| (why, Some(e.trim().to_owned())));
             (*time, *reason, *exception) = (moment, why.trim().to_owned(), order_exception);
         }
         Command::RecordUpdate { text, next, .. } => (*text, *next) = update_and_next(&typed),
@@ -113,15 +115,25 @@ fn name_minutes_text(typed: &str) -> Option<(String, u64, String)> {
     (!text.is_empty()).then_some((name.to_owned(), parse_minutes(minutes)?, text.to_owned()))
 }
 
+/// The text before and after the first `mark` at the beginning of a word that is not the first one.
+fn split_at_word<'a>(text: &'a str, mark: &str) -> Option<(&'a str, &'a str)> {
+    let (at, _) = text.match_indices(mark).find(|(at, _)| text.get(..*at).is_some_and(|t| t.ends_with(char::is_whitespace)))?;
+    Some((text.get(..at)?, text.get(at + mark.len()..)?))
+}
+
 /// Splits the time of the next update from the end of an update: `… next 45m`, or `… next none` if this is the last one.
 fn update_and_next(typed: &str) -> (String, NextUpdate) {
-    let found = typed.rsplit_once(" next ").and_then(|(text, when)| {
+    let found = typed.rmatch_indices("next").find_map(|(at, word)| {
+        let (text, when) = (typed.get(..at)?, typed.get(at + word.len()..)?);
+        if !text.ends_with(char::is_whitespace) || !when.starts_with(char::is_whitespace) {
+            return None;
+        }
         let when = when.trim();
         let next = if when == "none" { NextUpdate::Never } else { NextUpdate::In(parse_duration(when).ok()?) };
         Some((text, next))
     });
     match found {
-        Some((text, next)) => (text.trim_end_matches([';', ',', ' ']).to_owned(), next),
+        Some((text, next)) => (text.trim_end_matches([';', ',', ' ', '\n']).to_owned(), next),
         None => (typed.to_owned(), NextUpdate::Scheduled),
     }
 }
@@ -147,6 +159,9 @@ mod tests {
             task("ben 5m check the replica"),
             Ok(Command::Task { name: "ben".into(), text: "check the replica".into(), minutes: 5 })
         );
+        assert_eq!(task("ben\n5\ncheck the\nreplica").unwrap(), {
+            Command::Task { name: "ben".into(), text: "check the\nreplica".into(), minutes: 5 }
+        });
         assert!(task("ben check").unwrap_err().contains("ben 5 check the replica"));
     }
 
@@ -170,6 +185,11 @@ mod tests {
         assert_eq!((change.owner.as_deref(), change.due), (Some("ben"), None));
         let time =
             Command::Time { moment: Milestone::Detected, time: "now".parse().unwrap(), reason: String::new(), exception: None };
+        let Ok(Command::Time { reason, exception, .. }) = fill(time.clone(), "09:27\na mail\n!no clock") else { panic!() };
+        assert_eq!((reason.as_str(), exception.as_deref()), ("a mail", Some("no clock")));
+        let again = Command::CompleteAction { action: ActionId(1), result: None };
+        assert!(matches!(fill(again.clone(), "again\n10 still looking"), Ok(Command::Report { again_in: Some(_), .. })));
+        assert!(matches!(fill(again, "against the plan"), Ok(Command::CompleteAction { .. })));
         let Ok(Command::Time { reason, exception, .. }) = fill(time, "09:27 a customer called ! the clock was wrong") else {
             panic!()
         };
@@ -180,6 +200,8 @@ mod tests {
     fn reads_the_time_of_the_next_update() {
         assert_eq!(update_and_next("All is well; next 45m"), ("All is well".into(), NextUpdate::In(Duration::from_mins(45))));
         assert_eq!(update_and_next("Over, next none"), ("Over".into(), NextUpdate::Never));
+        assert_eq!(update_and_next("All is well\nnext 45m"), ("All is well".into(), NextUpdate::In(Duration::from_mins(45))));
+        assert_eq!(update_and_next("First line\nthe next\nstep").1, NextUpdate::Scheduled);
         assert_eq!(update_and_next("The next step is a restart"), ("The next step is a restart".into(), NextUpdate::Scheduled));
     }
 }

@@ -22,9 +22,9 @@ pub(crate) enum Purpose {
 
 impl Purpose {
     /// Whether the text may have several lines.
-    pub(crate) fn takes_lines(&self) -> bool {
+    pub(crate) fn is_multiline(&self) -> bool {
         match self {
-            Self::Command(command) => command.takes_lines(),
+            Self::Command(command) => command.is_multiline(),
             Self::NoteAt | Self::Question => true,
             Self::ExportPath | Self::Filter | Self::Search => false,
         }
@@ -39,6 +39,19 @@ pub(crate) struct InputDialog {
     pub purpose: Purpose,
     /// Below the text: what to type.
     pub hint: String,
+}
+
+impl InputDialog {
+    /// A dialog for `purpose` with a text to start from. `hint` says what to type.
+    pub(crate) fn new(title: impl Into<String>, purpose: Purpose, hint: impl Into<String>, edit: TextField) -> Self {
+        let edit = edit.with_lines(purpose.is_multiline());
+        Self { title: title.into(), edit, purpose, hint: hint.into() }
+    }
+
+    /// The same dialog with another text.
+    pub(crate) fn with_text(self, edit: TextField) -> Self {
+        Self::new(self.title, self.purpose, self.hint, edit)
+    }
 }
 
 /// The effect of choosing a row.

@@ -231,10 +231,7 @@ fn find_tracker<'a>(trackers: &'a [TrackerConfig], name: Option<&str>) -> Result
         (None, _) => {
             Err(CliError::usage("several trackers are configured", format!("Choose one: --tracker {}.", names.join(" or "))))
         }
-        (Some(name), []) => Err(CliError::usage(
-            format!("no tracker is configured, so none is named '{name}'"),
-            "Add [[trackers]] to the configuration.",
-        )),
+        (Some(_), []) => Err(CliError::usage("no tracker is configured", "Add [[trackers]] to the configuration.")),
         (Some(name), all) => all.iter().find(|t| t.name == name).ok_or_else(|| {
             let failure = Failure::new(format!("no tracker named '{name}' is configured"));
             CliError::NotFound(failure.advise(format!("Use one of {}.", names.join(", "))))

@@ -91,7 +91,7 @@ impl Explain for CliError {
 pub(super) fn redacted(failure: &Failure) -> Failure {
     Redactor::new().redact_value(failure).map_or_else(
         |_| Failure::new("cannot show the error: it could not be redacted"),
-        super::super::evidence::redact::Redacted::into_inner,
+        crate::evidence::redact::Redacted::into_inner,
     )
 }
 

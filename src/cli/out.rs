@@ -62,6 +62,7 @@ pub(super) fn error_json(kind: &str, failure: &Failure) {
 
 /// Formats rows as lines: columns padded to their widest cell and separated by two spaces, without trailing spaces.
 pub(super) fn table(rows: &[Vec<String>]) -> Vec<String> {
+    let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(|cell| cell.replace('\n', " ")).collect()).collect();
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |c: usize| {
         rows.iter().filter_map(|r| r.get(c)).map(|s| unicode_width::UnicodeWidthStr::width(s.as_str())).max().unwrap_or(0)

@@ -367,6 +367,7 @@ fn line_at(text: &str, at: usize) -> Option<&str> {
 }
 
 /// An error of the TOML parser. For an unknown key, the remedy names the nearest known key.
+/// serde has the key and the known keys only in its message; a message of another form is shown as it is.
 fn toml_mistake(message: &str, line: Option<&str>) -> Failure {
     let message = message.trim_end();
     let Some(rest) = message.strip_prefix("unknown field `") else {

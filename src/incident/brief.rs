@@ -26,6 +26,11 @@ pub enum Reader {
 /// Number of recent timeline entries for a joining responder. The next commander gets three times as many.
 const RECENT_ENTRIES: usize = 6;
 
+/// Writes a list item on one line, also if its texts have several.
+macro_rules! item {
+    ($out:expr, $($arg:tt)*) => { put!($out, "{}", format!($($arg)*).replace('\n', " ")) };
+}
+
 macro_rules! put {
     ($out:expr, $($arg:tt)*) => {
         // Writing to a string cannot fail.
@@ -107,12 +112,12 @@ fn hypotheses(out: &mut String, i: &Incident) {
     for h in i.hypotheses.iter().rev().take(5) {
         let why = h.reason.as_ref().map(|r| format!(" ({r})")).unwrap_or_default();
         let state = h.verdict.map_or("proposed", Verdict::word);
-        put!(out, "- {state}: {}{why}, by {}", h.text, h.by);
+        item!(out, "- {state}: {}{why}, by {}", h.text, h.by);
     }
     if let Some(found) = &i.investigation {
         for f in found.findings.iter().take(3) {
             let tags: String = f.evidence.iter().take(3).map(|e| format!("[{e}]")).collect();
-            put!(out, "- finding: {} {tags}", f.title);
+            item!(out, "- finding: {} {tags}", f.title);
         }
     }
     put!(out, "");
@@ -131,14 +136,14 @@ fn tasks(out: &mut String, i: &Incident, now: Timestamp, reader: Reader) {
                 format!(", report due {}", ago(now, at))
             }
         });
-        put!(out, "- {} {who}: {}{when}", a.id, a.text);
+        item!(out, "- {} {who}: {}{when}", a.id, a.text);
     }
     if !any {
         put!(out, "No open tasks.");
     }
     if reader == Reader::TakingOver {
         for a in i.actions.iter().filter(|a| a.scope == ActionScope::Incident && !a.state.is_open()) {
-            put!(out, "- {} {}: {}: {}", a.id, a.state.word(), a.text, a.result.as_deref().unwrap_or("no result recorded"));
+            item!(out, "- {} {}: {}: {}", a.id, a.state.word(), a.text, a.result.as_deref().unwrap_or("no result recorded"));
         }
     }
     if !i.mitigations.is_empty() {
@@ -146,7 +151,7 @@ fn tasks(out: &mut String, i: &Incident, now: Timestamp, reader: Reader) {
     }
     for (seq, at) in &i.mitigations {
         if let Some(entry) = i.entries.iter().find(|e| e.seq == *seq) {
-            put!(out, "- {}: {}", dated(now, *at), i.entry_text(entry).trim_start_matches("Mitigation: "));
+            item!(out, "- {}: {}", dated(now, *at), i.entry_text(entry).trim_start_matches("Mitigation: "));
         }
     }
     put!(out, "");
@@ -162,17 +167,17 @@ fn next_steps(out: &mut String, i: &Incident, now: Timestamp, monitor: Duration,
             );
             let word = if due <= now { "has been **overdue** since" } else { "is due at" };
             let to = i.head.next_update().and_then(|(_, a)| a).map(|a| format!(" to {}", a.word())).unwrap_or_default();
-            put!(out, "- The next update{to} {word} {}; {last}.", dated(now, due));
+            item!(out, "- The next update{to} {word} {}; {last}.", dated(now, due));
         }
         (None, Some(u)) => {
-            put!(out, "- The last update was sent at {}; no further update is scheduled.", clock(u.at));
+            item!(out, "- The last update was sent at {}; no further update is scheduled.", clock(u.at));
         }
         (None, None) => {}
     }
     if let Some(exit) = &i.exit {
         let reading =
             i.readings.last().map_or_else(|| "not checked yet".to_owned(), |r| format!("last reading: {}", r.reading.why));
-        put!(out, "- Exit criteria: {}; {reading}.", exit.describe());
+        item!(out, "- Exit criteria: {}; {reading}.", exit.describe());
     }
     if matches!(i.head.status, Status::Closed | Status::Cancelled | Status::Merged) {
         let into =
@@ -184,13 +189,13 @@ fn next_steps(out: &mut String, i: &Incident, now: Timestamp, monitor: Duration,
     let to = if i.head.status < Status::Resolved { Status::Resolved } else { Status::Closed };
     let open = open_items_for(&all, to);
     if open.is_empty() {
-        put!(out, "- No open checklist items.");
+        item!(out, "- No open checklist items.");
     } else {
         let names: Vec<&str> = open.iter().map(|g| g.label).collect();
-        put!(out, "- Before it can be {to}, complete these checklist items: {}.", names.join("; "));
+        item!(out, "- Before it can be {to}, complete these checklist items: {}.", names.join("; "));
     }
     if let Some(due) = i.postmortem_due() {
-        put!(out, "- The post-mortem is due on {}.", due.date());
+        item!(out, "- The post-mortem is due on {}.", due.date());
     }
     put!(out, "");
 }
@@ -208,7 +213,7 @@ fn roles(out: &mut String, i: &Incident, now: Timestamp) {
             i.roles.get(&role).cloned().into_iter().collect()
         };
         if !holders.is_empty() {
-            put!(out, "- {}: {}", role.title(), holders.join(", "));
+            item!(out, "- {}: {}", role.title(), holders.join(", "));
         }
     }
     let past: Vec<String> = i
@@ -218,14 +223,14 @@ fn roles(out: &mut String, i: &Incident, now: Timestamp) {
         .filter_map(|s| s.until.map(|until| format!("{} ({} to {})", s.holder, dated(now, s.from), dated(now, until))))
         .collect();
     if !past.is_empty() {
-        put!(out, "- Previous commanders: {}", past.join("; "));
+        item!(out, "- Previous commanders: {}", past.join("; "));
     }
     let missing: Vec<&str> = i.missing_roles().into_iter().map(Role::title).collect();
     if !missing.is_empty() && i.head.status.is_open() {
-        put!(out, "- Not assigned, but required for {}: {}", i.head.severity, missing.join(", "));
+        item!(out, "- Not assigned, but required for {}: {}", i.head.severity, missing.join(", "));
     }
     if let Some(level) = i.escalation {
-        put!(out, "- Escalated to {}", level.title());
+        item!(out, "- Escalated to {}", level.title());
     }
     put!(out, "");
 }
@@ -236,12 +241,12 @@ fn decisions(out: &mut String, i: &Incident) {
     }
     put!(out, "## Decisions\n");
     for d in &i.decisions {
-        put!(out, "- {} {}: {}", clock(d.at), d.by, d.text);
+        item!(out, "- {} {}: {}", clock(d.at), d.by, d.text);
         for (by, text) in &d.objections {
-            put!(out, "  - {by} objected: {text}");
+            item!(out, "  - {by} objected: {text}");
         }
         if let Some(outcome) = &d.outcome {
-            put!(out, "  - Outcome: {outcome}");
+            item!(out, "  - Outcome: {outcome}");
         }
     }
     put!(out, "");
@@ -271,10 +276,10 @@ fn timeline(out: &mut String, i: &Incident, now: Timestamp, most: usize) {
     let skipped = shown.len().saturating_sub(most + 1);
     for (n, e) in shown.iter().enumerate().filter(|(n, _)| *n == 0 || *n > skipped) {
         if n == skipped + 1 && skipped > 0 {
-            put!(out, "- … {} omitted", crate::telemetry::words::count(skipped, "entry"));
+            item!(out, "- … {} omitted", crate::telemetry::words::count(skipped, "entry"));
         }
         let text = i.entry_text(e).replace('\n', " ");
-        put!(out, "- {} ({}) {}: {text}", dated(now, e.at), ago(now, e.at), e.actor.name);
+        item!(out, "- {} ({}) {}: {text}", dated(now, e.at), ago(now, e.at), e.actor.name);
     }
 }
 

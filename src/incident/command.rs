@@ -464,9 +464,44 @@ impl Command {
         texts
     }
 
-    /// Whether one of its texts may have several lines.
-    pub fn takes_lines(&self) -> bool {
-        self.clone().texts().iter().any(|text| text.is_block)
+    /// Whether its text may have several lines.
+    pub fn is_multiline(&self) -> bool {
+        match self {
+            Self::Note { .. }
+            | Self::Correct { .. }
+            | Self::Severity { .. }
+            | Self::Hypothesis { .. }
+            | Self::Unacknowledge { .. }
+            | Self::Reopen { .. }
+            | Self::Status { .. }
+            | Self::Tick { .. }
+            | Self::Outcome { .. }
+            | Self::Event { .. }
+            | Self::Task { .. }
+            | Self::Report { .. }
+            | Self::Objection { .. }
+            | Self::Time { .. }
+            | Self::RecordUpdate { .. }
+            | Self::Escalate { .. }
+            | Self::Unlink { .. }
+            | Self::Merge { .. }
+            | Self::Grade { .. }
+            | Self::AddAction(_)
+            | Self::CompleteAction { .. } => true,
+            Self::Assign { .. }
+            | Self::Renounce { .. }
+            | Self::Impact { .. }
+            | Self::Page { .. }
+            | Self::Attach { .. }
+            | Self::Link { .. }
+            | Self::ChangeAction { .. }
+            | Self::Undo { .. }
+            | Self::SetExit { .. }
+            | Self::Check
+            | Self::KeepLine { .. }
+            | Self::Acknowledge
+            | Self::Accept { .. } => false,
+        }
     }
 
     /// The command with its texts cleaned and trimmed.

@@ -17,8 +17,8 @@ use crate::telemetry::time::human_duration;
 /// How long a service must stay healthy before it counts as restored: 15 minutes, unless configured otherwise.
 pub const DEFAULT_MONITOR_TIME: Duration = Duration::from_mins(15);
 
-/// Every item with its label.
-const LABELS: [(&str, &str); 22] = [
+/// Every item with its label to display.
+const LABELS: [(&str, &str); 23] = [
     ("alerts-linked", "Alerts linked, or a report instead"),
     ("start-time", "Start of the impact"),
     ("reporter", "Reporter"),
@@ -41,6 +41,8 @@ const LABELS: [(&str, &str); 22] = [
     ("docs-updated", "Runbook and documentation updated"),
     ("diagnosis-graded", "Diagnosis graded"),
     ("review-held", "Post-mortem review held"),
+    // Not on the list: recorded when an incident is ended while some alerts could not be checked.
+    ("not-checked", "Alert status not checked"),
 ];
 
 /// The label of an item; an unknown name is returned as it is.

@@ -28,6 +28,7 @@ impl Spread {
         Self { n: values.len(), median_secs: quantile(&values, 0.5), p90_secs: quantile(&values, 0.9) }
     }
 }
+
 fn quantile(sorted: &[f64], q: f64) -> Option<f64> {
     let last = sorted.len().checked_sub(1)?;
     let rank = last as f64 * q;

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::config::{TrackerConfig, TrackerKind};
 use crate::evidence::Redactor;
 use crate::incident::{ActionItem, Incident};
-use crate::sources::http::{innermost, tls};
+use crate::sources::http::{client_builder, innermost};
 use crate::telemetry::Explain;
 
 /// Why an issue was not created, or may not have been.
@@ -90,13 +90,12 @@ pub(crate) async fn send(tracker: &TrackerConfig, outgoing: &IssueRequest) -> Re
         .await
         .map_err(|e| fail(e.to_string()))?
         .map_err(|e| fail(e.to_string()))?;
-    let builder = reqwest::Client::builder()
+    let client = client_builder(&tracker.tls)
+        .map_err(|e| fail(e.message))?
         .connect_timeout(Duration::from_secs(5).min(tracker.timeout))
         .timeout(tracker.timeout)
-        // A token must not follow a redirect to another host.
-        .redirect(reqwest::redirect::Policy::none())
-        .user_agent(concat!("warroom/", env!("CARGO_PKG_VERSION")));
-    let client = tls(builder, &tracker.tls).map_err(|e| fail(e.message))?.build().map_err(|e| fail(innermost(&e)))?;
+        .build()
+        .map_err(|e| fail(innermost(&e)))?;
     let request = client.post(&outgoing.url).json(&outgoing.body);
     let request = match tracker.kind {
         TrackerKind::Github => request

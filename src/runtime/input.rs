@@ -9,7 +9,8 @@ pub(super) fn translate(event: Event) -> Option<Msg> {
     match event {
         // Some systems also report key releases. Handle only presses and repeats.
         Event::Key(key) if key.kind != KeyEventKind::Release => chord(key).map(Msg::Pressed),
-        Event::Paste(text) => Some(Msg::Pasted(text)),
+        // Most terminals send a carriage return for each line break of a paste.
+        Event::Paste(text) => Some(Msg::Pasted(text.replace("\r\n", "\n").replace('\r', "\n"))),
         Event::Resize(width, height) => Some(Msg::Resized(width, height)),
         Event::Mouse(mouse) => {
             let code = match mouse.kind {
@@ -104,6 +105,16 @@ impl Signals {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_paste_keeps_its_lines() {
+        let pasted = |text: &str| match translate(Event::Paste(text.to_owned())) {
+            Some(Msg::Pasted(text)) => text,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(pasted("a\rb\rc"), "a\nb\nc");
+        assert_eq!(pasted("a\r\nb\n"), "a\nb\n");
+    }
 
     #[test]
     fn ignores_key_releases() {

@@ -77,15 +77,21 @@ impl Reply {
     }
 }
 
-/// TLS settings on a client builder, read from files. Every client of warroom is built with it.
-pub fn tls(builder: reqwest::ClientBuilder, tls: &TlsConfig) -> Result<reqwest::ClientBuilder, SourceError> {
-    // reqwest has no cryptography of its own here. Fails only if one is selected already.
+/// What every HTTP client of warroom is built with: TLS by ring with these settings, warroom's name, and no redirects, which could
+/// carry a secret to another host.
+///
+/// # Errors
+/// When a certificate or key file cannot be read or used.
+pub fn client_builder(tls: &TlsConfig) -> Result<reqwest::ClientBuilder, SourceError> {
+    // reqwest is compiled without cryptography and takes that of the process. This fails only if it is selected already.
     let _selected_before = rustls::crypto::ring::default_provider().install_default();
     let read =
         |path: &str| std::fs::read(path).map_err(|e| SourceError::new(FaultKind::Config, format!("cannot read {path}: {e}")));
     let bad =
         |path: &str, e: reqwest::Error| SourceError::new(FaultKind::Config, format!("{path} is not a PEM certificate: {e}"));
-    let mut builder = builder;
+    let mut builder = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .user_agent(concat!("warroom/", env!("CARGO_PKG_VERSION")));
     if let Some(path) = &tls.ca_file {
         let bundle = reqwest::Certificate::from_pem_bundle(&read(path)?).map_err(|e| bad(path, e))?;
         if bundle.is_empty() {
@@ -133,12 +139,9 @@ impl Http {
         if !base.path().ends_with('/') {
             base.set_path(&format!("{}/", base.path()));
         }
-        let builder = reqwest::Client::builder()
+        let client = client_builder(&config.tls)?
             .connect_timeout(CONNECT_TIMEOUT.min(config.timeout))
             .timeout(config.timeout)
-            .redirect(reqwest::redirect::Policy::none())
-            .user_agent(concat!("warroom/", env!("CARGO_PKG_VERSION")));
-        let client = tls(builder, &config.tls)?
             .build()
             .map_err(|e| SourceError::new(FaultKind::Config, format!("cannot create an HTTP client: {}", innermost(&e))))?;
         let proxy = proxy_of(&base);

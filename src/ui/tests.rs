@@ -315,6 +315,7 @@ fn a_text_of_several_lines_grows_and_shows_its_cursor() {
         update(&mut model, at(1), Msg::Pasted(format!("{line}\n")));
     }
     for (width, height) in [(140, 40), (80, 24), (60, 16)] {
+        update(&mut model, at(1), Msg::Resized(width, height));
         let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
         terminal.draw(|f| render(&model, &theme, &mut ViewCache::default(), f)).unwrap();
         let screen = draw(&model, width, height);

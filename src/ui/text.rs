@@ -17,6 +17,9 @@ pub(crate) fn width(text: &str) -> usize {
 
 /// The text in at most `columns`. A longer text is truncated and ends with an ellipsis.
 pub(crate) fn fit(text: &str, columns: usize) -> String {
+    if text.contains('\n') {
+        return fit(&text.replace('\n', " "), columns);
+    }
     if width(text) <= columns {
         return text.to_owned();
     }
@@ -90,6 +93,12 @@ pub(crate) fn wrap(text: &str, columns: usize) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_of_several_lines_fits_on_one() {
+        assert_eq!((fit("a\nb", 9), pad("a\nb", 5)), ("a b".to_owned(), "a b  ".to_owned()));
+        assert_eq!(width(&fit("first\nsecond", 8)), 8);
+    }
 
     #[test]
     fn truncates_pads_and_wraps_by_display_width() {

@@ -61,15 +61,13 @@ pub(super) fn with_id(model: &mut Model, then: impl FnOnce(&mut Model, IncidentI
 }
 
 /// An input dialog for the parameters of a command.
-pub(super) fn command_line(title: impl Into<String>, hint: impl Into<String>, command: Command) -> InputDialog {
-    let purpose = Purpose::Command(Box::new(command));
-    let edit = if purpose.takes_lines() { TextField::default().multiline() } else { TextField::default() };
-    InputDialog { title: title.into(), edit, purpose, hint: hint.into() }
+pub(super) fn command_dialog(title: impl Into<String>, hint: impl Into<String>, command: Command) -> InputDialog {
+    InputDialog::new(title, Purpose::Command(Box::new(command)), hint, TextField::default())
 }
 
 /// Opens an input dialog for the parameters of a command.
 pub(super) fn ask(model: &mut Model, title: &str, hint: &str, command: Command) -> Vec<Effect> {
-    show(model, Overlay::Input(command_line(title, hint, command)))
+    show(model, Overlay::Input(command_dialog(title, hint, command)))
 }
 
 /// Opens a list with one row selected.

@@ -2,13 +2,13 @@
 
 use super::super::action::Action;
 use super::super::chord::{Chord, Code};
-use super::super::edit::TextField;
+use super::super::edit::{MAX, TextField, input_width};
 use super::super::fill::{fill, moment_and_text};
 use super::super::model::{Model, Screen, Tone};
 use super::super::msg::Effect;
 use super::super::overlay::{ConfirmDialog, DeclareField, DeclareForm, InputDialog, ListDialog, Next, Overlay, Purpose, palette};
 use super::super::room::Tab;
-use super::common::{current, run, run_at, run_on, say, show, write};
+use super::common::{command_dialog, current, run, run_at, run_on, say, show, write};
 use super::go::{go_to_finding, scroll, start_question};
 use super::lists::change_status;
 use super::logs::search_from_here;
@@ -51,7 +51,7 @@ pub(super) fn perform(model: &mut Model, action: Action, chord: Chord) -> Vec<Ef
         }
         Overlay::Checklist { selected } => in_checklist(model, action, selected),
         Overlay::Palette { edit, selected } => in_palette(model, action, edit, selected),
-        Overlay::Input(line) => in_input(model, action, line),
+        Overlay::Input(dialog) => in_input(model, action, dialog),
         Overlay::List(list) => in_list(model, action, list),
         Overlay::Declare(form) => in_declaration(model, action, chord, form),
         Overlay::Confirm(dialog) => in_confirmation(model, action, dialog),
@@ -179,12 +179,11 @@ fn in_checklist(model: &mut Model, action: Action, selected: usize) -> Vec<Effec
     let command = Command::Tick { item: item.item.to_owned(), met, text: String::new() };
     show(
         model,
-        Overlay::Input(InputDialog {
-            title: format!("{}: {}", item.label, if met { "how you know" } else { "why not" }),
-            edit: TextField::default().multiline(),
-            purpose: Purpose::Command(Box::new(command)),
-            hint: "The timeline records this under your name.".to_owned(),
-        }),
+        Overlay::Input(command_dialog(
+            format!("{}: {}", item.label, if met { "how you know" } else { "why not" }),
+            "The timeline records this under your name.",
+            command,
+        )),
     )
 }
 
@@ -199,40 +198,40 @@ fn in_palette(model: &mut Model, action: Action, edit: TextField, selected: usiz
     }
 }
 
-fn in_input(model: &mut Model, action: Action, line: InputDialog) -> Vec<Effect> {
+fn in_input(model: &mut Model, action: Action, mut dialog: InputDialog) -> Vec<Effect> {
     match action {
         Action::Submit => {
-            let effects = submit(model, &line);
+            let effects = submit(model, &dialog);
             // Remember the dialog, so that it opens again if the command is refused.
             if let [effect @ Effect::Run { .. }] = effects.as_slice() {
-                model.sent = Some((effect.clone(), Overlay::Input(line)));
+                model.sent = Some((effect.clone(), Overlay::Input(dialog)));
             }
             effects
         }
         Action::NewLine => {
-            let mut line = line;
-            if line.edit.is_multiline() && line.edit.insert("\n").is_err() {
-                model.say(Tone::Bad, "The text is as long as it can be.");
+            if dialog.edit.is_multiline() && dialog.edit.insert("\n").is_err() {
+                model.say(Tone::Bad, format!("No line added: a text can have at most {} KiB.", MAX / 1024));
             }
-            show(model, Overlay::Input(line))
+            show(model, Overlay::Input(dialog))
         }
-        Action::Recall | Action::RecallNext if line.edit.is_multiline() => {
-            let mut line = line;
-            line.edit.key(Chord::plain(if action == Action::Recall { Code::Up } else { Code::Down }));
-            show(model, Overlay::Input(line))
+        Action::Recall | Action::RecallNext if dialog.edit.is_multiline() => {
+            dialog.edit.move_row(action == Action::Recall, input_width(model.size.0));
+            show(model, Overlay::Input(dialog))
         }
         Action::Recall | Action::RecallNext => {
-            let history = match line.purpose {
+            let history = match dialog.purpose {
                 Purpose::Filter => Some(&model.logs.filters),
                 Purpose::Search => Some(&model.logs.searches),
                 Purpose::Command(_) | Purpose::NoteAt | Purpose::Question | Purpose::ExportPath => None,
             };
-            let recalled = history.and_then(|r| r.step(line.edit.text(), action == Action::Recall)).map(str::to_owned);
-            let edit = recalled.map_or_else(|| line.edit.clone(), TextField::with);
-            model.overlay = Some(Overlay::Input(InputDialog { edit, ..line }));
+            let recalled = history.and_then(|r| r.step(dialog.edit.text(), action == Action::Recall)).map(str::to_owned);
+            if let Some(text) = recalled {
+                dialog = dialog.with_text(TextField::with(text));
+            }
+            model.overlay = Some(Overlay::Input(dialog));
             text_changed(model)
         }
-        _ => show(model, Overlay::Input(line)),
+        _ => show(model, Overlay::Input(dialog)),
     }
 }
 
@@ -249,7 +248,7 @@ fn set_filter(model: &mut Model, text: &str) {
     }
 }
 
-/// Carries out the purpose of a submitted line.
+/// Carries out the purpose of a submitted text.
 fn submit(model: &mut Model, line: &InputDialog) -> Vec<Effect> {
     let text = line.edit.text().trim();
     match &line.purpose {
@@ -299,7 +298,7 @@ fn submit(model: &mut Model, line: &InputDialog) -> Vec<Effect> {
     }
 }
 
-/// Opens the line dialog again with the text as typed and the reason as its hint.
+/// Opens the input dialog again with the text as typed and the reason as its hint.
 fn reopen(model: &mut Model, line: &InputDialog, why: &str) -> Vec<Effect> {
     model.say(Tone::Bad, why);
     show(model, Overlay::Input(InputDialog { hint: why.to_owned(), ..line.clone() }))

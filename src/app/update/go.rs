@@ -310,7 +310,7 @@ pub(super) fn open_evidence(model: &mut Model) -> Vec<Effect> {
 fn open_evidence_id(model: &mut Model, id: Option<EvidenceId>) -> Vec<Effect> {
     match id {
         Some(id) => show(model, Overlay::Evidence { id, scroll: 0, at: None }),
-        None if current(model).is_some_and(|i| !i.evidence.is_empty()) => say(model, "It cites no evidence."),
+        None if current(model).is_some_and(|i| !i.evidence.is_empty()) => say(model, "No evidence is cited or selected here."),
         None => say_key(model, "No evidence to show. Press {} to investigate.", Action::Investigate),
     }
 }

@@ -60,7 +60,7 @@ pub(super) fn pasted(model: &mut Model, text: &str) -> Vec<Effect> {
         let attach = model.key(Action::Attach);
         let most = crate::app::edit::MAX / 1024;
         let text = format!(
-            "Not pasted: the text is {} KiB, and a line can hold {most} KiB. Press {attach} to attach a file instead.",
+            "Not pasted: the text is {} KiB, and a text field can hold {most} KiB. Press {attach} to attach a file instead.",
             bytes / 1024
         );
         model.say(Tone::Bad, text);

@@ -5,7 +5,7 @@ use super::super::edit::TextField;
 use super::super::model::{Model, Tone};
 use super::super::msg::Effect;
 use super::super::overlay::{ConfirmDialog, InputDialog, ListDialog, Next, Overlay, Row};
-use super::common::{ask, choose, command_line, current, run, say, say_key, selected_entry, show, tagged};
+use super::common::{ask, choose, command_dialog, current, run, say, say_key, selected_entry, show, tagged};
 use crate::incident::command::NewAction;
 use crate::incident::gate::{gates, open_items_for};
 use crate::incident::{
@@ -14,9 +14,9 @@ use crate::incident::{
 };
 use crate::telemetry::words::count;
 
-/// A row that opens a line dialog.
-fn line_row(label: impl Into<String>, detail: impl Into<String>, line: InputDialog) -> Row {
-    Row::new(label, detail, Next::Input(Box::new(line)))
+/// A row that opens a input dialog.
+fn input_row(label: impl Into<String>, detail: impl Into<String>, dialog: InputDialog) -> Row {
+    Row::new(label, detail, Next::Input(Box::new(dialog)))
 }
 
 /// The open incidents except one, each with the label and the detail of its row.
@@ -58,15 +58,15 @@ pub(super) fn choose_severity(model: &mut Model) -> Vec<Effect> {
             (false, true) => " (proposed)",
             (false, false) => "",
         };
-        let mut line = command_line(
+        let mut dialog = command_dialog(
             format!("Reason for {s}"),
             "A reason is required.",
             Command::Severity { severity: *s, reason: String::new() },
         );
         if let Some((_, why)) = proposed.as_ref().filter(|_| is_proposed) {
-            line.edit = TextField::proposed(why.clone()).multiline();
+            dialog = dialog.with_text(TextField::proposed(why.clone()));
         }
-        line_row(format!("{s}{mark}"), model.matrix.meaning(*s), line)
+        input_row(format!("{s}{mark}"), model.matrix.meaning(*s), dialog)
     };
     let rows = Severity::ALL.iter().map(row).collect();
     // Select the proposed severity if it is a change, else the current one.
@@ -131,7 +131,7 @@ pub(super) fn choose_milestone(model: &mut Model) -> Vec<Effect> {
     let row = |m: &Milestone| {
         let at = incident.milestone(*m).map_or_else(|| "unknown".to_owned(), |t| format!("{} UTC", t.date_clock()));
         let command = Command::Time { moment: *m, time: model.now.into(), reason: String::new(), exception: None };
-        line_row(m.title(), at, command_line(format!("{}: time and source", m.title()), hint, command))
+        input_row(m.title(), at, command_dialog(format!("{}: time and source", m.title()), hint, command))
     };
     let rows = Milestone::ALL.iter().map(row).collect();
     choose(model, "Milestone", rows, 0)
@@ -141,10 +141,10 @@ pub(super) fn choose_unlink(model: &mut Model) -> Vec<Effect> {
     let Some(incident) = current(model) else { return Vec::new() };
     let row = |a: &crate::incident::LinkedAlert| {
         let command = Command::Unlink { fingerprint: a.fingerprint.clone(), reason: None };
-        line_row(
+        input_row(
             a.label(),
             a.fingerprint.clone(),
-            command_line("Reason for unlinking", "Why the alert does not belong to this incident.", command),
+            command_dialog("Reason for unlinking", "Why the alert does not belong to this incident.", command),
         )
     };
     let rows: Vec<Row> = incident.alerts.iter().map(row).collect();
@@ -184,9 +184,9 @@ pub(super) fn choose_role(model: &mut Model) -> Vec<Effect> {
             "One name. Replaces the current holder."
         };
         let command = Command::Assign { role: *role, holder: String::new() };
-        let mut line = command_line(format!("{}: name", role.title()), hint, command);
-        line.edit = TextField::proposed(model.user.clone());
-        line_row(role.title(), detail, line)
+        let mut dialog = command_dialog(format!("{}: name", role.title()), hint, command);
+        dialog = dialog.with_text(TextField::proposed(model.user.clone()));
+        input_row(role.title(), detail, dialog)
     };
     let rows = Role::ALL.iter().map(row).collect();
     choose(model, "Role to assign", rows, 0)
@@ -215,7 +215,7 @@ pub(super) fn choose_action_kind(model: &mut Model) -> Vec<Effect> {
     let row = |kind: ActionKind| {
         let hint = "Start with a verb, and include how to verify that it is done.";
         let command = Command::AddAction(NewAction::follow_up(kind, ""));
-        line_row(kind.word(), meaning(kind), command_line(format!("Action item ({})", kind.word()), hint, command))
+        input_row(kind.word(), meaning(kind), command_dialog(format!("Action item ({})", kind.word()), hint, command))
     };
     choose(model, "Purpose of the action item", ActionKind::ALL.map(row).to_vec(), 0)
 }
@@ -225,7 +225,7 @@ pub(super) fn choose_audience(model: &mut Model) -> Vec<Effect> {
         let hint =
             "Text of the update. This restarts the update timer. End with `next 45m` or `next none` to set the next update.";
         let command = Command::RecordUpdate { audience: *a, text: String::new(), next: NextUpdate::Scheduled };
-        line_row(a.word(), "", command_line(format!("Update sent to {}", a.word()), hint, command))
+        input_row(a.word(), "", command_dialog(format!("Update sent to {}", a.word()), hint, command))
     };
     choose(model, "Audience of the update", Audience::ALL.iter().map(row).collect(), 0)
 }
@@ -233,10 +233,10 @@ pub(super) fn choose_audience(model: &mut Model) -> Vec<Effect> {
 pub(super) fn choose_event(model: &mut Model) -> Vec<Effect> {
     let row = |kind: &EventKind| {
         let command = Command::Event { kind: *kind, text: String::new() };
-        line_row(
+        input_row(
             kind.title(),
             "",
-            command_line(kind.title(), "Describe exactly what happened, with an ID or a command.", command),
+            command_dialog(kind.title(), "Describe exactly what happened, with an ID or a command.", command),
         )
     };
     choose(model, "Kind of event", EventKind::ALL.iter().map(row).collect(), 0)
@@ -245,12 +245,12 @@ pub(super) fn choose_event(model: &mut Model) -> Vec<Effect> {
 pub(super) fn choose_level(model: &mut Model) -> Vec<Effect> {
     let row = |level: &EscalationLevel| {
         let command = Command::Escalate { level: *level, reason: String::new(), to: None };
-        let line = command_line(
+        let dialog = command_dialog(
             format!("{}: reason", level.title()),
             "The reason, and the name of the person. This does not page anyone.",
             command,
         );
-        line_row(level.word(), level.title(), line)
+        input_row(level.word(), level.title(), dialog)
     };
     choose(model, "Escalation level", EscalationLevel::ALL.iter().map(row).collect(), 0)
 }
@@ -276,11 +276,11 @@ pub(super) fn choose_impact(model: &mut Model) -> Vec<Effect> {
         ("Region", "For example eu-west-1", now.region, command(None, None, empty(), None)),
     ];
     let row = |(title, hint, value, command): (&str, &str, Option<String>, Command)| {
-        let mut line = command_line(title, hint, command);
+        let mut dialog = command_dialog(title, hint, command);
         // Start with the current value, not selected, so that typing adds to it.
-        line.edit = value.map(TextField::with).unwrap_or_default();
-        let detail = if line.edit.text().is_empty() { hint.to_owned() } else { line.edit.text().to_owned() };
-        line_row(title, detail, line)
+        dialog = dialog.with_text(value.map(TextField::with).unwrap_or_default());
+        let detail = if dialog.edit.text().is_empty() { hint.to_owned() } else { dialog.edit.text().to_owned() };
+        input_row(title, detail, dialog)
     };
     choose(model, "Impact", rows.map(row).to_vec(), 0)
 }

@@ -20,7 +20,7 @@ pub(super) fn search(model: &mut Model) -> Vec<Effect> {
         model.key(Action::Recall)
     );
     let edit = TextField::default();
-    show(model, Overlay::Input(InputDialog { title: "Search".to_owned(), edit, purpose: Purpose::Search, hint }))
+    show(model, Overlay::Input(InputDialog::new("Search", Purpose::Search, hint, edit)))
 }
 
 /// Goes to the next or previous match: a line, or a pattern.

@@ -97,7 +97,7 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
             "Describe what you saw or did. [E3] cites evidence. Text after TODO becomes an action item.",
         ),
         Action::NoteAt => {
-            line(model, "Backdated note", Purpose::NoteAt, "The time in UTC, then the text: 09:27 text, 10m ago text")
+            open_input(model, "Backdated note", Purpose::NoteAt, "The time in UTC, then the text: 09:27 text, 10m ago text")
         }
         Action::Decision => note(model, "Decision", NoteKind::Decision, "Describe the decision, and name anyone who objected."),
         Action::Hypothesis => {
@@ -184,7 +184,7 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         }
         Action::AssignRole => choose_role(model),
         Action::AddAction => choose_action_kind(model),
-        Action::Ask => line(model, "Ask", Purpose::Question, "troubleshoot, postmortem, or a question in your own words."),
+        Action::Ask => open_input(model, "Ask", Purpose::Question, "troubleshoot, postmortem, or a question in your own words."),
         Action::Export => export(model),
         Action::OpenEvidence => open_evidence(model),
         Action::CopyQuery => {
@@ -282,10 +282,8 @@ fn note(model: &mut Model, title: &str, kind: NoteKind, hint: &str) -> Vec<Effec
     ask(model, title, hint, Command::Note { text: String::new(), kind })
 }
 
-fn line(model: &mut Model, title: &str, purpose: Purpose, hint: &str) -> Vec<Effect> {
-    let edit = if purpose.takes_lines() { TextField::default().multiline() } else { TextField::default() };
-    let dialog = InputDialog { title: title.to_owned(), edit, purpose, hint: hint.to_owned() };
-    show(model, Overlay::Input(dialog))
+fn open_input(model: &mut Model, title: &str, purpose: Purpose, hint: &str) -> Vec<Effect> {
+    show(model, Overlay::Input(InputDialog::new(title, purpose, hint, TextField::default())))
 }
 
 /// A command with empty exit criteria, to be filled in.
@@ -320,7 +318,7 @@ fn export(model: &mut Model) -> Vec<Effect> {
     let name = model.room.as_ref().map_or_else(|| "postmortem.md".to_owned(), |r| format!("{}.md", r.id));
     let hint = "The path of the file. Its extension sets the format: .md, .html or .json.".to_owned();
     let edit = TextField::with(name);
-    show(model, Overlay::Input(InputDialog { title: "Export to".to_owned(), edit, purpose: Purpose::ExportPath, hint }))
+    show(model, Overlay::Input(InputDialog::new("Export to", Purpose::ExportPath, hint, edit)))
 }
 
 /// Switches between the log patterns of the investigation and the live lines.
@@ -377,7 +375,7 @@ fn filter(model: &mut Model) -> Vec<Effect> {
         keys(Action::Back)
     );
     let edit = TextField::proposed(now);
-    show(model, Overlay::Input(InputDialog { title: "Filter".to_owned(), edit, purpose: Purpose::Filter, hint }))
+    show(model, Overlay::Input(InputDialog::new("Filter", Purpose::Filter, hint, edit)))
 }
 
 /// Marks the alerts of the selected row, or removes the marks if all are marked.
@@ -455,8 +453,8 @@ fn correct(model: &mut Model) -> Vec<Effect> {
     }
     let command = Command::Correct { entry: seq, text: String::new(), reason: "corrected by hand".to_owned() };
     let hint = "The original text is kept, and the entry is marked as corrected.".to_owned();
-    let (edit, purpose) = (TextField::with(text).multiline(), Purpose::Command(Box::new(command)));
-    show(model, Overlay::Input(InputDialog { title: format!("Correct entry {seq}"), edit, purpose, hint }))
+    let (edit, purpose) = (TextField::with(text), Purpose::Command(Box::new(command)));
+    show(model, Overlay::Input(InputDialog::new(format!("Correct entry {seq}"), purpose, hint, edit)))
 }
 
 /// Adds a note about the selected suspect or evidence item to the timeline.

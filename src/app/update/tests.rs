@@ -91,8 +91,8 @@ fn only_command(effects: &[Effect]) -> &Command {
     command
 }
 
-/// The open input line.
-fn input_line(model: &Model) -> &super::super::overlay::InputDialog {
+/// The open input dialog.
+fn input_dialog(model: &Model) -> &super::super::overlay::InputDialog {
     let Some(Overlay::Input(line)) = &model.overlay else { panic!("{:?}", model.overlay) };
     line
 }
@@ -112,7 +112,7 @@ fn a_note_can_have_several_lines() {
     press(&mut model, "c1");
     update(&mut model, at(1), Msg::Pressed(Chord::ctrl('j')));
     update(&mut model, at(1), Msg::Pasted("ana\nben".into()));
-    assert!(!input_line(&model).edit.text().contains('\n'), "{:?}", input_line(&model));
+    assert!(!input_dialog(&model).edit.text().contains('\n'), "{:?}", input_dialog(&model));
 }
 
 #[test]
@@ -219,7 +219,7 @@ fn pasting_never_submits() {
     press(&mut model, "n");
     let effects = update(&mut model, at(1), Msg::Pasted("one\ntwo\n".into()));
     assert_eq!(effects, []);
-    assert_eq!(input_line(&model).edit.text(), "one\ntwo\n");
+    assert_eq!(input_dialog(&model).edit.text(), "one\ntwo\n");
 }
 
 #[test]
@@ -255,7 +255,7 @@ fn follows_logs_from_the_first_visit_until_the_room_is_left() {
 fn resolving_lists_open_items_and_needs_a_reason() {
     let mut model = room();
     press(&mut model, "R");
-    let dialog = input_line(&model);
+    let dialog = input_dialog(&model);
     assert!(dialog.hint.contains("Mitigation recorded") && dialog.title.contains("resolved"), "{dialog:?}");
     assert_eq!(press(&mut model, "⏎"), [], "resolving needs a reason");
     press(&mut model, "R");
@@ -311,7 +311,7 @@ fn rejects_future_times() {
     // The current time is 09:30 UTC.
     let mut model = room();
     assert_eq!(press(&mut model, "N14:40 saw it⏎"), [], "a time in the future is rejected");
-    let dialog = input_line(&model);
+    let dialog = input_dialog(&model);
     assert!(dialog.edit.text() == "14:40 saw it" && dialog.hint.contains("09:30"), "{dialog:?}");
     press(&mut model, "⎋");
     let effects = press(&mut model, "Nyesterday 23:50 the last good backup⏎");
@@ -350,7 +350,7 @@ fn prefills_the_impact_and_records_events() {
         text: None,
     }]);
     press(&mut model, "I3");
-    assert_eq!(input_line(&model).edit.text(), "checkout, payment");
+    assert_eq!(input_dialog(&model).edit.text(), "checkout, payment");
     let effects = press(&mut model, ", cart⏎");
     let services = Some(vec!["checkout".to_owned(), "payment".to_owned(), "cart".to_owned()]);
     assert_eq!(effects, [run(Command::Impact { started: None, services, users: None, region: None, text: None })]);
@@ -390,16 +390,16 @@ fn reopens_a_refused_line_with_its_text() {
     let mut model = room();
     let [effect] = press(&mut model, "nwe raised the pool⏎").try_into().unwrap();
     update(&mut model, at(2), Msg::Refused(Box::new(effect), Failure::new("INC-1 is closed").advise("Reopen it.")));
-    assert_eq!((input_line(&model).edit.text(), model.unsaved), ("we raised the pool", 0));
+    assert_eq!((input_dialog(&model).edit.text(), model.unsaved), ("we raised the pool", 0));
     assert!(model.toast.as_ref().unwrap().text.contains("is closed"));
     // If another line is being typed by then, it stays open and the refused line waits.
     let [effect] = press(&mut model, "⏎").try_into().unwrap();
     press(&mut model, "Dgo back");
     update(&mut model, at(3), Msg::Refused(Box::new(effect), Failure::new("INC-1 is closed").advise("Reopen it.")));
-    assert_eq!(input_line(&model).edit.text(), "go back");
+    assert_eq!(input_dialog(&model).edit.text(), "go back");
     press(&mut model, "⎋");
     update(&mut model, at(4), Msg::Pressed(Chord::ctrl('r')));
-    assert_eq!(input_line(&model).edit.text(), "we raised the pool");
+    assert_eq!(input_dialog(&model).edit.text(), "we raised the pool");
     assert!(model.refused.is_none());
 }
 
@@ -410,7 +410,7 @@ fn creates_a_task_from_one_line_and_keeps_an_invalid_line() {
     let text = "check the replica".to_owned();
     assert_eq!(effects, [run(Command::Task { name: "ben".into(), minutes: 5, text })]);
     assert_eq!(press(&mut model, "Tben soon check it⏎"), []);
-    assert_eq!(input_line(&model).edit.text(), "ben soon check it");
+    assert_eq!(input_dialog(&model).edit.text(), "ben soon check it");
 }
 
 #[test]
@@ -701,14 +701,14 @@ fn offers_the_proposed_severity_with_its_reason() {
     assert_eq!((row.label.as_str(), row.detail.is_empty()), ("SEV4 (proposed)", false));
     press(&mut model, "⏎");
     assert_eq!(
-        (input_line(&model).title.as_str(), input_line(&model).edit.text()),
+        (input_dialog(&model).title.as_str(), input_dialog(&model).edit.text()),
         ("Reason for SEV4", "1 alert, none critical [E2]")
     );
     let effects = press(&mut model, "⏎");
     assert!(matches!(only_command(&effects), Command::Severity { severity: Severity::Sev4, .. }), "{effects:?}");
     // For another severity the reason starts empty.
     press(&mut model, "s↑⏎");
-    assert_eq!((input_line(&model).title.as_str(), input_line(&model).edit.text()), ("Reason for SEV3", ""));
+    assert_eq!((input_dialog(&model).title.as_str(), input_dialog(&model).edit.text()), ("Reason for SEV3", ""));
 }
 
 #[test]
@@ -726,7 +726,7 @@ fn searches_and_filters_logs_and_recalls_both() {
     press(&mut model, "n");
     assert_eq!(current(&model), "pool full again");
     press(&mut model, "⎋n");
-    assert!(input_line(&model).title.contains("ote"), "{:?}", model.overlay);
+    assert!(input_dialog(&model).title.contains("ote"), "{:?}", model.overlay);
     press(&mut model, "⎋&retry⏎");
     assert_eq!((model.logs.search.as_str(), model.logs.window(9).len()), ("", 1));
     press(&mut model, "⎋");
@@ -735,7 +735,7 @@ fn searches_and_filters_logs_and_recalls_both() {
     for (key, text) in [('/', "pool"), ('&', "retry")] {
         press(&mut model, &key.to_string());
         update(&mut model, at(1), Msg::Pressed(Chord::plain(Code::Up)));
-        assert_eq!(input_line(&model).edit.text(), text);
+        assert_eq!(input_dialog(&model).edit.text(), text);
         press(&mut model, "⎋");
     }
 }

@@ -360,7 +360,7 @@ fn compact(text: &str, context: Context) -> Option<(Timestamp, usize)> {
     let (month, day) = (c.digits(2)?, c.digits(2)?);
     c.eat_any(b"-T _")?;
     let mut plain = c;
-    let clock = if let (_, Some(clock)) = (digits, c.clock().or_else(|| c.loose_clock())) {
+    let clock = if let Some(clock) = c.clock().or_else(|| c.loose_clock()) {
         // The milliseconds may follow after a colon.
         if c.peek() == Some(b':') {
             let mut ahead = c;

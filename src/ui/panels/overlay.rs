@@ -5,10 +5,9 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Clear;
-use unicode_segmentation::UnicodeSegmentation;
 
 use crate::app::action::{ACTIONS, Action, Context};
-use crate::app::edit::TextField;
+use crate::app::edit::{MAX_DIALOG, TextField, input_width};
 use crate::app::model::Model;
 use crate::app::overlay::{ConfirmDialog, DeclareField, DeclareForm, InputDialog, ListDialog, Overlay, palette};
 use crate::evidence::Body;
@@ -22,7 +21,7 @@ use crate::ui::theme::{Meaning, Theme};
 use crate::ui::widgets::{Chart, Mark, chart, cited, frame as bordered, markdown, put, scrolled};
 use crate::ui::{ViewCache, centered, text};
 
-/// The most rows of a text that is being typed.
+/// The largest height of a text field, in rows.
 const MAX_INPUT_ROWS: usize = 10;
 
 /// Draws the open overlay on top of the screen.
@@ -73,22 +72,24 @@ fn dialog_keys(model: &Model, theme: &Theme, actions: &[Action]) -> Line<'static
 
 /// A dialog with a text to type.
 fn text_input(model: &Model, theme: &Theme, dialog: &InputDialog, frame: &mut Frame<'_>, area: Rect) {
-    let width = area.width.saturating_sub(4).min(110);
+    let width = area.width.saturating_sub(4).min(MAX_DIALOG);
     // In a narrow terminal the hint takes several rows.
     let hint = text::wrap(&dialog.hint, usize::from(width.saturating_sub(4)).max(1));
     let most = usize::from(area.height).saturating_sub(hint.len() + 4).clamp(1, MAX_INPUT_ROWS);
-    let field = dialog.edit.is_multiline().then(|| wrapped_input(&dialog.edit, usize::from(width.saturating_sub(6)).max(1)));
-    let rows = field.as_ref().map_or(1, |(rows, _)| rows.len().min(most));
+    let field = dialog.edit.is_multiline().then(|| dialog.edit.rows(input_width(area.width)));
+    let rows = field.as_ref().map_or(1, |rows| rows.len().min(most));
     let height = u16::try_from(hint.len() + 3 + rows).unwrap_or(area.height);
     let inner = window(theme, frame, bottom(area, width, height), dialog.title.clone());
     match field {
         None => input(theme, frame, inner, 0, &dialog.edit, true),
-        Some((lines, cursor)) => {
+        Some(lines) => {
+            let cursor = dialog.edit.cursor_in(&lines);
             let first = (cursor.0 + 1).saturating_sub(rows);
             let style = if dialog.edit.is_selected() { theme.style(Meaning::Selection) } else { Style::default() };
             for (row, line) in lines.into_iter().skip(first).take(rows).enumerate() {
                 let mark = if row + first == 0 { "> " } else { "  " };
-                let line = Line::from(vec![Span::styled(mark, theme.style(Meaning::Accent)), Span::styled(line, style)]);
+                let typed = dialog.edit.text().get(line).unwrap_or("");
+                let line = Line::from(vec![Span::styled(mark, theme.style(Meaning::Accent)), Span::styled(typed, style)]);
                 put(frame.buffer_mut(), inner, row, &line, None);
             }
             place_cursor(frame, inner, cursor.0 - first, cursor.1 + 2);
@@ -99,38 +100,6 @@ fn text_input(model: &Model, theme: &Theme, dialog: &InputDialog, frame: &mut Fr
     }
     let actions: &[Action] = if dialog.edit.is_multiline() { &[Action::Submit, Action::NewLine] } else { &[Action::Submit] };
     put(frame.buffer_mut(), inner, hint.len() + rows, &dialog_keys(model, theme, actions), None);
-}
-
-/// The rows of a text of several lines, each at most `width` columns wide, and the row and column of the cursor.
-fn wrapped_input(edit: &TextField, width: usize) -> (Vec<String>, (usize, usize)) {
-    let (mut rows, mut row, mut column, mut cursor) = (Vec::new(), String::new(), 0, (0, 0));
-    let cursor_at = edit.parts().0.len();
-    for (at, grapheme) in edit.text().grapheme_indices(true) {
-        let (is_break, taken) = (grapheme == "\n", text::width(grapheme));
-        if !is_break && column + taken > width && column > 0 {
-            rows.push(std::mem::take(&mut row));
-            column = 0;
-        }
-        if at == cursor_at {
-            cursor = (rows.len(), column);
-        }
-        if is_break {
-            rows.push(std::mem::take(&mut row));
-            column = 0;
-        } else {
-            row.push_str(grapheme);
-            column += taken;
-        }
-    }
-    if cursor_at == edit.text().len() {
-        if column >= width {
-            rows.push(std::mem::take(&mut row));
-            column = 0;
-        }
-        cursor = (rows.len(), column);
-    }
-    rows.push(row);
-    (rows, cursor)
 }
 
 fn place_cursor(frame: &mut Frame<'_>, area: Rect, row: usize, column: usize) {
