@@ -359,6 +359,29 @@ async fn trusts_a_private_authority_only_when_configured() {
     assert!(untrusted.remedy().unwrap().contains("ca_file"));
 }
 
+/// A server that ends the handshake with an alert is not answered with advice about its own certificate.
+#[tokio::test]
+async fn explains_why_a_server_refuses_the_handshake() {
+    // RFC 8446, section 6: handshake_failure is 40, protocol_version 70, certificate_required 116.
+    for (alert, remedy) in
+        [(40, "no TLS parameters in common"), (70, "no TLS parameters"), (116, "asks for a client certificate")]
+    {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        std::thread::spawn(move || {
+            use std::io::{Read, Write};
+            for mut stream in listener.incoming().map_while(Result::ok) {
+                let _hello = stream.read(&mut [0; 4096]);
+                let _sent = stream.write_all(&[21, 3, 3, 0, 2, 2, alert]);
+            }
+        });
+        let s = source("prometheus", &format!("https://127.0.0.1:{port}"), "");
+        let error = s.alerts().unwrap().active().await.unwrap_err();
+        assert_eq!(error.kind, FaultKind::Tls, "{error}");
+        assert!(error.remedy().unwrap().contains(remedy), "{alert}: {:?}", error.remedy());
+    }
+}
+
 #[tokio::test]
 async fn reads_kubernetes_lists_page_by_page_and_reports_denied_ones() {
     let list = |items: &str, more: &str| Reply::json(format!(r#"{{"metadata":{{"continue":"{more}"}},"items":{items}}}"#));

@@ -331,10 +331,9 @@ pub fn fault(error: &reqwest::Error, timeout: Duration, proxy: Option<&str>) -> 
     let is_late = |e: &std::io::Error| e.kind() == std::io::ErrorKind::TimedOut;
     if let Some(tls) = find_cause::<rustls::Error>(error) {
         let fault = SourceError::new(FaultKind::Tls, format!("{place}: {reason}"));
-        return if wants_client_certificate(tls) {
-            fault.advise("The server asks for a client certificate: set tls.cert_file and tls.key_file.")
-        } else {
-            fault
+        return match handshake_remedy(tls) {
+            Some(remedy) => fault.advise(remedy),
+            None => fault,
         };
     }
     if error.is_timeout() || find_cause::<std::io::Error>(error).is_some_and(is_late) {
@@ -347,20 +346,24 @@ pub fn fault(error: &reqwest::Error, timeout: Duration, proxy: Option<&str>) -> 
     }
 }
 
-/// Whether a handshake failed because the server requires a client certificate.
-fn wants_client_certificate(error: &rustls::Error) -> bool {
+/// What to do about an alert with which the server ended the handshake; `None` for a fault that warroom found itself.
+fn handshake_remedy(error: &rustls::Error) -> Option<&'static str> {
     use rustls::AlertDescription as A;
-    matches!(
-        error,
-        rustls::Error::AlertReceived(
-            A::CertificateRequired
-                | A::BadCertificate
-                | A::UnknownCA
-                | A::AccessDenied
-                | A::CertificateUnknown
-                | A::UnsupportedCertificate
-        )
-    )
+    let rustls::Error::AlertReceived(alert) = error else { return None };
+    match alert {
+        A::CertificateRequired
+        | A::BadCertificate
+        | A::UnknownCA
+        | A::AccessDenied
+        | A::CertificateUnknown
+        | A::UnsupportedCertificate => Some("The server asks for a client certificate: set tls.cert_file and tls.key_file."),
+        // With TLS 1.2, some servers answer a missing client certificate like this.
+        A::HandshakeFailure | A::ProtocolVersion | A::InsufficientSecurity => Some(
+            "The server and warroom have no TLS parameters in common. It may ask for a client certificate (set tls.cert_file and \
+             tls.key_file), or need more than TLS 1.2 and 1.3 with RSA, P-256, P-384 or Ed25519 keys.",
+        ),
+        _ => None,
+    }
 }
 
 /// The proxy that requests to a URL go through: `host:port`. From the environment and the system, as the client itself decides.
