@@ -125,8 +125,8 @@ impl Logs {
         all.extend(self.ring.drain(..).enumerate().map(|(i, line)| (key(&mut before, &line), Some(i), line)));
         all.sort_by_key(|(at, ..)| *at);
         let skip = all.len().saturating_sub(MAX_LINES);
-        if let Some(moved) = place.and_then(|place| all.iter().position(|(_, i, _)| *i == Some(place))) {
-            self.selected = Some(first + u64::try_from(moved).unwrap_or(0));
+        if let Some(row) = place.and_then(|place| all.iter().position(|(_, i, _)| *i == Some(place))) {
+            self.selected = Some(first + u64::try_from(row).unwrap_or(0));
         }
         self.ring = all.into_iter().skip(skip).map(|(.., line)| line).collect();
     }

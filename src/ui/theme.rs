@@ -85,7 +85,7 @@ impl Meaning {
     }
 
     /// The meaning of an incident severity.
-    pub fn of(severity: Severity) -> Self {
+    pub fn for_severity(severity: Severity) -> Self {
         match severity {
             Severity::Sev1 => Self::Severity1,
             Severity::Sev2 => Self::Severity2,

@@ -70,8 +70,8 @@ impl Command {
         }
         match self {
             Self::Note { text, kind } => Ok(note(text, *kind)),
-            Self::Correct { entry, text, reason } => one(correct(i, *entry, text, reason)),
-            Self::Undo { entry } => one(undo(i, *entry, context)),
+            Self::Correct { entry, text, reason } => single(correct(i, *entry, text, reason)),
+            Self::Undo { entry } => single(undo(i, *entry, context)),
             Self::Severity { severity, reason } => {
                 let (from, to) = (i.head.severity, *severity);
                 // An incident that was declared without a reason can be given one; it is then not a change.
@@ -82,9 +82,9 @@ impl Command {
                 Ok(vec![Fact::SeverityChanged { from, to, reason: reason.clone() }])
             }
             Self::Status { status, override_reason, reason } => {
-                one(change_status(i, *status, override_reason.as_deref(), reason.as_deref(), context))
+                single(change_status(i, *status, override_reason.as_deref(), reason.as_deref(), context))
             }
-            Self::Tick { item, met, text } => one(tick(i, item, *met, text, context)),
+            Self::Tick { item, met, text } => single(tick(i, item, *met, text, context)),
             Self::SetExit { criteria } => {
                 if criteria.expression.trim().is_empty() || criteria.for_secs == 0 || !criteria.threshold.is_finite() {
                     return invalid("the exit criteria are incomplete", "Give an expression, a threshold and a duration.");
@@ -112,7 +112,7 @@ impl Command {
                 let new = NewAction::task(name.clone(), text.clone(), Duration::from_secs(minutes * 60));
                 Ok(vec![added(&new, context)])
             }
-            Self::Report { action, result, again_in: None } => one(complete(i, *action, Some(result))),
+            Self::Report { action, result, again_in: None } => single(complete(i, *action, Some(result))),
             Self::Report { action, result, again_in: Some(minutes) } => {
                 let change = ActionChange {
                     state: Some(ActionState::InProgress),
@@ -120,7 +120,7 @@ impl Command {
                     check_back_at: Some(context.when() + Duration::from_secs(minutes * 60)),
                     ..ActionChange::default()
                 };
-                one(change_item(i, *action, &change))
+                single(change_item(i, *action, &change))
             }
             Self::Hypothesis { entry, verdict, reason } => {
                 let known = i.hypotheses.iter().map(|h| h.seq).collect();
@@ -128,9 +128,9 @@ impl Command {
                 Ok(vec![Fact::HypothesisJudged { seq: *entry, verdict: *verdict, reason: reason.clone() }])
             }
             Self::Objection { entry, text, by } => {
-                one(remark(i, *entry, Remark::Objection, by.as_deref().unwrap_or(context.user), text))
+                single(remark(i, *entry, Remark::Objection, by.as_deref().unwrap_or(context.user), text))
             }
-            Self::Outcome { entry, text } => one(remark(i, *entry, Remark::Outcome, context.user, text)),
+            Self::Outcome { entry, text } => single(remark(i, *entry, Remark::Outcome, context.user, text)),
             Self::Impact { started, services, users, region, text } => {
                 let mut facts = Vec::new();
                 let services: Option<Vec<String>> = services
@@ -234,8 +234,8 @@ impl Command {
                 None => Err(Refusal::not_found(format!("entry {} of {} is not an answer", seq_label(*entry), i.id()))),
             },
             Self::AddAction(new) => Ok(vec![added(new, context)]),
-            Self::ChangeAction { action, change } => one(change_item(i, *action, change)),
-            Self::CompleteAction { action, result } => one(complete(i, *action, result.as_ref())),
+            Self::ChangeAction { action, change } => single(change_item(i, *action, change)),
+            Self::CompleteAction { action, result } => single(complete(i, *action, result.as_ref())),
             Self::Check | Self::Page { .. } | Self::Attach { .. } | Self::KeepLine { .. } => {
                 Err(Refusal::invalid("this command needs the sources, a program or a file"))
             }
@@ -243,7 +243,7 @@ impl Command {
     }
 }
 
-fn one(fact: Result<Fact, Refusal>) -> Result<Vec<Fact>, Refusal> {
+fn single(fact: Result<Fact, Refusal>) -> Result<Vec<Fact>, Refusal> {
     fact.map(|fact| vec![fact])
 }
 

@@ -65,7 +65,7 @@ pub(super) const CALLEES: [&str; 12] = [
 /// days in an hour, 5 % in six).
 pub(super) const BURNS: [(&str, &str, f64); 2] = [("1h", "5m", 14.4), ("6h", "30m", 6.0)];
 
-/// Queries about the machines and the cluster, whatever the services: what is full, what expires, what was deployed. Names: node_exporter, blackbox_exporter, kubelet and kube-state-metrics.
+/// Queries about the machines and the cluster, whatever the services: saturation, expiry and deployments. Names: node_exporter, blackbox_exporter, kubelet and kube-state-metrics.
 pub(super) fn infrastructure() -> Vec<MetricQuery> {
     let disks = "fstype!~\"tmpfs|ramfs|overlay|squashfs|iso9660|efivarfs\"";
     let make = |title: &str, unit, query: String, role| MetricQuery {

@@ -59,8 +59,8 @@ fn blames(out: &Gathered) -> BTreeMap<String, BTreeSet<String>> {
 }
 
 /// Callers with those of their callees whose metrics changed: a change at the caller may follow from it.
-fn called_and_moved(out: &Gathered) -> impl Iterator<Item = (&String, &String)> {
-    let moved: BTreeSet<&str> = out
+fn changed_callees(out: &Gathered) -> impl Iterator<Item = (&String, &String)> {
+    let changed: BTreeSet<&str> = out
         .signals
         .metrics
         .iter()
@@ -68,7 +68,7 @@ fn called_and_moved(out: &Gathered) -> impl Iterator<Item = (&String, &String)> 
         .filter_map(|m| m.service.as_deref())
         .collect();
     let calls = out.signals.calls.iter().flat_map(|(caller, callees)| callees.iter().map(move |callee| (caller, callee)));
-    calls.filter(move |(_, callee)| moved.contains(callee.as_str()))
+    calls.filter(move |(_, callee)| changed.contains(callee.as_str()))
 }
 
 /// Whether a change is large enough to matter: in a series that hardly varies, any change looks large.
@@ -81,7 +81,7 @@ fn is_noticeable(before: Option<f64>, after: Option<f64>) -> bool {
 pub(super) fn rank(out: &mut Gathered) {
     let mut blames = blames(out);
     out.signals.blames.clone_from(&blames);
-    for (caller, callee) in called_and_moved(out) {
+    for (caller, callee) in changed_callees(out) {
         blames.entry(caller.clone()).or_default().insert(callee.clone());
     }
     out.context.blames = blames;
@@ -148,7 +148,7 @@ mod tests {
         let mut out = Gathered::default();
         out.signals.metrics = vec![moved("db", Direction::Up), moved("mail", Direction::Flat)];
         out.signals.calls = BTreeMap::from([("shop".into(), BTreeSet::from(["db".into(), "mail".into()]))]);
-        let pairs: Vec<(&String, &String)> = called_and_moved(&out).collect();
+        let pairs: Vec<(&String, &String)> = changed_callees(&out).collect();
         assert_eq!(pairs, [(&"shop".to_owned(), &"db".to_owned())]);
         rank(&mut out);
         assert_eq!(out.context.blames, BTreeMap::from([("shop".into(), BTreeSet::from(["db".into()]))]));

@@ -82,7 +82,7 @@ fn incidents(model: &Model, theme: &Theme, cache: &mut ViewCache, frame: &mut Fr
         };
         let title = text::pad(&head.title, width.saturating_sub(text::width(&tail) + 16));
         let line = Line::from(vec![
-            Span::styled(format!(" {} ", head.severity), theme.style(Meaning::of(head.severity))),
+            Span::styled(format!(" {} ", head.severity), theme.style(Meaning::for_severity(head.severity))),
             Span::raw(format!("{} {title} {tail}", text::pad(&head.id.to_string(), 7))),
         ]);
         let selected = (has_focus && row == place).then(|| theme.style(Meaning::Selection));

@@ -40,7 +40,7 @@ pub(crate) fn render(model: &Model, theme: &Theme, frame: &mut Frame<'_>, area: 
         (Screen::Room, Some(incident)) => {
             let head = &incident.head;
             let age = human_duration(model.now.since(head.declared_at));
-            left.push(Span::styled(format!("{} {} ", head.id, head.severity), theme.style(Meaning::of(head.severity))));
+            left.push(Span::styled(format!("{} {} ", head.id, head.severity), theme.style(Meaning::for_severity(head.severity))));
             let tail = format!(" · {} · {age}", head.status);
             let space = room.saturating_sub(text::width(&tail) + 12);
             left.push(Span::styled(text::fit(&head.title, space), theme.style(Meaning::Title)));

@@ -301,7 +301,7 @@ fn declare(model: &Model, theme: &Theme, form: &DeclareForm, frame: &mut Frame<'
         let chosen = *severity == form.severity;
         let line = Line::from(vec![
             Span::raw(format!("          {} ", if chosen { "▸" } else { " " })),
-            Span::styled(severity.to_string(), theme.style(Meaning::of(*severity))),
+            Span::styled(severity.to_string(), theme.style(Meaning::for_severity(*severity))),
             Span::raw(text::fit(&format!("  {}", model.matrix.meaning(*severity)), width.saturating_sub(17))),
         ]);
         let style = (chosen && form.field == DeclareField::Severity).then(|| theme.style(Meaning::Selection));

@@ -117,7 +117,7 @@ fn summary(model: &Model, incident: &Incident, theme: &Theme, width: usize) -> V
 fn current_state(model: &Model, incident: &Incident, theme: &Theme, width: usize) -> Vec<Line<'static>> {
     let head = &incident.head;
     let mut lines = vec![Line::from(vec![
-        Span::styled(format!("{} ", head.severity), theme.style(Meaning::of(head.severity))),
+        Span::styled(format!("{} ", head.severity), theme.style(Meaning::for_severity(head.severity))),
         Span::raw(head.status.word()),
         Span::styled(format!(" for {}", human_duration(model.now.since(head.status_since))), theme.style(Meaning::Muted)),
     ])];

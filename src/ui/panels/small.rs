@@ -15,7 +15,7 @@ pub(crate) fn render(model: &Model, theme: &Theme, frame: &mut Frame<'_>, area: 
     let room = model.room.as_ref().and_then(|r| r.incident.as_ref()).map(|i| i.head.clone());
     if let Some(head) = room.or_else(|| model.board.open_incidents().first().map(|h| (*h).clone())) {
         lines.push(Line::from(vec![
-            Span::styled(head.severity.to_string(), theme.style(Meaning::of(head.severity))),
+            Span::styled(head.severity.to_string(), theme.style(Meaning::for_severity(head.severity))),
             Span::raw(format!(" {} {}", head.id, head.title)),
         ]));
     }
