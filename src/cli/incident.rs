@@ -51,7 +51,7 @@ pub enum IncidentCommand {
         /// Incident, such as INC-1
         #[arg(value_parser = id_arg)]
         id: IncidentId,
-        /// Name of an item, such as stakeholders-told
+        /// Name of an item, such as health-checks
         item: Option<String>,
         /// How you know that it is done
         #[arg(long, value_name = "TEXT", conflicts_with = "not_met", requires = "item")]
