@@ -1,6 +1,8 @@
 //! Tests of the source connectors over real sockets: answers recorded from Loki, and the failures that servers and proxies
 //! produce.
 
+#[path = "support/port.rs"]
+mod port;
 #[path = "support/stub.rs"]
 mod stub;
 
@@ -111,7 +113,7 @@ async fn distinguishes_a_truncated_body_a_timeout_and_a_closed_port() {
     slow.chunks[0].0 = Duration::from_secs(5);
     let slow = query_error(move |_| slow.clone(), "timeout_secs = 0.3").await;
     assert_eq!(slow.kind, FaultKind::Timeout, "{slow}");
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = port::reserve();
     let s = source("prometheus", &format!("http://127.0.0.1:{port}"), "");
     let closed = s.metrics().unwrap().range("up", window(), 15.0).await.unwrap_err();
     assert_eq!(closed.kind, FaultKind::Unreachable, "{closed}");
@@ -302,7 +304,7 @@ async fn following_loki_starts_with_recent_lines_and_skips_none() {
 #[tokio::test]
 async fn shows_alerts_of_other_sources_when_one_fails() {
     let alive = Stub::start(|_| Reply::json(RULES));
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = port::reserve();
     let mut set = SourceSet::from_sources(vec![source("prometheus", &alive.url(), "")]);
     set.sources.push(source("alertmanager", &format!("http://127.0.0.1:{port}"), ""));
     let board = set.alerts().await;

@@ -1,6 +1,8 @@
 //! Tests of the command line's contract: JSON shapes, exit statuses and errors, and the steps from an alert to a checked
 //! answer, with stub servers.
 
+#[path = "support/port.rs"]
+mod port;
 #[path = "support/program.rs"]
 mod program;
 #[path = "support/stub.rs"]
@@ -295,7 +297,7 @@ fn errors_have_an_exit_status_and_a_remedy() {
 #[test]
 fn a_failed_source_makes_the_result_partial() {
     let f = folder();
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = port::reserve();
     let c = config(
         f.path(),
         None,
@@ -656,7 +658,7 @@ fn refuses_to_resolve_when_an_alert_source_is_unreachable() {
     let c = config(f.path(), None, "[incident]\nmonitor_minutes = 0\n");
     let incident = declare(f.path(), &c);
     let id = incident["id"].as_str().unwrap().to_owned();
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = port::reserve();
     let dead = f.path().join("dead.toml");
     std::fs::write(&dead, format!("[[sources]]\nname = \"dead\"\ntype = \"alertmanager\"\nurl = \"http://127.0.0.1:{port}\"\n"))
         .unwrap();

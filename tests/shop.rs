@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use servers::{free_port, get, request, wait_until};
+use servers::{get, request, reserve, wait_until};
 
 /// The value of the first metric line that begins with `line`; NaN if there is none.
 fn metric(port: u16, line: &str) -> f64 {
@@ -21,7 +21,7 @@ fn metric(port: u16, line: &str) -> f64 {
 fn each_fault_shows_in_metrics_and_logs() {
     let shop = PathBuf::from(env!("CARGO_BIN_EXE_warroom")).parent().unwrap().join("examples/shop");
     let logs = tempfile::tempdir().unwrap();
-    let ports = [free_port(), free_port(), free_port()];
+    let ports = [reserve(), reserve(), reserve()];
     let mut child = Command::new(shop)
         .args(ports.map(|p| p.to_string()))
         .arg(logs.path())

@@ -1,5 +1,7 @@
 //! What every source guarantees, whatever its backend. A new backend over HTTP is one line in [`HTTP_KINDS`].
 
+#[path = "support/port.rs"]
+mod port;
 #[path = "support/stub.rs"]
 mod stub;
 
@@ -73,7 +75,7 @@ async fn failures_have_their_kind_and_a_remedy_and_no_secret() {
                 assert!(e.remedy().is_some() || matches!(expected, FaultKind::Server | FaultKind::Malformed), "{kind}: {text}");
             }
         }
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = port::reserve();
         let errors = ask_all(over_http(kind, &format!("http://127.0.0.1:{port}")).as_ref()).await;
         assert!(!errors.is_empty() && errors.iter().all(|e| e.kind == FaultKind::Unreachable), "{kind}: {errors:?}");
         assert!(errors.iter().all(|e| e.to_string().contains(&format!("127.0.0.1:{port}"))), "{kind}: {errors:?}");

@@ -1,10 +1,12 @@
-//! Starts a real PostgreSQL server for tests: Debian's package, on a free loopback port, with its data in a temporary
+//! Starts a real PostgreSQL server for tests: Debian's package, on a reserved loopback port, with its data in a temporary
 //! folder. Dropping the handle stops the server and deletes the folder. PostgreSQL refuses to run as root, so tests that run
 //! as root start it as the user `postgres` of the package.
 
 #![allow(dead_code, reason = "each test binary uses only a part of this module")]
 
-use std::net::TcpListener;
+#[path = "port.rs"]
+mod port;
+
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -72,7 +74,7 @@ impl Pg {
             .output()
             .unwrap();
         assert!(output.status.success(), "initdb failed: {}", String::from_utf8_lossy(&output.stderr));
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = port::reserve();
         let mut pg = Self { folder, port, child: None };
         pg.start_server();
         pg

@@ -1,18 +1,18 @@
-//! Starts real servers for tests on free loopback ports: Debian's Prometheus, Alertmanager and node_exporter, and the
+//! Starts real servers for tests on reserved loopback ports: Debian's Prometheus, Alertmanager and node_exporter, and the
 //! example shop (tests/lab/shop.rs). Dropping a handle stops its server.
 
 #![allow(dead_code, reason = "each test binary uses only a part of this module")]
 
+#[path = "port.rs"]
+mod port;
+
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// A loopback port that is free now.
-pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
+pub(crate) use port::reserve;
 
 /// A child process that is killed on drop.
 pub(crate) struct Running(Child);
@@ -93,8 +93,8 @@ impl Lab {
     /// Starts all servers and waits until each one answers. `shop` is the path of the example binary.
     pub(crate) fn start(folder: &Path, shop: &Path, pace: Pace) -> Self {
         std::fs::create_dir_all(folder.join("logs")).unwrap();
-        let (prometheus, alertmanager, node_exporter) = (free_port(), free_port(), free_port());
-        let ports = [free_port(), free_port(), free_port()];
+        let (prometheus, alertmanager, node_exporter) = (reserve(), reserve(), reserve());
+        let ports = [reserve(), reserve(), reserve()];
         let path = |name: &str| folder.join(name);
         std::fs::write(path("rules.yml"), rules(pace)).unwrap();
         std::fs::write(path("prometheus.yml"), prometheus_config(pace, alertmanager, node_exporter, ports)).unwrap();
