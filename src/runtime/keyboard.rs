@@ -5,10 +5,11 @@
 //! References: ECMA-48 5.6 (control strings), xterm "Control Sequences" (OSC 4, 10, 11, 52; DCS XTVERSION; DA2).
 
 use std::collections::VecDeque;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use crossterm::event::{Event, EventStream, KeyCode, KeyModifiers};
-use futures_util::{FutureExt, StreamExt};
+use futures_util::StreamExt;
 
 /// A control string ends, whether terminated or not, when nothing follows for this long. Terminals write a reply at once; it may be
 /// split on the way.
@@ -34,12 +35,21 @@ impl Keyboard {
             if let Some(event) = self.ready.pop_front() {
                 return Some(event);
             }
-            let mut batch = vec![self.events.next().await?.ok()?];
-            while batch.len() < MAX_BATCH
-                && let Some(Some(Ok(event))) = self.events.next().now_or_never()
-            {
-                batch.push(event);
-            }
+            // Poll with the waker of this task only: the stream keeps the first waker that it was polled with, so that a poll without
+            // one would delay the next key until something else wakes the event loop.
+            let batch = std::future::poll_fn(|cx| {
+                let mut batch = Vec::new();
+                while batch.len() < MAX_BATCH {
+                    match self.events.poll_next_unpin(cx) {
+                        Poll::Ready(Some(Ok(event))) => batch.push(event),
+                        Poll::Pending if batch.is_empty() => return Poll::Pending,
+                        // After the events of this batch, the next poll reports the end or the error again.
+                        Poll::Pending | Poll::Ready(_) => break,
+                    }
+                }
+                Poll::Ready(if batch.is_empty() { None } else { Some(batch) })
+            });
+            let batch = batch.await?;
             self.ready.extend(self.replies.filter(batch, Instant::now()));
         }
     }
