@@ -9,7 +9,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use crossterm::event::{Event, EventStream, KeyCode, KeyModifiers};
-use futures_util::StreamExt;
+use futures_util::{Stream, StreamExt};
 
 /// A control string ends, whether terminated or not, when nothing follows for this long. Terminals write a reply at once; it may be
 /// split on the way.
@@ -35,24 +35,33 @@ impl Keyboard {
             if let Some(event) = self.ready.pop_front() {
                 return Some(event);
             }
-            // Poll with the waker of this task only: the stream keeps the first waker that it was polled with, so that a poll without
-            // one would delay the next key until something else wakes the event loop.
-            let batch = std::future::poll_fn(|cx| {
-                let mut batch = Vec::new();
-                while batch.len() < MAX_BATCH {
-                    match self.events.poll_next_unpin(cx) {
-                        Poll::Ready(Some(Ok(event))) => batch.push(event),
-                        Poll::Pending if batch.is_empty() => return Poll::Pending,
-                        // After the events of this batch, the next poll reports the end or the error again.
-                        Poll::Pending | Poll::Ready(_) => break,
-                    }
-                }
-                Poll::Ready(if batch.is_empty() { None } else { Some(batch) })
-            });
-            let batch = batch.await?;
+            let batch = next_batch(&mut self.events).await?;
             self.ready.extend(self.replies.filter(batch, Instant::now()));
         }
     }
+}
+
+/// Waits for an event, and takes those that are ready with it, at most [`MAX_BATCH`]. `None` if the terminal is gone.
+///
+/// All polls use the waker of this task: the stream keeps the first waker that it is polled with, so that a poll without one would
+/// delay the next key until something else wakes the event loop.
+async fn next_batch<S>(events: &mut S) -> Option<Vec<Event>>
+where
+    S: Stream<Item = std::io::Result<Event>> + Unpin,
+{
+    std::future::poll_fn(|cx| {
+        let mut batch = Vec::new();
+        while batch.len() < MAX_BATCH {
+            match events.poll_next_unpin(cx) {
+                Poll::Ready(Some(Ok(event))) => batch.push(event),
+                Poll::Pending if batch.is_empty() => return Poll::Pending,
+                // After the events of this batch, the next poll reports the end or the error again.
+                Poll::Pending | Poll::Ready(_) => break,
+            }
+        }
+        Poll::Ready(if batch.is_empty() { None } else { Some(batch) })
+    })
+    .await
 }
 
 /// Where in a control string the last event was.
@@ -169,6 +178,50 @@ fn device_attributes(events: &[Event]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Like crossterm's stream, keeps the first waker until it is woken.
+    #[derive(Default)]
+    struct OneWaker {
+        events: VecDeque<Event>,
+        waker: Option<std::task::Waker>,
+    }
+
+    impl Stream for OneWaker {
+        type Item = std::io::Result<Event>;
+        fn poll_next(mut self: std::pin::Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<Option<Self::Item>> {
+            match self.events.pop_front() {
+                Some(event) => Poll::Ready(Some(Ok(event))),
+                None => {
+                    self.waker.get_or_insert_with(|| cx.waker().clone());
+                    Poll::Pending
+                }
+            }
+        }
+    }
+
+    #[derive(Default)]
+    struct CountWakes(std::sync::atomic::AtomicU32);
+
+    impl std::task::Wake for CountWakes {
+        fn wake(self: std::sync::Arc<Self>) {
+            self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn a_key_after_a_batch_wakes_the_event_loop() {
+        let wakes = std::sync::Arc::new(CountWakes::default());
+        let waker = std::task::Waker::from(std::sync::Arc::clone(&wakes));
+        let mut cx = std::task::Context::from_waker(&waker);
+        let key = || Event::Key(KeyCode::Char('j').into());
+        let mut events = OneWaker { events: VecDeque::from([key(), key()]), waker: None };
+        let first = std::pin::pin!(next_batch(&mut events)).as_mut().poll(&mut cx);
+        assert!(matches!(first, Poll::Ready(Some(batch)) if batch.len() == 2));
+        assert!(std::pin::pin!(next_batch(&mut events)).as_mut().poll(&mut cx).is_pending());
+        events.events.push_back(key());
+        events.waker.take().unwrap().wake();
+        assert_eq!(wakes.0.load(std::sync::atomic::Ordering::Relaxed), 1, "the waker of the task, not that of an earlier poll");
+    }
     use crossterm::event::KeyEvent;
 
     /// Events as crossterm makes them from bytes: `ESC x` is Alt with x.
