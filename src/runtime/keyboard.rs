@@ -189,13 +189,11 @@ mod tests {
     impl Stream for OneWaker {
         type Item = std::io::Result<Event>;
         fn poll_next(mut self: std::pin::Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<Option<Self::Item>> {
-            match self.events.pop_front() {
-                Some(event) => Poll::Ready(Some(Ok(event))),
-                None => {
-                    self.waker.get_or_insert_with(|| cx.waker().clone());
-                    Poll::Pending
-                }
+            if let Some(event) = self.events.pop_front() {
+                return Poll::Ready(Some(Ok(event)));
             }
+            self.waker.get_or_insert_with(|| cx.waker().clone());
+            Poll::Pending
         }
     }
 
