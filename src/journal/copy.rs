@@ -227,9 +227,15 @@ impl Copy {
         self.connection.query_row("SELECT value FROM meta WHERE key = 'store'", [], |r| r.get(0)).optional().map_err(io("read"))
     }
 
-    /// Makes this the copy of a store, and deletes everything that was copied from another store.
+    /// Makes this the copy of a store, and deletes everything that was copied from another store. Does nothing if it is that
+    /// store's copy already: another process may have made it one, and filled it, since [`Self::store_id`] was read.
     pub(super) fn reset_for(&mut self, id: &str) -> Result<(), JournalError> {
         let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(io("write to"))?;
+        let have: Option<String> =
+            tx.query_row("SELECT value FROM meta WHERE key = 'store'", [], |r| r.get(0)).optional().map_err(io("read"))?;
+        if have.as_deref() == Some(id) {
+            return Ok(());
+        }
         for table in ["incident", "entry", "body", "alias", "renumbered"] {
             tx.execute(&format!("DELETE FROM {table}"), []).map_err(io("write to"))?;
         }
@@ -423,5 +429,28 @@ impl Copy {
             tx.execute("UPDATE outbox SET incident = ?2 WHERE incident = ?1", [incident.0, number.0]).map_err(io("write to"))?;
         }
         tx.commit().map_err(io("write to"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_process_does_not_empty_a_copy_that_the_first_has_filled() {
+        let folder = tempfile::tempdir().unwrap();
+        let base = folder.path().join("team-x.db");
+        let (mut first, _) = Copy::open(&base).unwrap();
+        let (mut second, _) = Copy::open(&base).unwrap();
+        // Both find a copy of no store.
+        assert_eq!((first.store_id().unwrap(), second.store_id().unwrap()), (None, None));
+        let row = || HeadRow { number: 7, head: "{}".to_owned(), last_seq: 3, last_hash: "h".to_owned() };
+        first.reset_for("store").unwrap();
+        first.put_heads(&[row()], &[]).unwrap();
+        second.reset_for("store").unwrap();
+        assert_eq!(first.last_seqs().unwrap(), BTreeMap::from([(7, 3)]));
+        // The copy of another store is emptied.
+        second.reset_for("another store").unwrap();
+        assert!(first.last_seqs().unwrap().is_empty());
     }
 }
