@@ -11,6 +11,7 @@ pub mod grouping;
 pub mod log_shift;
 pub mod movement;
 pub mod patterns;
+pub mod quantity;
 pub mod relations;
 pub mod requests;
 pub mod suspects;

@@ -1,10 +1,11 @@
 //! Measures how far a series left its normal range, in which direction, and when.
 //!
-//! Normal is the median of the baseline. The size combines the lasting and the farthest departure, in spreads of the
-//! baseline: units and magnitudes do not matter, and neither a blip nor a slow drift counts for much on its own. The
-//! incident may have been noticed late, so the last minutes of the baseline may already belong to it: they cannot widen the
-//! spread by their deviation, and the search for the change includes them. A counter is measured by its rate, corrected for
-//! resets.
+//! Normal is the median of the baseline. The size combines the farthest and the lasting departure, in spreads of the
+//! baseline, so that units and magnitudes do not matter: a short spike is invisible to a median, and a small lasting shift to
+//! a maximum. The spread has floors, because in units of a spread near zero anything is enormous. A departure that was
+//! there already in the minutes before counts less. The incident may have been noticed late, so the last minutes of the
+//! baseline may already belong to it: samples that are off without a break until the incident are its run-up, which does
+//! not widen the spread. A counter is measured by its rate, corrected for resets.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -12,12 +13,26 @@ use std::time::Duration;
 use super::movement::Direction;
 use crate::telemetry::Timestamp;
 
-/// Departures up to this size count in full. Larger ones are damped, because a quiet baseline makes any change look huge.
-const LARGE: f64 = 100.0;
-/// Exponent that damps departures beyond [`LARGE`].
-const DAMPING: f64 = 0.25;
-/// A spread below this share of the level counts as no spread.
-const MIN_RELATIVE_SPREAD: f64 = 1e-6;
+/// The spread is at least this share of the level: a change of less than a hundredth seldom hurts, however steady the series.
+const MIN_LEVEL_SHARE: f64 = 0.01;
+/// The spread is at least this share of the farthest excursion of the baseline: what happened before may happen again.
+const MIN_EXCURSION_SHARE: f64 = 0.2;
+/// The spread is at least this share of the usual spread of the same metric in other services.
+const MIN_SHARED_SPREAD: f64 = 0.5;
+/// The spread is at least this share of the largest later value, for a series that was constantly zero.
+const MIN_SHARE_OF_LATER: f64 = 0.01;
+/// Exponent of the farthest distance in a departure; the rest is that of the lasting distance. The farthest counts twice.
+const FARTHEST_EXPONENT: f64 = 2.0 / 3.0;
+/// The lasting distance counts as at least this share of the farthest, so that a short spike counts as well.
+const MIN_LASTING_SHARE: f64 = 0.2;
+/// A sample is off when it is this many spreads from normal; here the standard deviation counts by this share only, so that
+/// a change to a level that the baseline reached in bursts is dated as well.
+const OFF: f64 = 3.0;
+const DEVIATION_SHARE_WHEN_DATING: f64 = 0.25;
+/// Share of the distance in the minutes before the incident that is not part of it.
+const EARLIER_SHARE: f64 = 0.5;
+/// Size of the departure of a series that ended.
+const ENDED_SIZE: f64 = 100.0;
 /// Size of the departure of a new series with a nonzero value; also the largest size for one with too short a baseline.
 const NEW_SERIES_SIZE: f64 = 5.0;
 /// A series that departs by less than this size has not changed.
@@ -28,8 +43,6 @@ const MIN_SAMPLES: usize = 3;
 pub const MAX_NOTICE_DELAY: Duration = Duration::from_mins(10);
 /// Largest share of the baseline that may belong to the incident.
 const MAX_TAIL_SHARE: f64 = 0.2;
-/// The spread is at least this share of the standard deviation, so that a baseline with bursts allows for further bursts.
-const MIN_DEVIATION_SHARE: f64 = 0.25;
 /// Share of the typical later distance that a sample must reach to mark the change.
 const MIN_DISTANCE_SHARE: f64 = 0.2;
 /// Number of samples in a row that decide whether a change lasts.
@@ -69,6 +82,48 @@ pub struct Departure {
     pub after: Option<f64>,
     /// Whether `before` and `after` are rates of a counter.
     pub is_rate: bool,
+    /// How far the mean since is from the median of the baseline; 0 if either is missing.
+    pub mean_change: f64,
+    /// How far it rose and fell, in the unit of the series, and its spread: [`Self::size`] is the larger of both in spreads.
+    /// All are 0 if no spread could be measured.
+    rise: f64,
+    fall: f64,
+    spread: f64,
+}
+
+impl Departure {
+    /// How far it rose and how far it fell, in spreads. Where no spread could be measured, the whole size is in the direction
+    /// of the change.
+    pub fn sides(&self) -> (f64, f64) {
+        if self.spread > 0.0 {
+            return (self.rise / self.spread, self.fall / self.spread);
+        }
+        if self.direction == Direction::Down { (0.0, self.size) } else { (self.size, 0.0) }
+    }
+
+    /// The spread of the baseline in the unit of the series; `None` if it could not be measured.
+    pub fn spread(&self) -> Option<f64> {
+        (self.spread > 0.0).then_some(self.spread)
+    }
+
+    /// Raises the spread to a share of what is usual for the same metric in other services: a service that happened to be
+    /// calm is not more certain to have changed.
+    pub fn compare_with_others(&mut self, usual_spread: f64) {
+        let least = MIN_SHARED_SPREAD * usual_spread;
+        if self.spread > 0.0 && self.spread < least {
+            self.spread = least;
+            self.settle();
+        }
+    }
+
+    /// Derives the size from both sides and the spread. A series below [`MIN_SIZE`] has not changed.
+    fn settle(&mut self) {
+        let size = self.rise.max(self.fall) / self.spread;
+        self.size = if size.is_finite() { size } else { 0.0 };
+        if self.size < MIN_SIZE {
+            (self.direction, self.changed_at) = (Direction::Flat, None);
+        }
+    }
 }
 
 /// Measures how far a series departed from its baseline.
@@ -87,13 +142,14 @@ pub fn measure(series: &MeasuredSeries) -> Departure {
     if let Some(at) = late_start(series, &base) {
         let since: Vec<f64> = base.iter().chain(now.iter()).map(|(_, v)| *v).collect();
         let after = quantiles(&since, [0.5]).map(|[median]| median);
-        return Departure { size: NEW_SERIES_SIZE, direction: Direction::Up, changed_at: Some(at), before: None, after, is_rate };
+        let (size, direction, changed_at) = (NEW_SERIES_SIZE, Direction::Up, Some(at));
+        return Departure { size, direction, changed_at, after, is_rate, ..Departure::default() };
     }
     let usual = quantiles(&plain, [0.5, 0.25, 0.75]);
     let (before, after) = (usual.map(|[median, ..]| median), quantiles(&since, [0.5]).map(|[median]| median));
     let mut found = Departure { before, after, is_rate, ..Departure::default() };
     if let Some(ended) = series.ended.filter(|_| base.len() >= MIN_SAMPLES) {
-        return Departure { size: LARGE, direction: Direction::Down, changed_at: Some(ended), after: None, ..found };
+        return Departure { size: ENDED_SIZE, direction: Direction::Down, changed_at: Some(ended), after: None, ..found };
     }
     let Some(after) = after else { return found };
     let Some([median, low, high]) = usual else {
@@ -103,6 +159,7 @@ pub fn measure(series: &MeasuredSeries) -> Departure {
         return found;
     };
     found.direction = direction_of(after - median);
+    found.mean_change = since.iter().map(|v| v - median).sum::<f64>() / since.len().max(1) as f64;
     if base.len() < MIN_SAMPLES {
         // Too few samples for a spread, but a change by half or more still counts.
         let share = (after - median).abs() / after.abs().max(median.abs()).max(f64::MIN_POSITIVE);
@@ -113,43 +170,88 @@ pub fn measure(series: &MeasuredSeries) -> Departure {
     }
     let tail = tail_len(&base, now.first().map(|(at, _)| *at));
     let calm = base.len() - tail;
-    let spread = spread(&plain, calm, median, (high - low) / 1.349);
-    let least = MIN_RELATIVE_SPREAD * median.abs().max(1e-12);
-    let bound = (3.0 * spread).max(least);
+    let normal = learn_normal(&plain, calm, median, (high - low) / 1.349);
+    let later = plain.iter().skip(normal.run_up).chain(&since);
+    let (lowest, highest) = later.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(*v), high.max(*v)));
+    let mean = found.mean_change;
+    let side = |farthest: f64, lasting: f64| {
+        let farthest = (farthest - EARLIER_SHARE * normal.earlier).max(0.0);
+        farthest.powf(FARTHEST_EXPONENT) * lasting.max(MIN_LASTING_SHARE * farthest).powf(1.0 - FARTHEST_EXPONENT)
+    };
+    found.rise = side(highest - median, mean.max(after - median));
+    found.fall = side(median - lowest, (-mean).max(median - after));
+    found.spread = normal.spread.max(MIN_SHARE_OF_LATER * if median == 0.0 { highest.abs().max(lowest.abs()) } else { 0.0 });
+    let bound = normal.bound;
     let outside = |v: f64| (v - median).abs() > bound;
     let range = SearchRange { tail: base.get(calm..).unwrap_or_default(), now: &now };
-    let far = farthest(&since, median);
-    let first = if far.max(farthest(plain.get(calm..).unwrap_or_default(), median)) <= bound {
-        None
-    } else {
-        // An excursion that is small compared with the later distance is not the change, however quiet the baseline.
-        let mut distances: Vec<f64> = range.points().map(|(_, v)| (v - median).abs()).filter(|d| *d > bound).collect();
-        let least_distance = MIN_DISTANCE_SHARE * quantile(&mut distances, 0.75).unwrap_or(0.0);
-        change_point(&range, median, |v| {
-            let off = (v - median).abs();
-            off > bound && off >= least_distance
-        })
-    };
+    let is_off = (highest - median).max(median - lowest) > bound;
+    let first = if is_off { first_change(&range, median, bound) } else { None };
     // If the incident was dated too early, most of its samples are normal: take the level since the change instead.
     let late =
         first.and_then(|at| at.checked_sub(tail)).filter(|at| (1..now.len()).contains(at) && (now.len() - at) * 5 >= now.len());
     let mut rest: Vec<f64> = now.iter().skip(late.unwrap_or(now.len())).map(|(_, v)| *v).collect();
     let since_then = if rest.len() >= MIN_SAMPLES { quantile(&mut rest, 0.5) } else { None };
-    let lasting = since_then.map_or(0.0, |v| 0.5 * (v - median).abs()).max((after - median).abs());
-    let combined = (far * lasting).sqrt();
-    let mut size = combined / spread.max(least);
-    if size > LARGE {
-        size = if spread <= least { LARGE } else { (LARGE.ln_1p() + DAMPING * (size / LARGE).ln()).exp_m1() };
-    }
-    found.size = if size.is_finite() { size } else { 0.0 };
     if let Some(v) = since_then.filter(|v| outside(*v) && (*v - median).abs() > 2.0 * (after - median).abs()) {
         (found.after, found.direction) = (Some(v), direction_of(v - median));
     }
-    found.changed_at = series.changed_at.or_else(|| first.and_then(|at| range.get(at)).map(|(at, _)| at));
-    if found.size < MIN_SIZE && series.changed_at.is_none() {
-        (found.direction, found.changed_at) = (Direction::Flat, None);
+    if found.direction == Direction::Flat {
+        found.direction = direction_of(found.rise - found.fall);
+    }
+    found.changed_at = first.and_then(|at| range.get(at)).map(|(at, _)| at);
+    let direction = found.direction;
+    found.settle();
+    if series.changed_at.is_some() {
+        (found.direction, found.changed_at) = (direction, series.changed_at);
     }
     found
+}
+
+/// Returns the index of the sample where the change beyond `bound` began.
+fn first_change(range: &SearchRange<'_>, median: f64, bound: f64) -> Option<usize> {
+    // An excursion that is small compared with the later distance is not the change, however quiet the baseline.
+    let mut distances: Vec<f64> = range.points().map(|(_, v)| (v - median).abs()).filter(|d| *d > bound).collect();
+    let least_distance = MIN_DISTANCE_SHARE * quantile(&mut distances, 0.75).unwrap_or(0.0);
+    change_point(range, median, |v| {
+        let off = (v - median).abs();
+        off > bound && off >= least_distance
+    })
+}
+
+/// What is normal for a series.
+struct Normal {
+    /// More than 0, except for a series that was constantly zero.
+    spread: f64,
+    /// Distance from the median beyond which a sample is off.
+    bound: f64,
+    /// Index of the first baseline sample that already belongs to the incident; the length of the baseline without one.
+    run_up: usize,
+    /// The largest distance from the median in the minutes before, without the run-up.
+    earlier: f64,
+}
+
+/// Learns what is normal from the values of the baseline in time order. Only the first `calm` are certainly normal; `between`
+/// is the spread by quartiles.
+///
+/// The spread is the largest of the spread by quartiles, the scaled median absolute deviation and the standard deviation: each
+/// of the first two is 0 for a series that rests at one value and has bursts.
+fn learn_normal(values: &[f64], calm: usize, median: f64, between: f64) -> Normal {
+    let distances: Vec<f64> = values.iter().map(|v| (v - median).abs()).collect();
+    let robust = between.max(1.4826 * quantiles(&distances, [0.5]).map_or(0.0, |[median]| median));
+    let deviation = |values: &[f64]| {
+        // Relative to the median, so that one pass is enough and no precision is lost.
+        let (n, (sum, squares)) = (values.len().max(1) as f64, sums(values, median));
+        (squares / n - (sum / n).powi(2)).max(0.0).sqrt()
+    };
+    let floor = MIN_LEVEL_SHARE * median.abs();
+    let by_calm = DEVIATION_SHARE_WHEN_DATING * deviation(values.get(..calm).unwrap_or_default());
+    let bound = OFF * robust.max(by_calm).max(floor);
+    let side = |v: f64| if (v - median).abs() > bound { direction_of(v - median) } else { Direction::Flat };
+    let last = values.last().map_or(Direction::Flat, |v| side(*v));
+    let in_run_up = |v: &&f64| last != Direction::Flat && side(**v) == last;
+    let run_up = values.len() - values.iter().skip(calm).rev().take_while(in_run_up).count();
+    let usual = values.get(..run_up).unwrap_or_default();
+    let spread = robust.max(deviation(usual)).max(floor).max(MIN_EXCURSION_SHARE * farthest(usual, median));
+    Normal { spread, bound, run_up, earlier: farthest(usual.get(calm..).unwrap_or_default(), median) }
 }
 
 /// Returns the start of a series that has only gaps in its baseline but for the last minutes, which may belong to the
@@ -174,23 +276,6 @@ fn tail_len(base: &[Point], from: Option<Timestamp>) -> usize {
     let Some(from) = from else { return 0 };
     let most = (base.len() as f64 * MAX_TAIL_SHARE) as usize;
     base.iter().rev().take(most).take_while(|(at, _)| *at < from && from.since(*at) <= MAX_NOTICE_DELAY).count()
-}
-
-/// Returns the spread of the baseline: the largest of the spread by its quartiles (`between`), the scaled median absolute
-/// deviation, and a share of the standard deviation. The values are in time order; only the first `calm` are certainly
-/// normal.
-fn spread(values: &[f64], calm: usize, median: f64, between: f64) -> f64 {
-    let distances: Vec<f64> = values.iter().map(|v| (v - median).abs()).collect();
-    let off = 1.4826 * quantiles(&distances, [0.5]).map_or(0.0, |[median]| median);
-    // Relative to the median, so that one pass is enough and no precision is lost.
-    let deviation = |(n, sum, squares): (usize, f64, f64)| (squares / n as f64 - (sum / n as f64).powi(2)).max(0.0).sqrt();
-    let (normal, rest) = values.split_at(calm.min(values.len()));
-    let (a, b) = (sums(normal, median), sums(rest, median));
-    let mut whole = deviation((values.len().max(1), a.0 + b.0, a.1 + b.1));
-    if calm >= MIN_SAMPLES && calm < values.len() {
-        whole = whole.min(deviation((calm, a.0, a.1)));
-    }
-    between.max(off).max(MIN_DEVIATION_SHARE * whole)
 }
 
 /// Number of sums kept in parallel: with a single one, each addition would wait for the one before.
@@ -334,7 +419,7 @@ fn boundary_point(series: &MeasuredSeries) -> Option<Point> {
 }
 
 /// Returns the growth per second from each sample to the next; a fall counts as a restart from zero.
-fn rates(before: Option<Point>, points: &[Point]) -> Vec<Point> {
+pub(super) fn rates(before: Option<Point>, points: &[Point]) -> Vec<Point> {
     let mut last = before;
     let mut out = Vec::with_capacity(points.len());
     for point in points.iter().copied().filter(|(_, v)| v.is_finite()) {
@@ -511,6 +596,30 @@ mod tests {
     }
 
     #[test]
+    fn what_was_off_before_counts_less() {
+        let now = [20.0, 21.0, 20.0, 22.0];
+        let mut before = CALM;
+        before[14..17].copy_from_slice(&[24.0, 25.0, 24.0]);
+        let (first, again) = (measure(&series("a|cpu", &CALM, &now)), measure(&series("a|cpu", &before, &now)));
+        assert!(again.size < 0.25 * first.size, "{first:?} {again:?}");
+        // The same samples just before the incident are its beginning.
+        let mut late = CALM;
+        late[17..].copy_from_slice(&[24.0, 25.0, 24.0]);
+        let late = measure(&series("a|cpu", &late, &now));
+        assert!(late.size > 0.5 * first.size && late.changed_at == minute(-3), "{first:?} {late:?}");
+    }
+
+    #[test]
+    fn a_short_spike_and_a_small_lasting_shift_both_count() {
+        let mut spike = [10.0; 12];
+        spike[5] = 60.0;
+        let spike = measure(&series("a|cpu", &CALM, &spike));
+        assert!(spike.size > 20.0 && spike.direction == Direction::Up, "{spike:?}");
+        let shift = measure(&series("a|cpu", &CALM, &[12.0, 12.5, 12.0, 12.4, 12.2, 12.0]));
+        assert!((2.0..10.0).contains(&shift.size) && shift.direction == Direction::Up, "{shift:?}");
+    }
+
+    #[test]
     fn measures_counters_by_their_rate_and_ignores_resets() {
         let accumulate = |rates: &[f64], from: f64| {
             let mut at = from;
@@ -543,14 +652,17 @@ mod tests {
     fn an_ended_series_is_a_large_drop() {
         let ended = MeasuredSeries { ended: minute(2), ..series("a|latency", &CALM, &[10.0, 10.1]) };
         let found = measure(&ended);
-        assert_eq!((found.size, found.direction, found.after, found.changed_at), (LARGE, Direction::Down, None, minute(2)));
+        assert_eq!((found.size, found.direction, found.after, found.changed_at), (ENDED_SIZE, Direction::Down, None, minute(2)));
         assert_eq!(measure(&MeasuredSeries { ended: minute(2), ..series("a|latency", &[], &[]) }).size, 0.0);
     }
 
     #[test]
     fn measures_short_constant_and_new_series() {
         assert_eq!(measure(&series("a|x", &[7.0; 9], &[7.0; 4])).size, 0.0);
-        assert_eq!(measure(&series("a|x", &[7.0; 9], &[7.1; 4])).size, LARGE);
+        let small = measure(&series("a|x", &[7.0; 9], &[7.1; 4]));
+        assert!((1.0..2.0).contains(&small.size), "a steady baseline does not make a small change large: {small:?}");
+        assert!(measure(&series("a|x", &[7.0; 9], &[14.0; 4])).size > 50.0);
+        assert!(measure(&series("a|x", &[0.0; 9], &[14.0; 4])).size > 50.0);
         assert_eq!(measure(&series("a|x", &[], &[0.0, 3.0])).changed_at, minute(1));
         assert_eq!(measure(&series("a|x", &[], &[0.0, 0.0])).size, 0.0);
         assert!(measure(&series("a|x", &[10.0, 10.0], &[100.0])).size > 4.0);

@@ -1,9 +1,11 @@
 //! Ranks the series and services that an incident most likely began with.
 //!
 //! Each series is measured against its own baseline, in its own spread, so that units and magnitudes do not matter. A
-//! service scores as its most suspect series does. Three kinds of knowledge adjust the score:
+//! service scores as its most suspect series does. Four kinds of knowledge adjust the score:
 //!
-//! - The measured quantity: a caller's view of others, or traffic, is more likely a symptom than a cause.
+//! - The measured quantity: more errors hurt and more successes do not; a caller's view of others, or traffic, is more likely
+//!   a symptom than a cause.
+//! - The symptom, if it is known: how well the course of a series follows it.
 //! - Where the call graph is known, the service's share of the symptom's change that none of its callees explains.
 //! - How the service's log changed.
 
@@ -14,17 +16,18 @@ use std::sync::{LazyLock, OnceLock};
 
 use regex::{Regex, RegexBuilder};
 
-use super::departure::{Departure, MeasuredSeries, measure};
+use super::departure::{Departure, MeasuredSeries, Point, measure, quantile, rates};
 use super::movement::Direction;
+use super::quantity::{Meaning, service_weight};
 use super::requests::ServiceChange;
 use crate::telemetry::Timestamp;
 use crate::telemetry::series::{human_measure, human_value};
 pub use wait_attribution::WaitAttribution;
 
 /// Departure, in spreads, from which a service counts as affected when the call graph is followed.
-const AFFECTED: f64 = 3.0;
-/// Weight of a service that is only a caller's view of another.
-const VIEW_WEIGHT: f64 = 0.7;
+const AFFECTED: f64 = 1.5;
+/// Share of the score without the graph, for services that the graph does not tell apart.
+const GENERAL_SHARE: f64 = 0.05;
 /// Weights where requests can be followed: of the metrics, of a changed request flow, and of slower steps.
 const METRIC_WEIGHT: f64 = 0.5;
 const FLOW_WEIGHT: f64 = 0.75;
@@ -37,6 +40,21 @@ const MIN_G: f64 = 10.83;
 const MIN_REQUEST_CHANGE: f64 = 5.0;
 /// Score from which a service is reported as the one that others wait for.
 const MIN_WAIT_SCORE: f64 = 1.0;
+/// Share of a service's change that is left to it if a callee without the symptom's metric changed as well.
+const LEFT_BY_OTHER_METRICS: f64 = 0.5;
+/// Weight of the second series of a service, without logs.
+const SECOND_WEIGHT: f64 = 0.3;
+/// Share of the score of a series that depends on how its shape follows that of the symptom.
+const SHAPE_SHARE: f64 = 0.8;
+/// Weight of a series that shows how long requests take if the symptom is how they end, and the other way round.
+const OTHER_KIND_WEIGHT: f64 = 0.6;
+/// Minimum number of series of one metric whose usual spread says something about another.
+const MIN_SAME_METRIC: usize = 3;
+/// Share of the baseline that must have samples for a series to count in full.
+const MIN_COVERAGE: f64 = 0.5;
+/// Baseline samples for each sample of the incident, and the least number of them, over which shapes are compared.
+const SHAPE_BASELINE: usize = 3;
+const MIN_SHAPE_BASELINE: usize = 30;
 
 /// The context besides the series.
 #[derive(Clone, Debug, Default)]
@@ -116,9 +134,9 @@ struct ScoredSeries<'a> {
 }
 
 impl ScoredSeries<'_> {
-    /// Returns the change of the median; a duration in seconds. `None` without values before or since.
-    fn median_change(&self) -> Option<f64> {
-        Some((self.departure.after? - self.departure.before?) * self.unit_in_seconds())
+    /// Returns the change of the mean since, from what is normal; a duration in seconds.
+    fn mean_change(&self) -> f64 {
+        self.departure.mean_change * self.unit_in_seconds()
     }
 
     /// Returns its unit in seconds; 1 for anything but `ms`, `us`, `ns` and `min`.
@@ -138,36 +156,12 @@ fn split_name(name: &str) -> (&str, &str) {
     name.split_once('|').unwrap_or(("", name))
 }
 
-/// Words in a metric's name, in any case: metrics of a machine, which is shared; of calls to other services; and of the
-/// service itself. A metric with none of these measures traffic, which follows demand.
-static MACHINE_WORDS: LazyLock<Option<Regex>> = LazyLock::new(|| word_regex("node"));
-static CLIENT_WORDS: LazyLock<Option<Regex>> = LazyLock::new(|| word_regex("client"));
-static OWN_WORDS: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    word_regex(
-        "error|fail|5xx|exception|success|availab|latency|duration|response|time|cpu|mem|heap|pool|queue|waiting|in_use|\
-         connections|threads|backlog|lag|disk|throttl|restart",
-    )
-});
-/// Words in the name of a service that is only a caller's view of another.
-static VIEW_WORDS: LazyLock<Option<Regex>> = LazyLock::new(|| word_regex("remote|client"));
-
 fn word_regex(pattern: &str) -> Option<Regex> {
     RegexBuilder::new(pattern).case_insensitive(true).unicode(false).build().ok()
 }
 
 fn contains_any(words: &LazyLock<Option<Regex>>, text: &str) -> bool {
     words.as_ref().is_some_and(|regex| regex.is_match(text))
-}
-
-/// Returns how much a change of a metric with this name counts against its own service.
-fn weight(service: &str, metric: &str) -> f64 {
-    let by_metric = match () {
-        () if contains_any(&MACHINE_WORDS, metric) => 0.5,
-        () if contains_any(&CLIENT_WORDS, metric) => 0.3,
-        () if contains_any(&OWN_WORDS, metric) => 1.0,
-        () => 0.5,
-    };
-    if contains_any(&VIEW_WORDS, service) { by_metric * VIEW_WEIGHT } else { by_metric }
 }
 
 /// Scores are rounded to this step, because rounding errors make one series in two units differ slightly.
@@ -178,31 +172,112 @@ const MIN_PARALLEL: usize = 256;
 const MAX_THREADS: usize = 4;
 
 /// Measures and scores all series. The result keeps their order, whatever the number of threads.
-fn score_all(series: &[MeasuredSeries]) -> Vec<ScoredSeries<'_>> {
-    fn score_one(series: &MeasuredSeries) -> ScoredSeries<'_> {
-        let (service, metric) = split_name(&series.name);
-        let departure = measure(series);
-        let score = if departure.size > 0.0 { weight(service, metric) * departure.size.ln_1p() } else { 0.0 };
-        let score = (score / SCORE_STEP).round() * SCORE_STEP;
-        ScoredSeries { series, service, metric, departure, score, service_score: 0.0 }
+fn score_all<'a>(series: &'a [MeasuredSeries], known: &SuspectContext) -> Vec<ScoredSeries<'a>> {
+    let mut scored: Vec<ScoredSeries<'_>> = series
+        .iter()
+        .zip(measure_all(series))
+        .map(|(series, departure)| {
+            let (service, metric) = split_name(&series.name);
+            ScoredSeries { series, service, metric, departure, score: 0.0, service_score: 0.0 }
+        })
+        .collect();
+    let usual = usual_spreads(&scored);
+    for one in &mut scored {
+        if let Some(spread) = usual.get(one.metric) {
+            one.departure.compare_with_others(*spread);
+        }
     }
+    let symptom = known.symptom.as_deref().and_then(|name| scored.iter().find(|s| s.series.name == name));
+    let symptom = symptom.map(|s| (Meaning::of(s.metric), Shape::of(s)));
+    for one in &mut scored {
+        let meaning = Meaning::of(one.metric);
+        let (up, down) = one.departure.sides();
+        let by_side = [(up, Direction::Up), (down, Direction::Down)].map(|(size, side)| size.ln_1p() * meaning.weight(side));
+        let by_symptom = symptom.as_ref().map_or(1.0, |(of_symptom, shape)| {
+            let by_kind = if meaning.is_like(*of_symptom) { 1.0 } else { OTHER_KIND_WEIGHT };
+            by_kind * (1.0 - SHAPE_SHARE + SHAPE_SHARE * shape.likeness(&Shape::of(one)))
+        });
+        let score = by_side[0].max(by_side[1]) * service_weight(one.service) * coverage(one.series) * by_symptom;
+        if one.departure.size > 0.0 {
+            one.score = (score / SCORE_STEP).round() * SCORE_STEP;
+        }
+    }
+    scored
+}
+
+/// The weight of a series by how many of its baseline samples are missing: few samples know little about what is normal.
+fn coverage(series: &MeasuredSeries) -> f64 {
+    let known = series.baseline.iter().filter(|(_, v)| v.is_finite()).count();
+    if series.baseline.is_empty() { 1.0 } else { (known as f64 / (MIN_COVERAGE * series.baseline.len() as f64)).min(1.0).sqrt() }
+}
+
+/// The median spread of each metric that several series measure.
+fn usual_spreads<'a>(scored: &[ScoredSeries<'a>]) -> BTreeMap<&'a str, f64> {
+    let mut all: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+    for one in scored {
+        all.entry(one.metric).or_default().extend(one.departure.spread());
+    }
+    all.into_iter()
+        .filter(|(_, spreads)| spreads.len() >= MIN_SAME_METRIC)
+        .filter_map(|(metric, mut spreads)| Some((metric, quantile(&mut spreads, 0.5)?)))
+        .collect()
+}
+
+/// The course of a series over the incident and the time before, for comparing it with another.
+struct Shape(BTreeMap<Timestamp, f64>);
+
+impl Shape {
+    fn of(scored: &ScoredSeries<'_>) -> Self {
+        let MeasuredSeries { baseline, incident, .. } = scored.series;
+        let before = (SHAPE_BASELINE * incident.len()).max(MIN_SHAPE_BASELINE);
+        let points: Vec<Point> = baseline
+            .iter()
+            .skip(baseline.len().saturating_sub(before))
+            .chain(incident)
+            .filter(|(_, v)| v.is_finite())
+            .copied()
+            .collect();
+        Self(if scored.departure.is_rate { rates(None, &points) } else { points }.into_iter().collect())
+    }
+
+    /// The absolute correlation with another at the times of this one, 0 to 1; 0 if one is constant. Where the other has no
+    /// sample it counts as normal, because nothing shows that it followed.
+    fn likeness(&self, other: &Self) -> f64 {
+        let mut known: Vec<f64> = other.0.values().copied().collect();
+        let Some(normal) = quantile(&mut known, 0.5) else { return 0.0 };
+        let pairs: Vec<(f64, f64)> = self.0.iter().map(|(at, a)| (*a, other.0.get(at).copied().unwrap_or(normal))).collect();
+        let n = pairs.len() as f64;
+        let (mean_a, mean_b) = (pairs.iter().map(|p| p.0).sum::<f64>() / n, pairs.iter().map(|p| p.1).sum::<f64>() / n);
+        let (mut both, mut of_a, mut of_b) = (0.0, 0.0, 0.0);
+        for (a, b) in pairs {
+            both += (a - mean_a) * (b - mean_b);
+            of_a += (a - mean_a).powi(2);
+            of_b += (b - mean_b).powi(2);
+        }
+        let likeness = both.abs() / (of_a * of_b).sqrt();
+        if likeness.is_finite() { likeness.min(1.0) } else { 0.0 }
+    }
+}
+
+/// Measures all series in their order, on several threads if there are many.
+fn measure_all(series: &[MeasuredSeries]) -> Vec<Departure> {
     // Asking the system on each call would cost more than measuring a few series.
     static PROCESSORS: OnceLock<usize> = OnceLock::new();
     let threads = *PROCESSORS.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS));
     if series.len() < MIN_PARALLEL || threads < 2 {
-        return series.iter().map(score_one).collect();
+        return series.iter().map(measure).collect();
     }
     let mut parts = series.chunks(series.len().div_ceil(threads));
     let own = parts.next().unwrap_or_default();
     std::thread::scope(|scope| {
         let others: Vec<_> =
-            parts.map(|part| scope.spawn(move || part.iter().map(score_one).collect::<Vec<ScoredSeries<'_>>>())).collect();
-        let mut scored: Vec<ScoredSeries<'_>> = own.iter().map(score_one).collect();
-        // The threads do not panic. If one did, only its series would be missing.
-        for part in others {
-            scored.extend(part.join().unwrap_or_default());
+            parts.map(|part| (part.len(), scope.spawn(move || part.iter().map(measure).collect::<Vec<Departure>>()))).collect();
+        let mut measured: Vec<Departure> = own.iter().map(measure).collect();
+        for (len, part) in others {
+            // The threads do not panic. If one did, its series would count as unchanged.
+            measured.extend(part.join().unwrap_or_else(|_| vec![Departure::default(); len]));
         }
-        scored
+        measured
     })
 }
 
@@ -213,7 +288,7 @@ fn score_all(series: &[MeasuredSeries]) -> Vec<ScoredSeries<'_>> {
 /// between services along a call graph and to find the callee that a caller waits for. Durations may be in any unit that their series
 /// states; counts must share one unit.
 pub fn suspects(series: &[MeasuredSeries], known: &SuspectContext) -> Vec<Suspect> {
-    let mut found = score_all(series);
+    let mut found = score_all(series, known);
     let mut waited = BTreeMap::new();
     let mut by_service = match find_symptom(&found, known) {
         // The call graph already shows which service the symptom waits for.
@@ -287,7 +362,7 @@ fn with_series(found: &[ScoredSeries<'_>], known: &SuspectContext, waited: &BTre
     let mut out: Vec<Suspect> = Vec::with_capacity(found.len());
     let mut last = None;
     for d in found {
-        let Departure { size, direction, changed_at, before, after, is_rate } = d.departure;
+        let Departure { size, direction, changed_at, before, after, is_rate, .. } = d.departure;
         let is_first = last.replace(d.service) != Some(d.service);
         out.push(Suspect {
             service: (!d.service.is_empty()).then(|| d.service.to_owned()),
@@ -384,7 +459,7 @@ fn score_by_series<'a>(found: &[ScoredSeries<'a>], known: &'a SuspectContext) ->
             } else if !known.logs.is_empty() {
                 first
             } else {
-                first + 0.15 * second
+                first + SECOND_WEIGHT * second
             };
             (service, score)
         })
@@ -405,20 +480,26 @@ fn score_by_series<'a>(found: &[ScoredSeries<'a>], known: &'a SuspectContext) ->
 struct Symptom<'a> {
     service: &'a str,
     metric: &'a str,
-    /// Change of its median.
-    change: f64,
+    /// 1 if a rise of the symptom hurts, -1 if a fall does.
+    sign: f64,
 }
 
 fn find_symptom<'a>(found: &[ScoredSeries<'_>], known: &'a SuspectContext) -> Option<Symptom<'a>> {
     let name = known.symptom.as_deref()?;
     let (service, metric) = split_name(name);
-    let change =
-        found.iter().find(|s| s.service == service && s.metric == metric).and_then(ScoredSeries::median_change).unwrap_or(0.0);
-    Some(Symptom { service, metric, change })
+    let sign = match Meaning::of(metric).quantity.worse() {
+        Some(Direction::Down) => -1.0,
+        Some(_) => 1.0,
+        None => {
+            let own = found.iter().find(|s| s.service == service && s.metric == metric);
+            if own.is_some_and(|s| s.mean_change() < 0.0) { -1.0 } else { 1.0 }
+        }
+    };
+    Some(Symptom { service, metric, sign })
 }
 
-/// Scores each service along the call graph: of the services reachable from the symptom, those whose share of its change no
-/// callee explains score highest. Durations add up along calls, so that shares of the symptom's own metric can be compared.
+/// Scores each service along the call graph: a service that can be reached from the symptom scores by its own series of the
+/// symptom's metric, as far as no callee explains its change. Durations add up along calls, so that they can be compared.
 fn score_by_graph<'a>(found: &[ScoredSeries<'a>], known: &'a SuspectContext, symptom: &Symptom<'_>) -> BTreeMap<&'a str, f64> {
     let general = score_by_series(found, known);
     let own: BTreeMap<&str, &ScoredSeries<'_>> =
@@ -432,29 +513,37 @@ fn score_by_graph<'a>(found: &[ScoredSeries<'a>], known: &'a SuspectContext, sym
             }
         }
     }
-    let direction = if symptom.change < 0.0 { -1.0 } else { 1.0 };
-    let change_of = |service: &str| own.get(service).and_then(|d| d.median_change()).unwrap_or(0.0) * direction;
-    let is_affected = |service: &str| own.get(service).is_some_and(|d| d.departure.size >= AFFECTED);
+    // How much it changed for the worse, as the symptom did; 0 if it did not.
+    let worse = |service: &str| {
+        let of = |d: &&ScoredSeries<'_>| {
+            let (up, down) = d.departure.sides();
+            let size = if symptom.sign < 0.0 { down } else { up };
+            if size >= AFFECTED { (d.mean_change() * symptom.sign).max(0.0) } else { 0.0 }
+        };
+        own.get(service).map_or(0.0, of)
+    };
+    let changed: BTreeSet<&str> = found.iter().filter(|d| d.departure.size >= AFFECTED).map(|d| d.service).collect();
     general
         .iter()
         .map(|(service, general)| {
             let service = *service;
-            let change = change_of(service);
+            let callees = || known.calls.get(service).into_iter().flatten().filter(|c| *c != service);
             let mut score = 0.0;
-            if reached.contains(service) && is_affected(service) && change > 0.0 {
-                let callees = known.calls.get(service).into_iter().flatten().filter(|c| *c != service && is_affected(c));
-                let explained = callees.map(|c| change_of(c)).fold(0.0, f64::max);
-                let left = (1.0 - explained / change).max(0.0);
-                let share = if symptom.change == 0.0 { 0.0 } else { (change / symptom.change.abs()).min(1.0) };
-                score = own.get(service).map_or(0.0, |d| d.departure.size.ln_1p()) * left * (0.3 + 0.7 * share);
-                if VIEW_WORDS.as_ref().is_some_and(|w| w.is_match(service)) {
-                    score *= 0.5;
+            if let Some(own_series) = own.get(service) {
+                let change = worse(service);
+                if reached.contains(service) && change > 0.0 {
+                    let explained = callees().map(|c| worse(c)).fold(0.0, f64::max);
+                    let mut left = (1.0 - explained / change).max(0.0);
+                    if callees().any(|c| !own.contains_key(c.as_str()) && changed.contains(c.as_str())) {
+                        left = left.min(LEFT_BY_OTHER_METRICS);
+                    }
+                    score = own_series.score * left;
                 }
-            } else if reached.contains(service) && !own.contains_key(service) {
+            } else if reached.contains(service) {
                 // A service without the symptom's metric (a database: locks, disk) is scored by its own series.
                 score = *general;
             }
-            (service, score + 0.05 * general)
+            (service, score + GENERAL_SHARE * general)
         })
         .collect()
 }
@@ -502,6 +591,55 @@ mod tests {
         assert!(b.why().starts_with("cpu_usage rose 10 → 41.5 at"), "{}", b.why());
         assert!(!order(&found).contains(&"e|errors".to_owned()) && !order(&found).contains(&"g|queue".to_owned()));
         assert!(found.iter().any(|s| s.series.as_deref() == Some("f|queue") && s.why().contains("a new series")));
+    }
+
+    #[test]
+    fn a_calm_service_is_not_more_certain_to_have_changed() {
+        let noisy = |shift: f64| [10.0, 14.0, 7.0, 12.0, 8.0, 10.0, 13.0, 9.0].map(|v| v + shift);
+        let all = [
+            series("a|latency", &noisy(0.0), &[30.0, 31.0, 30.0]),
+            series("b|latency", &noisy(1.0), &[11.0, 10.0, 12.0]),
+            series("c|latency", &noisy(2.0), &[12.0, 11.0, 13.0]),
+            series("d|latency", &[10.0, 10.01, 9.99, 10.0, 10.01, 9.99, 10.0, 10.0], &[11.5, 11.4, 11.5]),
+        ];
+        let found = suspects(&all, &SuspectContext::default());
+        assert_eq!(order(&found)[0], "a|latency", "{found:#?}");
+        assert!(found.iter().find(|s| s.series.as_deref() == Some("d|latency")).is_none_or(|d| d.size < 2.0), "{found:#?}");
+    }
+
+    #[test]
+    fn a_change_for_the_better_counts_less() {
+        let calm = [50.0, 51.0, 49.0, 50.5, 49.5, 50.0, 50.2, 49.8];
+        let all = [series("better|errors_per_min", &calm, &[5.0; 4]), series("worse|errors_per_min", &calm, &[70.0; 4])];
+        assert_eq!(order(&suspects(&all, &SuspectContext::default()))[0], "worse|errors_per_min");
+        let all = [series("better|success_percent", &calm, &[95.0; 4]), series("worse|success_percent", &calm, &[30.0; 4])];
+        assert_eq!(order(&suspects(&all, &SuspectContext::default()))[0], "worse|success_percent");
+    }
+
+    #[test]
+    fn a_series_that_follows_the_symptom_is_more_suspect() {
+        let calm = [10.0, 11.0, 9.0, 10.5, 9.5, 10.0, 10.2, 9.8, 10.0, 10.6];
+        let all = [
+            series("front|latency", &calm, &[10.0, 30.0, 10.0, 33.0, 30.0, 10.0]),
+            series("follows|latency", &calm, &[10.0, 31.0, 10.0, 34.0, 31.0, 10.0]),
+            series("other|latency", &calm, &[36.0, 10.0, 35.0, 10.0, 10.0, 34.0]),
+        ];
+        let without = suspects(&all, &SuspectContext::default());
+        assert_eq!(order(&without)[0], "other|latency", "{without:#?}");
+        let known = SuspectContext { symptom: Some("front|latency".into()), ..SuspectContext::default() };
+        let found = suspects(&all, &known);
+        let place = |name: &str| order(&found).iter().position(|n| n == name).unwrap();
+        assert!(place("follows|latency") < place("other|latency"), "{found:#?}");
+    }
+
+    #[test]
+    fn a_service_is_more_suspect_than_the_address_at_which_callers_reach_it() {
+        let calm = [10.0, 11.0, 9.0, 10.5, 9.5, 10.0, 10.2, 9.8];
+        let all = [
+            series("lb-cart.eu-1.example.com|latency", &calm, &[42.0, 43.0, 41.0]),
+            series("cart|latency", &calm, &[40.0, 41.0, 39.0]),
+        ];
+        assert_eq!(order(&suspects(&all, &SuspectContext::default()))[0], "cart|latency");
     }
 
     #[test]

@@ -13,8 +13,9 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::{CLIENT_WORDS, ScoredSeries, SuspectContext, contains_any, word_regex};
+use super::{ScoredSeries, SuspectContext, contains_any, word_regex};
 use crate::analysis::departure::MeasuredSeries;
+use crate::analysis::quantity::{Meaning, View};
 use crate::telemetry::series::human_value;
 
 /// Weight of a caller's slow calls in the score of the service they point to.
@@ -214,7 +215,7 @@ fn percentiles<'a>(found: &[ScoredSeries<'a>], of_calls: bool) -> BTreeMap<&'a s
     let mut out: BTreeMap<&str, Vec<Percentile<'_>>> = BTreeMap::new();
     for scored in found {
         if scored.service.is_empty()
-            || contains_any(&CLIENT_WORDS, scored.metric) != of_calls
+            || (Meaning::of(scored.metric).view == View::Calls) != of_calls
             || !contains_any(&DURATION_WORDS, scored.metric)
         {
             continue;
@@ -256,7 +257,7 @@ fn rates<'a>(found: &[ScoredSeries<'a>]) -> BTreeMap<&'a str, f64> {
     for scored in found {
         let is_count = !scored.service.is_empty()
             && contains_any(&COUNT_WORDS, scored.metric)
-            && !contains_any(&CLIENT_WORDS, scored.metric)
+            && Meaning::of(scored.metric).view != View::Calls
             && !contains_any(&DURATION_WORDS, scored.metric);
         let Some(before) = scored.departure.before.filter(|v| is_count && *v > 0.0) else { continue };
         let kind = scored.metric.split('{').next().unwrap_or(scored.metric);

@@ -1,0 +1,314 @@
+//! What a metric measures, from the words of its name: in which direction a change of it hurts, and whose behaviour it shows.
+//!
+//! The words are those of the Prometheus naming conventions, the OpenTelemetry semantic conventions, X-Ray and common exporters.
+//! A name is split where its case or its separators change, so that a word never matches a part of another.
+
+use super::movement::Direction;
+
+/// The kind of quantity that a metric measures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Quantity {
+    /// Errors, rejections, restarts: more hurt.
+    Errors,
+    /// Successes, availability, health: fewer hurt.
+    Success,
+    /// Durations: longer ones hurt.
+    Latency,
+    /// Use of a resource: processor, memory, disk, queue, pool. More hurts, and less may be a sign of a fault.
+    Usage,
+    /// Requests, bytes, packets: follow the demand.
+    Traffic,
+}
+
+impl Quantity {
+    /// The direction in which a change hurts; `None` if that depends on more than the quantity.
+    pub fn worse(self) -> Option<Direction> {
+        match self {
+            Self::Errors | Self::Latency => Some(Direction::Up),
+            Self::Success => Some(Direction::Down),
+            Self::Usage | Self::Traffic => None,
+        }
+    }
+}
+
+/// Whose behaviour a metric shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum View {
+    /// The service's own.
+    Own,
+    /// That of the services it calls.
+    Calls,
+    /// That of the machine, which others share.
+    Machine,
+}
+
+/// The words of each quantity. If a name has words of several, the first of this order counts: `http_request_errors` counts
+/// errors, `cpu_seconds` a use.
+const WORDS: [(Quantity, &[&str]); 5] = [
+    (
+        Quantity::Errors,
+        &[
+            "error",
+            "errors",
+            "err",
+            "errs",
+            "fail",
+            "failed",
+            "failure",
+            "failures",
+            "fault",
+            "faults",
+            "exception",
+            "exceptions",
+            "timeout",
+            "timeouts",
+            "rejected",
+            "dropped",
+            "aborted",
+            "declined",
+            "retry",
+            "retries",
+            "retransmits",
+            "restart",
+            "restarts",
+            "oom",
+            "throttled",
+            "throttling",
+            "5xx",
+        ],
+    ),
+    (
+        Quantity::Success,
+        &["success", "successes", "successful", "availability", "available", "avail", "ready", "healthy", "health", "up"],
+    ),
+    (
+        Quantity::Usage,
+        &[
+            "cpu",
+            "mem",
+            "memory",
+            "heap",
+            "gc",
+            "disk",
+            "fs",
+            "filesystem",
+            "inodes",
+            "swap",
+            "load",
+            "fds",
+            "threads",
+            "goroutines",
+            "pool",
+            "queue",
+            "waiting",
+            "backlog",
+            "lag",
+            "connections",
+            "usage",
+            "utilization",
+            "saturation",
+        ],
+    ),
+    (Quantity::Latency, &["latency", "latencies", "lat", "duration", "time", "seconds", "delay", "elapsed", "rtt", "ms"]),
+    (
+        Quantity::Traffic,
+        &[
+            "workload",
+            "request",
+            "requests",
+            "rps",
+            "qps",
+            "ops",
+            "calls",
+            "bytes",
+            "packets",
+            "network",
+            "receive",
+            "transmit",
+            "received",
+            "transmitted",
+            "throughput",
+            "syscall",
+            "read",
+            "reads",
+            "write",
+            "writes",
+        ],
+    ),
+];
+
+const CALL_WORDS: [&str; 7] = ["client", "upstream", "outbound", "egress", "downstream", "dependency", "remote"];
+const MACHINE_WORDS: [&str; 3] = ["node", "host", "machine"];
+
+/// What a change for the better counts, compared with one for the worse: it is more often an effect.
+const BETTER: f64 = 0.4;
+/// What less use of a resource counts: a service that stopped working uses less, but so does one with less to do.
+const LESS_USE: f64 = 0.7;
+/// What a change of traffic counts: it follows the demand, or a fault elsewhere.
+const TRAFFIC: f64 = 0.4;
+/// What calls to others count against the caller: they rather speak about the callee.
+const CALLS: f64 = 0.5;
+/// What a metric of the whole machine counts: every service on it has the same.
+const MACHINE: f64 = 0.8;
+/// What the view from outside counts: see [`is_view_from_outside`].
+const FROM_OUTSIDE: f64 = 0.5;
+
+/// What a metric measures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Meaning {
+    /// A metric without a known word counts as a use of something.
+    pub quantity: Quantity,
+    pub view: View,
+}
+
+impl Meaning {
+    /// Reads the name of a metric; labels in braces are ignored.
+    pub fn of(metric: &str) -> Self {
+        let words = words(metric.split('{').next().unwrap_or(metric));
+        let has = |wanted: &[&str]| words.iter().any(|w| wanted.contains(&w.as_str()));
+        let quantity = WORDS.iter().find(|(_, of)| has(of)).map_or(Quantity::Usage, |(quantity, _)| *quantity);
+        let view = match () {
+            () if has(&CALL_WORDS) => View::Calls,
+            () if has(&MACHINE_WORDS) => View::Machine,
+            () => View::Own,
+        };
+        Self { quantity, view }
+    }
+
+    /// How much a change in this direction counts against the service: 1 at most.
+    pub fn weight(self, direction: Direction) -> f64 {
+        let is_up = direction != Direction::Down;
+        let by_quantity = match self.quantity {
+            Quantity::Errors | Quantity::Latency => {
+                if is_up {
+                    1.0
+                } else {
+                    BETTER
+                }
+            }
+            Quantity::Success => {
+                if is_up {
+                    BETTER
+                } else {
+                    1.0
+                }
+            }
+            Quantity::Usage => {
+                if is_up {
+                    1.0
+                } else {
+                    LESS_USE
+                }
+            }
+            Quantity::Traffic => TRAFFIC,
+        };
+        let by_view = match self.view {
+            View::Own => 1.0,
+            View::Calls => CALLS,
+            View::Machine => MACHINE,
+        };
+        by_quantity * by_view
+    }
+
+    /// Whether both say how requests ended, or both say how long they took; other quantities are comparable with both.
+    pub fn is_like(self, symptom: Self) -> bool {
+        let group = |quantity| match quantity {
+            Quantity::Errors | Quantity::Success => Some(true),
+            Quantity::Latency => Some(false),
+            Quantity::Usage | Quantity::Traffic => None,
+        };
+        match (group(self.quantity), group(symptom.quantity)) {
+            (Some(own), Some(of_symptom)) => own == of_symptom,
+            _ => true,
+        }
+    }
+}
+
+/// How much the metrics of a service with this name count, compared with others that changed as much.
+pub fn service_weight(service: &str) -> f64 {
+    if is_view_from_outside(service) { FROM_OUTSIDE } else { 1.0 }
+}
+
+/// Whether a name is that of an address, or of X-Ray's segments of the types `client` and `remote`, rather than of a service:
+/// its metrics are what callers saw of the service that answers there.
+fn is_view_from_outside(service: &str) -> bool {
+    let (name, kind) = service.rsplit_once('_').unwrap_or((service, ""));
+    if kind == "client" || kind == "remote" {
+        return true;
+    }
+    let host = if kind.is_empty() { service } else { name };
+    let host = host.split_once(':').map_or(host, |(host, _)| host);
+    host.parse::<std::net::IpAddr>().is_ok() || is_domain(host)
+}
+
+/// Whether a text is a full domain name: at least three labels, the last one of letters only.
+fn is_domain(text: &str) -> bool {
+    let labels: Vec<&str> = text.split('.').collect();
+    let is_label = |l: &&str| !l.is_empty() && l.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+    labels.len() >= 3 && labels.iter().all(is_label) && labels.last().is_some_and(|l| l.chars().all(|c| c.is_ascii_alphabetic()))
+}
+
+/// Splits a name into its words, in lower case: `PodClientLatencyP90(s)` into pod, client, latency, p90, s.
+fn words(name: &str) -> Vec<String> {
+    let mut out: Vec<String> = Vec::new();
+    let mut last = ' ';
+    for c in name.chars() {
+        if c.is_ascii_alphanumeric() {
+            let begins = !last.is_ascii_alphanumeric() || (c.is_ascii_uppercase() && last.is_ascii_lowercase());
+            if begins {
+                out.push(String::new());
+            }
+            if let Some(word) = out.last_mut() {
+                word.push(c.to_ascii_lowercase());
+            }
+        }
+        last = c;
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_a_metric_measures_from_whole_words() {
+        for (metric, quantity, view) in [
+            ("http_requests_errors_total{code=\"500\"}", Quantity::Errors, View::Own),
+            ("PodClientLatencyP90(s)", Quantity::Latency, View::Calls),
+            ("NodeCpuUsageRate(%)", Quantity::Usage, View::Machine),
+            ("container_memory_working_set_bytes", Quantity::Usage, View::Own),
+            ("http.server.request.duration", Quantity::Latency, View::Own),
+            ("availability.Average", Quantity::Success, View::Own),
+            ("node_network_receive_bytes_total", Quantity::Traffic, View::Machine),
+            ("clientele_growth", Quantity::Usage, View::Own),
+            ("m07", Quantity::Usage, View::Own),
+        ] {
+            assert_eq!(Meaning::of(metric), Meaning { quantity, view }, "{metric}");
+        }
+    }
+
+    #[test]
+    fn a_change_for_the_worse_counts_more() {
+        for (metric, worse, better) in [
+            ("errors", Direction::Up, Direction::Down),
+            ("success_rate", Direction::Down, Direction::Up),
+            ("latency_p95", Direction::Up, Direction::Down),
+            ("queue_length", Direction::Up, Direction::Down),
+        ] {
+            let meaning = Meaning::of(metric);
+            assert!(meaning.weight(worse) > meaning.weight(better), "{metric}");
+        }
+    }
+
+    #[test]
+    fn addresses_are_views_from_outside() {
+        for outside in ["lb-shop.eu-1.elb.example.com", "10.0.3.7", "10.0.3.7:8080", "lb.eu.example.com_remote", "Search_client"]
+        {
+            assert!(is_view_from_outside(outside), "{outside}");
+        }
+        for service in ["checkout", "shop.cart", "node-exporter", "client-api", "remote", "search_AWS::ECS::Fargate", "v1.2.3"] {
+            assert!(!is_view_from_outside(service), "{service}");
+        }
+    }
+}
