@@ -236,9 +236,16 @@ fn is_view_from_outside(service: &str) -> bool {
     if kind == "client" || kind == "remote" {
         return true;
     }
-    let host = if kind.is_empty() { service } else { name };
-    let host = host.split_once(':').map_or(host, |(host, _)| host);
-    host.parse::<std::net::IpAddr>().is_ok() || is_domain(host)
+    let address = if kind.is_empty() { service } else { name };
+    let host = address.split_once(':').map_or(address, |(host, _)| host);
+    is_ip(address) || is_ip(host) || is_domain(host)
+}
+
+/// Whether a text is an IP address, version 4 or 6.
+fn is_ip(text: &str) -> bool {
+    let is_v4 = text.split('.').count() == 4 && text.split('.').all(|part| part.parse::<u8>().is_ok());
+    let is_v6 = text.matches(':').count() >= 2 && text.chars().all(|c| c == ':' || c == '.' || c.is_ascii_hexdigit());
+    is_v4 || is_v6
 }
 
 /// Whether a text is a full domain name: at least three labels, the last one of letters only.
@@ -303,8 +310,14 @@ mod tests {
 
     #[test]
     fn addresses_are_views_from_outside() {
-        for outside in ["lb-shop.eu-1.elb.example.com", "10.0.3.7", "10.0.3.7:8080", "lb.eu.example.com_remote", "Search_client"]
-        {
+        for outside in [
+            "lb-shop.eu-1.elb.example.com",
+            "10.0.3.7",
+            "10.0.3.7:8080",
+            "fd00::1:7",
+            "lb.eu.example.com_remote",
+            "Search_client",
+        ] {
             assert!(is_view_from_outside(outside), "{outside}");
         }
         for service in ["checkout", "shop.cart", "node-exporter", "client-api", "remote", "search_AWS::ECS::Fargate", "v1.2.3"] {
