@@ -3,13 +3,16 @@
 //!
 //! Pure: no I/O and no clock. The methods are simple, robust and explainable, and cheap enough to run on every key press.
 
+pub mod baseline;
 pub mod departure;
 pub mod exit_criteria;
 pub mod expression;
 pub mod findings;
 pub mod grouping;
 pub mod log_shift;
+pub mod merge;
 pub mod movement;
+pub mod onset;
 pub mod patterns;
 pub mod quantity;
 pub mod relations;

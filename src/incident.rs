@@ -4,6 +4,7 @@
 //! Everything here is pure. Storage belongs to the journal. State is never edited: it is always computed from the entries.
 
 pub mod action;
+pub mod alert_board;
 pub mod answer;
 pub mod brief;
 pub mod command;
@@ -26,13 +27,14 @@ pub mod status;
 pub mod summary;
 
 pub use action::{ActionChange, ActionItem, ActionKind, ActionScope, ActionState};
+pub use alert_board::{AlertBoard, AlertNow, SourceGap};
 pub use answer::{Answer, AnswerSource, Citation, Claim, ClaimState, Usage};
 pub use command::{Command, Refusal};
 pub use event::{Audience, EscalationLevel, EventKind, FoundBy, Grade, NextUpdate, Remark, Verdict};
 pub use evidence::{EvidenceKind, EvidenceRecord};
 pub use exit::{Comparison, ExitCriteria, ExitReading};
 pub use fact::{Actor, ActorKind, Entry, Fact, LinkedAlert, NoteKind, cited_ids};
-pub use finding::{AlertBoard, CitedFinding, CitedSuspect, FindingKind, SourceReport, SourceStatus};
+pub use finding::{CitedFinding, CitedSuspect, FindingKind, SourceReport, SourceStatus};
 pub use gate::GateItem;
 pub use ids::{ActionId, EvidenceId, IncidentId};
 pub use milestone::Milestone;

@@ -11,6 +11,7 @@ pub mod log;
 pub mod moment;
 pub mod parse;
 pub mod series;
+pub mod subject;
 pub mod time;
 pub mod words;
 
@@ -20,4 +21,5 @@ pub use failure::{Explain, Failure};
 pub use log::{Level, LogLine};
 pub use moment::Moment;
 pub use series::{Labels, Sample, Series};
+pub use subject::{Subject, SubjectKind};
 pub use time::{Timestamp, Window};

@@ -55,6 +55,17 @@ pub fn parse_threshold(expression: &str) -> Option<Threshold> {
         .filter(|t| !t.series.is_empty())
 }
 
+/// Whether an expression reads no series, so that it always holds or never: `vector(1)`, `vector(1) > 0`, `1 == 1`.
+pub fn is_constant(expression: &str) -> bool {
+    let text = strip_comments(expression);
+    let words: Vec<&str> =
+        text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '.' && c != ':').filter(|w| !w.is_empty()).collect();
+    let is_number = |w: &&str| w.parse::<f64>().is_ok();
+    !text.contains(['{', '"'])
+        && !words.is_empty()
+        && words.iter().all(|w| is_number(w) || ["vector", "bool", "scalar"].contains(w))
+}
+
 /// Parses a number, or a product or quotient of numbers such as `80 / 100` or `5 * 60`.
 fn number(text: &str) -> Option<f64> {
     if let Ok(value) = text.parse() {
@@ -117,6 +128,16 @@ mod tests {
             ("db_pool_in_use", Some(0.9), ""),
         ] {
             assert_eq!(infer_unit(query, threshold), expected, "{query}");
+        }
+    }
+
+    #[test]
+    fn an_expression_without_series_is_constant() {
+        for constant in ["vector(1)", "vector(1) > 0", "1 == 1", "# always\nvector(1)"] {
+            assert!(is_constant(constant), "{constant}");
+        }
+        for other in ["", "up", "up == 0", "absent(up)", "{job=\"a\"}", "time() > 1", "vector(time())"] {
+            assert!(!is_constant(other), "{other}");
         }
     }
 

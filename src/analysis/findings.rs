@@ -12,13 +12,15 @@ use serde::{Deserialize, Serialize};
 
 pub use context::CHANGE_LOOKBACK as CHANGES_BEFORE;
 
+use super::baseline::is_healthy_level_known;
 use super::movement::{Direction, Movement};
+use super::onset::is_older;
 use super::patterns::{Change, Pattern};
 use super::relations::{Relation, Storm};
 use super::suspects::Suspect;
 use crate::incident::{FindingKind, Matrix};
 use crate::telemetry::series::{human_measure, human_value};
-use crate::telemetry::{Alert, Labels, Level, Timestamp, Window};
+use crate::telemetry::{Alert, Labels, Level, Timestamp, Window, words};
 
 /// Identifies one input of the analysis; the caller maps it to the evidence.
 pub type Key = String;
@@ -35,10 +37,19 @@ pub struct MetricInput {
     pub movement: Movement,
     /// Whether it is the expression of a firing alert.
     pub is_alert_expression: bool,
+    /// The value that the alert compares it with.
+    pub threshold: Option<f64>,
     /// Labels that identify the series within its evidence.
     pub labels: Labels,
     /// Its level at the same hours of earlier days, if the backend still has the data.
     pub earlier: Vec<EarlierLevel>,
+}
+
+impl MetricInput {
+    /// The direction in which it changed.
+    pub fn direction(&self) -> Direction {
+        self.movement.direction
+    }
 }
 
 /// The level of a series at the same hours of another day.
@@ -115,6 +126,16 @@ pub struct Signals {
     pub alerts: Vec<Alert>,
     /// Whether any alert source answered; if none did, an empty list does not mean that no alert is firing.
     pub alerts_known: bool,
+    /// Whether an alert source is configured.
+    pub has_alert_source: bool,
+    /// Linked alerts of which it is unknown whether they still fire.
+    pub unknown_alerts: Vec<Alert>,
+    /// When the first alert of the incident began.
+    pub first_alert: Option<Timestamp>,
+    /// Whether the incident had begun before the time that counts as normal, so that unchanged series say nothing.
+    pub bad_baseline: bool,
+    /// What the reader must know about the window, such as that it was extended.
+    pub notes: Vec<String>,
     pub metrics: Vec<MetricInput>,
     pub patterns: Vec<(Key, Pattern)>,
     pub relations: Vec<Relation>,
@@ -140,6 +161,21 @@ pub struct Signals {
     pub gaps: Vec<String>,
     /// Gaps of change sources, which leave only the changes unknown.
     pub change_gaps: Vec<String>,
+}
+
+impl Signals {
+    /// The time of day with its zone, `16:14:37Z`; with the date, `2026-11-19 16:14:37Z`, if it is not the day on which the window ends.
+    pub(crate) fn clock(&self, at: Timestamp) -> String {
+        match self.window {
+            Some(window) if window.end.date() != at.date() => format!("{}Z", at.date_clock()),
+            _ => format!("{}Z", at.clock(time::UtcOffset::UTC)),
+        }
+    }
+
+    /// Whether an alert is older than the incident, or fires by design.
+    fn is_older(&self, alert: &Alert) -> bool {
+        is_older(alert, self.first_alert)
+    }
 }
 
 /// A finding that refers to its evidence by key.
@@ -181,6 +217,15 @@ pub fn findings(signals: &Signals) -> Vec<Finding> {
     out.extend(context::expiring(signals));
     out.extend(related(signals));
     out.extend(unchanged(signals));
+    out.extend(signals.notes.iter().map(|note| Finding {
+        kind: FindingKind::Gap,
+        title: "The incident began before its alerts".to_owned(),
+        text: note.clone(),
+        confidence: 1.0,
+        at: None,
+        inputs: Vec::new(),
+        against: Vec::new(),
+    }));
     out.extend(signals.gaps.iter().chain(&signals.change_gaps).map(|gap| Finding {
         kind: FindingKind::Gap,
         title: "Data gap".to_owned(),
@@ -206,32 +251,32 @@ fn alert_finding(signals: &Signals) -> Finding {
         against: Vec::new(),
     };
     if !signals.alerts_known {
-        return Finding {
-            title: "Alert status unknown: no alert source answered".to_owned(),
-            text: "No alert source answered, so it is unknown whether any alerts are firing.".to_owned(),
-            confidence: 0.0,
-            ..base
+        let (title, text) = if signals.has_alert_source {
+            (
+                "Alert status unknown: no alert source answered",
+                "No alert source answered, so it is unknown whether any alerts are firing.",
+            )
+        } else {
+            ("No alert source is configured", "No alert source is configured, so it is unknown whether anything fires.")
         };
+        return Finding { title: title.to_owned(), text: text.to_owned(), confidence: 0.0, ..base };
     }
     if firing.is_empty() {
-        let others = signals.alerts.len();
-        let rest = if others == 0 { String::new() } else { format!(" Pending, suppressed or resolved alerts: {others}.") };
-        return Finding {
-            title: "No alerts are firing".to_owned(),
-            text: format!("No alerts are firing in the window: the condition may have ended, or no alert rule covers it.{rest}"),
-            ..base
-        };
+        return no_alert_finding(signals, base);
     }
+    // What began with the incident comes first; alerts that are older than it come last.
     let mut ordered = firing.clone();
-    ordered.sort_by_key(|a| (a.pending_since.or(a.starts_at), a.severity, a.name.clone()));
-    let list: Vec<String> = ordered.iter().take(8).map(|a| describe_alert(a)).collect();
-    let more = if ordered.len() > 8 { format!(" and {} more", ordered.len() - 8) } else { String::new() };
+    ordered.sort_by_key(|a| (signals.is_older(a), a.began_at(), a.severity, a.name.clone()));
+    let older = ordered.iter().filter(|a| signals.is_older(a)).count();
+    let recent = ordered.len() - older;
     if let Some(storm) = &signals.storm {
-        let list: Vec<String> = ordered.iter().take(3).map(|a| describe_alert(a)).collect();
+        let list: Vec<String> = ordered.iter().take(3).map(|a| describe_alert(signals, a)).collect();
+        let rest = signals.alerts.len().saturating_sub(storm.total);
+        let rest = if rest == 0 { String::new() } else { format!(" {} more began at other times.", words::count(rest, "alert")) };
         return Finding {
             title: format!("Alert storm: {} of {} alerts {}", storm.shared, storm.total, storm.describe()),
             text: format!(
-                "{} of {} alerts {} and started together, so they are treated as one. The first to fire: {}.",
+                "{} of {} alerts that began together {}, so they are treated as one. The first to fire: {}.{rest}",
                 storm.shared,
                 storm.total,
                 storm.describe(),
@@ -240,36 +285,67 @@ fn alert_finding(signals: &Signals) -> Finding {
             ..base
         };
     }
+    let list: Vec<String> = ordered.iter().take(MAX_LISTED_ALERTS).map(|a| describe_alert(signals, a)).collect();
+    let more = match ordered.len().saturating_sub(MAX_LISTED_ALERTS) {
+        0 => String::new(),
+        n => format!("; and {n} more"),
+    };
+    let first = alert_label(ordered.first().copied());
+    let also = if older > 0 && recent > 0 { format!(", and {older} older") } else { String::new() };
     Finding {
-        title: match ordered.len() {
-            1 => format!("{} is firing", alert_label(ordered.first().copied())),
-            n => format!("{n} alerts are firing, starting with {}", alert_label(ordered.first().copied())),
+        title: match (recent, ordered.len()) {
+            (_, 1) => format!("{first} is firing"),
+            (1, _) => format!("{first} is firing{also}"),
+            (0, n) => format!("{n} alerts are firing, all of them older than this incident"),
+            (n, _) => format!("{n} alerts are firing, starting with {first}{also}"),
         },
         text: format!("{}{more}.", list.join("; ")),
         ..base
     }
 }
 
+/// The finding that nothing fires, or that this is unknown.
+fn no_alert_finding(signals: &Signals, base: Finding) -> Finding {
+    let unknown = signals.unknown_alerts.len();
+    if unknown > 0 {
+        let count = words::count(unknown, "linked alert");
+        return Finding {
+            title: format!("Alert status unknown for {count}"),
+            text: format!("No source that knows them answered, so it is unknown whether {count} still fire."),
+            confidence: 0.0,
+            ..base
+        };
+    }
+    let others = signals.alerts.len();
+    let rest = if others == 0 { String::new() } else { format!(" Pending, suppressed or resolved alerts: {others}.") };
+    Finding {
+        title: "No alerts are firing".to_owned(),
+        text: format!("No alerts are firing in the window: the condition may have ended, or no alert rule covers it.{rest}"),
+        ..base
+    }
+}
+
+/// Number of alerts that are listed one by one.
+const MAX_LISTED_ALERTS: usize = 8;
+
 fn alert_label(alert: Option<&Alert>) -> String {
-    alert.map_or_else(String::new, |a| match a.service() {
-        Some(service) => format!("{} on {service}", a.name),
+    alert.map_or_else(String::new, |a| match a.subject() {
+        Some(subject) => format!("{} on {}", a.name, subject.name),
         None => a.name.clone(),
     })
 }
 
-fn describe_alert(alert: &Alert) -> String {
+fn describe_alert(signals: &Signals, alert: &Alert) -> String {
     let since = match (alert.pending_since, alert.starts_at) {
-        (Some(p), Some(s)) if p != s => format!(" since {} (condition true since {})", clock(s), clock(p)),
-        (_, Some(s)) => format!(" since {}", clock(s)),
-        (Some(p), None) => format!(" (condition true since {})", clock(p)),
+        (Some(p), Some(s)) if p != s => {
+            format!(" since {} (condition true since {})", signals.clock(s), signals.clock(p))
+        }
+        (_, Some(s)) => format!(" since {}", signals.clock(s)),
+        (Some(p), None) => format!(" (condition true since {})", signals.clock(p)),
         (None, None) => String::new(),
     };
-    format!("{} [{}]{since}: {}", alert_label(Some(alert)), alert.severity.short(), alert.summary())
-}
-
-/// Returns the time of day with its zone: `16:14:37Z`.
-fn clock(at: Timestamp) -> String {
-    format!("{}Z", at.clock(time::UtcOffset::UTC))
+    let older = if signals.is_older(alert) { ", older than this incident" } else { "" };
+    format!("{} [{}]{since}{older}: {}", alert_label(Some(alert)), alert.severity.short(), alert.summary())
 }
 
 fn value(v: Option<f64>, unit: &str) -> String {
@@ -319,8 +395,11 @@ fn changed_series(signals: &Signals) -> Vec<Finding> {
                 _ => String::new(),
             };
             let (verb, side) = if m.movement.direction == Direction::Up { ("rose", "above") } else { ("fell", "below") };
-            let back =
-                m.movement.back_at.map(|at| format!(", and has been back to normal since {}", clock(at))).unwrap_or_default();
+            let back = m
+                .movement
+                .back_at
+                .map(|at| format!(", and has been back to normal since {}", signals.clock(at)))
+                .unwrap_or_default();
             let usual = m.earlier.iter().any(|e| is_usual(m, e));
             // Show the same size as the finding about the suspect.
             let name = m.service.as_ref().map_or_else(|| m.title.clone(), |s| format!("{s}|{}", m.title));
@@ -341,7 +420,7 @@ fn changed_series(signals: &Signals) -> Vec<Finding> {
                     metric_name(m),
                     value(m.movement.before, &m.unit),
                     value(m.movement.after, &m.unit),
-                    at.map_or_else(|| "an unknown time".to_owned(), clock),
+                    at.map_or_else(|| "an unknown time".to_owned(), |at| signals.clock(at)),
                     earlier.as_deref().unwrap_or(""),
                 ),
                 confidence: confidence * if usual { 0.4 } else { 1.0 },
@@ -419,9 +498,9 @@ fn new_patterns(signals: &Signals) -> Vec<Finding> {
                 ),
                 text: format!(
                     "{}{}, {before}{}; for example: {}",
-                    crate::telemetry::words::count(p.count, "line"),
+                    words::count(p.count, "line"),
                     p.level.map(|l| format!(" at level {}", l.word())).unwrap_or_default(),
-                    p.first_at.map_or_else(String::new, |t| format!(", first at {}", clock(t))),
+                    p.first_at.map_or_else(String::new, |t| format!(", first at {}", signals.clock(t))),
                     crate::telemetry::clean::truncate(p.sample.lines().next().unwrap_or(""), 240),
                 ),
                 confidence: match p.change {
@@ -444,14 +523,8 @@ fn related(signals: &Signals) -> Vec<Finding> {
         .take(3)
         .map(|r| Finding {
             kind: FindingKind::Related,
-            title: format!("{} alerts share {}={}", r.alerts.len(), r.label, r.value),
-            text: format!(
-                "{} share {}={}{}.",
-                r.alerts.join(", "),
-                r.label,
-                r.value,
-                r.spread_secs.map(|s| format!(" and started within {s}s of each other")).unwrap_or_default()
-            ),
+            title: format!("{} alerts share {}={}", r.count(), r.label, r.value),
+            text: format!("{} share {}={}{}.", r.alerts.join(", "), r.label, r.value, r.describe_spread()),
             confidence: 0.6,
             at: None,
             inputs: [signals.relations_key.clone(), signals.alerts_key.clone()].into_iter().filter(|k| !k.is_empty()).collect(),
@@ -464,7 +537,7 @@ fn related(signals: &Signals) -> Vec<Finding> {
 fn unchanged(signals: &Signals) -> Vec<Finding> {
     let is_relevant = |m: &&MetricInput| {
         m.movement.direction == Direction::Flat
-            && m.movement.before.is_some()
+            && is_healthy_level_known(signals, m)
             && ["error", "latency", "requests"].iter().any(|w| m.title.contains(w))
     };
     let flat: Vec<&MetricInput> = signals.metrics.iter().filter(is_relevant).collect();
@@ -495,11 +568,11 @@ fn unchanged(signals: &Signals) -> Vec<Finding> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::telemetry::{AlertSeverity, AlertState};
 
-    pub(super) fn alert(name: &str, severity: AlertSeverity, service: &str) -> Alert {
+    pub(in crate::analysis) fn alert(name: &str, severity: AlertSeverity, service: &str) -> Alert {
         Alert {
             fingerprint: name.into(),
             name: name.into(),
@@ -513,12 +586,11 @@ mod tests {
             occurrences: 1,
             value: None,
             silenced_by: vec![],
-            inhibited_by: vec![],
-            generator_url: String::new(),
+            ..Alert::default()
         }
     }
 
-    pub(super) fn metric(title: &str, service: &str, secs: Option<i64>) -> MetricInput {
+    pub(in crate::analysis) fn metric(title: &str, service: &str, secs: Option<i64>) -> MetricInput {
         MetricInput {
             key: format!("{service}/{title}"),
             service: Some(service.into()),
@@ -533,6 +605,7 @@ mod tests {
                 back_at: None,
             },
             is_alert_expression: false,
+            threshold: None,
             labels: Labels::new(),
             earlier: Vec::new(),
         }

@@ -40,7 +40,7 @@ impl GroupBy {
 
     fn key(self, alert: &Alert) -> Labels {
         let (name, value) = match self {
-            Self::Service => ("service", alert.service()),
+            Self::Service => alert.subject().map_or(("service", None), |s| (s.kind.word(), Some(s.name))),
             Self::Alert => ("alertname", Some(alert.name.as_str())),
             Self::Team => ("team", alert.labels.get("team").or_else(|| alert.labels.get("owner")).map(String::as_str)),
             Self::None => return Labels::new(),
@@ -52,7 +52,7 @@ impl GroupBy {
 /// A group of alerts. The group of alerts without the label has an empty key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AlertGroup {
-    /// The label that the alerts share, such as `service=checkout`.
+    /// What the alerts share: their subject, such as `service=checkout` or `node=n1`, or a label.
     pub key: Labels,
     /// Indices into the list that was grouped, in the order of [`sort_key`].
     pub members: Vec<usize>,

@@ -59,7 +59,8 @@ impl Movement {
 const MIN_CHANGE: f64 = 6.0;
 const MAX_SCORE: f64 = 1000.0;
 
-/// Compares a series from `baseline.end` to `window.end` with its baseline. If it left its normal range shortly before the
+/// Compares a series from `baseline.end` to `window.end` with its baseline. `window` is the time of which the backend has data: a
+/// series that begins or ends with it has neither appeared nor ended. If it left its normal range shortly before the
 /// end of the baseline and stayed out, the change is dated to that earlier time, because an alert fires after the condition
 /// it reports.
 pub fn movement(series: &Series, baseline: Window, window: Window) -> Movement {
@@ -73,7 +74,11 @@ pub fn movement(series: &Series, baseline: Window, window: Window) -> Movement {
     }
     let Some(last) = after.last() else { return Movement { before: median(&before), ..Movement::absent() } };
     let Some(normal) = median(&before) else {
-        // No baseline: the series is new, unless it stays at zero.
+        // No baseline: the series is new, unless it stays at zero, or begins where all data begin.
+        if begins_with_all(series, window) {
+            let values: Vec<f64> = after.iter().map(|s| s.value).collect();
+            return Movement { after: median(&values), ..Movement::absent() };
+        }
         let after_level = far_level(&after, 0.0);
         let appeared = after.iter().find(|s| s.value != 0.0).map(|s| s.at);
         let is_new = appeared.is_some();
@@ -144,7 +149,21 @@ fn trim_run_up(series: &Series, baseline: Window) -> Option<Window> {
     Some(Window::new(baseline.start, last.at))
 }
 
-/// Number of steps without a sample after which a series has ended.
+/// Whether a series begins where the window does, so that it is unknown whether it existed before.
+fn begins_with_all(series: &Series, window: Window) -> bool {
+    let samples = series.within(window);
+    let Some((first, step)) = samples.first().zip(median_step(samples)) else { return true };
+    first.at.secs_since(window.start) <= ENDED_STEPS * step
+}
+
+/// The usual time between samples, in seconds; `None` for fewer than two samples.
+fn median_step(samples: &[Sample]) -> Option<f64> {
+    let mut steps: Vec<f64> = samples.windows(2).filter_map(|w| Some(w.get(1)?.at.secs_since(w.first()?.at))).collect();
+    steps.sort_by(f64::total_cmp);
+    steps.get(steps.len() / 2).copied()
+}
+
+/// Number of steps without a sample after which a series has ended, or before which it has not begun.
 const ENDED_STEPS: f64 = 3.0;
 /// Minimum number of baseline samples for an ended series, and of calm samples before a run-up.
 const MIN_BASELINE: usize = 3;
@@ -154,9 +173,7 @@ const MIN_BASELINE: usize = 3;
 fn detect_end(series: &Series, before: &[f64], window: Window) -> Option<Movement> {
     let samples = series.within(window);
     let last = samples.iter().rev().find(|s| s.value.is_finite())?;
-    let mut steps: Vec<f64> = samples.windows(2).filter_map(|w| Some(w.get(1)?.at.secs_since(w.first()?.at))).collect();
-    steps.sort_by(f64::total_cmp);
-    let step = steps.get(steps.len() / 2).copied()?;
+    let step = median_step(samples)?;
     if before.len() < MIN_BASELINE || window.end.secs_since(last.at) <= ENDED_STEPS * step {
         return None;
     }
@@ -280,6 +297,16 @@ mod tests {
         only_late.extend([3.0, 4.0, 0.0, 0.0, 0.0]);
         let over = measure(&only_late);
         assert_eq!((over.direction, over.back_at), (Direction::Up, Some(Timestamp::from_secs(180))));
+    }
+
+    #[test]
+    fn a_series_that_begins_where_all_data_begin_has_not_appeared() {
+        let baseline = Window::new(Timestamp::from_secs(0), Timestamp::from_secs(300));
+        let samples = (25..60).map(|n| Sample { at: Timestamp::from_secs(15 * n), value: 20.0 }).collect();
+        let series = Series { labels: Labels::new(), samples };
+        let from = |start| movement(&series, baseline, Window::new(Timestamp::from_secs(start), Timestamp::from_secs(900)));
+        assert_eq!((from(360).direction, from(360).before, from(360).after), (Direction::Flat, None, Some(20.0)));
+        assert_eq!((from(0).direction, from(0).changed_at), (Direction::Up, Some(Timestamp::from_secs(375))));
     }
 
     #[test]

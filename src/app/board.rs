@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::analysis::grouping::{GroupBy, group_alerts};
+use crate::analysis::merge::with_stale;
 use crate::incident::{IncidentId, SourceReport, SourceStatus, Summary};
 use crate::telemetry::series::AlertSeries;
 use crate::telemetry::{Alert, AlertState, Failure, Timestamp};
@@ -72,8 +73,11 @@ impl Board {
     }
 
     /// The open incident that an alert is linked to; the newest one if there are several.
-    pub(crate) fn owner(&self, fingerprint: &str) -> Option<IncidentId> {
-        self.owners.get(fingerprint).copied()
+    pub(crate) fn owner(&self, alert: &Alert) -> Option<IncidentId> {
+        alert.fingerprints().find_map(|f| self.owners.get(f)).copied().or_else(|| {
+            let open = self.incidents.iter().filter(|h| h.status.is_open());
+            open.into_iter().find(|head| head.linked.iter().any(|l| l.is(alert))).map(|head| head.id)
+        })
     }
 
     /// The open incidents, most severe first, then oldest first.
@@ -92,10 +96,7 @@ impl Board {
     /// Replaces the alerts and the source reports. Alerts of a source that failed are kept, although they may be stale.
     pub(crate) fn set_alerts(&mut self, alerts: Vec<Alert>, reports: Vec<SourceReport>, at: Timestamp) {
         let failed: BTreeSet<&str> = reports.iter().filter(|r| r.status != SourceStatus::Ok).map(|r| r.name.as_str()).collect();
-        let mut merged = alerts;
-        let fresh: BTreeSet<String> = merged.iter().map(|a| a.fingerprint.clone()).collect();
-        merged.extend(self.alerts.drain(..).filter(|a| failed.contains(a.source.as_str()) && !fresh.contains(&a.fingerprint)));
-        merged.sort_by(|a, b| crate::analysis::grouping::sort_key(a).cmp(&crate::analysis::grouping::sort_key(b)));
+        let merged = with_stale(alerts, std::mem::take(&mut self.alerts), &failed, at);
         let firing: Vec<&Alert> = merged.iter().filter(|a| a.state == AlertState::Firing).collect();
         self.storm = crate::analysis::relations::find_storm(&firing);
         self.alerts = merged;
@@ -156,7 +157,7 @@ impl Board {
     }
 
     fn is_shown(&self, alert: &Alert, filter: &Filter) -> bool {
-        (!self.only_new || self.owner(&alert.fingerprint).is_none()) && filter.matches(&searchable_text(alert))
+        (!self.only_new || self.owner(alert).is_none()) && filter.matches(&searchable_text(alert))
     }
 
     /// The identity of a row.

@@ -319,10 +319,11 @@ pub(super) fn propose(alerts: &[&crate::telemetry::Alert]) -> (crate::incident::
     let mut services: Vec<&str> = alerts.iter().filter_map(|a| a.service()).collect();
     services.sort_unstable();
     services.dedup();
-    match (critical, services.len()) {
-        (0, 0 | 1) if alerts.len() <= 1 => (Severity::Sev3, "one alert, not critical".to_owned()),
-        (0, n) => (Severity::Sev3, format!("{} on {}, none critical", count(alerts.len(), "alert"), count(n, "service"))),
-        (c, n) => (Severity::Sev2, format!("{} on {}", count(c, "critical alert"), count(n, "service"))),
+    let on = if services.is_empty() { String::new() } else { format!(" on {}", count(services.len(), "service")) };
+    match critical {
+        0 if alerts.len() <= 1 => (Severity::Sev3, "one alert, not critical".to_owned()),
+        0 => (Severity::Sev3, format!("{}{on}, none critical", count(alerts.len(), "alert"))),
+        c => (Severity::Sev2, format!("{}{on}", count(c, "critical alert"))),
     }
 }
 

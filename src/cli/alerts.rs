@@ -65,7 +65,8 @@ pub(super) fn shape(board: &AlertBoard, by: GroupBy) -> serde_json::Value {
                 "fingerprint": a.fingerprint, "name": a.name, "severity": a.severity, "state": a.state, "starts_at": a.starts_at,
                 "labels": a.labels, "annotations": a.annotations, "source": a.source, "occurrences": a.occurrences,
                 "pending_since": a.pending_since, "value": a.value.filter(|v| v.is_finite()), "silenced_by": a.silenced_by,
-                "inhibited_by": a.inhibited_by, "generator_url": a.generator_url,
+                "inhibited_by": a.inhibited_by, "muted_by": a.muted_by, "generator_url": a.generator_url, "aliases": a.aliases,
+                "also_in": a.also_in, "subject": a.subject().map(|s| json!({"kind": s.kind, "name": s.name, "namespace": s.namespace})),
             })
         })
         .collect();
@@ -77,7 +78,7 @@ pub(super) fn shape(board: &AlertBoard, by: GroupBy) -> serde_json::Value {
             json!({"key": g.key, "alerts": prints})
         })
         .collect();
-    json!({"alerts": alerts, "groups": groups, "sources": board.sources, "gaps": board.gaps})
+    json!({"alerts": alerts, "groups": groups, "sources": board.sources, "gaps": board.gaps.iter().map(ToString::to_string).collect::<Vec<_>>()})
 }
 
 fn print(board: &AlertBoard, by: GroupBy) -> Result<(), CliError> {
@@ -104,7 +105,7 @@ fn print(board: &AlertBoard, by: GroupBy) -> Result<(), CliError> {
             out::line(line)?;
         }
     }
-    if board.alerts.is_empty() && board.any_source_answered() {
+    if board.alerts.is_empty() && board.any_alert_source_answered() {
         out::line("No alerts are firing.")?;
     }
     for s in &board.sources {
@@ -112,7 +113,7 @@ fn print(board: &AlertBoard, by: GroupBy) -> Result<(), CliError> {
             out::note(format!("{} ({}): {error}", s.name, s.kind));
         }
     }
-    board.gaps.iter().for_each(out::note);
+    board.gaps.iter().map(ToString::to_string).for_each(out::note);
     Ok(())
 }
 
@@ -121,6 +122,7 @@ fn state(a: &Alert) -> String {
         (AlertState::Suppressed, Some(s)) => {
             format!("silenced by {}", if s.created_by.is_empty() { &s.id } else { &s.created_by })
         }
+        (AlertState::Suppressed, None) if !a.muted_by.is_empty() => format!("muted by {}", a.muted_by.join(", ")),
         (AlertState::Suppressed, None) => "inhibited".to_owned(),
         (state, _) => state.word().to_owned(),
     }

@@ -90,13 +90,7 @@ pub fn text(body: &Body, detail: Detail) -> String {
         }
         Body::Relations { relations } if relations.is_empty() => "(no two alerts share a distinctive label)".to_owned(),
         Body::Relations { relations } => list(relations, detail.items(), "relations", |r| {
-            format!(
-                "{}={}: {}{}",
-                r.label,
-                r.value,
-                r.alerts.join(", "),
-                r.spread_secs.map(|s| format!(", started within {s} s")).unwrap_or_default()
-            )
+            format!("{}={}: {}{}", r.label, r.value, r.alerts.join(", "), r.describe_spread())
         }),
         Body::Text { text } => clean::truncate(text, detail.width() * 10),
     }

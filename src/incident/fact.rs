@@ -14,6 +14,7 @@ use super::milestone::Milestone;
 use super::role::Role;
 use super::severity::{Matrix, Severity};
 use super::status::Status;
+use crate::telemetry::alert::same_alert;
 use crate::telemetry::{Alert, AlertSeverity, Labels, Timestamp, Window};
 
 /// The kind of actor behind an entry.
@@ -113,6 +114,12 @@ pub struct LinkedAlert {
     pub source: String,
     /// `false` if the alert was linked by its fingerprint alone, because no source reported it at that time.
     pub verified: bool,
+    /// The fingerprints under which other sources list it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<String>,
+    /// The other sources that list it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also_in: Vec<String>,
 }
 
 impl LinkedAlert {
@@ -128,6 +135,8 @@ impl LinkedAlert {
             annotations: alert.annotations.clone(),
             source: alert.source.clone(),
             verified: true,
+            aliases: alert.aliases.clone(),
+            also_in: alert.also_in.clone(),
         }
     }
 
@@ -143,12 +152,30 @@ impl LinkedAlert {
             annotations: Labels::new(),
             source: String::new(),
             verified: false,
+            aliases: Vec::new(),
+            also_in: Vec::new(),
         }
+    }
+
+    /// All fingerprints of the alert, its own first.
+    pub fn fingerprints(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.fingerprint.as_str()).chain(self.aliases.iter().map(String::as_str))
+    }
+
+    /// The sources that listed it.
+    pub fn listed_in(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.source.as_str()).chain(self.also_in.iter().map(String::as_str))
+    }
+
+    /// Whether an alert is this one: it has a fingerprint in common or, if this one is known, its name and labels.
+    pub fn is(&self, alert: &Alert) -> bool {
+        let has_fingerprint = alert.fingerprints().any(|f| self.fingerprints().any(|own| own == f));
+        has_fingerprint || self.verified && self.name == alert.name && same_alert(&self.labels, &alert.labels).is_some()
     }
 
     /// The alert's name and service, `HighErrorRate (checkout)`, or `alert FINGERPRINT` if the name is unknown.
     pub fn label(&self) -> String {
-        match (self.name.is_empty(), crate::telemetry::series::service_of(&self.labels)) {
+        match (self.name.is_empty(), crate::telemetry::subject::service_of(&self.labels)) {
             (true, _) => format!("alert {}", self.fingerprint),
             (false, Some(service)) => format!("{} ({service})", self.name),
             (false, None) => self.name.clone(),

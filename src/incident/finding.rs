@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ids::EvidenceId;
 use super::severity::Severity;
-use crate::telemetry::{Alert, Labels, Timestamp};
+use crate::telemetry::{Labels, Timestamp};
 
 /// The kind of a finding. Reports list findings in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -140,20 +140,4 @@ pub struct SourceReport {
     pub remedy: Option<String>,
     /// Age of the data shown, in seconds; `None` if the source never answered.
     pub age_secs: Option<f64>,
-}
-
-/// The current alerts and the status of the sources they came from.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct AlertBoard {
-    pub alerts: Vec<Alert>,
-    pub sources: Vec<SourceReport>,
-    /// Sources that returned only part of their data, each with the reason.
-    pub gaps: Vec<String>,
-}
-
-impl AlertBoard {
-    /// Whether at least one source answered.
-    pub fn any_source_answered(&self) -> bool {
-        self.sources.iter().any(|s| s.status == SourceStatus::Ok)
-    }
 }

@@ -670,7 +670,7 @@ impl Incident {
     /// The services named by linked alerts and by the impact, sorted and without duplicates.
     pub fn services(&self) -> Vec<String> {
         let mut services: Vec<String> =
-            self.alerts.iter().filter_map(|a| crate::telemetry::series::service_of(&a.labels)).map(str::to_owned).collect();
+            self.alerts.iter().filter_map(|a| crate::telemetry::subject::service_of(&a.labels)).map(str::to_owned).collect();
         services.extend(self.impact.services.iter().cloned());
         services.sort();
         services.dedup();

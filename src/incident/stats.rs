@@ -106,7 +106,7 @@ impl Row {
     pub fn from_incident(incident: &Incident) -> Self {
         let name_and_service = |a: &super::fact::LinkedAlert| {
             let name = if a.name.is_empty() { a.fingerprint.clone() } else { a.name.clone() };
-            (name, crate::telemetry::series::service_of(&a.labels).map(str::to_owned))
+            (name, crate::telemetry::subject::service_of(&a.labels).map(str::to_owned))
         };
         let ever_linked: BTreeMap<&str, (String, Option<String>)> = incident
             .entries

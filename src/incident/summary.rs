@@ -6,13 +6,13 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::event::Audience;
-use super::fact::{Entry, Fact};
+use super::fact::{Entry, Fact, LinkedAlert};
 use super::ids::IncidentId;
 use super::milestone::Milestone;
 use super::role::Role;
 use super::severity::{Matrix, Severity};
 use super::status::Status;
-use crate::telemetry::Timestamp;
+use crate::telemetry::{Labels, Timestamp};
 
 /// One row in the list of incidents.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +27,9 @@ pub struct Summary {
     pub commander: Option<String>,
     /// Fingerprints of the linked alerts.
     pub alerts: Vec<String>,
+    /// The linked alerts that are known by their labels too, because their fingerprints differ between sources.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub linked: Vec<LinkedAlert>,
     pub open_actions: u32,
     pub last_seq: u64,
     pub last_at: Timestamp,
@@ -70,6 +73,7 @@ impl Summary {
             status_since: entry.at,
             commander: None,
             alerts: Vec::new(),
+            linked: Vec::new(),
             open_actions: 0,
             last_seq: entry.seq,
             last_at: entry.recorded_at,
@@ -115,10 +119,19 @@ impl Summary {
     pub fn apply(&mut self, entry: &Entry) {
         self.skip(entry);
         match &entry.fact {
-            Fact::AlertLinked { alert } if !self.alerts.contains(&alert.fingerprint) => {
-                self.alerts.push(alert.fingerprint.clone());
+            Fact::AlertLinked { alert } => {
+                self.linked.retain(|l| l.fingerprint != alert.fingerprint);
+                if alert.verified {
+                    self.linked.push(LinkedAlert { annotations: Labels::new(), ..alert.clone() });
+                }
+                if !self.alerts.contains(&alert.fingerprint) {
+                    self.alerts.push(alert.fingerprint.clone());
+                }
             }
-            Fact::AlertUnlinked { fingerprint, .. } => self.alerts.retain(|f| f != fingerprint),
+            Fact::AlertUnlinked { fingerprint, .. } => {
+                self.alerts.retain(|f| f != fingerprint);
+                self.linked.retain(|l| l.fingerprint != *fingerprint);
+            }
             Fact::SeverityChanged { to, .. } if self.severity_at.is_none_or(|since| entry.at >= since) => {
                 if *to < self.severity {
                     // Updates promised at a lower severity no longer apply.

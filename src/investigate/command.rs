@@ -163,7 +163,7 @@ impl Desk {
         let why = if failed.is_empty() { String::new() } else { format!(" ({} did not answer)", failed.join(", ")) };
         let (mut alerts, mut warnings) = (Vec::new(), Vec::new());
         for fingerprint in fingerprints {
-            if let Some(alert) = board.alerts.iter().find(|a| a.fingerprint == *fingerprint) {
+            if let Some(alert) = board.alerts.iter().find(|a| a.fingerprints().any(|f| f == fingerprint)) {
                 alerts.push(LinkedAlert::from_alert(alert));
             } else {
                 let fingerprint = Redactor::new().redact_text(fingerprint).into_owned();

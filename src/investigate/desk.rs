@@ -237,7 +237,11 @@ fn redact(alert: &mut Alert, redactor: &mut Redactor) {
         value: _,
         silenced_by,
         inhibited_by: _,
+        muted_by: _,
         generator_url,
+        aliases: _,
+        also_in: _,
+        is_constant: _,
     } = alert;
     let silences = silenced_by.iter_mut().flat_map(|s| [&mut s.created_by, &mut s.comment]);
     let texts: Vec<&mut String> =

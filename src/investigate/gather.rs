@@ -12,13 +12,15 @@ mod queries;
 mod readings;
 mod suspects;
 
+pub(super) use alerts::{earliest_onset, linked_alert};
+
 use std::time::Duration;
 
 use futures_util::future::join_all;
 
 use super::clock::now;
 use super::desk::Progress;
-use super::set::{SourceSet, report_failed};
+use super::set::{AlertBoard, SourceSet, report_failed};
 use crate::analysis::departure::MeasuredSeries;
 use crate::analysis::findings::{CHANGES_BEFORE, Key};
 use crate::analysis::suspects::SuspectContext;
@@ -41,6 +43,12 @@ pub struct Request {
     pub linked: Vec<LinkedAlert>,
     /// What each severity means to this team.
     pub matrix: Matrix,
+    /// When the first of its alerts began; `None` if that is unknown.
+    pub first_alert: Option<Timestamp>,
+    /// Whether the incident is known to have begun before the window.
+    pub bad_baseline: bool,
+    /// What the reader must know about the window.
+    pub notes: Vec<String>,
     /// Objectives of the error budgets.
     pub slo: SloConfig,
     /// Changes that people recorded in the incident.
@@ -98,6 +106,10 @@ impl Gathered {
         self.lines.extend(lines);
         let own = &mut self.signals;
         own.alerts_known |= signals.alerts_known;
+        own.has_alert_source |= signals.has_alert_source;
+        own.unknown_alerts.extend(signals.unknown_alerts);
+        own.bad_baseline |= signals.bad_baseline;
+        own.notes.extend(signals.notes);
         if own.alerts_key.is_empty() {
             own.alerts_key = signals.alerts_key;
         }
@@ -123,7 +135,7 @@ impl Gathered {
 }
 
 /// Asks every source about the window. A source that fails costs its own part and is reported.
-pub async fn gather(set: &SourceSet, request: &Request, progress: &Progress) -> Gathered {
+pub async fn gather(set: &SourceSet, request: &Request, board: &AlertBoard, progress: &Progress) -> Gathered {
     let mut out = Gathered { sources: set.broken_reports(), ..Gathered::default() };
     out.signals.window = Some(request.window);
     out.signals.matrix = Some(request.matrix.clone());
@@ -134,20 +146,18 @@ pub async fn gather(set: &SourceSet, request: &Request, progress: &Progress) -> 
         out.gap(format!("{name}: {e}"));
     }
 
-    progress("step 1 of 4: reading alerts".to_owned());
-    out.absorb(alerts::collect(set, request, &set.alerts().await));
+    out.absorb(alerts::collect(set, request, board));
+    out.signals.first_alert = request.first_alert;
+    out.signals.bad_baseline = request.bad_baseline;
+    out.signals.notes.clone_from(&request.notes);
     out.signals.storm = relations::find_storm(&firing(&out));
-    let onset = alerts::onset(request, &out.signals.alerts);
-    out.onset = Some(onset);
-    if let Some(gap) = alerts::late_window(&out.signals.alerts, onset) {
-        out.gap(gap);
-    }
+    let onset = alerts::onset(request, request.first_alert);
 
     progress("step 2 of 4: reading metrics of the affected services".to_owned());
     let most = if out.signals.storm.is_some() { MAX_STORM_EXPRESSIONS } else { MAX_EXPRESSIONS };
     let alerts = out.signals.alerts.clone();
-    let metrics = set.sources.iter().map(|s| metrics::collect(s.as_ref(), request, onset, &alerts, most));
-    join_all(metrics).await.into_iter().for_each(|part| out.absorb(part));
+    let (onset, request) = metrics::collect(&mut out, set, request, onset, &alerts, most).await;
+    let request = &request;
 
     progress("step 3 of 4: reading logs and changes".to_owned());
     // A metric may have changed before the alert: log lines since then count as new as well.

@@ -23,9 +23,21 @@ pub async fn record(
     let step = step_for(Window::before(span.end, std::time::Duration::from_mins(10))).min(step_for(span));
     let recorders: Vec<Arc<Recorder>> = set.sources.iter().map(|s| Arc::new(Recorder::new(Arc::clone(s), span, step))).collect();
     let recorded_set = SourceSet::from_sources(recorders.iter().map(|r| Arc::clone(r) as Arc<dyn Source>).collect());
+    let board = recorded_set.alerts().await;
+    let first_alert = crate::analysis::onset::wave_start(&board.alerts, span.end);
     gather(
         &recorded_set,
-        &Request { window: span, linked: Vec::new(), matrix: Matrix::default(), slo: SloConfig::default(), recorded: Vec::new() },
+        &Request {
+            window: span,
+            linked: Vec::new(),
+            matrix: Matrix::default(),
+            first_alert,
+            bad_baseline: false,
+            notes: Vec::new(),
+            slo: SloConfig::default(),
+            recorded: Vec::new(),
+        },
+        &board,
         progress,
     )
     .await;

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::analysis::merge::merge;
 use crate::config::{Config, SourceConfig};
 pub use crate::incident::AlertBoard;
-use crate::incident::{SourceReport, SourceStatus};
-use crate::sources::{FaultKind, Source, SourceError, merge, registry};
+use crate::incident::{SourceGap, SourceReport, SourceStatus};
+use crate::sources::{FaultKind, Source, SourceError, registry};
 use crate::telemetry::Alert;
 use crate::telemetry::failure::Explain;
 use futures_util::StreamExt;
@@ -53,6 +54,13 @@ impl SourceSet {
         self.broken.iter().map(|(name, kind, e)| report_failed(name, kind, e)).collect()
     }
 
+    /// A board without alerts, before any source has answered.
+    pub fn empty_board(&self) -> AlertBoard {
+        let expected = self.sources.iter().filter(|s| s.alerts().is_some()).map(|s| s.name().to_owned());
+        let broken = self.broken.iter().filter(|(_, kind, _)| registry::has_alerts(kind)).map(|(name, _, _)| name.clone());
+        AlertBoard { sources: self.broken_reports(), expected: expected.chain(broken).collect(), ..AlertBoard::default() }
+    }
+
     /// Queries all alert sources at the same time. A source that fails is reported in the board; the others are unaffected.
     pub async fn alerts(&self) -> AlertBoard {
         let answers = join_all(self.sources.iter().filter_map(|s| {
@@ -60,19 +68,19 @@ impl SourceSet {
             Some(async move { (s.name(), s.kind(), alerts.active().await) })
         }))
         .await;
-        let mut board = AlertBoard { sources: self.broken_reports(), ..AlertBoard::default() };
+        let mut board = self.empty_board();
         let mut lists = Vec::new();
         for (name, kind, answer) in answers {
             match answer {
                 Ok(answer) => {
-                    board.gaps.extend(answer.gaps.iter().map(|g| format!("{name}: {g}")));
+                    board.gaps.extend(source_gaps(name, answer.gaps));
                     board.sources.push(report_ok(name, kind));
                     lists.push((kind, answer.value));
                 }
                 Err(e) => board.sources.push(report_failed(name, kind, &e)),
             }
         }
-        board.alerts = merge::merge(lists);
+        board.alerts = merge(lists);
         board
     }
 
@@ -87,7 +95,7 @@ impl SourceSet {
                 Some(async move { (s.name(), s.kind(), alerts.active().await) })
             })
             .collect();
-        let mut board = AlertBoard { sources: self.broken_reports(), ..AlertBoard::default() };
+        let mut board = self.empty_board();
         let mut lists = Vec::new();
         let end = tokio::time::sleep(limit);
         tokio::pin!(end);
@@ -119,13 +127,18 @@ impl SourceSet {
                 board.sources.push(report_failed(s.name(), s.kind(), &e));
             }
         }
-        board.alerts = merge::merge(lists);
+        board.alerts = merge(lists);
         board
     }
 }
 
 /// How long other sources may add details after all alerts are found.
 const GRACE_PERIOD: Duration = Duration::from_millis(300);
+
+/// The gaps of one source's answer.
+pub fn source_gaps(source: &str, gaps: Vec<String>) -> impl Iterator<Item = SourceGap> {
+    gaps.into_iter().map(move |text| SourceGap { source: source.to_owned(), text })
+}
 
 /// A report of a source that just answered.
 pub fn report_ok(name: &str, kind: &str) -> SourceReport {

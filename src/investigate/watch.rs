@@ -7,7 +7,7 @@ use super::clock::now;
 use super::desk::{Desk, DeskError, new_entries};
 use crate::evidence::{Body, Draft};
 use crate::incident::{
-    Actor, AlertBoard, EvidenceKind, ExitCriteria, ExitReading, Fact, Incident, IncidentId, LinkedAlert, Refusal, SourceStatus,
+    Actor, AlertBoard, AlertNow, EvidenceKind, ExitCriteria, ExitReading, Fact, Incident, IncidentId, LinkedAlert, Refusal,
 };
 use crate::journal::Append;
 use crate::sources::step_for;
@@ -39,8 +39,8 @@ impl Desk {
         Ok((self.journal.incident(id).await?, unchecked))
     }
 
-    /// Records the changes of an incident's alerts on a board. An alert that no source lists counts as resolved only if every
-    /// alert source has answered without gaps.
+    /// Records the changes of an incident's alerts on a board. An alert has resolved only if a source that knows it has answered and
+    /// no longer lists it (see [`AlertBoard::now`]).
     pub async fn record_alert_changes(&self, id: IncidentId, board: &AlertBoard) -> Result<Incident, DeskError> {
         let (incident, _) = self.append(id, &Actor::system(), None, |i| Ok(alert_facts(i, board))).await?;
         Ok(incident)
@@ -154,23 +154,20 @@ fn alert_facts(incident: &Incident, board: &AlertBoard) -> Vec<Fact> {
     if !incident.head.status.is_open() {
         return Vec::new();
     }
-    let all_answered =
-        board.any_source_answered() && board.sources.iter().all(|s| s.status == SourceStatus::Ok) && board.gaps.is_empty();
     let mut facts = Vec::new();
     for alert in &incident.alerts {
-        let found = board.alerts.iter().find(|a| a.fingerprint == alert.fingerprint);
-        if let (false, Some(found)) = (alert.verified, found) {
+        let now = board.now(alert);
+        if let (false, AlertNow::Active(found)) = (alert.verified, now) {
             // It was linked by its fingerprint only, and now a source has it.
             facts.push(Fact::AlertLinked { alert: LinkedAlert::from_alert(found) });
             continue;
         }
         let Some(watch) = incident.watched.get(&alert.fingerprint) else { continue };
-        // Silenced and pending alerts have not resolved.
-        let is_active = found.is_some_and(|a| a.state != AlertState::Resolved);
         let (fingerprint, name) = (alert.fingerprint.clone(), alert.name.clone());
-        match (watch.is_firing, is_active) {
-            (true, false) if all_answered => facts.push(Fact::AlertResolved { fingerprint, name }),
-            (false, true) if found.is_some_and(|a| a.state != AlertState::Pending) => {
+        match (watch.is_firing, now) {
+            (true, AlertNow::Ended) => facts.push(Fact::AlertResolved { fingerprint, name }),
+            // Silenced and pending alerts have not resolved, and a pending one does not fire yet.
+            (false, AlertNow::Active(found)) if found.state != AlertState::Pending => {
                 facts.push(Fact::AlertFired { fingerprint, name });
             }
             _ => {}

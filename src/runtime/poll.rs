@@ -8,11 +8,12 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 
+use crate::analysis::merge::merge;
 use crate::app::Msg;
 use crate::incident::{AlertBoard, SourceReport};
 use crate::investigate::clock::now;
-use crate::investigate::set::{SourceSet, report_failed, report_ok};
-use crate::sources::{Source, merge};
+use crate::investigate::set::{SourceSet, report_failed, report_ok, source_gaps};
+use crate::sources::Source;
 use crate::telemetry::Alert;
 
 /// The latest answer of one source.
@@ -45,9 +46,9 @@ pub(super) fn start(
     let (latest_board, boards) = watch::channel(None);
     let latest_board = Arc::new(latest_board);
     let shared: Arc<Mutex<BTreeMap<usize, Latest>>> = Arc::default();
-    let broken = Arc::new(set.broken_reports());
+    let start = Arc::new(set.empty_board());
     for (place, source) in set.sources.iter().enumerate() {
-        let (source, shared, broken) = (Arc::clone(source), Arc::clone(&shared), Arc::clone(&broken));
+        let (source, shared, start) = (Arc::clone(source), Arc::clone(&shared), Arc::clone(&start));
         let (wake, messages, latest_board) = (wake.clone(), messages.clone(), Arc::clone(&latest_board));
         tasks.spawn(async move {
             loop {
@@ -56,7 +57,7 @@ pub(super) fn start(
                 let board = {
                     let mut all = shared.lock().unwrap_or_else(PoisonError::into_inner);
                     all.insert(place, latest);
-                    board(&all, &broken)
+                    board(&all, &start)
                 };
                 latest_board.send_replace(Some(board.clone()));
                 if messages.send(Msg::AlertsArrived(Box::new(board))).await.is_err() {
@@ -71,10 +72,10 @@ pub(super) fn start(
             }
         });
     }
-    if set.sources.is_empty() && !broken.is_empty() {
+    if set.sources.is_empty() && !start.sources.is_empty() {
         let messages = messages.clone();
         tasks.spawn(async move {
-            let _quitting = messages.send(Msg::AlertsArrived(Box::new(board(&BTreeMap::new(), &broken)))).await;
+            let _quitting = messages.send(Msg::AlertsArrived(Box::new(board(&BTreeMap::new(), &start)))).await;
         });
     }
     boards
@@ -97,10 +98,11 @@ async fn query(source: &dyn Source) -> Latest {
 }
 
 /// The board of all latest answers.
-fn board(all: &BTreeMap<usize, Latest>, broken: &[SourceReport]) -> AlertBoard {
+fn board(all: &BTreeMap<usize, Latest>, start: &AlertBoard) -> AlertBoard {
     AlertBoard {
-        alerts: merge::merge(all.values().map(|l| (l.kind.as_str(), l.alerts.clone())).collect()),
-        sources: broken.iter().chain(all.values().map(|l| &l.report)).cloned().collect(),
-        gaps: all.values().flat_map(|l| l.gaps.iter().map(|g| format!("{}: {g}", l.report.name))).collect(),
+        alerts: merge(all.values().map(|l| (l.kind.as_str(), l.alerts.clone())).collect()),
+        sources: start.sources.iter().chain(all.values().map(|l| &l.report)).cloned().collect(),
+        gaps: all.values().flat_map(|l| source_gaps(&l.report.name, l.gaps.clone())).collect(),
+        expected: start.expected.clone(),
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! The `endsAt` of a firing alert is in the future and does not mean that the alert ended, so it is ignored; the state
 //! decides. Errors are a bare JSON string, or an object with a `message`. Fields that older servers do not send are
-//! optional.
+//! optional, and `null` where a list or a map belongs is empty.
 
 use std::collections::HashMap;
 
@@ -13,8 +13,10 @@ use serde_json::Value;
 
 use super::fault::SourceError;
 use super::http::{Http, Params};
+use super::lenient::{self, Items, or_default};
 use super::prometheus::{clean_labels, severity};
 use super::{AlertSource, Answer, AnswerFuture, Probe, Source};
+use crate::analysis::expression::is_constant;
 use crate::config::SourceConfig;
 use crate::telemetry::{Alert, AlertState, Labels, Silence, Timestamp, clean};
 
@@ -30,41 +32,41 @@ pub struct Alertmanager {
 
 #[derive(Deserialize)]
 struct RawAlert {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::labels")]
     labels: Labels,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::labels")]
     annotations: Labels,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     fingerprint: String,
-    #[serde(default, rename = "startsAt")]
+    #[serde(default, rename = "startsAt", deserialize_with = "or_default")]
     starts_at: String,
-    #[serde(default, rename = "generatorURL")]
+    #[serde(default, rename = "generatorURL", deserialize_with = "or_default")]
     generator_url: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     status: RawStatus,
 }
 
 #[derive(Default, Deserialize)]
 struct RawStatus {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     state: String,
-    #[serde(default, rename = "silencedBy")]
+    #[serde(default, rename = "silencedBy", deserialize_with = "or_default")]
     silenced_by: Vec<String>,
-    #[serde(default, rename = "inhibitedBy")]
+    #[serde(default, rename = "inhibitedBy", deserialize_with = "or_default")]
     inhibited_by: Vec<String>,
-    #[serde(default, rename = "mutedBy")]
+    #[serde(default, rename = "mutedBy", deserialize_with = "or_default")]
     muted_by: Vec<String>,
 }
 
 #[derive(Deserialize)]
 struct RawSilence {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     id: String,
-    #[serde(default, rename = "createdBy")]
+    #[serde(default, rename = "createdBy", deserialize_with = "or_default")]
     created_by: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     comment: String,
-    #[serde(default, rename = "endsAt")]
+    #[serde(default, rename = "endsAt", deserialize_with = "or_default")]
     ends_at: String,
 }
 
@@ -79,8 +81,9 @@ impl Alertmanager {
         if alerts.iter().all(|a| a.status.silenced_by.is_empty()) {
             return Ok(HashMap::new());
         }
-        let raw: Vec<RawSilence> = self.http.get_json("api/v2/silences", &Vec::new()).await?;
+        let raw: Items<RawSilence> = self.http.get_json("api/v2/silences", &Vec::new()).await?;
         Ok(raw
+            .items
             .into_iter()
             .map(|s| {
                 let silence = Silence {
@@ -123,9 +126,19 @@ fn alert(raw: RawAlert, silences: &HashMap<String, Silence>, source: &str) -> Al
             .iter()
             .map(|id| silences.get(id).cloned().unwrap_or_else(|| unknown_silence(id)))
             .collect(),
-        inhibited_by: raw.status.inhibited_by.iter().chain(&raw.status.muted_by).map(|i| clean::line(i)).collect(),
+        inhibited_by: raw.status.inhibited_by.iter().map(|i| clean::line(i)).collect(),
+        muted_by: raw.status.muted_by.iter().map(|i| clean::line(i)).collect(),
+        is_constant: expression_of(&raw.generator_url).is_some_and(|e| is_constant(&e)),
         generator_url: clean::line(&raw.generator_url),
+        aliases: Vec::new(),
+        also_in: Vec::new(),
     }
+}
+
+/// The expression in a link to Prometheus's page of graphs (`…/graph?g0.expr=…`).
+fn expression_of(url: &str) -> Option<String> {
+    let url = reqwest::Url::parse(url).ok()?;
+    url.query_pairs().find(|(name, _)| name == "g0.expr").map(|(_, expression)| expression.into_owned())
 }
 
 impl Source for Alertmanager {
@@ -153,8 +166,9 @@ impl AlertSource for Alertmanager {
     fn active(&self) -> AnswerFuture<'_, Vec<Alert>> {
         async move {
             let params: Params<'_> = self.matchers.iter().map(|m| ("filter", m.clone())).collect();
-            let raw: Vec<RawAlert> = self.http.get_json("api/v2/alerts", &params).await?;
-            let mut gaps = Vec::new();
+            let raw: Items<RawAlert> = self.http.get_json("api/v2/alerts", &params).await?;
+            let mut gaps: Vec<String> = raw.gap("alert").into_iter().collect();
+            let raw = raw.items;
             let silences = self.silences(&raw).await.unwrap_or_else(|e| {
                 gaps.push(format!("cannot read silences: {e}"));
                 HashMap::new()

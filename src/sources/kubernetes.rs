@@ -19,6 +19,7 @@ use super::http::{Http, Params};
 use super::{Answer, AnswerFuture, ChangeSource, Probe, Source};
 use crate::config::SourceConfig;
 use crate::telemetry::change::is_non_production;
+use crate::telemetry::subject::owner_of_pod;
 use crate::telemetry::{ChangeEvent, Explain, Failure, Timestamp, Window, clean};
 
 /// The number of objects per page.
@@ -376,23 +377,6 @@ fn images(set: &ReplicaSet, previous: Option<&ReplicaSet>) -> Vec<String> {
         .collect()
 }
 
-/// The service of a pod: its name without the template hash and the random suffix, or without its ordinal.
-fn service_of_pod(name: &str) -> &str {
-    // Kubernetes generates suffixes without vowels and without characters that look alike.
-    let is_random = |part: &str| part.bytes().all(|b| b"bcdfghjklmnpqrstvwxz2456789".contains(&b));
-    let Some((rest, last)) = name.rsplit_once('-') else { return name };
-    if last.bytes().all(|b| b.is_ascii_digit()) {
-        return rest;
-    }
-    if last.len() != 5 || !is_random(last) {
-        return name;
-    }
-    match rest.rsplit_once('-') {
-        Some((service, hash)) if (6..=10).contains(&hash.len()) && is_random(hash) => service,
-        _ => rest,
-    }
-}
-
 /// The earliest recorded time of an event that is within the window; its earliest recorded time when none is.
 fn event_time(event: &Event, window: Window) -> Option<Timestamp> {
     let last_observed = event.series.as_ref().and_then(|s| s.last_observed_time.as_deref());
@@ -412,7 +396,7 @@ fn event_change(event: &Event, window: Window, with_namespace: bool) -> Option<C
     let service = match object.kind.as_str() {
         "Deployment" | "StatefulSet" | "DaemonSet" | "HorizontalPodAutoscaler" => Some(object.name.as_str()),
         "ReplicaSet" => object.name.rsplit_once('-').map(|(deployment, _)| deployment),
-        "Pod" => Some(service_of_pod(&object.name)),
+        "Pod" => Some(owner_of_pod(&object.name)),
         _ => None,
     };
     let prefix = if service.is_some() { String::new() } else { format!("{} {}: ", object.kind.to_lowercase(), object.name) };
@@ -534,18 +518,5 @@ mod tests {
         let times = serde_json::json!({"series": {"count": 2, "lastObservedTime": "2026-11-21T09:19:00Z"}});
         assert_eq!(event("Rebooted", "Node", "eu-3", times).unwrap(), "2026-11-21T09:19:00Z : node eu-3: Rebooted: it was so");
         assert_eq!(event("BackOff", "Pod", "shop-6d4f-x2x1", serde_json::json!({})), None);
-    }
-
-    #[test]
-    fn derives_the_service_from_a_pod_name() {
-        for (pod, service) in [
-            ("shop-cart-6d4f8c7b9d-x2x4z", "shop-cart"),
-            ("mysql-primary-0", "mysql-primary"),
-            ("node-exporter-x2x4z", "node-exporter"),
-            ("kube-proxy", "kube-proxy"),
-            ("alone", "alone"),
-        ] {
-            assert_eq!(service_of_pod(pod), service);
-        }
     }
 }

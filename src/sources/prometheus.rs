@@ -15,7 +15,9 @@ use serde_json::Value;
 use super::fault::{FaultKind, SourceError};
 use super::fingerprint::fingerprint;
 use super::http::{Http, Params, Reply, refused, status_kind};
+use super::lenient::{self, Items, or_default};
 use super::{AlertSource, Answer, AnswerFuture, MetricSource, Probe, Source};
+use crate::analysis::expression::is_constant;
 use crate::config::SourceConfig;
 use crate::telemetry::series::{Sample, parse_value};
 use crate::telemetry::{Alert, AlertSeverity, AlertState, Labels, Rule, Series, Timestamp, Window, clean};
@@ -37,53 +39,53 @@ struct Envelope {
     #[serde(default)]
     data: Value,
     error: Option<String>,
-    #[serde(default, rename = "isPartial")]
+    #[serde(default, rename = "isPartial", deserialize_with = "or_default")]
     is_partial: bool,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     warnings: Vec<String>,
 }
 
 #[derive(Deserialize)]
 struct RawRules {
     #[serde(default)]
-    groups: Vec<RawGroup>,
+    groups: Items<RawGroup>,
 }
 
 #[derive(Deserialize)]
 struct RawGroup {
     #[serde(default)]
-    rules: Vec<RawRule>,
+    rules: Items<RawRule>,
 }
 
 #[derive(Deserialize)]
 struct RawRule {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     name: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     query: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     duration: f64,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::labels")]
     labels: Labels,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::labels")]
     annotations: Labels,
     #[serde(default)]
-    alerts: Vec<RawAlert>,
-    #[serde(default, rename = "type")]
+    alerts: Items<RawAlert>,
+    #[serde(default, rename = "type", deserialize_with = "or_default")]
     kind: String,
 }
 
 #[derive(Deserialize)]
 struct RawAlert {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::labels")]
     labels: Labels,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::labels")]
     annotations: Labels,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     state: String,
     #[serde(rename = "activeAt")]
     active_at: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     value: String,
 }
 
@@ -97,9 +99,9 @@ struct RawResult {
 
 #[derive(Deserialize)]
 struct RawSeries {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::labels")]
     metric: Labels,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     values: Vec<(f64, String)>,
     value: Option<(f64, String)>,
 }
@@ -144,11 +146,17 @@ impl Prometheus {
         Ok(Answer { value: envelope.data, gaps, failed: Vec::new(), total: None })
     }
 
-    async fn rule_groups(&self) -> Result<Answer<RawRules>, SourceError> {
+    /// The rules of all groups, with their alerts.
+    async fn raw_rules(&self) -> Result<Answer<Vec<RawRule>>, SourceError> {
         let reply = self.http.get("api/v1/rules", &vec![("type", "alert".to_owned())]).await?;
         let answer = Self::parse_envelope(&reply)?;
-        let rules = decode(answer.value)?;
-        Ok(Answer { value: rules, gaps: answer.gaps, failed: Vec::new(), total: None })
+        let raw: RawRules = decode(answer.value)?;
+        let mut gaps = answer.gaps;
+        gaps.extend(raw.groups.gap("group of rules"));
+        gaps.extend(raw.groups.items.iter().filter_map(|g| g.rules.gap("rule")));
+        let rules: Vec<RawRule> = raw.groups.items.into_iter().flat_map(|g| g.rules.items).collect();
+        gaps.extend(rules.iter().filter_map(|rule| rule.alerts.gap("alert")));
+        Ok(Answer { value: rules, gaps, failed: Vec::new(), total: None })
     }
 
     async fn samples(&self, path: &str, params: Params<'_>) -> Result<Answer<Vec<Series>>, SourceError> {
@@ -231,14 +239,9 @@ impl Source for Prometheus {
 impl AlertSource for Prometheus {
     fn active(&self) -> AnswerFuture<'_, Vec<Alert>> {
         async move {
-            let answer = self.rule_groups().await?;
-            let alerts = answer
-                .value
-                .groups
-                .iter()
-                .flat_map(|g| &g.rules)
-                .flat_map(|rule| rule.alerts.iter().map(move |a| alert(rule, a, &self.name)))
-                .collect();
+            let answer = self.raw_rules().await?;
+            let alerts =
+                answer.value.iter().flat_map(|rule| rule.alerts.items.iter().map(|a| alert(rule, a, &self.name))).collect();
             Ok(Answer { value: alerts, gaps: answer.gaps, failed: Vec::new(), total: None })
         }
         .boxed()
@@ -273,7 +276,11 @@ fn alert(rule: &RawRule, raw: &RawAlert, source: &str) -> Alert {
         value: parse_value(&raw.value),
         silenced_by: Vec::new(),
         inhibited_by: Vec::new(),
+        muted_by: Vec::new(),
         generator_url: String::new(),
+        aliases: Vec::new(),
+        also_in: Vec::new(),
+        is_constant: is_constant(&rule.query),
     }
 }
 
@@ -332,12 +339,10 @@ impl MetricSource for Prometheus {
     }
     fn rules(&self) -> AnswerFuture<'_, Vec<Rule>> {
         async move {
-            let answer = self.rule_groups().await?;
+            let answer = self.raw_rules().await?;
             Ok(answer.map(|rules| {
                 rules
-                    .groups
                     .into_iter()
-                    .flat_map(|g| g.rules)
                     .filter(|r| r.kind.is_empty() || r.kind == "alerting")
                     .map(|r| Rule {
                         name: clean::line(&r.name),

@@ -22,6 +22,8 @@ type Made = Result<Vec<Arc<dyn Source>>, SourceError>;
 pub struct Kind {
     /// Its word in the configuration.
     pub word: &'static str,
+    /// Whether sources of this type can have alerts.
+    alerts: bool,
     /// Whether a configuration has what this type needs.
     check: CheckSource,
     make: fn(&SourceConfig) -> Made,
@@ -29,14 +31,14 @@ pub struct Kind {
 
 /// Every type of source.
 pub const KINDS: &[Kind] = &[
-    Kind { word: "prometheus", check: needs_url, make: |c| Ok(vec![Arc::new(Prometheus::new(c)?)]) },
-    Kind { word: "alertmanager", check: needs_url, make: |c| Ok(vec![Arc::new(Alertmanager::new(c)?)]) },
-    Kind { word: "loki", check: needs_url, make: |c| Ok(vec![Arc::new(Loki::new(c)?)]) },
-    Kind { word: "file", check: needs_paths, make: |c| Ok(vec![Arc::new(FileLogs::new(c)?)]) },
-    Kind { word: "kubernetes", check: kubernetes::check, make: |c| Ok(vec![Arc::new(Kubernetes::new(c)?)]) },
-    Kind { word: "git", check: needs_path, make: |c| Ok(vec![Arc::new(Git::new(c)?)]) },
-    Kind { word: "changes", check: needs_paths, make: |c| Ok(vec![Arc::new(ChangeFiles::new(c)?)]) },
-    Kind { word: "recording", check: needs_path, make: recording::open },
+    Kind { word: "prometheus", alerts: true, check: needs_url, make: |c| Ok(vec![Arc::new(Prometheus::new(c)?)]) },
+    Kind { word: "alertmanager", alerts: true, check: needs_url, make: |c| Ok(vec![Arc::new(Alertmanager::new(c)?)]) },
+    Kind { word: "loki", alerts: false, check: needs_url, make: |c| Ok(vec![Arc::new(Loki::new(c)?)]) },
+    Kind { word: "file", alerts: false, check: needs_paths, make: |c| Ok(vec![Arc::new(FileLogs::new(c)?)]) },
+    Kind { word: "kubernetes", alerts: false, check: kubernetes::check, make: |c| Ok(vec![Arc::new(Kubernetes::new(c)?)]) },
+    Kind { word: "git", alerts: false, check: needs_path, make: |c| Ok(vec![Arc::new(Git::new(c)?)]) },
+    Kind { word: "changes", alerts: false, check: needs_paths, make: |c| Ok(vec![Arc::new(ChangeFiles::new(c)?)]) },
+    Kind { word: "recording", alerts: true, check: needs_path, make: recording::open },
 ];
 
 /// For types of sources that are reached over HTTP.
@@ -80,6 +82,11 @@ pub fn check(config: &SourceConfig) -> Result<(), Failure> {
         Some(kind) => (kind.check)(config),
         None => Err(unknown(&config.kind)),
     }
+}
+
+/// Whether sources of a type can have alerts. `false` for an unknown type.
+pub fn has_alerts(kind: &str) -> bool {
+    find(kind).is_some_and(|k| k.alerts)
 }
 
 /// The sources behind a configured source: itself, or everything that a recording contains. Opens no connection; a recording is

@@ -2,11 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::series::{Labels, service_of};
+use super::series::Labels;
+use super::subject::{Subject, service_of, subject_of};
 use super::time::Timestamp;
 
 /// The severity of an alert. The severity of an incident is separate and set by people.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AlertSeverity {
     Critical,
@@ -15,6 +16,7 @@ pub enum AlertSeverity {
     Info,
     Low,
     /// No `severity` label, or an unrecognised value.
+    #[default]
     Unknown,
 }
 
@@ -46,13 +48,14 @@ impl AlertSeverity {
 }
 
 /// The state of an alert.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AlertState {
+    #[default]
     Firing,
     Acknowledged,
     Pending,
-    /// Firing, but hidden by a silence or an inhibition rule.
+    /// Firing, but hidden by a silence, an inhibition rule or a mute interval.
     Suppressed,
     Resolved,
 }
@@ -80,7 +83,7 @@ pub struct Silence {
 }
 
 /// An alert from any backend, cleaned.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Alert {
     /// Alertmanager's fingerprint, or one computed from the labels in the same way (see `sources::fingerprint`).
     pub fingerprint: String,
@@ -101,13 +104,34 @@ pub struct Alert {
     /// The value of the rule's expression, if the backend reports it.
     pub value: Option<f64>,
     pub silenced_by: Vec<Silence>,
+    /// Fingerprints of the alerts that inhibit it.
     pub inhibited_by: Vec<String>,
+    /// Names of the time intervals that mute it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub muted_by: Vec<String>,
     /// A link to the expression in the backend, cleaned; may be empty.
     pub generator_url: String,
+    /// The fingerprints under which other sources, or replicas, list the same alert.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<String>,
+    /// The other sources that list it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also_in: Vec<String>,
+    /// Whether it always fires, to show that alerting works: its expression is a constant.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_constant: bool,
 }
 
+/// Names of alerts that always fire by design (kube-prometheus, VictoriaMetrics, dead man's switches).
+const HEARTBEAT_NAMES: [&str; 5] = ["watchdog", "infoinhibitor", "deadmansswitch", "deadmansnitch", "heartbeat"];
+
 impl Alert {
-    /// The service of the alert, from its labels (see [`service_of`]).
+    /// What the alert is about, from its labels (see [`subject_of`]).
+    pub fn subject(&self) -> Option<Subject<'_>> {
+        subject_of(&self.labels)
+    }
+
+    /// The service or workload of the alert, from its labels (see [`service_of`]).
     pub fn service(&self) -> Option<&str> {
         service_of(&self.labels)
     }
@@ -124,6 +148,50 @@ impl Alert {
     pub fn is_firing(&self) -> bool {
         self.state == AlertState::Firing
     }
+
+    /// When its condition first held, as far as is known.
+    pub fn began_at(&self) -> Option<Timestamp> {
+        self.pending_since.or(self.starts_at)
+    }
+
+    /// Whether it fires all the time by design, and so says nothing about an incident.
+    pub fn is_heartbeat(&self) -> bool {
+        let name: String = self.name.chars().filter(|c| c.is_alphanumeric()).collect();
+        self.is_constant
+            || HEARTBEAT_NAMES.contains(&name.to_ascii_lowercase().as_str())
+            || self.labels.get("severity").is_some_and(|s| s.eq_ignore_ascii_case("none"))
+    }
+
+    /// All fingerprints of the alert, its own first.
+    pub fn fingerprints(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.fingerprint.as_str()).chain(self.aliases.iter().map(String::as_str))
+    }
+
+    /// All sources that list it.
+    pub fn listed_in(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.source.as_str()).chain(self.also_in.iter().map(String::as_str))
+    }
+}
+
+/// How much the labels of two alerts of one name differ if they are the same alert: the number of labels that only one of them has.
+/// `None` if they are different alerts.
+///
+/// On the way from Prometheus to Alertmanager an alert gains external labels, so the labels of one include those of the other. Labels
+/// that name a replica of the server do not count, because replicas send the same alerts.
+pub fn same_alert(a: &Labels, b: &Labels) -> Option<usize> {
+    let own = |labels: &'_ Labels| labels.iter().filter(|(name, value)| !value.is_empty() && !names_replica(name)).count();
+    let (small, large) = if own(a) <= own(b) { (a, b) } else { (b, a) };
+    // What was redacted cannot be compared.
+    let is_redacted = |value: &str| value.contains("<redacted:");
+    let has = |name: &str, value: &str| large.get(name).is_some_and(|v| v == value || is_redacted(v) || is_redacted(value));
+    let is_included = small.iter().all(|(name, value)| value.is_empty() || names_replica(name) || has(name, value));
+    is_included.then(|| own(large) - own(small))
+}
+
+/// Whether a label names one of several servers that evaluate the same rules: `prometheus_replica`, `__replica__`,
+/// `thanos_ruler_replica`. A plain `replica` may be a property of what is measured.
+pub(crate) fn names_replica(label: &str) -> bool {
+    label != "replica" && label.trim_matches('_').split('_').any(|word| word == "replica")
 }
 
 /// An alerting rule of a metrics backend.
@@ -140,6 +208,30 @@ pub struct Rule {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn labels_that_were_added_on_the_way_do_not_make_another_alert() {
+        let labels = |text: &str| -> Labels {
+            text.split(' ').filter_map(|pair| pair.split_once('=')).map(|(k, v)| (k.to_owned(), v.to_owned())).collect()
+        };
+        let same = |a: &str, b: &str| same_alert(&labels(a), &labels(b));
+        assert_eq!(same("alertname=A service=x", "alertname=A service=x cluster=eu"), Some(1));
+        assert_eq!(same("alertname=A service=x cluster=eu", "alertname=A service=x"), Some(1), "in either order");
+        assert_eq!(same("alertname=A service=x", "alertname=A service=y"), None);
+        assert_eq!(same("alertname=A service=x prometheus_replica=0", "alertname=A service=x prometheus_replica=1"), Some(0));
+        assert_eq!(same("alertname=A __replica__=a", "alertname=A cluster=eu"), Some(1));
+        assert_eq!(same("alertname=Lag replica=0", "alertname=Lag replica=1"), None, "the replica of a database");
+        assert_eq!(same("alertname=A team=", "alertname=A"), Some(0), "an empty label is no label");
+    }
+
+    #[test]
+    fn alerts_that_always_fire_are_known_by_name_severity_or_expression() {
+        let named = |name: &str| Alert { name: name.into(), ..Alert::default() };
+        assert!(named("Watchdog").is_heartbeat() && named("DeadMansSwitch").is_heartbeat() && !named("Down").is_heartbeat());
+        let labels = Labels::from([("severity".into(), "None".into())]);
+        assert!(Alert { labels, ..named("Down") }.is_heartbeat());
+        assert!(Alert { is_constant: true, ..named("Down") }.is_heartbeat());
+    }
 
     #[test]
     fn parses_severities_of_common_tools() {

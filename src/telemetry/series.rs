@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::subject::service_of;
 use super::time::{Timestamp, Window};
 
 /// Label names and values, sorted by name so that digests and exports are stable.
@@ -153,16 +154,6 @@ pub struct AlertSeries {
     pub query: String,
     pub threshold: Option<f64>,
     pub series: Vec<Series>,
-}
-
-/// The service that labels name: the first of `service`, `service_name`, `app`, `app_kubernetes_io_name` and `job` that is
-/// present. `None` if there is none or it is empty.
-pub fn service_of(labels: &Labels) -> Option<&str> {
-    ["service", "service_name", "app", "app_kubernetes_io_name", "job"]
-        .iter()
-        .find_map(|name| labels.get(*name))
-        .map(String::as_str)
-        .filter(|s| !s.is_empty())
 }
 
 #[cfg(test)]

@@ -40,8 +40,7 @@ fn alert(name: &str, service: &str, state: AlertState) -> Alert {
         } else {
             vec![]
         },
-        inhibited_by: vec![],
-        generator_url: String::new(),
+        ..Alert::default()
     }
 }
 
@@ -75,6 +74,7 @@ fn board() -> Model {
             },
         ],
         gaps: vec![],
+        expected: vec!["prom".into()],
     };
     update(&mut model, at(0), Msg::AlertsArrived(Box::new(board)));
     update(&mut model, at(0), Msg::IncidentsListed(vec![]));

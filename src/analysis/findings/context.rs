@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{ChangeInput, Finding, Key, Signals, clock, theories};
+use super::{ChangeInput, Finding, Key, Signals, theories};
 use crate::analysis::Direction;
 use crate::incident::FindingKind;
 use crate::telemetry::series::human_value;
@@ -160,8 +160,8 @@ pub(super) fn changes(signals: &Signals) -> Vec<Finding> {
                 at: Some(c.at),
                 ..new_finding(
                     FindingKind::Change,
-                    format!("{service}{} at {}{when}", c.description, clock(c.at)),
-                    format!("{service}{} at {}{when}.{also}", c.description, clock(c.at)),
+                    format!("{service}{} at {}{when}", c.description, signals.clock(c.at)),
+                    format!("{service}{} at {}{when}.{also}", c.description, signals.clock(c.at)),
                     confidence * certain,
                     theories::keys(all),
                 )
@@ -416,6 +416,7 @@ mod tests {
             unit: "s".into(),
             movement,
             is_alert_expression: false,
+            threshold: None,
             labels: Default::default(),
             earlier: vec![],
         };

@@ -4,8 +4,9 @@ use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use super::context::MIN_SCORE;
-use super::{ChangeInput, Finding, Key, MetricInput, Signals, SuspectInput, clock, is_usual, is_usual_now};
+use super::{ChangeInput, Finding, Key, MetricInput, Signals, SuspectInput, is_usual, is_usual_now};
 use crate::analysis::Direction;
+use crate::analysis::baseline::is_healthy_level_known;
 use crate::incident::FindingKind;
 use crate::telemetry::{Alert, Timestamp, time, words};
 
@@ -53,6 +54,7 @@ pub(super) fn contradictions(signals: &Signals, service: &str) -> Vec<(String, V
     let own: Vec<&MetricInput> = series_of(signals, service).collect();
     let (affected, healthy): (Vec<&MetricInput>, Vec<&MetricInput>) =
         own.iter().filter(|m| is_symptom(m)).partition(|m| has_changed(m));
+    let healthy: Vec<&MetricInput> = healthy.into_iter().filter(|m| is_healthy_level_known(signals, m)).collect();
     if affected.is_empty() && !healthy.is_empty() && !has_firing_alert(signals, service) {
         let titles: Vec<&str> = healthy.iter().take(MAX_PER_KIND).map(|m| m.title.as_str()).collect();
         let keys = healthy.iter().take(MAX_PER_KIND).map(|m| m.key.clone()).collect();
@@ -86,7 +88,7 @@ pub(super) fn contradictions(signals: &Signals, service: &str) -> Vec<(String, V
     {
         let keys = changed.iter().take(MAX_PER_KIND).map(|m| m.key.clone()).collect();
         out.push((
-            format!("its changed series have been back to normal since {}, but alerts are still firing", clock(*last)),
+            format!("its changed series have been back to normal since {}, but alerts are still firing", signals.clock(*last)),
             keys,
         ));
     }
@@ -230,7 +232,7 @@ fn separate_causes(signals: &Signals, a: (&str, &SuspectInput), b: (&str, &Suspe
     if !are_separate || (changes.is_none() && !are_in_call_graph) {
         return None;
     }
-    let mut reasons = vec![format!("{} changed at {}, {} at {}", a.0, clock(at_a), b.0, clock(at_b))];
+    let mut reasons = vec![format!("{} changed at {}, {} at {}", a.0, signals.clock(at_a), b.0, signals.clock(at_b))];
     let mut inputs: Vec<Key> = [a.1, b.1].iter().flat_map(|s| s.keys.iter().take(1).cloned()).collect();
     if are_in_call_graph {
         reasons.push("neither calls the other, directly or indirectly".to_owned());

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Finding, Key, MetricInput, Signals, clock};
+use super::{Finding, Key, MetricInput, Signals};
 use crate::analysis::{Change, Direction};
 use crate::incident::{FindingKind, Severity};
 use crate::telemetry::series::human_value;
-use crate::telemetry::{Alert, AlertSeverity, Level, words};
+use crate::telemetry::{Alert, AlertSeverity, Level, SubjectKind, words};
 
 /// Minimum number of series that must have been checked for "nothing changed" to mean anything.
 const MIN_SERIES: usize = 3;
@@ -27,6 +27,7 @@ fn new_errors(signals: &Signals) -> usize {
 /// Whether enough was checked and none of it shows a problem. Any data gap leaves the question open.
 fn is_quiet(signals: &Signals) -> bool {
     new_errors(signals) == 0
+        && !signals.bad_baseline
         && signals.metrics.len() >= MIN_SERIES
         && signals.gaps.is_empty()
         && signals.change_gaps.is_empty()
@@ -48,18 +49,21 @@ pub(super) fn verdict(signals: &Signals) -> Option<Finding> {
     match (firing.is_empty(), last_back, still_off.is_empty()) {
         (true, None, true) if is_quiet(signals) => Some(healthy(signals, alerts)),
         (true, Some(at), true) => Some(verdict_of(
-            format!("Recovered at {}", clock(at)),
-            format!("No alerts are firing, and all changed series have been back in their normal range since {}.", clock(at)),
+            format!("Recovered at {}", signals.clock(at)),
+            format!(
+                "No alerts are firing, and all changed series have been back in their normal range since {}.",
+                signals.clock(at)
+            ),
             0.8,
             alerts.into_iter().chain(first_keys(changed.iter().copied())).collect(),
             Vec::new(),
         )),
         (false, Some(at), true) => Some(verdict_of(
-            format!("Recovering: all changed series have been back to normal since {}", clock(at)),
+            format!("Recovering: all changed series have been back to normal since {}", signals.clock(at)),
             format!(
                 "All changed series have been back in their normal range since {}; alerts are still firing because they clear with \
                  a delay.",
-                clock(at)
+                signals.clock(at)
             ),
             0.7,
             first_keys(changed.iter().copied()),
@@ -204,26 +208,38 @@ fn reasons_from_errors(signals: &Signals, reasons: &mut Vec<Reason>) {
 fn reasons_from_alerts(signals: &Signals, reasons: &mut Vec<Reason>) {
     let firing = firing(signals);
     let keys = || if signals.alerts_key.is_empty() { Vec::new() } else { vec![signals.alerts_key.clone()] };
-    let critical: BTreeSet<&str> =
-        firing.iter().filter(|a| a.severity == AlertSeverity::Critical).map(|a| a.service().unwrap_or(a.name.as_str())).collect();
+    // Alerts that are older than the incident say nothing about how bad it is.
+    let firing: Vec<&Alert> = firing.into_iter().filter(|a| !signals.is_older(a)).collect();
+    let critical: Vec<&Alert> = firing.iter().copied().filter(|a| a.severity == AlertSeverity::Critical).collect();
+    let subjects: BTreeSet<(SubjectKind, &str)> = critical.iter().filter_map(|a| a.subject()).map(|s| (s.kind, s.name)).collect();
+    let unnamed = critical.iter().filter(|a| a.subject().is_none()).count();
     if !signals.alerts_known {
-        if !signals.gaps.is_empty() || !signals.change_gaps.is_empty() {
+        // Without an alert source there is nothing that could be blind.
+        if signals.has_alert_source {
             reasons.push(Reason {
                 severity: Severity::Sev2,
                 text: "no alert source is answering, so monitoring is blind".into(),
                 keys: Vec::new(),
             });
         }
-    } else if critical.len() >= 3 {
-        let text = format!("critical alerts on {} services", critical.len());
+    } else if subjects.len() + unnamed >= 3 {
+        let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
+        subjects.iter().for_each(|(kind, _)| *kinds.entry(kind.word()).or_default() += 1);
+        let mut counts: Vec<(&str, usize)> = kinds.into_iter().collect();
+        counts.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
+        let counts: Vec<String> = counts.into_iter().map(|(kind, n)| words::count(n, kind)).collect();
+        let text = match unnamed {
+            0 => format!("critical alerts on {}", words::list(&counts)),
+            _ => format!("{} critical alerts", critical.len()),
+        };
         reasons.push(Reason { severity: Severity::Sev2, text, keys: keys() });
     } else if !critical.is_empty() {
-        let names: Vec<&str> = critical.into_iter().collect();
-        reasons.push(Reason {
-            severity: Severity::Sev3,
-            text: format!("a critical alert on {}", words::list(&names)),
-            keys: keys(),
-        });
+        let names: Vec<&str> = subjects.into_iter().map(|(_, name)| name).collect();
+        let text = match names.len() {
+            0 => words::count(critical.len(), "critical alert"),
+            _ => format!("a critical alert on {}", words::list(&names)),
+        };
+        reasons.push(Reason { severity: Severity::Sev3, text, keys: keys() });
     } else if firing.iter().any(|a| matches!(a.severity, AlertSeverity::High)) {
         reasons.push(Reason { severity: Severity::Sev3, text: "a high-severity alert".into(), keys: keys() });
     } else if !firing.is_empty() {

@@ -173,7 +173,8 @@ pub(super) fn open(model: &mut Model) -> Vec<Effect> {
         Pane::Incidents => model.board.selected_incident,
         Pane::Alerts => {
             let fingerprints = model.board.fingerprints_at(model.board.position().unwrap_or(0));
-            fingerprints.iter().find_map(|f| model.board.owner(f))
+            let alerts = model.board.alerts.iter().filter(|a| fingerprints.contains(&a.fingerprint));
+            alerts.into_iter().find_map(|a| model.board.owner(a))
         }
     };
     match (id, model.board.pane) {

@@ -27,8 +27,7 @@ fn alert(name: &str, service: &str) -> Alert {
         occurrences: 1,
         value: None,
         silenced_by: vec![],
-        inhibited_by: vec![],
-        generator_url: String::new(),
+        ..Alert::default()
     }
 }
 
@@ -45,7 +44,12 @@ fn report(name: &str, status: SourceStatus) -> SourceReport {
 }
 
 fn board(alerts: Vec<Alert>, status: SourceStatus) -> Msg {
-    Msg::AlertsArrived(Box::new(AlertBoard { alerts, sources: vec![report("am", status)], gaps: vec![] }))
+    Msg::AlertsArrived(Box::new(AlertBoard {
+        alerts,
+        sources: vec![report("am", status)],
+        gaps: vec![],
+        expected: vec!["am".into()],
+    }))
 }
 
 fn model() -> Model {

@@ -8,37 +8,36 @@ use super::super::set::{AlertBoard, SourceSet};
 use super::{Gathered, Request};
 use crate::analysis::relations;
 use crate::evidence::{Body, Draft};
-use crate::incident::{EvidenceKind, LinkedAlert};
+use crate::incident::{AlertNow, EvidenceKind, LinkedAlert};
 use crate::telemetry::{Alert, AlertState, Timestamp, Window, words};
 
 /// When the incident began, judged by its alerts: half a minute before the first condition held (an expression over a rate needs
 /// about that long to show it), but not in the first fifth of the window. Without alerts in the window, a third into it.
-pub(super) fn onset(request: &Request, alerts: &[Alert]) -> Timestamp {
+pub(super) fn onset(request: &Request, first: Option<Timestamp>) -> Timestamp {
     let window = request.window;
-    let floor = window.start + window.length() / 5;
-    let first = alerts.iter().filter_map(|a| a.pending_since.or(a.starts_at)).min();
+    let floor = earliest_onset(window);
     match first {
         Some(at) if at > floor && at <= window.end => (at - Duration::from_secs(30)).max(floor),
         _ => window.start + window.length() / 3,
     }
 }
 
-/// A gap to report if alerts were firing before the onset: the baseline is then not a normal time.
-pub(super) fn late_window(alerts: &[Alert], onset: Timestamp) -> Option<String> {
-    let firing = alerts.iter().filter(|a| a.is_firing());
-    let first = firing.filter_map(|a| a.pending_since.or(a.starts_at)).min().filter(|first| *first <= onset)?;
-    Some(format!(
-        "the alerts began at {first}, before the period that counts as normal, so the baseline may already be bad; investigate a longer window"
-    ))
+/// The first fifth of a window is always taken to be normal.
+pub(in crate::investigate) fn earliest_onset(window: Window) -> Timestamp {
+    window.start + window.length() / 5
 }
 
-/// The alerts that concern the incident, as signals and as evidence: one item per source, and one for alerts that have ended.
+/// The alerts that concern the incident, as signals and as evidence: one item per source, one for linked alerts that have ended, and
+/// one for those that no source could tell about.
 pub(super) fn collect(set: &SourceSet, request: &Request, board: &AlertBoard) -> Gathered {
     let mut out = Gathered::default();
-    out.signals.alerts_known = board.any_source_answered();
+    out.signals.alerts_known = board.any_alert_source_answered();
+    out.signals.has_alert_source = board.has_alert_source();
     let relevant = relevant(request, board);
-    let newly_known = |a: &&Alert| request.linked.iter().any(|l| l.fingerprint == a.fingerprint && !l.verified);
-    out.verified = relevant.iter().filter(newly_known).map(LinkedAlert::from_alert).collect();
+    let newly_known = |l: &&LinkedAlert| !l.verified;
+    let verified = request.linked.iter().filter(newly_known).filter_map(|l| board.find(l));
+    out.verified = verified.map(LinkedAlert::from_alert).collect();
+    let unknown = linked_in_state(request, board, |now| matches!(now, AlertNow::Unknown));
     for source in &set.sources {
         let Some(alerts) = source.alerts() else { continue };
         let has_answered = board.sources.iter().any(|s| s.name == source.name() && s.error.is_none());
@@ -47,13 +46,13 @@ pub(super) fn collect(set: &SourceSet, request: &Request, board: &AlertBoard) ->
         if !has_answered || own.is_empty() && !relevant.is_empty() {
             continue;
         }
-        let others = board.alerts.iter().filter(|a| a.source == source.name()).count() - own.len();
+        let others = board.alerts.iter().filter(|a| a.source == source.name() && !a.is_heartbeat()).count() - own.len();
         let summary = match own.len() {
             0 if others == 0 => "no alert is firing".to_owned(),
             0 => format!("none of the linked alerts is active; {others} others are"),
             n => format!("{}: {}", words::count(n, "alert"), names(&own)),
         };
-        let gaps = board.gaps.iter().filter(|g| g.starts_with(source.name())).cloned().collect();
+        let gaps = board.gaps.iter().filter(|g| g.source == source.name()).map(|g| g.text.clone()).collect();
         let draft = Draft { gaps, ..evidence(request.window, source.name(), alerts.query(), summary, own) };
         let key = format!("alerts/{}", source.name());
         if out.signals.alerts_key.is_empty() {
@@ -61,12 +60,16 @@ pub(super) fn collect(set: &SourceSet, request: &Request, board: &AlertBoard) ->
         }
         out.drafts.push((key, draft));
     }
-    let ended = ended(request, board, &relevant);
+    let ended = linked_in_state(request, board, |now| matches!(now, AlertNow::Ended));
     if !ended.is_empty() {
         let query = "linked alerts that no source lists any more, as they were when they were linked".to_owned();
         let summary = format!("{} no longer firing: {}", words::count(ended.len(), "linked alert"), names(&ended));
         let draft = evidence(request.window, "warroom", query, summary, ended.clone());
         out.drafts.push(("alerts/ended".to_owned(), draft));
+    }
+    if !unknown.is_empty() {
+        let (count, names) = (words::count(unknown.len(), "linked alert"), names(&unknown));
+        out.gap(format!("no source that knows them answered, so it is unknown whether {count} still fire: {names}"));
     }
     for report in &board.sources {
         if let Some(error) = &report.error {
@@ -74,30 +77,31 @@ pub(super) fn collect(set: &SourceSet, request: &Request, board: &AlertBoard) ->
         }
         out.report(report.clone());
     }
-    board.gaps.iter().for_each(|g| out.gap(g.clone()));
+    board.gaps.iter().for_each(|g| out.gap(g.to_string()));
+    out.signals.unknown_alerts = unknown;
     out.signals.alerts = relevant;
     out.signals.alerts.extend(ended);
     out
 }
 
-/// The linked alerts that are active; without linked alerts, everything that fires in the window.
+/// The linked alerts that are active; without linked alerts, everything that fires in the window and does not fire by design.
 fn relevant(request: &Request, board: &AlertBoard) -> Vec<Alert> {
-    let linked: BTreeSet<&str> = request.linked.iter().map(|l| l.fingerprint.as_str()).collect();
-    let concerns = |a: &&Alert| {
-        if linked.is_empty() {
-            a.state != AlertState::Pending || a.starts_at.is_some_and(|t| request.window.contains(t))
-        } else {
-            linked.contains(a.fingerprint.as_str())
-        }
-    };
-    board.alerts.iter().filter(concerns).cloned().collect()
+    if request.linked.is_empty() {
+        let is_recent = |a: &&Alert| a.state != AlertState::Pending || a.starts_at.is_some_and(|t| request.window.contains(t));
+        return board.alerts.iter().filter(is_recent).filter(|a| !a.is_heartbeat()).cloned().collect();
+    }
+    let mut found: Vec<&Alert> = request.linked.iter().filter_map(|l| board.find(l)).collect();
+    found.retain(|a| a.state != AlertState::Resolved);
+    // Two links may be the same alert, made while its sources had different fingerprints.
+    let mut known = BTreeSet::new();
+    found.retain(|a| known.insert(a.fingerprint.as_str()));
+    found.into_iter().cloned().collect()
 }
 
-/// Linked alerts that no source lists any more have ended; what was known when they were linked still counts.
-fn ended(request: &Request, board: &AlertBoard, relevant: &[Alert]) -> Vec<Alert> {
-    let is_gone =
-        |l: &&LinkedAlert| l.verified && board.any_source_answered() && !relevant.iter().any(|a| a.fingerprint == l.fingerprint);
-    request.linked.iter().filter(is_gone).map(ended_alert).collect()
+/// The linked alerts in a state; what was known when they were linked still counts. An alert that no source has reported yet is in
+/// none.
+fn linked_in_state(request: &Request, board: &AlertBoard, is_in: impl Fn(AlertNow<'_>) -> bool) -> Vec<Alert> {
+    request.linked.iter().filter(|l| l.verified && is_in(board.now(l))).map(linked_alert).collect()
 }
 
 /// Alerts as evidence.
@@ -118,7 +122,7 @@ fn evidence(window: Window, source: &str, query: String, summary: String, alerts
 }
 
 fn names(alerts: &[Alert]) -> String {
-    let name = |a: &Alert| a.service().map_or_else(|| a.name.clone(), |s| format!("{} ({s})", a.name));
+    let name = |a: &Alert| a.subject().map_or_else(|| a.name.clone(), |s| format!("{} ({})", a.name, s.name));
     let names: BTreeSet<String> = alerts.iter().map(name).collect();
     let first: Vec<String> = names.iter().take(6).cloned().collect();
     match names.len() - first.len() {
@@ -128,7 +132,7 @@ fn names(alerts: &[Alert]) -> String {
 }
 
 /// A linked alert as an alert that has ended.
-pub(super) fn ended_alert(linked: &LinkedAlert) -> Alert {
+pub(in crate::investigate) fn linked_alert(linked: &LinkedAlert) -> Alert {
     Alert {
         fingerprint: linked.fingerprint.clone(),
         name: linked.name.clone(),
@@ -139,11 +143,10 @@ pub(super) fn ended_alert(linked: &LinkedAlert) -> Alert {
         labels: linked.labels.clone(),
         annotations: linked.annotations.clone(),
         source: linked.source.clone(),
+        aliases: linked.aliases.clone(),
+        also_in: linked.also_in.clone(),
         occurrences: 1,
-        value: None,
-        silenced_by: Vec::new(),
-        inhibited_by: Vec::new(),
-        generator_url: String::new(),
+        ..Alert::default()
     }
 }
 
@@ -177,6 +180,7 @@ pub(super) fn relate(out: &mut Gathered, window: Window) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::analysis::onset::wave_start;
     use crate::incident::Matrix;
 
     fn at(secs: i64) -> Timestamp {
@@ -185,42 +189,47 @@ mod tests {
 
     fn request(linked: Vec<LinkedAlert>) -> Request {
         let window = Window::new(at(0), at(1000));
-        Request { window, linked, matrix: Matrix::default(), slo: Default::default(), recorded: vec![] }
+        Request {
+            window,
+            linked,
+            matrix: Matrix::default(),
+            first_alert: None,
+            bad_baseline: false,
+            notes: vec![],
+            slo: Default::default(),
+            recorded: vec![],
+        }
     }
 
     fn alert(name: &str, state: AlertState, since: i64) -> Alert {
         let linked = LinkedAlert { starts_at: Some(at(since)), ..LinkedAlert::unverified(name) };
-        Alert { state, name: name.into(), source: "am".into(), ..ended_alert(&linked) }
+        Alert { state, name: name.into(), source: "am".into(), ..linked_alert(&linked) }
     }
 
     #[test]
     fn onset_is_shortly_before_the_first_alert_but_leaves_a_baseline() {
         let firing = |since| vec![alert("A", AlertState::Firing, since)];
-        assert_eq!(onset(&request(vec![]), &firing(600)), at(570));
-        assert_eq!(onset(&request(vec![]), &firing(210)), at(200), "a fifth of the window stays normal");
+        let of = |since| onset(&request(vec![]), wave_start(&firing(since), at(1000)));
+        assert_eq!(of(600), at(570));
+        assert_eq!(of(210), at(200), "a fifth of the window stays normal");
         for outside in [firing(-50), firing(1100), vec![]] {
-            assert_eq!(onset(&request(vec![]), &outside), at(333) + Duration::from_nanos(333_333_333));
+            let first = wave_start(&outside, at(1000));
+            assert_eq!(onset(&request(vec![]), first), at(333) + Duration::from_nanos(333_333_333));
         }
     }
 
     #[test]
-    fn reports_alerts_that_began_before_the_baseline_ends() {
-        assert!(late_window(&[alert("A", AlertState::Firing, -50)], at(200)).unwrap().contains("longer window"));
-        assert_eq!(late_window(&[alert("A", AlertState::Firing, 300)], at(200)), None);
-        assert_eq!(late_window(&[alert("A", AlertState::Resolved, -50)], at(200)), None);
-    }
-
-    #[test]
     fn linked_alerts_that_no_source_lists_have_ended_only_if_a_source_answered() {
-        let linked = LinkedAlert { verified: true, name: "gone".into(), ..LinkedAlert::unverified("gone") };
-        let answered =
-            AlertBoard { sources: vec![super::super::super::set::report_ok("am", "alertmanager")], ..AlertBoard::default() };
+        let linked = LinkedAlert { verified: true, name: "gone".into(), source: "am".into(), ..LinkedAlert::unverified("gone") };
+        let sources = vec![super::super::super::set::report_ok("am", "alertmanager")];
+        let answered = AlertBoard { sources, expected: vec!["am".into()], ..AlertBoard::default() };
         let set = SourceSet::default();
         let found = collect(&set, &request(vec![linked.clone()]), &answered);
         assert_eq!(found.signals.alerts[0].state, AlertState::Resolved);
         assert_eq!(found.drafts[0].1.summary, "1 linked alert no longer firing: gone");
         let silent = collect(&set, &request(vec![linked]), &AlertBoard::default());
         assert!(silent.signals.alerts.is_empty() && silent.drafts.is_empty() && !silent.signals.alerts_known);
+        assert_eq!((silent.signals.unknown_alerts.len(), silent.signals.gaps.len()), (1, 1));
     }
 
     #[test]

@@ -104,6 +104,9 @@ mod tests {
             window: span,
             linked: vec![],
             matrix: Default::default(),
+            first_alert: None,
+            bad_baseline: false,
+            notes: vec![],
             slo: Default::default(),
             recorded: recorded_changes,
         };

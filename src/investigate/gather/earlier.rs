@@ -156,6 +156,7 @@ mod tests {
                 back_at: None,
             },
             is_alert_expression: false,
+            threshold: None,
             labels: Labels::from([("service".into(), "shop".into())]),
             earlier: vec![],
         };

@@ -6,13 +6,14 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 use super::super::clock::now;
-use super::super::set::report_ok;
+use super::super::set::{SourceSet, report_ok};
 use super::queries::{self, Role};
 use super::{Gathered, Request, earlier, readings, suspects};
+use crate::analysis::baseline::is_symptom_of_old_incident;
 use crate::analysis::expression::{self, parse_threshold};
 use crate::analysis::findings::MetricInput;
 use crate::analysis::movement::movement;
-use crate::analysis::{Direction, Movement};
+use crate::analysis::{Direction, Movement, Signals};
 use crate::evidence::{Body, Draft};
 use crate::incident::EvidenceKind;
 use crate::sources::{Answer, FaultKind, MetricSource, Source, SourceError, step_for};
@@ -56,54 +57,159 @@ impl From<queries::MetricQuery> for Question {
 /// The period that the answers are about.
 struct Seen {
     window: Window,
-    /// Series that end here end with all others, which is not an event.
-    known_until: Timestamp,
+    /// The time of which the backend has data: series that begin or end with it begin or end with all others, which is not an event.
+    known: Window,
     onset: Timestamp,
     /// Seconds between samples.
     step: f64,
 }
 
-/// Everything one metrics source knows: nothing if it has no metrics.
-pub(super) async fn collect(source: &dyn Source, request: &Request, onset: Timestamp, alerts: &[Alert], most: usize) -> Gathered {
-    let Some(backend) = source.metrics() else { return Gathered::default() };
-    let window = request.window;
-    let step = step_for(window);
-    let (questions, mut out) = questions(source, backend, window, alerts, most).await;
-    let answers = join_all(questions.iter().map(|q| backend.range(&q.query, window, step))).await;
-    let known_until = known_until(&answers, window);
-    let silence = window.end.since(known_until);
-    if silence > SILENT && known_until > window.start {
-        out.gap(format!(
-            "{}: its last samples are from {} UTC, {} before the end of the window",
-            source.name(),
-            known_until.clock(time::UtcOffset::UTC),
-            crate::telemetry::time::human_duration(silence)
-        ));
-    }
-    let seen = Seen { window, known_until, onset, step };
-    let mut rates = Vec::new();
-    let mut missing = 0;
-    for (question, answer) in questions.iter().zip(answers) {
-        match answer {
-            Ok(answer) if question.role == Role::Level => out.absorb(levels(source.name(), question, answer, &seen)),
-            Ok(answer) => {
-                let (part, failed) = readings::read(source.name(), question, answer, request, step);
-                out.absorb(part);
-                rates.extend(failed);
-            }
-            Err(e) if e.kind == FaultKind::NotRecorded => {
-                missing += usize::from(question.role == Role::Level && question.threshold.is_none());
-            }
-            Err(e) => out.fail(source, &format!("`{}`", clean::truncate(&question.query, 80)), &e),
+/// How far back to look if the incident is older than its alerts: this many times the window, at least an hour, at most a day.
+const LOOK_BACK: u32 = 4;
+const MIN_LOOK_BACK: Duration = Duration::from_hours(1);
+const MAX_LOOK_BACK: Duration = Duration::from_hours(24);
+
+/// Everything that the metrics sources know about the window. If the time that counts as normal was not, looks further back once.
+/// Returns the onset and the request with the window that it used.
+pub(super) async fn collect(
+    out: &mut Gathered,
+    set: &SourceSet,
+    request: &Request,
+    onset: Timestamp,
+    alerts: &[Alert],
+    most: usize,
+) -> (Timestamp, Request) {
+    let (mut onset, mut request) = (onset, request.clone());
+    let ask_all = |window| join_all(set.sources.iter().map(move |s| ask(s.as_ref(), window, alerts, most)));
+    let mut asked: Vec<Asked<'_>> = ask_all(request.window).await.into_iter().flatten().collect();
+    let read_all = |asked: &[Asked<'_>], request: &Request, onset| {
+        let mut all = out.clone();
+        asked.iter().for_each(|a| all.absorb(a.read(request, onset)));
+        all
+    };
+    let mut all = read_all(&asked, &request, onset);
+    if all.signals.metrics.iter().any(|m| is_symptom_of_old_incident(&all.signals, m)) {
+        let window = request.window;
+        let back = (window.length() * LOOK_BACK).clamp(MIN_LOOK_BACK, MAX_LOOK_BACK);
+        let longer = Request { window: Window::new(window.start - back, window.end), ..request.clone() };
+        let further: Vec<Asked<'_>> = ask_all(longer.window).await.into_iter().flatten().collect();
+        let (known_from, began) = began(&further, &longer, &all.signals);
+        let clock = |at: Timestamp| format!("{} UTC", at.date_clock());
+        if let Some(began) = began {
+            let note = format!(
+                "What the alerts report was already so when they began. It first changed at {}, so the window begins at {}.",
+                clock(began),
+                clock(longer.window.start)
+            );
+            (onset, request, asked) = (began - Duration::from_secs(5), longer, further);
+            all = read_all(&asked, &request, onset);
+            all.signals.notes.push(note);
+        } else {
+            let note = format!(
+                "What the alerts report was already so in all data since {}, so the normal level is unknown, and series that did not change say nothing. Investigate a longer window.",
+                clock(known_from)
+            );
+            all.signals.notes.push(note);
+            all.signals.bad_baseline = true;
         }
     }
-    if missing > 0 {
-        let queries = words::count(missing, "query");
-        out.gap(format!("{}: the recording has no answer to {queries} for this window; try a narrower window", source.name()));
+    for asked in &asked {
+        asked.add_earlier_days(&mut all, onset).await;
     }
-    out.signals.burns = readings::burns(&rates, &out.drafts);
-    earlier::add(&mut out, source.name(), backend, window, onset, step).await;
-    out
+    all.signals.window = Some(request.window);
+    all.onset = Some(onset);
+    *out = all;
+    (onset, request)
+}
+
+/// Since when data are known, and when the symptoms of an incident that is older than its alerts first changed. If they never were normal,
+/// `None`. The first third of the time counts as normal.
+fn began(asked: &[Asked<'_>], request: &Request, symptoms: &Signals) -> (Timestamp, Option<Timestamp>) {
+    let known_from = asked.iter().map(|a| known(&a.answers, a.window).start).min().unwrap_or(request.window.start);
+    let provisional = known_from + request.window.end.since(known_from) / 3;
+    let mut read = Gathered::default();
+    asked.iter().for_each(|a| read.absorb(a.read(request, provisional)));
+    let is_symptom = |m: &&MetricInput| {
+        let same = |old: &MetricInput| old.key == m.key && old.labels == m.labels && is_symptom_of_old_incident(symptoms, old);
+        symptoms.metrics.iter().any(same)
+    };
+    let has_normal = |m: &&MetricInput| {
+        !is_symptom_of_old_incident(
+            &Signals { alerts: symptoms.alerts.clone(), metrics: read.signals.metrics.clone(), ..Signals::default() },
+            m,
+        )
+    };
+    let changed = read.signals.metrics.iter().filter(is_symptom).filter(has_normal).filter_map(|m| m.movement.changed_at);
+    (known_from, changed.min())
+}
+
+/// What one metrics source was asked, and what it answered.
+pub(super) struct Asked<'a> {
+    source: &'a dyn Source,
+    backend: &'a dyn MetricSource,
+    window: Window,
+    questions: Vec<Question>,
+    answers: Vec<Result<Answer<Vec<Series>>, SourceError>>,
+    /// What was noticed while asking.
+    noticed: Gathered,
+}
+
+/// Asks one metrics source about a window; `None` if it has no metrics.
+pub(super) async fn ask<'a>(source: &'a dyn Source, window: Window, alerts: &[Alert], most: usize) -> Option<Asked<'a>> {
+    let backend = source.metrics()?;
+    let step = step_for(window);
+    let (questions, noticed) = questions(source, backend, window, alerts, most).await;
+    let answers = join_all(questions.iter().map(|q| backend.range(&q.query, window, step))).await;
+    Some(Asked { source, backend, window, questions, answers, noticed })
+}
+
+impl Asked<'_> {
+    /// What the answers say if everything before `onset` was normal.
+    pub(super) fn read(&self, request: &Request, onset: Timestamp) -> Gathered {
+        let (source, window, step) = (self.source, self.window, step_for(self.window));
+        let mut out = self.noticed.clone();
+        let known = known(&self.answers, window);
+        let silence = window.end.since(known.end);
+        if silence > SILENT && known.end > window.start {
+            out.gap(format!(
+                "{}: its last samples are from {} UTC, {} before the end of the window",
+                source.name(),
+                known.end.clock(time::UtcOffset::UTC),
+                crate::telemetry::time::human_duration(silence)
+            ));
+        }
+        let seen = Seen { window, known, onset, step };
+        let mut rates = Vec::new();
+        let mut missing = 0;
+        for (question, answer) in self.questions.iter().zip(&self.answers) {
+            match answer {
+                Ok(answer) if question.role == Role::Level => out.absorb(levels(source.name(), question, answer.clone(), &seen)),
+                Ok(answer) => {
+                    let (part, failed) = readings::read(source.name(), question, answer.clone(), request, step);
+                    out.absorb(part);
+                    rates.extend(failed);
+                }
+                Err(e) if e.kind == FaultKind::NotRecorded => {
+                    missing += usize::from(question.role == Role::Level && question.threshold.is_none());
+                }
+                Err(e) => out.fail(source, &format!("`{}`", clean::truncate(&question.query, 80)), e),
+            }
+        }
+        if missing > 0 {
+            let queries = words::count(missing, "query");
+            out.gap(format!(
+                "{}: the recording has no answer to {queries} for this window; try a narrower window",
+                source.name()
+            ));
+        }
+        out.signals.burns = readings::burns(&rates, &out.drafts);
+        out
+    }
+
+    /// Adds to what was read how the metrics that changed most were on earlier days.
+    pub(super) async fn add_earlier_days(&self, out: &mut Gathered, onset: Timestamp) {
+        earlier::add(out, self.source.name(), self.backend, self.window, onset, step_for(self.window)).await;
+    }
 }
 
 /// What to ask: the expressions of the alerts' rules, the metrics of the services, and what they run on. Each query once.
@@ -143,12 +249,16 @@ async fn questions(
     (questions, out)
 }
 
-/// The time of the newest sample of all answers, at most the end of the window. If a source lags, or a recording is over, all of its
-/// series end at once.
-fn known_until(answers: &[Result<Answer<Vec<Series>>, SourceError>], window: Window) -> Timestamp {
-    let last = |s: &Series| s.samples.last().map(|sample| sample.at);
-    let newest = answers.iter().flatten().flat_map(|a| &a.value).filter_map(last).max();
-    newest.map_or(window.end, |at| at.min(window.end))
+/// From the oldest to the newest sample of all answers, within the window. If a source lags, or a recording or the retention of a
+/// backend is over, all of its series begin or end at once.
+fn known(answers: &[Result<Answer<Vec<Series>>, SourceError>], window: Window) -> Window {
+    let series = || answers.iter().flatten().flat_map(|a| &a.value);
+    let oldest = series().filter_map(|s| s.samples.first()).map(|sample| sample.at).min();
+    let newest = series().filter_map(|s| s.samples.last()).map(|sample| sample.at).max();
+    Window {
+        start: oldest.map_or(window.start, |at| at.max(window.start)),
+        end: newest.map_or(window.end, |at| at.min(window.end)),
+    }
 }
 
 /// The expressions of the rules behind the alerts, without their comparison. Those whose alerts began first come first, at most
@@ -221,11 +331,9 @@ async fn service_metrics(
 /// The levels of one answer as signals and as evidence; empty if nothing changed and the question does not ask to keep that.
 fn levels(source: &str, question: &Question, answer: Answer<Vec<Series>>, seen: &Seen) -> Gathered {
     let mut out = Gathered::default();
-    // A series that ends together with all others has not ended by itself.
-    let known = Window { start: seen.window.start, end: seen.known_until };
     let baseline = Window::new(seen.window.start, seen.onset);
     let total = answer.value.len();
-    let mut moved: Vec<(Movement, Series)> = answer.value.into_iter().map(|s| (movement(&s, baseline, known), s)).collect();
+    let mut moved: Vec<(Movement, Series)> = answer.value.into_iter().map(|s| (movement(&s, baseline, seen.known), s)).collect();
     moved.sort_by(|a, b| b.0.score.total_cmp(&a.0.score).then_with(|| a.1.labels.cmp(&b.1.labels)));
     let has_changed = moved.iter().any(|(m, _)| m.direction != Direction::Flat);
     if moved.is_empty() && question.threshold.is_none() || !has_changed && !question.always {
@@ -249,7 +357,8 @@ fn levels(source: &str, question: &Question, answer: Answer<Vec<Series>>, seen: 
         let service = s.service().map(str::to_owned).or_else(|| question.service.clone());
         let title = with_labels(&question.title, &s.labels);
         // An alert's expression repeats what its parts show, so it is not a suspect of its own.
-        if question.threshold.is_none() {
+        let has_baseline = m.before.is_some() || m.direction != Direction::Flat;
+        if question.threshold.is_none() && has_baseline {
             let measured = suspects::measured((service.as_deref(), &title), &unit, s, seen.onset, m);
             out.measured.push((measured, key.clone(), s.labels.clone()));
         }
@@ -262,6 +371,7 @@ fn levels(source: &str, question: &Question, answer: Answer<Vec<Series>>, seen: 
             unit: unit.clone(),
             movement: m.clone(),
             is_alert_expression: question.threshold.is_some(),
+            threshold: question.threshold,
         });
     }
     let draft = Draft {
@@ -316,7 +426,7 @@ fn summarise(question: &Question, m: &Movement, s: &Series, unit: &str, total: u
 
 #[cfg(test)]
 mod tests {
-    use super::super::alerts::ended_alert;
+    use super::super::alerts::linked_alert;
     use super::*;
     use crate::incident::LinkedAlert;
     use crate::telemetry::Sample;
@@ -327,20 +437,19 @@ mod tests {
     }
 
     #[test]
-    fn a_series_that_ends_with_all_others_has_not_changed() {
+    fn a_series_that_begins_or_ends_with_all_others_has_not_changed() {
         let window = Window::new(Timestamp::from_secs(0), Timestamp::from_secs(1200));
-        let answers = |ends: &[i64]| -> Vec<Result<Answer<Vec<Series>>, SourceError>> {
-            ends.iter().map(|end| Ok(Answer::complete(vec![series(0, *end)]))).collect()
+        let answers = |spans: &[(i64, i64)]| -> Vec<Result<Answer<Vec<Series>>, SourceError>> {
+            spans.iter().map(|(from, to)| Ok(Answer::complete(vec![series(*from, *to)]))).collect()
         };
-        let alone = answers(&[1200, 600, 1195]);
-        assert_eq!(known_until(&alone, window), window.end);
-        let over = answers(&[600, 600]);
-        let until = known_until(&over, window);
-        assert_eq!((until, known_until(&[], window)), (Timestamp::from_secs(600), window.end));
+        assert_eq!(known(&answers(&[(0, 1200), (0, 600), (30, 1195)]), window), window);
+        let over = known(&answers(&[(300, 600), (600, 900)]), window);
+        assert_eq!(over, Window::new(Timestamp::from_secs(300), Timestamp::from_secs(900)));
+        assert_eq!(known(&[], window), window);
         let baseline = Window::new(window.start, Timestamp::from_secs(300));
-        let of = |until| movement(&series(0, 600), baseline, Window { start: window.start, end: until });
-        assert_eq!(of(window.end).direction, Direction::Down);
-        assert_eq!(of(until).direction, Direction::Flat);
+        let of = |known| movement(&series(0, 600), baseline, known);
+        assert_eq!(of(window).direction, Direction::Down);
+        assert_eq!(of(Window { end: Timestamp::from_secs(600), ..window }).direction, Direction::Flat);
     }
 
     #[test]
@@ -354,7 +463,7 @@ mod tests {
         };
         let alert = |name: &str, at: i64| {
             let linked = LinkedAlert { starts_at: Some(Timestamp::from_secs(at)), ..LinkedAlert::unverified(name) };
-            Alert { name: name.into(), ..ended_alert(&linked) }
+            Alert { name: name.into(), ..linked_alert(&linked) }
         };
         let rules = [rule("late"), rule("first"), rule("other"), rule("next")];
         let alerts = [alert("late", 900), alert("next", 700), alert("first", 800), alert("first", 600)];

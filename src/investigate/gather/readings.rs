@@ -28,7 +28,7 @@ const KEPT_SHARE: f64 = 0.8;
 /// What a series is about: its service, else its deployment, pod or instance.
 fn owner(labels: &Labels) -> Option<String> {
     let named = ["deployment", "pod", "instance"].iter().find_map(|l| labels.get(*l)).cloned();
-    crate::telemetry::series::service_of(labels).map(str::to_owned).or(named)
+    crate::telemetry::subject::service_of(labels).map(str::to_owned).or(named)
 }
 
 /// What one answer says, before it becomes evidence.
@@ -410,7 +410,16 @@ mod tests {
 
     fn request() -> Request {
         let window = Window::new(at(0), at(1200));
-        Request { window, linked: vec![], matrix: Default::default(), slo: Default::default(), recorded: vec![] }
+        Request {
+            window,
+            linked: vec![],
+            matrix: Default::default(),
+            first_alert: None,
+            bad_baseline: false,
+            notes: vec![],
+            slo: Default::default(),
+            recorded: vec![],
+        }
     }
 
     fn question(title: &str, role: Role) -> Question {

@@ -142,6 +142,7 @@ mod tests {
             unit: "s".into(),
             movement: Movement { direction, score: 9.0, changed_at: None, before: None, after: None, back_at: None },
             is_alert_expression: false,
+            threshold: None,
             labels: Labels::new(),
             earlier: vec![],
         };

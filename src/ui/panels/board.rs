@@ -13,7 +13,7 @@ use crate::app::model::Model;
 use crate::app::update::{AlertVisibility, alert_visibility};
 use crate::telemetry::series::human_value;
 use crate::telemetry::time::human_duration;
-use crate::telemetry::{Alert, AlertState, Window};
+use crate::telemetry::{Alert, AlertState, SubjectKind, Window};
 use crate::ui::theme::{Meaning, Theme};
 use crate::ui::widgets::{Chart, Mark, chart, frame as bordered, put};
 use crate::ui::{ViewCache, text};
@@ -212,7 +212,7 @@ fn glyph(alert: &Alert) -> &'static str {
 fn alert_line(model: &Model, theme: &Theme, alert: &Alert, width: usize) -> Line<'static> {
     let marked = if model.board.marked.contains(&alert.fingerprint) { "✓" } else { " " };
     let age = alert.starts_at.map_or_else(|| "?".to_owned(), |t| human_duration(model.now.since(t)));
-    let state_or_incident = match (alert.state, model.board.owner(&alert.fingerprint)) {
+    let state_or_incident = match (alert.state, model.board.owner(alert)) {
         (AlertState::Suppressed, _) => alert.state.word().to_owned(),
         (_, Some(id)) => id.to_string(),
         (AlertState::Pending, None) => alert.state.word().to_owned(),
@@ -247,7 +247,16 @@ fn alert_detail(model: &Model, theme: &Theme, frame: &mut Frame<'_>, area: Rect)
         put(frame.buffer_mut(), inner, 0, &Line::from(Span::styled(words, theme.style(Meaning::Muted))), None);
         return;
     };
-    let title = alert.service().map_or_else(|| alert.name.clone(), |s| format!("{} · {s}", alert.name));
+    let title = alert.subject().map_or_else(
+        || alert.name.clone(),
+        |s| match (s.kind, s.namespace) {
+            (SubjectKind::Service | SubjectKind::Workload, None) => format!("{} · {}", alert.name, s.name),
+            (SubjectKind::Service | SubjectKind::Workload, Some(namespace)) => {
+                format!("{} · {} in {namespace}", alert.name, s.name)
+            }
+            (kind, _) => format!("{} · {} {}", alert.name, kind.word(), s.name),
+        },
+    );
     let block = bordered(theme, title, false);
     let inner = block.inner(area);
     frame.render_widget(block, area);
@@ -259,7 +268,10 @@ fn alert_detail(model: &Model, theme: &Theme, frame: &mut Frame<'_>, area: Rect)
             alert.state.word(),
             alert.starts_at.map_or_else(String::new, |t| human_duration(model.now.since(t)))
         )),
-        Span::styled(format!("  from {}", alert.source), theme.style(Meaning::Muted)),
+        Span::styled(
+            format!("  from {}", crate::telemetry::words::list(&alert.listed_in().collect::<Vec<_>>())),
+            theme.style(Meaning::Muted),
+        ),
     ])];
     lines.extend(text::wrap(alert.summary(), width).into_iter().map(|l| Line::from(format!(" {l}"))));
     for silence in &alert.silenced_by {
@@ -268,6 +280,10 @@ fn alert_detail(model: &Model, theme: &Theme, frame: &mut Frame<'_>, area: Rect)
         lines.extend(
             text::wrap(&words, width).into_iter().map(|l| Line::from(Span::styled(format!(" {l}"), theme.style(Meaning::Warn)))),
         );
+    }
+    if !alert.muted_by.is_empty() {
+        let words = format!(" muted by {}", alert.muted_by.join(", "));
+        lines.push(Line::from(Span::styled(text::fit(&words, width), theme.style(Meaning::Warn))));
     }
     if !alert.inhibited_by.is_empty() {
         lines.push(Line::from(Span::styled(

@@ -130,7 +130,7 @@ fn current_state(model: &Model, incident: &Incident, theme: &Theme, width: usize
         lines.extend(muted_wrapped(theme, &words, width));
     }
     for alert in &incident.alerts {
-        let now = model.board.alerts.iter().find(|a| a.fingerprint == alert.fingerprint);
+        let now = model.board.alerts.iter().find(|a| alert.is(a));
         let (state, meaning) = match now {
             Some(a) => (a.state.word(), if a.is_firing() { Meaning::Bad } else { Meaning::Muted }),
             // An alert that no source reports may still be firing. Until an alert source answers, use the journal's last
