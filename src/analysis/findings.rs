@@ -172,6 +172,11 @@ impl Signals {
         }
     }
 
+    /// When the first alert of the incident began; without one that is known to belong to it, the first of all.
+    fn first_alert(&self) -> Option<Timestamp> {
+        self.first_alert.or_else(|| self.alerts.iter().filter(|a| !a.is_heartbeat()).filter_map(Alert::began_at).min())
+    }
+
     /// Whether an alert is older than the incident, or fires by design.
     fn is_older(&self, alert: &Alert) -> bool {
         is_older(alert, self.first_alert)
@@ -371,7 +376,7 @@ fn changed_series(signals: &Signals) -> Vec<Finding> {
         let when = |m: &MetricInput| (is_usual_now(m), at(m), m.is_alert_expression, is_symptom(m));
         when(a).cmp(&when(b)).then_with(|| b.movement.score.total_cmp(&a.movement.score)).then_with(|| a.title.cmp(&b.title))
     });
-    let first_alert = signals.alerts.iter().filter_map(|a| a.pending_since.or(a.starts_at)).min();
+    let first_alert = signals.first_alert();
     let total = changed.len();
     // Series that changed within the same step share first place.
     let tied = changed.iter().filter(|m| m.movement.changed_at == changed.first().and_then(|f| f.movement.changed_at)).count();

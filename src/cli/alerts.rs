@@ -105,6 +105,9 @@ fn print(board: &AlertBoard, by: GroupBy) -> Result<(), CliError> {
             out::line(line)?;
         }
     }
+    if !board.has_alert_source() {
+        out::note("No alert source is configured.");
+    }
     if board.alerts.is_empty() && board.any_alert_source_answered() {
         out::line("No alerts are firing.")?;
     }

@@ -23,6 +23,7 @@ use super::desk::Progress;
 use super::set::{AlertBoard, SourceSet, report_failed};
 use crate::analysis::departure::MeasuredSeries;
 use crate::analysis::findings::{CHANGES_BEFORE, Key};
+use crate::analysis::onset::is_older;
 use crate::analysis::suspects::SuspectContext;
 use crate::analysis::{Signals, relations};
 use crate::config::SloConfig;
@@ -155,7 +156,9 @@ pub async fn gather(set: &SourceSet, request: &Request, board: &AlertBoard, prog
 
     progress("step 2 of 4: reading metrics of the affected services".to_owned());
     let most = if out.signals.storm.is_some() { MAX_STORM_EXPRESSIONS } else { MAX_EXPRESSIONS };
-    let alerts = out.signals.alerts.clone();
+    // The metrics of older alerts say nothing about this incident.
+    let is_own = |a: &&Alert| !is_older(a, request.first_alert);
+    let alerts: Vec<Alert> = out.signals.alerts.iter().filter(is_own).cloned().collect();
     let (onset, request) = metrics::collect(&mut out, set, request, onset, &alerts, most).await;
     let request = &request;
 

@@ -53,7 +53,7 @@ fn is_up(port: u16, path: &str) -> bool {
     get(port, path).is_ok_and(|(status, _)| status == 200)
 }
 
-fn spawn(program: &str, args: &[String], log: &Path) -> Running {
+pub(crate) fn spawn(program: &str, args: &[String], log: &Path) -> Running {
     let log = std::fs::File::create(log).unwrap();
     let child = Command::new(program)
         .args(args)

@@ -93,9 +93,7 @@ fn onset(signals: &Signals) -> Option<Timestamp> {
     let changed = || signals.metrics.iter().filter(|m| m.movement.direction != Direction::Flat && !super::is_usual_now(m));
     let of_suspect = changed().filter(|m| suspect.is_some() && m.service.as_deref() == suspect);
     let first = of_suspect.filter_map(|m| m.movement.changed_at).min();
-    first
-        .or_else(|| changed().filter_map(|m| m.movement.changed_at).min())
-        .or_else(|| signals.alerts.iter().filter_map(|a| a.pending_since.or(a.starts_at)).min())
+    first.or_else(|| changed().filter_map(|m| m.movement.changed_at).min()).or_else(|| signals.first_alert())
 }
 
 /// Reports recent changes, the closest before the onset first. A change after the onset is more likely a reaction than a

@@ -128,7 +128,7 @@ pub(super) fn keys(all: impl IntoIterator<Item = Key>) -> Vec<Key> {
 
 /// Reports that alerts are firing but none of the data points to a cause; `None` if some of it does.
 pub(super) fn inconclusive(signals: &Signals, enough: usize) -> Option<Finding> {
-    let first = signals.alerts.iter().filter(|a| a.is_firing()).filter_map(|a| a.pending_since.or(a.starts_at)).min();
+    let first = signals.first_alert();
     // A deploy that is in progress or failed counts as much as a finished one.
     let is_close = |c: &ChangeInput| {
         (c.is_release || c.description.contains("deploy"))

@@ -267,7 +267,7 @@ fn expressions(rules: &[Rule], alerts: &[Alert], most: usize) -> (Vec<Question>,
     // When the first alert of each rule's name began. An alert whose start is unknown comes last.
     let mut began: BTreeMap<&str, Timestamp> = BTreeMap::new();
     for alert in alerts {
-        let at = alert.pending_since.or(alert.starts_at).unwrap_or(Timestamp::from_micros(i64::MAX));
+        let at = alert.began_at().unwrap_or(Timestamp::from_micros(i64::MAX));
         began.entry(&alert.name).and_modify(|first| *first = at.min(*first)).or_insert(at);
     }
     let mut matching: Vec<&Rule> = rules.iter().filter(|r| began.contains_key(r.name.as_str())).collect();
