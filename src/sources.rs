@@ -150,8 +150,13 @@ pub struct LogFilter {
 pub trait LogSource: Send + Sync {
     /// The exact query that a filter is translated into.
     fn query<'a>(&'a self, filter: &'a LogFilter, window: Window) -> BoxFuture<'a, Result<String, SourceError>>;
-    /// The newest `limit` lines of the window, oldest first.
+    /// At most `limit` lines of the window, oldest first. If there are more, the gaps say which were not read.
     fn lines<'a>(&'a self, filter: &'a LogFilter, window: Window, limit: usize) -> AnswerFuture<'a, Vec<LogLine>>;
+    /// Those of the services whose lines this source can read alone; empty if it cannot, so that all lines must be read.
+    fn known_services<'a>(&'a self, services: &'a [String], window: Window) -> BoxFuture<'a, Vec<String>> {
+        let _nothing_to_narrow = (services, window);
+        Box::pin(std::future::ready(Vec::new()))
+    }
     /// Sends the most recent lines (at most [`FOLLOW_BACKLOG`], as a backlog batch), then new lines as they arrive, without a gap
     /// in between, until the receiver is gone. The sender never waits: lines that do not fit are dropped and counted in the
     /// next batch.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use stub::{Reply, Stub};
+use stub::{Reply, Request, Stub};
 use warroom::config::{Config, Overrides};
 use warroom::investigate::SourceSet;
 use warroom::sources::{FaultKind, LogFilter, Source, SourceError};
@@ -255,18 +255,23 @@ fn loki_with(lines: Vec<(i64, String)>, available: impl Fn(u32) -> usize + Send 
         if r.path().ends_with("/labels") {
             return Reply::json(r#"{"status":"success","data":["service"]}"#);
         }
-        let number = |name: &str| r.param(name).unwrap().parse::<i64>().unwrap();
-        let (start, end, limit) = (number("start"), number("end"), usize::try_from(number("limit")).unwrap());
-        let values: Vec<String> = (lines.iter().take(available(queries.fetch_add(1, Ordering::SeqCst))).rev())
-            .filter(|(at, _)| *at >= start && *at < end)
-            .take(limit)
-            .map(|(at, text)| format!("[\"{at}\",\"{text}\"]"))
-            .collect();
-        Reply::json(format!(
-            r#"{{"status":"success","data":{{"resultType":"streams","result":[{{"stream":{{"service":"a"}},"values":[{}]}}]}}}}"#,
-            values.join(",")
-        ))
+        loki_page(&lines[..lines.len().min(available(queries.fetch_add(1, Ordering::SeqCst)))], r)
     })
+}
+
+/// The page of lines that a request asks for, the newest first.
+fn loki_page(lines: &[(i64, String)], r: &Request) -> Reply {
+    let number = |name: &str| r.param(name).unwrap_or_else(|| panic!("{name} in {}", r.target)).parse::<i64>().unwrap();
+    let (start, end, limit) = (number("start"), number("end"), usize::try_from(number("limit")).unwrap());
+    let values: Vec<String> = (lines.iter().rev())
+        .filter(|(at, _)| *at >= start && *at < end)
+        .take(limit)
+        .map(|(at, text)| format!("[\"{at}\",\"{text}\"]"))
+        .collect();
+    Reply::json(format!(
+        r#"{{"status":"success","data":{{"resultType":"streams","result":[{{"stream":{{"service":"a"}},"values":[{}]}}]}}}}"#,
+        values.join(",")
+    ))
 }
 
 #[tokio::test]
@@ -281,6 +286,45 @@ async fn pages_backwards_through_loki_without_duplicates() {
     assert_eq!(answer.value[0].message, "line 0");
     let limited = s.logs().unwrap().lines(&LogFilter::default(), window(), 100).await.unwrap();
     assert_eq!((limited.value.len(), limited.gaps.len()), (100, 1));
+}
+
+#[tokio::test]
+async fn obeys_the_limits_that_loki_names() {
+    let base = 1_795_253_400_000_000_000_i64;
+    let lines: Vec<(i64, String)> = (0..3000_i64).map(|i| (base + i * 200_000_000, format!("line {i}"))).collect();
+    let minute = 60_000_000_000_i64;
+    let stub = Stub::start(move |r| {
+        let number = |name: &str| r.param(name).unwrap_or_default().parse::<i64>().unwrap_or(0);
+        if r.path().ends_with("/labels") {
+            return Reply::json(r#"{"status":"success","data":["service"]}"#);
+        }
+        if r.path().ends_with("/query") {
+            return Reply::json(
+                r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[0,"3000"]}]}}"#,
+            );
+        }
+        if number("limit") > 400 {
+            let text =
+                format!("max entries limit per query exceeded, limit > max_entries_limit_per_query ({} > 400)", number("limit"));
+            return Reply::new(400, "text/plain", text);
+        }
+        if number("end") - number("start") > 2 * minute {
+            return Reply::new(400, "text/plain", "the query time range exceeds the limit (query length: 10m0s, limit: 2m)");
+        }
+        loki_page(&lines, r)
+    });
+    let s = source("loki", &stub.url(), "");
+    let window = Window::new(Timestamp::from_nanos(base), Timestamp::from_nanos(base + 10 * minute));
+    let all = s.logs().unwrap().lines(&LogFilter::default(), window, 50_000).await.unwrap();
+    assert_eq!((all.value.len(), all.total), (3000, Some(3000)), "{:?}", all.gaps);
+    assert!(all.gaps.is_empty(), "{:?}", all.gaps);
+    assert_eq!((all.value[0].message.as_str(), all.value[2999].message.as_str()), ("line 0", "line 2999"));
+    let refused = stub.requests().iter().filter(|r| r.param("limit").is_some_and(|l| l == "5000")).count();
+    assert!(refused <= 8, "each part learns the limits once: {refused}");
+    let cut = s.logs().unwrap().lines(&LogFilter::default(), window, 1000).await.unwrap();
+    assert_eq!((cut.value.len(), cut.total), (1000, Some(3000)));
+    assert!(cut.gaps.iter().any(|g| g == "1000 of 3000 lines were read"), "{:?}", cut.gaps);
+    assert!(cut.gaps.iter().any(|g| g.starts_with("the lines of ") && g.ends_with(" were not read")), "{:?}", cut.gaps);
 }
 
 #[tokio::test]

@@ -5,16 +5,18 @@
 //! time and text. Responses group lines by stream; they are merged by time here.
 
 use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, try_join_all};
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::{OnceCell, mpsc};
 
 use super::fault::{FaultKind, SourceError};
 use super::http::{Http, Params, Reply, refused, status_kind};
+use super::lenient::{self, or_default};
 use super::prometheus::clean_labels;
 use super::{Answer, AnswerFuture, Batch, FOLLOW_BACKLOG, LogFilter, LogSource, Probe, Source};
 use crate::config::SourceConfig;
@@ -23,8 +25,12 @@ use crate::telemetry::{Labels, Level, LogLine, Timestamp, Window, clean};
 
 /// The number of lines per page: Loki's default limit of entries per query.
 const PAGE: usize = 5000;
-/// The largest number of pages fetched for one query.
-const MAX_PAGES: usize = 10;
+/// The smallest page that is asked for.
+const MIN_PAGE: usize = 100;
+/// The largest number of requests for the lines of one query.
+const MAX_REQUESTS: usize = 40;
+/// The parts of a window whose pages are fetched at the same time; more would wait for a free connection to the host.
+const PARTS: u32 = 4;
 /// How often new lines are fetched while following.
 const FOLLOW_EVERY: Duration = Duration::from_secs(2);
 /// The pause after a failed request while following.
@@ -42,6 +48,89 @@ pub struct Loki {
     http: Http,
     selector: Option<String>,
     service_label: OnceCell<String>,
+    limits: Mutex<Limits>,
+}
+
+/// What the server allows in one query, as far as it has said. The limits are settings of the server or of the tenant, which it names
+/// when it refuses a query (`max_entries_limit_per_query`, `max_query_length`).
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Limits {
+    lines: usize,
+    /// The longest time range of a query.
+    range: Option<Duration>,
+}
+
+impl Limits {
+    /// Learns from the text of a refusal, if it names a limit that is lower than the known one.
+    fn learn(&mut self, refusal: &str) {
+        // "max entries limit per query exceeded, limit > max_entries_limit_per_query (5000 > 500)"
+        if refusal.contains("max entries limit")
+            && let Some(lines) = refusal.rsplit_once('>').and_then(|(_, rest)| leading_number(rest))
+            && (1..self.lines).contains(&lines)
+        {
+            self.lines = lines;
+        }
+        // "the query time range exceeds the limit (query length: 2h0m0s, limit: 30m)"
+        if let Some((_, rest)) = refusal.rsplit_once("limit: ").filter(|_| refusal.contains("time range exceeds"))
+            && let Some(range) = go_duration(rest.trim_end_matches(|c: char| !c.is_ascii_alphanumeric()))
+            && self.range.is_none_or(|known| range < known)
+        {
+            self.range = Some(range);
+        }
+    }
+}
+
+fn leading_number(text: &str) -> Option<usize> {
+    let text = text.trim_start();
+    text.get(..text.bytes().take_while(u8::is_ascii_digit).count())?.parse().ok()
+}
+
+/// A duration as Go and Prometheus print it: `30m`, `2h0m0s`, `30d1h`. `None` for zero.
+fn go_duration(text: &str) -> Option<Duration> {
+    let mut total = Duration::ZERO;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let digits = rest.bytes().take_while(|b| b.is_ascii_digit() || *b == b'.').count();
+        let (number, after) = rest.split_at_checked(digits)?;
+        let letters = after.bytes().take_while(u8::is_ascii_alphabetic).count();
+        let (unit, after) = after.split_at_checked(letters)?;
+        let secs = match unit {
+            "ms" => 0.001,
+            "s" => 1.0,
+            "m" => 60.0,
+            "h" => 3600.0,
+            "d" => 86_400.0,
+            "w" => 604_800.0,
+            "y" => 31_536_000.0,
+            _ => return None,
+        };
+        total += Duration::try_from_secs_f64(number.parse::<f64>().ok()? * secs).ok()?;
+        rest = after;
+    }
+    Some(total).filter(|t| !t.is_zero())
+}
+
+/// The lines of one part of a window that have been read so far: the newest.
+struct Part {
+    start: i64,
+    /// The end of the time that has not been read; the start once all of it has been.
+    unread_until: i64,
+    /// Newest first.
+    lines: Vec<RawLine>,
+    seen: HashSet<(i64, String)>,
+    /// Whether more lines have one timestamp than fit in one answer, so that older ones cannot be read.
+    is_stuck: bool,
+    requests: usize,
+}
+
+impl Part {
+    fn new(start: i64, end: i64) -> Self {
+        Self { start, unread_until: end, lines: Vec::new(), seen: HashSet::new(), is_stuck: false, requests: 0 }
+    }
+
+    fn is_complete(&self) -> bool {
+        self.unread_until <= self.start
+    }
 }
 
 #[derive(Deserialize)]
@@ -56,16 +145,16 @@ struct Envelope {
 struct QueryData {
     #[serde(default, rename = "resultType")]
     kind: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     result: Vec<RawStream>,
 }
 
 /// A stream of log lines.
 #[derive(Deserialize)]
 struct RawStream {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::labels")]
     stream: Labels,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     values: Vec<Vec<Value>>,
 }
 
@@ -84,6 +173,7 @@ impl Loki {
             http: Http::new(config)?,
             selector: config.selector.clone(),
             service_label: OnceCell::new(),
+            limits: Mutex::new(Limits { lines: PAGE, range: None }),
         })
     }
 
@@ -139,8 +229,32 @@ impl Loki {
         Ok(if filter.bad_only { format!("{selector} |~ {BAD_WORDS:?}") } else { selector })
     }
 
-    /// One page of lines, newest first, from `start` up to but not including `end`.
-    async fn page(&self, query: &str, start: i64, end: i64, limit: usize) -> Result<Vec<RawLine>, SourceError> {
+    fn limits(&self) -> Limits {
+        *self.limits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One page of lines, newest first, up to but not including `end`, within the limits of the server. Also returns whether the page is
+    /// full, and the start of the time that it covers, which is not before `start`.
+    async fn page(&self, query: &str, start: i64, end: i64, limit: usize) -> Result<(Vec<RawLine>, bool, i64), SourceError> {
+        loop {
+            let allowed = self.limits();
+            let range = allowed.range.map_or(i64::MAX, |r| i64::try_from(r.as_nanos()).unwrap_or(i64::MAX));
+            let (from, limit) = (start.max(end.saturating_sub(range)), limit.min(allowed.lines));
+            match self.ask(query, from, end, limit).await {
+                Ok(lines) => return Ok((lines.0, lines.1 >= limit, from)),
+                // Another request may have learned the limit first. Each refusal lowers one, so this ends.
+                Err(e) => {
+                    self.limits.lock().unwrap_or_else(PoisonError::into_inner).learn(&e.message);
+                    if self.limits() == allowed {
+                        return Err(e);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The lines of one request, newest first, and how many the server returned.
+    async fn ask(&self, query: &str, start: i64, end: i64, limit: usize) -> Result<(Vec<RawLine>, usize), SourceError> {
         let params = vec![
             ("query", query.to_owned()),
             ("start", start.to_string()),
@@ -173,7 +287,8 @@ impl Loki {
             })
             .collect();
         lines.sort_by_key(|l| std::cmp::Reverse(l.nanos));
-        Ok(lines)
+        let returned = data.result.iter().map(|s| s.values.len()).sum();
+        Ok((lines, returned))
     }
 
     /// The lines from `from` until `now`, oldest first; without `from`, the last [`READ_BACK`] lines of the last hour.
@@ -181,43 +296,90 @@ impl Loki {
         let hour = Window::before(now, Duration::from_hours(1));
         let query = self.logql(filter, hour).await?;
         let (from, limit) = from.map_or((hour.start.nanos(), FOLLOW_BACKLOG), |from| (from, PAGE));
-        let mut page = self.page(&query, from, now.nanos(), limit).await?;
+        let (mut page, _, _) = self.page(&query, from, now.nanos(), limit).await?;
         page.reverse();
         Ok(page)
     }
 
-    /// The newest `limit` lines of a window, oldest first, fetched page by page.
+    /// At most `limit` lines of a window, oldest first. The parts of a window are read at the same time, each page by page from its end. Each
+    /// has an equal share of the limit, so that a flood at the end does not displace the beginning; what quiet parts leave goes to the others.
     async fn all_lines(&self, query: &str, window: Window, limit: usize) -> Result<Answer<Vec<LogLine>>, SourceError> {
-        let (start, mut end) = (window.start.nanos(), window.end.nanos().saturating_add(1));
-        let mut seen: HashSet<(i64, String)> = HashSet::new();
-        let mut kept: Vec<RawLine> = Vec::new();
+        let count = if limit > PAGE { PARTS } else { 1 };
+        let length = window.length() / count;
+        let end_of = |n: u32| {
+            if n + 1 == count { window.end.nanos().saturating_add(1) } else { (window.start + length * (n + 1)).nanos() }
+        };
+        let mut parts: Vec<Part> = (0..count).map(|n| Part::new((window.start + length * n).nanos(), end_of(n))).collect();
+        let mut left = limit;
+        loop {
+            let mut open: Vec<&mut Part> = parts
+                .iter_mut()
+                .filter(|p| !p.is_complete() && !p.is_stuck && p.requests < MAX_REQUESTS / count as usize)
+                .collect();
+            if open.is_empty() || left == 0 {
+                break;
+            }
+            let share = left.div_ceil(open.len());
+            let before: usize = open.iter().map(|p| p.lines.len()).sum();
+            try_join_all(open.iter_mut().map(|part| self.read_more(query, part, share))).await?;
+            left = left.saturating_sub(open.iter().map(|p| p.lines.len()).sum::<usize>() - before);
+        }
         let mut gaps = Vec::new();
-        for page_number in 0..MAX_PAGES {
-            let page_limit = PAGE.min(limit.saturating_sub(kept.len()).max(1));
-            let page = self.page(query, start, end, page_limit).await?;
-            let full = page.len() >= page_limit;
+        let mut lines: Vec<RawLine> = Vec::new();
+        for part in parts {
+            if !part.is_complete() {
+                let unread = Window::new(Timestamp::from_nanos(part.start), Timestamp::from_nanos(part.unread_until)).label();
+                let why = if part.is_stuck { ": more lines have the same timestamp than fit in one answer" } else { "" };
+                gaps.push(format!("the lines of {unread} were not read{why}"));
+            }
+            lines.extend(part.lines.into_iter().rev());
+        }
+        let surplus = lines.len().saturating_sub(limit);
+        lines.drain(..surplus);
+        let mut total = u64::try_from(lines.len()).ok();
+        if !gaps.is_empty() {
+            total = self.count_lines(query, window).await;
+            gaps.extend(total.map(|total| format!("{} of {total} lines were read", lines.len())));
+        }
+        let context = Context::utc(window.end);
+        Ok(Answer { value: lines.into_iter().map(|l| line(l, context)).collect(), gaps, failed: Vec::new(), total })
+    }
+
+    /// Reads at most `share` more lines of a part, page by page.
+    async fn read_more(&self, query: &str, part: &mut Part, share: usize) -> Result<(), SourceError> {
+        let most = part.lines.len() + share;
+        while !part.is_complete() && part.lines.len() < most && part.requests < MAX_REQUESTS {
+            part.requests += 1;
+            // A page repeats the lines of the last nanosecond, so it has to hold more than those.
+            let wanted = (most - part.lines.len()).clamp(MIN_PAGE, PAGE);
+            let (page, is_full, from) = self.page(query, part.start, part.unread_until, wanted).await?;
             let oldest = page.last().map(|l| l.nanos);
-            let before = kept.len();
+            let before = part.lines.len();
             for line in page {
-                if seen.insert((line.nanos, format!("{:?}{}", line.labels, line.text))) {
-                    kept.push(line);
+                if part.seen.insert((line.nanos, format!("{:?}{}", line.labels, line.text))) {
+                    part.lines.push(line);
                 }
             }
-            let Some(oldest) = oldest.filter(|_| full) else { break };
-            if kept.len() >= limit || page_number + 1 == MAX_PAGES {
-                gaps.push(format!("only the newest {} lines of the window are included; there are more", kept.len().min(limit)));
+            part.unread_until = match oldest.filter(|_| is_full) {
+                // A full page may have split the lines of one nanosecond, so it is asked for again.
+                Some(oldest) => oldest.saturating_add(1),
+                None => from,
+            };
+            if is_full && part.lines.len() == before {
+                part.is_stuck = true;
                 break;
             }
-            if kept.len() == before {
-                gaps.push(format!("more than {page_limit} lines have the same timestamp; older lines cannot be fetched"));
-                break;
-            }
-            end = oldest.saturating_add(1);
         }
-        kept.truncate(limit);
-        kept.reverse();
-        let context = Context::utc(window.end);
-        Ok(Answer { value: kept.into_iter().map(|l| line(l, context)).collect(), gaps, failed: Vec::new(), total: None })
+        Ok(())
+    }
+
+    /// The number of lines of a query in a window; `None` if the server does not say.
+    async fn count_lines(&self, query: &str, window: Window) -> Option<u64> {
+        let range = window.length().as_secs().max(1);
+        let params =
+            vec![("query", format!("sum(count_over_time({query} [{range}s]))")), ("time", window.end.nanos().to_string())];
+        let data = self.data("loki/api/v1/query", &params).await.ok()?;
+        data.pointer("/result/0/value/1")?.as_str()?.parse().ok()
     }
 }
 
@@ -282,6 +444,17 @@ impl LogSource for Loki {
         async move {
             let query = self.logql(filter, window).await?;
             self.all_lines(&query, window, limit).await
+        }
+        .boxed()
+    }
+
+    fn known_services<'a>(&'a self, services: &'a [String], window: Window) -> BoxFuture<'a, Vec<String>> {
+        async move {
+            let Ok(label) = self.service_label(window).await else { return Vec::new() };
+            let params = vec![("start", window.start.nanos().to_string()), ("end", window.end.nanos().to_string())];
+            let Ok(data) = self.data(&format!("loki/api/v1/label/{label}/values"), &params).await else { return Vec::new() };
+            let values: Vec<String> = serde_json::from_value(data).unwrap_or_default();
+            services.iter().filter(|s| values.contains(s)).cloned().collect()
         }
         .boxed()
     }
