@@ -70,7 +70,7 @@ async fn falls_back_to_get_when_a_proxy_rejects_post() {
     assert_eq!(requests[2].param("query").as_deref(), Some("up"));
 }
 
-async fn query_error(reply: impl Fn(&stub::Request) -> Reply + Send + Sync + 'static, more: &str) -> SourceError {
+async fn query_error(reply: impl Fn(&Request) -> Reply + Send + Sync + 'static, more: &str) -> SourceError {
     let stub = Stub::start(reply);
     source("prometheus", &stub.url(), more).metrics().unwrap().range("up", window(), 15.0).await.unwrap_err()
 }
@@ -467,7 +467,7 @@ async fn reads_kubernetes_lists_page_by_page_and_reports_denied_ones() {
     assert!(s.changes().unwrap().within(window).await.unwrap().value.is_empty());
 }
 
-async fn changes_error(kind: &str, reply: impl Fn(&stub::Request) -> Reply + Send + Sync + 'static) -> SourceError {
+async fn changes_error(kind: &str, reply: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> SourceError {
     let stub = Stub::start(reply);
     source(kind, &stub.url(), "").changes().unwrap().within(window()).await.unwrap_err()
 }

@@ -478,7 +478,7 @@ fn new_patterns(signals: &Signals) -> Vec<Finding> {
         .patterns
         .iter()
         .filter(|(_, p)| {
-            let bad = p.level.is_some_and(Level::is_error);
+            let bad = p.is_error();
             matches!(p.change, Change::New | Change::Up) && (bad || p.count >= 5 && p.level.is_none_or(|l| l >= Level::Warn))
         })
         .take(MAX_PATTERNS)

@@ -152,7 +152,8 @@ fn trim_run_up(series: &Series, baseline: Window) -> Option<Window> {
 /// Whether a series begins where the window does, so that it is unknown whether it existed before.
 fn begins_with_all(series: &Series, window: Window) -> bool {
     let samples = series.within(window);
-    let Some((first, step)) = samples.first().zip(median_step(samples)) else { return true };
+    let first = samples.iter().find(|s| s.value.is_finite());
+    let Some((first, step)) = first.zip(median_step(samples)) else { return true };
     first.at.secs_since(window.start) <= ENDED_STEPS * step
 }
 

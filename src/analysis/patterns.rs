@@ -13,6 +13,7 @@ use regex::{Regex, RegexBuilder};
 
 use serde::{Deserialize, Serialize};
 
+use crate::telemetry::log::names_error;
 use crate::telemetry::{Level, LogLine, Timestamp, Window, clean};
 
 /// How the number of lines of a pattern changed against the baseline.
@@ -119,7 +120,8 @@ pub const MAX_PATTERNS: usize = 500;
 /// Groups the lines of a window into patterns, sorted by [`sort_key`]. Lines at or before `onset` are the baseline; lines
 /// without a time count as after the onset. The comparison of counts allows for the different lengths of the two parts.
 pub fn group_lines(lines: &[LogLine], onset: Timestamp, window: Window) -> Vec<Pattern> {
-    let ratio = window.end.since(onset).as_secs_f64() / onset.since(window.start).as_secs_f64().max(1.0);
+    let (before, after) = (onset.since(window.start).as_secs_f64(), window.end.since(onset).as_secs_f64());
+    let length_ratio = (before >= MIN_DURATION_SECS && after >= MIN_DURATION_SECS).then(|| before / after);
     let mut miner = miner::Miner::default();
     let mut counted: HashMap<(u32, Option<Level>), Pattern> = HashMap::new();
     let mut fields: HashMap<(u32, Option<Level>), BTreeMap<String, log_analysis::Facet>> = HashMap::new();
@@ -182,8 +184,9 @@ pub fn group_lines(lines: &[LogLine], onset: Timestamp, window: Window) -> Vec<P
         }
     }
     let mut patterns: Vec<Pattern> = found.into_values().collect();
+    let total = patterns.iter().fold((0, 0), |(now, before), p| (now + p.count, before + p.baseline_count));
     for pattern in &mut patterns {
-        pattern.change = change(pattern.count, pattern.baseline_count, ratio);
+        pattern.change = change((pattern.count, total.0), (pattern.baseline_count, total.1), length_ratio);
     }
     patterns.sort_by(|a, b| {
         sort_key(a).cmp(&sort_key(b)).then_with(|| a.template.cmp(&b.template)).then_with(|| a.level.cmp(&b.level))
@@ -218,6 +221,11 @@ impl Pattern {
         }
     }
 
+    /// Whether its lines report errors, by the same rule as for a line (see [`LogLine::is_error`]).
+    pub fn is_error(&self) -> bool {
+        self.level.map_or_else(|| names_error(&self.template), Level::is_error)
+    }
+
     /// Adds the counts of another part of the same pattern.
     fn merge(&mut self, other: Self) {
         if self.count == 0 && other.count > 0 {
@@ -241,7 +249,7 @@ impl Pattern {
 /// Returns the sort key of a pattern. The order is new errors, increased errors, other new patterns, other increased
 /// patterns, unchanged errors, the rest, and patterns that are gone; each by count, highest first.
 pub fn sort_key(p: &Pattern) -> (u8, std::cmp::Reverse<u64>) {
-    let bad = p.level.is_some_and(Level::is_error);
+    let bad = p.is_error();
     let class = match (p.change, bad) {
         (Change::New, true) => 0,
         (Change::Up, true) => 1,
@@ -254,20 +262,44 @@ pub fn sort_key(p: &Pattern) -> (u8, std::cmp::Reverse<u64>) {
     (class, std::cmp::Reverse(p.count.max(p.baseline_count)))
 }
 
-/// Minimum factor between the actual and the expected count for a change.
-const MIN_FACTOR: f64 = 2.0;
+/// Minimum G statistic of a change, which chance reaches for one pattern in a thousand (p = 0.001).
+const MIN_SCORE: f64 = 10.83;
+/// Minimum factor between two shares for a change. With many lines even a small difference is significant, because a flood
+/// of other lines lowers the share of every pattern.
+const MIN_SHARE_FACTOR: f64 = 1.5;
+/// Minimum factor between two rates for a change.
+const MIN_RATE_FACTOR: f64 = 1.2;
+/// Minimum duration of a part for its rates to be used, in seconds.
+const MIN_DURATION_SECS: f64 = 60.0;
 
-/// Compares a count with the count that the baseline predicts. Up and down require a factor of [`MIN_FACTOR`] and a
-/// difference of three standard deviations (Poisson).
-fn change(count: u64, baseline: u64, ratio: f64) -> Change {
-    let expected = baseline as f64 * ratio;
-    let slack = 3.0 * expected.max(1.0).sqrt();
+/// The change of a pattern by its counts and score alone, for parts of similar length.
+pub fn classify_change(count: u64, baseline: u64, score: f64) -> Change {
     match (count, baseline) {
         (_, 0) => Change::New,
-        (0, _) if expected >= 3.0 => Change::Gone,
-        _ if count as f64 > (expected * MIN_FACTOR).max(expected + slack) => Change::Up,
-        _ if (count as f64) < (expected / MIN_FACTOR).min(expected - slack) => Change::Down,
-        _ => Change::Same,
+        (0, _) => Change::Gone,
+        _ if score < MIN_SCORE => Change::Same,
+        (now, before) if now > before => Change::Up,
+        _ => Change::Down,
+    }
+}
+
+/// The change of a pattern by its share of the lines and by its rate. Takes its lines and all lines of the incident and of the baseline.
+/// `length_ratio`: the length of the baseline divided by the length of the incident part, if both are known. A pattern whose rate is
+/// unchanged has not changed, even if its share rose because other lines disappeared.
+fn change((count, lines): (u64, u64), (baseline, baseline_lines): (u64, u64), length_ratio: Option<f64>) -> Change {
+    match (count, baseline) {
+        (_, 0) => Change::New,
+        (0, _) => Change::Gone,
+        _ if log_analysis::g_score(count, lines, baseline, baseline_lines) < MIN_SCORE => Change::Same,
+        (now, before) => {
+            let share = |n: u64, all: u64| n as f64 / all.max(1) as f64;
+            let rate = length_ratio.map(|ratio| now as f64 * ratio / before as f64);
+            match share(now, lines) / share(before, baseline_lines) {
+                more if more >= MIN_SHARE_FACTOR && rate.is_none_or(|r| r >= MIN_RATE_FACTOR) => Change::Up,
+                less if less <= 1.0 / MIN_SHARE_FACTOR && rate.is_none_or(|r| r <= 1.0 / MIN_RATE_FACTOR) => Change::Down,
+                _ => Change::Same,
+            }
+        }
     }
 }
 

@@ -14,6 +14,7 @@ mod suspects;
 
 pub(super) use alerts::{earliest_onset, linked_alert};
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -25,7 +26,7 @@ use crate::analysis::departure::MeasuredSeries;
 use crate::analysis::findings::{CHANGES_BEFORE, Key};
 use crate::analysis::onset::is_older;
 use crate::analysis::suspects::SuspectContext;
-use crate::analysis::{Signals, relations};
+use crate::analysis::{Direction, Signals, relations};
 use crate::config::SloConfig;
 use crate::evidence::{Body, Draft};
 use crate::incident::{EvidenceKind, LinkedAlert, Matrix, SourceReport};
@@ -166,12 +167,14 @@ pub async fn gather(set: &SourceSet, request: &Request, board: &AlertBoard, prog
     // A metric may have changed before the alert: log lines since then count as new as well.
     let first_change = out.signals.metrics.iter().filter_map(|m| m.movement.changed_at).min();
     let log_onset = first_change.map_or(onset, |at| at.min(onset)) - Duration::from_secs(5);
-    let logs = set.sources.iter().map(|s| logs::collect(s.as_ref(), request.window, log_onset));
-    join_all(logs).await.into_iter().for_each(|part| out.absorb(part));
+    let services = services_of_interest(&out);
+    let logs = set.sources.iter().map(|s| logs::collect(s.as_ref(), request.window, log_onset, &services));
+    let logs = join_all(logs);
     // A deploy can take its time to hurt, so changes are read further back than metrics.
     let span = Window::new(request.window.start - CHANGES_BEFORE, request.window.end);
-    let changes = set.sources.iter().map(|s| changes::collect(s.as_ref(), span));
-    join_all(changes).await.into_iter().for_each(|part| out.absorb(part));
+    let changes = join_all(set.sources.iter().map(|s| changes::collect(s.as_ref(), span)));
+    let (logs, changes) = futures_util::future::join(logs, changes).await;
+    logs.into_iter().chain(changes).for_each(|part| out.absorb(part));
     let recorded = changes::recorded(request, span, &out);
     out.absorb(recorded);
 
@@ -184,6 +187,23 @@ pub async fn gather(set: &SourceSet, request: &Request, board: &AlertBoard, prog
     }
     suspects::rank(&mut out);
     out
+}
+
+/// The services that the incident is about: those of its alerts, those whose metrics changed, and whatever they call or are called by.
+/// Empty if its alerts name none, because the cause may then be anywhere.
+fn services_of_interest(out: &Gathered) -> Vec<String> {
+    let mut services: BTreeSet<&str> = firing(out).into_iter().filter_map(Alert::service).collect();
+    if services.is_empty() {
+        return Vec::new();
+    }
+    let changed = out.signals.metrics.iter().filter(|m| m.movement.direction != Direction::Flat);
+    services.extend(changed.filter_map(|m| m.service.as_deref()));
+    let calls = &out.signals.calls;
+    let called: Vec<&str> = services.iter().filter_map(|s| calls.get(*s)).flatten().map(String::as_str).collect();
+    let callers = calls.iter().filter(|(_, callees)| callees.iter().any(|c| services.contains(c.as_str())));
+    let callers: Vec<&str> = callers.map(|(caller, _)| caller.as_str()).collect();
+    services.extend(called.into_iter().chain(callers));
+    services.into_iter().map(str::to_owned).collect()
 }
 
 fn firing(out: &Gathered) -> Vec<&Alert> {

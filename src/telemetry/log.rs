@@ -93,13 +93,14 @@ impl LogLine {
 
     /// Whether the line reports an error: by its level or, if it has none, by words such as `failed` near its start.
     pub fn is_error(&self) -> bool {
-        if let Some(level) = self.level {
-            level.is_error()
-        } else {
-            let head: String = self.message.chars().take(200).collect::<String>().to_ascii_lowercase();
-            ["error", "exception", "panic", "fatal", "failed", "traceback"].iter().any(|w| head.contains(w))
-        }
+        self.level.map_or_else(|| names_error(&self.message), Level::is_error)
     }
+}
+
+/// Whether a message without a level reports an error, by words near its start.
+pub fn names_error(message: &str) -> bool {
+    let head: String = message.chars().take(200).collect::<String>().to_ascii_lowercase();
+    ["error", "exception", "panic", "fatal", "failed", "traceback"].iter().any(|w| head.contains(w))
 }
 
 /// Lines received while following a log.

@@ -296,15 +296,12 @@ mod tests {
     fn lists_the_evidence_against_a_misleading_suspect() {
         // The nightly job uses the CPU, as every night; the symptoms began earlier and elsewhere.
         let mut cpu = metric("cpu", "batch", Some(600));
+        let mut no_errors = metric("errors per second", "batch", None);
+        no_errors.movement.before = Some(0.0);
         cpu.earlier = vec![EarlierLevel { when: "a day before".into(), level: 7.5, key: "cpu a day before".into() }];
         let signals = Signals {
             suspects: vec![suspect("batch", 6.0, 600), suspect("db", 2.0, 400)],
-            metrics: vec![
-                cpu,
-                metric("latency p95", "batch", None),
-                metric("errors per second", "batch", None),
-                metric("latency p95", "db", Some(400)),
-            ],
+            metrics: vec![cpu, metric("latency p95", "batch", None), no_errors, metric("latency p95", "db", Some(400))],
             ..base()
         };
         let leading = kinds(&signals, FindingKind::Suspect).remove(0);

@@ -6,7 +6,7 @@ use super::{Finding, Key, MetricInput, Signals};
 use crate::analysis::{Change, Direction};
 use crate::incident::{FindingKind, Severity};
 use crate::telemetry::series::human_value;
-use crate::telemetry::{Alert, AlertSeverity, Level, SubjectKind, words};
+use crate::telemetry::{Alert, AlertSeverity, SubjectKind, words};
 
 /// Minimum number of series that must have been checked for "nothing changed" to mean anything.
 const MIN_SERIES: usize = 3;
@@ -20,8 +20,7 @@ fn firing(signals: &Signals) -> Vec<&Alert> {
 }
 
 fn new_errors(signals: &Signals) -> usize {
-    let is_bad = |level: Option<Level>| level.is_some_and(Level::is_error);
-    signals.patterns.iter().filter(|(_, p)| matches!(p.change, Change::New | Change::Up) && is_bad(p.level)).count()
+    signals.patterns.iter().filter(|(_, p)| matches!(p.change, Change::New | Change::Up) && p.is_error()).count()
 }
 
 /// Whether enough was checked and none of it shows a problem. Any data gap leaves the question open.

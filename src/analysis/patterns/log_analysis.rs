@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::miner::{Mined, Miner};
-use super::{Change, RATE_BUCKETS};
+use super::{Change, MIN_DURATION_SECS, RATE_BUCKETS, change};
 use crate::telemetry::log::Level;
 use crate::telemetry::parse::layout::Layout;
 use crate::telemetry::parse::{self, Context};
@@ -579,7 +579,7 @@ impl LogAnalysis {
             .map(|(index, (tally, template))| {
                 let score = g_score(tally.count, self.lines, tally.baseline, self.baseline_lines);
                 let change = if has_baseline {
-                    change(&tally, self.lines, self.baseline_lines, length_ratio, score)
+                    change((tally.count, self.lines), (tally.baseline, self.baseline_lines), length_ratio)
                 } else {
                     Change::Same
                 };
@@ -656,48 +656,6 @@ pub fn g_score(count: u64, lines: u64, baseline: u64, baseline_lines: u64) -> f6
     let part = |k: f64, n: f64, p: f64| if k > 0.0 { k * (k / (n * p)).ln() } else { 0.0 };
     let g = part(k1, n1, p) + part(k0, n0, p) + part(n1 - k1, n1, 1.0 - p) + part(n0 - k0, n0, 1.0 - p);
     (2.0 * g).max(0.0)
-}
-
-/// Minimum G statistic of a change, which chance reaches for one pattern in a thousand (p = 0.001).
-const MIN_SCORE: f64 = 10.83;
-/// Minimum factor between two shares for a change. With many lines even a small difference is significant, because a flood
-/// of other lines lowers the share of every pattern.
-const MIN_SHARE_FACTOR: f64 = 1.5;
-
-/// Minimum factor between two rates for a change.
-const MIN_RATE_FACTOR: f64 = 1.2;
-/// Minimum duration of a part for its rates to be used, in seconds.
-const MIN_DURATION_SECS: f64 = 60.0;
-
-/// The change of a pattern by its counts and score alone, for parts of similar length.
-pub fn classify_change(count: u64, baseline: u64, score: f64) -> Change {
-    match (count, baseline) {
-        (_, 0) => Change::New,
-        (0, _) => Change::Gone,
-        _ if score < MIN_SCORE => Change::Same,
-        (now, before) if now > before => Change::Up,
-        _ => Change::Down,
-    }
-}
-
-/// The change of a pattern by its share of the lines and by its rate. `length_ratio`: the length of the baseline divided by
-/// the length of the incident part, if both are known. A pattern whose rate is unchanged has not changed, even if its share
-/// rose because other lines disappeared.
-fn change(tally: &Tally, lines: u64, baseline_lines: u64, length_ratio: Option<f64>, score: f64) -> Change {
-    match (tally.count, tally.baseline) {
-        (_, 0) => Change::New,
-        (0, _) => Change::Gone,
-        _ if score < MIN_SCORE => Change::Same,
-        (now, before) => {
-            let share = |n: u64, all: u64| n as f64 / all.max(1) as f64;
-            let rate = length_ratio.map(|ratio| now as f64 * ratio / before as f64);
-            match share(now, lines) / share(before, baseline_lines) {
-                more if more >= MIN_SHARE_FACTOR && rate.is_none_or(|r| r >= MIN_RATE_FACTOR) => Change::Up,
-                less if less <= 1.0 / MIN_SHARE_FACTOR && rate.is_none_or(|r| r <= 1.0 / MIN_RATE_FACTOR) => Change::Down,
-                _ => Change::Same,
-            }
-        }
-    }
 }
 
 #[cfg(test)]

@@ -33,11 +33,17 @@ pub(super) const REQUESTS: &str = "requests";
 const MAX_CHANGE_LINES: u64 = 5;
 
 /// Error lines, patterns, and the changes that lines report, of one log source: nothing if it has no logs.
-pub(super) async fn collect(source: &dyn Source, window: Window, onset: Timestamp) -> Gathered {
+///
+/// Errors are read of all services. If the source can read the lines of single services, other lines are read only of `services`, those
+/// that the incident is about and their neighbours.
+pub(super) async fn collect(source: &dyn Source, window: Window, onset: Timestamp, services: &[String]) -> Gathered {
     let mut out = Gathered::default();
     let Some(backend) = source.logs() else { return out };
     let errors_only = LogFilter { bad_only: true, ..LogFilter::default() };
-    match lines(backend, &errors_only, window, MAX_ERROR_LINES).await {
+    let all = LogFilter { services: backend.known_services(services, window).await, ..LogFilter::default() };
+    let (errors, read) =
+        tokio::join!(lines(backend, &errors_only, window, MAX_ERROR_LINES), halves(backend, &all, window, onset));
+    match errors {
         Ok((query, answer)) => {
             out.report(report_ok(source.name(), source.kind()));
             for failure in &answer.failed {
@@ -47,7 +53,7 @@ pub(super) async fn collect(source: &dyn Source, window: Window, onset: Timestam
         }
         Err(e) => out.fail(source, "error lines", &e),
     }
-    match halves(backend, window, onset).await {
+    match read {
         Ok((query, read)) => out.absorb(patterns(source.name(), query, window, onset, read)),
         Err(e) => out.fail(source, "log lines", &e),
     }
@@ -57,11 +63,15 @@ pub(super) async fn collect(source: &dyn Source, window: Window, onset: Timestam
 /// All lines of a window. Before and after the onset are read apart, so that a flood after it does not displace the baseline.
 async fn halves(
     backend: &dyn LogSource,
+    filter: &LogFilter,
     window: Window,
     onset: Timestamp,
 ) -> Result<(String, Answer<Vec<LogLine>>), SourceError> {
-    let (_, mut read) = lines(backend, &LogFilter::default(), Window::new(window.start, onset), MAX_LINES).await?;
-    let (query, after) = lines(backend, &LogFilter::default(), Window::new(onset, window.end), MAX_LINES).await?;
+    let (before, after) = tokio::join!(
+        lines(backend, filter, Window::new(window.start, onset), MAX_LINES),
+        lines(backend, filter, Window::new(onset, window.end), MAX_LINES)
+    );
+    let ((_, mut read), (query, after)) = (before?, after?);
     // A line at the onset, and one without a time, comes with both halves.
     read.value.extend(after.value.into_iter().filter(|l| l.at.is_some_and(|at| at > onset)));
     read.gaps.extend(after.gaps);
