@@ -614,7 +614,7 @@ fn never_reports_a_firing_service_as_unchanged() {
         "{findings:#?}"
     );
     assert!(
-        findings.iter().any(|f| f["kind"] == "gap" && f["text"].as_str().unwrap().contains("so the window was extended back to")),
+        findings.iter().any(|f| f["kind"] == "gap" && f["text"].as_str().unwrap().contains("so data were read from")),
         "{findings:#?}"
     );
 }

@@ -42,6 +42,9 @@ const MAX_EXTENSION: Duration = Duration::from_hours(6);
 
 /// The window to investigate.
 struct Chosen {
+    /// The window that the user asked for.
+    asked: Option<Window>,
+    /// The window that is read; it begins earlier if that is needed to know what was normal.
     window: Window,
     /// When the incident's first alert began.
     first_alert: Option<Timestamp>,
@@ -51,7 +54,7 @@ struct Chosen {
     bad_baseline: bool,
 }
 
-/// The last `length` before the incident's mitigation or now; extended if the first alert began before it. By default the window begins ten
+/// The last `length` before the incident's mitigation or now; read from earlier on if the first alert began before it. By default the window begins ten
 /// minutes before the first alert, also if none was linked.
 fn window_of(incident: &Incident, board: &AlertBoard, length: Option<Duration>) -> Chosen {
     let end = incident.mitigated_at.unwrap_or_else(now);
@@ -64,10 +67,8 @@ fn window_of(incident: &Incident, board: &AlertBoard, length: Option<Duration>) 
         board.alerts.clone()
     };
     let first = first_alert(&known, is_linked, end);
-    let mut window = match length {
-        Some(length) => Window::before(end, length),
-        None => incident.window(now()),
-    };
+    let asked = length.map(|length| Window::before(end, length));
+    let mut window = asked.unwrap_or_else(|| incident.window(now()));
     if let Some(first) = first.filter(|_| length.is_none() && !is_linked) {
         window.start = window.start.min(first - LEAD);
     }
@@ -77,13 +78,13 @@ fn window_of(incident: &Incident, board: &AlertBoard, length: Option<Duration>) 
             format!("The first alert began at {} UTC, before the part of the window that counts as normal", first.date_clock());
         if window.start.since(first) <= MAX_EXTENSION {
             window.start = window.start.min(first - LEAD);
-            note = Some(format!("{began}, so the window was extended back to {} UTC.", window.start.date_clock()));
+            note = Some(format!("{began}, so data were read from {} UTC on.", window.start.date_clock()));
         } else {
             note = Some(format!("{began}, so series that did not change say nothing. Investigate a longer window."));
             bad_baseline = true;
         }
     }
-    Chosen { window, first_alert: first, note, bad_baseline }
+    Chosen { asked, window, first_alert: first, note, bad_baseline }
 }
 
 impl Desk {
@@ -98,7 +99,7 @@ impl Desk {
         let incident = self.journal.incident(id).await?;
         progress("step 1 of 4: reading alerts".to_owned());
         let board = self.sources.alerts().await;
-        let Chosen { window, first_alert, note, bad_baseline } = window_of(&incident, &board, length);
+        let Chosen { asked, window, first_alert, note, bad_baseline } = window_of(&incident, &board, length);
         let request = Request {
             window,
             linked: incident.alerts.clone(),
@@ -129,8 +130,8 @@ impl Desk {
         let sources = gathered.sources.clone();
         let suspects = cite_suspects(&gathered.signals.suspects, &numbers);
         let onset = gathered.onset;
-        // The window may have been extended further, if the incident turned out to be older than its alerts.
-        let used = gathered.signals.window.unwrap_or(window);
+        // Data may have been read from further back, to know what was normal. A window that was asked for stays as it is.
+        let used = asked.or(gathered.signals.window).unwrap_or(window);
         let (incident, _) = self
             .append(incident.id(), &Actor::system(), None, |_| {
                 Ok(vec![Fact::Investigated {
