@@ -34,7 +34,7 @@ pub use event::{Audience, EscalationLevel, EventKind, FoundBy, Grade, NextUpdate
 pub use evidence::{EvidenceKind, EvidenceRecord};
 pub use exit::{Comparison, ExitCriteria, ExitReading};
 pub use fact::{Actor, ActorKind, Entry, Fact, LinkedAlert, NoteKind, cited_ids};
-pub use finding::{CitedFinding, CitedSuspect, FindingKind, SourceReport, SourceStatus};
+pub use finding::{Certainty, CitedFinding, CitedSuspect, Conclusion, FindingKind, Situation, SourceReport, SourceStatus};
 pub use gate::GateItem;
 pub use ids::{ActionId, EvidenceId, IncidentId};
 pub use milestone::Milestone;

@@ -11,7 +11,7 @@ mod stub;
 use std::path::Path;
 use std::time::Duration;
 
-use program::{json, run, stderr, stdout, warroom};
+use program::{json, run, single_findings, stderr, stdout, warroom};
 use serde_json::Value;
 use stub::{Reply, Stub, chat_events};
 
@@ -442,7 +442,11 @@ fn records_evidence_for_the_chosen_window() {
     run(f.path(), &["--config", &c, "declare", "--title", "x"]);
     let (code, v) = json(f.path(), &["--config", &c, "investigate", "INC-1", "--window", "20m"]);
     assert_eq!(code, 0, "{v}");
-    assert!(v["findings"][0]["title"].as_str().unwrap().contains("alert"));
+    assert_eq!(
+        (v["findings"][0]["kind"].as_str(), v["conclusion"]["origins"][0].as_str()),
+        (Some("conclusion"), Some("checkout"))
+    );
+    assert!(single_findings(&v)[0]["title"].is_string());
     let text = v.to_string();
     for part in ["db_pool_in_use", "pool exhausted after <*> (in_use=", "checkout"] {
         assert!(text.contains(part), "{part}: {text}");
@@ -483,7 +487,7 @@ fn headless_demo_runs_from_alert_to_postmortem() {
                 "checkout db_pool is at 100%",
             ],
         ),
-        ("postmortem.md", vec!["Recent change: checkout version 1.41.3 → 1.42.0", "### Recent changes"]),
+        ("postmortem.md", vec!["Probable trigger: checkout version 1.41.3 → 1.42.0", "### Recent changes"]),
         ("postmortem.md", vec!["## 8. Timeline", "checkout", "max by (service) (db_pool_in_use"]),
         ("postmortem.html", vec!["<!doctype html>"]),
         ("postmortem.json", vec!["\"milestones\""]),
@@ -684,9 +688,7 @@ fn refuses_to_resolve_when_an_alert_source_is_unreachable() {
 fn lists_changes_from_webhooks_git_and_kubernetes() {
     use warroom::telemetry::Timestamp;
     let f = folder();
-    let changes = |v: &Value| -> Vec<Value> {
-        v["findings"].as_array().unwrap().iter().filter(|f| f["kind"] == "change").cloned().collect()
-    };
+    let changes = |v: &Value| -> Vec<Value> { single_findings(v).into_iter().filter(|f| f["kind"] == "change").collect() };
     let c = config(f.path(), None, "");
     declare(f.path(), &c);
     let (_, v) = json(f.path(), &["--config", &c, "investigate", "INC-1"]);

@@ -15,7 +15,7 @@ mod stub;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use program::{json, run, stderr, stdout};
+use program::{json, run, single_findings, stderr, stdout};
 use serde_json::Value;
 use servers::{Lab, QUICK, wait_until};
 use stub::{Reply, Stub, chat_events};
@@ -109,7 +109,11 @@ fn handles_an_incident_from_alert_to_postmortem() {
     std::thread::sleep(Duration::from_secs(8));
     let (code, found) = json(home, &["--config", &config, "investigate", "INC-1"]);
     assert_eq!(code, 0, "{found}");
-    let findings = found["findings"].as_array().unwrap();
+    let listed = found["findings"].as_array().unwrap();
+    assert!(listed.len() <= 8 && listed[0]["kind"] == "conclusion" && listed[1]["kind"] == "change", "{listed:#?}");
+    assert_eq!(found["conclusion"]["origins"][0], "checkout", "{}", found["conclusion"]);
+    assert!(listed[0]["text"].as_str().unwrap().contains("Probable trigger: checkout version 1.41.3 → 1.42.0"), "{}", listed[0]);
+    let findings = single_findings(&found);
     let texts_of = |kind: &str| {
         findings.iter().filter(|f| f["kind"] == kind).map(|f| f["text"].as_str().unwrap()).collect::<Vec<_>>().join("\n")
     };

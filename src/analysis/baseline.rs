@@ -5,6 +5,7 @@
 
 use super::findings::{MetricInput, Signals};
 use super::movement::Direction;
+use super::quantity::Quantity;
 
 /// Share of failed requests from which a baseline is not normal.
 const MANY_FAILED: f64 = 0.05;
@@ -41,7 +42,7 @@ pub fn is_healthy_level_known(signals: &Signals, m: &MetricInput) -> bool {
         return false;
     }
     let failed = m.service.as_deref().and_then(|s| failed_before(signals, s));
-    match (m.title.contains("error"), m.movement.before) {
+    match (m.meaning().quantity == Quantity::Errors, m.movement.before) {
         (_, None) => false,
         // A constant rate of errors is normal only if it is a small share of the requests.
         (true, Some(level)) => level == 0.0 || failed.is_some_and(|share| share < MANY_FAILED),

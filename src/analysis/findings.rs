@@ -2,6 +2,7 @@
 //! patterns, recent changes, dependencies, error budgets, saturation, expiry, related alerts, unchanged series, and data
 //! gaps.
 
+mod conclusion;
 mod context;
 mod theories;
 mod triage;
@@ -16,9 +17,10 @@ use super::baseline::is_healthy_level_known;
 use super::movement::{Direction, Movement};
 use super::onset::is_older;
 use super::patterns::{Change, Pattern};
+use super::quantity::{Meaning, Quantity};
 use super::relations::{Relation, Storm};
 use super::suspects::Suspect;
-use crate::incident::{FindingKind, Matrix};
+use crate::incident::{Conclusion, FindingKind, Matrix, Severity, Situation};
 use crate::telemetry::series::{human_measure, human_value};
 use crate::telemetry::{Alert, Labels, Level, Timestamp, Window, words};
 
@@ -49,6 +51,11 @@ impl MetricInput {
     /// The direction in which it changed.
     pub fn direction(&self) -> Direction {
         self.movement.direction
+    }
+
+    /// What it measures.
+    pub fn meaning(&self) -> Meaning {
+        Meaning::of(&self.title)
     }
 }
 
@@ -184,7 +191,7 @@ impl Signals {
 }
 
 /// A finding that refers to its evidence by key.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Finding {
     pub kind: FindingKind,
     pub title: String,
@@ -196,6 +203,15 @@ pub struct Finding {
     pub inputs: Vec<Key>,
     /// Evidence that contradicts it.
     pub against: Vec<Key>,
+    /// The service that it is about, if it is about one.
+    pub service: Option<String>,
+    /// For a metric: the measured quantity; for a log pattern: its template.
+    pub subject: Option<String>,
+    pub situation: Option<Situation>,
+    pub severity: Option<(Severity, String)>,
+    pub conclusion: Option<Conclusion>,
+    /// The findings that it sums up; empty if it stands for itself.
+    pub details: Vec<Finding>,
 }
 
 /// Number of changed series reported one by one; the rest are counted.
@@ -203,13 +219,21 @@ const MAX_CHANGED: usize = 12;
 const MAX_PATTERNS: usize = 6;
 const MAX_UNCHANGED: usize = 4;
 
-/// Returns the findings in the order of a report. "No alerts are firing" is a finding too.
+/// The findings of an investigation: the conclusion first, then at most seven that sum up the single ones (see [`single`]).
 pub fn findings(signals: &Signals) -> Vec<Finding> {
+    let single = single(signals);
+    let mut out = vec![conclusion::conclude(signals, &single)];
+    out.extend(conclusion::group(signals, single));
+    out
+}
+
+/// The single findings in the order of a report. "No alerts are firing" is a finding too.
+pub fn single(signals: &Signals) -> Vec<Finding> {
     let mut out = vec![alert_finding(signals)];
     out.extend(triage::verdict(signals));
     out.extend(triage::severity(signals));
     // If all is healthy, no service is suspect.
-    if !out.iter().any(|f| f.kind == FindingKind::Verdict && f.title.starts_with("Healthy")) {
+    if !out.iter().any(|f| f.situation == Some(Situation::Healthy)) {
         out.extend(context::suspects(signals));
         out.extend(theories::evidence_against(signals));
     }
@@ -229,7 +253,7 @@ pub fn findings(signals: &Signals) -> Vec<Finding> {
         confidence: 1.0,
         at: None,
         inputs: Vec::new(),
-        against: Vec::new(),
+        ..Finding::default()
     }));
     out.extend(signals.gaps.iter().chain(&signals.change_gaps).map(|gap| Finding {
         kind: FindingKind::Gap,
@@ -238,7 +262,7 @@ pub fn findings(signals: &Signals) -> Vec<Finding> {
         confidence: 1.0,
         at: None,
         inputs: Vec::new(),
-        against: Vec::new(),
+        ..Finding::default()
     }));
     out
 }
@@ -253,7 +277,7 @@ fn alert_finding(signals: &Signals) -> Finding {
         confidence: 1.0,
         at: None,
         inputs,
-        against: Vec::new(),
+        ..Finding::default()
     };
     if !signals.alerts_known {
         let (title, text) = if signals.has_alert_source {
@@ -370,7 +394,7 @@ fn changed_series(signals: &Signals) -> Vec<Finding> {
     let mut changed: Vec<&MetricInput> = signals.metrics.iter().filter(|m| m.movement.direction != Direction::Flat).collect();
     changed.sort_by(|a, b| {
         // At the same time: saturation before symptoms, and the expression of the alert last.
-        let is_symptom = |m: &MetricInput| ["latency", "error", "requests"].iter().any(|w| m.title.contains(w));
+        let is_symptom = |m: &MetricInput| m.meaning().is_symptom() || m.meaning().quantity == Quantity::Traffic;
         let at = |m: &MetricInput| m.movement.changed_at.map_or(i64::MAX, Timestamp::micros);
         // A level that is usual at this hour comes last: it is probably unrelated.
         let when = |m: &MetricInput| (is_usual_now(m), at(m), m.is_alert_expression, is_symptom(m));
@@ -432,6 +456,9 @@ fn changed_series(signals: &Signals) -> Vec<Finding> {
                 at,
                 inputs: vec![m.key.clone()],
                 against: m.earlier.iter().filter(|e| is_usual(m, e)).map(|e| e.key.clone()).collect(),
+                service: m.service.clone(),
+                subject: Some(m.title.clone()),
+                ..Finding::default()
             }
         })
         .collect();
@@ -443,7 +470,7 @@ fn changed_series(signals: &Signals) -> Vec<Finding> {
             confidence: 0.5,
             at: None,
             inputs: changed.iter().skip(MAX_CHANGED).take(5).map(|m| m.key.clone()).collect(),
-            against: Vec::new(),
+            ..Finding::default()
         });
     }
     out
@@ -492,6 +519,8 @@ fn new_patterns(signals: &Signals) -> Vec<Finding> {
             };
             Finding {
                 kind: FindingKind::Pattern,
+                service: p.services.first().filter(|_| p.services.len() == 1).cloned(),
+                subject: Some(p.template.clone()),
                 title: format!(
                     "{} log pattern{services}: {}",
                     match p.change {
@@ -515,7 +544,7 @@ fn new_patterns(signals: &Signals) -> Vec<Finding> {
                 },
                 at: p.first_at,
                 inputs: vec![key.clone()],
-                against: Vec::new(),
+                ..Finding::default()
             }
         })
         .collect()
@@ -533,7 +562,7 @@ fn related(signals: &Signals) -> Vec<Finding> {
             confidence: 0.6,
             at: None,
             inputs: [signals.relations_key.clone(), signals.alerts_key.clone()].into_iter().filter(|k| !k.is_empty()).collect(),
-            against: Vec::new(),
+            ..Finding::default()
         })
         .collect()
 }
@@ -541,9 +570,7 @@ fn related(signals: &Signals) -> Vec<Finding> {
 /// Reports error and latency series of services that did not change: these services are unlikely causes.
 fn unchanged(signals: &Signals) -> Vec<Finding> {
     let is_relevant = |m: &&MetricInput| {
-        m.movement.direction == Direction::Flat
-            && is_healthy_level_known(signals, m)
-            && ["error", "latency", "requests"].iter().any(|w| m.title.contains(w))
+        m.movement.direction == Direction::Flat && is_healthy_level_known(signals, m) && m.meaning().is_symptom()
     };
     let flat: Vec<&MetricInput> = signals.metrics.iter().filter(is_relevant).collect();
     let changed_services: Vec<&str> =
@@ -552,11 +579,12 @@ fn unchanged(signals: &Signals) -> Vec<Finding> {
     let alerting: Vec<&str> = signals.alerts.iter().filter(|a| a.is_firing()).filter_map(Alert::service).collect();
     let excluded: Vec<&str> = changed_services.into_iter().chain(alerting).collect();
     flat.iter()
-        .filter(|m| m.title.contains("latency") || m.title.contains("error"))
         .filter(|m| m.service.as_deref().is_none_or(|s| !excluded.contains(&s)))
         .take(MAX_UNCHANGED)
         .map(|m| Finding {
             kind: FindingKind::Unchanged,
+            service: m.service.clone(),
+            subject: Some(m.title.clone()),
             title: format!("{} did not change", metric_name(m)),
             text: format!(
                 "{} stayed at {}, which makes {} an unlikely cause.",
@@ -567,7 +595,7 @@ fn unchanged(signals: &Signals) -> Vec<Finding> {
             confidence: 0.6,
             at: None,
             inputs: vec![m.key.clone()],
-            against: Vec::new(),
+            ..Finding::default()
         })
         .collect()
 }
@@ -627,7 +655,7 @@ pub(super) mod tests {
             ],
             ..Signals::default()
         };
-        let found = findings(&signals);
+        let found = single(&signals);
         assert_eq!(found[0].title, "No alerts are firing");
         let first = found.iter().find(|f| f.kind == FindingKind::Metric).unwrap();
         assert!(first.title.starts_with("checkout db_pool_in_use rose") && first.title.ends_with("(changed first)"));
@@ -638,6 +666,6 @@ pub(super) mod tests {
 
     #[test]
     fn alert_status_is_unknown_without_a_source() {
-        assert_eq!(findings(&Signals::default())[0].confidence, 0.0);
+        assert_eq!(single(&Signals::default())[0].confidence, 0.0);
     }
 }

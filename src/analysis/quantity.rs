@@ -175,6 +175,11 @@ impl Meaning {
         Self { quantity, view }
     }
 
+    /// Whether it shows how requests to the service itself end, or how long they take.
+    pub fn is_symptom(self) -> bool {
+        self.view == View::Own && matches!(self.quantity, Quantity::Errors | Quantity::Success | Quantity::Latency)
+    }
+
     /// How much a change in this direction counts against the service: 1 at most.
     pub fn weight(self, direction: Direction) -> f64 {
         let is_up = direction != Direction::Down;

@@ -67,7 +67,7 @@ pub(crate) enum Next {
     /// Changes the status, after asking for what the change requires.
     Status(Status),
     /// Opens the finding with this rank.
-    Finding(u32),
+    Finding(usize),
 }
 
 /// A row of a list.

@@ -105,7 +105,7 @@ async fn headless(desk: &Desk, folder: &std::path::Path, as_json: bool) -> Resul
     let incident = desk.investigate(id, None, &progress).await?;
     let found = incident.investigation.as_ref();
     write("investigation.json", serde_json::to_string_pretty(&found)? + "\n")?;
-    let first = found.and_then(|f| f.findings.iter().find(|f| f.kind == crate::incident::FindingKind::Metric));
+    let first = found.and_then(|f| f.details().find(|f| f.kind == crate::incident::FindingKind::Metric));
     if let Some(first) = first {
         let text = format!("Look here first: {} {}", first.title, crate::evidence::citations::tags(&first.evidence));
         desk.run(id, Command::Note { text, kind: NoteKind::Hypothesis }, None).await?;

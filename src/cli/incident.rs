@@ -521,7 +521,9 @@ async fn show(desk: &Desk, id: IncidentId, as_json: bool) -> Result<Done, CliErr
     if let Some(n) = &i.investigation {
         out::line(format!("\nFindings for the window {}", n.window.label()))?;
         for f in &n.findings {
-            out::line(format!("  {:>2}. {} {}", f.rank, f.text, crate::evidence::citations::tags(&f.evidence)))?;
+            let text =
+                if f.details.is_empty() || f.kind == crate::incident::FindingKind::Conclusion { &f.text } else { &f.title };
+            out::line(format!("  {:>2}. {text} {}", f.rank, crate::evidence::citations::tags(&f.evidence)))?;
         }
     }
     if !i.actions.is_empty() {

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::reading::on_ctrl_c;
 use super::{CliError, Done, duration_arg, id_arg, out};
 use crate::evidence::citations::tags;
-use crate::incident::{Incident, IncidentId, SourceStatus};
+use crate::incident::{CitedFinding, FindingKind, Incident, IncidentId, SourceStatus};
 use crate::investigate::{Desk, Progress};
 
 /// Arguments of `warroom investigate`.
@@ -43,6 +43,27 @@ pub(super) async fn run(desk: &Desk, args: &InvestigateArgs, as_json: bool) -> R
     print(&done?, as_json)
 }
 
+/// Number of evidence ids that are printed for a finding.
+const MAX_TAGS: usize = 6;
+
+/// Prints a finding: the conclusion as a paragraph, others with one line for each finding that they sum up.
+fn print_finding(f: &CitedFinding) -> Result<(), CliError> {
+    let shown = |f: &CitedFinding| tags(f.evidence.get(..MAX_TAGS).unwrap_or(&f.evidence));
+    if f.kind == FindingKind::Conclusion {
+        out::line(format!("\n{} {}\n", f.text, shown(f)).trim_end())?;
+        return out::line("");
+    }
+    out::line(format!("{:>3}. [{}] {} {}", f.rank, f.kind.word(), f.title, shown(f)).trim_end())?;
+    if f.details.is_empty() {
+        return out::line(format!("       {}", f.text));
+    }
+    for detail in &f.details {
+        let text = if detail.kind == FindingKind::Metric { &detail.title } else { &detail.text };
+        out::line(format!("       {text} {}", shown(detail)).trim_end())?;
+    }
+    Ok(())
+}
+
 /// Prints the most recent investigation of an incident. Partial if a source failed.
 pub(super) fn print(incident: &Incident, as_json: bool) -> Result<Done, CliError> {
     let Some(found) = &incident.investigation else {
@@ -50,13 +71,14 @@ pub(super) fn print(incident: &Incident, as_json: bool) -> Result<Done, CliError
     };
     if as_json {
         let ids: Vec<_> = incident.evidence.iter().map(|e| e.id).collect();
-        out::json(&json!({"window": found.window, "findings": found.findings, "suspects": found.suspects, "onset": found.onset,
+        let conclusion = found.conclusion().and_then(|f| f.conclusion.as_ref());
+        out::json(&json!({"window": found.window, "conclusion": conclusion, "findings": found.findings,
+                          "suspects": found.suspects, "onset": found.onset,
                           "evidence": ids, "sources": found.sources}))?;
     } else {
         out::line(format!("{} {} · window {}", incident.id(), incident.head.title, found.window.label()))?;
         for f in &found.findings {
-            out::line(format!("{:>3}. [{}] {} {}", f.rank, f.kind.word(), f.title, tags(&f.evidence)).trim_end())?;
-            out::line(format!("       {}", f.text))?;
+            print_finding(f)?;
         }
         out::line(format!(
             "{}. Run `warroom export {}` to see all of them.",

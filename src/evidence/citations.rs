@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::analysis::Finding;
 use crate::analysis::findings::{Key, SuspectInput};
+use crate::incident::state::Investigation;
 use crate::incident::{CitedFinding, CitedSuspect, EvidenceId, EvidenceKind, FindingKind, Incident, SourceStatus};
 use crate::telemetry::series::human_value;
 
@@ -33,6 +34,12 @@ pub fn cite(findings: Vec<Finding>, ids: &BTreeMap<Key, EvidenceId>) -> Vec<Cite
             at: finding.at,
             evidence,
             against: evidence_ids(&finding.against),
+            service: finding.service,
+            subject: finding.subject,
+            situation: finding.situation,
+            severity: finding.severity,
+            conclusion: finding.conclusion,
+            details: cite(finding.details, ids),
         });
     }
     out
@@ -86,10 +93,13 @@ pub fn rule_report(incident: &Incident) -> String {
         "No logs were read."
     };
     let no_gaps = if investigation.sources.is_empty() { "No source was queried." } else { "Every source answered in full." };
+    if let Some(conclusion) = investigation.conclusion() {
+        out.push_str(&format!("\n## Conclusion\n\n{} {}\n", conclusion.text, tags(&conclusion.evidence)).replace(" \n", "\n"));
+    }
     let mut section = |title: &str, kinds: &[FindingKind], empty: &str| {
         out.push_str(&format!("\n## {title}\n\n"));
         let mut any = false;
-        for f in investigation.findings.iter().filter(|f| kinds.contains(&f.kind)) {
+        for f in investigation.details().filter(|f| kinds.contains(&f.kind)) {
             any = true;
             out.push_str(&format!("- {} {}\n", f.text.trim_end_matches('.'), tags(&f.evidence)).replace(" \n", "\n"));
         }
@@ -119,7 +129,7 @@ pub fn rule_report(incident: &Incident) -> String {
         "No error or latency series of another service was available for comparison.",
     );
     section("Data gaps", &[FindingKind::Gap], no_gaps);
-    out.push_str(&first_steps(&investigation.findings));
+    out.push_str(&first_steps(investigation));
     let failed: Vec<&str> =
         investigation.sources.iter().filter(|s| s.status != SourceStatus::Ok).map(|s| s.name.as_str()).collect();
     if !failed.is_empty() {
@@ -130,8 +140,8 @@ pub fn rule_report(incident: &Incident) -> String {
 
 /// The first steps to take: check the most likely origin, then a change with a confidence of at least 0.7, then the first
 /// signal that changed. Empty without such findings.
-fn first_steps(findings: &[CitedFinding]) -> String {
-    let first = |kind: FindingKind| findings.iter().find(|f| f.kind == kind);
+fn first_steps(investigation: &Investigation) -> String {
+    let first = |kind: FindingKind| investigation.details().find(|f| f.kind == kind);
     let mut steps: Vec<String> = Vec::new();
     if let Some(f) = first(FindingKind::Suspect) {
         steps.push(format!(
@@ -173,7 +183,7 @@ mod tests {
             confidence: 0.8333,
             at: None,
             inputs: inputs.iter().map(|s| (*s).to_owned()).collect(),
-            against: vec![],
+            ..Finding::default()
         };
         let ids = BTreeMap::from([("a".to_owned(), EvidenceId(4)), ("b".to_owned(), EvidenceId(2))]);
         let cited = cite(

@@ -6,10 +6,12 @@ use super::ids::EvidenceId;
 use super::severity::Severity;
 use crate::telemetry::{Labels, Timestamp};
 
-/// The kind of a finding. Reports list findings in this order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+/// The kind of a finding.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FindingKind {
+    /// What most likely happened, in one paragraph.
+    Conclusion,
     /// Which alerts are firing, or that none are.
     Alerts,
     /// That the system is healthy, or has recovered.
@@ -41,13 +43,73 @@ pub enum FindingKind {
     /// A metric or service that did not change, and so contradicts a hypothesis.
     Unchanged,
     /// A data gap: what could not be checked, and why.
+    #[default]
     Gap,
+}
+
+/// Whether there is an incident at all, and whether it is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Situation {
+    /// Nothing fires and nothing left its normal range.
+    Healthy,
+    /// Nothing fires and everything is back to normal.
+    Recovered,
+    /// Everything is back to normal, but alerts still fire.
+    Recovering,
+    /// Nothing fires, but something is still off.
+    NotOver,
+    /// Alerts fire, but the data show no cause.
+    Inconclusive,
+    /// Two causes without a known connection.
+    TwoCauses,
+}
+
+/// How certain a conclusion is, in a word.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Certainty {
+    #[default]
+    Low,
+    Medium,
+    High,
+}
+
+impl Certainty {
+    /// The word as printed: `low`, `medium` or `high`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+        }
+    }
+}
+
+/// What most likely happened, as values.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Conclusion {
+    /// Whether there is an incident; `None` if it is plainly going on.
+    pub situation: Option<Situation>,
+    /// The services that it most likely began with: none, one, or two if there are two causes.
+    pub origins: Vec<String>,
+    /// How the origin fails, such as `db_pool is at 100%`.
+    pub mechanism: Option<String>,
+    /// The change that most likely caused it, such as `checkout version 1.41.3 → 1.42.0`, and when it happened.
+    pub trigger: Option<String>,
+    pub trigger_at: Option<Timestamp>,
+    /// What else is affected, such as `gateway is affected as well`.
+    pub extent: Option<String>,
+    pub certainty: Certainty,
+    /// What would show whether it is true.
+    pub test: Option<String>,
 }
 
 impl FindingKind {
     /// The label to display.
     pub fn word(self) -> &'static str {
         match self {
+            Self::Conclusion => "conclusion",
             Self::Alerts => "alerts",
             Self::Verdict => "verdict",
             Self::Severity => "severity",
@@ -68,7 +130,7 @@ impl FindingKind {
 }
 
 /// A finding of the built-in rules, with the evidence that supports and contradicts it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct CitedFinding {
     /// From 1, most important first.
     pub rank: u32,
@@ -84,14 +146,39 @@ pub struct CitedFinding {
     pub evidence: Vec<EvidenceId>,
     /// Evidence that contradicts the finding.
     pub against: Vec<EvidenceId>,
+    /// The service that it is about, if it is about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
+    /// For a metric: the measured quantity; for a log pattern: its template.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// For a verdict: which one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub situation: Option<Situation>,
+    /// For a proposed severity: the severity and the reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub severity: Option<(Severity, String)>,
+    /// For a conclusion: its parts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conclusion: Option<Conclusion>,
+    /// The findings that it sums up, in order; their rank counts within it. Empty if it stands for itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub details: Vec<CitedFinding>,
 }
 
 impl CitedFinding {
-    /// The severity that this finding proposes, and the reason, read from a title such as `Proposed severity SEV2: reason`.
-    /// `None` for other kinds of finding.
+    /// The severity that this finding proposes, and the reason. Entries of older versions have it only in their title.
     pub fn proposed_severity(&self) -> Option<(Severity, &str)> {
+        if let Some((severity, reason)) = &self.severity {
+            return Some((*severity, reason));
+        }
         let (severity, reason) = self.title.strip_prefix("Proposed severity ")?.split_once(": ")?;
         Some((severity.parse().ok()?, reason)).filter(|_| self.kind == FindingKind::Severity)
+    }
+
+    /// The findings behind this one: those that it sums up, or itself.
+    pub fn parts(&self) -> &[CitedFinding] {
+        if self.details.is_empty() { std::slice::from_ref(self) } else { &self.details }
     }
 }
 

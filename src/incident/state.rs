@@ -10,7 +10,7 @@ use super::event::{Audience, EscalationLevel, FoundBy, Grade, Remark, Verdict};
 use super::evidence::EvidenceRecord;
 use super::exit::{ExitCriteria, ExitReading};
 use super::fact::{ActorKind, Entry, Fact, LinkedAlert, NoteKind};
-use super::finding::{CitedFinding, CitedSuspect, SourceReport};
+use super::finding::{CitedFinding, CitedSuspect, FindingKind, SourceReport};
 use super::ids::{ActionId, EvidenceId, IncidentId};
 use super::milestone::Milestone;
 use super::role::Role;
@@ -40,6 +40,18 @@ pub struct Investigation {
     /// The end of the period in which the data counted as normal; `None` if it was not recorded.
     #[serde(default)]
     pub onset: Option<Timestamp>,
+}
+
+impl Investigation {
+    /// The single findings behind the list, in its order, without the conclusion.
+    pub fn details(&self) -> impl Iterator<Item = &CitedFinding> {
+        self.findings.iter().flat_map(CitedFinding::parts).filter(|f| f.kind != FindingKind::Conclusion)
+    }
+
+    /// The conclusion; `None` in entries of older versions.
+    pub fn conclusion(&self) -> Option<&CitedFinding> {
+        self.findings.iter().find(|f| f.kind == FindingKind::Conclusion)
+    }
 }
 
 /// An assistant answer in the journal, and who accepted it.

@@ -236,7 +236,7 @@ fn check_answer(mut answer: Answer, incident: &Incident, plan: &PromptPlan) -> A
         let findings: String = incident
             .investigation
             .iter()
-            .flat_map(|i| &i.findings)
+            .flat_map(|i| i.findings.iter().chain(i.details()))
             .map(|f| format!("{} {} {}\n", f.title, f.text, f.confidence))
             .collect();
         shown = incident.evidence.iter().map(|e| (e.id, findings.clone())).collect();

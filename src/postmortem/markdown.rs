@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::report::{Draft, Report};
 use super::text::{block, code, inline, nested};
+use crate::analysis::quantity::Meaning;
 use crate::evidence::citations::tags;
 use crate::incident::{ActorKind, AnswerSource, CitedFinding, FindingKind, SourceStatus};
 use crate::telemetry::Timestamp;
@@ -131,7 +132,7 @@ fn impact(out: &mut String, r: &Report) {
     for f in r
         .findings
         .iter()
-        .filter(|f| f.kind == FindingKind::Metric && ["error", "latency", "request"].iter().any(|w| f.title.contains(w)))
+        .filter(|f| f.kind == FindingKind::Metric && f.subject.as_deref().is_some_and(|metric| Meaning::of(metric).is_symptom()))
         .take(8)
     {
         has_measured_impact = true;

@@ -118,6 +118,8 @@ pub(crate) struct Report {
     pub alerts: Vec<LinkedAlert>,
     pub window: Window,
     pub findings: Vec<CitedFinding>,
+    /// The conclusion of the rules; `None` without an investigation.
+    pub conclusion: Option<CitedFinding>,
     pub sources: Vec<SourceReport>,
     pub summary: String,
     pub roles: Vec<(&'static str, String)>,
@@ -187,7 +189,8 @@ impl Report {
             services,
             alerts: incident.alerts.clone(),
             window: incident.investigation.as_ref().map_or_else(|| incident.window(as_of), |i| i.window),
-            findings: incident.investigation.iter().flat_map(|i| i.findings.clone()).collect(),
+            findings: incident.investigation.iter().flat_map(|i| i.details()).cloned().collect(),
+            conclusion: incident.investigation.as_ref().and_then(|i| i.conclusion()).cloned(),
             sources: incident.investigation.iter().flat_map(|i| i.sources.clone()).collect(),
             summary: String::new(),
             roles: incident.roles.iter().map(|(r, h)| (r.title(), h.clone())).collect(),
@@ -235,7 +238,9 @@ impl Report {
         } else {
             format!(" The impact started at {start} UTC and had lasted {length} at the last entry; its end is not recorded yet.")
         });
-        if let Some(first) = self.findings.iter().find(|f| f.kind == FindingKind::Metric) {
+        if let Some(found) = &self.conclusion {
+            out.push_str(&format!(" {} {}", found.text, citations::tags(&found.evidence)));
+        } else if let Some(first) = self.findings.iter().find(|f| f.kind == FindingKind::Metric) {
             out.push_str(&format!(
                 " First signal to leave its normal range: {} {}.",
                 without_suffix(&first.title),

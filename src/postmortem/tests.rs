@@ -66,6 +66,7 @@ fn incident(with_answer: bool) -> (Incident, BTreeMap<String, Body>) {
         at: None,
         evidence: vec![EvidenceId(1)],
         against: vec![],
+        ..CitedFinding::default()
     };
     let mut facts = vec![
         declared(),

@@ -270,7 +270,7 @@ fn context(incident: &Incident, matrix: &Matrix, asked: &AskOptions, scope: Scop
     let findings: Vec<serde_json::Value> = incident
         .investigation
         .iter()
-        .flat_map(|i| i.findings.iter().take(scope.findings))
+        .flat_map(|i| i.conclusion().into_iter().chain(i.details()).take(scope.findings))
         .map(|f| {
             serde_json::json!({
                 "kind": f.kind.word(),

@@ -109,6 +109,7 @@ fn room(tab: Tab) -> Model {
         at: None,
         evidence: vec![EvidenceId(1)],
         against: vec![],
+        ..CitedFinding::default()
     };
     let suspect = CitedSuspect {
         service: Some("checkout".into()),

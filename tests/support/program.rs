@@ -36,3 +36,12 @@ pub(crate) fn stdout(output: &Output) -> String {
 pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
+
+/// The single findings of `warroom investigate --json`, also those that a summary holds.
+pub(crate) fn single_findings(found: &Value) -> Vec<Value> {
+    let parts = |f: &Value| match f["details"].as_array() {
+        Some(details) => details.clone(),
+        None => vec![f.clone()],
+    };
+    found["findings"].as_array().unwrap().iter().filter(|f| f["kind"] != "conclusion").flat_map(|f| parts(f)).collect()
+}

@@ -35,7 +35,7 @@ const EXPIRES_WITHIN: Duration = Duration::from_hours(14 * 24);
 pub(super) const MIN_SCORE: f64 = 1.0;
 
 fn new_finding(kind: FindingKind, title: String, text: String, confidence: f64, inputs: Vec<Key>) -> Finding {
-    Finding { kind, title, text, confidence, at: None, inputs, against: Vec::new() }
+    Finding { kind, title, text, confidence, inputs, ..Finding::default() }
 }
 
 /// Reports the services that the incident most likely began with, each with its most suspect series.
@@ -81,7 +81,8 @@ pub(super) fn suspects(signals: &Signals) -> Vec<Finding> {
             let confidence = confidence * CONTRADICTION_FACTOR.powi(i32::try_from(against.len()).unwrap_or(0));
             let text = format!("{title}: {}.", reasons.join("; "));
             let found = new_finding(FindingKind::Suspect, title, text, confidence, inputs);
-            Finding { against: theories::keys(against.into_iter().flat_map(|(_, keys)| keys)), ..found }
+            let against = theories::keys(against.into_iter().flat_map(|(_, keys)| keys));
+            Finding { against, service: Some((*service).to_owned()), ..found }
         })
         .collect()
 }
@@ -96,12 +97,37 @@ fn onset(signals: &Signals) -> Option<Timestamp> {
     first.or_else(|| changed().filter_map(|m| m.movement.changed_at).min()).or_else(|| signals.first_alert())
 }
 
-/// Reports recent changes, the closest before the onset first. A change after the onset is more likely a reaction than a
-/// cause.
-pub(super) fn changes(signals: &Signals) -> Vec<Finding> {
+/// A change with its further signs, as ranked by how likely it caused the incident.
+pub(super) struct RankedChange<'a> {
+    pub(super) change: &'a ChangeInput,
+    /// Further signs of the same change.
+    signs: Vec<&'a ChangeInput>,
+    /// When it happened compared with the onset, as the end of a sentence: `, 5s before the first metric change`.
+    pub(super) when: String,
+    pub(super) confidence: f64,
+}
+
+impl RankedChange<'_> {
+    /// The change with its service: `checkout version 1.41.3 → 1.42.0`.
+    pub(super) fn describe(&self) -> String {
+        let service = self.change.service.as_deref().map(|s| format!("{s} ")).unwrap_or_default();
+        format!("{service}{}", self.change.description)
+    }
+
+    pub(super) fn keys(&self) -> Vec<Key> {
+        theories::keys(std::iter::once(&self.change.key).chain(self.signs.iter().map(|o| &o.key)).cloned())
+    }
+}
+
+/// What the times of changes are compared with: the onset and its name.
+fn onset_label(signals: &Signals) -> &'static str {
+    if signals.metrics.iter().any(|m| m.movement.changed_at.is_some()) { "first metric change" } else { "first alert" }
+}
+
+/// The recent changes, the closest before the onset first. A change after the onset is more likely a reaction than a cause.
+pub(super) fn ranked_changes(signals: &Signals) -> Vec<RankedChange<'_>> {
     let onset = onset(signals);
-    let onset_label =
-        if signals.metrics.iter().any(|m| m.movement.changed_at.is_some()) { "first metric change" } else { "first alert" };
+    let onset_label = onset_label(signals);
     let suspect = signals.suspects.first().and_then(|s| s.suspect.service.as_deref());
     let concerns = |c: &ChangeInput| match (suspect, c.service.as_deref()) {
         (Some(suspect), service) => service == Some(suspect),
@@ -117,24 +143,10 @@ pub(super) fn changes(signals: &Signals) -> Vec<Finding> {
     let mut list: Vec<&ChangeInput> =
         signals.changes.iter().filter(|c| onset.is_none_or(|b| c.at + CHANGE_LOOKBACK >= b)).collect();
     list.sort_by_key(|c| (rank(c), c.description.clone()));
-    let groups = group_changes(list);
-    let mut out: Vec<Finding> = groups
-        .iter()
-        .take(MAX_CHANGES)
+    group_changes(list)
+        .into_iter()
         .filter_map(|group| {
-            let c = group.iter().find(|c| c.is_release).or_else(|| group.first())?;
-            let mut others: Vec<&str> =
-                group.iter().filter(|o| o.description != c.description).map(|o| o.description.as_str()).collect();
-            let more = others.len().saturating_sub(MAX_SIGNS);
-            others.truncate(MAX_SIGNS);
-            let rest = format!("{more} more");
-            others.extend((more > 0).then_some(rest.as_str()));
-            let also = if others.is_empty() {
-                String::new()
-            } else {
-                format!(" Probably part of the same change: {}.", others.join("; "))
-            };
-            let service = c.service.as_deref().map(|s| format!("{s} ")).unwrap_or_default();
+            let c = group.iter().find(|c| c.is_release).or_else(|| group.first()).copied()?;
             let certain = if c.is_release { 1.0 } else { 0.85 };
             let (when, confidence) = match onset {
                 None => (String::new(), 0.4),
@@ -153,24 +165,42 @@ pub(super) fn changes(signals: &Signals) -> Vec<Finding> {
                 ),
                 Some(b) => (format!(", {} after the {onset_label}", time::human_duration(c.at.since(b))), 0.3),
             };
-            let all = std::iter::once(c.key.clone()).chain(group.iter().map(|o| o.key.clone()));
-            Some(Finding {
+            let signs = group.iter().copied().filter(|o| o.description != c.description).collect();
+            Some(RankedChange { change: c, signs, when, confidence: confidence * certain })
+        })
+        .collect()
+}
+
+/// Reports recent changes, the most likely cause first.
+pub(super) fn changes(signals: &Signals) -> Vec<Finding> {
+    let ranked = ranked_changes(signals);
+    let mut out: Vec<Finding> = ranked
+        .iter()
+        .take(MAX_CHANGES)
+        .map(|r| {
+            let c = r.change;
+            let mut others: Vec<String> = r.signs.iter().take(MAX_SIGNS).map(|o| o.description.clone()).collect();
+            let more = r.signs.len().saturating_sub(MAX_SIGNS);
+            others.extend((more > 0).then(|| format!("{more} more")));
+            let also = match others.is_empty() {
+                true => String::new(),
+                false => format!(" Probably part of the same change: {}.", others.join("; ")),
+            };
+            let title = format!("{} at {}{}", r.describe(), signals.clock(c.at), r.when);
+            let text = format!("{title}.{also}");
+            Finding {
                 at: Some(c.at),
-                ..new_finding(
-                    FindingKind::Change,
-                    format!("{service}{} at {}{when}", c.description, signals.clock(c.at)),
-                    format!("{service}{} at {}{when}.{also}", c.description, signals.clock(c.at)),
-                    confidence * certain,
-                    theories::keys(all),
-                )
-            })
+                service: c.service.clone(),
+                ..new_finding(FindingKind::Change, title, text, r.confidence, r.keys())
+            }
         })
         .collect();
-    let rest: Vec<&&ChangeInput> = groups.iter().skip(MAX_CHANGES).flatten().collect();
+    let rest = ranked.get(MAX_CHANGES..).unwrap_or_default();
     if !rest.is_empty() {
-        let title = words::count(groups.len() - MAX_CHANGES, "other change");
-        let text = format!("{title}, further from the {onset_label} or on other services.");
-        out.push(new_finding(FindingKind::Change, title, text, 0.3, theories::keys(rest.iter().map(|c| c.key.clone()).take(64))));
+        let title = words::count(rest.len(), "other change");
+        let text = format!("{title}, further from the {} or on other services.", onset_label(signals));
+        let keys = theories::keys(rest.iter().flat_map(RankedChange::keys).take(64));
+        out.push(new_finding(FindingKind::Change, title, text, 0.3, keys));
     }
     out
 }

@@ -7,7 +7,7 @@ use super::context::MIN_SCORE;
 use super::{ChangeInput, Finding, Key, MetricInput, Signals, SuspectInput, is_usual, is_usual_now};
 use crate::analysis::Direction;
 use crate::analysis::baseline::is_healthy_level_known;
-use crate::incident::FindingKind;
+use crate::incident::{Conclusion, FindingKind, Situation};
 use crate::telemetry::{Alert, Timestamp, time, words};
 
 /// Time between two changes from which their order is certain despite the scrape interval.
@@ -23,8 +23,8 @@ const MAX_SERVICES: usize = 4;
 const MAX_PER_KIND: usize = 2;
 
 /// Whether a series shows a symptom: errors or latency.
-fn is_symptom(m: &MetricInput) -> bool {
-    ["error", "latency"].iter().any(|w| m.title.contains(w)) && !m.is_alert_expression
+pub(super) fn is_symptom(m: &MetricInput) -> bool {
+    m.meaning().is_symptom() && !m.is_alert_expression
 }
 
 fn series_of<'a>(signals: &'a Signals, service: &'a str) -> impl Iterator<Item = &'a MetricInput> {
@@ -106,12 +106,13 @@ pub(super) fn evidence_against(signals: &Signals) -> Option<Finding> {
     let reasons: Vec<&str> = found.iter().map(|(reason, _)| reason.as_str()).collect();
     Some(Finding {
         kind: FindingKind::Contradiction,
+        service: Some(service.to_owned()),
         title: format!("Evidence against {service} as the cause: {}", reasons.join("; ")),
         text: format!("Evidence against {service} as the cause: {}.", reasons.join("; ")),
         confidence: 0.6,
         at: None,
         inputs: keys(found.into_iter().flat_map(|(_, keys)| keys)),
-        against: Vec::new(),
+        ..Finding::default()
     })
 }
 
@@ -160,6 +161,7 @@ pub(super) fn inconclusive(signals: &Signals, enough: usize) -> Option<Finding> 
     let alerts = (!signals.alerts_key.is_empty()).then(|| signals.alerts_key.clone());
     Some(Finding {
         kind: FindingKind::Verdict,
+        situation: Some(Situation::Inconclusive),
         title: title.to_owned(),
         text: format!(
             "Inconclusive: alerts are firing, but {coverage}, {logs}, and no recent release of the affected services is known. \
@@ -168,7 +170,7 @@ pub(super) fn inconclusive(signals: &Signals, enough: usize) -> Option<Finding> 
         confidence: 0.6,
         at: None,
         inputs: keys(alerts.into_iter().chain(metrics)),
-        against: Vec::new(),
+        ..Finding::default()
     })
 }
 
@@ -245,6 +247,8 @@ fn separate_causes(signals: &Signals, a: (&str, &SuspectInput), b: (&str, &Suspe
     }
     Some(Finding {
         kind: FindingKind::Verdict,
+        situation: Some(Situation::TwoCauses),
+        conclusion: Some(Conclusion { origins: vec![a.0.to_owned(), b.0.to_owned()], ..Conclusion::default() }),
         title: format!("Possibly two separate causes: {} and {}", a.0, b.0),
         text: format!(
             "{} and {} possibly have separate causes, so check both: {}; they have no known connection.",
@@ -255,7 +259,7 @@ fn separate_causes(signals: &Signals, a: (&str, &SuspectInput), b: (&str, &Suspe
         confidence: 0.55,
         at: None,
         inputs: keys(inputs),
-        against: Vec::new(),
+        ..Finding::default()
     })
 }
 
@@ -264,7 +268,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::super::tests::{alert, metric};
-    use super::super::{EarlierLevel, findings};
+    use super::super::{EarlierLevel, single};
     use super::*;
     use crate::analysis::suspects::{SuspectContext, suspects};
     use crate::telemetry::AlertSeverity;
@@ -289,7 +293,7 @@ mod tests {
     }
 
     fn kinds(signals: &Signals, kind: FindingKind) -> Vec<Finding> {
-        findings(signals).into_iter().filter(|f| f.kind == kind).collect()
+        single(signals).into_iter().filter(|f| f.kind == kind).collect()
     }
 
     #[test]

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Finding, Key, MetricInput, Signals};
+use crate::analysis::quantity::Quantity;
 use crate::analysis::{Change, Direction};
-use crate::incident::{FindingKind, Severity};
+use crate::incident::{FindingKind, Severity, Situation};
 use crate::telemetry::series::human_value;
 use crate::telemetry::{Alert, AlertSeverity, SubjectKind, words};
 
@@ -48,6 +49,7 @@ pub(super) fn verdict(signals: &Signals) -> Option<Finding> {
     match (firing.is_empty(), last_back, still_off.is_empty()) {
         (true, None, true) if is_quiet(signals) => Some(healthy(signals, alerts)),
         (true, Some(at), true) => Some(verdict_of(
+            Situation::Recovered,
             format!("Recovered at {}", signals.clock(at)),
             format!(
                 "No alerts are firing, and all changed series have been back in their normal range since {}.",
@@ -58,6 +60,7 @@ pub(super) fn verdict(signals: &Signals) -> Option<Finding> {
             Vec::new(),
         )),
         (false, Some(at), true) => Some(verdict_of(
+            Situation::Recovering,
             format!("Recovering: all changed series have been back to normal since {}", signals.clock(at)),
             format!(
                 "All changed series have been back in their normal range since {}; alerts are still firing because they clear with \
@@ -69,6 +72,7 @@ pub(super) fn verdict(signals: &Signals) -> Option<Finding> {
             alerts.into_iter().collect(),
         )),
         (true, _, false) => Some(verdict_of(
+            Situation::NotOver,
             "Not over: no alerts are firing, but some series have not returned to normal".to_owned(),
             format!(
                 "No alerts are firing, but {} {} not returned to normal.",
@@ -90,6 +94,7 @@ fn healthy(signals: &Signals, alerts: Option<Key>) -> Finding {
     let has_logs = !signals.blames_key.is_empty();
     let logs = has_logs.then(|| signals.blames_key.clone());
     verdict_of(
+        Situation::Healthy,
         "Healthy: the data shows no problem".to_owned(),
         format!(
             "No alerts are firing and none of the {} series checked left its normal range{}: a false alarm, or an incident that \
@@ -103,8 +108,24 @@ fn healthy(signals: &Signals, alerts: Option<Key>) -> Finding {
     )
 }
 
-fn verdict_of(title: String, text: String, confidence: f64, inputs: Vec<Key>, against: Vec<Key>) -> Finding {
-    Finding { kind: FindingKind::Verdict, title, text, confidence, at: None, inputs, against }
+fn verdict_of(
+    situation: Situation,
+    title: String,
+    text: String,
+    confidence: f64,
+    inputs: Vec<Key>,
+    against: Vec<Key>,
+) -> Finding {
+    Finding {
+        kind: FindingKind::Verdict,
+        title,
+        text,
+        confidence,
+        inputs,
+        against,
+        situation: Some(situation),
+        ..Finding::default()
+    }
 }
 
 /// The keys of the first few pieces of evidence behind these metrics, each once.
@@ -154,6 +175,7 @@ pub(super) fn severity(signals: &Signals) -> Option<Finding> {
     }
     Some(Finding {
         kind: FindingKind::Severity,
+        severity: reasons.first().map(|r| (severity, r.text.clone())),
         title: format!("Proposed severity {severity}: {}", reasons.first().map_or("", |r| r.text.as_str())),
         text: format!(
             "{severity} is proposed: {}. If several severities fit, the highest is proposed; a responder decides.{meaning}",
@@ -162,7 +184,7 @@ pub(super) fn severity(signals: &Signals) -> Option<Finding> {
         confidence: if same > 1 { 0.75 } else { 0.6 },
         at: None,
         inputs,
-        against: Vec::new(),
+        ..Finding::default()
     })
 }
 
@@ -257,7 +279,8 @@ fn reasons_from_signals(signals: &Signals, reasons: &mut Vec<Reason>) {
     }
     let slow = signals.metrics.iter().find(|m| {
         let (Some(before), Some(after)) = (m.movement.before, m.movement.after) else { return false };
-        m.title.starts_with("latency")
+        m.meaning().is_symptom()
+            && m.meaning().quantity == Quantity::Latency
             && m.movement.direction == Direction::Up
             && m.movement.back_at.is_none()
             && after >= 5.0 * before
@@ -280,7 +303,7 @@ mod tests {
     use crate::incident::Matrix;
 
     fn find(kind: FindingKind, signals: &Signals) -> Option<Finding> {
-        super::super::findings(signals).into_iter().find(|f| f.kind == kind)
+        super::super::single(signals).into_iter().find(|f| f.kind == kind)
     }
 
     fn base() -> Signals {

@@ -341,7 +341,7 @@ fn choose_row(model: &mut Model, list: &ListDialog, row: usize) -> Vec<Effect> {
         Next::List(list) => show(model, Overlay::List(*list)),
         Next::Confirm(dialog) => show(model, Overlay::Confirm(dialog)),
         Next::Status(to) => change_status(model, to),
-        Next::Finding(rank) => go_to_finding(model, rank),
+        Next::Finding(place) => go_to_finding(model, place),
     }
 }
 

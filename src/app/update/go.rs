@@ -263,7 +263,7 @@ pub(super) fn jump(model: &mut Model, to_graph: bool) -> Vec<Effect> {
         let by_finding = i
             .investigation
             .iter()
-            .flat_map(|n| n.findings.iter().flat_map(|f| f.evidence.iter()))
+            .flat_map(|n| n.details().flat_map(|f| f.evidence.iter()))
             .copied()
             .find(|id| i.evidence(*id).as_ref().is_some_and(covers));
         let covering = by_cite.or(by_finding).or_else(|| i.evidence.iter().find(covers).map(|e| e.id));
@@ -331,9 +331,9 @@ pub(super) fn open_entry(model: &mut Model) -> Vec<Effect> {
     }
 }
 
-/// Opens a finding: its log pattern, its graph, or else its first evidence.
-pub(super) fn go_to_finding(model: &mut Model, rank: u32) -> Vec<Effect> {
-    let found = current(model).and_then(|i| i.investigation.as_ref()?.findings.iter().find(|f| f.rank == rank)).cloned();
+/// Opens the finding at a place among the single findings: its log pattern, its graph, or else its first evidence.
+pub(super) fn go_to_finding(model: &mut Model, place: usize) -> Vec<Effect> {
+    let found = current(model).and_then(|i| i.investigation.as_ref()?.details().nth(place)).cloned();
     let (Some(finding), Some(room)) = (found, model.room.as_mut()) else { return Vec::new() };
     let incident = room.incident.as_ref();
     let kind = |id: &EvidenceId| incident.and_then(|i| i.evidence(*id)).map(|e| e.kind);
@@ -342,17 +342,17 @@ pub(super) fn go_to_finding(model: &mut Model, rank: u32) -> Vec<Effect> {
     if finding.kind == FindingKind::Pattern && has_patterns {
         model.logs.filter.clear();
         room.show_lines = false;
-        // The title ends with the template, which may be truncated.
-        let template = finding.title.split_once(": ").map_or("", |(_, t)| t.trim_end_matches('…'));
-        room.pattern = room.patterns("").iter().position(|(_, p)| p.template.starts_with(template)).unwrap_or(0);
+        let template = finding.subject.as_deref().unwrap_or_default();
+        room.pattern = room.patterns("").iter().position(|(_, p)| p.template == template).unwrap_or(0);
         return tab(model, Tab::Logs);
     }
     let Some(id) = metric else { return open_evidence_id(model, finding.evidence.first().copied()) };
     room.filter.clear();
     // Select the suspect if there is one, because its chart shows the marks.
-    let name = |s: &crate::incident::CitedSuspect| format!("{} {}", s.service.as_deref().unwrap_or(""), s.title);
-    room.suspect =
-        room.suspects().iter().position(|s| s.evidence.first() == Some(&id) && finding.title.starts_with(name(s).trim_start()));
+    let is_same = |s: &crate::incident::CitedSuspect| {
+        s.evidence.first() == Some(&id) && s.service == finding.service && finding.subject.as_ref() == Some(&s.title)
+    };
+    room.suspect = room.suspects().iter().position(|s| is_same(s));
     room.evidence = Some(id);
     tab(model, Tab::Signals)
 }

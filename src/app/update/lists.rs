@@ -43,8 +43,10 @@ pub(super) fn link(model: &mut Model) -> Vec<Effect> {
 
 /// The severity that the last investigation proposes, with the reason and its evidence tags.
 pub(super) fn proposed_severity(model: &Model) -> Option<(Severity, String)> {
-    let found = &current(model)?.investigation.as_ref()?.findings;
-    found.iter().find_map(|f| f.proposed_severity().map(|(severity, why)| (severity, format!("{why} {}", tagged(&f.evidence)))))
+    let found = current(model)?.investigation.as_ref()?;
+    found
+        .details()
+        .find_map(|f| f.proposed_severity().map(|(severity, why)| (severity, format!("{why} {}", tagged(&f.evidence)))))
 }
 
 pub(super) fn choose_severity(model: &mut Model) -> Vec<Effect> {
@@ -295,11 +297,11 @@ pub(super) fn choose_grade(model: &mut Model) -> Vec<Effect> {
 }
 
 pub(super) fn choose_finding(model: &mut Model) -> Vec<Effect> {
-    let findings = current(model).and_then(|i| i.investigation.as_ref()).map(|i| i.findings.as_slice()).unwrap_or_default();
-    let row = |f: &crate::incident::CitedFinding| {
-        Row::new(f.kind.word(), format!("{} {}", f.title, tagged(&f.evidence)), Next::Finding(f.rank))
+    let found = current(model).and_then(|i| i.investigation.as_ref());
+    let row = |(place, f): (usize, &crate::incident::CitedFinding)| {
+        Row::new(f.kind.word(), format!("{} {}", f.title, tagged(&f.evidence)), Next::Finding(place))
     };
-    let rows: Vec<Row> = findings.iter().map(row).collect();
+    let rows: Vec<Row> = found.into_iter().flat_map(|i| i.details()).enumerate().map(row).collect();
     if rows.is_empty() {
         return say_key(model, "No findings yet. Press {} to investigate.", Action::Investigate);
     }

@@ -607,6 +607,7 @@ fn investigated_room() -> Model {
         at: None,
         evidence: vec![EvidenceId(evidence)],
         against: vec![],
+        ..CitedFinding::default()
     };
     let suspect = CitedSuspect {
         service: Some("checkout".into()),
@@ -642,8 +643,15 @@ fn investigated_room() -> Model {
         Fact::Investigated {
             window,
             findings: vec![
-                finding(1, FindingKind::Metric, "checkout pool rose 4 → 20", 1),
-                finding(2, FindingKind::Pattern, "More frequent log pattern in checkout: pool exhausted after <*>", 2),
+                CitedFinding {
+                    service: Some("checkout".into()),
+                    subject: Some("pool".into()),
+                    ..finding(1, FindingKind::Metric, "checkout pool rose 4 → 20", 1)
+                },
+                CitedFinding {
+                    subject: Some("pool exhausted after <*>".into()),
+                    ..finding(2, FindingKind::Pattern, "More frequent log pattern in checkout: pool exhausted after <*>", 2)
+                },
                 finding(3, FindingKind::Severity, "Proposed severity SEV4: 1 alert, none critical", 2),
             ],
             sources: vec![],

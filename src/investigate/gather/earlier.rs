@@ -170,7 +170,7 @@ mod tests {
         assert_eq!((earlier.len(), earlier[0].when.as_str(), earlier[0].level), (1, "a day earlier", 4.5));
         let (key, draft) = &out.drafts[0];
         assert_eq!((out.drafts.len(), draft.window.end), (1, at(1200) - Duration::from_hours(24)));
-        let found = crate::analysis::findings::findings(&out.signals);
+        let found = crate::analysis::findings::single(&out.signals);
         let finding = found.iter().find(|f| f.kind == crate::incident::FindingKind::Metric).unwrap();
         assert!(
             finding.text.contains("at the same time of day it was 4.5 s a day earlier: usual at this time of day"),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Gathered;
 use super::logs::REQUESTS;
 use crate::analysis::departure::{MeasuredSeries, Point};
-use crate::analysis::findings::{Key, SuspectInput};
+use crate::analysis::findings::{Key, MetricInput, SuspectInput};
 use crate::analysis::suspects::suspects;
 use crate::analysis::{Change, Direction, Movement, Pattern};
 use crate::telemetry::{Level, Series, Timestamp};
@@ -121,6 +121,23 @@ pub(super) fn rank(out: &mut Gathered) {
             SuspectInput { suspect, labels, unit, keys }
         })
         .collect();
+    share_levels(out);
+}
+
+/// Gives the suspects the levels and times of the metrics that are their series, so that every finding shows the same figures.
+fn share_levels(out: &mut Gathered) {
+    for input in &mut out.signals.suspects {
+        let is_series = |m: &&MetricInput| input.keys.first() == Some(&m.key) && m.labels == input.labels;
+        let Some(metric) = out.signals.metrics.iter().find(is_series) else { continue };
+        let movement = &metric.movement;
+        if movement.direction == Direction::Flat || input.suspect.changed_at.is_none() {
+            continue;
+        }
+        let factor = if metric.unit == "%" { 100.0 } else { 1.0 };
+        input.suspect.before = movement.before.map(|v| v * factor);
+        input.suspect.after = movement.after.map(|v| v * factor);
+        (input.suspect.direction, input.suspect.changed_at) = (movement.direction, movement.changed_at);
+    }
 }
 
 #[cfg(test)]
@@ -183,7 +200,7 @@ mod tests {
         assert!(bank.keys.contains(&"desk|http_client_request_duration_seconds p95".to_owned()), "{:?}", bank.keys);
         let why = bank.suspect.why();
         assert!(why.starts_with("its own metrics look normal; desk may be waiting for it"), "{why}");
-        let found = crate::analysis::findings::findings(&out.signals);
+        let found = crate::analysis::findings::single(&out.signals);
         let finding = found.iter().find(|f| f.text.starts_with("bank is ")).unwrap();
         assert!(finding.confidence <= 0.5 && finding.inputs == bank.keys, "{finding:?}");
     }

@@ -9,7 +9,9 @@ use crate::app::model::Model;
 use crate::app::room::Room;
 use crate::app::update::{AlertVisibility, alert_visibility};
 use crate::incident::gate::gates;
-use crate::incident::{ActionScope, CitedFinding, FindingKind, GateItem, Incident, Milestone, Role, SourceStatus, Verdict};
+use crate::incident::{
+    ActionScope, CitedFinding, FindingKind, GateItem, Incident, Milestone, Role, Situation, SourceStatus, Verdict,
+};
 use crate::telemetry::Timestamp;
 use crate::telemetry::time::human_duration;
 use crate::telemetry::words::count;
@@ -223,8 +225,13 @@ fn next_step(model: &Model, incident: &Incident) -> String {
 /// The symbol of a finding. The help explains all of them.
 fn glyph(finding: &CitedFinding) -> (&'static str, Meaning) {
     match finding.kind {
+        FindingKind::Conclusion | FindingKind::Verdict
+            if matches!(finding.situation, Some(Situation::Healthy | Situation::Recovered)) =>
+        {
+            ("✓", Meaning::Ok)
+        }
+        FindingKind::Conclusion => ("▶", Meaning::Bad),
         FindingKind::Alerts => ("●", Meaning::Bad),
-        FindingKind::Verdict if ["Healthy", "Recovered"].iter().any(|w| finding.title.starts_with(w)) => ("✓", Meaning::Ok),
         FindingKind::Verdict => ("…", Meaning::Warn),
         FindingKind::Severity => ("!", Meaning::Warn),
         FindingKind::Suspect => ("◎", Meaning::Bad),
@@ -242,6 +249,38 @@ fn glyph(finding: &CitedFinding) -> (&'static str, Meaning) {
     }
 }
 
+/// Number of the findings behind a summary that are listed below it.
+const MAX_LISTED: usize = 4;
+
+/// A finding: the conclusion as a paragraph, a summary with the findings behind it, one line each.
+fn finding_lines(f: &CitedFinding, theme: &Theme, width: usize) -> Vec<Line<'static>> {
+    let tagged = |f: &CitedFinding| {
+        let tags: String = f.evidence.iter().take(3).map(|e| format!("[{e}]")).collect();
+        let is_text = matches!(f.kind, FindingKind::Gap | FindingKind::Conclusion)
+            && (f.details.is_empty() || f.kind == FindingKind::Conclusion);
+        format!("{} {tags}", if is_text { &f.text } else { &f.title })
+    };
+    let (mark, meaning) = glyph(f);
+    let mut lines = Vec::new();
+    for (i, line) in text::wrap(tagged(f).trim_end(), width.saturating_sub(2)).iter().enumerate() {
+        let lead = if i == 0 { Span::styled(format!("{mark} "), theme.style(meaning)) } else { Span::raw("  ") };
+        let mut spans = vec![lead];
+        spans.extend(cited(theme, line));
+        lines.push(Line::from(spans));
+    }
+    if f.kind == FindingKind::Conclusion {
+        lines.push(Line::default());
+        return lines;
+    }
+    // The first of them is the title.
+    for detail in f.details.iter().skip(1).take(MAX_LISTED) {
+        let mut spans = vec![Span::raw("  ")];
+        spans.extend(cited(theme, &text::fit(&tagged(detail), width.saturating_sub(2))));
+        lines.push(Line::from(spans));
+    }
+    lines
+}
+
 /// The findings with their evidence, most important first.
 fn findings(model: &Model, incident: &Incident, theme: &Theme, width: usize) -> Vec<Line<'static>> {
     let Some(investigation) = &incident.investigation else {
@@ -254,15 +293,7 @@ fn findings(model: &Model, incident: &Incident, theme: &Theme, width: usize) -> 
     };
     let mut lines = Vec::new();
     for f in &investigation.findings {
-        let (mark, meaning) = glyph(f);
-        let tags: String = f.evidence.iter().take(3).map(|e| format!("[{e}]")).collect();
-        let body = format!("{} {tags}", if f.kind == FindingKind::Gap { &f.text } else { &f.title });
-        for (i, line) in text::wrap(body.trim_end(), width.saturating_sub(2)).iter().enumerate() {
-            let lead = if i == 0 { Span::styled(format!("{mark} "), theme.style(meaning)) } else { Span::raw("  ") };
-            let mut spans = vec![lead];
-            spans.extend(cited(theme, line));
-            lines.push(Line::from(spans));
-        }
+        lines.extend(finding_lines(f, theme, width));
     }
     let failed = investigation.sources.iter().filter(|s| s.status != SourceStatus::Ok).count();
     if failed > 0 {

@@ -75,7 +75,7 @@ fn marks(incident: &Incident) -> Vec<Mark> {
     marks.push(Mark { at: incident.head.declared_at, glyph: '◆', meaning: Meaning::Accent });
     let alerts = incident.alerts.iter().filter_map(|a| a.starts_at);
     marks.extend(alerts.map(|at| Mark { at, glyph: '▲', meaning: Meaning::Bad }));
-    let changes = found.iter().flat_map(|f| &f.findings).filter(|f| f.kind == FindingKind::Change).filter_map(|f| f.at);
+    let changes = found.into_iter().flat_map(|f| f.details()).filter(|f| f.kind == FindingKind::Change).filter_map(|f| f.at);
     marks.extend(changes.map(|at| Mark { at, glyph: '◇', meaning: Meaning::Warn }));
     marks
 }
