@@ -467,6 +467,35 @@ fn records_evidence_for_the_chosen_window() {
 }
 
 #[test]
+fn an_investigation_replaces_what_earlier_ones_gathered() {
+    let f = folder();
+    let c = config(f.path(), None, "");
+    declare(f.path(), &c);
+    let evidence = |v: &Value| -> Vec<String> {
+        v["evidence"].as_array().unwrap().iter().map(|e| e.as_str().or(e["id"].as_str()).unwrap().to_owned()).collect()
+    };
+    let runs: Vec<Vec<String>> = (0..3).map(|_| evidence(&json(f.path(), &["--config", &c, "investigate", "INC-1"]).1)).collect();
+    assert!(!runs[2].is_empty() && runs[0].iter().all(|id| !runs[2].contains(id)), "{runs:?}");
+    // What somebody cites stays.
+    let cited = &runs[0][0];
+    run(f.path(), &["incident", "note", "INC-1", &format!("look at this [{cited}]")]);
+    let (_, shown) = json(f.path(), &["incident", "show", "INC-1"]);
+    assert_eq!(evidence(&shown).len(), runs.iter().map(Vec::len).sum::<usize>(), "the journal keeps all");
+    let current: Vec<String> = shown["evidence"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|e| e["superseded"] == false)
+        .map(|e| e["id"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(current, [&[cited.clone()][..], &runs[2]].concat());
+    let (_, export) = json(f.path(), &["export", "INC-1", "--format", "json"]);
+    assert_eq!(evidence(&export), current);
+    let (_, prompt) = json(f.path(), &["ask", "INC-1", "troubleshoot", "--dry-run"]);
+    assert!(evidence(&prompt).iter().all(|id| current.contains(id)), "{}", prompt["evidence"]);
+}
+
+#[test]
 fn headless_demo_runs_from_alert_to_postmortem() {
     let f = folder();
     let out = f.path().join("out");

@@ -205,7 +205,7 @@ impl Room {
         let Some(incident) = &self.incident else { return Vec::new() };
         let mut order: Vec<EvidenceId> =
             incident.investigation.iter().flat_map(|i| i.findings.iter().flat_map(|f| f.evidence.iter().copied())).collect();
-        order.extend(incident.evidence.iter().map(|e| e.id));
+        order.extend(incident.current_evidence().map(|e| e.id));
         let mut seen = std::collections::BTreeSet::new();
         order.retain(|id| seen.insert(*id) && incident.evidence(*id).is_some());
         if !self.filter.is_empty() {
@@ -228,7 +228,8 @@ impl Room {
         let mut all: Vec<(&EvidenceRecord, &Pattern)> = Vec::new();
         // Use only the most recent evidence of each source.
         let mut seen = std::collections::BTreeSet::new();
-        for record in incident.evidence.iter().rev().filter(|e| e.kind == EvidenceKind::Patterns) {
+        let current: Vec<&EvidenceRecord> = incident.current_evidence().collect();
+        for record in current.into_iter().rev().filter(|e| e.kind == EvidenceKind::Patterns) {
             if record.window.end > investigation.window.end || !seen.insert(record.source.as_str()) {
                 continue;
             }

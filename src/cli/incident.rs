@@ -460,7 +460,7 @@ pub(super) fn shape(i: &Incident, gates: &[GateItem]) -> Value {
         .map(|e| {
             json!({"id": e.id, "kind": e.kind, "source": e.source, "query": e.query, "window": e.window, "taken_at": e.taken_at,
                    "summary": e.summary, "digest": e.digest, "complete": e.complete, "gaps": e.gaps, "shown": e.shown, "total": e.total,
-                   "redactions": e.redactions})
+                   "redactions": e.redactions, "superseded": i.is_superseded(e.id)})
         })
         .collect();
     let hypotheses: Vec<Value> = i

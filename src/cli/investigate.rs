@@ -70,7 +70,7 @@ pub(super) fn print(incident: &Incident, as_json: bool) -> Result<Done, CliError
         return Err(CliError::failed("the investigation recorded no results"));
     };
     if as_json {
-        let ids: Vec<_> = incident.evidence.iter().map(|e| e.id).collect();
+        let ids = &found.gathered;
         let conclusion = found.conclusion().and_then(|f| f.conclusion.as_ref());
         out::json(&json!({"window": found.window, "conclusion": conclusion, "findings": found.findings,
                           "suspects": found.suspects, "onset": found.onset,
@@ -82,7 +82,7 @@ pub(super) fn print(incident: &Incident, as_json: bool) -> Result<Done, CliError
         }
         out::line(format!(
             "{}. Run `warroom export {}` to see all of them.",
-            crate::telemetry::words::count(incident.evidence.len(), "evidence item"),
+            crate::telemetry::words::count(found.gathered.len(), "evidence item"),
             incident.id()
         ))?;
     }

@@ -81,7 +81,7 @@ pub fn rule_report(incident: &Incident) -> String {
         out.push_str("\nNot investigated yet. Run `warroom investigate` first.\n");
         return out;
     };
-    let has_evidence = |kinds: &[EvidenceKind]| incident.evidence.iter().any(|e| kinds.contains(&e.kind));
+    let has_evidence = |kinds: &[EvidenceKind]| incident.current_evidence().any(|e| kinds.contains(&e.kind));
     let no_metrics = if has_evidence(&[EvidenceKind::Metric]) {
         "No series that was checked left its normal range."
     } else {

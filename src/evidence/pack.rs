@@ -55,7 +55,7 @@ fn priorities(incident: &Incident) -> Vec<&EvidenceRecord> {
         EvidenceKind::Analysis => 5,
         EvidenceKind::Metric => 6,
     };
-    let mut records: Vec<&EvidenceRecord> = incident.evidence.iter().collect();
+    let mut records: Vec<&EvidenceRecord> = incident.current_evidence().collect();
     records.sort_by_key(|r| {
         let citation_order = cited.iter().position(|c| *c == r.id).unwrap_or(usize::MAX);
         (r.kind != EvidenceKind::Alerts, citation_order, kind_order(r.kind), std::cmp::Reverse(r.id))

@@ -349,6 +349,9 @@ pub enum Fact {
         /// The end of the period in which the data counted as normal.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         onset: Option<Timestamp>,
+        /// Everything that was gathered, cited or not; empty in entries written by older versions.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        gathered: Vec<EvidenceId>,
     },
     AiRun {
         answer: Answer,

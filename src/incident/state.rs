@@ -40,6 +40,9 @@ pub struct Investigation {
     /// The end of the period in which the data counted as normal; `None` if it was not recorded.
     #[serde(default)]
     pub onset: Option<Timestamp>,
+    /// Everything that was gathered; empty if it was not recorded.
+    #[serde(default)]
+    pub gathered: Vec<EvidenceId>,
 }
 
 impl Investigation {
@@ -259,6 +262,12 @@ pub struct Incident {
     pub evidence: Vec<EvidenceRecord>,
     pub actions: Vec<ActionItem>,
     pub investigation: Option<Investigation>,
+    /// What investigations before the latest one gathered.
+    #[serde(default)]
+    pub gathered_before: BTreeSet<EvidenceId>,
+    /// Evidence that entries other than those of investigations cite.
+    #[serde(default)]
+    pub cited: BTreeSet<EvidenceId>,
     pub answers: Vec<RecordedAnswer>,
     /// Corrected texts, by the number of the entry they correct.
     pub corrections: BTreeMap<u64, String>,
@@ -333,6 +342,8 @@ impl Incident {
             evidence: Vec::new(),
             actions: Vec::new(),
             investigation: None,
+            gathered_before: BTreeSet::new(),
+            cited: BTreeSet::new(),
             answers: Vec::new(),
             corrections: BTreeMap::new(),
             undone: BTreeSet::new(),
@@ -369,6 +380,9 @@ impl Incident {
     #[expect(clippy::too_many_lines, reason = "one arm per fact")]
     fn apply_fact(&mut self, entry: &Entry) {
         let (seq, at, by) = (entry.seq, entry.at, &entry.actor.name);
+        if !matches!(entry.fact, Fact::EvidenceAttached { .. } | Fact::Investigated { .. }) {
+            self.cited.extend(entry.fact.evidence());
+        }
         match &entry.fact {
             Fact::AlertLinked { alert } => {
                 self.alerts.retain(|a| a.fingerprint != alert.fingerprint);
@@ -502,7 +516,10 @@ impl Incident {
                 NoteKind::Observation | NoteKind::Lesson => {}
             },
             Fact::EvidenceAttached { evidence } => self.evidence.push(evidence.clone()),
-            Fact::Investigated { window, findings, sources, suspects, onset } => {
+            Fact::Investigated { window, findings, sources, suspects, onset, gathered } => {
+                if let Some(before) = &self.investigation {
+                    self.gathered_before.extend(before.gathered.iter().copied());
+                }
                 self.investigation = Some(Investigation {
                     seq,
                     at,
@@ -511,6 +528,7 @@ impl Incident {
                     sources: sources.clone(),
                     suspects: suspects.clone(),
                     onset: *onset,
+                    gathered: gathered.clone(),
                 });
             }
             Fact::AiRun { answer } => {
@@ -667,6 +685,18 @@ impl Incident {
     /// The number of entries that are not in the shared store yet.
     pub fn unsynced(&self) -> usize {
         self.entries.iter().rev().take_while(|e| e.is_unsynced()).count()
+    }
+
+    /// Whether a newer investigation replaced this evidence: an earlier one gathered it, the latest did not, and nobody cites it. It stays
+    /// in the journal, but is neither shown nor sent.
+    pub fn is_superseded(&self, id: EvidenceId) -> bool {
+        let is_current = self.investigation.as_ref().is_some_and(|i| i.gathered.contains(&id));
+        self.gathered_before.contains(&id) && !is_current && !self.cited.contains(&id)
+    }
+
+    /// The evidence that was not superseded by a newer investigation, by number.
+    pub fn current_evidence(&self) -> impl Iterator<Item = &EvidenceRecord> {
+        self.evidence.iter().filter(|e| !self.is_superseded(e.id))
     }
 
     /// The evidence record with this id.

@@ -125,6 +125,7 @@ impl Desk {
         // Write facts and bodies in one commit.
         let (incident, appended) =
             self.append_to(incident, |_| Ok(Append { entries: entries.clone(), bodies: bodies.clone() })).await?;
+        let ids = appended.evidence.clone();
         let numbers: BTreeMap<Key, EvidenceId> = keys.into_iter().zip(appended.evidence).collect();
         let cited = cite(findings(&gathered.signals), &numbers);
         let sources = gathered.sources.clone();
@@ -140,6 +141,7 @@ impl Desk {
                     sources: sources.clone(),
                     suspects: suspects.clone(),
                     onset,
+                    gathered: ids.clone(),
                 }])
             })
             .await?;

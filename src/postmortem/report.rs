@@ -214,7 +214,7 @@ impl Report {
             ai_runs: ai_runs(incident),
             timeline: timeline(incident),
             action_items: incident.actions.clone(),
-            evidence: incident.evidence.iter().map(|r| evidence_row(r, bodies.get(&r.digest))).collect(),
+            evidence: incident.current_evidence().map(|r| evidence_row(r, bodies.get(&r.digest))).collect(),
             missing: Vec::new(),
             order_faults: incident.order_faults(),
             severity_matrix: matrix.rows.iter().map(|r| (r.severity, r.meaning.clone())).collect(),
@@ -473,7 +473,7 @@ fn timeline(incident: &Incident) -> Vec<TimelineRow> {
             gap_before_secs: None,
         })
         .collect();
-    let alert_evidence: Option<EvidenceId> = incident.evidence.iter().find(|e| e.kind == EvidenceKind::Alerts).map(|e| e.id);
+    let alert_evidence: Option<EvidenceId> = incident.current_evidence().find(|e| e.kind == EvidenceKind::Alerts).map(|e| e.id);
     let mut add_system_row = |at: Timestamp, kind: &'static str, text: String| {
         rows.push(TimelineRow {
             seq: 0,

@@ -125,7 +125,7 @@ pub fn plan(
         context.insert("left_out", &Vec::<String>::new());
         let bare = file.render(&context)?;
         // The fence around each item takes about a dozen tokens, and the list of omitted items a few more.
-        let fences = u64::try_from(incident.evidence.len()).unwrap_or(0) * 14 + 20;
+        let fences = u64::try_from(incident.current_evidence().count()).unwrap_or(0) * 14 + 20;
         needed = fixed + estimate(&bare) + fences;
         // Reserve a third of the budget for evidence; if the rest does not fit, try the next smaller scope.
         let last = index + 1 == SCOPES.len();

@@ -151,7 +151,14 @@ fn room(tab: Tab) -> Model {
         Fact::EvidenceAttached { evidence: record(1, EvidenceKind::Metric) },
         Fact::EvidenceAttached { evidence: record(2, EvidenceKind::Logs) },
         Fact::EvidenceAttached { evidence: record(3, EvidenceKind::Patterns) },
-        Fact::Investigated { window, findings: vec![finding], sources: vec![], suspects: vec![suspect], onset: Some(at(-310)) },
+        Fact::Investigated {
+            window,
+            findings: vec![finding],
+            sources: vec![],
+            suspects: vec![suspect],
+            onset: Some(at(-310)),
+            gathered: vec![],
+        },
         Fact::Note { text: "restarted db-1 [E1]".into(), note_kind: NoteKind::Decision },
     ]))
     .unwrap();

@@ -266,11 +266,11 @@ pub(super) fn jump(model: &mut Model, to_graph: bool) -> Vec<Effect> {
             .flat_map(|n| n.details().flat_map(|f| f.evidence.iter()))
             .copied()
             .find(|id| i.evidence(*id).as_ref().is_some_and(covers));
-        let covering = by_cite.or(by_finding).or_else(|| i.evidence.iter().find(covers).map(|e| e.id));
+        let covering = by_cite.or(by_finding).or_else(|| i.current_evidence().find(covers).map(|e| e.id));
         // Evidence that ends shortly before, or starts shortly after, still shows the trend.
         let gap = |e: &crate::incident::EvidenceRecord| at.since(e.window.end).max(e.window.start.since(at));
         covering.map(|id| (id, true)).or_else(|| {
-            let near = i.evidence.iter().filter(|e| has_kind(e.kind) && gap(e) <= MAX_GAP);
+            let near = i.current_evidence().filter(|e| has_kind(e.kind) && gap(e) <= MAX_GAP);
             near.min_by_key(|e| gap(e)).map(|e| (e.id, false))
         })
     });
@@ -299,7 +299,7 @@ fn lines_at(model: &Model, cited: &[EvidenceId], at: Timestamp) -> Option<Eviden
     let near = |l: &crate::telemetry::LogLine| l.at.is_some_and(|t| t.since(at).max(at.since(t)) <= MINUTE);
     let has = |e: &&crate::incident::EvidenceRecord| matches!(room.bodies.get(&e.digest), Some(crate::evidence::Body::Lines { lines }) if lines.iter().any(near));
     let by_cite = cited.iter().filter_map(|id| incident.evidence(*id)).find(is_log);
-    by_cite.or_else(|| incident.evidence.iter().find(has)).map(|e| e.id)
+    by_cite.or_else(|| incident.current_evidence().find(has)).map(|e| e.id)
 }
 
 /// Opens the selected evidence.

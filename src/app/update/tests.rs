@@ -657,6 +657,7 @@ fn investigated_room() -> Model {
             sources: vec![],
             suspects: vec![suspect],
             onset: Some(at(-310)),
+            gathered: vec![],
         },
     ]))
     .unwrap();

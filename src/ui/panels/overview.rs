@@ -367,7 +367,7 @@ fn people(model: &Model, incident: &Incident, theme: &Theme, width: usize) -> Ve
     lines.push(Line::default());
     lines.push(heading(theme, "Details"));
     lines.push(Line::from(count(open, "open follow-up")));
-    lines.push(Line::from(count(incident.evidence.len(), "evidence item")));
+    lines.push(Line::from(count(incident.current_evidence().count(), "evidence item")));
     if let Some(level) = incident.escalation {
         lines.push(Line::from(text::fit(&format!("Escalated to {}", level.title()), width)));
     }

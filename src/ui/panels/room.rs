@@ -38,7 +38,7 @@ fn tab_bar(model: &Model, room: &Room, theme: &Theme, frame: &mut Frame<'_>, are
     for tab in Tab::ALL {
         let (key, name) = tab.label();
         let count = room.incident.as_ref().map_or(0, |i| match tab {
-            Tab::Signals => i.evidence.len(),
+            Tab::Signals => i.current_evidence().count(),
             Tab::Actions => i.actions.len(),
             _ => 0,
         });
