@@ -90,7 +90,7 @@ async fn headless(desk: &Desk, folder: &std::path::Path, as_json: bool) -> Resul
     write("alerts.json", serde_json::to_string_pretty(&super::alerts::shape(&board, GroupBy::Service))? + "\n")?;
     let firing: Vec<LinkedAlert> = board.alerts.iter().filter(|a| a.is_firing()).map(LinkedAlert::from_alert).collect();
     let worst = board.alerts.iter().find(|a| a.is_firing());
-    let title = worst.map_or_else(|| "No alert is firing in the recording".to_owned(), |a| a.summary().to_owned());
+    let title = worst.map_or_else(|| "No alert is firing in the recording".to_owned(), |a| a.headline(now()));
     let declaration = Declaration {
         title,
         severity: Some(Severity::Sev2),

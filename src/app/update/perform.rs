@@ -396,10 +396,7 @@ pub(super) fn mark(model: &mut Model) -> Vec<Effect> {
 fn declare(model: &mut Model) -> Vec<Effect> {
     let chosen = model.board.target_alerts();
     let (proposed, reason) = propose(&chosen);
-    let title = chosen
-        .iter()
-        .min_by_key(|a| (a.severity, a.pending_since.or(a.starts_at)))
-        .map_or_else(String::new, |a| a.summary().to_owned());
+    let title = chosen.iter().min_by_key(|a| (a.severity, a.began_at())).map_or_else(String::new, |a| a.headline(model.now));
     let alerts = chosen.iter().map(|a| LinkedAlert::from_alert(a)).collect();
     let reason = if chosen.is_empty() { "no alerts are selected".to_owned() } else { reason };
     let form = DeclareForm {
