@@ -165,7 +165,7 @@ fn main() {
             parts[n] = started.elapsed();
             started = Instant::now();
         };
-        let patterns = group_lines(&all, onset, window);
+        let patterns = group_lines(&all, onset, window, &[]);
         lap(0);
         let mut study = LogComparison::default();
         for l in &all {

@@ -39,17 +39,20 @@ pub struct Answer<T> {
     pub failed: Vec<String>,
     /// The number of items that exist, if it is known that there are more than in `value`.
     pub total: Option<u64>,
+    /// For log lines: the times within the window whose lines were not read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unread: Vec<Window>,
 }
 
 impl<T> Answer<T> {
     /// A complete answer.
     pub fn complete(value: T) -> Self {
-        Self { value, gaps: Vec::new(), failed: Vec::new(), total: None }
+        Self { value, gaps: Vec::new(), failed: Vec::new(), total: None, unread: Vec::new() }
     }
 
     /// The same answer with the value mapped.
     pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Answer<U> {
-        Answer { value: f(self.value), gaps: self.gaps, failed: self.failed, total: self.total }
+        Answer { value: f(self.value), gaps: self.gaps, failed: self.failed, total: self.total, unread: self.unread }
     }
 }
 
@@ -152,6 +155,10 @@ pub trait LogSource: Send + Sync {
     fn query<'a>(&'a self, filter: &'a LogFilter, window: Window) -> BoxFuture<'a, Result<String, SourceError>>;
     /// At most `limit` lines of the window, oldest first. If there are more, the gaps say which were not read.
     fn lines<'a>(&'a self, filter: &'a LogFilter, window: Window, limit: usize) -> AnswerFuture<'a, Vec<LogLine>>;
+    /// The number of lines that it can deliver quickly for each of the two parts of a window that are compared.
+    fn max_lines(&self) -> usize {
+        50_000
+    }
     /// Those of the services whose lines this source can read alone; empty if it cannot, so that all lines must be read.
     fn known_services<'a>(&'a self, services: &'a [String], window: Window) -> BoxFuture<'a, Vec<String>> {
         let _nothing_to_narrow = (services, window);

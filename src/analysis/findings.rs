@@ -501,6 +501,8 @@ fn describe_earlier(m: &MetricInput) -> Option<String> {
 }
 
 fn new_patterns(signals: &Signals) -> Vec<Finding> {
+    // Two sources may have the same log.
+    let mut known = BTreeSet::new();
     signals
         .patterns
         .iter()
@@ -508,12 +510,14 @@ fn new_patterns(signals: &Signals) -> Vec<Finding> {
             let bad = p.is_error();
             matches!(p.change, Change::New | Change::Up) && (bad || p.count >= 5 && p.level.is_none_or(|l| l >= Level::Warn))
         })
+        .filter(|(_, p)| known.insert((&p.template, &p.services)))
         .take(MAX_PATTERNS)
         .map(|(key, p)| {
             let services = if p.services.is_empty() { String::new() } else { format!(" in {}", p.services.join(", ")) };
             let is_dated = p.first_at.is_some();
             let before = match p.baseline_count {
                 _ if !is_dated => "without timestamps, so possibly from before the incident".to_owned(),
+                0 if p.is_baseline_cut => "none in the lines from before the incident that were read".to_owned(),
                 0 => "none before the incident".to_owned(),
                 n => format!("{n} before the incident"),
             };
@@ -539,7 +543,7 @@ fn new_patterns(signals: &Signals) -> Vec<Finding> {
                 ),
                 confidence: match p.change {
                     _ if !is_dated => 0.4,
-                    Change::New => 0.85,
+                    Change::New if !p.is_baseline_cut => 0.85,
                     _ => 0.7,
                 },
                 at: p.first_at,

@@ -65,6 +65,14 @@ pub struct Pattern {
     /// counts, highest first: `{"region":[["eu-1",12],["us-1",2]]}`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub facets: BTreeMap<String, Vec<(String, u64)>>,
+    /// Whether only some of the lines of the baseline were read, so that a pattern without lines there may not be new.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_baseline_cut: bool,
+}
+
+/// The length that two windows have in common, in seconds.
+fn overlap(a: Window, b: Window) -> f64 {
+    a.end.min(b.end).secs_since(a.start.max(b.start)).max(0.0)
 }
 
 /// Maximum number of fields listed for a pattern.
@@ -118,9 +126,12 @@ pub fn matcher(template: &str) -> Option<Regex> {
 pub const MAX_PATTERNS: usize = 500;
 
 /// Groups the lines of a window into patterns, sorted by [`sort_key`]. Lines at or before `onset` are the baseline; lines
-/// without a time count as after the onset. The comparison of counts allows for the different lengths of the two parts.
-pub fn group_lines(lines: &[LogLine], onset: Timestamp, window: Window) -> Vec<Pattern> {
-    let (before, after) = (onset.since(window.start).as_secs_f64(), window.end.since(onset).as_secs_f64());
+/// without a time count as after the onset. The comparison of counts allows for the different lengths of the two parts, without the times
+/// whose lines were not read.
+pub fn group_lines(lines: &[LogLine], onset: Timestamp, window: Window, unread: &[Window]) -> Vec<Pattern> {
+    let read = |part: Window| part.length().as_secs_f64() - unread.iter().map(|u| overlap(*u, part)).sum::<f64>();
+    let (before, after) = (read(Window::new(window.start, onset)), read(Window::new(onset, window.end)));
+    let is_baseline_cut = unread.iter().any(|u| u.start < onset && u.length() > std::time::Duration::ZERO);
     let length_ratio = (before >= MIN_DURATION_SECS && after >= MIN_DURATION_SECS).then(|| before / after);
     let mut miner = miner::Miner::default();
     let mut counted: HashMap<(u32, Option<Level>), Pattern> = HashMap::new();
@@ -187,6 +198,7 @@ pub fn group_lines(lines: &[LogLine], onset: Timestamp, window: Window) -> Vec<P
     let total = patterns.iter().fold((0, 0), |(now, before), p| (now + p.count, before + p.baseline_count));
     for pattern in &mut patterns {
         pattern.change = change((pattern.count, total.0), (pattern.baseline_count, total.1), length_ratio);
+        pattern.is_baseline_cut = is_baseline_cut;
     }
     patterns.sort_by(|a, b| {
         sort_key(a).cmp(&sort_key(b)).then_with(|| a.template.cmp(&b.template)).then_with(|| a.level.cmp(&b.level))
@@ -218,6 +230,7 @@ impl Pattern {
             sample: line.message.clone(),
             rate: Vec::new(),
             facets: BTreeMap::new(),
+            is_baseline_cut: false,
         }
     }
 
@@ -325,7 +338,7 @@ mod tests {
         // Lines before the onset do not count towards the facets.
         let lines: Vec<LogLine> = (0..8).map(|n| line(1, n)).chain((0..12).map(|n| line(n, 200 + n))).collect();
         let (start, end) = (Timestamp::from_secs(1_795_253_400), Timestamp::from_secs(1_795_253_800));
-        let found = group_lines(&lines, Timestamp::from_secs(1_795_253_500), Window { start, end });
+        let found = group_lines(&lines, Timestamp::from_secs(1_795_253_500), Window { start, end }, &[]);
         let one = |v: &str, n| (v.to_owned(), n);
         assert_eq!(
             found[0].facets,
@@ -344,7 +357,7 @@ mod tests {
         };
         let mut lines: Vec<LogLine> = (0..200).map(|i| line(i, &format!("order {i} placed"), Level::Info)).collect();
         lines.extend((110..120).map(|i| line(i, &format!("pool exhausted after {i} ms"), Level::Error)));
-        let patterns = group_lines(&lines, onset, Window::new(Timestamp::from_secs(0), Timestamp::from_secs(200)));
+        let patterns = group_lines(&lines, onset, Window::new(Timestamp::from_secs(0), Timestamp::from_secs(200)), &[]);
         assert_eq!(patterns[0].template, "pool exhausted after <*>");
         assert_eq!((patterns[0].change, patterns[0].count, patterns[0].baseline_count), (Change::New, 10, 0));
         assert_eq!(patterns[1].change, Change::Same);
@@ -365,7 +378,8 @@ mod tests {
         let lines: Vec<LogLine> =
             (0..5000).map(|i| LogLine::plain("x".repeat(i % 60) + &"yz".repeat(i / 60 % 30) + &"ab".repeat(i / 1800))).collect();
         assert!(
-            group_lines(&lines, Timestamp::from_secs(0), Window::new(Timestamp::from_secs(0), Timestamp::from_secs(1))).len()
+            group_lines(&lines, Timestamp::from_secs(0), Window::new(Timestamp::from_secs(0), Timestamp::from_secs(1)), &[])
+                .len()
                 <= MAX_PATTERNS + 1
         );
     }

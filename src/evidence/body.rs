@@ -30,6 +30,9 @@ pub enum Body {
     Patterns {
         onset: Timestamp,
         patterns: Vec<Pattern>,
+        /// The times within the window whose lines were not read.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        unread: Vec<Window>,
     },
     Relations {
         relations: Vec<Relation>,

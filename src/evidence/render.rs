@@ -65,10 +65,10 @@ pub fn text(body: &Body, detail: Detail) -> String {
         }
         Body::Lines { lines } if lines.is_empty() => "(no lines matched)".to_owned(),
         Body::Lines { lines } => list(lines, detail.lines(), "lines", |l| line(l, detail.width())),
-        Body::Patterns { patterns, onset } if patterns.is_empty() => {
+        Body::Patterns { patterns, onset, .. } if patterns.is_empty() => {
             format!("(no lines to group, onset {} UTC)", onset.clock(UtcOffset::UTC))
         }
-        Body::Patterns { patterns, onset } => {
+        Body::Patterns { patterns, onset, .. } => {
             let body = list(patterns, detail.items(), "patterns", |p| {
                 format!(
                     "{} {}x ({}x before the onset){}{} first {} last {}: {}\n    sample: {}",

@@ -70,8 +70,8 @@ pub struct Gathered {
     pub onset: Option<Timestamp>,
     /// The series among which suspects are sought, with their evidence.
     measured: Vec<(MeasuredSeries, Key, Labels)>,
-    /// All log lines that were read.
-    lines: Vec<LogLine>,
+    /// All log lines that were read, of each source.
+    lines: Vec<Vec<LogLine>>,
     /// What the logs say about the services.
     context: SuspectContext,
 }

@@ -180,7 +180,7 @@ impl AlertSource for Alertmanager {
                 ));
             }
             let alerts = raw.into_iter().take(MAX_ALERTS).map(|a| alert(a, &silences, &self.name)).collect();
-            Ok(Answer { value: alerts, gaps, failed: Vec::new(), total: u64::try_from(total).ok() })
+            Ok(Answer { value: alerts, gaps, failed: Vec::new(), total: u64::try_from(total).ok(), unread: Vec::new() })
         }
         .boxed()
     }

@@ -21,6 +21,8 @@ use crate::telemetry::{LogLine, Timestamp, Window, clean};
 
 /// The largest number of bytes read from one file; of a larger file, the end is read.
 const MAX_READ_BACK: u64 = 64 * 1024 * 1024;
+/// The number of lines that an investigation reads of each part of a window.
+const MAX_LINES: usize = 250_000;
 /// The longest raw line kept, in bytes; the rest of the line is dropped.
 const MAX_LINE: usize = clean::MAX_TEXT_BYTES;
 /// Following starts with the last `TAIL_BYTES` of each of the `TAIL_FILES` files that were modified most recently.
@@ -273,6 +275,8 @@ struct Collector {
     failed: Vec<String>,
     /// The number of those lines that have no time.
     untimed: u64,
+    /// The time of the newest line that was dropped because there were too many.
+    dropped_until: Option<Timestamp>,
 }
 
 impl Collector {
@@ -285,7 +289,8 @@ impl Collector {
         self.total += 1;
         // Files are written in time order, so the first line of this file is its oldest.
         if self.lines.len() - self.file_start >= self.limit {
-            self.lines.remove(self.file_start);
+            let dropped = self.lines.remove(self.file_start).and_then(|l| l.at);
+            self.dropped_until = self.dropped_until.max(dropped);
         }
         self.lines.push_back(line);
     }
@@ -331,8 +336,11 @@ fn read_all(reader: &Reader, window: Window, filter: &LogFilter, limit: usize) -
     if total > limit {
         gaps.push(format!("{total} lines in the window; only the newest {limit} are included"));
     }
-    let lines = keyed.into_iter().skip(kept.saturating_sub(limit)).map(|(_, l)| l).collect();
-    Answer { value: lines, gaps, failed: read.failed, total: u64::try_from(total).ok() }
+    let skipped = kept.saturating_sub(limit);
+    let unread_until = read.dropped_until.max(keyed.get(..skipped).and_then(|s| s.last()).map(|(at, _)| *at));
+    let unread = unread_until.map(|until| Window::new(window.start, until)).into_iter().collect();
+    let lines = keyed.into_iter().skip(skipped).map(|(_, l)| l).collect();
+    Answer { value: lines, gaps, failed: read.failed, total: u64::try_from(total).ok(), unread }
 }
 
 /// The files that match any of the globs now, sorted and without duplicates; unreadable folders are skipped.
@@ -387,6 +395,10 @@ impl LogSource for FileLogs {
     fn lines<'a>(&'a self, filter: &'a LogFilter, window: Window, limit: usize) -> AnswerFuture<'a, Vec<LogLine>> {
         let (reader, filter) = (self.reader(window.end), filter.clone());
         async move { run_blocking(move || read_all(&reader, window, &filter, limit)).await }.boxed()
+    }
+
+    fn max_lines(&self) -> usize {
+        MAX_LINES
     }
 
     fn follow<'a>(&'a self, filter: &'a LogFilter, sink: mpsc::Sender<Batch>) -> BoxFuture<'a, Result<(), SourceError>> {
@@ -715,6 +727,12 @@ mod tests {
         assert_eq!(found, [("zipped", Some("checkout")), ("packed", Some("payment")), ("new", Some("checkout"))]);
         let limited = source(folder.path()).lines(&LogFilter::default(), window, 2).await.unwrap();
         assert_eq!((limited.value.len(), limited.total, limited.gaps.len()), (2, Some(3), 1));
+        let oldest = limited.value[0].at.unwrap();
+        assert!(
+            limited.unread.len() == 1 && limited.unread[0].start == window.start && limited.unread[0].end < oldest,
+            "{:?}",
+            limited.unread
+        );
     }
 
     #[tokio::test]

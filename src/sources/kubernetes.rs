@@ -260,7 +260,7 @@ impl ChangeSource for Kubernetes {
                 gaps.push(format!("more than {MAX_CHANGES} changes in the window; only the newest {MAX_CHANGES} are included"));
                 found.drain(..left_out);
             }
-            Ok(Answer { value: found, gaps, failed: Vec::new(), total })
+            Ok(Answer { value: found, gaps, failed: Vec::new(), total, unread: Vec::new() })
         }
         .boxed()
     }

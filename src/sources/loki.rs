@@ -21,6 +21,7 @@ use super::prometheus::clean_labels;
 use super::{Answer, AnswerFuture, Batch, FOLLOW_BACKLOG, LogFilter, LogSource, Probe, Source};
 use crate::config::SourceConfig;
 use crate::telemetry::parse::{self, Context};
+use crate::telemetry::subject::{SERVICE_LABELS, service_of};
 use crate::telemetry::{Labels, Level, LogLine, Timestamp, Window, clean};
 
 /// The number of lines per page: Loki's default limit of entries per query.
@@ -39,8 +40,6 @@ const RETRY_AFTER: Duration = Duration::from_secs(10);
 const MAX_LATENESS: Duration = Duration::from_mins(1);
 /// Words that mark a line as an error; used as a line filter, because a level is not always a label.
 const BAD_WORDS: &str = "(?i)(error|exception|panic|fatal|critical|fail|refused|timeout|timed out|exhausted)";
-/// The labels that may name the service; the first one that exists is used.
-const SERVICE_LABELS: [&str; 4] = ["service_name", "service", "app", "job"];
 
 /// A Loki server.
 pub struct Loki {
@@ -324,13 +323,14 @@ impl Loki {
             try_join_all(open.iter_mut().map(|part| self.read_more(query, part, share))).await?;
             left = left.saturating_sub(open.iter().map(|p| p.lines.len()).sum::<usize>() - before);
         }
-        let mut gaps = Vec::new();
+        let (mut gaps, mut all_unread) = (Vec::new(), Vec::new());
         let mut lines: Vec<RawLine> = Vec::new();
         for part in parts {
             if !part.is_complete() {
-                let unread = Window::new(Timestamp::from_nanos(part.start), Timestamp::from_nanos(part.unread_until)).label();
+                let unread = Window::new(Timestamp::from_nanos(part.start), Timestamp::from_nanos(part.unread_until));
+                all_unread.push(unread);
                 let why = if part.is_stuck { ": more lines have the same timestamp than fit in one answer" } else { "" };
-                gaps.push(format!("the lines of {unread} were not read{why}"));
+                gaps.push(format!("the lines of {} were not read{why}", unread.label()));
             }
             lines.extend(part.lines.into_iter().rev());
         }
@@ -342,7 +342,13 @@ impl Loki {
             gaps.extend(total.map(|total| format!("{} of {total} lines were read", lines.len())));
         }
         let context = Context::utc(window.end);
-        Ok(Answer { value: lines.into_iter().map(|l| line(l, context)).collect(), gaps, failed: Vec::new(), total })
+        Ok(Answer {
+            value: lines.into_iter().map(|l| line(l, context)).collect(),
+            gaps,
+            failed: Vec::new(),
+            total,
+            unread: all_unread,
+        })
     }
 
     /// Reads at most `share` more lines of a part, page by page.
@@ -404,7 +410,7 @@ fn line(raw: RawLine, context: Context) -> LogLine {
     line.level = line.level.or_else(|| {
         ["level", "detected_level", "severity"].iter().find_map(|k| labels.get(*k)).and_then(|w| Level::from_word(w))
     });
-    let from_labels = SERVICE_LABELS.iter().find_map(|k| labels.get(*k)).cloned();
+    let from_labels = service_of(&labels).map(str::to_owned);
     line.service = from_labels.or(line.service);
     for (key, value) in labels {
         line.fields.entry(key).or_insert(value);

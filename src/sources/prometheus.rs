@@ -143,7 +143,7 @@ impl Prometheus {
         if envelope.is_partial {
             gaps.push("the server reports that the response is partial".to_owned());
         }
-        Ok(Answer { value: envelope.data, gaps, failed: Vec::new(), total: None })
+        Ok(Answer { value: envelope.data, gaps, failed: Vec::new(), total: None, unread: Vec::new() })
     }
 
     /// The rules of all groups, with their alerts.
@@ -156,7 +156,7 @@ impl Prometheus {
         gaps.extend(raw.groups.items.iter().filter_map(|g| g.rules.gap("rule")));
         let rules: Vec<RawRule> = raw.groups.items.into_iter().flat_map(|g| g.rules.items).collect();
         gaps.extend(rules.iter().filter_map(|rule| rule.alerts.gap("alert")));
-        Ok(Answer { value: rules, gaps, failed: Vec::new(), total: None })
+        Ok(Answer { value: rules, gaps, failed: Vec::new(), total: None, unread: Vec::new() })
     }
 
     async fn samples(&self, path: &str, params: Params<'_>) -> Result<Answer<Vec<Series>>, SourceError> {
@@ -174,6 +174,7 @@ impl Prometheus {
             gaps,
             failed: Vec::new(),
             total: u64::try_from(total).ok(),
+            unread: Vec::new(),
         })
     }
 }
@@ -242,7 +243,7 @@ impl AlertSource for Prometheus {
             let answer = self.raw_rules().await?;
             let alerts =
                 answer.value.iter().flat_map(|rule| rule.alerts.items.iter().map(|a| alert(rule, a, &self.name))).collect();
-            Ok(Answer { value: alerts, gaps: answer.gaps, failed: Vec::new(), total: None })
+            Ok(Answer { value: alerts, gaps: answer.gaps, failed: Vec::new(), total: None, unread: Vec::new() })
         }
         .boxed()
     }
@@ -316,6 +317,7 @@ impl MetricSource for Prometheus {
                 gaps: answer.gaps,
                 failed: Vec::new(),
                 total: u64::try_from(total).ok(),
+                unread: Vec::new(),
             })
         }
         .boxed()
@@ -333,6 +335,7 @@ impl MetricSource for Prometheus {
                 gaps: answer.gaps,
                 failed: Vec::new(),
                 total: None,
+                unread: Vec::new(),
             })
         }
         .boxed()

@@ -158,7 +158,7 @@ impl Player {
                 .collect();
             (!samples.is_empty()).then(|| Series { labels: s.labels.clone(), samples })
         });
-        Answer { value: series.collect(), gaps: answer.gaps.clone(), failed: Vec::new(), total: answer.total }
+        Answer { total: answer.total, gaps: answer.gaps.clone(), ..Answer::complete(series.collect()) }
     }
 }
 
@@ -269,12 +269,16 @@ impl LogSource for Player {
             if total > limit {
                 gaps.push(format!("{total} lines in the window; only the newest {limit} are included"));
             }
+            let skipped = total.saturating_sub(limit);
+            let unread = in_window.get(..skipped).unwrap_or_default().iter().rev().find_map(|l| l.at);
+            let unread = unread.map(|at| Window::new(window.start, self.to_playback(at)));
             let lines = in_window
                 .into_iter()
-                .skip(total.saturating_sub(limit))
+                .skip(skipped)
                 .map(|l| LogLine { at: l.at.map(|t| self.to_playback(t)), ..l.clone() })
                 .collect();
-            Ok(Answer { value: lines, gaps, failed: Vec::new(), total: u64::try_from(total).ok() })
+            let unread = unread.into_iter().collect();
+            Ok(Answer { value: lines, gaps, failed: Vec::new(), total: u64::try_from(total).ok(), unread })
         }
         .boxed()
     }

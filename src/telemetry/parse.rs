@@ -195,13 +195,11 @@ fn level_after_words(text: &str) -> Option<(Level, usize)> {
     None
 }
 
-/// The service named by structured fields. `None` if they name none or the first that does is empty.
+/// The service named by structured fields. `None` if they name none; an empty name counts as none.
 fn service_from(fields: &Labels) -> Option<String> {
-    ["service", "service.name", "service_name", "app", "application", "component"]
-        .iter()
-        .find_map(|k| fields.get(*k))
-        .filter(|s| !s.is_empty())
-        .cloned()
+    let named =
+        super::subject::SERVICE_LABELS.iter().chain(&["component"]).find_map(|k| fields.get(*k).filter(|s| !s.is_empty()));
+    named.cloned()
 }
 
 #[cfg(test)]

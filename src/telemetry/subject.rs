@@ -61,6 +61,9 @@ pub const SERVICE_LABELS: [&str; 9] = [
     "job",
 ];
 
+/// Those of [`SERVICE_LABELS`] that a metrics backend is asked for, and the container as a last resort: each costs a request.
+pub const METRIC_SERVICE_LABELS: [&str; 5] = ["service", "service_name", "app", "job", "container"];
+
 /// Labels that name a workload.
 const WORKLOAD_LABELS: [&str; 16] = [
     "deployment",

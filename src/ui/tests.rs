@@ -140,6 +140,7 @@ fn room(tab: Tab) -> Model {
             ("region".to_owned(), vec![("eu-1".to_owned(), 30), ("us-1".to_owned(), 10)]),
         ]
         .into(),
+        is_baseline_cut: false,
     };
     let patterns = vec![
         pattern("order <*> placed", Change::Same, Level::Info, 0),
@@ -170,7 +171,7 @@ fn room(tab: Tab) -> Model {
             Body::Series { title: "db_pool_in_use".into(), unit: String::new(), step_secs: 10.0, threshold: Some(18.0), series },
         ),
         ("2".to_owned(), Body::Lines { lines: vec![LogLine::plain("pool exhausted")] }),
-        ("3".to_owned(), Body::Patterns { onset: at(-310), patterns }),
+        ("3".to_owned(), Body::Patterns { onset: at(-310), patterns, unread: vec![] }),
     ]);
     let mut room = Room::new(incident.id());
     room.tab = tab;

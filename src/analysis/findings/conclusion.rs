@@ -457,6 +457,7 @@ mod tests {
             sample: String::new(),
             rate: vec![],
             facets: BTreeMap::default(),
+            is_baseline_cut: false,
         }
     }
 

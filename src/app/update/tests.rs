@@ -634,6 +634,7 @@ fn investigated_room() -> Model {
         sample: template.into(),
         rate: vec![],
         facets: Default::default(),
+        is_baseline_cut: false,
     };
     let patterns = vec![pattern("first <*>", Change::New), pattern("pool exhausted after <*>", Change::Up)];
     let incident = Incident::fold(entries(vec![
@@ -661,7 +662,8 @@ fn investigated_room() -> Model {
         },
     ]))
     .unwrap();
-    let bodies = std::collections::BTreeMap::from([("2".to_owned(), Body::Patterns { onset: at(-310), patterns })]);
+    let bodies =
+        std::collections::BTreeMap::from([("2".to_owned(), Body::Patterns { onset: at(-310), patterns, unread: vec![] })]);
     let mut model = model();
     model.room = Some(Room::new(incident.id()));
     model.screen = Screen::Room;

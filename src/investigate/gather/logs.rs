@@ -1,6 +1,7 @@
 //! Logs: error lines, patterns before and after the onset, changes that lines report, and requests followed through the lines.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{Hash, Hasher};
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -18,9 +19,6 @@ use crate::evidence::{Body, Draft, Redactor};
 use crate::incident::EvidenceKind;
 use crate::sources::{Answer, FaultKind, LogFilter, LogSource, Source, SourceError};
 use crate::telemetry::{LogLine, Timestamp, Window, clean, words};
-
-/// Lines that one source is asked for, before and after the onset each.
-const MAX_LINES: usize = 50_000;
 
 /// Error lines that one source is asked for.
 const MAX_ERROR_LINES: usize = 300;
@@ -68,13 +66,15 @@ async fn halves(
     onset: Timestamp,
 ) -> Result<(String, Answer<Vec<LogLine>>), SourceError> {
     let (before, after) = tokio::join!(
-        lines(backend, filter, Window::new(window.start, onset), MAX_LINES),
-        lines(backend, filter, Window::new(onset, window.end), MAX_LINES)
+        lines(backend, filter, Window::new(window.start, onset), backend.max_lines()),
+        lines(backend, filter, Window::new(onset, window.end), backend.max_lines())
     );
     let ((_, mut read), (query, after)) = (before?, after?);
     // A line at the onset, and one without a time, comes with both halves.
     read.value.extend(after.value.into_iter().filter(|l| l.at.is_some_and(|at| at > onset)));
     read.gaps.extend(after.gaps);
+    read.unread.extend(after.unread);
+    read.total = read.total.zip(after.total).map(|(a, b)| a + b);
     Ok((query, read))
 }
 
@@ -107,19 +107,22 @@ fn error_lines(source: &str, query: String, window: Window, answer: Answer<Vec<L
 /// Log patterns as signals and as evidence, with the lines and the changes that they report.
 fn patterns(source: &str, query: String, window: Window, onset: Timestamp, answer: Answer<Vec<LogLine>>) -> Gathered {
     let mut out = Gathered::default();
-    let mut found = patterns::group_lines(&answer.value, onset, window);
+    let mut found = patterns::group_lines(&answer.value, onset, window, &answer.unread);
     out.signals.changes = reported_changes(&found, source);
     for pattern in &mut found {
         // Redacted here, because findings quote them cut short.
         pattern.sample = Redactor::new().redact_text(&pattern.sample).into_owned();
         pattern.template = Redactor::new().redact_text(&pattern.template).into_owned();
     }
-    let lines = words::count(answer.value.len(), "line");
+    let lines = match answer.total.filter(|total| *total > answer.value.len() as u64) {
+        Some(total) => format!("{} of {total} lines", answer.value.len()),
+        None => words::count(answer.value.len(), "line"),
+    };
     let new = found.iter().filter(|p| p.change == patterns::Change::New).count();
     let total = found.len();
     let key = format!("patterns/{source}");
     out.signals.patterns = found.iter().map(|p| (key.clone(), p.clone())).collect();
-    out.lines = answer.value;
+    out.lines = vec![answer.value];
     let mut gaps = answer.gaps;
     found.truncate(MAX_PATTERNS);
     if total > found.len() {
@@ -139,7 +142,7 @@ fn patterns(source: &str, query: String, window: Window, onset: Timestamp, answe
         shown: u64::try_from(found.len()).unwrap_or(0),
         total: u64::try_from(total).unwrap_or(0),
         gaps,
-        body: Body::Patterns { onset, patterns: found },
+        body: Body::Patterns { onset, patterns: found, unread: answer.unread },
     };
     out.drafts.push((key, draft));
     out
@@ -173,10 +176,43 @@ fn reported_changes(patterns: &[Pattern], source: &str) -> Vec<ChangeInput> {
         .collect()
 }
 
+/// The lines of all sources, each once: several sources may have the same log, with times that differ by less than a second.
+fn without_doubles(sources: Vec<Vec<LogLine>>) -> Vec<LogLine> {
+    let mut sources = sources.into_iter().filter(|lines| !lines.is_empty());
+    let Some(mut all) = sources.next() else { return Vec::new() };
+    for lines in sources {
+        let mut known: HashMap<(u64, i64), u32> = HashMap::new();
+        for line in &all {
+            *known.entry(key_of(line)).or_default() += 1;
+        }
+        // A line of the other source has at most one counterpart.
+        let is_known = |line: &LogLine, known: &mut HashMap<(u64, i64), u32>| {
+            let (message, second) = key_of(line);
+            [second, second - 1, second + 1].into_iter().any(|second| match known.get_mut(&(message, second)) {
+                Some(left) if *left > 0 => {
+                    *left -= 1;
+                    true
+                }
+                _ => false,
+            })
+        };
+        let new: Vec<LogLine> = lines.into_iter().filter(|line| !is_known(line, &mut known)).collect();
+        all.extend(new);
+    }
+    all
+}
+
+/// The message and the second of a line; lines without a time are compared by their message.
+fn key_of(line: &LogLine) -> (u64, i64) {
+    let mut hasher = std::hash::DefaultHasher::new();
+    line.message.trim().hash(&mut hasher);
+    (hasher.finish(), line.at.map_or(0, Timestamp::secs))
+}
+
 /// Follows requests through the lines of all log sources, by their ids, and keeps what the logs say about each service.
 pub(super) fn follow_requests(out: &mut Gathered, window: Window, onset: Timestamp) {
     let mut comparison = LogComparison::default();
-    for line in std::mem::take(&mut out.lines) {
+    for line in without_doubles(std::mem::take(&mut out.lines)) {
         let side = if line.at.is_some_and(|at| at <= onset) { Side::Baseline } else { Side::Incident };
         let first = line.message.lines().next().unwrap_or("");
         comparison.add(side, line.at, line.service.as_deref().unwrap_or(""), first.as_bytes(), request_ids(&line));
@@ -249,6 +285,19 @@ mod tests {
     }
 
     #[test]
+    fn lines_that_two_sources_have_count_once() {
+        let line = |secs: i64, micros: i64, message: &str| LogLine {
+            at: Some(Timestamp::from_micros(at(secs).micros() + micros)),
+            ..LogLine::plain(message)
+        };
+        let file = vec![line(1, 0, "started"), line(5, 999_000, "pool full"), line(6, 0, "pool full")];
+        let loki = vec![line(6, 100, "pool full"), line(6, 200, "pool full"), line(6, 300, "pool full"), line(9, 0, "done")];
+        let all = without_doubles(vec![file, vec![], loki]);
+        let messages: Vec<&str> = all.iter().map(|l| l.message.as_str()).collect();
+        assert_eq!(messages, ["started", "pool full", "pool full", "pool full", "done"], "the third of one second is new");
+    }
+
+    #[test]
     fn rare_lines_about_a_change_are_changes() {
         let pattern = |template: &str, count| Pattern {
             template: template.into(),
@@ -262,6 +311,7 @@ mod tests {
             sample: template.into(),
             rate: vec![],
             facets: Default::default(),
+            is_baseline_cut: false,
         };
         let found = reported_changes(
             &[

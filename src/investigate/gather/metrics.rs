@@ -18,6 +18,7 @@ use crate::evidence::{Body, Draft};
 use crate::incident::EvidenceKind;
 use crate::sources::{Answer, FaultKind, MetricSource, Source, SourceError, step_for};
 use crate::telemetry::series::human_measure;
+use crate::telemetry::subject::{METRIC_SERVICE_LABELS, SERVICE_LABELS};
 use crate::telemetry::{Alert, Labels, Rule, Series, Timestamp, Window, clean, words};
 
 /// Queries to one metrics source, besides the alerts' expressions.
@@ -302,7 +303,7 @@ async fn service_metrics(
     step: f64,
 ) -> Result<(Vec<queries::MetricQuery>, usize), SourceError> {
     let mut chosen: Option<(&str, Vec<String>)> = None;
-    for label in ["service", "service_name", "app", "job"] {
+    for label in METRIC_SERVICE_LABELS {
         let values = backend.label_values(label, window).await?.value;
         if values.is_empty() {
             continue;
@@ -400,7 +401,7 @@ fn levels(source: &str, question: &Question, answer: Answer<Vec<Series>>, seen: 
 pub(super) fn with_labels(title: &str, labels: &Labels) -> String {
     let rest: Vec<String> = labels
         .iter()
-        .filter(|(k, _)| !matches!(k.as_str(), "service" | "service_name" | "app" | "job" | "__name__" | "instance"))
+        .filter(|(k, _)| !SERVICE_LABELS.contains(&k.as_str()) && !matches!(k.as_str(), "__name__" | "instance"))
         .map(|(k, v)| format!("{k}={v}"))
         .collect();
     if rest.is_empty() { title.to_owned() } else { format!("{title} ({})", rest.join(", ")) }

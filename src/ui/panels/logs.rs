@@ -10,6 +10,7 @@ use crate::app::action::Action;
 use crate::app::board::Filter;
 use crate::app::model::Model;
 use crate::app::room::Room;
+use crate::evidence::Body;
 use crate::evidence::render::bar_chart;
 use crate::incident::EvidenceRecord;
 use crate::telemetry::words::count;
@@ -133,7 +134,7 @@ fn histogram(
 ) {
     let (mut lines, mut errors) = (vec![0_u32; RATE_BUCKETS], vec![0_u32; RATE_BUCKETS]);
     for (_, p) in all {
-        let is_error = p.level.is_some_and(crate::telemetry::Level::is_error);
+        let is_error = p.is_error();
         for (at, n) in p.rate.iter().enumerate() {
             for counts in [Some(&mut lines), is_error.then_some(&mut errors)].into_iter().flatten() {
                 if let Some(sum) = counts.get_mut(at) {
@@ -145,11 +146,13 @@ fn histogram(
     let label = |word: &str| Span::styled(format!(" {word:<13}"), theme.style(Meaning::Muted));
     let top = lines.iter().copied().max().unwrap_or(0);
     let total = |counts: &[u32]| format!(" {}", counts.iter().map(|n| u64::from(*n)).sum::<u64>());
-    let rows = [("all lines", &lines, Meaning::Chart), ("errors", &errors, Meaning::Bad)];
+    let unread = unread_columns(all, room, width);
+    let word = if unread.contains(&true) { "lines read" } else { "all lines" };
+    let rows = [(word, &lines, Meaning::Chart), ("errors", &errors, Meaning::Bad)];
     for (row, (word, counts, meaning)) in rows.into_iter().enumerate() {
         let line = Line::from(vec![
             label(word),
-            Span::styled(text::pad(&bar_chart(counts, if row == 0 { top } else { 0 }, width), width), theme.style(meaning)),
+            Span::styled(with_unread(&bar_chart(counts, if row == 0 { top } else { 0 }, width), &unread), theme.style(meaning)),
             Span::styled(total(counts), theme.style(Meaning::Muted)),
         ]);
         put(frame.buffer_mut(), area, row, &line, None);
@@ -169,6 +172,27 @@ fn histogram(
     let start = window.start.clock(time::UtcOffset::UTC);
     let line = format!(" {start:<13}{axis} {} UTC{onset}", text::moment(now, window.end));
     put(frame.buffer_mut(), area, 2, &Line::from(Span::styled(line, theme.style(Meaning::Muted))), None);
+}
+
+/// The columns of the time axis whose lines were not read by every source.
+fn unread_columns(all: &[(&EvidenceRecord, &Pattern)], room: &Room, width: usize) -> Vec<bool> {
+    let mut columns = vec![false; width];
+    let mut known = std::collections::BTreeSet::new();
+    for (record, _) in all.iter().filter(|(r, _)| known.insert(r.id)) {
+        let Some(Body::Patterns { unread, .. }) = room.bodies.get(&record.digest) else { continue };
+        let length = record.window.length().as_secs_f64().max(1.0);
+        let column = |at: Timestamp| ((at.secs_since(record.window.start) / length * width as f64).max(0.0)) as usize;
+        for part in unread {
+            columns.iter_mut().take(column(part.end) + 1).skip(column(part.start)).for_each(|c| *c = true);
+        }
+    }
+    columns
+}
+
+/// A bar chart of the width of the columns, with a mark where lines were not read.
+fn with_unread(bars: &str, unread: &[bool]) -> String {
+    let padded = text::pad(bars, unread.len());
+    padded.chars().zip(unread).map(|(bar, unread)| if *unread && bar == ' ' { '?' } else { bar }).collect()
 }
 
 /// The details of the selected pattern: counts, times, services, field values, template and a sample line.
