@@ -120,6 +120,8 @@ pub struct RequestComparison {
 type Point = (u32, u32);
 /// How often each pattern followed a point, by part; the last part is the incident. `None`: the service wrote nothing more.
 type Next = [BTreeMap<Option<u32>, u64>; BASELINE_PARTS + 1];
+/// How often each point of any service followed a point, by part; the last part is the incident. `None`: the request ended.
+type NextOfAny = [BTreeMap<Option<Point>, u64>; BASELINE_PARTS + 1];
 /// Seconds from one point to the next, by part; the last part is the incident.
 type Gaps = [Vec<f64>; BASELINE_PARTS + 1];
 
@@ -164,6 +166,8 @@ impl Requests {
             skipped_lines: self.beyond,
             ..RequestComparison::default()
         };
+        // Which line of any service follows a line.
+        let mut entries = BTreeMap::<Point, NextOfAny>::new();
         let (mut next, mut gaps, mut calls) =
             (BTreeMap::<Point, Next>::new(), BTreeMap::<(Point, Point), Gaps>::new(), BTreeMap::<(u32, u32), u64>::new());
         // Number of requests that each service takes part in.
@@ -176,6 +180,12 @@ impl Requests {
             let services: BTreeSet<u32> = request.iter().map(|l| l.service).collect();
             for service in services {
                 *requests_with.entry(service).or_default() += 1;
+            }
+            for (n, line) in request.iter().enumerate() {
+                let follower = request.get(n + 1).map(|l| (l.service, l.number));
+                if let Some(counts) = entries.entry((line.service, line.number)).or_default().get_mut(part) {
+                    *counts.entry(follower).or_default() += 1;
+                }
             }
             let last_of = |service: u32| request.iter().rposition(|l| l.service == service);
             for (a, b) in request.iter().zip(request.iter().skip(1)) {
@@ -210,6 +220,7 @@ impl Requests {
         let names = Names { services, mined };
         if !baseline.is_empty() && followed.requests > 0 {
             compare_flow(&next, &names, &mut followed);
+            compare_entries(&entries, &names, &mut followed);
             compare_latency(&gaps, &names, &mut followed);
         }
         let request_count = |service: u32| requests_with.get(&service).copied().unwrap_or(0);
@@ -250,29 +261,60 @@ impl Names<'_> {
     }
 }
 
+/// How certain it is that the followers of a point changed, and how often each followed before; `None` if they did not.
+fn flow_change(counts: &Next) -> Option<(f64, BTreeMap<Option<u32>, u64>)> {
+    let (now, parts) = counts.split_last()?;
+    let mut before: BTreeMap<Option<u32>, u64> = BTreeMap::new();
+    for (follower, n) in parts.iter().flatten() {
+        *before.entry(*follower).or_default() += n;
+    }
+    let (g, freedom) = g_statistic(&before, now);
+    if freedom < 1.0 || g <= 0.0 {
+        return None;
+    }
+    // Compare each part of the baseline with the rest, to discount its normal variation.
+    let variation: Vec<f64> = parts
+        .iter()
+        .filter(|part| !part.is_empty())
+        .map(|part| {
+            let rest = before.iter().map(|(follower, n)| (*follower, n - part.get(follower).copied().unwrap_or(0))).collect();
+            g_statistic(part, &rest).0 / freedom
+        })
+        .collect();
+    let usual = (variation.iter().sum::<f64>() / variation.len().max(1) as f64).max(1.0);
+    Some((g / usual - freedom, before))
+}
+
+/// Finds, for each service, whether its first line in a request changed: which line of the service follows a line of another one, or none.
+/// A line that vanishes or appears there has no earlier line of its own service that would show it.
+fn compare_entries(entries: &BTreeMap<Point, NextOfAny>, names: &Names<'_>, into: &mut RequestComparison) {
+    for ((caller, pattern), counts) in entries {
+        let services: BTreeSet<u32> =
+            counts.iter().flat_map(|part| part.keys()).flatten().map(|(service, _)| *service).filter(|s| s != caller).collect();
+        for service in services {
+            let mut of_service = Next::default();
+            for (to, from) in of_service.iter_mut().zip(counts) {
+                for (follower, n) in from {
+                    let own = follower.filter(|(s, _)| *s == service).map(|(_, pattern)| pattern);
+                    *to.entry(own).or_default() += n;
+                }
+            }
+            let Some((flow, before)) = flow_change(&of_service) else { continue };
+            let changed = into.by_service.entry(names.service(service).to_owned()).or_default();
+            if flow > changed.flow {
+                changed.flow = flow;
+                let now = of_service.last().cloned().unwrap_or_default();
+                changed.flow_description = describe_flow(*pattern, &before, &now, names);
+            }
+        }
+    }
+}
+
 /// Finds, for each service, the point whose following lines changed most.
 fn compare_flow(next: &BTreeMap<Point, Next>, names: &Names<'_>, into: &mut RequestComparison) {
     for ((service, pattern), counts) in next {
-        let Some((now, parts)) = counts.split_last() else { continue };
-        let mut before: BTreeMap<Option<u32>, u64> = BTreeMap::new();
-        for (follower, n) in parts.iter().flatten() {
-            *before.entry(*follower).or_default() += n;
-        }
-        let (g, freedom) = g_statistic(&before, now);
-        if freedom < 1.0 || g <= 0.0 {
-            continue;
-        }
-        // Compare each part of the baseline with the rest, to discount its normal variation.
-        let variation: Vec<f64> = parts
-            .iter()
-            .filter(|part| !part.is_empty())
-            .map(|part| {
-                let rest = before.iter().map(|(follower, n)| (*follower, n - part.get(follower).copied().unwrap_or(0))).collect();
-                g_statistic(part, &rest).0 / freedom
-            })
-            .collect();
-        let usual = (variation.iter().sum::<f64>() / variation.len().max(1) as f64).max(1.0);
-        let flow = g / usual - freedom;
+        let Some((flow, before)) = flow_change(counts) else { continue };
+        let Some(now) = counts.last() else { continue };
         let changed = into.by_service.entry(names.service(*service).to_owned()).or_default();
         if flow > changed.flow {
             changed.flow = flow;
