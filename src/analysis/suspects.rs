@@ -477,6 +477,9 @@ fn score_by_series<'a>(found: &[ScoredSeries<'a>], known: &'a SuspectContext) ->
     by_service
 }
 
+/// What a service keeps of its score from logs and metrics if a callee explains all of its change: its own trouble may hide there.
+const EXPLAINED_SHARE: f64 = 0.3;
+
 struct Symptom<'a> {
     service: &'a str,
     metric: &'a str,
@@ -523,21 +526,30 @@ fn score_by_graph<'a>(found: &[ScoredSeries<'a>], known: &'a SuspectContext, sym
         own.get(service).map_or(0.0, of)
     };
     let changed: BTreeSet<&str> = found.iter().filter(|d| d.departure.size >= AFFECTED).map(|d| d.service).collect();
+    // The part of a change of the symptom's metric that no callee explains.
+    let left_of = |service: &str, change: f64| {
+        let callees = || known.calls.get(service).into_iter().flatten().filter(|c| *c != service);
+        let explained = callees().map(|c| worse(c)).fold(0.0, f64::max);
+        let left = (1.0 - explained / change).max(0.0);
+        let is_explained_otherwise = callees().any(|c| !own.contains_key(c.as_str()) && changed.contains(c.as_str()));
+        if is_explained_otherwise { left.min(LEFT_BY_OTHER_METRICS) } else { left }
+    };
+    // Logs and requests know more than the symptom's metric alone, and the graph may lack services that only they show.
+    let has_logs = !known.logs.is_empty() || known.has_request_changes();
     general
         .iter()
         .map(|(service, general)| {
             let service = *service;
-            let callees = || known.calls.get(service).into_iter().flatten().filter(|c| *c != service);
             let mut score = 0.0;
+            if has_logs {
+                let change = worse(service);
+                let left = if change > 0.0 { left_of(service, change) } else { 1.0 };
+                return (service, general * (EXPLAINED_SHARE + (1.0 - EXPLAINED_SHARE) * left));
+            }
             if let Some(own_series) = own.get(service) {
                 let change = worse(service);
                 if reached.contains(service) && change > 0.0 {
-                    let explained = callees().map(|c| worse(c)).fold(0.0, f64::max);
-                    let mut left = (1.0 - explained / change).max(0.0);
-                    if callees().any(|c| !own.contains_key(c.as_str()) && changed.contains(c.as_str())) {
-                        left = left.min(LEFT_BY_OTHER_METRICS);
-                    }
-                    score = own_series.score * left;
+                    score = own_series.score * left_of(service, change);
                 }
             } else if reached.contains(service) {
                 // A service without the symptom's metric (a database: locks, disk) is scored by its own series.

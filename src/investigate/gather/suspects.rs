@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Gathered;
 use super::logs::REQUESTS;
 use crate::analysis::departure::{MeasuredSeries, Point};
-use crate::analysis::findings::{Key, MetricInput, SuspectInput};
+use crate::analysis::findings::{Key, MetricInput, Signals, SuspectInput};
+use crate::analysis::onset::is_older;
 use crate::analysis::suspects::suspects;
 use crate::analysis::{Change, Direction, Movement, Pattern};
-use crate::telemetry::{Level, Series, Timestamp};
+use crate::telemetry::{Alert, Labels, Level, Series, Timestamp};
 
 /// A suspect series is at least this many spreads from normal.
 const MIN_SPREADS: f64 = 3.0;
@@ -77,6 +78,28 @@ fn is_noticeable(before: Option<f64>, after: Option<f64>) -> bool {
     (after - before).abs() >= MIN_CHANGE * before.abs().max(after.abs())
 }
 
+/// The series that shows what the incident is about, by its evidence and labels: of the services with firing alerts, the one that no
+/// other of them calls, and of its errors and latencies the one that changed most. `None` without alerts or without such a change.
+fn symptom(signals: &Signals) -> Option<(Key, Labels)> {
+    let own = |a: &&Alert| a.is_firing() && !is_older(a, signals.first_alert);
+    let alerting: BTreeSet<&str> = signals.alerts.iter().filter(own).filter_map(Alert::service).collect();
+    let is_called = |service: &str| {
+        let calls = |caller: &&&str| signals.calls.get(**caller).is_some_and(|callees| callees.contains(service));
+        alerting.iter().filter(|caller| **caller != service).any(|caller| calls(&caller))
+    };
+    let has_symptom = |m: &&MetricInput| {
+        let is_of_alert = m.service.as_deref().is_some_and(|s| alerting.contains(s));
+        is_of_alert && !m.is_alert_expression && m.meaning().is_symptom() && m.movement.direction != Direction::Flat
+    };
+    let symptoms = signals.metrics.iter().filter(has_symptom);
+    let most = symptoms.max_by(|a, b| {
+        let key = |m: &MetricInput| (!m.service.as_deref().is_some_and(is_called), m.movement.score);
+        let ((a_is_edge, a_score), (b_is_edge, b_score)) = (key(a), key(b));
+        a_is_edge.cmp(&b_is_edge).then_with(|| a_score.total_cmp(&b_score)).then_with(|| b.key.cmp(&a.key))
+    });
+    most.map(|m| (m.key.clone(), m.labels.clone()))
+}
+
 /// Ranks the suspects over all series and logs.
 pub(super) fn rank(out: &mut Gathered) {
     let mut blames = blames(out);
@@ -85,6 +108,9 @@ pub(super) fn rank(out: &mut Gathered) {
         blames.entry(caller.clone()).or_default().insert(callee.clone());
     }
     out.context.blames = blames;
+    out.context.calls =
+        out.signals.calls.iter().map(|(caller, callees)| (caller.clone(), callees.iter().cloned().collect())).collect();
+    let symptom = symptom(&out.signals);
     let measured = std::mem::take(&mut out.measured);
     let (mut series, mut by_name) = (Vec::new(), BTreeMap::new());
     for (mut one, key, labels) in measured {
@@ -93,6 +119,9 @@ pub(super) fn rank(out: &mut Gathered) {
         while by_name.contains_key(&one.name) {
             n += 1;
             one.name = format!("{plain} ({n})");
+        }
+        if symptom.as_ref().is_some_and(|(of_symptom, its_labels)| *of_symptom == key && *its_labels == labels) {
+            out.context.symptom = Some(one.name.clone());
         }
         by_name.insert(one.name.clone(), (key, labels, one.unit.clone()));
         series.push(one);
