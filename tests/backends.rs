@@ -289,6 +289,29 @@ async fn pages_backwards_through_loki_without_duplicates() {
 }
 
 #[tokio::test]
+async fn native_histograms_are_said_to_be_unread() {
+    // The shapes of Prometheus 2.40 and later: samples of a histogram, and an aggregation that left them out.
+    let histogram = r#"[1795253400,{"count":"60","sum":"1.8","buckets":[[0,"0.02","0.03","60"]]}]"#;
+    let stub = Stub::start(move |r| {
+        let query = r.param("query").unwrap_or_else(|| r.body.clone());
+        Reply::json(if query.contains("max") {
+            r#"{"status":"success","data":{"resultType":"matrix","result":[]},"infos":["PromQL info: ignored histogram in max aggregation (1:1)"]}"#.to_owned()
+        } else {
+            format!(
+                r#"{{"status":"success","data":{{"resultType":"matrix","result":[{{"metric":{{"service":"a"}},"histograms":[{histogram}]}},{{"metric":{{"service":"b"}},"values":[[1795253400,"4"]]}}]}}}}"#
+            )
+        })
+    });
+    let s = source("prometheus", &stub.url(), "");
+    let metrics = s.metrics().unwrap();
+    for (query, series) in [("duration_seconds", 1), ("max(duration_seconds)", 0)] {
+        let answer = metrics.range(query, window(), 15.0).await.unwrap();
+        assert_eq!(answer.value.len(), series, "{query}: {:?}", answer.value);
+        assert!(answer.gaps.iter().any(|g| g.contains("native histograms")), "{query}: {:?}", answer.gaps);
+    }
+}
+
+#[tokio::test]
 async fn obeys_the_limits_that_loki_names() {
     let base = 1_795_253_400_000_000_000_i64;
     let lines: Vec<(i64, String)> = (0..3000_i64).map(|i| (base + i * 200_000_000, format!("line {i}"))).collect();

@@ -43,6 +43,8 @@ struct Envelope {
     is_partial: bool,
     #[serde(default, deserialize_with = "or_default")]
     warnings: Vec<String>,
+    #[serde(default, deserialize_with = "or_default")]
+    infos: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -104,6 +106,16 @@ struct RawSeries {
     #[serde(default, deserialize_with = "or_default")]
     values: Vec<(f64, String)>,
     value: Option<(f64, String)>,
+    /// Samples of a native histogram.
+    #[serde(default, deserialize_with = "or_default")]
+    histograms: Vec<serde::de::IgnoredAny>,
+    histogram: Option<serde::de::IgnoredAny>,
+}
+
+impl RawSeries {
+    fn is_histogram(&self) -> bool {
+        self.values.is_empty() && self.value.is_none() && (!self.histograms.is_empty() || self.histogram.is_some())
+    }
 }
 
 impl Prometheus {
@@ -140,6 +152,10 @@ impl Prometheus {
             return Err(SourceError::new(FaultKind::Malformed, message));
         }
         let mut gaps: Vec<String> = envelope.warnings.iter().map(|w| clean::line(w)).collect();
+        // Other infos are advice on the query. Aggregations such as `max` leave out native histograms, and say only this.
+        if envelope.infos.iter().any(|info| info.contains("histogram")) {
+            gaps.push(NATIVE_HISTOGRAMS.to_owned());
+        }
         if envelope.is_partial {
             gaps.push("the server reports that the response is partial".to_owned());
         }
@@ -163,9 +179,12 @@ impl Prometheus {
         let reply = self.call(path, &params).await?;
         let answer = Self::parse_envelope(&reply)?;
         let raw: RawResult = decode(answer.value)?;
-        let series = parse_series(&raw)?;
+        let (series, has_histograms) = parse_series(&raw)?;
         let total = series.len();
         let mut gaps = answer.gaps;
+        if has_histograms && !gaps.iter().any(|g| g == NATIVE_HISTOGRAMS) {
+            gaps.push(NATIVE_HISTOGRAMS.to_owned());
+        }
         if total > MAX_SERIES {
             gaps.push(format!("{total} series matched; only the first {MAX_SERIES} are included"));
         }
@@ -189,20 +208,23 @@ pub(super) fn clean_labels(labels: &Labels) -> Labels {
     labels.iter().map(|(k, v)| (clean::line(k), clean::truncate(&clean::line(v), 4096))).collect()
 }
 
-/// The series of a query result; a scalar or string becomes one series without labels. Invalid samples are left out.
-fn parse_series(raw: &RawResult) -> Result<Vec<Series>, SourceError> {
+/// The gap of an answer without the native histograms that the query selects.
+const NATIVE_HISTOGRAMS: &str = "native histograms are left out, because they are not single values";
+
+/// The series of a query result, and whether some were native histograms, which are left out. A scalar or string becomes one series
+/// without labels. Invalid samples are left out.
+fn parse_series(raw: &RawResult) -> Result<(Vec<Series>, bool), SourceError> {
     if matches!(raw.kind.as_str(), "scalar" | "string") {
         let (at, value): (f64, String) = decode(raw.result.clone())?;
-        return Ok(vec![Series { labels: Labels::new(), samples: sample(at, &value).into_iter().collect() }]);
+        return Ok((vec![Series { labels: Labels::new(), samples: sample(at, &value).into_iter().collect() }], false));
     }
     let list: Vec<RawSeries> = decode(raw.result.clone())?;
-    Ok(list
-        .into_iter()
-        .map(|s| Series {
-            labels: clean_labels(&s.metric),
-            samples: s.values.iter().chain(s.value.iter()).filter_map(|(at, v)| sample(*at, v)).collect(),
-        })
-        .collect())
+    let has_histograms = list.iter().any(RawSeries::is_histogram);
+    let series = list.into_iter().filter(|s| !s.is_histogram()).map(|s| Series {
+        labels: clean_labels(&s.metric),
+        samples: s.values.iter().chain(s.value.iter()).filter_map(|(at, v)| sample(*at, v)).collect(),
+    });
+    Ok((series.collect(), has_histograms))
 }
 
 fn sample(at: f64, value: &str) -> Option<Sample> {

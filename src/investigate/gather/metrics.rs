@@ -46,12 +46,14 @@ pub(super) struct Question {
     /// The service that the series are about, where their labels name none.
     service: Option<String>,
     pub(super) role: Role,
+    /// What to ask instead if the metric turns out to be a native histogram.
+    if_histogram: Option<String>,
 }
 
 impl From<queries::MetricQuery> for Question {
     fn from(q: queries::MetricQuery) -> Self {
-        let queries::MetricQuery { rank: _, title, unit, query, always, role } = q;
-        Self { title, unit: unit.to_owned(), query, threshold: None, always, service: None, role }
+        let queries::MetricQuery { rank: _, title, unit, query, always, role, if_histogram } = q;
+        Self { title, unit: unit.to_owned(), query, threshold: None, always, service: None, role, if_histogram }
     }
 }
 
@@ -159,8 +161,18 @@ pub(super) struct Asked<'a> {
 pub(super) async fn ask<'a>(source: &'a dyn Source, window: Window, alerts: &[Alert], most: usize) -> Option<Asked<'a>> {
     let backend = source.metrics()?;
     let step = step_for(window);
-    let (questions, noticed) = questions(source, backend, window, alerts, most).await;
-    let answers = join_all(questions.iter().map(|q| backend.range(&q.query, window, step))).await;
+    let (mut questions, noticed) = questions(source, backend, window, alerts, most).await;
+    let mut answers = join_all(questions.iter().map(|q| backend.range(&q.query, window, step))).await;
+    // Only an answer tells native histograms and gauges apart: aggregations leave histograms out, and only newer servers say so.
+    let is_empty = |answer: &Result<Answer<Vec<Series>>, SourceError>| answer.as_ref().is_ok_and(|a| a.value.is_empty());
+    for (question, answer) in questions.iter_mut().zip(&mut answers).filter(|(_, answer)| is_empty(answer)) {
+        let Some(query) = question.if_histogram.take() else { continue };
+        let quantiles = backend.range(&query, window, step).await;
+        if !is_empty(&quantiles) {
+            *answer = quantiles;
+            (question.query, question.title) = (query, format!("{} p95", question.title));
+        }
+    }
     Some(Asked { source, backend, window, questions, answers, noticed })
 }
 
@@ -289,6 +301,7 @@ fn expressions(rules: &[Rule], alerts: &[Alert], most: usize) -> (Vec<Question>,
                 always: true,
                 service: alerts.iter().find(|a| a.name == rule.name).and_then(|a| a.service().map(str::to_owned)),
                 role: Role::Level,
+                if_histogram: None,
             }
         })
         .collect();

@@ -16,6 +16,8 @@ pub(super) struct MetricQuery {
     /// Kept as evidence even if nothing changed.
     pub always: bool,
     pub role: Role,
+    /// What to ask instead if the metric turns out to be a native histogram.
+    pub if_histogram: Option<String>,
 }
 
 /// What the series of a query measure.
@@ -75,6 +77,7 @@ pub(super) fn infrastructure() -> Vec<MetricQuery> {
         query,
         always: false,
         role,
+        if_histogram: None,
     };
     vec![
         make(
@@ -202,6 +205,7 @@ fn fixed_queries(names: &BTreeMap<&str, BTreeSet<&str>>, label: &str, pick: &str
         query,
         always: false,
         role,
+        if_histogram: None,
     };
     let mut out = Vec::new();
     let mut peers: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
@@ -273,8 +277,15 @@ fn of_metric(
         return Vec::new();
     }
     let whole = with(pick, "");
-    let make =
-        |rank, title: String, unit, query: String, always| MetricQuery { rank, title, unit, query, always, role: Role::Level };
+    let make = |rank, title: String, unit, query: String, always| MetricQuery {
+        rank,
+        title,
+        unit,
+        query,
+        always,
+        role: Role::Level,
+        if_histogram: None,
+    };
     if let Some(base) = name.strip_suffix("_bucket") {
         let seconds = base.contains("seconds") || !base.contains("milli") && !base.ends_with("_ms");
         let unit = if seconds { "s" } else { "ms" };
@@ -343,7 +354,11 @@ fn of_metric(
     let saturation = ["pool", "queue", "connections", "in_use", "waiting", "backlog", "saturation", "memory", "utilization"]
         .iter()
         .any(|w| name.contains(w));
-    vec![make(if saturation { 4 } else { 5 }, name.to_owned(), unit_of(name), format!("max by ({label}) ({name}{whole})"), false)]
+    let level =
+        make(if saturation { 4 } else { 5 }, name.to_owned(), unit_of(name), format!("max by ({label}) ({name}{whole})"), false);
+    // A native histogram has the name of a gauge.
+    let quantile = format!("histogram_quantile(0.95, sum by ({label}) (rate({name}{whole}[{rate}])))");
+    vec![MetricQuery { if_histogram: Some(quantile), ..level }]
 }
 
 fn has_request_counter(all: &BTreeMap<&str, BTreeSet<&str>>) -> bool {
