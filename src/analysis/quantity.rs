@@ -261,6 +261,40 @@ fn is_domain(text: &str) -> bool {
 }
 
 /// Splits a name into its words, in lower case: `PodClientLatencyP90(s)` into pod, client, latency, p90, s.
+/// Words of metrics that show a setting: what was configured, not what happens.
+const SETTING_WORDS: [&str; 20] = [
+    "max",
+    "maximum",
+    "min",
+    "minimum",
+    "limit",
+    "limits",
+    "size",
+    "capacity",
+    "quota",
+    "desired",
+    "replicas",
+    "workers",
+    "concurrency",
+    "config",
+    "configured",
+    "setting",
+    "enabled",
+    "flag",
+    "spec",
+    "threshold",
+];
+/// Words that say that a metric with a word of a setting measures a use all the same.
+const USE_WORDS: [&str; 12] =
+    ["queue", "used", "use", "usage", "current", "available", "ready", "unavailable", "active", "idle", "request", "response"];
+
+/// Whether a metric shows a setting, such as `db_pool_max`.
+pub fn is_setting(metric: &str) -> bool {
+    let words = words(metric.split('{').next().unwrap_or(metric));
+    let has = |wanted: &[&str]| words.iter().any(|w| wanted.contains(&w.as_str()));
+    has(&SETTING_WORDS) && !has(&USE_WORDS)
+}
+
 fn words(name: &str) -> Vec<String> {
     let mut out: Vec<String> = Vec::new();
     let mut last = ' ';

@@ -11,13 +11,14 @@ use super::queries::{self, Role};
 use super::{Gathered, Request, earlier, readings, suspects};
 use crate::analysis::baseline::is_symptom_of_old_incident;
 use crate::analysis::expression::{self, parse_threshold};
-use crate::analysis::findings::MetricInput;
+use crate::analysis::findings::{ChangeInput, MetricInput};
 use crate::analysis::movement::movement;
+use crate::analysis::quantity::is_setting;
 use crate::analysis::{Direction, Movement, Signals};
 use crate::evidence::{Body, Draft};
 use crate::incident::EvidenceKind;
 use crate::sources::{Answer, FaultKind, MetricSource, Source, SourceError, step_for};
-use crate::telemetry::series::human_measure;
+use crate::telemetry::series::{human_measure, human_value};
 use crate::telemetry::subject::{METRIC_SERVICE_LABELS, SERVICE_LABELS};
 use crate::telemetry::{Alert, Labels, Rule, Series, Timestamp, Window, clean, words};
 
@@ -370,6 +371,7 @@ fn levels(source: &str, question: &Question, answer: Answer<Vec<Series>>, seen: 
     for (m, s) in &moved {
         let service = s.service().map(str::to_owned).or_else(|| question.service.clone());
         let title = with_labels(&question.title, &s.labels);
+        out.signals.changes.extend(setting_change(&title, service.as_deref(), s, &key));
         // An alert's expression repeats what its parts show, so it is not a suspect of its own.
         let has_baseline = m.before.is_some() || m.direction != Direction::Flat;
         if question.threshold.is_none() && has_baseline {
@@ -408,6 +410,27 @@ fn levels(source: &str, question: &Question, answer: Answer<Vec<Series>>, seen: 
     };
     out.drafts.push((key, draft));
     out
+}
+
+/// Number of samples before a step from which a value counts as a setting.
+const MIN_SETTING_SAMPLES: usize = 5;
+
+/// Somebody changed a setting: a metric that shows one was constant, and has been constant at another value since.
+fn setting_change(title: &str, service: Option<&str>, series: &Series, key: &str) -> Option<ChangeInput> {
+    if !is_setting(title) {
+        return None;
+    }
+    let before = series.samples.first().filter(|s| s.value.is_finite())?.value;
+    let step = series.samples.iter().position(|s| s.value != before)?;
+    let changed = series.samples.get(step).filter(|s| s.value.is_finite())?;
+    let is_constant = series.samples.get(step..)?.iter().all(|s| s.value == changed.value);
+    (step >= MIN_SETTING_SAMPLES && is_constant).then(|| ChangeInput {
+        at: changed.at,
+        service: service.map(str::to_owned),
+        description: format!("{title} {} → {}", human_value(before), human_value(changed.value)),
+        is_release: true,
+        key: key.to_owned(),
+    })
 }
 
 /// A title with the labels that distinguish the series of one query; the service is named elsewhere.
@@ -464,6 +487,22 @@ mod tests {
         let of = |known| movement(&series(0, 600), baseline, known);
         assert_eq!(of(window).direction, Direction::Down);
         assert_eq!(of(Window { end: Timestamp::from_secs(600), ..window }).direction, Direction::Flat);
+    }
+
+    #[test]
+    fn a_setting_that_steps_to_another_value_was_changed() {
+        let of = |title: &str, values: &[f64]| {
+            let samples = values.iter().zip(0..).map(|(v, n)| Sample { at: Timestamp::from_secs(15 * n), value: *v }).collect();
+            setting_change(title, Some("shop"), &Series { labels: Labels::new(), samples }, "k")
+                .map(|c| (c.description, c.at.secs()))
+        };
+        let step = [20.0, 20.0, 20.0, 20.0, 20.0, 5.0, 5.0];
+        assert_eq!(of("db_pool_max", &step), Some(("db_pool_max 20 → 5".into(), 75)));
+        assert_eq!(of("db_pool_in_use", &step), None, "what happens is no setting");
+        assert_eq!(of("queue_size", &step), None);
+        assert_eq!(of("db_pool_max", &[20.0, 20.0, 20.0, 20.0, 20.0, 5.0, 7.0]), None, "not constant since");
+        assert_eq!(of("db_pool_max", &step[3..]), None, "too short before");
+        assert_eq!(of("db_pool_max", &[20.0; 9]), None);
     }
 
     #[test]
