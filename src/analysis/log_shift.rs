@@ -1,7 +1,7 @@
 //! How the logs of each service changed: mines the lines of the baseline and of the incident together, and follows their
 //! requests.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::patterns::log_analysis::{Side, g_score};
 use super::patterns::miner::Miner;
@@ -24,8 +24,13 @@ pub struct LogShift {
 #[derive(Debug, Default)]
 pub struct LogComparison {
     miner: Miner,
+    /// The names of the services, by their numbers.
+    services: Vec<String>,
+    numbers: HashMap<String, u32>,
+    /// The number of the service of the previous line: services often write several lines in a row.
+    last: u32,
     /// Lines in the baseline and in the incident part, by service and miner id.
-    counts: BTreeMap<(String, u32), [u64; 2]>,
+    counts: HashMap<(u32, u32), [u64; 2]>,
     requests: Requests,
 }
 
@@ -78,17 +83,28 @@ impl LogComparison {
     /// Adds a line. A line without a time is counted, but not followed as part of a request.
     pub fn add(&mut self, side: Side, at: Option<Timestamp>, service: &str, message: &[u8], ids: Option<RequestIds>) {
         let id = self.miner.add(message);
-        if let Some(counts) = self.counts.get_mut(&(service.to_owned(), id)) {
-            if let Some(n) = counts.get_mut(usize::from(side == Side::Incident)) {
-                *n += 1;
-            }
-        } else {
-            let first = if side == Side::Incident { [0, 1] } else { [1, 0] };
-            self.counts.insert((service.to_owned(), id), first);
+        let number = self.number_of(service);
+        if let Some(n) = self.counts.entry((number, id)).or_default().get_mut(usize::from(side == Side::Incident)) {
+            *n += 1;
         }
         if let (Some(at), Some(ids)) = (at, ids) {
             self.requests.add(side, at, service, id, ids);
         }
+    }
+
+    fn number_of(&mut self, service: &str) -> u32 {
+        if self.services.get(self.last as usize).is_some_and(|last| last == service) {
+            return self.last;
+        }
+        self.last = if let Some(number) = self.numbers.get(service) {
+            *number
+        } else {
+            let number = u32::try_from(self.services.len()).unwrap_or(u32::MAX);
+            self.services.push(service.to_owned());
+            self.numbers.insert(service.to_owned(), number);
+            number
+        };
+        self.last
     }
 
     /// Compares the two parts. The score of a pattern is the lower of two: for its share of the lines of its service, and
@@ -96,11 +112,11 @@ impl LogComparison {
     pub fn finish(self) -> LogShifts {
         let mined = self.miner.finish();
         let (mut by_pattern, mut by_service, mut all) =
-            (BTreeMap::<(String, u32), [u64; 2]>::new(), BTreeMap::<String, [u64; 2]>::new(), [0, 0]);
+            (BTreeMap::<(u32, u32), [u64; 2]>::new(), BTreeMap::<u32, [u64; 2]>::new(), [0, 0]);
         let add = |to: &mut [u64; 2], from: [u64; 2]| to.iter_mut().zip(from).for_each(|(a, b)| *a += b);
         for ((service, id), n) in self.counts {
             let pattern = mined.pattern_of.get(id as usize).copied().unwrap_or(0);
-            add(by_service.entry(service.clone()).or_default(), n);
+            add(by_service.entry(service).or_default(), n);
             add(&mut all, n);
             add(by_pattern.entry((service, pattern)).or_default(), n);
         }
@@ -116,7 +132,7 @@ impl LogComparison {
                 };
                 let template = mined.templates.get(pattern as usize).map(|t| clean::line(t)).unwrap_or_default();
                 LogShift {
-                    service: clean::line(&service),
+                    service: self.services.get(service as usize).map(|s| clean::line(s)).unwrap_or_default(),
                     template,
                     count,
                     baseline_count: baseline,

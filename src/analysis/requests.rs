@@ -86,6 +86,8 @@ struct Line {
 pub struct Requests {
     lines: Vec<Line>,
     services: BTreeMap<String, u32>,
+    /// The service of the previous line: services often write several lines in a row.
+    last: Option<(String, u32)>,
     beyond: u64,
 }
 
@@ -132,7 +134,10 @@ impl Requests {
             self.beyond += 1;
             return;
         }
-        let service = if let Some(index) = self.services.get(service) {
+        let service = if let Some(index) = self.last.as_ref().filter(|(name, _)| name == service).map(|(_, index)| *index) {
+            index
+        } else if let Some(index) = self.services.get(service) {
+            self.last = Some((service.to_owned(), *index));
             *index
         } else {
             let next = u32::try_from(self.services.len()).unwrap_or(u32::MAX);

@@ -11,6 +11,8 @@ use crate::telemetry::{clean, words};
 
 /// Confidence from which a change is named as the trigger.
 const MIN_TRIGGER: f64 = 0.6;
+/// How close to the onset something that nobody is known to have done counts as the trigger, in seconds.
+const CLOSE_SECS: f64 = 120.0;
 /// Confidence in the leading suspect from which a conclusion is highly certain, if a mechanism or a trigger supports it, and below which its
 /// certainty is low.
 const HIGH: f64 = 0.7;
@@ -28,6 +30,12 @@ struct Mechanism {
     keys: Vec<Key>,
     /// The series that shows it best.
     series: Option<MetricInput>,
+}
+
+/// Whether a change may be what caused the incident. What may have happened by itself, such as a restart, must be close in time.
+fn is_trigger(ranked: &RankedChange<'_>, signals: &Signals) -> bool {
+    let is_close = context::onset(signals).is_none_or(|onset| onset.secs_since(ranked.change.at).abs() <= CLOSE_SECS);
+    ranked.confidence >= MIN_TRIGGER && (ranked.change.is_release || is_close)
 }
 
 /// The series of a service that changed, the first first; what is usual at this hour does not count.
@@ -129,11 +137,11 @@ fn extent(signals: &Signals, origins: &[String], single: &[Finding]) -> Option<S
         let calling = origins.first().map_or(0, |o| callers(o));
         let why = match origins.first() {
             Some(origin) if calling == others.len() => {
-                format!(", which {} {origin}", if others.len() == 1 { "calls" } else { "call" })
+                format!(", which {} {origin},", if others.len() == 1 { "calls" } else { "call" })
             }
             _ => String::new(),
         };
-        parts.push(format!("{names}{why}, {verb} affected as well"));
+        parts.push(format!("{names}{why} {verb} affected as well"));
     }
     if let Some((severity, reason)) = single.iter().find_map(|f| f.severity.as_ref()) {
         parts.push(format!("the proposed severity is {severity}, because {reason}"));
@@ -188,7 +196,7 @@ pub(super) fn conclude(signals: &Signals, single: &[Finding]) -> Finding {
         return without_origin(signals, single, conclusion, sentences, inputs);
     };
     let ranked = context::ranked_changes(signals);
-    let trigger = ranked.first().filter(|r| r.confidence >= MIN_TRIGGER);
+    let trigger = ranked.first().filter(|r| is_trigger(r, signals));
     let mechanism = mechanism(signals, origin);
     conclusion.mechanism = mechanism.as_ref().map(|m| m.brief.clone());
     conclusion.trigger = trigger.map(RankedChange::describe);
@@ -255,7 +263,7 @@ fn without_origin(
     if verdict.is_none() {
         let first = alerts.map(|f| format!("{}.", f.title)).unwrap_or_default();
         let ranked = context::ranked_changes(signals);
-        let trigger = ranked.first().filter(|r| r.confidence >= MIN_TRIGGER);
+        let trigger = ranked.first().filter(|r| is_trigger(r, signals));
         let known = match trigger {
             Some(t) => {
                 conclusion.trigger = Some(t.describe());
@@ -376,7 +384,7 @@ impl Group {
 /// Sums up the single findings in at most seven, so that the list can be read at a glance: recent changes first if one of them may be the
 /// trigger, then the origin, what changed, logs, alerts, limits and the rest.
 pub(super) fn group(signals: &Signals, single: Vec<Finding>) -> Vec<Finding> {
-    let has_trigger = context::ranked_changes(signals).first().is_some_and(|r| r.confidence >= MIN_TRIGGER);
+    let has_trigger = context::ranked_changes(signals).first().is_some_and(|r| is_trigger(r, signals));
     let mut groups: Vec<(Group, Vec<Finding>)> = Group::ALL.into_iter().map(|g| (g, Vec::new())).collect();
     if !has_trigger {
         // Then a change is rather a reaction.

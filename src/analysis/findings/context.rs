@@ -89,7 +89,7 @@ pub(super) fn suspects(signals: &Signals) -> Vec<Finding> {
 
 /// Returns when the first series of the leading suspect changed, else of any service, else when the first alert's condition
 /// became true.
-fn onset(signals: &Signals) -> Option<Timestamp> {
+pub(super) fn onset(signals: &Signals) -> Option<Timestamp> {
     let suspect = signals.suspects.first().and_then(|s| s.suspect.service.as_deref());
     let changed = || signals.metrics.iter().filter(|m| m.movement.direction != Direction::Flat && !super::is_usual_now(m));
     let of_suspect = changed().filter(|m| suspect.is_some() && m.service.as_deref() == suspect);

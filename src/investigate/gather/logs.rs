@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{Hash, Hasher};
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use regex::Regex;
 
@@ -156,11 +157,27 @@ static CHANGE_WORDS: LazyLock<Option<Regex>> = LazyLock::new(|| {
     .ok()
 });
 
-/// Changes that the log reports: rare lines about a deploy, a switch, a start. At most ten.
+/// Words of a line that reports a change which people make.
+static RELEASE_WORDS: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(
+        r"(?i)\b(deploy(ed|ing|ment)?|roll(ed|ing)?[ -]?(out|back)|config(uration)?|flag|migrat(ed|ing|ion)|upgrad(ed|ing))\b",
+    )
+    .ok()
+});
+
+/// How soon after the first line of a log another counts as its beginning.
+const LOG_BEGINS: Duration = Duration::from_secs(10);
+
+/// Changes that the log reports: rare lines about a deploy, a switch, a start. At most ten. A line at the beginning of the log is left
+/// out, because it is unknown what came before.
 fn reported_changes(patterns: &[Pattern], source: &str) -> Vec<ChangeInput> {
     let Some(change_words) = CHANGE_WORDS.as_ref() else { return Vec::new() };
+    let is_release = |p: &Pattern| RELEASE_WORDS.as_ref().is_some_and(|words| words.is_match(&p.template));
+    let begins = patterns.iter().filter_map(|p| p.first_at).min();
+    let is_at_edge = |p: &Pattern| begins.zip(p.first_at).is_some_and(|(begins, at)| at <= begins + LOG_BEGINS);
     patterns
         .iter()
+        .filter(|p| is_release(p) || !is_at_edge(p))
         .filter(|p| p.count + p.baseline_count <= MAX_CHANGE_LINES && change_words.is_match(&p.template))
         .filter_map(|p| {
             let text = Redactor::new().redact_text(&p.sample).into_owned();
@@ -168,7 +185,7 @@ fn reported_changes(patterns: &[Pattern], source: &str) -> Vec<ChangeInput> {
                 at: p.first_at?,
                 service: if p.services.len() == 1 { p.services.first().cloned() } else { None },
                 description: format!("log: '{}'", clean::truncate(text.lines().next().unwrap_or(""), 90)),
-                is_release: true,
+                is_release: is_release(p),
                 key: format!("patterns/{source}"),
             })
         })

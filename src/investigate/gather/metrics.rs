@@ -86,13 +86,29 @@ pub(super) async fn collect(
     let (mut onset, mut request) = (onset, request.clone());
     let ask_all = |window| join_all(set.sources.iter().map(move |s| ask(s.as_ref(), window, alerts, most)));
     let mut asked: Vec<Asked<'_>> = ask_all(request.window).await.into_iter().flatten().collect();
+    // Without data from before the onset nothing is known to be normal.
+    let known = Window::new(known_from(&asked, request.window), request.window.end);
+    let earliest = known.start + known.length() / 10;
+    let mut has_no_baseline = false;
+    if onset < earliest {
+        match request.first_alert {
+            None => onset = known.start + known.length() / 3,
+            Some(_) => has_no_baseline = true,
+        }
+    }
     let read_all = |asked: &[Asked<'_>], request: &Request, onset| {
         let mut all = out.clone();
         asked.iter().for_each(|a| all.absorb(a.read(request, onset)));
         all
     };
     let mut all = read_all(&asked, &request, onset);
-    if all.signals.metrics.iter().any(|m| is_symptom_of_old_incident(&all.signals, m)) {
+    if has_no_baseline && !asked.is_empty() {
+        all.signals.bad_baseline = true;
+        all.signals.notes.push(format!(
+            "The metrics begin at {} UTC, so there is no normal time before the alerts to compare with.",
+            known.start.date_clock()
+        ));
+    } else if all.signals.metrics.iter().any(|m| is_symptom_of_old_incident(&all.signals, m)) {
         let window = request.window;
         let back = (window.length() * LOOK_BACK).clamp(MIN_LOOK_BACK, MAX_LOOK_BACK);
         let longer = Request { window: Window::new(window.start - back, window.end), ..request.clone() };
@@ -129,7 +145,7 @@ pub(super) async fn collect(
 /// Since when data are known, and when the symptoms of an incident that is older than its alerts first changed. If they never were normal,
 /// `None`. The first third of the time counts as normal.
 fn began(asked: &[Asked<'_>], request: &Request, symptoms: &Signals) -> (Timestamp, Option<Timestamp>) {
-    let known_from = asked.iter().map(|a| known(&a.answers, a.window).start).min().unwrap_or(request.window.start);
+    let known_from = known_from(asked, request.window);
     let provisional = known_from + request.window.end.since(known_from) / 3;
     let mut read = Gathered::default();
     asked.iter().for_each(|a| read.absorb(a.read(request, provisional)));
@@ -145,6 +161,11 @@ fn began(asked: &[Asked<'_>], request: &Request, symptoms: &Signals) -> (Timesta
     };
     let changed = read.signals.metrics.iter().filter(is_symptom).filter(has_normal).filter_map(|m| m.movement.changed_at);
     (known_from, changed.min())
+}
+
+/// Since when any of the sources has data.
+fn known_from(asked: &[Asked<'_>], window: Window) -> Timestamp {
+    asked.iter().map(|a| known(&a.answers, a.window).start).min().unwrap_or(window.start)
 }
 
 /// What one metrics source was asked, and what it answered.
