@@ -55,6 +55,9 @@ impl RequestIds {
             LazyLock::new(|| Regex::new(r#"(?i-u)span[ _.-]?id["']?\s*[:=]\s*["']?([0-9a-f]{8,32})"#).ok());
         static REQUEST: LazyLock<Option<Regex>> =
             LazyLock::new(|| Regex::new(r#"(?i-u)(?:request|correlation)[ _.-]?id["']?\s*[:=]\s*["']?([0-9a-z-]{8,64})"#).ok());
+        if !may_name_id(message) {
+            return None;
+        }
         let first = |regex: &LazyLock<Option<Regex>>| {
             let found = LazyLock::force(regex).as_ref()?.captures(message)?;
             found.get(1).map(|id| id.as_bytes()).filter(|id| id.iter().any(|b| *b != b'0'))
@@ -69,6 +72,14 @@ impl RequestIds {
     pub fn new(request: &[u8], span: &[u8]) -> Self {
         Self { request: miner::hash(request), span: if span.is_empty() { 0 } else { miner::hash(span) } }
     }
+}
+
+/// Whether a message has `id` or `traceparent` at all, in any case: a quick check before the patterns.
+fn may_name_id(message: &[u8]) -> bool {
+    let is_id = |at: usize| at.checked_sub(1).and_then(|i| message.get(i)).is_some_and(|b| b.eq_ignore_ascii_case(&b'i'));
+    memchr::memchr2_iter(b'd', b'D', message).any(is_id)
+        || memchr::memchr2_iter(b'p', b'P', message)
+            .any(|at| message.get(at..at + 6).is_some_and(|word| word.eq_ignore_ascii_case(b"parent")))
 }
 
 #[derive(Clone, Copy, Debug)]
