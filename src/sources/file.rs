@@ -16,11 +16,14 @@ use tokio::sync::mpsc;
 use super::fault::{FaultKind, SourceError};
 use super::{Answer, AnswerFuture, Batch, FOLLOW_BACKLOG, LogFilter, LogSource, Probe, Source, lines};
 use crate::config::SourceConfig;
+use crate::telemetry::parse::layout::Layout;
 use crate::telemetry::parse::{self, Context, Joiner, stamp};
 use crate::telemetry::{LogLine, Timestamp, Window, clean};
 
 /// The largest number of bytes read from one file; of a larger file, the end is read.
 const MAX_READ_BACK: u64 = 64 * 1024 * 1024;
+/// The number of lines from which the header formats of a file are learned.
+const LAYOUT_LINES: usize = 400;
 /// The number of lines that an investigation reads of each part of a window.
 const MAX_LINES: usize = 250_000;
 /// The longest raw line kept, in bytes; the rest of the line is dropped.
@@ -131,6 +134,7 @@ impl Reader {
         let total_before = out.total;
         let mut last = None;
         let mut joiner = Joiner::new(self.context);
+        joiner.set_layout(learn_layout(open(path, from)?.as_mut(), self.context)?);
         let mut raw = Vec::new();
         let mut bytes = 0_u64;
         loop {
@@ -162,6 +166,16 @@ impl Reader {
             }
         }
     }
+}
+
+/// Learns the header formats of a file from its first lines.
+fn learn_layout(reader: &mut dyn BufRead, context: Context) -> std::io::Result<Layout> {
+    let (mut sample, mut raw) = (Vec::new(), Vec::new());
+    while sample.len() < LAYOUT_LINES && lines::read_line(reader, &mut raw, MAX_LINE)? {
+        sample.push(String::from_utf8_lossy(&raw).trim_end().to_owned());
+        raw.clear();
+    }
+    Ok(Layout::learn(sample.iter().map(String::as_str), context))
 }
 
 /// Whether the time of a file's last line is far from the file's modification time.

@@ -20,6 +20,7 @@ use super::lenient::{self, or_default};
 use super::prometheus::clean_labels;
 use super::{Answer, AnswerFuture, Batch, FOLLOW_BACKLOG, LogFilter, LogSource, Probe, Source};
 use crate::config::SourceConfig;
+use crate::telemetry::parse::layout::Layout;
 use crate::telemetry::parse::{self, Context};
 use crate::telemetry::subject::{SERVICE_LABELS, service_of};
 use crate::telemetry::{Labels, Level, LogLine, Timestamp, Window, clean};
@@ -32,6 +33,8 @@ const MIN_PAGE: usize = 100;
 const MAX_REQUESTS: usize = 40;
 /// The parts of a window whose pages are fetched at the same time; more would wait for a free connection to the host.
 const PARTS: u32 = 4;
+/// The number of lines from which the header formats are learned.
+const LAYOUT_LINES: usize = 1000;
 /// How often new lines are fetched while following.
 const FOLLOW_EVERY: Duration = Duration::from_secs(2);
 /// The pause after a failed request while following.
@@ -342,8 +345,9 @@ impl Loki {
             gaps.extend(total.map(|total| format!("{} of {total} lines were read", lines.len())));
         }
         let context = Context::utc(window.end);
+        let layout = Layout::learn(lines.iter().take(LAYOUT_LINES).map(|l| l.text.as_str()), context);
         Ok(Answer {
-            value: lines.into_iter().map(|l| line(l, context)).collect(),
+            value: lines.into_iter().map(|l| line(l, &layout, context)).collect(),
             gaps,
             failed: Vec::new(),
             total,
@@ -403,8 +407,8 @@ fn collect_metadata(extra: &serde_json::Map<String, Value>, labels: &mut Labels)
 }
 
 /// Parses a line; the labels become fields, and the time from Loki overrides the time in the text.
-fn line(raw: RawLine, context: Context) -> LogLine {
-    let mut line = parse::line(&raw.text, context);
+fn line(raw: RawLine, layout: &Layout, context: Context) -> LogLine {
+    let mut line = parse::line_of(&raw.text, layout, context);
     line.at = Some(Timestamp::from_nanos(raw.nanos));
     let labels = clean_labels(&raw.labels);
     line.level = line.level.or_else(|| {
@@ -487,7 +491,7 @@ impl LogSource for Loki {
                 next_start = newest.or(next_start).or(Some((now - MAX_LATENESS).nanos()));
                 if !page.is_empty() {
                     let context = Context::utc(now);
-                    let lines: Vec<LogLine> = page.into_iter().map(|l| line(l, context)).collect();
+                    let lines: Vec<LogLine> = page.into_iter().map(|l| line(l, &Layout::default(), context)).collect();
                     let count = u64::try_from(lines.len()).unwrap_or(0);
                     match sink.try_send(Batch { lines, dropped, is_backlog: is_past }) {
                         Ok(()) => dropped = 0,

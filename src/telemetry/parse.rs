@@ -19,6 +19,7 @@ use super::clean;
 use super::log::{Level, LogLine};
 use super::series::Labels;
 use super::time::Timestamp;
+use layout::Layout;
 
 /// The context for reading times without a date, a year or a zone.
 #[derive(Clone, Copy, Debug)]
@@ -55,6 +56,27 @@ pub fn line(raw: &str, context: Context) -> LogLine {
         .or_else(|| docker_compose(trimmed, context))
         .or_else(|| text_around_time(trimmed, context))
         .unwrap_or_else(|| LogLine { level: leading_level(trimmed).map(|(l, _)| l), ..LogLine::plain(clean::line(trimmed)) })
+}
+
+/// Parses and cleans one raw line of a stream whose header formats are known: what every line has before its message, such as a thread
+/// or a logger, is not part of the message, and a time is found where the stream has it.
+pub fn line_of(raw: &str, layout: &Layout, context: Context) -> LogLine {
+    let parsed = line(raw, context);
+    let raw = raw.trim_end_matches(['\n', '\r']);
+    // Structured lines and access logs have their own fields.
+    if layout.is_empty() || !parsed.fields.is_empty() || raw.contains('\u{1b}') || method_and_status(&parsed.message).is_some() {
+        return parsed;
+    }
+    let head = layout.header(raw, context);
+    let Some(message) = raw.get(head.message_start..).filter(|m| head.at.is_some() && !m.trim().is_empty()) else {
+        return parsed;
+    };
+    let message = clean::line(message);
+    let is_same_time = parsed.at.is_none() || parsed.at == head.at;
+    if !is_same_time || message.len() >= parsed.message.len() {
+        return LogLine { level: parsed.level.or(head.level), ..parsed };
+    }
+    LogLine { at: parsed.at.or(head.at), level: parsed.level.or(head.level), message, ..parsed }
 }
 
 /// Whether a line looks like logfmt with a message. Cheap enough for every line of a long log.

@@ -2,7 +2,8 @@
 
 use super::super::clean;
 use super::super::log::LogLine;
-use super::{Context, line};
+use super::layout::Layout;
+use super::{Context, line_of};
 
 /// The maximum number of further lines kept with one event; the rest are dropped.
 const MAX_JOINED: usize = 200;
@@ -16,12 +17,18 @@ pub struct Joiner {
     joined: usize,
     /// Whether the stream has had a line with a time; a line without one then continues the event before it.
     has_times: bool,
+    layout: Layout,
 }
 
 impl Joiner {
     /// A joiner for one stream.
     pub fn new(context: Context) -> Self {
-        Self { context, open: None, joined: 0, has_times: false }
+        Self { context, open: None, joined: 0, has_times: false, layout: Layout::default() }
+    }
+
+    /// Sets the header formats of the stream, learned from a sample of its lines.
+    pub fn set_layout(&mut self, layout: Layout) {
+        self.layout = layout;
     }
 
     /// Sets the context for the times of the lines that follow.
@@ -44,7 +51,7 @@ impl Joiner {
             }
             return None;
         }
-        let next = line(raw, self.context);
+        let next = line_of(raw, &self.layout, self.context);
         if let Some(open) = self.open.as_mut()
             && next.at.is_none()
             && next.fields.is_empty()

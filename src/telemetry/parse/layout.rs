@@ -89,6 +89,11 @@ impl Layout {
         Self { kinds: samples.into_iter().map(|(kind, rests)| (kind, LineKind::learn(rests, context))).collect() }
     }
 
+    /// Whether nothing was learned.
+    pub fn is_empty(&self) -> bool {
+        self.kinds.is_empty()
+    }
+
     /// The fields learned for a kind of line, if any.
     fn kind(&self, kind: u64) -> Option<&LineKind> {
         self.kinds.iter().find(|(k, _)| *k == kind).map(|(_, kind)| kind)
