@@ -12,6 +12,7 @@ mod servers;
 #[path = "support/stub.rs"]
 mod stub;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -140,6 +141,44 @@ fn handles_an_incident_from_alert_to_postmortem() {
         "{findings:#?}"
     );
     assert!(findings.iter().filter(|f| f["kind"] != "gap").all(|f| !f["evidence"].as_array().unwrap().is_empty()));
+
+    // The same incident from a recording and from the log files alone: the same suspects and patterns.
+    let templates = |findings: &[Value]| -> BTreeSet<String> {
+        findings.iter().filter(|f| f["kind"] == "pattern").map(|f| f["subject"].as_str().unwrap().to_owned()).collect()
+    };
+    let recorded = tempfile::tempdir().unwrap();
+    let file = recorded.path().join("lab.wrec").display().to_string();
+    let made = run(home, &["--config", &config, "record", "--window", "10m", "-o", &file]);
+    assert!(made.status.success(), "{}", stderr(&made));
+    let replay = recorded.path().join("config.toml");
+    std::fs::write(&replay, format!("[[sources]]\nname = \"rec\"\ntype = \"recording\"\npath = {file:?}\n")).unwrap();
+    let replay = replay.display().to_string();
+    run(
+        recorded.path(),
+        &["--config", &replay, "declare", "--title", "again", "--alert", fingerprints[0], "--alert", fingerprints[1]],
+    );
+    let (_, again) = json(recorded.path(), &["--config", &replay, "investigate", "INC-1"]);
+    assert_eq!(again["conclusion"]["origins"], found["conclusion"]["origins"], "{again:#}");
+    assert_eq!(again["conclusion"]["mechanism"], found["conclusion"]["mechanism"]);
+    let services = |v: &Value| -> Vec<String> {
+        let mut names: Vec<String> =
+            v["suspects"].as_array().unwrap().iter().filter_map(|s| s["service"].as_str().map(str::to_owned)).collect();
+        names.dedup();
+        names.truncate(2);
+        names
+    };
+    assert_eq!(services(&again), services(&found));
+    let live_patterns = templates(&findings);
+    assert_eq!(templates(&single_findings(&again)), live_patterns);
+    let logs: Vec<String> =
+        ["gateway", "checkout", "payment"].iter().map(|s| home.join(format!("logs/{s}.log")).display().to_string()).collect();
+    let (_, mined) = json(home, &["logs", "patterns", &logs[0], &logs[1], &logs[2]]);
+    for template in &live_patterns {
+        assert!(
+            mined["patterns"].as_array().unwrap().iter().any(|p| p["template"] == template.as_str()),
+            "{template}: {mined:#}"
+        );
+    }
 
     let (_, preview) = json(home, &["--config", &config, "ask", "INC-1", "troubleshoot", "--dry-run"]);
     let prompt = preview["messages"][1]["content"].as_str().unwrap();
