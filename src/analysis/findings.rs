@@ -431,8 +431,9 @@ fn changed_series(signals: &Signals) -> Vec<Finding> {
                 .unwrap_or_default();
             let usual = m.earlier.iter().any(|e| is_usual(m, e));
             // Show the same size as the finding about the suspect.
-            let name = m.service.as_ref().map_or_else(|| m.title.clone(), |s| format!("{s}|{}", m.title));
-            let suspect = signals.suspects.iter().find(|s| s.suspect.series.as_ref() == Some(&name));
+            let is_series =
+                |s: &&SuspectInput| s.keys.first() == Some(&m.key) && s.labels == m.labels && s.suspect.series.is_some();
+            let suspect = signals.suspects.iter().find(is_series);
             let size = suspect.map_or(m.movement.score.round(), |s| s.suspect.size);
             let distance = match (m.movement.before, m.movement.after) {
                 (Some(_), Some(_)) => format!(", {}σ (robust) {side} baseline", human_value(size)),

@@ -57,6 +57,12 @@ fn new_error<'a>(signals: &'a Signals, service: &str) -> Option<(&'a Key, &'a Pa
     found.max_by_key(|(_, p)| (p.change == Change::New, p.count)).map(|(key, p)| (key, p))
 }
 
+/// Whether a service shows trouble that is its own: a new error in its log, or a resource that is full.
+pub(super) fn has_own_trouble(signals: &Signals, service: &str) -> bool {
+    let is_full = |l: &super::LimitInput| l.service.as_deref() == Some(service) && l.share >= FULL;
+    new_error(signals, service).is_some() || signals.limits.iter().any(is_full)
+}
+
 fn mechanism(signals: &Signals, service: &str) -> Option<Mechanism> {
     let series = changed(signals, service);
     let leading = signals.suspects.iter().find(|s| s.suspect.service.as_deref() == Some(service));
@@ -422,7 +428,7 @@ fn sum_up(group: Group, mut members: Vec<Finding>) -> Option<Finding> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::collections::BTreeMap;
 
     use super::super::tests::{alert, metric};
@@ -452,7 +458,7 @@ mod tests {
         m
     }
 
-    fn pattern() -> Pattern {
+    pub(in crate::analysis::findings) fn pattern() -> Pattern {
         Pattern {
             template: "could not get a database connection after <*>".into(),
             level: Some(Level::Error),

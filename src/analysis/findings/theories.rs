@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
+use super::conclusion::has_own_trouble;
 use super::context::MIN_SCORE;
 use super::{ChangeInput, Finding, Key, MetricInput, Signals, SuspectInput, is_usual, is_usual_now};
 use crate::analysis::Direction;
@@ -230,8 +231,9 @@ fn separate_causes(signals: &Signals, a: (&str, &SuspectInput), b: (&str, &Suspe
     let is_known = |service: &str| signals.calls.contains_key(service) || signals.calls.values().any(|to| to.contains(service));
     let are_in_call_graph = is_known(a.0) && is_known(b.0);
     let are_separate = at_a.secs_since(at_b).abs() >= MIN_SEPARATION.as_secs_f64();
-    // Onsets at the same time may share an unknown cause, and one pipeline may release both services.
-    if !are_separate || (changes.is_none() && !are_in_call_graph) {
+    // Onsets at the same time may share an unknown cause, and one pipeline may release both services; unless each fails in its own way.
+    let fail_differently = has_own_trouble(signals, a.0) && has_own_trouble(signals, b.0) && are_in_call_graph;
+    if !(are_separate || fail_differently) || (changes.is_none() && !are_in_call_graph) {
         return None;
     }
     let mut reasons = vec![format!("{} changed at {}, {} at {}", a.0, signals.clock(at_a), b.0, signals.clock(at_b))];
@@ -399,6 +401,23 @@ mod tests {
             }),
             None
         );
+        // Together, but each with an error of its own, and not connected by any call.
+        let error = |service: &str| {
+            let mut pattern = super::super::conclusion::tests::pattern();
+            (pattern.template, pattern.services) = (format!("{service} is broken"), vec![service.to_owned()]);
+            ("patterns".to_owned(), pattern)
+        };
+        let together = Signals {
+            suspects: vec![suspect("shop", 6.0, 400), suspect("mail", 5.0, 410)],
+            metrics: vec![metric("latency p95", "shop", Some(400)), metric("latency p95", "mail", Some(410))],
+            patterns: vec![error("shop"), error("mail")],
+            ..by_calls(&[("front", "shop"), ("front", "mail")])
+        };
+        assert!(verdict(&together).is_some());
+        assert_eq!(verdict(&Signals { patterns: vec![error("shop")], ..together.clone() }), None);
+        let concluded = super::super::findings(&together).remove(0);
+        assert_eq!(concluded.title, "Possibly two causes: shop and mail");
+        assert_eq!(concluded.conclusion.unwrap().origins, ["shop", "mail"]);
         let blamed = Signals { blames: pairs(&[("mail", "shop")]), ..signals.clone() };
         assert_eq!(verdict(&blamed), None);
         let mut without_symptom = signals.clone();

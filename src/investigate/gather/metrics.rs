@@ -487,7 +487,10 @@ mod tests {
     use super::super::alerts::linked_alert;
     use super::*;
     use crate::incident::LinkedAlert;
+    use crate::sources::{AnswerFuture, Probe};
     use crate::telemetry::Sample;
+    use futures_util::FutureExt;
+    use futures_util::future::BoxFuture;
 
     fn series(from: i64, to: i64) -> Series {
         let samples = (from..=to).step_by(15).map(|secs| Sample { at: Timestamp::from_secs(secs), value: 4.0 }).collect();
@@ -524,6 +527,96 @@ mod tests {
         assert_eq!(of("db_pool_max", &[20.0, 20.0, 20.0, 20.0, 20.0, 5.0, 7.0]), None, "not constant since");
         assert_eq!(of("db_pool_max", &step[3..]), None, "too short before");
         assert_eq!(of("db_pool_max", &[20.0; 9]), None);
+    }
+
+    /// Fails from a moment on, as far back as its data go.
+    struct Failing {
+        since: Timestamp,
+        data_from: Timestamp,
+    }
+
+    impl Source for Failing {
+        fn name(&self) -> &'static str {
+            "prom"
+        }
+        fn kind(&self) -> &'static str {
+            "prometheus"
+        }
+        fn probe(&self) -> BoxFuture<'_, Result<Probe, SourceError>> {
+            async { Ok(Probe::ok("")) }.boxed()
+        }
+        fn metrics(&self) -> Option<&dyn MetricSource> {
+            Some(self)
+        }
+    }
+
+    impl MetricSource for Failing {
+        fn range<'a>(&'a self, query: &'a str, window: Window, step: f64) -> AnswerFuture<'a, Vec<Series>> {
+            let mut samples = Vec::new();
+            let mut at = window.start.max(self.data_from);
+            while query == "errors" && at <= window.end {
+                samples.push(Sample { at, value: if at >= self.since { 20.0 } else { 1.0 } });
+                at = at + Duration::from_secs_f64(step);
+            }
+            let labels = Labels::from([("service".into(), "shop".into())]);
+            let series = if samples.is_empty() { vec![] } else { vec![Series { labels, samples }] };
+            async move { Ok(Answer::complete(series)) }.boxed()
+        }
+        fn series<'a>(&'a self, _selector: &'a str, _window: Window) -> AnswerFuture<'a, Vec<Labels>> {
+            async { Ok(Answer::complete(vec![])) }.boxed()
+        }
+        fn label_values<'a>(&'a self, _label: &'a str, _window: Window) -> AnswerFuture<'a, Vec<String>> {
+            async { Ok(Answer::complete(vec![])) }.boxed()
+        }
+        fn rules(&self) -> AnswerFuture<'_, Vec<Rule>> {
+            let rule = Rule {
+                name: "Errors".into(),
+                query: "errors > 5".into(),
+                for_secs: 0.0,
+                labels: Labels::new(),
+                annotations: Labels::new(),
+            };
+            async { Ok(Answer::complete(vec![rule])) }.boxed()
+        }
+    }
+
+    #[tokio::test]
+    async fn looks_further_back_if_the_incident_is_older_than_its_alerts() {
+        let minutes = |n: i64| Timestamp::from_secs(1_795_253_400 + n * 60);
+        let labels = Labels::from([("service".into(), "shop".into())]);
+        let alerts = [Alert { name: "Errors".into(), labels, starts_at: Some(minutes(0)), ..Alert::default() }];
+        let request = Request {
+            window: Window::new(minutes(-10), minutes(10)),
+            linked: vec![],
+            matrix: Default::default(),
+            first_alert: Some(minutes(0)),
+            bad_baseline: false,
+            notes: vec![],
+            slo: Default::default(),
+            recorded: vec![],
+        };
+        let run = async |since: i64, data_from: i64| {
+            let source = Failing { since: minutes(since), data_from: minutes(data_from) };
+            let set = SourceSet::from_sources(vec![std::sync::Arc::new(source)]);
+            let mut out = Gathered::default();
+            out.signals.alerts = alerts.to_vec();
+            let (onset, used) = collect(&mut out, &set, &request, minutes(0), &alerts, 9).await;
+            (onset, used.window, out.signals)
+        };
+        let (onset, window, signals) = run(-40, -600).await;
+        assert!(onset >= minutes(-41) && onset <= minutes(-39), "{onset}");
+        assert!(window.start <= minutes(-60) && signals.notes.len() == 1 && !signals.bad_baseline, "{:?}", signals.notes);
+        let errors = signals.metrics.iter().find(|m| m.is_alert_expression).unwrap();
+        assert_eq!((errors.movement.before, errors.movement.after), (Some(1.0), Some(20.0)));
+        // It was so in all data: nobody is exonerated.
+        let (_, window, signals) = run(-900, -600).await;
+        assert!(signals.bad_baseline && window == request.window, "{:?}", signals.notes);
+        assert!(signals.notes[0].contains("the normal level is unknown"), "{:?}", signals.notes);
+        // It began with the alert, and there are no older data.
+        let (onset, _, signals) = run(0, -600).await;
+        assert!(onset == minutes(0) && signals.notes.is_empty() && !signals.bad_baseline);
+        let (_, _, signals) = run(0, 0).await;
+        assert!(signals.bad_baseline && signals.notes[0].contains("The metrics begin at"), "{:?}", signals.notes);
     }
 
     #[test]
