@@ -13,6 +13,7 @@ pub mod log_shift;
 pub mod merge;
 pub mod movement;
 pub mod onset;
+pub mod parts;
 pub mod patterns;
 pub mod quantity;
 pub mod relations;

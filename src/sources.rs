@@ -160,8 +160,7 @@ pub trait LogSource: Send + Sync {
         50_000
     }
     /// Those of the services whose lines this source can read alone; empty if it cannot, so that all lines must be read.
-    fn known_services<'a>(&'a self, services: &'a [String], window: Window) -> BoxFuture<'a, Vec<String>> {
-        let _nothing_to_narrow = (services, window);
+    fn known_services<'a>(&'a self, _services: &'a [String], _window: Window) -> BoxFuture<'a, Vec<String>> {
         Box::pin(std::future::ready(Vec::new()))
     }
     /// Sends the most recent lines (at most [`FOLLOW_BACKLOG`], as a backlog batch), then new lines as they arrive, without a gap

@@ -132,7 +132,7 @@ fn a_pending_alert_that_fires_has_not_resolved() {
     wait_until("the alert is pending", Duration::from_secs(30), || alert(&board()).is_some_and(|a| a["state"] == "pending"));
     let fingerprint = alert(&board()).unwrap()["fingerprint"].as_str().unwrap().to_owned();
     run(f, &["--config", &c, "declare", "--title", "checkout may be down", "--alert", &fingerprint]);
-    wait_until("the alert fires under another fingerprint", Duration::from_secs(60), || {
+    wait_until("the alert fires under another fingerprint", Duration::from_mins(1), || {
         let board = board();
         alert(&board).is_some_and(|a| a["state"] == "firing" && a["source"] == "am" && a["fingerprint"] != fingerprint.as_str())
     });

@@ -11,6 +11,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use super::movement::Direction;
+use super::parts::{LeftOut, Part};
 use crate::telemetry::Timestamp;
 
 /// The spread is at least this share of the level: a change of less than a hundredth seldom hurts, however steady the series.
@@ -128,6 +129,11 @@ impl Departure {
 
 /// Measures how far a series departed from its baseline.
 pub fn measure(series: &MeasuredSeries) -> Departure {
+    measure_without(series, LeftOut::default())
+}
+
+/// Measures it without some parts of the measurement.
+pub fn measure_without(series: &MeasuredSeries, left_out: LeftOut) -> Departure {
     let is_rate = is_counter(series);
     let ((base, plain), (now, since)) = if is_rate {
         // The step from the baseline into the incident counts if there is no gap between them.
@@ -170,12 +176,19 @@ pub fn measure(series: &MeasuredSeries) -> Departure {
     }
     let tail = tail_len(&base, now.first().map(|(at, _)| *at));
     let calm = base.len() - tail;
-    let normal = learn_normal(&plain, calm, median, (high - low) / 1.349);
+    let normal = learn_normal(&plain, calm, (median, (high - low) / 1.349), left_out);
     let later = plain.iter().skip(normal.run_up).chain(&since);
     let (lowest, highest) = later.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(*v), high.max(*v)));
     let mean = found.mean_change;
+    let earlier_share = if left_out.uses(Part::Earlier) { EARLIER_SHARE } else { 0.0 };
     let side = |farthest: f64, lasting: f64| {
-        let farthest = (farthest - EARLIER_SHARE * normal.earlier).max(0.0);
+        let farthest = (farthest - earlier_share * normal.earlier).max(0.0);
+        if !left_out.uses(Part::Farthest) {
+            return lasting.max(0.0);
+        }
+        if !left_out.uses(Part::Lasting) {
+            return farthest;
+        }
         farthest.powf(FARTHEST_EXPONENT) * lasting.max(MIN_LASTING_SHARE * farthest).powf(1.0 - FARTHEST_EXPONENT)
     };
     found.rise = side(highest - median, mean.max(after - median));
@@ -234,7 +247,7 @@ struct Normal {
 ///
 /// The spread is the largest of the spread by quartiles, the scaled median absolute deviation and the standard deviation: each
 /// of the first two is 0 for a series that rests at one value and has bursts.
-fn learn_normal(values: &[f64], calm: usize, median: f64, between: f64) -> Normal {
+fn learn_normal(values: &[f64], calm: usize, (median, between): (f64, f64), left_out: LeftOut) -> Normal {
     let distances: Vec<f64> = values.iter().map(|v| (v - median).abs()).collect();
     let robust = between.max(1.4826 * quantiles(&distances, [0.5]).map_or(0.0, |[median]| median));
     let deviation = |values: &[f64]| {
@@ -248,9 +261,12 @@ fn learn_normal(values: &[f64], calm: usize, median: f64, between: f64) -> Norma
     let side = |v: f64| if (v - median).abs() > bound { direction_of(v - median) } else { Direction::Flat };
     let last = values.last().map_or(Direction::Flat, |v| side(*v));
     let in_run_up = |v: &&f64| last != Direction::Flat && side(**v) == last;
-    let run_up = values.len() - values.iter().skip(calm).rev().take_while(in_run_up).count();
+    let off = if left_out.uses(Part::RunUp) { values.iter().skip(calm).rev().take_while(in_run_up).count() } else { 0 };
+    let run_up = values.len() - off;
     let usual = values.get(..run_up).unwrap_or_default();
-    let spread = robust.max(deviation(usual)).max(floor).max(MIN_EXCURSION_SHARE * farthest(usual, median));
+    let by_deviation = if left_out.uses(Part::Deviation) { deviation(usual) } else { 0.0 };
+    let floors = if left_out.uses(Part::Floors) { floor.max(MIN_EXCURSION_SHARE * farthest(usual, median)) } else { 0.0 };
+    let spread = robust.max(by_deviation).max(floors);
     Normal { spread, bound, run_up, earlier: farthest(usual.get(calm..).unwrap_or_default(), median) }
 }
 

@@ -1,5 +1,6 @@
 //! Makes one list of the alerts of several sources: an alert that several of them list appears once.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::grouping::sort_key;
@@ -83,7 +84,7 @@ fn join_replicas(alerts: Vec<Alert>) -> Vec<Alert> {
     let is_external = names.len() > 1 && alerts.iter().all(|a| a.labels.contains_key("replica"));
     let comparable = |labels: &Labels| -> Labels {
         let mut labels = labels.clone();
-        labels.retain(|name, value| !value.is_empty() && !(is_external && name == "replica"));
+        labels.retain(|name, value| !(value.is_empty() || is_external && name == "replica"));
         labels
     };
     let mut kept: Vec<Alert> = Vec::new();
@@ -91,24 +92,30 @@ fn join_replicas(alerts: Vec<Alert>) -> Vec<Alert> {
     for alert in alerts {
         let key: Vec<(String, String)> =
             comparable(&alert.labels).into_iter().filter(|(name, _)| !crate::telemetry::alert::names_replica(name)).collect();
-        match known.get(&key).and_then(|i| kept.get_mut(*i)) {
-            Some(existing) => join(existing, &alert),
-            None => {
-                known.insert(key, kept.len());
-                kept.push(alert);
-            }
+        if let Some(existing) = known.get(&key).and_then(|i| kept.get_mut(*i)) {
+            join(existing, &alert);
+        } else {
+            known.insert(key, kept.len());
+            kept.push(alert);
         }
     }
     kept
 }
 
+/// Names of labels, sorted.
+type Names = Vec<String>;
+/// The index of an alert, and its labels.
+type Labelled = (usize, Labels);
+/// Alerts by the values of some labels.
+type ByValues = HashMap<Vec<String>, Vec<usize>>;
+
 /// Finds the counterpart of an alert in a list, without comparing it with each one.
 struct Finder {
     by_fingerprint: HashMap<String, usize>,
     /// By name: the labels of the alerts, by their label names.
-    by_name: HashMap<String, BTreeMap<Vec<String>, Vec<(usize, Labels)>>>,
+    by_name: HashMap<String, BTreeMap<Names, Vec<Labelled>>>,
     /// For each name and each set of label names that was asked for: the alerts by the values of these labels.
-    by_values: std::cell::RefCell<HashMap<(String, Vec<String>, Vec<String>), HashMap<Vec<String>, Vec<usize>>>>,
+    by_values: RefCell<HashMap<(String, Names, Names), ByValues>>,
 }
 
 fn comparable_names(labels: &Labels) -> Vec<String> {
@@ -155,7 +162,7 @@ impl Finder {
             }
             let mut lookups = self.by_values.borrow_mut();
             let lookup = lookups.entry((alert.name.clone(), names.clone(), common.clone())).or_insert_with(|| {
-                let mut lookup: HashMap<Vec<String>, Vec<usize>> = HashMap::new();
+                let mut lookup = ByValues::new();
                 for (index, labels) in members {
                     lookup.entry(values(labels, common)).or_default().push(*index);
                 }

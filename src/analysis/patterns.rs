@@ -167,7 +167,36 @@ pub fn group_lines(lines: &[LogLine], onset: Timestamp, window: Window, unread: 
             pattern.services.insert(position, service.clone());
         }
     }
-    let mined = miner.finish();
+    let mut patterns = merge_patterns(&miner.finish(), counted, fields);
+    let total = patterns.iter().fold((0, 0), |(now, before), p| (now + p.count, before + p.baseline_count));
+    for pattern in &mut patterns {
+        pattern.change = change((pattern.count, total.0), (pattern.baseline_count, total.1), length_ratio);
+        pattern.is_baseline_cut = is_baseline_cut;
+    }
+    patterns.sort_by(|a, b| {
+        sort_key(a).cmp(&sort_key(b)).then_with(|| a.template.cmp(&b.template)).then_with(|| a.level.cmp(&b.level))
+    });
+    if patterns.len() > MAX_PATTERNS {
+        let rest = patterns.split_off(MAX_PATTERNS);
+        patterns.push(Pattern {
+            template: format!("(lines of all patterns after the first {MAX_PATTERNS})"),
+            count: rest.iter().map(|p| p.count).sum(),
+            baseline_count: rest.iter().map(|p| p.baseline_count).sum(),
+            ..Pattern::empty(&LogLine::plain(""))
+        });
+    }
+    patterns
+}
+
+/// The counts of a miner's id at a level.
+type Counted<T> = HashMap<(u32, Option<Level>), T>;
+
+/// The final patterns with their templates: several ids of the miner may be one pattern.
+fn merge_patterns(
+    mined: &miner::Mined,
+    counted: Counted<Pattern>,
+    fields: Counted<BTreeMap<String, log_analysis::Facet>>,
+) -> Vec<Pattern> {
     let mut by_id: Vec<((u32, Option<Level>), Pattern)> = counted.into_iter().collect();
     // Ids follow the order of the lines, so that the earliest sample of a pattern is kept.
     by_id.sort_by_key(|(key, _)| *key);
@@ -194,25 +223,7 @@ pub fn group_lines(lines: &[LogLine], onset: Timestamp, window: Window, unread: 
             pattern.facets = select_facets(facets);
         }
     }
-    let mut patterns: Vec<Pattern> = found.into_values().collect();
-    let total = patterns.iter().fold((0, 0), |(now, before), p| (now + p.count, before + p.baseline_count));
-    for pattern in &mut patterns {
-        pattern.change = change((pattern.count, total.0), (pattern.baseline_count, total.1), length_ratio);
-        pattern.is_baseline_cut = is_baseline_cut;
-    }
-    patterns.sort_by(|a, b| {
-        sort_key(a).cmp(&sort_key(b)).then_with(|| a.template.cmp(&b.template)).then_with(|| a.level.cmp(&b.level))
-    });
-    if patterns.len() > MAX_PATTERNS {
-        let rest = patterns.split_off(MAX_PATTERNS);
-        patterns.push(Pattern {
-            template: format!("(lines of all patterns after the first {MAX_PATTERNS})"),
-            count: rest.iter().map(|p| p.count).sum(),
-            baseline_count: rest.iter().map(|p| p.baseline_count).sum(),
-            ..Pattern::empty(&LogLine::plain(""))
-        });
-    }
-    patterns
+    found.into_values().collect()
 }
 
 impl Pattern {

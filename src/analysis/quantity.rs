@@ -4,6 +4,7 @@
 //! A name is split where its case or its separators change, so that a word never matches a part of another.
 
 use super::movement::Direction;
+use super::parts::{LeftOut, Part};
 
 /// The kind of quantity that a metric measures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -181,7 +182,7 @@ impl Meaning {
     }
 
     /// How much a change in this direction counts against the service: 1 at most.
-    pub fn weight(self, direction: Direction) -> f64 {
+    pub fn weight(self, direction: Direction, left_out: LeftOut) -> f64 {
         let is_up = direction != Direction::Down;
         let by_quantity = match self.quantity {
             Quantity::Errors | Quantity::Latency => {
@@ -212,6 +213,8 @@ impl Meaning {
             View::Calls => CALLS,
             View::Machine => MACHINE,
         };
+        let by_quantity = if left_out.uses(Part::Direction) { by_quantity } else { 1.0 };
+        let by_view = if left_out.uses(Part::View) { by_view } else { 1.0 };
         by_quantity * by_view
     }
 
@@ -343,7 +346,7 @@ mod tests {
             ("queue_length", Direction::Up, Direction::Down),
         ] {
             let meaning = Meaning::of(metric);
-            assert!(meaning.weight(worse) > meaning.weight(better), "{metric}");
+            assert!(meaning.weight(worse, LeftOut::default()) > meaning.weight(better, LeftOut::default()), "{metric}");
         }
     }
 

@@ -167,18 +167,10 @@ impl Requests {
         // A stable sort, so that lines with the same time stay in order of arrival.
         self.lines.sort_by_key(|l| (l.side == Side::Incident, l.ids.request, l.at));
         let requests: Vec<&[Line]> = self.lines.chunk_by(|a, b| (a.side, a.ids.request) == (b.side, b.ids.request)).collect();
-        let mut baseline: Vec<(Timestamp, u64)> = requests
-            .iter()
-            .filter_map(|r| r.first())
-            .filter(|l| l.side == Side::Baseline)
-            .map(|l| (l.at, l.ids.request))
-            .collect();
-        baseline.sort_unstable();
-        let part_of: BTreeMap<u64, usize> =
-            baseline.iter().enumerate().map(|(n, (_, request))| (*request, n * BASELINE_PARTS / baseline.len().max(1))).collect();
+        let part_of = baseline_parts(&requests);
         let mut followed = RequestComparison {
-            requests: (requests.len() - baseline.len()) as u64,
-            baseline_requests: baseline.len() as u64,
+            requests: (requests.len() - part_of.len()) as u64,
+            baseline_requests: part_of.len() as u64,
             skipped_lines: self.beyond,
             ..RequestComparison::default()
         };
@@ -234,7 +226,7 @@ impl Requests {
             }
         }
         let names = Names { services, mined };
-        if !baseline.is_empty() && followed.requests > 0 {
+        if !part_of.is_empty() && followed.requests > 0 {
             compare_flow(&next, &names, &mut followed);
             compare_entries(&entries, &names, &mut followed);
             compare_latency(&gaps, &names, &mut followed);
@@ -252,6 +244,14 @@ impl Requests {
         }
         followed
     }
+}
+
+/// The part of the baseline to which each of its requests belongs, by time.
+fn baseline_parts(requests: &[&[Line]]) -> BTreeMap<u64, usize> {
+    let mut baseline: Vec<(Timestamp, u64)> =
+        requests.iter().filter_map(|r| r.first()).filter(|l| l.side == Side::Baseline).map(|l| (l.at, l.ids.request)).collect();
+    baseline.sort_unstable();
+    baseline.iter().enumerate().map(|(n, (_, request))| (*request, n * BASELINE_PARTS / baseline.len().max(1))).collect()
 }
 
 /// The names of services and patterns, for sentences.

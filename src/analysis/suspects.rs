@@ -16,8 +16,9 @@ use std::sync::{LazyLock, OnceLock};
 
 use regex::{Regex, RegexBuilder};
 
-use super::departure::{Departure, MeasuredSeries, Point, measure, quantile, rates};
+use super::departure::{Departure, MeasuredSeries, Point, measure_without, quantile, rates};
 use super::movement::Direction;
+use super::parts::{LeftOut, Part};
 use super::quantity::{Meaning, service_weight};
 use super::requests::ServiceChange;
 use crate::telemetry::Timestamp;
@@ -70,6 +71,8 @@ pub struct SuspectContext {
     pub requests: BTreeMap<String, ServiceChange>,
     /// Services that each service's new log lines name; the naming service is more likely a victim than the cause.
     pub blames: BTreeMap<String, BTreeSet<String>>,
+    /// Parts of the ranking that are left out, to measure what they contribute.
+    pub left_out: LeftOut,
 }
 
 impl SuspectContext {
@@ -175,7 +178,7 @@ const MAX_THREADS: usize = 4;
 fn score_all<'a>(series: &'a [MeasuredSeries], known: &SuspectContext) -> Vec<ScoredSeries<'a>> {
     let mut scored: Vec<ScoredSeries<'_>> = series
         .iter()
-        .zip(measure_all(series))
+        .zip(measure_all(series, known.left_out))
         .map(|(series, departure)| {
             let (service, metric) = split_name(&series.name);
             ScoredSeries { series, service, metric, departure, score: 0.0, service_score: 0.0 }
@@ -183,21 +186,24 @@ fn score_all<'a>(series: &'a [MeasuredSeries], known: &SuspectContext) -> Vec<Sc
         .collect();
     let usual = usual_spreads(&scored);
     for one in &mut scored {
-        if let Some(spread) = usual.get(one.metric) {
+        if let Some(spread) = usual.get(one.metric).filter(|_| known.left_out.uses(Part::Others)) {
             one.departure.compare_with_others(*spread);
         }
     }
     let symptom = known.symptom.as_deref().and_then(|name| scored.iter().find(|s| s.series.name == name));
-    let symptom = symptom.map(|s| (Meaning::of(s.metric), Shape::of(s)));
+    let symptom = symptom.filter(|_| known.left_out.uses(Part::Symptom)).map(|s| (Meaning::of(s.metric), Shape::of(s)));
     for one in &mut scored {
         let meaning = Meaning::of(one.metric);
         let (up, down) = one.departure.sides();
-        let by_side = [(up, Direction::Up), (down, Direction::Down)].map(|(size, side)| size.ln_1p() * meaning.weight(side));
+        let by_side = [(up, Direction::Up), (down, Direction::Down)]
+            .map(|(size, side)| size.ln_1p() * meaning.weight(side, known.left_out));
         let by_symptom = symptom.as_ref().map_or(1.0, |(of_symptom, shape)| {
             let by_kind = if meaning.is_like(*of_symptom) { 1.0 } else { OTHER_KIND_WEIGHT };
             by_kind * (1.0 - SHAPE_SHARE + SHAPE_SHARE * shape.likeness(&Shape::of(one)))
         });
-        let score = by_side[0].max(by_side[1]) * service_weight(one.service) * coverage(one.series) * by_symptom;
+        let by_view = if known.left_out.uses(Part::View) { service_weight(one.service) } else { 1.0 };
+        let by_coverage = if known.left_out.uses(Part::Coverage) { coverage(one.series) } else { 1.0 };
+        let score = by_side[0].max(by_side[1]) * by_view * by_coverage * by_symptom;
         if one.departure.size > 0.0 {
             one.score = (score / SCORE_STEP).round() * SCORE_STEP;
         }
@@ -260,9 +266,10 @@ impl Shape {
 }
 
 /// Measures all series in their order, on several threads if there are many.
-fn measure_all(series: &[MeasuredSeries]) -> Vec<Departure> {
+fn measure_all(series: &[MeasuredSeries], left_out: LeftOut) -> Vec<Departure> {
     // Asking the system on each call would cost more than measuring a few series.
     static PROCESSORS: OnceLock<usize> = OnceLock::new();
+    let measure = |series: &MeasuredSeries| measure_without(series, left_out);
     let threads = *PROCESSORS.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS));
     if series.len() < MIN_PARALLEL || threads < 2 {
         return series.iter().map(measure).collect();
@@ -296,7 +303,7 @@ pub fn suspects(series: &[MeasuredSeries], known: &SuspectContext) -> Vec<Suspec
         _ => {
             let mut by_service = score_by_series(&found, known);
             // Followed requests already show where they waited.
-            if !known.has_request_changes() {
+            if !known.has_request_changes() && known.left_out.uses(Part::Waits) {
                 waited = wait_attribution::attribute_waits(&found, known);
                 for (service, waited) in &waited {
                     *by_service.entry(service).or_default() += waited.score;
@@ -306,7 +313,9 @@ pub fn suspects(series: &[MeasuredSeries], known: &SuspectContext) -> Vec<Suspec
         }
     };
     waited.retain(|_, waited| waited.score > MIN_WAIT_SCORE);
-    lower_blaming(&mut by_service, known);
+    if known.left_out.uses(Part::Blames) {
+        lower_blaming(&mut by_service, known);
+    }
     let score = |service: &str| by_service.get(service).copied().unwrap_or(0.0);
     for scored in &mut found {
         scored.service_score = score(scored.service);
@@ -459,7 +468,7 @@ fn score_by_series<'a>(found: &[ScoredSeries<'a>], known: &'a SuspectContext) ->
             } else if !known.logs.is_empty() {
                 first
             } else {
-                first + SECOND_WEIGHT * second
+                first + if known.left_out.uses(Part::Second) { SECOND_WEIGHT * second } else { 0.0 }
             };
             (service, score)
         })

@@ -13,6 +13,7 @@ use super::reading::{Progress, STOPPED, open, run_interruptible};
 use super::{CliError, Done, out};
 use crate::analysis::departure::{MAX_NOTICE_DELAY, MeasuredSeries, Point};
 use crate::analysis::log_shift::{LogComparison, LogShift, LogShifts};
+use crate::analysis::parts::{LeftOut, Part};
 use crate::analysis::patterns::classify_change;
 use crate::analysis::patterns::log_analysis::Side;
 use crate::analysis::requests::RequestIds;
@@ -56,6 +57,9 @@ pub struct SuspectsArgs {
     /// CSV file of log lines from normal times
     #[arg(long, value_name = "FILE", requires = "logs")]
     logs_baseline: Option<PathBuf>,
+    /// Part of the ranking to leave out; for scripts/analysis-table
+    #[arg(long, value_name = "PART", hide = true, value_parser = Part::from_word)]
+    without: Vec<Part>,
 }
 
 /// A CSV file of series: the times of the rows in ascending order, and the values of each column by name. A gap is NaN.
@@ -109,15 +113,20 @@ fn rank(args: &SuspectsArgs, stop: &AtomicBool, as_json: bool) -> Result<Done, C
         );
         return Err(CliError::usage(format!("{} has no series '{symptom}'", args.incident.display()), remedy));
     }
-    let mut context = SuspectContext { symptom: args.symptom.clone(), ..SuspectContext::default() };
+    let left_out = args.without.iter().fold(LeftOut::default(), |all, part| all.and(*part));
+    let mut context = SuspectContext { symptom: args.symptom.clone(), left_out, ..SuspectContext::default() };
     if let Some(path) = &args.graph {
         context.calls = call_graph(path)?;
     }
     let mut shifts = Vec::new();
     if let (Some(normal), Some(logs)) = (&args.logs_baseline, &args.logs) {
         let compared = log_shifts(normal, logs, &mut input)?;
-        context.logs = compared.by_service();
-        context.requests = compared.requests.by_service;
+        if context.left_out.uses(Part::Logs) {
+            context.logs = compared.by_service();
+        }
+        if context.left_out.uses(Part::Requests) {
+            context.requests = compared.requests.by_service;
+        }
         shifts = compared.shifts;
     }
     input.progress.clear();

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::evidence::render::{self, Detail, sparkline};
 use crate::evidence::{Body, citations};
 use crate::incident::fact::todos_in;
+use crate::incident::state::Investigation;
 use crate::incident::state::{Decision, DiagnosisGrade, Hypothesis, Impact, OrderFault, RecordedReading, RoleSpan, Update};
 use crate::incident::{
     ActionItem, ActorKind, AnswerSource, CitedFinding, Durations, EvidenceId, EvidenceKind, EvidenceRecord, Fact, FindingKind,
@@ -189,8 +190,8 @@ impl Report {
             services,
             alerts: incident.alerts.clone(),
             window: incident.investigation.as_ref().map_or_else(|| incident.window(as_of), |i| i.window),
-            findings: incident.investigation.iter().flat_map(|i| i.details()).cloned().collect(),
-            conclusion: incident.investigation.as_ref().and_then(|i| i.conclusion()).cloned(),
+            findings: incident.investigation.iter().flat_map(Investigation::details).cloned().collect(),
+            conclusion: incident.investigation.as_ref().and_then(Investigation::conclusion).cloned(),
             sources: incident.investigation.iter().flat_map(|i| i.sources.clone()).collect(),
             summary: String::new(),
             roles: incident.roles.iter().map(|(r, h)| (r.title(), h.clone())).collect(),

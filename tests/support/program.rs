@@ -43,5 +43,5 @@ pub(crate) fn single_findings(found: &Value) -> Vec<Value> {
         Some(details) => details.clone(),
         None => vec![f.clone()],
     };
-    found["findings"].as_array().unwrap().iter().filter(|f| f["kind"] != "conclusion").flat_map(|f| parts(f)).collect()
+    found["findings"].as_array().unwrap().iter().filter(|f| f["kind"] != "conclusion").flat_map(parts).collect()
 }

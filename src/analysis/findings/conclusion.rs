@@ -163,9 +163,10 @@ fn test(signals: &Signals, origin: &str, mechanism: Option<&Mechanism>, trigger:
     );
     if let Some(trigger) = trigger {
         let what = trigger.describe();
-        return match trigger.change.is_release {
-            true => format!("undo the change ({what}) and watch {watch}"),
-            false => format!("find out what caused it ({what}), and whether {origin} recovers when it is undone"),
+        return if trigger.change.is_release {
+            format!("undo the change ({what}) and watch {watch}")
+        } else {
+            format!("find out what caused it ({what}), and whether {origin} recovers when it is undone")
         };
     }
     let is_waited_for = signals.suspects.iter().any(|s| s.suspect.service.as_deref() == Some(origin) && s.suspect.wait.is_some());

@@ -182,9 +182,10 @@ pub(super) fn changes(signals: &Signals) -> Vec<Finding> {
             let mut others: Vec<String> = r.signs.iter().take(MAX_SIGNS).map(|o| o.description.clone()).collect();
             let more = r.signs.len().saturating_sub(MAX_SIGNS);
             others.extend((more > 0).then(|| format!("{more} more")));
-            let also = match others.is_empty() {
-                true => String::new(),
-                false => format!(" Probably part of the same change: {}.", others.join("; ")),
+            let also = if others.is_empty() {
+                String::new()
+            } else {
+                format!(" Probably part of the same change: {}.", others.join("; "))
             };
             let title = format!("{} at {}{}", r.describe(), signals.clock(c.at), r.when);
             let text = format!("{title}.{also}");

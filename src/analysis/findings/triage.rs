@@ -245,7 +245,9 @@ fn reasons_from_alerts(signals: &Signals, reasons: &mut Vec<Reason>) {
         }
     } else if subjects.len() + unnamed >= 3 {
         let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
-        subjects.iter().for_each(|(kind, _)| *kinds.entry(kind.word()).or_default() += 1);
+        for (kind, _) in &subjects {
+            *kinds.entry(kind.word()).or_default() += 1;
+        }
         let mut counts: Vec<(&str, usize)> = kinds.into_iter().collect();
         counts.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
         let counts: Vec<String> = counts.into_iter().map(|(kind, n)| words::count(n, kind)).collect();

@@ -8,6 +8,7 @@ use super::super::overlay::{ConfirmDialog, InputDialog, ListDialog, Next, Overla
 use super::common::{ask, choose, command_dialog, current, run, say, say_key, selected_entry, show, tagged};
 use crate::incident::command::NewAction;
 use crate::incident::gate::{gates, open_items_for};
+use crate::incident::state::Investigation;
 use crate::incident::{
     ActionId, ActionKind, Audience, Command, EscalationLevel, EventKind, Fact, FoundBy, Grade, IncidentId, Milestone, NextUpdate,
     NoteKind, Role, Severity, Status, Verdict,
@@ -301,7 +302,7 @@ pub(super) fn choose_finding(model: &mut Model) -> Vec<Effect> {
     let row = |(place, f): (usize, &crate::incident::CitedFinding)| {
         Row::new(f.kind.word(), format!("{} {}", f.title, tagged(&f.evidence)), Next::Finding(place))
     };
-    let rows: Vec<Row> = found.into_iter().flat_map(|i| i.details()).enumerate().map(row).collect();
+    let rows: Vec<Row> = found.into_iter().flat_map(Investigation::details).enumerate().map(row).collect();
     if rows.is_empty() {
         return say_key(model, "No findings yet. Press {} to investigate.", Action::Investigate);
     }

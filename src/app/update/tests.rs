@@ -5,7 +5,8 @@ use super::*;
 use crate::incident::gate::gates;
 use crate::incident::state::tests::{declared as declared_fact, entries};
 use crate::incident::{
-    AlertBoard, Command, EvidenceId, EvidenceKind, Fact, Incident, Milestone, NoteKind, Severity, SourceReport, Summary, Verdict,
+    AlertBoard, CitedSuspect, Command, EvidenceId, EvidenceKind, Fact, Incident, Milestone, NoteKind, Severity, SourceReport,
+    Summary, Verdict,
 };
 use crate::telemetry::{Alert, AlertSeverity, AlertState, Labels};
 
@@ -577,11 +578,27 @@ proptest::proptest! {
     }
 }
 
+fn pool_suspect() -> CitedSuspect {
+    CitedSuspect {
+        service: Some("checkout".into()),
+        title: "pool".into(),
+        labels: Labels::new(),
+        unit: String::new(),
+        score: 4.0,
+        direction: "up".into(),
+        changed_at: Some(at(-300)),
+        before: Some(4.0),
+        after: Some(20.0),
+        why: "pool rose 4 → 20".into(),
+        evidence: vec![EvidenceId(1)],
+    }
+}
+
 /// A room with a suspect, two patterns and three findings, based on evidence E1 (a metric) and E2 (patterns).
 fn investigated_room() -> Model {
     use crate::analysis::{Change, Pattern};
     use crate::evidence::Body;
-    use crate::incident::{CitedFinding, CitedSuspect, EvidenceRecord, FindingKind};
+    use crate::incident::{CitedFinding, EvidenceRecord, FindingKind};
     let window = crate::telemetry::Window::new(at(-600), at(0));
     let record = |n: u32, kind| EvidenceRecord {
         id: EvidenceId(n),
@@ -609,19 +626,7 @@ fn investigated_room() -> Model {
         against: vec![],
         ..CitedFinding::default()
     };
-    let suspect = CitedSuspect {
-        service: Some("checkout".into()),
-        title: "pool".into(),
-        labels: Labels::new(),
-        unit: String::new(),
-        score: 4.0,
-        direction: "up".into(),
-        changed_at: Some(at(-300)),
-        before: Some(4.0),
-        after: Some(20.0),
-        why: "pool rose 4 → 20".into(),
-        evidence: vec![EvidenceId(1)],
-    };
+    let suspect = pool_suspect();
     let pattern = |template: &str, change| Pattern {
         template: template.into(),
         level: Some(crate::telemetry::Level::Error),

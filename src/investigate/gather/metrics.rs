@@ -98,7 +98,9 @@ pub(super) async fn collect(
     }
     let read_all = |asked: &[Asked<'_>], request: &Request, onset| {
         let mut all = out.clone();
-        asked.iter().for_each(|a| all.absorb(a.read(request, onset)));
+        for a in asked {
+            all.absorb(a.read(request, onset));
+        }
         all
     };
     let mut all = read_all(&asked, &request, onset);
@@ -148,7 +150,9 @@ fn began(asked: &[Asked<'_>], request: &Request, symptoms: &Signals) -> (Timesta
     let known_from = known_from(asked, request.window);
     let provisional = known_from + request.window.end.since(known_from) / 3;
     let mut read = Gathered::default();
-    asked.iter().for_each(|a| read.absorb(a.read(request, provisional)));
+    for a in asked {
+        read.absorb(a.read(request, provisional));
+    }
     let is_symptom = |m: &&MetricInput| {
         let same = |old: &MetricInput| old.key == m.key && old.labels == m.labels && is_symptom_of_old_incident(symptoms, old);
         symptoms.metrics.iter().any(same)

@@ -244,8 +244,7 @@ fn fixed_queries(names: &BTreeMap<&str, BTreeSet<&str>>, label: &str, pick: &str
             }
         }
         if (name.ends_with("_total") || name.ends_with("_count")) && is_request(name) {
-            let code = ["code", "status", "status_code", "http_status_code", "http_response_status_code"];
-            let Some(code) = code.iter().find(|c| labels.contains(**c)) else { continue };
+            let Some(code) = STATUS_LABELS.iter().find(|c| labels.contains(**c)) else { continue };
             let failing = with(pick, &format!("{code}=~\"5..\""));
             for window in BURNS.iter().flat_map(|(long, short, _)| [*long, *short]) {
                 let query = format!(
@@ -264,6 +263,9 @@ fn is_request(name: &str) -> bool {
         && !name.contains("size")
         && !name.contains("client")
 }
+
+/// Labels that have the HTTP status of a response.
+const STATUS_LABELS: [&str; 5] = ["code", "status", "status_code", "http_status_code", "http_response_status_code"];
 
 fn of_metric(
     name: &str,
@@ -300,49 +302,19 @@ fn of_metric(
         return Vec::new();
     }
     if name.ends_with("_total") || name.ends_with("_count") {
-        let mut out = Vec::new();
-        if is_request(name) {
-            out.push(make(
-                3,
-                "requests per second".to_owned(),
-                "/s",
-                format!("sum by ({label}) (rate({name}{whole}[{rate}]))"),
-                true,
-            ));
-            if let Some(code) = ["code", "status", "status_code", "http_status_code", "http_response_status_code"]
-                .iter()
-                .find(|c| labels.contains(**c))
-            {
-                let failing = with(pick, &format!("{code}=~\"5..\""));
-                out.push(make(
-                    1,
-                    "errors per second".to_owned(),
-                    "/s",
-                    format!("sum by ({label}) (rate({name}{failing}[{rate}]))"),
-                    true,
-                ));
-            } else if labels.contains("grpc_code") {
-                let failing = with(pick, "grpc_code!=\"OK\"");
-                out.push(make(
-                    1,
-                    "errors per second".to_owned(),
-                    "/s",
-                    format!("sum by ({label}) (rate({name}{failing}[{rate}]))"),
-                    true,
-                ));
-            }
-        } else {
+        let rate_of = |selector: &str| format!("sum by ({label}) (rate({name}{selector}[{rate}]))");
+        if !is_request(name) {
             let errors = name.contains("error") || name.contains("fail");
-            let short = name.trim_end_matches("_total");
-            out.push(make(
-                if errors { 1 } else { 6 },
-                format!("{short} per second"),
-                "/s",
-                format!("sum by ({label}) (rate({name}{whole}[{rate}]))"),
-                errors,
-            ));
+            let title = format!("{} per second", name.trim_end_matches("_total"));
+            return vec![make(if errors { 1 } else { 6 }, title, "/s", rate_of(&whole), errors)];
         }
-        return out;
+        let failing = match STATUS_LABELS.iter().find(|c| labels.contains(**c)) {
+            Some(code) => Some(with(pick, &format!("{code}=~\"5..\""))),
+            None => labels.contains("grpc_code").then(|| with(pick, "grpc_code!=\"OK\"")),
+        };
+        let requests = make(3, "requests per second".to_owned(), "/s", rate_of(&whole), true);
+        let errors = failing.map(|failing| make(1, "errors per second".to_owned(), "/s", rate_of(&failing), true));
+        return std::iter::once(requests).chain(errors).collect();
     }
     if name == "up" {
         return vec![make(0, "up".to_owned(), "", format!("min by ({label}) ({name}{whole})"), false)];

@@ -204,7 +204,7 @@ fn what_every_line_of_a_stream_has_before_its_message_is_no_part_of_it() {
     let raw: Vec<String> = (0..60)
         .map(|n| format!("worker-{} 2026-11-21 09:31:{n:02},123 [pool-{}] ERROR c.s.Checkout - order {n} failed", n % 7, n % 3))
         .collect();
-    let layout = layout::Layout::learn(raw.iter().map(String::as_str), context);
+    let layout = Layout::learn(raw.iter().map(String::as_str), context);
     let parsed = line_of(&raw[7], &layout, context);
     assert_eq!(parsed.at, Some(Timestamp::parse("2026-11-21T09:31:07.123Z").unwrap()));
     assert_eq!((parsed.level, parsed.message.as_str()), (Some(Level::Error), "order 7 failed"));

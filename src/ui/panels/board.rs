@@ -233,6 +233,16 @@ fn alert_line(model: &Model, theme: &Theme, alert: &Alert, width: usize) -> Line
     ])
 }
 
+/// The name of an alert, and what it is about.
+fn title_of(alert: &Alert) -> String {
+    let Some(s) = alert.subject() else { return alert.name.clone() };
+    match (s.kind, s.namespace) {
+        (SubjectKind::Service | SubjectKind::Workload, None) => format!("{} · {}", alert.name, s.name),
+        (SubjectKind::Service | SubjectKind::Workload, Some(namespace)) => format!("{} · {} in {namespace}", alert.name, s.name),
+        (kind, _) => format!("{} · {} {}", alert.name, kind.word(), s.name),
+    }
+}
+
 /// The selected alert: its summary, what suppresses it, its chart, its labels and its runbook.
 fn alert_detail(model: &Model, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     let Some(alert) = model.board.current() else {
@@ -247,17 +257,7 @@ fn alert_detail(model: &Model, theme: &Theme, frame: &mut Frame<'_>, area: Rect)
         put(frame.buffer_mut(), inner, 0, &Line::from(Span::styled(words, theme.style(Meaning::Muted))), None);
         return;
     };
-    let title = alert.subject().map_or_else(
-        || alert.name.clone(),
-        |s| match (s.kind, s.namespace) {
-            (SubjectKind::Service | SubjectKind::Workload, None) => format!("{} · {}", alert.name, s.name),
-            (SubjectKind::Service | SubjectKind::Workload, Some(namespace)) => {
-                format!("{} · {} in {namespace}", alert.name, s.name)
-            }
-            (kind, _) => format!("{} · {} {}", alert.name, kind.word(), s.name),
-        },
-    );
-    let block = bordered(theme, title, false);
+    let block = bordered(theme, title_of(alert), false);
     let inner = block.inner(area);
     frame.render_widget(block, area);
     let width = usize::from(inner.width).saturating_sub(2);

@@ -10,6 +10,7 @@ use crate::app::model::Model;
 use crate::app::room::Room;
 use crate::evidence::Body;
 use crate::evidence::render::{self, Detail, aligned_sparkline, sparkline};
+use crate::incident::state::Investigation;
 use crate::incident::{CitedSuspect, EvidenceKind, EvidenceRecord, FindingKind, Incident};
 use crate::telemetry::Series;
 use crate::telemetry::series::human_measure;
@@ -75,7 +76,8 @@ fn marks(incident: &Incident) -> Vec<Mark> {
     marks.push(Mark { at: incident.head.declared_at, glyph: '◆', meaning: Meaning::Accent });
     let alerts = incident.alerts.iter().filter_map(|a| a.starts_at);
     marks.extend(alerts.map(|at| Mark { at, glyph: '▲', meaning: Meaning::Bad }));
-    let changes = found.into_iter().flat_map(|f| f.details()).filter(|f| f.kind == FindingKind::Change).filter_map(|f| f.at);
+    let changes =
+        found.into_iter().flat_map(Investigation::details).filter(|f| f.kind == FindingKind::Change).filter_map(|f| f.at);
     marks.extend(changes.map(|at| Mark { at, glyph: '◇', meaning: Meaning::Warn }));
     marks
 }
