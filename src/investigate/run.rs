@@ -36,26 +36,28 @@ fn recorded_changes(incident: &Incident) -> Vec<ChangeEvent> {
 
 /// How long before the first alert a window begins, so that it shows what was normal.
 const LEAD: Duration = Duration::from_mins(10);
-
-/// How far a window may be extended so that it begins before the first alert.
+/// The part of an incident's length that is read from before it, to know what was normal; at most a day.
+const BASELINE_SHARE: u32 = 3;
+const MAX_BASELINE: Duration = Duration::from_hours(24);
+/// How far before a window that was asked for data are read.
 const MAX_EXTENSION: Duration = Duration::from_hours(6);
 
 /// The window to investigate.
 struct Chosen {
-    /// The window that the user asked for.
-    asked: Option<Window>,
-    /// The window that is read; it begins earlier if that is needed to know what was normal.
+    /// The window as shown.
     window: Window,
+    /// What is read; it begins earlier if that is needed to know what was normal.
+    read: Window,
     /// When the incident's first alert began.
     first_alert: Option<Timestamp>,
     /// What the reader must know about the window.
     note: Option<String>,
-    /// Whether the incident had begun before the window.
+    /// Whether the incident had begun before what is read.
     bad_baseline: bool,
 }
 
-/// The last `length` before the incident's mitigation or now; read from earlier on if the first alert began before it. By default the window begins ten
-/// minutes before the first alert, also if none was linked.
+/// The last `length` before the incident's mitigation or now. By default the window begins ten minutes before the first alert, also if
+/// none was linked. In both cases data are read from earlier on if the time before the first alert is short.
 fn window_of(incident: &Incident, board: &AlertBoard, length: Option<Duration>) -> Chosen {
     let end = incident.mitigated_at.unwrap_or_else(now);
     let is_linked = !incident.alerts.is_empty();
@@ -66,25 +68,27 @@ fn window_of(incident: &Incident, board: &AlertBoard, length: Option<Duration>) 
     } else {
         board.alerts.clone()
     };
-    let first = first_alert(&known, is_linked, end);
-    let asked = length.map(|length| Window::before(end, length));
-    let mut window = asked.unwrap_or_else(|| incident.window(now()));
-    if let Some(first) = first.filter(|_| length.is_none() && !is_linked) {
+    let first_alert = first_alert(&known, is_linked, end);
+    let mut window = length.map_or_else(|| incident.window(now()), |length| Window::before(end, length));
+    let mut chosen = Chosen { window, read: window, first_alert, note: None, bad_baseline: false };
+    let Some(first) = first_alert else { return chosen };
+    if length.is_none() && !is_linked {
         window.start = window.start.min(first - LEAD);
     }
-    let (mut note, mut bad_baseline) = (None, false);
-    if let Some(first) = first.filter(|first| *first <= earliest_onset(window)) {
-        let began =
-            format!("The first alert began at {} UTC, before the part of the window that counts as normal", first.date_clock());
-        if window.start.since(first) <= MAX_EXTENSION {
-            window.start = window.start.min(first - LEAD);
-            note = Some(format!("{began}, so data were read from {} UTC on.", window.start.date_clock()));
-        } else {
-            note = Some(format!("{began}, so series that did not change say nothing. Investigate a longer window."));
-            bad_baseline = true;
-        }
+    (chosen.window, chosen.read) = (window, window);
+    let began =
+        format!("The first alert began at {} UTC, before the part of the window that counts as normal", first.date_clock());
+    if window.start.since(first) > MAX_EXTENSION {
+        chosen.note = Some(format!("{began}, so series that did not change say nothing. Investigate a longer window."));
+        chosen.bad_baseline = true;
+        return chosen;
     }
-    Chosen { asked, window, first_alert: first, note, bad_baseline }
+    let baseline = (window.end.since(first) / BASELINE_SHARE).clamp(LEAD, MAX_BASELINE);
+    chosen.read.start = window.start.min(first - baseline);
+    if first <= earliest_onset(window) && chosen.read.start < window.start {
+        chosen.note = Some(format!("{began}, so data were read from {} UTC on.", chosen.read.start.date_clock()));
+    }
+    chosen
 }
 
 impl Desk {
@@ -99,9 +103,9 @@ impl Desk {
         let incident = self.journal.incident(id).await?;
         progress("step 1 of 4: reading alerts".to_owned());
         let board = self.sources.alerts().await;
-        let Chosen { asked, window, first_alert, note, bad_baseline } = window_of(&incident, &board, length);
+        let Chosen { window, read, first_alert, note, bad_baseline } = window_of(&incident, &board, length);
         let request = Request {
-            window,
+            window: read,
             linked: incident.alerts.clone(),
             matrix: incident.matrix.clone().unwrap_or_default(),
             first_alert,
@@ -131,8 +135,9 @@ impl Desk {
         let sources = gathered.sources.clone();
         let suspects = cite_suspects(&gathered.signals.suspects, &numbers);
         let onset = gathered.onset;
-        // Data may have been read from further back, to know what was normal. A window that was asked for stays as it is.
-        let used = asked.or(gathered.signals.window).unwrap_or(window);
+        // If the incident turned out to be older than its alerts, the window shows all of it; one that was asked for stays as it is.
+        let is_older = length.is_none() && onset.is_some_and(|onset| onset < window.start);
+        let used = gathered.signals.window.filter(|_| is_older).unwrap_or(window);
         let (incident, _) = self
             .append(incident.id(), &Actor::system(), None, |_| {
                 Ok(vec![Fact::Investigated {
@@ -146,5 +151,61 @@ impl Desk {
             })
             .await?;
         Ok(incident)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::incident::LinkedAlert;
+    use crate::incident::state::tests::{declared, entries};
+
+    fn incident(began: Option<Timestamp>) -> Incident {
+        let link = |at| {
+            let alert = Alert { name: "Down".into(), starts_at: Some(at), ..Alert::default() };
+            Fact::AlertLinked { alert: LinkedAlert::from_alert(&alert) }
+        };
+        let facts: Vec<Fact> = std::iter::once(declared()).chain(began.map(link)).collect();
+        Incident::fold(entries(facts)).unwrap()
+    }
+
+    fn minutes_before(at: Timestamp, from: Timestamp) -> u64 {
+        (from.since(at).as_secs() + 30) / 60
+    }
+
+    #[test]
+    fn a_long_incident_is_compared_with_a_long_time_before_it() {
+        let began = now() - Duration::from_hours(2);
+        let chosen = window_of(&incident(Some(began)), &AlertBoard::default(), None);
+        assert_eq!((minutes_before(chosen.window.start, began), minutes_before(chosen.read.start, began)), (10, 40));
+        assert!(earliest_onset(chosen.read) < began && chosen.note.is_none(), "{:?}", chosen.note);
+    }
+
+    #[test]
+    fn a_window_that_was_asked_for_stays_and_data_are_read_from_before_the_incident() {
+        let began = now() - Duration::from_hours(2);
+        let ask = |minutes| window_of(&incident(Some(began)), &AlertBoard::default(), Some(Duration::from_mins(minutes)));
+        let inside = ask(30);
+        assert_eq!((inside.window.length(), minutes_before(inside.read.start, began)), (Duration::from_mins(30), 40));
+        assert!(inside.note.unwrap().contains("so data were read from"));
+        let around = ask(200);
+        assert_eq!((around.window, around.note), (around.read, None));
+        let late =
+            window_of(&incident(Some(now() - Duration::from_hours(48))), &AlertBoard::default(), Some(Duration::from_mins(30)));
+        assert!(late.bad_baseline && late.read == late.window && late.note.unwrap().contains("say nothing"));
+    }
+
+    #[test]
+    fn without_linked_alerts_the_window_begins_before_the_most_recent_wave() {
+        let alert = |name: &str, hours| Alert {
+            name: name.into(),
+            starts_at: Some(now() - Duration::from_mins(hours)),
+            ..Alert::default()
+        };
+        let board = AlertBoard { alerts: vec![alert("Down", 30), alert("Cert", 9 * 24 * 60)], ..AlertBoard::default() };
+        let mut incident = incident(None);
+        incident.head.declared_at = now();
+        let chosen = window_of(&incident, &board, None);
+        assert_eq!(minutes_before(chosen.window.start, now()), 40);
     }
 }

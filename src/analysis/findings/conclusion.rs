@@ -283,6 +283,9 @@ fn without_origin(
                     t.when
                 )
             }
+            None if signals.metrics.is_empty() && signals.patterns.is_empty() => {
+                "No metrics and no logs could be read, so that nothing is known about the cause.".to_owned()
+            }
             None => "No service stands out in the metrics and logs, and no recent change is known.".to_owned(),
         };
         sentences.extend([first, known]);
@@ -292,7 +295,14 @@ fn without_origin(
         sentences.push(format!("{}.", capitalized(extent)));
     }
     if verdict.is_none() {
-        let test = "look at the metrics and logs of the services that the alerts name, over a longer window".to_owned();
+        let test = if signals.metrics.is_empty() && signals.patterns.is_empty() {
+            "check the sources with `warroom doctor`"
+        } else if signals.alerts.is_empty() {
+            "link the alerts or name the services that are affected, and investigate again"
+        } else {
+            "look at the metrics and logs of the services that the alerts name, over a longer window"
+        };
+        let test = test.to_owned();
         sentences.push(format!("Next, {test}."));
         conclusion.test = Some(test);
     }
@@ -584,6 +594,8 @@ pub(super) mod tests {
         assert_eq!(found[0].conclusion.as_ref().unwrap().test, None, "the verdict says what to check");
         let blind = findings(&Signals { alerts_known: false, ..base });
         assert!(blind[0].text.contains("No service stands out"), "{}", blind[0].text);
+        let nothing = findings(&Signals::default());
+        assert!(nothing[0].text.contains("nothing is known about the cause. Next, check the sources"), "{}", nothing[0].text);
         assert_eq!(blind[0].conclusion.as_ref().unwrap().certainty, Certainty::Low);
     }
 

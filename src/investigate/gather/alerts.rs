@@ -12,7 +12,7 @@ use crate::incident::{AlertNow, EvidenceKind, LinkedAlert};
 use crate::telemetry::{Alert, AlertState, Timestamp, Window, words};
 
 /// When the incident began, judged by its alerts: half a minute before the first condition held (an expression over a rate needs
-/// about that long to show it), but not in the first fifth of the window. Without alerts in the window, a third into it.
+/// about that long to show it), but not before [`earliest_onset`]. Without alerts in the window, a third into it.
 pub(super) fn onset(request: &Request, first: Option<Timestamp>) -> Timestamp {
     let window = request.window;
     let floor = earliest_onset(window);
@@ -22,9 +22,12 @@ pub(super) fn onset(request: &Request, first: Option<Timestamp>) -> Timestamp {
     }
 }
 
-/// The first fifth of a window is always taken to be normal.
+/// The longest time at the beginning of a window that is always taken to be normal.
+const MAX_NORMAL: Duration = Duration::from_mins(5);
+
+/// The first fifth of a window is always taken to be normal, but not more than its first five minutes.
 pub(in crate::investigate) fn earliest_onset(window: Window) -> Timestamp {
-    window.start + window.length() / 5
+    window.start + (window.length() / 5).min(MAX_NORMAL)
 }
 
 /// The alerts that concern the incident, as signals and as evidence: one item per source, one for linked alerts that have ended, and
