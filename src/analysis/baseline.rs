@@ -3,7 +3,7 @@
 //! Alerts fire late: an incident may be an hour old when its first alert begins. A baseline inside the incident makes a failing service
 //! look unchanged, so it must not speak for anyone.
 
-use super::findings::{MetricInput, Signals};
+use super::findings::{MetricInput, Requests, Signals};
 use super::movement::Direction;
 use super::quantity::Quantity;
 
@@ -18,11 +18,11 @@ fn was_beyond_threshold(m: &MetricInput) -> bool {
 
 /// The share of requests of a service that failed before the onset; `None` if unknown.
 pub fn failed_before(signals: &Signals, service: &str) -> Option<f64> {
-    let before = |quantity: &str| {
-        let of_service = |m: &&MetricInput| m.title == quantity && m.service.as_deref() == Some(service);
+    let before = |requests: Requests| {
+        let of_service = |m: &&MetricInput| m.requests == Some(requests) && m.service.as_deref() == Some(service);
         signals.metrics.iter().find(of_service)?.movement.before
     };
-    let (errors, requests) = (before("errors per second")?, before("requests per second")?);
+    let (errors, requests) = (before(Requests::Failed)?, before(Requests::All)?);
     (requests > 0.0).then(|| (errors / requests).clamp(0.0, 1.0))
 }
 
@@ -33,7 +33,7 @@ pub fn is_symptom_of_old_incident(signals: &Signals, m: &MetricInput) -> bool {
         return is_firing(m) && was_beyond_threshold(m);
     }
     let many_failed = || m.service.as_deref().and_then(|s| failed_before(signals, s)).is_some_and(|share| share >= MANY_FAILED);
-    m.title == "errors per second" && m.movement.after.is_some_and(|v| v > 0.0) && many_failed()
+    m.requests == Some(Requests::Failed) && m.movement.after.is_some_and(|v| v > 0.0) && many_failed()
 }
 
 /// Whether the healthy level of a series is known, so that "it did not change" speaks for its service.

@@ -27,6 +27,16 @@ use crate::telemetry::{Alert, Labels, Level, Timestamp, Window, words};
 /// Identifies one input of the analysis; the caller maps it to the evidence.
 pub type Key = String;
 
+/// Which requests to a service a series counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Requests {
+    /// All, per second.
+    All,
+    /// Those that failed, per second.
+    Failed,
+}
+
 /// A series that was checked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MetricInput {
@@ -41,6 +51,8 @@ pub struct MetricInput {
     pub is_alert_expression: bool,
     /// The value that the alert compares it with.
     pub threshold: Option<f64>,
+    /// If it counts a service's requests: which of them.
+    pub requests: Option<Requests>,
     /// Labels that identify the series within its evidence.
     pub labels: Labels,
     /// Its level at the same hours of earlier days, if the backend still has the data.
@@ -644,6 +656,11 @@ pub(super) mod tests {
             },
             is_alert_expression: false,
             threshold: None,
+            requests: match title {
+                "requests per second" => Some(Requests::All),
+                "errors per second" => Some(Requests::Failed),
+                _ => None,
+            },
             labels: Labels::new(),
             earlier: Vec::new(),
         }

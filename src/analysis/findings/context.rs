@@ -446,6 +446,7 @@ mod tests {
             movement,
             is_alert_expression: false,
             threshold: None,
+            requests: None,
             labels: Default::default(),
             earlier: vec![],
         };

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Finding, Key, MetricInput, Signals};
+use super::{Finding, Key, MetricInput, Requests, Signals};
 use crate::analysis::quantity::Quantity;
 use crate::analysis::{Change, Direction};
 use crate::incident::{FindingKind, Severity, Situation};
@@ -191,9 +191,9 @@ pub(super) fn severity(signals: &Signals) -> Option<Finding> {
 /// Adds reasons from the share of failed requests of each service with both rates.
 fn reasons_from_errors(signals: &Signals, reasons: &mut Vec<Reason>) {
     let mut shares: BTreeMap<&str, (f64, Vec<Key>)> = BTreeMap::new();
-    for errors in signals.metrics.iter().filter(|m| m.title == "errors per second") {
+    for errors in signals.metrics.iter().filter(|m| m.requests == Some(Requests::Failed)) {
         let Some(service) = errors.service.as_deref() else { continue };
-        let all = signals.metrics.iter().find(|m| m.title == "requests per second" && m.service.as_deref() == Some(service));
+        let all = signals.metrics.iter().find(|m| m.requests == Some(Requests::All) && m.service.as_deref() == Some(service));
         let Some(all) = all else { continue };
         // If traffic fell, compare with the level before, so that the share is not overstated.
         let total = all.movement.before.unwrap_or(0.0).max(all.movement.after.unwrap_or(0.0));

@@ -157,6 +157,7 @@ mod tests {
             },
             is_alert_expression: false,
             threshold: None,
+            requests: None,
             labels: Labels::from([("service".into(), "shop".into())]),
             earlier: vec![],
         };

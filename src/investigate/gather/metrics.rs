@@ -11,7 +11,7 @@ use super::queries::{self, Role};
 use super::{Gathered, Request, earlier, readings, suspects};
 use crate::analysis::baseline::is_symptom_of_old_incident;
 use crate::analysis::expression::{self, parse_threshold};
-use crate::analysis::findings::{ChangeInput, MetricInput};
+use crate::analysis::findings::{ChangeInput, MetricInput, Requests};
 use crate::analysis::movement::movement;
 use crate::analysis::quantity::is_setting;
 use crate::analysis::{Direction, Movement, Signals};
@@ -49,12 +49,14 @@ pub(super) struct Question {
     pub(super) role: Role,
     /// What to ask instead if the metric turns out to be a native histogram.
     if_histogram: Option<String>,
+    /// If it counts the requests to a service: which of them.
+    requests: Option<Requests>,
 }
 
 impl From<queries::MetricQuery> for Question {
     fn from(q: queries::MetricQuery) -> Self {
-        let queries::MetricQuery { rank: _, title, unit, query, always, role, if_histogram } = q;
-        Self { title, unit: unit.to_owned(), query, threshold: None, always, service: None, role, if_histogram }
+        let queries::MetricQuery { rank: _, title, unit, query, always, role, if_histogram, requests } = q;
+        Self { title, unit: unit.to_owned(), query, threshold: None, always, service: None, role, if_histogram, requests }
     }
 }
 
@@ -261,7 +263,10 @@ async fn questions(
 ) -> (Vec<Question>, Gathered) {
     let mut out = Gathered::default();
     let mut questions: Vec<Question> = Vec::new();
-    match backend.rules().await {
+    let affected: BTreeSet<&str> = alerts.iter().filter_map(Alert::service).collect();
+    let affected: Vec<String> = affected.into_iter().map(str::to_owned).collect();
+    let (rules, metrics) = tokio::join!(backend.rules(), service_metrics(backend, window, &affected, step_for(window)));
+    match rules {
         Ok(rules) => {
             out.report(report_ok(source.name(), source.kind()));
             let (expressions, gap) = expressions(&rules.value, alerts, most);
@@ -272,9 +277,7 @@ async fn questions(
         }
         Err(e) => out.fail(source, "its alerting rules", &e),
     }
-    let affected: BTreeSet<&str> = alerts.iter().filter_map(Alert::service).collect();
-    let affected: Vec<String> = affected.into_iter().map(str::to_owned).collect();
-    match service_metrics(backend, window, &affected, step_for(window)).await {
+    match metrics {
         Ok((queries, left_out)) => {
             if left_out > 0 {
                 out.gap(format!("{}: {left_out} more metrics of the services were not queried", source.name()));
@@ -328,6 +331,7 @@ fn expressions(rules: &[Rule], alerts: &[Alert], most: usize) -> (Vec<Question>,
                 service: alerts.iter().find(|a| a.name == rule.name).and_then(|a| a.service().map(str::to_owned)),
                 role: Role::Level,
                 if_histogram: None,
+                requests: None,
             }
         })
         .collect();
@@ -413,6 +417,7 @@ fn levels(source: &str, question: &Question, answer: Answer<Vec<Series>>, seen: 
             movement: m.clone(),
             is_alert_expression: question.threshold.is_some(),
             threshold: question.threshold,
+            requests: question.requests,
         });
     }
     let draft = Draft {

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::analysis::findings::Requests;
 use crate::telemetry::Labels;
 
 /// A query and what its series mean.
@@ -18,6 +19,8 @@ pub(super) struct MetricQuery {
     pub role: Role,
     /// What to ask instead if the metric turns out to be a native histogram.
     pub if_histogram: Option<String>,
+    /// If it counts the requests to a service: which of them.
+    pub requests: Option<Requests>,
 }
 
 /// What the series of a query measure.
@@ -78,6 +81,7 @@ pub(super) fn infrastructure() -> Vec<MetricQuery> {
         always: false,
         role,
         if_histogram: None,
+        requests: None,
     };
     vec![
         make(
@@ -206,6 +210,7 @@ fn fixed_queries(names: &BTreeMap<&str, BTreeSet<&str>>, label: &str, pick: &str
         always: false,
         role,
         if_histogram: None,
+        requests: None,
     };
     let mut out = Vec::new();
     let mut peers: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
@@ -287,6 +292,7 @@ fn of_metric(
         always,
         role: Role::Level,
         if_histogram: None,
+        requests: None,
     };
     if let Some(base) = name.strip_suffix("_bucket") {
         let seconds = base.contains("seconds") || !base.contains("milli") && !base.ends_with("_ms");
@@ -312,9 +318,13 @@ fn of_metric(
             Some(code) => Some(with(pick, &format!("{code}=~\"5..\""))),
             None => labels.contains("grpc_code").then(|| with(pick, "grpc_code!=\"OK\"")),
         };
-        let requests = make(3, "requests per second".to_owned(), "/s", rate_of(&whole), true);
-        let errors = failing.map(|failing| make(1, "errors per second".to_owned(), "/s", rate_of(&failing), true));
-        return std::iter::once(requests).chain(errors).collect();
+        let count = |rank, title: &str, selector: &str, requests| MetricQuery {
+            requests: Some(requests),
+            ..make(rank, title.to_owned(), "/s", rate_of(selector), true)
+        };
+        let all = count(3, "requests per second", &whole, Requests::All);
+        let errors = failing.map(|failing| count(1, "errors per second", &failing, Requests::Failed));
+        return std::iter::once(all).chain(errors).collect();
     }
     if name == "up" {
         return vec![make(0, "up".to_owned(), "", format!("min by ({label}) ({name}{whole})"), false)];

@@ -189,6 +189,7 @@ mod tests {
             movement: Movement { direction, score: 9.0, changed_at: None, before: None, after: None, back_at: None },
             is_alert_expression: false,
             threshold: None,
+            requests: None,
             labels: Labels::new(),
             earlier: vec![],
         };
