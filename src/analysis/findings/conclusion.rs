@@ -213,7 +213,7 @@ pub(super) fn conclude(signals: &Signals, single: &[Finding]) -> Finding {
     conclusion.test = Some(test(signals, origin, mechanism.as_ref(), trigger));
     let certainty = conclusion.certainty.word();
     if situation != Some(Situation::TwoCauses) {
-        sentences.push(format!("It most likely began at {origin} (certainty: {certainty})."));
+        sentences.push(format!("The incident most likely began at {origin} (certainty: {certainty})."));
     }
     if let Some(m) = &mechanism {
         sentences.push(format!("{}.", m.text.trim_end_matches('.')));
@@ -532,7 +532,7 @@ pub(super) mod tests {
         let first = &found[0];
         assert_eq!(first.title, "checkout is the most likely origin: db_pool is at 100%, after checkout db_pool_max 20 → 5");
         for part in [
-            "It most likely began at checkout (certainty: high).",
+            "The incident most likely began at checkout (certainty: high).",
             "Its db_pool_in_use rose from 1 to 20 at 09:30:00Z, db_pool is at 100% and it logs a new error (4937 lines): “could not get a database connection after <*>”.",
             "Probable trigger: checkout db_pool_max 20 → 5 at 09:29:53Z, 7s before the first metric change.",
             "Gateway, which calls checkout, is affected as well; the proposed severity is SEV3",
