@@ -129,11 +129,19 @@ pub(super) fn rank(out: &mut Gathered) {
     let pattern_keys: Vec<Key> =
         out.drafts.iter().map(|(key, _)| key).filter(|k| k.starts_with("patterns/")).take(1).cloned().collect();
     out.signals.blames_key = pattern_keys.first().cloned().unwrap_or_default();
-    out.signals.suspects = suspects(&series, &out.context)
+    // Its evidence says that it is steady, so it is no suspect.
+    let is_steady = |name: Option<&String>| {
+        let source = name.and_then(|name| by_name.get(name));
+        source.is_some_and(|(key, labels, _)| {
+            let of_series = |m: &&MetricInput| m.key == *key && m.labels == *labels;
+            out.signals.metrics.iter().find(of_series).is_some_and(|m| m.movement.direction == Direction::Flat)
+        })
+    };
+    let found: Vec<SuspectInput> = suspects(&series, &out.context)
         .into_iter()
         // Without a lasting change, a series is mentioned only because of its service's log, or because a caller waits for it.
         .filter(|s| {
-            (s.changed_at.is_some() && s.size >= MIN_SPREADS && is_noticeable(s.before, s.after))
+            (s.changed_at.is_some() && !is_steady(s.series.as_ref()) && s.size >= MIN_SPREADS && is_noticeable(s.before, s.after))
                 || s.series.is_none()
                 || !s.log_change.is_empty()
                 || s.wait.is_some()
@@ -150,6 +158,7 @@ pub(super) fn rank(out: &mut Gathered) {
             SuspectInput { suspect, labels, unit, keys }
         })
         .collect();
+    out.signals.suspects = found;
     share_levels(out);
 }
 
@@ -233,6 +242,38 @@ mod tests {
         let found = crate::analysis::findings::single(&out.signals);
         let finding = found.iter().find(|f| f.text.starts_with("bank is ")).unwrap();
         assert!(finding.confidence <= 0.5 && finding.inputs == bank.keys, "{finding:?}");
+    }
+
+    #[test]
+    fn a_series_that_its_evidence_calls_steady_is_no_suspect() {
+        let level = |from: i64, n: i64, level: f64| -> Vec<(Timestamp, f64)> {
+            (from..from + n).map(|k| (at(60 * k), level + 0.0001 * (k % 3) as f64)).collect()
+        };
+        let run = |direction| {
+            let mut out = Gathered::default();
+            let name = "shop|latency p95".to_owned();
+            let (baseline, incident) = (level(-20, 20, 0.0997), level(0, 9, 0.11));
+            out.measured.push((
+                MeasuredSeries { name: name.clone(), baseline, incident, ..MeasuredSeries::default() },
+                name.clone(),
+                Labels::new(),
+            ));
+            out.signals.metrics = vec![MetricInput {
+                key: name,
+                title: "latency p95".into(),
+                service: Some("shop".into()),
+                unit: "s".into(),
+                movement: Movement { direction, score: 9.0, changed_at: None, before: None, after: None, back_at: None },
+                is_alert_expression: false,
+                threshold: None,
+                requests: None,
+                labels: Labels::new(),
+                earlier: vec![],
+            }];
+            rank(&mut out);
+            out.signals.suspects.len()
+        };
+        assert_eq!((run(Direction::Up), run(Direction::Flat)), (1, 0));
     }
 
     #[test]
