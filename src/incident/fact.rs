@@ -173,6 +173,13 @@ impl LinkedAlert {
         has_fingerprint || self.verified && self.name == alert.name && same_alert(&self.labels, &alert.labels).is_some()
     }
 
+    /// Whether another link is to the same alert, perhaps under the fingerprint of another source.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let has_fingerprint = other.fingerprints().any(|f| self.fingerprints().any(|own| own == f));
+        let are_known = self.verified && other.verified && self.name == other.name;
+        has_fingerprint || are_known && same_alert(&self.labels, &other.labels).is_some()
+    }
+
     /// The alert's name and service, `HighErrorRate (checkout)`, or `alert FINGERPRINT` if the name is unknown.
     pub fn label(&self) -> String {
         match (self.name.is_empty(), crate::telemetry::subject::service_of(&self.labels)) {

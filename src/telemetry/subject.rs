@@ -108,13 +108,16 @@ const CLUSTER_EXPORTERS: [&str; 3] = ["kube-state-metrics", "kubelet", "cadvisor
 /// Exporters of a machine: their `instance` is the machine.
 const NODE_EXPORTERS: [&str; 4] = ["node-exporter", "node_exporter", "windows-exporter", "windows_exporter"];
 
+/// Names that jobs of such an exporter often have: nothing else is called so.
+const NODE_JOBS: [&str; 3] = ["node", "nodes", "windows"];
+
 fn contains_any(value: &str, parts: &[&str]) -> bool {
     parts.iter().any(|part| value.contains(part))
 }
 
 /// Whether a name is that of an exporter.
 fn is_exporter(name: &str) -> bool {
-    contains_any(name, &EXPORTER_NAMES)
+    contains_any(name, &EXPORTER_NAMES) || NODE_JOBS.contains(&name)
 }
 
 /// Whether the metrics come from an exporter, so that `instance` and `pod` may be the exporter's.
@@ -197,7 +200,7 @@ fn workload(labels: &Labels) -> Option<&str> {
 fn node<'a>(labels: &'a Labels, exporter: Option<&str>) -> Option<&'a str> {
     first(labels, &NODE_LABELS).or_else(|| {
         let instance = labels.get("instance").filter(|i| !i.is_empty())?;
-        exporter.filter(|e| contains_any(e, &NODE_EXPORTERS)).map(|_| without_port(instance))
+        exporter.filter(|e| contains_any(e, &NODE_EXPORTERS) || NODE_JOBS.contains(e)).map(|_| without_port(instance))
     })
 }
 
@@ -263,6 +266,7 @@ mod tests {
             of(&[("job", "node-exporter"), ("instance", "10.0.0.7:9100"), ("pod", "x-node-exporter-abcde")]),
             "node 10.0.0.7"
         );
+        assert_eq!(of(&[("job", "node"), ("instance", "10.0.0.7:9100")]), "node 10.0.0.7");
         assert_eq!(of(&[("job", "blackbox"), ("instance", "https://shop.example.com")]), "target https://shop.example.com");
         assert_eq!(of(&[("job", "postgres-exporter"), ("instance", "10.0.0.9:9187")]), "service postgres-exporter");
         assert_eq!(

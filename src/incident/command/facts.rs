@@ -184,9 +184,7 @@ impl Command {
                 Ok(vec![Fact::Escalated { level: *level, to: to.clone(), reason: reason.clone() }])
             }
             Self::Link { .. } => {
-                let is_new = |l: &&LinkedAlert| {
-                    !i.alerts.iter().any(|have| have.fingerprint == l.fingerprint && have.verified >= l.verified)
-                };
+                let is_new = |l: &&LinkedAlert| !i.alerts.iter().any(|have| have.is_same(l) && have.verified >= l.verified);
                 Ok(context.alerts.iter().filter(is_new).cloned().map(|alert| Fact::AlertLinked { alert }).collect())
             }
             Self::Unlink { fingerprint, reason } => match i.alerts.iter().find(|a| a.fingerprint == *fingerprint) {
@@ -508,7 +506,7 @@ pub fn absorb(into: &Incident, part: &Incident) -> Result<Vec<Fact>, Refusal> {
         }
         facts.push(fact);
     }
-    let is_new = |a: &&LinkedAlert| !into.alerts.iter().any(|have| have.fingerprint == a.fingerprint);
+    let is_new = |a: &&LinkedAlert| !into.alerts.iter().any(|have| have.is_same(a));
     let new: Vec<&LinkedAlert> = part.alerts.iter().filter(is_new).collect();
     for alert in &new {
         facts.push(Fact::AlertLinked { alert: (*alert).clone() });
