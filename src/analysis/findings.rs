@@ -575,7 +575,13 @@ fn related(signals: &Signals) -> Vec<Finding> {
         .map(|r| Finding {
             kind: FindingKind::Related,
             title: format!("{} alerts share {}={}", r.count(), r.label, r.value),
-            text: format!("{} share {}={}{}.", r.alerts.join(", "), r.label, r.value, r.describe_spread()),
+            text: format!(
+                "{} share {}={}{}.",
+                r.alerts.join(", "),
+                r.label,
+                r.value,
+                r.together().map(|when| format!(" and began {when}")).unwrap_or_default()
+            ),
             confidence: 0.6,
             at: None,
             inputs: [signals.relations_key.clone(), signals.alerts_key.clone()].into_iter().filter(|k| !k.is_empty()).collect(),

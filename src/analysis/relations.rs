@@ -29,13 +29,13 @@ impl Relation {
         self.count.max(self.alerts.len())
     }
 
-    /// How far apart the alerts began, as the end of a sentence: `, which began within 4m10s of each other`. Empty if that is unknown.
-    pub fn describe_spread(&self) -> String {
-        match self.spread_secs.and_then(|s| u64::try_from(s).ok()) {
-            None => String::new(),
-            Some(0) => ", which began at the same time".to_owned(),
-            Some(secs) => format!(", which began within {} of each other", human_duration(Duration::from_secs(secs))),
-        }
+    /// How far apart the alerts began: `within 4m10s of each other`, `at the same time`. `None` if that is unknown.
+    pub fn together(&self) -> Option<String> {
+        let secs = u64::try_from(self.spread_secs?).ok()?;
+        Some(match secs {
+            0 => "at the same time".to_owned(),
+            _ => format!("within {} of each other", human_duration(Duration::from_secs(secs))),
+        })
     }
 }
 
@@ -314,13 +314,10 @@ mod tests {
         let all = [of("Down", "shop", 0), of("Slow", "shop", 4), of("Cert", "shop", -13_000), of("Down", "mail", 2)];
         let found = find_relations(&all.iter().collect::<Vec<_>>());
         let described: Vec<String> =
-            found.iter().map(|r| format!("{} {}={}{}", r.count(), r.label, r.value, r.describe_spread())).collect();
-        assert_eq!(described, ["2 service=shop, which began within 4m00s of each other"]);
+            found.iter().map(|r| format!("{} {}={} {}", r.count(), r.label, r.value, r.together().unwrap())).collect();
+        assert_eq!(described, ["2 service=shop within 4m00s of each other"]);
         let twice = [of("Down", "shop", 0), of("Down", "shop", 0)];
         let found = find_relations(&twice.iter().collect::<Vec<_>>());
-        assert_eq!(
-            (found[0].count(), found[0].alerts.len(), found[0].describe_spread().as_str()),
-            (2, 1, ", which began at the same time")
-        );
+        assert_eq!((found[0].count(), found[0].alerts.len(), found[0].together().unwrap().as_str()), (2, 1, "at the same time"));
     }
 }

@@ -90,7 +90,8 @@ pub fn text(body: &Body, detail: Detail) -> String {
         }
         Body::Relations { relations } if relations.is_empty() => "(no two alerts share a distinctive label)".to_owned(),
         Body::Relations { relations } => list(relations, detail.items(), "relations", |r| {
-            format!("{}={}: {}{}", r.label, r.value, r.alerts.join(", "), r.describe_spread())
+            let began = r.together().map(|when| format!(", which began {when}")).unwrap_or_default();
+            format!("{}={}: {}{began}", r.label, r.value, r.alerts.join(", "))
         }),
         Body::Text { text } => clean::truncate(text, detail.width() * 10),
     }

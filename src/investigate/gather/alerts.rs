@@ -31,7 +31,7 @@ pub(in crate::investigate) fn earliest_onset(window: Window) -> Timestamp {
 }
 
 /// The alerts that concern the incident, as signals and as evidence: one item per source, one for linked alerts that have ended, and
-/// one for those that no source could tell about.
+/// and none for those whose state is unknown.
 pub(super) fn collect(set: &SourceSet, request: &Request, board: &AlertBoard) -> Gathered {
     let mut out = Gathered::default();
     out.signals.alerts_known = board.any_alert_source_answered();

@@ -61,7 +61,7 @@ impl From<queries::MetricQuery> for Question {
 }
 
 /// The period that the answers are about.
-struct Seen {
+struct Period {
     window: Window,
     /// The time of which the backend has data: series that begin or end with it begin or end with all others, which is not an event.
     known: Window,
@@ -219,12 +219,14 @@ impl Asked<'_> {
                 crate::telemetry::time::human_duration(silence)
             ));
         }
-        let seen = Seen { window, known, onset, step };
+        let period = Period { window, known, onset, step };
         let mut rates = Vec::new();
         let mut missing = 0;
         for (question, answer) in self.questions.iter().zip(&self.answers) {
             match answer {
-                Ok(answer) if question.role == Role::Level => out.absorb(levels(source.name(), question, answer.clone(), &seen)),
+                Ok(answer) if question.role == Role::Level => {
+                    out.absorb(levels(source.name(), question, answer.clone(), &period))
+                }
                 Ok(answer) => {
                     let (part, failed) = readings::read(source.name(), question, answer.clone(), request, step);
                     out.absorb(part);
@@ -373,11 +375,12 @@ async fn service_metrics(
 }
 
 /// The levels of one answer as signals and as evidence; empty if nothing changed and the question does not ask to keep that.
-fn levels(source: &str, question: &Question, answer: Answer<Vec<Series>>, seen: &Seen) -> Gathered {
+fn levels(source: &str, question: &Question, answer: Answer<Vec<Series>>, period: &Period) -> Gathered {
     let mut out = Gathered::default();
-    let baseline = Window::new(seen.window.start, seen.onset);
+    let baseline = Window::new(period.window.start, period.onset);
     let total = answer.value.len();
-    let mut moved: Vec<(Movement, Series)> = answer.value.into_iter().map(|s| (movement(&s, baseline, seen.known), s)).collect();
+    let mut moved: Vec<(Movement, Series)> =
+        answer.value.into_iter().map(|s| (movement(&s, baseline, period.known), s)).collect();
     moved.sort_by(|a, b| b.0.score.total_cmp(&a.0.score).then_with(|| a.1.labels.cmp(&b.1.labels)));
     let has_changed = moved.iter().any(|(m, _)| m.direction != Direction::Flat);
     if moved.is_empty() && question.threshold.is_none() || !has_changed && !question.always {
@@ -404,7 +407,7 @@ fn levels(source: &str, question: &Question, answer: Answer<Vec<Series>>, seen: 
         // An alert's expression repeats what its parts show, so it is not a suspect of its own.
         let has_baseline = m.before.is_some() || m.direction != Direction::Flat;
         if question.threshold.is_none() && has_baseline {
-            let measured = suspects::measured((service.as_deref(), &title), &unit, s, seen.onset, m);
+            let measured = suspects::measured((service.as_deref(), &title), &unit, s, period.onset, m);
             out.measured.push((measured, key.clone(), s.labels.clone()));
         }
         out.signals.metrics.push(MetricInput {
@@ -424,7 +427,7 @@ fn levels(source: &str, question: &Question, answer: Answer<Vec<Series>>, seen: 
         kind: EvidenceKind::Metric,
         source: source.to_owned(),
         query: question.query.clone(),
-        window: seen.window,
+        window: period.window,
         taken_at: now(),
         summary,
         shown: u64::try_from(moved.len()).unwrap_or(0),
@@ -432,7 +435,7 @@ fn levels(source: &str, question: &Question, answer: Answer<Vec<Series>>, seen: 
         body: Body::Series {
             title: question.title.clone(),
             unit,
-            step_secs: seen.step,
+            step_secs: period.step,
             threshold: question.threshold,
             series: moved.into_iter().map(|(_, s)| s).collect(),
         },
