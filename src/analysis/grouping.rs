@@ -59,9 +59,13 @@ pub struct AlertGroup {
 }
 
 impl AlertGroup {
-    /// The title of the group: the value of its label.
-    pub fn title(&self) -> &str {
-        self.key.values().next().map_or("(no label)", String::as_str)
+    /// The title of the group: the value of its label, after the kind of a subject that is not a service: `checkout`, `node n1`.
+    pub fn title(&self) -> String {
+        match self.key.first_key_value() {
+            None => "(no label)".to_owned(),
+            Some((name, value)) if ["service", "alertname", "team"].contains(&name.as_str()) => value.clone(),
+            Some((kind, value)) => format!("{kind} {value}"),
+        }
     }
 }
 

@@ -143,7 +143,7 @@ impl Board {
             let members: Vec<usize> = g.members.iter().filter_map(|m| shown.get(*m).copied()).collect();
             let firing = members.iter().filter(|i| self.alerts.get(**i).is_some_and(Alert::is_firing)).count();
             if self.group_by != GroupBy::None {
-                self.rows.push(Row::Group { title: g.title().to_owned(), count: members.len(), firing });
+                self.rows.push(Row::Group { title: g.title(), count: members.len(), firing });
             }
             self.rows.extend(members.into_iter().map(|index| Row::Alert { index }));
         }

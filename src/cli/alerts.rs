@@ -84,7 +84,12 @@ pub(super) fn shape(board: &AlertBoard, by: GroupBy) -> serde_json::Value {
 fn print(board: &AlertBoard, by: GroupBy) -> Result<(), CliError> {
     let now = now();
     for g in group_alerts(&board.alerts, by) {
-        out::line(format!("{} ({})", if g.key.is_empty() { "All alerts" } else { g.title() }, g.members.len()))?;
+        let title = match (g.key.is_empty(), by) {
+            (false, _) => g.title(),
+            (true, GroupBy::None) => "All alerts".to_owned(),
+            (true, _) => "Other alerts".to_owned(),
+        };
+        out::line(format!("{title} ({})", g.members.len()))?;
         let rows: Vec<Vec<String>> = g
             .members
             .iter()
