@@ -225,7 +225,7 @@ impl Asked<'_> {
         for (question, answer) in self.questions.iter().zip(&self.answers) {
             match answer {
                 Ok(answer) if question.role == Role::Level => {
-                    out.absorb(levels(source.name(), question, answer.clone(), &period))
+                    out.absorb(levels(source.name(), question, answer.clone(), &period));
                 }
                 Ok(answer) => {
                     let (part, failed) = readings::read(source.name(), question, answer.clone(), request, step);
