@@ -117,8 +117,8 @@ fn an_alert_is_one_alert_whichever_source_answers() {
     assert_eq!(firing["title"], "CheckoutDown on checkout is firing", "{found:#}");
     assert!(!found.to_string().contains("no longer firing") && !found.to_string().contains("Watchdog"), "{found:#}");
     run(f, &["--config", &c, "incident", "check", "INC-1"]);
-    let told = timeline(f, &c);
-    assert!(!told.contains("resolved"), "{told}");
+    let entries = timeline(f, &c);
+    assert!(!entries.contains("resolved"), "{entries}");
     assert_eq!(get(pair.prometheus, "/-/ready").unwrap().0, 200);
 }
 
@@ -138,6 +138,6 @@ fn a_pending_alert_that_fires_has_not_resolved() {
     });
     let checked = run(f, &["--config", &c, "incident", "check", "INC-1"]);
     assert!(stdout(&checked).contains("1 linked alert still firing"), "{}", stdout(&checked));
-    let told = timeline(f, &c);
-    assert!(!told.contains("resolved"), "{told}");
+    let entries = timeline(f, &c);
+    assert!(!entries.contains("resolved"), "{entries}");
 }

@@ -476,7 +476,7 @@ fn an_investigation_replaces_what_earlier_ones_gathered() {
     };
     let runs: Vec<Vec<String>> = (0..3).map(|_| evidence(&json(f.path(), &["--config", &c, "investigate", "INC-1"]).1)).collect();
     assert!(!runs[2].is_empty() && runs[0].iter().all(|id| !runs[2].contains(id)), "{runs:?}");
-    // What somebody cites stays.
+    // What an entry cites stays.
     let cited = &runs[0][0];
     run(f.path(), &["incident", "note", "INC-1", &format!("look at this [{cited}]")]);
     let (_, shown) = json(f.path(), &["incident", "show", "INC-1"]);

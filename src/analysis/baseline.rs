@@ -1,7 +1,7 @@
 //! Whether the time that counts as normal was normal.
 //!
 //! Alerts fire late: an incident may be an hour old when its first alert begins. A baseline inside the incident makes a failing service
-//! look unchanged, so it must not speak for anyone.
+//! look unchanged, so unchanged series are then no evidence.
 
 use super::findings::{MetricInput, Requests, Signals};
 use super::movement::Direction;
@@ -36,7 +36,7 @@ pub fn is_symptom_of_old_incident(signals: &Signals, m: &MetricInput) -> bool {
     m.requests == Some(Requests::Failed) && m.movement.after.is_some_and(|v| v > 0.0) && many_failed()
 }
 
-/// Whether the healthy level of a series is known, so that "it did not change" speaks for its service.
+/// Whether the healthy level of a series is known, so that "it did not change" is evidence for its service.
 pub fn is_healthy_level_known(signals: &Signals, m: &MetricInput) -> bool {
     if signals.bad_baseline || m.direction() != Direction::Flat {
         return false;

@@ -151,7 +151,7 @@ pub struct Signals {
     pub unknown_alerts: Vec<Alert>,
     /// When the first alert of the incident began.
     pub first_alert: Option<Timestamp>,
-    /// Whether the incident had begun before the time that counts as normal, so that unchanged series say nothing.
+    /// Whether the incident had begun before the time that counts as normal, so that unchanged series are no evidence.
     pub bad_baseline: bool,
     /// What the reader must know about the window, such as that it was extended.
     pub notes: Vec<String>,
@@ -222,7 +222,7 @@ pub struct Finding {
     pub situation: Option<Situation>,
     pub severity: Option<(Severity, String)>,
     pub conclusion: Option<Conclusion>,
-    /// The findings that it sums up; empty if it stands for itself.
+    /// The findings that it sums up; empty if it is a single finding.
     pub details: Vec<Finding>,
 }
 
@@ -260,7 +260,7 @@ pub fn single(signals: &Signals) -> Vec<Finding> {
     out.extend(unchanged(signals));
     out.extend(signals.notes.iter().map(|note| Finding {
         kind: FindingKind::Gap,
-        title: "The incident began before its alerts".to_owned(),
+        title: "About the window".to_owned(),
         text: note.clone(),
         confidence: 1.0,
         at: None,

@@ -43,14 +43,21 @@ pub fn with_stale(fresh: Vec<Alert>, stale: Vec<Alert>, failed: &BTreeSet<&str>,
             continue;
         };
         let is_silenced = old.silenced_by.is_empty() || old.silenced_by.iter().any(|s| s.ends_at.is_none_or(|end| end > now));
-        let was_suppressed = old.state == AlertState::Suppressed && is_silenced && failed.contains(old.source.as_str());
-        // Its identity stays the same, so that a selection in a list does.
-        let mut merged = Alert { state: existing.state, ..old };
-        if was_suppressed && existing.state == AlertState::Firing {
-            merged.state = AlertState::Suppressed;
+        let mut fresh = existing.clone();
+        if failed.contains(old.source.as_str()) {
+            if fresh.state == AlertState::Firing && old.state == AlertState::Suppressed && is_silenced {
+                fresh.state = AlertState::Suppressed;
+                fresh.silenced_by.clone_from(&old.silenced_by);
+                fresh.inhibited_by.clone_from(&old.inhibited_by);
+                fresh.muted_by.clone_from(&old.muted_by);
+            }
+            // Its identity stays the same, so that a selection in a list does. All else is as the sources that answered report it.
+            (fresh.fingerprint, fresh.source, fresh.labels) = (old.fingerprint.clone(), old.source.clone(), old.labels.clone());
+            (fresh.aliases, fresh.also_in) = (Vec::new(), Vec::new());
+            add_identities(&mut fresh, existing);
         }
-        join(&mut merged, existing);
-        *existing = merged;
+        add_identities(&mut fresh, &old);
+        *existing = fresh;
     }
     kept.sort_by(|a, b| sort_key(a).cmp(&sort_key(b)));
     kept
@@ -202,6 +209,11 @@ fn join(existing: &mut Alert, other: &Alert) {
         existing.state = other.state;
         existing.starts_at = other.starts_at;
     }
+    add_identities(existing, other);
+}
+
+/// Adds the fingerprints and the sources under which a duplicate of an alert is known.
+fn add_identities(existing: &mut Alert, other: &Alert) {
     let own: BTreeSet<String> = existing.fingerprints().map(str::to_owned).collect();
     existing.aliases.extend(other.fingerprints().filter(|f| !own.contains(*f)).map(str::to_owned));
     let own: BTreeSet<String> = existing.listed_in().map(str::to_owned).collect();
@@ -294,6 +306,14 @@ mod tests {
         assert_eq!((shown[0].value, shown[0].aliases.as_slice()), (Some(17.0), ["service=x".to_owned()].as_slice()));
         // The silence is over.
         assert_eq!(brief(&with_stale(fresh, vec![silenced(900)], &failed, at(901))), ["cluster=eu service=x firing am+prom"]);
+        // Prometheus fails instead: what Alertmanager reports now counts, not what it reported before.
+        let now_firing = vec![Alert {
+            annotations: Labels::from([("summary".into(), "new".into())]),
+            ..alert("am", "cluster=eu service=x", AlertState::Firing)
+        }];
+        let shown = with_stale(now_firing, vec![silenced(900)], &BTreeSet::from(["prom"]), at(100));
+        assert_eq!(brief(&shown), ["cluster=eu service=x firing am+prom"]);
+        assert!(shown[0].silenced_by.is_empty() && shown[0].summary() == "new", "{shown:?}");
         // Prometheus knew it and no longer lists it; what only Alertmanager knew stays.
         let only = alert("am", "service=z", AlertState::Firing);
         let shown = with_stale(vec![], vec![silenced(900), only], &failed, at(100));

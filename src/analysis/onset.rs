@@ -1,7 +1,7 @@
-//! Which alerts belong to an incident that nobody has linked alerts to, and when they began.
+//! Which alerts belong to an incident without linked alerts, and when they began.
 //!
-//! Many systems have alerts that fire all the time, by design or because nobody repaired them. They say nothing about the incident at
-//! hand: only the most recent wave does.
+//! Many systems have alerts that fire all the time, by design or because they are never repaired. They are no
+//! evidence about the incident at hand: only the most recent wave is.
 
 use std::time::Duration;
 

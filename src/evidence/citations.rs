@@ -112,7 +112,7 @@ pub fn rule_report(incident: &Incident) -> String {
     section(
         "Probable origin",
         &[FindingKind::Suspect, FindingKind::Contradiction, FindingKind::Dependency],
-        "No service stands out.",
+        "No service is suspect.",
     );
     section("Recent changes", &[FindingKind::Change], "No deploy, restart or configuration change was found in the window.");
     section("Metric changes, in order", &[FindingKind::Metric], no_metrics);

@@ -75,7 +75,7 @@ impl AlertBoard {
         self.alerts.iter().find(has_fingerprint).or_else(by_labels)
     }
 
-    /// What is known now about a linked alert. Sources that do not know it cannot say that it has ended. If no source that knows it is
+    /// What is known now about a linked alert. Only a source that knows it can report that it has ended. If no source that knows it is
     /// configured any more, all others together decide.
     pub fn now(&self, linked: &LinkedAlert) -> AlertNow<'_> {
         match self.find(linked) {

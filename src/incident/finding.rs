@@ -161,7 +161,7 @@ pub struct CitedFinding {
     /// For a conclusion: its parts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conclusion: Option<Conclusion>,
-    /// The findings that it sums up, in order; their rank counts within it. Empty if it stands for itself.
+    /// The findings that it sums up, in order; their rank counts within it. Empty if it is a single finding.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub details: Vec<CitedFinding>,
 }

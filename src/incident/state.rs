@@ -687,7 +687,7 @@ impl Incident {
         self.entries.iter().rev().take_while(|e| e.is_unsynced()).count()
     }
 
-    /// Whether a newer investigation replaced this evidence: an earlier one gathered it, the latest did not, and nobody cites it. It stays
+    /// Whether a newer investigation replaced this evidence: an earlier one gathered it, the latest did not, and no entry cites it. It stays
     /// in the journal, but is neither shown nor sent.
     pub fn is_superseded(&self, id: EvidenceId) -> bool {
         let is_current = self.investigation.as_ref().is_some_and(|i| i.gathered.contains(&id));

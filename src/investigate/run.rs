@@ -79,7 +79,7 @@ fn window_of(incident: &Incident, board: &AlertBoard, length: Option<Duration>) 
     let began =
         format!("The first alert began at {} UTC, before the part of the window that counts as normal", first.date_clock());
     if window.start.since(first) > MAX_EXTENSION {
-        chosen.note = Some(format!("{began}, so series that did not change say nothing. Investigate a longer window."));
+        chosen.note = Some(format!("{began}, so unchanged series are no evidence. Investigate a longer window."));
         chosen.bad_baseline = true;
         return chosen;
     }
@@ -192,7 +192,7 @@ mod tests {
         assert_eq!((around.window, around.note), (around.read, None));
         let late =
             window_of(&incident(Some(now() - Duration::from_hours(48))), &AlertBoard::default(), Some(Duration::from_mins(30)));
-        assert!(late.bad_baseline && late.read == late.window && late.note.unwrap().contains("say nothing"));
+        assert!(late.bad_baseline && late.read == late.window && late.note.unwrap().contains("no evidence"));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::telemetry::{clean, words};
 
 /// Confidence from which a change is named as the trigger.
 const MIN_TRIGGER: f64 = 0.6;
-/// How close to the onset something that nobody is known to have done counts as the trigger, in seconds.
+/// How close to the onset a change that may be automatic counts as the trigger, in seconds.
 const CLOSE_SECS: f64 = 120.0;
 /// Confidence in the leading suspect from which a conclusion is highly certain, if a mechanism or a trigger supports it, and below which its
 /// certainty is low.
@@ -252,7 +252,7 @@ pub(super) fn conclude(signals: &Signals, single: &[Finding]) -> Finding {
     }
 }
 
-/// The conclusion if no service stands out: the verdict, or what is known about the alerts.
+/// The conclusion if no service is suspect: the verdict, or what is known about the alerts.
 fn without_origin(
     signals: &Signals,
     single: &[Finding],
@@ -277,7 +277,7 @@ fn without_origin(
                 conclusion.trigger_at = Some(t.change.at);
                 inputs.extend(t.keys());
                 format!(
-                    "No service stands out in the metrics and logs. A recent change: {} at {}{}.",
+                    "No service is suspect according to the metrics and logs. A recent change: {} at {}{}.",
                     t.describe(),
                     signals.clock(t.change.at),
                     t.when
@@ -286,7 +286,7 @@ fn without_origin(
             None if signals.metrics.is_empty() && signals.patterns.is_empty() => {
                 "No metrics and no logs could be read, so that nothing is known about the cause.".to_owned()
             }
-            None => "No service stands out in the metrics and logs, and no recent change is known.".to_owned(),
+            None => "No service is suspect according to the metrics and logs, and no recent change is known.".to_owned(),
         };
         sentences.extend([first, known]);
         inputs.extend(alerts.iter().flat_map(|f| f.inputs.iter().cloned()));
@@ -370,7 +370,7 @@ impl Group {
             FindingKind::Alerts | FindingKind::Severity | FindingKind::Related => Self::Alerts,
             FindingKind::Slo | FindingKind::Saturation | FindingKind::Expiring => Self::Limits,
             FindingKind::Unchanged | FindingKind::Gap => Self::Rest,
-            // Told by the conclusion.
+            // Part of the conclusion.
             FindingKind::Verdict | FindingKind::Conclusion => return None,
         })
     }
@@ -575,7 +575,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn says_so_if_nothing_is_wrong_or_nothing_stands_out() {
+    fn says_so_if_nothing_is_wrong_or_no_service_is_suspect() {
         let calm: Vec<MetricInput> = (0..4).map(|n| metric("latency p95", &format!("s{n}"), None)).collect();
         let base = Signals {
             alerts_known: true,
@@ -593,7 +593,7 @@ pub(super) mod tests {
         assert_eq!(found[0].situation, Some(Situation::Inconclusive));
         assert_eq!(found[0].conclusion.as_ref().unwrap().test, None, "the verdict says what to check");
         let blind = findings(&Signals { alerts_known: false, ..base });
-        assert!(blind[0].text.contains("No service stands out"), "{}", blind[0].text);
+        assert!(blind[0].text.contains("No service is suspect"), "{}", blind[0].text);
         let nothing = findings(&Signals::default());
         assert!(nothing[0].text.contains("nothing is known about the cause. Next, check the sources"), "{}", nothing[0].text);
         assert_eq!(blind[0].conclusion.as_ref().unwrap().certainty, Certainty::Low);

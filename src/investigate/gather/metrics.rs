@@ -121,7 +121,7 @@ pub(super) async fn collect(
         let clock = |at: Timestamp| format!("{} UTC", at.date_clock());
         if let Some(began) = began {
             let note = format!(
-                "What the alerts report was already so when they began. It first changed at {}, so the window begins at {}.",
+                "The metrics behind the alerts were already abnormal when the alerts began. They first changed at {}, so the window begins at {}.",
                 clock(began),
                 clock(longer.window.start)
             );
@@ -130,7 +130,7 @@ pub(super) async fn collect(
             all.signals.notes.push(note);
         } else {
             let note = format!(
-                "What the alerts report was already so in all data since {}, so the normal level is unknown, and series that did not change say nothing. Investigate a longer window.",
+                "The metrics behind the alerts were abnormal in all data since {}, so the normal level is unknown and unchanged series are no evidence. Investigate a longer window.",
                 clock(known_from)
             );
             all.signals.notes.push(note);
@@ -191,7 +191,7 @@ pub(super) async fn ask<'a>(source: &'a dyn Source, window: Window, alerts: &[Al
     let step = step_for(window);
     let (mut questions, noticed) = questions(source, backend, window, alerts, most).await;
     let mut answers = join_all(questions.iter().map(|q| backend.range(&q.query, window, step))).await;
-    // Only an answer tells native histograms and gauges apart: aggregations leave histograms out, and only newer servers say so.
+    // Native histograms have the names of gauges: aggregations leave them out, and only newer servers report that.
     let is_empty = |answer: &Result<Answer<Vec<Series>>, SourceError>| answer.as_ref().is_ok_and(|a| a.value.is_empty());
     for (question, answer) in questions.iter_mut().zip(&mut answers).filter(|(_, answer)| is_empty(answer)) {
         let Some(query) = question.if_histogram.take() else { continue };
@@ -448,7 +448,7 @@ fn levels(source: &str, question: &Question, answer: Answer<Vec<Series>>, period
 /// Number of samples before a step from which a value counts as a setting.
 const MIN_SETTING_SAMPLES: usize = 5;
 
-/// Somebody changed a setting: a metric that shows one was constant, and has been constant at another value since.
+/// A change of a setting: a metric that shows one was constant, and has been constant at another value since.
 fn setting_change(title: &str, service: Option<&str>, series: &Series, key: &str) -> Option<ChangeInput> {
     if !is_setting(title) {
         return None;
@@ -620,7 +620,7 @@ mod tests {
         assert!(window.start <= minutes(-60) && signals.notes.len() == 1 && !signals.bad_baseline, "{:?}", signals.notes);
         let errors = signals.metrics.iter().find(|m| m.is_alert_expression).unwrap();
         assert_eq!((errors.movement.before, errors.movement.after), (Some(1.0), Some(20.0)));
-        // It was so in all data: nobody is exonerated.
+        // It was so in all data: unchanged series are no evidence.
         let (_, window, signals) = run(-900, -600).await;
         assert!(signals.bad_baseline && window == request.window, "{:?}", signals.notes);
         assert!(signals.notes[0].contains("the normal level is unknown"), "{:?}", signals.notes);
