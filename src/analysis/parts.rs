@@ -31,6 +31,8 @@ pub enum Part {
     Logs,
     /// The requests in the logs.
     Requests,
+    /// Which end of a slow step between two services is slow.
+    Ends,
     /// Callees that callers may be waiting for.
     Waits,
     /// Services that others name in new log lines.
@@ -39,7 +41,7 @@ pub enum Part {
 
 impl Part {
     /// Every part.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Floors,
         Self::Deviation,
         Self::Others,
@@ -54,6 +56,7 @@ impl Part {
         Self::Second,
         Self::Logs,
         Self::Requests,
+        Self::Ends,
         Self::Waits,
         Self::Blames,
     ];
@@ -75,6 +78,7 @@ impl Part {
             Self::Second => "second",
             Self::Logs => "logs",
             Self::Requests => "requests",
+            Self::Ends => "ends",
             Self::Waits => "waits",
             Self::Blames => "blames",
         }

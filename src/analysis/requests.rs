@@ -114,6 +114,8 @@ pub struct ServiceChange {
     pub slowdown: f64,
     /// The slowest of these steps as a clause for a sentence; empty when no step was slow.
     pub slowdown_description: String,
+    /// Which part of this slow time is that of the services at the other end of its steps, 0 to 1; the rest is its own.
+    pub explained: f64,
 }
 
 /// The result of comparing requests.
@@ -386,6 +388,48 @@ fn describe_flow(
     )
 }
 
+/// Largest number of times that the own parts of the slow time are estimated, and the change below which they are final.
+const MAX_ROUNDS: usize = 200;
+const FINAL_CHANGE: f64 = 1e-4;
+
+/// Returns for each service which part of the excess time of its steps is that of the service at the other end, 0 to 1.
+///
+/// `links` has the excess time, in seconds, of the steps between two services, or within one. A step between two services does not
+/// show which end is slow. The fewest services that explain all of it are the most likely: a service that is slow with each
+/// of its partners, rather than all of these. So each link is divided in proportion to what is already attributed to its
+/// ends, until that settles (expectation maximisation for a mixture of services).
+fn explained_shares(links: &BTreeMap<(u32, u32), f64>) -> BTreeMap<u32, f64> {
+    let mut total: BTreeMap<u32, f64> = BTreeMap::new();
+    for ((a, b), secs) in links {
+        *total.entry(*a).or_default() += secs;
+        if a != b {
+            *total.entry(*b).or_default() += secs;
+        }
+    }
+    let mut own = total.clone();
+    for _ in 0..MAX_ROUNDS {
+        let mut next: BTreeMap<u32, f64> = own.keys().map(|service| (*service, 0.0)).collect();
+        for ((a, b), secs) in links {
+            let of = |service: &u32| own.get(service).copied().unwrap_or(0.0);
+            let share = if a == b { 1.0 } else { of(a) / (of(a) + of(b)) };
+            // Without any excess there is nothing to divide.
+            let share = if share.is_finite() { share } else { 0.5 };
+            *next.entry(*a).or_default() += secs * share;
+            *next.entry(*b).or_default() += secs * (1.0 - share);
+        }
+        let change = own.values().zip(next.values()).map(|(a, b)| (a - b).abs()).sum::<f64>();
+        own = next;
+        if change <= FINAL_CHANGE * own.values().sum::<f64>() {
+            break;
+        }
+    }
+    let share = |(service, secs): (u32, f64)| {
+        let all = total.get(&service).copied().unwrap_or(0.0);
+        (service, if all > 0.0 { (1.0 - secs / all).max(0.0) } else { 0.0 })
+    };
+    own.into_iter().map(share).collect()
+}
+
 /// Measures, for each service, how slow the steps that involve it are, and describes the slowest one.
 fn compare_latency(gaps: &BTreeMap<(Point, Point), Gaps>, names: &Names<'_>, into: &mut RequestComparison) {
     /// The excess time of the steps that involve a service, by part, and the number of these steps.
@@ -398,6 +442,7 @@ fn compare_latency(gaps: &BTreeMap<(Point, Point), Gaps>, names: &Names<'_>, int
         slowest: Option<((Point, Point), f64, f64)>,
     }
     let mut all: BTreeMap<u32, Excess> = BTreeMap::new();
+    let mut links: BTreeMap<(u32, u32), f64> = BTreeMap::new();
     for (step, by_part) in gaps {
         for (index, now) in by_part.iter().enumerate().filter(|(_, now)| !now.is_empty()) {
             let mut usual: Vec<f64> = by_part
@@ -412,6 +457,10 @@ fn compare_latency(gaps: &BTreeMap<(Point, Point), Gaps>, names: &Names<'_>, int
             }
             let limit = SLOW_FACTOR * quantile(&mut usual, 0.9).unwrap_or(0.0);
             let excess: f64 = now.iter().map(|gap| (gap - limit).max(0.0)).sum();
+            if index == BASELINE_PARTS {
+                let (a, b) = (step.0.0, step.1.0);
+                *links.entry((a.min(b), a.max(b))).or_default() += excess;
+            }
             for service in BTreeSet::from([step.0.0, step.1.0]) {
                 let entry = all.entry(service).or_default();
                 if let (Some(secs), Some(steps)) = (entry.secs.get_mut(index), entry.steps.get_mut(index)) {
@@ -426,6 +475,7 @@ fn compare_latency(gaps: &BTreeMap<(Point, Point), Gaps>, names: &Names<'_>, int
             }
         }
     }
+    let explained = explained_shares(&links);
     for (service, excess) in all {
         let mean = |part: usize| {
             let (secs, steps) = (excess.secs.get(part).copied().unwrap_or(0.0), excess.steps.get(part).copied().unwrap_or(0.0));
@@ -434,6 +484,7 @@ fn compare_latency(gaps: &BTreeMap<(Point, Point), Gaps>, names: &Names<'_>, int
         let usual = (0..BASELINE_PARTS).map(mean).sum::<f64>() / BASELINE_PARTS as f64;
         let changed = into.by_service.entry(names.service(service).to_owned()).or_default();
         changed.slowdown = mean(BASELINE_PARTS) / (usual + NOISE_SECS);
+        changed.explained = explained.get(&service).copied().unwrap_or(0.0);
         if let Some(((from, to), usual, longest)) = excess.slowest {
             let span = |secs: f64| match secs {
                 ..1.0 => format!("{:.0} ms", secs * 1000.0),
@@ -483,6 +534,20 @@ mod tests {
         log(&mut requests, &mut miner, Side::Baseline, 0.005, false);
         log(&mut requests, &mut miner, Side::Incident, wait, broken);
         requests.finish(&miner.finish())
+    }
+
+    #[test]
+    fn slow_time_is_that_of_the_fewest_services_that_explain_it() {
+        // 0 is slow with each of its three partners, although 1 has more slow time with it than the others have, and 4 has a
+        // slow step with 1 only.
+        let links = BTreeMap::from([((0, 1), 20.0), ((0, 2), 7.0), ((0, 3), 5.0), ((1, 4), 0.2), ((5, 6), 0.0), ((7, 7), 3.0)]);
+        let explained = explained_shares(&links);
+        assert!(explained[&0] < 0.05, "{explained:?}");
+        assert!(explained[&1] > 0.9 && explained[&2] > 0.99 && explained[&3] > 0.99, "{explained:?}");
+        assert_eq!([explained[&5], explained[&6], explained[&7]], [0.0; 3], "nothing to explain: {explained:?}");
+        // With one partner only, nothing shows which end it is.
+        let pair = explained_shares(&BTreeMap::from([((0, 1), 4.0)]));
+        assert_eq!((pair[&0], pair[&1]), (0.5, 0.5));
     }
 
     #[test]

@@ -475,8 +475,11 @@ fn score_by_series<'a>(found: &[ScoredSeries<'a>], known: &'a SuspectContext) ->
         .collect();
     if is_followed {
         for (service, changed) in &known.requests {
-            *by_service.entry(service).or_default() +=
-                FLOW_WEIGHT * changed.flow.ln_1p() + SLOW_WEIGHT * changed.slowdown.ln_1p();
+            let score = by_service.entry(service).or_default();
+            *score += FLOW_WEIGHT * changed.flow.ln_1p() + SLOW_WEIGHT * changed.slowdown.ln_1p();
+            if changed.slowdown > MIN_REQUEST_CHANGE && known.left_out.uses(Part::Ends) {
+                *score *= 1.0 - (1.0 - EXPLAINED_SHARE) * changed.explained;
+            }
         }
         return by_service;
     }
@@ -486,7 +489,8 @@ fn score_by_series<'a>(found: &[ScoredSeries<'a>], known: &'a SuspectContext) ->
     by_service
 }
 
-/// What a service keeps of its score from logs and metrics if a callee explains all of its change: its own trouble may hide there.
+/// What a service keeps of its score from logs and metrics if another one explains all of its change: its own trouble may hide
+/// there.
 const EXPLAINED_SHARE: f64 = 0.3;
 
 struct Symptom<'a> {
@@ -697,6 +701,19 @@ mod tests {
         assert!(found[0].why().contains("; its logs changed as well"));
         let by_log: Vec<&str> = found.iter().filter(|s| s.series.is_none()).filter_map(|s| s.service.as_deref()).collect();
         assert_eq!(by_log, ["z"], "a change that chance explains is not reported");
+    }
+
+    #[test]
+    fn lowers_a_service_whose_slow_time_is_explained_by_another() {
+        let calm = [10.0, 11.0, 9.0, 10.5, 9.5, 10.0];
+        let all = [series("shop|latency", &calm, &[60.0; 4]), series("store|cpu", &calm, &[12.0; 4])];
+        let slow = |explained: f64| ServiceChange { slowdown: 40.0, explained, ..ServiceChange::default() };
+        let first = |explained: f64| {
+            let requests = BTreeMap::from([("shop".to_owned(), slow(explained)), ("store".to_owned(), slow(1.0 - explained))]);
+            suspects(&all, &SuspectContext { requests, ..SuspectContext::default() })[0].service.clone()
+        };
+        assert_eq!(first(0.9).as_deref(), Some("store"));
+        assert_eq!(first(0.1).as_deref(), Some("shop"));
     }
 
     #[test]

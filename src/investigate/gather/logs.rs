@@ -14,7 +14,7 @@ use crate::analysis::Pattern;
 use crate::analysis::findings::ChangeInput;
 use crate::analysis::log_shift::{LogComparison, request_ids};
 use crate::analysis::patterns::{self, log_analysis::Side};
-use crate::analysis::requests::RequestComparison;
+use crate::analysis::requests::{RequestComparison, ServiceChange};
 use crate::analysis::suspects::SuspectContext;
 use crate::evidence::{Body, Draft, Redactor};
 use crate::incident::EvidenceKind;
@@ -270,7 +270,8 @@ fn requests_evidence(requests: &RequestComparison, window: Window) -> Draft {
         text.push_str(&format!("{caller} calls {}.\n", words::list(callees)));
     }
     let mut changed: Vec<_> = requests.by_service.iter().collect();
-    changed.sort_by(|a, b| (b.1.slowdown + b.1.flow).total_cmp(&(a.1.slowdown + a.1.flow)).then_with(|| a.0.cmp(b.0)));
+    let own = |c: &ServiceChange| c.slowdown * (1.0 - c.explained) + c.flow;
+    changed.sort_by(|a, b| own(b.1).total_cmp(&own(a.1)).then_with(|| a.0.cmp(b.0)));
     for (service, c) in changed {
         for (size, description) in [(c.slowdown, &c.slowdown_description), (c.flow, &c.flow_description)] {
             if size > 1.0 && !description.is_empty() {
