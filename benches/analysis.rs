@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use warroom::analysis::departure::{MeasuredSeries, measure};
+use warroom::analysis::departure::{MeasuredSeries, SeriesId, measure};
 use warroom::analysis::findings::{Signals, SuspectInput, findings};
 use warroom::analysis::log_shift::{LogComparison, request_ids};
 use warroom::analysis::patterns::{group_lines, log_analysis::Side};
@@ -49,7 +49,7 @@ fn generate_series(count: usize, samples: usize) -> Vec<MeasuredSeries> {
             let step = if n % 50 == 7 { 2.0 } else { 0.0 };
             let baseline = part(0, half, 0.0);
             MeasuredSeries {
-                name: format!("s{}|m{n}", n % 40),
+                id: SeriesId::from_column(&format!("s{}|m{n}", n % 40)),
                 unit: String::new(),
                 baseline,
                 incident: part(half, samples, step),
@@ -186,8 +186,6 @@ fn main() {
                 .into_iter()
                 .map(|suspect| SuspectInput {
                     suspect,
-                    labels: Labels::new(),
-                    unit: String::new(),
                     keys: vec!["metric".to_owned()],
                 })
                 .collect(),

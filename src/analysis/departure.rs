@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use super::movement::Direction;
 use super::parts::{LeftOut, Part};
-use crate::telemetry::Timestamp;
+use crate::telemetry::{Labels, Timestamp};
 
 /// The spread is at least this share of the level: a change of less than a hundredth seldom hurts, however steady the series.
 const MIN_LEVEL_SHARE: f64 = 0.01;
@@ -55,11 +55,36 @@ const MIN_RUN: usize = 12;
 /// A time and its value; a NaN value is a gap.
 pub type Point = (Timestamp, f64);
 
-/// A series split at the start of the incident. The name is `service|metric` if the service is known; both parts are in time
-/// order.
+/// Identifies a series: the service, what is measured, and where it was read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SeriesId {
+    /// Empty if no service is known.
+    pub service: String,
+    /// The metric as it is shown: `db_pool_in_use`, `latency p95`, or the column of a file, which may contain labels.
+    pub metric: String,
+    /// Labels that distinguish it from other series of the same metric; empty for a column of a file.
+    pub labels: Labels,
+    /// Key of the evidence that contains it; empty for a column of a file.
+    pub source: String,
+}
+
+impl SeriesId {
+    /// The series in a column of a file. The column is named `service|metric`, or `metric` if no service is known.
+    pub fn from_column(column: &str) -> Self {
+        let (service, metric) = column.split_once('|').unwrap_or(("", column));
+        Self { service: service.to_owned(), metric: metric.to_owned(), ..Self::default() }
+    }
+
+    /// The name of the column that [`Self::from_column`] reads.
+    pub fn column(&self) -> String {
+        if self.service.is_empty() { self.metric.clone() } else { format!("{}|{}", self.service, self.metric) }
+    }
+}
+
+/// A series split at the start of the incident; both parts are in time order.
 #[derive(Clone, Debug, Default)]
 pub struct MeasuredSeries {
-    pub name: String,
+    pub id: SeriesId,
     /// Unit shown after a value: `s`, `B`, `%`, or empty.
     pub unit: String,
     pub baseline: Vec<Point>,
@@ -395,7 +420,7 @@ fn change_point(range: &SearchRange<'_>, median: f64, outside: impl Fn(f64) -> b
 
 /// Whether a series is a counter: by a suffix from the Prometheus naming conventions, or because it only grows.
 fn is_counter(series: &MeasuredSeries) -> bool {
-    let metric = series.name.rsplit('|').next().unwrap_or("").split('{').next().unwrap_or("");
+    let metric = series.id.metric.split('{').next().unwrap_or("");
     if ["_total", "_count", "_sum", "_bucket"].iter().any(|end| metric.ends_with(end)) {
         // A series that never grows in its baseline may be a gauge of a count: it is measured by its level.
         let increases = |points: &[Point]| points.iter().zip(points.iter().skip(1)).any(|(a, b)| b.1 > a.1);
@@ -571,7 +596,7 @@ mod tests {
     fn series(name: &str, baseline: &[f64], incident: &[f64]) -> MeasuredSeries {
         let before = -60 * baseline.len() as i64;
         MeasuredSeries {
-            name: name.into(),
+            id: SeriesId::from_column(name),
             baseline: points(before, baseline),
             incident: points(0, incident),
             ..MeasuredSeries::default()

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 pub use context::CHANGE_LOOKBACK as CHANGES_BEFORE;
 
 use super::baseline::is_healthy_level_known;
+use super::departure::SeriesId;
 use super::movement::{Direction, Movement};
 use super::onset::is_older;
 use super::patterns::{Change, Pattern};
@@ -60,6 +61,11 @@ pub struct MetricInput {
 }
 
 impl MetricInput {
+    /// Whether it is the series with this id.
+    pub fn is_of(&self, id: &SeriesId) -> bool {
+        self.key == id.source && self.labels == id.labels
+    }
+
     /// The direction in which it changed.
     pub fn direction(&self) -> Direction {
         self.movement.direction
@@ -85,9 +91,6 @@ pub struct EarlierLevel {
 #[derive(Clone, Debug, PartialEq)]
 pub struct SuspectInput {
     pub suspect: Suspect,
-    /// Labels of its series within its evidence.
-    pub labels: Labels,
-    pub unit: String,
     pub keys: Vec<Key>,
 }
 
@@ -443,9 +446,7 @@ fn changed_series(signals: &Signals) -> Vec<Finding> {
                 .unwrap_or_default();
             let usual = m.earlier.iter().any(|e| is_usual(m, e));
             // Show the same size as the finding about the suspect.
-            let is_series =
-                |s: &&SuspectInput| s.keys.first() == Some(&m.key) && s.labels == m.labels && s.suspect.series.is_some();
-            let suspect = signals.suspects.iter().find(is_series);
+            let suspect = signals.suspects.iter().find(|s| s.suspect.series.as_ref().is_some_and(|id| m.is_of(id)));
             let size = suspect.map_or(m.movement.score.round(), |s| s.suspect.size);
             let distance = match (m.movement.before, m.movement.after) {
                 (Some(_), Some(_)) => format!(", {}σ (robust) {side} baseline", human_value(size)),

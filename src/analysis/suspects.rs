@@ -16,7 +16,7 @@ use std::sync::{LazyLock, OnceLock};
 
 use regex::{Regex, RegexBuilder};
 
-use super::departure::{Departure, MeasuredSeries, Point, measure_without, quantile, rates};
+use super::departure::{Departure, MeasuredSeries, Point, SeriesId, measure_without, quantile, rates};
 use super::movement::Direction;
 use super::parts::{LeftOut, Part};
 use super::quantity::{Meaning, service_weight};
@@ -60,8 +60,8 @@ const MIN_SHAPE_BASELINE: usize = 30;
 /// The context besides the series.
 #[derive(Clone, Debug, Default)]
 pub struct SuspectContext {
-    /// Name of the series that shows the symptom.
-    pub symptom: Option<String>,
+    /// The series that shows the symptom.
+    pub symptom: Option<SeriesId>,
     /// Callees by caller.
     pub calls: BTreeMap<String, Vec<String>>,
     /// How much each service's log changed: a G statistic, 0 or more.
@@ -86,8 +86,8 @@ impl SuspectContext {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Suspect {
     pub service: Option<String>,
-    /// Name of the series; `None` if only the log, or a caller that waits, points to the service.
-    pub series: Option<String>,
+    /// `None` if only the log, or a caller that waits, points to the service.
+    pub series: Option<SeriesId>,
     /// Score of the service: 0 or more, larger is more suspect.
     pub score: f64,
     /// How far the series left its normal range, in spreads; 0 without a series.
@@ -116,7 +116,7 @@ impl Suspect {
         };
         let waited = self.wait.as_ref().map(|w| w.description.clone()).unwrap_or_default();
         let own = match &self.series {
-            Some(series) if self.changed_at.is_some() || waited.is_empty() => describe_change(self, split_name(series).1),
+            Some(series) if self.changed_at.is_some() || waited.is_empty() => describe_change(self, &series.metric),
             _ if waited.is_empty() => return format!("no metric changed, but {in_logs}"),
             _ => "its own metrics look normal".to_owned(),
         };
@@ -154,11 +154,6 @@ impl ScoredSeries<'_> {
     }
 }
 
-/// Splits a series name `service|metric` into service and metric; without a bar, all of it is the metric.
-fn split_name(name: &str) -> (&str, &str) {
-    name.split_once('|').unwrap_or(("", name))
-}
-
 fn word_regex(pattern: &str) -> Option<Regex> {
     RegexBuilder::new(pattern).case_insensitive(true).unicode(false).build().ok()
 }
@@ -180,7 +175,7 @@ fn score_all<'a>(series: &'a [MeasuredSeries], known: &SuspectContext) -> Vec<Sc
         .iter()
         .zip(measure_all(series, known.left_out))
         .map(|(series, departure)| {
-            let (service, metric) = split_name(&series.name);
+            let (service, metric) = (series.id.service.as_str(), series.id.metric.as_str());
             ScoredSeries { series, service, metric, departure, score: 0.0, service_score: 0.0 }
         })
         .collect();
@@ -190,7 +185,7 @@ fn score_all<'a>(series: &'a [MeasuredSeries], known: &SuspectContext) -> Vec<Sc
             one.departure.compare_with_others(*spread);
         }
     }
-    let symptom = known.symptom.as_deref().and_then(|name| scored.iter().find(|s| s.series.name == name));
+    let symptom = known.symptom.as_ref().and_then(|id| scored.iter().find(|s| s.series.id == *id));
     let symptom = symptom.filter(|_| known.left_out.uses(Part::Symptom)).map(|s| (Meaning::of(s.metric), Shape::of(s)));
     for one in &mut scored {
         let meaning = Meaning::of(one.metric);
@@ -326,7 +321,7 @@ pub fn suspects(series: &[MeasuredSeries], known: &SuspectContext) -> Vec<Suspec
         (b.service_score.total_cmp(&a.service_score))
             .then_with(|| a.service.cmp(b.service))
             .then_with(|| b.score.total_cmp(&a.score))
-            .then_with(|| a.series.name.cmp(&b.series.name))
+            .then_with(|| a.series.id.cmp(&b.series.id))
     });
     let mut out = with_series(&found, known, &waited);
     let without_series: Vec<Suspect> = reported_services(known, &waited)
@@ -375,7 +370,7 @@ fn with_series(found: &[ScoredSeries<'_>], known: &SuspectContext, waited: &BTre
         let is_first = last.replace(d.service) != Some(d.service);
         out.push(Suspect {
             service: (!d.service.is_empty()).then(|| d.service.to_owned()),
-            series: Some(d.series.name.clone()),
+            series: Some(d.series.id.clone()),
             score: d.service_score,
             size,
             direction,
@@ -501,13 +496,12 @@ struct Symptom<'a> {
 }
 
 fn find_symptom<'a>(found: &[ScoredSeries<'_>], known: &'a SuspectContext) -> Option<Symptom<'a>> {
-    let name = known.symptom.as_deref()?;
-    let (service, metric) = split_name(name);
+    let SeriesId { service, metric, .. } = known.symptom.as_ref()?;
     let sign = match Meaning::of(metric).quantity.worse() {
         Some(Direction::Down) => -1.0,
         Some(_) => 1.0,
         None => {
-            let own = found.iter().find(|s| s.service == service && s.metric == metric);
+            let own = found.iter().find(|s| s.series.id.service == *service && s.series.id.metric == *metric);
             if own.is_some_and(|s| s.mean_change() < 0.0) { -1.0 } else { 1.0 }
         }
     };
@@ -585,7 +579,7 @@ mod tests {
         let from = |start: i64| (start..).step_by(60).map(at);
         let before = -60 * i64::try_from(baseline.len()).unwrap();
         MeasuredSeries {
-            name: name.into(),
+            id: SeriesId::from_column(name),
             unit: String::new(),
             baseline: from(before).zip(baseline.iter().copied()).collect(),
             incident: from(0).zip(incident.iter().copied()).collect(),
@@ -594,7 +588,7 @@ mod tests {
     }
 
     fn order(found: &[Suspect]) -> Vec<String> {
-        found.iter().map(|s| s.series.clone().or_else(|| s.service.clone()).unwrap_or_default()).collect()
+        found.iter().map(|s| s.series.as_ref().map(SeriesId::column).or_else(|| s.service.clone()).unwrap_or_default()).collect()
     }
 
     #[test]
@@ -615,7 +609,7 @@ mod tests {
         assert_eq!((b.direction, b.before, b.after, b.changed_at), (Direction::Up, Some(10.0), Some(41.5), Some(at(0))));
         assert!(b.why().starts_with("cpu_usage rose 10 → 41.5 at"), "{}", b.why());
         assert!(!order(&found).contains(&"e|errors".to_owned()) && !order(&found).contains(&"g|queue".to_owned()));
-        assert!(found.iter().any(|s| s.series.as_deref() == Some("f|queue") && s.why().contains("a new series")));
+        assert!(found.iter().any(|s| s.series == Some(SeriesId::from_column("f|queue")) && s.why().contains("a new series")));
     }
 
     #[test]
@@ -629,7 +623,10 @@ mod tests {
         ];
         let found = suspects(&all, &SuspectContext::default());
         assert_eq!(order(&found)[0], "a|latency", "{found:#?}");
-        assert!(found.iter().find(|s| s.series.as_deref() == Some("d|latency")).is_none_or(|d| d.size < 2.0), "{found:#?}");
+        assert!(
+            found.iter().find(|s| s.series == Some(SeriesId::from_column("d|latency"))).is_none_or(|d| d.size < 2.0),
+            "{found:#?}"
+        );
     }
 
     #[test]
@@ -651,7 +648,7 @@ mod tests {
         ];
         let without = suspects(&all, &SuspectContext::default());
         assert_eq!(order(&without)[0], "other|latency", "{without:#?}");
-        let known = SuspectContext { symptom: Some("front|latency".into()), ..SuspectContext::default() };
+        let known = SuspectContext { symptom: Some(SeriesId::from_column("front|latency")), ..SuspectContext::default() };
         let found = suspects(&all, &known);
         let place = |name: &str| order(&found).iter().position(|n| n == name).unwrap();
         assert!(place("follows|latency") < place("other|latency"), "{found:#?}");
@@ -681,12 +678,12 @@ mod tests {
             ("shop".to_owned(), vec!["db".to_owned()]),
             ("mail".to_owned(), vec![]),
         ]);
-        let known = SuspectContext { symptom: Some("front|latency".into()), calls, ..SuspectContext::default() };
+        let known = SuspectContext { symptom: Some(SeriesId::from_column("front|latency")), calls, ..SuspectContext::default() };
         let found = suspects(&all, &known);
         assert_eq!(found[0].service.as_deref(), Some("shop"), "{found:#?}");
         // A callee without a latency metric, but with a full disk.
         let mut disk = all.to_vec();
-        disk.retain(|s| s.name != "db|latency");
+        disk.retain(|s| s.id.service != "db");
         disk.push(series("db|disk_used_percent", &[60.0, 60.1, 59.9, 60.0, 60.1, 60.0], &[99.0, 99.1, 99.0]));
         assert_eq!(suspects(&disk, &known)[0].service.as_deref(), Some("db"));
     }
@@ -747,7 +744,7 @@ mod tests {
             // The same series in two units: rounding errors must not decide the order.
             let scale = |s: &mut MeasuredSeries, by: f64| s.baseline.iter_mut().chain(&mut s.incident).for_each(|(_, v)| *v *= by);
             let mut all = all;
-            all.extend(all.first().cloned().map(|s| MeasuredSeries { name: "s0|cpu_share".into(), ..s }));
+            all.extend(all.first().cloned().map(|s| MeasuredSeries { id: SeriesId::from_column("s0|cpu_share"), ..s }));
             all.iter_mut().rev().take(1).for_each(|s| scale(s, 0.37));
             let first = order(&suspects(&all, &SuspectContext::default()));
             let mut scaled = all.clone();

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::reading::{Progress, STOPPED, open, run_interruptible};
 use super::{CliError, Done, out};
-use crate::analysis::departure::{MAX_NOTICE_DELAY, MeasuredSeries, Point};
+use crate::analysis::departure::{MAX_NOTICE_DELAY, MeasuredSeries, Point, SeriesId};
 use crate::analysis::log_shift::{LogComparison, LogShift, LogShifts};
 use crate::analysis::parts::{LeftOut, Part};
 use crate::analysis::patterns::classify_change;
@@ -114,7 +114,8 @@ fn rank(args: &SuspectsArgs, stop: &AtomicBool, as_json: bool) -> Result<Done, C
         return Err(CliError::usage(format!("{} has no series '{symptom}'", args.incident.display()), remedy));
     }
     let left_out = args.without.iter().fold(LeftOut::default(), |all, part| all.and(*part));
-    let mut context = SuspectContext { symptom: args.symptom.clone(), left_out, ..SuspectContext::default() };
+    let mut context =
+        SuspectContext { symptom: args.symptom.as_deref().map(SeriesId::from_column), left_out, ..SuspectContext::default() };
     if let Some(path) = &args.graph {
         context.calls = call_graph(path)?;
     }
@@ -196,7 +197,7 @@ fn measured_series(incident: &Table, baseline: Option<&Table>, at: Timestamp) ->
             }
             let ended = end_of_series(&normal, &now, step);
             MeasuredSeries {
-                name: name.clone(),
+                id: SeriesId::from_column(name),
                 unit: unit_of(name).to_owned(),
                 baseline: normal,
                 incident: now,
@@ -428,7 +429,7 @@ fn shape(at: Timestamp, found: &[Suspect], shifts: &[LogShift]) -> Value {
         .iter()
         .enumerate()
         .map(|(n, s)| {
-            json!({"rank": n + 1, "service": s.service, "series": s.series, "score": s.score, "direction": s.direction.word(),
+            json!({"rank": n + 1, "service": s.service, "series": s.series.as_ref().map(SeriesId::column), "score": s.score, "direction": s.direction.word(),
                    "changed_at": s.changed_at, "before": s.before, "after": s.after, "why": s.why()})
         })
         .collect();

@@ -53,11 +53,11 @@ pub fn cite_suspects(suspects: &[SuspectInput], ids: &BTreeMap<Key, EvidenceId>)
     suspects
         .iter()
         .take(MAX_SUSPECTS)
-        .map(|SuspectInput { suspect: s, labels, unit, keys }| CitedSuspect {
+        .map(|SuspectInput { suspect: s, keys }| CitedSuspect {
             service: s.service.clone(),
-            title: s.series.as_deref().map(|name| name.split_once('|').map_or(name, |(_, t)| t).to_owned()).unwrap_or_default(),
-            labels: labels.clone(),
-            unit: unit.clone(),
+            title: s.series.as_ref().map(|id| id.metric.clone()).unwrap_or_default(),
+            labels: s.series.as_ref().map(|id| id.labels.clone()).unwrap_or_default(),
+            unit: s.unit.clone(),
             score: (s.score * 100.0).round() / 100.0,
             direction: s.direction.word().to_owned(),
             changed_at: s.changed_at,

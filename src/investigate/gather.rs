@@ -31,7 +31,7 @@ use crate::config::SloConfig;
 use crate::evidence::{Body, Draft};
 use crate::incident::{EvidenceKind, LinkedAlert, Matrix, SourceReport};
 use crate::sources::{Answer, Source, SourceError};
-use crate::telemetry::{Alert, ChangeEvent, Labels, LogLine, Timestamp, Window};
+use crate::telemetry::{Alert, ChangeEvent, LogLine, Timestamp, Window};
 
 /// Alert expressions that are drawn; fewer if the alerts are one storm, where the first to fire represent the rest.
 const MAX_EXPRESSIONS: usize = 20;
@@ -69,7 +69,7 @@ pub struct Gathered {
     /// Data before this moment count as normal.
     pub onset: Option<Timestamp>,
     /// The series among which suspects are sought, with their evidence.
-    measured: Vec<(MeasuredSeries, Key, Labels)>,
+    measured: Vec<MeasuredSeries>,
     /// All log lines that were read, of each source.
     lines: Vec<Vec<LogLine>>,
     /// What the logs say about the services.

@@ -445,6 +445,7 @@ pub(super) mod tests {
     use super::super::tests::{alert, metric};
     use super::super::{ChangeInput, LimitInput, SuspectInput, findings};
     use super::*;
+    use crate::analysis::departure::SeriesId;
     use crate::analysis::suspects::{SuspectContext, suspects};
     use crate::incident::Matrix;
     use crate::telemetry::{AlertSeverity, Level, Timestamp, Window};
@@ -459,8 +460,8 @@ pub(super) mod tests {
         let known = SuspectContext { logs: BTreeMap::from([(service.to_owned(), 40.0)]), ..SuspectContext::default() };
         let mut suspect = suspects(&[], &known).remove(0);
         (suspect.score, suspect.changed_at) = (score, Some(at(5)));
-        suspect.series = Some(format!("{service}|db_pool_in_use"));
-        SuspectInput { suspect, labels: Default::default(), unit: String::new(), keys: vec![format!("{service}/db_pool_in_use")] }
+        suspect.series = Some(SeriesId::from_column(&format!("{service}|db_pool_in_use")));
+        SuspectInput { suspect, keys: vec![format!("{service}/db_pool_in_use")] }
     }
 
     fn pool(service: &str, secs: i64) -> MetricInput {

@@ -272,6 +272,7 @@ mod tests {
     use super::super::tests::{alert, metric};
     use super::super::{EarlierLevel, single};
     use super::*;
+    use crate::analysis::departure::SeriesId;
     use crate::analysis::suspects::{SuspectContext, suspects};
     use crate::telemetry::AlertSeverity;
 
@@ -280,9 +281,9 @@ mod tests {
         let known = SuspectContext { logs: BTreeMap::from([(service.to_owned(), 40.0)]), ..SuspectContext::default() };
         let mut suspect = suspects(&[], &known).remove(0);
         (suspect.score, suspect.changed_at, suspect.series) =
-            (score, Some(Timestamp::from_secs(secs)), Some(format!("{service}|cpu")));
+            (score, Some(Timestamp::from_secs(secs)), Some(SeriesId::from_column(&format!("{service}|cpu"))));
         (suspect.before, suspect.after, suspect.log_change) = (Some(1.0), Some(9.0), String::new());
-        SuspectInput { suspect, labels: Default::default(), unit: String::new(), keys: vec![format!("{service}/cpu")] }
+        SuspectInput { suspect, keys: vec![format!("{service}/cpu")] }
     }
 
     fn base() -> Signals {

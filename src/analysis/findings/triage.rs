@@ -330,7 +330,7 @@ mod tests {
             &[],
             &crate::analysis::suspects::SuspectContext { logs: BTreeMap::from([("mail".into(), 40.0)]), ..Default::default() },
         );
-        let input = SuspectInput { suspect: suspect[0].clone(), labels: Default::default(), unit: String::new(), keys: vec![] };
+        let input = SuspectInput { suspect: suspect[0].clone(), keys: vec![] };
         assert_eq!(find(FindingKind::Suspect, &Signals { suspects: vec![input], ..healthy.clone() }), None);
 
         let mut slow = metric("latency p95", "shop", Some(100));

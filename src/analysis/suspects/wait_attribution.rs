@@ -14,7 +14,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::{ScoredSeries, SuspectContext, contains_any, word_regex};
-use crate::analysis::departure::MeasuredSeries;
+use crate::analysis::departure::{MeasuredSeries, SeriesId};
 use crate::analysis::quantity::{Meaning, View};
 use crate::telemetry::series::human_value;
 
@@ -57,8 +57,8 @@ pub struct WaitAttribution {
     pub score: f64,
     /// One sentence without a full stop.
     pub description: String,
-    /// Name of the caller's series that shows it.
-    pub caller_series: String,
+    /// The caller's series that shows it.
+    pub caller_series: SeriesId,
 }
 
 /// A percentile of a latency, in seconds, before and since.
@@ -141,7 +141,7 @@ pub(super) fn attribute_waits<'a>(found: &[ScoredSeries<'a>], known: &SuspectCon
         for (callee, share, fit) in fits {
             let score = WEIGHT * farthest.size.ln_1p() * fit / among;
             if out.get(callee).is_none_or(|other| other.score < score) {
-                let by = farthest.series.name.clone();
+                let by = farthest.series.id.clone();
                 out.insert(callee, WaitAttribution { score, description: describe(caller, &farthest, share), caller_series: by });
             }
         }
@@ -238,7 +238,7 @@ fn percentiles<'a>(found: &[ScoredSeries<'a>], of_calls: bool) -> BTreeMap<&'a s
         });
     }
     for percentiles in out.values_mut() {
-        percentiles.sort_by(|a, b| a.of.total_cmp(&b.of).then_with(|| a.series.name.cmp(&b.series.name)));
+        percentiles.sort_by(|a, b| a.of.total_cmp(&b.of).then_with(|| a.series.id.cmp(&b.series.id)));
     }
     out
 }
@@ -293,7 +293,7 @@ mod tests {
                 .collect()
         };
         MeasuredSeries {
-            name: name.into(),
+            id: SeriesId::from_column(name),
             baseline: samples(-20, 20, before),
             incident: samples(0, 5, after),
             ..MeasuredSeries::default()
@@ -331,13 +331,13 @@ mod tests {
         out
     }
 
-    fn waited(found: &[Suspect]) -> Vec<(&str, &str)> {
-        let caller_series = |s: &'_ Suspect| s.wait.as_ref().map(|w| w.caller_series.clone());
-        found
-            .iter()
-            .filter(|s| caller_series(s).is_some())
-            .filter_map(|s| Some((s.service.as_deref()?, s.wait.as_ref()?.caller_series.as_str())))
-            .collect()
+    /// The waits found, as `service by caller metric`.
+    fn waited(found: &[Suspect]) -> Vec<String> {
+        let describe = |s: &Suspect| {
+            let by = &s.wait.as_ref()?.caller_series;
+            Some(format!("{} by {} {}", s.service.as_deref()?, by.service, by.metric))
+        };
+        found.iter().filter_map(describe).collect()
     }
 
     /// The desk calls payment once per request: a small share of its calls.
@@ -363,12 +363,8 @@ mod tests {
         };
         // The front is not slower, so it is not a service that the front calls often; the two that remain are equally
         // likely.
-        assert_eq!(
-            waited(&found)[..2],
-            [("mail", "desk|client_latency_p95"), ("payment", "desk|client_latency_p95")],
-            "{found:#?}"
-        );
-        assert!(waited(&found).iter().all(|(service, _)| !["cart", "goods", "front", "desk"].contains(service)));
+        assert_eq!(waited(&found)[..2], ["mail by desk client_latency_p95", "payment by desk client_latency_p95"], "{found:#?}");
+        assert!(waited(&found).iter().all(|w| !["cart ", "goods ", "front ", "desk "].iter().any(|s| w.starts_with(s))));
         assert!(order.iter().position(|s| *s == "payment") < Some(3), "{order:?}");
         let why = found.iter().find(|s| s.service.as_deref() == Some("payment")).unwrap().why();
         let expected = "desk may be waiting for it: client_latency_p95 rose 0.06 → 0.65, but no service that desk may call slowed \
@@ -376,7 +372,8 @@ mod tests {
         assert!(why.contains(expected), "{why}");
         // Durations are compared whatever their units, and shown in their own.
         let mut mixed = shop(&DESK);
-        for s in mixed.iter_mut().filter(|s| s.name.starts_with("desk|client") || s.name.starts_with("cart|server")) {
+        for s in mixed.iter_mut().filter(|s| ["desk|client", "cart|server"].iter().any(|start| s.id.column().starts_with(start)))
+        {
             s.unit = "ms".to_owned();
             s.baseline.iter_mut().chain(&mut s.incident).for_each(|(_, v)| *v *= 1000.0);
         }
@@ -393,12 +390,12 @@ mod tests {
         let mut now: Vec<(&str, f64)> = names.iter().map(|(n, v)| (n.as_str(), *v)).collect();
         now.extend([("front|server_latency_p90", 1.5), ("front|server_latency_p95", 1.8), ("front|server_latency_p99", 2.5)]);
         let found = suspects(&shop(&now), &SuspectContext::default());
-        let services: Vec<&str> = waited(&found).iter().map(|(s, _)| *s).collect();
+        let services: Vec<&str> = found.iter().filter(|s| s.wait.is_some()).filter_map(|s| s.service.as_deref()).collect();
         assert!(services.contains(&"goods") && !services.contains(&"payment") && !services.contains(&"desk"), "{services:?}");
         // If its callees are known, it is one of them.
         let calls = BTreeMap::from([("front".to_owned(), vec!["cart".to_owned(), "desk".to_owned()])]);
         let found = suspects(&shop(&now), &SuspectContext { calls, ..SuspectContext::default() });
-        assert_eq!(waited(&found), [("cart", "front|client_latency_p90"), ("desk", "front|client_latency_p90")]);
+        assert_eq!(waited(&found), ["cart by front client_latency_p90", "desk by front client_latency_p90"]);
     }
 
     #[test]
@@ -424,7 +421,7 @@ mod tests {
         // A slow database is not a callee.
         let mut all = shop(&DESK);
         for s in &mut all {
-            s.name = s.name.replace("client_latency", "db_client_operation_duration");
+            s.id.metric = s.id.metric.replace("client_latency", "db_client_operation_duration");
         }
         assert!(waited(&suspects(&all, &SuspectContext::default())).is_empty());
         // A request count without a service is ignored.
@@ -468,7 +465,7 @@ mod tests {
         fn ignores_input_order_and_never_panics(
             after in proptest::collection::vec(0_usize..5, 49), turn in 0_usize..49, odd in proptest::num::f64::ANY,
         ) {
-            let names: Vec<String> = shop(&[]).into_iter().map(|s| s.name).collect();
+            let names: Vec<String> = shop(&[]).into_iter().map(|s| s.id.column()).collect();
             let levels = [0.001, 0.1, 1.0, 30.0, odd];
             let now: Vec<(&str, f64)> = names.iter().zip(&after).filter(|(_, a)| **a != 2).map(|(n, a)| (n.as_str(), levels[*a])).collect();
             let mut all = shop(&now);

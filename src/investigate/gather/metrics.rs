@@ -10,6 +10,7 @@ use super::super::set::{SourceSet, report_ok};
 use super::queries::{self, Role};
 use super::{Gathered, Request, earlier, readings, suspects};
 use crate::analysis::baseline::is_symptom_of_old_incident;
+use crate::analysis::departure::SeriesId;
 use crate::analysis::expression::{self, parse_threshold};
 use crate::analysis::findings::{ChangeInput, MetricInput, Requests};
 use crate::analysis::movement::movement;
@@ -407,8 +408,13 @@ fn levels(source: &str, question: &Question, answer: Answer<Vec<Series>>, period
         // An alert's expression repeats what its parts show, so it is not a suspect of its own.
         let has_baseline = m.before.is_some() || m.direction != Direction::Flat;
         if question.threshold.is_none() && has_baseline {
-            let measured = suspects::measured((service.as_deref(), &title), &unit, s, period.onset, m);
-            out.measured.push((measured, key.clone(), s.labels.clone()));
+            let id = SeriesId {
+                service: service.clone().unwrap_or_default(),
+                metric: title.clone(),
+                labels: s.labels.clone(),
+                source: key.clone(),
+            };
+            out.measured.push(suspects::measured(id, &unit, s, period.onset, m));
         }
         out.signals.metrics.push(MetricInput {
             key: key.clone(),

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Gathered;
 use super::logs::REQUESTS;
-use crate::analysis::departure::{MeasuredSeries, Point};
+use crate::analysis::departure::{MeasuredSeries, Point, SeriesId};
 use crate::analysis::findings::{Key, MetricInput, Signals, SuspectInput};
 use crate::analysis::onset::is_older;
 use crate::analysis::suspects::suspects;
 use crate::analysis::{Change, Direction, Movement, Pattern};
-use crate::telemetry::{Alert, Labels, Level, Series, Timestamp};
+use crate::telemetry::{Alert, Level, Series, Timestamp};
 
 /// A suspect series is at least this many spreads from normal.
 const MIN_SPREADS: f64 = 3.0;
@@ -18,13 +18,7 @@ const MIN_SPREADS: f64 = 3.0;
 const MIN_CHANGE: f64 = 0.05;
 
 /// A series before and after the onset. Shares become percentages, so that unit and figure agree.
-pub(super) fn measured(
-    (service, title): (Option<&str>, &str),
-    unit: &str,
-    series: &Series,
-    onset: Timestamp,
-    movement: &Movement,
-) -> MeasuredSeries {
+pub(super) fn measured(id: SeriesId, unit: &str, series: &Series, onset: Timestamp, movement: &Movement) -> MeasuredSeries {
     let factor = if unit == "%" { 100.0 } else { 1.0 };
     // It may have changed before the assumed onset.
     let is_early = |s: &&crate::telemetry::Sample| s.at <= onset && movement.changed_at.is_none_or(|at| s.at < at);
@@ -32,7 +26,7 @@ pub(super) fn measured(
         series.samples.iter().filter(|s| is_early(s) == is_normal).map(|s| (s.at, s.value * factor)).collect()
     };
     MeasuredSeries {
-        name: service.map_or_else(|| title.to_owned(), |s| format!("{s}|{title}")),
+        id,
         unit: unit.to_owned(),
         baseline: points(true),
         incident: points(false),
@@ -78,9 +72,9 @@ fn is_noticeable(before: Option<f64>, after: Option<f64>) -> bool {
     (after - before).abs() >= MIN_CHANGE * before.abs().max(after.abs())
 }
 
-/// The series that shows what the incident is about, by its evidence and labels: of the services with firing alerts, the one that no
+/// The series that shows what the incident is about: of the services with firing alerts, the one that no
 /// other of them calls, and of its errors and latencies the one that changed most. `None` without alerts or without such a change.
-fn symptom(signals: &Signals) -> Option<(Key, Labels)> {
+fn symptom(signals: &Signals) -> Option<&MetricInput> {
     let own = |a: &&Alert| a.is_firing() && !is_older(a, signals.first_alert);
     let alerting: BTreeSet<&str> = signals.alerts.iter().filter(own).filter_map(Alert::service).collect();
     let is_called = |service: &str| {
@@ -92,12 +86,11 @@ fn symptom(signals: &Signals) -> Option<(Key, Labels)> {
         is_of_alert && !m.is_alert_expression && m.meaning().is_symptom() && m.movement.direction != Direction::Flat
     };
     let symptoms = signals.metrics.iter().filter(has_symptom);
-    let most = symptoms.max_by(|a, b| {
+    symptoms.max_by(|a, b| {
         let key = |m: &MetricInput| (!m.service.as_deref().is_some_and(is_called), m.movement.score);
         let ((a_is_edge, a_score), (b_is_edge, b_score)) = (key(a), key(b));
         a_is_edge.cmp(&b_is_edge).then_with(|| a_score.total_cmp(&b_score)).then_with(|| b.key.cmp(&a.key))
-    });
-    most.map(|m| (m.key.clone(), m.labels.clone()))
+    })
 }
 
 /// Ranks the suspects over all series and logs.
@@ -110,52 +103,35 @@ pub(super) fn rank(out: &mut Gathered) {
     out.context.blames = blames;
     out.context.calls =
         out.signals.calls.iter().map(|(caller, callees)| (caller.clone(), callees.iter().cloned().collect())).collect();
+    let series = std::mem::take(&mut out.measured);
     let symptom = symptom(&out.signals);
-    let measured = std::mem::take(&mut out.measured);
-    let (mut series, mut by_name) = (Vec::new(), BTreeMap::new());
-    for (mut one, key, labels) in measured {
-        // Two metrics, or two sources, may measure the same and need distinct names.
-        let (plain, mut n) = (one.name.clone(), 1);
-        while by_name.contains_key(&one.name) {
-            n += 1;
-            one.name = format!("{plain} ({n})");
-        }
-        if symptom.as_ref().is_some_and(|(of_symptom, its_labels)| *of_symptom == key && *its_labels == labels) {
-            out.context.symptom = Some(one.name.clone());
-        }
-        by_name.insert(one.name.clone(), (key, labels, one.unit.clone()));
-        series.push(one);
-    }
+    out.context.symptom = symptom.and_then(|m| series.iter().map(|s| &s.id).find(|id| m.is_of(id))).cloned();
     let pattern_keys: Vec<Key> =
         out.drafts.iter().map(|(key, _)| key).filter(|k| k.starts_with("patterns/")).take(1).cloned().collect();
     out.signals.blames_key = pattern_keys.first().cloned().unwrap_or_default();
     // Its evidence says that it is steady, so it is no suspect.
-    let is_steady = |name: Option<&String>| {
-        let source = name.and_then(|name| by_name.get(name));
-        source.is_some_and(|(key, labels, _)| {
-            let of_series = |m: &&MetricInput| m.key == *key && m.labels == *labels;
-            out.signals.metrics.iter().find(of_series).is_some_and(|m| m.movement.direction == Direction::Flat)
-        })
-    };
+    let is_steady =
+        |id: &SeriesId| out.signals.metrics.iter().find(|m| m.is_of(id)).is_some_and(|m| m.movement.direction == Direction::Flat);
     let found: Vec<SuspectInput> = suspects(&series, &out.context)
         .into_iter()
         // Without a lasting change, a series is mentioned only because of its service's log, or because a caller waits for it.
         .filter(|s| {
-            (s.changed_at.is_some() && !is_steady(s.series.as_ref()) && s.size >= MIN_SPREADS && is_noticeable(s.before, s.after))
+            (s.changed_at.is_some()
+                && !s.series.as_ref().is_some_and(is_steady)
+                && s.size >= MIN_SPREADS
+                && is_noticeable(s.before, s.after))
                 || s.series.is_none()
                 || !s.log_change.is_empty()
                 || s.wait.is_some()
         })
         .map(|suspect| {
-            let source = suspect.series.as_deref().and_then(|s| by_name.get(s)).cloned();
-            let mut keys: Vec<Key> = source.iter().map(|(key, _, _)| key.clone()).collect();
-            let (labels, unit) = source.map_or_else(Default::default, |(_, labels, unit)| (labels, unit));
-            keys.extend(suspect.wait.iter().filter_map(|w| by_name.get(&w.caller_series)).map(|(key, _, _)| key.clone()));
+            let of_caller = suspect.wait.as_ref().map(|w| &w.caller_series);
+            let mut keys: Vec<Key> = suspect.series.iter().chain(of_caller).map(|id| id.source.clone()).collect();
             if !suspect.log_change.is_empty() {
                 let is_followed = suspect.service.as_ref().is_some_and(|s| out.context.requests.contains_key(s));
                 keys.extend(if is_followed { vec![REQUESTS.to_owned()] } else { pattern_keys.clone() });
             }
-            SuspectInput { suspect, labels, unit, keys }
+            SuspectInput { suspect, keys }
         })
         .collect();
     out.signals.suspects = found;
@@ -165,8 +141,8 @@ pub(super) fn rank(out: &mut Gathered) {
 /// Gives the suspects the levels and times of the metrics that are their series, so that every finding shows the same figures.
 fn share_levels(out: &mut Gathered) {
     for input in &mut out.signals.suspects {
-        let is_series = |m: &&MetricInput| input.keys.first() == Some(&m.key) && m.labels == input.labels;
-        let Some(metric) = out.signals.metrics.iter().find(is_series) else { continue };
+        let Some(id) = &input.suspect.series else { continue };
+        let Some(metric) = out.signals.metrics.iter().find(|m| m.is_of(id)) else { continue };
         let movement = &metric.movement;
         if movement.direction == Direction::Flat || input.suspect.changed_at.is_none() {
             continue;
@@ -221,11 +197,8 @@ mod tests {
             };
             let name = format!("{service}|{title}");
             let (baseline, incident) = (level(-20, 20, before), level(0, 6, after));
-            out.measured.push((
-                MeasuredSeries { name: name.clone(), baseline, incident, ..MeasuredSeries::default() },
-                name,
-                Labels::new(),
-            ));
+            let id = SeriesId { source: name.clone(), ..SeriesId::from_column(&name) };
+            out.measured.push(MeasuredSeries { id, baseline, incident, ..MeasuredSeries::default() });
         };
         for (service, rate) in [("desk", 1.0), ("mail", 1.0), ("bank", 1.0)] {
             add(service, "requests per second", rate, rate);
@@ -253,11 +226,8 @@ mod tests {
             let mut out = Gathered::default();
             let name = "shop|latency p95".to_owned();
             let (baseline, incident) = (level(-20, 20, 0.0997), level(0, 9, 0.11));
-            out.measured.push((
-                MeasuredSeries { name: name.clone(), baseline, incident, ..MeasuredSeries::default() },
-                name.clone(),
-                Labels::new(),
-            ));
+            let id = SeriesId { source: name.clone(), ..SeriesId::from_column(&name) };
+            out.measured.push(MeasuredSeries { id, baseline, incident, ..MeasuredSeries::default() });
             out.signals.metrics = vec![MetricInput {
                 key: name,
                 title: "latency p95".into(),
