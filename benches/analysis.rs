@@ -182,13 +182,7 @@ fn main() {
             window: Some(window),
             alerts_known: true,
             patterns: patterns.into_iter().map(|p| ("patterns".to_owned(), p)).collect(),
-            suspects: ranked
-                .into_iter()
-                .map(|suspect| SuspectInput {
-                    suspect,
-                    keys: vec!["metric".to_owned()],
-                })
-                .collect(),
+            suspects: ranked.into_iter().map(|suspect| SuspectInput { suspect, keys: vec!["metric".to_owned()] }).collect(),
             ..Signals::default()
         };
         std::hint::black_box(findings(&signals));

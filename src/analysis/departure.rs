@@ -22,8 +22,6 @@ const MIN_EXCURSION_SHARE: f64 = 0.2;
 const MIN_SHARED_SPREAD: f64 = 0.5;
 /// The spread is at least this share of the largest later value, for a series that was constantly zero.
 const MIN_SHARE_OF_LATER: f64 = 0.01;
-/// Exponent of the farthest distance in a departure; the rest is that of the lasting distance. The farthest counts twice.
-const FARTHEST_EXPONENT: f64 = 2.0 / 3.0;
 /// The lasting distance counts as at least this share of the farthest, so that a short spike counts as well.
 const MIN_LASTING_SHARE: f64 = 0.2;
 /// A sample is off when it is this many spreads from normal; here the standard deviation counts by this share only, so that
@@ -190,7 +188,7 @@ pub fn measure_without(series: &MeasuredSeries, left_out: LeftOut) -> Departure 
         return found;
     };
     found.direction = direction_of(after - median);
-    found.mean_change = since.iter().map(|v| v - median).sum::<f64>() / since.len().max(1) as f64;
+    found.mean_change = sums(&since, median).0 / since.len().max(1) as f64;
     if base.len() < MIN_SAMPLES {
         // Too few samples for a spread, but a change by half or more still counts.
         let share = (after - median).abs() / after.abs().max(median.abs()).max(f64::MIN_POSITIVE);
@@ -202,10 +200,11 @@ pub fn measure_without(series: &MeasuredSeries, left_out: LeftOut) -> Departure 
     let tail = tail_len(&base, now.first().map(|(at, _)| *at));
     let calm = base.len() - tail;
     let normal = learn_normal(&plain, calm, (median, (high - low) / 1.349), left_out);
-    let later = plain.iter().skip(normal.run_up).chain(&since);
-    let (lowest, highest) = later.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(*v), high.max(*v)));
+    let (run_up, later) = (bounds(plain.get(normal.run_up..).unwrap_or_default()), bounds(&since));
+    let (lowest, highest) = (run_up.0.min(later.0), run_up.1.max(later.1));
     let mean = found.mean_change;
     let earlier_share = if left_out.uses(Part::Earlier) { EARLIER_SHARE } else { 0.0 };
+    // The geometric mean of the farthest distance, counted twice, and the lasting one.
     let side = |farthest: f64, lasting: f64| {
         let farthest = (farthest - earlier_share * normal.earlier).max(0.0);
         if !left_out.uses(Part::Farthest) {
@@ -214,7 +213,7 @@ pub fn measure_without(series: &MeasuredSeries, left_out: LeftOut) -> Departure 
         if !left_out.uses(Part::Lasting) {
             return farthest;
         }
-        farthest.powf(FARTHEST_EXPONENT) * lasting.max(MIN_LASTING_SHARE * farthest).powf(1.0 - FARTHEST_EXPONENT)
+        farthest.cbrt().powi(2) * lasting.max(MIN_LASTING_SHARE * farthest).cbrt()
     };
     found.rise = side(highest - median, mean.max(after - median));
     found.fall = side(median - lowest, (-mean).max(median - after));
@@ -275,13 +274,14 @@ struct Normal {
 fn learn_normal(values: &[f64], calm: usize, (median, between): (f64, f64), left_out: LeftOut) -> Normal {
     let distances: Vec<f64> = values.iter().map(|v| (v - median).abs()).collect();
     let robust = between.max(1.4826 * quantiles(&distances, [0.5]).map_or(0.0, |[median]| median));
-    let deviation = |values: &[f64]| {
-        // Relative to the median, so that one pass is enough and no precision is lost.
-        let (n, (sum, squares)) = (values.len().max(1) as f64, sums(values, median));
+    // Relative to the median, so that one pass is enough and no precision is lost.
+    let deviation = |count: usize, (sum, squares): (f64, f64)| {
+        let n = count.max(1) as f64;
         (squares / n - (sum / n).powi(2)).max(0.0).sqrt()
     };
     let floor = MIN_LEVEL_SHARE * median.abs();
-    let by_calm = DEVIATION_SHARE_WHEN_DATING * deviation(values.get(..calm).unwrap_or_default());
+    let of_calm = sums(values.get(..calm).unwrap_or_default(), median);
+    let by_calm = DEVIATION_SHARE_WHEN_DATING * deviation(calm, of_calm);
     let bound = OFF * robust.max(by_calm).max(floor);
     let side = |v: f64| if (v - median).abs() > bound { direction_of(v - median) } else { Direction::Flat };
     let last = values.last().map_or(Direction::Flat, |v| side(*v));
@@ -289,10 +289,13 @@ fn learn_normal(values: &[f64], calm: usize, (median, between): (f64, f64), left
     let off = if left_out.uses(Part::RunUp) { values.iter().skip(calm).rev().take_while(in_run_up).count() } else { 0 };
     let run_up = values.len() - off;
     let usual = values.get(..run_up).unwrap_or_default();
-    let by_deviation = if left_out.uses(Part::Deviation) { deviation(usual) } else { 0.0 };
+    let tail = usual.get(calm..).unwrap_or_default();
+    let of_tail = sums(tail, median);
+    let of_usual = (of_calm.0 + of_tail.0, of_calm.1 + of_tail.1);
+    let by_deviation = if left_out.uses(Part::Deviation) { deviation(usual.len(), of_usual) } else { 0.0 };
     let floors = if left_out.uses(Part::Floors) { floor.max(MIN_EXCURSION_SHARE * farthest(usual, median)) } else { 0.0 };
     let spread = robust.max(by_deviation).max(floors);
-    Normal { spread, bound, run_up, earlier: farthest(usual.get(calm..).unwrap_or_default(), median) }
+    Normal { spread, bound, run_up, earlier: farthest(tail, median) }
 }
 
 /// Returns the start of a series that has only gaps in its baseline but for the last minutes, which may belong to the
