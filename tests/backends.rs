@@ -236,7 +236,7 @@ async fn parses_lines_and_errors_recorded_from_loki() {
     assert!(lines.iter().all(|l| l.at.is_some_and(|at| window().contains(at)) && l.service.is_some()), "{lines:?}");
     assert!(lines.windows(2).all(|w| w[0].at <= w[1].at));
     assert!(lines.iter().any(|l| l.message.contains("panic")), "{lines:?}");
-    assert!(logs.query(&bad, window()).await.unwrap().starts_with("{service_name=~\".+\"}"));
+    assert!(logs.query(&bad, window()).await.unwrap().starts_with("{service_name=~\".+\", level=~"));
     let all = logs.lines(&LogFilter::default(), window(), 1000).await.unwrap().value;
     assert_eq!(all.len(), 20);
     let raw = |text: &str| LogFilter { raw: Some(text.to_owned()), ..LogFilter::default() };
@@ -286,6 +286,39 @@ async fn pages_backwards_through_loki_without_duplicates() {
     assert_eq!(answer.value[0].message, "line 0");
     let limited = s.logs().unwrap().lines(&LogFilter::default(), window(), 100).await.unwrap();
     assert_eq!((limited.value.len(), limited.gaps.len()), (100, 1));
+}
+
+#[tokio::test]
+async fn asks_loki_for_error_lines_by_level() {
+    let base = 1_795_253_400_000_000_000_i64;
+    for labels in [r#"["level","service"]"#, r#"["service"]"#] {
+        let stub = Stub::start(move |r| {
+            if r.path().ends_with("/labels") {
+                return Reply::json(format!(r#"{{"status":"success","data":{labels}}}"#));
+            }
+            // One line whose level only is that of an error, and a later one whose words only are.
+            let by_level = !r.param("query").unwrap_or_default().contains("|~");
+            let (at, text) = if by_level { (base, "no more connections") } else { (base + 1_000_000_000, "request failed") };
+            loki_page(&[(at, text.to_owned())], r)
+        });
+        let s = source("loki", &stub.url(), "");
+        let bad = LogFilter { bad_only: true, services: vec!["pay.eu".into()], ..LogFilter::default() };
+        let window = Window::new(Timestamp::from_nanos(base), Timestamp::from_nanos(base + 60_000_000_000));
+        let lines = s.logs().unwrap().lines(&bad, window, 10).await.unwrap().value;
+        let texts: Vec<&str> = lines.iter().map(|l| l.message.as_str()).collect();
+        assert_eq!(texts, ["no more connections", "request failed"], "{labels}");
+        let newest = s.logs().unwrap().lines(&bad, window, 1).await.unwrap().value;
+        assert_eq!(newest.iter().map(|l| l.message.as_str()).collect::<Vec<_>>(), ["request failed"]);
+        let query = s.logs().unwrap().query(&bad, window).await.unwrap();
+        let by_level = if labels.contains("level") {
+            r#"{service="pay.eu", level=~"(?i)("#
+        } else {
+            r#"{service="pay.eu"} | detected_level=~"(?i)("#
+        };
+        assert!(query.starts_with(by_level) && query.split("; ").count() == 2, "{query}");
+        let other = if labels.contains("level") { "level!~" } else { "| detected_level!~" };
+        assert!(query.split("; ").nth(1).is_some_and(|q| q.contains("|~") && q.contains(other)), "{query}");
+    }
 }
 
 #[tokio::test]

@@ -41,7 +41,14 @@ const FOLLOW_EVERY: Duration = Duration::from_secs(2);
 const RETRY_AFTER: Duration = Duration::from_secs(10);
 /// While no line has been received yet, lines may arrive this long after their own timestamp and still be fetched.
 const MAX_LATENESS: Duration = Duration::from_mins(1);
-/// Words that mark a line as an error; used as a line filter, because a level is not always a label.
+/// Labels of a stream that may hold its level.
+const LEVEL_LABELS: [&str; 4] = ["level", "severity", "log_level", "loglevel"];
+/// The level that Loki 3 finds in a line by itself, as structured metadata.
+const DETECTED_LEVEL: &str = "detected_level";
+/// Levels of errors, and of other lines, in regular expressions for matchers, which match the whole value.
+const BAD_LEVELS: &str = "(?i)(e|err|error|severe|fail|failure|f|fatal|crit|critical|alert|emerg|emergency|panic)";
+const ANY_LEVEL: &str = "(?i)(t|trace|d|debug|i|info|information|informational|notice|w|warn|warning|e|err|error|severe|fail|failure|f|fatal|crit|critical|alert|emerg|emergency|panic)";
+/// Words that mark a line without a level as an error.
 const BAD_WORDS: &str = "(?i)(error|exception|panic|fatal|critical|fail|refused|timeout|timed out|exhausted)";
 
 /// A Loki server.
@@ -49,8 +56,14 @@ pub struct Loki {
     name: String,
     http: Http,
     selector: Option<String>,
-    service_label: OnceCell<String>,
+    labels: OnceCell<StreamLabels>,
     limits: Mutex<Limits>,
+}
+
+/// The labels of this server's streams that name the service and the level.
+struct StreamLabels {
+    service: String,
+    level: Option<String>,
 }
 
 /// What the server allows in one query, as far as it has said. The limits are settings of the server or of the tenant, which it names
@@ -174,7 +187,7 @@ impl Loki {
             name: config.name.clone(),
             http: Http::new(config)?,
             selector: config.selector.clone(),
-            service_label: OnceCell::new(),
+            labels: OnceCell::new(),
             limits: Mutex::new(Limits { lines: PAGE, range: None }),
         })
     }
@@ -192,31 +205,32 @@ impl Loki {
         Ok(envelope.data)
     }
 
-    /// The label that names the service on this server, looked up once; the first label of all when none of the usual ones
-    /// exists.
-    async fn service_label(&self, window: Window) -> Result<&str, SourceError> {
-        self.service_label
+    /// The labels of the streams, looked up once. The service is in the first label of all when none of the usual ones exists.
+    async fn labels(&self, window: Window) -> Result<&StreamLabels, SourceError> {
+        self.labels
             .get_or_try_init(|| async {
                 let params = vec![("start", window.start.nanos().to_string()), ("end", window.end.nanos().to_string())];
                 let data = self.data("loki/api/v1/labels", &params).await?;
                 let labels: Vec<String> = serde_json::from_value(data).unwrap_or_default();
-                SERVICE_LABELS
-                    .iter()
-                    .find(|l| labels.iter().any(|have| have == *l))
-                    .map(|l| (*l).to_owned())
-                    .or_else(|| labels.first().cloned())
-                    .ok_or_else(|| SourceError::new(FaultKind::NotFound, "no log streams found in this window"))
+                let first_of =
+                    |names: &[&str]| names.iter().find(|l| labels.iter().any(|have| have == *l)).map(|l| (*l).to_owned());
+                let service = first_of(&SERVICE_LABELS).or_else(|| labels.first().cloned());
+                let missing = || SourceError::new(FaultKind::NotFound, "no log streams found in this window");
+                Ok(StreamLabels { service: service.ok_or_else(missing)?, level: first_of(&LEVEL_LABELS) })
             })
             .await
-            .map(String::as_str)
     }
 
-    /// The LogQL query for a filter, within the configured selector.
-    async fn logql(&self, filter: &LogFilter, window: Window) -> Result<String, SourceError> {
+    /// The LogQL queries for a filter, within the configured selector: the lines are those of all of them, each in one only.
+    ///
+    /// Error lines are those whose level says so, and those without a level that have a word for an error. If streams have
+    /// the level as a label, the server reads only those streams.
+    async fn queries(&self, filter: &LogFilter, window: Window) -> Result<Vec<String>, SourceError> {
         if let Some(raw) = &filter.raw {
-            return Ok(raw.clone());
+            return Ok(vec![raw.clone()]);
         }
-        let label = self.service_label(window).await?;
+        let labels = self.labels(window).await?;
+        let label = &labels.service;
         let matcher = match filter.services.as_slice() {
             [] => format!("{label}=~\".+\""),
             [one] => format!("{label}={one:?}"),
@@ -224,11 +238,21 @@ impl Loki {
         };
         let configured = self.selector.as_deref().map(|s| s.trim().trim_start_matches('{').trim_end_matches('}').trim());
         let selector = match configured {
-            Some(own) if !own.is_empty() && filter.services.is_empty() => format!("{{{own}}}"),
-            Some(own) if !own.is_empty() => format!("{{{own}, {matcher}}}"),
-            _ => format!("{{{matcher}}}"),
+            Some(own) if !own.is_empty() && filter.services.is_empty() => own.to_owned(),
+            Some(own) if !own.is_empty() => format!("{own}, {matcher}"),
+            _ => matcher,
         };
-        Ok(if filter.bad_only { format!("{selector} |~ {BAD_WORDS:?}") } else { selector })
+        Ok(match &labels.level {
+            _ if !filter.bad_only => vec![format!("{{{selector}}}")],
+            Some(level) => vec![
+                format!("{{{selector}, {level}=~{BAD_LEVELS:?}}}"),
+                format!("{{{selector}, {level}!~{ANY_LEVEL:?}}} |~ {BAD_WORDS:?}"),
+            ],
+            None => vec![
+                format!("{{{selector}}} | {DETECTED_LEVEL}=~{BAD_LEVELS:?}"),
+                format!("{{{selector}}} |~ {BAD_WORDS:?} | {DETECTED_LEVEL}!~{ANY_LEVEL:?}"),
+            ],
+        })
     }
 
     fn limits(&self) -> Limits {
@@ -296,11 +320,12 @@ impl Loki {
     /// The lines from `from` until `now`, oldest first; without `from`, the last [`READ_BACK`] lines of the last hour.
     async fn lines_since(&self, filter: &LogFilter, from: Option<i64>, now: Timestamp) -> Result<Vec<RawLine>, SourceError> {
         let hour = Window::before(now, Duration::from_hours(1));
-        let query = self.logql(filter, hour).await?;
+        let queries = self.queries(filter, hour).await?;
         let (from, limit) = from.map_or((hour.start.nanos(), FOLLOW_BACKLOG), |from| (from, PAGE));
-        let (mut page, _, _) = self.page(&query, from, now.nanos(), limit).await?;
-        page.reverse();
-        Ok(page)
+        let pages = try_join_all(queries.iter().map(|query| self.page(query, from, now.nanos(), limit))).await?;
+        let mut lines: Vec<RawLine> = pages.into_iter().flat_map(|(page, ..)| page.into_iter().rev()).collect();
+        lines.sort_by_key(|l| l.nanos);
+        Ok(lines)
     }
 
     /// At most `limit` lines of a window, oldest first. The parts of a window are read at the same time, each page by page from its end. Each
@@ -393,6 +418,23 @@ impl Loki {
     }
 }
 
+/// The newest `limit` lines of several answers, oldest first.
+fn merge(answers: Vec<Answer<Vec<LogLine>>>, limit: usize) -> Answer<Vec<LogLine>> {
+    let mut answers = answers.into_iter();
+    let Some(mut merged) = answers.next() else { return Answer::complete(Vec::new()) };
+    for answer in answers {
+        merged.value.extend(answer.value);
+        merged.gaps.extend(answer.gaps);
+        merged.failed.extend(answer.failed);
+        merged.unread.extend(answer.unread);
+        merged.total = merged.total.zip(answer.total).map(|(a, b)| a + b);
+    }
+    merged.value.sort_by_key(|l| l.at);
+    let surplus = merged.value.len().saturating_sub(limit);
+    merged.value.drain(..surplus);
+    merged
+}
+
 /// Adds structured metadata to the labels.
 fn collect_metadata(extra: &serde_json::Map<String, Value>, labels: &mut Labels) {
     for (key, value) in extra {
@@ -411,9 +453,9 @@ fn line(raw: RawLine, layout: &Layout, context: Context) -> LogLine {
     let mut line = parse::line_of(&raw.text, layout, context);
     line.at = Some(Timestamp::from_nanos(raw.nanos));
     let labels = clean_labels(&raw.labels);
-    line.level = line.level.or_else(|| {
-        ["level", "detected_level", "severity"].iter().find_map(|k| labels.get(*k)).and_then(|w| Level::from_word(w))
-    });
+    line.level = line
+        .level
+        .or_else(|| LEVEL_LABELS.iter().chain([&DETECTED_LEVEL]).find_map(|k| labels.get(*k)).and_then(|w| Level::from_word(w)));
     let from_labels = service_of(&labels).map(str::to_owned);
     line.service = from_labels.or(line.service);
     for (key, value) in labels {
@@ -447,20 +489,21 @@ impl Source for Loki {
 
 impl LogSource for Loki {
     fn query<'a>(&'a self, filter: &'a LogFilter, window: Window) -> BoxFuture<'a, Result<String, SourceError>> {
-        self.logql(filter, window).boxed()
+        async move { Ok(self.queries(filter, window).await?.join("; ")) }.boxed()
     }
 
     fn lines<'a>(&'a self, filter: &'a LogFilter, window: Window, limit: usize) -> AnswerFuture<'a, Vec<LogLine>> {
         async move {
-            let query = self.logql(filter, window).await?;
-            self.all_lines(&query, window, limit).await
+            let queries = self.queries(filter, window).await?;
+            let answers = try_join_all(queries.iter().map(|query| self.all_lines(query, window, limit))).await?;
+            Ok(merge(answers, limit))
         }
         .boxed()
     }
 
     fn known_services<'a>(&'a self, services: &'a [String], window: Window) -> BoxFuture<'a, Vec<String>> {
         async move {
-            let Ok(label) = self.service_label(window).await else { return Vec::new() };
+            let Ok(StreamLabels { service: label, .. }) = self.labels(window).await else { return Vec::new() };
             let params = vec![("start", window.start.nanos().to_string()), ("end", window.end.nanos().to_string())];
             let Ok(data) = self.data(&format!("loki/api/v1/label/{label}/values"), &params).await else { return Vec::new() };
             let values: Vec<String> = serde_json::from_value(data).unwrap_or_default();
