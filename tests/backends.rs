@@ -322,6 +322,26 @@ async fn asks_loki_for_error_lines_by_level() {
 }
 
 #[tokio::test]
+async fn asks_prometheus_3_for_label_names_with_dots() {
+    let stub = Stub::start(|r| {
+        Reply::json(if r.path() == "/api/v1/label/U__service_2e_name/values" {
+            r#"{"status":"success","data":["checkout"]}"#
+        } else {
+            r#"{"status":"success","data":[]}"#
+        })
+    });
+    let s = source("prometheus", &stub.url(), "");
+    let values = |label: &'static str| {
+        let metrics = s.metrics().unwrap();
+        async move { metrics.label_values(label, window()).await.unwrap().value }
+    };
+    assert_eq!(values("service.name").await, ["checkout"]);
+    assert!(values("service").await.is_empty() && values("1_größe").await.is_empty());
+    let paths: Vec<String> = stub.requests().iter().map(|r| r.path().to_owned()).collect();
+    assert_eq!(paths[1..], ["/api/v1/label/service/values", "/api/v1/label/U___31___gr_f6__df_e/values"]);
+}
+
+#[tokio::test]
 async fn native_histograms_are_said_to_be_unread() {
     // The shapes of Prometheus 2.40 and later: samples of a histogram, and an aggregation that left them out.
     let histogram = r#"[1795253400,{"count":"60","sum":"1.8","buckets":[[0,"0.02","0.03","60"]]}]"#;

@@ -198,6 +198,21 @@ impl Prometheus {
     }
 }
 
+/// A label name as a part of a path: Prometheus 3 encodes names with other characters than letters, digits and `_` as `U__` with the
+/// code point of each such character between underscores (proposal "UTF-8 support for metric and label names").
+fn path_name(label: &str) -> String {
+    let is_plain = |(at, c): (usize, char)| c == '_' || c.is_ascii_alphabetic() || at > 0 && c.is_ascii_digit();
+    if label.chars().enumerate().all(is_plain) {
+        return label.to_owned();
+    }
+    let encode = |(at, c): (usize, char)| match c {
+        '_' => "__".to_owned(),
+        c if is_plain((at, c)) => c.to_string(),
+        c => format!("_{:x}_", u32::from(c)),
+    };
+    format!("U__{}", label.chars().enumerate().map(encode).collect::<String>())
+}
+
 fn decode<T: serde::de::DeserializeOwned>(value: Value) -> Result<T, SourceError> {
     serde_json::from_value(value)
         .map_err(|e| SourceError::new(FaultKind::Malformed, format!("the response has an unexpected shape: {e}")))
@@ -346,9 +361,10 @@ impl MetricSource for Prometheus {
     }
     fn label_values<'a>(&'a self, label: &'a str, window: Window) -> AnswerFuture<'a, Vec<String>> {
         async move {
-            if label.is_empty() || !label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
-                return Err(SourceError::new(FaultKind::BadQuery, format!("'{label}' is not a valid label name")));
+            if label.is_empty() {
+                return Err(SourceError::new(FaultKind::BadQuery, "a label has no name"));
             }
+            let label = path_name(label);
             let params = vec![("start", window.start.rfc3339()), ("end", window.end.rfc3339())];
             let answer = Self::parse_envelope(&self.http.get(&format!("api/v1/label/{label}/values"), &params).await?)?;
             let values: Vec<String> = decode(answer.value)?;

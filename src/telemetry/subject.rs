@@ -62,7 +62,7 @@ pub const SERVICE_LABELS: [&str; 9] = [
 ];
 
 /// Those of [`SERVICE_LABELS`] that a metrics backend is asked for, and the container as a last resort: each costs a request.
-pub const METRIC_SERVICE_LABELS: [&str; 5] = ["service", "service_name", "app", "job", "container"];
+pub const METRIC_SERVICE_LABELS: [&str; 6] = ["service", "service_name", "service.name", "app", "job", "container"];
 
 /// Labels that name a workload.
 const WORKLOAD_LABELS: [&str; 16] = [

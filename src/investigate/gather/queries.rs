@@ -1,6 +1,7 @@
 //! Which queries an investigation sends to a metrics backend, besides the expressions of the alerts: request rate, errors and latency
 //! where metrics with the usual names exist, and the gauges and counters of the affected services.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::analysis::findings::Requests;
@@ -163,15 +164,28 @@ pub(super) fn selector(label: &str, services: &[String]) -> String {
         return String::new();
     }
     let names: Vec<String> = services.iter().map(|s| regex::escape(s).replace('\\', "\\\\").replace('"', "\\\"")).collect();
-    format!("{label}=~\"{}\"", names.join("|"))
+    format!("{}=~\"{}\"", quoted(label), names.join("|"))
 }
 
-fn with(selector: &str, more: &str) -> String {
-    match (selector.is_empty(), more.is_empty()) {
-        (true, true) => String::new(),
-        (true, false) => format!("{{{more}}}"),
-        (false, true) => format!("{{{selector}}}"),
-        (false, false) => format!("{{{selector},{more}}}"),
+/// A label or metric name as PromQL has it: Prometheus 3 has names with dots and other characters, and those are quoted.
+fn quoted(name: &str) -> Cow<'_, str> {
+    let is_plain = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == ':');
+    if is_plain && !name.starts_with(|c: char| c.is_ascii_digit()) {
+        Cow::Borrowed(name)
+    } else {
+        Cow::Owned(format!("{name:?}"))
+    }
+}
+
+/// The series of a metric with these matchers, which may be empty. A quoted name is a matcher itself.
+fn select(name: &str, matchers: &[&str]) -> String {
+    let matchers = matchers.iter().copied().filter(|m| !m.is_empty());
+    match quoted(name) {
+        Cow::Borrowed(name) => {
+            let all: Vec<&str> = matchers.collect();
+            if all.is_empty() { name.to_owned() } else { format!("{name}{{{}}}", all.join(",")) }
+        }
+        Cow::Owned(name) => format!("{{{}}}", std::iter::once(name.as_str()).chain(matchers).collect::<Vec<_>>().join(",")),
     }
 }
 
@@ -201,7 +215,7 @@ fn is_noise(name: &str) -> bool {
 /// Queries for everything that is not a level: starts, versions, shares of a limit, expiry times, calls, and failed requests over long
 /// windows.
 fn fixed_queries(names: &BTreeMap<&str, BTreeSet<&str>>, label: &str, pick: &str) -> Vec<MetricQuery> {
-    let whole = with(pick, "");
+    let by = &quoted(label);
     let make = |rank, title: &str, unit, query: String, role| MetricQuery {
         rank,
         title: title.to_owned(),
@@ -215,24 +229,26 @@ fn fixed_queries(names: &BTreeMap<&str, BTreeSet<&str>>, label: &str, pick: &str
     let mut out = Vec::new();
     let mut peers: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for (name, labels) in names {
+        let whole = select(name, &[pick]);
         // Clients that name what they call, of all services: the callers of a failing service matter as much.
         if let Some(callee) = CALLEES.iter().find(|c| labels.contains(**c) && **c != label).filter(|_| !name.ends_with("_bucket"))
             && let kinds = peers.entry(callee).or_default()
             && kinds.len() < MAX_CLIENTS
             && kinds.insert(name.trim_end_matches("_total").trim_end_matches("_count").trim_end_matches("_sum"))
         {
-            out.push(make(5, "calls", "", format!("count by ({label}, {callee}) ({name})"), Role::Calls));
+            let query = format!("count by ({by}, {}) ({})", quoted(callee), select(name, &[]));
+            out.push(make(5, "calls", "", query, Role::Calls));
         }
         if *name == "process_start_time_seconds" {
-            out.push(make(0, "start", "", format!("max by ({label}) ({name}{whole})"), Role::Start));
+            out.push(make(0, "start", "", format!("max by ({by}) ({whole})"), Role::Start));
         } else if !name.starts_with("go_") && (name.ends_with("build_info") || name.ends_with("version_info")) {
             if let Some(version) = ["version", "revision", "image", "tag"].iter().find(|l| labels.contains(**l)) {
-                out.push(make(0, version, "", format!("max by ({label}, {version}) ({name}{whole})"), Role::Version));
+                out.push(make(0, version, "", format!("max by ({by}, {}) ({whole})", quoted(version)), Role::Version));
             }
         } else if ["expir", "not_after"].iter().any(|w| name.contains(w)) && name.contains("timestamp") {
-            out.push(make(4, name, "", format!("min by ({label}) ({name}{whole})"), Role::Expiry));
+            out.push(make(4, name, "", format!("min by ({by}) ({whole})"), Role::Expiry));
         } else if name.ends_with("_utilization") || name.ends_with("_usage_ratio") {
-            out.push(make(4, name, "%", format!("max by ({label}) ({name}{whole})"), Role::Share));
+            out.push(make(4, name, "%", format!("max by ({by}) ({whole})"), Role::Share));
         }
         // Usage next to its limit.
         for (used, ends) in [
@@ -244,17 +260,15 @@ fn fixed_queries(names: &BTreeMap<&str, BTreeSet<&str>>, label: &str, pick: &str
             let limit = ends.iter().map(|end| format!("{base}{end}")).find(|n| names.contains_key(n.as_str()));
             if let Some(limit) = limit {
                 // Divided per series, then the maximum: a small full pool must not hide behind a large one.
-                let query = format!("max by ({label}) ({name}{whole} / ({limit}{whole} > 0))");
+                let query = format!("max by ({by}) ({whole} / ({} > 0))", select(&limit, &[pick]));
                 out.push(make(4, base, "%", query, Role::Share));
             }
         }
         if (name.ends_with("_total") || name.ends_with("_count")) && is_request(name) {
             let Some(code) = STATUS_LABELS.iter().find(|c| labels.contains(**c)) else { continue };
-            let failing = with(pick, &format!("{code}=~\"5..\""));
+            let failing = select(name, &[pick, &format!("{}=~\"5..\"", quoted(code))]);
             for window in BURNS.iter().flat_map(|(long, short, _)| [*long, *short]) {
-                let query = format!(
-                    "sum by ({label}) (rate({name}{failing}[{window}])) / sum by ({label}) (rate({name}{whole}[{window}]))"
-                );
+                let query = format!("sum by ({by}) (rate({failing}[{window}])) / sum by ({by}) (rate({whole}[{window}]))");
                 out.push(make(1, &format!("share of failed requests over {window}"), "%", query, Role::Failed(window)));
             }
         }
@@ -263,14 +277,15 @@ fn fixed_queries(names: &BTreeMap<&str, BTreeSet<&str>>, label: &str, pick: &str
 }
 
 fn is_request(name: &str) -> bool {
-    ["request", "http_server", "grpc_server", "rpc_server"].iter().any(|w| name.contains(w))
+    ["request", "http_server", "grpc_server", "rpc_server", "http.server", "rpc.server"].iter().any(|w| name.contains(w))
         && !name.contains("in_flight")
         && !name.contains("size")
         && !name.contains("client")
 }
 
 /// Labels that have the HTTP status of a response.
-const STATUS_LABELS: [&str; 5] = ["code", "status", "status_code", "http_status_code", "http_response_status_code"];
+const STATUS_LABELS: [&str; 6] =
+    ["code", "status", "status_code", "http_status_code", "http_response_status_code", "http.response.status_code"];
 
 fn of_metric(
     name: &str,
@@ -283,7 +298,7 @@ fn of_metric(
     if is_noise(name) {
         return Vec::new();
     }
-    let whole = with(pick, "");
+    let (by, whole) = (&quoted(label), select(name, &[pick]));
     let make = |rank, title: String, unit, query: String, always| MetricQuery {
         rank,
         title,
@@ -298,7 +313,7 @@ fn of_metric(
         let seconds = base.contains("seconds") || !base.contains("milli") && !base.ends_with("_ms");
         let unit = if seconds { "s" } else { "ms" };
         let title = if is_request(base) { "latency p95".to_owned() } else { format!("{base} p95") };
-        let query = format!("histogram_quantile(0.95, sum by ({label}, le) (rate({name}{whole}[{rate}])))");
+        let query = format!("histogram_quantile(0.95, sum by ({by}, le) (rate({whole}[{rate}])))");
         return vec![make(if is_request(base) { 2 } else { 4 }, title, unit, query, is_request(base))];
     }
     let is_part_of_histogram = ["_count", "_sum"]
@@ -308,38 +323,37 @@ fn of_metric(
         return Vec::new();
     }
     if name.ends_with("_total") || name.ends_with("_count") {
-        let rate_of = |selector: &str| format!("sum by ({label}) (rate({name}{selector}[{rate}]))");
+        let rate_of = |series: &str| format!("sum by ({by}) (rate({series}[{rate}]))");
         if !is_request(name) {
             let errors = name.contains("error") || name.contains("fail");
             let title = format!("{} per second", name.trim_end_matches("_total"));
             return vec![make(if errors { 1 } else { 6 }, title, "/s", rate_of(&whole), errors)];
         }
         let failing = match STATUS_LABELS.iter().find(|c| labels.contains(**c)) {
-            Some(code) => Some(with(pick, &format!("{code}=~\"5..\""))),
-            None => labels.contains("grpc_code").then(|| with(pick, "grpc_code!=\"OK\"")),
+            Some(code) => Some(select(name, &[pick, &format!("{}=~\"5..\"", quoted(code))])),
+            None => labels.contains("grpc_code").then(|| select(name, &[pick, "grpc_code!=\"OK\""])),
         };
-        let count = |rank, title: &str, selector: &str, requests| MetricQuery {
+        let count = |rank, title: &str, series: &str, requests| MetricQuery {
             requests: Some(requests),
-            ..make(rank, title.to_owned(), "/s", rate_of(selector), true)
+            ..make(rank, title.to_owned(), "/s", rate_of(series), true)
         };
         let all = count(3, "requests per second", &whole, Requests::All);
         let errors = failing.map(|failing| count(1, "errors per second", &failing, Requests::Failed));
         return std::iter::once(all).chain(errors).collect();
     }
     if name == "up" {
-        return vec![make(0, "up".to_owned(), "", format!("min by ({label}) ({name}{whole})"), false)];
+        return vec![make(0, "up".to_owned(), "", format!("min by ({by}) ({whole})"), false)];
     }
     if labels.contains("quantile") {
-        let ninety = with(pick, "quantile=~\"0.95|0.99\"");
-        return vec![make(2, format!("{name} p95"), unit_of(name), format!("max by ({label}) ({name}{ninety})"), true)];
+        let ninety = select(name, &[pick, "quantile=~\"0.95|0.99\""]);
+        return vec![make(2, format!("{name} p95"), unit_of(name), format!("max by ({by}) ({ninety})"), true)];
     }
     let saturation = ["pool", "queue", "connections", "in_use", "waiting", "backlog", "saturation", "memory", "utilization"]
         .iter()
         .any(|w| name.contains(w));
-    let level =
-        make(if saturation { 4 } else { 5 }, name.to_owned(), unit_of(name), format!("max by ({label}) ({name}{whole})"), false);
+    let level = make(if saturation { 4 } else { 5 }, name.to_owned(), unit_of(name), format!("max by ({by}) ({whole})"), false);
     // A native histogram has the name of a gauge.
-    let quantile = format!("histogram_quantile(0.95, sum by ({label}) (rate({name}{whole}[{rate}])))");
+    let quantile = format!("histogram_quantile(0.95, sum by ({by}) (rate({whole}[{rate}])))");
     vec![MetricQuery { if_histogram: Some(quantile), ..level }]
 }
 
@@ -388,5 +402,30 @@ mod tests {
         assert_eq!(left_out, 0);
         assert_eq!(found[0].query, r#"sum by (service) (rate(http_requests_total{service=~"checkout|a\\.b",code=~"5.."}[1m]))"#);
         assert_eq!(queries(&sets, "service", &[], "1m", 2).1, 2);
+    }
+
+    #[test]
+    fn names_that_only_prometheus_3_has_are_quoted() {
+        let sets = [
+            set("http.server.request.duration_bucket", &["service.name", "le"]),
+            set("http.server.request.duration_count", &["service.name", "http.response.status_code"]),
+            set("db_pool_in_use", &["service.name"]),
+            set("db_pool_max", &["service.name"]),
+        ];
+        let (found, _) = queries(&sets, "service.name", &["checkout".into()], "1m", 10);
+        let query = |title: &str| found.iter().find(|q| q.title == title).map(|q| q.query.as_str()).unwrap_or_default();
+        assert_eq!(
+            query("latency p95"),
+            r#"histogram_quantile(0.95, sum by ("service.name", le) (rate({"http.server.request.duration_bucket","service.name"=~"checkout"}[1m])))"#
+        );
+        assert_eq!(
+            query("errors per second"),
+            r#"sum by ("service.name") (rate({"http.server.request.duration_count","service.name"=~"checkout","http.response.status_code"=~"5.."}[1m]))"#
+        );
+        assert_eq!(query("db_pool_in_use"), r#"max by ("service.name") (db_pool_in_use{"service.name"=~"checkout"})"#);
+        assert_eq!(
+            query("db_pool"),
+            r#"max by ("service.name") (db_pool_in_use{"service.name"=~"checkout"} / (db_pool_max{"service.name"=~"checkout"} > 0))"#
+        );
     }
 }
