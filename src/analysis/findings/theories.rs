@@ -185,7 +185,8 @@ fn callees_of<'a>(signals: &'a Signals, from: &'a str) -> BTreeSet<&'a str> {
     found
 }
 
-/// Reports two services that are similarly suspect, both affected, and not connected by anything known.
+/// Reports two services that are similarly suspect, both affected, and not connected by anything known; or connected, but each failing in
+/// its own way after a change of its own.
 pub(super) fn two_causes(signals: &Signals) -> Option<Finding> {
     if signals.storm.is_some() {
         return None;
@@ -214,9 +215,10 @@ fn separate_causes(signals: &Signals, a: (&str, &SuspectInput), b: (&str, &Suspe
         return None;
     }
     let names = |caller: &str, callee: &str| signals.blames.get(caller).is_some_and(|named| named.contains(callee));
-    if callees_of(signals, a.0).contains(b.0) || callees_of(signals, b.0).contains(a.0) || names(a.0, b.0) || names(b.0, a.0) {
+    if names(a.0, b.0) || names(b.0, a.0) {
         return None;
     }
+    let are_connected = callees_of(signals, a.0).contains(b.0) || callees_of(signals, b.0).contains(a.0);
     if callees_of(signals, a.0).intersection(&callees_of(signals, b.0)).any(|callee| series_of(signals, callee).any(has_changed))
     {
         return None;
@@ -236,10 +238,16 @@ fn separate_causes(signals: &Signals, a: (&str, &SuspectInput), b: (&str, &Suspe
     if !(are_separate || fail_differently) || (changes.is_none() && !are_in_call_graph) {
         return None;
     }
+    // Where one calls the other, its trouble explains that of the other, unless everything shows two causes.
+    if are_connected && !(are_separate && fail_differently && changes.is_some()) {
+        return None;
+    }
     let mut reasons = vec![format!("{} changed at {}, {} at {}", a.0, signals.clock(at_a), b.0, signals.clock(at_b))];
     let mut inputs: Vec<Key> = [a.1, b.1].iter().flat_map(|s| s.keys.iter().take(1).cloned()).collect();
     if are_in_call_graph {
-        reasons.push("neither calls the other, directly or indirectly".to_owned());
+        if !are_connected {
+            reasons.push("neither calls the other, directly or indirectly".to_owned());
+        }
         inputs.extend(signals.call_sources.iter().map(|(key, _)| key.clone()));
     }
     if let Some((of_a, of_b)) = changes {
@@ -253,10 +261,11 @@ fn separate_causes(signals: &Signals, a: (&str, &SuspectInput), b: (&str, &Suspe
         conclusion: Some(Conclusion { origins: vec![a.0.to_owned(), b.0.to_owned()], ..Conclusion::default() }),
         title: format!("Possibly two separate causes: {} and {}", a.0, b.0),
         text: format!(
-            "{} and {} possibly have separate causes, so check both: {}; they have no known connection.",
+            "{} and {} possibly have separate causes, so check both: {}; {}.",
             a.0,
             b.0,
-            reasons.join("; ")
+            reasons.join("; "),
+            if are_connected { "one calls the other, but each fails in its own way" } else { "they have no known connection" }
         ),
         confidence: 0.55,
         at: None,
@@ -363,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn reports_two_causes_only_if_nothing_connects_them() {
+    fn reports_two_causes_only_if_neither_explains_the_other() {
         let signals = Signals {
             suspects: vec![suspect("shop", 6.0, 400), suspect("mail", 5.0, 900)],
             metrics: vec![metric("latency p95", "shop", Some(400)), metric("errors per second", "mail", Some(900))],
@@ -416,6 +425,13 @@ mod tests {
         };
         assert!(verdict(&together).is_some());
         assert_eq!(verdict(&Signals { patterns: vec![error("shop")], ..together.clone() }), None);
+        // One calls the other, but each began to fail in its own way, at another time, after its own change.
+        let connected =
+            Signals { patterns: vec![error("shop"), error("mail")], calls: pairs(&[("shop", "mail")]), ..signals.clone() };
+        let found = verdict(&connected).unwrap();
+        assert!(found.text.ends_with("one calls the other, but each fails in its own way."), "{}", found.text);
+        assert_eq!(verdict(&Signals { changes: vec![change("shop", 380)], ..connected.clone() }), None);
+        assert_eq!(verdict(&Signals { patterns: vec![error("shop")], ..connected }), None);
         let concluded = super::super::findings(&together).remove(0);
         assert_eq!(concluded.title, "Possibly two causes: shop and mail");
         assert_eq!(concluded.conclusion.unwrap().origins, ["shop", "mail"]);
