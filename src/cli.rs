@@ -18,6 +18,7 @@ mod investigate;
 mod keys;
 mod logs;
 mod out;
+mod playbook;
 mod purge;
 mod reading;
 mod record;
@@ -92,6 +93,9 @@ pub enum Command {
     Suspects(suspects::SuspectsArgs),
     /// Ask the LLM about an incident; without an LLM, the built-in rules answer
     Ask(ask::AskArgs),
+    /// List, show, check and match playbooks
+    #[command(subcommand)]
+    Playbook(playbook::PlaybookCommand),
     /// Export the post-mortem
     Export(export::ExportArgs),
     /// Check the configuration, your prompts, themes and keys, the store, the sources and the LLM
@@ -195,6 +199,9 @@ fn run(cli: Cli) -> Result<Done, CliError> {
             Some(Command::Suspects(args)) => suspects::run(args, global.json).await,
             Some(Command::Logs(command)) => logs::run(command, global.json).await,
             Some(Command::Completions(_) | Command::Man) => Ok(Done::Complete),
+            Some(Command::Playbook(command)) if !command.is_about_incident() => {
+                playbook::run(&load_config(&global)?, &command, global.json)
+            }
             Some(command) => {
                 let config = load_config(&global)?;
                 let desk = Desk::open(&config)?;
@@ -218,6 +225,7 @@ async fn run_at_desk(desk: &Desk, config: &Config, command: Command, json: bool)
         Command::Action(command) => action::run(desk, &config.trackers, command, json).await,
         Command::Investigate(args) => investigate::run(desk, &args, json).await,
         Command::Ask(args) => ask::run(desk, args, json).await,
+        Command::Playbook(command) => playbook::run_at_desk(desk, config, command, json).await,
         Command::Export(args) => export::run(desk, &args).await,
         Command::Record(args) => record::run(desk, &args, json).await,
         Command::Verify => verify::run(desk, json).await,

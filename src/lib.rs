@@ -42,6 +42,7 @@ pub mod investigate;
 pub mod journal;
 mod llm;
 mod notify;
+pub mod playbook;
 mod postmortem;
 pub mod prompt;
 pub mod runtime;

@@ -8,6 +8,7 @@ pub mod change;
 pub mod clean;
 pub mod failure;
 pub mod log;
+pub mod matcher;
 pub mod moment;
 pub mod parse;
 pub mod series;

@@ -1,0 +1,138 @@
+//! Playbooks: Markdown files that describe what to do in an incident, step by step.
+//!
+//! A file has YAML front matter, which code hosts show as a table, and Markdown. Each `##` heading begins a step. Fenced blocks of the
+//! kinds `promql`, `logql`, `http` and `sh` can be run; other blocks are text. Attributes follow the kind of a block:
+//! `verify="< 0.01"` checks the result, `undo="…"` says how to go back, `danger="…"` warns, `timeout=30s` limits, and
+//! `if="> 0.9" goto="#heading"` proposes the next step. `$name` is a variable.
+
+mod check;
+mod library;
+mod matching;
+mod parse;
+mod variables;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+pub use check::{Check, Condition};
+pub use library::Library;
+pub use matching::{Match, matches};
+pub use parse::{MAX_BYTES, parse};
+pub use variables::{BUILT_IN, Values, substitute, used_in};
+
+use crate::telemetry::matcher::Matcher;
+
+/// A playbook.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Playbook {
+    /// Equals the name of its file without the extension.
+    pub id: String,
+    pub title: String,
+    /// When to use it, in one sentence.
+    pub summary: String,
+    /// The alerts that it is for: each entry is a list of matchers that must all match.
+    pub alerts: Vec<Vec<Matcher>>,
+    pub prerequisites: Vec<String>,
+    /// About how long it takes.
+    pub estimate: Option<Duration>,
+    pub owner: Option<String>,
+    pub variables: BTreeMap<String, Variable>,
+    /// The Markdown before the first step.
+    pub intro: String,
+    pub steps: Vec<Step>,
+    /// The file as written.
+    pub text: String,
+    /// The path of a user's file; `None` for a built-in playbook.
+    pub path: Option<String>,
+}
+
+/// A variable that a playbook declares.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Variable {
+    /// What it is, for the question to the user.
+    pub description: String,
+    pub default: Option<String>,
+}
+
+/// A step of a playbook.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Step {
+    /// Counted from 1.
+    pub number: usize,
+    pub title: String,
+    /// The anchor that code hosts give its heading: `check-the-pool`.
+    pub anchor: String,
+    /// Its Markdown without the heading.
+    pub body: String,
+    pub blocks: Vec<Block>,
+}
+
+/// What a block runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BlockKind {
+    /// A query to the metrics source.
+    Promql,
+    /// A query to the log source.
+    Logql,
+    /// An HTTP request.
+    Http,
+    /// A shell script.
+    Sh,
+}
+
+impl BlockKind {
+    /// Every kind.
+    pub const ALL: [Self; 4] = [Self::Promql, Self::Logql, Self::Http, Self::Sh];
+
+    /// The word after the fence.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Promql => "promql",
+            Self::Logql => "logql",
+            Self::Http => "http",
+            Self::Sh => "sh",
+        }
+    }
+}
+
+/// A block that can be run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Block {
+    pub kind: BlockKind,
+    pub text: String,
+    /// The line of its fence in the file, counted from 1.
+    pub line: u64,
+    /// How to go back: a command or a sentence.
+    pub undo: Option<String>,
+    /// What must hold afterwards.
+    pub verify: Option<Check>,
+    /// What can go wrong.
+    pub danger: Option<String>,
+    pub timeout: Duration,
+    /// The step to go to if the result meets a condition.
+    pub goto: Option<(Condition, String)>,
+}
+
+/// How serious a problem in a playbook is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// The playbook cannot be used.
+    Error,
+    /// The playbook can be used, but probably not as meant.
+    Warning,
+}
+
+/// A problem in a playbook.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    /// Counted from 1; `None` if it concerns the whole file.
+    pub line: Option<u64>,
+    pub severity: Severity,
+    pub text: String,
+    /// As a sentence.
+    pub remedy: String,
+}
