@@ -152,6 +152,8 @@ fn bench_writers(folder: &std::path::Path) {
         monitor: warroom::incident::gate::DEFAULT_MONITOR_TIME,
         slo: warroom::config::SloConfig::default(),
         oncall: warroom::config::OncallConfig::default(),
+        playbooks: warroom::playbook::Library::load(&[]),
+        read_only: false,
     };
     runtime.block_on(async {
         let desks: Vec<Desk> = (0..WRITERS).map(desk).collect();

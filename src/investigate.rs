@@ -13,8 +13,10 @@ pub mod export;
 pub mod gather;
 pub mod look;
 pub mod oncall;
+pub mod playbook;
 pub mod record;
 pub mod run;
+pub mod script;
 pub mod set;
 pub mod watch;
 

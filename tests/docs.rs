@@ -172,6 +172,7 @@ fn documented_json_is_the_output() {
         ("warroom keys", "", vec!["keys"]),
         ("warroom playbook", "warroom playbook list", vec!["playbook", "list"]),
         ("warroom playbook", "warroom playbook match", vec!["playbook", "match", "INC-4"]),
+        ("warroom playbook", "warroom playbook run", vec!["playbook", "run", "INC-4", "incident-response"]),
         ("warroom playbook", "warroom playbook lint", vec!["playbook", "lint", &log]),
         (other, "warroom doctor", vec!["doctor"]),
         (other, "warroom verify", vec!["verify"]),

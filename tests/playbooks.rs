@@ -1,11 +1,16 @@
 //! Tests of `warroom playbook`: the built-in playbooks, a user's folder, matching and linting.
 
+#[path = "support/port.rs"]
+mod port;
 #[path = "support/program.rs"]
 mod program;
+#[path = "support/stub.rs"]
+mod stub;
 
 use std::path::Path;
 
 use program::{json, run, stderr, stdout};
+use stub::{Reply, Stub};
 
 /// Writes a configuration that replays the demo's recording; returns its path.
 fn config(folder: &Path) -> String {
@@ -76,4 +81,185 @@ fn checks_a_users_folder_and_keeps_the_built_in_ones() {
     let missing = run(f.path(), &["--config", &c, "playbook", "lint", "nowhere.md"]);
     assert_eq!(missing.status.code(), Some(1));
     assert!(stderr(&missing).contains("cannot read nowhere.md"), "{}", stderr(&missing));
+}
+
+/// A configuration with a metrics server whose every query has this value, and a playbook for it.
+fn with_server(folder: &Path, url: &str, more: &str) -> String {
+    let path = folder.join("config.toml");
+    std::fs::write(&path, format!("[[sources]]\nname = \"prom\"\ntype = \"prometheus\"\nurl = \"{url}\"\n{more}")).unwrap();
+    let own = folder.join("playbooks");
+    std::fs::create_dir_all(&own).unwrap();
+    let front = "id: fix\ntitle: Fix it\nsummary: S\nvariables:\n  pod: The pod\n  file:\n    description: A file\n    default: out.txt\n";
+    let steps = r##"## Look
+
+```promql verify="< 1" if="> 10" goto="#read-more"
+errors{service="$service"}
+```
+
+## Act
+
+```sh undo="rm $file" danger="writes $file" verify='errors{pod="$pod"} < 1' timeout=20s
+printf '%s' $pod > $file
+echo "wrote $pod"
+```
+
+## Ask
+
+Call the owner.
+
+## Read more
+
+```http verify="2xx"
+GET $base/health?x=$pod
+```
+"##;
+    let steps = steps.replace("$base", url);
+    std::fs::write(own.join("fix.md"), format!("---\n{front}---\n{steps}")).unwrap();
+    path.display().to_string()
+}
+
+/// A metrics server: every query answers with the value that is set. `/health` answers with it as the status.
+fn server(value: &'static std::sync::atomic::AtomicU32) -> Stub {
+    Stub::start(move |r| {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+        let value = value.load(std::sync::atomic::Ordering::SeqCst);
+        if r.path().ends_with("/health") {
+            return Reply::new(if value < 1 { 200 } else { 503 }, "text/plain", "state");
+        }
+        if r.path().ends_with("/query_range") {
+            return Reply::json(format!(
+                r#"{{"status":"success","data":{{"resultType":"matrix","result":[{{"metric":{{}},"values":[[{},"{value}"],[{now},"{value}"]]}}]}}}}"#,
+                now - 15
+            ));
+        }
+        Reply::json(r#"{"status":"success","data":[]}"#.to_owned())
+    })
+}
+
+#[test]
+fn runs_steps_shows_scripts_first_and_keeps_the_results() {
+    static VALUE: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+    let (f, stub) = (tempfile::tempdir().unwrap(), server(&VALUE));
+    let c = with_server(f.path(), &stub.url(), "");
+    let hostile = "$(touch pwned); `id` 'x' \"y\" * \\";
+    json(f.path(), &["--config", &c, "declare", "--title", "it fails"]);
+    json(f.path(), &["--config", &c, "incident", "impact", "INC-1", "--services", "shop"]);
+    let var = format!("pod={hostile}");
+    let play = |more: &[&str]| json(f.path(), &[&["--config", &c, "playbook", "run", "INC-1", "fix"], more].concat());
+    // A query needs no consent.
+    let (code, v) = play(&[]);
+    assert_eq!((code, v["run"].as_str(), v["steps"][0]["state"].as_str()), (0, Some("R1"), Some("done")), "{v}");
+    let query = &v["steps"][0]["blocks"][0];
+    assert_eq!((query["text"].as_str(), query["verified"].as_bool()), (Some("errors{service=\"shop\"}"), Some(true)), "{v}");
+    assert!(query["evidence"].as_str().is_some_and(|e| e.starts_with('E')), "{v}");
+    // A script is shown first, and nothing runs.
+    let (code, v) = play(&["--var", &var]);
+    let block = &v["steps"][1]["blocks"][0];
+    assert_eq!((code, v["steps"][1]["state"].as_str(), block["exit_code"].is_null()), (0, Some("waiting"), true), "{v}");
+    assert_eq!(block["text"], "printf '%s' \"${pod}\" > \"${file}\"\necho \"wrote ${pod}\"", "{v}");
+    assert_eq!((block["env"]["pod"].as_str(), block["argv"][0].as_str()), (Some(hostile), Some("sh")), "{v}");
+    assert!(!f.path().join("out.txt").exists());
+    let shown = run(f.path(), &["--config", &c, "playbook", "run", "INC-1", "fix", "--var", &var]);
+    let text = stdout(&shown);
+    assert!(
+        text.contains("Would run on ") && text.contains("danger: writes $file") && text.contains("undo: rm \"${file}\""),
+        "{text}"
+    );
+    assert!(stderr(&shown).contains("Nothing was run. Add --yes to run it."), "{}", stderr(&shown));
+    let missing = run(f.path(), &["--config", &c, "playbook", "run", "INC-1", "fix"]);
+    assert!(stderr(&missing).contains("$pod has no value: The pod"), "{}", stderr(&missing));
+    // With consent it runs; the value is one argument, whatever it holds.
+    let (code, v) = play(&["--var", &var, "--yes"]);
+    let block = &v["steps"][1]["blocks"][0];
+    assert_eq!((code, v["steps"][1]["state"].as_str(), v["steps"][1]["by"].as_str()), (0, Some("done"), Some("ana")), "{v}");
+    assert_eq!((block["exit_code"].as_i64(), block["verified"].as_bool()), (Some(0), Some(true)), "{v}");
+    assert_eq!(std::fs::read_to_string(f.path().join("out.txt")).unwrap(), hostile);
+    assert!(block["output"].as_str().unwrap().starts_with("wrote $(touch pwned)") && !f.path().join("pwned").exists(), "{v}");
+    let again = run(f.path(), &["--config", &c, "playbook", "run", "INC-1", "fix", "--step", "2", "--var", &var, "--yes"]);
+    assert!(stderr(&again).contains("step 2 was already done by ana"), "{}", stderr(&again));
+    // A step with only text is done when a person says so; another is skipped with a reason.
+    let (_, v) = play(&[]);
+    assert_eq!(v["steps"][2]["state"], "waiting");
+    let (_, v) = play(&["--skip", "the owner is here"]);
+    assert_eq!((v["steps"][2]["state"].as_str(), v["steps"][2]["reason"].as_str()), (Some("skipped"), Some("the owner is here")));
+    let (code, v) = play(&["--var", &var]);
+    assert_eq!((code, v["steps"][3]["state"].as_str(), v["next"].is_null()), (0, Some("done"), true), "{v}");
+    let request = stub.requests().into_iter().find(|r| r.path().ends_with("/health")).unwrap();
+    assert_eq!(request.param("x").as_deref(), Some(hostile), "{}", request.target);
+    // All of it is in the timeline and in the export.
+    let shown = stdout(&run(f.path(), &["--config", &c, "incident", "show", "INC-1"]));
+    for part in [
+        "Playbook fix started: Fix it (4 steps)",
+        "step 2 (Act) runs: printf",
+        "step 2 (Act) done: exit code 0",
+        "step 3 (Ask) skipped: the owner is here",
+    ] {
+        assert!(shown.contains(part), "{part} in {shown}");
+    }
+}
+
+#[test]
+fn a_step_whose_check_does_not_hold_has_failed() {
+    static VALUE: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(50);
+    let (f, stub) = (tempfile::tempdir().unwrap(), server(&VALUE));
+    let c = with_server(f.path(), &stub.url(), "");
+    json(f.path(), &["--config", &c, "declare", "--title", "it fails"]);
+    let play = |more: &[&str]| {
+        json(f.path(), &[&["--config", &c, "playbook", "run", "INC-1", "fix", "--var", "service=shop"], more].concat())
+    };
+    let (code, v) = play(&[]);
+    assert_eq!(
+        (code, v["steps"][0]["state"].as_str(), v["next"].as_u64()),
+        (1, Some("failed"), Some(4)),
+        "the value proposes step 4: {v}"
+    );
+    assert_eq!(v["steps"][0]["blocks"][0]["verified"], false, "{v}");
+    let (code, v) = play(&["--step", "4", "--var", "pod=a"]);
+    assert_eq!((code, v["steps"][3]["blocks"][0]["verified"].as_bool()), (1, Some(false)), "{v}");
+    // The source fails: that is no verdict.
+    with_server(f.path(), "http://127.0.0.1:9", "");
+    let (code, v) = play(&["--step", "1"]);
+    assert_eq!(
+        (code, v["steps"][0]["state"].as_str(), v["steps"][0]["blocks"][0]["verified"].is_null()),
+        (1, Some("failed"), true),
+        "{v}"
+    );
+    assert!(
+        v["steps"][0]["blocks"][0]["output"].as_str().unwrap_or_default().is_empty()
+            || v.to_string().contains("the query failed"),
+        "{v}"
+    );
+}
+
+#[test]
+fn scripts_are_off_with_read_only_and_an_interrupted_one_stays_begun() {
+    static VALUE: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+    let (f, stub) = (tempfile::tempdir().unwrap(), server(&VALUE));
+    let c = with_server(f.path(), &stub.url(), "[ui]\nread_only = true\n");
+    json(f.path(), &["--config", &c, "declare", "--title", "it fails"]);
+    let args = |more: &[&'static str]| [&["--config", &c, "playbook", "run", "INC-1", "slow", "--yes"], more].concat();
+    std::fs::write(
+        f.path().join("playbooks/slow.md"),
+        "---\nid: slow\ntitle: Slow\nsummary: S\n---\n## Wait\n\n```sh timeout=5m\necho begun > begun\nsleep 300\n```\n",
+    )
+    .unwrap();
+    let refused = run(f.path(), &args(&[]));
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(stderr(&refused).contains("[ui] read_only is set") && !f.path().join("begun").exists(), "{}", stderr(&refused));
+    let c2 = with_server(f.path(), &stub.url(), "");
+    assert_eq!(c, c2);
+    // Killed in the middle: the step stays begun, and is not run again by accident.
+    let mut child = program::warroom(f.path(), &args(&[])).spawn().unwrap();
+    for _ in 0..600 {
+        if f.path().join("begun").exists() {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let refused = run(f.path(), &args(&[]));
+    assert!(stderr(&refused).contains("step 1 was begun by ana") && stderr(&refused).contains("--again"), "{}", stderr(&refused));
+    let (_, v) = json(f.path(), &["--config", &c, "playbook", "run", "INC-1", "slow", "--skip", "it was killed"]);
+    assert_eq!(v["steps"][0]["state"], "skipped", "{v}");
 }

@@ -52,6 +52,7 @@ pub(crate) fn fill(mut command: Command, text: &str) -> Result<Command, String> 
             }
         }
         Command::Report { result, .. } => *result = typed,
+        Command::EndStep { reason, .. } => *reason = (!typed.is_empty()).then_some(typed),
         Command::Impact { services, users, region, text, .. } => {
             if let Some(all) = services {
                 *all = typed.split(',').map(|s| s.trim().to_owned()).collect();
@@ -82,6 +83,8 @@ pub(crate) fn fill(mut command: Command, text: &str) -> Result<Command, String> 
         | Command::Check
         | Command::Renounce { .. }
         | Command::KeepLine { .. }
+        | Command::StartPlaybook { .. }
+        | Command::StartStep { .. }
         | Command::Link { .. }
         | Command::Acknowledge
         | Command::Accept { .. } => {}

@@ -16,6 +16,7 @@ use crate::incident::{ActionKind, Command, LinkedAlert, NoteKind, Role, Severity
 use crate::investigate::ask::Question;
 use crate::investigate::clock::now;
 use crate::investigate::desk::Declaration;
+use crate::investigate::desk::load_playbooks;
 use crate::investigate::{Desk, SourceSet};
 use crate::journal::{Journal, StoreAt};
 use crate::postmortem::Format;
@@ -62,6 +63,8 @@ fn desk() -> Result<(Desk, Config, Scratch), CliError> {
         monitor: config.monitor,
         oncall: config.oncall.clone(),
         slo: config.slo.clone(),
+        playbooks: load_playbooks(&config),
+        read_only: config.ui.read_only,
     };
     Ok((desk, config, scratch))
 }

@@ -1,17 +1,19 @@
-//! `warroom playbook`: lists, shows, checks and matches playbooks.
+//! `warroom playbook`: lists, shows, checks, matches and runs playbooks.
 
 use std::path::{Path, PathBuf};
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::{CliError, Done, id_arg, out};
 use crate::config::{Config, user_files};
-use crate::incident::IncidentId;
-use crate::investigate::Desk;
-use crate::playbook::{Library, MAX_BYTES, Playbook, Problem, Severity, matches, parse};
+use crate::incident::{BlockResult, Incident, IncidentId, StepState};
+use crate::investigate::desk::load_playbooks;
+use crate::investigate::playbook::{Consent, PreparedStep};
+use crate::investigate::{Desk, Progress};
+use crate::playbook::{BlockKind, Library, MAX_BYTES, Playbook, Problem, Severity, Values, matches, parse};
 use crate::telemetry::words::{count, nearest};
-use crate::telemetry::{Failure, clean};
+use crate::telemetry::{Failure, clean, time};
 
 /// `warroom playbook …`.
 #[derive(Subcommand)]
@@ -35,31 +37,57 @@ pub enum PlaybookCommand {
         #[arg(value_name = "FILE")]
         files: Vec<PathBuf>,
     },
+    /// Run a step of a playbook in an incident: the next one, or the one with --step. Shows scripts, and runs them only with --yes
+    Run(RunArgs),
+}
+
+/// What `warroom playbook run` is given.
+#[derive(Args)]
+pub struct RunArgs {
+    /// ID of the incident, such as INC-7
+    #[arg(value_parser = id_arg)]
+    incident: IncidentId,
+    /// ID of the playbook
+    id: String,
+    /// Number of the step; without it, the first one that is neither done nor skipped
+    #[arg(long, value_name = "N")]
+    step: Option<usize>,
+    /// Value of a variable
+    #[arg(long = "var", value_name = "NAME=VALUE", value_parser = variable_arg)]
+    variables: Vec<(String, String)>,
+    /// Skip the step, with the reason
+    #[arg(long, value_name = "REASON", conflicts_with_all = ["yes", "again"])]
+    skip: Option<String>,
+    /// Run the step although it was run before
+    #[arg(long)]
+    again: bool,
+    /// Run the scripts of the step; of a step with only text, record that it is done
+    #[arg(long)]
+    yes: bool,
+}
+
+fn variable_arg(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or_else(|| format!("'{text}' has no value; write NAME=VALUE"))?;
+    Ok((name.trim().to_owned(), value.to_owned()))
 }
 
 impl PlaybookCommand {
     /// Whether it is about an incident, so that it needs the store.
     pub(super) fn is_about_incident(&self) -> bool {
-        matches!(self, Self::Match { .. })
+        matches!(self, Self::Match { .. } | Self::Run(_))
     }
-}
-
-/// The playbooks that are available with a configuration.
-pub(super) fn library(config: &Config) -> Library {
-    let (files, unreadable) = user_files(config, "playbooks", "md");
-    Library::load(&files).with_problems(unreadable)
 }
 
 /// Runs a command that needs no store.
 pub(super) fn run(config: &Config, command: &PlaybookCommand, as_json: bool) -> Result<Done, CliError> {
     match command {
-        PlaybookCommand::List => list(&library(config), as_json),
+        PlaybookCommand::List => list(&load_playbooks(config), as_json),
         PlaybookCommand::Show { id } => {
-            out::raw(&find(&library(config), id)?.text)?;
+            out::raw(&find(&load_playbooks(config), id)?.text)?;
             Ok(Done::Complete)
         }
         PlaybookCommand::Lint { files } => lint(config, files, as_json),
-        PlaybookCommand::Match { .. } => Ok(Done::Complete),
+        PlaybookCommand::Match { .. } | PlaybookCommand::Run(_) => Ok(Done::Complete),
     }
 }
 
@@ -68,8 +96,9 @@ pub(super) async fn run_at_desk(desk: &Desk, config: &Config, command: PlaybookC
     match command {
         PlaybookCommand::Match { incident } => {
             let incident = desk.journal.incident(incident).await?;
-            print_matches(&library(config), &incident, as_json)
+            print_matches(&desk.playbooks, &incident, as_json)
         }
+        PlaybookCommand::Run(args) => run_step(desk, args, as_json).await,
         other => run(config, &other, as_json),
     }
 }
@@ -115,7 +144,7 @@ fn list(library: &Library, as_json: bool) -> Result<Done, CliError> {
     Ok(Done::Complete)
 }
 
-fn print_matches(library: &Library, incident: &crate::incident::Incident, as_json: bool) -> Result<Done, CliError> {
+fn print_matches(library: &Library, incident: &Incident, as_json: bool) -> Result<Done, CliError> {
     let found = matches(library, &incident.alerts);
     if as_json {
         let rows: Vec<Value> = found.iter().map(|m| json!({"id": m.playbook.id, "why": m.why, "score": m.score})).collect();
@@ -186,4 +215,178 @@ fn read(path: &Path) -> Result<String, CliError> {
         Err(e) if e.as_bytes().len() > MAX_BYTES => Ok(String::from_utf8_lossy(e.as_bytes()).into_owned()),
         Err(e) => Err(CliError::file("read", path, &e.utf8_error())),
     }
+}
+
+async fn run_step(desk: &Desk, args: RunArgs, as_json: bool) -> Result<Done, CliError> {
+    let incident = desk.journal.incident(args.incident).await?;
+    let playbook = desk.playbook(&args.id)?;
+    let next = incident.playbooks.iter().find(|p| p.playbook == playbook.id).map_or(Some(0), crate::incident::PlaybookRun::next);
+    let Some(number) = args.step.or_else(|| next.map(|at| at + 1)) else {
+        return Err(CliError::usage(
+            format!("every step of {} is done or skipped in {}", playbook.id, incident.id()),
+            "Choose a step with --step and --again to run it once more.",
+        ));
+    };
+    if let Some(reason) = &args.skip {
+        let outcome = desk.skip_step(args.incident, playbook, number, reason).await?;
+        return print_run(&outcome.incident, playbook, None, &[], as_json);
+    }
+    let given: Values = args.variables.into_iter().collect();
+    let prepared = desk.prepare_step(&incident, playbook, number, &given)?;
+    // Reading needs no consent; a script does, and only a person knows whether a step without blocks is done.
+    if !args.yes && (prepared.has_script() || prepared.blocks.is_empty()) {
+        return preview(&incident, playbook, &prepared, desk.read_only, as_json);
+    }
+    let show: Progress = std::sync::Arc::new(move |text| {
+        if !as_json {
+            let _ignored = out::raw(&text);
+        }
+    });
+    let consent = Consent { is_confirmed: args.yes, again: args.again };
+    let outcome = desk.run_step(args.incident, &prepared, consent, &show).await?;
+    print_run(&outcome.outcome.incident, playbook, outcome.goto, &outcome.outputs, as_json)?;
+    Ok(if outcome.state == StepState::Failed { Done::Problems } else { Done::Complete })
+}
+
+/// Shows exactly what a step would run, and runs nothing.
+fn preview(
+    incident: &Incident,
+    playbook: &Playbook,
+    prepared: &PreparedStep,
+    read_only: bool,
+    as_json: bool,
+) -> Result<Done, CliError> {
+    let number = prepared.step.number;
+    if as_json {
+        let blocks: Vec<Value> = prepared
+            .blocks
+            .iter()
+            .map(|b| {
+                json!({"kind": b.block.kind, "text": b.text, "argv": b.argv, "env": b.env, "exit_code": null, "output": null,
+                       "evidence": null, "verified": null})
+            })
+            .collect();
+        out::json(&shape(incident, playbook, None, Some((number, blocks))))?;
+    } else {
+        out::line(format!("Step {number} of {}: {}", playbook.id, clean::line(&prepared.step.title)))?;
+        if !prepared.step.body.is_empty() {
+            out::line("")?;
+            out::line(clean::block(&prepared.step.body))?;
+        }
+        for block in prepared.blocks.iter().filter(|b| b.block.kind == BlockKind::Sh) {
+            out::line("")?;
+            out::line(format!("Would run on {} in {}:", host(), folder()))?;
+            out::line(indented(&block.text))?;
+            for (name, value) in &block.env {
+                out::line(format!("  with {name}={}", shown_value(value)))?;
+            }
+            for (label, text) in [
+                ("danger", block.block.danger.clone()),
+                ("undo", block.undo.clone()),
+                ("verify", block.verify.as_ref().map(ToString::to_string)),
+                ("timeout", Some(time::human_duration(block.block.timeout))),
+            ] {
+                if let Some(text) = text {
+                    out::line(format!("  {label}: {}", clean::line(&text)))?;
+                }
+            }
+        }
+    }
+    let advice = match (prepared.has_script(), read_only) {
+        (true, true) => "Nothing was run, and scripts are turned off: [ui] read_only is set.",
+        (true, false) => "Nothing was run. Add --yes to run it.",
+        (false, _) => "Nothing was recorded. Add --yes when the step is done.",
+    };
+    out::note(advice);
+    Ok(Done::Complete)
+}
+
+fn host() -> String {
+    whoami::hostname().unwrap_or_else(|_| "this machine".to_owned())
+}
+
+fn folder() -> String {
+    std::env::current_dir().map_or_else(|_| "an unknown folder".to_owned(), |path| path.display().to_string())
+}
+
+fn indented(text: &str) -> String {
+    clean::block(text).lines().map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n")
+}
+
+/// A value on one line, so that nothing in it looks like another line, and shortened.
+fn shown_value(value: &str) -> String {
+    clean::truncate(&format!("{value:?}"), 400)
+}
+
+/// The JSON of a playbook in an incident. `next` is the step that a result proposes, `preview` the blocks of a step that was not run.
+fn shape(incident: &Incident, playbook: &Playbook, goto: Option<usize>, preview: Option<(usize, Vec<Value>)>) -> Value {
+    let position = incident.playbooks.iter().position(|p| p.playbook == playbook.id);
+    let run = position.and_then(|at| incident.playbooks.get(at));
+    let block = |b: &BlockResult| {
+        json!({"kind": b.kind, "text": b.text, "argv": (b.kind == "sh").then(|| crate::investigate::script::argv(&b.text)),
+               "exit_code": b.exit_code, "output": b.summary, "evidence": b.evidence, "verified": b.verified})
+    };
+    let steps: Vec<Value> = playbook
+        .steps
+        .iter()
+        .map(|step| {
+            let record = run.and_then(|run| run.steps.get(step.number - 1)).cloned().unwrap_or_default();
+            let blocks = match &preview {
+                Some((number, blocks)) if *number == step.number => blocks.clone(),
+                _ => record.blocks.iter().map(block).collect(),
+            };
+            json!({"n": step.number, "title": step.title, "state": record.state, "by": record.by, "at": record.at,
+                   "reason": record.reason, "blocks": blocks})
+        })
+        .collect();
+    let next = goto.or_else(|| run.map_or(Some(1), |run| run.next().map(|at| at + 1)));
+    json!({"run": position.map(|at| format!("R{}", at + 1)), "playbook": playbook.id, "next": next, "steps": steps})
+}
+
+fn print_run(
+    incident: &Incident,
+    playbook: &Playbook,
+    goto: Option<usize>,
+    outputs: &[String],
+    as_json: bool,
+) -> Result<Done, CliError> {
+    if as_json {
+        let mut value = shape(incident, playbook, goto, None);
+        // The outputs of the step that has just been run, in full.
+        let run = incident.playbooks.iter().find(|p| p.playbook == playbook.id);
+        let last = run.and_then(|run| run.steps.iter().enumerate().max_by_key(|(_, s)| s.at).map(|(at, _)| at));
+        for (n, output) in outputs.iter().enumerate() {
+            let slot = last.and_then(|at| value.pointer_mut(&format!("/steps/{at}/blocks/{n}/output")));
+            // A block that failed has no output, but a summary that says why.
+            if let Some(slot) = slot.filter(|_| !output.is_empty()) {
+                *slot = Value::from(output.as_str());
+            }
+        }
+        out::json(&value)?;
+        return Ok(Done::Complete);
+    }
+    let Some(run) = incident.playbooks.iter().find(|p| p.playbook == playbook.id) else { return Ok(Done::Complete) };
+    for (n, step) in run.steps.iter().enumerate() {
+        let who = step.by.as_ref().map(|by| format!("  {} by {by}", step.state.word())).unwrap_or_default();
+        let mark = match step.state {
+            StepState::Done => "✓",
+            StepState::Skipped => "–",
+            StepState::Failed => "✗",
+            StepState::Started => "…",
+            StepState::Waiting => " ",
+        };
+        let why = step.reason.as_ref().map(|r| format!(": {r}")).unwrap_or_default();
+        out::line(format!("{mark} {:>2}. {}{}", n + 1, clean::line(&step.title), clean::line(&format!("{who}{why}"))))?;
+        for block in &step.blocks {
+            let evidence = block.evidence.map(|id| format!(" [{id}]")).unwrap_or_default();
+            out::line(format!("        {}: {}{evidence}", block.kind, clean::line(&block.summary)))?;
+        }
+    }
+    let next = goto.or_else(|| run.next().map(|at| at + 1));
+    let title = next.and_then(|n| run.steps.get(n - 1)).map(|s| s.title.as_str());
+    match (next, title) {
+        (Some(n), Some(title)) => out::line(format!("Next: step {n}, {}", clean::line(title)))?,
+        _ => out::line("Every step is done or skipped.")?,
+    }
+    Ok(Done::Complete)
 }

@@ -16,6 +16,7 @@ use super::exit::ExitCriteria;
 use super::fact::NoteKind;
 use super::ids::{ActionId, IncidentId, parse_seq};
 use super::milestone::Milestone;
+use super::playbook_run::{BlockResult, StepState};
 use super::role::Role;
 use super::severity::Severity;
 use super::status::Status;
@@ -270,6 +271,15 @@ pub enum Command {
     /// Mark an action item as done
     #[command(skip)]
     CompleteAction { action: ActionId, result: Option<String> },
+    /// Begin a playbook, or take over its steps as they are now
+    #[command(skip)]
+    StartPlaybook { playbook: String, title: String, steps: Vec<String> },
+    /// Begin a step that runs something
+    #[command(skip)]
+    StartStep { playbook: String, step: u32, runs: String },
+    /// Record the end of a step
+    #[command(skip)]
+    EndStep { playbook: String, step: u32, state: StepState, reason: Option<String>, blocks: Vec<BlockResult> },
 }
 
 /// Longest time until someone reports back, in minutes: a week.
@@ -454,6 +464,9 @@ impl Command {
                 texts.extend(change.result.as_mut().map(|r| line("reason", r)));
             }
             Self::CompleteAction { result, .. } => texts.extend(result.as_mut().map(|r| block("result", r))),
+            Self::StartPlaybook { playbook, title, .. } => texts.extend([line("playbook", playbook), line("title", title)]),
+            Self::StartStep { runs, .. } => texts.push(block("command", runs)),
+            Self::EndStep { reason, .. } => texts.extend(reason.as_mut().map(|r| block("reason", r))),
             Self::Undo { .. }
             | Self::SetExit { .. }
             | Self::Check
@@ -487,8 +500,11 @@ impl Command {
             | Self::Merge { .. }
             | Self::Grade { .. }
             | Self::AddAction(_)
-            | Self::CompleteAction { .. } => true,
-            Self::Assign { .. }
+            | Self::CompleteAction { .. }
+            | Self::EndStep { .. } => true,
+            Self::StartPlaybook { .. }
+            | Self::StartStep { .. }
+            | Self::Assign { .. }
             | Self::Renounce { .. }
             | Self::Impact { .. }
             | Self::Page { .. }

@@ -11,6 +11,7 @@ use super::finding::{CitedFinding, CitedSuspect, SourceReport};
 use super::gate::item_label;
 use super::ids::{ActionId, EvidenceId, IncidentId, seq_label};
 use super::milestone::Milestone;
+use super::playbook_run::{BlockResult, StepState};
 use super::role::Role;
 use super::severity::{Matrix, Severity};
 use super::status::Status;
@@ -394,6 +395,33 @@ pub enum Fact {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         result: Option<String>,
     },
+    /// A playbook was begun, or its steps have changed since.
+    PlaybookStarted {
+        playbook: String,
+        title: String,
+        /// The titles of its steps.
+        steps: Vec<String>,
+    },
+    /// A step that runs something was begun. Recorded before it runs, so that an interrupted one is known.
+    StepStarted {
+        playbook: String,
+        step: u32,
+        title: String,
+        /// What runs.
+        command: String,
+    },
+    StepEnded {
+        playbook: String,
+        /// Counted from 1.
+        step: u32,
+        title: String,
+        state: StepState,
+        /// Why it was skipped, or what went wrong.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        blocks: Vec<BlockResult>,
+    },
     /// Reverts the effect of an earlier entry, which stays in the journal. Undoing this entry in turn redoes the earlier one.
     Undone {
         seq: u64,
@@ -481,6 +509,8 @@ impl Fact {
             Self::ActionChanged { change, .. } if change.owner.is_some() => "assigned",
             Self::ActionChanged { .. } => "field_updated",
             Self::ActionDone { .. } => "action_finished",
+            Self::PlaybookStarted { .. } | Self::StepStarted { .. } => "action_started",
+            Self::StepEnded { .. } => "action_finished",
             Self::Corrected { .. } => "corrected",
         }
     }
@@ -625,6 +655,19 @@ impl Fact {
             Self::ActionDone { id, result } => {
                 format!("Completed {id}{}", result.as_deref().map(|r| format!(": {r}")).unwrap_or_default())
             }
+            Self::PlaybookStarted { playbook, title, steps } => {
+                format!("Playbook {playbook} started: {title} ({} steps)", steps.len())
+            }
+            Self::StepStarted { playbook, step, title, command } => {
+                let first = command.lines().next().unwrap_or_default();
+                format!("Playbook {playbook}, step {step} ({title}) runs: {first}")
+            }
+            Self::StepEnded { playbook, step, title, state, reason, blocks } => {
+                let results: Vec<&str> = blocks.iter().map(|b| b.summary.as_str()).filter(|s| !s.is_empty()).collect();
+                let why = reason.iter().map(String::as_str).chain(results).collect::<Vec<_>>().join("; ");
+                let why = if why.is_empty() { why } else { format!(": {why}") };
+                format!("Playbook {playbook}, step {step} ({title}) {}{why}", state.word())
+            }
             Self::Undone { seq, text } => format!("Undid entry {}: {text}", seq_label(*seq)),
             Self::Corrected { seq, text, reason } => format!("Corrected entry {} ({reason}): {text}", seq_label(*seq)),
         }
@@ -650,6 +693,7 @@ impl Fact {
             Self::Note { text, .. } | Self::UpdatePublished { text, .. } | Self::Event { text, .. } => cited_ids(text),
             Self::HypothesisJudged { reason, .. } => cited_ids(reason),
             Self::ExitRead { reading, .. } => reading.evidence.into_iter().collect(),
+            Self::StepEnded { blocks, .. } => blocks.iter().filter_map(|b| b.evidence).collect(),
             _ => Vec::new(),
         }
     }
@@ -705,7 +749,11 @@ impl Fact {
             | Self::Escalated { .. }
             | Self::Merged { .. }
             | Self::Released { .. }
+            | Self::PlaybookStarted { .. }
+            | Self::StepStarted { .. }
             | Self::Absorbed { .. } => false,
+            // What was run stays run; what was only ticked or skipped can wait again.
+            Self::StepEnded { blocks, .. } => blocks.is_empty(),
             Self::AlertLinked { .. }
             | Self::AlertUnlinked { .. }
             | Self::Acknowledged

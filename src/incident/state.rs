@@ -13,6 +13,7 @@ use super::fact::{ActorKind, Entry, Fact, LinkedAlert, NoteKind};
 use super::finding::{CitedFinding, CitedSuspect, FindingKind, SourceReport};
 use super::ids::{ActionId, EvidenceId, IncidentId};
 use super::milestone::Milestone;
+use super::playbook_run::{BlockResult, PlaybookRun, StepState};
 use super::role::Role;
 use super::severity::{Matrix, Severity};
 use super::status::Status;
@@ -254,6 +255,9 @@ pub struct Incident {
     pub decisions: Vec<Decision>,
     /// Entry number and time of each recorded mitigation.
     pub mitigations: Vec<(u64, Timestamp)>,
+    /// Playbooks that were begun, in that order.
+    #[serde(default)]
+    pub playbooks: Vec<PlaybookRun>,
     pub grade: Option<DiagnosisGrade>,
     /// Incidents merged into this one.
     pub absorbed: Vec<IncidentId>,
@@ -336,6 +340,7 @@ impl Incident {
             hypotheses: Vec::new(),
             decisions: Vec::new(),
             mitigations: Vec::new(),
+            playbooks: Vec::new(),
             grade: None,
             absorbed: Vec::new(),
             absorbed_alerts: BTreeMap::new(),
@@ -374,6 +379,29 @@ impl Incident {
         // Cannot fail: the first entry still declares the incident.
         if let Some(folded) = Self::fold(entries) {
             *self = folded;
+        }
+    }
+
+    /// Changes a step of a playbook. The step is found by its title, because the playbook may have changed, or else by its number.
+    fn set_step(
+        &mut self,
+        entry: &Entry,
+        (playbook, number, title): (&str, u32, &str),
+        state: StepState,
+        reason: Option<&str>,
+        blocks: &[BlockResult],
+    ) {
+        let Some(run) = self.playbooks.iter_mut().find(|p| p.playbook == playbook) else { return };
+        let at = (number as usize).saturating_sub(1);
+        let is_there = run.steps.get(at).is_some_and(|s| s.title == title);
+        let by_title = run.steps.iter().position(|s| s.title == title);
+        let at = if is_there { at } else { by_title.unwrap_or(at) };
+        let Some(step) = run.steps.get_mut(at) else { return };
+        step.state = state;
+        (step.by, step.at) = (Some(entry.actor.name.clone()), Some(entry.at));
+        step.reason = reason.map(str::to_owned);
+        if state != StepState::Started {
+            step.blocks = blocks.to_vec();
         }
     }
 
@@ -515,6 +543,28 @@ impl Incident {
                 NoteKind::Mitigation => self.mitigations.push((seq, at)),
                 NoteKind::Observation | NoteKind::Lesson => {}
             },
+            Fact::PlaybookStarted { playbook, title, steps } => {
+                let known = self.playbooks.iter().position(|p| p.playbook == *playbook);
+                let at = known.unwrap_or_else(|| {
+                    self.playbooks.push(PlaybookRun {
+                        playbook: playbook.clone(),
+                        title: title.clone(),
+                        started_at: at,
+                        started_by: by.clone(),
+                        steps: Vec::new(),
+                    });
+                    self.playbooks.len() - 1
+                });
+                if let Some(run) = self.playbooks.get_mut(at) {
+                    run.set_steps(steps);
+                }
+            }
+            Fact::StepStarted { playbook, step, title, .. } => {
+                self.set_step(entry, (playbook, *step, title), StepState::Started, None, &[]);
+            }
+            Fact::StepEnded { playbook, step, title, state, reason, blocks } => {
+                self.set_step(entry, (playbook, *step, title), *state, reason.as_deref(), blocks);
+            }
             Fact::EvidenceAttached { evidence } => self.evidence.push(evidence.clone()),
             Fact::Investigated { window, findings, sources, suspects, onset, gathered } => {
                 if let Some(before) = &self.investigation {

@@ -69,6 +69,15 @@ pub struct Desk {
     pub oncall: OncallConfig,
     /// The service level objectives, for error budgets.
     pub slo: SloConfig,
+    pub playbooks: crate::playbook::Library,
+    /// Whether nothing outside of warroom may be changed.
+    pub read_only: bool,
+}
+
+/// The playbooks that are available with a configuration: the built-in ones and the user's.
+pub fn load_playbooks(config: &Config) -> crate::playbook::Library {
+    let (files, unreadable) = crate::config::user_files(config, "playbooks", "md");
+    crate::playbook::Library::load(&files).with_problems(unreadable)
 }
 
 impl Desk {
@@ -85,6 +94,8 @@ impl Desk {
             monitor: config.monitor,
             oncall: config.oncall.clone(),
             slo: config.slo.clone(),
+            playbooks: load_playbooks(config),
+            read_only: config.ui.read_only,
         })
     }
 

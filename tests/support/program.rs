@@ -10,7 +10,7 @@ use serde_json::Value;
 /// A command for the program, with its store in `folder` and independent of the configuration of this machine.
 pub(crate) fn warroom(folder: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_warroom"));
-    command.args(args).env("WARROOM_STORE", format!("sqlite:{}", folder.join("journal.db").display()));
+    command.args(args).current_dir(folder).env("WARROOM_STORE", format!("sqlite:{}", folder.join("journal.db").display()));
     command.env("XDG_CONFIG_HOME", folder).env("XDG_STATE_HOME", folder).env("XDG_DATA_HOME", folder).env("HOME", folder);
     command.env_remove("WARROOM_CONFIG").env("WARROOM_USER", "ana").stdin(std::process::Stdio::null());
     command

@@ -11,6 +11,7 @@ use crate::incident::fact::{Entry, Fact, LinkedAlert, NoteKind, todos_in};
 use crate::incident::gate::{Check, gates, open_items_for};
 use crate::incident::ids::{ActionId, IncidentId, seq_label};
 use crate::incident::milestone::Milestone;
+use crate::incident::playbook_run::StepState;
 use crate::incident::state::{Incident, find_order_faults};
 use crate::incident::status::Status;
 use crate::telemetry::words::{count, nearest};
@@ -234,11 +235,45 @@ impl Command {
             Self::AddAction(new) => Ok(vec![added(new, context)]),
             Self::ChangeAction { action, change } => single(change_item(i, *action, change)),
             Self::CompleteAction { action, result } => single(complete(i, *action, result.as_ref())),
+            Self::StartPlaybook { playbook, title, steps } => {
+                let known = i.playbooks.iter().find(|p| p.playbook == *playbook);
+                if known.is_some_and(|p| p.steps.iter().map(|s| &s.title).eq(steps)) {
+                    return Ok(Vec::new());
+                }
+                Ok(vec![Fact::PlaybookStarted { playbook: playbook.clone(), title: title.clone(), steps: steps.clone() }])
+            }
+            Self::StartStep { playbook, step, runs } => {
+                let (title, _) = step_of(i, playbook, *step)?;
+                Ok(vec![Fact::StepStarted { playbook: playbook.clone(), step: *step, title, command: runs.clone() }])
+            }
+            Self::EndStep { playbook, step, state, reason, blocks } => {
+                let (title, now) = step_of(i, playbook, *step)?;
+                if *state == StepState::Skipped && reason.is_none() {
+                    return invalid("a step is skipped without a reason", "Say why it is not needed.");
+                }
+                if blocks.is_empty() && now == *state {
+                    return Err(Refusal::invalid(format!("step {step} of {playbook} is already {}", state.word())));
+                }
+                let (playbook, reason, blocks) = (playbook.clone(), reason.clone(), blocks.clone());
+                Ok(vec![Fact::StepEnded { playbook, step: *step, title, state: *state, reason, blocks }])
+            }
             Self::Check | Self::Page { .. } | Self::Attach { .. } | Self::KeepLine { .. } => {
                 Err(Refusal::invalid("this command needs the sources, a program or a file"))
             }
         }
     }
+}
+
+/// The title and the state of a step of a playbook that was begun.
+fn step_of(i: &Incident, playbook: &str, step: u32) -> Result<(String, StepState), Refusal> {
+    let run = i.playbooks.iter().find(|p| p.playbook == playbook);
+    let run = run.ok_or_else(|| Refusal::not_found(format!("playbook {playbook} was not begun in {}", i.id())))?;
+    let record = run.steps.get((step as usize).wrapping_sub(1));
+    let record = record.ok_or_else(|| {
+        let message = format!("playbook {playbook} has no step {step}");
+        Refusal::not_found(message).advise(format!("Its steps are 1 to {}.", run.steps.len()))
+    })?;
+    Ok((record.title.clone(), record.state))
 }
 
 fn single(fact: Result<Fact, Refusal>) -> Result<Vec<Fact>, Refusal> {
