@@ -17,6 +17,7 @@ mod incident;
 mod investigate;
 mod keys;
 mod logs;
+mod mitigation;
 mod out;
 mod playbook;
 mod purge;
@@ -93,7 +94,10 @@ pub enum Command {
     Suspects(suspects::SuspectsArgs),
     /// Ask the LLM about an incident; without an LLM, the built-in rules answer
     Ask(ask::AskArgs),
-    /// List, show, check and match playbooks
+    /// Propose, start and finish mitigations, and see whether they worked
+    #[command(subcommand)]
+    Mitigation(mitigation::MitigationCommand),
+    /// List, show, check, match and run playbooks
     #[command(subcommand)]
     Playbook(playbook::PlaybookCommand),
     /// Export the post-mortem
@@ -195,7 +199,7 @@ fn run(cli: Cli) -> Result<Done, CliError> {
             None => tui(&global).await,
             Some(Command::Doctor) => doctor::run(&global).await,
             Some(Command::Keys) => keys::run(&load_config(&global)?, global.json),
-            Some(Command::Demo(args)) => demo::run(&args, global.json).await,
+            Some(Command::Demo(args)) => Box::pin(demo::run(&args, global.json)).await,
             Some(Command::Suspects(args)) => suspects::run(args, global.json).await,
             Some(Command::Logs(command)) => logs::run(command, global.json).await,
             Some(Command::Completions(_) | Command::Man) => Ok(Done::Complete),
@@ -225,6 +229,7 @@ async fn run_at_desk(desk: &Desk, config: &Config, command: Command, json: bool)
         Command::Action(command) => action::run(desk, &config.trackers, command, json).await,
         Command::Investigate(args) => investigate::run(desk, &args, json).await,
         Command::Ask(args) => ask::run(desk, args, json).await,
+        Command::Mitigation(command) => mitigation::run(desk, command, json).await,
         Command::Playbook(command) => playbook::run_at_desk(desk, config, command, json).await,
         Command::Export(args) => export::run(desk, &args).await,
         Command::Record(args) => record::run(desk, &args, json).await,

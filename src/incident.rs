@@ -17,6 +17,7 @@ pub mod gate;
 pub mod ids;
 pub mod lint;
 pub mod milestone;
+pub mod mitigation;
 pub mod playbook_run;
 pub mod renumber;
 pub mod role;
@@ -39,6 +40,7 @@ pub use finding::{Certainty, CitedFinding, CitedSuspect, Conclusion, FindingKind
 pub use gate::GateItem;
 pub use ids::{ActionId, EvidenceId, IncidentId};
 pub use milestone::Milestone;
+pub use mitigation::{CardState, Judgement, MitigationCard, MitigationVerdict, Risk};
 pub use playbook_run::{BlockResult, PlaybookRun, StepRecord, StepState};
 pub use role::Role;
 pub use severity::{Due, Matrix, Severity};

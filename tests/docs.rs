@@ -170,6 +170,7 @@ fn documented_json_is_the_output() {
         ("warroom ask", "With `--dry-run`", vec!["ask", "INC-4", "troubleshoot", "--dry-run"]),
         ("warroom export", "", vec!["export", "INC-4", "--format", "json"]),
         ("warroom keys", "", vec!["keys"]),
+        ("warroom mitigation", "", vec!["mitigation", "add", "INC-4", "restart it", "--risk", "low"]),
         ("warroom playbook", "warroom playbook list", vec!["playbook", "list"]),
         ("warroom playbook", "warroom playbook match", vec!["playbook", "match", "INC-4"]),
         ("warroom playbook", "warroom playbook run", vec!["playbook", "run", "INC-4", "incident-response"]),

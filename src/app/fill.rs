@@ -34,6 +34,8 @@ pub(crate) fn fill(mut command: Command, text: &str) -> Result<Command, String> 
         Command::Unlink { reason, .. } | Command::Merge { reason, .. } => *reason = Some(typed),
         Command::Assign { holder, .. } => *holder = typed,
         Command::AddAction(new) => new.text = typed,
+        Command::ProposeMitigation(new) => new.text = typed,
+        Command::ChangeMitigation { result, .. } => *result = (!typed.is_empty()).then_some(typed),
         Command::Grade { text, .. } => *text = Some(typed),
         Command::SetExit { criteria } => *criteria = crate::analysis::exit_criteria::parse(&typed)?,
         Command::Task { name, text, minutes } => {

@@ -16,6 +16,7 @@ use super::exit::ExitCriteria;
 use super::fact::NoteKind;
 use super::ids::{ActionId, IncidentId, parse_seq};
 use super::milestone::Milestone;
+use super::mitigation::{CardState, Risk};
 use super::playbook_run::{BlockResult, StepState};
 use super::role::Role;
 use super::severity::Severity;
@@ -271,6 +272,12 @@ pub enum Command {
     /// Mark an action item as done
     #[command(skip)]
     CompleteAction { action: ActionId, result: Option<String> },
+    /// Propose a mitigation
+    #[command(skip)]
+    ProposeMitigation(NewMitigation),
+    /// Start, finish or drop a mitigation
+    #[command(skip)]
+    ChangeMitigation { card: u64, state: CardState, approved_by: Option<String>, result: Option<String> },
     /// Begin a playbook, or take over its steps as they are now
     #[command(skip)]
     StartPlaybook { playbook: String, title: String, steps: Vec<String> },
@@ -311,6 +318,25 @@ pub struct NewAction {
     /// URL of the ticket
     #[arg(long, value_name = "URL")]
     pub ticket: Option<String>,
+}
+
+/// A new mitigation card.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, clap::Args)]
+pub struct NewMitigation {
+    /// What is to be done
+    pub text: String,
+    /// Risk: low, medium or high
+    #[arg(long)]
+    pub risk: Risk,
+    /// How to undo it
+    #[arg(long, value_name = "TEXT")]
+    pub undo: Option<String>,
+    /// Query with its threshold that must hold afterwards, such as 'error_rate < 0.01'
+    #[arg(skip)]
+    pub verify: Option<ExitCriteria>,
+    /// Why it may be started without a way back, or without a check
+    #[arg(long, value_name = "WHY")]
+    pub exception: Option<String>,
 }
 
 impl NewAction {
@@ -464,6 +490,15 @@ impl Command {
                 texts.extend(change.result.as_mut().map(|r| line("reason", r)));
             }
             Self::CompleteAction { result, .. } => texts.extend(result.as_mut().map(|r| block("result", r))),
+            Self::ProposeMitigation(new) => {
+                texts.push(block("mitigation", &mut new.text));
+                texts.extend(new.undo.as_mut().map(|u| block("way back", u)));
+                texts.extend(new.exception.as_mut().map(|e| block("exception", e)));
+            }
+            Self::ChangeMitigation { approved_by, result, .. } => {
+                texts.extend(approved_by.as_mut().map(|a| line("name", a)));
+                texts.extend(result.as_mut().map(|r| block("result", r)));
+            }
             Self::StartPlaybook { playbook, title, .. } => texts.extend([line("playbook", playbook), line("title", title)]),
             Self::StartStep { runs, .. } => texts.push(block("command", runs)),
             Self::EndStep { reason, .. } => texts.extend(reason.as_mut().map(|r| block("reason", r))),
@@ -501,6 +536,8 @@ impl Command {
             | Self::Grade { .. }
             | Self::AddAction(_)
             | Self::CompleteAction { .. }
+            | Self::ProposeMitigation(_)
+            | Self::ChangeMitigation { .. }
             | Self::EndStep { .. } => true,
             Self::StartPlaybook { .. }
             | Self::StartStep { .. }

@@ -11,6 +11,7 @@ use super::finding::{CitedFinding, CitedSuspect, SourceReport};
 use super::gate::item_label;
 use super::ids::{ActionId, EvidenceId, IncidentId, seq_label};
 use super::milestone::Milestone;
+use super::mitigation::{CardState, Judgement, Risk};
 use super::playbook_run::{BlockResult, StepState};
 use super::role::Role;
 use super::severity::{Matrix, Severity};
@@ -395,6 +396,35 @@ pub enum Fact {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         result: Option<String>,
     },
+    /// A mitigation card.
+    MitigationProposed {
+        text: String,
+        risk: Risk,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        undo: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        verify: Option<ExitCriteria>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        exception: Option<String>,
+    },
+    /// A card was started, done or dropped.
+    MitigationChanged {
+        /// The entry that proposed it.
+        seq: u64,
+        text: String,
+        state: CardState,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        approved_by: Option<String>,
+        /// The result, or why it was dropped.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        result: Option<String>,
+    },
+    /// What must hold after a mitigation was read again.
+    MitigationJudged {
+        seq: u64,
+        text: String,
+        judgement: Judgement,
+    },
     /// A playbook was begun, or its steps have changed since.
     PlaybookStarted {
         playbook: String,
@@ -509,6 +539,10 @@ impl Fact {
             Self::ActionChanged { change, .. } if change.owner.is_some() => "assigned",
             Self::ActionChanged { .. } => "field_updated",
             Self::ActionDone { .. } => "action_finished",
+            Self::MitigationProposed { .. } => "mitigation",
+            Self::MitigationChanged { state: CardState::Started, .. } => "action_started",
+            Self::MitigationChanged { .. } => "action_finished",
+            Self::MitigationJudged { .. } => "query_run",
             Self::PlaybookStarted { .. } | Self::StepStarted { .. } => "action_started",
             Self::StepEnded { .. } => "action_finished",
             Self::Corrected { .. } => "corrected",
@@ -655,6 +689,20 @@ impl Fact {
             Self::ActionDone { id, result } => {
                 format!("Completed {id}{}", result.as_deref().map(|r| format!(": {r}")).unwrap_or_default())
             }
+            Self::MitigationProposed { text, risk, undo, verify, exception } => {
+                let undo = undo.as_deref().map(|u| format!("; undo: {u}")).unwrap_or_default();
+                let verify = verify.as_ref().map(|v| format!("; verify: {}", v.describe())).unwrap_or_default();
+                let exception = exception.as_deref().map(|e| format!("; exception: {e}")).unwrap_or_default();
+                format!("Mitigation proposed: {text} ({} risk{undo}{verify}{exception})", risk.word())
+            }
+            Self::MitigationChanged { text, state, approved_by, result, .. } => {
+                let approved = approved_by.as_deref().map(|by| format!(" (approved by {by})")).unwrap_or_default();
+                let result = result.as_deref().map(|r| format!(": {r}")).unwrap_or_default();
+                format!("Mitigation {}: {text}{approved}{result}", state.word())
+            }
+            Self::MitigationJudged { text, judgement, .. } => {
+                format!("Mitigation {}: {text}: {}", judgement.verdict, judgement.why)
+            }
             Self::PlaybookStarted { playbook, title, steps } => {
                 format!("Playbook {playbook} started: {title} ({} steps)", steps.len())
             }
@@ -694,6 +742,7 @@ impl Fact {
             Self::HypothesisJudged { reason, .. } => cited_ids(reason),
             Self::ExitRead { reading, .. } => reading.evidence.into_iter().collect(),
             Self::StepEnded { blocks, .. } => blocks.iter().filter_map(|b| b.evidence).collect(),
+            Self::MitigationJudged { judgement, .. } => judgement.evidence.into_iter().collect(),
             _ => Vec::new(),
         }
     }
@@ -751,6 +800,7 @@ impl Fact {
             | Self::Released { .. }
             | Self::PlaybookStarted { .. }
             | Self::StepStarted { .. }
+            | Self::MitigationJudged { .. }
             | Self::Absorbed { .. } => false,
             // What was run stays run; what was only ticked or skipped can wait again.
             Self::StepEnded { blocks, .. } => blocks.is_empty(),
@@ -772,6 +822,8 @@ impl Fact {
             | Self::RoleAssigned { .. }
             | Self::RoleRenounced { .. }
             | Self::Note { .. }
+            | Self::MitigationProposed { .. }
+            | Self::MitigationChanged { .. }
             | Self::DraftAccepted { .. }
             | Self::ActionAdded { .. }
             | Self::ActionChanged { .. }

@@ -8,6 +8,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::action::ActionScope;
+use super::mitigation::{CardState, MitigationVerdict, card_label};
+use super::playbook_run::StepState;
 use super::role::Role;
 use super::state::Incident;
 use super::status::{Phase, Status};
@@ -18,7 +20,7 @@ use crate::telemetry::time::human_duration;
 pub const DEFAULT_MONITOR_TIME: Duration = Duration::from_mins(15);
 
 /// Every item with its label to display.
-const LABELS: [(&str, &str); 23] = [
+const LABELS: [(&str, &str); 24] = [
     ("alerts-linked", "Alerts linked, or a report instead"),
     ("start-time", "Start of the impact"),
     ("reporter", "Reporter"),
@@ -30,6 +32,7 @@ const LABELS: [(&str, &str); 23] = [
     ("contained", "Affected systems isolated or mitigated"),
     ("mitigation-recorded", "Mitigation recorded"),
     ("effect-seen", "Mitigation effect confirmed by a metric"),
+    ("playbooks", "No failed or interrupted playbook step"),
     ("restored", "Service restored"),
     ("exit-criteria", "Exit criteria met"),
     ("health-checks", "Health checks passing"),
@@ -195,7 +198,58 @@ fn containment(list: &mut Checklist<'_>) {
     let recorded = first.map(|(seq, at)| format!("entry {} at {} UTC", super::ids::seq_label(*seq), at.date_clock()));
     let how = || format!("Run `warroom incident note {id} TEXT --kind mitigation` to record it");
     list.add(phase, "mitigation-recorded", Check::Automatic, met_if_some(recorded, how));
-    list.add(phase, "effect-seen", Check::Either, mitigation_effect(i));
+    // A verdict from readings is not overruled by a tick.
+    let (check, effect) = match card_effect(i) {
+        Some(effect) => (Check::Automatic, effect),
+        None => (Check::Either, mitigation_effect(i)),
+    };
+    list.add(phase, "effect-seen", check, effect);
+    playbook_steps(list);
+}
+
+/// What the verdicts of the mitigation cards say, the latest first. `None` if no card that was done can be checked.
+fn card_effect(i: &Incident) -> Option<CheckResult> {
+    let is_checkable = |c: &super::mitigation::MitigationCard| {
+        c.state == CardState::Done && c.verify.is_some() && c.done_at.is_some_and(|at| is_current(i, at))
+    };
+    let mut cards: Vec<_> = i.cards.iter().enumerate().filter(|(_, c)| is_checkable(c)).collect();
+    cards.sort_by_key(|(_, c)| std::cmp::Reverse(c.done_at));
+    let say = |index: usize, c: &super::mitigation::MitigationCard| match &c.judgement {
+        Some((_, j)) => format!("{} ({}) {}: {}", card_label(index), c.text, j.verdict, j.why),
+        None => format!("{} ({}) was not read yet. Run `warroom mitigation check {}`", card_label(index), c.text, i.id()),
+    };
+    if let Some((index, card)) = cards.iter().find(|(_, c)| c.verdict() == Some(MitigationVerdict::Worked)) {
+        return Some(Ok(say(*index, card)));
+    }
+    cards.first().map(|(index, card)| Err(say(*index, card)))
+}
+
+/// Failed and interrupted steps of playbooks, if any were begun.
+fn playbook_steps(list: &mut Checklist<'_>) {
+    let i = list.incident;
+    if i.playbooks.is_empty() {
+        return;
+    }
+    let mut open = Vec::new();
+    for run in &i.playbooks {
+        for (n, step) in run.steps.iter().enumerate() {
+            let word = match step.state {
+                StepState::Failed => "failed",
+                StepState::Started => "has no result",
+                StepState::Waiting | StepState::Done | StepState::Skipped => continue,
+            };
+            if step.at.is_some_and(|at| is_current(i, at)) {
+                open.push(format!("{} step {} ({}) {word}", run.playbook, n + 1, step.title));
+            }
+        }
+    }
+    let result = if open.is_empty() {
+        let names: Vec<&str> = i.playbooks.iter().map(|p| p.playbook.as_str()).collect();
+        Ok(format!("No step of {} failed", names.join(", ")))
+    } else {
+        Err(format!("{}. Run the step again, or skip it with a reason", open.join("; ")))
+    };
+    list.add(Phase::Containment, "playbooks", Check::Automatic, result);
 }
 
 /// Whether an incident with this status may be contained: any status except triage and investigating.

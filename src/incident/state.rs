@@ -13,6 +13,7 @@ use super::fact::{ActorKind, Entry, Fact, LinkedAlert, NoteKind};
 use super::finding::{CitedFinding, CitedSuspect, FindingKind, SourceReport};
 use super::ids::{ActionId, EvidenceId, IncidentId};
 use super::milestone::Milestone;
+use super::mitigation::{CardState, MitigationCard};
 use super::playbook_run::{BlockResult, PlaybookRun, StepState};
 use super::role::Role;
 use super::severity::{Matrix, Severity};
@@ -255,6 +256,9 @@ pub struct Incident {
     pub decisions: Vec<Decision>,
     /// Entry number and time of each recorded mitigation.
     pub mitigations: Vec<(u64, Timestamp)>,
+    /// Mitigation cards, in the order in which they were proposed.
+    #[serde(default)]
+    pub cards: Vec<MitigationCard>,
     /// Playbooks that were begun, in that order.
     #[serde(default)]
     pub playbooks: Vec<PlaybookRun>,
@@ -340,6 +344,7 @@ impl Incident {
             hypotheses: Vec::new(),
             decisions: Vec::new(),
             mitigations: Vec::new(),
+            cards: Vec::new(),
             playbooks: Vec::new(),
             grade: None,
             absorbed: Vec::new(),
@@ -543,6 +548,41 @@ impl Incident {
                 NoteKind::Mitigation => self.mitigations.push((seq, at)),
                 NoteKind::Observation | NoteKind::Lesson => {}
             },
+            Fact::MitigationProposed { text, risk, undo, verify, exception } => self.cards.push(MitigationCard {
+                seq,
+                text: text.clone(),
+                risk: *risk,
+                undo: undo.clone(),
+                verify: verify.clone(),
+                exception: exception.clone(),
+                state: CardState::Proposed,
+                proposed_by: by.clone(),
+                proposed_at: at,
+                approved_by: None,
+                started_at: None,
+                done_at: None,
+                result: None,
+                judgement: None,
+            }),
+            Fact::MitigationChanged { seq: card, state, approved_by, result, .. } => {
+                let Some(card) = self.cards.iter_mut().find(|c| c.seq == *card) else { return };
+                card.state = *state;
+                card.approved_by = approved_by.clone().or(card.approved_by.take());
+                card.result = result.clone().or(card.result.take());
+                match state {
+                    CardState::Started => card.started_at = Some(at),
+                    CardState::Done => {
+                        card.done_at = Some(at);
+                        self.mitigations.push((seq, at));
+                    }
+                    CardState::Proposed | CardState::Dropped => {}
+                }
+            }
+            Fact::MitigationJudged { seq: card, judgement, .. } => {
+                if let Some(card) = self.cards.iter_mut().find(|c| c.seq == *card) {
+                    card.judgement = Some((at, judgement.clone()));
+                }
+            }
             Fact::PlaybookStarted { playbook, title, steps } => {
                 let known = self.playbooks.iter().position(|p| p.playbook == *playbook);
                 let at = known.unwrap_or_else(|| {

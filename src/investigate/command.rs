@@ -134,6 +134,8 @@ impl Desk {
             | Command::AddAction(_)
             | Command::ChangeAction { .. }
             | Command::CompleteAction { .. }
+            | Command::ProposeMitigation(_)
+            | Command::ChangeMitigation { .. }
             | Command::StartPlaybook { .. }
             | Command::StartStep { .. }
             | Command::EndStep { .. } => self.record(id, &command, at, &[], &[]).await,

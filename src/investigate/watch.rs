@@ -6,12 +6,14 @@ use std::time::Duration;
 use super::clock::now;
 use super::desk::{Desk, DeskError, new_entries};
 use crate::evidence::{Body, Draft};
+use crate::incident::mitigation::card_label;
 use crate::incident::{
-    Actor, AlertBoard, AlertNow, EvidenceKind, ExitCriteria, ExitReading, Fact, Incident, IncidentId, LinkedAlert, Refusal,
+    Actor, AlertBoard, AlertNow, EvidenceId, EvidenceKind, ExitCriteria, ExitReading, Fact, Incident, IncidentId, Judgement,
+    LinkedAlert, Refusal,
 };
 use crate::journal::Append;
-use crate::sources::step_for;
-use crate::telemetry::{AlertState, Window};
+use crate::sources::{Answer, step_for};
+use crate::telemetry::{AlertState, Series, Window};
 
 impl Desk {
     /// Records which linked alerts have resolved or are firing again, and a new reading of the exit criteria. Returns the
@@ -36,7 +38,69 @@ impl Desk {
                 Err(why) => unchecked.push(format!("the exit criteria cannot be checked: {why}")),
             }
         }
+        unchecked.extend(self.judge_mitigations(id).await?);
         Ok((self.journal.incident(id).await?, unchecked))
+    }
+
+    /// Reads what must hold after the mitigations that were done, and records each verdict that is new. Returns why some could not be
+    /// read.
+    pub async fn judge_mitigations(&self, id: IncidentId) -> Result<Vec<String>, DeskError> {
+        let incident = self.journal.incident(id).await?;
+        let mut unread = Vec::new();
+        for (index, card) in incident.cards.iter().enumerate().filter(|(_, c)| c.needs_reading()) {
+            let (Some(window), Some(criteria)) = (card.window(now()), card.verify.as_ref()) else { continue };
+            let step = step_for(window).min((criteria.duration().as_secs_f64() / 4.0).max(1.0));
+            let (source, answer) = match self.range(criteria, window, step).await {
+                Ok(answer) => answer,
+                Err(why) => {
+                    unread.push(format!("mitigation {} cannot be checked: {why}", card_label(index)));
+                    continue;
+                }
+            };
+            let judged = card.judge(&answer.value, window.end, Duration::from_secs_f64(step));
+            let Some(judgement) = judged.filter(|j| card.verdict() != Some(j.verdict)) else { continue };
+            let title = format!("{} ({}): {}", card_label(index), card.text, criteria.describe());
+            let summary = format!("{} {}: {}", card_label(index), judgement.verdict, judgement.why);
+            let draft = series_draft(source, criteria, window, step, (title, summary), answer);
+            let evidence = self.append_draft(id, draft).await?;
+            let verdict = judgement.verdict;
+            let judgement = Judgement { evidence, ..judgement };
+            let fact = Fact::MitigationJudged { seq: card.seq, text: card.text.clone(), judgement };
+            // Someone else may have recorded the same verdict just before.
+            let is_known = |i: &Incident| i.cards.iter().any(|c| c.seq == card.seq && c.verdict() == Some(verdict));
+            self.append(id, &Actor::system(), None, |i| Ok(if is_known(i) { Vec::new() } else { vec![fact.clone()] })).await?;
+        }
+        Ok(unread)
+    }
+
+    /// The answer to the query of criteria from the source that they name, or else from the first metrics source that answers, and the
+    /// name of the source. The error says why there is none.
+    async fn range(&self, criteria: &ExitCriteria, window: Window, step: f64) -> Result<(String, Answer<Vec<Series>>), String> {
+        let mut why = "no metrics source is configured".to_owned();
+        for source in &self.sources.sources {
+            let Some(metrics) = source.metrics() else { continue };
+            if criteria.source.as_deref().is_some_and(|s| s != source.name()) {
+                continue;
+            }
+            match metrics.range(&criteria.expression, window, step).await {
+                Ok(answer) => return Ok((source.name().to_owned(), answer)),
+                Err(e) => why = format!("{}: {e}", source.name()),
+            }
+        }
+        if let Some(name) = criteria.source.as_ref().filter(|n| !self.sources.sources.iter().any(|s| s.name() == n.as_str())) {
+            why = format!("there is no source '{name}'");
+        }
+        Err(why)
+    }
+
+    /// Appends evidence that the program gathered, and returns its number.
+    async fn append_draft(&self, id: IncidentId, draft: Draft) -> Result<Option<EvidenceId>, DeskError> {
+        let (record, body, _) = draft.seal()?;
+        let entries = new_entries(vec![Fact::EvidenceAttached { evidence: record.into_inner() }], &Actor::system(), None, now())?;
+        let incident = self.journal.incident(id).await?;
+        let (_, appended) =
+            self.append_to(incident, |_| Ok(Append { entries: entries.clone(), bodies: vec![body.clone()] })).await?;
+        Ok(appended.evidence.first().copied())
     }
 
     /// Records the changes of an incident's alerts on a board. An alert has resolved only if a source that knows it has answered and
@@ -79,45 +143,11 @@ impl Desk {
     async fn evaluate_exit(&self, criteria: &ExitCriteria) -> Result<(ExitReading, Draft), String> {
         let window = Window::before(now(), criteria.duration());
         let step = step_for(window).min((criteria.duration().as_secs_f64() / 4.0).max(1.0));
-        let mut why = "no metrics source is configured".to_owned();
-        for source in &self.sources.sources {
-            let Some(metrics) = source.metrics() else { continue };
-            if criteria.source.as_deref().is_some_and(|s| s != source.name()) {
-                continue;
-            }
-            let answer = match metrics.range(&criteria.expression, window, step).await {
-                Ok(answer) => answer,
-                Err(e) => {
-                    why = format!("{}: {e}", source.name());
-                    continue;
-                }
-            };
-            let reading = criteria.evaluate(&answer.value, window, Duration::from_secs_f64(step), source.name());
-            let shown = u64::try_from(answer.value.len()).unwrap_or(0);
-            let draft = Draft {
-                kind: EvidenceKind::Metric,
-                source: source.name().to_owned(),
-                query: criteria.expression.clone(),
-                window,
-                taken_at: now(),
-                summary: format!("exit criteria {}: {}", if reading.met { "met" } else { "not met" }, reading.why),
-                body: Body::Series {
-                    title: format!("exit criteria: {}", criteria.describe()),
-                    unit: String::new(),
-                    step_secs: step,
-                    threshold: Some(criteria.threshold),
-                    series: answer.value,
-                },
-                gaps: answer.gaps,
-                shown,
-                total: answer.total.unwrap_or(shown),
-            };
-            return Ok((reading, draft));
-        }
-        if let Some(name) = criteria.source.as_ref().filter(|n| !self.sources.sources.iter().any(|s| s.name() == n.as_str())) {
-            why = format!("there is no source '{name}'");
-        }
-        Err(why)
+        let (source, answer) = self.range(criteria, window, step).await?;
+        let reading = criteria.evaluate(&answer.value, window, Duration::from_secs_f64(step), &source);
+        let summary = format!("exit criteria {}: {}", if reading.met { "met" } else { "not met" }, reading.why);
+        let title = format!("exit criteria: {}", criteria.describe());
+        Ok((reading, series_draft(source, criteria, window, step, (title, summary), answer)))
     }
 
     /// Records a reading, with the series as evidence.
@@ -128,15 +158,40 @@ impl Desk {
         reading: ExitReading,
         draft: Draft,
     ) -> Result<(), DeskError> {
-        let (record, body, _) = draft.seal()?;
-        let entries = new_entries(vec![Fact::EvidenceAttached { evidence: record.into_inner() }], &Actor::system(), None, now())?;
-        let incident = self.journal.incident(id).await?;
-        let (_, appended) =
-            self.append_to(incident, |_| Ok(Append { entries: entries.clone(), bodies: vec![body.clone()] })).await?;
-        let reading = ExitReading { evidence: appended.evidence.first().copied(), ..reading };
+        let reading = ExitReading { evidence: self.append_draft(id, draft).await?, ..reading };
         let fact = Fact::ExitRead { reading, criteria: Some(criteria.clone()) };
         self.append(id, &Actor::system(), None, |_| Ok(vec![fact.clone()])).await?;
         Ok(())
+    }
+}
+
+/// The series of criteria as evidence, with its title and summary.
+fn series_draft(
+    source: String,
+    criteria: &ExitCriteria,
+    window: Window,
+    step: f64,
+    (title, summary): (String, String),
+    answer: Answer<Vec<Series>>,
+) -> Draft {
+    let shown = u64::try_from(answer.value.len()).unwrap_or(0);
+    Draft {
+        kind: EvidenceKind::Metric,
+        source,
+        query: criteria.expression.clone(),
+        window,
+        taken_at: now(),
+        summary,
+        body: Body::Series {
+            title,
+            unit: String::new(),
+            step_secs: step,
+            threshold: Some(criteria.threshold),
+            series: answer.value,
+        },
+        gaps: answer.gaps,
+        shown,
+        total: answer.total.unwrap_or(shown),
     }
 }
 

@@ -200,7 +200,7 @@ impl Report {
             hypotheses: incident.hypotheses.clone(),
             impact: incident.impact.clone(),
             updates: incident.updates.clone(),
-            mitigations: notes(incident, NoteKind::Mitigation),
+            mitigations: mitigations(incident),
             exit: incident.exit.as_ref().map(crate::incident::ExitCriteria::describe),
             exit_reading: incident.readings.last().cloned(),
             grade: incident.grade.clone(),
@@ -368,6 +368,22 @@ fn hand_overs(incident: &Incident) -> Vec<String> {
 
 fn notes(incident: &Incident, kind: NoteKind) -> Vec<(Timestamp, String)> {
     incident.notes(kind).map(|(e, t)| (e.at, t.to_owned())).collect()
+}
+
+/// The mitigations in the order in which they were recorded or done; a card with its verdict.
+fn mitigations(incident: &Incident) -> Vec<(Timestamp, String)> {
+    let mut all = notes(incident, NoteKind::Mitigation);
+    for card in &incident.cards {
+        let Some(done) = card.done_at else { continue };
+        let evidence = card.judgement.iter().filter_map(|(_, j)| j.evidence).map(|id| format!(" [{id}]")).collect::<String>();
+        let verdict = card
+            .judgement
+            .as_ref()
+            .map_or_else(|| "not verified".to_owned(), |(_, j)| format!("{}: {}{evidence}", j.verdict, j.why));
+        all.push((done, format!("{} ({verdict})", card.text)));
+    }
+    all.sort_by_key(|(at, _)| *at);
+    all
 }
 
 /// TODOs in notes that are not action items yet, each with the number of its entry.

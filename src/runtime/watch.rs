@@ -12,7 +12,7 @@ use crate::investigate::Desk;
 
 /// How long an alert must be gone before it counts as resolved, because a restarted Alertmanager briefly has no alerts.
 const RESOLVE_DELAY: Duration = Duration::from_secs(20);
-/// The interval between checks of the exit criteria.
+/// The interval between checks of the exit criteria and of mitigations.
 const EXIT_CHECK_INTERVAL: Duration = Duration::from_mins(1);
 
 /// Watches until the sender of the boards is gone.
@@ -31,6 +31,9 @@ pub(super) async fn run(desk: Arc<Desk>, mut boards: watch::Receiver<Option<Aler
                 checked.insert(summary.id, Instant::now());
                 if let Err(error) = desk.check_exit(summary.id).await {
                     tracing::debug!(incident = %summary.id, %error, "cannot check the exit criteria");
+                }
+                if let Err(error) = desk.judge_mitigations(summary.id).await {
+                    tracing::debug!(incident = %summary.id, %error, "cannot check the mitigations");
                 }
             }
         }

@@ -11,6 +11,7 @@ use crate::incident::fact::{Entry, Fact, LinkedAlert, NoteKind, todos_in};
 use crate::incident::gate::{Check, gates, open_items_for};
 use crate::incident::ids::{ActionId, IncidentId, seq_label};
 use crate::incident::milestone::Milestone;
+use crate::incident::mitigation::{CardState, card_label};
 use crate::incident::playbook_run::StepState;
 use crate::incident::state::{Incident, find_order_faults};
 use crate::incident::status::Status;
@@ -235,6 +236,16 @@ impl Command {
             Self::AddAction(new) => Ok(vec![added(new, context)]),
             Self::ChangeAction { action, change } => single(change_item(i, *action, change)),
             Self::CompleteAction { action, result } => single(complete(i, *action, result.as_ref())),
+            Self::ProposeMitigation(new) => Ok(vec![Fact::MitigationProposed {
+                text: new.text.clone(),
+                risk: new.risk,
+                undo: new.undo.clone(),
+                verify: new.verify.clone(),
+                exception: new.exception.clone(),
+            }]),
+            Self::ChangeMitigation { card, state, approved_by, result } => {
+                single(change_card(i, *card, *state, approved_by.as_ref(), result.as_ref()))
+            }
             Self::StartPlaybook { playbook, title, steps } => {
                 let known = i.playbooks.iter().find(|p| p.playbook == *playbook);
                 if known.is_some_and(|p| p.steps.iter().map(|s| &s.title).eq(steps)) {
@@ -262,6 +273,44 @@ impl Command {
             }
         }
     }
+}
+
+/// Starts, finishes or drops a mitigation card.
+fn change_card(
+    i: &Incident,
+    seq: u64,
+    to: CardState,
+    approved_by: Option<&String>,
+    result: Option<&String>,
+) -> Result<Fact, Refusal> {
+    let found = i.cards.iter().enumerate().find(|(_, c)| c.seq == seq);
+    let (index, card) = found.ok_or_else(|| Refusal::not_found(format!("{} has no such mitigation", i.id())))?;
+    let label = card_label(index);
+    let fits = match to {
+        CardState::Proposed => false,
+        CardState::Started => card.state == CardState::Proposed,
+        CardState::Done => matches!(card.state, CardState::Proposed | CardState::Started),
+        CardState::Dropped => matches!(card.state, CardState::Proposed | CardState::Started),
+    };
+    if !fits {
+        return Err(Refusal::invalid(format!("{label} is already {}", card.state.word())));
+    }
+    if let Some(missing) = card.missing().filter(|_| to != CardState::Dropped) {
+        return invalid(
+            format!("{label} does not say {missing}"),
+            "Propose it again with --undo and --verify, or with --exception and the reason.",
+        );
+    }
+    if to == CardState::Dropped && result.is_none() {
+        return invalid(format!("{label} is dropped without a reason"), "Say why it is not done.");
+    }
+    Ok(Fact::MitigationChanged {
+        seq,
+        text: card.text.clone(),
+        state: to,
+        approved_by: approved_by.cloned(),
+        result: result.cloned(),
+    })
 }
 
 /// The title and the state of a step of a playbook that was begun.

@@ -1,0 +1,304 @@
+//! Mitigation cards: what is done against the impact, how to undo it, what shows that it works, and whether it did.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::exit::{Comparison, ExitCriteria};
+use super::ids::EvidenceId;
+use crate::telemetry::series::human_value;
+use crate::telemetry::time::human_duration;
+use crate::telemetry::{Series, Timestamp, Window};
+
+/// How much can go wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Risk {
+    Low,
+    Medium,
+    High,
+}
+
+impl Risk {
+    /// The word as typed and stored.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+        }
+    }
+}
+
+impl std::str::FromStr for Risk {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        [Self::Low, Self::Medium, Self::High]
+            .into_iter()
+            .find(|r| r.word() == text.trim().to_lowercase())
+            .ok_or_else(|| format!("'{text}' is not a risk; use low, medium or high"))
+    }
+}
+
+/// The state of a card.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CardState {
+    Proposed,
+    Started,
+    Done,
+    Dropped,
+}
+
+impl CardState {
+    /// The word to display.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Proposed => "proposed",
+            Self::Started => "started",
+            Self::Done => "done",
+            Self::Dropped => "dropped",
+        }
+    }
+}
+
+/// Whether a mitigation worked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MitigationVerdict {
+    Worked,
+    NoEffect,
+    Worse,
+    /// Too little time has passed, or there is no reading yet.
+    TooEarly,
+}
+
+impl fmt::Display for MitigationVerdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Worked => "worked",
+            Self::NoEffect => "did not work",
+            Self::Worse => "made it worse",
+            Self::TooEarly => "too early to say",
+        })
+    }
+}
+
+/// A verdict with the readings behind it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Judgement {
+    pub verdict: MitigationVerdict,
+    /// The median before the mitigation began, and the newest value since; of several series, the worst.
+    pub before: Option<f64>,
+    pub after: Option<f64>,
+    /// Why, as a sentence without a full stop.
+    pub why: String,
+    /// The series of the query.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<EvidenceId>,
+}
+
+/// A mitigation card.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MitigationCard {
+    /// The number of the entry that proposed it.
+    pub seq: u64,
+    pub text: String,
+    pub risk: Risk,
+    /// How to undo it; `None` only with an exception.
+    pub undo: Option<String>,
+    /// What must hold afterwards; `None` only with an exception.
+    pub verify: Option<ExitCriteria>,
+    /// Why it may be started without a way back, or without a check.
+    pub exception: Option<String>,
+    pub state: CardState,
+    pub proposed_by: String,
+    pub proposed_at: Timestamp,
+    pub approved_by: Option<String>,
+    pub started_at: Option<Timestamp>,
+    pub done_at: Option<Timestamp>,
+    /// The result, or why it was dropped.
+    pub result: Option<String>,
+    /// The latest verdict, and its time.
+    pub judgement: Option<(Timestamp, Judgement)>,
+}
+
+impl MitigationCard {
+    /// What is missing before it can be started: a way back, or a check. `None` if nothing is.
+    pub fn missing(&self) -> Option<&'static str> {
+        match (&self.exception, &self.undo, &self.verify) {
+            (Some(_), _, _) | (None, Some(_), Some(_)) => None,
+            (None, None, Some(_)) => Some("how to undo it"),
+            (None, Some(_), None) => Some("what shows that it works"),
+            (None, None, None) => Some("how to undo it and what shows that it works"),
+        }
+    }
+
+    /// The latest verdict.
+    pub fn verdict(&self) -> Option<MitigationVerdict> {
+        self.judgement.as_ref().map(|(_, j)| j.verdict)
+    }
+
+    /// Whether it was done, can be checked, and has no final verdict.
+    pub fn needs_reading(&self) -> bool {
+        let is_open = self.verdict().is_none_or(|v| v == MitigationVerdict::TooEarly);
+        self.state == CardState::Done && self.verify.is_some() && is_open
+    }
+
+    /// The window that a reading covers: from before the mitigation began until now.
+    pub fn window(&self, now: Timestamp) -> Option<Window> {
+        let (began, criteria) = (self.started_at.or(self.done_at)?, self.verify.as_ref()?);
+        Some(Window::new(began - criteria.duration().max(BEFORE), now))
+    }
+
+    /// Judges whether it worked, from the series of its query over [`Self::window`]. `None` if it was not done, or cannot be checked.
+    ///
+    /// It worked if what must hold has held for its duration since, and did not before. It made it worse if every value since is worse
+    /// than every value before. Otherwise it had no effect, once twice the duration has passed.
+    pub fn judge(&self, series: &[Series], now: Timestamp, step: std::time::Duration) -> Option<Judgement> {
+        let (began, done, criteria) = (self.started_at.or(self.done_at)?, self.done_at?, self.verify.as_ref()?);
+        let badness = |v: f64| match criteria.comparison {
+            Comparison::Below | Comparison::AtMost => v,
+            Comparison::Above | Comparison::AtLeast => -v,
+        };
+        let values = |from: Timestamp, until: Timestamp| -> Vec<(Timestamp, f64)> {
+            let all = series.iter().flat_map(|s| &s.samples).filter(|s| s.at > from && s.at <= until && s.value.is_finite());
+            let mut all: Vec<(Timestamp, f64)> = all.map(|s| (s.at, s.value)).collect();
+            all.sort_by(|a, b| a.0.cmp(&b.0).then_with(|| badness(a.1).total_cmp(&badness(b.1))));
+            all
+        };
+        let earlier = values(Timestamp::from_secs(0), began);
+        let since = values(done, now);
+        let mut sorted: Vec<f64> = earlier.iter().map(|(_, v)| *v).collect();
+        sorted.sort_by(f64::total_cmp);
+        let before = sorted.get(sorted.len() / 2).copied();
+        // The worst of the newest samples: series end at the same time.
+        let after = since.last().map(|(_, v)| *v);
+        let judged = |verdict, why: String| Some(Judgement { verdict, before, after, why, evidence: None });
+        let held = now.since(done);
+        let Some(newest) = after else {
+            return judged(MitigationVerdict::TooEarly, "there is no reading since".to_owned());
+        };
+        let change = match before {
+            Some(before) => format!("{} → {}", human_value(before), human_value(newest)),
+            None => format!("it is {} now", human_value(newest)),
+        };
+        let worst_before = earlier.iter().map(|(_, v)| badness(*v)).fold(f64::NEG_INFINITY, f64::max);
+        let best_since = since.iter().map(|(_, v)| badness(*v)).fold(f64::INFINITY, f64::min);
+        let holds = criteria.comparison.holds(newest, criteria.threshold);
+        if !holds && !earlier.is_empty() && since.len() >= MIN_SAMPLES && best_since > worst_before {
+            return judged(MitigationVerdict::Worse, format!("{change}, worse than at any time before"));
+        }
+        let held_before = !earlier.is_empty() && earlier.iter().all(|(_, v)| criteria.comparison.holds(*v, criteria.threshold));
+        let must = format!("{} {}", criteria.comparison.word(), human_value(criteria.threshold));
+        if held >= criteria.duration() {
+            let window = Window::new(now - criteria.duration(), now);
+            if criteria.evaluate(series, window, step, "").met {
+                return if held_before {
+                    judged(MitigationVerdict::NoEffect, format!("{change}; it was already {must} before, so this shows nothing"))
+                } else {
+                    judged(MitigationVerdict::Worked, format!("{change}, {must} for {}", human_duration(criteria.duration())))
+                };
+            }
+        }
+        if !holds && held >= criteria.duration() * 2 {
+            return judged(MitigationVerdict::NoEffect, format!("{change}, still not {must} after {}", human_duration(held)));
+        }
+        judged(
+            MitigationVerdict::TooEarly,
+            format!("{change} after {}; it must be {must} for {}", human_duration(held), human_duration(criteria.duration())),
+        )
+    }
+}
+
+/// How far back the time before a mitigation is read, at least.
+const BEFORE: std::time::Duration = std::time::Duration::from_mins(5);
+/// The number of readings that it takes to say that it got worse.
+const MIN_SAMPLES: usize = 3;
+
+/// The label of a card by its place among the cards: `M1`.
+pub fn card_label(index: usize) -> String {
+    format!("M{}", index + 1)
+}
+
+/// The place of a card from its label. `None` if the text is not one.
+pub fn card_index(label: &str) -> Option<usize> {
+    label.trim().strip_prefix(['M', 'm'])?.parse::<usize>().ok()?.checked_sub(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::Sample;
+    use std::time::Duration;
+
+    fn at(mins: i64) -> Timestamp {
+        Timestamp::from_secs(1_795_253_400 + 60 * mins)
+    }
+
+    /// A card that was started at minute 10 and done at minute 11; it must be below 1 for 5 minutes.
+    fn card() -> MitigationCard {
+        MitigationCard {
+            seq: 2,
+            text: "roll back".into(),
+            risk: Risk::Low,
+            undo: Some("roll forward".into()),
+            verify: Some(ExitCriteria {
+                expression: "errors".into(),
+                comparison: Comparison::Below,
+                threshold: 1.0,
+                for_secs: 300,
+                source: None,
+            }),
+            exception: None,
+            state: CardState::Done,
+            proposed_by: "ana".into(),
+            proposed_at: at(9),
+            approved_by: None,
+            started_at: Some(at(10)),
+            done_at: Some(at(11)),
+            result: None,
+            judgement: None,
+        }
+    }
+
+    /// The verdict with one value a minute from minute 5.
+    fn verdict(values: &[f64]) -> (MitigationVerdict, String) {
+        let samples = (5..).zip(values).map(|(n, v)| Sample { at: at(n), value: *v }).collect();
+        let now = at(4 + values.len() as i64);
+        let found = card().judge(&[Series { labels: Default::default(), samples }], now, Duration::from_mins(1)).unwrap();
+        (found.verdict, found.why)
+    }
+
+    #[test]
+    fn judges_from_readings_before_and_since() {
+        let before = [20.0, 22.0, 21.0, 20.0, 23.0, 21.0, 20.0];
+        let with = |since: &[f64]| verdict(&[&before, since].concat());
+        assert_eq!(with(&[]), (MitigationVerdict::TooEarly, "there is no reading since".to_owned()));
+        assert_eq!(with(&[0.2, 0.1]).0, MitigationVerdict::TooEarly);
+        let (worked, why) = with(&[0.2, 0.1, 0.1, 0.2, 0.1, 0.1, 0.1]);
+        assert_eq!((worked, why.as_str()), (MitigationVerdict::Worked, "21 → 0.1, below 1 for 5m00s"));
+        assert_eq!(with(&[20.0, 21.0, 19.0, 22.0, 21.0]).0, MitigationVerdict::TooEarly);
+        let (none, why) = with(&[20.0, 21.0, 19.0, 22.0, 21.0, 20.0, 21.0, 20.0, 19.0, 21.0]);
+        assert_eq!((none, why.as_str()), (MitigationVerdict::NoEffect, "21 → 21, still not below 1 after 10m00s"));
+        assert_eq!(with(&[40.0, 44.0, 50.0]).0, MitigationVerdict::Worse);
+        // It recovers slowly: not judged while it still holds too briefly.
+        let slow = [15.0, 10.0, 7.0, 5.0, 3.0, 2.0, 1.5, 1.2, 0.9, 0.5, 0.3];
+        assert_eq!(with(&slow).0, MitigationVerdict::TooEarly);
+        // What held before proves nothing.
+        assert_eq!(verdict(&[0.1; 15]).0, MitigationVerdict::NoEffect);
+    }
+
+    #[test]
+    fn cannot_be_started_without_a_way_back_and_a_check() {
+        let mut one = card();
+        assert_eq!(one.missing(), None);
+        one.undo = None;
+        assert_eq!(one.missing(), Some("how to undo it"));
+        one.verify = None;
+        assert_eq!(one.missing(), Some("how to undo it and what shows that it works"));
+        one.exception = Some("the region is on fire".into());
+        assert_eq!(one.missing(), None);
+        assert_eq!((card_index("M3"), card_index("m1"), card_index("M0"), card_index("3")), (Some(2), Some(0), None, None));
+    }
+}
