@@ -23,6 +23,7 @@ mod playbook;
 mod purge;
 mod reading;
 mod record;
+mod silence;
 mod stats;
 mod suspects;
 mod verify;
@@ -100,6 +101,9 @@ pub enum Command {
     /// List, show, check, match and run playbooks
     #[command(subcommand)]
     Playbook(playbook::PlaybookCommand),
+    /// Create, list, extend and end silences
+    #[command(subcommand)]
+    Silence(silence::SilenceCommand),
     /// Export the post-mortem
     Export(export::ExportArgs),
     /// Check the configuration, your prompts, themes and keys, the store, the sources and the LLM
@@ -230,6 +234,7 @@ async fn run_at_desk(desk: &Desk, config: &Config, command: Command, json: bool)
         Command::Investigate(args) => investigate::run(desk, &args, json).await,
         Command::Ask(args) => ask::run(desk, args, json).await,
         Command::Mitigation(command) => mitigation::run(desk, command, json).await,
+        Command::Silence(command) => silence::run(desk, command, json).await,
         Command::Playbook(command) => playbook::run_at_desk(desk, config, command, json).await,
         Command::Export(args) => export::run(desk, &args).await,
         Command::Record(args) => record::run(desk, &args, json).await,

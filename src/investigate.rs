@@ -18,6 +18,7 @@ pub mod record;
 pub mod run;
 pub mod script;
 pub mod set;
+pub mod silence;
 pub mod watch;
 
 pub use command::Outcome;

@@ -25,6 +25,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 pub use crate::telemetry::log::Batch;
+use crate::telemetry::silence::{NewSilence, SilenceRecord};
 use crate::telemetry::{Alert, ChangeEvent, Labels, LogLine, Rule, Series, Window};
 pub use fault::{FaultKind, SourceError};
 
@@ -101,6 +102,10 @@ pub trait Source: Send + Sync {
     fn logs(&self) -> Option<&dyn LogSource> {
         None
     }
+    /// The silences that can be read and changed; `None` if this source has none.
+    fn silences(&self) -> Option<&dyn SilenceStore> {
+        None
+    }
     /// The source of changes; `None` if this source has no changes.
     fn changes(&self) -> Option<&dyn ChangeSource> {
         None
@@ -121,6 +126,17 @@ pub trait AlertSource: Send + Sync {
     fn active(&self) -> AnswerFuture<'_, Vec<Alert>>;
     /// The query, for the evidence record.
     fn query(&self) -> String;
+}
+
+/// Silences that can be read and changed. Each change is sent once and never repeated by itself, because a second one would be another
+/// silence.
+pub trait SilenceStore: Send + Sync {
+    /// All silences that the server still has, also expired ones.
+    fn list(&self) -> AnswerFuture<'_, Vec<SilenceRecord>>;
+    /// Creates a silence, or replaces the one with the id `replaces`. Returns its id.
+    fn create<'a>(&'a self, new: &'a NewSilence, replaces: Option<&'a str>) -> BoxFuture<'a, Result<String, SourceError>>;
+    /// Ends a silence now.
+    fn expire<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<(), SourceError>>;
 }
 
 /// Metrics by query.

@@ -12,6 +12,7 @@ pub mod matcher;
 pub mod moment;
 pub mod parse;
 pub mod series;
+pub mod silence;
 pub mod subject;
 pub mod time;
 pub mod words;

@@ -8,16 +8,19 @@ use std::collections::HashMap;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use reqwest::Method;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::fault::SourceError;
-use super::http::{Http, Params};
+use super::fault::{FaultKind, SourceError};
+use super::http::{Http, Params, Reply, refused, status_kind};
 use super::lenient::{self, Items, or_default};
 use super::prometheus::{clean_labels, severity};
-use super::{AlertSource, Answer, AnswerFuture, Probe, Source};
+use super::{AlertSource, Answer, AnswerFuture, Probe, SilenceStore, Source};
 use crate::analysis::expression::is_constant;
 use crate::config::SourceConfig;
+use crate::telemetry::matcher::{Comparison, Matcher};
+use crate::telemetry::silence::{NewSilence, SilenceRecord, SilenceState};
 use crate::telemetry::{Alert, AlertState, Labels, Silence, Timestamp, clean};
 
 /// The largest number of alerts returned; the API has no paging, so a response can be of any size.
@@ -58,8 +61,40 @@ struct RawStatus {
     muted_by: Vec<String>,
 }
 
+/// A matcher of a silence. Servers before 0.22 do not send `isEqual`.
+#[derive(Deserialize)]
+struct RawMatcher {
+    #[serde(default, deserialize_with = "or_default")]
+    name: String,
+    #[serde(default, deserialize_with = "or_default")]
+    value: String,
+    #[serde(default, rename = "isRegex", deserialize_with = "or_default")]
+    is_regex: bool,
+    #[serde(default, rename = "isEqual")]
+    is_equal: Option<bool>,
+}
+
+impl RawMatcher {
+    /// The matcher; `None` if its expression cannot be used.
+    fn matcher(&self) -> Option<Matcher> {
+        let comparison = match (self.is_regex, self.is_equal.unwrap_or(true)) {
+            (false, true) => Comparison::Equal,
+            (false, false) => Comparison::NotEqual,
+            (true, true) => Comparison::Regex,
+            (true, false) => Comparison::NotRegex,
+        };
+        Matcher::new(&self.name, comparison, &self.value).ok()
+    }
+}
+
 #[derive(Deserialize)]
 struct RawSilence {
+    #[serde(default, deserialize_with = "or_default")]
+    matchers: Vec<RawMatcher>,
+    #[serde(default, deserialize_with = "or_default")]
+    status: RawStatus,
+    #[serde(default, rename = "startsAt", deserialize_with = "or_default")]
+    starts_at: String,
     #[serde(default, deserialize_with = "or_default")]
     id: String,
     #[serde(default, rename = "createdBy", deserialize_with = "or_default")]
@@ -159,6 +194,75 @@ impl Source for Alertmanager {
     }
     fn alerts(&self) -> Option<&dyn AlertSource> {
         Some(self)
+    }
+    fn silences(&self) -> Option<&dyn SilenceStore> {
+        Some(self)
+    }
+}
+
+/// The error of a change that the server refused.
+fn check(reply: &Reply) -> Result<(), SourceError> {
+    if status_kind(reply.status).is_some() { Err(refused(reply, None)) } else { Ok(()) }
+}
+
+impl SilenceStore for Alertmanager {
+    fn list(&self) -> AnswerFuture<'_, Vec<SilenceRecord>> {
+        async move {
+            let raw: Items<RawSilence> = self.http.get_json("api/v2/silences", &Vec::new()).await?;
+            let gaps = raw.gap("silence").into_iter().collect();
+            let record = |s: RawSilence| SilenceRecord {
+                id: clean::line(&s.id),
+                source: self.name.clone(),
+                // A matcher that cannot be read matches nothing, rather than making the silence look wider than it is.
+                matchers: s.matchers.iter().map(RawMatcher::matcher).collect::<Option<_>>().unwrap_or_default(),
+                state: match s.status.state.as_str() {
+                    "pending" => SilenceState::Pending,
+                    "expired" => SilenceState::Expired,
+                    _ => SilenceState::Active,
+                },
+                starts_at: Timestamp::parse(&s.starts_at).ok(),
+                ends_at: Timestamp::parse(&s.ends_at).ok(),
+                created_by: clean::line(&s.created_by),
+                comment: clean::line(&s.comment),
+            };
+            let value: Vec<SilenceRecord> = raw.items.into_iter().map(record).collect();
+            Ok(Answer { value, gaps, failed: Vec::new(), total: None, unread: Vec::new() })
+        }
+        .boxed()
+    }
+
+    fn create<'a>(&'a self, new: &'a NewSilence, replaces: Option<&'a str>) -> BoxFuture<'a, Result<String, SourceError>> {
+        async move {
+            let matcher = |m: &Matcher| {
+                let is_regex = matches!(m.comparison, Comparison::Regex | Comparison::NotRegex);
+                json!({"name": m.label, "value": m.value, "isRegex": is_regex, "isEqual": m.comparison.is_equal()})
+            };
+            let mut body = json!({
+                "matchers": new.matchers.iter().map(matcher).collect::<Vec<_>>(),
+                "startsAt": new.starts_at.rfc3339(), "endsAt": new.ends_at.rfc3339(),
+                "createdBy": new.created_by, "comment": new.comment,
+            });
+            if let (Some(id), Some(fields)) = (replaces, body.as_object_mut()) {
+                fields.insert("id".to_owned(), json!(id));
+            }
+            let reply = self.http.change(Method::POST, "api/v2/silences", Some(&body)).await?;
+            check(&reply)?;
+            let answer: Value = reply.json()?;
+            // Grafana names it `id` in some versions.
+            let id = ["silenceID", "silenceId", "id"].iter().find_map(|key| answer.get(key).and_then(Value::as_str));
+            id.map(clean::line).ok_or_else(|| SourceError::new(FaultKind::Malformed, "the answer does not name the silence"))
+        }
+        .boxed()
+    }
+
+    fn expire<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<(), SourceError>> {
+        async move {
+            if !id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_') || id.is_empty() {
+                return Err(SourceError::new(FaultKind::NotFound, format!("'{id}' is not the id of a silence")));
+            }
+            check(&self.http.change(Method::DELETE, &format!("api/v2/silence/{id}"), None).await?)
+        }
+        .boxed()
     }
 }
 

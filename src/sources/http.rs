@@ -180,6 +180,27 @@ impl Http {
         self.send(Method::POST, path, params).await
     }
 
+    /// Sends a request that changes something, with a body of JSON: once, without retries or redirects, because a repetition could change it
+    /// twice.
+    pub async fn change(&self, method: Method, path: &str, body: Option<&serde_json::Value>) -> Result<Reply, SourceError> {
+        let url = self.url(path)?;
+        let mut request = self.authorized(self.client.request(method, url).headers(self.headers.clone())).await?;
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let response = request.send().await.map_err(|e| fault(&e, self.timeout, self.proxy.as_deref()))?;
+        let status = response.status().as_u16();
+        let content_type = response.headers().get("content-type").and_then(|v| v.to_str().ok()).unwrap_or("").to_owned();
+        let body = self.body(response).await?;
+        Ok(Reply { status, content_type, body })
+    }
+
+    fn url(&self, path: &str) -> Result<Url, SourceError> {
+        self.base
+            .join(path.trim_start_matches('/'))
+            .map_err(|e| SourceError::new(FaultKind::Config, format!("'{path}' does not fit the URL: {e}")))
+    }
+
     /// Sends a request, unless the program is stopping.
     async fn send(&self, method: Method, path: &str, params: &Params<'_>) -> Result<Reply, SourceError> {
         tokio::select! {
@@ -189,10 +210,7 @@ impl Http {
     }
 
     async fn ask(&self, method: Method, path: &str, params: &Params<'_>) -> Result<Reply, SourceError> {
-        let url = self
-            .base
-            .join(path.trim_start_matches('/'))
-            .map_err(|e| SourceError::new(FaultKind::Config, format!("'{path}' does not fit the URL: {e}")))?;
+        let url = self.url(path)?;
         let slots = host_slots(&url);
         let _slot = slots.acquire().await.map_err(|_closed| SourceError::new(FaultKind::Config, "the program is stopping"))?;
         let mut waits = ExponentialBuilder::default().with_min_delay(FIRST_WAIT).with_max_times(RETRIES).with_jitter().build();
