@@ -77,6 +77,7 @@ fn start_model(desk: &Desk, config: &Config, banner: Option<String>) -> Model {
     model.config_path = crate::config::default_path().map_or_else(|| "a config.toml".to_owned(), |p| p.display().to_string());
     model.matrix = desk.matrix.clone();
     model.monitor = desk.monitor;
+    model.playbooks = Arc::new(desk.playbooks.clone());
     model.banner = banner;
     model
 }

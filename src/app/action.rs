@@ -13,6 +13,7 @@ pub enum Context {
     /// The logs while a search is active.
     Search,
     Assistant,
+    Playbook,
     Actions,
     Report,
     /// A text that is open over a view, such as the help or a briefing.
@@ -29,7 +30,7 @@ pub enum Context {
 
 impl Context {
     /// Every context.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Everywhere,
         Self::Board,
         Self::Room,
@@ -38,6 +39,7 @@ impl Context {
         Self::Logs,
         Self::Search,
         Self::Assistant,
+        Self::Playbook,
         Self::Actions,
         Self::Report,
         Self::Reader,
@@ -58,6 +60,7 @@ impl Context {
             Self::Logs => "logs",
             Self::Search => "search",
             Self::Assistant => "assistant",
+            Self::Playbook => "playbook",
             Self::Actions => "actions",
             Self::Report => "report",
             Self::Reader => "reader",
@@ -79,6 +82,7 @@ impl Context {
             Self::Logs => "Logs",
             Self::Search => "Logs, while searching",
             Self::Assistant => "Assistant",
+            Self::Playbook => "Playbook",
             Self::Actions => "Action items",
             Self::Report => "Report",
             Self::Reader => "Text viewer",
@@ -94,7 +98,9 @@ impl Context {
         let parent = match self {
             Self::Everywhere => None,
             Self::Board | Self::Room | Self::Reader => Some(Self::Everywhere),
-            Self::Timeline | Self::Signals | Self::Logs | Self::Assistant | Self::Actions | Self::Report => Some(Self::Room),
+            Self::Timeline | Self::Signals | Self::Logs | Self::Assistant | Self::Playbook | Self::Actions | Self::Report => {
+                Some(Self::Room)
+            }
             Self::Search => Some(Self::Logs),
             Self::List | Self::Line | Self::Form | Self::Confirm => None,
         };
@@ -173,6 +179,7 @@ actions! {
     Tab3, "tab-3", Room, "signals", "Open tab 3, Signals and evidence", false;
     Tab4, "tab-4", Room, "logs", "Open tab 4, Logs", false;
     Tab5, "tab-5", Room, "assistant", "Open tab 5, Assistant", false;
+    Tab6, "tab-6", Room, "playbook", "Open tab 6, Playbook", false;
     Tab7, "tab-7", Room, "actions", "Open tab 7, Action items", false;
     Tab9, "tab-9", Room, "report", "Open tab 9, Report", false;
     NextTab, "next-tab", Room, "next tab", "Open the next tab", false;
@@ -245,6 +252,13 @@ actions! {
     AskPostmortem, "ask-postmortem", Assistant, "post-mortem", "Run the post-mortem prompt", true;
     Preview, "preview", Assistant, "preview", "Show exactly what would be sent", false;
     Accept, "accept", Assistant, "accept", "Accept the draft as your own", true;
+    RunStep, "run-step", Playbook, "run step", "Run the selected step, or mark it as done; shows scripts first", true;
+    RunAgain, "run-again", Playbook, "run again", "Run the selected step although it was run before", true;
+    SkipStep, "skip-step", Playbook, "skip", "Skip the selected step, with a reason", true;
+    SetVariable, "set-variable", Playbook, "variable", "Set the value of a variable: pod=web-1", false;
+    ChoosePlaybook, "choose-playbook", Playbook, "playbooks", "Choose a playbook; those for the alerts come first", false;
+    ScrollDown, "scroll-down", Playbook, "text down", "Scroll the text of the step down", false;
+    ScrollUp, "scroll-up", Playbook, "text up", "Scroll the text of the step up", false;
     ActionDone, "action-done", Actions, "done", "Mark as done, with the result", true;
     ActionOwner, "action-owner", Actions, "owner", "Set the owner", true;
     ActionDue, "action-due", Actions, "due", "Set the due date", true;

@@ -13,6 +13,7 @@ use super::msg::{Effect, StoreState};
 use super::overlay::Overlay;
 use super::room::{Room, Tab};
 use crate::incident::Matrix;
+use crate::playbook::Library;
 use crate::telemetry::Timestamp;
 use crate::telemetry::failure::FileProblem;
 
@@ -83,6 +84,7 @@ pub(crate) struct Model {
     /// How long a service must stay healthy before it counts as restored.
     pub monitor: std::time::Duration,
     pub keymap: Arc<Keymap>,
+    pub playbooks: Arc<Library>,
     /// Problems in the user's prompts, themes and keys.
     pub problems: Vec<FileProblem>,
     /// The largest useful scroll offset of the text that was drawn last.
@@ -120,6 +122,7 @@ impl Model {
             refused: None,
             store: StoreState::default(),
             keymap: Arc::default(),
+            playbooks: Arc::default(),
             problems: Vec::new(),
             scroll_limit: 0,
             colleagues: Vec::new(),

@@ -48,6 +48,12 @@ pub(crate) enum Msg {
         text: String,
         command: String,
     },
+    /// A step with its variables filled in: what it would run, to be confirmed. Empty if it only reads.
+    StepReady {
+        effect: Box<Effect>,
+        title: String,
+        lines: Vec<String>,
+    },
     /// The names of the other people who have the incident open.
     Present(Vec<String>),
     /// A command was carried out: a message, and warnings.
@@ -110,6 +116,29 @@ pub(crate) enum Effect {
         id: IncidentId,
         name: String,
         text: String,
+    },
+    /// Fills in the variables of a step of a playbook, to be confirmed.
+    PrepareStep {
+        id: IncidentId,
+        playbook: String,
+        /// Counted from 1.
+        step: usize,
+        values: BTreeMap<String, String>,
+        again: bool,
+    },
+    /// Runs a step that was confirmed.
+    RunStep {
+        id: IncidentId,
+        playbook: String,
+        step: usize,
+        values: BTreeMap<String, String>,
+        again: bool,
+    },
+    SkipStep {
+        id: IncidentId,
+        playbook: String,
+        step: usize,
+        reason: String,
     },
     /// Reads the log lines around a time from the sources.
     LogsAt(Timestamp),

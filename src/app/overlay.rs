@@ -14,6 +14,13 @@ pub(crate) enum Purpose {
     /// A backdated note, which starts with its time.
     NoteAt,
     Question,
+    /// Why a step of a playbook is skipped.
+    SkipStep {
+        playbook: String,
+        step: usize,
+    },
+    /// The value of a variable: `NAME=VALUE`.
+    Variable,
     ExportPath,
     Filter,
     /// A search in the logs. It hides nothing.
@@ -26,7 +33,7 @@ impl Purpose {
         match self {
             Self::Command(command) => command.is_multiline(),
             Self::NoteAt | Self::Question => true,
-            Self::ExportPath | Self::Filter | Self::Search => false,
+            Self::SkipStep { .. } | Self::Variable | Self::ExportPath | Self::Filter | Self::Search => false,
         }
     }
 }
@@ -68,6 +75,8 @@ pub(crate) enum Next {
     Status(Status),
     /// Opens the finding with this rank.
     Finding(usize),
+    /// Opens the playbook with this ID.
+    Playbook(String),
 }
 
 /// A row of a list.

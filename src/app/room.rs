@@ -11,6 +11,7 @@ use crate::evidence::Body;
 use crate::incident::{
     ActorKind, CitedSuspect, Entry, EvidenceId, EvidenceKind, EvidenceRecord, Incident, IncidentId, SourceStatus,
 };
+use crate::playbook::{Library, Playbook, matches};
 use crate::telemetry::Timestamp;
 
 /// The largest number of suspects that the screen lists.
@@ -25,14 +26,15 @@ pub(crate) enum Tab {
     Signals,
     Logs,
     Assistant,
+    Playbook,
     Actions,
     Report,
 }
 
 impl Tab {
     /// Every tab, in order.
-    pub(crate) const ALL: [Self; 7] =
-        [Self::Overview, Self::Timeline, Self::Signals, Self::Logs, Self::Assistant, Self::Actions, Self::Report];
+    pub(crate) const ALL: [Self; 8] =
+        [Self::Overview, Self::Timeline, Self::Signals, Self::Logs, Self::Assistant, Self::Playbook, Self::Actions, Self::Report];
 
     /// The number and the name in the tab bar.
     pub(crate) fn label(self) -> (char, &'static str) {
@@ -42,6 +44,7 @@ impl Tab {
             Self::Signals => ('3', "Signals"),
             Self::Logs => ('4', "Logs"),
             Self::Assistant => ('5', "Assistant"),
+            Self::Playbook => ('6', "Playbook"),
             Self::Actions => ('7', "Actions"),
             Self::Report => ('9', "Report"),
         }
@@ -55,6 +58,7 @@ impl Tab {
             Self::Signals => Some(Context::Signals),
             Self::Logs => Some(Context::Logs),
             Self::Assistant => Some(Context::Assistant),
+            Self::Playbook => Some(Context::Playbook),
             Self::Actions => Some(Context::Actions),
             Self::Report => Some(Context::Report),
         }
@@ -136,6 +140,12 @@ pub(crate) struct Room {
     pub entry: Option<u64>,
     /// The selected evidence item.
     pub evidence: Option<EvidenceId>,
+    /// The playbook that was chosen; `None` for the one that was begun last, or matches best.
+    pub playbook: Option<String>,
+    /// The position of the selected step.
+    pub step: usize,
+    /// Values of variables that the user has set.
+    pub values: BTreeMap<String, String>,
     /// The position of the selected action item.
     pub action: usize,
     /// The position of the selected log pattern.
@@ -168,6 +178,9 @@ impl Room {
             tab: Tab::Overview,
             entry: None,
             evidence: None,
+            playbook: None,
+            step: 0,
+            values: BTreeMap::new(),
             action: 0,
             pattern: 0,
             suspect: Some(0),
@@ -181,6 +194,16 @@ impl Room {
             plan: None,
             report: None,
         }
+    }
+
+    /// The open playbook: the one that was chosen, or else was begun last, or else matches the alerts best.
+    pub(crate) fn open_playbook<'a>(&self, library: &'a Library) -> Option<&'a Playbook> {
+        if let Some(chosen) = self.playbook.as_ref().and_then(|id| library.get(id)) {
+            return Some(chosen);
+        }
+        let incident = self.incident.as_ref()?;
+        let begun = incident.playbooks.iter().rev().find_map(|p| library.get(&p.playbook));
+        begun.or_else(|| matches(library, &incident.alerts).first().map(|m| m.playbook))
     }
 
     /// The entries that the timeline shows, oldest first.

@@ -9,6 +9,7 @@ mod keys;
 mod lists;
 mod logs;
 mod perform;
+mod playbook;
 
 use super::action::Action;
 use super::model::{Model, Screen, Tone};
@@ -20,6 +21,10 @@ use crate::prompt::Delta;
 use crate::telemetry::words::count;
 use crate::telemetry::{Failure, Timestamp};
 use go::{PREVIEW, open_room, refresh_tab};
+
+/// The width of a confirmation in characters, and the rows that it needs besides its text.
+const CONFIRM_WIDTH: usize = 70;
+const CONFIRM_FRAME: usize = 6;
 
 /// Applies a message to the model and returns the effects to run. `at` is the time of the message.
 pub(crate) fn update(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
@@ -132,6 +137,24 @@ fn handle(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
                 let title = format!("Page {name}?");
                 let effect = Effect::Run { id, command: Box::new(crate::incident::Command::Page { name, text }), at: None };
                 model.overlay = Some(super::Overlay::Confirm(Box::new(ConfirmDialog { title, lines, yes: false, effect })));
+            }
+            Vec::new()
+        }
+        Msg::StepReady { effect, title, lines } => {
+            if lines.is_empty() {
+                return common::write(model, *effect);
+            }
+            let rows: usize = lines.iter().map(|l| 1 + l.chars().count() / CONFIRM_WIDTH).sum();
+            if model.overlay.is_none() && rows + CONFIRM_FRAME > usize::from(model.size.1) {
+                // What cannot be seen as a whole is not confirmed.
+                let text = format!(
+                    "This does not fit on the screen to be confirmed. Enlarge the terminal, or run it with `warroom playbook run`.\n\n{}",
+                    lines.join("\n")
+                );
+                model.overlay = Some(super::Overlay::Text { title, text, scroll: 0 });
+            } else if model.overlay.is_none() {
+                let dialog = ConfirmDialog { title, lines, yes: false, effect: *effect };
+                model.overlay = Some(super::Overlay::Confirm(Box::new(dialog)));
             }
             Vec::new()
         }

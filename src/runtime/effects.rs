@@ -16,6 +16,7 @@ use crate::incident::{Command, IncidentId, Refusal};
 use crate::investigate::ask::Question;
 use crate::investigate::clock::now;
 use crate::investigate::desk::Declaration;
+use crate::investigate::playbook::{Consent, PreparedStep};
 use crate::investigate::{Desk, DeskError, Progress};
 use crate::postmortem::Format;
 use crate::prompt::Delta;
@@ -158,6 +159,7 @@ impl Runner {
                 let command = desk.page_command(&desk.journal.incident(id).await?, &name, &text)?;
                 Ok(Msg::PageReady { id, name, text, command: format!("{command:?}") })
             }),
+            Effect::PrepareStep { .. } | Effect::RunStep { .. } | Effect::SkipStep { .. } => self.run_playbook(effect),
             Effect::PatternLines { template, window } => self.request(move |desk| async move {
                 let title = format!("Lines of '{}'", crate::telemetry::clean::truncate(&template, 60));
                 Ok(Msg::TextReady(title, desk.lines_matching(&template, window).await))
@@ -193,6 +195,36 @@ impl Runner {
             Effect::Quit | Effect::Suspend | Effect::Redraw | Effect::Copy(_) => {
                 tracing::error!(?effect, "an effect on the terminal reached the task runner");
             }
+        }
+    }
+
+    /// Starts an effect on a playbook.
+    fn run_playbook(&mut self, effect: Effect) {
+        match effect {
+            Effect::PrepareStep { id, playbook, step, values, again } => self.request(move |desk| async move {
+                let prepared = desk.prepare_step(&desk.journal.incident(id).await?, desk.playbook(&playbook)?, step, &values)?;
+                let (title, lines) = (format!("Step {step}: {}", prepared.step.title), confirmation(&prepared));
+                Ok(Msg::StepReady { effect: Box::new(Effect::RunStep { id, playbook, step, values, again }), title, lines })
+            }),
+            Effect::RunStep { id, ref playbook, step, ref values, again } => {
+                let (playbook, values) = (playbook.clone(), values.clone());
+                self.write(effect, move |desk| async move {
+                    let incident = desk.journal.incident(id).await?;
+                    let prepared = desk.prepare_step(&incident, desk.playbook(&playbook)?, step, &values)?;
+                    let silent: Progress = Arc::new(|_| {});
+                    let outcome = desk.run_step(id, &prepared, Consent { is_confirmed: true, again }, &silent).await?;
+                    let goto = outcome.goto.map(|n| format!("It proposes step {n}"));
+                    Ok(Msg::Ran(outcome.outcome.message, goto.into_iter().collect()))
+                });
+            }
+            Effect::SkipStep { id, ref playbook, step, ref reason } => {
+                let (playbook, reason) = (playbook.clone(), reason.clone());
+                self.write(effect, move |desk| async move {
+                    let outcome = desk.skip_step(id, desk.playbook(&playbook)?, step, &reason).await?;
+                    Ok(Msg::Ran(outcome.message, outcome.warnings))
+                });
+            }
+            _ => {}
         }
     }
 
@@ -278,6 +310,26 @@ impl Runner {
         });
         self.logs = Some(tasks);
     }
+}
+
+/// What a step would run, for confirmation: exactly that, where, and with which variables. Empty if it only reads.
+fn confirmation(prepared: &PreparedStep) -> Vec<String> {
+    if prepared.blocks.is_empty() {
+        return vec!["Record that this step is done?".to_owned()];
+    }
+    let mut lines = Vec::new();
+    for block in prepared.blocks.iter().filter(|b| b.argv.is_some()) {
+        let host = whoami::hostname().unwrap_or_else(|_| "this machine".to_owned());
+        let folder = std::env::current_dir().map_or_else(|_| "an unknown folder".to_owned(), |p| p.display().to_string());
+        lines.push(format!("This runs on {host} in {folder}:"));
+        lines.extend(crate::telemetry::clean::block(&block.text).lines().map(|l| format!("  {l}")));
+        lines.extend(block.env.iter().map(|(name, value)| format!("  {name} = {value:?}")));
+        let verify = block.verify.as_ref().map(ToString::to_string);
+        for (label, text) in [("danger", block.block.danger.clone()), ("undo", block.undo.clone()), ("verify", verify)] {
+            lines.extend(text.map(|text| format!("{label}: {text}")));
+        }
+    }
+    lines
 }
 
 /// How long lines wait before the next try when the message queue is full.

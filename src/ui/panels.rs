@@ -8,6 +8,7 @@ pub(crate) mod header;
 pub(crate) mod logs;
 pub(crate) mod overlay;
 pub(crate) mod overview;
+pub(crate) mod playbook;
 pub(crate) mod report;
 pub(crate) mod room;
 pub(crate) mod signals;

@@ -84,6 +84,7 @@ fn board() -> Model {
 #[expect(clippy::too_many_lines, reason = "a room with something in every part")]
 fn room(tab: Tab) -> Model {
     let mut model = board();
+    model.playbooks = std::sync::Arc::new(crate::playbook::Library::load(&[]));
     let window = Window::new(at(-600), at(0));
     let record = |n: u32, kind| EvidenceRecord {
         id: EvidenceId(n),
@@ -267,6 +268,7 @@ fn every_tab_shows_its_content() {
         (Tab::Signals, ["Suspects 1", "db_pool_in_use rose 4 → 20", "[E1]"]),
         (Tab::Logs, ["Log patterns 2 · 1 new", "all lines", "pool exhausted after <*>"]),
         (Tab::Assistant, ["built-in rules", "Would send:", "Every claim"]),
+        (Tab::Playbook, ["application error", "0 of 7", "See how bad it is"]),
         (Tab::Actions, ["0 open of 0", "No action items yet", "Press T to give someone a task"]),
         (Tab::Report, ["Preparing the report", "e to export", "9 Report"]),
     ] {

@@ -8,11 +8,12 @@ use super::super::model::{Model, Screen, Tone};
 use super::super::msg::Effect;
 use super::super::overlay::{ConfirmDialog, DeclareField, DeclareForm, InputDialog, ListDialog, Next, Overlay, Purpose, palette};
 use super::super::room::Tab;
-use super::common::{command_dialog, current, run, run_at, run_on, say, show, write};
+use super::common::{command_dialog, current, run, run_at, run_on, say, show, with_id, write};
 use super::go::{go_to_finding, scroll, start_question};
 use super::lists::change_status;
 use super::logs::search_from_here;
 use super::perform;
+use super::playbook::open_playbook;
 use crate::incident::gate::{Check, gates};
 use crate::incident::{Command, NoteKind, Severity};
 use crate::telemetry::failure::Explain;
@@ -143,7 +144,12 @@ fn close(model: &mut Model, overlay: &Overlay) -> Vec<Effect> {
         match line.purpose {
             Purpose::Filter => set_filter(model, ""),
             Purpose::Search => model.logs.search.clear(),
-            Purpose::Command(_) | Purpose::NoteAt | Purpose::Question | Purpose::ExportPath => {}
+            Purpose::Command(_)
+            | Purpose::NoteAt
+            | Purpose::Question
+            | Purpose::SkipStep { .. }
+            | Purpose::Variable
+            | Purpose::ExportPath => {}
         }
     }
     Vec::new()
@@ -222,7 +228,12 @@ fn in_input(model: &mut Model, action: Action, mut dialog: InputDialog) -> Vec<E
             let history = match dialog.purpose {
                 Purpose::Filter => Some(&model.logs.filters),
                 Purpose::Search => Some(&model.logs.searches),
-                Purpose::Command(_) | Purpose::NoteAt | Purpose::Question | Purpose::ExportPath => None,
+                Purpose::Command(_)
+                | Purpose::NoteAt
+                | Purpose::Question
+                | Purpose::SkipStep { .. }
+                | Purpose::Variable
+                | Purpose::ExportPath => None,
             };
             let recalled = history.and_then(|r| r.step(dialog.edit.text(), action == Action::Recall)).map(str::to_owned);
             if let Some(text) = recalled {
@@ -267,6 +278,18 @@ fn submit(model: &mut Model, line: &InputDialog) -> Vec<Effect> {
         }
         Purpose::Question if text.is_empty() => say(model, "Nothing asked, because the text was empty."),
         Purpose::Question => start_question(model, text.to_owned()),
+        Purpose::SkipStep { .. } if text.is_empty() => say(model, "Nothing skipped, because there was no reason."),
+        Purpose::SkipStep { playbook, step } => {
+            let (playbook, step, reason) = (playbook.clone(), *step, text.to_owned());
+            with_id(model, |m, id| write(m, Effect::SkipStep { id, playbook, step, reason }))
+        }
+        Purpose::Variable => match (text.split_once('='), &mut model.room) {
+            (Some((name, value)), Some(room)) if !name.trim().is_empty() => {
+                room.values.insert(name.trim().trim_start_matches('$').to_owned(), value.to_owned());
+                Vec::new()
+            }
+            _ => reopen(model, line, "Type a name, = and a value: pod=web-1"),
+        },
         Purpose::ExportPath if text.is_empty() => say(model, "Nothing exported, because the path was empty."),
         Purpose::ExportPath => match model.room.as_ref().map(|r| r.id) {
             Some(id) => vec![Effect::Export { id, path: text.to_owned(), replace: false }],
@@ -342,6 +365,7 @@ fn choose_row(model: &mut Model, list: &ListDialog, row: usize) -> Vec<Effect> {
         Next::Confirm(dialog) => show(model, Overlay::Confirm(dialog)),
         Next::Status(to) => change_status(model, to),
         Next::Finding(place) => go_to_finding(model, place),
+        Next::Playbook(id) => open_playbook(model, &id),
     }
 }
 
@@ -358,7 +382,7 @@ fn in_confirmation(model: &mut Model, action: Action, mut dialog: Box<ConfirmDia
     };
     match (is_confirmed, dialog.effect) {
         (false, _) => Vec::new(),
-        (true, effect @ (Effect::Run { .. } | Effect::Declare { .. })) => write(model, effect),
+        (true, effect @ (Effect::Run { .. } | Effect::Declare { .. } | Effect::RunStep { .. })) => write(model, effect),
         (true, effect) => vec![effect],
     }
 }

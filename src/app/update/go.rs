@@ -69,6 +69,10 @@ pub(super) fn step(model: &mut Model, by: isize) -> Vec<Effect> {
             }
             by => model.logs.step(by.max(-10_000)),
         },
+        Tab::Playbook => {
+            let steps = room.open_playbook(&model.playbooks).map_or(0, |p| p.steps.len());
+            (room.step, room.scroll) = (shift(room.step.min(steps.saturating_sub(1)), by, steps), 0);
+        }
         Tab::Actions => room.action = shift(room.action, by, room.incident.as_ref().map_or(0, |i| i.actions.len())),
         Tab::Overview | Tab::Assistant | Tab::Report => room.scroll = scroll(room.scroll, by, model.scroll_limit),
     }
@@ -189,7 +193,7 @@ pub(super) fn refresh_tab(room: &Room) -> Vec<Effect> {
     match room.tab {
         Tab::Report => vec![Effect::MakeReport(room.id)],
         Tab::Assistant => vec![Effect::Plan { id: room.id, question: "troubleshoot".to_owned() }],
-        Tab::Overview | Tab::Timeline | Tab::Signals | Tab::Logs | Tab::Actions => Vec::new(),
+        Tab::Overview | Tab::Timeline | Tab::Signals | Tab::Logs | Tab::Playbook | Tab::Actions => Vec::new(),
     }
 }
 

@@ -9,13 +9,16 @@ use super::super::msg::Effect;
 use super::super::overlay::{DeclareField, DeclareForm, InputDialog, Overlay, Purpose};
 use super::super::room::Tab;
 use super::common::{ask, current, run, run_at, say, say_key, selected_entry, show, with_id};
-use super::go::{PREVIEW, back, jump, open, open_entry, open_evidence, quit, start_question, step, step_board, step_tab, tab};
+use super::go::{
+    PREVIEW, back, jump, open, open_entry, open_evidence, quit, scroll, start_question, step, step_board, step_tab, tab,
+};
 use super::lists::{
     change_status, choose_action_kind, choose_audience, choose_event, choose_finding, choose_grade, choose_impact, choose_level,
     choose_merge, choose_milestone, choose_renounce, choose_role, choose_severity, choose_status, choose_unlink, first_open,
     judge, link, remark, with_item,
 };
 use super::logs::{go_to_error, go_to_hit, line_to_note, pattern_lines, search};
+use super::playbook::{choose_playbook, run_step, set_variable, skip_step};
 use super::propose;
 use crate::incident::action::{ActionChange, ActionState};
 use crate::incident::brief::{Reader, brief};
@@ -83,6 +86,7 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Tab3 => tab(model, Tab::Signals),
         Action::Tab4 => tab(model, Tab::Logs),
         Action::Tab5 => tab(model, Tab::Assistant),
+        Action::Tab6 => tab(model, Tab::Playbook),
         Action::Tab7 => tab(model, Tab::Actions),
         Action::Tab9 => tab(model, Tab::Report),
         Action::NextTab => step_tab(model, 1),
@@ -232,6 +236,13 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
             let hint = "The result, in a few words (may be empty). If it is not done yet: again 10 still looking";
             ask(m, "Result", hint, Command::CompleteAction { action, result: None })
         }),
+        Action::RunStep => run_step(model, false),
+        Action::RunAgain => run_step(model, true),
+        Action::SkipStep => skip_step(model),
+        Action::SetVariable => set_variable(model),
+        Action::ChoosePlaybook => choose_playbook(model),
+        Action::ScrollDown => scroll_text(model, model.half_page().cast_signed()),
+        Action::ScrollUp => scroll_text(model, -model.half_page().cast_signed()),
         Action::CopyReport => copy(model, |m| m.room.as_ref()?.report.clone(), "The report is not ready yet."),
         // These belong to dialogs and are handled there.
         Action::CopyText
@@ -268,6 +279,15 @@ fn retry(model: &mut Model) -> Vec<Effect> {
     }
     model.unsaved += u32::try_from(again.len()).unwrap_or(0);
     again
+}
+
+/// Scrolls the text beside a list.
+fn scroll_text(model: &mut Model, by: isize) -> Vec<Effect> {
+    let limit = model.scroll_limit;
+    if let Some(room) = &mut model.room {
+        room.scroll = scroll(room.scroll, by, limit);
+    }
+    Vec::new()
 }
 
 fn problems(model: &mut Model) -> Vec<Effect> {

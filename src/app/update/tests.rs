@@ -339,6 +339,42 @@ fn shows_the_command_of_a_page_and_runs_it_only_when_confirmed() {
 }
 
 #[test]
+fn a_step_of_a_playbook_is_shown_before_it_runs_and_skipped_with_a_reason() {
+    let mut model = room();
+    assert_eq!(press(&mut model, "6⏎"), [], "no playbook matches");
+    model.playbooks = std::sync::Arc::new(crate::playbook::Library::load(&[]));
+    press(&mut model, "brelease of its own⏎");
+    assert_eq!(model.room.as_ref().and_then(|r| r.playbook.as_deref()), Some("rollback"));
+    press(&mut model, "jjj");
+    press(&mut model, "vnamespace=shop⏎");
+    let values = std::collections::BTreeMap::from([("namespace".to_owned(), "shop".to_owned())]);
+    let effects = press(&mut model, "⏎");
+    let [Effect::PrepareStep { playbook, step: 4, values: given, again: false, .. }] = effects.as_slice() else {
+        panic!("{effects:?}")
+    };
+    assert_eq!((playbook.as_str(), given), ("rollback", &values));
+    let run = |again| Effect::RunStep { id: IncidentId(1), playbook: "rollback".into(), step: 4, values: values.clone(), again };
+    // A step that only reads runs at once; a script is shown, and not run unless it is confirmed.
+    let ready = |lines: Vec<String>| Msg::StepReady { effect: Box::new(run(false)), title: "Step 4".into(), lines };
+    assert_eq!(update(&mut model, at(2), ready(vec![])), [run(false)]);
+    assert_eq!(update(&mut model, at(2), ready(vec!["This runs on a in b:".into(), "  kubectl".into()])), []);
+    assert_eq!(press(&mut model, "⏎"), [], "No is the default");
+    update(&mut model, at(2), ready(vec!["This runs on a in b:".into()]));
+    assert_eq!(press(&mut model, "y"), [run(false)]);
+    assert_eq!(press(&mut model, "x⏎"), [], "a reason is required");
+    let skip = Effect::SkipStep { id: IncidentId(1), playbook: "rollback".into(), step: 4, reason: "not needed".into() };
+    assert_eq!(press(&mut model, "xnot needed⏎"), [skip]);
+    // What does not fit on the screen cannot be confirmed.
+    update(&mut model, at(2), ready(vec!["  a line".into(); 30]));
+    assert!(matches!(&model.overlay, Some(Overlay::Text { text, .. }) if text.contains("does not fit")), "{:?}", model.overlay);
+    assert_eq!(press(&mut model, "y⎋"), []);
+    model.overlay = None;
+    let [Effect::PrepareStep { again: true, .. }] = press(&mut model, "E")[..] else { panic!("runs it again") };
+    model.read_only = true;
+    assert_eq!(press(&mut model, "⏎"), []);
+}
+
+#[test]
 fn reads_log_sources_when_there_is_no_evidence_of_the_minute() {
     let mut model = room_with(vec![Fact::Note { text: "restarted".into(), note_kind: NoteKind::Observation }]);
     model.has_logs = true;

@@ -166,6 +166,15 @@ fn useful_actions(model: &Model) -> Vec<Action> {
         Tab::Assistant => {
             vec![Action::AskTroubleshoot, Action::Ask, Action::Preview, Action::Accept, Action::AskPostmortem, Action::Back]
         }
+        Tab::Playbook => vec![
+            Action::RunStep,
+            Action::SkipStep,
+            Action::ChoosePlaybook,
+            Action::SetVariable,
+            Action::RunAgain,
+            Action::ScrollDown,
+            Action::Back,
+        ],
         Tab::Actions => vec![
             Action::Task,
             Action::AddAction,

@@ -144,7 +144,18 @@ fn choices(model: &Model, theme: &Theme, list: &ListDialog, frame: &mut Frame<'_
 
 /// A question with Yes and No.
 fn question(model: &Model, theme: &Theme, dialog: &ConfirmDialog, frame: &mut Frame<'_>, area: Rect) {
-    let wrapped: Vec<String> = dialog.lines.iter().flat_map(|l| text::wrap(l, 72)).collect();
+    // A line that is continued says so, because a command must not look like two.
+    let wrapped: Vec<String> = dialog
+        .lines
+        .iter()
+        .flat_map(|l| {
+            let is_command = l.starts_with("  ");
+            let part = move |(n, part): (usize, String)| {
+                if n > 0 && is_command { format!("    ↳ {}", part.trim_start()) } else { part }
+            };
+            text::wrap(l, if is_command { 66 } else { 72 }).into_iter().enumerate().map(part)
+        })
+        .collect();
     let height = u16::try_from(wrapped.len() + 5).unwrap_or(area.height);
     let inner = window(theme, frame, centered(area, 78, height), dialog.title.clone());
     for (row, line) in wrapped.iter().enumerate() {

@@ -99,6 +99,7 @@ fn draws_every_tab() {
         ("signals", Tab::Signals),
         ("logs", Tab::Logs),
         ("assistant", Tab::Assistant),
+        ("playbook", Tab::Playbook),
         ("actions", Tab::Actions),
         ("report", Tab::Report),
     ] {
