@@ -221,6 +221,25 @@ fn fits_eighty_by_twenty_four_and_survives_resizing() {
 }
 
 #[test]
+fn opens_the_runbook_of_an_alert_or_copies_its_url() {
+    let bin = tempfile::tempdir().unwrap();
+    let (opener, opened) = (bin.path().join("xdg-open"), bin.path().join("opened"));
+    std::fs::write(&opener, format!("#!/bin/sh\nprintf '%s' \"$1\" > '{}'\n", opened.display())).unwrap();
+    std::fs::set_permissions(&opener, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", bin.path().display(), std::env::var("PATH").unwrap());
+    for display in [":9", ""] {
+        let env = [("PATH", path.as_str()), ("DISPLAY", display), ("WAYLAND_DISPLAY", "")];
+        let mut screen = Screen::start(env!("CARGO_BIN_EXE_warroom"), &["demo"], 140, 40, &env);
+        screen.wait_for("HighErrorRate");
+        screen.keys("o");
+        screen.wait_for(if display.is_empty() { "so it was copied: https://runbooks" } else { "Opened https://runbooks" });
+        assert!(!std::fs::read_to_string(&opened).unwrap_or_default().is_empty());
+    }
+    let url = std::fs::read_to_string(&opened).unwrap();
+    assert!(url.starts_with("https://runbooks.example/"), "{url}");
+}
+
+#[test]
 fn restores_the_terminal_after_a_signal() {
     use rustix::process::Signal;
     for (signal, status) in [(Signal::TERM, 143), (Signal::HUP, 129), (Signal::INT, 130)] {

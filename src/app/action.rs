@@ -173,7 +173,8 @@ actions! {
     GroupBy, "group-by", Board, "group", "Group by service, alert or team, or do not group", false;
     OnlyNew, "only-new", Board, "new only", "Show only alerts without an incident", false;
     CopyAlert, "copy-alert", Board, "copy", "Copy the fingerprint of the alert", false;
-    CopyRunbook, "copy-runbook", Board, "runbook", "Copy the runbook URL of the alert", false;
+    OpenRunbook, "open-runbook", Board, "runbook", "Open the runbook of the alert, or copy its URL if nothing can open it", false;
+    CopyRunbook, "copy-runbook", Board, "copy runbook", "Copy the runbook URL of the alert", false;
     Tab1, "tab-1", Room, "overview", "Open tab 1, Overview", false;
     Tab2, "tab-2", Room, "timeline", "Open tab 2, Timeline", false;
     Tab3, "tab-3", Room, "signals", "Open tab 3, Signals and evidence", false;

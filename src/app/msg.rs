@@ -48,6 +48,8 @@ pub(crate) enum Msg {
         text: String,
         command: String,
     },
+    /// A URL was opened, or could not be and is to be copied instead.
+    UrlOpened(String, bool),
     /// A step with its variables filled in: what it would run, to be confirmed. Empty if it only reads.
     StepReady {
         effect: Box<Effect>,
@@ -117,6 +119,8 @@ pub(crate) enum Effect {
         name: String,
         text: String,
     },
+    /// Opens a URL in the program that the system uses for it.
+    OpenUrl(String),
     /// Fills in the variables of a step of a playbook, to be confirmed.
     PrepareStep {
         id: IncidentId,

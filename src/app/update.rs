@@ -140,6 +140,14 @@ fn handle(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
             }
             Vec::new()
         }
+        Msg::UrlOpened(url, true) => {
+            model.say(Tone::Good, format!("Opened {url}."));
+            Vec::new()
+        }
+        Msg::UrlOpened(url, false) => {
+            model.say(Tone::Plain, format!("Nothing here can open a URL, so it was copied: {url}"));
+            vec![Effect::Copy(url)]
+        }
         Msg::StepReady { effect, title, lines } => {
             if lines.is_empty() {
                 return common::write(model, *effect);

@@ -160,6 +160,12 @@ impl Runner {
                 Ok(Msg::PageReady { id, name, text, command: format!("{command:?}") })
             }),
             Effect::PrepareStep { .. } | Effect::RunStep { .. } | Effect::SkipStep { .. } => self.run_playbook(effect),
+            Effect::OpenUrl(url) => {
+                self.spawn(|_, messages| async move {
+                    let is_open = open_url(&url).await;
+                    let _quitting = messages.send(Msg::UrlOpened(url, is_open)).await;
+                });
+            }
             Effect::PatternLines { template, window } => self.request(move |desk| async move {
                 let title = format!("Lines of '{}'", crate::telemetry::clean::truncate(&template, 60));
                 Ok(Msg::TextReady(title, desk.lines_matching(&template, window).await))
@@ -311,6 +317,27 @@ impl Runner {
         self.logs = Some(tasks);
     }
 }
+
+/// Opens a URL with the program that the desktop uses for it. `false` without a desktop, as over ssh, and if that program fails.
+async fn open_url(url: &str) -> bool {
+    let is_set = |name: &str| std::env::var_os(name).is_some_and(|v| !v.is_empty());
+    let program = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
+    if !cfg!(target_os = "macos") && !is_set("DISPLAY") && !is_set("WAYLAND_DISPLAY") {
+        return false;
+    }
+    let mut command = tokio::process::Command::new(program);
+    let null = std::process::Stdio::null;
+    // The URL is one argument, and begins with http, so that it is no option.
+    command.arg(url).stdin(null()).stdout(null()).stderr(null());
+    match tokio::time::timeout(OPEN_TIMEOUT, command.status()).await {
+        Ok(status) => status.is_ok_and(|s| s.success()),
+        // A browser that is still running has opened it.
+        Err(_late) => true,
+    }
+}
+
+/// How long opening a URL may take.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What a step would run, for confirmation: exactly that, where, and with which variables. Empty if it only reads.
 fn confirmation(prepared: &PreparedStep) -> Vec<String> {

@@ -80,6 +80,15 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
             Vec::new()
         }
         Action::CopyAlert => copy(model, |m| m.board.current().map(|a| a.fingerprint.clone()), "Select an alert first."),
+        Action::OpenRunbook => match runbook(model) {
+            // Nothing else is opened: an annotation is text from outside.
+            Some(url) if url.starts_with("https://") || url.starts_with("http://") => vec![Effect::OpenUrl(url)],
+            Some(url) => {
+                model.say(Tone::Good, COPIED);
+                vec![Effect::Copy(url)]
+            }
+            None => say(model, "This alert has no runbook."),
+        },
         Action::CopyRunbook => copy(model, runbook, "This alert has no runbook."),
         Action::Tab1 => tab(model, Tab::Overview),
         Action::Tab2 => tab(model, Tab::Timeline),

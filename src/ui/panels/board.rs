@@ -299,7 +299,7 @@ fn alert_detail(model: &Model, theme: &Theme, frame: &mut Frame<'_>, area: Rect)
             .map(|l| Line::from(Span::styled(format!(" {l}"), theme.style(Meaning::Muted)))),
     );
     if let Some(url) = alert.annotations.get("runbook_url").or_else(|| alert.annotations.get("runbook")) {
-        let hint = format!("({} to copy)", model.key(Action::CopyRunbook));
+        let hint = format!("({} to open)", model.key(Action::OpenRunbook));
         let url = text::fit(url, width.saturating_sub(10 + text::width(&hint)));
         tail.push(Line::from(Span::styled(format!(" runbook {url} {hint}"), theme.style(Meaning::Accent))));
     }
