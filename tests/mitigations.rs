@@ -130,6 +130,11 @@ fn readings_say_whether_it_worked() {
     assert!(of(2).1.contains("→ 0, below 1 for 5m00s"), "{v}");
     assert!(v["mitigations"][2]["evidence"][0].as_str().is_some_and(|e| e.starts_with('E')), "{v}");
     assert_eq!(v["mitigations"][2]["after"], 0.0, "{v}");
+    // The brief and the post-mortem say so as well.
+    let brief = program::stdout(&run(room.folder.path(), &["--config", &room.config, "incident", "brief", "INC-1"]));
+    assert!(brief.contains("- M3 done: better; worked: ") && brief.contains("; to undo it: undo it"), "{brief}");
+    let report = program::stdout(&run(room.folder.path(), &["--config", &room.config, "export", "INC-1"]));
+    assert!(report.contains("worse (made it worse: "), "{report}");
     // What was done just now cannot be judged yet; without an answer there is no verdict.
     room.mitigation(&["add", "INC-1", "again", "--risk", "low", "--undo", "undo it", "--verify", "same < 1"]);
     room.mitigation(&["start", "INC-1", "M4"]);

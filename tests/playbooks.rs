@@ -186,7 +186,9 @@ fn runs_steps_shows_scripts_first_and_keeps_the_results() {
     assert_eq!((code, v["steps"][3]["state"].as_str(), v["next"].is_null()), (0, Some("done"), true), "{v}");
     let request = stub.requests().into_iter().find(|r| r.path().ends_with("/health")).unwrap();
     assert_eq!(request.param("x").as_deref(), Some(hostile), "{}", request.target);
-    // All of it is in the timeline and in the export.
+    let brief = stdout(&run(f.path(), &["--config", &c, "incident", "brief", "INC-1"]));
+    assert!(brief.contains("- Fix it (fix): 4 of 4 steps"), "{brief}");
+    // All of it is in the timeline.
     let shown = stdout(&run(f.path(), &["--config", &c, "incident", "show", "INC-1"]));
     for part in [
         "Playbook fix started: Fix it (4 steps)",

@@ -8,6 +8,7 @@ use super::action::ActionScope;
 use super::event::Verdict;
 use super::fact::{Fact, NoteKind};
 use super::gate::{gates, open_items_for};
+use super::mitigation::card_label;
 use super::role::Role;
 use super::state::Incident;
 use super::status::Status;
@@ -62,6 +63,7 @@ pub fn brief(i: &Incident, reader: Reader, now: Timestamp, monitor: Duration, du
     situation(&mut out, i, now);
     hypotheses(&mut out, i);
     tasks(&mut out, i, now, reader);
+    playbooks(&mut out, i);
     next_steps(&mut out, i, now, monitor, due);
     roles(&mut out, i, now);
     decisions(&mut out, i);
@@ -146,13 +148,37 @@ fn tasks(out: &mut String, i: &Incident, now: Timestamp, reader: Reader) {
             item!(out, "- {} {}: {}: {}", a.id, a.state.word(), a.text, a.result.as_deref().unwrap_or("no result recorded"));
         }
     }
-    if !i.mitigations.is_empty() {
+    let is_card = |seq: u64| i.entries.iter().any(|e| e.seq == seq && matches!(e.fact, Fact::MitigationChanged { .. }));
+    if !i.mitigations.is_empty() || !i.cards.is_empty() {
         put!(out, "\n## Mitigations\n");
     }
-    for (seq, at) in &i.mitigations {
+    for (index, card) in i.cards.iter().enumerate() {
+        let verdict = card.judgement.as_ref().map(|(_, j)| format!("; {}: {}", j.verdict, j.why)).unwrap_or_default();
+        let undo = card.undo.as_deref().map(|u| format!("; to undo it: {u}")).unwrap_or_default();
+        item!(out, "- {} {}: {}{verdict}{undo}", card_label(index), card.state.word(), card.text);
+    }
+    // Cards that were done are listed above.
+    for (seq, at) in i.mitigations.iter().filter(|(seq, _)| !is_card(*seq)) {
         if let Some(entry) = i.entries.iter().find(|e| e.seq == *seq) {
             item!(out, "- {}: {}", dated(now, *at), i.entry_text(entry).trim_start_matches("Mitigation: "));
         }
+    }
+    put!(out, "");
+}
+
+/// The playbooks that were begun: how far they are, what comes next, and what failed.
+fn playbooks(out: &mut String, i: &Incident) {
+    if i.playbooks.is_empty() {
+        return;
+    }
+    put!(out, "## Playbooks\n");
+    for run in &i.playbooks {
+        let over = run.steps.iter().filter(|s| s.state.is_over()).count();
+        let next =
+            run.next().and_then(|at| Some(format!("; next: step {}, {}", at + 1, run.steps.get(at)?.title))).unwrap_or_default();
+        let failed: Vec<String> = run.failed().map(|(n, s)| format!("step {n} ({}) failed", s.title)).collect();
+        let failed = if failed.is_empty() { String::new() } else { format!("; {}", failed.join(", ")) };
+        item!(out, "- {} ({}): {over} of {} steps{failed}{next}", run.title, run.playbook, run.steps.len());
     }
     put!(out, "");
 }
