@@ -173,6 +173,7 @@ actions! {
     GroupBy, "group-by", Board, "group", "Group by service, alert or team, or do not group", false;
     OnlyNew, "only-new", Board, "new only", "Show only alerts without an incident", false;
     CopyAlert, "copy-alert", Board, "copy", "Copy the fingerprint of the alert", false;
+    Silence, "silence", Board, "silence", "Silence the marked alerts, or this one; shows first what would be hidden", true;
     OpenRunbook, "open-runbook", Board, "runbook", "Open the runbook of the alert, or copy its URL if nothing can open it", false;
     CopyRunbook, "copy-runbook", Board, "copy runbook", "Copy the runbook URL of the alert", false;
     Tab1, "tab-1", Room, "overview", "Open tab 1, Overview", false;

@@ -50,8 +50,8 @@ pub(crate) enum Msg {
     },
     /// A URL was opened, or could not be and is to be copied instead.
     UrlOpened(String, bool),
-    /// A step with its variables filled in: what it would run, to be confirmed. Empty if it only reads.
-    StepReady {
+    /// What an effect would do, to be confirmed. Without lines there is nothing to confirm, and it is carried out.
+    ToConfirm {
         effect: Box<Effect>,
         title: String,
         lines: Vec<String>,
@@ -118,6 +118,21 @@ pub(crate) enum Effect {
         id: IncidentId,
         name: String,
         text: String,
+    },
+    /// Reads which alerts a silence of these alerts would hide, to be confirmed.
+    PlanSilence {
+        fingerprints: Vec<String>,
+        length: Duration,
+        reason: String,
+        incident: Option<IncidentId>,
+    },
+    /// Creates a silence, if it still hides what its preview showed.
+    CreateSilence {
+        fingerprints: Vec<String>,
+        length: Duration,
+        reason: String,
+        incident: Option<IncidentId>,
+        token: String,
     },
     /// Opens a URL in the program that the system uses for it.
     OpenUrl(String),

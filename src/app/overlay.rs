@@ -19,6 +19,11 @@ pub(crate) enum Purpose {
         playbook: String,
         step: usize,
     },
+    /// How long, and why, alerts are silenced: `2h migration`.
+    Silence {
+        fingerprints: Vec<String>,
+        incident: Option<IncidentId>,
+    },
     /// The value of a variable: `NAME=VALUE`.
     Variable,
     ExportPath,
@@ -33,7 +38,9 @@ impl Purpose {
         match self {
             Self::Command(command) => command.is_multiline(),
             Self::NoteAt | Self::Question => true,
-            Self::SkipStep { .. } | Self::Variable | Self::ExportPath | Self::Filter | Self::Search => false,
+            Self::Silence { .. } | Self::SkipStep { .. } | Self::Variable | Self::ExportPath | Self::Filter | Self::Search => {
+                false
+            }
         }
     }
 }

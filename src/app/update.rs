@@ -148,7 +148,7 @@ fn handle(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
             model.say(Tone::Plain, format!("Nothing here can open a URL, so it was copied: {url}"));
             vec![Effect::Copy(url)]
         }
-        Msg::StepReady { effect, title, lines } => {
+        Msg::ToConfirm { effect, title, lines } => {
             if lines.is_empty() {
                 return common::write(model, *effect);
             }

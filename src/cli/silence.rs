@@ -9,16 +9,14 @@ use super::{CliError, Done, duration_arg, id_arg, out};
 use crate::incident::IncidentId;
 use crate::investigate::Desk;
 use crate::investigate::clock::now;
-use crate::investigate::silence::{SilencePlan, matchers_for, matchers_text};
+use crate::investigate::silence::{SilencePlan, matchers_text};
 use crate::telemetry::matcher::{Matcher, MatcherError};
 use crate::telemetry::silence::SilenceState;
 use crate::telemetry::words::count;
-use crate::telemetry::{Alert, Failure, clean, time};
+use crate::telemetry::{Failure, clean, time};
 
 /// A silence that ends sooner than this is marked in the list.
 const ENDS_SOON: Duration = Duration::from_mins(30);
-/// The number of alerts that a preview lists.
-const MAX_LISTED: usize = 20;
 
 /// The subcommands of `warroom silence`.
 #[derive(Subcommand)]
@@ -145,16 +143,7 @@ async fn create(desk: &Desk, args: CreateArgs, as_json: bool) -> Result<Done, Cl
     let matchers = if args.alerts.is_empty() {
         args.matchers.into_iter().flatten().collect()
     } else {
-        let board = desk.board().await;
-        let find = |fingerprint: &String| {
-            let found = board.alerts.iter().find(|a| a.fingerprints().any(|f| f == fingerprint));
-            found.ok_or_else(|| {
-                let failure = Failure::new(format!("no source lists the alert {fingerprint}"));
-                CliError::NotFound(failure.advise("Run `warroom alerts` to list the alerts."))
-            })
-        };
-        let alerts: Vec<&Alert> = args.alerts.iter().map(find).collect::<Result<_, _>>()?;
-        matchers_for(&alerts)
+        desk.matchers_of(&args.alerts).await?
     };
     let change = args.change;
     let plan = desk.plan_silence(args.source.as_deref(), matchers, args.length, &args.reason, change.incident).await?;
@@ -176,24 +165,12 @@ async fn create(desk: &Desk, args: CreateArgs, as_json: bool) -> Result<Done, Cl
 }
 
 fn print_plan(plan: &SilencePlan, id: Option<&str>) -> Result<(), CliError> {
-    let what = clean::line(&matchers_text(&plan.new.matchers));
     match id {
-        Some(id) => out::line(format!("Created silence {id} in {}: {what}", plan.source))?,
-        None => out::line(format!("Would create a silence in {}: {what}", plan.source))?,
+        Some(id) => out::line(format!("Created silence {id}, by {}: {}", plan.new.created_by, clean::line(&plan.new.comment)))?,
+        None => out::line(format!("Would create a silence, by {}: {}", plan.new.created_by, clean::line(&plan.new.comment)))?,
     }
-    out::line(format!(
-        "  until {} UTC, by {}: {}",
-        plan.new.ends_at.date_clock(),
-        plan.new.created_by,
-        clean::line(&plan.new.comment)
-    ))?;
-    out::line(format!("  {} hidden now:", count(plan.hits.len(), "alert")))?;
-    for alert in plan.hits.iter().take(MAX_LISTED) {
-        let labels = alert.labels.iter().filter(|(k, _)| *k != "alertname").map(|(k, v)| format!("{k}={v}"));
-        out::line(format!("    {} {}", clean::line(&alert.name), clean::line(&labels.collect::<Vec<_>>().join(" "))))?;
-    }
-    if plan.hits.len() > MAX_LISTED {
-        out::line(format!("    and {} more", plan.hits.len() - MAX_LISTED))?;
+    for line in plan.describe() {
+        out::line(format!("  {line}"))?;
     }
     if id.is_none() {
         out::line(format!("  to create exactly this: --yes --preview {}", plan.token))?;

@@ -13,6 +13,8 @@ use crate::telemetry::silence::{NewSilence, SilenceRecord, SilenceState, hides};
 use crate::telemetry::words::{count, list};
 use crate::telemetry::{Alert, Explain, Failure, Labels, clean};
 
+/// The number of alerts that a preview lists.
+const MAX_LISTED: usize = 20;
 /// The length of a preview's token, in characters.
 const TOKEN: usize = 12;
 
@@ -28,6 +30,23 @@ pub struct SilencePlan {
 }
 
 impl SilencePlan {
+    /// What it would do, in lines for a person: where, which alerts, and until when.
+    pub fn describe(&self) -> Vec<String> {
+        let mut lines = vec![
+            format!("In {}, until {} UTC:", self.source, self.new.ends_at.date_clock()),
+            format!("  {}", clean::line(&matchers_text(&self.new.matchers))),
+            format!("{} hidden now:", count(self.hits.len(), "alert")),
+        ];
+        lines.extend(self.hits.iter().take(MAX_LISTED).map(|alert| {
+            let labels = alert.labels.iter().filter(|(k, _)| *k != "alertname").map(|(k, v)| format!("{k}={v}"));
+            format!("  {} {}", clean::line(&alert.name), clean::line(&labels.collect::<Vec<_>>().join(" ")))
+        }));
+        if self.hits.len() > MAX_LISTED {
+            lines.push(format!("  and {} more", self.hits.len() - MAX_LISTED));
+        }
+        lines
+    }
+
     /// The fingerprints of the alerts that it hides.
     pub fn fingerprints(&self) -> Vec<&str> {
         self.hits.iter().map(|a| a.fingerprint.as_str()).collect()
@@ -75,6 +94,27 @@ impl Desk {
                 Refusal::not_found(format!("no source '{name}' has silences")).advise(format!("Use one of {}.", list(&names)))
             }),
         }
+    }
+
+    /// Matchers for the alerts with these fingerprints: of one alert all its labels, of several those that they have in common.
+    ///
+    /// # Errors
+    /// If no source lists one of them, or they have no label in common.
+    pub async fn matchers_of(&self, fingerprints: &[String]) -> Result<Vec<Matcher>, Refusal> {
+        let board = self.board().await;
+        let find = |fingerprint: &String| {
+            let found = board.alerts.iter().find(|a| a.fingerprints().any(|f| f == fingerprint));
+            found.ok_or_else(|| {
+                Refusal::not_found(format!("no source lists the alert {fingerprint}"))
+                    .advise("Run `warroom alerts` to list the alerts.")
+            })
+        };
+        let alerts: Vec<&Alert> = fingerprints.iter().map(find).collect::<Result<_, _>>()?;
+        let matchers = matchers_for(&alerts);
+        if matchers.is_empty() {
+            return Err(Refusal::invalid("these alerts have no label in common").advise("Silence them one by one."));
+        }
+        Ok(matchers)
     }
 
     /// Plans a silence: reads which alerts its matchers hit now. Changes nothing.
@@ -257,7 +297,7 @@ fn token(source: &str, new: &NewSilence, hits: &[Alert]) -> String {
 }
 
 /// Matchers for alerts: the labels that all of them have with the same value. Empty if they have none in common.
-pub fn matchers_for(alerts: &[&Alert]) -> Vec<Matcher> {
+fn matchers_for(alerts: &[&Alert]) -> Vec<Matcher> {
     let Some((first, rest)) = alerts.split_first() else { return Vec::new() };
     let first = labels(first);
     let common = first.iter().filter(|(k, v)| rest.iter().all(|a| labels(a).get(*k) == Some(*v)));

@@ -17,6 +17,7 @@ use crate::investigate::ask::Question;
 use crate::investigate::clock::now;
 use crate::investigate::desk::Declaration;
 use crate::investigate::playbook::{Consent, PreparedStep};
+use crate::investigate::silence::SilencePlan;
 use crate::investigate::{Desk, DeskError, Progress};
 use crate::postmortem::Format;
 use crate::prompt::Delta;
@@ -160,6 +161,7 @@ impl Runner {
                 Ok(Msg::PageReady { id, name, text, command: format!("{command:?}") })
             }),
             Effect::PrepareStep { .. } | Effect::RunStep { .. } | Effect::SkipStep { .. } => self.run_playbook(effect),
+            Effect::PlanSilence { .. } | Effect::CreateSilence { .. } => self.silence(effect),
             Effect::OpenUrl(url) => {
                 self.spawn(|_, messages| async move {
                     let is_open = open_url(&url).await;
@@ -204,13 +206,36 @@ impl Runner {
         }
     }
 
+    /// Starts an effect on silences.
+    fn silence(&mut self, effect: Effect) {
+        match effect {
+            Effect::PlanSilence { fingerprints, length, reason, incident } => self.request(move |desk| async move {
+                let matchers = desk.matchers_of(&fingerprints).await?;
+                let plan = desk.plan_silence(None, matchers, length, &reason, incident).await?;
+                let (lines, token) = (plan.describe(), plan.token);
+                let effect = Effect::CreateSilence { fingerprints, length, reason, incident, token };
+                Ok(Msg::ToConfirm { effect: Box::new(effect), title: "Create this silence?".to_owned(), lines })
+            }),
+            Effect::CreateSilence { ref fingerprints, length, ref reason, incident, ref token } => {
+                let (fingerprints, reason, token) = (fingerprints.clone(), reason.clone(), token.clone());
+                self.write(effect, move |desk| async move {
+                    let matchers = desk.matchers_of(&fingerprints).await?;
+                    let plan = SilencePlan { token, ..desk.plan_silence(None, matchers, length, &reason, incident).await? };
+                    let (id, _) = desk.create_silence(&plan, incident).await?;
+                    Ok(Msg::Ran(format!("Created silence {id}"), Vec::new()))
+                });
+            }
+            _ => {}
+        }
+    }
+
     /// Starts an effect on a playbook.
     fn run_playbook(&mut self, effect: Effect) {
         match effect {
             Effect::PrepareStep { id, playbook, step, values, again } => self.request(move |desk| async move {
                 let prepared = desk.prepare_step(&desk.journal.incident(id).await?, desk.playbook(&playbook)?, step, &values)?;
                 let (title, lines) = (format!("Step {step}: {}", prepared.step.title), confirmation(&prepared));
-                Ok(Msg::StepReady { effect: Box::new(Effect::RunStep { id, playbook, step, values, again }), title, lines })
+                Ok(Msg::ToConfirm { effect: Box::new(Effect::RunStep { id, playbook, step, values, again }), title, lines })
             }),
             Effect::RunStep { id, ref playbook, step, ref values, again } => {
                 let (playbook, values) = (playbook.clone(), values.clone());

@@ -17,6 +17,7 @@ use super::playbook::open_playbook;
 use crate::incident::gate::{Check, gates};
 use crate::incident::{Command, NoteKind, Severity};
 use crate::telemetry::failure::Explain;
+use crate::telemetry::time::parse_duration;
 
 /// Handles an action in the open dialog.
 pub(super) fn perform(model: &mut Model, action: Action, chord: Chord) -> Vec<Effect> {
@@ -147,6 +148,7 @@ fn close(model: &mut Model, overlay: &Overlay) -> Vec<Effect> {
             Purpose::Command(_)
             | Purpose::NoteAt
             | Purpose::Question
+            | Purpose::Silence { .. }
             | Purpose::SkipStep { .. }
             | Purpose::Variable
             | Purpose::ExportPath => {}
@@ -231,6 +233,7 @@ fn in_input(model: &mut Model, action: Action, mut dialog: InputDialog) -> Vec<E
                 Purpose::Command(_)
                 | Purpose::NoteAt
                 | Purpose::Question
+                | Purpose::Silence { .. }
                 | Purpose::SkipStep { .. }
                 | Purpose::Variable
                 | Purpose::ExportPath => None,
@@ -278,6 +281,17 @@ fn submit(model: &mut Model, line: &InputDialog) -> Vec<Effect> {
         }
         Purpose::Question if text.is_empty() => say(model, "Nothing asked, because the text was empty."),
         Purpose::Question => start_question(model, text.to_owned()),
+        Purpose::Silence { fingerprints, incident } => {
+            let parsed = text.split_once(char::is_whitespace).map(|(length, reason)| (parse_duration(length), reason.trim()));
+            match parsed {
+                Some((Ok(length), reason)) if !reason.is_empty() => {
+                    let (fingerprints, incident, reason) = (fingerprints.clone(), *incident, reason.to_owned());
+                    vec![Effect::PlanSilence { fingerprints, length, reason, incident }]
+                }
+                Some((Err(e), _)) => reopen(model, line, &e.to_string()),
+                _ => reopen(model, line, "Type how long, then why: 2h migration"),
+            }
+        }
         Purpose::SkipStep { .. } if text.is_empty() => say(model, "Nothing skipped, because there was no reason."),
         Purpose::SkipStep { playbook, step } => {
             let (playbook, step, reason) = (playbook.clone(), *step, text.to_owned());
@@ -382,7 +396,10 @@ fn in_confirmation(model: &mut Model, action: Action, mut dialog: Box<ConfirmDia
     };
     match (is_confirmed, dialog.effect) {
         (false, _) => Vec::new(),
-        (true, effect @ (Effect::Run { .. } | Effect::Declare { .. } | Effect::RunStep { .. })) => write(model, effect),
+        (
+            true,
+            effect @ (Effect::Run { .. } | Effect::Declare { .. } | Effect::RunStep { .. } | Effect::CreateSilence { .. }),
+        ) => write(model, effect),
         (true, effect) => vec![effect],
     }
 }

@@ -15,7 +15,7 @@ use super::go::{
 use super::lists::{
     change_status, choose_action_kind, choose_audience, choose_event, choose_finding, choose_grade, choose_impact, choose_level,
     choose_merge, choose_milestone, choose_renounce, choose_role, choose_severity, choose_status, choose_unlink, first_open,
-    judge, link, remark, with_item,
+    judge, link, remark, silence, with_item,
 };
 use super::logs::{go_to_error, go_to_hit, line_to_note, pattern_lines, search};
 use super::playbook::{choose_playbook, run_step, set_variable, skip_step};
@@ -80,6 +80,7 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
             Vec::new()
         }
         Action::CopyAlert => copy(model, |m| m.board.current().map(|a| a.fingerprint.clone()), "Select an alert first."),
+        Action::Silence => silence(model),
         Action::OpenRunbook => match runbook(model) {
             // Nothing else is opened: an annotation is text from outside.
             Some(url) if url.starts_with("https://") || url.starts_with("http://") => vec![Effect::OpenUrl(url)],

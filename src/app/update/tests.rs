@@ -355,7 +355,7 @@ fn a_step_of_a_playbook_is_shown_before_it_runs_and_skipped_with_a_reason() {
     assert_eq!((playbook.as_str(), given), ("rollback", &values));
     let run = |again| Effect::RunStep { id: IncidentId(1), playbook: "rollback".into(), step: 4, values: values.clone(), again };
     // A step that only reads runs at once; a script is shown, and not run unless it is confirmed.
-    let ready = |lines: Vec<String>| Msg::StepReady { effect: Box::new(run(false)), title: "Step 4".into(), lines };
+    let ready = |lines: Vec<String>| Msg::ToConfirm { effect: Box::new(run(false)), title: "Step 4".into(), lines };
     assert_eq!(update(&mut model, at(2), ready(vec![])), [run(false)]);
     assert_eq!(update(&mut model, at(2), ready(vec!["This runs on a in b:".into(), "  kubectl".into()])), []);
     assert_eq!(press(&mut model, "⏎"), [], "No is the default");
@@ -372,6 +372,30 @@ fn a_step_of_a_playbook_is_shown_before_it_runs_and_skipped_with_a_reason() {
     let [Effect::PrepareStep { again: true, .. }] = press(&mut model, "E")[..] else { panic!("runs it again") };
     model.read_only = true;
     assert_eq!(press(&mut model, "⏎"), []);
+}
+
+#[test]
+fn a_silence_is_created_only_after_its_preview_was_confirmed() {
+    let mut model = model();
+    let fingerprints: Vec<String> = model.board.target_alerts().iter().map(|a| a.fingerprint.clone()).collect();
+    assert!(!fingerprints.is_empty());
+    assert_eq!(press(&mut model, "s2h⏎"), [], "a reason is required");
+    assert!(matches!(model.overlay, Some(Overlay::Input(_))), "the text is kept");
+    press(&mut model, "⎋");
+    assert_eq!(press(&mut model, "ssoon x⏎"), [], "and a duration");
+    press(&mut model, "⎋");
+    let effects = press(&mut model, "s2h migration⏎");
+    let [Effect::PlanSilence { fingerprints: planned, length, reason, incident }] = effects.as_slice() else {
+        panic!("{effects:?}")
+    };
+    assert_eq!((planned, length.as_secs(), reason.as_str(), *incident), (&fingerprints, 7200, "migration", None));
+    let create =
+        Effect::CreateSilence { fingerprints, length: *length, reason: reason.clone(), incident: None, token: "t".into() };
+    let lines = vec!["In am, until 12:00 UTC:".to_owned()];
+    update(&mut model, at(2), Msg::ToConfirm { effect: Box::new(create.clone()), title: "Create this silence?".into(), lines });
+    let mut other = model.clone();
+    assert_eq!(press(&mut model, "⏎"), [], "No is the default");
+    assert_eq!((press(&mut other, "y"), other.unsaved), (vec![create], 1));
 }
 
 #[test]
