@@ -162,7 +162,7 @@ fn runs_steps_shows_scripts_first_and_keeps_the_results() {
     let shown = run(f.path(), &["--config", &c, "playbook", "run", "INC-1", "fix", "--var", &var]);
     let text = stdout(&shown);
     assert!(
-        text.contains("Would run on ") && text.contains("danger: writes $file") && text.contains("undo: rm \"${file}\""),
+        text.contains("Would run:\n  On ") && text.contains("danger: writes $file") && text.contains("undo: rm \"${file}\""),
         "{text}"
     );
     assert!(stderr(&shown).contains("Nothing was run. Add --yes to run it."), "{}", stderr(&shown));
@@ -264,4 +264,34 @@ fn scripts_are_off_with_read_only_and_an_interrupted_one_stays_begun() {
     assert!(stderr(&refused).contains("step 1 was begun by ana") && stderr(&refused).contains("--again"), "{}", stderr(&refused));
     let (_, v) = json(f.path(), &["--config", &c, "playbook", "run", "INC-1", "slow", "--skip", "it was killed"]);
     assert_eq!(v["steps"][0]["state"], "skipped", "{v}");
+}
+
+#[test]
+fn two_people_never_run_one_script_at_the_same_time() {
+    let f = tempfile::tempdir().unwrap();
+    let c = config(f.path());
+    std::fs::create_dir(f.path().join("playbooks")).unwrap();
+    json(f.path(), &["--config", &c, "declare", "--title", "it fails"]);
+    // It ends only when the test says so, so that the others come while it runs, however slow the machine.
+    let script = "echo ran >> runs\nwhile ! test -e stop; do sleep 0.1; done";
+    let text = format!("---\nid: once\ntitle: Once\nsummary: S\n---\n## Do it\n\n```sh timeout=5m\n{script}\n```\n");
+    std::fs::write(f.path().join("playbooks/once.md"), text).unwrap();
+    let args = ["--config", &c, "playbook", "run", "INC-1", "once", "--yes"];
+    let start =
+        |_| program::warroom(f.path(), &args).stderr(std::process::Stdio::piped()).stdout(std::process::Stdio::null()).spawn();
+    let mut people: Vec<_> = (0..4).map(start).map(Result::unwrap).collect();
+    // All but one are refused and end by themselves.
+    for _ in 0..1200 {
+        let ended = people.iter_mut().map(|p| usize::from(p.try_wait().unwrap().is_some())).sum::<usize>();
+        if ended >= 3 {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    std::fs::write(f.path().join("stop"), "").unwrap();
+    let outputs: Vec<_> = people.into_iter().map(|p| p.wait_with_output().unwrap()).collect();
+    assert_eq!(outputs.iter().filter(|o| o.status.success()).count(), 1);
+    let others: Vec<_> = outputs.iter().filter(|o| !o.status.success()).map(stderr).collect();
+    assert!(others.iter().all(|why| why.contains("step 1 was begun by ana")), "{others:?}");
+    assert_eq!(std::fs::read_to_string(f.path().join("runs")).unwrap(), "ran\n");
 }

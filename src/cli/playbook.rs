@@ -11,9 +11,9 @@ use crate::incident::{BlockResult, Incident, IncidentId, StepState};
 use crate::investigate::desk::load_playbooks;
 use crate::investigate::playbook::{Consent, PreparedStep};
 use crate::investigate::{Desk, Progress};
-use crate::playbook::{BlockKind, Library, MAX_BYTES, Playbook, Problem, Severity, Values, matches, parse};
-use crate::telemetry::words::{count, nearest};
-use crate::telemetry::{Failure, clean, time};
+use crate::playbook::{Library, MAX_BYTES, Playbook, Problem, Severity, Values, matches, parse};
+use crate::telemetry::clean;
+use crate::telemetry::words::count;
 
 /// `warroom playbook …`.
 #[derive(Subcommand)]
@@ -83,7 +83,7 @@ pub(super) fn run(config: &Config, command: &PlaybookCommand, as_json: bool) -> 
     match command {
         PlaybookCommand::List => list(&load_playbooks(config), as_json),
         PlaybookCommand::Show { id } => {
-            out::raw(&find(&load_playbooks(config), id)?.text)?;
+            out::raw(&load_playbooks(config).find(id)?.text)?;
             Ok(Done::Complete)
         }
         PlaybookCommand::Lint { files } => lint(config, files, as_json),
@@ -101,18 +101,6 @@ pub(super) async fn run_at_desk(desk: &Desk, config: &Config, command: PlaybookC
         PlaybookCommand::Run(args) => run_step(desk, args, as_json).await,
         other => run(config, &other, as_json),
     }
-}
-
-/// The playbook with this id.
-fn find<'a>(library: &'a Library, id: &str) -> Result<&'a Playbook, CliError> {
-    library.get(id).ok_or_else(|| {
-        let known: Vec<&str> = library.all().map(|p| p.id.as_str()).collect();
-        let remedy = nearest(id, known).map_or_else(
-            || "Run `warroom playbook list` to list the playbooks.".to_owned(),
-            |n| format!("Did you mean '{n}'? Run `warroom playbook list` to list the playbooks."),
-        );
-        CliError::NotFound(Failure::new(format!("there is no playbook '{id}'")).advise(remedy))
-    })
 }
 
 fn list(library: &Library, as_json: bool) -> Result<Done, CliError> {
@@ -273,23 +261,11 @@ fn preview(
             out::line("")?;
             out::line(clean::block(&prepared.step.body))?;
         }
-        for block in prepared.blocks.iter().filter(|b| b.block.kind == BlockKind::Sh) {
-            out::line("")?;
-            out::line(format!("Would run on {} in {}:", host(), folder()))?;
-            out::line(indented(&block.text))?;
-            for (name, value) in &block.env {
-                out::line(format!("  with {name}={}", shown_value(value)))?;
-            }
-            for (label, text) in [
-                ("danger", block.block.danger.clone()),
-                ("undo", block.undo.clone()),
-                ("verify", block.verify.as_ref().map(ToString::to_string)),
-                ("timeout", Some(time::human_duration(block.block.timeout))),
-            ] {
-                if let Some(text) = text {
-                    out::line(format!("  {label}: {}", clean::line(&text)))?;
-                }
-            }
+        if prepared.has_script() {
+            out::line("\nWould run:")?;
+        }
+        for line in prepared.describe() {
+            out::line(format!("  {line}"))?;
         }
     }
     let advice = match (prepared.has_script(), read_only) {
@@ -299,23 +275,6 @@ fn preview(
     };
     out::note(advice);
     Ok(Done::Complete)
-}
-
-fn host() -> String {
-    whoami::hostname().unwrap_or_else(|_| "this machine".to_owned())
-}
-
-fn folder() -> String {
-    std::env::current_dir().map_or_else(|_| "an unknown folder".to_owned(), |path| path.display().to_string())
-}
-
-fn indented(text: &str) -> String {
-    clean::block(text).lines().map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n")
-}
-
-/// A value on one line, so that nothing in it looks like another line, and shortened.
-fn shown_value(value: &str) -> String {
-    clean::truncate(&format!("{value:?}"), 400)
 }
 
 /// The JSON of a playbook in an incident. `next` is the step that a result proposes, `preview` the blocks of a step that was not run.

@@ -283,7 +283,7 @@ pub enum Command {
     StartPlaybook { playbook: String, title: String, steps: Vec<String> },
     /// Begin a step that runs something
     #[command(skip)]
-    StartStep { playbook: String, step: u32, runs: String },
+    StartStep { playbook: String, step: u32, runs: String, again: bool },
     /// Record the end of a step
     #[command(skip)]
     EndStep { playbook: String, step: u32, state: StepState, reason: Option<String>, blocks: Vec<BlockResult> },

@@ -9,7 +9,8 @@ use super::desk::{Desk, DeskError, new_entries};
 use crate::evidence::{Body, Draft, Redactor};
 use crate::incident::command::{Context, absorb, release};
 use crate::incident::{
-    Command, Entry, EventKind, EvidenceKind, ExitCriteria, Fact, Incident, IncidentId, LinkedAlert, NoteKind, Refusal, Status,
+    Actor, Command, Entry, EventKind, EvidenceKind, ExitCriteria, Fact, Incident, IncidentId, LinkedAlert, NoteKind, Refusal,
+    Status,
 };
 use crate::journal::{Append, Appended, JournalError};
 use crate::telemetry::words::count;
@@ -233,17 +234,18 @@ impl Desk {
     }
 
     /// Appends evidence and its body in one commit.
-    async fn append_evidence(
+    pub(super) async fn append_evidence(
         &self,
         id: IncidentId,
         draft: Draft,
+        actor: &Actor,
         at: Option<Timestamp>,
     ) -> Result<(Incident, Appended), DeskError> {
         let (record, body, _) = draft.seal()?;
         let fact = Fact::EvidenceAttached { evidence: record.into_inner() };
         let incident = self.journal.incident(id).await?;
         self.append_to(incident, |_| {
-            let entries = new_entries(vec![fact.clone()], &self.actor(), at, now())?;
+            let entries = new_entries(vec![fact.clone()], actor, at, now())?;
             Ok(Append { entries, bodies: vec![body.clone()] })
         })
         .await
@@ -268,7 +270,7 @@ impl Desk {
             total: 1,
         };
         let summary = draft.summary.clone();
-        let (_, appended) = self.append_evidence(id, draft, None).await?;
+        let (_, appended) = self.append_evidence(id, draft, &self.actor(), None).await?;
         let cited = appended.evidence.first().map(|e| format!(" [{e}]")).unwrap_or_default();
         let note = Command::Note { text: format!("log line: {summary}{cited}"), kind: NoteKind::Observation };
         self.record(id, &note, line.at, &[], &[]).await
@@ -306,7 +308,7 @@ impl Desk {
             shown: lines,
             total: read.lines.max(lines),
         };
-        let (incident, appended) = self.append_evidence(id, draft, at).await?;
+        let (incident, appended) = self.append_evidence(id, draft, &self.actor(), at).await?;
         match (appended.entries.is_empty(), appended.evidence.first()) {
             (true, Some(have)) => Err(Refusal::invalid(format!("this text is already attached as {have}")).into()),
             _ => Ok(Outcome::new(incident, appended.entries).warn(gaps)),

@@ -7,14 +7,11 @@ use std::time::{Duration, Instant};
 
 use super::clock::now;
 use super::command::Outcome;
-use super::desk::{Desk, DeskError, Progress, new_entries};
+use super::desk::{Desk, DeskError, Progress};
 use super::script::{self, Ending};
 use crate::config::TlsConfig;
 use crate::evidence::{Body, Draft, Redactor};
-use crate::incident::{
-    BlockResult, Command, EvidenceId, EvidenceKind, Fact, Incident, IncidentId, LinkedAlert, Refusal, StepState,
-};
-use crate::journal::Append;
+use crate::incident::{BlockResult, Command, EvidenceKind, Incident, IncidentId, LinkedAlert, Refusal, StepState};
 use crate::playbook::{BUILT_IN, Block, BlockKind, Check, Condition, Playbook, Step, Values, substitute, used_in};
 use crate::sources::{LogFilter, SourceError, http::client_builder, step_for};
 use crate::telemetry::series::human_value;
@@ -59,6 +56,25 @@ impl PreparedStep {
         self.blocks.iter().any(|b| b.block.kind == BlockKind::Sh)
     }
 
+    /// What its scripts would run, in lines for a person: where, exactly what, with which variables, and what it can do.
+    pub fn describe(&self) -> Vec<String> {
+        let host = whoami::hostname().unwrap_or_else(|_| "this machine".to_owned());
+        let folder = std::env::current_dir().map_or_else(|_| "an unknown folder".to_owned(), |path| path.display().to_string());
+        let mut lines = Vec::new();
+        for block in self.blocks.iter().filter(|b| b.argv.is_some()) {
+            lines.push(format!("On {host} in {folder}:"));
+            lines.extend(clean::block(&block.text).lines().map(|line| format!("  {line}")));
+            // Quoted, so that nothing in a value looks like another line.
+            lines.extend(block.env.iter().map(|(name, value)| format!("  {name} = {value:?}")));
+            let verify = block.verify.as_ref().map(ToString::to_string);
+            let timeout = Some(time::human_duration(block.block.timeout));
+            let notes =
+                [("danger", block.block.danger.clone()), ("undo", block.undo.clone()), ("verify", verify), ("timeout", timeout)];
+            lines.extend(notes.into_iter().filter_map(|(label, text)| Some(format!("{label}: {}", clean::line(&text?)))));
+        }
+        lines
+    }
+
     fn number(&self) -> u32 {
         u32::try_from(self.step.number).unwrap_or(u32::MAX)
     }
@@ -101,12 +117,7 @@ impl Desk {
     /// # Errors
     /// If there is none.
     pub fn playbook(&self, id: &str) -> Result<&Playbook, Refusal> {
-        self.playbooks.get(id).ok_or_else(|| {
-            let nearest = crate::telemetry::words::nearest(id, self.playbooks.all().map(|p| p.id.as_str()));
-            let meant = nearest.map_or_else(String::new, |n| format!("Did you mean '{n}'? "));
-            Refusal::not_found(format!("there is no playbook '{id}'"))
-                .advise(format!("{meant}Run `warroom playbook list` to list the playbooks."))
-        })
+        self.playbooks.find(id)
     }
 
     /// Fills in the variables of a step. `given` are the values that a person chose.
@@ -171,7 +182,7 @@ impl Desk {
         let mut outputs = Vec::new();
         for ran in all {
             let evidence = match ran.draft {
-                Some(draft) => self.keep(id, draft).await?,
+                Some(draft) => self.append_evidence(id, draft, &self.actor(), None).await?.1.evidence.first().copied(),
                 None => None,
             };
             results.push((BlockResult { evidence, ..ran.result }, ran.is_ok));
@@ -214,42 +225,18 @@ impl Desk {
     async fn begin(&self, id: IncidentId, prepared: &PreparedStep, consent: Consent) -> Result<Incident, DeskError> {
         let playbook = self.playbook(&prepared.playbook)?;
         let incident = Box::pin(self.run(id, start(playbook), None)).await?.incident;
-        let run = incident.playbooks.iter().find(|p| p.playbook == prepared.playbook);
-        let record = run.and_then(|run| run.steps.get(prepared.step.number.wrapping_sub(1)));
-        if let Some(record) = record.filter(|_| !consent.again) {
-            let (number, by) = (prepared.step.number, record.by.as_deref().unwrap_or("someone"));
-            let when = record.at.map_or_else(String::new, |at| format!(" at {} UTC", at.date_clock()));
-            let why = match record.state {
-                StepState::Started => format!("step {number} was begun by {by}{when} and has no result; it may still be running"),
-                StepState::Done => format!("step {number} was already done by {by}{when}"),
-                StepState::Waiting | StepState::Skipped | StepState::Failed => String::new(),
-            };
-            if !why.is_empty() {
-                return Err(Refusal::invalid(why).advise("Run it again with --again if that is what you want.").into());
-            }
-        }
         let scripts: Vec<&str> =
             prepared.blocks.iter().filter(|b| b.block.kind == BlockKind::Sh).map(|b| b.text.as_str()).collect();
         if scripts.is_empty() {
             return Ok(incident);
         }
-        let command =
-            Command::StartStep { playbook: prepared.playbook.clone(), step: prepared.number(), runs: scripts.join("\n") };
+        let command = Command::StartStep {
+            playbook: prepared.playbook.clone(),
+            step: prepared.number(),
+            runs: scripts.join("\n"),
+            again: consent.again,
+        };
         Ok(Box::pin(self.run(id, command, None)).await?.incident)
-    }
-
-    /// Appends evidence, and returns its number.
-    async fn keep(&self, id: IncidentId, draft: Draft) -> Result<Option<EvidenceId>, DeskError> {
-        let (record, body, _) = draft.seal()?;
-        let fact = Fact::EvidenceAttached { evidence: record.into_inner() };
-        let incident = self.journal.incident(id).await?;
-        let (_, appended) = self
-            .append_to(incident, |_| {
-                let entries = new_entries(vec![fact.clone()], &self.actor(), None, now())?;
-                Ok(Append { entries, bodies: vec![body.clone()] })
-            })
-            .await?;
-        Ok(appended.evidence.first().copied())
     }
 
     async fn run_block(&self, incident: &Incident, prepared: &PreparedBlock, show: &Progress) -> Ran {

@@ -4,14 +4,13 @@
 use std::time::Duration;
 
 use super::clock::now;
-use super::desk::{Desk, DeskError, new_entries};
+use super::desk::{Desk, DeskError};
 use crate::evidence::{Body, Draft};
 use crate::incident::mitigation::card_label;
 use crate::incident::{
-    Actor, AlertBoard, AlertNow, EvidenceId, EvidenceKind, ExitCriteria, ExitReading, Fact, Incident, IncidentId, Judgement,
-    LinkedAlert, Refusal,
+    Actor, AlertBoard, AlertNow, EvidenceKind, ExitCriteria, ExitReading, Fact, Incident, IncidentId, Judgement, LinkedAlert,
+    Refusal,
 };
-use crate::journal::Append;
 use crate::sources::{Answer, step_for};
 use crate::telemetry::{AlertState, Series, Window};
 
@@ -62,7 +61,7 @@ impl Desk {
             let title = format!("{} ({}): {}", card_label(index), card.text, criteria.describe());
             let summary = format!("{} {}: {}", card_label(index), judgement.verdict, judgement.why);
             let draft = series_draft(source, criteria, window, step, (title, summary), answer);
-            let evidence = self.append_draft(id, draft).await?;
+            let evidence = self.append_evidence(id, draft, &Actor::system(), None).await?.1.evidence.first().copied();
             let verdict = judgement.verdict;
             let judgement = Judgement { evidence, ..judgement };
             let fact = Fact::MitigationJudged { seq: card.seq, text: card.text.clone(), judgement };
@@ -91,16 +90,6 @@ impl Desk {
             why = format!("there is no source '{name}'");
         }
         Err(why)
-    }
-
-    /// Appends evidence that the program gathered, and returns its number.
-    async fn append_draft(&self, id: IncidentId, draft: Draft) -> Result<Option<EvidenceId>, DeskError> {
-        let (record, body, _) = draft.seal()?;
-        let entries = new_entries(vec![Fact::EvidenceAttached { evidence: record.into_inner() }], &Actor::system(), None, now())?;
-        let incident = self.journal.incident(id).await?;
-        let (_, appended) =
-            self.append_to(incident, |_| Ok(Append { entries: entries.clone(), bodies: vec![body.clone()] })).await?;
-        Ok(appended.evidence.first().copied())
     }
 
     /// Records the changes of an incident's alerts on a board. An alert has resolved only if a source that knows it has answered and
@@ -158,7 +147,8 @@ impl Desk {
         reading: ExitReading,
         draft: Draft,
     ) -> Result<(), DeskError> {
-        let reading = ExitReading { evidence: self.append_draft(id, draft).await?, ..reading };
+        let evidence = self.append_evidence(id, draft, &Actor::system(), None).await?.1.evidence.first().copied();
+        let reading = ExitReading { evidence, ..reading };
         let fact = Fact::ExitRead { reading, criteria: Some(criteria.clone()) };
         self.append(id, &Actor::system(), None, |_| Ok(vec![fact.clone()])).await?;
         Ok(())

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::{Playbook, Problem, Severity, parse};
+use crate::incident::Refusal;
 use crate::telemetry::failure::{FileProblem, UserFile};
+use crate::telemetry::words::nearest;
 
 /// The playbooks that are built into the binary: id and file text.
 const BUILT_IN: [(&str, &str); 16] = [
@@ -76,6 +78,19 @@ impl Library {
     /// The playbook with this id; `None` if there is none.
     pub fn get(&self, id: &str) -> Option<&Playbook> {
         self.playbooks.get(id)
+    }
+
+    /// The playbook with this id.
+    ///
+    /// # Errors
+    /// If there is none, with the nearest id.
+    pub fn find(&self, id: &str) -> Result<&Playbook, Refusal> {
+        self.get(id).ok_or_else(|| {
+            let nearest = nearest(id, self.playbooks.keys().map(String::as_str));
+            let meant = nearest.map_or_else(String::new, |n| format!("Did you mean '{n}'? "));
+            Refusal::not_found(format!("there is no playbook '{id}'"))
+                .advise(format!("{meant}Run `warroom playbook list` to list the playbooks."))
+        })
     }
 
     /// All playbooks, sorted by id.

@@ -369,19 +369,7 @@ fn confirmation(prepared: &PreparedStep) -> Vec<String> {
     if prepared.blocks.is_empty() {
         return vec!["Record that this step is done?".to_owned()];
     }
-    let mut lines = Vec::new();
-    for block in prepared.blocks.iter().filter(|b| b.argv.is_some()) {
-        let host = whoami::hostname().unwrap_or_else(|_| "this machine".to_owned());
-        let folder = std::env::current_dir().map_or_else(|_| "an unknown folder".to_owned(), |p| p.display().to_string());
-        lines.push(format!("This runs on {host} in {folder}:"));
-        lines.extend(crate::telemetry::clean::block(&block.text).lines().map(|l| format!("  {l}")));
-        lines.extend(block.env.iter().map(|(name, value)| format!("  {name} = {value:?}")));
-        let verify = block.verify.as_ref().map(ToString::to_string);
-        for (label, text) in [("danger", block.block.danger.clone()), ("undo", block.undo.clone()), ("verify", verify)] {
-            lines.extend(text.map(|text| format!("{label}: {text}")));
-        }
-    }
-    lines
+    prepared.describe()
 }
 
 /// How long lines wait before the next try when the message queue is full.

@@ -253,8 +253,8 @@ impl Command {
                 }
                 Ok(vec![Fact::PlaybookStarted { playbook: playbook.clone(), title: title.clone(), steps: steps.clone() }])
             }
-            Self::StartStep { playbook, step, runs } => {
-                let (title, _) = step_of(i, playbook, *step)?;
+            Self::StartStep { playbook, step, runs, again } => {
+                let title = startable(i, playbook, *step, *again)?;
                 Ok(vec![Fact::StepStarted { playbook: playbook.clone(), step: *step, title, command: runs.clone() }])
             }
             Self::EndStep { playbook, step, state, reason, blocks } => {
@@ -323,6 +323,21 @@ fn step_of(i: &Incident, playbook: &str, step: u32) -> Result<(String, StepState
         Refusal::not_found(message).advise(format!("Its steps are 1 to {}.", run.steps.len()))
     })?;
     Ok((record.title.clone(), record.state))
+}
+
+/// The title of a step that may be started. Decided within the commit, so that two people cannot start one step at the same time.
+fn startable(i: &Incident, playbook: &str, step: u32, again: bool) -> Result<String, Refusal> {
+    let (title, state) = step_of(i, playbook, step)?;
+    let record = i.playbooks.iter().find(|p| p.playbook == playbook).and_then(|p| p.steps.get((step as usize).wrapping_sub(1)));
+    let by = record.and_then(|r| r.by.as_deref()).unwrap_or("someone");
+    let when = record.and_then(|r| r.at).map_or_else(String::new, |at| format!(" at {} UTC", at.date_clock()));
+    let why = match state {
+        _ if again => return Ok(title),
+        StepState::Started => format!("step {step} was begun by {by}{when} and has no result; it may still be running"),
+        StepState::Done => format!("step {step} was already done by {by}{when}"),
+        StepState::Waiting | StepState::Skipped | StepState::Failed => return Ok(title),
+    };
+    Err(Refusal::invalid(why).advise("Run it again with --again if that is what you want."))
 }
 
 fn single(fact: Result<Fact, Refusal>) -> Result<Vec<Fact>, Refusal> {
