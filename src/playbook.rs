@@ -9,6 +9,7 @@ mod check;
 mod library;
 mod matching;
 mod parse;
+mod suggestions;
 mod variables;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ pub use check::{Check, Condition};
 pub use library::Library;
 pub use matching::{Match, matches};
 pub use parse::{MAX_BYTES, parse};
+pub use suggestions::{HOLDS_FOR_SECS, Suggestion, mitigations_in, suggestions};
 pub use variables::{BUILT_IN, Values, substitute, used_in};
 
 use crate::telemetry::matcher::Matcher;

@@ -146,3 +146,28 @@ fn readings_say_whether_it_worked() {
     let shown = program::stdout(&run(room.folder.path(), &["--config", &room.config, "incident", "show", "INC-1"]));
     assert!(shown.contains("Mitigation worked: better: ") && shown.contains("Mitigation made it worse: worse: "), "{shown}");
 }
+
+#[test]
+fn a_card_is_edited_until_it_is_done() {
+    let room = Room::open();
+    let (code, list) = room.mitigation(&["add", "INC-1", "roll back", "--risk", "low"]);
+    assert_eq!((code, &list["mitigations"][0]["undo"]), (0, &Value::Null));
+    assert!(room.refused(&["start", "INC-1", "M1"]).contains("how to undo it and what shows that it works"));
+    room.mitigation(&["edit", "INC-1", "M1", "--undo", "roll forward"]);
+    let (_, list) = room.mitigation(&["edit", "INC-1", "M1", "--verify", "better < 1", "--text", "roll back to 1.41"]);
+    let card = &list["mitigations"][0];
+    assert_eq!(list["mitigations"].as_array().map(Vec::len), Some(1), "the same card");
+    assert_eq!((&card["text"], &card["undo"], &card["risk"]), (&"roll back to 1.41".into(), &"roll forward".into(), &"low".into()));
+    assert_eq!(card["verify"], "better below 1 for 5m00s");
+    room.mitigation(&["start", "INC-1", "M1"]);
+    room.mitigation(&["done", "INC-1", "M1"]);
+    assert!(room.refused(&["edit", "INC-1", "M1", "--risk", "high"]).contains("already done"));
+    assert!(room.refused(&["edit", "INC-1", "M9", "--risk", "high"]).contains("no mitigation 'M9'"));
+}
+
+#[test]
+fn nothing_is_suggested_without_an_answer_or_a_playbook() {
+    let room = Room::open();
+    let (_, none) = room.mitigation(&["suggest", "INC-1"]);
+    assert_eq!(none["suggestions"].as_array().map(Vec::len), Some(0));
+}

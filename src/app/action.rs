@@ -88,7 +88,7 @@ impl Context {
             Self::Reader => "Text viewer",
             Self::List => "Lists",
             Self::Line => "Text input",
-            Self::Form => "Declare dialog",
+            Self::Form => "Forms",
             Self::Confirm => "Confirmations",
         }
     }
@@ -194,7 +194,7 @@ actions! {
     Decision, "decision", Room, "decision", "Record a decision", true;
     Hypothesis, "hypothesis", Room, "hypothesis", "Propose a hypothesis", true;
     Lesson, "lesson", Room, "lesson", "Record a lesson learned", true;
-    Mitigation, "mitigation", Room, "mitigation", "Record a mitigation", true;
+    Mitigation, "mitigation", Room, "mitigation", "Propose a mitigation, your own or a suggested one", true;
     Task, "task", Room, "task", "Give someone a task: ben 5 check the replica", true;
     Published, "published", Room, "update sent", "Record that an update was sent", true;
     Event, "event", Room, "event", "Record an event: a deploy, a flag, a command", true;
@@ -261,7 +261,8 @@ actions! {
     ChoosePlaybook, "choose-playbook", Playbook, "playbooks", "Choose a playbook; those for the alerts come first", false;
     ScrollDown, "scroll-down", Playbook, "text down", "Scroll the text of the step down", false;
     ScrollUp, "scroll-up", Playbook, "text up", "Scroll the text of the step up", false;
-    ActionDone, "action-done", Actions, "done", "Mark as done, with the result", true;
+    ActionDone, "action-done", Actions, "proceed", "Finish the action item; start, finish or check the mitigation", true;
+    ActionEdit, "action-edit", Actions, "edit", "Edit the selected mitigation", true;
     ActionOwner, "action-owner", Actions, "owner", "Set the owner", true;
     ActionDue, "action-due", Actions, "due", "Set the due date", true;
     ActionDrop, "action-drop", Actions, "drop", "Drop it, with a reason", true;
@@ -279,10 +280,10 @@ actions! {
     RecallNext, "recall-next", Line, "recall next", "Recall the next text", false;
     NextField, "next-field", Form, "field", "Go to the next field", false;
     PreviousField, "previous-field", Form, "previous field", "Go to the previous field", false;
-    NextSeverity, "next-severity", Form, "severity", "Select the next severity", false;
-    PreviousSeverity, "previous-severity", Form, "severity", "Select the previous severity", false;
+    NextSeverity, "next-severity", Form, "severity", "Select the next severity, or go to the next field", false;
+    PreviousSeverity, "previous-severity", Form, "severity", "Select the previous severity, or go to the previous field", false;
     Toggle, "toggle", Form, "change", "Change the selected option", false;
-    SubmitForm, "submit-form", Form, "declare", "Declare the incident", false;
+    SubmitForm, "submit-form", Form, "submit", "Submit: declare the incident, or propose the mitigation", false;
     Yes, "yes", Confirm, "yes", "Do it", false;
     No, "no", Confirm, "no", "Do nothing", false;
     SwitchAnswer, "switch-answer", Confirm, "switch", "Switch between No and Yes", false;

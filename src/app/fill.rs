@@ -2,9 +2,13 @@
 //! `… next 45m`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
+use crate::analysis::exit_criteria;
 use crate::incident::action::ActionState;
-use crate::incident::{Command, NextUpdate};
+use crate::incident::command::NewMitigation;
+use crate::incident::{CardState, Command, NextUpdate};
+use crate::playbook::HOLDS_FOR_SECS;
 use crate::telemetry::Moment;
 use crate::telemetry::time::parse_duration;
 
@@ -35,9 +39,12 @@ pub(crate) fn fill(mut command: Command, text: &str) -> Result<Command, String> 
         Command::Assign { holder, .. } => *holder = typed,
         Command::AddAction(new) => new.text = typed,
         Command::ProposeMitigation(new) => new.text = typed,
+        Command::ChangeMitigation { state: CardState::Started, approved_by, .. } => {
+            *approved_by = (!typed.is_empty()).then_some(typed);
+        }
         Command::ChangeMitigation { result, .. } => *result = (!typed.is_empty()).then_some(typed),
         Command::Grade { text, .. } => *text = Some(typed),
-        Command::SetExit { criteria } => *criteria = crate::analysis::exit_criteria::parse(&typed)?,
+        Command::SetExit { criteria } => *criteria = exit_criteria::parse(&typed)?,
         Command::Task { name, text, minutes } => {
             let usage = "Type the name, the minutes until they report back, and the task: ben 5 check the replica";
             (*name, *minutes, *text) = name_minutes_text(&typed).ok_or(usage)?;
@@ -92,6 +99,25 @@ pub(crate) fn fill(mut command: Command, text: &str) -> Result<Command, String> 
         | Command::Accept { .. } => {}
     }
     Ok(command)
+}
+
+/// A mitigation card from the texts of its form: what, risk, undo, verify, exception.
+///
+/// # Errors
+/// The position of the field that is wrong, with a hint on what to type.
+pub(crate) fn mitigation(texts: &[&str]) -> Result<NewMitigation, (usize, String)> {
+    let text = |n: usize| texts.get(n).copied().unwrap_or_default();
+    let optional = |n: usize| Some(text(n).to_owned()).filter(|t| !t.is_empty());
+    if text(0).is_empty() {
+        return Err((0, "Type what is to be done: roll back checkout to 1.41.3".to_owned()));
+    }
+    let risk = text(1).parse().map_err(|e: String| (1, e))?;
+    let verify = match text(3) {
+        "" => None,
+        typed if typed.contains(" for ") => Some(exit_criteria::parse(typed).map_err(|e| (3, e))?),
+        typed => Some(exit_criteria::build(typed, None, None, Duration::from_secs(HOLDS_FOR_SECS), None).map_err(|e| (3, e))?),
+    };
+    Ok(NewMitigation { undo: optional(2), verify, exception: optional(4), ..NewMitigation::new(text(0), risk) })
 }
 
 /// Splits a time from the text after it: `09:27 text`, `10m ago text`, `yesterday 18:20 text`, `2026-11-28 18:00 text`.
@@ -154,7 +180,6 @@ fn path_and_note(typed: &str) -> (PathBuf, Option<String>) {
 mod tests {
     use super::*;
     use crate::incident::{ActionChange, ActionId, Milestone};
-    use std::time::Duration;
 
     #[test]
     fn parses_a_task() {
@@ -199,6 +224,19 @@ mod tests {
             panic!()
         };
         assert_eq!((reason.as_str(), exception.as_deref()), ("a customer called", Some("the clock was wrong")));
+    }
+
+    #[test]
+    fn reads_a_mitigation_from_its_form() {
+        let new = mitigation(&["roll back", "low", "roll forward", "sum(errors) < 1 for 2m", ""]).unwrap();
+        let verify = new.verify.unwrap();
+        assert_eq!((verify.expression.as_str(), verify.threshold, verify.for_secs), ("sum(errors)", 1.0, 120));
+        assert_eq!((new.undo.as_deref(), new.exception), (Some("roll forward"), None));
+        assert_eq!(mitigation(&["x", "high", "", "errors < 1", ""]).unwrap().verify.unwrap().for_secs, HOLDS_FOR_SECS);
+        for (texts, field) in [(["", "low", "", "", ""], 0), (["x", "huge", "", "", ""], 1), (["x", "low", "", "errors", ""], 3)]
+        {
+            assert_eq!(mitigation(&texts).unwrap_err().0, field, "{texts:?}");
+        }
     }
 
     #[test]

@@ -159,6 +159,8 @@ pub(crate) enum Effect {
         step: usize,
         reason: String,
     },
+    /// Reads again whether the mitigations that were done worked.
+    JudgeMitigations(IncidentId),
     /// Reads the log lines around a time from the sources.
     LogsAt(Timestamp),
     /// Announces which incident room the user has open; `None` for none.

@@ -84,6 +84,9 @@ pub(crate) enum Next {
     Finding(usize),
     /// Opens the playbook with this ID.
     Playbook(String),
+    /// Opens a playbook at a step, counted from 1.
+    PlaybookStep(String, usize),
+    Form(Box<FieldsForm>),
 }
 
 /// A row of a list.
@@ -138,6 +141,52 @@ pub(crate) struct ConfirmDialog {
     pub effect: Effect,
 }
 
+/// A text field of a form.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Field {
+    pub label: &'static str,
+    /// What to type, shown while the field has the focus.
+    pub hint: &'static str,
+    pub edit: TextField,
+}
+
+/// What a form is for.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum FormPurpose {
+    /// A mitigation card (see [`super::fill::mitigation`]): `edits` and `origin` are as in the command.
+    Mitigation { edits: Option<u64>, origin: Option<String> },
+}
+
+/// A dialog with several text fields.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct FieldsForm {
+    pub title: String,
+    pub fields: Vec<Field>,
+    /// The position of the field that has the focus.
+    pub focus: usize,
+    pub purpose: FormPurpose,
+    /// Why it could not be submitted.
+    pub problem: Option<String>,
+}
+
+impl FieldsForm {
+    /// The texts of the fields, in order.
+    pub(crate) fn texts(&self) -> Vec<&str> {
+        self.fields.iter().map(|f| f.edit.text().trim()).collect()
+    }
+
+    /// Moves the focus by one field; wraps around.
+    pub(crate) fn step(&mut self, forward: bool) {
+        let count = self.fields.len().max(1);
+        self.focus = if forward { self.focus + 1 } else { self.focus + count - 1 } % count;
+    }
+
+    /// The field that has the focus.
+    pub(crate) fn focused(&mut self) -> Option<&mut Field> {
+        self.fields.get_mut(self.focus)
+    }
+}
+
 /// The fields of the dialog that declares an incident.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum DeclareField {
@@ -185,6 +234,7 @@ pub(crate) enum Overlay {
     Input(InputDialog),
     List(ListDialog),
     Declare(Box<DeclareForm>),
+    Fields(Box<FieldsForm>),
     Confirm(Box<ConfirmDialog>),
     /// The checklist of the phases.
     Checklist {
@@ -210,7 +260,7 @@ impl Overlay {
             Self::Help { .. } | Self::Evidence { .. } | Self::Text { .. } => Context::Reader,
             Self::Palette { .. } | Self::List(_) | Self::Checklist { .. } => Context::List,
             Self::Input(_) => Context::Line,
-            Self::Declare(_) => Context::Form,
+            Self::Declare(_) | Self::Fields(_) => Context::Form,
             Self::Confirm(_) => Context::Confirm,
         }
     }

@@ -118,6 +118,13 @@ impl EntryFilter {
     }
 }
 
+/// A row of the actions tab, by its position among its kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ActionRow {
+    Card(usize),
+    Item(usize),
+}
+
 /// A question that is being answered.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Streaming {
@@ -146,7 +153,7 @@ pub(crate) struct Room {
     pub step: usize,
     /// Values of variables that the user has set.
     pub values: BTreeMap<String, String>,
-    /// The position of the selected action item.
+    /// The position of the selected row of the actions tab: the mitigations, then the action items.
     pub action: usize,
     /// The position of the selected log pattern.
     pub pattern: usize,
@@ -204,6 +211,16 @@ impl Room {
         let incident = self.incident.as_ref()?;
         let begun = incident.playbooks.iter().rev().find_map(|p| library.get(&p.playbook));
         begun.or_else(|| matches(library, &incident.alerts).first().map(|m| m.playbook))
+    }
+
+    /// The selected row of the actions tab; `None` if there is none.
+    pub(crate) fn action_row(&self) -> Option<ActionRow> {
+        let incident = self.incident.as_ref()?;
+        let (cards, items) = (incident.cards.len(), incident.actions.len());
+        match self.action.min((cards + items).checked_sub(1)?) {
+            n if n < cards => Some(ActionRow::Card(n)),
+            n => Some(ActionRow::Item(n - cards)),
+        }
     }
 
     /// The entries that the timeline shows, oldest first.

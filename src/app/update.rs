@@ -8,6 +8,7 @@ mod go;
 mod keys;
 mod lists;
 mod logs;
+mod mitigation;
 mod perform;
 mod playbook;
 

@@ -10,8 +10,9 @@ use super::{CliError, Done, duration_arg, id_arg, out};
 use crate::analysis::exit_criteria;
 use crate::incident::command::NewMitigation;
 use crate::incident::mitigation::{card_index, card_label};
-use crate::incident::{CardState, Command, Incident, IncidentId};
+use crate::incident::{CardState, Command, ExitCriteria, Incident, IncidentId, MitigationCard, Risk};
 use crate::investigate::Desk;
+use crate::playbook::{Suggestion, suggestions};
 use crate::telemetry::{Failure, clean};
 
 /// The subcommands of `warroom mitigation`.
@@ -24,6 +25,35 @@ pub enum MitigationCommand {
         id: IncidentId,
         #[command(flatten)]
         new: Box<AddArgs>,
+    },
+    /// Change a mitigation that is neither done nor dropped; what is not given stays as it is
+    Edit {
+        #[command(flatten)]
+        card: Card,
+        /// What is to be done
+        #[arg(long)]
+        text: Option<String>,
+        /// Risk: low, medium or high
+        #[arg(long)]
+        risk: Option<Risk>,
+        /// How to undo it
+        #[arg(long, value_name = "TEXT")]
+        undo: Option<String>,
+        /// Query with its threshold that must hold afterwards, such as 'error_rate < 0.01'
+        #[arg(long, value_name = "EXPR")]
+        verify: Option<String>,
+        /// How long it must hold
+        #[arg(long = "for", value_name = "DURATION", value_parser = duration_arg, default_value = "5m")]
+        length: Duration,
+        /// Why it may be started without a way back, or without a check
+        #[arg(long, value_name = "WHY")]
+        exception: Option<String>,
+    },
+    /// List the mitigations that the assistant's latest answer and the matching playbooks propose
+    Suggest {
+        /// Incident, such as INC-1
+        #[arg(value_parser = id_arg)]
+        id: IncidentId,
     },
     /// Record that a mitigation was started
     Start {
@@ -94,10 +124,22 @@ pub(super) async fn run(desk: &Desk, command: MitigationCommand, as_json: bool) 
     let (id, command, at) = match command {
         MitigationCommand::Add { id, new } => {
             let AddArgs { mut new, verify, length } = *new;
-            let criteria = |text: String| exit_criteria::build(&text, None, None, length, None);
-            new.verify = verify.map(criteria).transpose().map_err(|e| CliError::Usage(Failure::new(e)))?;
+            new.verify = criteria(verify, length)?;
             (id, Command::ProposeMitigation(new), None)
         }
+        MitigationCommand::Edit { card, text, risk, undo, verify, length, exception } => {
+            let incident = desk.journal.incident(card.id).await?;
+            let old = find(&incident, &card)?;
+            let new = NewMitigation {
+                undo: undo.or_else(|| old.undo.clone()),
+                verify: criteria(verify, length)?.or_else(|| old.verify.clone()),
+                exception: exception.or_else(|| old.exception.clone()),
+                edits: Some(old.seq),
+                ..NewMitigation::new(text.unwrap_or_else(|| old.text.clone()), risk.unwrap_or(old.risk))
+            };
+            (card.id, Command::ProposeMitigation(new), None)
+        }
+        MitigationCommand::Suggest { id } => return suggest(desk, &desk.journal.incident(id).await?, as_json),
         MitigationCommand::Start { card, approved_by, when } => {
             (card.id, change(desk, &card, CardState::Started, approved_by, None).await?, when.resolve()?)
         }
@@ -126,12 +168,55 @@ async fn change(
     result: Option<String>,
 ) -> Result<Command, CliError> {
     let incident = desk.journal.incident(card.id).await?;
+    Ok(Command::ChangeMitigation { card: find(&incident, card)?.seq, state, approved_by, result })
+}
+
+fn find<'a>(incident: &'a Incident, card: &Card) -> Result<&'a MitigationCard, CliError> {
     let found = card_index(&card.mitigation).and_then(|at| incident.cards.get(at));
-    let found = found.ok_or_else(|| {
+    found.ok_or_else(|| {
         let message = format!("{} has no mitigation '{}'", card.id, card.mitigation);
         CliError::NotFound(Failure::new(message).advise(format!("Run `warroom mitigation list {}` to list them.", card.id)))
-    })?;
-    Ok(Command::ChangeMitigation { card: found.seq, state, approved_by, result })
+    })
+}
+
+/// What must hold, as typed.
+fn criteria(verify: Option<String>, length: Duration) -> Result<Option<ExitCriteria>, CliError> {
+    let build = |text: String| exit_criteria::build(&text, None, None, length, None);
+    verify.map(build).transpose().map_err(|e| CliError::Usage(Failure::new(e)))
+}
+
+fn suggest(desk: &Desk, incident: &Incident, as_json: bool) -> Result<Done, CliError> {
+    let found = suggestions(incident, &desk.playbooks);
+    if as_json {
+        let row = |s: &Suggestion| match s {
+            Suggestion::Card(new) => {
+                json!({"text": new.text, "risk": new.risk, "undo": new.undo, "origin": new.origin, "playbook": null, "step": null,
+                       "verify": new.verify.as_ref().map(ExitCriteria::typed)})
+            }
+            Suggestion::Step { playbook, number, title } => {
+                json!({"text": title, "risk": null, "undo": null, "verify": null, "origin": null, "playbook": playbook, "step": number})
+            }
+        };
+        out::json(&json!({"suggestions": found.iter().map(row).collect::<Vec<Value>>()}))?;
+        return Ok(Done::Complete);
+    }
+    for suggestion in &found {
+        match suggestion {
+            Suggestion::Card(new) => {
+                let origin = new.origin.as_deref().unwrap_or("the assistant");
+                out::line(format!("{}  {} risk, from {}", clean::line(&new.text), new.risk.word(), clean::line(origin)))?;
+            }
+            Suggestion::Step { playbook, number, title } => {
+                let run = format!("warroom playbook run {} {playbook} --step {number}", incident.id());
+                out::line(format!("{}  `{run}`", clean::line(title)))?;
+            }
+        }
+    }
+    if found.is_empty() {
+        let words = "Neither an answer of the assistant nor a matching playbook proposes a mitigation.";
+        out::line(format!("{words} Run `warroom ask {} troubleshoot` to ask.", incident.id()))?;
+    }
+    Ok(Done::Complete)
 }
 
 async fn check(desk: &Desk, id: IncidentId, as_json: bool) -> Result<Done, CliError> {
@@ -152,8 +237,8 @@ fn list(incident: &Incident, as_json: bool) -> Result<Done, CliError> {
             .map(|(n, c)| {
                 let judged = c.judgement.as_ref().map(|(_, j)| j);
                 json!({"id": card_label(n), "text": c.text, "risk": c.risk, "reversible": c.undo.is_some(), "undo": c.undo,
-                       "verify": c.verify.as_ref().map(crate::incident::ExitCriteria::describe), "exception": c.exception,
-                       "state": c.state, "proposed_by": c.proposed_by, "approved_by": c.approved_by,
+                       "verify": c.verify.as_ref().map(ExitCriteria::describe), "exception": c.exception,
+                       "state": c.state, "proposed_by": c.proposed_by, "origin": c.origin, "approved_by": c.approved_by,
                        "started_at": c.started_at, "done_at": c.done_at, "result": c.result,
                        "verdict": judged.map(|j| j.verdict), "why": judged.map(|j| j.why.as_str()),
                        "before": judged.and_then(|j| j.before), "after": judged.and_then(|j| j.after),
@@ -169,7 +254,7 @@ fn list(incident: &Incident, as_json: bool) -> Result<Done, CliError> {
     for (n, card) in incident.cards.iter().enumerate() {
         let (label, text) = (card_label(n), clean::line(&card.text));
         out::line(format!("{label}  {text}  {}, {} risk", card.state.word(), card.risk.word()))?;
-        let verify = card.verify.as_ref().map(crate::incident::ExitCriteria::describe);
+        let verify = card.verify.as_ref().map(ExitCriteria::describe);
         let rows = [
             ("undo", card.undo.clone()),
             ("verify", verify),

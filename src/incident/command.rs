@@ -337,6 +337,19 @@ pub struct NewMitigation {
     /// Why it may be started without a way back, or without a check
     #[arg(long, value_name = "WHY")]
     pub exception: Option<String>,
+    /// What proposed it, if not a person: a step of a playbook, or the assistant.
+    #[arg(skip)]
+    pub origin: Option<String>,
+    /// The entry that proposed the card to change; `None` for a new card.
+    #[arg(skip)]
+    pub edits: Option<u64>,
+}
+
+impl NewMitigation {
+    /// A card with only its text and its risk.
+    pub fn new(text: impl Into<String>, risk: Risk) -> Self {
+        Self { text: text.into(), risk, undo: None, verify: None, exception: None, origin: None, edits: None }
+    }
 }
 
 impl NewAction {

@@ -78,6 +78,21 @@ impl ExitCriteria {
         )
     }
 
+    /// The criteria as people type them: `rate(errors) < 0.01 for 30m`.
+    pub fn typed(&self) -> String {
+        let operator = match self.comparison {
+            Comparison::Below => "<",
+            Comparison::AtMost => "<=",
+            Comparison::Above => ">",
+            Comparison::AtLeast => ">=",
+        };
+        let length = match (self.for_secs / 60, self.for_secs % 60) {
+            (minutes, 0) => format!("{minutes}m"),
+            _ => format!("{}s", self.for_secs),
+        };
+        format!("{} {operator} {} for {length}", self.expression, self.threshold)
+    }
+
     /// How long the condition must hold.
     pub fn duration(&self) -> Duration {
         Duration::from_secs(self.for_secs)

@@ -406,6 +406,12 @@ pub enum Fact {
         verify: Option<ExitCriteria>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         exception: Option<String>,
+        /// What proposed it, if not a person: a step of a playbook, or the assistant.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        origin: Option<String>,
+        /// The entry that proposed the card which this changes; `None` for a new card.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        seq: Option<u64>,
     },
     /// A card was started, done or dropped.
     MitigationChanged {
@@ -689,11 +695,13 @@ impl Fact {
             Self::ActionDone { id, result } => {
                 format!("Completed {id}{}", result.as_deref().map(|r| format!(": {r}")).unwrap_or_default())
             }
-            Self::MitigationProposed { text, risk, undo, verify, exception } => {
+            Self::MitigationProposed { text, risk, undo, verify, exception, origin, seq } => {
                 let undo = undo.as_deref().map(|u| format!("; undo: {u}")).unwrap_or_default();
                 let verify = verify.as_ref().map(|v| format!("; verify: {}", v.describe())).unwrap_or_default();
                 let exception = exception.as_deref().map(|e| format!("; exception: {e}")).unwrap_or_default();
-                format!("Mitigation proposed: {text} ({} risk{undo}{verify}{exception})", risk.word())
+                let origin = origin.as_deref().map(|o| format!("; from {o}")).unwrap_or_default();
+                let what = if seq.is_some() { "changed" } else { "proposed" };
+                format!("Mitigation {what}: {text} ({} risk{undo}{verify}{exception}{origin})", risk.word())
             }
             Self::MitigationChanged { text, state, approved_by, result, .. } => {
                 let approved = approved_by.as_deref().map(|by| format!(" (approved by {by})")).unwrap_or_default();

@@ -113,6 +113,8 @@ pub struct MitigationCard {
     pub exception: Option<String>,
     pub state: CardState,
     pub proposed_by: String,
+    /// What proposed it, if not a person: a step of a playbook, or the assistant.
+    pub origin: Option<String>,
     pub proposed_at: Timestamp,
     pub approved_by: Option<String>,
     pub started_at: Option<Timestamp>,
@@ -124,6 +126,32 @@ pub struct MitigationCard {
 }
 
 impl MitigationCard {
+    /// A card without content.
+    pub(super) fn new(seq: u64, proposed_by: String, proposed_at: Timestamp) -> Self {
+        Self {
+            seq,
+            text: String::new(),
+            risk: Risk::Medium,
+            undo: None,
+            verify: None,
+            exception: None,
+            state: CardState::Proposed,
+            proposed_by,
+            origin: None,
+            proposed_at,
+            approved_by: None,
+            started_at: None,
+            done_at: None,
+            result: None,
+            judgement: None,
+        }
+    }
+
+    /// Whether it is neither done nor dropped.
+    pub fn is_open(&self) -> bool {
+        matches!(self.state, CardState::Proposed | CardState::Started)
+    }
+
     /// What is missing before it can be started: a way back, or a check. `None` if nothing is.
     pub fn missing(&self) -> Option<&'static str> {
         match (&self.exception, &self.undo, &self.verify) {
@@ -239,7 +267,6 @@ mod tests {
     /// A card that was started at minute 10 and done at minute 11; it must be below 1 for 5 minutes.
     fn card() -> MitigationCard {
         MitigationCard {
-            seq: 2,
             text: "roll back".into(),
             risk: Risk::Low,
             undo: Some("roll forward".into()),
@@ -250,15 +277,10 @@ mod tests {
                 for_secs: 300,
                 source: None,
             }),
-            exception: None,
             state: CardState::Done,
-            proposed_by: "ana".into(),
-            proposed_at: at(9),
-            approved_by: None,
             started_at: Some(at(10)),
             done_at: Some(at(11)),
-            result: None,
-            judgement: None,
+            ..MitigationCard::new(2, "ana".into(), at(9))
         }
     }
 

@@ -86,6 +86,16 @@ mod tests {
         assert_eq!(map.apply(&done).unwrap(), Fact::ActionDone { id: ActionId(4), result: None });
         let corrected = Fact::Corrected { seq: LOCAL_SEQ + 3, text: "x".into(), reason: "y".into() };
         assert!(matches!(map.apply(&corrected).unwrap(), Fact::Corrected { seq: 12, .. }));
+        let edited = Fact::MitigationProposed {
+            text: "x".into(),
+            risk: crate::incident::Risk::Low,
+            undo: None,
+            verify: None,
+            exception: None,
+            origin: None,
+            seq: Some(LOCAL_SEQ + 3),
+        };
+        assert!(matches!(map.apply(&edited).unwrap(), Fact::MitigationProposed { seq: Some(12), .. }));
         assert_eq!("EL2".parse(), Ok(EvidenceId::local(2)));
     }
 }

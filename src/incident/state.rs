@@ -548,22 +548,20 @@ impl Incident {
                 NoteKind::Mitigation => self.mitigations.push((seq, at)),
                 NoteKind::Observation | NoteKind::Lesson => {}
             },
-            Fact::MitigationProposed { text, risk, undo, verify, exception } => self.cards.push(MitigationCard {
-                seq,
-                text: text.clone(),
-                risk: *risk,
-                undo: undo.clone(),
-                verify: verify.clone(),
-                exception: exception.clone(),
-                state: CardState::Proposed,
-                proposed_by: by.clone(),
-                proposed_at: at,
-                approved_by: None,
-                started_at: None,
-                done_at: None,
-                result: None,
-                judgement: None,
-            }),
+            Fact::MitigationProposed { text, risk, undo, verify, exception, origin, seq: edited } => {
+                let index = edited.and_then(|card| self.cards.iter().position(|c| c.seq == card));
+                let mut card = match index.and_then(|n| self.cards.get(n)) {
+                    Some(card) => card.clone(),
+                    None => MitigationCard::new(seq, by.clone(), at),
+                };
+                (card.text, card.risk) = (text.clone(), *risk);
+                (card.undo, card.verify, card.exception) = (undo.clone(), verify.clone(), exception.clone());
+                card.origin = origin.clone().or(card.origin);
+                match index.and_then(|n| self.cards.get_mut(n)) {
+                    Some(old) => *old = card,
+                    None => self.cards.push(card),
+                }
+            }
             Fact::MitigationChanged { seq: card, state, approved_by, result, .. } => {
                 let Some(card) = self.cards.iter_mut().find(|c| c.seq == *card) else { return };
                 card.state = *state;

@@ -200,6 +200,12 @@ impl Runner {
                     Ok(Msg::Ran(outcome.message, outcome.warnings))
                 });
             }
+            Effect::JudgeMitigations(id) => self.write(effect, move |desk| async move {
+                let unread = desk.judge_mitigations(id).await?;
+                let done =
+                    if unread.is_empty() { "The mitigations were checked" } else { "Not every mitigation could be checked" };
+                Ok(Msg::Ran(done.to_owned(), unread))
+            }),
             Effect::Quit | Effect::Suspend | Effect::Redraw | Effect::Copy(_) => {
                 tracing::error!(?effect, "an effect on the terminal reached the task runner");
             }

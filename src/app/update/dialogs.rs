@@ -6,16 +6,19 @@ use super::super::edit::{MAX, TextField, input_width};
 use super::super::fill::{fill, moment_and_text};
 use super::super::model::{Model, Screen, Tone};
 use super::super::msg::Effect;
-use super::super::overlay::{ConfirmDialog, DeclareField, DeclareForm, InputDialog, ListDialog, Next, Overlay, Purpose, palette};
+use super::super::overlay::{
+    ConfirmDialog, DeclareField, DeclareForm, FieldsForm, InputDialog, ListDialog, Next, Overlay, Purpose, palette,
+};
 use super::super::room::Tab;
 use super::common::{command_dialog, current, run, run_at, run_on, say, show, with_id, write};
 use super::go::{go_to_finding, scroll, start_question};
 use super::lists::change_status;
 use super::logs::search_from_here;
+use super::mitigation;
 use super::perform;
-use super::playbook::open_playbook;
+use super::playbook::{open_playbook, open_step};
 use crate::incident::gate::{Check, gates};
-use crate::incident::{Command, NoteKind, Severity};
+use crate::incident::{CardState, Command, NoteKind, Severity};
 use crate::telemetry::failure::Explain;
 use crate::telemetry::time::parse_duration;
 
@@ -56,6 +59,7 @@ pub(super) fn perform(model: &mut Model, action: Action, chord: Chord) -> Vec<Ef
         Overlay::Input(dialog) => in_input(model, action, dialog),
         Overlay::List(list) => in_list(model, action, list),
         Overlay::Declare(form) => in_declaration(model, action, chord, form),
+        Overlay::Fields(form) => in_fields(model, action, chord, form),
         Overlay::Confirm(dialog) => in_confirmation(model, action, dialog),
     }
 }
@@ -78,6 +82,11 @@ pub(super) fn key_typed(model: &mut Model, chord: Chord) -> Vec<Effect> {
             }
         }
         Some(Overlay::List(_)) => return typed_in_list(model, chord),
+        Some(Overlay::Fields(form)) => {
+            if let Some(field) = form.focused() {
+                field.edit.key(chord);
+            }
+        }
         Some(Overlay::Declare(form)) => match (form.field, chord.code) {
             (DeclareField::Title, _) => {
                 form.title.key(chord);
@@ -317,8 +326,7 @@ fn submit(model: &mut Model, line: &InputDialog) -> Vec<Effect> {
                 Err(why) => reopen(model, line, &why),
             }
         }
-        // Only the result of an action item may be empty.
-        Purpose::Command(command) if text.is_empty() && !matches!(**command, Command::CompleteAction { .. }) => {
+        Purpose::Command(command) if text.is_empty() && !may_be_empty(command) => {
             say(model, "Nothing recorded, because the text was empty.")
         }
         Purpose::Command(command) => match fill((**command).clone(), text) {
@@ -332,6 +340,15 @@ fn submit(model: &mut Model, line: &InputDialog) -> Vec<Effect> {
             },
             Err(why) => reopen(model, line, &why),
         },
+    }
+}
+
+/// Whether the text of a command may be empty: the result of an action item or a mitigation, and who approved it.
+fn may_be_empty(command: &Command) -> bool {
+    match command {
+        Command::CompleteAction { .. } => true,
+        Command::ChangeMitigation { state, .. } => *state != CardState::Dropped,
+        _ => false,
     }
 }
 
@@ -380,6 +397,8 @@ fn choose_row(model: &mut Model, list: &ListDialog, row: usize) -> Vec<Effect> {
         Next::Status(to) => change_status(model, to),
         Next::Finding(place) => go_to_finding(model, place),
         Next::Playbook(id) => open_playbook(model, &id),
+        Next::PlaybookStep(id, number) => open_step(model, &id, number),
+        Next::Form(form) => show(model, Overlay::Fields(form)),
     }
 }
 
@@ -402,6 +421,22 @@ fn in_confirmation(model: &mut Model, action: Action, mut dialog: Box<ConfirmDia
         ) => write(model, effect),
         (true, effect) => vec![effect],
     }
+}
+
+/// Handles an action in a form with several text fields.
+fn in_fields(model: &mut Model, action: Action, chord: Chord, mut form: Box<FieldsForm>) -> Vec<Effect> {
+    match action {
+        Action::SubmitForm => return mitigation::submit(model, form),
+        Action::NextField | Action::NextSeverity => form.step(true),
+        Action::PreviousField | Action::PreviousSeverity => form.step(false),
+        // A key that means something else in other forms is typed.
+        _ => {
+            if let Some(field) = form.focused() {
+                field.edit.key(chord);
+            }
+        }
+    }
+    show(model, Overlay::Fields(form))
 }
 
 fn in_declaration(model: &mut Model, action: Action, chord: Chord, mut form: Box<DeclareForm>) -> Vec<Effect> {

@@ -73,7 +73,9 @@ pub(super) fn step(model: &mut Model, by: isize) -> Vec<Effect> {
             let steps = room.open_playbook(&model.playbooks).map_or(0, |p| p.steps.len());
             (room.step, room.scroll) = (shift(room.step.min(steps.saturating_sub(1)), by, steps), 0);
         }
-        Tab::Actions => room.action = shift(room.action, by, room.incident.as_ref().map_or(0, |i| i.actions.len())),
+        Tab::Actions => {
+            room.action = shift(room.action, by, room.incident.as_ref().map_or(0, |i| i.cards.len() + i.actions.len()))
+        }
         Tab::Overview | Tab::Assistant | Tab::Report => room.scroll = scroll(room.scroll, by, model.scroll_limit),
     }
     Vec::new()

@@ -53,6 +53,10 @@ pub(super) fn pasted(model: &mut Model, text: &str) -> Vec<Effect> {
         Some(Overlay::Input(line)) => line.edit.insert(text),
         Some(Overlay::Palette { edit, .. }) => edit.insert(text),
         Some(Overlay::List(list)) => list.filter.insert(text),
+        Some(Overlay::Fields(form)) => match form.focused() {
+            Some(field) => field.edit.insert(text),
+            None => Ok(()),
+        },
         Some(Overlay::Declare(form)) if form.field == crate::app::overlay::DeclareField::Title => form.title.insert(text),
         _ => return say(model, "There is no field to paste into."),
     };

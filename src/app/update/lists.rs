@@ -5,6 +5,7 @@ use super::super::edit::TextField;
 use super::super::model::{Model, Tone};
 use super::super::msg::Effect;
 use super::super::overlay::{ConfirmDialog, InputDialog, ListDialog, Next, Overlay, Purpose, Row};
+use super::super::room::ActionRow;
 use super::common::{ask, choose, command_dialog, current, run, say, say_key, selected_entry, show, tagged};
 use crate::incident::command::NewAction;
 use crate::incident::gate::{gates, open_items_for};
@@ -349,13 +350,18 @@ pub(super) fn remark(model: &mut Model, is_objection: bool) -> Vec<Effect> {
 
 /// Calls `then` with the selected action item if it is open; otherwise shows why not.
 pub(super) fn with_item(model: &mut Model, then: impl FnOnce(&mut Model, ActionId) -> Vec<Effect>) -> Vec<Effect> {
-    let chosen = model.room.as_ref().and_then(|r| r.incident.as_ref()?.actions.get(r.action).map(|a| (a.id, a.state)));
+    let chosen = model.room.as_ref().and_then(|r| match r.action_row()? {
+        ActionRow::Item(n) => r.incident.as_ref()?.actions.get(n).map(|a| (a.id, a.state)),
+        ActionRow::Card(_) => None,
+    });
+    let has_items = current(model).is_some_and(|i| !i.actions.is_empty());
     match chosen {
         Some((id, state)) if state.is_open() => then(model, id),
         Some((_, state)) => {
             model.say(Tone::Plain, format!("This item is already {}.", state.word().replace('_', " ")));
             Vec::new()
         }
+        None if has_items => say(model, "This is for action items. Select one first."),
         None => say_key(model, "No action items yet. Press {} to add one.", Action::AddAction),
     }
 }

@@ -18,6 +18,7 @@ use super::lists::{
     judge, link, remark, silence, with_item,
 };
 use super::logs::{go_to_error, go_to_hit, line_to_note, pattern_lines, search};
+use super::mitigation::{self, propose_mitigation};
 use super::playbook::{choose_playbook, run_step, set_variable, skip_step};
 use super::propose;
 use crate::incident::action::{ActionChange, ActionState};
@@ -120,12 +121,7 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Lesson => {
             note(model, "Lesson", NoteKind::Lesson, "Describe what went well, what went badly, or where we got lucky.")
         }
-        Action::Mitigation => note(
-            model,
-            "Mitigation",
-            NoteKind::Mitigation,
-            "Describe what was done, how to undo it, and which metric should show the effect [E…].",
-        ),
+        Action::Mitigation => propose_mitigation(model),
         Action::Task => ask(
             model,
             "Task",
@@ -176,6 +172,7 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Outcome => remark(model, false),
         Action::ActionOwner => change_item(model, "Owner", "One name.", |c| c.owner = Some(String::new())),
         Action::ActionDue => change_item(model, "Due date", "A date such as 2026-12-01.", |c| c.due = Some(String::new())),
+        Action::ActionDrop if mitigation::is_selected(model) => mitigation::drop_card(model),
         Action::ActionDrop => {
             change_item(model, "Reason for dropping", "Why it will not be done.", |c| c.state = Some(ActionState::Dropped))
         }
@@ -242,6 +239,8 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
             vec![Effect::Plan { id, question: "troubleshoot".to_owned() }]
         }),
         Action::Accept => accept(model),
+        Action::ActionEdit => mitigation::edit(model),
+        Action::ActionDone if mitigation::is_selected(model) => mitigation::advance(model),
         Action::ActionDone => with_item(model, |m, action| {
             let hint = "The result, in a few words (may be empty). If it is not done yet: again 10 still looking";
             ask(m, "Result", hint, Command::CompleteAction { action, result: None })

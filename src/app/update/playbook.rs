@@ -33,6 +33,15 @@ pub(super) fn open_playbook(model: &mut Model, id: &str) -> Vec<Effect> {
     Vec::new()
 }
 
+/// Opens a playbook at a step, counted from 1.
+pub(super) fn open_step(model: &mut Model, id: &str, number: usize) -> Vec<Effect> {
+    let effects = open_playbook(model, id);
+    if let Some(room) = &mut model.room {
+        room.step = number.saturating_sub(1);
+    }
+    effects
+}
+
 /// The open playbook, the number of the selected step and its state.
 fn selected(model: &Model) -> Option<(String, usize, StepState)> {
     let room = model.room.as_ref()?;

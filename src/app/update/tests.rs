@@ -832,3 +832,71 @@ fn search_selects_the_matching_pattern() {
     press(&mut model, "/first⏎");
     assert_eq!((row(&model), model.logs.search.as_str()), (0, "first"), "a new search replaces the previous one");
 }
+
+/// A proposed card that can be verified but not undone.
+fn proposed_card() -> Fact {
+    let verify = crate::analysis::exit_criteria::parse("errors < 1 for 5m").unwrap();
+    let (text, risk) = ("roll back".to_owned(), crate::incident::Risk::Low);
+    Fact::MitigationProposed { text, risk, undo: None, verify: Some(verify), exception: None, origin: None, seq: None }
+}
+
+#[test]
+fn a_mitigation_is_proposed_in_a_form_and_a_wrong_field_keeps_what_was_typed() {
+    let mut model = room_with(vec![]);
+    press(&mut model, "F");
+    assert_eq!(press(&mut model, "roll back⇥huge⇥⇥errors < 1⏎"), vec![]);
+    let Some(Overlay::Fields(form)) = &model.overlay else { panic!("{:?}", model.overlay) };
+    assert_eq!((form.focus, form.texts()), (1, vec!["roll back", "huge", "", "errors < 1", ""]));
+    assert!(form.problem.as_ref().is_some_and(|p| p.contains("low, medium or high")));
+    // The wrong field is not selected, so it is emptied by hand.
+    for _ in 0..4 {
+        update(&mut model, at(1), Msg::Pressed(Chord::plain(Code::Backspace)));
+    }
+    let effects = press(&mut model, "high⏎");
+    let [Effect::Run { command, .. }] = effects.as_slice() else { panic!("{effects:?}") };
+    let Command::ProposeMitigation(new) = command.as_ref() else { panic!("{command:?}") };
+    assert_eq!((new.text.as_str(), new.risk, &new.undo, new.edits), ("roll back", crate::incident::Risk::High, &None, None));
+}
+
+#[test]
+fn a_mitigation_that_cannot_be_undone_is_edited_before_it_is_started() {
+    let mut model = room_with(vec![proposed_card()]);
+    press(&mut model, "7⏎");
+    let Some(Overlay::Fields(form)) = &model.overlay else { panic!("{:?}", model.overlay) };
+    assert_eq!((form.title.as_str(), form.focus), ("Mitigation M1", 2));
+    let effects = press(&mut model, "roll forward⏎");
+    let [Effect::Run { command, .. }] = effects.as_slice() else { panic!("{effects:?}") };
+    let Command::ProposeMitigation(new) = command.as_ref() else { panic!("{command:?}") };
+    assert_eq!((new.edits, new.undo.as_deref()), (Some(2), Some("roll forward")));
+
+    let edited = Fact::MitigationProposed {
+        text: "roll back to 1.41".into(),
+        risk: crate::incident::Risk::Low,
+        undo: Some("roll forward".into()),
+        verify: new.verify.clone(),
+        exception: None,
+        origin: None,
+        seq: Some(2),
+    };
+    let mut model = room_with(vec![proposed_card(), edited]);
+    let card = |state, approved_by: Option<&str>, result: Option<&str>| {
+        run(Command::ChangeMitigation {
+            card: 2,
+            state,
+            approved_by: approved_by.map(str::to_owned),
+            result: result.map(str::to_owned),
+        })
+    };
+    use crate::incident::CardState;
+    assert_eq!(press(&mut model, "7⏎ben⏎"), vec![card(CardState::Started, Some("ben"), None)]);
+    assert_eq!(press(&mut model, "⏎⏎"), vec![card(CardState::Started, None, None)]);
+    assert_eq!(press(&mut model, "b⏎"), vec![], "a reason is needed");
+    assert_eq!(press(&mut model, "bnot needed⏎"), vec![card(CardState::Dropped, None, Some("not needed"))]);
+    let started =
+        Fact::MitigationChanged { seq: 2, text: String::new(), state: CardState::Started, approved_by: None, result: None };
+    let mut model = room_with(vec![proposed_card(), started.clone()]);
+    assert_eq!(press(&mut model, "7⏎done⏎"), vec![card(CardState::Done, None, Some("done"))]);
+    let done = Fact::MitigationChanged { seq: 2, text: String::new(), state: CardState::Done, approved_by: None, result: None };
+    let mut model = room_with(vec![proposed_card(), started, done]);
+    assert_eq!(press(&mut model, "7⏎"), vec![Effect::JudgeMitigations(IncidentId(1))]);
+}

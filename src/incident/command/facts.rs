@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Command, NewAction, Refusal};
+use super::{Command, NewAction, NewMitigation, Refusal};
 use crate::incident::ActionItem;
 use crate::incident::action::{ActionChange, ActionKind, ActionScope, ActionState};
 use crate::incident::answer::AnswerSource;
@@ -11,7 +11,7 @@ use crate::incident::fact::{Entry, Fact, LinkedAlert, NoteKind, todos_in};
 use crate::incident::gate::{Check, gates, open_items_for};
 use crate::incident::ids::{ActionId, IncidentId, seq_label};
 use crate::incident::milestone::Milestone;
-use crate::incident::mitigation::{CardState, card_label};
+use crate::incident::mitigation::{CardState, MitigationCard, card_label};
 use crate::incident::playbook_run::StepState;
 use crate::incident::state::{Incident, find_order_faults};
 use crate::incident::status::Status;
@@ -236,13 +236,7 @@ impl Command {
             Self::AddAction(new) => Ok(vec![added(new, context)]),
             Self::ChangeAction { action, change } => single(change_item(i, *action, change)),
             Self::CompleteAction { action, result } => single(complete(i, *action, result.as_ref())),
-            Self::ProposeMitigation(new) => Ok(vec![Fact::MitigationProposed {
-                text: new.text.clone(),
-                risk: new.risk,
-                undo: new.undo.clone(),
-                verify: new.verify.clone(),
-                exception: new.exception.clone(),
-            }]),
+            Self::ProposeMitigation(new) => single(propose_card(i, new)),
             Self::ChangeMitigation { card, state, approved_by, result } => {
                 single(change_card(i, *card, *state, approved_by.as_ref(), result.as_ref()))
             }
@@ -275,6 +269,31 @@ impl Command {
     }
 }
 
+/// Proposes a mitigation card, or changes one that is neither done nor dropped.
+fn propose_card(i: &Incident, new: &NewMitigation) -> Result<Fact, Refusal> {
+    if let Some(edited) = new.edits {
+        let (index, card) = card_of(i, edited)?;
+        if !card.is_open() {
+            return Err(Refusal::invalid(format!("{} is already {}", card_label(index), card.state.word())));
+        }
+    }
+    Ok(Fact::MitigationProposed {
+        text: new.text.clone(),
+        risk: new.risk,
+        undo: new.undo.clone(),
+        verify: new.verify.clone(),
+        exception: new.exception.clone(),
+        origin: new.origin.clone(),
+        seq: new.edits,
+    })
+}
+
+/// The card that an entry proposed, with its place.
+fn card_of(i: &Incident, seq: u64) -> Result<(usize, &MitigationCard), Refusal> {
+    let found = i.cards.iter().enumerate().find(|(_, c)| c.seq == seq);
+    found.ok_or_else(|| Refusal::not_found(format!("{} has no such mitigation", i.id())))
+}
+
 /// Starts, finishes or drops a mitigation card.
 fn change_card(
     i: &Incident,
@@ -283,14 +302,12 @@ fn change_card(
     approved_by: Option<&String>,
     result: Option<&String>,
 ) -> Result<Fact, Refusal> {
-    let found = i.cards.iter().enumerate().find(|(_, c)| c.seq == seq);
-    let (index, card) = found.ok_or_else(|| Refusal::not_found(format!("{} has no such mitigation", i.id())))?;
+    let (index, card) = card_of(i, seq)?;
     let label = card_label(index);
     let fits = match to {
         CardState::Proposed => false,
         CardState::Started => card.state == CardState::Proposed,
-        CardState::Done => matches!(card.state, CardState::Proposed | CardState::Started),
-        CardState::Dropped => matches!(card.state, CardState::Proposed | CardState::Started),
+        CardState::Done | CardState::Dropped => card.is_open(),
     };
     if !fits {
         return Err(Refusal::invalid(format!("{label} is already {}", card.state.word())));
@@ -298,7 +315,7 @@ fn change_card(
     if let Some(missing) = card.missing().filter(|_| to != CardState::Dropped) {
         return invalid(
             format!("{label} does not say {missing}"),
-            "Propose it again with --undo and --verify, or with --exception and the reason.",
+            "Edit the card: add what is missing, or an exception with its reason.",
         );
     }
     if to == CardState::Dropped && result.is_none() {

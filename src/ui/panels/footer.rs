@@ -7,7 +7,7 @@ use ratatui::text::{Line, Span};
 use crate::app::action::Action;
 use crate::app::board::Pane;
 use crate::app::model::{Model, Screen, Tone};
-use crate::app::room::Tab;
+use crate::app::room::{ActionRow, Tab};
 use crate::telemetry::time::human_duration;
 use crate::ui::text;
 use crate::ui::theme::{Meaning, Theme};
@@ -175,7 +175,17 @@ fn useful_actions(model: &Model) -> Vec<Action> {
             Action::ScrollDown,
             Action::Back,
         ],
+        Tab::Actions if matches!(room.action_row(), Some(ActionRow::Card(_))) => vec![
+            Action::ActionDone,
+            Action::ActionEdit,
+            Action::ActionDrop,
+            Action::Mitigation,
+            Action::AddAction,
+            Action::Task,
+            Action::Back,
+        ],
         Tab::Actions => vec![
+            Action::Mitigation,
             Action::Task,
             Action::AddAction,
             Action::ActionDone,

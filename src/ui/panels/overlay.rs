@@ -9,7 +9,7 @@ use ratatui::widgets::Clear;
 use crate::app::action::{ACTIONS, Action, Context};
 use crate::app::edit::{MAX_DIALOG, TextField, input_width};
 use crate::app::model::Model;
-use crate::app::overlay::{ConfirmDialog, DeclareField, DeclareForm, InputDialog, ListDialog, Overlay, palette};
+use crate::app::overlay::{ConfirmDialog, DeclareField, DeclareForm, FieldsForm, InputDialog, ListDialog, Overlay, palette};
 use crate::evidence::Body;
 use crate::evidence::pack::item_text;
 use crate::evidence::render::Detail;
@@ -39,6 +39,7 @@ pub(crate) fn render(model: &Model, theme: &Theme, cache: &mut ViewCache, overla
         Overlay::Input(dialog) => text_input(model, theme, dialog, frame, area),
         Overlay::List(list) => choices(model, theme, list, frame, area),
         Overlay::Declare(form) => declare(model, theme, form, frame, area),
+        Overlay::Fields(form) => fields(model, theme, form, frame, area),
         Overlay::Confirm(dialog) => question(model, theme, dialog, frame, area),
         Overlay::Evidence { id, scroll, at } => {
             cache.scroll_limit = evidence(model, theme, *id, *scroll, *at, frame, area);
@@ -249,6 +250,7 @@ fn symbols(model: &Model, theme: &Theme) -> Vec<Line<'static>> {
             "Timeline    ◆ written by a person  AI by a model  · by warroom",
             "Assistant   AI draft by a model, not accepted yet  ? claim not supported",
             "Actions     ☐ open  ▸ in progress  ✓ done  ✗ dropped  ! late",
+            "Mitigations ☐ proposed  ▸ started  ✓ worked  ✗ did not work  … too early",
             "Checklist   ✓ met  ☐ open  ✎ can be ticked by hand",
             "People      ☺ colleagues who have this incident open",
         ]
@@ -290,6 +292,33 @@ fn commands(
         ]);
         put(frame.buffer_mut(), list, row - offset, &line, (row == selected).then(|| theme.style(Meaning::Selection)));
     }
+}
+
+/// A form with several text fields. Below them: what to type in the field that has the focus, or why it could not be submitted.
+fn fields(model: &Model, theme: &Theme, form: &FieldsForm, frame: &mut Frame<'_>, area: Rect) {
+    let width = area.width.saturating_sub(4).min(MAX_DIALOG);
+    let (words, meaning) = match (&form.problem, form.fields.get(form.focus)) {
+        (Some(problem), _) => (problem.as_str(), Meaning::Bad),
+        (None, field) => (field.map_or("", |f| f.hint), Meaning::Muted),
+    };
+    let hint = text::wrap(words, usize::from(width.saturating_sub(4)).max(1));
+    let height = u16::try_from(form.fields.len() + hint.len() + 4).unwrap_or(area.height);
+    let inner = window(theme, frame, bottom(area, width, height), form.title.clone());
+    let label_width = form.fields.iter().map(|f| text::width(f.label)).max().unwrap_or(0) + 1;
+    let indent = u16::try_from(label_width).unwrap_or(0);
+    for (row, field) in form.fields.iter().enumerate() {
+        let has_focus = row == form.focus;
+        let style = theme.style(if has_focus { Meaning::Accent } else { Meaning::Muted });
+        put(frame.buffer_mut(), inner, row, &Line::from(Span::styled(field.label, style)), None);
+        let place = Rect { x: inner.x + indent, width: inner.width.saturating_sub(indent), ..inner };
+        input(theme, frame, place, u16::try_from(row).unwrap_or(0), &field.edit, has_focus);
+    }
+    for (row, words) in hint.iter().enumerate() {
+        let line = Line::from(Span::styled(words.clone(), theme.style(meaning)));
+        put(frame.buffer_mut(), inner, form.fields.len() + 1 + row, &line, None);
+    }
+    let keys = dialog_keys(model, theme, &[Action::SubmitForm, Action::NextField, Action::PreviousField]);
+    put(frame.buffer_mut(), inner, form.fields.len() + 1 + hint.len(), &keys, None);
 }
 
 /// The dialog that declares an incident.
@@ -403,7 +432,7 @@ fn item_detail(model: &Model, g: &GateItem) -> String {
         "commander" => format!("Press {} to assign a commander", key(Action::AssignRole)),
         "stakeholders-told" => format!("Press {} to record an update, or {tick} to tick", key(Action::Published)),
         "contained" => format!("Press {} to change the status to mitigated", key(Action::SetStatus)),
-        "mitigation-recorded" => format!("Press {} to record a mitigation", key(Action::Mitigation)),
+        "mitigation-recorded" => format!("Press {} to propose a mitigation", key(Action::Mitigation)),
         "exit-criteria" => format!("Press {} to check them now", key(Action::Check)),
         "causes" => format!("Press {} on a hypothesis in the timeline, or {tick} to tick", key(Action::Support)),
         "actions" => format!("Press {} to add an action item, or {tick} to say why none is needed", key(Action::AddAction)),

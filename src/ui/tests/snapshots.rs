@@ -108,6 +108,59 @@ fn draws_every_tab() {
 }
 
 #[test]
+fn draws_a_mitigation_with_its_readings() {
+    use crate::incident::{Actor, Comparison, Entry, ExitCriteria, Fact, Judgement, MitigationVerdict, Risk};
+    let mut model = room_after(Tab::Actions, "");
+    let incident = model.room.as_mut().and_then(|r| r.incident.as_mut()).unwrap();
+    let verify = Some(ExitCriteria {
+        expression: "max by (service) (db_pool_in_use)".into(),
+        comparison: Comparison::Below,
+        threshold: 10.0,
+        for_secs: 300,
+        source: None,
+    });
+    let text = "roll back checkout to 1.41.3".to_owned();
+    let changed = |state, result: Option<&str>| Fact::MitigationChanged {
+        seq: 90,
+        text: text.clone(),
+        state,
+        approved_by: Some("ben".into()),
+        result: result.map(str::to_owned),
+    };
+    let judgement = Judgement {
+        verdict: MitigationVerdict::NoEffect,
+        before: Some(20.0),
+        after: Some(20.0),
+        why: "20 → 20, still not below 10 after 10m00s".into(),
+        evidence: Some(EvidenceId(1)),
+    };
+    let facts = [
+        (
+            at(-400),
+            Fact::MitigationProposed {
+                text: text.clone(),
+                risk: Risk::Low,
+                undo: Some("deploy 1.42.0 again".into()),
+                verify,
+                exception: None,
+                origin: Some("playbook rollback, step 4".into()),
+                seq: None,
+            },
+        ),
+        (at(-300), changed(crate::incident::CardState::Started, None)),
+        (at(-240), changed(crate::incident::CardState::Done, Some("rolled back"))),
+        (at(0), Fact::MitigationJudged { seq: 90, text: text.clone(), judgement }),
+    ];
+    for (n, (at, fact)) in facts.into_iter().enumerate() {
+        let (id, seq, hash) = (incident.id(), 90 + n as u64, String::new());
+        let entry = Entry { incident: id, seq, at, recorded_at: at, actor: Actor::human("ana"), fact, hash };
+        incident.apply(entry);
+    }
+    check("tab-actions-mitigation", &model);
+    check("dialog-mitigation", &room_after(Tab::Actions, "F⏎"));
+}
+
+#[test]
 fn draws_every_dialog() {
     for (name, keys) in [
         ("help", "?"),
