@@ -24,6 +24,7 @@ pub use parse::{MAX_BYTES, parse};
 pub use suggestions::{HOLDS_FOR_SECS, Suggestion, mitigations_in, suggestions};
 pub use variables::{BUILT_IN, Values, substitute, used_in};
 
+use crate::incident::Risk;
 use crate::telemetry::matcher::Matcher;
 
 /// A playbook.
@@ -113,6 +114,8 @@ pub struct Block {
     pub verify: Option<Check>,
     /// What can go wrong.
     pub danger: Option<String>,
+    /// How much can go wrong, for the mitigation card that it becomes.
+    pub risk: Risk,
     pub timeout: Duration,
     /// The step to go to if the result meets a condition.
     pub goto: Option<(Condition, String)>,

@@ -157,7 +157,10 @@ fn a_card_is_edited_until_it_is_done() {
     let (_, list) = room.mitigation(&["edit", "INC-1", "M1", "--verify", "better < 1", "--text", "roll back to 1.41"]);
     let card = &list["mitigations"][0];
     assert_eq!(list["mitigations"].as_array().map(Vec::len), Some(1), "the same card");
-    assert_eq!((&card["text"], &card["undo"], &card["risk"]), (&"roll back to 1.41".into(), &"roll forward".into(), &"low".into()));
+    assert_eq!(
+        (&card["text"], &card["undo"], &card["risk"]),
+        (&"roll back to 1.41".into(), &"roll forward".into(), &"low".into())
+    );
     assert_eq!(card["verify"], "better below 1 for 5m00s");
     room.mitigation(&["start", "INC-1", "M1"]);
     room.mitigation(&["done", "INC-1", "M1"]);

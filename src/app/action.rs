@@ -174,6 +174,7 @@ actions! {
     OnlyNew, "only-new", Board, "new only", "Show only alerts without an incident", false;
     CopyAlert, "copy-alert", Board, "copy", "Copy the fingerprint of the alert", false;
     Silence, "silence", Board, "silence", "Silence the marked alerts, or this one; shows first what would be hidden", true;
+    Silences, "silences", Board, "silences", "Show the silences; extend one, or end it", false;
     OpenRunbook, "open-runbook", Board, "runbook", "Open the runbook of the alert, or copy its URL if nothing can open it", false;
     CopyRunbook, "copy-runbook", Board, "copy runbook", "Copy the runbook URL of the alert", false;
     Tab1, "tab-1", Room, "overview", "Open tab 1, Overview", false;
@@ -268,7 +269,7 @@ actions! {
     ActionDrop, "action-drop", Actions, "drop", "Drop it, with a reason", true;
     CopyReport, "copy-report", Report, "copy", "Copy the report", false;
     ShowProblems, "show-problems", Everywhere, "problems", "Show problems in your prompts, themes and keys", false;
-    Cancel, "cancel", Everywhere, "close", "Close the dialog without doing anything", false;
+    Cancel, "cancel", Everywhere, "cancel", "Close the dialog, or stop the script that is running", false;
     CopyText, "copy-text", Reader, "copy", "Copy this text", false;
     CloseReader, "close-reader", Reader, "close", "Close", false;
     NextChoice, "next-choice", List, "next", "Select the next row", false;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::analysis::exit_criteria;
 use crate::incident::action::ActionState;
-use crate::incident::command::NewMitigation;
+use crate::incident::command::{NewAction, NewMitigation};
 use crate::incident::{CardState, Command, NextUpdate};
 use crate::playbook::HOLDS_FOR_SECS;
 use crate::telemetry::Moment;
@@ -37,12 +37,11 @@ pub(crate) fn fill(mut command: Command, text: &str) -> Result<Command, String> 
         },
         Command::Unlink { reason, .. } | Command::Merge { reason, .. } => *reason = Some(typed),
         Command::Assign { holder, .. } => *holder = typed,
-        Command::AddAction(new) => new.text = typed,
-        Command::ProposeMitigation(new) => new.text = typed,
-        Command::ChangeMitigation { state: CardState::Started, approved_by, .. } => {
-            *approved_by = (!typed.is_empty()).then_some(typed);
+        Command::AddAction(NewAction { text, .. }) | Command::ProposeMitigation(NewMitigation { text, .. }) => *text = typed,
+        Command::ChangeMitigation { state, approved_by, result, .. } => {
+            let field = if *state == CardState::Started { approved_by } else { result };
+            *field = (!typed.is_empty()).then_some(typed);
         }
-        Command::ChangeMitigation { result, .. } => *result = (!typed.is_empty()).then_some(typed),
         Command::Grade { text, .. } => *text = Some(typed),
         Command::SetExit { criteria } => *criteria = exit_criteria::parse(&typed)?,
         Command::Task { name, text, minutes } => {

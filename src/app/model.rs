@@ -1,5 +1,6 @@
 //! The complete state of the terminal UI.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use time::UtcOffset;
@@ -16,6 +17,7 @@ use crate::incident::Matrix;
 use crate::playbook::Library;
 use crate::telemetry::Timestamp;
 use crate::telemetry::failure::FileProblem;
+use crate::telemetry::silence::ListedSilence;
 
 /// The screen that is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,6 +41,33 @@ pub(crate) struct Toast {
     pub text: String,
     pub tone: Tone,
     pub until: Timestamp,
+}
+
+/// A script that is running.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Running {
+    /// What it is, such as `step 4 of rollback`.
+    pub title: String,
+    pub since: Timestamp,
+    /// The step that runs it: playbook and number. `None` for a command of the user.
+    pub step: Option<(String, usize)>,
+    /// The end of its output.
+    pub output: String,
+}
+
+impl Running {
+    /// The largest size of the output that is kept, in bytes.
+    const MAX: usize = 64 * 1024;
+
+    /// Adds output, and drops the oldest lines if there is too much.
+    pub(crate) fn add(&mut self, text: &str) {
+        self.output.push_str(text);
+        let surplus = self.output.len().saturating_sub(Self::MAX);
+        if surplus > 0 {
+            let cut = self.output.char_indices().map(|(at, _)| at).find(|at| *at >= surplus).unwrap_or(self.output.len());
+            self.output.drain(..cut);
+        }
+    }
 }
 
 /// The complete state of the terminal UI.
@@ -67,6 +96,12 @@ pub(crate) struct Model {
     pub banner: Option<String>,
     /// The keys typed so far of a sequence that is not complete.
     pub pending: Vec<Chord>,
+    /// The script that is running, of a step or of a command.
+    pub running: Option<Running>,
+    /// The silences of all sources.
+    pub silences: Vec<ListedSilence>,
+    /// The ids and ends of silences whose end was announced.
+    pub announced: BTreeSet<(String, Option<Timestamp>)>,
     /// The number of questions asked so far. Identifies a question, so that late answers to older ones are ignored.
     pub requests: u64,
     /// The number of changes that the journal has not acknowledged yet.
@@ -115,6 +150,9 @@ impl Model {
             toast: None,
             banner: None,
             pending: Vec::new(),
+            running: None,
+            silences: Vec::new(),
+            announced: BTreeSet::new(),
             requests: 0,
             unsaved: 0,
             not_written: Vec::new(),

@@ -9,6 +9,7 @@ use crate::incident::{AlertBoard, Command, Incident, IncidentId, LinkedAlert, Se
 use crate::prompt::Delta;
 use crate::telemetry::log::Batch;
 use crate::telemetry::series::AlertSeries;
+use crate::telemetry::silence::ListedSilence;
 use crate::telemetry::{Alert, Failure, Timestamp, Window};
 
 /// Something that happened outside, named in the past tense. Its time is passed along with it (see [`super::update()`]).
@@ -56,6 +57,18 @@ pub(crate) enum Msg {
         title: String,
         lines: Vec<String>,
     },
+    /// Output of the script that is running.
+    ScriptOutput(String),
+    /// The script that was running has ended. Its result follows.
+    ScriptEnded,
+    /// A step needs the value of a variable: its name, what it is, and values to choose from.
+    ValueNeeded {
+        call: StepCall,
+        name: String,
+        description: String,
+        choices: Vec<String>,
+    },
+    SilencesListed(Vec<ListedSilence>),
     /// The names of the other people who have the incident open.
     Present(Vec<String>),
     /// A command was carried out: a message, and warnings.
@@ -119,46 +132,10 @@ pub(crate) enum Effect {
         name: String,
         text: String,
     },
-    /// Reads which alerts a silence of these alerts would hide, to be confirmed.
-    PlanSilence {
-        fingerprints: Vec<String>,
-        length: Duration,
-        reason: String,
-        incident: Option<IncidentId>,
-    },
-    /// Creates a silence, if it still hides what its preview showed.
-    CreateSilence {
-        fingerprints: Vec<String>,
-        length: Duration,
-        reason: String,
-        incident: Option<IncidentId>,
-        token: String,
-    },
+    Silence(SilenceEffect),
     /// Opens a URL in the program that the system uses for it.
     OpenUrl(String),
-    /// Fills in the variables of a step of a playbook, to be confirmed.
-    PrepareStep {
-        id: IncidentId,
-        playbook: String,
-        /// Counted from 1.
-        step: usize,
-        values: BTreeMap<String, String>,
-        again: bool,
-    },
-    /// Runs a step that was confirmed.
-    RunStep {
-        id: IncidentId,
-        playbook: String,
-        step: usize,
-        values: BTreeMap<String, String>,
-        again: bool,
-    },
-    SkipStep {
-        id: IncidentId,
-        playbook: String,
-        step: usize,
-        reason: String,
-    },
+    Step(StepEffect),
     /// Reads again whether the mitigations that were done worked.
     JudgeMitigations(IncidentId),
     /// Reads the log lines around a time from the sources.
@@ -177,6 +154,8 @@ pub(crate) enum Effect {
         question: String,
     },
     CancelAsk,
+    /// Stops the script that is running.
+    StopScript,
     MakeReport(IncidentId),
     /// Writes the post-mortem to a file. An existing file is replaced only if `replace` is set.
     Export {
@@ -187,4 +166,63 @@ pub(crate) enum Effect {
     FetchSeries(Box<Alert>),
     FollowLogs,
     StopLogs,
+}
+
+/// A step of a playbook in an incident, and how it is to be run.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct StepCall {
+    pub id: IncidentId,
+    pub playbook: String,
+    /// Counted from 1.
+    pub step: usize,
+    /// The values of variables that the user has set.
+    pub values: BTreeMap<String, String>,
+    /// Run it although it was run before.
+    pub again: bool,
+}
+
+/// Something to do with a step of a playbook.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum StepEffect {
+    /// Fills in its variables, to be confirmed.
+    Prepare(StepCall),
+    /// Runs it after it was confirmed.
+    Run(StepCall),
+    Skip {
+        id: IncidentId,
+        playbook: String,
+        step: usize,
+        reason: String,
+    },
+}
+
+/// Something to do with silences.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum SilenceEffect {
+    /// Reads which alerts a silence of these alerts would hide, to be confirmed.
+    Plan(SilenceCall),
+    /// Creates a silence, if it still hides what the preview with this token showed.
+    Create(SilenceCall, String),
+    List,
+    /// Makes a silence end this long from now.
+    Extend {
+        silence: String,
+        length: Duration,
+        incident: Option<IncidentId>,
+    },
+    /// Ends a silence now.
+    Expire {
+        silence: String,
+        reason: String,
+        incident: Option<IncidentId>,
+    },
+}
+
+/// A silence of alerts.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct SilenceCall {
+    pub fingerprints: Vec<String>,
+    pub length: Duration,
+    pub reason: String,
+    pub incident: Option<IncidentId>,
 }

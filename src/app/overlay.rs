@@ -2,7 +2,7 @@
 
 use super::action::{ACTIONS, Action, Context, Spec};
 use super::edit::TextField;
-use super::msg::Effect;
+use super::msg::{Effect, StepCall};
 use crate::incident::{Command, EvidenceId, IncidentId, LinkedAlert, Severity, Status};
 use crate::telemetry::Timestamp;
 
@@ -26,6 +26,21 @@ pub(crate) enum Purpose {
     },
     /// The value of a variable: `NAME=VALUE`.
     Variable,
+    /// The value of a variable that a step needs.
+    Value {
+        call: StepCall,
+        name: String,
+    },
+    /// How long a silence stays in force from now on.
+    ExtendSilence {
+        silence: String,
+        incident: Option<IncidentId>,
+    },
+    /// Why a silence is ended.
+    ExpireSilence {
+        silence: String,
+        incident: Option<IncidentId>,
+    },
     ExportPath,
     Filter,
     /// A search in the logs. It hides nothing.
@@ -38,9 +53,15 @@ impl Purpose {
         match self {
             Self::Command(command) => command.is_multiline(),
             Self::NoteAt | Self::Question => true,
-            Self::Silence { .. } | Self::SkipStep { .. } | Self::Variable | Self::ExportPath | Self::Filter | Self::Search => {
-                false
-            }
+            Self::Silence { .. }
+            | Self::ExtendSilence { .. }
+            | Self::ExpireSilence { .. }
+            | Self::SkipStep { .. }
+            | Self::Variable
+            | Self::Value { .. }
+            | Self::ExportPath
+            | Self::Filter
+            | Self::Search => false,
         }
     }
 }
@@ -87,6 +108,10 @@ pub(crate) enum Next {
     /// Opens a playbook at a step, counted from 1.
     PlaybookStep(String, usize),
     Form(Box<FieldsForm>),
+    /// Does this.
+    Effect(Box<Effect>),
+    /// Shows a text below a title.
+    Text(String, String),
 }
 
 /// A row of a list.

@@ -11,6 +11,7 @@ mod logs;
 mod mitigation;
 mod perform;
 mod playbook;
+mod silences;
 
 use super::action::Action;
 use super::model::{Model, Screen, Tone};
@@ -22,6 +23,7 @@ use crate::prompt::Delta;
 use crate::telemetry::words::count;
 use crate::telemetry::{Failure, Timestamp};
 use go::{PREVIEW, open_room, refresh_tab};
+pub(crate) use silences::ending_soon;
 
 /// The width of a confirmation in characters, and the rows that it needs besides its text.
 const CONFIRM_WIDTH: usize = 70;
@@ -167,6 +169,18 @@ fn handle(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
             }
             Vec::new()
         }
+        Msg::ScriptOutput(text) => {
+            if let Some(running) = &mut model.running {
+                running.add(&text);
+            }
+            Vec::new()
+        }
+        Msg::ScriptEnded => {
+            model.running = None;
+            Vec::new()
+        }
+        Msg::ValueNeeded { call, name, description, choices } => playbook::ask_value(model, call, &name, &description, choices),
+        Msg::SilencesListed(silences) => silences::listed(model, silences),
         Msg::Present(names) => {
             let joined: Vec<&String> = names.iter().filter(|n| !model.colleagues.contains(n)).collect();
             if let Some(name) = joined.first() {

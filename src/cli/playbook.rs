@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
+use super::reading::on_ctrl_c;
 use super::{CliError, Done, id_arg, out};
 use crate::config::{Config, user_files};
 use crate::incident::{BlockResult, Incident, IncidentId, StepState};
@@ -231,7 +233,17 @@ async fn run_step(desk: &Desk, args: RunArgs, as_json: bool) -> Result<Done, Cli
         }
     });
     let consent = Consent { is_confirmed: args.yes, again: args.again };
-    let outcome = desk.run_step(args.incident, &prepared, consent, &show).await?;
+    let stop = CancellationToken::new();
+    let interrupt = on_ctrl_c({
+        let stop = stop.clone();
+        move || {
+            out::note("warroom: stopping the script. Press Ctrl-C again to leave it without a result.");
+            stop.cancel();
+        }
+    });
+    let outcome = desk.run_step(args.incident, &prepared, consent, &show, &stop).await;
+    interrupt.abort();
+    let outcome = outcome?;
     print_run(&outcome.outcome.incident, playbook, outcome.goto, &outcome.outputs, as_json)?;
     Ok(if outcome.state == StepState::Failed { Done::Problems } else { Done::Complete })
 }

@@ -581,7 +581,7 @@ impl Command {
         let check = |due: &mut Option<String>, priority: &mut Option<String>| {
             *due = due.as_deref().map(parse_date).transpose().map_err(Refusal::invalid)?;
             *priority = priority.as_deref().map(parse_priority).transpose().map_err(Refusal::invalid)?;
-            Ok(())
+            Ok::<(), Refusal>(())
         };
         if let Self::AddAction(new) = &mut self {
             check(&mut new.due, &mut new.priority)?;

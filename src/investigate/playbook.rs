@@ -3,31 +3,23 @@
 //! A step that runs a script is recorded before the script begins. If warroom is killed in between, the step stays begun: its outcome is
 //! unknown, and a person decides whether to run it again.
 
-use std::time::{Duration, Instant};
+mod blocks;
+mod values;
 
-use super::clock::now;
+use tokio_util::sync::CancellationToken;
+
+use blocks::Ran;
+pub use values::MissingValue;
+use values::{missing_value, prepare_block};
+
 use super::command::Outcome;
 use super::desk::{Desk, DeskError, Progress};
-use super::script::{self, Ending};
-use crate::config::TlsConfig;
-use crate::evidence::{Body, Draft, Redactor};
-use crate::incident::{BlockResult, Command, EvidenceKind, Incident, IncidentId, LinkedAlert, Refusal, StepState};
-use crate::playbook::{BUILT_IN, Block, BlockKind, Check, Condition, Playbook, Step, Values, substitute, used_in};
-use crate::sources::{LogFilter, SourceError, http::client_builder, step_for};
-use crate::telemetry::series::human_value;
-use crate::telemetry::subject::service_of;
-use crate::telemetry::words::{count, list};
-use crate::telemetry::{Failure, Series, Window, clean, time};
-
-/// How long and how often what must hold after a script is checked before it counts as not holding.
-const CHECK_FOR: Duration = Duration::from_mins(1);
-const CHECK_EVERY: Duration = Duration::from_secs(5);
-/// How far back a check looks for the newest value of its query.
-const CHECK_WINDOW: Duration = Duration::from_mins(5);
-/// Log lines that a block reads.
-const MAX_LINES: usize = 500;
-/// How much of a response is kept, in bytes.
-const MAX_RESPONSE: usize = 64 * 1024;
+use crate::evidence::Redactor;
+use crate::incident::command::NewMitigation;
+use crate::incident::{BlockResult, CardState, Command, ExitCriteria, Incident, IncidentId, Refusal, StepState};
+use crate::playbook::{BUILT_IN, Block, BlockKind, Check, HOLDS_FOR_SECS, Playbook, Step, Values};
+use crate::telemetry::words::list;
+use crate::telemetry::{clean, time};
 
 /// A step with its variables filled in: exactly what would run.
 #[derive(Clone, Debug)]
@@ -101,16 +93,6 @@ pub struct StepOutcome {
     pub goto: Option<usize>,
 }
 
-/// The result of one block before it is recorded.
-struct Ran {
-    result: BlockResult,
-    output: String,
-    draft: Option<Draft>,
-    is_ok: bool,
-    /// Whether the condition of its `goto` holds.
-    goes: bool,
-}
-
 impl Desk {
     /// The playbook with this id.
     ///
@@ -144,8 +126,14 @@ impl Desk {
         Ok(PreparedStep { playbook: playbook.id.clone(), title: playbook.title.clone(), step: step.clone(), blocks })
     }
 
+    /// The first variable of a step that has no value; `None` if each has one, or there is no such step.
+    pub fn missing_value(&self, i: &Incident, playbook: &Playbook, step: usize, given: &Values) -> Option<MissingValue> {
+        missing_value(i, playbook, step, given)
+    }
+
     /// Runs the blocks of a step in their order, up to the first that fails, and records the result. A step without blocks is done when a
-    /// person says so. `show` receives the output of scripts as it comes.
+    /// person says so. `show` receives the output of scripts as it comes. A script that says how to undo it and which query must hold
+    /// afterwards becomes a mitigation card. Once `stop` is cancelled, what runs is ended, and the step has failed.
     ///
     /// # Errors
     /// If it has a script and is not confirmed, or only reading is allowed; if it was run before; or if the journal cannot be written.
@@ -155,6 +143,7 @@ impl Desk {
         prepared: &PreparedStep,
         consent: Consent,
         show: &Progress,
+        stop: &CancellationToken,
     ) -> Result<StepOutcome, DeskError> {
         if prepared.has_script() {
             if self.read_only {
@@ -168,7 +157,11 @@ impl Desk {
         let incident = self.begin(id, prepared, consent).await?;
         let (mut all, mut goto) = (Vec::new(), None);
         for block in &prepared.blocks {
-            let ran = self.run_block(&incident, block, show).await;
+            let card = self.begin_card(id, prepared, block).await?;
+            let ran = self.run_block(&incident, block, show, stop).await;
+            if let Some(card) = card {
+                self.end_card(id, card, &ran).await?;
+            }
             let is_ok = ran.is_ok;
             if ran.goes {
                 goto = goto.or_else(|| block.block.goto.as_ref().map(|(_, anchor)| anchor.clone()));
@@ -202,6 +195,47 @@ impl Desk {
         let playbook = self.playbooks.get(&prepared.playbook);
         let goto = goto.and_then(|anchor| playbook?.steps.iter().find(|s| s.anchor == anchor).map(|s| s.number));
         Ok(StepOutcome { outcome, state, results, outputs, goto })
+    }
+
+    /// Proposes and starts the mitigation card of a script that is about to run. Returns the entry that proposed it; `None` if the script
+    /// does not say how to undo it, or which query must hold afterwards.
+    async fn begin_card(&self, id: IncidentId, prepared: &PreparedStep, block: &PreparedBlock) -> Result<Option<u64>, DeskError> {
+        let (Some(undo), Some(Check::Query { expression, condition }), BlockKind::Sh) =
+            (&block.undo, &block.verify, block.block.kind)
+        else {
+            return Ok(None);
+        };
+        let origin = format!("playbook {}, step {}", prepared.playbook, prepared.step.number);
+        let verify = ExitCriteria {
+            expression: expression.clone(),
+            comparison: condition.comparison,
+            threshold: condition.threshold,
+            for_secs: HOLDS_FOR_SECS,
+            source: None,
+        };
+        let new = NewMitigation {
+            undo: Some(undo.clone()),
+            verify: Some(verify),
+            origin: Some(origin.clone()),
+            ..NewMitigation::new(prepared.step.title.clone(), block.block.risk)
+        };
+        let incident = Box::pin(self.run(id, Command::ProposeMitigation(new), None)).await?.incident;
+        // Someone else may have proposed another one in the meantime.
+        let mine = incident.cards.iter().rev().find(|c| c.origin.as_ref() == Some(&origin)).map(|c| c.seq);
+        if let Some(card) = mine {
+            let start = Command::ChangeMitigation { card, state: CardState::Started, approved_by: None, result: None };
+            Box::pin(self.run(id, start, None)).await?;
+        }
+        Ok(mine)
+    }
+
+    /// Records that the script of a card is done, or drops the card if the script failed.
+    async fn end_card(&self, id: IncidentId, card: u64, ran: &Ran) -> Result<(), DeskError> {
+        let state = if ran.is_ok { CardState::Done } else { CardState::Dropped };
+        let result = Some(format!("{}: {}", if ran.is_ok { "script" } else { "the script failed" }, ran.result.summary));
+        let end = Command::ChangeMitigation { card, state, approved_by: None, result };
+        Box::pin(self.run(id, end, ran.is_ok.then_some(ran.ended_at))).await?;
+        Ok(())
     }
 
     /// Skips a step, with the reason.
@@ -238,384 +272,10 @@ impl Desk {
         };
         Ok(Box::pin(self.run(id, command, None)).await?.incident)
     }
-
-    async fn run_block(&self, incident: &Incident, prepared: &PreparedBlock, show: &Progress) -> Ran {
-        let began = Instant::now();
-        let mut ran = match prepared.block.kind {
-            BlockKind::Promql => self.run_promql(incident, prepared).await,
-            BlockKind::Logql => self.run_logql(incident, prepared).await,
-            BlockKind::Http => run_http(prepared).await,
-            BlockKind::Sh => self.run_script(prepared, show).await,
-        };
-        // What is about another query is checked last, because it needs time to take effect.
-        if let (true, Some(Check::Query { expression, condition })) = (ran.is_ok, &prepared.verify) {
-            let (verified, text) = self.check_until(expression, *condition, prepared.block.kind == BlockKind::Sh).await;
-            ran.result.verified = verified;
-            ran.result.summary = format!("{}; {text}", ran.result.summary);
-        }
-        prepared.block.kind.word().clone_into(&mut ran.result.kind);
-        ran.result.text.clone_from(&prepared.text);
-        ran.result.secs = (began.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
-        ran
-    }
-
-    /// The answer of the first metrics source that has one, and its name.
-    async fn query(&self, query: &str, window: Window, timeout: Duration) -> Result<(String, Vec<Series>), String> {
-        let mut why = "no metrics source is configured".to_owned();
-        for source in &self.sources.sources {
-            let Some(metrics) = source.metrics() else { continue };
-            match tokio::time::timeout(timeout, metrics.range(query, window, step_for(window))).await {
-                Ok(Ok(answer)) => return Ok((source.name().to_owned(), answer.value)),
-                Ok(Err(e)) => why = format!("{}: {}", source.name(), e.summary()),
-                Err(_late) => why = format!("{}: no answer within {}", source.name(), time::human_duration(timeout)),
-            }
-        }
-        Err(why)
-    }
-
-    async fn run_promql(&self, incident: &Incident, prepared: &PreparedBlock) -> Ran {
-        let window = Window::new(incident.window(now()).start, now());
-        let (source, series) = match self.query(&prepared.text, window, prepared.block.timeout).await {
-            Ok(answer) => answer,
-            Err(why) => return failed(format!("the query failed: {why}")),
-        };
-        let newest = newest(&series);
-        let mut summary = describe(&newest);
-        let mut verified = None;
-        if let Some(Check::Value(condition)) = &prepared.verify {
-            verified = (!newest.is_empty()).then(|| newest.iter().all(|(_, v)| condition.holds(*v)));
-            summary = format!("{summary}; {}", say(&format!("the value is {condition}"), verified));
-        }
-        let goes = |condition: &Condition| newest.iter().any(|(_, v)| condition.holds(*v));
-        let goes = prepared.block.goto.as_ref().is_some_and(|(condition, _)| goes(condition));
-        let output = newest.iter().map(|(name, v)| format!("{name} {}", human_value(*v)).trim().to_owned() + "\n").collect();
-        let shown = series.len() as u64;
-        let draft = Draft {
-            kind: EvidenceKind::Metric,
-            source,
-            query: prepared.text.clone(),
-            window,
-            taken_at: now(),
-            summary: clean::truncate(&summary, 160),
-            body: Body::Series {
-                title: clean::truncate(&prepared.text, 120),
-                unit: String::new(),
-                step_secs: step_for(window),
-                threshold: match &prepared.verify {
-                    Some(Check::Value(condition)) => Some(condition.threshold),
-                    _ => None,
-                },
-                series,
-            },
-            gaps: Vec::new(),
-            shown,
-            total: shown,
-        };
-        Ran { result: BlockResult { summary, verified, ..BlockResult::default() }, output, draft: Some(draft), is_ok: true, goes }
-    }
-
-    async fn run_logql(&self, incident: &Incident, prepared: &PreparedBlock) -> Ran {
-        let window = Window::new(incident.window(now()).start, now());
-        let filter = LogFilter { raw: Some(prepared.text.clone()), ..LogFilter::default() };
-        let mut why = "no log source that takes LogQL is configured".to_owned();
-        for source in self.sources.sources.iter().filter(|s| s.kind() == "loki") {
-            let Some(logs) = source.logs() else { continue };
-            let answer = match tokio::time::timeout(prepared.block.timeout, logs.lines(&filter, window, MAX_LINES)).await {
-                Ok(Ok(answer)) => answer,
-                Ok(Err(e)) => {
-                    why = format!("{}: {}", source.name(), e.summary());
-                    continue;
-                }
-                Err(_late) => {
-                    why = format!("{}: no answer in time", source.name());
-                    continue;
-                }
-            };
-            let total = answer.total.unwrap_or(answer.value.len() as u64);
-            let goes = prepared.block.goto.as_ref().is_some_and(|(condition, _)| condition.holds(total as f64));
-            let output: String = answer.value.iter().rev().take(20).rev().map(|l| format!("{}\n", l.message)).collect();
-            let mut summary = count(total, "line");
-            let mut verified = None;
-            if let Some(Check::Value(condition)) = &prepared.verify {
-                verified = Some(condition.holds(total as f64));
-                summary = format!("{summary}; {}", say(&format!("the number of lines is {condition}"), verified));
-            }
-            let draft = Draft {
-                kind: EvidenceKind::Logs,
-                source: source.name().to_owned(),
-                query: prepared.text.clone(),
-                window,
-                taken_at: now(),
-                summary: summary.clone(),
-                shown: answer.value.len() as u64,
-                total,
-                gaps: answer.gaps,
-                body: Body::Lines { lines: answer.value },
-            };
-            let result = BlockResult { summary, verified, ..BlockResult::default() };
-            return Ran { result, output, draft: Some(draft), is_ok: true, goes };
-        }
-        failed(format!("the query failed: {why}"))
-    }
-
-    async fn run_script(&self, prepared: &PreparedBlock, show: &Progress) -> Ran {
-        let stream = |text: &str| show(Redactor::new().redact_text(text).into_owned());
-        let began = now();
-        let finished = match script::run(&prepared.text, &prepared.env, prepared.block.timeout, &stream).await {
-            Ok(finished) => finished,
-            Err(e) => return failed(crate::telemetry::Explain::failure(&e).summary()),
-        };
-        let took = time::human_duration(finished.took);
-        let (exit_code, summary) = match finished.ending {
-            Ending::Exited(code) => (Some(code), format!("exit code {code} after {took}")),
-            Ending::Signalled(signal) => (None, format!("ended by signal {signal} after {took}")),
-            Ending::TimedOut => (None, format!("stopped after its timeout of {}", time::human_duration(prepared.block.timeout))),
-        };
-        let mut text = String::new();
-        for (name, value) in &prepared.env {
-            text.push_str(&format!("{name}={value}\n"));
-        }
-        text.push_str(&format!("$ {}\n{}", prepared.text.replace('\n', "\n> "), finished.output));
-        let mut gaps = Vec::new();
-        if finished.left_out > 0 {
-            gaps.push(format!("{} bytes of output are left out", finished.left_out));
-        }
-        let lines = finished.output.lines().count() as u64;
-        let draft = Draft {
-            kind: EvidenceKind::Note,
-            source: self.user.clone(),
-            query: clean::truncate(prepared.text.lines().next().unwrap_or_default(), 200),
-            window: Window::new(began, now()),
-            taken_at: now(),
-            summary: clean::truncate(&format!("script: {summary}"), 160),
-            body: Body::Text { text },
-            gaps,
-            shown: lines,
-            total: lines,
-        };
-        Ran {
-            result: BlockResult { exit_code, summary, ..BlockResult::default() },
-            output: finished.output,
-            draft: Some(draft),
-            is_ok: exit_code == Some(0),
-            goes: false,
-        }
-    }
-
-    /// Whether the newest values of a query meet a condition; after a script, asked again until they do or the time for it is over. With a
-    /// sentence that says so.
-    async fn check_until(&self, expression: &str, condition: Condition, waits: bool) -> (Option<bool>, String) {
-        let what = format!("{expression} is {condition}");
-        let began = Instant::now();
-        loop {
-            let window = Window::before(now(), CHECK_WINDOW);
-            let answer = self.query(expression, window, CHECK_EVERY.max(Duration::from_secs(10))).await;
-            let verified = match &answer {
-                Ok((_, series)) => {
-                    let newest = newest(series);
-                    (!newest.is_empty()).then(|| newest.iter().all(|(_, v)| condition.holds(*v)))
-                }
-                Err(_) => None,
-            };
-            if verified == Some(true) || !waits || began.elapsed() >= CHECK_FOR {
-                let why = answer.err().map(|why| format!(" ({why})")).unwrap_or_default();
-                return (verified, format!("{}{why}", say(&what, verified)));
-            }
-            tokio::time::sleep(CHECK_EVERY).await;
-        }
-    }
 }
 
 /// The command that begins a playbook.
 fn start(playbook: &Playbook) -> Command {
     let steps = playbook.steps.iter().map(|s| s.title.clone()).collect();
     Command::StartPlaybook { playbook: playbook.id.clone(), title: playbook.title.clone(), steps }
-}
-
-fn failed(summary: String) -> Ran {
-    Ran {
-        result: BlockResult { summary, ..BlockResult::default() },
-        output: String::new(),
-        draft: None,
-        is_ok: false,
-        goes: false,
-    }
-}
-
-/// A sentence about a check.
-fn say(what: &str, verified: Option<bool>) -> String {
-    match verified {
-        Some(true) => format!("verified: {what}"),
-        Some(false) => format!("not verified: it does not hold that {what}"),
-        None => format!("not verified: no data to check whether {what}"),
-    }
-}
-
-/// The newest value of each series, with its labels.
-fn newest(series: &[Series]) -> Vec<(String, f64)> {
-    let last = |s: &Series| Some((s.title(), s.samples.iter().rev().find(|s| s.value.is_finite())?.value));
-    series.iter().filter_map(last).collect()
-}
-
-/// The values in one line.
-fn describe(newest: &[(String, f64)]) -> String {
-    let shown = |(name, v): &(String, f64)| if name.is_empty() { human_value(*v) } else { format!("{name} {}", human_value(*v)) };
-    match newest {
-        [] => "no data".to_owned(),
-        all if all.len() <= 4 => all.iter().map(shown).collect::<Vec<_>>().join(", "),
-        all => {
-            let values = || all.iter().map(|(_, v)| *v);
-            let (low, high) = (values().fold(f64::INFINITY, f64::min), values().fold(f64::NEG_INFINITY, f64::max));
-            format!("{}, from {} to {}", count(all.len(), "value"), human_value(low), human_value(high))
-        }
-    }
-}
-
-async fn run_http(prepared: &PreparedBlock) -> Ran {
-    match send(prepared).await {
-        Ok(ran) => ran,
-        Err(why) => failed(format!("the request failed: {why}")),
-    }
-}
-
-async fn send(prepared: &PreparedBlock) -> Result<Ran, String> {
-    let mut lines = prepared.text.lines();
-    let first = lines.next().unwrap_or_default();
-    let (method, url) = first.split_once(' ').unwrap_or(("GET", first));
-    let method = match method {
-        "GET" => reqwest::Method::GET,
-        "HEAD" => reqwest::Method::HEAD,
-        other => return Err(format!("{other} is not allowed in an http block, only GET and HEAD; use a script")),
-    };
-    let client = client_builder(&TlsConfig::default()).map_err(|e: SourceError| e.summary())?;
-    let client = client.timeout(prepared.block.timeout).build().map_err(|e| e.to_string())?;
-    let mut request = client.request(method, url.trim());
-    for header in lines.take_while(|l| !l.trim().is_empty()) {
-        let (name, value) = header.split_once(':').ok_or_else(|| format!("'{header}' is not a header"))?;
-        request = request.header(name.trim(), value.trim());
-    }
-    let began = now();
-    let text = |e: reqwest::Error| Failure::new("cannot send it").because(&e.without_url()).summary();
-    let mut response = request.send().await.map_err(text)?;
-    let status = response.status().as_u16();
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(text)? {
-        let room = MAX_RESPONSE - body.len();
-        body.extend_from_slice(chunk.get(..room.min(chunk.len())).unwrap_or_default());
-        if body.len() >= MAX_RESPONSE {
-            break;
-        }
-    }
-    let output = clean::block(&String::from_utf8_lossy(&body));
-    let (from, to) = match &prepared.verify {
-        Some(Check::Status { from, to }) => (*from, *to),
-        _ => (100, 399),
-    };
-    let holds = (from..=to).contains(&status);
-    let mut summary = format!("status {status}");
-    let mut verified = None;
-    if let Some(check @ Check::Status { .. }) = &prepared.verify {
-        verified = Some(holds);
-        summary = format!("{summary}; {}", say(&check.to_string(), verified));
-    }
-    let lines = output.lines().count() as u64;
-    let draft = Draft {
-        kind: EvidenceKind::Note,
-        source: "http".to_owned(),
-        query: first.to_owned(),
-        window: Window::new(began, now()),
-        taken_at: now(),
-        summary: summary.clone(),
-        body: Body::Text { text: format!("status {status}\n\n{output}") },
-        gaps: if body.len() >= MAX_RESPONSE {
-            vec![format!("only the first {} KiB are kept", MAX_RESPONSE / 1024)]
-        } else {
-            Vec::new()
-        },
-        shown: lines,
-        total: lines,
-    };
-    let is_ok = holds || verified.is_some();
-    Ok(Ran {
-        result: BlockResult { summary, verified, ..BlockResult::default() },
-        output,
-        draft: Some(draft),
-        is_ok,
-        goes: false,
-    })
-}
-
-fn prepare_block(i: &Incident, playbook: &Playbook, block: &Block, given: &Values) -> Result<PreparedBlock, Refusal> {
-    let query = match &block.verify {
-        Some(Check::Query { expression, .. }) => expression.as_str(),
-        _ => "",
-    };
-    let mut values = Values::new();
-    for name in used_in(&block.text).into_iter().chain(used_in(query)).chain(used_in(block.undo.as_deref().unwrap_or_default())) {
-        if let Some(value) = value_of(i, playbook, name, given)? {
-            values.insert(name.to_owned(), value);
-        }
-    }
-    let fail = |why: String| {
-        Refusal::invalid(format!("line {} of playbook {}: {why}", block.line, playbook.id))
-            .advise("Choose another value with --var.")
-    };
-    let prepared = substitute(block.kind, &block.text, &values).map_err(fail)?;
-    let verify = match &block.verify {
-        Some(Check::Query { expression, condition }) => {
-            let expression = substitute(BlockKind::Promql, expression, &values).map_err(fail)?.text;
-            Some(Check::Query { expression, condition: *condition })
-        }
-        other => other.clone(),
-    };
-    let undo =
-        block.undo.as_deref().map(|undo| substitute(BlockKind::Sh, undo, &values).map_or_else(|_| undo.to_owned(), |p| p.text));
-    let argv = (block.kind == BlockKind::Sh).then(|| script::argv(&prepared.text));
-    Ok(PreparedBlock { block: block.clone(), text: prepared.text, argv, env: prepared.env, verify, undo })
-}
-
-/// The value of a variable: as given, of the incident, of a label of its alerts, or the default. `None` for a name that the playbook does
-/// not know.
-fn value_of(i: &Incident, playbook: &Playbook, name: &str, given: &Values) -> Result<Option<String>, Refusal> {
-    if let Some(value) = given.get(name) {
-        return Ok(Some(value.clone()));
-    }
-    let missing = |description: &str| {
-        Refusal::invalid(format!("${name} has no value: {description}")).advise(format!("Give it with --var {name}=VALUE."))
-    };
-    let built_in = BUILT_IN.iter().find(|(b, _)| *b == name);
-    if let Some((_, description)) = built_in {
-        let value = match name {
-            "incident" => Some(i.id().to_string()),
-            "title" => Some(i.head.title.clone()),
-            "severity" => Some(i.head.severity.to_string()),
-            "since" => Some(i.impact_started_at().rfc3339()),
-            _ => i
-                .impact
-                .services
-                .first()
-                .cloned()
-                .or_else(|| i.alerts.iter().find_map(|a| service_of(&a.labels)).map(str::to_owned)),
-        };
-        return value.map(Some).ok_or_else(|| missing(description));
-    }
-    let Some(variable) = playbook.variables.get(name) else { return Ok(None) };
-    let variable_name = |label: &str| {
-        label.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' }).collect::<String>()
-    };
-    let of_alert =
-        |a: &LinkedAlert| a.labels.iter().find(|(k, v)| variable_name(k) == name && !v.is_empty()).map(|(_, v)| v.clone());
-    let mut found: Vec<String> = i.alerts.iter().filter_map(of_alert).collect();
-    found.sort();
-    found.dedup();
-    match (found.as_slice(), &variable.default) {
-        ([one], _) => Ok(Some(one.clone())),
-        ([], Some(default)) => match default.strip_prefix('$').filter(|n| BUILT_IN.iter().any(|(b, _)| b == n)) {
-            Some(other) => value_of(i, playbook, other, given).map_err(|_| missing(&variable.description)),
-            None => Ok(Some(default.clone())),
-        },
-        ([], None) => Err(missing(&variable.description)),
-        (several, _) => Err(Refusal::invalid(format!("the alerts have several values for ${name}: {}", several.join(", ")))
-            .advise(format!("Choose one with --var {name}=VALUE."))),
-    }
 }

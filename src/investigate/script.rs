@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
+use tokio_util::sync::CancellationToken;
 
 use crate::incident::Refusal;
 use crate::playbook::Values;
@@ -27,6 +28,8 @@ pub enum Ending {
     /// A signal ended it, by its number.
     Signalled(i32),
     TimedOut,
+    /// A person stopped it.
+    Stopped,
 }
 
 /// The result of a script.
@@ -99,7 +102,7 @@ impl Kept {
 }
 
 /// Runs a script with variables in its environment, in the current directory and without input. `show` receives its output as it comes,
-/// whole lines where possible. Dropping the future ends the script.
+/// whole lines where possible. Once `stop` is cancelled it is asked to end, and soon killed. Dropping the future kills it.
 ///
 /// # Errors
 /// When it cannot be started.
@@ -108,6 +111,7 @@ pub async fn run(
     env: &Values,
     timeout: Duration,
     show: &(dyn Fn(&str) + Send + Sync),
+    stop: &CancellationToken,
 ) -> Result<Finished, Refusal> {
     let began = Instant::now();
     let cannot = |e: &std::io::Error| Refusal::Invalid(Failure::new("cannot run the script with sh").because(e));
@@ -124,7 +128,7 @@ pub async fn run(
     let (mut kept, mut buffer, mut line) = (Kept::default(), vec![0_u8; 16 * 1024], Vec::new());
     let deadline = tokio::time::sleep(timeout);
     tokio::pin!(deadline);
-    let (mut status, mut is_late, mut is_open) = (None, false, true);
+    let (mut status, mut early, mut is_open) = (None, None, true);
     while status.is_none() || is_open {
         tokio::select! {
             read = output.read(&mut buffer), if is_open => match read {
@@ -143,16 +147,21 @@ pub async fn run(
             },
             ended = child.wait(), if status.is_none() => {
                 status = Some(ended.map_err(|e| cannot(&e))?);
-                if !is_late {
+                if early.is_none() {
                     deadline.as_mut().reset(tokio::time::Instant::now() + AFTER_END);
                 }
+            }
+            () = stop.cancelled(), if status.is_none() && early.is_none() => {
+                group.signal(Signal::TERM);
+                early = Some(Ending::Stopped);
+                deadline.as_mut().reset(tokio::time::Instant::now() + GRACE);
             }
             () = &mut deadline => {
                 if status.is_some() {
                     break;
                 }
-                group.signal(if is_late { Signal::KILL } else { Signal::TERM });
-                is_late = true;
+                group.signal(if early.is_some() { Signal::KILL } else { Signal::TERM });
+                early = early.or(Some(Ending::TimedOut));
                 deadline.as_mut().reset(tokio::time::Instant::now() + GRACE);
             }
         }
@@ -160,13 +169,13 @@ pub async fn run(
     if !line.is_empty() {
         show(&clean::document(&String::from_utf8_lossy(&line)));
     }
-    let ending = match status {
-        _ if is_late => Ending::TimedOut,
-        Some(status) => match status.code() {
+    let ending = match (early, status) {
+        (Some(early), _) => early,
+        (None, Some(status)) => match status.code() {
             Some(code) => Ending::Exited(code),
             None => Ending::Signalled(std::os::unix::process::ExitStatusExt::signal(&status).unwrap_or(0)),
         },
-        None => Ending::Signalled(0),
+        (None, None) => Ending::Signalled(0),
     };
     let (output, left_out) = kept.finish();
     Ok(Finished { ending, output, left_out, took: began.elapsed() })
@@ -179,7 +188,8 @@ mod tests {
     async fn finished(script: &str, timeout: Duration) -> (Finished, String) {
         let shown = std::sync::Mutex::new(String::new());
         let env = Values::from([("name".to_owned(), "$(echo no) 'x'".to_owned())]);
-        let found = run(script, &env, timeout, &|text| shown.lock().unwrap().push_str(text)).await.unwrap();
+        let (stop, show) = (CancellationToken::new(), |text: &str| shown.lock().unwrap().push_str(text));
+        let found = run(script, &env, timeout, &show, &stop).await.unwrap();
         (found, shown.into_inner().unwrap())
     }
 
@@ -212,6 +222,21 @@ mod tests {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         panic!("process {pid} is still running");
+    }
+
+    #[tokio::test]
+    async fn is_stopped_by_hand_and_keeps_its_output() {
+        let stop = CancellationToken::new();
+        let found = run(
+            "trap 'echo cleaning up; exit 7' TERM; echo begun; while :; do :; done",
+            &Values::new(),
+            Duration::from_mins(5),
+            &|_| stop.cancel(),
+            &stop,
+        )
+        .await
+        .unwrap();
+        assert_eq!((found.ending, found.output.as_str()), (Ending::Stopped, "begun\ncleaning up\n"));
     }
 
     #[tokio::test]

@@ -9,7 +9,8 @@ use crate::evidence::{Redactor, body::digest};
 use crate::incident::{Command, EventKind, Incident, IncidentId, Refusal};
 use crate::sources::{SilenceStore, Source, SourceError};
 use crate::telemetry::matcher::Matcher;
-use crate::telemetry::silence::{NewSilence, SilenceRecord, SilenceState, hides};
+use crate::telemetry::matcher::matchers_text;
+use crate::telemetry::silence::{ListedSilence, NewSilence, SilenceRecord, SilenceState, hides};
 use crate::telemetry::words::{count, list};
 use crate::telemetry::{Alert, Explain, Failure, Labels, clean};
 
@@ -51,19 +52,6 @@ impl SilencePlan {
     pub fn fingerprints(&self) -> Vec<&str> {
         self.hits.iter().map(|a| a.fingerprint.as_str()).collect()
     }
-}
-
-/// A silence with the alerts that it hides now.
-#[derive(Clone, Debug)]
-pub struct ListedSilence {
-    pub silence: SilenceRecord,
-    /// Names and fingerprints of the alerts.
-    pub hides: Vec<(String, String)>,
-}
-
-/// The text of matchers, such as `{service="checkout", severity="warning"}`.
-pub fn matchers_text(matchers: &[Matcher]) -> String {
-    format!("{{{}}}", matchers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
 }
 
 fn failed(source: &str, what: &str, e: &SourceError) -> Refusal {

@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use super::variables::{BUILT_IN, used_in};
 use super::{Block, BlockKind, Check, Playbook, Problem, Severity, Step, Variable};
+use crate::incident::Risk;
 use crate::telemetry::matcher::{Matcher, MatcherError};
 use crate::telemetry::time::parse_duration;
 use crate::telemetry::words::{list, nearest};
@@ -21,7 +22,7 @@ const MAX_TIMEOUT: Duration = Duration::from_hours(1);
 /// How long a query or a request may take unless it says so.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(30);
 /// Attributes of a block.
-const ATTRIBUTES: [&str; 6] = ["undo", "verify", "timeout", "danger", "if", "goto"];
+const ATTRIBUTES: [&str; 7] = ["undo", "verify", "timeout", "danger", "risk", "if", "goto"];
 /// Languages of blocks that look as if they could be run, and the kind that can.
 const ALIKE: [(&str, BlockKind); 7] = [
     ("bash", BlockKind::Sh),
@@ -315,6 +316,13 @@ fn unique_anchor(title: &str, steps: &[Step]) -> String {
     std::iter::once(plain.clone()).chain(numbered).find(|a| !is_taken(a)).unwrap_or(plain)
 }
 
+/// A timeout as written. The error says why it cannot be used.
+fn read_timeout(text: &str) -> Result<Duration, String> {
+    let timeout = parse_duration(text).map_err(|e| e.to_string())?;
+    let is_allowed = timeout <= MAX_TIMEOUT && !timeout.is_zero();
+    is_allowed.then_some(timeout).ok_or_else(|| format!("the timeout '{text}' is not between 1s and 1h"))
+}
+
 /// The block of a fence; `None` if it is text, or if it cannot be used, which is reported.
 fn read_block(info: &str, text: &str, line: u64, problems: &mut Problems) -> Option<Block> {
     let (word, rest) = info.trim().split_once(char::is_whitespace).unwrap_or((info.trim(), ""));
@@ -338,6 +346,7 @@ fn read_block(info: &str, text: &str, line: u64, problems: &mut Problems) -> Opt
         undo: None,
         verify: None,
         danger: None,
+        risk: Risk::Medium,
         timeout: if kind == BlockKind::Sh { SCRIPT_TIMEOUT } else { QUERY_TIMEOUT },
         goto: None,
     };
@@ -356,6 +365,10 @@ fn read_block(info: &str, text: &str, line: u64, problems: &mut Problems) -> Opt
         match name.as_str() {
             "undo" => block.undo = Some(value),
             "danger" => block.danger = Some(value),
+            "risk" => match value.parse() {
+                Ok(risk) => block.risk = risk,
+                Err(why) => problems.error(line, why, "Write risk=low, risk=medium or risk=high."),
+            },
             "verify" => match Check::parse(&value, kind == BlockKind::Http) {
                 Ok(Check::Value(_)) if matches!(kind, BlockKind::Sh | BlockKind::Http) => {
                     problems.error(line, format!("'{value}' compares nothing"), "Put the query in front of the comparison.");
@@ -363,10 +376,9 @@ fn read_block(info: &str, text: &str, line: u64, problems: &mut Problems) -> Opt
                 Ok(check) => block.verify = Some(check),
                 Err(why) => problems.error(line, why, "Write a query, an operator and a number, such as up < 1."),
             },
-            "timeout" => match parse_duration(&value) {
-                Ok(timeout) if timeout <= MAX_TIMEOUT && !timeout.is_zero() => block.timeout = timeout,
-                Ok(_) => problems.error(line, format!("the timeout '{value}' is not between 1s and 1h"), "Choose another one."),
-                Err(e) => problems.error(line, e.to_string(), "Write a duration such as 30s."),
+            "timeout" => match read_timeout(&value) {
+                Ok(timeout) => block.timeout = timeout,
+                Err(why) => problems.error(line, why, "Write a duration such as 30s."),
             },
             "if" => match value.parse() {
                 Ok(parsed) if matches!(kind, BlockKind::Promql | BlockKind::Logql) => condition = Some(parsed),

@@ -1,5 +1,8 @@
 //! Runs effects: each becomes a task that calls the desk and sends the result back as a message.
 
+mod silences;
+mod steps;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,8 +19,6 @@ use crate::incident::{Command, IncidentId, Refusal};
 use crate::investigate::ask::Question;
 use crate::investigate::clock::now;
 use crate::investigate::desk::Declaration;
-use crate::investigate::playbook::{Consent, PreparedStep};
-use crate::investigate::silence::SilencePlan;
 use crate::investigate::{Desk, DeskError, Progress};
 use crate::postmortem::Format;
 use crate::prompt::Delta;
@@ -46,6 +47,8 @@ pub(super) struct Runner {
     chart: Option<AbortHandle>,
     wake: Wake,
     asking: CancellationToken,
+    /// Stops the script that is running.
+    script: CancellationToken,
     room: super::presence::CurrentRoom,
 }
 
@@ -60,6 +63,7 @@ impl Runner {
             chart: None,
             wake: Wake::default(),
             asking: CancellationToken::new(),
+            script: CancellationToken::new(),
             room: super::presence::CurrentRoom::default(),
         }
     }
@@ -68,6 +72,7 @@ impl Runner {
     /// others.
     pub(super) fn start(&mut self, refresh: Duration, read_only: bool) {
         let boards = super::poll::start(&self.desk.sources, refresh, &self.wake, &self.messages, &mut self.tasks);
+        self.tasks.spawn(silences::follow(Arc::clone(&self.desk), boards.clone(), self.messages.clone()));
         if !read_only {
             self.tasks.spawn(super::watch::run(Arc::clone(&self.desk), boards));
         }
@@ -78,6 +83,7 @@ impl Runner {
     /// Waits for changes that are being written, so that none is lost, at most [`FINISH`]; then stops all tasks.
     pub(super) async fn finish(&mut self) {
         self.asking.cancel();
+        self.script.cancel();
         let writes = std::mem::take(&mut self.writes);
         let _too_slow = tokio::time::timeout(FINISH, writes.join_all()).await;
         self.room.leave(&self.desk).await;
@@ -160,8 +166,9 @@ impl Runner {
                 let command = desk.page_command(&desk.journal.incident(id).await?, &name, &text)?;
                 Ok(Msg::PageReady { id, name, text, command: format!("{command:?}") })
             }),
-            Effect::PrepareStep { .. } | Effect::RunStep { .. } | Effect::SkipStep { .. } => self.run_playbook(effect),
-            Effect::PlanSilence { .. } | Effect::CreateSilence { .. } => self.silence(effect),
+            Effect::Step(step) => self.step(step),
+            Effect::StopScript => self.script.cancel(),
+            Effect::Silence(silence) => self.silence(silence),
             Effect::OpenUrl(url) => {
                 self.spawn(|_, messages| async move {
                     let is_open = open_url(&url).await;
@@ -176,20 +183,7 @@ impl Runner {
                 let title = format!("Logs around {} UTC", at.date_clock());
                 Ok(Msg::TextReady(title, desk.log_context(at).await))
             }),
-            Effect::Declare { ref title, severity, ref reason, ref alerts, is_commander } => {
-                let declaration = Declaration {
-                    title: title.clone(),
-                    severity: Some(severity),
-                    reason: reason.clone(),
-                    alerts: alerts.clone(),
-                    commander: is_commander.then(|| model.user.clone()),
-                    ..Declaration::default()
-                };
-                self.write(effect, move |desk| async move {
-                    let outcome = desk.declare(declaration).await?;
-                    Ok(Msg::Declared(outcome.incident.id(), outcome.warnings))
-                });
-            }
+            Effect::Declare { .. } => self.declare(effect, &model.user),
             Effect::Run { id, ref command, at } => {
                 let mut command = (**command).clone();
                 if let Command::Attach { file, .. } = &mut command {
@@ -212,57 +206,21 @@ impl Runner {
         }
     }
 
-    /// Starts an effect on silences.
-    fn silence(&mut self, effect: Effect) {
-        match effect {
-            Effect::PlanSilence { fingerprints, length, reason, incident } => self.request(move |desk| async move {
-                let matchers = desk.matchers_of(&fingerprints).await?;
-                let plan = desk.plan_silence(None, matchers, length, &reason, incident).await?;
-                let (lines, token) = (plan.describe(), plan.token);
-                let effect = Effect::CreateSilence { fingerprints, length, reason, incident, token };
-                Ok(Msg::ToConfirm { effect: Box::new(effect), title: "Create this silence?".to_owned(), lines })
-            }),
-            Effect::CreateSilence { ref fingerprints, length, ref reason, incident, ref token } => {
-                let (fingerprints, reason, token) = (fingerprints.clone(), reason.clone(), token.clone());
-                self.write(effect, move |desk| async move {
-                    let matchers = desk.matchers_of(&fingerprints).await?;
-                    let plan = SilencePlan { token, ..desk.plan_silence(None, matchers, length, &reason, incident).await? };
-                    let (id, _) = desk.create_silence(&plan, incident).await?;
-                    Ok(Msg::Ran(format!("Created silence {id}"), Vec::new()))
-                });
-            }
-            _ => {}
-        }
-    }
-
-    /// Starts an effect on a playbook.
-    fn run_playbook(&mut self, effect: Effect) {
-        match effect {
-            Effect::PrepareStep { id, playbook, step, values, again } => self.request(move |desk| async move {
-                let prepared = desk.prepare_step(&desk.journal.incident(id).await?, desk.playbook(&playbook)?, step, &values)?;
-                let (title, lines) = (format!("Step {step}: {}", prepared.step.title), confirmation(&prepared));
-                Ok(Msg::ToConfirm { effect: Box::new(Effect::RunStep { id, playbook, step, values, again }), title, lines })
-            }),
-            Effect::RunStep { id, ref playbook, step, ref values, again } => {
-                let (playbook, values) = (playbook.clone(), values.clone());
-                self.write(effect, move |desk| async move {
-                    let incident = desk.journal.incident(id).await?;
-                    let prepared = desk.prepare_step(&incident, desk.playbook(&playbook)?, step, &values)?;
-                    let silent: Progress = Arc::new(|_| {});
-                    let outcome = desk.run_step(id, &prepared, Consent { is_confirmed: true, again }, &silent).await?;
-                    let goto = outcome.goto.map(|n| format!("It proposes step {n}"));
-                    Ok(Msg::Ran(outcome.outcome.message, goto.into_iter().collect()))
-                });
-            }
-            Effect::SkipStep { id, ref playbook, step, ref reason } => {
-                let (playbook, reason) = (playbook.clone(), reason.clone());
-                self.write(effect, move |desk| async move {
-                    let outcome = desk.skip_step(id, desk.playbook(&playbook)?, step, &reason).await?;
-                    Ok(Msg::Ran(outcome.message, outcome.warnings))
-                });
-            }
-            _ => {}
-        }
+    /// Declares an incident. `user` is the commander if the effect says so.
+    fn declare(&mut self, effect: Effect, user: &str) {
+        let Effect::Declare { title, severity, reason, alerts, is_commander } = effect.clone() else { return };
+        let declaration = Declaration {
+            title,
+            severity: Some(severity),
+            reason,
+            alerts,
+            commander: is_commander.then(|| user.to_owned()),
+            ..Declaration::default()
+        };
+        self.write(effect, move |desk| async move {
+            let outcome = desk.declare(declaration).await?;
+            Ok(Msg::Declared(outcome.incident.id(), outcome.warnings))
+        });
     }
 
     fn fetch_series(&mut self, alert: Box<Alert>) {
@@ -369,14 +327,6 @@ async fn open_url(url: &str) -> bool {
 
 /// How long opening a URL may take.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// What a step would run, for confirmation: exactly that, where, and with which variables. Empty if it only reads.
-fn confirmation(prepared: &PreparedStep) -> Vec<String> {
-    if prepared.blocks.is_empty() {
-        return vec!["Record that this step is done?".to_owned()];
-    }
-    prepared.describe()
-}
 
 /// How long lines wait before the next try when the message queue is full.
 const SCREEN_BUSY: Duration = Duration::from_millis(50);

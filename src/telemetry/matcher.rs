@@ -178,6 +178,11 @@ impl fmt::Display for Matcher {
     }
 }
 
+/// The text of matchers, such as `{service="checkout", severity="warning"}`.
+pub fn matchers_text(matchers: &[Matcher]) -> String {
+    format!("{{{}}}", matchers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,5 +1,7 @@
 //! Silences: which alerts notify no one, until when, and who said so.
 
+use std::time::Duration;
+
 use super::Timestamp;
 use super::matcher::Matcher;
 use super::series::Labels;
@@ -36,6 +38,21 @@ pub struct SilenceRecord {
     pub ends_at: Option<Timestamp>,
     pub created_by: String,
     pub comment: String,
+}
+
+impl SilenceRecord {
+    /// How long it is still in force. `None` if it is not in force, or without an end.
+    pub fn remaining(&self, now: Timestamp) -> Option<Duration> {
+        self.ends_at.filter(|end| self.state == SilenceState::Active && *end > now).map(|end| end.since(now))
+    }
+}
+
+/// A silence with the alerts that it hides now.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ListedSilence {
+    pub silence: SilenceRecord,
+    /// Names and fingerprints of the alerts.
+    pub hides: Vec<(String, String)>,
 }
 
 /// A silence to create.

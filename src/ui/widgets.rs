@@ -174,10 +174,35 @@ fn join(x0: usize, y0: usize, x1: usize, y1: usize, mut put: impl FnMut(usize, u
     }
 }
 
+/// Joins the lines of a paragraph or a list item, because a line break in Markdown is a space. Two spaces or a backslash at the end of a
+/// line keep it. Code, tables, headings and quotations stay as they are.
+fn reflow(source: &str) -> Vec<String> {
+    let (mut out, mut fenced, mut is_open): (Vec<String>, bool, bool) = (Vec::new(), false, false);
+    for raw in source.lines() {
+        let trimmed = raw.trim();
+        let is_fence = trimmed.starts_with("```") || trimmed.starts_with("~~~");
+        let is_item = trimmed.starts_with("- ")
+            || trimmed.starts_with("* ")
+            || trimmed.trim_start_matches(|c: char| c.is_ascii_digit()).starts_with(". ") && !trimmed.starts_with('.');
+        let is_block = trimmed.is_empty() || trimmed.starts_with(['#', '|', '>']) || trimmed.starts_with("---");
+        match out.last_mut() {
+            Some(last) if is_open && !fenced && !is_fence && !is_item && !is_block => {
+                last.truncate(last.trim_end().len());
+                last.push(' ');
+                last.push_str(raw.trim_start());
+            }
+            _ => out.push(raw.to_owned()),
+        }
+        fenced ^= is_fence;
+        is_open = !fenced && !is_fence && !is_block && !raw.ends_with("  ") && !raw.ends_with('\\');
+    }
+    out
+}
+
 /// Markdown as styled lines: headings and code are styled, lists get bullets, and all text but code is wrapped.
 pub(crate) fn markdown(theme: &Theme, source: &str, width: usize) -> Vec<Line<'static>> {
     let (mut out, mut fenced) = (Vec::new(), false);
-    for raw in source.lines() {
+    for raw in reflow(source) {
         if raw.trim_start().starts_with("```") {
             fenced = !fenced;
             continue;
@@ -224,4 +249,37 @@ pub(crate) fn cited(theme: &Theme, line: &str) -> Vec<Span<'static>> {
     }
     spans.push(Span::raw(rest.to_owned()));
     spans
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn joins_the_lines_of_paragraphs_and_items_but_not_of_code_and_tables() {
+        let source = "One\ntwo.\n\n- item\n  goes on\n- next\n1. first\n2. second\n\n```sh\na\nb\n```\nafter\n| a |\n| b |\nlast  \nkept\n# H\ntext";
+        assert_eq!(
+            reflow(source),
+            [
+                "One two.",
+                "",
+                "- item goes on",
+                "- next",
+                "1. first",
+                "2. second",
+                "",
+                "```sh",
+                "a",
+                "b",
+                "```",
+                "after",
+                "| a |",
+                "| b |",
+                "last  ",
+                "kept",
+                "# H",
+                "text",
+            ]
+        );
+    }
 }

@@ -2,8 +2,8 @@
 
 use super::super::action::Action;
 use super::super::edit::TextField;
-use super::super::model::{Model, Tone};
-use super::super::msg::Effect;
+use super::super::model::{Model, Running, Tone};
+use super::super::msg::{Effect, StepEffect};
 use super::super::overlay::{InputDialog, ListDialog, Overlay, Purpose, Row};
 use crate::incident::{Command, Entry, EvidenceId, Incident, IncidentId};
 use crate::telemetry::Timestamp;
@@ -33,6 +33,11 @@ pub(super) fn say_key(model: &mut Model, text: &str, action: Action) -> Vec<Effe
 
 /// Requests an effect that writes. It counts as unsaved until the journal answers.
 pub(super) fn write(model: &mut Model, effect: Effect) -> Vec<Effect> {
+    if let Effect::Step(StepEffect::Run(call)) = &effect {
+        let title = format!("step {} of {}", call.step, call.playbook);
+        let step = Some((call.playbook.clone(), call.step));
+        model.running = Some(Running { title, since: model.now, step, output: String::new() });
+    }
     model.unsaved += 1;
     vec![effect]
 }

@@ -5,7 +5,7 @@ use super::super::chord::{Chord, Code};
 use super::super::edit::{MAX, TextField, input_width};
 use super::super::fill::{fill, moment_and_text};
 use super::super::model::{Model, Screen, Tone};
-use super::super::msg::Effect;
+use super::super::msg::{Effect, SilenceEffect, StepEffect};
 use super::super::overlay::{
     ConfirmDialog, DeclareField, DeclareForm, FieldsForm, InputDialog, ListDialog, Next, Overlay, Purpose, palette,
 };
@@ -14,13 +14,11 @@ use super::common::{command_dialog, current, run, run_at, run_on, say, show, wit
 use super::go::{go_to_finding, scroll, start_question};
 use super::lists::change_status;
 use super::logs::search_from_here;
-use super::mitigation;
-use super::perform;
-use super::playbook::{open_playbook, open_step};
+use super::playbook::{open_playbook, open_step, value_given};
+use super::{mitigation, perform, silences};
 use crate::incident::gate::{Check, gates};
 use crate::incident::{CardState, Command, NoteKind, Severity};
 use crate::telemetry::failure::Explain;
-use crate::telemetry::time::parse_duration;
 
 /// Handles an action in the open dialog.
 pub(super) fn perform(model: &mut Model, action: Action, chord: Chord) -> Vec<Effect> {
@@ -154,13 +152,7 @@ fn close(model: &mut Model, overlay: &Overlay) -> Vec<Effect> {
         match line.purpose {
             Purpose::Filter => set_filter(model, ""),
             Purpose::Search => model.logs.search.clear(),
-            Purpose::Command(_)
-            | Purpose::NoteAt
-            | Purpose::Question
-            | Purpose::Silence { .. }
-            | Purpose::SkipStep { .. }
-            | Purpose::Variable
-            | Purpose::ExportPath => {}
+            _ => {}
         }
     }
     Vec::new()
@@ -239,13 +231,7 @@ fn in_input(model: &mut Model, action: Action, mut dialog: InputDialog) -> Vec<E
             let history = match dialog.purpose {
                 Purpose::Filter => Some(&model.logs.filters),
                 Purpose::Search => Some(&model.logs.searches),
-                Purpose::Command(_)
-                | Purpose::NoteAt
-                | Purpose::Question
-                | Purpose::Silence { .. }
-                | Purpose::SkipStep { .. }
-                | Purpose::Variable
-                | Purpose::ExportPath => None,
+                _ => None,
             };
             let recalled = history.and_then(|r| r.step(dialog.edit.text(), action == Action::Recall)).map(str::to_owned);
             if let Some(text) = recalled {
@@ -290,21 +276,19 @@ fn submit(model: &mut Model, line: &InputDialog) -> Vec<Effect> {
         }
         Purpose::Question if text.is_empty() => say(model, "Nothing asked, because the text was empty."),
         Purpose::Question => start_question(model, text.to_owned()),
-        Purpose::Silence { fingerprints, incident } => {
-            let parsed = text.split_once(char::is_whitespace).map(|(length, reason)| (parse_duration(length), reason.trim()));
-            match parsed {
-                Some((Ok(length), reason)) if !reason.is_empty() => {
-                    let (fingerprints, incident, reason) = (fingerprints.clone(), *incident, reason.to_owned());
-                    vec![Effect::PlanSilence { fingerprints, length, reason, incident }]
-                }
-                Some((Err(e), _)) => reopen(model, line, &e.to_string()),
-                _ => reopen(model, line, "Type how long, then why: 2h migration"),
+        Purpose::Silence { .. } | Purpose::ExtendSilence { .. } | Purpose::ExpireSilence { .. } => {
+            match silences::submitted(&line.purpose, text) {
+                Ok(effect @ Effect::Silence(SilenceEffect::Plan(_))) => vec![effect],
+                Ok(effect) => write(model, effect),
+                Err(why) => reopen(model, line, &why),
             }
         }
+        Purpose::Value { .. } if text.is_empty() => reopen(model, line, "A value is required."),
+        Purpose::Value { call, name } => value_given(model, call.clone(), name, text),
         Purpose::SkipStep { .. } if text.is_empty() => say(model, "Nothing skipped, because there was no reason."),
         Purpose::SkipStep { playbook, step } => {
             let (playbook, step, reason) = (playbook.clone(), *step, text.to_owned());
-            with_id(model, |m, id| write(m, Effect::SkipStep { id, playbook, step, reason }))
+            with_id(model, |m, id| write(m, Effect::Step(StepEffect::Skip { id, playbook, step, reason })))
         }
         Purpose::Variable => match (text.split_once('='), &mut model.room) {
             (Some((name, value)), Some(room)) if !name.trim().is_empty() => {
@@ -399,6 +383,8 @@ fn choose_row(model: &mut Model, list: &ListDialog, row: usize) -> Vec<Effect> {
         Next::Playbook(id) => open_playbook(model, &id),
         Next::PlaybookStep(id, number) => open_step(model, &id, number),
         Next::Form(form) => show(model, Overlay::Fields(form)),
+        Next::Effect(effect) => vec![*effect],
+        Next::Text(title, text) => show(model, Overlay::Text { title, text, scroll: 0 }),
     }
 }
 
@@ -417,7 +403,10 @@ fn in_confirmation(model: &mut Model, action: Action, mut dialog: Box<ConfirmDia
         (false, _) => Vec::new(),
         (
             true,
-            effect @ (Effect::Run { .. } | Effect::Declare { .. } | Effect::RunStep { .. } | Effect::CreateSilence { .. }),
+            effect @ (Effect::Run { .. }
+            | Effect::Declare { .. }
+            | Effect::Step(StepEffect::Run(_))
+            | Effect::Silence(SilenceEffect::Create(..))),
         ) => write(model, effect),
         (true, effect) => vec![effect],
     }

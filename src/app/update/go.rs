@@ -74,7 +74,7 @@ pub(super) fn step(model: &mut Model, by: isize) -> Vec<Effect> {
             (room.step, room.scroll) = (shift(room.step.min(steps.saturating_sub(1)), by, steps), 0);
         }
         Tab::Actions => {
-            room.action = shift(room.action, by, room.incident.as_ref().map_or(0, |i| i.cards.len() + i.actions.len()))
+            room.action = shift(room.action, by, room.incident.as_ref().map_or(0, |i| i.cards.len() + i.actions.len()));
         }
         Tab::Overview | Tab::Assistant | Tab::Report => room.scroll = scroll(room.scroll, by, model.scroll_limit),
     }
@@ -156,7 +156,9 @@ pub(super) fn quit(model: &mut Model) -> Vec<Effect> {
         return leave(model);
     }
     let is_streaming = model.room.as_ref().is_some_and(|r| r.streaming.is_some());
-    let line = if is_streaming {
+    let line = if let Some(running) = &model.running {
+        format!("{} is still running. If you quit, it is stopped.", running.title)
+    } else if is_streaming {
         "An answer is still arriving. If you quit, only the part that has arrived is kept.".to_owned()
     } else if !model.not_written.is_empty() {
         let n = count(model.not_written.len(), "change");

@@ -4,7 +4,7 @@ use super::super::action::Action;
 use super::super::edit::TextField;
 use super::super::model::{Model, Tone};
 use super::super::msg::Effect;
-use super::super::overlay::{ConfirmDialog, InputDialog, ListDialog, Next, Overlay, Purpose, Row};
+use super::super::overlay::{ConfirmDialog, InputDialog, ListDialog, Next, Overlay, Row};
 use super::super::room::ActionRow;
 use super::common::{ask, choose, command_dialog, current, run, say, say_key, selected_entry, show, tagged};
 use crate::incident::command::NewAction;
@@ -41,19 +41,6 @@ pub(super) fn link(model: &mut Model) -> Vec<Effect> {
         Row::new(label, detail, Next::RunOn(id, Box::new(Command::Link { fingerprints: fingerprints.clone() })))
     };
     choose(model, title, open.into_iter().map(row).collect(), 0)
-}
-
-/// Asks how long and why the marked alerts, or the selected one, are silenced.
-pub(super) fn silence(model: &mut Model) -> Vec<Effect> {
-    let alerts = model.board.target_alerts();
-    if alerts.is_empty() {
-        return say(model, "Select an alert first.");
-    }
-    let fingerprints: Vec<String> = alerts.iter().map(|a| a.fingerprint.clone()).collect();
-    let incident = alerts.iter().find_map(|a| model.board.owner(a));
-    let title = format!("Silence {}", count(fingerprints.len(), "alert"));
-    let hint = "How long, then why, which others see: 2h migration. What it would hide is shown first.";
-    show(model, Overlay::Input(InputDialog::new(title, Purpose::Silence { fingerprints, incident }, hint, TextField::default())))
 }
 
 /// The severity that the last investigation proposes, with the reason and its evidence tags.

@@ -61,7 +61,7 @@ fn form(title: &str, new: &NewMitigation) -> FieldsForm {
 pub(super) fn submit(model: &mut Model, mut form: Box<FieldsForm>) -> Vec<Effect> {
     let FormPurpose::Mitigation { edits, origin } = form.purpose.clone();
     let command = mitigation(&form.texts())
-        .map(|new| Command::ProposeMitigation(NewMitigation { edits, origin, ..new }))
+        .map(|new| Command::ProposeMitigation(NewMitigation { origin, edits, ..new }))
         .and_then(|command| command.checked().map_err(|refusal| (form.focus, refusal.failure().line())));
     match command {
         Ok(command) => {

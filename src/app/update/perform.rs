@@ -5,7 +5,7 @@ use super::super::action::Action;
 use super::super::board::Pane;
 use super::super::edit::TextField;
 use super::super::model::{Model, Screen, Tone};
-use super::super::msg::Effect;
+use super::super::msg::{Effect, SilenceEffect};
 use super::super::overlay::{DeclareField, DeclareForm, InputDialog, Overlay, Purpose};
 use super::super::room::Tab;
 use super::common::{ask, current, run, run_at, say, say_key, selected_entry, show, with_id};
@@ -15,12 +15,13 @@ use super::go::{
 use super::lists::{
     change_status, choose_action_kind, choose_audience, choose_event, choose_finding, choose_grade, choose_impact, choose_level,
     choose_merge, choose_milestone, choose_renounce, choose_role, choose_severity, choose_status, choose_unlink, first_open,
-    judge, link, remark, silence, with_item,
+    judge, link, remark, with_item,
 };
 use super::logs::{go_to_error, go_to_hit, line_to_note, pattern_lines, search};
 use super::mitigation::{self, propose_mitigation};
-use super::playbook::{choose_playbook, run_step, set_variable, skip_step};
+use super::playbook::{choose_playbook, run_step, set_variable, skip_step, stop_script};
 use super::propose;
+use super::silences::{self, silence};
 use crate::incident::action::{ActionChange, ActionState};
 use crate::incident::brief::{Reader, brief};
 use crate::incident::{
@@ -52,13 +53,14 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::PreviousHit => go_to_hit(model, false),
         Action::Refresh => {
             model.board.refreshing = true;
-            let mut effects = vec![Effect::FetchAlerts, Effect::ListIncidents];
+            let mut effects = vec![Effect::FetchAlerts, Effect::ListIncidents, Effect::Silence(SilenceEffect::List)];
             effects.extend(model.room.as_ref().map(|r| Effect::ReadIncident(r.id)));
             effects
         }
         Action::Retry => retry(model),
         Action::Redraw => vec![Effect::Redraw],
         Action::Suspend => vec![Effect::Suspend],
+        Action::Cancel if model.running.is_some() => stop_script(model),
         Action::Cancel => {
             say_key(model, "Nothing to cancel. Press {} to leave the room or, on the board, to quit.", Action::Quit)
         }
@@ -82,6 +84,7 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         }
         Action::CopyAlert => copy(model, |m| m.board.current().map(|a| a.fingerprint.clone()), "Select an alert first."),
         Action::Silence => silence(model),
+        Action::Silences => silences::list(model),
         Action::OpenRunbook => match runbook(model) {
             // Nothing else is opened: an annotation is text from outside.
             Some(url) if url.starts_with("https://") || url.starts_with("http://") => vec![Effect::OpenUrl(url)],

@@ -2,8 +2,8 @@
 
 use super::super::action::Action;
 use super::super::edit::TextField;
-use super::super::model::Model;
-use super::super::msg::Effect;
+use super::super::model::{Model, Tone};
+use super::super::msg::{Effect, StepCall, StepEffect};
 use super::super::overlay::{InputDialog, Next, Overlay, Purpose, Row};
 use super::super::room::Tab;
 use super::common::{choose, current, say, say_key, show};
@@ -57,8 +57,57 @@ pub(super) fn run_step(model: &mut Model, again: bool) -> Vec<Effect> {
     let Some((playbook, step, _)) = selected(model) else {
         return say_key(model, "No playbook is open. Press {} to choose one.", Action::ChoosePlaybook);
     };
+    if let Some(running) = &model.running {
+        let text = format!("{} is still running. Press {{}} to stop it.", upper(&running.title));
+        return say_key(model, &text, Action::Cancel);
+    }
     let Some(room) = &model.room else { return Vec::new() };
-    vec![Effect::PrepareStep { id: room.id, playbook, step, values: room.values.clone(), again }]
+    let call = StepCall { id: room.id, playbook, step, values: room.values.clone(), again };
+    vec![Effect::Step(StepEffect::Prepare(call))]
+}
+
+/// Asks for the value of a variable that a step needs, and then prepares the step again.
+pub(super) fn ask_value(model: &mut Model, call: StepCall, name: &str, description: &str, choices: Vec<String>) -> Vec<Effect> {
+    if model.overlay.is_some() {
+        return Vec::new();
+    }
+    let title = format!("Step {} needs ${name}", call.step);
+    if choices.is_empty() {
+        let purpose = Purpose::Value { call, name: name.to_owned() };
+        let hint = format!("{}.", upper(description));
+        return show(model, Overlay::Input(InputDialog::new(title, purpose, hint, TextField::default())));
+    }
+    let row = |value: String| {
+        let call = with_value(call.clone(), name, &value);
+        Row::new(value, "", Next::Effect(Box::new(Effect::Step(StepEffect::Prepare(call)))))
+    };
+    choose(model, format!("{title}: {description}"), choices.into_iter().map(row).collect(), 0)
+}
+
+/// A call with one more value.
+fn with_value(mut call: StepCall, name: &str, value: &str) -> StepCall {
+    call.values.insert(name.to_owned(), value.to_owned());
+    call
+}
+
+/// Keeps a value that was asked for, and prepares the step again.
+pub(super) fn value_given(model: &mut Model, call: StepCall, name: &str, value: &str) -> Vec<Effect> {
+    if let Some(room) = &mut model.room {
+        room.values.insert(name.to_owned(), value.to_owned());
+    }
+    vec![Effect::Step(StepEffect::Prepare(with_value(call, name, value)))]
+}
+
+/// Stops the script that is running.
+pub(super) fn stop_script(model: &mut Model) -> Vec<Effect> {
+    model.say(Tone::Plain, "Stopping the script …");
+    vec![Effect::StopScript]
+}
+
+/// A text with a capital letter first.
+fn upper(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map(|c| c.to_uppercase().chain(chars).collect()).unwrap_or_default()
 }
 
 /// Asks why the selected step is skipped.

@@ -1,12 +1,13 @@
 use super::super::chord::{Chord, Code};
+use super::super::msg::{SilenceCall, SilenceEffect, StepCall, StepEffect};
 use super::super::overlay::Overlay;
 use super::super::room::{Room, Tab};
 use super::*;
 use crate::incident::gate::gates;
 use crate::incident::state::tests::{declared as declared_fact, entries};
 use crate::incident::{
-    AlertBoard, CitedSuspect, Command, EvidenceId, EvidenceKind, Fact, Incident, Milestone, NoteKind, Severity, SourceReport,
-    Summary, Verdict,
+    AlertBoard, CardState, CitedSuspect, Command, EvidenceId, EvidenceKind, Fact, Incident, Milestone, NoteKind, Severity,
+    SourceReport, Summary, Verdict,
 };
 use crate::telemetry::{Alert, AlertSeverity, AlertState, Labels};
 
@@ -349,29 +350,96 @@ fn a_step_of_a_playbook_is_shown_before_it_runs_and_skipped_with_a_reason() {
     press(&mut model, "vnamespace=shop⏎");
     let values = std::collections::BTreeMap::from([("namespace".to_owned(), "shop".to_owned())]);
     let effects = press(&mut model, "⏎");
-    let [Effect::PrepareStep { playbook, step: 4, values: given, again: false, .. }] = effects.as_slice() else {
-        panic!("{effects:?}")
-    };
-    assert_eq!((playbook.as_str(), given), ("rollback", &values));
-    let run = |again| Effect::RunStep { id: IncidentId(1), playbook: "rollback".into(), step: 4, values: values.clone(), again };
+    let call = |again| StepCall { id: IncidentId(1), playbook: "rollback".into(), step: 4, values: values.clone(), again };
+    assert_eq!(effects, [Effect::Step(StepEffect::Prepare(call(false)))]);
+    let run = |again| Effect::Step(StepEffect::Run(call(again)));
     // A step that only reads runs at once; a script is shown, and not run unless it is confirmed.
     let ready = |lines: Vec<String>| Msg::ToConfirm { effect: Box::new(run(false)), title: "Step 4".into(), lines };
     assert_eq!(update(&mut model, at(2), ready(vec![])), [run(false)]);
+    // Its output is shown as it comes, a second step waits, and C-c stops it.
+    update(&mut model, at(3), Msg::ScriptOutput("pod deleted\n".into()));
+    let running = model.running.as_ref().unwrap();
+    assert_eq!((running.step.as_ref(), running.output.as_str()), (Some(&("rollback".to_owned(), 4)), "pod deleted\n"));
+    assert_eq!(press(&mut model, "⏎"), [], "it is still running");
+    let stop = Chord { code: Code::Char('c'), ctrl: true, alt: false };
+    assert_eq!(update(&mut model, at(3), Msg::Pressed(stop)), [Effect::StopScript]);
+    update(&mut model, at(4), Msg::ScriptEnded);
+    assert_eq!(update(&mut model, at(4), Msg::Pressed(stop)), []);
     assert_eq!(update(&mut model, at(2), ready(vec!["This runs on a in b:".into(), "  kubectl".into()])), []);
     assert_eq!(press(&mut model, "⏎"), [], "No is the default");
     update(&mut model, at(2), ready(vec!["This runs on a in b:".into()]));
     assert_eq!(press(&mut model, "y"), [run(false)]);
     assert_eq!(press(&mut model, "x⏎"), [], "a reason is required");
-    let skip = Effect::SkipStep { id: IncidentId(1), playbook: "rollback".into(), step: 4, reason: "not needed".into() };
+    model.running = None;
+    let (playbook, reason) = ("rollback".to_owned(), "not needed".to_owned());
+    let skip = Effect::Step(StepEffect::Skip { id: IncidentId(1), playbook, step: 4, reason });
     assert_eq!(press(&mut model, "xnot needed⏎"), [skip]);
     // What does not fit on the screen cannot be confirmed.
     update(&mut model, at(2), ready(vec!["  a line".into(); 30]));
     assert!(matches!(&model.overlay, Some(Overlay::Text { text, .. }) if text.contains("does not fit")), "{:?}", model.overlay);
     assert_eq!(press(&mut model, "y⎋"), []);
     model.overlay = None;
-    let [Effect::PrepareStep { again: true, .. }] = press(&mut model, "E")[..] else { panic!("runs it again") };
+    assert_eq!(press(&mut model, "E"), [Effect::Step(StepEffect::Prepare(call(true)))]);
     model.read_only = true;
     assert_eq!(press(&mut model, "⏎"), []);
+}
+
+#[test]
+fn a_step_asks_for_the_value_that_it_needs() {
+    let mut model = room();
+    model.playbooks = std::sync::Arc::new(crate::playbook::Library::load(&[]));
+    let call = StepCall { id: IncidentId(1), playbook: "rollback".into(), step: 4, values: Default::default(), again: false };
+    let needed = |choices: &[&str]| Msg::ValueNeeded {
+        call: call.clone(),
+        name: "namespace".into(),
+        description: "the namespace".into(),
+        choices: choices.iter().map(|c| (*c).to_owned()).collect(),
+    };
+    let prepared = |value: &str| {
+        let values = std::collections::BTreeMap::from([("namespace".to_owned(), value.to_owned())]);
+        [Effect::Step(StepEffect::Prepare(StepCall { values, ..call.clone() }))]
+    };
+    assert_eq!(update(&mut model, at(1), needed(&[])), []);
+    assert_eq!(press(&mut model, "⏎"), [], "a value is required");
+    assert_eq!(press(&mut model, "shop⏎"), prepared("shop"));
+    assert_eq!(model.room.as_ref().and_then(|r| r.values.get("namespace")).map(String::as_str), Some("shop"));
+    update(&mut model, at(1), needed(&["shop", "web"]));
+    assert_eq!(press(&mut model, "↓⏎"), prepared("web"), "one of those that the alerts have");
+}
+
+#[test]
+fn silences_are_listed_extended_and_ended_and_their_end_is_announced_once() {
+    use crate::telemetry::silence::{ListedSilence, SilenceRecord, SilenceState};
+    let mut model = model();
+    assert_eq!(press(&mut model, "S"), [], "none yet");
+    assert!(model.overlay.is_none());
+    let silence = |id: &str, end: i64, hides: &[&str]| ListedSilence {
+        silence: SilenceRecord {
+            id: id.into(),
+            source: "am".into(),
+            matchers: vec!["service=x".parse().unwrap()],
+            state: SilenceState::Active,
+            starts_at: Some(at(-600)),
+            ends_at: Some(at(end)),
+            created_by: "ben".into(),
+            comment: "migration".into(),
+        },
+        hides: hides.iter().map(|h| (String::from("A"), (*h).to_owned())).collect(),
+    };
+    let listed = vec![silence("s1", 600, &["A-x"]), silence("s2", 300, &[]), silence("s3", 36_000, &["B-x"])];
+    model.toast = None;
+    update(&mut model, at(1), Msg::SilencesListed(listed.clone()));
+    let text = model.toast.take().map(|t| t.text).unwrap();
+    assert!(text.contains("A silence of 1 alert ends in 9m59s. Press S on the board"), "{text}");
+    update(&mut model, at(61), Msg::SilencesListed(listed));
+    assert!(model.toast.is_none(), "announced once");
+    let extend = SilenceEffect::Extend { silence: "s1".into(), length: std::time::Duration::from_hours(1), incident: None };
+    assert_eq!(press(&mut model, "S12soon⏎"), [], "a duration is required");
+    press(&mut model, "⎋");
+    assert_eq!(press(&mut model, "S121h⏎"), [Effect::Silence(extend)]);
+    let end = SilenceEffect::Expire { silence: "s3".into(), reason: "all done".into(), incident: None };
+    assert_eq!(press(&mut model, "S33⏎"), [], "a reason is required");
+    assert_eq!(press(&mut model, "all done⏎"), [Effect::Silence(end)]);
 }
 
 #[test]
@@ -385,12 +453,10 @@ fn a_silence_is_created_only_after_its_preview_was_confirmed() {
     assert_eq!(press(&mut model, "ssoon x⏎"), [], "and a duration");
     press(&mut model, "⎋");
     let effects = press(&mut model, "s2h migration⏎");
-    let [Effect::PlanSilence { fingerprints: planned, length, reason, incident }] = effects.as_slice() else {
-        panic!("{effects:?}")
-    };
-    assert_eq!((planned, length.as_secs(), reason.as_str(), *incident), (&fingerprints, 7200, "migration", None));
-    let create =
-        Effect::CreateSilence { fingerprints, length: *length, reason: reason.clone(), incident: None, token: "t".into() };
+    let length = std::time::Duration::from_hours(2);
+    let call = SilenceCall { fingerprints, length, reason: "migration".into(), incident: None };
+    assert_eq!(effects, [Effect::Silence(SilenceEffect::Plan(call.clone()))]);
+    let create = Effect::Silence(SilenceEffect::Create(call, "t".into()));
     let lines = vec!["In am, until 12:00 UTC:".to_owned()];
     update(&mut model, at(2), Msg::ToConfirm { effect: Box::new(create.clone()), title: "Create this silence?".into(), lines });
     let mut other = model.clone();
@@ -887,7 +953,6 @@ fn a_mitigation_that_cannot_be_undone_is_edited_before_it_is_started() {
             result: result.map(str::to_owned),
         })
     };
-    use crate::incident::CardState;
     assert_eq!(press(&mut model, "7⏎ben⏎"), vec![card(CardState::Started, Some("ben"), None)]);
     assert_eq!(press(&mut model, "⏎⏎"), vec![card(CardState::Started, None, None)]);
     assert_eq!(press(&mut model, "b⏎"), vec![], "a reason is needed");

@@ -8,6 +8,7 @@ use crate::app::action::Action;
 use crate::app::board::Pane;
 use crate::app::model::{Model, Screen, Tone};
 use crate::app::room::{ActionRow, Tab};
+use crate::app::update::ending_soon;
 use crate::telemetry::time::human_duration;
 use crate::ui::text;
 use crate::ui::theme::{Meaning, Theme};
@@ -64,7 +65,10 @@ fn right_part(model: &Model, theme: &Theme, width: usize) -> Vec<Span<'static>> 
     let Some(i) = model.room.as_ref().filter(|_| model.screen == Screen::Room).and_then(|r| r.incident.as_ref()) else {
         return match model.board.arrived_at {
             Some(at) if model.screen == Screen::Board => {
-                vec![muted(format!("updated {} ago ", human_duration(model.now.since(at))))]
+                let soon = ending_soon(model).first().and_then(|s| s.silence.remaining(model.now));
+                let ends = soon.map(|left| bad(format!("silence ends in {}  ", human_duration(left))));
+                let updated = muted(format!("updated {} ago ", human_duration(model.now.since(at))));
+                ends.into_iter().chain([updated]).collect()
             }
             _ => Vec::new(),
         };
@@ -101,6 +105,7 @@ fn useful_actions(model: &Model) -> Vec<Action> {
                 Action::GroupBy,
                 Action::NextPane,
                 Action::Link,
+                Action::Silence,
                 Action::Palette,
             ],
             Pane::Incidents => vec![Action::Open, Action::NextPane, Action::Refresh, Action::Palette],
@@ -166,6 +171,7 @@ fn useful_actions(model: &Model) -> Vec<Action> {
         Tab::Assistant => {
             vec![Action::AskTroubleshoot, Action::Ask, Action::Preview, Action::Accept, Action::AskPostmortem, Action::Back]
         }
+        Tab::Playbook if model.running.is_some() => vec![Action::Cancel, Action::ScrollDown, Action::Back],
         Tab::Playbook => vec![
             Action::RunStep,
             Action::SkipStep,

@@ -13,6 +13,7 @@ use crate::incident::{
     ActionScope, CitedFinding, FindingKind, GateItem, Incident, Milestone, Role, Situation, SourceStatus, Verdict,
 };
 use crate::telemetry::Timestamp;
+use crate::telemetry::silence::ListedSilence;
 use crate::telemetry::time::human_duration;
 use crate::telemetry::words::count;
 use crate::ui::theme::{Meaning, Theme};
@@ -149,7 +150,22 @@ fn current_state(model: &Model, incident: &Incident, theme: &Theme, width: usize
             Span::raw(text::fit(&alert.label(), width.saturating_sub(11))),
         ]));
     }
+    for listed in silences_of(model, incident) {
+        let silence = &listed.silence;
+        let ends = silence.remaining(model.now).map_or_else(String::new, |left| format!(" ends in {}", human_duration(left)));
+        let words = format!("Silence by {}{ends}: {}", silence.created_by, silence.comment);
+        lines.extend(warning_wrapped(theme, &words, width));
+    }
     lines
+}
+
+/// The silences that hide alerts of the incident.
+fn silences_of<'a>(model: &'a Model, incident: &Incident) -> Vec<&'a ListedSilence> {
+    let is_of_incident = |fingerprint: &String| {
+        let alert = model.board.alerts.iter().find(|a| a.fingerprints().any(|f| f == fingerprint));
+        alert.is_some_and(|a| incident.alerts.iter().any(|linked| linked.is(a)))
+    };
+    model.silences.iter().filter(|s| s.hides.iter().any(|(_, fingerprint)| is_of_incident(fingerprint))).collect()
 }
 
 /// The impact and the three most recent hypotheses.
