@@ -12,7 +12,8 @@ use std::time::Duration;
 
 pub use secret::{CommandLine, SecretError, SecretRef};
 pub use types::{
-    AssistantConfig, Auth, BasicAuth, OncallConfig, SloConfig, SourceConfig, TlsConfig, TrackerConfig, TrackerKind, UiConfig,
+    AssistantConfig, Auth, BasicAuth, OncallConfig, PagerDutyConfig, SloConfig, SourceConfig, TlsConfig, TrackerConfig,
+    TrackerKind, UiConfig,
 };
 
 use crate::incident::Matrix;

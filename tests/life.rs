@@ -454,3 +454,68 @@ fn pages_with_the_configured_program_and_finds_similar_incidents() {
     let unconfigured = run(d, &["oncall"]);
     assert!(unconfigured.status.code() == Some(1) && stderr(&unconfigured).contains("[oncall]"), "{}", stderr(&unconfigured));
 }
+
+/// A PagerDuty that is busy at first and then accepts events, but no key other than `R0UT1NG`.
+fn pagerduty() -> Stub {
+    let asked = std::sync::atomic::AtomicUsize::new(0);
+    Stub::start(move |r| {
+        let event: Value = serde_json::from_str(&r.body).unwrap_or_default();
+        let is_first = asked.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == 0;
+        match (r.method.as_str(), r.path(), event["routing_key"].as_str()) {
+            ("POST", "/v2/enqueue", Some("R0UT1NG")) if is_first => {
+                Reply::new(500, "application/json", r#"{"status":"error","message":"try again"}"#)
+            }
+            ("POST", "/v2/enqueue", Some("R0UT1NG")) => {
+                let key = event["dedup_key"].as_str().unwrap();
+                let body = format!(r#"{{"status":"success","message":"Event processed","dedup_key":"{key}"}}"#);
+                Reply::new(202, "application/json", body)
+            }
+            _ => Reply::new(
+                400,
+                "application/json",
+                r#"{"status":"invalid event","message":"Event object is invalid","errors":["Invalid routing key"]}"#,
+            ),
+        }
+    })
+}
+
+#[cfg(unix)]
+#[test]
+fn pages_a_service_through_pagerduty_with_the_brief() {
+    let f = tempfile::tempdir().unwrap();
+    let (d, server) = (f.path(), pagerduty());
+    let c = d.join("c.toml");
+    let service = |name: &str, key: &str| {
+        let url = server.url();
+        format!(
+            "[[oncall.pagerduty]]\nname = \"{name}\"\nurl = \"{url}/v2/enqueue\"\nrouting_key_command = [\"echo\", \"{key}\"]\n"
+        )
+    };
+    std::fs::write(&c, service("payments", "R0UT1NG") + &service("orders", "WR0NG")).unwrap();
+    let c = c.display().to_string();
+    let with_config = |args: &[&str]| run(d, &[&["--config", &c], args].concat());
+    ok(d, &["declare", "--title", "orders fail", "--severity", "SEV1"]);
+    ok(d, &["incident", "impact", "INC-1", "--text", "17 % of orders fail, token=ghp_abcdefghijklmnopqrstuvwxyz0123456789"]);
+    let shown = with_config(&["incident", "page", "INC-1", "payments"]);
+    assert!(stdout(&shown).contains("INC-1 SEV1 orders fail: please join"), "{}", stdout(&shown));
+    assert_eq!(server.requests().len(), 0, "nothing is sent without --yes");
+    let sent = with_config(&["incident", "page", "INC-1", "payments", "--yes"]);
+    assert!(sent.status.success(), "{}", stderr(&sent));
+    let asked = server.requests();
+    assert_eq!(asked.len(), 2, "sent again after the server was busy");
+    let event: Value = serde_json::from_str(&asked[1].body).unwrap();
+    assert_eq!((&event["event_action"], &event["payload"]["severity"]), (&"trigger".into(), &"critical".into()));
+    let brief = event["payload"]["custom_details"]["brief"].as_str().unwrap();
+    assert!(brief.contains("17 % of orders fail") && !brief.contains("ghp_abc"), "{brief}");
+    let first: Value = serde_json::from_str(&asked[0].body).unwrap();
+    assert_eq!(first["dedup_key"], event["dedup_key"], "PagerDuty merges both");
+    let all = show(d);
+    let last = all["timeline"].as_array().unwrap().last().unwrap().clone();
+    assert_eq!(last["kind"], "responder_requested");
+    assert!(last["text"].as_str().unwrap().contains(": payments paged with the brief (PagerDuty, warroom-INC-1-"), "{last}");
+    assert!(!all.to_string().contains("R0UT1NG"), "the key is not stored");
+    let refused = with_config(&["incident", "page", "INC-1", "orders", "please look", "--yes"]);
+    let why = stderr(&refused);
+    assert!(refused.status.code() == Some(1) && why.contains("Invalid routing key") && !why.contains("WR0NG"), "{why}");
+    assert_eq!(show(d)["timeline"], all["timeline"], "a page that failed is not recorded");
+}

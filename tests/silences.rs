@@ -4,6 +4,8 @@
 mod program;
 #[path = "support/servers.rs"]
 mod servers;
+#[path = "support/stub.rs"]
+mod stub;
 
 use std::io::{Read, Write};
 use std::path::Path;
@@ -172,4 +174,65 @@ fn silences_of_marked_alerts_and_what_is_refused() {
     let (code, why) = refused(&["create", "--matcher", "a=\"b\"", "--for", "1h", "--reason", "x", "--yes"]);
     assert!(code == 1 && why.contains("cannot read the alerts in am"), "{why}");
     assert_eq!(refused(&["list"]).0, 3);
+}
+
+/// Grafana's own Alertmanager: the same API below a prefix, with a service account's token. Its answers are of the published shapes.
+fn grafana() -> stub::Stub {
+    use std::sync::Mutex;
+    let silences: Mutex<Vec<Value>> = Mutex::default();
+    stub::Stub::start(move |r| {
+        let path = r.path().strip_prefix("/api/alertmanager/grafana/api/v2/").unwrap_or_default().to_owned();
+        if r.header("authorization") != Some("Bearer glsa_test") {
+            return stub::Reply::new(401, "application/json", r#"{"message":"Unauthorized"}"#);
+        }
+        let mut silences = silences.lock().unwrap();
+        match (r.method.as_str(), path.as_str()) {
+            ("GET", "alerts") => stub::Reply::json(
+                r#"[{"annotations":{"__orgId__":"1"},"endsAt":"2027-01-01T00:00:00.000Z","fingerprint":"c6eadffa33fcdf37",
+                "receivers":[{"active":null,"integrations":null,"name":"grafana-default-email"}],"startsAt":"2026-11-28T10:00:00.000Z",
+                "status":{"inhibitedBy":[],"silencedBy":[],"state":"active"},"updatedAt":"2026-11-28T10:00:00.000Z",
+                "generatorURL":"","labels":{"alertname":"Slow","grafana_folder":"shop","service":"shop"}}]"#,
+            ),
+            ("GET", "silences") => stub::Reply::json(serde_json::to_string(&*silences).unwrap()),
+            ("POST", "silences") => {
+                let mut silence: Value = serde_json::from_str(&r.body).unwrap();
+                silence["id"] = "8f4c1b7e-3c1f-4c55-8a9b-1d2f3a4b5c6d".into();
+                silence["status"] = serde_json::json!({"state": "active"});
+                silence["updatedAt"] = silence["startsAt"].clone();
+                *silences = vec![silence];
+                stub::Reply::new(202, "application/json", r#"{"silenceID":"8f4c1b7e-3c1f-4c55-8a9b-1d2f3a4b5c6d"}"#)
+            }
+            ("DELETE", "silence/8f4c1b7e-3c1f-4c55-8a9b-1d2f3a4b5c6d") => {
+                silences.clear();
+                stub::Reply::json(r#"{"message":"silence deleted"}"#)
+            }
+            _ => stub::Reply::new(404, "application/json", r#"{"message":"Not found"}"#),
+        }
+    })
+}
+
+#[test]
+fn silences_of_grafana_are_created_extended_and_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let (f, server) = (folder.path(), grafana());
+    let config = format!(
+        "[[sources]]\nname = \"grafana\"\ntype = \"alertmanager\"\nurl = \"{}/api/alertmanager/grafana\"\n\
+         auth = {{ bearer_command = [\"echo\", \"glsa_test\"] }}\n",
+        server.url()
+    );
+    let c = f.join("config.toml");
+    std::fs::write(&c, config).unwrap();
+    let c = c.display().to_string();
+    let silence = |args: &[&str]| json(f, &[&["--config", &c, "silence"], args].concat());
+    let (code, made) = silence(&["create", "--matcher", "service=shop", "--for", "1h", "--reason", "known", "--yes"]);
+    let id = made["id"].as_str().unwrap();
+    assert_eq!((code, &made["matches"]), (0, &serde_json::json!(["c6eadffa33fcdf37"])), "{made}");
+    let (_, list) = silence(&["list"]);
+    assert_eq!((list["silences"][0]["id"].as_str(), &list["silences"][0]["comment"]), (Some(id), &"known".into()), "{list}");
+    assert_eq!(silence(&["extend", id, "--for", "3h", "--yes"]).0, 0);
+    let sent = server.requests();
+    let posted: Vec<Value> = sent.iter().filter(|r| r.method == "POST").map(|r| serde_json::from_str(&r.body).unwrap()).collect();
+    assert_eq!((posted.len(), posted[1]["id"].as_str()), (2, Some(id)), "an extension keeps the silence");
+    assert_eq!(silence(&["expire", id, "--reason", "over", "--yes"]).0, 0);
+    assert_eq!(silence(&["list"]).1["silences"], serde_json::json!([]));
 }

@@ -22,7 +22,7 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
     ]);
     rooms.insert("notify", vec!["incident", "config", "evidence", "telemetry", "sources"]);
     let mut investigate = pure.to_vec();
-    investigate.extend(["sources", "llm", "journal", "config"]);
+    investigate.extend(["sources", "llm", "journal", "config", "notify"]);
     rooms.insert("investigate", investigate.clone());
     rooms.insert("app", pure.to_vec());
     let mut ui = pure.to_vec();
@@ -32,7 +32,7 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
     runtime.extend(["investigate", "app", "ui"]);
     rooms.insert("runtime", runtime);
     let mut cli = investigate;
-    cli.extend(["investigate", "runtime", "notify", "app"]);
+    cli.extend(["investigate", "runtime", "app"]);
     rooms.insert("cli", cli);
     rooms
 }

@@ -83,8 +83,7 @@ pub(crate) fn fill(mut command: Command, text: &str) -> Result<Command, String> 
             }
         }
         Command::Page { name, text } => {
-            let usage = "Type the name, then the message: ben checkout is down, please join";
-            let (who, what) = typed.split_once(char::is_whitespace).ok_or(usage)?;
+            let (who, what) = typed.split_once(char::is_whitespace).unwrap_or((&typed, ""));
             (*name, *text) = (who.to_owned(), what.trim().to_owned());
         }
         Command::Undo { .. }

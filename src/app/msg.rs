@@ -42,12 +42,12 @@ pub(crate) enum Msg {
     StoreChanged(StoreState),
     /// A title and a text to show.
     TextReady(String, String),
-    /// The exact command that would page someone, to be confirmed.
+    /// What would page someone, in lines, to be confirmed.
     PageReady {
         id: IncidentId,
         name: String,
         text: String,
-        command: String,
+        lines: Vec<String>,
     },
     /// A URL was opened, or could not be and is to be copied instead.
     UrlOpened(String, bool),

@@ -134,9 +134,9 @@ fn handle(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
             }
             Vec::new()
         }
-        Msg::PageReady { id, name, text, command } => {
+        Msg::PageReady { id, name, text, mut lines } => {
             if model.overlay.is_none() {
-                let lines = vec!["This runs the following command and records it in the timeline:".to_owned(), command];
+                lines.push("The timeline records it.".to_owned());
                 let title = format!("Page {name}?");
                 let effect = Effect::Run { id, command: Box::new(crate::incident::Command::Page { name, text }), at: None };
                 model.overlay = Some(super::Overlay::Confirm(Box::new(ConfirmDialog { title, lines, yes: false, effect })));

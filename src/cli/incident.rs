@@ -10,9 +10,10 @@ use crate::incident::brief::Reader;
 use crate::incident::ids::seq_label;
 use crate::incident::{ActorKind, Audience, Command, Entry, GateItem, Incident, IncidentId, Milestone, NextUpdate, Role, Status};
 use crate::investigate::clock::now;
+use crate::investigate::oncall::PagePlan;
 use crate::investigate::{Desk, Outcome};
 use crate::telemetry::time::human_duration;
-use crate::telemetry::{Moment, Timestamp};
+use crate::telemetry::{Moment, Timestamp, clean};
 
 /// The subcommands of `warroom incident`.
 #[derive(Subcommand)]
@@ -121,16 +122,17 @@ pub enum IncidentCommand {
         #[command(flatten)]
         when: When,
     },
-    /// Page someone with the program in [oncall]; without --yes, only show the command
+    /// Page someone with the program, or a PagerDuty service, in [oncall]; without --yes, only show what would be done
     Page {
         /// Incident, such as INC-1
         #[arg(value_parser = id_arg)]
         id: IncidentId,
-        /// Person to page
+        /// Person, or the name of a PagerDuty service
         name: String,
-        /// Message
+        /// Message; without it, what the incident is and the request to join
+        #[arg(default_value = "", hide_default_value = true)]
         text: String,
-        /// Run the command
+        /// Run the command, or send the event
         #[arg(long)]
         yes: bool,
     },
@@ -280,12 +282,18 @@ pub(super) async fn run(desk: &Desk, command: IncidentCommand, as_json: bool) ->
 }
 
 async fn preview_page(desk: &Desk, id: IncidentId, name: &str, text: &str, as_json: bool) -> Result<Done, CliError> {
-    let command = desk.page_command(&desk.journal.incident(id).await?, name, text)?;
+    let plan = desk.plan_page(&desk.journal.incident(id).await?, name, text)?;
     if as_json {
-        out::json(&json!({"paged": false, "command": command}))?;
+        let (command, event) = match &plan {
+            PagePlan::Program(argv) => (Some(argv), None),
+            PagePlan::PagerDuty { event, .. } => (None, Some(event)),
+        };
+        out::json(&json!({"paged": false, "command": command, "event": event}))?;
     } else {
-        out::line(format!("{command:?}"))?;
-        out::note("Nothing was run. Add --yes to run exactly this command.");
+        for line in plan.describe() {
+            out::line(clean::line(&line))?;
+        }
+        out::note("Nothing was done. Add --yes to do exactly this.");
     }
     Ok(Done::Complete)
 }

@@ -7,7 +7,9 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::secret::{CommandLine, SecretRef};
-use super::types::{AssistantConfig, Auth, BasicAuth, OncallConfig, SourceConfig, TlsConfig, TrackerConfig, TrackerKind};
+use super::types::{
+    AssistantConfig, Auth, BasicAuth, OncallConfig, PagerDutyConfig, SourceConfig, TlsConfig, TrackerConfig, TrackerKind,
+};
 use super::{CheckSource, Config, ConfigError};
 use crate::incident::{Due, Severity};
 use crate::telemetry::Failure;
@@ -26,7 +28,7 @@ struct File {
     incident: Option<toml::Spanned<RawIncident>>,
     retention: Option<toml::Spanned<RawRetention>>,
     #[serde(default)]
-    oncall: OncallConfig,
+    oncall: RawOncall,
     #[serde(default)]
     trackers: Vec<toml::Spanned<RawTracker>>,
     slo: Option<toml::Spanned<RawSlo>>,
@@ -52,6 +54,26 @@ struct RawIncident {
 #[serde(deny_unknown_fields)]
 struct RawRetention {
     days: u64,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawOncall {
+    show: Option<CommandLine>,
+    page: Option<CommandLine>,
+    #[serde(default)]
+    pagerduty: Vec<toml::Spanned<RawPagerDuty>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawPagerDuty {
+    name: String,
+    url: Option<String>,
+    routing_key_env: Option<String>,
+    routing_key_command: Option<CommandLine>,
+    routing_key_file: Option<String>,
+    tls: Option<TlsConfig>,
 }
 
 #[derive(Deserialize)]
@@ -224,7 +246,7 @@ pub(super) fn apply(config: &mut Config, text: &str, path: &Path, check: CheckSo
         config.store_password = secret(store.password_env, store.password_command, store.password_file, "[store] password")
             .map_err(|m| place.error(None, m))?;
     }
-    config.oncall = file.oncall;
+    config.oncall = oncall(file.oncall, &place)?;
     if let Some(raw) = file.incident {
         apply_incident(config, raw, &place)?;
     }
@@ -481,6 +503,28 @@ fn auth(raw: RawAuth) -> Result<Auth, Failure> {
         (None, None, None, None) => Err(Failure::new("auth is empty").advise("Set bearer_env, basic or header.")),
         _ => Err(Failure::new("auth has more than one kind of credentials").advise("Keep one of bearer, basic and header.")),
     }
+}
+
+fn oncall(raw: RawOncall, place: &SourceText<'_>) -> Result<OncallConfig, ConfigError> {
+    let mut pagerduty: Vec<PagerDutyConfig> = Vec::new();
+    for raw in raw.pagerduty {
+        let at = raw.span().start;
+        let one = pagerduty_service(raw.into_inner()).map_err(|m| place.error(Some(at), m))?;
+        if pagerduty.iter().any(|p| p.name == one.name) {
+            let mistake = Failure::new(format!("two PagerDuty services are named '{}'", one.name));
+            return Err(place.error(Some(at), mistake.advise("Give each its own name.")));
+        }
+        pagerduty.push(one);
+    }
+    Ok(OncallConfig { show: raw.show, page: raw.page, pagerduty })
+}
+
+fn pagerduty_service(raw: RawPagerDuty) -> Result<PagerDutyConfig, Failure> {
+    let url = raw.url.unwrap_or_else(|| "https://events.pagerduty.com/v2/enqueue".to_owned());
+    check_url(&url)?;
+    let what = format!("routing_key of '{}'", raw.name);
+    let routing_key = secret(raw.routing_key_env, raw.routing_key_command, raw.routing_key_file, &what)?;
+    Ok(PagerDutyConfig { name: raw.name, url, routing_key, tls: raw.tls.unwrap_or_default() })
 }
 
 fn tracker(raw: RawTracker) -> Result<TrackerConfig, Failure> {

@@ -62,14 +62,24 @@ pub struct SourceConfig {
     pub timezone_offset_minutes: i32,
 }
 
-/// The team's own programs for on-call rotas and paging.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// The team's own programs for on-call rotas and paging, and the PagerDuty services that can be paged.
+#[derive(Clone, Debug, Default)]
 pub struct OncallConfig {
     /// Prints who is on call.
     pub show: Option<CommandLine>,
-    /// Pages someone; `{name}`, `{text}` and `{incident}` are filled in.
+    /// Pages someone; `{name}`, `{text}`, `{brief}` and `{incident}` are filled in.
     pub page: Option<CommandLine>,
+    pub pagerduty: Vec<PagerDutyConfig>,
+}
+
+/// A PagerDuty service that can be paged by its name.
+#[derive(Clone, Debug)]
+pub struct PagerDutyConfig {
+    pub name: String,
+    /// The address of the Events API v2.
+    pub url: String,
+    pub routing_key: Option<SecretRef>,
+    pub tls: TlsConfig,
 }
 
 /// Service level objectives: the share of requests that must succeed, such as 0.999.

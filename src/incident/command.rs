@@ -482,7 +482,10 @@ impl Command {
                 texts.push(block("reason", reason));
                 texts.extend(to.as_mut().map(|t| line("name", t)));
             }
-            Self::Page { name, text } => texts.extend([line("name", name), line("text", text)]),
+            Self::Page { name, text } => {
+                texts.push(line("name", name));
+                texts.extend((!text.trim().is_empty()).then(|| line("text", text)));
+            }
             Self::Attach { note, .. } => texts.extend(note.as_mut().map(|n| line("note", n))),
             Self::Link { fingerprints } => texts.extend(fingerprints.iter_mut().map(|f| line("fingerprint", f))),
             Self::Unlink { fingerprint, reason } => {

@@ -226,10 +226,16 @@ impl Desk {
     /// Pages a person, and records the page with the output of the paging program.
     async fn page(&self, id: IncidentId, name: &str, text: &str) -> Result<Outcome, DeskError> {
         let incident = self.journal.incident(id).await?;
-        let output = super::oncall::run(&self.page_command(&incident, name, text)?).await?;
+        let output = self.send_page(&self.plan_page(&incident, name, text)?).await?;
         let output =
             if output.is_empty() { String::new() } else { format!(" ({})", clean::truncate(&clean::line(&output), 120)) };
-        let command = Command::Event { kind: EventKind::ResponderRequested, text: format!("{name} paged: {text}{output}") };
+        let command = Command::Event {
+            kind: EventKind::ResponderRequested,
+            text: format!(
+                "{name} paged{}{output}",
+                if text.trim().is_empty() { " with the brief".to_owned() } else { format!(": {text}") }
+            ),
+        };
         self.record(id, &command, None, &[], &[]).await
     }
 

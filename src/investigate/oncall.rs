@@ -1,15 +1,19 @@
-//! Shows who is on call and pages people, with the programs that the team configures. The programs run without a shell and get
+//! Shows who is on call and pages people, with the programs that the team configures, or through PagerDuty. The programs run without a shell and get
 //! each argument separately, so that no name or text can become a command. Callers show the exact command before they run it.
 
 use std::time::Duration;
 
+use super::clock::now;
 use super::desk::{Desk, DeskError};
-use crate::config::CommandLine;
+use crate::config::{CommandLine, PagerDutyConfig};
 use crate::evidence::Redactor;
+use crate::incident::brief::{Reader, brief};
 use crate::incident::command::check_text;
 use crate::incident::similar::{Features, Similar, similar};
 use crate::incident::{Incident, IncidentId, Refusal};
-use crate::telemetry::{Failure, clean};
+use crate::notify::pagerduty;
+use crate::telemetry::words::count;
+use crate::telemetry::{Explain, Failure, clean};
 
 /// How long a program may run.
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -41,6 +45,35 @@ pub(super) async fn run(argv: &[String]) -> Result<String, Refusal> {
     }
 }
 
+/// What pages someone.
+#[derive(Clone, Debug)]
+pub enum PagePlan {
+    /// A program with its arguments.
+    Program(Vec<String>),
+    /// An event for a PagerDuty service, without its routing key.
+    PagerDuty { service: PagerDutyConfig, event: serde_json::Value },
+}
+
+impl PagePlan {
+    /// Exactly what would be run or sent, in lines for a person.
+    pub fn describe(&self) -> Vec<String> {
+        match self {
+            Self::Program(argv) => vec!["This runs:".to_owned(), format!("  {argv:?}")],
+            Self::PagerDuty { service, event } => {
+                let text =
+                    |pointer: &str| event.pointer(pointer).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
+                let brief = text("/payload/custom_details/brief");
+                vec![
+                    format!("This sends an event to {}:", service.url),
+                    format!("  {}", text("/payload/summary")),
+                    format!("  severity {}, key {}", text("/payload/severity"), text("/dedup_key")),
+                    format!("  with the brief for responders who are joining, {}", count(brief.lines().count(), "line")),
+                ]
+            }
+        }
+    }
+}
+
 impl Desk {
     /// The output of the configured on-call program.
     pub async fn on_call(&self) -> Result<String, DeskError> {
@@ -50,32 +83,50 @@ impl Desk {
         }
     }
 
-    /// The exact command that pages a person, with `{name}`, `{text}` and `{incident}` filled in.
+    /// What pages a person, or the service of that name: nothing is sent. Without a text, the message says what the incident is and asks to
+    /// join; with PagerDuty, the brief goes along.
     ///
     /// # Errors
-    /// When no paging program is configured, or the name or the text is invalid.
-    pub fn page_command(&self, incident: &Incident, name: &str, text: &str) -> Result<Vec<String>, DeskError> {
-        let (name, text) = (check_text("name", name, false)?, check_text("text", text, false)?);
+    /// When nothing is configured that can page, or the name or the text is invalid.
+    pub fn plan_page(&self, incident: &Incident, name: &str, text: &str) -> Result<PagePlan, DeskError> {
+        let name = check_text("name", name, false)?;
+        let text = if text.trim().is_empty() { "please join".to_owned() } else { check_text("text", text, false)? };
+        let brief = brief(incident, Reader::Joining, now(), self.monitor, incident.head.update_due());
+        if let Some(service) = self.oncall.pagerduty.iter().find(|p| p.name == name) {
+            return Ok(PagePlan::PagerDuty { service: service.clone(), event: pagerduty::event(&name, incident, &text, &brief) });
+        }
         if name.starts_with('-') {
             return Err(Refusal::invalid(format!("'{name}' starts with a hyphen and would be read as an option"))
                 .advise("Give a name without the hyphen.")
                 .into());
         }
-        let advice = "Write page = [\"program\", \"{name}\", \"{text}\"] in [oncall].";
+        let advice = "Write page = [\"program\", \"{name}\", \"{text}\"] in [oncall], or add a service to [[oncall.pagerduty]].";
         let argv = match &self.oncall.page {
             None => return Err(Refusal::invalid("no paging program is configured").advise(advice).into()),
             // In a shell command, a name or a text could be run as a command.
             Some(CommandLine::Shell(_)) => return Err(Refusal::invalid("page in [oncall] is not a list").advise(advice).into()),
             Some(CommandLine::Program(argv)) => argv,
         };
-        let text = Redactor::new().redact_text(&text).into_owned();
+        let redact = |text: &str| Redactor::new().redact_text(text).into_owned();
         let filled = |arg: &String| match arg.as_str() {
             // Arguments that are only a placeholder: placeholders inside the text stay as they are.
             "{name}" => name.clone(),
-            "{text}" => text.clone(),
+            "{text}" => redact(&text),
+            "{brief}" => redact(&brief),
             other => other.replace("{incident}", &incident.id().to_string()).replace("{name}", &name),
         };
-        Ok(argv.iter().map(filled).collect())
+        Ok(PagePlan::Program(argv.iter().map(filled).collect()))
+    }
+
+    /// Pages as planned. Returns what the program printed, or under which key PagerDuty keeps the event.
+    pub(super) async fn send_page(&self, plan: &PagePlan) -> Result<String, Refusal> {
+        match plan {
+            PagePlan::Program(argv) => run(argv).await,
+            PagePlan::PagerDuty { service, event } => {
+                let key = pagerduty::send(service, event).await.map_err(|e| Refusal::Invalid(e.failure()))?;
+                Ok(format!("PagerDuty, {key}"))
+            }
+        }
     }
 
     /// Past incidents that are similar to this one.

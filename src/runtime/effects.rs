@@ -163,8 +163,8 @@ impl Runner {
                 self.request(|desk| async move { Ok(Msg::TextReady("On call".to_owned(), desk.on_call().await?)) });
             }
             Effect::PreparePage { id, name, text } => self.request(move |desk| async move {
-                let command = desk.page_command(&desk.journal.incident(id).await?, &name, &text)?;
-                Ok(Msg::PageReady { id, name, text, command: format!("{command:?}") })
+                let lines = desk.plan_page(&desk.journal.incident(id).await?, &name, &text)?.describe();
+                Ok(Msg::PageReady { id, name, text, lines })
             }),
             Effect::Step(step) => self.step(step),
             Effect::StopScript => self.script.cancel(),

@@ -208,7 +208,8 @@ pub(crate) fn markdown(theme: &Theme, source: &str, width: usize) -> Vec<Line<'s
             continue;
         }
         if fenced {
-            out.push(Line::from(Span::styled(text::fit(&format!("  {raw}"), width), theme.style(Meaning::Accent))));
+            let parts = text::wrap(&format!("  {raw}"), width);
+            out.extend(parts.into_iter().map(|part| Line::from(Span::styled(part, theme.style(Meaning::Accent)))));
             continue;
         }
         let trimmed = raw.trim_start();

@@ -154,7 +154,7 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Page => ask(
             model,
             "Page someone",
-            "Name, then message: ben checkout is down, please join",
+            "Name, then message: ben checkout is down. Without a message, the brief is sent.",
             Command::Page { name: String::new(), text: String::new() },
         ),
         Action::Undo => run(model, Command::Undo { entry: None }),

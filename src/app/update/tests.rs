@@ -328,12 +328,10 @@ fn rejects_future_times() {
 #[test]
 fn shows_the_command_of_a_page_and_runs_it_only_when_confirmed() {
     let mut model = room();
-    assert_eq!(press(&mut model, "&ben⏎"), [], "a page needs a text");
-    press(&mut model, "⎋");
     let (id, name, text) = (IncidentId(1), "ben".to_owned(), "please join".to_owned());
     assert_eq!(press(&mut model, "&ben please join⏎"), [Effect::PreparePage { id, name: name.clone(), text: text.clone() }]);
-    let command = "[\"pager\", \"ben\"]".to_owned();
-    update(&mut model, at(2), Msg::PageReady { id, name: name.clone(), text: text.clone(), command });
+    let lines = vec!["This runs:".to_owned(), "  [\"pager\", \"ben\"]".to_owned()];
+    update(&mut model, at(2), Msg::PageReady { id, name: name.clone(), text: text.clone(), lines });
     let Some(Overlay::Confirm(dialog)) = &model.overlay else { panic!("{:?}", model.overlay) };
     assert!(dialog.lines[1].contains("pager") && !dialog.yes, "{dialog:?}");
     assert_eq!(press(&mut model, "y"), [run(Command::Page { name, text })]);

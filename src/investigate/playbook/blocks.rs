@@ -68,6 +68,10 @@ impl Desk {
         ran.ended_at = now();
         // What is about another query is checked last, because it needs time to take effect.
         if let (true, Some(Check::Query { expression, condition })) = (ran.is_ok, &prepared.verify) {
+            if prepared.block.kind == BlockKind::Sh {
+                let most = time::human_duration(CHECK_FOR);
+                show(format!("Checking for up to {most} that {expression} is {condition} …\n"));
+            }
             let checked = self.check_until(expression, *condition, prepared.block.kind == BlockKind::Sh);
             let checked = stop.run_until_cancelled(checked).await;
             let (verified, text) = checked.unwrap_or_else(|| (None, format!("not verified: {STOPPED}")));

@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::Runner;
 use crate::app::msg::{StepCall, StepEffect};
 use crate::app::{Effect, Msg};
+use crate::incident::StepState;
 use crate::investigate::Progress;
 use crate::investigate::playbook::{Consent, PreparedStep};
 
@@ -53,8 +54,10 @@ impl Runner {
             let outcome = run.await;
             let _quitting = messages.send(Msg::ScriptEnded).await;
             let outcome = outcome?;
-            let goto = outcome.goto.map(|n| format!("It proposes step {n}"));
-            Ok(Msg::Ran(outcome.outcome.message, goto.into_iter().collect()))
+            let is_failed = outcome.state == StepState::Failed;
+            let mut notes: Vec<String> = outcome.goto.map(|n| format!("It proposes step {n}")).into_iter().collect();
+            notes.extend(is_failed.then(|| "Run it again, or skip it with a reason.".to_owned()));
+            Ok(Msg::Ran(outcome.outcome.message, notes))
         });
     }
 }

@@ -194,9 +194,9 @@ fn draws_every_dialog() {
 #[test]
 fn draws_confirmations() {
     let mut page = room(Tab::Overview);
-    let command = "[\"pager\", \"ben\"]".to_owned();
+    let lines = vec!["This runs:".to_owned(), "  [\"pager\", \"ben\"]".to_owned()];
     let (id, name, text) = (IncidentId(1), "ben".to_owned(), "please join".to_owned());
-    update(&mut page, at(1), Msg::PageReady { id, name, text, command });
+    update(&mut page, at(1), Msg::PageReady { id, name, text, lines });
     page.toast = None;
     check("dialog-page", &page);
     let mut replace = room(Tab::Report);
