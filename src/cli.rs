@@ -7,6 +7,7 @@ mod action;
 mod alerts;
 mod ask;
 mod bundle;
+mod command;
 mod declare;
 mod demo;
 mod doctor;
@@ -20,6 +21,7 @@ mod logs;
 mod mitigation;
 mod out;
 mod playbook;
+mod preset;
 mod purge;
 mod reading;
 mod record;
@@ -101,6 +103,12 @@ pub enum Command {
     /// List, show, check, match and run playbooks
     #[command(subcommand)]
     Playbook(playbook::PlaybookCommand),
+    /// List and run your own commands
+    #[command(name = "command", subcommand)]
+    Own(command::OwnCommand),
+    /// List, show and trust the presets of your team
+    #[command(subcommand)]
+    Preset(preset::PresetCommand),
     /// Create, list, extend and end silences
     #[command(subcommand)]
     Silence(silence::SilenceCommand),
@@ -186,6 +194,12 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// Parses `NAME=VALUE`.
+fn variable_arg(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or_else(|| format!("'{text}' has no value; write NAME=VALUE"))?;
+    Ok((name.trim().to_owned(), value.to_owned()))
+}
+
 fn run(cli: Cli) -> Result<Done, CliError> {
     match &cli.command {
         Some(Command::Completions(args)) => return generate::completions(args),
@@ -205,6 +219,7 @@ fn run(cli: Cli) -> Result<Done, CliError> {
             Some(Command::Keys) => keys::run(&load_config(&global)?, global.json),
             Some(Command::Demo(args)) => Box::pin(demo::run(&args, global.json)).await,
             Some(Command::Suspects(args)) => suspects::run(args, global.json).await,
+            Some(Command::Preset(command)) => preset::run(&load_config(&global)?, &command, global.json),
             Some(Command::Logs(command)) => logs::run(command, global.json).await,
             Some(Command::Completions(_) | Command::Man) => Ok(Done::Complete),
             Some(Command::Playbook(command)) if !command.is_about_incident() => {
@@ -235,6 +250,7 @@ async fn run_at_desk(desk: &Desk, config: &Config, command: Command, json: bool)
         Command::Ask(args) => ask::run(desk, args, json).await,
         Command::Mitigation(command) => mitigation::run(desk, command, json).await,
         Command::Silence(command) => silence::run(desk, command, json).await,
+        Command::Own(command) => command::run(desk, command, json).await,
         Command::Playbook(command) => playbook::run_at_desk(desk, config, command, json).await,
         Command::Export(args) => export::run(desk, &args).await,
         Command::Record(args) => record::run(desk, &args, json).await,
@@ -247,6 +263,7 @@ async fn run_at_desk(desk: &Desk, config: &Config, command: Command, json: bool)
         | Command::Keys
         | Command::Demo(_)
         | Command::Logs(_)
+        | Command::Preset(_)
         | Command::Suspects(_)
         | Command::Completions(_)
         | Command::Man => Ok(Done::Complete),

@@ -3,6 +3,7 @@
 //! checkout must not be able to run an `api_key_command`.
 
 mod file;
+mod preset;
 mod secret;
 mod types;
 
@@ -10,6 +11,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use preset::{CommandConfig, Preset, PresetConfig, Trust, load_presets, trust};
 pub use secret::{CommandLine, SecretError, SecretRef};
 pub use types::{
     AssistantConfig, Auth, BasicAuth, OncallConfig, PagerDutyConfig, SloConfig, SourceConfig, TlsConfig, TrackerConfig,
@@ -71,6 +73,10 @@ pub struct Config {
     pub retention: Option<Duration>,
     pub trackers: Vec<TrackerConfig>,
     pub oncall: OncallConfig,
+    /// The user's own commands.
+    pub commands: Vec<CommandConfig>,
+    /// Folders with playbooks and commands that a team shares.
+    pub presets: Vec<PresetConfig>,
     /// The service level objectives.
     pub slo: SloConfig,
     pub ui: UiConfig,
@@ -119,6 +125,8 @@ impl Config {
             retention: None,
             trackers: Vec::new(),
             oncall: OncallConfig::default(),
+            commands: Vec::new(),
+            presets: Vec::new(),
             slo: SloConfig::default(),
             ui: UiConfig::default(),
         }

@@ -13,6 +13,7 @@ pub mod export;
 pub mod gather;
 pub mod look;
 pub mod oncall;
+pub mod own;
 pub mod playbook;
 pub mod record;
 pub mod run;

@@ -49,6 +49,8 @@ pub struct Playbook {
     pub text: String,
     /// The path of a user's file; `None` for a built-in playbook.
     pub path: Option<String>,
+    /// The name of the preset that it is from; `None` if it is built in, or the user's own.
+    pub preset: Option<String>,
 }
 
 /// A variable that a playbook declares.

@@ -78,6 +78,11 @@ fn start_model(desk: &Desk, config: &Config, banner: Option<String>) -> Model {
     model.matrix = desk.matrix.clone();
     model.monitor = desk.monitor;
     model.playbooks = Arc::new(desk.playbooks.clone());
+    let described = |c: &crate::config::CommandConfig| {
+        let preset = c.preset.as_ref().map(|p| format!(" (preset {p})")).unwrap_or_default();
+        (c.name.clone(), format!("{}{preset}", c.help))
+    };
+    model.commands = desk.commands.iter().map(described).collect();
     model.banner = banner;
     model
 }

@@ -268,9 +268,11 @@ actions! {
     ActionDue, "action-due", Actions, "due", "Set the due date", true;
     ActionDrop, "action-drop", Actions, "drop", "Drop it, with a reason", true;
     CopyReport, "copy-report", Report, "copy", "Copy the report", false;
+    OwnCommand, "own-command", Everywhere, "own command", "Run one of your own commands", false;
     ShowProblems, "show-problems", Everywhere, "problems", "Show problems in your prompts, themes and keys", false;
     Cancel, "cancel", Everywhere, "cancel", "Close the dialog, or stop the script that is running", false;
     CopyText, "copy-text", Reader, "copy", "Copy this text", false;
+    KeepOutput, "keep-output", Reader, "keep", "Keep the output of a command as evidence", true;
     CloseReader, "close-reader", Reader, "close", "Close", false;
     NextChoice, "next-choice", List, "next", "Select the next row", false;
     PreviousChoice, "previous-choice", List, "previous", "Select the previous row", false;

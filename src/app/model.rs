@@ -120,6 +120,8 @@ pub(crate) struct Model {
     pub monitor: std::time::Duration,
     pub keymap: Arc<Keymap>,
     pub playbooks: Arc<Library>,
+    /// The user's own commands: names and descriptions.
+    pub commands: Vec<(String, String)>,
     /// Problems in the user's prompts, themes and keys.
     pub problems: Vec<FileProblem>,
     /// The largest useful scroll offset of the text that was drawn last.
@@ -161,6 +163,7 @@ impl Model {
             store: StoreState::default(),
             keymap: Arc::default(),
             playbooks: Arc::default(),
+            commands: Vec::new(),
             problems: Vec::new(),
             scroll_limit: 0,
             colleagues: Vec::new(),

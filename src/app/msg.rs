@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use super::chord::Chord;
 use crate::evidence::Body;
-use crate::incident::{AlertBoard, Command, Incident, IncidentId, LinkedAlert, Severity, Summary};
+use crate::incident::{AlertBoard, Command, EvidenceId, Incident, IncidentId, LinkedAlert, Severity, Summary};
 use crate::prompt::Delta;
 use crate::telemetry::log::Batch;
 use crate::telemetry::series::AlertSeries;
 use crate::telemetry::silence::ListedSilence;
-use crate::telemetry::{Alert, Failure, Timestamp, Window};
+use crate::telemetry::{Alert, Failure, Labels, Timestamp, Window};
 
 /// Something that happened outside, named in the past tense. Its time is passed along with it (see [`super::update()`]).
 #[derive(Clone, Debug)]
@@ -67,6 +67,12 @@ pub(crate) enum Msg {
         name: String,
         description: String,
         choices: Vec<String>,
+    },
+    /// A command of the user has ended: its output, and how to keep it as evidence of the open incident.
+    CommandEnded {
+        name: String,
+        text: String,
+        keep: Option<Box<Effect>>,
     },
     SilencesListed(Vec<ListedSilence>),
     /// The names of the other people who have the incident open.
@@ -136,6 +142,7 @@ pub(crate) enum Effect {
     /// Opens a URL in the program that the system uses for it.
     OpenUrl(String),
     Step(StepEffect),
+    Own(OwnEffect),
     /// Reads again whether the mitigations that were done worked.
     JudgeMitigations(IncidentId),
     /// Reads the log lines around a time from the sources.
@@ -225,4 +232,30 @@ pub(crate) struct SilenceCall {
     pub length: Duration,
     pub reason: String,
     pub incident: Option<IncidentId>,
+}
+
+/// A command of the user, and what is selected.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct OwnCall {
+    pub name: String,
+    pub incident: Option<IncidentId>,
+    /// The labels of the selected alert.
+    pub labels: Labels,
+    pub evidence: Option<EvidenceId>,
+}
+
+/// Something to do with a command of the user.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum OwnEffect {
+    /// Fills in its variables, to be confirmed.
+    Prepare(OwnCall),
+    Run(OwnCall),
+    /// Keeps an output as evidence.
+    Keep {
+        id: IncidentId,
+        name: String,
+        summary: String,
+        output: String,
+        window: Window,
+    },
 }

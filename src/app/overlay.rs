@@ -276,13 +276,21 @@ pub(crate) enum Overlay {
         text: String,
         scroll: usize,
     },
+    /// The output of a command of the user: as it comes while it runs, then as a whole.
+    Output {
+        name: String,
+        text: String,
+        scroll: usize,
+        /// Keeps it as evidence.
+        keep: Option<Box<Effect>>,
+    },
 }
 
 impl Overlay {
     /// The context whose keys apply while it is open.
     pub(crate) fn context(&self) -> Context {
         match self {
-            Self::Help { .. } | Self::Evidence { .. } | Self::Text { .. } => Context::Reader,
+            Self::Help { .. } | Self::Evidence { .. } | Self::Text { .. } | Self::Output { .. } => Context::Reader,
             Self::Palette { .. } | Self::List(_) | Self::Checklist { .. } => Context::List,
             Self::Input(_) => Context::Line,
             Self::Declare(_) | Self::Fields(_) => Context::Form,

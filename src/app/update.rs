@@ -9,6 +9,7 @@ mod keys;
 mod lists;
 mod logs;
 mod mitigation;
+mod own;
 mod perform;
 mod playbook;
 mod silences;
@@ -180,6 +181,7 @@ fn handle(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
             Vec::new()
         }
         Msg::ValueNeeded { call, name, description, choices } => playbook::ask_value(model, call, &name, &description, choices),
+        Msg::CommandEnded { name, text, keep } => own::ended(model, name, text, keep),
         Msg::SilencesListed(silences) => silences::listed(model, silences),
         Msg::Present(names) => {
             let joined: Vec<&String> = names.iter().filter(|n| !model.colleagues.contains(n)).collect();
@@ -268,6 +270,9 @@ fn store_changed(model: &mut Model, state: StoreState) -> Vec<Effect> {
 /// Handles a refused command: opens the dialog again in which it was typed, or keeps it for a retry if something else is open.
 fn refused(model: &mut Model, effect: &Effect, failure: &Failure) -> Vec<Effect> {
     model.unsaved = model.unsaved.saturating_sub(1);
+    if matches!(effect, Effect::Own(_)) && matches!(model.overlay, Some(super::Overlay::Output { .. })) {
+        model.overlay = None;
+    }
     let why = sentence(failure);
     let typed = model.sent.take().filter(|(sent, _)| sent == effect);
     match (typed, &model.overlay) {

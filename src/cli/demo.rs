@@ -63,6 +63,8 @@ fn desk() -> Result<(Desk, Config, Scratch), CliError> {
         monitor: config.monitor,
         oncall: config.oncall.clone(),
         slo: config.slo.clone(),
+        commands: Vec::new(),
+        presets: Vec::new(),
         playbooks: load_playbooks(&config),
         read_only: config.ui.read_only,
     };

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::reading::on_ctrl_c;
-use super::{CliError, Done, id_arg, out};
+use super::{CliError, Done, id_arg, out, variable_arg};
 use crate::config::{Config, user_files};
 use crate::incident::{BlockResult, Incident, IncidentId, StepState};
 use crate::investigate::desk::load_playbooks;
@@ -66,11 +66,6 @@ pub struct RunArgs {
     /// Run the scripts of the step; of a step with only text, record that it is done
     #[arg(long)]
     yes: bool,
-}
-
-fn variable_arg(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or_else(|| format!("'{text}' has no value; write NAME=VALUE"))?;
-    Ok((name.trim().to_owned(), value.to_owned()))
 }
 
 impl PlaybookCommand {

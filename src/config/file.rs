@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::preset::{PresetConfig, RawCommand, command};
 use super::secret::{CommandLine, SecretRef};
 use super::types::{
     AssistantConfig, Auth, BasicAuth, OncallConfig, PagerDutyConfig, SourceConfig, TlsConfig, TrackerConfig, TrackerKind,
@@ -31,6 +32,10 @@ struct File {
     oncall: RawOncall,
     #[serde(default)]
     trackers: Vec<toml::Spanned<RawTracker>>,
+    #[serde(default)]
+    commands: Vec<toml::Spanned<RawCommand>>,
+    #[serde(default)]
+    presets: Vec<PresetConfig>,
     slo: Option<toml::Spanned<RawSlo>>,
     ui: Option<toml::Spanned<RawUi>>,
 }
@@ -264,6 +269,16 @@ pub(super) fn apply(config: &mut Config, text: &str, path: &Path, check: CheckSo
         }
         config.trackers.push(tracker);
     }
+    for raw in file.commands {
+        let at = raw.span().start;
+        let one = command(raw.into_inner(), None).map_err(|m| place.error(Some(at), m))?;
+        if config.commands.iter().any(|c| c.name == one.name) {
+            let mistake = Failure::new(format!("two commands are named '{}'", one.name));
+            return Err(place.error(Some(at), mistake.advise("Give each command its own name.")));
+        }
+        config.commands.push(one);
+    }
+    config.presets = file.presets;
     if let Some(user) = file.user.filter(|u| !u.name.trim().is_empty()) {
         config.user = user.name;
     }

@@ -173,17 +173,18 @@ impl MitigationCard {
         self.state == CardState::Done && self.verify.is_some() && is_open
     }
 
-    /// The window that a reading covers: from before the mitigation began until now.
-    pub fn window(&self, now: Timestamp) -> Option<Window> {
+    /// The window that a reading covers: from before the mitigation began until now, or until `next`, when another one began.
+    pub fn window(&self, now: Timestamp, next: Option<Timestamp>) -> Option<Window> {
         let (began, criteria) = (self.started_at.or(self.done_at)?, self.verify.as_ref()?);
-        Some(Window::new(began - criteria.duration().max(BEFORE), now))
+        Some(Window::new(began - criteria.duration().max(BEFORE), next.map_or(now, |next| next.min(now))))
     }
 
-    /// Judges whether it worked, from the series of its query over [`Self::window`]. `None` if it was not done, or cannot be checked.
+    /// Judges whether it worked, from the series of its query over [`Self::window`], which ends at `now`. `None` if it was not done, or
+    /// cannot be checked. `next` is the label of the mitigation whose start ended the window: what happens later may be its effect.
     ///
     /// It worked if what must hold has held for its duration since, and did not before. It made it worse if every value since is worse
     /// than every value before. Otherwise it had no effect, once twice the duration has passed.
-    pub fn judge(&self, series: &[Series], now: Timestamp, step: std::time::Duration) -> Option<Judgement> {
+    pub fn judge(&self, series: &[Series], now: Timestamp, step: std::time::Duration, next: Option<&str>) -> Option<Judgement> {
         let (began, done, criteria) = (self.started_at.or(self.done_at)?, self.done_at?, self.verify.as_ref()?);
         let badness = |v: f64| match criteria.comparison {
             Comparison::Below | Comparison::AtMost => v,
@@ -205,7 +206,9 @@ impl MitigationCard {
         let judged = |verdict, why: String| Some(Judgement { verdict, before, after, why, evidence: None });
         let held = now.since(done);
         let Some(newest) = after else {
-            return judged(MitigationVerdict::TooEarly, "there is no reading since".to_owned());
+            let why =
+                next.map_or_else(|| "there is no reading since".to_owned(), |next| format!("no reading before {next} began"));
+            return judged(MitigationVerdict::TooEarly, why);
         };
         let change = match before {
             Some(before) => format!("{} → {}", human_value(before), human_value(newest)),
@@ -228,6 +231,13 @@ impl MitigationCard {
                     judged(MitigationVerdict::Worked, format!("{change}, {must} for {}", human_duration(criteria.duration())))
                 };
             }
+        }
+        if let Some(next) = next {
+            return if holds {
+                judged(MitigationVerdict::TooEarly, format!("{change}, but {next} began before it was {must} for long enough"))
+            } else {
+                judged(MitigationVerdict::NoEffect, format!("{change}, still not {must} when {next} began"))
+            };
         }
         if !holds && held >= criteria.duration() * 2 {
             return judged(MitigationVerdict::NoEffect, format!("{change}, still not {must} after {}", human_duration(held)));
@@ -288,7 +298,8 @@ mod tests {
     fn verdict(values: &[f64]) -> (MitigationVerdict, String) {
         let samples = (5..).zip(values).map(|(n, v)| Sample { at: at(n), value: *v }).collect();
         let now = at(4 + values.len() as i64);
-        let found = card().judge(&[Series { labels: Default::default(), samples }], now, Duration::from_mins(1)).unwrap();
+        let series = [Series { labels: Default::default(), samples }];
+        let found = card().judge(&series, now, Duration::from_mins(1), None).unwrap();
         (found.verdict, found.why)
     }
 
@@ -309,6 +320,25 @@ mod tests {
         assert_eq!(with(&slow).0, MitigationVerdict::TooEarly);
         // What held before proves nothing.
         assert_eq!(verdict(&[0.1; 15]).0, MitigationVerdict::NoEffect);
+    }
+
+    #[test]
+    fn what_happens_after_the_next_mitigation_began_does_not_count() {
+        let samples =
+            |values: &[f64]| -> Vec<Sample> { (5..).zip(values).map(|(n, v)| Sample { at: at(n), value: *v }).collect() };
+        // Nothing changes until minute 14, when M2 begins, which helps.
+        let all = samples(&[20.0, 22.0, 21.0, 20.0, 23.0, 21.0, 20.0, 21.0, 20.0, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1]);
+        let series = [Series { labels: Default::default(), samples: all }];
+        let until = |minute: i64| card().judge(&series, at(minute), Duration::from_mins(1), Some("M2")).unwrap();
+        let found = until(13);
+        assert_eq!(
+            (found.verdict, found.why.as_str()),
+            (MitigationVerdict::NoEffect, "21 → 20, still not below 1 when M2 began")
+        );
+        // It had just begun to help.
+        assert_eq!(until(15).verdict, MitigationVerdict::TooEarly);
+        assert!(until(15).why.contains("M2 began before"));
+        assert_eq!(card().window(at(30), Some(at(14))).unwrap().end, at(14));
     }
 
     #[test]

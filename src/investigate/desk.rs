@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::{AssistantConfig, Config, OncallConfig, SloConfig};
+use crate::config::{AssistantConfig, CommandConfig, Config, OncallConfig, Preset, SloConfig, load_presets};
 use crate::evidence::Redactor;
 use crate::incident::command::check_text;
 use crate::incident::{Actor, Command, Fact, Incident, IncidentId, LinkedAlert, Matrix, Refusal, Role, Severity, Status};
 use crate::journal::{Append, Appended, Journal, JournalError, NewEntry, StoreAt};
 use crate::prompt::{Library, PromptError};
+use crate::telemetry::failure::UserFile;
 use crate::telemetry::{Alert, Explain, Failure, Timestamp, clean};
 
 use super::clock::now;
@@ -70,20 +71,41 @@ pub struct Desk {
     /// The service level objectives, for error budgets.
     pub slo: SloConfig,
     pub playbooks: crate::playbook::Library,
+    /// The user's own commands and those of presets.
+    pub commands: Vec<CommandConfig>,
+    pub presets: Vec<Preset>,
     /// Whether nothing outside of warroom may be changed.
     pub read_only: bool,
 }
 
 /// The playbooks that are available with a configuration: the built-in ones and the user's.
 pub fn load_playbooks(config: &Config) -> crate::playbook::Library {
-    let (files, unreadable) = crate::config::user_files(config, "playbooks", "md");
-    crate::playbook::Library::load(&files).with_problems(unreadable)
+    playbooks_with(config, &load_presets(config))
+}
+
+fn playbooks_with(config: &Config, presets: &[Preset]) -> crate::playbook::Library {
+    let (files, mut problems) = crate::config::user_files(config, "playbooks", "md");
+    problems.extend(presets.iter().flat_map(|p| p.problems.iter().cloned()));
+    let shared: Vec<(String, Vec<UserFile>)> = presets.iter().map(|p| (p.name.clone(), p.playbooks.clone())).collect();
+    crate::playbook::Library::load_with_presets(&shared, &files).with_problems(problems)
+}
+
+/// The user's own commands, and those of presets that they do not replace.
+fn all_commands(config: &Config, presets: &[Preset]) -> Vec<CommandConfig> {
+    let mut all = config.commands.clone();
+    for command in presets.iter().flat_map(|p| &p.commands) {
+        if all.iter().all(|c| c.name != command.name) {
+            all.push(command.clone());
+        }
+    }
+    all
 }
 
 impl Desk {
     /// Opens the store, creates the sources and loads the prompts of the user, as configured.
     pub fn open(config: &Config) -> Result<Self, DeskError> {
         let (prompts, unreadable) = crate::config::user_files(config, "prompts", "md");
+        let presets = load_presets(config);
         Ok(Self {
             journal: Journal::open(&store_at(config)?)?,
             sources: SourceSet::from_config(config),
@@ -94,7 +116,9 @@ impl Desk {
             monitor: config.monitor,
             oncall: config.oncall.clone(),
             slo: config.slo.clone(),
-            playbooks: load_playbooks(config),
+            playbooks: playbooks_with(config, &presets),
+            commands: all_commands(config, &presets),
+            presets,
             read_only: config.ui.read_only,
         })
     }

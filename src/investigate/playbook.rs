@@ -14,6 +14,7 @@ use values::{missing_value, prepare_block};
 
 use super::command::Outcome;
 use super::desk::{Desk, DeskError, Progress};
+use super::script;
 use crate::evidence::Redactor;
 use crate::incident::command::NewMitigation;
 use crate::incident::{BlockResult, CardState, Command, ExitCriteria, Incident, IncidentId, Refusal, StepState};
@@ -50,14 +51,9 @@ impl PreparedStep {
 
     /// What its scripts would run, in lines for a person: where, exactly what, with which variables, and what it can do.
     pub fn describe(&self) -> Vec<String> {
-        let host = whoami::hostname().unwrap_or_else(|_| "this machine".to_owned());
-        let folder = std::env::current_dir().map_or_else(|_| "an unknown folder".to_owned(), |path| path.display().to_string());
         let mut lines = Vec::new();
         for block in self.blocks.iter().filter(|b| b.argv.is_some()) {
-            lines.push(format!("On {host} in {folder}:"));
-            lines.extend(clean::block(&block.text).lines().map(|line| format!("  {line}")));
-            // Quoted, so that nothing in a value looks like another line.
-            lines.extend(block.env.iter().map(|(name, value)| format!("  {name} = {value:?}")));
+            lines.extend(script::describe(&block.text, &block.env));
             let verify = block.verify.as_ref().map(ToString::to_string);
             let timeout = Some(time::human_duration(block.block.timeout));
             let notes =
@@ -145,6 +141,9 @@ impl Desk {
         show: &Progress,
         stop: &CancellationToken,
     ) -> Result<StepOutcome, DeskError> {
+        if let Some(preset) = self.playbook(&prepared.playbook)?.preset.as_deref().filter(|_| !prepared.blocks.is_empty()) {
+            self.require_trust(preset)?;
+        }
         if prepared.has_script() {
             if self.read_only {
                 let refusal = Refusal::invalid("scripts are turned off: [ui] read_only is set");

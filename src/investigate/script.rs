@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::incident::Refusal;
 use crate::playbook::Values;
+use crate::telemetry::time::human_duration;
 use crate::telemetry::{Failure, clean};
 
 /// How much of the output is kept, in bytes: of its beginning and of its end.
@@ -43,9 +44,33 @@ pub struct Finished {
     pub took: Duration,
 }
 
+impl Finished {
+    /// How it ended, in one line. `timeout` is the one that it had.
+    pub fn describe(&self, timeout: Duration) -> String {
+        let took = human_duration(self.took);
+        match self.ending {
+            Ending::Exited(code) => format!("exit code {code} after {took}"),
+            Ending::Signalled(signal) => format!("ended by signal {signal} after {took}"),
+            Ending::Stopped => format!("stopped by hand after {took}"),
+            Ending::TimedOut => format!("stopped after its timeout of {}", human_duration(timeout)),
+        }
+    }
+}
+
 /// The command that runs a script: it stops at the first command that fails, and at a variable that has no value.
 pub fn argv(script: &str) -> Vec<String> {
     ["sh", "-eu", "-c", script].map(str::to_owned).to_vec()
+}
+
+/// What a script would run, in lines for a person: where, exactly what, and with which variables.
+pub fn describe(script: &str, env: &Values) -> Vec<String> {
+    let host = whoami::hostname().unwrap_or_else(|_| "this machine".to_owned());
+    let folder = std::env::current_dir().map_or_else(|_| "an unknown folder".to_owned(), |path| path.display().to_string());
+    let mut lines = vec![format!("On {host} in {folder}:")];
+    lines.extend(clean::block(script).lines().map(|line| format!("  {line}")));
+    // Quoted, so that nothing in a value looks like another line.
+    lines.extend(env.iter().map(|(name, value)| format!("  {name} = {value:?}")));
+    lines
 }
 
 /// Ends all processes of a script when it is dropped, so that a cancelled run leaves nothing behind.

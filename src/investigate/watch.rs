@@ -9,10 +9,18 @@ use crate::evidence::{Body, Draft};
 use crate::incident::mitigation::card_label;
 use crate::incident::{
     Actor, AlertBoard, AlertNow, EvidenceKind, ExitCriteria, ExitReading, Fact, Incident, IncidentId, Judgement, LinkedAlert,
-    Refusal,
+    MitigationCard, Refusal,
 };
 use crate::sources::{Answer, step_for};
-use crate::telemetry::{AlertState, Series, Window};
+use crate::telemetry::{AlertState, Series, Timestamp, Window};
+
+/// The start and the label of the first mitigation that began after a card was done.
+fn next_mitigation(incident: &Incident, card: &MitigationCard) -> Option<(Timestamp, String)> {
+    let done = card.done_at?;
+    let later = incident.cards.iter().enumerate().filter(|(_, c)| c.seq != card.seq);
+    let starts = later.filter_map(|(n, c)| Some((c.started_at.or(c.done_at).filter(|at| *at > done)?, card_label(n))));
+    starts.min()
+}
 
 impl Desk {
     /// Records which linked alerts have resolved or are firing again, and a new reading of the exit criteria. Returns the
@@ -47,7 +55,9 @@ impl Desk {
         let incident = self.journal.incident(id).await?;
         let mut unread = Vec::new();
         for (index, card) in incident.cards.iter().enumerate().filter(|(_, c)| c.needs_reading()) {
-            let (Some(window), Some(criteria)) = (card.window(now()), card.verify.as_ref()) else { continue };
+            let next = next_mitigation(&incident, card);
+            let window = card.window(now(), next.as_ref().map(|(at, _)| *at));
+            let (Some(window), Some(criteria)) = (window, card.verify.as_ref()) else { continue };
             let step = step_for(window).min((criteria.duration().as_secs_f64() / 4.0).max(1.0));
             let (source, answer) = match self.range(criteria, window, step).await {
                 Ok(answer) => answer,
@@ -56,7 +66,8 @@ impl Desk {
                     continue;
                 }
             };
-            let judged = card.judge(&answer.value, window.end, Duration::from_secs_f64(step));
+            let next = next.as_ref().map(|(_, label)| label.as_str());
+            let judged = card.judge(&answer.value, window.end, Duration::from_secs_f64(step), next);
             let Some(judgement) = judged.filter(|j| card.verdict() != Some(j.verdict)) else { continue };
             let title = format!("{} ({}): {}", card_label(index), card.text, criteria.describe());
             let summary = format!("{} {}: {}", card_label(index), judgement.verdict, judgement.why);

@@ -40,7 +40,17 @@ impl Library {
     pub fn load(user: &[UserFile]) -> Self {
         let built_in = BUILT_IN.iter().filter_map(|(name, text)| parse(name, text).0);
         let mut library = Self { playbooks: built_in.map(|p| (p.id.clone(), p)).collect(), problems: Vec::new() };
-        library.add(user);
+        library.add(user, None);
+        library
+    }
+
+    /// Like [`Self::load`], with the playbooks of presets: each replaces a built-in one, and the user's own replaces it.
+    pub fn load_with_presets(presets: &[(String, Vec<UserFile>)], user: &[UserFile]) -> Self {
+        let mut library = Self::load(&[]);
+        for (name, files) in presets {
+            library.add(files, Some(name));
+        }
+        library.add(user, None);
         library
     }
 
@@ -48,17 +58,18 @@ impl Library {
     #[cfg(test)]
     pub(super) fn from_files(files: &[UserFile]) -> Self {
         let mut library = Self::default();
-        library.add(files);
+        library.add(files, None);
         library
     }
 
-    fn add(&mut self, files: &[UserFile]) {
+    fn add(&mut self, files: &[UserFile], preset: Option<&String>) {
         for file in files {
             let (playbook, problems) = parse(&file.name, &file.text);
             let is_replaced = playbook.is_none() && self.playbooks.contains_key(&file.name);
             self.problems.extend(problems.into_iter().map(|p| problem(file, p, is_replaced)));
             if let Some(playbook) = playbook {
-                self.playbooks.insert(playbook.id.clone(), Playbook { path: Some(file.path.clone()), ..playbook });
+                let (path, preset) = (Some(file.path.clone()), preset.cloned());
+                self.playbooks.insert(playbook.id.clone(), Playbook { path, preset, ..playbook });
             }
         }
     }

@@ -210,6 +210,7 @@ fn finish(front: Front, intro: String, steps: Vec<Step>, text: &str, problems: &
         steps,
         text: text.to_owned(),
         path: None,
+        preset: None,
     }
 }
 

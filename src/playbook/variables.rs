@@ -26,6 +26,9 @@ pub type Values = BTreeMap<String, String>;
 
 /// `$name` or `${name}`: lower-case letters, digits and underscores, so that the environment of the user keeps its names.
 static VARIABLE: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\$(?:\{([a-z][a-z0-9_]*)\}|([a-z][a-z0-9_]*))").ok());
+/// What a shell computes from a variable: `${#name}`, `${name:-default}`, `${name%suffix}`.
+static EXPANSION: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"\$\{(?:(#)([a-z][a-z0-9_]*)|([a-z][a-z0-9_]*)[^a-z0-9_}][^}]*)\}").ok());
 /// Characters that mean nothing to a query language or a shell.
 static PLAIN: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"^[A-Za-z0-9_./:@%+,=-]*$").ok());
 /// Words of a line whose arguments another shell or interpreter parses once more.
@@ -43,8 +46,10 @@ pub struct Prepared {
 
 /// The names of the variables in a text, each once.
 pub fn used_in(text: &str) -> BTreeSet<&str> {
-    let Some(variable) = VARIABLE.as_ref() else { return BTreeSet::new() };
-    variable.captures_iter(text).filter_map(|c| c.get(1).or_else(|| c.get(2)).map(|m| m.as_str())).collect()
+    let (Some(variable), Some(expansion)) = (VARIABLE.as_ref(), EXPANSION.as_ref()) else { return BTreeSet::new() };
+    let plain = variable.captures_iter(text).filter_map(|c| c.get(1).or_else(|| c.get(2)));
+    let computed = expansion.captures_iter(text).filter_map(|c| c.get(2).or_else(|| c.get(3)));
+    plain.chain(computed).map(|m| m.as_str()).collect()
 }
 
 fn is_plain(value: &str) -> bool {
@@ -188,6 +193,25 @@ enum Place {
 fn in_script(text: &str, values: &Values) -> Result<Prepared, String> {
     let places = places(text);
     let mut env = Values::new();
+    for found in EXPANSION.iter().flat_map(|expansion| expansion.captures_iter(text)) {
+        let (Some(whole), Some(name)) = (found.get(0), found.get(2).or_else(|| found.get(3))) else { continue };
+        let Some(value) = values.get(name.as_str()) else { continue };
+        let place = places.get(whole.start()).copied().unwrap_or(Place::Plain);
+        let line = command_before(text.get(..whole.start()).unwrap_or_default(), &places);
+        if SECOND_SHELL.as_ref().is_none_or(|words| words.is_match(line)) && !is_plain(value) {
+            return Err(format!(
+                "the value of ${} has characters that would be syntax where it is parsed once more",
+                name.as_str()
+            ));
+        }
+        // Outside of quotes its result would be split into several arguments.
+        if place == Place::Plain && found.get(1).is_none() && !is_plain(value) {
+            return Err(format!(
+                "{} is not in double quotes, and its value has spaces or other special characters",
+                whole.as_str()
+            ));
+        }
+    }
     let text = replace(text, values, |before, one| {
         let place = places.get(one.start).copied().unwrap_or(Place::Plain);
         let line = command_before(before, &places);
@@ -307,6 +331,18 @@ fn places(text: &str) -> Vec<Place> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_shell_computes_from_a_variable_gets_its_value_too() {
+        let values = Values::from([("pod".to_owned(), "web 1; $(id)".to_owned())]);
+        let script = r#"echo ${#pod} "${pod:-none}" "${pod%1*}" ${other:-x} '${pod:-y}'"#;
+        let prepared = substitute(BlockKind::Sh, script, &values).unwrap();
+        assert_eq!((prepared.text.as_str(), &prepared.env), (script, &values));
+        assert!(used_in(script).contains("pod") && used_in(script).contains("other"));
+        let refused = substitute(BlockKind::Sh, "echo ${pod:-none}", &values).unwrap_err();
+        assert!(refused.contains("is not in double quotes"), "{refused}");
+        assert!(substitute(BlockKind::Sh, "ssh db \"ls ${pod:-x}\"", &values).is_err());
+    }
 
     fn values(pairs: &[(&str, &str)]) -> Values {
         pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()

@@ -1,5 +1,6 @@
 //! Runs effects: each becomes a task that calls the desk and sends the result back as a message.
 
+mod own;
 mod silences;
 mod steps;
 
@@ -167,6 +168,7 @@ impl Runner {
                 Ok(Msg::PageReady { id, name, text, lines })
             }),
             Effect::Step(step) => self.step(step),
+            Effect::Own(own) => self.own(own),
             Effect::StopScript => self.script.cancel(),
             Effect::Silence(silence) => self.silence(silence),
             Effect::OpenUrl(url) => {

@@ -3,7 +3,7 @@
 use super::super::action::Action;
 use super::super::edit::TextField;
 use super::super::model::{Model, Running, Tone};
-use super::super::msg::{Effect, StepEffect};
+use super::super::msg::{Effect, OwnEffect, StepEffect};
 use super::super::overlay::{InputDialog, ListDialog, Overlay, Purpose, Row};
 use crate::incident::{Command, Entry, EvidenceId, Incident, IncidentId};
 use crate::telemetry::Timestamp;
@@ -37,6 +37,11 @@ pub(super) fn write(model: &mut Model, effect: Effect) -> Vec<Effect> {
         let title = format!("step {} of {}", call.step, call.playbook);
         let step = Some((call.playbook.clone(), call.step));
         model.running = Some(Running { title, since: model.now, step, output: String::new() });
+    }
+    if let Effect::Own(OwnEffect::Run(call)) = &effect {
+        let (name, title) = (call.name.clone(), format!("command {}", call.name));
+        model.running = Some(Running { title, since: model.now, step: None, output: String::new() });
+        model.overlay = Some(Overlay::Output { name, text: String::new(), scroll: 0, keep: None });
     }
     model.unsaved += 1;
     vec![effect]

@@ -5,7 +5,7 @@ use super::super::chord::{Chord, Code};
 use super::super::edit::{MAX, TextField, input_width};
 use super::super::fill::{fill, moment_and_text};
 use super::super::model::{Model, Screen, Tone};
-use super::super::msg::{Effect, SilenceEffect, StepEffect};
+use super::super::msg::{Effect, OwnEffect, SilenceEffect, StepEffect};
 use super::super::overlay::{
     ConfirmDialog, DeclareField, DeclareForm, FieldsForm, InputDialog, ListDialog, Next, Overlay, Purpose, palette,
 };
@@ -15,7 +15,7 @@ use super::go::{go_to_finding, scroll, start_question};
 use super::lists::change_status;
 use super::logs::search_from_here;
 use super::playbook::{open_playbook, open_step, value_given};
-use super::{mitigation, perform, silences};
+use super::{mitigation, own, perform, silences};
 use crate::incident::gate::{Check, gates};
 use crate::incident::{CardState, Command, NoteKind, Severity};
 use crate::telemetry::failure::Explain;
@@ -40,6 +40,17 @@ pub(super) fn perform(model: &mut Model, action: Action, chord: Chord) -> Vec<Ef
                 None => close_or_keep(model, action, Overlay::Text { title, text, scroll: at }),
             }
         }
+        Overlay::Output { name, text, scroll: at, keep } => match (action, scrolled(model, action, at)) {
+            (Action::CopyText, _) => {
+                let copied = text.clone();
+                model.overlay = Some(Overlay::Output { name, text, scroll: at, keep });
+                model.say(Tone::Good, perform::COPIED);
+                vec![Effect::Copy(copied)]
+            }
+            (Action::KeepOutput, _) => own::keep_output(model, name, text, at, keep),
+            (_, Some(scroll)) => show(model, Overlay::Output { name, text, scroll, keep }),
+            (_, None) => close_or_keep(model, action, Overlay::Output { name, text, scroll: at, keep }),
+        },
         Overlay::Evidence { id, scroll: place, at } => {
             if action == Action::CopyText {
                 let query = current(model).and_then(|i| i.evidence(id)).map(|e| e.query.clone());
@@ -99,6 +110,7 @@ pub(super) fn key_typed(model: &mut Model, chord: Chord) -> Vec<Effect> {
         Some(
             Overlay::Help { .. }
             | Overlay::Text { .. }
+            | Overlay::Output { .. }
             | Overlay::Evidence { .. }
             | Overlay::Checklist { .. }
             | Overlay::Confirm(_),
@@ -406,6 +418,7 @@ fn in_confirmation(model: &mut Model, action: Action, mut dialog: Box<ConfirmDia
             effect @ (Effect::Run { .. }
             | Effect::Declare { .. }
             | Effect::Step(StepEffect::Run(_))
+            | Effect::Own(OwnEffect::Run(_))
             | Effect::Silence(SilenceEffect::Create(..))),
         ) => write(model, effect),
         (true, effect) => vec![effect],

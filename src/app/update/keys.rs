@@ -15,6 +15,9 @@ pub(super) fn pressed(model: &mut Model, chord: Chord) -> Vec<Effect> {
     // These always work, even if a dialog is open.
     match model.keymap.find(&[chord], &[Context::Everywhere]) {
         Found::Action(action @ (Action::Redraw | Action::Suspend)) => return perform::perform(model, action),
+        Found::Action(Action::Cancel) if model.running.is_some() && matches!(model.overlay, Some(Overlay::Output { .. })) => {
+            return super::playbook::stop_script(model);
+        }
         Found::Action(Action::Cancel) if model.overlay.is_some() => {
             model.pending.clear();
             model.overlay = None;

@@ -19,6 +19,7 @@ use super::lists::{
 };
 use super::logs::{go_to_error, go_to_hit, line_to_note, pattern_lines, search};
 use super::mitigation::{self, propose_mitigation};
+use super::own;
 use super::playbook::{choose_playbook, run_step, set_variable, skip_step, stop_script};
 use super::propose;
 use super::silences::{self, silence};
@@ -47,6 +48,7 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Help => show(model, Overlay::Help { scroll: 0 }),
         Action::Palette => show(model, Overlay::Palette { edit: TextField::default(), selected: 0 }),
         Action::ShowProblems => problems(model),
+        Action::OwnCommand => own::choose_command(model),
         Action::Filter | Action::FilterLogs => filter(model),
         Action::Search => search(model),
         Action::NextHit => go_to_hit(model, true),
@@ -259,6 +261,7 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         // These belong to dialogs and are handled there.
         Action::CopyText
         | Action::CloseReader
+        | Action::KeepOutput
         | Action::NextChoice
         | Action::PreviousChoice
         | Action::Choose

@@ -197,13 +197,11 @@ impl Desk {
             Ok(finished) => finished,
             Err(e) => return failed(crate::telemetry::Explain::failure(&e).summary()),
         };
-        let took = time::human_duration(finished.took);
-        let (exit_code, summary) = match finished.ending {
-            Ending::Exited(code) => (Some(code), format!("exit code {code} after {took}")),
-            Ending::Signalled(signal) => (None, format!("ended by signal {signal} after {took}")),
-            Ending::Stopped => (None, format!("{STOPPED} after {took}")),
-            Ending::TimedOut => (None, format!("stopped after its timeout of {}", time::human_duration(prepared.block.timeout))),
+        let exit_code = match finished.ending {
+            Ending::Exited(code) => Some(code),
+            Ending::Signalled(_) | Ending::TimedOut | Ending::Stopped => None,
         };
+        let summary = finished.describe(prepared.block.timeout);
         let mut text = String::new();
         for (name, value) in &prepared.env {
             text.push_str(&format!("{name}={value}\n"));

@@ -17,6 +17,7 @@ use crate::incident::gate::{Check, gates};
 use crate::incident::{EvidenceId, GateItem, Severity};
 use crate::telemetry::Timestamp;
 use crate::telemetry::series::human_value;
+use crate::telemetry::time::human_duration;
 use crate::ui::theme::{Meaning, Theme};
 use crate::ui::widgets::{Chart, Mark, chart, cited, frame as bordered, markdown, put, scrolled};
 use crate::ui::{ViewCache, centered, text};
@@ -45,6 +46,22 @@ pub(crate) fn render(model: &Model, theme: &Theme, cache: &mut ViewCache, overla
             cache.scroll_limit = evidence(model, theme, *id, *scroll, *at, frame, area);
         }
         Overlay::Checklist { selected } => checklist(model, theme, cache, *selected, frame, area),
+        Overlay::Output { name, text: words, scroll, .. } => {
+            let running = model.running.as_ref().filter(|r| r.step.is_none());
+            let state = match running {
+                Some(running) => format!("running for {}", human_duration(model.now.since(running.since))),
+                None => "output".to_owned(),
+            };
+            let actions: &[Action] =
+                if running.is_some() { &[Action::Cancel] } else { &[Action::KeepOutput, Action::CopyText, Action::CloseReader] };
+            let title = format!("{name}: {state} · {}", keys(model, actions));
+            let inner = window(theme, frame, centered(area, area.width.saturating_sub(4), area.height), title);
+            let shown = running.map_or(words, |r| &r.output);
+            let lines: Vec<Line<'static>> = text::wrap(shown, usize::from(inner.width)).into_iter().map(Line::from).collect();
+            // The newest lines while it runs.
+            let scroll = if running.is_some() { usize::MAX } else { *scroll };
+            cache.scroll_limit = scrolled(frame.buffer_mut(), inner, &lines, scroll);
+        }
         Overlay::Text { title, text: words, scroll } => {
             let title = format!("{title} · {}", keys(model, &[Action::CopyText, Action::CloseReader]));
             let inner = window(theme, frame, centered(area, area.width.saturating_sub(4), area.height), title);
