@@ -152,6 +152,8 @@ fn bench_writers(folder: &std::path::Path) {
         monitor: warroom::incident::gate::DEFAULT_MONITOR_TIME,
         slo: warroom::config::SloConfig::default(),
         oncall: warroom::config::OncallConfig::default(),
+        commands: Vec::new(),
+        presets: Vec::new(),
         playbooks: warroom::playbook::Library::load(&[]),
         read_only: false,
     };

@@ -8,8 +8,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::action::ActionScope;
-use super::mitigation::{CardState, MitigationVerdict, card_label};
-use super::playbook_run::StepState;
+use super::mitigation::{CardState, MitigationCard, MitigationVerdict, card_label};
+use super::playbook_run::{StepRecord, StepState};
 use super::role::Role;
 use super::state::Incident;
 use super::status::{Phase, Status};
@@ -20,7 +20,7 @@ use crate::telemetry::time::human_duration;
 pub const DEFAULT_MONITOR_TIME: Duration = Duration::from_mins(15);
 
 /// Every item with its label to display.
-const LABELS: [(&str, &str); 24] = [
+const LABELS: [(&str, &str); 25] = [
     ("alerts-linked", "Alerts linked, or a report instead"),
     ("start-time", "Start of the impact"),
     ("reporter", "Reporter"),
@@ -35,6 +35,7 @@ const LABELS: [(&str, &str); 24] = [
     ("playbooks", "No failed or interrupted playbook step"),
     ("restored", "Service restored"),
     ("exit-criteria", "Exit criteria met"),
+    ("verified", "Checks of playbook steps hold"),
     ("health-checks", "Health checks passing"),
     ("monitored", "Monitored for the agreed time"),
     ("rollback-plan", "Rollback plan known"),
@@ -196,7 +197,7 @@ fn containment(list: &mut Checklist<'_>) {
     list.add(phase, "contained", Check::Automatic, met_if_some(contained, how));
     let first = first_mitigation(i);
     let recorded = first.map(|(seq, at)| format!("entry {} at {} UTC", super::ids::seq_label(*seq), at.date_clock()));
-    let how = || format!("Run `warroom incident note {id} TEXT --kind mitigation` to record it");
+    let how = || format!("Run `warroom mitigation add {id} TEXT …` to propose one, and record when it is done");
     list.add(phase, "mitigation-recorded", Check::Automatic, met_if_some(recorded, how));
     // A verdict from readings is not overruled by a tick.
     let (check, effect) = match card_effect(i) {
@@ -209,19 +210,39 @@ fn containment(list: &mut Checklist<'_>) {
 
 /// What the verdicts of the mitigation cards say, the latest first. `None` if no card that was done can be checked.
 fn card_effect(i: &Incident) -> Option<CheckResult> {
-    let is_checkable = |c: &super::mitigation::MitigationCard| {
-        c.state == CardState::Done && c.verify.is_some() && c.done_at.is_some_and(|at| is_current(i, at))
-    };
+    let is_checkable =
+        |c: &MitigationCard| c.state == CardState::Done && c.verify.is_some() && c.done_at.is_some_and(|at| is_current(i, at));
     let mut cards: Vec<_> = i.cards.iter().enumerate().filter(|(_, c)| is_checkable(c)).collect();
     cards.sort_by_key(|(_, c)| std::cmp::Reverse(c.done_at));
-    let say = |index: usize, c: &super::mitigation::MitigationCard| match &c.judgement {
+    let say = |index: usize, c: &MitigationCard| match &c.judgement {
         Some((_, j)) => format!("{} ({}) {}: {}", card_label(index), c.text, j.verdict, j.why),
         None => format!("{} ({}) was not read yet. Run `warroom mitigation check {}`", card_label(index), c.text, i.id()),
     };
-    if let Some((index, card)) = cards.iter().find(|(_, c)| c.verdict() == Some(MitigationVerdict::Worked)) {
-        return Some(Ok(say(*index, card)));
+    // The latest that had an effect decides: what worked first may have been undone by what made it worse.
+    let has_effect = |c: &MitigationCard| matches!(c.verdict(), Some(MitigationVerdict::Worked | MitigationVerdict::Worse));
+    if let Some((index, card)) = cards.iter().find(|(_, c)| has_effect(c)) {
+        let words = say(*index, card);
+        return Some(if card.verdict() == Some(MitigationVerdict::Worked) { Ok(words) } else { Err(words) });
     }
     cards.first().map(|(index, card)| Err(say(*index, card)))
+}
+
+/// The steps of playbooks since the last recurrence: the playbook, the number of the step, and its record.
+fn current_steps(i: &Incident) -> impl Iterator<Item = (&str, usize, &StepRecord)> {
+    let steps =
+        i.playbooks.iter().flat_map(|run| run.steps.iter().enumerate().map(|(n, step)| (run.playbook.as_str(), n + 1, step)));
+    steps.filter(|(_, _, step)| step.at.is_some_and(|at| is_current(i, at)))
+}
+
+/// Whether a check of a step did not hold when it was run last.
+fn is_unverified(step: &StepRecord) -> bool {
+    step.state != StepState::Skipped && step.blocks.iter().any(|b| b.verified == Some(false))
+}
+
+/// The first step of a playbook that failed, has no result, or whose check does not hold, with its number.
+pub fn open_step(i: &Incident) -> Option<(String, usize)> {
+    let is_open = |step: &StepRecord| matches!(step.state, StepState::Failed | StepState::Started) || is_unverified(step);
+    current_steps(i).find(|(_, _, step)| is_open(step)).map(|(playbook, number, _)| (playbook.to_owned(), number))
 }
 
 /// Failed and interrupted steps of playbooks, if any were begun.
@@ -230,19 +251,16 @@ fn playbook_steps(list: &mut Checklist<'_>) {
     if i.playbooks.is_empty() {
         return;
     }
-    let mut open = Vec::new();
-    for run in &i.playbooks {
-        for (n, step) in run.steps.iter().enumerate() {
-            let word = match step.state {
-                StepState::Failed => "failed",
-                StepState::Started => "has no result",
-                StepState::Waiting | StepState::Done | StepState::Skipped => continue,
-            };
-            if step.at.is_some_and(|at| is_current(i, at)) {
-                open.push(format!("{} step {} ({}) {word}", run.playbook, n + 1, step.title));
-            }
-        }
-    }
+    let say = |(playbook, number, step): (&str, usize, &StepRecord)| {
+        let word = match step.state {
+            // A check that does not hold is an item of its own.
+            StepState::Failed if !is_unverified(step) => "failed",
+            StepState::Started => "has no result",
+            _ => return None,
+        };
+        Some(format!("{playbook} step {number} ({}) {word}", step.title))
+    };
+    let open: Vec<String> = current_steps(i).filter_map(say).collect();
     let result = if open.is_empty() {
         let names: Vec<&str> = i.playbooks.iter().map(|p| p.playbook.as_str()).collect();
         Ok(format!("No step of {} failed", names.join(", ")))
@@ -250,6 +268,28 @@ fn playbook_steps(list: &mut Checklist<'_>) {
         Err(format!("{}. Run the step again, or skip it with a reason", open.join("; ")))
     };
     list.add(Phase::Containment, "playbooks", Check::Automatic, result);
+}
+
+/// Whether what playbooks check holds, if they have checked anything.
+fn verified_steps(list: &mut Checklist<'_>) {
+    let i = list.incident;
+    let checked: Vec<(&str, usize, &StepRecord)> = current_steps(i)
+        .filter(|(_, _, s)| s.state != StepState::Skipped && s.blocks.iter().any(|b| b.verified.is_some()))
+        .collect();
+    if checked.is_empty() {
+        return;
+    }
+    let open: Vec<String> = checked
+        .iter()
+        .filter(|(_, _, step)| is_unverified(step))
+        .map(|(playbook, number, step)| format!("{playbook} step {number} ({})", step.title))
+        .collect();
+    let result = if open.is_empty() {
+        Ok(format!("{} verified", crate::telemetry::words::count(checked.len(), "step")))
+    } else {
+        Err(format!("Not verified: {}. Run the step again, or skip it with a reason", open.join("; ")))
+    };
+    list.add(Phase::Recovery, "verified", Check::Automatic, result);
 }
 
 /// Whether an incident with this status may be contained: any status except triage and investigating.
@@ -326,6 +366,7 @@ fn recovery(list: &mut Checklist<'_>, now: Timestamp, monitor: Duration) {
         };
         list.add(phase, "exit-criteria", Check::Automatic, result);
     }
+    verified_steps(list);
     list.add_manual(phase, "health-checks");
     let monitored = healthy_since(i).and_then(|since| match now.since(since) {
         healthy if healthy >= monitor => Ok(format!("Healthy for {}", human_duration(healthy))),

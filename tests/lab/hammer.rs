@@ -28,6 +28,8 @@ fn main() {
             user: name.clone(),
             monitor: warroom::incident::gate::DEFAULT_MONITOR_TIME,
             oncall: warroom::config::OncallConfig::default(),
+            commands: Vec::new(),
+            presets: Vec::new(),
             playbooks: warroom::playbook::Library::load(&[]),
             read_only: false,
             slo: warroom::config::SloConfig::default(),

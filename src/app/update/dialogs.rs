@@ -1,6 +1,7 @@
 //! Handles keys while a dialog is open.
 
 use super::super::action::Action;
+use super::super::checklist::item_action;
 use super::super::chord::{Chord, Code};
 use super::super::edit::{MAX, TextField, input_width};
 use super::super::fill::{fill, moment_and_text};
@@ -16,7 +17,7 @@ use super::lists::change_status;
 use super::logs::search_from_here;
 use super::playbook::{open_playbook, open_step, value_given};
 use super::{mitigation, own, perform, silences};
-use crate::incident::gate::{Check, gates};
+use crate::incident::gate::{Check, gates, open_step as open_playbook_step};
 use crate::incident::{CardState, Command, NoteKind, Severity};
 use crate::telemetry::failure::Explain;
 
@@ -188,6 +189,11 @@ fn in_checklist(model: &mut Model, action: Action, selected: usize) -> Vec<Effec
         return show(model, Overlay::Checklist { selected });
     };
     if item.check == Check::Automatic || model.read_only {
+        if !item.met
+            && let Some(effects) = go_to_item(model, item.item)
+        {
+            return effects;
+        }
         let why = if model.read_only {
             "Read-only mode: items cannot be ticked.".to_owned()
         } else {
@@ -206,6 +212,29 @@ fn in_checklist(model: &mut Model, action: Action, selected: usize) -> Vec<Effec
             command,
         )),
     )
+}
+
+/// Goes to where an open item is dealt with. `None` if there is no such place.
+fn go_to_item(model: &mut Model, item: &str) -> Option<Vec<Effect>> {
+    let action = item_action(item)?;
+    if model.read_only && action.spec().changes {
+        return None;
+    }
+    match action {
+        Action::Tab6 => {
+            let (playbook, number) = current(model).and_then(open_playbook_step)?;
+            Some(open_step(model, &playbook, number))
+        }
+        Action::Tab7 => {
+            let card = current(model)?.cards.iter().rposition(|c| c.done_at.is_some());
+            let effects = perform::perform(model, action);
+            if let (Some(room), Some(card)) = (&mut model.room, card) {
+                room.action = card;
+            }
+            Some(effects)
+        }
+        _ => Some(perform::perform(model, action)),
+    }
 }
 
 fn in_palette(model: &mut Model, action: Action, edit: TextField, selected: usize) -> Vec<Effect> {

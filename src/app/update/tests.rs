@@ -1,5 +1,5 @@
 use super::super::chord::{Chord, Code};
-use super::super::msg::{SilenceCall, SilenceEffect, StepCall, StepEffect};
+use super::super::msg::{OwnCall, OwnEffect, SilenceCall, SilenceEffect, StepCall, StepEffect};
 use super::super::overlay::Overlay;
 use super::super::room::{Room, Tab};
 use super::*;
@@ -554,14 +554,41 @@ fn parses_exit_criteria_and_milestone_times() {
 }
 
 #[test]
-fn ticks_only_the_gate_items_that_people_check() {
-    let mut model = room();
+fn ticks_only_the_gate_items_that_people_check_and_goes_to_the_others() {
+    let begun = Fact::PlaybookStarted {
+        playbook: "rollback".into(),
+        title: "Roll back a release".into(),
+        steps: (1..=6).map(|n| format!("step {n}")).collect(),
+    };
+    let ended = |step, verified| Fact::StepEnded {
+        playbook: "rollback".into(),
+        step,
+        title: format!("step {step}"),
+        state: if verified { crate::incident::StepState::Done } else { crate::incident::StepState::Failed },
+        reason: None,
+        blocks: vec![crate::incident::BlockResult { verified: Some(verified), ..Default::default() }],
+    };
+    let mut model = room_with(vec![begun, ended(1, true), ended(3, false)]);
+    model.playbooks = std::sync::Arc::new(crate::playbook::Library::load(&[]));
     press(&mut model, "K");
     let all = gates(model.room.as_ref().unwrap().incident.as_ref().unwrap(), model.now, model.monitor);
     let index_of = |item: &str| all.iter().position(|g| g.item == item).unwrap();
     model.overlay = Some(Overlay::Checklist { selected: index_of("commander") });
+    // Who is in command is not ticked but chosen.
+    assert_eq!(press(&mut model, "⏎"), []);
+    assert!(matches!(&model.overlay, Some(Overlay::List(list)) if list.title == "Role to assign"), "{:?}", model.overlay);
+    model.overlay = Some(Overlay::Checklist { selected: index_of("reporter") });
     assert_eq!(press(&mut model, "⏎"), []);
     assert!(model.toast.as_ref().unwrap().text.contains("checks this itself"));
+    // A check of a playbook that does not hold leads to its step.
+    let verified = &all[index_of("verified")];
+    assert_eq!((verified.phase, verified.met), (crate::incident::Phase::Recovery, false));
+    assert!(verified.detail.starts_with("Not verified: rollback step 3 (step 3)"), "{}", verified.detail);
+    assert!(all[index_of("playbooks")].met, "the step itself did not fail");
+    model.overlay = Some(Overlay::Checklist { selected: index_of("verified") });
+    assert_eq!(press(&mut model, "⏎"), []);
+    let room = model.room.as_ref().unwrap();
+    assert_eq!((room.tab, room.playbook.as_deref(), room.step), (Tab::Playbook, Some("rollback"), 2));
     model.overlay = Some(Overlay::Checklist { selected: index_of("rollback-plan") });
     press(&mut model, "⏎");
     let effects = press(&mut model, "image 1.41 is kept⏎");
@@ -962,4 +989,48 @@ fn a_mitigation_that_cannot_be_undone_is_edited_before_it_is_started() {
     let done = Fact::MitigationChanged { seq: 2, text: String::new(), state: CardState::Done, approved_by: None, result: None };
     let mut model = room_with(vec![proposed_card(), started, done]);
     assert_eq!(press(&mut model, "7⏎"), vec![Effect::JudgeMitigations(IncidentId(1))]);
+}
+
+#[test]
+fn an_own_command_runs_with_what_is_selected_and_its_output_is_kept_on_request() {
+    let mut model = room();
+    assert_eq!(press(&mut model, ";"), [], "there are none");
+    model.commands = vec![("pods".into(), "Pods of the service".into())];
+    let call = |labels: Labels, incident| OwnCall { name: "pods".into(), incident, labels, evidence: None };
+    let of_room = call(Labels::new(), Some(IncidentId(1)));
+    assert_eq!(press(&mut model, ";⏎"), [Effect::Own(OwnEffect::Prepare(of_room.clone()))]);
+    let run = Effect::Own(OwnEffect::Run(of_room));
+    let lines = vec!["On a in b:".to_owned(), "  kubectl get pods".to_owned()];
+    update(&mut model, at(1), Msg::ToConfirm { effect: Box::new(run.clone()), title: "Run pods?".into(), lines });
+    assert_eq!(press(&mut model, "y"), [run]);
+    assert!(matches!(&model.overlay, Some(Overlay::Output { text, .. }) if text.is_empty()));
+    update(&mut model, at(2), Msg::ScriptOutput("web-1 Running\n".into()));
+    assert_eq!(press(&mut model, "m"), [], "it is still running");
+    let stop = Chord { code: Code::Char('c'), ctrl: true, alt: false };
+    assert_eq!(update(&mut model, at(2), Msg::Pressed(stop)), [Effect::StopScript]);
+    update(&mut model, at(3), Msg::ScriptEnded);
+    let keep = Effect::Own(OwnEffect::Keep {
+        id: IncidentId(1),
+        name: "pods".into(),
+        summary: "exit code 0 after 1s".into(),
+        output: "web-1 Running\n".into(),
+        window: crate::telemetry::Window::new(at(1), at(2)),
+    });
+    let ended = |keep: &Effect| Msg::CommandEnded {
+        name: "pods".into(),
+        text: "exit code 0 after 1s\n\nweb-1 Running\n".into(),
+        keep: Some(Box::new(keep.clone())),
+    };
+    update(&mut model, at(3), ended(&keep));
+    assert_eq!(press(&mut model, "m"), [keep.clone()]);
+    assert_eq!(press(&mut model, "m"), [], "kept once");
+    assert_eq!(press(&mut model, "y").len(), 1, "and copied");
+    press(&mut model, "q");
+    assert!(model.overlay.is_none() && model.room.is_some());
+    // On the board, the labels of the selected alert are its variables.
+    let mut model = super::tests::model();
+    model.commands = vec![("pods".into(), String::new())];
+    let labels = model.board.current().unwrap().labels.clone();
+    assert!(!labels.is_empty());
+    assert_eq!(press(&mut model, ";⏎"), [Effect::Own(OwnEffect::Prepare(call(labels, None)))]);
 }

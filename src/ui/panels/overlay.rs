@@ -7,6 +7,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Clear;
 
 use crate::app::action::{ACTIONS, Action, Context};
+use crate::app::checklist::item_action;
 use crate::app::edit::{MAX_DIALOG, TextField, input_width};
 use crate::app::model::Model;
 use crate::app::overlay::{ConfirmDialog, DeclareField, DeclareForm, FieldsForm, InputDialog, ListDialog, Overlay, palette};
@@ -435,26 +436,30 @@ fn evidence(
 
 /// The detail of a checklist item: the evidence if it is met, or what to do if it is open.
 fn item_detail(model: &Model, g: &GateItem) -> String {
-    // The details of open items name commands of the CLI. Name keys instead.
-    if g.met || !g.detail.contains("`warroom") {
+    let tick = model.key(Action::Choose);
+    if g.met {
         return g.detail.clone();
     }
-    let key = |a: Action| model.key(a);
-    let tick = key(Action::Choose);
-    match g.item {
-        "alerts-linked" => format!("Press {} on the board to link alerts, or {tick} to say who reported it", key(Action::Link)),
-        "start-time" | "timeline-complete" => format!("Press {} to set milestones", key(Action::SetTime)),
-        "severity" => format!("Press {} to set the severity with a reason", key(Action::SetSeverity)),
-        "impact" => format!("Press {} to describe the impact", key(Action::Impact)),
-        "commander" => format!("Press {} to assign a commander", key(Action::AssignRole)),
-        "stakeholders-told" => format!("Press {} to record an update, or {tick} to tick", key(Action::Published)),
-        "contained" => format!("Press {} to change the status to mitigated", key(Action::SetStatus)),
-        "mitigation-recorded" => format!("Press {} to propose a mitigation", key(Action::Mitigation)),
-        "exit-criteria" => format!("Press {} to check them now", key(Action::Check)),
-        "causes" => format!("Press {} on a hypothesis in the timeline, or {tick} to tick", key(Action::Support)),
-        "actions" => format!("Press {} to add an action item, or {tick} to say why none is needed", key(Action::AddAction)),
-        "diagnosis-graded" => format!("Press {} to grade the diagnosis, or {tick} to tick", key(Action::Grade)),
-        _ => format!("Press {tick} to tick and say how you know"),
+    // The details of open items name commands of the CLI. Name keys instead.
+    let detail = if g.detail.contains("`warroom") { String::new() } else { format!("{}. ", g.detail.trim_end_matches('.')) };
+    let can_tick = g.check != Check::Automatic;
+    let deed = |action: Action| match action {
+        Action::Tab2 => "open the timeline".to_owned(),
+        Action::Tab6 => "open the step".to_owned(),
+        Action::Tab7 => "open the mitigations".to_owned(),
+        _ => {
+            let mut help = action.spec().help.chars();
+            help.next().map(|first| first.to_lowercase().chain(help).collect()).unwrap_or_default()
+        }
+    };
+    match (item_action(g.item), can_tick) {
+        (Some(action), false) => format!("{detail}Press {tick} to {}", deed(action)),
+        (Some(action), true) => format!("{detail}Press {} to {}, or {tick} to tick", model.key(action), deed(action)),
+        (None, true) if g.item == "alerts-linked" => {
+            format!("Press {} on the board to link alerts, or {tick} to say who reported it", model.key(Action::Link))
+        }
+        (None, true) => format!("{detail}Press {tick} to tick and say how you know"),
+        (None, false) => g.detail.clone(),
     }
 }
 
