@@ -498,3 +498,58 @@ fn two_people_share_an_incident_on_the_command_line() {
     let severity = Severity::Sev2;
     assert!(shown.contains(&severity.to_string()));
 }
+
+/// Two people follow one playbook on one server: what one does, the other sees, and no script runs twice.
+#[test]
+fn two_people_follow_one_playbook() {
+    let (pg, ana, ben) = (Pg::start(), folder(), folder());
+    let shared = folder();
+    let script = format!("echo \"$incident\" >> {0}/runs\nwhile ! test -e {0}/stop; do sleep 0.1; done", shared.path().display());
+    let step = |title: &str| format!("## {title}\n\n```sh timeout=5m\n{script}\n```\n\n");
+    let text = format!("---\nid: once\ntitle: Once\n---\n\n{}{}## Third\n\nLook.\n", step("First"), step("Second"));
+    for home in [&ana, &ben] {
+        let playbooks = home.path().join("warroom/playbooks");
+        std::fs::create_dir_all(&playbooks).unwrap();
+        std::fs::write(playbooks.join("once.md"), &text).unwrap();
+    }
+    let command = |who: &tempfile::TempDir, name: &str, args: &[&str]| {
+        let mut command = program::warroom(who.path(), args);
+        command.env("WARROOM_STORE", pg.url()).env("WARROOM_USER", name);
+        command
+    };
+    let run = |who, name, args: &[&str]| command(who, name, args).output().unwrap();
+    assert!(run(&ana, "ana", &["declare", "--title", "checkout fails"]).status.success());
+    for (number, title) in [("1", "First"), ("2", "Second")] {
+        let args = ["playbook", "run", "INC-1", "once", "--step", number, "--yes"];
+        let start = |who, name| {
+            let mut command = command(who, name, &args);
+            command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::piped()).spawn().unwrap()
+        };
+        let mut both = [start(&ana, "ana"), start(&ben, "ben")];
+        // One of them is refused while the other's script still runs, however slow the machine.
+        let began = Instant::now();
+        while both.iter_mut().all(|p| p.try_wait().unwrap().is_none()) {
+            assert!(began.elapsed() < Duration::from_mins(2), "both run step {number}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        std::fs::write(shared.path().join("stop"), "").unwrap();
+        let outputs = both.map(|p| p.wait_with_output().unwrap());
+        std::fs::remove_file(shared.path().join("stop")).unwrap();
+        let refused: Vec<String> = outputs.iter().filter(|o| !o.status.success()).map(program::stderr).collect();
+        assert!(refused.len() == 1 && refused[0].contains(&format!("step {number} was begun by")), "{title}: {refused:?}");
+    }
+    assert_eq!(std::fs::read_to_string(shared.path().join("runs")).unwrap(), "INC-1\nINC-1\n");
+    assert!(run(&ben, "ben", &["playbook", "run", "INC-1", "once", "--step", "3", "--skip", "seen already"]).status.success());
+    let add = ["mitigation", "add", "INC-1", "roll back", "--risk", "low", "--undo", "x", "--verify", "errors < 1"];
+    assert!(run(&ana, "ana", &add).status.success());
+    assert!(run(&ben, "ben", &["mitigation", "start", "INC-1", "M1"]).status.success());
+    let shown = program::stdout(&run(&ana, "ana", &["incident", "show", "INC-1", "--json"]));
+    let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
+    let by = |part: &str| {
+        let entries = shown["timeline"].as_array().unwrap();
+        entries.iter().filter(|e| e["text"].as_str().unwrap().contains(part)).map(|e| e["actor"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(by("step 3 (Third) skipped: seen already"), ["ben"]);
+    assert_eq!(by("Mitigation proposed: roll back"), ["ana"]);
+    assert_eq!(by("Mitigation started: roll back"), ["ben"]);
+}
