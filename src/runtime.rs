@@ -149,6 +149,7 @@ async fn drive(
     let mut model = start_model(&desk, config, banner);
     let UserFiles { theme, keymap, problems } = files;
     (model.keymap, model.problems) = (Arc::new(keymap), problems);
+    model.problems.extend(model.playbooks.problems().iter().cloned());
     report_problems(&mut model);
     let mut display = Display::new(theme)?;
     let size = display.terminal.size()?;

@@ -269,7 +269,7 @@ actions! {
     ActionDrop, "action-drop", Actions, "drop", "Drop it, with a reason", true;
     CopyReport, "copy-report", Report, "copy", "Copy the report", false;
     OwnCommand, "own-command", Everywhere, "own command", "Run one of your own commands", false;
-    ShowProblems, "show-problems", Everywhere, "problems", "Show problems in your prompts, themes and keys", false;
+    ShowProblems, "show-problems", Everywhere, "problems", "Show problems in your prompts, themes, keys and playbooks", false;
     Cancel, "cancel", Everywhere, "cancel", "Close the dialog, or stop the script that is running", false;
     CopyText, "copy-text", Reader, "copy", "Copy this text", false;
     KeepOutput, "keep-output", Reader, "keep", "Keep the output of a command as evidence", true;
@@ -289,6 +289,8 @@ actions! {
     SubmitForm, "submit-form", Form, "submit", "Submit: declare the incident, or propose the mitigation", false;
     Yes, "yes", Confirm, "yes", "Do it", false;
     No, "no", Confirm, "no", "Do nothing", false;
+    ReadOn, "read-on", Confirm, "read on", "Scroll the text down", false;
+    ReadBack, "read-back", Confirm, "read back", "Scroll the text up", false;
     SwitchAnswer, "switch-answer", Confirm, "switch", "Switch between No and Yes", false;
     ConfirmAnswer, "confirm-answer", Confirm, "confirm", "Confirm the selected answer", false;
 }

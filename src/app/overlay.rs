@@ -164,6 +164,17 @@ pub(crate) struct ConfirmDialog {
     /// Whether Yes is selected. No is the default.
     pub yes: bool,
     pub effect: Effect,
+    /// The first line that is shown.
+    pub scroll: usize,
+    /// Whether it may be longer than the screen, so that it is confirmed only after its end was shown.
+    pub is_long: bool,
+}
+
+impl ConfirmDialog {
+    /// A question that fits on any screen.
+    pub(crate) fn new(title: impl Into<String>, lines: Vec<String>, effect: Effect) -> Box<Self> {
+        Box::new(Self { title: title.into(), lines, yes: false, effect, scroll: 0, is_long: false })
+    }
 }
 
 /// A text field of a form.

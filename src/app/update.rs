@@ -26,8 +26,8 @@ use crate::telemetry::{Failure, Timestamp};
 use go::{PREVIEW, open_room, refresh_tab};
 pub(crate) use silences::ending_soon;
 
-/// The width of a confirmation in characters, and the rows that it needs besides its text.
-const CONFIRM_WIDTH: usize = 70;
+/// The narrowest line of a confirmation, in characters, and the rows that it needs besides its text.
+const CONFIRM_WIDTH: usize = 60;
 const CONFIRM_FRAME: usize = 6;
 
 /// Applies a message to the model and returns the effects to run. `at` is the time of the message.
@@ -123,8 +123,7 @@ fn handle(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
         Msg::ExportExists { id, path } => {
             let lines = vec![format!("{path} already exists. Replace it?")];
             let effect = Effect::Export { id, path, replace: true };
-            let dialog = ConfirmDialog { title: "Replace file".to_owned(), lines, yes: false, effect };
-            model.overlay = Some(super::Overlay::Confirm(Box::new(dialog)));
+            model.overlay = Some(super::Overlay::Confirm(ConfirmDialog::new("Replace file", lines, effect)));
             Vec::new()
         }
         Msg::StoreChanged(state) => store_changed(model, state),
@@ -140,7 +139,7 @@ fn handle(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
                 lines.push("The timeline records it.".to_owned());
                 let title = format!("Page {name}?");
                 let effect = Effect::Run { id, command: Box::new(crate::incident::Command::Page { name, text }), at: None };
-                model.overlay = Some(super::Overlay::Confirm(Box::new(ConfirmDialog { title, lines, yes: false, effect })));
+                model.overlay = Some(super::Overlay::Confirm(ConfirmDialog::new(title, lines, effect)));
             }
             Vec::new()
         }
@@ -156,17 +155,15 @@ fn handle(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
             if lines.is_empty() {
                 return common::write(model, *effect);
             }
-            let rows: usize = lines.iter().map(|l| 1 + l.chars().count() / CONFIRM_WIDTH).sum();
-            if model.overlay.is_none() && rows + CONFIRM_FRAME > usize::from(model.size.1) {
-                // What cannot be seen as a whole is not confirmed.
-                let text = format!(
-                    "This does not fit on the screen to be confirmed. Enlarge the terminal, or run it with `warroom playbook run`.\n\n{}",
-                    lines.join("\n")
-                );
-                model.overlay = Some(super::Overlay::Text { title, text, scroll: 0 });
-            } else if model.overlay.is_none() {
-                let dialog = ConfirmDialog { title, lines, yes: false, effect: *effect };
-                model.overlay = Some(super::Overlay::Confirm(Box::new(dialog)));
+            if model.overlay.is_none() {
+                let rows: usize = lines.iter().map(|l| 1 + l.chars().count() / CONFIRM_WIDTH).sum();
+                let mut dialog = ConfirmDialog::new(title, lines, *effect);
+                dialog.is_long = rows + CONFIRM_FRAME > usize::from(model.size.1);
+                if dialog.is_long {
+                    // Only drawing it says where its end is.
+                    model.scroll_limit = usize::MAX;
+                }
+                model.overlay = Some(super::Overlay::Confirm(dialog));
             }
             Vec::new()
         }

@@ -7,9 +7,9 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::{CliError, Done, Global, load_config, out};
-use crate::config::{Config, default_path};
+use crate::config::{Config, Trust, default_path, load_presets};
 use crate::investigate::SourceSet;
-use crate::investigate::desk::store_at;
+use crate::investigate::desk::{load_playbooks, store_at};
 use crate::journal::{Journal, StoreStatus};
 use crate::llm::Llm;
 use crate::prompt::Library;
@@ -101,14 +101,15 @@ fn config_check(config: &Config) -> Check {
     }
 }
 
-/// Checks the user's prompts, themes and keys: a warning for each problem, because the built-in ones are used instead.
+/// Checks the user's prompts, themes, keys, playbooks and presets: a warning for each problem, because the rest is used.
 fn file_checks(config: &Config) -> Vec<Check> {
     let (prompts, unreadable) = crate::config::user_files(config, "prompts", "md");
     let library = match Library::load(&prompts) {
         Ok(library) => library.with_problems(unreadable),
         Err(e) => return vec![Check::fail("prompts", None, &e.failure())],
     };
-    let problems = user_files::load(config, &library).problems;
+    let mut problems = user_files::load(config, &library).problems;
+    problems.extend(load_playbooks(config).problems().iter().cloned());
     let mut checks: Vec<Check> = problems
         .into_iter()
         .map(|p| {
@@ -116,6 +117,12 @@ fn file_checks(config: &Config) -> Vec<Check> {
             Check::new("files", "warn", None, format!("{place}: {}", p.text), Some(p.remedy))
         })
         .collect();
+    for preset in load_presets(config).into_iter().filter(|p| p.trust() != Trust::Trusted) {
+        let state = if preset.trust() == Trust::New { "is not trusted" } else { "has changed since it was trusted" };
+        let remedy =
+            format!("Review it with `warroom preset show {0}`, and trust it with `warroom preset trust {0}`.", preset.name);
+        checks.push(Check::new("presets", "warn", None, format!("preset {} {state}", preset.name), Some(remedy)));
+    }
     if checks.is_empty() {
         let themes = crate::config::user_files(config, "themes", "toml").0.len();
         let keys = if crate::config::user_file(config, "keys.toml").is_some() { "your keys.toml" } else { "the default keys" };

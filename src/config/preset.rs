@@ -123,9 +123,9 @@ pub enum Trust {
 }
 
 impl Preset {
-    /// Reads a preset. What cannot be read is reported in its problems.
-    fn load(config: &PresetConfig) -> Self {
-        let path = expand_home(&config.path);
+    /// Reads a preset; its path may be relative to `folder`. What cannot be read is reported in its problems.
+    fn load(config: &PresetConfig, folder: &Path) -> Self {
+        let path = folder.join(expand_home(&config.path));
         let name = path.file_name().map_or_else(|| config.path.clone(), |n| n.to_string_lossy().into_owned());
         let mut preset = Self { name, path, digest: None, playbooks: Vec::new(), commands: Vec::new(), problems: Vec::new() };
         // The digest first: if a file changes while the others are read, it no longer fits them.
@@ -205,7 +205,8 @@ impl Preset {
 
 /// Reads the presets of a configuration.
 pub fn load_presets(config: &Config) -> Vec<Preset> {
-    config.presets.iter().map(Preset::load).collect()
+    let folder = config.path.as_deref().and_then(Path::parent).unwrap_or(Path::new(""));
+    config.presets.iter().map(|preset| Preset::load(preset, folder)).collect()
 }
 
 /// A digest of all files of a folder, except those of git: their paths, whether they can be executed, and their content.

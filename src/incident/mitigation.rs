@@ -88,7 +88,7 @@ impl fmt::Display for MitigationVerdict {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Judgement {
     pub verdict: MitigationVerdict,
-    /// The median before the mitigation began, and the newest value since; of several series, the worst.
+    /// The median just before the mitigation began, and the newest value since; of several series, the worst.
     pub before: Option<f64>,
     pub after: Option<f64>,
     /// Why, as a sentence without a full stop.
@@ -198,7 +198,10 @@ impl MitigationCard {
         };
         let earlier = values(Timestamp::from_secs(0), began);
         let since = values(done, now);
-        let mut sorted: Vec<f64> = earlier.iter().map(|(_, v)| *v).collect();
+        // The state that it met, not the healthy time that the window may begin with.
+        let recent =
+            earlier.iter().rev().enumerate().take_while(|(n, (at, _))| *n < MIN_SAMPLES || began.since(*at) <= JUST_BEFORE);
+        let mut sorted: Vec<f64> = recent.map(|(_, (_, v))| *v).collect();
         sorted.sort_by(f64::total_cmp);
         let before = sorted.get(sorted.len() / 2).copied();
         // The worst of the newest samples: series end at the same time.
@@ -251,6 +254,8 @@ impl MitigationCard {
 
 /// How far back the time before a mitigation is read, at least.
 const BEFORE: std::time::Duration = std::time::Duration::from_mins(5);
+/// How much of the time before a mitigation is the state that it met: long enough for several readings of most servers.
+const JUST_BEFORE: std::time::Duration = std::time::Duration::from_secs(90);
 /// The number of readings that it takes to say that it got worse.
 const MIN_SAMPLES: usize = 3;
 
@@ -315,6 +320,10 @@ mod tests {
         let (none, why) = with(&[20.0, 21.0, 19.0, 22.0, 21.0, 20.0, 21.0, 20.0, 19.0, 21.0]);
         assert_eq!((none, why.as_str()), (MitigationVerdict::NoEffect, "21 → 21, still not below 1 after 10m00s"));
         assert_eq!(with(&[40.0, 44.0, 50.0]).0, MitigationVerdict::Worse);
+        // It began shortly after the fault: what was before the fault is not what it met.
+        let (none, why) =
+            verdict(&[0.1, 0.1, 0.1, 20.0, 21.0, 22.0, 20.0, 21.0, 20.0, 21.0, 22.0, 20.0, 21.0, 20.0, 21.0, 20.0, 21.0]);
+        assert_eq!((none, why.as_str()), (MitigationVerdict::NoEffect, "21 → 21, still not below 1 after 10m00s"));
         // It recovers slowly: not judged while it still holds too briefly.
         let slow = [15.0, 10.0, 7.0, 5.0, 3.0, 2.0, 1.5, 1.2, 0.9, 0.5, 0.3];
         assert_eq!(with(&slow).0, MitigationVerdict::TooEarly);

@@ -12,7 +12,18 @@ use crate::incident::{
     MitigationCard, Refusal,
 };
 use crate::sources::{Answer, step_for};
+use crate::telemetry::words::count;
 use crate::telemetry::{AlertState, Series, Timestamp, Window};
+
+/// What the linked alerts do now, to follow a verdict; empty if none has been reported.
+fn alerts_now(incident: &Incident) -> String {
+    let all = incident.watched.len();
+    match incident.watched.values().filter(|w| w.is_firing).count() {
+        _ if all == 0 => String::new(),
+        0 => "; no linked alert is firing".to_owned(),
+        n => format!("; {n} of {} still firing", count(all, "linked alert")),
+    }
+}
 
 /// The start and the label of the first mitigation that began after a card was done.
 fn next_mitigation(incident: &Incident, card: &MitigationCard) -> Option<(Timestamp, String)> {
@@ -69,6 +80,7 @@ impl Desk {
             let next = next.as_ref().map(|(_, label)| label.as_str());
             let judged = card.judge(&answer.value, window.end, Duration::from_secs_f64(step), next);
             let Some(judgement) = judged.filter(|j| card.verdict() != Some(j.verdict)) else { continue };
+            let judgement = Judgement { why: format!("{}{}", judgement.why, alerts_now(&incident)), ..judgement };
             let title = format!("{} ({}): {}", card_label(index), card.text, criteria.describe());
             let summary = format!("{} {}: {}", card_label(index), judgement.verdict, judgement.why);
             let draft = series_draft(source, criteria, window, step, (title, summary), answer);

@@ -430,6 +430,21 @@ fn choose_row(model: &mut Model, list: &ListDialog, row: usize) -> Vec<Effect> {
 }
 
 fn in_confirmation(model: &mut Model, action: Action, mut dialog: Box<ConfirmDialog>) -> Vec<Effect> {
+    if let Some(by) = match action {
+        Action::ReadOn => Some(1),
+        Action::ReadBack => Some(-1),
+        _ => None,
+    } {
+        dialog.scroll = scroll(dialog.scroll, by, model.scroll_limit);
+        return show(model, Overlay::Confirm(dialog));
+    }
+    let wants_yes = matches!(action, Action::Yes) || matches!(action, Action::ConfirmAnswer) && dialog.yes;
+    if wants_yes && dialog.is_long && dialog.scroll < model.scroll_limit {
+        // What was not seen as a whole is not confirmed.
+        let text = format!("Read it to its end first: {} scrolls.", model.key(Action::ReadOn));
+        model.say(Tone::Bad, text);
+        return show(model, Overlay::Confirm(dialog));
+    }
     let is_confirmed = match action {
         Action::Yes => true,
         Action::ConfirmAnswer => dialog.yes,

@@ -171,8 +171,7 @@ pub(super) fn quit(model: &mut Model) -> Vec<Effect> {
     } else {
         return vec![Effect::Quit];
     };
-    let dialog = ConfirmDialog { title: "Quit".to_owned(), lines: vec![line], yes: false, effect: Effect::Quit };
-    show(model, Overlay::Confirm(Box::new(dialog)))
+    show(model, Overlay::Confirm(ConfirmDialog::new("Quit", vec![line], Effect::Quit)))
 }
 
 /// Opens the selected incident, or the incident of the selected alert.

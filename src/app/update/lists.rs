@@ -121,7 +121,7 @@ pub(super) fn change_status(model: &mut Model, to: Status) -> Vec<Effect> {
     }
     let lines = vec![format!("{id} {title} becomes {to}. The timeline records that {} did it.", model.user)];
     let effect = Effect::Run { id, command: Box::new(command(None)), at: None };
-    show(model, Overlay::Confirm(Box::new(ConfirmDialog { title: format!("{to}?"), lines, yes: false, effect })))
+    show(model, Overlay::Confirm(ConfirmDialog::new(format!("{to}?"), lines, effect)))
 }
 
 /// The position of the first open item of the checklist; 0 if none is open.
@@ -170,8 +170,8 @@ pub(super) fn choose_merge(model: &mut Model) -> Vec<Effect> {
             "Reopening it moves them back.".to_owned(),
         ];
         let effect = Effect::Run { id: own, command: Box::new(Command::Merge { into, reason: None }), at: None };
-        let dialog = ConfirmDialog { title: format!("Merge {own} into {into}"), lines, yes: false, effect };
-        Row::new(label, detail, Next::Confirm(Box::new(dialog)))
+        let dialog = ConfirmDialog::new(format!("Merge {own} into {into}"), lines, effect);
+        Row::new(label, detail, Next::Confirm(dialog))
     };
     choose(model, "Merge into", open.into_iter().map(row).collect(), 0)
 }

@@ -277,6 +277,8 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         | Action::SubmitForm
         | Action::Yes
         | Action::No
+        | Action::ReadOn
+        | Action::ReadBack
         | Action::SwitchAnswer
         | Action::ConfirmAnswer => Vec::new(),
     }
@@ -307,7 +309,7 @@ fn scroll_text(model: &mut Model, by: isize) -> Vec<Effect> {
 
 fn problems(model: &mut Model) -> Vec<Effect> {
     if model.problems.is_empty() {
-        return say(model, "No problems in your prompts, themes and keys.");
+        return say(model, "No problems in your prompts, themes, keys and playbooks.");
     }
     let text: Vec<String> = model.problems.iter().map(ToString::to_string).collect();
     show(model, Overlay::Text { title: "Problems in your files".to_owned(), text: text.join("\n\n"), scroll: 0 })

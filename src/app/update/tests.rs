@@ -372,11 +372,15 @@ fn a_step_of_a_playbook_is_shown_before_it_runs_and_skipped_with_a_reason() {
     let (playbook, reason) = ("rollback".to_owned(), "not needed".to_owned());
     let skip = Effect::Step(StepEffect::Skip { id: IncidentId(1), playbook, step: 4, reason });
     assert_eq!(press(&mut model, "xnot needed⏎"), [skip]);
-    // What does not fit on the screen cannot be confirmed.
+    // What does not fit on the screen is confirmed only after its end was shown.
     update(&mut model, at(2), ready(vec!["  a line".into(); 30]));
-    assert!(matches!(&model.overlay, Some(Overlay::Text { text, .. }) if text.contains("does not fit")), "{:?}", model.overlay);
-    assert_eq!(press(&mut model, "y⎋"), []);
-    model.overlay = None;
+    assert_eq!(press(&mut model, "y"), [], "not drawn yet");
+    model.scroll_limit = 2;
+    assert_eq!(press(&mut model, "jy"), [], "its last line was not shown");
+    assert!(model.toast.as_ref().is_some_and(|t| t.text.contains("Read it to its end first")));
+    assert_eq!(press(&mut model, "jky"), []);
+    assert_eq!(press(&mut model, "jjy"), [run(false)]);
+    model.running = None;
     assert_eq!(press(&mut model, "E"), [Effect::Step(StepEffect::Prepare(call(true)))]);
     model.read_only = true;
     assert_eq!(press(&mut model, "⏎"), []);
@@ -1022,13 +1026,13 @@ fn an_own_command_runs_with_what_is_selected_and_its_output_is_kept_on_request()
         keep: Some(Box::new(keep.clone())),
     };
     update(&mut model, at(3), ended(&keep));
-    assert_eq!(press(&mut model, "m"), [keep.clone()]);
+    assert_eq!(press(&mut model, "m"), [keep]);
     assert_eq!(press(&mut model, "m"), [], "kept once");
     assert_eq!(press(&mut model, "y").len(), 1, "and copied");
     press(&mut model, "q");
     assert!(model.overlay.is_none() && model.room.is_some());
     // On the board, the labels of the selected alert are its variables.
-    let mut model = super::tests::model();
+    let mut model = self::model();
     model.commands = vec![("pods".into(), String::new())];
     let labels = model.board.current().unwrap().labels.clone();
     assert!(!labels.is_empty());

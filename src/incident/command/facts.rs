@@ -354,7 +354,7 @@ fn startable(i: &Incident, playbook: &str, step: u32, again: bool) -> Result<Str
         StepState::Done => format!("step {step} was already done by {by}{when}"),
         StepState::Waiting | StepState::Skipped | StepState::Failed => return Ok(title),
     };
-    Err(Refusal::invalid(why).advise("Run it again with --again if that is what you want."))
+    Err(Refusal::invalid(why).advise("Run it again only if that is what you want: with --again, or the key for it in the room."))
 }
 
 fn single(fact: Result<Fact, Refusal>) -> Result<Vec<Fact>, Refusal> {

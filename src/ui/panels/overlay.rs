@@ -19,6 +19,7 @@ use crate::incident::{EvidenceId, GateItem, Severity};
 use crate::telemetry::Timestamp;
 use crate::telemetry::series::human_value;
 use crate::telemetry::time::human_duration;
+use crate::telemetry::words::count;
 use crate::ui::theme::{Meaning, Theme};
 use crate::ui::widgets::{Chart, Mark, chart, cited, frame as bordered, markdown, put, scrolled};
 use crate::ui::{ViewCache, centered, text};
@@ -42,7 +43,7 @@ pub(crate) fn render(model: &Model, theme: &Theme, cache: &mut ViewCache, overla
         Overlay::List(list) => choices(model, theme, list, frame, area),
         Overlay::Declare(form) => declare(model, theme, form, frame, area),
         Overlay::Fields(form) => fields(model, theme, form, frame, area),
-        Overlay::Confirm(dialog) => question(model, theme, dialog, frame, area),
+        Overlay::Confirm(dialog) => cache.scroll_limit = question(model, theme, dialog, frame, area),
         Overlay::Evidence { id, scroll, at } => {
             cache.scroll_limit = evidence(model, theme, *id, *scroll, *at, frame, area);
         }
@@ -161,8 +162,8 @@ fn choices(model: &Model, theme: &Theme, list: &ListDialog, frame: &mut Frame<'_
     put(frame.buffer_mut(), inner, usize::from(inner.height).saturating_sub(1), &hint, None);
 }
 
-/// A question with Yes and No.
-fn question(model: &Model, theme: &Theme, dialog: &ConfirmDialog, frame: &mut Frame<'_>, area: Rect) {
+/// A question with Yes and No. Returns the largest useful scroll offset of its text.
+fn question(model: &Model, theme: &Theme, dialog: &ConfirmDialog, frame: &mut Frame<'_>, area: Rect) -> usize {
     // A line that is continued says so, because a command must not look like two.
     let wrapped: Vec<String> = dialog
         .lines
@@ -177,16 +178,28 @@ fn question(model: &Model, theme: &Theme, dialog: &ConfirmDialog, frame: &mut Fr
         .collect();
     let height = u16::try_from(wrapped.len() + 5).unwrap_or(area.height);
     let inner = window(theme, frame, centered(area, 78, height), dialog.title.clone());
-    for (row, line) in wrapped.iter().enumerate() {
-        put(frame.buffer_mut(), inner, row, &Line::from(line.clone()), None);
+    let words = Rect { height: inner.height.saturating_sub(3), ..inner };
+    let lines: Vec<Line<'_>> = wrapped.iter().map(|line| Line::from(line.as_str())).collect();
+    let limit = scrolled(frame.buffer_mut(), words, &lines, dialog.scroll);
+    let below = limit.saturating_sub(dialog.scroll);
+    if below > 0 {
+        let more = format!("{} more below, {} scrolls", count(below, "line"), model.key(Action::ReadOn));
+        put(
+            frame.buffer_mut(),
+            inner,
+            usize::from(words.height),
+            &Line::from(Span::styled(more, theme.style(Meaning::Warn))),
+            None,
+        );
     }
     let choice = |label: &'static str, on: bool| {
         Span::styled(format!(" {label} "), theme.style(if on { Meaning::Selection } else { Meaning::Muted }))
     };
     let answers = Line::from(vec![choice("No", !dialog.yes), Span::raw("  "), choice("Yes", dialog.yes)]);
-    put(frame.buffer_mut(), inner, wrapped.len() + 1, &answers, None);
+    put(frame.buffer_mut(), inner, usize::from(words.height) + 1, &answers, None);
     let keys = dialog_keys(model, theme, &[Action::Yes, Action::No, Action::SwitchAnswer, Action::ConfirmAnswer]);
-    put(frame.buffer_mut(), inner, wrapped.len() + 2, &keys, None);
+    put(frame.buffer_mut(), inner, usize::from(words.height) + 2, &keys, None);
+    limit
 }
 
 /// Draws a cleared area with a border. Returns the area inside.
@@ -298,7 +311,7 @@ fn commands(
         theme,
         frame,
         centered(area, 84, area.height.min(20)),
-        format!("Commands · {}", crate::telemetry::words::count(found.len(), "match").replace("matchs", "matches")),
+        format!("Commands · {}", count(found.len(), "match").replace("matchs", "matches")),
     );
     input(theme, frame, inner, 0, edit, true);
     let list = Rect { y: inner.y + 1, height: inner.height.saturating_sub(1), ..inner };
@@ -418,7 +431,7 @@ fn evidence(
         item_text(record, body, Detail::Whole),
         record.taken_at.date_clock(),
         record.digest,
-        crate::telemetry::words::count(record.redactions, "redaction")
+        count(record.redactions, "redaction")
     );
     let lines: Vec<Line<'static>> = text::wrap(&words, usize::from(inner.width)).into_iter().map(Line::from).collect();
     // `usize::MAX` means that the user has not scrolled yet: show a log at the time of interest.
