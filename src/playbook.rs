@@ -123,6 +123,22 @@ pub struct Block {
     pub goto: Option<(Condition, String)>,
 }
 
+/// The methods of a request; the first two only read.
+pub const METHODS: [&str; 6] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
+
+impl Block {
+    /// The method of a request: its first word, or GET if it begins with the URL. `None` for other kinds.
+    pub fn method(&self) -> Option<&str> {
+        let first = self.text.split_whitespace().next().filter(|_| self.kind == BlockKind::Http)?;
+        Some(if first.contains(['/', '$']) { "GET" } else { first })
+    }
+
+    /// Whether it may change something: a script, or a request other than GET and HEAD. It runs only after a person has confirmed it.
+    pub fn changes(&self) -> bool {
+        self.kind == BlockKind::Sh || self.method().is_some_and(|m| !matches!(m, "GET" | "HEAD"))
+    }
+}
+
 /// How serious a problem in a playbook is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]

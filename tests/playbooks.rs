@@ -295,3 +295,74 @@ fn two_people_never_run_one_script_at_the_same_time() {
     assert!(others.iter().all(|why| why.contains("step 1 was begun by ana")), "{others:?}");
     assert_eq!(std::fs::read_to_string(f.path().join("runs")).unwrap(), "ran\n");
 }
+
+/// A metrics server where every query is 0, and a service whose `/drain` answers that it is elsewhere.
+fn service() -> Stub {
+    Stub::start(|r| match (r.method.as_str(), r.path()) {
+        ("POST", "/drain") => Reply::new(302, "text/plain", "").with_header("location", "/elsewhere"),
+        (_, "/elsewhere") => Reply::new(200, "text/plain", "never asked"),
+        (_, "/broken") => Reply::new(500, "text/plain", "it does not work"),
+        (_, path) if path.ends_with("/query_range") => {
+            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+            Reply::json(format!(
+                r#"{{"status":"success","data":{{"resultType":"matrix","result":[{{"metric":{{}},"values":[[{now},"0"]]}}]}}}}"#
+            ))
+        }
+        _ => Reply::json(r#"{"status":"success","data":[]}"#),
+    })
+}
+
+#[test]
+fn a_request_that_may_change_something_is_confirmed_and_sent_once_as_it_was_shown() {
+    let f = tempfile::tempdir().unwrap();
+    let (server, own) = (service(), f.path().join("playbooks"));
+    std::fs::create_dir(&own).unwrap();
+    let url = server.url();
+    let text = format!(
+        "---\nid: drain\ntitle: Drain\nvariables:\n  node: the node\n---\n\n## Drain it\n\n\
+         ```http undo=\"undrain it\" risk=low verify='errors < 1'\nPOST {url}/drain\ncontent-type: application/json\n\n\
+         {{\"node\": \"$node\"}}\n```\n\n## Break it\n\n```http undo=\"x\" verify='errors < 1'\nDELETE {url}/broken\n```\n"
+    );
+    std::fs::write(own.join("drain.md"), &text).unwrap();
+    std::fs::write(own.join("odd.md"), text.replace("POST ", "SEND ").replace("id: drain", "id: odd")).unwrap();
+    let c = f.path().join("config.toml");
+    let write = |more: &str| {
+        std::fs::write(&c, format!("[[sources]]\nname = \"prom\"\ntype = \"prometheus\"\nurl = \"{url}\"\n{more}")).unwrap();
+    };
+    write("[ui]\nread_only = true\n");
+    let c = c.display().to_string();
+    let lint = run(f.path(), &["--config", &c, "playbook", "lint", "playbooks/odd.md"]);
+    assert!(stdout(&lint).contains("odd.md:10: error: 'SEND' is not a method of a request"), "{}", stdout(&lint));
+    json(f.path(), &["--config", &c, "declare", "--title", "it fails"]);
+    let hostile = "a\", \"b\": \"$(touch owned)";
+    let variable = format!("node={hostile}");
+    let args = ["--config", &c, "playbook", "run", "INC-1", "drain", "--var", &variable];
+    let sent = || server.requests().into_iter().filter(|r| r.method != "GET" && !r.path().contains("/api/")).collect::<Vec<_>>();
+    let refused = run(f.path(), &[&args[..], &["--yes"]].concat());
+    assert!(stderr(&refused).contains("read_only is set"), "{}", stderr(&refused));
+    write("");
+    let shown = stdout(&run(f.path(), &args));
+    assert!(shown.contains("This request:") && shown.contains(&format!("POST {url}/drain")), "{shown}");
+    assert!(shown.contains("undo: undrain it") && sent().is_empty(), "{shown}");
+    let (code, ran) = json(f.path(), &[&args[..], &["--yes"]].concat());
+    assert_eq!((code, ran["steps"][0]["state"].as_str()), (0, Some("done")), "{ran}");
+    let requests = sent();
+    assert_eq!(requests.len(), 1, "it does not follow a redirect");
+    let body: serde_json::Value = serde_json::from_str(&requests[0].body).unwrap();
+    assert_eq!(body["node"].as_str(), Some(hostile));
+    assert_eq!(requests[0].header("content-type"), Some("application/json"));
+    // It is a mitigation now, and one that fails is dropped.
+    let (_, cards) = json(f.path(), &["--config", &c, "mitigation", "list", "INC-1"]);
+    let card = &cards["mitigations"][0];
+    assert_eq!(
+        (card["state"].as_str(), card["risk"].as_str(), card["undo"].as_str()),
+        (Some("done"), Some("low"), Some("undrain it"))
+    );
+    assert_eq!(card["origin"], "playbook drain, step 1");
+    let (code, ran) = json(f.path(), &[&args[..6], &["--step", "2", "--yes"]].concat());
+    assert_eq!((code, ran["steps"][1]["state"].as_str()), (1, Some("failed")), "{ran}");
+    let (_, cards) = json(f.path(), &["--config", &c, "mitigation", "list", "INC-1"]);
+    assert_eq!((&cards["mitigations"][1]["state"], sent().len()), (&"dropped".into(), 2), "{cards}");
+    let again = run(f.path(), &[&args[..6], &["--step", "1", "--var", &variable, "--yes"]].concat());
+    assert!(stderr(&again).contains("step 1 was already done by ana") && sent().len() == 2, "{}", stderr(&again));
+}

@@ -219,7 +219,7 @@ async fn run_step(desk: &Desk, args: RunArgs, as_json: bool) -> Result<Done, Cli
     let given: Values = args.variables.into_iter().collect();
     let prepared = desk.prepare_step(&incident, playbook, number, &given)?;
     // Reading needs no consent; a script does, and only a person knows whether a step without blocks is done.
-    if !args.yes && (prepared.has_script() || prepared.blocks.is_empty()) {
+    if !args.yes && (prepared.changes() || prepared.blocks.is_empty()) {
         return preview(&incident, playbook, &prepared, desk.read_only, as_json);
     }
     let show: Progress = std::sync::Arc::new(move |text| {
@@ -268,15 +268,15 @@ fn preview(
             out::line("")?;
             out::line(clean::block(&prepared.step.body))?;
         }
-        if prepared.has_script() {
+        if prepared.changes() {
             out::line("\nWould run:")?;
         }
         for line in prepared.describe() {
             out::line(format!("  {line}"))?;
         }
     }
-    let advice = match (prepared.has_script(), read_only) {
-        (true, true) => "Nothing was run, and scripts are turned off: [ui] read_only is set.",
+    let advice = match (prepared.changes(), read_only) {
+        (true, true) => "Nothing was run, and what may change something is turned off: [ui] read_only is set.",
         (true, false) => "Nothing was run. Add --yes to run it.",
         (false, _) => "Nothing was recorded. Add --yes when the step is done.",
     };

@@ -18,7 +18,7 @@ use super::script;
 use crate::evidence::Redactor;
 use crate::incident::command::NewMitigation;
 use crate::incident::{BlockResult, CardState, Command, ExitCriteria, Incident, IncidentId, Refusal, StepState};
-use crate::playbook::{BUILT_IN, Block, BlockKind, Check, HOLDS_FOR_SECS, Playbook, Step, Values};
+use crate::playbook::{BUILT_IN, Block, Check, HOLDS_FOR_SECS, Playbook, Step, Values};
 use crate::telemetry::words::list;
 use crate::telemetry::{clean, time};
 
@@ -44,16 +44,22 @@ pub struct PreparedBlock {
 }
 
 impl PreparedStep {
-    /// Whether it runs a script, which a person has to confirm.
-    pub fn has_script(&self) -> bool {
-        self.blocks.iter().any(|b| b.block.kind == BlockKind::Sh)
+    /// Whether it may change something, so that a person has to confirm it.
+    pub fn changes(&self) -> bool {
+        self.blocks.iter().any(|b| b.block.changes())
     }
 
-    /// What its scripts would run, in lines for a person: where, exactly what, with which variables, and what it can do.
+    /// What may change something, in lines for a person: where, exactly what, with which variables, and what it can do.
     pub fn describe(&self) -> Vec<String> {
         let mut lines = Vec::new();
-        for block in self.blocks.iter().filter(|b| b.argv.is_some()) {
-            lines.extend(script::describe(&block.text, &block.env));
+        for block in self.blocks.iter().filter(|b| b.block.changes()) {
+            match block.argv {
+                Some(_) => lines.extend(script::describe(&block.text, &block.env)),
+                None => {
+                    lines.push("This request:".to_owned());
+                    lines.extend(clean::block(&block.text).lines().map(|line| format!("  {line}")));
+                }
+            }
             let verify = block.verify.as_ref().map(ToString::to_string);
             let timeout = Some(time::human_duration(block.block.timeout));
             let notes =
@@ -144,13 +150,13 @@ impl Desk {
         if let Some(preset) = self.playbook(&prepared.playbook)?.preset.as_deref().filter(|_| !prepared.blocks.is_empty()) {
             self.require_trust(preset)?;
         }
-        if prepared.has_script() {
+        if prepared.changes() {
             if self.read_only {
-                let refusal = Refusal::invalid("scripts are turned off: [ui] read_only is set");
+                let refusal = Refusal::invalid("scripts and changing requests are turned off: [ui] read_only is set");
                 return Err(refusal.advise("Run it elsewhere and record the result, or change the configuration.").into());
             }
             if !consent.is_confirmed {
-                return Err(Refusal::invalid("the step runs a script and was not confirmed").into());
+                return Err(Refusal::invalid("the step may change something and was not confirmed").into());
             }
         }
         let incident = self.begin(id, prepared, consent).await?;
@@ -199,8 +205,8 @@ impl Desk {
     /// Proposes and starts the mitigation card of a script that is about to run. Returns the entry that proposed it; `None` if the script
     /// does not say how to undo it, or which query must hold afterwards.
     async fn begin_card(&self, id: IncidentId, prepared: &PreparedStep, block: &PreparedBlock) -> Result<Option<u64>, DeskError> {
-        let (Some(undo), Some(Check::Query { expression, condition }), BlockKind::Sh) =
-            (&block.undo, &block.verify, block.block.kind)
+        let (Some(undo), Some(Check::Query { expression, condition }), true) =
+            (&block.undo, &block.verify, block.block.changes())
         else {
             return Ok(None);
         };
@@ -228,10 +234,10 @@ impl Desk {
         Ok(mine)
     }
 
-    /// Records that the script of a card is done, or drops the card if the script failed.
+    /// Records that the script of a card is done, or drops the card if failed.
     async fn end_card(&self, id: IncidentId, card: u64, ran: &Ran) -> Result<(), DeskError> {
         let state = if ran.is_ok { CardState::Done } else { CardState::Dropped };
-        let result = Some(format!("{}: {}", if ran.is_ok { "script" } else { "the script failed" }, ran.result.summary));
+        let result = Some(format!("{}: {}", if ran.is_ok { "done" } else { "failed" }, ran.result.summary));
         let end = Command::ChangeMitigation { card, state, approved_by: None, result };
         Box::pin(self.run(id, end, ran.is_ok.then_some(ran.ended_at))).await?;
         Ok(())
@@ -258,8 +264,7 @@ impl Desk {
     async fn begin(&self, id: IncidentId, prepared: &PreparedStep, consent: Consent) -> Result<Incident, DeskError> {
         let playbook = self.playbook(&prepared.playbook)?;
         let incident = Box::pin(self.run(id, start(playbook), None)).await?.incident;
-        let scripts: Vec<&str> =
-            prepared.blocks.iter().filter(|b| b.block.kind == BlockKind::Sh).map(|b| b.text.as_str()).collect();
+        let scripts: Vec<&str> = prepared.blocks.iter().filter(|b| b.block.changes()).map(|b| b.text.as_str()).collect();
         if scripts.is_empty() {
             return Ok(incident);
         }

@@ -8,7 +8,7 @@ use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, Options, Parser, Tag, T
 use serde::Deserialize;
 
 use super::variables::{BUILT_IN, used_in};
-use super::{Block, BlockKind, Check, Playbook, Problem, Severity, Step, Variable};
+use super::{Block, BlockKind, Check, METHODS, Playbook, Problem, Severity, Step, Variable};
 use crate::incident::Risk;
 use crate::telemetry::matcher::{Matcher, MatcherError};
 use crate::telemetry::time::parse_duration;
@@ -353,6 +353,10 @@ fn read_block(info: &str, text: &str, line: u64, problems: &mut Problems) -> Opt
     };
     if block.text.trim().is_empty() {
         problems.error(line, "the block is empty", "Write what it should run, or remove it.");
+    }
+    if let Some(unknown) = block.method().filter(|m| !METHODS.contains(m)) {
+        let text = format!("'{unknown}' is not a method of a request");
+        problems.error(line, text, format!("The methods are {}.", list(&METHODS)));
     }
     let attributes = match attributes(rest) {
         Ok(attributes) => attributes,

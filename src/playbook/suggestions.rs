@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use pulldown_cmark::{Event, Parser, Tag, TagEnd};
 use regex::Regex;
 
-use super::{BlockKind, Check, Library, matches};
+use super::{Check, Library, matches};
 use crate::incident::command::NewMitigation;
 use crate::incident::{AnswerSource, ExitCriteria, Incident, Risk};
 
@@ -38,9 +38,8 @@ pub fn suggestions(incident: &Incident, library: &Library) -> Vec<Suggestion> {
         .map(Suggestion::Card)
         .collect();
     for found in matches(library, &incident.alerts).into_iter().take(MAX_PLAYBOOKS) {
-        let mitigates = |block: &super::Block| {
-            block.kind == BlockKind::Sh && block.undo.is_some() && matches!(block.verify, Some(Check::Query { .. }))
-        };
+        let mitigates =
+            |block: &super::Block| block.changes() && block.undo.is_some() && matches!(block.verify, Some(Check::Query { .. }));
         let steps = found.playbook.steps.iter().filter(|s| s.blocks.iter().any(mitigates));
         all.extend(steps.map(|s| Suggestion::Step {
             playbook: found.playbook.id.clone(),

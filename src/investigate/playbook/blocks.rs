@@ -68,11 +68,11 @@ impl Desk {
         ran.ended_at = now();
         // What is about another query is checked last, because it needs time to take effect.
         if let (true, Some(Check::Query { expression, condition })) = (ran.is_ok, &prepared.verify) {
-            if prepared.block.kind == BlockKind::Sh {
+            if prepared.block.changes() {
                 let most = time::human_duration(CHECK_FOR);
                 show(format!("Checking for up to {most} that {expression} is {condition} …\n"));
             }
-            let checked = self.check_until(expression, *condition, prepared.block.kind == BlockKind::Sh);
+            let checked = self.check_until(expression, *condition, prepared.block.changes());
             let checked = stop.run_until_cancelled(checked).await;
             let (verified, text) = checked.unwrap_or_else(|| (None, format!("not verified: {STOPPED}")));
             ran.result.verified = verified;
@@ -309,17 +309,21 @@ async fn send(prepared: &PreparedBlock) -> Result<Ran, String> {
     let mut lines = prepared.text.lines();
     let first = lines.next().unwrap_or_default();
     let (method, url) = first.split_once(' ').unwrap_or(("GET", first));
-    let method = match method {
-        "GET" => reqwest::Method::GET,
-        "HEAD" => reqwest::Method::HEAD,
-        other => return Err(format!("{other} is not allowed in an http block, only GET and HEAD; use a script")),
-    };
-    let client = client_builder(&TlsConfig::default()).map_err(|e: SourceError| e.summary())?;
-    let client = client.timeout(prepared.block.timeout).build().map_err(|e| e.to_string())?;
+    let method: reqwest::Method = method.parse().map_err(|_| format!("'{method}' is not a method of a request"))?;
+    let mut client = client_builder(&TlsConfig::default()).map_err(|e: SourceError| e.summary())?.timeout(prepared.block.timeout);
+    if prepared.block.changes() {
+        // A person confirmed this request, not where it leads to.
+        client = client.redirect(reqwest::redirect::Policy::none());
+    }
+    let client = client.build().map_err(|e| e.to_string())?;
     let mut request = client.request(method, url.trim());
-    for header in lines.take_while(|l| !l.trim().is_empty()) {
+    for header in lines.by_ref().take_while(|l| !l.trim().is_empty()) {
         let (name, value) = header.split_once(':').ok_or_else(|| format!("'{header}' is not a header"))?;
         request = request.header(name.trim(), value.trim());
+    }
+    let content = lines.collect::<Vec<_>>().join("\n");
+    if !content.is_empty() {
+        request = request.body(content);
     }
     let began = now();
     let text = |e: reqwest::Error| Failure::new("cannot send it").because(&e.without_url()).summary();
