@@ -103,10 +103,10 @@ pub enum Command {
     /// List, show, check, match and run playbooks
     #[command(subcommand)]
     Playbook(playbook::PlaybookCommand),
-    /// List and run your own commands
+    /// List and run custom commands
     #[command(name = "command", subcommand)]
-    Own(command::OwnCommand),
-    /// List, show and trust the presets of your team
+    Custom(command::CustomCommand),
+    /// List, review and trust your team's presets
     #[command(subcommand)]
     Preset(preset::PresetCommand),
     /// Create, list, extend and end silences
@@ -250,7 +250,7 @@ async fn run_at_desk(desk: &Desk, config: &Config, command: Command, json: bool)
         Command::Ask(args) => ask::run(desk, args, json).await,
         Command::Mitigation(command) => mitigation::run(desk, command, json).await,
         Command::Silence(command) => silence::run(desk, command, json).await,
-        Command::Own(command) => command::run(desk, command, json).await,
+        Command::Custom(command) => command::run(desk, command, json).await,
         Command::Playbook(command) => playbook::run_at_desk(desk, config, command, json).await,
         Command::Export(args) => export::run(desk, &args).await,
         Command::Record(args) => record::run(desk, &args, json).await,

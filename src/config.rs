@@ -207,6 +207,14 @@ fn unreadable(path: &Path, error: &std::io::Error) -> FileProblem {
     FileProblem { file: path.display().to_string(), line: None, text: format!("cannot be read: {error}"), remedy }
 }
 
+/// Expands `~/` at the start of a path to the user's home folder, as a shell does.
+pub fn expand_home(path: &Path) -> PathBuf {
+    match (path.strip_prefix("~"), directories::BaseDirs::new()) {
+        (Ok(rest), Some(dirs)) => dirs.home_dir().join(rest),
+        _ => path.to_owned(),
+    }
+}
+
 /// The folder of warroom's own log; `None` if the home folder is unknown.
 pub fn log_folder() -> Option<PathBuf> {
     directories::ProjectDirs::from("", "", "warroom").map(|d| d.state_dir().unwrap_or_else(|| d.data_dir()).to_path_buf())

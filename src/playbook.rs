@@ -22,7 +22,7 @@ pub use library::Library;
 pub use matching::{Match, matches};
 pub use parse::{MAX_BYTES, parse};
 pub use suggestions::{HOLDS_FOR_SECS, Suggestion, mitigations_in, suggestions};
-pub use variables::{BUILT_IN, Values, substitute, used_in};
+pub use variables::{BUILT_IN, Values, filled_in, label_values, substitute, used_in};
 
 use crate::incident::Risk;
 use crate::telemetry::matcher::Matcher;
@@ -51,6 +51,13 @@ pub struct Playbook {
     pub path: Option<String>,
     /// The name of the preset that it is from; `None` if it is built in, or the user's own.
     pub preset: Option<String>,
+}
+
+impl Playbook {
+    /// Whether a variable has a meaning in it: it declares the variable, or every playbook has it.
+    pub fn has_variable(&self, name: &str) -> bool {
+        self.variables.contains_key(name) || BUILT_IN.iter().any(|(built_in, _)| *built_in == name)
+    }
 }
 
 /// A variable that a playbook declares.
@@ -129,8 +136,10 @@ pub const METHODS: [&str; 6] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 impl Block {
     /// The method of a request: its first word, or GET if it begins with the URL. `None` for other kinds.
     pub fn method(&self) -> Option<&str> {
-        let first = self.text.split_whitespace().next().filter(|_| self.kind == BlockKind::Http)?;
-        Some(if first.contains(['/', '$']) { "GET" } else { first })
+        let mut words = self.text.lines().next().filter(|_| self.kind == BlockKind::Http)?.split_whitespace();
+        let (first, has_url) = (words.next()?, words.next().is_some());
+        // A method is never a variable: it decides whether the request has to be confirmed.
+        Some(if first.contains('/') || first.contains('$') && !has_url { "GET" } else { first })
     }
 
     /// Whether it may change something: a script, or a request other than GET and HEAD. It runs only after a person has confirmed it.

@@ -512,8 +512,13 @@ fn pages_a_service_through_pagerduty_with_the_brief() {
     let all = show(d);
     let last = all["timeline"].as_array().unwrap().last().unwrap().clone();
     assert_eq!(last["kind"], "responder_requested");
-    assert!(last["text"].as_str().unwrap().contains(": payments paged with the brief (PagerDuty, warroom-INC-1-"), "{last}");
+    assert!(last["text"].as_str().unwrap().contains(": payments paged: please join (PagerDuty, warroom-INC-1-"), "{last}");
     assert!(!all.to_string().contains("R0UT1NG"), "the key is not stored");
+    let read_only = std::fs::read_to_string(&c).unwrap() + "[ui]\nread_only = true\n";
+    std::fs::write(d.join("read_only.toml"), read_only).unwrap();
+    let path = d.join("read_only.toml").display().to_string();
+    let output = run(d, &["--config", &path, "incident", "page", "INC-1", "payments", "--yes"]);
+    assert!(stderr(&output).contains("read_only is set") && server.requests().len() == 2, "{}", stderr(&output));
     let refused = with_config(&["incident", "page", "INC-1", "orders", "please look", "--yes"]);
     let why = stderr(&refused);
     assert!(refused.status.code() == Some(1) && why.contains("Invalid routing key") && !why.contains("WR0NG"), "{why}");

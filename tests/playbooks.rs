@@ -162,7 +162,7 @@ fn runs_steps_shows_scripts_first_and_keeps_the_results() {
     let shown = run(f.path(), &["--config", &c, "playbook", "run", "INC-1", "fix", "--var", &var]);
     let text = stdout(&shown);
     assert!(
-        text.contains("Would run:\n  On ") && text.contains("danger: writes $file") && text.contains("undo: rm \"${file}\""),
+        text.contains("Would run:\n  On ") && text.contains("danger: writes $file") && text.contains("undo: rm out.txt"),
         "{text}"
     );
     assert!(stderr(&shown).contains("Nothing was run. Add --yes to run it."), "{}", stderr(&shown));
@@ -300,8 +300,8 @@ fn two_people_never_run_one_script_at_the_same_time() {
 fn service() -> Stub {
     Stub::start(|r| match (r.method.as_str(), r.path()) {
         ("POST", "/drain") => Reply::new(302, "text/plain", "").with_header("location", "/elsewhere"),
+        ("DELETE", "/node") => Reply::new(204, "text/plain", ""),
         (_, "/elsewhere") => Reply::new(200, "text/plain", "never asked"),
-        (_, "/broken") => Reply::new(500, "text/plain", "it does not work"),
         (_, path) if path.ends_with("/query_range") => {
             let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
             Reply::json(format!(
@@ -321,10 +321,12 @@ fn a_request_that_may_change_something_is_confirmed_and_sent_once_as_it_was_show
     let text = format!(
         "---\nid: drain\ntitle: Drain\nvariables:\n  node: the node\n---\n\n## Drain it\n\n\
          ```http undo=\"undrain it\" risk=low verify='errors < 1'\nPOST {url}/drain\ncontent-type: application/json\n\n\
-         {{\"node\": \"$node\"}}\n```\n\n## Break it\n\n```http undo=\"x\" verify='errors < 1'\nDELETE {url}/broken\n```\n"
+         {{\"node\": \"$node\"}}\n```\n\n## Break it\n\n```http undo=\"x\" verify='errors < 1'\nDELETE {url}/node\n```\n"
     );
     std::fs::write(own.join("drain.md"), &text).unwrap();
     std::fs::write(own.join("odd.md"), text.replace("POST ", "SEND ").replace("id: drain", "id: odd")).unwrap();
+    // A method is no variable: it decides whether the request is confirmed.
+    std::fs::write(own.join("vary.md"), text.replace("POST ", "$node ").replace("id: drain", "id: vary")).unwrap();
     let c = f.path().join("config.toml");
     let write = |more: &str| {
         std::fs::write(&c, format!("[[sources]]\nname = \"prom\"\ntype = \"prometheus\"\nurl = \"{url}\"\n{more}")).unwrap();
@@ -332,7 +334,9 @@ fn a_request_that_may_change_something_is_confirmed_and_sent_once_as_it_was_show
     write("[ui]\nread_only = true\n");
     let c = c.display().to_string();
     let lint = run(f.path(), &["--config", &c, "playbook", "lint", "playbooks/odd.md"]);
-    assert!(stdout(&lint).contains("odd.md:10: error: 'SEND' is not a method of a request"), "{}", stdout(&lint));
+    assert!(stdout(&lint).contains("odd.md:10: error: 'SEND' is not a supported HTTP method"), "{}", stdout(&lint));
+    let lint = run(f.path(), &["--config", &c, "playbook", "lint", "playbooks/vary.md"]);
+    assert!(stdout(&lint).contains("'$node' is not a supported HTTP method"), "{}", stdout(&lint));
     json(f.path(), &["--config", &c, "declare", "--title", "it fails"]);
     let hostile = "a\", \"b\": \"$(touch owned)";
     let variable = format!("node={hostile}");
@@ -342,27 +346,47 @@ fn a_request_that_may_change_something_is_confirmed_and_sent_once_as_it_was_show
     assert!(stderr(&refused).contains("read_only is set"), "{}", stderr(&refused));
     write("");
     let shown = stdout(&run(f.path(), &args));
-    assert!(shown.contains("This request:") && shown.contains(&format!("POST {url}/drain")), "{shown}");
+    assert!(shown.contains("Would send this request:") && shown.contains(&format!("POST {url}/drain")), "{shown}");
     assert!(shown.contains("undo: undrain it") && sent().is_empty(), "{shown}");
     let (code, ran) = json(f.path(), &[&args[..], &["--yes"]].concat());
-    assert_eq!((code, ran["steps"][0]["state"].as_str()), (0, Some("done")), "{ran}");
+    // It was answered elsewhere, so nothing was changed.
+    assert_eq!((code, ran["steps"][0]["state"].as_str()), (1, Some("failed")), "{ran}");
     let requests = sent();
     assert_eq!(requests.len(), 1, "it does not follow a redirect");
     let body: serde_json::Value = serde_json::from_str(&requests[0].body).unwrap();
     assert_eq!(body["node"].as_str(), Some(hostile));
     assert_eq!(requests[0].header("content-type"), Some("application/json"));
-    // It is a mitigation now, and one that fails is dropped.
+    // It is a mitigation, which was dropped because it failed; one that worked is done.
     let (_, cards) = json(f.path(), &["--config", &c, "mitigation", "list", "INC-1"]);
     let card = &cards["mitigations"][0];
     assert_eq!(
         (card["state"].as_str(), card["risk"].as_str(), card["undo"].as_str()),
-        (Some("done"), Some("low"), Some("undrain it"))
+        (Some("dropped"), Some("low"), Some("undrain it"))
     );
     assert_eq!(card["origin"], "playbook drain, step 1");
     let (code, ran) = json(f.path(), &[&args[..6], &["--step", "2", "--yes"]].concat());
-    assert_eq!((code, ran["steps"][1]["state"].as_str()), (1, Some("failed")), "{ran}");
+    assert_eq!((code, ran["steps"][1]["state"].as_str()), (0, Some("done")), "{ran}");
     let (_, cards) = json(f.path(), &["--config", &c, "mitigation", "list", "INC-1"]);
-    assert_eq!((&cards["mitigations"][1]["state"], sent().len()), (&"dropped".into(), 2), "{cards}");
-    let again = run(f.path(), &[&args[..6], &["--step", "1", "--var", &variable, "--yes"]].concat());
-    assert!(stderr(&again).contains("step 1 was already done by ana") && sent().len() == 2, "{}", stderr(&again));
+    assert_eq!((&cards["mitigations"][1]["state"], sent().len()), (&"done".into(), 2), "{cards}");
+    let again = run(f.path(), &[&args[..6], &["--step", "2", "--yes"]].concat());
+    assert!(stderr(&again).contains("step 2 was already done by ana") && sent().len() == 2, "{}", stderr(&again));
+}
+
+#[test]
+fn a_check_that_does_not_hold_ends_the_step() {
+    let f = tempfile::tempdir().unwrap();
+    let c = config(f.path());
+    std::fs::create_dir(f.path().join("playbooks")).unwrap();
+    let query = "max(db_pool_in_use)";
+    let text = format!(
+        "---\nid: two\ntitle: Two\n---\n\n## Drain, then kill\n\n```promql verify=\"< -1\"\n{query}\n```\n\n```sh\ntouch killed\n```\n"
+    );
+    std::fs::write(f.path().join("playbooks/two.md"), text).unwrap();
+    json(f.path(), &["--config", &c, "declare", "--title", "it fails"]);
+    let (code, ran) = json(f.path(), &["--config", &c, "playbook", "run", "INC-1", "two", "--yes"]);
+    let step = &ran["steps"][0];
+    assert_eq!((code, step["state"].as_str()), (1, Some("failed")), "{ran}");
+    if step["blocks"][0]["verified"] == false {
+        assert!(!f.path().join("killed").exists(), "the next block did not run: {ran}");
+    }
 }

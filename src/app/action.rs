@@ -174,7 +174,7 @@ actions! {
     OnlyNew, "only-new", Board, "new only", "Show only alerts without an incident", false;
     CopyAlert, "copy-alert", Board, "copy", "Copy the fingerprint of the alert", false;
     Silence, "silence", Board, "silence", "Silence the marked alerts, or this one; shows first what would be hidden", true;
-    Silences, "silences", Board, "silences", "Show the silences; extend one, or end it", false;
+    Silences, "silences", Board, "silences", "List, extend and end silences", false;
     OpenRunbook, "open-runbook", Board, "runbook", "Open the runbook of the alert, or copy its URL if nothing can open it", false;
     CopyRunbook, "copy-runbook", Board, "copy runbook", "Copy the runbook URL of the alert", false;
     Tab1, "tab-1", Room, "overview", "Open tab 1, Overview", false;
@@ -262,17 +262,17 @@ actions! {
     ChoosePlaybook, "choose-playbook", Playbook, "playbooks", "Choose a playbook; those for the alerts come first", false;
     ScrollDown, "scroll-down", Playbook, "text down", "Scroll the text of the step down", false;
     ScrollUp, "scroll-up", Playbook, "text up", "Scroll the text of the step up", false;
-    ActionDone, "action-done", Actions, "proceed", "Finish the action item; start, finish or check the mitigation", true;
+    ActionDone, "action-done", Actions, "start/finish", "Finish the action item; start, finish or check the mitigation", true;
     ActionEdit, "action-edit", Actions, "edit", "Edit the selected mitigation", true;
     ActionOwner, "action-owner", Actions, "owner", "Set the owner", true;
     ActionDue, "action-due", Actions, "due", "Set the due date", true;
     ActionDrop, "action-drop", Actions, "drop", "Drop it, with a reason", true;
     CopyReport, "copy-report", Report, "copy", "Copy the report", false;
-    OwnCommand, "own-command", Everywhere, "own command", "Run one of your own commands", false;
+    CustomCommand, "custom-command", Everywhere, "run command", "Run a custom command", false;
     ShowProblems, "show-problems", Everywhere, "problems", "Show problems in your prompts, themes, keys and playbooks", false;
     Cancel, "cancel", Everywhere, "cancel", "Close the dialog, or stop the script that is running", false;
     CopyText, "copy-text", Reader, "copy", "Copy this text", false;
-    KeepOutput, "keep-output", Reader, "keep", "Keep the output of a command as evidence", true;
+    KeepOutput, "keep-output", Reader, "save", "Save the command output as evidence", true;
     CloseReader, "close-reader", Reader, "close", "Close", false;
     NextChoice, "next-choice", List, "next", "Select the next row", false;
     PreviousChoice, "previous-choice", List, "previous", "Select the previous row", false;
@@ -286,11 +286,11 @@ actions! {
     NextSeverity, "next-severity", Form, "severity", "Select the next severity, or go to the next field", false;
     PreviousSeverity, "previous-severity", Form, "severity", "Select the previous severity, or go to the previous field", false;
     Toggle, "toggle", Form, "change", "Change the selected option", false;
-    SubmitForm, "submit-form", Form, "submit", "Submit: declare the incident, or propose the mitigation", false;
+    SubmitForm, "submit-form", Form, "save", "Declare the incident, or save the mitigation", false;
     Yes, "yes", Confirm, "yes", "Do it", false;
     No, "no", Confirm, "no", "Do nothing", false;
-    ReadOn, "read-on", Confirm, "read on", "Scroll the text down", false;
-    ReadBack, "read-back", Confirm, "read back", "Scroll the text up", false;
+    ReadOn, "read-on", Confirm, "text down", "Scroll the text down", false;
+    ReadBack, "read-back", Confirm, "text up", "Scroll the text up", false;
     SwitchAnswer, "switch-answer", Confirm, "switch", "Switch between No and Yes", false;
     ConfirmAnswer, "confirm-answer", Confirm, "confirm", "Confirm the selected answer", false;
 }

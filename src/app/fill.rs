@@ -107,7 +107,7 @@ pub(crate) fn mitigation(texts: &[&str]) -> Result<NewMitigation, (usize, String
     let text = |n: usize| texts.get(n).copied().unwrap_or_default();
     let optional = |n: usize| Some(text(n).to_owned()).filter(|t| !t.is_empty());
     if text(0).is_empty() {
-        return Err((0, "Type what is to be done: roll back checkout to 1.41.3".to_owned()));
+        return Err((0, "Type what to do: roll back checkout to 1.41.3".to_owned()));
     }
     let risk = text(1).parse().map_err(|e: String| (1, e))?;
     let verify = match text(3) {

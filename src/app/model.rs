@@ -96,6 +96,8 @@ pub(crate) struct Model {
     pub banner: Option<String>,
     /// The keys typed so far of a sequence that is not complete.
     pub pending: Vec<Chord>,
+    /// The output of the custom command that ended last, to look at again.
+    pub last_output: Option<Overlay>,
     /// The script that is running, of a step or of a command.
     pub running: Option<Running>,
     /// The silences of all sources.
@@ -152,6 +154,7 @@ impl Model {
             toast: None,
             banner: None,
             pending: Vec::new(),
+            last_output: None,
             running: None,
             silences: Vec::new(),
             announced: BTreeSet::new(),

@@ -142,7 +142,7 @@ pub(crate) enum Effect {
     /// Opens a URL in the program that the system uses for it.
     OpenUrl(String),
     Step(StepEffect),
-    Own(OwnEffect),
+    Custom(CustomEffect),
     /// Reads again whether the mitigations that were done worked.
     JudgeMitigations(IncidentId),
     /// Reads the log lines around a time from the sources.
@@ -193,8 +193,8 @@ pub(crate) struct StepCall {
 pub(crate) enum StepEffect {
     /// Fills in its variables, to be confirmed.
     Prepare(StepCall),
-    /// Runs it after it was confirmed.
-    Run(StepCall),
+    /// Runs it, if what would run is still what was confirmed: the token says what that was.
+    Run(StepCall, String),
     Skip {
         id: IncidentId,
         playbook: String,
@@ -236,7 +236,7 @@ pub(crate) struct SilenceCall {
 
 /// A command of the user, and what is selected.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct OwnCall {
+pub(crate) struct CustomCall {
     pub name: String,
     pub incident: Option<IncidentId>,
     /// The labels of the selected alert.
@@ -246,16 +246,11 @@ pub(crate) struct OwnCall {
 
 /// Something to do with a command of the user.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum OwnEffect {
+pub(crate) enum CustomEffect {
     /// Fills in its variables, to be confirmed.
-    Prepare(OwnCall),
-    Run(OwnCall),
+    Prepare(CustomCall),
+    /// Runs it, if what would run is still what was confirmed: the token says what that was.
+    Run(CustomCall, String),
     /// Keeps an output as evidence.
-    Keep {
-        id: IncidentId,
-        name: String,
-        summary: String,
-        output: String,
-        window: Window,
-    },
+    Keep { id: IncidentId, name: String, summary: String, output: String, window: Window },
 }

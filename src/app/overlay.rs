@@ -3,7 +3,7 @@
 use super::action::{ACTIONS, Action, Context, Spec};
 use super::edit::TextField;
 use super::msg::{Effect, StepCall};
-use crate::incident::{Command, EvidenceId, IncidentId, LinkedAlert, Severity, Status};
+use crate::incident::{Command, EvidenceId, ExitCriteria, IncidentId, LinkedAlert, Severity, Status};
 use crate::telemetry::Timestamp;
 
 /// The purpose of the text in an input dialog.
@@ -112,6 +112,8 @@ pub(crate) enum Next {
     Effect(Box<Effect>),
     /// Shows a text below a title.
     Text(String, String),
+    /// Opens this.
+    Show(Box<Overlay>),
 }
 
 /// A row of a list.
@@ -166,14 +168,14 @@ pub(crate) struct ConfirmDialog {
     pub effect: Effect,
     /// The first line that is shown.
     pub scroll: usize,
-    /// Whether it may be longer than the screen, so that it is confirmed only after its end was shown.
-    pub is_long: bool,
+    /// Whether it is confirmed only after its end was shown.
+    pub must_be_read: bool,
 }
 
 impl ConfirmDialog {
-    /// A question that fits on any screen.
+    /// A question in a few lines.
     pub(crate) fn new(title: impl Into<String>, lines: Vec<String>, effect: Effect) -> Box<Self> {
-        Box::new(Self { title: title.into(), lines, yes: false, effect, scroll: 0, is_long: false })
+        Box::new(Self { title: title.into(), lines, yes: false, effect, scroll: 0, must_be_read: false })
     }
 }
 
@@ -190,7 +192,8 @@ pub(crate) struct Field {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum FormPurpose {
     /// A mitigation card (see [`super::fill::mitigation`]): `edits` and `origin` are as in the command.
-    Mitigation { edits: Option<u64>, origin: Option<String> },
+    /// `verify` is the check that was proposed, which stays as it is, with its source, if its text is not changed.
+    Mitigation { edits: Option<u64>, origin: Option<String>, verify: Option<ExitCriteria> },
 }
 
 /// A dialog with several text fields.

@@ -3,20 +3,20 @@
 //! Imports run in one direction: `keys` → `dialogs` → `perform` → `lists`, `logs`, `go` → `common`.
 
 mod common;
+mod custom;
 mod dialogs;
 mod go;
 mod keys;
 mod lists;
 mod logs;
 mod mitigation;
-mod own;
 mod perform;
 mod playbook;
 mod silences;
 
 use super::action::Action;
 use super::model::{Model, Screen, Tone};
-use super::msg::{Effect, Msg, StoreState};
+use super::msg::{CustomEffect, Effect, Msg, StoreState};
 use super::overlay::ConfirmDialog;
 use super::room::Tab;
 use crate::incident::{IncidentId, SourceStatus};
@@ -25,10 +25,6 @@ use crate::telemetry::words::count;
 use crate::telemetry::{Failure, Timestamp};
 use go::{PREVIEW, open_room, refresh_tab};
 pub(crate) use silences::ending_soon;
-
-/// The narrowest line of a confirmation, in characters, and the rows that it needs besides its text.
-const CONFIRM_WIDTH: usize = 60;
-const CONFIRM_FRAME: usize = 6;
 
 /// Applies a message to the model and returns the effects to run. `at` is the time of the message.
 pub(crate) fn update(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
@@ -62,6 +58,7 @@ fn handle(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
         Msg::Pasted(text) => keys::pasted(model, &text),
         Msg::Resized(width, height) => {
             model.size = (width, height);
+            unread(model);
             Vec::new()
         }
         Msg::Ticked => Vec::new(),
@@ -135,12 +132,10 @@ fn handle(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
             Vec::new()
         }
         Msg::PageReady { id, name, text, mut lines } => {
-            if model.overlay.is_none() {
-                lines.push("The timeline records it.".to_owned());
-                let title = format!("Page {name}?");
-                let effect = Effect::Run { id, command: Box::new(crate::incident::Command::Page { name, text }), at: None };
-                model.overlay = Some(super::Overlay::Confirm(ConfirmDialog::new(title, lines, effect)));
-            }
+            lines.push("The timeline records the page.".to_owned());
+            let effect =
+                Effect::Run { id, command: Box::new(crate::incident::Command::Page { name: name.clone(), text }), at: None };
+            confirm(model, format!("Page {name}?"), lines, effect);
             Vec::new()
         }
         Msg::UrlOpened(url, true) => {
@@ -152,19 +147,14 @@ fn handle(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
             vec![Effect::Copy(url)]
         }
         Msg::ToConfirm { effect, title, lines } => {
+            if model.running.is_some() {
+                return common::say(model, "Another script is still running.");
+            }
             if lines.is_empty() {
-                return common::write(model, *effect);
+                // What was asked for and needs no question is not done behind a dialog that was opened since.
+                return if model.overlay.is_none() { common::write(model, *effect) } else { Vec::new() };
             }
-            if model.overlay.is_none() {
-                let rows: usize = lines.iter().map(|l| 1 + l.chars().count() / CONFIRM_WIDTH).sum();
-                let mut dialog = ConfirmDialog::new(title, lines, *effect);
-                dialog.is_long = rows + CONFIRM_FRAME > usize::from(model.size.1);
-                if dialog.is_long {
-                    // Only drawing it says where its end is.
-                    model.scroll_limit = usize::MAX;
-                }
-                model.overlay = Some(super::Overlay::Confirm(dialog));
-            }
+            confirm(model, title, lines, *effect);
             Vec::new()
         }
         Msg::ScriptOutput(text) => {
@@ -178,7 +168,7 @@ fn handle(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
             Vec::new()
         }
         Msg::ValueNeeded { call, name, description, choices } => playbook::ask_value(model, call, &name, &description, choices),
-        Msg::CommandEnded { name, text, keep } => own::ended(model, name, text, keep),
+        Msg::CommandEnded { name, text, keep } => custom::ended(model, name, text, keep),
         Msg::SilencesListed(silences) => silences::listed(model, silences),
         Msg::Present(names) => {
             let joined: Vec<&String> = names.iter().filter(|n| !model.colleagues.contains(n)).collect();
@@ -212,6 +202,24 @@ fn handle(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
             model.say(Tone::Bad, sentence(&failure));
             Vec::new()
         }
+    }
+}
+
+/// Asks for a confirmation that has to be read to its end, unless something else was opened in the meantime.
+fn confirm(model: &mut Model, title: String, lines: Vec<String>, effect: Effect) {
+    if model.overlay.is_some() {
+        return;
+    }
+    let mut dialog = ConfirmDialog::new(title, lines, effect);
+    dialog.must_be_read = true;
+    model.overlay = Some(super::Overlay::Confirm(dialog));
+    unread(model);
+}
+
+/// Makes an open confirmation unread. Only drawing it says where its end is.
+fn unread(model: &mut Model) {
+    if matches!(&model.overlay, Some(super::Overlay::Confirm(dialog)) if dialog.must_be_read) {
+        model.scroll_limit = usize::MAX;
     }
 }
 
@@ -267,7 +275,7 @@ fn store_changed(model: &mut Model, state: StoreState) -> Vec<Effect> {
 /// Handles a refused command: opens the dialog again in which it was typed, or keeps it for a retry if something else is open.
 fn refused(model: &mut Model, effect: &Effect, failure: &Failure) -> Vec<Effect> {
     model.unsaved = model.unsaved.saturating_sub(1);
-    if matches!(effect, Effect::Own(_)) && matches!(model.overlay, Some(super::Overlay::Output { .. })) {
+    if matches!(effect, Effect::Custom(CustomEffect::Run(..))) && matches!(model.overlay, Some(super::Overlay::Output { .. })) {
         model.overlay = None;
     }
     let why = sentence(failure);

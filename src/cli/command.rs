@@ -10,16 +10,17 @@ use super::reading::on_ctrl_c;
 use super::{CliError, Done, id_arg, out, variable_arg};
 use crate::config::CommandConfig;
 use crate::incident::{EvidenceId, IncidentId, Refusal};
-use crate::investigate::own::Selection;
+use crate::investigate::custom::Selection;
 use crate::investigate::{Desk, Progress};
 use crate::telemetry::clean;
 
 /// The subcommands of `warroom command`.
 #[derive(Subcommand)]
-pub enum OwnCommand {
+pub enum CustomCommand {
     /// List your own commands and those of presets
     List,
-    /// Run a command with the variables of an incident, an alert or an evidence item; without --yes, only show what would run
+    /// Run a custom command with variables from an incident, an alert or an evidence item. Without --yes, only show what would run, unless
+    /// the command sets confirm = false
     Run {
         /// Name of the command
         name: String,
@@ -35,7 +36,7 @@ pub enum OwnCommand {
         /// Value of a variable
         #[arg(long = "var", value_name = "NAME=VALUE", value_parser = variable_arg)]
         variables: Vec<(String, String)>,
-        /// Keep the output as evidence of the incident
+        /// Save the output as evidence of the incident
         #[arg(long, requires = "incident")]
         keep: bool,
         /// Run it
@@ -44,10 +45,10 @@ pub enum OwnCommand {
     },
 }
 
-pub(super) async fn run(desk: &Desk, command: OwnCommand, as_json: bool) -> Result<Done, CliError> {
+pub(super) async fn run(desk: &Desk, command: CustomCommand, as_json: bool) -> Result<Done, CliError> {
     let (name, selection, keep, yes) = match command {
-        OwnCommand::List => return list(&desk.commands, as_json),
-        OwnCommand::Run { name, incident, alert, evidence, variables, keep, yes } => {
+        CustomCommand::List => return list(&desk.commands, as_json),
+        CustomCommand::Run { name, incident, alert, evidence, variables, keep, yes } => {
             let labels = match alert {
                 Some(fingerprint) => labels_of(desk, &fingerprint).await?,
                 None => Default::default(),
@@ -83,13 +84,13 @@ pub(super) async fn run(desk: &Desk, command: OwnCommand, as_json: bool) -> Resu
     interrupt.abort();
     let outcome = outcome?;
     if let Some(why) = &outcome.not_recorded {
-        out::note(format!("warroom: {name} has run, but could not be recorded: {why}"));
+        out::note(format!("warroom: {name} ran, but the run was not recorded: {why}"));
     }
     if as_json {
         out::json(&json!({"done": true, "name": name, "script": prepared.script, "env": prepared.env,
                           "exit_code": outcome.exit_code, "output": outcome.output, "evidence": outcome.evidence}))?;
     } else {
-        let evidence = outcome.evidence.map(|id| format!(", kept as {id}")).unwrap_or_default();
+        let evidence = outcome.evidence.map(|id| format!(", saved as {id}")).unwrap_or_default();
         out::note(format!("{name}: {}{evidence}", outcome.summary));
     }
     Ok(if outcome.exit_code == Some(0) { Done::Complete } else { Done::Problems })
@@ -125,7 +126,7 @@ fn list(commands: &[CommandConfig], as_json: bool) -> Result<Done, CliError> {
         out::line(line)?;
     }
     if rows.is_empty() {
-        out::line("No commands yet. Add one to [[commands]] in the configuration.")?;
+        out::line("No custom commands yet. Add one to [[commands]] in the configuration.")?;
     }
     Ok(Done::Complete)
 }

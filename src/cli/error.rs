@@ -55,7 +55,11 @@ impl CliError {
                 DeskError::Refused(Refusal::NotFound(_))
                 | DeskError::Journal(JournalError::NoSuchIncident(_) | JournalError::Purged { .. }) => 4,
                 DeskError::Journal(JournalError::BadUrl { .. }) => 2,
-                DeskError::Journal(_) | DeskError::Prompt(_) | DeskError::Refused(_) | DeskError::Redaction(_) => 1,
+                DeskError::Journal(_)
+                | DeskError::Prompt(_)
+                | DeskError::Refused(_)
+                | DeskError::Redaction(_)
+                | DeskError::NotRecorded { .. } => 1,
             },
             Self::Failed(_) => 1,
             Self::Closed => 0,

@@ -122,15 +122,15 @@ pub enum IncidentCommand {
         #[command(flatten)]
         when: When,
     },
-    /// Page someone with the program, or a PagerDuty service, in [oncall]; without --yes, only show what would be done
+    /// Page a person through the program in [oncall], or page a PagerDuty service; without --yes, only show what would be sent
     Page {
         /// Incident, such as INC-1
         #[arg(value_parser = id_arg)]
         id: IncidentId,
         /// Person, or the name of a PagerDuty service
         name: String,
-        /// Message; without it, what the incident is and the request to join
-        #[arg(default_value = "", hide_default_value = true)]
+        /// Message
+        #[arg(default_value = "please join")]
         text: String,
         /// Run the command, or send the event
         #[arg(long)]
@@ -293,7 +293,7 @@ async fn preview_page(desk: &Desk, id: IncidentId, name: &str, text: &str, as_js
         for line in plan.describe() {
             out::line(clean::line(&line))?;
         }
-        out::note("Nothing was done. Add --yes to do exactly this.");
+        out::note("No one was paged. Add --yes to send exactly this.");
     }
     Ok(Done::Complete)
 }

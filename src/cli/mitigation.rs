@@ -26,11 +26,11 @@ pub enum MitigationCommand {
         #[command(flatten)]
         new: Box<AddArgs>,
     },
-    /// Change a mitigation that is neither done nor dropped; what is not given stays as it is
+    /// Edit a proposed or started mitigation; omitted options keep their values
     Edit {
         #[command(flatten)]
         card: Card,
-        /// What is to be done
+        /// What to do
         #[arg(long)]
         text: Option<String>,
         /// Risk: low, medium or high
@@ -39,13 +39,13 @@ pub enum MitigationCommand {
         /// How to undo it
         #[arg(long, value_name = "TEXT")]
         undo: Option<String>,
-        /// Query with its threshold that must hold afterwards, such as 'error_rate < 0.01'
+        /// Query and threshold that must hold afterwards, such as 'error_rate < 0.01'
         #[arg(long, value_name = "EXPR")]
         verify: Option<String>,
-        /// How long it must hold
+        /// How long it must hold; used with --verify
         #[arg(long = "for", value_name = "DURATION", value_parser = duration_arg, default_value = "5m")]
         length: Duration,
-        /// Why it may be started without a way back, or without a check
+        /// Why it may start without an undo or a check
         #[arg(long, value_name = "WHY")]
         exception: Option<String>,
     },
@@ -112,7 +112,7 @@ pub struct Card {
 pub struct AddArgs {
     #[command(flatten)]
     new: NewMitigation,
-    /// Query with its threshold that must hold afterwards, such as 'error_rate < 0.01'
+    /// Query and threshold that must hold afterwards, such as 'error_rate < 0.01'
     #[arg(long, value_name = "EXPR")]
     verify: Option<String>,
     /// How long it must hold
@@ -213,8 +213,8 @@ fn suggest(desk: &Desk, incident: &Incident, as_json: bool) -> Result<Done, CliE
         }
     }
     if found.is_empty() {
-        let words = "Neither an answer of the assistant nor a matching playbook proposes a mitigation.";
-        out::line(format!("{words} Run `warroom ask {} troubleshoot` to ask.", incident.id()))?;
+        let words = "No suggestions from the assistant's latest answer or matching playbooks.";
+        out::line(format!("{words} Run `warroom ask {} troubleshoot` to ask the assistant.", incident.id()))?;
     }
     Ok(Done::Complete)
 }

@@ -232,7 +232,7 @@ async fn run_step(desk: &Desk, args: RunArgs, as_json: bool) -> Result<Done, Cli
     let interrupt = on_ctrl_c({
         let stop = stop.clone();
         move || {
-            out::note("warroom: stopping the script. Press Ctrl-C again to leave it without a result.");
+            out::note("warroom: stopping the script. Press Ctrl-C again to exit without recording a result.");
             stop.cancel();
         }
     });
@@ -276,7 +276,7 @@ fn preview(
         }
     }
     let advice = match (prepared.changes(), read_only) {
-        (true, true) => "Nothing was run, and what may change something is turned off: [ui] read_only is set.",
+        (true, true) => "Nothing was run. [ui] read_only is set, so steps that can change something do not run.",
         (true, false) => "Nothing was run. Add --yes to run it.",
         (false, _) => "Nothing was recorded. Add --yes when the step is done.",
     };

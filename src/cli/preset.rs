@@ -16,13 +16,16 @@ pub enum PresetCommand {
     List,
     /// Show everything that a preset could run
     Show {
-        /// Name of the preset: that of its folder
+        /// Name of the preset (its folder name)
         name: String,
     },
-    /// Allow a preset to run commands and playbooks as it is now; after a change it has to be trusted again
+    /// Trust a preset's current contents, so that its playbooks and commands can run; trust it again after any change
     Trust {
-        /// Name of the preset: that of its folder
+        /// Name of the preset (its folder name)
         name: String,
+        /// Digest that `show` printed; refuses if the files have changed since
+        #[arg(long, value_name = "DIGEST")]
+        digest: Option<String>,
     },
 }
 
@@ -31,13 +34,17 @@ pub(super) fn run(config: &Config, command: &PresetCommand, as_json: bool) -> Re
     match command {
         PresetCommand::List => list(&presets, as_json),
         PresetCommand::Show { name } => show(find(&presets, name)?, as_json),
-        PresetCommand::Trust { name } => {
+        PresetCommand::Trust { name, digest } => {
             let preset = find(&presets, name)?;
+            if digest.as_ref().is_some_and(|shown| preset.digest.as_ref() != Some(shown)) {
+                let failure = Failure::new(format!("the preset '{name}' has changed since it was shown"));
+                return Err(CliError::Failed(failure.advise(format!("Review it again with `warroom preset show {name}`."))));
+            }
             trust(preset).map_err(CliError::Failed)?;
             if as_json {
                 out::json(&json!({"presets": [shape(preset)]}))?;
             } else {
-                out::line(format!("The preset {} is trusted as it is now.", clean::line(name)))?;
+                out::line(format!("Trusted preset {}.", clean::line(name)))?;
             }
             Ok(Done::Complete)
         }
@@ -55,7 +62,7 @@ fn find<'a>(presets: &'a [Preset], name: &str) -> Result<&'a Preset, CliError> {
     })
 }
 
-fn word(trust: Trust) -> &'static str {
+fn trust_label(trust: Trust) -> &'static str {
     match trust {
         Trust::Trusted => "trusted",
         Trust::Changed => "changed",
@@ -66,7 +73,7 @@ fn word(trust: Trust) -> &'static str {
 fn shape(p: &Preset) -> Value {
     let names: Vec<&str> = p.commands.iter().map(|c| c.name.as_str()).collect();
     let playbooks: Vec<&str> = p.playbooks.iter().map(|f| f.name.as_str()).collect();
-    json!({"name": p.name, "path": p.path, "digest": p.digest, "state": word(p.trust()).replace(' ', "_"), "playbooks": playbooks,
+    json!({"name": p.name, "path": p.path, "digest": p.digest, "state": trust_label(p.trust()).replace(' ', "_"), "playbooks": playbooks,
            "commands": names, "problems": p.problems})
 }
 
@@ -76,7 +83,7 @@ fn list(presets: &[Preset], as_json: bool) -> Result<Done, CliError> {
     } else {
         let row = |p: &Preset| {
             let what = format!("{}, {}", count(p.playbooks.len(), "playbook"), count(p.commands.len(), "command"));
-            vec![clean::line(&p.name), word(p.trust()).to_owned(), what, p.path.display().to_string()]
+            vec![clean::line(&p.name), trust_label(p.trust()).to_owned(), what, p.path.display().to_string()]
         };
         for line in out::table(&presets.iter().map(row).collect::<Vec<_>>()) {
             out::line(line)?;
@@ -103,7 +110,7 @@ fn show(preset: &Preset, as_json: bool) -> Result<Done, CliError> {
         out::json(&shape(preset))?;
         return Ok(problems(std::slice::from_ref(preset)));
     }
-    out::line(format!("{}  {}", clean::line(&preset.name), word(preset.trust())))?;
+    out::line(format!("{}  {}", clean::line(&preset.name), trust_label(preset.trust())))?;
     out::line(format!("path    {}", preset.path.display()))?;
     out::line(format!("digest  {}", preset.digest.as_deref().unwrap_or("unknown")))?;
     for file in &preset.playbooks {

@@ -11,14 +11,14 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{Config, UserFile, data_folder, read_user_file, unreadable};
+use super::{Config, UserFile, data_folder, expand_home, read_user_file, unreadable};
 use crate::telemetry::Failure;
 use crate::telemetry::failure::FileProblem;
 
 /// The largest number of files in a preset, and their largest size together, in bytes.
 const MAX_FILES: usize = 2_000;
 const MAX_BYTES: u64 = 32 * 1024 * 1024;
-/// How long a command may run unless it says so, and at most.
+/// The default and the maximum run time of a command.
 const TIMEOUT: Duration = Duration::from_mins(1);
 const MAX_TIMEOUT: Duration = Duration::from_hours(1);
 /// The file of a preset that lists its commands.
@@ -81,11 +81,11 @@ pub(super) fn command(raw: RawCommand, preset: Option<&str>) -> Result<CommandCo
         return fail("its name is not a single word".to_owned(), "Choose a name such as pods.");
     }
     if raw.run.trim().is_empty() {
-        return fail("run is empty".to_owned(), "Write what it should run.");
+        return fail("run is empty".to_owned(), "Set run to a shell script.");
     }
     let secs = raw.timeout_secs.unwrap_or(TIMEOUT.as_secs_f64());
     if !(secs > 0.0 && secs <= MAX_TIMEOUT.as_secs_f64()) {
-        return fail(format!("timeout_secs = {secs} is out of range"), "Set a number above 0, at most 3600.");
+        return fail(format!("timeout_secs = {secs} is out of range"), "Set it to a number above 0, up to 3600.");
     }
     Ok(CommandConfig {
         help: raw.help,
@@ -113,7 +113,7 @@ pub struct Preset {
     pub problems: Vec<FileProblem>,
 }
 
-/// How far a preset may be used.
+/// Whether the user has trusted a preset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trust {
     Trusted,
@@ -123,11 +123,15 @@ pub enum Trust {
 }
 
 impl Preset {
+    fn empty(name: String, path: PathBuf) -> Self {
+        Self { name, path, digest: None, playbooks: Vec::new(), commands: Vec::new(), problems: Vec::new() }
+    }
+
     /// Reads a preset; its path may be relative to `folder`. What cannot be read is reported in its problems.
     fn load(config: &PresetConfig, folder: &Path) -> Self {
-        let path = folder.join(expand_home(&config.path));
+        let path = folder.join(expand_home(Path::new(&config.path)));
         let name = path.file_name().map_or_else(|| config.path.clone(), |n| n.to_string_lossy().into_owned());
-        let mut preset = Self { name, path, digest: None, playbooks: Vec::new(), commands: Vec::new(), problems: Vec::new() };
+        let mut preset = Self::empty(name, path);
         // The digest first: if a file changes while the others are read, it no longer fits them.
         match digest(&preset.path) {
             Ok(digest) => preset.digest = Some(digest),
@@ -169,7 +173,7 @@ impl Preset {
             file: path.display().to_string(),
             line,
             text: failure.message,
-            remedy: failure.remedy.unwrap_or_else(|| "Correct the file. It is ignored.".to_owned()),
+            remedy: failure.remedy.unwrap_or_else(|| "Correct the file. Until then, it is ignored.".to_owned()),
         };
         match toml::from_str::<CommandsFile>(&file.text) {
             Ok(parsed) => {
@@ -206,13 +210,24 @@ impl Preset {
 /// Reads the presets of a configuration.
 pub fn load_presets(config: &Config) -> Vec<Preset> {
     let folder = config.path.as_deref().and_then(Path::parent).unwrap_or(Path::new(""));
-    config.presets.iter().map(|preset| Preset::load(preset, folder)).collect()
+    let mut presets: Vec<Preset> = Vec::new();
+    for config in &config.presets {
+        let mut preset = Preset::load(config, folder);
+        // Trust is about a name: two folders with one name cannot both have it.
+        if presets.iter().any(|p| p.name == preset.name) {
+            let text = format!("a second preset is named '{}'", preset.name);
+            let problem = rejected(&preset.path, &text, "The preset is ignored. Rename its folder.");
+            preset = Preset { problems: vec![problem], ..Preset::empty(format!("{} (ignored)", preset.name), preset.path) };
+        }
+        presets.push(preset);
+    }
+    presets
 }
 
 /// A digest of all files of a folder, except those of git: their paths, whether they can be executed, and their content.
 fn digest(folder: &Path) -> Result<String, FileProblem> {
     let mut files = Vec::new();
-    list(folder, &mut files)?;
+    list(folder, true, &mut files)?;
     files.sort();
     let (mut hash, mut read) = (Sha256::new(), 0_u64);
     for path in &files {
@@ -235,22 +250,31 @@ fn digest(folder: &Path) -> Result<String, FileProblem> {
 }
 
 fn too_large(folder: &Path, text: &str) -> FileProblem {
-    let remedy = "Choose a folder that has only playbooks, commands and what they need. It is ignored.".to_owned();
-    FileProblem { file: folder.display().to_string(), line: None, text: text.to_owned(), remedy }
+    let remedy = "The preset is ignored. Use a folder that contains only playbooks, commands and the files they need.";
+    rejected(folder, text, remedy)
 }
 
-fn list(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), FileProblem> {
+fn rejected(path: &Path, text: &str, remedy: &str) -> FileProblem {
+    FileProblem { file: path.display().to_string(), line: None, text: text.to_owned(), remedy: remedy.to_owned() }
+}
+
+fn list(folder: &Path, is_root: bool, files: &mut Vec<PathBuf>) -> Result<(), FileProblem> {
     for entry in fs::read_dir(folder).map_err(|e| unreadable(folder, &e))? {
         let entry = entry.map_err(|e| unreadable(folder, &e))?;
         let (path, kind) = (entry.path(), entry.file_type().map_err(|e| unreadable(folder, &e))?);
         if kind.is_symlink() {
             // Its target could change without the digest.
-            return Err(too_large(&path, "is a symbolic link, which a preset cannot have"));
+            return Err(rejected(&path, "symbolic links are not allowed in a preset", "Replace it with a regular file."));
         }
-        if kind.is_dir() && entry.file_name() != ".git" {
-            list(&path, files)?;
+        if is_root && kind.is_dir() && entry.file_name() == ".git" {
+            continue;
+        }
+        if kind.is_dir() {
+            list(&path, false, files)?;
         } else if kind.is_file() {
             files.push(path);
+        } else {
+            return Err(rejected(&path, "this kind of file is not allowed in a preset", "Replace it with a regular file."));
         }
         if files.len() > MAX_FILES {
             return Err(too_large(folder, &format!("more than {MAX_FILES} files")));
@@ -268,14 +292,6 @@ fn is_executable(path: &Path) -> bool {
 #[cfg(not(unix))]
 fn is_executable(_path: &Path) -> bool {
     false
-}
-
-/// A path in which `~/` is the home folder.
-fn expand_home(path: &str) -> PathBuf {
-    match (path.strip_prefix("~/"), directories::BaseDirs::new()) {
-        (Some(rest), Some(dirs)) => dirs.home_dir().join(rest),
-        _ => PathBuf::from(path),
-    }
 }
 
 /// The presets that the user has trusted.
@@ -366,7 +382,7 @@ mod tests {
             fs::set_permissions(&helper, fs::Permissions::from_mode(0o755)).unwrap();
             assert_ne!(digest(folder.path()).unwrap(), third);
             std::os::unix::fs::symlink("/etc/passwd", folder.path().join("link")).unwrap();
-            assert!(digest(folder.path()).unwrap_err().text.contains("symbolic link"));
+            assert!(digest(folder.path()).unwrap_err().text.contains("symbolic links"));
         }
         assert!(digest(&folder.path().join("missing")).is_err());
     }

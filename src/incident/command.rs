@@ -323,7 +323,7 @@ pub struct NewAction {
 /// A new mitigation card.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, clap::Args)]
 pub struct NewMitigation {
-    /// What is to be done
+    /// What to do
     pub text: String,
     /// Risk: low, medium or high
     #[arg(long)]
@@ -331,10 +331,10 @@ pub struct NewMitigation {
     /// How to undo it
     #[arg(long, value_name = "TEXT")]
     pub undo: Option<String>,
-    /// Query with its threshold that must hold afterwards, such as 'error_rate < 0.01'
+    /// Query and threshold that must hold afterwards, such as 'error_rate < 0.01'
     #[arg(skip)]
     pub verify: Option<ExitCriteria>,
-    /// Why it may be started without a way back, or without a check
+    /// Why it may start without an undo or a check
     #[arg(long, value_name = "WHY")]
     pub exception: Option<String>,
     /// What proposed it, if not a person: a step of a playbook, or the assistant.

@@ -409,7 +409,7 @@ pub enum Fact {
         /// What proposed it, if not a person: a step of a playbook, or the assistant.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         origin: Option<String>,
-        /// The entry that proposed the card which this changes; `None` for a new card.
+        /// The entry that proposed the card being edited; `None` for a new card.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         seq: Option<u64>,
     },

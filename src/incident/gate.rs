@@ -35,7 +35,7 @@ const LABELS: [(&str, &str); 25] = [
     ("playbooks", "No failed or interrupted playbook step"),
     ("restored", "Service restored"),
     ("exit-criteria", "Exit criteria met"),
-    ("verified", "Checks of playbook steps hold"),
+    ("verified", "Playbook checks passing"),
     ("health-checks", "Health checks passing"),
     ("monitored", "Monitored for the agreed time"),
     ("rollback-plan", "Rollback plan known"),

@@ -1,5 +1,6 @@
 //! Mitigation cards: what is done against the impact, how to undo it, what shows that it works, and whether it did.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -167,10 +168,15 @@ impl MitigationCard {
         self.judgement.as_ref().map(|(_, j)| j.verdict)
     }
 
-    /// Whether it was done, can be checked, and has no final verdict.
-    pub fn needs_reading(&self) -> bool {
-        let is_open = self.verdict().is_none_or(|v| v == MitigationVerdict::TooEarly);
-        self.state == CardState::Done && self.verify.is_some() && is_open
+    /// Whether it was done, can be checked, and has no final verdict. That it made things worse is said early, but may still change until
+    /// what must hold has had twice its duration.
+    pub fn needs_reading(&self, now: Timestamp) -> bool {
+        let (Some(done), Some(criteria), CardState::Done) = (self.done_at, &self.verify, self.state) else { return false };
+        match self.verdict() {
+            None | Some(MitigationVerdict::TooEarly) => true,
+            Some(MitigationVerdict::Worse) => now.since(done) < criteria.duration() * 2,
+            Some(MitigationVerdict::Worked | MitigationVerdict::NoEffect) => false,
+        }
     }
 
     /// The window that a reading covers: from before the mitigation began until now, or until `next`, when another one began.
@@ -190,32 +196,37 @@ impl MitigationCard {
             Comparison::Below | Comparison::AtMost => v,
             Comparison::Above | Comparison::AtLeast => -v,
         };
-        let values = |from: Timestamp, until: Timestamp| -> Vec<(Timestamp, f64)> {
-            let all = series.iter().flat_map(|s| &s.samples).filter(|s| s.at > from && s.at <= until && s.value.is_finite());
-            let mut all: Vec<(Timestamp, f64)> = all.map(|s| (s.at, s.value)).collect();
-            all.sort_by(|a, b| a.0.cmp(&b.0).then_with(|| badness(a.1).total_cmp(&badness(b.1))));
-            all
+        // The worst of all series at each time.
+        let worst = |from: Timestamp, until: Timestamp| -> Vec<(Timestamp, f64)> {
+            let mut all: BTreeMap<Timestamp, f64> = BTreeMap::new();
+            let samples = series.iter().flat_map(|s| &s.samples);
+            for sample in samples.filter(|s| s.at > from && s.at <= until && s.value.is_finite()) {
+                let known = all.entry(sample.at).or_insert(sample.value);
+                if badness(sample.value) > badness(*known) {
+                    *known = sample.value;
+                }
+            }
+            all.into_iter().collect()
         };
-        let earlier = values(Timestamp::from_secs(0), began);
-        let since = values(done, now);
+        let earlier = worst(Timestamp::from_secs(0), began);
+        let since = worst(done, now);
         // The state that it met, not the healthy time that the window may begin with.
         let recent =
             earlier.iter().rev().enumerate().take_while(|(n, (at, _))| *n < MIN_SAMPLES || began.since(*at) <= JUST_BEFORE);
         let mut sorted: Vec<f64> = recent.map(|(_, (_, v))| *v).collect();
         sorted.sort_by(f64::total_cmp);
         let before = sorted.get(sorted.len() / 2).copied();
-        // The worst of the newest samples: series end at the same time.
         let after = since.last().map(|(_, v)| *v);
         let judged = |verdict, why: String| Some(Judgement { verdict, before, after, why, evidence: None });
         let held = now.since(done);
         let Some(newest) = after else {
-            let why =
-                next.map_or_else(|| "there is no reading since".to_owned(), |next| format!("no reading before {next} began"));
+            let why = next
+                .map_or_else(|| "no readings since it was done".to_owned(), |next| format!("no readings before {next} began"));
             return judged(MitigationVerdict::TooEarly, why);
         };
         let change = match before {
             Some(before) => format!("{} → {}", human_value(before), human_value(newest)),
-            None => format!("it is {} now", human_value(newest)),
+            None => format!("now {}", human_value(newest)),
         };
         let worst_before = earlier.iter().map(|(_, v)| badness(*v)).fold(f64::NEG_INFINITY, f64::max);
         let best_since = since.iter().map(|(_, v)| badness(*v)).fold(f64::INFINITY, f64::min);
@@ -227,7 +238,10 @@ impl MitigationCard {
         let must = format!("{} {}", criteria.comparison.word(), human_value(criteria.threshold));
         if held >= criteria.duration() {
             let window = Window::new(now - criteria.duration(), now);
-            if criteria.evaluate(series, window, step, "").met {
+            // A series that has ended, such as that of a replaced instance, is not missing.
+            let is_current = |s: &&Series| s.within(window).iter().any(|sample| sample.value.is_finite());
+            let current: Vec<Series> = series.iter().filter(is_current).cloned().collect();
+            if criteria.evaluate(&current, window, step, "").met {
                 return if held_before {
                     judged(MitigationVerdict::NoEffect, format!("{change}; it was already {must} before, so this shows nothing"))
                 } else {
@@ -237,7 +251,10 @@ impl MitigationCard {
         }
         if let Some(next) = next {
             return if holds {
-                judged(MitigationVerdict::TooEarly, format!("{change}, but {next} began before it was {must} for long enough"))
+                judged(
+                    MitigationVerdict::TooEarly,
+                    format!("{change}, but {next} began before it had been {must} for {}", human_duration(criteria.duration())),
+                )
             } else {
                 judged(MitigationVerdict::NoEffect, format!("{change}, still not {must} when {next} began"))
             };
@@ -254,7 +271,7 @@ impl MitigationCard {
 
 /// How far back the time before a mitigation is read, at least.
 const BEFORE: std::time::Duration = std::time::Duration::from_mins(5);
-/// How much of the time before a mitigation is the state that it met: long enough for several readings of most servers.
+/// How far back the "before" value reaches: long enough for several scrapes.
 const JUST_BEFORE: std::time::Duration = std::time::Duration::from_secs(90);
 /// The number of readings that it takes to say that it got worse.
 const MIN_SAMPLES: usize = 3;
@@ -312,7 +329,7 @@ mod tests {
     fn judges_from_readings_before_and_since() {
         let before = [20.0, 22.0, 21.0, 20.0, 23.0, 21.0, 20.0];
         let with = |since: &[f64]| verdict(&[&before, since].concat());
-        assert_eq!(with(&[]), (MitigationVerdict::TooEarly, "there is no reading since".to_owned()));
+        assert_eq!(with(&[]), (MitigationVerdict::TooEarly, "no readings since it was done".to_owned()));
         assert_eq!(with(&[0.2, 0.1]).0, MitigationVerdict::TooEarly);
         let (worked, why) = with(&[0.2, 0.1, 0.1, 0.2, 0.1, 0.1, 0.1]);
         assert_eq!((worked, why.as_str()), (MitigationVerdict::Worked, "21 → 0.1, below 1 for 5m00s"));
@@ -348,6 +365,36 @@ mod tests {
         assert_eq!(until(15).verdict, MitigationVerdict::TooEarly);
         assert!(until(15).why.contains("M2 began before"));
         assert_eq!(card().window(at(30), Some(at(14))).unwrap().end, at(14));
+    }
+
+    #[test]
+    fn judges_the_worst_series_and_those_that_have_not_ended() {
+        let series = |name: &str, values: &[(i64, f64)]| Series {
+            labels: [("pod".to_owned(), name.to_owned())].into(),
+            samples: values.iter().map(|(minute, value)| Sample { at: at(*minute), value: *value }).collect(),
+        };
+        // The old instance was bad and is gone; the new one is well.
+        let old = series("old", &[(6, 20.0), (7, 21.0), (8, 20.0), (9, 20.0), (10, 20.0)]);
+        let new = series("new", &(12..=18).map(|n| (n, 0.1)).collect::<Vec<_>>());
+        let judge = |all: &[Series], minute| card().judge(all, at(minute), Duration::from_mins(1), None).unwrap();
+        assert_eq!(judge(&[old.clone(), new], 18).verdict, MitigationVerdict::Worked);
+        // One of many is bad, before and after: no rise.
+        let bad = series("bad", &(5..=21).map(|n| (n, 30.0)).collect::<Vec<_>>());
+        let good = series("good", &(5..=21).map(|n| (n, 0.1)).collect::<Vec<_>>());
+        let found = judge(&[good, bad], 21);
+        assert_eq!((found.verdict, found.before, found.after), (MitigationVerdict::NoEffect, Some(30.0), Some(30.0)));
+        // Three series at one time are one reading.
+        let spike = |name: &str| series(name, &[(9, 1.0), (10, 1.0), (12, 90.0)]);
+        assert_eq!(judge(&[spike("a"), spike("b"), spike("c")], 12).verdict, MitigationVerdict::TooEarly);
+    }
+
+    #[test]
+    fn that_it_made_things_worse_is_read_again_for_a_while() {
+        let mut one = card();
+        let judgement =
+            Judgement { verdict: MitigationVerdict::Worse, before: None, after: None, why: String::new(), evidence: None };
+        one.judgement = Some((at(13), judgement));
+        assert!(one.needs_reading(at(20)) && !one.needs_reading(at(21)));
     }
 
     #[test]

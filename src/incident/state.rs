@@ -550,9 +550,11 @@ impl Incident {
             },
             Fact::MitigationProposed { text, risk, undo, verify, exception, origin, seq: edited } => {
                 let index = edited.and_then(|card| self.cards.iter().position(|c| c.seq == card));
-                let mut card = match index.and_then(|n| self.cards.get(n)) {
-                    Some(card) => card.clone(),
-                    None => MitigationCard::new(seq, by.clone(), at),
+                let mut card = match (index.and_then(|n| self.cards.get(n)), edited) {
+                    (Some(card), _) => card.clone(),
+                    (None, None) => MitigationCard::new(seq, by.clone(), at),
+                    // The proposal was undone, and its changes with it.
+                    (None, Some(_)) => return,
                 };
                 (card.text, card.risk) = (text.clone(), *risk);
                 (card.undo, card.verify, card.exception) = (undo.clone(), verify.clone(), exception.clone());
@@ -570,6 +572,8 @@ impl Incident {
                 match state {
                     CardState::Started => card.started_at = Some(at),
                     CardState::Done => {
+                        // A verdict from before it was undone and done again is not about this.
+                        card.judgement = None;
                         card.done_at = Some(at);
                         self.mitigations.push((seq, at));
                     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::attach::{Attached, read_to_attach};
 use super::clock::now;
 use super::desk::{Desk, DeskError, new_entries};
+use super::oncall::PLEASE_JOIN;
 use crate::evidence::{Body, Draft, Redactor};
 use crate::incident::command::{Context, absorb, release};
 use crate::incident::{
@@ -225,6 +226,7 @@ impl Desk {
 
     /// Pages a person, and records the page with the output of the paging program.
     async fn page(&self, id: IncidentId, name: &str, text: &str) -> Result<Outcome, DeskError> {
+        self.refuse_read_only("a page cannot be sent")?;
         let incident = self.journal.incident(id).await?;
         let output = self.send_page(&self.plan_page(&incident, name, text)?).await?;
         let output =
@@ -233,10 +235,10 @@ impl Desk {
             kind: EventKind::ResponderRequested,
             text: format!(
                 "{name} paged{}{output}",
-                if text.trim().is_empty() { " with the brief".to_owned() } else { format!(": {text}") }
+                format_args!(": {}", if text.trim().is_empty() { PLEASE_JOIN } else { text })
             ),
         };
-        self.record(id, &command, None, &[], &[]).await
+        self.record(id, &command, None, &[], &[]).await.map_err(DeskError::after(format!("{name} was paged")))
     }
 
     /// Appends evidence and its body in one commit.

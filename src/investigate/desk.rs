@@ -34,6 +34,17 @@ pub enum DeskError {
     Refused(#[from] Refusal),
     #[error("cannot redact the text, so it was not written")]
     Redaction(#[from] serde_json::Error),
+    /// Something was done outside, but the journal does not say so. Doing it again would do it twice.
+    #[error("{done}, but it was not recorded: {why}")]
+    NotRecorded { done: String, why: String },
+}
+
+impl DeskError {
+    /// Marks a failure to record what was already done: `silence s1 was created`.
+    pub(super) fn after(done: impl Into<String>) -> impl FnOnce(Self) -> Self {
+        let done = done.into();
+        move |e| Self::NotRecorded { done, why: e.failure().summary() }
+    }
 }
 
 impl Explain for DeskError {
@@ -43,6 +54,7 @@ impl Explain for DeskError {
             Self::Prompt(e) => e.remedy(),
             Self::Refused(e) => e.remedy(),
             Self::Redaction(_) => None,
+            Self::NotRecorded { .. } => Some("Do not repeat it. Record it with a note.".to_owned()),
         }
     }
 
@@ -52,6 +64,7 @@ impl Explain for DeskError {
             Self::Prompt(e) => e.failure(),
             Self::Refused(e) => e.failure(),
             Self::Redaction(e) => Failure::new(self.to_string()).because(e),
+            Self::NotRecorded { .. } => Failure::new(self.to_string()).advise(self.remedy().unwrap_or_default()),
         }
     }
 }

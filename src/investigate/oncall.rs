@@ -12,11 +12,12 @@ use crate::incident::command::check_text;
 use crate::incident::similar::{Features, Similar, similar};
 use crate::incident::{Incident, IncidentId, Refusal};
 use crate::notify::pagerduty;
-use crate::telemetry::words::count;
 use crate::telemetry::{Explain, Failure, clean};
 
 /// How long a program may run.
 const TIMEOUT: Duration = Duration::from_secs(20);
+/// The message of a page without a text.
+pub(super) const PLEASE_JOIN: &str = "please join";
 /// How much of the output is kept, in bytes.
 const MAX_OUTPUT: usize = 16 * 1024;
 
@@ -55,20 +56,22 @@ pub enum PagePlan {
 }
 
 impl PagePlan {
-    /// Exactly what would be run or sent, in lines for a person.
+    /// Exactly what would be run or sent, as lines to show to the user.
     pub fn describe(&self) -> Vec<String> {
         match self {
-            Self::Program(argv) => vec!["This runs:".to_owned(), format!("  {argv:?}")],
+            Self::Program(argv) => vec!["Would run:".to_owned(), format!("  {argv:?}")],
             Self::PagerDuty { service, event } => {
                 let text =
                     |pointer: &str| event.pointer(pointer).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
                 let brief = text("/payload/custom_details/brief");
-                vec![
-                    format!("This sends an event to {}:", service.url),
+                let mut lines = vec![
+                    format!("Would send an event to {}:", service.url),
                     format!("  {}", text("/payload/summary")),
-                    format!("  severity {}, key {}", text("/payload/severity"), text("/dedup_key")),
-                    format!("  with the brief for responders who are joining, {}", count(brief.lines().count(), "line")),
-                ]
+                    format!("  severity {}, dedup key {}", text("/payload/severity"), text("/dedup_key")),
+                    "With the brief for responders who are joining, as it is then:".to_owned(),
+                ];
+                lines.extend(brief.lines().map(|line| format!("  {line}")));
+                lines
             }
         }
     }
@@ -83,14 +86,14 @@ impl Desk {
         }
     }
 
-    /// What pages a person, or the service of that name: nothing is sent. Without a text, the message says what the incident is and asks to
-    /// join; with PagerDuty, the brief goes along.
+    /// Plans a page to a person, or to the PagerDuty service of that name, and sends nothing. An empty text becomes "please join". PagerDuty
+    /// also gets the brief.
     ///
     /// # Errors
     /// When nothing is configured that can page, or the name or the text is invalid.
     pub fn plan_page(&self, incident: &Incident, name: &str, text: &str) -> Result<PagePlan, DeskError> {
         let name = check_text("name", name, false)?;
-        let text = if text.trim().is_empty() { "please join".to_owned() } else { check_text("text", text, false)? };
+        let text = if text.trim().is_empty() { PLEASE_JOIN.to_owned() } else { check_text("text", text, false)? };
         let brief = brief(incident, Reader::Joining, now(), self.monitor, incident.head.update_due());
         if let Some(service) = self.oncall.pagerduty.iter().find(|p| p.name == name) {
             return Ok(PagePlan::PagerDuty { service: service.clone(), event: pagerduty::event(&name, incident, &text, &brief) });

@@ -16,11 +16,12 @@ use super::command::Outcome;
 use super::desk::{Desk, DeskError, Progress};
 use super::script;
 use crate::evidence::Redactor;
+use crate::evidence::body::digest;
 use crate::incident::command::NewMitigation;
 use crate::incident::{BlockResult, CardState, Command, ExitCriteria, Incident, IncidentId, Refusal, StepState};
 use crate::playbook::{BUILT_IN, Block, Check, HOLDS_FOR_SECS, Playbook, Step, Values};
 use crate::telemetry::words::list;
-use crate::telemetry::{clean, time};
+use crate::telemetry::{Explain, clean, time};
 
 /// A step with its variables filled in: exactly what would run.
 #[derive(Clone, Debug)]
@@ -49,16 +50,15 @@ impl PreparedStep {
         self.blocks.iter().any(|b| b.block.changes())
     }
 
-    /// What may change something, in lines for a person: where, exactly what, with which variables, and what it can do.
+    /// What may change something, as lines to show to the user: where, exactly what, with which variables, and what it can do.
     pub fn describe(&self) -> Vec<String> {
         let mut lines = Vec::new();
         for block in self.blocks.iter().filter(|b| b.block.changes()) {
-            match block.argv {
-                Some(_) => lines.extend(script::describe(&block.text, &block.env)),
-                None => {
-                    lines.push("This request:".to_owned());
-                    lines.extend(clean::block(&block.text).lines().map(|line| format!("  {line}")));
-                }
+            if block.argv.is_some() {
+                lines.extend(script::describe(&block.text, &block.env));
+            } else {
+                lines.push("Would send this request:".to_owned());
+                lines.extend(clean::block(&block.text).lines().map(|line| format!("  {line}")));
             }
             let verify = block.verify.as_ref().map(ToString::to_string);
             let timeout = Some(time::human_duration(block.block.timeout));
@@ -67,6 +67,16 @@ impl PreparedStep {
             lines.extend(notes.into_iter().filter_map(|(label, text)| Some(format!("{label}: {}", clean::line(&text?)))));
         }
         lines
+    }
+
+    /// Identifies exactly what would run, so that nothing else runs after it was confirmed.
+    pub fn token(&self) -> String {
+        let parts: Vec<String> = self
+            .blocks
+            .iter()
+            .map(|b| format!("{:?}", (b.block.kind, &b.text, &b.env, &b.verify, &b.undo, &b.block.danger, b.block.timeout)))
+            .collect();
+        digest(parts.join("\n").as_bytes())
     }
 
     fn number(&self) -> u32 {
@@ -119,7 +129,7 @@ impl Desk {
             Refusal::not_found(format!("playbook {} has no step {number}", playbook.id))
                 .advise(format!("Its steps are 1 to {}.", playbook.steps.len()))
         })?;
-        if let Some(name) = given.keys().find(|n| !playbook.variables.contains_key(*n) && !BUILT_IN.iter().any(|(b, _)| b == n)) {
+        if let Some(name) = given.keys().find(|n| !playbook.has_variable(n)) {
             let known: Vec<&str> = playbook.variables.keys().map(String::as_str).chain(BUILT_IN.map(|(n, _)| n)).collect();
             return Err(Refusal::invalid(format!("playbook {} has no variable '{name}'", playbook.id))
                 .advise(format!("Its variables are {}.", list(&known))));
@@ -152,7 +162,8 @@ impl Desk {
         }
         if prepared.changes() {
             if self.read_only {
-                let refusal = Refusal::invalid("scripts and changing requests are turned off: [ui] read_only is set");
+                let refusal =
+                    Refusal::invalid("[ui] read_only is set: scripts, and requests other than GET and HEAD, do not run");
                 return Err(refusal.advise("Run it elsewhere and record the result, or change the configuration.").into());
             }
             if !consent.is_confirmed {
@@ -160,35 +171,49 @@ impl Desk {
             }
         }
         let incident = self.begin(id, prepared, consent).await?;
-        let (mut all, mut goto) = (Vec::new(), None);
+        let (mut all, mut goto, mut notes) = (Vec::new(), None, Vec::new());
         for block in &prepared.blocks {
-            let card = self.begin_card(id, prepared, block).await?;
+            // The card is about the step, not the other way round: without a card the step goes on.
+            let card = self.begin_card(id, prepared, block).await.unwrap_or_else(|e| {
+                notes.push(format!("no mitigation card: {}", e.failure().summary()));
+                None
+            });
             let ran = self.run_block(&incident, block, show, stop).await;
-            if let Some(card) = card {
-                self.end_card(id, card, &ran).await?;
+            if let Some(card) = card
+                && let Err(e) = self.end_card(id, card, &ran).await
+            {
+                notes.push(format!("the mitigation card was not changed: {}", e.failure().summary()));
             }
-            let is_ok = ran.is_ok;
+            let goes_on = ran.is_ok && ran.result.verified != Some(false);
             if ran.goes {
                 goto = goto.or_else(|| block.block.goto.as_ref().map(|(_, anchor)| anchor.clone()));
             }
             all.push(ran);
-            if !is_ok {
+            if !goes_on {
                 break;
             }
         }
-        let mut results = Vec::new();
-        let mut outputs = Vec::new();
+        let done = format!("step {} of {} was run", prepared.step.number, prepared.playbook);
+        let mut outcome = self.end(id, prepared, all).await.map_err(DeskError::after(done))?;
+        outcome.outcome.warnings.extend(notes);
+        let playbook = self.playbooks.get(&prepared.playbook);
+        outcome.goto = goto.and_then(|anchor| playbook?.steps.iter().find(|s| s.anchor == anchor).map(|s| s.number));
+        Ok(outcome)
+    }
+
+    /// Records the results of the blocks that were run, with their evidence.
+    async fn end(&self, id: IncidentId, prepared: &PreparedStep, all: Vec<Ran>) -> Result<StepOutcome, DeskError> {
+        let is_failed = all.iter().any(|ran| !ran.is_ok || ran.result.verified == Some(false));
+        let state = if is_failed { StepState::Failed } else { StepState::Done };
+        let (mut results, mut outputs) = (Vec::new(), Vec::new());
         for ran in all {
             let evidence = match ran.draft {
                 Some(draft) => self.append_evidence(id, draft, &self.actor(), None).await?.1.evidence.first().copied(),
                 None => None,
             };
-            results.push((BlockResult { evidence, ..ran.result }, ran.is_ok));
+            results.push(BlockResult { evidence, ..ran.result });
             outputs.push(Redactor::new().redact_text(&ran.output).into_owned());
         }
-        let is_failed = results.iter().any(|(r, is_ok)| !is_ok || r.verified == Some(false));
-        let state = if is_failed { StepState::Failed } else { StepState::Done };
-        let results: Vec<BlockResult> = results.into_iter().map(|(result, _)| result).collect();
         let command = Command::EndStep {
             playbook: prepared.playbook.clone(),
             step: prepared.number(),
@@ -197,9 +222,7 @@ impl Desk {
             blocks: results.clone(),
         };
         let outcome = self.run(id, command, None).await?;
-        let playbook = self.playbooks.get(&prepared.playbook);
-        let goto = goto.and_then(|anchor| playbook?.steps.iter().find(|s| s.anchor == anchor).map(|s| s.number));
-        Ok(StepOutcome { outcome, state, results, outputs, goto })
+        Ok(StepOutcome { outcome, state, results, outputs, goto: None })
     }
 
     /// Proposes and starts the mitigation card of a script that is about to run. Returns the entry that proposed it; `None` if the script
@@ -221,12 +244,11 @@ impl Desk {
         let new = NewMitigation {
             undo: Some(undo.clone()),
             verify: Some(verify),
-            origin: Some(origin.clone()),
+            origin: Some(origin),
             ..NewMitigation::new(prepared.step.title.clone(), block.block.risk)
         };
-        let incident = Box::pin(self.run(id, Command::ProposeMitigation(new), None)).await?.incident;
-        // Someone else may have proposed another one in the meantime.
-        let mine = incident.cards.iter().rev().find(|c| c.origin.as_ref() == Some(&origin)).map(|c| c.seq);
+        let proposed = Box::pin(self.run(id, Command::ProposeMitigation(new), None)).await?;
+        let mine = proposed.entries.first().map(|entry| entry.seq);
         if let Some(card) = mine {
             let start = Command::ChangeMitigation { card, state: CardState::Started, approved_by: None, result: None };
             Box::pin(self.run(id, start, None)).await?;
@@ -234,7 +256,7 @@ impl Desk {
         Ok(mine)
     }
 
-    /// Records that the script of a card is done, or drops the card if failed.
+    /// Records that the script of a card is done, or drops it if the block failed.
     async fn end_card(&self, id: IncidentId, card: u64, ran: &Ran) -> Result<(), DeskError> {
         let state = if ran.is_ok { CardState::Done } else { CardState::Dropped };
         let result = Some(format!("{}: {}", if ran.is_ok { "done" } else { "failed" }, ran.result.summary));

@@ -62,7 +62,7 @@ pub fn argv(script: &str) -> Vec<String> {
     ["sh", "-eu", "-c", script].map(str::to_owned).to_vec()
 }
 
-/// What a script would run, in lines for a person: where, exactly what, and with which variables.
+/// What a script would run, as lines to show to the user: where, exactly what, and with which variables.
 pub fn describe(script: &str, env: &Values) -> Vec<String> {
     let host = whoami::hostname().unwrap_or_else(|_| "this machine".to_owned());
     let folder = std::env::current_dir().map_or_else(|_| "an unknown folder".to_owned(), |path| path.display().to_string());

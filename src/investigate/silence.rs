@@ -144,7 +144,7 @@ impl Desk {
         plan: &SilencePlan,
         incident: Option<IncidentId>,
     ) -> Result<(String, Option<Outcome>), DeskError> {
-        self.refuse_read_only()?;
+        self.refuse_read_only("silences cannot be changed")?;
         let (source, store) = self.silencer(Some(&plan.source))?;
         let hits = hits(source, &plan.new.matchers).await?;
         if token(source.name(), &plan.new, &hits) != plan.token {
@@ -160,7 +160,8 @@ impl Desk {
             count(hits.len(), "alert"),
             plan.new.comment
         );
-        let outcome = self.record_silence(incident, EventKind::SilenceCreated, text).await?;
+        let recorded = self.record_silence(incident, EventKind::SilenceCreated, text).await;
+        let outcome = recorded.map_err(DeskError::after(format!("silence {id} was created")))?;
         Ok((id, outcome))
     }
 
@@ -169,7 +170,7 @@ impl Desk {
     /// # Errors
     /// If there is no such silence in force, only reading is allowed, or the server refuses.
     pub async fn extend_silence(&self, id: &str, length: Duration, incident: Option<IncidentId>) -> Result<String, DeskError> {
-        self.refuse_read_only()?;
+        self.refuse_read_only("silences cannot be changed")?;
         let found = self.find_silence(id).await?;
         let (source, store) = self.silencer(Some(&found.source))?;
         let new = NewSilence {
@@ -184,7 +185,8 @@ impl Desk {
         }
         let id = store.create(&new, Some(id)).await.map_err(|e| failed(source.name(), "extend the silence", &e))?;
         let text = format!("{} now ends at {} UTC (silence {id})", matchers_text(&new.matchers), new.ends_at.date_clock());
-        self.record_silence(incident, EventKind::SilenceCreated, text).await?;
+        let recorded = self.record_silence(incident, EventKind::SilenceCreated, text).await;
+        recorded.map_err(DeskError::after(format!("silence {id} was extended")))?;
         Ok(id)
     }
 
@@ -193,13 +195,14 @@ impl Desk {
     /// # Errors
     /// If there is no such silence in force, only reading is allowed, or the server refuses.
     pub async fn expire_silence(&self, id: &str, reason: &str, incident: Option<IncidentId>) -> Result<SilenceRecord, DeskError> {
-        self.refuse_read_only()?;
+        self.refuse_read_only("silences cannot be changed")?;
         let reason = crate::incident::command::check_text("reason", reason, false)?;
         let found = self.find_silence(id).await?;
         let (source, store) = self.silencer(Some(&found.source))?;
         store.expire(id).await.map_err(|e| failed(source.name(), "end the silence", &e))?;
         let text = format!("{}: {reason} (silence {id})", matchers_text(&found.matchers));
-        self.record_silence(incident, EventKind::SilenceExpired, text).await?;
+        let recorded = self.record_silence(incident, EventKind::SilenceExpired, text).await;
+        recorded.map_err(DeskError::after(format!("silence {id} was ended")))?;
         Ok(found)
     }
 
@@ -250,9 +253,10 @@ impl Desk {
         (out, failures)
     }
 
-    fn refuse_read_only(&self) -> Result<(), Refusal> {
+    /// Refuses a change outside in read-only mode. `what` cannot be done.
+    pub(super) fn refuse_read_only(&self, what: &str) -> Result<(), Refusal> {
         if self.read_only {
-            return Err(Refusal::invalid("silences cannot be changed: [ui] read_only is set").advise("Change the configuration."));
+            return Err(Refusal::invalid(format!("{what}: [ui] read_only is set")).advise("Change the configuration."));
         }
         Ok(())
     }

@@ -65,7 +65,7 @@ impl Desk {
     pub async fn judge_mitigations(&self, id: IncidentId) -> Result<Vec<String>, DeskError> {
         let incident = self.journal.incident(id).await?;
         let mut unread = Vec::new();
-        for (index, card) in incident.cards.iter().enumerate().filter(|(_, c)| c.needs_reading()) {
+        for (index, card) in incident.cards.iter().enumerate().filter(|(_, c)| c.needs_reading(now())) {
             let next = next_mitigation(&incident, card);
             let window = card.window(now(), next.as_ref().map(|(at, _)| *at));
             let (Some(window), Some(criteria)) = (window, card.verify.as_ref()) else { continue };

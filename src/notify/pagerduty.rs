@@ -102,7 +102,8 @@ pub(crate) async fn send(config: &PagerDutyConfig, event: &Value) -> Result<Stri
         let detail = clean::truncate(&clean::line(&format!("{} {}", text("message"), text("errors"))), 200);
         let message = format!("the server responded with {status} {detail}").trim_end().to_owned();
         let is_busy = status.as_u16() == 429 || status.is_server_error();
-        Err(fail(message, Some("Check the routing key of the integration."), is_busy))
+        let remedy = if is_busy { "Try again, or page another way." } else { "Check the routing key of the integration." };
+        Err(fail(message, Some(remedy), is_busy))
     };
     let waits = ExponentialBuilder::default().with_min_delay(Duration::from_millis(300)).with_max_times(RETRIES).with_jitter();
     attempt.retry(waits).when(|e: &PagerDutyError| e.is_temporary).await

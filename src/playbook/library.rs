@@ -44,7 +44,7 @@ impl Library {
         library
     }
 
-    /// Like [`Self::load`], with the playbooks of presets: each replaces a built-in one, and the user's own replaces it.
+    /// Like [`Self::load`], with the playbooks of presets. Presets replace built-in playbooks; the user's own replace both.
     pub fn load_with_presets(presets: &[(String, Vec<UserFile>)], user: &[UserFile]) -> Self {
         let mut library = Self::load(&[]);
         for (name, files) in presets {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, Options, Parser, Tag, TagEnd};
 use serde::Deserialize;
 
-use super::variables::{BUILT_IN, used_in};
+use super::variables::{BUILT_IN, is_of_environment, used_in};
 use super::{Block, BlockKind, Check, METHODS, Playbook, Problem, Severity, Step, Variable};
 use crate::incident::Risk;
 use crate::telemetry::matcher::{Matcher, MatcherError};
@@ -155,7 +155,7 @@ fn read_front(name: &str, front: &str, problems: &mut Problems, example: &str) -
     for variable in parsed.variables.keys() {
         let is_name = variable.starts_with(|c: char| c.is_ascii_lowercase())
             && variable.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
-        let is_of_environment = variable.ends_with("_proxy");
+        let is_of_environment = is_of_environment(variable);
         if !is_name || is_of_environment || BUILT_IN.iter().any(|(name, _)| name == variable) {
             let remedy = "Use lower-case letters, digits and underscores, and a name that is not built in.";
             problems.error(line_of("variables"), format!("'{variable}' cannot be the name of a variable"), remedy);
@@ -324,20 +324,25 @@ fn read_timeout(text: &str) -> Result<Duration, String> {
     is_allowed.then_some(timeout).ok_or_else(|| format!("the timeout '{text}' is not between 1s and 1h"))
 }
 
+/// Reports a fence whose language is not a kind of block, if it looks as if it should be one.
+fn report_kind(word: &str, rest: &str, line: u64, problems: &mut Problems) {
+    let has_attributes = ATTRIBUTES.iter().any(|a| rest.contains(&format!("{a}=")));
+    let alike = ALIKE.iter().find(|(name, _)| *name == word.to_lowercase()).map(|(_, kind)| kind.word());
+    let misspelt = || nearest(word, BlockKind::ALL.map(BlockKind::word)).filter(|_| word.len() > 3 || has_attributes);
+    if let Some(meant) = alike.or_else(misspelt) {
+        let text = format!("a block of the kind '{word}' is text and cannot be run");
+        problems.warn(line, text, format!("Write {meant} if it should be run, or text if not."));
+    } else if has_attributes {
+        let kinds = list(&BlockKind::ALL.map(BlockKind::word));
+        problems.error(line, format!("'{word}' is not a kind of block that can be run"), format!("The kinds are {kinds}."));
+    }
+}
+
 /// The block of a fence; `None` if it is text, or if it cannot be used, which is reported.
 fn read_block(info: &str, text: &str, line: u64, problems: &mut Problems) -> Option<Block> {
     let (word, rest) = info.trim().split_once(char::is_whitespace).unwrap_or((info.trim(), ""));
     let Some(kind) = BlockKind::ALL.into_iter().find(|k| k.word() == word) else {
-        let has_attributes = ATTRIBUTES.iter().any(|a| rest.contains(&format!("{a}=")));
-        let alike = ALIKE.iter().find(|(name, _)| *name == word.to_lowercase()).map(|(_, kind)| kind.word());
-        let misspelt = || nearest(word, BlockKind::ALL.map(BlockKind::word)).filter(|_| word.len() > 3 || has_attributes);
-        if let Some(meant) = alike.or_else(misspelt) {
-            let text = format!("a block of the kind '{word}' is text and cannot be run");
-            problems.warn(line, text, format!("Write {meant} if it should be run, or text if not."));
-        } else if has_attributes {
-            let kinds = list(&BlockKind::ALL.map(BlockKind::word));
-            problems.error(line, format!("'{word}' is not a kind of block that can be run"), format!("The kinds are {kinds}."));
-        }
+        report_kind(word, rest, line, problems);
         return None;
     };
     let mut block = Block {
@@ -355,7 +360,7 @@ fn read_block(info: &str, text: &str, line: u64, problems: &mut Problems) -> Opt
         problems.error(line, "the block is empty", "Write what it should run, or remove it.");
     }
     if let Some(unknown) = block.method().filter(|m| !METHODS.contains(m)) {
-        let text = format!("'{unknown}' is not a method of a request");
+        let text = format!("'{unknown}' is not a supported HTTP method");
         problems.error(line, text, format!("The methods are {}.", list(&METHODS)));
     }
     let attributes = match attributes(rest) {

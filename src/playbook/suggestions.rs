@@ -9,14 +9,14 @@ use super::{Check, Library, matches};
 use crate::incident::command::NewMitigation;
 use crate::incident::{AnswerSource, ExitCriteria, Incident, Risk};
 
-/// How long what must hold has to hold, unless a person says otherwise.
+/// The default time for which the condition of a mitigation must hold, in seconds.
 pub const HOLDS_FOR_SECS: u64 = 300;
 /// The number of matching playbooks whose steps are proposed.
 const MAX_PLAYBOOKS: usize = 3;
 /// The largest number of mitigations that are taken from one answer.
 const MAX_FROM_ANSWER: usize = 12;
 
-/// A mitigation that was not decided on yet.
+/// A suggested mitigation that is not yet a card.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Suggestion {
     /// A card as the assistant's answer describes it; what the answer does not say is missing.

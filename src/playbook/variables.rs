@@ -11,6 +11,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::BlockKind;
+use crate::telemetry::Labels;
 
 /// Variables that every playbook has, and what they are.
 pub const BUILT_IN: [(&str, &str); 5] = [
@@ -31,9 +32,28 @@ static EXPANSION: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"\$\{(?:(#)([a-z][a-z0-9_]*)|([a-z][a-z0-9_]*)[^a-z0-9_}][^}]*)\}").ok());
 /// Characters that mean nothing to a query language or a shell.
 static PLAIN: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"^[A-Za-z0-9_./:@%+,=-]*$").ok());
-/// Words of a line whose arguments another shell or interpreter parses once more.
-static SECOND_SHELL: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"(^|[\s;&|(])(eval|ssh|awk|sed|xargs|env\s+-S|(\S*sh|su|psql|mysql|perl|python3?|ruby|node)\s.*-\w*[ce])\b").ok()
+/// A program that parses its arguments as commands, where a command begins; or anywhere an interpreter with the option that does so.
+static PARSES_ARGUMENTS: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(
+        r#"(?x)
+        (^ | [;&|(`\n] | \b(then|do|else|exec|env|nohup|time) \s | \bsudo (\s+-\S+(\s+[^-\s]\S*)?)* \s | \b\w+=\S*\s)
+        \s* ([^\s;&|(]*/)?
+        (eval|ssh|awk|gawk|mawk|sed|xargs|parallel|watch|sqlite3|env\s+-S) (\s|$)
+        | (^|[\s;&|(`"']) ([^\s;&|(]*/)?
+        ([^\s;&|(]*sh|su|doas|psql|mysql|mariadb|mongo|perl|python[0-9.]*|ruby|node|php|lua) \s ([^;&|]*\s)?
+        (-\w*[cer] | --(command|execute|eval))"#,
+    )
+    .ok()
+});
+/// A program behind a pipe that parses its input as commands.
+static PARSES_INPUT: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(
+        r#"(?x) \| .* [\s/|]
+        (sh|ash|bash|dash|zsh|ksh|fish|ssh|psql|mysql|mariadb|sqlite3|mongo|mongosh|redis-cli|perl|python[0-9.]*|ruby|node|php|lua
+        |xargs|parallel|at|batch)
+        ($|[\s;&|)<>`"'])"#,
+    )
+    .ok()
 });
 
 /// A block with its variables.
@@ -162,7 +182,9 @@ fn in_request(text: &str, values: &Values) -> Result<String, String> {
         // A header is one line; a body is JSON.
         if before.contains("\n\n") {
             let quoted = serde_json::to_string(one.value).unwrap_or_default();
-            return Ok(quoted.trim_matches('"').to_owned());
+            // Exactly the quotes around it: one at its end may be escaped.
+            let inner = quoted.strip_prefix('"').and_then(|q| q.strip_suffix('"'));
+            return Ok(inner.unwrap_or_default().to_owned());
         }
         if one.value.contains(char::is_control) { Err(not_plain(one, "in a header")) } else { Ok(one.value.to_owned()) }
     })
@@ -196,31 +218,28 @@ fn in_script(text: &str, values: &Values) -> Result<Prepared, String> {
     for found in EXPANSION.iter().flat_map(|expansion| expansion.captures_iter(text)) {
         let (Some(whole), Some(name)) = (found.get(0), found.get(2).or_else(|| found.get(3))) else { continue };
         let Some(value) = values.get(name.as_str()) else { continue };
-        let place = places.get(whole.start()).copied().unwrap_or(Place::Plain);
-        let line = command_before(text.get(..whole.start()).unwrap_or_default(), &places);
-        if SECOND_SHELL.as_ref().is_none_or(|words| words.is_match(line)) && !is_plain(value) {
-            return Err(format!(
-                "the value of ${} has characters that would be syntax where it is parsed once more",
-                name.as_str()
-            ));
+        if is_parsed_again(text, &places, whole.start()) && !is_plain(value) {
+            let why = "has special characters, and a second shell or interpreter would parse them";
+            return Err(format!("the value of ${} {why}", name.as_str()));
         }
         // Outside of quotes its result would be split into several arguments.
+        let place = places.get(whole.start()).copied().unwrap_or(Place::Plain);
         if place == Place::Plain && found.get(1).is_none() && !is_plain(value) {
-            return Err(format!(
-                "{} is not in double quotes, and its value has spaces or other special characters",
-                whole.as_str()
-            ));
+            let why = "is not in double quotes, and its value has spaces or other special characters";
+            return Err(format!("{} {why}", whole.as_str()));
         }
     }
     let text = replace(text, values, |before, one| {
         let place = places.get(one.start).copied().unwrap_or(Place::Plain);
-        let line = command_before(before, &places);
-        let is_parsed_again = place == Place::Arithmetic || SECOND_SHELL.as_ref().is_none_or(|words| words.is_match(line));
-        if is_parsed_again && !is_plain(one.value) {
+        if is_parsed_again(text, &places, one.start) && !is_plain(one.value) {
             return Err(not_plain(one, "where another shell or interpreter parses it once more"));
         }
         if one.value.contains('\0') {
             return Err(not_plain(one, "in the environment"));
+        }
+        let begins_argument = before.strip_suffix('"').unwrap_or(before).ends_with(|c: char| c.is_whitespace());
+        if one.value.starts_with('-') && begins_argument && matches!(place, Place::Plain | Place::Double) {
+            return Err(format!("the value of ${} begins with a hyphen and would be read as an option", one.name));
         }
         let name = one.name;
         Ok(match place {
@@ -235,6 +254,50 @@ fn in_script(text: &str, values: &Values) -> Result<Prepared, String> {
         }
     }
     Ok(Prepared { text, env })
+}
+
+/// Whether something parses the text at a place of a script once more: arithmetic, a here-document, whose reader may be an interpreter, or
+/// a program of the same line, in front of it or behind a pipe.
+fn is_parsed_again(text: &str, places: &[Place], at: usize) -> bool {
+    if matches!(places.get(at), Some(Place::Arithmetic | Place::Here)) {
+        return true;
+    }
+    let before = command_before(text.get(..at).unwrap_or_default(), places);
+    let after = text.get(at..).unwrap_or_default();
+    let is_end = |(n, byte): (usize, u8)| byte == b'\n' && matches!(places.get(at + n), Some(Place::Plain | Place::Comment));
+    let end = after.bytes().enumerate().position(is_end).unwrap_or(after.len());
+    let after = format!(" {}", after.get(..end).unwrap_or(after));
+    PARSES_ARGUMENTS.as_ref().is_none_or(|words| words.is_match(before))
+        || PARSES_INPUT.as_ref().is_none_or(|words| words.is_match(&after))
+}
+
+/// A text for people with the values of its variables, each quoted for a shell if it is not a plain word.
+pub fn filled_in(text: &str, values: &Values) -> String {
+    let quoted = |value: &str| {
+        if is_plain(value) && !value.is_empty() { value.to_owned() } else { format!("'{}'", value.replace('\'', r"'\''")) }
+    };
+    replace(text, values, |_, one| Ok(quoted(one.value))).unwrap_or_else(|_| text.to_owned())
+}
+
+/// The name of a variable for a label: `k8s.pod.name` is `k8s_pod_name`.
+fn variable_name(label: &str) -> String {
+    label.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' }).collect()
+}
+
+/// The values that sets of labels have for a variable, sorted, each once. Empty for names that change how programs reach the network, such
+/// as `http_proxy`.
+pub fn label_values<'a>(name: &str, all: impl IntoIterator<Item = &'a Labels>) -> Vec<String> {
+    if is_of_environment(name) {
+        return Vec::new();
+    }
+    let of = |labels: &'a Labels| labels.iter().find(|(k, v)| variable_name(k) == name && !v.is_empty()).map(|(_, v)| v.clone());
+    let found: BTreeSet<String> = all.into_iter().filter_map(of).collect();
+    found.into_iter().collect()
+}
+
+/// Whether programs read a lower-case environment variable of this name.
+pub(super) fn is_of_environment(name: &str) -> bool {
+    name.ends_with("_proxy")
 }
 
 /// The command at the end of a text of a script, which may have begun on an earlier line. The command of a here-document is the one that
@@ -342,6 +405,7 @@ mod tests {
         let refused = substitute(BlockKind::Sh, "echo ${pod:-none}", &values).unwrap_err();
         assert!(refused.contains("is not in double quotes"), "{refused}");
         assert!(substitute(BlockKind::Sh, "ssh db \"ls ${pod:-x}\"", &values).is_err());
+        assert!(substitute(BlockKind::Sh, "echo $(( ${pod:-0} + 1 ))", &values).is_err());
     }
 
     fn values(pairs: &[(&str, &str)]) -> Values {
@@ -387,12 +451,12 @@ mod tests {
 
     #[test]
     fn a_script_gets_values_as_quoted_environment_variables() {
-        let script = "kubectl -n $ns logs \"pod/$pod\" '$pod' # $pod\necho $(ls $pod) $HOME ${pod} $other\ncat <<EOF\n$pod\nEOF\necho $pod";
+        let script = "kubectl -n $ns logs \"pod/$pod\" '$pod' # $pod\necho $(ls $pod) $HOME ${pod} $other\nprintf %s $pod";
         let prepared =
             substitute(BlockKind::Sh, script, &values(&[("pod", "$(id); x"), ("ns", "a b"), ("unused", "1")])).unwrap();
         assert_eq!(
             prepared.text,
-            "kubectl -n \"${ns}\" logs \"pod/${pod}\" '$pod' # $pod\necho $(ls \"${pod}\") $HOME \"${pod}\" $other\ncat <<EOF\n${pod}\nEOF\necho \"${pod}\""
+            "kubectl -n \"${ns}\" logs \"pod/${pod}\" '$pod' # $pod\necho $(ls \"${pod}\") $HOME \"${pod}\" $other\nprintf %s \"${pod}\""
         );
         assert_eq!(prepared.env, values(&[("pod", "$(id); x"), ("ns", "a b")]));
     }
@@ -409,6 +473,17 @@ mod tests {
             "ssh db1 \\\n restart $x",
             "bash -c \"\nls $x\n\"",
             "true\nssh db1 <<EOF\nls\nls $x\nEOF",
+            "bash <<EOF\nls $x\nEOF",
+            "psql \"$db\" <<EOF\nselect '$x'\nEOF",
+            "kubectl exec -i p -- sh <<EOF\nls $x\nEOF",
+            "echo \"restart $x\" | sh",
+            "echo $x | sudo /bin/bash",
+            "printf %s $x | kubectl exec -i p -- sh",
+            "psql --command=\"select '$x'\"",
+            "/usr/bin/ssh h \"ls $x\"",
+            "sqlite3 db \"select '$x'\"",
+            "if true; then ssh h \"ls $x\"; fi",
+            "sudo -u app ssh h ls $x",
         ] {
             assert!(text(BlockKind::Sh, script, &[("x", "pool-1.eu")]).is_ok(), "{script}");
             // The connection of psql is an argument like any other.
@@ -418,10 +493,40 @@ mod tests {
         }
     }
 
+    #[test]
+    fn words_of_a_sentence_are_no_programs() {
+        for script in ["echo \"looked at $x, find it\"", "echo ran sed; echo $x", "logger -t app \"watch $x\" | cat"] {
+            assert!(text(BlockKind::Sh, script, &[("x", "a[$(id)]")]).is_ok(), "{script}");
+        }
+    }
+
+    #[test]
+    fn a_value_is_no_option() {
+        for script in ["kubectl delete pod $x", "kubectl delete pod \"$x\"", "ls $x"] {
+            let e = text(BlockKind::Sh, script, &[("x", "--all")]).unwrap_err();
+            assert!(e.contains("begins with a hyphen"), "{script}: {e}");
+        }
+        assert!(text(BlockKind::Sh, "kubectl delete --pod=$x \"a-$x\"", &[("x", "--all")]).is_ok());
+    }
+
+    #[test]
+    fn the_end_of_a_json_string_stays_escaped() {
+        let body =
+            text(BlockKind::Http, "POST http://h/\n\n{\"a\": \"$x\", \"b\": \"$y\"}", &[("x", "abc\""), ("y", "z")]).unwrap();
+        let json: serde_json::Value = serde_json::from_str(body.split_once("\n\n").unwrap().1).unwrap();
+        assert_eq!((json["a"].as_str(), json["b"].as_str()), (Some("abc\""), Some("z")));
+    }
+
+    #[test]
+    fn a_text_for_people_has_quoted_values() {
+        let values = values(&[("ns", "shop"), ("pod", "it's; $(id)")]);
+        assert_eq!(filled_in("kubectl -n $ns undo $pod $other", &values), r"kubectl -n shop undo 'it'\''s; $(id)' $other");
+    }
+
     proptest::proptest! {
         /// Runs scripts with hostile values: each arrives as one argument, unchanged.
         #[test]
-        fn a_value_is_one_argument_whatever_it_holds(value in "[ -~\n]{0,40}") {
+        fn a_value_is_one_argument_whatever_it_holds(value in "([ -,.-~\n][ -~\n]{0,40})?") {
             let prepared = substitute(BlockKind::Sh, "printf '[%s]' $x; printf '[%s]' \"<$x>\" $(printf %s $x)x", &values(&[("x", &value)])).unwrap();
             let output = std::process::Command::new("sh").arg("-c").arg(&prepared.text).envs(&prepared.env).output().unwrap();
             let shown = String::from_utf8(output.stdout).unwrap();

@@ -1,10 +1,10 @@
 //! Runs effects: each becomes a task that calls the desk and sends the result back as a message.
 
-mod own;
+mod custom;
 mod silences;
 mod steps;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use super::poll::Wake;
 use crate::app::model::Model;
 use crate::app::msg::StoreState;
 use crate::app::{Effect, Msg};
+use crate::config::expand_home;
 use crate::incident::{Command, IncidentId, Refusal};
 use crate::investigate::ask::Question;
 use crate::investigate::clock::now;
@@ -123,6 +124,8 @@ impl Runner {
         self.writes.spawn(async move {
             let msg = match work.await {
                 Ok(msg) => msg,
+                // It was done: nothing of it may be kept for a retry.
+                Err(DeskError::NotRecorded { done, why }) => Msg::Ran(done, vec![format!("It was not recorded: {why}")]),
                 Err(DeskError::Journal(e)) if e.is_write_failure() => Msg::NotWritten(Box::new(effect), e.failure()),
                 Err(e) => Msg::Refused(Box::new(effect), e.failure()),
             };
@@ -168,7 +171,7 @@ impl Runner {
                 Ok(Msg::PageReady { id, name, text, lines })
             }),
             Effect::Step(step) => self.step(step),
-            Effect::Own(own) => self.own(own),
+            Effect::Custom(effect) => self.custom(effect),
             Effect::StopScript => self.script.cancel(),
             Effect::Silence(silence) => self.silence(silence),
             Effect::OpenUrl(url) => {
@@ -198,8 +201,7 @@ impl Runner {
             }
             Effect::JudgeMitigations(id) => self.write(effect, move |desk| async move {
                 let unread = desk.judge_mitigations(id).await?;
-                let done =
-                    if unread.is_empty() { "The mitigations were checked" } else { "Not every mitigation could be checked" };
+                let done = if unread.is_empty() { "Checked the mitigations" } else { "Some mitigations could not be checked" };
                 Ok(Msg::Ran(done.to_owned(), unread))
             }),
             Effect::Quit | Effect::Suspend | Effect::Redraw | Effect::Copy(_) => {
@@ -414,14 +416,6 @@ async fn preview(desk: &Desk, id: IncidentId, question: String) -> Result<(Strin
     let (_, plan) = desk.plan(id, &question).await.map_err(|e| e.failure())?;
     let messages = plan.messages.get().iter().map(|m| format!("── {:?} ──\n{}", m.role, m.content));
     Ok((plan.summary(), messages.collect::<Vec<_>>().join("\n\n")))
-}
-
-/// Expands `~/` at the start of a typed path to the user's home folder, as a shell does.
-fn expand_home(path: &Path) -> PathBuf {
-    match (path.strip_prefix("~"), directories::BaseDirs::new()) {
-        (Ok(rest), Some(dirs)) => dirs.home_dir().join(rest),
-        _ => path.to_owned(),
-    }
 }
 
 /// Writes the post-mortem to a file. An existing file is replaced only if `replace` is set. The format follows from the

@@ -3,7 +3,7 @@
 use super::super::action::Action;
 use super::super::edit::TextField;
 use super::super::model::{Model, Running, Tone};
-use super::super::msg::{Effect, OwnEffect, StepEffect};
+use super::super::msg::{CustomEffect, Effect, StepEffect};
 use super::super::overlay::{InputDialog, ListDialog, Overlay, Purpose, Row};
 use crate::incident::{Command, Entry, EvidenceId, Incident, IncidentId};
 use crate::telemetry::Timestamp;
@@ -33,12 +33,12 @@ pub(super) fn say_key(model: &mut Model, text: &str, action: Action) -> Vec<Effe
 
 /// Requests an effect that writes. It counts as unsaved until the journal answers.
 pub(super) fn write(model: &mut Model, effect: Effect) -> Vec<Effect> {
-    if let Effect::Step(StepEffect::Run(call)) = &effect {
+    if let Effect::Step(StepEffect::Run(call, _)) = &effect {
         let title = format!("step {} of {}", call.step, call.playbook);
         let step = Some((call.playbook.clone(), call.step));
         model.running = Some(Running { title, since: model.now, step, output: String::new() });
     }
-    if let Effect::Own(OwnEffect::Run(call)) = &effect {
+    if let Effect::Custom(CustomEffect::Run(call, _)) = &effect {
         let (name, title) = (call.name.clone(), format!("command {}", call.name));
         model.running = Some(Running { title, since: model.now, step: None, output: String::new() });
         model.overlay = Some(Overlay::Output { name, text: String::new(), scroll: 0, keep: None });
@@ -94,4 +94,10 @@ pub(super) fn tagged(ids: &[EvidenceId]) -> String {
 pub(super) fn selected_entry(model: &Model) -> Option<&Entry> {
     let room = model.room.as_ref()?;
     room.shown_entries().get(room.entry_position()).copied()
+}
+
+/// A text with a capital letter first.
+pub(super) fn upper(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map(|c| c.to_uppercase().chain(chars).collect()).unwrap_or_default()
 }

@@ -6,7 +6,7 @@ use super::super::chord::{Chord, Code};
 use super::super::edit::{MAX, TextField, input_width};
 use super::super::fill::{fill, moment_and_text};
 use super::super::model::{Model, Screen, Tone};
-use super::super::msg::{Effect, OwnEffect, SilenceEffect, StepEffect};
+use super::super::msg::{CustomEffect, Effect, SilenceEffect, StepEffect};
 use super::super::overlay::{
     ConfirmDialog, DeclareField, DeclareForm, FieldsForm, InputDialog, ListDialog, Next, Overlay, Purpose, palette,
 };
@@ -15,8 +15,8 @@ use super::common::{command_dialog, current, run, run_at, run_on, say, show, wit
 use super::go::{go_to_finding, scroll, start_question};
 use super::lists::change_status;
 use super::logs::search_from_here;
-use super::playbook::{open_playbook, open_step, value_given};
-use super::{mitigation, own, perform, silences};
+use super::playbook::{open_playbook, open_step, value_given, value_typed};
+use super::{custom, mitigation, perform, silences};
 use crate::incident::gate::{Check, gates, open_step as open_playbook_step};
 use crate::incident::{CardState, Command, NoteKind, Severity};
 use crate::telemetry::failure::Explain;
@@ -48,7 +48,7 @@ pub(super) fn perform(model: &mut Model, action: Action, chord: Chord) -> Vec<Ef
                 model.say(Tone::Good, perform::COPIED);
                 vec![Effect::Copy(copied)]
             }
-            (Action::KeepOutput, _) => own::keep_output(model, name, text, at, keep),
+            (Action::KeepOutput, _) => custom::keep_output(model, name, text, at, keep),
             (_, Some(scroll)) => show(model, Overlay::Output { name, text, scroll, keep }),
             (_, None) => close_or_keep(model, action, Overlay::Output { name, text, scroll: at, keep }),
         },
@@ -331,12 +331,9 @@ fn submit(model: &mut Model, line: &InputDialog) -> Vec<Effect> {
             let (playbook, step, reason) = (playbook.clone(), *step, text.to_owned());
             with_id(model, |m, id| write(m, Effect::Step(StepEffect::Skip { id, playbook, step, reason })))
         }
-        Purpose::Variable => match (text.split_once('='), &mut model.room) {
-            (Some((name, value)), Some(room)) if !name.trim().is_empty() => {
-                room.values.insert(name.trim().trim_start_matches('$').to_owned(), value.to_owned());
-                Vec::new()
-            }
-            _ => reopen(model, line, "Type a name, = and a value: pod=web-1"),
+        Purpose::Variable => match value_typed(model, text) {
+            Ok(()) => Vec::new(),
+            Err(why) => reopen(model, line, &why),
         },
         Purpose::ExportPath if text.is_empty() => say(model, "Nothing exported, because the path was empty."),
         Purpose::ExportPath => match model.room.as_ref().map(|r| r.id) {
@@ -425,6 +422,7 @@ fn choose_row(model: &mut Model, list: &ListDialog, row: usize) -> Vec<Effect> {
         Next::PlaybookStep(id, number) => open_step(model, &id, number),
         Next::Form(form) => show(model, Overlay::Fields(form)),
         Next::Effect(effect) => vec![*effect],
+        Next::Show(overlay) => show(model, *overlay),
         Next::Text(title, text) => show(model, Overlay::Text { title, text, scroll: 0 }),
     }
 }
@@ -439,10 +437,15 @@ fn in_confirmation(model: &mut Model, action: Action, mut dialog: Box<ConfirmDia
         return show(model, Overlay::Confirm(dialog));
     }
     let wants_yes = matches!(action, Action::Yes) || matches!(action, Action::ConfirmAnswer) && dialog.yes;
-    if wants_yes && dialog.is_long && dialog.scroll < model.scroll_limit {
+    if wants_yes && dialog.must_be_read && dialog.scroll < model.scroll_limit {
         // What was not seen as a whole is not confirmed.
-        let text = format!("Read it to its end first: {} scrolls.", model.key(Action::ReadOn));
+        let text = format!("Scroll to the end first. Press {} to scroll down.", model.key(Action::ReadOn));
         model.say(Tone::Bad, text);
+        return show(model, Overlay::Confirm(dialog));
+    }
+    let runs = matches!(dialog.effect, Effect::Step(StepEffect::Run(..)) | Effect::Custom(CustomEffect::Run(..)));
+    if wants_yes && runs && model.running.is_some() {
+        model.say(Tone::Bad, "Another script is still running.");
         return show(model, Overlay::Confirm(dialog));
     }
     let is_confirmed = match action {
@@ -461,8 +464,8 @@ fn in_confirmation(model: &mut Model, action: Action, mut dialog: Box<ConfirmDia
             true,
             effect @ (Effect::Run { .. }
             | Effect::Declare { .. }
-            | Effect::Step(StepEffect::Run(_))
-            | Effect::Own(OwnEffect::Run(_))
+            | Effect::Step(StepEffect::Run(..))
+            | Effect::Custom(CustomEffect::Run(..))
             | Effect::Silence(SilenceEffect::Create(..))),
         ) => write(model, effect),
         (true, effect) => vec![effect],

@@ -6,7 +6,7 @@ use super::super::model::{Model, Screen, Tone};
 use super::super::msg::Effect;
 use super::super::overlay::{ConfirmDialog, Overlay};
 use super::super::room::{Room, Streaming, Tab};
-use super::common::{current, say, say_key, selected_entry, show};
+use super::common::{current, say, say_key, selected_entry, show, upper};
 use crate::incident::{EvidenceId, EvidenceKind, Fact, FindingKind, IncidentId, cited_ids};
 use crate::telemetry::Timestamp;
 
@@ -157,7 +157,7 @@ pub(super) fn quit(model: &mut Model) -> Vec<Effect> {
     }
     let is_streaming = model.room.as_ref().is_some_and(|r| r.streaming.is_some());
     let line = if let Some(running) = &model.running {
-        format!("{} is still running. If you quit, it is stopped.", running.title)
+        format!("{} is still running. Quitting stops it.", upper(&running.title))
     } else if is_streaming {
         "An answer is still arriving. If you quit, only the part that has arrived is kept.".to_owned()
     } else if !model.not_written.is_empty() {

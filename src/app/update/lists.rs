@@ -348,7 +348,7 @@ pub(super) fn with_item(model: &mut Model, then: impl FnOnce(&mut Model, ActionI
             model.say(Tone::Plain, format!("This item is already {}.", state.word().replace('_', " ")));
             Vec::new()
         }
-        None if has_items => say(model, "This is for action items. Select one first."),
+        None if has_items => say(model, "Select an action item first."),
         None => say_key(model, "No action items yet. Press {} to add one.", Action::AddAction),
     }
 }

@@ -21,7 +21,7 @@ pub(super) fn propose_mitigation(model: &mut Model) -> Vec<Effect> {
     let rows = suggestions(incident, &model.playbooks).into_iter().map(|s| match s {
         Suggestion::Card(new) => {
             let origin = new.origin.clone().unwrap_or_default();
-            Row::new(new.text.clone(), origin, Next::Form(Box::new(form("Mitigation", &new))))
+            Row::new(new.text.clone(), origin, Next::Form(Box::new(form("New mitigation", &new))))
         }
         Suggestion::Step { playbook, number, title } => {
             let detail = format!("step {number} of playbook {playbook}");
@@ -30,10 +30,10 @@ pub(super) fn propose_mitigation(model: &mut Model) -> Vec<Effect> {
     });
     let mut rows: Vec<Row> = rows.collect();
     if rows.is_empty() {
-        return show(model, Overlay::Fields(Box::new(form("Mitigation", &own))));
+        return show(model, Overlay::Fields(Box::new(form("New mitigation", &own))));
     }
-    rows.insert(0, Row::new("New mitigation", "Describe it yourself", Next::Form(Box::new(form("Mitigation", &own)))));
-    choose(model, "Mitigation", rows, 0)
+    rows.insert(0, Row::new("New mitigation", "Describe it yourself", Next::Form(Box::new(form("New mitigation", &own)))));
+    choose(model, "Propose mitigation", rows, 0)
 }
 
 /// A card to fill in. What must hold is proposed from the exit criteria.
@@ -41,27 +41,35 @@ fn empty_card(incident: &Incident) -> NewMitigation {
     NewMitigation { verify: incident.exit.clone(), ..NewMitigation::new("", Risk::Medium) }
 }
 
+/// The position of the check among the fields of a card.
+const VERIFY: usize = 3;
+
 /// The form of a card.
 fn form(title: &str, new: &NewMitigation) -> FieldsForm {
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
     let verify = new.verify.as_ref().map(ExitCriteria::typed).unwrap_or_default();
     let field = |label, hint, text: String| Field { label, hint, edit: TextField::proposed(text) };
     let fields = vec![
-        field("What", "What is to be done: roll back checkout to 1.41.3", new.text.clone()),
+        field("Action", "What to do: roll back checkout to 1.41.3", new.text.clone()),
         field("Risk", "low, medium or high", new.risk.word().to_owned()),
-        field("Undo", "How to go back if it makes things worse", text(&new.undo)),
-        field("Verify", "What must hold afterwards: error_rate < 0.01 for 5m. Read before and after it", verify),
-        field("Exception", "Why it may be started without a way back or a check. Usually empty", text(&new.exception)),
+        field("Undo", "How to undo it if it makes things worse", text(&new.undo)),
+        field("Verify", "Condition that must hold afterwards: error_rate < 0.01 for 5m. Checked before and after.", verify),
+        field("Exception", "Why it may start without an undo or a check. Usually empty.", text(&new.exception)),
     ];
-    let purpose = FormPurpose::Mitigation { edits: new.edits, origin: new.origin.clone() };
+    let purpose = FormPurpose::Mitigation { edits: new.edits, origin: new.origin.clone(), verify: new.verify.clone() };
     FieldsForm { title: title.to_owned(), fields, focus: 0, purpose, problem: None }
 }
 
 /// Submits the form: proposes the card, or changes it.
 pub(super) fn submit(model: &mut Model, mut form: Box<FieldsForm>) -> Vec<Effect> {
-    let FormPurpose::Mitigation { edits, origin } = form.purpose.clone();
+    let FormPurpose::Mitigation { edits, origin, verify: proposed } = form.purpose.clone();
+    // What was proposed may have a source, which cannot be typed.
+    let unchanged = proposed.filter(|p| form.texts().get(VERIFY) == Some(&p.typed().as_str()));
     let command = mitigation(&form.texts())
-        .map(|new| Command::ProposeMitigation(NewMitigation { origin, edits, ..new }))
+        .map(|new| {
+            let verify = unchanged.or(new.verify);
+            Command::ProposeMitigation(NewMitigation { verify, origin, edits, ..new })
+        })
         .and_then(|command| command.checked().map_err(|refusal| (form.focus, refusal.failure().line())));
     match command {
         Ok(command) => {
@@ -109,7 +117,7 @@ fn edit_card(model: &mut Model, label: &str, card: &MitigationCard) -> Vec<Effec
         edits: Some(card.seq),
         ..NewMitigation::new(card.text.clone(), card.risk)
     };
-    let mut form = form(&format!("Mitigation {label}"), &new);
+    let mut form = form(&format!("Edit mitigation {label}"), &new);
     // Begin where something is missing.
     form.focus = form.fields.iter().take(4).position(|f| f.edit.text().is_empty()).unwrap_or(0);
     show(model, Overlay::Fields(Box::new(form)))
@@ -121,13 +129,13 @@ pub(super) fn advance(model: &mut Model) -> Vec<Effect> {
     match card.state {
         CardState::Proposed => match card.missing() {
             Some(missing) => {
-                model.say(Tone::Bad, format!("{label} cannot be started: it does not say {missing}."));
+                model.say(Tone::Bad, format!("{label} cannot start yet. Add {missing}."));
                 edit_card(model, &label, &card)
             }
             None => ask(model, &card, CardState::Started, &format!("Start {label}: approved by"), START_HINT),
         },
-        CardState::Started => ask(model, &card, CardState::Done, &format!("{label} is done: result"), DONE_HINT),
-        CardState::Done if card.needs_reading() => judge(model),
+        CardState::Started => ask(model, &card, CardState::Done, &format!("Finish {label}: result"), DONE_HINT),
+        CardState::Done if card.needs_reading(model.now) => judge(model),
         // It has its verdict: show the readings behind it.
         CardState::Done if card.judgement.is_some() => {
             let id = card.judgement.as_ref().and_then(|(_, j)| j.evidence);
@@ -137,8 +145,8 @@ pub(super) fn advance(model: &mut Model) -> Vec<Effect> {
     }
 }
 
-const START_HINT: &str = "The name of the person who approved it; leave it empty if no approval was needed.";
-const DONE_HINT: &str = "The result in a few words; may be empty. From now on its check is read every minute.";
+const START_HINT: &str = "Who approved it. Leave empty if no approval was needed.";
+const DONE_HINT: &str = "The result in a few words (optional). warroom then checks the condition every minute.";
 
 fn ask(model: &mut Model, card: &MitigationCard, state: CardState, title: &str, hint: &str) -> Vec<Effect> {
     let command = Command::ChangeMitigation { card: card.seq, state, approved_by: None, result: None };
@@ -149,7 +157,7 @@ fn ask(model: &mut Model, card: &MitigationCard, state: CardState, title: &str, 
 pub(super) fn drop_card(model: &mut Model) -> Vec<Effect> {
     match selected(model) {
         Some((label, card)) if card.is_open() => {
-            ask(model, &card, CardState::Dropped, &format!("Drop {label}: reason"), "Why it is not done.")
+            ask(model, &card, CardState::Dropped, &format!("Drop {label}: reason"), "Why it will not be done.")
         }
         Some((label, card)) => say(model, format!("{label} is already {}.", card.state.word())),
         None => Vec::new(),
@@ -158,6 +166,6 @@ pub(super) fn drop_card(model: &mut Model) -> Vec<Effect> {
 
 /// Reads again what must hold after the mitigations that were done.
 fn judge(model: &mut Model) -> Vec<Effect> {
-    model.say(Tone::Plain, "Reading what must hold …");
+    model.say(Tone::Plain, "Checking mitigations …");
     with_id(model, |m, id| write(m, Effect::JudgeMitigations(id)))
 }

@@ -5,10 +5,11 @@ use super::super::action::Action;
 use super::super::board::Pane;
 use super::super::edit::TextField;
 use super::super::model::{Model, Screen, Tone};
-use super::super::msg::{Effect, SilenceEffect};
+use super::super::msg::{CustomEffect, Effect, SilenceEffect, StepEffect};
 use super::super::overlay::{DeclareField, DeclareForm, InputDialog, Overlay, Purpose};
 use super::super::room::Tab;
 use super::common::{ask, current, run, run_at, say, say_key, selected_entry, show, with_id};
+use super::custom;
 use super::go::{
     PREVIEW, back, jump, open, open_entry, open_evidence, quit, scroll, start_question, step, step_board, step_tab, tab,
 };
@@ -19,7 +20,6 @@ use super::lists::{
 };
 use super::logs::{go_to_error, go_to_hit, line_to_note, pattern_lines, search};
 use super::mitigation::{self, propose_mitigation};
-use super::own;
 use super::playbook::{choose_playbook, run_step, set_variable, skip_step, stop_script};
 use super::propose;
 use super::silences::{self, silence};
@@ -48,7 +48,7 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Help => show(model, Overlay::Help { scroll: 0 }),
         Action::Palette => show(model, Overlay::Palette { edit: TextField::default(), selected: 0 }),
         Action::ShowProblems => problems(model),
-        Action::OwnCommand => own::choose_command(model),
+        Action::CustomCommand => custom::choose_command(model),
         Action::Filter | Action::FilterLogs => filter(model),
         Action::Search => search(model),
         Action::NextHit => go_to_hit(model, true),
@@ -156,7 +156,7 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Page => ask(
             model,
             "Page someone",
-            "Name, then message: ben checkout is down. Without a message, the brief is sent.",
+            "Name, then message: ben checkout is down. Without a message, warroom sends \"please join\".",
             Command::Page { name: String::new(), text: String::new() },
         ),
         Action::Undo => run(model, Command::Undo { entry: None }),
@@ -290,11 +290,18 @@ fn retry(model: &mut Model) -> Vec<Effect> {
         model.overlay = Some(overlay);
         return say(model, why);
     }
-    let again = std::mem::take(&mut model.not_written);
+    // What would run has to be confirmed again.
+    let again = std::mem::take(&mut model.not_written).into_iter().map(|effect| match effect {
+        Effect::Step(StepEffect::Run(call, _)) => Effect::Step(StepEffect::Prepare(call)),
+        Effect::Custom(CustomEffect::Run(call, _)) => Effect::Custom(CustomEffect::Prepare(call)),
+        other => other,
+    });
+    let again: Vec<Effect> = again.collect();
     if again.is_empty() {
         model.say(Tone::Plain, "Everything is saved.");
     }
-    model.unsaved += u32::try_from(again.len()).unwrap_or(0);
+    let is_prepared = |e: &&Effect| matches!(e, Effect::Step(StepEffect::Prepare(_)) | Effect::Custom(CustomEffect::Prepare(_)));
+    model.unsaved += u32::try_from(again.iter().filter(|e| !is_prepared(e)).count()).unwrap_or(0);
     again
 }
 

@@ -5,10 +5,10 @@ use super::super::edit::TextField;
 use super::super::model::{Model, Tone};
 use super::super::msg::{Effect, StepCall, StepEffect};
 use super::super::overlay::{InputDialog, Next, Overlay, Purpose, Row};
-use super::super::room::Tab;
-use super::common::{choose, current, say, say_key, show};
+use super::super::room::{Room, Tab};
+use super::common::{choose, current, say, say_key, show, upper};
 use crate::incident::StepState;
-use crate::playbook::matches;
+use crate::playbook::{Playbook, matches};
 
 /// Lists all playbooks, those that match the alerts first.
 pub(super) fn choose_playbook(model: &mut Model) -> Vec<Effect> {
@@ -62,8 +62,36 @@ pub(super) fn run_step(model: &mut Model, again: bool) -> Vec<Effect> {
         return say_key(model, &text, Action::Cancel);
     }
     let Some(room) = &model.room else { return Vec::new() };
-    let call = StepCall { id: room.id, playbook, step, values: room.values.clone(), again };
+    // Values that were given for other playbooks stay with the room.
+    let values = known_values(room, room.open_playbook(&model.playbooks));
+    let call = StepCall { id: room.id, playbook, step, values, again };
     vec![Effect::Step(StepEffect::Prepare(call))]
+}
+
+/// The values of the room that a playbook has variables for.
+fn known_values(room: &Room, playbook: Option<&Playbook>) -> std::collections::BTreeMap<String, String> {
+    let is_known = |name: &String| playbook.is_some_and(|p| p.has_variable(name));
+    room.values.iter().filter(|(name, _)| is_known(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+/// Keeps the value of a variable that was typed as `NAME=VALUE`; an empty value removes it.
+///
+/// # Errors
+/// A hint on what to type.
+pub(super) fn value_typed(model: &mut Model, text: &str) -> Result<(), String> {
+    let (name, value) = text.split_once('=').ok_or("Type a name, = and a value: pod=web-1")?;
+    let name = name.trim().trim_start_matches('$').to_owned();
+    let Some(room) = &mut model.room else { return Ok(()) };
+    let playbook = room.open_playbook(&model.playbooks);
+    if !playbook.is_some_and(|p| p.has_variable(&name)) {
+        return Err(format!("This playbook has no variable '{name}'."));
+    }
+    if value.is_empty() {
+        room.values.remove(&name);
+    } else {
+        room.values.insert(name, value.to_owned());
+    }
+    Ok(())
 }
 
 /// Asks for the value of a variable that a step needs, and then prepares the step again.
@@ -102,12 +130,6 @@ pub(super) fn value_given(model: &mut Model, call: StepCall, name: &str, value: 
 pub(super) fn stop_script(model: &mut Model) -> Vec<Effect> {
     model.say(Tone::Plain, "Stopping the script …");
     vec![Effect::StopScript]
-}
-
-/// A text with a capital letter first.
-fn upper(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map(|c| c.to_uppercase().chain(chars).collect()).unwrap_or_default()
 }
 
 /// Asks why the selected step is skipped.

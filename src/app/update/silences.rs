@@ -25,7 +25,7 @@ pub(super) fn silence(model: &mut Model) -> Vec<Effect> {
     let fingerprints: Vec<String> = alerts.iter().map(|a| a.fingerprint.clone()).collect();
     let incident = alerts.iter().find_map(|a| model.board.owner(a));
     let title = format!("Silence {}", count(fingerprints.len(), "alert"));
-    let hint = "How long, then why, which others see: 2h migration. What it would hide is shown first.";
+    let hint = "Duration, then reason (visible to others): 2h migration. You confirm what it hides first.";
     show(model, Overlay::Input(InputDialog::new(title, Purpose::Silence { fingerprints, incident }, hint, TextField::default())))
 }
 
@@ -39,7 +39,7 @@ pub(super) fn listed(model: &mut Model, silences: Vec<ListedSilence>) -> Vec<Eff
     let left = first.silence.remaining(model.now).map(human_duration).unwrap_or_default();
     let hidden = count(first.hides.len(), "alert");
     let silences = model.key(Action::Silences);
-    model.say(Tone::Bad, format!("A silence of {hidden} ends in {left}. Press {silences} on the board to extend it."));
+    model.say(Tone::Bad, format!("A silence that hides {hidden} ends in {left}. Press {silences} on the board to extend it."));
     Vec::new()
 }
 
@@ -60,9 +60,9 @@ pub(super) fn list(model: &mut Model) -> Vec<Effect> {
         .filter(|s| s.silence.state != SilenceState::Expired)
         .map(|s| {
             let label = match (s.silence.state, s.silence.remaining(now)) {
-                (SilenceState::Pending, _) => "not yet in force".to_owned(),
+                (SilenceState::Pending, _) => "pending".to_owned(),
                 (_, Some(left)) => format!("ends in {}", human_duration(left)),
-                (_, None) => "has no end".to_owned(),
+                (_, None) => "no end time".to_owned(),
             };
             let detail = format!(
                 "hides {} {} by {}: {}",
@@ -75,7 +75,7 @@ pub(super) fn list(model: &mut Model) -> Vec<Effect> {
         })
         .collect();
     if rows.is_empty() {
-        return say_key(model, "No silences are in force. Press {} to silence the selected alert.", Action::Silence);
+        return say_key(model, "No active silences. Press {} to silence the selected alert.", Action::Silence);
     }
     choose(model, "Silences", rows, 0)
 }
@@ -94,12 +94,12 @@ fn choices(model: &Model, listed: &ListedSilence) -> ListDialog {
     let id = || silence.id.clone();
     let names: Vec<String> = listed.hides.iter().map(|(name, fingerprint)| format!("{name} ({fingerprint})")).collect();
     let text = format!(
-        "{}\nin {}, by {}: {}\nends at {} UTC\n\nHides {}{}",
+        "{}\nin {}, by {}: {}\n{}\n\nHides {}{}",
         matchers_text(&silence.matchers),
         silence.source,
         silence.created_by,
         silence.comment,
-        silence.ends_at.map_or_else(|| "no time".to_owned(), crate::telemetry::Timestamp::date_clock),
+        silence.ends_at.map_or_else(|| "no end time".to_owned(), |at| format!("ends at {} UTC", at.date_clock())),
         count(names.len(), "alert"),
         names.iter().map(|n| format!("\n  {n}")).collect::<String>()
     );
@@ -107,16 +107,12 @@ fn choices(model: &Model, listed: &ListedSilence) -> ListDialog {
         Row::new("Show", "What it matches and hides", Next::Text("Silence".to_owned(), text)),
         Row::new(
             "Extend",
-            "Let it end later",
-            input(
-                "Extend the silence",
-                "How long it stays in force from now: 1h",
-                Purpose::ExtendSilence { silence: id(), incident },
-            ),
+            "Set a later end",
+            input("Extend the silence", "New duration, from now: 1h", Purpose::ExtendSilence { silence: id(), incident }),
         ),
         Row::new(
             "End now",
-            "Let its alerts notify again",
+            "Resume notifications for its alerts",
             input("End the silence", "Why it is no longer needed.", Purpose::ExpireSilence { silence: id(), incident }),
         ),
     ];
@@ -138,7 +134,7 @@ pub(super) fn submitted(purpose: &Purpose, text: &str) -> Result<Effect, String>
             SilenceEffect::Expire { silence: silence.clone(), reason, incident: *incident }
         }
         Purpose::Silence { fingerprints, incident } => {
-            let usage = "Type how long, then why: 2h migration";
+            let usage = "Type a duration, then a reason: 2h migration";
             let (length, reason) = text.split_once(char::is_whitespace).ok_or(usage)?;
             let (length, reason) = (parse_duration(length).map_err(|e| e.to_string())?, reason.trim().to_owned());
             SilenceEffect::Plan(SilenceCall { fingerprints: fingerprints.clone(), length, reason, incident: *incident })

@@ -1,5 +1,5 @@
 use super::super::chord::{Chord, Code};
-use super::super::msg::{OwnCall, OwnEffect, SilenceCall, SilenceEffect, StepCall, StepEffect};
+use super::super::msg::{CustomCall, CustomEffect, SilenceCall, SilenceEffect, StepCall, StepEffect};
 use super::super::overlay::Overlay;
 use super::super::room::{Room, Tab};
 use super::*;
@@ -61,7 +61,15 @@ fn model() -> Model {
     model
 }
 
+/// Presses keys, as if everything fitted on the screen and had been drawn.
 fn press(model: &mut Model, keys: &str) -> Vec<Effect> {
+    if model.scroll_limit == usize::MAX {
+        model.scroll_limit = 0;
+    }
+    press_undrawn(model, keys)
+}
+
+fn press_undrawn(model: &mut Model, keys: &str) -> Vec<Effect> {
     let mut effects = Vec::new();
     for key in keys.chars() {
         let code = match key {
@@ -350,7 +358,7 @@ fn a_step_of_a_playbook_is_shown_before_it_runs_and_skipped_with_a_reason() {
     let effects = press(&mut model, "⏎");
     let call = |again| StepCall { id: IncidentId(1), playbook: "rollback".into(), step: 4, values: values.clone(), again };
     assert_eq!(effects, [Effect::Step(StepEffect::Prepare(call(false)))]);
-    let run = |again| Effect::Step(StepEffect::Run(call(again)));
+    let run = |again| Effect::Step(StepEffect::Run(call(again), "t".into()));
     // A step that only reads runs at once; a script is shown, and not run unless it is confirmed.
     let ready = |lines: Vec<String>| Msg::ToConfirm { effect: Box::new(run(false)), title: "Step 4".into(), lines };
     assert_eq!(update(&mut model, at(2), ready(vec![])), [run(false)]);
@@ -367,6 +375,10 @@ fn a_step_of_a_playbook_is_shown_before_it_runs_and_skipped_with_a_reason() {
     assert_eq!(press(&mut model, "⏎"), [], "No is the default");
     update(&mut model, at(2), ready(vec!["This runs on a in b:".into()]));
     assert_eq!(press(&mut model, "y"), [run(false)]);
+    // While it runs, nothing else does.
+    update(&mut model, at(2), ready(vec![]));
+    assert!(model.toast.as_ref().is_some_and(|t| t.text.contains("still running")));
+    update(&mut model, at(2), Msg::ScriptEnded);
     assert_eq!(press(&mut model, "x⏎"), [], "a reason is required");
     model.running = None;
     let (playbook, reason) = ("rollback".to_owned(), "not needed".to_owned());
@@ -374,10 +386,10 @@ fn a_step_of_a_playbook_is_shown_before_it_runs_and_skipped_with_a_reason() {
     assert_eq!(press(&mut model, "xnot needed⏎"), [skip]);
     // What does not fit on the screen is confirmed only after its end was shown.
     update(&mut model, at(2), ready(vec!["  a line".into(); 30]));
-    assert_eq!(press(&mut model, "y"), [], "not drawn yet");
+    assert_eq!(press_undrawn(&mut model, "y"), [], "not drawn yet");
     model.scroll_limit = 2;
     assert_eq!(press(&mut model, "jy"), [], "its last line was not shown");
-    assert!(model.toast.as_ref().is_some_and(|t| t.text.contains("Read it to its end first")));
+    assert!(model.toast.as_ref().is_some_and(|t| t.text.contains("Scroll to the end first")));
     assert_eq!(press(&mut model, "jky"), []);
     assert_eq!(press(&mut model, "jjy"), [run(false)]);
     model.running = None;
@@ -432,7 +444,7 @@ fn silences_are_listed_extended_and_ended_and_their_end_is_announced_once() {
     model.toast = None;
     update(&mut model, at(1), Msg::SilencesListed(listed.clone()));
     let text = model.toast.take().map(|t| t.text).unwrap();
-    assert!(text.contains("A silence of 1 alert ends in 9m59s. Press S on the board"), "{text}");
+    assert!(text.contains("A silence that hides 1 alert ends in 9m59s. Press S on the board"), "{text}");
     update(&mut model, at(61), Msg::SilencesListed(listed));
     assert!(model.toast.is_none(), "announced once");
     let extend = SilenceEffect::Extend { silence: "s1".into(), length: std::time::Duration::from_hours(1), incident: None };
@@ -958,7 +970,7 @@ fn a_mitigation_that_cannot_be_undone_is_edited_before_it_is_started() {
     let mut model = room_with(vec![proposed_card()]);
     press(&mut model, "7⏎");
     let Some(Overlay::Fields(form)) = &model.overlay else { panic!("{:?}", model.overlay) };
-    assert_eq!((form.title.as_str(), form.focus), ("Mitigation M1", 2));
+    assert_eq!((form.title.as_str(), form.focus), ("Edit mitigation M1", 2));
     let effects = press(&mut model, "roll forward⏎");
     let [Effect::Run { command, .. }] = effects.as_slice() else { panic!("{effects:?}") };
     let Command::ProposeMitigation(new) = command.as_ref() else { panic!("{command:?}") };
@@ -996,14 +1008,14 @@ fn a_mitigation_that_cannot_be_undone_is_edited_before_it_is_started() {
 }
 
 #[test]
-fn an_own_command_runs_with_what_is_selected_and_its_output_is_kept_on_request() {
+fn a_custom_command_runs_with_what_is_selected_and_its_output_is_kept_on_request() {
     let mut model = room();
     assert_eq!(press(&mut model, ";"), [], "there are none");
     model.commands = vec![("pods".into(), "Pods of the service".into())];
-    let call = |labels: Labels, incident| OwnCall { name: "pods".into(), incident, labels, evidence: None };
+    let call = |labels: Labels, incident| CustomCall { name: "pods".into(), incident, labels, evidence: None };
     let of_room = call(Labels::new(), Some(IncidentId(1)));
-    assert_eq!(press(&mut model, ";⏎"), [Effect::Own(OwnEffect::Prepare(of_room.clone()))]);
-    let run = Effect::Own(OwnEffect::Run(of_room));
+    assert_eq!(press(&mut model, ";⏎"), [Effect::Custom(CustomEffect::Prepare(of_room.clone()))]);
+    let run = Effect::Custom(CustomEffect::Run(of_room, "t".into()));
     let lines = vec!["On a in b:".to_owned(), "  kubectl get pods".to_owned()];
     update(&mut model, at(1), Msg::ToConfirm { effect: Box::new(run.clone()), title: "Run pods?".into(), lines });
     assert_eq!(press(&mut model, "y"), [run]);
@@ -1013,7 +1025,7 @@ fn an_own_command_runs_with_what_is_selected_and_its_output_is_kept_on_request()
     let stop = Chord { code: Code::Char('c'), ctrl: true, alt: false };
     assert_eq!(update(&mut model, at(2), Msg::Pressed(stop)), [Effect::StopScript]);
     update(&mut model, at(3), Msg::ScriptEnded);
-    let keep = Effect::Own(OwnEffect::Keep {
+    let keep = Effect::Custom(CustomEffect::Keep {
         id: IncidentId(1),
         name: "pods".into(),
         summary: "exit code 0 after 1s".into(),
@@ -1036,5 +1048,66 @@ fn an_own_command_runs_with_what_is_selected_and_its_output_is_kept_on_request()
     model.commands = vec![("pods".into(), String::new())];
     let labels = model.board.current().unwrap().labels.clone();
     assert!(!labels.is_empty());
-    assert_eq!(press(&mut model, ";⏎"), [Effect::Own(OwnEffect::Prepare(call(labels, None)))]);
+    assert_eq!(press(&mut model, ";⏎"), [Effect::Custom(CustomEffect::Prepare(call(labels, None)))]);
+}
+
+#[test]
+fn a_script_that_could_not_be_begun_is_confirmed_again() {
+    let mut model = room();
+    let call = StepCall { id: IncidentId(1), playbook: "rollback".into(), step: 4, values: Default::default(), again: false };
+    let run = Effect::Step(StepEffect::Run(call.clone(), "t".into()));
+    update(&mut model, at(1), Msg::NotWritten(Box::new(run), Failure::new("the disk is full")));
+    let retry = Chord { code: Code::Char('r'), ctrl: true, alt: false };
+    assert_eq!(update(&mut model, at(2), Msg::Pressed(retry)), [Effect::Step(StepEffect::Prepare(call))]);
+    assert_eq!(model.unsaved, 0, "nothing is being written");
+}
+
+#[test]
+fn a_confirmation_is_unread_again_after_a_resize() {
+    let mut model = room();
+    let (id, name, text) = (IncidentId(1), "ben".to_owned(), "please join".to_owned());
+    update(&mut model, at(2), Msg::PageReady { id, name, text, lines: vec!["Would run:".to_owned()] });
+    model.scroll_limit = 0;
+    update(&mut model, at(2), Msg::Resized(60, 16));
+    assert_eq!(press_undrawn(&mut model, "y"), [], "not drawn at this size yet");
+    assert_eq!(press(&mut model, "y").len(), 1);
+}
+
+#[test]
+fn values_of_other_playbooks_stay_out_and_a_value_can_be_removed() {
+    let mut model = room();
+    model.playbooks = std::sync::Arc::new(crate::playbook::Library::load(&[]));
+    press(&mut model, "6brelease of its own⏎");
+    model.room.as_mut().unwrap().values.insert("elsewhere".into(), "x".into());
+    press(&mut model, "vnamspace=shop⏎");
+    assert!(model.toast.as_ref().unwrap().text.contains("no variable 'namspace'"));
+    press(&mut model, "⎋");
+    press(&mut model, "vnamespace=shop⏎");
+    let effects = press(&mut model, "⏎");
+    let [Effect::Step(StepEffect::Prepare(call))] = effects.as_slice() else { panic!("{effects:?}") };
+    assert_eq!(call.values.keys().collect::<Vec<_>>(), ["namespace"]);
+    press(&mut model, "vnamespace=⏎");
+    let effects = press(&mut model, "⏎");
+    let [Effect::Step(StepEffect::Prepare(call))] = effects.as_slice() else { panic!("{effects:?}") };
+    assert!(call.values.is_empty());
+}
+
+#[test]
+fn a_check_with_a_source_keeps_it_unless_its_text_is_changed() {
+    let criteria = |source: Option<&str>| crate::incident::ExitCriteria {
+        source: source.map(str::to_owned),
+        ..crate::analysis::exit_criteria::parse("errors < 1 for 5m").unwrap()
+    };
+    let exit = Fact::ExitCriteriaSet { criteria: criteria(Some("prod")) };
+    let mut model = room_with(vec![exit]);
+    let proposed = |effects: Vec<Effect>| match effects.as_slice() {
+        [Effect::Run { command, .. }] => match command.as_ref() {
+            Command::ProposeMitigation(new) => new.verify.clone(),
+            other => panic!("{other:?}"),
+        },
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(proposed(press(&mut model, "Froll back⏎")), Some(criteria(Some("prod"))));
+    assert_eq!(proposed(press(&mut model, "Froll back⇥⇥⇥errors < 1 for 5m ⏎")), Some(criteria(Some("prod"))), "the same text");
+    assert_eq!(proposed(press(&mut model, "Froll back⇥⇥⇥errors < 1 for 300s⏎")), Some(criteria(None)));
 }

@@ -313,10 +313,7 @@ fn change_card(
         return Err(Refusal::invalid(format!("{label} is already {}", card.state.word())));
     }
     if let Some(missing) = card.missing().filter(|_| to != CardState::Dropped) {
-        return invalid(
-            format!("{label} does not say {missing}"),
-            "Edit the card: add what is missing, or an exception with its reason.",
-        );
+        return invalid(format!("{label} does not say {missing}"), "Edit the card: add it, or give a reason for an exception.");
     }
     if to == CardState::Dropped && result.is_none() {
         return invalid(format!("{label} is dropped without a reason"), "Say why it is not done.");
@@ -354,7 +351,7 @@ fn startable(i: &Incident, playbook: &str, step: u32, again: bool) -> Result<Str
         StepState::Done => format!("step {step} was already done by {by}{when}"),
         StepState::Waiting | StepState::Skipped | StepState::Failed => return Ok(title),
     };
-    Err(Refusal::invalid(why).advise("Run it again only if that is what you want: with --again, or the key for it in the room."))
+    Err(Refusal::invalid(why).advise("To run it again anyway, use --again, or \"run again\" in the terminal UI."))
 }
 
 fn single(fact: Result<Fact, Refusal>) -> Result<Vec<Fact>, Refusal> {

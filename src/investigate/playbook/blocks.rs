@@ -273,8 +273,8 @@ fn failed(summary: String) -> Ran {
 fn say(what: &str, verified: Option<bool>) -> String {
     match verified {
         Some(true) => format!("verified: {what}"),
-        Some(false) => format!("not verified: it does not hold that {what}"),
-        None => format!("not verified: no data to check whether {what}"),
+        Some(false) => format!("check failed; expected: {what}"),
+        None => format!("not verified: no data to check that {what}"),
     }
 }
 
@@ -309,12 +309,12 @@ async fn send(prepared: &PreparedBlock) -> Result<Ran, String> {
     let mut lines = prepared.text.lines();
     let first = lines.next().unwrap_or_default();
     let (method, url) = first.split_once(' ').unwrap_or(("GET", first));
-    let method: reqwest::Method = method.parse().map_err(|_| format!("'{method}' is not a method of a request"))?;
-    let mut client = client_builder(&TlsConfig::default()).map_err(|e: SourceError| e.summary())?.timeout(prepared.block.timeout);
-    if prepared.block.changes() {
-        // A person confirmed this request, not where it leads to.
-        client = client.redirect(reqwest::redirect::Policy::none());
+    let method: reqwest::Method = method.parse().map_err(|_| format!("'{method}' is not a supported HTTP method"))?;
+    if !prepared.block.changes() && !matches!(method, reqwest::Method::GET | reqwest::Method::HEAD) {
+        return Err(format!("the request became {method}, which was not confirmed"));
     }
+    // It follows no redirects: a person confirmed this request, not where it leads to.
+    let client = client_builder(&TlsConfig::default()).map_err(|e: SourceError| e.summary())?.timeout(prepared.block.timeout);
     let client = client.build().map_err(|e| e.to_string())?;
     let mut request = client.request(method, url.trim());
     for header in lines.by_ref().take_while(|l| !l.trim().is_empty()) {
@@ -340,6 +340,8 @@ async fn send(prepared: &PreparedBlock) -> Result<Ran, String> {
     let output = clean::block(&String::from_utf8_lossy(&body));
     let (from, to) = match &prepared.verify {
         Some(Check::Status { from, to }) => (*from, *to),
+        // Elsewhere nothing was changed.
+        _ if prepared.block.changes() => (100, 299),
         _ => (100, 399),
     };
     let holds = (from..=to).contains(&status);

@@ -1,9 +1,9 @@
 //! Fills in the variables of a step.
 
 use super::PreparedBlock;
-use crate::incident::{Incident, LinkedAlert, Refusal};
+use crate::incident::{Incident, Refusal};
 use crate::investigate::script;
-use crate::playbook::{BUILT_IN, Block, BlockKind, Check, Playbook, Values, substitute, used_in};
+use crate::playbook::{BUILT_IN, Block, BlockKind, Check, Playbook, Values, filled_in, label_values, substitute, used_in};
 use crate::telemetry::subject::service_of;
 
 /// A variable that has no value, or several to choose from.
@@ -64,8 +64,7 @@ pub(super) fn prepare_block(i: &Incident, playbook: &Playbook, block: &Block, gi
         }
         other => other.clone(),
     };
-    let undo =
-        block.undo.as_deref().map(|undo| substitute(BlockKind::Sh, undo, &values).map_or_else(|_| undo.to_owned(), |p| p.text));
+    let undo = block.undo.as_deref().map(|undo| filled_in(undo, &values));
     let argv = (block.kind == BlockKind::Sh).then(|| script::argv(&prepared.text));
     Ok(PreparedBlock { block: block.clone(), text: prepared.text, argv, env: prepared.env, verify, undo })
 }
@@ -98,14 +97,7 @@ fn value_of(i: &Incident, playbook: &Playbook, name: &str, given: &Values) -> Re
         return value.map(Some).ok_or_else(|| missing(description, Vec::new()));
     }
     let Some(variable) = playbook.variables.get(name) else { return Ok(None) };
-    let variable_name = |label: &str| {
-        label.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' }).collect::<String>()
-    };
-    let of_alert =
-        |a: &LinkedAlert| a.labels.iter().find(|(k, v)| variable_name(k) == name && !v.is_empty()).map(|(_, v)| v.clone());
-    let mut found: Vec<String> = i.alerts.iter().filter_map(of_alert).collect();
-    found.sort();
-    found.dedup();
+    let found = label_values(name, i.alerts.iter().map(|a| &a.labels));
     match (found.as_slice(), &variable.default) {
         ([one], _) => Ok(Some(one.clone())),
         ([], Some(default)) => match default.strip_prefix('$').filter(|n| BUILT_IN.iter().any(|(b, _)| b == n)) {

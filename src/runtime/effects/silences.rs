@@ -1,4 +1,4 @@
-//! Runs effects on silences, and reads the silences of the sources again and again.
+//! Runs effects on silences, and polls the sources for silences.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

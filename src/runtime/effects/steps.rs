@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::Runner;
 use crate::app::msg::{StepCall, StepEffect};
 use crate::app::{Effect, Msg};
-use crate::incident::StepState;
+use crate::incident::{Refusal, StepState};
 use crate::investigate::Progress;
 use crate::investigate::playbook::{Consent, PreparedStep};
 
@@ -24,9 +24,9 @@ impl Runner {
                 }
                 let prepared = desk.prepare_step(&incident, playbook, call.step, &call.values)?;
                 let (title, lines) = (format!("Step {}: {}", call.step, prepared.step.title), confirmation(&prepared));
-                Ok(Msg::ToConfirm { effect: Box::new(Effect::Step(StepEffect::Run(call))), title, lines })
+                Ok(Msg::ToConfirm { effect: Box::new(Effect::Step(StepEffect::Run(call, prepared.token()))), title, lines })
             }),
-            StepEffect::Run(call) => self.run_step(call),
+            StepEffect::Run(call, token) => self.run_step(call, token),
             StepEffect::Skip { id, ref playbook, step, ref reason } => {
                 let (playbook, reason) = (playbook.clone(), reason.clone());
                 self.write(Effect::Step(effect), move |desk| async move {
@@ -37,10 +37,10 @@ impl Runner {
         }
     }
 
-    fn run_step(&mut self, call: StepCall) {
+    fn run_step(&mut self, call: StepCall, token: String) {
         self.script = CancellationToken::new();
         let (stop, messages) = (self.script.clone(), self.messages.clone());
-        self.write(Effect::Step(StepEffect::Run(call.clone())), move |desk| async move {
+        self.write(Effect::Step(StepEffect::Run(call.clone(), token.clone())), move |desk| async move {
             let sender = messages.clone();
             // Output may be skipped on the screen when the queue is full; what is stored is complete.
             let show: Progress = Arc::new(move |text| {
@@ -49,17 +49,26 @@ impl Runner {
             let run = async {
                 let incident = desk.journal.incident(call.id).await?;
                 let prepared = desk.prepare_step(&incident, desk.playbook(&call.playbook)?, call.step, &call.values)?;
+                if prepared.token() != token {
+                    return Err(changed().into());
+                }
                 desk.run_step(call.id, &prepared, Consent { is_confirmed: true, again: call.again }, &show, &stop).await
             };
             let outcome = run.await;
             let _quitting = messages.send(Msg::ScriptEnded).await;
             let outcome = outcome?;
             let is_failed = outcome.state == StepState::Failed;
-            let mut notes: Vec<String> = outcome.goto.map(|n| format!("It proposes step {n}")).into_iter().collect();
+            let mut notes = outcome.outcome.warnings;
+            notes.extend(outcome.goto.map(|n| format!("Next: step {n}")));
             notes.extend(is_failed.then(|| "Run it again, or skip it with a reason.".to_owned()));
             Ok(Msg::Ran(outcome.outcome.message, notes))
         });
     }
+}
+
+/// The refusal to run something else than what was confirmed.
+pub(super) fn changed() -> Refusal {
+    Refusal::invalid("what would run has changed since it was shown").advise("Look at it again.")
 }
 
 /// What a step would run, for confirmation: exactly that, where, and with which variables. Empty if it only reads.

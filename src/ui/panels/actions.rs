@@ -64,7 +64,7 @@ fn rows(
     area: Rect,
 ) {
     let open = incident.actions.iter().filter(|a| a.state.is_open()).count();
-    let mut title = format!("Action items {open} open of {}", incident.actions.len());
+    let mut title = format!("Action items {open} of {} open", incident.actions.len());
     if !incident.cards.is_empty() {
         title = format!("{} · {title}", count(incident.cards.len(), "mitigation"));
     }

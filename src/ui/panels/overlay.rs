@@ -173,7 +173,8 @@ fn question(model: &Model, theme: &Theme, dialog: &ConfirmDialog, frame: &mut Fr
             let part = move |(n, part): (usize, String)| {
                 if n > 0 && is_command { format!("    ↳ {}", part.trim_start()) } else { part }
             };
-            text::wrap(l, if is_command { 66 } else { 72 }).into_iter().enumerate().map(part)
+            let widest = usize::from(area.width.min(78)).saturating_sub(5);
+            text::wrap(l, if is_command { widest.saturating_sub(6) } else { widest }).into_iter().enumerate().map(part)
         })
         .collect();
     let height = u16::try_from(wrapped.len() + 5).unwrap_or(area.height);
@@ -183,7 +184,7 @@ fn question(model: &Model, theme: &Theme, dialog: &ConfirmDialog, frame: &mut Fr
     let limit = scrolled(frame.buffer_mut(), words, &lines, dialog.scroll);
     let below = limit.saturating_sub(dialog.scroll);
     if below > 0 {
-        let more = format!("{} more below, {} scrolls", count(below, "line"), model.key(Action::ReadOn));
+        let more = format!("{} below. Press {} to scroll down.", count(below, "more line"), model.key(Action::ReadOn));
         put(
             frame.buffer_mut(),
             inner,
@@ -456,7 +457,7 @@ fn item_detail(model: &Model, g: &GateItem) -> String {
     // The details of open items name commands of the CLI. Name keys instead.
     let detail = if g.detail.contains("`warroom") { String::new() } else { format!("{}. ", g.detail.trim_end_matches('.')) };
     let can_tick = g.check != Check::Automatic;
-    let deed = |action: Action| match action {
+    let action_text = |action: Action| match action {
         Action::Tab2 => "open the timeline".to_owned(),
         Action::Tab6 => "open the step".to_owned(),
         Action::Tab7 => "open the mitigations".to_owned(),
@@ -466,8 +467,8 @@ fn item_detail(model: &Model, g: &GateItem) -> String {
         }
     };
     match (item_action(g.item), can_tick) {
-        (Some(action), false) => format!("{detail}Press {tick} to {}", deed(action)),
-        (Some(action), true) => format!("{detail}Press {} to {}, or {tick} to tick", model.key(action), deed(action)),
+        (Some(action), false) => format!("{detail}Press {tick} to {}", action_text(action)),
+        (Some(action), true) => format!("{detail}Press {} to {}, or {tick} to tick", model.key(action), action_text(action)),
         (None, true) if g.item == "alerts-linked" => {
             format!("Press {} on the board to link alerts, or {tick} to say who reported it", model.key(Action::Link))
         }
@@ -482,7 +483,7 @@ fn checklist(model: &Model, theme: &Theme, cache: &mut ViewCache, selected: usiz
     let items = gates(incident, model.now, model.monitor);
     let open = items.iter().filter(|g| !g.met).count();
     let (tick, close) = (model.key(Action::Choose), model.key(Action::Back));
-    let title = format!("Checklist {open} of {} open · {tick} tick ✎ items  {close} close", items.len());
+    let title = format!("Checklist {open} of {} open · {tick} resolve, or tick ✎ items  {close} close", items.len());
     let inner = window(theme, frame, centered(area, 120, area.height), title);
     let mut lines: Vec<(Line<'static>, bool)> = Vec::new();
     let mut phase = None;

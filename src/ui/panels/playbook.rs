@@ -108,7 +108,7 @@ fn step_detail(
     let running = model.running.as_ref().filter(|r| r.step == Some((playbook.id.clone(), step.number)));
     if let Some(running) = running {
         let since = human_duration(model.now.since(running.since));
-        let words = format!("Running for {since}. {} stops it.", model.key(Action::Cancel));
+        let words = format!("Running for {since}. Press {} to stop it.", model.key(Action::Cancel));
         lines.push(Line::from(Span::styled(words, theme.style(Meaning::Warn))));
         let output: Vec<String> = running.output.lines().flat_map(|l| text::wrap(l, width)).collect();
         let from = output.len().saturating_sub(usize::from(inner.height).saturating_sub(1));

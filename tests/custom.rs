@@ -175,7 +175,15 @@ fn what_comes_from_a_preset_runs_only_after_it_was_trusted_and_again_after_a_cha
     refused(&command, "the preset 'team' has changed since it was trusted");
     refused(&playbook, "the preset 'team' has changed since it was trusted");
     assert_eq!(home.json(&["preset", "list"]).1["presets"][0]["state"], "changed");
-    // What git does in its own folder does not.
+    // Only what was reviewed is trusted.
+    let old = home.run(&["preset", "trust", "team", "--digest", "0123"]);
+    assert!(stderr(&old).contains("has changed since it was shown"), "{}", stderr(&old));
+    let digest = home.json(&["preset", "list"]).1["presets"][0]["digest"].as_str().unwrap().to_owned();
+    assert!(home.run(&["preset", "trust", "team", "--digest", &digest]).status.success());
+    assert_eq!(home.json(&command).0, 0);
+    // What git does in its own folder does not count, but such a folder elsewhere does.
+    home.write("team/bin/.git/x.sh", "echo hidden");
+    refused(&command, "has changed since it was trusted");
     assert!(home.run(&["preset", "trust", "team"]).status.success());
     home.write("team/.git/FETCH_HEAD", "x");
     assert_eq!(home.json(&command).0, 0);
@@ -183,7 +191,9 @@ fn what_comes_from_a_preset_runs_only_after_it_was_trusted_and_again_after_a_cha
 
 #[test]
 fn a_broken_preset_is_reported_and_the_rest_works() {
-    let home = Home::new("[[presets]]\npath = \"team\"\n\n[[presets]]\npath = \"missing\"\n");
+    let home =
+        Home::new("[[presets]]\npath = \"team\"\n\n[[presets]]\npath = \"missing\"\n\n[[presets]]\npath = \"other/team\"\n");
+    home.write("other/team/commands.toml", "[[commands]]\nname = \"evil\"\nrun = \"echo evil\"\n");
     home.write("team/commands.toml", "[[commands]]\nname = \"hi\"\nrunn = \"echo hi\"\n");
     home.write("team/playbooks/bad.md", "no front matter\n");
     let listed = home.run(&["preset", "list"]);
@@ -191,5 +201,11 @@ fn a_broken_preset_is_reported_and_the_rest_works() {
     assert_eq!(listed.status.code(), Some(1));
     assert!(why.contains("commands.toml:3") && why.contains("unknown field `runn`"), "{why}");
     assert!(why.contains("missing: cannot be read"), "{why}");
+    // A second folder of one name would use the trust of the first.
+    assert!(why.contains("a second preset is named 'team'"), "{why}");
+    assert_eq!(home.json(&["command", "list"]).1["commands"], serde_json::json!([]));
+    let doctor = home.json(&["doctor"]).1;
+    let presets = doctor["checks"].as_array().unwrap().iter().filter(|c| c["name"] == "presets").count();
+    assert_eq!(presets, 3, "{doctor}");
     assert!(home.run(&["playbook", "list"]).status.success());
 }

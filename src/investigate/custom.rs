@@ -1,4 +1,4 @@
-//! Runs the user's own commands with the variables of what is selected, and decides whether what comes from a preset may run.
+//! Runs custom commands with the variables of what is selected, and decides whether what comes from a preset may run.
 
 use tokio_util::sync::CancellationToken;
 
@@ -6,11 +6,12 @@ use super::clock::now;
 use super::desk::{Desk, DeskError, Progress};
 use super::script::{self, Ending};
 use crate::config::{CommandConfig, Trust};
+use crate::evidence::body::digest;
 use crate::evidence::pack::item_text;
 use crate::evidence::render::Detail;
 use crate::evidence::{Body, Draft, Redactor};
 use crate::incident::{Command, EventKind, EvidenceId, EvidenceKind, IncidentId, Refusal};
-use crate::playbook::{BlockKind, Values, substitute, used_in};
+use crate::playbook::{BlockKind, Values, label_values, substitute, used_in};
 use crate::telemetry::subject::service_of;
 use crate::telemetry::words::{list, nearest};
 use crate::telemetry::{Explain, Labels, Timestamp, Window, clean, time};
@@ -39,7 +40,12 @@ pub struct PreparedCommand {
 }
 
 impl PreparedCommand {
-    /// What it would run, in lines for a person: where, exactly what, and with which variables.
+    /// Identifies exactly what would run, so that nothing else runs after it was confirmed.
+    pub fn token(&self) -> String {
+        digest(format!("{:?}", (&self.script, &self.env, self.command.timeout)).as_bytes())
+    }
+
+    /// What it would run, as lines to show to the user: where, exactly what, and with which variables.
     pub fn describe(&self) -> Vec<String> {
         let mut lines = script::describe(&self.script, &self.env);
         lines.push(format!("timeout: {}", time::human_duration(self.command.timeout)));
@@ -82,7 +88,7 @@ impl Desk {
             Trust::Changed | Trust::Trusted => format!("the preset '{preset}' has changed since it was trusted"),
         };
         let remedy = format!(
-            "Review it with `warroom preset show {preset}`, trust it with `warroom preset trust {preset}`, then start again."
+            "Review it with `warroom preset show {preset}`, trust it with `warroom preset trust {preset}`, then restart warroom."
         );
         Err(Refusal::invalid(why).advise(remedy))
     }
@@ -91,7 +97,7 @@ impl Desk {
     ///
     /// # Errors
     /// If there is none, with the nearest name.
-    fn own_command(&self, name: &str) -> Result<&CommandConfig, Refusal> {
+    fn custom_command(&self, name: &str) -> Result<&CommandConfig, Refusal> {
         self.commands.iter().find(|c| c.name == name).ok_or_else(|| {
             let names: Vec<&str> = self.commands.iter().map(|c| c.name.as_str()).collect();
             let meant = nearest(name, names.iter().copied()).map_or_else(String::new, |n| format!("Did you mean '{n}'? "));
@@ -109,14 +115,15 @@ impl Desk {
     /// # Errors
     /// If there is no such command, its preset is not trusted, only reading is allowed, or the alerts have several values for a name.
     pub async fn prepare_command(&self, name: &str, selection: &Selection) -> Result<PreparedCommand, DeskError> {
-        let command = self.own_command(name)?.clone();
+        let command = self.custom_command(name)?.clone();
         if let Some(preset) = &command.preset {
             self.require_trust(preset)?;
         }
         if self.read_only && !command.reads_only {
-            let refusal =
-                Refusal::invalid(format!("'{name}' is turned off: [ui] read_only is set, and it does not say reads_only"));
-            return Err(refusal.advise("Change the configuration.").into());
+            let refusal = Refusal::invalid(format!(
+                "cannot run '{name}': [ui] read_only is set, and the command does not have reads_only = true"
+            ));
+            return Err(refusal.advise("Set reads_only = true if it changes nothing, or turn off read_only.").into());
         }
         let incident = match selection.incident {
             Some(id) => Some(self.journal.incident(id).await?),
@@ -200,7 +207,7 @@ impl Desk {
         outcome: &mut CommandOutcome,
     ) -> Result<(), DeskError> {
         let Some(id) = prepared.incident else { return Ok(()) };
-        if keeps_output || prepared.command.evidence {
+        if keeps_output || prepared.command.evidence && !self.read_only {
             outcome.evidence = Some(self.keep_output(id, &prepared.command.name, outcome).await?);
         }
         if !prepared.command.reads_only {
@@ -231,22 +238,16 @@ impl Desk {
         };
         let (_, appended) = self.append_evidence(id, draft, &self.actor(), None::<Timestamp>).await?;
         let kept = appended.evidence.first().copied();
-        kept.ok_or_else(|| Refusal::invalid("the output was not kept").into())
+        kept.ok_or_else(|| Refusal::invalid("the output was not saved").into())
     }
 }
 
 /// The value of a label: of the selected alert, or of the incident's alerts if all that have it agree. `None` if none has it.
 fn label(name: &str, labels: &Labels, incident: Option<&crate::incident::Incident>) -> Result<Option<String>, Refusal> {
-    let variable = |label: &str| {
-        label.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' }).collect::<String>()
-    };
-    let of = |labels: &Labels| labels.iter().find(|(k, v)| variable(k) == name && !v.is_empty()).map(|(_, v)| v.clone());
-    if let Some(value) = of(labels) {
-        return Ok(Some(value));
+    if let [one, ..] = label_values(name, [labels]).as_slice() {
+        return Ok(Some(one.clone()));
     }
-    let mut found: Vec<String> = incident.into_iter().flat_map(|i| i.alerts.iter().filter_map(|a| of(&a.labels))).collect();
-    found.sort();
-    found.dedup();
+    let found = label_values(name, incident.into_iter().flat_map(|i| i.alerts.iter().map(|a| &a.labels)));
     match found.as_slice() {
         [] => Ok(None),
         [one] => Ok(Some(one.clone())),
