@@ -51,6 +51,17 @@ async fn computes_when_prometheus_alerts_fired_and_cleans_their_labels() {
 }
 
 #[tokio::test]
+async fn alerts_and_rules_need_one_question_but_each_look_at_the_alerts_is_a_new_one() {
+    let stub = Stub::start(|_| Reply::json(RULES));
+    let s = source("prometheus", &stub.url(), "");
+    s.alerts().unwrap().active().await.unwrap();
+    let rules = s.metrics().unwrap().rules().await.unwrap().value;
+    assert_eq!((rules[0].query.as_str(), stub.requests().len()), ("a > 0.01", 1));
+    s.alerts().unwrap().active().await.unwrap();
+    assert_eq!(stub.requests().len(), 2);
+}
+
+#[tokio::test]
 async fn falls_back_to_get_when_a_proxy_rejects_post() {
     let stub = Stub::start(|r| match r.method.as_str() {
         "POST" => Reply::new(405, "text/plain", "no POST here"),

@@ -24,7 +24,7 @@ pub(super) fn labels<'de, D: Deserializer<'de>>(from: D) -> Result<Labels, D::Er
 }
 
 /// A list whose items are read one by one.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Items<T> {
     pub items: Vec<T>,
     /// Why items could not be read, one text for each.

@@ -5,7 +5,8 @@
 //! the alert fires from then plus the rule's `for`. `warnings` and VictoriaMetrics' `isPartial` are reported as gaps.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -25,11 +26,16 @@ use crate::telemetry::{Alert, AlertSeverity, AlertState, Labels, Rule, Series, T
 /// The largest number of series returned for one query; if there are more, a gap says how many.
 const MAX_SERIES: usize = 2000;
 
+/// How old the text of rules may be that were read for their alerts.
+const RULES_AGE: Duration = Duration::from_secs(10);
+
 /// A Prometheus-compatible server.
 pub struct Prometheus {
     name: String,
     http: Http,
     get_only: AtomicBool,
+    /// The rules that were read most recently, and when. Their text changes rarely, so alerts and rules need only one question.
+    latest_rules: Mutex<Option<(Instant, Answer<Vec<RawRule>>)>>,
 }
 
 #[derive(Deserialize)]
@@ -59,7 +65,7 @@ struct RawGroup {
     rules: Items<RawRule>,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 struct RawRule {
     #[serde(default, deserialize_with = "or_default")]
     name: String,
@@ -77,7 +83,7 @@ struct RawRule {
     kind: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 struct RawAlert {
     #[serde(default, deserialize_with = "lenient::labels")]
     labels: Labels,
@@ -121,7 +127,7 @@ impl RawSeries {
 impl Prometheus {
     /// Creates the source from its configuration; opens no connection.
     pub fn new(config: &SourceConfig) -> Result<Self, SourceError> {
-        Ok(Self { name: config.name.clone(), http: Http::new(config)?, get_only: AtomicBool::new(false) })
+        Ok(Self { name: config.name.clone(), http: Http::new(config)?, get_only: AtomicBool::new(false), latest_rules: Mutex::default() })
     }
 
     /// Sends a query by POST, or by GET if the server refuses POST.
@@ -172,7 +178,18 @@ impl Prometheus {
         gaps.extend(raw.groups.items.iter().filter_map(|g| g.rules.gap("rule")));
         let rules: Vec<RawRule> = raw.groups.items.into_iter().flat_map(|g| g.rules.items).collect();
         gaps.extend(rules.iter().filter_map(|rule| rule.alerts.gap("alert")));
-        Ok(Answer { value: rules, gaps, failed: Vec::new(), total: None, unread: Vec::new() })
+        let answer = Answer { value: rules, gaps, failed: Vec::new(), total: None, unread: Vec::new() };
+        *self.latest_rules.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), answer.clone()));
+        Ok(answer)
+    }
+
+    /// The rules as they were read at most [`RULES_AGE`] ago, or else as they are now. Their alerts may be out of date.
+    async fn recent_rules(&self) -> Result<Answer<Vec<RawRule>>, SourceError> {
+        let recent = self.latest_rules.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match recent.filter(|(at, _)| at.elapsed() <= RULES_AGE) {
+            Some((_, answer)) => Ok(answer),
+            None => self.raw_rules().await,
+        }
     }
 
     async fn samples(&self, path: &str, params: Params<'_>) -> Result<Answer<Vec<Series>>, SourceError> {
@@ -380,7 +397,7 @@ impl MetricSource for Prometheus {
     }
     fn rules(&self) -> AnswerFuture<'_, Vec<Rule>> {
         async move {
-            let answer = self.raw_rules().await?;
+            let answer = self.recent_rules().await?;
             Ok(answer.map(|rules| {
                 rules
                     .into_iter()

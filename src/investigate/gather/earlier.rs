@@ -16,8 +16,9 @@ use crate::sources::MetricSource;
 use crate::telemetry::series::human_value;
 use crate::telemetry::{Timestamp, Window, clean};
 
-/// Metrics whose earlier levels are queried.
-const MAX_METRICS: usize = 8;
+/// Metrics whose earlier levels are queried: enough for the suspects at the top, and few enough that all questions of an investigation stay
+/// below 34 in a shop of three services.
+const MAX_METRICS: usize = 3;
 
 /// Asks how the metrics that changed most were at the same hours a day and a week earlier, and adds those levels to them. A backend
 /// that no longer holds those days is not a gap: most keep a few days only.
