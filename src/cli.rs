@@ -28,6 +28,7 @@ mod record;
 mod silence;
 mod stats;
 mod suspects;
+mod update;
 mod verify;
 
 use std::path::PathBuf;
@@ -112,6 +113,11 @@ pub enum Command {
     /// Create, list, extend and end silences
     #[command(subcommand)]
     Silence(silence::SilenceCommand),
+    /// Draft stakeholder updates
+    #[command(subcommand)]
+    Update(update::UpdateCommand),
+    /// Check the wording of a text: an update, a review or action items
+    Lint(update::LintArgs),
     /// Export the post-mortem
     Export(export::ExportArgs),
     /// Check the configuration, your prompts, themes and keys, the store, the sources and the LLM
@@ -252,6 +258,8 @@ async fn run_at_desk(desk: &Desk, config: &Config, command: Command, json: bool)
         Command::Silence(command) => silence::run(desk, command, json).await,
         Command::Custom(command) => command::run(desk, command, json).await,
         Command::Playbook(command) => playbook::run_at_desk(desk, config, command, json).await,
+        Command::Update(command) => update::run(desk, config, command, json).await,
+        Command::Lint(args) => update::check(desk, &args, json).await,
         Command::Export(args) => export::run(desk, &args).await,
         Command::Record(args) => record::run(desk, &args, json).await,
         Command::Verify => verify::run(desk, json).await,

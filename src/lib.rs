@@ -35,6 +35,7 @@ pub const VERSION: &str = env!("WARROOM_VERSION");
 pub mod analysis;
 mod app;
 pub mod cli;
+pub mod comms;
 pub mod config;
 pub mod evidence;
 pub mod incident;

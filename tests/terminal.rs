@@ -192,7 +192,7 @@ fn demo_works_from_alert_to_report() {
     s.keys("7A\r");
     s.wait_for("Action item (prevent)");
     s.keys("Alert on pool use\r");
-    s.wait_for("1 open of 1");
+    s.wait_for("1 of 1 open");
     s.keys("9");
     s.wait_for("Post-mortem INC-1");
     s.keys("?");

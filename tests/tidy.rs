@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// The rooms that each room may import, from ARCHITECTURE.md, section 1. A room may always import itself.
 fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
-    let pure = ["telemetry", "incident", "analysis", "evidence", "prompt", "postmortem", "playbook"];
+    let pure = ["telemetry", "incident", "analysis", "evidence", "prompt", "postmortem", "playbook", "comms"];
     let mut rooms: BTreeMap<&str, Vec<&str>> = BTreeMap::from([
         ("telemetry", vec![]),
         ("incident", vec!["telemetry"]),
@@ -15,6 +15,7 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("prompt", vec!["evidence", "incident", "telemetry", "analysis"]),
         ("postmortem", vec!["evidence", "incident", "telemetry", "analysis"]),
         ("playbook", vec!["incident", "telemetry"]),
+        ("comms", vec!["incident", "telemetry"]),
         ("config", vec!["incident", "analysis", "telemetry"]),
         ("sources", vec!["telemetry", "config", "evidence", "analysis"]),
         ("journal", vec!["incident", "evidence", "telemetry"]),
@@ -121,7 +122,7 @@ fn every_http_client_comes_from_one_builder() {
 
 #[test]
 fn pure_rooms_read_no_clock_and_do_no_io() {
-    let pure = ["telemetry", "incident", "analysis", "evidence", "prompt", "postmortem", "playbook", "app", "ui"];
+    let pure = ["telemetry", "incident", "analysis", "evidence", "prompt", "postmortem", "playbook", "comms", "app", "ui"];
     let forbidden = [
         "std::fs",
         "std::net",

@@ -127,7 +127,12 @@ impl RawSeries {
 impl Prometheus {
     /// Creates the source from its configuration; opens no connection.
     pub fn new(config: &SourceConfig) -> Result<Self, SourceError> {
-        Ok(Self { name: config.name.clone(), http: Http::new(config)?, get_only: AtomicBool::new(false), latest_rules: Mutex::default() })
+        Ok(Self {
+            name: config.name.clone(),
+            http: Http::new(config)?,
+            get_only: AtomicBool::new(false),
+            latest_rules: Mutex::default(),
+        })
     }
 
     /// Sends a query by POST, or by GET if the server refuses POST.

@@ -1,0 +1,9 @@
+//! What is said to people outside of the incident room: checks of the wording of updates and post-mortems.
+
+mod draft;
+mod lint;
+mod names;
+
+pub use draft::{Draft, Stage, draft};
+pub use lint::{CustomerRules, Hit, HitKind, blameless, customer};
+pub use names::Names;

@@ -1,0 +1,234 @@
+//! Drafts of stakeholder updates from the state of an incident: conditions, actions and needs for responders, the essentials for executives,
+//! and for customers only what they see.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use tera::{Context, Tera};
+
+use super::{CustomerRules, Hit, Names, customer};
+use crate::incident::mitigation::card_label;
+use crate::incident::{Audience, CardState, Incident, Severity, Status, Verdict};
+use crate::telemetry::failure::UserFile;
+use crate::telemetry::time::human_duration;
+use crate::telemetry::{Failure, Timestamp, clean};
+
+/// How far the response is, as status pages say it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stage {
+    Investigating,
+    Identified,
+    Monitoring,
+    Resolved,
+}
+
+impl Stage {
+    /// Every stage, in order.
+    pub const ALL: [Self; 4] = [Self::Investigating, Self::Identified, Self::Monitoring, Self::Resolved];
+
+    /// The word as typed and printed.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Investigating => "investigating",
+            Self::Identified => "identified",
+            Self::Monitoring => "monitoring",
+            Self::Resolved => "resolved",
+        }
+    }
+
+    /// The stage that follows from the status of an incident.
+    pub fn of(status: Status) -> Self {
+        match status {
+            Status::Triage | Status::Investigating => Self::Investigating,
+            Status::Identified => Self::Identified,
+            Status::Mitigated | Status::Monitoring => Self::Monitoring,
+            Status::Resolved | Status::Closed | Status::Cancelled | Status::Merged => Self::Resolved,
+        }
+    }
+}
+
+impl std::str::FromStr for Stage {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let word = text.trim().to_lowercase();
+        Self::ALL
+            .into_iter()
+            .find(|s| s.word() == word)
+            .ok_or_else(|| format!("'{text}' is not a stage; use investigating, identified, monitoring or resolved"))
+    }
+}
+
+/// A draft that a person reads before it is sent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Draft {
+    pub stage: Stage,
+    pub audience: Audience,
+    /// The first line.
+    pub subject: String,
+    /// Markdown, without the subject.
+    pub text: String,
+    /// The time that it promises; `None` for the last update.
+    pub next_update_at: Option<Timestamp>,
+    /// What should be worded differently. Only drafts for customers are checked.
+    pub hits: Vec<Hit>,
+}
+
+/// The templates that are built into the binary, by audience.
+const BUILT_IN: [(Audience, &str, &str); 3] = [
+    (Audience::Internal, "technical", include_str!("../../updates/technical.md")),
+    (Audience::Executive, "executive", include_str!("../../updates/executive.md")),
+    (Audience::External, "customer", include_str!("../../updates/customer.md")),
+];
+
+/// Drafts an update. `own` are the user's templates, by the names `technical`, `executive` and `customer`; without a stage, it follows from
+/// the status.
+///
+/// # Errors
+/// If a template cannot be filled in: its file, and why.
+pub fn draft(
+    incident: &Incident,
+    audience: Audience,
+    stage: Option<Stage>,
+    own: &[UserFile],
+    now: Timestamp,
+) -> Result<Draft, Failure> {
+    let stage = stage.unwrap_or_else(|| Stage::of(incident.head.status));
+    let (_, name, built_in) = BUILT_IN.into_iter().find(|(a, ..)| *a == audience).unwrap_or(BUILT_IN[0]);
+    let file = own.iter().find(|f| f.name == name);
+    let next_update_at = next_update(incident, stage, now);
+    let context = context(incident, stage, next_update_at, now);
+    let template = file.map_or(built_in, |f| f.text.as_str());
+    let rendered = render(name, template, &context).map_err(|why| {
+        let path = file.map_or_else(|| format!("the built-in template {name}"), |f| f.path.clone());
+        Failure::new(format!("cannot fill in {path}: {why}")).advise("Use only the variables that the built-in templates use.")
+    })?;
+    let (subject, text) = rendered.trim().split_once('\n').unwrap_or((rendered.trim(), ""));
+    let (subject, text) = (subject.trim().to_owned(), tidy(text));
+    let hits = match audience {
+        Audience::External => {
+            let rules = CustomerRules { is_cause_known: cause(incident).is_some(), is_last: stage == Stage::Resolved };
+            customer(&text, &Names::of(incident), rules)
+        }
+        Audience::Internal | Audience::Executive => Vec::new(),
+    };
+    Ok(Draft { stage, audience, subject, text, next_update_at, hits })
+}
+
+/// When the update after this one is due: after the interval of the severity. `None` if none follows.
+fn next_update(incident: &Incident, stage: Stage, now: Timestamp) -> Option<Timestamp> {
+    let severity: Severity = incident.head.severity;
+    incident.matrix().update_every(severity).filter(|_| stage != Stage::Resolved).map(|every| now + every)
+}
+
+/// The most recent hypothesis that people have confirmed.
+fn cause(incident: &Incident) -> Option<&str> {
+    let confirmed = incident.hypotheses.iter().rev().find(|h| h.verdict == Some(Verdict::Supported));
+    confirmed.map(|h| h.text.trim_end_matches('.'))
+}
+
+fn context(incident: &Incident, stage: Stage, next: Option<Timestamp>, now: Timestamp) -> Context {
+    let clock = |at: Timestamp| format!("{} UTC", if at.date() == now.date() { short_clock(at) } else { at.date_clock() });
+    let since = incident.impact_started_at();
+    let until = incident.resolved_at.or(incident.mitigated_at).unwrap_or(now);
+    let head = &incident.head;
+    let mut out = Context::new();
+    out.insert(
+        "incident",
+        &BTreeMap::from([
+            ("id", head.id.to_string()),
+            ("title", head.title.clone()),
+            ("severity", head.severity.to_string()),
+            ("status", head.status.to_string()),
+            ("since", clock(since)),
+            ("until", clock(until)),
+            ("age", human_duration(now.since(since))),
+        ]),
+    );
+    out.insert("stage", stage.word());
+    out.insert("stage_title", &capital(stage.word()));
+    out.insert("impact", incident.impact.describe().trim_end_matches('.'));
+    let seen: Vec<&str> = [&incident.impact.text, &incident.impact.users].into_iter().flatten().map(String::as_str).collect();
+    out.insert("customer_impact", &seen.join("; ").trim_end_matches('.').to_owned());
+    out.insert("cause", &cause(incident));
+    out.insert("conclusion", &incident.investigation.as_ref().and_then(|i| i.conclusion()).map(|c| c.text.clone()));
+    let firing = incident.alerts.iter().filter(|a| incident.watched.get(&a.fingerprint).is_some_and(|w| w.is_firing));
+    out.insert("firing", &firing.map(crate::incident::LinkedAlert::label).collect::<Vec<_>>());
+    out.insert("actions", &actions(incident));
+    out.insert("measures", &measures(incident));
+    out.insert("needs", &needs(incident));
+    out.insert("changes", &changes(incident));
+    out.insert("commander", &head.commander);
+    out.insert("next_update", &next.map(clock));
+    out
+}
+
+/// The mitigations with their verdicts, and the open tasks.
+fn actions(incident: &Incident) -> Vec<String> {
+    let cards = incident.cards.iter().enumerate().filter(|(_, c)| c.state != CardState::Dropped).map(|(n, c)| {
+        let verdict = c.judgement.as_ref().map(|(_, j)| format!(", {}: {}", j.verdict, j.why)).unwrap_or_default();
+        format!("{} {} ({}{verdict})", card_label(n), c.text, c.state.word())
+    });
+    let tasks = incident.actions.iter().filter(|a| a.state.is_open() && a.scope == crate::incident::ActionScope::Incident);
+    cards.chain(tasks.map(|a| format!("{}: {}", a.owner.as_deref().unwrap_or("not assigned"), a.text))).collect()
+}
+
+/// The mitigations that were begun, each with its verdict in a word.
+fn measures(incident: &Incident) -> Vec<String> {
+    let begun = incident.cards.iter().filter(|c| matches!(c.state, CardState::Started | CardState::Done));
+    begun.map(|c| format!("{}: {}", c.text, c.verdict().map_or_else(|| c.state.word().to_owned(), |v| v.to_string()))).collect()
+}
+
+/// What the response lacks: roles that the severity requires, and mitigations that wait to be started.
+fn needs(incident: &Incident) -> Vec<String> {
+    let roles = incident.missing_roles().into_iter().map(|r| format!("{}: not assigned", r.title()));
+    let waiting = incident.cards.iter().enumerate().filter(|(_, c)| c.state == CardState::Proposed);
+    roles.chain(waiting.map(|(n, c)| format!("a decision on {}: {}", card_label(n), c.text))).collect()
+}
+
+/// What happened since the last update, without details; empty before the first one.
+fn changes(incident: &Incident) -> Vec<String> {
+    const MOST: usize = 6;
+    let Some(last) = incident.updates.last() else { return Vec::new() };
+    let kinds =
+        ["severity_changed", "status_changed", "decision", "action_finished", "alert_resolved", "alert_fired", "mitigation"];
+    let since = incident.timeline().into_iter().filter(|e| e.seq > last.seq && kinds.contains(&e.fact.kind()));
+    let all: Vec<String> = since.map(|e| clean::truncate(&clean::line(&incident.entry_text(e)), 160)).collect();
+    all.iter().skip(all.len().saturating_sub(MOST)).cloned().collect()
+}
+
+fn render(name: &str, template: &str, context: &Context) -> Result<String, String> {
+    let chain = |e: tera::Error| {
+        let mut text = e.to_string();
+        let mut source = std::error::Error::source(&e);
+        while let Some(cause) = source {
+            text.push_str(&format!(": {cause}"));
+            source = cause.source();
+        }
+        text
+    };
+    let mut tera = Tera::default();
+    tera.add_raw_template(name, template).map_err(chain)?;
+    tera.render(name, context).map_err(chain)
+}
+
+/// The text without spaces at the ends of lines and without more than one empty line in a row.
+fn tidy(text: &str) -> String {
+    let mut out: Vec<&str> = Vec::new();
+    for line in text.lines().map(str::trim_end) {
+        if !(line.is_empty() && out.last().is_none_or(|last| last.is_empty())) {
+            out.push(line);
+        }
+    }
+    out.join("\n").trim().to_owned()
+}
+
+fn short_clock(at: Timestamp) -> String {
+    let clock = at.clock(time::UtcOffset::UTC);
+    clock.get(..5).unwrap_or(&clock).to_owned()
+}
+
+fn capital(word: &str) -> String {
+    let mut chars = word.chars();
+    chars.next().map(|c| c.to_uppercase().chain(chars).collect()).unwrap_or_default()
+}

@@ -1,0 +1,128 @@
+//! Tests of drafts of stakeholder updates, and of the checks of wording.
+
+#[path = "support/program.rs"]
+mod program;
+
+use std::io::Write;
+use std::process::Stdio;
+
+use program::{json, run, stderr, stdout, warroom};
+
+fn lint(folder: &std::path::Path, args: &[&str], text: &str) -> (i32, serde_json::Value) {
+    let mut command = warroom(folder, &[&["lint", "-", "--json"], args].concat());
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    (output.status.code().unwrap(), serde_json::from_slice(&output.stdout).unwrap())
+}
+
+#[test]
+fn drafts_follow_the_state_of_the_incident_and_the_readers() {
+    let f = tempfile::tempdir().unwrap();
+    let d = f.path();
+    json(d, &["declare", "--title", "payment-api is failing", "--severity", "SEV2", "--at", "30m ago"]);
+    json(d, &["incident", "role", "INC-1", "commander", "Ben Okafor"]);
+    json(
+        d,
+        &[
+            "incident",
+            "impact",
+            "INC-1",
+            "--services",
+            "payment-api",
+            "--text",
+            "17% of payments fail",
+            "--users",
+            "all customers in Europe",
+        ],
+    );
+    let draft =
+        |audience: &str, more: &[&str]| json(d, &[&["update", "draft", "INC-1", "--audience", audience], more].concat()).1;
+    let customer = draft("customer", &[]);
+    let text = customer["text"].as_str().unwrap();
+    assert_eq!((&customer["stage"], &customer["audience"]), (&"investigating".into(), &"customer".into()));
+    assert!(text.contains("17% of payments fail; all customers in Europe.") && text.contains("the next update by"), "{text}");
+    assert!(!text.contains("payment-api") && !text.contains("Ben") && customer["hits"] == serde_json::json!([]), "{customer}");
+    assert!(customer["next_update_at"].is_string());
+    let technical = draft("technical", &[]);
+    let text = technical["text"].as_str().unwrap();
+    for part in [
+        "**Conditions**",
+        "**Actions**",
+        "**Needs**",
+        "Incident commander: Ben Okafor",
+        "17% of payments fail",
+        "SEV2, investigating",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    // A mitigation is among the actions; a confirmed cause is named; the stage follows the status.
+    json(d, &["mitigation", "add", "INC-1", "roll back to 1.41", "--risk", "low", "--undo", "x", "--verify", "errors < 1"]);
+    let noted = json(d, &["incident", "note", "INC-1", "the pool is too small", "--kind", "hypothesis"]).1;
+    let seq = noted["seq"].as_u64().unwrap().to_string();
+    json(d, &["incident", "hypothesis", "INC-1", &seq, "supported", "--reason", "seen in the pool metric"]);
+    json(d, &["incident", "status", "INC-1", "identified"]);
+    let technical = draft("technical", &[]);
+    let text = technical["text"].as_str().unwrap();
+    assert!(technical["stage"] == "identified" && text.contains("Confirmed cause: the pool is too small."), "{text}");
+    assert!(
+        text.contains("- M1 roll back to 1.41 (proposed)") && text.contains("- a decision on M1: roll back to 1.41"),
+        "{text}"
+    );
+    let last = draft("customer", &["--stage", "resolved"]);
+    assert!(
+        last["next_update_at"].is_null() && last["text"].as_str().unwrap().contains("Everything works as usual again"),
+        "{last}"
+    );
+    let executive = draft("executive", &[]);
+    assert!(executive["text"].as_str().unwrap().contains("Ben Okafor leads the response."), "{executive}");
+    // What people wrote into the impact is checked as well.
+    json(d, &["incident", "impact", "INC-1", "--text", "payments fail, probably because of db-prod-1 (10.0.0.5)"]);
+    let hits = draft("customer", &[])["hits"].clone();
+    let kinds: Vec<&str> = hits.as_array().unwrap().iter().map(|h| h["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["cause", "hostname", "address"], "{hits}");
+    let shown = run(d, &["update", "draft", "INC-1", "--audience", "customer"]);
+    assert!(stderr(&shown).contains("\"db-prod-1\": An internal machine"), "{}", stderr(&shown));
+}
+
+#[test]
+fn a_template_of_the_user_replaces_the_built_in_one_and_a_broken_one_is_reported() {
+    let f = tempfile::tempdir().unwrap();
+    let d = f.path();
+    std::fs::create_dir_all(d.join("warroom/updates")).unwrap();
+    std::fs::write(
+        d.join("warroom/updates/executive.md"),
+        "Subject {{ incident.id }}\n\nOurs: {{ incident.title }}, {{ stage }}.\n",
+    )
+    .unwrap();
+    std::fs::write(d.join("warroom/updates/technical.md"), "{{ incident.nothing }}").unwrap();
+    json(d, &["declare", "--title", "it fails"]);
+    let shown = stdout(&run(d, &["update", "draft", "INC-1", "--audience", "executive"]));
+    assert_eq!(shown, "Subject INC-1\n\nOurs: it fails, investigating.\n");
+    let broken = run(d, &["update", "draft", "INC-1", "--audience", "technical"]);
+    let why = stderr(&broken);
+    assert!(broken.status.code() == Some(1) && why.contains("updates/technical.md") && why.contains("nothing"), "{why}");
+}
+
+#[test]
+fn lint_names_the_line_the_part_and_the_reason() {
+    let f = tempfile::tempdir().unwrap();
+    let d = f.path();
+    json(d, &["declare", "--title", "it fails"]);
+    json(d, &["incident", "role", "INC-1", "commander", "Priya"]);
+    let text = "Payments work again.\nPriya restarted the pods.\nNext update at 14:30 UTC.\n";
+    let (code, v) = lint(d, &["--rules", "customer", "--incident", "INC-1"], text);
+    let hits = v["hits"].as_array().unwrap();
+    assert_eq!((code, hits.len()), (1, 2), "{v}");
+    assert_eq!((hits[0]["line"].as_u64(), &hits[0]["kind"], &hits[0]["text"]), (Some(2), &"person".into(), &"Priya".into()));
+    let (start, end) = (hits[1]["start"].as_u64().unwrap() as usize, hits[1]["end"].as_u64().unwrap() as usize);
+    assert_eq!(text.get(start..end), hits[1]["text"].as_str());
+    assert_eq!(
+        lint(d, &["--rules", "customer"], "Payments work again. Next update at 14:30 UTC.\n"),
+        (0, serde_json::json!({"hits": []}))
+    );
+    let (code, v) = lint(d, &["--rules", "blameless"], "The deploy set the pool to 20.\nThe on-call should have seen it.\n");
+    assert_eq!((code, &v["hits"][0]["line"], &v["hits"][0]["kind"]), (1, &2.into(), &"counterfactual".into()), "{v}");
+    let (code, v) = lint(d, &["--rules", "actions"], "- Limit retries of the checkout client to 3\n- The pool\n");
+    assert!(code == 1 && v["hits"].as_array().unwrap().iter().all(|h| h["line"] == 2), "{v}");
+}
