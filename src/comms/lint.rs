@@ -346,14 +346,13 @@ mod tests {
         (recall, precision, format!("recall {recall:.2}, precision {precision:.2}\nmissed: {missed:#?}\nwrong: {wrong:#?}"))
     }
 
-    /// The second and third corpora were written without a look at the rules. The rules were improved with the first two; README has
-    /// the figures of the third before that.
+    /// The first corpus was written with the rules. Two others were written without a look at them and then used to improve them.
     #[test]
     fn finds_what_customers_must_not_read() {
         for (corpus, names) in [
             (include_str!("corpus/customer.txt"), names()),
             (
-                include_str!("corpus/customer-held-out.txt"),
+                include_str!("corpus/customer-first.txt"),
                 names_of(
                     &["orders-db-2", "web-7f9c9d6b8-k2l4p", "ams3-rack12"],
                     &["checkout", "ledger-api", "search", "notification-worker"],
@@ -378,13 +377,28 @@ mod tests {
     fn finds_blame_hindsight_and_vague_measures() {
         for (corpus, people) in [
             (include_str!("corpus/blameless.txt"), ["ana", "Ben Okafor", "priya"]),
-            (include_str!("corpus/blameless-held-out.txt"), ["maria", "Tom Becker", "will"]),
+            (include_str!("corpus/blameless-first.txt"), ["maria", "Tom Becker", "will"]),
             (include_str!("corpus/blameless-second.txt"), ["ines", "Kofi Mensah", "mark"]),
         ] {
             let names = names_of(&[], &[], &people);
             let (recall, precision, words) = measure(corpus, |text| blameless(text, &names));
             assert!(recall >= 0.95 && precision >= 0.9, "{words}");
         }
+    }
+
+    /// A corpus that was written without a look at the rules and is never used to improve them. README has its figures.
+    #[test]
+    fn finds_most_of_what_the_rules_were_not_written_for() {
+        let names = names_of(
+            &["lon-app-17", "booking-7d5b9c4f68-m4x2z"],
+            &["booking", "seat-map", "fare-engine"],
+            &["yuki", "Hannah Weiss", "grace"],
+        );
+        let of_customers = |text: &str| customer(text, &names, CustomerRules::default());
+        let (recall, precision, words) = measure(include_str!("corpus/customer-third.txt"), of_customers);
+        assert!(recall >= 0.9 && precision >= 0.9, "{words}");
+        let (recall, precision, words) = measure(include_str!("corpus/blameless-third.txt"), |text| blameless(text, &names));
+        assert!(recall >= 0.85 && precision >= 0.9, "{words}");
     }
 
     #[test]
