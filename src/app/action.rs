@@ -15,6 +15,7 @@ pub enum Context {
     Assistant,
     Playbook,
     Actions,
+    Updates,
     Report,
     /// A text that is open over a view, such as the help or a briefing.
     Reader,
@@ -30,7 +31,7 @@ pub enum Context {
 
 impl Context {
     /// Every context.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Everywhere,
         Self::Board,
         Self::Room,
@@ -41,6 +42,7 @@ impl Context {
         Self::Assistant,
         Self::Playbook,
         Self::Actions,
+        Self::Updates,
         Self::Report,
         Self::Reader,
         Self::List,
@@ -62,6 +64,7 @@ impl Context {
             Self::Assistant => "assistant",
             Self::Playbook => "playbook",
             Self::Actions => "actions",
+            Self::Updates => "updates",
             Self::Report => "report",
             Self::Reader => "reader",
             Self::List => "list",
@@ -83,7 +86,8 @@ impl Context {
             Self::Search => "Logs, while searching",
             Self::Assistant => "Assistant",
             Self::Playbook => "Playbook",
-            Self::Actions => "Action items",
+            Self::Actions => "Mitigations and action items",
+            Self::Updates => "Updates",
             Self::Report => "Report",
             Self::Reader => "Text viewer",
             Self::List => "Lists",
@@ -98,9 +102,14 @@ impl Context {
         let parent = match self {
             Self::Everywhere => None,
             Self::Board | Self::Room | Self::Reader => Some(Self::Everywhere),
-            Self::Timeline | Self::Signals | Self::Logs | Self::Assistant | Self::Playbook | Self::Actions | Self::Report => {
-                Some(Self::Room)
-            }
+            Self::Timeline
+            | Self::Signals
+            | Self::Logs
+            | Self::Assistant
+            | Self::Playbook
+            | Self::Actions
+            | Self::Updates
+            | Self::Report => Some(Self::Room),
             Self::Search => Some(Self::Logs),
             Self::List | Self::Line | Self::Form | Self::Confirm => None,
         };
@@ -184,6 +193,7 @@ actions! {
     Tab5, "tab-5", Room, "assistant", "Open tab 5, Assistant", false;
     Tab6, "tab-6", Room, "playbook", "Open tab 6, Playbook", false;
     Tab7, "tab-7", Room, "actions", "Open tab 7, Action items", false;
+    Tab8, "tab-8", Room, "updates", "Open tab 8, Updates", false;
     Tab9, "tab-9", Room, "report", "Open tab 9, Report", false;
     NextTab, "next-tab", Room, "next tab", "Open the next tab", false;
     PreviousTab, "previous-tab", Room, "previous tab", "Open the previous tab", false;
@@ -267,6 +277,10 @@ actions! {
     ActionOwner, "action-owner", Actions, "owner", "Set the owner", true;
     ActionDue, "action-due", Actions, "due", "Set the due date", true;
     ActionDrop, "action-drop", Actions, "drop", "Drop it, with a reason", true;
+    RecordDraft, "record-draft", Updates, "record", "Edit the draft, and record it as sent", true;
+    NextAudience, "next-audience", Updates, "audience", "Draft for the next audience: technical, executive, customer", false;
+    NextStage, "next-stage", Updates, "stage", "Draft for the next stage, or for that of the status", false;
+    CopyDraft, "copy-draft", Updates, "copy", "Copy the draft", false;
     CopyReport, "copy-report", Report, "copy", "Copy the report", false;
     CustomCommand, "custom-command", Everywhere, "run command", "Run a custom command", false;
     ShowProblems, "show-problems", Everywhere, "problems", "Show problems in your prompts, themes, keys and playbooks", false;

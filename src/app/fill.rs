@@ -73,7 +73,7 @@ pub(crate) fn fill(mut command: Command, text: &str) -> Result<Command, String> 
             let (why, order_exception) = split_at_word(why, "!").map_or((why, None), |(why, e)| (why, Some(e.trim().to_owned())));
             (*time, *reason, *exception) = (moment, why.trim().to_owned(), order_exception);
         }
-        Command::RecordUpdate { text, next, .. } => (*text, *next) = update_and_next(&typed),
+        Command::RecordUpdate { text, next, .. } => (*text, *next) = update_and_next(&typed, *next),
         Command::Attach { file, note } => (*file, *note) = path_and_note(&typed),
         Command::ChangeAction { change, .. } => {
             if change.state == Some(ActionState::Dropped) {
@@ -151,7 +151,8 @@ fn split_at_word<'a>(text: &'a str, mark: &str) -> Option<(&'a str, &'a str)> {
 }
 
 /// Splits the time of the next update from the end of an update: `… next 45m`, or `… next none` if this is the last one.
-fn update_and_next(typed: &str) -> (String, NextUpdate) {
+/// `chosen` if the text does not say.
+fn update_and_next(typed: &str, chosen: NextUpdate) -> (String, NextUpdate) {
     let found = typed.rmatch_indices("next").find_map(|(at, word)| {
         let (text, when) = (typed.get(..at)?, typed.get(at + word.len()..)?);
         if !text.ends_with(char::is_whitespace) || !when.starts_with(char::is_whitespace) {
@@ -163,7 +164,7 @@ fn update_and_next(typed: &str) -> (String, NextUpdate) {
     });
     match found {
         Some((text, next)) => (text.trim_end_matches([';', ',', ' ', '\n']).to_owned(), next),
-        None => (typed.to_owned(), NextUpdate::Scheduled),
+        None => (typed.to_owned(), chosen),
     }
 }
 
@@ -239,10 +240,19 @@ mod tests {
 
     #[test]
     fn reads_the_time_of_the_next_update() {
-        assert_eq!(update_and_next("All is well; next 45m"), ("All is well".into(), NextUpdate::In(Duration::from_mins(45))));
-        assert_eq!(update_and_next("Over, next none"), ("Over".into(), NextUpdate::Never));
-        assert_eq!(update_and_next("All is well\nnext 45m"), ("All is well".into(), NextUpdate::In(Duration::from_mins(45))));
-        assert_eq!(update_and_next("First line\nthe next\nstep").1, NextUpdate::Scheduled);
-        assert_eq!(update_and_next("The next step is a restart"), ("The next step is a restart".into(), NextUpdate::Scheduled));
+        assert_eq!(
+            update_and_next("All is well; next 45m", NextUpdate::Scheduled),
+            ("All is well".into(), NextUpdate::In(Duration::from_mins(45)))
+        );
+        assert_eq!(update_and_next("Over, next none", NextUpdate::Scheduled), ("Over".into(), NextUpdate::Never));
+        assert_eq!(
+            update_and_next("All is well\nnext 45m", NextUpdate::Scheduled),
+            ("All is well".into(), NextUpdate::In(Duration::from_mins(45)))
+        );
+        assert_eq!(update_and_next("First line\nthe next\nstep", NextUpdate::Scheduled).1, NextUpdate::Scheduled);
+        assert_eq!(
+            update_and_next("The next step is a restart", NextUpdate::Scheduled),
+            ("The next step is a restart".into(), NextUpdate::Scheduled)
+        );
     }
 }

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::chord::Chord;
+use crate::comms::{Draft, Stage};
 use crate::evidence::Body;
-use crate::incident::{AlertBoard, Command, EvidenceId, Incident, IncidentId, LinkedAlert, Severity, Summary};
+use crate::incident::{AlertBoard, Audience, Command, EvidenceId, Incident, IncidentId, LinkedAlert, Severity, Summary};
 use crate::prompt::Delta;
 use crate::telemetry::log::Batch;
 use crate::telemetry::series::AlertSeries;
@@ -33,6 +34,7 @@ pub(crate) enum Msg {
     Answering(u64, Delta),
     Answered(u64, Result<String, Failure>),
     ReportReady(IncidentId, String),
+    DraftReady(IncidentId, Box<Result<Draft, Failure>>),
     Exported(String),
     /// The file of an export already exists. Asks whether to replace it.
     ExportExists {
@@ -164,6 +166,12 @@ pub(crate) enum Effect {
     /// Stops the script that is running.
     StopScript,
     MakeReport(IncidentId),
+    /// Drafts an update.
+    MakeDraft {
+        id: IncidentId,
+        audience: Audience,
+        stage: Option<Stage>,
+    },
     /// Writes the post-mortem to a file. An existing file is replaced only if `replace` is set.
     Export {
         id: IncidentId,

@@ -7,9 +7,10 @@ use super::action::Context;
 use super::board::Filter;
 use crate::analysis::Pattern;
 use crate::analysis::patterns::sort_key;
+use crate::comms::{Draft, Stage};
 use crate::evidence::Body;
 use crate::incident::{
-    ActorKind, CitedSuspect, Entry, EvidenceId, EvidenceKind, EvidenceRecord, Incident, IncidentId, SourceStatus,
+    ActorKind, Audience, CitedSuspect, Entry, EvidenceId, EvidenceKind, EvidenceRecord, Incident, IncidentId, SourceStatus,
 };
 use crate::playbook::{Library, Playbook, matches};
 use crate::telemetry::Timestamp;
@@ -28,13 +29,23 @@ pub(crate) enum Tab {
     Assistant,
     Playbook,
     Actions,
+    Updates,
     Report,
 }
 
 impl Tab {
     /// Every tab, in order.
-    pub(crate) const ALL: [Self; 8] =
-        [Self::Overview, Self::Timeline, Self::Signals, Self::Logs, Self::Assistant, Self::Playbook, Self::Actions, Self::Report];
+    pub(crate) const ALL: [Self; 9] = [
+        Self::Overview,
+        Self::Timeline,
+        Self::Signals,
+        Self::Logs,
+        Self::Assistant,
+        Self::Playbook,
+        Self::Actions,
+        Self::Updates,
+        Self::Report,
+    ];
 
     /// The number and the name in the tab bar.
     pub(crate) fn label(self) -> (char, &'static str) {
@@ -46,7 +57,19 @@ impl Tab {
             Self::Assistant => ('5', "Assistant"),
             Self::Playbook => ('6', "Playbook"),
             Self::Actions => ('7', "Actions"),
+            Self::Updates => ('8', "Updates"),
             Self::Report => ('9', "Report"),
+        }
+    }
+
+    /// The name in the tab bar of a narrow terminal, so that all fit into 80 columns.
+    pub(crate) fn short_name(self) -> &'static str {
+        match self {
+            Self::Overview => "Over",
+            Self::Timeline => "Time",
+            Self::Assistant => "Assist",
+            Self::Playbook => "Play",
+            other => other.label().1,
         }
     }
 
@@ -60,6 +83,7 @@ impl Tab {
             Self::Assistant => Some(Context::Assistant),
             Self::Playbook => Some(Context::Playbook),
             Self::Actions => Some(Context::Actions),
+            Self::Updates => Some(Context::Updates),
             Self::Report => Some(Context::Report),
         }
     }
@@ -173,6 +197,11 @@ pub(crate) struct Room {
     /// A summary of what the next question would send to the model.
     pub plan: Option<String>,
     pub report: Option<String>,
+    /// The draft of an update, or why there is none.
+    pub draft: Option<Result<Draft, String>>,
+    pub draft_audience: Audience,
+    /// The stage that the user chose; `None` for that of the status.
+    pub draft_stage: Option<Stage>,
 }
 
 impl Room {
@@ -200,6 +229,9 @@ impl Room {
             investigating: None,
             plan: None,
             report: None,
+            draft: None,
+            draft_audience: Audience::Internal,
+            draft_stage: None,
         }
     }
 

@@ -13,6 +13,7 @@ mod mitigation;
 mod perform;
 mod playbook;
 mod silences;
+mod updates;
 
 use super::action::Action;
 use super::model::{Model, Screen, Tone};
@@ -110,6 +111,19 @@ fn handle(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
         Msg::ReportReady(id, text) => {
             if let Some(room) = model.room.as_mut().filter(|r| r.id == id) {
                 room.report = Some(text);
+            }
+            Vec::new()
+        }
+        Msg::DraftReady(id, draft) => {
+            if let Some(room) = model.room.as_mut().filter(|r| r.id == id) {
+                // An answer to an earlier choice of audience or stage may arrive after the choice.
+                let chosen = draft
+                    .as_ref()
+                    .as_ref()
+                    .map_or(true, |d| d.audience == room.draft_audience && room.draft_stage.is_none_or(|s| s == d.stage));
+                if chosen {
+                    room.draft = Some(draft.map_err(|e| sentence(&e)));
+                }
             }
             Vec::new()
         }

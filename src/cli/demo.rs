@@ -65,6 +65,7 @@ fn desk() -> Result<(Desk, Config, Scratch), CliError> {
         slo: config.slo.clone(),
         commands: Vec::new(),
         presets: Vec::new(),
+        update_templates: Vec::new(),
         playbooks: load_playbooks(&config),
         read_only: config.ui.read_only,
     };

@@ -7,11 +7,10 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
 use super::{CliError, Done, id_arg, out};
-use crate::comms::{CustomerRules, Hit, Names, Stage, blameless, customer, draft};
+use crate::comms::{CustomerRules, Hit, Names, Stage, blameless, customer};
 use crate::config::{Config, user_files};
 use crate::incident::{Audience, IncidentId, lint};
 use crate::investigate::Desk;
-use crate::investigate::clock::now;
 use crate::telemetry::clean;
 
 /// The subcommands of `warroom update`.
@@ -85,11 +84,10 @@ pub(super) enum Rules {
 pub(super) async fn run(desk: &Desk, config: &Config, command: UpdateCommand, as_json: bool) -> Result<Done, CliError> {
     let UpdateCommand::Draft { id, audience, stage } = command;
     let incident = desk.journal.incident(id).await?;
-    let (own, unreadable) = user_files(config, "updates", "md");
-    for problem in unreadable {
+    for problem in user_files(config, "updates", "md").1 {
         out::note(format!("warroom: {problem}"));
     }
-    let made = draft(&incident, audience.audience(), stage, &own, now()).map_err(CliError::Failed)?;
+    let made = desk.draft(&incident, audience.audience(), stage).map_err(CliError::Failed)?;
     if as_json {
         let hits: Vec<Value> = made.hits.iter().map(shape).collect();
         out::json(&json!({"text": made.text, "subject": made.subject, "stage": made.stage, "audience": audience.word(),

@@ -3,10 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::comms::{Draft, Stage};
 use crate::config::{AssistantConfig, CommandConfig, Config, OncallConfig, Preset, SloConfig, load_presets};
 use crate::evidence::Redactor;
 use crate::incident::command::check_text;
-use crate::incident::{Actor, Command, Fact, Incident, IncidentId, LinkedAlert, Matrix, Refusal, Role, Severity, Status};
+use crate::incident::{
+    Actor, Audience, Command, Fact, Incident, IncidentId, LinkedAlert, Matrix, Refusal, Role, Severity, Status,
+};
 use crate::journal::{Append, Appended, Journal, JournalError, NewEntry, StoreAt};
 use crate::prompt::{Library, PromptError};
 use crate::telemetry::failure::UserFile;
@@ -87,6 +90,8 @@ pub struct Desk {
     /// The user's own commands and those of presets.
     pub commands: Vec<CommandConfig>,
     pub presets: Vec<Preset>,
+    /// The user's templates of stakeholder updates.
+    pub update_templates: Vec<UserFile>,
     /// Whether nothing outside of warroom may be changed.
     pub read_only: bool,
 }
@@ -132,8 +137,17 @@ impl Desk {
             playbooks: playbooks_with(config, &presets),
             commands: all_commands(config, &presets),
             presets,
+            update_templates: crate::config::user_files(config, "updates", "md").0,
             read_only: config.ui.read_only,
         })
+    }
+
+    /// Drafts a stakeholder update. Without a stage, it follows from the status.
+    ///
+    /// # Errors
+    /// If a template cannot be filled in.
+    pub fn draft(&self, incident: &Incident, audience: Audience, stage: Option<Stage>) -> Result<Draft, Failure> {
+        crate::comms::draft(incident, audience, stage, &self.update_templates, now())
     }
 
     /// The checklist of an incident at the current time.

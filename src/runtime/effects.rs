@@ -155,6 +155,10 @@ impl Runner {
             Effect::MakeReport(id) => {
                 self.request(move |desk| async move { Ok(Msg::ReportReady(id, desk.export(id, Format::Markdown).await?)) });
             }
+            Effect::MakeDraft { id, audience, stage } => self.request(move |desk| async move {
+                let incident = desk.journal.incident(id).await?;
+                Ok(Msg::DraftReady(id, Box::new(desk.draft(&incident, audience, stage))))
+            }),
             Effect::Export { id, path, replace } => {
                 self.request(move |desk| async move { export(&desk, id, path, replace).await });
             }

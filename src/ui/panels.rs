@@ -14,3 +14,4 @@ pub(crate) mod room;
 pub(crate) mod signals;
 pub(crate) mod small;
 pub(crate) mod timeline;
+pub(crate) mod updates;

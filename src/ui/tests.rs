@@ -270,6 +270,7 @@ fn every_tab_shows_its_content() {
         (Tab::Assistant, ["built-in rules", "Would send:", "Every claim"]),
         (Tab::Playbook, ["application error", "0 of 7", "See how bad it is"]),
         (Tab::Actions, ["0 of 0 open", "no action items yet", "F to propose a mitigation"]),
+        (Tab::Updates, ["Updates 0 sent", "Preparing the draft", "8 Updates"]),
         (Tab::Report, ["Preparing the report", "e to export", "9 Report"]),
     ] {
         for (width, height) in [(140, 40), (80, 24)] {

@@ -76,7 +76,7 @@ pub(super) fn step(model: &mut Model, by: isize) -> Vec<Effect> {
         Tab::Actions => {
             room.action = shift(room.action, by, room.incident.as_ref().map_or(0, |i| i.cards.len() + i.actions.len()));
         }
-        Tab::Overview | Tab::Assistant | Tab::Report => room.scroll = scroll(room.scroll, by, model.scroll_limit),
+        Tab::Overview | Tab::Assistant | Tab::Updates | Tab::Report => room.scroll = scroll(room.scroll, by, model.scroll_limit),
     }
     Vec::new()
 }
@@ -195,6 +195,7 @@ pub(super) fn open(model: &mut Model) -> Vec<Effect> {
 pub(super) fn refresh_tab(room: &Room) -> Vec<Effect> {
     match room.tab {
         Tab::Report => vec![Effect::MakeReport(room.id)],
+        Tab::Updates => vec![Effect::MakeDraft { id: room.id, audience: room.draft_audience, stage: room.draft_stage }],
         Tab::Assistant => vec![Effect::Plan { id: room.id, question: "troubleshoot".to_owned() }],
         Tab::Overview | Tab::Timeline | Tab::Signals | Tab::Logs | Tab::Playbook | Tab::Actions => Vec::new(),
     }

@@ -23,6 +23,7 @@ use super::mitigation::{self, propose_mitigation};
 use super::playbook::{choose_playbook, run_step, set_variable, skip_step, stop_script};
 use super::propose;
 use super::silences::{self, silence};
+use super::updates;
 use crate::incident::action::{ActionChange, ActionState};
 use crate::incident::brief::{Reader, brief};
 use crate::incident::{
@@ -104,7 +105,12 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Tab5 => tab(model, Tab::Assistant),
         Action::Tab6 => tab(model, Tab::Playbook),
         Action::Tab7 => tab(model, Tab::Actions),
+        Action::Tab8 => tab(model, Tab::Updates),
         Action::Tab9 => tab(model, Tab::Report),
+        Action::RecordDraft => updates::record_draft(model),
+        Action::NextAudience => updates::next_audience(model),
+        Action::NextStage => updates::next_stage(model),
+        Action::CopyDraft => copy(model, updates::draft_text, "The draft is not ready yet."),
         Action::NextTab => step_tab(model, 1),
         Action::PreviousTab => step_tab(model, -1),
         Action::Findings => choose_finding(model),

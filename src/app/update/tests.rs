@@ -321,6 +321,42 @@ fn records_the_audience_of_an_update_and_when_the_next_is_due() {
 }
 
 #[test]
+fn an_update_is_drafted_edited_and_recorded() {
+    use crate::comms::{Stage, draft};
+    use crate::incident::{Audience, NextUpdate};
+    let mut model = room();
+    let asked = |audience, stage| [Effect::MakeDraft { id: IncidentId(1), audience, stage }];
+    assert_eq!(press(&mut model, "8"), asked(Audience::Internal, None));
+    // A draft that is not there yet is not recorded.
+    assert!(press(&mut model, "⏎").is_empty() && model.overlay.is_none());
+    assert_eq!(press(&mut model, "f"), asked(Audience::Executive, None));
+    assert_eq!(press(&mut model, "f"), asked(Audience::External, None));
+    let incident = model.room.as_ref().unwrap().incident.clone().unwrap();
+    let made = |audience, stage| Msg::DraftReady(IncidentId(1), Box::new(draft(&incident, audience, stage, &[], at(1))));
+    // The answer for an audience that is no longer chosen is not shown.
+    update(&mut model, at(1), made(Audience::Executive, None));
+    assert!(model.room.as_ref().unwrap().draft.is_none());
+    update(&mut model, at(1), made(Audience::External, None));
+    press(&mut model, "⏎");
+    let effects = press(&mut model, " Sorry.⏎");
+    let Command::RecordUpdate { audience: Audience::External, text, next: NextUpdate::Scheduled } = only_command(&effects) else {
+        panic!("{effects:?}")
+    };
+    assert!(text.ends_with("Sorry.") && text.contains("\n\n"), "{text}");
+    // The last stage promises no further update, and after it comes the stage of the status.
+    for stage in Stage::ALL {
+        assert_eq!(press(&mut model, "gs"), asked(Audience::External, Some(stage)));
+    }
+    update(&mut model, at(1), made(Audience::External, Some(Stage::Resolved)));
+    press(&mut model, "⏎");
+    let effects = press(&mut model, "⏎");
+    assert!(matches!(only_command(&effects), Command::RecordUpdate { next: NextUpdate::Never, .. }), "{effects:?}");
+    assert_eq!(press(&mut model, "gs"), asked(Audience::External, None));
+    let [Effect::Copy(text)] = &press(&mut model, "y")[..] else { panic!("nothing is copied") };
+    assert!(text.starts_with("Resolved\n\n"), "{text}");
+}
+
+#[test]
 fn rejects_future_times() {
     // The current time is 09:30 UTC.
     let mut model = room();

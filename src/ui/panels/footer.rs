@@ -200,6 +200,9 @@ fn useful_actions(model: &Model) -> Vec<Action> {
             Action::ActionDrop,
             Action::Back,
         ],
+        Tab::Updates => {
+            vec![Action::RecordDraft, Action::NextAudience, Action::NextStage, Action::CopyDraft, Action::Published, Action::Back]
+        }
         Tab::Report => vec![Action::Export, Action::CopyReport, Action::Lesson, Action::AddAction, Action::Back],
     }
 }

@@ -4,7 +4,7 @@ use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 
-use super::{actions, assistant, logs, overview, playbook, report, signals, timeline};
+use super::{actions, assistant, logs, overview, playbook, report, signals, timeline, updates};
 use crate::app::model::Model;
 use crate::app::room::{Room, Tab};
 use crate::ui::theme::{Meaning, Theme};
@@ -28,6 +28,7 @@ pub(crate) fn render(model: &Model, theme: &Theme, cache: &mut ViewCache, frame:
         Tab::Assistant => assistant::render(model, room, theme, cache, frame, body),
         Tab::Playbook => playbook::render(model, room, theme, cache, frame, body),
         Tab::Actions => actions::render(model, room, theme, cache, frame, body),
+        Tab::Updates => updates::render(model, room, theme, cache, frame, body),
         Tab::Report => report::render(model, room, theme, cache, frame, body),
     }
 }
@@ -44,12 +45,7 @@ fn tab_bar(model: &Model, room: &Room, theme: &Theme, frame: &mut Frame<'_>, are
             _ => 0,
         });
         let count = if count > 0 && !short { format!(" {count}") } else { String::new() };
-        // All tabs fit into 80 columns.
-        let label = match (short, tab) {
-            (true, Tab::Assistant) => format!("{key} Assist"),
-            (true, _) => format!("{key} {name}"),
-            (false, _) => format!(" {key} {name}{count} "),
-        };
+        let label = if short { format!("{key} {}", tab.short_name()) } else { format!(" {key} {name}{count} ") };
         let style = if tab == room.tab { theme.style(Meaning::Selection) } else { theme.style(Meaning::Muted) };
         spans.push(Span::styled(label, style));
         if short {

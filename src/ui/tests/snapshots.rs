@@ -101,10 +101,35 @@ fn draws_every_tab() {
         ("assistant", Tab::Assistant),
         ("playbook", Tab::Playbook),
         ("actions", Tab::Actions),
+        ("updates", Tab::Updates),
         ("report", Tab::Report),
     ] {
         check(&format!("tab-{name}"), &room_after(tab, ""));
     }
+}
+
+#[test]
+fn draws_a_draft_for_customers() {
+    use crate::incident::{Actor, Audience, Entry, Fact};
+    let mut model = room_after(Tab::Updates, "ff");
+    let room = model.room.as_mut().unwrap();
+    let incident = room.incident.as_mut().unwrap();
+    let fact = Fact::UpdatePublished {
+        audience: Audience::Internal,
+        text: "Checkout fails for 1 in 5 requests; the pool of db-1 is full.".into(),
+        next_due: Some(at(600)),
+    };
+    let (incident_id, actor) = (incident.id(), Actor::human("ana"));
+    incident.apply(Entry { incident: incident_id, seq: 90, at: at(-60), recorded_at: at(-60), actor, fact, hash: String::new() });
+    let text = "Errors in checkout\n\nSome payments fail. The Redis pool on db-1 is full.\n".to_owned();
+    let own = crate::telemetry::failure::UserFile { path: "updates/customer.md".into(), name: "customer".into(), text };
+    let draft = crate::comms::draft(incident, Audience::External, None, &[own], at(0)).unwrap();
+    room.draft = Some(Ok(draft));
+    check("tab-updates-customer", &model);
+    check("dialog-draft", &{
+        press_key(&mut model, '⏎');
+        model
+    });
 }
 
 #[test]

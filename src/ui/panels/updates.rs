@@ -1,0 +1,106 @@
+//! The updates tab: the clock, the updates that were sent, and the draft of the next one with what should be worded differently.
+
+use ratatui::Frame;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::text::{Line, Span};
+
+use crate::app::action::Action;
+use crate::app::model::Model;
+use crate::app::room::Room;
+use crate::incident::{Audience, Incident};
+use crate::telemetry::time::human_duration;
+use crate::telemetry::words::count;
+use crate::ui::theme::{Meaning, Theme};
+use crate::ui::widgets::{frame as bordered, markdown, put, scrolled};
+use crate::ui::{ViewCache, text};
+
+/// From this width on, the draft is beside the updates.
+const WIDE: u16 = 100;
+
+/// Draws the updates tab.
+pub(crate) fn render(model: &Model, room: &Room, theme: &Theme, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
+    let Some(incident) = &room.incident else { return };
+    let rows = u16::try_from(incident.updates.len()).unwrap_or(u16::MAX).saturating_add(3);
+    let [list, detail] = if area.width >= WIDE {
+        Layout::horizontal([Constraint::Percentage(42), Constraint::Percentage(58)]).areas::<2>(area)
+    } else {
+        Layout::vertical([Constraint::Length(rows.min(area.height / 3)), Constraint::Min(3)]).areas::<2>(area)
+    };
+    sent(model, incident, theme, frame, list);
+    draft(model, room, theme, cache, frame, detail);
+}
+
+/// The clock, and the updates that were sent, the newest first.
+fn sent(model: &Model, incident: &Incident, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
+    let block = bordered(theme, format!("Updates {} sent", incident.updates.len()), false);
+    let inner = block.inner(area);
+    frame.render_widget(block, area);
+    let (words, meaning) = match incident.head.update_due() {
+        Some(due) if due <= model.now => {
+            (format!("Next update OVERDUE by {}", human_duration(model.now.since(due))), Meaning::Bad)
+        }
+        Some(due) => (format!("Next update in {}", human_duration(due.since(model.now))), Meaning::Text),
+        None => ("No update is due.".to_owned(), Meaning::Muted),
+    };
+    put(frame.buffer_mut(), inner, 0, &Line::from(Span::styled(format!(" {words}"), theme.style(meaning))), None);
+    let width = usize::from(inner.width);
+    for (row, update) in incident.updates.iter().rev().enumerate() {
+        let when = text::moment(model.now, update.at);
+        let line = Line::from(vec![
+            Span::styled(format!(" {when} "), theme.style(Meaning::Muted)),
+            Span::styled(text::pad(update.audience.word(), 10), theme.style(Meaning::Accent)),
+            Span::raw(text::fit(&update.text, width.saturating_sub(text::width(&when) + 12))),
+        ]);
+        put(frame.buffer_mut(), inner, row + 1, &line, None);
+    }
+}
+
+/// The draft, and below it each part that should be worded differently, with the reason.
+fn draft(model: &Model, room: &Room, theme: &Theme, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
+    let readers = match room.draft_audience {
+        Audience::Internal => "technical",
+        Audience::Executive => "executive",
+        Audience::External => "customer",
+    };
+    let stage = match (&room.draft, room.draft_stage) {
+        (Some(Ok(draft)), _) => draft.stage.word(),
+        (_, Some(stage)) => stage.word(),
+        _ => "",
+    };
+    let block = bordered(theme, format!("Draft for {readers} readers · {stage}"), true);
+    let inner = block.inner(area);
+    frame.render_widget(block, area);
+    let inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner };
+    let width = usize::from(inner.width);
+    let styled = |words: &str, meaning: Meaning| {
+        let style = theme.style(meaning);
+        text::wrap(words, width).into_iter().map(|l| Line::from(Span::styled(l, style))).collect::<Vec<_>>()
+    };
+    let lines = match &room.draft {
+        None => styled("Preparing the draft …", Meaning::Muted),
+        Some(Err(why)) => styled(why, Meaning::Bad),
+        Some(Ok(draft)) => {
+            let mut lines = styled(&draft.subject, Meaning::Title);
+            lines.push(Line::default());
+            lines.extend(markdown(theme, &draft.text, width));
+            lines.push(Line::default());
+            match (draft.audience, draft.hits.len()) {
+                (Audience::External, 0) => lines.extend(styled("✓ The wording check has found nothing to change.", Meaning::Ok)),
+                (Audience::External, n) => {
+                    lines.extend(styled(&format!("! {} to change before it is sent:", count(n, "part")), Meaning::Warn));
+                }
+                (Audience::Internal | Audience::Executive, _) => {}
+            }
+            for hit in &draft.hits {
+                let part = if hit.text.is_empty() { String::new() } else { format!("\"{}\": ", hit.text) };
+                lines.extend(styled(&format!("  {part}{}", hit.reason), Meaning::Warn));
+            }
+            lines.extend(styled(
+                &format!("{} records it as sent, after you have edited it.", model.key(Action::RecordDraft)),
+                Meaning::Muted,
+            ));
+            lines
+        }
+    };
+    cache.scroll_limit = scrolled(frame.buffer_mut(), inner, &lines, room.scroll);
+}
