@@ -214,7 +214,7 @@ fn fits_eighty_by_twenty_four_and_survives_resizing() {
         s.resize(cols, rows);
         std::thread::sleep(Duration::from_millis(60));
     }
-    s.wait_for("1 Overview");
+    s.wait_for("1 Over");
     s.keys("qq");
     assert_eq!(s.wait_for_exit(), 0);
     s.assert_restored();
@@ -414,7 +414,7 @@ fn an_open_room_shows_what_its_own_watch_records() {
     let mut s = Screen::warroom(&["--config", &config.display().to_string()], 140, 40);
     s.wait_for("1 firing");
     s.keys(" d\r");
-    s.wait_for("1 Overview");
+    s.wait_for("1 Over");
     s.keys("2");
     s.wait_for("Declared");
     is_over.store(true, Ordering::Relaxed);
@@ -434,7 +434,7 @@ fn hostile_text_never_controls_the_terminal() {
     s.wait_for("0 firing");
     // A title with escape sequences is pasted, and log lines contain many kinds of them.
     s.keys("d\x1b[200~evil \x1b]0;owned\x07title\u{202e}\x1b[201~\r");
-    s.wait_for("1 Overview");
+    s.wait_for("1 Over");
     s.keys("4");
     s.wait_for("of before");
     let mut file = std::fs::OpenOptions::new().append(true).open(&log).unwrap();
@@ -483,7 +483,7 @@ fn two_people_work_on_one_incident() {
         let mut screen = Screen::start(env!("CARGO_BIN_EXE_warroom"), &[], cols, rows, &env);
         screen.wait_for("checkout is failing");
         screen.keys("\t\r");
-        screen.wait_for("1 Overview");
+        screen.wait_for("1 Over");
         screen.keys("2");
         screen.wait_for("Declared SEV2");
         screen
