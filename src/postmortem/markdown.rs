@@ -7,7 +7,7 @@ use super::report::{Draft, Report};
 use super::text::{block, code, inline, nested};
 use crate::analysis::quantity::Meaning;
 use crate::evidence::citations::tags;
-use crate::incident::{ActorKind, AnswerSource, CitedFinding, FindingKind, SourceStatus};
+use crate::incident::{ActorKind, AnswerSource, Audience, CitedFinding, FindingKind, SourceStatus};
 use crate::telemetry::Timestamp;
 use crate::telemetry::time::human_duration;
 
@@ -249,6 +249,9 @@ fn response(out: &mut String, r: &Report) {
         let promised = u.next_due.map(|t| format!(" (next update promised by {} UTC)", t.date_clock())).unwrap_or_default();
         put!(out, "  - {} UTC, {}: {}{promised}", u.at.date_clock(), u.audience.word(), inline(&u.text));
     }
+    if let Some(kept) = r.promises.words() {
+        put!(out, "- {kept}.");
+    }
     put!(out, "");
 }
 
@@ -414,7 +417,9 @@ fn actions(out: &mut String, r: &Report) {
     if !r.todos.is_empty() {
         put!(out, "");
     }
-    put!(out, "Sections left out because nothing is recorded for them: background and lead-up, messages to customers.\n");
+    let wrote_to_customers = r.updates.iter().any(|u| u.audience == Audience::External);
+    let customers = if wrote_to_customers { "" } else { ", messages to customers" };
+    put!(out, "Sections left out because nothing is recorded for them: background and lead-up{customers}.\n");
 }
 
 fn appendix(out: &mut String, r: &Report) {

@@ -12,7 +12,7 @@ use crate::incident::state::Investigation;
 use crate::incident::state::{Decision, DiagnosisGrade, Hypothesis, Impact, OrderFault, RecordedReading, RoleSpan, Update};
 use crate::incident::{
     ActionItem, ActorKind, AnswerSource, CitedFinding, Durations, EvidenceId, EvidenceKind, EvidenceRecord, Fact, FindingKind,
-    Incident, LinkedAlert, NoteKind, Severity, SourceReport,
+    Incident, LinkedAlert, NoteKind, Promises, Severity, SourceReport,
 };
 use crate::telemetry::time::human_duration;
 use crate::telemetry::{Timestamp, Window};
@@ -130,6 +130,9 @@ pub(crate) struct Report {
     pub impact: Impact,
     /// Published updates, in order.
     pub updates: Vec<Update>,
+    /// Whether they came when they were promised.
+    #[serde(skip)]
+    pub promises: Promises,
     /// Mitigations that were tried, in order.
     pub mitigations: Vec<(Timestamp, String)>,
     pub exit: Option<String>,
@@ -200,6 +203,7 @@ impl Report {
             hypotheses: incident.hypotheses.clone(),
             impact: incident.impact.clone(),
             updates: incident.updates.clone(),
+            promises: Promises::of(incident, as_of),
             mitigations: mitigations(incident),
             exit: incident.exit.as_ref().map(crate::incident::ExitCriteria::describe),
             exit_reading: incident.readings.last().cloned(),

@@ -132,6 +132,23 @@ fn every_required_section_is_present_and_not_empty() {
 }
 
 #[test]
+fn says_whether_customers_were_told_and_whether_promised_updates_came_in_time() {
+    let left_out = "background and lead-up, messages to customers.";
+    let written = |facts: Vec<Fact>| {
+        let incident = Incident::fold(entries(facts)).unwrap();
+        Postmortem::new(&incident, &BTreeMap::new()).render(Format::Markdown).unwrap()
+    };
+    let text = written(vec![declared()]);
+    assert!(text.contains(left_out) && !text.contains("promised update"), "{text}");
+    let update =
+        |next_due| Fact::UpdatePublished { audience: crate::incident::Audience::External, text: "Errors.".into(), next_due };
+    let note = || Fact::Note { text: "still failing".into(), note_kind: NoteKind::Observation };
+    // The entries are a minute apart, so that the second update comes three minutes after the first.
+    let text = written(vec![declared(), update(Some(Timestamp::from_secs(1_795_253_520))), note(), note(), update(None)]);
+    assert!(!text.contains(left_out) && text.contains("- 1 promised update: 1 late (by up to 2m00s)."), "{text}");
+}
+
+#[test]
 fn the_same_journal_gives_the_same_bytes_in_every_format() {
     for format in [Format::Markdown, Format::Html, Format::Json] {
         assert_eq!(render(true, format), render(true, format));

@@ -7,7 +7,7 @@ use ratatui::text::{Line, Span};
 use crate::app::action::Action;
 use crate::app::model::Model;
 use crate::app::room::Room;
-use crate::incident::{Audience, Incident};
+use crate::incident::{Audience, Incident, Promises};
 use crate::telemetry::time::human_duration;
 use crate::telemetry::words::count;
 use crate::ui::theme::{Meaning, Theme};
@@ -20,18 +20,19 @@ const WIDE: u16 = 100;
 /// Draws the updates tab.
 pub(crate) fn render(model: &Model, room: &Room, theme: &Theme, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
     let Some(incident) = &room.incident else { return };
-    let rows = u16::try_from(incident.updates.len()).unwrap_or(u16::MAX).saturating_add(3);
+    let kept = Promises::of(incident, model.now).words();
+    let rows = u16::try_from(incident.updates.len() + usize::from(kept.is_some())).unwrap_or(u16::MAX).saturating_add(3);
     let [list, detail] = if area.width >= WIDE {
         Layout::horizontal([Constraint::Percentage(42), Constraint::Percentage(58)]).areas::<2>(area)
     } else {
         Layout::vertical([Constraint::Length(rows.min(area.height / 3)), Constraint::Min(3)]).areas::<2>(area)
     };
-    sent(model, incident, theme, frame, list);
+    sent(model, incident, kept.as_deref(), theme, frame, list);
     draft(model, room, theme, cache, frame, detail);
 }
 
-/// The clock, and the updates that were sent, the newest first.
-fn sent(model: &Model, incident: &Incident, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
+/// The clock, whether promised updates came in time, and the updates that were sent, the newest first.
+fn sent(model: &Model, incident: &Incident, kept: Option<&str>, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     let block = bordered(theme, format!("Updates {} sent", incident.updates.len()), false);
     let inner = block.inner(area);
     frame.render_widget(block, area);
@@ -44,6 +45,10 @@ fn sent(model: &Model, incident: &Incident, theme: &Theme, frame: &mut Frame<'_>
     };
     put(frame.buffer_mut(), inner, 0, &Line::from(Span::styled(format!(" {words}"), theme.style(meaning))), None);
     let width = usize::from(inner.width);
+    if let Some(kept) = kept {
+        put(frame.buffer_mut(), inner, 1, &Line::from(Span::styled(format!(" {kept}"), theme.style(Meaning::Muted))), None);
+    }
+    let first = if kept.is_some() { 2 } else { 1 };
     for (row, update) in incident.updates.iter().rev().enumerate() {
         let when = text::moment(model.now, update.at);
         let line = Line::from(vec![
@@ -51,7 +56,7 @@ fn sent(model: &Model, incident: &Incident, theme: &Theme, frame: &mut Frame<'_>
             Span::styled(text::pad(update.audience.word(), 10), theme.style(Meaning::Accent)),
             Span::raw(text::fit(&update.text, width.saturating_sub(text::width(&when) + 12))),
         ]);
-        put(frame.buffer_mut(), inner, row + 1, &line, None);
+        put(frame.buffer_mut(), inner, first + row, &line, None);
     }
 }
 
