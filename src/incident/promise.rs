@@ -35,7 +35,7 @@ impl Promises {
         for (n, update) in updates.iter().enumerate() {
             let Some(due) = update.next_due else { continue };
             let next = updates.get(n + 1..).unwrap_or_default().iter().find(|u| u.audience == update.audience);
-            // Readers are told a minute, so an update within a minute is in time.
+            // Drafts promise a minute without seconds, so an update within that minute is in time.
             let delay = Some(next.map_or(end, |u| u.at).since(due)).filter(|d| *d >= Duration::from_mins(1));
             match (next, delay) {
                 (Some(_), None) => all.on_time += 1,
