@@ -154,7 +154,7 @@ fn bench_writers(folder: &std::path::Path) {
         oncall: warroom::config::OncallConfig::default(),
         commands: Vec::new(),
         presets: Vec::new(),
-        update_templates: Vec::new(),
+        updates: warroom::investigate::desk::UpdateSettings::default(),
         playbooks: warroom::playbook::Library::load(&[]),
         read_only: false,
     };

@@ -4,6 +4,6 @@ mod draft;
 mod lint;
 mod names;
 
-pub use draft::{Draft, Stage, draft};
+pub use draft::{Draft, Stage, customer_hits, draft};
 pub use lint::{CustomerRules, Hit, HitKind, blameless, customer};
 pub use names::Names;

@@ -2,6 +2,7 @@
 //! reported with their line, the key, the nearest known key and a remedy. There is no project or system file, because a
 //! checkout must not be able to run an `api_key_command`.
 
+mod channel;
 mod file;
 mod preset;
 mod secret;
@@ -11,6 +12,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use channel::{Address, CLIPBOARD, ChannelConfig, ChannelKind, MailConfig, MailSecurity, PagerDutyPost};
 pub use preset::{CommandConfig, Preset, PresetConfig, Trust, load_presets, trust};
 pub use secret::{CommandLine, SecretError, SecretRef};
 pub use types::{
@@ -72,6 +74,8 @@ pub struct Config {
     /// How long after its end an incident is kept; `None` keeps everything. Nothing is purged automatically.
     pub retention: Option<Duration>,
     pub trackers: Vec<TrackerConfig>,
+    /// Where stakeholder updates are sent, besides the clipboard.
+    pub channels: Vec<ChannelConfig>,
     pub oncall: OncallConfig,
     /// The user's own commands.
     pub commands: Vec<CommandConfig>,
@@ -124,6 +128,7 @@ impl Config {
             monitor: crate::incident::gate::DEFAULT_MONITOR_TIME,
             retention: None,
             trackers: Vec::new(),
+            channels: Vec::new(),
             oncall: OncallConfig::default(),
             commands: Vec::new(),
             presets: Vec::new(),

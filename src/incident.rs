@@ -22,6 +22,7 @@ pub mod playbook_run;
 pub mod promise;
 pub mod renumber;
 pub mod role;
+pub mod sending;
 pub mod severity;
 pub mod similar;
 pub mod state;
@@ -45,6 +46,7 @@ pub use mitigation::{CardState, Judgement, MitigationCard, MitigationVerdict, Ri
 pub use playbook_run::{BlockResult, PlaybookRun, StepRecord, StepState};
 pub use promise::Promises;
 pub use role::Role;
+pub use sending::{Letter, Outgoing, SendOutcome, Sending};
 pub use severity::{Due, Matrix, Severity};
 pub use state::{Durations, Incident};
 pub use status::{Phase, Status};

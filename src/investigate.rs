@@ -18,6 +18,7 @@ pub mod playbook;
 pub mod record;
 pub mod run;
 pub mod script;
+pub mod send;
 pub mod set;
 pub mod silence;
 pub mod watch;

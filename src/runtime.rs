@@ -83,8 +83,19 @@ fn start_model(desk: &Desk, config: &Config, banner: Option<String>) -> Model {
         (c.name.clone(), format!("{}{preset}", c.help))
     };
     model.commands = desk.commands.iter().map(described).collect();
+    model.channels = desk.updates.channels.iter().map(channel).collect();
     model.banner = banner;
     model
+}
+
+/// A channel as the model knows it.
+fn channel(config: &crate::config::ChannelConfig) -> crate::app::model::Channel {
+    crate::app::model::Channel {
+        name: config.name.clone(),
+        kind: config.kind.word().to_owned(),
+        audiences: config.audiences.clone(),
+        needs_target: config.target.is_none() && config.kind.takes_target(),
+    }
 }
 
 /// Shows the first problem in the user's files at the start, with the number of further ones.

@@ -21,7 +21,7 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("journal", vec!["incident", "evidence", "telemetry"]),
         ("llm", vec!["prompt", "config", "incident", "telemetry", "evidence", "sources"]),
     ]);
-    rooms.insert("notify", vec!["incident", "config", "evidence", "telemetry", "sources"]);
+    rooms.insert("notify", vec!["incident", "comms", "config", "evidence", "telemetry", "sources"]);
     let mut investigate = pure.to_vec();
     investigate.extend(["sources", "llm", "journal", "config", "notify"]);
     rooms.insert("investigate", investigate.clone());

@@ -278,6 +278,8 @@ actions! {
     ActionDue, "action-due", Actions, "due", "Set the due date", true;
     ActionDrop, "action-drop", Actions, "drop", "Drop it, with a reason", true;
     RecordDraft, "record-draft", Updates, "record", "Edit the draft, and record it as sent", true;
+    SendDraft, "send-draft", Updates, "send", "Edit the draft, and send it through a channel; shows first exactly what is sent", true;
+    SendAgain, "send-again", Updates, "send again", "Send again what was not sent, or may not have been", true;
     NextAudience, "next-audience", Updates, "audience", "Draft for the next audience: technical, executive, customer", false;
     NextStage, "next-stage", Updates, "stage", "Draft for the next stage, or for that of the status", false;
     CopyDraft, "copy-draft", Updates, "copy", "Copy the draft", false;

@@ -13,7 +13,7 @@ use super::logs::Logs;
 use super::msg::{Effect, StoreState};
 use super::overlay::Overlay;
 use super::room::{Room, Tab};
-use crate::incident::Matrix;
+use crate::incident::{Audience, Matrix};
 use crate::playbook::Library;
 use crate::telemetry::Timestamp;
 use crate::telemetry::failure::FileProblem;
@@ -70,6 +70,17 @@ impl Running {
     }
 }
 
+/// A channel that updates can be sent through.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Channel {
+    pub name: String,
+    /// Its type as in the configuration.
+    pub kind: String,
+    pub audiences: Vec<Audience>,
+    /// Whether a text goes to an incident or issue in the other system that is not configured.
+    pub needs_target: bool,
+}
+
 /// The complete state of the terminal UI.
 #[derive(Clone, Debug)]
 pub(crate) struct Model {
@@ -122,6 +133,8 @@ pub(crate) struct Model {
     pub monitor: std::time::Duration,
     pub keymap: Arc<Keymap>,
     pub playbooks: Arc<Library>,
+    /// The channels that updates can be sent through.
+    pub channels: Vec<Channel>,
     /// The user's own commands: names and descriptions.
     pub commands: Vec<(String, String)>,
     /// Problems in the user's prompts, themes and keys.
@@ -166,6 +179,7 @@ impl Model {
             store: StoreState::default(),
             keymap: Arc::default(),
             playbooks: Arc::default(),
+            channels: Vec::new(),
             commands: Vec::new(),
             problems: Vec::new(),
             scroll_limit: 0,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::chord::Chord;
 use crate::comms::{Draft, Stage};
 use crate::evidence::Body;
-use crate::incident::{AlertBoard, Audience, Command, EvidenceId, Incident, IncidentId, LinkedAlert, Severity, Summary};
+use crate::incident::{AlertBoard, Audience, Command, EvidenceId, Incident, IncidentId, Letter, LinkedAlert, Severity, Summary};
 use crate::prompt::Delta;
 use crate::telemetry::log::Batch;
 use crate::telemetry::series::AlertSeries;
@@ -77,6 +77,10 @@ pub(crate) enum Msg {
         keep: Option<Box<Effect>>,
     },
     SilencesListed(Vec<ListedSilence>),
+    /// A text cannot be sent as it is: why.
+    SendFailed(Box<SendCall>, Failure),
+    /// A text for customers has open points, one in each line.
+    SendHits(Box<SendCall>, Vec<String>),
     /// The names of the other people who have the incident open.
     Present(Vec<String>),
     /// A command was carried out: a message, and warnings.
@@ -141,6 +145,7 @@ pub(crate) enum Effect {
         text: String,
     },
     Silence(SilenceEffect),
+    Send(SendEffect),
     /// Opens a URL in the program that the system uses for it.
     OpenUrl(String),
     Step(StepEffect),
@@ -231,6 +236,32 @@ pub(crate) enum SilenceEffect {
         reason: String,
         incident: Option<IncidentId>,
     },
+}
+
+/// Something to send.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum SendEffect {
+    /// Builds exactly what would be sent, to be confirmed.
+    Plan(Box<SendCall>),
+    /// Sends it, if it is still what the preview with this key showed.
+    Send(Box<SendCall>, String),
+}
+
+/// What is to be sent, and through which channel.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct SendCall {
+    pub id: IncidentId,
+    pub channel: String,
+    pub letter: Letter,
+    pub audience: Audience,
+    pub stage: Option<Stage>,
+    /// The text of an update; a brief is written when it is sent.
+    pub text: Option<String>,
+    /// The incident or issue in the other system.
+    pub target: Option<String>,
+    pub override_reason: Option<String>,
+    /// Send again what was sent, or what may have been.
+    pub again: bool,
 }
 
 /// A silence of alerts.

@@ -2,7 +2,7 @@
 
 use super::action::{ACTIONS, Action, Context, Spec};
 use super::edit::TextField;
-use super::msg::{Effect, StepCall};
+use super::msg::{Effect, SendCall, StepCall};
 use crate::incident::{Command, EvidenceId, ExitCriteria, IncidentId, LinkedAlert, Severity, Status};
 use crate::telemetry::Timestamp;
 
@@ -41,6 +41,12 @@ pub(crate) enum Purpose {
         silence: String,
         incident: Option<IncidentId>,
     },
+    /// The text of an update that is to be sent.
+    SendText(Box<SendCall>),
+    /// The incident or issue in the other system that a text goes to.
+    SendTarget(Box<SendCall>),
+    /// Why a text is sent although its wording has open points.
+    SendOverride(Box<SendCall>),
     ExportPath,
     Filter,
     /// A search in the logs. It hides nothing.
@@ -52,13 +58,15 @@ impl Purpose {
     pub(crate) fn is_multiline(&self) -> bool {
         match self {
             Self::Command(command) => command.is_multiline(),
-            Self::NoteAt | Self::Question => true,
+            Self::NoteAt | Self::Question | Self::SendText(_) => true,
             Self::Silence { .. }
             | Self::ExtendSilence { .. }
             | Self::ExpireSilence { .. }
             | Self::SkipStep { .. }
             | Self::Variable
             | Self::Value { .. }
+            | Self::SendTarget(_)
+            | Self::SendOverride(_)
             | Self::ExportPath
             | Self::Filter
             | Self::Search => false,

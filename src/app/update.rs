@@ -184,6 +184,8 @@ fn handle(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
         Msg::ValueNeeded { call, name, description, choices } => playbook::ask_value(model, call, &name, &description, choices),
         Msg::CommandEnded { name, text, keep } => custom::ended(model, name, text, keep),
         Msg::SilencesListed(silences) => silences::listed(model, silences),
+        Msg::SendFailed(call, failure) => updates::cannot_send(model, *call, &sentence(&failure)),
+        Msg::SendHits(call, hits) => updates::open_points(model, *call, &hits),
         Msg::Present(names) => {
             let joined: Vec<&String> = names.iter().filter(|n| !model.colleagues.contains(n)).collect();
             if let Some(name) = joined.first() {

@@ -65,7 +65,7 @@ fn desk() -> Result<(Desk, Config, Scratch), CliError> {
         slo: config.slo.clone(),
         commands: Vec::new(),
         presets: Vec::new(),
-        update_templates: Vec::new(),
+        updates: crate::investigate::desk::UpdateSettings::default(),
         playbooks: load_playbooks(&config),
         read_only: config.ui.read_only,
     };
@@ -75,7 +75,7 @@ fn desk() -> Result<(Desk, Config, Scratch), CliError> {
 pub(super) async fn run(args: &DemoArgs, as_json: bool) -> Result<Done, CliError> {
     let (desk, config, _scratch) = desk()?;
     if let (Some(folder), true) = (&args.out, args.headless) {
-        headless(&desk, folder, as_json).await
+        Box::pin(headless(&desk, folder, as_json)).await
     } else {
         let keys = crate::app::Keymap::default();
         let (declare, help) = (keys.hint(crate::app::Action::Declare), keys.hint(crate::app::Action::Help));

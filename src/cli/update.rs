@@ -1,16 +1,18 @@
-//! `warroom update` drafts stakeholder updates; `warroom lint` checks the wording of any text.
+//! `warroom update` drafts and sends stakeholder updates; `warroom lint` checks the wording of any text.
 
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
 use super::{CliError, Done, id_arg, out};
 use crate::comms::{CustomerRules, Hit, Names, Stage, blameless, customer};
-use crate::config::{Config, user_files};
-use crate::incident::{Audience, IncidentId, lint};
+use crate::config::{ChannelConfig, Config, user_files};
+use crate::incident::{Audience, IncidentId, Letter, SendOutcome, Sending, lint};
 use crate::investigate::Desk;
+use crate::investigate::clock::now;
+use crate::investigate::send::{Obstacle, SendRequest, describe_hit};
 use crate::telemetry::clean;
 
 /// The subcommands of `warroom update`.
@@ -28,6 +30,63 @@ pub enum UpdateCommand {
         #[arg(long)]
         stage: Option<Stage>,
     },
+    /// Send an update or a brief through a channel; without --yes, only show what would be sent
+    Send(Box<SendArgs>),
+    /// List what was sent, and what may have been
+    List {
+        /// Incident, such as INC-1
+        #[arg(value_parser = id_arg)]
+        id: IncidentId,
+    },
+    /// List the configured channels
+    Channels,
+}
+
+/// What `warroom update send` is given.
+#[derive(Args)]
+pub struct SendArgs {
+    /// Incident, such as INC-1
+    #[arg(value_parser = id_arg)]
+    id: IncidentId,
+    /// Channel, as named in [[channels]] of the configuration; or clipboard
+    #[arg(long)]
+    channel: String,
+    /// Readers of the update
+    #[arg(long)]
+    audience: Readers,
+    /// Stage; without it, the one that follows from the status: investigating, identified, monitoring or resolved
+    #[arg(long)]
+    stage: Option<Stage>,
+    /// Send the brief for responders who are joining (briefing) or for the next commander (handover) instead of an update
+    #[arg(long, value_name = "READER", conflicts_with_all = ["stage", "text_file"])]
+    brief: Option<Brief>,
+    /// File with the text to send instead of the draft; - for standard input. A first line before an empty line is the subject
+    #[arg(long, value_name = "FILE")]
+    text_file: Option<PathBuf>,
+    /// Incident of PagerDuty or issue of GitHub; later messages through the channel use the same
+    #[arg(long, value_name = "ID")]
+    target: Option<String>,
+    /// Replace the last message through the channel instead of sending another one
+    #[arg(long)]
+    edit: bool,
+    /// Reason to send a text for customers although its wording has open points
+    #[arg(long = "override", value_name = "REASON")]
+    override_reason: Option<String>,
+    /// Send again what was sent, or what may have been sent
+    #[arg(long)]
+    again: bool,
+    /// Send it
+    #[arg(long)]
+    yes: bool,
+}
+
+/// The reader of a brief.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Brief {
+    /// For responders who are joining
+    Briefing,
+    /// For the next commander
+    Handover,
 }
 
 /// The readers of an update.
@@ -82,7 +141,22 @@ pub(super) enum Rules {
 }
 
 pub(super) async fn run(desk: &Desk, config: &Config, command: UpdateCommand, as_json: bool) -> Result<Done, CliError> {
-    let UpdateCommand::Draft { id, audience, stage } = command;
+    match command {
+        UpdateCommand::Draft { id, audience, stage } => draft(desk, config, id, audience, stage, as_json).await,
+        UpdateCommand::Send(args) => send(desk, *args, as_json).await,
+        UpdateCommand::List { id } => list(desk, id, as_json).await,
+        UpdateCommand::Channels => channels(config, as_json),
+    }
+}
+
+async fn draft(
+    desk: &Desk,
+    config: &Config,
+    id: IncidentId,
+    audience: Readers,
+    stage: Option<Stage>,
+    as_json: bool,
+) -> Result<Done, CliError> {
     let incident = desk.journal.incident(id).await?;
     for problem in user_files(config, "updates", "md").1 {
         out::note(format!("warroom: {problem}"));
@@ -98,30 +172,172 @@ pub(super) async fn run(desk: &Desk, config: &Config, command: UpdateCommand, as
     out::line("")?;
     out::line(clean::block(&made.text))?;
     for hit in &made.hits {
-        out::note(format!("warroom: {}", describe(hit)));
+        out::note(format!("warroom: {}", describe_hit(hit)));
     }
     Ok(Done::Complete)
+}
+
+async fn send(desk: &Desk, args: SendArgs, as_json: bool) -> Result<Done, CliError> {
+    let incident = desk.journal.incident(args.id).await?;
+    let request = SendRequest {
+        letter: match args.brief {
+            None => Letter::Update,
+            Some(Brief::Briefing) => Letter::Briefing,
+            Some(Brief::Handover) => Letter::Handover,
+        },
+        stage: args.stage,
+        text: args.text_file.as_deref().map(read).transpose()?,
+        target: args.target,
+        edit: args.edit,
+        override_reason: args.override_reason,
+        again: args.again,
+        ..SendRequest::new(args.channel, args.audience.audience())
+    };
+    let plan = desk.plan_send(&incident, &request)?;
+    let report = |outcome: &str, detail: &str, seq: Option<u64>| {
+        let hits: Vec<Value> = plan.hits.iter().map(shape).collect();
+        json!({"done": outcome == "sent", "channel": plan.channel(), "preview": plan.preview(), "idempotency_key": plan.key(),
+               "outcome": outcome, "detail": detail, "seq": seq, "hits": hits})
+    };
+    let earlier = incident.sending(plan.key());
+    match (args.yes, plan.refusal()) {
+        (false, refusal) => {
+            let why = refusal.map(|r| r.line());
+            if as_json {
+                out::json(&report("not_sent", why.as_deref().unwrap_or("Nothing was sent. Add --yes to send it."), None))?;
+                return Ok(Done::Complete);
+            }
+            out::line(clean::block(&plan.preview()))?;
+            for words in plan.hit_words() {
+                out::note(format!("warroom: {words}"));
+            }
+            out::note(format!("warroom: {}", why.as_deref().unwrap_or("nothing was sent; add --yes to send it")));
+            Ok(Done::Complete)
+        }
+        // A script may run the same command again: what was sent is not sent twice, and that is no failure.
+        (true, Some(_)) if plan.obstacle == Some(Obstacle::AlreadySent) => {
+            let detail = "It was sent before, and not again.";
+            if as_json {
+                out::json(&report("sent", detail, earlier.map(|s| s.seq)))?;
+            } else {
+                out::line(format!("{detail} Use --again to send it again."))?;
+            }
+            Ok(Done::Complete)
+        }
+        (true, Some(refusal)) => {
+            if as_json {
+                let outcome = match plan.obstacle {
+                    Some(Obstacle::MayBeSent) => "unknown",
+                    Some(Obstacle::UnderWay) => "not_sent",
+                    _ => "refused",
+                };
+                out::json(&report(outcome, &refusal.line(), None))?;
+                return Ok(Done::Problems);
+            }
+            Err(CliError::Failed(refusal))
+        }
+        (true, None) => {
+            let sent = desk.send(incident.id(), &plan).await?;
+            if as_json {
+                out::json(&report(sent.outcome.word(), &sent.detail, Some(sent.seq)))?;
+            } else {
+                out::line(sent.describe(plan.channel()))?;
+            }
+            if sent.outcome == SendOutcome::Sent {
+                return Ok(Done::Complete);
+            }
+            if !as_json {
+                out::note(format!("warroom: {}", remedy(sent.outcome)));
+            }
+            Ok(Done::Problems)
+        }
+    }
+}
+
+fn remedy(outcome: SendOutcome) -> &'static str {
+    match outcome {
+        SendOutcome::Sent => "",
+        SendOutcome::Failed => "it was not sent; try again later, or use another channel",
+        SendOutcome::Refused => "it was not sent; check the channel's configuration",
+        SendOutcome::Unknown => "look whether it arrived before you send it again with --again",
+    }
+}
+
+async fn list(desk: &Desk, id: IncidentId, as_json: bool) -> Result<Done, CliError> {
+    let incident = desk.journal.incident(id).await?;
+    let at = now();
+    let word = |s: &Sending| s.outcome_at(at).map_or("sending", SendOutcome::word);
+    if as_json {
+        let shape = |s: &Sending| {
+            json!({"seq": s.seq, "at": s.at, "by": s.by, "channel": s.outgoing.channel,
+                   "letter": s.outgoing.letter, "audience": readers_word(s.outgoing.audience), "subject": s.outgoing.subject,
+                   "text": s.outgoing.text, "target": s.outgoing.target, "idempotency_key": s.outgoing.key,
+                   "outcome": word(s), "detail": s.detail, "reference": s.reference,
+                   "override": s.outgoing.override_reason, "hits": s.outgoing.hits})
+        };
+        out::json(&json!({"sendings": incident.sendings.iter().map(shape).collect::<Vec<_>>()}))?;
+        return Ok(Done::Complete);
+    }
+    if incident.sendings.is_empty() {
+        out::line("Nothing was sent. Run `warroom update send` to send an update.")?;
+    }
+    for sending in &incident.sendings {
+        let detail = if sending.detail.is_empty() { String::new() } else { format!(" ({})", sending.detail) };
+        let readers = readers_word(sending.outgoing.audience);
+        let line = format!(
+            "{} UTC  {:8} {readers:9} {}  {}{detail}",
+            sending.at.date_clock(),
+            word(sending),
+            sending.outgoing.channel,
+            sending.outgoing.subject
+        );
+        out::line(clean::line(&line))?;
+    }
+    Ok(Done::Complete)
+}
+
+fn readers_word(audience: Audience) -> &'static str {
+    match audience {
+        Audience::Internal => Readers::Technical.word(),
+        Audience::Executive => Readers::Executive.word(),
+        Audience::External => Readers::Customer.word(),
+    }
+}
+
+fn channels(config: &Config, as_json: bool) -> Result<Done, CliError> {
+    let all: Vec<ChannelConfig> = config.channels.iter().cloned().chain([ChannelConfig::clipboard()]).collect();
+    let readers = |c: &ChannelConfig| c.audiences.iter().map(|a| readers_word(*a)).collect::<Vec<_>>();
+    if as_json {
+        let shape = |c: &ChannelConfig| json!({"name": c.name, "type": c.kind.word(), "audiences": readers(c)});
+        out::json(&json!({"channels": all.iter().map(shape).collect::<Vec<_>>()}))?;
+        return Ok(Done::Complete);
+    }
+    for channel in &all {
+        out::line(format!("{:16} {:14} {}", clean::line(&channel.name), channel.kind.word(), readers(channel).join(", ")))?;
+    }
+    Ok(Done::Complete)
+}
+
+/// Reads a file, or standard input for `-`.
+fn read(file: &Path) -> Result<String, CliError> {
+    let text = if file.as_os_str() == "-" {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text).map(|_| text)
+    } else {
+        std::fs::read_to_string(file)
+    };
+    text.map_err(|e| CliError::file("read", file, &e))
 }
 
 fn shape(hit: &Hit) -> Value {
     json!({"kind": hit.kind, "text": hit.text, "start": hit.start, "end": hit.end, "reason": hit.reason})
 }
 
-fn describe(hit: &Hit) -> String {
-    if hit.text.is_empty() { hit.reason.clone() } else { format!("\"{}\": {}", clean::line(&hit.text), hit.reason) }
-}
-
 /// Checks a text. Exits with 1 if something should be worded differently.
 pub(super) async fn check(desk: &Desk, args: &LintArgs, as_json: bool) -> Result<Done, CliError> {
-    let text = if args.file.as_os_str() == "-" {
-        let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text).map_err(|e| CliError::file("read", &args.file, &e))?;
-        text
-    } else {
-        std::fs::read_to_string(&args.file).map_err(|e| CliError::file("read", &args.file, &e))?
-    };
+    let text = read(&args.file)?;
     let names = match args.incident {
-        Some(id) => Names::of(&desk.journal.incident(id).await?),
+        Some(id) => desk.names(&desk.journal.incident(id).await?),
         None => Names::default(),
     };
     // The line of each hit, counted from 1, and the hit within the text.
@@ -132,7 +348,7 @@ pub(super) async fn check(desk: &Desk, args: &LintArgs, as_json: bool) -> Result
                 Rules::Blameless | Rules::Actions => blameless(&text, &names),
             };
             let line_of = |hit: &Hit| 1 + text.get(..hit.start).unwrap_or_default().matches('\n').count();
-            hits.iter().map(|h| (line_of(h), shape(h), describe(h))).collect()
+            hits.iter().map(|h| (line_of(h), shape(h), describe_hit(h))).collect()
         }
         Rules::Actions => action_hits(&text),
     };

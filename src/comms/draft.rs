@@ -81,8 +81,8 @@ const BUILT_IN: [(Audience, &str, &str); 3] = [
     (Audience::External, "customer", include_str!("../../updates/customer.md")),
 ];
 
-/// Drafts an update. `own` are the user's templates, by the names `technical`, `executive` and `customer`; without a stage, it follows from
-/// the status.
+/// Drafts an update. `own` are the user's templates, by the names `technical`, `executive` and `customer`; `names` are internal; without a
+/// stage, it follows from the status.
 ///
 /// # Errors
 /// If a template cannot be filled in: its file, and why.
@@ -91,6 +91,7 @@ pub fn draft(
     audience: Audience,
     stage: Option<Stage>,
     own: &[UserFile],
+    names: &Names,
     now: Timestamp,
 ) -> Result<Draft, Failure> {
     let stage = stage.unwrap_or_else(|| Stage::of(incident.head.status));
@@ -106,13 +107,16 @@ pub fn draft(
     let (subject, text) = rendered.trim().split_once('\n').unwrap_or((rendered.trim(), ""));
     let (subject, text) = (subject.trim().to_owned(), tidy(text));
     let hits = match audience {
-        Audience::External => {
-            let rules = CustomerRules { is_cause_known: cause(incident).is_some(), is_last: stage == Stage::Resolved };
-            customer(&text, &Names::of(incident), rules)
-        }
+        Audience::External => customer_hits(incident, stage, &text, names),
         Audience::Internal | Audience::Executive => Vec::new(),
     };
     Ok(Draft { stage, audience, subject, text, next_update_at, hits })
+}
+
+/// What should be worded differently in a text for customers.
+pub fn customer_hits(incident: &Incident, stage: Stage, text: &str, names: &Names) -> Vec<Hit> {
+    let rules = CustomerRules { is_cause_known: cause(incident).is_some(), is_last: stage == Stage::Resolved };
+    customer(text, names, rules)
 }
 
 /// When the update after this one is due: after the interval of the severity. `None` if none follows.

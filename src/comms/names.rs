@@ -48,10 +48,33 @@ impl Names {
         names.people.extend(incident.role_spans.iter().map(|s| s.holder.clone()));
         names.people.extend(incident.actions.iter().filter_map(|a| a.owner.clone()));
         names.people.extend(incident.entries.iter().filter(|e| e.actor.kind == ActorKind::Human).map(|e| e.actor.name.clone()));
-        for set in [&mut names.machines, &mut names.services, &mut names.people] {
+        names.without_short()
+    }
+
+    /// These names and further ones.
+    #[must_use]
+    pub fn with(mut self, others: &Self) -> Self {
+        self.machines.extend(others.machines.iter().cloned());
+        self.services.extend(others.services.iter().cloned());
+        self.people.extend(others.people.iter().cloned());
+        self.without_short()
+    }
+
+    fn without_short(mut self) -> Self {
+        for set in [&mut self.machines, &mut self.services, &mut self.people] {
             set.retain(|name| name.chars().count() >= MIN_NAME);
         }
-        names
+        self
+    }
+
+    /// Adds the machine of a URL: `prom-1.internal` of `http://prom-1.internal:9090/x`.
+    pub fn add_host_of(&mut self, url: &str) {
+        let authority = url.split_once("://").map_or(url, |(_, rest)| rest).split(['/', '?', '#']).next().unwrap_or_default();
+        let host = authority.rsplit('@').next().unwrap_or_default();
+        let host = if host.starts_with('[') { host } else { host.split(':').next().unwrap_or_default() };
+        if !host.is_empty() && host != "localhost" {
+            self.machines.insert(host.to_owned());
+        }
     }
 
     fn add_labels(&mut self, labels: &Labels) {

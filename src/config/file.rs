@@ -33,6 +33,8 @@ struct File {
     #[serde(default)]
     trackers: Vec<toml::Spanned<RawTracker>>,
     #[serde(default)]
+    channels: Vec<toml::Spanned<toml::Table>>,
+    #[serde(default)]
     commands: Vec<toml::Spanned<RawCommand>>,
     #[serde(default)]
     presets: Vec<PresetConfig>,
@@ -269,6 +271,15 @@ pub(super) fn apply(config: &mut Config, text: &str, path: &Path, check: CheckSo
         }
         config.trackers.push(tracker);
     }
+    for raw in file.channels {
+        let at = raw.span().start;
+        let channel = super::channel::channel(raw.into_inner()).map_err(|m| place.error(Some(at), m))?;
+        if config.channels.iter().any(|c| c.name == channel.name) {
+            let mistake = Failure::new(format!("two channels are named '{}'", channel.name));
+            return Err(place.error(Some(at), mistake.advise("Give each channel its own name.")));
+        }
+        config.channels.push(channel);
+    }
     for raw in file.commands {
         let at = raw.span().start;
         let one = command(raw.into_inner(), None).map_err(|m| place.error(Some(at), m))?;
@@ -418,7 +429,7 @@ fn toml_mistake(message: &str, line: Option<&str>) -> Failure {
 }
 
 /// The secret that one of three keys sets; `None` if none is set. Setting more than one is an error.
-fn secret(
+pub(super) fn secret(
     env: Option<String>,
     command: Option<CommandLine>,
     file: Option<String>,
@@ -433,7 +444,7 @@ fn secret(
     }
 }
 
-fn timeout(value: Option<f64>, default: Duration) -> Result<Duration, Failure> {
+pub(super) fn timeout(value: Option<f64>, default: Duration) -> Result<Duration, Failure> {
     match value {
         None => Ok(default),
         Some(secs) if secs > 0.0 && secs <= 3600.0 => Ok(Duration::from_secs_f64(secs)),
@@ -443,7 +454,7 @@ fn timeout(value: Option<f64>, default: Duration) -> Result<Duration, Failure> {
     }
 }
 
-fn check_url(url: &str) -> Result<(), Failure> {
+pub(super) fn check_url(url: &str) -> Result<(), Failure> {
     let bad = |why: String| Failure::new(why).advise("Set a URL such as http://127.0.0.1:9090.");
     let parsed = reqwest::Url::parse(url).map_err(|e| bad(format!("'{url}' is not a URL: {e}")))?;
     if !matches!(parsed.scheme(), "http" | "https") {
@@ -457,7 +468,7 @@ fn check_url(url: &str) -> Result<(), Failure> {
 }
 
 /// Prefixes the message of a failure with what it is about.
-fn about(what: impl std::fmt::Display) -> impl Fn(Failure) -> Failure {
+pub(super) fn about(what: impl std::fmt::Display) -> impl Fn(Failure) -> Failure {
     move |mistake| Failure { message: format!("{what}: {}", mistake.message), ..mistake }
 }
 

@@ -14,6 +14,7 @@ use super::milestone::Milestone;
 use super::mitigation::{CardState, Judgement, Risk};
 use super::playbook_run::{BlockResult, StepState};
 use super::role::Role;
+use super::sending::{Outgoing, SendOutcome};
 use super::severity::{Matrix, Severity};
 use super::status::Status;
 use crate::telemetry::alert::same_alert;
@@ -310,6 +311,21 @@ pub enum Fact {
         text: String,
         next_due: Option<Timestamp>,
     },
+    /// Something is about to be sent. Recorded before it is, so that an interrupted sending is known.
+    SendStarted {
+        outgoing: Outgoing,
+    },
+    SendEnded {
+        key: String,
+        channel: String,
+        outcome: SendOutcome,
+        /// What the server said, or what went wrong.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        detail: String,
+        /// How the other system identifies the message.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reference: Option<String>,
+    },
     /// An event that a person recorded: a change, a silence, a query.
     Event {
         event: EventKind,
@@ -517,6 +533,8 @@ impl Fact {
             Self::ExitCriteriaSet { .. } => "exit_criteria_set",
             Self::ExitRead { .. } => "query_run",
             Self::UpdatePublished { .. } => "update_published",
+            Self::SendStarted { .. } => "send_started",
+            Self::SendEnded { .. } => "send_ended",
             Self::Event { event, .. } => event.word(),
             Self::HypothesisJudged { verdict: Verdict::Supported, .. } => "hypothesis_supported",
             Self::HypothesisJudged { verdict: Verdict::Refuted, .. } => "hypothesis_refuted",
@@ -615,6 +633,28 @@ impl Fact {
             Self::ExitCriteriaSet { criteria } => format!("Exit criteria set: {}", criteria.describe()),
             Self::ExitRead { reading, .. } => {
                 format!("Exit criteria {}: {}", if reading.met { "met" } else { "not met" }, reading.why)
+            }
+            Self::SendStarted { outgoing } => {
+                let why = outgoing.override_reason.as_deref().map(|why| {
+                    format!(" (sent with {}: {why})", crate::telemetry::words::count(outgoing.hits.len(), "open point"))
+                });
+                format!(
+                    "Sending {} for {} readers through {}: {}{}",
+                    outgoing.letter.word(),
+                    outgoing.audience.word(),
+                    outgoing.channel,
+                    outgoing.subject,
+                    why.unwrap_or_default()
+                )
+            }
+            Self::SendEnded { channel, outcome, detail, .. } => {
+                let detail = if detail.is_empty() { String::new() } else { format!(": {detail}") };
+                match outcome {
+                    SendOutcome::Sent => format!("Sent through {channel}{detail}"),
+                    SendOutcome::Failed => format!("Could not be sent through {channel}{detail}"),
+                    SendOutcome::Refused => format!("Refused by {channel}{detail}"),
+                    SendOutcome::Unknown => format!("May have been sent through {channel}; the outcome is unknown{detail}"),
+                }
             }
             Self::UpdatePublished { audience, text, next_due } => format!(
                 "Update ({}): {text}{}",
@@ -757,7 +797,13 @@ impl Fact {
 
     /// Whether this is a minor entry, shown in the full timeline but left out of summaries.
     pub fn is_detail(&self) -> bool {
-        matches!(self, Self::EvidenceAttached { .. } | Self::DraftAccepted { .. } | Self::Undone { .. })
+        match self {
+            Self::EvidenceAttached { .. } | Self::DraftAccepted { .. } | Self::Undone { .. } => true,
+            // The update itself follows.
+            Self::SendStarted { outgoing } => outgoing.override_reason.is_none(),
+            Self::SendEnded { outcome, .. } => *outcome == SendOutcome::Sent,
+            _ => false,
+        }
     }
 
     /// Whether this fact is free text that can be corrected with new text. The text of any other fact is generated.
@@ -787,6 +833,8 @@ impl Fact {
                     | Self::AlertFired { .. }
                     | Self::AlertResolved { .. }
                     | Self::ExitRead { .. }
+                    | Self::SendStarted { .. }
+                    | Self::SendEnded { .. }
                     | Self::Undone { .. }
             )
     }
@@ -803,6 +851,8 @@ impl Fact {
             | Self::AlertResolved { .. }
             | Self::ExitRead { .. }
             | Self::UpdatePublished { .. }
+            | Self::SendStarted { .. }
+            | Self::SendEnded { .. }
             | Self::Escalated { .. }
             | Self::Merged { .. }
             | Self::Released { .. }

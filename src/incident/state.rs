@@ -16,6 +16,7 @@ use super::milestone::Milestone;
 use super::mitigation::{CardState, MitigationCard};
 use super::playbook_run::{BlockResult, PlaybookRun, StepState};
 use super::role::Role;
+use super::sending::Sending;
 use super::severity::{Matrix, Severity};
 use super::status::Status;
 use super::summary::Summary;
@@ -252,6 +253,9 @@ pub struct Incident {
     pub readings: Vec<RecordedReading>,
     pub escalation: Option<EscalationLevel>,
     pub updates: Vec<Update>,
+    /// What was sent or is being sent, one for each key, in the order in which they first began.
+    #[serde(default)]
+    pub sendings: Vec<Sending>,
     pub hypotheses: Vec<Hypothesis>,
     pub decisions: Vec<Decision>,
     /// Entry number and time of each recorded mitigation.
@@ -341,6 +345,7 @@ impl Incident {
             readings: Vec::new(),
             escalation: None,
             updates: Vec::new(),
+            sendings: Vec::new(),
             hypotheses: Vec::new(),
             decisions: Vec::new(),
             mitigations: Vec::new(),
@@ -493,6 +498,28 @@ impl Incident {
                 text: text.clone(),
                 next_due: *next_due,
             }),
+            Fact::SendStarted { outgoing } => {
+                let begun = Sending {
+                    seq,
+                    at,
+                    by: by.clone(),
+                    outgoing: outgoing.clone(),
+                    outcome: None,
+                    detail: String::new(),
+                    reference: None,
+                };
+                match self.sendings.iter_mut().find(|s| s.outgoing.key == outgoing.key) {
+                    Some(known) => *known = begun,
+                    None => self.sendings.push(begun),
+                }
+            }
+            Fact::SendEnded { key, outcome, detail, reference, .. } => {
+                if let Some(sending) = self.sendings.iter_mut().find(|s| s.outgoing.key == *key) {
+                    sending.outcome = Some(*outcome);
+                    sending.detail.clone_from(detail);
+                    sending.reference.clone_from(reference);
+                }
+            }
             Fact::HypothesisJudged { seq, verdict, reason } => {
                 if let Some(h) = self.hypotheses.iter_mut().find(|h| h.seq == *seq) {
                     h.verdict = Some(*verdict);

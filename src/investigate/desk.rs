@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::comms::{Draft, Stage};
-use crate::config::{AssistantConfig, CommandConfig, Config, OncallConfig, Preset, SloConfig, load_presets};
+use crate::comms::{Draft, Names, Stage};
+use crate::config::{AssistantConfig, ChannelConfig, CommandConfig, Config, OncallConfig, Preset, SloConfig, load_presets};
 use crate::evidence::Redactor;
 use crate::incident::command::check_text;
 use crate::incident::{
@@ -90,10 +90,30 @@ pub struct Desk {
     /// The user's own commands and those of presets.
     pub commands: Vec<CommandConfig>,
     pub presets: Vec<Preset>,
-    /// The user's templates of stakeholder updates.
-    pub update_templates: Vec<UserFile>,
+    pub updates: UpdateSettings,
     /// Whether nothing outside of warroom may be changed.
     pub read_only: bool,
+}
+
+/// How stakeholder updates are drafted and where they are sent.
+#[derive(Clone, Debug, Default)]
+pub struct UpdateSettings {
+    /// The user's templates.
+    pub templates: Vec<UserFile>,
+    pub channels: Vec<ChannelConfig>,
+    /// The machines and people that the configuration names.
+    pub names: Names,
+}
+
+impl UpdateSettings {
+    fn from_config(config: &Config) -> Self {
+        let mut names = Names::default();
+        names.people.insert(clean::line(&config.user));
+        for url in config.sources.iter().filter_map(|s| s.url.as_deref()) {
+            names.add_host_of(url);
+        }
+        Self { templates: crate::config::user_files(config, "updates", "md").0, channels: config.channels.clone(), names }
+    }
 }
 
 /// The playbooks that are available with a configuration: the built-in ones and the user's.
@@ -137,7 +157,7 @@ impl Desk {
             playbooks: playbooks_with(config, &presets),
             commands: all_commands(config, &presets),
             presets,
-            update_templates: crate::config::user_files(config, "updates", "md").0,
+            updates: UpdateSettings::from_config(config),
             read_only: config.ui.read_only,
         })
     }
@@ -147,7 +167,12 @@ impl Desk {
     /// # Errors
     /// If a template cannot be filled in.
     pub fn draft(&self, incident: &Incident, audience: Audience, stage: Option<Stage>) -> Result<Draft, Failure> {
-        crate::comms::draft(incident, audience, stage, &self.update_templates, now())
+        crate::comms::draft(incident, audience, stage, &self.updates.templates, &self.names(incident), now())
+    }
+
+    /// The internal names that customers must not read: those of the incident and of the configuration.
+    pub fn names(&self, incident: &Incident) -> Names {
+        Names::of(incident).with(&self.updates.names)
     }
 
     /// The checklist of an incident at the current time.

@@ -1,6 +1,7 @@
 //! Runs effects: each becomes a task that calls the desk and sends the result back as a message.
 
 mod custom;
+mod sending;
 mod silences;
 mod steps;
 
@@ -178,6 +179,7 @@ impl Runner {
             Effect::Custom(effect) => self.custom(effect),
             Effect::StopScript => self.script.cancel(),
             Effect::Silence(silence) => self.silence(silence),
+            Effect::Send(send) => self.send(send),
             Effect::OpenUrl(url) => {
                 self.spawn(|_, messages| async move {
                     let is_open = open_url(&url).await;

@@ -30,7 +30,7 @@ fn main() {
             oncall: warroom::config::OncallConfig::default(),
             commands: Vec::new(),
             presets: Vec::new(),
-            update_templates: Vec::new(),
+            updates: warroom::investigate::desk::UpdateSettings::default(),
             playbooks: warroom::playbook::Library::load(&[]),
             read_only: false,
             slo: warroom::config::SloConfig::default(),

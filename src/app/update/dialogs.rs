@@ -6,7 +6,7 @@ use super::super::chord::{Chord, Code};
 use super::super::edit::{MAX, TextField, input_width};
 use super::super::fill::{fill, moment_and_text};
 use super::super::model::{Model, Screen, Tone};
-use super::super::msg::{CustomEffect, Effect, SilenceEffect, StepEffect};
+use super::super::msg::{CustomEffect, Effect, SendEffect, SilenceEffect, StepEffect};
 use super::super::overlay::{
     ConfirmDialog, DeclareField, DeclareForm, FieldsForm, InputDialog, ListDialog, Next, Overlay, Purpose, palette,
 };
@@ -16,7 +16,7 @@ use super::go::{go_to_finding, scroll, start_question};
 use super::lists::change_status;
 use super::logs::search_from_here;
 use super::playbook::{open_playbook, open_step, value_given, value_typed};
-use super::{custom, mitigation, perform, silences};
+use super::{custom, mitigation, perform, silences, updates};
 use crate::incident::gate::{Check, gates, open_step as open_playbook_step};
 use crate::incident::{CardState, Command, NoteKind, Severity};
 use crate::telemetry::failure::Explain;
@@ -324,6 +324,12 @@ fn submit(model: &mut Model, line: &InputDialog) -> Vec<Effect> {
                 Err(why) => reopen(model, line, &why),
             }
         }
+        Purpose::SendText(_) | Purpose::SendTarget(_) | Purpose::SendOverride(_) => {
+            match updates::submitted(model, &line.purpose, text) {
+                Ok(effects) => effects,
+                Err(why) => reopen(model, line, &why),
+            }
+        }
         Purpose::Value { .. } if text.is_empty() => reopen(model, line, "A value is required."),
         Purpose::Value { call, name } => value_given(model, call.clone(), name, text),
         Purpose::SkipStep { .. } if text.is_empty() => say(model, "Nothing skipped, because there was no reason."),
@@ -466,7 +472,8 @@ fn in_confirmation(model: &mut Model, action: Action, mut dialog: Box<ConfirmDia
             | Effect::Declare { .. }
             | Effect::Step(StepEffect::Run(..))
             | Effect::Custom(CustomEffect::Run(..))
-            | Effect::Silence(SilenceEffect::Create(..))),
+            | Effect::Silence(SilenceEffect::Create(..))
+            | Effect::Send(SendEffect::Send(..))),
         ) => write(model, effect),
         (true, effect) => vec![effect],
     }

@@ -108,6 +108,8 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Tab8 => tab(model, Tab::Updates),
         Action::Tab9 => tab(model, Tab::Report),
         Action::RecordDraft => updates::record_draft(model),
+        Action::SendDraft => updates::send_draft(model),
+        Action::SendAgain => updates::send_again(model),
         Action::NextAudience => updates::next_audience(model),
         Action::NextStage => updates::next_stage(model),
         Action::CopyDraft => copy(model, updates::draft_text, "The draft is not ready yet."),

@@ -322,7 +322,7 @@ fn records_the_audience_of_an_update_and_when_the_next_is_due() {
 
 #[test]
 fn an_update_is_drafted_edited_and_recorded() {
-    use crate::comms::{Stage, draft};
+    use crate::comms::{Names, Stage, draft};
     use crate::incident::{Audience, NextUpdate};
     let mut model = room();
     let asked = |audience, stage| [Effect::MakeDraft { id: IncidentId(1), audience, stage }];
@@ -332,7 +332,9 @@ fn an_update_is_drafted_edited_and_recorded() {
     assert_eq!(press(&mut model, "f"), asked(Audience::Executive, None));
     assert_eq!(press(&mut model, "f"), asked(Audience::External, None));
     let incident = model.room.as_ref().unwrap().incident.clone().unwrap();
-    let made = |audience, stage| Msg::DraftReady(IncidentId(1), Box::new(draft(&incident, audience, stage, &[], at(1))));
+    let made = |audience, stage| {
+        Msg::DraftReady(IncidentId(1), Box::new(draft(&incident, audience, stage, &[], &Names::default(), at(1))))
+    };
     // The answer for an audience that is no longer chosen is not shown.
     update(&mut model, at(1), made(Audience::Executive, None));
     assert!(model.room.as_ref().unwrap().draft.is_none());
@@ -512,6 +514,111 @@ fn a_silence_is_created_only_after_its_preview_was_confirmed() {
     let mut other = model.clone();
     assert_eq!(press(&mut model, "⏎"), [], "No is the default");
     assert_eq!((press(&mut other, "y"), other.unsaved), (vec![create], 1));
+}
+
+#[test]
+fn an_update_is_sent_only_after_its_preview_was_confirmed() {
+    use super::super::model::Channel;
+    use super::super::msg::{SendCall, SendEffect};
+    use crate::comms::{Names, draft};
+    use crate::incident::{Audience, Letter};
+    let mut model = room();
+    let channel = |name: &str, kind: &str, needs_target| Channel {
+        name: name.into(),
+        kind: kind.into(),
+        audiences: Audience::ALL.to_vec(),
+        needs_target,
+    };
+    model.channels = vec![channel("team", "slack", false), channel("issue", "github", true)];
+    press(&mut model, "8");
+    assert_eq!(press(&mut model, "m"), [], "there is no draft yet");
+    let incident = model.room.as_ref().unwrap().incident.clone().unwrap();
+    let made = draft(&incident, Audience::Internal, None, &[], &Names::default(), at(1)).unwrap();
+    let text = format!("{}\n\n{}", made.subject, made.text);
+    update(&mut model, at(1), Msg::DraftReady(IncidentId(1), Box::new(Ok(made))));
+    let call = SendCall {
+        id: IncidentId(1),
+        channel: "team".into(),
+        letter: Letter::Update,
+        audience: Audience::Internal,
+        stage: None,
+        text: Some(text.clone()),
+        target: None,
+        override_reason: None,
+        again: false,
+    };
+    let plan = |call: &SendCall| vec![Effect::Send(SendEffect::Plan(Box::new(call.clone())))];
+    assert_eq!(press(&mut model, "m1"), []);
+    assert_eq!(press(&mut model, "⏎"), plan(&call), "the text can be edited first, and nothing is sent yet");
+    let send = Effect::Send(SendEffect::Send(Box::new(call.clone()), "wr-1".into()));
+    let lines = vec!["POST http://x".to_owned()];
+    update(&mut model, at(2), Msg::ToConfirm { effect: Box::new(send.clone()), title: "Send this?".into(), lines });
+    let mut other = model.clone();
+    assert_eq!(press(&mut other, "⏎"), [], "No is the default");
+    assert_eq!((press(&mut model, "y"), model.unsaved), (vec![send], 1));
+    // A channel that needs a target asks for it first.
+    press(&mut model, "m2");
+    assert_eq!(press(&mut model, "⏎"), [], "a target is required");
+    press(&mut model, "42⏎");
+    let to_issue = SendCall { channel: "issue".into(), target: Some("42".into()), ..call.clone() };
+    assert_eq!(press(&mut model, "⏎"), plan(&to_issue));
+    // The clipboard needs no plan, and a brief no text.
+    assert_eq!(press(&mut model, "m3"), [Effect::Copy(text)]);
+    assert_eq!(press(&mut model, "m4"), plan(&SendCall { letter: Letter::Briefing, text: None, ..call.clone() }));
+    // A text that cannot be sent is open again, also if something else was opened in the meantime.
+    let failure = Failure::new("the issue is not known");
+    update(&mut model, at(3), Msg::SendFailed(Box::new(call.clone()), failure.clone()));
+    assert_eq!(input_dialog(&model).edit.text(), call.text.as_deref().unwrap());
+    update(&mut model, at(3), Msg::SendFailed(Box::new(call.clone()), failure));
+    assert!(model.refused.is_some());
+    press(&mut model, "⎋");
+    // Open points offer a change of the text, or a reason.
+    update(&mut model, at(4), Msg::SendHits(Box::new(call.clone()), vec!["\"db-1\": a machine".into()]));
+    press(&mut model, "2");
+    assert_eq!(press(&mut model, "⏎"), [], "a reason is required");
+    assert_eq!(press(&mut model, "legal agreed⏎"), plan(&SendCall { override_reason: Some("legal agreed".into()), ..call }));
+}
+
+#[test]
+fn a_sending_with_an_unknown_outcome_is_repeated_by_a_person() {
+    use super::super::msg::SendEffect;
+    use crate::incident::{Audience, Letter, Outgoing, SendOutcome};
+    let outgoing = |key: &str| Outgoing {
+        key: key.into(),
+        channel: "team".into(),
+        letter: Letter::Update,
+        audience: Audience::Internal,
+        subject: "Still failing".into(),
+        text: "More at nine.".into(),
+        next_due: None,
+        target: None,
+        edits: None,
+        override_reason: None,
+        hits: Vec::new(),
+    };
+    let ended = |key: &str, outcome| Fact::SendEnded {
+        key: key.into(),
+        channel: "team".into(),
+        outcome,
+        detail: String::new(),
+        reference: None,
+    };
+    let begun = |key: &str| Fact::SendStarted { outgoing: outgoing(key) };
+    let mut model = room_with(vec![begun("a"), ended("a", SendOutcome::Sent)]);
+    assert_eq!(press(&mut model, "8gm"), []);
+    assert!(model.toast.take().unwrap().text.contains("has arrived"));
+    // Interrupted an hour ago: it may have arrived.
+    let mut model = room_with(vec![begun("a")]);
+    model.now = at(3600);
+    assert_eq!(update(&mut model, at(3600), Msg::Pressed(Chord::plain(Code::Char('8')))).len(), 1);
+    for key in ['g', 'm', '1'] {
+        update(&mut model, at(3600), Msg::Pressed(Chord::plain(Code::Char(key))));
+    }
+    let Some(Overlay::Confirm(dialog)) = &model.overlay else { panic!("{:?}", model.overlay) };
+    assert!(dialog.lines[0].contains("unknown whether team has this message"), "{dialog:?}");
+    let effects = press(&mut model, "y");
+    let [Effect::Send(SendEffect::Plan(call))] = effects.as_slice() else { panic!("{effects:?}") };
+    assert!(call.again && call.text.as_deref() == Some("Still failing\n\nMore at nine."));
 }
 
 #[test]

@@ -1,14 +1,15 @@
-//! The updates tab: drafts for each audience and stage, and recording one as sent.
+//! The updates tab: drafts for each audience and stage, sending one through a channel, and recording one that was sent elsewhere.
 
 use super::super::action::Action;
 use super::super::edit::TextField;
-use super::super::model::Model;
-use super::super::msg::Effect;
-use super::super::overlay::{InputDialog, Overlay, Purpose};
-use super::common::{say, say_key, show};
+use super::super::model::{Model, Tone};
+use super::super::msg::{Effect, SendCall, SendEffect};
+use super::super::overlay::{ConfirmDialog, InputDialog, ListDialog, Next, Overlay, Purpose, Row};
+use super::common::{choose, say, say_key, show};
 use super::go::refresh_tab;
 use crate::comms::Stage;
-use crate::incident::{Audience, Command, NextUpdate};
+use crate::incident::{Audience, Command, Letter, NextUpdate, SendOutcome};
+use crate::telemetry::words::count;
 
 /// The audiences in the order in which they are drafted for.
 const AUDIENCES: [Audience; 3] = [Audience::Internal, Audience::Executive, Audience::External];
@@ -52,4 +53,152 @@ pub(super) fn record_draft(model: &mut Model) -> Vec<Effect> {
     let hint = "Send it yourself; this records it and restarts the update timer.";
     let purpose = Purpose::Command(Box::new(command));
     show(model, Overlay::Input(InputDialog::new(title, purpose, hint, TextField::with(text))))
+}
+
+/// Asks through which channel the draft is sent. Briefs can be sent instead of it, except to customers.
+pub(super) fn send_draft(model: &mut Model) -> Vec<Effect> {
+    let Some(text) = draft_text(model) else {
+        return say_key(model, "The draft is not ready yet. Press {} to draft it again.", Action::Tab8);
+    };
+    let Some(room) = &model.room else { return Vec::new() };
+    let (id, audience, stage) = (room.id, room.draft_audience, room.draft_stage);
+    let call = |channel: &str, letter: Letter| SendCall {
+        id,
+        channel: channel.to_owned(),
+        letter,
+        audience,
+        stage,
+        text: None,
+        target: None,
+        override_reason: None,
+        again: false,
+    };
+    let usable = || model.channels.iter().filter(|c| c.audiences.contains(&audience));
+    let has_target =
+        |channel: &str| room.incident.as_ref().is_some_and(|i| i.sent_through(channel).any(|s| s.outgoing.target.is_some()));
+    let mut rows: Vec<Row> = Vec::new();
+    for channel in usable() {
+        let call = SendCall { text: Some(text.clone()), ..call(&channel.name, Letter::Update) };
+        let asks = channel.needs_target && !has_target(&channel.name);
+        let dialog = if asks { target_dialog(&channel.kind, call) } else { text_dialog(call) };
+        rows.push(Row::new(&channel.name, &channel.kind, Next::Input(Box::new(dialog))));
+    }
+    rows.push(Row::new("clipboard", "copy it, and send it yourself", Next::Effect(Box::new(Effect::Copy(text)))));
+    if audience != Audience::External {
+        for (letter, words) in [(Letter::Briefing, "the briefing instead"), (Letter::Handover, "the handover instead")] {
+            rows.extend(usable().filter(|c| c.kind != "statuspage").map(|channel| {
+                let plan = Effect::Send(SendEffect::Plan(Box::new(call(&channel.name, letter))));
+                Row::new(&channel.name, words, Next::Effect(Box::new(plan)))
+            }));
+        }
+    }
+    choose(model, "Send through", rows, 0)
+}
+
+fn text_dialog(call: SendCall) -> InputDialog {
+    let title = format!("Send through {}", call.channel);
+    let field = TextField::with(call.text.clone().unwrap_or_default());
+    InputDialog::new(title, Purpose::SendText(Box::new(call)), "Next, you see exactly what is sent, and confirm it.", field)
+}
+
+fn target_dialog(kind: &str, call: SendCall) -> InputDialog {
+    let hint = if kind == "github" { "The number of the issue: 42" } else { "The ID of the incident: Q1A2B3C4" };
+    InputDialog::new(
+        format!("Send to which one in {}?", call.channel),
+        Purpose::SendTarget(Box::new(call)),
+        hint,
+        TextField::default(),
+    )
+}
+
+/// Offers the sendings that failed, were refused or have an unknown outcome.
+pub(super) fn send_again(model: &mut Model) -> Vec<Effect> {
+    let Some(room) = &model.room else { return Vec::new() };
+    let Some(incident) = &room.incident else { return Vec::new() };
+    let mut rows = Vec::new();
+    for sending in incident.sendings.iter().rev() {
+        let Some(outcome) = sending.outcome_at(model.now).filter(|o| *o != SendOutcome::Sent) else { continue };
+        let outgoing = &sending.outgoing;
+        let call = SendCall {
+            id: room.id,
+            channel: outgoing.channel.clone(),
+            letter: outgoing.letter,
+            audience: outgoing.audience,
+            stage: room.draft_stage,
+            text: Some(outgoing.as_one_text()),
+            target: outgoing.target.clone(),
+            override_reason: outgoing.override_reason.clone(),
+            again: true,
+        };
+        let next = if outcome == SendOutcome::Unknown {
+            let lines = vec![
+                format!("It is unknown whether {} has this message.", outgoing.channel),
+                "Look there first: if it has arrived, sending it again repeats it.".to_owned(),
+            ];
+            let plan = Effect::Send(SendEffect::Plan(Box::new(call)));
+            Next::Confirm(ConfirmDialog::new("Prepare to send it again?", lines, plan))
+        } else {
+            Next::Effect(Box::new(Effect::Send(SendEffect::Plan(Box::new(call)))))
+        };
+        rows.push(Row::new(format!("{} {}", outgoing.channel, outcome.word()), outgoing.subject.clone(), next));
+    }
+    if rows.is_empty() {
+        return say(model, "Everything that was sent has arrived.");
+    }
+    choose(model, "Send again", rows, 0)
+}
+
+/// The effects of a text that was typed about a sending.
+///
+/// # Errors
+/// A hint on what to type.
+pub(super) fn submitted(model: &mut Model, purpose: &Purpose, text: &str) -> Result<Vec<Effect>, String> {
+    let plan = |call: SendCall| Ok(vec![Effect::Send(SendEffect::Plan(Box::new(call)))]);
+    match purpose {
+        Purpose::SendText(_) if text.is_empty() => Err("The text is empty.".to_owned()),
+        Purpose::SendText(call) => plan(SendCall { text: Some(text.to_owned()), ..(**call).clone() }),
+        Purpose::SendTarget(_) if text.is_empty() => Err("It has to go somewhere. Type where.".to_owned()),
+        Purpose::SendTarget(call) => {
+            let call = SendCall { target: Some(text.to_owned()), ..(**call).clone() };
+            Ok(show(model, Overlay::Input(text_dialog(call))))
+        }
+        Purpose::SendOverride(_) if text.is_empty() => Err("A reason is required.".to_owned()),
+        Purpose::SendOverride(call) => plan(SendCall { override_reason: Some(text.to_owned()), ..(**call).clone() }),
+        _ => Err("This text is not about a sending.".to_owned()),
+    }
+}
+
+/// Opens the text again with the reason why it cannot be sent.
+pub(super) fn cannot_send(model: &mut Model, call: SendCall, why: &str) -> Vec<Effect> {
+    let dialog = if call.letter == Letter::Update && call.text.is_some() { Some(text_dialog(call)) } else { None };
+    let Some(dialog) = dialog else { return say(model, why) };
+    let overlay = Overlay::Input(InputDialog { hint: why.to_owned(), ..dialog });
+    keep_open(model, overlay, why)
+}
+
+/// Offers to change a text for customers with open points, or to send it with a reason.
+pub(super) fn open_points(model: &mut Model, call: SendCall, hits: &[String]) -> Vec<Effect> {
+    let hint = "The reason is recorded in the timeline.";
+    let purpose = Purpose::SendOverride(Box::new(call.clone()));
+    let reason = InputDialog::new("Why send it as it is?", purpose, hint, TextField::default());
+    let mut rows = vec![
+        Row::new("Change the text", "", Next::Input(Box::new(text_dialog(call)))),
+        Row::new("Send it as it is", "with a reason", Next::Input(Box::new(reason))),
+    ];
+    let words = |hit: &String| Row::new(hit, "", Next::Text("Open point".to_owned(), hit.clone()));
+    rows.extend(hits.iter().map(words));
+    let title = format!("{} in a text for customers", count(hits.len(), "open point"));
+    keep_open(model, Overlay::List(ListDialog::new(title, rows, 0)), "The text for customers has open points.")
+}
+
+/// Opens a dialog with a text that must not be lost: if something else is open, it can be opened later.
+fn keep_open(model: &mut Model, overlay: Overlay, why: &str) -> Vec<Effect> {
+    if model.overlay.is_none() {
+        model.say(Tone::Bad, why);
+        return show(model, overlay);
+    }
+    let retry = model.key(Action::Retry);
+    model.say(Tone::Bad, format!("{why} Press {retry} to go back to it."));
+    model.refused = Some((overlay, why.to_owned()));
+    Vec::new()
 }

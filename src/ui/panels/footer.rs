@@ -201,7 +201,7 @@ fn useful_actions(model: &Model) -> Vec<Action> {
             Action::Back,
         ],
         Tab::Updates => {
-            vec![Action::RecordDraft, Action::NextAudience, Action::NextStage, Action::CopyDraft, Action::Published, Action::Back]
+            vec![Action::SendDraft, Action::RecordDraft, Action::NextAudience, Action::NextStage, Action::CopyDraft, Action::Back]
         }
         Tab::Report => vec![Action::Export, Action::CopyReport, Action::Lesson, Action::AddAction, Action::Back],
     }

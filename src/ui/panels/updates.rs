@@ -7,7 +7,8 @@ use ratatui::text::{Line, Span};
 use crate::app::action::Action;
 use crate::app::model::Model;
 use crate::app::room::Room;
-use crate::incident::{Audience, Incident, Promises};
+use crate::incident::state::Update;
+use crate::incident::{Audience, Incident, Promises, SendOutcome, Sending};
 use crate::telemetry::time::human_duration;
 use crate::telemetry::words::count;
 use crate::ui::theme::{Meaning, Theme};
@@ -21,7 +22,8 @@ const WIDE: u16 = 100;
 pub(crate) fn render(model: &Model, room: &Room, theme: &Theme, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
     let Some(incident) = &room.incident else { return };
     let kept = Promises::of(incident, model.now).words();
-    let rows = u16::try_from(incident.updates.len() + usize::from(kept.is_some())).unwrap_or(u16::MAX).saturating_add(3);
+    let open = incident.sendings.iter().filter(|s| s.outcome != Some(SendOutcome::Sent)).count();
+    let rows = u16::try_from(incident.updates.len() + open + usize::from(kept.is_some())).unwrap_or(u16::MAX).saturating_add(3);
     let [list, detail] = if area.width >= WIDE {
         Layout::horizontal([Constraint::Percentage(42), Constraint::Percentage(58)]).areas::<2>(area)
     } else {
@@ -48,16 +50,47 @@ fn sent(model: &Model, incident: &Incident, kept: Option<&str>, theme: &Theme, f
     if let Some(kept) = kept {
         put(frame.buffer_mut(), inner, 1, &Line::from(Span::styled(format!(" {kept}"), theme.style(Meaning::Muted))), None);
     }
-    let first = if kept.is_some() { 2 } else { 1 };
-    for (row, update) in incident.updates.iter().rev().enumerate() {
+    let mut row = if kept.is_some() { 2 } else { 1 };
+    // What did not arrive comes first: someone has to look after it.
+    for sending in incident.sendings.iter().rev() {
+        let (word, meaning) = match sending.outcome_at(model.now) {
+            None => ("sending …", Meaning::Muted),
+            Some(SendOutcome::Sent) => continue,
+            Some(SendOutcome::Unknown) => ("arrived?", Meaning::Warn),
+            Some(SendOutcome::Failed) => ("not sent", Meaning::Bad),
+            Some(SendOutcome::Refused) => ("refused", Meaning::Bad),
+        };
+        let when = text::moment(model.now, sending.at);
+        let detail = if sending.detail.is_empty() { String::new() } else { format!(": {}", sending.detail) };
+        let line = Line::from(vec![
+            Span::styled(format!(" {when} "), theme.style(Meaning::Muted)),
+            Span::styled(text::pad(word, 10), theme.style(meaning)),
+            Span::raw(text::fit(&format!("{}{detail}", sending.outgoing.channel), width.saturating_sub(text::width(&when) + 12))),
+        ]);
+        put(frame.buffer_mut(), inner, row, &line, None);
+        row += 1;
+    }
+    for update in incident.updates.iter().rev() {
         let when = text::moment(model.now, update.at);
+        let through: Vec<&str> = channels_of(incident, update);
+        let through = if through.is_empty() { String::new() } else { format!("{}: ", through.join(", ")) };
         let line = Line::from(vec![
             Span::styled(format!(" {when} "), theme.style(Meaning::Muted)),
             Span::styled(text::pad(update.audience.word(), 10), theme.style(Meaning::Accent)),
-            Span::raw(text::fit(&update.text, width.saturating_sub(text::width(&when) + 12))),
+            Span::styled(through.clone(), theme.style(Meaning::Ok)),
+            Span::raw(text::fit(&update.text, width.saturating_sub(text::width(&when) + 12 + text::width(&through)))),
         ]);
-        put(frame.buffer_mut(), inner, first + row, &line, None);
+        put(frame.buffer_mut(), inner, row, &line, None);
+        row += 1;
     }
+}
+
+/// The channels that an update arrived through.
+fn channels_of<'a>(incident: &'a Incident, update: &Update) -> Vec<&'a str> {
+    let is_it = |s: &&Sending| {
+        s.outcome == Some(SendOutcome::Sent) && s.outgoing.audience == update.audience && s.outgoing.as_one_text() == update.text
+    };
+    incident.sendings.iter().filter(is_it).map(|s| s.outgoing.channel.as_str()).collect()
 }
 
 /// The draft, and below it each part that should be worded differently, with the reason.
@@ -101,7 +134,11 @@ fn draft(model: &Model, room: &Room, theme: &Theme, cache: &mut ViewCache, frame
                 lines.extend(styled(&format!("  {part}{}", hit.reason), Meaning::Warn));
             }
             lines.extend(styled(
-                &format!("{} records it as sent, after you have edited it.", model.key(Action::RecordDraft)),
+                &format!(
+                    "{} sends it through a channel, {} records it as sent; you can edit it first.",
+                    model.key(Action::SendDraft),
+                    model.key(Action::RecordDraft)
+                ),
                 Meaning::Muted,
             ));
             lines

@@ -123,7 +123,8 @@ fn draws_a_draft_for_customers() {
     incident.apply(Entry { incident: incident_id, seq: 90, at: at(-60), recorded_at: at(-60), actor, fact, hash: String::new() });
     let text = "Errors in checkout\n\nSome payments fail. The Redis pool on db-1 is full.\n".to_owned();
     let own = crate::telemetry::failure::UserFile { path: "updates/customer.md".into(), name: "customer".into(), text };
-    let draft = crate::comms::draft(incident, Audience::External, None, &[own], at(0)).unwrap();
+    let draft =
+        crate::comms::draft(incident, Audience::External, None, &[own], &crate::comms::Names::of(incident), at(0)).unwrap();
     room.draft = Some(Ok(draft));
     check("tab-updates-customer", &model);
     check("dialog-draft", &{
