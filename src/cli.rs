@@ -234,7 +234,7 @@ fn run(cli: Cli) -> Result<Done, CliError> {
             Some(command) => {
                 let config = load_config(&global)?;
                 let desk = Desk::open(&config)?;
-                let done = run_at_desk(&desk, &config, command, global.json).await;
+                let done = Box::pin(run_at_desk(&desk, &config, command, global.json)).await;
                 report_store(&desk).await;
                 done
             }

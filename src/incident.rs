@@ -34,7 +34,7 @@ pub use action::{ActionChange, ActionItem, ActionKind, ActionScope, ActionState}
 pub use alert_board::{AlertBoard, AlertNow, SourceGap};
 pub use answer::{Answer, AnswerSource, Citation, Claim, ClaimState, Usage};
 pub use command::{Command, Refusal};
-pub use event::{Audience, EscalationLevel, EventKind, FoundBy, Grade, NextUpdate, Remark, Verdict};
+pub use event::{Audience, EscalationLevel, EventKind, FoundBy, Grade, NextUpdate, Remark, ReviewState, Verdict};
 pub use evidence::{EvidenceKind, EvidenceRecord};
 pub use exit::{Comparison, ExitCriteria, ExitReading};
 pub use fact::{Actor, ActorKind, Entry, Fact, LinkedAlert, NoteKind, cited_ids};

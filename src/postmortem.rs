@@ -1,13 +1,17 @@
 //! The post-mortem: an incident and its evidence as Markdown, HTML and JSON.
 //!
 //! Pure: "now" is the time of the last journal entry, so the same journal gives the same bytes. [`Report`] computes every
-//! fact once and the formats only render it, so they cannot disagree. Every section of a full post-mortem is present; a
-//! section without data names who will find out and by when. Missing items are listed at the top.
+//! fact once and the formats only render it, so they cannot disagree. Every section of a full post-mortem is present. What is
+//! not known is a list of open questions, and what is missing is listed at the top.
 
+mod appendix;
+mod external;
 mod html;
 mod json;
 pub(crate) mod markdown;
+mod prose;
 pub(crate) mod report;
+mod story;
 mod text;
 
 use std::collections::BTreeMap;
@@ -15,12 +19,15 @@ use std::str::FromStr;
 
 use crate::evidence::Body;
 use crate::incident::Incident;
+pub(crate) use external::External;
 pub(crate) use report::Report;
 
 /// An output format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     Markdown,
+    /// Markdown for a terminal: without links between evidence tags and the appendix.
+    Text,
     Html,
     Json,
 }
@@ -49,10 +56,32 @@ impl Postmortem {
         Self { report: Report::new(incident, bodies) }
     }
 
+    /// Marks the post-mortem as resting on damaged records.
+    pub(crate) fn with_damage(mut self, damage: Vec<String>) -> Self {
+        self.report.damage = damage;
+        self
+    }
+
+    /// What is still missing.
+    pub(crate) fn missing(&self) -> Vec<String> {
+        self.report.missing.iter().map(|m| format!("{}: {}", m.section, m.what)).collect()
+    }
+
+    /// The version for customers, which names nothing internal.
+    pub(crate) fn external(&self, names: &crate::comms::Names) -> External {
+        external::render(&self.report, names)
+    }
+
+    /// The version for customers as a page.
+    pub(crate) fn external_page(&self, external: &External) -> String {
+        html::document(&self.report.id, &html::page(&external.text))
+    }
+
     /// Renders the post-mortem, ending with a line feed. Fails only if JSON serialization fails.
     pub(crate) fn render(&self, format: Format) -> Result<String, serde_json::Error> {
         match format {
-            Format::Markdown => Ok(markdown::render(&self.report)),
+            Format::Text => Ok(markdown::render(&self.report)),
+            Format::Markdown => Ok(markdown::linked(&markdown::render(&self.report))),
             Format::Html => Ok(html::render(&self.report)),
             Format::Json => json::render(&self.report),
         }

@@ -86,7 +86,8 @@ fn fact() -> impl Strategy<Value = Fact> {
             services: Some(vec!["checkout".into()]),
             users,
             region: None,
-            text
+            text,
+            data: None,
         }),
         (pick(&Milestone::ALL), time(), proptest::option::of(text())).prop_map(|(milestone, to, exception)| Fact::TimeSet {
             milestone,

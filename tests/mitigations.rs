@@ -134,7 +134,7 @@ fn readings_say_whether_it_worked() {
     let brief = program::stdout(&run(room.folder.path(), &["--config", &room.config, "incident", "brief", "INC-1"]));
     assert!(brief.contains("- M3 done: better; worked: ") && brief.contains("; to undo it: undo it"), "{brief}");
     let report = program::stdout(&run(room.folder.path(), &["--config", &room.config, "export", "INC-1"]));
-    assert!(report.contains("worse (made it worse: "), "{report}");
+    assert!(report.contains("| worse | low | made it worse: "), "{report}");
     // What was done just now cannot be judged yet; without an answer there is no verdict.
     room.mitigation(&["add", "INC-1", "again", "--risk", "low", "--undo", "undo it", "--verify", "same < 1"]);
     room.mitigation(&["start", "INC-1", "M4"]);

@@ -13,7 +13,7 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("analysis", vec!["incident", "telemetry"]),
         ("evidence", vec!["incident", "telemetry", "analysis"]),
         ("prompt", vec!["evidence", "incident", "telemetry", "analysis"]),
-        ("postmortem", vec!["evidence", "incident", "telemetry", "analysis"]),
+        ("postmortem", vec!["evidence", "incident", "telemetry", "analysis", "comms"]),
         ("playbook", vec!["incident", "telemetry"]),
         ("comms", vec!["incident", "telemetry"]),
         ("config", vec!["incident", "analysis", "telemetry"]),

@@ -204,7 +204,7 @@ actions! {
     NoteAt, "note-at", Room, "past note", "Write a backdated note: 09:27 text", true;
     Decision, "decision", Room, "decision", "Record a decision", true;
     Hypothesis, "hypothesis", Room, "hypothesis", "Propose a hypothesis", true;
-    Lesson, "lesson", Room, "lesson", "Record a lesson learned", true;
+    Lesson, "lesson", Room, "lesson", "Record a lesson, or an open question", true;
     Mitigation, "mitigation", Room, "mitigation", "Propose a mitigation, your own or a suggested one", true;
     Task, "task", Room, "task", "Give someone a task: ben 5 check the replica", true;
     Published, "published", Room, "update sent", "Record that an update was sent", true;
@@ -283,6 +283,7 @@ actions! {
     NextAudience, "next-audience", Updates, "audience", "Draft for the next audience: technical, executive, customer", false;
     NextStage, "next-stage", Updates, "stage", "Draft for the next stage, or for that of the status", false;
     CopyDraft, "copy-draft", Updates, "copy", "Copy the draft", false;
+    Review, "review", Report, "review", "Change the state of the post-mortem's review", true;
     CopyReport, "copy-report", Report, "copy", "Copy the report", false;
     CustomCommand, "custom-command", Everywhere, "run command", "Run a custom command", false;
     ShowProblems, "show-problems", Everywhere, "problems", "Show problems in your prompts, themes, keys and playbooks", false;

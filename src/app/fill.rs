@@ -61,10 +61,10 @@ pub(crate) fn fill(mut command: Command, text: &str) -> Result<Command, String> 
         }
         Command::Report { result, .. } => *result = typed,
         Command::EndStep { reason, .. } => *reason = (!typed.is_empty()).then_some(typed),
-        Command::Impact { services, users, region, text, .. } => {
+        Command::Impact { services, users, region, text, data, .. } => {
             if let Some(all) = services {
                 *all = typed.split(',').map(|s| s.trim().to_owned()).collect();
-            } else if let Some(value) = [users, region, text].into_iter().flatten().next() {
+            } else if let Some(value) = [users, region, text, data].into_iter().flatten().next() {
                 *value = typed;
             }
         }
@@ -94,6 +94,7 @@ pub(crate) fn fill(mut command: Command, text: &str) -> Result<Command, String> 
         | Command::StartStep { .. }
         | Command::Link { .. }
         | Command::Acknowledge
+        | Command::Review { .. }
         | Command::Accept { .. } => {}
     }
     Ok(command)

@@ -35,7 +35,8 @@ pub(crate) enum Msg {
     Answered(u64, Result<String, Failure>),
     ReportReady(IncidentId, String),
     DraftReady(IncidentId, Box<Result<Draft, Failure>>),
-    Exported(String),
+    /// The path that the post-mortem was exported to, and what is damaged in the records behind it.
+    Exported(String, Option<String>),
     /// The file of an export already exists. Asks whether to replace it.
     ExportExists {
         id: IncidentId,

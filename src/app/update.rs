@@ -127,8 +127,11 @@ fn handle(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
             }
             Vec::new()
         }
-        Msg::Exported(path) => {
-            model.say(Tone::Good, format!("The post-mortem was exported to {path}."));
+        Msg::Exported(path, damage) => {
+            match damage {
+                None => model.say(Tone::Good, format!("The post-mortem was exported to {path}.")),
+                Some(what) => model.say(Tone::Bad, format!("Exported to {path}, but the records are damaged: {what}")),
+            }
             Vec::new()
         }
         Msg::ExportExists { id, path } => {

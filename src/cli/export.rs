@@ -18,21 +18,37 @@ pub struct ExportArgs {
     /// Format: md, html or json
     #[arg(long, default_value = "md")]
     format: Format,
+    /// Export the version for customers: summary, what happened, what we are doing
+    #[arg(long)]
+    external: bool,
     /// File to write, instead of stdout
     #[arg(short, long, value_name = "PATH")]
     output: Option<PathBuf>,
 }
 
 pub(super) async fn run(desk: &Desk, args: &ExportArgs) -> Result<Done, CliError> {
-    let text = desk.export(args.id, args.format).await?;
+    let made = desk.export_verified(args.id, args.format, args.external).await?;
     match &args.output {
-        None => out::raw(&text)?,
+        None => out::raw(&made.text)?,
         Some(path) => {
-            write(path, text.as_bytes())?;
+            write(path, made.text.as_bytes())?;
             out::note(format!("Wrote {}", path.display()));
         }
     }
-    Ok(Done::Complete)
+    if !made.missing.is_empty() {
+        out::note(format!("warroom: {} missing; the document lists them at its top", count_things(made.missing.len())));
+    }
+    for (text, why) in &made.left_out {
+        out::note(format!("warroom: left out \"{}\": {why}", crate::telemetry::clean::line(text)));
+    }
+    for what in &made.damage {
+        out::note(format!("warroom: the records behind this document are damaged: {what}"));
+    }
+    Ok(if made.damage.is_empty() { Done::Complete } else { Done::Partial })
+}
+
+fn count_things(n: usize) -> String {
+    if n == 1 { "1 thing is".to_owned() } else { format!("{n} things are") }
 }
 
 /// Writes to a temporary file in the same directory and renames it, so that a failure leaves no partial file behind.

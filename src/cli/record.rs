@@ -21,6 +21,9 @@ pub struct RecordArgs {
     /// Time span to record, up to now
     #[arg(long, value_name = "DURATION", default_value = "30m", value_parser = duration_arg)]
     window: Duration,
+    /// Further PromQL query to record, such as that of a mitigation or of the exit criteria; may be repeated
+    #[arg(long = "query", value_name = "EXPR")]
+    queries: Vec<String>,
     /// Title of the recording
     #[arg(long, default_value = "a recording")]
     title: String,
@@ -35,7 +38,7 @@ pub(super) async fn run(desk: &Desk, args: &RecordArgs, as_json: bool) -> Result
     }
     let span = Window::before(now(), args.window);
     let progress = super::investigate::progress(as_json);
-    let recording = record(&desk.sources, span, &args.title, &progress).await?;
+    let recording = record(&desk.sources, span, &args.title, &args.queries, &progress).await?;
     let bytes = recording.encode()?;
     super::export::write(&args.output, &bytes)?;
     let answers: usize = recording.sources.iter().map(|s| s.ranges.len() + s.lines.len() + usize::from(s.alerts.is_some())).sum();

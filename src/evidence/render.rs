@@ -205,6 +205,8 @@ fn blocks(columns: &[Option<f64>]) -> String {
         .map(|c| match c {
             None => ' ',
             Some(v) if high > low => BLOCKS.get(((v - low) / (high - low) * 7.0).round() as usize).copied().unwrap_or('█'),
+            // A constant value is as high as its scale, which begins at 0.
+            Some(v) if *v != 0.0 => '█',
             Some(_) => '▁',
         })
         .collect()

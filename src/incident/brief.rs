@@ -281,7 +281,7 @@ fn decisions(out: &mut String, i: &Incident) {
 /// Whether a fact belongs in the timeline of a brief. Facts that other sections show, such as roles and tasks, are left out.
 fn is_in_timeline(fact: &Fact) -> bool {
     match fact {
-        Fact::Note { note_kind, .. } => *note_kind != NoteKind::Lesson,
+        Fact::Note { note_kind, .. } => !NoteKind::LESSONS.contains(note_kind),
         Fact::RoleAssigned { .. }
         | Fact::RoleRenounced { .. }
         | Fact::AlertLinked { .. }

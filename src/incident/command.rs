@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::action::{ActionChange, ActionKind, ActionScope, parse_date, parse_priority};
-use super::event::{Audience, EscalationLevel, EventKind, FoundBy, Grade, NextUpdate, Verdict};
+use super::event::{Audience, EscalationLevel, EventKind, FoundBy, Grade, NextUpdate, ReviewState, Verdict};
 use super::exit::ExitCriteria;
 use super::fact::NoteKind;
 use super::ids::{ActionId, IncidentId, parse_seq};
@@ -37,7 +37,7 @@ pub enum Command {
     Note {
         /// Text of the note
         text: String,
-        /// Kind of note: observation, decision, lesson, hypothesis or mitigation
+        /// Kind of note: observation, decision, lesson, went-well, went-badly, lucky, question, hypothesis or mitigation
         #[arg(long, default_value = "observation")]
         kind: NoteKind,
     },
@@ -159,6 +159,9 @@ pub enum Command {
         /// Description of what is failing
         #[arg(long, value_name = "TEXT")]
         text: Option<String>,
+        /// Whether data was lost or corrupted: none, or what
+        #[arg(long, value_name = "TEXT")]
+        data: Option<String>,
     },
     /// Set a milestone by hand
     Time {
@@ -256,6 +259,14 @@ pub enum Command {
         /// Comment on the grade
         #[arg(long)]
         text: Option<String>,
+    },
+    /// Change the state of the post-mortem's review
+    Review {
+        /// State: draft, in-review, reviewed or closed
+        state: ReviewState,
+        /// Person who reviewed it
+        #[arg(long, value_name = "NAME")]
+        by: Option<String>,
     },
     /// Accept a model's answer as your own
     Accept {
@@ -446,6 +457,7 @@ impl Command {
     }
 
     /// All text parameters that people write.
+    #[expect(clippy::too_many_lines, reason = "one arm per command")]
     fn texts(&mut self) -> Vec<Text<'_>> {
         let mut texts = Vec::new();
         match self {
@@ -468,7 +480,8 @@ impl Command {
                 texts.push(block("text", text));
                 texts.extend(by.as_mut().map(|b| line("name", b)));
             }
-            Self::Impact { users, region, text, .. } => {
+            Self::Impact { users, region, text, data, .. } => {
+                texts.extend(data.as_mut().map(|d| line("data loss", d)));
                 texts.extend(users.as_mut().map(|u| line("users", u)));
                 texts.extend(region.as_mut().map(|r| line("region", r)));
                 texts.extend(text.as_mut().map(|t| line("text", t)));
@@ -492,6 +505,7 @@ impl Command {
                 texts.push(line("fingerprint", fingerprint));
                 texts.extend(reason.as_mut().map(|r| block("reason", r)));
             }
+            Self::Review { by, .. } => texts.extend(by.as_mut().map(|b| line("name", b))),
             Self::Merge { reason, .. } => texts.extend(reason.as_mut().map(|r| block("reason", r))),
             Self::Grade { text, .. } => texts.extend(text.as_mut().map(|t| block("text", t))),
             Self::AddAction(new) => {
@@ -560,6 +574,7 @@ impl Command {
             | Self::Assign { .. }
             | Self::Renounce { .. }
             | Self::Impact { .. }
+            | Self::Review { .. }
             | Self::Page { .. }
             | Self::Attach { .. }
             | Self::Link { .. }

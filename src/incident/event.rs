@@ -98,6 +98,15 @@ words!(
 );
 
 words!(
+    /// The state of a post-mortem's review.
+    ReviewState, "a review state",
+    Draft = "draft", "draft";
+    InReview = "in_review", "in review";
+    Reviewed = "reviewed", "reviewed";
+    Closed = "closed", "closed";
+);
+
+words!(
     /// Who found the diagnosis.
     FoundBy, "a source of the diagnosis",
     Human = "human", "responders";

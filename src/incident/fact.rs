@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::action::{ActionChange, ActionKind, ActionScope, ActionState};
 use super::answer::Answer;
-use super::event::{Audience, EscalationLevel, EventKind, FoundBy, Grade, Remark, Verdict};
+use super::event::{Audience, EscalationLevel, EventKind, FoundBy, Grade, Remark, ReviewState, Verdict};
 use super::evidence::EvidenceRecord;
 use super::exit::{ExitCriteria, ExitReading};
 use super::finding::{CitedFinding, CitedSuspect, SourceReport};
@@ -61,6 +61,16 @@ pub enum NoteKind {
     Observation,
     Decision,
     Lesson,
+    /// A lesson: something that went well.
+    #[serde(rename = "went-well")]
+    WentWell,
+    /// A lesson: something that went badly.
+    #[serde(rename = "went-badly")]
+    WentBadly,
+    /// A lesson: where the responders were lucky.
+    Lucky,
+    /// Something that is not known yet, with who will find out and by when if someone promised it.
+    Question,
     Hypothesis,
     /// An action taken to stop or reduce the impact.
     Mitigation,
@@ -68,7 +78,20 @@ pub enum NoteKind {
 
 impl NoteKind {
     /// All note kinds.
-    pub const ALL: [Self; 5] = [Self::Observation, Self::Decision, Self::Lesson, Self::Hypothesis, Self::Mitigation];
+    pub const ALL: [Self; 9] = [
+        Self::Observation,
+        Self::Decision,
+        Self::Lesson,
+        Self::WentWell,
+        Self::WentBadly,
+        Self::Lucky,
+        Self::Question,
+        Self::Hypothesis,
+        Self::Mitigation,
+    ];
+
+    /// The kinds of lessons.
+    pub const LESSONS: [Self; 4] = [Self::WentWell, Self::WentBadly, Self::Lucky, Self::Lesson];
 
     /// The word for this kind as typed on the command line and stored.
     pub fn word(self) -> &'static str {
@@ -76,6 +99,10 @@ impl NoteKind {
             Self::Observation => "observation",
             Self::Decision => "decision",
             Self::Lesson => "lesson",
+            Self::WentWell => "went-well",
+            Self::WentBadly => "went-badly",
+            Self::Lucky => "lucky",
+            Self::Question => "question",
             Self::Hypothesis => "hypothesis",
             Self::Mitigation => "mitigation",
         }
@@ -87,6 +114,10 @@ impl NoteKind {
             Self::Observation => "Observation",
             Self::Decision => "Decision",
             Self::Lesson => "Lesson",
+            Self::WentWell => "Went well",
+            Self::WentBadly => "Went badly",
+            Self::Lucky => "Lucky",
+            Self::Question => "Open question",
             Self::Hypothesis => "Hypothesis",
             Self::Mitigation => "Mitigation",
         }
@@ -96,10 +127,10 @@ impl NoteKind {
 impl std::str::FromStr for NoteKind {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        Self::ALL
-            .into_iter()
-            .find(|k| k.word() == text.trim().to_ascii_lowercase())
-            .ok_or_else(|| format!("'{text}' is not a note kind; use observation, decision, lesson, hypothesis or mitigation"))
+        Self::ALL.into_iter().find(|k| k.word() == text.trim().to_ascii_lowercase()).ok_or_else(|| {
+            let words: Vec<&str> = Self::ALL.iter().map(|k| k.word()).collect();
+            format!("'{text}' is not a note kind; use one of {}", crate::telemetry::words::list(&words))
+        })
     }
 }
 
@@ -282,6 +313,9 @@ pub enum Fact {
         users: Option<String>,
         region: Option<String>,
         text: Option<String>,
+        /// Whether data was lost or corrupted.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        data: Option<String>,
     },
     /// A milestone time set by hand. `exception` explains why the time may be out of order.
     TimeSet {
@@ -474,6 +508,13 @@ pub enum Fact {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         blocks: Vec<BlockResult>,
     },
+    /// The review of the post-mortem has reached another state.
+    ReviewChanged {
+        state: ReviewState,
+        /// Who reviewed it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reviewer: Option<String>,
+    },
     /// Reverts the effect of an earlier entry, which stays in the journal. Undoing this entry in turn redoes the earlier one.
     Undone {
         seq: u64,
@@ -540,6 +581,7 @@ impl Fact {
             Self::HypothesisJudged { verdict: Verdict::Refuted, .. } => "hypothesis_refuted",
             Self::DecisionRemarked { .. } => "decision",
             Self::DiagnosisGraded { .. } => "diagnosis_graded",
+            Self::ReviewChanged { .. } => "review_changed",
             Self::RoleRenounced { .. } => "role_renounced",
             Self::Undone { .. } => "undone",
             Self::SeverityChanged { from, to, .. } if from == to => "field_updated",
@@ -614,12 +656,13 @@ impl Fact {
             }
             Self::Released { from } => format!("{from} is no longer part of this incident"),
             Self::Absorbed { from, title, .. } => format!("{from} merged into this incident: {title}"),
-            Self::ImpactChanged { services, users, region, text } => {
+            Self::ImpactChanged { services, users, region, text, data } => {
                 let mut parts = Vec::new();
                 parts.extend(text.clone());
                 parts.extend(services.as_ref().map(|s| format!("services: {}", s.join(", "))));
                 parts.extend(users.as_ref().map(|u| format!("users: {u}")));
                 parts.extend(region.as_ref().map(|r| format!("region: {r}")));
+                parts.extend(data.as_ref().map(|d| format!("data loss: {d}")));
                 format!("Impact: {}", parts.join("; "))
             }
             Self::TimeSet { milestone, to, reason, exception } => format!(
@@ -764,6 +807,10 @@ impl Fact {
                 let why = if why.is_empty() { why } else { format!(": {why}") };
                 format!("Playbook {playbook}, step {step} ({title}) {}{why}", state.word())
             }
+            Self::ReviewChanged { state, reviewer } => {
+                let by = reviewer.as_deref().map(|who| format!(", reviewed by {who}")).unwrap_or_default();
+                format!("Post-mortem: {}{by}", state.title())
+            }
             Self::Undone { seq, text } => format!("Undid entry {}: {text}", seq_label(*seq)),
             Self::Corrected { seq, text, reason } => format!("Corrected entry {} ({reason}): {text}", seq_label(*seq)),
         }
@@ -877,6 +924,7 @@ impl Fact {
             | Self::HypothesisJudged { .. }
             | Self::DecisionRemarked { .. }
             | Self::DiagnosisGraded { .. }
+            | Self::ReviewChanged { .. }
             | Self::RoleAssigned { .. }
             | Self::RoleRenounced { .. }
             | Self::Note { .. }

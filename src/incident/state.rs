@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::action::{ActionItem, ActionState};
 use super::answer::Answer;
-use super::event::{Audience, EscalationLevel, FoundBy, Grade, Remark, Verdict};
+use super::event::{Audience, EscalationLevel, FoundBy, Grade, Remark, ReviewState, Verdict};
 use super::evidence::EvidenceRecord;
 use super::exit::{ExitCriteria, ExitReading};
 use super::fact::{ActorKind, Entry, Fact, LinkedAlert, NoteKind};
@@ -111,6 +111,9 @@ pub struct Impact {
     pub users: Option<String>,
     pub region: Option<String>,
     pub text: Option<String>,
+    /// Whether data was lost or corrupted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<String>,
 }
 
 impl Impact {
@@ -125,6 +128,7 @@ impl Impact {
         parts.extend(self.text.clone());
         parts.extend(self.users.as_ref().map(|u| format!("users: {u}")));
         parts.extend(self.region.as_ref().map(|r| format!("region: {r}")));
+        parts.extend(self.data.as_ref().map(|d| format!("data loss: {d}")));
         if !self.services.is_empty() {
             parts.push(format!("services: {}", self.services.join(", ")));
         }
@@ -203,6 +207,22 @@ pub struct DiagnosisGrade {
     pub by: String,
 }
 
+/// The review of the post-mortem.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Review {
+    pub state: ReviewState,
+    /// When it reached that state; `None` if it was never reviewed.
+    pub since: Option<Timestamp>,
+    /// Who reviewed it, and when.
+    pub reviewers: Vec<(String, Timestamp)>,
+}
+
+impl Default for Review {
+    fn default() -> Self {
+        Self { state: ReviewState::Draft, since: None, reviewers: Vec::new() }
+    }
+}
+
 /// Two milestones that are out of order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderFault {
@@ -267,6 +287,8 @@ pub struct Incident {
     #[serde(default)]
     pub playbooks: Vec<PlaybookRun>,
     pub grade: Option<DiagnosisGrade>,
+    #[serde(default)]
+    pub review: Review,
     /// Incidents merged into this one.
     pub absorbed: Vec<IncidentId>,
     /// The alerts that came with each merged incident, including incidents that have been separated again.
@@ -352,6 +374,7 @@ impl Incident {
             cards: Vec::new(),
             playbooks: Vec::new(),
             grade: None,
+            review: Review::default(),
             absorbed: Vec::new(),
             absorbed_alerts: BTreeMap::new(),
             evidence: Vec::new(),
@@ -458,12 +481,13 @@ impl Incident {
             }
             Fact::StatusChanged { to, .. } => self.enter_status(*to, at),
             Fact::Reopened { .. } => self.recur(at),
-            Fact::ImpactChanged { services, users, region, text } => {
+            Fact::ImpactChanged { services, users, region, text, data } => {
                 if let Some(services) = services {
                     self.impact.services.clone_from(services);
                 }
+                let impact = &mut self.impact;
                 for (new, old) in
-                    [(users, &mut self.impact.users), (region, &mut self.impact.region), (text, &mut self.impact.text)]
+                    [(users, &mut impact.users), (region, &mut impact.region), (text, &mut impact.text), (data, &mut impact.data)]
                 {
                     if new.is_some() {
                         old.clone_from(new);
@@ -538,6 +562,10 @@ impl Incident {
             Fact::DiagnosisGraded { grade, found_by, text } => {
                 self.grade = Some(DiagnosisGrade { grade: *grade, found_by: *found_by, text: text.clone(), by: by.clone() });
             }
+            Fact::ReviewChanged { state, reviewer } => {
+                (self.review.state, self.review.since) = (*state, Some(at));
+                self.review.reviewers.extend(reviewer.clone().map(|who| (who, at)));
+            }
             Fact::RoleAssigned { role, holder, from } => {
                 // Older versions recorded a second holder of a shared role as a handover.
                 if let Some(from) = from.as_deref().filter(|_| role.is_shared()) {
@@ -573,7 +601,12 @@ impl Incident {
                     outcome: None,
                 }),
                 NoteKind::Mitigation => self.mitigations.push((seq, at)),
-                NoteKind::Observation | NoteKind::Lesson => {}
+                NoteKind::Observation
+                | NoteKind::Lesson
+                | NoteKind::WentWell
+                | NoteKind::WentBadly
+                | NoteKind::Lucky
+                | NoteKind::Question => {}
             },
             Fact::MitigationProposed { text, risk, undo, verify, exception, origin, seq: edited } => {
                 let index = edited.and_then(|card| self.cards.iter().position(|c| c.seq == card));

@@ -132,6 +132,7 @@ impl Desk {
             | Command::Acknowledge
             | Command::Unacknowledge { .. }
             | Command::Grade { .. }
+            | Command::Review { .. }
             | Command::Accept { .. }
             | Command::AddAction(_)
             | Command::ChangeAction { .. }

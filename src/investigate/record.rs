@@ -13,11 +13,12 @@ use crate::sources::{Source, step_for};
 use crate::telemetry::{Window, clean};
 
 /// Records the sources over a span that ends now. Runs the queries of an investigation without linked alerts, over the whole
-/// span and for each firing alert. Redacts secrets in the answers.
+/// span and for each firing alert, and further PromQL `queries`. Redacts secrets in the answers.
 pub async fn record(
     set: &SourceSet,
     span: Window,
     title: &str,
+    queries: &[String],
     progress: &Progress,
 ) -> Result<Recording, crate::sources::SourceError> {
     let step = step_for(Window::before(span.end, std::time::Duration::from_mins(10))).min(step_for(span));
@@ -41,6 +42,12 @@ pub async fn record(
         progress,
     )
     .await;
+    for query in queries {
+        for metrics in recorders.iter().filter_map(|r| r.metrics()) {
+            // A source that cannot answer is recorded without it.
+            let _unanswered = metrics.range(query, span, step).await;
+        }
+    }
     let sources = recorders.iter().map(|r| r.recorded()).collect();
     let recording = Recording::new(clean::line(title), span, step, sources);
     // A recording may be shared, so it is redacted too.

@@ -1,41 +1,132 @@
-//! Renders the report as CommonMark with tables.
+//! Renders the report as CommonMark with tables: prose for a reader who was not there, the conclusion first, and the machine detail in the
+//! appendix.
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::report::{Draft, Report};
-use super::text::{block, code, inline, nested};
-use crate::analysis::quantity::Meaning;
+use super::appendix::appendix;
+use super::prose::{self, capitalized, past, sentence};
+use super::report::{Draft, Lesson, Report, TimelineRow};
+use super::story::{self, Chart, LinkRole, TriedMitigation};
+use super::text::{code, inline, nested};
 use crate::evidence::citations::tags;
-use crate::incident::{ActorKind, AnswerSource, Audience, CitedFinding, FindingKind, SourceStatus};
-use crate::telemetry::Timestamp;
+use crate::evidence::render::sparkline;
+use crate::incident::{ActorKind, Audience, CitedFinding, FindingKind, NoteKind, Verdict};
 use crate::telemetry::time::human_duration;
+use crate::telemetry::words::{count, list};
 
 /// Writes a line to a string, which cannot fail.
 macro_rules! put {
     ($out:expr, $($arg:tt)*) => {{ let _always_ok = writeln!($out, $($arg)*); }};
 }
 
+/// Alerts that fire or resolve within this many seconds of the first are one row of the timeline.
+const SAME_MOMENT: f64 = 60.0;
+/// The width of a sparkline in a paragraph.
+const SPARK_WIDTH: usize = 60;
+
+/// A part of the document.
+pub(super) enum Part {
+    Markdown(String),
+    Chart(Chart),
+}
+
 /// Renders the whole document. All times are in UTC.
 pub(crate) fn render(r: &Report) -> String {
+    let text = |part: Part| match part {
+        Part::Markdown(text) => text,
+        Part::Chart(chart) => chart_line(&chart),
+    };
+    parts(r).into_iter().map(text).collect()
+}
+
+/// The document, with its charts as values.
+pub(super) fn parts(r: &Report) -> Vec<Part> {
     let mut out = String::new();
     header(&mut out, r);
     summary(&mut out, r);
     impact(&mut out, r);
-    lessons(&mut out, r);
+    causes(&mut out, r);
+    let mut parts = vec![Part::Markdown(std::mem::take(&mut out))];
+    parts.extend(r.charts.iter().cloned().map(Part::Chart));
+    theories(&mut out, r);
     detection(&mut out, r);
     response(&mut out, r);
-    causes(&mut out, r);
     resolution(&mut out, r);
-    timeline(&mut out, r);
+    lessons(&mut out, r);
     actions(&mut out, r);
+    questions(&mut out, r);
+    timeline(&mut out, r);
     appendix(&mut out, r);
+    parts.push(Part::Markdown(out));
+    parts
+}
+
+/// The same text with each evidence tag outside of code as a link to its place in the appendix.
+pub(super) fn linked(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + text.len() / 8);
+    let mut fence: Option<usize> = None;
+    for line in text.split_inclusive('\n') {
+        let ticks = line.bytes().take_while(|b| *b == b'`').count();
+        match fence {
+            Some(length) if ticks >= length => fence = None,
+            None if ticks >= 3 => fence = Some(ticks),
+            _ => {}
+        }
+        if fence.is_some() || ticks >= 3 || line.starts_with("#### ") {
+            out.push_str(line);
+        } else {
+            link_line(line, &mut out);
+        }
+    }
     out
 }
 
-/// `2026-11-21 09:31:07 UTC`, or `unknown`.
-fn utc_time(t: Option<Timestamp>) -> String {
-    t.map_or_else(|| "unknown".to_owned(), |t| format!("{} UTC", t.date_clock()))
+fn link_line(line: &str, out: &mut String) {
+    // Between an odd and the next backtick is code.
+    for (n, piece) in line.split('`').enumerate() {
+        if n > 0 {
+            out.push('`');
+        }
+        if n % 2 == 1 {
+            out.push_str(piece);
+            continue;
+        }
+        let mut rest = piece;
+        while let Some(at) = rest.find("[E") {
+            let (before, tagged) = rest.split_at(at);
+            out.push_str(before);
+            let digits = tagged.bytes().skip(2).take_while(u8::is_ascii_digit).count();
+            let is_tag = digits > 0 && tagged.as_bytes().get(2 + digits) == Some(&b']') && !before.ends_with('\\');
+            let end = if is_tag { digits + 3 } else { 2 };
+            let (tag, after) = tagged.split_at(end);
+            out.push_str(tag);
+            if is_tag && !after.starts_with('(') {
+                out.push_str(&format!("(#e{})", tag.get(2..2 + digits).unwrap_or_default()));
+            }
+            rest = after;
+        }
+        out.push_str(rest);
+    }
+}
+
+/// A chart as a line of text.
+fn chart_line(chart: &Chart) -> String {
+    let values = || chart.samples.iter().map(|s| s.value).filter(|v| v.is_finite());
+    let (low, high) = (values().fold(f64::INFINITY, f64::min), values().fold(f64::NEG_INFINITY, f64::max));
+    let line = sparkline(&chart.samples, chart.window, SPARK_WIDTH);
+    if line.is_empty() {
+        return String::new();
+    }
+    format!(
+        "{} {}: {} to {}, {} [{}]\n\n",
+        code(&line),
+        inline(&chart.title),
+        prose::amount(low, &chart.unit),
+        prose::amount(high, &chart.unit),
+        prose::from_to(chart.window.start, chart.window.end),
+        chart.evidence
+    )
 }
 
 /// A duration in seconds for people, or `unknown`.
@@ -43,39 +134,35 @@ fn duration(s: Option<f64>) -> String {
     s.map_or_else(|| "unknown".to_owned(), |s| human_duration(Duration::from_secs_f64(s.max(0.0))))
 }
 
-/// The text of a required section without data: who will find out, and by when.
-fn unknown(r: &Report) -> String {
-    let owner = r.owner.as_deref().map_or_else(|| "the owner (not assigned)".to_owned(), |o| format!("owner {}", inline(o)));
-    let by = r.review_due.map_or_else(|| "the review".to_owned(), Timestamp::date);
-    format!("Unknown - {owner} will find out by {by}.")
-}
-
 fn header(out: &mut String, r: &Report) {
     put!(out, "# Post-mortem {}: {}\n", r.id, inline(&r.title));
-    put!(out, "| | |\n|---|---|");
-    put!(out, "| Incident | {} {} |", r.id, inline(&r.incident_title));
-    put!(out, "| Review status | {} |", r.review_status);
+    for what in &r.damage {
+        put!(out, "> **Not trustworthy: the records behind this document are damaged.** {}\n", inline(&sentence(what)));
+    }
+    put!(out, "| Incident | {} {} |\n|---|---|", r.id, inline(&past(&r.incident_title)));
+    let since = r.review_since.map_or_else(String::new, |at| format!(" since {}", at.date()));
+    let reviewers: Vec<String> = r.reviewers.iter().map(|(who, at)| format!("{who} ({})", at.date())).collect();
+    let reviewers = if reviewers.is_empty() { String::new() } else { format!(", reviewed by {}", list(&reviewers)) };
+    let due = match (r.review_since, r.review_due) {
+        (None, Some(due)) => format!(", review due by {}", due.date()),
+        _ => String::new(),
+    };
+    put!(out, "| Review | {}{since}{}{due} |", r.review_status, inline(&reviewers));
     put!(out, "| Owner | {} |", r.owner.as_deref().map_or_else(|| "not assigned".to_owned(), inline));
     put!(out, "| Authors | {} |", if r.authors.is_empty() { "none yet".to_owned() } else { inline(&r.authors.join(", ")) });
     put!(out, "| Incident status | {} |", r.status);
-    put!(out, "| Severity | {} final, {} at peak: {} |", r.severity, r.peak_severity, inline(&r.severity_meaning));
-    put!(out, "| Services | {} |", if r.services.is_empty() { "unknown".to_owned() } else { inline(&r.services.join(", ")) });
-    for m in &r.milestones {
-        let assumed = if m.assumed { " (assumed, not recorded)" } else { "" };
-        put!(out, "| {} | {}{assumed} |", capitalized(m.name), utc_time(m.at));
+    put!(out, "| Severity | {} final, {} at its peak |", r.severity, r.peak_severity);
+    if !r.services.is_empty() {
+        put!(out, "| Services | {} |", inline(&r.services.join(", ")));
     }
-    put!(out, "| Review due | {} |", r.review_due.map_or_else(|| "not required for this severity".to_owned(), Timestamp::date));
-    put!(out, "| Data window | {} |", r.window.label());
-    put!(
-        out,
-        "| State as of | entry {} at {} UTC, journal hash {} |",
-        r.as_of_entry,
-        r.as_of.date_clock(),
-        code(r.chain_head.get(..16).unwrap_or(""))
-    );
+    for m in &r.milestones {
+        let Some(at) = m.at else { continue };
+        let assumed = if m.assumed { " (assumed)" } else { "" };
+        put!(out, "| {} | {} UTC{assumed} |", capitalized(m.name), at.date_clock());
+    }
     let ai = match &r.draft {
         Some(d) => format!(
-            "section 6 contains a draft written by {} (entry {}), {}",
+            "contains a draft by {} (entry {}), {}",
             inline(&d.model),
             d.seq,
             d.accepted_by
@@ -84,7 +171,7 @@ fn header(out: &mut String, r: &Report) {
         ),
         None => "none of this text was written by a model".to_owned(),
     };
-    put!(out, "| Generated by | warroom {}; {ai} |\n", r.tool_version);
+    put!(out, "| Text | generated from the journal as of entry {}; {ai} |\n", r.as_of_entry);
     if !r.missing.is_empty() {
         put!(out, "**Missing before this post-mortem is complete:**\n");
         for m in &r.missing {
@@ -102,209 +189,206 @@ fn header(out: &mut String, r: &Report) {
         put!(out, "> This incident was merged into {into}. See {into} for the rest of the response.\n");
     }
     if r.unsynced > 0 {
-        let waiting = crate::telemetry::words::count(r.unsynced, "entry");
+        let waiting = count(r.unsynced, "entry");
         put!(out, "> Not yet in the shared store: {waiting}. Entry and evidence numbers will change after the merge.\n");
     }
 }
 
-/// A text with its first letter in upper case.
-fn capitalized(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |c| c.to_uppercase().chain(chars).collect())
-}
-
 fn summary(out: &mut String, r: &Report) {
-    put!(out, "## 1. Summary\n\n{}\n", inline(&r.summary));
+    put!(out, "## Summary\n\n{}\n", inline(&r.summary));
 }
 
+/// Only the impact: how long, on whom, how many requests, and what it cost.
 fn impact(out: &mut String, r: &Report) {
-    put!(out, "## 2. Impact\n");
-    let so_far = if r.impact_over { "" } else { " so far (end not recorded)" };
-    put!(out, "- Duration of the impact: {}{so_far}.", duration(Some(r.impact_secs)));
-    for (severity, spent) in &r.time_in_severity_secs {
-        put!(out, "- Time at {severity}: {}.", duration(Some(*spent)));
+    put!(out, "## Impact\n");
+    let so_far = if r.impact_over { "" } else { " up to the last entry; its end was not recorded" };
+    put!(out, "- Duration: {}{so_far}.", duration(Some(r.impact_secs)));
+    if let [_, _, ..] = r.time_in_severity_secs.as_slice() {
+        let spent: Vec<String> = r
+            .time_in_severity_secs
+            .iter()
+            .map(|(severity, spent)| format!("{severity} for {}", duration(Some(*spent))))
+            .collect();
+        put!(out, "- Severity: {}.", list(&spent));
     }
-    let description = r.impact.describe();
-    if !description.is_empty() {
-        put!(out, "- Impact and scope: {}.", inline(&description));
+    let recorded = [("Symptoms", &r.impact.text), ("Users", &r.impact.users), ("Region", &r.impact.region)];
+    for (name, text) in recorded.into_iter().filter_map(|(name, text)| Some((name, text.as_ref()?))) {
+        put!(out, "- {name}: {}", inline(&sentence(&past(text))));
     }
-    let mut has_measured_impact = false;
-    for f in r
-        .findings
-        .iter()
-        .filter(|f| f.kind == FindingKind::Metric && f.subject.as_deref().is_some_and(|metric| Meaning::of(metric).is_symptom()))
-        .take(8)
-    {
-        has_measured_impact = true;
-        put!(out, "- {}", finding(f));
+    if !r.impact.services.is_empty() {
+        put!(out, "- Services: {}.", inline(&list(&r.impact.services)));
+    }
+    for f in r.failed_requests.iter().filter(|f| f.failed >= 1.0) {
+        put!(
+            out,
+            "- {}: about {} of {} requests failed ({}), {}. {}",
+            inline(&f.service),
+            thousands(f.failed),
+            thousands(f.total),
+            prose::amount(f.share() * 100.0, "%"),
+            prose::from_to(f.from, f.to),
+            tags(&f.evidence)
+        );
+    }
+    let unharmed: Vec<&str> = r.failed_requests.iter().filter(|f| f.failed < 1.0).map(|f| f.service.as_str()).collect();
+    if !unharmed.is_empty() {
+        put!(out, "- No request to {} failed.", inline(&list(&unharmed)));
     }
     for f in r.findings.iter().filter(|f| f.kind == FindingKind::Slo).take(4) {
-        put!(out, "- {}", finding(f));
+        put!(out, "- {} {}", inline(&sentence(&past(&f.title))), tags(&f.evidence));
     }
-    if has_measured_impact {
-        put!(out, "- Users and accounts affected, support tickets, cost: {}", unknown(r));
-    } else {
-        put!(out, "- Requests, users and accounts affected: {}", unknown(r));
-    }
-    put!(out, "- Data loss or corruption: {}", unknown(r));
     for f in r.findings.iter().filter(|f| f.kind == FindingKind::Unchanged) {
-        put!(out, "- Not affected, according to the metrics: {}", finding(f));
+        put!(out, "- Not affected: {}", finding(f));
+    }
+    if let Some(data) = &r.impact.data {
+        put!(out, "- Data loss or corruption: {}", inline(&sentence(data)));
     }
     put!(out, "");
 }
 
-/// The text of a finding and its citations.
+/// A number of events: `4,150`.
+fn thousands(value: f64) -> String {
+    let digits = format!("{:.0}", value.max(0.0));
+    let mut out = String::new();
+    for (n, digit) in digits.chars().enumerate() {
+        if n > 0 && (digits.len() - n) % 3 == 0 {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// The text of a finding in the past tense, and its citations.
 fn finding(f: &CitedFinding) -> String {
     let tags = if f.evidence.is_empty() { String::new() } else { format!(" {}", tags(&f.evidence)) };
-    format!("{}{tags}", inline(&f.text))
-}
-
-/// A bulleted list of times and texts.
-fn list(out: &mut String, items: &[(Timestamp, String)]) {
-    for (when, text) in items {
-        put!(out, "- {} UTC: {}", when.date_clock(), inline(text));
-    }
-}
-
-fn lessons(out: &mut String, r: &Report) {
-    put!(out, "## 3. Lessons\n");
-    if r.lessons.is_empty() {
-        put!(out, "{}\n\nWhat went well, what went badly and where we got lucky: to be written by the responders.", unknown(r));
-    }
-    list(out, &r.lessons);
-    if let Some(g) = &r.grade {
-        let more = g.text.as_ref().map(|t| format!(": {}", inline(t))).unwrap_or_default();
-        put!(out, "- Diagnosis, graded by {}: {}, reached by {}{more}.", inline(&g.by), g.grade.title(), g.found_by.title());
-    }
-    put!(out, "");
-}
-
-fn detection(out: &mut String, r: &Report) {
-    put!(out, "## 4. Detection\n");
-    put!(out, "- Time to detect, from the start of the impact: {}.", duration(r.durations.detect_secs));
-    if r.alerts.is_empty() {
-        put!(out, "- No alert is linked: a person noticed the incident, or the alert is unknown.");
-    } else {
-        put!(out, "- Alerts that fired:");
-        for a in &r.alerts {
-            let verified = if a.verified { "" } else { " (unverified: no source reported it)" };
-            put!(
-                out,
-                "  - {}, {}; condition true: {}; fired: {}{verified}",
-                inline(&a.label()),
-                a.severity.short(),
-                utc_time(a.pending_since.or(a.starts_at)),
-                utc_time(a.starts_at)
-            );
-        }
-    }
-    for f in r.findings.iter().filter(|f| matches!(f.kind, FindingKind::Alerts | FindingKind::Related)) {
-        put!(out, "- {}", finding(f));
-    }
-    put!(out, "- Ways to halve the time to detect: {}\n", unknown(r));
-}
-
-fn response(out: &mut String, r: &Report) {
-    put!(out, "## 5. Response\n");
-    put!(out, "- Time to acknowledge, from detection: {}.", duration(r.durations.acknowledge_secs));
-    if r.roles.is_empty() {
-        put!(out, "- Roles: none assigned.");
-    }
-    for s in &r.role_spans {
-        let until = s.until.map_or_else(|| "the end of the incident".to_owned(), |t| format!("{} UTC", t.date_clock()));
-        put!(out, "- {}: {} from {} UTC to {until}", s.role.title(), inline(&s.holder), s.from.date_clock());
-    }
-    for h in &r.hand_overs {
-        put!(out, "- Handover at {}", inline(h));
-    }
-    for (when, severity, reason, by) in &r.severity_changes {
-        put!(out, "- {} UTC: severity set to {severity} by {}: {}", when.date_clock(), inline(by), inline(reason));
-    }
-    if r.decisions.is_empty() {
-        put!(out, "- Decisions: none recorded.");
-    } else {
-        put!(out, "- Decisions:");
-    }
-    for d in &r.decisions {
-        put!(out, "  - {} UTC, {}: {}", d.at.date_clock(), inline(&d.by), inline(&d.text));
-        for (by, text) in &d.objections {
-            put!(out, "    - {} objected: {}", inline(by), inline(text));
-        }
-        if let Some(outcome) = &d.outcome {
-            put!(out, "    - Outcome: {}", inline(outcome));
-        }
-    }
-    if !r.mitigations.is_empty() {
-        put!(out, "- Mitigations tried, in order:");
-        for (when, text) in &r.mitigations {
-            put!(out, "  - {} UTC: {}", when.date_clock(), inline(text));
-        }
-    }
-    if r.updates.is_empty() {
-        put!(out, "- Updates to stakeholders: none recorded.");
-    } else {
-        put!(out, "- Updates to stakeholders:");
-    }
-    for u in &r.updates {
-        let promised = u.next_due.map(|t| format!(" (next update promised by {} UTC)", t.date_clock())).unwrap_or_default();
-        put!(out, "  - {} UTC, {}: {}{promised}", u.at.date_clock(), u.audience.word(), inline(&u.text));
-    }
-    if let Some(kept) = r.promises.words() {
-        put!(out, "- {kept}.");
-    }
-    put!(out, "");
+    format!("{}{tags}", inline(&sentence(&past(&f.text))))
 }
 
 fn causes(out: &mut String, r: &Report) {
-    put!(out, "## 6. Trigger, fault, contributing factors\n");
-    put!(out, "### Sequence of events in the evidence\n");
-    let signals: Vec<&CitedFinding> =
-        r.findings.iter().filter(|f| matches!(f.kind, FindingKind::Metric | FindingKind::Pattern)).collect();
-    let of_kinds = |kinds: &[FindingKind]| r.findings.iter().filter(|f| kinds.contains(&f.kind)).collect::<Vec<&CitedFinding>>();
-    let changes = of_kinds(&[FindingKind::Change]);
-    let origins = of_kinds(&[FindingKind::Suspect, FindingKind::Dependency, FindingKind::Saturation, FindingKind::Expiring]);
-    if signals.is_empty() {
-        put!(out, "{}\n", unknown(r));
+    put!(out, "## Trigger, fault and contributing factors\n");
+    let confirmed: Vec<_> = r.hypotheses.iter().filter(|h| h.verdict == Some(Verdict::Supported)).collect();
+    for h in &confirmed {
+        let why = h.reason.as_ref().map(|w| format!(" Their reason: {}", sentence(&past(w)))).unwrap_or_default();
+        put!(out, "{} This was confirmed by the responders.{}\n", inline(&sentence(&past(&h.text))), inline_after(&why));
     }
-    for (i, f) in signals.iter().enumerate() {
-        put!(out, "{}. {}", i + 1, finding(f));
-    }
-    put!(
-        out,
-        "\nThis list was computed by rules. The first signal to change shows where to look first; it is not proof of the cause.\n"
-    );
-    for (title, list) in [("Recent changes", changes), ("Probable origin (rule-based)", origins)] {
-        if list.is_empty() {
-            continue;
+    if !r.chain.is_empty() {
+        put!(out, "From the trigger to the recovery:\n");
+        for (n, link) in r.chain.iter().enumerate() {
+            let at = link.at.map_or_else(String::new, |at| format!(", {} UTC", prose::second(at)));
+            let cited = if link.evidence.is_empty() { String::new() } else { format!(" {}", tags(&link.evidence)) };
+            put!(out, "{}. **{}**{at}: {}{cited}", n + 1, link.role.word(), inline(&capitalized(&link.text)));
         }
-        put!(out, "### {title}\n");
-        for f in list {
+        put!(out, "");
+        let is_computed = |l: &story::Link| matches!(l.role, LinkRole::Trigger | LinkRole::Fault | LinkRole::Effect);
+        if confirmed.is_empty() && r.chain.iter().any(is_computed) {
+            put!(out, "The order was computed from the evidence. It shows what came first, which is not proof of the cause.\n");
+        }
+    }
+    if confirmed.is_empty() && r.chain.is_empty() && r.hypotheses.is_empty() {
+        put!(out, "No cause was found, and nothing was investigated.\n");
+    }
+}
+
+/// A text that follows another one in its paragraph.
+fn inline_after(text: &str) -> String {
+    if text.is_empty() { String::new() } else { format!(" {}", inline(text)) }
+}
+
+/// What was ruled out and why, what was only proposed, and what a model drafted.
+fn theories(out: &mut String, r: &Report) {
+    let refuted: Vec<_> = r.hypotheses.iter().filter(|h| h.verdict == Some(Verdict::Refuted)).collect();
+    let against: Vec<&CitedFinding> = r.findings.iter().filter(|f| f.kind == FindingKind::Contradiction).collect();
+    if !refuted.is_empty() || !against.is_empty() {
+        put!(out, "### Ruled out\n");
+        for h in refuted {
+            let why = h.reason.as_ref().map_or_else(String::new, |w| format!(" {}", sentence(&past(w))));
+            put!(out, "- {}{}", inline(&sentence(&past(&h.text))), inline_after(why.trim_start()));
+        }
+        for f in against {
             put!(out, "- {}", finding(f));
         }
         put!(out, "");
     }
-    put!(out, "### Conclusions of the responders\n");
-    if r.hypotheses.is_empty() {
-        put!(out, "{}", unknown(r));
-    }
-    for h in &r.hypotheses {
-        let why = h.reason.as_ref().map(|w| format!("; reason: {}", inline(w))).unwrap_or_default();
-        put!(out, "- {} UTC, {}: {} ({}{why})", h.at.date_clock(), inline(&h.by), inline(&h.text), h.state());
-    }
-    let against: Vec<&CitedFinding> = (r.findings.iter())
-        .filter(|f| {
-            matches!(f.kind, FindingKind::Unchanged | FindingKind::Contradiction)
-                || (f.kind != FindingKind::Suspect && !f.against.is_empty())
-        })
-        .collect();
-    if !against.is_empty() {
-        put!(out, "\n### Evidence against other theories\n");
-        for f in against {
-            put!(out, "- {}", finding(f));
+    let proposed: Vec<_> = r.hypotheses.iter().filter(|h| h.verdict.is_none()).collect();
+    if !proposed.is_empty() {
+        put!(out, "### Proposed and not decided\n");
+        for h in proposed {
+            put!(out, "- {} ({})", inline(&sentence(&past(&h.text))), inline(&h.by));
         }
+        put!(out, "");
     }
     if let Some(d) = &r.draft {
         draft(out, d);
+        put!(out, "");
+    }
+}
+
+fn detection(out: &mut String, r: &Report) {
+    put!(out, "## Detection\n");
+    let after = r.durations.detect_secs.map_or_else(String::new, |s| format!(", {} after the impact began", duration(Some(s))));
+    let mut fired: Vec<_> = r.alerts.iter().filter(|a| a.starts_at.is_some()).collect();
+    fired.sort_by_key(|a| a.starts_at);
+    match (fired.first(), r.alerts.len()) {
+        (Some(first), all) => {
+            let at = first.starts_at.map_or_else(String::new, |at| format!(" at {} UTC", prose::second(at)));
+            let all =
+                if all > 1 { format!(" These alerts fired: {}.", list(&story::alert_names(&r.alerts))) } else { String::new() };
+            put!(out, "The first alert was {}{at}{after}.{}\n", inline(&first.label()), inline_after(&all));
+        }
+        (None, 0) => put!(out, "A person noticed the incident{after}; no alert was linked to it.\n"),
+        (None, _) => put!(out, "These alerts were linked: {}.\n", inline(&list(&story::alert_names(&r.alerts)))),
+    }
+    let unverified: Vec<String> = r.alerts.iter().filter(|a| !a.verified).map(crate::incident::LinkedAlert::label).collect();
+    if !unverified.is_empty() {
+        put!(out, "No source reported {}.\n", inline(&list(&unverified)));
+    }
+}
+
+fn response(out: &mut String, r: &Report) {
+    put!(out, "## Response\n");
+    match r.durations.acknowledge_secs {
+        Some(secs) => put!(out, "The incident was acknowledged {} after it was detected.", duration(Some(secs))),
+        None => put!(out, "No one acknowledged the incident."),
+    }
+    put!(out, "");
+    if r.role_spans.is_empty() {
+        put!(out, "- Roles: none were assigned.");
+    }
+    for s in &r.role_spans {
+        let until = s.until.map_or_else(|| "the end".to_owned(), |t| format!("{} UTC", prose::minute(t)));
+        put!(out, "- {}: {}, from {} UTC to {until}.", s.role.title(), inline(&s.holder), prose::minute(s.from));
+    }
+    for (at, severity, reason, by) in &r.severity_changes {
+        let why = inline(reason.trim_end_matches('.'));
+        put!(out, "- Severity: {} set {severity} at {} UTC: {why}.", inline(by), prose::minute(*at));
+    }
+    for d in &r.decisions {
+        put!(out, "- Decision by {} at {} UTC: {}", inline(&d.by), prose::minute(d.at), inline(&sentence(&d.text)));
+        for (who, text) in &d.objections {
+            put!(out, "  - {} objected: {}", inline(who), inline(&sentence(text)));
+        }
+        if let Some(outcome) = &d.outcome {
+            put!(out, "  - Outcome: {}", inline(&sentence(outcome)));
+        }
+    }
+    for (title, done, all) in &r.playbooks {
+        put!(out, "- Playbook: {}, {done} of {} done.", inline(title), count(*all, "step"));
+    }
+    if r.updates.is_empty() {
+        put!(out, "- Updates to stakeholders: none were sent.");
+    }
+    for u in &r.updates {
+        let readers = match u.audience {
+            Audience::Internal => "responders",
+            Audience::Executive => "executives",
+            Audience::External => "customers",
+        };
+        let subject = u.text.lines().next().unwrap_or_default();
+        put!(out, "- Update to {readers} at {} UTC: {}", prose::minute(u.at), inline(&sentence(subject)));
+    }
+    if let Some(kept) = r.promises.words() {
+        put!(out, "- {kept}.");
     }
     put!(out, "");
 }
@@ -314,7 +398,7 @@ fn draft(out: &mut String, d: &Draft) {
         || "**AI draft, not accepted by a person**".to_owned(),
         |p| format!("Drafted by a model, accepted by {}", inline(p)),
     );
-    put!(out, "\n### Drafted by a model\n");
+    put!(out, "### Drafted by a model\n");
     let partial = if d.partial { "; the answer is incomplete" } else { "" };
     put!(
         out,
@@ -335,57 +419,165 @@ fn draft(out: &mut String, d: &Draft) {
 }
 
 fn resolution(out: &mut String, r: &Report) {
-    put!(out, "## 7. Resolution and recovery\n");
-    put!(out, "- Time to mitigate, from the start of the impact: {}.", duration(r.durations.mitigate_secs));
-    put!(out, "- Time to resolve, from the start of the impact: {}.", duration(r.durations.resolve_secs));
-    if r.resolution_steps.is_empty() {
-        put!(out, "- Mitigation that stopped the impact, and permanent fix: {}", unknown(r));
+    put!(out, "## Resolution and recovery\n");
+    let mitigated = r.durations.mitigate_secs.map(|s| format!("The impact ended {} after it began", duration(Some(s))));
+    let resolved = r.durations.resolve_secs.map(|s| format!("the incident was resolved {} after it began", duration(Some(s))));
+    let both: Vec<String> = mitigated.into_iter().chain(resolved).collect();
+    if both.is_empty() {
+        put!(out, "The incident was not resolved when this was written.\n");
+    } else {
+        put!(out, "{}\n", sentence(&both.join("; ")));
     }
-    list(out, &r.resolution_steps);
+    if !r.mitigations.is_empty() {
+        put!(out, "What was tried, in order:\n");
+        put!(out, "| Time (UTC) | Mitigation | Risk | Effect |\n|---|---|---|---|");
+        for m in &r.mitigations {
+            put!(out, "| {} | {} | {} | {} |", prose::minute(m.at), inline(&m.text), m.risk.unwrap_or("-"), effect(m));
+        }
+        put!(out, "");
+    }
     if let Some(exit) = &r.exit {
-        put!(out, "- Exit criteria: {}.", inline(exit));
         match &r.exit_reading {
             Some(read) => {
                 let tag = read.reading.evidence.map(|e| format!(" [{e}]")).unwrap_or_default();
-                let met = if read.reading.met { "met" } else { "not met" };
-                put!(out, "- Last reading, {} UTC: {met}, {}{tag}.", read.at.date_clock(), inline(&read.reading.why));
+                let met = if read.reading.met { "was met" } else { "was not met" };
+                let (at, why) = (prose::minute(read.at), inline(read.reading.why.trim_end_matches('.')));
+                put!(out, "The exit criterion, {}, {met} at {at} UTC: {why}.{tag}\n", inline(exit));
             }
-            None => put!(out, "- The exit criteria were never checked."),
+            None => put!(out, "The exit criterion, {}, was never checked.\n", inline(exit)),
         }
+    }
+    for (at, status, why) in &r.overrides {
+        put!(out, "At {} UTC the status became {status} with {}.\n", prose::minute(*at), inline(why.trim_end_matches('.')));
+    }
+}
+
+/// The effect of a mitigation, with its evidence.
+fn effect(m: &TriedMitigation) -> String {
+    let tag = m.evidence.map_or_else(String::new, |e| format!(" [{e}]"));
+    m.verdict.as_ref().map_or_else(|| "not checked".to_owned(), |v| format!("{}{tag}", inline(v)))
+}
+
+fn lessons(out: &mut String, r: &Report) {
+    put!(out, "## Lessons\n");
+    if r.lessons.is_empty() && r.grade.is_none() {
+        put!(out, "No one has written down a lesson.\n");
+        return;
+    }
+    let groups = [
+        (NoteKind::WentWell, "What went well"),
+        (NoteKind::WentBadly, "What went badly"),
+        (NoteKind::Lucky, "Where we were lucky"),
+        (NoteKind::Lesson, "Other lessons"),
+    ];
+    let is_only_other = r.lessons.iter().all(|l| l.kind == NoteKind::Lesson);
+    for (kind, title) in groups {
+        let group: Vec<&Lesson> = r.lessons.iter().filter(|l| l.kind == kind).collect();
+        if group.is_empty() {
+            continue;
+        }
+        if !is_only_other {
+            put!(out, "### {title}\n");
+        }
+        for lesson in group {
+            put!(out, "- {}", inline(&sentence(&lesson.text)));
+        }
+        put!(out, "");
+    }
+    if let Some(g) = &r.grade {
+        let more = g.text.as_ref().map(|t| format!(": {}", inline(t))).unwrap_or_default();
+        put!(out, "The diagnosis, graded by {}: {}, found by {}{more}.\n", inline(&g.by), g.grade.title(), g.found_by.title());
+    }
+}
+
+fn questions(out: &mut String, r: &Report) {
+    if r.questions.is_empty() {
+        return;
+    }
+    put!(out, "## Open questions\n");
+    for q in &r.questions {
+        let who = match (&q.owner, &q.due) {
+            (Some(owner), Some(due)) => format!(" ({owner}, by {due})"),
+            (Some(owner), None) => format!(" ({owner})"),
+            (None, Some(due)) => format!(" (by {due})"),
+            (None, None) => String::new(),
+        };
+        put!(out, "- {}{}", inline(&q.text), inline_after(who.trim_start()));
     }
     put!(out, "");
 }
 
+/// The rows for people, oldest first: without bookkeeping, and with alerts that fired or resolved together as one row.
+fn folded(rows: &[TimelineRow]) -> Vec<TimelineRow> {
+    let mut out: Vec<TimelineRow> = Vec::new();
+    let mut names: Vec<String> = Vec::new();
+    for row in rows.iter().filter(|r| !r.is_bookkeeping) {
+        let verb = if row.kind == "alert_resolved" { "resolved" } else { "fired" };
+        match (&row.alert, out.last_mut()) {
+            (Some(name), Some(last))
+                if last.alert.is_some() && last.kind == row.kind && row.at.secs_since(last.at) <= SAME_MOMENT =>
+            {
+                if !names.contains(name) {
+                    names.push(name.clone());
+                }
+                last.text = format!("{} {verb}", list(&names));
+                last.text.insert_str(0, "Alerts ");
+            }
+            (Some(name), _) => {
+                names = vec![name.clone()];
+                out.push(TimelineRow { text: format!("Alert {name} {verb}"), ..row.clone() });
+            }
+            (None, _) => out.push(row.clone()),
+        }
+    }
+    out
+}
+
 fn timeline(out: &mut String, r: &Report) {
-    put!(out, "## 8. Timeline\n\nAll times in UTC. Facts only.\n");
-    put!(out, "| Time (UTC) | Actor | Type | Event | Evidence |\n|---|---|---|---|---|");
-    for row in &r.timeline {
+    let rows = folded(&r.timeline);
+    put!(out, "## Timeline\n\nAll times are in UTC.\n");
+    put!(out, "| Time | Entry | Who | Event | Evidence |\n|---|---|---|---|---|");
+    let mut day = String::new();
+    for row in &rows {
         if let Some(gap) = row.gap_before_secs {
             put!(out, "| | | | _{} without entries_ | |", duration(Some(gap)));
         }
-        let actor = match row.actor_kind {
+        let who = match row.actor_kind {
             ActorKind::Human => inline(&row.actor),
             ActorKind::Ai => format!("AI ({})", inline(&row.actor)),
-            ActorKind::System => "system".to_owned(),
+            ActorKind::System => "warroom".to_owned(),
         };
         let mut event = inline(&row.text);
         if let Some(original) = &row.original {
             event.push_str(&format!(" _(originally: {})_", inline(original)));
         }
-        if row.backdated {
-            event.push_str(&format!(" _(recorded {} UTC)_", row.recorded_at.date_clock()));
-        }
-        let shown: Vec<String> = row.evidence.iter().take(8).map(|e| format!("[{e}]")).collect();
-        let more = if row.evidence.len() > 8 { format!(" +{} more", row.evidence.len() - 8) } else { String::new() };
-        put!(out, "| {} | {actor} | {} | {event} | {}{more} |", row.at.date_clock(), row.kind.replace('_', " "), shown.join(" "));
+        let shown: Vec<String> = row.evidence.iter().take(4).map(|e| format!("[{e}]")).collect();
+        let more = if row.evidence.len() > 4 { format!(" +{} more", row.evidence.len() - 4) } else { String::new() };
+        let (date, mark) = (row.at.date(), if row.backdated { "†" } else { "" });
+        let time = if date == day { prose::second(row.at) } else { row.at.date_clock() };
+        day = date;
+        let entry = if row.seq == 0 { String::new() } else { crate::incident::ids::seq_label(row.seq) };
+        put!(out, "| {time}{mark} | {entry} | {who} | {event} | {}{more} |", shown.join(" "));
     }
     put!(out, "");
+    if rows.iter().any(|row| row.backdated) {
+        put!(out, "† Recorded later than it happened.\n");
+    }
+    let left_out = r.timeline.iter().filter(|row| row.is_bookkeeping).count();
+    if left_out > 0 {
+        put!(
+            out,
+            "{} of bookkeeping are left out; `warroom incident show {}` lists all of them.\n",
+            count(left_out, "entry"),
+            r.id
+        );
+    }
 }
 
 fn actions(out: &mut String, r: &Report) {
-    put!(out, "## 9. Action items\n");
+    put!(out, "## Action items\n");
     if r.action_items.is_empty() {
-        put!(out, "{}\n", unknown(r));
+        put!(out, "No action items were agreed.\n");
     } else {
         put!(
             out,
@@ -416,90 +608,5 @@ fn actions(out: &mut String, r: &Report) {
     }
     if !r.todos.is_empty() {
         put!(out, "");
-    }
-    let wrote_to_customers = r.updates.iter().any(|u| u.audience == Audience::External);
-    let customers = if wrote_to_customers { "" } else { ", messages to customers" };
-    put!(out, "Sections left out because nothing is recorded for them: background and lead-up{customers}.\n");
-}
-
-fn appendix(out: &mut String, r: &Report) {
-    put!(out, "## 10. Appendix\n\n### Evidence\n");
-    if r.evidence.is_empty() {
-        put!(out, "No evidence was gathered.\n");
-    } else {
-        put!(out, "| ID | Kind | Source | Summary | Window | Collected | Shown | SHA-256 |\n|---|---|---|---|---|---|---|---|");
-        for e in &r.evidence {
-            let rec = &e.record;
-            let incomplete = if rec.complete { "" } else { ", incomplete" };
-            put!(
-                out,
-                "| {} | {} | {} | {} | {} | {} UTC | {} of {}{incomplete} | {} |",
-                rec.id,
-                rec.kind.word(),
-                inline(&rec.source),
-                inline(&rec.summary),
-                rec.window.label(),
-                rec.taken_at.date_clock(),
-                rec.shown,
-                rec.total,
-                code(rec.digest.get(..12).unwrap_or(""))
-            );
-        }
-        put!(out, "\n### Queries and results\n");
-        for e in &r.evidence {
-            put!(out, "#### {} {}\n", e.record.id, inline(&e.record.summary));
-            put!(out, "{}", block(&e.record.query));
-            for gap in &e.record.gaps {
-                put!(out, "Incomplete: {}\n", inline(gap));
-            }
-            for (title, line) in &e.sparklines {
-                put!(out, "{} {}\n", code(line), inline(title));
-            }
-            match &e.excerpt {
-                Some(text) => put!(out, "{}", block(text)),
-                None => put!(out, "The data is not in this store.\n"),
-            }
-        }
-    }
-    put!(out, "### Sources queried\n");
-    if r.sources.is_empty() {
-        put!(out, "None.\n");
-    }
-    for s in &r.sources {
-        let state = match s.status {
-            SourceStatus::Ok => "answered".to_owned(),
-            _ => format!("did not answer in full: {}", inline(s.error.as_deref().unwrap_or(""))),
-        };
-        put!(out, "- {} ({}): {state}", inline(&s.name), inline(&s.kind));
-    }
-    put!(out, "\n### Definitions\n");
-    for (name, meaning) in crate::incident::milestone::DEFINITIONS {
-        put!(out, "- {}: {meaning}.", capitalized(name));
-    }
-    for (severity, meaning) in &r.severity_matrix {
-        put!(out, "- {severity}: {}", inline(meaning));
-    }
-    put!(out, "\n### Answers by models and rules\n");
-    if r.ai_runs.is_empty() {
-        put!(out, "None.");
-    } else {
-        put!(out, "| Entry | Prompt | Answered by | Tokens in, out | Citation check |\n|---|---|---|---|---|");
-        for a in &r.ai_runs {
-            let by = match a.source {
-                AnswerSource::Llm => inline(a.model.as_deref().unwrap_or("a model")),
-                AnswerSource::Rules => "rules".to_owned(),
-            };
-            let tokens = |v: Option<u64>| v.map_or_else(|| "unknown".to_owned(), |v| v.to_string());
-            put!(
-                out,
-                "| {} | {} {} | {by} | {}, {} | {} |",
-                a.seq,
-                inline(&a.prompt),
-                a.prompt_version,
-                tokens(a.prompt_tokens),
-                tokens(a.completion_tokens),
-                inline(&a.verdict)
-            );
-        }
     }
 }

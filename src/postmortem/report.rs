@@ -5,16 +5,19 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::prose::{self, capitalized};
+use super::story::{self, Chart, FailedRequests, Link, LinkRole, OpenQuestion, TriedMitigation};
 use crate::evidence::render::{self, Detail, sparkline};
 use crate::evidence::{Body, citations};
 use crate::incident::fact::todos_in;
 use crate::incident::state::Investigation;
 use crate::incident::state::{Decision, DiagnosisGrade, Hypothesis, Impact, OrderFault, RecordedReading, RoleSpan, Update};
 use crate::incident::{
-    ActionItem, ActorKind, AnswerSource, CitedFinding, Durations, EvidenceId, EvidenceKind, EvidenceRecord, Fact, FindingKind,
-    Incident, LinkedAlert, NoteKind, Promises, Severity, SourceReport,
+    ActionItem, ActorKind, AnswerSource, CitedFinding, Durations, Entry, EvidenceId, EvidenceKind, EvidenceRecord, Fact,
+    Incident, LinkedAlert, NoteKind, Promises, Severity, SourceReport, Verdict,
 };
 use crate::telemetry::time::human_duration;
+use crate::telemetry::words::count;
 use crate::telemetry::{Timestamp, Window};
 
 /// The minimum gap between two timeline entries of a major incident that is marked, in seconds.
@@ -47,6 +50,12 @@ pub(crate) struct TimelineRow {
     pub original: Option<String>,
     /// Seconds since the previous entry, in a major incident and only if longer than 30 minutes.
     pub gap_before_secs: Option<f64>,
+    /// Whether it is bookkeeping, which the timeline for people leaves out.
+    #[serde(skip)]
+    pub is_bookkeeping: bool,
+    /// The alert that fired or resolved.
+    #[serde(skip)]
+    pub alert: Option<String>,
 }
 
 /// One evidence item with an excerpt and, for metrics, sparklines.
@@ -72,6 +81,14 @@ pub(crate) struct Draft {
     pub verdict: String,
     pub unsupported: Vec<String>,
     pub partial: bool,
+}
+
+/// A lesson, with its kind.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct Lesson {
+    pub kind: NoteKind,
+    pub at: Timestamp,
+    pub text: String,
 }
 
 /// One answer by a model or by the rules.
@@ -102,7 +119,14 @@ pub(crate) struct Report {
     pub title: String,
     pub incident_title: String,
     pub status: &'static str,
+    /// `draft`, `in review`, `reviewed` or `closed`.
     pub review_status: &'static str,
+    /// When the review reached this state; `None` if there was none.
+    pub review_since: Option<Timestamp>,
+    /// Who reviewed it, and when.
+    pub reviewers: Vec<(String, Timestamp)>,
+    /// What is damaged in the journal or the evidence; empty if all of it was verified, or nothing was.
+    pub damage: Vec<String>,
     pub owner: Option<String>,
     pub authors: Vec<String>,
     pub severity: Severity,
@@ -134,7 +158,18 @@ pub(crate) struct Report {
     #[serde(skip)]
     pub promises: Promises,
     /// Mitigations that were tried, in order.
-    pub mitigations: Vec<(Timestamp, String)>,
+    pub mitigations: Vec<TriedMitigation>,
+    /// From the trigger to the recovery, in the order of time.
+    pub chain: Vec<Link>,
+    /// The requests of each service that failed during the impact.
+    pub failed_requests: Vec<FailedRequests>,
+    pub charts: Vec<Chart>,
+    /// What is not known yet.
+    pub questions: Vec<OpenQuestion>,
+    /// Playbooks that were followed: the title, and how many of its steps were done.
+    pub playbooks: Vec<(String, usize, usize)>,
+    /// Status changes that overrode open checklist items: the time, the status and the reason.
+    pub overrides: Vec<(Timestamp, &'static str, String)>,
     pub exit: Option<String>,
     pub exit_reading: Option<RecordedReading>,
     pub grade: Option<DiagnosisGrade>,
@@ -143,9 +178,8 @@ pub(crate) struct Report {
     pub absorbed: Vec<crate::incident::IncidentId>,
     /// The number of entries that are not yet in the shared store.
     pub unsynced: usize,
-    pub lessons: Vec<(Timestamp, String)>,
+    pub lessons: Vec<Lesson>,
     pub todos: Vec<(u64, String)>,
-    pub resolution_steps: Vec<(Timestamp, String)>,
     pub draft: Option<Draft>,
     pub ai_runs: Vec<AiRun>,
     pub timeline: Vec<TimelineRow>,
@@ -173,7 +207,10 @@ impl Report {
             title: title(incident, &services),
             incident_title: incident.head.title.clone(),
             status: incident.head.status.word(),
-            review_status: "draft",
+            review_status: incident.review.state.title(),
+            review_since: incident.review.since,
+            reviewers: incident.review.reviewers.clone(),
+            damage: Vec::new(),
             owner: incident.head.commander.clone(),
             authors: authors(incident),
             severity: incident.head.severity,
@@ -204,7 +241,13 @@ impl Report {
             impact: incident.impact.clone(),
             updates: incident.updates.clone(),
             promises: Promises::of(incident, as_of),
-            mitigations: mitigations(incident),
+            mitigations: story::mitigations(incident),
+            chain: story::chain(incident),
+            failed_requests: story::failed_requests(incident, bodies, as_of),
+            charts: story::charts(incident, bodies),
+            questions: Vec::new(),
+            playbooks: playbooks(incident),
+            overrides: overrides(incident),
             exit: incident.exit.as_ref().map(crate::incident::ExitCriteria::describe),
             exit_reading: incident.readings.last().cloned(),
             grade: incident.grade.clone(),
@@ -212,9 +255,8 @@ impl Report {
             merged_into: incident.head.merged_into,
             absorbed: incident.absorbed.clone(),
             unsynced: incident.unsynced(),
-            lessons: notes(incident, NoteKind::Lesson),
+            lessons: lessons(incident),
             todos: todos(incident),
-            resolution_steps: resolution_steps(incident),
             draft: draft(incident),
             ai_runs: ai_runs(incident),
             timeline: timeline(incident),
@@ -228,46 +270,112 @@ impl Report {
             chain_head: incident.entries.last().map(|e| e.hash.clone()).unwrap_or_default(),
             tool_version: crate::VERSION,
         };
-        report.summary = report.summarise();
+        report.questions = story::questions(incident, report.failed_requests.iter().any(|f| f.failed >= 1.0));
+        report.summary = report.summarise(incident);
         report.missing = report.find_missing();
         report
     }
 
-    /// Two to five sentences: title and severity, impact time, the first signal and a recent change, and the last recorded step.
-    fn summarise(&self) -> String {
-        let mut out = format!("{} ({}, {}).", capitalized(&self.incident_title), self.severity, self.severity_meaning);
+    /// What users experienced, how long, how bad, the cause as people confirmed it or the best supported explanation, and what ended it.
+    fn summarise(&self, incident: &Incident) -> String {
+        let started = self.milestones.first().and_then(|m| m.at).unwrap_or(self.as_of);
         let length = human_duration(Duration::from_secs_f64(self.impact_secs));
-        let start = self.milestones.first().and_then(|m| m.at).map(Timestamp::date_clock).unwrap_or_default();
-        out.push_str(&if self.impact_over {
-            format!(" The impact started at {start} UTC and lasted {length}.")
+        let ended = started + Duration::from_secs_f64(self.impact_secs);
+        let mut out = if self.impact_over {
+            format!("{} ({length}), {}.", capitalized(&prose::from_to(started, ended)), self.experience())
         } else {
-            format!(" The impact started at {start} UTC and had lasted {length} at the last entry; its end is not recorded yet.")
-        });
-        if let Some(found) = &self.conclusion {
-            out.push_str(&format!(" {} {}", found.text, citations::tags(&found.evidence)));
-        } else if let Some(first) = self.findings.iter().find(|f| f.kind == FindingKind::Metric) {
-            out.push_str(&format!(
-                " First signal to leave its normal range: {} {}.",
-                without_suffix(&first.title),
-                citations::tags(&first.evidence)
-            ));
-            // A recent change is the first thing that readers ask about.
-            if let Some(change) = self.findings.iter().find(|f| f.kind == FindingKind::Change && f.confidence >= 0.7) {
-                out.push_str(&format!(
-                    " Recent change: {} {}.",
-                    without_suffix(&change.title),
-                    citations::tags(&change.evidence)
-                ));
+            let since = format!("{} UTC on {}", prose::minute(started), prose::day(started));
+            format!(
+                "From {since}, {}. The impact had lasted {length} at the last entry, and its end was not recorded.",
+                self.experience()
+            )
+        };
+        out.push_str(&match (self.severity == self.peak_severity, self.severity_meaning.trim_end_matches('.')) {
+            (true, meaning) => format!(" It was rated {}: {meaning}.", self.severity),
+            (false, meaning) => {
+                format!(" It was rated {} at its peak and {} in the end: {meaning}.", self.peak_severity, self.severity)
             }
-        } else if let Some(first) = self.findings.first().filter(|f| f.evidence.is_empty()) {
-            out.push_str(&format!(" {}.", capitalized(&first.title).trim_end_matches('.')));
-        } else if let Some(first) = self.findings.first() {
-            out.push_str(&format!(" {} {}.", capitalized(&first.title).trim_end_matches('.'), citations::tags(&first.evidence)));
-        }
-        if let Some((at, text)) = self.resolution_steps.last() {
-            out.push_str(&format!(" Last recorded step: {} at {} UTC.", text.trim_end_matches('.'), at.date_clock()));
-        }
+        });
+        out.push_str(&self.cause(incident));
+        out.push_str(&self.ending());
         out
+    }
+
+    /// What users experienced, as a clause in the past tense.
+    fn experience(&self) -> String {
+        let users = self.impact.users.as_ref().map_or_else(String::new, |u| format!(" ({u})"));
+        let worst = self.failed_requests.first().filter(|f| f.failed >= 1.0);
+        match (&self.impact.text, worst) {
+            (Some(text), _) => format!("{}{users}", prose::past(text.trim_end_matches('.'))),
+            (None, Some(worst)) => format!(
+                "{:.0}% of the requests to {} failed{users} {}",
+                worst.share() * 100.0,
+                worst.service,
+                citations::tags(&worst.evidence)
+            ),
+            (None, None) => {
+                // The title may say of when its figure is.
+                let title = self.incident_title.split(" (at ").next().unwrap_or(&self.incident_title);
+                format!("{}{users}", prose::past(title.trim_end_matches('.')))
+            }
+        }
+    }
+
+    /// The cause as people confirmed it, else the best supported explanation, labelled as such.
+    fn cause(&self, incident: &Incident) -> String {
+        let of = |verdict: Option<Verdict>| self.hypotheses.iter().rev().find(move |h| h.verdict == verdict);
+        if let Some(confirmed) = of(Some(Verdict::Supported)) {
+            let text = prose::past(confirmed.text.trim_end_matches('.'));
+            return format!(" The cause, confirmed by the responders: {text}.");
+        }
+        if let Some((found, finding)) = story::conclusion(incident).filter(|(c, _)| !c.origins.is_empty()) {
+            let at = found.trigger_at.map_or_else(String::new, |at| format!(" at {} UTC", prose::minute(at)));
+            let trigger = found.trigger.as_ref().map_or_else(String::new, |t| format!(", after {}{at}", story::change_words(t)));
+            let mechanism = found.mechanism.as_ref().map_or_else(String::new, |m| format!(" ({})", prose::past(m)));
+            return format!(
+                " The cause was not confirmed. The best supported explanation is that it began at {}{trigger}{mechanism}. {}",
+                crate::telemetry::words::list(&found.origins),
+                citations::tags(&finding.evidence)
+            );
+        }
+        match of(None) {
+            Some(proposed) => {
+                let text = prose::past(proposed.text.trim_end_matches('.'));
+                format!(" The cause was not confirmed. A hypothesis was: {text}.")
+            }
+            None => match self.chain.iter().find(|l| l.role == LinkRole::Fault) {
+                Some(first) => {
+                    let cited =
+                        if first.evidence.is_empty() { String::new() } else { format!(" {}", citations::tags(&first.evidence)) };
+                    format!(" The cause was not confirmed. What changed first: {}{cited}", first.text)
+                }
+                None => " The cause was not found.".to_owned(),
+            },
+        }
+    }
+
+    /// What ended it.
+    fn ending(&self) -> String {
+        let tag = |m: &TriedMitigation| m.evidence.map_or_else(String::new, |e| format!(" [{e}]"));
+        let text = |m: &TriedMitigation| m.text.trim_end_matches('.').to_owned();
+        let at = |m: &TriedMitigation| prose::minute(m.at);
+        match (self.mitigations.iter().rev().find(|m| m.worked), self.mitigations.last()) {
+            (Some(worked), _) => {
+                format!(
+                    " It ended with this mitigation at {} UTC, as its readings confirm{}: {}.",
+                    at(worked),
+                    tag(worked),
+                    text(worked)
+                )
+            }
+            (None, Some(last)) if self.impact_over => {
+                let checked = if last.verdict.is_some() { "its check did not confirm it" } else { "its effect was not checked" };
+                format!(" It ended after this mitigation at {} UTC: {} ({checked}).", at(last), text(last))
+            }
+            (None, Some(last)) => format!(" The last mitigation was, at {} UTC: {}.", at(last), text(last)),
+            (None, None) if self.impact_over => " What ended it was not recorded.".to_owned(),
+            (None, None) => String::new(),
+        }
     }
 
     /// The missing parts of the post-mortem, each with a remedy.
@@ -280,15 +388,21 @@ impl Report {
         };
         need(self.owner.is_some(), "Header", "the owner (assign an incident commander)");
         need(self.durations.mitigate_secs.is_some(), "Impact", "when the impact ended (set the status to mitigated)");
-        need(!self.findings.is_empty(), "Detection", "an investigation (run `warroom investigate`)");
+        need(!self.findings.is_empty(), "Detection", "an investigation (run warroom investigate)");
         need(self.durations.acknowledge_secs.is_some(), "Response", "when the incident was acknowledged (acknowledge it)");
         need(
             !self.hypotheses.is_empty() || self.draft.is_some(),
-            "Trigger, fault, contributing factors",
+            "Trigger, fault and contributing factors",
             "the cause (add a hypothesis, or ask the postmortem prompt)",
         );
         need(self.durations.resolve_secs.is_some(), "Resolution and recovery", "the resolution (set the status to resolved)");
-        need(!self.lessons.is_empty(), "Lessons", "lessons learned (add notes with --kind lesson)");
+        for (kind, what) in [
+            (NoteKind::WentWell, "what went well (a note with --kind went-well)"),
+            (NoteKind::WentBadly, "what went badly (a note with --kind went-badly)"),
+        ] {
+            // Lessons of older journals have no kind.
+            need(self.lessons.iter().any(|l| l.kind == kind || l.kind == NoteKind::Lesson), "Lessons", what);
+        }
         need(!self.action_items.is_empty(), "Action items", "at least one action item");
         for item in &self.action_items {
             if item.scope == crate::incident::ActionScope::FollowUp && item.state.is_open() {
@@ -302,7 +416,7 @@ impl Report {
         for fault in self.order_faults.iter().filter(|f| f.exception.is_none()) {
             need(false, "Header", &format!("times in order, or the reason why they are not: {}", fault.message));
         }
-        need(self.impact.is_described(), "Impact", "impact and scope (run `warroom incident impact`)");
+        need(self.impact.is_described(), "Impact", "impact and scope (run warroom incident impact)");
         let improves_response = self
             .action_items
             .iter()
@@ -315,25 +429,16 @@ impl Report {
         for (seq, text) in &self.todos {
             need(false, "Action items", &format!("an action item for the TODO in entry {seq}, or a decision to drop it: {text}"));
         }
+        need(self.questions.is_empty(), "Open questions", &count(self.questions.len(), "open question"));
         out
     }
-}
-
-/// The title of a finding without the note that its series changed first.
-fn without_suffix(text: &str) -> &str {
-    text.split(" (changed first").next().unwrap_or(text)
-}
-
-/// A text with its first letter in upper case.
-fn capitalized(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |c| c.to_uppercase().chain(chars).collect())
 }
 
 /// `DATE SERVICES: TITLE`, with the date on which the impact started.
 fn title(incident: &Incident, services: &[String]) -> String {
     let services = if services.is_empty() { String::new() } else { format!("{}: ", services.join(", ")) };
-    format!("{} {services}{}", incident.impact_started_at().date(), incident.head.title)
+    let text = incident.head.title.split(" (at ").next().unwrap_or(&incident.head.title);
+    format!("{} {services}{}", incident.impact_started_at().date(), prose::past(text))
 }
 
 /// The people who wrote entries, sorted by name.
@@ -370,24 +475,28 @@ fn hand_overs(incident: &Incident) -> Vec<String> {
         .collect()
 }
 
-fn notes(incident: &Incident, kind: NoteKind) -> Vec<(Timestamp, String)> {
-    incident.notes(kind).map(|(e, t)| (e.at, t.to_owned())).collect()
+/// The lessons by kind, each kind in the order of time.
+fn lessons(incident: &Incident) -> Vec<Lesson> {
+    let of = |kind: NoteKind| incident.notes(kind).map(move |(e, text)| Lesson { kind, at: e.at, text: text.to_owned() });
+    NoteKind::LESSONS.into_iter().flat_map(of).collect()
 }
 
-/// The mitigations in the order in which they were recorded or done; a card with its verdict.
-fn mitigations(incident: &Incident) -> Vec<(Timestamp, String)> {
-    let mut all = notes(incident, NoteKind::Mitigation);
-    for card in &incident.cards {
-        let Some(done) = card.done_at else { continue };
-        let evidence = card.judgement.iter().filter_map(|(_, j)| j.evidence).map(|id| format!(" [{id}]")).collect::<String>();
-        let verdict = card
-            .judgement
-            .as_ref()
-            .map_or_else(|| "not verified".to_owned(), |(_, j)| format!("{}: {}{evidence}", j.verdict, j.why));
-        all.push((done, format!("{} ({verdict})", card.text)));
-    }
-    all.sort_by_key(|(at, _)| *at);
-    all
+/// The playbooks that were followed, with the number of steps that were done and of all steps.
+fn playbooks(incident: &Incident) -> Vec<(String, usize, usize)> {
+    let done = |p: &crate::incident::PlaybookRun| p.steps.iter().filter(|s| s.state == crate::incident::StepState::Done).count();
+    incident.playbooks.iter().map(|p| (p.title.clone(), done(p), p.steps.len())).collect()
+}
+
+/// Status changes that went ahead although checklist items were open.
+fn overrides(incident: &Incident) -> Vec<(Timestamp, &'static str, String)> {
+    let all = incident.entries.iter().filter(|e| !incident.undone.contains(&e.seq));
+    all.filter_map(|e| match &e.fact {
+        Fact::StatusChanged { to, override_reason: Some(reason), open, .. } => {
+            Some((e.at, to.word(), format!("{} open; reason: {reason}", count(open.len(), "checklist item"))))
+        }
+        _ => None,
+    })
+    .collect()
 }
 
 /// TODOs in notes that are not action items yet, each with the number of its entry.
@@ -404,19 +513,6 @@ fn todos(incident: &Incident) -> Vec<(u64, String)> {
         .notes(NoteKind::Observation)
         .flat_map(|(e, t)| todos_in(t).into_iter().map(|t| (e.seq, t.text)))
         .filter(|(_, t)| !action_items.contains(t.as_str()))
-        .collect()
-}
-
-/// Status changes and reopenings that were not undone.
-fn resolution_steps(incident: &Incident) -> Vec<(Timestamp, String)> {
-    incident
-        .entries
-        .iter()
-        .filter(|e| !incident.undone.contains(&e.seq))
-        .filter_map(|e| match &e.fact {
-            Fact::StatusChanged { .. } | Fact::Reopened { .. } => Some((e.at, e.fact.sentence())),
-            _ => None,
-        })
         .collect()
 }
 
@@ -486,16 +582,30 @@ fn timeline(incident: &Incident) -> Vec<TimelineRow> {
             actor: e.actor.name.clone(),
             actor_kind: e.actor.kind,
             kind: e.fact.kind(),
-            text: incident.entry_text(e),
+            text: match &e.fact {
+                Fact::StatusChanged { from, to, override_reason: Some(why), open, .. } => {
+                    let open = count(open.len(), "open checklist item");
+                    format!("Status changed from {from} to {to}, with {open}: {why}")
+                }
+                _ => incident.entry_text(e),
+            },
             evidence: e.fact.evidence(),
             backdated: e.is_backdated(),
             corrected: incident.corrections.contains_key(&e.seq),
             original: incident.corrections.contains_key(&e.seq).then(|| e.fact.sentence()),
             gap_before_secs: None,
+            is_bookkeeping: is_bookkeeping(incident, e),
+            alert: match &e.fact {
+                Fact::AlertFired { fingerprint, name } | Fact::AlertResolved { fingerprint, name } => {
+                    let alert = incident.alerts.iter().find(|a| a.fingerprint == *fingerprint);
+                    Some(alert.map_or_else(|| name.clone(), LinkedAlert::label))
+                }
+                _ => None,
+            },
         })
         .collect();
     let alert_evidence: Option<EvidenceId> = incident.current_evidence().find(|e| e.kind == EvidenceKind::Alerts).map(|e| e.id);
-    let mut add_system_row = |at: Timestamp, kind: &'static str, text: String| {
+    let mut add_system_row = |at: Timestamp, kind: &'static str, text: String, alert: Option<String>| {
         rows.push(TimelineRow {
             seq: 0,
             at,
@@ -509,14 +619,16 @@ fn timeline(incident: &Incident) -> Vec<TimelineRow> {
             corrected: false,
             original: None,
             gap_before_secs: None,
+            is_bookkeeping: alert.is_none(),
+            alert,
         });
     };
     for alert in &incident.alerts {
         if let Some(at) = alert.pending_since.filter(|p| Some(*p) != alert.starts_at) {
-            add_system_row(at, "condition_true", format!("condition of {} became true", alert.label()));
+            add_system_row(at, "condition_true", format!("condition of {} became true", alert.label()), None);
         }
         if let Some(at) = alert.starts_at {
-            add_system_row(at, "alert_fired", format!("alert {} fired", alert.label()));
+            add_system_row(at, "alert_fired", format!("alert {} fired", alert.label()), Some(alert.label()));
         }
     }
     rows.sort_by(|a, b| (a.at, a.seq, &a.text).cmp(&(b.at, b.seq, &b.text)));
@@ -528,6 +640,31 @@ fn timeline(incident: &Incident) -> Vec<TimelineRow> {
         }
     }
     rows
+}
+
+/// Whether an entry is bookkeeping: ticks, links, to-dos, changes of action items, corrections (which their entry shows), and readings of the
+/// exit criteria with the same result as before.
+fn is_bookkeeping(incident: &Incident, entry: &Entry) -> bool {
+    match &entry.fact {
+        Fact::GateTicked { .. }
+        | Fact::AlertLinked { .. }
+        | Fact::ActionChanged { .. }
+        | Fact::Corrected { .. }
+        | Fact::ExitCriteriaSet { .. }
+        | Fact::StepStarted { .. }
+        | Fact::SendStarted { .. }
+        | Fact::ReviewChanged { .. }
+        | Fact::DiagnosisGraded { .. } => true,
+        Fact::AiRun { answer } => answer.source == AnswerSource::Rules,
+        Fact::Note { note_kind, .. } => *note_kind == NoteKind::Question || NoteKind::LESSONS.contains(note_kind),
+        Fact::ActionAdded { scope, .. } => *scope == crate::incident::ActionScope::FollowUp,
+        Fact::ActionDone { id, .. } => incident.action(*id).is_some_and(|a| a.scope == crate::incident::ActionScope::FollowUp),
+        Fact::ExitRead { reading, .. } => {
+            let before = incident.readings.iter().rev().find(|r| r.seq < entry.seq);
+            before.is_some_and(|r| r.reading.met == reading.met)
+        }
+        _ => false,
+    }
 }
 
 fn evidence_row(record: &EvidenceRecord, body: Option<&Body>) -> EvidenceRow {

@@ -1,5 +1,7 @@
 //! Escapes untrusted text for Markdown and HTML.
 
+use pulldown_cmark::{Event, Parser, Tag, TagEnd};
+
 /// Escapes text for a paragraph, list item or table cell: puts it on one line and escapes Markdown characters. Evidence tags
 /// such as `[E3]` are kept.
 pub(super) fn inline(text: &str) -> String {
@@ -8,7 +10,10 @@ pub(super) fn inline(text: &str) -> String {
     let chars: Vec<char> = flat.chars().collect();
     for (i, c) in chars.iter().enumerate() {
         let opens_tag = *c == '[' && chars.get(i + 1) == Some(&'E') && chars.get(i + 2).is_some_and(char::is_ascii_digit);
+        // After an evidence tag, these would make it a link to elsewhere.
+        let follows_tag = i > 0 && chars.get(i - 1) == Some(&']');
         let escape = match c {
+            '(' | ':' => follows_tag,
             '\\' | '`' | '*' | '<' | '>' | '|' | '~' => true,
             '_' => {
                 !(i > 0
@@ -65,25 +70,66 @@ pub(super) fn escape_html(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
-/// A model's Markdown with its headings turned into bold text, so that it stays within its section, and with raw HTML escaped.
+/// A model's Markdown with its headings turned into bold text, so that it stays within its section. Raw HTML is escaped, images are left out,
+/// and links other than to web pages and mail addresses become text.
 pub(super) fn nested(markdown: &str) -> String {
     let mut fenced = false;
-    let lines: Vec<String> = markdown
+    let lines: Vec<String> = without_dangerous_links(markdown)
         .lines()
         .map(|line| {
             if line.trim_start().starts_with("```") {
                 fenced = !fenced;
             }
+            let defines_link = line.trim_start().strip_prefix('[').and_then(|rest| rest.split_once("]:")).is_some();
             match line.trim_start_matches('#') {
                 rest if !fenced && rest.len() < line.len() && rest.starts_with(' ') => {
                     format!("**{}**", rest.trim().replace('*', ""))
                 }
+                // A definition would change the links of the whole document.
+                _ if defines_link && !fenced => line.replacen('[', "\\[", 1).replace('<', "\\<"),
                 // Escape raw HTML, which some Markdown hosts would otherwise run.
                 _ => line.replace('<', "\\<"),
             }
         })
         .collect();
     lines.join("\n")
+}
+
+/// Replaces images and links to anything other than web pages and mail addresses by their text.
+fn without_dangerous_links(markdown: &str) -> String {
+    let mut cuts: Vec<(std::ops::Range<usize>, String)> = Vec::new();
+    let mut open: Option<(std::ops::Range<usize>, String)> = None;
+    for (event, range) in Parser::new(markdown).into_offset_iter() {
+        match event {
+            Event::Start(Tag::Image { .. }) if open.is_none() => open = Some((range, "image left out: ".to_owned())),
+            Event::Start(Tag::Link { dest_url, .. }) if open.is_none() && !is_harmless(&dest_url) => {
+                open = Some((range, String::new()));
+            }
+            Event::Text(text) | Event::Code(text) => {
+                if let Some((_, words)) = &mut open {
+                    words.push_str(&text);
+                }
+            }
+            Event::End(TagEnd::Image | TagEnd::Link) => {
+                if let Some((whole, words)) = open.take_if(|(whole, _)| whole.end == range.end) {
+                    cuts.push((whole, inline(&words)));
+                }
+            }
+            _ => {}
+        }
+    }
+    let mut out = markdown.to_owned();
+    for (range, words) in cuts.into_iter().rev() {
+        if out.get(range.clone()).is_some() {
+            out.replace_range(range, &words);
+        }
+    }
+    out
+}
+
+fn is_harmless(url: &str) -> bool {
+    let lower = url.trim().to_lowercase();
+    ["http://", "https://", "mailto:", "#"].iter().any(|start| lower.starts_with(start))
 }
 
 #[cfg(test)]
@@ -94,11 +140,26 @@ mod tests {
     fn escapes_hostile_text() {
         assert_eq!(
             inline("a | b\n**c** <script> [x](y) [E3] a_b _i_"),
-            "a \\| b \\*\\*c\\*\\* \\<script\\> \\[x](y) [E3] a_b \\_i\\_"
+            "a \\| b \\*\\*c\\*\\* \\<script\\> \\[x]\\(y) [E3] a_b \\_i\\_"
         );
         assert_eq!(inline("1. # x"), "1\\. # x");
+        assert_eq!(inline("[E3](javascript:x) [E4]: y"), "[E3]\\(javascript:x) [E4]\\: y");
         assert_eq!(code("a`b|c"), "``a`b\\|c``");
         assert!(block("x\n```\ny").starts_with("````text"));
+    }
+
+    #[test]
+    fn a_models_text_can_neither_run_nor_load_anything() {
+        for (text, expected) in [
+            ("see [this](javascript:alert(1)) and [docs](https://a.example)", "see this and [docs](https://a.example)"),
+            ("![chart](https://evil.example/x.png) end", "image left out: chart end"),
+            ("[![x](http://e/x.png)](javascript:y)", "x"),
+            ("[E1]: javascript:x", "\\[E1]: javascript:x"),
+            ("<img src=x onerror=y>", "\\<img src=x onerror=y>"),
+            ("# Heading [x](data:text/html,1)", "**Heading x**"),
+        ] {
+            assert_eq!(nested(text), expected);
+        }
     }
 
     proptest::proptest! {

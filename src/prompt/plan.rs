@@ -297,7 +297,11 @@ fn context(incident: &Incident, matrix: &Matrix, asked: &AskOptions, scope: Scop
         .collect();
     context.insert("timeline", &timeline);
     context.insert("timeline_skipped", &skipped);
-    let lessons: Vec<String> = incident.notes(NoteKind::Lesson).map(|(_, t)| on_one_line(t)).collect();
+    let lessons = NoteKind::LESSONS.into_iter().flat_map(|kind| incident.notes(kind).map(move |(e, t)| (e.seq, kind, t)));
+    let mut lessons: Vec<(u64, String)> =
+        lessons.map(|(seq, kind, t)| (seq, format!("{}: {}", kind.title(), on_one_line(t)))).collect();
+    lessons.sort();
+    let lessons: Vec<String> = lessons.into_iter().map(|(_, text)| text).collect();
     context.insert("lessons", &lessons);
     let actions: Vec<String> = incident
         .actions

@@ -154,7 +154,7 @@ impl Runner {
             Effect::Ask { id, request, question } => self.ask(id, request, question),
             Effect::CancelAsk => self.asking.cancel(),
             Effect::MakeReport(id) => {
-                self.request(move |desk| async move { Ok(Msg::ReportReady(id, desk.export(id, Format::Markdown).await?)) });
+                self.request(move |desk| async move { Ok(Msg::ReportReady(id, desk.export(id, Format::Text).await?)) });
             }
             Effect::MakeDraft { id, audience, stage } => self.request(move |desk| async move {
                 let incident = desk.journal.incident(id).await?;
@@ -432,12 +432,12 @@ async fn export(desk: &Desk, id: IncidentId, path: String, replace: bool) -> Res
     if !replace && tokio::fs::try_exists(&file).await.unwrap_or(false) {
         return Ok(Msg::ExportExists { id, path });
     }
-    let text = desk.export(id, format).await?;
+    let made = desk.export_verified(id, format, false).await?;
     let fail = |e: std::io::Error| {
         Refusal::Invalid(Failure::new(format!("cannot write {path}")).because(&e).advise("Choose another path."))
     };
-    tokio::fs::write(file, text).await.map_err(fail)?;
-    Ok(Msg::Exported(path))
+    tokio::fs::write(file, made.text).await.map_err(fail)?;
+    Ok(Msg::Exported(path, made.damage.into_iter().next()))
 }
 
 /// Forwards the parts of an answer as messages. Text is collected for [`TEXT_INTERVAL`]; status changes are forwarded

@@ -12,7 +12,7 @@ use crate::incident::gate::{gates, open_items_for};
 use crate::incident::state::Investigation;
 use crate::incident::{
     ActionId, ActionKind, Audience, Command, EscalationLevel, EventKind, Fact, FoundBy, Grade, IncidentId, Milestone, NextUpdate,
-    NoteKind, Role, Severity, Status, Verdict,
+    NoteKind, ReviewState, Role, Severity, Status, Verdict,
 };
 use crate::telemetry::words::count;
 
@@ -262,7 +262,8 @@ pub(super) fn choose_level(model: &mut Model) -> Vec<Effect> {
 pub(super) fn choose_impact(model: &mut Model) -> Vec<Effect> {
     let now = current(model).map(|i| i.impact.clone()).unwrap_or_default();
     let empty = || Some(String::new());
-    let command = |text, users, region, services| Command::Impact { started: None, services, users, region, text };
+    let command = |text, users, region, services| Command::Impact { started: None, services, users, region, text, data: None };
+    let about_data = Command::Impact { started: None, services: None, users: None, region: None, text: None, data: empty() };
     let rows = [
         ("Symptoms", "Failures, with numbers: 17% of orders fail at the last step", now.text, command(empty(), None, None, None)),
         (
@@ -278,6 +279,7 @@ pub(super) fn choose_impact(model: &mut Model) -> Vec<Effect> {
             command(None, None, None, Some(Vec::new())),
         ),
         ("Region", "For example eu-west-1", now.region, command(None, None, empty(), None)),
+        ("Data loss", "none, or what was lost or corrupted", now.data, about_data),
     ];
     let row = |(title, hint, value, command): (&str, &str, Option<String>, Command)| {
         let mut dialog = command_dialog(title, hint, command);
@@ -287,6 +289,32 @@ pub(super) fn choose_impact(model: &mut Model) -> Vec<Effect> {
         input_row(title, detail, dialog)
     };
     choose(model, "Impact", rows.map(row).to_vec(), 0)
+}
+
+/// Asks for a lesson of one kind, or for an open question.
+pub(super) fn choose_lesson(model: &mut Model) -> Vec<Effect> {
+    let row = |kind: NoteKind| {
+        let hint = match kind {
+            NoteKind::WentWell => "What helped, so that it is kept",
+            NoteKind::WentBadly => "What slowed the response down, or made it worse",
+            NoteKind::Lucky => "What could have gone wrong and did not",
+            NoteKind::Question => "What is not known yet; @name and a date such as 2026-12-01 say who will find out by when",
+            _ => "Another lesson",
+        };
+        input_row(kind.title(), hint, command_dialog(kind.title(), hint, Command::Note { text: String::new(), kind }))
+    };
+    let kinds = NoteKind::LESSONS.into_iter().chain([NoteKind::Question]);
+    choose(model, "Lesson", kinds.map(row).collect(), 0)
+}
+
+/// Asks for the state of the post-mortem's review.
+pub(super) fn choose_review(model: &mut Model) -> Vec<Effect> {
+    let now = current(model).map(|i| i.review.state);
+    let row = |state: &ReviewState| {
+        let detail = if Some(*state) == now { "now" } else { "" };
+        Row::new(state.title(), detail, Next::Run(Box::new(Command::Review { state: *state, by: None })))
+    };
+    choose(model, "Review of the post-mortem", ReviewState::ALL.iter().map(row).collect(), 0)
 }
 
 pub(super) fn choose_grade(model: &mut Model) -> Vec<Effect> {

@@ -14,9 +14,9 @@ use super::go::{
     PREVIEW, back, jump, open, open_entry, open_evidence, quit, scroll, start_question, step, step_board, step_tab, tab,
 };
 use super::lists::{
-    change_status, choose_action_kind, choose_audience, choose_event, choose_finding, choose_grade, choose_impact, choose_level,
-    choose_merge, choose_milestone, choose_renounce, choose_role, choose_severity, choose_status, choose_unlink, first_open,
-    judge, link, remark, with_item,
+    change_status, choose_action_kind, choose_audience, choose_event, choose_finding, choose_grade, choose_impact, choose_lesson,
+    choose_level, choose_merge, choose_milestone, choose_renounce, choose_review, choose_role, choose_severity, choose_status,
+    choose_unlink, first_open, judge, link, remark, with_item,
 };
 use super::logs::{go_to_error, go_to_hit, line_to_note, pattern_lines, search};
 use super::mitigation::{self, propose_mitigation};
@@ -131,9 +131,8 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Hypothesis => {
             note(model, "Hypothesis", NoteKind::Hypothesis, "Describe the suspected cause, with its evidence [E…].")
         }
-        Action::Lesson => {
-            note(model, "Lesson", NoteKind::Lesson, "Describe what went well, what went badly, or where we got lucky.")
-        }
+        Action::Lesson => choose_lesson(model),
+        Action::Review => choose_review(model),
         Action::Mitigation => propose_mitigation(model),
         Action::Task => ask(
             model,

@@ -636,12 +636,13 @@ fn prefills_the_impact_and_records_events() {
         users: None,
         region: None,
         text: None,
+        data: None,
     }]);
     press(&mut model, "I3");
     assert_eq!(input_dialog(&model).edit.text(), "checkout, payment");
     let effects = press(&mut model, ", cart⏎");
     let services = Some(vec!["checkout".to_owned(), "payment".to_owned(), "cart".to_owned()]);
-    assert_eq!(effects, [run(Command::Impact { started: None, services, users: None, region: None, text: None })]);
+    assert_eq!(effects, [run(Command::Impact { started: None, services, users: None, region: None, text: None, data: None })]);
     press(&mut model, "!⏎");
     let effects = press(&mut model, "payment 1.42 went out⏎");
     let text = "payment 1.42 went out".to_owned();

@@ -6,7 +6,7 @@ use super::{Command, NewAction, NewMitigation, Refusal};
 use crate::incident::ActionItem;
 use crate::incident::action::{ActionChange, ActionKind, ActionScope, ActionState};
 use crate::incident::answer::AnswerSource;
-use crate::incident::event::{NextUpdate, Remark};
+use crate::incident::event::{NextUpdate, Remark, ReviewState};
 use crate::incident::fact::{Entry, Fact, LinkedAlert, NoteKind, todos_in};
 use crate::incident::gate::{Check, gates, open_items_for};
 use crate::incident::ids::{ActionId, IncidentId, seq_label};
@@ -133,21 +133,25 @@ impl Command {
                 single(remark(i, *entry, Remark::Objection, by.as_deref().unwrap_or(context.user), text))
             }
             Self::Outcome { entry, text } => single(remark(i, *entry, Remark::Outcome, context.user, text)),
-            Self::Impact { started, services, users, region, text } => {
+            Self::Review { state, by } => {
+                let reviewer = by.clone().or_else(|| (*state == ReviewState::Reviewed).then(|| context.user.to_owned()));
+                Ok(vec![Fact::ReviewChanged { state: *state, reviewer }])
+            }
+            Self::Impact { started, services, users, region, text, data } => {
                 let mut facts = Vec::new();
                 let services: Option<Vec<String>> = services
                     .as_ref()
                     .map(|all| all.iter().map(|s| clean::line(s).trim().to_owned()).filter(|s| !s.is_empty()).collect());
-                if services.is_some() || users.is_some() || region.is_some() || text.is_some() {
-                    let (users, region, text) = (users.clone(), region.clone(), text.clone());
-                    facts.push(Fact::ImpactChanged { services, users, region, text });
+                if services.is_some() || users.is_some() || region.is_some() || text.is_some() || data.is_some() {
+                    let (users, region, text, data) = (users.clone(), region.clone(), text.clone(), data.clone());
+                    facts.push(Fact::ImpactChanged { services, users, region, text, data });
                 }
                 if let Some(moment) = started {
                     let to = context.resolve(moment)?;
                     facts.push(time_fact(i, Milestone::ImpactStarted, to, "given with the impact", None)?);
                 }
                 if facts.is_empty() {
-                    return invalid("no impact given", "Give --started, --services, --users, --region or --text.");
+                    return invalid("no impact given", "Give --started, --services, --users, --region, --text or --data.");
                 }
                 Ok(facts)
             }

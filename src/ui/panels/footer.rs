@@ -203,6 +203,8 @@ fn useful_actions(model: &Model) -> Vec<Action> {
         Tab::Updates => {
             vec![Action::SendDraft, Action::RecordDraft, Action::NextAudience, Action::NextStage, Action::CopyDraft, Action::Back]
         }
-        Tab::Report => vec![Action::Export, Action::CopyReport, Action::Lesson, Action::AddAction, Action::Back],
+        Tab::Report => {
+            vec![Action::Export, Action::Lesson, Action::AddAction, Action::Review, Action::CopyReport, Action::Back]
+        }
     }
 }

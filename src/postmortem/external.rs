@@ -1,0 +1,171 @@
+//! The version of the post-mortem for customers, in three parts: summary, what happened, what we are doing. A sentence that customers must not
+//! read is left out and reported, so that what is left passes the same checks as an update for customers.
+
+use super::prose::{self, capitalized, past, sentence};
+use super::report::Report;
+use super::text::inline;
+use crate::comms::{CustomerRules, Names, customer};
+use crate::incident::{ActionScope, ActionState, Verdict};
+use crate::telemetry::time::human_duration;
+
+/// The version for customers.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub(crate) struct External {
+    /// Markdown, ending with a line feed.
+    pub text: String,
+    /// The sentences that were left out, each with the reason.
+    pub left_out: Vec<(String, String)>,
+}
+
+/// Sentences that were checked.
+struct Checked<'a> {
+    names: &'a Names,
+    rules: CustomerRules,
+    left_out: Vec<(String, String)>,
+}
+
+impl Checked<'_> {
+    /// The text, if customers may read it.
+    fn allow(&mut self, text: String) -> Option<String> {
+        match customer(&text, self.names, self.rules).into_iter().next() {
+            None => Some(text),
+            Some(hit) => {
+                self.left_out.push((text, hit.reason));
+                None
+            }
+        }
+    }
+}
+
+pub(super) fn render(r: &Report, names: &Names) -> External {
+    let confirmed = r.hypotheses.iter().rev().find(|h| h.verdict == Some(Verdict::Supported));
+    // A report about what is over promises no further update.
+    let rules = CustomerRules { is_cause_known: confirmed.is_some(), is_last: true };
+    let mut checked = Checked { names, rules, left_out: Vec::new() };
+    let started = r.milestones.first().and_then(|m| m.at).unwrap_or(r.as_of);
+    let length = std::time::Duration::from_secs_f64(r.impact_secs);
+    let recorded = r.impact.text.as_ref().map(|t| past(t.trim_end_matches('.')));
+    let users = r.impact.users.clone().and_then(|u| checked.allow(u)).map_or_else(String::new, |u| format!(" ({u})"));
+    let share = r
+        .failed_requests
+        .first()
+        .filter(|f| f.failed >= 1.0)
+        .map(|f| format!("about {:.0}% of requests failed", f.share() * 100.0));
+    let experience =
+        recorded.and_then(|t| checked.allow(t)).or(share).unwrap_or_else(|| "some customers saw errors or slow pages".to_owned());
+    let mut out = format!("# {}: {}\n\n## Summary\n\n", prose::day(started), inline(&capitalized(&experience)));
+    out.push_str(&inline(&if r.impact_over {
+        let when = capitalized(&prose::from_to(started, started + length));
+        format!(
+            "{when} ({}), {experience}{users}. Everything has worked as usual since then. We are sorry for the disruption.",
+            human_duration(length)
+        )
+    } else {
+        let when = format!("{} UTC on {}", prose::minute(started), prose::day(started));
+        format!("Since {when}, {experience}{users}. We are sorry for the disruption, and are working to end it.")
+    }));
+    out.push_str("\n\n## What happened\n\n");
+    let cause = confirmed.map(|h| sentence(&past(&h.text))).and_then(|t| checked.allow(t));
+    let cause = cause.unwrap_or_else(|| match confirmed {
+        Some(_) => "We have found the cause, which was a fault in our own systems.".to_owned(),
+        None => "We are still looking for the cause.".to_owned(),
+    });
+    let noticed = r
+        .milestones
+        .get(1)
+        .and_then(|m| m.at)
+        .map_or_else(String::new, |at| format!(" We noticed it at {} UTC.", prose::minute(at)));
+    let worked = r.mitigations.iter().rev().find(|m| m.worked).or_else(|| r.mitigations.last());
+    let ended =
+        worked.filter(|_| r.impact_over).map(|m| format!("{} UTC: {}", prose::minute(m.at), m.text.trim_end_matches('.')));
+    let ended = ended.and_then(|t| checked.allow(t)).map(|t| format!(" This ended it at {t}."));
+    let fixed = r.milestones.iter().find(|m| m.name == "mitigated").and_then(|m| m.at).filter(|_| r.impact_over);
+    let ended =
+        ended.or_else(|| fixed.map(|at| format!(" A fix was in place at {} UTC.", prose::minute(at)))).unwrap_or_default();
+    out.push_str(&inline(&format!("{cause}{noticed}{ended}")));
+    if let Some(data) = r.impact.data.clone().and_then(|d| checked.allow(d)) {
+        let is_none = matches!(data.trim().trim_end_matches('.').to_lowercase().as_str(), "none" | "no");
+        let words = if is_none {
+            "No data was lost or corrupted.".to_owned()
+        } else {
+            format!("Data loss or corruption: {}", sentence(&data))
+        };
+        out.push_str(&format!(" {}", inline(&words)));
+    }
+    out.push_str("\n\n## What we are doing\n\n");
+    let mut items = Vec::new();
+    for item in r.action_items.iter().filter(|a| a.scope == ActionScope::FollowUp && a.state != ActionState::Dropped) {
+        // What it takes for the item to be done is for the team.
+        let text = item.text.split("; done when").next().unwrap_or(&item.text).trim();
+        let done = if item.state == ActionState::Done { " (done)" } else { "" };
+        items.extend(checked.allow(sentence(text)).map(|t| format!("- {}{done}\n", inline(&t))));
+    }
+    if items.is_empty() {
+        out.push_str("We are reviewing what happened, and how to keep it from happening again.\n");
+    } else {
+        out.push_str(&items.concat());
+    }
+    External { text: out, left_out: checked.left_out }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::incident::state::tests::{declared, entries};
+    use crate::incident::{ActionKind, ActionScope, Fact, Incident, NoteKind, Status};
+    use std::collections::BTreeMap;
+
+    fn external(text: &str, cause: &str, fix: &str, action: &str) -> (External, Names) {
+        let status = |from, to| Fact::StatusChanged { from, to, override_reason: None, open: Vec::new(), reason: None };
+        let facts = vec![
+            declared(),
+            Fact::ImpactChanged {
+                services: Some(vec!["payment-api".into()]),
+                users: Some("all customers in Europe".into()),
+                region: None,
+                text: Some(text.into()),
+                data: Some("none".into()),
+            },
+            Fact::Note { text: cause.into(), note_kind: NoteKind::Hypothesis },
+            Fact::HypothesisJudged { seq: 3, verdict: Verdict::Supported, reason: "seen".into() },
+            Fact::Note { text: fix.into(), note_kind: NoteKind::Mitigation },
+            status(Status::Investigating, Status::Mitigated),
+            Fact::action(action, ActionKind::Prevent, ActionScope::FollowUp),
+        ];
+        let incident = Incident::fold(entries(facts)).unwrap();
+        let names = Names::of(&incident);
+        (render(&Report::new(&incident, &BTreeMap::new()), &names), names)
+    }
+
+    #[test]
+    fn what_customers_may_read_is_told_in_three_parts() {
+        let (made, _) = external(
+            "17% of payments fail",
+            "A new version opened too few database connections",
+            "went back to the previous version",
+            "Test new versions under load before they are released; done when the test runs nightly",
+        );
+        assert_eq!(made.left_out, []);
+        for part in [
+            "17% of payments failed (all customers in Europe). Everything has worked as usual since then. We are sorry",
+            "## What happened\n\nA new version opened too few database connections. We noticed it at",
+            "This ended it at 09:34 UTC: went back to the previous version. No data was lost or corrupted.",
+            "## What we are doing\n\n- Test new versions under load before they are released.\n",
+        ] {
+            assert!(made.text.contains(part), "{part}\n{}", made.text);
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_internal_name_is_left(name in "[a-z]{3,8}-[a-z]{2,6}-[0-9]{1,2}", address in "10\\.[0-9]{1,2}\\.[0-9]{1,2}\\.[0-9]{1,2}", place in 0..4usize) {
+            let mut texts = ["17% of payments fail".to_owned(), "A new version was at fault".to_owned(), "Went back".to_owned(), "Test more".to_owned()];
+            texts[place] = format!("payment-api on {name} ({address}) was restarted by ana");
+            let (made, names) = external(&texts[0], &texts[1], &texts[2], &texts[3]);
+            let rules = CustomerRules { is_cause_known: true, is_last: true };
+            proptest::prop_assert_eq!(customer(&made.text, &names, rules), vec![]);
+            proptest::prop_assert!(!made.left_out.is_empty());
+            proptest::prop_assert!(!made.text.contains(&address));
+        }
+    }
+}
