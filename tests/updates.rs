@@ -2,6 +2,8 @@
 
 #[path = "support/program.rs"]
 mod program;
+#[path = "support/stub.rs"]
+mod stub;
 
 use std::io::Write;
 use std::process::Stdio;
@@ -125,4 +127,42 @@ fn lint_names_the_line_the_part_and_the_reason() {
     assert_eq!((code, &v["hits"][0]["line"], &v["hits"][0]["kind"]), (1, &2.into(), &"counterfactual".into()), "{v}");
     let (code, v) = lint(d, &["--rules", "actions"], "- Limit retries of the checkout client to 3\n- The pool\n");
     assert!(code == 1 && v["hits"].as_array().unwrap().iter().all(|h| h["line"] == 2), "{v}");
+}
+
+#[test]
+fn a_model_rewords_a_draft_and_what_it_adds_is_pointed_out() {
+    use stub::{Reply, Stub, chat_events};
+    let f = tempfile::tempdir().unwrap();
+    let d = f.path();
+    let server = Stub::start(|_| {
+        let text = "Payments are failing\n\n17% of payments fail in Europe, and 42 orders were lost on db-prod-1 [E3].\n\n\
+                    We will post the next update soon.";
+        Reply::events(&chat_events(text), std::time::Duration::ZERO)
+    });
+    let c = d.join("c.toml");
+    std::fs::write(&c, format!("[assistant]\nbase_url = \"{}/v1\"\nmodel = \"stub-model\"\n", server.url())).unwrap();
+    let c = c.display().to_string();
+    json(d, &["declare", "--title", "payment-api is failing", "--severity", "SEV2", "--at", "30m ago"]);
+    json(d, &["incident", "impact", "INC-1", "--text", "17% of payments fail", "--users", "all customers in Europe"]);
+    let draft = ["update", "draft", "INC-1", "--audience", "customer", "--improve"];
+    let (code, made) = json(d, &[&["--config", &c], &draft[..]].concat());
+    assert_eq!((code, &made["model"], &made["subject"]), (0, &"stub-model".into(), &"Payments are failing".into()), "{made}");
+    let text = made["text"].as_str().unwrap();
+    assert!(text.starts_with("17% of payments fail in Europe") && !text.contains("[E3]"), "{text}");
+    let hits: Vec<(&str, &str)> =
+        made["hits"].as_array().unwrap().iter().map(|h| (h["kind"].as_str().unwrap(), h["text"].as_str().unwrap())).collect();
+    assert!(hits.contains(&("number", "42")) && hits.contains(&("hostname", "db-prod-1")), "{hits:?}");
+    assert!(!hits.iter().any(|(_, text)| *text == "17%"), "{hits:?}");
+    // The model got the draft, and the timeline has its run.
+    let asked = server.requests().last().unwrap().body.clone();
+    assert!(asked.contains("<<<DRAFT") && asked.contains("17% of payments fail; all customers in Europe"), "{asked}");
+    let shown = json(d, &["incident", "show", "INC-1"]).1.to_string();
+    assert!(shown.contains("ai_run"), "{shown}");
+    // Without a model there is no such draft, and the reason is said.
+    let output = run(d, &draft);
+    assert!(
+        output.status.code() == Some(1) && stderr(&output).contains("cannot be improved: no LLM is configured"),
+        "{}",
+        stderr(&output)
+    );
 }

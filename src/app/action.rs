@@ -282,6 +282,7 @@ actions! {
     SendAgain, "send-again", Updates, "send again", "Send again what was not sent, or may not have been", true;
     NextAudience, "next-audience", Updates, "audience", "Draft for the next audience: technical, executive, customer", false;
     NextStage, "next-stage", Updates, "stage", "Draft for the next stage, or for that of the status", false;
+    ImproveDraft, "improve-draft", Updates, "reword", "Have the model reword the draft", true;
     CopyDraft, "copy-draft", Updates, "copy", "Copy the draft", false;
     Review, "review", Report, "review", "Change the state of the post-mortem's review", true;
     CopyReport, "copy-report", Report, "copy", "Copy the report", false;

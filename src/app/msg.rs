@@ -178,6 +178,12 @@ pub(crate) enum Effect {
         audience: Audience,
         stage: Option<Stage>,
     },
+    /// Drafts an update, and has the model reword it.
+    ImproveDraft {
+        id: IncidentId,
+        audience: Audience,
+        stage: Option<Stage>,
+    },
     /// Writes the post-mortem to a file. An existing file is replaced only if `replace` is set.
     Export {
         id: IncidentId,

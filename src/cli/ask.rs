@@ -31,7 +31,7 @@ pub struct AskArgs {
 }
 
 pub(super) async fn run(desk: &Desk, args: AskArgs, as_json: bool) -> Result<Done, CliError> {
-    let question = Question { text: args.question, persona: args.persona, model: args.model };
+    let question = Question { text: args.question, persona: args.persona, model: args.model, ..Question::default() };
     if args.dry_run {
         return dry_run(desk, args.id, &question, as_json).await;
     }

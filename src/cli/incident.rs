@@ -644,22 +644,24 @@ fn show_timeline(i: &Incident, zone: time::UtcOffset) -> Result<(), CliError> {
     } else {
         out::line(format!("\nTimeline (UTC, then local time at {})", crate::telemetry::time::zone_label(zone)))?;
     }
-    let rows: Vec<Vec<String>> = i
-        .timeline()
-        .into_iter()
-        .map(|e| {
-            let back = if e.is_backdated() { " (backdated)" } else { "" };
-            let text = i.entry_text(e).replace('\n', " ");
-            let tags = e.evidence_tags(&text);
-            let local = if zone.is_utc() { String::new() } else { e.at.clock(zone) };
-            let who = match e.actor.kind {
-                ActorKind::Human => e.actor.name.clone(),
-                ActorKind::Ai => format!("AI {}", e.actor.name),
-                ActorKind::System => format!("({})", e.actor.name),
-            };
-            vec![format!("  {}", seq_label(e.seq)), e.at.date_clock(), local, who, format!("{text}{tags}{back}")]
-        })
-        .collect();
+    let local = |at: Timestamp| if zone.is_utc() { String::new() } else { at.clock(zone) };
+    let mut rows: Vec<Vec<String>> = Vec::new();
+    let mut before = None;
+    for e in i.timeline() {
+        if let Some((at, fired)) = i.alerts_fired(before, e.at) {
+            rows.push(vec![String::new(), at.date_clock(), local(at), "(alerts)".to_owned(), fired]);
+        }
+        before = Some(e.at);
+        let back = if e.is_backdated() { " (backdated)" } else { "" };
+        let text = i.entry_text(e).replace('\n', " ");
+        let tags = e.evidence_tags(&text);
+        let who = match e.actor.kind {
+            ActorKind::Human => e.actor.name.clone(),
+            ActorKind::Ai => format!("AI {}", e.actor.name),
+            ActorKind::System => format!("({})", e.actor.name),
+        };
+        rows.push(vec![format!("  {}", seq_label(e.seq)), e.at.date_clock(), local(e.at), who, format!("{text}{tags}{back}")]);
+    }
     for line in out::table(&rows) {
         out::line(line)?;
     }

@@ -29,6 +29,9 @@ pub enum UpdateCommand {
         /// Stage; without it, the one that follows from the status: investigating, identified, monitoring or resolved
         #[arg(long)]
         stage: Option<Stage>,
+        /// Have the configured model reword the draft; what it wrote is checked, and marked as its own
+        #[arg(long)]
+        improve: bool,
     },
     /// Send an update or a brief through a channel; without --yes, only show what would be sent
     Send(Box<SendArgs>),
@@ -142,7 +145,9 @@ pub(super) enum Rules {
 
 pub(super) async fn run(desk: &Desk, config: &Config, command: UpdateCommand, as_json: bool) -> Result<Done, CliError> {
     match command {
-        UpdateCommand::Draft { id, audience, stage } => draft(desk, config, id, audience, stage, as_json).await,
+        UpdateCommand::Draft { id, audience, stage, improve } => {
+            draft(desk, config, id, (audience, stage, improve), as_json).await
+        }
         UpdateCommand::Send(args) => send(desk, *args, as_json).await,
         UpdateCommand::List { id } => list(desk, id, as_json).await,
         UpdateCommand::Channels => channels(config, as_json),
@@ -153,24 +158,29 @@ async fn draft(
     desk: &Desk,
     config: &Config,
     id: IncidentId,
-    audience: Readers,
-    stage: Option<Stage>,
+    (audience, stage, is_improved): (Readers, Option<Stage>, bool),
     as_json: bool,
 ) -> Result<Done, CliError> {
     let incident = desk.journal.incident(id).await?;
     for problem in user_files(config, "updates", "md").1 {
         out::note(format!("warroom: {problem}"));
     }
-    let made = desk.draft(&incident, audience.audience(), stage).map_err(CliError::Failed)?;
+    let mut made = desk.draft(&incident, audience.audience(), stage).map_err(CliError::Failed)?;
+    if is_improved {
+        made = desk.improve_draft(incident.id(), made, tokio_util::sync::CancellationToken::new()).await?;
+    }
     if as_json {
         let hits: Vec<Value> = made.hits.iter().map(shape).collect();
         out::json(&json!({"text": made.text, "subject": made.subject, "stage": made.stage, "audience": audience.word(),
-                          "next_update_at": made.next_update_at, "hits": hits}))?;
+                          "next_update_at": made.next_update_at, "hits": hits, "model": made.model}))?;
         return Ok(Done::Complete);
     }
     out::line(clean::line(&made.subject))?;
     out::line("")?;
     out::line(clean::block(&made.text))?;
+    if let Some(model) = &made.model {
+        out::note(format!("warroom: reworded by {model}; read it before you send it"));
+    }
     for hit in &made.hits {
         out::note(format!("warroom: {}", describe_hit(hit)));
     }

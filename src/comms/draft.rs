@@ -72,6 +72,8 @@ pub struct Draft {
     pub next_update_at: Option<Timestamp>,
     /// What should be worded differently. Only drafts for customers are checked.
     pub hits: Vec<Hit>,
+    /// The model that reworded it; `None` if the rules wrote it.
+    pub model: Option<String>,
 }
 
 /// The templates that are built into the binary, by audience.
@@ -110,7 +112,7 @@ pub fn draft(
         Audience::External => customer_hits(incident, stage, &text, names),
         Audience::Internal | Audience::Executive => Vec::new(),
     };
-    Ok(Draft { stage, audience, subject, text, next_update_at, hits })
+    Ok(Draft { stage, audience, subject, text, next_update_at, hits, model: None })
 }
 
 /// What should be worded differently in a text for customers.

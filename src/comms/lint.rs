@@ -28,6 +28,8 @@ pub enum HitKind {
     Counterfactual,
     /// A measure that changes nothing, such as being more careful.
     Vague,
+    /// A number that a model has added.
+    Number,
 }
 
 /// A part of a text that should be worded differently.

@@ -902,6 +902,19 @@ impl Incident {
         entries
     }
 
+    /// The alerts that fired after `after` and not after `until`, in one line with the time of the first; they are no entries, because they
+    /// were not recorded when they fired. `None` if there were none.
+    pub fn alerts_fired(&self, after: Option<Timestamp>, until: Timestamp) -> Option<(Timestamp, String)> {
+        let is_within = |at: Timestamp| after.is_none_or(|after| at > after) && at <= until;
+        let mut fired: Vec<(Timestamp, String)> =
+            self.alerts.iter().filter_map(|a| a.starts_at.filter(|at| is_within(*at)).map(|at| (at, a.label()))).collect();
+        fired.sort();
+        let (first, _) = *fired.first().as_ref()?;
+        let names: Vec<&str> = fired.iter().map(|(_, name)| name.as_str()).collect();
+        let what = if names.len() == 1 { "Alert" } else { "Alerts" };
+        Some((*first, format!("{what} {} fired", crate::telemetry::words::list(&names))))
+    }
+
     /// When the last entry was written. Exports and prompts use this as the current time, so that their output is reproducible.
     pub fn as_of(&self) -> Timestamp {
         self.head.last_at

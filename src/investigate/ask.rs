@@ -1,18 +1,21 @@
 //! Answers questions about an incident: plans the prompt, sends it to the model, checks the citations and records the answer.
 //! If no model is configured, or the model fails, the built-in rules answer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::clock::now;
 use super::desk::{Desk, DeskError, Progress, new_entries};
+use crate::comms::{Draft, Hit, HitKind, customer_hits};
 use crate::config::AssistantConfig;
 use crate::evidence::body::{StoredBody, digest};
 use crate::evidence::citation_check::check_citations;
 use crate::evidence::{Body, Redactor, citations};
-use crate::incident::{Actor, Answer, AnswerSource, ClaimState, EvidenceId, Fact, Incident, IncidentId, Refusal, Usage};
+use crate::incident::{
+    Actor, Answer, AnswerSource, Audience, ClaimState, EvidenceId, Fact, Incident, IncidentId, Refusal, Usage,
+};
 use crate::journal::Append;
 use crate::llm::{Llm, LlmError, Outcome};
 use crate::prompt::plan::AskOptions;
@@ -30,9 +33,82 @@ pub struct Question {
     pub persona: Option<String>,
     /// The name of a model in `[assistant.models]`; `None` for the default model.
     pub model: Option<String>,
+    /// A draft to reword, for the prompt `update`.
+    pub draft: Option<String>,
+}
+
+/// Numbers in a text, as written.
+fn numbers(text: &str) -> BTreeSet<&str> {
+    let is_part = |c: char| c.is_ascii_digit() || matches!(c, '.' | ',' | ':' | '%');
+    let words = text.split(|c: char| !is_part(c)).map(|w| w.trim_matches(['.', ',', ':']));
+    words.filter(|w| w.chars().any(|c| c.is_ascii_digit())).collect()
+}
+
+/// Evidence tags are for responders, and an update has none.
+fn without_tags(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find("[E") {
+        let (before, tagged) = rest.split_at(at);
+        let end = tagged.find(']').filter(|end| tagged.get(2..*end).is_some_and(|d| d.chars().all(|c| c.is_ascii_digit())));
+        let keep = end.map_or(2, |end| end + 1);
+        let (tag, after) = tagged.split_at(keep);
+        out.push_str(if end.is_some() { before.trim_end_matches(' ') } else { before });
+        if end.is_none() {
+            out.push_str(tag);
+        }
+        rest = after;
+    }
+    out.push_str(rest);
+    out
 }
 
 impl Desk {
+    /// Has the model reword a draft. What it wrote is checked like a draft, and each number that the draft does not have is a hit.
+    ///
+    /// # Errors
+    /// If no model is configured or it does not answer.
+    pub async fn improve_draft(&self, id: IncidentId, draft: Draft, cancel: CancellationToken) -> Result<Draft, DeskError> {
+        let original = format!("{}\n\n{}", draft.subject, draft.text);
+        let question = Question { text: "update".to_owned(), draft: Some(original.clone()), ..Question::default() };
+        let (sink, mut deltas) = mpsc::channel(64);
+        let drain = tokio::spawn(async move { while deltas.recv().await.is_some() {} });
+        let progress: Progress = std::sync::Arc::new(|_| {});
+        let (incident, answer) = self.ask(id, &question, sink, cancel, &progress).await?;
+        let _drained = drain.await;
+        if answer.source == AnswerSource::Rules {
+            let why = answer.fallback_reason.unwrap_or_else(|| "no model answered".to_owned());
+            return Err(Refusal::invalid(format!("the draft cannot be improved: {why}"))
+                .advise("Send the draft as it is.")
+                .into());
+        }
+        let text = without_tags(&crate::telemetry::clean::document(&answer.answer));
+        let text = text.trim().trim_start_matches("```markdown").trim_matches('`').trim();
+        let (subject, body) = match text.split_once("\n\n") {
+            Some((first, rest)) if !first.contains('\n') => {
+                (first.trim_start_matches('#').trim().to_owned(), rest.trim().to_owned())
+            }
+            _ => (draft.subject.clone(), text.to_owned()),
+        };
+        let mut hits = if draft.audience == Audience::External {
+            customer_hits(&incident, draft.stage, &body, &self.names(&incident))
+        } else {
+            Vec::new()
+        };
+        let known = numbers(&original);
+        for number in numbers(&format!("{subject}\n{body}")).into_iter().filter(|n| !known.contains(n)) {
+            let start = body.find(number).unwrap_or(0);
+            hits.push(Hit {
+                kind: HitKind::Number,
+                text: number.to_owned(),
+                start,
+                end: start + number.len(),
+                reason: "The draft does not have this number.".to_owned(),
+            });
+        }
+        Ok(Draft { subject, text: body, hits, model: answer.model, ..draft })
+    }
+
     /// Plans the prompt for a question without sending it. Does not query any source or write to the journal.
     pub async fn plan(&self, id: IncidentId, question: &Question) -> Result<(Incident, PromptPlan), DeskError> {
         let incident = self.journal.incident(id).await?;
@@ -62,6 +138,7 @@ impl Desk {
         let options = AskOptions {
             question: prompt.is_none().then(|| Redactor::new().redact_text(&crate::telemetry::clean::block(text)).into_owned()),
             persona: question.persona.clone(),
+            draft: question.draft.clone(),
         };
         let limits = self
             .assistant_for(question)?
@@ -101,7 +178,7 @@ impl Desk {
         progress: &Progress,
     ) -> Result<(Incident, Answer), DeskError> {
         let mut incident = self.journal.incident(id).await?;
-        if incident.evidence.is_empty() {
+        if incident.evidence.is_empty() && question.draft.is_none() {
             incident = self.investigate(id, None, progress).await?;
         }
         let plan = self.plan_for(&incident, question).await?;

@@ -60,14 +60,16 @@ pub struct PromptFile {
 }
 
 /// The prompts that are built into the binary: id and file text.
-const BUILT_IN: [(&str, &str); 3] = [
+const BUILT_IN: [(&str, &str); 4] = [
     ("troubleshoot", include_str!("../../prompts/troubleshoot.md")),
     ("postmortem", include_str!("../../prompts/postmortem.md")),
     ("question", include_str!("../../prompts/question.md")),
+    ("update", include_str!("../../prompts/update.md")),
 ];
 
 /// The variables that every prompt is filled from.
-pub const VARIABLES: [&str; 11] = [
+pub const VARIABLES: [&str; 12] = [
+    "draft",
     "incident",
     "alerts",
     "findings",

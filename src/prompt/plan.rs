@@ -159,6 +159,8 @@ pub fn plan(
 pub struct AskOptions {
     pub question: Option<String>,
     pub persona: Option<String>,
+    /// A draft to reword.
+    pub draft: Option<String>,
 }
 
 fn finish(
@@ -238,6 +240,7 @@ fn system_message(persona: &str, file: &PromptFile) -> String {
 
 fn context(incident: &Incident, matrix: &Matrix, asked: &AskOptions, scope: Scope) -> Context {
     let mut context = Context::new();
+    context.insert("draft", &asked.draft);
     let as_of = incident.as_of();
     let d = incident.durations();
     let span =
@@ -362,13 +365,13 @@ mod tests {
             &bodies,
             &Matrix::default(),
             limits,
-            &AskOptions { question: Some("why?".into()), persona: None },
+            &AskOptions { question: Some("why?".into()), ..AskOptions::default() },
         )
     }
 
     #[test]
     fn prompts_fit_every_context_window_that_they_accept() {
-        for id in ["troubleshoot", "postmortem", "question"] {
+        for id in ["troubleshoot", "postmortem", "question", "update"] {
             for window in [2048, 4096, 8192, 32_768, 200_000] {
                 let plan = build(id, &["pool exhausted after 3000 ms"; 20], window).unwrap();
                 assert!(

@@ -160,6 +160,14 @@ impl Runner {
                 let incident = desk.journal.incident(id).await?;
                 Ok(Msg::DraftReady(id, Box::new(desk.draft(&incident, audience, stage))))
             }),
+            Effect::ImproveDraft { id, audience, stage } => self.request(move |desk| async move {
+                let incident = desk.journal.incident(id).await?;
+                let draft = match desk.draft(&incident, audience, stage) {
+                    Ok(draft) => desk.improve_draft(id, draft, CancellationToken::new()).await.map_err(|e| e.failure()),
+                    Err(failure) => Err(failure),
+                };
+                Ok(Msg::DraftReady(id, Box::new(draft)))
+            }),
             Effect::Export { id, path, replace } => {
                 self.request(move |desk| async move { export(&desk, id, path, replace).await });
             }

@@ -110,6 +110,7 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::RecordDraft => updates::record_draft(model),
         Action::SendDraft => updates::send_draft(model),
         Action::SendAgain => updates::send_again(model),
+        Action::ImproveDraft => updates::improve(model),
         Action::NextAudience => updates::next_audience(model),
         Action::NextStage => updates::next_stage(model),
         Action::CopyDraft => copy(model, updates::draft_text, "The draft is not ready yet."),

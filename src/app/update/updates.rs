@@ -32,6 +32,18 @@ pub(super) fn next_stage(model: &mut Model) -> Vec<Effect> {
     refresh_tab(room)
 }
 
+/// Has the model reword the draft.
+pub(super) fn improve(model: &mut Model) -> Vec<Effect> {
+    if model.model_name.is_none() {
+        return say(model, "No model is configured. Add [assistant] to the configuration.");
+    }
+    let Some(room) = &mut model.room else { return Vec::new() };
+    room.draft = None;
+    let effect = Effect::ImproveDraft { id: room.id, audience: room.draft_audience, stage: room.draft_stage };
+    model.say(Tone::Plain, "The model is rewording the draft.");
+    vec![effect]
+}
+
 /// The draft as it would be sent: its subject and its text.
 pub(super) fn draft_text(model: &Model) -> Option<String> {
     let draft = model.room.as_ref()?.draft.as_ref()?.as_ref().ok()?;

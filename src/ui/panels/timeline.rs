@@ -8,6 +8,7 @@ use crate::app::action::Action;
 use crate::app::model::Model;
 use crate::app::room::{EntryFilter, Room};
 use crate::incident::{ActorKind, Entry, Fact, Incident, NoteKind};
+use crate::telemetry::Timestamp;
 use crate::ui::theme::{Meaning, Theme};
 use crate::ui::widgets::{cited, frame as bordered, put};
 use crate::ui::{ViewCache, text};
@@ -49,8 +50,8 @@ pub(crate) fn render(model: &Model, room: &Room, theme: &Theme, cache: &mut View
     // Lay out only the visible entries: an incident may have a hundred thousand.
     let block_of = |i: usize| -> Vec<Line<'static>> {
         let Some(entry) = shown.get(i) else { return Vec::new() };
-        let before = i.checked_sub(1).and_then(|b| shown.get(b)).map(|e| e.at.date());
-        entry_lines(incident, entry, before.as_deref(), local, theme, width)
+        let before = i.checked_sub(1).and_then(|b| shown.get(b)).map(|e| e.at);
+        entry_lines(incident, entry, before, local, theme, width)
     };
     let mut first = cache.first("timeline").min(shown.len().saturating_sub(1));
     if selected < first || selected - first > height {
@@ -82,31 +83,35 @@ pub(crate) fn render(model: &Model, room: &Room, theme: &Theme, cache: &mut View
     cache.set_first("timeline", first);
     let mut row = 0;
     for (n, block) in blocks.iter().enumerate() {
-        for (k, line) in block.iter().enumerate() {
-            // A day separator is not part of the selected entry.
-            let is_day = k == 0 && line.spans.len() == 1 && block.len() > 1;
-            let style = (first + n == selected && !is_day).then(|| theme.style(Meaning::Selection));
+        for line in block {
+            // Lines before an entry have one span: the day, and alerts that fired. They are not part of the selected entry.
+            let style = (first + n == selected && line.spans.len() > 1).then(|| theme.style(Meaning::Selection));
             put(frame.buffer_mut(), inner, row, line, style);
             row += 1;
         }
     }
 }
 
-/// The lines of an entry, with a day separator before them if the previous entry has another date. `before` is the date of
-/// the previous entry, and `local` the local time zone if local times are shown.
+/// The lines of an entry. Before them are a day separator, if the previous entry has another date, and the alerts that fired in between.
+/// `before` is the time of the previous entry, and `local` the local time zone if local times are shown.
 fn entry_lines(
     incident: &Incident,
     entry: &Entry,
-    before: Option<&str>,
+    before: Option<Timestamp>,
     local: Option<time::UtcOffset>,
     theme: &Theme,
     width: usize,
 ) -> Vec<Line<'static>> {
     let mut lines = Vec::new();
     let date = entry.at.date();
-    if before != Some(date.as_str()) {
+    if before.map(Timestamp::date) != Some(date.clone()) {
         let rule = format!("── {date} {}", "─".repeat(width.saturating_sub(15)));
         lines.push(Line::from(Span::styled(rule, theme.style(Meaning::Muted))));
+    }
+    if let Some((at, fired)) = incident.alerts_fired(before, entry.at) {
+        let time = if at.date() == date { at.clock(time::UtcOffset::UTC) } else { at.date_clock() };
+        let line = format!("{time} ▲  {fired}");
+        lines.extend(text::wrap(&line, width).into_iter().map(|l| Line::from(Span::styled(l, theme.style(Meaning::Warn)))));
     }
     let (mark, meaning) = match entry.actor.kind {
         ActorKind::Human => ("◆", Meaning::Accent),

@@ -122,12 +122,18 @@ fn draft(model: &Model, room: &Room, theme: &Theme, cache: &mut ViewCache, frame
             lines.push(Line::default());
             lines.extend(markdown(theme, &draft.text, width));
             lines.push(Line::default());
+            if let Some(model) = &draft.model {
+                lines.extend(styled(&format!("Reworded by {model}. Read it before you send it."), Meaning::Warn));
+            }
             match (draft.audience, draft.hits.len()) {
                 (Audience::External, 0) => lines.extend(styled("✓ The wording check has found nothing to change.", Meaning::Ok)),
                 (Audience::External, n) => {
                     lines.extend(styled(&format!("! {} to change before it is sent:", count(n, "part")), Meaning::Warn));
                 }
-                (Audience::Internal | Audience::Executive, _) => {}
+                (Audience::Internal | Audience::Executive, 0) => {}
+                (Audience::Internal | Audience::Executive, n) => {
+                    lines.extend(styled(&format!("! {} to check:", count(n, "part")), Meaning::Warn));
+                }
             }
             for hit in &draft.hits {
                 let part = if hit.text.is_empty() { String::new() } else { format!("\"{}\": ", hit.text) };
