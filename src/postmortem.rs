@@ -62,6 +62,12 @@ impl Postmortem {
         self
     }
 
+    /// Adds the times of a time zone beside UTC. UTC itself adds nothing.
+    pub(crate) fn with_offset(mut self, offset: Option<time::UtcOffset>) -> Self {
+        self.report.offset = offset.filter(|o| !o.is_utc());
+        self
+    }
+
     /// What is still missing.
     pub(crate) fn missing(&self) -> Vec<String> {
         self.report.missing.iter().map(|m| format!("{}: {}", m.section, m.what)).collect()

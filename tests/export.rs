@@ -142,3 +142,14 @@ fn a_damaged_record_is_named_at_the_top_and_by_the_exit_status() {
     let shape: serde_json::Value = serde_json::from_str(&export(d, &["--format", "json"]).1).unwrap();
     assert_eq!(shape["damage"].as_array().unwrap().len(), 1, "{shape}");
 }
+
+#[test]
+fn times_of_another_zone_stand_beside_utc() {
+    let f = tempfile::tempdir().unwrap();
+    let d = f.path();
+    json(d, &["declare", "--title", "it fails", "--at", "2026-11-20 09:31"]);
+    let (_, text, _) = export(d, &["--utc-offset", "-05:30"]);
+    assert!(text.contains("| Declared | 2026-11-20 09:31:00 UTC (04:01) |") && text.contains("times at -05:30"), "{text}");
+    assert!(!export(d, &[]).1.contains("(04:01)"));
+    assert_eq!(run(d, &["export", "INC-1", "--utc-offset", "CET"]).status.code(), Some(2));
+}

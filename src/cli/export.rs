@@ -21,13 +21,16 @@ pub struct ExportArgs {
     /// Export the version for customers: summary, what happened, what we are doing
     #[arg(long)]
     external: bool,
+    /// Show the times of this time zone beside UTC: +01:00
+    #[arg(long, value_name = "OFFSET", value_parser = offset_arg, allow_hyphen_values = true)]
+    utc_offset: Option<time::UtcOffset>,
     /// File to write, instead of stdout
     #[arg(short, long, value_name = "PATH")]
     output: Option<PathBuf>,
 }
 
 pub(super) async fn run(desk: &Desk, args: &ExportArgs) -> Result<Done, CliError> {
-    let made = desk.export_verified(args.id, args.format, args.external).await?;
+    let made = desk.export_verified(args.id, args.format, args.external, args.utc_offset).await?;
     match &args.output {
         None => out::raw(&made.text)?,
         Some(path) => {
@@ -45,6 +48,12 @@ pub(super) async fn run(desk: &Desk, args: &ExportArgs) -> Result<Done, CliError
         out::note(format!("warroom: the records behind this document are damaged: {what}"));
     }
     Ok(if made.damage.is_empty() { Done::Complete } else { Done::Partial })
+}
+
+/// Parses `+01:00` or `-05:30`.
+fn offset_arg(text: &str) -> Result<time::UtcOffset, String> {
+    let format = time::macros::format_description!("[offset_hour sign:mandatory]:[offset_minute]");
+    time::UtcOffset::parse(text.trim(), format).map_err(|_invalid| format!("'{text}' is not an offset; use +01:00"))
 }
 
 fn count_things(n: usize) -> String {

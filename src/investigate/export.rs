@@ -27,12 +27,18 @@ impl Desk {
     }
 
     /// Renders the post-mortem, or its version for customers, after verifying the journal and the evidence of the incident. What is damaged
-    /// is named in the document.
-    pub async fn export_verified(&self, id: IncidentId, format: Format, is_external: bool) -> Result<Exported, DeskError> {
+    /// is named in the document. With an `offset`, the times of that zone stand beside UTC.
+    pub async fn export_verified(
+        &self,
+        id: IncidentId,
+        format: Format,
+        is_external: bool,
+        offset: Option<time::UtcOffset>,
+    ) -> Result<Exported, DeskError> {
         let incident = self.journal.incident(id).await?;
         let damage = self.damage(&incident).await;
         let bodies = self.journal.bodies(&incident).await?;
-        let postmortem = Postmortem::new(&incident, &bodies).with_damage(damage.clone());
+        let postmortem = Postmortem::new(&incident, &bodies).with_damage(damage.clone()).with_offset(offset);
         let missing = postmortem.missing();
         if !is_external {
             return Ok(Exported { text: postmortem.render(format)?, damage, missing, left_out: Vec::new() });

@@ -26,7 +26,7 @@ th,td{border-color:#3b4048}blockquote{background:#2a261a}}\
 const WIDTH: f64 = 800.0;
 const HEIGHT: f64 = 200.0;
 const LEFT: f64 = 60.0;
-const TOP: f64 = 22.0;
+const TOP: f64 = 34.0;
 const BOTTOM: f64 = 24.0;
 
 /// A complete HTML document.
@@ -140,7 +140,7 @@ fn figure(chart: &Chart) -> String {
     }
     for (n, (at, word)) in chart.marks.iter().enumerate() {
         // Marks that are close to each other are written below each other.
-        let row = TOP - 8.0 + if n % 2 == 1 { 12.0 } else { 0.0 };
+        let row = 12.0 + if n % 2 == 1 { 14.0 } else { 0.0 };
         svg.push_str(&format!(
             "<line x1=\"{0:.1}\" y1=\"{TOP}\" x2=\"{0:.1}\" y2=\"{1:.0}\" stroke=\"#d33682\" stroke-opacity=\".7\"/>\
              <text x=\"{2:.1}\" y=\"{row:.0}\">{word} {3}</text>",

@@ -12,6 +12,7 @@ use super::text::{code, inline, nested};
 use crate::evidence::citations::tags;
 use crate::evidence::render::sparkline;
 use crate::incident::{ActorKind, Audience, CitedFinding, FindingKind, NoteKind, Verdict};
+use crate::telemetry::Timestamp;
 use crate::telemetry::time::human_duration;
 use crate::telemetry::words::{count, list};
 
@@ -100,9 +101,11 @@ fn link_line(line: &str, out: &mut String) {
             let is_tag = digits > 0 && tagged.as_bytes().get(2 + digits) == Some(&b']') && !before.ends_with('\\');
             let end = if is_tag { digits + 3 } else { 2 };
             let (tag, after) = tagged.split_at(end);
-            out.push_str(tag);
             if is_tag && !after.starts_with('(') {
-                out.push_str(&format!("(#e{})", tag.get(2..2 + digits).unwrap_or_default()));
+                // With its brackets as part of the text, so that several in a row stay apart.
+                out.push_str(&format!("[{tag}](#e{})", tag.get(2..2 + digits).unwrap_or_default()));
+            } else {
+                out.push_str(tag);
             }
             rest = after;
         }
@@ -158,7 +161,7 @@ fn header(out: &mut String, r: &Report) {
     for m in &r.milestones {
         let Some(at) = m.at else { continue };
         let assumed = if m.assumed { " (assumed)" } else { "" };
-        put!(out, "| {} | {} UTC{assumed} |", capitalized(m.name), at.date_clock());
+        put!(out, "| {} | {} UTC{}{assumed} |", capitalized(m.name), at.date_clock(), local(r, at));
     }
     let ai = match &r.draft {
         Some(d) => format!(
@@ -244,6 +247,12 @@ fn impact(out: &mut String, r: &Report) {
         put!(out, "- Data loss or corruption: {}", inline(&sentence(data)));
     }
     put!(out, "");
+}
+
+/// The time in the zone beside UTC, in parentheses; empty without one.
+fn local(r: &Report, at: Timestamp) -> String {
+    let clock = r.offset.map(|o| at.clock(o));
+    clock.map_or_else(String::new, |clock| format!(" ({})", clock.get(..5).unwrap_or(&clock)))
 }
 
 /// A number of events: `4,150`.
@@ -535,7 +544,9 @@ fn folded(rows: &[TimelineRow]) -> Vec<TimelineRow> {
 
 fn timeline(out: &mut String, r: &Report) {
     let rows = folded(&r.timeline);
-    put!(out, "## Timeline\n\nAll times are in UTC.\n");
+    let zone =
+        r.offset.map_or_else(String::new, |o| format!("; times at {} are in parentheses", crate::telemetry::time::zone_label(o)));
+    put!(out, "## Timeline\n\nAll times are in UTC{zone}.\n");
     put!(out, "| Time | Entry | Who | Event | Evidence |\n|---|---|---|---|---|");
     let mut day = String::new();
     for row in &rows {
@@ -557,6 +568,7 @@ fn timeline(out: &mut String, r: &Report) {
         let time = if date == day { prose::second(row.at) } else { row.at.date_clock() };
         day = date;
         let entry = if row.seq == 0 { String::new() } else { crate::incident::ids::seq_label(row.seq) };
+        let time = format!("{time}{}", local(r, row.at));
         put!(out, "| {time}{mark} | {entry} | {who} | {event} | {}{more} |", shown.join(" "));
     }
     put!(out, "");

@@ -125,6 +125,9 @@ pub(crate) struct Report {
     pub review_since: Option<Timestamp>,
     /// Who reviewed it, and when.
     pub reviewers: Vec<(String, Timestamp)>,
+    /// The time zone whose times stand beside UTC in the table and the timeline; `None` for UTC alone.
+    #[serde(skip)]
+    pub offset: Option<time::UtcOffset>,
     /// What is damaged in the journal or the evidence; empty if all of it was verified, or nothing was.
     pub damage: Vec<String>,
     pub owner: Option<String>,
@@ -211,6 +214,7 @@ impl Report {
             review_since: incident.review.since,
             reviewers: incident.review.reviewers.clone(),
             damage: Vec::new(),
+            offset: None,
             owner: incident.head.commander.clone(),
             authors: authors(incident),
             severity: incident.head.severity,

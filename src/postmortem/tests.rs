@@ -337,7 +337,7 @@ fn the_same_journal_gives_the_same_bytes_in_every_format() {
 fn model_text_is_marked_and_escaped() {
     let text = render(true, Format::Markdown);
     assert!(text.contains("**AI draft, not accepted by a person**"));
-    assert!(text.contains("> The pool was too small [E1](#e1)."));
+    assert!(text.contains("> The pool was too small [[E1]](#e1)."));
     let page = render(true, Format::Html);
     assert!(!page.contains("<script>") && page.contains("&lt;script"), "{page}");
     assert!(page.contains("default-src 'none'") && page.contains("<a href=\"#e1\""), "{page}");

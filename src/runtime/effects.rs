@@ -440,7 +440,7 @@ async fn export(desk: &Desk, id: IncidentId, path: String, replace: bool) -> Res
     if !replace && tokio::fs::try_exists(&file).await.unwrap_or(false) {
         return Ok(Msg::ExportExists { id, path });
     }
-    let made = desk.export_verified(id, format, false).await?;
+    let made = desk.export_verified(id, format, false, None).await?;
     let fail = |e: std::io::Error| {
         Refusal::Invalid(Failure::new(format!("cannot write {path}")).because(&e).advise("Choose another path."))
     };
