@@ -222,96 +222,12 @@ fn sentence_around(text: &str, at: usize) -> &str {
 /// Checks an update for customers. The hits are in the order of the text; a missing time of the next update is at its end.
 pub fn customer(text: &str, names: &Names, rules: CustomerRules) -> Vec<Hit> {
     let mut hits = Vec::new();
-    for found in EMAIL.iter().flat_map(|p| p.find_iter(text)) {
-        let is_public = FOR_CUSTOMERS.iter().any(|p| p.is_match(found.as_str().trim()));
-        if !is_public {
-            let start = found.end() - found.as_str().trim_start().len();
-            let reason = "An address of a person. Name a contact that is meant for customers.";
-            push(&mut hits, text, HitKind::Person, start, found.end(), reason);
-        }
-    }
-    for found in ADDRESS.iter().flat_map(|p| p.find_iter(text)) {
-        let is_version = A_VERSION.iter().any(|p| p.is_match(text.get(..found.start()).unwrap_or_default()));
-        if !is_version {
-            let reason = "A network address. It says nothing to customers, and helps attackers.";
-            push(&mut hits, text, HitKind::Address, found.start(), found.end(), reason);
-        }
-    }
-    for name in &names.machines {
-        for (start, end) in occurrences(text, name).filter(|_| !is_ordinary_word(name)) {
-            push(
-                &mut hits,
-                text,
-                HitKind::Hostname,
-                start,
-                end,
-                "An internal machine or place. Name what customers use instead.",
-            );
-        }
-    }
-    find(&mut hits, text, &HOSTNAME, HitKind::Hostname, "An internal machine or path. Name what customers use instead.");
-    for found in COLLEAGUE.iter().flat_map(|p| p.captures_iter(text)).filter_map(|c| c.get(1)) {
-        let reason = "A colleague by name. Write \"our engineers\" or leave it out.";
-        push(&mut hits, text, HitKind::Person, found.start(), found.end(), reason);
-    }
-    find(&mut hits, text, &BY_ROLE, HitKind::Person, "One colleague. Write \"our engineers\" or leave it out.");
-    for captures in OF_OURS.iter().flat_map(|p| p.captures_iter(text)) {
-        let found = captures.get(1).or_else(|| captures.get(2));
-        if let Some(found) = found.filter(|f| !NO_NAME.iter().any(|p| p.is_match(f.as_str()))) {
-            let reason = "A colleague by name. Write \"our engineers\" or leave it out.";
-            push(&mut hits, text, HitKind::Person, found.start(), found.end(), reason);
-        }
-    }
-    for name in &people(names) {
-        for (start, end) in occurrences(text, name) {
-            // `Ana's Kitchen` is a place.
-            let is_brand =
-                text.get(end..).unwrap_or_default().strip_prefix("'s ").is_some_and(|t| t.starts_with(char::is_uppercase));
-            if is_written_as_name(text, start, end) && !is_brand {
-                push(
-                    &mut hits,
-                    text,
-                    HitKind::Person,
-                    start,
-                    end,
-                    "A colleague by name. Write \"our engineers\" or leave it out.",
-                );
-            }
-        }
-    }
-    for name in &names.services {
-        for (start, end) in occurrences(text, name) {
-            let before = text.get(..start).unwrap_or_default();
-            let after = text.get(end..).unwrap_or_default();
-            let is_named = |p: &LazyLock<Option<Regex>>, part: &str| p.iter().any(|p| p.is_match(part));
-            if !is_ordinary_word(name) || is_named(&NAMED_AS_SERVICE, after) || is_named(&CALLED_SERVICE, before) {
-                push(&mut hits, text, HitKind::Service, start, end, "An internal service. Name what customers use instead.");
-            }
-        }
-    }
-    for found in COMPONENT.iter().flat_map(|p| p.find_iter(text)).filter(|f| !f.as_str().starts_with("self-")) {
-        let reason = "An internal service. Name what customers use instead.";
-        push(&mut hits, text, HitKind::Service, found.start(), found.end(), reason);
-    }
+    addresses_and_machines(&mut hits, text, names);
+    colleagues(&mut hits, text, names);
+    services(&mut hits, text, names);
     find(&mut hits, text, &BLAME, HitKind::Blame, "Blame. Say what happened to customers, not whose doing it was.");
     find(&mut hits, text, &PERSON_AT_FAULT, HitKind::Blame, "Someone as the cause. Say what happened, not who did it.");
-    for found in GUESS.iter().flat_map(|p| p.find_iter(text)) {
-        // "We will not guess" is none.
-        let before = text.get(..found.start()).unwrap_or_default().trim_end().to_lowercase();
-        if !["won't", "not", "never", "than"].iter().any(|w| before.ends_with(w)) {
-            push(&mut hits, text, HitKind::Cause, found.start(), found.end(), "A guess. Say only what is confirmed.");
-        }
-    }
-    if !rules.is_cause_known {
-        for found in CAUSE.iter().flat_map(|p| p.find_iter(text)) {
-            let is_open = NOT_KNOWN.iter().any(|p| p.is_match(text.get(found.end()..).unwrap_or_default()))
-                || DEALT_WITH.iter().any(|p| p.is_match(sentence_around(text, found.start())));
-            if !is_open {
-                let reason = "A cause that is not confirmed. Leave it out until it is.";
-                push(&mut hits, text, HitKind::Cause, found.start(), found.end(), reason);
-            }
-        }
-    }
+    causes(&mut hits, text, rules);
     find(&mut hits, text, &JARGON, HitKind::Jargon, "A technical term. Say what customers see.");
     let has_next = NEXT_UPDATE.iter().any(|p| p.is_match(text)) && A_TIME.iter().any(|p| p.is_match(text));
     hits.sort_by_key(|h| (h.start, h.end));
@@ -320,6 +236,98 @@ pub fn customer(text: &str, names: &Names, rules: CustomerRules) -> Vec<Hit> {
         hits.push(Hit { kind: HitKind::NoNextUpdate, text: String::new(), start: text.len(), end: text.len(), reason });
     }
     hits
+}
+
+/// Addresses of people and of the network, and machines by their names or by the shape of their names.
+fn addresses_and_machines(hits: &mut Vec<Hit>, text: &str, names: &Names) {
+    for found in EMAIL.iter().flat_map(|p| p.find_iter(text)) {
+        let is_public = FOR_CUSTOMERS.iter().any(|p| p.is_match(found.as_str().trim()));
+        if !is_public {
+            let start = found.end() - found.as_str().trim_start().len();
+            let reason = "An address of a person. Name a contact that is meant for customers.";
+            push(hits, text, HitKind::Person, start, found.end(), reason);
+        }
+    }
+    for found in ADDRESS.iter().flat_map(|p| p.find_iter(text)) {
+        let is_version = A_VERSION.iter().any(|p| p.is_match(text.get(..found.start()).unwrap_or_default()));
+        if !is_version {
+            let reason = "A network address. It says nothing to customers, and helps attackers.";
+            push(hits, text, HitKind::Address, found.start(), found.end(), reason);
+        }
+    }
+    let reason = "An internal machine or place. Name what customers use instead.";
+    for name in names.machines.iter().filter(|name| !is_ordinary_word(name)) {
+        for (start, end) in occurrences(text, name) {
+            push(hits, text, HitKind::Hostname, start, end, reason);
+        }
+    }
+    find(hits, text, &HOSTNAME, HitKind::Hostname, "An internal machine or path. Name what customers use instead.");
+}
+
+/// Colleagues by their names, or by their roles.
+fn colleagues(hits: &mut Vec<Hit>, text: &str, names: &Names) {
+    let reason = "A colleague by name. Write \"our engineers\" or leave it out.";
+    for found in COLLEAGUE.iter().flat_map(|p| p.captures_iter(text)).filter_map(|c| c.get(1)) {
+        push(hits, text, HitKind::Person, found.start(), found.end(), reason);
+    }
+    find(hits, text, &BY_ROLE, HitKind::Person, "One colleague. Write \"our engineers\" or leave it out.");
+    for captures in OF_OURS.iter().flat_map(|p| p.captures_iter(text)) {
+        let found = captures.get(1).or_else(|| captures.get(2));
+        if let Some(found) = found.filter(|f| !NO_NAME.iter().any(|p| p.is_match(f.as_str()))) {
+            push(hits, text, HitKind::Person, found.start(), found.end(), reason);
+        }
+    }
+    for name in &people(names) {
+        for (start, end) in occurrences(text, name) {
+            // `Ana's Kitchen` is a place.
+            let owned = text.get(end..).unwrap_or_default().strip_prefix("'s ");
+            let is_brand = owned.is_some_and(|t| t.starts_with(char::is_uppercase));
+            if is_written_as_name(text, start, end) && !is_brand {
+                push(hits, text, HitKind::Person, start, end, reason);
+            }
+        }
+    }
+}
+
+/// Services by their names, and components by the shape of their names.
+fn services(hits: &mut Vec<Hit>, text: &str, names: &Names) {
+    let reason = "An internal service. Name what customers use instead.";
+    for name in &names.services {
+        for (start, end) in occurrences(text, name) {
+            let before = text.get(..start).unwrap_or_default();
+            let after = text.get(end..).unwrap_or_default();
+            let is_named = |p: &LazyLock<Option<Regex>>, part: &str| p.iter().any(|p| p.is_match(part));
+            if !is_ordinary_word(name) || is_named(&NAMED_AS_SERVICE, after) || is_named(&CALLED_SERVICE, before) {
+                push(hits, text, HitKind::Service, start, end, reason);
+            }
+        }
+    }
+    // A self-service is one for customers.
+    for found in COMPONENT.iter().flat_map(|p| p.find_iter(text)).filter(|f| !f.as_str().starts_with("self-")) {
+        push(hits, text, HitKind::Service, found.start(), found.end(), reason);
+    }
+}
+
+/// Guesses, and causes that are not confirmed.
+fn causes(hits: &mut Vec<Hit>, text: &str, rules: CustomerRules) {
+    for found in GUESS.iter().flat_map(|p| p.find_iter(text)) {
+        // "We will not guess" is none.
+        let before = text.get(..found.start()).unwrap_or_default().trim_end().to_lowercase();
+        if !["won't", "not", "never", "than"].iter().any(|w| before.ends_with(w)) {
+            push(hits, text, HitKind::Cause, found.start(), found.end(), "A guess. Say only what is confirmed.");
+        }
+    }
+    if rules.is_cause_known {
+        return;
+    }
+    for found in CAUSE.iter().flat_map(|p| p.find_iter(text)) {
+        let is_open = NOT_KNOWN.iter().any(|p| p.is_match(text.get(found.end()..).unwrap_or_default()))
+            || DEALT_WITH.iter().any(|p| p.is_match(sentence_around(text, found.start())));
+        if !is_open {
+            let reason = "A cause that is not confirmed. Leave it out until it is.";
+            push(hits, text, HitKind::Cause, found.start(), found.end(), reason);
+        }
+    }
 }
 
 /// Checks a text of a review, such as causes and lessons, for blame, hindsight and measures that change nothing.
@@ -449,10 +457,8 @@ mod tests {
         let names = names();
         let of_customers = |text: &str| customer(text, &names, CustomerRules::default());
         let (recall, precision, words) = measure(include_str!("corpus/customer-sixth.txt"), of_customers);
-        println!("customers: recall {recall:.2}, precision {precision:.2}");
         assert!(recall >= 0.85 && precision >= 0.9, "{words}");
         let (recall, precision, words) = measure(include_str!("corpus/blameless-sixth.txt"), |text| blameless(text, &names));
-        println!("reviews: recall {recall:.2}, precision {precision:.2}");
         assert!(recall >= 0.85 && precision >= 0.9, "{words}");
     }
 

@@ -135,6 +135,7 @@ impl Runner {
     }
 
     /// Starts an effect and returns without waiting. Effects on the terminal are run by the event loop instead.
+    #[expect(clippy::too_many_lines, reason = "one arm per effect")]
     pub(super) fn run(&mut self, effect: Effect, model: &Model) {
         match effect {
             Effect::FetchAlerts => self.wake.now(),
