@@ -11,6 +11,7 @@ use crate::incident::mitigation::card_label;
 use crate::incident::{Audience, CardState, Incident, Severity, Status, Verdict};
 use crate::telemetry::failure::UserFile;
 use crate::telemetry::time::human_duration;
+use crate::telemetry::words::{capitalized, past};
 use crate::telemetry::{Failure, Timestamp, clean};
 
 /// How far the response is, as status pages say it.
@@ -152,10 +153,9 @@ fn context(incident: &Incident, stage: Stage, next: Option<Timestamp>, now: Time
         ]),
     );
     out.insert("stage", stage.word());
-    out.insert("stage_title", &capital(stage.word()));
-    out.insert("impact", incident.impact.describe().trim_end_matches('.'));
-    let seen: Vec<&str> = [&incident.impact.text, &incident.impact.users].into_iter().flatten().map(String::as_str).collect();
-    out.insert("customer_impact", &seen.join("; ").trim_end_matches('.').to_owned());
+    out.insert("stage_title", &capitalized(stage.word()));
+    out.insert("impact", &capitalized(incident.impact.describe().trim_end_matches('.')));
+    out.insert("customer_impact", &customer_impact(incident, stage));
     out.insert("cause", &cause(incident));
     out.insert("conclusion", &incident.investigation.as_ref().and_then(|i| i.conclusion()).map(|c| c.text.clone()));
     let firing = incident.alerts.iter().filter(|a| incident.watched.get(&a.fingerprint).is_some_and(|w| w.is_firing));
@@ -167,6 +167,18 @@ fn context(incident: &Incident, stage: Stage, next: Option<Timestamp>, now: Time
     out.insert("commander", &head.commander);
     out.insert("next_update", &next.map(clock));
     out
+}
+
+/// What customers see, and who: `About 2 of 3 orders fail (all customers in Europe)`. In the past tense when it is over.
+fn customer_impact(incident: &Incident, stage: Stage) -> String {
+    let trimmed = |text: &Option<String>| text.as_deref().map(|t| t.trim().trim_end_matches('.').to_owned());
+    let (text, users) = (trimmed(&incident.impact.text), trimmed(&incident.impact.users));
+    let words = match (text, users) {
+        (Some(text), Some(users)) => format!("{text} ({users})"),
+        (Some(one), None) | (None, Some(one)) => one,
+        (None, None) => return String::new(),
+    };
+    capitalized(&if stage == Stage::Resolved { past(&words) } else { words })
 }
 
 /// The mitigations with their verdicts, and the open tasks.
@@ -232,9 +244,4 @@ fn tidy(text: &str) -> String {
 fn short_clock(at: Timestamp) -> String {
     let clock = at.clock(time::UtcOffset::UTC);
     clock.get(..5).unwrap_or(&clock).to_owned()
-}
-
-fn capital(word: &str) -> String {
-    let mut chars = word.chars();
-    chars.next().map(|c| c.to_uppercase().chain(chars).collect()).unwrap_or_default()
 }

@@ -11,7 +11,7 @@ use crate::incident::brief::{Reader, brief};
 use crate::incident::command::check_text;
 use crate::incident::{Audience, Fact, Incident, IncidentId, Letter, Outgoing, Refusal, SendOutcome};
 use crate::notify::channel::{Delivery, Message, Parcel, deliver, is_repeatable, pack};
-use crate::telemetry::words::{list, nearest};
+use crate::telemetry::words::{capitalized, list, nearest};
 use crate::telemetry::{Failure, Timestamp, clean};
 
 /// The length of a key, in hexadecimal digits: 128 bits.
@@ -261,7 +261,7 @@ impl Desk {
                 return Err(Refusal::invalid("a brief is for responders, not for customers").advise("Send an update.").into());
             }
             let text = brief(incident, reader, at, self.monitor, incident.head.update_due());
-            let subject = format!("[{}] {}: {}", incident.id(), capital(request.letter.word()), incident.head.title);
+            let subject = format!("[{}] {}: {}", incident.id(), capitalized(request.letter.word()), incident.head.title);
             return Ok((subject, text, None));
         }
         let draft = self.draft(incident, request.audience, Some(stage)).map_err(Refusal::Invalid)?;
@@ -348,9 +348,4 @@ fn key(incident: &Incident, outgoing: &Outgoing) -> String {
 /// Whether a key is `base`, or that of the same text sent again: `base-2`.
 fn is_of(key: &str, base: &str) -> bool {
     key.strip_prefix(base).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
-}
-
-fn capital(word: &str) -> String {
-    let mut chars = word.chars();
-    chars.next().map(|c| c.to_uppercase().chain(chars).collect()).unwrap_or_default()
 }

@@ -25,8 +25,9 @@ struct Checked<'a> {
 }
 
 impl Checked<'_> {
-    /// The text, if customers may read it.
+    /// The text without evidence tags, if customers may read it.
     fn allow(&mut self, text: String) -> Option<String> {
+        let text = without_tags(&text);
         match customer(&text, self.names, self.rules).into_iter().next() {
             None => Some(text),
             Some(hit) => {
@@ -35,6 +36,28 @@ impl Checked<'_> {
             }
         }
     }
+}
+
+/// A text without evidence tags such as `[E3]`.
+fn without_tags(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some((before, tagged)) = rest.split_once("[E") {
+        let digits = tagged.bytes().take_while(u8::is_ascii_digit).count();
+        match tagged.get(digits..).and_then(|t| t.strip_prefix(']')).filter(|_| digits > 0) {
+            Some(after) => {
+                out.push_str(before.trim_end());
+                rest = after;
+            }
+            None => {
+                out.push_str(before);
+                out.push_str("[E");
+                rest = tagged;
+            }
+        }
+    }
+    out.push_str(rest);
+    out
 }
 
 pub(super) fn render(r: &Report, names: &Names) -> External {
@@ -141,7 +164,7 @@ mod tests {
     fn what_customers_may_read_is_told_in_three_parts() {
         let (made, _) = external(
             "17% of payments fail",
-            "A new version opened too few database connections",
+            "A new version opened too few database connections [E3]",
             "went back to the previous version",
             "Test new versions under load before they are released; done when the test runs nightly",
         );

@@ -278,7 +278,7 @@ fn causes(out: &mut String, r: &Report) {
     put!(out, "## Trigger, fault and contributing factors\n");
     let confirmed: Vec<_> = r.hypotheses.iter().filter(|h| h.verdict == Some(Verdict::Supported)).collect();
     for h in &confirmed {
-        let why = h.reason.as_ref().map(|w| format!(" Their reason: {}", sentence(&past(w)))).unwrap_or_default();
+        let why = h.reason.as_ref().map(|w| format!(" Their reason: {}.", past(w.trim_end_matches('.')))).unwrap_or_default();
         put!(out, "{} This was confirmed by the responders.{}\n", inline(&sentence(&past(&h.text))), inline_after(&why));
     }
     if !r.chain.is_empty() {
@@ -451,9 +451,9 @@ fn resolution(out: &mut String, r: &Report) {
                 let tag = read.reading.evidence.map(|e| format!(" [{e}]")).unwrap_or_default();
                 let met = if read.reading.met { "was met" } else { "was not met" };
                 let (at, why) = (prose::minute(read.at), inline(read.reading.why.trim_end_matches('.')));
-                put!(out, "The exit criterion, {}, {met} at {at} UTC: {why}.{tag}\n", inline(exit));
+                put!(out, "The exit criterion {met} at {at} UTC: {why}.{tag} It was: {}\n", code(exit));
             }
-            None => put!(out, "The exit criterion, {}, was never checked.\n", inline(exit)),
+            None => put!(out, "The exit criterion was never checked. It was: {}\n", code(exit)),
         }
     }
     for (at, status, why) in &r.overrides {
@@ -529,8 +529,7 @@ fn folded(rows: &[TimelineRow]) -> Vec<TimelineRow> {
                 if !names.contains(name) {
                     names.push(name.clone());
                 }
-                last.text = format!("{} {verb}", list(&names));
-                last.text.insert_str(0, "Alerts ");
+                last.text = format!("Alerts {} {verb}", list(&by_name(&names)));
             }
             (Some(name), _) => {
                 names = vec![name.clone()];
@@ -540,6 +539,25 @@ fn folded(rows: &[TimelineRow]) -> Vec<TimelineRow> {
         }
     }
     out
+}
+
+/// Alerts of one name as one: `HighErrorRate (checkout and gateway)`.
+fn by_name(labels: &[String]) -> Vec<String> {
+    let mut names: Vec<(&str, Vec<&str>)> = Vec::new();
+    for label in labels {
+        let (name, service) = match label.strip_suffix(')').and_then(|l| l.split_once(" (")) {
+            Some((name, service)) => (name, Some(service)),
+            None => (label.as_str(), None),
+        };
+        match names.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, services)) => services.extend(service),
+            None => names.push((name, service.into_iter().collect())),
+        }
+    }
+    let words = |(name, services): (&str, Vec<&str>)| {
+        if services.is_empty() { name.to_owned() } else { format!("{name} ({})", list(&services)) }
+    };
+    names.into_iter().map(words).collect()
 }
 
 fn timeline(out: &mut String, r: &Report) {

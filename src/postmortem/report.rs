@@ -13,8 +13,8 @@ use crate::incident::fact::todos_in;
 use crate::incident::state::Investigation;
 use crate::incident::state::{Decision, DiagnosisGrade, Hypothesis, Impact, OrderFault, RecordedReading, RoleSpan, Update};
 use crate::incident::{
-    ActionItem, ActorKind, AnswerSource, CitedFinding, Durations, Entry, EvidenceId, EvidenceKind, EvidenceRecord, Fact,
-    Incident, LinkedAlert, NoteKind, Promises, Severity, SourceReport, Verdict,
+    ActionItem, ActorKind, AnswerSource, Audience, CitedFinding, Durations, Entry, EvidenceId, EvidenceKind, EvidenceRecord,
+    Fact, Incident, LinkedAlert, NoteKind, Promises, Severity, SourceReport, Verdict,
 };
 use crate::telemetry::time::human_duration;
 use crate::telemetry::words::count;
@@ -365,12 +365,8 @@ impl Report {
         let at = |m: &TriedMitigation| prose::minute(m.at);
         match (self.mitigations.iter().rev().find(|m| m.worked), self.mitigations.last()) {
             (Some(worked), _) => {
-                format!(
-                    " It ended with this mitigation at {} UTC, as its readings confirm{}: {}.",
-                    at(worked),
-                    tag(worked),
-                    text(worked)
-                )
+                let (at, text, tag) = (at(worked), text(worked), tag(worked));
+                format!(" It ended with this mitigation at {at} UTC, as its readings confirm: {text}{tag}.")
             }
             (None, Some(last)) if self.impact_over => {
                 let checked = if last.verdict.is_some() { "its check did not confirm it" } else { "its effect was not checked" };
@@ -590,6 +586,16 @@ fn timeline(incident: &Incident) -> Vec<TimelineRow> {
                 Fact::StatusChanged { from, to, override_reason: Some(why), open, .. } => {
                     let open = count(open.len(), "open checklist item");
                     format!("Status changed from {from} to {to}, with {open}: {why}")
+                }
+                Fact::UpdatePublished { audience, .. } => {
+                    let readers = match audience {
+                        Audience::Internal => "responders",
+                        Audience::Executive => "executives",
+                        Audience::External => "customers",
+                    };
+                    let text = incident.entry_text(e);
+                    let text = text.split_once("): ").map_or(text.as_str(), |(_, text)| text);
+                    format!("Update to {readers}: {}", text.lines().next().unwrap_or_default())
                 }
                 _ => incident.entry_text(e),
             },

@@ -440,7 +440,10 @@ pub(crate) fn charts(incident: &Incident, bodies: &BTreeMap<String, Body>) -> Ve
     if let Some(body) = worked.and_then(|id| all.iter().find(|m| m.id == id))
         && let Some(series) = body.series.first()
     {
-        out.push(chart(body, series));
+        // Its title is the whole check; what was done says more.
+        let text = mitigations(incident).into_iter().rev().find(|m| m.worked).map(|m| m.text).unwrap_or_default();
+        let subject = service_of(&series.labels).map_or_else(String::new, |s| format!("{s}, "));
+        out.push(Chart { title: format!("{subject}before and after: {text}"), ..chart(body, series) });
     }
     out.retain(|c| c.samples.len() > 1);
     out.truncate(MAX_CHARTS);

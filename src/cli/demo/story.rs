@@ -17,7 +17,7 @@ use crate::incident::command::{NewAction, NewMitigation};
 use crate::incident::exit::Comparison;
 use crate::incident::{
     ActionKind, Audience, CardState, Command, EvidenceId, ExitCriteria, FindingKind, FoundBy, Grade, Incident, IncidentId,
-    LinkedAlert, NoteKind, ReviewState, Risk, Role, Severity, Status, StepState, Verdict,
+    LinkedAlert, Milestone, NoteKind, ReviewState, Risk, Role, Severity, Status, StepState, Verdict,
 };
 use crate::investigate::ask::Question;
 use crate::investigate::clock;
@@ -25,13 +25,13 @@ use crate::investigate::desk::Declaration;
 use crate::investigate::send::SendRequest;
 use crate::investigate::{Desk, SourceSet};
 use crate::postmortem::Format;
-use crate::telemetry::Timestamp;
+use crate::telemetry::{Moment, Timestamp};
 
 /// The share of failed requests of each service, as its alert reads it.
 const FAILED_SHARE: &str =
     "sum by (service) (rate(http_requests_total{code=~\"5..\"}[1m])) / sum by (service) (rate(http_requests_total[1m]))";
 /// When the lab rolled the release back, after the end of the first recording.
-const ROLLBACK: Duration = Duration::from_secs(90);
+const ROLLBACK: Duration = Duration::from_secs(96);
 /// How long the rollback took.
 const ROLLED_OUT: Duration = Duration::from_secs(15);
 /// How long the service is monitored in this story.
@@ -259,6 +259,13 @@ impl Story<'_> {
             let (entry, verdict) = (cause.seq, Verdict::Supported);
             self.run(Command::Hypothesis { entry, verdict, reason }).await?;
         }
+        // The reading shows since when the errors were gone, before anyone looked.
+        let healthy = incident.readings.last().map(|r| r.reading.window.end - Duration::from_secs_f64(r.reading.held_secs));
+        if let Some(Ok(time)) = healthy.map(|at| at.date_clock().parse::<Moment>()) {
+            let moment = Milestone::Mitigated;
+            let reason = "no request has failed since then".to_owned();
+            self.run(Command::Time { moment, time, reason, exception: None }).await?;
+        }
         self.at(Duration::from_secs(310));
         self.status(Status::Monitoring).await?;
         self.update(Audience::External).await
@@ -288,7 +295,13 @@ impl Story<'_> {
         }
         let due = |days: u64| Some((begins + Duration::from_hours(24 * days)).date());
         for (kind, owner, priority, days, text) in [
-            (ActionKind::Prevent, "ben", "P1", 14, "Release checkout to one instance first; done when the pipeline stops at one"),
+            (
+                ActionKind::Prevent,
+                "ben",
+                "P1",
+                14,
+                "Release each version to one instance first; done when the pipeline stops at one",
+            ),
             (
                 ActionKind::Detect,
                 "ana",
