@@ -44,16 +44,12 @@ fn without_tags(text: &str) -> String {
     let mut rest = text;
     while let Some((before, tagged)) = rest.split_once("[E") {
         let digits = tagged.bytes().take_while(u8::is_ascii_digit).count();
-        match tagged.get(digits..).and_then(|t| t.strip_prefix(']')).filter(|_| digits > 0) {
-            Some(after) => {
-                out.push_str(before.trim_end());
-                rest = after;
-            }
-            None => {
-                out.push_str(before);
-                out.push_str("[E");
-                rest = tagged;
-            }
+        if let Some(after) = tagged.get(digits..).and_then(|t| t.strip_prefix(']')).filter(|_| digits > 0) {
+            out.push_str(before.trim_end());
+            rest = after;
+        } else {
+            out.push_str(&format!("{before}[E"));
+            rest = tagged;
         }
     }
     out.push_str(rest);

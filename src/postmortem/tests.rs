@@ -278,7 +278,7 @@ fn a_well_run_incident_can_be_sent_as_it_is() {
         "- Data loss or corruption: None.",
         "### Ruled out\n\n- The payment provider was slow. Its latency was unchanged.",
         "| 09:40 | roll back checkout to 1.41.3 | low | worked: below 0.01 for 5m00s |",
-        "The exit criterion, error_rate below 0.01 for 5m00s, was met at 09:49 UTC: stayed below 0.01 for 5m00s.",
+        "The exit criterion was met at 09:49 UTC: stayed below 0.01 for 5m00s. It was: `error_rate below 0.01 for 5m00s`",
         "### What went well\n\n- The alert fired within a minute.",
         "### What went badly\n\n- The deploy had no canary.",
         "### Where we were lucky\n\n- It was a quiet hour.",
