@@ -240,12 +240,11 @@ fn handles_an_incident_from_alert_to_postmortem() {
     drop(lab);
     let report = stdout(&run(home, &["--config", &config, "export", "INC-1"]));
     for part in [
-        "checkout db_pool_in_use rose",
+        "Checkout db_pool_in_use rose",
         "pool exhausted after",
-        "alert DbPoolNearlyExhausted (checkout) fired",
+        "DbPoolNearlyExhausted (checkout)",
         "raised the pool to 40",
-        "Last reading,",
-        "exit criteria",
+        "The exit criterion",
         "Orders work again; we keep watching.",
         "**AI draft, not accepted by a person**",
         "> Not supported: number not in evidence: The pool of 987654",

@@ -326,6 +326,8 @@ fn outcomes_are_recorded_as_they_are_and_only_safe_attempts_are_repeated() {
         ("webhook", &[None], "unknown", 4),
         ("webhook", &[Some((404, r#"{"message":"no such hook"}"#))], "refused", 1),
         ("webhook", &[Some((302, ""))], "refused", 1),
+        // What may have arrived is not known to have failed because a later attempt did.
+        ("webhook", &[None, Some((404, ""))], "unknown", 2),
         ("slack-webhook", &[Some((200, "ok"))], "sent", 1),
         ("slack-webhook", &[Some((429, "")), Some((200, "ok"))], "sent", 2),
         ("slack-webhook", &[Some((500, "rollup_error"))], "unknown", 1),
@@ -368,6 +370,31 @@ fn outcomes_are_recorded_as_they_are_and_only_safe_attempts_are_repeated() {
     let sent = send(d, &["--channel", "c", "--audience", "technical", "--yes"]);
     assert_eq!(sent["outcome"], "failed", "{sent}");
     assert!(!sent["detail"].as_str().unwrap().contains("T0K3N"), "{sent}");
+}
+
+#[test]
+fn a_draft_is_the_same_message_until_something_happens() {
+    let f = tempfile::tempdir().unwrap();
+    let d = f.path();
+    let (port, count) = answering(&[None, Some((200, "ok"))]);
+    start(d, &format!("[[channels]]\nname = \"c\"\ntype = \"slack-webhook\"\nurl = \"http://127.0.0.1:{port}/T0K3N\"\n"));
+    let args = ["--channel", "c", "--audience", "technical", "--yes"];
+    let first = send(d, &args);
+    assert_eq!(first["outcome"], "unknown", "{first}");
+    assert!(!first["preview"].as_str().unwrap().contains("T0K3N"), "the address is a secret: {first}");
+    // Its age is another one a moment later, but it is the same draft.
+    std::thread::sleep(Duration::from_millis(1100));
+    let again = send(d, &args);
+    assert_eq!((&again["outcome"], &again["idempotency_key"]), (&"unknown".into(), &first["idempotency_key"]));
+    let by_hand = send(d, &[&args[..], &["--again"]].concat());
+    assert_eq!((&by_hand["outcome"], &by_hand["idempotency_key"]), (&"sent".into(), &first["idempotency_key"]), "{by_hand}");
+    assert_eq!(send(d, &args)["detail"], "It was sent before, and not again.");
+    assert_eq!(count.load(Ordering::SeqCst), 2);
+    // Something has happened: it is another update.
+    json(d, &["incident", "status", "INC-1", "identified"]);
+    let next = send(d, &args);
+    assert_eq!(next["outcome"], "sent", "{next}");
+    assert_ne!(next["idempotency_key"], first["idempotency_key"]);
 }
 
 /// A generator of delays, the same in each run.
@@ -541,6 +568,7 @@ fn channels_are_checked_when_the_configuration_is_read() {
         ("type = \"github\"\nproject = \"shop\"\ntoken_env = \"T\"", "'shop' is not a project"),
         ("type = \"file\"\npath = \"x\"\naudiences = [\"boss\"]", "'boss' is not an audience"),
         ("type = \"discord\"\nurl = \"http://a\"\nurl_env = \"X\"", "set more than once"),
+        ("type = \"webhook\"\nurl = \"http://a\"\nsecret = \"x\"", "has no key 'secret'"),
     ] {
         std::fs::create_dir_all(d.join("warroom")).unwrap();
         std::fs::write(d.join("warroom/config.toml"), format!("[[channels]]\nname = \"c\"\n{table}\n")).unwrap();

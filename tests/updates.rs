@@ -43,7 +43,7 @@ fn drafts_follow_the_state_of_the_incident_and_the_readers() {
     let customer = draft("customer", &[]);
     let text = customer["text"].as_str().unwrap();
     assert_eq!((&customer["stage"], &customer["audience"]), (&"investigating".into(), &"customer".into()));
-    assert!(text.contains("17% of payments fail; all customers in Europe.") && text.contains("the next update by"), "{text}");
+    assert!(text.contains("17% of payments fail (all customers in Europe).") && text.contains("the next update by"), "{text}");
     assert!(!text.contains("payment-api") && !text.contains("Ben") && customer["hits"] == serde_json::json!([]), "{customer}");
     assert!(customer["next_update_at"].is_string());
     let technical = draft("technical", &[]);
@@ -155,7 +155,7 @@ fn a_model_rewords_a_draft_and_what_it_adds_is_pointed_out() {
     assert!(!hits.iter().any(|(_, text)| *text == "17%"), "{hits:?}");
     // The model got the draft, and the timeline has its run.
     let asked = server.requests().last().unwrap().body.clone();
-    assert!(asked.contains("<<<DRAFT") && asked.contains("17% of payments fail; all customers in Europe"), "{asked}");
+    assert!(asked.contains("<<<DRAFT") && asked.contains("17% of payments fail (all customers in Europe)"), "{asked}");
     let shown = json(d, &["incident", "show", "INC-1"]).1.to_string();
     assert!(shown.contains("ai_run"), "{shown}");
     // Without a model there is no such draft, and the reason is said.
@@ -165,4 +165,20 @@ fn a_model_rewords_a_draft_and_what_it_adds_is_pointed_out() {
         "{}",
         stderr(&output)
     );
+}
+
+#[test]
+fn an_update_for_customers_that_was_sent_elsewhere_is_checked_as_well() {
+    let f = tempfile::tempdir().unwrap();
+    let d = f.path();
+    json(d, &["declare", "--title", "payments fail", "--severity", "SEV2"]);
+    let text = "db-prod-1 (10.0.0.7) is down, because Ben forgot to fail over. The next update follows by 18:00 UTC.";
+    let output = run(d, &["incident", "update", "INC-1", text, "--audience", "external"]);
+    let notes = stderr(&output);
+    assert!(output.status.success(), "it is recorded: {notes}");
+    for part in ["Customers read \"db-prod-1\"", "Customers read \"10.0.0.7\"", "forgot to"] {
+        assert!(notes.contains(part), "{part}: {notes}");
+    }
+    let output = run(d, &["incident", "update", "INC-1", text, "--audience", "internal"]);
+    assert!(!stderr(&output).contains("Customers"), "{}", stderr(&output));
 }

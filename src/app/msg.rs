@@ -6,7 +6,9 @@ use std::time::Duration;
 use super::chord::Chord;
 use crate::comms::{Draft, Stage};
 use crate::evidence::Body;
-use crate::incident::{AlertBoard, Audience, Command, EvidenceId, Incident, IncidentId, Letter, LinkedAlert, Severity, Summary};
+use crate::incident::{
+    AlertBoard, Audience, Command, EvidenceId, Incident, IncidentId, Letter, LinkedAlert, Outgoing, Severity, Summary,
+};
 use crate::prompt::Delta;
 use crate::telemetry::log::Batch;
 use crate::telemetry::series::AlertSeries;
@@ -250,8 +252,8 @@ pub(crate) enum SilenceEffect {
 pub(crate) enum SendEffect {
     /// Builds exactly what would be sent, to be confirmed.
     Plan(Box<SendCall>),
-    /// Sends it, if it is still what the preview with this key showed.
-    Send(Box<SendCall>, String),
+    /// Sends exactly this, if where and how is still what the preview with this token showed.
+    Send(Box<SendCall>, Box<Outgoing>, String),
 }
 
 /// What is to be sent, and through which channel.

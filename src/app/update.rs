@@ -17,7 +17,7 @@ mod updates;
 
 use super::action::Action;
 use super::model::{Model, Screen, Tone};
-use super::msg::{CustomEffect, Effect, Msg, StoreState};
+use super::msg::{CustomEffect, Effect, Msg, SendEffect, StoreState};
 use super::overlay::ConfirmDialog;
 use super::room::Tab;
 use crate::incident::{IncidentId, SourceStatus};
@@ -121,7 +121,16 @@ fn handle(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
                     .as_ref()
                     .as_ref()
                     .map_or(true, |d| d.audience == room.draft_audience && room.draft_stage.is_none_or(|s| s == d.stage));
-                if chosen {
+                // What a model has reworded is not replaced by the rules' draft because something was recorded in the meantime.
+                let is_model = |d: &crate::comms::Draft| d.model.is_some();
+                let reworded = room.draft.as_ref().and_then(|d| d.as_ref().ok()).filter(|d| is_model(d));
+                let keeps = reworded.is_some_and(|old| {
+                    draft
+                        .as_ref()
+                        .as_ref()
+                        .is_ok_and(|new| !is_model(new) && (new.audience, new.stage) == (old.audience, old.stage))
+                });
+                if chosen && !keeps {
                     room.draft = Some(draft.map_err(|e| sentence(&e)));
                 }
             }
@@ -164,8 +173,13 @@ fn handle(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
             vec![Effect::Copy(url)]
         }
         Msg::ToConfirm { effect, title, lines } => {
-            if model.running.is_some() {
+            let sends = matches!(*effect, Effect::Send(_));
+            if model.running.is_some() && !sends {
                 return common::say(model, "Another script is still running.");
+            }
+            if let (true, Effect::Send(SendEffect::Send(call, ..))) = (model.overlay.is_some(), &*effect) {
+                // Something else is open: the text can be opened again after that.
+                return updates::cannot_send(model, (**call).clone(), "The preview is ready.");
             }
             if lines.is_empty() {
                 // What was asked for and needs no question is not done behind a dialog that was opened since.
@@ -298,6 +312,9 @@ fn refused(model: &mut Model, effect: &Effect, failure: &Failure) -> Vec<Effect>
         model.overlay = None;
     }
     let why = sentence(failure);
+    if let Effect::Send(SendEffect::Send(call, ..)) = effect {
+        return updates::cannot_send(model, (**call).clone(), &why);
+    }
     let typed = model.sent.take().filter(|(sent, _)| sent == effect);
     match (typed, &model.overlay) {
         (Some((_, line)), None) => {

@@ -197,18 +197,18 @@ struct RawChannel {
 /// The keys that all types have.
 const COMMON_KEYS: [&str; 5] = ["name", "type", "audiences", "tls", "timeout_secs"];
 
-/// The further keys of each type. `url*` includes `url_env`, `url_command` and `url_file`.
+/// The further keys of each type. `url_*` is `url_env`, `url_command` and `url_file`.
 const KEYS: [(&str, &[&str]); 10] = [
     ("file", &["path"]),
-    ("webhook", &["url*", "secret*"]),
-    ("slack", &["url", "token*", "channel"]),
-    ("slack-webhook", &["url*"]),
-    ("teams", &["url*"]),
-    ("discord", &["url*"]),
-    ("email", &["host", "port", "security", "user", "password*", "from", "to"]),
-    ("pagerduty", &["url", "token*", "from", "post", "target"]),
-    ("statuspage", &["url", "token*", "page", "components", "notify_subscribers"]),
-    ("github", &["url", "token*", "project", "target"]),
+    ("webhook", &["url", "url_*", "secret_*"]),
+    ("slack", &["url", "token_*", "channel"]),
+    ("slack-webhook", &["url", "url_*"]),
+    ("teams", &["url", "url_*"]),
+    ("discord", &["url", "url_*"]),
+    ("email", &["host", "port", "security", "user", "password_*", "from", "to"]),
+    ("pagerduty", &["url", "token_*", "from", "post", "target"]),
+    ("statuspage", &["url", "token_*", "page", "components", "notify_subscribers"]),
+    ("github", &["url", "token_*", "project", "target"]),
 ];
 
 /// The value of a key that the type needs.
@@ -253,16 +253,14 @@ fn check_keys(table: &toml::Table) -> Result<(), Failure> {
     let has = |key: &str| {
         COMMON_KEYS.contains(&key)
             || own.iter().any(|a| match a.strip_suffix('*') {
-                Some(stem) => [stem.to_owned(), format!("{stem}_env"), format!("{stem}_command"), format!("{stem}_file")]
-                    .iter()
-                    .any(|k| k == key),
+                Some(stem) => key.strip_prefix(stem).is_some_and(|rest| matches!(rest, "env" | "command" | "file")),
                 None => *a == key,
             })
     };
     match table.keys().find(|key| !has(key)) {
         None => Ok(()),
         Some(other) => {
-            let known = own.iter().map(|k| k.trim_end_matches('*')).chain(COMMON_KEYS);
+            let known = own.iter().map(|k| k.trim_end_matches('*').trim_end_matches('_')).chain(COMMON_KEYS);
             let hint = nearest(other, known.clone()).map_or_else(String::new, |n| format!("Did you mean '{n}'? "));
             let known: Vec<&str> = known.collect();
             Err(Failure::new(format!("a channel of type {kind} has no key '{other}'"))

@@ -72,6 +72,9 @@ pub struct Outgoing {
     #[serde(default)]
     pub letter: Letter,
     pub audience: Audience,
+    /// The stage of an update, in a word.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub stage: String,
     pub subject: String,
     pub text: String,
     /// The time that it promises.

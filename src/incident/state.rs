@@ -533,7 +533,7 @@ impl Incident {
                     reference: None,
                 };
                 match self.sendings.iter_mut().find(|s| s.outgoing.key == outgoing.key) {
-                    Some(known) => *known = begun,
+                    Some(known) => *known = Sending { reference: known.reference.take(), ..begun },
                     None => self.sendings.push(begun),
                 }
             }
@@ -541,7 +541,7 @@ impl Incident {
                 if let Some(sending) = self.sendings.iter_mut().find(|s| s.outgoing.key == *key) {
                     sending.outcome = Some(*outcome);
                     sending.detail.clone_from(detail);
-                    sending.reference.clone_from(reference);
+                    sending.reference = reference.clone().or(sending.reference.take());
                 }
             }
             Fact::HypothesisJudged { seq, verdict, reason } => {

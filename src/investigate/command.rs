@@ -7,11 +7,13 @@ use super::attach::{Attached, read_to_attach};
 use super::clock::now;
 use super::desk::{Desk, DeskError, new_entries};
 use super::oncall::PLEASE_JOIN;
+use super::send::describe_hit;
+use crate::comms::{Stage, customer_hits};
 use crate::evidence::{Body, Draft, Redactor};
 use crate::incident::command::{Context, absorb, release};
 use crate::incident::{
-    Actor, Command, Entry, EventKind, EvidenceKind, ExitCriteria, Fact, Incident, IncidentId, LinkedAlert, NoteKind, Refusal,
-    Status,
+    Actor, Audience, Command, Entry, EventKind, EvidenceKind, ExitCriteria, Fact, Incident, IncidentId, LinkedAlert, NoteKind,
+    Refusal, Status,
 };
 use crate::journal::{Append, Appended, JournalError};
 use crate::telemetry::words::count;
@@ -105,6 +107,13 @@ impl Desk {
                 // Check even before an override, so that the record shows the values at the time of resolution.
                 let (_, unchecked) = self.check(id).await?;
                 self.record(id, &command, at, &[], &unchecked).await
+            }
+            Command::RecordUpdate { audience: Audience::External, text, .. } => {
+                // It was sent already; what customers should not have read is said, so that the next one is better.
+                let outcome = self.record(id, &command, at, &[], &[]).await?;
+                let (stage, names) = (Stage::of(outcome.incident.head.status), self.names(&outcome.incident));
+                let hits = customer_hits(&outcome.incident, stage, text, &names);
+                Ok(outcome.warn(hits.iter().map(|hit| format!("Customers read {}", describe_hit(hit))).collect()))
             }
             Command::SetExit { criteria } => {
                 self.check_source(criteria)?;

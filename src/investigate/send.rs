@@ -4,12 +4,12 @@
 use super::clock::now;
 use super::desk::{Desk, DeskError};
 use crate::comms::{Hit, Stage, customer_hits};
-use crate::config::{CLIPBOARD, ChannelConfig};
+use crate::config::{CLIPBOARD, ChannelConfig, ChannelKind};
 use crate::evidence::Redactor;
 use crate::evidence::body::digest;
 use crate::incident::brief::{Reader, brief};
 use crate::incident::command::check_text;
-use crate::incident::{Audience, Fact, Incident, IncidentId, Letter, Outgoing, Refusal, SendOutcome};
+use crate::incident::{Audience, Fact, Incident, IncidentId, Letter, Outgoing, Refusal, SendOutcome, Sending};
 use crate::notify::channel::{Delivery, Message, Parcel, deliver, is_repeatable, pack};
 use crate::telemetry::words::{capitalized, list, nearest};
 use crate::telemetry::{Failure, Timestamp, clean};
@@ -30,6 +30,8 @@ pub struct SendRequest {
     pub stage: Option<Stage>,
     /// What to send instead of a draft. A first line that is followed by an empty line is the subject.
     pub text: Option<String>,
+    /// Exactly what a preview showed; it is neither drafted nor written again.
+    pub exact: Option<Box<Outgoing>>,
     /// The incident or issue in the other system.
     pub target: Option<String>,
     /// Replaces the last message instead of sending another one.
@@ -49,6 +51,7 @@ impl SendRequest {
             letter: Letter::Update,
             stage: None,
             text: None,
+            exact: None,
             target: None,
             edit: false,
             override_reason: None,
@@ -79,9 +82,18 @@ pub struct SendPlan {
     /// What should be worded differently. Only texts for customers are checked.
     pub hits: Vec<Hit>,
     pub obstacle: Option<Obstacle>,
+    /// The entries with earlier attempts through the channel, as of the plan.
+    seen: Vec<u64>,
+    /// Whether an earlier attempt of this key may have arrived.
+    may_have_arrived: bool,
 }
 
 impl SendPlan {
+    /// Identifies the preview: what would be sent, where, and how.
+    pub fn token(&self) -> String {
+        digest(format!("{}\u{0}{}", self.key(), self.preview()).as_bytes())
+    }
+
     /// Identifies what is sent. The same for every attempt.
     pub fn key(&self) -> &str {
         &self.message.outgoing.key
@@ -186,36 +198,15 @@ impl Desk {
                 .into());
         }
         let at = now();
-        let stage = request.stage.unwrap_or_else(|| Stage::of(incident.head.status));
-        let (subject, text, next_due) = self.letter(incident, request, stage, at)?;
-        let mut redactor = Redactor::new();
-        let redacted = Redactor::redact_text(&mut redactor, &text).into_owned();
-        let subject = redactor.redact_text(&clean::line(&subject)).into_owned();
-        let earlier: Vec<_> = incident.sent_through(&channel.name).collect();
-        let target = request.target.clone().or_else(|| channel.target.clone());
-        let target = target.or_else(|| earlier.iter().rev().find_map(|s| s.outgoing.target.clone()));
-        let last = earlier.iter().rev().find(|s| s.outgoing.target == target && s.reference.is_some());
-        let edits = match (request.edit, last) {
-            (false, _) => None,
-            (true, Some(last)) => last.reference.clone(),
-            (true, None) => {
-                let message = format!("nothing that was sent through {} can be edited", channel.name);
-                return Err(Refusal::invalid(message).advise("Send it as a new message.").into());
-            }
+        let stage = match &request.exact {
+            Some(exact) => exact.stage.parse().unwrap_or_else(|_unknown| Stage::of(incident.head.status)),
+            None => request.stage.unwrap_or_else(|| Stage::of(incident.head.status)),
         };
-        let mut outgoing = Outgoing {
-            key: String::new(),
-            channel: channel.name.clone(),
-            letter: request.letter,
-            audience: request.audience,
-            subject,
-            text: redacted,
-            next_due,
-            target,
-            edits,
-            override_reason: request.override_reason.as_deref().map(|why| check_text("reason", why, false)).transpose()?,
-            hits: Vec::new(),
+        let mut outgoing = match &request.exact {
+            Some(exact) => (**exact).clone(),
+            None => self.outgoing(incident, request, &channel, stage, at)?,
         };
+        outgoing.override_reason = request.override_reason.as_deref().map(|why| check_text("reason", why, false)).transpose()?;
         let hits = if request.audience == Audience::External {
             customer_hits(incident, stage, &outgoing.as_one_text(), &self.names(incident))
         } else {
@@ -235,12 +226,79 @@ impl Desk {
             outgoing.key = format!("{base}-{}", same.len() + 1);
             obstacle = None;
         }
-        if obstacle.is_none() && !hits.is_empty() && outgoing.override_reason.is_none() {
+        let earlier = incident.sending(&outgoing.key);
+        if let Some(earlier) = earlier {
+            // Every attempt sends the same, with the same promise.
+            outgoing.next_due = earlier.outgoing.next_due;
+        }
+        let may_have_arrived = earlier.is_some_and(|s| matches!(s.outcome, None | Some(SendOutcome::Unknown)));
+        let message = Message::new(incident, outgoing, stage);
+        let is_first = message.first.is_none() && begins_something(&channel);
+        if obstacle.is_none() && is_first && !request.again && has_open_sending(incident, &message.outgoing) {
+            obstacle = Some(Obstacle::MayBeSent);
+        }
+        if obstacle.is_none() && !hits.is_empty() && message.outgoing.override_reason.is_none() {
             obstacle = Some(Obstacle::OpenHits);
         }
-        let message = Message::new(incident, outgoing, stage);
         let parcel = pack(&channel, &message).map_err(Refusal::Invalid)?;
-        Ok(SendPlan { channel, message, parcel, hits, obstacle })
+        let seen = attempts_through(incident, &channel.name);
+        Ok(SendPlan { channel, message, parcel, hits, obstacle, seen, may_have_arrived })
+    }
+
+    /// What a request asks to send, without its key.
+    fn outgoing(
+        &self,
+        incident: &Incident,
+        request: &SendRequest,
+        channel: &ChannelConfig,
+        stage: Stage,
+        at: Timestamp,
+    ) -> Result<Outgoing, DeskError> {
+        if request.target.is_some() && !channel.kind.takes_target() {
+            let message = format!("a channel of type {} has no target", channel.kind.word());
+            return Err(Refusal::invalid(message).advise("Leave out --target.").into());
+        }
+        let earlier: Vec<_> = incident.sent_through(&channel.name).collect();
+        let target = request.target.clone().or_else(|| channel.target.clone());
+        let target = target.or_else(|| earlier.iter().rev().find_map(|s| s.outgoing.target.clone()));
+        let is_like = |o: &Outgoing| o.target == target && o.audience == request.audience && o.letter == request.letter;
+        let last = earlier.iter().rev().find(|s| is_like(&s.outgoing) && s.reference.is_some());
+        let edits = match (request.edit, last) {
+            (false, _) => None,
+            (true, Some(last)) => last.reference.clone(),
+            (true, None) => {
+                let message = format!("nothing like this that was sent through {} can be edited", channel.name);
+                return Err(Refusal::invalid(message).advise("Send it as a new message.").into());
+            }
+        };
+        // A draft names the time, so that it is another text each minute. It is the same message as long as the last one is open, or nothing
+        // has happened since.
+        let is_draft = request.text.is_none() && !request.edit;
+        let same = incident.sendings.iter().rev().find(|s| {
+            s.outgoing.channel == channel.name
+                && is_like(&s.outgoing)
+                && s.outgoing.stage == stage.word()
+                && s.outgoing.edits.is_none()
+        });
+        if let Some(same) = same.filter(|s| is_draft && is_still_current(incident, s, request.again)) {
+            return Ok(same.outgoing.clone());
+        }
+        let (subject, text, next_due) = self.letter(incident, request, stage, at)?;
+        let mut redactor = Redactor::new();
+        Ok(Outgoing {
+            key: String::new(),
+            channel: channel.name.clone(),
+            letter: request.letter,
+            audience: request.audience,
+            stage: stage.word().to_owned(),
+            text: redactor.redact_text(&text).into_owned(),
+            subject: redactor.redact_text(&clean::line(&subject)).into_owned(),
+            next_due,
+            target,
+            edits,
+            override_reason: None,
+            hits: Vec::new(),
+        })
     }
 
     /// The subject, the text and the time that it promises.
@@ -291,20 +349,25 @@ impl Desk {
             return Err(Refusal::Invalid(refusal).into());
         }
         let outgoing = &plan.message.outgoing;
-        let had = self.journal.incident(id).await?.sending(&outgoing.key).map(|s| s.seq);
         let (begun, _) = self
             .append(id, &self.actor(), None, |incident| {
-                // Someone else may have begun to send it since the incident was read.
-                if incident.sending(&outgoing.key).map(|s| s.seq) != had {
-                    let failure = Failure::new(format!("someone else has just sent this text through {}", outgoing.channel));
-                    return Err(Refusal::Invalid(failure.advise("Look at the outcome: `warroom update list`.")).into());
+                // Someone else may have begun to send through the channel since the plan was made.
+                if attempts_through(incident, &outgoing.channel) != plan.seen {
+                    let failure = Failure::new(format!("someone else has just sent something through {}", outgoing.channel));
+                    return Err(Refusal::Invalid(failure.advise("Look at it, and try again: `warroom update list`.")).into());
                 }
                 Ok(vec![Fact::SendStarted { outgoing: outgoing.clone() }])
             })
             .await?;
         let Delivery { outcome, detail, reference } =
             deliver(&plan.channel, &plan.message, &plan.parcel, is_repeatable(&plan.channel, outgoing)).await;
-        let detail = clean::truncate(&clean::line(&detail), 300);
+        let mut detail = clean::truncate(&clean::line(&detail), 300);
+        let mut outcome = outcome;
+        if plan.may_have_arrived && matches!(outcome, SendOutcome::Failed | SendOutcome::Refused) {
+            // That this attempt failed says nothing about the earlier one.
+            detail = format!("an earlier attempt may have arrived; this one: {detail}");
+            outcome = SendOutcome::Unknown;
+        }
         let recorded = self
             .append(begun.id(), &self.actor(), None, |incident| {
                 Ok(incident.end_sending(outgoing, outcome, &detail, reference.as_deref()))
@@ -328,6 +391,33 @@ fn obstacle(incident: &Incident, key: &str, is_repeatable: bool, again: bool, at
     }
 }
 
+/// Whether the first message through a channel begins what later ones belong to: a thread, or an incident of a status page.
+fn begins_something(channel: &ChannelConfig) -> bool {
+    matches!(channel.kind, ChannelKind::Slack { .. } | ChannelKind::Statuspage { .. })
+}
+
+/// Whether another message for the same place may have arrived, so that it is not known what this one would belong to.
+fn has_open_sending(incident: &Incident, outgoing: &Outgoing) -> bool {
+    let is_open = |s: &Sending| matches!(s.outcome, None | Some(SendOutcome::Unknown));
+    let is_beside = |s: &Sending| s.outgoing.channel == outgoing.channel && s.outgoing.target == outgoing.target;
+    incident.sendings.iter().any(|s| s.outgoing.key != outgoing.key && is_beside(s) && is_open(s))
+}
+
+/// The entries with the attempts through a channel, and how many of them have ended.
+fn attempts_through(incident: &Incident, channel: &str) -> Vec<u64> {
+    incident.sendings.iter().filter(|s| s.outgoing.channel == channel).map(|s| s.seq).collect()
+}
+
+/// Whether a draft would say the same as what was sent, or may have been: it has not arrived yet, or nothing has happened since.
+fn is_still_current(incident: &Incident, sending: &Sending, again: bool) -> bool {
+    if sending.outcome != Some(SendOutcome::Sent) {
+        return true;
+    }
+    let is_about_sending =
+        |fact: &Fact| matches!(fact, Fact::SendStarted { .. } | Fact::SendEnded { .. } | Fact::UpdatePublished { .. });
+    !again && incident.entries.iter().filter(|e| e.seq > sending.seq).all(|e| is_about_sending(&e.fact))
+}
+
 /// The key of a text: the same incident, channel, readers and text give the same key, also on another machine.
 fn key(incident: &Incident, outgoing: &Outgoing) -> String {
     let parts = [
@@ -335,6 +425,7 @@ fn key(incident: &Incident, outgoing: &Outgoing) -> String {
         outgoing.channel.clone(),
         outgoing.letter.word().to_owned(),
         outgoing.audience.word().to_owned(),
+        outgoing.stage.clone(),
         outgoing.target.clone().unwrap_or_default(),
         outgoing.edits.clone().unwrap_or_default(),
         outgoing.subject.clone(),

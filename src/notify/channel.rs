@@ -102,9 +102,11 @@ impl Parcel {
     pub(crate) fn preview(&self) -> String {
         match self {
             Self::Http(request) => {
-                let address = match &request.address {
-                    Address::Plain(url) => url.clone(),
-                    Address::Secret(secret) => format!("the address in {secret}"),
+                let address = match (&request.address, &request.authentication) {
+                    // Whoever knows the address of a webhook can post.
+                    (Address::Plain(url), Authentication::None | Authentication::Signature(_)) => host_of(url),
+                    (Address::Plain(url), Authentication::Authorization(..)) => url.clone(),
+                    (Address::Secret(secret), _) => format!("the address in {secret}"),
                 };
                 let mut lines = vec![format!("{} {address}{}", request.method, request.path)];
                 lines.extend(request.headers.iter().map(|(name, value)| format!("{name}: {value}")));
@@ -126,6 +128,13 @@ impl Parcel {
     }
 }
 
+/// The scheme and the host of a URL: `https://hooks.example/…`.
+fn host_of(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    format!("{scheme}://{host}/…")
+}
+
 /// Builds what would be sent through a channel.
 ///
 /// # Errors
@@ -144,7 +153,7 @@ pub(crate) fn pack(channel: &ChannelConfig, message: &Message) -> Result<Parcel,
         ChannelKind::Slack { url, token, channel } => slack::pack(url, token, channel, message),
         ChannelKind::SlackWebhook { address } => slack::pack_webhook(address, message),
         ChannelKind::Teams { address } => teams::pack(address, message),
-        ChannelKind::Discord { address } => discord::pack(address, message),
+        ChannelKind::Discord { address } => discord::pack(address, message)?,
         ChannelKind::PagerDuty { url, token, from, post } => pagerduty::pack(url, token, from, *post, message)?,
         ChannelKind::Statuspage { url, token, page, components, notifies } => {
             statuspage::pack((url, token), page, components, *notifies, message)?

@@ -30,7 +30,7 @@ fn convert(markdown: &str, form: Form) -> String {
     let mut out = String::new();
     // The number of the next item of each open list; `None` for bullets.
     let mut lists: Vec<Option<u64>> = Vec::new();
-    let mut link = String::new();
+    let (mut link, mut is_web_link) = (String::new(), false);
     for event in Parser::new(markdown) {
         match event {
             Event::Text(text) => out.push_str(&escape(&text)),
@@ -44,11 +44,14 @@ fn convert(markdown: &str, form: Form) -> String {
             Event::Start(Tag::Emphasis) | Event::End(TagEnd::Emphasis) => out.push_str(mark("_")),
             Event::Start(Tag::Link { dest_url, .. }) => {
                 link = dest_url.into_string();
-                if is_slack {
+                // Any other destination, such as `!channel`, would be an order to Slack.
+                is_web_link = is_slack && ["http://", "https://", "mailto:"].iter().any(|s| link.starts_with(s));
+                if is_web_link {
                     out.push_str(&format!("<{}|", escape(&link).replace('|', "%7C")));
                 }
             }
-            Event::End(TagEnd::Link) => out.push_str(&if is_slack { ">".to_owned() } else { format!(" ({link})") }),
+            Event::End(TagEnd::Link) if is_web_link => out.push('>'),
+            Event::End(TagEnd::Link) => out.push_str(&format!(" ({})", escape(&link))),
             Event::Start(Tag::List(first)) => {
                 if !out.is_empty() && !out.ends_with('\n') {
                     out.push('\n');
@@ -131,6 +134,9 @@ mod tests {
             "*Conditions*\n17% of &lt;orders&gt; fail &amp; more. See <https://a.example/x|the page>.\n\n• first\n• second `code`\n\nfor &lt;!channel&gt; _now_"
         );
         assert_eq!(plain("1. a\n2. b"), "1. a\n2. b");
+        for text in ["[x](!channel)", "[x](@U012)", "[x](!subteam^S1)", "<!here>", "[x](<!everyone>)"] {
+            assert!(!mrkdwn(text).contains('<'), "{text}: {}", mrkdwn(text));
+        }
         assert_eq!(plain(""), "");
     }
 

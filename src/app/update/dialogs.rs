@@ -465,6 +465,8 @@ fn in_confirmation(model: &mut Model, action: Action, mut dialog: Box<ConfirmDia
         _ => return show(model, Overlay::Confirm(dialog)),
     };
     match (is_confirmed, dialog.effect) {
+        // What was typed is open again: "no" often means that something is to be changed.
+        (false, Effect::Send(SendEffect::Send(call, ..))) => updates::edit_again(model, *call),
         (false, _) => Vec::new(),
         (
             true,

@@ -550,11 +550,26 @@ fn an_update_is_sent_only_after_its_preview_was_confirmed() {
     let plan = |call: &SendCall| vec![Effect::Send(SendEffect::Plan(Box::new(call.clone())))];
     assert_eq!(press(&mut model, "m1"), []);
     assert_eq!(press(&mut model, "⏎"), plan(&call), "the text can be edited first, and nothing is sent yet");
-    let send = Effect::Send(SendEffect::Send(Box::new(call.clone()), "wr-1".into()));
+    let outgoing = crate::incident::Outgoing {
+        key: "wr-1".into(),
+        channel: "team".into(),
+        letter: Letter::Update,
+        audience: Audience::Internal,
+        stage: "investigating".into(),
+        subject: "s".into(),
+        text: "t".into(),
+        next_due: None,
+        target: None,
+        edits: None,
+        override_reason: None,
+        hits: Vec::new(),
+    };
+    let send = Effect::Send(SendEffect::Send(Box::new(call.clone()), Box::new(outgoing), "token".into()));
     let lines = vec!["POST http://x".to_owned()];
     update(&mut model, at(2), Msg::ToConfirm { effect: Box::new(send.clone()), title: "Send this?".into(), lines });
     let mut other = model.clone();
     assert_eq!(press(&mut other, "⏎"), [], "No is the default");
+    assert_eq!(input_dialog(&other).edit.text(), text, "the text can be changed then");
     assert_eq!((press(&mut model, "y"), model.unsaved), (vec![send], 1));
     // A channel that needs a target asks for it first.
     press(&mut model, "m2");
@@ -588,6 +603,7 @@ fn a_sending_with_an_unknown_outcome_is_repeated_by_a_person() {
         channel: "team".into(),
         letter: Letter::Update,
         audience: Audience::Internal,
+        stage: String::new(),
         subject: "Still failing".into(),
         text: "More at nine.".into(),
         next_due: None,

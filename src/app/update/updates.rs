@@ -168,7 +168,8 @@ pub(super) fn submitted(model: &mut Model, purpose: &Purpose, text: &str) -> Res
     let plan = |call: SendCall| Ok(vec![Effect::Send(SendEffect::Plan(Box::new(call)))]);
     match purpose {
         Purpose::SendText(_) if text.is_empty() => Err("The text is empty.".to_owned()),
-        Purpose::SendText(call) => plan(SendCall { text: Some(text.to_owned()), ..(**call).clone() }),
+        // A reason is for the text that it was given for.
+        Purpose::SendText(call) => plan(SendCall { text: Some(text.to_owned()), override_reason: None, ..(**call).clone() }),
         Purpose::SendTarget(_) if text.is_empty() => Err("It has to go somewhere. Type where.".to_owned()),
         Purpose::SendTarget(call) => {
             let call = SendCall { target: Some(text.to_owned()), ..(**call).clone() };
@@ -180,9 +181,20 @@ pub(super) fn submitted(model: &mut Model, purpose: &Purpose, text: &str) -> Res
     }
 }
 
+/// Opens the text of an update again, after its preview was not confirmed.
+pub(super) fn edit_again(model: &mut Model, call: SendCall) -> Vec<Effect> {
+    if call.letter == Letter::Update && call.text.is_some() { show(model, Overlay::Input(text_dialog(call))) } else { Vec::new() }
+}
+
 /// Opens the text again with the reason why it cannot be sent.
 pub(super) fn cannot_send(model: &mut Model, call: SendCall, why: &str) -> Vec<Effect> {
-    let dialog = if call.letter == Letter::Update && call.text.is_some() { Some(text_dialog(call)) } else { None };
+    let kind = model.channels.iter().find(|c| c.name == call.channel).map(|c| c.kind.clone()).unwrap_or_default();
+    let dialog = match (call.letter == Letter::Update && call.text.is_some(), &call.target) {
+        // A wrong target can be corrected, and the text follows.
+        (true, Some(_)) => Some(target_dialog(&kind, call)),
+        (true, None) => Some(text_dialog(call)),
+        (false, _) => None,
+    };
     let Some(dialog) = dialog else { return say(model, why) };
     let overlay = Overlay::Input(InputDialog { hint: why.to_owned(), ..dialog });
     keep_open(model, overlay, why)

@@ -31,8 +31,16 @@ enum Attempt {
     Unclear(Delivery),
 }
 
+/// How long a delivery may take, so that it ends before others take it for interrupted.
+const MOST: Duration = Duration::from_secs(LONGEST.as_secs() - 10);
+
 /// Sends a parcel. An attempt that may have had an effect is repeated only if that is safe (`is_repeatable`).
 pub(crate) async fn deliver(channel: &ChannelConfig, message: &Message, parcel: &Parcel, is_repeatable: bool) -> Delivery {
+    let delivered = tokio::time::timeout(MOST, attempt(channel, message, parcel, is_repeatable)).await;
+    delivered.unwrap_or_else(|_late| Delivery::new(SendOutcome::Unknown, format!("no answer within {} s", MOST.as_secs())))
+}
+
+async fn attempt(channel: &ChannelConfig, message: &Message, parcel: &Parcel, is_repeatable: bool) -> Delivery {
     match parcel {
         Parcel::Http(request) => http(channel, message, request, is_repeatable).await,
         Parcel::Mail(mail) => mail::send(channel, mail).await,
@@ -71,17 +79,28 @@ async fn http(channel: &ChannelConfig, message: &Message, request: &Request, is_
     };
     let begun = Instant::now();
     let mut waits = ExponentialBuilder::default().with_min_delay(FIRST_WAIT).with_max_times(RETRIES).with_jitter().build();
+    // What an attempt that may have had an effect said: a later failure does not make it certain that nothing arrived.
+    let mut unclear: Option<String> = None;
+    let settle = |delivery: Delivery, unclear: &Option<String>| match unclear {
+        Some(why) if delivery.outcome != SendOutcome::Sent => {
+            Delivery::new(SendOutcome::Unknown, format!("{why}; then {}", delivery.detail))
+        }
+        _ => delivery,
+    };
     loop {
         let attempt = once(&client, channel, message, request, &secrets).await;
         let (delivery, asked) = match attempt {
-            Attempt::Over(delivery) => return delivery,
-            Attempt::NoEffect(delivery, asked) => (delivery, asked),
-            Attempt::Unclear(delivery) if is_repeatable => (delivery, None),
+            Attempt::Over(delivery) => return settle(delivery, &unclear),
+            Attempt::NoEffect(delivery, asked) => (settle(delivery, &unclear), asked),
+            Attempt::Unclear(delivery) if is_repeatable => {
+                unclear.get_or_insert_with(|| delivery.detail.clone());
+                (delivery, None)
+            }
             Attempt::Unclear(delivery) => return delivery,
         };
         let Some(wait) = waits.next().map(|wait| asked.unwrap_or(wait)) else { return delivery };
         // Nothing is sent later than a reader of the journal expects.
-        if wait > MAX_RETRY_AFTER || begun.elapsed() + wait + channel.timeout > LONGEST {
+        if wait > MAX_RETRY_AFTER || begun.elapsed() + wait + channel.timeout > MOST {
             return delivery;
         }
         tokio::time::sleep(wait).await;
@@ -182,8 +201,10 @@ async fn once(
             delivery => Attempt::Over(delivery),
         },
         200..=299 => unknown(format!("the answer ({status}) is not complete")),
-        // The server did not take it; 420 is how Statuspage says so.
-        420 | 429 | 503 => Attempt::NoEffect(Delivery::new(SendOutcome::Failed, said()), asked),
+        // The server did not take it; 420 is how Statuspage says so, and 403 with a time how GitHub does. A 503 without a time may come from
+        // a proxy, after the server took it.
+        403 | 503 if asked.is_some() => Attempt::NoEffect(Delivery::new(SendOutcome::Failed, said()), asked),
+        420 | 429 => Attempt::NoEffect(Delivery::new(SendOutcome::Failed, said()), asked),
         500..=599 => unknown(said()),
         300..=399 => Attempt::Over(Delivery::new(
             SendOutcome::Refused,

@@ -7,16 +7,20 @@ use serde_json::{Value, json};
 use super::{Authentication, Message, Request};
 use crate::config::Address;
 use crate::notify::markdown::plain;
-use crate::telemetry::clean;
+use crate::telemetry::Failure;
 
 const MAX_TITLE: usize = 256;
 const MAX_TEXT: usize = 4096;
 
-pub(super) fn pack(address: &Address, message: &Message) -> Request {
-    let mut embed = json!({
-        "title": clean::truncate(&plain(&message.outgoing.subject), MAX_TITLE - 1),
-        "description": clean::truncate(&message.outgoing.text, MAX_TEXT - 1),
-    });
+pub(super) fn pack(address: &Address, message: &Message) -> Result<Request, Failure> {
+    let (title, text) = (plain(&message.outgoing.subject), &message.outgoing.text);
+    for (what, length, most) in [("subject", title.chars().count(), MAX_TITLE), ("text", text.chars().count(), MAX_TEXT)] {
+        if length > most {
+            return Err(Failure::new(format!("the {what} has {length} characters, and Discord takes {most}"))
+                .advise("Shorten it, or use another channel."));
+        }
+    }
+    let mut embed = json!({"title": title, "description": text});
     if let (Some(label), Some(fields)) = (message.label(), embed.as_object_mut()) {
         fields.insert("footer".to_owned(), json!({"text": label}));
     }
@@ -25,12 +29,12 @@ pub(super) fn pack(address: &Address, message: &Message) -> Request {
         None => ("POST", "?wait=true".to_owned()),
     };
     let none: [Value; 0] = [];
-    Request {
+    Ok(Request {
         method,
         address: address.clone(),
         path,
         headers: Vec::new(),
         authentication: Authentication::None,
         body: json!({"embeds": [embed], "allowed_mentions": {"parse": none}}),
-    }
+    })
 }

@@ -1,7 +1,7 @@
 //! A file that texts are appended to, each with its key, so that none is there twice.
 
 use std::fs::OpenOptions;
-use std::io::Write;
+use std::io::{Read, Write};
 
 use super::{Delivery, Message, Parcel};
 use crate::incident::SendOutcome;
@@ -16,11 +16,16 @@ pub(super) fn pack(path: &str, message: &Message) -> Parcel {
 /// Appends a section, unless the file has it already. Blocks.
 pub(super) fn append(path: &str, section: &str, marker: &str) -> Delivery {
     let failed = |e: &std::io::Error| Delivery::new(SendOutcome::Failed, format!("cannot write {path}: {e}"));
-    let before = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
+    // Others may append at the same time: whoever holds the lock reads and writes.
+    let opened = OpenOptions::new().read(true).append(true).create(true).open(path);
+    let mut file = match opened.and_then(|file| file.lock().map(|()| file)) {
+        Ok(file) => file,
         Err(e) => return failed(&e),
     };
+    let mut before = String::new();
+    if let Err(e) = file.read_to_string(&mut before) {
+        return failed(&e);
+    }
     if before.contains(marker) {
         return Delivery { detail: "it was there already".to_owned(), ..Delivery::sent(None) };
     }
@@ -31,11 +36,7 @@ pub(super) fn append(path: &str, section: &str, marker: &str) -> Delivery {
         text if text.ends_with('\n') => "\n",
         _ => "\n\n",
     };
-    let written = OpenOptions::new().append(true).create(true).open(path).and_then(|mut file| {
-        file.write_all(format!("{gap}{section}").as_bytes())?;
-        file.sync_all()
-    });
-    match written {
+    match file.write_all(format!("{gap}{section}").as_bytes()).and_then(|()| file.sync_all()) {
         Ok(()) => Delivery::sent(None),
         Err(e) => failed(&e),
     }

@@ -63,9 +63,15 @@ fn fallback(message: &Message) -> String {
 }
 
 fn blocks(message: &Message) -> Vec<Value> {
-    let header = clean::truncate(&plain(&message.outgoing.subject), MAX_HEADER - 1);
-    let mut blocks = vec![json!({"type": "header", "text": {"type": "plain_text", "text": header}})];
-    let sections = split(&mrkdwn(&message.outgoing.text), MAX_SECTION);
+    let subject = plain(&message.outgoing.subject);
+    let mut text = mrkdwn(&message.outgoing.text);
+    let mut blocks = Vec::new();
+    if subject.is_empty() || subject.chars().count() > MAX_HEADER {
+        text = format!("*{}*\n\n{text}", mrkdwn(&message.outgoing.subject));
+    } else {
+        blocks.push(json!({"type": "header", "text": {"type": "plain_text", "text": subject}}));
+    }
+    let sections = split(&text, MAX_SECTION);
     blocks.extend(
         sections.into_iter().take(MAX_SECTIONS).map(|text| json!({"type": "section", "text": {"type": "mrkdwn", "text": text}})),
     );

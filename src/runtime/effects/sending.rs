@@ -13,18 +13,23 @@ impl Runner {
     pub(super) fn send(&mut self, effect: SendEffect) {
         match effect {
             SendEffect::Plan(call) => self.request(move |desk| async move {
-                let incident = desk.journal.incident(call.id).await?;
-                Ok(match plan(&desk, &incident, &call) {
+                let planned = match desk.journal.incident(call.id).await {
+                    Ok(incident) => plan(&desk, &incident, &call),
+                    Err(e) => Err(e.into()),
+                };
+                // What was typed is not lost, whatever failed.
+                Ok(match planned {
                     Ok(plan) => preview(call, &plan),
                     Err(e) => Msg::SendFailed(call, e.failure()),
                 })
             }),
-            SendEffect::Send(ref call, ref key) => {
-                let (call, key) = (call.clone(), key.clone());
+            SendEffect::Send(ref call, ref outgoing, ref token) => {
+                let (call, outgoing, token) = (call.clone(), outgoing.clone(), token.clone());
                 self.write(Effect::Send(effect), move |desk| async move {
                     let incident = desk.journal.incident(call.id).await?;
-                    let plan = plan(&desk, &incident, &call)?;
-                    if plan.key() != key {
+                    let request = SendRequest { exact: Some(outgoing), ..request(&call) };
+                    let plan = desk.plan_send(&incident, &request)?;
+                    if plan.token() != token {
                         let refusal = crate::incident::Refusal::invalid("what would be sent is no longer what you confirmed");
                         return Err(refusal.advise("Look at the preview again.").into());
                     }
@@ -47,8 +52,9 @@ fn preview(call: Box<SendCall>, plan: &SendPlan) -> Msg {
     match (&plan.obstacle, refusal) {
         (None, _) | (_, None) => {
             let lines = plan.preview().lines().map(str::to_owned).collect();
-            let (title, key) = (format!("Send this through {}?", plan.channel()), plan.key().to_owned());
-            Msg::ToConfirm { effect: Box::new(Effect::Send(SendEffect::Send(call, key))), title, lines }
+            let title = format!("Send this through {}?", plan.channel());
+            let send = SendEffect::Send(call, Box::new(plan.outgoing().clone()), plan.token());
+            Msg::ToConfirm { effect: Box::new(Effect::Send(send)), title, lines }
         }
         (Some(Obstacle::OpenHits), _) => Msg::SendHits(call, plan.hit_words()),
         (Some(_), Some(failure)) => {
@@ -59,8 +65,12 @@ fn preview(call: Box<SendCall>, plan: &SendPlan) -> Msg {
 }
 
 fn plan(desk: &Desk, incident: &Incident, call: &SendCall) -> Result<SendPlan, DeskError> {
+    desk.plan_send(incident, &request(call))
+}
+
+fn request(call: &SendCall) -> SendRequest {
     let SendCall { id: _, channel, letter, audience, stage, text, target, override_reason, again } = call;
-    let request = SendRequest {
+    SendRequest {
         letter: *letter,
         stage: *stage,
         text: text.clone(),
@@ -68,6 +78,5 @@ fn plan(desk: &Desk, incident: &Incident, call: &SendCall) -> Result<SendPlan, D
         override_reason: override_reason.clone(),
         again: *again,
         ..SendRequest::new(channel.clone(), *audience)
-    };
-    desk.plan_send(incident, &request)
+    }
 }
