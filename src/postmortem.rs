@@ -80,14 +80,14 @@ impl Postmortem {
 
     /// The version for customers as a page.
     pub(crate) fn external_page(&self, external: &External) -> String {
-        html::document(&self.report.id, &html::page(&external.text))
+        html::document(&self.report.id, &html::page(&self.report, &external.text))
     }
 
     /// Renders the post-mortem, ending with a line feed. Fails only if JSON serialization fails.
     pub(crate) fn render(&self, format: Format) -> Result<String, serde_json::Error> {
         match format {
             Format::Text => Ok(markdown::render(&self.report)),
-            Format::Markdown => Ok(markdown::linked(&markdown::render(&self.report))),
+            Format::Markdown => Ok(markdown::linked(&self.report, &markdown::render(&self.report))),
             Format::Html => Ok(html::render(&self.report)),
             Format::Json => json::render(&self.report),
         }

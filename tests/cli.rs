@@ -525,7 +525,8 @@ fn headless_demo_runs_from_alert_to_postmortem() {
         (
             "postmortem.md",
             vec![
-                "about 2 of 3 orders failed at the last step",
+                "About 2 of 3 orders failed at the last step. Affected: most customers who tried to pay.",
+                "### Contributing factors",
                 "The cause, confirmed by the responders: version 1.42.0 of checkout",
                 "It ended with this mitigation at",
                 "Checkout version went from 1.41.3 to 1.42.0.",

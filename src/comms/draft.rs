@@ -137,7 +137,8 @@ fn cause(incident: &Incident) -> Option<&str> {
 fn context(incident: &Incident, stage: Stage, next: Option<Timestamp>, now: Timestamp) -> Context {
     let clock = |at: Timestamp| format!("{} UTC", if at.date() == now.date() { short_clock(at) } else { at.date_clock() });
     let since = incident.impact_started_at();
-    let until = incident.resolved_at.or(incident.mitigated_at).unwrap_or(now);
+    // The impact ends when it is mitigated, which may be long before the incident is resolved.
+    let until = incident.mitigated_at.or(incident.resolved_at).unwrap_or(now);
     let head = &incident.head;
     let mut out = Context::new();
     out.insert(
@@ -153,6 +154,7 @@ fn context(incident: &Incident, stage: Stage, next: Option<Timestamp>, now: Time
         ]),
     );
     out.insert("stage", stage.word());
+    out.insert("is_false_alarm", &(head.status == Status::Cancelled));
     out.insert("stage_title", &capitalized(stage.word()));
     out.insert("impact", &capitalized(incident.impact.describe().trim_end_matches('.')));
     out.insert("customer_impact", &customer_impact(incident, stage));
@@ -178,7 +180,7 @@ fn customer_impact(incident: &Incident, stage: Stage) -> String {
         (Some(one), None) | (None, Some(one)) => one,
         (None, None) => return String::new(),
     };
-    capitalized(&if stage == Stage::Resolved { past(&words) } else { words })
+    capitalized(&if matches!(stage, Stage::Monitoring | Stage::Resolved) { past(&words) } else { words })
 }
 
 /// The mitigations with their verdicts, and the open tasks.

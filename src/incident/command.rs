@@ -37,7 +37,7 @@ pub enum Command {
     Note {
         /// Text of the note
         text: String,
-        /// Kind of note: observation, decision, lesson, went-well, went-badly, lucky, question, hypothesis or mitigation
+        /// Kind of note: observation, decision, lesson, went-well, went-badly, lucky, factor, question, hypothesis or mitigation
         #[arg(long, default_value = "observation")]
         kind: NoteKind,
     },

@@ -69,6 +69,8 @@ pub enum NoteKind {
     WentBadly,
     /// A lesson: where the responders were lucky.
     Lucky,
+    /// A condition that made the incident possible or worse.
+    Factor,
     /// Something that is not known yet, with who will find out and by when if someone promised it.
     Question,
     Hypothesis,
@@ -78,7 +80,8 @@ pub enum NoteKind {
 
 impl NoteKind {
     /// All note kinds.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
+        Self::Factor,
         Self::Observation,
         Self::Decision,
         Self::Lesson,
@@ -103,6 +106,7 @@ impl NoteKind {
             Self::WentBadly => "went-badly",
             Self::Lucky => "lucky",
             Self::Question => "question",
+            Self::Factor => "factor",
             Self::Hypothesis => "hypothesis",
             Self::Mitigation => "mitigation",
         }
@@ -118,6 +122,7 @@ impl NoteKind {
             Self::WentBadly => "Went badly",
             Self::Lucky => "Lucky",
             Self::Question => "Open question",
+            Self::Factor => "Contributing factor",
             Self::Hypothesis => "Hypothesis",
             Self::Mitigation => "Mitigation",
         }

@@ -606,6 +606,7 @@ impl Incident {
                 | NoteKind::WentWell
                 | NoteKind::WentBadly
                 | NoteKind::Lucky
+                | NoteKind::Factor
                 | NoteKind::Question => {}
             },
             Fact::MitigationProposed { text, risk, undo, verify, exception, origin, seq: edited } => {

@@ -100,7 +100,17 @@ fn about(out: &mut String, r: &Report) {
         r.as_of.date_clock()
     );
     put!(out, "- Journal hash: {}.", code(r.chain_head.get(..16).unwrap_or("")));
-    put!(out, "- Data window: {}.", r.window.label());
+    if !r.evidence.is_empty() {
+        put!(out, "- Data window: {}.", r.window.label());
+    }
+    let written =
+        if r.draft.is_some() { "A part of the text is a model's draft, and marked" } else { "No text was written by a model" };
+    put!(out, "- {written}.");
+    let left_out = r.timeline.iter().filter(|row| row.is_bookkeeping).count();
+    if left_out > 0 {
+        let left_out = crate::telemetry::words::count(left_out, "entry");
+        put!(out, "- The timeline leaves out {left_out} of bookkeeping, such as ticks; the journal has them.");
+    }
 }
 
 /// The answers by models and rules, with what they cost.

@@ -1,12 +1,15 @@
 //! The version of the post-mortem for customers, in three parts: summary, what happened, what we are doing. A sentence that customers must not
 //! read is left out and reported, so that what is left passes the same checks as an update for customers.
 
-use super::prose::{self, capitalized, past, sentence};
-use super::report::Report;
+use super::prose::{self, past, sentence};
+use super::report::{Report, is_none};
 use super::text::inline;
 use crate::comms::{CustomerRules, Names, customer};
 use crate::incident::{ActionScope, ActionState, Verdict};
 use crate::telemetry::time::human_duration;
+
+/// How much of the symptoms is in the heading, in bytes.
+const MAX_HEADING: usize = 100;
 
 /// The version for customers.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -61,55 +64,53 @@ pub(super) fn render(r: &Report, names: &Names) -> External {
     // A report about what is over promises no further update.
     let rules = CustomerRules { is_cause_known: confirmed.is_some(), is_last: true };
     let mut checked = Checked { names, rules, left_out: Vec::new() };
+    if let Some((at, _)) = &r.cancelled {
+        let text = format!("# {}: No incident\n\nThis was a false alarm. Our service worked as usual.\n", prose::day(*at));
+        return External { text, left_out: Vec::new() };
+    }
     let started = r.milestones.first().and_then(|m| m.at).unwrap_or(r.as_of);
-    let length = std::time::Duration::from_secs_f64(r.impact_secs);
-    let recorded = r.impact.text.as_ref().map(|t| past(t.trim_end_matches('.')));
-    let users = r.impact.users.clone().and_then(|u| checked.allow(u)).map_or_else(String::new, |u| format!(" ({u})"));
-    let share = r
-        .failed_requests
-        .first()
-        .filter(|f| f.failed >= 1.0)
-        .map(|f| format!("about {:.0}% of requests failed", f.share() * 100.0));
-    let experience =
-        recorded.and_then(|t| checked.allow(t)).or(share).unwrap_or_else(|| "some customers saw errors or slow pages".to_owned());
-    let mut out = format!("# {}: {}\n\n## Summary\n\n", prose::day(started), inline(&capitalized(&experience)));
-    out.push_str(&inline(&if r.impact_over {
-        let when = capitalized(&prose::from_to(started, started + length));
-        format!(
-            "{when} ({}), {experience}{users}. Everything has worked as usual since then. We are sorry for the disruption.",
-            human_duration(length)
-        )
+    let assumed = |name: &str| r.milestones.iter().any(|m| m.name == name && m.assumed);
+    let length = std::time::Duration::from_secs_f64(r.impact_secs.round());
+    let symptom = r.impact.text.as_ref().map(|t| sentence(&past(t))).and_then(|t| checked.allow(t));
+    let share = r.failed_requests.first().filter(|f| f.failed >= 1.0);
+    let share = share.map(|f| format!("About {:.0}% of requests failed.", f.share() * 100.0));
+    let symptom = symptom.or(share).unwrap_or_else(|| "Some customers could not use our service as usual.".to_owned());
+    let heading = symptom.split_inclusive(['.', '!', '?']).next().unwrap_or(&symptom).trim_end_matches('.');
+    let mut out = format!(
+        "# {}: {}\n\n## Summary\n\n",
+        prose::day(started),
+        inline(&crate::telemetry::clean::truncate(heading, MAX_HEADING))
+    );
+    let affected = r.impact.users.clone().and_then(|u| checked.allow(u));
+    let affected = affected.map_or_else(String::new, |u| format!(" Affected: {}.", u.trim_end_matches('.')));
+    let data = r.impact.data.as_ref().filter(|d| !is_none(d)).map(|d| sentence(d)).and_then(|d| checked.allow(d));
+    let data = data.map_or_else(String::new, |d| format!(" {d}"));
+    let about = if assumed("impact started") { "about " } else { "" };
+    let when = if r.impact_over {
+        let when = prose::from_to(started, started + length);
+        format!("It lasted {about}{}, {when}. We are sorry for the disruption.", human_duration(length))
     } else {
         let when = format!("{} UTC on {}", prose::minute(started), prose::day(started));
-        format!("Since {when}, {experience}{users}. We are sorry for the disruption, and are working to end it.")
-    }));
+        format!("It began at {about}{when}. We are sorry for the disruption, and are working to end it.")
+    };
+    out.push_str(&inline(&format!("{symptom}{affected}{data} {when}")));
     out.push_str("\n\n## What happened\n\n");
     let cause = confirmed.map(|h| sentence(&past(&h.text))).and_then(|t| checked.allow(t));
     let cause = cause.unwrap_or_else(|| match confirmed {
-        Some(_) => "We have found the cause, which was a fault in our own systems.".to_owned(),
-        None => "We are still looking for the cause.".to_owned(),
+        Some(_) => "We have found the cause, and it was in our own systems.".to_owned(),
+        None => "We do not know the cause yet.".to_owned(),
     });
-    let noticed = r
-        .milestones
-        .get(1)
-        .and_then(|m| m.at)
-        .map_or_else(String::new, |at| format!(" We noticed it at {} UTC.", prose::minute(at)));
-    let worked = r.mitigations.iter().rev().find(|m| m.worked).or_else(|| r.mitigations.last());
-    let ended =
-        worked.filter(|_| r.impact_over).map(|m| format!("{} UTC: {}", prose::minute(m.at), m.text.trim_end_matches('.')));
-    let ended = ended.and_then(|t| checked.allow(t)).map(|t| format!(" This ended it at {t}."));
-    let fixed = r.milestones.iter().find(|m| m.name == "mitigated").and_then(|m| m.at).filter(|_| r.impact_over);
-    let ended =
-        ended.or_else(|| fixed.map(|at| format!(" A fix was in place at {} UTC.", prose::minute(at)))).unwrap_or_default();
-    out.push_str(&inline(&format!("{cause}{noticed}{ended}")));
-    if let Some(data) = r.impact.data.clone().and_then(|d| checked.allow(d)) {
-        let is_none = matches!(data.trim().trim_end_matches('.').to_lowercase().as_str(), "none" | "no");
-        let words = if is_none {
-            "No data was lost or corrupted.".to_owned()
-        } else {
-            format!("Data loss or corruption: {}", sentence(&data))
-        };
-        out.push_str(&format!(" {}", inline(&words)));
+    let noticed = r.milestones.get(1).and_then(|m| m.at).filter(|_| !assumed("detected"));
+    let noticed = noticed.map_or_else(String::new, |at| format!(" We noticed it at {} UTC.", prose::minute_since(started, at)));
+    // Only readings can say that something ended it.
+    let worked = r.credited().map(|m| format!("{} UTC: {}", prose::minute_since(started, m.at), m.text.trim_end_matches('.')));
+    let ended = worked.and_then(|t| checked.allow(t)).map(|t| format!(" It ended with this measure at {t}."));
+    let end = r.milestones.iter().find(|m| m.name == "mitigated").and_then(|m| m.at).filter(|_| r.impact_over);
+    let about = if assumed("mitigated") { "about " } else { "" };
+    let ended = ended.or_else(|| end.map(|at| format!(" It ended at {about}{} UTC.", prose::minute_since(started, at))));
+    out.push_str(&inline(&format!("{cause}{noticed}{}", ended.unwrap_or_default())));
+    if r.impact.data.as_ref().is_some_and(|d| is_none(d)) {
+        out.push_str(" No data was lost or corrupted.");
     }
     out.push_str("\n\n## What we are doing\n\n");
     let mut items = Vec::new();
@@ -166,9 +167,8 @@ mod tests {
         );
         assert_eq!(made.left_out, []);
         for part in [
-            "17% of payments failed (all customers in Europe). Everything has worked as usual since then. We are sorry",
-            "## What happened\n\nA new version opened too few database connections. We noticed it at",
-            "This ended it at 09:34 UTC: went back to the previous version. No data was lost or corrupted.",
+            "17% of payments failed. Affected: all customers in Europe. It lasted about 5m00s, from 09:30 to 09:35 UTC on 21 November",
+            "## What happened\n\nA new version opened too few database connections. It ended at 09:35 UTC. No data was lost",
             "## What we are doing\n\n- Test new versions under load before they are released.\n",
         ] {
             assert!(made.text.contains(part), "{part}\n{}", made.text);

@@ -34,7 +34,7 @@ pub(super) fn render(report: &Report) -> String {
     let body: String = markdown::parts(report)
         .iter()
         .map(|part| match part {
-            Part::Markdown(text) => page(text),
+            Part::Markdown(text) => page(report, text),
             Part::Chart(chart) => figure(chart),
         })
         .collect();
@@ -53,9 +53,9 @@ pub(super) fn document(title: &str, body: &str) -> String {
 }
 
 /// Markdown as safe HTML, in which headings have ids and evidence tags are links.
-pub(super) fn page(text: &str) -> String {
+pub(super) fn page(report: &Report, text: &str) -> String {
     let options = Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH;
-    let linked = markdown::linked(text);
+    let linked = markdown::linked(report, text);
     let mut events: Vec<Event<'_>> = Parser::new_ext(&linked, options)
         .map(|event| match event {
             // The text quotes logs and model answers, so raw HTML in it is shown as text.

@@ -1,12 +1,13 @@
 //! Renders the report as CommonMark with tables: prose for a reader who was not there, the conclusion first, and the machine detail in the
 //! appendix.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::appendix::appendix;
 use super::prose::{self, capitalized, past, sentence};
-use super::report::{Draft, Lesson, Report, TimelineRow};
+use super::report::{Draft, Lesson, Report, TimelineRow, is_none};
 use super::story::{self, Chart, LinkRole, TriedMitigation};
 use super::text::{code, inline, nested};
 use crate::evidence::citations::tags;
@@ -46,14 +47,20 @@ pub(super) fn parts(r: &Report) -> Vec<Part> {
     let mut out = String::new();
     header(&mut out, r);
     summary(&mut out, r);
-    impact(&mut out, r);
-    causes(&mut out, r);
+    if r.cancelled.is_none() && r.merged_into.is_none() {
+        impact(&mut out, r);
+        causes(&mut out, r);
+    }
     let mut parts = vec![Part::Markdown(std::mem::take(&mut out))];
-    parts.extend(r.charts.iter().cloned().map(Part::Chart));
+    if r.cancelled.is_none() {
+        parts.extend(r.charts.iter().cloned().map(Part::Chart));
+    }
     theories(&mut out, r);
     detection(&mut out, r);
     response(&mut out, r);
-    resolution(&mut out, r);
+    if r.cancelled.is_none() && r.merged_into.is_none() {
+        resolution(&mut out, r);
+    }
     lessons(&mut out, r);
     actions(&mut out, r);
     questions(&mut out, r);
@@ -63,8 +70,9 @@ pub(super) fn parts(r: &Report) -> Vec<Part> {
     parts
 }
 
-/// The same text with each evidence tag outside of code as a link to its place in the appendix.
-pub(super) fn linked(text: &str) -> String {
+/// The same text with each tag of evidence that the report has, outside of code, as a link to its place in the appendix.
+pub(super) fn linked(r: &Report, text: &str) -> String {
+    let known: BTreeSet<String> = r.evidence.iter().map(|e| e.record.id.to_string()).collect();
     let mut out = String::with_capacity(text.len() + text.len() / 8);
     let mut fence: Option<usize> = None;
     for line in text.split_inclusive('\n') {
@@ -77,13 +85,13 @@ pub(super) fn linked(text: &str) -> String {
         if fence.is_some() || ticks >= 3 || line.starts_with("#### ") {
             out.push_str(line);
         } else {
-            link_line(line, &mut out);
+            link_line(line, &known, &mut out);
         }
     }
     out
 }
 
-fn link_line(line: &str, out: &mut String) {
+fn link_line(line: &str, known: &BTreeSet<String>, out: &mut String) {
     // Between an odd and the next backtick is code.
     for (n, piece) in line.split('`').enumerate() {
         if n > 0 {
@@ -101,7 +109,8 @@ fn link_line(line: &str, out: &mut String) {
             let is_tag = digits > 0 && tagged.as_bytes().get(2 + digits) == Some(&b']') && !before.ends_with('\\');
             let end = if is_tag { digits + 3 } else { 2 };
             let (tag, after) = tagged.split_at(end);
-            if is_tag && !after.starts_with('(') {
+            let is_known = known.contains(tag.trim_matches(['[', ']']));
+            if is_tag && is_known && !after.starts_with('(') {
                 // With its brackets as part of the text, so that several in a row stay apart.
                 out.push_str(&format!("[{tag}](#e{})", tag.get(2..2 + digits).unwrap_or_default()));
             } else {
@@ -116,17 +125,17 @@ fn link_line(line: &str, out: &mut String) {
 /// A chart as a line of text.
 fn chart_line(chart: &Chart) -> String {
     let values = || chart.samples.iter().map(|s| s.value).filter(|v| v.is_finite());
-    let (low, high) = (values().fold(f64::INFINITY, f64::min), values().fold(f64::NEG_INFINITY, f64::max));
+    let (high, last) = (values().fold(f64::NEG_INFINITY, f64::max), values().next_back().unwrap_or_default());
     let line = sparkline(&chart.samples, chart.window, SPARK_WIDTH);
     if line.is_empty() {
         return String::new();
     }
     format!(
-        "{} {}: {} to {}, {} [{}]\n\n",
+        "{} {}: {} at most, {} at the end, {} [{}]\n\n",
         code(&line),
         inline(&chart.title),
-        prose::amount(low, &chart.unit),
         prose::amount(high, &chart.unit),
+        prose::amount(last, &chart.unit),
         prose::from_to(chart.window.start, chart.window.end),
         chart.evidence
     )
@@ -134,7 +143,7 @@ fn chart_line(chart: &Chart) -> String {
 
 /// A duration in seconds for people, or `unknown`.
 fn duration(s: Option<f64>) -> String {
-    s.map_or_else(|| "unknown".to_owned(), |s| human_duration(Duration::from_secs_f64(s.max(0.0))))
+    s.map_or_else(|| "unknown".to_owned(), |s| human_duration(Duration::from_secs_f64(s.max(0.0).round())))
 }
 
 fn header(out: &mut String, r: &Report) {
@@ -154,7 +163,8 @@ fn header(out: &mut String, r: &Report) {
     put!(out, "| Owner | {} |", r.owner.as_deref().map_or_else(|| "not assigned".to_owned(), inline));
     put!(out, "| Authors | {} |", if r.authors.is_empty() { "none yet".to_owned() } else { inline(&r.authors.join(", ")) });
     put!(out, "| Incident status | {} |", r.status);
-    put!(out, "| Severity | {} final, {} at its peak |", r.severity, r.peak_severity);
+    let peak = if r.severity == r.peak_severity { String::new() } else { format!(", {} at its peak", r.peak_severity) };
+    put!(out, "| Severity | {}{peak} |", r.severity);
     if !r.services.is_empty() {
         put!(out, "| Services | {} |", inline(&r.services.join(", ")));
     }
@@ -163,19 +173,13 @@ fn header(out: &mut String, r: &Report) {
         let assumed = if m.assumed { " (assumed)" } else { "" };
         put!(out, "| {} | {} UTC{}{assumed} |", capitalized(m.name), at.date_clock(), local(r, at));
     }
-    let ai = match &r.draft {
-        Some(d) => format!(
-            "contains a draft by {} (entry {}), {}",
-            inline(&d.model),
-            d.seq,
-            d.accepted_by
-                .as_ref()
-                .map_or_else(|| "not accepted by a person".to_owned(), |p| format!("accepted by {}", inline(p)))
-        ),
-        None => "none of this text was written by a model".to_owned(),
-    };
-    put!(out, "| Text | generated from the journal as of entry {}; {ai} |\n", r.as_of_entry);
-    if !r.missing.is_empty() {
+    if let Some(d) = &r.draft {
+        let accepted = d.accepted_by.as_ref();
+        let accepted = accepted.map_or_else(|| "not accepted by a person".to_owned(), |p| format!("accepted by {}", inline(p)));
+        put!(out, "| Text | contains a draft by {} (entry {}), {accepted} |", inline(&d.model), d.seq);
+    }
+    put!(out, "");
+    if !r.missing.is_empty() && r.review_status != "closed" {
         put!(out, "**Missing before this post-mortem is complete:**\n");
         for m in &r.missing {
             put!(out, "- {}: {}", m.section, inline(&m.what));
@@ -216,7 +220,11 @@ fn impact(out: &mut String, r: &Report) {
     }
     let recorded = [("Symptoms", &r.impact.text), ("Users", &r.impact.users), ("Region", &r.impact.region)];
     for (name, text) in recorded.into_iter().filter_map(|(name, text)| Some((name, text.as_ref()?))) {
-        put!(out, "- {name}: {}", inline(&sentence(&past(text))));
+        let text = if name == "Symptoms" { sentence(&past(text)) } else { format!("{}.", text.trim_end_matches(['.', '。'])) };
+        put!(out, "- {name}: {}", inline(&text));
+    }
+    for (at, text) in &r.earlier_impact {
+        put!(out, "- As described at {} UTC: {}", time(r, *at), inline(&sentence(&past(text))));
     }
     if !r.impact.services.is_empty() {
         put!(out, "- Services: {}.", inline(&list(&r.impact.services)));
@@ -224,12 +232,13 @@ fn impact(out: &mut String, r: &Report) {
     for f in r.failed_requests.iter().filter(|f| f.failed >= 1.0) {
         put!(
             out,
-            "- {}: about {} of {} requests failed ({}), {}. {}",
+            "- {}: about {} of {} requests failed ({}), {}{}. {}",
             inline(&f.service),
             thousands(f.failed),
             thousands(f.total),
             prose::amount(f.share() * 100.0, "%"),
             prose::from_to(f.from, f.to),
+            if f.to.secs_since(f.from) + 60.0 < r.impact_secs { ", which is not the whole impact" } else { "" },
             tags(&f.evidence)
         );
     }
@@ -243,8 +252,10 @@ fn impact(out: &mut String, r: &Report) {
     for f in r.findings.iter().filter(|f| f.kind == FindingKind::Unchanged) {
         put!(out, "- Not affected: {}", finding(f));
     }
-    if let Some(data) = &r.impact.data {
-        put!(out, "- Data loss or corruption: {}", inline(&sentence(data)));
+    match &r.impact.data {
+        Some(data) if is_none(data) => put!(out, "- Data loss or corruption: none."),
+        Some(data) => put!(out, "- Data loss or corruption: {}", inline(&sentence(data))),
+        None => {}
     }
     put!(out, "");
 }
@@ -282,9 +293,18 @@ fn causes(out: &mut String, r: &Report) {
         put!(out, "{} This was confirmed by the responders.{}\n", inline(&sentence(&past(&h.text))), inline_after(&why));
     }
     if !r.chain.is_empty() {
-        put!(out, "From the trigger to the recovery:\n");
+        let is_whole =
+            r.chain.iter().any(|l| l.role == LinkRole::Trigger) && r.chain.iter().any(|l| l.role == LinkRole::Recovery);
+        put!(out, "{}\n", if is_whole { "From the trigger to the recovery:" } else { "In the order of time:" });
+        let began = start(r);
         for (n, link) in r.chain.iter().enumerate() {
-            let at = link.at.map_or_else(String::new, |at| format!(", {} UTC", prose::second(at)));
+            // A trigger that a metric shows is known to the next scrape only.
+            let seen = if link.role == LinkRole::Trigger { "seen at " } else { "" };
+            let at = link.at.map_or_else(String::new, |at| {
+                let day = prose::minute_since(began, at);
+                let day = day.strip_suffix(&prose::minute(at)).unwrap_or_default().to_owned();
+                format!(", {seen}{day}{} UTC", prose::second(at))
+            });
             let cited = if link.evidence.is_empty() { String::new() } else { format!(" {}", tags(&link.evidence)) };
             put!(out, "{}. **{}**{at}: {}{cited}", n + 1, link.role.word(), inline(&capitalized(&link.text)));
         }
@@ -294,9 +314,19 @@ fn causes(out: &mut String, r: &Report) {
             put!(out, "The order was computed from the evidence. It shows what came first, which is not proof of the cause.\n");
         }
     }
-    if confirmed.is_empty() && r.chain.is_empty() && r.hypotheses.is_empty() {
-        put!(out, "No cause was found, and nothing was investigated.\n");
+    if confirmed.is_empty() && r.hypotheses.is_empty() && !r.chain.iter().any(|l| l.role < LinkRole::Detection) {
+        put!(out, "The cause was not found.\n");
     }
+}
+
+/// When the impact began.
+fn start(r: &Report) -> Timestamp {
+    r.milestones.first().and_then(|m| m.at).unwrap_or(r.as_of)
+}
+
+/// A time of day in UTC, with its day if that is not the one on which the impact began.
+fn time(r: &Report, at: Timestamp) -> String {
+    prose::minute_since(start(r), at)
 }
 
 /// A text that follows another one in its paragraph.
@@ -304,8 +334,15 @@ fn inline_after(text: &str) -> String {
     if text.is_empty() { String::new() } else { format!(" {}", inline(text)) }
 }
 
-/// What was ruled out and why, what was only proposed, and what a model drafted.
+/// What contributed, what was ruled out and why, what was only proposed, and what a model drafted.
 fn theories(out: &mut String, r: &Report) {
+    if !r.factors.is_empty() {
+        put!(out, "### Contributing factors\n");
+        for text in &r.factors {
+            put!(out, "- {}", inline(&sentence(text)));
+        }
+        put!(out, "");
+    }
     let refuted: Vec<_> = r.hypotheses.iter().filter(|h| h.verdict == Some(Verdict::Refuted)).collect();
     let against: Vec<&CitedFinding> = r.findings.iter().filter(|f| f.kind == FindingKind::Contradiction).collect();
     if !refuted.is_empty() || !against.is_empty() {
@@ -345,6 +382,9 @@ fn detection(out: &mut String, r: &Report) {
                 if all > 1 { format!(" These alerts fired: {}.", list(&story::alert_names(&r.alerts))) } else { String::new() };
             put!(out, "The first alert was {}{at}{after}.{}\n", inline(&first.label()), inline_after(&all));
         }
+        (None, 0) if r.milestones.iter().any(|m| m.name == "detected" && m.assumed) => {
+            put!(out, "How the incident was noticed, and how soon, was not recorded; no alert was linked to it.\n");
+        }
         (None, 0) => put!(out, "A person noticed the incident{after}; no alert was linked to it.\n"),
         (None, _) => put!(out, "These alerts were linked: {}.\n", inline(&list(&story::alert_names(&r.alerts)))),
     }
@@ -365,15 +405,21 @@ fn response(out: &mut String, r: &Report) {
         put!(out, "- Roles: none were assigned.");
     }
     for s in &r.role_spans {
-        let until = s.until.map_or_else(|| "the end".to_owned(), |t| format!("{} UTC", prose::minute(t)));
-        put!(out, "- {}: {}, from {} UTC to {until}.", s.role.title(), inline(&s.holder), prose::minute(s.from));
+        let until = s.until.map_or_else(|| "the end".to_owned(), |t| format!("{} UTC", time(r, t)));
+        put!(out, "- {}: {}, from {} UTC to {until}.", s.role.title(), inline(&s.holder), time(r, s.from));
     }
     for (at, severity, reason, by) in &r.severity_changes {
         let why = inline(reason.trim_end_matches('.'));
-        put!(out, "- Severity: {} set {severity} at {} UTC: {why}.", inline(by), prose::minute(*at));
+        put!(out, "- Severity: {} set {severity} at {} UTC: {why}.", inline(by), time(r, *at));
+    }
+    for (at, text) in &r.escalations {
+        put!(out, "- {} ({} UTC)", inline(&sentence(text)), time(r, *at));
+    }
+    for (at, reason) in &r.reopened {
+        put!(out, "- Reopened at {} UTC: {}", time(r, *at), inline(&sentence(&past(reason))));
     }
     for d in &r.decisions {
-        put!(out, "- Decision by {} at {} UTC: {}", inline(&d.by), prose::minute(d.at), inline(&sentence(&d.text)));
+        put!(out, "- Decision by {} at {} UTC: {}", inline(&d.by), time(r, d.at), inline(&sentence(&d.text)));
         for (who, text) in &d.objections {
             put!(out, "  - {} objected: {}", inline(who), inline(&sentence(text)));
         }
@@ -394,7 +440,7 @@ fn response(out: &mut String, r: &Report) {
             Audience::External => "customers",
         };
         let subject = u.text.lines().next().unwrap_or_default();
-        put!(out, "- Update to {readers} at {} UTC: {}", prose::minute(u.at), inline(&sentence(subject)));
+        put!(out, "- Update to {readers} at {} UTC: {}", time(r, u.at), inline(&sentence(subject)));
     }
     if let Some(kept) = r.promises.words() {
         put!(out, "- {kept}.");
@@ -441,7 +487,7 @@ fn resolution(out: &mut String, r: &Report) {
         put!(out, "What was tried, in order:\n");
         put!(out, "| Time (UTC) | Mitigation | Risk | Effect |\n|---|---|---|---|");
         for m in &r.mitigations {
-            put!(out, "| {} | {} | {} | {} |", prose::minute(m.at), inline(&m.text), m.risk.unwrap_or("-"), effect(m));
+            put!(out, "| {} | {} | {} | {} |", time(r, m.at), inline(&m.text), m.risk.unwrap_or("-"), effect(m));
         }
         put!(out, "");
     }
@@ -450,21 +496,21 @@ fn resolution(out: &mut String, r: &Report) {
             Some(read) => {
                 let tag = read.reading.evidence.map(|e| format!(" [{e}]")).unwrap_or_default();
                 let met = if read.reading.met { "was met" } else { "was not met" };
-                let (at, why) = (prose::minute(read.at), inline(read.reading.why.trim_end_matches('.')));
+                let (at, why) = (time(r, read.at), inline(read.reading.why.trim_end_matches('.')));
                 put!(out, "The exit criterion {met} at {at} UTC: {why}.{tag} It was: {}\n", code(exit));
             }
             None => put!(out, "The exit criterion was never checked. It was: {}\n", code(exit)),
         }
     }
     for (at, status, why) in &r.overrides {
-        put!(out, "At {} UTC the status became {status} with {}.\n", prose::minute(*at), inline(why.trim_end_matches('.')));
+        put!(out, "At {} UTC the status became {status}: {}.\n", time(r, *at), inline(why.trim_end_matches('.')));
     }
 }
 
 /// The effect of a mitigation, with its evidence.
 fn effect(m: &TriedMitigation) -> String {
     let tag = m.evidence.map_or_else(String::new, |e| format!(" [{e}]"));
-    m.verdict.as_ref().map_or_else(|| "not checked".to_owned(), |v| format!("{}{tag}", inline(v)))
+    format!("{}{tag}", inline(&m.effect()))
 }
 
 fn lessons(out: &mut String, r: &Report) {

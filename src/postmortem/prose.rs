@@ -36,6 +36,17 @@ pub(super) fn minute(at: Timestamp) -> String {
     clock.get(..5).unwrap_or(&clock).to_owned()
 }
 
+/// `16:45`, or `29 Nov 16:45` if it is not on the day of `base`.
+pub(super) fn minute_since(base: Timestamp, at: Timestamp) -> String {
+    if base.date() == at.date() {
+        return minute(at);
+    }
+    let day = day(at);
+    let mut parts = day.split(' ');
+    let (number, month) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    format!("{number} {} {}", month.get(..3).unwrap_or(month), minute(at))
+}
+
 /// `16:45:36`, in UTC.
 pub(super) fn second(at: Timestamp) -> String {
     at.clock(time::UtcOffset::UTC)
@@ -70,7 +81,7 @@ pub(super) fn amount(value: f64, unit: &str) -> String {
 /// A text as a sentence: with a capital letter and a full stop.
 pub(super) fn sentence(text: &str) -> String {
     let text = text.trim();
-    let end = if text.ends_with(['.', '!', '?', '…']) || text.is_empty() { "" } else { "." };
+    let end = if text.ends_with(['.', '!', '?', '…', '。', '！', '？']) || text.is_empty() { "" } else { "." };
     format!("{}{end}", capitalized(text))
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::prose::{self, capitalized};
+use super::prose;
 use super::story::{self, Chart, FailedRequests, Link, LinkRole, OpenQuestion, TriedMitigation};
 use crate::evidence::render::{self, Detail, sparkline};
 use crate::evidence::{Body, citations};
@@ -22,6 +22,9 @@ use crate::telemetry::{Timestamp, Window};
 
 /// The minimum gap between two timeline entries of a major incident that is marked, in seconds.
 const GAP_SECS: f64 = 1800.0;
+
+/// How much of a title is in the heading, in bytes.
+const MAX_TITLE: usize = 120;
 
 /// A milestone of the incident and its time.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -171,6 +174,16 @@ pub(crate) struct Report {
     pub questions: Vec<OpenQuestion>,
     /// Playbooks that were followed: the title, and how many of its steps were done.
     pub playbooks: Vec<(String, usize, usize)>,
+    /// Why it was no incident, and when that was decided; `None` unless it was cancelled.
+    pub cancelled: Option<(Timestamp, String)>,
+    /// When it was reopened, and why.
+    pub reopened: Vec<(Timestamp, String)>,
+    /// Escalations: the time and the sentence.
+    pub escalations: Vec<(Timestamp, String)>,
+    /// Earlier descriptions of the impact, with the time.
+    pub earlier_impact: Vec<(Timestamp, String)>,
+    /// The reason for the severity that it had at its peak.
+    pub severity_reason: Option<String>,
     /// Status changes that overrode open checklist items: the time, the status and the reason.
     pub overrides: Vec<(Timestamp, &'static str, String)>,
     pub exit: Option<String>,
@@ -182,6 +195,8 @@ pub(crate) struct Report {
     /// The number of entries that are not yet in the shared store.
     pub unsynced: usize,
     pub lessons: Vec<Lesson>,
+    /// Contributing factors, as people noted them.
+    pub factors: Vec<String>,
     pub todos: Vec<(u64, String)>,
     pub draft: Option<Draft>,
     pub ai_runs: Vec<AiRun>,
@@ -199,6 +214,7 @@ pub(crate) struct Report {
 
 impl Report {
     /// Computes the report. `bodies` are keyed by digest.
+    #[expect(clippy::too_many_lines, reason = "one line per fact")]
     pub(crate) fn new(incident: &Incident, bodies: &BTreeMap<String, Body>) -> Self {
         let matrix = incident.matrix();
         let as_of = incident.as_of();
@@ -215,7 +231,11 @@ impl Report {
             reviewers: incident.review.reviewers.clone(),
             damage: Vec::new(),
             offset: None,
-            owner: incident.head.commander.clone(),
+            // Whoever was the last to command it, if no one does any more.
+            owner: incident.head.commander.clone().or_else(|| {
+                let spans = incident.role_spans.iter().rev();
+                spans.filter(|s| s.role == crate::incident::Role::Commander).map(|s| s.holder.clone()).next()
+            }),
             authors: authors(incident),
             severity: incident.head.severity,
             peak_severity: incident.peak_severity(),
@@ -243,7 +263,11 @@ impl Report {
             decisions: incident.decisions.clone(),
             hypotheses: incident.hypotheses.clone(),
             impact: incident.impact.clone(),
-            updates: incident.updates.clone(),
+            updates: {
+                let mut updates = incident.updates.clone();
+                updates.sort_by_key(|u| (u.at, u.seq));
+                updates
+            },
             promises: Promises::of(incident, as_of),
             mitigations: story::mitigations(incident),
             chain: story::chain(incident),
@@ -252,6 +276,14 @@ impl Report {
             questions: Vec::new(),
             playbooks: playbooks(incident),
             overrides: overrides(incident),
+            cancelled: cancelled(incident),
+            reopened: entries_of(incident, |f| match f {
+                Fact::Reopened { reason } => Some(reason.clone()),
+                _ => None,
+            }),
+            escalations: entries_of(incident, |f| matches!(f, Fact::Escalated { .. }).then(|| f.sentence())),
+            earlier_impact: earlier_impact(incident),
+            severity_reason: severity_reason(incident),
             exit: incident.exit.as_ref().map(crate::incident::ExitCriteria::describe),
             exit_reading: incident.readings.last().cloned(),
             grade: incident.grade.clone(),
@@ -260,6 +292,7 @@ impl Report {
             absorbed: incident.absorbed.clone(),
             unsynced: incident.unsynced(),
             lessons: lessons(incident),
+            factors: incident.notes(NoteKind::Factor).map(|(_, text)| text.to_owned()).collect(),
             todos: todos(incident),
             draft: draft(incident),
             ai_runs: ai_runs(incident),
@@ -274,45 +307,59 @@ impl Report {
             chain_head: incident.entries.last().map(|e| e.hash.clone()).unwrap_or_default(),
             tool_version: crate::VERSION,
         };
-        report.questions = story::questions(incident, report.failed_requests.iter().any(|f| f.failed >= 1.0));
+        // What was no incident, or belongs to another one, has no open questions.
+        if report.cancelled.is_none() && report.merged_into.is_none() {
+            report.questions = story::questions(incident, report.failed_requests.iter().any(|f| f.failed >= 1.0));
+        }
         report.summary = report.summarise(incident);
-        report.missing = report.find_missing();
+        if report.cancelled.is_none() && report.merged_into.is_none() {
+            report.missing = report.find_missing();
+        }
         report
     }
 
     /// What users experienced, how long, how bad, the cause as people confirmed it or the best supported explanation, and what ended it.
     fn summarise(&self, incident: &Incident) -> String {
+        if let Some((at, why)) = &self.cancelled {
+            return format!("This was a false alarm, cancelled at {} UTC: {}", prose::minute(*at), prose::sentence(why));
+        }
+        if let Some(into) = self.merged_into {
+            return format!("This was part of {into}, which has the whole response.");
+        }
         let started = self.milestones.first().and_then(|m| m.at).unwrap_or(self.as_of);
-        let length = human_duration(Duration::from_secs_f64(self.impact_secs));
+        let length = rounded(self.impact_secs);
         let ended = started + Duration::from_secs_f64(self.impact_secs);
-        let mut out = if self.impact_over {
-            format!("{} ({length}), {}.", capitalized(&prose::from_to(started, ended)), self.experience())
+        let mut out = self.experience();
+        out.push_str(&if self.impact_over {
+            format!(" It lasted {length}, {}.", prose::from_to(started, ended))
         } else {
             let since = format!("{} UTC on {}", prose::minute(started), prose::day(started));
-            format!(
-                "From {since}, {}. The impact had lasted {length} at the last entry, and its end was not recorded.",
-                self.experience()
-            )
-        };
-        out.push_str(&match (self.severity == self.peak_severity, self.severity_meaning.trim_end_matches('.')) {
-            (true, meaning) => format!(" It was rated {}: {meaning}.", self.severity),
-            (false, meaning) => {
-                format!(" It was rated {} at its peak and {} in the end: {meaning}.", self.peak_severity, self.severity)
-            }
+            format!(" It began at {since} and had lasted {length} at the last entry; its end was not recorded.")
+        });
+        for (at, why) in &self.reopened {
+            let at = prose::minute_since(started, *at);
+            out.push_str(&format!(" It was reopened at {at} UTC: {}", prose::sentence(&prose::past(why))));
+        }
+        let because = self.severity_reason.as_ref().map(|r| format!(", because {}", prose::past(r.trim_end_matches('.'))));
+        let because = because.unwrap_or_default();
+        out.push_str(&if self.severity == self.peak_severity {
+            format!(" It was rated {}{because}.", self.severity)
+        } else {
+            format!(" It was rated {} at its peak{because}, and {} in the end.", self.peak_severity, self.severity)
         });
         out.push_str(&self.cause(incident));
         out.push_str(&self.ending());
         out
     }
 
-    /// What users experienced, as a clause in the past tense.
+    /// What users experienced, in sentences in the past tense.
     fn experience(&self) -> String {
-        let users = self.impact.users.as_ref().map_or_else(String::new, |u| format!(" ({u})"));
+        let users = self.impact.users.as_ref().map_or_else(String::new, |u| format!(" Affected: {}.", u.trim_end_matches('.')));
         let worst = self.failed_requests.first().filter(|f| f.failed >= 1.0);
-        match (&self.impact.text, worst) {
-            (Some(text), _) => format!("{}{users}", prose::past(text.trim_end_matches('.'))),
+        let what = match (&self.impact.text, worst) {
+            (Some(text), _) => prose::sentence(&prose::past(text)),
             (None, Some(worst)) => format!(
-                "{:.0}% of the requests to {} failed{users} {}",
+                "{:.0}% of the requests to {} failed. {}",
                 worst.share() * 100.0,
                 worst.service,
                 citations::tags(&worst.evidence)
@@ -320,9 +367,12 @@ impl Report {
             (None, None) => {
                 // The title may say of when its figure is.
                 let title = self.incident_title.split(" (at ").next().unwrap_or(&self.incident_title);
-                format!("{}{users}", prose::past(title.trim_end_matches('.')))
+                prose::sentence(&prose::past(title))
             }
-        }
+        };
+        let data =
+            self.impact.data.as_ref().filter(|d| !is_none(d)).map_or_else(String::new, |d| format!(" {}", prose::sentence(d)));
+        format!("{what}{users}{data}")
     }
 
     /// The cause as people confirmed it, else the best supported explanation, labelled as such.
@@ -358,24 +408,36 @@ impl Report {
         }
     }
 
-    /// What ended it.
+    /// What ended it: a mitigation whose readings say so, else what was tried last before the end, with what came of it.
     fn ending(&self) -> String {
         let tag = |m: &TriedMitigation| m.evidence.map_or_else(String::new, |e| format!(" [{e}]"));
         let text = |m: &TriedMitigation| m.text.trim_end_matches('.').to_owned();
         let at = |m: &TriedMitigation| prose::minute(m.at);
-        match (self.mitigations.iter().rev().find(|m| m.worked), self.mitigations.last()) {
-            (Some(worked), _) => {
-                let (at, text, tag) = (at(worked), text(worked), tag(worked));
-                format!(" It ended with this mitigation at {at} UTC, as its readings confirm: {text}{tag}.")
-            }
-            (None, Some(last)) if self.impact_over => {
-                let checked = if last.verdict.is_some() { "its check did not confirm it" } else { "its effect was not checked" };
-                format!(" It ended after this mitigation at {} UTC: {} ({checked}).", at(last), text(last))
-            }
-            (None, Some(last)) => format!(" The last mitigation was, at {} UTC: {}.", at(last), text(last)),
-            (None, None) if self.impact_over => " What ended it was not recorded.".to_owned(),
-            (None, None) => String::new(),
+        if let Some(worked) = self.credited() {
+            let (at, text, tag) = (at(worked), text(worked), tag(worked));
+            return format!(" It ended with this mitigation at {at} UTC, as its readings confirm: {text}{tag}.");
         }
+        if !self.impact_over {
+            return String::new();
+        }
+        let end = self.milestones.iter().find(|m| m.name == "mitigated").and_then(|m| m.at).unwrap_or(self.as_of);
+        let recurred = self.reopened.last().map(|(at, _)| *at);
+        let is_in_time = |m: &&TriedMitigation| m.done && m.at <= end && recurred.is_none_or(|since| m.at >= since);
+        match self.mitigations.iter().rfind(is_in_time) {
+            Some(last) => format!(
+                " What ended it was not confirmed. The last thing that was tried, at {} UTC: {} ({}).",
+                at(last),
+                text(last),
+                last.effect()
+            ),
+            None => " What ended it was not recorded.".to_owned(),
+        }
+    }
+
+    /// The mitigation that ended it, as its readings say.
+    pub(crate) fn credited(&self) -> Option<&TriedMitigation> {
+        let recurred = self.reopened.last().map(|(at, _)| *at);
+        self.mitigations.iter().rfind(|m| m.worked && m.done && recurred.is_none_or(|since| m.at >= since))
     }
 
     /// The missing parts of the post-mortem, each with a remedy.
@@ -429,16 +491,68 @@ impl Report {
         for (seq, text) in &self.todos {
             need(false, "Action items", &format!("an action item for the TODO in entry {seq}, or a decision to drop it: {text}"));
         }
+        need(
+            !self.factors.is_empty(),
+            "Trigger, fault and contributing factors",
+            "what made it possible, or worse (a note with --kind factor)",
+        );
         need(self.questions.is_empty(), "Open questions", &count(self.questions.len(), "open question"));
         out
     }
+}
+
+/// A duration in seconds, rounded to whole seconds.
+fn rounded(secs: f64) -> String {
+    human_duration(Duration::from_secs_f64(secs.max(0.0).round()))
+}
+
+/// Whether a text says that there was nothing.
+pub(crate) fn is_none(text: &str) -> bool {
+    matches!(text.trim().trim_end_matches('.').to_lowercase().as_str(), "none" | "no" | "nothing" | "no data" | "keine" | "n/a")
+}
+
+/// The texts of entries that were not undone, with their times.
+fn entries_of(incident: &Incident, text: impl Fn(&Fact) -> Option<String>) -> Vec<(Timestamp, String)> {
+    let valid = incident.timeline().into_iter().filter(|e| !incident.undone.contains(&e.seq));
+    valid.filter_map(|e| Some((e.at, text(&e.fact)?))).collect()
+}
+
+fn cancelled(incident: &Incident) -> Option<(Timestamp, String)> {
+    if incident.head.status != crate::incident::Status::Cancelled {
+        return None;
+    }
+    let found = entries_of(incident, |f| match f {
+        Fact::StatusChanged { to: crate::incident::Status::Cancelled, reason, .. } => Some(reason.clone().unwrap_or_default()),
+        _ => None,
+    });
+    found.into_iter().next_back()
+}
+
+/// The descriptions of the impact before the last one, each with its time.
+fn earlier_impact(incident: &Incident) -> Vec<(Timestamp, String)> {
+    let mut all = entries_of(incident, |f| match f {
+        Fact::ImpactChanged { text: Some(text), users, .. } => {
+            let users = users.as_ref().map_or_else(String::new, |u| format!(" (affected: {u})"));
+            Some(format!("{}{users}", text.trim_end_matches('.')))
+        }
+        _ => None,
+    });
+    all.pop();
+    all
+}
+
+/// The reason for the severity at the peak, as people gave it.
+fn severity_reason(incident: &Incident) -> Option<String> {
+    let peak = incident.peak_severity();
+    incident.severities.iter().rev().filter(|s| s.severity == peak).find_map(|s| s.reason.clone())
 }
 
 /// `DATE SERVICES: TITLE`, with the date on which the impact started.
 fn title(incident: &Incident, services: &[String]) -> String {
     let services = if services.is_empty() { String::new() } else { format!("{}: ", services.join(", ")) };
     let text = incident.head.title.split(" (at ").next().unwrap_or(&incident.head.title);
-    format!("{} {services}{}", incident.impact_started_at().date(), prose::past(text))
+    let text = crate::telemetry::clean::truncate(&prose::past(text), MAX_TITLE);
+    format!("{} {services}{text}", incident.impact_started_at().date())
 }
 
 /// The people who wrote entries, sorted by name.
@@ -491,8 +605,9 @@ fn playbooks(incident: &Incident) -> Vec<(String, usize, usize)> {
 fn overrides(incident: &Incident) -> Vec<(Timestamp, &'static str, String)> {
     let all = incident.entries.iter().filter(|e| !incident.undone.contains(&e.seq));
     all.filter_map(|e| match &e.fact {
-        Fact::StatusChanged { to, override_reason: Some(reason), open, .. } => {
-            Some((e.at, to.word(), format!("{} open; reason: {reason}", count(open.len(), "checklist item"))))
+        Fact::StatusChanged { to, override_reason: Some(reason), open, .. } if !open.is_empty() => {
+            let labels: Vec<&str> = open.iter().map(|item| crate::incident::gate::item_label(item)).collect();
+            Some((e.at, to.word(), format!("{reason} (not checked or not met: {})", crate::telemetry::words::list(&labels))))
         }
         _ => None,
     })
@@ -582,23 +697,7 @@ fn timeline(incident: &Incident) -> Vec<TimelineRow> {
             actor: e.actor.name.clone(),
             actor_kind: e.actor.kind,
             kind: e.fact.kind(),
-            text: match &e.fact {
-                Fact::StatusChanged { from, to, override_reason: Some(why), open, .. } => {
-                    let open = count(open.len(), "open checklist item");
-                    format!("Status changed from {from} to {to}, with {open}: {why}")
-                }
-                Fact::UpdatePublished { audience, .. } => {
-                    let readers = match audience {
-                        Audience::Internal => "responders",
-                        Audience::Executive => "executives",
-                        Audience::External => "customers",
-                    };
-                    let text = incident.entry_text(e);
-                    let text = text.split_once("): ").map_or(text.as_str(), |(_, text)| text);
-                    format!("Update to {readers}: {}", text.lines().next().unwrap_or_default())
-                }
-                _ => incident.entry_text(e),
-            },
+            text: row_text(incident, e),
             evidence: e.fact.evidence(),
             backdated: e.is_backdated(),
             corrected: incident.corrections.contains_key(&e.seq),
@@ -652,6 +751,30 @@ fn timeline(incident: &Incident) -> Vec<TimelineRow> {
     rows
 }
 
+/// An entry in the words of the timeline for people.
+fn row_text(incident: &Incident, e: &Entry) -> String {
+    match &e.fact {
+        Fact::StatusChanged { from, to, override_reason: Some(why), .. } => {
+            format!("Status changed from {from} to {to}: {why}")
+        }
+        Fact::HypothesisJudged { seq, verdict, reason } => {
+            let text = incident.hypotheses.iter().find(|h| h.seq == *seq).map_or("", |h| h.text.as_str());
+            format!("Hypothesis {}: {text}. Reason: {reason}", verdict.word())
+        }
+        Fact::UpdatePublished { audience, .. } => {
+            let readers = match audience {
+                Audience::Internal => "responders",
+                Audience::Executive => "executives",
+                Audience::External => "customers",
+            };
+            let text = incident.entry_text(e);
+            let text = text.split_once("): ").map_or(text.as_str(), |(_, text)| text);
+            format!("Update to {readers}: {}", text.lines().next().unwrap_or_default())
+        }
+        _ => incident.entry_text(e),
+    }
+}
+
 /// Whether an entry is bookkeeping: ticks, links, to-dos, changes of action items, corrections (which their entry shows), and readings of the
 /// exit criteria with the same result as before.
 fn is_bookkeeping(incident: &Incident, entry: &Entry) -> bool {
@@ -666,7 +789,9 @@ fn is_bookkeeping(incident: &Incident, entry: &Entry) -> bool {
         | Fact::ReviewChanged { .. }
         | Fact::DiagnosisGraded { .. } => true,
         Fact::AiRun { answer } => answer.source == AnswerSource::Rules,
-        Fact::Note { note_kind, .. } => *note_kind == NoteKind::Question || NoteKind::LESSONS.contains(note_kind),
+        Fact::Note { note_kind, .. } => {
+            matches!(note_kind, NoteKind::Question | NoteKind::Factor) || NoteKind::LESSONS.contains(note_kind)
+        }
         Fact::ActionAdded { scope, .. } => *scope == crate::incident::ActionScope::FollowUp,
         Fact::ActionDone { id, .. } => incident.action(*id).is_some_and(|a| a.scope == crate::incident::ActionScope::FollowUp),
         Fact::ExitRead { reading, .. } => {

@@ -10,7 +10,7 @@ use crate::analysis::quantity::{Meaning, Quantity};
 use crate::evidence::Body;
 use crate::incident::state::Investigation;
 use crate::incident::{
-    CardState, CitedFinding, CitedSuspect, Conclusion, EvidenceId, FindingKind, Incident, LinkedAlert, NoteKind,
+    CardState, CitedFinding, CitedSuspect, Conclusion, EventKind, EvidenceId, Fact, FindingKind, Incident, LinkedAlert, NoteKind,
 };
 use crate::telemetry::time::human_duration;
 use crate::telemetry::words::{count, list};
@@ -22,6 +22,8 @@ const LIKELY: f64 = 0.7;
 const MAX_SPREAD: usize = 4;
 /// The longest usual time between two scrapes, in seconds.
 const SCRAPE_SECS: f64 = 60.0;
+/// How long before the impact a recorded change may have begun it, in seconds: an investigation looks an hour further back, too.
+const CHANGE_BEFORE_SECS: f64 = 3600.0;
 /// The number of charts.
 const MAX_CHARTS: usize = 3;
 
@@ -30,6 +32,8 @@ const MAX_CHARTS: usize = 3;
 #[serde(rename_all = "lowercase")]
 pub(crate) enum LinkRole {
     Trigger,
+    /// A change that people recorded, and that nothing shows to be the trigger.
+    Change,
     Fault,
     Effect,
     Spread,
@@ -38,11 +42,26 @@ pub(crate) enum LinkRole {
     Recovery,
 }
 
+impl TriedMitigation {
+    /// What came of it, in words.
+    pub(crate) fn effect(&self) -> String {
+        match (&self.verdict, &self.result, self.done) {
+            (Some(verdict), Some(result), _) => format!("{verdict}; reported: {result}"),
+            (Some(verdict), None, _) => verdict.clone(),
+            (None, Some(result), true) => format!("{result} (as reported, not measured)"),
+            (None, Some(reason), false) => format!("not done: {reason}"),
+            (None, None, true) => "not checked".to_owned(),
+            (None, None, false) => "not finished".to_owned(),
+        }
+    }
+}
+
 impl LinkRole {
     /// The word to display.
     pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Trigger => "Trigger",
+            Self::Change => "Change",
             Self::Fault => "Fault",
             Self::Effect => "Effect",
             Self::Spread => "Spread",
@@ -87,9 +106,13 @@ pub(crate) struct TriedMitigation {
     pub at: Timestamp,
     pub text: String,
     pub risk: Option<&'static str>,
-    /// The verdict and why; `None` if its effect was not checked.
+    /// The verdict of the readings and why; `None` if its effect was not checked.
     pub verdict: Option<String>,
+    /// What the responders reported about it.
+    pub result: Option<String>,
     pub worked: bool,
+    /// Whether it was carried out to its end.
+    pub done: bool,
     pub evidence: Option<EvidenceId>,
 }
 
@@ -200,18 +223,24 @@ pub(crate) fn mitigations(incident: &Incident) -> Vec<TriedMitigation> {
             text: text.to_owned(),
             risk: None,
             verdict: None,
+            result: None,
             worked: false,
+            done: true,
             evidence: e.fact.evidence().first().copied(),
         })
         .collect();
-    for card in incident.cards.iter().filter(|c| c.state != CardState::Dropped) {
-        let Some(done) = card.done_at.or(card.started_at) else { continue };
+    for card in &incident.cards {
+        // What was only proposed was not tried; what was dropped is told with its reason.
+        let dropped = (card.state == CardState::Dropped).then_some(card.proposed_at);
+        let Some(done) = card.done_at.or(card.started_at).or(dropped) else { continue };
         let judgement = card.judgement.as_ref().map(|(_, j)| j);
         all.push(TriedMitigation {
             at: done,
             text: card.text.clone(),
             risk: Some(card.risk.word()),
             verdict: judgement.map(|j| format!("{}: {}", j.verdict, j.why)),
+            result: card.result.clone(),
+            done: card.state == CardState::Done,
             worked: judgement.is_some_and(|j| j.verdict == crate::incident::MitigationVerdict::Worked),
             evidence: judgement.and_then(|j| j.evidence),
         });
@@ -248,6 +277,9 @@ pub(crate) fn chain(incident: &Incident) -> Vec<Link> {
     let details: Vec<&CitedFinding> = incident.investigation.iter().flat_map(Investigation::details).collect();
     let concluded = conclusion(incident);
     trigger(&mut links, concluded, &details);
+    if links.is_empty() {
+        recorded_changes(&mut links, incident);
+    }
     let origins: Vec<&str> = concluded.map(|(c, _)| c.origins.iter().map(String::as_str).collect()).unwrap_or_default();
     changes(&mut links, incident, &origins);
     // Investigations of older versions have no conclusion: what they found first is the best there is.
@@ -267,15 +299,17 @@ pub(crate) fn chain(incident: &Incident) -> Vec<Link> {
     }
     detection(&mut links, incident);
     for mitigation in mitigations(incident) {
-        let verdict = mitigation.verdict.as_ref().map_or_else(String::new, |v| format!(" ({v})"));
+        let text = format!("{} ({})", mitigation.text.trim_end_matches('.'), mitigation.effect());
         links.push(Link {
             role: LinkRole::Mitigation,
             at: Some(mitigation.at),
-            text: sentence(&format!("{}{verdict}", mitigation.text)),
+            text: sentence(&text),
             evidence: mitigation.evidence.into_iter().collect(),
         });
     }
-    if let Some(reading) = incident.readings.iter().rev().find(|r| r.reading.met) {
+    // The first of the last readings in a row that were met.
+    let met = incident.readings.iter().rev().skip_while(|r| !r.reading.met).take_while(|r| r.reading.met).last();
+    if let Some(reading) = met {
         links.push(Link {
             role: LinkRole::Recovery,
             at: Some(reading.at),
@@ -313,6 +347,23 @@ fn trigger(links: &mut Vec<Link>, concluded: Option<(&Conclusion, &CitedFinding)
         (None, None) => return,
     };
     links.push(link);
+}
+
+/// Changes that people recorded, the last one before the impact and those soon after it began. A change that follows later is no trigger.
+fn recorded_changes(links: &mut Vec<Link>, incident: &Incident) {
+    let began = incident.impact_started_at();
+    for entry in incident.timeline().into_iter().filter(|e| !incident.undone.contains(&e.seq)) {
+        let Fact::Event { event, .. } = &entry.fact else { continue };
+        let is_change = matches!(
+            event,
+            EventKind::DeployDetected | EventKind::ConfigChanged | EventKind::FlagChanged | EventKind::ChangeDetected
+        );
+        let (before, after) = (began.secs_since(entry.at), entry.at.secs_since(began));
+        if is_change && before <= CHANGE_BEFORE_SECS && after <= SCRAPE_SECS {
+            let text = incident.entry_text(entry);
+            links.push(Link { role: LinkRole::Change, at: Some(entry.at), text: sentence(&past(&text)), evidence: Vec::new() });
+        }
+    }
 }
 
 /// `checkout version went from 1.41.3 to 1.42.0` for `checkout version 1.41.3 → 1.42.0`; any other text as it is.
@@ -456,14 +507,14 @@ pub(crate) fn questions(incident: &Incident, has_failed_requests: bool) -> Vec<O
     let impact = &incident.impact;
     let is_over = incident.mitigated_at.or(incident.resolved_at).is_some();
     let is_confirmed = incident.hypotheses.iter().any(|h| h.verdict == Some(crate::incident::Verdict::Supported));
-    let has_mitigation = !mitigations(incident).is_empty();
+    let has_mitigation = mitigations(incident).iter().any(|m| m.done);
     let lacks = [
         (!impact.is_described(), "What did users experience?"),
         (impact.users.is_none() && !has_failed_requests, "How many users or requests were affected?"),
         (impact.data.is_none(), "Was data lost or corrupted?"),
         (!is_confirmed, "What was the cause? No hypothesis was confirmed."),
         (!is_over, "When did the impact end?"),
-        (is_over && !has_mitigation, "What ended the impact? No mitigation was recorded."),
+        (is_over && !has_mitigation, "What ended the impact? No mitigation was carried out."),
     ];
     let missing = lacks.into_iter().filter(|(is_missing, _)| *is_missing);
     out.extend(missing.map(|(_, text)| OpenQuestion { text: text.to_owned(), owner: None, due: None }));

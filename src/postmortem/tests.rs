@@ -125,7 +125,7 @@ fn every_required_section_is_present_and_not_empty() {
         "max by (service) (db_pool_in_use)",
         "the owner and due date of A0",
         "the TODO in entry 6",
-        "none of this text was written by a model",
+        "No text was written by a model",
         "- Was data lost or corrupted?",
     ] {
         assert!(text.contains(part), "{part}\n{text}");
@@ -242,6 +242,7 @@ fn well_run() -> Incident {
         note(NoteKind::WentWell, "the alert fired within a minute"),
         note(NoteKind::WentBadly, "the deploy had no canary"),
         note(NoteKind::Lucky, "it was a quiet hour"),
+        note(NoteKind::Factor, "nothing limits how long a request may hold a connection"),
         Fact::ActionAdded {
             id: crate::incident::ActionId::UNNUMBERED,
             text: "Alert on pool use above 80%; done when the rule fires in a test".into(),
@@ -269,13 +270,13 @@ fn a_well_run_incident_can_be_sent_as_it_is() {
     let summary = text.split("## Summary\n\n").nth(1).unwrap().lines().next().unwrap();
     assert_eq!(
         summary,
-        "From 09:29 to 09:47 UTC on 21 November 2026 (18m00s), 17% of orders failed at the last step (all customers in Europe, \
-         about 4,000). It was rated SEV3: minor or partial impact, or redundancy lost; may become SEV2. The cause, confirmed by \
-         the responders: version 1.42.0 opens too few database connections. It ended with this mitigation at 09:40 UTC, as its \
-         readings confirm: roll back checkout to 1.41.3."
+        "17% of orders failed at the last step. Affected: all customers in Europe, about 4,000. It lasted 18m00s, from 09:29 to \
+         09:47 UTC on 21 November 2026. It was rated SEV3. The cause, confirmed by the responders: version 1.42.0 opens too few \
+         database connections. It ended with this mitigation at 09:40 UTC, as its readings confirm: roll back checkout to 1.41.3."
     );
     for part in [
-        "- Data loss or corruption: None.",
+        "- Data loss or corruption: none.",
+        "### Contributing factors\n\n- Nothing limits how long",
         "### Ruled out\n\n- The payment provider was slow. Its latency was unchanged.",
         "| 09:40 | roll back checkout to 1.41.3 | low | worked: below 0.01 for 5m00s |",
         "The exit criterion was met at 09:49 UTC: stayed below 0.01 for 5m00s. It was: `error_rate below 0.01 for 5m00s`",
@@ -291,6 +292,131 @@ fn a_well_run_incident_can_be_sent_as_it_is() {
     let rows = text.split("## Timeline").nth(1).unwrap().split("## Appendix").next().unwrap();
     assert_eq!(rows.matches("too early").count(), 1, "repeated readings are one row: {rows}");
     assert!(rows.contains("Alert HighErrorRate (checkout) resolved"), "{rows}");
+}
+
+/// A post-mortem in Markdown from facts a minute apart, the first of them the declaration.
+fn written(facts: Vec<Fact>) -> String {
+    let incident = Incident::fold(entries(facts)).unwrap();
+    Postmortem::new(&incident, &BTreeMap::new()).render(Format::Text).unwrap()
+}
+
+fn status(from: Status, to: Status, why: Option<&str>) -> Fact {
+    let reason = why.map(str::to_owned);
+    Fact::StatusChanged { from, to, override_reason: None, open: Vec::new(), reason }
+}
+
+#[test]
+fn only_what_worked_is_credited_and_what_people_reported_is_told() {
+    use crate::incident::{CardState, Risk};
+    let card = |text: &str| Fact::MitigationProposed {
+        text: text.into(),
+        risk: Risk::Low,
+        undo: None,
+        verify: None,
+        exception: Some("no metric".into()),
+        origin: None,
+        seq: None,
+    };
+    let change = |seq, state, result: Option<&str>| Fact::MitigationChanged {
+        seq,
+        text: String::new(),
+        state,
+        approved_by: None,
+        result: result.map(str::to_owned),
+    };
+    let text = written(vec![
+        declared(),
+        card("restart the search"),
+        card("purge the queue"),
+        card("read from Europe"),
+        card("page the vendor"),
+        change(2, CardState::Started, None),
+        change(2, CardState::Done, Some("did not help")),
+        change(3, CardState::Started, None),
+        change(4, CardState::Dropped, Some("data may not leave Europe")),
+        status(Status::Investigating, Status::Mitigated, None),
+    ]);
+    for part in [
+        "What ended it was not confirmed. The last thing that was tried, at 09:36 UTC: restart the search (did not help (as reported, not measured)).",
+        "| 09:36 | restart the search | low | did not help (as reported, not measured) |",
+        "| 09:37 | purge the queue | low | not finished |",
+        "| read from Europe | low | not done: data may not leave Europe |",
+    ] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+    assert!(!text.contains("page the vendor |"), "what was only proposed was not tried: {text}");
+}
+
+#[test]
+fn a_false_alarm_is_no_outage() {
+    let facts = vec![declared(), status(Status::Investigating, Status::Cancelled, Some("the dashboard was blind"))];
+    let incident = Incident::fold(entries(facts.clone())).unwrap();
+    let text = written(facts);
+    assert!(text.contains("This was a false alarm, cancelled at 09:31 UTC: The dashboard was blind."), "{text}");
+    for part in ["Missing before", "Open questions", "## Impact", "its end was not recorded", "not resolved"] {
+        assert!(!text.contains(part), "{part}\n{text}");
+    }
+    let external = Postmortem::new(&incident, &BTreeMap::new()).external(&crate::comms::Names::default());
+    assert!(
+        external.text.contains("This was a false alarm") && !external.text.contains("sorry for the disruption"),
+        "{external:?}"
+    );
+    let draft = crate::comms::draft(
+        &incident,
+        crate::incident::Audience::External,
+        None,
+        &[],
+        &crate::comms::Names::default(),
+        incident.as_of(),
+    )
+    .unwrap();
+    assert!(draft.subject == "False alarm" && !draft.text.contains("ended at"), "{draft:?}");
+}
+
+#[test]
+fn a_relapse_and_what_was_known_before_are_in_the_summary_and_the_impact() {
+    let impact = |text: &str, users: &str| Fact::ImpactChanged {
+        services: None,
+        users: Some(users.into()),
+        region: None,
+        text: Some(text.into()),
+        data: None,
+    };
+    let text = written(vec![
+        declared(),
+        impact("users cannot log in", "120 tenants"),
+        Fact::Note { text: "renewed the certificate".into(), note_kind: NoteKind::Mitigation },
+        status(Status::Investigating, Status::Resolved, None),
+        Fact::Reopened { reason: "users see pages of others".into() },
+        impact("users get a blank page", "3 tenants"),
+        status(Status::Investigating, Status::Mitigated, None),
+    ]);
+    for part in [
+        "It was reopened at 09:34 UTC: Users saw pages of others.",
+        "- As described at 09:31 UTC: Users could not log in (affected: 120 tenants).",
+        "What ended it was not recorded.",
+    ] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+}
+
+#[test]
+fn tags_of_evidence_that_is_not_there_are_no_links() {
+    let facts = vec![declared(), Fact::Note { text: "nginx is too strict [E7]".into(), note_kind: NoteKind::Hypothesis }];
+    let incident = Incident::fold(entries(facts)).unwrap();
+    let postmortem = Postmortem::new(&incident, &BTreeMap::new());
+    let text = postmortem.render(Format::Markdown).unwrap();
+    assert!(text.contains("[E7]") && !text.contains("(#e7)"), "{text}");
+    assert!(!postmortem.render(Format::Html).unwrap().contains("#e7"));
+}
+
+#[test]
+fn a_recorded_change_before_the_impact_is_in_the_chain() {
+    use crate::incident::EventKind;
+    let text =
+        written(vec![declared(), Fact::Event { event: EventKind::DeployDetected, text: "indexer 5.2 is rolled out".into() }]);
+    assert!(text.contains("1. **Change**, 09:31:00 UTC: Deploy: indexer 5.2 was rolled out."), "{text}");
+    assert!(text.contains("In the order of time:") && !text.contains("From the trigger to the recovery"), "{text}");
 }
 
 /// Every entry that the text refers to is in the timeline, and every link has its target.

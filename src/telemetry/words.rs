@@ -121,8 +121,12 @@ pub fn past(text: &str) -> String {
     out
 }
 
-/// A text with its first letter in upper case.
+/// A text with its first letter in upper case, unless its first word is an identifier such as `eu-west-1` or `db_pool`.
 pub fn capitalized(text: &str) -> String {
+    let first = text.split_whitespace().next().unwrap_or_default().trim_end_matches([',', '.', ':', ';', '!', '?']);
+    if !first.chars().all(|c| c.is_alphabetic() || c == '\'') {
+        return text.to_owned();
+    }
     let mut chars = text.chars();
     chars.next().map_or_else(String::new, |c| c.to_uppercase().chain(chars).collect())
 }

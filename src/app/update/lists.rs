@@ -298,12 +298,13 @@ pub(super) fn choose_lesson(model: &mut Model) -> Vec<Effect> {
             NoteKind::WentWell => "What helped, so that it is kept",
             NoteKind::WentBadly => "What slowed the response down, or made it worse",
             NoteKind::Lucky => "What could have gone wrong and did not",
+            NoteKind::Factor => "A condition that made the incident possible, or worse",
             NoteKind::Question => "What is not known yet; @name and a date such as 2026-12-01 say who will find out by when",
             _ => "Another lesson",
         };
         input_row(kind.title(), hint, command_dialog(kind.title(), hint, Command::Note { text: String::new(), kind }))
     };
-    let kinds = NoteKind::LESSONS.into_iter().chain([NoteKind::Question]);
+    let kinds = NoteKind::LESSONS.into_iter().chain([NoteKind::Factor, NoteKind::Question]);
     choose(model, "Lesson", kinds.map(row).collect(), 0)
 }
 

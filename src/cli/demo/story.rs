@@ -289,6 +289,8 @@ impl Story<'_> {
             (NoteKind::WentWell, "the rollback took 15 seconds, because the previous version was still available"),
             (NoteKind::WentBadly, "the release went to all instances at once"),
             (NoteKind::WentBadly, "no test ran the release against a database with realistic data"),
+            (NoteKind::Factor, "the pool has 20 connections and no limit on how long a request may hold one"),
+            (NoteKind::Factor, "a release reaches all instances within a minute, before any alert can fire"),
             (NoteKind::Lucky, "the release did not change the database schema, so that nothing stood in the way of going back"),
         ] {
             self.note(kind, text).await?;
