@@ -17,6 +17,13 @@ pub(crate) use port::reserve;
 /// A child process that is killed on drop.
 pub(crate) struct Running(Child);
 
+impl Running {
+    /// A child process that was started in another way.
+    pub(crate) fn of(child: Child) -> Self {
+        Self(child)
+    }
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
         let _already_exited = self.0.kill();

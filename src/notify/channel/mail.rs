@@ -90,12 +90,19 @@ pub(super) async fn send(channel: &ChannelConfig, mail: &Mail) -> Delivery {
         Err(detail) => return failed(detail),
     };
     let server = format!("{}:{}", mail.config.host, mail.config.port);
-    match transport.test_connection().await {
-        Ok(true) => {}
-        Ok(false) => return failed(format!("{server} does not respond")),
-        Err(e) => return failed(format!("cannot connect to {server}: {}", causes(&e))),
+    // lettre limits the time to connect, but not the wait for each answer.
+    let late = || format!("no answer from {server} within {} s", channel.timeout.as_secs_f64());
+    match tokio::time::timeout(channel.timeout, transport.test_connection()).await {
+        Ok(Ok(true)) => {}
+        Ok(Ok(false)) => return failed(format!("{server} does not respond")),
+        Ok(Err(e)) => return failed(format!("cannot connect to {server}: {}", causes(&e))),
+        Err(_late) => return failed(late()),
     }
-    match transport.send(message).await {
+    let sent = match tokio::time::timeout(channel.timeout * 2, transport.send(message)).await {
+        Ok(sent) => sent,
+        Err(_late) => return Delivery::new(SendOutcome::Unknown, late()),
+    };
+    match sent {
         Ok(_accepted) => Delivery::sent(Some(mail.key.clone())),
         Err(e) if e.is_permanent() => Delivery::new(SendOutcome::Refused, format!("{server} reports {}", causes(&e))),
         Err(e) if e.is_transient() => failed(format!("{server} reports {}", causes(&e))),
