@@ -407,6 +407,12 @@ impl Delays {
     }
 }
 
+/// The command that sends the text of `tN.md` through a channel.
+fn update_args(n: usize, channel: &str) -> Vec<String> {
+    let words = ["update", "send", "INC-1", "--channel", channel, "--audience", "technical", "--yes", "--text-file"];
+    words.map(str::to_owned).into_iter().chain([format!("t{n}.md")]).collect()
+}
+
 #[test]
 fn killing_the_program_loses_nothing_and_sends_nothing_twice() {
     let f = tempfile::tempdir().unwrap();
@@ -422,14 +428,6 @@ fn killing_the_program_loses_nothing_and_sends_nothing_twice() {
     };
     start(d, &channels.map(table).concat());
     let mut delays = Delays(15);
-    let args = |n: usize, channel: &'static str| {
-        let file = format!("t{n}.md");
-        ["update", "send", "INC-1", "--channel", channel, "--audience", "technical", "--yes", "--text-file"]
-            .map(str::to_owned)
-            .into_iter()
-            .chain([file])
-            .collect::<Vec<_>>()
-    };
     let is_interrupted = |s: &&Value| s["outcome"] != "sent";
     let mut texts = 0;
     // On a busy machine a sending takes longer, and the kills are spread over the time that one takes now.
@@ -437,7 +435,7 @@ fn killing_the_program_loses_nothing_and_sends_nothing_twice() {
     while texts < 24 || texts < 96 && sendings(d).iter().filter(is_interrupted).count() == 0 {
         std::fs::write(d.join(format!("t{texts}.md")), format!("Update number {texts}.")).unwrap();
         for (channel, _) in channels {
-            let args = args(texts, channel);
+            let args = update_args(texts, channel);
             let args: Vec<&str> = args.iter().map(String::as_str).collect();
             let begun = std::time::Instant::now();
             let mut child = warroom(d, &args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
@@ -482,7 +480,7 @@ fn killing_the_program_loses_nothing_and_sends_nothing_twice() {
     // Running each command again completes what can be repeated, under the same key, and leaves the rest to a person.
     for n in 0..texts {
         for (channel, _) in channels {
-            let args = args(n, channel);
+            let args = update_args(n, channel);
             json(d, &args.iter().map(String::as_str).collect::<Vec<_>>());
         }
     }
