@@ -62,7 +62,7 @@ impl Postmortem {
         self
     }
 
-    /// Adds the times of a time zone beside UTC. UTC itself adds nothing.
+    /// Adds the times of a time zone next to UTC. UTC itself adds nothing.
     pub(crate) fn with_offset(mut self, offset: Option<time::UtcOffset>) -> Self {
         self.report.offset = offset.filter(|o| !o.is_utc());
         self

@@ -146,7 +146,7 @@ fn a_damaged_record_is_named_at_the_top_and_by_the_exit_status() {
 }
 
 #[test]
-fn times_of_another_zone_stand_beside_utc() {
+fn times_of_another_zone_are_shown_next_to_utc() {
     let f = tempfile::tempdir().unwrap();
     let d = f.path();
     json(d, &["declare", "--title", "it fails", "--at", "2026-11-20 09:31"]);

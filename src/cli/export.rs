@@ -21,7 +21,7 @@ pub struct ExportArgs {
     /// Export the version for customers: summary, what happened, what we are doing
     #[arg(long)]
     external: bool,
-    /// Show the times of this time zone beside UTC: +01:00
+    /// Show the times of this time zone next to UTC: +01:00
     #[arg(long, value_name = "OFFSET", value_parser = offset_arg, allow_hyphen_values = true)]
     utc_offset: Option<time::UtcOffset>,
     /// File to write, instead of stdout

@@ -27,7 +27,7 @@ impl Desk {
     }
 
     /// Renders the post-mortem, or its version for customers, after verifying the journal and the evidence of the incident. What is damaged
-    /// is named in the document. With an `offset`, the times of that zone stand beside UTC.
+    /// is named in the document. With an `offset`, the times of that zone are shown next to UTC.
     pub async fn export_verified(
         &self,
         id: IncidentId,

@@ -379,7 +379,7 @@ impl Desk {
     }
 }
 
-/// Whether an earlier attempt stands in the way of sending this key.
+/// Whether an earlier attempt prevents sending this key.
 fn obstacle(incident: &Incident, key: &str, is_repeatable: bool, again: bool, at: Timestamp) -> Option<Obstacle> {
     let earlier = incident.sending(key)?;
     match earlier.outcome_at(at) {

@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn what_customers_may_read_is_told_in_three_parts() {
+    fn what_customers_may_read_is_in_three_parts() {
         let (made, _) = external(
             "17% of payments fail",
             "A new version opened too few database connections [E3]",

@@ -128,7 +128,7 @@ pub(crate) struct Report {
     pub review_since: Option<Timestamp>,
     /// Who reviewed it, and when.
     pub reviewers: Vec<(String, Timestamp)>,
-    /// The time zone whose times stand beside UTC in the table and the timeline; `None` for UTC alone.
+    /// The time zone whose times are shown next to UTC in the table and the timeline; `None` for UTC alone.
     #[serde(skip)]
     pub offset: Option<time::UtcOffset>,
     /// What is damaged in the journal or the evidence; empty if all of it was verified, or nothing was.

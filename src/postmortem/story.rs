@@ -230,7 +230,7 @@ pub(crate) fn mitigations(incident: &Incident) -> Vec<TriedMitigation> {
         })
         .collect();
     for card in &incident.cards {
-        // What was only proposed was not tried; what was dropped is told with its reason.
+        // What was only proposed was not tried; what was dropped is listed with its reason.
         let dropped = (card.state == CardState::Dropped).then_some(card.proposed_at);
         let Some(done) = card.done_at.or(card.started_at).or(dropped) else { continue };
         let judgement = card.judgement.as_ref().map(|(_, j)| j);

@@ -306,7 +306,7 @@ fn status(from: Status, to: Status, why: Option<&str>) -> Fact {
 }
 
 #[test]
-fn only_what_worked_is_credited_and_what_people_reported_is_told() {
+fn only_what_worked_is_credited_and_what_people_reported_is_listed() {
     use crate::incident::{CardState, Risk};
     let card = |text: &str| Fact::MitigationProposed {
         text: text.into(),

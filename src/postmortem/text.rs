@@ -32,7 +32,9 @@ pub(super) fn inline(text: &str) -> String {
     }
     // `1. text` at the start would start a list.
     let digits = out.bytes().take_while(u8::is_ascii_digit).count();
-    if digits > 0 && matches!(out.as_bytes().get(digits), Some(b'.' | b')')) {
+    let ends_number =
+        matches!(out.as_bytes().get(digits), Some(b'.' | b')')) && matches!(out.as_bytes().get(digits + 1), None | Some(b' '));
+    if digits > 0 && ends_number {
         out.insert(digits, '\\');
     }
     out

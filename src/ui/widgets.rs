@@ -214,8 +214,12 @@ pub(crate) fn markdown(theme: &Theme, source: &str, width: usize) -> Vec<Line<'s
         }
         let trimmed = raw.trim_start();
         if trimmed.starts_with('#') {
-            let title = trimmed.trim_start_matches('#').trim();
-            out.extend(text::wrap(title, width).into_iter().map(|l| Line::from(Span::styled(l, theme.style(Meaning::Title)))));
+            let title = unescaped(trimmed.trim_start_matches('#').trim());
+            out.extend(text::wrap(&title, width).into_iter().map(|l| Line::from(Span::styled(l, theme.style(Meaning::Title)))));
+            continue;
+        }
+        if let Some(row) = trimmed.strip_prefix('|') {
+            out.extend(table_row(theme, row, width));
             continue;
         }
         let indent = raw.len() - trimmed.len();
@@ -225,12 +229,58 @@ pub(crate) fn markdown(theme: &Theme, source: &str, width: usize) -> Vec<Line<'s
         };
         let lead = " ".repeat(indent.min(width / 3));
         let hang = " ".repeat(text::width(mark));
-        let plain = rest.replace("**", "").replace("__", "");
+        let plain = unescaped(&rest.replace("**", "").replace("__", ""));
         for (i, line) in text::wrap(&plain, width.saturating_sub(indent + hang.len()).max(10)).into_iter().enumerate() {
             let head = if i == 0 { mark.to_owned() } else { hang.clone() };
             let mut spans = vec![Span::raw(format!("{lead}{head}"))];
             spans.extend(cited(theme, &line));
             out.push(Line::from(spans));
+        }
+    }
+    out
+}
+
+/// A row of a table, without its first bar: two cells as a label and a text, more as one line of parts. Nothing for the line below the head.
+fn table_row(theme: &Theme, row: &str, width: usize) -> Vec<Line<'static>> {
+    let mut cells = vec![String::new()];
+    let mut chars = row.trim_end().trim_end_matches('|').chars();
+    while let Some(c) = chars.next() {
+        match (c, cells.last_mut()) {
+            ('|', _) => cells.push(String::new()),
+            ('\\', Some(cell)) => {
+                cell.push(c);
+                cell.extend(chars.next());
+            }
+            (c, Some(cell)) => cell.push(c),
+            (_, None) => {}
+        }
+    }
+    let cells: Vec<String> = cells.iter().map(|c| unescaped(&c.trim().replace("**", ""))).collect();
+    if cells.iter().all(|c| !c.is_empty() && c.chars().all(|c| matches!(c, '-' | ':'))) {
+        return Vec::new();
+    }
+    let (head, rest) = match cells.as_slice() {
+        [label, rest] => (text::pad(label, (width / 4).clamp(8, 18)) + " ", rest.clone()),
+        all => (String::new(), all.iter().filter(|c| !c.is_empty()).cloned().collect::<Vec<_>>().join(" · ")),
+    };
+    let hang = text::width(&head).max(2);
+    let mut lines = Vec::new();
+    for (n, part) in text::wrap(&rest, width.saturating_sub(hang).max(10)).into_iter().enumerate() {
+        let lead = if n == 0 { head.clone() } else { " ".repeat(hang) };
+        let mut spans = vec![Span::styled(lead, theme.style(Meaning::Muted))];
+        spans.extend(cited(theme, &part));
+        lines.push(Line::from(spans));
+    }
+    lines
+}
+
+/// A text without the backslashes that keep Markdown from reading punctuation as marks.
+fn unescaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        if c != '\\' || !chars.peek().is_some_and(char::is_ascii_punctuation) {
+            out.push(c);
         }
     }
     out
@@ -255,6 +305,18 @@ pub(crate) fn cited(theme: &Theme, line: &str) -> Vec<Span<'static>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tables_and_escaped_text_are_shown_as_people_read_them() {
+        let theme = Theme::load("dark", &[], true).0;
+        let lines = markdown(
+            &theme,
+            "| Owner | ana \\| co |\n|---|---|\n| Severity | SEV2 |\n\n| a | b | c [E1] |\n\n1\\. not \\[x]",
+            40,
+        );
+        let shown: Vec<String> = lines.iter().map(|l| l.to_string().trim_end().to_owned()).filter(|l| !l.is_empty()).collect();
+        assert_eq!(shown, ["Owner      ana | co", "Severity   SEV2", "a · b · c [E1]", "1. not [x]"]);
+    }
 
     #[test]
     fn joins_the_lines_of_paragraphs_and_items_but_not_of_code_and_tables() {

@@ -46,7 +46,7 @@ impl Runner {
     }
 }
 
-/// The message that follows from a plan: to confirm it, or what stands in its way.
+/// The message that follows from a plan: to confirm it, or what prevents it.
 fn preview(call: Box<SendCall>, plan: &SendPlan) -> Msg {
     let refusal = plan.refusal();
     match (&plan.obstacle, refusal) {
