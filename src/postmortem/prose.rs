@@ -52,10 +52,11 @@ pub(super) fn second(at: Timestamp) -> String {
     at.clock(time::UtcOffset::UTC)
 }
 
-/// `from 16:45 to 16:51 UTC on 29 November 2026`, or with both days.
+/// `from 16:45 to 16:51 UTC on 29 November 2026`, with seconds if both are in one minute, or with both days.
 pub(super) fn from_to(from: Timestamp, to: Timestamp) -> String {
     if from.date() == to.date() {
-        format!("from {} to {} UTC on {}", minute(from), minute(to), day(from))
+        let clock = if minute(from) == minute(to) { second } else { minute };
+        format!("from {} to {} UTC on {}", clock(from), clock(to), day(from))
     } else {
         format!("from {} UTC on {} to {} UTC on {}", minute(from), day(from), minute(to), day(to))
     }
@@ -108,6 +109,7 @@ mod tests {
     fn days_are_written_out() {
         let at = Timestamp::from_secs(1_795_253_000);
         assert_eq!(day(at), "21 November 2026");
+        assert_eq!(from_to(at, Timestamp::from_secs(1_795_253_015)), "from 09:23:20 to 09:23:35 UTC on 21 November 2026");
         assert_eq!(from_to(at, Timestamp::from_secs(1_795_253_600)), "from 09:23 to 09:33 UTC on 21 November 2026");
     }
 }
