@@ -13,14 +13,14 @@ use super::story::Chart;
 use super::text::escape_html;
 use super::{Report, markdown, prose};
 
-const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1c1f24;background:#fff}\
-table{border-collapse:collapse;margin:1rem 0}th,td{border:1px solid #c8ccd4;padding:.25rem .6rem;text-align:left;vertical-align:top}\
+const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1c1f24;background:#fff;overflow-wrap:break-word}\
+table{border-collapse:collapse;margin:1rem 0;display:block;max-width:100%;overflow-x:auto}th,td{border:1px solid #c8ccd4;padding:.25rem .6rem;text-align:left;vertical-align:top}\
 pre,code{font:14px/1.4 ui-monospace,monospace;background:#f3f4f6}pre{padding:.6rem;overflow-x:auto}a{color:#0a58ca}\
 blockquote{border-left:.25rem solid #b58900;margin:1rem 0;padding:.1rem 1rem;background:#fdf6e3}\
 figure{margin:1rem 0}figcaption{font-size:.9rem}svg{width:100%;height:auto;color:#1c1f24}svg text{font:12px system-ui,sans-serif;fill:currentColor}\
 @media(prefers-color-scheme:dark){body,svg{color:#d7dae0}body{background:#16181d}a{color:#7db3ff}pre,code{background:#22252c}\
 th,td{border-color:#3b4048}blockquote{background:#2a261a}}\
-@media print{body{margin:0;max-width:none;color:#000;background:#fff}pre{white-space:pre-wrap}h2,figure{break-after:avoid}}";
+@media print{body{margin:0;max-width:none;color:#000;background:#fff}pre{white-space:pre-wrap}table{display:table}td{overflow-wrap:anywhere}h2,figure{break-after:avoid}}";
 
 /// The size of a chart, in its own units, and the space for its labels.
 const WIDTH: f64 = 800.0;
