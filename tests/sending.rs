@@ -372,6 +372,85 @@ fn outcomes_are_recorded_as_they_are_and_only_safe_attempts_are_repeated() {
     assert!(!sent["detail"].as_str().unwrap().contains("T0K3N"), "{sent}");
 }
 
+/// A code host whose answers to new comments are lost. It keeps the comments whose number is in `keeps`, counted from 0, and lists them.
+fn code_host(keeps: std::ops::Range<usize>) -> Stub {
+    let (posted, comments) = (AtomicUsize::new(0), std::sync::Mutex::new(Vec::new()));
+    Stub::start(move |r| match r.method.as_str() {
+        "POST" => {
+            let n = posted.fetch_add(1, Ordering::SeqCst);
+            if keeps.contains(&n) {
+                comments.lock().unwrap().push(json!({"id": 500 + n, "body": body(r)["body"]}));
+            }
+            Reply::new(502, "text/html", "<html>Bad gateway</html>")
+        }
+        "GET" => {
+            let since = r.param("since").unwrap();
+            assert!(since.ends_with('Z') && r.param("per_page").as_deref() == Some("100"), "{since}");
+            let mut shown = vec![json!({"id": 1, "body": "What others wrote"})];
+            shown.extend(comments.lock().unwrap().iter().cloned());
+            Reply::json(Value::from(shown).to_string())
+        }
+        _ => Reply::json(r#"{"id":500}"#),
+    })
+}
+
+#[test]
+fn a_comment_whose_answer_was_lost_is_looked_up_and_not_written_twice() {
+    let start_with = |d: &Path, host: &Stub| {
+        let url = host.url();
+        start(
+            d,
+            &format!(
+                "[[channels]]\nname = \"issue\"\ntype = \"github\"\nurl = \"{url}\"\ntoken_command = [\"echo\", \"T0K3N\"]\nproject = \"acme/shop\"\n"
+            ),
+        );
+        std::fs::write(d.join("t.md"), "All payments fail.").unwrap();
+    };
+    let args = ["--channel", "issue", "--target", "42", "--audience", "technical", "--text-file", "t.md", "--yes"];
+    let posts = |host: &Stub| host.requests().iter().filter(|r| r.method == "POST").count();
+    // It had arrived: the comment is found by its key, and its number is used for later changes.
+    let f = tempfile::tempdir().unwrap();
+    let (d, host) = (f.path(), code_host(0..1));
+    start_with(d, &host);
+    let sent = send(d, &args);
+    assert_eq!((&sent["outcome"], &sent["detail"]), (&"sent".into(), &"it had arrived".into()), "{sent}");
+    let asked = host.requests();
+    let asked: Vec<_> = asked.iter().map(|r| (r.method.as_str(), r.path(), r.header("authorization"))).collect();
+    let path = "/repos/acme/shop/issues/42/comments";
+    assert_eq!(asked, [("POST", path, Some("Bearer T0K3N")), ("GET", path, Some("Bearer T0K3N"))]);
+    std::fs::write(d.join("t.md"), "Most payments fail.").unwrap();
+    assert_eq!(send(d, &[&args[..], &["--edit"]].concat())["outcome"], "sent");
+    assert_eq!(host.requests().last().unwrap().path(), "/repos/acme/shop/issues/comments/500");
+    // It had not arrived: that is not known. A person sends it again, and it arrives without an answer.
+    let f = tempfile::tempdir().unwrap();
+    let (d, host) = (f.path(), code_host(1..2));
+    start_with(d, &host);
+    assert_eq!(send(d, &args)["outcome"], "unknown");
+    assert_eq!(send(d, &args)["outcome"], "unknown", "no one has asked for it");
+    assert_eq!(posts(&host), 1);
+    assert_eq!(send(d, &[&args[..], &["--again"]].concat())["outcome"], "sent");
+    assert_eq!(posts(&host), 2);
+    assert_eq!(send(d, &args)["detail"], "It was sent before, and not again.");
+    // It shows up only later: sending it again looks first.
+    let f = tempfile::tempdir().unwrap();
+    let late = AtomicUsize::new(0);
+    let written = std::sync::Mutex::new(Value::Null);
+    let host = Stub::start(move |r| match (r.method.as_str(), late.fetch_add(1, Ordering::SeqCst)) {
+        ("POST", _) => {
+            *written.lock().unwrap() = body(r)["body"].clone();
+            Reply::new(502, "text/html", "")
+        }
+        (_, 0..=1) => Reply::new(503, "text/html", ""),
+        _ => Reply::json(json!([{"id": 9, "body": written.lock().unwrap().clone()}]).to_string()),
+    });
+    let d = f.path();
+    start_with(d, &host);
+    assert_eq!(send(d, &args)["outcome"], "unknown");
+    let again = send(d, &[&args[..], &["--again"]].concat());
+    assert_eq!((&again["outcome"], &again["detail"]), (&"sent".into(), &"it had arrived".into()), "{again}");
+    assert_eq!(posts(&host), 1);
+}
+
 #[test]
 fn a_draft_is_the_same_message_until_something_happens() {
     let f = tempfile::tempdir().unwrap();

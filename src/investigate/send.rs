@@ -232,7 +232,7 @@ impl Desk {
             outgoing.next_due = earlier.outgoing.next_due;
         }
         let may_have_arrived = earlier.is_some_and(|s| matches!(s.outcome, None | Some(SendOutcome::Unknown)));
-        let message = Message::new(incident, outgoing, stage);
+        let message = Message::new(incident, outgoing, stage, at);
         let is_first = message.first.is_none() && begins_something(&channel);
         if obstacle.is_none() && is_first && !request.again && has_open_sending(incident, &message.outgoing) {
             obstacle = Some(Obstacle::MayBeSent);
@@ -360,7 +360,8 @@ impl Desk {
             })
             .await?;
         let Delivery { outcome, detail, reference } =
-            deliver(&plan.channel, &plan.message, &plan.parcel, is_repeatable(&plan.channel, outgoing)).await;
+            deliver(&plan.channel, &plan.message, &plan.parcel, is_repeatable(&plan.channel, outgoing), plan.may_have_arrived)
+                .await;
         let mut detail = clean::truncate(&clean::line(&detail), 300);
         let mut outcome = outcome;
         if plan.may_have_arrived && matches!(outcome, SendOutcome::Failed | SendOutcome::Refused) {

@@ -21,7 +21,7 @@ pub(crate) use attempts::deliver;
 use crate::comms::Stage;
 use crate::config::{Address, ChannelConfig, ChannelKind, SecretRef};
 use crate::incident::{Audience, Incident, Letter, Outgoing, SendOutcome, Sending};
-use crate::telemetry::Failure;
+use crate::telemetry::{Failure, Timestamp};
 
 /// What is sent, and what other systems show beside it.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,11 +35,13 @@ pub(crate) struct Message {
     pub stage: Stage,
     /// The reference of the first message through the channel, which later ones follow.
     pub first: Option<String>,
+    /// When the first attempt to send this text began.
+    pub begun: Timestamp,
 }
 
 impl Message {
     /// What is sent about an incident. `stage` is that of an update.
-    pub(crate) fn new(incident: &Incident, outgoing: Outgoing, stage: Stage) -> Self {
+    pub(crate) fn new(incident: &Incident, outgoing: Outgoing, stage: Stage, now: Timestamp) -> Self {
         let head = &incident.head;
         let is_beside = |s: &&Sending| s.outgoing.target == outgoing.target && s.reference.is_some();
         let first = incident.sent_through(&outgoing.channel).find(is_beside).and_then(|s| s.reference.clone());
@@ -50,6 +52,7 @@ impl Message {
             status: head.status.to_string(),
             stage,
             first,
+            begun: incident.sending(&outgoing.key).map_or(now, |earlier| earlier.at),
             outgoing,
         }
     }
@@ -200,6 +203,14 @@ pub(crate) fn is_repeatable(channel: &ChannelConfig, outgoing: &Outgoing) -> boo
         | ChannelKind::Email(_)
         | ChannelKind::PagerDuty { .. }
         | ChannelKind::Statuspage { .. } => false,
+    }
+}
+
+/// The request that shows whether a message has arrived whose answer was lost. `None` if the other system does not know its key.
+fn look_up(channel: &ChannelConfig, message: &Message) -> Option<Request> {
+    match &channel.kind {
+        ChannelKind::Github { url, token, project } => github::look_up(url, token, project, message),
+        _ => None,
     }
 }
 

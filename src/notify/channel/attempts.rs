@@ -8,7 +8,7 @@ use base64::Engine as _;
 use reqwest::{Method, Url};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{Authentication, Delivery, Message, Parcel, Request, error_text, file, mail, read_answer, webhook};
+use super::{Authentication, Delivery, Message, Parcel, Request, error_text, file, github, look_up, mail, read_answer, webhook};
 use crate::config::{Address, ChannelConfig, SecretRef};
 use crate::incident::SendOutcome;
 use crate::incident::sending::LONGEST;
@@ -21,6 +21,8 @@ const FIRST_WAIT: Duration = Duration::from_millis(300);
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(30);
 /// The longest answer that is read, in bytes.
 const MAX_ANSWER: usize = 1024 * 1024;
+/// How long a look-up may take.
+const LOOK_UP: Duration = Duration::from_secs(8);
 
 /// What one attempt showed.
 enum Attempt {
@@ -32,12 +34,39 @@ enum Attempt {
 }
 
 /// How long a delivery may take, so that it ends before others take it for interrupted.
-const MOST: Duration = Duration::from_secs(LONGEST.as_secs() - 10);
+const MOST: Duration = Duration::from_secs(LONGEST.as_secs() - 30);
 
-/// Sends a parcel. An attempt that may have had an effect is repeated only if that is safe (`is_repeatable`).
-pub(crate) async fn deliver(channel: &ChannelConfig, message: &Message, parcel: &Parcel, is_repeatable: bool) -> Delivery {
+/// Sends a parcel. An attempt that may have had an effect is repeated only if that is safe (`is_repeatable`). If an attempt, or an earlier one,
+/// may have arrived, and the other system can be asked for the key, it is asked.
+pub(crate) async fn deliver(
+    channel: &ChannelConfig,
+    message: &Message,
+    parcel: &Parcel,
+    is_repeatable: bool,
+    may_have_arrived: bool,
+) -> Delivery {
+    if may_have_arrived && let Some(found) = arrived(channel, message).await {
+        return found;
+    }
     let delivered = tokio::time::timeout(MOST, attempt(channel, message, parcel, is_repeatable)).await;
-    delivered.unwrap_or_else(|_late| Delivery::new(SendOutcome::Unknown, format!("no answer within {} s", MOST.as_secs())))
+    let delivery =
+        delivered.unwrap_or_else(|_late| Delivery::new(SendOutcome::Unknown, format!("no answer within {} s", MOST.as_secs())));
+    match delivery.outcome {
+        SendOutcome::Unknown => arrived(channel, message).await.unwrap_or(delivery),
+        _ => delivery,
+    }
+}
+
+/// The message in the other system, if it is found there by its key.
+async fn arrived(channel: &ChannelConfig, message: &Message) -> Option<Delivery> {
+    let request = look_up(channel, message)?;
+    let secrets = Secrets::fetch(&request).await.ok()?;
+    let timeout = channel.timeout.min(LOOK_UP);
+    let client = client_builder(&channel.tls).ok()?.connect_timeout(timeout).timeout(timeout).build().ok()?;
+    let answer = addressed(&client, &request, &secrets).send().await.ok().filter(|a| a.status().is_success())?;
+    let (bytes, _) = read(answer).await;
+    let id = github::find(message, &serde_json::from_slice(&bytes).ok()?)?;
+    Some(Delivery { detail: "it had arrived".to_owned(), ..Delivery::sent(Some(id)) })
 }
 
 async fn attempt(channel: &ChannelConfig, message: &Message, parcel: &Parcel, is_repeatable: bool) -> Delivery {
@@ -147,6 +176,31 @@ async fn resolve(secret: &SecretRef) -> Result<SecretString, String> {
     resolved.map_err(|e| e.to_string())
 }
 
+/// A request with its headers, without a body.
+fn addressed(client: &reqwest::Client, request: &Request, secrets: &Secrets) -> reqwest::RequestBuilder {
+    let method = Method::from_bytes(request.method.as_bytes()).unwrap_or(Method::POST);
+    let mut outgoing = client.request(method, secrets.url.clone());
+    for (name, value) in &request.headers {
+        outgoing = outgoing.header(*name, value);
+    }
+    match &secrets.authorization {
+        Some(value) => outgoing.header("authorization", value),
+        None => outgoing,
+    }
+}
+
+/// The body of an answer up to the longest that is read, and whether that is all of it.
+async fn read(mut answer: reqwest::Response) -> (Vec<u8>, bool) {
+    let mut bytes = Vec::new();
+    loop {
+        match answer.chunk().await {
+            Ok(Some(chunk)) if bytes.len() + chunk.len() <= MAX_ANSWER => bytes.extend_from_slice(&chunk),
+            Ok(None) => return (bytes, true),
+            Ok(Some(_)) | Err(_) => return (bytes, false),
+        }
+    }
+}
+
 async fn once(
     client: &reqwest::Client,
     channel: &ChannelConfig,
@@ -154,15 +208,8 @@ async fn once(
     request: &Request,
     secrets: &Secrets,
 ) -> Attempt {
-    let method = Method::from_bytes(request.method.as_bytes()).unwrap_or(Method::POST);
     let body = serde_json::to_vec(&request.body).unwrap_or_default();
-    let mut outgoing = client.request(method, secrets.url.clone()).header("content-type", "application/json; charset=utf-8");
-    for (name, value) in &request.headers {
-        outgoing = outgoing.header(*name, value);
-    }
-    if let Some(value) = &secrets.authorization {
-        outgoing = outgoing.header("authorization", value);
-    }
+    let mut outgoing = addressed(client, request, secrets).header("content-type", "application/json; charset=utf-8");
     if let Some(secret) = &secrets.signing {
         let at = i64::try_from(std::time::UNIX_EPOCH.elapsed().map_or(0, |d| d.as_secs())).unwrap_or(0);
         for (name, value) in webhook::signature(secret.expose_secret(), &message.outgoing.key, at, &body) {
@@ -170,7 +217,7 @@ async fn once(
         }
     }
     let unknown = |detail: String| Attempt::Unclear(Delivery::new(SendOutcome::Unknown, detail));
-    let mut answer = match outgoing.body(body).send().await {
+    let answer = match outgoing.body(body).send().await {
         Ok(answer) => answer,
         // Before there is a connection, nothing was sent. The address may be a secret, so it is not part of the message.
         Err(e) if e.is_connect() || e.is_builder() => {
@@ -182,18 +229,7 @@ async fn once(
     };
     let status = answer.status();
     let asked = answer.headers().get("retry-after").and_then(|v| v.to_str().ok()).and_then(retry_after);
-    let mut bytes = Vec::new();
-    let mut is_whole = true;
-    loop {
-        match answer.chunk().await {
-            Ok(Some(chunk)) if bytes.len() + chunk.len() <= MAX_ANSWER => bytes.extend_from_slice(&chunk),
-            Ok(None) => break,
-            Ok(Some(_)) | Err(_) => {
-                is_whole = false;
-                break;
-            }
-        }
-    }
+    let (bytes, is_whole) = read(answer).await;
     let said = || format!("the server responded with {status} {}", error_text(&bytes)).trim_end().to_owned();
     match status.as_u16() {
         200..=299 if is_whole => match read_answer(channel, message, &bytes) {
