@@ -535,7 +535,7 @@ fn headless_demo_runs_from_alert_to_postmortem() {
                 "### Ruled out\n\n- The payment service was slow.",
                 "- Playbook: Roll back a release, 6 of 9 steps done.",
                 "- 2 promised updates: 2 in time.",
-                "| roll back checkout to 1.41.3 | low | worked: 0.69 → 0, below 0.01 for 2m00s",
+                "| roll back checkout to 1.41.3 | low | worked: fell from 0.69 to 0 and was below 0.01 for 2m00s",
                 "The exit criterion was met at",
                 "### Where we were lucky",
                 "max by (service) (db_pool_in_use",

@@ -136,7 +136,7 @@ impl ExitCriteria {
             return reading(false, held_secs, why);
         }
         let why = format!(
-            "stayed {} {} for {}; worst value {}",
+            "stayed {} {} for {} ({} at worst)",
             self.comparison.word(),
             human_value(self.threshold),
             human_duration(self.duration()),

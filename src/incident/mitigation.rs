@@ -224,9 +224,11 @@ impl MitigationCard {
                 .map_or_else(|| "no readings since it was done".to_owned(), |next| format!("no readings before {next} began"));
             return judged(MitigationVerdict::TooEarly, why);
         };
-        let change = match before {
-            Some(before) => format!("{} → {}", human_value(before), human_value(newest)),
-            None => format!("now {}", human_value(newest)),
+        let change = match before.map(|before| (human_value(before), human_value(newest))) {
+            Some((before, after)) if before == after => format!("stayed at {after}"),
+            Some((from, to)) if before.is_some_and(|before| before < newest) => format!("rose from {from} to {to}"),
+            Some((from, to)) => format!("fell from {from} to {to}"),
+            None => format!("is at {}", human_value(newest)),
         };
         let worst_before = earlier.iter().map(|(_, v)| badness(*v)).fold(f64::NEG_INFINITY, f64::max);
         let best_since = since.iter().map(|(_, v)| badness(*v)).fold(f64::INFINITY, f64::min);
@@ -245,7 +247,10 @@ impl MitigationCard {
                 return if held_before {
                     judged(MitigationVerdict::NoEffect, format!("{change}; it was already {must} before, so this shows nothing"))
                 } else {
-                    judged(MitigationVerdict::Worked, format!("{change}, {must} for {}", human_duration(criteria.duration())))
+                    judged(
+                        MitigationVerdict::Worked,
+                        format!("{change} and was {must} for {}", human_duration(criteria.duration())),
+                    )
                 };
             }
         }
@@ -332,15 +337,15 @@ mod tests {
         assert_eq!(with(&[]), (MitigationVerdict::TooEarly, "no readings since it was done".to_owned()));
         assert_eq!(with(&[0.2, 0.1]).0, MitigationVerdict::TooEarly);
         let (worked, why) = with(&[0.2, 0.1, 0.1, 0.2, 0.1, 0.1, 0.1]);
-        assert_eq!((worked, why.as_str()), (MitigationVerdict::Worked, "21 → 0.1, below 1 for 5m00s"));
+        assert_eq!((worked, why.as_str()), (MitigationVerdict::Worked, "fell from 21 to 0.1 and was below 1 for 5m00s"));
         assert_eq!(with(&[20.0, 21.0, 19.0, 22.0, 21.0]).0, MitigationVerdict::TooEarly);
         let (none, why) = with(&[20.0, 21.0, 19.0, 22.0, 21.0, 20.0, 21.0, 20.0, 19.0, 21.0]);
-        assert_eq!((none, why.as_str()), (MitigationVerdict::NoEffect, "21 → 21, still not below 1 after 10m00s"));
+        assert_eq!((none, why.as_str()), (MitigationVerdict::NoEffect, "stayed at 21, still not below 1 after 10m00s"));
         assert_eq!(with(&[40.0, 44.0, 50.0]).0, MitigationVerdict::Worse);
         // It began shortly after the fault: what was before the fault is not what it met.
         let (none, why) =
             verdict(&[0.1, 0.1, 0.1, 20.0, 21.0, 22.0, 20.0, 21.0, 20.0, 21.0, 22.0, 20.0, 21.0, 20.0, 21.0, 20.0, 21.0]);
-        assert_eq!((none, why.as_str()), (MitigationVerdict::NoEffect, "21 → 21, still not below 1 after 10m00s"));
+        assert_eq!((none, why.as_str()), (MitigationVerdict::NoEffect, "stayed at 21, still not below 1 after 10m00s"));
         // It recovers slowly: not judged while it still holds too briefly.
         let slow = [15.0, 10.0, 7.0, 5.0, 3.0, 2.0, 1.5, 1.2, 0.9, 0.5, 0.3];
         assert_eq!(with(&slow).0, MitigationVerdict::TooEarly);
@@ -359,7 +364,7 @@ mod tests {
         let found = until(13);
         assert_eq!(
             (found.verdict, found.why.as_str()),
-            (MitigationVerdict::NoEffect, "21 → 20, still not below 1 when M2 began")
+            (MitigationVerdict::NoEffect, "fell from 21 to 20, still not below 1 when M2 began")
         );
         // It had just begun to help.
         assert_eq!(until(15).verdict, MitigationVerdict::TooEarly);

@@ -100,6 +100,7 @@ fn room(tab: Tab) -> Model {
         shown: 1,
         total: 1,
         redactions: 0,
+        names: crate::telemetry::Names::default(),
     };
     let finding = CitedFinding {
         rank: 1,

@@ -124,7 +124,7 @@ fn draws_a_draft_for_customers() {
     let text = "Errors in checkout\n\nSome payments fail. The Redis pool on db-1 is full.\n".to_owned();
     let own = crate::telemetry::failure::UserFile { path: "updates/customer.md".into(), name: "customer".into(), text };
     let draft =
-        crate::comms::draft(incident, Audience::External, None, &[own], &crate::comms::Names::of(incident), at(0)).unwrap();
+        crate::comms::draft(incident, Audience::External, None, &[own], &crate::comms::names_of(incident), at(0)).unwrap();
     room.draft = Some(Ok(draft));
     check("tab-updates-customer", &model);
     check("dialog-draft", &{
@@ -157,7 +157,7 @@ fn draws_a_mitigation_with_its_readings() {
         verdict: MitigationVerdict::NoEffect,
         before: Some(20.0),
         after: Some(20.0),
-        why: "20 → 20, still not below 10 after 10m00s".into(),
+        why: "stayed at 20, still not below 10 after 10m00s".into(),
         evidence: Some(EvidenceId(1)),
     };
     let facts = [
