@@ -113,7 +113,7 @@ pub enum Command {
     /// Create, list, extend and end silences
     #[command(subcommand)]
     Silence(silence::SilenceCommand),
-    /// Draft stakeholder updates
+    /// Draft and send stakeholder updates
     #[command(subcommand)]
     Update(update::UpdateCommand),
     /// Check the wording of a text: an update, a review or action items

@@ -6,4 +6,4 @@ mod names;
 
 pub use draft::{Draft, Stage, customer_hits, draft};
 pub use lint::{CustomerRules, Hit, HitKind, blameless, customer};
-pub use names::Names;
+pub use names::names_of;

@@ -76,6 +76,8 @@ pub struct Config {
     pub trackers: Vec<TrackerConfig>,
     /// Where stakeholder updates are sent, besides the clipboard.
     pub channels: Vec<ChannelConfig>,
+    /// Names that customers know, although they look like internal ones.
+    pub public_names: Vec<String>,
     pub oncall: OncallConfig,
     /// The user's own commands.
     pub commands: Vec<CommandConfig>,
@@ -129,6 +131,7 @@ impl Config {
             retention: None,
             trackers: Vec::new(),
             channels: Vec::new(),
+            public_names: Vec::new(),
             oncall: OncallConfig::default(),
             commands: Vec::new(),
             presets: Vec::new(),

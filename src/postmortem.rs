@@ -74,7 +74,7 @@ impl Postmortem {
     }
 
     /// The version for customers, which names nothing internal.
-    pub(crate) fn external(&self, names: &crate::comms::Names) -> External {
+    pub(crate) fn external(&self, names: &crate::telemetry::Names) -> External {
         external::render(&self.report, names)
     }
 

@@ -182,3 +182,48 @@ fn an_update_for_customers_that_was_sent_elsewhere_is_checked_as_well() {
     let output = run(d, &["incident", "update", "INC-1", text, "--audience", "internal"]);
     assert!(!stderr(&output).contains("Customers"), "{}", stderr(&output));
 }
+
+#[test]
+fn what_only_the_evidence_names_is_not_for_customers() {
+    let f = tempfile::tempdir().unwrap();
+    let d = f.path();
+    let at = |minutes: i64| {
+        let at = time::OffsetDateTime::now_utc() - time::Duration::minutes(minutes);
+        at.replace_nanosecond(0).unwrap().format(&time::format_description::well_known::Rfc3339).unwrap()
+    };
+    let lines: String = (0..20)
+        .map(|n| format!("{} ERROR cannot reserve stock, host=olympia pool=saturn-rw:6432 attempt={n}\n", at(20 - n)))
+        .collect();
+    std::fs::write(d.join("warehouse.log"), lines).unwrap();
+    std::fs::write(
+        d.join("deploys.jsonl"),
+        format!(
+            "{{\"at\": \"{}\", \"service\": \"warehouse\", \"what\": \"new reservation rules\", \"by\": \"Xiulan\"}}\n",
+            at(25)
+        ),
+    )
+    .unwrap();
+    std::fs::create_dir_all(d.join("warroom")).unwrap();
+    std::fs::write(
+        d.join("warroom/config.toml"),
+        "[[sources]]\nname = \"logs\"\ntype = \"file\"\npaths = [\"warehouse.log\"]\n\
+         [[sources]]\nname = \"deploys\"\ntype = \"changes\"\npaths = [\"deploys.jsonl\"]\n\
+         [updates]\npublic_names = [\"depot-7\"]\n",
+    )
+    .unwrap();
+    json(d, &["declare", "--title", "orders cannot be packed", "--severity", "SEV2", "--at", "15m ago"]);
+    let text = "Orders are late, because olympia is down. Xiulan has gone back to the old rules at depot-7. \
+                The next update follows by 18:00 UTC.\n";
+    let marked = |args: &[&str]| -> Vec<(String, String)> {
+        let hits = lint(d, &[&["--rules", "customer"], args].concat(), text).1;
+        let word = |h: &serde_json::Value, key: &str| h[key].as_str().unwrap().to_owned();
+        hits["hits"].as_array().unwrap().iter().map(|h| (word(h, "kind"), word(h, "text"))).collect()
+    };
+    let named = |marked: &[(String, String)]| {
+        ["olympia", "Xiulan", "depot-7"].map(|name| marked.iter().find(|(_, text)| text == name).map(|(kind, _)| kind.clone()))
+    };
+    assert_eq!(named(&marked(&["--incident", "INC-1"])), [None, None, None], "nothing names them yet");
+    json(d, &["investigate", "INC-1"]);
+    let hits = named(&marked(&["--incident", "INC-1"]));
+    assert_eq!(hits, [Some("hostname".to_owned()), Some("person".to_owned()), None], "{:?}", marked(&["--incident", "INC-1"]));
+}

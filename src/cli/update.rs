@@ -7,7 +7,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
 use super::{CliError, Done, id_arg, out};
-use crate::comms::{CustomerRules, Hit, Names, Stage, blameless, customer};
+use crate::comms::{CustomerRules, Hit, Stage, blameless, customer};
 use crate::config::{ChannelConfig, Config, user_files};
 use crate::incident::{Audience, IncidentId, Letter, SendOutcome, Sending, lint};
 use crate::investigate::Desk;
@@ -348,7 +348,7 @@ pub(super) async fn check(desk: &Desk, args: &LintArgs, as_json: bool) -> Result
     let text = read(&args.file)?;
     let names = match args.incident {
         Some(id) => desk.names(&desk.journal.incident(id).await?),
-        None => Names::default(),
+        None => desk.updates.names.clone(),
     };
     // The line of each hit, counted from 1, and the hit within the text.
     let found: Vec<(usize, Value, String)> = match args.rules {

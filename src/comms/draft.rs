@@ -6,13 +6,13 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use tera::{Context, Tera};
 
-use super::{CustomerRules, Hit, Names, customer};
+use super::{CustomerRules, Hit, customer};
 use crate::incident::mitigation::card_label;
 use crate::incident::{Audience, CardState, Incident, Severity, Status, Verdict};
 use crate::telemetry::failure::UserFile;
 use crate::telemetry::time::human_duration;
 use crate::telemetry::words::{capitalized, past};
-use crate::telemetry::{Failure, Timestamp, clean};
+use crate::telemetry::{Failure, Names, Timestamp, clean};
 
 /// How far the response is, as status pages say it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

@@ -35,6 +35,8 @@ struct File {
     #[serde(default)]
     channels: Vec<toml::Spanned<toml::Table>>,
     #[serde(default)]
+    updates: RawUpdates,
+    #[serde(default)]
     commands: Vec<toml::Spanned<RawCommand>>,
     #[serde(default)]
     presets: Vec<PresetConfig>,
@@ -49,6 +51,13 @@ struct RawStore {
     password_env: Option<String>,
     password_command: Option<CommandLine>,
     password_file: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawUpdates {
+    #[serde(default)]
+    public_names: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -280,6 +289,7 @@ pub(super) fn apply(config: &mut Config, text: &str, path: &Path, check: CheckSo
         }
         config.channels.push(channel);
     }
+    config.public_names = file.updates.public_names;
     for raw in file.commands {
         let at = raw.span().start;
         let one = command(raw.into_inner(), None).map_err(|m| place.error(Some(at), m))?;

@@ -7,7 +7,7 @@ use super::redact::{Redacted, Redactor};
 use crate::analysis::Pattern;
 use crate::analysis::relations::Relation;
 use crate::incident::{EvidenceId, EvidenceKind, EvidenceRecord};
-use crate::telemetry::{Alert, LogLine, Series, Timestamp, Window};
+use crate::telemetry::{Alert, LogLine, Names, Series, Timestamp, Window};
 
 /// The body of an evidence item. The digest is computed over its JSON.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -40,6 +40,36 @@ pub enum Body {
     Text {
         text: String,
     },
+}
+
+impl Body {
+    /// The internal names in the body.
+    fn names(&self) -> Names {
+        let mut names = Names::default();
+        match self {
+            Self::Alerts { alerts } => alerts.iter().for_each(|a| names.add_labels(&a.labels)),
+            Self::Series { series, .. } => series.iter().for_each(|s| names.add_labels(&s.labels)),
+            Self::Lines { lines } => lines.iter().for_each(|line| names.add_line(line)),
+            Self::Patterns { patterns, .. } => {
+                for pattern in patterns {
+                    pattern.services.iter().for_each(|s| names.add_service(s));
+                    names.add_text(&pattern.sample);
+                    for (field, values) in &pattern.facets {
+                        for (value, _) in values {
+                            names.add_field(field, value);
+                        }
+                    }
+                }
+            }
+            Self::Relations { relations } => {
+                for relation in relations {
+                    names.add_field(&relation.label, &relation.value);
+                }
+            }
+            Self::Text { text } => names.add_text(text),
+        }
+        names
+    }
 }
 
 /// An evidence item that the journal has not numbered yet.
@@ -88,6 +118,7 @@ impl Draft {
             shown: self.shown,
             total: self.total,
             redactions: redactor.total(),
+            names: body.names(),
         };
         let record = redactor.redact_value(&record)?;
         Ok((record, stored, body))

@@ -146,6 +146,7 @@ mod tests {
                 shown: 50,
                 total: 50,
                 redactions: 0,
+                names: crate::telemetry::Names::default(),
             },
         }));
         Incident::fold(entries(facts)).unwrap()

@@ -18,6 +18,8 @@ use regex::{Captures, Regex};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::telemetry::names::is_office_address;
+
 /// A value that has been redacted. It deliberately cannot be deserialized: only this module creates one.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(transparent)]
@@ -53,6 +55,11 @@ struct Rule {
 
 fn accept_all(_: &str) -> bool {
     true
+}
+
+/// Whether an e-mail address may be a person's. The address of an office, such as `support@example.com`, is made to be published.
+fn is_personal_address(address: &str) -> bool {
+    !is_office_address(address)
 }
 
 /// Matches the value after a secret's name: quoted (also with escaped quotes), a list or object on one line, or unquoted text.
@@ -246,7 +253,7 @@ const RULES: &[Rule] = &[
         kind: "email",
         pattern: r"[A-Za-z0-9][A-Za-z0-9._%+-]{0,63}@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,62}[A-Za-z0-9])?\.)+[A-Za-z]{2,24}\b",
         keywords: &["@"],
-        accept: accept_all,
+        accept: is_personal_address,
     },
     Rule {
         kind: "card",

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::ids::EvidenceId;
-use crate::telemetry::{Timestamp, Window};
+use crate::telemetry::{Names, Timestamp, Window};
 
 /// The kind of data in an evidence item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -62,6 +62,9 @@ pub struct EvidenceRecord {
     pub total: u64,
     /// Number of redactions in the body.
     pub redactions: u64,
+    /// The internal names in the body; empty in entries of older versions.
+    #[serde(default, skip_serializing_if = "Names::is_empty")]
+    pub names: Names,
 }
 
 impl EvidenceRecord {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::comms::{Draft, Names, Stage};
+use crate::comms::{Draft, Stage, names_of};
 use crate::config::{AssistantConfig, ChannelConfig, CommandConfig, Config, OncallConfig, Preset, SloConfig, load_presets};
 use crate::evidence::Redactor;
 use crate::incident::command::check_text;
@@ -13,7 +13,7 @@ use crate::incident::{
 use crate::journal::{Append, Appended, Journal, JournalError, NewEntry, StoreAt};
 use crate::prompt::{Library, PromptError};
 use crate::telemetry::failure::UserFile;
-use crate::telemetry::{Alert, Explain, Failure, Timestamp, clean};
+use crate::telemetry::{Alert, Explain, Failure, Names, Timestamp, clean};
 
 use super::clock::now;
 use super::command::Outcome;
@@ -107,8 +107,8 @@ pub struct UpdateSettings {
 
 impl UpdateSettings {
     fn from_config(config: &Config) -> Self {
-        let mut names = Names::default();
-        names.people.insert(clean::line(&config.user));
+        let mut names = Names { public: config.public_names.iter().cloned().collect(), ..Names::default() };
+        names.add_person(&clean::line(&config.user));
         for url in config.sources.iter().filter_map(|s| s.url.as_deref()) {
             names.add_host_of(url);
         }
@@ -172,7 +172,9 @@ impl Desk {
 
     /// The internal names that customers must not read: those of the incident and of the configuration.
     pub fn names(&self, incident: &Incident) -> Names {
-        Names::of(incident).with(&self.updates.names)
+        let mut names = names_of(incident);
+        names.extend(&self.updates.names);
+        names
     }
 
     /// The checklist of an incident at the current time.

@@ -4,8 +4,9 @@
 use super::prose::{self, past, sentence};
 use super::report::{Report, is_none};
 use super::text::inline;
-use crate::comms::{CustomerRules, Names, customer};
+use crate::comms::{CustomerRules, customer};
 use crate::incident::{ActionScope, ActionState, Verdict};
+use crate::telemetry::Names;
 use crate::telemetry::time::human_duration;
 
 /// How much of the symptoms is in the heading, in bytes.
@@ -153,7 +154,7 @@ mod tests {
             Fact::action(action, ActionKind::Prevent, ActionScope::FollowUp),
         ];
         let incident = Incident::fold(entries(facts)).unwrap();
-        let names = Names::of(&incident);
+        let names = crate::comms::names_of(&incident);
         (render(&Report::new(&incident, &BTreeMap::new()), &names), names)
     }
 
@@ -183,7 +184,8 @@ mod tests {
             let (made, names) = external(&texts[0], &texts[1], &texts[2], &texts[3]);
             let rules = CustomerRules { is_cause_known: true, is_last: true };
             proptest::prop_assert_eq!(customer(&made.text, &names, rules), vec![]);
-            proptest::prop_assert!(!made.left_out.is_empty());
+            // A measure that no reading confirms is not part of the text.
+            proptest::prop_assert!(place == 2 || !made.left_out.is_empty());
             proptest::prop_assert!(!made.text.contains(&address));
         }
     }

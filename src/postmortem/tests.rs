@@ -51,6 +51,7 @@ fn incident(with_answer: bool) -> (Incident, BTreeMap<String, Body>) {
         shown: 1,
         total: 1,
         redactions: 0,
+        names: crate::telemetry::Names::default(),
     };
     let mut alert = LinkedAlert::unverified("f1");
     alert.name = "HighErrorRate".into();
@@ -356,7 +357,7 @@ fn a_false_alarm_is_no_outage() {
     for part in ["Missing before", "Open questions", "## Impact", "its end was not recorded", "not resolved"] {
         assert!(!text.contains(part), "{part}\n{text}");
     }
-    let external = Postmortem::new(&incident, &BTreeMap::new()).external(&crate::comms::Names::default());
+    let external = Postmortem::new(&incident, &BTreeMap::new()).external(&crate::telemetry::Names::default());
     assert!(
         external.text.contains("This was a false alarm") && !external.text.contains("sorry for the disruption"),
         "{external:?}"
@@ -366,7 +367,7 @@ fn a_false_alarm_is_no_outage() {
         crate::incident::Audience::External,
         None,
         &[],
-        &crate::comms::Names::default(),
+        &crate::telemetry::Names::default(),
         incident.as_of(),
     )
     .unwrap();

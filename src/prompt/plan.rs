@@ -349,6 +349,7 @@ mod tests {
                     shown: 30,
                     total: 30,
                     redactions: 0,
+                    names: crate::telemetry::Names::default(),
                 },
             });
         }

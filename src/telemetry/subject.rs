@@ -65,7 +65,7 @@ pub const SERVICE_LABELS: [&str; 9] = [
 pub const METRIC_SERVICE_LABELS: [&str; 6] = ["service", "service_name", "service.name", "app", "job", "container"];
 
 /// Labels that name a workload.
-const WORKLOAD_LABELS: [&str; 16] = [
+pub(super) const WORKLOAD_LABELS: [&str; 16] = [
     "deployment",
     "statefulset",
     "daemonset",
@@ -97,6 +97,10 @@ const NODE_LABELS: [&str; 9] =
 const NAMESPACE_LABELS: [&str; 3] = ["namespace", "k8s_namespace_name", "k8s.namespace.name"];
 
 const CLUSTER_LABELS: [&str; 4] = ["cluster", "cluster_name", "k8s_cluster_name", "k8s.cluster.name"];
+
+/// Labels whose values name a place where something runs.
+pub(super) const MACHINE_LABELS: [&[&str]; 5] =
+    [&POD_LABELS, &CONTAINER_LABELS, &NODE_LABELS, &NAMESPACE_LABELS, &CLUSTER_LABELS];
 
 /// Parts of a name that only exporters have: what they export is about something else.
 const EXPORTER_NAMES: [&str; 7] =

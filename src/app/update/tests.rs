@@ -322,8 +322,9 @@ fn records_the_audience_of_an_update_and_when_the_next_is_due() {
 
 #[test]
 fn an_update_is_drafted_edited_and_recorded() {
-    use crate::comms::{Names, Stage, draft};
+    use crate::comms::{Stage, draft};
     use crate::incident::{Audience, NextUpdate};
+    use crate::telemetry::Names;
     let mut model = room();
     let asked = |audience, stage| [Effect::MakeDraft { id: IncidentId(1), audience, stage }];
     assert_eq!(press(&mut model, "8"), asked(Audience::Internal, None));
@@ -520,8 +521,9 @@ fn a_silence_is_created_only_after_its_preview_was_confirmed() {
 fn an_update_is_sent_only_after_its_preview_was_confirmed() {
     use super::super::model::Channel;
     use super::super::msg::{SendCall, SendEffect};
-    use crate::comms::{Names, draft};
+    use crate::comms::draft;
     use crate::incident::{Audience, Letter};
+    use crate::telemetry::Names;
     let mut model = room();
     let channel = |name: &str, kind: &str, needs_target| Channel {
         name: name.into(),
@@ -805,6 +807,7 @@ fn opens_the_graph_and_the_logs_of_an_entry() {
             shown: 1,
             total: 1,
             redactions: 0,
+            names: crate::telemetry::Names::default(),
         },
     };
     let note = |text: &str| Fact::Note { text: text.into(), note_kind: NoteKind::Observation };
@@ -941,6 +944,7 @@ fn investigated_room() -> Model {
         shown: 1,
         total: 1,
         redactions: 0,
+        names: crate::telemetry::Names::default(),
     };
     let finding = |rank: u32, kind, title: &str, evidence: u32| CitedFinding {
         rank,

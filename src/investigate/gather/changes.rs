@@ -75,12 +75,14 @@ fn as_evidence(name: &str, query: String, span: Window, answer: Answer<Vec<Chang
     out
 }
 
-/// A change as a line, so that it is shown, redacted and compressed like one.
+/// A change as a line, so that it is shown, redacted and compressed like one. Its author is a field, so that drafts for customers can be
+/// checked for the name.
 fn change_line(change: &ChangeEvent) -> LogLine {
+    let fields = [("link", &change.link), ("author", &change.by)];
     LogLine {
         at: Some(change.at),
         service: change.service.clone(),
-        fields: change.link.iter().map(|link| ("link".to_owned(), link.clone())).collect(),
+        fields: fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.clone()?))).collect(),
         ..LogLine::plain(clean::truncate(&Redactor::new().redact_text(&change.describe()), 2 * MAX_CHANGE))
     }
 }
