@@ -3,7 +3,9 @@
 mod draft;
 mod lint;
 mod names;
+mod templates;
 
 pub use draft::{Draft, Stage, customer_hits, draft};
 pub use lint::{CustomerRules, Hit, HitKind, blameless, customer};
 pub use names::names_of;
+pub use templates::template_problems;

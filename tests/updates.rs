@@ -62,6 +62,8 @@ fn drafts_follow_the_state_of_the_incident_and_the_readers() {
     json(d, &["mitigation", "add", "INC-1", "roll back to 1.41", "--risk", "low", "--undo", "x", "--verify", "errors < 1"]);
     let noted = json(d, &["incident", "note", "INC-1", "the pool is too small", "--kind", "hypothesis"]).1;
     let seq = noted["seq"].as_u64().unwrap().to_string();
+    let text = draft("technical", &[])["text"].as_str().unwrap().to_owned();
+    assert!(text.contains("Working theory, not confirmed: The pool is too small."), "{text}");
     json(d, &["incident", "hypothesis", "INC-1", &seq, "supported", "--reason", "seen in the pool metric"]);
     json(d, &["incident", "status", "INC-1", "identified"]);
     let technical = draft("technical", &[]);
@@ -104,6 +106,13 @@ fn a_template_of_the_user_replaces_the_built_in_one_and_a_broken_one_is_reported
     let broken = run(d, &["update", "draft", "INC-1", "--audience", "technical"]);
     let why = stderr(&broken);
     assert!(broken.status.code() == Some(1) && why.contains("updates/technical.md") && why.contains("nothing"), "{why}");
+    // It is found before it is needed.
+    std::fs::write(d.join("warroom/updates/technical.md"), "{{ stage }}\n\n{{ nothing }}").unwrap();
+    std::fs::write(d.join("warroom/updates/board.md"), "{{ stage }}").unwrap();
+    let checked = stdout(&run(d, &["doctor"]));
+    for part in ["updates/technical.md:3: there is no value 'nothing'", "updates/board.md: there are no readers 'board'"] {
+        assert!(checked.contains(part), "{part}: {checked}");
+    }
 }
 
 #[test]

@@ -101,7 +101,7 @@ fn config_check(config: &Config) -> Check {
     }
 }
 
-/// Checks the user's prompts, themes, keys, playbooks and presets: a warning for each problem, because the rest is used.
+/// Checks the user's prompts, themes, keys, playbooks, presets and templates of updates: a warning for each problem, because the rest is used.
 fn file_checks(config: &Config) -> Vec<Check> {
     let (prompts, unreadable) = crate::config::user_files(config, "prompts", "md");
     let library = match Library::load(&prompts) {
@@ -110,6 +110,8 @@ fn file_checks(config: &Config) -> Vec<Check> {
     };
     let mut problems = user_files::load(config, &library).problems;
     problems.extend(load_playbooks(config).problems().iter().cloned());
+    let (templates, unreadable) = crate::config::user_files(config, "updates", "md");
+    problems.extend(unreadable.into_iter().chain(crate::comms::template_problems(&templates)));
     let mut checks: Vec<Check> = problems
         .into_iter()
         .map(|p| {

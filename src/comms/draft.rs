@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use tera::{Context, Tera};
+use tera::Context;
 
+use super::templates::Template;
 use super::{CustomerRules, Hit, customer};
 use crate::incident::mitigation::card_label;
 use crate::incident::{Audience, CardState, Incident, Severity, Status, Verdict};
@@ -77,13 +78,6 @@ pub struct Draft {
     pub model: Option<String>,
 }
 
-/// The templates that are built into the binary, by audience.
-const BUILT_IN: [(Audience, &str, &str); 3] = [
-    (Audience::Internal, "technical", include_str!("../../updates/technical.md")),
-    (Audience::Executive, "executive", include_str!("../../updates/executive.md")),
-    (Audience::External, "customer", include_str!("../../updates/customer.md")),
-];
-
 /// Drafts an update. `own` are the user's templates, by the names `technical`, `executive` and `customer`; `names` are internal; without a
 /// stage, it follows from the status.
 ///
@@ -98,14 +92,11 @@ pub fn draft(
     now: Timestamp,
 ) -> Result<Draft, Failure> {
     let stage = stage.unwrap_or_else(|| Stage::of(incident.head.status));
-    let (_, name, built_in) = BUILT_IN.into_iter().find(|(a, ..)| *a == audience).unwrap_or(BUILT_IN[0]);
-    let file = own.iter().find(|f| f.name == name);
     let next_update_at = next_update(incident, stage, now);
-    let context = context(incident, stage, next_update_at, now);
-    let template = file.map_or(built_in, |f| f.text.as_str());
-    let rendered = render(name, template, &context).map_err(|why| {
-        let path = file.map_or_else(|| format!("the built-in template {name}"), |f| f.path.clone());
-        Failure::new(format!("cannot fill in {path}: {why}")).advise("Use only the variables that the built-in templates use.")
+    let template = Template::of(audience, own);
+    let rendered = template.render(&context(incident, stage, next_update_at, now)).map_err(|why| {
+        Failure::new(format!("cannot fill in {}: {why}", template.place()))
+            .advise("`warroom doctor` names the problems in your templates.")
     })?;
     let (subject, text) = rendered.trim().split_once('\n').unwrap_or((rendered.trim(), ""));
     let (subject, text) = (subject.trim().to_owned(), tidy(text));
@@ -134,6 +125,13 @@ fn cause(incident: &Incident) -> Option<&str> {
     confirmed.map(|h| h.text.trim_end_matches('.'))
 }
 
+/// The most recent hypothesis that people have not judged yet, else what the analysis suspects.
+fn theory(incident: &Incident) -> Option<String> {
+    let open = incident.hypotheses.iter().rev().find(|h| h.verdict.is_none());
+    let found = || incident.investigation.as_ref().and_then(|i| i.conclusion()).map(|c| c.title.as_str());
+    open.map(|h| h.text.as_str()).or_else(found).map(|text| capitalized(text.trim_end_matches('.')))
+}
+
 fn context(incident: &Incident, stage: Stage, next: Option<Timestamp>, now: Timestamp) -> Context {
     let clock = |at: Timestamp| format!("{} UTC", if at.date() == now.date() { short_clock(at) } else { at.date_clock() });
     let since = incident.impact_started_at();
@@ -160,6 +158,7 @@ fn context(incident: &Incident, stage: Stage, next: Option<Timestamp>, now: Time
     out.insert("customer_impact", &customer_impact(incident, stage));
     out.insert("cause", &cause(incident));
     out.insert("conclusion", &incident.investigation.as_ref().and_then(|i| i.conclusion()).map(|c| c.text.clone()));
+    out.insert("theory", &theory(incident));
     let firing = incident.alerts.iter().filter(|a| incident.watched.get(&a.fingerprint).is_some_and(|w| w.is_firing));
     out.insert("firing", &firing.map(crate::incident::LinkedAlert::label).collect::<Vec<_>>());
     out.insert("actions", &actions(incident));
@@ -217,21 +216,6 @@ fn changes(incident: &Incident) -> Vec<String> {
     all.iter().skip(all.len().saturating_sub(MOST)).cloned().collect()
 }
 
-fn render(name: &str, template: &str, context: &Context) -> Result<String, String> {
-    let chain = |e: tera::Error| {
-        let mut text = e.to_string();
-        let mut source = std::error::Error::source(&e);
-        while let Some(cause) = source {
-            text.push_str(&format!(": {cause}"));
-            source = cause.source();
-        }
-        text
-    };
-    let mut tera = Tera::default();
-    tera.add_raw_template(name, template).map_err(chain)?;
-    tera.render(name, context).map_err(chain)
-}
-
 /// The text without spaces at the ends of lines and without more than one empty line in a row.
 fn tidy(text: &str) -> String {
     let mut out: Vec<&str> = Vec::new();
@@ -246,4 +230,22 @@ fn tidy(text: &str) -> String {
 fn short_clock(at: Timestamp) -> String {
     let clock = at.clock(time::UtcOffset::UTC);
     clock.get(..5).unwrap_or(&clock).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::incident::state::tests::{declared, entries};
+
+    /// A template with all the values that templates may use can be filled in.
+    #[test]
+    fn templates_are_checked_against_the_values_that_there_are() {
+        let incident = Incident::fold(entries(vec![declared()])).unwrap();
+        let context = context(&incident, Stage::Investigating, None, Timestamp::from_secs(1_795_253_400));
+        let all = super::super::templates::VARIABLES;
+        let text: String = all.iter().map(|v| format!("{{% if {v} %}}x{{% endif %}}")).collect();
+        let own = UserFile { path: "updates/technical.md".into(), name: "technical".into(), text };
+        assert!(Template::of(Audience::Internal, &[own]).render(&context).is_ok());
+        assert!(all.iter().all(|v| context.contains_key(v)));
+    }
 }

@@ -153,7 +153,8 @@ impl Desk {
     /// Queries and evaluates the exit criteria over their duration, with the source that they name or else the first metrics
     /// source that answers. The error says why there is no reading.
     async fn evaluate_exit(&self, criteria: &ExitCriteria) -> Result<(ExitReading, Draft), String> {
-        let window = Window::before(now(), criteria.duration());
+        // To whole seconds, so that the same reading within one is not a second piece of evidence.
+        let window = Window::before(Timestamp::from_secs(now().secs()), criteria.duration());
         let step = step_for(window).min((criteria.duration().as_secs_f64() / 4.0).max(1.0));
         let (source, answer) = self.range(criteria, window, step).await?;
         let reading = criteria.evaluate(&answer.value, window, Duration::from_secs_f64(step), &source);

@@ -117,9 +117,9 @@ impl PromptFile {
                 let line = u64::try_from(report.span().start_line).ok().map(|n| n + first_line);
                 fail(line, report.message().to_owned())
             }
-            _ => fail(None, error_chain(&e)),
+            _ => fail(None, crate::telemetry::failure::error_chain(&e)),
         })?;
-        let used = tera.get_template_variables(name).map_err(|e| fail(None, error_chain(&e)))?;
+        let used = tera.get_template_variables(name).map_err(|e| fail(None, crate::telemetry::failure::error_chain(&e)))?;
         if let Some(unknown) = used.into_iter().filter(|v| !VARIABLES.contains(v)).min() {
             let line = file.body.find(unknown).and_then(|at| line_at(&file.body, at)).map(|n| n + first_line);
             return Err(fail(line, format!("there is no variable '{unknown}'; the variables are {}", VARIABLES.join(", "))));
@@ -132,7 +132,8 @@ impl PromptFile {
         let mut tera = Tera::default();
         // Tera escapes by file extension; it escapes nothing in `.md` files.
         let name = format!("{}.md", self.id);
-        let fail = |e: tera::Error| PromptError::Render { name: self.id.clone(), reason: error_chain(&e) };
+        let fail =
+            |e: tera::Error| PromptError::Render { name: self.id.clone(), reason: crate::telemetry::failure::error_chain(&e) };
         tera.add_raw_template(&name, &self.body).map_err(fail)?;
         tera.render(&name, context).map_err(fail)
     }
@@ -140,17 +141,6 @@ impl PromptFile {
 
 fn lines_in(text: &str) -> u64 {
     u64::try_from(text.matches('\n').count()).unwrap_or(0)
-}
-
-/// An error and its causes on one line, separated by colons.
-fn error_chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        text = format!("{text}: {inner}");
-        source = inner.source();
-    }
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// All available prompts by id.

@@ -154,6 +154,17 @@ pub fn causes(error: &(dyn std::error::Error + 'static)) -> Vec<String> {
     causes
 }
 
+/// An error and its causes on one line, separated by colons.
+pub fn error_chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        text = format!("{text}: {inner}");
+        source = inner.source();
+    }
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -85,7 +85,7 @@ fn mechanism(signals: &Signals, service: &str) -> Option<Mechanism> {
         inputs.push(limit.key.clone());
     }
     if let Some((key, pattern)) = error {
-        let quote = clean::truncate(&pattern.template, MAX_QUOTE);
+        let quote = quoted(&pattern.template, MAX_QUOTE);
         let times = words::count(pattern.count, "line");
         let what = if pattern.change == Change::New { "it logs a new error" } else { "it logs an error more often" };
         parts.push(format!("{what} ({times}): “{quote}”"));
@@ -98,7 +98,7 @@ fn mechanism(signals: &Signals, service: &str) -> Option<Mechanism> {
     }
     let brief = match (full, error, first) {
         (Some(limit), _, _) => format!("{} is at {}", limit.title, percent(limit.share)),
-        (None, Some((_, pattern)), _) => format!("new error “{}”", clean::truncate(&pattern.template, 60)),
+        (None, Some((_, pattern)), _) => format!("new error “{}”", quoted(&pattern.template, 60)),
         (None, None, Some(m)) => {
             let verb = if m.movement.direction == Direction::Up { "rose" } else { "fell" };
             format!("{} {verb} from {} to {}", m.title, value(m.movement.before, &m.unit), value(m.movement.after, &m.unit))
@@ -106,6 +106,11 @@ fn mechanism(signals: &Signals, service: &str) -> Option<Mechanism> {
         (None, None, None) => parts.first().cloned().unwrap_or_default(),
     };
     Some(Mechanism { brief, text: capitalized(&words::list(&parts)), keys: keys(inputs), series: first.cloned() })
+}
+
+/// A log pattern as a reader quotes it: `pool exhausted after …`.
+fn quoted(template: &str, most: usize) -> String {
+    clean::truncate(&template.replace("<*>", "…"), most)
 }
 
 fn percent(share: f64) -> String {
@@ -534,7 +539,7 @@ pub(super) mod tests {
         assert_eq!(first.title, "checkout is the most likely origin: db_pool is at 100%, after checkout db_pool_max 20 → 5");
         for part in [
             "The incident most likely began at checkout (certainty: high).",
-            "Its db_pool_in_use rose from 1 to 20 at 09:30:00Z, db_pool is at 100% and it logs a new error (4937 lines): “could not get a database connection after <*>”.",
+            "Its db_pool_in_use rose from 1 to 20 at 09:30:00Z, db_pool is at 100% and it logs a new error (4937 lines): “could not get a database connection after …”.",
             "Probable trigger: checkout db_pool_max 20 → 5 at 09:29:53Z, 7s before the first metric change.",
             "Gateway, which calls checkout, is affected as well; the proposed severity is SEV3",
             "To test it, undo the change (checkout db_pool_max 20 → 5) and watch whether checkout db_pool_in_use returns to 1.",
