@@ -127,7 +127,7 @@ fn readings_say_whether_it_worked() {
     let (_, v) = room.mitigation(&["list", "INC-1"]);
     let of = |n: usize| (v["mitigations"][n]["verdict"].as_str().unwrap(), v["mitigations"][n]["why"].as_str().unwrap());
     assert_eq!((of(0).0, of(1).0, of(2).0), ("no_effect", "worse", "worked"), "{v}");
-    assert!(of(2).1.contains("→ 0, below 1 for 5m00s"), "{v}");
+    assert!(of(2).1.contains("fell from 21 to 0 and was below 1 for 5m00s"), "{v}");
     assert!(v["mitigations"][2]["evidence"][0].as_str().is_some_and(|e| e.starts_with('E')), "{v}");
     assert_eq!(v["mitigations"][2]["after"], 0.0, "{v}");
     // The brief and the post-mortem say so as well.
