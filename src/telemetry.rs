@@ -15,6 +15,7 @@ pub mod parse;
 pub mod series;
 pub mod silence;
 pub mod subject;
+pub mod tense;
 pub mod time;
 pub mod words;
 

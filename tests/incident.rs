@@ -78,7 +78,12 @@ fn fact() -> impl Strategy<Value = Fact> {
             .prop_map(|(from, to, reason)| { Fact::StatusChanged { from, to, override_reason: None, open: Vec::new(), reason } }),
         text().prop_map(|reason| Fact::Reopened { reason }),
         (0_u32..4).prop_map(|n| Fact::Merged { into: IncidentId(n), reason: None }),
-        (0_u32..4).prop_map(|n| Fact::Absorbed { from: IncidentId(n), title: "t".into(), alerts: vec!["f1".into()] }),
+        (0_u32..4).prop_map(|n| Fact::Absorbed {
+            from: IncidentId(n),
+            title: "t".into(),
+            impact: None,
+            alerts: vec!["f1".into()]
+        }),
         (0_u32..4).prop_map(|n| Fact::Released { from: IncidentId(n) }),
     ];
     let two = prop_oneof![

@@ -89,7 +89,7 @@ fn works_offline_and_merges_when_the_server_is_back() {
     append_next(&mut ben, id, note("ben is offline too"));
     let local = ana.create(declared("new while away")).unwrap()[0].incident;
     assert_eq!(local.to_string(), "INC-L1");
-    append_next(&mut ana, local, facts(&[Fact::Absorbed { from: id, title: "x".into(), alerts: vec![] }]));
+    append_next(&mut ana, local, facts(&[Fact::Absorbed { from: id, title: "x".into(), impact: None, alerts: vec![] }]));
     append_next(&mut ana, id, facts(&[Fact::Merged { into: local, reason: None }]));
     let offline = fold(&mut ana, id);
     assert_eq!((offline.unsynced(), ana.status().unsynced), (5, 7));

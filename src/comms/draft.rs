@@ -11,8 +11,9 @@ use super::{CustomerRules, Hit, customer};
 use crate::incident::mitigation::card_label;
 use crate::incident::{Audience, CardState, Incident, Severity, Status, Verdict};
 use crate::telemetry::failure::UserFile;
+use crate::telemetry::tense::past;
 use crate::telemetry::time::human_duration;
-use crate::telemetry::words::{capitalized, past};
+use crate::telemetry::words::capitalized;
 use crate::telemetry::{Failure, Names, Timestamp, clean};
 
 /// How far the response is, as status pages say it.

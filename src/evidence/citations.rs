@@ -74,6 +74,11 @@ pub fn tags(ids: &[EvidenceId]) -> String {
     ids.iter().map(|id| format!("[{id}]")).collect()
 }
 
+/// The ids that a text cites by tags such as `[E3]`.
+pub fn tagged(text: &str) -> impl Iterator<Item = EvidenceId> + '_ {
+    text.split("[E").skip(1).filter_map(|rest| rest.split_once(']')?.0.parse().ok().map(EvidenceId))
+}
+
 /// The rule-based report in Markdown, used when no model answers. Each finding cites its evidence.
 pub fn rule_report(incident: &Incident) -> String {
     let mut out = String::from("_Rule-based report: computed from the evidence without a model._\n");

@@ -308,6 +308,9 @@ pub enum Fact {
     Absorbed {
         from: IncidentId,
         title: String,
+        /// Its impact as it was described there; `None` if it was not, and in entries of older versions.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        impact: Option<String>,
         /// Fingerprints of the alerts that came with it.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         alerts: Vec<String>,

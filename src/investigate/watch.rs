@@ -33,6 +33,9 @@ fn next_mitigation(incident: &Incident, card: &MitigationCard) -> Option<(Timest
     starts.min()
 }
 
+/// The times at which exit criteria are read are multiples of this, in seconds.
+const READING_STEP: i64 = 5;
+
 impl Desk {
     /// Records which linked alerts have resolved or are firing again, and a new reading of the exit criteria. Returns the
     /// updated incident, and why something could not be checked. Does nothing if the incident is not open.
@@ -153,8 +156,9 @@ impl Desk {
     /// Queries and evaluates the exit criteria over their duration, with the source that they name or else the first metrics
     /// source that answers. The error says why there is no reading.
     async fn evaluate_exit(&self, criteria: &ExitCriteria) -> Result<(ExitReading, Draft), String> {
-        // To whole seconds, so that the same reading within one is not a second piece of evidence.
-        let window = Window::before(Timestamp::from_secs(now().secs()), criteria.duration());
+        // To steps of some seconds, so that two readings within one are the same piece of evidence.
+        let end = Timestamp::from_secs(now().secs() / READING_STEP * READING_STEP);
+        let window = Window::before(end, criteria.duration());
         let step = step_for(window).min((criteria.duration().as_secs_f64() / 4.0).max(1.0));
         let (source, answer) = self.range(criteria, window, step).await?;
         let reading = criteria.evaluate(&answer.value, window, Duration::from_secs_f64(step), &source);

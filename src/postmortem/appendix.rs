@@ -15,11 +15,30 @@ macro_rules! put {
 
 /// The whole appendix.
 pub(super) fn appendix(out: &mut String, r: &Report) {
-    put!(out, "## Appendix\n\n### Evidence\n");
+    put!(out, "## Appendix\n");
+    updates(out, r);
+    put!(out, "### Evidence\n");
     evidence(out, r);
     sources(out, r);
     about(out, r);
     answers(out, r);
+}
+
+/// What stakeholders read, if more than the first line of each update, which the response lists.
+fn updates(out: &mut String, r: &Report) {
+    let long: Vec<_> = r.updates.iter().filter(|u| u.text.trim().contains('\n')).collect();
+    if long.is_empty() {
+        return;
+    }
+    put!(out, "### Updates to stakeholders\n");
+    for update in long {
+        let readers = super::report::readers(update.audience);
+        put!(out, "To {readers}, {} UTC:\n", update.at.date_clock());
+        for line in super::text::nested(update.text.trim()).lines() {
+            put!(out, "{}", format!("> {line}").trim_end());
+        }
+        put!(out, "");
+    }
 }
 
 /// The list of evidence, and each item with its query and an excerpt.
@@ -27,7 +46,7 @@ fn evidence(out: &mut String, r: &Report) {
     if r.evidence.is_empty() {
         put!(out, "No evidence was gathered.\n");
     } else {
-        put!(out, "| ID | Kind | Source | Summary | Window | Collected | Shown | SHA-256 |\n|---|---|---|---|---|---|---|---|");
+        put!(out, "| ID | Kind | Source | Summary | Window | Collected | Kept | SHA-256 |\n|---|---|---|---|---|---|---|---|");
         for e in &r.evidence {
             let rec = &e.record;
             let incomplete = if rec.complete { "" } else { ", incomplete" };

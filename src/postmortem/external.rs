@@ -2,12 +2,12 @@
 //! read is left out and reported, so that what is left passes the same checks as an update for customers.
 
 use super::prose::{self, past, sentence};
-use super::report::{Report, is_none};
+use super::report::{Report, is_none, lost};
 use super::text::inline;
 use crate::comms::{CustomerRules, customer};
 use crate::incident::{ActionScope, ActionState, Verdict};
 use crate::telemetry::Names;
-use crate::telemetry::time::human_duration;
+use crate::telemetry::tense::is_told;
 
 /// How much of the symptoms is in the heading, in bytes.
 const MAX_HEADING: usize = 100;
@@ -29,6 +29,15 @@ struct Checked<'a> {
 }
 
 impl Checked<'_> {
+    /// What people wrote about the present, as a sentence in the past tense, if customers may read it.
+    fn tell(&mut self, text: &str) -> Option<String> {
+        if is_told(text) {
+            return self.allow(sentence(&past(text)));
+        }
+        self.left_out.push((text.to_owned(), "It is not in the past tense, and could not be put into it. Reword it.".to_owned()));
+        None
+    }
+
     /// The text without evidence tags, if customers may read it.
     fn allow(&mut self, text: String) -> Option<String> {
         let text = without_tags(&text);
@@ -69,14 +78,25 @@ pub(super) fn render(r: &Report, names: &Names) -> External {
         let text = format!("# {}: No incident\n\nThis was a false alarm. Our service worked as usual.\n", prose::day(*at));
         return External { text, left_out: Vec::new() };
     }
+    if let Some(into) = r.merged_into {
+        let at = r.milestones.first().and_then(|m| m.at).unwrap_or(r.as_of);
+        let text = format!(
+            "# {}: Part of another disruption\n\nThis was part of a larger disruption, which has a report of its own.\n",
+            prose::day(at)
+        );
+        let why = format!("It was merged into {into}. Export that incident for customers.");
+        return External { text, left_out: vec![(r.incident_title.clone(), why)] };
+    }
     let started = r.milestones.first().and_then(|m| m.at).unwrap_or(r.as_of);
     let assumed = |name: &str| r.milestones.iter().any(|m| m.name == name && m.assumed);
     let length = std::time::Duration::from_secs_f64(r.impact_secs.round());
-    let symptom = r.impact.text.as_ref().map(|t| sentence(&past(t))).and_then(|t| checked.allow(t));
+    let symptom = r.impact.text.as_ref().and_then(|t| checked.tell(t));
     let share = r.failed_requests.first().filter(|f| f.failed >= 1.0);
     let share = share.map(|f| format!("About {:.0}% of requests failed.", f.share() * 100.0));
     let symptom = symptom.or(share).unwrap_or_else(|| "Some customers could not use our service as usual.".to_owned());
-    let heading = symptom.split_inclusive(['.', '!', '?']).next().unwrap_or(&symptom).trim_end_matches('.');
+    // A full stop within a number does not end the sentence.
+    let heading = ["; ", ". ", "! ", "? "].iter().filter_map(|end| symptom.find(end)).min();
+    let heading = heading.and_then(|end| symptom.get(..end)).unwrap_or(&symptom).trim_end_matches('.');
     let mut out = format!(
         "# {}: {}\n\n## Summary\n\n",
         prose::day(started),
@@ -84,31 +104,33 @@ pub(super) fn render(r: &Report, names: &Names) -> External {
     );
     let affected = r.impact.users.clone().and_then(|u| checked.allow(u));
     let affected = affected.map_or_else(String::new, |u| format!(" Affected: {}.", u.trim_end_matches('.')));
-    let data = r.impact.data.as_ref().filter(|d| !is_none(d)).map(|d| sentence(d)).and_then(|d| checked.allow(d));
+    let data = r.impact.data.as_ref().filter(|d| !is_none(d)).map(|d| lost(d)).and_then(|d| checked.allow(d));
     let data = data.map_or_else(String::new, |d| format!(" {d}"));
     let about = if assumed("impact started") { "about " } else { "" };
     let when = if r.impact_over {
         let when = prose::from_to(started, started + length);
-        format!("It lasted {about}{}, {when}. We are sorry for the disruption.", human_duration(length))
+        format!("It lasted {about}{}, {when}. We are sorry for the disruption.", prose::length(r.impact_secs))
     } else {
         let when = format!("{} UTC on {}", prose::minute(started), prose::day(started));
         format!("It began at {about}{when}. We are sorry for the disruption, and are working to end it.")
     };
     out.push_str(&inline(&format!("{symptom}{affected}{data} {when}")));
     out.push_str("\n\n## What happened\n\n");
-    let cause = confirmed.map(|h| sentence(&past(&h.text))).and_then(|t| checked.allow(t));
+    // A question is no statement of a cause.
+    let is_statement = |text: &String| !text.trim_end().ends_with('?');
+    let cause = confirmed.map(|h| h.text.clone()).filter(is_statement).and_then(|text| checked.tell(&text));
     let cause = cause.unwrap_or_else(|| match confirmed {
-        Some(_) => "We have found the cause, and it was in our own systems.".to_owned(),
+        Some(_) => "We have found the cause.".to_owned(),
         None => "We do not know the cause yet.".to_owned(),
     });
-    let noticed = r.milestones.get(1).and_then(|m| m.at).filter(|_| !assumed("detected"));
-    let noticed = noticed.map_or_else(String::new, |at| format!(" We noticed it at {} UTC.", prose::minute_since(started, at)));
+    let noticed = r.milestones.get(1).and_then(|m| m.at).filter(|at| !assumed("detected") && *at >= started);
+    let noticed = noticed.map_or_else(String::new, |at| format!(" We noticed the problem at {}.", prose::moment(started, at)));
     // Only readings can say that something ended it.
-    let worked = r.credited().map(|m| format!("{} UTC: {}", prose::minute_since(started, m.at), m.text.trim_end_matches('.')));
-    let ended = worked.and_then(|t| checked.allow(t)).map(|t| format!(" It ended with this measure at {t}."));
+    let worked = r.credited().map(|m| format!("{}: {}", prose::moment(started, m.at), m.text.trim_end_matches('.')));
+    let ended = worked.and_then(|t| checked.allow(t)).map(|t| format!(" The disruption ended with this measure at {t}."));
     let end = r.milestones.iter().find(|m| m.name == "mitigated").and_then(|m| m.at).filter(|_| r.impact_over);
     let about = if assumed("mitigated") { "about " } else { "" };
-    let ended = ended.or_else(|| end.map(|at| format!(" It ended at {about}{} UTC.", prose::minute_since(started, at))));
+    let ended = ended.or_else(|| end.map(|at| format!(" The disruption ended at {about}{}.", prose::moment(started, at))));
     out.push_str(&inline(&format!("{cause}{noticed}{}", ended.unwrap_or_default())));
     if r.impact.data.as_ref().is_some_and(|d| is_none(d)) {
         out.push_str(" No data was lost or corrupted.");
@@ -116,6 +138,12 @@ pub(super) fn render(r: &Report, names: &Names) -> External {
     out.push_str("\n\n## What we are doing\n\n");
     let mut items = Vec::new();
     for item in r.action_items.iter().filter(|a| a.scope == ActionScope::FollowUp && a.state != ActionState::Dropped) {
+        // What no one has taken on is no promise.
+        if item.owner.is_none() || item.due.is_none() && item.state != ActionState::Done {
+            let why = "It has no owner or no date, so that it is no promise to customers.".to_owned();
+            checked.left_out.push((item.text.clone(), why));
+            continue;
+        }
         // What it takes for the item to be done is for the team.
         let text = item.text.split("; done when").next().unwrap_or(&item.text).trim();
         let done = if item.state == ActionState::Done { " (done)" } else { "" };
@@ -136,6 +164,15 @@ mod tests {
     use crate::incident::{ActionKind, ActionScope, Fact, Incident, NoteKind, Status};
     use std::collections::BTreeMap;
 
+    /// An action item with an owner and a date.
+    fn planned(text: &str) -> Fact {
+        let mut fact = Fact::action(text, ActionKind::Prevent, ActionScope::FollowUp);
+        if let Fact::ActionAdded { owner, due, .. } = &mut fact {
+            (*owner, *due) = (Some("ana".to_owned()), Some("2026-12-05".to_owned()));
+        }
+        fact
+    }
+
     fn external(text: &str, cause: &str, fix: &str, action: &str) -> (External, Names) {
         let status = |from, to| Fact::StatusChanged { from, to, override_reason: None, open: Vec::new(), reason: None };
         let facts = vec![
@@ -151,7 +188,7 @@ mod tests {
             Fact::HypothesisJudged { seq: 3, verdict: Verdict::Supported, reason: "seen".into() },
             Fact::Note { text: fix.into(), note_kind: NoteKind::Mitigation },
             status(Status::Investigating, Status::Mitigated),
-            Fact::action(action, ActionKind::Prevent, ActionScope::FollowUp),
+            planned(action),
         ];
         let incident = Incident::fold(entries(facts)).unwrap();
         let names = crate::comms::names_of(&incident);
@@ -169,11 +206,43 @@ mod tests {
         assert_eq!(made.left_out, []);
         for part in [
             "17% of payments failed. Affected: all customers in Europe. It lasted about 5m00s, from 09:30 to 09:35 UTC on 21 November",
-            "## What happened\n\nA new version opened too few database connections. It ended at 09:35 UTC. No data was lost",
+            "## What happened\n\nA new version opened too few database connections. The disruption ended at 09:35 UTC. No data was lost",
             "## What we are doing\n\n- Test new versions under load before they are released.\n",
         ] {
             assert!(made.text.contains(part), "{part}\n{}", made.text);
         }
+    }
+
+    #[test]
+    fn only_what_people_stand_for_is_promised() {
+        let facts = vec![
+            declared(),
+            Fact::ImpactChanged {
+                services: None,
+                users: None,
+                region: None,
+                text: Some("Salaries were paid twice; 9.4 million EUR were moved".into()),
+                data: Some("unknown".into()),
+            },
+            Fact::Note { text: "was it the new font package?".into(), note_kind: NoteKind::Hypothesis },
+            Fact::HypothesisJudged { seq: 3, verdict: Verdict::Supported, reason: "seen".into() },
+            Fact::action("someone tell support", ActionKind::Process, ActionScope::FollowUp),
+            planned("Test each package on one printer"),
+        ];
+        let incident = Incident::fold(entries(facts)).unwrap();
+        let made = render(&Report::new(&incident, &BTreeMap::new()), &Names::default());
+        let first = made.text.lines().next().unwrap();
+        assert_eq!(first, "# 21 November 2026: Salaries were paid twice");
+        for part in [
+            "9.4 million EUR were moved",
+            "We have found the cause.",
+            "It was not known whether data was lost",
+            "- Test each package",
+        ] {
+            assert!(made.text.contains(part), "{part}\n{}", made.text);
+        }
+        assert!(!made.text.contains("support") && !made.text.contains("font package"), "{}", made.text);
+        assert!(made.left_out.iter().any(|(text, why)| text == "someone tell support" && why.contains("no promise")), "{made:?}");
     }
 
     proptest::proptest! {

@@ -12,7 +12,7 @@ use super::story::{self, Chart, LinkRole, TriedMitigation};
 use super::text::{code, inline, nested};
 use crate::evidence::citations::tags;
 use crate::evidence::render::sparkline;
-use crate::incident::{ActorKind, Audience, CitedFinding, FindingKind, NoteKind, Verdict};
+use crate::incident::{ActorKind, CitedFinding, FindingKind, NoteKind, Verdict};
 use crate::telemetry::Timestamp;
 use crate::telemetry::time::human_duration;
 use crate::telemetry::words::{count, list};
@@ -155,11 +155,15 @@ fn header(out: &mut String, r: &Report) {
     let since = r.review_since.map_or_else(String::new, |at| format!(" since {}", at.date()));
     let reviewers: Vec<String> = r.reviewers.iter().map(|(who, at)| format!("{who} ({})", at.date())).collect();
     let reviewers = if reviewers.is_empty() { String::new() } else { format!(", reviewed by {}", list(&reviewers)) };
-    let due = match (r.review_since, r.review_due) {
+    let open = match r.missing.len() {
+        n if n > 0 && r.review_status == "reviewed" => format!(", with {}", count(n, "open point")),
+        _ => String::new(),
+    };
+    let due = match (r.review_since, r.review_due.filter(|_| r.cancelled.is_none())) {
         (None, Some(due)) => format!(", review due by {}", due.date()),
         _ => String::new(),
     };
-    put!(out, "| Review | {}{since}{}{due} |", r.review_status, inline(&reviewers));
+    put!(out, "| Review | {}{since}{}{open}{due} |", r.review_status, inline(&reviewers));
     put!(out, "| Owner | {} |", r.owner.as_deref().map_or_else(|| "not assigned".to_owned(), inline));
     put!(out, "| Authors | {} |", if r.authors.is_empty() { "none yet".to_owned() } else { inline(&r.authors.join(", ")) });
     put!(out, "| Incident status | {} |", r.status);
@@ -168,10 +172,22 @@ fn header(out: &mut String, r: &Report) {
     if !r.services.is_empty() {
         put!(out, "| Services | {} |", inline(&r.services.join(", ")));
     }
-    for m in &r.milestones {
+    for m in r.milestones.iter().filter(|m| r.cancelled.is_none() || !m.assumed) {
         let Some(at) = m.at else { continue };
         let assumed = if m.assumed { " (assumed)" } else { "" };
         put!(out, "| {} | {} UTC{}{assumed} |", capitalized(m.name), at.date_clock(), local(r, at));
+    }
+    let times = [
+        ("detect", r.durations.detect_secs),
+        ("acknowledge", r.durations.acknowledge_secs),
+        ("mitigate", r.durations.mitigate_secs),
+        ("resolve", r.durations.resolve_secs),
+    ];
+    let times: Vec<(&str, String)> = times.into_iter().filter_map(|(name, s)| Some((name, prose::length(s?)))).collect();
+    if !times.is_empty() && r.cancelled.is_none() {
+        let names: Vec<&str> = times.iter().map(|(name, _)| *name).collect();
+        let values: Vec<&str> = times.iter().map(|(_, value)| value.as_str()).collect();
+        put!(out, "| Time to {} | {} |", names.join(", "), values.join(", "));
     }
     if let Some(d) = &r.draft {
         let accepted = d.accepted_by.as_ref();
@@ -209,22 +225,28 @@ fn summary(out: &mut String, r: &Report) {
 fn impact(out: &mut String, r: &Report) {
     put!(out, "## Impact\n");
     let so_far = if r.impact_over { "" } else { " up to the last entry; its end was not recorded" };
-    put!(out, "- Duration: {}{so_far}.", duration(Some(r.impact_secs)));
+    let assumed = |name: &str| r.milestones.iter().any(|m| m.name == name && m.assumed);
+    let about = match (assumed("impact started"), assumed("mitigated") && r.impact_over) {
+        (true, true) => "the incident was open for ",
+        (false, false) => "",
+        _ => "about ",
+    };
+    put!(out, "- Duration: {about}{}{so_far}.", prose::length(r.impact_secs));
     if let [_, _, ..] = r.time_in_severity_secs.as_slice() {
-        let spent: Vec<String> = r
-            .time_in_severity_secs
-            .iter()
-            .map(|(severity, spent)| format!("{severity} for {}", duration(Some(*spent))))
-            .collect();
-        put!(out, "- Severity: {}.", list(&spent));
+        let spent: Vec<String> =
+            r.time_in_severity_secs.iter().map(|(severity, spent)| format!("{severity} for {}", prose::length(*spent))).collect();
+        put!(out, "- Severity while it was open: {}.", list(&spent));
     }
     let recorded = [("Symptoms", &r.impact.text), ("Users", &r.impact.users), ("Region", &r.impact.region)];
     for (name, text) in recorded.into_iter().filter_map(|(name, text)| Some((name, text.as_ref()?))) {
-        let text = if name == "Symptoms" { sentence(&past(text)) } else { format!("{}.", text.trim_end_matches(['.', '。'])) };
+        let text = if name == "Symptoms" { prose::told(text) } else { format!("{}.", text.trim_end_matches(['.', '。'])) };
         put!(out, "- {name}: {}", inline(&text));
     }
     for (at, text) in &r.earlier_impact {
-        put!(out, "- As described at {} UTC: {}", time(r, *at), inline(&sentence(&past(text))));
+        put!(out, "- As described at {} UTC: {}", time(r, *at), inline(&prose::told(text)));
+    }
+    for (id, text) in &r.absorbed_impact {
+        put!(out, "- Of {id}, which was merged into this incident: {}", inline(&sentence(text)));
     }
     if !r.impact.services.is_empty() {
         put!(out, "- Services: {}.", inline(&list(&r.impact.services)));
@@ -254,7 +276,7 @@ fn impact(out: &mut String, r: &Report) {
     }
     match &r.impact.data {
         Some(data) if is_none(data) => put!(out, "- Data loss or corruption: none."),
-        Some(data) => put!(out, "- Data loss or corruption: {}", inline(&sentence(data))),
+        Some(data) => put!(out, "- {}", inline(&super::report::lost(data))),
         None => {}
     }
     put!(out, "");
@@ -262,8 +284,10 @@ fn impact(out: &mut String, r: &Report) {
 
 /// The time in the zone beside UTC, in parentheses; empty without one.
 fn local(r: &Report, at: Timestamp) -> String {
-    let clock = r.offset.map(|o| at.clock(o));
-    clock.map_or_else(String::new, |clock| format!(" ({})", clock.get(..5).unwrap_or(&clock)))
+    let Some(offset) = r.offset else { return String::new() };
+    // Moved by the offset, so that its date is the one of that zone.
+    let there = Timestamp::from_secs(at.secs() + i64::from(offset.whole_seconds()));
+    format!(" ({})", prose::minute_since(at, there))
 }
 
 /// A number of events: `4,150`.
@@ -289,8 +313,8 @@ fn causes(out: &mut String, r: &Report) {
     put!(out, "## Trigger, fault and contributing factors\n");
     let confirmed: Vec<_> = r.hypotheses.iter().filter(|h| h.verdict == Some(Verdict::Supported)).collect();
     for h in &confirmed {
-        let why = h.reason.as_ref().map(|w| format!(" Their reason: {}.", past(w.trim_end_matches('.')))).unwrap_or_default();
-        put!(out, "{} This was confirmed by the responders.{}\n", inline(&sentence(&past(&h.text))), inline_after(&why));
+        let why = h.reason.as_ref().map(|w| format!(" Their reason: {}", super::report::within(w))).unwrap_or_default();
+        put!(out, "{} This was confirmed by the responders.{}\n", inline(&prose::told(&h.text)), inline_after(&why));
     }
     if !r.chain.is_empty() {
         let is_whole =
@@ -336,6 +360,10 @@ fn inline_after(text: &str) -> String {
 
 /// What contributed, what was ruled out and why, what was only proposed, and what a model drafted.
 fn theories(out: &mut String, r: &Report) {
+    let is_of_nothing = r.cancelled.is_some() || r.merged_into.is_some();
+    if is_of_nothing && !(r.factors.is_empty() && r.hypotheses.is_empty() && r.draft.is_none()) {
+        put!(out, "## What was considered\n");
+    }
     if !r.factors.is_empty() {
         put!(out, "### Contributing factors\n");
         for text in &r.factors {
@@ -348,8 +376,11 @@ fn theories(out: &mut String, r: &Report) {
     if !refuted.is_empty() || !against.is_empty() {
         put!(out, "### Ruled out\n");
         for h in refuted {
-            let why = h.reason.as_ref().map_or_else(String::new, |w| format!(" {}", sentence(&past(w))));
-            put!(out, "- {}{}", inline(&sentence(&past(&h.text))), inline_after(why.trim_start()));
+            let why = h.reason.as_ref().map_or_else(String::new, |w| format!(" {}", prose::told(w)));
+            let believed = r.believed.get(&h.seq).map_or_else(String::new, |(from, to)| {
+                format!(" It had been taken for the cause from {} to {} UTC.", time(r, *from), time(r, *to))
+            });
+            put!(out, "- {}{}", inline(&prose::told(&h.text)), inline_after(format!("{why}{believed}").trim_start()));
         }
         for f in against {
             put!(out, "- {}", finding(f));
@@ -360,7 +391,7 @@ fn theories(out: &mut String, r: &Report) {
     if !proposed.is_empty() {
         put!(out, "### Proposed and not decided\n");
         for h in proposed {
-            put!(out, "- {} ({})", inline(&sentence(&past(&h.text))), inline(&h.by));
+            put!(out, "- {} ({})", inline(&prose::told(&h.text)), inline(&h.by));
         }
         put!(out, "");
     }
@@ -372,7 +403,18 @@ fn theories(out: &mut String, r: &Report) {
 
 fn detection(out: &mut String, r: &Report) {
     put!(out, "## Detection\n");
-    let after = r.durations.detect_secs.map_or_else(String::new, |s| format!(", {} after the impact began", duration(Some(s))));
+    let milestone = |name: &str| r.milestones.iter().find(|m| m.name == name);
+    let of = |name: &str| milestone(name).filter(|m| !m.assumed).and_then(|m| m.at);
+    let began = of("impact started");
+    let after_start = |at: Option<Timestamp>| match (began, at) {
+        (Some(began), Some(at)) if at < began => {
+            format!(", {} before the recorded start of the impact", prose::length(began.secs_since(at)))
+        }
+        (Some(began), Some(at)) => format!(", {} after the impact began", prose::length(at.secs_since(began))),
+        _ => String::new(),
+    };
+    let after = after_start(of("detected"));
+    let declared = milestone("declared").and_then(|m| m.at);
     let mut fired: Vec<_> = r.alerts.iter().filter(|a| a.starts_at.is_some()).collect();
     fired.sort_by_key(|a| a.starts_at);
     match (fired.first(), r.alerts.len()) {
@@ -382,10 +424,21 @@ fn detection(out: &mut String, r: &Report) {
                 if all > 1 { format!(" These alerts fired: {}.", list(&story::alert_names(&r.alerts))) } else { String::new() };
             put!(out, "The first alert was {}{at}{after}.{}\n", inline(&first.label()), inline_after(&all));
         }
-        (None, 0) if r.milestones.iter().any(|m| m.name == "detected" && m.assumed) => {
-            put!(out, "How the incident was noticed, and how soon, was not recorded; no alert was linked to it.\n");
+        (None, 0) => {
+            let declared = after_start(declared);
+            let declared = if declared.is_empty() {
+                String::new()
+            } else {
+                format!(" It was declared{}.", declared.trim_start_matches(','))
+            };
+            let noticed = match (&r.reporter, of("detected")) {
+                (Some(who), Some(_)) => format!("{who} reported it. It was noticed{after}."),
+                (Some(who), None) => format!("{who} reported it.{declared}"),
+                (None, Some(_)) => format!("A person noticed the incident{after}."),
+                (None, None) => format!("How the incident was noticed was not recorded.{declared}"),
+            };
+            put!(out, "{} No alert was linked to it.\n", inline(&noticed.replace(" It was noticed.", "")));
         }
-        (None, 0) => put!(out, "A person noticed the incident{after}; no alert was linked to it.\n"),
         (None, _) => put!(out, "These alerts were linked: {}.\n", inline(&list(&story::alert_names(&r.alerts)))),
     }
     let unverified: Vec<String> = r.alerts.iter().filter(|a| !a.verified).map(crate::incident::LinkedAlert::label).collect();
@@ -398,13 +451,17 @@ fn response(out: &mut String, r: &Report) {
     put!(out, "## Response\n");
     match r.durations.acknowledge_secs {
         Some(secs) => put!(out, "The incident was acknowledged {} after it was detected.", duration(Some(secs))),
+        None if r.cancelled.is_some() => {}
         None => put!(out, "No one acknowledged the incident."),
     }
     put!(out, "");
     if r.role_spans.is_empty() {
         put!(out, "- Roles: none were assigned.");
     }
-    for s in &r.role_spans {
+    if let Some(who) = &r.reporter {
+        put!(out, "- Reported by {}.", inline(who));
+    }
+    for s in r.role_spans.iter().filter(|s| s.role != crate::incident::Role::Reporter) {
         let until = s.until.map_or_else(|| "the end".to_owned(), |t| format!("{} UTC", time(r, t)));
         put!(out, "- {}: {}, from {} UTC to {until}.", s.role.title(), inline(&s.holder), time(r, s.from));
     }
@@ -416,7 +473,7 @@ fn response(out: &mut String, r: &Report) {
         put!(out, "- {} ({} UTC)", inline(&sentence(text)), time(r, *at));
     }
     for (at, reason) in &r.reopened {
-        put!(out, "- Reopened at {} UTC: {}", time(r, *at), inline(&sentence(&past(reason))));
+        put!(out, "- Reopened at {} UTC: {}", time(r, *at), inline(&prose::told(reason)));
     }
     for d in &r.decisions {
         put!(out, "- Decision by {} at {} UTC: {}", inline(&d.by), time(r, d.at), inline(&sentence(&d.text)));
@@ -434,11 +491,7 @@ fn response(out: &mut String, r: &Report) {
         put!(out, "- Updates to stakeholders: none were sent.");
     }
     for u in &r.updates {
-        let readers = match u.audience {
-            Audience::Internal => "responders",
-            Audience::Executive => "executives",
-            Audience::External => "customers",
-        };
+        let readers = super::report::readers(u.audience);
         let subject = u.text.lines().next().unwrap_or_default();
         put!(out, "- Update to {readers} at {} UTC: {}", time(r, u.at), inline(&sentence(subject)));
     }
@@ -475,8 +528,8 @@ fn draft(out: &mut String, d: &Draft) {
 
 fn resolution(out: &mut String, r: &Report) {
     put!(out, "## Resolution and recovery\n");
-    let mitigated = r.durations.mitigate_secs.map(|s| format!("The impact ended {} after it began", duration(Some(s))));
-    let resolved = r.durations.resolve_secs.map(|s| format!("the incident was resolved {} after it began", duration(Some(s))));
+    let mitigated = r.durations.mitigate_secs.map(|s| format!("The impact ended {} after it began", prose::length(s)));
+    let resolved = r.durations.resolve_secs.map(|s| format!("the incident was resolved {} after it began", prose::length(s)));
     let both: Vec<String> = mitigated.into_iter().chain(resolved).collect();
     if both.is_empty() {
         put!(out, "The incident was not resolved when this was written.\n");
@@ -485,11 +538,24 @@ fn resolution(out: &mut String, r: &Report) {
     }
     if !r.mitigations.is_empty() {
         put!(out, "What was tried, in order:\n");
-        put!(out, "| Time (UTC) | Mitigation | Risk | Effect |\n|---|---|---|---|");
+        put!(out, "| Begun (UTC) | Done (UTC) | Mitigation | Risk | Effect |\n|---|---|---|---|---|");
         for m in &r.mitigations {
-            put!(out, "| {} | {} | {} | {} |", time(r, m.at), inline(&m.text), m.risk.unwrap_or("-"), effect(m));
+            let begun = m.started.map_or_else(|| "-".to_owned(), |at| time(r, at));
+            let done = if m.done { time(r, m.at) } else { "-".to_owned() };
+            put!(out, "| {begun} | {done} | {} | {} | {} |", inline(&m.text), m.risk.unwrap_or("-"), effect(m));
         }
         put!(out, "");
+    }
+    if !r.not_tried.is_empty() {
+        put!(out, "Considered and not done:\n");
+        for (text, why) in &r.not_tried {
+            let why = why.as_ref().map_or_else(String::new, |w| format!(" {}", prose::told(w)));
+            put!(out, "- {}{}", inline(&sentence(text)), inline_after(why.trim_start()));
+        }
+        put!(out, "");
+    }
+    if let Some((who, words)) = &r.confirmed_effect {
+        put!(out, "{} confirmed the effect: {}\n", inline(who), inline(&prose::told(words)));
     }
     if let Some(exit) = &r.exit {
         match &r.exit_reading {
@@ -502,8 +568,19 @@ fn resolution(out: &mut String, r: &Report) {
             None => put!(out, "The exit criterion was never checked. It was: {}\n", code(exit)),
         }
     }
-    for (at, status, why) in &r.overrides {
-        put!(out, "At {} UTC the status became {status}: {}.\n", time(r, *at), inline(why.trim_end_matches('.')));
+    for o in &r.overrides {
+        let (at, items) = (time(r, o.at), count(o.items.len(), "checklist item"));
+        let verb = if o.items.len() == 1 { "was" } else { "were" };
+        put!(
+            out,
+            "At {at} UTC the status became {} although {items} {verb} open. The reason given: {}\n",
+            o.status,
+            inline(&sentence(&o.reason))
+        );
+        for item in &o.items {
+            put!(out, "- {}", inline(item));
+        }
+        put!(out, "");
     }
 }
 
@@ -614,7 +691,8 @@ fn timeline(out: &mut String, r: &Report) {
     put!(out, "| Time | Entry | Who | Event | Evidence |\n|---|---|---|---|---|");
     let mut day = String::new();
     for row in &rows {
-        if let Some(gap) = row.gap_before_secs {
+        let end = r.milestones.iter().filter(|m| m.name == "resolved" || m.name == "closed").filter_map(|m| m.at).min();
+        if let Some(gap) = row.gap_before_secs.filter(|_| end.is_none_or(|end| row.at <= end)) {
             put!(out, "| | | | _{} without entries_ | |", duration(Some(gap)));
         }
         let who = match row.actor_kind {
@@ -622,7 +700,7 @@ fn timeline(out: &mut String, r: &Report) {
             ActorKind::Ai => format!("AI ({})", inline(&row.actor)),
             ActorKind::System => "warroom".to_owned(),
         };
-        let mut event = inline(&row.text);
+        let mut event = if row.kind == "moment" { format!("**{}**", inline(&row.text)) } else { inline(&row.text) };
         if let Some(original) = &row.original {
             event.push_str(&format!(" _(originally: {})_", inline(original)));
         }

@@ -1,8 +1,13 @@
 //! Words of a post-mortem: times and amounts as people say them, and texts of the incident in the past tense.
 
+use std::time::Duration;
+
 use crate::telemetry::Timestamp;
 use crate::telemetry::series::human_value;
-pub(super) use crate::telemetry::words::{capitalized, past};
+use crate::telemetry::tense::is_told;
+pub(super) use crate::telemetry::tense::past;
+use crate::telemetry::time::human_duration;
+pub(super) use crate::telemetry::words::capitalized;
 
 /// `29 November 2026`.
 pub(super) fn day(at: Timestamp) -> String {
@@ -77,6 +82,33 @@ pub(super) fn amount(value: f64, unit: &str) -> String {
         unit if value.abs() < 1_000_000.0 => format!("{} {unit}", rounded(value)),
         unit => format!("{} {unit}", human_value(value)),
     }
+}
+
+/// What people wrote about the present, as a sentence in the past tense; if it cannot be put into the past as a whole, as a quotation.
+pub(super) fn told(text: &str) -> String {
+    let text = text.trim();
+    if is_told(text) { sentence(&past(text)) } else { format!("“{}”", sentence(text)) }
+}
+
+/// What people wrote within a sentence: in the past tense if it can be put into it as a whole, else as it is.
+pub(super) fn retold(text: &str) -> String {
+    if is_told(text) { past(text) } else { text.to_owned() }
+}
+
+/// A length of time in seconds as people say it: `51m`, `1h12m`, and below ten minutes with the seconds.
+pub(super) fn length(secs: f64) -> String {
+    const MINUTES: f64 = 600.0;
+    let secs = secs.max(0.0).round();
+    if secs < MINUTES {
+        return human_duration(Duration::from_secs_f64(secs));
+    }
+    let text = human_duration(Duration::from_secs_f64((secs / 60.0).round() * 60.0));
+    text.strip_suffix("00s").filter(|t| t.ends_with('m')).map_or(text.clone(), str::to_owned)
+}
+
+/// A moment beside another one: `00:53 UTC`, and with its day if that is another one.
+pub(super) fn moment(base: Timestamp, at: Timestamp) -> String {
+    if base.date() == at.date() { format!("{} UTC", minute(at)) } else { format!("{} UTC on {}", minute(at), day(at)) }
 }
 
 /// A text as a sentence: with a capital letter and a full stop.

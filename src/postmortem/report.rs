@@ -16,7 +16,6 @@ use crate::incident::{
     ActionItem, ActorKind, AnswerSource, Audience, CitedFinding, Durations, Entry, EvidenceId, EvidenceKind, EvidenceRecord,
     Fact, Incident, LinkedAlert, NoteKind, Promises, Severity, SourceReport, Verdict,
 };
-use crate::telemetry::time::human_duration;
 use crate::telemetry::words::count;
 use crate::telemetry::{Timestamp, Window};
 
@@ -107,6 +106,17 @@ pub(crate) struct AiRun {
     pub verdict: String,
 }
 
+/// A status change that went ahead although checklist items were open.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct Override {
+    pub at: Timestamp,
+    pub status: &'static str,
+    /// The reason that was given.
+    pub reason: String,
+    /// The items that were open.
+    pub items: Vec<String>,
+}
+
 /// Something that the post-mortem still lacks.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Missing {
@@ -165,6 +175,18 @@ pub(crate) struct Report {
     pub promises: Promises,
     /// Mitigations that were tried, in order.
     pub mitigations: Vec<TriedMitigation>,
+    /// What was proposed and not begun, each with the reason if it was dropped.
+    pub not_tried: Vec<(String, Option<String>)>,
+    /// Who confirmed at the checklist what the mitigation had done, and their words.
+    pub confirmed_effect: Option<(String, String)>,
+    /// Who reported the incident.
+    pub reporter: Option<String>,
+    /// Whether a person gave it a severity.
+    pub is_severity_given: bool,
+    /// Hypotheses that were taken for the cause for a while, by the number of their entry: from when to when.
+    pub believed: BTreeMap<u64, (Timestamp, Timestamp)>,
+    /// The impact of the incidents that were merged into this one.
+    pub absorbed_impact: Vec<(crate::incident::IncidentId, String)>,
     /// From the trigger to the recovery, in the order of time.
     pub chain: Vec<Link>,
     /// The requests of each service that failed during the impact.
@@ -185,7 +207,7 @@ pub(crate) struct Report {
     /// The reason for the severity that it had at its peak.
     pub severity_reason: Option<String>,
     /// Status changes that overrode open checklist items: the time, the status and the reason.
-    pub overrides: Vec<(Timestamp, &'static str, String)>,
+    pub overrides: Vec<Override>,
     pub exit: Option<String>,
     pub exit_reading: Option<RecordedReading>,
     pub grade: Option<DiagnosisGrade>,
@@ -270,6 +292,16 @@ impl Report {
             },
             promises: Promises::of(incident, as_of),
             mitigations: story::mitigations(incident),
+            not_tried: story::not_tried(incident),
+            confirmed_effect: incident
+                .ticks
+                .get("effect-seen")
+                .filter(|t| t.met && !t.text.trim().is_empty())
+                .map(|t| (t.by.clone(), t.text.clone())),
+            reporter: incident.role_spans.iter().find(|s| s.role == crate::incident::Role::Reporter).map(|s| s.holder.clone()),
+            is_severity_given: is_severity_given(incident),
+            believed: believed(incident),
+            absorbed_impact: absorbed_impact(incident),
             chain: story::chain(incident),
             failed_requests: story::failed_requests(incident, bodies, as_of),
             charts: story::charts(incident, bodies),
@@ -298,7 +330,7 @@ impl Report {
             ai_runs: ai_runs(incident),
             timeline: timeline(incident),
             action_items: incident.actions.clone(),
-            evidence: incident.current_evidence().map(|r| evidence_row(r, bodies.get(&r.digest))).collect(),
+            evidence: shown_evidence(incident).map(|r| evidence_row(r, bodies.get(&r.digest))).collect(),
             missing: Vec::new(),
             order_faults: incident.order_faults(),
             severity_matrix: matrix.rows.iter().map(|r| (r.severity, r.meaning.clone())).collect(),
@@ -314,6 +346,7 @@ impl Report {
         report.summary = report.summarise(incident);
         if report.cancelled.is_none() && report.merged_into.is_none() {
             report.missing = report.find_missing();
+            report.missing.extend(blamed(&report, incident));
         }
         report
     }
@@ -321,33 +354,53 @@ impl Report {
     /// What users experienced, how long, how bad, the cause as people confirmed it or the best supported explanation, and what ended it.
     fn summarise(&self, incident: &Incident) -> String {
         if let Some((at, why)) = &self.cancelled {
-            return format!("This was a false alarm, cancelled at {} UTC: {}", prose::minute(*at), prose::sentence(why));
+            let raised = self.milestones.iter().find(|m| m.name == "declared").and_then(|m| m.at).unwrap_or(*at);
+            let what = self.incident_title.split(" (at ").next().unwrap_or(&self.incident_title);
+            return format!(
+                "This was a false alarm. It was raised at {} because of “{what}”, and cancelled at {}: {}",
+                prose::moment(*at, raised),
+                prose::moment(*at, *at),
+                prose::sentence(why)
+            );
         }
         if let Some(into) = self.merged_into {
             return format!("This was part of {into}, which has the whole response.");
         }
         let started = self.milestones.first().and_then(|m| m.at).unwrap_or(self.as_of);
-        let length = rounded(self.impact_secs);
+        let length = prose::length(self.impact_secs);
         let ended = started + Duration::from_secs_f64(self.impact_secs);
         let mut out = self.experience();
+        let is_assumed = |name: &str| self.milestones.iter().any(|m| m.name == name && m.assumed);
         out.push_str(&if self.impact_over {
-            format!(" It lasted {length}, {}.", prose::from_to(started, ended))
+            let when = prose::from_to(started, ended);
+            match (is_assumed("impact started"), is_assumed("mitigated")) {
+                (true, true) => {
+                    format!(" The incident was open for {length}, {when}; when users were affected was not recorded.")
+                }
+                (false, false) => format!(" It lasted {length}, {when}."),
+                _ => format!(" It lasted about {length}, {when}."),
+            }
         } else {
             let since = format!("{} UTC on {}", prose::minute(started), prose::day(started));
             format!(" It began at {since} and had lasted {length} at the last entry; its end was not recorded.")
         });
         for (at, why) in &self.reopened {
             let at = prose::minute_since(started, *at);
-            out.push_str(&format!(" It was reopened at {at} UTC: {}", prose::sentence(&prose::past(why))));
+            out.push_str(&format!(" It was reopened at {at} UTC: {}", prose::told(why)));
         }
-        let because = self.severity_reason.as_ref().map(|r| format!(", because {}", prose::past(r.trim_end_matches('.'))));
-        let because = because.unwrap_or_default();
-        out.push_str(&if self.severity == self.peak_severity {
+        let because = self.severity_reason.as_ref().map_or_else(String::new, |r| because(r));
+        out.push_str(&if !self.is_severity_given && self.severity == self.peak_severity {
+            format!(" Its severity was not assessed; {} is the default.", self.severity)
+        } else if self.severity == self.peak_severity {
             format!(" It was rated {}{because}.", self.severity)
         } else {
-            format!(" It was rated {} at its peak{because}, and {} in the end.", self.peak_severity, self.severity)
+            format!(" It was rated {} in the end, and {} at its peak{because}.", self.severity, self.peak_severity)
         });
         out.push_str(&self.cause(incident));
+        if let Some(worse) = self.mitigations.iter().find(|m| m.made_worse) {
+            let at = prose::moment(started, worse.at);
+            out.push_str(&format!(" One mitigation made it worse, at {at}: {}", prose::sentence(&worse.text)));
+        }
         out.push_str(&self.ending());
         out
     }
@@ -357,7 +410,7 @@ impl Report {
         let users = self.impact.users.as_ref().map_or_else(String::new, |u| format!(" Affected: {}.", u.trim_end_matches('.')));
         let worst = self.failed_requests.first().filter(|f| f.failed >= 1.0);
         let what = match (&self.impact.text, worst) {
-            (Some(text), _) => prose::sentence(&prose::past(text)),
+            (Some(text), _) => prose::told(text),
             (None, Some(worst)) => format!(
                 "{:.0}% of the requests to {} failed. {}",
                 worst.share() * 100.0,
@@ -367,11 +420,10 @@ impl Report {
             (None, None) => {
                 // The title may say of when its figure is.
                 let title = self.incident_title.split(" (at ").next().unwrap_or(&self.incident_title);
-                prose::sentence(&prose::past(title))
+                prose::told(title)
             }
         };
-        let data =
-            self.impact.data.as_ref().filter(|d| !is_none(d)).map_or_else(String::new, |d| format!(" {}", prose::sentence(d)));
+        let data = self.impact.data.as_ref().filter(|d| !is_none(d)).map_or_else(String::new, |d| format!(" {}", lost(d)));
         format!("{what}{users}{data}")
     }
 
@@ -379,8 +431,7 @@ impl Report {
     fn cause(&self, incident: &Incident) -> String {
         let of = |verdict: Option<Verdict>| self.hypotheses.iter().rev().find(move |h| h.verdict == verdict);
         if let Some(confirmed) = of(Some(Verdict::Supported)) {
-            let text = prose::past(confirmed.text.trim_end_matches('.'));
-            return format!(" The cause, confirmed by the responders: {text}.");
+            return format!(" The cause, confirmed by the responders: {}", within(&confirmed.text));
         }
         if let Some((found, finding)) = story::conclusion(incident).filter(|(c, _)| !c.origins.is_empty()) {
             let at = found.trigger_at.map_or_else(String::new, |at| format!(" at {} UTC", prose::minute(at)));
@@ -394,8 +445,7 @@ impl Report {
         }
         match of(None) {
             Some(proposed) => {
-                let text = prose::past(proposed.text.trim_end_matches('.'));
-                format!(" The cause was not confirmed. A hypothesis was: {text}.")
+                format!(" The cause was not confirmed. A hypothesis was: {}", within(&proposed.text))
             }
             None => match self.chain.iter().find(|l| l.role == LinkRole::Fault) {
                 Some(first) => {
@@ -412,10 +462,11 @@ impl Report {
     fn ending(&self) -> String {
         let tag = |m: &TriedMitigation| m.evidence.map_or_else(String::new, |e| format!(" [{e}]"));
         let text = |m: &TriedMitigation| m.text.trim_end_matches('.').to_owned();
-        let at = |m: &TriedMitigation| prose::minute(m.at);
+        let started = self.milestones.first().and_then(|m| m.at);
+        let at = |m: &TriedMitigation| prose::moment(started.unwrap_or(m.at), m.at);
         if let Some(worked) = self.credited() {
             let (at, text, tag) = (at(worked), text(worked), tag(worked));
-            return format!(" It ended with this mitigation at {at} UTC, as its readings confirm: {text}{tag}.");
+            return format!(" It ended with this mitigation at {at}, as its readings confirm: {text}{tag}.");
         }
         if !self.impact_over {
             return String::new();
@@ -424,13 +475,26 @@ impl Report {
         let recurred = self.reopened.last().map(|(at, _)| *at);
         let is_in_time = |m: &&TriedMitigation| m.done && m.at <= end && recurred.is_none_or(|since| m.at >= since);
         match self.mitigations.iter().rfind(is_in_time) {
+            Some(last) if self.confirmed_effect.is_some() => {
+                let (who, words) = self.confirmed_effect.clone().unwrap_or_default();
+                let (at, text) = (at(last), text(last));
+                format!(" It ended with this mitigation at {at}: {text}. {who} confirmed its effect: {}", within(&words))
+            }
             Some(last) => format!(
-                " What ended it was not confirmed. The last thing that was tried, at {} UTC: {} ({}).",
+                " What ended it was not confirmed. The last thing that was tried before its end, at {}: {} ({}).",
                 at(last),
                 text(last),
                 last.effect()
             ),
-            None => " What ended it was not recorded.".to_owned(),
+            None => match self.mitigations.iter().find(|m| recurred.is_none_or(|since| m.at >= since)) {
+                Some(later) => format!(
+                    " What ended it was not confirmed. This was tried, at {}: {} ({}).",
+                    at(later),
+                    text(later),
+                    later.effect()
+                ),
+                None => " What ended it was not recorded.".to_owned(),
+            },
         }
     }
 
@@ -501,9 +565,140 @@ impl Report {
     }
 }
 
-/// A duration in seconds, rounded to whole seconds.
-fn rounded(secs: f64) -> String {
-    human_duration(Duration::from_secs_f64(secs.max(0.0).round()))
+/// Words that begin a sentence with a capital only because they begin it.
+const COMMON_WORDS: [&str; 30] = [
+    "the",
+    "a",
+    "an",
+    "all",
+    "any",
+    "both",
+    "it",
+    "its",
+    "this",
+    "that",
+    "these",
+    "they",
+    "we",
+    "our",
+    "some",
+    "many",
+    "most",
+    "no",
+    "none",
+    "one",
+    "two",
+    "customers",
+    "users",
+    "payments",
+    "orders",
+    "bookings",
+    "money",
+    "people",
+    "pages",
+    "requests",
+];
+
+/// The reason of a severity as the end of a sentence: in it if it can be told, else as it was given.
+fn because(reason: &str) -> String {
+    let reason = reason.trim().trim_end_matches('.');
+    let is_sentence = reason.split_whitespace().count() > 2 && !reason.ends_with('?') && crate::telemetry::tense::is_told(reason);
+    if is_sentence {
+        let mut letters = reason.chars();
+        // A name keeps its capital, so that only what is certainly none loses it.
+        let is_word = reason.split_whitespace().next().is_some_and(|w| COMMON_WORDS.contains(&w.to_lowercase().as_str()));
+        let small: String = letters.next().into_iter().flat_map(char::to_lowercase).chain(letters).collect();
+        format!(", because {}", prose::past(if is_word { &small } else { reason }))
+    } else {
+        format!("; the reason given: {reason}")
+    }
+}
+
+/// What people wrote as the end of a sentence after a colon, with its full stop.
+pub(crate) fn within(text: &str) -> String {
+    let text = text.trim();
+    if crate::telemetry::tense::is_told(text) && !text.ends_with('?') {
+        let end = if text.ends_with(['.', '!']) { "" } else { "." };
+        format!("{}{end}", prose::past(text))
+    } else {
+        format!("“{text}”.")
+    }
+}
+
+/// What people wrote about lost data, as a sentence.
+pub(crate) fn lost(data: &str) -> String {
+    let data = data.trim();
+    let word = data.trim_end_matches(['.', '?']).to_lowercase();
+    if matches!(word.as_str(), "" | "unknown" | "not known" | "unclear" | "not sure" | "tbd" | "unbekannt") {
+        return "It was not known whether data was lost or corrupted.".to_owned();
+    }
+    let is_clause = crate::telemetry::tense::is_told(data) && data.split_whitespace().count() > 2;
+    if is_clause { prose::told(data) } else { format!("Lost or corrupted data: {}.", data.trim_end_matches('.')) }
+}
+
+/// Whether a person gave it a severity, when it was declared or later.
+fn is_severity_given(incident: &Incident) -> bool {
+    incident
+        .entries
+        .iter()
+        .any(|e| matches!(&e.fact, Fact::IncidentDeclared { severity_given: true, .. } | Fact::SeverityChanged { .. }))
+}
+
+/// Hypotheses that were supported and refuted later.
+fn believed(incident: &Incident) -> BTreeMap<u64, (Timestamp, Timestamp)> {
+    let mut since: BTreeMap<u64, Timestamp> = BTreeMap::new();
+    let mut out = BTreeMap::new();
+    for entry in incident.entries.iter().filter(|e| !incident.undone.contains(&e.seq)) {
+        match &entry.fact {
+            Fact::HypothesisJudged { seq, verdict: Verdict::Supported, .. } => {
+                since.insert(*seq, entry.at);
+            }
+            Fact::HypothesisJudged { seq, verdict: Verdict::Refuted, .. } => {
+                out.extend(since.remove(seq).map(|from| (*seq, (from, entry.at))));
+            }
+            _ => {}
+        }
+    }
+    out
+}
+
+/// The impact of the incidents that were merged into this one, as they had it.
+fn absorbed_impact(incident: &Incident) -> Vec<(crate::incident::IncidentId, String)> {
+    let of = |e: &Entry| match &e.fact {
+        Fact::Absorbed { from, impact: Some(impact), .. } if incident.absorbed.contains(from) => Some((*from, impact.clone())),
+        _ => None,
+    };
+    incident.entries.iter().filter_map(of).collect()
+}
+
+/// The evidence that is current, and what entries, hypotheses and decisions cite of the rest.
+fn shown_evidence(incident: &Incident) -> impl Iterator<Item = &EvidenceRecord> {
+    let mut cited: BTreeSet<EvidenceId> = incident.current_evidence().map(|e| e.id).collect();
+    let entries = incident.entries.iter().filter(|e| !e.fact.is_detail() && !matches!(e.fact, Fact::Investigated { .. }));
+    for entry in entries {
+        cited.extend(citations::tagged(&incident.entry_text(entry)));
+        cited.extend(entry.fact.evidence());
+    }
+    incident.evidence.iter().filter(move |e| cited.contains(&e.id))
+}
+
+/// What blames someone in the lessons, causes and action items, as something that is missing: other words.
+fn blamed(report: &Report, incident: &Incident) -> Vec<Missing> {
+    let names = crate::comms::names_of(incident);
+    let lessons = report.lessons.iter().map(|l| ("Lessons", l.text.as_str()));
+    let causes = report.hypotheses.iter().map(|h| h.text.as_str()).chain(report.factors.iter().map(String::as_str));
+    let causes = causes.map(|text| ("Trigger, fault and contributing factors", text));
+    let blames = |text: &str| {
+        let hits = crate::comms::blameless(text, &names);
+        hits.into_iter().find(|h| matches!(h.kind, crate::comms::HitKind::Person | crate::comms::HitKind::Blame))
+    };
+    lessons
+        .chain(causes)
+        .filter_map(|(section, text)| {
+            let hit = blames(text)?;
+            Some(Missing { section, what: format!("words that blame no one, instead of “{}”", hit.text) })
+        })
+        .collect()
 }
 
 /// Whether a text says that there was nothing.
@@ -602,12 +797,12 @@ fn playbooks(incident: &Incident) -> Vec<(String, usize, usize)> {
 }
 
 /// Status changes that went ahead although checklist items were open.
-fn overrides(incident: &Incident) -> Vec<(Timestamp, &'static str, String)> {
+fn overrides(incident: &Incident) -> Vec<Override> {
     let all = incident.entries.iter().filter(|e| !incident.undone.contains(&e.seq));
     all.filter_map(|e| match &e.fact {
         Fact::StatusChanged { to, override_reason: Some(reason), open, .. } if !open.is_empty() => {
-            let labels: Vec<&str> = open.iter().map(|item| crate::incident::gate::item_label(item)).collect();
-            Some((e.at, to.word(), format!("{reason} (not checked or not met: {})", crate::telemetry::words::list(&labels))))
+            let items = open.iter().map(|item| crate::incident::gate::item_label(item).to_owned()).collect();
+            Some(Override { at: e.at, status: to.word(), reason: reason.clone(), items })
         }
         _ => None,
     })
@@ -723,15 +918,28 @@ fn timeline(incident: &Incident) -> Vec<TimelineRow> {
             actor_kind: ActorKind::System,
             kind,
             text,
-            evidence: alert_evidence.into_iter().collect(),
+            evidence: if kind == "moment" { Vec::new() } else { alert_evidence.into_iter().collect() },
             backdated: false,
             corrected: false,
             original: None,
             gap_before_secs: None,
-            is_bookkeeping: alert.is_none(),
+            is_bookkeeping: alert.is_none() && kind != "moment",
             alert,
         });
     };
+    let assumed = incident.assumed_milestones();
+    let is_incident = incident.head.status != crate::incident::Status::Cancelled;
+    let noticed = Some(incident.detected_at()).filter(|_| incident.alerts.is_empty());
+    let moments = [
+        (Some(incident.impact_started_at()), "impact_started_at", "The impact began"),
+        (noticed, "detected_at", "The incident was noticed"),
+        (incident.mitigated_at, "mitigated_at", "The impact ended"),
+    ];
+    for (at, _, text) in moments.into_iter().filter(|(_, field, _)| is_incident && !assumed.contains(field)) {
+        if let Some(at) = at {
+            add_system_row(at, "moment", text.to_owned(), None);
+        }
+    }
     for alert in &incident.alerts {
         if let Some(at) = alert.pending_since.filter(|p| Some(*p) != alert.starts_at) {
             add_system_row(at, "condition_true", format!("condition of {} became true", alert.label()), None);
@@ -762,16 +970,25 @@ fn row_text(incident: &Incident, e: &Entry) -> String {
             format!("Hypothesis {}: {text}. Reason: {reason}", verdict.word())
         }
         Fact::UpdatePublished { audience, .. } => {
-            let readers = match audience {
-                Audience::Internal => "responders",
-                Audience::Executive => "executives",
-                Audience::External => "customers",
-            };
+            let readers = readers(*audience);
             let text = incident.entry_text(e);
             let text = text.split_once("): ").map_or(text.as_str(), |(_, text)| text);
             format!("Update to {readers}: {}", text.lines().next().unwrap_or_default())
         }
+        Fact::Investigated { findings, window, .. } => match findings.first() {
+            Some(first) => format!("Investigated {}: {}", window.label(), first.title.replace("<*>", "…")),
+            None => format!("Investigated {}: nothing was found", window.label()),
+        },
         _ => incident.entry_text(e),
+    }
+}
+
+/// Who reads an update.
+pub(crate) fn readers(audience: Audience) -> &'static str {
+    match audience {
+        Audience::Internal => "responders",
+        Audience::Executive => "executives",
+        Audience::External => "customers",
     }
 }
 
@@ -786,6 +1003,8 @@ fn is_bookkeeping(incident: &Incident, entry: &Entry) -> bool {
         | Fact::ExitCriteriaSet { .. }
         | Fact::StepStarted { .. }
         | Fact::SendStarted { .. }
+        // The moment that was set is a row of its own.
+        | Fact::TimeSet { .. }
         | Fact::ReviewChanged { .. }
         | Fact::DiagnosisGraded { .. } => true,
         Fact::AiRun { answer } => answer.source == AnswerSource::Rules,

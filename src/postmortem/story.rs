@@ -24,6 +24,8 @@ const MAX_SPREAD: usize = 4;
 const SCRAPE_SECS: f64 = 60.0;
 /// How long before the impact a recorded change may have begun it, in seconds: an investigation looks an hour further back, too.
 const CHANGE_BEFORE_SECS: f64 = 3600.0;
+/// How long after the impact began a line may first be logged to be told as the fault, in seconds.
+const EARLY_SECS: f64 = 120.0;
 /// The number of charts.
 const MAX_CHARTS: usize = 3;
 
@@ -46,9 +48,9 @@ impl TriedMitigation {
     /// What came of it, in words.
     pub(crate) fn effect(&self) -> String {
         match (&self.verdict, &self.result, self.done) {
-            (Some(verdict), Some(result), _) => format!("{verdict}; reported: {result}"),
+            (Some(verdict), Some(result), _) => format!("{verdict}; reported: {}", super::prose::retold(result)),
             (Some(verdict), None, _) => verdict.clone(),
-            (None, Some(result), true) => format!("{result} (as reported, not measured)"),
+            (None, Some(result), true) => format!("reported, not measured: {}", super::prose::retold(result)),
             (None, Some(reason), false) => format!("not done: {reason}"),
             (None, None, true) => "not checked".to_owned(),
             (None, None, false) => "not finished".to_owned(),
@@ -103,7 +105,10 @@ impl FailedRequests {
 /// A mitigation that was tried, with its readings.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct TriedMitigation {
+    /// When it was done, or else begun.
     pub at: Timestamp,
+    /// When it was begun; `None` if only its end was recorded.
+    pub started: Option<Timestamp>,
     pub text: String,
     pub risk: Option<&'static str>,
     /// The verdict of the readings and why; `None` if its effect was not checked.
@@ -111,6 +116,7 @@ pub(crate) struct TriedMitigation {
     /// What the responders reported about it.
     pub result: Option<String>,
     pub worked: bool,
+    pub made_worse: bool,
     /// Whether it was carried out to its end.
     pub done: bool,
     pub evidence: Option<EvidenceId>,
@@ -220,33 +226,42 @@ pub(crate) fn mitigations(incident: &Incident) -> Vec<TriedMitigation> {
         .notes(NoteKind::Mitigation)
         .map(|(e, text)| TriedMitigation {
             at: e.at,
+            started: None,
             text: text.to_owned(),
             risk: None,
             verdict: None,
             result: None,
             worked: false,
+            made_worse: false,
             done: true,
             evidence: e.fact.evidence().first().copied(),
         })
         .collect();
     for card in &incident.cards {
-        // What was only proposed was not tried; what was dropped is listed with its reason.
-        let dropped = (card.state == CardState::Dropped).then_some(card.proposed_at);
-        let Some(done) = card.done_at.or(card.started_at).or(dropped) else { continue };
+        // What was only proposed was not tried.
+        let Some(done) = card.done_at.or(card.started_at) else { continue };
         let judgement = card.judgement.as_ref().map(|(_, j)| j);
         all.push(TriedMitigation {
             at: done,
+            started: card.started_at,
             text: card.text.clone(),
             risk: Some(card.risk.word()),
             verdict: judgement.map(|j| format!("{}: {}", j.verdict, j.why)),
             result: card.result.clone(),
             done: card.state == CardState::Done,
             worked: judgement.is_some_and(|j| j.verdict == crate::incident::MitigationVerdict::Worked),
+            made_worse: judgement.is_some_and(|j| j.verdict == crate::incident::MitigationVerdict::Worse),
             evidence: judgement.and_then(|j| j.evidence),
         });
     }
     all.sort_by_key(|m| m.at);
     all
+}
+
+/// What was proposed and not begun, each with the reason if it was dropped.
+pub(crate) fn not_tried(incident: &Incident) -> Vec<(String, Option<String>)> {
+    let cards = incident.cards.iter().filter(|c| c.done_at.or(c.started_at).is_none());
+    cards.map(|c| (c.text.clone(), c.result.clone())).collect()
 }
 
 /// The conclusion of the latest investigation, as values.
@@ -287,7 +302,10 @@ pub(crate) fn chain(incident: &Incident) -> Vec<Link> {
         let text = sentence(&past(&first.text));
         links.push(Link { role: LinkRole::Fault, at: first.at, text, evidence: first.evidence.clone() });
     }
-    for pattern in details.iter().filter(|f| f.kind == FindingKind::Pattern) {
+    // What a later investigation found is counted from a later onset: what began after the impact did is not what began it.
+    let began = incident.impact_started_at();
+    let is_early = |f: &&&CitedFinding| f.at.is_none_or(|at| at.secs_since(began) <= EARLY_SECS);
+    for pattern in details.iter().filter(|f| f.kind == FindingKind::Pattern).filter(is_early) {
         let is_of_origin = pattern.service.as_deref().is_none_or(|s| origins.contains(&s));
         if is_of_origin && !links.iter().any(|l| l.role == LinkRole::Fault && l.text.contains("logged")) {
             let service = pattern.service.as_deref().unwrap_or("The logs");
@@ -507,13 +525,15 @@ pub(crate) fn questions(incident: &Incident, has_failed_requests: bool) -> Vec<O
     let impact = &incident.impact;
     let is_over = incident.mitigated_at.or(incident.resolved_at).is_some();
     let is_confirmed = incident.hypotheses.iter().any(|h| h.verdict == Some(crate::incident::Verdict::Supported));
-    let has_mitigation = mitigations(incident).iter().any(|m| m.done);
+    let has_mitigation = !mitigations(incident).is_empty();
+    let assumed = incident.assumed_milestones();
     let lacks = [
         (!impact.is_described(), "What did users experience?"),
         (impact.users.is_none() && !has_failed_requests, "How many users or requests were affected?"),
         (impact.data.is_none(), "Was data lost or corrupted?"),
         (!is_confirmed, "What was the cause? No hypothesis was confirmed."),
-        (!is_over, "When did the impact end?"),
+        (assumed.contains(&"impact_started_at"), "When did the impact begin?"),
+        (!is_over || assumed.contains(&"mitigated_at"), "When did the impact end?"),
         (is_over && !has_mitigation, "What ended the impact? No mitigation was carried out."),
     ];
     let missing = lacks.into_iter().filter(|(is_missing, _)| *is_missing);

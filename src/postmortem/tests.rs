@@ -271,15 +271,15 @@ fn a_well_run_incident_can_be_sent_as_it_is() {
     let summary = text.split("## Summary\n\n").nth(1).unwrap().lines().next().unwrap();
     assert_eq!(
         summary,
-        "17% of orders failed at the last step. Affected: all customers in Europe, about 4,000. It lasted 18m00s, from 09:29 to \
-         09:47 UTC on 21 November 2026. It was rated SEV3. The cause, confirmed by the responders: version 1.42.0 opens too few \
+        "17% of orders failed at the last step. Affected: all customers in Europe, about 4,000. It lasted 18m, from 09:29 to \
+         09:47 UTC on 21 November 2026. It was rated SEV3. The cause, confirmed by the responders: version 1.42.0 opened too few \
          database connections. It ended with this mitigation at 09:40 UTC, as its readings confirm: roll back checkout to 1.41.3."
     );
     for part in [
         "- Data loss or corruption: none.",
         "### Contributing factors\n\n- Nothing limits how long",
         "### Ruled out\n\n- The payment provider was slow. Its latency was unchanged.",
-        "| 09:40 | roll back checkout to 1.41.3 | low | worked: below 0.01 for 5m00s |",
+        "| 09:39 | 09:40 | roll back checkout to 1.41.3 | low | worked: below 0.01 for 5m00s |",
         "The exit criterion was met at 09:49 UTC: stayed below 0.01 for 5m00s. It was: `error_rate below 0.01 for 5m00s`",
         "### What went well\n\n- The alert fired within a minute.",
         "### What went badly\n\n- The deploy had no canary.",
@@ -338,10 +338,10 @@ fn only_what_worked_is_credited_and_what_people_reported_is_listed() {
         status(Status::Investigating, Status::Mitigated, None),
     ]);
     for part in [
-        "What ended it was not confirmed. The last thing that was tried, at 09:36 UTC: restart the search (did not help (as reported, not measured)).",
-        "| 09:36 | restart the search | low | did not help (as reported, not measured) |",
-        "| 09:37 | purge the queue | low | not finished |",
-        "| read from Europe | low | not done: data may not leave Europe |",
+        "What ended it was not confirmed. The last thing that was tried before its end, at 09:36 UTC: restart the search (reported, not measured: did not help).",
+        "| 09:35 | 09:36 | restart the search | low | reported, not measured: did not help |",
+        "| 09:37 | - | purge the queue | low | not finished |",
+        "Considered and not done:\n\n- Read from Europe. Data may not leave Europe.",
     ] {
         assert!(text.contains(part), "{part}\n{text}");
     }
@@ -353,7 +353,7 @@ fn a_false_alarm_is_no_outage() {
     let facts = vec![declared(), status(Status::Investigating, Status::Cancelled, Some("the dashboard was blind"))];
     let incident = Incident::fold(entries(facts.clone())).unwrap();
     let text = written(facts);
-    assert!(text.contains("This was a false alarm, cancelled at 09:31 UTC: The dashboard was blind."), "{text}");
+    assert!(text.contains("This was a false alarm. It was raised at 09:30 UTC because of “checkout is failing”, and cancelled at 09:31 UTC: The dashboard was blind."), "{text}");
     for part in ["Missing before", "Open questions", "## Impact", "its end was not recorded", "not resolved"] {
         assert!(!text.contains(part), "{part}\n{text}");
     }
@@ -484,7 +484,7 @@ fn json_has_the_same_facts() {
     assert_eq!(json["durations"]["mitigate_secs"], 480.0);
     assert_eq!(json["evidence"][0]["id"], "E1");
     assert_eq!(json["draft"]["model"], "m");
-    assert_eq!(json["timeline"].as_array().unwrap().len(), 10);
+    assert_eq!(json["timeline"].as_array().unwrap().len(), 12);
 }
 
 /// The whole export, so that every change of it is seen in review. Run with `INSTA_UPDATE=always` if the change is intended.
@@ -498,4 +498,86 @@ fn golden_postmortem() {
             insta::assert_snapshot!(name, text);
         });
     }
+}
+
+/// An entry by a person at a minute after the declaration.
+fn changed(from: Status, to: Status, open: &[&str], why: &str) -> Fact {
+    let open = open.iter().map(|item| (*item).to_owned()).collect();
+    Fact::StatusChanged { from, to, override_reason: Some(why.into()), open, reason: None }
+}
+
+#[test]
+fn what_was_not_recorded_is_not_told_as_a_fact() {
+    let mut undeclared = declared();
+    if let Fact::IncidentDeclared { severity_given, .. } = &mut undeclared {
+        *severity_given = false;
+    }
+    let text = written(vec![undeclared, changed(Status::Investigating, Status::Resolved, &["severity", "impact"], "good to go")]);
+    for part in [
+        "The incident was open for 1m00s",
+        "when users were affected was not recorded. Its severity was not assessed; SEV3 is the default.",
+        "- Duration: the incident was open for 1m00s.",
+        "- When did the impact begin?",
+        "although 2 checklist items were open. The reason given: Good to go.\n\n- Severity, with a reason\n- Impact and scope",
+    ] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+    assert!(!text.contains("It lasted") && !text.contains("**The impact began**"), "{text}");
+}
+
+#[test]
+fn a_hypothesis_that_was_believed_for_a_while_keeps_its_story() {
+    use crate::incident::Verdict;
+    let note = |note_kind, text: &str| Fact::Note { text: text.into(), note_kind };
+    let judged = |seq, verdict, reason: &str| Fact::HypothesisJudged { seq, verdict, reason: reason.into() };
+    let text = written(vec![
+        declared(),
+        note(NoteKind::Hypothesis, "the session store is too small"),
+        judged(2, Verdict::Supported, "it is 92% full"),
+        judged(2, Verdict::Refuted, "it is empty and logins still fail"),
+        note(NoteKind::Hypothesis, "screens glitch out and garble everything"),
+        judged(5, Verdict::Supported, "seen"),
+        Fact::RoleAssigned { role: crate::incident::Role::Reporter, holder: "Sister Magda".into(), from: None },
+    ]);
+    for part in [
+        "- The session store was too small. It was empty and logins still failed. It had been taken for the cause from 09:32 to 09:33 UTC.",
+        "The cause, confirmed by the responders: “screens glitch out and garble everything”.",
+        "- Reported by Sister Magda.",
+        "Sister Magda reported it.",
+    ] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+}
+
+#[test]
+fn a_merge_keeps_the_impact_and_points_customers_to_the_whole() {
+    let whole = vec![
+        declared(),
+        Fact::Absorbed {
+            from: crate::incident::IncidentId(9),
+            title: "no rooms".into(),
+            impact: Some("about 6,000 searches in Greece".into()),
+            alerts: Vec::new(),
+        },
+    ];
+    let text = written(whole);
+    assert!(text.contains("- Of INC-9, which was merged into this incident: About 6,000 searches in Greece."), "{text}");
+    let part = vec![declared(), Fact::Merged { into: crate::incident::IncidentId(10), reason: None }];
+    let incident = Incident::fold(entries(part)).unwrap();
+    let external = Postmortem::new(&incident, &BTreeMap::new()).external(&crate::telemetry::Names::default());
+    assert!(
+        external.text.contains("part of a larger disruption") && !external.text.contains("working to end it"),
+        "{external:?}"
+    );
+    assert!(external.left_out[0].1.contains("INC-10"), "{external:?}");
+}
+
+#[test]
+fn what_stakeholders_read_is_in_the_appendix() {
+    use crate::incident::Audience;
+    let update = |text: &str| Fact::UpdatePublished { audience: Audience::External, text: text.into(), next_due: None };
+    let text = written(vec![declared(), update("Orders fail\n\nAbout **one** in ten orders fails.\n\n## Not a heading")]);
+    let part = text.split("### Updates to stakeholders").nth(1).unwrap();
+    assert!(part.contains("To customers, 2026-11-21 09:31:00 UTC:\n\n> Orders fail\n>\n> About"), "{part}");
+    assert!(!text.contains("\n## Not a heading"), "{text}");
 }

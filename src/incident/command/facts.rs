@@ -633,7 +633,8 @@ pub fn absorb(into: &Incident, part: &Incident) -> Result<Vec<Fact>, Refusal> {
         }
     }
     let alerts = new.iter().map(|a| a.fingerprint.clone()).collect();
-    facts.push(Fact::Absorbed { from: id, title: part.head.title.clone(), alerts });
+    let impact = Some(part.impact.describe()).filter(|text| !text.is_empty());
+    facts.push(Fact::Absorbed { from: id, title: part.head.title.clone(), impact, alerts });
     Ok(facts)
 }
 

@@ -109,7 +109,7 @@ fn error_lines(source: &str, query: String, window: Window, answer: Answer<Vec<L
 fn patterns(source: &str, query: String, window: Window, onset: Timestamp, answer: Answer<Vec<LogLine>>) -> Gathered {
     let mut out = Gathered::default();
     let mut found = patterns::group_lines(&answer.value, onset, window, &answer.unread);
-    out.signals.changes = reported_changes(&found, source);
+    out.signals.changes = reported_changes(&found, &answer.value, source);
     for pattern in &mut found {
         // Redacted here, because findings quote them cut short.
         pattern.sample = Redactor::new().redact_text(&pattern.sample).into_owned();
@@ -168,9 +168,29 @@ static RELEASE_WORDS: LazyLock<Option<Regex>> = LazyLock::new(|| {
 /// How soon after the first line of a log another counts as its beginning.
 const LOG_BEGINS: Duration = Duration::from_secs(10);
 
-/// Changes that the log reports: rare lines about a deploy, a switch, a start. At most ten. A line at the beginning of the log is left
-/// out, because it is unknown what came before.
-fn reported_changes(patterns: &[Pattern], source: &str) -> Vec<ChangeInput> {
+/// Whether a message has the parts of a template in their order.
+fn fits(template: &str, message: &str) -> bool {
+    let mut rest = message;
+    template.split("<*>").map(str::trim).filter(|part| !part.is_empty()).all(|part| match rest.split_once(part) {
+        Some((_, after)) => {
+            rest = after;
+            true
+        }
+        None => false,
+    })
+}
+
+/// The lines of a pattern, each with its time: a line says other versions than another one of its pattern. The sample of the pattern if no line
+/// is found.
+fn lines_of<'a>(pattern: &'a Pattern, lines: &'a [LogLine]) -> Vec<(Timestamp, &'a str)> {
+    let found: Vec<_> =
+        lines.iter().filter(|l| fits(&pattern.template, &l.message)).filter_map(|l| Some((l.at?, l.message.as_str()))).collect();
+    if found.is_empty() { pattern.first_at.map(|at| (at, pattern.sample.as_str())).into_iter().collect() } else { found }
+}
+
+/// Changes that the log reports: rare lines about a deploy, a switch, a start, each with its own time and words. At most ten. A line at the
+/// beginning of the log is left out, because it is unknown what came before.
+fn reported_changes(patterns: &[Pattern], lines: &[LogLine], source: &str) -> Vec<ChangeInput> {
     let Some(change_words) = CHANGE_WORDS.as_ref() else { return Vec::new() };
     let is_release = |p: &Pattern| RELEASE_WORDS.as_ref().is_some_and(|words| words.is_match(&p.template));
     let begins = patterns.iter().filter_map(|p| p.first_at).min();
@@ -179,15 +199,16 @@ fn reported_changes(patterns: &[Pattern], source: &str) -> Vec<ChangeInput> {
         .iter()
         .filter(|p| is_release(p) || !is_at_edge(p))
         .filter(|p| p.count + p.baseline_count <= MAX_CHANGE_LINES && change_words.is_match(&p.template))
-        .filter_map(|p| {
-            let text = Redactor::new().redact_text(&p.sample).into_owned();
-            Some(ChangeInput {
-                at: p.first_at?,
+        .flat_map(|p| lines_of(p, lines).into_iter().map(move |(at, text)| (p, at, text)))
+        .map(|(p, at, text)| {
+            let text = Redactor::new().redact_text(text).into_owned();
+            ChangeInput {
+                at,
                 service: if p.services.len() == 1 { p.services.first().cloned() } else { None },
                 description: format!("log: '{}'", clean::truncate(text.lines().next().unwrap_or(""), 90)),
                 is_release: is_release(p),
                 key: format!("patterns/{source}"),
-            })
+            }
         })
         .take(10)
         .collect()
@@ -317,6 +338,7 @@ mod tests {
 
     #[test]
     fn rare_lines_about_a_change_are_changes() {
+        let line = |secs: i64, text: &str| LogLine { at: Some(at(secs)), ..LogLine::plain(text) };
         let pattern = |template: &str, count| Pattern {
             template: template.into(),
             level: None,
@@ -337,11 +359,18 @@ mod tests {
                 pattern("feature flag new-cart enabled", 1),
                 pattern("listening on <*>", 900),
                 pattern("order placed", 1),
+                pattern("upgraded from <*> to <*>", 2),
             ],
+            &[line(70, "upgraded from 1 to 2"), line(90, "upgraded from 2 to 1"), line(95, "order placed")],
             "app",
         );
         let descriptions: Vec<&str> = found.iter().map(|c| c.description.as_str()).collect();
-        assert_eq!(descriptions, ["log: 'deployed version 1.42.0'", "log: 'feature flag new-cart enabled'"]);
+        let upgrades = ["log: 'upgraded from 1 to 2'", "log: 'upgraded from 2 to 1'"];
+        assert_eq!(
+            descriptions,
+            [&["log: 'deployed version 1.42.0'", "log: 'feature flag new-cart enabled'"], &upgrades[..]].concat()
+        );
+        assert_eq!((found[2].at, found[3].at), (at(70), at(90)), "each line has its own time");
         assert_eq!((found[0].key.as_str(), found[0].service.as_deref()), ("patterns/app", Some("shop")));
     }
 }
