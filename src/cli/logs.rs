@@ -17,6 +17,7 @@ use crate::evidence::render::bar_chart;
 use crate::investigate::clock::now;
 use crate::sources::lines::read_line;
 use crate::telemetry::parse::Context;
+use crate::telemetry::parse::assemble::{Assembler, unfold};
 use crate::telemetry::parse::layout::Layout;
 use crate::telemetry::words::count;
 use crate::telemetry::{Timestamp, clean};
@@ -163,6 +164,7 @@ impl LogReader {
         let context = Context { now: modified.map_or(self.context.now, |w| w.min(self.context.now)), ..self.context };
         self.analysis.start_stream(context);
         let mut layout = Layout::default();
+        let mut assembler = Assembler::default();
         let mut text = Vec::new();
         let mut ends: Vec<usize> = Vec::with_capacity(CHUNK_LINES);
         while !stop.load(Ordering::Relaxed) {
@@ -182,7 +184,7 @@ impl LogReader {
                 }
             }
             if !ends.is_empty() {
-                self.chunk(&text, &ends, (&mut layout, context), side, service);
+                self.chunk(&text, &ends, (&mut layout, &mut assembler, context), side, service);
                 self.progress.add(ends.len());
             }
             match error {
@@ -190,6 +192,9 @@ impl LogReader {
                 None if ends.is_empty() => break,
                 None => {}
             }
+        }
+        if let Some((record, lines)) = assembler.finish() {
+            self.record(&record, lines, &layout, side, service);
         }
         Ok(())
     }
@@ -199,7 +204,7 @@ impl LogReader {
         &mut self,
         text: &[u8],
         ends: &[usize],
-        (layout, context): (&mut Layout, Context),
+        (layout, assembler, context): (&mut Layout, &mut Assembler, Context),
         side: Side,
         service: Option<&str>,
     ) {
@@ -239,13 +244,37 @@ impl LogReader {
             layout.learn_more(lines.iter().copied(), context);
         }
         for raw in lines {
-            let number = self.analysis.add_line(raw, (!self.content).then_some(&*layout), side);
-            if let Some(service) = service.filter(|_| !raw.starts_with('{')) {
-                self.analysis.set_service(number, service);
+            if self.content {
+                let number = self.analysis.add_line(raw, None, side);
+                self.note(number, 1, raw, side, service);
+                continue;
             }
-            if let Some(numbers) = self.numbers.as_mut().filter(|_| side == Side::Incident) {
-                numbers.push(number);
+            for (record, count) in assembler.push(raw, layout.columns()) {
+                self.record(&record, count, layout, side, service);
             }
+        }
+    }
+
+    /// Adds a record that was a number of lines.
+    fn record(&mut self, record: &str, lines: usize, layout: &Layout, side: Side, service: Option<&str>) {
+        let number = match unfold(record) {
+            Some(inner) => {
+                let numbers: Vec<u32> = inner.iter().map(|line| self.analysis.add_line(line, Some(layout), side)).collect();
+                numbers.first().copied().unwrap_or_default()
+            }
+            None => self.analysis.add_line(record, Some(layout), side),
+        };
+        self.analysis.count_further_lines(lines.saturating_sub(1), side);
+        self.note(number, lines, record, side, service);
+    }
+
+    /// Notes the service and the pattern id of a record.
+    fn note(&mut self, number: u32, lines: usize, record: &str, side: Side, service: Option<&str>) {
+        if let Some(service) = service.filter(|_| !record.starts_with('{')) {
+            self.analysis.set_service(number, service);
+        }
+        if let Some(numbers) = self.numbers.as_mut().filter(|_| side == Side::Incident) {
+            numbers.extend(std::iter::repeat_n(number, lines));
         }
     }
 }

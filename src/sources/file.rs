@@ -145,8 +145,8 @@ impl Reader {
             if let Some(context) = days.as_mut().and_then(|d| d.context_for(&text)) {
                 joiner.set_context(context);
             }
-            let event = if more { joiner.push(&text) } else { joiner.finish() };
-            if let Some(line) = event.map(|l| self.with_service(l, path)) {
+            let events = if more { joiner.push(&text) } else { joiner.finish() };
+            for line in events.into_iter().map(|l| self.with_service(l, path)) {
                 last = line.at.or(last);
                 out.add(line, window, filter);
             }

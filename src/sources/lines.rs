@@ -35,13 +35,20 @@ const SNIFF_BYTES: usize = 4096;
 /// Input with more than this many tenths of control characters is not text.
 const MAX_CONTROL_TENTHS: usize = 3;
 
-/// Checks that input is text and skips its byte order mark.
+/// Checks that input is text and skips its byte order mark, and the zeros at the start of a file that was cut while its program wrote on.
 fn text_reader(mut reader: impl BufRead + 'static) -> std::io::Result<Box<dyn BufRead>> {
-    let head = match peek(&mut reader) {
-        // Truncated before anything could be decompressed: reading the lines reports the error.
-        Err(e) if e.kind() == ErrorKind::UnexpectedEof => return Ok(Box::new(reader)),
-        other => other?,
-    };
+    loop {
+        let zeros = match peek(&mut reader) {
+            // Truncated before anything could be decompressed: reading the lines reports the error.
+            Err(e) if e.kind() == ErrorKind::UnexpectedEof => return Ok(Box::new(reader)),
+            head => head?.iter().take_while(|b| **b == 0).count(),
+        };
+        if zeros == 0 {
+            break;
+        }
+        reader.consume(zeros);
+    }
+    let head = peek(&mut reader)?;
     let problem = match head {
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => "UTF-16 is not supported; convert it to UTF-8 first (`iconv -f UTF-16 -t UTF-8`)",
         [0xfd, b'7', b'z', b'X', b'Z', ..] => "xz compression is not supported; decompress it first (`xz -dc`)",

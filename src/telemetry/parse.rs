@@ -5,15 +5,20 @@
 //! Parsing never fails: a line of unknown format becomes a message as a whole.
 
 mod access;
+pub mod assemble;
+mod columns;
 mod fields;
 mod join;
 pub mod layout;
+mod roles;
 pub mod stamp;
 mod syslog;
 
-pub use access::method_and_status;
+pub use access::{method_and_status, method_and_status_of};
+pub use columns::Columns;
 pub use fields::prefixed_json;
 pub use join::Joiner;
+pub use roles::Scale;
 
 use super::clean;
 use super::log::{Level, LogLine};
@@ -30,12 +35,14 @@ pub struct Context {
     pub offset_secs: i32,
     /// Whether a line may begin with a time of day and no date; the most recent such moment is then taken.
     pub has_times_of_day: bool,
+    /// How the numbers of a level key are meant.
+    pub scale: Scale,
 }
 
 impl Context {
     /// A context in which times without a zone are UTC and every time has a date.
     pub fn utc(now: Timestamp) -> Self {
-        Self { now, offset_secs: 0, has_times_of_day: false }
+        Self { now, offset_secs: 0, has_times_of_day: false, scale: Scale::Usual }
     }
 }
 
@@ -55,26 +62,40 @@ pub fn line(raw: &str, context: Context) -> LogLine {
         .or_else(|| text_after_time_of_day(trimmed, context))
         .or_else(|| docker_compose(trimmed, context))
         .or_else(|| text_around_time(trimmed, context))
+        .or_else(|| text_after_date(trimmed, context))
         .unwrap_or_else(|| LogLine { level: leading_level(trimmed).map(|(l, _)| l), ..LogLine::plain(clean::line(trimmed)) })
 }
 
 /// Parses and cleans one raw line of a stream whose header formats are known: what every line has before its message, such as a thread
 /// or a logger, is not part of the message, and a time is found where the stream has it.
 pub fn line_of(raw: &str, layout: &Layout, context: Context) -> LogLine {
-    let parsed = line(raw, context);
-    let raw = raw.trim_end_matches(['\n', '\r']);
-    // Structured lines and access logs have their own fields.
-    if layout.is_empty() || !parsed.fields.is_empty() || raw.contains('\u{1b}') || method_and_status(&parsed.message).is_some() {
-        return parsed;
+    let context = Context { scale: layout.scale(), ..context };
+    let raw = raw.trim_end_matches(['\n', '\r']).trim_start_matches('\0');
+    if let Some(row) = layout.columns().and_then(|columns| columns.row(raw, context)) {
+        return row;
     }
     let head = layout.header(raw, context);
+    if head.is_part {
+        return LogLine { level: head.level, ..LogLine::plain(clean::line(raw.get(head.message_start..).unwrap_or(raw))) };
+    }
+    let parsed = line(raw, context);
+    // Behind the header of syslog, the line of a program has its own.
+    if let Some((level, at, message)) = stamp::klog(&parsed.message, context) {
+        let message = message.to_owned();
+        return LogLine { at: Some(at), level: Some(level), message, ..parsed };
+    }
+    // Structured lines and access logs have their own fields.
+    if layout.is_empty() || !parsed.fields.is_empty() || raw.contains('\u{1b}') || method_and_status(&parsed.message).is_some() {
+        let of_class = method_and_status(&parsed.message).and_then(|(_, level)| level);
+        return LogLine { level: parsed.level.or(head.level).or(of_class), ..parsed };
+    }
     let Some(message) = raw.get(head.message_start..).filter(|m| head.at.is_some() && !m.trim().is_empty()) else {
         return parsed;
     };
     let message = clean::line(message);
     let is_same_time = parsed.at.is_none() || parsed.at == head.at;
     if !is_same_time || message.len() >= parsed.message.len() {
-        return LogLine { level: parsed.level.or(head.level), ..parsed };
+        return LogLine { at: parsed.at.or(head.at), level: parsed.level.or(head.level), ..parsed };
     }
     LogLine { at: parsed.at.or(head.at), level: parsed.level.or(head.level), message, ..parsed }
 }
@@ -107,6 +128,12 @@ fn text_after_time(raw: &str, context: Context) -> Option<LogLine> {
 /// A line that begins with a time of day and no date, if the context allows it: `09:31:07.123 [main] ERROR c.s.Pool - full`.
 fn text_after_time_of_day(raw: &str, context: Context) -> Option<LogLine> {
     let (at, used) = stamp::time_of_day(raw, context).filter(|_| context.has_times_of_day)?;
+    after_time(raw, None, at, used, context)
+}
+
+/// A line that begins with a date and no clock.
+fn text_after_date(raw: &str, context: Context) -> Option<LogLine> {
+    let (at, used) = stamp::date_alone(raw, context)?;
     after_time(raw, None, at, used, context)
 }
 

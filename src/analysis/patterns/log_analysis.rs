@@ -8,7 +8,7 @@ use super::miner::{Mined, Miner};
 use super::{Change, MIN_DURATION_SECS, RATE_BUCKETS, change};
 use crate::telemetry::log::Level;
 use crate::telemetry::parse::layout::Layout;
-use crate::telemetry::parse::{self, Context};
+use crate::telemetry::parse::{self, Columns, Context, Scale};
 use crate::telemetry::{LogLine, Timestamp, clean};
 
 /// Maximum length of a pattern's sample, in bytes.
@@ -34,6 +34,8 @@ struct Tally {
     sample: String,
     /// Lines of each level, indexed by the level.
     levels: [u32; 6],
+    /// The level of its first line that has one.
+    first_level: Option<Level>,
     /// Lines in each part of the time range; empty without times.
     rate: Vec<u32>,
     /// Indices of the services in the analysis's list, sorted.
@@ -115,6 +117,7 @@ impl Tally {
         }
         self.count += other.count;
         self.baseline += other.baseline;
+        self.first_level = self.first_level.or(other.first_level);
         self.first_at = [self.first_at, other.first_at].into_iter().flatten().min();
         self.last_at = self.last_at.max(other.last_at);
         for (to, from) in self.levels.iter_mut().zip(other.levels) {
@@ -122,11 +125,12 @@ impl Tally {
         }
     }
 
-    /// The most frequent level; the more severe one of a tie.
+    /// The most frequent level; of a tie the one of the first line, else the more severe one.
     fn level(&self) -> Option<Level> {
         const ALL: [Level; 6] = [Level::Trace, Level::Debug, Level::Info, Level::Warn, Level::Error, Level::Fatal];
-        let (most, n) = self.levels.iter().enumerate().max_by_key(|(i, n)| (**n, *i))?;
-        ALL.get(most).copied().filter(|_| *n > 0)
+        let counted = ALL.into_iter().zip(self.levels);
+        let (level, n) = counted.max_by_key(|(level, n)| (*n, Some(*level) == self.first_level, *level))?;
+        Some(level).filter(|_| n > 0)
     }
 }
 
@@ -198,10 +202,15 @@ impl LogReport {
 #[derive(Debug)]
 pub struct LogAnalysis {
     context: Context,
+    /// How the numbers of level keys are meant in the stream.
+    scale: Scale,
     miner: Miner,
     tallies: Vec<Tally>,
     lines: u64,
     baseline_lines: u64,
+    /// The time of the last line that has one, and the level of the last event.
+    last_line_at: Option<Timestamp>,
+    last_level: Option<Level>,
     /// The first and last time of the baseline.
     baseline_span: (Option<Timestamp>, Option<Timestamp>),
     timed: u64,
@@ -251,6 +260,18 @@ impl LocationFinder {
         found
     }
 }
+
+/// Whether a line begins with a level in capitals or in brackets.
+fn names_level(raw: &str) -> bool {
+    let word = raw.trim_start_matches(['[', '<', '(']);
+    let letters = word.bytes().take_while(u8::is_ascii_alphabetic).count();
+    let name = word.get(..letters).unwrap_or_default();
+    let is_marked = word.len() < raw.len() || name.bytes().all(|b| b.is_ascii_uppercase());
+    letters > 3 && is_marked && Level::from_word(name).is_some()
+}
+
+/// How far a time in a rare form is from the line before to be that of something quoted.
+const FAR: Duration = Duration::from_hours(24);
 
 /// Number of words after the header in which a location is looked for.
 const WORDS_AFTER_HEADER: usize = 2;
@@ -334,10 +355,13 @@ impl LogAnalysis {
     pub fn new(context: Context, joins: bool) -> Self {
         Self {
             context,
+            scale: Scale::default(),
             miner: Miner::default(),
             tallies: Vec::new(),
             lines: 0,
             baseline_lines: 0,
+            last_line_at: None,
+            last_level: None,
             baseline_span: (None, None),
             timed: 0,
             levelled: 0,
@@ -369,7 +393,7 @@ impl LogAnalysis {
     pub fn start_stream(&mut self, context: Context) {
         self.context = context;
         self.locations = LocationFinder::default();
-        (self.was_timed, self.in_traceback, self.last) = (false, false, None);
+        (self.was_timed, self.in_traceback, self.last, self.last_line_at) = (false, false, None, None);
     }
 
     /// Records the service that wrote the line of an id, for lines that do not name it.
@@ -397,7 +421,7 @@ impl LogAnalysis {
         if !raw.starts_with('{') && !parse::is_logfmt(raw) {
             return None;
         }
-        let mut line = parse::line(raw, self.context);
+        let mut line = parse::line(raw, Context { scale: self.scale, ..self.context });
         line.at = line.at.or(at);
         line.service = line.service.or_else(|| service.map(str::to_owned));
         if line.at.is_none() && line.fields.is_empty() {
@@ -410,10 +434,44 @@ impl LogAnalysis {
         Some(id)
     }
 
+    /// Adds a row of columns, or its head, which is no message. `None` when the line is neither.
+    fn row(&mut self, raw: &str, columns: &Columns, side: Side) -> Option<u32> {
+        if columns.is_head(raw) {
+            // Without joining, each line has an id of its own.
+            if let Some(last) = self.last.filter(|_| self.joins) {
+                self.count_line(side, true, false);
+                return Some(last);
+            }
+            return Some(self.add_message(raw, None, None, None, side, true));
+        }
+        let line = columns.row(raw, Context { scale: self.scale, ..self.context })?;
+        let field = |names: [&str; 2]| names.iter().find_map(|name| line.fields.get(*name));
+        let status = field(["sc-status", "status"]).and_then(|s| s.parse().ok());
+        let class = field(["cs-method", "method"]).zip(status).and_then(|(m, s)| parse::method_and_status_of(m, s));
+        let level = line.level.or(class.map(|(_, level)| level));
+        let id = self.add_message(&line.message, class.map(|(name, _)| name), line.at, level, side, line.at.is_some());
+        if side == Side::Incident {
+            self.count_structured(id, &line);
+        }
+        Some(id)
+    }
+
     /// Adds a raw line and returns its id, which [`LogReport::pattern_of`] maps to its pattern. `layout` describes the
     /// header; without one the whole line is the message.
     pub fn add_line(&mut self, raw: &str, layout: Option<&Layout>, side: Side) -> u32 {
         let Some(layout) = layout else { return self.add_message(raw, None, None, None, side, false) };
+        self.scale = layout.scale();
+        // A file that was cut while its program wrote on begins with zeros.
+        let raw = raw.trim_start_matches('\0');
+        if raw.trim().is_empty()
+            && let Some(last) = self.last
+        {
+            self.count_line(side, self.was_timed, false);
+            return last;
+        }
+        if let Some(id) = layout.columns().and_then(|columns| self.row(raw, columns, side)) {
+            return id;
+        }
         if let Some(id) = self.structured_line(raw, None, None, side) {
             return id;
         }
@@ -436,7 +494,21 @@ impl LogAnalysis {
         {
             return id;
         }
-        let is_continuation = head.at.is_none() && self.was_timed && self.is_continuation(raw);
+        // In a stream with times, a line without the header of the others belongs to the event before it, unless it names a level as a line of
+        // its own does.
+        let is_trace = self.is_continuation(raw);
+        let is_part = !layout.has_untimed_lines() && !names_level(raw);
+        // What is before the first header belongs to no event, but to a stream with times.
+        let is_preface = self.last.is_none() && layout.has_times();
+        let mut head = head;
+        if head.is_rare
+            && self.last_level.is_some_and(Level::is_error)
+            && self.last_line_at.zip(head.at).is_some_and(|(last, at)| last.secs_since(at).abs() > FAR.as_secs_f64())
+        {
+            // A trace may quote the line of another program, with the time of its day.
+            head.at = None;
+        }
+        let is_continuation = head.at.is_none() && (self.was_timed || is_preface) && (is_trace || is_part);
         if is_continuation
             && self.joins
             && let Some(id) = self.last
@@ -447,13 +519,13 @@ impl LogAnalysis {
         let message = raw.get(head.message_start..).unwrap_or(raw);
         // In an access log each status class is a pattern of its own.
         let (location, level) = match parse::method_and_status(message).filter(|_| head.at.is_some() && head.level.is_none()) {
-            Some((name, level)) => (Some(name), Some(level)),
+            Some((name, level)) => (Some(name), level),
             None => (if head.at.is_some() { self.locations.find(raw, head.message_start) } else { None }, head.level),
         };
         self.add_message(message, location, head.at, level, side, head.at.is_some() || is_continuation)
     }
 
-    /// Whether a line without a time continues the previous one: it is indented or part of a Java or Python stack trace.
+    /// Whether a line without a time is part of a trace: it is indented or part of a Java or Python stack trace.
     fn is_continuation(&mut self, raw: &str) -> bool {
         let is_cause = ["Caused by: ", "Suppressed: "].iter().any(|prefix| raw.starts_with(prefix));
         let starts = raw.starts_with("Traceback (most recent call last)");
@@ -463,6 +535,13 @@ impl LogAnalysis {
         let ends = self.in_traceback && !raw.starts_with([' ', '\t']) && !starts;
         self.in_traceback = starts || self.in_traceback && !ends;
         raw.starts_with([' ', '\t']) || is_cause || starts || names_error && word.len() > 9 || ends
+    }
+
+    /// Counts the further lines of a record that was several.
+    pub fn count_further_lines(&mut self, lines: usize, side: Side) {
+        for _ in 0..lines {
+            self.count_line(side, self.was_timed, false);
+        }
     }
 
     /// Adds a line to the totals.
@@ -506,6 +585,7 @@ impl LogAnalysis {
             self.tallies.resize_with(id as usize + 1, Tally::default);
         }
         self.count_line(side, is_timed, level.is_some());
+        (self.last_line_at, self.last_level) = (at.or(self.last_line_at), level);
         self.last = Some(id);
         if side == Side::Incident {
             if at.is_some() {
@@ -538,6 +618,7 @@ impl LogAnalysis {
                     tally.first_at = [tally.first_at, at].into_iter().flatten().min();
                     tally.last_at = tally.last_at.max(at);
                 }
+                tally.first_level = tally.first_level.or(level);
                 if let Some(n) = level.and_then(|l| tally.levels.get_mut(l as usize)) {
                     *n = n.saturating_add(1);
                 }
@@ -702,7 +783,8 @@ mod tests {
         let mut s = study();
         let ids: Vec<u32> = lines.iter().map(|l| s.add_line(l, Some(&layout), Side::Incident)).collect();
         let found = s.finish(false);
-        assert_eq!((found.lines, found.timed_lines, found.levelled_lines), (6, 5, 4));
+        // The last line belongs to the event before it.
+        assert_eq!((found.lines, found.timed_lines, found.levelled_lines), (6, 6, 4));
         assert_eq!(found.pattern_of(ids[3]), found.pattern_of(ids[4]));
         assert_eq!(found.first_at.map(|t| t.clock(time::UtcOffset::UTC)), Some("09:31:07".into()));
         let slow = found.patterns.iter().find(|p| p.template == "slow query <*>").unwrap();

@@ -31,18 +31,39 @@ pub(super) fn parse(raw: &str, context: Context) -> Option<LogLine> {
 /// The method and status class of an access log line (`GET 5xx`), with the level of that class. Looks for a request such as
 /// `"GET /cart HTTP/1.1" 502 173` anywhere in the line. `None` for any other line. Cheap enough for every line of a long
 /// log.
-pub fn method_and_status(text: &str) -> Option<(&'static str, Level)> {
+pub fn method_and_status(text: &str) -> Option<(&'static str, Option<Level>)> {
     static PROTOCOL: LazyLock<memchr::memmem::Finder<'static>> = LazyLock::new(|| memchr::memmem::Finder::new(" HTTP/"));
     let bytes = text.as_bytes();
     let at = PROTOCOL.find(bytes)?;
     let rest = bytes.get(at + 6..)?;
     let version = rest.iter().take(3).take_while(|b| b.is_ascii_digit() || **b == b'.').count();
-    let [b'"', b' ', class @ b'1'..=b'5', b, c, end @ ..] = rest.get(version..)? else { return None };
-    if !b.is_ascii_digit() || !c.is_ascii_digit() || end.first().is_some_and(|b| *b > b' ') {
-        return None;
-    }
     let open = bytes.get(..at)?.iter().rposition(|b| *b == b'"')?;
+    let (class, is_plain) = match rest.get(version..)? {
+        [b'"', b' ', class @ b'1'..=b'5', b, c, end @ ..]
+            if b.is_ascii_digit() && c.is_ascii_digit() && end.first().is_none_or(|b| *b <= b' ') =>
+        {
+            (*class, true)
+        }
+        // Load balancers write the status before the request: the first number of three digits that stands alone.
+        [b'"', end @ ..] if end.first().is_none_or(|b| *b == b' ') && !end.starts_with(b" status") => {
+            (status_before(bytes.get(..open)?)?, false)
+        }
+        _ => return None,
+    };
     let method = bytes.get(open + 1..at)?.split(|b| *b == b' ').next()?;
+    // Lines of a load balancer say more than their request, so that only a failed one gives them a level.
+    let level = Some(level_of(u16::from(class - b'0'))).filter(|level| is_plain || *level > Level::Info);
+    Some((class_name(method, usize::from(class - b'1'))?, level))
+}
+
+/// The class of the first number before a request that can be a status.
+fn status_before(bytes: &[u8]) -> Option<u8> {
+    let is_status = |w: &&[u8]| matches!(w, [b'1'..=b'5', b, c] if b.is_ascii_digit() && c.is_ascii_digit());
+    bytes.split(|b| *b == b' ').find(is_status)?.first().copied()
+}
+
+/// `GET 5xx` for a method and the index of a status class.
+fn class_name(method: &[u8], class: usize) -> Option<&'static str> {
     let names = match method {
         b"GET" => ["GET 1xx", "GET 2xx", "GET 3xx", "GET 4xx", "GET 5xx"],
         b"POST" => ["POST 1xx", "POST 2xx", "POST 3xx", "POST 4xx", "POST 5xx"],
@@ -53,7 +74,18 @@ pub fn method_and_status(text: &str) -> Option<(&'static str, Level)> {
         b"OPTIONS" => ["OPTIONS 1xx", "OPTIONS 2xx", "OPTIONS 3xx", "OPTIONS 4xx", "OPTIONS 5xx"],
         _ => return None,
     };
-    Some((names.get(usize::from(class - b'1')).copied()?, level_of(u16::from(class - b'0'))))
+    names.get(class).copied()
+}
+
+/// The method and status class of a record with fields for both, with the level of that class.
+pub fn method_and_status_of(method: &str, status: u16) -> Option<(&'static str, Level)> {
+    let class = (100..600).contains(&status).then_some(status / 100)?;
+    Some((class_name(method.as_bytes(), usize::from(class) - 1)?, level_of(class)))
+}
+
+/// The level of a status.
+pub(super) fn level_of_status(status: u16) -> Option<Level> {
+    (100..600).contains(&status).then(|| level_of(status / 100))
 }
 
 /// The level of a status class, its first digit: 5 (server error) is an error, 4 (client error) a warning.

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::super::clean;
 use super::super::log::{Level, LogLine};
 use super::super::series::Labels;
-use super::{Context, service_from, stamp};
+use super::{Context, roles, service_from, stamp};
 
 // All in lower case. Includes the names of GELF, Google Cloud Logging, Rust's `tracing`, Serilog, OpenTelemetry and
 // journald.
@@ -26,20 +26,8 @@ const TIME_KEYS: [&str; 15] = [
     "eventtime",
     "__realtime_timestamp",
 ];
-const LEVEL_KEYS: [&str; 12] = [
-    "level",
-    "severity",
-    "lvl",
-    "log.level",
-    "levelname",
-    "loglevel",
-    "log_level",
-    "@l",
-    "priority",
-    "severitytext",
-    "severity_text",
-    "jsonpayload.level",
-];
+/// Further keys of a level, which do not end like one.
+const LEVEL_KEYS: [&str; 1] = ["@l"];
 const MESSAGE_KEYS: [&str; 15] = [
     "msg",
     "message",
@@ -69,9 +57,8 @@ pub(super) fn json(raw: &str, context: Context) -> Option<LogLine> {
     }
     let Ok(Value::Object(object)) = serde_json::from_str::<Value>(text) else { return None };
     // Docker's json-file driver wraps the program's own line.
-    if let (Some(Value::String(inner)), Some(Value::String(_)), true) =
-        (object.get("log"), object.get("stream"), object.len() <= 4)
-    {
+    let is_wrapper = object.keys().all(|key| matches!(key.as_str(), "log" | "stream" | "time" | "attrs"));
+    if let (Some(Value::String(inner)), true) = (object.get("log"), is_wrapper) {
         let line = super::line(inner, context);
         let at = object.get("time").and_then(Value::as_str).and_then(|t| stamp::at_start(t, context)).map(|(at, _)| at);
         return Some(LogLine { at: line.at.or(at), ..line });
@@ -81,6 +68,12 @@ pub(super) fn json(raw: &str, context: Context) -> Option<LogLine> {
         flatten(key, value, 0, &mut flat);
     }
     Some(assemble(flat, context))
+}
+
+/// The number under the level key of a JSON line. `None` if it has none, or the level is a word.
+pub(super) fn level_number(raw: &str) -> Option<i64> {
+    let Ok(Value::Object(object)) = serde_json::from_str::<Value>(raw.trim()) else { return None };
+    object.iter().find(|(key, value)| value.is_i64() && roles::is_level_key(&key.to_ascii_lowercase()))?.1.as_i64()
 }
 
 /// The longest prefix before a JSON line, in bytes.
@@ -184,10 +177,13 @@ fn logfmt_value(text: &str) -> (String, usize) {
 }
 
 /// Builds a line from its pairs: recognises time, level, message and service by their keys; the rest become fields.
-fn assemble(pairs: Vec<(String, String)>, context: Context) -> LogLine {
+pub(super) fn assemble(pairs: Vec<(String, String)>, context: Context) -> LogLine {
     let mut line = LogLine::plain("");
     let mut message = None;
     let mut fields = Labels::new();
+    let is_known_time = |key: &str| TIME_KEYS.iter().any(|known| key.eq_ignore_ascii_case(known));
+    let unknown_time = || if pairs.iter().any(|(k, _)| is_known_time(k)) { None } else { roles::time_of(&pairs, context) };
+    let unknown_time = unknown_time();
     for (key, value) in pairs {
         let lower = key.to_ascii_lowercase();
         if line.at.is_none() && TIME_KEYS.contains(&lower.as_str()) {
@@ -197,8 +193,8 @@ fn assemble(pairs: Vec<(String, String)>, context: Context) -> LogLine {
                 continue;
             }
         }
-        if line.level.is_none() && LEVEL_KEYS.contains(&lower.as_str()) {
-            line.level = value.parse::<i64>().ok().and_then(Level::from_number).or_else(|| Level::from_word(&value));
+        if line.level.is_none() && (LEVEL_KEYS.contains(&lower.as_str()) || roles::is_level_key(&lower)) {
+            line.level = roles::level(&lower, &value, context);
             if line.level.is_some() {
                 continue;
             }
@@ -210,12 +206,13 @@ fn assemble(pairs: Vec<(String, String)>, context: Context) -> LogLine {
                 continue;
             }
         }
-        if message.is_none() && MESSAGE_KEYS.contains(&lower.as_str()) {
+        if message.is_none() && MESSAGE_KEYS.contains(&lower.as_str()) && !value.trim().is_empty() {
             message = Some(clean::block(&value));
             continue;
         }
         fields.insert(clean::line(&key), clean::truncate(&clean::block(&value), 4096));
     }
+    line.at = line.at.or(unknown_time);
     line.service = service_from(&fields);
     // A line without a message field gets all its fields as its message.
     line.message = message.unwrap_or_else(|| fields.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>().join(" "));

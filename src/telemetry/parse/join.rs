@@ -2,6 +2,7 @@
 
 use super::super::clean;
 use super::super::log::LogLine;
+use super::assemble::{Assembler, unfold};
 use super::layout::Layout;
 use super::{Context, line_of};
 
@@ -18,12 +19,13 @@ pub struct Joiner {
     /// Whether the stream has had a line with a time; a line without one then continues the event before it.
     has_times: bool,
     layout: Layout,
+    assembler: Assembler,
 }
 
 impl Joiner {
     /// A joiner for one stream.
     pub fn new(context: Context) -> Self {
-        Self { context, open: None, joined: 0, has_times: false, layout: Layout::default() }
+        Self { context, open: None, joined: 0, has_times: false, layout: Layout::default(), assembler: Assembler::default() }
     }
 
     /// Sets the header formats of the stream, learned from a sample of its lines.
@@ -36,9 +38,27 @@ impl Joiner {
         self.context = context;
     }
 
-    /// Takes the next raw line. Returns the previous event if the line begins a new one.
-    pub fn push(&mut self, raw: &str) -> Option<LogLine> {
+    /// Takes the next raw line. Returns the events that it ends: the previous one if the line begins a new one, and more if it holds several
+    /// records.
+    pub fn push(&mut self, raw: &str) -> Vec<LogLine> {
         let raw = raw.trim_end_matches(['\n', '\r']);
+        let whole: Vec<_> = self.assembler.push(raw, self.layout.columns()).map(|(record, _)| record).collect();
+        whole.into_iter().flat_map(|record| self.record(&record)).collect()
+    }
+
+    /// Takes a record, which may hold several.
+    fn record(&mut self, record: &str) -> Vec<LogLine> {
+        match unfold(record) {
+            Some(inner) => inner.iter().filter_map(|line| self.line(line)).collect(),
+            None => self.line(record).into_iter().collect(),
+        }
+    }
+
+    /// Takes the next line. Returns the previous event if the line begins a new one.
+    fn line(&mut self, raw: &str) -> Option<LogLine> {
+        if self.layout.columns().is_some_and(|columns| columns.is_head(raw)) {
+            return None;
+        }
         if let Some(open) = self.open.as_mut()
             && continues(raw, open)
         {
@@ -62,7 +82,7 @@ impl Joiner {
             self.joined += 1;
             if self.joined <= MAX_JOINED {
                 open.message.push('\n');
-                open.message.push_str(&clean::line(raw));
+                open.message.push_str(&next.message);
             }
             return None;
         }
@@ -71,10 +91,11 @@ impl Joiner {
         self.open.replace(next)
     }
 
-    /// Returns the event that is still open. Call it at the end of the stream, or when no line has come for a while.
-    pub fn finish(&mut self) -> Option<LogLine> {
+    /// Returns the events that are still open. Call it at the end of the stream, or when no line has come for a while.
+    pub fn finish(&mut self) -> Vec<LogLine> {
+        let held = self.assembler.finish().map(|(record, _)| self.record(&record));
         self.joined = 0;
-        self.open.take()
+        held.into_iter().flatten().chain(self.open.take()).collect()
     }
 }
 

@@ -7,19 +7,21 @@
 
 use super::super::log::Level;
 use super::super::time::Timestamp;
-use super::Context;
+use super::{Columns, Context, Scale, access, fields, stamp};
 
 mod field;
 mod stamped;
 
-use field::{Field, leading_level, level, level_in_field, spaces};
+use field::{Field, closing, leading_level, level, level_in_field, spaces};
 pub(super) use stamped::time_after_words;
-use stamped::{EXACT, FoundTime, UNTIMED, find_stamp, rfc5424_without_time, untimed};
+use stamped::{EXACT, FoundTime, UNTIMED, find_stamp, rfc5424_without_time, stamp_inside, untimed};
 
 /// The maximum number of lines of one kind to learn from.
 const MAX_SAMPLE: usize = 400;
 /// The maximum number of fields in a header.
 const MAX_FIELDS: usize = 12;
+/// The number of fields among which a level is looked for: in a row of many columns, one may be a result.
+const MAX_LEVEL_FIELDS: usize = 8;
 /// The share of lines that must have a field for it to be learned.
 const MIN_SHARE: f64 = 0.9;
 /// The same for fields that could also be part of the message, such as numbers and brackets.
@@ -32,6 +34,10 @@ pub struct Header {
     pub level: Option<Level>,
     /// Byte offset where the message begins.
     pub message_start: usize,
+    /// Whether hardly any line of the stream has its time in this form.
+    pub is_rare: bool,
+    /// Whether it is the line of a container runtime around a part of an event: other such lines have times of their own inside.
+    pub is_part: bool,
 }
 
 /// The fields after the time, for one kind of line.
@@ -46,7 +52,18 @@ struct LineKind {
 #[derive(Clone, Debug, Default)]
 pub struct Layout {
     kinds: Vec<(u64, LineKind)>,
+    /// Whether lines have their time somewhere in the middle, where a time is otherwise part of the message.
+    has_time_inside: bool,
+    /// Whether lines inside of those of a container runtime have times of their own, so that one without continues the one before.
+    has_inner_times: bool,
+    /// The columns of its rows.
+    columns: Option<Columns>,
+    /// The numbers of the level keys of its structured lines, at most [`MAX_NUMBERS`].
+    numbers: Vec<i64>,
 }
+
+/// The number of level numbers that are looked at.
+const MAX_NUMBERS: usize = 200;
 
 /// The maximum number of kinds of lines.
 const MAX_KINDS: usize = 64;
@@ -61,8 +78,23 @@ impl Layout {
         let mut samples: Vec<(u64, Vec<&'a str>)> = Vec::new();
         let (mut timed, mut others) = (0_usize, Vec::new());
         let mut bare = 0_usize;
-        for line in lines.into_iter().filter(|l| !l.starts_with('{')) {
-            let Some(FoundTime { kind, from, .. }) = find_stamp(line, context) else {
+        let (mut unstamped, mut inside) = (0_usize, 0_usize);
+        let mut numbers = Vec::new();
+        let (mut inner_times, mut first_is_inside) = (false, None);
+        let lines: Vec<&'a str> = lines.into_iter().collect();
+        let columns = Columns::learn(lines.get(..MAX_SAMPLE).unwrap_or(&lines), context);
+        for line in lines {
+            if line.starts_with('{') {
+                if numbers.len() < MAX_NUMBERS {
+                    numbers.extend(fields::level_number(line));
+                }
+                continue;
+            }
+            let Some(FoundTime { kind, from, has_wrapper, .. }) = find_stamp(line, context) else {
+                let is_inside = stamp_inside(line, context).is_some();
+                unstamped += 1;
+                inside += usize::from(is_inside);
+                first_is_inside.get_or_insert(is_inside && timed == 0);
                 match untimed(line) {
                     Some(from) if others.len() < MAX_SAMPLE => others.push(line.get(from..).unwrap_or("")),
                     Some(_) => {}
@@ -71,6 +103,14 @@ impl Layout {
                 continue;
             };
             timed += 1;
+            inner_times |= has_wrapper;
+            // The request of an access log is its message, whatever is alike in it.
+            if access::method_and_status(line).is_some() {
+                if !samples.iter().any(|(k, _)| *k == kind) && samples.len() < MAX_KINDS {
+                    samples.push((kind, Vec::new()));
+                }
+                continue;
+            }
             if kind == EXACT {
                 continue;
             }
@@ -86,12 +126,49 @@ impl Layout {
         if others.len() > 9 * (timed + bare) {
             samples.push((UNTIMED, others));
         }
-        Self { kinds: samples.into_iter().map(|(kind, rests)| (kind, LineKind::learn(rests, context))).collect() }
+        // Lines that continue others may name a time as well, so that in a stream with times these are not believed.
+        let is_first_inside = timed == 0 && first_is_inside == Some(true);
+        let has_time_inside = timed <= unstamped / 2 && (2 * inside > unstamped || is_first_inside);
+        let has_inner_times = inner_times;
+        Self {
+            kinds: samples.into_iter().map(|(kind, rests)| (kind, LineKind::learn(rests, context))).collect(),
+            has_time_inside,
+            has_inner_times,
+            columns,
+            numbers,
+        }
+    }
+
+    /// Whether its lines have times.
+    pub fn has_times(&self) -> bool {
+        self.has_time_inside || self.columns.is_some() || self.kinds.iter().any(|(kind, _)| *kind != UNTIMED)
+    }
+
+    /// The columns of its rows, if it has any.
+    pub fn columns(&self) -> Option<&Columns> {
+        self.columns.as_ref()
+    }
+
+    /// How the numbers of level keys are meant in its lines.
+    pub fn scale(&self) -> Scale {
+        Scale::of(&self.numbers)
+    }
+
+    /// Whether lines without a time are messages of their own in this stream, and do not continue the line before.
+    pub fn has_untimed_lines(&self) -> bool {
+        self.kind(UNTIMED).is_some()
     }
 
     /// Whether nothing was learned.
     pub fn is_empty(&self) -> bool {
-        self.kinds.is_empty()
+        self.kinds.is_empty() && !self.has_time_inside && self.numbers.is_empty() && self.columns.is_none()
+    }
+
+    /// Whether a kind has few lines beside the most frequent one.
+    fn is_rare(&self, kind: u64) -> bool {
+        const FEW: usize = 10;
+        let most = self.kinds.iter().map(|(_, k)| k.sample_size).max().unwrap_or(0);
+        self.kind(kind).is_some_and(|k| k.sample_size * FEW <= most)
     }
 
     /// The fields learned for a kind of line, if any.
@@ -119,10 +196,17 @@ impl Layout {
             .filter(|(k, all, fit)| is_known(*k) && (*all >= MIN_CHECKED && fit * 2 < *all || has_few_lines(*k) && *all > 1))
             .map(|s| s.0)
             .collect();
-        if !self.kinds.is_empty() && changed.is_empty() && checked.iter().all(|(k, _, _)| is_known(*k)) {
+        if !self.is_empty() && changed.is_empty() && checked.iter().all(|(k, _, _)| is_known(*k)) {
             return;
         }
-        for (kind, new) in Self::learn(lines, context).kinds {
+        let learned = Self::learn(lines, context);
+        self.has_time_inside |= learned.has_time_inside;
+        self.has_inner_times |= learned.has_inner_times;
+        self.columns = self.columns.take().or(learned.columns);
+        if self.numbers.len() < MAX_NUMBERS {
+            self.numbers.extend(learned.numbers);
+        }
+        for (kind, new) in learned.kinds {
             if let Some((_, old)) = self.kinds.iter_mut().find(|(k, _)| *k == kind) {
                 if changed.contains(&kind) && (new.sample_size >= old.sample_size || old.sample_size >= FEW_LINES) {
                     *old = new;
@@ -136,11 +220,22 @@ impl Layout {
     /// Finds the header of a line. A line without a time is a message as a whole, unless hardly any line of the stream has
     /// a time.
     pub fn header(&self, line: &str, context: Context) -> Header {
-        if let Some(FoundTime { kind, at, from, level, next_level, .. }) = find_stamp(line, context) {
-            return skip_fields(line, self.kind(kind), Header { at: Some(at), level, message_start: from }, next_level, context);
+        if let Some(FoundTime { kind, at, from, level, next_level, is_wrapped, .. }) = find_stamp(line, context) {
+            if is_wrapped && self.has_inner_times {
+                let level = line.get(from..).and_then(leading_level);
+                return Header { level, message_start: from, is_part: true, ..Header::default() };
+            }
+            let head = Header { at: Some(at), level, message_start: from, is_rare: self.is_rare(kind), is_part: false };
+            let head = with_inner(line, skip_fields(line, self.kind(kind), head, next_level, context), context);
+            return Header { level: head.level.or_else(|| kernel_level(line)), ..head };
         }
         if let Some((level, from)) = rfc5424_without_time(line) {
-            return Header { at: None, level: Some(level), message_start: from };
+            return Header { level: Some(level), message_start: from, ..Header::default() };
+        }
+        if self.has_time_inside
+            && let Some((at, start, end)) = stamp_inside(line, context)
+        {
+            return header_around(line, at, start, end);
         }
         match self.kind(UNTIMED).and_then(|kind| Some((kind, untimed(line)?))) {
             Some((kind, from)) => skip_fields(
@@ -153,6 +248,22 @@ impl Layout {
             None => Header { level: leading_level(line), ..Header::default() },
         }
     }
+}
+
+/// The header of a line with a time in the middle. What is before it is part of the header if it is one word, such as `pool::INFO::`, else part of
+/// the message.
+fn header_around(line: &str, at: Timestamp, start: usize, end: usize) -> Header {
+    let before = line.get(..start).unwrap_or("");
+    let level = before.split(|c: char| !c.is_ascii_alphabetic()).find_map(capital_level);
+    let is_header = !before.trim_end_matches(['[', '(', ' ']).contains(' ');
+    let end = end + closing(line.as_bytes(), end);
+    let message_start = if is_header { end + spaces(line.as_bytes(), end) } else { 0 };
+    Header { at: Some(at), level, message_start, ..Header::default() }
+}
+
+/// The level that a word in capitals is, such as `INFO`.
+fn capital_level(word: &str) -> Option<Level> {
+    (word.len() > 2 && word.bytes().all(|b| b.is_ascii_uppercase())).then(|| Level::from_word(word)).flatten()
 }
 
 /// Moves the start of the message past the fields of the kind. `next_level` is the level where the fields begin, if any.
@@ -187,8 +298,101 @@ fn skip_fields(
             head.message_start += used;
         }
     }
-    let leading = || leading_level(line.get(head.message_start..).unwrap_or(""));
-    head.level = found.or(head.level).or_else(leading);
+    let rest = line.get(head.message_start..).unwrap_or("");
+    head.level = found.or(head.level).or_else(|| leading_level(rest)).or_else(|| stated_level(rest));
+    head
+}
+
+/// The number of header-like words that are searched for a level.
+const MAX_LEVEL_WORDS: usize = 8;
+
+/// The level that a text states where its line has no field for it: a word in capitals after others that read like a header, such as
+/// `[15-1] sql_error_code = 00000 LOG:`, or the value of a key, such as `Severity="Error"`.
+fn stated_level(rest: &str) -> Option<Level> {
+    let is_header = |word: &str| word.bytes().any(|b| !b.is_ascii_alphabetic()) || word.bytes().all(|b| b.is_ascii_uppercase());
+    let word = |w: &str| {
+        let word = w.trim_matches(|c: char| !c.is_ascii_alphabetic());
+        let is_long = word.len() > 3 || matches!(word, "ERR" | "LOG") && w.ends_with(':');
+        // `LOG` alone is a word of many names.
+        let is_sure = word != "LOG" || w.ends_with(':');
+        if is_long && is_sure { capital_level(word) } else { None }
+    };
+    let words = rest.split_ascii_whitespace().take(MAX_LEVEL_WORDS).take_while(|w| is_header(w));
+    words.into_iter().find_map(word).or_else(|| keyed_level(rest))
+}
+
+/// What the Linux kernel writes without a level when something is broken.
+const KERNEL_ERRORS: [&str; 10] = [
+    "segfault at ",
+    "Out of memory:",
+    "oom-kill:",
+    "Killed process ",
+    "Kernel panic",
+    "BUG: ",
+    "Oops: ",
+    "I/O error",
+    "general protection fault",
+    "hung_task_timeout",
+];
+
+/// The level of a line of the kernel in a log that leaves it out.
+fn kernel_level(line: &str) -> Option<Level> {
+    static KERNEL: std::sync::LazyLock<memchr::memmem::Finder<'static>> =
+        std::sync::LazyLock::new(|| memchr::memmem::Finder::new(" kernel: "));
+    let at = KERNEL.find(line.as_bytes())?;
+    let message = line.get(at..)?;
+    KERNEL_ERRORS.iter().any(|error| message.contains(error)).then_some(Level::Error)
+}
+
+/// The bytes of a text that are searched for a key of a level.
+const MAX_KEYED: usize = 400;
+
+/// The value of a key such as `level` or `severity` within a text: `Severity="Error"`, `level=warn`.
+fn keyed_level(text: &str) -> Option<Level> {
+    let bytes = text.as_bytes().get(..MAX_KEYED).unwrap_or(text.as_bytes());
+    memchr::memchr_iter(b'=', bytes).find_map(|at| {
+        let key = bytes.get(at.saturating_sub(9)..at)?.to_ascii_lowercase();
+        if !key.ends_with(b"severity") && !key.ends_with(b"level") && !key.ends_with(b"lvl") {
+            return None;
+        }
+        let value = text.get(at + 1..)?.trim_start_matches('"');
+        let end = value.bytes().take_while(u8::is_ascii_alphabetic).count();
+        Level::from_word(value.get(..end)?).filter(|_| end > 2)
+    })
+}
+
+/// The most headers within one another.
+const MAX_INNER: usize = 3;
+
+/// The header of the line within a line: a program's own time and level behind those of the system that collected it. The inner ones win.
+fn with_inner(line: &str, mut head: Header, context: Context) -> Header {
+    for _ in 0..MAX_INNER {
+        let Some(inner) = line.get(head.message_start..).filter(|i| !i.is_empty()) else { break };
+        let first = inner.as_bytes().first().copied().unwrap_or_default();
+        // klog: `E1121 09:31:07.000000    1234 file.go:12] message`.
+        if matches!(first, b'D' | b'I' | b'W' | b'E' | b'F')
+            && let Some((level, at, message)) = stamp::klog(inner, context)
+        {
+            head = Header { at: Some(at), level: Some(level), message_start: line.len() - message.len(), ..head };
+            continue;
+        }
+        if !first.is_ascii_digit() && first != b'[' {
+            break;
+        }
+        let Some((at, used)) =
+            stamp::leading(inner, context).filter(|(_, used)| inner.get(*used..).is_some_and(|r| !r.is_empty()))
+        else {
+            break;
+        };
+        let bytes = inner.as_bytes();
+        let end = used + closing(bytes, used);
+        let end = end + spaces(bytes, end);
+        let own = level(inner.get(end..).unwrap_or(""));
+        let end = own.map_or(end, |(_, length)| end + length + spaces(bytes, end + length));
+        let stated = || stated_level(inner.get(end..).unwrap_or(""));
+        let inner_level = own.map(|(level, _)| level).or_else(stated);
+        head = Header { at: Some(at), level: inner_level.or(head.level), message_start: head.message_start + end, ..head };
+    }
     head
 }
 
@@ -245,14 +449,14 @@ impl LineKind {
             let mut next = DISTINCTIVE
                 .into_iter()
                 .filter(|f| after_level || *f != Field::ColonName)
-                .filter(|f| !has_level || *f != Field::Level)
+                .filter(|f| (!has_level && fields.len() < MAX_LEVEL_FIELDS) || *f != Field::Level)
                 .find(|f| share(&rests, &[*f], context) >= needed(*f) && (*f != Field::Piped || is_name(*f)))
                 .map(|f| vec![f]);
             if next.is_none() && !tagged && !few {
                 let followers = [Field::Stamp, Field::Level, Field::Tag, Field::Bracket];
                 next = (1..=3)
                     .flat_map(|n| followers.into_iter().map(move |f| [Field::Words(n), f]))
-                    .filter(|[_, f]| !has_level || *f != Field::Level)
+                    .filter(|[_, f]| (!has_level && fields.len() < MAX_LEVEL_FIELDS) || *f != Field::Level)
                     .find(|[words, f]| {
                         let needed = if *f == Field::Bracket { STRICT_MIN_SHARE } else { MIN_SHARE };
                         // A level or a time is certainly part of the header.

@@ -78,21 +78,43 @@ impl<'a> Cursor<'a> {
         let minute = number(&mut ahead)?;
         ahead.eat(b':')?;
         let second = number(&mut ahead)?;
-        let clock = Time::from_hms(hour, minute, second.min(59)).ok()?;
+        let nanos = ahead.fraction();
+        let clock = Time::from_hms_nano(hour, minute, second.min(59), nanos).ok()?;
         *self = ahead;
         Some(clock)
     }
-    /// Converts a 12-hour clock if ` AM` or ` PM` follows; otherwise returns it unchanged. `None` if the hour is not 1 to
-    /// 12.
+    /// Converts a 12-hour clock if `AM` or `PM` follows, also as ` p.m.`; otherwise returns it unchanged. `None` if the hour is not 1 to 12.
     fn apply_am_pm(&mut self, clock: Time) -> Option<Time> {
-        let is_pm = match self.bytes.get(self.at..self.at + 3) {
-            Some(b" PM" | b" pm") => true,
-            Some(b" AM" | b" am") => false,
-            _ => return Some(clock),
-        };
+        let mut ahead = *self;
+        let _space = ahead.eat(b' ');
+        let Some(half) = ahead.eat_any(b"AaPp") else { return Some(clock) };
+        let has_dots = ahead.eat(b'.').is_some();
+        if ahead.eat_any(b"Mm").is_none()
+            || has_dots && ahead.eat(b'.').is_none()
+            || ahead.peek().is_some_and(|b| b.is_ascii_alphanumeric())
+        {
+            return Some(clock);
+        }
         let hour = (1..=12).contains(&clock.hour()).then(|| clock.hour() % 12)?;
-        self.at += 3;
-        clock.replace_hour(if is_pm { hour + 12 } else { hour }).ok()
+        *self = ahead;
+        clock.replace_hour(if half.eq_ignore_ascii_case(&b'p') { hour + 12 } else { hour }).ok()
+    }
+    /// A time of day of 24 hours with all its digits, or of 12 hours with `AM` or `PM`.
+    fn clock_of_day(&mut self) -> Option<Time> {
+        let mut ahead = *self;
+        if let Some(clock) = ahead.clock() {
+            let clock = ahead.apply_am_pm(clock)?;
+            *self = ahead;
+            return Some(clock);
+        }
+        let mut ahead = *self;
+        let loose = ahead.loose_clock()?;
+        let before = ahead.at;
+        let clock = ahead.apply_am_pm(loose)?;
+        (ahead.at > before).then(|| {
+            *self = ahead;
+            clock
+        })
     }
     /// A time of day with dots, such as `15.42.50.675872`.
     fn dotted_clock(&mut self) -> Option<Time> {
@@ -147,10 +169,28 @@ impl<'a> Cursor<'a> {
         *self = ahead;
         Some(offset)
     }
+    /// The name of a month: of three letters in English, also longer and in other languages.
     fn month_name(&mut self) -> Option<Month> {
-        let month = month(self.bytes.get(self.at..self.at + 3)?)?;
-        self.at += 3;
-        Some(month)
+        let rest = self.bytes.get(self.at..)?;
+        // Letters of other languages are of several bytes.
+        let letters = rest.iter().take(16).take_while(|b| b.is_ascii_alphabetic() || !b.is_ascii()).count();
+        if letters == 3
+            && let Some(month) = month(rest.get(..3)?)
+        {
+            self.at += 3 + usize::from(rest.get(3..5) == Some(b". "));
+            return Some(month);
+        }
+        // A quick check that rules out most words: a number follows.
+        let dot = usize::from(rest.get(letters) == Some(&b'.'));
+        let is_followed = rest.get(letters + dot).is_some_and(|b| b"/ -.".contains(b))
+            && rest.get(letters + dot + 1).is_some_and(|b| b.is_ascii_digit() || *b == b' ');
+        if !(3..=12).contains(&letters) || !is_followed {
+            return None;
+        }
+        let name = std::str::from_utf8(rest.get(..letters)?).ok()?.to_lowercase();
+        let month = MONTHS.iter().position(|names| names.split(' ').any(|known| known == name))?;
+        self.at += letters + dot;
+        Month::try_from(u8::try_from(month + 1).ok()?).ok()
     }
 }
 
@@ -184,6 +224,23 @@ const ZONES: [(&[u8], i32); 27] = [
     (b"NZST", 720),
     (b"NZDT", 780),
     (b"SAST", 120),
+];
+
+/// The names of months in full, and shortened in Danish, Dutch, French, German, Italian, Norwegian, Polish, Portuguese, Spanish and Swedish, as the
+/// Unicode locale data (CLDR) have them.
+const MONTHS: [&str; 12] = [
+    "january januar janv janvier ene enero gen gennaio jan janeiro januari sty stycznia",
+    "february februar févr février feb febrero febbraio fev fevereiro februari lut lutego",
+    "march märz mär mars mar marzo março maart mrt marts marca",
+    "april avr avril abr abril aprile apr kwi kwietnia",
+    "may mai mayo mag maggio maio mei maj maja",
+    "june juni juin jun junio giu giugno junho cze czerwca",
+    "july juli juil juillet jul julio lug luglio julho lip lipca",
+    "august août ago agosto aug augustus augusti sie sierpnia",
+    "september sept septembre sep septiembre set settembre setembro wrz września",
+    "october oktober okt oct octobre octubre ott ottobre out outubro paź października",
+    "november novembre nov noviembre novembro lis listopada",
+    "december dezember dez déc décembre dic diciembre dicembre dezembro dec grudnia gru",
 ];
 
 /// The month with a three-letter English name, in any case.
@@ -224,11 +281,14 @@ pub fn at_start(text: &str, context: Context) -> Option<(Timestamp, usize)> {
             .or_else(|| day_month_year(text, context))
             .or_else(|| numeric_year_last(text, context))
             .or_else(|| compact(text, context))
+            .or_else(|| day_of_year(text, context))
             .or_else(|| short_year(text, context))
             .or_else(|| month_day(text, context))
             .or_else(|| unix(text, context))
-    } else if first.is_ascii_alphabetic() {
+    } else if first.is_ascii_alphabetic() || first >= 0x80 {
         named_date(text, context)
+    } else if first == b'@' {
+        tai64n(text)
     } else {
         None
     }
@@ -266,6 +326,20 @@ fn clock_alone(text: &str) -> Option<(Time, usize)> {
     Some((clock, cursor.at))
 }
 
+/// A date without a clock at the start of a line, `2026-11-21 backup began`, as the beginning of its day, and the bytes used.
+pub fn date_alone(text: &str, context: Context) -> Option<(Timestamp, usize)> {
+    let mut c = Cursor::new(text);
+    let year = c.digits(4)?;
+    let separator = c.eat_any(b"-/.")?;
+    let month = c.digits(2)?;
+    c.eat(separator)?;
+    let day = c.digits(2)?;
+    c.peek().is_none_or(|b| matches!(b, b' ' | b'\t' | b':')).then_some(())?;
+    let month = Month::try_from(u8::try_from(month).ok()?).ok()?;
+    let date = Date::from_calendar_date(i32::try_from(year).ok()?, month, u8::try_from(day).ok()?).ok()?;
+    Some((assemble(date, Time::MIDNIGHT, None, context)?, c.at))
+}
+
 /// `2026-11-21T09:31:07.123Z`, `2026-11-21 09:31:07,123 +0100`, `2026/11/21 09:31:07`, `2026.11.21 …`.
 fn numeric_date(text: &str, context: Context) -> Option<(Timestamp, usize)> {
     let mut c = Cursor::new(text);
@@ -274,7 +348,8 @@ fn numeric_date(text: &str, context: Context) -> Option<(Timestamp, usize)> {
     let month = c.digits(2)?;
     c.eat(separator)?;
     let day = c.digits(2)?;
-    let gap = c.eat_any(b"T t_-")?;
+    // A tab or a comma if date and time are two columns.
+    let gap = c.eat_any(b"T t_-\t,")?;
     // `2026/11/21 - 09:31:07` (gin) and `2026-11-21  9:31:07` (MariaDB).
     let mut dashed = c;
     if gap == b' ' && dashed.eat(b'-').is_some() && dashed.eat(b' ').is_some() {
@@ -282,7 +357,7 @@ fn numeric_date(text: &str, context: Context) -> Option<(Timestamp, usize)> {
     }
     let padded = gap == b' ' && c.eat(b' ').is_some();
     let mut dotted = c;
-    let clock = if let Some(clock) = c.clock().or_else(|| padded.then(|| c.loose_clock()).flatten()) {
+    let clock = if let Some(clock) = c.clock_of_day().or_else(|| padded.then(|| c.loose_clock()).flatten()) {
         clock
     } else {
         let clock = dotted.dotted_clock()?;
@@ -303,12 +378,13 @@ fn numeric_date(text: &str, context: Context) -> Option<(Timestamp, usize)> {
 fn day_month_year(text: &str, context: Context) -> Option<(Timestamp, usize)> {
     let mut c = Cursor::new(text);
     let day = c.digits(2).or_else(|| c.digits(1))?;
-    c.eat_any(b"/ -")?;
+    c.eat_any(b"/ -.")?;
     let month = c.month_name()?;
-    c.eat_any(b"/ -")?;
+    c.eat_any(b"/ -.")?;
     let year = c.digits(4)?;
-    c.eat_any(b": ")?;
-    let clock = c.clock()?;
+    c.eat_any(b": T,-\t")?;
+    let _space = c.eat(b' ');
+    let clock = c.clock_of_day()?;
     let zone = c.zone();
     let date = Date::from_calendar_date(i32::try_from(year).ok()?, month, u8::try_from(day).ok()?).ok()?;
     Some((assemble(date, clock, zone, context)?, c.at))
@@ -324,12 +400,13 @@ fn numeric_year_last(text: &str, context: Context) -> Option<(Timestamp, usize)>
     let second = c.digits(2).or_else(|| c.digits(1).filter(|_| separator == b'/'))?;
     c.eat(separator)?;
     let year = i32::try_from(c.digits(4)?).ok()?;
-    c.eat_any(b"T ,")?;
+    let gap = c.eat_any(b"T ,-\t")?;
     let _space = c.eat(b' ');
     let plain = c.clock().or_else(|| c.loose_clock())?;
     let before = c.at;
     let clock = c.apply_am_pm(plain)?;
-    let is_american = c.at > before && separator == b'/';
+    // So does the form `11/21/2026-09:31:07` of network sensors.
+    let is_american = (c.at > before || gap == b'-') && separator == b'/';
     let zone = c.zone();
     let at = |day: u32, month: u32| {
         let month = Month::try_from(u8::try_from(month).ok()?).ok()?;
@@ -347,6 +424,31 @@ fn numeric_year_last(text: &str, context: Context) -> Option<(Timestamp, usize)>
     Some((at, c.at))
 }
 
+/// `2026-325T09:31:07,123`: an ordinal date, with the day of the year (ISO 8601).
+fn day_of_year(text: &str, context: Context) -> Option<(Timestamp, usize)> {
+    let mut c = Cursor::new(text);
+    let year = c.digits(4)?;
+    c.eat_any(b"-./")?;
+    let day = c.digits(3)?;
+    c.eat_any(b"T t_")?;
+    let clock = c.clock()?;
+    let zone = c.zone();
+    let date = Date::from_ordinal_date(i32::try_from(year).ok()?, u16::try_from(day).ok()?).ok()?;
+    Some((assemble(date, clock, zone, context)?, c.at))
+}
+
+/// `@400000006553f2c81a2b3c4d`: TAI64N, the seconds since 1970 plus 2^62 and the nanoseconds in hexadecimal digits, ten seconds ahead of UTC as
+/// the programs that write it count (<https://cr.yp.to/libtai/tai64.html>).
+fn tai64n(text: &str) -> Option<(Timestamp, usize)> {
+    const LABEL: i64 = 1 << 62;
+    const AHEAD: i64 = 10;
+    let digits = text.strip_prefix('@')?.get(..24).filter(|d| d.bytes().all(|b| b.is_ascii_hexdigit()))?;
+    let secs = i64::from_str_radix(digits.get(..16)?, 16).ok()?.checked_sub(LABEL + AHEAD)?;
+    let nanos = u64::from_str_radix(digits.get(16..)?, 16).ok().filter(|n| *n < 1_000_000_000)?;
+    let is_plausible = (0..4_102_444_800).contains(&secs) && !text.as_bytes().get(25).is_some_and(u8::is_ascii_alphanumeric);
+    is_plausible.then(|| (Timestamp::from_secs(secs) + std::time::Duration::from_nanos(nanos), 25))
+}
+
 /// `20261121-09:31:07:606`, `20261121-9:3:7`, `20261121 09:31:07`, `20261121T093107`, and `261121 093107` with a two-digit
 /// year.
 fn compact(text: &str, context: Context) -> Option<(Timestamp, usize)> {
@@ -358,7 +460,7 @@ fn compact(text: &str, context: Context) -> Option<(Timestamp, usize)> {
         _ => return None,
     };
     let (month, day) = (c.digits(2)?, c.digits(2)?);
-    c.eat_any(b"-T _")?;
+    c.eat_any(b"-T _.")?;
     let mut plain = c;
     let clock = if let Some(clock) = c.clock().or_else(|| c.loose_clock()) {
         // The milliseconds may follow after a colon.
@@ -378,9 +480,9 @@ fn compact(text: &str, context: Context) -> Option<(Timestamp, usize)> {
         }
     } else {
         let (h, m, s) = (plain.digits(2)?, plain.digits(2)?, plain.digits(2)?);
-        let _fraction = plain.fraction();
+        let nanos = plain.fraction();
         c = plain;
-        Time::from_hms(u8::try_from(h).ok()?, u8::try_from(m).ok()?, u8::try_from(s).ok()?).ok()?
+        Time::from_hms_nano(u8::try_from(h).ok()?, u8::try_from(m).ok()?, u8::try_from(s.min(59)).ok()?, nanos).ok()?
     };
     if c.peek().is_some_and(|b| b.is_ascii_alphanumeric() && b != b'Z') {
         return None;
@@ -400,7 +502,7 @@ fn short_year(text: &str, context: Context) -> Option<(Timestamp, usize)> {
     c.eat(separator)?;
     let day = c.digits(2)?;
     c.eat_any(b" T")?;
-    let clock = c.clock()?;
+    let clock = c.clock_of_day()?;
     let month = Month::try_from(u8::try_from(month).ok()?).ok()?;
     let date = Date::from_calendar_date(2000 + i32::try_from(year).ok()?, month, u8::try_from(day).ok()?).ok()?;
     Some((assemble(date, clock, c.zone(), context)?, c.at))
@@ -413,7 +515,7 @@ fn month_day(text: &str, context: Context) -> Option<(Timestamp, usize)> {
     c.eat_any(b"-./")?;
     let day = c.digits(2)?;
     c.eat(b' ')?;
-    let clock = c.clock()?;
+    let clock = c.clock_of_day()?;
     let month = Month::try_from(u8::try_from(month).ok()?).ok()?;
     Some((without_year(month, day, clock, None, context)?, c.at))
 }
@@ -445,15 +547,20 @@ fn named_date(text: &str, context: Context) -> Option<(Timestamp, usize)> {
         return Some((assemble(date, clock, None, context)?, us.at));
     }
     c.eat(b' ')?;
-    let clock = c.clock()?;
+    let clock = c.clock_of_day()?;
     let mut with_year = c;
+    // `Sat Nov 21 09:31:07 CET 2026`, as date(1) writes it.
+    let ahead = with_year.zone().filter(|_| with_year.peek() == Some(b' '));
+    if ahead.is_none() {
+        with_year = c;
+    }
     if with_year.eat(b' ').is_some()
         && let Some(year) = with_year.digits(4)
         && !with_year.peek().is_some_and(|b| b.is_ascii_alphanumeric())
         && (1970..2200).contains(&year)
     {
         let date = Date::from_calendar_date(i32::try_from(year).ok()?, month, u8::try_from(day).ok()?).ok()?;
-        return Some((assemble(date, clock, None, context)?, with_year.at));
+        return Some((assemble(date, clock, ahead, context)?, with_year.at));
     }
     let zone = c.zone();
     Some((without_year(month, day, clock, zone, context)?, c.at))

@@ -160,7 +160,7 @@ fn a_line_of_unknown_format_is_a_message() {
 fn stack_traces_stay_together() {
     let raw = "2026-11-21 09:31:07 ERROR boom\njava.lang.IllegalStateException: x\n\tat a.B.c(B.java:1)\nCaused by: java.io.IOException\n\tat d.E\n2026-11-21 09:31:08 INFO next\nTraceback (most recent call last):\n  File \"a.py\", line 1\nValueError: bad\n2026-11-21 09:31:09 INFO last";
     let mut joiner = Joiner::new(context());
-    let mut events: Vec<LogLine> = raw.lines().filter_map(|l| joiner.push(l)).collect();
+    let mut events: Vec<LogLine> = raw.lines().flat_map(|l| joiner.push(l)).collect();
     events.extend(joiner.finish());
     let firsts: Vec<(&str, usize)> =
         events.iter().map(|e| (e.message.lines().next().unwrap_or(""), e.message.lines().count())).collect();
@@ -171,7 +171,7 @@ fn stack_traces_stay_together() {
 fn a_go_panic_and_a_private_key_are_one_event_each() {
     let events = |raw: &str| {
         let mut joiner = Joiner::new(context());
-        let mut events: Vec<LogLine> = raw.lines().filter_map(|l| joiner.push(l)).collect();
+        let mut events: Vec<LogLine> = raw.lines().flat_map(|l| joiner.push(l)).collect();
         events.extend(joiner.finish());
         events.iter().map(|e| e.message.lines().count()).collect::<Vec<_>>()
     };
@@ -212,5 +212,82 @@ fn what_every_line_of_a_stream_has_before_its_message_is_no_part_of_it() {
     let json = r#"{"time":"2026-11-21T09:31:07Z","level":"info","msg":"done","n":1}"#;
     for other in [json, "no time here"] {
         assert_eq!(line_of(other, &layout, context), line(other, context));
+    }
+}
+
+/// The time, the level and the number of lines of each event of a stream, read with what its lines show.
+fn events_of(raw: &str) -> Vec<(Option<String>, Option<Level>, usize)> {
+    let context = Context::utc(Timestamp::parse("2026-11-21T12:00:00Z").unwrap());
+    let lines: Vec<&str> = raw.lines().collect();
+    let mut joiner = Joiner::new(context);
+    joiner.set_layout(Layout::learn(lines.iter().copied(), context));
+    let mut events: Vec<LogLine> = lines.iter().flat_map(|l| joiner.push(l)).collect();
+    events.extend(joiner.finish());
+    events.into_iter().map(|e| (e.at.map(Timestamp::rfc3339), e.level, e.message.lines().count())).collect()
+}
+
+#[test]
+fn a_stream_is_read_by_what_its_lines_show() {
+    let nine = "2026-11-21T09:31:07Z";
+    for (raw, at, level, events) in [
+        // Times of other forms.
+        ("2026-325T09:31:07,000:ERROR:full\n2026-325T09:31:08,000:INFO:fine", nine, Some(Level::Error), 2),
+        ("20261121.093107,000:ERROR:full\n20261121.093108,000:INFO:fine", nine, Some(Level::Error), 2),
+        ("Sat Nov 21 10:31:07 CET 2026 full\n  of orders", nine, None, 1),
+        ("11/21/2026-09:31:07.000000 [**] full", nine, None, 1),
+        ("2026-11-21 9:31:07 AM ERROR full", nine, Some(Level::Error), 1),
+        ("21 nov. 2026 09:31:07 ERROR full", nine, Some(Level::Error), 1),
+        ("@40000000 not a label\n@400000006a2015850000000a full", "", None, 2),
+        // A time in the middle, and rows of columns.
+        ("Pool::ERROR::2026-11-21 09:31:07,000::full\nsecond line of it", nine, Some(Level::Error), 1),
+        ("[pid 7] a b c d e f g h i [Sat Nov 21 09:31:07 2026] POST /x => 200", nine, None, 1),
+        ("#Fields: date time cs-method cs-uri-stem sc-status\n2026-11-21 09:31:07 GET /cart 503", nine, Some(Level::Error), 1),
+        ("time,severity,text\n2026-11-21 09:31:07,ERROR,full", nine, Some(Level::Error), 1),
+        (
+            "2026-11-21 09:31:07 UTC,\"a\",7,ERROR,x1,\"full, said \"\"b\"\"\nand c\"\n2026-11-21 09:31:08 UTC,\"a\",7,LOG,x1,fine",
+            nine,
+            Some(Level::Error),
+            2,
+        ),
+        // Lines inside of others.
+        ("2026-11-21T09:31:07.5Z stderr F E1121 09:31:07.000000       1 pool.go:7] full", nine, Some(Level::Error), 1),
+        ("Nov 21 09:31:07 node-1 kubelet[7]: W1121 09:31:07.000000       1 pool.go:7] full", nine, Some(Level::Warn), 1),
+        (
+            "2026-11-21T09:31:07Z stdout F 2026-11-21 09:31:07 ERROR full\n2026-11-21T09:31:07Z stdout F java.lang.Error: x\n2026-11-21T09:31:07Z stdout F \tat a.B(c)",
+            nine,
+            Some(Level::Error),
+            1,
+        ),
+        ("2026-11-21T09:31:07Z stdout P ERROR pool exha\n2026-11-21T09:31:07Z stdout F usted", nine, Some(Level::Error), 1),
+        ("__REALTIME_TIMESTAMP=1795253467000000\nPRIORITY=3\nMESSAGE=full\n\n__CURSOR=x\nMESSAGE=y", nine, Some(Level::Error), 2),
+        // Structured records.
+        (r#"{"requestReceivedTimestamp":"2026-11-21T09:31:07Z","verb":"get","level":"Request"}"#, nine, None, 1),
+        (
+            r#"{"instant":{"epochSecond":1795253467,"nanoOfSecond":0},"error_severity":"ERROR","msg":"full"}"#,
+            nine,
+            Some(Level::Error),
+            1,
+        ),
+        (
+            "{\"time\":\"2026-11-21T09:31:07Z\",\"level\":3,\"message\":\"full\"}\n{\"time\":\"2026-11-21T09:31:08Z\",\"level\":1,\"message\":\"a\"}\n{\"time\":\"2026-11-21T09:31:08Z\",\"level\":1,\"message\":\"b\"}",
+            nine,
+            Some(Level::Error),
+            3,
+        ),
+        ("{\n \"time\": \"2026-11-21T09:31:07Z\",\n \"level\": \"error\",\n \"msg\": \"full\"\n}", nine, Some(Level::Error), 1),
+        // Levels.
+        ("2026-11-21T09:31:07Z app[db.7]: [x] [15-1]  err_code = 00000 ERROR:  full", nine, Some(Level::Error), 1),
+        ("2026-11-21T09:31:07Z SECURITY[7]: a.c:7 cb: Event=\"x\",Severity=\"Error\"", nine, Some(Level::Error), 1),
+        ("2026-11-21T09:31:07Z leto kernel: [8.5] su[7]: segfault at 7f1f9b891000 ip 00007f", nine, Some(Level::Error), 1),
+        // A number is no time where there is a clock.
+        ("09:31:07.0 IP a > b: seq 1700000000, win 7\n09:31:08.0 IP b > a: seq 1700000001, win 7", "", None, 2),
+    ] {
+        let found = events_of(raw);
+        let (first, _) = found.split_first().map(|(f, rest)| (f.clone(), rest)).unwrap_or_default();
+        let expected = Some(at.to_owned()).filter(|at| !at.is_empty());
+        if expected.is_some() {
+            assert_eq!(first.0, expected, "{raw}\n{found:?}");
+        }
+        assert_eq!((first.1, found.len()), (level, events), "{raw}\n{found:?}");
     }
 }

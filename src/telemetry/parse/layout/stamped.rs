@@ -54,10 +54,42 @@ pub(super) struct FoundTime {
     pub(super) level: Option<Level>,
     /// The level that directly follows the time, and its length in bytes.
     pub(super) next_level: Option<(Level, usize)>,
+    /// Whether it is the time of a container runtime, and the line inside has none.
+    pub(super) is_wrapped: bool,
+    /// Whether the line was inside of that of a container runtime.
+    pub(super) has_wrapper: bool,
+}
+
+/// The length of `stdout F `.
+const CRI_HEADER: usize = 9;
+
+/// Whether the stream and the mark of a container runtime's line are at this place.
+fn is_cri(bytes: &[u8], at: usize) -> bool {
+    let heads = [&b"stdout F "[..], b"stderr F ", b"stdout P ", b"stderr P "];
+    bytes.get(at..).is_some_and(|rest| heads.iter().any(|head| rest.starts_with(head)))
 }
 
 /// Finds the time of a line. `None` if none of the first words is one.
 pub(super) fn find_stamp(line: &str, context: Context) -> Option<FoundTime> {
+    let found = first_stamp(line, context)?;
+    // The line inside of that of a container runtime is one of its own kind, if it has a time.
+    if !found.is_wrapped {
+        return Some(found);
+    }
+    match line.get(found.from..).and_then(|inner| first_stamp(inner, context)) {
+        Some(inner) => Some(FoundTime {
+            start: found.from + inner.start,
+            from: found.from + inner.from,
+            is_wrapped: false,
+            has_wrapper: true,
+            ..inner
+        }),
+        None => Some(found),
+    }
+}
+
+/// The first time of a line.
+fn first_stamp(line: &str, context: Context) -> Option<FoundTime> {
     let bytes = line.as_bytes();
     let (priority, start) = priority(bytes).map_or((None, 0), |(level, used)| (Some(level), used));
     let start = start + spaces(bytes, start);
@@ -65,41 +97,86 @@ pub(super) fn find_stamp(line: &str, context: Context) -> Option<FoundTime> {
         let end = used + closing(bytes, used);
         let next = end + spaces(bytes, end);
         // A container runtime (CRI) writes the stream and whether the line is full or partial before each line.
-        let cri = [&b"stdout F "[..], b"stderr F ", b"stdout P ", b"stderr P "];
-        let is_cri = bytes.get(next..).is_some_and(|rest| cri.iter().any(|head| rest.starts_with(head)));
-        if is_cri { next + 9 } else { next }
+        if is_cri(bytes, next) { next + CRI_HEADER } else { next }
     };
     // A quick check that rules out most lines.
     let may_be_letter = matches!(bytes.get(start..start + 2), Some([b'D' | b'I' | b'W' | b'E' | b'F', b'0'..=b'9']));
     if may_be_letter && let Some((level, at, used)) = stamp::letter_date(line.get(start..)?, context) {
         let from = end_of_time(start + used);
         let (kind, next_level) = kind_of(0, b"a0", line.get(from..));
-        return Some(FoundTime { kind, at, start, from, level: Some(level), next_level });
+        return Some(FoundTime { kind, at, start, from, level: Some(level), next_level, is_wrapped: false, has_wrapper: false });
     }
     if bytes.get(start.saturating_sub(2)..start) == Some(b"1 ")
         && let Some((at, used)) = stamp::at_start(line.get(start..)?, context)
     {
         let from = rfc5424_message(bytes, start + used);
-        return Some(FoundTime { kind: EXACT, at, start, from, level: priority, next_level: None });
+        let kind = EXACT;
+        return Some(FoundTime {
+            kind,
+            at,
+            start,
+            from,
+            level: priority,
+            next_level: None,
+            is_wrapped: false,
+            has_wrapper: false,
+        });
     }
+    let found = |word: usize, from: usize, (at, used): (Timestamp, usize)| {
+        let next = end_of_time(from + used);
+        let form = bytes.get(from..from + used).unwrap_or(&[]);
+        let level = priority.or_else(|| (word > 0).then(|| level(line.get(start..)?)).flatten().map(|(l, _)| l));
+        let (kind, next_level) = kind_of(word, form, line.get(next..));
+        let is_wrapped = is_cri(bytes, next.saturating_sub(CRI_HEADER)) && next >= from + used + CRI_HEADER;
+        FoundTime { kind, at, start: from, from: next, level, next_level, is_wrapped, has_wrapper: false }
+    };
     let mut from = start;
+    let mut number = None;
     for word in 0..MAX_STAMP_WORDS {
         let Some(rest) = line.get(from..).filter(|r| !r.is_empty()) else { break };
-        if let Some((at, used)) = stamp_at(rest, context) {
-            let next = end_of_time(from + used);
-            let form = bytes.get(from..from + used).unwrap_or(&[]);
-            let level = priority.or_else(|| (word > 0).then(|| level(line.get(start..)?)).flatten().map(|(l, _)| l));
-            let (kind, next_level) = kind_of(word, form, line.get(next..));
-            return Some(FoundTime { kind, at, start: from, from: next, level, next_level });
+        if let Some(time) = stamp_at(rest, context) {
+            // A bare number within a line may be anything: a clock is searched for first.
+            if word == 0 || !is_number(bytes.get(from..from + time.1).unwrap_or(&[])) {
+                return Some(found(word, from, time));
+            }
+            number = number.or(Some((word, from, time)));
         }
         let end = word_end(bytes, from);
         from = end + spaces(bytes, end);
     }
     // A time of day without a date counts only at the start of a line: elsewhere it may well be part of the message.
-    let (at, used) = stamp::time_of_day(line.get(start..)?, context)?;
+    let Some((at, used)) = stamp::time_of_day(line.get(start..)?, context) else {
+        let (word, from, time) = number.or_else(|| Some((0, start, stamp::date_alone(line.get(start..)?, context)?)))?;
+        return Some(found(word, from, time));
+    };
     let from = end_of_time(start + used);
     let (kind, next_level) = kind_of(0, b"00:00:00", line.get(from..));
-    Some(FoundTime { kind, at, start, from, level: priority, next_level })
+    Some(FoundTime { kind, at, start, from, level: priority, next_level, is_wrapped: false, has_wrapper: false })
+}
+
+/// Whether a time is written as a number: `1795253467`, `1795253467.123`.
+fn is_number(form: &[u8]) -> bool {
+    form.iter().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'[' | b'(' | b'"' | b'<'))
+}
+
+/// The bytes at the start of a line that are searched for a time in the middle of it.
+const MAX_INSIDE: usize = 400;
+
+/// A time anywhere in the first bytes of a line, behind a bracket, a quote, a colon or the like: `pool::INFO::2026-11-21 09:31:07,1::`,
+/// `msg=audit(1795253467.579:2995):`, `{38 vars} [Sat Nov 21 09:31:07 2026] POST /x`. Returns the time, where it begins and where it ends.
+pub(super) fn stamp_inside(line: &str, context: Context) -> Option<(Timestamp, usize, usize)> {
+    let bytes = line.as_bytes();
+    let pairs = bytes.iter().zip(bytes.iter().skip(1)).take(MAX_INSIDE).enumerate();
+    pairs
+        .filter(|(_, (before, first))| {
+            matches!(before, b'[' | b'(' | b'"' | b'=' | b':' | b',' | b';' | b'|' | b'<' | b'>' | b'\'' | b' ' | b'\t')
+                && (first.is_ascii_digit() || first.is_ascii_uppercase())
+        })
+        .find_map(|(n, (before, _))| {
+            let (at, used) = stamp::at_start(line.get(n + 1..)?, context)?;
+            let is_certain = !is_number(bytes.get(n + 1..n + 1 + used)?) || matches!(before, b'(' | b'=' | b'"');
+            is_certain.then_some((at, n + 1, n + 1 + used))
+        })
 }
 
 /// The level of an RFC 5424 line without a time (`<165>1 - host …`), and where its message begins.
@@ -203,7 +280,7 @@ const MAX_WORDS_BEFORE_TIME: usize = 3;
 fn stamp_at(rest: &str, context: Context) -> Option<(Timestamp, usize)> {
     let first = *rest.as_bytes().first()?;
     // A quick check that rules out most words.
-    if !first.is_ascii_digit() && !matches!(first, b'[' | b'(' | b'"' | b'<') && !first.is_ascii_uppercase() {
+    if !first.is_ascii_digit() && !matches!(first, b'[' | b'(' | b'"' | b'<' | b'@') && !first.is_ascii_uppercase() {
         return None;
     }
     stamp::leading(rest, context)
