@@ -41,7 +41,7 @@ pub enum LogsCommand {
 /// Arguments of `warroom logs patterns`.
 #[derive(Args)]
 pub struct PatternsArgs {
-    /// Log files, plain or compressed (gzip, zstd); - for standard input
+    /// Log files, plain or compressed (gzip, zstd, bzip2, xz); - for standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Log file from normal times to compare with

@@ -92,7 +92,7 @@ impl Read for Stdin {
     }
 }
 
-/// Opens a file, or standard input for `-`. gzip and zstd are detected by their first bytes and decompressed.
+/// Opens a file, or standard input for `-`. gzip, zstd, bzip2 and xz are detected by their first bytes and decompressed.
 pub(super) fn open(path: &Path) -> std::io::Result<Box<dyn BufRead>> {
     if path.as_os_str() == "-" {
         return open_text(Stdin::new(), u64::MAX);

@@ -138,7 +138,7 @@ fn read(files: &[PathBuf], service: Option<&str>, window: Window) -> Result<Answ
 /// end is returned, from the start of a line; of a compressed one, the beginning.
 fn read_bytes(path: &Path) -> std::io::Result<(Vec<u8>, bool)> {
     let mut file = File::open(path)?;
-    let is_compressed = path.extension().and_then(|e| e.to_str()).is_some_and(|e| matches!(e, "gz" | "zst"));
+    let is_compressed = path.extension().and_then(|e| e.to_str()).is_some_and(|e| lines::COMPRESSED.contains(&e));
     let from = if is_compressed { 0 } else { file.metadata()?.len().saturating_sub(MAX_FILE) };
     file.seek(SeekFrom::Start(from))?;
     let mut bytes = Vec::new();

@@ -1,7 +1,7 @@
 //! A source of logs from files that match glob patterns: reads a window of the past and follows new lines across rotation.
 //!
 //! The format is detected per line by `telemetry::parse`. Rotation by rename is detected by the inode, truncation by the
-//! size. Compressed files (`.gz`, `.zst`) are read but not followed. All reading runs on blocking threads.
+//! size. Compressed files (`.gz`, `.zst`, `.bz2`, `.xz`) are read but not followed. All reading runs on blocking threads.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
@@ -194,7 +194,7 @@ fn open(path: &Path, from: u64) -> std::io::Result<Box<dyn BufRead>> {
 }
 
 fn is_compressed(path: &Path) -> bool {
-    path.extension().is_some_and(|e| e == "gz" || e == "zst")
+    path.extension().and_then(|e| e.to_str()).is_some_and(|e| lines::COMPRESSED.contains(&e))
 }
 
 /// The number of lines that decide whether a file's timestamps lack a date.

@@ -4,7 +4,13 @@ use std::io::{BufRead, BufReader, ErrorKind, Read};
 
 const BUFFER: usize = 256 * 1024;
 
-/// Opens text from its start and decompresses it. gzip and zstd are detected by their first bytes; at most `max_bytes` are
+/// The most memory that unpacking xz may take, in KiB: a hostile file may ask for gigabytes.
+const XZ_MEMORY: u32 = 256 * 1024;
+
+/// The ends of the names of compressed files.
+pub const COMPRESSED: [&str; 4] = ["gz", "zst", "bz2", "xz"];
+
+/// Opens text from its start and decompresses it. gzip, zstd, bzip2 and xz are detected by their first bytes; at most `max_bytes` are
 /// read after decompression. A UTF-8 byte order mark is skipped. An error when the input is not text; the message says what
 /// it is.
 pub fn open_text(input: impl Read + Send + 'static, max_bytes: u64) -> std::io::Result<Box<dyn BufRead>> {
@@ -15,6 +21,13 @@ pub fn open_text(input: impl Read + Send + 'static, max_bytes: u64) -> std::io::
     }
     if head.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
         return text_reader(BufReader::with_capacity(BUFFER, zstd::stream::read::Decoder::with_buffer(input)?.take(max_bytes)));
+    }
+    if matches!(head, [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, 0x59, 0x26, ..]) {
+        return text_reader(BufReader::with_capacity(BUFFER, bzip2::bufread::MultiBzDecoder::new(input).take(max_bytes)));
+    }
+    if head.starts_with(&[0xfd, b'7', b'z', b'X', b'Z', 0]) {
+        let unpacked = lzma_rust2::XzReader::new_mem_limit(input, true, XZ_MEMORY);
+        return text_reader(BufReader::with_capacity(BUFFER, unpacked.take(max_bytes)));
     }
     text_reader(input)
 }
@@ -51,8 +64,6 @@ fn text_reader(mut reader: impl BufRead + 'static) -> std::io::Result<Box<dyn Bu
     let head = peek(&mut reader)?;
     let problem = match head {
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => "UTF-16 is not supported; convert it to UTF-8 first (`iconv -f UTF-16 -t UTF-8`)",
-        [0xfd, b'7', b'z', b'X', b'Z', ..] => "xz compression is not supported; decompress it first (`xz -dc`)",
-        [b'B', b'Z', b'h', b'1'..=b'9', ..] => "bzip2 compression is not supported; decompress it first (`bzip2 -dc`)",
         _ => {
             let sample = head.get(..SNIFF_BYTES).unwrap_or(head);
             let control = sample.iter().filter(|b| **b < b' ' && !matches!(**b, b'\t' | b'\n' | b'\r' | 0x0c | 0x1b)).count();
@@ -111,12 +122,18 @@ mod tests {
         std::io::Write::write_all(&mut packer, b"packed\n").unwrap();
         assert_eq!(read(packer.finish().unwrap()).unwrap(), "packed\n");
         assert_eq!(read(zstd::bulk::compress(b"packed\n", 3).unwrap()).unwrap(), "packed\n");
+        // By Python's bz2 and lzma.
+        let bz2 = b"BZh91AY&SY[\xda\x09\xa8\x00\x00\x03A\x80\x00\x10.\x08@\x00 \x001\x0c\x01\x06M\xa3\x1c\x02\x8b\xb9\"\x9c(H-\xed\x04\xd4\x00";
+        let xz = b"\xfd7zXZ\x00\x00\x04\xe6\xd6\xb4F\x02\x00!\x01\x16\x00\x00\x00t/\xe5\xa3\x01\x00\x06packed\n\x00\x00h\xd0\xaa\xdc9\x82*B\x00\x01\x1f\x07\x16.\xb8s\x1f\xb6\xf3}\x01\x00\x00\x00\x00\x04YZ";
+        assert_eq!((read(bz2.to_vec()).unwrap(), read(xz.to_vec()).unwrap()), ("packed\n".into(), "packed\n".into()));
+        for cut in [&bz2[..20], &xz[..20]] {
+            assert!(read(cut.to_vec()).is_err(), "a part of a compressed file is no text");
+        }
+        assert_eq!(read(b"\0\0\0after zeros\n".to_vec()).unwrap(), "after zeros\n");
         assert_eq!(read(b"\xef\xbb\xbfmarked\n".to_vec()).unwrap(), "marked\n");
         assert_eq!(read(b"plain \xff\x00 \x1b[31mred\n".to_vec()).unwrap_err().kind(), ErrorKind::InvalidData, "not UTF-8");
         assert_eq!(read(Vec::new()).unwrap(), "");
-        for (bytes, words) in
-            [(&b"\xff\xfeI\0N\0"[..], "UTF-16"), (b"\xfd7zXZ\0", "xz"), (b"BZh91AY", "bzip2"), (b"I\0N\0F\0O\0", "not text")]
-        {
+        for (bytes, words) in [(&b"\xff\xfeI\0N\0"[..], "UTF-16"), (b"I\0N\0F\0O\0", "not text")] {
             assert!(read(bytes.to_vec()).unwrap_err().to_string().contains(words), "{words}");
         }
     }

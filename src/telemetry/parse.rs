@@ -212,7 +212,14 @@ fn dotted_level(text: &str) -> Option<(Level, usize)> {
 
 /// A level at the very start of a text, such as `ERROR`, `[error]` or `<warn>`, and the bytes used.
 pub(crate) fn leading_level(text: &str) -> Option<(Level, usize)> {
-    let open = text.bytes().take_while(|b| matches!(b, b'[' | b'<' | b'(')).count();
+    // `%LINK-3-UPDOWN:` of network devices: a number of syslog's scale.
+    if let Some((_, rest)) = text.strip_prefix('%').and_then(|code| code.split_once('-')) {
+        let number: i64 = rest.split_once('-')?.0.parse().ok().filter(|n| (0..=7).contains(n))?;
+        return Level::from_number(number).map(|level| (level, 0));
+    }
+    // `##[error]` is how a pipeline marks a line of its steps.
+    let marks = text.bytes().take_while(|b| *b == b'#').count();
+    let open = marks + text.bytes().skip(marks).take_while(|b| matches!(b, b'[' | b'<' | b'(')).count();
     let word_len = text.get(open..)?.bytes().take_while(u8::is_ascii_alphabetic).count();
     let word = text.get(open..open + word_len)?;
     // A single letter is a level only in brackets. Outside brackets, a word must be in capitals or end in a colon.

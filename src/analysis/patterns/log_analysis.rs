@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::miner::{Mined, Miner};
 use super::{Change, MIN_DURATION_SECS, RATE_BUCKETS, change};
 use crate::telemetry::log::Level;
-use crate::telemetry::parse::layout::Layout;
+use crate::telemetry::parse::layout::{Header, Layout};
 use crate::telemetry::parse::{self, Columns, Context, Scale};
 use crate::telemetry::{LogLine, Timestamp, clean};
 
@@ -208,28 +208,39 @@ pub struct LogAnalysis {
     tallies: Vec<Tally>,
     lines: u64,
     baseline_lines: u64,
-    /// The time of the last line that has one, and the level of the last event.
-    last_line_at: Option<Timestamp>,
-    last_level: Option<Level>,
     /// The first and last time of the baseline.
     baseline_span: (Option<Timestamp>, Option<Timestamp>),
     timed: u64,
     levelled: u64,
     first_at: Option<Timestamp>,
     last_at: Option<Timestamp>,
-    /// Whether the previous line had a time or continued a line with one.
-    was_timed: bool,
     /// Whether continuation lines are only counted, not mined.
     joins: bool,
+    /// What the lines before say about the next one.
+    before: Before,
     /// The id of the previous line that was mined.
     last: Option<u32>,
-    /// Whether the previous line belongs to a Python traceback.
-    in_traceback: bool,
     clock: RateClock,
     services: Vec<String>,
     locations: LocationFinder,
     /// The source location of each id that has one.
     location_of: BTreeMap<u32, String>,
+}
+
+/// What the lines of a stream so far say about the next one.
+#[derive(Clone, Copy, Debug, Default)]
+struct Before {
+    /// Whether the previous line had a time or continued a line with one.
+    was_timed: bool,
+    /// Whether the previous line belongs to a Python traceback.
+    in_traceback: bool,
+    /// Whether the last event has a time and no level, so that the next line may name it.
+    awaits_level: bool,
+    /// The time of the last line that has one, and the level of the last event.
+    last_line_at: Option<Timestamp>,
+    last_level: Option<Level>,
+    /// The header of the line before, which had nothing else.
+    header_alone: Option<Header>,
 }
 
 /// Finds source locations in lines, and stops looking when most lines of a stream name none.
@@ -261,6 +272,11 @@ impl LocationFinder {
     }
 }
 
+/// Whether a message says nothing: it has no letter and no digit.
+fn is_bare(message: &str) -> bool {
+    !message.chars().any(char::is_alphanumeric)
+}
+
 /// Whether a line begins with a level in capitals or in brackets.
 fn names_level(raw: &str) -> bool {
     let word = raw.trim_start_matches(['[', '<', '(']);
@@ -272,6 +288,9 @@ fn names_level(raw: &str) -> bool {
 
 /// How far a time in a rare form is from the line before to be that of something quoted.
 const FAR: Duration = Duration::from_hours(24);
+
+/// The id of a line that is part of no pattern.
+const NO_PATTERN: u32 = u32::MAX;
 
 /// Number of words after the header in which a location is looked for.
 const WORDS_AFTER_HEADER: usize = 2;
@@ -356,21 +375,18 @@ impl LogAnalysis {
         Self {
             context,
             scale: Scale::default(),
+            before: Before::default(),
             miner: Miner::default(),
             tallies: Vec::new(),
             lines: 0,
             baseline_lines: 0,
-            last_line_at: None,
-            last_level: None,
             baseline_span: (None, None),
             timed: 0,
             levelled: 0,
             first_at: None,
             last_at: None,
-            was_timed: false,
             joins,
             last: None,
-            in_traceback: false,
             clock: RateClock::default(),
             services: Vec::new(),
             locations: LocationFinder::default(),
@@ -393,7 +409,7 @@ impl LogAnalysis {
     pub fn start_stream(&mut self, context: Context) {
         self.context = context;
         self.locations = LocationFinder::default();
-        (self.was_timed, self.in_traceback, self.last, self.last_line_at) = (false, false, None, None);
+        (self.before, self.last) = (Before::default(), None);
     }
 
     /// Records the service that wrote the line of an id, for lines that do not name it.
@@ -438,9 +454,9 @@ impl LogAnalysis {
     fn row(&mut self, raw: &str, columns: &Columns, side: Side) -> Option<u32> {
         if columns.is_head(raw) {
             // Without joining, each line has an id of its own.
-            if let Some(last) = self.last.filter(|_| self.joins) {
+            if self.joins {
                 self.count_line(side, true, false);
-                return Some(last);
+                return Some(self.last.unwrap_or(NO_PATTERN));
             }
             return Some(self.add_message(raw, None, None, None, side, true));
         }
@@ -466,7 +482,7 @@ impl LogAnalysis {
         if raw.trim().is_empty()
             && let Some(last) = self.last
         {
-            self.count_line(side, self.was_timed, false);
+            self.count_line(side, self.before.was_timed, false);
             return last;
         }
         if let Some(id) = layout.columns().and_then(|columns| self.row(raw, columns, side)) {
@@ -494,21 +510,36 @@ impl LogAnalysis {
         {
             return id;
         }
-        // In a stream with times, a line without the header of the others belongs to the event before it, unless it names a level as a line of
-        // its own does.
-        let is_trace = self.is_continuation(raw);
-        let is_part = !layout.has_untimed_lines() && !names_level(raw);
-        // What is before the first header belongs to no event, but to a stream with times.
-        let is_preface = self.last.is_none() && layout.has_times();
         let mut head = head;
         if head.is_rare
-            && self.last_level.is_some_and(Level::is_error)
-            && self.last_line_at.zip(head.at).is_some_and(|(last, at)| last.secs_since(at).abs() > FAR.as_secs_f64())
+            && self.before.last_level.is_some_and(Level::is_error)
+            && self.before.last_line_at.zip(head.at).is_some_and(|(last, at)| last.secs_since(at).abs() > FAR.as_secs_f64())
         {
             // A trace may quote the line of another program, with the time of its day.
             head.at = None;
         }
-        let is_continuation = head.at.is_none() && (self.was_timed || is_preface) && (is_trace || is_part);
+        // A header alone on a line dates what follows.
+        if let (None, Some(before)) = (head.at, self.before.header_alone.take()) {
+            (head.at, head.level) = (before.at, head.level.or(before.level));
+        } else if head.at.is_some() && self.joins && is_bare(raw.get(head.message_start..).unwrap_or("")) {
+            self.count_line(side, true, head.level.is_some());
+            self.before.header_alone = Some(head);
+            return self.last.unwrap_or(NO_PATTERN);
+        }
+        // A logger may write the level at the start of a second line.
+        let is_second = head.at.is_none() && self.before.awaits_level && names_level(raw);
+        if let (true, Some(level), Some(last)) = (is_second, head.level, self.last) {
+            self.give_level(last, level, side);
+        }
+        // In a stream with times, a line without the header of the others belongs to the event before it, unless it names a level as a line of
+        // its own does.
+        let is_continuation = head.at.is_none() && {
+            let is_trace = self.is_continuation(raw);
+            let is_part = is_second || !layout.has_untimed_lines() && !names_level(raw);
+            // What is before the first header belongs to no event, but to a stream with times.
+            let is_preface = self.last.is_none() && layout.has_times();
+            (self.before.was_timed || is_preface) && (is_trace || is_part)
+        };
         if is_continuation
             && self.joins
             && let Some(id) = self.last
@@ -532,21 +563,32 @@ impl LogAnalysis {
         let word = raw.split([':', ' ']).next().unwrap_or("");
         let names_error = word.ends_with("Exception") || word.ends_with("Error");
         // The last line of a Python traceback is not indented and may name any error.
-        let ends = self.in_traceback && !raw.starts_with([' ', '\t']) && !starts;
-        self.in_traceback = starts || self.in_traceback && !ends;
+        let ends = self.before.in_traceback && !raw.starts_with([' ', '\t']) && !starts;
+        self.before.in_traceback = starts || self.before.in_traceback && !ends;
         raw.starts_with([' ', '\t']) || is_cause || starts || names_error && word.len() > 9 || ends
+    }
+
+    /// Gives the last line of a pattern a level that a further line of its event names.
+    fn give_level(&mut self, id: u32, level: Level, side: Side) {
+        self.before.awaits_level = false;
+        self.before.last_level = Some(level);
+        let Some(tally) = self.tallies.get_mut(id as usize).filter(|_| side == Side::Incident) else { return };
+        tally.first_level = tally.first_level.or(Some(level));
+        if let Some(n) = tally.levels.get_mut(level as usize) {
+            *n = n.saturating_add(1);
+        }
     }
 
     /// Counts the further lines of a record that was several.
     pub fn count_further_lines(&mut self, lines: usize, side: Side) {
         for _ in 0..lines {
-            self.count_line(side, self.was_timed, false);
+            self.count_line(side, self.before.was_timed, false);
         }
     }
 
     /// Adds a line to the totals.
     fn count_line(&mut self, side: Side, is_timed: bool, is_levelled: bool) {
-        self.was_timed = is_timed;
+        self.before.was_timed = is_timed;
         if side == Side::Incident {
             self.lines += 1;
             self.timed += u64::from(is_timed);
@@ -585,7 +627,8 @@ impl LogAnalysis {
             self.tallies.resize_with(id as usize + 1, Tally::default);
         }
         self.count_line(side, is_timed, level.is_some());
-        (self.last_line_at, self.last_level) = (at.or(self.last_line_at), level);
+        (self.before.last_line_at, self.before.last_level) = (at.or(self.before.last_line_at), level);
+        self.before.awaits_level = at.is_some() && level.is_none();
         self.last = Some(id);
         if side == Side::Incident {
             if at.is_some() {

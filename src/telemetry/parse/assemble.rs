@@ -5,7 +5,8 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value, json};
 
-use super::Columns;
+use super::super::time::Timestamp;
+use super::{Columns, Context, roles};
 
 /// The most lines and bytes of one record; what is longer is left as it is.
 const MAX_LINES: usize = 2000;
@@ -194,7 +195,7 @@ fn brackets(raw: &str, which: [u8; 2]) -> usize {
 /// <https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding>
 pub fn unfold(raw: &str) -> Option<Vec<String>> {
     if !raw.starts_with("{\"resourceLogs\"") {
-        return None;
+        return unfold_list(raw);
     }
     let batch: Value = serde_json::from_str(raw.trim()).ok()?;
     let list = |value: &Value, name: &str| value.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
@@ -216,6 +217,41 @@ pub fn unfold(raw: &str) -> Option<Vec<String>> {
         }
     }
     Some(out).filter(|records| !records.is_empty())
+}
+
+/// How near to its beginning the list of an envelope is, in bytes.
+const NEAR: usize = 400;
+/// The most members that an envelope has beside its records.
+const MAX_ENVELOPE: usize = 6;
+
+/// The records of an object that is only an envelope around a list of them, such as `{"Records":[{…},{…}]}`.
+fn unfold_list(raw: &str) -> Option<Vec<String>> {
+    static LIST: std::sync::LazyLock<memchr::memmem::Finder<'static>> =
+        std::sync::LazyLock::new(|| memchr::memmem::Finder::new("\":[{"));
+    let start = raw.as_bytes().first().filter(|b| **b == b'{').and_then(|_| LIST.find(raw.as_bytes()))?;
+    if start > NEAR {
+        return None;
+    }
+    let Value::Object(envelope) = serde_json::from_str(raw.trim()).ok()? else { return None };
+    let is_list = |v: &Value| v.as_array().is_some_and(|list| !list.is_empty() && list.iter().all(Value::is_object));
+    let (lists, others): (Vec<_>, Vec<_>) = envelope.iter().partition(|(_, v)| is_list(v));
+    let is_record = others.iter().any(|(key, _)| {
+        ["time", "timestamp", "@timestamp", "ts", "msg", "message", "level", "severity", "event", "kind"]
+            .iter()
+            .any(|k| key.eq_ignore_ascii_case(k))
+    });
+    // What has a time of its own is a record.
+    let scalars: Vec<(String, String)> = others
+        .iter()
+        .map(|(key, value)| ((*key).clone(), value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
+        .collect();
+    let is_record = is_record || roles::time_of(&scalars, Context::utc(Timestamp::from_secs(0))).is_some();
+    match lists.as_slice() {
+        [(_, list)] if !is_record && others.len() <= MAX_ENVELOPE && !others.iter().any(|(_, v)| v.is_object()) => {
+            Some(list.as_array()?.iter().map(Value::to_string).collect())
+        }
+        _ => None,
+    }
 }
 
 /// The attributes of a resource or a record.
@@ -281,6 +317,8 @@ mod tests {
         assert_eq!(found.len(), 2);
         assert!(found[0].contains(r#""body":"pool full""#) && found[0].contains(r#""service.name":"shop""#), "{found:?}");
         assert_eq!(unfold(r#"{"msg":"x"}"#), None);
+        assert_eq!(unfold(r#"{"owner":"7","Records":[{"a":1},{"b":2}]}"#).unwrap(), [r#"{"a":1}"#, r#"{"b":2}"#]);
+        assert_eq!(unfold(r#"{"msg":"x","items":[{"a":1}]}"#), None, "a record with a list of its own");
     }
 
     proptest::proptest! {

@@ -8,6 +8,8 @@ use super::{Context, access, fields, stamp};
 const MAX_ROWS: usize = 100;
 /// The fewest columns of CSV without a head.
 const MIN_COLUMNS: usize = 6;
+/// The fewest columns that spaces divide, with a head that is no comment.
+const MIN_SPACED: usize = 8;
 /// The fewest columns of CSV with a head.
 const MIN_NAMED: usize = 3;
 
@@ -56,8 +58,12 @@ impl Columns {
                 && name.len() <= 40
                 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-. ()/#".contains(&b))
         };
-        let delimiter = [',', '\t', ';', '|'].into_iter().find(|d| {
+        let delimiter = [',', '\t', ';', '|', ' '].into_iter().find(|d| {
             let count = head.split(*d).count();
+            // Words of a sentence are names as well, so that columns of spaces have to be many.
+            if *d == ' ' && count < MIN_SPACED {
+                return false;
+            }
             let has_all = rows.iter().filter(|r| split(r, *d).len() == count).count() * 10 >= rows.len() * 8;
             count >= MIN_NAMED && head.split(*d).all(is_name) && !rows.is_empty() && has_all
         })?;

@@ -27,7 +27,7 @@ const TIME_KEYS: [&str; 15] = [
     "__realtime_timestamp",
 ];
 /// Further keys of a level, which do not end like one.
-const LEVEL_KEYS: [&str; 1] = ["@l"];
+const LEVEL_KEYS: [&str; 2] = ["@l", "at"];
 const MESSAGE_KEYS: [&str; 15] = [
     "msg",
     "message",
@@ -206,7 +206,9 @@ pub(super) fn assemble(pairs: Vec<(String, String)>, context: Context) -> LogLin
                 continue;
             }
         }
-        if message.is_none() && MESSAGE_KEYS.contains(&lower.as_str()) && !value.trim().is_empty() {
+        // Exports of a log backend have the line; in other records, it is a number in a source file.
+        let is_line = lower == "line" && value.parse::<u64>().is_err();
+        if message.is_none() && (MESSAGE_KEYS.contains(&lower.as_str()) || is_line) && !value.trim().is_empty() {
             message = Some(clean::block(&value));
             continue;
         }
@@ -216,6 +218,7 @@ pub(super) fn assemble(pairs: Vec<(String, String)>, context: Context) -> LogLin
     line.service = service_from(&fields);
     // A line without a message field gets all its fields as its message.
     line.message = message.unwrap_or_else(|| fields.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>().join(" "));
+    line.level = line.level.or_else(|| super::leading_level(&line.message).map(|(level, _)| level));
     // The text and stack trace of an error belong in the message.
     for key in ["error", "err", "exception", "stack", "stack_trace", "error.message", "error.stack_trace", "exception.stacktrace"]
     {

@@ -71,7 +71,25 @@ impl Joiner {
             }
             return None;
         }
-        let next = line_of(raw, &self.layout, self.context);
+        let mut next = line_of(raw, &self.layout, self.context);
+        if let Some(open) = self.open.as_mut().filter(|open| open.at.is_some() && self.joined == 0)
+            && next.at.is_none()
+            && next.fields.is_empty()
+        {
+            // A header alone on a line dates what follows, and a logger may write the level at the start of a second line.
+            if !open.message.chars().any(char::is_alphanumeric) {
+                (next.at, next.level) = (open.at, next.level.or(open.level));
+                self.open = Some(next);
+                return None;
+            }
+            if open.level.is_none() && next.level.is_some() {
+                open.level = next.level;
+                self.joined += 1;
+                open.message.push('\n');
+                open.message.push_str(&next.message);
+                return None;
+            }
+        }
         if let Some(open) = self.open.as_mut()
             && next.at.is_none()
             && next.fields.is_empty()

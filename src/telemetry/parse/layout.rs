@@ -46,6 +46,8 @@ struct LineKind {
     fields: Vec<Field>,
     /// The number of lines that the fields were learned from.
     sample_size: usize,
+    /// Whether that is few beside the most frequent kind.
+    is_rare: bool,
 }
 
 /// The header formats of a stream, one for each kind of line.
@@ -60,6 +62,7 @@ pub struct Layout {
     columns: Option<Columns>,
     /// The numbers of the level keys of its structured lines, at most [`MAX_NUMBERS`].
     numbers: Vec<i64>,
+    scale: Scale,
 }
 
 /// The number of level numbers that are looked at.
@@ -130,13 +133,16 @@ impl Layout {
         let is_first_inside = timed == 0 && first_is_inside == Some(true);
         let has_time_inside = timed <= unstamped / 2 && (2 * inside > unstamped || is_first_inside);
         let has_inner_times = inner_times;
-        Self {
+        let mut layout = Self {
             kinds: samples.into_iter().map(|(kind, rests)| (kind, LineKind::learn(rests, context))).collect(),
             has_time_inside,
             has_inner_times,
             columns,
+            scale: Scale::of(&numbers),
             numbers,
-        }
+        };
+        layout.mark_rare();
+        layout
     }
 
     /// Whether its lines have times.
@@ -151,7 +157,7 @@ impl Layout {
 
     /// How the numbers of level keys are meant in its lines.
     pub fn scale(&self) -> Scale {
-        Scale::of(&self.numbers)
+        self.scale
     }
 
     /// Whether lines without a time are messages of their own in this stream, and do not continue the line before.
@@ -164,11 +170,11 @@ impl Layout {
         self.kinds.is_empty() && !self.has_time_inside && self.numbers.is_empty() && self.columns.is_none()
     }
 
-    /// Whether a kind has few lines beside the most frequent one.
-    fn is_rare(&self, kind: u64) -> bool {
+    /// Marks the kinds that have few lines beside the most frequent one.
+    fn mark_rare(&mut self) {
         const FEW: usize = 10;
         let most = self.kinds.iter().map(|(_, k)| k.sample_size).max().unwrap_or(0);
-        self.kind(kind).is_some_and(|k| k.sample_size * FEW <= most)
+        self.kinds.iter_mut().for_each(|(_, k)| k.is_rare = k.sample_size * FEW <= most);
     }
 
     /// The fields learned for a kind of line, if any.
@@ -205,6 +211,7 @@ impl Layout {
         self.columns = self.columns.take().or(learned.columns);
         if self.numbers.len() < MAX_NUMBERS {
             self.numbers.extend(learned.numbers);
+            self.scale = Scale::of(&self.numbers);
         }
         for (kind, new) in learned.kinds {
             if let Some((_, old)) = self.kinds.iter_mut().find(|(k, _)| *k == kind) {
@@ -215,19 +222,23 @@ impl Layout {
                 self.kinds.push((kind, new));
             }
         }
+        self.mark_rare();
     }
 
     /// Finds the header of a line. A line without a time is a message as a whole, unless hardly any line of the stream has
     /// a time.
     pub fn header(&self, line: &str, context: Context) -> Header {
-        if let Some(FoundTime { kind, at, from, level, next_level, is_wrapped, .. }) = find_stamp(line, context) {
+        if let Some(FoundTime { kind, at, start, from, level, next_level, is_wrapped, .. }) = find_stamp(line, context) {
             if is_wrapped && self.has_inner_times {
                 let level = line.get(from..).and_then(leading_level);
                 return Header { level, message_start: from, is_part: true, ..Header::default() };
             }
-            let head = Header { at: Some(at), level, message_start: from, is_rare: self.is_rare(kind), is_part: false };
-            let head = with_inner(line, skip_fields(line, self.kind(kind), head, next_level, context), context);
-            return Header { level: head.level.or_else(|| kernel_level(line)), ..head };
+            let known = self.kind(kind);
+            let is_rare = known.is_some_and(|k| k.is_rare);
+            let head = Header { at: Some(at), level, message_start: from, is_rare, is_part: false };
+            let head = with_inner(line, skip_fields(line, known, head, next_level, context), context);
+            let ahead = || line.get(..start)?.split(|c: char| !c.is_ascii_alphabetic()).find_map(capital_level);
+            return Header { level: head.level.or_else(ahead).or_else(|| kernel_level(line)), ..head };
         }
         if let Some((level, from)) = rfc5424_without_time(line) {
             return Header { level: Some(level), message_start: from, ..Header::default() };
@@ -299,7 +310,10 @@ fn skip_fields(
         }
     }
     let rest = line.get(head.message_start..).unwrap_or("");
-    head.level = found.or(head.level).or_else(|| leading_level(rest)).or_else(|| stated_level(rest));
+    // A learned field may have been the key or the column of a level.
+    let fields = line.get(start..).unwrap_or("");
+    let of_fields = || keyed_level(fields).or_else(|| column_level(fields));
+    head.level = found.or(head.level).or_else(|| leading_level(rest)).or_else(|| stated_level(rest)).or_else(of_fields);
     head
 }
 
@@ -311,14 +325,34 @@ const MAX_LEVEL_WORDS: usize = 8;
 fn stated_level(rest: &str) -> Option<Level> {
     let is_header = |word: &str| word.bytes().any(|b| !b.is_ascii_alphabetic()) || word.bytes().all(|b| b.is_ascii_uppercase());
     let word = |w: &str| {
+        if w.starts_with('%') {
+            return leading_level(w);
+        }
         let word = w.trim_matches(|c: char| !c.is_ascii_alphabetic());
         let is_long = word.len() > 3 || matches!(word, "ERR" | "LOG") && w.ends_with(':');
         // `LOG` alone is a word of many names.
         let is_sure = word != "LOG" || w.ends_with(':');
+        let is_sure = is_sure && word != "ALERT";
         if is_long && is_sure { capital_level(word) } else { None }
     };
     let words = rest.split_ascii_whitespace().take(MAX_LEVEL_WORDS).take_while(|w| is_header(w));
-    words.into_iter().find_map(word).or_else(|| keyed_level(rest))
+    words.into_iter().find_map(word)
+}
+
+/// The level in a column of its own, such as `0x1f4      Error       0x0`.
+fn column_level(rest: &str) -> Option<Level> {
+    const MOST: usize = 3;
+    let mut from = 0;
+    for _ in 0..MOST {
+        let end = field::word_end(rest.as_bytes(), from);
+        let gap = spaces(rest.as_bytes(), end);
+        let word = rest.get(from..end)?;
+        if gap > 1 && word.len() > 3 && matches!(word, "Error" | "Warning" | "Critical" | "Fatal" | "Fault" | "Information") {
+            return if word == "Fault" { Some(Level::Fatal) } else { Level::from_word(word) };
+        }
+        from = end + gap;
+    }
+    None
 }
 
 /// What the Linux kernel writes without a level when something is broken.
@@ -350,12 +384,18 @@ const MAX_KEYED: usize = 400;
 /// The value of a key such as `level` or `severity` within a text: `Severity="Error"`, `level=warn`.
 fn keyed_level(text: &str) -> Option<Level> {
     let bytes = text.as_bytes().get(..MAX_KEYED).unwrap_or(text.as_bytes());
-    memchr::memchr_iter(b'=', bytes).find_map(|at| {
-        let key = bytes.get(at.saturating_sub(9)..at)?.to_ascii_lowercase();
-        if !key.ends_with(b"severity") && !key.ends_with(b"level") && !key.ends_with(b"lvl") {
+    memchr::memchr2_iter(b'=', b':', bytes).find_map(|at| {
+        // A quick check that rules out most keys: `severity`, `level`, `lvl`, `at`.
+        if !matches!(bytes.get(at.checked_sub(1)?)?, b'y' | b'Y' | b'l' | b'L' | b't') {
             return None;
         }
-        let value = text.get(at + 1..)?.trim_start_matches('"');
+        let ends_with = |name: &[u8]| {
+            at.checked_sub(name.len()).and_then(|from| bytes.get(from..at)).is_some_and(|k| k.eq_ignore_ascii_case(name))
+        };
+        if !(ends_with(b"severity") || ends_with(b"level") || ends_with(b"lvl") || at == 2 && ends_with(b"at")) {
+            return None;
+        }
+        let value = text.get(at + 1..)?.trim_start_matches(['"', ' ']);
         let end = value.bytes().take_while(u8::is_ascii_alphabetic).count();
         Level::from_word(value.get(..end)?).filter(|_| end > 2)
     })
@@ -389,7 +429,7 @@ fn with_inner(line: &str, mut head: Header, context: Context) -> Header {
         let end = end + spaces(bytes, end);
         let own = level(inner.get(end..).unwrap_or(""));
         let end = own.map_or(end, |(_, length)| end + length + spaces(bytes, end + length));
-        let stated = || stated_level(inner.get(end..).unwrap_or(""));
+        let stated = || stated_level(inner.get(end..).unwrap_or("")).or_else(|| keyed_level(inner.get(end..).unwrap_or("")));
         let inner_level = own.map(|(level, _)| level).or_else(stated);
         head = Header { at: Some(at), level: inner_level.or(head.level), message_start: head.message_start + end, ..head };
     }
@@ -488,7 +528,7 @@ impl LineKind {
                 fields.push(field);
             }
         }
-        Self { fields, sample_size }
+        Self { fields, sample_size, is_rare: false }
     }
 }
 

@@ -72,7 +72,7 @@ pub(super) fn level(lower: &str, value: &str, context: Context) -> Option<Level>
 /// number.
 fn time(key: &str, value: &str, context: Context) -> Option<Timestamp> {
     let lower = key.to_ascii_lowercase();
-    let speaks_of_time = ["time", "date", "stamp", "epoch", "instant"].iter().any(|word| lower.contains(word));
+    let speaks_of_time = ["time", "date", "stamp", "epoch", "instant", "start", "begin"].iter().any(|word| lower.contains(word));
     if let Ok(number) = value.parse::<f64>() {
         let is_long = value.bytes().take_while(u8::is_ascii_digit).count() >= 10;
         return stamp::from_number(number).filter(|_| speaks_of_time && is_long);

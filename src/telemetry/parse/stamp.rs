@@ -148,6 +148,13 @@ impl<'a> Cursor<'a> {
             }
             sign @ (b'+' | b'-') => {
                 ahead.at += 1;
+                // Three digits are minutes.
+                let digits = ahead.bytes.get(ahead.at..).map_or(0, |r| r.iter().take_while(|b| b.is_ascii_digit()).count());
+                if digits == 3 {
+                    let minutes = i32::try_from(ahead.digits(3)?).ok().filter(|m| *m <= 840)?;
+                    *self = ahead;
+                    return UtcOffset::from_whole_seconds(if sign == b'-' { -minutes * 60 } else { minutes * 60 }).ok();
+                }
                 let hours = i32::try_from(ahead.digits(2)?).ok().filter(|h| *h <= 14)?;
                 let _colon = ahead.eat(b':');
                 let minutes = i32::try_from(ahead.digits(2)?).ok().filter(|m| *m < 60)?;
@@ -268,7 +275,8 @@ fn without_year(month: Month, day: u32, clock: Time, zone: Option<UtcOffset>, co
 
 /// The time at the start of a line, after any opening brackets, quotes and spaces, and the bytes used.
 pub fn leading(text: &str, context: Context) -> Option<(Timestamp, usize)> {
-    let skip = text.bytes().take_while(|b| matches!(b, b'[' | b'(' | b'"' | b'<' | b' ')).count();
+    // Network devices mark a clock that is not set with a star.
+    let skip = text.bytes().take_while(|b| matches!(b, b'[' | b'(' | b'"' | b'<' | b' ' | b'*')).count();
     let (at, used) = at_start(text.get(skip..)?, context)?;
     Some((at, skip + used))
 }
@@ -355,7 +363,7 @@ fn numeric_date(text: &str, context: Context) -> Option<(Timestamp, usize)> {
     if gap == b' ' && dashed.eat(b'-').is_some() && dashed.eat(b' ').is_some() {
         c = dashed;
     }
-    let padded = gap == b' ' && c.eat(b' ').is_some();
+    let padded = matches!(gap, b' ' | b',') && c.eat(b' ').is_some();
     let mut dotted = c;
     let clock = if let Some(clock) = c.clock_of_day().or_else(|| padded.then(|| c.loose_clock()).flatten()) {
         clock
@@ -383,7 +391,7 @@ fn day_month_year(text: &str, context: Context) -> Option<(Timestamp, usize)> {
     c.eat_any(b"/ -.")?;
     let year = c.digits(4)?;
     c.eat_any(b": T,-\t")?;
-    let _space = c.eat(b' ');
+    let _second = c.eat_any(b" :");
     let clock = c.clock_of_day()?;
     let zone = c.zone();
     let date = Date::from_calendar_date(i32::try_from(year).ok()?, month, u8::try_from(day).ok()?).ok()?;
@@ -460,7 +468,7 @@ fn compact(text: &str, context: Context) -> Option<(Timestamp, usize)> {
         _ => return None,
     };
     let (month, day) = (c.digits(2)?, c.digits(2)?);
-    c.eat_any(b"-T _.")?;
+    c.eat_any(b"-T _.:")?;
     let mut plain = c;
     let clock = if let Some(clock) = c.clock().or_else(|| c.loose_clock()) {
         // The milliseconds may follow after a colon.
@@ -514,7 +522,7 @@ fn month_day(text: &str, context: Context) -> Option<(Timestamp, usize)> {
     let month = c.digits(2)?;
     c.eat_any(b"-./")?;
     let day = c.digits(2)?;
-    c.eat(b' ')?;
+    c.eat_any(b" -")?;
     let clock = c.clock_of_day()?;
     let month = Month::try_from(u8::try_from(month).ok()?).ok()?;
     Some((without_year(month, day, clock, None, context)?, c.at))
@@ -547,6 +555,16 @@ fn named_date(text: &str, context: Context) -> Option<(Timestamp, usize)> {
         return Some((assemble(date, clock, None, context)?, us.at));
     }
     c.eat(b' ')?;
+    // `Nov 21 2026 09:31:07`, as network devices write it.
+    let mut ahead_of_clock = c;
+    if let Some(year) = ahead_of_clock.digits(4).filter(|year| (1970..2200).contains(year))
+        && ahead_of_clock.eat(b' ').is_some()
+        && let Some(clock) = ahead_of_clock.clock_of_day()
+    {
+        let zone = ahead_of_clock.zone();
+        let date = Date::from_calendar_date(i32::try_from(year).ok()?, month, u8::try_from(day).ok()?).ok()?;
+        return Some((assemble(date, clock, zone, context)?, ahead_of_clock.at));
+    }
     let clock = c.clock_of_day()?;
     let mut with_year = c;
     // `Sat Nov 21 09:31:07 CET 2026`, as date(1) writes it.

@@ -279,6 +279,17 @@ fn a_stream_is_read_by_what_its_lines_show() {
         ("2026-11-21T09:31:07Z app[db.7]: [x] [15-1]  err_code = 00000 ERROR:  full", nine, Some(Level::Error), 1),
         ("2026-11-21T09:31:07Z SECURITY[7]: a.c:7 cb: Event=\"x\",Severity=\"Error\"", nine, Some(Level::Error), 1),
         ("2026-11-21T09:31:07Z leto kernel: [8.5] su[7]: segfault at 7f1f9b891000 ip 00007f", nine, Some(Level::Error), 1),
+        ("Nov 21 2026 09:31:07 fw : %ASA-3-106014: Deny inbound", nine, Some(Level::Error), 1),
+        ("000123: *Nov 21 09:31:07.000: %LINK-3-UPDOWN: Interface down", nine, Some(Level::Error), 1),
+        ("2026-11-21T09:31:07Z ##[error]Process completed", nine, Some(Level::Error), 1),
+        (
+            "Nov 21, 2026 9:31:07 AM a.b.C run\nSEVERE: full\nNov 21, 2026 9:31:08 AM a.b.C run\nINFO: fine",
+            nine,
+            Some(Level::Error),
+            2,
+        ),
+        ("2026-11-21T10:31:07+01:00\nORA-00600: full\n2026-11-21T10:31:08+01:00\nThread 1 advanced", nine, None, 2),
+        (r#"{"Records":[{"eventTime":"2026-11-21T09:31:07Z","n":1},{"eventTime":"2026-11-21T09:31:08Z","n":2}]}"#, nine, None, 2),
         // A number is no time where there is a clock.
         ("09:31:07.0 IP a > b: seq 1700000000, win 7\n09:31:08.0 IP b > a: seq 1700000001, win 7", "", None, 2),
     ] {

@@ -259,7 +259,7 @@ pub(super) fn level_in_field(field: &str) -> Option<Level> {
     let word = field.get(end - letters..end).filter(|w| w.len() > 2)?;
     let before = (end - letters).checked_sub(1).and_then(|at| bytes.get(at));
     let is_bracket = bytes.first() == Some(&b'[') && before == Some(&b':');
-    let is_separate = before.is_none_or(|b| matches!(b, b'.' | b':' | b'[' | b' '));
+    let is_separate = before.is_none_or(|b| matches!(b, b'.' | b':' | b'[' | b' ' | b'/'));
     let is_level = is_bracket || is_separate && word.bytes().all(|b| b.is_ascii_uppercase());
     if is_level { Level::from_word(word) } else { None }
 }

@@ -280,7 +280,7 @@ const MAX_WORDS_BEFORE_TIME: usize = 3;
 fn stamp_at(rest: &str, context: Context) -> Option<(Timestamp, usize)> {
     let first = *rest.as_bytes().first()?;
     // A quick check that rules out most words.
-    if !first.is_ascii_digit() && !matches!(first, b'[' | b'(' | b'"' | b'<' | b'@') && !first.is_ascii_uppercase() {
+    if !first.is_ascii_digit() && !matches!(first, b'[' | b'(' | b'"' | b'<' | b'@' | b'*') && !first.is_ascii_uppercase() {
         return None;
     }
     stamp::leading(rest, context)
