@@ -76,12 +76,15 @@ impl Assembler {
     }
 
     fn begin<'a>(&mut self, raw: &'a str, columns: Option<&Columns>) -> Option<Record<'a>> {
-        let first = raw.as_bytes().first().copied().unwrap_or_default();
-        let (kind, held) = if first.is_ascii_digit() && cri(raw).is_some_and(|(_, _, is_partial)| is_partial) {
+        let bytes = raw.as_bytes();
+        let first = bytes.first().copied().unwrap_or_default();
+        // A quick check that rules out most lines: the time of a container runtime has a `T` after its date.
+        let may_be_cri = first.is_ascii_digit() && bytes.get(10) == Some(&b'T');
+        let (kind, held) = if may_be_cri && cri(raw).is_some_and(|(_, _, is_partial)| is_partial) {
             // With the mark of a full line, because that is what it becomes.
             let (head, inner, _) = cri(raw)?;
             (Kind::Partial, format!("{head}F {inner}"))
-        } else if first == b'{' && docker(raw).is_some_and(|text| !text.ends_with('\n')) {
+        } else if first == b'{' && !ends_line(raw) && docker(raw).is_some_and(|text| !text.ends_with('\n')) {
             (Kind::Docker, docker(raw)?)
         } else if first == b'_' && (raw.starts_with("__CURSOR=") || raw.starts_with("__REALTIME_TIMESTAMP=")) {
             (Kind::Export, raw.to_owned())
@@ -145,6 +148,15 @@ fn docker(raw: &str) -> Option<String> {
     if !raw.starts_with("{\"log\":\"") {
         return None;
     }
+    parsed_docker(raw)
+}
+
+/// Whether the text of a record of Docker ends in a line feed, by its bytes alone.
+fn ends_line(raw: &str) -> bool {
+    raw.contains("\\n\",") || raw.contains("\\n\"}")
+}
+
+fn parsed_docker(raw: &str) -> Option<String> {
     match serde_json::from_str::<Value>(raw.trim()).ok()?.get("log")? {
         Value::String(text) => Some(text.clone()),
         _ => None,

@@ -369,11 +369,14 @@ const KERNEL_ERRORS: [&str; 10] = [
     "hung_task_timeout",
 ];
 
+/// The bytes at the start of a line that are searched for the tag of the kernel.
+const MAX_TAG: usize = 100;
+
 /// The level of a line of the kernel in a log that leaves it out.
 fn kernel_level(line: &str) -> Option<Level> {
     static KERNEL: std::sync::LazyLock<memchr::memmem::Finder<'static>> =
         std::sync::LazyLock::new(|| memchr::memmem::Finder::new(" kernel: "));
-    let at = KERNEL.find(line.as_bytes())?;
+    let at = KERNEL.find(line.as_bytes().get(..MAX_TAG).unwrap_or(line.as_bytes()))?;
     let message = line.get(at..)?;
     KERNEL_ERRORS.iter().any(|error| message.contains(error)).then_some(Level::Error)
 }

@@ -179,14 +179,15 @@ impl<'a> Cursor<'a> {
     /// The name of a month: of three letters in English, also longer and in other languages.
     fn month_name(&mut self) -> Option<Month> {
         let rest = self.bytes.get(self.at..)?;
-        // Letters of other languages are of several bytes.
-        let letters = rest.iter().take(16).take_while(|b| b.is_ascii_alphabetic() || !b.is_ascii()).count();
-        if letters == 3
+        // English first, which is nearly every log.
+        if !rest.get(3).is_some_and(u8::is_ascii_alphabetic)
             && let Some(month) = month(rest.get(..3)?)
         {
             self.at += 3 + usize::from(rest.get(3..5) == Some(b". "));
             return Some(month);
         }
+        // Letters of other languages are of several bytes.
+        let letters = rest.iter().take(16).take_while(|b| b.is_ascii_alphabetic() || !b.is_ascii()).count();
         // A quick check that rules out most words: a number follows.
         let dot = usize::from(rest.get(letters) == Some(&b'.'));
         let is_followed = rest.get(letters + dot).is_some_and(|b| b"/ -.".contains(b))
