@@ -180,19 +180,22 @@ impl<'a> Cursor<'a> {
     fn month_name(&mut self) -> Option<Month> {
         let rest = self.bytes.get(self.at..)?;
         // English first, which is nearly every log.
-        if !rest.get(3).is_some_and(u8::is_ascii_alphabetic)
+        if !rest.get(3).is_some_and(|b| b.is_ascii_alphabetic() || !b.is_ascii())
             && let Some(month) = month(rest.get(..3)?)
         {
             self.at += 3 + usize::from(rest.get(3..5) == Some(b". "));
             return Some(month);
         }
+        if !may_be_month(*rest.first()?, *rest.get(1)?) {
+            return None;
+        }
         // Letters of other languages are of several bytes.
-        let letters = rest.iter().take(16).take_while(|b| b.is_ascii_alphabetic() || !b.is_ascii()).count();
-        // A quick check that rules out most words: a number follows.
+        let letters = rest.iter().take(17).take_while(|b| b.is_ascii_alphabetic() || !b.is_ascii()).count();
+        // A number follows a month.
         let dot = usize::from(rest.get(letters) == Some(&b'.'));
         let is_followed = rest.get(letters + dot).is_some_and(|b| b"/ -.".contains(b))
             && rest.get(letters + dot + 1).is_some_and(|b| b.is_ascii_digit() || *b == b' ');
-        if !(3..=12).contains(&letters) || !is_followed {
+        if !(3..=16).contains(&letters) || !is_followed {
             return None;
         }
         let name = std::str::from_utf8(rest.get(..letters)?).ok()?.to_lowercase();
@@ -250,6 +253,29 @@ const MONTHS: [&str; 12] = [
     "november novembre nov noviembre novembro lis listopada",
     "december dezember dez déc décembre dic diciembre dicembre dezembro dec grudnia gru",
 ];
+
+/// Whether a month of [`MONTHS`] begins with these bytes: a quick check that rules out most words.
+fn may_be_month(first: u8, second: u8) -> bool {
+    let seconds: &[u8] = match first.to_ascii_lowercase() {
+        b'a' => b"bgopuv",
+        b'c' => b"z",
+        b'd' => b"ei",
+        b'e' => b"n",
+        b'f' => b"e",
+        b'g' => b"eir",
+        b'j' => b"au",
+        b'k' => b"w",
+        b'l' => b"iu",
+        b'm' => b"aer",
+        b'n' => b"o",
+        b'o' => b"cktu",
+        b'p' => b"a",
+        b's' => b"eit",
+        b'w' => b"r",
+        _ => return false,
+    };
+    !second.is_ascii() || seconds.contains(&second.to_ascii_lowercase())
+}
 
 /// The month with a three-letter English name, in any case.
 fn month(name: &[u8]) -> Option<Month> {
@@ -646,4 +672,21 @@ pub fn letter_date(text: &str, context: Context) -> Option<(Level, Timestamp, us
         None => without_year(month, day, clock, None, context)?,
     };
     Some((level, at, c.at))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_month_passes_the_quick_check() {
+        for (number, names) in MONTHS.iter().enumerate() {
+            for name in names.split(' ') {
+                let text = format!("21 {name} 2026 09:31:07");
+                let context = Context::utc(Timestamp::from_secs(1_800_000_000));
+                let (at, _) = at_start(&text, context).unwrap_or_else(|| panic!("{text}"));
+                assert_eq!(at.datetime().month() as usize, number + 1, "{text}");
+            }
+        }
+    }
 }
