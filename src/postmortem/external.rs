@@ -2,12 +2,12 @@
 //! read is left out and reported, so that what is left passes the same checks as an update for customers.
 
 use super::prose::{self, past, sentence};
-use super::report::{Report, is_none, lost};
+use super::report::{Report, is_none};
 use super::text::inline;
 use crate::comms::{CustomerRules, customer};
 use crate::incident::{ActionScope, ActionState, Verdict};
 use crate::telemetry::Names;
-use crate::telemetry::tense::is_told;
+use crate::telemetry::tense::can_be_past;
 
 /// How much of the symptoms is in the heading, in bytes.
 const MAX_HEADING: usize = 100;
@@ -30,8 +30,8 @@ struct Checked<'a> {
 
 impl Checked<'_> {
     /// What people wrote about the present, as a sentence in the past tense, if customers may read it.
-    fn tell(&mut self, text: &str) -> Option<String> {
-        if is_told(text) {
+    fn allow_in_past(&mut self, text: &str) -> Option<String> {
+        if can_be_past(text) {
             return self.allow(sentence(&past(text)));
         }
         self.left_out.push((text.to_owned(), "It is not in the past tense, and could not be put into it. Reword it.".to_owned()));
@@ -90,7 +90,7 @@ pub(super) fn render(r: &Report, names: &Names) -> External {
     let started = r.milestones.first().and_then(|m| m.at).unwrap_or(r.as_of);
     let assumed = |name: &str| r.milestones.iter().any(|m| m.name == name && m.assumed);
     let length = std::time::Duration::from_secs_f64(r.impact_secs.round());
-    let symptom = r.impact.text.as_ref().and_then(|t| checked.tell(t));
+    let symptom = r.impact.text.as_ref().and_then(|t| checked.allow_in_past(t));
     let share = r.failed_requests.first().filter(|f| f.failed >= 1.0);
     let share = share.map(|f| format!("About {:.0}% of requests failed.", f.share() * 100.0));
     let symptom = symptom.or(share).unwrap_or_else(|| "Some customers could not use our service as usual.".to_owned());
@@ -104,7 +104,7 @@ pub(super) fn render(r: &Report, names: &Names) -> External {
     );
     let affected = r.impact.users.clone().and_then(|u| checked.allow(u));
     let affected = affected.map_or_else(String::new, |u| format!(" Affected: {}.", u.trim_end_matches('.')));
-    let data = r.impact.data.as_ref().filter(|d| !is_none(d)).map(|d| lost(d)).and_then(|d| checked.allow(d));
+    let data = r.impact.data.as_ref().filter(|d| !is_none(d)).map(|d| prose::lost_data(d)).and_then(|d| checked.allow(d));
     let data = data.map_or_else(String::new, |d| format!(" {d}"));
     let about = if assumed("impact started") { "about " } else { "" };
     let when = if r.impact_over {
@@ -118,7 +118,7 @@ pub(super) fn render(r: &Report, names: &Names) -> External {
     out.push_str("\n\n## What happened\n\n");
     // A question is no statement of a cause.
     let is_statement = |text: &String| !text.trim_end().ends_with('?');
-    let cause = confirmed.map(|h| h.text.clone()).filter(is_statement).and_then(|text| checked.tell(&text));
+    let cause = confirmed.map(|h| h.text.clone()).filter(is_statement).and_then(|text| checked.allow_in_past(&text));
     let cause = cause.unwrap_or_else(|| match confirmed {
         Some(_) => "We have found the cause.".to_owned(),
         None => "We do not know the cause yet.".to_owned(),

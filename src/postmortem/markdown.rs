@@ -239,11 +239,12 @@ fn impact(out: &mut String, r: &Report) {
     }
     let recorded = [("Symptoms", &r.impact.text), ("Users", &r.impact.users), ("Region", &r.impact.region)];
     for (name, text) in recorded.into_iter().filter_map(|(name, text)| Some((name, text.as_ref()?))) {
-        let text = if name == "Symptoms" { prose::told(text) } else { format!("{}.", text.trim_end_matches(['.', '。'])) };
+        let text =
+            if name == "Symptoms" { prose::past_or_quoted(text) } else { format!("{}.", text.trim_end_matches(['.', '。'])) };
         put!(out, "- {name}: {}", inline(&text));
     }
     for (at, text) in &r.earlier_impact {
-        put!(out, "- As described at {} UTC: {}", time(r, *at), inline(&prose::told(text)));
+        put!(out, "- As described at {} UTC: {}", time(r, *at), inline(&prose::past_or_quoted(text)));
     }
     for (id, text) in &r.absorbed_impact {
         put!(out, "- Of {id}, which was merged into this incident: {}", inline(&sentence(text)));
@@ -276,7 +277,7 @@ fn impact(out: &mut String, r: &Report) {
     }
     match &r.impact.data {
         Some(data) if is_none(data) => put!(out, "- Data loss or corruption: none."),
-        Some(data) => put!(out, "- {}", inline(&super::report::lost(data))),
+        Some(data) => put!(out, "- {}", inline(&prose::lost_data(data))),
         None => {}
     }
     put!(out, "");
@@ -313,8 +314,8 @@ fn causes(out: &mut String, r: &Report) {
     put!(out, "## Trigger, fault and contributing factors\n");
     let confirmed: Vec<_> = r.hypotheses.iter().filter(|h| h.verdict == Some(Verdict::Supported)).collect();
     for h in &confirmed {
-        let why = h.reason.as_ref().map(|w| format!(" Their reason: {}", super::report::within(w))).unwrap_or_default();
-        put!(out, "{} This was confirmed by the responders.{}\n", inline(&prose::told(&h.text)), inline_after(&why));
+        let why = h.reason.as_ref().map(|w| format!(" Their reason: {}", prose::past_or_quoted_clause(w))).unwrap_or_default();
+        put!(out, "{} This was confirmed by the responders.{}\n", inline(&prose::past_or_quoted(&h.text)), inline_after(&why));
     }
     if !r.chain.is_empty() {
         let is_whole =
@@ -376,11 +377,11 @@ fn theories(out: &mut String, r: &Report) {
     if !refuted.is_empty() || !against.is_empty() {
         put!(out, "### Ruled out\n");
         for h in refuted {
-            let why = h.reason.as_ref().map_or_else(String::new, |w| format!(" {}", prose::told(w)));
+            let why = h.reason.as_ref().map_or_else(String::new, |w| format!(" {}", prose::past_or_quoted(w)));
             let believed = r.believed.get(&h.seq).map_or_else(String::new, |(from, to)| {
                 format!(" It had been taken for the cause from {} to {} UTC.", time(r, *from), time(r, *to))
             });
-            put!(out, "- {}{}", inline(&prose::told(&h.text)), inline_after(format!("{why}{believed}").trim_start()));
+            put!(out, "- {}{}", inline(&prose::past_or_quoted(&h.text)), inline_after(format!("{why}{believed}").trim_start()));
         }
         for f in against {
             put!(out, "- {}", finding(f));
@@ -391,7 +392,7 @@ fn theories(out: &mut String, r: &Report) {
     if !proposed.is_empty() {
         put!(out, "### Proposed and not decided\n");
         for h in proposed {
-            put!(out, "- {} ({})", inline(&prose::told(&h.text)), inline(&h.by));
+            put!(out, "- {} ({})", inline(&prose::past_or_quoted(&h.text)), inline(&h.by));
         }
         put!(out, "");
     }
@@ -473,7 +474,7 @@ fn response(out: &mut String, r: &Report) {
         put!(out, "- {} ({} UTC)", inline(&sentence(text)), time(r, *at));
     }
     for (at, reason) in &r.reopened {
-        put!(out, "- Reopened at {} UTC: {}", time(r, *at), inline(&prose::told(reason)));
+        put!(out, "- Reopened at {} UTC: {}", time(r, *at), inline(&prose::past_or_quoted(reason)));
     }
     for d in &r.decisions {
         put!(out, "- Decision by {} at {} UTC: {}", inline(&d.by), time(r, d.at), inline(&sentence(&d.text)));
@@ -549,13 +550,13 @@ fn resolution(out: &mut String, r: &Report) {
     if !r.not_tried.is_empty() {
         put!(out, "Considered and not done:\n");
         for (text, why) in &r.not_tried {
-            let why = why.as_ref().map_or_else(String::new, |w| format!(" {}", prose::told(w)));
+            let why = why.as_ref().map_or_else(String::new, |w| format!(" {}", prose::past_or_quoted(w)));
             put!(out, "- {}{}", inline(&sentence(text)), inline_after(why.trim_start()));
         }
         put!(out, "");
     }
     if let Some((who, words)) = &r.confirmed_effect {
-        put!(out, "{} confirmed the effect: {}\n", inline(who), inline(&prose::told(words)));
+        put!(out, "{} confirmed the effect: {}\n", inline(who), inline(&prose::past_or_quoted(words)));
     }
     if let Some(exit) = &r.exit {
         match &r.exit_reading {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::telemetry::Timestamp;
 use crate::telemetry::series::human_value;
-use crate::telemetry::tense::is_told;
+use crate::telemetry::tense::can_be_past;
 pub(super) use crate::telemetry::tense::past;
 use crate::telemetry::time::human_duration;
 pub(super) use crate::telemetry::words::capitalized;
@@ -85,14 +85,14 @@ pub(super) fn amount(value: f64, unit: &str) -> String {
 }
 
 /// What people wrote about the present, as a sentence in the past tense; if it cannot be put into the past as a whole, as a quotation.
-pub(super) fn told(text: &str) -> String {
+pub(super) fn past_or_quoted(text: &str) -> String {
     let text = text.trim();
-    if is_told(text) { sentence(&past(text)) } else { format!("“{}”", sentence(text)) }
+    if can_be_past(text) { sentence(&past(text)) } else { format!("“{}”", sentence(text)) }
 }
 
 /// What people wrote within a sentence: in the past tense if it can be put into it as a whole, else as it is.
-pub(super) fn retold(text: &str) -> String {
-    if is_told(text) { past(text) } else { text.to_owned() }
+pub(super) fn past_if_whole(text: &str) -> String {
+    if can_be_past(text) { past(text) } else { text.to_owned() }
 }
 
 /// A length of time in seconds as people say it: `51m`, `1h12m`, and below ten minutes with the seconds.
@@ -116,6 +116,77 @@ pub(super) fn sentence(text: &str) -> String {
     let text = text.trim();
     let end = if text.ends_with(['.', '!', '?', '…', '。', '！', '？']) || text.is_empty() { "" } else { "." };
     format!("{}{end}", capitalized(text))
+}
+
+/// Words that begin a sentence with a capital only because they begin it.
+const COMMON_WORDS: [&str; 30] = [
+    "the",
+    "a",
+    "an",
+    "all",
+    "any",
+    "both",
+    "it",
+    "its",
+    "this",
+    "that",
+    "these",
+    "they",
+    "we",
+    "our",
+    "some",
+    "many",
+    "most",
+    "no",
+    "none",
+    "one",
+    "two",
+    "customers",
+    "users",
+    "payments",
+    "orders",
+    "bookings",
+    "money",
+    "people",
+    "pages",
+    "requests",
+];
+
+/// The reason of a severity as the end of a sentence: in it if it can be put into the past tense, else as it was given.
+pub(super) fn because(reason: &str) -> String {
+    let reason = reason.trim().trim_end_matches('.');
+    let is_sentence = reason.split_whitespace().count() > 2 && !reason.ends_with('?') && can_be_past(reason);
+    if is_sentence {
+        let mut letters = reason.chars();
+        // A name keeps its capital, so that only what is certainly none loses it.
+        let is_word = reason.split_whitespace().next().is_some_and(|w| COMMON_WORDS.contains(&w.to_lowercase().as_str()));
+        let small: String = letters.next().into_iter().flat_map(char::to_lowercase).chain(letters).collect();
+        format!(", because {}", past(if is_word { &small } else { reason }))
+    } else {
+        format!("; the reason given: {reason}")
+    }
+}
+
+/// What people wrote as the end of a sentence after a colon, with its full stop.
+pub(super) fn past_or_quoted_clause(text: &str) -> String {
+    let text = text.trim();
+    if can_be_past(text) && !text.ends_with('?') {
+        let end = if text.ends_with(['.', '!']) { "" } else { "." };
+        format!("{}{end}", past(text))
+    } else {
+        format!("“{text}”.")
+    }
+}
+
+/// What people wrote about lost data, as a sentence.
+pub(super) fn lost_data(data: &str) -> String {
+    let data = data.trim();
+    let word = data.trim_end_matches(['.', '?']).to_lowercase();
+    if matches!(word.as_str(), "" | "unknown" | "not known" | "unclear" | "not sure" | "tbd" | "unbekannt") {
+        return "It was not known whether data was lost or corrupted.".to_owned();
+    }
+    let is_clause = can_be_past(data) && data.split_whitespace().count() > 2;
+    if is_clause { past_or_quoted(data) } else { format!("Lost or corrupted data: {}.", data.trim_end_matches('.')) }
 }
 
 #[cfg(test)]

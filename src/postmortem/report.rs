@@ -386,9 +386,9 @@ impl Report {
         });
         for (at, why) in &self.reopened {
             let at = prose::minute_since(started, *at);
-            out.push_str(&format!(" It was reopened at {at} UTC: {}", prose::told(why)));
+            out.push_str(&format!(" It was reopened at {at} UTC: {}", prose::past_or_quoted(why)));
         }
-        let because = self.severity_reason.as_ref().map_or_else(String::new, |r| because(r));
+        let because = self.severity_reason.as_ref().map_or_else(String::new, |r| prose::because(r));
         out.push_str(&if !self.is_severity_given && self.severity == self.peak_severity {
             format!(" Its severity was not assessed; {} is the default.", self.severity)
         } else if self.severity == self.peak_severity {
@@ -410,7 +410,7 @@ impl Report {
         let users = self.impact.users.as_ref().map_or_else(String::new, |u| format!(" Affected: {}.", u.trim_end_matches('.')));
         let worst = self.failed_requests.first().filter(|f| f.failed >= 1.0);
         let what = match (&self.impact.text, worst) {
-            (Some(text), _) => prose::told(text),
+            (Some(text), _) => prose::past_or_quoted(text),
             (None, Some(worst)) => format!(
                 "{:.0}% of the requests to {} failed. {}",
                 worst.share() * 100.0,
@@ -420,10 +420,11 @@ impl Report {
             (None, None) => {
                 // The title may say of when its figure is.
                 let title = self.incident_title.split(" (at ").next().unwrap_or(&self.incident_title);
-                prose::told(title)
+                prose::past_or_quoted(title)
             }
         };
-        let data = self.impact.data.as_ref().filter(|d| !is_none(d)).map_or_else(String::new, |d| format!(" {}", lost(d)));
+        let data =
+            self.impact.data.as_ref().filter(|d| !is_none(d)).map_or_else(String::new, |d| format!(" {}", prose::lost_data(d)));
         format!("{what}{users}{data}")
     }
 
@@ -431,7 +432,7 @@ impl Report {
     fn cause(&self, incident: &Incident) -> String {
         let of = |verdict: Option<Verdict>| self.hypotheses.iter().rev().find(move |h| h.verdict == verdict);
         if let Some(confirmed) = of(Some(Verdict::Supported)) {
-            return format!(" The cause, confirmed by the responders: {}", within(&confirmed.text));
+            return format!(" The cause, confirmed by the responders: {}", prose::past_or_quoted_clause(&confirmed.text));
         }
         if let Some((found, finding)) = story::conclusion(incident).filter(|(c, _)| !c.origins.is_empty()) {
             let at = found.trigger_at.map_or_else(String::new, |at| format!(" at {} UTC", prose::minute(at)));
@@ -445,7 +446,7 @@ impl Report {
         }
         match of(None) {
             Some(proposed) => {
-                format!(" The cause was not confirmed. A hypothesis was: {}", within(&proposed.text))
+                format!(" The cause was not confirmed. A hypothesis was: {}", prose::past_or_quoted_clause(&proposed.text))
             }
             None => match self.chain.iter().find(|l| l.role == LinkRole::Fault) {
                 Some(first) => {
@@ -478,7 +479,10 @@ impl Report {
             Some(last) if self.confirmed_effect.is_some() => {
                 let (who, words) = self.confirmed_effect.clone().unwrap_or_default();
                 let (at, text) = (at(last), text(last));
-                format!(" It ended with this mitigation at {at}: {text}. {who} confirmed its effect: {}", within(&words))
+                format!(
+                    " It ended with this mitigation at {at}: {text}. {who} confirmed its effect: {}",
+                    prose::past_or_quoted_clause(&words)
+                )
             }
             Some(last) => format!(
                 " What ended it was not confirmed. The last thing that was tried before its end, at {}: {} ({}).",
@@ -563,77 +567,6 @@ impl Report {
         need(self.questions.is_empty(), "Open questions", &count(self.questions.len(), "open question"));
         out
     }
-}
-
-/// Words that begin a sentence with a capital only because they begin it.
-const COMMON_WORDS: [&str; 30] = [
-    "the",
-    "a",
-    "an",
-    "all",
-    "any",
-    "both",
-    "it",
-    "its",
-    "this",
-    "that",
-    "these",
-    "they",
-    "we",
-    "our",
-    "some",
-    "many",
-    "most",
-    "no",
-    "none",
-    "one",
-    "two",
-    "customers",
-    "users",
-    "payments",
-    "orders",
-    "bookings",
-    "money",
-    "people",
-    "pages",
-    "requests",
-];
-
-/// The reason of a severity as the end of a sentence: in it if it can be told, else as it was given.
-fn because(reason: &str) -> String {
-    let reason = reason.trim().trim_end_matches('.');
-    let is_sentence = reason.split_whitespace().count() > 2 && !reason.ends_with('?') && crate::telemetry::tense::is_told(reason);
-    if is_sentence {
-        let mut letters = reason.chars();
-        // A name keeps its capital, so that only what is certainly none loses it.
-        let is_word = reason.split_whitespace().next().is_some_and(|w| COMMON_WORDS.contains(&w.to_lowercase().as_str()));
-        let small: String = letters.next().into_iter().flat_map(char::to_lowercase).chain(letters).collect();
-        format!(", because {}", prose::past(if is_word { &small } else { reason }))
-    } else {
-        format!("; the reason given: {reason}")
-    }
-}
-
-/// What people wrote as the end of a sentence after a colon, with its full stop.
-pub(crate) fn within(text: &str) -> String {
-    let text = text.trim();
-    if crate::telemetry::tense::is_told(text) && !text.ends_with('?') {
-        let end = if text.ends_with(['.', '!']) { "" } else { "." };
-        format!("{}{end}", prose::past(text))
-    } else {
-        format!("“{text}”.")
-    }
-}
-
-/// What people wrote about lost data, as a sentence.
-pub(crate) fn lost(data: &str) -> String {
-    let data = data.trim();
-    let word = data.trim_end_matches(['.', '?']).to_lowercase();
-    if matches!(word.as_str(), "" | "unknown" | "not known" | "unclear" | "not sure" | "tbd" | "unbekannt") {
-        return "It was not known whether data was lost or corrupted.".to_owned();
-    }
-    let is_clause = crate::telemetry::tense::is_told(data) && data.split_whitespace().count() > 2;
-    if is_clause { prose::told(data) } else { format!("Lost or corrupted data: {}.", data.trim_end_matches('.')) }
 }
 
 /// Whether a person gave it a severity, when it was declared or later.

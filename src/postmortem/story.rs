@@ -24,7 +24,7 @@ const MAX_SPREAD: usize = 4;
 const SCRAPE_SECS: f64 = 60.0;
 /// How long before the impact a recorded change may have begun it, in seconds: an investigation looks an hour further back, too.
 const CHANGE_BEFORE_SECS: f64 = 3600.0;
-/// How long after the impact began a line may first be logged to be told as the fault, in seconds.
+/// How long after the impact began a line may first be logged to count as the fault, in seconds.
 const EARLY_SECS: f64 = 120.0;
 /// The number of charts.
 const MAX_CHARTS: usize = 3;
@@ -48,9 +48,9 @@ impl TriedMitigation {
     /// What came of it, in words.
     pub(crate) fn effect(&self) -> String {
         match (&self.verdict, &self.result, self.done) {
-            (Some(verdict), Some(result), _) => format!("{verdict}; reported: {}", super::prose::retold(result)),
+            (Some(verdict), Some(result), _) => format!("{verdict}; reported: {}", super::prose::past_if_whole(result)),
             (Some(verdict), None, _) => verdict.clone(),
-            (None, Some(result), true) => format!("reported, not measured: {}", super::prose::retold(result)),
+            (None, Some(result), true) => format!("reported, not measured: {}", super::prose::past_if_whole(result)),
             (None, Some(reason), false) => format!("not done: {reason}"),
             (None, None, true) => "not checked".to_owned(),
             (None, None, false) => "not finished".to_owned(),

@@ -507,7 +507,7 @@ fn changed(from: Status, to: Status, open: &[&str], why: &str) -> Fact {
 }
 
 #[test]
-fn what_was_not_recorded_is_not_told_as_a_fact() {
+fn what_was_not_recorded_is_not_written_as_a_fact() {
     let mut undeclared = declared();
     if let Fact::IncidentDeclared { severity_given, .. } = &mut undeclared {
         *severity_given = false;
