@@ -20,6 +20,7 @@ mod keys;
 mod logs;
 mod mitigation;
 mod out;
+mod parallel;
 mod playbook;
 mod preset;
 mod purge;

@@ -1,4 +1,4 @@
-//! Tests of `warroom logs patterns` on typical files: compressed, mixed, from a pipe, with and without a baseline.
+//! Tests of `warroom logs` on typical files: compressed, mixed, growing, from a pipe, with and without a baseline.
 
 #[path = "support/program.rs"]
 mod program;
@@ -307,4 +307,189 @@ fn does_not_report_a_steady_rate_as_a_rise() {
         .map(|p| (p["template"].as_str().unwrap(), p["change"].as_str().unwrap()))
         .collect();
     assert_eq!(changes, [("request <*> ok", "gone"), ("cache miss of <*>", "same")]);
+}
+
+/// Two logs of one minute: a shop whose errors have traces, and JSON of a cart.
+fn two_logs(folder: &std::path::Path) -> (String, String) {
+    let (mut shop, mut cart) = (String::new(), String::new());
+    for n in 0..60 {
+        let level = if n % 10 == 3 { "ERROR" } else { "INFO" };
+        shop.push_str(&format!("2026-11-21 09:31:{n:02},500 {level} [pool-{}] c.s.Checkout: order {n} handled\n", n % 4));
+        if level == "ERROR" {
+            shop.push_str("java.lang.IllegalStateException: pool exhausted\n\tat a.B.c(B.java:1)\n");
+        }
+        if n % 2 == 0 {
+            cart.push_str(&format!(
+                "{{\"time\":\"2026-11-21T09:31:{n:02}Z\",\"level\":\"{}\",\"msg\":\"cart {n} saved\",\"region\":\"eu-{}\"}}\n",
+                ["info", "warn"][n % 4 / 2],
+                n % 3
+            ));
+        }
+    }
+    let path = |name: &str| folder.join(name).display().to_string();
+    std::fs::write(path("shop.log"), shop).unwrap();
+    std::fs::write(path("cart.log"), cart).unwrap();
+    (path("shop.log"), path("cart.log"))
+}
+
+#[test]
+fn counts_only_the_events_that_are_selected() {
+    let f = tempfile::tempdir().unwrap();
+    let (shop, cart) = two_logs(f.path());
+    let lines = |args: &[&str]| {
+        let (code, v) = json(f.path(), &[&["logs", "patterns"], args].concat());
+        (code, v["lines"].as_u64().unwrap(), templates(&v))
+    };
+    let errors = vec![("order <*> handled".to_owned(), 6)];
+    // Each error is three lines with its trace.
+    assert_eq!(lines(&[&shop, "--level", "error"]), (0, 18, errors.clone()));
+    // The text of an event is that of all its lines.
+    assert_eq!(lines(&[&shop, "--grep", "pool ex.*"]), (0, 18, errors));
+    let window = ["--since", "2026-11-21T09:31:10Z", "--until", "2026-11-21 09:31:20"];
+    assert_eq!(lines(&[&[shop.as_str()], &window[..]].concat()).1, 12);
+    assert_eq!(lines(&[&shop, &cart, "--service", "cart"]).2, [("cart <*> saved".to_owned(), 30)]);
+    assert_eq!(lines(&[&shop, "--grep", "no such thing"]), (1, 0, Vec::new()), "as grep");
+    let output = run(f.path(), &["logs", "patterns", &shop, "--grep", "no such thing"]);
+    assert!(stderr(&output).contains("none of the 72 lines that were read is selected"), "{}", stderr(&output));
+    for wrong in [["--level", "loud"], ["--grep", "("], ["--since", "soonish"]] {
+        assert_eq!(run(f.path(), &[&["logs", "patterns", &shop], &wrong[..]].concat()).status.code(), Some(2), "{wrong:?}");
+    }
+}
+
+#[test]
+fn orders_cuts_and_describes_patterns() {
+    let f = tempfile::tempdir().unwrap();
+    let (shop, cart) = two_logs(f.path());
+    let (_, v) = json(f.path(), &["logs", "patterns", &shop, &cart, "--by", "region", "--examples", "2", "--sort", "first"]);
+    assert_eq!(v["patterns"][0]["template"], "cart <*> saved");
+    assert_eq!(v["patterns"][0]["levels"], serde_json::json!({"info": 15, "warn": 15}), "several levels are all shown");
+    assert_eq!(v["patterns"][0]["by"], serde_json::json!({"values": {"eu-0": 10, "eu-1": 10, "eu-2": 10}, "other": 0}));
+    assert_eq!(v["patterns"][1]["examples"][0], "2026-11-21 09:31:00,500 INFO [pool-0] c.s.Checkout: order 0 handled");
+    assert_eq!(v["patterns"][1]["examples"].as_array().unwrap().len(), 2);
+    let (_, v) = json(f.path(), &["logs", "patterns", &shop, &cart, "--top", "1"]);
+    assert_eq!(templates(&v), [("order <*> handled".to_owned(), 60)]);
+    let printed = stdout(&run(f.path(), &["logs", "patterns", &shop, &cart, "--by", "level", "--top", "1"]));
+    assert!(printed.contains("level: info 54, error 6") && printed.contains("and 1 more."), "{printed}");
+    assert!(!printed.contains('\u{1b}'), "no colours in a pipe");
+    let (_, v) = json(f.path(), &["logs", "patterns", "--diff", &shop, &cart]);
+    let changes: Vec<&str> = v["patterns"].as_array().unwrap().iter().map(|p| p["change"].as_str().unwrap()).collect();
+    assert_eq!(changes, ["new", "gone"]);
+    let (_, v) = json(f.path(), &["logs", "patterns", "--diff", &shop, &shop]);
+    assert_eq!(templates(&v), [], "nothing differs");
+}
+
+#[test]
+fn any_number_of_threads_gives_the_same_result() {
+    let f = tempfile::tempdir().unwrap();
+    let (shop, cart) = two_logs(f.path());
+    let path = f.path().join("long.log");
+    // More than one batch, with a format that changes on the way.
+    let text = std::fs::read_to_string(&shop).unwrap().repeat(200) + &std::fs::read_to_string(&cart).unwrap().repeat(200);
+    std::fs::write(&path, text + &service_log(5000, true)).unwrap();
+    let path = path.display().to_string();
+    let with = |threads: &str, more: &[&str]| {
+        stdout(&run(f.path(), &[&["logs", "patterns", "--json", &path, "--threads", threads], more].concat()))
+    };
+    for more in [&[][..], &["--by", "region", "--level", "warn"], &["--content"]] {
+        let one = with("1", more);
+        assert!(one.len() > 1000, "{one}");
+        for threads in ["2", "3", "16"] {
+            assert_eq!(with(threads, more), one, "{threads} {more:?}");
+        }
+    }
+}
+
+#[test]
+fn follows_a_file_that_grows_and_is_replaced() {
+    let f = tempfile::tempdir().unwrap();
+    let path = f.path().join("grow.log");
+    std::fs::write(&path, "2026-11-21 09:31:01 ERROR pool exhausted after 7 ms\n").unwrap();
+    let mut child = warroom(f.path(), &["logs", "patterns", "--follow", &path.display().to_string()])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut printed = std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().unwrap()));
+    let mut next = || printed.next().unwrap().unwrap();
+    assert!(next().ends_with("P1 pool exhausted after <*>"));
+    let mut file = std::fs::OpenOptions::new().append(true).open(&path).unwrap();
+    // Half a line is no line yet, and a known pattern is not printed again.
+    write!(file, "2026-11-21 09:31:02 ERROR pool exhausted after 9 ms\n2026-11-21 09:31:03 WARN ca").unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(700));
+    writeln!(file, "rt is slow").unwrap();
+    assert!(next().ends_with("P2 cart is slow"));
+    std::fs::rename(&path, f.path().join("grow.log.1")).unwrap();
+    std::fs::write(&path, "2026-11-21 09:31:04 INFO a new file\n").unwrap();
+    assert!(next().ends_with("P3 a new file"));
+    let pid = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn follows_a_pipe_to_its_end() {
+    let f = tempfile::tempdir().unwrap();
+    let mut child = warroom(f.path(), &["logs", "patterns", "--follow", "-", "--json", "--level", "warn"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(service_log(50, true).trim_end().as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let v: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(templates(&v), [("exhausted after <*>".to_owned(), 10), ("cart <*> is empty".to_owned(), 5)]);
+}
+
+#[test]
+fn shows_the_events_of_several_files_by_time() {
+    let f = tempfile::tempdir().unwrap();
+    let (shop, cart) = two_logs(f.path());
+    let printed = stdout(&run(f.path(), &["logs", "show", &shop, &cart, "--until", "2026-11-21 09:31:04"]));
+    let expected = "2026-11-21 09:31:00.000 INFO  cart  cart 0 saved
+2026-11-21 09:31:00.500 INFO  shop  order 0 handled
+2026-11-21 09:31:01.500 INFO  shop  order 1 handled
+2026-11-21 09:31:02.000 WARN  cart  cart 2 saved
+2026-11-21 09:31:02.500 INFO  shop  order 2 handled
+2026-11-21 09:31:03.500 ERROR shop  order 3 handled
+    java.lang.IllegalStateException: pool exhausted
+      at a.B.c(B.java:1)
+";
+    assert_eq!(printed, expected);
+    let fields = stdout(&run(f.path(), &["logs", "show", &cart, "--fields", "--grep", "cart 4 "]));
+    assert_eq!(fields, "2026-11-21 09:31:04.000 INFO  cart 4 saved  region=eu-1\n");
+    let output = run(f.path(), &["--json", "logs", "show", &shop, "--level", "error"]);
+    let events: Vec<Value> = stdout(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(events.len(), 6);
+    assert_eq!((&events[0]["at"], &events[0]["level"]), (&"2026-11-21T09:31:03.5Z".into(), &"error".into()));
+    let missing = f.path().join("missing.log").display().to_string();
+    assert_eq!(run(f.path(), &["logs", "show", &missing]).status.code(), Some(1));
+    let output = run(f.path(), &["logs", "show", &cart, &missing]);
+    assert_eq!((output.status.code(), stdout(&output).lines().count()), (Some(3), 30));
+    assert_eq!(run(f.path(), &["logs", "show", &cart, "--level", "fatal"]).status.code(), Some(1));
+}
+
+#[test]
+fn explains_the_format_of_a_file() {
+    let f = tempfile::tempdir().unwrap();
+    let (shop, cart) = two_logs(f.path());
+    let printed = stdout(&run(f.path(), &["logs", "explain", &shop, "--lines", "1"]));
+    let expected = "The first 72 lines: 60 with a time, 60 with a level, 12 that belong to the event before
+Header (learned from 60 lines): time · level · bracket · name with a colon · message
+
+2026-11-21 09:31:00,500 INFO [pool-0] c.s.Checkout: order 0 handled
+└time─────────────────┘ └le┘ └bracke┘ └name with a┘ └message──────┘
+  time     2026-11-21T09:31:00.5Z
+  level    info
+  message  order 0 handled
+";
+    assert_eq!(printed, expected);
+    let (code, v) = json(f.path(), &["logs", "explain", &cart, "--lines", "1"]);
+    assert_eq!((code, &v["timed"], &v["forms"]), (0, &30.into(), &serde_json::json!([])));
+    let first = &v["first"][0];
+    assert_eq!((&first["message"], &first["fields"]["region"]), (&"cart 0 saved".into(), &"eu-0".into()));
+    let (_, v) = json(f.path(), &["logs", "explain", &shop, "--lines", "100"]);
+    assert_eq!(v["first"][5]["further"], true, "a line of a trace belongs to the event before");
+    assert_eq!(v["first"][0]["parts"][4], serde_json::json!({"name": "message", "text": "order 0 handled"}));
+    std::fs::write(&cart, "").unwrap();
+    assert_eq!(stdout(&run(f.path(), &["logs", "explain", &cart])), "The file is empty.\n");
 }

@@ -1,9 +1,13 @@
 //! Log patterns: groups lines that share a template (see [`miner`]) and compares their counts before and after the onset to
 //! find which patterns are new, up, down or gone. [`group_lines`] handles lines returned by a source, [`log_analysis`] whole log files.
 
+pub mod batch;
+pub mod filter;
+mod locations;
 pub mod log_analysis;
 mod mask;
 pub mod miner;
+pub mod tally;
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
@@ -80,7 +84,7 @@ const MAX_FACETS: usize = 6;
 
 /// Selects the fields with few distinct values, fewest first, at most [`MAX_FACETS`]. A field whose value differs in every
 /// line is an id and is left out.
-fn select_facets(facets: BTreeMap<String, log_analysis::Facet>) -> BTreeMap<String, Vec<(String, u64)>> {
+fn select_facets(facets: BTreeMap<String, tally::Facet>) -> BTreeMap<String, Vec<(String, u64)>> {
     let mut fields: Vec<(String, Vec<(String, u64)>)> = facets
         .into_iter()
         .filter(|(_, f)| f.other == 0 && (f.values.len() < 4 || f.values.values().any(|n| *n > 1)))
@@ -135,7 +139,7 @@ pub fn group_lines(lines: &[LogLine], onset: Timestamp, window: Window, unread: 
     let length_ratio = (before >= MIN_DURATION_SECS && after >= MIN_DURATION_SECS).then(|| before / after);
     let mut miner = miner::Miner::default();
     let mut counted: HashMap<(u32, Option<Level>), Pattern> = HashMap::new();
-    let mut fields: HashMap<(u32, Option<Level>), BTreeMap<String, log_analysis::Facet>> = HashMap::new();
+    let mut fields: HashMap<(u32, Option<Level>), BTreeMap<String, tally::Facet>> = HashMap::new();
     for line in lines {
         let id = miner.add(line.message.lines().next().unwrap_or("").as_bytes());
         let pattern = counted.entry((id, line.level)).or_insert_with(|| Pattern::empty(line));
@@ -144,7 +148,7 @@ pub fn group_lines(lines: &[LogLine], onset: Timestamp, window: Window, unread: 
         } else {
             pattern.count += 1;
             if !line.fields.is_empty() {
-                log_analysis::count_fields(fields.entry((id, line.level)).or_default(), line);
+                tally::count_fields(fields.entry((id, line.level)).or_default(), line);
             }
             // Prefer a sample from after the onset.
             if pattern.count == 1 {
@@ -195,7 +199,7 @@ type Counted<T> = HashMap<(u32, Option<Level>), T>;
 fn merge_patterns(
     mined: &miner::Mined,
     counted: Counted<Pattern>,
-    fields: Counted<BTreeMap<String, log_analysis::Facet>>,
+    fields: Counted<BTreeMap<String, tally::Facet>>,
 ) -> Vec<Pattern> {
     let mut by_id: Vec<((u32, Option<Level>), Pattern)> = counted.into_iter().collect();
     // Ids follow the order of the lines, so that the earliest sample of a pattern is kept.
@@ -211,12 +215,12 @@ fn merge_patterns(
             }
         }
     }
-    let mut merged: HashMap<(u32, Option<Level>), BTreeMap<String, log_analysis::Facet>> = HashMap::new();
+    let mut merged: HashMap<(u32, Option<Level>), BTreeMap<String, tally::Facet>> = HashMap::new();
     let mut fields: Vec<_> = fields.into_iter().collect();
     fields.sort_by_key(|(key, _)| *key);
     for ((id, level), facets) in fields {
         let index = mined.pattern_of.get(id as usize).copied().unwrap_or(0);
-        log_analysis::merge_facets(merged.entry((index, level)).or_default(), facets);
+        tally::merge_facets(merged.entry((index, level)).or_default(), facets);
     }
     for (key, facets) in merged {
         if let Some(pattern) = found.get_mut(&key) {

@@ -1,11 +1,13 @@
 //! Writes to stdout and stderr. Other files of the command line use these functions.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
+use std::sync::LazyLock;
 
 use serde::Serialize;
 
 use super::CliError;
 use crate::telemetry::Failure;
+use crate::telemetry::log::Level;
 
 /// Prints a line to stdout.
 pub(super) fn line(text: impl AsRef<str>) -> Result<(), CliError> {
@@ -58,6 +60,19 @@ pub(super) fn error_json(kind: &str, failure: &Failure) {
     let Failure { message, causes, remedy } = failure;
     let object = serde_json::json!({"error": {"kind": kind, "message": message, "causes": causes, "remedy": remedy}});
     let _ignored = json(&object);
+}
+
+/// A line in the colour of a level, if stdout is a terminal and `NO_COLOR` is not set: errors red, warnings yellow.
+pub(super) fn coloured(line: &str, level: Option<Level>) -> String {
+    static IS_WANTED: LazyLock<bool> =
+        LazyLock::new(|| std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()));
+    let code = match level {
+        Some(Level::Fatal | Level::Error) => 31,
+        Some(Level::Warn) => 33,
+        Some(Level::Debug | Level::Trace) => 2,
+        _ => 0,
+    };
+    if code == 0 || !*IS_WANTED { line.to_owned() } else { format!("\x1b[{code}m{line}\x1b[0m") }
 }
 
 /// Formats rows as lines: columns padded to their widest cell and separated by two spaces, without trailing spaces.

@@ -93,7 +93,7 @@ impl Read for Stdin {
 }
 
 /// Opens a file, or standard input for `-`. gzip, zstd, bzip2 and xz are detected by their first bytes and decompressed.
-pub(super) fn open(path: &Path) -> std::io::Result<Box<dyn BufRead>> {
+pub(super) fn open(path: &Path) -> std::io::Result<Box<dyn BufRead + Send>> {
     if path.as_os_str() == "-" {
         return open_text(Stdin::new(), u64::MAX);
     }
@@ -114,6 +114,11 @@ pub(super) struct Progress {
 impl Progress {
     pub(super) fn new() -> Self {
         Self { lines: 0, started: Instant::now(), last_shown: None, is_terminal: std::io::stderr().is_terminal() }
+    }
+
+    /// The number of lines so far.
+    pub(super) fn lines(&self) -> usize {
+        self.lines
     }
 
     /// Adds lines, and shows the new number if it is time.

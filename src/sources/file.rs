@@ -184,7 +184,7 @@ fn is_clock_skewed(last: Timestamp, written: Timestamp) -> bool {
 }
 
 /// Opens a file at an offset. A compressed file is always read from its start.
-fn open(path: &Path, from: u64) -> std::io::Result<Box<dyn BufRead>> {
+fn open(path: &Path, from: u64) -> std::io::Result<Box<dyn BufRead + Send>> {
     let mut file = File::open(path)?;
     if from > 0 && !is_compressed(path) {
         file.seek(SeekFrom::Start(from))?;

@@ -13,7 +13,7 @@ pub const COMPRESSED: [&str; 4] = ["gz", "zst", "bz2", "xz"];
 /// Opens text from its start and decompresses it. gzip, zstd, bzip2 and xz are detected by their first bytes; at most `max_bytes` are
 /// read after decompression. A UTF-8 byte order mark is skipped. An error when the input is not text; the message says what
 /// it is.
-pub fn open_text(input: impl Read + Send + 'static, max_bytes: u64) -> std::io::Result<Box<dyn BufRead>> {
+pub fn open_text(input: impl Read + Send + 'static, max_bytes: u64) -> std::io::Result<Box<dyn BufRead + Send>> {
     let mut input = BufReader::with_capacity(BUFFER, input);
     let head = peek(&mut input)?;
     if head.starts_with(&[0x1f, 0x8b]) {
@@ -49,7 +49,7 @@ const SNIFF_BYTES: usize = 4096;
 const MAX_CONTROL_TENTHS: usize = 3;
 
 /// Checks that input is text and skips its byte order mark, and the zeros at the start of a file that was cut while its program wrote on.
-fn text_reader(mut reader: impl BufRead + 'static) -> std::io::Result<Box<dyn BufRead>> {
+fn text_reader(mut reader: impl BufRead + Send + 'static) -> std::io::Result<Box<dyn BufRead + Send>> {
     loop {
         let zeros = match peek(&mut reader) {
             // Truncated before anything could be decompressed: reading the lines reports the error.

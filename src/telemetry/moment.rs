@@ -149,6 +149,16 @@ impl Moment {
     }
 }
 
+impl Moment {
+    /// The time that was meant in a log that ends at `end`: a time of day is that of its last day.
+    pub fn in_log(&self, end: Timestamp) -> Timestamp {
+        match self.kind {
+            Kind::Clock(time) => Timestamp::from(end.datetime().replace_time(time)),
+            _ => self.resolve(end).unwrap_or(end),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -38,8 +38,9 @@ static FIELD: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r#"\b([A-Za-z][A-Za-z0-9_.]{2,30})"?\s?[=:]\s?"?([A-Za-z0-9][A-Za-z0-9_.:/-]{2,99})"#).ok());
 
 /// The local parts of addresses that belong to an office and not to a person: those of RFC 2142, and the usual ones for customers.
-const OFFICES: [&str; 64] = [
+const OFFICES: [&str; 65] = [
     "info",
+    "privacy",
     "marketing",
     "sales",
     "support",

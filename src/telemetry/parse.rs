@@ -1,6 +1,6 @@
 //! Parses raw log lines into [`LogLine`]s: JSON lines, logfmt, access logs, syslog (RFC 3164 and 5424), klog, and plain
-//! text that begins with a time. Each line is parsed by itself, so a stream may mix formats. [`Joiner`] joins the lines of
-//! a stack trace into one event.
+//! text that begins with a time. [`Record`] is one line or record by itself, so a stream may mix formats; [`Sequence`] says which records
+//! belong to the event before; [`Joiner`] makes whole events.
 //!
 //! Parsing never fails: a line of unknown format becomes a message as a whole.
 
@@ -10,15 +10,18 @@ mod columns;
 mod fields;
 mod join;
 pub mod layout;
+pub mod record;
 mod roles;
+mod sequence;
 pub mod stamp;
 mod syslog;
 
-pub use access::{method_and_status, method_and_status_of};
 pub use columns::Columns;
 pub use fields::prefixed_json;
 pub use join::Joiner;
+pub use record::Record;
 pub use roles::Scale;
+pub use sequence::{Place, Sequence};
 
 use super::clean;
 use super::log::{Level, LogLine};
@@ -69,41 +72,17 @@ pub fn line(raw: &str, context: Context) -> LogLine {
 /// Parses and cleans one raw line of a stream whose header formats are known: what every line has before its message, such as a thread
 /// or a logger, is not part of the message, and a time is found where the stream has it.
 pub fn line_of(raw: &str, layout: &Layout, context: Context) -> LogLine {
-    let context = Context { scale: layout.scale(), ..context };
-    let raw = raw.trim_end_matches(['\n', '\r']).trim_start_matches('\0');
-    if let Some(row) = layout.columns().and_then(|columns| columns.row(raw, context)) {
-        return row;
-    }
-    let head = layout.header(raw, context);
-    if head.is_part {
-        return LogLine { level: head.level, ..LogLine::plain(clean::line(raw.get(head.message_start..).unwrap_or(raw))) };
-    }
-    let parsed = line(raw, context);
-    // Behind the header of syslog, the line of a program has its own.
-    if let Some((level, at, message)) = stamp::klog(&parsed.message, context) {
-        let message = message.to_owned();
-        return LogLine { at: Some(at), level: Some(level), message, ..parsed };
-    }
-    // Structured lines and access logs have their own fields.
-    if layout.is_empty() || !parsed.fields.is_empty() || raw.contains('\u{1b}') || method_and_status(&parsed.message).is_some() {
-        let of_class = method_and_status(&parsed.message).and_then(|(_, level)| level);
-        return LogLine { level: parsed.level.or(head.level).or(of_class), ..parsed };
-    }
-    let Some(message) = raw.get(head.message_start..).filter(|m| head.at.is_some() && !m.trim().is_empty()) else {
-        return parsed;
-    };
-    let message = clean::line(message);
-    let is_same_time = parsed.at.is_none() || parsed.at == head.at;
-    if !is_same_time || message.len() >= parsed.message.len() {
-        return LogLine { at: parsed.at.or(head.at), level: parsed.level.or(head.level), ..parsed };
-    }
-    LogLine { at: parsed.at.or(head.at), level: parsed.level.or(head.level), message, ..parsed }
+    let raw = raw.trim_end_matches(['\n', '\r']);
+    Record::read(raw, layout, context).into_line(raw, layout, context)
 }
 
 /// Whether a line looks like logfmt with a message. Cheap enough for every line of a long log.
 pub fn is_logfmt(raw: &str) -> bool {
-    let key = raw.bytes().take(32).take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'@' | b'.')).count();
-    key > 0 && raw.as_bytes().get(key) == Some(&b'=') && (raw.contains(" msg=") || raw.contains(" message="))
+    const LONGEST_KEY: usize = 32;
+    let bytes = raw.as_bytes();
+    let Some(key) = memchr::memchr(b'=', bytes.get(..=LONGEST_KEY).unwrap_or(bytes)) else { return false };
+    let is_key = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'@' | b'.');
+    key > 0 && bytes.iter().take(key).all(is_key) && (raw.contains(" msg=") || raw.contains(" message="))
 }
 
 /// A JSON line with words of another program before it (see [`prefixed_json`]).

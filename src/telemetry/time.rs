@@ -112,6 +112,11 @@ impl Timestamp {
         self.datetime().to_offset(offset).format(format_description!("[hour]:[minute]:[second]")).unwrap_or_default()
     }
 
+    /// The time of day in UTC with milliseconds: `09:31:07.123`.
+    pub fn clock_millis(self) -> String {
+        format!("{}.{:03}", self.clock(UtcOffset::UTC), self.0.rem_euclid(1_000_000) / 1000)
+    }
+
     /// Date and time in UTC without the zone: `2026-11-21 09:31:07`. For report tables whose heading shows the zone.
     pub fn date_clock(self) -> String {
         self.datetime().format(format_description!("[year]-[month]-[day] [hour]:[minute]:[second]")).unwrap_or_default()

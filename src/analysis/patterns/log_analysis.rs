@@ -4,13 +4,20 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::miner::{Mined, Miner};
+use super::batch::PreparedBatch;
+use super::filter::LineFilter;
+use super::locations::LocationFinder;
+use super::miner::{Mined, Miner, Shape};
+use super::tally::{Facet, MAX_BY, MAX_VALUE_BYTES, RateClock, Tally, count_fields, halve};
 use super::{Change, MIN_DURATION_SECS, RATE_BUCKETS, change};
 use crate::telemetry::log::Level;
-use crate::telemetry::parse::layout::{Header, Layout};
-use crate::telemetry::parse::{self, Columns, Context, Scale};
+use crate::telemetry::parse::layout::Layout;
+use crate::telemetry::parse::record::Form;
+use crate::telemetry::parse::{Context, Place, Record, Sequence};
 use crate::telemetry::{LogLine, Timestamp, clean};
 
+/// Maximum length of the text of an event that a filter looks at, in bytes.
+const MAX_EVENT: usize = 1024 * 1024;
 /// Maximum length of a pattern's sample, in bytes.
 const MAX_SAMPLE: usize = 400;
 
@@ -23,117 +30,6 @@ pub enum Side {
     Incident,
 }
 
-/// The counts of one id of the miner.
-#[derive(Clone, Debug, Default)]
-struct Tally {
-    count: u64,
-    baseline: u64,
-    first_at: Option<Timestamp>,
-    last_at: Option<Timestamp>,
-    /// An original line, from the incident if possible.
-    sample: String,
-    /// Lines of each level, indexed by the level.
-    levels: [u32; 6],
-    /// The level of its first line that has one.
-    first_level: Option<Level>,
-    /// Lines in each part of the time range; empty without times.
-    rate: Vec<u32>,
-    /// Indices of the services in the analysis's list, sorted.
-    services: Vec<u16>,
-    facets: BTreeMap<String, Facet>,
-}
-
-/// The values of one field of structured lines.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Facet {
-    /// Number of lines by value, for the first [`MAX_VALUES`] values that occur.
-    pub values: BTreeMap<String, u64>,
-    /// Number of lines with any other value.
-    pub other: u64,
-}
-
-/// Maximum number of fields counted for a pattern.
-const MAX_FACETS: usize = 12;
-/// Maximum number of values counted separately for a field.
-pub const MAX_VALUES: usize = 8;
-/// Maximum length of a value, in bytes.
-const MAX_VALUE_BYTES: usize = 64;
-/// Maximum number of services that are recorded.
-const MAX_SERVICES: usize = 1000;
-
-impl Facet {
-    /// Adds `n` lines with a value.
-    pub(super) fn add(&mut self, value: &str, n: u64) {
-        if let Some(count) = self.values.get_mut(value) {
-            *count += n;
-        } else if self.values.len() < MAX_VALUES {
-            self.values.insert(value.to_owned(), n);
-        } else {
-            self.other += n;
-        }
-    }
-}
-
-/// Counts the fields of a line, except those whose value is the name of its service.
-pub(super) fn count_fields(facets: &mut BTreeMap<String, Facet>, line: &LogLine) {
-    for (field, value) in line.fields.iter().filter(|(_, value)| line.service.as_ref() != Some(value)) {
-        if facets.len() >= MAX_FACETS && !facets.contains_key(field) {
-            continue;
-        }
-        let facet = facets.entry(field.clone()).or_default();
-        if value.len() > MAX_VALUE_BYTES {
-            facet.add(&clean::truncate(value, MAX_VALUE_BYTES), 1);
-        } else {
-            facet.add(value, 1);
-        }
-    }
-}
-
-/// Adds the counts of `others` to `facets`.
-pub(super) fn merge_facets(facets: &mut BTreeMap<String, Facet>, others: BTreeMap<String, Facet>) {
-    for (field, other) in others {
-        if facets.len() >= MAX_FACETS && !facets.contains_key(&field) {
-            continue;
-        }
-        let facet = facets.entry(field).or_default();
-        other.values.iter().for_each(|(value, n)| facet.add(value, *n));
-        facet.other += other.other;
-    }
-}
-
-impl Tally {
-    fn merge(&mut self, other: Self) {
-        merge_facets(&mut self.facets, other.facets);
-        if self.rate.is_empty() {
-            self.rate = other.rate;
-        } else {
-            self.rate.iter_mut().zip(other.rate).for_each(|(a, b)| *a = a.saturating_add(b));
-        }
-        self.services.extend(other.services);
-        self.services.sort_unstable();
-        self.services.dedup();
-        if self.sample.is_empty() || (self.count == 0 && other.count > 0) {
-            self.sample = other.sample;
-        }
-        self.count += other.count;
-        self.baseline += other.baseline;
-        self.first_level = self.first_level.or(other.first_level);
-        self.first_at = [self.first_at, other.first_at].into_iter().flatten().min();
-        self.last_at = self.last_at.max(other.last_at);
-        for (to, from) in self.levels.iter_mut().zip(other.levels) {
-            *to = to.saturating_add(from);
-        }
-    }
-
-    /// The most frequent level; of a tie the one of the first line, else the more severe one.
-    fn level(&self) -> Option<Level> {
-        const ALL: [Level; 6] = [Level::Trace, Level::Debug, Level::Info, Level::Warn, Level::Error, Level::Fatal];
-        let counted = ALL.into_iter().zip(self.levels);
-        let (level, n) = counted.max_by_key(|(level, n)| (*n, Some(*level) == self.first_level, *level))?;
-        Some(level).filter(|_| n > 0)
-    }
-}
-
 /// A pattern of an analysed log.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PatternReport {
@@ -143,6 +39,12 @@ pub struct PatternReport {
     pub template: String,
     /// The most frequent level of its lines.
     pub level: Option<Level>,
+    /// The number of lines in the incident part of each level that occurs, most frequent first.
+    pub levels: Vec<(Level, u64)>,
+    /// Its first original lines, as many as [`LogAnalysis::keep_examples`] asked for.
+    pub examples: Vec<String>,
+    /// The values of the field that [`LogAnalysis::count_by`] named.
+    pub by: Facet,
     /// Number of lines in the incident part and in the baseline.
     pub count: u64,
     pub baseline_count: u64,
@@ -192,18 +94,37 @@ impl LogReport {
         self.mined.pattern_of.get(id as usize).copied().unwrap_or(0)
     }
 
+    /// The first id of a pattern.
+    pub fn first_id(&self, pattern: &PatternReport) -> Option<usize> {
+        let index = pattern.id.get(1..)?.parse::<u32>().ok()?.checked_sub(1)?;
+        self.mined.pattern_of.iter().position(|p| *p == index)
+    }
+
     /// Returns a regular expression that matches every message of the pattern with this index.
     pub fn regex(&self, index: u32) -> String {
         self.mined.regex(index as usize)
     }
 }
 
+/// An event that has begun, and may have more lines.
+#[derive(Clone, Debug)]
+struct Pending {
+    /// All its lines.
+    text: String,
+    /// The length of the first one.
+    first: usize,
+    lines: usize,
+    record: Record,
+    side: Side,
+    is_timed: bool,
+    /// The service of its file.
+    service: Option<String>,
+}
+
 /// Analyses log lines as they arrive.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct LogAnalysis {
     context: Context,
-    /// How the numbers of level keys are meant in the stream.
-    scale: Scale,
     miner: Miner,
     tallies: Vec<Tally>,
     lines: u64,
@@ -216,8 +137,7 @@ pub struct LogAnalysis {
     last_at: Option<Timestamp>,
     /// Whether continuation lines are only counted, not mined.
     joins: bool,
-    /// What the lines before say about the next one.
-    before: Before,
+    sequence: Sequence,
     /// The id of the previous line that was mined.
     last: Option<u32>,
     clock: RateClock,
@@ -225,148 +145,19 @@ pub struct LogAnalysis {
     locations: LocationFinder,
     /// The source location of each id that has one.
     location_of: BTreeMap<u32, String>,
+    /// The number of original lines that are kept of each pattern.
+    examples: usize,
+    /// The field whose values are counted for each pattern.
+    by: Option<String>,
+    /// Which events count. If it is not empty, each event is held until it is whole.
+    filter: LineFilter,
+    pending: Option<Pending>,
 }
 
-/// What the lines of a stream so far say about the next one.
-#[derive(Clone, Copy, Debug, Default)]
-struct Before {
-    /// Whether the previous line had a time or continued a line with one.
-    was_timed: bool,
-    /// Whether the previous line belongs to a Python traceback.
-    in_traceback: bool,
-    /// Whether the last event has a time and no level, so that the next line may name it.
-    awaits_level: bool,
-    /// The time of the last line that has one, and the level of the last event.
-    last_line_at: Option<Timestamp>,
-    last_level: Option<Level>,
-    /// The header of the line before, which had nothing else.
-    header_alone: Option<Header>,
-}
-
-/// Finds source locations in lines, and stops looking when most lines of a stream name none.
-#[derive(Clone, Copy, Debug, Default)]
-struct LocationFinder {
-    /// Lines examined so far, at most [`SAMPLE_LINES`], and how many of them name a location.
-    tried: u32,
-    found: u32,
-}
-
-/// Bytes at the start of a line in which the service name and bar of Docker Compose are looked for.
-const MAX_COMPOSE_PREFIX: usize = 80;
-/// Number of lines after which a stream is judged to name locations or not.
-const SAMPLE_LINES: u32 = 256;
-
-impl LocationFinder {
-    /// The source location that a line names in its header or in the first words after it. Always `None` once most of the
-    /// first lines had none.
-    fn find<'a>(&mut self, raw: &'a str, from: usize) -> Option<&'a str> {
-        if self.tried >= SAMPLE_LINES && self.found < SAMPLE_LINES / 2 {
-            return None;
-        }
-        let found = find_location(raw, from);
-        if self.tried < SAMPLE_LINES {
-            self.tried += 1;
-            self.found += u32::from(found.is_some());
-        }
-        found
-    }
-}
-
-/// Whether a message says nothing: it has no letter and no digit.
-fn is_bare(message: &str) -> bool {
-    !message.chars().any(char::is_alphanumeric)
-}
-
-/// Whether a line begins with a level in capitals or in brackets.
-fn names_level(raw: &str) -> bool {
-    let word = raw.trim_start_matches(['[', '<', '(']);
-    let letters = word.bytes().take_while(u8::is_ascii_alphabetic).count();
-    let name = word.get(..letters).unwrap_or_default();
-    let is_marked = word.len() < raw.len() || name.bytes().all(|b| b.is_ascii_uppercase());
-    letters > 3 && is_marked && Level::from_word(name).is_some()
-}
-
-/// How far a time in a rare form is from the line before to be that of something quoted.
-const FAR: Duration = Duration::from_hours(24);
-
+/// Maximum number of services that are recorded.
+const MAX_SERVICES: usize = 1000;
 /// The id of a line that is part of no pattern.
 const NO_PATTERN: u32 = u32::MAX;
-
-/// Number of words after the header in which a location is looked for.
-const WORDS_AFTER_HEADER: usize = 2;
-
-/// Finds a source location such as `t.c.Travel2Controller#115` (logback's `%logger#%line`), `pool.go:88` or
-/// `Checkout.java:41`. `from`: where the header ends.
-fn find_location(raw: &str, from: usize) -> Option<&str> {
-    let mut words_after = 0;
-    for word in raw.split_ascii_whitespace() {
-        let at = word.as_ptr() as usize - raw.as_ptr() as usize;
-        if at >= from {
-            words_after += 1;
-            if words_after > WORDS_AFTER_HEADER {
-                return None;
-            }
-        }
-        let word = word.trim_matches(|c: char| "[](){}<>,;|-".contains(c)).trim_end_matches(':');
-        if is_location(word) {
-            return Some(word);
-        }
-    }
-    None
-}
-
-fn is_location(word: &str) -> bool {
-    const SOURCES: [&str; 18] =
-        ["java", "kt", "scala", "groovy", "go", "py", "rs", "c", "cc", "cpp", "cxx", "h", "rb", "js", "ts", "cs", "php", "ex"];
-    let is_line_number = |line: &str| (1..=6).contains(&line.len()) && line.bytes().all(|b| b.is_ascii_digit());
-    let is_file_or_class = |name: &str| {
-        name.starts_with(|c: char| c.is_ascii_alphabetic())
-            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._$/-[]".contains(&b))
-    };
-    if let Some((class, line)) = word.rsplit_once('#') {
-        return class.contains('.') && is_line_number(line) && is_file_or_class(class);
-    }
-    word.rsplit_once(':').is_some_and(|(file, line)| {
-        is_line_number(line) && file.rsplit_once('.').is_some_and(|(name, end)| SOURCES.contains(&end) && is_file_or_class(name))
-    })
-}
-
-/// Divides time into [`RATES`] parts, whose length doubles as needed so that a stream can be of any length.
-#[derive(Clone, Copy, Debug, Default)]
-struct RateClock {
-    start: Option<Timestamp>,
-    /// Length of a part, in seconds.
-    step: u32,
-}
-
-impl RateClock {
-    /// The index of the part that contains a time, and how often the length of the parts was doubled to reach it.
-    fn part(&mut self, at: Timestamp) -> (usize, u32) {
-        let start = *self.start.get_or_insert(at);
-        if self.step == 0 {
-            self.step = 1;
-        }
-        // Times before the first line count as the first part.
-        let secs = at.since(start).as_secs();
-        let mut doubled = 0;
-        while secs / u64::from(self.step) >= RATE_BUCKETS as u64 && self.step < u32::MAX / 2 {
-            self.step *= 2;
-            doubled += 1;
-        }
-        let part = secs / u64::from(self.step);
-        (usize::try_from(part).unwrap_or(RATE_BUCKETS).min(RATE_BUCKETS - 1), doubled)
-    }
-}
-
-/// Merges pairs of neighbouring parts after the length of the parts was doubled.
-fn halve(rate: &mut Vec<u32>) {
-    if rate.is_empty() {
-        return;
-    }
-    let halved: Vec<u32> = rate.chunks(2).map(|pair| pair.iter().fold(0, |a: u32, b| a.saturating_add(*b))).collect();
-    *rate = halved;
-    rate.resize(RATE_BUCKETS, 0);
-}
 
 impl LogAnalysis {
     /// `context` supplies the year and zone of times without them. `joins`: lines that continue the previous one, such as a
@@ -374,8 +165,7 @@ impl LogAnalysis {
     pub fn new(context: Context, joins: bool) -> Self {
         Self {
             context,
-            scale: Scale::default(),
-            before: Before::default(),
+            sequence: Sequence::default(),
             miner: Miner::default(),
             tallies: Vec::new(),
             lines: 0,
@@ -391,7 +181,21 @@ impl LogAnalysis {
             services: Vec::new(),
             locations: LocationFinder::default(),
             location_of: BTreeMap::new(),
+            examples: 0,
+            by: None,
+            filter: LineFilter::default(),
+            pending: None,
         }
+    }
+
+    /// Keeps the first `count` original lines of each pattern.
+    pub fn keep_examples(&mut self, count: usize) {
+        self.examples = count;
+    }
+
+    /// Counts the values of a field for each pattern; also `level` and `service`.
+    pub fn count_by(&mut self, field: &str) {
+        self.by = Some(field.to_owned());
     }
 
     /// The index of a service in the list, which is extended if needed; `None` when the list is full.
@@ -405,11 +209,70 @@ impl LogAnalysis {
         u16::try_from(at).ok()
     }
 
-    /// Starts another stream with its own time context. Whether its lines name source locations is determined again.
-    pub fn start_stream(&mut self, context: Context) {
+    /// Starts another stream with its own time context and filter. Whether its lines name source locations is determined again. With a filter,
+    /// ids mean nothing, and [`Self::end_stream`] must follow.
+    pub fn start_stream(&mut self, context: Context, filter: LineFilter) {
+        self.end_stream();
         self.context = context;
+        self.filter = filter;
         self.locations = LocationFinder::default();
-        (self.before, self.last) = (Before::default(), None);
+        (self.sequence, self.last) = (Sequence::default(), None);
+    }
+
+    /// Goes on with a stream after another one. `sequence` is what [`Self::sequence`] gave when it was left.
+    pub fn resume_stream(&mut self, context: Context, filter: LineFilter, sequence: Sequence) {
+        self.start_stream(context, filter);
+        self.sequence = sequence;
+    }
+
+    /// What the lines of the stream so far say about the next one.
+    pub fn sequence(&self) -> Sequence {
+        self.sequence.clone()
+    }
+
+    /// The number of ids so far; an id is below it.
+    pub fn id_count(&self) -> usize {
+        self.miner.id_count()
+    }
+
+    /// Counts the last event of a stream with a filter.
+    pub fn end_stream(&mut self) {
+        let Some(event) = self.pending.take() else { return };
+        let service = event.record.service().or(event.service.as_deref());
+        if !self.filter.passes(event.record.at, event.record.level, service, &event.text) {
+            return;
+        }
+        let raw = event.text.get(..event.first).unwrap_or_default();
+        let id = self.add_event(raw, None, &event.record, event.side, event.is_timed);
+        for _ in 1..event.lines {
+            self.count_line(event.side, event.is_timed, false);
+        }
+        if let Some(service) = event.record.service().map(str::to_owned).or(event.service) {
+            self.set_service(id, &service);
+        }
+    }
+
+    /// Holds a record until its event is whole.
+    fn hold(&mut self, raw: &str, record: Record, place: Place, side: Side) {
+        let is_timed = self.sequence.is_timed();
+        match (place, self.pending.as_mut()) {
+            (Place::Event, _) => {
+                self.end_stream();
+                let (text, first) = (raw.to_owned(), raw.len());
+                self.pending = Some(Pending { text, first, lines: 1, record, side, is_timed, service: None });
+            }
+            (Place::HeaderAlone, _) | (_, None) => {}
+            (Place::Further | Place::FurtherWithLevel(_), Some(event)) => {
+                if let Place::FurtherWithLevel(level) = place {
+                    event.record.level = event.record.level.or(Some(level));
+                }
+                event.lines += 1;
+                if event.text.len() < MAX_EVENT {
+                    event.text.push('\n');
+                    event.text.push_str(raw);
+                }
+            }
+        }
     }
 
     /// Records the service that wrote the line of an id, for lines that do not name it.
@@ -431,147 +294,92 @@ impl LogAnalysis {
         count_fields(&mut tally.facets, line);
     }
 
-    /// Adds a JSON or logfmt line, whose message is in a field. `at` and `service` come from a prefix and are used when the
-    /// line has none of its own. `None` when the line is not structured.
-    fn structured_line(&mut self, raw: &str, at: Option<Timestamp>, service: Option<&str>, side: Side) -> Option<u32> {
-        if !raw.starts_with('{') && !parse::is_logfmt(raw) {
-            return None;
-        }
-        let mut line = parse::line(raw, Context { scale: self.scale, ..self.context });
-        line.at = line.at.or(at);
-        line.service = line.service.or_else(|| service.map(str::to_owned));
-        if line.at.is_none() && line.fields.is_empty() {
-            return None;
-        }
-        let id = self.add_message(&line.message, None, line.at, line.level, side, line.at.is_some());
-        if side == Side::Incident {
-            self.count_structured(id, &line);
-        }
-        Some(id)
-    }
-
-    /// Adds a row of columns, or its head, which is no message. `None` when the line is neither.
-    fn row(&mut self, raw: &str, columns: &Columns, side: Side) -> Option<u32> {
-        if columns.is_head(raw) {
-            // Without joining, each line has an id of its own.
-            if self.joins {
-                self.count_line(side, true, false);
-                return Some(self.last.unwrap_or(NO_PATTERN));
-            }
-            return Some(self.add_message(raw, None, None, None, side, true));
-        }
-        let line = columns.row(raw, Context { scale: self.scale, ..self.context })?;
-        let field = |names: [&str; 2]| names.iter().find_map(|name| line.fields.get(*name));
-        let status = field(["sc-status", "status"]).and_then(|s| s.parse().ok());
-        let class = field(["cs-method", "method"]).zip(status).and_then(|(m, s)| parse::method_and_status_of(m, s));
-        let level = line.level.or(class.map(|(_, level)| level));
-        let id = self.add_message(&line.message, class.map(|(name, _)| name), line.at, level, side, line.at.is_some());
-        if side == Side::Incident {
-            self.count_structured(id, &line);
-        }
-        Some(id)
-    }
-
     /// Adds a raw line and returns its id, which [`LogReport::pattern_of`] maps to its pattern. `layout` describes the
     /// header; without one the whole line is the message.
     pub fn add_line(&mut self, raw: &str, layout: Option<&Layout>, side: Side) -> u32 {
-        let Some(layout) = layout else { return self.add_message(raw, None, None, None, side, false) };
-        self.scale = layout.scale();
-        // A file that was cut while its program wrote on begins with zeros.
-        let raw = raw.trim_start_matches('\0');
-        if raw.trim().is_empty()
-            && let Some(last) = self.last
-        {
-            self.count_line(side, self.before.was_timed, false);
-            return last;
+        match layout {
+            Some(layout) => self.add_record(raw, Record::read(raw, layout, self.context), None, layout, side),
+            None => self.add_message(raw, None, None, &Record::bare(), side, false),
         }
-        if let Some(id) = layout.columns().and_then(|columns| self.row(raw, columns, side)) {
-            return id;
-        }
-        if let Some(id) = self.structured_line(raw, None, None, side) {
-            return id;
-        }
-        if let Some((inner, service)) = parse::prefixed_json(raw)
-            && let Some(id) = self.structured_line(inner, None, service, side)
-        {
-            return id;
-        }
-        // Docker Compose puts the service name before each line.
-        let bar = memchr::memchr(b'|', raw.as_bytes().get(..MAX_COMPOSE_PREFIX).unwrap_or(raw.as_bytes()));
-        let inner = bar.and_then(|_| parse::split_compose_line(raw));
-        if let Some((service, inner)) = inner
-            && let Some(id) = self.structured_line(inner, None, Some(service), side)
-        {
-            return id;
-        }
-        let head = layout.header(raw, self.context);
-        if head.at.is_some()
-            && let Some(id) = self.structured_line(raw.get(head.message_start..).unwrap_or(""), head.at, None, side)
-        {
-            return id;
-        }
-        let mut head = head;
-        if head.is_rare
-            && self.before.last_level.is_some_and(Level::is_error)
-            && self.before.last_line_at.zip(head.at).is_some_and(|(last, at)| last.secs_since(at).abs() > FAR.as_secs_f64())
-        {
-            // A trace may quote the line of another program, with the time of its day.
-            head.at = None;
-        }
-        // A header alone on a line dates what follows.
-        if let (None, Some(before)) = (head.at, self.before.header_alone.take()) {
-            (head.at, head.level) = (before.at, head.level.or(before.level));
-        } else if head.at.is_some() && self.joins && is_bare(raw.get(head.message_start..).unwrap_or("")) {
-            self.count_line(side, true, head.level.is_some());
-            self.before.header_alone = Some(head);
-            return self.last.unwrap_or(NO_PATTERN);
-        }
-        // A logger may write the level at the start of a second line.
-        let is_second = head.at.is_none() && self.before.awaits_level && names_level(raw);
-        if let (true, Some(level), Some(last)) = (is_second, head.level, self.last) {
-            self.give_level(last, level, side);
-        }
-        // In a stream with times, a line without the header of the others belongs to the event before it, unless it names a level as a line of
-        // its own does.
-        let is_continuation = head.at.is_none() && {
-            let is_trace = self.is_continuation(raw);
-            let is_part = is_second || !layout.has_untimed_lines() && !names_level(raw);
-            // What is before the first header belongs to no event, but to a stream with times.
-            let is_preface = self.last.is_none() && layout.has_times();
-            (self.before.was_timed || is_preface) && (is_trace || is_part)
-        };
-        if is_continuation
-            && self.joins
-            && let Some(id) = self.last
-        {
-            self.count_line(side, true, head.level.is_some());
-            return id;
-        }
-        let message = raw.get(head.message_start..).unwrap_or(raw);
-        // In an access log each status class is a pattern of its own.
-        let (location, level) = match parse::method_and_status(message).filter(|_| head.at.is_some() && head.level.is_none()) {
-            Some((name, level)) => (Some(name), level),
-            None => (if head.at.is_some() { self.locations.find(raw, head.message_start) } else { None }, head.level),
-        };
-        self.add_message(message, location, head.at, level, side, head.at.is_some() || is_continuation)
     }
 
-    /// Whether a line without a time is part of a trace: it is indented or part of a Java or Python stack trace.
-    fn is_continuation(&mut self, raw: &str) -> bool {
-        let is_cause = ["Caused by: ", "Suppressed: "].iter().any(|prefix| raw.starts_with(prefix));
-        let starts = raw.starts_with("Traceback (most recent call last)");
-        let word = raw.split([':', ' ']).next().unwrap_or("");
-        let names_error = word.ends_with("Exception") || word.ends_with("Error");
-        // The last line of a Python traceback is not indented and may name any error.
-        let ends = self.before.in_traceback && !raw.starts_with([' ', '\t']) && !starts;
-        self.before.in_traceback = starts || self.before.in_traceback && !ends;
-        raw.starts_with([' ', '\t']) || is_cause || starts || names_error && word.len() > 9 || ends
+    /// Adds a record that was read from `raw`, like [`Self::add_line`]. `shape` is that of its message, if it is known.
+    pub fn add_record(&mut self, raw: &str, mut record: Record, shape: Option<Shape<'_>>, layout: &Layout, side: Side) -> u32 {
+        let place = self.sequence.place(raw, &mut record, layout);
+        if !self.filter.is_empty() {
+            self.hold(raw, record, place, side);
+            return NO_PATTERN;
+        }
+        let is_timed = self.sequence.is_timed();
+        if let (Place::FurtherWithLevel(level), Some(last)) = (place, self.last) {
+            self.give_level(last, level, side);
+        }
+        // Without joining, each line but a blank one has an id of its own.
+        if place != Place::Event && (self.joins || record.form == Form::Blank) {
+            self.count_line(side, is_timed || record.form == Form::ColumnNames, record.level.is_some());
+            return self.last.unwrap_or(NO_PATTERN);
+        }
+        self.add_event(raw, shape, &record, side, is_timed)
+    }
+
+    /// Counts an event by its first record.
+    fn add_event(&mut self, raw: &str, shape: Option<Shape<'_>>, record: &Record, side: Side, is_timed: bool) -> u32 {
+        let location = match record.class {
+            Some(class) => Some(class),
+            None if record.at.is_some() && record.form == Form::Text => self.locations.find(raw, record.message_start),
+            None => None,
+        };
+        let id = self.add_message(record.message(raw), shape, location, record, side, is_timed);
+        if side == Side::Incident {
+            if let Some(line) = &record.line {
+                self.count_structured(id, line);
+            }
+            self.count_asked(id, raw, record);
+        }
+        id
+    }
+
+    /// Keeps an example, and counts the value of the field that was asked for.
+    fn count_asked(&mut self, id: u32, raw: &str, record: &Record) {
+        let Some(tally) = self.tallies.get_mut(id as usize) else { return };
+        if tally.examples.len() < self.examples {
+            tally.examples.push(clean::truncate(raw.trim(), MAX_SAMPLE));
+        }
+        if let Some(value) = self.by.as_ref().and_then(|field| record.field(field)) {
+            tally.by.add_up_to(MAX_BY, &clean::truncate(value, MAX_VALUE_BYTES), 1);
+        }
+    }
+
+    /// Adds a batch of records, and calls `each` with the id and the number of lines of each. `service` is the service of records that do
+    /// not name one.
+    pub fn add_batch(&mut self, batch: &mut PreparedBatch, side: Side, service: Option<&str>, mut each: impl FnMut(u32, usize)) {
+        let (layout, context) = batch.stream();
+        self.context = context;
+        batch.take(|raw, lines, record, shape| {
+            let names_service = record.line.as_ref().is_some_and(|line| line.service.is_some());
+            let id = match &layout {
+                Some(layout) => self.add_record(raw, record, shape, layout, side),
+                None if self.filter.is_empty() => self.add_event(raw, shape, &record, side, false),
+                None => {
+                    self.hold(raw, record, Place::Event, side);
+                    NO_PATTERN
+                }
+            };
+            if let Some(event) = self.pending.as_mut().filter(|_| !self.filter.is_empty()) {
+                event.lines += lines.saturating_sub(1);
+                event.service = service.map(str::to_owned);
+                return each(id, lines);
+            }
+            self.count_further_lines(lines.saturating_sub(1), side);
+            if let Some(service) = service.filter(|_| !names_service) {
+                self.set_service(id, service);
+            }
+            each(id, lines);
+        });
     }
 
     /// Gives the last line of a pattern a level that a further line of its event names.
     fn give_level(&mut self, id: u32, level: Level, side: Side) {
-        self.before.awaits_level = false;
-        self.before.last_level = Some(level);
         let Some(tally) = self.tallies.get_mut(id as usize).filter(|_| side == Side::Incident) else { return };
         tally.first_level = tally.first_level.or(Some(level));
         if let Some(n) = tally.levels.get_mut(level as usize) {
@@ -580,15 +388,14 @@ impl LogAnalysis {
     }
 
     /// Counts the further lines of a record that was several.
-    pub fn count_further_lines(&mut self, lines: usize, side: Side) {
+    fn count_further_lines(&mut self, lines: usize, side: Side) {
         for _ in 0..lines {
-            self.count_line(side, self.before.was_timed, false);
+            self.count_line(side, self.sequence.is_timed(), false);
         }
     }
 
     /// Adds a line to the totals.
     fn count_line(&mut self, side: Side, is_timed: bool, is_levelled: bool) {
-        self.before.was_timed = is_timed;
         if side == Side::Incident {
             self.lines += 1;
             self.timed += u64::from(is_timed);
@@ -607,28 +414,31 @@ impl LogAnalysis {
     fn add_message(
         &mut self,
         message: &str,
+        shape: Option<Shape<'_>>,
         location: Option<&str>,
-        at: Option<Timestamp>,
-        level: Option<Level>,
+        record: &Record,
         side: Side,
         is_timed: bool,
     ) -> u32 {
-        let id = match location {
-            Some(location) => {
-                let id = self.miner.add_located(message.as_bytes(), location.as_bytes());
+        let (at, level) = (record.at, record.level);
+        let id = match (location, shape) {
+            (None, Some(shape)) => self.miner.add_shape(shape),
+            (None, None) => self.miner.add(message.as_bytes()),
+            (Some(location), shape) => {
+                let id = match shape {
+                    Some(shape) => self.miner.add_located_shape(shape, location.as_bytes()),
+                    None => self.miner.add_located(message.as_bytes(), location.as_bytes()),
+                };
                 if id as usize >= self.tallies.len() {
                     self.location_of.insert(id, clean::truncate(location, MAX_VALUE_BYTES));
                 }
                 id
             }
-            None => self.miner.add(message.as_bytes()),
         };
         if self.tallies.len() <= id as usize {
             self.tallies.resize_with(id as usize + 1, Tally::default);
         }
         self.count_line(side, is_timed, level.is_some());
-        (self.before.last_line_at, self.before.last_level) = (at.or(self.before.last_line_at), level);
-        self.before.awaits_level = at.is_some() && level.is_none();
         self.last = Some(id);
         if side == Side::Incident {
             if at.is_some() {
@@ -675,15 +485,10 @@ impl LogAnalysis {
     }
 
     /// Ends the analysis and returns its result. `has_baseline`: whether to compare the patterns with the baseline.
-    pub fn finish(self, has_baseline: bool) -> LogReport {
+    pub fn finish(mut self, has_baseline: bool) -> LogReport {
+        self.end_stream();
         let mined = self.miner.finish();
-        let mut tallies: Vec<Tally> = vec![Tally::default(); mined.templates.len()];
-        for (id, tally) in self.tallies.into_iter().enumerate() {
-            let index = mined.pattern_of.get(id).map(|p| *p as usize);
-            if let Some(total) = index.and_then(|p| tallies.get_mut(p)) {
-                total.merge(tally);
-            }
-        }
+        let tallies = by_pattern(self.tallies, &mined);
         let mut locations: BTreeMap<usize, String> = BTreeMap::new();
         for (id, location) in self.location_of {
             if let Some(index) = mined.pattern_of.get(id as usize) {
@@ -711,6 +516,9 @@ impl LogAnalysis {
                     id: format!("P{}", index + 1),
                     template: clean::line(template),
                     level: tally.level(),
+                    levels: tally.levels(),
+                    examples: tally.examples.into_iter().take(self.examples).map(|line| clean::line(&line)).collect(),
+                    by: tally.by,
                     count: tally.count,
                     baseline_count: tally.baseline,
                     first_at: tally.first_at,
@@ -758,6 +566,18 @@ impl LogAnalysis {
     }
 }
 
+/// The counts of each pattern, from those of the ids.
+fn by_pattern(ids: Vec<Tally>, mined: &Mined) -> Vec<Tally> {
+    let mut tallies: Vec<Tally> = vec![Tally::default(); mined.templates.len()];
+    for (id, tally) in ids.into_iter().enumerate() {
+        let index = mined.pattern_of.get(id).map(|p| *p as usize);
+        if let Some(total) = index.and_then(|p| tallies.get_mut(p)) {
+            total.merge(tally);
+        }
+    }
+    tallies
+}
+
 /// The sort order of a change: new, up, gone, down, same.
 fn rank(change: Change) -> u8 {
     match change {
@@ -785,6 +605,7 @@ pub fn g_score(count: u64, lines: u64, baseline: u64, baseline_lines: u64) -> f6
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::analysis::patterns::tally::MAX_VALUES;
 
     fn study() -> LogAnalysis {
         LogAnalysis::new(Context::utc(Timestamp::from_secs(1_795_253_400)), true)
@@ -832,20 +653,6 @@ mod tests {
         assert_eq!(found.first_at.map(|t| t.clock(time::UtcOffset::UTC)), Some("09:31:07".into()));
         let slow = found.patterns.iter().find(|p| p.template == "slow query <*>").unwrap();
         assert_eq!((slow.count, slow.level, found.patterns[0].id.as_str()), (2, Some(Level::Warn), slow.id.as_str()));
-    }
-
-    #[test]
-    fn finds_source_locations() {
-        for (line, from, place) in [
-            ("16:49:25.181 INFO  f.m.s.BasicServiceImpl#360 TraceID: f1 [x]", 46, Some("f.m.s.BasicServiceImpl#360")),
-            ("2026-11-21 09:31:07 [main] ERROR (Checkout.java:41) - pool", 0, Some("Checkout.java:41")),
-            ("2026/11/21 09:31:07 pool.go:88: full", 20, Some("pool.go:88")),
-            ("09:31:07 order#12 placed", 9, None),
-            ("09:31:07 connected to db.local:5432", 9, None),
-            ("09:31:07 one two three a.b.C#7", 9, None),
-        ] {
-            assert_eq!(find_location(line, from.max(line.find("- pool").unwrap_or(0))), place, "{line}");
-        }
     }
 
     #[test]

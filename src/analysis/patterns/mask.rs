@@ -84,20 +84,64 @@ const TOP_LEVEL_DOMAINS: [&[u8]; 27] = [
     b"internal",
 ];
 
-/// Months and weekdays, which are part of a date when they precede a number.
-const CALENDAR: [&[u8]; 19] = [
-    b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec", b"Mon", b"Tue", b"Wed",
-    b"Thu", b"Fri", b"Sat", b"Sun",
-];
+/// Whether a word is a month or a weekday, which is part of a date when it precedes a number.
+fn is_calendar(word: &[u8]) -> bool {
+    matches!(
+        word,
+        b"Jan"
+            | b"Feb"
+            | b"Mar"
+            | b"Apr"
+            | b"May"
+            | b"Jun"
+            | b"Jul"
+            | b"Aug"
+            | b"Sep"
+            | b"Oct"
+            | b"Nov"
+            | b"Dec"
+            | b"Mon"
+            | b"Tue"
+            | b"Wed"
+            | b"Thu"
+            | b"Fri"
+            | b"Sat"
+            | b"Sun"
+    )
+}
 
-/// Units, which are part of a value when they follow a number.
-const UNITS: [&[u8]; 21] = [
-    b"bytes", b"byte", b"MB", b"GB", b"KB", b"kB", b"B", b"ms", b"sec", b"secs", b"second", b"seconds", b"s", b"us", b"ns",
-    b"min", b"mins", b"minutes", b"hours", b"msec", b"msecs",
-];
+/// Whether a word is a unit, which is part of a value when it follows a number.
+fn is_unit_name(word: &[u8]) -> bool {
+    matches!(
+        word,
+        b"bytes"
+            | b"byte"
+            | b"MB"
+            | b"GB"
+            | b"KB"
+            | b"kB"
+            | b"B"
+            | b"ms"
+            | b"sec"
+            | b"secs"
+            | b"second"
+            | b"seconds"
+            | b"s"
+            | b"us"
+            | b"ns"
+            | b"min"
+            | b"mins"
+            | b"minutes"
+            | b"hours"
+            | b"msec"
+            | b"msecs"
+    )
+}
 
-/// HTTP methods. In a quoted request only the part after the method is variable.
-const METHODS: [&[u8]; 9] = [b"GET", b"POST", b"PUT", b"DELETE", b"HEAD", b"PATCH", b"OPTIONS", b"CONNECT", b"PROPFIND"];
+/// Whether a word is an HTTP method. In a quoted request only the part after the method is variable.
+fn is_method(word: &[u8]) -> bool {
+    matches!(word, b"GET" | b"POST" | b"PUT" | b"DELETE" | b"HEAD" | b"PATCH" | b"OPTIONS" | b"CONNECT" | b"PROPFIND")
+}
 
 /// A token of a shape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,7 +153,7 @@ pub(super) enum Token {
 }
 
 /// Masks messages and reuses its buffers.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Masker {
     shape: Vec<u8>,
     /// Each token with its start in `shape`.
@@ -154,11 +198,6 @@ impl Masker {
         if let Some((Token::Space, from)) = self.tokens.last() {
             self.shape.truncate(*from);
         }
-        &self.shape
-    }
-
-    /// The shape of the last message.
-    pub(super) fn last(&self) -> &[u8] {
         &self.shape
     }
 
@@ -214,7 +253,7 @@ impl Masker {
                 if let Some(length) = inside {
                     self.push(Token::Delimiter(b'"'), b"\"");
                     let method = rest.get(..length).and_then(|r| r.split(|b| *b == b' ').next()).unwrap_or(&[]);
-                    if method.len() < length && METHODS.contains(&method) {
+                    if method.len() < length && is_method(method) {
                         self.push(Token::Word, method);
                         self.push(Token::Space, b" ");
                     }
@@ -269,7 +308,7 @@ impl Masker {
                     return;
                 }
                 [.., (Token::Delimiter(b'<'), _)] => self.drop_tokens(1),
-                [.., (Token::Word, from), (Token::Space, to)] if CALENDAR.contains(&self.between(*from, *to)) => {
+                [.., (Token::Word, from), (Token::Space, to)] if is_calendar(self.between(*from, *to)) => {
                     self.drop_tokens(2);
                 }
                 [.., (Token::Word, from), (Token::Delimiter(b':'), to)] if self.between(*from, *to).contains(&b'.') => {
@@ -322,7 +361,7 @@ impl Masker {
     }
 
     fn is_unit(&self, word: &[u8]) -> bool {
-        matches!(self.tokens.as_slice(), [.., (Token::Var, _), (Token::Space, _)]) && UNITS.contains(&word)
+        matches!(self.tokens.as_slice(), [.., (Token::Var, _), (Token::Space, _)]) && is_unit_name(word)
     }
 
     fn between(&self, from: usize, to: usize) -> &[u8] {

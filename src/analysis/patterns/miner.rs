@@ -71,7 +71,7 @@ pub(in crate::analysis) fn hash(bytes: &[u8]) -> u64 {
 }
 
 /// A shape, and the node that it was merged into.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Node {
     shape: Box<[u8]>,
     /// The node that this one was merged into; its own index while it is a template.
@@ -80,8 +80,54 @@ struct Node {
     is_location: bool,
 }
 
+/// The shape of a message, and its hash.
+#[derive(Clone, Copy, Debug)]
+pub struct Shape<'a> {
+    key: u64,
+    bytes: &'a [u8],
+}
+
+impl<'a> Shape<'a> {
+    /// A shape that [`Masker`] made.
+    fn of(bytes: &'a [u8]) -> Self {
+        Self { key: hash(bytes), bytes }
+    }
+}
+
+/// The shapes of many messages, made without the miner, so that several threads can make them.
+#[derive(Debug, Default)]
+pub struct Shapes {
+    masker: Masker,
+    bytes: Vec<u8>,
+    /// The hash of each shape and where it ends in `bytes`.
+    ends: Vec<(u64, usize)>,
+}
+
+impl Shapes {
+    /// Removes the shapes and keeps their memory.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.ends.clear();
+    }
+
+    /// Adds the shape of a message, and returns its number.
+    pub fn add(&mut self, message: &[u8]) -> usize {
+        let shape = self.masker.shape(message);
+        self.bytes.extend_from_slice(shape);
+        self.ends.push((hash(shape), self.bytes.len()));
+        self.ends.len() - 1
+    }
+
+    /// The shape with a number. `None` if there is no such number.
+    pub fn get(&self, number: usize) -> Option<Shape<'_>> {
+        let (key, end) = *self.ends.get(number)?;
+        let start = number.checked_sub(1).map_or(Some(0), |before| Some(self.ends.get(before)?.1))?;
+        Some(Shape { key, bytes: self.bytes.get(start..end)? })
+    }
+}
+
 /// Finds templates in a stream of messages.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Miner {
     masker: Masker,
     nodes: Vec<Node>,
@@ -299,38 +345,50 @@ impl Miner {
 
     /// Adds a message and returns the id of its template. [`Mined::pattern_of`] maps the id to the final pattern.
     pub fn add(&mut self, message: &[u8]) -> u32 {
-        let shape = self.masker.shape(message);
-        let key = hash(shape);
-        if let Some(&node) = self.by_shape.get(&key)
-            && self.nodes.get(node as usize).is_some_and(|n| *n.shape == *shape)
+        let mut masker = std::mem::take(&mut self.masker);
+        let id = self.add_shape(Shape::of(masker.shape(message)));
+        self.masker = masker;
+        id
+    }
+
+    /// Like [`Self::add`], for a message whose shape is known.
+    pub fn add_shape(&mut self, shape: Shape<'_>) -> u32 {
+        if let Some(&node) = self.by_shape.get(&shape.key)
+            && self.nodes.get(node as usize).is_some_and(|n| *n.shape == *shape.bytes)
         {
             return node;
         }
-        self.add_new_shape(key)
+        self.add_new_shape(shape)
     }
 
     /// Like [`Self::add`], for a line that names the source location that wrote it. All lines of one location are one
     /// pattern, whatever their text, and lines of two locations are two patterns even when their text is the same. The
     /// location of a log wrapper is ignored.
     pub fn add_located(&mut self, message: &[u8], location: &[u8]) -> u32 {
+        let mut masker = std::mem::take(&mut self.masker);
+        let id = self.add_located_shape(Shape::of(masker.shape(message)), location);
+        self.masker = masker;
+        id
+    }
+
+    /// Like [`Self::add_located`], for a message whose shape is known.
+    pub fn add_located_shape(&mut self, shape: Shape<'_>, location: &[u8]) -> u32 {
         let location = hash(location);
         if self.wrappers.contains(&location) {
-            return self.add(message);
+            return self.add_shape(shape);
         }
         let existing = self.locations.get(&location).copied();
         if existing.is_none() && (self.locations.len() >= self.max_templates || self.nodes.len() >= MAX_NODES) {
-            return self.add(message);
+            return self.add_shape(shape);
         }
         self.located_lines += 1;
         let lines = self.lines_by_location.entry(location).or_default();
         *lines += 1;
         let lines = *lines;
-        let shape = self.masker.shape(message);
-        let key = hash(shape) ^ location.rotate_left(23);
+        let key = shape.key ^ location.rotate_left(23);
         let Some(node) = existing else {
-            let shape: Box<[u8]> = shape.into();
             let node = u32::try_from(self.nodes.len()).unwrap_or(u32::MAX);
-            self.nodes.push(Node { shape, parent: node, is_location: true });
+            self.nodes.push(Node { shape: shape.bytes.into(), parent: node, is_location: true });
             self.locations.insert(location, node);
             self.merged_shapes.insert(key);
             return node;
@@ -339,13 +397,13 @@ impl Miner {
         // about the message.
         if self.without_words.contains(&location) && self.located_lines >= MIN_LOCATED_LINES && lines * 3 >= self.located_lines {
             self.wrappers.insert(location);
-            return self.add(message);
+            return self.add_shape(shape);
         }
         if self.merged_shapes.contains(&key) {
             return node;
         }
         if let Some(n) = self.nodes.get_mut(node as usize)
-            && let Some(common) = generalise(&n.shape, shape)
+            && let Some(common) = generalise(&n.shape, shape.bytes)
         {
             if !tokens(&common).iter().any(|(token, _)| *token == Token::Word) {
                 self.without_words.insert(location);
@@ -359,9 +417,8 @@ impl Miner {
     }
 
     #[cold]
-    fn add_new_shape(&mut self, key: u64) -> u32 {
-        // The masker still holds the shape.
-        let shape: Box<[u8]> = self.masker.last().into();
+    fn add_new_shape(&mut self, shape: Shape<'_>) -> u32 {
+        let (key, shape): (u64, Box<[u8]>) = (shape.key, shape.bytes.into());
         let parent = self.find_general(&shape);
         if self.nodes.len() >= MAX_NODES.min(4 * self.max_templates) {
             return match parent {

@@ -6,6 +6,9 @@ use super::{HitKind, Hits, is_ordinary_word, occurrences};
 use crate::telemetry::Names;
 
 patterns! {
+    /// A place without an article, and how a sentence goes on after it: `problems in gateway, which`, `the problem is with gateway and`.
+    WITHIN = r"(?i)\b(?:in|with|to|by|from|on|of|behind|via|through|at)\s+$";
+    GOES_ON = r"(?i)^(?:[.,;:!?)]|\s*$|\s+(?:and|which|that|is|are|was|were|has|have|had|so|for|again|now|today|tonight|since|at|but|because|until|did|does|will)\b)";
     /// IPv4 with an optional port or prefix, IPv6 with at least two groups, MAC addresses, ports.
     ADDRESS = r"(?ix)
         \b(?:\d{1,3}\.){3}\d{1,3}(?:/\d{1,2}|:\d{1,5})?\b
@@ -199,8 +202,16 @@ pub(super) fn services(hits: &mut Hits<'_>, names: &Names) {
 /// Whether a name that could be a word is used here as that of a program or a machine.
 fn is_used(text: &str, start: usize, end: usize) -> bool {
     let (before, after) = (text.get(..start).unwrap_or_default(), text.get(end..).unwrap_or_default());
-    is_match(&RUNS, after) || is_match(&CALLED, before) || is_match(&OPERATED, before) || begins_small(text, start)
+    let part = text.get(start..end).unwrap_or_default().to_lowercase();
+    let is_within = !PAGES.contains(&part.as_str()) && is_match(&WITHIN, before) && is_match(&GOES_ON, after);
+    is_within || is_match(&RUNS, after) || is_match(&CALLED, before) || is_match(&OPERATED, before) || begins_small(text, start)
 }
+
+/// Names of services that are also what customers call a page or a step.
+const PAGES: [&str; 18] = [
+    "checkout", "login", "search", "cart", "basket", "billing", "account", "accounts", "profile", "payment", "payments",
+    "orders", "booking", "chat", "mail", "support", "home", "delivery",
+];
 
 /// Whether something is said of a word without an article, as of a name: `because olympia is down`.
 fn is_subject(text: &str, start: usize, end: usize) -> bool {

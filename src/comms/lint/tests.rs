@@ -99,7 +99,7 @@ fn finds_most_of_what_the_rules_were_not_written_for() {
     let (recall, precision, words) = measure(include_str!("../corpus/customer-unseen.txt"), of_customers);
     assert!(recall >= 0.95 && precision >= 0.95, "{words}");
     let (recall, precision, words) = measure(include_str!("../corpus/blameless-unseen.txt"), |text| blameless(text, &names));
-    assert!(recall >= 0.9 && precision >= 0.95, "{words}");
+    assert!(recall >= 0.93 && precision >= 0.95, "{words}");
 }
 
 #[test]

@@ -31,7 +31,7 @@ pub(super) fn parse(raw: &str, context: Context) -> Option<LogLine> {
 /// The method and status class of an access log line (`GET 5xx`), with the level of that class. Looks for a request such as
 /// `"GET /cart HTTP/1.1" 502 173` anywhere in the line. `None` for any other line. Cheap enough for every line of a long
 /// log.
-pub fn method_and_status(text: &str) -> Option<(&'static str, Option<Level>)> {
+pub(super) fn method_and_status(text: &str) -> Option<(&'static str, Option<Level>)> {
     static PROTOCOL: LazyLock<memchr::memmem::Finder<'static>> = LazyLock::new(|| memchr::memmem::Finder::new(" HTTP/"));
     let bytes = text.as_bytes();
     let at = PROTOCOL.find(bytes)?;
@@ -78,7 +78,7 @@ fn class_name(method: &[u8], class: usize) -> Option<&'static str> {
 }
 
 /// The method and status class of a record with fields for both, with the level of that class.
-pub fn method_and_status_of(method: &str, status: u16) -> Option<(&'static str, Level)> {
+pub(super) fn method_and_status_of(method: &str, status: u16) -> Option<(&'static str, Level)> {
     let class = (100..600).contains(&status).then_some(status / 100)?;
     Some((class_name(method.as_bytes(), usize::from(class) - 1)?, level_of(class)))
 }

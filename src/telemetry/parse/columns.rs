@@ -28,6 +28,11 @@ pub struct Columns {
 }
 
 impl Columns {
+    /// The names of the columns, in lower case; of columns without names, what they were found to be.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
     /// The columns of a stream by its first lines. `None` if it is no such log.
     pub(super) fn learn(lines: &[&str], context: Context) -> Option<Self> {
         Self::of_comments(lines).or_else(|| Self::of_head(lines, context)).or_else(|| Self::of_values(lines, context))

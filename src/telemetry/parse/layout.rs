@@ -5,6 +5,8 @@
 //! A stream may mix formats. Lines are grouped into kinds by the position of the time, by the form of the time, and by what
 //! directly follows it; each kind has its own fields.
 
+use std::ops::Range;
+
 use super::super::log::Level;
 use super::super::time::Timestamp;
 use super::{Columns, Context, Scale, access, fields, stamp};
@@ -38,6 +40,23 @@ pub struct Header {
     pub is_rare: bool,
     /// Whether it is the line of a container runtime around a part of an event: other such lines have times of their own inside.
     pub is_part: bool,
+}
+
+/// A part of a line: a field of its header, or its message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    pub name: &'static str,
+    /// Where it is, without white space around it.
+    pub range: Range<usize>,
+}
+
+/// A form that headers of a stream have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeaderForm {
+    /// The number of lines that it was learned from.
+    pub lines: usize,
+    /// The names of its fields in order, ending with `message`.
+    pub fields: Vec<&'static str>,
 }
 
 /// The fields after the time, for one kind of line.
@@ -202,7 +221,8 @@ impl Layout {
             .filter(|(k, all, fit)| is_known(*k) && (*all >= MIN_CHECKED && fit * 2 < *all || has_few_lines(*k) && *all > 1))
             .map(|s| s.0)
             .collect();
-        if !self.is_empty() && changed.is_empty() && checked.iter().all(|(k, _, _)| is_known(*k)) {
+        let is_full = self.kinds.len() >= MAX_KINDS;
+        if !self.is_empty() && changed.is_empty() && (is_full || checked.iter().all(|(k, _, _)| is_known(*k))) {
             return;
         }
         let learned = Self::learn(lines, context);
@@ -223,6 +243,57 @@ impl Layout {
             }
         }
         self.mark_rare();
+    }
+
+    /// The forms of headers, those of most lines first.
+    pub fn forms(&self) -> impl Iterator<Item = HeaderForm> {
+        let mut kinds: Vec<&(u64, LineKind)> = self.kinds.iter().collect();
+        kinds.sort_by_key(|(_, kind)| std::cmp::Reverse(kind.sample_size));
+        kinds.into_iter().map(|(kind, line)| {
+            let first = (*kind != UNTIMED).then_some("time");
+            let fields = first.into_iter().chain(line.fields.iter().map(|f| f.name())).chain(["message"]);
+            HeaderForm { lines: line.sample_size, fields: fields.collect() }
+        })
+    }
+
+    /// Takes a line apart, for people: the parts of its header as [`Self::header`] finds them, and its message.
+    pub fn parts(&self, line: &str, context: Context) -> Vec<Part> {
+        let bytes = line.as_bytes();
+        let head = self.header(line, context);
+        let mut parts = Vec::new();
+        let mut add = |name: &'static str, from: usize, to: usize| {
+            let text = line.get(from..to).unwrap_or("");
+            let start = from + text.len() - text.trim_start().len();
+            let end = start + text.trim().len();
+            if end > start {
+                parts.push(Part { name, range: start..end });
+            }
+        };
+        let (kind, mut at) = match find_stamp(line, context) {
+            Some(found) => {
+                add("before the time", 0, found.start);
+                add("time", found.start, found.from);
+                (self.kind(found.kind), found.from)
+            }
+            None => match stamp_inside(line, context).filter(|_| self.has_time_inside) {
+                Some((_, start, end)) => {
+                    add("before the time", 0, start);
+                    add("time", start, end);
+                    (None, end + closing(bytes, end))
+                }
+                None => (self.kind(UNTIMED).filter(|_| untimed(line).is_some()), untimed(line).unwrap_or(0)),
+            },
+        };
+        for field in kind.map(|kind| kind.fields.as_slice()).unwrap_or_default() {
+            let rest = line.get(at..head.message_start.max(at)).unwrap_or("");
+            if let Some(used) = field.eat(rest, context).filter(|used| *used <= rest.len()) {
+                add(field.name(), at, at + used);
+                at += used;
+            }
+        }
+        add("inner header", at, head.message_start.max(at));
+        add("message", head.message_start.max(at), line.len());
+        parts
     }
 
     /// Finds the header of a line. A line without a time is a message as a whole, unless hardly any line of the stream has

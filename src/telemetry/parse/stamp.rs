@@ -279,24 +279,55 @@ fn may_be_month(first: u8, second: u8) -> bool {
 
 /// The month with a three-letter English name, in any case.
 fn month(name: &[u8]) -> Option<Month> {
-    const NAMES: [&[u8]; 12] = [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
-    let index = NAMES.iter().position(|n| n.eq_ignore_ascii_case(name))?;
-    Month::try_from(u8::try_from(index + 1).ok()?).ok()
+    let [first, second, third] = name else { return None };
+    Some(match &[first | 0x20, second | 0x20, third | 0x20] {
+        b"jan" => Month::January,
+        b"feb" => Month::February,
+        b"mar" => Month::March,
+        b"apr" => Month::April,
+        b"may" => Month::May,
+        b"jun" => Month::June,
+        b"jul" => Month::July,
+        b"aug" => Month::August,
+        b"sep" => Month::September,
+        b"oct" => Month::October,
+        b"nov" => Month::November,
+        b"dec" => Month::December,
+        _ => return None,
+    })
 }
 
 /// The moment of a date and a time of day; without a zone, the context's offset applies.
-fn assemble(date: Date, clock: Time, zone: Option<UtcOffset>, context: Context) -> Option<Timestamp> {
-    let offset = zone.or_else(|| UtcOffset::from_whole_seconds(context.offset_secs).ok())?;
-    Some(Timestamp::from(OffsetDateTime::new_in_offset(date, clock, offset)))
+fn assemble(date: Date, clock: Time, zone: Option<UtcOffset>, context: Context) -> Timestamp {
+    // By hand, because this runs for every line: 2,440,588 is the Julian day of 1970-01-01.
+    const EPOCH: i64 = 2_440_588;
+    let offset = zone.map_or(context.offset_secs, UtcOffset::whole_seconds);
+    let day = i64::from(date.to_julian_day()) - EPOCH;
+    let (hour, minute, second) = clock.as_hms();
+    let secs = day * 86_400 + i64::from(hour) * 3600 + i64::from(minute) * 60 + i64::from(second) - i64::from(offset);
+    Timestamp::from_micros(secs * 1_000_000 + i64::from(clock.microsecond()))
+}
+
+/// The moment of a date by its numbers. `None` if there is no such date.
+fn moment(date: (u32, u32, u32), clock: Time, zone: Option<UtcOffset>, context: Context) -> Option<Timestamp> {
+    let (year, month, day) = date;
+    let month = Month::try_from(u8::try_from(month).ok()?).ok()?;
+    let date = Date::from_calendar_date(i32::try_from(year).ok()?, month, u8::try_from(day).ok()?).ok()?;
+    Some(assemble(date, clock, zone, context))
+}
+
+/// The number of a month.
+fn number(month: Month) -> u32 {
+    u32::from(u8::from(month))
 }
 
 /// The moment of a date without a year: the most recent one, at most a day ahead of now (clocks may run fast).
 fn without_year(month: Month, day: u32, clock: Time, zone: Option<UtcOffset>, context: Context) -> Option<Timestamp> {
     let limit = context.now + std::time::Duration::from_hours(24);
-    let latest = limit.datetime().year();
+    let latest = OffsetDateTime::from_unix_timestamp(limit.secs()).ok()?.year();
     (latest - 5..=latest).rev().find_map(|year| {
         let date = Date::from_calendar_date(year, month, u8::try_from(day).ok()?).ok()?;
-        assemble(date, clock, zone, context).filter(|at| *at <= limit)
+        Some(assemble(date, clock, zone, context)).filter(|at| *at <= limit)
     })
 }
 
@@ -308,18 +339,24 @@ pub fn leading(text: &str, context: Context) -> Option<(Timestamp, usize)> {
     Some((at, skip + used))
 }
 
+/// More digits than any form of a time begins with.
+const MOST_DIGITS: usize = 14;
+
 /// The time at the very start of a text, in any known form, and the bytes used.
 pub fn at_start(text: &str, context: Context) -> Option<(Timestamp, usize)> {
     let first = *text.as_bytes().first()?;
     if first.is_ascii_digit() {
-        numeric_date(text, context)
-            .or_else(|| day_month_year(text, context))
-            .or_else(|| numeric_year_last(text, context))
-            .or_else(|| compact(text, context))
-            .or_else(|| day_of_year(text, context))
-            .or_else(|| short_year(text, context))
-            .or_else(|| month_day(text, context))
-            .or_else(|| unix(text, context))
+        // The number of digits at the start rules out most forms.
+        match text.bytes().take(MOST_DIGITS).take_while(u8::is_ascii_digit).count() {
+            1 | 2 => day_month_year(text, context)
+                .or_else(|| numeric_year_last(text, context))
+                .or_else(|| short_year(text, context))
+                .or_else(|| month_day(text, context)),
+            4 => numeric_date(text, context).or_else(|| day_of_year(text, context)),
+            6 | 8 => compact(text, context),
+            10 | 13 => unix(text, context),
+            _ => None,
+        }
     } else if first.is_ascii_alphabetic() || first >= 0x80 {
         named_date(text, context)
     } else if first == b'@' {
@@ -335,8 +372,8 @@ pub fn time_of_day(text: &str, context: Context) -> Option<(Timestamp, usize)> {
     let (clock, used) = clock_alone(text)?;
     let hour = std::time::Duration::from_hours(1);
     let latest = (context.now + hour).datetime().to_offset(UtcOffset::from_whole_seconds(context.offset_secs).ok()?);
-    let today = assemble(latest.date(), clock, None, context)?;
-    let at = if today > context.now + hour { assemble(latest.date().previous_day()?, clock, None, context)? } else { today };
+    let today = assemble(latest.date(), clock, None, context);
+    let at = if today > context.now + hour { assemble(latest.date().previous_day()?, clock, None, context) } else { today };
     Some((at, used))
 }
 
@@ -370,9 +407,7 @@ pub fn date_alone(text: &str, context: Context) -> Option<(Timestamp, usize)> {
     c.eat(separator)?;
     let day = c.digits(2)?;
     c.peek().is_none_or(|b| matches!(b, b' ' | b'\t' | b':')).then_some(())?;
-    let month = Month::try_from(u8::try_from(month).ok()?).ok()?;
-    let date = Date::from_calendar_date(i32::try_from(year).ok()?, month, u8::try_from(day).ok()?).ok()?;
-    Some((assemble(date, Time::MIDNIGHT, None, context)?, c.at))
+    Some((moment((year, month, day), Time::MIDNIGHT, None, context)?, c.at))
 }
 
 /// `2026-11-21T09:31:07.123Z`, `2026-11-21 09:31:07,123 +0100`, `2026/11/21 09:31:07`, `2026.11.21 …`.
@@ -400,13 +435,7 @@ fn numeric_date(text: &str, context: Context) -> Option<(Timestamp, usize)> {
         clock
     };
     let zone = c.zone();
-    let date = Date::from_calendar_date(
-        i32::try_from(year).ok()?,
-        Month::try_from(u8::try_from(month).ok()?).ok()?,
-        u8::try_from(day).ok()?,
-    )
-    .ok()?;
-    Some((assemble(date, clock, zone, context)?, c.at))
+    Some((moment((year, month, day), clock, zone, context)?, c.at))
 }
 
 /// `21/Nov/2026:09:31:07 +0000` (access logs) and `21 Nov 2026 09:31:07`.
@@ -421,8 +450,7 @@ fn day_month_year(text: &str, context: Context) -> Option<(Timestamp, usize)> {
     let _second = c.eat_any(b" :");
     let clock = c.clock_of_day()?;
     let zone = c.zone();
-    let date = Date::from_calendar_date(i32::try_from(year).ok()?, month, u8::try_from(day).ok()?).ok()?;
-    Some((assemble(date, clock, zone, context)?, c.at))
+    Some((moment((year, number(month), day), clock, zone, context)?, c.at))
 }
 
 /// `21-11-2026 09:31:07`, `21.11.2026 09:31:07`, `21/11/2026 09:31:07`. The day comes first unless that is not a valid
@@ -434,7 +462,7 @@ fn numeric_year_last(text: &str, context: Context) -> Option<(Timestamp, usize)>
     let separator = c.eat_any(b"-./")?;
     let second = c.digits(2).or_else(|| c.digits(1).filter(|_| separator == b'/'))?;
     c.eat(separator)?;
-    let year = i32::try_from(c.digits(4)?).ok()?;
+    let year = c.digits(4)?;
     let gap = c.eat_any(b"T ,-\t")?;
     let _space = c.eat(b' ');
     let plain = c.clock().or_else(|| c.loose_clock())?;
@@ -443,10 +471,7 @@ fn numeric_year_last(text: &str, context: Context) -> Option<(Timestamp, usize)>
     // So does the form `11/21/2026-09:31:07` of network sensors.
     let is_american = (c.at > before || gap == b'-') && separator == b'/';
     let zone = c.zone();
-    let at = |day: u32, month: u32| {
-        let month = Month::try_from(u8::try_from(month).ok()?).ok()?;
-        assemble(Date::from_calendar_date(year, month, u8::try_from(day).ok()?).ok()?, clock, zone, context)
-    };
+    let at = |day: u32, month: u32| moment((year, month, day), clock, zone, context);
     let (day_first, month_first) = (at(first, second), at(second, first));
     let tomorrow = context.now + std::time::Duration::from_hours(24);
     let is_past = |at: &Timestamp| *at <= tomorrow;
@@ -469,7 +494,7 @@ fn day_of_year(text: &str, context: Context) -> Option<(Timestamp, usize)> {
     let clock = c.clock()?;
     let zone = c.zone();
     let date = Date::from_ordinal_date(i32::try_from(year).ok()?, u16::try_from(day).ok()?).ok()?;
-    Some((assemble(date, clock, zone, context)?, c.at))
+    Some((assemble(date, clock, zone, context), c.at))
 }
 
 /// `@400000006553f2c81a2b3c4d`: TAI64N, the seconds since 1970 plus 2^62 and the nanoseconds in hexadecimal digits, ten seconds ahead of UTC as
@@ -523,9 +548,7 @@ fn compact(text: &str, context: Context) -> Option<(Timestamp, usize)> {
         return None;
     }
     let zone = c.zone();
-    let month = Month::try_from(u8::try_from(month).ok()?).ok()?;
-    let date = Date::from_calendar_date(i32::try_from(year).ok()?, month, u8::try_from(day).ok()?).ok()?;
-    Some((assemble(date, clock, zone, context)?, c.at))
+    Some((moment((year, month, day), clock, zone, context)?, c.at))
 }
 
 /// `26/11/21 09:31:07`: a two-digit year, then month and day.
@@ -538,9 +561,7 @@ fn short_year(text: &str, context: Context) -> Option<(Timestamp, usize)> {
     let day = c.digits(2)?;
     c.eat_any(b" T")?;
     let clock = c.clock_of_day()?;
-    let month = Month::try_from(u8::try_from(month).ok()?).ok()?;
-    let date = Date::from_calendar_date(2000 + i32::try_from(year).ok()?, month, u8::try_from(day).ok()?).ok()?;
-    Some((assemble(date, clock, c.zone(), context)?, c.at))
+    Some((moment((2000 + year, month, day), clock, c.zone(), context)?, c.at))
 }
 
 /// `11-21 09:31:07.123`, `11.21 09:31:07`, `11/21 09:31:07`: month and day without a year.
@@ -578,8 +599,7 @@ fn named_date(text: &str, context: Context) -> Option<(Timestamp, usize)> {
         us.eat(b' ')?;
         let clock = us.clock().or_else(|| us.loose_clock())?;
         let clock = us.apply_am_pm(clock)?;
-        let date = Date::from_calendar_date(i32::try_from(year).ok()?, month, u8::try_from(day).ok()?).ok()?;
-        return Some((assemble(date, clock, None, context)?, us.at));
+        return Some((moment((year, number(month), day), clock, None, context)?, us.at));
     }
     c.eat(b' ')?;
     // `Nov 21 2026 09:31:07`, as network devices write it.
@@ -589,8 +609,7 @@ fn named_date(text: &str, context: Context) -> Option<(Timestamp, usize)> {
         && let Some(clock) = ahead_of_clock.clock_of_day()
     {
         let zone = ahead_of_clock.zone();
-        let date = Date::from_calendar_date(i32::try_from(year).ok()?, month, u8::try_from(day).ok()?).ok()?;
-        return Some((assemble(date, clock, zone, context)?, ahead_of_clock.at));
+        return Some((moment((year, number(month), day), clock, zone, context)?, ahead_of_clock.at));
     }
     let clock = c.clock_of_day()?;
     let mut with_year = c;
@@ -604,8 +623,7 @@ fn named_date(text: &str, context: Context) -> Option<(Timestamp, usize)> {
         && !with_year.peek().is_some_and(|b| b.is_ascii_alphanumeric())
         && (1970..2200).contains(&year)
     {
-        let date = Date::from_calendar_date(i32::try_from(year).ok()?, month, u8::try_from(day).ok()?).ok()?;
-        return Some((assemble(date, clock, ahead, context)?, with_year.at));
+        return Some((moment((year, number(month), day), clock, ahead, context)?, with_year.at));
     }
     let zone = c.zone();
     Some((without_year(month, day, clock, zone, context)?, c.at))
@@ -665,10 +683,7 @@ pub fn letter_date(text: &str, context: Context) -> Option<(Level, Timestamp, us
     c.eat(b' ')?;
     let clock = c.clock()?;
     let at = match year {
-        Some(year) => {
-            let date = Date::from_calendar_date(i32::try_from(year).ok()?, month, u8::try_from(day).ok()?).ok()?;
-            assemble(date, clock, None, context)?
-        }
+        Some(year) => moment((year, number(month), day), clock, None, context)?,
         None => without_year(month, day, clock, None, context)?,
     };
     Some((level, at, c.at))

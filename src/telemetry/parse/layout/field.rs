@@ -34,6 +34,26 @@ pub(super) enum Field {
 }
 
 impl Field {
+    /// What it is called where people see it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Stamp => "time",
+            Self::Level => "level",
+            Self::Number => "number",
+            Self::Bracket => "bracket",
+            Self::Separator => "separator",
+            Self::Piped => "part before a bar",
+            Self::Tag => "name with a colon",
+            Self::Dashed => "name before a dash",
+            Self::Closing => "rest of a bracket",
+            Self::ColonName => "name before a colon",
+            Self::Logger => "logger",
+            Self::Column => "column",
+            Self::Words(1) => "word",
+            Self::Words(_) => "words",
+        }
+    }
+
     /// The number of bytes that the field takes at the start of a text, with the space after it. `None` if the text does not
     /// start with the field.
     pub(super) fn eat(self, text: &str, context: Context) -> Option<usize> {

@@ -8,16 +8,33 @@ use super::field::{closing, level, spaces, word_end};
 /// The number of words at the start of a line that are searched for a time.
 const MAX_STAMP_WORDS: usize = 9;
 
+/// Digits and letters by one of them each, other bytes as they are.
+#[allow(clippy::indexing_slicing, reason = "a byte is within 256")]
+const CLASSES: [u8; 256] = {
+    let (mut classes, mut b) = ([0; 256], 0_u8);
+    loop {
+        classes[b as usize] = match b {
+            b'0'..=b'9' => b'0',
+            b'a'..=b'z' | b'A'..=b'Z' => b'a',
+            other => other,
+        };
+        if b == u8::MAX {
+            break classes;
+        }
+        b += 1;
+    }
+};
+
+#[inline]
+#[allow(clippy::indexing_slicing, reason = "a byte is within 256")]
+fn class(byte: u8) -> u8 {
+    CLASSES[usize::from(byte)]
+}
+
 /// The kind of a line, as a hash of the position of the word with the time, the form of the time (each run of digits or
 /// letters counts once), and what follows it. Also returns the level that directly follows the time, with its length in
 /// bytes.
 fn kind_of(word: usize, form: &[u8], rest: Option<&str>) -> (u64, Option<(Level, usize)>) {
-    let class = |b: u8| match b {
-        b'0'..=b'9' => b'0',
-        b'a'..=b'z' | b'A'..=b'Z' => b'a',
-        b' ' => b' ',
-        other => other,
-    };
     let (mut h, mut last) = (word as u64 + 1, 0_u8);
     for b in form {
         let c = class(*b);

@@ -1,0 +1,190 @@
+//! Which records of a stream are events, and which belong to the event before: stack traces, wrapped messages, private keys, what lacks the
+//! header that the other lines have.
+
+use std::time::Duration;
+
+use super::super::log::Level;
+use super::super::time::Timestamp;
+use super::layout::Layout;
+use super::record::{Form, Record};
+
+/// How far a time in a rare form is from the line before to be that of something quoted.
+const FAR: Duration = Duration::from_hours(24);
+
+/// The place of a record in its stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// It begins an event.
+    Event,
+    /// It belongs to the event before, or to none at the start of a stream.
+    Further,
+    /// The same, and it names the level of that event.
+    FurtherWithLevel(Level),
+    /// It is a header without a message, which dates the next record.
+    HeaderAlone,
+}
+
+/// Finds the place of each record. Takes the records of one stream in order.
+#[derive(Clone, Debug, Default)]
+pub struct Sequence {
+    /// The event that a record may continue.
+    event: Option<LastEvent>,
+    /// Whether the last event has a time.
+    is_timed: bool,
+    /// What the last event is in the middle of.
+    inside: Inside,
+    /// The time of the last record that has one, and the level of the last event.
+    last_at: Option<Timestamp>,
+    last_level: Option<Level>,
+    /// The time and level of a header that stood alone.
+    header_alone: Option<(Option<Timestamp>, Option<Level>)>,
+}
+
+/// What is known of the last event by its first line.
+#[derive(Clone, Copy, Debug)]
+struct LastEvent {
+    is_indented: bool,
+    /// Whether it has a time and no level, so that the next line may name it.
+    awaits_level: bool,
+}
+
+/// Texts of several lines that do not end where a line looks like a beginning.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Inside {
+    #[default]
+    Nothing,
+    /// A private key, which redaction recognises only as a whole.
+    Key,
+    /// A Python traceback, whose last line is not indented and may name any error.
+    Traceback,
+    /// A panic of Go with its goroutines.
+    Panic,
+}
+
+impl Sequence {
+    /// Whether the record placed last has a time, or belongs to an event that has one.
+    pub fn is_timed(&self) -> bool {
+        self.is_timed
+    }
+
+    /// Ends the last event: the next record begins one.
+    pub fn end_event(&mut self) {
+        self.event = None;
+    }
+
+    /// Finds the place of the next record, and completes its time and level from the records before it. `raw` is its text.
+    pub fn place(&mut self, raw: &str, record: &mut Record, layout: &Layout) -> Place {
+        match record.form {
+            Form::Blank | Form::ColumnNames => return Place::Further,
+            Form::Structured => return self.begin(raw, record, false),
+            Form::Text => {}
+        }
+        if record.is_rare
+            && self.last_level.is_some_and(Level::is_error)
+            && self.last_at.zip(record.at).is_some_and(|(last, at)| last.secs_since(at).abs() > FAR.as_secs_f64())
+        {
+            // A trace may quote the line of another program, with the time of its day.
+            record.at = None;
+        }
+        // A header alone on a line dates what follows.
+        if let (None, Some((at, level))) = (record.at, self.header_alone.take()) {
+            (record.at, record.level) = (at, record.level.or(level));
+            return self.begin(raw, record, false);
+        }
+        if record.at.is_some() {
+            if says_nothing(record.message(raw)) {
+                self.header_alone = Some((record.at, record.level));
+                self.is_timed = true;
+                return Place::HeaderAlone;
+            }
+            return self.begin(raw, record, false);
+        }
+        let is_trace = self.continues(raw);
+        // A logger may write the level at the start of a second line.
+        if let (Some(level), Some(event)) = (record.level, self.event.as_mut().filter(|e| e.awaits_level && names_level(raw))) {
+            event.awaits_level = false;
+            self.last_level = Some(level);
+            return Place::FurtherWithLevel(level);
+        }
+        // In a stream with times, a line without the header of the others belongs to the event before it, unless it names a level as a line
+        // of its own does. What is before the first header belongs to no event, but to a stream with times.
+        let is_preface = self.event.is_none() && layout.has_times();
+        let is_part = (self.is_timed || is_preface) && !layout.has_untimed_lines() && !names_level(raw);
+        if self.event.is_some() && (is_trace || is_part) {
+            Place::Further
+        } else {
+            self.begin(raw, record, is_preface && (is_part || is_trace))
+        }
+    }
+
+    /// Begins an event. `is_preface`: it has no time, and belongs to a stream with times.
+    fn begin(&mut self, raw: &str, record: &Record, is_preface: bool) -> Place {
+        let awaits_level = record.at.is_some() && record.level.is_none();
+        self.event = Some(LastEvent { is_indented: raw.starts_with([' ', '\t']), awaits_level });
+        self.is_timed = record.at.is_some() || is_preface;
+        (self.last_at, self.last_level) = (record.at.or(self.last_at), record.level);
+        self.inside = Inside::begun_by(raw);
+        Place::Event
+    }
+
+    /// Whether a line without a time continues the last event by what it says.
+    fn continues(&mut self, raw: &str) -> bool {
+        let is_indented = raw.starts_with([' ', '\t']);
+        if self.inside == Inside::Key {
+            if raw.contains("-----END ") {
+                self.inside = Inside::Nothing;
+            }
+            return true;
+        }
+        let begun = Inside::begun_by(raw);
+        if begun != Inside::Nothing {
+            let is_other = begun == Inside::Panic && !raw.starts_with("goroutine ");
+            self.inside = begun;
+            return !is_other;
+        }
+        // The last line of a Python traceback.
+        if self.inside == Inside::Traceback && !is_indented {
+            self.inside = Inside::Nothing;
+            return raw.split(':').next().is_some_and(|w| !w.contains(' ') && w.ends_with(|c: char| c.is_alphanumeric()));
+        }
+        if self.inside == Inside::Panic
+            && (raw.ends_with(')') || raw.starts_with("created by ") || raw.starts_with("exit status "))
+        {
+            return true;
+        }
+        let word = raw.split([':', ' ']).next().unwrap_or("");
+        let names_error = self.is_timed && word.len() > 9 && (word.ends_with("Exception") || word.ends_with("Error"));
+        // Where events are indented, that of a line says nothing.
+        is_indented && (self.is_timed || !self.event.is_some_and(|e| e.is_indented))
+            || names_error
+            || ["Caused by:", "Suppressed:"].iter().any(|prefix| raw.starts_with(prefix))
+    }
+}
+
+impl Inside {
+    /// What a line begins.
+    fn begun_by(raw: &str) -> Self {
+        if raw.starts_with("Traceback (most recent call last)") {
+            return Self::Traceback;
+        }
+        if raw.starts_with("panic: ") || raw.starts_with("goroutine ") && raw.ends_with("]:") {
+            return Self::Panic;
+        }
+        let is_key = raw.ends_with("PRIVATE KEY-----") && raw.contains("-----BEGIN ");
+        if is_key { Self::Key } else { Self::Nothing }
+    }
+}
+
+/// Whether a message says nothing: it has no letter and no digit.
+fn says_nothing(message: &str) -> bool {
+    !message.chars().any(char::is_alphanumeric)
+}
+
+/// Whether a line begins with a level in capitals or in brackets.
+fn names_level(raw: &str) -> bool {
+    let word = raw.trim_start_matches(['[', '<', '(']);
+    let letters = word.bytes().take_while(u8::is_ascii_alphabetic).count();
+    let name = word.get(..letters).unwrap_or_default();
+    let is_marked = word.len() < raw.len() || name.bytes().all(|b| b.is_ascii_uppercase());
+    letters > 3 && is_marked && Level::from_word(name).is_some()
+}
