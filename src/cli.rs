@@ -227,7 +227,7 @@ fn run(cli: Cli) -> Result<Done, CliError> {
             Some(Command::Demo(args)) => Box::pin(demo::run(&args, global.json)).await,
             Some(Command::Suspects(args)) => suspects::run(args, global.json).await,
             Some(Command::Preset(command)) => preset::run(&load_config(&global)?, &command, global.json),
-            Some(Command::Logs(command)) => logs::run(command, global.json).await,
+            Some(Command::Logs(command)) => logs::run(command, load_config(&global)?.log_formats, global.json).await,
             Some(Command::Completions(_) | Command::Man) => Ok(Done::Complete),
             Some(Command::Playbook(command)) if !command.is_about_incident() => {
                 playbook::run(&load_config(&global)?, &command, global.json)

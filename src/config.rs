@@ -4,6 +4,7 @@
 
 mod channel;
 mod file;
+mod log_format;
 mod preset;
 mod secret;
 mod types;
@@ -23,6 +24,7 @@ pub use types::{
 use crate::incident::Matrix;
 use crate::telemetry::Failure;
 use crate::telemetry::failure::{Explain, FileProblem, UserFile};
+use crate::telemetry::parse::Formats;
 
 /// A configuration that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -76,6 +78,8 @@ pub struct Config {
     pub trackers: Vec<TrackerConfig>,
     /// Where stakeholder updates are sent, besides the clipboard.
     pub channels: Vec<ChannelConfig>,
+    /// The formats of log lines that the user described.
+    pub log_formats: Formats,
     /// Names that customers know, although they look like internal ones.
     pub public_names: Vec<String>,
     pub oncall: OncallConfig,
@@ -131,6 +135,7 @@ impl Config {
             retention: None,
             trackers: Vec::new(),
             channels: Vec::new(),
+            log_formats: Formats::default(),
             public_names: Vec::new(),
             oncall: OncallConfig::default(),
             commands: Vec::new(),

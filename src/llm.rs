@@ -160,6 +160,7 @@ impl Llm {
             selector: None,
             service: None,
             timezone_offset_minutes: 0,
+            log_formats: crate::telemetry::parse::Formats::default(),
         };
         let fail = LlmError::from;
         let http = crate::sources::http::Http::new(&source).map_err(fail)?;

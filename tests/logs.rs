@@ -493,3 +493,41 @@ Header (learned from 60 lines): time · level · bracket · name with a colon ·
     std::fs::write(&cart, "").unwrap();
     assert_eq!(stdout(&run(f.path(), &["logs", "explain", &cart])), "The file is empty.\n");
 }
+
+#[test]
+fn reads_formats_that_the_configuration_describes() {
+    let f = tempfile::tempdir().unwrap();
+    let path = |name: &str| f.path().join(name).display().to_string();
+    let log = "#K# 21:11:26 09h31m07 cart -> pool full\n  at Pool.take\nno header here\n#N# 21:11:26 09h31m08 shop -> fine\n";
+    std::fs::write(path("house.log"), log).unwrap();
+    std::fs::write(path("lines.log"), "1795253467000|E12|cart|full\n1795253468000|I|cart|fine\n").unwrap();
+    let lnav = r#"{"house_log": {"regex": {"std": {"pattern": "^(?<ts>\\d+)\\|(?<lvl>\\w+)\\|(?<mod>\\w+)\\|(?<body>.*)$"}},
+        "timestamp-field": "ts", "timestamp-divisor": 1000, "level-field": "lvl", "module-field": "mod", "level": {"error": "^E"}}}"#;
+    std::fs::write(path("house.json"), lnav).unwrap();
+    let config = "[[log_formats]]\nname = 'house'\npattern = '^#(?<level>.)# (?<time>\\S+ \\S+) (?<service>\\S+) -> (?<message>.*)'\n\
+                  time = '%d:%m:%y %Hh%Mm%S'\nlevels = { error = '^K$', info = '^N$' }\n[[log_formats]]\nlnav = 'house.json'\n";
+    std::fs::write(path("config.toml"), config).unwrap();
+    let config = path("config.toml");
+    let show = |name: &str| stdout(&run(f.path(), &["--config", &config, "logs", "show", &path(name)]));
+    let expected = "2026-11-21 09:31:07.000 ERROR cart  pool full\n      at Pool.take\n    no header here\n2026-11-21 09:31:08.000 INFO  shop  fine\n";
+    assert_eq!(show("house.log"), expected);
+    assert_eq!(show("lines.log"), "2026-11-21 09:31:07.000 ERROR cart  full\n2026-11-21 09:31:08.000 INFO  cart  fine\n");
+    let explained = stdout(&run(f.path(), &["--config", &config, "logs", "explain", &path("house.log")]));
+    assert!(explained.contains("  in your format 'house'\n  time     2026-11-21T09:31:07Z\n  level    error\n"), "{explained}");
+    let (_, v) =
+        json(f.path(), &["--config", &config, "logs", "patterns", &path("house.log"), &path("lines.log"), "--service", "cart"]);
+    assert_eq!((&v["lines"], v["levelled_lines"].as_u64()), (&5.into(), Some(3)));
+    for (mistake, message) in [
+        (
+            "[[log_formats]]\nname = 'x'\npattern = '(?<time>'\n",
+            "config.toml:1: [[log_formats]] x: the pattern of 'x' cannot be used",
+        ),
+        ("[[log_formats]]\nname = 'x'\n", "needs either name and pattern, or lnav"),
+        ("[[log_formats]]\nlnav = 'gone.json'\n", "gone.json"),
+        ("[[log_formats]]\nname = 'x'\npattern = '(?<time>a)'\ntime = '%Q'\n", "'%Q' in the time format"),
+    ] {
+        std::fs::write(&config, mistake).unwrap();
+        let output = run(f.path(), &["--config", &config, "logs", "show", &path("house.log")]);
+        assert!(!output.status.success() && stderr(&output).contains(message), "{mistake}: {}", stderr(&output));
+    }
+}

@@ -4,6 +4,7 @@ use clap::Subcommand;
 
 use super::reading::run_interruptible;
 use super::{CliError, Done};
+use crate::telemetry::parse::Formats;
 
 mod explain;
 mod follow;
@@ -23,10 +24,11 @@ pub enum LogsCommand {
     Explain(explain::ExplainArgs),
 }
 
-pub(super) async fn run(command: LogsCommand, as_json: bool) -> Result<Done, CliError> {
+/// Runs a subcommand. `formats`: those that the configuration describes.
+pub(super) async fn run(command: LogsCommand, formats: Formats, as_json: bool) -> Result<Done, CliError> {
     match command {
-        LogsCommand::Patterns(args) => run_interruptible(move |stop| patterns::patterns(&args, stop, as_json)).await,
-        LogsCommand::Show(args) => run_interruptible(move |stop| show::show(&args, stop, as_json)).await,
-        LogsCommand::Explain(args) => run_interruptible(move |_| explain::explain(&args, as_json)).await,
+        LogsCommand::Patterns(args) => run_interruptible(move |stop| patterns::patterns(&args, formats, stop, as_json)).await,
+        LogsCommand::Show(args) => run_interruptible(move |stop| show::show(&args, &formats, stop, as_json)).await,
+        LogsCommand::Explain(args) => run_interruptible(move |_| explain::explain(&args, formats, as_json)).await,
     }
 }

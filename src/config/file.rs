@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::log_format::{RawLogFormat, log_formats};
 use super::preset::{PresetConfig, RawCommand, command};
 use super::secret::{CommandLine, SecretRef};
 use super::types::{
@@ -14,6 +15,7 @@ use super::types::{
 use super::{CheckSource, Config, ConfigError};
 use crate::incident::{Due, Severity};
 use crate::telemetry::Failure;
+use crate::telemetry::parse::Formats;
 use crate::telemetry::words::nearest;
 
 #[derive(Deserialize)]
@@ -40,6 +42,8 @@ struct File {
     commands: Vec<toml::Spanned<RawCommand>>,
     #[serde(default)]
     presets: Vec<PresetConfig>,
+    #[serde(default)]
+    log_formats: Vec<toml::Spanned<RawLogFormat>>,
     slo: Option<toml::Spanned<RawSlo>>,
     ui: Option<toml::Spanned<RawUi>>,
 }
@@ -242,6 +246,7 @@ pub(super) fn apply(config: &mut Config, text: &str, path: &Path, check: CheckSo
         let at = e.span().map(|s| s.start);
         place.error(at, toml_mistake(e.message(), at.and_then(|at| line_at(text, at))))
     })?;
+    config.log_formats = all_log_formats(file.log_formats, &place)?;
     for raw in file.sources {
         let at = raw.span().start;
         let source = source(raw.into_inner(), check).map_err(|m| place.error(Some(at), m))?;
@@ -251,7 +256,7 @@ pub(super) fn apply(config: &mut Config, text: &str, path: &Path, check: CheckSo
                 Failure::new(format!("two sources are named '{}'", source.name)).advise("Give each source its own name."),
             ));
         }
-        config.sources.push(source);
+        config.sources.push(SourceConfig { log_formats: config.log_formats.clone(), ..source });
     }
     if let Some(raw) = file.assistant {
         let at = raw.span().start;
@@ -313,6 +318,15 @@ pub(super) fn apply(config: &mut Config, text: &str, path: &Path, check: CheckSo
         apply_ui(config, raw, &place)?;
     }
     Ok(())
+}
+
+fn all_log_formats(tables: Vec<toml::Spanned<RawLogFormat>>, place: &SourceText<'_>) -> Result<Formats, ConfigError> {
+    let mut formats = Vec::new();
+    for raw in tables {
+        let at = raw.span().start;
+        formats.extend(log_formats(raw.into_inner(), place.path).map_err(|m| place.error(Some(at), m))?);
+    }
+    Ok(Formats::from(formats))
 }
 
 fn apply_incident(config: &mut Config, raw: toml::Spanned<RawIncident>, place: &SourceText<'_>) -> Result<(), ConfigError> {
@@ -512,6 +526,7 @@ fn checked_source(raw: RawSource, check: CheckSource) -> Result<SourceConfig, Fa
         selector: raw.selector,
         service: raw.service,
         timezone_offset_minutes: raw.timezone_offset_minutes.unwrap_or(0),
+        log_formats: Formats::default(),
     };
     check(&source)?;
     Ok(source)

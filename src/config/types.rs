@@ -1,5 +1,6 @@
 //! The parts of a configuration that the rest of the program uses.
 
+use crate::telemetry::parse::Formats;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -60,6 +61,8 @@ pub struct SourceConfig {
     pub service: Option<String>,
     /// The time zone of timestamps without one, in minutes east of UTC.
     pub timezone_offset_minutes: i32,
+    /// The formats of log lines that the user described, the same for every source.
+    pub log_formats: Formats,
 }
 
 /// The team's own programs for on-call rotas and paging, and the PagerDuty services that can be paged.

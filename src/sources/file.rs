@@ -17,7 +17,7 @@ use super::fault::{FaultKind, SourceError};
 use super::{Answer, AnswerFuture, Batch, FOLLOW_BACKLOG, LogFilter, LogSource, Probe, Source, lines};
 use crate::config::SourceConfig;
 use crate::telemetry::parse::layout::Layout;
-use crate::telemetry::parse::{self, Context, Joiner, stamp};
+use crate::telemetry::parse::{self, Context, Formats, Joiner, stamp};
 use crate::telemetry::{LogLine, Timestamp, Window, clean};
 
 /// The largest number of bytes read from one file; of a larger file, the end is read.
@@ -53,6 +53,7 @@ pub struct FileLogs {
     globs: Vec<String>,
     service: Option<String>,
     offset_secs: i32,
+    formats: Formats,
 }
 
 impl FileLogs {
@@ -67,6 +68,7 @@ impl FileLogs {
             globs: config.paths.clone(),
             service: config.service.clone(),
             offset_secs: config.timezone_offset_minutes.saturating_mul(60),
+            formats: config.log_formats.clone(),
         })
     }
 
@@ -74,6 +76,7 @@ impl FileLogs {
         Reader {
             globs: self.globs.clone(),
             service: self.service.clone(),
+            formats: self.formats.clone(),
             context: Context { offset_secs: self.offset_secs, ..Context::utc(now) },
         }
     }
@@ -98,6 +101,7 @@ impl FileLogs {
 struct Reader {
     globs: Vec<String>,
     service: Option<String>,
+    formats: Formats,
     context: Context,
 }
 
@@ -134,7 +138,7 @@ impl Reader {
         let total_before = out.total;
         let mut last = None;
         let mut joiner = Joiner::new(self.context);
-        joiner.set_layout(learn_layout(open(path, from)?.as_mut(), self.context)?);
+        joiner.set_layout(self.learn_layout(open(path, from)?.as_mut())?);
         let mut raw = Vec::new();
         let mut bytes = 0_u64;
         loop {
@@ -168,14 +172,37 @@ impl Reader {
     }
 }
 
-/// Learns the header formats of a file from its first lines.
-fn learn_layout(reader: &mut dyn BufRead, context: Context) -> std::io::Result<Layout> {
+impl Reader {
+    /// Learns the header formats of a file from its first lines.
+    fn learn_layout(&self, reader: &mut dyn BufRead) -> std::io::Result<Layout> {
+        let sample = first_lines(reader)?;
+        let mut layout = Layout::with_formats(self.formats.clone());
+        layout.learn_more(sample.iter().map(String::as_str), self.context);
+        Ok(layout)
+    }
+
+    /// A followed file, read from an offset. What its first lines show is known at once, the rest as it comes.
+    fn follow(&self, path: &Path, file: File, offset: u64) -> Followed {
+        let first = if offset > 0 { open(path, 0).and_then(|mut reader| first_lines(reader.as_mut())) } else { Ok(Vec::new()) };
+        Followed {
+            identity: identity(&file),
+            file,
+            offset,
+            partial: Vec::new(),
+            joiner: Joiner::learning(self.context, self.formats.clone(), first.unwrap_or_default()),
+            idle_polls: 0,
+        }
+    }
+}
+
+/// The first lines of a file, at most [`LAYOUT_LINES`].
+fn first_lines(reader: &mut dyn BufRead) -> std::io::Result<Vec<String>> {
     let (mut sample, mut raw) = (Vec::new(), Vec::new());
     while sample.len() < LAYOUT_LINES && lines::read_line(reader, &mut raw, MAX_LINE)? {
         sample.push(String::from_utf8_lossy(&raw).trim_end().to_owned());
         raw.clear();
     }
-    Ok(Layout::learn(sample.iter().map(String::as_str), context))
+    Ok(sample)
 }
 
 /// Whether the time of a file's last line is far from the file's modification time.
@@ -500,17 +527,8 @@ impl Follower {
                 continue;
             }
             let offset = if at_end { file.metadata().map_or(0, |m| m.len()) } else { 0 };
-            self.files.insert(
-                path,
-                Followed {
-                    identity: id,
-                    file,
-                    offset,
-                    partial: Vec::new(),
-                    joiner: Joiner::new(self.reader.context),
-                    idle_polls: 0,
-                },
-            );
+            let followed = self.reader.follow(&path, file, offset);
+            self.files.insert(path, followed);
         }
     }
 
@@ -567,14 +585,7 @@ impl Follower {
             let id = identity(&fresh);
             if id != followed.identity {
                 lines.extend(followed.joiner.finish());
-                *followed = Followed {
-                    identity: id,
-                    file: fresh,
-                    offset: 0,
-                    partial: Vec::new(),
-                    joiner: Joiner::new(self.reader.context),
-                    idle_polls: 0,
-                };
+                *followed = self.reader.follow(path, fresh, 0);
                 followed.read(&mut lines);
             }
             for line in lines.drain(..) {
@@ -663,7 +674,13 @@ mod tests {
     use std::io::Write;
 
     fn source(folder: &Path) -> FileLogs {
-        FileLogs { name: "app".into(), globs: vec![format!("{}/*.log*", folder.display())], service: None, offset_secs: 0 }
+        FileLogs {
+            name: "app".into(),
+            globs: vec![format!("{}/*.log*", folder.display())],
+            service: None,
+            offset_secs: 0,
+            formats: Formats::default(),
+        }
     }
 
     fn now() -> Timestamp {
@@ -710,6 +727,39 @@ mod tests {
         // Lines of earlier days are not taken for lines of the last day.
         let today = Window::new(written - Duration::from_mins(30), written);
         assert_eq!(read_all(&reader, today, &LogFilter::default(), 100).value.len(), 1);
+    }
+
+    #[test]
+    fn followed_lines_are_read_as_those_of_the_past() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("app.log");
+        let line = |n: u32| format!("worker-{} {} [pool-{n}] ERROR c.s.Pool - order {n} failed\n", n % 3, now().date_clock());
+        std::fs::write(&path, (0..40).map(line).collect::<String>()).unwrap();
+        let source = source(folder.path());
+        let mut follower = Follower {
+            reader: source.reader(now()),
+            filter: LogFilter::default(),
+            files: BTreeMap::new(),
+            waiting: VecDeque::new(),
+            dropped: 0,
+        };
+        follower.discover(true);
+        let mut file = File::options().append(true).open(&path).unwrap();
+        file.write_all((40..44).map(line).collect::<String>().as_bytes()).unwrap();
+        follower.poll();
+        let live: Vec<&str> = follower.waiting.iter().map(|l| l.message.as_str()).collect();
+        assert_eq!(live, ["order 40 failed", "order 41 failed", "order 42 failed"], "the last one may go on");
+        // A new file shows its form as it grows.
+        let new = folder.path().join("new.log");
+        std::fs::write(&new, "").unwrap();
+        follower.discover(false);
+        follower.waiting.clear();
+        std::fs::write(&new, (0..20).map(line).collect::<String>()).unwrap();
+        follower.poll();
+        assert_eq!(follower.waiting.back().map(|l| l.message.as_str()), Some("order 18 failed"));
+        let window = Window::before(now() + Duration::from_mins(1), Duration::from_mins(10));
+        let past = read_all(&source.reader(now()), window, &LogFilter::default(), 1000);
+        assert!(past.value.iter().all(|l| l.message.starts_with("order ")), "{:?}", past.value.first());
     }
 
     #[test]

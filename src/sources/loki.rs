@@ -21,7 +21,7 @@ use super::prometheus::clean_labels;
 use super::{Answer, AnswerFuture, Batch, FOLLOW_BACKLOG, LogFilter, LogSource, Probe, Source};
 use crate::config::SourceConfig;
 use crate::telemetry::parse::layout::Layout;
-use crate::telemetry::parse::{self, Context};
+use crate::telemetry::parse::{self, Context, Formats};
 use crate::telemetry::subject::{SERVICE_LABELS, service_of};
 use crate::telemetry::{Labels, Level, LogLine, Timestamp, Window, clean};
 
@@ -56,6 +56,7 @@ pub struct Loki {
     name: String,
     http: Http,
     selector: Option<String>,
+    formats: Formats,
     labels: OnceCell<StreamLabels>,
     limits: Mutex<Limits>,
 }
@@ -187,6 +188,7 @@ impl Loki {
             name: config.name.clone(),
             http: Http::new(config)?,
             selector: config.selector.clone(),
+            formats: config.log_formats.clone(),
             labels: OnceCell::new(),
             limits: Mutex::new(Limits { lines: PAGE, range: None }),
         })
@@ -370,7 +372,8 @@ impl Loki {
             gaps.extend(total.map(|total| format!("{} of {total} lines were read", lines.len())));
         }
         let context = Context::utc(window.end);
-        let layout = Layout::learn(lines.iter().take(LAYOUT_LINES).map(|l| l.text.as_str()), context);
+        let mut layout = Layout::with_formats(self.formats.clone());
+        layout.learn_more(lines.iter().take(LAYOUT_LINES).map(|l| l.text.as_str()), context);
         Ok(Answer {
             value: lines.into_iter().map(|l| line(l, &layout, context)).collect(),
             gaps,
@@ -517,6 +520,7 @@ impl LogSource for Loki {
             // The start of the next request; `None` before the first response, which has the most recent lines.
             let mut next_start: Option<i64> = None;
             let mut dropped = 0_u64;
+            let mut layout = Layout::with_formats(self.formats.clone());
             while !sink.is_closed() {
                 let now = Timestamp::from(time::OffsetDateTime::now_utc());
                 let (page, wait) = match self.lines_since(filter, next_start, now).await {
@@ -534,7 +538,8 @@ impl LogSource for Loki {
                 next_start = newest.or(next_start).or(Some((now - MAX_LATENESS).nanos()));
                 if !page.is_empty() {
                     let context = Context::utc(now);
-                    let lines: Vec<LogLine> = page.into_iter().map(|l| line(l, &Layout::default(), context)).collect();
+                    layout.learn_more(page.iter().take(LAYOUT_LINES).map(|l| l.text.as_str()), context);
+                    let lines: Vec<LogLine> = page.into_iter().map(|l| line(l, &layout, context)).collect();
                     let count = u64::try_from(lines.len()).unwrap_or(0);
                     match sink.try_send(Batch { lines, dropped, is_backlog: is_past }) {
                         Ok(()) => dropped = 0,

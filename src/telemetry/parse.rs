@@ -8,6 +8,7 @@ mod access;
 pub mod assemble;
 mod columns;
 mod fields;
+pub mod format;
 mod join;
 pub mod layout;
 pub mod record;
@@ -15,13 +16,16 @@ mod roles;
 mod sequence;
 pub mod stamp;
 mod syslog;
+mod time_format;
 
 pub use columns::Columns;
 pub use fields::prefixed_json;
+pub use format::{Format, Formats};
 pub use join::Joiner;
 pub use record::Record;
 pub use roles::Scale;
 pub use sequence::{Place, Sequence};
+pub use time_format::TimeFormat;
 
 use super::clean;
 use super::log::{Level, LogLine};

@@ -11,7 +11,7 @@ use crate::evidence::Redactor;
 use crate::investigate::clock::now;
 use crate::telemetry::log::Level;
 use crate::telemetry::parse::layout::{Layout, Part};
-use crate::telemetry::parse::{Context, Place, Record, Sequence};
+use crate::telemetry::parse::{Context, Formats, Place, Record, Sequence};
 use crate::telemetry::words::count;
 use crate::telemetry::{Timestamp, clean};
 
@@ -36,10 +36,12 @@ struct Explained {
     is_further: bool,
     record: Record,
     parts: Vec<Part>,
+    /// The name of the user's format that it has.
+    format: Option<String>,
 }
 
-pub(super) fn explain(args: &ExplainArgs, as_json: bool) -> Result<Done, CliError> {
-    let mut stream = Stream::open(&args.file, Context::utc(now()), false, Spare::default())?;
+pub(super) fn explain(args: &ExplainArgs, formats: Formats, as_json: bool) -> Result<Done, CliError> {
+    let mut stream = Stream::open(&args.file, Context::utc(now()), formats, false, Spare::default())?;
     let context = stream.context();
     let Some(batch) = stream.next() else {
         if as_json {
@@ -63,8 +65,9 @@ pub(super) fn explain(args: &ExplainArgs, as_json: bool) -> Result<Done, CliErro
             if !is_further {
                 record.add_details(raw, &layout, context);
             }
+            let format = layout.formats().read(raw, context).map(|(_, name)| name.to_owned());
             let parts = if record.line.is_none() && !is_further { layout.parts(raw, context) } else { Vec::new() };
-            first.push(Explained { raw: raw.to_owned(), is_further, record, parts });
+            first.push(Explained { raw: raw.to_owned(), is_further, record, parts, format });
         }
     }
     let lines: u64 = batch.pieces.len().try_into().unwrap_or(u64::MAX);
@@ -115,6 +118,9 @@ fn print_line(line: &Explained, redactor: &mut Redactor) -> Result<(), CliError>
         line.raw.is_ascii() && line.raw.get(..text.len().saturating_sub(3)) == text.get(..text.len().saturating_sub(3));
     if is_plain && !line.parts.is_empty() {
         out::line(marks(&line.parts, text.len()))?;
+    }
+    if let Some(format) = &line.format {
+        out::line(format!("  in your format '{format}'"))?;
     }
     let record = &line.record;
     let details = record.line.as_ref().or(record.details.as_ref());
@@ -171,5 +177,5 @@ fn shape(line: &Explained, redactor: &mut Redactor) -> Value {
         .map(|part| json!({"name": part.name, "text": redacted(line.raw.get(part.range.clone()).unwrap_or(""))}))
         .collect();
     json!({"raw": redacted(&line.raw), "further": line.is_further, "at": record.at, "level": record.level, "service": record.service(),
-           "message": redacted(record.message(&line.raw)), "fields": fields, "parts": parts})
+           "message": redacted(record.message(&line.raw)), "fields": fields, "parts": parts, "format": line.format})
 }

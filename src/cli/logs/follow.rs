@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::stream::{Lines, Spare, context_of};
 use crate::analysis::patterns::batch::Batch;
 use crate::cli::CliError;
-use crate::telemetry::parse::{Context, Sequence};
+use crate::telemetry::parse::{Context, Formats, Sequence};
 
 /// The most bytes that are read at a time.
 const CHUNK: usize = 1024 * 1024;
@@ -53,7 +53,7 @@ impl Tail {
     ///
     /// # Errors
     /// When the file cannot be opened.
-    pub(super) fn open(path: &Path, context: Context, content: bool) -> Result<Self, CliError> {
+    pub(super) fn open(path: &Path, context: Context, formats: Formats, content: bool) -> Result<Self, CliError> {
         let input = if path.as_os_str() == "-" {
             let (sender, chunks) = sync_channel(4);
             std::thread::spawn(move || {
@@ -70,7 +70,7 @@ impl Tail {
         } else {
             Input::File { file: File::open(path).map_err(|e| CliError::file("read", path, &e))?, at: 0 }
         };
-        let lines = Lines::new(context_of(path, context), content, Spare::default());
+        let lines = Lines::new(context_of(path, context), formats, content, Spare::default());
         Ok(Self { path: path.to_owned(), input, partial: Vec::new(), lines, sequence: Sequence::default(), has_ended: false })
     }
 

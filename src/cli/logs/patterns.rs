@@ -24,7 +24,7 @@ use crate::evidence::render::bar_chart;
 use crate::investigate::clock::now;
 use crate::telemetry::Timestamp;
 use crate::telemetry::log::Level;
-use crate::telemetry::parse::Context;
+use crate::telemetry::parse::{Context, Formats};
 use crate::telemetry::words::count;
 
 /// Maximum number of patterns in the text output, unless `--top` says another.
@@ -104,8 +104,8 @@ impl PatternsArgs {
     }
 }
 
-pub(super) fn patterns(args: &PatternsArgs, stop: &AtomicBool, as_json: bool) -> Result<Done, CliError> {
-    let mut reader = LogReader::new(args);
+pub(super) fn patterns(args: &PatternsArgs, formats: Formats, stop: &AtomicBool, as_json: bool) -> Result<Done, CliError> {
+    let mut reader = LogReader::new(args, formats);
     if args.follow {
         return reader.follow(args, stop, as_json);
     }
@@ -208,6 +208,7 @@ fn arrange(found: &mut LogReport, args: &PatternsArgs) {
 struct LogReader {
     analysis: LogAnalysis,
     context: Context,
+    formats: Formats,
     selection: Selection,
     /// Whether each line is a bare message without a header.
     content: bool,
@@ -219,7 +220,7 @@ struct LogReader {
 }
 
 impl LogReader {
-    fn new(args: &PatternsArgs) -> Self {
+    fn new(args: &PatternsArgs, formats: Formats) -> Self {
         let context = Context::utc(now());
         let threads = args.threads.map_or_else(processors, |n| usize::from(n.get()));
         let mut analysis = LogAnalysis::new(context, args.assignments.is_none());
@@ -230,7 +231,17 @@ impl LogReader {
         // On one thread it takes longer to keep the shapes than to make them when they are needed.
         let prepare = Prepare { shapes: threads > 1, details: args.by.is_some() || args.selection.asks_for_services() };
         let selection = args.selection.clone();
-        Self { analysis, context, selection, content: args.content, threads, prepare, numbers: None, progress: Progress::new() }
+        Self {
+            analysis,
+            context,
+            formats,
+            selection,
+            content: args.content,
+            threads,
+            prepare,
+            numbers: None,
+            progress: Progress::new(),
+        }
     }
 
     /// Reads one file to its end, or until `stop` is set. Each file is a stream with its own header layout. `service` is the
@@ -240,7 +251,7 @@ impl LogReader {
     /// When the file cannot be opened, or reading fails; the complete lines before that are in the analysis.
     fn file(&mut self, path: &Path, side: Side, service: Option<&str>, stop: &AtomicBool) -> Result<(), CliError> {
         let spare = Spare::default();
-        let mut stream = Stream::open(path, self.context, self.content, spare.clone())?;
+        let mut stream = Stream::open(path, self.context, self.formats.clone(), self.content, spare.clone())?;
         let filter = self.selection.filter(stream.context());
         // What is normal is so at any time.
         let filter = if side == Side::Baseline { filter.at_any_time() } else { filter };
@@ -267,8 +278,11 @@ impl LogReader {
     /// Reads files, and goes on with what is added to them until `stop` is set or a pipe ends.
     fn follow(&mut self, args: &PatternsArgs, stop: &AtomicBool, as_json: bool) -> Result<Done, CliError> {
         let is_live = std::io::stdout().is_terminal() && !as_json;
-        let mut tails =
-            args.files().iter().map(|path| Tail::open(path, self.context, self.content)).collect::<Result<Vec<_>, _>>()?;
+        let mut tails = args
+            .files()
+            .iter()
+            .map(|path| Tail::open(path, self.context, self.formats.clone(), self.content))
+            .collect::<Result<Vec<_>, _>>()?;
         // One analysis per file, because each is a stream of its own, would split patterns; so lines of several files that are added at the
         // same time take turns.
         let mut shown_ids = 0;

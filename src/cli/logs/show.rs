@@ -17,7 +17,7 @@ use crate::cli::{CliError, Done, out};
 use crate::evidence::Redactor;
 use crate::investigate::clock::now;
 use crate::telemetry::log::Level;
-use crate::telemetry::parse::{Context, Joiner};
+use crate::telemetry::parse::{Context, Formats, Joiner};
 use crate::telemetry::{LogLine, Timestamp};
 
 /// Arguments of `warroom logs show`.
@@ -85,12 +85,12 @@ impl Source {
     }
 }
 
-pub(super) fn show(args: &ShowArgs, stop: &AtomicBool, as_json: bool) -> Result<Done, CliError> {
+pub(super) fn show(args: &ShowArgs, formats: &Formats, stop: &AtomicBool, as_json: bool) -> Result<Done, CliError> {
     let context = Context::utc(now());
     let mut is_partial = false;
     let mut sources = Vec::new();
     for path in &args.files {
-        match Stream::open(path, context, false, Spare::default()) {
+        match Stream::open(path, context, formats.clone(), false, Spare::default()) {
             Ok(stream) => {
                 let (joiner, filter) = (Joiner::new(stream.context()), args.selection.filter(stream.context()));
                 let service = service_of(path).filter(|_| args.files.len() > 1).map(str::to_owned);

@@ -9,9 +9,9 @@ use crate::analysis::patterns::batch::{Batch, Memory, Piece};
 use crate::cli::CliError;
 use crate::cli::reading::open;
 use crate::sources::lines::read_line;
-use crate::telemetry::parse::Context;
 use crate::telemetry::parse::assemble::{Assembler, unfold};
 use crate::telemetry::parse::layout::Layout;
+use crate::telemetry::parse::{Context, Formats};
 use crate::telemetry::{Timestamp, clean};
 
 /// Number of lines of a batch. Header formats are learned anew for each batch, if its lines show new ones.
@@ -56,8 +56,8 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    pub(super) fn new(context: Context, content: bool, spare: Spare) -> Self {
-        Self { context, content, layout: Arc::new(Layout::default()), assembler: Assembler::default(), spare }
+    pub(super) fn new(context: Context, formats: Formats, content: bool, spare: Spare) -> Self {
+        Self { context, content, layout: Arc::new(Layout::with_formats(formats)), assembler: Assembler::default(), spare }
     }
 
     /// The records of lines. `ends` are the positions in `text` where each line ends. `is_last`: whether no more lines come.
@@ -138,9 +138,9 @@ impl Stream {
     ///
     /// # Errors
     /// When the file cannot be opened or is not text.
-    pub(super) fn open(path: &Path, context: Context, content: bool, spare: Spare) -> Result<Self, CliError> {
+    pub(super) fn open(path: &Path, context: Context, formats: Formats, content: bool, spare: Spare) -> Result<Self, CliError> {
         let input = open(path).map_err(|e| describe(path, &e))?;
-        let lines = Lines::new(context_of(path, context), content, spare);
+        let lines = Lines::new(context_of(path, context), formats, content, spare);
         Ok(Self { path: path.to_owned(), input, lines, has_ended: false, error: None })
     }
 

@@ -63,11 +63,24 @@ pub(super) fn json(raw: &str, context: Context) -> Option<LogLine> {
         let at = object.get("time").and_then(Value::as_str).and_then(|t| stamp::at_start(t, context)).map(|(at, _)| at);
         return Some(LogLine { at: line.at.or(at), ..line });
     }
+    Some(assemble(flattened(&object), context))
+}
+
+/// The fields of a JSON object on one line, with dotted names for nested ones. `None` if the line is not one.
+pub(super) fn flat(raw: &str) -> Option<Vec<(String, String)>> {
+    let text = raw.trim().trim_end_matches(',');
+    match serde_json::from_str(text).ok().filter(|_| text.starts_with('{'))? {
+        Value::Object(object) => Some(flattened(&object)),
+        _ => None,
+    }
+}
+
+fn flattened(object: &serde_json::Map<String, Value>) -> Vec<(String, String)> {
     let mut flat = Vec::new();
-    for (key, value) in &object {
+    for (key, value) in object {
         flatten(key, value, 0, &mut flat);
     }
-    Some(assemble(flat, context))
+    flat
 }
 
 /// The number under the level key of a JSON line. `None` if it has none, or the level is a word.

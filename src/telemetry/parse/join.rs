@@ -4,14 +4,17 @@ use std::sync::Arc;
 
 use super::super::clean;
 use super::super::log::LogLine;
-use super::Context;
 use super::assemble::{Assembler, unfold};
 use super::layout::Layout;
 use super::record::Record;
 use super::sequence::{Place, Sequence};
+use super::{Context, Formats};
 
 /// The maximum number of further lines kept with one event; the rest are dropped.
 const MAX_JOINED: usize = 200;
+
+/// The number of lines that a joiner learns from.
+const SAMPLE_LINES: usize = 400;
 
 /// Joins raw lines into events. Takes the lines in order and returns an event when the next one begins; [`Joiner::finish`]
 /// returns the last one.
@@ -28,6 +31,8 @@ pub struct Joiner {
     sequence: Sequence,
     layout: Arc<Layout>,
     assembler: Assembler,
+    /// The first lines of a stream whose header formats are learned on the way.
+    sample: Option<(Formats, Vec<String>)>,
 }
 
 impl Joiner {
@@ -42,6 +47,31 @@ impl Joiner {
             sequence: Sequence::default(),
             layout: Arc::default(),
             assembler: Assembler::default(),
+            sample: None,
+        }
+    }
+
+    /// A joiner for a stream that is still short: it learns the header formats from its first lines as they come. `first`: those that are known.
+    pub fn learning(context: Context, formats: Formats, first: Vec<String>) -> Self {
+        let mut joiner = Self { sample: Some((formats, Vec::new())), ..Self::new(context) };
+        for line in &first {
+            joiner.learn(line, first.len());
+        }
+        joiner
+    }
+
+    /// Learns from a further line of the sample of at least `coming` lines: each time that it has doubled, because a form is only known from
+    /// several lines.
+    fn learn(&mut self, raw: &str, coming: usize) {
+        let Some((formats, sample)) = self.sample.as_mut() else { return };
+        sample.push(raw.to_owned());
+        if sample.len() >= coming && (sample.len().is_power_of_two() || sample.len() == coming) || sample.len() == SAMPLE_LINES {
+            let mut layout = Layout::with_formats(formats.clone());
+            layout.learn_more(sample.iter().map(String::as_str), self.context);
+            self.layout = Arc::new(layout);
+        }
+        if sample.len() == SAMPLE_LINES {
+            self.sample = None;
         }
     }
 
@@ -59,6 +89,7 @@ impl Joiner {
     /// records.
     pub fn push(&mut self, raw: &str) -> Vec<LogLine> {
         let raw = raw.trim_end_matches(['\n', '\r']);
+        self.learn(raw, 0);
         let whole: Vec<_> = self.assembler.push(raw, self.layout.columns()).map(|(record, _)| record).collect();
         let mut ended = Vec::new();
         for record in whole {

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use super::super::log::Level;
 use super::super::time::Timestamp;
-use super::{Columns, Context, Scale, access, fields, stamp};
+use super::{Columns, Context, Formats, Scale, access, fields, stamp};
 
 mod field;
 mod stamped;
@@ -79,6 +79,9 @@ pub struct Layout {
     has_inner_times: bool,
     /// The columns of its rows.
     columns: Option<Columns>,
+    /// The formats that people described, and whether a line has one of them.
+    formats: Formats,
+    has_format: bool,
     /// The numbers of the level keys of its structured lines, at most [`MAX_NUMBERS`].
     numbers: Vec<i64>,
     scale: Scale,
@@ -157,6 +160,8 @@ impl Layout {
             has_time_inside,
             has_inner_times,
             columns,
+            formats: Formats::default(),
+            has_format: false,
             scale: Scale::of(&numbers),
             numbers,
         };
@@ -164,9 +169,19 @@ impl Layout {
         layout
     }
 
+    /// A layout of a stream that may have lines in formats that people described.
+    pub fn with_formats(formats: Formats) -> Self {
+        Self { formats, ..Self::default() }
+    }
+
+    /// The formats that people described.
+    pub fn formats(&self) -> &Formats {
+        &self.formats
+    }
+
     /// Whether its lines have times.
     pub fn has_times(&self) -> bool {
-        self.has_time_inside || self.columns.is_some() || self.kinds.iter().any(|(kind, _)| *kind != UNTIMED)
+        self.has_format || self.has_time_inside || self.columns.is_some() || self.kinds.iter().any(|(kind, _)| *kind != UNTIMED)
     }
 
     /// The columns of its rows, if it has any.
@@ -186,7 +201,7 @@ impl Layout {
 
     /// Whether nothing was learned.
     pub fn is_empty(&self) -> bool {
-        self.kinds.is_empty() && !self.has_time_inside && self.numbers.is_empty() && self.columns.is_none()
+        self.kinds.is_empty() && !self.has_time_inside && self.numbers.is_empty() && self.columns.is_none() && !self.has_format
     }
 
     /// Marks the kinds that have few lines beside the most frequent one.
@@ -204,6 +219,27 @@ impl Layout {
     /// Learns the kinds of lines that are new, and learns those again whose lines no longer fit: a stream may change its
     /// format. Does nothing if a check of every 32nd line finds neither.
     pub fn learn_more<'a>(&mut self, lines: impl Iterator<Item = &'a str> + Clone, context: Context) {
+        if self.formats.is_empty() {
+            return self.learn_new(lines, context);
+        }
+        // Lines in a format that a person described show nothing about the others.
+        let (mut others, mut has_format) = (Vec::new(), false);
+        for line in lines {
+            match self.formats.read(line, context) {
+                Some((line, _)) => has_format |= line.at.is_some(),
+                None => others.push(line),
+            }
+        }
+        self.has_format |= has_format;
+        self.learn_new(others.into_iter(), context);
+        if self.has_format {
+            // The others may be the further lines of these, whose times and levels are part of the text.
+            self.kinds.retain(|(kind, _)| *kind != UNTIMED);
+            self.has_time_inside = false;
+        }
+    }
+
+    fn learn_new<'a>(&mut self, lines: impl Iterator<Item = &'a str> + Clone, context: Context) {
         // A few lines are enough to tell that nothing is new.
         let mut checked: Vec<(u64, usize, usize)> = Vec::new();
         for line in lines.clone().step_by(32).filter(|l| !l.starts_with('{')) {

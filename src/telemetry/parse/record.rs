@@ -50,6 +50,9 @@ impl Record {
         if text.bytes().all(|b| b.is_ascii_whitespace()) {
             return Self { form: Form::Blank, message_start: raw.len(), ..Self::default() };
         }
+        if let Some((line, _)) = layout.formats().read(text, context) {
+            return Self::of(line, None);
+        }
         if let Some(row) = layout.columns().and_then(|columns| Self::row(text, columns, context)) {
             return row;
         }

@@ -9,19 +9,19 @@ use super::Context;
 /// A cursor over ASCII bytes. A reader returns `None` if the text does not match; it may have advanced by then, so callers
 /// try alternatives on a copy.
 #[derive(Clone, Copy)]
-struct Cursor<'a> {
+pub(super) struct Cursor<'a> {
     bytes: &'a [u8],
     at: usize,
 }
 
 impl<'a> Cursor<'a> {
-    fn new(text: &'a str) -> Self {
+    pub(super) fn new(text: &'a str) -> Self {
         Self { bytes: text.as_bytes(), at: 0 }
     }
     fn peek(&self) -> Option<u8> {
         self.bytes.get(self.at).copied()
     }
-    fn eat(&mut self, byte: u8) -> Option<()> {
+    pub(super) fn eat(&mut self, byte: u8) -> Option<()> {
         (self.peek()? == byte).then(|| self.at += 1)
     }
     fn eat_any(&mut self, set: &[u8]) -> Option<u8> {
@@ -32,7 +32,7 @@ impl<'a> Cursor<'a> {
         })
     }
     /// A number of exactly `count` digits.
-    fn digits(&mut self, count: usize) -> Option<u32> {
+    pub(super) fn digits(&mut self, count: usize) -> Option<u32> {
         let digits = self.bytes.get(self.at..self.at + count)?;
         let mut value = 0_u32;
         for b in digits {
@@ -40,6 +40,52 @@ impl<'a> Cursor<'a> {
         }
         self.at += count;
         Some(value)
+    }
+    /// Skips white space.
+    pub(super) fn skip_spaces(&mut self) {
+        while self.peek().is_some_and(|b| b.is_ascii_whitespace()) {
+            self.at += 1;
+        }
+    }
+    /// A number of one or two digits.
+    pub(super) fn one_or_two(&mut self) -> Option<u32> {
+        self.digits(2).or_else(|| self.digits(1))
+    }
+    /// A number of any length.
+    pub(super) fn number(&mut self) -> Option<i64> {
+        let rest = self.bytes.get(self.at..)?;
+        let digits = rest.iter().take(18).take_while(|b| b.is_ascii_digit()).count();
+        let number = std::str::from_utf8(rest.get(..digits)?).ok()?.parse().ok()?;
+        self.at += digits;
+        Some(number)
+    }
+    /// A word of letters.
+    pub(super) fn word(&mut self) -> Option<()> {
+        let letters = self.bytes.get(self.at..)?.iter().take_while(|b| b.is_ascii_alphabetic() || !b.is_ascii()).count();
+        self.at += letters;
+        (letters > 0).then_some(())
+    }
+    /// `AM` or `PM` in any case; `true` for `PM`.
+    pub(super) fn am_or_pm(&mut self) -> Option<bool> {
+        let half = self.eat_any(b"AaPp")?;
+        self.eat_any(b"Mm")?;
+        Some(half.eq_ignore_ascii_case(&b'p'))
+    }
+    /// The digits of a fraction of a second, in nanoseconds.
+    pub(super) fn fraction_digits(&mut self) -> Option<u32> {
+        let rest = self.bytes.get(self.at..)?;
+        let digits = rest.iter().take(9).take_while(|b| b.is_ascii_digit()).count();
+        let value: u32 = std::str::from_utf8(rest.get(..digits)?).ok()?.parse().ok()?;
+        self.at += digits;
+        Some(value * 10_u32.pow(9 - u32::try_from(digits).ok()?))
+    }
+    /// A zone at this place, with or without a space before it.
+    pub(super) fn zone_here(&mut self) -> Option<UtcOffset> {
+        let mut apart = *self;
+        apart.at = apart.at.checked_sub(1).filter(|at| self.bytes.get(*at) == Some(&b' ')).unwrap_or(apart.at);
+        let zone = apart.zone().or_else(|| self.zone())?;
+        self.at = self.at.max(apart.at);
+        Some(zone)
     }
     /// The fraction of a second after `.` or `,`, in nanoseconds; zero if there is none.
     fn fraction(&mut self) -> u32 {
@@ -177,7 +223,7 @@ impl<'a> Cursor<'a> {
         Some(offset)
     }
     /// The name of a month: of three letters in English, also longer and in other languages.
-    fn month_name(&mut self) -> Option<Month> {
+    pub(super) fn month_name(&mut self) -> Option<Month> {
         let rest = self.bytes.get(self.at..)?;
         // English first, which is nearly every log.
         if !rest.get(3).is_some_and(|b| b.is_ascii_alphabetic() || !b.is_ascii())
@@ -316,6 +362,40 @@ fn moment(date: (u32, u32, u32), clock: Time, zone: Option<UtcOffset>, context: 
     Some(assemble(date, clock, zone, context))
 }
 
+/// The parts of a time that were read.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Moment {
+    pub(super) year: Option<u32>,
+    pub(super) month: Option<u32>,
+    pub(super) day: Option<u32>,
+    pub(super) day_of_year: Option<u32>,
+    pub(super) hour: Option<u32>,
+    pub(super) is_pm: Option<bool>,
+    pub(super) minute: u32,
+    pub(super) second: u32,
+    pub(super) nanos: u32,
+    pub(super) zone: Option<UtcOffset>,
+    /// Unix seconds.
+    pub(super) epoch: Option<i64>,
+}
+
+/// The moment of parts. What is missing of the date makes it the most recent one.
+pub(super) fn moment_of(parts: &Moment, context: Context) -> Option<Timestamp> {
+    let clock = parts.clock()?;
+    match (parts.year, parts.month, parts.day) {
+        (Some(year), None, None) if parts.day_of_year.is_some() => {
+            let date = Date::from_ordinal_date(i32::try_from(year).ok()?, u16::try_from(parts.day_of_year?).ok()?).ok()?;
+            Some(assemble(date, clock, parts.zone, context))
+        }
+        (Some(year), month, day) => moment((year, month.unwrap_or(1), day.unwrap_or(1)), clock, parts.zone, context),
+        (None, Some(month), Some(day)) => {
+            without_year(Month::try_from(u8::try_from(month).ok()?).ok()?, day, clock, parts.zone, context)
+        }
+        (None, None, None) if parts.hour.is_some() => most_recent(clock, context),
+        _ => None,
+    }
+}
+
 /// The number of a month.
 fn number(month: Month) -> u32 {
     u32::from(u8::from(month))
@@ -370,11 +450,15 @@ pub fn at_start(text: &str, context: Context) -> Option<(Timestamp, usize)> {
 /// most recent such moment, at most an hour ahead of now (clocks differ).
 pub fn time_of_day(text: &str, context: Context) -> Option<(Timestamp, usize)> {
     let (clock, used) = clock_alone(text)?;
+    Some((most_recent(clock, context)?, used))
+}
+
+/// The most recent moment of a time of day.
+fn most_recent(clock: Time, context: Context) -> Option<Timestamp> {
     let hour = std::time::Duration::from_hours(1);
     let latest = (context.now + hour).datetime().to_offset(UtcOffset::from_whole_seconds(context.offset_secs).ok()?);
     let today = assemble(latest.date(), clock, None, context);
-    let at = if today > context.now + hour { assemble(latest.date().previous_day()?, clock, None, context) } else { today };
-    Some((at, used))
+    Some(if today > context.now + hour { assemble(latest.date().previous_day()?, clock, None, context) } else { today })
 }
 
 /// The time of day at the start of a line without a date, in seconds since midnight.
