@@ -17,6 +17,7 @@ mod sequence;
 pub mod stamp;
 mod syslog;
 mod time_format;
+mod xml;
 
 pub use columns::Columns;
 pub use fields::prefixed_json;
@@ -25,6 +26,7 @@ pub use join::Joiner;
 pub use record::Record;
 pub use roles::Scale;
 pub use sequence::{Place, Sequence};
+pub use stamp::DateOrder;
 pub use time_format::TimeFormat;
 
 use super::clean;
@@ -44,12 +46,14 @@ pub struct Context {
     pub has_times_of_day: bool,
     /// How the numbers of a level key are meant.
     pub scale: Scale,
+    /// Whether the day or the month comes first in dates such as `03/04/2026`.
+    pub order: DateOrder,
 }
 
 impl Context {
     /// A context in which times without a zone are UTC and every time has a date.
     pub fn utc(now: Timestamp) -> Self {
-        Self { now, offset_secs: 0, has_times_of_day: false, scale: Scale::Usual }
+        Self { now, offset_secs: 0, has_times_of_day: false, scale: Scale::Usual, order: DateOrder::Unknown }
     }
 }
 

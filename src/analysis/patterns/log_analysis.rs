@@ -316,7 +316,7 @@ impl LogAnalysis {
         }
         // Without joining, each line but a blank one has an id of its own.
         if place != Place::Event && (self.joins || record.form == Form::Blank) {
-            self.count_line(side, is_timed || record.form == Form::ColumnNames, record.level.is_some());
+            self.count_line(side, is_timed || record.form == Form::Frame, record.level.is_some());
             return self.last.unwrap_or(NO_PATTERN);
         }
         self.add_event(raw, shape, &record, side, is_timed)

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use serde_json::{Map, Value, json};
 
 use super::super::time::Timestamp;
-use super::{Columns, Context, roles};
+use super::{Columns, Context, roles, xml};
 
 /// The most lines and bytes of one record; what is longer is left as it is.
 const MAX_LINES: usize = 2000;
@@ -27,6 +27,8 @@ enum Kind {
     Json(usize),
     /// A row whose quotes are open.
     Row,
+    /// An XML element whose end is not there yet.
+    Xml,
 }
 
 /// Puts lines together. Takes them in order.
@@ -59,7 +61,7 @@ impl Assembler {
             Kind::Nothing => None,
             Kind::Export => Some((exported(&held), lines)),
             Kind::Docker => Some((json!({"log": held}).to_string(), lines)),
-            Kind::Partial | Kind::Json(_) | Kind::Row => Some((held, lines)),
+            Kind::Partial | Kind::Json(_) | Kind::Row | Kind::Xml => Some((held, lines)),
         }
     }
 
@@ -70,9 +72,21 @@ impl Assembler {
             && match self.kind {
                 Kind::Partial => cri(raw).is_some(),
                 Kind::Docker => docker(raw).is_some(),
-                Kind::Export => raw.trim().is_empty() || field(raw).is_some(),
+                Kind::Export => raw.trim().is_empty() || field(raw).is_some() || field_name(raw) || self.is_in_binary_field(),
+                // What a lone tag opens is a list of records, if whole ones or a further tag follow at the start of a line.
+                Kind::Xml => {
+                    let is_list =
+                        self.lines == 1 && xml::is_lone_tag(&self.held) && (xml::is_lone_tag(raw) || xml::is_nested(raw));
+                    // A line that begins like those of a log shows that it was no record.
+                    !is_list && !raw.starts_with(|c: char| c.is_ascii_digit() || c == '[')
+                }
                 Kind::Nothing | Kind::Json(_) | Kind::Row => true,
             }
+    }
+
+    /// Whether the last field that is held has no value yet, or one of several lines.
+    fn is_in_binary_field(&self) -> bool {
+        self.held.rsplit('\n').find(|line| field(line).is_some() || field_name(line)).is_some_and(field_name)
     }
 
     fn begin<'a>(&mut self, raw: &'a str, columns: Option<&Columns>) -> Option<Record<'a>> {
@@ -90,6 +104,8 @@ impl Assembler {
             (Kind::Export, raw.to_owned())
         } else if first == b'{' && raw.trim_end().ends_with(['{', ',', '[']) && open_brackets(raw) > 0 {
             (Kind::Json(open_brackets(raw)), raw.to_owned())
+        } else if first == b'<' && xml::begins(raw).is_some_and(|name| !xml::ends(raw, name)) && !raw.trim_end().ends_with("/>") {
+            (Kind::Xml, raw.to_owned())
         } else if columns.is_some_and(|c| c.is_open(raw)) {
             (Kind::Row, raw.to_owned())
         } else {
@@ -123,10 +139,16 @@ impl Assembler {
                 self.kind = Kind::Json(open);
                 open == 0
             }
+            Kind::Xml => {
+                self.held.push('\n');
+                self.held.push_str(raw);
+                xml::begins(self.held.lines().next().unwrap_or("")).is_none_or(|name| xml::ends(raw, name))
+            }
             Kind::Row => {
                 self.held.push('\n');
                 self.held.push_str(raw);
-                !columns.is_some_and(|c| c.is_open(&self.held))
+                // An odd number of quotes closes what is open.
+                columns.is_none_or(|c| c.is_open(raw))
             }
         };
         if is_whole { self.finish().map(|(text, lines)| (Cow::Owned(text), lines)) } else { None }
@@ -170,9 +192,34 @@ fn field(raw: &str) -> Option<(&str, &str)> {
     is_name.then_some((name, value))
 }
 
+/// Whether a line is only the name of a field: its value follows, with its length in eight bytes before it, because it is of several lines or no
+/// text.
+fn field_name(raw: &str) -> bool {
+    raw.len() > 1 && raw.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+}
+
 /// The fields of an entry of journald as a JSON object.
 fn exported(text: &str) -> String {
-    let fields = text.lines().filter_map(field).map(|(name, value)| (name.to_owned(), Value::from(value)));
+    const LENGTH: usize = 8;
+    let mut fields: Vec<(&str, String)> = Vec::new();
+    let mut is_binary = false;
+    for line in text.lines() {
+        if field_name(line) {
+            fields.push((line, String::new()));
+            is_binary = true;
+        } else if let Some((name, value)) = field(line) {
+            fields.push((name, value.to_owned()));
+            is_binary = false;
+        } else if let Some((_, value)) = fields.last_mut().filter(|_| is_binary) {
+            if value.is_empty() {
+                value.extend(line.chars().skip(LENGTH));
+            } else {
+                value.push('\n');
+                value.push_str(line);
+            }
+        }
+    }
+    let fields = fields.into_iter().map(|(name, value)| (name.to_owned(), Value::from(value)));
     Value::Object(fields.collect::<Map<_, _>>()).to_string()
 }
 
@@ -307,8 +354,23 @@ mod tests {
         let journal = records(&["__CURSOR=s=1", "PRIORITY=3", "MESSAGE=a=b", "", "__CURSOR=s=2", "MESSAGE=c"]);
         assert_eq!(journal.iter().map(|(_, n)| *n).collect::<Vec<_>>(), [4, 2]);
         assert!(journal[0].0.contains(r#""MESSAGE":"a=b""#) && journal[0].0.contains(r#""PRIORITY":"3""#), "{journal:?}");
+        let binary = records(&["__CURSOR=s=1", "MESSAGE", "\u{8}\0\0\0\0\0\0\0pool", "full", "PRIORITY=3", ""]);
+        assert_eq!(binary.len(), 1);
+        assert!(binary[0].0.contains(r#""MESSAGE":"pool\nfull""#) && binary[0].0.contains(r#""PRIORITY":"3""#), "{binary:?}");
         let json = records(&["{", r#"  "a": {"#, r#"    "b": "}{""#, "  }", "}", "text"]);
         assert_eq!(json, [(r#"{"a": {"b": "}{"}}"#.to_owned(), 5), ("text".to_owned(), 1)]);
+    }
+
+    #[test]
+    fn elements_of_several_lines_are_records() {
+        let lines =
+            ["<?xml version=\"1.0\"?>", "<log>", "<record>", "  <date>x</date>", "</record>", "<record>", "</record>", "</log>"];
+        let counts: Vec<usize> = records(&lines).iter().map(|(_, n)| *n).collect();
+        assert_eq!(counts, [1, 1, 3, 2, 1]);
+        let flat = ["<Events>", "<Event><a>1</a></Event>", "<Event>", "<a>", "2</a>", "</Event>"];
+        let counts: Vec<usize> = records(&flat).iter().map(|(_, n)| *n).collect();
+        assert_eq!(counts.iter().sum::<usize>(), flat.len());
+        assert_eq!(counts[..2], [1, 1]);
     }
 
     #[test]
@@ -318,6 +380,7 @@ mod tests {
         assert_eq!(cut, [(format!("{at} stdout F pool exha"), 1), ("another program".to_owned(), 1)]);
         assert_eq!(records(&["{ not json,"]).len(), 1);
         assert_eq!(records(&["a", "", "b"]).len(), 3);
+        assert_eq!(records(&["<html>", "2026-11-21 09:31:07 next"]).len(), 2);
     }
 
     #[test]

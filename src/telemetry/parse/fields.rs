@@ -134,8 +134,17 @@ fn flatten(key: &str, value: &Value, depth: usize, out: &mut Vec<(String, String
         }
         Value::Null => {}
         Value::String(s) => out.push((key.to_owned(), s.clone())),
+        Value::Array(list) if let Some(text) = text_of_bytes(list) => out.push((key.to_owned(), text)),
         other => out.push((key.to_owned(), other.to_string())),
     }
+}
+
+/// The text that an array of bytes is, as journald writes a message that has a colour code or is no UTF-8. `None` for any other array.
+fn text_of_bytes(list: &[Value]) -> Option<String> {
+    const SHORTEST: usize = 4;
+    let bytes: Vec<u8> = list.iter().map(|v| v.as_u64().and_then(|n| u8::try_from(n).ok())).collect::<Option<_>>()?;
+    let control = bytes.iter().filter(|b| **b < b' ' && !matches!(**b, b'\t' | b'\n' | 0x1b)).count();
+    (bytes.len() >= SHORTEST && control == 0).then(|| String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// Parses logfmt: `key=value key="quoted \"value\"" bare`. `None` unless the line begins with a pair and has at least two.
@@ -197,6 +206,10 @@ pub(super) fn assemble(pairs: Vec<(String, String)>, context: Context) -> LogLin
     let is_known_time = |key: &str| TIME_KEYS.iter().any(|known| key.eq_ignore_ascii_case(known));
     let unknown_time = || if pairs.iter().any(|(k, _)| is_known_time(k)) { None } else { roles::time_of(&pairs, context) };
     let unknown_time = unknown_time();
+    // Windows has levels of its own.
+    let has_event_id =
+        pairs.iter().any(|(k, _)| ["eventid", "event_id", "event.code"].iter().any(|id| k.eq_ignore_ascii_case(id)));
+    let context = if has_event_id { Context { scale: roles::Scale::Windows, ..context } } else { context };
     for (key, value) in pairs {
         let lower = key.to_ascii_lowercase();
         if line.at.is_none() && TIME_KEYS.contains(&lower.as_str()) {

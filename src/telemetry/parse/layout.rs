@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use super::super::log::Level;
 use super::super::time::Timestamp;
-use super::{Columns, Context, Formats, Scale, access, fields, stamp};
+use super::{Columns, Context, DateOrder, Formats, Scale, access, fields, stamp};
 
 mod field;
 mod stamped;
@@ -82,6 +82,9 @@ pub struct Layout {
     /// The formats that people described, and whether a line has one of them.
     formats: Formats,
     has_format: bool,
+    /// The first two numbers of its dates that have the year last, at most [`MAX_NUMBERS`] different ones.
+    dates: Vec<(u32, u32)>,
+    order: DateOrder,
     /// The numbers of the level keys of its structured lines, at most [`MAX_NUMBERS`].
     numbers: Vec<i64>,
     scale: Scale,
@@ -104,7 +107,7 @@ impl Layout {
         let (mut timed, mut others) = (0_usize, Vec::new());
         let mut bare = 0_usize;
         let (mut unstamped, mut inside) = (0_usize, 0_usize);
-        let mut numbers = Vec::new();
+        let (mut numbers, mut dates) = (Vec::new(), Vec::new());
         let (mut inner_times, mut first_is_inside) = (false, None);
         let lines: Vec<&'a str> = lines.into_iter().collect();
         let columns = Columns::learn(lines.get(..MAX_SAMPLE).unwrap_or(&lines), context);
@@ -115,7 +118,7 @@ impl Layout {
                 }
                 continue;
             }
-            let Some(FoundTime { kind, from, has_wrapper, .. }) = find_stamp(line, context) else {
+            let Some(FoundTime { kind, start, from, has_wrapper, .. }) = find_stamp(line, context) else {
                 let is_inside = stamp_inside(line, context).is_some();
                 unstamped += 1;
                 inside += usize::from(is_inside);
@@ -128,6 +131,7 @@ impl Layout {
                 continue;
             };
             timed += 1;
+            add_date(&mut dates, line, start);
             inner_times |= has_wrapper;
             // The request of an access log is its message, whatever is alike in it.
             if access::method_and_status(line).is_some() {
@@ -162,6 +166,8 @@ impl Layout {
             columns,
             formats: Formats::default(),
             has_format: false,
+            order: DateOrder::of(&dates),
+            dates,
             scale: Scale::of(&numbers),
             numbers,
         };
@@ -187,6 +193,11 @@ impl Layout {
     /// The columns of its rows, if it has any.
     pub fn columns(&self) -> Option<&Columns> {
         self.columns.as_ref()
+    }
+
+    /// Whether the day or the month comes first in its dates.
+    pub fn order(&self) -> DateOrder {
+        self.order
     }
 
     /// How the numbers of level keys are meant in its lines.
@@ -243,13 +254,17 @@ impl Layout {
         // A few lines are enough to tell that nothing is new.
         let mut checked: Vec<(u64, usize, usize)> = Vec::new();
         for line in lines.clone().step_by(32).filter(|l| !l.starts_with('{')) {
-            let Some(FoundTime { kind, from, .. }) = find_stamp(line, context).filter(|f| f.kind != EXACT) else { continue };
+            let Some(FoundTime { kind, start, from, .. }) = find_stamp(line, context).filter(|f| f.kind != EXACT) else {
+                continue;
+            };
+            add_date(&mut self.dates, line, start);
             let fits = self.kind(kind).is_some_and(|k| k.fits(line.get(from..).unwrap_or(""), context));
             match checked.iter_mut().find(|(k, _, _)| *k == kind) {
                 Some((_, all, fitting)) => (*all, *fitting) = (*all + 1, *fitting + usize::from(fits)),
                 None => checked.push((kind, 1, usize::from(fits))),
             }
         }
+        self.order = DateOrder::of(&self.dates);
         let is_known = |kind: u64| self.kind(kind).is_some();
         let has_few_lines = |kind: u64| self.kind(kind).is_some_and(|k| k.sample_size < FEW_LINES);
         let changed: Vec<u64> = checked
@@ -265,6 +280,9 @@ impl Layout {
         self.has_time_inside |= learned.has_time_inside;
         self.has_inner_times |= learned.has_inner_times;
         self.columns = self.columns.take().or(learned.columns);
+        let new_dates: Vec<_> = learned.dates.into_iter().filter(|date| !self.dates.contains(date)).collect();
+        self.dates.extend(new_dates);
+        self.order = DateOrder::of(&self.dates);
         if self.numbers.len() < MAX_NUMBERS {
             self.numbers.extend(learned.numbers);
             self.scale = Scale::of(&self.numbers);
@@ -366,6 +384,12 @@ impl Layout {
             None => Header { level: leading_level(line), ..Header::default() },
         }
     }
+}
+
+/// Adds the first two numbers of the date that begins at `start`, if it has the year last.
+fn add_date(dates: &mut Vec<(u32, u32)>, line: &str, start: usize) {
+    let date = line.get(start..).and_then(stamp::day_and_month);
+    dates.extend(date.filter(|date| dates.len() < MAX_NUMBERS && !dates.contains(date)));
 }
 
 /// The header of a line with a time in the middle. What is before it is part of the header if it is one word, such as `pool::INFO::`, else part of

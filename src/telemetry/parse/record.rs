@@ -4,7 +4,7 @@ use super::super::clean;
 use super::super::log::{Level, LogLine};
 use super::super::time::Timestamp;
 use super::layout::Layout;
-use super::{Columns, Context, access, is_logfmt, line, prefixed_json, split_compose_line, stamp};
+use super::{Columns, Context, access, is_logfmt, line, prefixed_json, split_compose_line, stamp, xml};
 
 /// What a record is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -14,8 +14,8 @@ pub enum Form {
     Text,
     /// Fields with names, in [`Record::line`].
     Structured,
-    /// The names of columns.
-    ColumnNames,
+    /// What is around records: the names of columns, tags.
+    Frame,
     /// Nothing but white space.
     Blank,
 }
@@ -43,7 +43,7 @@ pub struct Record {
 impl Record {
     /// Takes a record apart. `raw` is one line, or what [`super::assemble::Assembler`] put together.
     pub fn read(raw: &str, layout: &Layout, context: Context) -> Self {
-        let context = Context { scale: layout.scale(), ..context };
+        let context = Context { scale: layout.scale(), order: layout.order(), ..context };
         // A file that was cut while its program wrote on begins with zeros.
         let text = raw.trim_start_matches('\0');
         let zeros = raw.len() - text.len();
@@ -58,6 +58,14 @@ impl Record {
         }
         if let Some(structured) = Self::structured(text, None, None, context) {
             return structured;
+        }
+        if text.starts_with('<') {
+            if let Some(line) = xml::record(text, context) {
+                return Self::of(line, None);
+            }
+            if xml::is_frame(text) {
+                return Self { form: Form::Frame, ..Self::default() };
+            }
         }
         if let Some((inner, service)) = prefixed_json(text)
             && let Some(structured) = Self::structured(inner, None, service, context)
@@ -116,7 +124,7 @@ impl Record {
     /// A row of columns, or their names. `None` when the line is neither.
     fn row(text: &str, columns: &Columns, context: Context) -> Option<Self> {
         if columns.is_head(text) {
-            return Some(Self { form: Form::ColumnNames, ..Self::default() });
+            return Some(Self { form: Form::Frame, ..Self::default() });
         }
         let row = columns.row(text, context)?;
         let field = |names: [&str; 2]| names.iter().find_map(|name| row.fields.get(*name));
@@ -161,6 +169,7 @@ impl Record {
 
     /// The record as a line with everything that its text says, cleaned.
     pub fn into_line(self, raw: &str, layout: &Layout, context: Context) -> LogLine {
+        let context = Context { order: layout.order(), ..context };
         let (at, level) = (self.at, self.level);
         if let Some(line) = self.line {
             return LogLine { at, level, ..*line };

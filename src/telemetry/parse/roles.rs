@@ -14,6 +14,9 @@ pub enum Scale {
     Ascending,
     /// The same with trace as 0.
     AscendingFromTrace,
+    /// Those of Windows events: 1 is critical, 2 an error, 3 a warning, 4 information, 5 verbose, and 0 is for what is always logged.
+    /// <https://learn.microsoft.com/windows/win32/wes/defining-severity-levels>
+    Windows,
 }
 
 impl Scale {
@@ -35,6 +38,10 @@ impl Scale {
         const FROM_TRACE: [Level; 6] = [Level::Trace, Level::Debug, Level::Info, Level::Warn, Level::Error, Level::Fatal];
         let from = match self {
             Self::Usual => return Level::from_number(number),
+            Self::Windows => {
+                const OF_WINDOWS: [Level; 6] = [Level::Info, Level::Fatal, Level::Error, Level::Warn, Level::Info, Level::Debug];
+                return OF_WINDOWS.get(usize::try_from(number).ok()?).copied();
+            }
             Self::Ascending => 1,
             Self::AscendingFromTrace => 0,
         };

@@ -75,7 +75,7 @@ impl Sequence {
     /// Finds the place of the next record, and completes its time and level from the records before it. `raw` is its text.
     pub fn place(&mut self, raw: &str, record: &mut Record, layout: &Layout) -> Place {
         match record.form {
-            Form::Blank | Form::ColumnNames => return Place::Further,
+            Form::Blank | Form::Frame => return Place::Further,
             Form::Structured => return self.begin(raw, record, false),
             Form::Text => {}
         }

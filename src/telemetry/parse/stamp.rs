@@ -162,6 +162,23 @@ impl<'a> Cursor<'a> {
             clock
         })
     }
+    /// A time of day, behind a date also without seconds: `09:31`, `9:31 AM`.
+    fn clock_behind_date(&mut self) -> Option<Time> {
+        if let Some(clock) = self.clock_of_day() {
+            return Some(clock);
+        }
+        let mut ahead = *self;
+        let hour = ahead.one_or_two()?;
+        ahead.eat(b':')?;
+        let minute = ahead.digits(2)?;
+        if ahead.peek().is_some_and(|b| b.is_ascii_digit() || matches!(b, b':' | b'.')) {
+            return None;
+        }
+        let clock = Time::from_hms(u8::try_from(hour).ok()?, u8::try_from(minute).ok()?, 0).ok()?;
+        let clock = ahead.apply_am_pm(clock)?;
+        *self = ahead;
+        Some(clock)
+    }
     /// A time of day with dots, such as `15.42.50.675872`.
     fn dotted_clock(&mut self) -> Option<Time> {
         let mut ahead = *self;
@@ -513,10 +530,11 @@ fn numeric_date(text: &str, context: Context) -> Option<(Timestamp, usize)> {
     let mut dotted = c;
     let clock = if let Some(clock) = c.clock_of_day().or_else(|| padded.then(|| c.loose_clock()).flatten()) {
         clock
-    } else {
-        let clock = dotted.dotted_clock()?;
+    } else if let Some(clock) = dotted.dotted_clock() {
         c = dotted;
         clock
+    } else {
+        c.clock_behind_date()?
     };
     let zone = c.zone();
     Some((moment((year, month, day), clock, zone, context)?, c.at))
@@ -529,12 +547,54 @@ fn day_month_year(text: &str, context: Context) -> Option<(Timestamp, usize)> {
     c.eat_any(b"/ -.")?;
     let month = c.month_name()?;
     c.eat_any(b"/ -.")?;
-    let year = c.digits(4)?;
+    let mut without_year_ahead = c;
+    let Some(year) = c.digits(4) else {
+        // `21-Nov 09:31`, without a year.
+        let clock = without_year_ahead.clock_behind_date()?;
+        let zone = without_year_ahead.zone();
+        return Some((without_year(month, day, clock, zone, context)?, without_year_ahead.at));
+    };
     c.eat_any(b": T,-\t")?;
     let _second = c.eat_any(b" :");
-    let clock = c.clock_of_day()?;
+    let clock = c.clock_behind_date()?;
     let zone = c.zone();
     Some((moment((year, number(month), day), clock, zone, context)?, c.at))
+}
+
+/// Whether the day or the month comes first in the dates of a stream that have the year last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DateOrder {
+    #[default]
+    Unknown,
+    DayFirst,
+    MonthFirst,
+}
+
+impl DateOrder {
+    /// The order that the first two numbers of dates show: one above 12 is a day, and in a stream of some days the day changes and the month does
+    /// not.
+    pub fn of(dates: &[(u32, u32)]) -> Self {
+        let varies = |number: fn(&(u32, u32)) -> u32| dates.iter().any(|d| Some(number(d)) != dates.first().map(number));
+        let (first, second) = (dates.iter().any(|d| d.0 > 12), dates.iter().any(|d| d.1 > 12));
+        match (first, second) {
+            (true, false) => Self::DayFirst,
+            (false, true) => Self::MonthFirst,
+            (false, false) if varies(|d| d.0) && !varies(|d| d.1) => Self::DayFirst,
+            (false, false) if varies(|d| d.1) && !varies(|d| d.0) => Self::MonthFirst,
+            _ => Self::Unknown,
+        }
+    }
+}
+
+/// The first two numbers of a date that has its year last, at the start of a text.
+pub(super) fn day_and_month(text: &str) -> Option<(u32, u32)> {
+    let mut c = Cursor::new(text.trim_start_matches(['[', '(', '"', '<', ' ']));
+    let first = c.one_or_two()?;
+    let separator = c.eat_any(b"-./")?;
+    let second = c.one_or_two()?;
+    c.eat(separator)?;
+    c.digits(4)?;
+    Some((first, second))
 }
 
 /// `21-11-2026 09:31:07`, `21.11.2026 09:31:07`, `21/11/2026 09:31:07`. The day comes first unless that is not a valid
@@ -549,17 +609,23 @@ fn numeric_year_last(text: &str, context: Context) -> Option<(Timestamp, usize)>
     let year = c.digits(4)?;
     let gap = c.eat_any(b"T ,-\t")?;
     let _space = c.eat(b' ');
-    let plain = c.clock().or_else(|| c.loose_clock())?;
-    let before = c.at;
-    let clock = c.apply_am_pm(plain)?;
+    let (clock, has_half) = if let Some(plain) = c.clock().or_else(|| c.loose_clock()) {
+        let before = c.at;
+        (c.apply_am_pm(plain)?, c.at > before)
+    } else {
+        let clock = c.clock_behind_date()?;
+        (clock, c.bytes.get(c.at.saturating_sub(1)).is_some_and(|b| !b.is_ascii_digit()))
+    };
     // So does the form `11/21/2026-09:31:07` of network sensors.
-    let is_american = (c.at > before || gap == b'-') && separator == b'/';
+    let is_american = (has_half || gap == b'-') && separator == b'/';
     let zone = c.zone();
     let at = |day: u32, month: u32| moment((year, month, day), clock, zone, context);
     let (day_first, month_first) = (at(first, second), at(second, first));
     let tomorrow = context.now + std::time::Duration::from_hours(24);
     let is_past = |at: &Timestamp| *at <= tomorrow;
     let at = match (day_first, month_first) {
+        (Some(at), _) if context.order == DateOrder::DayFirst => at,
+        (_, Some(at)) if context.order == DateOrder::MonthFirst => at,
         (Some(_), Some(other)) if is_american => other,
         (Some(at), Some(other)) if separator == b'/' && !is_past(&at) && is_past(&other) => other,
         (Some(at), _) => at,
@@ -681,8 +747,10 @@ fn named_date(text: &str, context: Context) -> Option<(Timestamp, usize)> {
         us.eat(b' ')?;
         let year = us.digits(4)?;
         us.eat(b' ')?;
-        let clock = us.clock().or_else(|| us.loose_clock())?;
-        let clock = us.apply_am_pm(clock)?;
+        let clock = match us.clock().or_else(|| us.loose_clock()) {
+            Some(clock) => us.apply_am_pm(clock)?,
+            None => us.clock_behind_date()?,
+        };
         return Some((moment((year, number(month), day), clock, None, context)?, us.at));
     }
     c.eat(b' ')?;

@@ -230,6 +230,34 @@ fn events_of(raw: &str) -> Vec<(Option<String>, Option<Level>, usize)> {
 fn a_stream_is_read_by_what_its_lines_show() {
     let nine = "2026-11-21T09:31:07Z";
     for (raw, at, level, events) in [
+        // Day and month are told apart by the file.
+        ("03/11/2026 09:31:07 INFO a\n21/11/2026 09:31:07 ERROR full", "2026-11-03T09:31:07Z", Some(Level::Info), 2),
+        ("11/03/2026 09:31:07 INFO a\n11/21/2026 09:31:07 ERROR full", "2026-11-03T09:31:07Z", Some(Level::Info), 2),
+        (
+            "02/03/2026 09:31:07 INFO a\n02/04/2026 09:31:07 INFO b\n02/05/2026 09:31:07 INFO c",
+            "2026-02-03T09:31:07Z",
+            Some(Level::Info),
+            3,
+        ),
+        (
+            "02/03/2026 09:31:07 INFO a\n03/03/2026 09:31:07 INFO b\n04/03/2026 09:31:07 INFO c",
+            "2026-03-02T09:31:07Z",
+            Some(Level::Info),
+            3,
+        ),
+        // Bytes, and elements.
+        (
+            r#"{"__REALTIME_TIMESTAMP":"1795253467000000","PRIORITY":"3","MESSAGE":[27,91,51,49,109,102,117,108,108]}"#,
+            nine,
+            Some(Level::Error),
+            1,
+        ),
+        (
+            "<?xml version=\"1.0\"?>\n<log>\n<record>\n  <date>2026-11-21T09:31:07Z</date>\n  <level>SEVERE</level>\n  <message>full</message>\n</record>\n</log>",
+            nine,
+            Some(Level::Error),
+            1,
+        ),
         // Times of other forms.
         ("2026-325T09:31:07,000:ERROR:full\n2026-325T09:31:08,000:INFO:fine", nine, Some(Level::Error), 2),
         ("20261121.093107,000:ERROR:full\n20261121.093108,000:INFO:fine", nine, Some(Level::Error), 2),
