@@ -56,6 +56,20 @@ pub(super) fn method_and_status(text: &str) -> Option<(&'static str, Option<Leve
     Some((class_name(method, usize::from(class - b'1'))?, level))
 }
 
+/// The same for a line that names both: `method=GET path="/" status=503`.
+pub(super) fn named_method_and_status(text: &str) -> Option<(&'static str, Option<Level>)> {
+    static METHOD: LazyLock<memchr::memmem::Finder<'static>> = LazyLock::new(|| memchr::memmem::Finder::new("method="));
+    static STATUS: LazyLock<memchr::memmem::Finder<'static>> = LazyLock::new(|| memchr::memmem::Finder::new("status="));
+    let value = |finder: &memchr::memmem::Finder<'_>| {
+        let rest = text.as_bytes().get(finder.find(text.as_bytes())? + finder.needle().len()..)?;
+        let rest = rest.strip_prefix(b"\"").unwrap_or(rest);
+        rest.get(..rest.iter().take(8).take_while(|b| b.is_ascii_alphanumeric()).count())
+    };
+    let (method, status) = (value(&METHOD)?, value(&STATUS)?);
+    let status: u16 = std::str::from_utf8(status).ok()?.parse().ok().filter(|s| (100..600).contains(s))?;
+    Some((class_name(method, usize::from(status / 100) - 1)?, Some(level_of(status / 100))))
+}
+
 /// The class of the first number before a request that can be a status.
 fn status_before(bytes: &[u8]) -> Option<u8> {
     let is_status = |w: &&[u8]| matches!(w, [b'1'..=b'5', b, c] if b.is_ascii_digit() && c.is_ascii_digit());

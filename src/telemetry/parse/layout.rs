@@ -526,7 +526,9 @@ fn keyed_level(text: &str) -> Option<Level> {
         let ends_with = |name: &[u8]| {
             at.checked_sub(name.len()).and_then(|from| bytes.get(from..at)).is_some_and(|k| k.eq_ignore_ascii_case(name))
         };
-        if !(ends_with(b"severity") || ends_with(b"level") || ends_with(b"lvl") || at == 2 && ends_with(b"at")) {
+        // `at=error` of routers; elsewhere the two letters are a word.
+        let is_at = || ends_with(b"at") && bytes.get(at) == Some(&b'=') && (at == 2 || bytes.get(at - 3) == Some(&b' '));
+        if !(ends_with(b"severity") || ends_with(b"level") || ends_with(b"lvl") || is_at()) {
             return None;
         }
         let value = text.get(at + 1..)?.trim_start_matches(['"', ' ']);

@@ -230,6 +230,13 @@ fn events_of(raw: &str) -> Vec<(Option<String>, Option<Level>, usize)> {
 fn a_stream_is_read_by_what_its_lines_show() {
     let nine = "2026-11-21T09:31:07Z";
     for (raw, at, level, events) in [
+        // Clocks without seconds.
+        ("2026-11-21 09:31 ERROR full", "2026-11-21T09:31:00Z", Some(Level::Error), 1),
+        ("21-Nov 09:31 dir JobId 7: full\n21-Nov 09:32 dir JobId 7: fine", "2026-11-21T09:31:00Z", None, 2),
+        ("11/21/2026 9:31 AM full", "2026-11-21T09:31:00Z", None, 1),
+        // Named levels and statuses behind a header.
+        ("2026-11-21T09:31:07Z heroku[router]: at=error code=H12 method=GET status=503", nine, Some(Level::Error), 1),
+        ("2026-11-21T09:31:07Z router: method=GET path=\"/\" status=404 bytes=7", nine, Some(Level::Warn), 1),
         // Day and month are told apart by the file.
         ("03/11/2026 09:31:07 INFO a\n21/11/2026 09:31:07 ERROR full", "2026-11-03T09:31:07Z", Some(Level::Info), 2),
         ("11/03/2026 09:31:07 INFO a\n11/21/2026 09:31:07 ERROR full", "2026-11-03T09:31:07Z", Some(Level::Info), 2),
