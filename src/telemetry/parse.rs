@@ -90,7 +90,8 @@ pub fn is_logfmt(raw: &str) -> bool {
     let bytes = raw.as_bytes();
     let Some(key) = memchr::memchr(b'=', bytes.get(..=LONGEST_KEY).unwrap_or(bytes)) else { return false };
     let is_key = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'@' | b'.');
-    key > 0 && bytes.iter().take(key).all(is_key) && (raw.contains(" msg=") || raw.contains(" message="))
+    let has = |keys: &[&str]| keys.iter().any(|key| raw.contains(key));
+    key > 0 && bytes.iter().take(key).all(is_key) && has(&[" msg=", " message=", " level="])
 }
 
 /// A JSON line with words of another program before it (see [`prefixed_json`]).

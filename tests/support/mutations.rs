@@ -1,7 +1,7 @@
 //! Hostile log lines: mutations of lines in many formats, from a fixed seed.
 
 /// Lines of many formats, which mutations start from.
-pub const SEEDS: [&str; 24] = [
+pub(crate) const SEEDS: [&str; 24] = [
     "2026-11-21 09:31:07,123 ERROR [pool-1] c.s.Pool: exhausted after 7 ms",
     "\tat a.B.c(B.java:1)",
     "Caused by: java.io.IOException: gone",
@@ -53,10 +53,10 @@ const PIECES: [&str; 20] = [
 ];
 
 /// A small generator of numbers: the same on every machine.
-pub struct Dice(pub u64);
+pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
-    pub fn roll(&mut self, sides: usize) -> usize {
+    pub(crate) fn roll(&mut self, sides: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -64,7 +64,7 @@ impl Dice {
     }
 
     /// The next line.
-    pub fn line(&mut self) -> String {
+    pub(crate) fn line(&mut self) -> String {
         let mut line: Vec<char> = SEEDS[self.roll(SEEDS.len())].chars().collect();
         for _ in 0..self.roll(5) {
             let at = self.roll(line.len() + 1);

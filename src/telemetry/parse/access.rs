@@ -70,6 +70,18 @@ pub(super) fn named_method_and_status(text: &str) -> Option<(&'static str, Optio
     Some((class_name(method, usize::from(status / 100) - 1)?, Some(level_of(status / 100))))
 }
 
+/// The same for a line with the status behind the result of a cache: `TCP_MISS/503 4126 GET http://a.example/`.
+pub(super) fn result_and_status(text: &str) -> Option<(&'static str, Option<Level>)> {
+    const MOST: usize = 120;
+    let bytes = text.as_bytes();
+    let at = memchr::memchr_iter(b'/', bytes.get(..MOST).unwrap_or(bytes))
+        .filter(|at| *at > 0)
+        .find(|at| matches!(bytes.get(at - 1..at + 5), Some([b'A'..=b'Z', b'/', b'1'..=b'5', b, c, b' ']) if b.is_ascii_digit() && c.is_ascii_digit()))?;
+    let class = bytes.get(at + 1)? - b'0';
+    let name = bytes.get(at + 5..)?.split(|b| *b == b' ').take(3).find_map(|word| class_name(word, usize::from(class) - 1))?;
+    Some((name, Some(level_of(u16::from(class)))))
+}
+
 /// The class of the first number before a request that can be a status.
 fn status_before(bytes: &[u8]) -> Option<u8> {
     let is_status = |w: &&[u8]| matches!(w, [b'1'..=b'5', b, c] if b.is_ascii_digit() && c.is_ascii_digit());
@@ -85,6 +97,7 @@ fn class_name(method: &[u8], class: usize) -> Option<&'static str> {
         b"DELETE" => ["DELETE 1xx", "DELETE 2xx", "DELETE 3xx", "DELETE 4xx", "DELETE 5xx"],
         b"PATCH" => ["PATCH 1xx", "PATCH 2xx", "PATCH 3xx", "PATCH 4xx", "PATCH 5xx"],
         b"HEAD" => ["HEAD 1xx", "HEAD 2xx", "HEAD 3xx", "HEAD 4xx", "HEAD 5xx"],
+        b"CONNECT" => ["CONNECT 1xx", "CONNECT 2xx", "CONNECT 3xx", "CONNECT 4xx", "CONNECT 5xx"],
         b"OPTIONS" => ["OPTIONS 1xx", "OPTIONS 2xx", "OPTIONS 3xx", "OPTIONS 4xx", "OPTIONS 5xx"],
         _ => return None,
     };

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::super::clean;
 use super::super::log::{Level, LogLine};
 use super::super::series::Labels;
-use super::{Context, roles, service_from, stamp};
+use super::{Context, access, roles, service_from, stamp};
 
 // All in lower case. Includes the names of GELF, Google Cloud Logging, Rust's `tracing`, Serilog, OpenTelemetry and
 // journald.
@@ -175,10 +175,11 @@ pub(super) fn logfmt(raw: &str, context: Context) -> Option<LogLine> {
 
 /// The value at the start of the text, without quotes, and the bytes it used.
 fn logfmt_value(text: &str) -> (String, usize) {
-    if !text.starts_with('"') {
+    // Python writes single quotes.
+    let Some(quote) = text.chars().next().filter(|c| matches!(c, '"' | '\'')) else {
         let length = text.find(' ').unwrap_or(text.len());
         return (text.get(..length).unwrap_or_default().to_owned(), length);
-    }
+    };
     let (mut value, mut escaped) = (String::new(), false);
     for (index, c) in text.char_indices().skip(1) {
         match c {
@@ -191,11 +192,22 @@ fn logfmt_value(text: &str) -> (String, usize) {
                 escaped = false;
             }
             '\\' => escaped = true,
-            '"' => return (value, index + 1),
+            other if other == quote => return (value, index + 1),
             other => value.push(other),
         }
     }
     (value, text.len())
+}
+
+/// The level of the status of a request, in a record that has both.
+fn level_of_request(fields: &Labels) -> Option<Level> {
+    const STATUS: [&str; 7] =
+        ["status", "statuscode", "responsecode", "responsestatus", "httpstatus", "downstreamstatus", "statusclass"];
+    let plain = |key: &str| -> String { key.chars().filter(char::is_ascii_alphabetic).map(|c| c.to_ascii_lowercase()).collect() };
+    let names_request = |key: &String| ["method", "request", "uri", "url", "path"].iter().any(|word| plain(key).contains(word));
+    let status = fields.iter().find(|(key, _)| STATUS.iter().any(|s| plain(key).ends_with(s)))?.1;
+    let status = status.parse().ok().filter(|_| status.len() == 3)?;
+    access::level_of_status(status).filter(|_| fields.keys().any(names_request))
 }
 
 /// Builds a line from its pairs: recognises time, level, message and service by their keys; the rest become fields.
@@ -244,7 +256,10 @@ pub(super) fn assemble(pairs: Vec<(String, String)>, context: Context) -> LogLin
     line.service = service_from(&fields);
     // A line without a message field gets all its fields as its message.
     line.message = message.unwrap_or_else(|| fields.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>().join(" "));
-    line.level = line.level.or_else(|| super::leading_level(&line.message).map(|(level, _)| level));
+    line.level = line
+        .level
+        .or_else(|| super::leading_level(&line.message).map(|(level, _)| level))
+        .or_else(|| level_of_request(&line.fields));
     // The text and stack trace of an error belong in the message.
     for key in ["error", "err", "exception", "stack", "stack_trace", "error.message", "error.stack_trace", "exception.stacktrace"]
     {

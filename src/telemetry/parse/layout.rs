@@ -363,7 +363,8 @@ impl Layout {
             let head = Header { at: Some(at), level, message_start: from, is_rare, is_part: false };
             let head = with_inner(line, skip_fields(line, known, head, next_level, context), context);
             let ahead = || line.get(..start)?.split(|c: char| !c.is_ascii_alphabetic()).find_map(capital_level);
-            return Header { level: head.level.or_else(ahead).or_else(|| kernel_level(line)), ..head };
+            let level = head.level.or_else(ahead).or_else(|| redis_level(line, start, from)).or_else(|| kernel_level(line));
+            return Header { level, ..head };
         }
         if let Some((level, from)) = rfc5424_without_time(line) {
             return Header { level: Some(level), message_start: from, ..Header::default() };
@@ -467,7 +468,45 @@ fn stated_level(rest: &str) -> Option<Level> {
         if is_long && is_sure { capital_level(word) } else { None }
     };
     let words = rest.split_ascii_whitespace().take(MAX_LEVEL_WORDS).take_while(|w| is_header(w));
-    words.into_iter().find_map(word)
+    words.into_iter().find_map(word).or_else(|| level_before_colon(rest))
+}
+
+/// The level before a colon, behind at most two words that are capitalised or in a column of their own: `PHP Fatal error:  x`,
+/// `server  Error: 1105`.
+fn level_before_colon(rest: &str) -> Option<Level> {
+    const MOST: usize = 3;
+    let bytes = rest.as_bytes();
+    let mut from = 0;
+    for _ in 0..MOST {
+        let end = field::word_end(bytes, from);
+        let word = rest.get(from..end)?;
+        if let Some(level) = word.strip_suffix(':').filter(|w| w.len() > 3 && *w != "alert").and_then(Level::from_word) {
+            return Some(level);
+        }
+        let gap = spaces(bytes, end);
+        let is_header = word.starts_with(|c: char| c.is_ascii_uppercase()) && !matches!(word, "No" | "Last") || gap > 1;
+        if !is_header {
+            return None;
+        }
+        from = end + gap;
+    }
+    None
+}
+
+/// The level that Redis marks behind the time of a line such as `1:M 21 Nov 2026 09:31:07.123 # full`.
+/// <https://redis.io/docs/latest/operate/oss_and_stack/management/config-file/> (`loglevel`)
+fn redis_level(line: &str, start: usize, from: usize) -> Option<Level> {
+    let (pid, role) = line.get(..start)?.trim_end().split_once(':')?;
+    let is_ahead = !pid.is_empty() && pid.bytes().all(|b| b.is_ascii_digit()) && matches!(role, "X" | "C" | "S" | "M");
+    match line.get(from..)?.as_bytes() {
+        [mark, b' ', ..] if is_ahead => match mark {
+            b'.' | b'-' => Some(Level::Debug),
+            b'*' => Some(Level::Info),
+            b'#' => Some(Level::Warn),
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 /// The level in a column of its own, such as `0x1f4      Error       0x0`.

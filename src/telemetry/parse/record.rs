@@ -87,7 +87,11 @@ impl Record {
             return structured;
         }
         // In an access log each status class is a pattern of its own.
-        let class = || access::method_and_status(message).or_else(|| access::named_method_and_status(message));
+        let class = || {
+            access::method_and_status(message)
+                .or_else(|| access::named_method_and_status(message))
+                .or_else(|| access::result_and_status(message))
+        };
         let class = if head.at.is_some() && head.level.is_none() { class() } else { None };
         Self {
             form: Form::Text,

@@ -11,6 +11,10 @@ use super::record::{Form, Record};
 /// How far a time in a rare form is from the line before to be that of something quoted.
 const FAR: Duration = Duration::from_hours(24);
 
+/// How a trace goes on with another error.
+const FURTHER_CAUSES: [&str; 4] =
+    ["Caused by:", "Suppressed:", "During handling of the above exception", "The above exception was the direct cause"];
+
 /// The place of a record in its stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
@@ -157,7 +161,7 @@ impl Sequence {
         // Where events are indented, that of a line says nothing.
         is_indented && (self.is_timed || !self.event.is_some_and(|e| e.is_indented))
             || names_error
-            || ["Caused by:", "Suppressed:"].iter().any(|prefix| raw.starts_with(prefix))
+            || FURTHER_CAUSES.iter().any(|prefix| raw.starts_with(prefix))
     }
 }
 

@@ -80,7 +80,7 @@ impl<'a> Cursor<'a> {
         Some(value * 10_u32.pow(9 - u32::try_from(digits).ok()?))
     }
     /// A zone at this place, with or without a space before it.
-    pub(super) fn zone_here(&mut self) -> Option<UtcOffset> {
+    pub(super) fn zone_here(&mut self) -> Option<Zone> {
         let mut apart = *self;
         apart.at = apart.at.checked_sub(1).filter(|at| self.bytes.get(*at) == Some(&b' ')).unwrap_or(apart.at);
         let zone = apart.zone().or_else(|| self.zone())?;
@@ -192,7 +192,7 @@ impl<'a> Cursor<'a> {
         Time::from_hms_nano(u8::try_from(hour).ok()?, u8::try_from(minute).ok()?, u8::try_from(second.min(59)).ok()?, nanos).ok()
     }
     /// A zone: `Z`, `+01:00`, `+0100`, ` +0100`, ` UTC`, ` CET`. `None` if there is none.
-    fn zone(&mut self) -> Option<UtcOffset> {
+    fn zone(&mut self) -> Option<Zone> {
         let mut ahead = *self;
         let is_apart = ahead.peek() == Some(b' ');
         if is_apart {
@@ -216,13 +216,20 @@ impl<'a> Cursor<'a> {
                 if digits == 3 {
                     let minutes = i32::try_from(ahead.digits(3)?).ok().filter(|m| *m <= 840)?;
                     *self = ahead;
-                    return UtcOffset::from_whole_seconds(if sign == b'-' { -minutes * 60 } else { minutes * 60 }).ok();
+                    return UtcOffset::from_whole_seconds(if sign == b'-' { -minutes * 60 } else { minutes * 60 })
+                        .ok()
+                        .map(Zone::Offset);
                 }
                 let hours = i32::try_from(ahead.digits(2)?).ok().filter(|h| *h <= 14)?;
                 let _colon = ahead.eat(b':');
                 let minutes = i32::try_from(ahead.digits(2)?).ok().filter(|m| *m < 60)?;
                 let secs = (hours * 60 + minutes) * 60;
                 UtcOffset::from_whole_seconds(if sign == b'-' { -secs } else { secs }).ok()?
+            }
+            letter if is_apart && letter.is_ascii_uppercase() && ahead.names_place() => {
+                let zone = ahead.place()?;
+                *self = ahead;
+                return Some(zone);
             }
             letter if is_apart && letter.is_ascii_uppercase() => {
                 let (name, minutes) =
@@ -237,7 +244,23 @@ impl<'a> Cursor<'a> {
             return None;
         }
         *self = ahead;
-        Some(offset)
+        Some(Zone::Offset(offset))
+    }
+    /// Whether a zone named by a place is here: `Europe/Berlin`.
+    fn names_place(&self) -> bool {
+        const LONGEST_AREA: usize = 10;
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        let area = rest.iter().take(LONGEST_AREA).take_while(|b| b.is_ascii_alphabetic()).count();
+        area > 2 && rest.get(area) == Some(&b'/')
+    }
+    /// The zone named by a place, from the time zone database.
+    fn place(&mut self) -> Option<Zone> {
+        let rest = self.bytes.get(self.at..)?;
+        let length =
+            rest.iter().take(40).take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'_' | b'-' | b'+')).count();
+        let zone = tzdb::tz_by_name(rest.get(..length)?)?;
+        self.at += length;
+        Some(Zone::Place(zone))
     }
     /// The name of a month: of three letters in English, also longer and in other languages.
     pub(super) fn month_name(&mut self) -> Option<Month> {
@@ -265,6 +288,28 @@ impl<'a> Cursor<'a> {
         let month = MONTHS.iter().position(|names| names.split(' ').any(|known| known == name))?;
         self.at += letters + dot;
         Month::try_from(u8::try_from(month + 1).ok()?).ok()
+    }
+}
+
+/// The zone of a time.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Zone {
+    Offset(UtcOffset),
+    /// A place, whose offset depends on the time.
+    Place(tz::TimeZoneRef<'static>),
+}
+
+impl Zone {
+    /// The offset in seconds east of UTC at a local time, given in seconds as if it were UTC.
+    fn offset_at(self, local: i64) -> i64 {
+        match self {
+            Self::Offset(offset) => i64::from(offset.whole_seconds()),
+            Self::Place(place) => {
+                let at = |utc: i64| place.find_local_time_type(utc).map_or(0, |found| i64::from(found.ut_offset()));
+                // The offset at the local time is nearly always that at the moment itself.
+                at(local - at(local))
+            }
+        }
     }
 }
 
@@ -361,18 +406,18 @@ fn month(name: &[u8]) -> Option<Month> {
 }
 
 /// The moment of a date and a time of day; without a zone, the context's offset applies.
-fn assemble(date: Date, clock: Time, zone: Option<UtcOffset>, context: Context) -> Timestamp {
+fn assemble(date: Date, clock: Time, zone: Option<Zone>, context: Context) -> Timestamp {
     // By hand, because this runs for every line: 2,440,588 is the Julian day of 1970-01-01.
     const EPOCH: i64 = 2_440_588;
-    let offset = zone.map_or(context.offset_secs, UtcOffset::whole_seconds);
     let day = i64::from(date.to_julian_day()) - EPOCH;
     let (hour, minute, second) = clock.as_hms();
-    let secs = day * 86_400 + i64::from(hour) * 3600 + i64::from(minute) * 60 + i64::from(second) - i64::from(offset);
+    let local = day * 86_400 + i64::from(hour) * 3600 + i64::from(minute) * 60 + i64::from(second);
+    let secs = local - zone.map_or(i64::from(context.offset_secs), |zone| zone.offset_at(local));
     Timestamp::from_micros(secs * 1_000_000 + i64::from(clock.microsecond()))
 }
 
 /// The moment of a date by its numbers. `None` if there is no such date.
-fn moment(date: (u32, u32, u32), clock: Time, zone: Option<UtcOffset>, context: Context) -> Option<Timestamp> {
+fn moment(date: (u32, u32, u32), clock: Time, zone: Option<Zone>, context: Context) -> Option<Timestamp> {
     let (year, month, day) = date;
     let month = Month::try_from(u8::try_from(month).ok()?).ok()?;
     let date = Date::from_calendar_date(i32::try_from(year).ok()?, month, u8::try_from(day).ok()?).ok()?;
@@ -391,7 +436,7 @@ pub(super) struct Moment {
     pub(super) minute: u32,
     pub(super) second: u32,
     pub(super) nanos: u32,
-    pub(super) zone: Option<UtcOffset>,
+    pub(super) zone: Option<Zone>,
     /// Unix seconds.
     pub(super) epoch: Option<i64>,
 }
@@ -419,7 +464,7 @@ fn number(month: Month) -> u32 {
 }
 
 /// The moment of a date without a year: the most recent one, at most a day ahead of now (clocks may run fast).
-fn without_year(month: Month, day: u32, clock: Time, zone: Option<UtcOffset>, context: Context) -> Option<Timestamp> {
+fn without_year(month: Month, day: u32, clock: Time, zone: Option<Zone>, context: Context) -> Option<Timestamp> {
     let limit = context.now + std::time::Duration::from_hours(24);
     let latest = OffsetDateTime::from_unix_timestamp(limit.secs()).ok()?.year();
     (latest - 5..=latest).rev().find_map(|year| {
@@ -449,7 +494,7 @@ pub fn at_start(text: &str, context: Context) -> Option<(Timestamp, usize)> {
                 .or_else(|| numeric_year_last(text, context))
                 .or_else(|| short_year(text, context))
                 .or_else(|| month_day(text, context)),
-            4 => numeric_date(text, context).or_else(|| day_of_year(text, context)),
+            4 => numeric_date(text, context).or_else(|| day_of_year(text, context)).or_else(|| year_month_day(text, context)),
             6 | 8 => compact(text, context),
             10 | 13 => unix(text, context),
             _ => None,
@@ -488,7 +533,13 @@ pub fn second_of_day(text: &str) -> Option<u32> {
 fn clock_alone(text: &str) -> Option<(Time, usize)> {
     let mut cursor = Cursor::new(text);
     let bracket = cursor.eat_any(b"[(").is_some();
-    let clock = cursor.clock()?;
+    let clock = match cursor.clock() {
+        Some(clock) => clock,
+        // `9:31AM`, without seconds.
+        None => cursor
+            .clock_behind_date()
+            .filter(|_| cursor.bytes.get(cursor.at.saturating_sub(1)).is_some_and(|b| !b.is_ascii_digit()))?,
+    };
     // Either `[09:31:07]` or more inside the bracket, as in `[09:31:07 INF]`.
     if bracket && cursor.peek() != Some(b' ') {
         cursor.eat_any(b"])")?;
@@ -647,6 +698,21 @@ fn day_of_year(text: &str, context: Context) -> Option<(Timestamp, usize)> {
     Some((assemble(date, clock, zone, context), c.at))
 }
 
+/// `2026-Nov-21 09:31:07.123456`: a year, and a month by its name.
+fn year_month_day(text: &str, context: Context) -> Option<(Timestamp, usize)> {
+    let mut c = Cursor::new(text);
+    let year = c.digits(4)?;
+    c.eat_any(b"-/ .")?;
+    let month = c.month_name()?;
+    c.eat_any(b"-/ .")?;
+    let day = c.one_or_two()?;
+    c.eat_any(b"T ,")?;
+    let _space = c.eat(b' ');
+    let clock = c.clock_behind_date()?;
+    let zone = c.zone();
+    Some((moment((year, number(month), day), clock, zone, context)?, c.at))
+}
+
 /// `@400000006553f2c81a2b3c4d`: TAI64N, the seconds since 1970 plus 2^62 and the nanoseconds in hexadecimal digits, ten seconds ahead of UTC as
 /// the programs that write it count (<https://cr.yp.to/libtai/tai64.html>).
 fn tai64n(text: &str) -> Option<(Timestamp, usize)> {
@@ -670,8 +736,9 @@ fn compact(text: &str, context: Context) -> Option<(Timestamp, usize)> {
         _ => return None,
     };
     let (month, day) = (c.digits(2)?, c.digits(2)?);
-    c.eat_any(b"-T _.:")?;
+    let gap = c.eat_any(b"-T _.:")?;
     let mut plain = c;
+    let _padding = if gap == b' ' { c.eat(b' ') } else { None };
     let clock = if let Some(clock) = c.clock().or_else(|| c.loose_clock()) {
         // The milliseconds may follow after a colon.
         if c.peek() == Some(b':') {

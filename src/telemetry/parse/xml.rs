@@ -40,7 +40,7 @@ pub(super) fn is_frame(raw: &str) -> bool {
 
 /// Whether a line is a whole element with elements in it.
 pub(super) fn is_nested(raw: &str) -> bool {
-    begins(raw).is_some_and(|name| ends(raw, name)) && raw.matches('<').count() > 2
+    begins(raw).is_some_and(|name| ends(raw, name)) && raw.matches('<').count() - raw.matches("<![CDATA[").count() > 2
 }
 
 /// Reads an element with a time. `None` for any other text.
