@@ -138,8 +138,9 @@ pub struct LogAnalysis {
     /// Whether continuation lines are only counted, not mined.
     joins: bool,
     sequence: Sequence,
-    /// The id of the previous line that was mined.
+    /// The id of the previous line that was mined, and of the first line of its event.
     last: Option<u32>,
+    event: Option<u32>,
     clock: RateClock,
     services: Vec<String>,
     locations: LocationFinder,
@@ -177,6 +178,7 @@ impl LogAnalysis {
             last_at: None,
             joins,
             last: None,
+            event: None,
             clock: RateClock::default(),
             services: Vec::new(),
             locations: LocationFinder::default(),
@@ -216,7 +218,7 @@ impl LogAnalysis {
         self.context = context;
         self.filter = filter;
         self.locations = LocationFinder::default();
-        (self.sequence, self.last) = (Sequence::default(), None);
+        (self.sequence, self.last, self.event) = (Sequence::default(), None, None);
     }
 
     /// Goes on with a stream after another one. `sequence` is what [`Self::sequence`] gave when it was left.
@@ -311,15 +313,19 @@ impl LogAnalysis {
             return NO_PATTERN;
         }
         let is_timed = self.sequence.is_timed();
-        if let (Place::FurtherWithLevel(level), Some(last)) = (place, self.last) {
-            self.give_level(last, level, side);
+        if let (Place::FurtherWithLevel(level), Some(event)) = (place, self.event) {
+            self.give_level(event, level, side);
         }
         // Without joining, each line but a blank one has an id of its own.
         if place != Place::Event && (self.joins || record.form == Form::Blank) {
             self.count_line(side, is_timed || record.form == Form::Frame, record.level.is_some());
             return self.last.unwrap_or(NO_PATTERN);
         }
-        self.add_event(raw, shape, &record, side, is_timed)
+        let id = self.add_event(raw, shape, &record, side, is_timed);
+        if place == Place::Event {
+            self.event = Some(id);
+        }
+        id
     }
 
     /// Counts an event by its first record.

@@ -205,9 +205,10 @@ fn level_of_request(fields: &Labels) -> Option<Level> {
         ["status", "statuscode", "responsecode", "responsestatus", "httpstatus", "downstreamstatus", "statusclass"];
     let plain = |key: &str| -> String { key.chars().filter(char::is_ascii_alphabetic).map(|c| c.to_ascii_lowercase()).collect() };
     let names_request = |key: &String| ["method", "request", "uri", "url", "path"].iter().any(|word| plain(key).contains(word));
-    let status = fields.iter().find(|(key, _)| STATUS.iter().any(|s| plain(key).ends_with(s)))?.1;
-    let status = status.parse().ok().filter(|_| status.len() == 3)?;
-    access::level_of_status(status).filter(|_| fields.keys().any(names_request))
+    let mut statuses =
+        fields.iter().filter(|(_, value)| value.len() == 3).filter(|(key, _)| STATUS.iter().any(|s| plain(key).ends_with(s)));
+    let level = statuses.find_map(|(_, value)| access::level_of_status(value.parse().ok()?))?;
+    fields.keys().any(names_request).then_some(level)
 }
 
 /// Builds a line from its pairs: recognises time, level, message and service by their keys; the rest become fields.
@@ -254,12 +255,11 @@ pub(super) fn assemble(pairs: Vec<(String, String)>, context: Context) -> LogLin
     }
     line.at = line.at.or(unknown_time);
     line.service = service_from(&fields);
+    // What has no message of its own may be the record of a request.
+    let of_request = if message.is_none() { level_of_request(&fields).filter(|level| *level > Level::Info) } else { None };
     // A line without a message field gets all its fields as its message.
     line.message = message.unwrap_or_else(|| fields.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>().join(" "));
-    line.level = line
-        .level
-        .or_else(|| super::leading_level(&line.message).map(|(level, _)| level))
-        .or_else(|| level_of_request(&line.fields));
+    line.level = line.level.or_else(|| super::leading_level(&line.message).map(|(level, _)| level)).or(of_request);
     // The text and stack trace of an error belong in the message.
     for key in ["error", "err", "exception", "stack", "stack_trace", "error.message", "error.stack_trace", "exception.stacktrace"]
     {

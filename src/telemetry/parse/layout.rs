@@ -36,8 +36,9 @@ pub struct Header {
     pub level: Option<Level>,
     /// Byte offset where the message begins.
     pub message_start: usize,
-    /// Whether hardly any line of the stream has its time in this form.
+    /// Whether hardly any line of the stream has its time in this form, and whether fewer have it than half of those in another form.
     pub is_rare: bool,
+    pub is_minor: bool,
     /// Whether it is the line of a container runtime around a part of an event: other such lines have times of their own inside.
     pub is_part: bool,
 }
@@ -67,6 +68,9 @@ struct LineKind {
     sample_size: usize,
     /// Whether that is few beside the most frequent kind.
     is_rare: bool,
+    is_minor: bool,
+    /// Whether its times are numbers, and other lines of the stream have clocks: then the numbers are none.
+    is_doubtful: bool,
 }
 
 /// The header formats of a stream, one for each kind of line.
@@ -75,6 +79,9 @@ pub struct Layout {
     kinds: Vec<(u64, LineKind)>,
     /// Whether lines have their time somewhere in the middle, where a time is otherwise part of the message.
     has_time_inside: bool,
+    /// The kinds whose times are numbers, and the sample of the most frequent other kind.
+    number_kinds: Vec<u64>,
+    clock_lines: usize,
     /// Whether lines inside of those of a container runtime have times of their own, so that one without continues the one before.
     has_inner_times: bool,
     /// The columns of its rows.
@@ -107,7 +114,7 @@ impl Layout {
         let (mut timed, mut others) = (0_usize, Vec::new());
         let mut bare = 0_usize;
         let (mut unstamped, mut inside) = (0_usize, 0_usize);
-        let (mut numbers, mut dates) = (Vec::new(), Vec::new());
+        let (mut numbers, mut dates, mut number_kinds) = (Vec::new(), Vec::new(), Vec::new());
         let (mut inner_times, mut first_is_inside) = (false, None);
         let lines: Vec<&'a str> = lines.into_iter().collect();
         let columns = Columns::learn(lines.get(..MAX_SAMPLE).unwrap_or(&lines), context);
@@ -118,7 +125,7 @@ impl Layout {
                 }
                 continue;
             }
-            let Some(FoundTime { kind, start, from, has_wrapper, .. }) = find_stamp(line, context) else {
+            let Some(FoundTime { kind, start, from, has_wrapper, is_number, .. }) = find_stamp(line, context) else {
                 let is_inside = stamp_inside(line, context).is_some();
                 unstamped += 1;
                 inside += usize::from(is_inside);
@@ -131,6 +138,9 @@ impl Layout {
                 continue;
             };
             timed += 1;
+            if is_number && !number_kinds.contains(&kind) {
+                number_kinds.push(kind);
+            }
             add_date(&mut dates, line, start);
             inner_times |= has_wrapper;
             // The request of an access log is its message, whatever is alike in it.
@@ -162,6 +172,8 @@ impl Layout {
         let mut layout = Self {
             kinds: samples.into_iter().map(|(kind, rests)| (kind, LineKind::learn(rests, context))).collect(),
             has_time_inside,
+            number_kinds,
+            clock_lines: 0,
             has_inner_times,
             columns,
             formats: Formats::default(),
@@ -219,7 +231,15 @@ impl Layout {
     fn mark_rare(&mut self) {
         const FEW: usize = 10;
         let most = self.kinds.iter().map(|(_, k)| k.sample_size).max().unwrap_or(0);
-        self.kinds.iter_mut().for_each(|(_, k)| k.is_rare = k.sample_size * FEW <= most);
+        for (_, kind) in &mut self.kinds {
+            (kind.is_rare, kind.is_minor) = (kind.sample_size * FEW <= most, kind.sample_size * 2 <= most);
+        }
+        let is_clock = |kind: u64| kind != UNTIMED && !self.number_kinds.contains(&kind);
+        let clocks = self.kinds.iter().filter(|(kind, _)| is_clock(*kind)).map(|(_, k)| k.sample_size).max().unwrap_or(0);
+        self.clock_lines = clocks;
+        for (kind, k) in &mut self.kinds {
+            k.is_doubtful = self.number_kinds.contains(kind) && k.sample_size <= clocks;
+        }
     }
 
     /// The fields learned for a kind of line, if any.
@@ -280,6 +300,7 @@ impl Layout {
         self.has_time_inside |= learned.has_time_inside;
         self.has_inner_times |= learned.has_inner_times;
         self.columns = self.columns.take().or(learned.columns);
+        self.number_kinds.extend(learned.number_kinds);
         let new_dates: Vec<_> = learned.dates.into_iter().filter(|date| !self.dates.contains(date)).collect();
         self.dates.extend(new_dates);
         self.order = DateOrder::of(&self.dates);
@@ -353,14 +374,18 @@ impl Layout {
     /// Finds the header of a line. A line without a time is a message as a whole, unless hardly any line of the stream has
     /// a time.
     pub fn header(&self, line: &str, context: Context) -> Header {
-        if let Some(FoundTime { kind, at, start, from, level, next_level, is_wrapped, .. }) = find_stamp(line, context) {
+        if let Some(FoundTime { kind, at, start, from, level, next_level, is_wrapped, is_number, .. }) = find_stamp(line, context)
+        {
             if is_wrapped && self.has_inner_times {
                 let level = line.get(from..).and_then(leading_level);
                 return Header { level, message_start: from, is_part: true, ..Header::default() };
             }
             let known = self.kind(kind);
-            let is_rare = known.is_some_and(|k| k.is_rare);
-            let head = Header { at: Some(at), level, message_start: from, is_rare, is_part: false };
+            if is_number && known.map_or(self.clock_lines > 0, |k| k.is_doubtful) {
+                return Header { level: leading_level(line), ..Header::default() };
+            }
+            let (is_rare, is_minor) = known.map_or((false, false), |k| (k.is_rare, k.is_minor));
+            let head = Header { at: Some(at), level, message_start: from, is_rare, is_minor, is_part: false };
             let head = with_inner(line, skip_fields(line, known, head, next_level, context), context);
             let ahead = || line.get(..start)?.split(|c: char| !c.is_ascii_alphabetic()).find_map(capital_level);
             let level = head.level.or_else(ahead).or_else(|| redis_level(line, start, from)).or_else(|| kernel_level(line));
@@ -401,6 +426,8 @@ fn header_around(line: &str, at: Timestamp, start: usize, end: usize) -> Header 
     let is_header = !before.trim_end_matches(['[', '(', ' ']).contains(' ');
     let end = end + closing(line.as_bytes(), end);
     let message_start = if is_header { end + spaces(line.as_bytes(), end) } else { 0 };
+    let rest = line.get(end + spaces(line.as_bytes(), end)..).unwrap_or("");
+    let level = level.or_else(|| leading_level(rest)).or_else(|| stated_level(rest));
     Header { at: Some(at), level, message_start, ..Header::default() }
 }
 
@@ -434,6 +461,9 @@ fn skip_fields(
             if matches!(field, Field::Words(_)) && !next_fits() {
                 continue;
             }
+            if *field == Field::Letter {
+                found = found.or_else(|| letter_level(rest));
+            }
             // A tag or bracket may be the level or end with it.
             if found.is_none() && matches!(field, Field::Tag | Field::Bracket | Field::Piped | Field::Closing) {
                 found = rest.get(..used).and_then(level_in_field);
@@ -447,6 +477,18 @@ fn skip_fields(
     let of_fields = || keyed_level(fields).or_else(|| column_level(fields));
     head.level = found.or(head.level).or_else(|| leading_level(rest)).or_else(|| stated_level(rest)).or_else(of_fields);
     head
+}
+
+/// The level of a column of single letters, where other letters than those of levels are something between: `O` for output, `A` for audit.
+fn letter_level(rest: &str) -> Option<Level> {
+    Some(match rest.as_bytes().first()? {
+        b'F' | b'C' => Level::Fatal,
+        b'E' | b'R' => Level::Error,
+        b'W' => Level::Warn,
+        b'D' => Level::Debug,
+        b'T' | b'V' => Level::Trace,
+        _ => Level::Info,
+    })
 }
 
 /// The number of header-like words that are searched for a level.
@@ -612,9 +654,10 @@ fn with_inner(line: &str, mut head: Header, context: Context) -> Header {
 }
 
 /// The fields with a distinctive shape, in the order in which they are tried.
-const DISTINCTIVE: [Field; 10] = [
+const DISTINCTIVE: [Field; 11] = [
     Field::Stamp,
     Field::Level,
+    Field::Letter,
     Field::Separator,
     Field::Piped,
     Field::Number,
@@ -647,7 +690,8 @@ impl LineKind {
                 }
             };
             let needed = |field: Field| match field {
-                Field::Number
+                Field::Letter
+                | Field::Number
                 | Field::Bracket
                 | Field::Piped
                 | Field::Closing
@@ -659,23 +703,25 @@ impl LineKind {
             // A name without a space after it counts only directly after a level.
             let after_level = fields.last() == Some(&Field::Level);
             // A second level is part of the message: `WARN Error budget is spent`.
-            let has_level = fields.contains(&Field::Level);
+            let has_level = fields.contains(&Field::Level) || fields.contains(&Field::Letter);
             let is_name = |field: Field| share_of_names(&rests, field, has_level, context) >= MIN_SHARE;
             let mut next = DISTINCTIVE
                 .into_iter()
                 .filter(|f| after_level || *f != Field::ColonName)
-                .filter(|f| (!has_level && fields.len() < MAX_LEVEL_FIELDS) || *f != Field::Level)
+                .filter(|f| (!has_level && fields.len() < MAX_LEVEL_FIELDS) || !matches!(f, Field::Level | Field::Letter))
                 .find(|f| share(&rests, &[*f], context) >= needed(*f) && (*f != Field::Piped || is_name(*f)))
                 .map(|f| vec![f]);
             if next.is_none() && !tagged && !few {
-                let followers = [Field::Stamp, Field::Level, Field::Tag, Field::Bracket];
+                let followers = [Field::Stamp, Field::Level, Field::Letter, Field::Tag, Field::Bracket];
                 next = (1..=3)
                     .flat_map(|n| followers.into_iter().map(move |f| [Field::Words(n), f]))
-                    .filter(|[_, f]| (!has_level && fields.len() < MAX_LEVEL_FIELDS) || *f != Field::Level)
+                    .filter(|[_, f]| {
+                        (!has_level && fields.len() < MAX_LEVEL_FIELDS) || !matches!(f, Field::Level | Field::Letter)
+                    })
                     .find(|[words, f]| {
-                        let needed = if *f == Field::Bracket { STRICT_MIN_SHARE } else { MIN_SHARE };
+                        let needed = if matches!(f, Field::Bracket | Field::Letter) { STRICT_MIN_SHARE } else { MIN_SHARE };
                         // A level or a time is certainly part of the header.
-                        let is_sure = matches!(f, Field::Stamp | Field::Level);
+                        let is_sure = matches!(f, Field::Stamp | Field::Level | Field::Letter);
                         share(&rests, &[*words, *f], context) >= needed && (is_sure || is_name(*words))
                     })
                     .map(|pair| pair.to_vec())
@@ -703,7 +749,7 @@ impl LineKind {
                 fields.push(field);
             }
         }
-        Self { fields, sample_size, is_rare: false }
+        Self { fields, sample_size, ..Self::default() }
     }
 }
 
@@ -717,7 +763,7 @@ fn share(rests: &[&str], fields: &[Field], context: Context) -> f64 {
                 None => return false,
             }
         }
-        at < rest.len()
+        at < rest.len() || fields.last() == Some(&Field::Closing)
     };
     rests.iter().filter(has).count() as f64 / rests.len().max(1) as f64
 }

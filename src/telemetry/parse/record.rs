@@ -4,7 +4,7 @@ use super::super::clean;
 use super::super::log::{Level, LogLine};
 use super::super::time::Timestamp;
 use super::layout::Layout;
-use super::{Columns, Context, access, is_logfmt, line, prefixed_json, split_compose_line, stamp, xml};
+use super::{Columns, Context, access, is_logfmt, line, prefixed_json, split_compose_line, stamp, syslog, xml};
 
 /// What a record is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,8 +34,9 @@ pub struct Record {
     pub line: Option<Box<LogLine>>,
     /// What else a line of text says, see [`Self::add_details`].
     pub details: Option<Box<LogLine>>,
-    /// Whether hardly any line of the stream has its time in this form.
+    /// Whether hardly any line of the stream has its time in this form, and whether fewer have it than half of those in another form.
     pub is_rare: bool,
+    pub is_minor: bool,
     /// Whether it is the line of a container runtime around a part of an event.
     is_part: bool,
 }
@@ -66,6 +67,11 @@ impl Record {
             if xml::is_frame(text) {
                 return Self { form: Form::Frame, ..Self::default() };
             }
+        }
+        if let Some((level, inner)) = syslog::priority(text)
+            && let Some(structured) = Self::structured(inner.trim_start(), None, None, context)
+        {
+            return Self { level: structured.level.or(Some(level)), ..structured };
         }
         if let Some((inner, service)) = prefixed_json(text)
             && let Some(structured) = Self::structured(inner, None, service, context)
@@ -102,6 +108,7 @@ impl Record {
             line: None,
             details: None,
             is_rare: head.is_rare,
+            is_minor: head.is_minor,
             is_part: head.is_part,
         }
     }

@@ -7,6 +7,7 @@ use super::super::log::Level;
 use super::super::time::Timestamp;
 use super::layout::Layout;
 use super::record::{Form, Record};
+use super::roles;
 
 /// How far a time in a rare form is from the line before to be that of something quoted.
 const FAR: Duration = Duration::from_hours(24);
@@ -33,8 +34,9 @@ pub enum Place {
 pub struct Sequence {
     /// The event that a record may continue.
     event: Option<LastEvent>,
-    /// Whether the last event has a time.
+    /// Whether the last event has a time, and whether it is text.
     is_timed: bool,
+    shows_text: bool,
     /// What the last event is in the middle of.
     inside: Inside,
     /// The time of the last record that has one, and the level of the last event.
@@ -80,6 +82,12 @@ impl Sequence {
     pub fn place(&mut self, raw: &str, record: &mut Record, layout: &Layout) -> Place {
         match record.form {
             Form::Blank | Form::Frame => return Place::Further,
+            // A structure that an event of text shows, such as the answer to a request, is part of it.
+            Form::Structured
+                if self.shows_text && self.is_timed && (record.at.is_none() && record.level.is_none() || is_indented(raw)) =>
+            {
+                return Place::Further;
+            }
             Form::Structured => return self.begin(raw, record, false),
             Form::Text => {}
         }
@@ -90,9 +98,13 @@ impl Sequence {
             // A trace may quote the line of another program, with the time of its day.
             record.at = None;
         }
+        // An indented line may name a time as well, but not in the form of the headers.
+        if record.is_minor && self.is_timed && is_indented(raw) && self.event.is_some_and(|event| !event.is_indented) {
+            record.at = None;
+        }
         // A header alone on a line dates what follows.
         if let (None, Some((at, level))) = (record.at, self.header_alone.take()) {
-            (record.at, record.level) = (at, record.level.or(level));
+            (record.at, record.level) = (at, record.level.or(level).or_else(|| level_of_pair(raw)));
             return self.begin(raw, record, false);
         }
         if record.at.is_some() {
@@ -105,7 +117,9 @@ impl Sequence {
         }
         let is_trace = self.continues(raw);
         // A logger may write the level at the start of a second line.
-        if let (Some(level), Some(event)) = (record.level, self.event.as_mut().filter(|e| e.awaits_level && names_level(raw))) {
+        let awaits_level = self.event.as_ref().is_some_and(|e| e.awaits_level);
+        let named = || record.level.filter(|_| names_level(raw)).or_else(|| level_of_pair(raw));
+        if let (Some(level), Some(event)) = (if awaits_level { named() } else { None }, self.event.as_mut()) {
             event.awaits_level = false;
             self.last_level = Some(level);
             return Place::FurtherWithLevel(level);
@@ -124,8 +138,9 @@ impl Sequence {
     /// Begins an event. `is_preface`: it has no time, and belongs to a stream with times.
     fn begin(&mut self, raw: &str, record: &Record, is_preface: bool) -> Place {
         let awaits_level = record.at.is_some() && record.level.is_none();
-        self.event = Some(LastEvent { is_indented: raw.starts_with([' ', '\t']), awaits_level });
+        self.event = Some(LastEvent { is_indented: is_indented(raw), awaits_level });
         self.is_timed = record.at.is_some() || is_preface;
+        self.shows_text = record.form == Form::Text;
         (self.last_at, self.last_level) = (record.at.or(self.last_at), record.level);
         self.inside = Inside::begun_by(raw);
         Place::Event
@@ -133,7 +148,7 @@ impl Sequence {
 
     /// Whether a line without a time continues the last event by what it says.
     fn continues(&mut self, raw: &str) -> bool {
-        let is_indented = raw.starts_with([' ', '\t']);
+        let is_indented = is_indented(raw);
         if self.inside == Inside::Key {
             if raw.contains("-----END ") {
                 self.inside = Inside::Nothing;
@@ -179,10 +194,31 @@ impl Inside {
     }
 }
 
-/// Whether a message says nothing: it has no letter and no digit.
-fn says_nothing(message: &str) -> bool {
-    !message.chars().any(char::is_alphanumeric)
+fn is_indented(raw: &str) -> bool {
+    raw.starts_with([' ', '\t'])
 }
+
+/// Whether a message says nothing: it is empty, or a mark or two. A line of dashes is a message.
+fn says_nothing(message: &str) -> bool {
+    const MARKS: usize = 2;
+    let message = message.trim();
+    message.chars().count() <= MARKS && !message.chars().any(char::is_alphanumeric)
+}
+
+/// The level of a line that is a level's key and its value: `    PRIORITY=3`, `LevelDisplayName : Error`.
+fn level_of_pair(raw: &str) -> Option<Level> {
+    let (key, value) = raw.split_once(['=', ':'])?;
+    let (key, value) = (key.trim().to_ascii_lowercase(), value.trim());
+    let is_key = roles::is_level_key(&key) || key.ends_with("leveldisplayname");
+    let value = value.split([' ', '(']).next().unwrap_or(value);
+    match value.parse::<i64>() {
+        Ok(number) => Level::from_number(number).filter(|_| is_key && key.len() < MAX_KEY),
+        Err(_) => Level::from_word(value).filter(|_| is_key && key.len() < MAX_KEY),
+    }
+}
+
+/// The longest key of a level, in bytes.
+const MAX_KEY: usize = 30;
 
 /// Whether a line begins with a level in capitals or in brackets.
 fn names_level(raw: &str) -> bool {

@@ -106,12 +106,14 @@ impl<'a> Cursor<'a> {
     }
     /// A time of day with an optional fraction, such as `09:31:07.123`.
     fn clock(&mut self) -> Option<Time> {
-        let hour = self.digits(2)?;
-        self.eat(b':')?;
-        let minute = self.digits(2)?;
-        self.eat(b':')?;
-        let second = self.digits(2)?;
-        let nanos = self.fraction();
+        let mut ahead = *self;
+        let hour = ahead.digits(2)?;
+        ahead.eat(b':')?;
+        let minute = ahead.digits(2)?;
+        ahead.eat(b':')?;
+        let second = ahead.digits(2)?;
+        let nanos = ahead.fraction();
+        *self = ahead;
         // A leap second, `:60`, becomes the last second of its minute.
         Time::from_hms_nano(u8::try_from(hour).ok()?, u8::try_from(minute).ok()?, u8::try_from(second.min(59)).ok()?, nanos).ok()
     }
@@ -161,6 +163,16 @@ impl<'a> Cursor<'a> {
             *self = ahead;
             clock
         })
+    }
+    /// The milliseconds that follow a clock after a colon: `9:31:07:123`.
+    fn with_millis(&mut self, clock: Time) -> Time {
+        let mut ahead = *self;
+        let millis = ahead.eat(b':').and_then(|()| ahead.digits(3)).filter(|_| !ahead.peek().is_some_and(|b| b.is_ascii_digit()));
+        let with = millis.and_then(|m| clock.replace_millisecond(u16::try_from(m).ok()?).ok());
+        if with.is_some() {
+            *self = ahead;
+        }
+        with.unwrap_or(clock)
     }
     /// A time of day, behind a date also without seconds: `09:31`, `9:31 AM`.
     fn clock_behind_date(&mut self) -> Option<Time> {
@@ -475,8 +487,10 @@ fn without_year(month: Month, day: u32, clock: Time, zone: Option<Zone>, context
 
 /// The time at the start of a line, after any opening brackets, quotes and spaces, and the bytes used.
 pub fn leading(text: &str, context: Context) -> Option<(Timestamp, usize)> {
-    // Network devices mark a clock that is not set with a star.
+    // Network devices mark a clock that is not set with a star, and one that has lost its source with a dot.
     let skip = text.bytes().take_while(|b| matches!(b, b'[' | b'(' | b'"' | b'<' | b' ' | b'*')).count();
+    let dot = matches!(text.as_bytes().get(skip..skip + 2), Some([b'.', b'A'..=b'Z']));
+    let skip = skip + usize::from(dot);
     let (at, used) = at_start(text.get(skip..)?, context)?;
     Some((at, skip + used))
 }
@@ -499,6 +513,7 @@ pub fn at_start(text: &str, context: Context) -> Option<(Timestamp, usize)> {
             10 | 13 => unix(text, context),
             _ => None,
         }
+        .or_else(|| hexadecimal(text, context))
     } else if first.is_ascii_alphabetic() || first >= 0x80 {
         named_date(text, context)
     } else if first == b'@' {
@@ -644,7 +659,7 @@ pub(super) fn day_and_month(text: &str) -> Option<(u32, u32)> {
     let separator = c.eat_any(b"-./")?;
     let second = c.one_or_two()?;
     c.eat(separator)?;
-    c.digits(4)?;
+    c.digits(4).or_else(|| c.digits(2))?;
     Some((first, second))
 }
 
@@ -713,6 +728,22 @@ fn year_month_day(text: &str, context: Context) -> Option<(Timestamp, usize)> {
     Some((moment((year, number(month), day), clock, zone, context)?, c.at))
 }
 
+/// `667535a0.149aa435`: Unix seconds and a fraction of nanoseconds in hexadecimal digits, as OpenLDAP writes them. Only near now, because it may
+/// be any number.
+fn hexadecimal(text: &str, context: Context) -> Option<(Timestamp, usize)> {
+    let bytes = text.as_bytes();
+    if bytes.get(8) != Some(&b'.') || bytes.get(17).is_some_and(|b| *b != b' ') {
+        return None;
+    }
+    let is_hex = |part: &str| part.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'a'..=b'f'));
+    let (secs, nanos) = (text.get(..8).filter(|p| is_hex(p))?, text.get(9..17).filter(|p| is_hex(p))?);
+    let secs = i64::from_str_radix(secs, 16).ok()?;
+    let nanos = u64::from_str_radix(nanos, 16).ok().filter(|n| *n < 1_000_000_000)?;
+    let age = context.now.secs() - secs;
+    let is_near = (-86_400..10 * 365 * 86_400).contains(&age);
+    is_near.then(|| (Timestamp::from_secs(secs) + std::time::Duration::from_nanos(nanos), 17))
+}
+
 /// `@400000006553f2c81a2b3c4d`: TAI64N, the seconds since 1970 plus 2^62 and the nanoseconds in hexadecimal digits, ten seconds ahead of UTC as
 /// the programs that write it count (<https://cr.yp.to/libtai/tai64.html>).
 fn tai64n(text: &str) -> Option<(Timestamp, usize)> {
@@ -768,17 +799,40 @@ fn compact(text: &str, context: Context) -> Option<(Timestamp, usize)> {
     Some((moment((year, month, day), clock, zone, context)?, c.at))
 }
 
-/// `26/11/21 09:31:07`: a two-digit year, then month and day.
+/// `26/11/21 09:31:07` with the year first, and `11/21/26 9:31:07` with the year last. What is a date and not to come counts, and of several
+/// the most recent one.
 fn short_year(text: &str, context: Context) -> Option<(Timestamp, usize)> {
     let mut c = Cursor::new(text);
-    let year = c.digits(2)?;
+    let is_short = c.bytes.get(1).is_some_and(|b| !b.is_ascii_digit());
+    let first = c.one_or_two()?;
     let separator = c.eat_any(b"/-.")?;
-    let month = c.digits(2)?;
+    let second = if separator == b'/' { c.one_or_two()? } else { c.digits(2)? };
     c.eat(separator)?;
-    let day = c.digits(2)?;
+    let third = c.digits(2)?;
     c.eat_any(b" T")?;
-    let clock = c.clock_of_day()?;
-    Some((moment((2000 + year, month, day), clock, c.zone(), context)?, c.at))
+    let mut clock = c;
+    let clock = if let Some(found) = c.clock_of_day() {
+        found
+    } else {
+        let found = clock.loose_clock().filter(|_| separator == b'/')?;
+        c = clock;
+        found
+    };
+    let clock = c.with_millis(clock);
+    let zone = c.zone();
+    let at = |year: u32, month: u32, day: u32| moment((2000 + year, month, day), clock, zone, context);
+    let year_first = at(first, second, third).filter(|_| !is_short);
+    if separator != b'/' {
+        return Some((year_first?, c.at));
+    }
+    let (month_first, day_first) = (at(third, first, second), at(third, second, first));
+    let year_last = match context.order {
+        DateOrder::DayFirst => day_first.or(month_first),
+        _ => month_first.or(day_first),
+    };
+    let tomorrow = context.now + std::time::Duration::from_hours(24);
+    let past = [year_first, year_last].into_iter().flatten().filter(|at| *at <= tomorrow).max();
+    Some((past.or(year_first).or(year_last)?, c.at))
 }
 
 /// `11-21 09:31:07.123`, `11.21 09:31:07`, `11/21 09:31:07`: month and day without a year.
@@ -818,7 +872,8 @@ fn named_date(text: &str, context: Context) -> Option<(Timestamp, usize)> {
             Some(clock) => us.apply_am_pm(clock)?,
             None => us.clock_behind_date()?,
         };
-        return Some((moment((year, number(month), day), clock, None, context)?, us.at));
+        let zone = us.zone();
+        return Some((moment((year, number(month), day), clock, zone, context)?, us.at));
     }
     c.eat(b' ')?;
     // `Nov 21 2026 09:31:07`, as network devices write it.

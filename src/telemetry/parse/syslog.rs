@@ -18,7 +18,7 @@ pub(super) fn parse(raw: &str, context: Context) -> Option<LogLine> {
 }
 
 /// The level from `<PRI>` (facility times eight plus severity, at most 191), and the text after it.
-fn priority(raw: &str) -> Option<(Level, &str)> {
+pub(super) fn priority(raw: &str) -> Option<(Level, &str)> {
     let (number, rest) = raw.strip_prefix('<')?.split_once('>')?;
     let number: i64 = number.parse().ok().filter(|n| (0..=191).contains(n))?;
     Some((Level::from_number(number % 8)?, rest))

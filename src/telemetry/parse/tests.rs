@@ -226,114 +226,175 @@ fn events_of(raw: &str) -> Vec<(Option<String>, Option<Level>, usize)> {
     events.into_iter().map(|e| (e.at.map(Timestamp::rfc3339), e.level, e.message.lines().count())).collect()
 }
 
+/// Reads logs, and compares the first event and the number of events. An empty time is not compared.
+fn check(rows: &[(&str, &str, Option<Level>, usize)]) {
+    for (raw, at, level, events) in rows {
+        let found = events_of(raw);
+        let first = found.first().cloned().unwrap_or_default();
+        if !at.is_empty() {
+            assert_eq!(first.0.as_deref(), Some(*at), "{raw}\n{found:?}");
+        }
+        assert_eq!((first.1, found.len()), (*level, *events), "{raw}\n{found:?}");
+    }
+}
+
+const NINE: &str = "2026-11-21T09:31:07Z";
+
+/// Logs, with the time and the level of their first event and the number of events.
+const STREAMS: &[(&str, &str, Option<Level>, usize)] = &[
+    // Zones by place, also in winter, and years at the end.
+    ("[21-Nov-2026 10:31:07 Europe/Berlin] PHP Warning:  full", NINE, Some(Level::Warn), 1),
+    ("[21-Jul-2026 10:31:07 Europe/Berlin] PHP Fatal error:  full", "2026-07-21T08:31:07Z", Some(Level::Error), 1),
+    (
+        "[11/21/26 10:31:07:000 CET] 0000006a Pool          E   full\n[11/21/26 10:31:08:000 CET] 0000004a SystemOut     O   fine",
+        NINE,
+        Some(Level::Error),
+        2,
+    ),
+    ("26/11/21 09:31:07 INFO full\n26/11/21 09:31:08 INFO fine", NINE, Some(Level::Info), 2),
+    ("####<Nov 21, 2026 10:31:07,000 AM CET> <Warning> <Pool> full", NINE, Some(Level::Warn), 1),
+    ("2026-Nov-21 09:31:07.000000 full", NINE, None, 1),
+    ("6a201585.00000000 0x7f3a slapd starting", "2026-06-03T11:52:37Z", None, 1),
+    ("9:31AM ERR full\n10:31AM INF fine", "2026-11-21T09:31:00Z", Some(Level::Error), 2),
+    ("000118: .Nov 21 2026 09:31:07.000: %LINK-3-UPDOWN: down", NINE, Some(Level::Error), 1),
+    // A number is no time where others have clocks, and a line of dashes is a message.
+    (
+        "2026-11-21 09:31:07 INFO a\n2026-11-21 09:31:08 INFO b\n7f o=- 1795253000 1795253000 IN\n2026-11-21 09:31:09 INFO ----------",
+        NINE,
+        Some(Level::Info),
+        3,
+    ),
+    // What an event shows belongs to it: an answer, an indented time, the pairs of its record.
+    (
+        "[2026/11/21 09:31:07] [error] failed, response:\n{\"error\":{\"type\":\"x\"},\"code\":429}\n[2026/11/21 09:31:08] [ info] fine",
+        NINE,
+        Some(Level::Error),
+        2,
+    ),
+    (
+        "[21-Nov-2026 09:31:07 UTC] PHP Notice:  a\n    [when] => 2026-11-20 23:59:59\n[21-Nov-2026 09:31:08 UTC] PHP Notice:  b",
+        NINE,
+        Some(Level::Info),
+        2,
+    ),
+    ("Sat 2026-11-21 09:31:07.000000 UTC [s=1]\n    PRIORITY=3\n    MESSAGE=full", NINE, Some(Level::Error), 1),
+    ("Nov 21 09:31:07 kdc krb5kdc[812](Error): full\nNov 21 09:31:08 kdc krb5kdc[812](info): fine", NINE, Some(Level::Error), 2),
+    ("<132>  id=fw time=\"2026-11-21 09:31:07 UTC\" pri=4 msg=\"full\" n=1", NINE, Some(Level::Warn), 1),
+    // Statuses of requests.
+    (r#"{"time_local":"21/Nov/2026:09:31:07 +0000","request":"GET / HTTP/1.1","status":"502"}"#, NINE, Some(Level::Error), 1),
+    ("1795253467.000    215 10.0.0.1 TCP_MISS/503 1234 GET http://a.example/ - DIRECT/1.2.3.4", NINE, Some(Level::Error), 1),
+    ("event='full' timestamp='2026-11-21T09:31:07Z' level='warning' n=1", NINE, Some(Level::Warn), 1),
+    ("7:X 21 Nov 2026 09:31:07.000 # +sdown master", NINE, Some(Level::Warn), 1),
+    ("00:0002:2026/11/21 09:31:07.00 server  Error: 1105, Severity: 17", NINE, Some(Level::Error), 1),
+    // Clocks without seconds.
+    ("2026-11-21 09:31 ERROR full", "2026-11-21T09:31:00Z", Some(Level::Error), 1),
+    ("21-Nov 09:31 dir JobId 7: full\n21-Nov 09:32 dir JobId 7: fine", "2026-11-21T09:31:00Z", None, 2),
+    ("11/21/2026 9:31 AM full", "2026-11-21T09:31:00Z", None, 1),
+    // Named levels and statuses behind a header.
+    ("2026-11-21T09:31:07Z heroku[router]: at=error code=H12 method=GET status=503", NINE, Some(Level::Error), 1),
+    ("2026-11-21T09:31:07Z router: method=GET path=\"/\" status=404 bytes=7", NINE, Some(Level::Warn), 1),
+    // Day and month are told apart by the file.
+    ("03/11/2026 09:31:07 INFO a\n21/11/2026 09:31:07 ERROR full", "2026-11-03T09:31:07Z", Some(Level::Info), 2),
+    ("11/03/2026 09:31:07 INFO a\n11/21/2026 09:31:07 ERROR full", "2026-11-03T09:31:07Z", Some(Level::Info), 2),
+    (
+        "02/03/2026 09:31:07 INFO a\n02/04/2026 09:31:07 INFO b\n02/05/2026 09:31:07 INFO c",
+        "2026-02-03T09:31:07Z",
+        Some(Level::Info),
+        3,
+    ),
+    (
+        "02/03/2026 09:31:07 INFO a\n03/03/2026 09:31:07 INFO b\n04/03/2026 09:31:07 INFO c",
+        "2026-03-02T09:31:07Z",
+        Some(Level::Info),
+        3,
+    ),
+    // Bytes, and elements.
+    (
+        r#"{"__REALTIME_TIMESTAMP":"1795253467000000","PRIORITY":"3","MESSAGE":[27,91,51,49,109,102,117,108,108]}"#,
+        NINE,
+        Some(Level::Error),
+        1,
+    ),
+    (
+        "<?xml version=\"1.0\"?>\n<log>\n<record>\n  <date>2026-11-21T09:31:07Z</date>\n  <level>SEVERE</level>\n  <message>full</message>\n</record>\n</log>",
+        NINE,
+        Some(Level::Error),
+        1,
+    ),
+];
+
+#[test]
+fn dates_records_and_levels_are_told_apart_by_the_stream() {
+    check(STREAMS);
+}
+
+/// Logs, with the time and the level of their first event and the number of events.
+const FORMS: &[(&str, &str, Option<Level>, usize)] = &[
+    // Times of other forms.
+    ("2026-325T09:31:07,000:ERROR:full\n2026-325T09:31:08,000:INFO:fine", NINE, Some(Level::Error), 2),
+    ("20261121.093107,000:ERROR:full\n20261121.093108,000:INFO:fine", NINE, Some(Level::Error), 2),
+    ("Sat Nov 21 10:31:07 CET 2026 full\n  of orders", NINE, None, 1),
+    ("11/21/2026-09:31:07.000000 [**] full", NINE, None, 1),
+    ("2026-11-21 9:31:07 AM ERROR full", NINE, Some(Level::Error), 1),
+    ("21 nov. 2026 09:31:07 ERROR full", NINE, Some(Level::Error), 1),
+    ("@40000000 not a label\n@400000006a2015850000000a full", "", None, 2),
+    // A time in the middle, and rows of columns.
+    ("Pool::ERROR::2026-11-21 09:31:07,000::full\nsecond line of it", NINE, Some(Level::Error), 1),
+    ("[pid 7] a b c d e f g h i [Sat Nov 21 09:31:07 2026] POST /x => 200", NINE, None, 1),
+    ("#Fields: date time cs-method cs-uri-stem sc-status\n2026-11-21 09:31:07 GET /cart 503", NINE, Some(Level::Error), 1),
+    ("time,severity,text\n2026-11-21 09:31:07,ERROR,full", NINE, Some(Level::Error), 1),
+    (
+        "2026-11-21 09:31:07 UTC,\"a\",7,ERROR,x1,\"full, said \"\"b\"\"\nand c\"\n2026-11-21 09:31:08 UTC,\"a\",7,LOG,x1,fine",
+        NINE,
+        Some(Level::Error),
+        2,
+    ),
+    // Lines inside of others.
+    ("2026-11-21T09:31:07.5Z stderr F E1121 09:31:07.000000       1 pool.go:7] full", NINE, Some(Level::Error), 1),
+    ("Nov 21 09:31:07 node-1 kubelet[7]: W1121 09:31:07.000000       1 pool.go:7] full", NINE, Some(Level::Warn), 1),
+    (
+        "2026-11-21T09:31:07Z stdout F 2026-11-21 09:31:07 ERROR full\n2026-11-21T09:31:07Z stdout F java.lang.Error: x\n2026-11-21T09:31:07Z stdout F \tat a.B(c)",
+        NINE,
+        Some(Level::Error),
+        1,
+    ),
+    ("2026-11-21T09:31:07Z stdout P ERROR pool exha\n2026-11-21T09:31:07Z stdout F usted", NINE, Some(Level::Error), 1),
+    ("__REALTIME_TIMESTAMP=1795253467000000\nPRIORITY=3\nMESSAGE=full\n\n__CURSOR=x\nMESSAGE=y", NINE, Some(Level::Error), 2),
+    // Structured records.
+    (r#"{"requestReceivedTimestamp":"2026-11-21T09:31:07Z","verb":"get","level":"Request"}"#, NINE, None, 1),
+    (
+        r#"{"instant":{"epochSecond":1795253467,"nanoOfSecond":0},"error_severity":"ERROR","msg":"full"}"#,
+        NINE,
+        Some(Level::Error),
+        1,
+    ),
+    (
+        "{\"time\":\"2026-11-21T09:31:07Z\",\"level\":3,\"message\":\"full\"}\n{\"time\":\"2026-11-21T09:31:08Z\",\"level\":1,\"message\":\"a\"}\n{\"time\":\"2026-11-21T09:31:08Z\",\"level\":1,\"message\":\"b\"}",
+        NINE,
+        Some(Level::Error),
+        3,
+    ),
+    ("{\n \"time\": \"2026-11-21T09:31:07Z\",\n \"level\": \"error\",\n \"msg\": \"full\"\n}", NINE, Some(Level::Error), 1),
+    // Levels.
+    ("2026-11-21T09:31:07Z app[db.7]: [x] [15-1]  err_code = 00000 ERROR:  full", NINE, Some(Level::Error), 1),
+    ("2026-11-21T09:31:07Z SECURITY[7]: a.c:7 cb: Event=\"x\",Severity=\"Error\"", NINE, Some(Level::Error), 1),
+    ("2026-11-21T09:31:07Z leto kernel: [8.5] su[7]: segfault at 7f1f9b891000 ip 00007f", NINE, Some(Level::Error), 1),
+    ("Nov 21 2026 09:31:07 fw : %ASA-3-106014: Deny inbound", NINE, Some(Level::Error), 1),
+    ("000123: *Nov 21 09:31:07.000: %LINK-3-UPDOWN: Interface down", NINE, Some(Level::Error), 1),
+    ("2026-11-21T09:31:07Z ##[error]Process completed", NINE, Some(Level::Error), 1),
+    (
+        "Nov 21, 2026 9:31:07 AM a.b.C run\nSEVERE: full\nNov 21, 2026 9:31:08 AM a.b.C run\nINFO: fine",
+        NINE,
+        Some(Level::Error),
+        2,
+    ),
+    ("2026-11-21T10:31:07+01:00\nORA-00600: full\n2026-11-21T10:31:08+01:00\nThread 1 advanced", NINE, None, 2),
+    (r#"{"Records":[{"eventTime":"2026-11-21T09:31:07Z","n":1},{"eventTime":"2026-11-21T09:31:08Z","n":2}]}"#, NINE, None, 2),
+    // A number is no time where there is a clock.
+    ("09:31:07.0 IP a > b: seq 1700000000, win 7\n09:31:08.0 IP b > a: seq 1700000001, win 7", "", None, 2),
+];
+
 #[test]
 fn a_stream_is_read_by_what_its_lines_show() {
-    let nine = "2026-11-21T09:31:07Z";
-    for (raw, at, level, events) in [
-        // Clocks without seconds.
-        ("2026-11-21 09:31 ERROR full", "2026-11-21T09:31:00Z", Some(Level::Error), 1),
-        ("21-Nov 09:31 dir JobId 7: full\n21-Nov 09:32 dir JobId 7: fine", "2026-11-21T09:31:00Z", None, 2),
-        ("11/21/2026 9:31 AM full", "2026-11-21T09:31:00Z", None, 1),
-        // Named levels and statuses behind a header.
-        ("2026-11-21T09:31:07Z heroku[router]: at=error code=H12 method=GET status=503", nine, Some(Level::Error), 1),
-        ("2026-11-21T09:31:07Z router: method=GET path=\"/\" status=404 bytes=7", nine, Some(Level::Warn), 1),
-        // Day and month are told apart by the file.
-        ("03/11/2026 09:31:07 INFO a\n21/11/2026 09:31:07 ERROR full", "2026-11-03T09:31:07Z", Some(Level::Info), 2),
-        ("11/03/2026 09:31:07 INFO a\n11/21/2026 09:31:07 ERROR full", "2026-11-03T09:31:07Z", Some(Level::Info), 2),
-        (
-            "02/03/2026 09:31:07 INFO a\n02/04/2026 09:31:07 INFO b\n02/05/2026 09:31:07 INFO c",
-            "2026-02-03T09:31:07Z",
-            Some(Level::Info),
-            3,
-        ),
-        (
-            "02/03/2026 09:31:07 INFO a\n03/03/2026 09:31:07 INFO b\n04/03/2026 09:31:07 INFO c",
-            "2026-03-02T09:31:07Z",
-            Some(Level::Info),
-            3,
-        ),
-        // Bytes, and elements.
-        (
-            r#"{"__REALTIME_TIMESTAMP":"1795253467000000","PRIORITY":"3","MESSAGE":[27,91,51,49,109,102,117,108,108]}"#,
-            nine,
-            Some(Level::Error),
-            1,
-        ),
-        (
-            "<?xml version=\"1.0\"?>\n<log>\n<record>\n  <date>2026-11-21T09:31:07Z</date>\n  <level>SEVERE</level>\n  <message>full</message>\n</record>\n</log>",
-            nine,
-            Some(Level::Error),
-            1,
-        ),
-        // Times of other forms.
-        ("2026-325T09:31:07,000:ERROR:full\n2026-325T09:31:08,000:INFO:fine", nine, Some(Level::Error), 2),
-        ("20261121.093107,000:ERROR:full\n20261121.093108,000:INFO:fine", nine, Some(Level::Error), 2),
-        ("Sat Nov 21 10:31:07 CET 2026 full\n  of orders", nine, None, 1),
-        ("11/21/2026-09:31:07.000000 [**] full", nine, None, 1),
-        ("2026-11-21 9:31:07 AM ERROR full", nine, Some(Level::Error), 1),
-        ("21 nov. 2026 09:31:07 ERROR full", nine, Some(Level::Error), 1),
-        ("@40000000 not a label\n@400000006a2015850000000a full", "", None, 2),
-        // A time in the middle, and rows of columns.
-        ("Pool::ERROR::2026-11-21 09:31:07,000::full\nsecond line of it", nine, Some(Level::Error), 1),
-        ("[pid 7] a b c d e f g h i [Sat Nov 21 09:31:07 2026] POST /x => 200", nine, None, 1),
-        ("#Fields: date time cs-method cs-uri-stem sc-status\n2026-11-21 09:31:07 GET /cart 503", nine, Some(Level::Error), 1),
-        ("time,severity,text\n2026-11-21 09:31:07,ERROR,full", nine, Some(Level::Error), 1),
-        (
-            "2026-11-21 09:31:07 UTC,\"a\",7,ERROR,x1,\"full, said \"\"b\"\"\nand c\"\n2026-11-21 09:31:08 UTC,\"a\",7,LOG,x1,fine",
-            nine,
-            Some(Level::Error),
-            2,
-        ),
-        // Lines inside of others.
-        ("2026-11-21T09:31:07.5Z stderr F E1121 09:31:07.000000       1 pool.go:7] full", nine, Some(Level::Error), 1),
-        ("Nov 21 09:31:07 node-1 kubelet[7]: W1121 09:31:07.000000       1 pool.go:7] full", nine, Some(Level::Warn), 1),
-        (
-            "2026-11-21T09:31:07Z stdout F 2026-11-21 09:31:07 ERROR full\n2026-11-21T09:31:07Z stdout F java.lang.Error: x\n2026-11-21T09:31:07Z stdout F \tat a.B(c)",
-            nine,
-            Some(Level::Error),
-            1,
-        ),
-        ("2026-11-21T09:31:07Z stdout P ERROR pool exha\n2026-11-21T09:31:07Z stdout F usted", nine, Some(Level::Error), 1),
-        ("__REALTIME_TIMESTAMP=1795253467000000\nPRIORITY=3\nMESSAGE=full\n\n__CURSOR=x\nMESSAGE=y", nine, Some(Level::Error), 2),
-        // Structured records.
-        (r#"{"requestReceivedTimestamp":"2026-11-21T09:31:07Z","verb":"get","level":"Request"}"#, nine, None, 1),
-        (
-            r#"{"instant":{"epochSecond":1795253467,"nanoOfSecond":0},"error_severity":"ERROR","msg":"full"}"#,
-            nine,
-            Some(Level::Error),
-            1,
-        ),
-        (
-            "{\"time\":\"2026-11-21T09:31:07Z\",\"level\":3,\"message\":\"full\"}\n{\"time\":\"2026-11-21T09:31:08Z\",\"level\":1,\"message\":\"a\"}\n{\"time\":\"2026-11-21T09:31:08Z\",\"level\":1,\"message\":\"b\"}",
-            nine,
-            Some(Level::Error),
-            3,
-        ),
-        ("{\n \"time\": \"2026-11-21T09:31:07Z\",\n \"level\": \"error\",\n \"msg\": \"full\"\n}", nine, Some(Level::Error), 1),
-        // Levels.
-        ("2026-11-21T09:31:07Z app[db.7]: [x] [15-1]  err_code = 00000 ERROR:  full", nine, Some(Level::Error), 1),
-        ("2026-11-21T09:31:07Z SECURITY[7]: a.c:7 cb: Event=\"x\",Severity=\"Error\"", nine, Some(Level::Error), 1),
-        ("2026-11-21T09:31:07Z leto kernel: [8.5] su[7]: segfault at 7f1f9b891000 ip 00007f", nine, Some(Level::Error), 1),
-        ("Nov 21 2026 09:31:07 fw : %ASA-3-106014: Deny inbound", nine, Some(Level::Error), 1),
-        ("000123: *Nov 21 09:31:07.000: %LINK-3-UPDOWN: Interface down", nine, Some(Level::Error), 1),
-        ("2026-11-21T09:31:07Z ##[error]Process completed", nine, Some(Level::Error), 1),
-        (
-            "Nov 21, 2026 9:31:07 AM a.b.C run\nSEVERE: full\nNov 21, 2026 9:31:08 AM a.b.C run\nINFO: fine",
-            nine,
-            Some(Level::Error),
-            2,
-        ),
-        ("2026-11-21T10:31:07+01:00\nORA-00600: full\n2026-11-21T10:31:08+01:00\nThread 1 advanced", nine, None, 2),
-        (r#"{"Records":[{"eventTime":"2026-11-21T09:31:07Z","n":1},{"eventTime":"2026-11-21T09:31:08Z","n":2}]}"#, nine, None, 2),
-        // A number is no time where there is a clock.
-        ("09:31:07.0 IP a > b: seq 1700000000, win 7\n09:31:08.0 IP b > a: seq 1700000001, win 7", "", None, 2),
-    ] {
-        let found = events_of(raw);
-        let (first, _) = found.split_first().map(|(f, rest)| (f.clone(), rest)).unwrap_or_default();
-        let expected = Some(at.to_owned()).filter(|at| !at.is_empty());
-        if expected.is_some() {
-            assert_eq!(first.0, expected, "{raw}\n{found:?}");
-        }
-        assert_eq!((first.1, found.len()), (level, events), "{raw}\n{found:?}");
-    }
+    check(FORMS);
 }

@@ -9,6 +9,8 @@ pub(super) enum Field {
     /// Another time.
     Stamp,
     Level,
+    /// A single capital letter, of which some are levels.
+    Letter,
     /// A process or thread number.
     Number,
     /// `[main]`, `(kernel)`.
@@ -39,6 +41,7 @@ impl Field {
         match self {
             Self::Stamp => "time",
             Self::Level => "level",
+            Self::Letter => "letter",
             Self::Number => "number",
             Self::Bracket => "bracket",
             Self::Separator => "separator",
@@ -63,6 +66,7 @@ impl Field {
         let used = match self {
             Self::Stamp => stamp::leading(text, context).map(|(_, used)| used + closing(bytes, used))?,
             Self::Level => level(text)?.1,
+            Self::Letter => (bytes.first()?.is_ascii_uppercase() && matches!(bytes.get(1), Some(b' '))).then_some(1)?,
             Self::Number => {
                 // Also `-1`, `*77` and nginx's `12#34:`.
                 let sign = usize::from(matches!(bytes.first(), Some(b'-' | b'*' | b'#')));
@@ -151,7 +155,7 @@ pub(super) fn spaces(bytes: &[u8], from: usize) -> usize {
 pub(super) fn closing(bytes: &[u8], from: usize) -> usize {
     bytes
         .get(from..)
-        .map_or(0, |rest| rest.iter().take_while(|b| matches!(b, b']' | b')' | b',' | b':' | b'"' | b'|' | b';')).count())
+        .map_or(0, |rest| rest.iter().take_while(|b| matches!(b, b']' | b')' | b'>' | b',' | b':' | b'"' | b'|' | b';')).count())
 }
 
 /// The length of a balanced bracket at the start, of at most 200 bytes, with the colons after it.
@@ -273,12 +277,13 @@ pub(super) fn level(text: &str) -> Option<(Level, usize)> {
 /// The level that a field consists of or ends with: `LOG:`, `production.ERROR:`, `[core:error]`.
 pub(super) fn level_in_field(field: &str) -> Option<Level> {
     let bytes = field.as_bytes();
-    let is_end = |b: &u8| matches!(b, b':' | b'|' | b']' | b' ');
+    let is_end = |b: &u8| matches!(b, b':' | b'|' | b']' | b')' | b' ');
     let end = bytes.len() - bytes.iter().rev().take_while(|b| is_end(b)).count();
     let letters = bytes.get(..end)?.iter().rev().take(12).take_while(|b| b.is_ascii_alphabetic()).count();
     let word = field.get(end - letters..end).filter(|w| w.len() > 2)?;
     let before = (end - letters).checked_sub(1).and_then(|at| bytes.get(at));
-    let is_bracket = bytes.first() == Some(&b'[') && before == Some(&b':');
+    // `[core:error]`, `krb5kdc[812](Error):`, `4242: 4242 E/AndroidRuntime ]`.
+    let is_bracket = bytes.first() == Some(&b'[') && before == Some(&b':') || before == Some(&b'(') && field.contains("):");
     let is_separate = before.is_none_or(|b| matches!(b, b'.' | b':' | b'[' | b' ' | b'/'));
     let is_level = is_bracket || is_separate && word.bytes().all(|b| b.is_ascii_uppercase());
     if is_level { Level::from_word(word) } else { None }

@@ -75,6 +75,8 @@ pub(super) struct FoundTime {
     pub(super) is_wrapped: bool,
     /// Whether the line was inside of that of a container runtime.
     pub(super) has_wrapper: bool,
+    /// Whether the time is a number.
+    pub(super) is_number: bool,
 }
 
 /// The length of `stdout F `.
@@ -121,7 +123,17 @@ fn first_stamp(line: &str, context: Context) -> Option<FoundTime> {
     if may_be_letter && let Some((level, at, used)) = stamp::letter_date(line.get(start..)?, context) {
         let from = end_of_time(start + used);
         let (kind, next_level) = kind_of(0, b"a0", line.get(from..));
-        return Some(FoundTime { kind, at, start, from, level: Some(level), next_level, is_wrapped: false, has_wrapper: false });
+        return Some(FoundTime {
+            kind,
+            at,
+            start,
+            from,
+            level: Some(level),
+            next_level,
+            is_wrapped: false,
+            has_wrapper: false,
+            is_number: false,
+        });
     }
     if bytes.get(start.saturating_sub(2)..start) == Some(b"1 ")
         && let Some((at, used)) = stamp::at_start(line.get(start..)?, context)
@@ -137,6 +149,7 @@ fn first_stamp(line: &str, context: Context) -> Option<FoundTime> {
             next_level: None,
             is_wrapped: false,
             has_wrapper: false,
+            is_number: false,
         });
     }
     let found = |word: usize, from: usize, (at, used): (Timestamp, usize)| {
@@ -145,7 +158,8 @@ fn first_stamp(line: &str, context: Context) -> Option<FoundTime> {
         let level = priority.or_else(|| (word > 0).then(|| level(line.get(start..)?)).flatten().map(|(l, _)| l));
         let (kind, next_level) = kind_of(word, form, line.get(next..));
         let is_wrapped = is_cri(bytes, next.saturating_sub(CRI_HEADER)) && next >= from + used + CRI_HEADER;
-        FoundTime { kind, at, start: from, from: next, level, next_level, is_wrapped, has_wrapper: false }
+        let is_number = is_number(form);
+        FoundTime { kind, at, start: from, from: next, level, next_level, is_wrapped, has_wrapper: false, is_number }
     };
     let mut from = start;
     let mut number = None;
@@ -168,7 +182,8 @@ fn first_stamp(line: &str, context: Context) -> Option<FoundTime> {
     };
     let from = end_of_time(start + used);
     let (kind, next_level) = kind_of(0, b"00:00:00", line.get(from..));
-    Some(FoundTime { kind, at, start, from, level: priority, next_level, is_wrapped: false, has_wrapper: false })
+    let is_wrapped = false;
+    Some(FoundTime { kind, at, start, from, level: priority, next_level, is_wrapped, has_wrapper: false, is_number: false })
 }
 
 /// Whether a time is written as a number: `1795253467`, `1795253467.123`.
@@ -297,7 +312,8 @@ const MAX_WORDS_BEFORE_TIME: usize = 3;
 fn stamp_at(rest: &str, context: Context) -> Option<(Timestamp, usize)> {
     let first = *rest.as_bytes().first()?;
     // A quick check that rules out most words.
-    if !first.is_ascii_digit() && !matches!(first, b'[' | b'(' | b'"' | b'<' | b'@' | b'*') && !first.is_ascii_uppercase() {
+    if !first.is_ascii_digit() && !matches!(first, b'[' | b'(' | b'"' | b'<' | b'@' | b'*' | b'.') && !first.is_ascii_uppercase()
+    {
         return None;
     }
     stamp::leading(rest, context)

@@ -168,7 +168,7 @@ fn finds_headers_of_common_loggers() {
             "full",
             Some(Level::Info),
         ),
-        (["1:M 21 Nov 2026 09:31:07.1 * full", "1:M 21 Nov 2026 09:31:08.1 # gone"], "full", None),
+        (["1:M 21 Nov 2026 09:31:07.1 * full", "1:M 21 Nov 2026 09:31:08.1 # gone"], "full", Some(Level::Info)),
         (
             ["E, [2026-11-21T09:31:07.1 #7]  ERROR -- : full", "I, [2026-11-21T09:31:08.1 #7]  INFO -- : gone"],
             "full",
