@@ -446,20 +446,27 @@ fn skip_fields(
 ) -> Header {
     let (mut found, start) = (None, head.message_start);
     let fields = kind.map(|k| k.fields.as_slice()).unwrap_or_default();
+    // What the look at a field after words has found, so that it is found only once.
+    let mut ahead: Option<Option<usize>> = None;
     for (n, field) in fields.iter().enumerate() {
         let rest = line.get(head.message_start..).unwrap_or("");
+        let known = ahead.take();
         // If the line lacks this field, go on with the next field.
         if *field == Field::Level {
             if let Some((level, used)) = if head.message_start == start { next_level } else { level(rest) } {
                 found = Some(level);
                 head.message_start += used + spaces(rest.as_bytes(), used);
             }
-        } else if let Some(used) = field.eat(rest, context) {
+        } else if let Some(used) = known.unwrap_or_else(|| field.eat(rest, context)) {
             // Words count as header fields only if the field that they were learned with follows.
-            let next_fits =
-                || fields.get(n + 1).is_none_or(|next| rest.get(used..).is_some_and(|r| next.eat(r, context).is_some()));
-            if matches!(field, Field::Words(_)) && !next_fits() {
-                continue;
+            if matches!(field, Field::Words(_))
+                && let Some(next) = fields.get(n + 1)
+            {
+                let eaten = rest.get(used..).and_then(|r| next.eat(r, context));
+                if eaten.is_none() {
+                    continue;
+                }
+                ahead = Some(eaten);
             }
             if *field == Field::Letter {
                 found = found.or_else(|| letter_level(rest));

@@ -202,7 +202,8 @@ fn is_indented(raw: &str) -> bool {
 fn says_nothing(message: &str) -> bool {
     const MARKS: usize = 2;
     let message = message.trim();
-    message.chars().count() <= MARKS && !message.chars().any(char::is_alphanumeric)
+    // Of up to four bytes each.
+    message.len() <= 4 * MARKS && message.chars().count() <= MARKS && !message.chars().any(char::is_alphanumeric)
 }
 
 /// The level of a line that is a level's key and its value: `    PRIORITY=3`, `LevelDisplayName : Error`.
