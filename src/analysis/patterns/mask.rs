@@ -239,6 +239,13 @@ impl Masker {
         } else if self.is_unit(word) {
             // The unit becomes part of the number before it.
             self.drop_tokens(1);
+        } else if matches!(text.get(end..), Some([b' ', next, ..]) if class_of(*next) != SPACE) {
+            // A word and the space after it are copied at once, because nearly every word has one.
+            let start = self.shape.len();
+            self.tokens.push((Token::Word, start));
+            self.tokens.push((Token::Space, start + end));
+            self.shape.extend_from_slice(text.get(..=end).unwrap_or(word));
+            return end + 1;
         } else {
             self.push(Token::Word, word);
         }
