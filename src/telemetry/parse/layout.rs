@@ -481,7 +481,7 @@ fn skip_fields(
     let rest = line.get(head.message_start..).unwrap_or("");
     // A learned field may have been the key or the column of a level.
     let fields = line.get(start..).unwrap_or("");
-    let of_fields = || keyed_level(fields).or_else(|| column_level(fields));
+    let of_fields = || keyed_level(fields).or_else(|| column_level(fields)).or_else(|| syslog_level(fields));
     head.level = found.or(head.level).or_else(|| leading_level(rest)).or_else(|| stated_level(rest)).or_else(of_fields);
     head
 }
@@ -572,6 +572,23 @@ fn column_level(rest: &str) -> Option<Level> {
         from = end + gap;
     }
     None
+}
+
+/// The level of syslog in one of the first words, with its facility: `daemon.warn`, or as a number: `Wa(180)`.
+fn syslog_level(fields: &str) -> Option<Level> {
+    const MOST: usize = 2;
+    const FACILITIES: [&str; 12] =
+        ["kern", "user", "mail", "daemon", "auth", "authpriv", "syslog", "lpr", "news", "uucp", "cron", "ftp"];
+    let is_facility = |name: &str| FACILITIES.contains(&name) || name.len() == 6 && name.starts_with("local");
+    fields.split_ascii_whitespace().take(MOST).find_map(|word| {
+        if let Some((facility, level)) = word.split_once('.') {
+            return Level::from_word(level.trim_end_matches(':')).filter(|_| is_facility(facility));
+        }
+        let (letters, number) = word.strip_suffix(')')?.split_once('(')?;
+        let number: i64 = number.parse().ok().filter(|n| (0..192).contains(n))?;
+        let is_short = letters.len() == 2 && letters.bytes().all(|b| b.is_ascii_alphabetic());
+        Level::from_number(number % 8).filter(|_| is_short)
+    })
 }
 
 /// What the Linux kernel writes without a level when something is broken.

@@ -586,7 +586,7 @@ fn numeric_date(text: &str, context: Context) -> Option<(Timestamp, usize)> {
     c.eat(separator)?;
     let day = c.digits(2)?;
     // A tab or a comma if date and time are two columns.
-    let gap = c.eat_any(b"T t_-\t,")?;
+    let gap = c.eat_any(b"T t_-\t,|")?;
     // `2026/11/21 - 09:31:07` (gin) and `2026-11-21  9:31:07` (MariaDB).
     let mut dashed = c;
     if gap == b' ' && dashed.eat(b'-').is_some() && dashed.eat(b' ').is_some() {
@@ -841,7 +841,7 @@ fn month_day(text: &str, context: Context) -> Option<(Timestamp, usize)> {
     let month = c.digits(2)?;
     c.eat_any(b"-./")?;
     let day = c.digits(2)?;
-    c.eat_any(b" -")?;
+    c.eat_any(b" -|")?;
     let clock = c.clock_of_day()?;
     let month = Month::try_from(u8::try_from(month).ok()?).ok()?;
     Some((without_year(month, day, clock, None, context)?, c.at))

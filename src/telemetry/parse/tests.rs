@@ -280,6 +280,16 @@ const STREAMS: &[(&str, &str, Option<Level>, usize)] = &[
     ("Sat 2026-11-21 09:31:07.000000 UTC [s=1]\n    PRIORITY=3\n    MESSAGE=full", NINE, Some(Level::Error), 1),
     ("Nov 21 09:31:07 kdc krb5kdc[812](Error): full\nNov 21 09:31:08 kdc krb5kdc[812](info): fine", NINE, Some(Level::Error), 2),
     ("<132>  id=fw time=\"2026-11-21 09:31:07 UTC\" pri=4 msg=\"full\" n=1", NINE, Some(Level::Warn), 1),
+    // Levels with a mark, a facility or a number of syslog, and glued to the time.
+    ("2026-11-21T09:31:07Z W! [inputs.docker] slow\n2026-11-21T09:31:08Z I! fine", NINE, Some(Level::Warn), 2),
+    (
+        "Sat Nov 21 09:31:07 2026 daemon.warn netifd: slow\nSat Nov 21 09:31:08 2026 daemon.info netifd: fine",
+        NINE,
+        Some(Level::Warn),
+        2,
+    ),
+    ("2026-11-21T09:31:07Z Wa(180) vmkwarning: slow\n2026-11-21T09:31:08Z In(182) vmkernel: fine", NINE, Some(Level::Warn), 2),
+    ("DEBUG[11-21|09:31:07.000] served\nINFO [11-21|09:31:08.000] fine", NINE, Some(Level::Debug), 2),
     // Statuses of requests.
     (r#"{"time_local":"21/Nov/2026:09:31:07 +0000","request":"GET / HTTP/1.1","status":"502"}"#, NINE, Some(Level::Error), 1),
     ("1795253467.000    215 10.0.0.1 TCP_MISS/503 1234 GET http://a.example/ - DIRECT/1.2.3.4", NINE, Some(Level::Error), 1),

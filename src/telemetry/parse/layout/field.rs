@@ -249,7 +249,7 @@ pub(super) fn level(text: &str) -> Option<(Level, usize)> {
     let core = text.get(open..open + letters).filter(|core| !core.is_empty())?;
     let mut end = open + letters;
     let padding = if open > 0 { count(end, b" ") } else { 0 };
-    let closers = count(end + padding, b"])>:|,*");
+    let closers = count(end + padding, b"])>:|,*!");
     if closers > 0 {
         end += padding + closers;
     }

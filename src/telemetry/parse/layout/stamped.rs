@@ -161,9 +161,12 @@ fn first_stamp(line: &str, context: Context) -> Option<FoundTime> {
         let is_number = is_number(form);
         FoundTime { kind, at, start: from, from: next, level, next_level, is_wrapped, has_wrapper: false, is_number }
     };
-    let mut from = start;
     let mut number = None;
-    for word in 0..MAX_STAMP_WORDS {
+    // A level may be glued to the bracket of the time: `DEBUG[11-21|09:31:07.123]`.
+    let letters = bytes.get(start..).map_or(0, |rest| rest.iter().take(8).take_while(|b| b.is_ascii_uppercase()).count());
+    let is_glued = letters > 2 && bytes.get(start + letters) == Some(&b'[');
+    let mut from = if is_glued { start + letters } else { start };
+    for word in usize::from(is_glued)..MAX_STAMP_WORDS {
         let Some(rest) = line.get(from..).filter(|r| !r.is_empty()) else { break };
         if let Some(time) = stamp_at(rest, context) {
             // A bare number within a line may be anything: a clock is searched for first.
