@@ -1,7 +1,7 @@
 //! Pattern analysis of a whole log: separates headers from messages, mines and counts the patterns, and compares them with a
 //! baseline if there is one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use super::batch::PreparedBatch;
@@ -94,10 +94,11 @@ impl LogReport {
         self.mined.pattern_of.get(id as usize).copied().unwrap_or(0)
     }
 
-    /// The first id of a pattern.
-    pub fn first_id(&self, pattern: &PatternReport) -> Option<usize> {
-        let index = pattern.id.get(1..)?.parse::<u32>().ok()?.checked_sub(1)?;
-        self.mined.pattern_of.iter().position(|p| *p == index)
+    /// The patterns that have no id below `ids`: those that are new since there were so many.
+    pub fn new_since(&self, ids: usize) -> Vec<&PatternReport> {
+        let old: HashSet<u32> = self.mined.pattern_of.iter().take(ids).copied().collect();
+        let index = |p: &PatternReport| p.id.get(1..).and_then(|n| n.parse::<u32>().ok()).and_then(|n| n.checked_sub(1));
+        self.patterns.iter().filter(|p| index(p).is_some_and(|index| !old.contains(&index))).collect()
     }
 
     /// Returns a regular expression that matches every message of the pattern with this index.

@@ -33,7 +33,7 @@ pub(super) struct Tally {
 /// The values of one field of structured lines.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facet {
-    /// Number of lines by value, for the first [`MAX_VALUES`] values that occur.
+    /// Number of lines by value, for the first 8 values that occur; for a field that was asked for, the first 1,000.
     pub values: BTreeMap<String, u64>,
     /// Number of lines with any other value.
     pub other: u64,

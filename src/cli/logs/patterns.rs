@@ -283,8 +283,7 @@ impl LogReader {
             .iter()
             .map(|path| Tail::open(path, self.context, self.formats.clone(), self.content))
             .collect::<Result<Vec<_>, _>>()?;
-        // One analysis per file, because each is a stream of its own, would split patterns; so lines of several files that are added at the
-        // same time take turns.
+        // Files take turns, each with what its own lines said so far.
         let mut shown_ids = 0;
         loop {
             let mut has_more = false;
@@ -338,8 +337,8 @@ fn show_live(found: &mut LogReport, args: &PatternsArgs) -> Result<(), CliError>
 
 /// Prints the patterns that are new since there were `ids` ids.
 fn print_new(found: &LogReport, ids: usize) -> Result<(), CliError> {
-    let mut new: Vec<&PatternReport> = found.patterns.iter().filter(|p| found.first_id(p).is_some_and(|id| id >= ids)).collect();
-    new.sort_by_key(|p| (p.first_at, found.first_id(p)));
+    let mut new = found.new_since(ids);
+    new.sort_by_key(|p| p.first_at);
     for p in new {
         let at = p.first_at.map_or_else(|| "-".to_owned(), Timestamp::rfc3339);
         out::line(format!("{at} {:5} {} {}", p.level.map_or("-", Level::word), p.id, named(p)))?;

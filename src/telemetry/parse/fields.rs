@@ -247,6 +247,19 @@ pub(super) fn assemble(pairs: Vec<(String, String)>, context: Context) -> LogLin
         }
         // Exports of a log backend have the line; in other records, it is a number in a source file.
         let is_line = lower == "line" && value.parse::<u64>().is_err();
+        if is_line
+            && message.is_none()
+            && (value.starts_with('{') || value.split_once('=').is_some_and(|(key, _)| !key.contains(' ')))
+        {
+            // The line of a program within the record of a backend: its own time, level and fields win.
+            let inner = super::line(&value, context);
+            if !inner.fields.is_empty() {
+                (line.at, line.level) = (inner.at.or(line.at), inner.level.or(line.level));
+                fields.extend(inner.fields);
+                message = Some(inner.message);
+                continue;
+            }
+        }
         if message.is_none() && (MESSAGE_KEYS.contains(&lower.as_str()) || is_line) && !value.trim().is_empty() {
             message = Some(clean::block(&value));
             continue;

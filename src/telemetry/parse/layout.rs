@@ -488,7 +488,7 @@ fn skip_fields(
 
 /// The level of a column of single letters, where other letters than those of levels are something between: `O` for output, `A` for audit.
 fn letter_level(rest: &str) -> Option<Level> {
-    Some(match rest.as_bytes().first()? {
+    Some(match rest.as_bytes().first()?.to_ascii_uppercase() {
         b'F' | b'C' => Level::Fatal,
         b'E' | b'R' => Level::Error,
         b'W' => Level::Warn,

@@ -90,7 +90,7 @@ impl Record {
         if head.at.is_some()
             && let Some(structured) = Self::structured(message, head.at, None, context)
         {
-            return structured;
+            return Self { level: structured.level.or(head.level), ..structured };
         }
         // In an access log each status class is a pattern of its own.
         let class = || {

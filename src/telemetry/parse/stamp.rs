@@ -234,7 +234,12 @@ impl<'a> Cursor<'a> {
                 }
                 let hours = i32::try_from(ahead.digits(2)?).ok().filter(|h| *h <= 14)?;
                 let _colon = ahead.eat(b':');
-                let minutes = i32::try_from(ahead.digits(2)?).ok().filter(|m| *m < 60)?;
+                // `+02`, directly behind the clock.
+                let minutes = if digits == 2 && !is_apart && !ahead.peek().is_some_and(|b| b.is_ascii_digit()) {
+                    0
+                } else {
+                    i32::try_from(ahead.digits(2)?).ok().filter(|m| *m < 60)?
+                };
                 let secs = (hours * 60 + minutes) * 60;
                 UtcOffset::from_whole_seconds(if sign == b'-' { -secs } else { secs }).ok()?
             }
@@ -508,7 +513,10 @@ pub fn at_start(text: &str, context: Context) -> Option<(Timestamp, usize)> {
                 .or_else(|| numeric_year_last(text, context))
                 .or_else(|| short_year(text, context))
                 .or_else(|| month_day(text, context)),
-            4 => numeric_date(text, context).or_else(|| day_of_year(text, context)).or_else(|| year_month_day(text, context)),
+            4 => numeric_date(text, context)
+                .or_else(|| day_of_year(text, context))
+                .or_else(|| year_month_day(text, context))
+                .or_else(|| compact_month_day(text, context)),
             6 | 8 => compact(text, context),
             10 | 13 => unix(text, context),
             _ => None,
@@ -726,6 +734,20 @@ fn year_month_day(text: &str, context: Context) -> Option<(Timestamp, usize)> {
     let clock = c.clock_behind_date()?;
     let zone = c.zone();
     Some((moment((year, number(month), day), clock, zone, context)?, c.at))
+}
+
+/// `1121/093107.123456`: month and day without a year, and a clock, in digits alone.
+fn compact_month_day(text: &str, context: Context) -> Option<(Timestamp, usize)> {
+    let mut c = Cursor::new(text);
+    let (month, day) = (c.digits(2)?, c.digits(2)?);
+    c.eat(b'/')?;
+    let (hour, minute, second) = (c.digits(2)?, c.digits(2)?, c.digits(2)?);
+    c.peek().is_some_and(|b| b == b'.').then_some(())?;
+    let nanos = c.fraction();
+    let clock =
+        Time::from_hms_nano(u8::try_from(hour).ok()?, u8::try_from(minute).ok()?, u8::try_from(second.min(59)).ok()?, nanos);
+    let month = Month::try_from(u8::try_from(month).ok()?).ok()?;
+    Some((without_year(month, day, clock.ok()?, None, context)?, c.at))
 }
 
 /// `667535a0.149aa435`: Unix seconds and a fraction of nanoseconds in hexadecimal digits, as OpenLDAP writes them. Only near now, because it may

@@ -290,6 +290,33 @@ const STREAMS: &[(&str, &str, Option<Level>, usize)] = &[
     ),
     ("2026-11-21T09:31:07Z Wa(180) vmkwarning: slow\n2026-11-21T09:31:08Z In(182) vmkernel: fine", NINE, Some(Level::Warn), 2),
     ("DEBUG[11-21|09:31:07.000] served\nINFO [11-21|09:31:08.000] fine", NINE, Some(Level::Debug), 2),
+    // Zones of hours, the level ahead of a structure, columns of small letters, and lines within records.
+    ("2026-11-21 10:31:07+01 mac installd[701]: full", NINE, None, 1),
+    (
+        "Nov 21 09:31:07 phone locationd(Core)[68] <Error>: {\"msg\":\"full\",\"n\":1}\nNov 21 09:31:08 phone kernel(Wifi)[0] <Notice>: fine",
+        NINE,
+        Some(Level::Error),
+        2,
+    ),
+    (
+        "[41022]{-1} 2026-11-21 09:31:07.000000 e Session  a.cc(00412) : full\n[41022]{-1} 2026-11-21 09:31:08.000000 i Session  a.cc(00413) : fine",
+        NINE,
+        Some(Level::Error),
+        2,
+    ),
+    (
+        "[4021:4021:1121/093107.000000:ERROR:gpu.cc(523)] full\n[4021:4044:1121/093108.000000:INFO:a.cc(7)] fine",
+        NINE,
+        Some(Level::Error),
+        2,
+    ),
+    (
+        r#"{"labels":{"app":"shop"},"line":"level=error caller=a.go:41 msg=\"full\"","timestamp":"2026-11-21T10:31:07+01:00"}"#,
+        NINE,
+        Some(Level::Error),
+        1,
+    ),
+    ("HIT|200|1795253467000|41022|DE\nMISS|404|1795253468000|17|FR", NINE, None, 2),
     // Statuses of requests.
     (r#"{"time_local":"21/Nov/2026:09:31:07 +0000","request":"GET / HTTP/1.1","status":"502"}"#, NINE, Some(Level::Error), 1),
     ("1795253467.000    215 10.0.0.1 TCP_MISS/503 1234 GET http://a.example/ - DIRECT/1.2.3.4", NINE, Some(Level::Error), 1),

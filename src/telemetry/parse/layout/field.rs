@@ -9,7 +9,7 @@ pub(super) enum Field {
     /// Another time.
     Stamp,
     Level,
-    /// A single capital letter, of which some are levels.
+    /// A single letter, of which some are levels.
     Letter,
     /// A process or thread number.
     Number,
@@ -66,7 +66,10 @@ impl Field {
         let used = match self {
             Self::Stamp => stamp::leading(text, context).map(|(_, used)| used + closing(bytes, used))?,
             Self::Level => level(text)?.1,
-            Self::Letter => (bytes.first()?.is_ascii_uppercase() && matches!(bytes.get(1), Some(b' '))).then_some(1)?,
+            Self::Letter => {
+                let is_letter = |b: u8| b.is_ascii_uppercase() || matches!(b, b'e' | b'w' | b'i' | b'd' | b'f');
+                (is_letter(*bytes.first()?) && bytes.get(1) == Some(&b' ')).then_some(1)?
+            }
             Self::Number => {
                 // Also `-1`, `*77` and nginx's `12#34:`.
                 let sign = usize::from(matches!(bytes.first(), Some(b'-' | b'*' | b'#')));

@@ -209,7 +209,8 @@ pub(super) fn stamp_inside(line: &str, context: Context) -> Option<(Timestamp, u
         })
         .find_map(|(n, (before, _))| {
             let (at, used) = stamp::at_start(line.get(n + 1..)?, context)?;
-            let is_certain = !is_number(bytes.get(n + 1..n + 1 + used)?) || matches!(before, b'(' | b'=' | b'"');
+            let is_column = *before == b'|' && bytes.get(n + 1 + used) == Some(&b'|');
+            let is_certain = !is_number(bytes.get(n + 1..n + 1 + used)?) || matches!(before, b'(' | b'=' | b'"') || is_column;
             is_certain.then_some((at, n + 1, n + 1 + used))
         })
 }
