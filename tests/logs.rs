@@ -427,6 +427,26 @@ fn follows_a_file_that_grows_and_is_replaced() {
 }
 
 #[test]
+fn follows_an_event_that_comes_in_two_parts() {
+    let f = tempfile::tempdir().unwrap();
+    let mut child = warroom(f.path(), &["logs", "patterns", "--follow", "-", "--grep", "pool is empty"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut pipe = child.stdin.take().unwrap();
+    pipe.write_all(b"2026-11-21 09:31:01 ERROR cannot save\n\tat a.B.c(B.java:1)\n").unwrap();
+    pipe.write_all(b"Caused by: pool is empty\n2026-11-21 09:31:02 INFO fine\n").unwrap();
+    let mut printed = std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().unwrap()));
+    assert!(printed.next().unwrap().unwrap().ends_with("error P1 cannot save"));
+    // The last event is complete when nothing follows for a while.
+    pipe.write_all(b"2026-11-21 09:31:03 WARN pool is empty again\n").unwrap();
+    assert!(printed.next().unwrap().unwrap().ends_with("warn  P2 pool is empty again"));
+    drop(pipe);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
 fn follows_a_pipe_to_its_end() {
     let f = tempfile::tempdir().unwrap();
     let mut child = warroom(f.path(), &["logs", "patterns", "--follow", "-", "--json", "--level", "warn"])

@@ -284,21 +284,29 @@ impl LogReader {
             .map(|path| Tail::open(path, self.context, self.formats.clone(), self.content))
             .collect::<Result<Vec<_>, _>>()?;
         // Files take turns, each with what its own lines said so far.
-        let mut shown_ids = 0;
+        let (mut shown_ids, mut current, mut idle_rounds) = (0, None, 0);
         loop {
             let mut has_more = false;
-            for tail in &mut tails {
+            for (n, tail) in tails.iter_mut().enumerate() {
                 let Some(batch) = tail.next()? else { continue };
                 has_more = true;
-                let filter = self.selection.filter(batch.context);
-                self.analysis.resume_stream(batch.context, filter, tail.take_sequence());
+                if current.replace(n) != Some(n) {
+                    let filter = self.selection.filter(batch.context);
+                    self.analysis.resume_stream(batch.context, filter, tail.take_sequence());
+                }
                 let service = service_of(tail.path()).filter(|_| args.files().len() > 1);
                 self.analysis.add_batch(&mut batch.prepare(self.prepare), Side::Incident, service, |_, _| {});
                 tail.keep_sequence(self.analysis.sequence());
             }
             let is_over = stop.load(Ordering::Relaxed) || tails.iter().all(Tail::has_ended);
             if has_more && !is_over {
+                idle_rounds = 0;
                 continue;
+            }
+            // An event is whole when nothing was added for a while.
+            idle_rounds += 1;
+            if idle_rounds == 2 {
+                self.analysis.end_stream();
             }
             if is_live || is_over || self.analysis.id_count() > shown_ids {
                 let mut found = self.analysis.clone().finish(false);
