@@ -30,7 +30,7 @@ pub(super) fn in_order<T: Send, R: Send>(
             scope.spawn(move || {
                 let job = || queue.lock().ok().and_then(|queue| queue.recv().ok());
                 while let Some((item, reply)) = job() {
-                    // Nobody waits for it only if `take` has panicked.
+                    // The receiver is gone only if `take` has panicked.
                     let _gone = reply.send(work(item));
                 }
             });

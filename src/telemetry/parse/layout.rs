@@ -300,7 +300,8 @@ impl Layout {
         self.has_time_inside |= learned.has_time_inside;
         self.has_inner_times |= learned.has_inner_times;
         self.columns = self.columns.take().or(learned.columns);
-        self.number_kinds.extend(learned.number_kinds);
+        let new_kinds: Vec<_> = learned.number_kinds.into_iter().filter(|kind| !self.number_kinds.contains(kind)).collect();
+        self.number_kinds.extend(new_kinds);
         let new_dates: Vec<_> = learned.dates.into_iter().filter(|date| !self.dates.contains(date)).collect();
         self.dates.extend(new_dates);
         self.order = DateOrder::of(&self.dates);

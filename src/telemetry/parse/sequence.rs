@@ -82,6 +82,12 @@ impl Sequence {
     pub fn place(&mut self, raw: &str, record: &mut Record, layout: &Layout) -> Place {
         match record.form {
             Form::Blank | Form::Frame => return Place::Further,
+            // A header alone on a line dates a structure without a time as well.
+            Form::Structured if record.at.is_none() && self.header_alone.is_some() => {
+                let (at, level) = self.header_alone.take().unwrap_or_default();
+                (record.at, record.level) = (at, record.level.or(level));
+                return self.begin(raw, record, false);
+            }
             // A structure that an event of text shows, such as the answer to a request, is part of it.
             Form::Structured
                 if self.shows_text && self.is_timed && (record.at.is_none() && record.level.is_none() || is_indented(raw)) =>

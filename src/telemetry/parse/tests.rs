@@ -317,6 +317,13 @@ const STREAMS: &[(&str, &str, Option<Level>, usize)] = &[
         1,
     ),
     ("HIT|200|1795253467000|41022|DE\nMISS|404|1795253468000|17|FR", NINE, None, 2),
+    // A header alone on a line dates a structure.
+    (
+        "2026-11-21 09:31:06 INFO a\n[2026-11-21 09:31:07]\n{\"code\":429}\n2026-11-21 09:31:08 INFO b",
+        "2026-11-21T09:31:06Z",
+        Some(Level::Info),
+        3,
+    ),
     // Statuses of requests.
     (r#"{"time_local":"21/Nov/2026:09:31:07 +0000","request":"GET / HTTP/1.1","status":"502"}"#, NINE, Some(Level::Error), 1),
     ("1795253467.000    215 10.0.0.1 TCP_MISS/503 1234 GET http://a.example/ - DIRECT/1.2.3.4", NINE, Some(Level::Error), 1),
