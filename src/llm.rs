@@ -4,7 +4,11 @@
 //! read from the HTTP status and body before async-openai decodes them (see `service`). Dropping the future cancels the
 //! request; the caller already has the text that arrived before.
 
+mod dialect;
+mod events;
+mod memory;
 mod service;
+mod thoughts;
 mod wire;
 
 use std::time::Duration;
@@ -21,6 +25,17 @@ use crate::prompt::{Delta, PromptPlan};
 use crate::sources::{Probe, SourceError};
 use crate::telemetry::clean;
 use crate::telemetry::failure::Explain;
+pub(crate) use dialect::ContextLimit;
+use dialect::Dialect;
+pub(crate) use memory::{known, learn};
+use thoughts::{Thoughts, Visible};
+
+/// An error response of the server, as it came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refused {
+    pub status: u16,
+    pub text: String,
+}
 
 /// Why a model did not answer, or why its answer is incomplete.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -29,8 +44,10 @@ pub(crate) struct LlmError {
     pub message: String,
     /// What to do about it.
     pub remedy: Option<String>,
-    /// Whether part of an answer had arrived.
-    pub partial: bool,
+    /// The response, if the server refused the request.
+    pub refused: Option<Refused>,
+    /// Whether repeating the request may help: the connection broke before any text arrived.
+    pub broke_early: bool,
 }
 
 impl LlmError {
@@ -38,7 +55,18 @@ impl LlmError {
     pub(crate) fn new(message: impl AsRef<str>) -> Self {
         let cleaned = clean::line(message.as_ref());
         let redacted = crate::evidence::Redactor::new().redact_text(&cleaned).into_owned();
-        Self { message: clean::truncate(&redacted, 400), remedy: None, partial: false }
+        Self { message: clean::truncate(&redacted, 400), remedy: None, refused: None, broke_early: false }
+    }
+
+    fn advise(mut self, remedy: impl Into<String>) -> Self {
+        self.remedy = Some(remedy.into());
+        self
+    }
+
+    /// The context window that the prompt did not fit; `None` for any other failure.
+    pub(crate) fn context_limit(&self) -> Option<ContextLimit> {
+        let refused = self.refused.as_ref()?;
+        dialect::context_limit(refused.status, &refused.text)
     }
 }
 
@@ -60,18 +88,29 @@ pub(crate) struct Outcome {
     pub text: String,
     pub usage: Usage,
     pub model: Option<String>,
-    /// Why the answer was cut short: `length` or `content_filter` from the server, or our size limit.
+    /// Why the answer was cut short: the server's reason, a lost connection, or our size limit.
     pub cut_reason: Option<String>,
+    /// What the reader should know about how the answer came, such as a parameter that the server refused.
+    pub notices: Vec<String>,
+    /// Whether the server gave a reason for the end.
+    finished: bool,
 }
 
 /// A client for the configured model.
 pub(crate) struct Llm {
     config: AssistantConfig,
-    client: Client<OpenAIConfig>,
+    http: reqwest::Client,
+    key: Option<secrecy::SecretString>,
 }
 
 /// Streaming stops once the answer is longer than this, in bytes, so that an endless answer cannot fill the memory.
 const MAX_ANSWER: usize = 512 * 1024;
+/// How often a request is changed because the server names something that it does not accept.
+const MAX_CHANGES: usize = 6;
+/// How often a request is repeated because its stream broke before any text arrived.
+const MAX_REPEATS: usize = 2;
+/// How long to wait for usage once the server said that the answer is complete. Some servers never close the stream.
+const AFTER_FINISH: Duration = Duration::from_secs(3);
 
 impl Llm {
     /// Builds the client. Fetches the API key, which may run a command, so do not call this on the drawing thread.
@@ -85,62 +124,109 @@ impl Llm {
                     .map_err(|e| LlmError::new(e.to_string()))?,
             ),
         };
-        let headers = crate::sources::http::headers(&config.headers).map_err(|e| LlmError::new(e.message))?;
-        let http = crate::sources::http::client_builder(&config.tls)
-            .and_then(|b| {
-                b.default_headers(headers)
-                    .connect_timeout(Duration::from_secs(10))
-                    // Limits the time between two reads, not the whole answer: a long answer is not a failure.
-                    .read_timeout(config.timeout)
-                    .build()
-                    .map_err(|e| SourceError::new(crate::sources::FaultKind::Config, crate::sources::http::innermost(&e)))
-            })
-            .map_err(|e| LlmError::new(e.message))?;
+        let mut headers = crate::sources::http::headers(&config.headers).map_err(|e| LlmError::new(e.message))?;
+        // Azure reads the key from a header of its own.
+        if config.base_url.contains(".azure.com")
+            && let Some(key) = &key
+            && let Ok(mut value) = reqwest::header::HeaderValue::try_from(key.expose_secret())
+        {
+            value.set_sensitive(true);
+            headers.entry("api-key").or_insert(value);
+        }
+        let fault = |message: String| LlmError::new(message);
+        let mut builder = crate::sources::http::client_builder(&config.tls)
+            .map_err(|e| fault(e.message))?
+            .default_headers(headers)
+            .connect_timeout(Duration::from_secs(10))
+            // Limits the time between two reads, not the whole answer: a long answer is not a failure.
+            .read_timeout(config.timeout);
+        if let Some(proxy) = &config.proxy {
+            let proxy = reqwest::Proxy::all(proxy).map_err(|e| fault(format!("the proxy '{proxy}' cannot be used: {e}")))?;
+            builder = builder.proxy(proxy);
+        }
+        let http = builder.build().map_err(|e| fault(crate::sources::http::innermost(&e)))?;
+        Ok(Self { config: config.clone(), http, key })
+    }
+
+    fn client(&self, dialect: &Dialect) -> Client<OpenAIConfig> {
+        let (base, query) = address(&self.config.base_url);
+        let version = if dialect.adds_version { "/v1" } else { "" };
         // Set every field: async-openai's defaults read environment variables.
         let api = OpenAIConfig::new()
-            .with_api_base(config.base_url.trim_end_matches('/'))
-            .with_api_key(key.as_ref().map_or("none", |k| k.expose_secret()))
+            .with_api_base(format!("{base}{version}"))
+            .with_api_key(self.key.as_ref().map_or("none", |k| k.expose_secret()))
             .with_org_id("")
             .with_project_id("");
-        let client = Client::build(http.clone(), api).with_http_service(service::Service::new(http, config.timeout, None));
-        Ok(Self { config: config.clone(), client })
+        let service = service::Service::new(self.http.clone(), self.config.timeout, query.map(str::to_owned));
+        Client::build(self.http.clone(), api).with_http_service(service)
     }
 
     /// Streams an answer. Sends each delta to `sink` as it arrives; a closed sink does not stop the answer.
+    ///
+    /// A parameter that the server refuses is renamed or left out, and the request repeated; what was learnt is remembered.
     pub(crate) async fn answer(&self, plan: &PromptPlan, sink: &mpsc::Sender<Delta>) -> Result<Outcome, LlmError> {
-        let request = wire::Request::from_plan(&self.config, plan);
-        let progress = sink.clone();
-        let mut stream = service::with_progress(progress, self.client.chat().create_stream_byot::<_, wire::Chunk>(request))
-            .await
-            .map_err(|e| service::explain(&e))?;
-        let mut outcome = Outcome::default();
-        let mut thinking = wire::ThinkingFilter::default();
-        while let Some(chunk) = stream.next().await {
-            match chunk {
-                Ok(chunk) => {
-                    if let Some(message) = chunk.error_message() {
-                        return Err(LlmError { partial: !outcome.text.is_empty(), ..LlmError::new(message) });
+        let first = known(&self.config).dialect;
+        let (mut dialect, mut changes, mut repeats) = (first.clone(), Vec::new(), 0);
+        loop {
+            let request = wire::Request::new(&self.config, plan, &dialect);
+            let sent = request.0.clone();
+            match self.attempt(request, &dialect, sink).await {
+                Ok(mut outcome) => {
+                    if dialect != first {
+                        learn(&self.config, |k| k.dialect = dialect);
+                        outcome.notices.insert(
+                            0,
+                            format!(
+                                "the server did not accept the request as usual, so warroom {}; this is remembered",
+                                changes.join(", ")
+                            ),
+                        );
                     }
-                    chunk.update(&mut outcome);
-                    let text = thinking.visible(&chunk.text());
-                    if text.is_empty() {
-                        continue;
-                    }
-                    outcome.text.push_str(&text);
-                    // Waiting for the sink slows down reading from the server when the terminal is slow.
-                    let _closed = sink.send(Delta::Text(text)).await;
-                    if outcome.text.len() > MAX_ANSWER {
-                        outcome.cut_reason = Some("warroom's limit of 512 KiB".to_owned());
-                        break;
+                    return Ok(outcome);
+                }
+                Err(e) if e.broke_early && repeats < MAX_REPEATS => {
+                    repeats += 1;
+                    let _closed = sink.send(Delta::Waiting(format!("{}; asking again", e.message))).await;
+                }
+                Err(e) => {
+                    let refused =
+                        e.refused.as_ref().filter(|r| !matches!(r.status, 404 | 405) || lacks_path(&self.config.base_url));
+                    match refused.and_then(|r| dialect.after(r.status, &r.text, &sent)) {
+                        Some((next, what)) if changes.len() < MAX_CHANGES => {
+                            let text = format!("the server did not accept the request; {what} and asking again");
+                            let _closed = sink.send(Delta::Waiting(text)).await;
+                            changes.push(what);
+                            dialect = next;
+                        }
+                        _ => return Err(e),
                     }
                 }
-                Err(e) => return Err(LlmError { partial: !outcome.text.is_empty(), ..service::explain(&e) }),
             }
         }
-        if outcome.text.trim().is_empty() {
-            return Err(LlmError::new("the model returned an empty answer"));
+    }
+
+    async fn attempt(&self, request: wire::Request, dialect: &Dialect, sink: &mpsc::Sender<Delta>) -> Result<Outcome, LlmError> {
+        let client = self.client(dialect);
+        let chat = client.chat();
+        let mut stream = service::with_progress(sink.clone(), chat.create_stream_byot::<_, wire::Chunk>(request))
+            .await
+            .map_err(|e| service::explain(&e))?;
+        let mut reading = Reading::default();
+        loop {
+            let next = stream.next();
+            let next = if reading.outcome.finished {
+                let Ok(next) = tokio::time::timeout(AFTER_FINISH, next).await else { break };
+                next
+            } else {
+                next.await
+            };
+            let Some(chunk) = next else { break };
+            reading.read(&chunk.map_err(|e| service::explain(&e))?, sink).await;
+            if reading.error.is_some() || reading.is_too_long() {
+                break;
+            }
         }
-        Ok(outcome)
+        reading.finish(&self.config)
     }
 
     /// Checks for `doctor` whether the server responds and lists the configured model. Returns the result as a phrase.
@@ -182,5 +268,153 @@ impl Llm {
             let detail = format!("reachable, but does not list {}", config.model);
             Probe { detail, warning: Some("Check model in [assistant], or pull the model on the server.".to_owned()) }
         })
+    }
+}
+
+/// The base of an address and its query. A copied address of the endpoint itself is cut back to its base.
+fn address(url: &str) -> (&str, Option<&str>) {
+    let (base, query) = url.split_once('?').map_or((url, None), |(base, query)| (base, Some(query)));
+    let base = base.trim_end_matches('/');
+    (base.strip_suffix("/chat/completions").unwrap_or(base), query)
+}
+
+/// Whether an address consists only of scheme and host.
+fn lacks_path(url: &str) -> bool {
+    address(url).0.split_once("://").is_some_and(|(_, rest)| !rest.contains('/'))
+}
+
+/// An answer while it arrives.
+#[derive(Default)]
+struct Reading {
+    outcome: Outcome,
+    thoughts: Thoughts,
+    /// What arrived instead of an answer.
+    has_reasoning: bool,
+    refusal: String,
+    tool: Option<String>,
+    error: Option<String>,
+    /// How the body ended, from the transport.
+    ending: serde_json::Value,
+}
+
+impl Reading {
+    fn is_too_long(&self) -> bool {
+        self.outcome.text.len() > MAX_ANSWER
+    }
+
+    async fn read(&mut self, chunk: &wire::Chunk, sink: &mpsc::Sender<Delta>) {
+        if let Some(ending) = chunk.ending() {
+            self.ending = ending.clone();
+            return;
+        }
+        self.error = chunk.error_message();
+        chunk.update(&mut self.outcome);
+        self.has_reasoning |= chunk.has_reasoning();
+        self.refusal.push_str(&chunk.refusal().unwrap_or_default());
+        if let Some(tool) = chunk.tool() {
+            self.tool.get_or_insert(tool);
+        }
+        let text = chunk.text();
+        // Some servers repeat the whole message after its parts.
+        if text.is_empty() || chunk.is_whole() && !self.thoughts.is_empty() {
+            return;
+        }
+        // Waiting for the sink slows down reading from the server when the terminal is slow.
+        let _closed = match self.thoughts.push(&text) {
+            Visible::Nothing => Ok(()),
+            Visible::More(more) => {
+                self.outcome.text.push_str(&more);
+                sink.send(Delta::Text(more)).await
+            }
+            Visible::Instead(all) => {
+                self.outcome.text.clone_from(&all);
+                sink.send(Delta::Instead(all)).await
+            }
+        };
+    }
+
+    /// The answer, or the true reason why there is none.
+    fn finish(mut self, config: &AssistantConfig) -> Result<Outcome, LlmError> {
+        let broken = self.ending.get("broken").and_then(|b| b.as_str()).map(str::to_owned);
+        let skipped = self.ending.get("skipped").and_then(serde_json::Value::as_u64).unwrap_or(0);
+        let sample = self.ending.get("sample").and_then(|s| s.as_str()).unwrap_or("").to_owned();
+        let is_whole = self.outcome.finished || self.ending.get("done").and_then(serde_json::Value::as_bool) == Some(true);
+        self.has_reasoning |= self.thoughts.any();
+        let too_long = self.is_too_long();
+        self.outcome.text = self.thoughts.finish();
+        let has_text = !self.outcome.text.trim().is_empty();
+        if let Some(message) = self.error.take() {
+            if !has_text {
+                let remedy = (message == service::HTML_PAGE).then(|| "Check base_url in [assistant].".to_owned());
+                return Err(LlmError { remedy, ..LlmError::new(message) });
+            }
+            self.outcome.cut_reason = Some(LlmError::new(message).message);
+        } else if too_long {
+            self.outcome.cut_reason = Some("warroom's limit of 512 KiB".to_owned());
+        } else if !is_whole {
+            self.outcome.cut_reason.get_or_insert_with(|| match &broken {
+                Some(reason) => format!("the connection to the model was lost: {reason}"),
+                None => "the server closed the stream without saying that the answer is complete".to_owned(),
+            });
+        }
+        if !has_text {
+            return Err(self.why_empty(config, is_whole, broken.as_deref(), skipped, &sample));
+        }
+        if self.has_reasoning {
+            tracing::debug!("the model's reasoning was left out");
+        }
+        if skipped > 0 {
+            self.outcome
+                .notices
+                .push(format!("{skipped} unreadable events in the stream were skipped, such as: {}", clean::line(&sample)));
+        }
+        Ok(self.outcome)
+    }
+
+    fn why_empty(&self, config: &AssistantConfig, is_whole: bool, broken: Option<&str>, skipped: u64, sample: &str) -> LlmError {
+        let cut = self.outcome.cut_reason.as_deref();
+        let limit = config.answer_tokens;
+        if !self.refusal.is_empty() {
+            return LlmError::new(format!("the model refused to answer: {}", self.refusal));
+        }
+        if let Some(tool) = &self.tool {
+            return LlmError::new(format!(
+                "the model asked to call the tool '{tool}' instead of answering, although it was offered none"
+            ))
+            .advise("Choose a model that answers without tools, or turn tools off on the server.");
+        }
+        let is_length = matches!(cut, Some("length" | "max_tokens" | "max_output_tokens" | "model_length"));
+        if self.has_reasoning {
+            let why =
+                if is_length { format!("used up its {limit} tokens on reasoning") } else { "sent only its reasoning".to_owned() };
+            return LlmError::new(format!("the model {why} and gave no answer"))
+                .advise("Raise answer_tokens in [assistant], or turn reasoning down with reasoning_effort or extra_body.");
+        }
+        if let Some(reason) =
+            cut.filter(|r| matches!(*r, "content_filter" | "safety" | "blocklist" | "prohibited_content" | "recitation"))
+        {
+            return LlmError::new(format!("the server's content filter withheld the answer ({reason})"))
+                .advise("Ask in other words, or use another model with --model.");
+        }
+        if is_length {
+            return LlmError::new(format!("the answer was cut off before its first word (limit: {limit} tokens)"))
+                .advise("Raise answer_tokens in [assistant].");
+        }
+        if skipped > 0 {
+            return LlmError::new(format!("the response holds no chat completion; it begins with: {sample}"))
+                .advise("Check base_url in [assistant]: it must be the address of an OpenAI-compatible API, such as http://127.0.0.1:11434/v1.");
+        }
+        if let Some(reason) = broken {
+            return LlmError {
+                broke_early: true,
+                ..LlmError::new(format!("the connection to the model was lost before an answer: {reason}"))
+            };
+        }
+        if !is_whole {
+            return LlmError { broke_early: true, ..LlmError::new("the server closed the connection without an answer") }
+                .advise("Check the server's log; it may have run out of memory.");
+        }
+        LlmError::new("the model returned an empty answer: it ended without any text or reasoning")
+            .advise("Check that the server uses the model's own chat template.")
     }
 }

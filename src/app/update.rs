@@ -103,6 +103,10 @@ fn handle(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
                         s.status.clear();
                         s.text.push_str(&text);
                     }
+                    Delta::Instead(text) => {
+                        s.status.clear();
+                        s.text = text;
+                    }
                 }
             }
             Vec::new()

@@ -47,6 +47,11 @@ pub(super) async fn run(desk: &Desk, args: AskArgs, as_json: bool) -> Result<Don
         while let Some(delta) = deltas.recv().await {
             let shown = match delta {
                 Delta::Text(text) if !as_json => out::raw(&text),
+                // Text that is printed cannot be taken back, so the answer begins anew below a line.
+                Delta::Instead(text) if !as_json => {
+                    out::note("(what was printed so far was the model's reasoning)");
+                    out::raw(&text)
+                }
                 Delta::Waiting(what) if !as_json => {
                     out::note(what);
                     Ok(())
@@ -76,6 +81,7 @@ pub(super) fn shape(a: &Answer) -> serde_json::Value {
     json!({
         "answer": a.answer, "citations": a.citations, "claims": a.claims, "usage": a.usage, "model": a.model, "source": a.source,
         "fallback_reason": a.fallback_reason, "prompt": a.prompt, "prompt_version": a.prompt_version, "partial": a.partial,
+        "notices": a.notices,
     })
 }
 
@@ -83,6 +89,9 @@ fn verdict(a: &Answer) {
     if let Some(reason) = &a.fallback_reason {
         let what = if a.source == AnswerSource::Rules { "answered by the built-in rules" } else { "incomplete answer" };
         out::note(format!("({what}: {reason})"));
+    }
+    for notice in &a.notices {
+        out::note(format!("({notice})"));
     }
     out::note(format!("Checked: {}", a.claim_summary()));
     for claim in a.claims.iter().filter(|c| c.state != ClaimState::Supported) {

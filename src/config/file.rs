@@ -197,6 +197,12 @@ struct RawAssistant {
     answer_tokens: Option<u64>,
     timeout_secs: Option<f64>,
     temperature: Option<f64>,
+    reasoning_effort: Option<String>,
+    #[serde(default)]
+    extra_body: serde_json::Map<String, serde_json::Value>,
+    proxy: Option<String>,
+    #[serde(default)]
+    fallback: Vec<String>,
     tls: Option<TlsConfig>,
     #[serde(default)]
     headers: BTreeMap<String, String>,
@@ -215,6 +221,11 @@ struct RawModel {
     api_key_file: Option<String>,
     context_tokens: Option<u64>,
     answer_tokens: Option<u64>,
+    temperature: Option<f64>,
+    reasoning_effort: Option<String>,
+    #[serde(default)]
+    extra_body: serde_json::Map<String, serde_json::Value>,
+    proxy: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -623,7 +634,11 @@ fn assistant(raw: RawAssistant, place: &str) -> Result<AssistantConfig, Failure>
             context_tokens: other.context_tokens.or(raw.context_tokens),
             answer_tokens: other.answer_tokens.or_else(|| raw.answer_tokens.filter(|_| other.context_tokens.is_none())),
             timeout_secs: raw.timeout_secs,
-            temperature: raw.temperature,
+            temperature: other.temperature.or(raw.temperature),
+            reasoning_effort: other.reasoning_effort.clone().or_else(|| raw.reasoning_effort.clone()),
+            extra_body: if other.extra_body.is_empty() { raw.extra_body.clone() } else { other.extra_body.clone() },
+            proxy: other.proxy.clone().or_else(|| raw.proxy.clone()),
+            fallback: Vec::new(),
             tls: raw.tls.clone(),
             headers: if other.base_url.is_none() { raw.headers.clone() } else { BTreeMap::new() },
             models: BTreeMap::new(),
@@ -635,6 +650,10 @@ fn assistant(raw: RawAssistant, place: &str) -> Result<AssistantConfig, Failure>
 
 fn checked_assistant(raw: RawAssistant, named: BTreeMap<String, AssistantConfig>) -> Result<AssistantConfig, Failure> {
     check_url(&raw.base_url)?;
+    if let Some(missing) = raw.fallback.iter().find(|name| !named.contains_key(*name)) {
+        return Err(Failure::new(format!("fallback names the model '{missing}', which does not exist"))
+            .advise(format!("Add [assistant.models.{missing}], or remove the name.")));
+    }
     let context_tokens = raw.context_tokens.unwrap_or(8192);
     if context_tokens < 1024 {
         return Err(Failure::new(format!("context_tokens = {context_tokens} is too small"))
@@ -655,6 +674,10 @@ fn checked_assistant(raw: RawAssistant, named: BTreeMap<String, AssistantConfig>
         answer_tokens,
         timeout: timeout(raw.timeout_secs, Duration::from_mins(2))?,
         temperature: raw.temperature,
+        reasoning_effort: raw.reasoning_effort,
+        extra_body: raw.extra_body,
+        proxy: raw.proxy,
+        fallback: raw.fallback,
         tls: raw.tls.unwrap_or_default(),
         headers: raw.headers,
         named,

@@ -143,6 +143,14 @@ pub struct AssistantConfig {
     pub timeout: Duration,
     /// Sent only when set, because reasoning models reject it.
     pub temperature: Option<f64>,
+    /// How much a reasoning model thinks: `none`, `minimal`, `low`, `medium` or `high`, as the server knows them.
+    pub reasoning_effort: Option<String>,
+    /// Further fields of the request, as the server documents them; `null` removes a field.
+    pub extra_body: serde_json::Map<String, serde_json::Value>,
+    /// The proxy for requests to this model; `None` for the system's.
+    pub proxy: Option<String>,
+    /// The names of the models to ask in turn if this one does not answer.
+    pub fallback: Vec<String>,
     pub tls: TlsConfig,
     pub headers: BTreeMap<String, String>,
     /// Further models, by their name for `ask --model`.

@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::body::Body;
 use super::render::{self, Detail};
-use super::tokens::estimate;
+use super::tokens::Meter;
 use crate::incident::{EvidenceId, EvidenceKind, EvidenceRecord, Incident};
+use crate::telemetry::{Window, clean};
 
 /// How an item was included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -66,14 +67,21 @@ fn priorities(incident: &Incident) -> Vec<&EvidenceRecord> {
 /// Packs the incident's evidence into `budget` tokens.
 ///
 /// `body` returns an item's body, or `None` when the store does not have it. In order of priority, each item that fits is
-/// first added in short form; the remaining budget then expands items to full form in the same order.
-pub fn pack(incident: &Incident, budget: u64, body: impl Fn(&EvidenceRecord) -> Option<Body>) -> Packed {
+/// first added in short form; the remaining budget then expands items to full form in the same order. Items whose window is
+/// `common` do not repeat it.
+pub fn pack(
+    incident: &Incident,
+    budget: u64,
+    meter: Meter,
+    common: Option<Window>,
+    body: impl Fn(&EvidenceRecord) -> Option<Body>,
+) -> Packed {
     let mut left = budget;
     let mut chosen: Vec<(PackedItem, Option<Body>, &EvidenceRecord)> = Vec::new();
     for record in priorities(incident) {
         let body = body(record);
-        let text = item_text(record, body.as_ref(), Detail::Short);
-        let tokens = estimate(&text);
+        let text = item_text(record, common, body.as_ref(), Detail::Short);
+        let tokens = meter.count(&text);
         let fits = tokens <= left;
         left -= if fits { tokens } else { 0 };
         let item = PackedItem {
@@ -88,8 +96,8 @@ pub fn pack(incident: &Incident, budget: u64, body: impl Fn(&EvidenceRecord) -> 
         if item.state == Inclusion::LeftOut {
             continue;
         }
-        let text = item_text(record, body.as_ref(), Detail::Full);
-        let tokens = estimate(&text);
+        let text = item_text(record, common, body.as_ref(), Detail::Full);
+        let tokens = meter.count(&text);
         if tokens.saturating_sub(item.tokens) <= left {
             left -= tokens.saturating_sub(item.tokens);
             *item = PackedItem { id: item.id, state: Inclusion::Full, tokens, text };
@@ -100,17 +108,27 @@ pub fn pack(incident: &Incident, budget: u64, body: impl Fn(&EvidenceRecord) -> 
     Packed { tokens: items.iter().map(|i| i.tokens).sum(), items }
 }
 
-/// The text of an item in a prompt: id, kind, source, summary, query, window and what is missing, followed by the body.
-pub fn item_text(record: &EvidenceRecord, body: Option<&Body>, detail: Detail) -> String {
+/// The window that most of the evidence has; `None` without evidence.
+pub fn common_window(incident: &Incident) -> Option<Window> {
+    let windows: Vec<Window> = incident.current_evidence().map(|r| r.window).collect();
+    let count = |w: &Window| windows.iter().filter(|other| *other == w).count();
+    windows.iter().max_by_key(|w| count(w)).copied().filter(|w| count(w) > 1)
+}
+
+/// The text of an item in a prompt: id, kind, source, summary, query, window and what is missing, followed by the body. The
+/// window is left out if it is `common`.
+pub fn item_text(record: &EvidenceRecord, common: Option<Window>, body: Option<&Body>, detail: Detail) -> String {
     let mut out = format!(
-        "{} {} from {} · {}\nquery: {}\nwindow: {}\n",
+        "{} {} from {} · {}\nquery: {}\n",
         record.id,
         record.kind.word(),
         record.source,
-        record.summary,
-        crate::telemetry::clean::truncate(&record.query, if detail >= Detail::Full { 800 } else { 240 }),
-        record.window.label()
+        clean::truncate(&record.summary, if detail >= Detail::Full { 2000 } else { 600 }),
+        clean::truncate(&record.query, if detail >= Detail::Full { 800 } else { 240 }),
     );
+    if common != Some(record.window) {
+        out.push_str(&format!("window: {}\n", record.window.label()));
+    }
     if record.shown < record.total {
         out.push_str(&format!("shown: {} of {}\n", record.shown, record.total));
     }
@@ -161,13 +179,13 @@ mod tests {
     fn packs_alerts_first_and_stays_within_the_budget() {
         let incident = incident(12);
         for budget in [0, 50, 120, 500, 1500, 100_000] {
-            let packed = pack(&incident, budget, body);
+            let packed = pack(&incident, budget, Meter::default(), None, body);
             assert_eq!(packed.items.len(), 12);
             assert!(packed.tokens <= budget, "{budget}");
-            assert_eq!(packed.tokens, packed.items.iter().map(|i| estimate(&i.text)).sum::<u64>());
+            assert_eq!(packed.tokens, packed.items.iter().map(|i| Meter::default().count(&i.text)).sum::<u64>());
         }
-        let tight = pack(&incident, 130, body);
+        let tight = pack(&incident, 150, Meter::default(), None, body);
         assert_eq!(tight.included(), [EvidenceId(3)]);
-        assert!(pack(&incident, 100_000, body).items.iter().all(|i| i.state == Inclusion::Full));
+        assert!(pack(&incident, 100_000, Meter::default(), None, body).items.iter().all(|i| i.state == Inclusion::Full));
     }
 }

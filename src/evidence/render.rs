@@ -157,8 +157,11 @@ fn line(l: &LogLine, width: usize) -> String {
     out
 }
 
-/// A series as text: minimum, median and maximum, followed by at most `points` samples, evenly spread and including the first
-/// and the last. Values are multiplied by `factor`.
+/// A series as text: minimum, median and maximum, followed by its course in at most `points` parts. Values are multiplied by
+/// `factor`.
+///
+/// Samples that follow each other and hardly differ are one part, `01:46:03–01:55:33=0.0966..0.0967`, so that a text of the same
+/// length shows more of the course.
 fn series_text(s: &Series, factor: f64, points: usize) -> String {
     let values: Vec<f64> = s.samples.iter().map(|p| p.value * factor).filter(|v| v.is_finite()).collect();
     let title = s.title();
@@ -166,19 +169,59 @@ fn series_text(s: &Series, factor: f64, points: usize) -> String {
     let Some(middle) = median(&values) else { return format!("{title}: no samples in the window") };
     let low = values.iter().copied().fold(f64::INFINITY, f64::min);
     let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let shown: Vec<String> = downsample(&s.samples, points)
-        .iter()
-        .map(|p| format!("{}={}", p.at.clock(UtcOffset::UTC), human_value(p.value * factor)))
-        .collect();
-    let count =
-        if shown.len() < s.samples.len() { format!(" ({} of {} samples)", shown.len(), s.samples.len()) } else { String::new() };
+    let samples = downsample(&s.samples, points.saturating_mul(4));
+    let count = if samples.len() < s.samples.len() {
+        format!(" ({} of {} samples)", samples.len(), s.samples.len())
+    } else {
+        String::new()
+    };
     format!(
         "{title}: min {} median {} max {}{count}\n    {}",
         human_value(low),
         human_value(middle),
         human_value(high),
-        shown.join(" ")
+        course(&samples, factor, high - low, points).join(" ")
     )
+}
+
+/// The course of a series in at most `limit` parts. `range` is the difference between its highest and its lowest value.
+fn course(samples: &[Sample], factor: f64, range: f64, limit: usize) -> Vec<String> {
+    let mut runs: Vec<Vec<Sample>> = Vec::new();
+    // A part may span this share of the series' range, or of its own level.
+    for tolerance in [0.02, 0.05, 0.1, 0.2, 0.4, f64::INFINITY] {
+        runs.clear();
+        let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
+        for sample in samples {
+            let value = sample.value * factor;
+            let (next_low, next_high) = (low.min(value), high.max(value));
+            let level = next_low.abs().max(next_high.abs());
+            let belongs = next_high - next_low <= (range * tolerance).max(level * 0.02);
+            if let Some(run) = runs.last_mut().filter(|_| belongs) {
+                run.push(*sample);
+                (low, high) = (next_low, next_high);
+            } else {
+                runs.push(vec![*sample]);
+                (low, high) = (value, value);
+            }
+        }
+        if runs.len() <= limit.max(2) {
+            break;
+        }
+    }
+    let clock = |s: &Sample| s.at.clock(UtcOffset::UTC);
+    let parts = runs.iter().filter_map(|run| {
+        let (first, last) = (run.first()?, run.last()?);
+        let low = run.iter().map(|s| s.value * factor).fold(f64::INFINITY, f64::min);
+        let high = run.iter().map(|s| s.value * factor).fold(f64::NEG_INFINITY, f64::max);
+        let (low, high) = (human_value(low), human_value(high));
+        let value = if low == high { low } else { format!("{low}..{high}") };
+        Some(if run.len() == 1 {
+            format!("{}={value}", clock(first))
+        } else {
+            format!("{}–{}={value}", clock(first), clock(last))
+        })
+    });
+    parts.collect()
 }
 
 /// At most `limit` samples, evenly spread and including the first and the last. A limit below 2 keeps all samples.
@@ -338,7 +381,10 @@ mod tests {
     fn shows_the_range_and_points_of_a_series() {
         let samples = (0..100).map(|i| Sample { at: Timestamp::from_secs(i), value: i as f64 }).collect();
         let out = series_text(&Series { labels: Labels::new(), samples }, 100.0, 5);
-        assert!(out.starts_with("value: min 0 median 4950 max 9900 (5 of 100 samples)"), "{out}");
-        assert!(out.contains("00:00:00=0") && out.contains("00:01:39=9900"));
+        assert!(out.starts_with("value: min 0 median 4950 max 9900 (20 of 100 samples)"), "{out}");
+        assert!(out.contains("00:00:00–") && out.ends_with("9900"), "{out}");
+        let samples = (0..100).map(|i| Sample { at: Timestamp::from_secs(i), value: if i < 60 { 0.1 } else { 20.0 } }).collect();
+        let out = series_text(&Series { labels: Labels::new(), samples }, 1.0, 100);
+        assert!(out.ends_with("    00:00:00–00:00:59=0.1 00:01:00–00:01:39=20"), "{out}");
     }
 }

@@ -84,6 +84,9 @@ pub struct Answer {
     /// The digest of the messages sent to the model, stored with the evidence bodies; `None` if nothing was sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sent: Option<String>,
+    /// What the reader should know about how the answer came, such as a model that was asked instead.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notices: Vec<String>,
 }
 
 impl Answer {

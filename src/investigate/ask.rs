@@ -12,18 +12,24 @@ use crate::comms::{Draft, Hit, HitKind, customer_hits};
 use crate::config::AssistantConfig;
 use crate::evidence::body::{StoredBody, digest};
 use crate::evidence::citation_check::check_citations;
+use crate::evidence::tokens::{Meter, estimate};
 use crate::evidence::{Body, Redactor, citations};
 use crate::incident::{
     Actor, Answer, AnswerSource, Audience, ClaimState, EvidenceId, Fact, Incident, IncidentId, Refusal, Usage,
 };
 use crate::journal::Append;
-use crate::llm::{Llm, LlmError, Outcome};
+use crate::llm::{self, ContextLimit, Llm, LlmError, Outcome};
 use crate::prompt::plan::AskOptions;
 use crate::prompt::{Delta, Limits, PromptPlan, plan};
 use crate::telemetry::Explain;
 
 /// The limits that a prompt is planned for when no model is configured.
-const DEFAULT_LIMITS: Limits = Limits { context_tokens: 8192, answer_tokens: 2048 };
+fn default_limits() -> Limits {
+    Limits { context_tokens: 8192, answer_tokens: 2048, meter: Meter::default() }
+}
+
+/// How often a prompt is packed again because it did not fit.
+const MAX_REPACKS: usize = 4;
 
 /// A question to the assistant.
 #[derive(Clone, Debug, Default)]
@@ -112,11 +118,17 @@ impl Desk {
     /// Plans the prompt for a question without sending it. Does not query any source or write to the journal.
     pub async fn plan(&self, id: IncidentId, question: &Question) -> Result<(Incident, PromptPlan), DeskError> {
         let incident = self.journal.incident(id).await?;
-        let plan = self.plan_for(&incident, question).await?;
+        let plan = self.plan_for(&incident, question, self.assistant_for(question)?).await?;
         Ok((incident, plan))
     }
 
-    async fn plan_for(&self, incident: &Incident, question: &Question) -> Result<PromptPlan, DeskError> {
+    /// Plans the prompt for a model, or for a usual one if there is none.
+    async fn plan_for(
+        &self,
+        incident: &Incident,
+        question: &Question,
+        model: Option<&AssistantConfig>,
+    ) -> Result<PromptPlan, DeskError> {
         let text = question.text.trim();
         if text.is_empty() {
             return Err(Refusal::invalid("the question is empty")
@@ -140,9 +152,12 @@ impl Desk {
             persona: question.persona.clone(),
             draft: question.draft.clone(),
         };
-        let limits = self
-            .assistant_for(question)?
-            .map_or(DEFAULT_LIMITS, |a| Limits { context_tokens: a.context_tokens, answer_tokens: a.answer_tokens });
+        let limits = model.map_or_else(default_limits, |config| {
+            let known = llm::known(config);
+            let window = known.context_tokens.map_or(config.context_tokens, |w| w.min(config.context_tokens));
+            let meter = known.token_share.map(Meter::learnt).unwrap_or_default();
+            Limits { context_tokens: window, answer_tokens: config.answer_tokens.min(window / 2), meter }
+        });
         let bodies = self.journal.bodies(incident).await?;
         Ok(plan(file, incident, &bodies, &incident.matrix(), limits, &options)?)
     }
@@ -181,18 +196,7 @@ impl Desk {
         if incident.evidence.is_empty() && question.draft.is_none() {
             incident = self.investigate(id, None, progress).await?;
         }
-        let plan = self.plan_for(&incident, question).await?;
-        let answer = match self.assistant_for(question)? {
-            None => rules_answer(&incident, &plan, "no LLM is configured. Add [assistant] to the configuration."),
-            Some(config) => {
-                let mut kept = String::new();
-                match self.stream(config, &plan, &sink, &cancel, &mut kept).await {
-                    Ok(outcome) => llm_answer(&plan, &config.model, outcome),
-                    Err(e) if !kept.trim().is_empty() => partial_answer(&plan, &config.model, kept, &e),
-                    Err(e) => rules_answer(&incident, &plan, &format!("the LLM did not answer: {}", e.failure().line())),
-                }
-            }
-        };
+        let (plan, answer) = self.answer_from_models(&incident, question, &sink, &cancel).await?;
         if answer.source == AnswerSource::Rules {
             let _closed = sink.send(Delta::Text(answer.answer.clone())).await;
         }
@@ -218,6 +222,93 @@ impl Desk {
         Ok((incident, answer))
     }
 
+    /// Asks the model, then those that it falls back to. If none answers, the rules do. Returns the plan of the last request.
+    async fn answer_from_models(
+        &self,
+        incident: &Incident,
+        question: &Question,
+        sink: &mpsc::Sender<Delta>,
+        cancel: &CancellationToken,
+    ) -> Result<(PromptPlan, Answer), DeskError> {
+        let Some(first) = self.assistant_for(question)? else {
+            let plan = self.plan_for(incident, question, None).await?;
+            let answer = rules_answer(incident, &plan, "no LLM is configured. Add [assistant] to the configuration.");
+            return Ok((plan, answer));
+        };
+        let others = first.fallback.iter().filter_map(|name| first.named.get(name));
+        let mut failures: Vec<String> = Vec::new();
+        let mut last_plan = None;
+        for config in std::iter::once(first).chain(others) {
+            if cancel.is_cancelled() && last_plan.is_some() {
+                break;
+            }
+            if let Some(before) = failures.last() {
+                let _closed = sink.send(Delta::Waiting(format!("{before}; asking {} instead", config.model))).await;
+            }
+            let (plan, answered) = self.answer_that_fits(incident, question, config, sink, cancel).await?;
+            match answered {
+                Ok(mut answer) => {
+                    answer.notices.extend(failures.iter().map(|f| format!("{f}; {} answered instead", config.model)));
+                    return Ok((plan, answer));
+                }
+                Err(e) => failures.push(format!("{} did not answer: {}", config.model, e.failure().line())),
+            }
+            last_plan = Some(plan);
+        }
+        let plan = match last_plan {
+            Some(plan) => plan,
+            None => self.plan_for(incident, question, None).await?,
+        };
+        let reason = match failures.as_slice() {
+            [one] => one.replacen(&first.model, "the LLM", 1),
+            several => several.join(". "),
+        };
+        let answer = rules_answer(incident, &plan, &reason);
+        Ok((plan, answer))
+    }
+
+    /// Asks one model. If the server finds the prompt too long, it is packed again for the window that the server names, or
+    /// for a smaller one.
+    async fn answer_that_fits(
+        &self,
+        incident: &Incident,
+        question: &Question,
+        config: &AssistantConfig,
+        sink: &mpsc::Sender<Delta>,
+        cancel: &CancellationToken,
+    ) -> Result<(PromptPlan, Result<Answer, LlmError>), DeskError> {
+        let mut plan = self.plan_for(incident, question, Some(config)).await?;
+        let mut window = config.context_tokens;
+        for _ in 0..MAX_REPACKS {
+            let mut kept = String::new();
+            let error = match self.stream(config, &plan, sink, cancel, &mut kept).await {
+                Ok(outcome) => return Ok((plan.clone(), Ok(llm_answer(&plan, config, outcome)))),
+                Err(e) if !kept.trim().is_empty() => {
+                    return Ok((plan.clone(), Ok(partial_answer(&plan, &config.model, kept, &e))));
+                }
+                Err(e) => e,
+            };
+            let Some(limit) = error.context_limit() else { return Ok((plan, Err(error))) };
+            window = match limit {
+                ContextLimit::Named(limit) if limit < window => limit,
+                _ => window * 3 / 5,
+            };
+            let smaller =
+                AssistantConfig { context_tokens: window, answer_tokens: config.answer_tokens.min(window / 4), ..config.clone() };
+            match self.plan_for(incident, question, Some(&smaller)).await {
+                Ok(next) => {
+                    llm::learn(config, |known| known.context_tokens = Some(window));
+                    let text = format!("the prompt did not fit; asking again with {window} tokens");
+                    let _closed = sink.send(Delta::Waiting(text)).await;
+                    plan = next;
+                }
+                Err(_) => return Ok((plan, Err(error))),
+            }
+        }
+        let error = LlmError::new(format!("the prompt did not fit the model, not even {window} tokens"));
+        Ok((plan, Err(error)))
+    }
+
     /// Streams the answer of the model to `sink` and collects its text in `kept`, which survives a failure.
     async fn stream(
         &self,
@@ -234,24 +325,29 @@ impl Desk {
         loop {
             tokio::select! {
                 biased;
-                () = cancel.cancelled() => return Err(LlmError { message: "cancelled".to_owned(), remedy: None, partial: !kept.is_empty() }),
+                () = cancel.cancelled() => return Err(LlmError::new("cancelled")),
                 Some(delta) = deltas.recv() => {
-                    if let Delta::Text(text) = &delta {
-                        kept.push_str(text);
-                    }
+                    keep(kept, &delta);
                     let _closed = sink.send(delta).await;
                 }
                 outcome = &mut answering => {
                     while let Ok(delta) = deltas.try_recv() {
-                        if let Delta::Text(text) = &delta {
-                            kept.push_str(text);
-                        }
+                        keep(kept, &delta);
                         let _closed = sink.send(delta).await;
                     }
                     return outcome;
                 }
             }
         }
+    }
+}
+
+/// Adds a delta to the text that survives a failure.
+fn keep(kept: &mut String, delta: &Delta) {
+    match delta {
+        Delta::Text(text) => kept.push_str(text),
+        Delta::Instead(text) => kept.clone_from(text),
+        Delta::Waiting(_) => {}
     }
 }
 
@@ -276,6 +372,7 @@ fn empty_answer(plan: &PromptPlan, text: String) -> Answer {
         question: plan.question.clone(),
         partial: false,
         sent: None,
+        notices: Vec::new(),
     }
 }
 
@@ -283,15 +380,48 @@ fn rules_answer(incident: &Incident, plan: &PromptPlan, reason: &str) -> Answer 
     Answer { fallback_reason: Some(reason.to_owned()), ..empty_answer(plan, citations::rule_report(incident)) }
 }
 
-fn llm_answer(plan: &PromptPlan, model: &str, outcome: Outcome) -> Answer {
-    let cut = outcome.cut_reason.as_ref().map(|reason| format!("the answer was cut short ({reason})"));
+fn llm_answer(plan: &PromptPlan, config: &AssistantConfig, outcome: Outcome) -> Answer {
+    let cut = outcome.cut_reason.as_ref().map(|reason| match reason.contains(' ') {
+        true => format!("the answer ends early: {reason}"),
+        false => format!("the answer was cut short ({reason})"),
+    });
+    let mut notices = outcome.notices;
+    match truncation(plan, outcome.usage) {
+        Some(warning) => notices.push(warning),
+        None => learn_share(config, plan, outcome.usage),
+    }
     Answer {
         usage: outcome.usage,
-        model: Some(outcome.model.unwrap_or_else(|| model.to_owned())),
+        notices,
+        model: Some(outcome.model.unwrap_or_else(|| config.model.clone())),
         source: AnswerSource::Llm,
         partial: cut.is_some(),
         fallback_reason: cut,
         ..empty_answer(plan, outcome.text)
+    }
+}
+
+/// A warning if the server counted far fewer prompt tokens than any tokenizer needs for the prompt. Local servers cut a prompt
+/// that exceeds their window without an error; some count only what was not in their cache.
+fn truncation(plan: &PromptPlan, usage: Usage) -> Option<String> {
+    let counted = usage.prompt_tokens.filter(|n| *n > 0)?;
+    let bytes: u64 = plan.messages.get().iter().map(|m| m.content.len() as u64).sum();
+    // Prompts of evidence have at most 4 bytes a token in the vocabularies of o200k, Llama 3 and Qwen; prose has up to 5.
+    let least = bytes / 5;
+    (counted < least * 4 / 5).then(|| {
+        format!(
+            "the server counted {counted} tokens in a prompt of at least {least}: it has cut the prompt, or counts only what it had \
+             not cached. If it is cut, raise the server's context window or lower context_tokens in [assistant]"
+        )
+    })
+}
+
+/// Remembers how many of the estimated tokens the server counted in a prompt, if it is the largest share so far.
+fn learn_share(config: &AssistantConfig, plan: &PromptPlan, usage: Usage) {
+    let estimated: u64 = plan.messages.get().iter().map(|m| estimate(&m.content)).sum();
+    if let Some(counted) = usage.prompt_tokens.filter(|n| *n > 0 && estimated >= 200) {
+        let share = counted as f64 / estimated as f64;
+        llm::learn(config, |known| known.token_share = Some(known.token_share.map_or(share, |s| s.max(share))));
     }
 }
 

@@ -143,7 +143,7 @@ impl Desk {
                 ("evidence_text", Some(i)) => match selection.evidence.and_then(|id| i.evidence(id)) {
                     Some(record) => {
                         let bodies = self.journal.bodies(i).await?;
-                        let text = item_text(record, bodies.get(&record.digest), Detail::Whole);
+                        let text = item_text(record, None, bodies.get(&record.digest), Detail::Whole);
                         Some(clean::truncate(&text, MAX_EVIDENCE))
                     }
                     None => None,

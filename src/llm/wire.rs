@@ -1,165 +1,182 @@
-//! Request and response types of the chat-completions API. Responses are parsed leniently: every field is optional and may
-//! have any JSON type. Real servers deviate in these ways: `finish_reason` is `""` or `eos`, `id` or `created` is missing,
-//! `usage` is `{}`, an error comes inside the stream with HTTP 200, the first chunk has no choices, a whole `message` comes
-//! instead of a `delta`.
+//! Request and response of the chat-completions API. Responses are read leniently, as plain JSON: every field may be missing
+//! or of another type. Real servers deviate in these ways: `choices` is `null`, `finish_reason` is `""` or `eos`, `usage` is
+//! `{}`, an error comes inside the stream with HTTP 200, a whole `message` comes instead of or after the deltas, content is a
+//! list of parts, and Ollama's own API has `message` and `done` at the top.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 use super::Outcome;
+use super::dialect::Dialect;
 use crate::config::AssistantConfig;
-use crate::prompt::{Message, PromptPlan};
+use crate::prompt::PromptPlan;
 use crate::telemetry::clean;
 
-/// The request body. Sets `stream` itself, because async-openai does not set it for custom types.
-#[derive(Serialize)]
-pub(super) struct Request<'a> {
-    model: &'a str,
-    messages: &'a [Message],
-    stream: bool,
-    stream_options: StreamOptions,
-    max_tokens: Option<u64>,
-    max_completion_tokens: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    temperature: Option<f64>,
-}
+/// The body of a request.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(transparent)]
+pub(super) struct Request(pub Map<String, Value>);
 
-#[derive(Serialize)]
-struct StreamOptions {
-    include_usage: bool,
-}
-
-impl<'a> Request<'a> {
-    pub(super) fn from_plan(config: &'a AssistantConfig, plan: &'a PromptPlan) -> WithoutNulls<'a> {
+impl Request {
+    /// The request for a plan. The user's `extra_body` is added last and wins.
+    pub(super) fn new(config: &AssistantConfig, plan: &PromptPlan, dialect: &Dialect) -> Self {
         // OpenAI's reasoning models need `max_completion_tokens`; other servers expect the older `max_tokens`.
         let is_openai = config.base_url.contains("api.openai.com") || config.base_url.contains(".openai.azure.com");
-        WithoutNulls(Self {
-            model: &config.model,
-            messages: plan.messages.get(),
-            stream: true,
-            stream_options: StreamOptions { include_usage: true },
-            max_tokens: (!is_openai).then_some(config.answer_tokens),
-            max_completion_tokens: is_openai.then_some(config.answer_tokens),
-            temperature: config.temperature,
-        })
-    }
-}
-
-/// Serializes a request without its null fields, which some servers reject.
-pub(super) struct WithoutNulls<'a>(Request<'a>);
-
-impl Serialize for WithoutNulls<'_> {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut value = serde_json::to_value(&self.0).map_err(serde::ser::Error::custom)?;
-        if let Value::Object(map) = &mut value {
-            map.retain(|_, v| !v.is_null());
+        let mut body = Map::new();
+        body.insert("model".to_owned(), json!(config.model));
+        body.insert("messages".to_owned(), json!(plan.messages.get()));
+        body.insert("stream".to_owned(), json!(true));
+        body.insert("stream_options".to_owned(), json!({"include_usage": true}));
+        let limit = if is_openai { "max_completion_tokens" } else { "max_tokens" };
+        body.insert(limit.to_owned(), json!(config.answer_tokens));
+        if let Some(temperature) = config.temperature {
+            body.insert("temperature".to_owned(), json!(temperature));
         }
-        value.serialize(serializer)
+        if let Some(effort) = &config.reasoning_effort {
+            body.insert("reasoning_effort".to_owned(), json!(effort));
+        }
+        body.extend(config.extra_body.clone());
+        body.retain(|_, v| !v.is_null());
+        dialect.apply(&mut body);
+        Self(body)
     }
 }
 
 /// One event of the stream.
-#[derive(Debug, Default, Deserialize)]
-pub(super) struct Chunk {
-    #[serde(default)]
-    choices: Vec<Choice>,
-    usage: Option<Value>,
-    model: Option<Value>,
-    error: Option<Value>,
-}
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Chunk(Value);
 
-#[derive(Debug, Default, Deserialize)]
-struct Choice {
-    delta: Option<Value>,
-    message: Option<Value>,
-    text: Option<Value>,
-    finish_reason: Option<Value>,
-}
+/// Reasons for an end that leave the answer incomplete, as servers spell them, in lower case.
+const CUT: [&str; 14] = [
+    "length",
+    "max_tokens",
+    "max_output_tokens",
+    "model_length",
+    "content_filter",
+    "safety",
+    "recitation",
+    "blocklist",
+    "prohibited_content",
+    "error",
+    "abort",
+    "aborted",
+    "network_error",
+    "insufficient_system_resource",
+];
 
 impl Chunk {
-    /// The text that this chunk adds, cleaned. Empty for a tool call; only the first choice is read.
+    fn choice(&self) -> &Value {
+        let choices = self.0.get("choices").and_then(Value::as_array);
+        let first = choices.and_then(|c| c.iter().find(|c| c.get("index").is_none_or(|i| i.as_u64() == Some(0))));
+        first.unwrap_or(&Value::Null)
+    }
+
+    /// The delta or the whole message of the choice; the message of Ollama's own API.
+    fn part(&self) -> Option<&Value> {
+        let choice = self.choice();
+        let objects = [choice.get("delta"), choice.get("message"), self.0.get("message")];
+        objects.into_iter().flatten().find(|p| p.is_object())
+    }
+
+    /// The text that this chunk adds to the answer, cleaned. Empty for a tool call or reasoning; only the first choice is read.
     pub(super) fn text(&self) -> String {
-        let Some(choice) = self.choices.first() else { return String::new() };
-        let part = choice.delta.as_ref().or(choice.message.as_ref());
-        let content = part.and_then(|p| p.get("content")).or(choice.text.as_ref());
-        match content {
-            Some(Value::String(text)) => clean::block(text),
-            // Some servers send the content as a list of parts.
-            Some(Value::Array(parts)) => {
-                parts.iter().filter_map(|p| p.get("text").and_then(Value::as_str)).map(clean::block).collect()
-            }
-            _ => String::new(),
-        }
+        let content = self.part().and_then(|p| p.get("content")).or_else(|| self.choice().get("text"));
+        content.or_else(|| self.0.get("response")).map(plain).unwrap_or_default()
+    }
+
+    /// Whether the text is the whole message rather than the next part of it.
+    pub(super) fn is_whole(&self) -> bool {
+        self.choice().get("message").is_some_and(Value::is_object) && self.choice().get("delta").is_none_or(|d| !d.is_object())
+    }
+
+    /// Whether this chunk holds reasoning that the server keeps apart.
+    pub(super) fn has_reasoning(&self) -> bool {
+        let part = self.part();
+        let fields = ["reasoning_content", "reasoning", "reasoning_text", "thinking"];
+        let apart = fields.iter().filter_map(|f| part?.get(f)).any(|v| v.as_str().is_none_or(|s| !s.is_empty()) && !v.is_null());
+        let in_parts = part.and_then(|p| p.get("content")).and_then(Value::as_array).into_iter().flatten().any(is_thinking);
+        apart || in_parts
+    }
+
+    /// The text of a refusal, which some models send instead of content.
+    pub(super) fn refusal(&self) -> Option<String> {
+        self.part()?.get("refusal")?.as_str().filter(|t| !t.is_empty()).map(clean::block)
+    }
+
+    /// The name of the tool that the model wants to call.
+    pub(super) fn tool(&self) -> Option<String> {
+        let part = self.part()?;
+        let call = part
+            .get("tool_calls")
+            .and_then(|t| t.get(0))
+            .and_then(|t| t.get("function"))
+            .or_else(|| part.get("function_call"))?;
+        Some(call.get("name").and_then(Value::as_str).map(clean::line).unwrap_or_default())
     }
 
     /// The message of an error inside the stream, whatever its JSON shape.
     pub(super) fn error_message(&self) -> Option<String> {
-        match self.error.as_ref()? {
-            Value::Null => None,
-            Value::String(text) => Some(text.clone()),
-            other => Some(other.get("message").and_then(Value::as_str).map_or_else(|| other.to_string(), str::to_owned)),
-        }
+        let nested = self.0.get("error").filter(|e| !e.is_null());
+        let flat = || {
+            let is_error = self.0.get("object").and_then(Value::as_str) == Some("error")
+                || self.0.get("type").and_then(Value::as_str) == Some("error")
+                || self.0.get("choices").is_none() && self.0.get("detail").is_some();
+            is_error.then_some(&self.0)
+        };
+        let error = nested.or_else(flat)?;
+        Some(super::service::message_of(error).unwrap_or_else(|| error.to_string()))
     }
 
-    /// Copies usage, model and the reason for an early end into `outcome`.
+    /// Copies usage, model and the reason for the end into `outcome`.
     pub(super) fn update(&self, outcome: &mut Outcome) {
-        let tokens = |key: &str| self.usage.as_ref().and_then(|u| u.get(key)).and_then(Value::as_u64);
-        outcome.usage.prompt_tokens = tokens("prompt_tokens").or(outcome.usage.prompt_tokens);
-        outcome.usage.completion_tokens = tokens("completion_tokens").or(outcome.usage.completion_tokens);
-        if let Some(Value::String(model)) = &self.model
+        let usage = [self.0.get("usage"), self.0.get("x_groq").and_then(|x| x.get("usage")), Some(&self.0)];
+        let tokens = |names: &[&str]| {
+            let mut found = usage.iter().flatten().flat_map(|u| names.iter().filter_map(|n| u.get(*n)));
+            found.find_map(|v| v.as_u64().or_else(|| v.as_f64().map(|f| f as u64)).or_else(|| v.as_str()?.parse().ok()))
+        };
+        outcome.usage.prompt_tokens =
+            tokens(&["prompt_tokens", "input_tokens", "prompt_eval_count"]).or(outcome.usage.prompt_tokens);
+        outcome.usage.completion_tokens =
+            tokens(&["completion_tokens", "output_tokens", "eval_count"]).or(outcome.usage.completion_tokens);
+        if let Some(Value::String(model)) = self.0.get("model")
             && !model.is_empty()
         {
             outcome.model = Some(clean::line(model));
         }
-        let reason = self.choices.first().and_then(|c| c.finish_reason.as_ref()).and_then(Value::as_str);
-        if let Some(reason @ ("length" | "content_filter")) = reason {
-            outcome.cut_reason = Some(reason.to_owned());
+        let reason = self.choice().get("finish_reason").and_then(Value::as_str).filter(|r| !r.is_empty());
+        let reason = reason.or_else(|| {
+            self.0
+                .get("done")
+                .filter(|d| d.as_bool() == Some(true))
+                .map(|_| self.0.get("done_reason").and_then(Value::as_str).unwrap_or("stop"))
+        });
+        if let Some(reason) = reason {
+            outcome.finished = true;
+            let lower = reason.to_ascii_lowercase();
+            if CUT.contains(&lower.as_str()) {
+                outcome.cut_reason = Some(clean::line(&lower));
+            }
         }
+    }
+
+    /// How the body ended, in the last event.
+    pub(super) fn ending(&self) -> Option<&Value> {
+        self.0.get(super::service::ENDING)
     }
 }
 
-/// Removes the reasoning that local models write between `<think>` and `</think>` at the start of an answer.
-#[derive(Default)]
-pub(super) struct ThinkingFilter {
-    state: State,
-    held: String,
+fn is_thinking(part: &Value) -> bool {
+    part.get("type").and_then(Value::as_str).is_some_and(|t| t.contains("think") || t.contains("reason"))
 }
 
-#[derive(Default, PartialEq)]
-enum State {
-    #[default]
-    Start,
-    Inside,
-    Answer,
-}
-
-impl ThinkingFilter {
-    /// The part of the next piece of text to show. Holds text back while it may still be reasoning.
-    pub(super) fn visible(&mut self, text: &str) -> String {
-        if self.state == State::Answer {
-            return text.to_owned();
-        }
-        self.held.push_str(text);
-        let start = self.held.trim_start();
-        if self.state == State::Start {
-            if start.starts_with("<think>") {
-                self.state = State::Inside;
-            } else if "<think>".starts_with(start) {
-                return String::new();
-            } else {
-                self.state = State::Answer;
-                return std::mem::take(&mut self.held);
-            }
-        }
-        match self.held.split_once("</think>") {
-            Some((_, rest)) => {
-                let rest = rest.trim_start().to_owned();
-                self.state = State::Answer;
-                self.held.clear();
-                rest
-            }
-            None => String::new(),
-        }
+/// The text of a content field: a string, or a list of parts, without the parts that hold reasoning.
+fn plain(content: &Value) -> String {
+    match content {
+        Value::String(text) => clean::block(text),
+        Value::Array(parts) => parts.iter().filter(|p| !is_thinking(p)).map(plain).collect(),
+        Value::Object(part) => part.get("text").map(plain).unwrap_or_default(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => String::new(),
     }
 }
 
@@ -177,26 +194,36 @@ mod tests {
             (r#"{"choices":[{"delta":{"content":"a"},"finish_reason":""}]}"#, "a"),
             (r#"{"choices":[{"delta":{"role":"","content":null},"finish_reason":"eos"}],"usage":{}}"#, ""),
             (r#"{"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":4},"created":1.5}"#, ""),
+            (r#"{"choices":null,"usage":{"prompt_tokens":3}}"#, ""),
             (r#"{"choices":[{"message":{"content":[{"type":"text","text":"b"}]}}]}"#, "b"),
+            (
+                r#"{"choices":[{"delta":{"content":[{"type":"thinking","thinking":[{"type":"text","text":"x"}]},{"type":"text","text":"b"}]}}]}"#,
+                "b",
+            ),
             (r#"{"choices":[{"delta":{"content":"x\u001b[31m"}}]}"#, "x"),
+            (r#"{"choices":[{"index":1,"delta":{"content":"other"}},{"index":0,"delta":{"content":"first"}}]}"#, "first"),
+            (r#"{"choices":[{"text":"old","finish_reason":null}]}"#, "old"),
+            (r#"{"model":"m","message":{"role":"assistant","content":"ollama"},"done":false}"#, "ollama"),
             (r#"{"object":"error"}"#, ""),
         ] {
             assert_eq!(chunk(json).text(), text, "{json}");
         }
-        assert_eq!(chunk(r#"{"error":{"code":503,"message":"loading"}}"#).error_message().as_deref(), Some("loading"));
+        for (json, message) in [
+            (r#"{"error":{"code":503,"message":"loading"}}"#, "loading"),
+            (r#"{"error":"loading"}"#, "loading"),
+            (r#"{"object":"error","message":"loading","code":500}"#, "loading"),
+            (r#"{"type":"error","error":{"type":"overloaded_error","message":"loading"}}"#, "loading"),
+            (r#"{"detail":"loading"}"#, "loading"),
+        ] {
+            assert_eq!(chunk(json).error_message().as_deref(), Some(message), "{json}");
+        }
         let mut outcome = Outcome::default();
         chunk(r#"{"choices":[{"finish_reason":"length"}],"usage":{"prompt_tokens":7},"model":"m"}"#).update(&mut outcome);
         assert_eq!(
-            (outcome.usage.prompt_tokens, outcome.cut_reason.as_deref(), outcome.model.as_deref()),
-            (Some(7), Some("length"), Some("m"))
+            (outcome.usage.prompt_tokens, outcome.cut_reason.as_deref(), outcome.model.as_deref(), outcome.finished),
+            (Some(7), Some("length"), Some("m"), true)
         );
-    }
-
-    #[test]
-    fn hides_reasoning() {
-        let mut filter = ThinkingFilter::default();
-        let parts = ["<th", "ink>hm", "m</thi", "nk>\n\nThe ", "pool"];
-        assert_eq!(parts.iter().map(|p| filter.visible(p)).collect::<String>(), "The pool");
-        assert_eq!(ThinkingFilter::default().visible("<table>"), "<table>");
+        assert!(chunk(r#"{"choices":[{"delta":{"reasoning":"x","content":""}}]}"#).has_reasoning());
+        assert_eq!(chunk(r#"{"choices":[{"delta":{"tool_calls":[{"function":{"name":"f"}}]}}]}"#).tool().as_deref(), Some("f"));
     }
 }

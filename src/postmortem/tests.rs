@@ -21,6 +21,7 @@ fn answer(source: AnswerSource) -> Answer {
         question: None,
         partial: false,
         sent: None,
+        notices: vec![],
     }
 }
 

@@ -7,4 +7,6 @@ pub enum Delta {
     Waiting(String),
     /// The next part of the answer.
     Text(String),
+    /// The whole answer so far, instead of what was sent before: that was the model's reasoning.
+    Instead(String),
 }

@@ -68,7 +68,7 @@ const BUILT_IN: [(&str, &str); 4] = [
 ];
 
 /// The variables that every prompt is filled from.
-pub const VARIABLES: [&str; 12] = [
+pub const VARIABLES: [&str; 13] = [
     "draft",
     "incident",
     "alerts",
@@ -81,6 +81,7 @@ pub const VARIABLES: [&str; 12] = [
     "question",
     "evidence",
     "left_out",
+    "window",
 ];
 
 impl PromptFile {

@@ -6,12 +6,13 @@ use serde::{Deserialize, Serialize};
 use tera::Context;
 
 use super::library::{PromptError, PromptFile};
-use crate::evidence::pack::{PackedItem, pack};
+use crate::evidence::pack::{PackedItem, common_window, pack};
 use crate::evidence::redact::RedactionCount;
-use crate::evidence::tokens::estimate;
+use crate::evidence::tokens::Meter;
 use crate::evidence::{Body, Inclusion, Redacted, Redactor};
 use crate::incident::{EvidenceId, EvidenceRecord, Incident, Matrix, NoteKind};
 use crate::telemetry::time::human_duration;
+use crate::telemetry::{Window, clean};
 
 /// The author of a chat message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,13 +36,21 @@ pub struct Limits {
     pub context_tokens: u64,
     /// Tokens reserved for the answer.
     pub answer_tokens: u64,
+    /// How this model counts.
+    pub meter: Meter,
 }
 
+/// The tokens that chat templates put around each message: roles, separators and the start of the answer.
+const PER_MESSAGE: u64 = 10;
+
 impl Limits {
-    /// The maximum number of tokens in the prompt: the context window minus the answer, minus a margin of 10% because token
-    /// counts are estimates.
+    /// The maximum number of tokens in the prompt: the context window minus the answer.
     pub fn prompt_budget(self) -> u64 {
-        (self.context_tokens.saturating_sub(self.answer_tokens)).saturating_mul(9) / 10
+        self.context_tokens.saturating_sub(self.answer_tokens)
+    }
+
+    fn count(self, messages: &[Message]) -> u64 {
+        messages.iter().map(|m| self.meter.count(&m.content) + PER_MESSAGE).sum()
     }
 }
 
@@ -54,6 +63,8 @@ pub struct PromptPlan {
     pub question: Option<String>,
     pub messages: Redacted<Vec<Message>>,
     pub items: Vec<PackedItem>,
+    /// The window of all items that name no other.
+    pub window: Option<Window>,
     pub estimated_tokens: u64,
     pub budget_tokens: u64,
     /// The redactions in the messages, by kind.
@@ -65,7 +76,10 @@ pub struct PromptPlan {
 impl PromptPlan {
     /// The texts of the evidence that the model is shown, for checking its answer.
     pub fn shown_evidence(&self) -> BTreeMap<EvidenceId, String> {
-        self.items.iter().filter(|i| i.state != Inclusion::LeftOut).map(|i| (i.id, i.text.clone())).collect()
+        // The prompt states the common window once, for all items.
+        let window = self.window.map(|w| format!("\nwindow: {}", w.label())).unwrap_or_default();
+        let shown = self.items.iter().filter(|i| i.state != Inclusion::LeftOut);
+        shown.map(|i| (i.id, format!("{}{window}", i.text))).collect()
     }
 
     /// A one-line summary, such as `11 evidence items (2 left out) · 5.2k of 8.0k tokens · 3 redactions`.
@@ -92,14 +106,18 @@ struct Scope {
     findings: usize,
     /// Whether the severity matrix is included.
     matrix: bool,
+    /// The maximum length of a text that people or systems wrote, in characters.
+    text: usize,
 }
 
 /// The scopes to try, the largest first; a small context window gets a smaller scope.
-const SCOPES: [Scope; 4] = [
-    Scope { timeline: 60, findings: 30, matrix: true },
-    Scope { timeline: 25, findings: 16, matrix: true },
-    Scope { timeline: 10, findings: 8, matrix: false },
-    Scope { timeline: 3, findings: 3, matrix: false },
+const SCOPES: [Scope; 6] = [
+    Scope { timeline: 60, findings: 30, matrix: true, text: 2000 },
+    Scope { timeline: 25, findings: 16, matrix: true, text: 800 },
+    Scope { timeline: 12, findings: 10, matrix: true, text: 500 },
+    Scope { timeline: 8, findings: 6, matrix: false, text: 360 },
+    Scope { timeline: 3, findings: 3, matrix: false, text: 240 },
+    Scope { timeline: 0, findings: 1, matrix: false, text: 100 },
 ];
 
 /// Builds the plan for a prompt.
@@ -117,39 +135,43 @@ pub fn plan(
     let budget = limits.prompt_budget();
     let persona = asked.persona.clone().unwrap_or_else(|| file.persona.clone());
     let system = system_message(&persona, file);
-    let fixed = estimate(&system);
+    let window = common_window(incident);
     let mut needed = 0;
     for (index, scope) in SCOPES.iter().enumerate() {
         let mut context = context(incident, matrix, asked, *scope);
+        context.insert("window", &window.map(Window::label));
+        let build = |context: &Context| -> Result<Redacted<Vec<Message>>, PromptError> {
+            let user = file.render(context)?;
+            let messages =
+                vec![Message { role: Role::System, content: system.clone() }, Message { role: Role::User, content: user }];
+            // The journal is already redacted; redact again as a safeguard before anything is sent.
+            let fail = |e: serde_json::Error| PromptError::Render { name: file.id.clone(), reason: e.to_string() };
+            Redactor::new().redact_value(&messages).map_err(fail)
+        };
         context.insert("evidence", &Vec::<ShownEvidence>::new());
         context.insert("left_out", &Vec::<String>::new());
-        let bare = file.render(&context)?;
-        // The fence around each item takes about a dozen tokens, and the list of omitted items a few more.
-        let fences = u64::try_from(incident.current_evidence().count()).unwrap_or(0) * 14 + 20;
-        needed = fixed + estimate(&bare) + fences;
-        // Reserve a third of the budget for evidence; if the rest does not fit, try the next smaller scope.
+        needed = limits.count(build(&context)?.get());
+        // Reserve half of the budget for evidence; if the rest does not fit, try the next smaller scope.
         let last = index + 1 == SCOPES.len();
-        if needed > budget || (!last && needed > budget * 2 / 3) {
+        if needed > budget || (!last && needed > budget / 2) {
             continue;
         }
-        let packed = pack(incident, budget - needed, |r: &EvidenceRecord| bodies.get(&r.digest).cloned());
-        let shown: Vec<ShownEvidence> = packed
-            .items
-            .iter()
-            .filter(|i| i.state != Inclusion::LeftOut)
-            .map(|i| ShownEvidence {
-                id: i.id.to_string(),
-                shortened: i.state == Inclusion::Shortened,
-                text: escape_fences(&i.text),
-            })
-            .collect();
-        let left_out: Vec<String> =
-            packed.items.iter().filter(|i| i.state == Inclusion::LeftOut).map(|i| i.id.to_string()).collect();
-        context.insert("evidence", &shown);
-        context.insert("left_out", &left_out);
-        let user = file.render(&context)?;
-        let messages = vec![Message { role: Role::System, content: system }, Message { role: Role::User, content: user }];
-        return finish(file, persona, asked, messages, packed.items, budget);
+        // What surrounds the items is counted by building the prompt: if it is too long, the items get less.
+        let mut for_items = budget - needed;
+        while for_items > 0 {
+            let packed = pack(incident, for_items, limits.meter, window, |r: &EvidenceRecord| bodies.get(&r.digest).cloned());
+            let (shown, left_out): (Vec<&PackedItem>, Vec<&PackedItem>) =
+                packed.items.iter().partition(|i| i.state != Inclusion::LeftOut);
+            let shown: Vec<ShownEvidence> = shown.into_iter().map(ShownEvidence::from).collect();
+            context.insert("evidence", &shown);
+            context.insert("left_out", &left_out.iter().map(|i| i.id.to_string()).collect::<Vec<_>>());
+            let messages = build(&context)?;
+            let estimated = limits.count(messages.get());
+            if estimated <= budget {
+                return Ok(finish(file, persona, asked, messages, packed.items, window, (estimated, budget)));
+            }
+            for_items = for_items.saturating_sub((estimated - budget).max(16));
+        }
     }
     Err(PromptError::TooSmall { name: file.id.clone(), context_tokens: limits.context_tokens, needed })
 }
@@ -167,27 +189,25 @@ fn finish(
     file: &PromptFile,
     persona: String,
     asked: &AskOptions,
-    messages: Vec<Message>,
+    messages: Redacted<Vec<Message>>,
     items: Vec<PackedItem>,
-    budget: u64,
-) -> Result<PromptPlan, PromptError> {
-    // The journal is already redacted; redact again as a safeguard before anything is sent.
-    let fail = |e: serde_json::Error| PromptError::Render { name: file.id.clone(), reason: e.to_string() };
-    let messages = Redactor::new().redact_value(&messages).map_err(fail)?;
-    let estimated = messages.get().iter().map(|m| estimate(&m.content) + 4).sum();
+    window: Option<Window>,
+    (estimated_tokens, budget_tokens): (u64, u64),
+) -> PromptPlan {
     let redactions = count_redactions(messages.get());
-    Ok(PromptPlan {
+    PromptPlan {
         prompt: file.id.clone(),
         version: file.version.clone(),
         persona,
         question: asked.question.clone(),
         messages,
         items,
-        estimated_tokens: estimated,
-        budget_tokens: budget,
+        window,
+        estimated_tokens,
+        budget_tokens,
         redactions,
         headings: file.headings.clone(),
-    })
+    }
 }
 
 /// The number of redaction marks in the messages, by kind.
@@ -208,6 +228,12 @@ struct ShownEvidence {
     id: String,
     shortened: bool,
     text: String,
+}
+
+impl From<&PackedItem> for ShownEvidence {
+    fn from(item: &PackedItem) -> Self {
+        Self { id: item.id.to_string(), shortened: item.state == Inclusion::Shortened, text: escape_fences(&item.text) }
+    }
 }
 
 /// Replaces the fence markers `<<<` and `>>>`, so that quoted text cannot end its fence.
@@ -241,6 +267,7 @@ fn system_message(persona: &str, file: &PromptFile) -> String {
 fn context(incident: &Incident, matrix: &Matrix, asked: &AskOptions, scope: Scope) -> Context {
     let mut context = Context::new();
     context.insert("draft", &asked.draft);
+    let short = |text: &str| clean::truncate(&on_one_line(text), scope.text);
     let as_of = incident.as_of();
     let d = incident.durations();
     let span =
@@ -249,11 +276,11 @@ fn context(incident: &Incident, matrix: &Matrix, asked: &AskOptions, scope: Scop
         "incident",
         &serde_json::json!({
             "id": incident.id(),
-            "title": on_one_line(&incident.head.title),
+            "title": short(&incident.head.title),
             "severity": incident.head.severity.to_string(),
             "severity_meaning": matrix.meaning(incident.head.severity),
             "status": incident.head.status.word(),
-            "services": incident.services(),
+            "services": incident.services().iter().take(scope.findings.max(2)).map(|s| short(s)).collect::<Vec<_>>(),
             "impact_started_at": incident.impact_started_at().rfc3339(),
             "detected_at": incident.detected_at().rfc3339(),
             "declared_at": incident.head.declared_at.rfc3339(),
@@ -268,7 +295,7 @@ fn context(incident: &Incident, matrix: &Matrix, asked: &AskOptions, scope: Scop
             "commander": incident.head.commander,
         }),
     );
-    let alerts: Vec<String> = incident.alerts.iter().take(scope.findings).map(|a| on_one_line(&a.label())).collect();
+    let alerts: Vec<String> = incident.alerts.iter().take(scope.findings).map(|a| short(&a.label())).collect();
     context.insert("alerts", &alerts);
     let findings: Vec<serde_json::Value> = incident
         .investigation
@@ -277,7 +304,7 @@ fn context(incident: &Incident, matrix: &Matrix, asked: &AskOptions, scope: Scop
         .map(|f| {
             serde_json::json!({
                 "kind": f.kind.word(),
-                "text": on_one_line(&f.text),
+                "text": short(&f.text),
                 "evidence": crate::evidence::citations::tags(&f.evidence),
                 "against": crate::evidence::citations::tags(&f.against),
             })
@@ -294,7 +321,7 @@ fn context(incident: &Incident, matrix: &Matrix, asked: &AskOptions, scope: Scop
                 "{} {}: {}",
                 e.at.rfc3339(),
                 e.actor.name,
-                crate::telemetry::clean::truncate(&on_one_line(&incident.entry_text(e)), 300)
+                clean::truncate(&on_one_line(&incident.entry_text(e)), scope.text.min(300))
             )
         })
         .collect();
@@ -302,14 +329,15 @@ fn context(incident: &Incident, matrix: &Matrix, asked: &AskOptions, scope: Scop
     context.insert("timeline_skipped", &skipped);
     let lessons = NoteKind::LESSONS.into_iter().flat_map(|kind| incident.notes(kind).map(move |(e, t)| (e.seq, kind, t)));
     let mut lessons: Vec<(u64, String)> =
-        lessons.map(|(seq, kind, t)| (seq, format!("{}: {}", kind.title(), on_one_line(t)))).collect();
+        lessons.map(|(seq, kind, t)| (seq, format!("{}: {}", kind.title(), short(t)))).collect();
     lessons.sort();
-    let lessons: Vec<String> = lessons.into_iter().map(|(_, text)| text).collect();
+    let lessons: Vec<String> = lessons.into_iter().map(|(_, text)| text).take(scope.findings * 2).collect();
     context.insert("lessons", &lessons);
     let actions: Vec<String> = incident
         .actions
         .iter()
-        .map(|a| format!("{} ({}, {}): {}", a.id, a.kind.word(), a.owner.as_deref().unwrap_or("no owner"), on_one_line(&a.text)))
+        .take(scope.findings * 2)
+        .map(|a| format!("{} ({}, {}): {}", a.id, a.kind.word(), a.owner.as_deref().unwrap_or("no owner"), short(&a.text)))
         .collect();
     context.insert("actions", &actions);
     let rows: Vec<String> =
@@ -359,7 +387,7 @@ mod tests {
     fn build(id: &str, texts: &[&str], context_tokens: u64) -> Result<PromptPlan, PromptError> {
         let (incident, bodies) = incident(texts);
         let library = Library::load(&[]).unwrap();
-        let limits = Limits { context_tokens, answer_tokens: context_tokens / 4 };
+        let limits = Limits { context_tokens, answer_tokens: context_tokens / 4, meter: Meter::default() };
         plan(
             library.get(id).unwrap(),
             &incident,
@@ -384,6 +412,38 @@ mod tests {
                 assert_eq!(plan.items.len(), 20);
             }
             assert!(matches!(build(id, &["x"], 256), Err(PromptError::TooSmall { .. })), "{id}");
+        }
+    }
+
+    #[test]
+    fn the_common_window_is_stated_once_and_known_to_the_check() {
+        let plan = build("troubleshoot", &["a", "b", "c"], 8192).unwrap();
+        let user = &plan.messages.get()[1].content;
+        assert!(!plan.items[0].text.contains("window:") && user.contains("Window of each item that names no other: 1970-01-01"));
+        assert!(plan.shown_evidence()[&EvidenceId(1)].contains("window: 1970-01-01"));
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(48))]
+        /// Whatever the evidence and the window, a prompt stays within its budget.
+        #[test]
+        fn no_prompt_is_over_budget(
+            texts in proptest::collection::vec("(\\PC{0,40}|[0-9a-f]{0,200}|password=\\PC{1,8}|<<<E1|\n){0,6}", 0..24),
+            window in 2048_u64..60_000,
+            share in 0.4_f64..2.0,
+            id in proptest::sample::select(vec!["troubleshoot", "postmortem", "question"]),
+        ) {
+            let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+            let (incident, bodies) = incident(&texts);
+            let library = Library::load(&[]).unwrap();
+            let limits = Limits { context_tokens: window, answer_tokens: window / 4, meter: Meter::learnt(share) };
+            let asked = AskOptions { question: Some("why did it break?".into()), ..AskOptions::default() };
+            if let Ok(plan) = plan(library.get(id).unwrap(), &incident, &bodies, &Matrix::default(), limits, &asked) {
+                proptest::prop_assert!(plan.estimated_tokens <= plan.budget_tokens);
+                proptest::prop_assert!(plan.estimated_tokens + window / 4 <= window);
+            } else {
+                proptest::prop_assert!(window < 4096, "a window of {window} tokens is enough for a prompt without evidence");
+            }
         }
     }
 

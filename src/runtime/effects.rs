@@ -465,6 +465,11 @@ async fn forward_deltas(mut deltas: mpsc::Receiver<Delta>, request: u64, message
                 text.len() > 2048
             }
             Some(Delta::Text(_)) | None => true,
+            Some(Delta::Instead(all)) => {
+                text.clear();
+                let _quitting = messages.send(Msg::Answering(request, Delta::Instead(all))).await;
+                false
+            }
             Some(waiting) => {
                 let _quitting = messages.send(Msg::Answering(request, waiting)).await;
                 false

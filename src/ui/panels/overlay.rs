@@ -429,7 +429,7 @@ fn evidence(
     }
     let words = format!(
         "{}\nCollected at {} UTC · SHA-256 {} · {}",
-        item_text(record, body, Detail::Whole),
+        item_text(record, None, body, Detail::Whole),
         record.taken_at.date_clock(),
         record.digest,
         count(record.redactions, "redaction")

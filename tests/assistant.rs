@@ -1,0 +1,301 @@
+//! The assistant against servers that differ from the documented API, over real sockets: what is skipped, repeated, learnt,
+//! and what reason is given if there is no answer.
+
+#[path = "support/port.rs"]
+mod port;
+#[path = "support/program.rs"]
+mod program;
+#[path = "support/stub.rs"]
+mod stub;
+
+use std::path::Path;
+use std::time::Duration;
+
+use program::{json, run, stderr};
+use serde_json::Value;
+use stub::{Reply, Request, Stub, chat_events};
+
+const ANSWER: &str = "The pool of checkout ran dry. Roll back first.";
+
+/// An incident with one note as evidence, and a configuration that asks `address`. Returns the configuration's path.
+fn prepare(folder: &Path, address: &str, more: &str) -> String {
+    let path = folder.join("config.toml");
+    let text = format!(
+        "[[sources]]\nname = \"logs\"\ntype = \"file\"\npaths = [\"{}/*.log\"]\n[assistant]\nbase_url = \"{address}\"\nmodel = \"m\"\n{more}",
+        folder.display()
+    );
+    std::fs::write(&path, text).unwrap();
+    std::fs::write(folder.join("app.log"), "2026-11-30T10:00:00Z ERROR checkout: pool exhausted\n".repeat(40)).unwrap();
+    let config = path.display().to_string();
+    run(folder, &["--config", &config, "declare", "--title", "checkout is failing"]);
+    run(folder, &["--config", &config, "investigate", "INC-1", "--window", "30m"]);
+    config
+}
+
+fn ask(folder: &Path, config: &str) -> Value {
+    let (code, answer) = json(folder, &["--config", config, "ask", "INC-1", "what broke here?"]);
+    assert_eq!(code, 0, "{answer}");
+    answer
+}
+
+fn sse(body: &str) -> Reply {
+    Reply::new(200, "text/event-stream", body)
+}
+
+/// A chunk that adds text.
+fn part(text: &str) -> String {
+    format!("data: {}\n\n", serde_json::json!({"choices": [{"index": 0, "delta": {"content": text}, "finish_reason": null}]}))
+}
+
+const STOP: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
+const DONE: &str = "data: [DONE]\n\n";
+
+fn whole() -> String {
+    format!("{}{}{STOP}{DONE}", part("The pool of checkout ran dry. "), part("Roll back first."))
+}
+
+#[test]
+fn answers_are_read_in_every_wrapping() {
+    let (a, b) = (part("The pool of checkout ran dry. "), part("Roll back first."));
+    let message =
+        serde_json::json!({"choices": [{"message": {"role": "assistant", "content": ANSWER}, "finish_reason": "stop"}]});
+    let ollama = |text: &str, done: bool| serde_json::json!({"message": {"role": "assistant", "content": text}, "done": done});
+    let reasoning = "data: {\"choices\":[{\"index\":0,\"delta\":{\"reasoning_content\":\"hm\"}}]}\n\n";
+    for (what, reply) in [
+        (
+            "comments and keepalives",
+            sse(&format!(": hello\n\n{a}data: : keepalive\n\ndata: \n\nevent: ping\ndata: {{}}\n\n{b}{STOP}{DONE}")),
+        ),
+        ("an event that is not JSON", sse(&format!("{a}data: <ping>\n\n{b}{STOP}{DONE}"))),
+        ("no choices at the end", sse(&format!("{a}{b}{STOP}data: {{\"choices\":null,\"usage\":null}}\n\n{DONE}"))),
+        ("a finish without [DONE]", sse(&format!("{a}{b}{STOP}"))),
+        ("[DONE] without a finish", sse(&format!("{a}{b}{DONE}"))),
+        ("carriage returns", sse(&whole().replace('\n', "\r\n"))),
+        ("no blank lines", sse(&whole().replace("\n\n", "\n"))),
+        ("one document", Reply::json(message.to_string())),
+        ("one document of another type", Reply::new(200, "text/plain", format!("{message:#}"))),
+        ("a message after its parts", sse(&format!("{a}{b}data: {message}\n\n{DONE}"))),
+        ("a line each", Reply::new(200, "application/x-ndjson", format!("{}\n{}\n", ollama(ANSWER, false), ollama("", true)))),
+        ("reasoning apart", sse(&format!("{reasoning}{}", whole()))),
+        ("reasoning in tags", sse(&format!("{}{}", part("<think>It may be the pool.</think>\n\n"), whole()))),
+        ("reasoning with a closing tag only", sse(&format!("{}{}", part("It may be the pool.\n</think>\n\n"), whole()))),
+        (
+            "channels",
+            sse(&format!(
+                "{}{}",
+                part("<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>final<|message|>"),
+                whole()
+            )),
+        ),
+    ] {
+        let f = tempfile::tempdir().unwrap();
+        let server = Stub::start(move |_| reply.clone());
+        let config = prepare(f.path(), &format!("{}/v1", server.url()), "");
+        let v = ask(f.path(), &config);
+        assert_eq!(
+            (v["source"].as_str(), v["answer"].as_str(), v["partial"].as_bool()),
+            (Some("llm"), Some(ANSWER), Some(false)),
+            "{what}: {v}"
+        );
+        assert_eq!(server.requests().len(), 1, "{what}");
+    }
+}
+
+#[test]
+fn a_cut_stream_is_partial_wherever_it_is_cut() {
+    let body = whole();
+    let finish = body.find(STOP).unwrap() + STOP.len() - 1;
+    let f = tempfile::tempdir().unwrap();
+    let cut = std::sync::Arc::new(std::sync::Mutex::new((0, false)));
+    let (text, at) = (body.clone(), std::sync::Arc::clone(&cut));
+    let server = Stub::start(move |_| {
+        let (at, breaks) = *at.lock().unwrap();
+        Reply { is_truncated: breaks, ..sse(&text[..at]) }
+    });
+    let config = prepare(f.path(), &format!("{}/v1", server.url()), "");
+    let first_text = body.find("\"content\"").unwrap() + 60;
+    for (at, breaks) in (first_text..body.len()).step_by(29).flat_map(|at| [(at, false), (at, true)]) {
+        *cut.lock().unwrap() = (at, breaks);
+        let v = ask(f.path(), &config);
+        let is_whole = at >= finish;
+        if v["source"] == "rules" {
+            assert!(at < body.find(&part("Roll back first.")).unwrap(), "{at}: {v}");
+            continue;
+        }
+        assert_eq!(v["partial"].as_bool(), Some(!is_whole), "cut at {at} of {}: {v}", body.len());
+        assert!(ANSWER.starts_with(v["answer"].as_str().unwrap()), "{v}");
+    }
+}
+
+/// Whether a request is one that the server accepts.
+type Check = fn(&Value) -> bool;
+
+#[test]
+fn what_a_server_refuses_is_changed_and_remembered() {
+    let refuse = |text: &str| Reply::new(400, "application/json", format!("{{\"error\":{{\"message\":\"{text}\"}}}}"));
+    let cases: [(&str, Check, &str); 4] = [
+        (
+            "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.",
+            |b| b.get("max_tokens").is_none() && b.get("max_completion_tokens").is_some(),
+            "renamed max_tokens",
+        ),
+        (
+            "Unrecognized request argument supplied: stream_options",
+            |b| b.get("stream_options").is_none(),
+            "left out stream_options",
+        ),
+        ("System role not supported", |b| b["messages"].as_array().unwrap().len() == 1, "the system message"),
+        ("max_tokens must be less than or equal to 512", |b| b["max_tokens"].as_u64() == Some(512), "lowered max_tokens to 512"),
+    ];
+    for (message, accepts, notice) in cases {
+        let f = tempfile::tempdir().unwrap();
+        let error = refuse(message);
+        let server = Stub::start(move |r: &Request| {
+            let body: Value = serde_json::from_str(&r.body).unwrap();
+            if accepts(&body) { Reply::events(&chat_events(ANSWER), Duration::ZERO) } else { error.clone() }
+        });
+        let config = prepare(f.path(), &format!("{}/v1", server.url()), "");
+        let v = ask(f.path(), &config);
+        assert_eq!((v["source"].as_str(), server.requests().len()), (Some("llm"), 2), "{message}: {v}");
+        assert!(v["notices"][0].as_str().unwrap().contains(notice), "{v}");
+        // Another process knows it already.
+        assert_eq!(ask(f.path(), &config)["notices"].as_array().unwrap().len(), 0, "{message}");
+        assert_eq!(server.requests().len(), 3, "{message}");
+    }
+}
+
+#[test]
+fn an_address_without_a_path_is_tried_with_its_version() {
+    let f = tempfile::tempdir().unwrap();
+    let server = Stub::start(|r: &Request| match r.path() {
+        "/v1/chat/completions" => Reply::events(&chat_events(ANSWER), Duration::ZERO),
+        _ => Reply::new(404, "text/plain", "404 page not found"),
+    });
+    let config = prepare(f.path(), &server.url(), "");
+    assert_eq!(ask(f.path(), &config)["source"], "llm");
+    assert_eq!(ask(f.path(), &config)["source"], "llm");
+    assert_eq!(server.requests().len(), 3);
+}
+
+#[test]
+fn a_prompt_that_does_not_fit_is_packed_again() {
+    let f = tempfile::tempdir().unwrap();
+    let server = Stub::start(|r: &Request| {
+        let body: Value = serde_json::from_str(&r.body).unwrap();
+        let length: usize = body["messages"].as_array().unwrap().iter().map(|m| m["content"].as_str().unwrap().len()).sum();
+        if length > 5000 {
+            let text = r#"{"error":{"code":400,"message":"the request exceeds the available context size","type":"exceed_context_size_error","n_ctx":2048}}"#;
+            return Reply::new(400, "application/json", text);
+        }
+        Reply::events(&chat_events(ANSWER), Duration::ZERO)
+    });
+    let config = prepare(f.path(), &format!("{}/v1", server.url()), "context_tokens = 16384\n");
+    let lines: String = (0..400)
+        .map(|i| {
+            format!("2026-11-30T10:00:00Z ERROR svc{i}: cannot open file number {i} of the archive {}\n", "x".repeat(i % 90))
+        })
+        .collect();
+    std::fs::write(f.path().join("more.log"), lines).unwrap();
+    for i in 0..40 {
+        run(
+            f.path(),
+            &[
+                "--config",
+                &config,
+                "incident",
+                "note",
+                "INC-1",
+                &format!("note {i}: {}", "the disk of node seven was replaced before noon. ".repeat(6)),
+            ],
+        );
+    }
+    let v = ask(f.path(), &config);
+    assert_eq!(v["source"], "llm", "{v}");
+    let sizes: Vec<usize> = server.requests().iter().map(|r| r.body.len()).collect();
+    assert!(sizes.len() >= 2 && sizes.last() < sizes.first(), "{sizes:?}");
+    // The window is remembered, so the next prompt fits at once.
+    let before = server.requests().len();
+    ask(f.path(), &config);
+    assert_eq!(server.requests().len(), before + 1);
+}
+
+#[test]
+fn the_reason_for_no_answer_is_the_true_one() {
+    let delta = |json: &str| format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{json},\"finish_reason\":null}}]}}\n\n");
+    let finish =
+        |why: &str| format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{{}},\"finish_reason\":\"{why}\"}}]}}\n\n{DONE}");
+    let thought = delta("{\"reasoning\":\"hm\"}");
+    for (reply, reason, remedy) in [
+        (sse(&format!("{thought}{}", finish("stop"))), "sent only its reasoning", "reasoning_effort"),
+        (sse(&format!("{thought}{}", finish("length"))), "used up its 2048 tokens on reasoning", "answer_tokens"),
+        (sse(&format!("{}{}", part("<think>hm"), finish("length"))), "on reasoning", "answer_tokens"),
+        (
+            sse(&format!("{}{}", delta("{\"tool_calls\":[{\"function\":{\"name\":\"kubectl\"}}]}"), finish("tool_calls"))),
+            "the tool 'kubectl'",
+            "without tools",
+        ),
+        (
+            sse(&format!("{}{}", delta("{\"refusal\":\"I cannot help.\"}"), finish("stop"))),
+            "refused to answer: I cannot help.",
+            "",
+        ),
+        (sse(&finish("content_filter")), "content filter", "other words"),
+        (sse(&finish("length")), "before its first word", "answer_tokens"),
+        (sse(&finish("stop")), "empty answer", "chat template"),
+        (sse("Not an API\n\n"), "it begins with: Not an API", "base_url"),
+        (Reply::new(200, "text/html", "<html>login</html>"), "HTML page", "base_url"),
+        (sse(""), "closed the connection without an answer", "server's log"),
+        (
+            Reply::new(429, "application/json", r#"{"error":{"message":"over quota","code":"insufficient_quota"}}"#),
+            "over quota",
+            "billing",
+        ),
+        (sse("data: {\"error\":{\"message\":\"no memory\"}}\n\n"), "no memory", ""),
+    ] {
+        let f = tempfile::tempdir().unwrap();
+        let server = Stub::start(move |_| reply.clone());
+        let config = prepare(f.path(), &format!("{}/v1", server.url()), "");
+        let v = ask(f.path(), &config);
+        let why = v["fallback_reason"].as_str().unwrap();
+        assert!(v["source"] == "rules" && why.contains(reason) && why.contains(remedy), "{reason}: {v}");
+    }
+}
+
+#[test]
+fn another_model_answers_if_the_first_does_not() {
+    let f = tempfile::tempdir().unwrap();
+    let server = Stub::start(|r: &Request| {
+        let body: Value = serde_json::from_str(&r.body).unwrap();
+        if body["model"] == "m" {
+            Reply::new(400, "application/json", r#"{"error":"m is broken"}"#)
+        } else {
+            Reply::events(&chat_events(ANSWER), Duration::ZERO)
+        }
+    });
+    let address = format!("{}/v1", server.url());
+    let config = prepare(
+        f.path(),
+        &address,
+        "fallback = [\"spare\"]\nreasoning_effort = \"low\"\nextra_body = { top_k = 5 }\n[assistant.models.spare]\nmodel = \"n\"\n",
+    );
+    let v = ask(f.path(), &config);
+    assert!(v["source"] == "llm" && v["notices"][0].as_str().unwrap().contains("m is broken"), "{v}");
+    let sent: Value = serde_json::from_str(&server.requests()[1].body).unwrap();
+    assert_eq!(
+        (sent["model"].as_str(), sent["top_k"].as_u64(), sent["reasoning_effort"].as_str()),
+        (Some("n"), Some(5), Some("low"))
+    );
+    prepare(f.path(), &address, "fallback = [\"nope\"]\n");
+    let output = run(f.path(), &["--config", &config, "incident", "list"]);
+    assert!(stderr(&output).contains("fallback names the model 'nope'"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_prompt_that_the_server_cut_is_noticed() {
+    let f = tempfile::tempdir().unwrap();
+    let events: Vec<String> = chat_events(ANSWER).into_iter().map(|e| e.replace("1234", "60")).collect();
+    let server = Stub::start(move |_| Reply::events(&events, Duration::ZERO));
+    let config = prepare(f.path(), &format!("{}/v1", server.url()), "");
+    let v = ask(f.path(), &config);
+    assert!(v["notices"][0].as_str().unwrap().contains("the server counted 60 tokens"), "{v}");
+}
