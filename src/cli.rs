@@ -6,7 +6,9 @@
 mod action;
 mod alerts;
 mod ask;
+mod audit;
 mod bundle;
+mod claims;
 mod command;
 mod declare;
 mod demo;
@@ -19,13 +21,16 @@ mod investigate;
 mod keys;
 mod logs;
 mod mitigation;
+mod models;
 mod out;
 mod parallel;
 mod playbook;
 mod preset;
+mod prompts;
 mod purge;
 mod reading;
 mod record;
+mod redact;
 mod silence;
 mod stats;
 mod suspects;
@@ -99,6 +104,17 @@ pub enum Command {
     Suspects(suspects::SuspectsArgs),
     /// Ask the LLM about an incident; without an LLM, the built-in rules answer
     Ask(ask::AskArgs),
+    /// Check the claims of any text against the evidence of an incident
+    Claims(claims::ClaimsArgs),
+    /// List, show, fill in and check prompts
+    #[command(subcommand)]
+    Prompts(prompts::PromptsCommand),
+    /// Show every request to a model about an incident, exactly as it was sent
+    Audit(audit::AuditArgs),
+    /// List the configured models and whether their servers have them; without any, those on this machine
+    Models,
+    /// Replace secrets and personal data in a text, as it is done before anything is stored or sent
+    Redact(redact::RedactArgs),
     /// Propose, start and finish mitigations, and see whether they worked
     #[command(subcommand)]
     Mitigation(mitigation::MitigationCommand),
@@ -225,6 +241,8 @@ fn run(cli: Cli) -> Result<Done, CliError> {
             Some(Command::Doctor) => doctor::run(&global).await,
             Some(Command::Keys) => keys::run(&load_config(&global)?, global.json),
             Some(Command::Demo(args)) => Box::pin(demo::run(&args, global.json)).await,
+            Some(Command::Redact(args)) => redact::run(&args, global.json),
+            Some(Command::Models) => models::run(&load_config(&global)?, global.json).await,
             Some(Command::Suspects(args)) => suspects::run(args, global.json).await,
             Some(Command::Preset(command)) => preset::run(&load_config(&global)?, &command, global.json),
             Some(Command::Logs(command)) => logs::run(command, load_config(&global)?.log_formats, global.json).await,
@@ -255,6 +273,9 @@ async fn run_at_desk(desk: &Desk, config: &Config, command: Command, json: bool)
         Command::Action(command) => action::run(desk, &config.trackers, command, json).await,
         Command::Investigate(args) => investigate::run(desk, &args, json).await,
         Command::Ask(args) => ask::run(desk, args, json).await,
+        Command::Claims(args) => claims::run(desk, &args, json).await,
+        Command::Prompts(command) => prompts::run(desk, command, json).await,
+        Command::Audit(args) => audit::run(desk, &args, json).await,
         Command::Mitigation(command) => mitigation::run(desk, command, json).await,
         Command::Silence(command) => silence::run(desk, command, json).await,
         Command::Custom(command) => command::run(desk, command, json).await,
@@ -272,6 +293,8 @@ async fn run_at_desk(desk: &Desk, config: &Config, command: Command, json: bool)
         | Command::Keys
         | Command::Demo(_)
         | Command::Logs(_)
+        | Command::Redact(_)
+        | Command::Models
         | Command::Preset(_)
         | Command::Suspects(_)
         | Command::Completions(_)
@@ -328,6 +351,11 @@ fn resolve(moment: &Moment) -> Result<Timestamp, CliError> {
 
 fn duration_arg(text: &str) -> Result<std::time::Duration, String> {
     parse_duration(text).map_err(|e| e.to_string())
+}
+
+/// The text of a file, or of standard input for `-`. Invalid UTF-8 is replaced.
+fn read_text(path: &std::path::Path) -> Result<String, CliError> {
+    update::read(path)
 }
 
 fn id_arg(text: &str) -> Result<IncidentId, String> {

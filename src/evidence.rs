@@ -1,11 +1,11 @@
-//! Evidence: bodies and digests, redaction, packing into a token budget, and the citation check.
+//! Evidence: bodies and digests, redaction, packing into a token budget, and the check of claims.
 //!
 //! Pure: no I/O and no clock. A body is redacted before its digest is computed, so the same text is stored, shown, sent and
 //! exported.
 
 pub mod body;
-pub mod citation_check;
 pub mod citations;
+pub mod claims;
 pub mod pack;
 pub mod redact;
 pub mod render;

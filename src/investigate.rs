@@ -5,6 +5,7 @@
 //! facts and returns the incident as it then is in the journal.
 
 pub mod ask;
+pub mod assistant;
 pub mod attach;
 pub mod clock;
 pub mod command;

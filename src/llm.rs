@@ -418,3 +418,118 @@ impl Reading {
             .advise("Check that the server uses the model's own chat template.")
     }
 }
+
+/// What a server says about a model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Found {
+    pub base_url: String,
+    pub model: String,
+    pub reachable: bool,
+    /// The size of the context window as the server names it; `None` if it does not.
+    pub context_tokens: Option<u64>,
+    pub detail: String,
+    pub remedy: Option<String>,
+}
+
+/// Asks a configured model's server whether it has the model, and for the size of its context window.
+pub(crate) async fn look(config: &AssistantConfig) -> Found {
+    let mut found = Found {
+        base_url: config.base_url.clone(),
+        model: config.model.clone(),
+        reachable: false,
+        context_tokens: None,
+        detail: String::new(),
+        remedy: None,
+    };
+    match Llm::probe(config).await {
+        Ok(probe) => {
+            found.reachable = true;
+            found.detail = probe.detail;
+            found.remedy = probe.warning;
+            found.context_tokens = context_window(config).await;
+            if let Some(window) = found.context_tokens.filter(|w| *w < config.context_tokens) {
+                let text = format!("The server's context window is {window} tokens. Set context_tokens = {window} in [assistant].");
+                found.remedy.get_or_insert(text);
+            }
+        }
+        Err(e) => {
+            found.detail = e.message;
+            found.remedy = e.remedy;
+        }
+    }
+    found
+}
+
+/// The size of a model's context window as its server names it: vLLM and others in the list of models, llama.cpp in `/props`,
+/// Ollama in `/api/show`. `None` if it names none.
+async fn context_window(config: &AssistantConfig) -> Option<u64> {
+    let llm = Llm::new(config).await.ok()?;
+    let (base, _) = address(&config.base_url);
+    let root = base.strip_suffix("/v1").unwrap_or(base);
+    let request = |url: String, body: Option<serde_json::Value>| {
+        let request = match body {
+            Some(body) => llm.http.post(url).json(&body),
+            None => llm.http.get(url),
+        };
+        let request = request.timeout(Duration::from_secs(5));
+        match &llm.key {
+            Some(key) => request.bearer_auth(key.expose_secret()),
+            None => request,
+        }
+    };
+    let read = async |url: String, body: Option<serde_json::Value>| -> Option<serde_json::Value> {
+        request(url, body).send().await.ok()?.error_for_status().ok()?.json().await.ok()
+    };
+    let number = |value: &serde_json::Value, names: &[&str]| names.iter().find_map(|n| value.get(*n)?.as_u64());
+    if let Some(list) = read(format!("{base}/models"), None).await {
+        let entries = list.get("data").and_then(|d| d.as_array()).cloned().unwrap_or_default();
+        let own = entries.iter().find(|m| m.get("id").and_then(|i| i.as_str()) == Some(config.model.as_str()));
+        let names = ["max_model_len", "context_length", "context_window", "max_context_length", "n_ctx"];
+        if let Some(window) = own.and_then(|m| number(m, &names).or_else(|| number(m.get("meta")?, &["n_ctx", "n_ctx_train"]))) {
+            return Some(window);
+        }
+    }
+    if let Some(props) = read(format!("{root}/props"), None).await
+        && let Some(window) = props.get("default_generation_settings").and_then(|s| number(s, &["n_ctx"]))
+    {
+        return Some(window);
+    }
+    let shown = read(format!("{root}/api/show"), Some(serde_json::json!({"model": config.model}))).await?;
+    // What Ollama uses is `num_ctx` of its parameters; the model itself may be able to hold more.
+    let parameters = shown.get("parameters").and_then(|p| p.as_str()).unwrap_or("");
+    let set = parameters.lines().find_map(|l| l.trim().strip_prefix("num_ctx")?.trim().parse().ok());
+    set.or_else(|| shown.get("model_info")?.as_object()?.iter().find(|(k, _)| k.ends_with(".context_length"))?.1.as_u64())
+}
+
+/// The ports that local servers use: Ollama, llama.cpp and LocalAI, vLLM, LM Studio, text-generation-webui, Jan.
+const LOCAL_PORTS: [u16; 6] = [11434, 8080, 8000, 1234, 5000, 1337];
+
+/// The models of OpenAI-compatible servers on the usual ports of this machine. Empty if none answers within a second.
+pub(crate) async fn find_local() -> Vec<Found> {
+    let Ok(http) = crate::sources::http::client_builder(&crate::config::TlsConfig::default()).and_then(|b| {
+        b.timeout(Duration::from_secs(1))
+            .no_proxy()
+            .build()
+            .map_err(|e| SourceError::new(crate::sources::FaultKind::Config, crate::sources::http::innermost(&e)))
+    }) else {
+        return Vec::new();
+    };
+    let one = async |port: u16| -> Vec<Found> {
+        let base_url = format!("http://127.0.0.1:{port}/v1");
+        let reply = async { http.get(format!("{base_url}/models")).send().await.ok()?.json::<serde_json::Value>().await.ok() };
+        let list = reply.await.unwrap_or_default();
+        let models = list.get("data").and_then(|d| d.as_array()).cloned().unwrap_or_default();
+        let named = models.iter().filter_map(|m| m.get("id")?.as_str());
+        named
+            .map(|model| Found {
+                base_url: base_url.clone(),
+                model: clean::line(model),
+                reachable: true,
+                context_tokens: None,
+                detail: "is available".to_owned(),
+                remedy: None,
+            })
+            .collect()
+    };
+    futures_util::future::join_all(LOCAL_PORTS.map(one)).await.into_iter().flatten().collect()
+}

@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{CliError, Done, id_arg, out};
-use crate::incident::{Answer, AnswerSource, ClaimState, IncidentId};
+use crate::incident::{Answer, AnswerSource, IncidentId};
 use crate::investigate::Desk;
 use crate::investigate::ask::Question;
 use crate::prompt::Delta;
@@ -94,12 +94,12 @@ fn verdict(a: &Answer) {
         out::note(format!("({notice})"));
     }
     out::note(format!("Checked: {}", a.claim_summary()));
-    for claim in a.claims.iter().filter(|c| c.state != ClaimState::Supported) {
+    for claim in a.claims.iter().filter(|c| c.is_flagged()) {
         out::note(format!("  ? {}: {}", claim.state.word(), claim.text));
     }
 }
 
-async fn dry_run(desk: &Desk, id: IncidentId, question: &Question, as_json: bool) -> Result<Done, CliError> {
+pub(super) async fn dry_run(desk: &Desk, id: IncidentId, question: &Question, as_json: bool) -> Result<Done, CliError> {
     let (incident, plan) = desk.plan(id, question).await?;
     if incident.evidence.is_empty() {
         out::note("No evidence yet. A real run investigates first, so its prompt will contain more than this.");

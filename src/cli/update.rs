@@ -329,7 +329,7 @@ fn channels(config: &Config, as_json: bool) -> Result<Done, CliError> {
 }
 
 /// Reads a file, or standard input for `-`.
-fn read(file: &Path) -> Result<String, CliError> {
+pub(super) fn read(file: &Path) -> Result<String, CliError> {
     let text = if file.as_os_str() == "-" {
         let mut text = String::new();
         std::io::stdin().read_to_string(&mut text).map(|_| text)

@@ -330,6 +330,11 @@ fn is_card(text: &str) -> bool {
     length_fits && sum.is_multiple_of(10) && digits.iter().any(|d| *d != 0)
 }
 
+/// Why text of a kind is replaced, in a phrase. Generic for a kind that does not exist.
+pub fn reason(kind: &str) -> &'static str {
+    RULES.iter().find(|r| r.kind == kind).map_or("it looks like a secret", |r| r.kind)
+}
+
 struct Compiled {
     keywords: AhoCorasick,
     /// The index of the rule that each keyword belongs to.

@@ -29,8 +29,32 @@ pub enum ClaimState {
     Uncited,
     /// The claim cites evidence that does not exist or was not in the prompt.
     UnknownEvidence,
-    /// The claim contains a number that is not in the cited evidence.
+    /// The claim contains a number, with its unit, or a time that is not in the cited evidence.
     NumberNotFound,
+    /// The cited evidence does not support the claim in another way, which its kind names.
+    Unsupported,
+    /// A recommendation, a plan, an opinion, or an admission that something is not known.
+    NotCheckable,
+}
+
+/// What the cited evidence does not support in a claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClaimKind {
+    /// A figure.
+    Number,
+    /// The unit of a figure that is otherwise right.
+    Unit,
+    /// A time of day, a date or a duration.
+    Time,
+    /// The name of a service, host, metric, version or person.
+    Name,
+    /// Quoted text.
+    Quotation,
+    /// Where a value goes.
+    Direction,
+    /// The cited evidence is about something else.
+    Subject,
 }
 
 impl ClaimState {
@@ -41,6 +65,8 @@ impl ClaimState {
             Self::Uncited => "uncited",
             Self::UnknownEvidence => "unknown evidence",
             Self::NumberNotFound => "number not in evidence",
+            Self::Unsupported => "not supported by its evidence",
+            Self::NotCheckable => "not checkable",
         }
     }
 }
@@ -50,6 +76,35 @@ impl ClaimState {
 pub struct Claim {
     pub text: String,
     pub state: ClaimState,
+    /// What is not supported; `None` unless the state says that something is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<ClaimKind>,
+    /// Why the state is what it is, in a sentence; `None` for a supported claim.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The line of the answer that it begins on, from 1; 0 in entries of earlier versions.
+    #[serde(default)]
+    pub line: usize,
+    /// Its bytes in the answer; both 0 in entries of earlier versions.
+    #[serde(default)]
+    pub start: usize,
+    #[serde(default)]
+    pub end: usize,
+    /// The ids that it cites, as written.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<String>,
+}
+
+impl Claim {
+    /// A claim without a reason or a place.
+    pub fn new(text: impl Into<String>, state: ClaimState) -> Self {
+        Self { text: text.into(), state, kind: None, reason: None, line: 0, start: 0, end: 0, evidence: Vec::new() }
+    }
+
+    /// Whether the check found something that is not supported by what the claim cites.
+    pub fn is_flagged(&self) -> bool {
+        !matches!(self.state, ClaimState::Supported | ClaimState::NotCheckable)
+    }
 }
 
 /// Token usage as reported by the server.
@@ -84,6 +139,12 @@ pub struct Answer {
     /// The digest of the messages sent to the model, stored with the evidence bodies; `None` if nothing was sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sent: Option<String>,
+    /// The model that was asked; `model` is what the server calls itself. `None` if nothing was sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked_model: Option<String>,
+    /// The address of the server that was asked; `None` if nothing was sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
     /// What the reader should know about how the answer came, such as a model that was asked instead.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notices: Vec<String>,
@@ -92,14 +153,22 @@ pub struct Answer {
 impl Answer {
     /// Summarises the check: `9 claims: 7 supported, 1 uncited, 1 number not in evidence`.
     pub fn claim_summary(&self) -> String {
-        let states = [ClaimState::Supported, ClaimState::Uncited, ClaimState::UnknownEvidence, ClaimState::NumberNotFound];
+        let states = [
+            ClaimState::Supported,
+            ClaimState::Uncited,
+            ClaimState::UnknownEvidence,
+            ClaimState::NumberNotFound,
+            ClaimState::Unsupported,
+        ];
+        // What cannot be checked is no claim about the incident.
+        let claims: Vec<&Claim> = self.claims.iter().filter(|c| c.state != ClaimState::NotCheckable).collect();
         let parts: Vec<String> = states
             .iter()
-            .map(|s| (self.claims.iter().filter(|c| c.state == *s).count(), s.word()))
+            .map(|s| (claims.iter().filter(|c| c.state == *s).count(), s.word()))
             .filter(|(n, _)| *n > 0)
             .map(|(n, word)| format!("{n} {word}"))
             .collect();
-        match self.claims.len() {
+        match claims.len() {
             0 => "no claims to check".to_owned(),
             1 => format!("1 claim: {}", parts.join(", ")),
             n => format!("{n} claims: {}", parts.join(", ")),

@@ -11,7 +11,7 @@ use super::desk::{Desk, DeskError, Progress, new_entries};
 use crate::comms::{Draft, Hit, HitKind, customer_hits};
 use crate::config::AssistantConfig;
 use crate::evidence::body::{StoredBody, digest};
-use crate::evidence::citation_check::check_citations;
+use crate::evidence::claims::check_claims;
 use crate::evidence::tokens::{Meter, estimate};
 use crate::evidence::{Body, Redactor, citations};
 use crate::incident::{
@@ -162,6 +162,20 @@ impl Desk {
         Ok(plan(file, incident, &bodies, &incident.matrix(), limits, &options)?)
     }
 
+    /// The prompt with this id.
+    ///
+    /// # Errors
+    /// When there is none; the remedy names the closest.
+    pub fn prompt(&self, id: &str) -> Result<&crate::prompt::library::PromptFile, DeskError> {
+        if let Some(found) = self.library.get(id) {
+            return Ok(found);
+        }
+        let ids: Vec<&str> = self.library.all().map(|p| p.id.as_str()).collect();
+        let hint = crate::telemetry::words::nearest(id, ids.iter().copied())
+            .map_or_else(String::new, |n| format!("Did you mean '{n}'? "));
+        Err(Refusal::not_found(format!("there is no prompt '{id}'")).advise(format!("{hint}The prompts are {}.", ids.join(", "))).into())
+    }
+
     /// The model that answers a question; `None` if no model is configured.
     ///
     /// # Errors
@@ -202,7 +216,9 @@ impl Desk {
         }
         let mut answer = check_answer(answer, &incident, &plan);
         let mut bodies = Vec::new();
-        if self.assistant_for(question)?.is_some() {
+        if let Some(config) = self.assistant_for(question)? {
+            answer.asked_model.get_or_insert_with(|| config.model.clone());
+            answer.url.get_or_insert_with(|| config.base_url.clone());
             // Store the redacted messages exactly as sent, for audits and bundles.
             let sent = sent_body(&plan)?;
             answer.sent = Some(sent.digest.clone());
@@ -248,6 +264,8 @@ impl Desk {
             let (plan, answered) = self.answer_that_fits(incident, question, config, sink, cancel).await?;
             match answered {
                 Ok(mut answer) => {
+                    answer.asked_model = Some(config.model.clone());
+                    answer.url = Some(config.base_url.clone());
                     answer.notices.extend(failures.iter().map(|f| format!("{f}; {} answered instead", config.model)));
                     return Ok((plan, answer));
                 }
@@ -372,6 +390,8 @@ fn empty_answer(plan: &PromptPlan, text: String) -> Answer {
         question: plan.question.clone(),
         partial: false,
         sent: None,
+        asked_model: None,
+        url: None,
         notices: Vec::new(),
     }
 }
@@ -448,9 +468,10 @@ fn check_answer(mut answer: Answer, incident: &Incident, plan: &PromptPlan) -> A
             .collect();
         shown = incident.evidence.iter().map(|e| (e.id, findings.clone())).collect();
     }
-    let verdict = check_citations(&answer.answer, &shown);
+    let verdict = check_claims(&answer.answer, &shown);
     answer.citations = verdict.citations;
     answer.claims = verdict.claims;
+    answer.claims.retain(|c| c.state != ClaimState::NotCheckable);
     if answer.source == AnswerSource::Rules {
         // Sentences of the rules without a citation describe the rules, or say that nothing was found.
         answer.claims.retain(|c| c.state != ClaimState::Uncited);

@@ -787,7 +787,7 @@ fn draft(incident: &Incident) -> Option<Draft> {
         unsupported: a
             .claims
             .iter()
-            .filter(|c| c.state != crate::incident::ClaimState::Supported)
+            .filter(|c| c.is_flagged())
             .map(|c| format!("{}: {}", c.state.word(), c.text))
             .collect(),
         partial: a.partial,

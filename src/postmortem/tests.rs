@@ -21,6 +21,8 @@ fn answer(source: AnswerSource) -> Answer {
         question: None,
         partial: false,
         sent: None,
+        asked_model: None,
+        url: None,
         notices: vec![],
     }
 }

@@ -57,6 +57,12 @@ pub struct PromptFile {
     /// The first 12 hexadecimal digits of the file's SHA-256.
     #[serde(skip)]
     pub version: String,
+    /// The file as it is written.
+    #[serde(skip)]
+    pub text: String,
+    /// Whether it comes with the program.
+    #[serde(skip)]
+    pub is_built_in: bool,
 }
 
 /// The prompts that are built into the binary: id and file text.
@@ -111,6 +117,7 @@ impl PromptFile {
             return Err(fail(Some(2), format!("the id '{}' does not match the file name, '{name}'", file.id)));
         }
         body.trim().clone_into(&mut file.body);
+        text.clone_into(&mut file.text);
         file.version = digest(text.as_bytes()).chars().take(12).collect();
         let mut tera = Tera::default();
         tera.add_raw_template(name, &file.body).map_err(|e| match e.kind() {
@@ -158,14 +165,14 @@ impl Library {
     /// # Errors
     /// When a built-in prompt is invalid, which a test rules out.
     pub fn load(user: &[UserFile]) -> Result<Self, PromptError> {
-        let built_in = BUILT_IN.iter().map(|(name, text)| Ok(((*name).to_owned(), PromptFile::parse(name, text)?)));
+        let built_in = BUILT_IN.iter().map(|(name, text)| Ok(((*name).to_owned(), PromptFile { is_built_in: true, ..PromptFile::parse(name, text)? })));
         let mut library = Self { prompts: built_in.collect::<Result<_, PromptError>>()?, problems: Vec::new() };
         for file in user {
             match PromptFile::parse(&file.name, &file.text) {
                 Ok(prompt) => {
                     library.prompts.insert(file.name.clone(), prompt);
                 }
-                Err(e) => library.problems.push(problem(file, &e, library.prompts.contains_key(&file.name))),
+                Err(e) => library.problems.push(problem_of(file, &e, library.prompts.contains_key(&file.name))),
             }
         }
         Ok(library)
@@ -194,7 +201,8 @@ impl Library {
     }
 }
 
-fn problem(file: &UserFile, error: &PromptError, has_built_in: bool) -> FileProblem {
+/// A problem in a user's prompt file. `has_built_in`: a built-in prompt of that name is used instead.
+pub fn problem_of(file: &UserFile, error: &PromptError, has_built_in: bool) -> FileProblem {
     let line = match error {
         PromptError::Invalid { line, .. } => *line,
         PromptError::Render { .. } | PromptError::TooSmall { .. } => None,

@@ -211,7 +211,7 @@ fn finish(
 }
 
 /// The number of redaction marks in the messages, by kind.
-fn count_redactions(messages: &[Message]) -> Vec<RedactionCount> {
+pub fn count_redactions(messages: &[Message]) -> Vec<RedactionCount> {
     let mut counts: BTreeMap<String, u64> = BTreeMap::new();
     for message in messages {
         for mark in message.content.split("<redacted:").skip(1) {

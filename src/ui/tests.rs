@@ -292,7 +292,7 @@ fn the_mark_below_an_answer_says_whether_every_claim_is_supported() {
         (vec![], "· no claims to check"),
     ] {
         let mut model = room(Tab::Assistant);
-        let claim = |state: &ClaimState| Claim { text: "The pool is full.".into(), state: *state };
+        let claim = |state: &ClaimState| Claim::new("The pool is full.", *state);
         let answer = Answer {
             answer: "The pool is full.".into(),
             citations: vec![],
@@ -307,6 +307,8 @@ fn the_mark_below_an_answer_says_whether_every_claim_is_supported() {
             question: None,
             partial: false,
             sent: None,
+            asked_model: None,
+            url: None,
             notices: vec![],
         };
         let incident = model.room.as_ref().and_then(|r| r.incident.as_ref()).unwrap();

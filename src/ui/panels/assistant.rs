@@ -8,7 +8,7 @@ use crate::app::action::Action;
 use crate::app::model::Model;
 use crate::app::room::Room;
 use crate::incident::state::RecordedAnswer;
-use crate::incident::{AnswerSource, ClaimState};
+use crate::incident::AnswerSource;
 use crate::ui::theme::{Meaning, Theme};
 use crate::ui::widgets::{frame as bordered, markdown, put, scrolled};
 use crate::ui::{ViewCache, text};
@@ -86,13 +86,13 @@ fn answer_lines(model: &Model, theme: &Theme, recorded: &RecordedAnswer, width: 
         lines.extend(text::wrap(reason, width).into_iter().map(|l| Line::from(Span::styled(l, theme.style(Meaning::Warn)))));
     }
     let accepted = recorded.accepted_by.as_ref().map_or_else(String::new, |p| format!(" · accepted by {p}"));
-    let (mark, meaning) = match a.claims.iter().all(|c| c.state == ClaimState::Supported) {
+    let (mark, meaning) = match !a.claims.iter().any(crate::incident::Claim::is_flagged) {
         _ if a.claims.is_empty() => ("·", Meaning::Muted),
         true => ("✓", Meaning::Ok),
         false => ("?", Meaning::Warn),
     };
     lines.push(Line::from(Span::styled(format!("{mark} {}{accepted}", a.claim_summary()), theme.style(meaning))));
-    for claim in a.claims.iter().filter(|c| c.state != ClaimState::Supported) {
+    for claim in a.claims.iter().filter(|c| c.is_flagged()) {
         let words = format!("? {}: {}", claim.state.word(), claim.text);
         let style = theme.style(Meaning::Bad).add_modifier(ratatui::style::Modifier::UNDERLINED);
         lines.extend(text::wrap(&words, width).into_iter().map(|l| Line::from(Span::styled(l, style))));

@@ -1,0 +1,253 @@
+//! Checks every claim of an answer in code, after the model has finished.
+//!
+//! An answer is split into statements ([`statements`]), and each is a fact, a plan, or an admission that something is not
+//! known ([`kinds`]). Every fact under every heading is held against the text of the evidence that it cites: Does the item
+//! exist, and was it shown to the model? Do the figures occur there, in the same unit or another ([`quantities`])? The times,
+//! days, names and quotations? Does a value go where the claim says ([`series`])? And is the item about the same subject, or
+//! does another one fit much better ([`subject`])?
+
+mod facts;
+mod kinds;
+mod quantities;
+mod series;
+mod statements;
+mod subject;
+
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
+use regex::Regex;
+
+use crate::incident::{Citation, Claim, ClaimKind, ClaimState, EvidenceId};
+use facts::Facts;
+use kinds::Purpose;
+use statements::Statement;
+
+/// The result of checking an answer.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CheckedAnswer {
+    pub citations: Vec<Citation>,
+    pub claims: Vec<Claim>,
+}
+
+/// What is wrong with a claim.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Fault {
+    kind: ClaimKind,
+    reason: String,
+}
+
+impl Fault {
+    fn new(kind: ClaimKind, reason: impl Into<String>) -> Self {
+        Self { kind, reason: reason.into() }
+    }
+}
+
+/// Checks a Markdown answer against `shown`, the text of the evidence that was shown to the model.
+///
+/// Plans and admissions that cite nothing are listed as [`ClaimState::NotCheckable`].
+pub fn check_claims(answer: &str, shown: &BTreeMap<EvidenceId, String>) -> CheckedAnswer {
+    let facts: BTreeMap<EvidenceId, Facts> = shown.iter().map(|(id, text)| (*id, Facts::of(text))).collect();
+    let subjects = subject::Subjects::new(shown);
+    let mut checked = CheckedAnswer::default();
+    for statement in statements::statements(answer) {
+        let cited = citations(&statement.text);
+        for id in &cited {
+            let ok = id.parse().is_ok_and(|id: EvidenceId| shown.contains_key(&id));
+            if !checked.citations.iter().any(|c| c.id == *id) {
+                checked.citations.push(Citation { id: id.clone(), ok });
+            }
+        }
+        if let Some((state, fault)) = verdict(&statement, &cited, &facts, &subjects) {
+            let (kind, reason) = fault.map_or((None, None), |f| (Some(f.kind), Some(f.reason)));
+            checked.claims.push(Claim {
+                text: statement.text,
+                state,
+                kind: kind.filter(|_| matches!(state, ClaimState::NumberNotFound | ClaimState::Unsupported)),
+                reason,
+                line: statement.line,
+                start: statement.start,
+                end: statement.end,
+                evidence: cited,
+            });
+        }
+    }
+    checked
+}
+
+/// The state of a statement, with the reason unless it is supported; `None` if it is not a claim.
+fn verdict(
+    statement: &Statement,
+    cited: &[String],
+    facts: &BTreeMap<EvidenceId, Facts>,
+    subjects: &subject::Subjects,
+) -> Option<(ClaimState, Option<Fault>)> {
+    let bare = without_citations(&statement.text);
+    let has_figure = !quantities::quantities(&bare).is_empty() || !quantities::clocks(&bare).is_empty();
+    let purpose = kinds::purpose(&bare, &statement.heading, statement.is_row, !cited.is_empty(), has_figure);
+    // The kind of these is not used: they are not wrong, there is nothing to hold against them.
+    let note = |reason: &str| Some(Fault::new(ClaimKind::Subject, reason));
+    let known: Option<Vec<EvidenceId>> =
+        cited.iter().map(|id| id.parse().ok().filter(|id: &EvidenceId| facts.contains_key(id))).collect();
+    let Some(known) = known else {
+        let unknown: Vec<&str> = cited
+            .iter()
+            .filter(|id| id.parse().ok().is_none_or(|id: EvidenceId| !facts.contains_key(&id)))
+            .map(String::as_str)
+            .collect();
+        return Some((ClaimState::UnknownEvidence, note(&format!("The model was not shown {}.", unknown.join(", ")))));
+    };
+    match purpose {
+        Purpose::Fragment if cited.is_empty() => return None,
+        Purpose::Unknown => return Some((ClaimState::NotCheckable, note("It says that something is not known."))),
+        Purpose::Plan => {
+            let items: Vec<&Facts> = known.iter().filter_map(|id| facts.get(id)).collect();
+            let fault = if items.is_empty() { None } else { facts::misnamed(&bare, &items) };
+            return Some(match fault {
+                Some(fault) => (ClaimState::Unsupported, Some(fault)),
+                None => (ClaimState::NotCheckable, note("It is a recommendation, a plan or an opinion.")),
+            });
+        }
+        Purpose::Fact if cited.is_empty() => return Some((ClaimState::Uncited, note("It states a fact and cites no evidence."))),
+        Purpose::Fact | Purpose::Fragment => {}
+    }
+    let items: Vec<&Facts> = known.iter().filter_map(|id| facts.get(id)).collect();
+    let fault = facts::contradiction(&bare, &items).or_else(|| subjects.mismatch(&bare, &known, has_figure));
+    Some(match fault {
+        None => (ClaimState::Supported, None),
+        Some(fault) => {
+            let number = matches!(fault.kind, ClaimKind::Number | ClaimKind::Unit | ClaimKind::Time);
+            (if number { ClaimState::NumberNotFound } else { ClaimState::Unsupported }, Some(fault))
+        }
+    })
+}
+
+/// The length in bytes of the citations at the start of a sentence; 0 without any.
+fn leading_citations(sentence: &str) -> usize {
+    citation_regex()
+        .find_iter(sentence)
+        .try_fold(0, |end, m| {
+            if sentence.get(end..m.start()).is_some_and(|gap| gap.trim_matches([' ', '.', ',']).is_empty()) {
+                Ok(m.end() + sentence.get(m.end()..).map_or(0, |r| r.bytes().take_while(|b| *b == b'.').count()))
+            } else {
+                Err(end)
+            }
+        })
+        .unwrap_or_else(|end| end)
+}
+
+fn citation_regex() -> &'static Regex {
+    static REGEX: OnceLock<Regex> = OnceLock::new();
+    REGEX.get_or_init(|| {
+        Regex::new(r"[\[【(]\s*\^?[Ee]L?\d+(?:\s*[,;–-]\s*[Ee]?L?\d+|\s+and\s+[Ee]L?\d+|\s+[Ee]L?\d+)*\s*[\]】)]|\bEL?\d{1,3}\b")
+            .unwrap_or_else(|e| unreachable!("{e}"))
+    })
+}
+
+/// The ids that a statement cites, in order and without duplicates.
+///
+/// Recognised forms: `[E3]`, `[E3, E4]`, `(E5)`, `[^E3]`, a bare `E3`, and ranges such as `[E2-E4]`, which are expanded.
+pub fn citations(statement: &str) -> Vec<String> {
+    let mut ids = Vec::new();
+    for found in citation_regex().find_iter(statement) {
+        let inside = found.as_str();
+        let numbers: Vec<u32> = inside.split(|c: char| !c.is_ascii_digit()).filter_map(|n| n.parse().ok()).collect();
+        if let ([from, to], true) = (numbers.as_slice(), inside.contains(['-', '–']))
+            && !inside.contains(['L', 'l'])
+            && from < to
+            && to - from <= 50
+        {
+            for n in *from..=*to {
+                let id = format!("E{n}");
+                if !ids.contains(&id) {
+                    ids.push(id);
+                }
+            }
+            continue;
+        }
+        for part in inside.split(|c: char| !c.is_ascii_alphanumeric()).filter(|p| p.len() > 1) {
+            let id = part.to_ascii_uppercase();
+            let number = id.strip_prefix('E').map(|n| n.strip_prefix('L').unwrap_or(n));
+            if number.is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit())) && !ids.contains(&id) {
+                ids.push(id);
+            }
+        }
+    }
+    ids
+}
+
+/// A statement without its citations.
+fn without_citations(statement: &str) -> String {
+    citation_regex().replace_all(statement, " ").into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown() -> BTreeMap<EvidenceId, String> {
+        BTreeMap::from([
+            (EvidenceId(1), "HighErrorRate since 09:27:40, value 0.172".to_owned()),
+            (EvidenceId(3), "db_pool_in_use: min 4 median 20 max 20\n 09:27:10=12".to_owned()),
+        ])
+    }
+
+    fn states(answer: &str) -> Vec<ClaimState> {
+        check_claims(answer, &shown()).claims.into_iter().map(|c| c.state).collect()
+    }
+
+    #[test]
+    fn sets_the_state_of_each_kind_of_claim() {
+        use ClaimState::*;
+        for (answer, expected) in [
+            ("The pool rose from 4 to 20 at 09:27:10 [E3].", vec![Supported]),
+            ("The pool rose from 4 to 20 at 09:27:10Z [E3].", vec![Supported]),
+            ("The pool rose from 4 to 20 at 09:27:11Z [E3].", vec![NumberNotFound]),
+            ("The pool rose from 4 to 21 at 09:27:10 [E3].", vec![NumberNotFound]),
+            ("The pool rose at 09:28:10 [E3].", vec![NumberNotFound]),
+            ("17.2 % of requests fail since 09:27 [E1].", vec![Supported]),
+            ("17.3 % of requests fail [E1].", vec![NumberNotFound]),
+            ("The pool is exhausted [E9].", vec![UnknownEvidence]),
+            ("The pool is exhausted [E3, E9].", vec![UnknownEvidence]),
+            ("The database is certainly to blame.", vec![Uncited]),
+            ("It broke at checkout. [E1] The pool was full. [E3]", vec![Supported, Supported]),
+            ("Is the pool too small?", vec![]),
+            ("## Immediate mitigations\n\n- Raise the pool to 40 connections.\n- Restart it [E3].", vec![NotCheckable, NotCheckable]),
+            ("```\nrate(x[5m]) > 99\n```", vec![]),
+            ("```markdown\nThe database lost 40000 orders [E77].\n```", vec![UnknownEvidence]),
+            ("```\nThe database lost 40000 orders today", vec![Uncited]),
+            ("DB down 40000s.", vec![Uncited]),
+            ("## Next steps\n\nThe database lost 40000 orders and 99 nodes died.", vec![Uncited]),
+            ("It started on 2019-01-02 [E1].", vec![NumberNotFound]),
+            ("It started at 27:40 [E1].", vec![NumberNotFound]),
+            ("E77 shows that the pool is full.", vec![UnknownEvidence]),
+            ("The pool is full [E1-E3].", vec![UnknownEvidence]),
+            ("Latency p95 and db-3 look normal [E1].", vec![Supported]),
+            ("| a | b |\n|---|---|\n| pool in use | 20 [E3] |", vec![Supported]),
+        ] {
+            assert_eq!(states(answer), expected, "{answer}");
+        }
+    }
+
+    #[test]
+    fn flags_one_claim_for_one_changed_digit() {
+        let good = "The pool rose from 4 to 20 at 09:27:10 [E3]. Requests fail since 09:27:40 [E1].";
+        assert!(states(good).iter().all(|s| *s == ClaimState::Supported));
+        let bad = good.replace("09:27:40", "09:27:41");
+        assert_eq!(states(&bad).iter().filter(|s| **s != ClaimState::Supported).count(), 1);
+    }
+
+    #[test]
+    fn lists_each_citation_once_with_its_verdict() {
+        let checked = check_claims("A is broken [E1]. B is broken [E1, E7] (E3).", &shown());
+        let listed: Vec<(&str, bool)> = checked.citations.iter().map(|c| (c.id.as_str(), c.ok)).collect();
+        assert_eq!(listed, [("E1", true), ("E7", false), ("E3", true)]);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn checks_any_text_without_panicking(text in "[#*\\-\\n .\\[\\]E0-9:,%a-zé|`]{0,120}") {
+            check_claims(&text, &shown());
+        }
+    }
+}

@@ -1,0 +1,710 @@
+//! What an evidence item says, ready to be compared with claims, and the comparison.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::Fault;
+use super::quantities::{Clock, Day, Dimension, Quantity, Unit, all_quantities, clocks, days, quantities, unit_of};
+use super::series::{Course, Direction, courses};
+use crate::incident::ClaimKind;
+
+/// An evidence item, taken apart.
+pub(super) struct Facts {
+    /// The text in lower case, with one space between words and plain quotation marks.
+    plain: String,
+    /// `plain` without anything but letters and digits.
+    squeezed: String,
+    quantities: Vec<Quantity>,
+    /// The ranges of values that samples have between two times: lowest, highest, unit.
+    ranges: Vec<(f64, f64, Option<Unit>)>,
+    clocks: Vec<Clock>,
+    days: Vec<Day>,
+    courses: Vec<Course>,
+    /// The change that the summary states: `1 → 20`.
+    change: Option<(f64, f64)>,
+    /// How many series, alerts or lines it has.
+    counts: BTreeSet<usize>,
+    /// The values of its labels, in lower case.
+    entities: BTreeSet<String>,
+    /// The direction and the count of each log pattern.
+    patterns: Vec<(Direction, f64)>,
+}
+
+fn regex(pattern: &str) -> Regex {
+    Regex::new(pattern).unwrap_or_else(|e| unreachable!("constant pattern: {e}"))
+}
+
+/// The head of a metric: `latency p95, in s, alert threshold 0.8, step 5 s`.
+static HEAD: LazyLock<Regex> = LazyLock::new(|| regex(r"(?m)^(?P<title>.*?)(?:, in (?P<unit>[^,\n]+?))?(?:, alert threshold [\d.,]+)?, step [\d.,]+ s$"));
+static CHANGE: LazyLock<Regex> = LazyLock::new(|| regex(r"(?P<from>\d[\d,]*(?:\.\d+)?)[^→\n]{0,12}→ ?(?P<to>\d[\d,]*(?:\.\d+)?)"));
+
+/// A text in the form in which quotations and names are compared.
+fn plain(text: &str) -> String {
+    let marks = text.replace(['“', '”', '„', '«', '»'], "\"").replace(['‘', '’', '`', '´'], "'").replace('⏎', " ");
+    marks.to_lowercase().split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+impl Facts {
+    pub(super) fn of(text: &str) -> Self {
+        let head = HEAD.captures(text);
+        let written = head.as_ref().and_then(|c| c.name("unit")).and_then(|m| unit_of(m.as_str().trim()));
+        let unit = written.or_else(|| head.as_ref().and_then(|_| unit_in_name(text)));
+        let from = head.as_ref().and_then(|c| c.get(0)).map_or(text.len(), |m| m.start());
+        let mut found = all_quantities(text);
+        for quantity in found.iter_mut().filter(|q| q.at.start > from && q.unit.is_none()) {
+            quantity.unit = unit;
+        }
+        for quantity in found.iter_mut().filter(|q| q.unit.is_none()) {
+            quantity.unit = text.get(..quantity.at.start).and_then(unit_of_setting);
+        }
+        // Values of samples follow a time and an equals sign, which a reader of prose would take for a name.
+        found.extend(sample_values(text, unit));
+        let ranges = SAMPLE.captures_iter(text).filter_map(|c| {
+            let value = |name: &str| c.name(name)?.as_str().replace(',', "").parse::<f64>().ok();
+            let (low, high) = (value("low")?, value("high")?);
+            // Only a narrow range says what a value was.
+            (high - low <= high.abs() * 0.25).then_some((low, high, unit))
+        });
+        let ranges: Vec<(f64, f64, Option<Unit>)> = ranges.collect();
+        let first = text.lines().next().unwrap_or("");
+        let change = CHANGE.captures(first).and_then(|c| {
+            let number = |name: &str| c.name(name)?.as_str().replace(',', "").parse::<f64>().ok();
+            Some((number("from")?, number("to")?))
+        });
+        let lines = text.lines();
+        let body = text.lines().skip(1).filter(|l| !l.starts_with("query:") && !l.starts_with("window:") && !l.starts_with(' '));
+        let counts = [body.clone().filter(|l| l.starts_with('{')).count(), lines.filter(|l| l.contains("firing")).count()];
+        Self {
+            squeezed: plain(text).chars().filter(|c| c.is_alphanumeric()).collect(),
+            plain: plain(text),
+            quantities: found,
+            ranges,
+            clocks: clocks(text),
+            days: days(text),
+            courses: courses(text),
+            change,
+            counts: counts.into(),
+            entities: LABEL.captures_iter(text).filter_map(|c| Some(c.name("v")?.as_str().to_lowercase())).collect(),
+            patterns: text.lines().filter_map(pattern_change).collect(),
+        }
+    }
+
+    /// Whether a number without a unit in this item may have a unit.
+    fn speaks_of(&self, unit: Option<Unit>) -> bool {
+        let Some(unit) = unit else { return true };
+        let words: &[&str] = match unit.dimension {
+            Dimension::Time => &["second", "_ms", "latency", "duration", " ms", "time", "age", "interval"],
+            Dimension::Size => &["byte", "memory", "disk", "heap", "size", "rss"],
+            Dimension::Bits => &["bit", "bandwidth", "bps"],
+            Dimension::Count if unit.is_rate => &["per second", "/s", "rate", "rps", "qps", "per minute", "/min"],
+            Dimension::Cores => &["core", "cpu"],
+            Dimension::Count | Dimension::Share | Dimension::Times => return true,
+        };
+        words.iter().any(|w| self.plain.contains(w)) || self.quantities.iter().any(|q| q.unit.is_some_and(|u| u.dimension == unit.dimension))
+    }
+
+    fn has(&self, wanted: &str) -> bool {
+        self.plain.contains(wanted)
+    }
+}
+
+/// The direction and count of a line such as `down 206x (1130x before the onset) …`.
+fn pattern_change(line: &str) -> Option<(Direction, f64)> {
+    let (word, rest) = line.split_once(' ')?;
+    let direction = match word {
+        "new" | "up" => Direction::Up,
+        "down" | "gone" => Direction::Down,
+        "same" => Direction::Flat,
+        _ => return None,
+    };
+    Some((direction, rest.split_once('x')?.0.replace(',', "").parse().ok()?))
+}
+
+/// The unit that the names of metrics in a text end in; `None` if they name none, or a histogram's buckets.
+fn unit_in_name(text: &str) -> Option<Unit> {
+    let unit = |dimension, factor| Some(Unit { dimension, factor, is_rate: false });
+    let lower = text.to_lowercase();
+    let title = HEAD.captures(text).and_then(|c| c.name("title").map(|m| m.as_str().to_lowercase())).unwrap_or_default();
+    let per = [("per second", 1.0), ("per minute", 60.0), ("per hour", 3600.0)].into_iter().find(|(w, _)| title.contains(w));
+    if let Some((_, secs)) = per {
+        return Some(Unit { dimension: Dimension::Count, factor: 1.0 / secs, is_rate: true });
+    }
+    if lower.contains("_milliseconds") || lower.contains("_ms") {
+        unit(Dimension::Time, 1e-3)
+    } else if lower.contains("_seconds") && !lower.contains("rate(") {
+        unit(Dimension::Time, 1.0)
+    } else if lower.contains("_bytes") && !lower.contains("rate(") && !lower.contains(" / ") {
+        unit(Dimension::Size, 1.0)
+    } else {
+        None
+    }
+}
+
+/// The unit in the name of a setting right before its value: `max.poll.interval.ms=`.
+fn unit_of_setting(before: &str) -> Option<Unit> {
+    let name = before.strip_suffix(['=', ':']).or_else(|| before.strip_suffix(": ")).or_else(|| before.strip_suffix(" = "))?;
+    let word = name.trim_end_matches(['"', '\'']).rsplit(|c: char| !c.is_alphanumeric()).next()?.to_lowercase();
+    ["ms", "seconds", "secs", "bytes", "mb", "kb", "minutes", "millis"].contains(&word.as_str()).then(|| unit_of(if word == "millis" { "ms" } else { &word })).flatten()
+}
+
+static SAMPLE: LazyLock<Regex> = LazyLock::new(|| regex(r"\d{2}:\d{2}(?::\d{2})?=(?P<low>-?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?)(?:\.\.(?P<high>-?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?))?"));
+
+fn sample_values(text: &str, unit: Option<Unit>) -> Vec<Quantity> {
+    let mut out = Vec::new();
+    for c in SAMPLE.captures_iter(text) {
+        for m in [c.name("low"), c.name("high")].into_iter().flatten() {
+            if let Ok(value) = m.as_str().replace(',', "").parse() {
+                out.push(Quantity { value, decimals: 0, zeros: 0, unit, at: m.range() });
+            }
+        }
+    }
+    out
+}
+
+/// Like [`contradiction`], for a recommendation: its figures are free, what it names and quotes is not.
+pub(super) fn misnamed(statement: &str, items: &[&Facts]) -> Option<Fault> {
+    let (rest, fault) = without_quotations(statement, items);
+    fault.or_else(|| wrong_name(&rest, items).filter(|f| f.reason.chars().any(|c| c.is_ascii_digit())))
+}
+
+/// What the cited items contradict or do not have in a statement; `None` if it holds.
+pub(super) fn contradiction(statement: &str, items: &[&Facts]) -> Option<Fault> {
+    let (rest, fault) = without_quotations(statement, items);
+    fault
+        .or_else(|| wrong_day(&rest, items))
+        .or_else(|| wrong_time(&rest, items))
+        .or_else(|| wrong_figure(&rest, items))
+        .or_else(|| wrong_name(&rest, items))
+        .or_else(|| wrong_direction(&rest, items))
+}
+
+// Quotations
+
+static QUOTED: LazyLock<Regex> = LazyLock::new(|| {
+    regex(r#"“(?P<a>[^”]+)”|«(?P<b>[^»]+)»|„(?P<f>[^“”]+)[“”]|"(?P<c>[^"]+)"|(?:^|[\s(])'(?P<d>[^']*(?:'\w[^']*)*)'(?:$|[\s).,;:!?])|`(?P<e>[^`]+)`"#)
+});
+
+/// The statement without its quotations, and a fault if one of them is in no cited item.
+fn without_quotations(statement: &str, items: &[&Facts]) -> (String, Option<Fault>) {
+    let mut rest = String::with_capacity(statement.len());
+    let (mut at, mut fault) = (0, None);
+    for c in QUOTED.captures_iter(statement) {
+        let (Some(whole), Some(inner)) = (c.get(0), ["a", "b", "c", "d", "e", "f"].iter().find_map(|n| c.name(n))) else { continue };
+        let words = inner.as_str().split_whitespace().count();
+        // One or two words in code marks are a name; one quoted word marks a term.
+        let is_name = if c.name("e").is_some() { words < 3 } else { words < 2 };
+        if is_name {
+            continue;
+        }
+        rest.push_str(statement.get(at..whole.start()).unwrap_or(""));
+        rest.push(' ');
+        at = whole.end();
+        if fault.is_none() && !items.iter().any(|i| quotes(&i.plain, inner.as_str())) {
+            fault = Some(Fault::new(ClaimKind::Quotation, format!("No cited item contains “{}”.", inner.as_str())));
+        }
+    }
+    rest.push_str(statement.get(at..).unwrap_or(""));
+    (rest, fault)
+}
+
+/// Whether a text contains a quotation, whose parts around an ellipsis or a mask follow each other.
+fn quotes(text: &str, quotation: &str) -> bool {
+    let wanted = plain(quotation).replace("...", "…").replace("[…]", "…").replace("<*>", "…");
+    let mut rest = text;
+    wanted.split('…').all(|part| {
+        let part = part.trim().trim_end_matches(['.', ',', ';', ':', '!']).trim();
+        match rest.find(part) {
+            Some(found) => {
+                rest = rest.get(found + part.len()..).unwrap_or("");
+                true
+            }
+            None => false,
+        }
+    })
+}
+
+// Times
+
+static APPROXIMATELY: LazyLock<Regex> = LazyLock::new(|| {
+    regex(r"(?i)(?:\b(?:about|around|roughly|approximately|approx\.?|circa|ca\.?|nearly|almost|some|close to|in the order of|on the order of|just (?:over|under|after|before|above|below|short of)|a (?:bit|little|good) (?:over|under|more|less)?|well (?:over|under|above|below)|more than|over|above|at least|less than|under|below|fewer than|up to|at most|within|north of|upwards of|shortly (?:after|before)|by|toward|towards|between|from|past|exceed(?:ing|ed|s)|beyond|half|estimated)|[~≈<>≥≤])\s*(?:the |a |an )?$")
+});
+
+fn is_approximate(text: &str, at: usize) -> bool {
+    text.get(..at).is_some_and(|before| APPROXIMATELY.is_match(before))
+}
+
+fn wrong_day(statement: &str, items: &[&Facts]) -> Option<Fault> {
+    let known: Vec<Day> = items.iter().flat_map(|i| i.days.iter().copied()).collect();
+    let same = |a: &Day, b: &Day| (a.month, a.day) == (b.month, b.day) && (a.year.is_none() || b.year.is_none() || a.year == b.year);
+    let wrong = days(statement).into_iter().find(|d| !known.iter().any(|k| same(d, k)))?;
+    let year = wrong.year.map_or(String::new(), |y| format!("{y}-"));
+    Some(Fault::new(ClaimKind::Time, format!("No cited item names the day {year}{:02}-{:02}.", wrong.month, wrong.day)))
+}
+
+fn wrong_time(statement: &str, items: &[&Facts]) -> Option<Fault> {
+    clocks(statement).into_iter().find_map(|clock| {
+        let approximate = is_approximate(statement, clock.at.start);
+        let slack = if approximate { 90.0 } else { 0.0 };
+        let known = items.iter().flat_map(|i| i.clocks.iter());
+        let holds = known.into_iter().any(|k| {
+            let difference = k.secs - clock.secs;
+            if clock.has_seconds && k.has_seconds {
+                difference.abs() <= slack + 0.5
+            } else {
+                // A time without seconds holds for its minute, and for the half minute that rounds up to it.
+                (-30.5 - slack..60.0 + slack).contains(&difference)
+            }
+        });
+        (!holds).then(|| {
+            let written = statement.get(clock.at.clone()).unwrap_or("").trim();
+            Fault::new(ClaimKind::Time, format!("The time {written} is in no cited item."))
+        })
+    })
+}
+
+// Figures
+
+/// Words behind a figure that make it the result of a calculation.
+static DERIVED_AFTER: LazyLock<Regex> = LazyLock::new(|| {
+    regex(r"(?i)^\W*(?:\S+ ){0,3}?(?:more|fewer|less|higher|lower|faster|slower|longer|larger|smaller|bigger|extra|additional|in total|altogether|combined|together|left|remaining|free|apart|difference|increase|decrease|drop|reduction|growth|gain|loss|jump|rise|decline|of (?:the|all|its|their|those|these|every|each|requests|orders|traffic)|share|as (?:many|much|high|long|large|slow)|(?:its|the|their) (?:usual|normal|baseline|previous|original|earlier)|what)\b")
+});
+/// Words in front of a figure that do.
+static DERIVED_BEFORE: LazyLock<Regex> = LazyLock::new(|| {
+    regex(r"(?i)\b(?:by|difference of|total of|sum of|increase of|drop of|growth of|gain of|loss of|rise of|fall of|factor of|ratio of|average of|another|extra|additional|only|gap of|reduction of)\W*(?:about |around |roughly |nearly |almost |more than |over |some |a |an |~)*$")
+});
+static FACTOR: LazyLock<Regex> = LazyLock::new(|| regex(r"(?i)\bfactor of (?:about |around |roughly |nearly |almost |some |over |more than )?$"));
+static DURATION: LazyLock<Regex> = LazyLock::new(|| {
+    regex(r"(?i)\b(?:later|after|before|within|for|lasted|took|takes|long|earlier|between|over|since|past|into|duration|period|window|interval|apart|lies|passed|elapsed|delay|lag|needed|of|until|ago|in|every|the (?:next|last|first|following)|about|prior)\b")
+});
+
+fn wrong_figure(statement: &str, items: &[&Facts]) -> Option<Fault> {
+    let wrong: Vec<Quantity> = quantities(statement).into_iter().filter(|q| !figure_holds(statement, q, items)).collect();
+    let first = wrong.first()?;
+    let written = statement.get(first.at.clone()).unwrap_or("").trim().to_owned();
+    // The same digits with another unit: the unit is wrong, not the number.
+    let digits = |q: &Quantity| items.iter().flat_map(|i| i.quantities.iter()).find(|k| rounds_to(k.value, q)).cloned();
+    let is_duration = first.unit.is_some_and(|u| u.dimension == Dimension::Time);
+    Some(match digits(first) {
+        Some(_) if first.unit.is_some() => {
+            Fault::new(ClaimKind::Unit, format!("The cited evidence has this number, but not as {written}."))
+        }
+        _ if is_duration && DURATION.is_match(statement) => {
+            Fault::new(ClaimKind::Time, format!("The duration {written} does not follow from the cited evidence."))
+        }
+        _ => Fault::new(ClaimKind::Number, format!("The figure {written} is in no cited item.")),
+    })
+}
+
+/// Whether a number rounds to a figure as it is written.
+fn rounds_to(number: f64, figure: &Quantity) -> bool {
+    let scale = 10_f64.powi(i32::try_from(figure.decimals).unwrap_or(0));
+    let (scaled, wanted) = (number * scale, figure.value * scale);
+    let tiny = wanted.abs() * 1e-9 + 1e-9;
+    if (scaled.round() - wanted).abs() <= tiny || (scaled.trunc() - wanted).abs() <= tiny && figure.decimals > 0 || (number - figure.value).abs() <= tiny {
+        return true;
+    }
+    // A whole number that ends in two zeros or more is rounded, to two digits at least.
+    figure.zeros >= 2 && {
+        let digits = figure.value.abs().log10().floor() as usize + 1;
+        let step = 10_f64.powi(i32::try_from(figure.zeros.min(digits.saturating_sub(2))).unwrap_or(0));
+        (number / step).round() * step == figure.value
+    }
+}
+
+/// How far an approximate figure may be from the number: the share of the number below and above it.
+fn tolerance(statement: &str, figure: &Quantity) -> Option<(f64, f64)> {
+    let before = statement.get(..figure.at.start)?.to_lowercase();
+    let found = APPROXIMATELY.find(&before)?;
+    let word = found.as_str().trim();
+    let any = |words: &[&str]| words.iter().any(|w| word.contains(w));
+    // What is given with its decimals is not rounded by much.
+    let exact = if figure.decimals > 0 { 0.2 } else { 1.0 };
+    Some(if any(&["at least", "up to", "at most"]) {
+        (0.02, 0.02)
+    } else if any(&["more than", "over", "above", "north", "upwards", "past", "exceed", "beyond", ">", "≥"]) {
+        (0.002, 0.25 * exact)
+    } else if any(&["less than", "under", "below", "fewer", "within", "short of", "<", "≤"]) {
+        (0.25 * exact, 0.002)
+    } else if any(&["nearly", "almost", "close"]) {
+        (0.1, 0.03)
+    } else if any(&["by", "toward", "between", "from"]) {
+        return None;
+    } else {
+        (0.09 * exact.max(0.5), 0.09 * exact.max(0.5))
+    })
+}
+
+fn figure_holds(statement: &str, figure: &Quantity, items: &[&Facts]) -> bool {
+    let around = tolerance(statement, figure);
+    let fits = |number: f64| {
+        rounds_to(number, figure)
+            || around.is_some_and(|(below, above)| number >= figure.value * (1.0 - below) && number <= figure.value * (1.0 + above))
+    };
+    let known: Vec<&Quantity> = items.iter().flat_map(|i| i.quantities.iter()).collect();
+    let direct = |q: &&Quantity| in_unit_of(figure, q).into_iter().any(fits);
+    if known.iter().any(|q| q.unit.is_some() && direct(q)) {
+        return true;
+    }
+    // Where the same digits have a unit, that unit counts. Without one, the item must speak of such a unit at all.
+    let has_unit = figure.unit.is_some() && known.iter().any(|q| q.unit.is_some() && rounds_to(q.value, figure));
+    if !has_unit && items.iter().any(|i| i.speaks_of(figure.unit) && i.quantities.iter().any(|q| q.unit.is_none() && direct(&q))) {
+        return true;
+    }
+    let in_range = |(low, high, unit): &(f64, f64, Option<Unit>)| {
+        let bound = |value: f64| Quantity { value, decimals: 0, zeros: 0, unit: *unit, at: 0..0 };
+        let (lows, highs) = (in_unit_of(figure, &bound(*low)), in_unit_of(figure, &bound(*high)));
+        lows.iter().zip(&highs).any(|(low, high)| (*low..=*high).contains(&figure.value))
+    };
+    if items.iter().flat_map(|i| i.ranges.iter()).any(in_range) {
+        return true;
+    }
+    let is_small = figure.unit.is_none() && figure.decimals == 0 && figure.value <= 40.0;
+    if is_small && items.iter().any(|i| i.counts.contains(&(figure.value as usize))) {
+        return true;
+    }
+    follows(statement, figure, items, &fits)
+}
+
+/// A known number in the unit of a figure; empty if it measures something else. Both readings of a number whose unit is not
+/// written are possible.
+fn in_unit_of(figure: &Quantity, known: &Quantity) -> Vec<f64> {
+    match (figure.unit, known.unit) {
+        (Some(wanted), Some(unit)) if wanted.dimension == Dimension::Cores && is_millicores(unit) => {
+            vec![known.value / 1000.0 / wanted.factor]
+        }
+        (Some(wanted), Some(unit)) => {
+            if wanted.dimension == unit.dimension && wanted.is_rate == unit.is_rate {
+                let exact = known.value * unit.factor / wanted.factor;
+                let decimal = |u: Unit| if u.dimension == Dimension::Size { decimal_factor(u.factor) } else { u.factor };
+                // Kilobytes and kibibytes are often mixed up in speech.
+                vec![exact, known.value * decimal(unit) / decimal(wanted)]
+            } else {
+                Vec::new()
+            }
+        }
+        // A share is recorded as 0 to 1 or in percent.
+        (Some(wanted), None) if wanted.dimension == Dimension::Share => vec![known.value, known.value * 100.0],
+        (None, Some(unit)) if unit.dimension == Dimension::Share => vec![known.value, known.value / 100.0],
+        (Some(wanted), None) if wanted.dimension == Dimension::Times => vec![known.value],
+        // Settings and logs have seconds or milliseconds without saying so.
+        (Some(wanted), None) if wanted.dimension == Dimension::Time && !wanted.is_rate => {
+            vec![known.value, known.value / wanted.factor, known.value * 1e-3 / wanted.factor]
+        }
+        (None, Some(unit)) if is_millicores(unit) => vec![known.value, known.value / 1000.0],
+        (Some(_), None) | (None, Some(_) | None) => vec![known.value],
+    }
+}
+
+/// Whether a number with this unit may be Kubernetes' millicores, `1500m`, which look like minutes.
+fn is_millicores(unit: Unit) -> bool {
+    unit.dimension == Dimension::Time && unit.factor == 60.0
+}
+
+/// The decimal size that is next to a binary one.
+fn decimal_factor(factor: f64) -> f64 {
+    1000_f64.powf((factor.ln() / 1000_f64.ln()).round())
+}
+
+/// Whether a figure follows from what the items have: a duration between two times, a difference, sum, ratio or share.
+fn follows(statement: &str, figure: &Quantity, items: &[&Facts], fits: &dyn Fn(f64) -> bool) -> bool {
+    let dimension = figure.unit.map(|u| u.dimension);
+    if dimension == Some(Dimension::Time) && DURATION.is_match(statement) && figure.unit.is_some_and(|u| !u.is_rate) {
+        let factor = figure.unit.map_or(1.0, |u| u.factor);
+        let mut times: Vec<f64> = items.iter().flat_map(|i| i.clocks.iter().take(40)).map(|c| c.secs).collect();
+        times.extend(clocks(statement).iter().map(|c| c.secs));
+        // A minute more or less is what people mean by whole minutes.
+        let slack = if factor >= 60.0 && figure.decimals == 0 { 0.5 } else { 0.0 };
+        let close = |d: f64| fits(d) || (d - figure.value).abs() <= slack;
+        if pairs(&times).any(|(a, b)| close((a - b).abs() / factor)) {
+            return true;
+        }
+    }
+    let is_factor = statement.get(..figure.at.start).is_some_and(|b| FACTOR.is_match(b));
+    let dimension = if is_factor { Some(Dimension::Times) } else { dimension };
+    let (before, after) = (statement.get(..figure.at.start).unwrap_or(""), statement.get(figure.at.end..).unwrap_or(""));
+    if dimension != Some(Dimension::Times) && !DERIVED_AFTER.is_match(after) && !DERIVED_BEFORE.is_match(before) {
+        return false;
+    }
+    let known: Vec<&Quantity> = items.iter().flat_map(|i| i.quantities.iter().take(24)).collect();
+    // Whole results are rounded freely.
+    let close = |n: f64| fits(n) || figure.decimals == 0 && (n - figure.value).abs() <= figure.value.abs() * 0.04;
+    known.iter().enumerate().any(|(i, a)| {
+        known.iter().skip(i + 1).any(|b| {
+            let (a, b) = (base(a), base(b));
+            if a.1 != b.1 {
+                return false;
+            }
+            let (low, high) = (a.0.min(b.0), a.0.max(b.0));
+            match dimension {
+                Some(Dimension::Times) => low > 0.0 && close(high / low),
+                Some(Dimension::Share) => {
+                    high > 0.0 && (close(low / high * 100.0) || close((high - low) / high * 100.0)) || low > 0.0 && close((high - low) / low * 100.0) || close(high - low)
+                }
+                _ => {
+                    let factor = figure.unit.map_or(1.0, |u| u.factor);
+                    close((high - low) / factor) || close((high + low) / factor)
+                }
+            }
+        })
+    })
+}
+
+/// A quantity in its base unit, and what it measures.
+fn base(q: &Quantity) -> (f64, Option<(Dimension, bool)>) {
+    q.unit.map_or((q.value, None), |u| (q.value * if u.dimension == Dimension::Share { 1.0 } else { u.factor }, Some((u.dimension, u.is_rate))))
+}
+
+fn pairs(values: &[f64]) -> impl Iterator<Item = (f64, f64)> {
+    values.iter().enumerate().flat_map(move |(i, a)| values.iter().skip(i + 1).map(move |b| (*a, *b)))
+}
+
+// Names
+
+/// One word in bold, which names something.
+static BOLD: LazyLock<Regex> = LazyLock::new(|| regex(r"\*\*([a-z][\w.-]*)\*\*"));
+static CODE: LazyLock<Regex> = LazyLock::new(|| regex(r"`([^`]+)`"));
+static WORD: LazyLock<Regex> = LazyLock::new(|| regex(r"[\p{L}\p{N}_][\p{L}\p{N}_./:@-]*[\p{L}\p{N}_]|[\p{L}\p{N}]"));
+
+/// Capitalised words that name no one: products, protocols, weekdays and the like.
+const WELL_KNOWN: &str = " linux windows android ios iphone ipad macos postgres postgresql mysql mariadb redis kafka kubernetes docker nginx apache haproxy envoy istio prometheus alertmanager grafana loki tempo elasticsearch opensearch mongodb cassandra rabbitmq zookeeper etcd java python node go rust php ruby http https tls ssl dns tcp udp sql aws gcp azure s3 ec2 iam cdn api slack pagerduty github gitlab jenkins terraform helm ansible monday tuesday wednesday thursday friday saturday sunday january february march april may june july august september october november december europe asia america i utc ";
+
+fn wrong_name(statement: &str, items: &[&Facts]) -> Option<Fault> {
+    let is_known = |name: &str| {
+        let wanted = plain(name);
+        items.iter().any(|i| i.has(&wanted) || spelled_otherwise(i, &wanted))
+    };
+    let unknown = |name: &str| Fault::new(ClaimKind::Name, format!("No cited item names {name}."));
+    for c in CODE.captures_iter(statement) {
+        if let Some(name) = c.get(1).map(|m| m.as_str().trim()).filter(|n| n.chars().any(char::is_alphanumeric))
+            && !is_known(name)
+            && quantities(name).is_empty()
+        {
+            return Some(unknown(name));
+        }
+    }
+    for c in BOLD.captures_iter(statement).filter(|c| c.get(0).is_some_and(|m| m.start() > 2)) {
+        if let Some(name) = c.get(1).map(|m| m.as_str()).filter(|n| !is_known(n) && !WELL_KNOWN.contains(&format!(" {} ", n.to_lowercase()))) {
+            return Some(unknown(name));
+        }
+    }
+    let text = CODE.replace_all(statement, " ");
+    let text = text.replace(['*', '_'], if text.contains("**") { "" } else { "_" });
+    let taken: Vec<Range<usize>> = quantities(&text).into_iter().map(|q| q.at).chain(clocks(&text).into_iter().map(|c| c.at)).collect();
+    let mut begins = true;
+    for found in WORD.find_iter(&text) {
+        let word = found.as_str();
+        let begins_here = begins || text.get(..found.start()).is_some_and(|t| t.trim_end().ends_with(['.', ':', '|', '–', '—', ';', '"', '(']));
+        begins = false;
+        if taken.iter().any(|t| t.start < found.end() && found.start() < t.end) {
+            continue;
+        }
+        if is_name(word, begins_here) && !is_known(word) {
+            return Some(unknown(word));
+        }
+    }
+    COUPLED.captures_iter(&text).find_map(|c| {
+        let (first, second) = (c.name("a")?.as_str(), c.name("b")?.as_str());
+        let is_entity = |name: &str| items.iter().any(|i| i.entities.contains(&name.to_lowercase()));
+        let stranger = if is_entity(first) && !is_known(second) {
+            second
+        } else if is_entity(second) && !is_known(first) {
+            first
+        } else {
+            return None;
+        };
+        (stranger.len() > 3 && stranger.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')).then(|| unknown(stranger))
+    })
+}
+
+/// Two names in one breath: what goes together with a service is one as well.
+static COUPLED: LazyLock<Regex> = LazyLock::new(|| regex(r"\b(?P<a>[A-Za-z][\w-]*)(?: and | or )(?P<b>[A-Za-z][\w-]*)\b"));
+/// The values of labels in the text of an item.
+static LABEL: LazyLock<Regex> = LazyLock::new(|| regex(r#"(?:service|job|pod|app|container|deployment|group|topic|instance|host|node|namespace|cluster)="?(?P<v>[\w.-]+)"#));
+/// What the last part of a name of several parts says it is.
+const ROLES: &str = " api app apps service svc sync worker workers db database web proxy server servers gateway job cron cache queue agent client writer reader broker consumer producer controller manager planner store importer exporter scheduler router lb edge ingest ingestion frontend backend auth portal bot operator daemon bridge relay resolver replica primary registry ";
+
+/// Whether a word is a name by its form: letters with digits, an underscore, inner capitals, a path or address, or a capital
+/// within a sentence.
+fn is_name(word: &str, begins: bool) -> bool {
+    let letters = word.chars().any(char::is_alphabetic);
+    let digits = word.chars().any(|c| c.is_ascii_digit());
+    let lower = word.to_lowercase();
+    if !letters || WELL_KNOWN.contains(&format!(" {lower} ")) {
+        // A version or an address.
+        return !letters && word.matches('.').count() >= 2;
+    }
+    let ordinal = ["st", "nd", "rd", "th"].iter().any(|o| lower.strip_suffix(o).is_some_and(|n| n.bytes().all(|b| b.is_ascii_digit())));
+    let plural_code = lower.strip_suffix('s').is_some_and(|n| n.bytes().all(|b| b.is_ascii_digit()));
+    let percentile = lower.strip_prefix('p').is_some_and(|n| n.bytes().all(|b| b.is_ascii_digit()));
+    let http = lower.ends_with("xx") || lower.starts_with("sev") || lower.starts_with("http");
+    if ordinal || plural_code || percentile || http || lower.bytes().all(|b| b.is_ascii_digit() || b == b'x') {
+        return false;
+    }
+    // People and hosts: `jonas.weber`, `db.internal`; services: `ledger-api`.
+    let dotted = word.split('.').count() >= 2 && word.split('.').all(|p| p.chars().count() >= 2 && p.chars().all(char::is_alphabetic));
+    let role = word.rsplit_once('-').is_some_and(|(_, last)| ROLES.contains(&format!(" {} ", last.to_lowercase())));
+    if dotted || role || word.contains('@') {
+        return true;
+    }
+    let inner = word.chars().zip(word.chars().skip(1)).any(|(a, b)| a.is_lowercase() && b.is_uppercase());
+    if digits || word.contains('_') || inner || word.contains('/') && digits {
+        // `5-fold`, `2nd`, `30-minute`, `24/7`: a number with a word.
+        let starts_with_number = word.split(['-', '/']).next().is_some_and(|p| p.bytes().all(|b| b.is_ascii_digit()));
+        return !starts_with_number || word.matches('-').count() > 1 && !word.contains("-day");
+    }
+    let capital = word.chars().next().is_some_and(char::is_uppercase);
+    let shouts = word.chars().filter(|c| c.is_alphabetic()).all(char::is_uppercase);
+    capital && !shouts && !begins && word.chars().count() > 2 && !word.contains('-')
+}
+
+/// Whether a text has a name with other separators, another number or another ending: `pool usage` for `pool_usage`,
+/// `replicas` for `replica`, `postgresql` for `postgres`.
+fn spelled_otherwise(item: &Facts, name: &str) -> bool {
+    let text = item.plain.as_str();
+    let spaced: String = name.chars().map(|c| if matches!(c, '_' | '-' | '.' | '/') { ' ' } else { c }).collect();
+    let squeezed: String = name.chars().filter(|c| c.is_alphanumeric()).collect();
+    if spaced != name && text.contains(&spaced) {
+        return true;
+    }
+    let has_digit = name.chars().any(|c| c.is_ascii_digit());
+    let possessive = name.strip_suffix("'s").or_else(|| name.strip_suffix('s')).filter(|n| n.len() > 3);
+    if possessive.is_some_and(|n| text.contains(n)) {
+        return true;
+    }
+    if has_digit {
+        // The words of a name without its separators: `Android 8.13.2` is `android-8.13.2` there.
+        return squeezed.len() > 3 && item.squeezed.contains(&squeezed);
+    }
+    if !name.chars().all(char::is_alphanumeric) {
+        return false;
+    }
+    // A place or a person by an abbreviation: `Frankfurt` is `fra` there.
+    if text.split(|c: char| !c.is_alphanumeric()).any(|w| w.len() >= 3 && name.len() >= 5 && name.starts_with(w)) {
+        return true;
+    }
+    let stem = super::subject::stem(name);
+    stem.len() >= 4 && text.contains(&stem)
+}
+
+// Directions
+
+static UP: LazyLock<Regex> = LazyLock::new(|| regex(r"(?i)\b(?:rose|rises|risen|rising|increas(?:ed|es|ing)|climb(?:ed|s|ing)|grew|grows|grown|growing|went up|going up|jump(?:ed|s)|spik(?:ed|es)|surg(?:ed|es)|soared|doubled|tripled|trebled|quadrupled|multiplied|shot up|ramped up|higher than|worsened|built up|piled up|accumulated|ballooned|exploded|swelled|peaked|skyrocketed)\b"));
+static DOWN: LazyLock<Regex> = LazyLock::new(|| regex(r"(?i)\b(?:fell|falls|fallen|falling|dropp?ed|drops|dropping|decreas(?:ed|es|ing)|declin(?:ed|es|ing)|went down|going down|c(?:ame|ome|oming) down|shrank|shrunk|sank|sunk|plunged|plummeted|halved|dipped|diminished|collapsed|slumped|lower than|eased|subsided|receded|dwindled|tapered off)\b"));
+static FLAT: LazyLock<Regex> = LazyLock::new(|| regex(r"(?i)\b(?:(?:stayed|remained|remains|stays|was|were|is|held|kept|ran) (?:\w+ )?(?:flat|stable|constant|unchanged|steady|level|the same|normal|unaffected|at the same level|at its (?:usual|normal) level)|(?:did|does|do) not (?:change|move|vary|rise|fall|increase|decrease|grow|drop|budge)|no (?:change|increase|decrease|rise|drop|growth) (?:in|of)|level(?:l)?ed off|plateaued|flattened|(?:never|hardly|barely|scarcely) (?:changed|moved|rose|fell|varied))\b"));
+static NEGATED: LazyLock<Regex> = LazyLock::new(|| regex(r"(?i)\b(?:never|not|n't|no|nor|without|neither|hardly|barely|instead of|rather than)\b"));
+
+/// A fault if every series of the items that decides it goes this way after the time that the statement names.
+fn has_gone(direction: Direction, statement: &str, items: &[&Facts]) -> Option<Fault> {
+    let times: Vec<f64> = clocks(statement).iter().map(|c| c.secs).collect();
+    let found: Vec<Direction> = items.iter().flat_map(|i| i.courses.iter()).filter_map(|c| c.direction(&times)).collect();
+    let all = !found.is_empty() && !times.is_empty() && found.iter().all(|d| *d == direction);
+    all.then(|| Fault::new(ClaimKind::Direction, "The cited evidence says the opposite."))
+}
+
+/// The direction of "improved" and "worsened", which follows from what is measured.
+fn better_or_worse(statement: &str) -> Option<Direction> {
+    let lower = statement.to_lowercase();
+    let any = |words: &[&str]| words.iter().any(|w| lower.contains(w));
+    let better = any(&["improved", "got better"]);
+    if !better && !any(&["worsened", "deteriorated", "got worse"]) {
+        return None;
+    }
+    let rises = if any(&["latency", "error", "failure", "lag", "loss", "throttl", "usage", "restarts", "time"]) {
+        !better
+    } else if any(&["hit ratio", "hit rate", "success", "throughput", "conversion", "availability"]) {
+        better
+    } else {
+        return None;
+    };
+    Some(if rises { Direction::Up } else { Direction::Down })
+}
+
+static BACK: LazyLock<Regex> = LazyLock::new(|| regex(r"(?i)\b(?:recover(?:ed|s|ing|y)?|return(?:ed|s|ing)?|back (?:to|at|down|up)|came back|normali[sz]ed|resumed|restored|reset|again|then|before (?:falling|rising|dropping|climbing)|from a peak|after (?:peaking|rising|falling))\b"));
+
+fn wrong_direction(statement: &str, items: &[&Facts]) -> Option<Fault> {
+    let said: Vec<Direction> = [(&UP, Direction::Up), (&DOWN, Direction::Down), (&FLAT, Direction::Flat)]
+        .into_iter()
+        .filter(|(words, _)| words.is_match(statement))
+        .map(|(_, d)| d)
+        .collect();
+    let denies = NEGATED.is_match(statement) && !FLAT.is_match(statement);
+    let said = match better_or_worse(statement) {
+        // What has not improved has not gone the better way.
+        Some(better) if said.is_empty() && denies => return has_gone(better, statement, items),
+        Some(direction) if said.is_empty() => vec![direction],
+        _ => said,
+    };
+    let said = match said.as_slice() {
+        [one] => *one,
+        // "did not rise" holds a word of each.
+        several if several.contains(&Direction::Flat) && several.len() == 2 => Direction::Flat,
+        _ => return None,
+    };
+    let fault = |is: &str| Some(Fault::new(ClaimKind::Direction, format!("The cited evidence {is}.")));
+    // What is said to return went both ways, and what never rose above something may have risen.
+    if denies || BACK.is_match(statement) && said != Direction::Flat && clocks(statement).len() < 2 {
+        return None;
+    }
+    if let Some((from, to)) = from_to(statement) {
+        return match said {
+            Direction::Up if to < from => fault("goes down here"),
+            Direction::Down if to > from => fault("goes up here"),
+            _ => None,
+        };
+    }
+    let figures = quantities(statement);
+    let pattern = items.iter().flat_map(|i| i.patterns.iter()).find(|(_, count)| figures.iter().any(|q| q.value == *count && *count > 9.0));
+    match (pattern.map(|(d, _)| *d), said) {
+        (Some(Direction::Up), Direction::Down) => return fault("has more such lines than before"),
+        (Some(Direction::Down), Direction::Up) => return fault("has fewer such lines than before"),
+        _ => {}
+    }
+    let mut times: Vec<f64> = clocks(statement).iter().map(|c| c.secs).collect();
+    // A value that fell to something by a time did so since the start.
+    if times.len() == 1 && BY_TIME.is_match(statement) {
+        times.push(f64::NEG_INFINITY);
+    }
+    let lower = statement.to_lowercase();
+    let all: Vec<&Course> = items.iter().flat_map(|i| i.courses.iter()).collect();
+    let values = |c: &Course| -> Vec<String> {
+        c.labels.trim_matches(['{', '}']).split(',').filter_map(|pair| pair.split_once('=')).map(|(_, v)| v.to_owned()).collect()
+    };
+    let named: Vec<&Course> = all.iter().copied().filter(|c| values(c).iter().any(|v| v.len() > 1 && lower.contains(v.as_str()))).collect();
+    let chosen = if named.is_empty() { all } else { named };
+    let directions: Vec<Direction> = chosen.iter().filter_map(|c| c.direction(&times)).collect();
+    if directions.len() * 2 < chosen.len() || directions.is_empty() || directions.contains(&said) {
+        // Without samples that decide it, the summary's change does.
+        let change = items.iter().find_map(|i| i.change).filter(|_| directions.is_empty() && times.is_empty() && items.len() == 1);
+        return match (change, said) {
+            (Some((from, to)), Direction::Up) if to < from * 0.9 => fault("goes down"),
+            (Some((from, to)), Direction::Down) if to > from * 1.1 => fault("goes up"),
+            (Some((from, to)), Direction::Flat) if (to - from).abs() > from.abs().max(to.abs()) * 0.3 && figures.is_empty() => fault("changes"),
+            _ => None,
+        };
+    }
+    match directions.first() {
+        Some(Direction::Up) => fault("goes up there"),
+        Some(Direction::Down) => fault("goes down there"),
+        Some(Direction::Flat) => fault("does not change there"),
+        None => None,
+    }
+}
+
+static BY_TIME: LazyLock<Regex> = LazyLock::new(|| regex(r"(?i)\b(?:(?:to|at) [\d.,]+ ?[%\p{L}/]*(?: \w+){0,3} (?:at|by|until)|by|until|stood at [\d.,]+ ?%? at) (?:about |around )?\d{1,2}:\d{2}"));
+static FROM_TO: LazyLock<Regex> = LazyLock::new(|| regex(r"(?i)\bfrom (?:about |around |roughly |under |over |nearly |almost |~)?(?P<from>\d[\d,]*(?:\.\d+)?)(?P<u1>[^\d→]{0,24}?) (?:to|→) (?:about |around |roughly |under |over |nearly |almost |more than |~)?(?P<to>\d[\d,]*(?:\.\d+)?)(?P<u2> ?[%\p{L}/]*)"));
+
+/// The values of `from A to B`, if both have the same unit.
+fn from_to(statement: &str) -> Option<(f64, f64)> {
+    let c = FROM_TO.captures(statement)?;
+    let found = quantities(statement);
+    let at = |name: &str| c.name(name).and_then(|m| found.iter().find(|q| q.at.start == m.start()));
+    let (from, to) = (at("from")?, at("to")?);
+    match (from.unit, to.unit) {
+        (Some(a), Some(b)) if a.dimension == b.dimension => Some((from.value * a.factor, to.value * b.factor)),
+        (None, Some(_)) | (None, None) => Some((from.value, to.value)),
+        _ => None,
+    }
+}

@@ -1,0 +1,154 @@
+//! The course of the series in the text of an evidence item, to hold words such as "rose" against.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::quantities::clocks;
+
+/// A direction in which a value goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Direction {
+    Up,
+    Down,
+    Flat,
+}
+
+/// A series as an item shows it.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Course {
+    /// Its labels, in lower case, with the values without quotes.
+    pub labels: String,
+    /// Values over time: seconds since midnight, lowest and highest value from there to the next.
+    points: Vec<(f64, f64, f64)>,
+    min: f64,
+    max: f64,
+}
+
+static HEAD: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"^(?P<labels>.*?): min (?P<min>[\d.,e+-]+) median (?P<median>[\d.,e+-]+) max (?P<max>[\d.,e+-]+)").ok());
+static POINT: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r"(?P<from>\d{2}:\d{2}:\d{2})(?:–(?P<to>\d{2}:\d{2}:\d{2}))?=(?P<low>-?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?)(?:\.\.(?P<high>-?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?))?").ok()
+});
+
+fn number(text: &str) -> Option<f64> {
+    text.trim_end_matches(['.', ',']).replace(',', "").parse().ok()
+}
+
+/// The series in the text of an item.
+pub(super) fn courses(text: &str) -> Vec<Course> {
+    let (Some(head), Some(point)) = (HEAD.as_ref(), POINT.as_ref()) else { return Vec::new() };
+    let mut out = Vec::new();
+    let mut lines = text.lines().peekable();
+    while let Some(line) = lines.next() {
+        let Some(c) = head.captures(line) else { continue };
+        let get = |name: &str| c.name(name).and_then(|m| number(m.as_str()));
+        let (Some(min), Some(max)) = (get("min"), get("max")) else { continue };
+        let mut points = Vec::new();
+        let mut base = 0.0;
+        let mut last = f64::NEG_INFINITY;
+        while let Some(next) = lines.next_if(|l| l.starts_with("    ")) {
+            for p in point.captures_iter(next) {
+                let low = p.name("low").and_then(|m| number(m.as_str()));
+                let high = p.name("high").and_then(|m| number(m.as_str())).or(low);
+                for name in ["from", "to"] {
+                    let secs = p.name(name).and_then(|m| clocks(m.as_str()).first().map(|c| c.secs));
+                    if let (Some(secs), Some(low), Some(high)) = (secs, low, high) {
+                        // Past midnight, time goes on.
+                        base += if secs + base < last { 86_400.0 } else { 0.0 };
+                        last = secs + base;
+                        points.push((last, low.min(high), low.max(high)));
+                    }
+                }
+            }
+        }
+        let labels = c.name("labels").map_or("", |m| m.as_str()).to_lowercase().replace('"', "");
+        out.push(Course { labels, points, min, max });
+    }
+    out
+}
+
+impl Course {
+    fn middle(point: &(f64, f64, f64)) -> f64 {
+        f64::midpoint(point.1, point.2)
+    }
+
+    /// The value at a time; `None` before the first sample.
+    fn at(&self, secs: f64) -> Option<f64> {
+        self.points.iter().rev().find(|p| p.0 <= secs).map(Self::middle)
+    }
+
+    /// Whether the whole course varies by so little that nobody would speak of a change.
+    fn is_steady(&self) -> bool {
+        let level = self.max.abs().max(self.min.abs());
+        self.max - self.min <= level * 0.12
+    }
+
+    /// Where the value goes between two times, or after one, or over the whole window. `None` if the samples do not decide it.
+    pub(super) fn direction(&self, times: &[f64]) -> Option<Direction> {
+        if self.is_steady() {
+            return Some(Direction::Flat);
+        }
+        // A window that goes past midnight has times of the next day.
+        let first = self.points.first().map_or(0.0, |p| p.0);
+        let times: Vec<f64> = times.iter().map(|t| if *t < first - 60.0 && t.is_finite() { t + 86_400.0 } else { *t }).collect();
+        let range = self.max - self.min;
+        let between = |a: f64, b: f64| {
+            if (b - a).abs() <= range * 0.12 {
+                Direction::Flat
+            } else if b > a {
+                Direction::Up
+            } else {
+                Direction::Down
+            }
+        };
+        match times.as_slice() {
+            [] => {
+                let first = self.points.first().map(Self::middle)?;
+                let (up, down) = (self.max - first, first - self.min);
+                if up > down * 3.0 {
+                    Some(Direction::Up)
+                } else if down > up * 3.0 {
+                    Some(Direction::Down)
+                } else {
+                    None
+                }
+            }
+            [one] => {
+                let before = self.points.iter().rev().find(|p| p.0 < *one - 1.0).map(Self::middle)?;
+                let after = self.points.iter().filter(|p| p.0 >= *one - 1.0).take(2).map(Self::middle);
+                after.map(|v| between(before, v)).find(|d| *d != Direction::Flat)
+            }
+            several => {
+                let (from, to) = (several.iter().copied().fold(f64::INFINITY, f64::min), several.iter().copied().fold(f64::NEG_INFINITY, f64::max));
+                let inside: Vec<f64> = self.points.iter().filter(|p| p.0 > from && p.0 <= to).map(Self::middle).collect();
+                let to = if to.is_finite() { to } else { return None };
+                let start = self.at(from).or_else(|| self.points.first().map(Self::middle))?;
+                let end = self.at(to)?;
+                let direct = between(start, end);
+                // A value that leaves and comes back goes both ways.
+                let swings = inside.iter().any(|v| between(start, *v) != Direction::Flat);
+                (direct != Direction::Flat || !swings).then_some(direct)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_a_course_and_its_directions() {
+        let text = "E6 metric\nlatency, in s, step 5 s\n{service=\"checkout\"}: min 0.09 median 0.1 max 4.6 (9 of 161 samples)\n    10:00:00–10:05:00=0.09..0.11 10:05:30=3.4 10:06:00–10:20:00=4.5..4.6\n{service=\"payment\"}: min 0.043 median 0.045 max 0.046\n    10:00:00–10:20:00=0.043..0.046\n";
+        let found = courses(text);
+        let [checkout, payment] = found.as_slice() else { panic!("{found:?}") };
+        let at = |h: f64, m: f64| h * 3600.0 + m * 60.0;
+        assert_eq!(checkout.labels, "{service=checkout}");
+        assert_eq!(checkout.direction(&[]), Some(Direction::Up));
+        assert_eq!(checkout.direction(&[at(10.0, 5.5)]), Some(Direction::Up));
+        assert_eq!(checkout.direction(&[at(10.0, 0.0), at(10.0, 4.0)]), Some(Direction::Flat));
+        assert_eq!(checkout.direction(&[at(10.0, 7.0), at(10.0, 19.0)]), Some(Direction::Flat));
+        assert_eq!(payment.direction(&[]), Some(Direction::Flat));
+    }
+}

@@ -1,0 +1,98 @@
+//! Whether the evidence that a claim cites is about the same subject.
+//!
+//! A claim and an item share words, names and figures. Words that most items have say little, so each counts by how few items
+//! have it. If an item that is not cited shares much more with a claim than those that are, the citation is wrong.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Fault;
+use crate::incident::{ClaimKind, EvidenceId};
+
+/// The terms of all items that were shown.
+pub(super) struct Subjects {
+    items: BTreeMap<EvidenceId, BTreeSet<String>>,
+}
+
+/// Words that say nothing about the subject.
+const COMMON: &str = " about above according after again against all almost already also although among and another any are around because been before began behind being below between both but came can cause caused could did does down due during each either even ever every few first following for from further gone had has have having her his how however into its itself just last later least less like likely many may mean meant might more most much near nearly never next none nor not now off once one only onto other others our out over own per point pointed points possible previously rather same saw say see seen several shortly show showed shown shows since single some soon still such than that the their them then there therefore these they this those through thus time times together too took toward under until upon used very via was well went were what when where whether which while who whole whose why will with within without would yet you your incident evidence utc ";
+
+/// The terms of a text: words by their stem, parts of names, and figures of at least two digits.
+fn terms(text: &str) -> BTreeSet<String> {
+    let mut out = BTreeSet::new();
+    for word in text.split(|c: char| !c.is_alphanumeric() && !matches!(c, '.' | ',' | ':' | '%')) {
+        let word = word.trim_matches(['.', ',', ':', '%']);
+        if word.chars().any(|c| c.is_ascii_digit()) {
+            let plain = word.replace(',', "");
+            // A time counts to the minute.
+            let plain = plain.get(..5).filter(|p| p.as_bytes().get(2) == Some(&b':')).unwrap_or(&plain);
+            if plain.chars().filter(char::is_ascii_digit).count() >= 2 {
+                out.insert(plain.to_lowercase());
+            }
+            if !word.chars().any(char::is_alphabetic) {
+                continue;
+            }
+        }
+        for part in word.split(['.', ',', ':']) {
+            for piece in camel(part) {
+                let lower = piece.to_lowercase();
+                if lower.chars().count() >= 3 && !COMMON.contains(&format!(" {lower} ")) {
+                    out.insert(stem(&lower));
+                }
+            }
+        }
+    }
+    out
+}
+
+/// The parts of a name in camel case, and the name itself.
+fn camel(word: &str) -> Vec<&str> {
+    let mut parts = Vec::new();
+    let (mut from, mut before) = (0, '\0');
+    for (at, c) in word.char_indices() {
+        if c.is_uppercase() && before.is_lowercase() {
+            parts.extend(word.get(from..at));
+            from = at;
+        }
+        before = c;
+    }
+    parts.extend(word.get(from..));
+    parts
+}
+
+/// The stem of an English word: without the endings of number and tense.
+pub(super) fn stem(word: &str) -> String {
+    let endings = ["ations", "ation", "ings", "ing", "ies", "ied", "ers", "ed", "es", "er", "s", "y"];
+    let cut = endings.iter().find_map(|e| word.strip_suffix(e).filter(|rest| rest.chars().count() >= 3));
+    let stem = cut.unwrap_or(word).trim_end_matches('e');
+    stem.to_owned()
+}
+
+impl Subjects {
+    pub(super) fn new(shown: &BTreeMap<EvidenceId, String>) -> Self {
+        Self { items: shown.iter().map(|(id, text)| (*id, terms(text))).collect() }
+    }
+
+    fn weight(&self, term: &str) -> f64 {
+        let with = self.items.values().filter(|t| t.contains(term)).count();
+        if with == 0 { 0.0 } else { ((self.items.len() + 1) as f64 / (with as f64 + 0.5)).ln().max(0.0) }
+    }
+
+    /// A fault if another item fits a statement much better than all that it cites.
+    /// `has_figures`: the statement has figures or times, and what it cites has them, too.
+    pub(super) fn mismatch(&self, statement: &str, cited: &[EvidenceId], has_figures: bool) -> Option<Fault> {
+        let weighted: Vec<(String, f64)> = terms(statement).into_iter().map(|t| (self.weight(&t), t)).map(|(w, t)| (t, w)).collect();
+        let score = |has: &dyn Fn(&str) -> bool| weighted.iter().filter(|(t, _)| has(t)).map(|(_, w)| w).sum::<f64>();
+        let mine = score(&|t| cited.iter().any(|id| self.items.get(id).is_some_and(|i| i.contains(t))));
+        let best = self
+            .items
+            .iter()
+            .filter(|(id, _)| !cited.contains(id))
+            .map(|(id, terms)| (score(&|t| terms.contains(t)), id))
+            .max_by(|a, b| a.0.total_cmp(&b.0))?;
+        let clear = best.0 >= 1.2 && mine < best.0 * if has_figures { 0.25 } else { 0.45 };
+        clear.then(|| {
+            let names: Vec<String> = cited.iter().map(ToString::to_string).collect();
+            Fault::new(ClaimKind::Subject, format!("{} is about something else; {} fits much better.", names.join(", "), best.1))
+        })
+    }
+}
