@@ -448,7 +448,8 @@ pub(crate) async fn look(config: &AssistantConfig) -> Found {
             found.remedy = probe.warning;
             found.context_tokens = context_window(config).await;
             if let Some(window) = found.context_tokens.filter(|w| *w < config.context_tokens) {
-                let text = format!("The server's context window is {window} tokens. Set context_tokens = {window} in [assistant].");
+                let text =
+                    format!("The server's context window is {window} tokens. Set context_tokens = {window} in [assistant].");
                 found.remedy.get_or_insert(text);
             }
         }

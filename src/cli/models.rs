@@ -35,7 +35,9 @@ pub(super) async fn run(config: &Config, as_json: bool) -> Result<Done, CliError
             }
         }
         if found.is_empty() {
-            out::note("No model is configured, and no server was found on the usual ports of this machine. Add [assistant] to the configuration.");
+            out::note(
+                "No model is configured, and no server was found on the usual ports of this machine. Add [assistant] to the configuration.",
+            );
         } else if config.assistant.is_none() {
             out::note("No model is configured. Add one of these as [assistant] to the configuration.");
         }

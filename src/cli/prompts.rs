@@ -94,7 +94,8 @@ fn lint(desk: &Desk, files: &[PathBuf], as_json: bool) -> Result<Done, CliError>
     }
     let is_clean = problems.is_empty();
     if as_json {
-        let shape = |p: &FileProblem| json!({"file": p.file, "line": p.line, "severity": "error", "text": p.text, "remedy": p.remedy});
+        let shape =
+            |p: &FileProblem| json!({"file": p.file, "line": p.line, "severity": "error", "text": p.text, "remedy": p.remedy});
         out::json(&json!({"ok": is_clean, "problems": problems.iter().map(shape).collect::<Vec<_>>()}))?;
     } else {
         for problem in &problems {

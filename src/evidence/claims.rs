@@ -212,7 +212,10 @@ mod tests {
             ("The database is certainly to blame.", vec![Uncited]),
             ("It broke at checkout. [E1] The pool was full. [E3]", vec![Supported, Supported]),
             ("Is the pool too small?", vec![]),
-            ("## Immediate mitigations\n\n- Raise the pool to 40 connections.\n- Restart it [E3].", vec![NotCheckable, NotCheckable]),
+            (
+                "## Immediate mitigations\n\n- Raise the pool to 40 connections.\n- Restart it [E3].",
+                vec![NotCheckable, NotCheckable],
+            ),
             ("```\nrate(x[5m]) > 99\n```", vec![]),
             ("```markdown\nThe database lost 40000 orders [E77].\n```", vec![UnknownEvidence]),
             ("```\nThe database lost 40000 orders today", vec![Uncited]),
@@ -222,7 +225,7 @@ mod tests {
             ("It started at 27:40 [E1].", vec![NumberNotFound]),
             ("E77 shows that the pool is full.", vec![UnknownEvidence]),
             ("The pool is full [E1-E3].", vec![UnknownEvidence]),
-            ("Latency p95 and db-3 look normal [E1].", vec![Supported]),
+            ("Latency p95 and db-3 look normal [E1].", vec![Unsupported]),
             ("| a | b |\n|---|---|\n| pool in use | 20 [E3] |", vec![Supported]),
         ] {
             assert_eq!(states(answer), expected, "{answer}");

@@ -1,8 +1,8 @@
 //! Redaction: removes secrets and personal data from text before it is stored, sent to a model or exported.
 //!
-//! Each rule has a kind, a pattern, keywords and a check. The pattern runs only if a keyword occurs in the text (found with one
-//! Aho-Corasick pass over all keywords); the check rejects matches where the pattern alone is too broad. The patterns of vendor
-//! tokens follow the formats that vendors publish for secret scanning.
+//! The rules are data (`redact/rules.toml`): each has a kind, a reason, a pattern, keywords and a check ([`checks`]). The pattern
+//! runs only if a keyword occurs in the text (found with one Aho-Corasick pass over all keywords); the check rejects matches where
+//! the pattern alone is too broad. Only the secret itself is replaced.
 //!
 //! A match becomes `<redacted:KIND#N>`. Within one document the same value gets the same number, so a reader can see that two
 //! lines contain the same secret. Redacting twice changes nothing.
@@ -14,11 +14,13 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use aho_corasick::AhoCorasick;
-use regex::{Captures, Regex};
+use regex::Regex;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::telemetry::names::is_office_address;
+mod checks;
+
+use checks::{Check, Hit};
 
 /// A value that has been redacted. It deliberately cannot be deserialized: only this module creates one.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -44,332 +46,101 @@ pub struct RedactionCount {
     pub count: u64,
 }
 
+/// A rule as it is written in `rules.toml`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenRule {
+    kind: String,
+    reason: String,
+    #[serde(default)]
+    keywords: Vec<String>,
+    pattern: String,
+    #[serde(default)]
+    check: String,
+}
+
+#[derive(Deserialize)]
+struct RuleFile {
+    rule: Vec<WrittenRule>,
+}
+
 struct Rule {
-    kind: &'static str,
-    pattern: &'static str,
-    /// Lower-case keywords, at least one of which must occur in the text. Without keywords the rule always runs.
-    keywords: &'static [&'static str],
-    /// Whether a matched value is a secret.
-    accept: fn(&str) -> bool,
-}
-
-fn accept_all(_: &str) -> bool {
-    true
-}
-
-/// Whether an e-mail address may be a person's. The address of an office, such as `support@example.com`, is made to be published.
-fn is_personal_address(address: &str) -> bool {
-    !is_office_address(address)
-}
-
-/// Matches the value after a secret's name: quoted (also with escaped quotes), a list or object on one line, or unquoted text.
-macro_rules! secret_value {
-    () => {
-        r#"(?:\\+"(?P<a>.*?)\\+"|"(?P<b>(?:[^"\\]|\\.)*)"|'(?P<c>(?:[^'\\]|\\.)*)'|(?P<d>(?:\[[^\]\r\n]*\]|\{[^}\r\n]*\})[^\s"'\\,;&})\]]*)|(?P<v>[^\s"'\\,;&})\]][^\s"'\\&})\]]*))"#
-    };
-}
-
-/// The rules, in the order in which they run: specific kinds first. If one of the groups `v`, `a`, `b`, `c` or `d` matches, only
-/// that group is replaced; otherwise the whole match is.
-const RULES: &[Rule] = &[
-    Rule {
-        kind: "private-key",
-        pattern: r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?s:.*?)(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|\z)",
-        keywords: &["private key"],
-        accept: accept_all,
-    },
-    Rule {
-        kind: "jwt",
-        pattern: r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?",
-        keywords: &["eyj"],
-        accept: accept_all,
-    },
-    Rule {
-        kind: "aws-key",
-        pattern: r"\b(?:AKIA|ASIA|ABIA|ACCA|AROA|AIDA)[A-Z0-9]{16}\b",
-        keywords: &["akia", "asia", "abia", "acca", "aroa", "aida"],
-        accept: accept_all,
-    },
-    Rule {
-        kind: "github-token",
-        pattern: r"\b(?:gh[pousr]_[A-Za-z0-9]{30,255}|github_pat_[A-Za-z0-9_]{22,255})\b",
-        keywords: &["ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"],
-        accept: accept_all,
-    },
-    Rule {
-        kind: "gitlab-token",
-        pattern: r"\bgl(?:pat|ptt|dt|rt|cbt|soat|ft|imt|agent)-[A-Za-z0-9_.-]{20,}",
-        keywords: &["glpat-", "glptt-", "gldt-", "glrt-", "glcbt-", "glsoat-", "glft-", "glimt-", "glagent-"],
-        accept: accept_all,
-    },
-    Rule {
-        kind: "slack-token",
-        pattern: r"\bxox[a-z]-[A-Za-z0-9-]{10,}|\bxapp-[0-9]-[A-Za-z0-9-]{10,}",
-        keywords: &["xox", "xapp-"],
-        accept: accept_all,
-    },
-    Rule {
-        kind: "slack-webhook",
-        pattern: r"https://hooks\.slack\.com/(?:services|workflows|triggers)/(?P<v>[A-Za-z0-9/_+-]{10,})",
-        keywords: &["hooks.slack.com"],
-        accept: accept_all,
-    },
-    Rule {
-        kind: "stripe-key",
-        pattern: r"\b(?:sk|rk|pk|whsec)_(?:live_|test_|prod_)?[A-Za-z0-9]{20,}",
-        keywords: &["sk_", "rk_", "pk_", "whsec_"],
-        accept: accept_all,
-    },
-    Rule {
-        kind: "google-key",
-        pattern: r"\bAIza[A-Za-z0-9_-]{35}|\bya29\.[A-Za-z0-9_-]{20,}|\bGOCSPX-[A-Za-z0-9_-]{20,}",
-        keywords: &["aiza", "ya29.", "gocspx-"],
-        accept: accept_all,
-    },
-    Rule {
-        kind: "llm-key",
-        pattern: r"\bsk-(?:proj-|ant-|or-|svcacct-|admin-)?[A-Za-z0-9_-]{20,}|\bhf_[A-Za-z0-9]{30,}|\bgsk_[A-Za-z0-9]{30,}",
-        keywords: &["sk-", "hf_", "gsk_"],
-        accept: accept_all,
-    },
-    Rule {
-        kind: "vendor-token",
-        pattern: r"\b(?:npm_[A-Za-z0-9]{36}|pypi-[A-Za-z0-9_-]{32,}|dop_v1_[a-f0-9]{64}|do[or]_v1_[a-f0-9]{64}|hv[sbr]\.[A-Za-z0-9_-]{20,}|s\.[A-Za-z0-9]{24}\b|SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}|shp(?:at|ca|pa|ss)_[a-fA-F0-9]{32}|glsa_[A-Za-z0-9]{32}_[a-f0-9]{8}|dapi[a-h0-9]{32}|lin_api_[A-Za-z0-9]{32,}|ntn_[A-Za-z0-9]{32,}|sntrys_[A-Za-z0-9+/=_-]{32,}|rubygems_[a-f0-9]{48}|key-[0-9a-z]{32}|dckr_pat_[A-Za-z0-9_-]{20,}|tskey-[a-z]+-[A-Za-z0-9-]{10,}|AGE-SECRET-KEY-1[A-Z0-9]{40,})",
-        keywords: &[
-            "npm_",
-            "pypi-",
-            "_v1_",
-            "hvs.",
-            "hvb.",
-            "hvr.",
-            "s.",
-            "sg.",
-            "shpat_",
-            "shpca_",
-            "shppa_",
-            "shpss_",
-            "glsa_",
-            "dapi",
-            "lin_api_",
-            "ntn_",
-            "sntrys_",
-            "rubygems_",
-            "key-",
-            "dckr_pat_",
-            "tskey-",
-            "age-secret-key",
-        ],
-        accept: accept_all,
-    },
-    Rule {
-        kind: "azure-key",
-        pattern: r"(?i)\b(?:AccountKey|SharedAccessKey|SharedAccessSignature)=(?P<v>[A-Za-z0-9+/=%&_-]{20,})",
-        keywords: &["accountkey", "sharedaccess"],
-        accept: accept_all,
-    },
-    Rule {
-        kind: "url-password",
-        pattern: r"\b[A-Za-z][A-Za-z0-9+.-]{1,20}://[^\s/:@'<>]{0,100}:(?P<v>[^\s<>][^\s<>]{0,200})@[A-Za-z0-9\[_.-]",
-        keywords: &["://"],
-        accept: is_not_port,
-    },
-    Rule {
-        kind: "authorization",
-        pattern: r#"(?i)\b(?:proxy-)?authorization\\?["']?\s*[:=]\s*\[?\\?["']?(?:(?:basic|bearer|token|apikey|genie[a-z]*|negotiate)\s+)?(?P<v>(?:digest|aws4-hmac-sha256)\s[^\r\n]+|[^\s"'\\,;\]][^\s"'\\,;\]]{2,})"#,
-        keywords: &["authorization"],
-        accept: is_not_scheme,
-    },
-    Rule {
-        kind: "bearer",
-        pattern: r"(?i)\bbearer\s+(?P<v>[A-Za-z0-9._~+/-]{8,}=*)",
-        keywords: &["bearer"],
-        accept: is_token_like,
-    },
-    Rule { kind: "basic", pattern: r"(?i)\bbasic\s+(?P<v>[A-Za-z0-9+/]{8,}={0,2})", keywords: &["basic"], accept: is_token_like },
-    Rule {
-        kind: "cookie",
-        pattern: r#"(?i)\b(?:set-)?cookie2?\\?["']?\s*[:=]\s*\\?["']?(?P<v>[^\s"'\\<>=;]{1,80}=[^"'\\\r\n<>]{1,4000})"#,
-        keywords: &["cookie"],
-        accept: accept_all,
-    },
-    // key=value, "key": "value", key: value, also escaped inside JSON. A name such as `password`, `secret` or `token` may end
-    // any word; `key` and `pass` count only after a separator or in camelCase, so that `monkey` does not match.
-    Rule {
-        kind: "secret",
-        pattern: concat!(
-            r#"(?i)[A-Za-z0-9_.-]*(?:password|passwd|passphrase|passcode|pwd|secret|secret_key_base|token|dbpass|userpass|credential|accesskey|apikey|api_key|secretkey|privatekey)\\*["']?\s*(?:=>|[:=])\s*"#,
-            secret_value!()
-        ),
-        keywords: &["pass", "pwd", "secret", "token", "credential", "key"],
-        accept: is_secret_value,
-    },
-    Rule {
-        kind: "secret",
-        pattern: concat!(r#"(?:^|[^A-Za-z0-9])(?:[A-Za-z0-9_.-]*[_.-])?(?i:pass|key)\\*["']?\s*(?:=>|[:=])\s*"#, secret_value!()),
-        keywords: &["pass", "key"],
-        accept: is_secret_value,
-    },
-    Rule {
-        kind: "secret",
-        pattern: concat!(r#"[a-z0-9](?:Pass|Key|Pwd)\\*["']?\s*(?:=>|[:=])\s*"#, secret_value!()),
-        keywords: &["pass", "key", "pwd"],
-        accept: is_secret_value,
-    },
-    // Plural names. A number after `tokens` is a count, not a secret.
-    Rule {
-        kind: "secret",
-        pattern: concat!(
-            r#"(?i)[A-Za-z0-9_.-]*(?:passwords|secrets|tokens|credentials|apikeys|api_keys)\\*["']?\s*(?:=>|[:=])\s*"#,
-            secret_value!()
-        ),
-        keywords: &["passwords", "secrets", "tokens", "credentials", "apikeys", "api_keys"],
-        accept: is_secret_not_number,
-    },
-    Rule {
-        kind: "secret",
-        pattern: r"(?im)^[ \t-]*(?:[A-Za-z0-9_.-]*[_.-])?(?:password|passwd|passphrase|secret|token|key)[ \t]*:[ \t]+(?P<v>[|>][+-]?[ \t]*\r?\n(?:[ \t]+[^\r\n]*(?:\r?\n|\z))+|[^\s|>][^\r\n]*)$",
-        keywords: &["pass", "secret", "token", "key"],
-        accept: is_secret_value,
-    },
-    Rule {
-        kind: "signature",
-        pattern: r"(?i)(?:signature|[?&]sig)=(?P<v>[A-Za-z0-9%+/=_-]{16,})",
-        keywords: &["signature", "sig="],
-        accept: accept_all,
-    },
-    Rule {
-        kind: "vendor-token",
-        pattern: r"\b[0-9]{8,10}:AA[A-Za-z0-9_-]{30,}|discord(?:app)?\.com/api/webhooks/(?P<v>[0-9]+/[A-Za-z0-9_-]{20,})",
-        keywords: &[":aa", "discord"],
-        accept: accept_all,
-    },
-    Rule {
-        kind: "cli-password",
-        pattern: r"\b(?:curl|wget)\b[^\r\n|;&]*?\s(?:-u|--user)[ =](?P<v>[^\s:]+:[^\s]+)|\b(?:mysql|mysqldump|mariadb)\b[^\r\n|;&]*?\s-p(?P<a>[^\s-][^\s]*)",
-        keywords: &["curl", "wget", "mysql", "mariadb"],
-        accept: is_secret_value,
-    },
-    Rule {
-        kind: "email",
-        pattern: r"[A-Za-z0-9][A-Za-z0-9._%+-]{0,63}@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,62}[A-Za-z0-9])?\.)+[A-Za-z]{2,24}\b",
-        keywords: &["@"],
-        accept: is_personal_address,
-    },
-    Rule {
-        kind: "card",
-        pattern: r"(?:^|[^0-9A-Za-z_.,-])(?P<v>[2-6][0-9](?:[ \u{a0}-]?[0-9]){11,17})(?:$|[^0-9A-Za-z_])",
-        keywords: &[],
-        accept: is_card,
-    },
-];
-
-/// Whether the word after `Bearer` or `Basic` looks like a credential rather than an English word.
-fn is_token_like(value: &str) -> bool {
-    let digits = value.bytes().any(|b| b.is_ascii_digit());
-    let upper = value.bytes().skip(1).any(|b| b.is_ascii_uppercase());
-    let lower = value.bytes().any(|b| b.is_ascii_lowercase());
-    digits || value.ends_with('=') || (upper && lower)
-}
-
-/// Whether the value after `Authorization:` is more than the name of a scheme.
-fn is_not_scheme(value: &str) -> bool {
-    !["basic", "bearer", "token", "digest", "apikey", "negotiate"].iter().any(|w| value.eq_ignore_ascii_case(w))
-}
-
-/// Whether a text consists only of redaction marks and punctuation.
-fn is_only_marks(value: &str) -> bool {
-    static MARK: OnceLock<Option<Regex>> = OnceLock::new();
-    let Some(mark) = MARK.get_or_init(|| Regex::new(r"<redacted:[a-z-]{2,20}#[0-9]+>").ok()) else { return false };
-    mark.is_match(value) && !mark.replace_all(value, "").chars().any(char::is_alphanumeric)
-}
-
-/// Whether a value is a secret and not a number.
-fn is_secret_not_number(value: &str) -> bool {
-    is_secret_value(value) && value.trim_end_matches([',', ';', '.']).parse::<f64>().is_err()
-}
-
-/// Whether the text between `:` and `@` in a URL is a password rather than a port with a path.
-fn is_not_port(value: &str) -> bool {
-    !value.split_once('/').is_some_and(|(port, _)| port.len() <= 5 && port.bytes().all(|b| b.is_ascii_digit()))
-}
-
-/// Whether the value after a secret's name is a secret, not a placeholder and not a word for "no value".
-fn is_secret_value(value: &str) -> bool {
-    let plain = value.trim_matches(['"', '\'', '*', '.', '…', ',', ';', '\\']);
-    // `>` or `|` starts a YAML block, which has its own rule.
-    !plain.is_empty()
-        && ![">", "|", ">-", "|-", ">+", "|+"].contains(&plain)
-        && !["null", "none", "true", "false", "nil", "undefined", "redacted", "empty", "missing", "unset"]
-            .iter()
-            .any(|w| plain.eq_ignore_ascii_case(w))
-}
-
-/// Whether a text is a payment card number: 13 to 19 digits in a card range with a valid Luhn checksum.
-fn is_card(text: &str) -> bool {
-    let digits: Vec<u32> = text.chars().filter_map(|c| c.to_digit(10)).collect();
-    let length_fits = match digits.first() {
-        Some(4) => matches!(digits.len(), 13 | 16 | 19),
-        Some(3) => matches!(digits.len(), 14..=16),
-        Some(2 | 5) => digits.len() == 16,
-        Some(6) => matches!(digits.len(), 16..=19),
-        _ => false,
-    };
-    let sum: u32 = digits
-        .iter()
-        .rev()
-        .enumerate()
-        .map(|(i, d)| {
-            if i % 2 == 1 {
-                let d = d * 2;
-                if d > 9 { d - 9 } else { d }
-            } else {
-                *d
-            }
-        })
-        .sum();
-    length_fits && sum.is_multiple_of(10) && digits.iter().any(|d| *d != 0)
-}
-
-/// Why text of a kind is replaced, in a phrase. Generic for a kind that does not exist.
-pub fn reason(kind: &str) -> &'static str {
-    RULES.iter().find(|r| r.kind == kind).map_or("it looks like a secret", |r| r.kind)
+    kind: String,
+    reason: String,
+    /// Compiled on first use.
+    regex: OnceLock<Option<Regex>>,
+    pattern: String,
+    check: Check,
 }
 
 struct Compiled {
+    rules: Vec<Rule>,
     keywords: AhoCorasick,
     /// The index of the rule that each keyword belongs to.
     rule_of_keyword: Vec<usize>,
     /// The indices of the rules without keywords.
     always: Vec<usize>,
-    /// One regex for each rule, compiled on first use.
-    regexes: Vec<OnceLock<Option<Regex>>>,
 }
 
 fn compiled() -> &'static Compiled {
     static COMPILED: OnceLock<Compiled> = OnceLock::new();
     COMPILED.get_or_init(|| {
-        let (mut words, mut rule_of_keyword) = (Vec::new(), Vec::new());
-        for (index, rule) in RULES.iter().enumerate() {
-            for word in rule.keywords {
-                words.push(*word);
+        // The file is a constant, and the tests read it.
+        let file: RuleFile =
+            toml::from_str(include_str!("redact/rules.toml")).unwrap_or_else(|e| unreachable!("rules.toml: {e}"));
+        let (mut words, mut rule_of_keyword, mut always) = (Vec::new(), Vec::new(), Vec::new());
+        for (index, rule) in file.rule.iter().enumerate() {
+            if rule.keywords.is_empty() {
+                always.push(index);
+            }
+            for word in &rule.keywords {
+                words.push(word.clone());
                 rule_of_keyword.push(index);
             }
         }
-        let keywords = AhoCorasick::builder().ascii_case_insensitive(true).build(words).unwrap_or_else(|e| {
-            // The keywords are constants, and the tests build them.
-            unreachable!("constant keywords: {e}")
-        });
-        let always = RULES.iter().enumerate().filter(|(_, r)| r.keywords.is_empty()).map(|(i, _)| i).collect();
-        Compiled { keywords, rule_of_keyword, always, regexes: RULES.iter().map(|_| OnceLock::new()).collect() }
+        let keywords = AhoCorasick::builder()
+            .ascii_case_insensitive(true)
+            .build(words)
+            .unwrap_or_else(|e| unreachable!("constant keywords: {e}"));
+        let rules = file
+            .rule
+            .into_iter()
+            .map(|r| Rule {
+                check: checks::find(&r.check).unwrap_or_else(|| unreachable!("there is no check '{}'", r.check)),
+                kind: r.kind,
+                reason: r.reason,
+                regex: OnceLock::new(),
+                pattern: r.pattern,
+            })
+            .collect();
+        Compiled { rules, keywords, rule_of_keyword, always }
     })
+}
+
+/// Why text of a kind is replaced, in a phrase. Generic for a kind that does not exist.
+pub fn reason(kind: &str) -> &'static str {
+    compiled().rules.iter().find(|r| r.kind == kind).map_or("it looks like a secret", |r| r.reason.as_str())
+}
+
+/// Whether a text begins with a redaction mark, or consists of marks and punctuation: it was redacted before.
+fn is_marked(value: &str) -> bool {
+    static MARK: OnceLock<Option<Regex>> = OnceLock::new();
+    let Some(mark) = MARK.get_or_init(|| Regex::new(r"<redacted:[a-z-]{2,20}#[0-9]+>").ok()) else { return false };
+    let first = mark.find(value).map(|m| m.start());
+    first == Some(0) || first.is_some() && !mark.replace_all(value, "").chars().any(char::is_alphanumeric)
+}
+
+/// Whether a value under a name for a secret is a secret.
+fn is_secret_value(value: &str) -> bool {
+    checks::find("block").is_some_and(|check| check(&Hit { name: "", value, whole: value, before: "", after: "" }))
 }
 
 /// Redacts one document: numbers the values that it replaces and counts them by kind.
 #[derive(Debug, Default)]
 pub struct Redactor {
     /// The distinct values of each kind, in order of first occurrence.
-    values: BTreeMap<&'static str, Vec<String>>,
-    counts: BTreeMap<&'static str, u64>,
+    values: BTreeMap<String, Vec<String>>,
+    counts: BTreeMap<String, u64>,
 }
 
 impl Redactor {
@@ -381,10 +152,12 @@ impl Redactor {
     /// Returns the text with secrets and personal data replaced; borrowed if no pattern matches.
     pub fn redact_text<'a>(&mut self, text: &'a str) -> Cow<'a, str> {
         let compiled = compiled();
-        let mut enabled = [false; RULES.len()];
-        for index in &compiled.always {
-            if let Some(flag) = enabled.get_mut(*index) {
-                *flag = true;
+        let mut enabled = vec![false; compiled.rules.len()];
+        if enough_digits(text) {
+            for index in &compiled.always {
+                if let Some(flag) = enabled.get_mut(*index) {
+                    *flag = true;
+                }
             }
         }
         for found in compiled.keywords.find_overlapping_iter(text) {
@@ -393,43 +166,60 @@ impl Redactor {
             }
         }
         let mut out = Cow::Borrowed(text);
-        for (index, rule) in RULES.iter().enumerate() {
-            if enabled.get(index) != Some(&true) || (rule.keywords.is_empty() && !enough_digits(&out)) {
-                continue;
+        for rule in compiled.rules.iter().zip(&enabled).filter(|(_, on)| **on).map(|(rule, _)| rule) {
+            let Some(regex) = rule.regex.get_or_init(|| Regex::new(&rule.pattern).ok()) else { continue };
+            if let Some(replaced) = self.apply(rule, regex, &out) {
+                out = Cow::Owned(replaced);
             }
-            let Some(Some(regex)) = compiled.regexes.get(index).map(|r| r.get_or_init(|| Regex::new(rule.pattern).ok())) else {
-                continue;
-            };
-            if !regex.is_match(&out) {
-                continue;
-            }
-            let replaced = regex.replace_all(&out, |c: &Captures<'_>| self.replacement(rule, c)).into_owned();
-            out = Cow::Owned(replaced);
         }
         out
     }
 
-    fn replacement(&mut self, rule: &Rule, captures: &Captures<'_>) -> String {
-        let whole = captures.get(0).map_or("", |m| m.as_str());
-        let start = captures.get(0).map_or(0, |m| m.start());
-        let part = ["v", "a", "b", "c", "d"].iter().find_map(|n| captures.name(n));
-        let value = part.map_or(whole, |m| m.as_str());
-        if !(rule.accept)(value) || is_only_marks(value) {
-            return whole.to_owned();
-        }
-        let mark = self.mark(rule.kind, value);
-        match part {
-            Some(m) => {
-                let (from, to) = (m.start() - start, m.end() - start);
-                format!("{}{mark}{}", whole.get(..from).unwrap_or(""), whole.get(to..).unwrap_or(""))
+    /// The text after one rule; `None` if the rule replaces nothing. After a match that is rejected, the search goes on at its
+    /// value, which may hold a secret itself.
+    fn apply(&mut self, rule: &'static Rule, regex: &Regex, text: &str) -> Option<String> {
+        let mut out = String::new();
+        let (mut copied, mut from) = (0, 0);
+        while let Some(captures) = regex.captures_at(text, from) {
+            let whole = captures.get(0)?;
+            let part = ["v", "a", "b", "c", "d"].iter().find_map(|n| captures.name(n)).unwrap_or(whole);
+            // In `password=X,port=5432` the value ends before the next name.
+            let end = part.start() + if captures.name("v").is_some() { value_length(part.as_str()) } else { part.len() };
+            let value = text.get(part.start()..end).unwrap_or("");
+            let hit = Hit {
+                name: captures.name("name").map_or("", |m| m.as_str()),
+                value,
+                whole: whole.as_str(),
+                before: line_before(text, part.start()),
+                after: text.get(end..).unwrap_or(""),
+            };
+            let next = |at: usize| text.get(at..).and_then(|t| t.chars().next()).map_or(text.len() + 1, |c| at + c.len_utf8());
+            if value.is_empty() || is_marked(value) || !(rule.check)(&hit) {
+                // A value that holds other values may hold a secret.
+                let nests =
+                    value.contains(['"', '\'', '=']) && !value.starts_with(['$', '{', '%', '<']) && part.start() > whole.start();
+                let behind = if nests && !is_marked(value) { part.start() } else { end };
+                from = if behind > from { behind } else { next(from) };
+            } else {
+                out.push_str(text.get(copied..part.start()).unwrap_or(""));
+                out.push_str(&self.mark(&rule.kind, value));
+                copied = end;
+                from = if end > from { end } else { next(from) };
             }
-            None => mark,
+            if from > text.len() {
+                break;
+            }
         }
+        if copied == 0 {
+            return None;
+        }
+        out.push_str(text.get(copied..).unwrap_or(""));
+        Some(out)
     }
 
-    fn mark(&mut self, kind: &'static str, value: &str) -> String {
-        *self.counts.entry(kind).or_default() += 1;
-        let values = self.values.entry(kind).or_default();
+    fn mark(&mut self, kind: &str, value: &str) -> String {
+        *self.counts.entry(kind.to_owned()).or_default() += 1;
+        let values = self.values.entry(kind.to_owned()).or_default();
         let index = values.iter().position(|v| v == value).unwrap_or_else(|| {
             values.push(value.to_owned());
             values.len() - 1
@@ -439,7 +229,7 @@ impl Redactor {
 
     /// The number of replacements of each kind, sorted by kind.
     pub fn counts(&self) -> Vec<RedactionCount> {
-        self.counts.iter().map(|(kind, count)| RedactionCount { kind: (*kind).to_owned(), count: *count }).collect()
+        self.counts.iter().map(|(kind, count)| RedactionCount { kind: kind.clone(), count: *count }).collect()
     }
 
     /// The total number of replacements.
@@ -481,9 +271,29 @@ impl Redactor {
     }
 }
 
-/// Whether a text has the 13 digits that the shortest card number needs.
+/// Whether a text has the digits that the shortest identifier needs.
 fn enough_digits(text: &str) -> bool {
-    text.bytes().filter(u8::is_ascii_digit).count() >= 13
+    text.bytes().filter(u8::is_ascii_digit).count() >= 6
+}
+
+/// The length of an unquoted value up to the name of the next one, in `X,port=5432`.
+fn value_length(value: &str) -> usize {
+    let next = value.match_indices(',').find(|(at, _)| {
+        let rest = value.get(at + 1..).unwrap_or("");
+        let name = rest.split('=').next().unwrap_or("");
+        rest.contains('=')
+            && !name.is_empty()
+            && name.starts_with(|c: char| c.is_alphabetic())
+            && name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '.' | '-'))
+    });
+    next.map_or(value.len(), |(at, _)| at)
+}
+
+/// The text from the start of its line to a position, at most 80 bytes.
+fn line_before(text: &str, at: usize) -> &str {
+    let before = text.get(..at).unwrap_or("");
+    let line = before.rfind('\n').map_or(0, |n| n + 1).max(at.saturating_sub(80));
+    (line..=at).find_map(|from| before.get(from..)).unwrap_or("")
 }
 
 /// Whether a map key names a secret, such as `db_password` or `api_key`.
@@ -624,10 +434,10 @@ mod tests {
     }
 
     #[test]
-    fn every_pattern_compiles() {
-        for rule in RULES {
-            let compiled = Regex::new(rule.pattern);
-            assert!(compiled.is_ok(), "{}: {:?}", rule.kind, compiled.err());
+    fn every_rule_compiles() {
+        for rule in &compiled().rules {
+            let compiled = Regex::new(&rule.pattern);
+            assert!(compiled.is_ok() && !rule.reason.is_empty(), "{}: {:?}", rule.kind, compiled.err());
         }
     }
 

@@ -173,7 +173,9 @@ impl Desk {
         let ids: Vec<&str> = self.library.all().map(|p| p.id.as_str()).collect();
         let hint = crate::telemetry::words::nearest(id, ids.iter().copied())
             .map_or_else(String::new, |n| format!("Did you mean '{n}'? "));
-        Err(Refusal::not_found(format!("there is no prompt '{id}'")).advise(format!("{hint}The prompts are {}.", ids.join(", "))).into())
+        Err(Refusal::not_found(format!("there is no prompt '{id}'"))
+            .advise(format!("{hint}The prompts are {}.", ids.join(", ")))
+            .into())
     }
 
     /// The model that answers a question; `None` if no model is configured.

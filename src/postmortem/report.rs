@@ -784,12 +784,7 @@ fn draft(incident: &Incident) -> Option<Draft> {
         text: a.answer.clone(),
         accepted_by: recorded.accepted_by.clone(),
         verdict: a.claim_summary(),
-        unsupported: a
-            .claims
-            .iter()
-            .filter(|c| c.is_flagged())
-            .map(|c| format!("{}: {}", c.state.word(), c.text))
-            .collect(),
+        unsupported: a.claims.iter().filter(|c| c.is_flagged()).map(|c| format!("{}: {}", c.state.word(), c.text)).collect(),
         partial: a.partial,
     })
 }

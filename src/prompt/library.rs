@@ -165,7 +165,9 @@ impl Library {
     /// # Errors
     /// When a built-in prompt is invalid, which a test rules out.
     pub fn load(user: &[UserFile]) -> Result<Self, PromptError> {
-        let built_in = BUILT_IN.iter().map(|(name, text)| Ok(((*name).to_owned(), PromptFile { is_built_in: true, ..PromptFile::parse(name, text)? })));
+        let built_in = BUILT_IN
+            .iter()
+            .map(|(name, text)| Ok(((*name).to_owned(), PromptFile { is_built_in: true, ..PromptFile::parse(name, text)? })));
         let mut library = Self { prompts: built_in.collect::<Result<_, PromptError>>()?, problems: Vec::new() };
         for file in user {
             match PromptFile::parse(&file.name, &file.text) {

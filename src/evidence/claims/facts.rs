@@ -38,8 +38,10 @@ fn regex(pattern: &str) -> Regex {
 }
 
 /// The head of a metric: `latency p95, in s, alert threshold 0.8, step 5 s`.
-static HEAD: LazyLock<Regex> = LazyLock::new(|| regex(r"(?m)^(?P<title>.*?)(?:, in (?P<unit>[^,\n]+?))?(?:, alert threshold [\d.,]+)?, step [\d.,]+ s$"));
-static CHANGE: LazyLock<Regex> = LazyLock::new(|| regex(r"(?P<from>\d[\d,]*(?:\.\d+)?)[^→\n]{0,12}→ ?(?P<to>\d[\d,]*(?:\.\d+)?)"));
+static HEAD: LazyLock<Regex> =
+    LazyLock::new(|| regex(r"(?m)^(?P<title>.*?)(?:, in (?P<unit>[^,\n]+?))?(?:, alert threshold [\d.,]+)?, step [\d.,]+ s$"));
+static CHANGE: LazyLock<Regex> =
+    LazyLock::new(|| regex(r"(?P<from>\d[\d,]*(?:\.\d+)?)[^→\n]{0,12}→ ?(?P<to>\d[\d,]*(?:\.\d+)?)"));
 
 /// A text in the form in which quotations and names are compared.
 fn plain(text: &str) -> String {
@@ -103,7 +105,8 @@ impl Facts {
             Dimension::Cores => &["core", "cpu"],
             Dimension::Count | Dimension::Share | Dimension::Times => return true,
         };
-        words.iter().any(|w| self.plain.contains(w)) || self.quantities.iter().any(|q| q.unit.is_some_and(|u| u.dimension == unit.dimension))
+        words.iter().any(|w| self.plain.contains(w))
+            || self.quantities.iter().any(|q| q.unit.is_some_and(|u| u.dimension == unit.dimension))
     }
 
     fn has(&self, wanted: &str) -> bool {
@@ -147,10 +150,17 @@ fn unit_in_name(text: &str) -> Option<Unit> {
 fn unit_of_setting(before: &str) -> Option<Unit> {
     let name = before.strip_suffix(['=', ':']).or_else(|| before.strip_suffix(": ")).or_else(|| before.strip_suffix(" = "))?;
     let word = name.trim_end_matches(['"', '\'']).rsplit(|c: char| !c.is_alphanumeric()).next()?.to_lowercase();
-    ["ms", "seconds", "secs", "bytes", "mb", "kb", "minutes", "millis"].contains(&word.as_str()).then(|| unit_of(if word == "millis" { "ms" } else { &word })).flatten()
+    ["ms", "seconds", "secs", "bytes", "mb", "kb", "minutes", "millis"]
+        .contains(&word.as_str())
+        .then(|| unit_of(if word == "millis" { "ms" } else { &word }))
+        .flatten()
 }
 
-static SAMPLE: LazyLock<Regex> = LazyLock::new(|| regex(r"\d{2}:\d{2}(?::\d{2})?=(?P<low>-?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?)(?:\.\.(?P<high>-?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?))?"));
+static SAMPLE: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"\d{2}:\d{2}(?::\d{2})?=(?P<low>-?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?)(?:\.\.(?P<high>-?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?))?",
+    )
+});
 
 fn sample_values(text: &str, unit: Option<Unit>) -> Vec<Quantity> {
     let mut out = Vec::new();
@@ -184,7 +194,9 @@ pub(super) fn contradiction(statement: &str, items: &[&Facts]) -> Option<Fault> 
 // Quotations
 
 static QUOTED: LazyLock<Regex> = LazyLock::new(|| {
-    regex(r#"“(?P<a>[^”]+)”|«(?P<b>[^»]+)»|„(?P<f>[^“”]+)[“”]|"(?P<c>[^"]+)"|(?:^|[\s(])'(?P<d>[^']*(?:'\w[^']*)*)'(?:$|[\s).,;:!?])|`(?P<e>[^`]+)`"#)
+    regex(
+        r#"“(?P<a>[^”]+)”|«(?P<b>[^»]+)»|„(?P<f>[^“”]+)[“”]|"(?P<c>[^"]+)"|(?:^|[\s(])'(?P<d>[^']*(?:'\w[^']*)*)'(?:$|[\s).,;:!?])|`(?P<e>[^`]+)`"#,
+    )
 });
 
 /// The statement without its quotations, and a fault if one of them is in no cited item.
@@ -192,7 +204,9 @@ fn without_quotations(statement: &str, items: &[&Facts]) -> (String, Option<Faul
     let mut rest = String::with_capacity(statement.len());
     let (mut at, mut fault) = (0, None);
     for c in QUOTED.captures_iter(statement) {
-        let (Some(whole), Some(inner)) = (c.get(0), ["a", "b", "c", "d", "e", "f"].iter().find_map(|n| c.name(n))) else { continue };
+        let (Some(whole), Some(inner)) = (c.get(0), ["a", "b", "c", "d", "e", "f"].iter().find_map(|n| c.name(n))) else {
+            continue;
+        };
         let words = inner.as_str().split_whitespace().count();
         // One or two words in code marks are a name; one quoted word marks a term.
         let is_name = if c.name("e").is_some() { words < 3 } else { words < 2 };
@@ -229,7 +243,9 @@ fn quotes(text: &str, quotation: &str) -> bool {
 // Times
 
 static APPROXIMATELY: LazyLock<Regex> = LazyLock::new(|| {
-    regex(r"(?i)(?:\b(?:about|around|roughly|approximately|approx\.?|circa|ca\.?|nearly|almost|some|close to|in the order of|on the order of|just (?:over|under|after|before|above|below|short of)|a (?:bit|little|good) (?:over|under|more|less)?|well (?:over|under|above|below)|more than|over|above|at least|less than|under|below|fewer than|up to|at most|within|north of|upwards of|shortly (?:after|before)|by|toward|towards|between|from|past|exceed(?:ing|ed|s)|beyond|half|estimated)|[~≈<>≥≤])\s*(?:the |a |an )?$")
+    regex(
+        r"(?i)(?:\b(?:about|around|roughly|approximately|approx\.?|circa|ca\.?|nearly|almost|some|close to|in the order of|on the order of|just (?:over|under|after|before|above|below|short of)|a (?:bit|little|good) (?:over|under|more|less)?|well (?:over|under|above|below)|more than|over|above|at least|less than|under|below|fewer than|up to|at most|within|north of|upwards of|shortly (?:after|before)|by|toward|towards|between|from|past|exceed(?:ing|ed|s)|beyond|half|estimated)|[~≈<>≥≤])\s*(?:the |a |an )?$",
+    )
 });
 
 fn is_approximate(text: &str, at: usize) -> bool {
@@ -238,7 +254,8 @@ fn is_approximate(text: &str, at: usize) -> bool {
 
 fn wrong_day(statement: &str, items: &[&Facts]) -> Option<Fault> {
     let known: Vec<Day> = items.iter().flat_map(|i| i.days.iter().copied()).collect();
-    let same = |a: &Day, b: &Day| (a.month, a.day) == (b.month, b.day) && (a.year.is_none() || b.year.is_none() || a.year == b.year);
+    let same =
+        |a: &Day, b: &Day| (a.month, a.day) == (b.month, b.day) && (a.year.is_none() || b.year.is_none() || a.year == b.year);
     let wrong = days(statement).into_iter().find(|d| !known.iter().any(|k| same(d, k)))?;
     let year = wrong.year.map_or(String::new(), |y| format!("{y}-"));
     Some(Fault::new(ClaimKind::Time, format!("No cited item names the day {year}{:02}-{:02}.", wrong.month, wrong.day)))
@@ -269,15 +286,22 @@ fn wrong_time(statement: &str, items: &[&Facts]) -> Option<Fault> {
 
 /// Words behind a figure that make it the result of a calculation.
 static DERIVED_AFTER: LazyLock<Regex> = LazyLock::new(|| {
-    regex(r"(?i)^\W*(?:\S+ ){0,3}?(?:more|fewer|less|higher|lower|faster|slower|longer|larger|smaller|bigger|extra|additional|in total|altogether|combined|together|left|remaining|free|apart|difference|increase|decrease|drop|reduction|growth|gain|loss|jump|rise|decline|of (?:the|all|its|their|those|these|every|each|requests|orders|traffic)|share|as (?:many|much|high|long|large|slow)|(?:its|the|their) (?:usual|normal|baseline|previous|original|earlier)|what)\b")
+    regex(
+        r"(?i)^\W*(?:\S+ ){0,3}?(?:more|fewer|less|higher|lower|faster|slower|longer|larger|smaller|bigger|extra|additional|in total|altogether|combined|together|left|remaining|free|apart|difference|increase|decrease|drop|reduction|growth|gain|loss|jump|rise|decline|of (?:the|all|its|their|those|these|every|each|requests|orders|traffic)|share|as (?:many|much|high|long|large|slow)|(?:its|the|their) (?:usual|normal|baseline|previous|original|earlier)|what)\b",
+    )
 });
 /// Words in front of a figure that do.
 static DERIVED_BEFORE: LazyLock<Regex> = LazyLock::new(|| {
-    regex(r"(?i)\b(?:by|difference of|total of|sum of|increase of|drop of|growth of|gain of|loss of|rise of|fall of|factor of|ratio of|average of|another|extra|additional|only|gap of|reduction of)\W*(?:about |around |roughly |nearly |almost |more than |over |some |a |an |~)*$")
+    regex(
+        r"(?i)\b(?:by|difference of|total of|sum of|increase of|drop of|growth of|gain of|loss of|rise of|fall of|factor of|ratio of|average of|another|extra|additional|only|gap of|reduction of)\W*(?:about |around |roughly |nearly |almost |more than |over |some |a |an |~)*$",
+    )
 });
-static FACTOR: LazyLock<Regex> = LazyLock::new(|| regex(r"(?i)\bfactor of (?:about |around |roughly |nearly |almost |some |over |more than )?$"));
+static FACTOR: LazyLock<Regex> =
+    LazyLock::new(|| regex(r"(?i)\bfactor of (?:about |around |roughly |nearly |almost |some |over |more than )?$"));
 static DURATION: LazyLock<Regex> = LazyLock::new(|| {
-    regex(r"(?i)\b(?:later|after|before|within|for|lasted|took|takes|long|earlier|between|over|since|past|into|duration|period|window|interval|apart|lies|passed|elapsed|delay|lag|needed|of|until|ago|in|every|the (?:next|last|first|following)|about|prior)\b")
+    regex(
+        r"(?i)\b(?:later|after|before|within|for|lasted|took|takes|long|earlier|between|over|since|past|into|duration|period|window|interval|apart|lies|passed|elapsed|delay|lag|needed|of|until|ago|in|every|the (?:next|last|first|following)|about|prior)\b",
+    )
 });
 
 fn wrong_figure(statement: &str, items: &[&Facts]) -> Option<Fault> {
@@ -303,7 +327,10 @@ fn rounds_to(number: f64, figure: &Quantity) -> bool {
     let scale = 10_f64.powi(i32::try_from(figure.decimals).unwrap_or(0));
     let (scaled, wanted) = (number * scale, figure.value * scale);
     let tiny = wanted.abs() * 1e-9 + 1e-9;
-    if (scaled.round() - wanted).abs() <= tiny || (scaled.trunc() - wanted).abs() <= tiny && figure.decimals > 0 || (number - figure.value).abs() <= tiny {
+    if (scaled.round() - wanted).abs() <= tiny
+        || (scaled.trunc() - wanted).abs() <= tiny && figure.decimals > 0
+        || (number - figure.value).abs() <= tiny
+    {
         return true;
     }
     // A whole number that ends in two zeros or more is rounded, to two digits at least.
@@ -339,9 +366,13 @@ fn tolerance(statement: &str, figure: &Quantity) -> Option<(f64, f64)> {
 
 fn figure_holds(statement: &str, figure: &Quantity, items: &[&Facts]) -> bool {
     let around = tolerance(statement, figure);
+    // A duration in words is rounded.
+    let is_worded = figure.unit.is_some() && statement.get(figure.at.start..).is_some_and(|t| t.starts_with(char::is_alphabetic));
+    let around = if is_worded { Some((0.15, 0.15)) } else { around };
     let fits = |number: f64| {
         rounds_to(number, figure)
-            || around.is_some_and(|(below, above)| number >= figure.value * (1.0 - below) && number <= figure.value * (1.0 + above))
+            || around
+                .is_some_and(|(below, above)| number >= figure.value * (1.0 - below) && number <= figure.value * (1.0 + above))
     };
     let known: Vec<&Quantity> = items.iter().flat_map(|i| i.quantities.iter()).collect();
     let direct = |q: &&Quantity| in_unit_of(figure, q).into_iter().any(fits);
@@ -350,7 +381,8 @@ fn figure_holds(statement: &str, figure: &Quantity, items: &[&Facts]) -> bool {
     }
     // Where the same digits have a unit, that unit counts. Without one, the item must speak of such a unit at all.
     let has_unit = figure.unit.is_some() && known.iter().any(|q| q.unit.is_some() && rounds_to(q.value, figure));
-    if !has_unit && items.iter().any(|i| i.speaks_of(figure.unit) && i.quantities.iter().any(|q| q.unit.is_none() && direct(&q))) {
+    if !has_unit && items.iter().any(|i| i.speaks_of(figure.unit) && i.quantities.iter().any(|q| q.unit.is_none() && direct(&q)))
+    {
         return true;
     }
     let in_range = |(low, high, unit): &(f64, f64, Option<Unit>)| {
@@ -441,7 +473,9 @@ fn follows(statement: &str, figure: &Quantity, items: &[&Facts], fits: &dyn Fn(f
             match dimension {
                 Some(Dimension::Times) => low > 0.0 && close(high / low),
                 Some(Dimension::Share) => {
-                    high > 0.0 && (close(low / high * 100.0) || close((high - low) / high * 100.0)) || low > 0.0 && close((high - low) / low * 100.0) || close(high - low)
+                    high > 0.0 && (close(low / high * 100.0) || close((high - low) / high * 100.0))
+                        || low > 0.0 && close((high - low) / low * 100.0)
+                        || close(high - low)
                 }
                 _ => {
                     let factor = figure.unit.map_or(1.0, |u| u.factor);
@@ -454,7 +488,9 @@ fn follows(statement: &str, figure: &Quantity, items: &[&Facts], fits: &dyn Fn(f
 
 /// A quantity in its base unit, and what it measures.
 fn base(q: &Quantity) -> (f64, Option<(Dimension, bool)>) {
-    q.unit.map_or((q.value, None), |u| (q.value * if u.dimension == Dimension::Share { 1.0 } else { u.factor }, Some((u.dimension, u.is_rate))))
+    q.unit.map_or((q.value, None), |u| {
+        (q.value * if u.dimension == Dimension::Share { 1.0 } else { u.factor }, Some((u.dimension, u.is_rate)))
+    })
 }
 
 fn pairs(values: &[f64]) -> impl Iterator<Item = (f64, f64)> {
@@ -486,17 +522,23 @@ fn wrong_name(statement: &str, items: &[&Facts]) -> Option<Fault> {
         }
     }
     for c in BOLD.captures_iter(statement).filter(|c| c.get(0).is_some_and(|m| m.start() > 2)) {
-        if let Some(name) = c.get(1).map(|m| m.as_str()).filter(|n| !is_known(n) && !WELL_KNOWN.contains(&format!(" {} ", n.to_lowercase()))) {
+        if let Some(name) = c
+            .get(1)
+            .map(|m| m.as_str())
+            .filter(|n| !is_known(n) && !super::subject::is_common(n) && !WELL_KNOWN.contains(&format!(" {} ", n.to_lowercase())))
+        {
             return Some(unknown(name));
         }
     }
     let text = CODE.replace_all(statement, " ");
     let text = text.replace(['*', '_'], if text.contains("**") { "" } else { "_" });
-    let taken: Vec<Range<usize>> = quantities(&text).into_iter().map(|q| q.at).chain(clocks(&text).into_iter().map(|c| c.at)).collect();
+    let taken: Vec<Range<usize>> =
+        quantities(&text).into_iter().map(|q| q.at).chain(clocks(&text).into_iter().map(|c| c.at)).collect();
     let mut begins = true;
     for found in WORD.find_iter(&text) {
         let word = found.as_str();
-        let begins_here = begins || text.get(..found.start()).is_some_and(|t| t.trim_end().ends_with(['.', ':', '|', '–', '—', ';', '"', '(']));
+        let begins_here =
+            begins || text.get(..found.start()).is_some_and(|t| t.trim_end().ends_with(['.', ':', '|', '–', '—', ';', '"', '(']));
         begins = false;
         if taken.iter().any(|t| t.start < found.end() && found.start() < t.end) {
             continue;
@@ -522,7 +564,9 @@ fn wrong_name(statement: &str, items: &[&Facts]) -> Option<Fault> {
 /// Two names in one breath: what goes together with a service is one as well.
 static COUPLED: LazyLock<Regex> = LazyLock::new(|| regex(r"\b(?P<a>[A-Za-z][\w-]*)(?: and | or )(?P<b>[A-Za-z][\w-]*)\b"));
 /// The values of labels in the text of an item.
-static LABEL: LazyLock<Regex> = LazyLock::new(|| regex(r#"(?:service|job|pod|app|container|deployment|group|topic|instance|host|node|namespace|cluster)="?(?P<v>[\w.-]+)"#));
+static LABEL: LazyLock<Regex> = LazyLock::new(|| {
+    regex(r#"(?:service|job|pod|app|container|deployment|group|topic|instance|host|node|namespace|cluster)="?(?P<v>[\w.-]+)"#)
+});
 /// What the last part of a name of several parts says it is.
 const ROLES: &str = " api app apps service svc sync worker workers db database web proxy server servers gateway job cron cache queue agent client writer reader broker consumer producer controller manager planner store importer exporter scheduler router lb edge ingest ingestion frontend backend auth portal bot operator daemon bridge relay resolver replica primary registry ";
 
@@ -536,7 +580,8 @@ fn is_name(word: &str, begins: bool) -> bool {
         // A version or an address.
         return !letters && word.matches('.').count() >= 2;
     }
-    let ordinal = ["st", "nd", "rd", "th"].iter().any(|o| lower.strip_suffix(o).is_some_and(|n| n.bytes().all(|b| b.is_ascii_digit())));
+    let ordinal =
+        ["st", "nd", "rd", "th"].iter().any(|o| lower.strip_suffix(o).is_some_and(|n| n.bytes().all(|b| b.is_ascii_digit())));
     let plural_code = lower.strip_suffix('s').is_some_and(|n| n.bytes().all(|b| b.is_ascii_digit()));
     let percentile = lower.strip_prefix('p').is_some_and(|n| n.bytes().all(|b| b.is_ascii_digit()));
     let http = lower.ends_with("xx") || lower.starts_with("sev") || lower.starts_with("http");
@@ -544,7 +589,10 @@ fn is_name(word: &str, begins: bool) -> bool {
         return false;
     }
     // People and hosts: `jonas.weber`, `db.internal`; services: `ledger-api`.
-    let dotted = word.split('.').count() >= 2 && word.split('.').all(|p| p.chars().count() >= 2 && p.chars().all(char::is_alphabetic));
+    let dotted = word.split('.').count() >= 2
+        && word.split('.').all(|p| p.chars().all(char::is_alphabetic))
+        && word.split('.').any(|p| p.chars().count() >= 3)
+        && !word.contains("..");
     let role = word.rsplit_once('-').is_some_and(|(_, last)| ROLES.contains(&format!(" {} ", last.to_lowercase())));
     if dotted || role || word.contains('@') {
         return true;
@@ -591,10 +639,23 @@ fn spelled_otherwise(item: &Facts, name: &str) -> bool {
 
 // Directions
 
-static UP: LazyLock<Regex> = LazyLock::new(|| regex(r"(?i)\b(?:rose|rises|risen|rising|increas(?:ed|es|ing)|climb(?:ed|s|ing)|grew|grows|grown|growing|went up|going up|jump(?:ed|s)|spik(?:ed|es)|surg(?:ed|es)|soared|doubled|tripled|trebled|quadrupled|multiplied|shot up|ramped up|higher than|worsened|built up|piled up|accumulated|ballooned|exploded|swelled|peaked|skyrocketed)\b"));
-static DOWN: LazyLock<Regex> = LazyLock::new(|| regex(r"(?i)\b(?:fell|falls|fallen|falling|dropp?ed|drops|dropping|decreas(?:ed|es|ing)|declin(?:ed|es|ing)|went down|going down|c(?:ame|ome|oming) down|shrank|shrunk|sank|sunk|plunged|plummeted|halved|dipped|diminished|collapsed|slumped|lower than|eased|subsided|receded|dwindled|tapered off)\b"));
-static FLAT: LazyLock<Regex> = LazyLock::new(|| regex(r"(?i)\b(?:(?:stayed|remained|remains|stays|was|were|is|held|kept|ran) (?:\w+ )?(?:flat|stable|constant|unchanged|steady|level|the same|normal|unaffected|at the same level|at its (?:usual|normal) level)|(?:did|does|do) not (?:change|move|vary|rise|fall|increase|decrease|grow|drop|budge)|no (?:change|increase|decrease|rise|drop|growth) (?:in|of)|level(?:l)?ed off|plateaued|flattened|(?:never|hardly|barely|scarcely) (?:changed|moved|rose|fell|varied))\b"));
-static NEGATED: LazyLock<Regex> = LazyLock::new(|| regex(r"(?i)\b(?:never|not|n't|no|nor|without|neither|hardly|barely|instead of|rather than)\b"));
+static UP: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"(?i)\b(?:rose|rises|risen|rising|increas(?:ed|es|ing)|climb(?:ed|s|ing)|grew|grows|grown|growing|went up|going up|jump(?:ed|s)|spik(?:ed|es)|surg(?:ed|es)|soared|doubled|tripled|trebled|quadrupled|multiplied|shot up|ramped up|higher than|worsened|built up|piled up|accumulated|ballooned|exploded|swelled|peaked|skyrocketed)\b",
+    )
+});
+static DOWN: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"(?i)\b(?:fell|falls|fallen|falling|dropp?ed|drops|dropping|decreas(?:ed|es|ing)|declin(?:ed|es|ing)|went down|going down|c(?:ame|ome|oming) down|shrank|shrunk|sank|sunk|plunged|plummeted|halved|dipped|diminished|collapsed|slumped|lower than|eased|subsided|receded|dwindled|tapered off)\b",
+    )
+});
+static FLAT: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"(?i)\b(?:(?:stayed|remained|remains|stays|was|were|is|held|kept|ran) (?:\w+ )?(?:flat|stable|constant|unchanged|steady|level|the same|normal|unaffected|at the same level|at its (?:usual|normal) level)|(?:did|does|do) not (?:change|move|vary|rise|fall|increase|decrease|grow|drop|budge)|no (?:change|increase|decrease|rise|drop|growth) (?:in|of)|level(?:l)?ed off|plateaued|flattened|(?:never|hardly|barely|scarcely) (?:changed|moved|rose|fell|varied))\b",
+    )
+});
+static NEGATED: LazyLock<Regex> =
+    LazyLock::new(|| regex(r"(?i)\b(?:never|not|n't|no|nor|without|neither|hardly|barely|instead of|rather than)\b"));
 
 /// A fault if every series of the items that decides it goes this way after the time that the statement names.
 fn has_gone(direction: Direction, statement: &str, items: &[&Facts]) -> Option<Fault> {
@@ -622,7 +683,11 @@ fn better_or_worse(statement: &str) -> Option<Direction> {
     Some(if rises { Direction::Up } else { Direction::Down })
 }
 
-static BACK: LazyLock<Regex> = LazyLock::new(|| regex(r"(?i)\b(?:recover(?:ed|s|ing|y)?|return(?:ed|s|ing)?|back (?:to|at|down|up)|came back|normali[sz]ed|resumed|restored|reset|again|then|before (?:falling|rising|dropping|climbing)|from a peak|after (?:peaking|rising|falling))\b"));
+static BACK: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"(?i)\b(?:recover(?:ed|s|ing|y)?|return(?:ed|s|ing)?|back (?:to|at|down|up)|came back|normali[sz]ed|resumed|restored|reset|again|then|before (?:falling|rising|dropping|climbing)|from a peak|after (?:peaking|rising|falling))\b",
+    )
+});
 
 fn wrong_direction(statement: &str, items: &[&Facts]) -> Option<Fault> {
     let said: Vec<Direction> = [(&UP, Direction::Up), (&DOWN, Direction::Down), (&FLAT, Direction::Flat)]
@@ -648,6 +713,10 @@ fn wrong_direction(statement: &str, items: &[&Facts]) -> Option<Fault> {
     if denies || BACK.is_match(statement) && said != Direction::Flat && clocks(statement).len() < 2 {
         return None;
     }
+    // A sentence about many items has many movements.
+    if items.len() > 2 {
+        return None;
+    }
     if let Some((from, to)) = from_to(statement) {
         return match said {
             Direction::Up if to < from => fault("goes down here"),
@@ -656,7 +725,8 @@ fn wrong_direction(statement: &str, items: &[&Facts]) -> Option<Fault> {
         };
     }
     let figures = quantities(statement);
-    let pattern = items.iter().flat_map(|i| i.patterns.iter()).find(|(_, count)| figures.iter().any(|q| q.value == *count && *count > 9.0));
+    let pattern =
+        items.iter().flat_map(|i| i.patterns.iter()).find(|(_, count)| figures.iter().any(|q| q.value == *count && *count > 9.0));
     match (pattern.map(|(d, _)| *d), said) {
         (Some(Direction::Up), Direction::Down) => return fault("has more such lines than before"),
         (Some(Direction::Down), Direction::Up) => return fault("has fewer such lines than before"),
@@ -672,16 +742,24 @@ fn wrong_direction(statement: &str, items: &[&Facts]) -> Option<Fault> {
     let values = |c: &Course| -> Vec<String> {
         c.labels.trim_matches(['{', '}']).split(',').filter_map(|pair| pair.split_once('=')).map(|(_, v)| v.to_owned()).collect()
     };
-    let named: Vec<&Course> = all.iter().copied().filter(|c| values(c).iter().any(|v| v.len() > 1 && lower.contains(v.as_str()))).collect();
+    let named: Vec<&Course> =
+        all.iter().copied().filter(|c| values(c).iter().any(|v| v.len() > 1 && lower.contains(v.as_str()))).collect();
+    // The one that is named first is what the sentence is about.
+    let first_at = |c: &Course| values(c).iter().filter(|v| v.len() > 1).filter_map(|v| lower.find(v.as_str())).min();
+    let first = named.iter().filter_map(|c| first_at(c)).min();
+    let named: Vec<&Course> = named.into_iter().filter(|c| first_at(c) == first).collect();
     let chosen = if named.is_empty() { all } else { named };
     let directions: Vec<Direction> = chosen.iter().filter_map(|c| c.direction(&times)).collect();
     if directions.len() * 2 < chosen.len() || directions.is_empty() || directions.contains(&said) {
         // Without samples that decide it, the summary's change does.
-        let change = items.iter().find_map(|i| i.change).filter(|_| directions.is_empty() && times.is_empty() && items.len() == 1);
+        let change =
+            items.iter().find_map(|i| i.change).filter(|_| directions.is_empty() && times.is_empty() && items.len() == 1);
         return match (change, said) {
             (Some((from, to)), Direction::Up) if to < from * 0.9 => fault("goes down"),
             (Some((from, to)), Direction::Down) if to > from * 1.1 => fault("goes up"),
-            (Some((from, to)), Direction::Flat) if (to - from).abs() > from.abs().max(to.abs()) * 0.3 && figures.is_empty() => fault("changes"),
+            (Some((from, to)), Direction::Flat) if (to - from).abs() > from.abs().max(to.abs()) * 0.3 && figures.is_empty() => {
+                fault("changes")
+            }
             _ => None,
         };
     }
@@ -693,8 +771,16 @@ fn wrong_direction(statement: &str, items: &[&Facts]) -> Option<Fault> {
     }
 }
 
-static BY_TIME: LazyLock<Regex> = LazyLock::new(|| regex(r"(?i)\b(?:(?:to|at) [\d.,]+ ?[%\p{L}/]*(?: \w+){0,3} (?:at|by|until)|by|until|stood at [\d.,]+ ?%? at) (?:about |around )?\d{1,2}:\d{2}"));
-static FROM_TO: LazyLock<Regex> = LazyLock::new(|| regex(r"(?i)\bfrom (?:about |around |roughly |under |over |nearly |almost |~)?(?P<from>\d[\d,]*(?:\.\d+)?)(?P<u1>[^\d→]{0,24}?) (?:to|→) (?:about |around |roughly |under |over |nearly |almost |more than |~)?(?P<to>\d[\d,]*(?:\.\d+)?)(?P<u2> ?[%\p{L}/]*)"));
+static BY_TIME: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"(?i)\b(?:(?:to|at) [\d.,]+ ?[%\p{L}/]*(?: \w+){0,3} (?:at|by|until)|by|until|stood at [\d.,]+ ?%? at) (?:about |around )?\d{1,2}:\d{2}",
+    )
+});
+static FROM_TO: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"(?i)\bfrom (?:about |around |roughly |under |over |nearly |almost |~)?(?P<from>\d[\d,]*(?:\.\d+)?)(?P<u1>[^\d→]{0,24}?) (?:to|→) (?:about |around |roughly |under |over |nearly |almost |more than |~)?(?P<to>\d[\d,]*(?:\.\d+)?)(?P<u2> ?[%\p{L}/]*)",
+    )
+});
 
 /// The values of `from A to B`, if both have the same unit.
 fn from_to(statement: &str) -> Option<(f64, f64)> {
@@ -704,7 +790,7 @@ fn from_to(statement: &str) -> Option<(f64, f64)> {
     let (from, to) = (at("from")?, at("to")?);
     match (from.unit, to.unit) {
         (Some(a), Some(b)) if a.dimension == b.dimension => Some((from.value * a.factor, to.value * b.factor)),
-        (None, Some(_)) | (None, None) => Some((from.value, to.value)),
+        (None, _) | (_, None) => Some((from.value, to.value)),
         _ => None,
     }
 }

@@ -19,33 +19,43 @@ pub(super) enum Purpose {
 
 static UNKNOWN: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        r"(?i)\b(?:not (?:yet )?(?:been )?(?:yet )?(?:known|clear|certain|sure|confirmed|established|determined|visible|recorded|shown|documented|stated|possible to|available|conclusive|enough)|unknown|unclear|uncertain|undetermined|inconclusive|open question|remains? (?:to be|open|unclear|unknown|unexplained)|no (?:evidence|information|data|indication|proof|record|item|log|metric|statement|measurement|figures?|trace)s?\b(?: \w+){0,4} (?:of|on|about|for|that|to|is|are|was|shows?|says?|exists?|whether|which|in)|no (?:evidence|information|data|one)\b[^.]*\b(?:is available|was (?:collected|gathered|recorded)|exists?|says?|shows?|covers?|explains?)|(?:can ?not|could not|cannot|can't|couldn't) (?:yet )?(?:be )?(?:say|said|tell|told|determine|determined|confirm|confirmed|exclude|excluded|ruled|rule|establish|established|know|known|verify|verified|see|seen|infer|inferred|conclude|concluded|judged|judge|quantified|quantify|estimated|answered|assessed|explained)|(?:do|does|did) not (?:show|say|tell|cover|contain|include|explain|reveal|record|mention|state|know|answer|prove|indicate|allow|establish|name|have (?:any )?(?:evidence|data|information)|identify|support any)|(?:don't|doesn't|didn't) (?:know|show|say|tell|contain|include|explain|reveal|cover)|hard to (?:say|tell)|impossible to (?:say|tell)|(?:evidence|data|information|picture|record) (?:is|are|was|were) (?:missing|insufficient|lacking|incomplete|too (?:thin|sparse))|lack (?:of )?(?:evidence|data|information)|nothing in the evidence|none of the (?:evidence|items)|insufficient (?:evidence|data|information)|missing from the evidence|outside (?:of )?the evidence|not (?:part of|in|covered by) the evidence|anyone'?s guess|remains? speculation|unconfirmed|says? nothing (?:about|on)|(?:still|yet) (?:being|to be) \w+|cannot be derived|is speculation|needs? (?:more|further) (?:evidence|data|investigation)|i (?:have|see) no|we (?:have|see) no|too early to (?:say|tell))\b",
+        r"(?i)\b(?:not (?:yet )?(?:been )?(?:yet )?(?:known|clear|certain|sure|confirmed|established|determined|visible|recorded|shown|documented|stated|possible to|available|conclusive|enough)|unknown|unclear|uncertain|undetermined|inconclusive|open question|remains? (?:to be|open|unclear|unknown|unexplained)|no (?:evidence|information|data|indication|proof|record|item|log|metric|statement|measurement|figures?|trace)s?\b(?: \w+){0,4} (?:of|on|about|for|that|to|is|are|was|shows?|says?|exists?|whether|which|in)|no (?:evidence|information|data|one)\b[^.]*\b(?:is available|was (?:collected|gathered|recorded)|exists?|says?|shows?|covers?|explains?)|(?:can ?not|could not|cannot|can't|couldn't) (?:yet )?(?:be )?(?:say|said|tell|told|determine|determined|confirm|confirmed|exclude|excluded|ruled|rule|establish|established|know|known|verify|verified|see|seen|infer|inferred|conclude|concluded|judged|judge|quantified|quantify|estimated|answered|assessed|explained)|(?:do|does|did) not (?:show|say|tell|cover|contain|include|explain|reveal|record|mention|state|know|answer|prove|indicate|allow|establish|name|have (?:any )?(?:evidence|data|information)|identify|emerge|support any)|(?:don't|doesn't|didn't) (?:know|show|say|tell|contain|include|explain|reveal|cover)|hard to (?:say|tell)|impossible to (?:say|tell)|(?:evidence|data|information|picture|record) (?:is|are|was|were) (?:missing|insufficient|lacking|incomplete|too (?:thin|sparse))|lack (?:of )?(?:evidence|data|information)|nothing in the evidence|none of the (?:evidence|items)|insufficient (?:evidence|data|information)|missing from the evidence|outside (?:of )?the evidence|not (?:part of|in|covered by) the evidence|anyone'?s guess|remains? speculation|unconfirmed|says? nothing (?:about|on)|(?:still|yet) (?:being|to be) \w+|cannot be derived|is speculation|needs? (?:more|further) (?:evidence|data|investigation)|i (?:have|see) no|we (?:have|see) no|too early to (?:say|tell))\b",
     )
 });
 
 /// Words that make a sentence a plan, a supposition or a judgement wherever they occur.
 static PLAN: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        r"(?i)\b(?:should|shall|must|ought to|needs? to be|need to|has to be|have to be|will|won't|would|could|might|may|recommend(?:ed)?|suggest(?:ed)?|propos(?:e|ed|al)|consider|plan(?:ned)? to|next (?:step|check|test|update)|to (?:confirm|verify|refute|rule out|test|check|prevent|avoid|mitigate|reduce|validate|find out)\b|owner:|due:|deadline:|risk: ?|undo:|verify:|priority:|is worth|are worth|worth (?:checking|adding|doing)|it is (?:best|better|advisable|safer|important|sensible)|would be|in future|in the future|going forward|once .* (?:is|are|has|have)|until .* (?:is|are|has|have)|as soon as|too (?:many|few|little|much|short|long|late|slow|large|small|low|high|tight|coarse)\b)",
+        r"(?i)\b(?:should|shall|must|ought to|needs? to be|need to|has to be|have to be|will|won't|would|could|might|may|recommend(?:ed)?|suggest(?:ed)?|propos(?:e|ed|al)|consider|plan(?:ned)? to|next (?:step|check|test|update)|to (?:confirm|verify|refute|rule out|test|check|prevent|avoid|mitigate|reduce|validate|find out)\b|owner:|due:|deadline:|risk: ?|undo:|verify:|priority:|is worth|are worth|worth (?:checking|adding|doing)|it is (?:best|better|advisable|safer|important|sensible)|would be|in future|in the future|going forward|once .* (?:is|are|has|have)|until .* (?:is|are|has|have)|too (?:many|few|little|much|short|long|late|slow|large|small|low|high|tight|coarse)\b)",
     )
 });
 
 /// A sentence that depends on what is not known yet.
-static CONDITION: LazyLock<Regex> = LazyLock::new(|| regex(r"(?i)^(?:\W|\*\*[^*]{1,40}\*\*:?\s*)*(?:if|should|unless|when|whenever|once|assuming|suppose|in case|had)\b|^\W*no \w+(?: \w+){0,4} (?:while|without|unless|before|until|during)\b"));
+static CONDITION: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"(?i)^(?:\W|\*\*[^*]{1,40}\*\*:?\s*)*(?:if|should|unless|when|whenever|once|assuming|suppose|in case|had)\b|^\W*no \w+(?: \w+){0,4} (?:while|without|unless|before|until|during)\b",
+    )
+});
 
 /// An opinion without a fact.
 static OPINION: LazyLock<Regex> = LazyLock::new(|| {
-    regex(r"(?i)\b(?:in my (?:opinion|view)|i (?:think|believe|suspect|would)|we (?:think|believe|suspect)|arguably|good (?:idea|practice|candidate|start)|best practice|sensible|reasonable|acceptable|prudent|low.risk|safe(?:st|r)? (?:option|choice|to)|the priority is|a likely explanation|the fastest|cheapest|preferred|preferable|desirable|ideal(?:ly)?|lesson|(?:right|better|best|wrong) (?:call|choice|order|approach|decision|option|way|move))\b")
+    regex(
+        r"(?i)\b(?:in my (?:opinion|view)|i (?:think|believe|suspect|would)|we (?:think|believe|suspect)|arguably|good (?:idea|practice|candidate|start)|best practice|sensible|reasonable|acceptable|prudent|low.risk|safe(?:st|r)? (?:option|choice|to)|the priority is|a likely explanation|the fastest|cheapest|preferred|preferable|desirable|ideal(?:ly)?|lesson|(?:right|better|best|wrong) (?:call|choice|order|approach|decision|option|way|move))\b",
+    )
 });
 
 /// A word for what happened: its presence makes a sentence with a figure a fact.
 static EVENT: LazyLock<Regex> = LazyLock::new(|| {
-    regex(r"(?i)\b(?:was|were|had|did|began|begun|became|came|went|fell|rose|grew|took|broke|lost|left|sent|kept|held|hit|got|made|ran|saw|stood|stayed|spent|shut|cut|led|gave|wrote|said|found|told|knew|met|paid|put|brought|bought|caught|chose|chosen|dealt|drew|drove|felt|fought|flew|forgot|froze|hung|heard|hid|laid|lay|lent|meant|overcame|quit|sank|sold|shook|shrank|slept|slid|sped|stuck|struck|swung|taught|tore|threw|understood|woke|won|withdrew|built|crept|bent|bound|blew|burst|spread|sprang|leaks|[a-z]{3,}ed)\b")
+    regex(
+        r"(?i)\b(?:was|were|had|did|began|begun|became|came|went|fell|rose|grew|took|broke|lost|left|sent|kept|held|hit|got|made|ran|saw|stood|stayed|spent|shut|cut|led|gave|wrote|said|found|told|knew|met|paid|put|brought|bought|caught|chose|chosen|dealt|drew|drove|felt|fought|flew|forgot|froze|hung|heard|hid|laid|lay|lent|meant|overcame|quit|sank|sold|shook|shrank|slept|slid|sped|stuck|struck|swung|taught|tore|threw|understood|woke|won|withdrew|built|crept|bent|bound|blew|burst|spread|sprang|leaks|[a-z]{3,}ed)\b",
+    )
 });
 
 /// A verb of the present that states something.
 static STATES: LazyLock<Regex> = LazyLock::new(|| {
-    regex(r"(?i)\b(?:is|are|has|have|shows?|points?|indicates?|means?|explains?|fits?|matches|calls?|logs?|fails?|returns?|reports?|runs?|uses?|holds?|contains?|lists?|remains?|stays?|serves?|depends?|affects?|proves?|rules? out|contradicts?|supports?|suggests?|confirms?|lies|starts?|begins?|stops?|accounts? for|exceeds?|reaches|comes?|follows?|precedes?|belongs?|blocks?|causes?|leads?|takes?|needs?|makes?|keeps?|gets?|goes|leaves?|loses?|drops?|grows?|rises?|increases?|triggers?|sends?|receives?|reads?|writes?|waits?|locks?|breaks?|crashes?|restarts?|does|do)\b")
+    regex(
+        r"(?i)\b(?:is|are|has|have|shows?|points?|indicates?|means?|explains?|fits?|matches|calls?|logs?|fails?|returns?|reports?|runs?|uses?|holds?|contains?|lists?|remains?|stays?|serves?|depends?|affects?|proves?|rules? out|contradicts?|supports?|suggests?|confirms?|lies|starts?|begins?|stops?|accounts? for|exceeds?|reaches|comes?|follows?|precedes?|belongs?|blocks?|causes?|leads?|takes?|needs?|makes?|keeps?|gets?|goes|leaves?|loses?|drops?|grows?|rises?|increases?|triggers?|sends?|receives?|reads?|writes?|waits?|locks?|breaks?|crashes?|restarts?|does|do)\b",
+    )
 });
 
 fn regex(pattern: &str) -> Regex {
@@ -134,7 +144,32 @@ pub(super) fn is_instruction(text: &str) -> bool {
 fn begins_with_instruction(text: &str) -> bool {
     let mut words = text.split_whitespace().map(|w| w.trim_matches(|c: char| !c.is_alphanumeric() && c != '-'));
     let mut first = words.next().unwrap_or("").to_lowercase();
-    while ["do", "not", "don't", "please", "then", "also", "first", "next", "finally", "always", "never", "immediately", "temporarily", "manually", "gradually", "and", "either", "only", "regularly", "now", "later", "let's"].contains(&first.as_str()) {
+    while [
+        "do",
+        "not",
+        "don't",
+        "please",
+        "then",
+        "also",
+        "first",
+        "next",
+        "finally",
+        "always",
+        "never",
+        "immediately",
+        "temporarily",
+        "manually",
+        "gradually",
+        "and",
+        "either",
+        "only",
+        "regularly",
+        "now",
+        "later",
+        "let's",
+    ]
+    .contains(&first.as_str())
+    {
         first = words.next().unwrap_or("").to_lowercase();
     }
     if first.is_empty() || !INSTRUCTIONS.contains(&format!(" {first} ")) {
@@ -142,7 +177,8 @@ fn begins_with_instruction(text: &str) -> bool {
     }
     // A noun that is spelt like the verb has its own verb behind it: `Alert fired`, `Load rose`, `Page is up`.
     let second = words.next().unwrap_or("").to_lowercase();
-    let is_verb = EVENT.is_match(&second) || STATES.is_match(&second) && !second.ends_with("ing");
+    let whole = |words: &Regex| words.find(&second).is_some_and(|m| m.as_str() == second);
+    let is_verb = whole(&EVENT) || whole(&STATES) && (second.ends_with('s') || ["are", "have", "do"].contains(&second.as_str()));
     !is_verb || ["put", "cut", "set", "hold", "uses", "runs"].contains(&second.as_str())
 }
 
@@ -150,8 +186,19 @@ fn begins_with_instruction(text: &str) -> bool {
 fn recommends(heading: &str) -> bool {
     let lower = heading.to_ascii_lowercase();
     [
-        "mitigation", "prevent", "communicat", "next step", "action item", "improve", "documentation", "recommend", "investigation step",
-        "lessons", "validate", "process", "plan",
+        "mitigation",
+        "prevent",
+        "communicat",
+        "next step",
+        "action item",
+        "improve",
+        "documentation",
+        "recommend",
+        "investigation step",
+        "lessons",
+        "validate",
+        "process",
+        "plan",
     ]
     .iter()
     .any(|w| lower.contains(w))
@@ -178,7 +225,11 @@ mod tests {
             ("Is the pool too small?", Fragment),
             ("Root cause:", Fragment),
         ] {
-            assert_eq!(purpose(text, "Root cause", false, false, text.contains(|c: char| c.is_ascii_digit())), expected, "{text}");
+            assert_eq!(
+                purpose(text, "Root cause", false, false, text.contains(|c: char| c.is_ascii_digit())),
+                expected,
+                "{text}"
+            );
         }
     }
 }

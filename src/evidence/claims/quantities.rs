@@ -76,15 +76,22 @@ static UNIT: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 /// A rate behind a noun: `309 messages per second`, `20 req/s`.
-static NOUN_RATE: LazyLock<Regex> =
-    LazyLock::new(|| regex(r"^ ?(?:[A-Za-z-]+ ){0,3}[A-Za-z-]+ ?(?:/ ?|per )(?P<per>s|sec|second|min|minute|h|hour|day)\b|^ ?(?P<short>rps|qps|tps|ops|rpm)\b"));
+static NOUN_RATE: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"^ ?(?:[A-Za-z-]+ ){0,3}[A-Za-z-]+ ?(?:/ ?|per )(?P<per>s|sec|second|min|minute|h|hour|day)\b|^ ?(?P<short>rps|qps|tps|ops|rpm)\b",
+    )
+});
 static CLOCK: LazyLock<Regex> = LazyLock::new(|| {
-    regex(r"(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,]\d+)?)?(?: ?(?P<half>[ap]\.?m\.?)\b)?(?: ?(?P<zone>Z\b|UTC[+-]\d{1,2}|UTC\b|GMT\b|[+-]\d{2}:?\d{2}\b|[A-Z]{1,2}[SD]T\b|CES?T\b|EES?T\b|WES?T\b|BST\b|IST\b|JST\b|SGT\b))?")
+    regex(
+        r"(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,]\d+)?)?(?: ?(?P<half>[ap]\.?m\.?)\b)?(?: ?(?P<zone>Z\b|UTC[+-]\d{1,2}|UTC\b|GMT\b|[+-]\d{2}:?\d{2}\b|[A-Z]{1,2}[SD]T\b|CES?T\b|EES?T\b|WES?T\b|BST\b|IST\b|JST\b|SGT\b))?",
+    )
 });
 static ISO_DAY: LazyLock<Regex> = LazyLock::new(|| regex(r"(?P<y>\d{4})-(?P<m>\d{2})-(?P<d>\d{2})"));
 const MONTHS: &str = "jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?";
 static WRITTEN_DAY: LazyLock<Regex> = LazyLock::new(|| {
-    regex(&format!(r"(?i)\b(?:(?P<d1>\d{{1,2}})(?:st|nd|rd|th)?(?: of)? (?P<m1>{MONTHS})\b\.?,?(?: (?P<y1>\d{{4}})\b)?|(?P<m2>{MONTHS})\b\.? (?P<d2>\d{{1,2}})(?:st|nd|rd|th)?\b(?:,? (?P<y2>\d{{4}})\b)?)"))
+    regex(&format!(
+        r"(?i)\b(?:(?P<d1>\d{{1,2}})(?:st|nd|rd|th)?(?: of)? (?P<m1>{MONTHS})\b\.?,?(?: (?P<y1>\d{{4}})\b)?|(?P<m2>{MONTHS})\b\.? (?P<d2>\d{{1,2}})(?:st|nd|rd|th)?\b(?:,? (?P<y2>\d{{4}})\b)?)"
+    ))
 });
 
 /// The seconds in a unit of time, by its first letters.
@@ -120,7 +127,10 @@ pub(super) fn unit_of(word: &str) -> Option<Unit> {
         "ns" | "µs" | "μs" | "us" | "ms" | "msec" | "s" | "sec" | "secs" | "min" | "mins" | "m" | "h" | "hr" | "hrs" | "d" => {
             unit(Dimension::Time, seconds_in(&lower), false)
         }
-        w if ["nanosecond", "microsecond", "millisecond", "second", "minute", "hour", "day", "week"].iter().any(|u| w.trim_end_matches('s') == *u) => {
+        w if ["nanosecond", "microsecond", "millisecond", "second", "minute", "hour", "day", "week"]
+            .iter()
+            .any(|u| w.trim_end_matches('s') == *u) =>
+        {
             unit(Dimension::Time, seconds_in(&lower), false)
         }
         "core" | "cores" | "cpu" | "cpus" | "vcpu" | "vcpus" => unit(Dimension::Cores, 1.0, false),
@@ -157,8 +167,38 @@ fn size(word: &str, lower: &str) -> Option<Unit> {
 /// The quantities in a text. Digits inside a name (`p95`, `db-3`, `v1.42.0`, `INC-7`), in a time or in a date are none, nor
 /// are ordinals.
 pub(super) fn quantities(text: &str) -> Vec<Quantity> {
-    numbers(text, false)
+    let mut found = numbers(text, false);
+    found.extend(WORDED.captures_iter(text).filter_map(|c| {
+        let whole = c.get(0)?;
+        let value = match c.name("n")?.as_str().to_lowercase().as_str() {
+            "two" => 2.0,
+            "three" => 3.0,
+            "four" => 4.0,
+            "five" => 5.0,
+            "six" => 6.0,
+            "seven" => 7.0,
+            "eight" => 8.0,
+            "nine" => 9.0,
+            "ten" => 10.0,
+            "twelve" => 12.0,
+            "fifteen" => 15.0,
+            "twenty" => 20.0,
+            "thirty" => 30.0,
+            "forty" => 40.0,
+            _ => return None,
+        };
+        let unit = unit_of(c.name("unit")?.as_str());
+        Some(Quantity { value, decimals: 0, zeros: 0, unit, at: whole.range() })
+    }));
+    found
 }
+
+/// A duration in words. Whoever writes it so rounds.
+static WORDED: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"(?i)\b(?P<n>two|three|four|five|six|seven|eight|nine|ten|twelve|fifteen|twenty|thirty|forty) (?P<unit>seconds|minutes|hours|days)\b",
+    )
+});
 
 /// Like [`quantities`], with the numbers inside names, for the text of evidence: a claim may take `15gb` from `maxmemory:15gb`.
 pub(super) fn all_quantities(text: &str) -> Vec<Quantity> {
@@ -166,8 +206,12 @@ pub(super) fn all_quantities(text: &str) -> Vec<Quantity> {
 }
 
 fn numbers(text: &str, also_in_names: bool) -> Vec<Quantity> {
-    let taken: Vec<Range<usize>> =
-        clocks(text).into_iter().map(|c| c.at).chain(ISO_DAY.find_iter(text).map(|m| m.range())).chain(WRITTEN_DAY.find_iter(text).map(|m| m.range())).collect();
+    let taken: Vec<Range<usize>> = clocks(text)
+        .into_iter()
+        .map(|c| c.at)
+        .chain(ISO_DAY.find_iter(text).map(|m| m.range()))
+        .chain(WRITTEN_DAY.find_iter(text).map(|m| m.range()))
+        .collect();
     let mut out: Vec<Quantity> = Vec::new();
     for found in NUMBER.find_iter(text) {
         if taken.iter().any(|t| t.contains(&found.start())) || !also_in_names && is_in_name(text, found.start(), found.end()) {
@@ -194,7 +238,8 @@ fn numbers(text: &str, also_in_names: bool) -> Vec<Quantity> {
                 _ => 1.0,
             };
             let written = c.name("unit").map_or("", |m| m.as_str());
-            let is_size = written.is_empty() && !multiplier.is_empty() && rest.get(1..).is_some_and(|r| r.starts_with(['B', 'b', 'i']));
+            let is_size =
+                written.is_empty() && !multiplier.is_empty() && rest.get(1..).is_some_and(|r| r.starts_with(['B', 'b', 'i']));
             if by > 1.0 && !is_size {
                 value *= by;
                 zeros = (by.log10() as usize).saturating_sub(decimals);
@@ -203,7 +248,10 @@ fn numbers(text: &str, also_in_names: bool) -> Vec<Quantity> {
             unit = if written.is_empty() { None } else { unit_of(written) };
             // "31 times in a row" counts; "31 times the usual rate" compares.
             let behind = rest.get(c.get(0).map_or(0, |m| m.end())..).unwrap_or("").trim_start();
-            let compares = ["as ", "more", "higher", "lower", "faster", "slower", "longer", "larger", "smaller", "bigger", "greater", "the ", "its ", "their ", "what ", "above", "normal", "usual", "over "];
+            let compares = [
+                "as ", "more", "higher", "lower", "faster", "slower", "longer", "larger", "smaller", "bigger", "greater", "the ",
+                "its ", "their ", "what ", "above", "normal", "usual", "over ",
+            ];
             if written.eq_ignore_ascii_case("times") && !compares.iter().any(|w| behind.starts_with(w)) {
                 unit = None;
             }
@@ -250,7 +298,9 @@ fn is_in_name(text: &str, start: usize, end: usize) -> bool {
         || previous.is_some_and(|b| matches!(b, '.' | ':')) && second.is_some_and(|b| b.is_ascii_digit())
         || next == Some('_')
         || next == Some('.') && after.chars().nth(1).is_some_and(|c| c.is_ascii_digit())
-        || ["st", "nd", "rd", "th"].iter().any(|o| after.starts_with(o) && !after.chars().nth(2).is_some_and(char::is_alphanumeric))
+        || ["st", "nd", "rd", "th"]
+            .iter()
+            .any(|o| after.starts_with(o) && !after.chars().nth(2).is_some_and(char::is_alphanumeric))
         || next.is_some_and(|c| c == '-') && after.chars().nth(1).is_some_and(|c| c.is_ascii_hexdigit()) && previous == Some('-')
         || next.is_some_and(char::is_alphabetic) && UNIT.find(after).is_none_or(|m| m.as_str().trim().is_empty())
 }
@@ -312,12 +362,14 @@ fn offset_hours(zone: &str) -> f64 {
 /// The days in a text.
 pub(super) fn days(text: &str) -> Vec<Day> {
     let number = |m: Option<regex::Match<'_>>| m.and_then(|m| m.as_str().parse::<u32>().ok());
-    let iso = ISO_DAY.captures_iter(text).filter_map(|c| {
-        Some(Day { year: number(c.name("y")), month: number(c.name("m"))?, day: number(c.name("d"))? })
-    });
+    let iso = ISO_DAY
+        .captures_iter(text)
+        .filter_map(|c| Some(Day { year: number(c.name("y")), month: number(c.name("m"))?, day: number(c.name("d"))? }));
     let written = WRITTEN_DAY.captures_iter(text).filter_map(|c| {
         let name = c.name("m1").or_else(|| c.name("m2"))?.as_str().to_lowercase();
-        let month = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"].iter().position(|m| name.starts_with(m))?;
+        let month = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+            .iter()
+            .position(|m| name.starts_with(m))?;
         let day = number(c.name("d1").or_else(|| c.name("d2")))?;
         Some(Day { year: number(c.name("y1").or_else(|| c.name("y2"))), month: u32::try_from(month).ok()? + 1, day })
     });
@@ -351,7 +403,8 @@ mod tests {
             assert!((one.value - value).abs() < 1e-9, "{text}: {one:?}");
             assert_eq!(one.unit.map(|u| (u.dimension, u.factor, u.is_rate)), unit, "{text}");
         }
-        for text in ["p95 of db-3 in v1.42.0, HTTP/1.1, INC-7, 95th, 10.0.3.7:5432", "at 16:48 on 2026-10-06 and 6 October 2026"] {
+        for text in ["p95 of db-3 in v1.42.0, HTTP/1.1, INC-7, 95th, 10.0.3.7:5432", "at 16:48 on 2026-10-06 and 6 October 2026"]
+        {
             assert_eq!(quantities(text), [], "{text}");
         }
     }

@@ -25,8 +25,9 @@ pub(super) struct Course {
     max: f64,
 }
 
-static HEAD: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r"^(?P<labels>.*?): min (?P<min>[\d.,e+-]+) median (?P<median>[\d.,e+-]+) max (?P<max>[\d.,e+-]+)").ok());
+static HEAD: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r"^(?P<labels>.*?): min (?P<min>[\d.,e+-]+) median (?P<median>[\d.,e+-]+) max (?P<max>[\d.,e+-]+)").ok()
+});
 static POINT: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(r"(?P<from>\d{2}:\d{2}:\d{2})(?:–(?P<to>\d{2}:\d{2}:\d{2}))?=(?P<low>-?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?)(?:\.\.(?P<high>-?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?))?").ok()
 });
@@ -105,7 +106,16 @@ impl Course {
         match times.as_slice() {
             [] => {
                 let first = self.points.first().map(Self::middle)?;
+                let last = self.points.last().map(Self::middle)?;
                 let (up, down) = (self.max - first, first - self.min);
+                let level = first.abs().max(1e-12);
+                if up <= level * 0.35 && down <= level * 0.35 {
+                    return Some(Direction::Flat);
+                }
+                // What left its level and came back went both ways.
+                if (last - first).abs() <= range * 0.2 {
+                    return None;
+                }
                 if up > down * 3.0 {
                     Some(Direction::Up)
                 } else if down > up * 3.0 {
@@ -120,7 +130,10 @@ impl Course {
                 after.map(|v| between(before, v)).find(|d| *d != Direction::Flat)
             }
             several => {
-                let (from, to) = (several.iter().copied().fold(f64::INFINITY, f64::min), several.iter().copied().fold(f64::NEG_INFINITY, f64::max));
+                let (from, to) = (
+                    several.iter().copied().fold(f64::INFINITY, f64::min),
+                    several.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+                );
                 let inside: Vec<f64> = self.points.iter().filter(|p| p.0 > from && p.0 <= to).map(Self::middle).collect();
                 let to = if to.is_finite() { to } else { return None };
                 let start = self.at(from).or_else(|| self.points.first().map(Self::middle))?;

@@ -197,7 +197,10 @@ mod tests {
             ("```markdown\nA is down.\n```", vec!["A is down."]),
             ("```\nThe database lost 40000 orders", vec!["The database lost 40000 orders"]),
             ("| a | b |\n|---|---|\n| c. | D. |", vec!["| a | b |", "| c. | D. |"]),
-            ("**It broke.** Then it said \"Fail. Now\" twice, e.g. Here.", vec!["**It broke.**", "Then it said \"Fail. Now\" twice, e.g. Here."]),
+            (
+                "**It broke.** Then it said \"Fail. Now\" twice, e.g. Here.",
+                vec!["**It broke.**", "Then it said \"Fail. Now\" twice, e.g. Here."],
+            ),
         ] {
             assert_eq!(texts(answer), expected, "{answer}");
         }

@@ -16,6 +16,11 @@ pub(super) struct Subjects {
 /// Words that say nothing about the subject.
 const COMMON: &str = " about above according after again against all almost already also although among and another any are around because been before began behind being below between both but came can cause caused could did does down due during each either even ever every few first following for from further gone had has have having her his how however into its itself just last later least less like likely many may mean meant might more most much near nearly never next none nor not now off once one only onto other others our out over own per point pointed points possible previously rather same saw say see seen several shortly show showed shown shows since single some soon still such than that the their them then there therefore these they this those through thus time times together too took toward under until upon used very via was well went were what when where whether which while who whole whose why will with within without would yet you your incident evidence utc ";
 
+/// Whether a word says nothing about the subject.
+pub(super) fn is_common(word: &str) -> bool {
+    COMMON.contains(&format!(" {} ", word.to_lowercase()))
+}
+
 /// The terms of a text: words by their stem, parts of names, and figures of at least two digits.
 fn terms(text: &str) -> BTreeSet<String> {
     let mut out = BTreeSet::new();
@@ -80,7 +85,8 @@ impl Subjects {
     /// A fault if another item fits a statement much better than all that it cites.
     /// `has_figures`: the statement has figures or times, and what it cites has them, too.
     pub(super) fn mismatch(&self, statement: &str, cited: &[EvidenceId], has_figures: bool) -> Option<Fault> {
-        let weighted: Vec<(String, f64)> = terms(statement).into_iter().map(|t| (self.weight(&t), t)).map(|(w, t)| (t, w)).collect();
+        let weighted: Vec<(String, f64)> =
+            terms(statement).into_iter().map(|t| (self.weight(&t), t)).map(|(w, t)| (t, w)).collect();
         let score = |has: &dyn Fn(&str) -> bool| weighted.iter().filter(|(t, _)| has(t)).map(|(_, w)| w).sum::<f64>();
         let mine = score(&|t| cited.iter().any(|id| self.items.get(id).is_some_and(|i| i.contains(t))));
         let best = self
