@@ -109,7 +109,7 @@ pub(super) async fn dry_run(desk: &Desk, id: IncidentId, question: &Question, as
         out::json(&json!({
             "model": model, "messages": plan.messages, "tools": [], "estimated_tokens": plan.estimated_tokens,
             "budget_tokens": plan.budget_tokens, "evidence": plan.items, "redactions": plan.redactions,
-            "prompt": plan.prompt, "prompt_version": plan.version,
+            "prompt": plan.prompt, "prompt_version": plan.version, "instructions": plan.instructions,
         }))?;
         return Ok(Done::Complete);
     }

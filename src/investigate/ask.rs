@@ -12,6 +12,7 @@ use crate::comms::{Draft, Hit, HitKind, customer_hits};
 use crate::config::AssistantConfig;
 use crate::evidence::body::{StoredBody, digest};
 use crate::evidence::claims::check_claims;
+use crate::evidence::outside::inert;
 use crate::evidence::tokens::{Meter, estimate};
 use crate::evidence::{Body, Redactor, citations};
 use crate::incident::{
@@ -419,7 +420,7 @@ fn llm_answer(plan: &PromptPlan, config: &AssistantConfig, outcome: Outcome) -> 
         source: AnswerSource::Llm,
         partial: cut.is_some(),
         fallback_reason: cut,
-        ..empty_answer(plan, outcome.text)
+        ..empty_answer(plan, inert(&outcome.text))
     }
 }
 
@@ -453,7 +454,7 @@ fn partial_answer(plan: &PromptPlan, model: &str, text: String, error: &LlmError
         source: AnswerSource::Llm,
         partial: true,
         fallback_reason: Some(format!("the answer ends early: {error}")),
-        ..empty_answer(plan, text)
+        ..empty_answer(plan, inert(&text))
     }
 }
 

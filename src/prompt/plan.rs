@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use tera::Context;
 
 use super::library::{PromptError, PromptFile};
+use crate::evidence::outside::{Instruction, marked};
 use crate::evidence::pack::{PackedItem, common_window, pack};
 use crate::evidence::redact::RedactionCount;
 use crate::evidence::tokens::Meter;
@@ -71,6 +72,8 @@ pub struct PromptPlan {
     pub redactions: Vec<RedactionCount>,
     /// The headings that the answer must have.
     pub headings: Vec<String>,
+    /// The lines of outside text that address the model, as they are marked in the prompt.
+    pub instructions: Vec<Instruction>,
 }
 
 impl PromptPlan {
@@ -88,9 +91,14 @@ impl PromptPlan {
         let redactions: u64 = self.redactions.iter().map(|r| r.count).sum();
         let k = |n: u64| if n >= 1000 { format!("{:.1}k", n as f64 / 1000.0) } else { n.to_string() };
         let left_out = self.items.len() - shown;
+        let marked = match self.instructions.len() {
+            0 => String::new(),
+            1 => " · 1 line addresses the model".to_owned(),
+            n => format!(" · {n} lines address the model"),
+        };
         let omitted = if left_out > 0 { format!(" ({left_out} left out)") } else { String::new() };
         format!(
-            "{shown} evidence items{omitted} · {} of {} tokens · {redactions} redactions",
+            "{shown} evidence items{omitted} · {} of {} tokens · {redactions} redactions{marked}",
             k(self.estimated_tokens),
             k(self.budget_tokens)
         )
@@ -140,17 +148,17 @@ pub fn plan(
     for (index, scope) in SCOPES.iter().enumerate() {
         let mut context = context(incident, matrix, asked, *scope);
         context.insert("window", &window.map(Window::label));
-        let build = |context: &Context| -> Result<Redacted<Vec<Message>>, PromptError> {
-            let user = file.render(context)?;
+        let build = |context: &Context| -> Result<(Redacted<Vec<Message>>, Vec<Instruction>), PromptError> {
+            let (user, instructions) = marked(&file.render(context)?);
             let messages =
                 vec![Message { role: Role::System, content: system.clone() }, Message { role: Role::User, content: user }];
             // The journal is already redacted; redact again as a safeguard before anything is sent.
             let fail = |e: serde_json::Error| PromptError::Render { name: file.id.clone(), reason: e.to_string() };
-            Redactor::new().redact_value(&messages).map_err(fail)
+            Ok((Redactor::new().redact_value(&messages).map_err(fail)?, instructions))
         };
         context.insert("evidence", &Vec::<ShownEvidence>::new());
         context.insert("left_out", &Vec::<String>::new());
-        needed = limits.count(build(&context)?.get());
+        needed = limits.count(build(&context)?.0.get());
         // Reserve half of the budget for evidence; if the rest does not fit, try the next smaller scope.
         let last = index + 1 == SCOPES.len();
         if needed > budget || (!last && needed > budget / 2) {
@@ -165,10 +173,11 @@ pub fn plan(
             let shown: Vec<ShownEvidence> = shown.into_iter().map(ShownEvidence::from).collect();
             context.insert("evidence", &shown);
             context.insert("left_out", &left_out.iter().map(|i| i.id.to_string()).collect::<Vec<_>>());
-            let messages = build(&context)?;
+            let (messages, instructions) = build(&context)?;
             let estimated = limits.count(messages.get());
             if estimated <= budget {
-                return Ok(finish(file, persona, asked, messages, packed.items, window, (estimated, budget)));
+                let plan = finish(file, persona, asked, messages, packed.items, window, (estimated, budget));
+                return Ok(PromptPlan { instructions, ..plan });
             }
             for_items = for_items.saturating_sub((estimated - budget).max(16));
         }
@@ -207,6 +216,7 @@ fn finish(
         budget_tokens,
         redactions,
         headings: file.headings.clone(),
+        instructions: Vec::new(),
     }
 }
 
