@@ -96,6 +96,9 @@ fn verdict(a: &Answer) {
     out::note(format!("Checked: {}", a.claim_summary()));
     for claim in a.claims.iter().filter(|c| c.is_flagged()) {
         out::note(format!("  ? {}: {}", claim.state.word(), claim.text));
+        if let Some(reason) = &claim.reason {
+            out::note(format!("    {reason}"));
+        }
     }
 }
 

@@ -151,6 +151,20 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// The text with a mark such as `‹?1›` behind each claim that the check flagged, in the order of the claims. Claims of
+    /// earlier versions have no place and are not marked.
+    pub fn marked_text(&self) -> String {
+        let mut out = self.answer.clone();
+        let flagged: Vec<&Claim> = self.claims.iter().filter(|c| c.is_flagged()).collect();
+        let mut marks: Vec<(usize, usize)> =
+            flagged.iter().enumerate().map(|(i, c)| (c.end, i + 1)).filter(|(end, _)| *end > 0).collect();
+        marks.sort_unstable();
+        for (end, number) in marks.into_iter().rev().filter(|(end, _)| self.answer.is_char_boundary(*end)) {
+            out.insert_str(end, &format!(" ‹?{number}›"));
+        }
+        out
+    }
+
     /// Summarises the check: `9 claims: 7 supported, 1 uncited, 1 number not in evidence`.
     pub fn claim_summary(&self) -> String {
         let states = [
@@ -173,5 +187,40 @@ impl Answer {
             1 => format!("1 claim: {}", parts.join(", ")),
             n => format!("{n} claims: {}", parts.join(", ")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flagged_claims_are_marked_where_they_end() {
+        let text = "Fine [E1]. Wrong [E2]. Bad.";
+        let place = |start, end, state| Claim { start, end, ..Claim::new(text.get(start..end).unwrap(), state) };
+        let answer = Answer {
+            answer: text.to_owned(),
+            citations: vec![],
+            claims: vec![
+                place(0, 10, ClaimState::Supported),
+                place(11, 22, ClaimState::NumberNotFound),
+                place(23, 27, ClaimState::Uncited),
+            ],
+            usage: Usage::default(),
+            model: None,
+            source: AnswerSource::Llm,
+            fallback_reason: None,
+            prompt: String::new(),
+            prompt_version: String::new(),
+            persona: String::new(),
+            question: None,
+            partial: false,
+            sent: None,
+            asked_model: None,
+            url: None,
+            notices: vec![],
+        };
+        assert_eq!(answer.marked_text(), "Fine [E1]. Wrong [E2]. ‹?1› Bad. ‹?2›");
+        assert_eq!(answer.claim_summary(), "3 claims: 1 supported, 1 uncited, 1 number not in evidence");
     }
 }

@@ -420,8 +420,13 @@ fn llm_answer(plan: &PromptPlan, config: &AssistantConfig, outcome: Outcome) -> 
         source: AnswerSource::Llm,
         partial: cut.is_some(),
         fallback_reason: cut,
-        ..empty_answer(plan, inert(&outcome.text))
+        ..empty_answer(plan, safe(&outcome.text))
     }
+}
+
+/// What a model wrote, inert and redacted. The places of claims are those in this text.
+fn safe(text: &str) -> String {
+    Redactor::new().redact_text(&inert(text)).into_owned()
 }
 
 /// A warning if the server counted far fewer prompt tokens than any tokenizer needs for the prompt. Local servers cut a prompt
@@ -454,7 +459,7 @@ fn partial_answer(plan: &PromptPlan, model: &str, text: String, error: &LlmError
         source: AnswerSource::Llm,
         partial: true,
         fallback_reason: Some(format!("the answer ends early: {error}")),
-        ..empty_answer(plan, inert(&text))
+        ..empty_answer(plan, safe(&text))
     }
 }
 

@@ -66,10 +66,18 @@ pub struct PromptFile {
 }
 
 /// The prompts that are built into the binary: id and file text.
-const BUILT_IN: [(&str, &str); 4] = [
+const BUILT_IN: [(&str, &str); 12] = [
     ("troubleshoot", include_str!("../../prompts/troubleshoot.md")),
     ("postmortem", include_str!("../../prompts/postmortem.md")),
     ("question", include_str!("../../prompts/question.md")),
+    ("severity", include_str!("../../prompts/severity.md")),
+    ("performance", include_str!("../../prompts/performance.md")),
+    ("security", include_str!("../../prompts/security.md")),
+    ("monitoring", include_str!("../../prompts/monitoring.md")),
+    ("deployment", include_str!("../../prompts/deployment.md")),
+    ("infrastructure", include_str!("../../prompts/infrastructure.md")),
+    ("deployment-review", include_str!("../../prompts/deployment-review.md")),
+    ("maintenance", include_str!("../../prompts/maintenance.md")),
     ("update", include_str!("../../prompts/update.md")),
 ];
 

@@ -410,7 +410,8 @@ mod tests {
 
     #[test]
     fn prompts_fit_every_context_window_that_they_accept() {
-        for id in ["troubleshoot", "postmortem", "question", "update"] {
+        let library = Library::load(&[]).unwrap();
+        for id in library.all().map(|p| p.id.as_str()) {
             for window in [2048, 4096, 8192, 32_768, 200_000] {
                 let plan = build(id, &["pool exhausted after 3000 ms"; 20], window).unwrap();
                 assert!(

@@ -79,7 +79,7 @@ fn answer_lines(model: &Model, theme: &Theme, recorded: &RecordedAnswer, width: 
         Span::styled(text::fit(&question, width.saturating_sub(4 + text::width(&time))), theme.style(Meaning::Title)),
         Span::styled(time, theme.style(Meaning::Muted)),
     ])];
-    let body = markdown(theme, &a.answer, width.saturating_sub(3));
+    let body = markdown(theme, &a.marked_text(), width.saturating_sub(3));
     let is_draft = a.source == AnswerSource::Llm && recorded.accepted_by.is_none();
     lines.extend(if is_draft { ai_margin(theme, body) } else { body });
     if let Some(reason) = &a.fallback_reason {
@@ -92,8 +92,14 @@ fn answer_lines(model: &Model, theme: &Theme, recorded: &RecordedAnswer, width: 
         false => ("?", Meaning::Warn),
     };
     lines.push(Line::from(Span::styled(format!("{mark} {}{accepted}", a.claim_summary()), theme.style(meaning))));
-    for claim in a.claims.iter().filter(|c| c.is_flagged()) {
-        let words = format!("? {}: {}", claim.state.word(), claim.text);
+    for notice in &a.notices {
+        lines.extend(text::wrap(notice, width).into_iter().map(|l| Line::from(Span::styled(l, theme.style(Meaning::Muted)))));
+    }
+    for (n, claim) in a.claims.iter().filter(|c| c.is_flagged()).enumerate() {
+        let words = match &claim.reason {
+            Some(reason) => format!("?{} {}: {reason}", n + 1, claim.state.word()),
+            None => format!("?{} {}: {}", n + 1, claim.state.word(), claim.text),
+        };
         let style = theme.style(Meaning::Bad).add_modifier(ratatui::style::Modifier::UNDERLINED);
         lines.extend(text::wrap(&words, width).into_iter().map(|l| Line::from(Span::styled(l, style))));
     }
