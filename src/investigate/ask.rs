@@ -404,9 +404,12 @@ fn rules_answer(incident: &Incident, plan: &PromptPlan, reason: &str) -> Answer 
 }
 
 fn llm_answer(plan: &PromptPlan, config: &AssistantConfig, outcome: Outcome) -> Answer {
-    let cut = outcome.cut_reason.as_ref().map(|reason| match reason.contains(' ') {
-        true => format!("the answer ends early: {reason}"),
-        false => format!("the answer was cut short ({reason})"),
+    let cut = outcome.cut_reason.as_ref().map(|reason| {
+        if reason.contains(' ') {
+            format!("the answer ends early: {reason}")
+        } else {
+            format!("the answer was cut short ({reason})")
+        }
     });
     let mut notices = outcome.notices;
     match truncation(plan, outcome.usage) {

@@ -598,7 +598,7 @@ fn is_name(word: &str, begins: bool) -> bool {
         return true;
     }
     let inner = word.chars().zip(word.chars().skip(1)).any(|(a, b)| a.is_lowercase() && b.is_uppercase());
-    if digits || word.contains('_') || inner || word.contains('/') && digits {
+    if digits || word.contains('_') || inner {
         // `5-fold`, `2nd`, `30-minute`, `24/7`: a number with a word.
         let starts_with_number = word.split(['-', '/']).next().is_some_and(|p| p.bytes().all(|b| b.is_ascii_digit()));
         return !starts_with_number || word.matches('-').count() > 1 && !word.contains("-day");

@@ -91,7 +91,7 @@ pub(super) fn purpose(bare: &str, heading: &str, is_row: bool, has_citation: boo
         let is_head = !has_figure && !states;
         return if is_head || recommends(heading) && !EVENT.is_match(text) { Purpose::Fragment } else { Purpose::Fact };
     }
-    if ends_open && !has_figure || words < 3 && !has_figure {
+    if !has_figure && (ends_open || words < 3) {
         return Purpose::Fragment;
     }
     // Below a heading for actions, a phrase without a verb names an action.

@@ -104,7 +104,7 @@ fn is_placeholder(value: &str) -> bool {
         || lower.starts_with("your") && (lower.contains('_') || lower.contains('-'))
         || plain.starts_with('<')
             && plain.ends_with('>')
-            && !plain[1..].contains('<')
+            && plain.matches('<').count() == 1
             && plain.chars().filter(char::is_ascii_digit).count() == 0
             && plain.contains([' ', '_', '-'])
 }
@@ -313,9 +313,7 @@ fn named(h: &Hit<'_>) -> bool {
     if value.starts_with(['{', '[', '(']) && !is_quoted {
         return false;
     }
-    // A word in front makes it another kind of name: `partition key`, `unexpected token`, `expected token`.
-    let word = h.whole.split(h.name).next().unwrap_or("");
-    let _ = word;
+    // A word in front makes it another kind of name: `partition key`, `unexpected token`.
     let previous = previous_word(h);
     if [
         "unexpected",
@@ -355,11 +353,12 @@ fn named(h: &Hit<'_>) -> bool {
         || value.chars().all(|c| c.is_alphabetic() || c == '_')
             && value.to_lowercase().ends_with(&lower)
             && h.before.ends_with([' ', '=']);
-    !prose && !shouts && !(name_like && !is_quoted && !value.contains(char::is_uppercase) && h.before.ends_with(' ')) && !same
+    let is_object_name = name_like && !is_quoted && !value.contains(char::is_uppercase) && h.before.ends_with(' ');
+    !(prose || shouts || is_object_name || same)
 }
 
 fn previous_word(h: &Hit<'_>) -> String {
-    let before = h.before.get(..h.before.len() - h.before.len().min(0)).unwrap_or("");
+    let before = h.before;
     let at = before.to_lowercase().rfind(&h.name.to_lowercase()).unwrap_or(before.len());
     before
         .get(..at)
@@ -378,79 +377,80 @@ fn next_is_word(after: &str) -> bool {
         && !next.split_whitespace().next().is_some_and(|w| w.contains(['=', ':']))
 }
 
+/// What keys are called that open nothing.
+const KEYS_OF_DATA: &[&str] = &[
+    "partition",
+    "cache",
+    "primary",
+    "foreign",
+    "sort",
+    "routing",
+    "index",
+    "dedup",
+    "public",
+    "idempotency",
+    "object",
+    "row",
+    "hash",
+    "range",
+    "group",
+    "shard",
+    "lookup",
+    "translation",
+    "i18n",
+    "message",
+    "error",
+    "composite",
+    "surrogate",
+    "natural",
+    "unique",
+    "candidate",
+    "host",
+    "project",
+    "issue",
+    "jira",
+    "redis",
+    "etcd",
+    "s3",
+    "map",
+    "dict",
+    "json",
+    "registry",
+    "arrow",
+    "hot",
+    "file",
+    "tag",
+    "label",
+    "metric",
+    "config",
+    "feature",
+    "flag",
+    "lock",
+    "queue",
+    "topic",
+    "kafka",
+    "kernel",
+    "with",
+    "from",
+    "apt",
+    "gpg",
+    "signing",
+    "record",
+    "document",
+    "storage_class",
+    "entity",
+    "aggregation",
+    "event",
+    "bucket",
+    "event_key",
+];
+
 /// A value behind `key`, `pass` or `auth`, which name many things: only what looks random is a secret.
 fn key_value(h: &Hit<'_>) -> bool {
     let value = h.value.trim();
     let lower = h.name.to_lowercase();
-    let compound = [
-        "partition",
-        "cache",
-        "primary",
-        "foreign",
-        "sort",
-        "routing",
-        "index",
-        "dedup",
-        "public",
-        "idempotency",
-        "object",
-        "row",
-        "hash",
-        "range",
-        "group",
-        "shard",
-        "lookup",
-        "translation",
-        "i18n",
-        "message",
-        "error",
-        "composite",
-        "surrogate",
-        "natural",
-        "unique",
-        "candidate",
-        "host",
-        "project",
-        "issue",
-        "jira",
-        "sort",
-        "redis",
-        "etcd",
-        "s3",
-        "map",
-        "dict",
-        "json",
-        "registry",
-        "arrow",
-        "hot",
-        "file",
-        "tag",
-        "label",
-        "metric",
-        "config",
-        "feature",
-        "flag",
-        "lock",
-        "queue",
-        "topic",
-        "kafka",
-        "kernel",
-        "with",
-        "from",
-        "apt",
-        "gpg",
-        "signing",
-        "record",
-        "document",
-        "storage_class",
-        "entity",
-        "aggregation",
-        "event",
-        "bucket",
-        "event_key",
-    ];
     let previous = previous_word(h);
-    if compound.iter().any(|c| {
+    if KEYS_OF_DATA.iter().any(|c| {
         lower.starts_with(c)
             || lower.contains(&format!("_{c}_"))
             || lower.contains(&format!(".{c}"))
@@ -700,6 +700,56 @@ fn is_ssn(text: &str) -> bool {
     digits.len() == 9 && group(0..3) != 0 && group(0..3) != 666 && group(0..3) < 900 && group(3..5) != 0 && group(5..9) != 0
 }
 
+/// Words in front of national identification numbers.
+const IDENTITY_WORDS: &[&str] = &[
+    "nino",
+    "national insurance",
+    "nhs",
+    "steuer",
+    "tax",
+    "idnr",
+    "nir",
+    "insee",
+    "secu",
+    "dni",
+    "nie",
+    "fiscal",
+    "cpf",
+    "aadhaar",
+    "aadhar",
+    "uid",
+    "pan",
+    "sin",
+    "social insurance",
+    "pesel",
+    "personn",
+    "bsn",
+    "personal",
+    "codice",
+    "id number",
+    "identity",
+    "citizen",
+    "identification",
+    "national",
+    "ssn",
+    "tin",
+    "pnr",
+    "pno",
+    "rijksregister",
+    "niss",
+    "insz",
+    "nrn",
+    "burgerservice",
+    "hetu",
+    "henkil",
+    "idcard",
+    "id card",
+    "身份证",
+    "assurance sociale",
+    "social",
+    "zus",
+];
+
 /// Whether a text is a national identification number by its own check, or by its form and a word in front of it.
 fn is_national_id(h: &Hit<'_>) -> bool {
     let value = h.value.trim();
@@ -708,54 +758,7 @@ fn is_national_id(h: &Hit<'_>) -> bool {
     let label = h.before.to_lowercase().replace(['_', '"'], " ");
     let labelled = |words: &[&str]| words.iter().any(|w| label.contains(w));
     let letters = compact.chars().filter(|c| c.is_alphabetic()).count();
-    let near = labelled(&[
-        "nino",
-        "national insurance",
-        "nhs",
-        "steuer",
-        "tax",
-        "idnr",
-        "nir",
-        "insee",
-        "secu",
-        "dni",
-        "nie",
-        "fiscal",
-        "cpf",
-        "aadhaar",
-        "aadhar",
-        "uid",
-        "pan",
-        "sin",
-        "social insurance",
-        "pesel",
-        "personn",
-        "bsn",
-        "personal",
-        "codice",
-        "id number",
-        "identity",
-        "citizen",
-        "identification",
-        "national",
-        "ssn",
-        "tin",
-        "pnr",
-        "pno",
-        "rijksregister",
-        "niss",
-        "insz",
-        "nrn",
-        "burgerservice",
-        "hetu",
-        "henkil",
-        "idcard",
-        "id card",
-        "身份证",
-        "assurance sociale",
-        "social",
-        "zus",
-    ]);
+    let near = labelled(IDENTITY_WORDS);
     match (compact.len(), letters) {
         (9, 3)
             if compact.chars().next().is_some_and(char::is_alphabetic)
@@ -914,8 +917,8 @@ fn verhoeff(digits: &[u32]) -> bool {
 
 /// Whether an address is one of the public internet, which may be a person's. Private, loopback and link-local ones are machines.
 fn is_public_address(text: &str) -> bool {
-    match text.parse::<std::net::IpAddr>() {
-        Ok(std::net::IpAddr::V4(v4)) => {
+    match text.parse::<core::net::IpAddr>() {
+        Ok(core::net::IpAddr::V4(v4)) => {
             !(v4.is_private()
                 || v4.is_loopback()
                 || v4.is_link_local()
@@ -923,7 +926,7 @@ fn is_public_address(text: &str) -> bool {
                 || v4.is_broadcast()
                 || v4.octets()[0] == 100 && (64..128).contains(&v4.octets()[1]))
         }
-        Ok(std::net::IpAddr::V6(v6)) => {
+        Ok(core::net::IpAddr::V6(v6)) => {
             !(v6.is_loopback() || v6.is_unspecified() || v6.is_unique_local() || v6.is_unicast_link_local())
         }
         Err(_) => false,
