@@ -79,7 +79,7 @@ pub(super) async fn run(desk: &Desk, args: AskArgs, as_json: bool) -> Result<Don
 /// The JSON of `warroom ask`, as documented in docs/json.md.
 pub(super) fn shape(a: &Answer) -> serde_json::Value {
     json!({
-        "answer": a.answer, "citations": a.citations, "claims": a.claims, "usage": a.usage, "model": a.model, "source": a.source,
+        "answer": a.answer, "citations": a.citations, "claims": a.claims.iter().map(|c| super::claims::shape(c, c.state)).collect::<Vec<_>>(), "usage": a.usage, "model": a.model, "source": a.source,
         "fallback_reason": a.fallback_reason, "prompt": a.prompt, "prompt_version": a.prompt_version, "partial": a.partial,
         "notices": a.notices,
     })

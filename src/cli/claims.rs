@@ -25,7 +25,7 @@ pub(super) async fn run(desk: &Desk, args: &ClaimsArgs, as_json: bool) -> Result
     let claims = desk.check_claims(args.id, &text).await?.claims;
     let is_clean = !claims.iter().any(Claim::is_flagged);
     if as_json {
-        out::json(&json!({"claims": claims.iter().map(shape).collect::<Vec<_>>()}))?;
+        out::json(&json!({"claims": claims.iter().map(|c| shape(c, state(c))).collect::<Vec<_>>()}))?;
     } else {
         for claim in claims.iter().filter(|c| c.is_flagged()) {
             out::line(format!("{}: {}: {}", claim.line, claim.state.word(), claim.text))?;
@@ -45,12 +45,16 @@ pub(super) async fn run(desk: &Desk, args: &ClaimsArgs, as_json: bool) -> Result
     Ok(if is_clean { Done::Complete } else { Done::Problems })
 }
 
-/// The JSON of a claim, as documented in docs/json.md.
-fn shape(claim: &Claim) -> serde_json::Value {
-    let state = match claim.state {
+/// Figures are one of the ways in which a claim is not supported.
+fn state(claim: &Claim) -> ClaimState {
+    match claim.state {
         ClaimState::NumberNotFound => ClaimState::Unsupported,
         other => other,
-    };
+    }
+}
+
+/// The JSON of a claim, as documented in docs/json.md.
+pub(super) fn shape(claim: &Claim, state: ClaimState) -> serde_json::Value {
     json!({
         "text": claim.text, "line": claim.line, "start": claim.start, "end": claim.end, "state": state, "kind": claim.kind,
         "reason": claim.reason, "evidence": claim.evidence,

@@ -1,10 +1,10 @@
 //! Checks every claim of an answer in code, after the model has finished.
 //!
-//! An answer is split into statements ([`statements`]), and each is a fact, a plan, or an admission that something is not
-//! known ([`kinds`]). Every fact under every heading is held against the text of the evidence that it cites: Does the item
-//! exist, and was it shown to the model? Do the figures occur there, in the same unit or another ([`quantities`])? The times,
-//! days, names and quotations? Does a value go where the claim says ([`series`])? And is the item about the same subject, or
-//! does another one fit much better ([`subject`])?
+//! An answer is split into statements (`statements`), and each is a fact, a plan, or an admission that something is not
+//! known (`kinds`). Every fact under every heading is held against the text of the evidence that it cites: Does the item
+//! exist, and was it shown to the model? Do the figures occur there, in the same unit or another (`quantities`)? The times,
+//! days, names and quotations? Does a value go where the claim says (`series`)? And is the item about the same subject, or
+//! does another one fit much better (`subject`)?
 
 mod facts;
 mod kinds;

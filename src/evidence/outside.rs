@@ -1,8 +1,8 @@
 //! Text from outside on its way to a model, and text by a model on its way to people.
 //!
 //! What systems and strangers write may hold the control tokens of chat templates, or sentences that address the model. The
-//! tokens are made harmless ([`without_control_tokens`]), and such lines are marked as data with a reason ([`marked`]), so that
-//! both the model and the person see them. What a model writes is made inert ([`inert`]): nothing in it loads, runs or hides.
+//! tokens are made harmless (`without_control_tokens`), and such lines are marked as data with a reason (`marked`), so that
+//! both the model and the person see them. What a model writes is made inert (`inert`): nothing in it loads, runs or hides.
 
 use std::borrow::Cow;
 use std::sync::LazyLock;

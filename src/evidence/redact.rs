@@ -1,13 +1,13 @@
 //! Redaction: removes secrets and personal data from text before it is stored, sent to a model or exported.
 //!
-//! The rules are data (`redact/rules.toml`): each has a kind, a reason, a pattern, keywords and a check ([`checks`]). The pattern
+//! The rules are data (`redact/rules.toml`): each has a kind, a reason, a pattern, keywords and a check (`checks`). The pattern
 //! runs only if a keyword occurs in the text (found with one Aho-Corasick pass over all keywords); the check rejects matches where
 //! the pattern alone is too broad. Only the secret itself is replaced.
 //!
 //! A match becomes `<redacted:KIND#N>`. Within one document the same value gets the same number, so a reader can see that two
 //! lines contain the same secret. Redacting twice changes nothing.
 //!
-//! A [`Redacted`] value can only be created here. The journal, the LLM client and the notifiers accept nothing else.
+//! A `Redacted` value can only be created here. The journal, the LLM client and the notifiers accept nothing else.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
