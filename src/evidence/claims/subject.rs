@@ -40,8 +40,8 @@ fn terms(text: &str) -> BTreeSet<String> {
         for part in word.split(['.', ',', ':']) {
             for piece in camel(part) {
                 let lower = piece.to_lowercase();
-                if lower.chars().count() >= 3 && !COMMON.contains(&format!(" {lower} ")) {
-                    out.insert(stem(&lower));
+                if (lower.chars().count() >= 3 || lower == "db") && !COMMON.contains(&format!(" {lower} ")) {
+                    out.insert(if lower == "database" { "db".to_owned() } else { stem(&lower) });
                 }
             }
         }
@@ -95,8 +95,12 @@ impl Subjects {
             .filter(|(id, _)| !cited.contains(id))
             .map(|(id, terms)| (score(&|t| terms.contains(t)), id))
             .max_by(|a, b| a.0.total_cmp(&b.0))?;
-        let clear = best.0 >= 1.2 && mine < best.0 * if has_figures { 0.25 } else { 0.45 };
-        clear.then(|| {
+        // Two words for one thing must not decide it, so what is cited may share much less.
+        let clear = best.0 >= 1.2 && mine < best.0 * if has_figures { 0.2 } else { 0.3 };
+        let has = |id: &EvidenceId, term: &str| self.items.get(id).is_some_and(|i| i.contains(term));
+        let only_there =
+            weighted.iter().filter(|(t, w)| *w >= 0.7 && has(best.1, t) && !cited.iter().any(|id| has(id, t))).count();
+        (clear && only_there >= 2).then(|| {
             let names: Vec<String> = cited.iter().map(ToString::to_string).collect();
             Fault::new(ClaimKind::Subject, format!("{} is about something else; {} fits much better.", names.join(", "), best.1))
         })
