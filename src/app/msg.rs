@@ -34,7 +34,7 @@ pub(crate) enum Msg {
     Investigated(IncidentId),
     Planned(IncidentId, Result<(String, String), Failure>),
     Answering(u64, Delta),
-    Answered(u64, Result<String, Failure>),
+    Answered(u64, Result<CheckSummary, Failure>),
     ReportReady(IncidentId, String),
     DraftReady(IncidentId, Box<Result<Draft, Failure>>),
     /// The path that the post-mortem was exported to, and what is damaged in the records behind it.
@@ -301,4 +301,12 @@ pub(crate) enum CustomEffect {
     Run(CustomCall, String),
     /// Keeps an output as evidence.
     Keep { id: IncidentId, name: String, summary: String, output: String, window: Window },
+}
+
+/// The result of checking an answer, for the message line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CheckSummary {
+    pub text: String,
+    /// Whether the answer is whole and the check flagged nothing.
+    pub holds: bool,
 }

@@ -17,7 +17,7 @@ mod updates;
 
 use super::action::Action;
 use super::model::{Model, Screen, Tone};
-use super::msg::{CustomEffect, Effect, Msg, SendEffect, StoreState};
+use super::msg::{CheckSummary, CustomEffect, Effect, Msg, SendEffect, StoreState};
 use super::overlay::ConfirmDialog;
 use super::room::Tab;
 use crate::incident::{IncidentId, SourceStatus};
@@ -391,7 +391,7 @@ fn planned(model: &mut Model, id: IncidentId, plan: Result<(String, String), Fai
     Vec::new()
 }
 
-fn answered(model: &mut Model, request: u64, result: Result<String, Failure>) -> Vec<Effect> {
+fn answered(model: &mut Model, request: u64, result: Result<CheckSummary, Failure>) -> Vec<Effect> {
     if streaming(model, request).is_none() {
         return Vec::new();
     }
@@ -400,7 +400,7 @@ fn answered(model: &mut Model, request: u64, result: Result<String, Failure>) ->
         room.id
     });
     match result {
-        Ok(verdict) => model.say(Tone::Good, verdict),
+        Ok(verdict) => model.say(if verdict.holds { Tone::Good } else { Tone::Plain }, verdict.text),
         Err(e) => model.say(Tone::Bad, sentence(&e)),
     }
     id.map(Effect::ReadIncident).into_iter().chain([Effect::ListIncidents]).collect()

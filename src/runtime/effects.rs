@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::poll::Wake;
 use crate::app::model::Model;
-use crate::app::msg::StoreState;
+use crate::app::msg::{CheckSummary, StoreState};
 use crate::app::{Effect, Msg};
 use crate::config::expand_home;
 use crate::incident::{Command, IncidentId, Refusal};
@@ -282,9 +282,12 @@ impl Runner {
             let answered = desk.ask(id, &question, sink, cancel, &progress).await;
             let _forwarded = forwarding.await;
             let result = match answered {
-                Ok((_, a)) => Ok(match &a.fallback_reason {
-                    Some(reason) => format!("{} · {reason}", a.claim_summary()),
-                    None => a.claim_summary(),
+                Ok((_, a)) => Ok(CheckSummary {
+                    text: match &a.fallback_reason {
+                        Some(reason) => format!("{} · {reason}", a.claim_summary()),
+                        None => a.claim_summary(),
+                    },
+                    holds: a.fallback_reason.is_none() && !a.claims.iter().any(crate::incident::Claim::is_flagged),
                 }),
                 Err(e) => Err(e.failure()),
             };

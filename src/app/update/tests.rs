@@ -1,5 +1,5 @@
 use super::super::chord::{Chord, Code};
-use super::super::msg::{CustomCall, CustomEffect, SilenceCall, SilenceEffect, StepCall, StepEffect};
+use super::super::msg::{CheckSummary, CustomCall, CustomEffect, SilenceCall, SilenceEffect, StepCall, StepEffect};
 use super::super::overlay::Overlay;
 use super::super::room::{Room, Tab};
 use super::*;
@@ -245,9 +245,10 @@ fn drops_answers_to_an_older_question() {
     update(&mut model, at(2), Msg::Answering(request, Delta::Text("new".into())));
     assert_eq!(model.room.as_ref().unwrap().streaming.as_ref().unwrap().text, "new");
     assert_eq!(press(&mut model, "⎋"), [Effect::CancelAsk]);
-    assert_eq!(update(&mut model, at(3), Msg::Answered(request - 1, Ok("x".into()))), []);
+    assert_eq!(update(&mut model, at(3), Msg::Answered(request - 1, Ok(CheckSummary { text: "x".into(), holds: true }))), []);
     assert!(model.room.as_ref().unwrap().streaming.is_some());
-    update(&mut model, at(3), Msg::Answered(request, Ok("x".into())));
+    update(&mut model, at(3), Msg::Answered(request, Ok(CheckSummary { text: "x".into(), holds: false })));
+    assert_eq!(model.toast.as_ref().map(|t| t.tone), Some(Tone::Plain), "an answer with flagged claims has no tick");
     assert!(model.room.as_ref().unwrap().streaming.is_none());
 }
 
