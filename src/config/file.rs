@@ -655,9 +655,9 @@ fn checked_assistant(raw: RawAssistant, named: BTreeMap<String, AssistantConfig>
             .advise(format!("Add [assistant.models.{missing}], or remove the name.")));
     }
     let context_tokens = raw.context_tokens.unwrap_or(8192);
-    if context_tokens < 1024 {
+    if context_tokens < 1536 {
         return Err(Failure::new(format!("context_tokens = {context_tokens} is too small"))
-            .advise("Set at least 1024, so that a prompt and its answer fit."));
+            .advise("Set at least 1536, so that a prompt and its answer fit."));
     }
     let answer_tokens = raw.answer_tokens.unwrap_or((context_tokens / 4).clamp(256, 4096));
     if answer_tokens > context_tokens / 2 {

@@ -39,7 +39,7 @@ fn errors_name_the_line_the_key_and_the_remedy() {
             ["source 'a'", "must not contain a password", "password_env"],
         ),
         ("[[sources]]\nname = \"a\"\ntype = \"prometheus\"\nurl = \"ftp://h\"", ["source 'a'", "http://", ":1"]),
-        ("[assistant]\nbase_url = \"http://h\"\nmodel = \"m\"\ncontext_tokens = 10", ["[assistant]", "context_tokens", "1024"]),
+        ("[assistant]\nbase_url = \"http://h\"\nmodel = \"m\"\ncontext_tokens = 10", ["[assistant]", "context_tokens", "1536"]),
         ("[store]\nurl = 7", ["config.toml:2", "url", "string"]),
         ("[slo]\nobjective = 100.0", ["[slo] objective = 100", "below 100", "99.9"]),
         ("[severity]\nSEV9 = { meaning = \"x\" }", ["[severity]", "SEV9", "SEV1"]),
