@@ -88,7 +88,7 @@ static INSTRUCTIONS: LazyLock<Vec<(Regex, &'static str)>> = LazyLock::new(|| {
         ),
         (
             r"\b(?:respond|reply|answer|output|write|say|state|print|return|conclude|report|claim|tell (?:the )?(?:user|operator|engineer|on-?call|team|reader|everyone)|inform (?:the )?(?:user|operator|team)|summari[sz]e|recommend|declare)\b.{0,30}\b(?:only with|exactly|nothing (?:but|else)|that (?:everything|all|the (?:incident|issue|problem|cause|root cause|service|system|outage|database|deploy(?:ment)?|alert))\b|the (?:word|phrase|following)|no (?:action|incident|problem)|in (?:french|german|spanish|pirate|json|base64|rot13|uppercase))",
-            "it tells the model what to answer",
+            "it dictates the answer",
         ),
         (
             r"\b(?:do not|don't|never|without|avoid|refrain from)\b.{0,20}\b(?:mention(?:ing)?|report(?:ing)?|reveal(?:ing)?|tell(?:ing)?|cit(?:e|ing)|includ(?:e|ing)|flag(?:ging)?|discuss(?:ing)?|show(?:ing)?|disclos(?:e|ing))\b.{0,40}\b(?:this|these|user|operator|evidence|line|message|alert|incident|error|cause|log|anyone|instruction|deploy|above)\b",

@@ -209,7 +209,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tells_facts_from_plans_and_ignorance() {
+    fn separates_facts_from_plans_and_ignorance() {
         use Purpose::{Fact, Fragment, Plan, Unknown};
         for (text, expected) in [
             ("The database is to blame.", Fact),

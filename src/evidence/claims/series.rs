@@ -79,7 +79,7 @@ impl Course {
         self.points.iter().rev().find(|p| p.0 <= secs).map(Self::middle)
     }
 
-    /// Whether the whole course varies by so little that nobody would speak of a change.
+    /// Whether the whole course varies too little to be called a change.
     fn is_steady(&self) -> bool {
         let level = self.max.abs().max(self.min.abs());
         self.max - self.min <= level * 0.12

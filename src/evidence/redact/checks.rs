@@ -90,7 +90,7 @@ fn is_masked(value: &str) -> bool {
         .any(|w| inner.starts_with(w) && inner.len() < w.len() + 8)
 }
 
-/// Words that stand where a secret would, and are none.
+/// Words that appear in place of a secret and are not one.
 const WORDS: &str = " null none true false nil undefined redacted empty missing unset yes no on off required optional string text str int number boolean bool object array any hidden expired invalid wrong incorrect changed updated reset set ok failed failure success successful default disabled enabled masked hashed encrypted plain prompt ask auto generated basic bearer digest omit include same-origin md5 scram password passwd secret token key value your changeme-not unknown unavailable denied rejected accepted valid needed forbidden revoked rotated refreshed created deleted removed mismatch unauthorized unauthenticated not-set n/a na tbd todo file env vault here confirmation hash policy length type name id user username test-not unexpected identifier eof id_token access_token refresh_token client_credentials authorization_code ldap kerberos saml oauth oauth2 sha256 aes rsa hs256 rs256 ";
 
 /// Whether a value is a placeholder, a mask or a word.
