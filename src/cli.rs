@@ -109,7 +109,7 @@ pub enum Command {
     /// List, show, fill in and check prompts
     #[command(subcommand)]
     Prompts(prompts::PromptsCommand),
-    /// Show every request to a model about an incident, exactly as it was sent
+    /// Show the request behind each answer about an incident, exactly as it was sent
     Audit(audit::AuditArgs),
     /// List the configured models and whether their servers have them; without any, those on this machine
     Models,

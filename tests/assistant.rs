@@ -358,6 +358,20 @@ fn requests_can_be_read_again_exactly_as_they_were_sent() {
     assert_eq!((code, &request["messages"], request["url"].as_str()), (0, &sent["messages"], Some(address.as_str())));
     assert_eq!((request["model"].as_str(), request["outcome"].as_str()), (Some("m"), Some("answered")));
     assert_eq!(request["prompt_tokens"].as_u64(), Some(1234));
+    // If no model answers, the record names the last one that was asked, whose messages it has.
+    let broken = Stub::start(|_| Reply::new(400, "application/json", r#"{"error":"broken"}"#));
+    let spare = format!("{}/v1", broken.url());
+    let more = format!("fallback = [\"spare\"]\n[assistant.models.spare]\nmodel = \"n\"\nbase_url = \"{spare}\"\n");
+    let other = tempfile::tempdir().unwrap();
+    let config = prepare(other.path(), &format!("{}/v1", broken.url()), &more);
+    let v = ask(other.path(), &config);
+    assert_eq!(v["fallback_reason"].as_str().unwrap().matches("did not answer").count(), 2, "{v}");
+    let (_, v) = json(other.path(), &["--config", &config, "audit", "INC-1"]);
+    let request = &v["requests"][0];
+    assert_eq!(
+        (request["model"].as_str(), request["url"].as_str(), request["outcome"].as_str()),
+        (Some("n"), Some(spare.as_str()), Some("failed"))
+    );
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! `warroom audit`: every request to a model about an incident, with its exact messages.
+//! `warroom audit`: the request behind each answer about an incident, with its exact messages. Of requests that were repeated, the last.
 
 use clap::Args;
 use serde_json::json;

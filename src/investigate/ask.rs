@@ -219,9 +219,7 @@ impl Desk {
         }
         let mut answer = check_answer(answer, &incident, &plan);
         let mut bodies = Vec::new();
-        if let Some(config) = self.assistant_for(question)? {
-            answer.asked_model.get_or_insert_with(|| config.model.clone());
-            answer.url.get_or_insert_with(|| config.base_url.clone());
+        if answer.asked_model.is_some() {
             // Store the redacted messages exactly as sent, for audits and bundles.
             let sent = sent_body(&plan)?;
             answer.sent = Some(sent.digest.clone());
@@ -255,37 +253,40 @@ impl Desk {
             return Ok((plan, answer));
         };
         let others = first.fallback.iter().filter_map(|name| first.named.get(name));
-        let mut failures: Vec<String> = Vec::new();
-        let mut last_plan = None;
-        for config in std::iter::once(first).chain(others) {
-            if cancel.is_cancelled() && last_plan.is_some() {
-                break;
-            }
-            if let Some(before) = failures.last() {
-                let _closed = sink.send(Delta::Waiting(format!("{before}; asking {} instead", config.model))).await;
-            }
+        let mut failures: Vec<(&str, String)> = Vec::new();
+        let (mut config, mut others) = (first, others);
+        loop {
             let (plan, answered) = self.answer_that_fits(incident, question, config, sink, cancel).await?;
-            match answered {
-                Ok(mut answer) => {
-                    answer.asked_model = Some(config.model.clone());
-                    answer.url = Some(config.base_url.clone());
-                    answer.notices.extend(failures.iter().map(|f| format!("{f}; {} answered instead", config.model)));
-                    return Ok((plan, answer));
+            let next = others.next().filter(|_| !cancel.is_cancelled());
+            let mut answer = match (answered, next) {
+                (Ok(mut answer), _) => {
+                    let failed = |(model, why): &(&str, String)| {
+                        format!("{model} did not answer: {why}; {} answered instead", config.model)
+                    };
+                    answer.notices.extend(failures.iter().map(failed));
+                    answer
                 }
-                Err(e) => failures.push(format!("{} did not answer: {}", config.model, e.failure().line())),
-            }
-            last_plan = Some(plan);
+                (Err(e), Some(next)) => {
+                    let why = e.failure().line();
+                    let text = format!("{} did not answer: {why}; asking {} instead", config.model, next.model);
+                    let _closed = sink.send(Delta::Waiting(text)).await;
+                    failures.push((&config.model, why));
+                    config = next;
+                    continue;
+                }
+                (Err(e), None) if failures.is_empty() => {
+                    rules_answer(incident, &plan, &format!("the LLM did not answer: {}", e.failure().line()))
+                }
+                (Err(e), None) => {
+                    failures.push((&config.model, e.failure().line()));
+                    let all: Vec<String> = failures.iter().map(|(model, why)| format!("{model} did not answer: {why}")).collect();
+                    rules_answer(incident, &plan, &all.join(" "))
+                }
+            };
+            answer.asked_model = Some(config.model.clone());
+            answer.url = Some(config.base_url.clone());
+            return Ok((plan, answer));
         }
-        let plan = match last_plan {
-            Some(plan) => plan,
-            None => self.plan_for(incident, question, None).await?,
-        };
-        let reason = match failures.as_slice() {
-            [one] => one.replacen(&first.model, "the LLM", 1),
-            several => several.join(". "),
-        };
-        let answer = rules_answer(incident, &plan, &reason);
-        Ok((plan, answer))
     }
 
     /// Asks one model. If the server finds the prompt too long, it is packed again for the window that the server names, or
@@ -318,7 +319,10 @@ impl Desk {
                 AssistantConfig { context_tokens: window, answer_tokens: config.answer_tokens.min(window / 4), ..config.clone() };
             match self.plan_for(incident, question, Some(&smaller)).await {
                 Ok(next) => {
-                    llm::learn(config, |known| known.context_tokens = Some(window));
+                    // Only what the server named is a fact about it; a smaller guess is for this prompt.
+                    if let ContextLimit::Named(limit) = limit {
+                        llm::learn(config, |known| known.context_tokens = Some(limit));
+                    }
                     let text = format!("the prompt did not fit; asking again with {window} tokens");
                     let _closed = sink.send(Delta::Waiting(text)).await;
                     plan = next;

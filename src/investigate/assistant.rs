@@ -36,7 +36,7 @@ impl Desk {
         Ok(check_claims(text, &shown))
     }
 
-    /// The requests that were sent to models about an incident, in order.
+    /// The request behind each answer about an incident, in order. Of requests that were repeated, the last.
     ///
     /// # Errors
     /// When the incident cannot be read.
