@@ -27,6 +27,7 @@ mod parallel;
 mod playbook;
 mod preset;
 mod prompts;
+mod proposal;
 mod purge;
 mod reading;
 mod record;
@@ -34,6 +35,7 @@ mod redact;
 mod silence;
 mod stats;
 mod suspects;
+mod threads;
 mod update;
 mod verify;
 
@@ -111,6 +113,11 @@ pub enum Command {
     Prompts(prompts::PromptsCommand),
     /// Show the request behind each answer about an incident, exactly as it was sent
     Audit(audit::AuditArgs),
+    /// List the conversations with the assistant about an incident, or print one
+    Threads(threads::ThreadsArgs),
+    /// List, accept and refute what the assistant's answers propose
+    #[command(subcommand)]
+    Proposal(proposal::ProposalCommand),
     /// List the configured models and whether their servers have them; without any, those on this machine
     Models,
     /// Replace secrets and personal data in a text, as it is done before anything is stored or sent
@@ -276,6 +283,8 @@ async fn run_at_desk(desk: &Desk, config: &Config, command: Command, json: bool)
         Command::Claims(args) => claims::run(desk, &args, json).await,
         Command::Prompts(command) => prompts::run(desk, command, json).await,
         Command::Audit(args) => audit::run(desk, &args, json).await,
+        Command::Threads(args) => threads::run(desk, &args, json).await,
+        Command::Proposal(command) => proposal::run(desk, command, json).await,
         Command::Mitigation(command) => mitigation::run(desk, command, json).await,
         Command::Silence(command) => silence::run(desk, command, json).await,
         Command::Custom(command) => command::run(desk, command, json).await,

@@ -9,6 +9,7 @@ mod check;
 mod library;
 mod matching;
 mod parse;
+mod proposals;
 mod suggestions;
 mod variables;
 
@@ -21,6 +22,7 @@ pub use check::{Check, Condition};
 pub use library::Library;
 pub use matching::{Match, matches};
 pub use parse::{MAX_BYTES, parse};
+pub use proposals::proposals;
 pub use suggestions::{HOLDS_FOR_SECS, Suggestion, mitigations_in, suggestions};
 pub use variables::{BUILT_IN, Values, filled_in, label_values, substitute, used_in};
 

@@ -3,6 +3,7 @@
 //! Pure: a plan is built from an incident and its evidence, without a clock or network access. A dry run therefore shows,
 //! byte for byte, what a real run sends.
 
+mod conversation;
 pub mod delta;
 pub mod library;
 pub mod plan;

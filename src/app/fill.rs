@@ -17,6 +17,7 @@ use crate::telemetry::time::parse_duration;
 ///
 /// # Errors
 /// A hint on what to type, if the text does not have the expected form.
+#[expect(clippy::too_many_lines, reason = "one arm per command")]
 pub(crate) fn fill(mut command: Command, text: &str) -> Result<Command, String> {
     let typed = text.trim().to_owned();
     match &mut command {
@@ -35,7 +36,9 @@ pub(crate) fn fill(mut command: Command, text: &str) -> Result<Command, String> 
             Some(why) => *why = typed,
             None => *reason = Some(typed),
         },
-        Command::Unlink { reason, .. } | Command::Merge { reason, .. } => *reason = Some(typed),
+        Command::Unlink { reason, .. } | Command::Merge { reason, .. } | Command::DecideProposal { reason, .. } => {
+            *reason = Some(typed);
+        }
         Command::Assign { holder, .. } => *holder = typed,
         Command::AddAction(NewAction { text, .. }) | Command::ProposeMitigation(NewMitigation { text, .. }) => *text = typed,
         Command::ChangeMitigation { state, approved_by, result, .. } => {

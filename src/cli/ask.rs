@@ -6,6 +6,8 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{CliError, Done, id_arg, out};
+use crate::incident::command::seq_arg;
+use crate::incident::conversation::{thread_arg, thread_of};
 use crate::incident::{Answer, AnswerSource, IncidentId};
 use crate::investigate::Desk;
 use crate::investigate::ask::Question;
@@ -25,13 +27,26 @@ pub struct AskArgs {
     /// Model from [assistant.models], instead of the default one
     #[arg(long, value_name = "NAME")]
     model: Option<String>,
+    /// Thread to continue, or to begin; without it, the main one
+    #[arg(long, value_name = "NAME", value_parser = thread_arg)]
+    thread: Option<String>,
+    /// Entry of the answer to continue from, such as 12; begins a new thread unless it is the latest of its thread
+    #[arg(long, value_name = "ENTRY", value_parser = seq_arg)]
+    follow: Option<u64>,
     /// Print exactly what would be sent, and send nothing
     #[arg(long)]
     dry_run: bool,
 }
 
 pub(super) async fn run(desk: &Desk, args: AskArgs, as_json: bool) -> Result<Done, CliError> {
-    let question = Question { text: args.question, persona: args.persona, model: args.model, ..Question::default() };
+    let question = Question {
+        text: args.question,
+        persona: args.persona,
+        model: args.model,
+        thread: args.thread,
+        follows: args.follow,
+        draft: None,
+    };
     if args.dry_run {
         return dry_run(desk, args.id, &question, as_json).await;
     }
@@ -81,11 +96,13 @@ pub(super) fn shape(a: &Answer) -> serde_json::Value {
     json!({
         "answer": a.answer, "citations": a.citations, "claims": a.claims.iter().map(|c| super::claims::shape(c, c.state)).collect::<Vec<_>>(), "usage": a.usage, "model": a.model, "source": a.source,
         "fallback_reason": a.fallback_reason, "prompt": a.prompt, "prompt_version": a.prompt_version, "partial": a.partial,
-        "notices": a.notices,
+        "notices": a.notices, "thread": thread_of(a), "follows": a.turn.as_ref().and_then(|t| t.follows).map(|f| f.seq),
+        "carried": a.turn.as_ref().and_then(|t| t.carried),
     })
 }
 
-fn verdict(a: &Answer) {
+/// Prints how the answer came and what its check found, to standard error.
+pub(super) fn verdict(a: &Answer) {
     if let Some(reason) = &a.fallback_reason {
         let what = if a.source == AnswerSource::Rules { "answered by the built-in rules" } else { "incomplete answer" };
         out::note(format!("({what}: {reason})"));
@@ -112,7 +129,7 @@ pub(super) async fn dry_run(desk: &Desk, id: IncidentId, question: &Question, as
         out::json(&json!({
             "model": model, "messages": plan.messages, "tools": [], "estimated_tokens": plan.estimated_tokens,
             "budget_tokens": plan.budget_tokens, "evidence": plan.items, "redactions": plan.redactions,
-            "prompt": plan.prompt, "prompt_version": plan.version, "instructions": plan.instructions,
+            "prompt": plan.prompt, "prompt_version": plan.version, "instructions": plan.instructions, "carried": plan.carried,
         }))?;
         return Ok(Done::Complete);
     }

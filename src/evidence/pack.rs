@@ -1,5 +1,7 @@
 //! Fits evidence into a token budget. Each item is included in full, shortened or left out, in order of priority.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::body::Body;
@@ -42,9 +44,9 @@ impl Packed {
     }
 }
 
-/// The records in order of priority: alerts, then evidence cited by the findings in citation order, then by kind (notes,
+/// The records in order of priority: alerts, then what is preferred, then evidence cited by the findings in citation order, then by kind (notes,
 /// changes, patterns, logs, analysis, metrics), newest first.
-fn priorities(incident: &Incident) -> Vec<&EvidenceRecord> {
+fn priorities<'a>(incident: &'a Incident, preferred: &BTreeSet<EvidenceId>) -> Vec<&'a EvidenceRecord> {
     let cited: Vec<EvidenceId> =
         incident.investigation.iter().flat_map(|i| i.findings.iter().flat_map(|f| f.evidence.iter().copied())).collect();
     let kind_order = |k: EvidenceKind| match k {
@@ -59,7 +61,7 @@ fn priorities(incident: &Incident) -> Vec<&EvidenceRecord> {
     let mut records: Vec<&EvidenceRecord> = incident.current_evidence().collect();
     records.sort_by_key(|r| {
         let citation_order = cited.iter().position(|c| *c == r.id).unwrap_or(usize::MAX);
-        (r.kind != EvidenceKind::Alerts, citation_order, kind_order(r.kind), std::cmp::Reverse(r.id))
+        (r.kind != EvidenceKind::Alerts, !preferred.contains(&r.id), citation_order, kind_order(r.kind), std::cmp::Reverse(r.id))
     });
     records
 }
@@ -68,17 +70,18 @@ fn priorities(incident: &Incident) -> Vec<&EvidenceRecord> {
 ///
 /// `body` returns an item's body, or `None` when the store does not have it. In order of priority, each item that fits is
 /// first added in short form; the remaining budget then expands items to full form in the same order. Items whose window is
-/// `common` do not repeat it.
+/// `common` do not repeat it. `preferred` items come before others.
 pub fn pack(
     incident: &Incident,
     budget: u64,
     meter: Meter,
     common: Option<Window>,
+    preferred: &BTreeSet<EvidenceId>,
     body: impl Fn(&EvidenceRecord) -> Option<Body>,
 ) -> Packed {
     let mut left = budget;
     let mut chosen: Vec<(PackedItem, Option<Body>, &EvidenceRecord)> = Vec::new();
-    for record in priorities(incident) {
+    for record in priorities(incident, preferred) {
         let body = body(record);
         let text = item_text(record, common, body.as_ref(), Detail::Short);
         let tokens = meter.count(&text);
@@ -179,13 +182,18 @@ mod tests {
     fn packs_alerts_first_and_stays_within_the_budget() {
         let incident = incident(12);
         for budget in [0, 50, 120, 500, 1500, 100_000] {
-            let packed = pack(&incident, budget, Meter::default(), None, body);
+            let packed = pack(&incident, budget, Meter::default(), None, &BTreeSet::new(), body);
             assert_eq!(packed.items.len(), 12);
             assert!(packed.tokens <= budget, "{budget}");
             assert_eq!(packed.tokens, packed.items.iter().map(|i| Meter::default().count(&i.text)).sum::<u64>());
         }
-        let tight = pack(&incident, 150, Meter::default(), None, body);
+        let tight = pack(&incident, 150, Meter::default(), None, &BTreeSet::new(), body);
         assert_eq!(tight.included(), [EvidenceId(3)]);
-        assert!(pack(&incident, 100_000, Meter::default(), None, body).items.iter().all(|i| i.state == Inclusion::Full));
+        assert!(
+            pack(&incident, 100_000, Meter::default(), None, &BTreeSet::new(), body)
+                .items
+                .iter()
+                .all(|i| i.state == Inclusion::Full)
+        );
     }
 }

@@ -148,6 +148,54 @@ pub struct Answer {
     /// What the reader should know about how the answer came, such as a model that was asked instead.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notices: Vec<String>,
+    /// Its place in a conversation; `None` in entries of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub turn: Option<Turn>,
+}
+
+/// The place of an answer in a conversation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Turn {
+    /// The name of the thread.
+    pub thread: String,
+    /// The answer that this one follows; `None` if it begins the conversation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub follows: Option<EntryRef>,
+    /// What the prompt carried of earlier turns; `None` if there were none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub carried: Option<Carried>,
+}
+
+/// An entry of the same incident, by its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EntryRef {
+    pub seq: u64,
+}
+
+/// What a prompt carried of the earlier turns of a conversation. Tokens are estimates.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Carried {
+    /// Turns in full.
+    pub whole: usize,
+    /// Turns of which only the supported statements were carried.
+    pub shortened: usize,
+    pub left_out: usize,
+    /// The tokens of all turns in full.
+    pub tokens_before: u64,
+    /// The tokens that were carried.
+    pub tokens_after: u64,
+}
+
+impl Carried {
+    /// Summarises it: `3 earlier turns (1 shortened, 1 left out; 2140 → 610 tokens)`.
+    pub fn summary(self) -> String {
+        let turns = crate::telemetry::words::count(self.whole + self.shortened + self.left_out, "earlier turn");
+        let mut parts = Vec::new();
+        parts.extend((self.shortened > 0).then(|| format!("{} shortened", self.shortened)));
+        parts.extend((self.left_out > 0).then(|| format!("{} left out", self.left_out)));
+        let parts = if parts.is_empty() { String::new() } else { format!("{}; ", parts.join(", ")) };
+        format!("{turns} ({parts}{} → {} tokens)", self.tokens_before, self.tokens_after)
+    }
 }
 
 impl Answer {
@@ -219,6 +267,7 @@ mod tests {
             asked_model: None,
             url: None,
             notices: vec![],
+            turn: None,
         };
         assert_eq!(answer.marked_text(), "Fine [E1]. Wrong [E2]. ‹?1› Bad. ‹?2›");
         assert_eq!(answer.claim_summary(), "3 claims: 1 supported, 1 uncited, 1 number not in evidence");

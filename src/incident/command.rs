@@ -18,6 +18,7 @@ use super::ids::{ActionId, IncidentId, parse_seq};
 use super::milestone::Milestone;
 use super::mitigation::{CardState, Risk};
 use super::playbook_run::{BlockResult, StepState};
+use super::proposal::Proposal;
 use super::role::Role;
 use super::severity::Severity;
 use super::status::Status;
@@ -274,6 +275,9 @@ pub enum Command {
         #[arg(value_parser = seq_arg)]
         entry: u64,
     },
+    /// Accept or refute what an answer proposes
+    #[command(skip)]
+    DecideProposal { proposal: Box<Proposal>, is_accepted: bool, reason: Option<String> },
     /// Add an action item
     #[command(skip)]
     AddAction(NewAction),
@@ -506,6 +510,10 @@ impl Command {
                 texts.extend(reason.as_mut().map(|r| block("reason", r)));
             }
             Self::Review { by, .. } => texts.extend(by.as_mut().map(|b| line("name", b))),
+            Self::DecideProposal { proposal, reason, .. } => {
+                texts.push(block("proposal", &mut proposal.text));
+                texts.extend(reason.as_mut().map(|r| block("reason", r)));
+            }
             Self::Merge { reason, .. } => texts.extend(reason.as_mut().map(|r| block("reason", r))),
             Self::Grade { text, .. } => texts.extend(text.as_mut().map(|t| block("text", t))),
             Self::AddAction(new) => {
@@ -564,6 +572,7 @@ impl Command {
             | Self::Unlink { .. }
             | Self::Merge { .. }
             | Self::Grade { .. }
+            | Self::DecideProposal { .. }
             | Self::AddAction(_)
             | Self::CompleteAction { .. }
             | Self::ProposeMitigation(_)

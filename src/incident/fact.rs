@@ -426,6 +426,21 @@ pub enum Fact {
     DraftAccepted {
         seq: u64,
     },
+    /// What an answer proposes was accepted or refuted. What was accepted takes effect in the entry before.
+    ProposalDecided {
+        /// The entry of the answer.
+        seq: u64,
+        /// Where the proposal begins in the answer.
+        start: usize,
+        /// What is proposed: `hypothesis`, `mitigation`.
+        what: String,
+        text: String,
+        /// The model that proposed it.
+        model: String,
+        is_accepted: bool,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
     ActionAdded {
         id: ActionId,
         text: String,
@@ -607,6 +622,8 @@ impl Fact {
             Self::Investigated { .. } => "finding",
             Self::AiRun { .. } => "ai_run",
             Self::DraftAccepted { .. } => "draft_accepted",
+            Self::ProposalDecided { is_accepted: true, .. } => "proposal_accepted",
+            Self::ProposalDecided { .. } => "proposal_refuted",
             Self::ActionAdded { scope: ActionScope::Incident, .. } => "action_started",
             Self::ActionAdded { .. } => "todo",
             Self::ActionChanged { change, .. } if change.state.is_some_and(|s| !s.is_open()) => "action_finished",
@@ -771,6 +788,11 @@ impl Fact {
                 },
                 answer.claim_summary()
             ),
+            Self::ProposalDecided { what, text, model, is_accepted, reason, .. } => {
+                let reason = reason.as_deref().map(|r| format!(" (reason: {r})")).unwrap_or_default();
+                let verb = if *is_accepted { "Accepted" } else { "Refuted" };
+                format!("{verb} the {what} proposed by {model}: {text}{reason}")
+            }
             Self::DraftAccepted { seq } => format!("Accepted the draft in entry {}", seq_label(*seq)),
             Self::ActionAdded { id, text, owner, scope: ActionScope::Incident, check_back_at, .. } => format!(
                 "Task {id} ({}): {text}{}",
@@ -843,6 +865,7 @@ impl Fact {
             }
             Self::Note { text, .. } | Self::UpdatePublished { text, .. } | Self::Event { text, .. } => cited_ids(text),
             Self::HypothesisJudged { reason, .. } => cited_ids(reason),
+            Self::ProposalDecided { text, reason, .. } => cited_ids(&format!("{text} {}", reason.as_deref().unwrap_or_default())),
             Self::ExitRead { reading, .. } => reading.evidence.into_iter().collect(),
             Self::StepEnded { blocks, .. } => blocks.iter().filter_map(|b| b.evidence).collect(),
             Self::MitigationJudged { judgement, .. } => judgement.evidence.into_iter().collect(),
@@ -853,7 +876,10 @@ impl Fact {
     /// Whether this is a minor entry, shown in the full timeline but left out of summaries.
     pub fn is_detail(&self) -> bool {
         match self {
-            Self::EvidenceAttached { .. } | Self::DraftAccepted { .. } | Self::Undone { .. } => true,
+            Self::EvidenceAttached { .. }
+            | Self::DraftAccepted { .. }
+            | Self::ProposalDecided { is_accepted: true, .. }
+            | Self::Undone { .. } => true,
             // The update itself follows.
             Self::SendStarted { outgoing } => outgoing.override_reason.is_none(),
             Self::SendEnded { outcome, .. } => *outcome == SendOutcome::Sent,
@@ -885,6 +911,7 @@ impl Fact {
                 self,
                 Self::Investigated { .. }
                     | Self::AiRun { .. }
+                    | Self::ProposalDecided { is_accepted: true, .. }
                     | Self::AlertFired { .. }
                     | Self::AlertResolved { .. }
                     | Self::ExitRead { .. }
@@ -939,6 +966,7 @@ impl Fact {
             | Self::MitigationProposed { .. }
             | Self::MitigationChanged { .. }
             | Self::DraftAccepted { .. }
+            | Self::ProposalDecided { .. }
             | Self::ActionAdded { .. }
             | Self::ActionChanged { .. }
             | Self::ActionDone { .. }

@@ -15,6 +15,7 @@ use super::ids::{ActionId, EvidenceId, IncidentId};
 use super::milestone::Milestone;
 use super::mitigation::{CardState, MitigationCard};
 use super::playbook_run::{BlockResult, PlaybookRun, StepState};
+use super::proposal::Decided;
 use super::role::Role;
 use super::sending::Sending;
 use super::severity::{Matrix, Severity};
@@ -161,6 +162,9 @@ pub struct Hypothesis {
     pub text: String,
     pub by: String,
     pub by_kind: ActorKind,
+    /// The model whose answer proposed it; `None` if a person did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proposed_by: Option<String>,
     /// `None` if the hypothesis has not been judged yet.
     pub verdict: Option<Verdict>,
     /// The reason for the verdict.
@@ -305,6 +309,8 @@ pub struct Incident {
     pub answers: Vec<RecordedAnswer>,
     /// Corrected texts, by the number of the entry they correct.
     pub corrections: BTreeMap<u64, String>,
+    /// What people decided about the proposals of answers, in order.
+    pub decided: Vec<Decided>,
     /// Numbers of the entries that were undone.
     pub undone: BTreeSet<u64>,
 }
@@ -384,6 +390,7 @@ impl Incident {
             cited: BTreeSet::new(),
             answers: Vec::new(),
             corrections: BTreeMap::new(),
+            decided: Vec::new(),
             undone: BTreeSet::new(),
         };
         for entry in rest {
@@ -588,6 +595,7 @@ impl Incident {
                     text: text.clone(),
                     by: by.clone(),
                     by_kind: entry.actor.kind,
+                    proposed_by: None,
                     verdict: None,
                     reason: None,
                     judged_at: None,
@@ -691,6 +699,26 @@ impl Incident {
                 if let Some(answer) = self.answers.iter_mut().find(|a| a.seq == *seq) {
                     answer.accepted_by = Some(by.clone());
                 }
+            }
+            Fact::ProposalDecided { seq: answer, start, what, text, model, is_accepted, reason } => {
+                let (is_accepted, reason) = (*is_accepted, reason.clone());
+                if what == "hypothesis" && !is_accepted {
+                    // A theory that was ruled out belongs on the board, so that it is not proposed again.
+                    self.hypotheses.push(Hypothesis {
+                        seq,
+                        at,
+                        text: text.clone(),
+                        by: model.clone(),
+                        by_kind: ActorKind::Ai,
+                        proposed_by: Some(model.clone()),
+                        verdict: Some(Verdict::Refuted),
+                        reason: reason.clone(),
+                        judged_at: Some(at),
+                    });
+                } else if let Some(h) = self.hypotheses.iter_mut().rev().find(|h| what == "hypothesis" && h.text == *text) {
+                    h.proposed_by = Some(model.clone());
+                }
+                self.decided.push(Decided { entry: seq, seq: *answer, start: *start, is_accepted, reason, by: by.clone(), at });
             }
             Fact::ActionAdded { id, text, action_kind, owner, due, priority, scope, check_back_at, ticket, part_of } => {
                 self.actions.push(ActionItem {

@@ -15,6 +15,8 @@ use crate::evidence::claims::check_claims;
 use crate::evidence::outside::inert;
 use crate::evidence::tokens::{Meter, estimate};
 use crate::evidence::{Body, Redactor, citations};
+use crate::incident::answer::{EntryRef, Turn};
+use crate::incident::conversation::{DRAFTS_THREAD, Place};
 use crate::incident::{
     Actor, Answer, AnswerSource, Audience, ClaimState, EvidenceId, Fact, Incident, IncidentId, Refusal, Usage,
 };
@@ -40,8 +42,25 @@ pub struct Question {
     pub persona: Option<String>,
     /// The name of a model in `[assistant.models]`; `None` for the default model.
     pub model: Option<String>,
-    /// A draft to reword, for the prompt `update`.
+    /// A draft to reword, for the prompt `update`. It begins no conversation.
     pub draft: Option<String>,
+    /// The thread to continue or to begin; `None` for the main one, or that of the answer that it follows.
+    pub thread: Option<String>,
+    /// The entry of the answer to continue from; `None` for the latest of the thread.
+    pub follows: Option<u64>,
+}
+
+impl Question {
+    /// Where the answer goes.
+    fn place(&self, incident: &Incident) -> Result<Place, DeskError> {
+        if self.draft.is_some() {
+            return Ok(Place { thread: DRAFTS_THREAD.to_owned(), follows: None });
+        }
+        incident.place(self.thread.as_deref(), self.follows).map_err(|why| {
+            let list = format!("Run `warroom threads {}` to list the answers.", incident.id());
+            Refusal::not_found(why).advise(list).into()
+        })
+    }
 }
 
 /// Numbers in a text, as written.
@@ -152,6 +171,7 @@ impl Desk {
             question: prompt.is_none().then(|| Redactor::new().redact_text(&crate::telemetry::clean::block(text)).into_owned()),
             persona: question.persona.clone(),
             draft: question.draft.clone(),
+            follows: question.place(incident)?.follows,
         };
         let limits = model.map_or_else(default_limits, |config| {
             let known = llm::known(config);
@@ -218,6 +238,9 @@ impl Desk {
             let _closed = sink.send(Delta::Text(answer.answer.clone())).await;
         }
         let mut answer = check_answer(answer, &incident, &plan);
+        let place = question.place(&incident)?;
+        let follows = place.follows.map(|seq| EntryRef { seq });
+        answer.turn = Some(Turn { thread: place.thread, follows, carried: plan.carried });
         let mut bodies = Vec::new();
         if answer.asked_model.is_some() {
             // Store the redacted messages exactly as sent, for audits and bundles.
@@ -400,6 +423,7 @@ fn empty_answer(plan: &PromptPlan, text: String) -> Answer {
         asked_model: None,
         url: None,
         notices: Vec::new(),
+        turn: None,
     }
 }
 

@@ -143,6 +143,7 @@ impl Desk {
             | Command::Grade { .. }
             | Command::Review { .. }
             | Command::Accept { .. }
+            | Command::DecideProposal { .. }
             | Command::AddAction(_)
             | Command::ChangeAction { .. }
             | Command::CompleteAction { .. }

@@ -87,7 +87,7 @@ pub fn mitigations_in(markdown: &str) -> Vec<NewMitigation> {
 }
 
 /// A mitigation from the text of a list item. `None` if it has only fields.
-fn mitigation_from(text: &str) -> Option<NewMitigation> {
+pub(super) fn mitigation_from(text: &str) -> Option<NewMitigation> {
     let labels: Vec<(usize, usize, String)> = label_pattern()
         .captures_iter(text)
         .filter_map(|c| Some((c.get(0)?.start(), c.get(0)?.end(), c.get(1)?.as_str().to_lowercase())))

@@ -310,6 +310,7 @@ fn the_mark_below_an_answer_says_whether_every_claim_is_supported() {
             asked_model: None,
             url: None,
             notices: vec![],
+            turn: None,
         };
         let incident = model.room.as_ref().and_then(|r| r.incident.as_ref()).unwrap();
         let mut facts: Vec<Fact> = incident.entries.iter().map(|e| e.fact.clone()).collect();

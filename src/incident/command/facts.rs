@@ -13,6 +13,7 @@ use crate::incident::ids::{ActionId, IncidentId, seq_label};
 use crate::incident::milestone::Milestone;
 use crate::incident::mitigation::{CardState, MitigationCard, card_label};
 use crate::incident::playbook_run::StepState;
+use crate::incident::proposal::{Proposal, Proposed};
 use crate::incident::state::{Incident, find_order_faults};
 use crate::incident::status::Status;
 use crate::telemetry::words::{count, nearest};
@@ -237,6 +238,7 @@ impl Command {
                 Some(_) => Err(Refusal::invalid(format!("entry {} is not a draft waiting to be accepted", seq_label(*entry)))),
                 None => Err(Refusal::not_found(format!("entry {} of {} is not an answer", seq_label(*entry), i.id()))),
             },
+            Self::DecideProposal { proposal, is_accepted, reason } => decide(i, proposal, *is_accepted, reason.as_ref(), context),
             Self::AddAction(new) => Ok(vec![added(new, context)]),
             Self::ChangeAction { action, change } => single(change_item(i, *action, change)),
             Self::CompleteAction { action, result } => single(complete(i, *action, result.as_ref())),
@@ -271,6 +273,58 @@ impl Command {
             }
         }
     }
+}
+
+/// Accepts a proposal, which then takes effect, or refutes it with a reason.
+fn decide(
+    i: &Incident,
+    proposal: &Proposal,
+    is_accepted: bool,
+    reason: Option<&String>,
+    context: &Context<'_>,
+) -> Result<Vec<Fact>, Refusal> {
+    let id = proposal.id();
+    if let Some(known) = i.decision_on(proposal) {
+        let word = if known.is_accepted { "accepted" } else { "refuted" };
+        return Err(Refusal::invalid(format!("proposal {id} was already {word} by {}", known.by)));
+    }
+    let decided = Fact::ProposalDecided {
+        seq: proposal.seq,
+        start: proposal.start,
+        what: proposal.proposed.word().to_owned(),
+        text: proposal.text.clone(),
+        model: proposal.model.clone(),
+        is_accepted,
+        reason: reason.cloned(),
+    };
+    if !is_accepted {
+        if reason.is_none() {
+            return invalid(format!("proposal {id} is refuted without a reason"), "Say why, with the evidence in brackets.");
+        }
+        return Ok(vec![decided]);
+    }
+    let text = proposal.text.clone();
+    let mut facts = match &proposal.proposed {
+        Proposed::Hypothesis => vec![Fact::Note { text, note_kind: NoteKind::Hypothesis }],
+        Proposed::Verdict { seq, verdict } => {
+            Command::Hypothesis { entry: *seq, verdict: *verdict, reason: text }.facts(i, context)?
+        }
+        Proposed::Mitigation { new } => {
+            let origin = Some(format!("the assistant ({})", proposal.model));
+            vec![propose_card(i, &NewMitigation { origin, ..new.as_ref().clone() })?]
+        }
+        Proposed::Action { action_kind } => vec![added(&NewAction::follow_up(*action_kind, text), context)],
+        Proposed::Severity { severity } => {
+            let reason = format!("{text} (proposed by {} in entry {})", proposal.model, seq_label(proposal.seq));
+            Command::Severity { severity: *severity, reason }.facts(i, context)?
+        }
+        Proposed::Update => {
+            let remedy = format!("Send it: `warroom update send {} --channel NAME --text-file FILE`.", i.id());
+            return invalid(format!("proposal {id} is an update, which is sent and not accepted"), remedy);
+        }
+    };
+    facts.push(decided);
+    Ok(facts)
 }
 
 /// Proposes a mitigation card, or changes one that is neither done nor dropped.
