@@ -8,6 +8,7 @@ pub(crate) mod action;
 pub(crate) mod board;
 pub(crate) mod checklist;
 pub(crate) mod chord;
+pub(crate) mod conversation;
 pub(crate) mod edit;
 pub(crate) mod fill;
 pub(crate) mod keymap;

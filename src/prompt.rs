@@ -7,6 +7,7 @@ mod conversation;
 pub mod delta;
 pub mod library;
 pub mod plan;
+pub mod question;
 
 pub use delta::Delta;
 pub use library::{Library, PromptError, PromptFile};

@@ -78,6 +78,8 @@ fn start_model(desk: &Desk, config: &Config, banner: Option<String>) -> Model {
     model.matrix = desk.matrix.clone();
     model.monitor = desk.monitor;
     model.playbooks = Arc::new(desk.playbooks.clone());
+    model.prompts = desk.library.all().map(|p| p.id.clone()).collect();
+    model.model_names = desk.assistant.iter().flat_map(|a| a.named.keys().cloned()).collect();
     let described = |c: &crate::config::CommandConfig| {
         let preset = c.preset.as_ref().map(|p| format!(" (preset {p})")).unwrap_or_default();
         (c.name.clone(), format!("{}{preset}", c.help))
@@ -144,6 +146,9 @@ impl Display {
     fn draw(&mut self, model: &mut Model) -> std::io::Result<()> {
         self.terminal.draw(|f| render(model, &self.theme, &mut self.cache, f))?;
         model.scroll_limit = self.cache.scroll_limit;
+        if let (Some(at), Some(room)) = (self.cache.scrolled_to.take(), &mut model.room) {
+            (room.scroll, room.conversation.reveals) = (at, false);
+        }
         self.drawn = Instant::now();
         self.is_stale = false;
         Ok(())

@@ -20,6 +20,8 @@ pub(crate) struct ViewCache {
     offsets: HashMap<&'static str, usize>,
     /// The largest useful scroll offset of the text that was drawn last, in lines.
     pub scroll_limit: usize,
+    /// The scroll offset that shows a spot that was just selected.
+    pub scrolled_to: Option<usize>,
 }
 
 impl ViewCache {

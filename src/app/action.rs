@@ -263,8 +263,17 @@ actions! {
     CopyLine, "copy-line", Logs, "copy", "Copy this line", false;
     AskTroubleshoot, "ask-troubleshoot", Assistant, "troubleshoot", "Run the troubleshoot prompt", true;
     AskPostmortem, "ask-postmortem", Assistant, "post-mortem", "Run the post-mortem prompt", true;
+    NextSpot, "next-spot", Assistant, "next item", "Select the next citation, flagged sentence or proposal", false;
+    PreviousSpot, "previous-spot", Assistant, "previous item", "Select the previous citation, flagged sentence or proposal", false;
+    OpenSpot, "open-spot", Assistant, "open", "Open the selected citation, reason or proposal; without one, run the troubleshoot prompt", false;
+    RefuteProposal, "refute-proposal", Assistant, "refute", "Refute the selected proposal, with a reason", true;
+    AskAgain, "ask-again", Assistant, "ask again", "Ask the same question again, with the evidence as it is now", true;
+    EditQuestion, "edit-question", Assistant, "edit question", "Edit the question of the selected answer and ask again", true;
+    Fork, "fork", Assistant, "fork", "Continue from the selected answer in a new thread", true;
+    ChooseThread, "choose-thread", Assistant, "threads", "Choose a thread, or begin a new one", false;
+    CopyAnswer, "copy-answer", Assistant, "copy", "Copy the selected answer", false;
     Preview, "preview", Assistant, "preview", "Show exactly what would be sent", false;
-    Accept, "accept", Assistant, "accept", "Accept the draft as your own", true;
+    Accept, "accept", Assistant, "accept", "Accept the selected proposal, or the whole answer as your own", true;
     RunStep, "run-step", Playbook, "run step", "Run the selected step, or mark it as done; shows scripts first", true;
     RunAgain, "run-again", Playbook, "run again", "Run the selected step although it was run before", true;
     SkipStep, "skip-step", Playbook, "skip", "Skip the selected step, with a reason", true;
@@ -297,6 +306,7 @@ actions! {
     Choose, "choose", List, "choose", "Choose the selected row", false;
     Submit, "submit", Line, "ok", "Accept the text", false;
     NewLine, "new-line", Line, "new line", "Insert a line break, in fields that accept several lines", false;
+    Complete, "complete", Line, "complete", "Complete what was typed, in a slash command", false;
     Recall, "recall", Line, "recall", "Recall the previous text", false;
     RecallNext, "recall-next", Line, "recall next", "Recall the next text", false;
     NextField, "next-field", Form, "field", "Go to the next field", false;

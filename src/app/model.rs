@@ -133,6 +133,10 @@ pub(crate) struct Model {
     pub monitor: std::time::Duration,
     pub keymap: Arc<Keymap>,
     pub playbooks: Arc<Library>,
+    /// The ids of the prompts.
+    pub prompts: Vec<String>,
+    /// The names of the configured models.
+    pub model_names: Vec<String>,
     /// The channels that updates can be sent through.
     pub channels: Vec<Channel>,
     /// The user's own commands: names and descriptions.
@@ -179,6 +183,8 @@ impl Model {
             store: StoreState::default(),
             keymap: Arc::default(),
             playbooks: Arc::default(),
+            prompts: Vec::new(),
+            model_names: Vec::new(),
             channels: Vec::new(),
             commands: Vec::new(),
             problems: Vec::new(),

@@ -10,6 +10,7 @@ use crate::incident::{
     AlertBoard, Audience, Command, EvidenceId, Incident, IncidentId, Letter, LinkedAlert, Outgoing, Severity, Summary,
 };
 use crate::prompt::Delta;
+use crate::prompt::question::Question;
 use crate::telemetry::log::Batch;
 use crate::telemetry::series::AlertSeries;
 use crate::telemetry::silence::ListedSilence;
@@ -163,12 +164,12 @@ pub(crate) enum Effect {
     Investigate(IncidentId, Option<Duration>),
     Plan {
         id: IncidentId,
-        question: String,
+        question: Box<Question>,
     },
     Ask {
         id: IncidentId,
         request: u64,
-        question: String,
+        question: Box<Question>,
     },
     CancelAsk,
     /// Stops the script that is running.

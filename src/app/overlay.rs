@@ -4,6 +4,7 @@ use super::action::{ACTIONS, Action, Context, Spec};
 use super::edit::TextField;
 use super::msg::{Effect, SendCall, StepCall};
 use crate::incident::{Command, EvidenceId, ExitCriteria, IncidentId, LinkedAlert, Severity, Status};
+use crate::prompt::question::Question;
 use crate::telemetry::Timestamp;
 
 /// The purpose of the text in an input dialog.
@@ -13,7 +14,8 @@ pub(crate) enum Purpose {
     Command(Box<Command>),
     /// A backdated note, which starts with its time.
     NoteAt,
-    Question,
+    /// A question to the assistant; the thread and the answer that it follows.
+    Question(Box<Question>),
     /// Why a step of a playbook is skipped.
     SkipStep {
         playbook: String,
@@ -58,7 +60,7 @@ impl Purpose {
     pub(crate) fn is_multiline(&self) -> bool {
         match self {
             Self::Command(command) => command.is_multiline(),
-            Self::NoteAt | Self::Question | Self::SendText(_) => true,
+            Self::NoteAt | Self::Question(_) | Self::SendText(_) => true,
             Self::Silence { .. }
             | Self::ExtendSilence { .. }
             | Self::ExpireSilence { .. }
@@ -122,6 +124,10 @@ pub(crate) enum Next {
     Text(String, String),
     /// Opens this.
     Show(Box<Overlay>),
+    /// Shows this thread of the assistant tab.
+    Thread(String),
+    /// Asks something in a new thread.
+    AskIn(String),
 }
 
 /// A row of a list.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::action::Context;
 use super::board::Filter;
+use super::conversation::ConversationView;
 use crate::analysis::Pattern;
 use crate::analysis::patterns::sort_key;
 use crate::comms::{Draft, Stage};
@@ -192,6 +193,8 @@ pub(crate) struct Room {
     pub entry_filter: EntryFilter,
     pub filter: String,
     pub streaming: Option<Streaming>,
+    /// What is shown and selected in the assistant tab.
+    pub conversation: ConversationView,
     /// The progress message of a running investigation; `None` if none is running.
     pub investigating: Option<String>,
     /// A summary of what the next question would send to the model.
@@ -226,6 +229,7 @@ impl Room {
             entry_filter: EntryFilter::All,
             filter: String::new(),
             streaming: None,
+            conversation: ConversationView::default(),
             investigating: None,
             plan: None,
             report: None,

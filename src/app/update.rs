@@ -3,6 +3,7 @@
 //! Imports run in one direction: `keys` → `dialogs` → `perform` → `lists`, `logs`, `go` → `common`.
 
 mod common;
+mod conversation;
 mod custom;
 mod dialogs;
 mod go;

@@ -5,7 +5,7 @@ use serde_json::json;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{CliError, Done, id_arg, out};
+use super::{CliError, Done, duration_arg, id_arg, out};
 use crate::incident::command::seq_arg;
 use crate::incident::conversation::{thread_arg, thread_of};
 use crate::incident::{Answer, AnswerSource, IncidentId};
@@ -33,6 +33,12 @@ pub struct AskArgs {
     /// Entry of the answer to continue from, such as 12; begins a new thread unless it is the latest of its thread
     #[arg(long, value_name = "ENTRY", value_parser = seq_arg)]
     follow: Option<u64>,
+    /// Carry nothing of earlier answers
+    #[arg(long, conflicts_with = "follow")]
+    fresh: bool,
+    /// Investigate this window first, such as 30m
+    #[arg(long, value_name = "DURATION", value_parser = duration_arg)]
+    window: Option<std::time::Duration>,
     /// Print exactly what would be sent, and send nothing
     #[arg(long)]
     dry_run: bool,
@@ -43,9 +49,11 @@ pub(super) async fn run(desk: &Desk, args: AskArgs, as_json: bool) -> Result<Don
         text: args.question,
         persona: args.persona,
         model: args.model,
+        draft: None,
         thread: args.thread,
         follows: args.follow,
-        draft: None,
+        window: args.window,
+        begins: args.fresh,
     };
     if args.dry_run {
         return dry_run(desk, args.id, &question, as_json).await;

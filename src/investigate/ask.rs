@@ -23,6 +23,7 @@ use crate::incident::{
 use crate::journal::Append;
 use crate::llm::{self, ContextLimit, Llm, LlmError, Outcome};
 use crate::prompt::plan::AskOptions;
+pub use crate::prompt::question::Question;
 use crate::prompt::{Delta, Limits, PromptPlan, plan};
 use crate::telemetry::Explain;
 
@@ -34,33 +35,16 @@ fn default_limits() -> Limits {
 /// How often a prompt is packed again because it did not fit.
 const MAX_REPACKS: usize = 4;
 
-/// A question to the assistant.
-#[derive(Clone, Debug, Default)]
-pub struct Question {
-    /// The id of a prompt, or a question as free text.
-    pub text: String,
-    pub persona: Option<String>,
-    /// The name of a model in `[assistant.models]`; `None` for the default model.
-    pub model: Option<String>,
-    /// A draft to reword, for the prompt `update`. It begins no conversation.
-    pub draft: Option<String>,
-    /// The thread to continue or to begin; `None` for the main one, or that of the answer that it follows.
-    pub thread: Option<String>,
-    /// The entry of the answer to continue from; `None` for the latest of the thread.
-    pub follows: Option<u64>,
-}
-
-impl Question {
-    /// Where the answer goes.
-    fn place(&self, incident: &Incident) -> Result<Place, DeskError> {
-        if self.draft.is_some() {
-            return Ok(Place { thread: DRAFTS_THREAD.to_owned(), follows: None });
-        }
-        incident.place(self.thread.as_deref(), self.follows).map_err(|why| {
-            let list = format!("Run `warroom threads {}` to list the answers.", incident.id());
-            Refusal::not_found(why).advise(list).into()
-        })
+/// Where the answer to a question goes.
+fn place_of(question: &Question, incident: &Incident) -> Result<Place, DeskError> {
+    if question.draft.is_some() {
+        return Ok(Place { thread: DRAFTS_THREAD.to_owned(), follows: None });
     }
+    let place = incident.place(question.thread.as_deref(), question.follows).map_err(|why| {
+        let list = format!("Run `warroom threads {}` to list the answers.", incident.id());
+        Refusal::not_found(why).advise(list)
+    })?;
+    Ok(Place { follows: place.follows.filter(|_| !question.begins), ..place })
 }
 
 /// Numbers in a text, as written.
@@ -171,7 +155,7 @@ impl Desk {
             question: prompt.is_none().then(|| Redactor::new().redact_text(&crate::telemetry::clean::block(text)).into_owned()),
             persona: question.persona.clone(),
             draft: question.draft.clone(),
-            follows: question.place(incident)?.follows,
+            follows: place_of(question, incident)?.follows,
         };
         let limits = model.map_or_else(default_limits, |config| {
             let known = llm::known(config);
@@ -230,15 +214,15 @@ impl Desk {
         progress: &Progress,
     ) -> Result<(Incident, Answer), DeskError> {
         let mut incident = self.journal.incident(id).await?;
-        if incident.evidence.is_empty() && question.draft.is_none() {
-            incident = self.investigate(id, None, progress).await?;
+        if question.window.is_some() || incident.evidence.is_empty() && question.draft.is_none() {
+            incident = self.investigate(id, question.window, progress).await?;
         }
         let (plan, answer) = self.answer_from_models(&incident, question, &sink, &cancel).await?;
         if answer.source == AnswerSource::Rules {
             let _closed = sink.send(Delta::Text(answer.answer.clone())).await;
         }
         let mut answer = check_answer(answer, &incident, &plan);
-        let place = question.place(&incident)?;
+        let place = place_of(question, &incident)?;
         let follows = place.follows.map(|seq| EntryRef { seq });
         answer.turn = Some(Turn { thread: place.thread, follows, carried: plan.carried });
         let mut bodies = Vec::new();

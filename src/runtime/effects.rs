@@ -266,7 +266,7 @@ impl Runner {
         });
     }
 
-    fn ask(&mut self, id: IncidentId, request: u64, question: String) {
+    fn ask(&mut self, id: IncidentId, request: u64, question: Box<Question>) {
         self.asking = CancellationToken::new();
         let cancel = self.asking.clone();
         let (desk, messages) = (Arc::clone(&self.desk), self.messages.clone());
@@ -278,7 +278,6 @@ impl Runner {
             let progress: Progress = Arc::new(move |text| {
                 let _queue_full = progress_messages.try_send(Msg::Answering(request, Delta::Waiting(text)));
             });
-            let question = Question { text: question, ..Question::default() };
             let answered = desk.ask(id, &question, sink, cancel, &progress).await;
             let _forwarded = forwarding.await;
             let result = match answered {
@@ -429,8 +428,7 @@ async fn read(desk: &Desk, id: IncidentId) -> Result<Msg, DeskError> {
 }
 
 /// The preview of a question: a summary, and the messages that would be sent to the model.
-async fn preview(desk: &Desk, id: IncidentId, question: String) -> Result<(String, String), Failure> {
-    let question = Question { text: question, ..Question::default() };
+async fn preview(desk: &Desk, id: IncidentId, question: Box<Question>) -> Result<(String, String), Failure> {
     let (_, plan) = desk.plan(id, &question).await.map_err(|e| e.failure())?;
     let messages = plan.messages.get().iter().map(|m| format!("── {:?} ──\n{}", m.role, m.content));
     Ok((plan.summary(), messages.collect::<Vec<_>>().join("\n\n")))

@@ -196,7 +196,18 @@ fn draw(model: &Model, width: u16, height: u16) -> String {
 }
 
 fn press(model: &mut Model, key: char) {
-    update(model, at(1), Msg::Pressed(Chord::plain(Code::Char(key))));
+    pressed(model, key);
+}
+
+/// Presses a key and returns the effects.
+fn pressed(model: &mut Model, key: char) -> Vec<crate::app::Effect> {
+    let code = match key {
+        '⏎' => Code::Enter,
+        '⎋' => Code::Esc,
+        '⇥' => Code::Tab,
+        c => Code::Char(c),
+    };
+    update(model, at(1), Msg::Pressed(Chord::plain(code)))
 }
 
 #[test]
@@ -281,6 +292,129 @@ fn every_tab_shows_its_content() {
             }
         }
     }
+}
+
+/// The assistant tab with an answer that cites, proposes and has a flagged sentence.
+fn conversation() -> Model {
+    use crate::incident::answer::{Answer, AnswerSource, Claim, ClaimState, Turn, Usage};
+    let mut model = room(Tab::Assistant);
+    let text = "## Root-cause hypotheses\n\n1. **The pool ran dry** [E1].\n   - Against: nothing\n\n\
+        ## Immediate mitigations\n\n- Roll back. Risk: low.\n\n## Symptoms\n\nThe moon was full.\n";
+    let moon = text.find("The moon").unwrap();
+    let claim = Claim {
+        reason: Some("it cites nothing".into()),
+        start: moon,
+        end: moon + "The moon was full.".len(),
+        ..Claim::new("The moon was full.", ClaimState::Uncited)
+    };
+    let answer = |thread: &str, question: Option<&str>| Answer {
+        answer: text.into(),
+        citations: vec![],
+        claims: vec![claim.clone()],
+        usage: Usage::default(),
+        model: Some("m".into()),
+        source: AnswerSource::Llm,
+        fallback_reason: None,
+        prompt: "troubleshoot".into(),
+        prompt_version: "1".into(),
+        persona: "p".into(),
+        question: question.map(str::to_owned),
+        partial: false,
+        sent: None,
+        asked_model: None,
+        url: None,
+        notices: vec![],
+        turn: Some(Turn { thread: thread.into(), follows: None, carried: None }),
+    };
+    let incident = model.room.as_ref().and_then(|r| r.incident.as_ref()).unwrap();
+    let mut facts: Vec<Fact> = incident.entries.iter().map(|e| e.fact.clone()).collect();
+    facts.push(Fact::AiRun { answer: answer("other", Some("is it the moon?")) });
+    facts.push(Fact::AiRun { answer: answer("main", None) });
+    let incident = Incident::fold(entries(facts)).unwrap();
+    update(&mut model, at(0), Msg::IncidentRead(Box::new(incident), std::collections::BTreeMap::default()));
+    model
+}
+
+#[test]
+fn what_an_answer_cites_and_proposes_is_selected_opened_accepted_and_refuted() {
+    use crate::app::{Effect, Overlay};
+    use crate::incident::Command;
+    use crate::incident::proposal::Proposed;
+    let mut model = conversation();
+    let screen = draw(&model, 140, 40);
+    assert!(screen.contains("thread main of 2") && !screen.contains("is it the moon?"), "{screen}");
+    press(&mut model, ']');
+    let screen = draw(&model, 140, 40);
+    assert!(screen.contains("Hypothesis") && screen.contains("a accept · x refute"), "{screen}");
+    assert!(!screen.contains(['\u{2063}', '\u{2064}']), "{screen}");
+    let effects = pressed(&mut model, 'a');
+    let [Effect::Run { command, .. }] = effects.as_slice() else { panic!("{effects:?}") };
+    let Command::DecideProposal { proposal, is_accepted: true, .. } = command.as_ref() else { panic!("{command:?}") };
+    assert_eq!((proposal.text.as_str(), &proposal.proposed), ("The pool ran dry [E1]. Against: nothing", &Proposed::Hypothesis));
+    // The citation in it opens the evidence.
+    press(&mut model, ']');
+    assert!(draw(&model, 140, 40).contains("opens [E1] checkout db_pool_in_use"), "{}", draw(&model, 140, 40));
+    press(&mut model, '⏎');
+    assert!(matches!(model.overlay, Some(Overlay::Evidence { id: EvidenceId(1), .. })));
+    press(&mut model, '⎋');
+    // The mitigation is refuted with a reason.
+    press(&mut model, ']');
+    press(&mut model, 'x');
+    for c in "too slow".chars() {
+        press(&mut model, c);
+    }
+    let effects = pressed(&mut model, '⏎');
+    let [Effect::Run { command, .. }] = effects.as_slice() else { panic!("{effects:?}") };
+    assert!(
+        matches!(command.as_ref(), Command::DecideProposal { is_accepted: false, reason: Some(r), .. } if r == "too slow"),
+        "{command:?}"
+    );
+    // The reason of the flagged sentence, also in a narrow terminal.
+    press(&mut model, ']');
+    assert!(draw(&model, 80, 24).contains("?1 uncited: it cites nothing"), "{}", draw(&model, 80, 24));
+    assert!(pressed(&mut model, 'a').is_empty(), "a flagged sentence is not accepted");
+    press(&mut model, '⎋');
+    assert!(model.room.as_ref().unwrap().conversation.selected.is_none());
+}
+
+#[test]
+fn threads_are_chosen_forked_and_asked_again() {
+    use crate::app::Effect;
+    let mut model = conversation();
+    model.prompts = vec!["troubleshoot".into(), "postmortem".into()];
+    let asked = |effects: Vec<Effect>| {
+        effects.into_iter().find_map(|e| if let Effect::Ask { question, .. } = e { Some(*question) } else { None }).unwrap()
+    };
+    press(&mut model, 'b');
+    assert!(draw(&model, 140, 40).contains("New thread"));
+    press(&mut model, '⎋');
+    press(&mut model, 'f');
+    assert!(draw(&model, 140, 40).contains("into main-2"), "{}", draw(&model, 140, 40));
+    for c in "/trou".chars() {
+        press(&mut model, c);
+    }
+    press(&mut model, '⇥');
+    for c in "--persona sre".chars() {
+        press(&mut model, c);
+    }
+    let question = asked(pressed(&mut model, '⏎'));
+    assert_eq!((question.text.as_str(), question.persona.as_deref()), ("troubleshoot", Some("sre")));
+    assert_eq!(question.thread.as_deref(), Some("main-2"));
+    assert!(question.follows.is_some());
+
+    let mut model = conversation();
+    let again = asked(pressed(&mut model, '='));
+    assert_eq!((again.text.as_str(), again.begins, again.thread.as_deref()), ("troubleshoot", true, Some("main")));
+    let mut model = conversation();
+    press(&mut model, 'E');
+    assert!(draw(&model, 140, 40).contains("> /troubleshoot"), "{}", draw(&model, 140, 40));
+    press(&mut model, '⎋');
+    press(&mut model, 'p');
+    for c in "/troubleshoot --modle x".chars() {
+        press(&mut model, c);
+    }
+    press(&mut model, '⏎');
+    assert!(draw(&model, 140, 40).contains("Did you mean --model?"), "{}", draw(&model, 140, 40));
 }
 
 #[test]

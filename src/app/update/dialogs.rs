@@ -12,13 +12,15 @@ use super::super::overlay::{
 };
 use super::super::room::Tab;
 use super::common::{command_dialog, current, run, run_at, run_on, say, show, with_id, write};
-use super::go::{go_to_finding, scroll, start_question};
+use super::conversation::{open_question, question_typed, show_thread};
+use super::go::{go_to_finding, scroll};
 use super::lists::change_status;
 use super::logs::search_from_here;
 use super::playbook::{open_playbook, open_step, value_given, value_typed};
 use super::{custom, mitigation, perform, silences, updates};
 use crate::incident::gate::{Check, gates, open_step as open_playbook_step};
 use crate::incident::{CardState, Command, NoteKind, Severity};
+use crate::prompt::question::{Known, Question, completions};
 use crate::telemetry::failure::Explain;
 
 /// Handles an action in the open dialog.
@@ -248,6 +250,32 @@ fn in_palette(model: &mut Model, action: Action, edit: TextField, selected: usiz
     }
 }
 
+/// Completes a slash command: the only candidate, or as much as all have in common; the hint lists them.
+fn complete(model: &Model, dialog: &mut InputDialog) {
+    if !matches!(dialog.purpose, Purpose::Question(_)) {
+        return;
+    }
+    let threads = current(model).map(crate::incident::Incident::threads).unwrap_or_default();
+    let known = Known {
+        prompts: model.prompts.iter().map(String::as_str).collect(),
+        personas: model.prompts.iter().map(String::as_str).collect(),
+        models: model.model_names.iter().map(String::as_str).collect(),
+        threads: threads.iter().map(|t| t.name.as_str()).collect(),
+    };
+    let found = completions(dialog.edit.text(), &known);
+    let Some(first) = found.first() else { return };
+    let common = found.iter().fold(first.as_str(), |common, other| {
+        let same = common.char_indices().zip(other.chars()).find(|((_, a), b)| a != b).map(|((at, _), _)| at);
+        common.get(..same.unwrap_or(common.len().min(other.len()))).unwrap_or(common)
+    });
+    let text = if found.len() == 1 { format!("{first} ") } else { common.to_owned() };
+    if found.len() > 1 {
+        let words: Vec<&str> = found.iter().filter_map(|f| f.rsplit(' ').next()).collect();
+        dialog.hint = words.join("  ");
+    }
+    dialog.edit = TextField::with(text).with_lines(dialog.edit.is_multiline());
+}
+
 fn in_input(model: &mut Model, action: Action, mut dialog: InputDialog) -> Vec<Effect> {
     match action {
         Action::Submit => {
@@ -257,6 +285,10 @@ fn in_input(model: &mut Model, action: Action, mut dialog: InputDialog) -> Vec<E
                 model.sent = Some((effect.clone(), Overlay::Input(dialog)));
             }
             effects
+        }
+        Action::Complete => {
+            complete(model, &mut dialog);
+            show(model, Overlay::Input(dialog))
         }
         Action::NewLine => {
             if dialog.edit.is_multiline() && dialog.edit.insert("\n").is_err() {
@@ -315,8 +347,11 @@ fn submit(model: &mut Model, line: &InputDialog) -> Vec<Effect> {
             }
             Vec::new()
         }
-        Purpose::Question if text.is_empty() => say(model, "Nothing asked, because the text was empty."),
-        Purpose::Question => start_question(model, text.to_owned()),
+        Purpose::Question(_) if text.is_empty() => say(model, "Nothing asked, because the text was empty."),
+        Purpose::Question(base) => match question_typed(model, base, text) {
+            Ok(effects) => effects,
+            Err(why) => reopen(model, line, &why),
+        },
         Purpose::Silence { .. } | Purpose::ExtendSilence { .. } | Purpose::ExpireSilence { .. } => {
             match silences::submitted(&line.purpose, text) {
                 Ok(effect @ Effect::Silence(SilenceEffect::Plan(_))) => vec![effect],
@@ -429,6 +464,11 @@ fn choose_row(model: &mut Model, list: &ListDialog, row: usize) -> Vec<Effect> {
         Next::Form(form) => show(model, Overlay::Fields(form)),
         Next::Effect(effect) => vec![*effect],
         Next::Show(overlay) => show(model, *overlay),
+        Next::Thread(name) => show_thread(model, name),
+        Next::AskIn(name) => {
+            let base = Question { thread: Some(name.clone()), ..Question::default() };
+            open_question(model, format!("Ask in {name}"), base, String::new())
+        }
         Next::Text(title, text) => show(model, Overlay::Text { title, text, scroll: 0 }),
     }
 }

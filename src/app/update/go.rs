@@ -8,6 +8,7 @@ use super::super::overlay::{ConfirmDialog, Overlay};
 use super::super::room::{Room, Streaming, Tab};
 use super::common::{current, say, say_key, selected_entry, show, upper};
 use crate::incident::{EvidenceId, EvidenceKind, Fact, FindingKind, IncidentId, cited_ids};
+use crate::prompt::question::Question;
 use crate::telemetry::Timestamp;
 
 /// The title of the preview. Identifies the preview dialog when its text arrives.
@@ -117,6 +118,9 @@ pub(super) fn back(model: &mut Model) -> Vec<Effect> {
             room.filter.clear();
             return Vec::new();
         }
+        if room.tab == Tab::Assistant && room.conversation.selected.take().is_some() {
+            return Vec::new();
+        }
         if room.tab == Tab::Logs && !model.logs.search.is_empty() {
             model.logs.search.clear();
             return Vec::new();
@@ -196,7 +200,7 @@ pub(super) fn refresh_tab(room: &Room) -> Vec<Effect> {
     match room.tab {
         Tab::Report => vec![Effect::MakeReport(room.id)],
         Tab::Updates => vec![Effect::MakeDraft { id: room.id, audience: room.draft_audience, stage: room.draft_stage }],
-        Tab::Assistant => vec![Effect::Plan { id: room.id, question: "troubleshoot".to_owned() }],
+        Tab::Assistant => vec![Effect::Plan { id: room.id, question: Box::new(next_question(room)) }],
         Tab::Overview | Tab::Timeline | Tab::Signals | Tab::Logs | Tab::Playbook | Tab::Actions => Vec::new(),
     }
 }
@@ -224,22 +228,36 @@ pub(super) fn step_tab(model: &mut Model, by: isize) -> Vec<Effect> {
     }
 }
 
+/// What the troubleshoot prompt would ask in the shown thread.
+pub(super) fn next_question(room: &Room) -> Question {
+    Question { thread: Some(room.thread()), ..Question::new("troubleshoot") }
+}
+
 /// Asks the assistant. Only one question is answered at a time.
-pub(super) fn start_question(model: &mut Model, question: String) -> Vec<Effect> {
+pub(super) fn start_question(model: &mut Model, question: Question) -> Vec<Effect> {
     model.requests += 1;
     let request = model.requests;
     let Some(room) = &mut model.room else { return Vec::new() };
     if room.streaming.is_some() {
         return say_key(model, "An answer is still arriving. Press {} to cancel it.", Action::Back);
     }
-    room.streaming = Some(Streaming { request, question: question.clone(), text: String::new(), status: "asking".to_owned() });
+    let thread = room.thread();
+    // Without a place, a question continues the thread on the screen.
+    let question = match (&question.thread, question.follows) {
+        (None, None) => Question { thread: Some(thread), ..question },
+        _ => question,
+    };
+    room.conversation.thread.clone_from(&question.thread);
+    room.conversation.selected = None;
+    room.streaming =
+        Some(Streaming { request, question: question.text.clone(), text: String::new(), status: "asking".to_owned() });
     let id = room.id;
     let mut effects = tab(model, Tab::Assistant);
     if let Some(room) = &mut model.room {
         // Stay at the end while the answer arrives.
         room.scroll = usize::MAX;
     }
-    effects.push(Effect::Ask { id, request, question });
+    effects.push(Effect::Ask { id, request, question: Box::new(question) });
     effects
 }
 

@@ -9,9 +9,11 @@ use super::super::msg::{CustomEffect, Effect, SilenceEffect, StepEffect};
 use super::super::overlay::{DeclareField, DeclareForm, InputDialog, Overlay, Purpose};
 use super::super::room::Tab;
 use super::common::{ask, current, run, run_at, say, say_key, selected_entry, show, with_id};
+use super::conversation;
 use super::custom;
 use super::go::{
-    PREVIEW, back, jump, open, open_entry, open_evidence, quit, scroll, start_question, step, step_board, step_tab, tab,
+    PREVIEW, back, jump, next_question, open, open_entry, open_evidence, quit, scroll, start_question, step, step_board,
+    step_tab, tab,
 };
 use super::lists::{
     change_status, choose_action_kind, choose_audience, choose_event, choose_finding, choose_grade, choose_impact, choose_lesson,
@@ -26,9 +28,8 @@ use super::silences::{self, silence};
 use super::updates;
 use crate::incident::action::{ActionChange, ActionState};
 use crate::incident::brief::{Reader, brief};
-use crate::incident::{
-    AnswerSource, Command, Comparison, Entry, EvidenceId, ExitCriteria, Fact, LinkedAlert, NoteKind, Status, Verdict,
-};
+use crate::incident::{Command, Comparison, Entry, EvidenceId, ExitCriteria, Fact, LinkedAlert, NoteKind, Status, Verdict};
+use crate::prompt::question::Question;
 
 /// Carries out an action, or shows why it is not possible.
 #[expect(clippy::too_many_lines, reason = "one arm per action")]
@@ -208,7 +209,7 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         }
         Action::AssignRole => choose_role(model),
         Action::AddAction => choose_action_kind(model),
-        Action::Ask => open_input(model, "Ask", Purpose::Question, "troubleshoot, postmortem, or a question in your own words."),
+        Action::Ask => conversation::ask_here(model),
         Action::Export => export(model),
         Action::OpenEvidence => open_evidence(model),
         Action::CopyQuery => {
@@ -245,13 +246,23 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::PreviousError => go_to_error(model, false),
         Action::LineToNote => line_to_note(model),
         Action::CopyLine => copy(model, |m| m.logs.current().map(|l| l.message.clone()), "No log lines yet."),
-        Action::AskTroubleshoot => start_question(model, "troubleshoot".to_owned()),
-        Action::AskPostmortem => start_question(model, "postmortem".to_owned()),
+        Action::AskTroubleshoot => start_question(model, Question::new("troubleshoot")),
+        Action::AskPostmortem => start_question(model, Question::new("postmortem")),
         Action::Preview => with_id(model, |m, id| {
             m.overlay = Some(Overlay::Text { title: PREVIEW.to_owned(), text: "…".to_owned(), scroll: 0 });
-            vec![Effect::Plan { id, question: "troubleshoot".to_owned() }]
+            let question = m.room.as_ref().map(next_question).unwrap_or_default();
+            vec![Effect::Plan { id, question: Box::new(question) }]
         }),
-        Action::Accept => accept(model),
+        Action::Accept => conversation::accept(model),
+        Action::NextSpot => conversation::select_spot(model, true),
+        Action::PreviousSpot => conversation::select_spot(model, false),
+        Action::OpenSpot => conversation::open_spot(model),
+        Action::RefuteProposal => conversation::refute(model),
+        Action::AskAgain => conversation::ask_again(model),
+        Action::EditQuestion => conversation::edit_question(model),
+        Action::Fork => conversation::fork(model),
+        Action::ChooseThread => conversation::choose_thread(model),
+        Action::CopyAnswer => copy(model, conversation::answer_text, "No answers yet."),
         Action::ActionEdit => mitigation::edit(model),
         Action::ActionDone if mitigation::is_selected(model) => mitigation::advance(model),
         Action::ActionDone => with_item(model, |m, action| {
@@ -275,6 +286,7 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         | Action::Choose
         | Action::Submit
         | Action::NewLine
+        | Action::Complete
         | Action::Recall
         | Action::RecallNext
         | Action::NextField
@@ -524,12 +536,4 @@ fn mark_signal(model: &mut Model) -> Vec<Effect> {
         return say_key(model, "No evidence yet. Press {} to investigate.", Action::Investigate);
     };
     run_at(model, Command::Note { text, kind: NoteKind::Observation }, at)
-}
-
-fn accept(model: &mut Model) -> Vec<Effect> {
-    let is_draft = |a: &&crate::incident::state::RecordedAnswer| a.accepted_by.is_none() && a.answer.source == AnswerSource::Llm;
-    match current(model).and_then(|i| i.answers.iter().rev().find(is_draft).map(|a| a.seq)) {
-        Some(entry) => run(model, Command::Accept { entry }),
-        None => say(model, "No model draft to accept."),
-    }
 }

@@ -5,10 +5,11 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 
 use crate::app::action::Action;
+use crate::app::conversation::{Spot, Target};
 use crate::app::model::Model;
 use crate::app::room::Room;
-use crate::incident::AnswerSource;
 use crate::incident::state::RecordedAnswer;
+use crate::incident::{Answer, AnswerSource, Incident};
 use crate::ui::theme::{Meaning, Theme};
 use crate::ui::widgets::{frame as bordered, markdown, put, scrolled};
 use crate::ui::{ViewCache, text};
@@ -16,18 +17,23 @@ use crate::ui::{ViewCache, text};
 /// Draws the assistant tab.
 pub(crate) fn render(model: &Model, room: &Room, theme: &Theme, cache: &mut ViewCache, frame: &mut Frame<'_>, area: Rect) {
     let Some(incident) = &room.incident else { return };
-    let [thread, bottom] = Layout::vertical([Constraint::Min(3), Constraint::Length(1)]).areas::<2>(area);
+    let [main, bottom] = Layout::vertical([Constraint::Min(3), Constraint::Length(1)]).areas::<2>(area);
     let name = model.model_name.as_deref().unwrap_or("built-in rules (no model is configured)");
-    let block = bordered(theme, format!("Assistant · {name}"), true);
-    let inner = block.inner(thread);
-    frame.render_widget(block, thread);
+    let threads = incident.threads().len();
+    let thread = if threads > 1 { format!(" · thread {} of {threads}", room.thread()) } else { String::new() };
+    let block = bordered(theme, format!("Assistant · {name}{thread}"), true);
+    let inner = block.inner(main);
+    frame.render_widget(block, main);
     let inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner };
     let width = usize::from(inner.width);
     let mut lines: Vec<Line<'static>> = Vec::new();
-    for answer in &incident.answers {
-        lines.extend(answer_lines(model, theme, answer, width));
+    let spot = room.selected_spot();
+    for answer in room.shown_answers() {
+        let own = spot.as_ref().filter(|s| s.id.0 == answer.seq);
+        lines.extend(answer_lines(model, theme, answer, own, width));
         lines.push(Line::default());
     }
+    let at = highlight(theme, &mut lines);
     if let Some(s) = &room.streaming {
         lines.push(Line::from(vec![Span::styled("You ", theme.style(Meaning::Accent)), Span::raw(s.question.clone())]));
         let status = if s.status.is_empty() {
@@ -51,10 +57,124 @@ pub(crate) fn render(model: &Model, room: &Room, theme: &Theme, cache: &mut View
             lines.extend(text::wrap(&words, width).into_iter().map(|l| Line::from(Span::styled(l, theme.style(Meaning::Muted)))));
         }
     }
-    cache.scroll_limit = scrolled(frame.buffer_mut(), inner, &lines, room.scroll);
+    let scroll = match at.filter(|_| room.conversation.reveals) {
+        Some(line) => {
+            let (height, top) =
+                (usize::from(inner.height), room.scroll.min(lines.len().saturating_sub(usize::from(inner.height))));
+            let is_shown = (top..top + height.saturating_sub(2)).contains(&line);
+            let to = if is_shown { top } else { line.saturating_sub(height / 3) };
+            cache.scrolled_to = Some(to);
+            to
+        }
+        None => room.scroll,
+    };
+    cache.scroll_limit = scrolled(frame.buffer_mut(), inner, &lines, scroll);
+    if let Some(spot) = spot {
+        let words = text::fit(&describe(model, incident, &spot), usize::from(bottom.width));
+        put(frame.buffer_mut(), bottom, 0, &Line::from(Span::styled(words, theme.style(Meaning::Accent))), None);
+        return;
+    }
     let plan = room.plan.clone().unwrap_or_else(|| "…".to_owned());
     let words = text::fit(&format!(" Would send: {plan} · {} preview", model.key(Action::Preview)), usize::from(bottom.width));
     put(frame.buffer_mut(), bottom, 0, &Line::from(Span::styled(words, theme.style(Meaning::Muted))), None);
+}
+
+/// The marks around the selected spot, of no width, while the text is laid out.
+const BEGIN: char = '\u{2063}';
+const END: char = '\u{2064}';
+
+/// The text of an answer with a mark behind each flagged claim, and marks around the selected spot.
+fn annotated(answer: &Answer, spot: Option<&Spot>) -> String {
+    let mut marks: Vec<(usize, String)> = Vec::new();
+    for (n, claim) in answer.claims.iter().filter(|c| c.is_flagged()).enumerate() {
+        marks.extend((claim.end > 0).then(|| (claim.end, format!(" ‹?{}›", n + 1))));
+    }
+    let mut text = answer.answer.clone();
+    if let Some(spot) = spot {
+        // The mark of a list item or a heading stays at the beginning of its line.
+        let lead = text.get(spot.start..spot.end).map_or(0, |t| t.len() - without_lead(t).len());
+        marks.push((spot.start + lead, BEGIN.to_string()));
+        marks.push((spot.end, END.to_string()));
+    }
+    marks.sort_by_key(|(at, _)| *at);
+    for (at, mark) in marks.into_iter().rev().filter(|(at, _)| answer.answer.is_char_boundary(*at)) {
+        text.insert_str(at, &mark);
+    }
+    text
+}
+
+/// A line without the mark of its list item or heading.
+fn without_lead(text: &str) -> &str {
+    let trimmed = text.trim_start_matches([' ', '\t', '#']);
+    let item = trimmed.strip_prefix("- ").or_else(|| trimmed.strip_prefix("* ")).or_else(|| {
+        let rest = trimmed.trim_start_matches(|c: char| c.is_ascii_digit());
+        (rest.len() < trimmed.len()).then(|| rest.strip_prefix(". ").or_else(|| rest.strip_prefix(") "))).flatten()
+    });
+    item.unwrap_or(trimmed).trim_start_matches(['*', ' '])
+}
+
+/// Replaces the marks around the selected spot by its style. Returns the line that it begins on.
+fn highlight(theme: &Theme, lines: &mut [Line<'static>]) -> Option<usize> {
+    let (mut is_inside, mut begins) = (false, None);
+    for (n, line) in lines.iter_mut().enumerate() {
+        if !is_inside && !line.spans.iter().any(|s| s.content.contains([BEGIN, END])) {
+            continue;
+        }
+        let mut spans = Vec::new();
+        for (at, span) in line.spans.iter().enumerate() {
+            let mut rest = span.content.as_ref();
+            // What is in front of the text, such as the mark `AI`, is not part of it.
+            let is_margin = at == 0 && rest == "AI ";
+            while !rest.is_empty() {
+                let end = rest.find([BEGIN, END]).unwrap_or(rest.len());
+                let (part, after) = rest.split_at(end);
+                let style = if is_inside && !is_margin { span.style.patch(theme.style(Meaning::Selection)) } else { span.style };
+                spans.extend((!part.is_empty()).then(|| Span::styled(part.to_owned(), style)));
+                let mark = after.chars().next();
+                if mark == Some(BEGIN) {
+                    (is_inside, begins) = (true, begins.or(Some(n)));
+                } else if mark == Some(END) {
+                    is_inside = false;
+                }
+                rest = after.get(mark.map_or(0, char::len_utf8)..).unwrap_or_default();
+            }
+        }
+        line.spans = spans;
+    }
+    begins
+}
+
+/// What the selected spot is, and the keys for it.
+fn describe(model: &Model, incident: &Incident, spot: &Spot) -> String {
+    let open = model.key(Action::OpenSpot);
+    match &spot.target {
+        Target::Evidence(id) => {
+            let summary = incident.evidence(*id).map(|e| e.summary.clone()).unwrap_or_default();
+            format!(" {open} opens [{id}] {summary}")
+        }
+        Target::Flag(n, claim) => {
+            format!(" ?{n} {}: {}", claim.state.word(), claim.reason.as_deref().unwrap_or("no reason recorded"))
+        }
+        Target::Proposal(p) => match incident.decision_on(p) {
+            Some(d) if d.is_accepted => format!(" {} {}, accepted by {}", upper(p.proposed.word()), p.id(), d.by),
+            Some(d) => {
+                format!(" {} {}, refuted by {}: {}", upper(p.proposed.word()), p.id(), d.by, d.reason.as_deref().unwrap_or(""))
+            }
+            None => format!(
+                " {} {} · {} accept · {} refute · {open} read",
+                upper(p.proposed.word()),
+                p.id(),
+                model.key(Action::Accept),
+                model.key(Action::RefuteProposal)
+            ),
+        },
+    }
+}
+
+/// A word with a capital letter first.
+fn upper(word: &str) -> String {
+    let mut chars = word.chars();
+    chars.next().map(|c| c.to_uppercase().chain(chars).collect()).unwrap_or_default()
 }
 
 /// Adds the mark `AI` before each line. Text by a model carries it until a person accepts the answer.
@@ -70,7 +190,13 @@ fn ai_margin(theme: &Theme, lines: Vec<Line<'static>>) -> Vec<Line<'static>> {
 }
 
 /// An answer with its question, the result of the check and the claims that are not supported.
-fn answer_lines(model: &Model, theme: &Theme, recorded: &RecordedAnswer, width: usize) -> Vec<Line<'static>> {
+fn answer_lines(
+    model: &Model,
+    theme: &Theme,
+    recorded: &RecordedAnswer,
+    spot: Option<&Spot>,
+    width: usize,
+) -> Vec<Line<'static>> {
     let a = &recorded.answer;
     let question = a.question.clone().unwrap_or_else(|| format!("/{}", a.prompt));
     let time = format!("  {} UTC", text::moment(model.now, recorded.at));
@@ -79,7 +205,7 @@ fn answer_lines(model: &Model, theme: &Theme, recorded: &RecordedAnswer, width: 
         Span::styled(text::fit(&question, width.saturating_sub(4 + text::width(&time))), theme.style(Meaning::Title)),
         Span::styled(time, theme.style(Meaning::Muted)),
     ])];
-    let body = markdown(theme, &a.marked_text(), width.saturating_sub(3));
+    let body = markdown(theme, &annotated(a, spot), width.saturating_sub(3));
     let is_draft = a.source == AnswerSource::Llm && recorded.accepted_by.is_none();
     lines.extend(if is_draft { ai_margin(theme, body) } else { body });
     if let Some(reason) = &a.fallback_reason {
@@ -92,6 +218,10 @@ fn answer_lines(model: &Model, theme: &Theme, recorded: &RecordedAnswer, width: 
         false => ("?", Meaning::Warn),
     };
     lines.push(Line::from(Span::styled(format!("{mark} {}{accepted}", a.claim_summary()), theme.style(meaning))));
+    if let Some(carried) = a.turn.as_ref().and_then(|t| t.carried) {
+        let words = format!("· Carried {}", carried.summary());
+        lines.push(Line::from(Span::styled(text::fit(&words, width), theme.style(Meaning::Muted))));
+    }
     for notice in &a.notices {
         lines.extend(text::wrap(notice, width).into_iter().map(|l| Line::from(Span::styled(l, theme.style(Meaning::Muted)))));
     }

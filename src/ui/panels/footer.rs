@@ -168,9 +168,31 @@ fn useful_actions(model: &Model) -> Vec<Action> {
             Action::Wrap,
             Action::Back,
         ],
-        Tab::Assistant => {
-            vec![Action::AskTroubleshoot, Action::Ask, Action::Preview, Action::Accept, Action::AskPostmortem, Action::Back]
+        Tab::Assistant if room.shown_answers().is_empty() => {
+            vec![Action::AskTroubleshoot, Action::Ask, Action::Preview, Action::AskPostmortem, Action::Back]
         }
+        Tab::Assistant if room.conversation.selected.is_some() => vec![
+            Action::NextSpot,
+            Action::OpenSpot,
+            Action::Accept,
+            Action::RefuteProposal,
+            Action::Ask,
+            Action::Fork,
+            Action::AskAgain,
+            Action::EditQuestion,
+            Action::CopyAnswer,
+            Action::Back,
+        ],
+        Tab::Assistant => vec![
+            Action::Ask,
+            Action::NextSpot,
+            Action::ChooseThread,
+            Action::Accept,
+            Action::AskAgain,
+            Action::Preview,
+            Action::AskTroubleshoot,
+            Action::Back,
+        ],
         Tab::Playbook if model.running.is_some() => vec![Action::Cancel, Action::ScrollDown, Action::Back],
         Tab::Playbook => vec![
             Action::RunStep,
