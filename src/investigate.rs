@@ -15,6 +15,7 @@ pub mod export;
 pub mod gather;
 pub mod look;
 pub mod oncall;
+mod personas;
 pub mod playbook;
 pub mod record;
 pub mod run;

@@ -19,7 +19,7 @@ const FIRST: &str = "## Symptoms and impact\n\nOrders fail [E1].\n\n\
     1. **The pool of checkout ran dry** [E1]. Next check: `pool_in_use`.\n   - Against: nothing yet\n\
     2. Hypothesis 2: the network drops packets.\n\n\
     ## Immediate mitigations\n\n- Restart checkout. Risk: low. Undo: start the old one. Verify: `error_rate < 0.01`\n\n\
-    ## Long-term prevention\n\n- Add an alert on the pool\n- None.\n\n\
+    ## Long-term prevention\n\n- Add an alert on the pool\n- It is not known who deployed.\n- None.\n\n\
     ## Proposed severity\n\nSEV2, because orders fail [E1].\n\n\
     ## Stakeholder communication plan\n\n- Customers: orders may fail, we are working on it.\n";
 
@@ -171,4 +171,49 @@ fn proposals_of_an_answer_are_accepted_and_refuted_and_the_next_prompt_knows() {
     run(f.path(), &["--config", &config, "incident", "undo", "INC-1", &note]);
     assert_eq!(list()[0]["state"], "open");
     assert_eq!(list()[1]["state"], "refuted");
+}
+
+#[test]
+fn several_personas_answer_in_sequence_at_the_same_time_and_with_a_lead() {
+    let f = tempfile::tempdir().unwrap();
+    // Answers with the persona, so that the texts show who saw what.
+    let server = Stub::start(|request| {
+        let system = messages(request).first().map(|(_, text)| text.clone()).unwrap_or_default();
+        let persona = system.split(['.', '\n']).next().unwrap_or_default().replace("You are a ", "");
+        Reply::events(&chat_events(&format!("The {persona} has spoken [E1].")), Duration::ZERO)
+    });
+    let config = prepare(f.path(), &server.url(), 8192);
+    let seen = |n: usize| {
+        let sent = messages(&server.requests()[n]);
+        sent.iter().filter(|(role, _)| role == "assistant").map(|(_, text)| text.clone()).collect::<Vec<_>>()
+    };
+
+    let all = ok(f.path(), &config, &["ask", "INC-1", "what broke here?", "--persona", "security", "--persona", "a poet"]);
+    let personas: Vec<&str> = all["answers"].as_array().unwrap().iter().filter_map(|a| a["persona"].as_str()).collect();
+    assert_eq!(personas, ["DevOps engineer focused on production security", "a poet"]);
+    assert!(seen(0).is_empty());
+    assert!(seen(1).len() == 1 && seen(1)[0].starts_with("The DevOps engineer focused on production security has spoken"));
+
+    let slash = "/troubleshoot --persona 'a poet,a painter' --together lead --thread panel";
+    let led = ok(f.path(), &config, &["ask", "INC-1", slash]);
+    let answers = led["answers"].as_array().unwrap();
+    assert_eq!(answers.len(), 3, "{led}");
+    assert!(answers.iter().all(|a| a["thread"] == "panel"), "{led}");
+    assert!(seen(2).is_empty() && seen(3).is_empty(), "neither sees the other");
+    let lead = seen(4);
+    assert!(lead.len() == 2 && lead.iter().any(|t| t.contains("poet")) && lead.iter().any(|t| t.contains("painter")), "{lead:?}");
+    assert_eq!(answers[2]["prompt"], "reconcile");
+    // What follows sees all of them.
+    ok(f.path(), &config, &["ask", "INC-1", "and who is right?", "--thread", "panel"]);
+    assert_eq!(seen(5).len(), 3);
+
+    let many = ["--persona"; 7].map(|flag| [flag, "x"]).concat();
+    let refused = run(f.path(), &[&["--config", &config, "ask", "INC-1", "what broke here?"], many.as_slice()].concat());
+    assert!(stderr(&refused).contains("7 personas are too many"), "{}", stderr(&refused));
+    let printed = run(
+        f.path(),
+        &["--config", &config, "ask", "INC-1", "what broke here?", "--persona", "a poet,", "--persona", "b", "--thread", "p"],
+    );
+    let text = String::from_utf8_lossy(&printed.stdout).into_owned();
+    assert!(text.contains("----- 2 of 2: b -----"), "{text}");
 }

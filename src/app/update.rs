@@ -100,6 +100,7 @@ fn handle(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
             if let Some(s) = streaming(model, request) {
                 match delta {
                     Delta::Waiting(what) => s.status = what,
+                    Delta::Next(title) => (s.text, s.status) = (String::new(), title),
                     Delta::Text(text) => {
                         s.status.clear();
                         s.text.push_str(&text);

@@ -8,10 +8,11 @@ use tokio_util::sync::CancellationToken;
 use super::{CliError, Done, duration_arg, id_arg, out};
 use crate::incident::command::seq_arg;
 use crate::incident::conversation::{thread_arg, thread_of};
-use crate::incident::{Answer, AnswerSource, IncidentId};
+use crate::incident::{Answer, AnswerSource, IncidentId, Refusal};
 use crate::investigate::Desk;
 use crate::investigate::ask::Question;
 use crate::prompt::Delta;
+use crate::prompt::question::Together;
 
 /// Arguments of `warroom ask`.
 #[derive(Args)]
@@ -21,9 +22,12 @@ pub struct AskArgs {
     id: IncidentId,
     /// ID of a prompt, such as troubleshoot or postmortem, or a question in your own words
     question: String,
-    /// Persona for the answer, instead of the one in the prompt
+    /// Persona for the answer, instead of the one in the prompt: the ID of a prompt, or words of your own; repeat it for several answers
     #[arg(long, value_name = "NAME")]
-    persona: Option<String>,
+    persona: Vec<String>,
+    /// How several personas answer
+    #[arg(long, value_name = "HOW", value_enum, default_value = "sequence")]
+    together: Together,
     /// Model from [assistant.models], instead of the default one
     #[arg(long, value_name = "NAME")]
     model: Option<String>,
@@ -45,15 +49,18 @@ pub struct AskArgs {
 }
 
 pub(super) async fn run(desk: &Desk, args: AskArgs, as_json: bool) -> Result<Done, CliError> {
+    // A slash command may carry flags of its own.
+    let typed = Question::parse(&args.question)
+        .map_err(|why| crate::investigate::DeskError::from(Refusal::invalid(format!("cannot read the question: {why}"))))?;
     let question = Question {
-        text: args.question,
-        persona: args.persona,
-        model: args.model,
-        draft: None,
-        thread: args.thread,
+        personas: if args.persona.is_empty() { typed.personas } else { args.persona },
+        together: if args.together == Together::Sequence { typed.together } else { args.together },
+        model: args.model.or(typed.model),
+        thread: args.thread.or(typed.thread),
         follows: args.follow,
-        window: args.window,
+        window: args.window.or(typed.window),
         begins: args.fresh,
+        ..typed
     };
     if args.dry_run {
         return dry_run(desk, args.id, &question, as_json).await;
@@ -75,6 +82,7 @@ pub(super) async fn run(desk: &Desk, args: AskArgs, as_json: bool) -> Result<Don
                     out::note("(what was printed so far was the model's reasoning)");
                     out::raw(&text)
                 }
+                Delta::Next(title) if !as_json => out::raw(&format!("\n----- {title} -----\n\n")),
                 Delta::Waiting(what) if !as_json => {
                     out::note(what);
                     Ok(())
@@ -86,15 +94,18 @@ pub(super) async fn run(desk: &Desk, args: AskArgs, as_json: bool) -> Result<Don
             }
         }
     });
-    let answered = desk.ask(args.id, &question, sink, cancel, &super::investigate::progress(as_json)).await;
+    let answered = desk.ask_all(args.id, &question, sink, cancel, &super::investigate::progress(as_json)).await;
     // Print the rest of the stream before the verdict.
     let _printed = printing.await;
-    let (_, answer) = answered?;
-    if as_json {
-        out::json(&shape(&answer))?;
-    } else {
-        out::raw("\n")?;
-        verdict(&answer);
+    let (_, answers) = answered?;
+    match answers.as_slice() {
+        [answer] if as_json => out::json(&shape(answer))?,
+        answers if as_json => out::json(&json!({"answers": answers.iter().map(shape).collect::<Vec<_>>()}))?,
+        answers => out::raw("\n").map(|()| answers.iter().for_each(verdict))?,
+    }
+    let proposes = |a: &Answer| a.source == AnswerSource::Llm && !a.answer.trim().is_empty();
+    if !as_json && answers.iter().any(proposes) {
+        out::note(format!("Next: `warroom proposal list {}` lists what the answer proposes, to accept or refute it.", args.id));
     }
     Ok(Done::Complete)
 }
@@ -105,7 +116,7 @@ pub(super) fn shape(a: &Answer) -> serde_json::Value {
         "answer": a.answer, "citations": a.citations, "claims": a.claims.iter().map(|c| super::claims::shape(c, c.state)).collect::<Vec<_>>(), "usage": a.usage, "model": a.model, "source": a.source,
         "fallback_reason": a.fallback_reason, "prompt": a.prompt, "prompt_version": a.prompt_version, "partial": a.partial,
         "notices": a.notices, "thread": thread_of(a), "follows": a.turn.as_ref().and_then(|t| t.follows).map(|f| f.seq),
-        "carried": a.turn.as_ref().and_then(|t| t.carried),
+        "carried": a.turn.as_ref().and_then(|t| t.carried), "persona": a.persona,
     })
 }
 

@@ -146,7 +146,7 @@ pub(super) enum Rules {
 pub(super) async fn run(desk: &Desk, config: &Config, command: UpdateCommand, as_json: bool) -> Result<Done, CliError> {
     match command {
         UpdateCommand::Draft { id, audience, stage, improve } => {
-            draft(desk, config, id, (audience, stage, improve), as_json).await
+            Box::pin(draft(desk, config, id, (audience, stage, improve), as_json)).await
         }
         UpdateCommand::Send(args) => send(desk, *args, as_json).await,
         UpdateCommand::List { id } => list(desk, id, as_json).await,

@@ -164,6 +164,17 @@ pub struct Turn {
     /// What the prompt carried of earlier turns; `None` if there were none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub carried: Option<Carried>,
+    /// Its place among the answers that several personas gave at the same time; `None` for a single answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub panel: Option<Panel>,
+}
+
+/// The place of an answer among those that several personas gave at the same time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Panel {
+    /// Counted from 1.
+    pub number: usize,
+    pub of: usize,
 }
 
 /// An entry of the same incident, by its number.

@@ -152,7 +152,7 @@ mod tests {
             asked_model: None,
             url: None,
             notices: vec![],
-            turn: Some(Turn { thread: thread.into(), follows: follows.map(|seq| EntryRef { seq }), carried: None }),
+            turn: Some(Turn { thread: thread.into(), follows: follows.map(|seq| EntryRef { seq }), carried: None, panel: None }),
         }
     }
 

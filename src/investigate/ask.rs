@@ -15,7 +15,7 @@ use crate::evidence::claims::check_claims;
 use crate::evidence::outside::inert;
 use crate::evidence::tokens::{Meter, estimate};
 use crate::evidence::{Body, Redactor, citations};
-use crate::incident::answer::{EntryRef, Turn};
+use crate::incident::answer::{Carried, EntryRef, Panel, Turn};
 use crate::incident::conversation::{DRAFTS_THREAD, Place};
 use crate::incident::{
     Actor, Answer, AnswerSource, Audience, ClaimState, EvidenceId, Fact, Incident, IncidentId, Refusal, Usage,
@@ -71,6 +71,21 @@ fn without_tags(text: &str) -> String {
     }
     out.push_str(rest);
     out
+}
+
+/// An answer that is not recorded yet.
+pub(super) struct Given {
+    answer: Answer,
+    /// The messages that were sent; `None` if nothing was.
+    sent: Option<StoredBody>,
+    carried: Option<Carried>,
+}
+
+impl Given {
+    /// The text of the answer.
+    pub(super) fn text(&self) -> &str {
+        &self.answer.answer
+    }
 }
 
 impl Desk {
@@ -153,7 +168,8 @@ impl Desk {
             .ok_or_else(|| Refusal::not_found("the prompt 'question' is missing"))?;
         let options = AskOptions {
             question: prompt.is_none().then(|| Redactor::new().redact_text(&crate::telemetry::clean::block(text)).into_owned()),
-            persona: question.persona.clone(),
+            persona: question.personas.first().map(|name| self.persona(name)),
+            is_lead: prompt.is_some_and(|p| p.id == "reconcile"),
             draft: question.draft.clone(),
             follows: place_of(question, incident)?.follows,
         };
@@ -203,8 +219,10 @@ impl Desk {
         }
     }
 
-    /// Answers a question, checks the citations and records the answer. Investigates first if the incident has no evidence.
-    /// Cancelling records the part of the answer that has arrived.
+    /// Answers a question as [`Desk::ask_all`] does, and returns the last answer.
+    ///
+    /// # Errors
+    /// As there.
     pub async fn ask(
         &self,
         id: IncidentId,
@@ -213,30 +231,62 @@ impl Desk {
         cancel: CancellationToken,
         progress: &Progress,
     ) -> Result<(Incident, Answer), DeskError> {
-        let mut incident = self.journal.incident(id).await?;
+        let (incident, mut answers) = self.ask_all(id, question, sink, cancel, progress).await?;
+        let last = answers.pop().ok_or_else(|| Refusal::invalid("the question has no answer"))?;
+        Ok((incident, last))
+    }
+
+    /// The incident with the evidence that a question needs.
+    pub(super) async fn prepare(&self, id: IncidentId, question: &Question, progress: &Progress) -> Result<Incident, DeskError> {
+        let incident = self.journal.incident(id).await?;
+        // A wrong thread or entry is known before anything is read.
+        place_of(question, &incident)?;
         if question.window.is_some() || incident.evidence.is_empty() && question.draft.is_none() {
-            incident = self.investigate(id, question.window, progress).await?;
+            return self.investigate(id, question.window, progress).await;
         }
-        let (plan, answer) = self.answer_from_models(&incident, question, &sink, &cancel).await?;
+        Ok(incident)
+    }
+
+    /// Answers a question and checks its citations, without recording it.
+    pub(super) async fn answer(
+        &self,
+        incident: &Incident,
+        question: &Question,
+        sink: &mpsc::Sender<Delta>,
+        cancel: &CancellationToken,
+    ) -> Result<Given, DeskError> {
+        let (plan, answer) = Box::pin(self.answer_from_models(incident, question, sink, cancel)).await?;
         if answer.source == AnswerSource::Rules {
             let _closed = sink.send(Delta::Text(answer.answer.clone())).await;
         }
-        let mut answer = check_answer(answer, &incident, &plan);
-        let place = place_of(question, &incident)?;
-        let follows = place.follows.map(|seq| EntryRef { seq });
-        answer.turn = Some(Turn { thread: place.thread, follows, carried: plan.carried });
-        let mut bodies = Vec::new();
+        let mut answer = check_answer(answer, incident, &plan);
+        let mut sent = None;
         if answer.asked_model.is_some() {
             // Store the redacted messages exactly as sent, for audits and bundles.
-            let sent = sent_body(&plan)?;
-            answer.sent = Some(sent.digest.clone());
-            bodies.push(sent);
+            let body = sent_body(&plan)?;
+            answer.sent = Some(body.digest.clone());
+            sent = Some(body);
         }
-        let answer = Redactor::new().redact_value(&answer)?.into_inner();
+        Ok(Given { answer, sent, carried: plan.carried })
+    }
+
+    /// Records an answer in its thread.
+    pub(super) async fn record_answer(
+        &self,
+        incident: Incident,
+        question: &Question,
+        given: Given,
+        panel: Option<Panel>,
+    ) -> Result<(Incident, Answer), DeskError> {
+        let place = place_of(question, &incident)?;
+        let follows = place.follows.map(|seq| EntryRef { seq });
+        let turn = Turn { thread: place.thread, follows, carried: given.carried, panel };
+        let answer = Redactor::new().redact_value(&Answer { turn: Some(turn), ..given.answer })?.into_inner();
         let actor = match (&answer.source, &answer.model) {
             (AnswerSource::Llm, Some(model)) => Actor::ai(model.clone()),
             _ => Actor::system(),
         };
+        let bodies: Vec<StoredBody> = given.sent.into_iter().collect();
         let (incident, _) = self
             .append_to(incident, |_| {
                 let entries = new_entries(vec![Fact::AiRun { answer: answer.clone() }], &actor, None, now())?;
@@ -379,7 +429,7 @@ fn keep(kept: &mut String, delta: &Delta) {
     match delta {
         Delta::Text(text) => kept.push_str(text),
         Delta::Instead(text) => kept.clone_from(text),
-        Delta::Waiting(_) => {}
+        Delta::Waiting(_) | Delta::Next(_) => {}
     }
 }
 

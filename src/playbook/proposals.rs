@@ -183,8 +183,9 @@ fn tidy(text: &str) -> String {
 /// Whether a text proposes anything: not "None." or "No further actions."
 fn says_something(text: &str) -> bool {
     let lower = text.to_lowercase();
-    let is_empty = ["none", "no ", "not known", "unknown", "n/a", "nothing"].iter().any(|w| lower.starts_with(w));
-    !is_empty && text.split_whitespace().count() >= 2
+    let is_empty = ["none", "no ", "n/a", "nothing"].iter().any(|w| lower.starts_with(w));
+    let is_admission = ["not known", "unknown", "unclear", "not clear", "no evidence"].iter().any(|w| lower.contains(w));
+    !is_empty && !is_admission && text.split_whitespace().count() >= 2
 }
 
 /// A hypothesis without its number: `Hypothesis 2 (likely): the pool` becomes `the pool`.

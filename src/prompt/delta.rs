@@ -9,4 +9,6 @@ pub enum Delta {
     Text(String),
     /// The whole answer so far, instead of what was sent before: that was the model's reasoning.
     Instead(String),
+    /// Another answer begins, below this title.
+    Next(String),
 }

@@ -66,10 +66,11 @@ pub struct PromptFile {
 }
 
 /// The prompts that are built into the binary: id and file text.
-const BUILT_IN: [(&str, &str); 12] = [
+const BUILT_IN: [(&str, &str); 13] = [
     ("troubleshoot", include_str!("../../prompts/troubleshoot.md")),
     ("postmortem", include_str!("../../prompts/postmortem.md")),
     ("question", include_str!("../../prompts/question.md")),
+    ("reconcile", include_str!("../../prompts/reconcile.md")),
     ("severity", include_str!("../../prompts/severity.md")),
     ("performance", include_str!("../../prompts/performance.md")),
     ("security", include_str!("../../prompts/security.md")),

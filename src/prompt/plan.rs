@@ -149,7 +149,8 @@ pub fn plan(
     asked: &AskOptions,
 ) -> Result<PromptPlan, PromptError> {
     // Earlier turns get a part of the budget, and less if the rest does not fit beside them.
-    for share in [EARLIER_SHARE, EARLIER_SHARE * 4] {
+    let first = if asked.is_lead { 2 } else { EARLIER_SHARE };
+    for share in [first, EARLIER_SHARE * 4] {
         if let Ok(plan) = plan_with(file, incident, bodies, matrix, limits, asked, limits.prompt_budget() / share) {
             return Ok(plan);
         }
@@ -231,6 +232,8 @@ pub struct AskOptions {
     pub draft: Option<String>,
     /// The answer that this question follows; its conversation is carried.
     pub follows: Option<u64>,
+    /// Whether the earlier turns are what this is about, so that they get half of the budget.
+    pub is_lead: bool,
 }
 
 /// The hypotheses of the incident with their verdicts, above everything else; empty if there are none. None is ever left out.

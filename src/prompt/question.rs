@@ -13,7 +13,9 @@ use crate::telemetry::words::{list, nearest};
 pub struct Question {
     /// The id of a prompt, or a question as free text.
     pub text: String,
-    pub persona: Option<String>,
+    /// The personas that answer; empty for that of the prompt.
+    pub personas: Vec<String>,
+    pub together: Together,
     /// The name of a model in `[assistant.models]`; `None` for the default model.
     pub model: Option<String>,
     /// A draft to reword, for the prompt `update`. It begins no conversation.
@@ -28,9 +30,35 @@ pub struct Question {
     pub window: Option<Duration>,
 }
 
+/// How several personas answer a question.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Together {
+    /// One after the other; each sees the earlier answers
+    #[default]
+    Sequence,
+    /// At the same time; none sees the others' answers
+    Parallel,
+    /// At the same time; then a lead reconciles the answers and names the disagreements
+    Lead,
+}
+
+impl std::str::FromStr for Together {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        <Self as clap::ValueEnum>::from_str(text, true)
+            .map_err(|_| format!("'{text}' is not one of sequence, parallel and lead."))
+    }
+}
+
 /// The flags of slash commands, with their value and their help.
-pub const FLAGS: [(&str, &str, &str); 4] = [
-    ("--persona", "NAME", "persona for the answer, instead of the one in the prompt"),
+pub const FLAGS: [(&str, &str, &str); 5] = [
+    (
+        "--persona",
+        "NAME",
+        "persona for the answer, instead of the one in the prompt; several, or with commas, for several answers",
+    ),
+    ("--together", "HOW", "how several personas answer: sequence, parallel or lead"),
     ("--model", "NAME", "model from [assistant.models]"),
     ("--thread", "NAME", "thread to continue or to begin"),
     ("--window", "DURATION", "investigate this window first, such as 30m"),
@@ -65,7 +93,8 @@ impl Question {
             let value = value.or_else(|| words.next()).filter(|v| !v.trim().is_empty());
             let value = value.ok_or_else(|| format!("{flag} needs a value: {flag} {unit}"))?;
             match flag.as_str() {
-                "--persona" => question.persona = Some(value),
+                "--persona" => question.personas.extend(value.split(',').map(|p| p.trim().to_owned()).filter(|p| !p.is_empty())),
+                "--together" => question.together = value.parse()?,
                 "--model" => question.model = Some(value),
                 "--thread" => question.thread = Some(thread_arg(&value)?),
                 _ => question.window = Some(parse_duration(&value).map_err(|e| e.to_string())?),
@@ -77,8 +106,10 @@ impl Question {
     /// The slash command, or the question, that [`Question::parse`] reads back. `slash` says whether the text is a prompt.
     pub fn typed(&self, slash: bool) -> String {
         let mut out = if slash { format!("/{}", self.text) } else { return self.text.clone() };
-        for (flag, value) in [("--persona", &self.persona), ("--model", &self.model), ("--thread", &self.thread)] {
-            if let Some(quoted) = value.as_deref().and_then(|v| shlex::try_quote(v).ok()) {
+        let personas = self.personas.iter().map(|p| ("--persona", p));
+        let others = [("--model", &self.model), ("--thread", &self.thread)];
+        for (flag, value) in personas.chain(others.into_iter().filter_map(|(flag, v)| Some((flag, v.as_ref()?)))) {
+            if let Ok(quoted) = shlex::try_quote(value) {
                 out.push_str(&format!(" {flag} {quoted}"));
             }
         }
@@ -112,8 +143,13 @@ pub fn completions(typed: &str, known: &Known<'_>) -> Vec<String> {
         "--persona" => known.personas.iter().map(|p| (*p).to_owned()).collect(),
         "--model" => known.models.iter().map(|p| (*p).to_owned()).collect(),
         "--thread" => known.threads.iter().map(|p| (*p).to_owned()).collect(),
+        "--together" => ["sequence", "parallel", "lead"].map(str::to_owned).to_vec(),
         "--window" => ["15m", "30m", "1h", "3h"].map(str::to_owned).to_vec(),
-        _ => FLAGS.iter().map(|(name, ..)| (*name).to_owned()).filter(|f| !before.contains(f.as_str())).collect(),
+        _ => FLAGS
+            .iter()
+            .map(|(name, ..)| (*name).to_owned())
+            .filter(|f| f == "--persona" || !before.contains(f.as_str()))
+            .collect(),
     };
     candidates.into_iter().filter(|c| c.starts_with(word) && c != word).take(MAX).map(|c| format!("{before}{c}")).collect()
 }
@@ -126,12 +162,18 @@ mod tests {
     fn slash_commands_are_parsed_and_written_back() {
         let typed = "/troubleshoot --persona 'database administrator' --thread db --window 1800s";
         let question = Question::parse(typed).unwrap();
-        assert_eq!((question.text.as_str(), question.persona.as_deref()), ("troubleshoot", Some("database administrator")));
+        assert_eq!(
+            (question.text.as_str(), question.personas.as_slice()),
+            ("troubleshoot", &["database administrator".to_owned()][..])
+        );
         assert_eq!((question.thread.as_deref(), question.window), (Some("db"), Some(Duration::from_mins(30))));
         assert_eq!(question.typed(true), typed);
         assert_eq!(Question::parse(" why /etc? ").unwrap(), Question::new("why /etc?"));
         assert_eq!(Question::parse("/update --model=small").unwrap().model.as_deref(), Some("small"));
+        let several = Question::parse("/update --persona a,b --persona c --together lead").unwrap();
+        assert_eq!((several.personas.len(), several.together), (3, Together::Lead));
         for (wrong, part) in [
+            ("/update --together all", "sequence, parallel and lead"),
             ("/", "name of a prompt"),
             ("/update --modle x", "Did you mean --model?"),
             ("/update --window", "needs a value"),

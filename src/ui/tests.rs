@@ -324,7 +324,7 @@ fn conversation() -> Model {
         asked_model: None,
         url: None,
         notices: vec![],
-        turn: Some(Turn { thread: thread.into(), follows: None, carried: None }),
+        turn: Some(Turn { thread: thread.into(), follows: None, carried: None, panel: None }),
     };
     let incident = model.room.as_ref().and_then(|r| r.incident.as_ref()).unwrap();
     let mut facts: Vec<Fact> = incident.entries.iter().map(|e| e.fact.clone()).collect();
@@ -378,6 +378,32 @@ fn what_an_answer_cites_and_proposes_is_selected_opened_accepted_and_refuted() {
 }
 
 #[test]
+fn answers_of_several_personas_are_side_by_side_where_there_is_room() {
+    use crate::incident::answer::Panel;
+    let mut model = conversation();
+    let incident = model.room.as_ref().and_then(|r| r.incident.as_ref()).unwrap();
+    let mut facts: Vec<Fact> = incident.entries.iter().map(|e| e.fact.clone()).collect();
+    let mut number = 0;
+    for fact in &mut facts {
+        if let Fact::AiRun { answer } = fact {
+            number += 1;
+            answer.answer = format!("Answer {number} [E1].");
+            answer.claims.clear();
+            answer.persona = format!("expert {number}");
+            let turn = answer.turn.as_mut().unwrap();
+            (turn.thread, turn.panel) = ("main".into(), Some(Panel { number, of: 2 }));
+        }
+    }
+    let incident = Incident::fold(entries(facts)).unwrap();
+    update(&mut model, at(0), Msg::IncidentRead(Box::new(incident), std::collections::BTreeMap::default()));
+    let beside = |screen: &str| screen.lines().any(|l| l.contains("Answer 1 [E1].") && l.contains("Answer 2 [E1]."));
+    let wide = draw(&model, 140, 40);
+    assert!(beside(&wide) && wide.contains("(expert 2)"), "{wide}");
+    let narrow = draw(&model, 80, 24);
+    assert!(!beside(&narrow) && narrow.contains("Answer 1 [E1].") && narrow.contains("Answer 2 [E1]."), "{narrow}");
+}
+
+#[test]
 fn threads_are_chosen_forked_and_asked_again() {
     use crate::app::Effect;
     let mut model = conversation();
@@ -398,7 +424,7 @@ fn threads_are_chosen_forked_and_asked_again() {
         press(&mut model, c);
     }
     let question = asked(pressed(&mut model, '⏎'));
-    assert_eq!((question.text.as_str(), question.persona.as_deref()), ("troubleshoot", Some("sre")));
+    assert_eq!((question.text.as_str(), question.personas.as_slice()), ("troubleshoot", &["sre".to_owned()][..]));
     assert_eq!(question.thread.as_deref(), Some("main-2"));
     assert!(question.follows.is_some());
 

@@ -28,12 +28,19 @@ pub(crate) fn render(model: &Model, room: &Room, theme: &Theme, cache: &mut View
     let width = usize::from(inner.width);
     let mut lines: Vec<Line<'static>> = Vec::new();
     let spot = room.selected_spot();
-    for answer in room.shown_answers() {
-        let own = spot.as_ref().filter(|s| s.id.0 == answer.seq);
-        lines.extend(answer_lines(model, theme, answer, own, width));
+    let mut at = None;
+    for group in panels(&room.shown_answers(), width) {
+        let column = width.saturating_sub(GAP * (group.len() - 1)) / group.len();
+        let mut columns: Vec<Vec<Line<'static>>> = Vec::new();
+        for answer in group {
+            let own = spot.as_ref().filter(|s| s.id.0 == answer.seq);
+            let mut column = answer_lines(model, theme, answer, own, column);
+            at = at.or(highlight(theme, &mut column).map(|line| line + lines.len()));
+            columns.push(column);
+        }
+        lines.extend(beside(columns, column));
         lines.push(Line::default());
     }
-    let at = highlight(theme, &mut lines);
     if let Some(s) = &room.streaming {
         lines.push(Line::from(vec![Span::styled("You ", theme.style(Meaning::Accent)), Span::raw(s.question.clone())]));
         let status = if s.status.is_empty() {
@@ -77,6 +84,44 @@ pub(crate) fn render(model: &Model, room: &Room, theme: &Theme, cache: &mut View
     let plan = room.plan.clone().unwrap_or_else(|| "…".to_owned());
     let words = text::fit(&format!(" Would send: {plan} · {} preview", model.key(Action::Preview)), usize::from(bottom.width));
     put(frame.buffer_mut(), bottom, 0, &Line::from(Span::styled(words, theme.style(Meaning::Muted))), None);
+}
+
+/// The columns between answers side by side.
+const GAP: usize = 2;
+/// The narrowest column that an answer can be read in.
+const MIN_COLUMN: usize = 44;
+
+/// The answers that are shown side by side: those that several personas gave at the same time, if there is room.
+fn panels<'a>(answers: &[&'a RecordedAnswer], width: usize) -> Vec<Vec<&'a RecordedAnswer>> {
+    let mut groups: Vec<Vec<&RecordedAnswer>> = Vec::new();
+    for answer in answers {
+        let panel = answer.answer.turn.as_ref().and_then(|t| t.panel);
+        let fits = panel.is_some_and(|p| width / p.of.max(1) >= MIN_COLUMN && p.number > 1);
+        match groups.last_mut().filter(|g| fits && panel.is_some_and(|p| g.len() + 1 == p.number)) {
+            Some(group) => group.push(answer),
+            None => groups.push(vec![answer]),
+        }
+    }
+    groups
+}
+
+/// Columns of lines side by side, each `width` wide.
+fn beside(columns: Vec<Vec<Line<'static>>>, width: usize) -> Vec<Line<'static>> {
+    let height = columns.iter().map(Vec::len).max().unwrap_or(0);
+    let last = columns.len().saturating_sub(1);
+    let mut rows: Vec<Line<'static>> = vec![Line::default(); height];
+    for (n, column) in columns.into_iter().enumerate() {
+        let mut lines = column.into_iter();
+        for row in &mut rows {
+            let line = lines.next().unwrap_or_default();
+            let missing = (width + GAP).saturating_sub(line.width());
+            row.spans.extend(line.spans);
+            if n < last {
+                row.spans.push(Span::raw(" ".repeat(missing)));
+            }
+        }
+    }
+    rows
 }
 
 /// The marks around the selected spot, of no width, while the text is laid out.
@@ -198,7 +243,8 @@ fn answer_lines(
     width: usize,
 ) -> Vec<Line<'static>> {
     let a = &recorded.answer;
-    let question = a.question.clone().unwrap_or_else(|| format!("/{}", a.prompt));
+    let who = if a.turn.as_ref().is_some_and(|t| t.panel.is_some()) { format!(" ({})", a.persona) } else { String::new() };
+    let question = a.question.clone().unwrap_or_else(|| format!("/{}", a.prompt)) + &who;
     let time = format!("  {} UTC", text::moment(model.now, recorded.at));
     let mut lines = vec![Line::from(vec![
         Span::styled("You ", theme.style(Meaning::Accent)),
