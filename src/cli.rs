@@ -111,7 +111,7 @@ pub enum Command {
     /// List, show, fill in and check prompts
     #[command(subcommand)]
     Prompts(prompts::PromptsCommand),
-    /// Show the request behind each answer about an incident, exactly as it was sent
+    /// Show the requests behind the answers about an incident, exactly as they were sent
     Audit(audit::AuditArgs),
     /// List the conversations with the assistant about an incident, or print one
     Threads(threads::ThreadsArgs),

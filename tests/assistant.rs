@@ -322,6 +322,7 @@ fn every_prompt_is_listed_shown_filled_in_and_checked() {
         "performance",
         "postmortem",
         "question",
+        "reconcile",
         "security",
         "severity",
         "troubleshoot",
@@ -358,7 +359,7 @@ fn requests_can_be_read_again_exactly_as_they_were_sent() {
     assert_eq!((code, &request["messages"], request["url"].as_str()), (0, &sent["messages"], Some(address.as_str())));
     assert_eq!((request["model"].as_str(), request["outcome"].as_str()), (Some("m"), Some("answered")));
     assert_eq!(request["prompt_tokens"].as_u64(), Some(1234));
-    // If no model answers, the record names the last one that was asked, whose messages it has.
+    // Each request that failed is recorded with its messages and its reason.
     let broken = Stub::start(|_| Reply::new(400, "application/json", r#"{"error":"broken"}"#));
     let spare = format!("{}/v1", broken.url());
     let more = format!("fallback = [\"spare\"]\n[assistant.models.spare]\nmodel = \"n\"\nbase_url = \"{spare}\"\n");
@@ -367,7 +368,10 @@ fn requests_can_be_read_again_exactly_as_they_were_sent() {
     let v = ask(other.path(), &config);
     assert_eq!(v["fallback_reason"].as_str().unwrap().matches("did not answer").count(), 2, "{v}");
     let (_, v) = json(other.path(), &["--config", &config, "audit", "INC-1"]);
-    let request = &v["requests"][0];
+    let first = &v["requests"][0];
+    assert!(first["model"] == "m" && first["detail"].as_str().unwrap().contains("broken"), "{first}");
+    assert!(first["messages"].as_array().is_some_and(|m| m.len() == 2), "{first}");
+    let request = &v["requests"][1];
     assert_eq!(
         (request["model"].as_str(), request["url"].as_str(), request["outcome"].as_str()),
         (Some("n"), Some(spare.as_str()), Some("failed"))
@@ -464,4 +468,31 @@ fn text_that_addresses_the_model_is_marked_and_what_it_writes_is_inert() {
     for text in [v["answer"].as_str().unwrap(), exported.as_str()] {
         assert!(!text.contains("![") && !text.contains("javascript:") && !text.contains("<img"), "{text}");
     }
+}
+
+#[test]
+fn answers_have_a_cost_and_an_incident_has_a_cap() {
+    let f = tempfile::tempdir().unwrap();
+    let server = answering(ANSWER);
+    let prices = "input_price = 100.0\noutput_price = 200.0\nmax_cost = 1.6\n";
+    let config = prepare(f.path(), &format!("{}/v1", server.url()), prices);
+    ask(f.path(), &config);
+    let audit = |config: &str| json(f.path(), &["--config", config, "audit", "INC-1"]).1["requests"].clone();
+    let first = audit(&config);
+    let cost = first[0]["cost"].as_f64().unwrap();
+    assert!(cost > 0.0 && cost < 1.0, "{first}");
+    // Until the cap is reached, the model answers; then the rules do, and nothing is sent.
+    let mut asked = 1;
+    while ask(f.path(), &config)["source"] == "llm" {
+        asked += 1;
+        assert!(asked < 40, "the cap is never reached");
+    }
+    assert_eq!(server.requests().len(), asked);
+    let refused = ask(f.path(), &config);
+    assert!(refused["fallback_reason"].as_str().unwrap().contains("max_cost in [assistant]"), "{refused}");
+    let spent: f64 = audit(&config).as_array().unwrap().iter().filter_map(|r| r["cost"].as_f64()).sum();
+    assert!(spent <= 1.6, "{spent}");
+    let wrong = prepare(f.path(), &format!("{}/v1", server.url()), "max_cost = -1\n");
+    let check = run(f.path(), &["--config", &wrong, "audit", "INC-1"]);
+    assert!(check.status.code() == Some(2) && stderr(&check).contains("max_cost = -1 is not a price"), "{}", stderr(&check));
 }

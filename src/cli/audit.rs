@@ -1,10 +1,10 @@
-//! `warroom audit`: the request behind each answer about an incident, with its exact messages. Of requests that were repeated, the last.
+//! `warroom audit`: the requests behind the answers about an incident, with their exact messages.
 
 use clap::Args;
 use serde_json::json;
 
 use super::{CliError, Done, id_arg, out};
-use crate::incident::{AnswerSource, IncidentId};
+use crate::incident::{AnswerSource, IncidentId, Usage};
 use crate::investigate::Desk;
 use crate::investigate::assistant::SentRequest;
 
@@ -18,10 +18,10 @@ pub struct AuditArgs {
 
 /// How a request ended.
 fn outcome(request: &SentRequest) -> &'static str {
-    match request.answer.source {
-        AnswerSource::Rules => "failed",
-        AnswerSource::Llm if request.answer.partial => "partial",
-        AnswerSource::Llm => "answered",
+    match &request.attempt.failure {
+        Some(_) if !(request.is_last && request.answer.source == AnswerSource::Llm) => "failed",
+        _ if request.answer.partial => "partial",
+        _ => "answered",
     }
 }
 
@@ -30,11 +30,13 @@ pub(super) async fn run(desk: &Desk, args: &AuditArgs, as_json: bool) -> Result<
     if as_json {
         let shape = |r: &SentRequest| {
             let a = &r.answer;
+            // The answer has the tokens and the cost of its last request.
+            let usage = if r.is_last { a.usage } else { Usage::default() };
             json!({
-                "at": r.at, "purpose": a.prompt, "prompt_version": a.prompt_version, "model": a.asked_model.as_ref().or(a.model.as_ref()),
-                "url": a.url, "messages": r.messages, "tools": [], "prompt_tokens": a.usage.prompt_tokens,
-                "completion_tokens": a.usage.completion_tokens, "cost": null, "redactions": r.redactions, "outcome": outcome(r),
-                "detail": a.fallback_reason,
+                "at": r.at, "purpose": a.prompt, "prompt_version": a.prompt_version, "model": r.attempt.model,
+                "url": r.attempt.url, "messages": r.attempt.messages, "tools": [], "prompt_tokens": usage.prompt_tokens,
+                "completion_tokens": usage.completion_tokens, "cost": a.cost.filter(|_| r.is_last), "redactions": r.redactions,
+                "outcome": outcome(r), "detail": r.attempt.failure,
             })
         };
         out::json(&json!({"requests": requests.iter().map(shape).collect::<Vec<_>>()}))?;
@@ -43,22 +45,35 @@ pub(super) async fn run(desk: &Desk, args: &AuditArgs, as_json: bool) -> Result<
     if requests.is_empty() {
         out::note(format!("Nothing was sent to a model about {}.", args.id));
     }
+    let spent: Vec<f64> = requests.iter().filter(|r| r.is_last).filter_map(|r| r.answer.cost).collect();
+    if !spent.is_empty() {
+        out::note(format!("Cost of all answers at the configured prices: {:.4}.", spent.iter().sum::<f64>()));
+    }
     for r in &requests {
-        let a = &r.answer;
-        let tokens = a.usage.prompt_tokens.map_or_else(|| "tokens not reported".to_owned(), |n| format!("{n} prompt tokens"));
-        let redactions: u64 = r.redactions.iter().map(|c| c.count).sum();
-        out::line(format!(
-            "{}  {}  {}  {}  {tokens}, {redactions} redactions, {}",
-            r.at.rfc3339(),
-            a.prompt,
-            a.asked_model.as_deref().or(a.model.as_deref()).unwrap_or("unknown model"),
-            a.url.as_deref().unwrap_or("unknown server"),
-            outcome(r)
-        ))?;
-        for message in &r.messages {
+        out::line(heading(r))?;
+        for message in &r.attempt.messages {
             out::line(format!("----- {} -----", serde_json::to_value(message.role)?.as_str().unwrap_or("")))?;
             out::line(&message.content)?;
         }
     }
     Ok(Done::Complete)
+}
+
+/// One line on a request: when, what for, to which model and server, its size and how it ended.
+fn heading(r: &SentRequest) -> String {
+    let a = &r.answer;
+    let tokens = a.usage.prompt_tokens.filter(|_| r.is_last);
+    let tokens = tokens.map_or_else(|| "tokens not reported".to_owned(), |n| format!("{n} prompt tokens"));
+    let cost = a.cost.filter(|_| r.is_last).map_or_else(String::new, |c| format!(", cost {c:.4}"));
+    let redactions: u64 = r.redactions.iter().map(|c| c.count).sum();
+    let why = r.attempt.failure.as_ref().map_or_else(String::new, |why| format!(": {why}"));
+    let known = |text: &str, otherwise: &str| if text.is_empty() { otherwise.to_owned() } else { text.to_owned() };
+    format!(
+        "{}  {}  {}  {}  {tokens}{cost}, {redactions} redactions, {}{why}",
+        r.at.rfc3339(),
+        a.prompt,
+        known(&r.attempt.model, "unknown model"),
+        known(&r.attempt.url, "unknown server"),
+        outcome(r)
+    )
 }

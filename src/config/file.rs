@@ -203,6 +203,9 @@ struct RawAssistant {
     proxy: Option<String>,
     #[serde(default)]
     fallback: Vec<String>,
+    input_price: Option<f64>,
+    output_price: Option<f64>,
+    max_cost: Option<f64>,
     tls: Option<TlsConfig>,
     #[serde(default)]
     headers: BTreeMap<String, String>,
@@ -226,6 +229,8 @@ struct RawModel {
     #[serde(default)]
     extra_body: serde_json::Map<String, serde_json::Value>,
     proxy: Option<String>,
+    input_price: Option<f64>,
+    output_price: Option<f64>,
 }
 
 #[derive(Deserialize)]
@@ -639,6 +644,10 @@ fn assistant(raw: RawAssistant, place: &str) -> Result<AssistantConfig, Failure>
             extra_body: if other.extra_body.is_empty() { raw.extra_body.clone() } else { other.extra_body.clone() },
             proxy: other.proxy.clone().or_else(|| raw.proxy.clone()),
             fallback: Vec::new(),
+            // Another model has other prices.
+            input_price: other.input_price,
+            output_price: other.output_price,
+            max_cost: raw.max_cost,
             tls: raw.tls.clone(),
             headers: if other.base_url.is_none() { raw.headers.clone() } else { BTreeMap::new() },
             models: BTreeMap::new(),
@@ -646,6 +655,16 @@ fn assistant(raw: RawAssistant, place: &str) -> Result<AssistantConfig, Failure>
         named.insert(name.clone(), assistant(merged, &format!("[assistant.models.{name}]"))?);
     }
     checked_assistant(raw, named).map_err(about(place))
+}
+
+/// A price, which is a number that is not negative.
+fn price(key: &str, value: Option<f64>) -> Result<Option<f64>, Failure> {
+    match value {
+        Some(price) if !price.is_finite() || price < 0.0 => {
+            Err(Failure::new(format!("{key} = {price} is not a price")).advise("Set a number from 0 up."))
+        }
+        value => Ok(value),
+    }
 }
 
 fn checked_assistant(raw: RawAssistant, named: BTreeMap<String, AssistantConfig>) -> Result<AssistantConfig, Failure> {
@@ -678,6 +697,9 @@ fn checked_assistant(raw: RawAssistant, named: BTreeMap<String, AssistantConfig>
         extra_body: raw.extra_body,
         proxy: raw.proxy,
         fallback: raw.fallback,
+        input_price: price("input_price", raw.input_price)?,
+        output_price: price("output_price", raw.output_price)?,
+        max_cost: price("max_cost", raw.max_cost)?,
         tls: raw.tls.unwrap_or_default(),
         headers: raw.headers,
         named,

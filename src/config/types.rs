@@ -151,6 +151,12 @@ pub struct AssistantConfig {
     pub proxy: Option<String>,
     /// The names of the models to ask in turn if this one does not answer.
     pub fallback: Vec<String>,
+    /// The price of a million tokens of a prompt, in any currency; `None` if it is free or not known.
+    pub input_price: Option<f64>,
+    /// The price of a million tokens of an answer.
+    pub output_price: Option<f64>,
+    /// The most that the answers about one incident may cost; `None` for no limit.
+    pub max_cost: Option<f64>,
     pub tls: TlsConfig,
     pub headers: BTreeMap<String, String>,
     /// Further models, by their name for `ask --model`.

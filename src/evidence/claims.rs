@@ -4,8 +4,10 @@
 //! known (`kinds`). Every fact under every heading is held against the text of the evidence that it cites: Does the item
 //! exist, and was it shown to the model? Do the figures occur there, in the same unit or another (`quantities`)? The times,
 //! days, names and quotations? Does a value go where the claim says (`series`)? And is the item about the same subject, or
-//! does another one fit much better (`subject`)?
+//! does another one fit much better (`subject`)? Words of confidence are held against the certainty of the findings
+//! (`confidence`).
 
+mod confidence;
 mod facts;
 mod kinds;
 mod quantities;
@@ -18,7 +20,7 @@ use std::sync::OnceLock;
 
 use regex::Regex;
 
-use crate::incident::{Citation, Claim, ClaimKind, ClaimState, EvidenceId};
+use crate::incident::{Certainty, Citation, Claim, ClaimKind, ClaimState, EvidenceId};
 use facts::Facts;
 use kinds::Purpose;
 use statements::Statement;
@@ -47,6 +49,11 @@ impl Fault {
 ///
 /// Plans and admissions that cite nothing are listed as [`ClaimState::NotCheckable`].
 pub fn check_claims(answer: &str, shown: &BTreeMap<EvidenceId, String>) -> CheckedAnswer {
+    check_claims_within(answer, shown, None)
+}
+
+/// Checks an answer as [`check_claims`] does, and its words of confidence against the certainty of the findings, if it is known.
+pub fn check_claims_within(answer: &str, shown: &BTreeMap<EvidenceId, String>, band: Option<Certainty>) -> CheckedAnswer {
     let facts: BTreeMap<EvidenceId, Facts> = shown.iter().map(|(id, text)| (*id, Facts::of(text))).collect();
     let subjects = subject::Subjects::new(shown);
     let mut checked = CheckedAnswer::default();
@@ -58,7 +65,7 @@ pub fn check_claims(answer: &str, shown: &BTreeMap<EvidenceId, String>) -> Check
                 checked.citations.push(Citation { id: id.clone(), ok });
             }
         }
-        if let Some((state, fault)) = verdict(&statement, &cited, &facts, &subjects) {
+        if let Some((state, fault)) = verdict(&statement, &cited, &facts, &subjects, band) {
             let (kind, reason) = fault.map_or((None, None), |f| (Some(f.kind), Some(f.reason)));
             checked.claims.push(Claim {
                 text: statement.text,
@@ -81,6 +88,7 @@ fn verdict(
     cited: &[String],
     facts: &BTreeMap<EvidenceId, Facts>,
     subjects: &subject::Subjects,
+    band: Option<Certainty>,
 ) -> Option<(ClaimState, Option<Fault>)> {
     let bare = without_citations(&statement.text);
     let has_figure = !quantities::quantities(&bare).is_empty() || !quantities::clocks(&bare).is_empty();
@@ -97,6 +105,9 @@ fn verdict(
             .collect();
         return Some((ClaimState::UnknownEvidence, note(&format!("The model was not shown {}.", unknown.join(", ")))));
     };
+    if let Some(fault) = band.filter(|_| purpose != Purpose::Unknown).and_then(|band| confidence::excess(&bare, band)) {
+        return Some((ClaimState::Unsupported, Some(fault)));
+    }
     match purpose {
         Purpose::Fragment if cited.is_empty() => return None,
         Purpose::Unknown => return Some((ClaimState::NotCheckable, note("It says that something is not known."))),

@@ -55,6 +55,8 @@ pub enum ClaimKind {
     Direction,
     /// The cited evidence is about something else.
     Subject,
+    /// It claims more certainty than the findings have.
+    Confidence,
 }
 
 impl ClaimState {
@@ -148,9 +150,12 @@ pub struct Answer {
     /// What the reader should know about how the answer came, such as a model that was asked instead.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notices: Vec<String>,
+    /// What it cost, at the configured prices; `None` if there are none, or nothing was answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<f64>,
     /// Its place in a conversation; `None` in entries of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub turn: Option<Turn>,
+    pub turn: Option<Box<Turn>>,
 }
 
 /// The place of an answer in a conversation.
@@ -278,6 +283,7 @@ mod tests {
             asked_model: None,
             url: None,
             notices: vec![],
+            cost: None,
             turn: None,
         };
         assert_eq!(answer.marked_text(), "Fine [E1]. Wrong [E2]. ‹?1› Bad. ‹?2›");

@@ -114,7 +114,7 @@ fn hypotheses(out: &mut String, i: &Incident) {
     for h in i.hypotheses.iter().rev().take(5) {
         let why = h.reason.as_ref().map(|r| format!(" ({r})")).unwrap_or_default();
         let state = h.verdict.map_or("proposed", Verdict::word);
-        item!(out, "- {state}: {}{why}, by {}", h.text, h.by);
+        item!(out, "- {state}: {}{why}, by {}", h.text, h.origin());
     }
     if let Some(found) = &i.investigation {
         for f in found.findings.iter().take(3) {

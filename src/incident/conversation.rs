@@ -152,7 +152,13 @@ mod tests {
             asked_model: None,
             url: None,
             notices: vec![],
-            turn: Some(Turn { thread: thread.into(), follows: follows.map(|seq| EntryRef { seq }), carried: None, panel: None }),
+            cost: None,
+            turn: Some(Box::new(Turn {
+                thread: thread.into(),
+                follows: follows.map(|seq| EntryRef { seq }),
+                carried: None,
+                panel: None,
+            })),
         }
     }
 

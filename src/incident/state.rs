@@ -177,6 +177,14 @@ impl Hypothesis {
     pub fn state(&self) -> &'static str {
         self.verdict.map_or("proposed", Verdict::word)
     }
+
+    /// Who it is from: `ana`, or `ana, from qwen3` if a person accepted it from an answer.
+    pub fn origin(&self) -> String {
+        match &self.proposed_by {
+            Some(model) if *model != self.by => format!("{}, from {model}", self.by),
+            _ => self.by.clone(),
+        }
+    }
 }
 
 /// A decision, with objections and outcome.

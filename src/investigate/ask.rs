@@ -6,19 +6,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::assistant::Attempt;
 use super::clock::now;
 use super::desk::{Desk, DeskError, Progress, new_entries};
 use crate::comms::{Draft, Hit, HitKind, customer_hits};
 use crate::config::AssistantConfig;
 use crate::evidence::body::{StoredBody, digest};
-use crate::evidence::claims::check_claims;
+use crate::evidence::claims::check_claims_within;
 use crate::evidence::outside::inert;
 use crate::evidence::tokens::{Meter, estimate};
 use crate::evidence::{Body, Redactor, citations};
 use crate::incident::answer::{Carried, EntryRef, Panel, Turn};
 use crate::incident::conversation::{DRAFTS_THREAD, Place};
 use crate::incident::{
-    Actor, Answer, AnswerSource, Audience, ClaimState, EvidenceId, Fact, Incident, IncidentId, Refusal, Usage,
+    Actor, Answer, AnswerSource, Audience, Certainty, ClaimState, EvidenceId, Fact, Incident, IncidentId, Refusal, Usage,
 };
 use crate::journal::Append;
 use crate::llm::{self, ContextLimit, Llm, LlmError, Outcome};
@@ -255,15 +256,15 @@ impl Desk {
         sink: &mpsc::Sender<Delta>,
         cancel: &CancellationToken,
     ) -> Result<Given, DeskError> {
-        let (plan, answer) = Box::pin(self.answer_from_models(incident, question, sink, cancel)).await?;
+        let (plan, answer, attempts) = Box::pin(self.answer_from_models(incident, question, sink, cancel)).await?;
         if answer.source == AnswerSource::Rules {
             let _closed = sink.send(Delta::Text(answer.answer.clone())).await;
         }
         let mut answer = check_answer(answer, incident, &plan);
         let mut sent = None;
-        if answer.asked_model.is_some() {
-            // Store the redacted messages exactly as sent, for audits and bundles.
-            let body = sent_body(&plan)?;
+        if !attempts.is_empty() {
+            // Store the redacted messages of each request exactly as sent, for audits and bundles.
+            let body = sent_body(&attempts)?;
             answer.sent = Some(body.digest.clone());
             sent = Some(body);
         }
@@ -281,7 +282,7 @@ impl Desk {
         let place = place_of(question, &incident)?;
         let follows = place.follows.map(|seq| EntryRef { seq });
         let turn = Turn { thread: place.thread, follows, carried: given.carried, panel };
-        let answer = Redactor::new().redact_value(&Answer { turn: Some(turn), ..given.answer })?.into_inner();
+        let answer = Redactor::new().redact_value(&Answer { turn: Some(Box::new(turn)), ..given.answer })?.into_inner();
         let actor = match (&answer.source, &answer.model) {
             (AnswerSource::Llm, Some(model)) => Actor::ai(model.clone()),
             _ => Actor::system(),
@@ -296,24 +297,25 @@ impl Desk {
         Ok((incident, answer))
     }
 
-    /// Asks the model, then those that it falls back to. If none answers, the rules do. Returns the plan of the last request.
+    /// Asks the model, then those that it falls back to. If none answers, the rules do. Returns the plan of the last request, and all requests.
     async fn answer_from_models(
         &self,
         incident: &Incident,
         question: &Question,
         sink: &mpsc::Sender<Delta>,
         cancel: &CancellationToken,
-    ) -> Result<(PromptPlan, Answer), DeskError> {
+    ) -> Result<(PromptPlan, Answer, Vec<Attempt>), DeskError> {
         let Some(first) = self.assistant_for(question)? else {
             let plan = self.plan_for(incident, question, None).await?;
             let answer = rules_answer(incident, &plan, "no LLM is configured. Add [assistant] to the configuration.");
-            return Ok((plan, answer));
+            return Ok((plan, answer, Vec::new()));
         };
         let others = first.fallback.iter().filter_map(|name| first.named.get(name));
         let mut failures: Vec<(&str, String)> = Vec::new();
+        let mut attempts = Vec::new();
         let (mut config, mut others) = (first, others);
         loop {
-            let (plan, answered) = self.answer_that_fits(incident, question, config, sink, cancel).await?;
+            let (plan, answered) = self.answer_that_fits(incident, question, config, sink, cancel, &mut attempts).await?;
             let next = others.next().filter(|_| !cancel.is_cancelled());
             let mut answer = match (answered, next) {
                 (Ok(mut answer), _) => {
@@ -340,9 +342,11 @@ impl Desk {
                     rules_answer(incident, &plan, &all.join(" "))
                 }
             };
-            answer.asked_model = Some(config.model.clone());
-            answer.url = Some(config.base_url.clone());
-            return Ok((plan, answer));
+            // A prompt that was not sent, such as one that costs too much, is no request.
+            answer.asked_model = attempts.last().map(|a: &Attempt| a.model.clone());
+            answer.url = attempts.last().map(|a| a.url.clone());
+            answer.cost = (answer.source == AnswerSource::Llm).then(|| cost(config, &plan, &answer)).flatten();
+            return Ok((plan, answer, attempts));
         }
     }
 
@@ -355,12 +359,23 @@ impl Desk {
         config: &AssistantConfig,
         sink: &mpsc::Sender<Delta>,
         cancel: &CancellationToken,
+        attempts: &mut Vec<Attempt>,
     ) -> Result<(PromptPlan, Result<Answer, LlmError>), DeskError> {
         let mut plan = self.plan_for(incident, question, Some(config)).await?;
+        if let Some(why) = exceeds_cap(incident, config, &plan) {
+            return Ok((plan, Err(LlmError::new(why))));
+        }
         let mut window = config.context_tokens;
         for _ in 0..MAX_REPACKS {
             let mut kept = String::new();
-            let error = match self.stream(config, &plan, sink, cancel, &mut kept).await {
+            let streamed = self.stream(config, &plan, sink, cancel, &mut kept).await;
+            attempts.push(Attempt {
+                model: config.model.clone(),
+                url: config.base_url.clone(),
+                messages: plan.messages.get().clone(),
+                failure: streamed.as_ref().err().map(|e| e.failure().line()),
+            });
+            let error = match streamed {
                 Ok(outcome) => return Ok((plan.clone(), Ok(llm_answer(&plan, config, outcome)))),
                 Err(e) if !kept.trim().is_empty() => {
                     return Ok((plan.clone(), Ok(partial_answer(&plan, &config.model, kept, &e))));
@@ -424,6 +439,32 @@ impl Desk {
     }
 }
 
+/// The price of so many tokens; `None` without configured prices.
+fn price(config: &AssistantConfig, prompt_tokens: u64, answer_tokens: u64) -> Option<f64> {
+    if config.input_price.is_none() && config.output_price.is_none() {
+        return None;
+    }
+    let of = |price: Option<f64>, tokens: u64| price.unwrap_or(0.0) * tokens as f64 / 1e6;
+    Some(of(config.input_price, prompt_tokens) + of(config.output_price, answer_tokens))
+}
+
+/// What an answer cost. Tokens that the server did not report are estimated.
+fn cost(config: &AssistantConfig, plan: &PromptPlan, answer: &Answer) -> Option<f64> {
+    let usage = answer.usage;
+    let answered = usage.completion_tokens.unwrap_or_else(|| estimate(&answer.answer));
+    price(config, usage.prompt_tokens.unwrap_or(plan.estimated_tokens), answered)
+}
+
+/// Why a prompt is not sent: the answers about the incident would cost more than they may.
+fn exceeds_cap(incident: &Incident, config: &AssistantConfig, plan: &PromptPlan) -> Option<String> {
+    let cap = config.max_cost?;
+    let most = price(config, plan.estimated_tokens, config.answer_tokens)?;
+    let spent: f64 = incident.answers.iter().filter_map(|a| a.answer.cost).sum();
+    (spent + most > cap).then(|| {
+        format!("it may cost {most:.4}, and {spent:.4} of {cap:.4} for this incident are spent (max_cost in [assistant])")
+    })
+}
+
 /// Adds a delta to the text that survives a failure.
 fn keep(kept: &mut String, delta: &Delta) {
     match delta {
@@ -433,9 +474,10 @@ fn keep(kept: &mut String, delta: &Delta) {
     }
 }
 
-/// The messages of a plan as an evidence body. They were redacted when the plan was made.
-fn sent_body(plan: &PromptPlan) -> Result<StoredBody, DeskError> {
-    let json = serde_json::to_string(&Body::Text { text: serde_json::to_string_pretty(&plan.messages)? })?;
+/// The requests behind an answer as an evidence body. Their messages were redacted when the plan was made.
+fn sent_body(attempts: &[Attempt]) -> Result<StoredBody, DeskError> {
+    let text = serde_json::to_string_pretty(&serde_json::json!({ "requests": attempts }))?;
+    let json = serde_json::to_string(&Body::Text { text })?;
     Ok(StoredBody { digest: digest(json.as_bytes()), json })
 }
 
@@ -457,6 +499,7 @@ fn empty_answer(plan: &PromptPlan, text: String) -> Answer {
         asked_model: None,
         url: None,
         notices: Vec::new(),
+        cost: None,
         turn: None,
     }
 }
@@ -528,6 +571,11 @@ fn partial_answer(plan: &PromptPlan, model: &str, text: String, error: &LlmError
     }
 }
 
+/// The certainty of the findings about the cause; `None` if nothing was concluded.
+pub(super) fn certainty(incident: &Incident) -> Option<Certainty> {
+    Some(incident.investigation.as_ref()?.conclusion()?.conclusion.as_ref()?.certainty)
+}
+
 /// Checks the citations of an answer. A model may only cite evidence that was in its prompt; the rules may cite all evidence.
 fn check_answer(mut answer: Answer, incident: &Incident, plan: &PromptPlan) -> Answer {
     let mut shown: BTreeMap<EvidenceId, String> = plan.shown_evidence();
@@ -541,7 +589,7 @@ fn check_answer(mut answer: Answer, incident: &Incident, plan: &PromptPlan) -> A
             .collect();
         shown = incident.evidence.iter().map(|e| (e.id, findings.clone())).collect();
     }
-    let verdict = check_claims(&answer.answer, &shown);
+    let verdict = check_claims_within(&answer.answer, &shown, certainty(incident));
     answer.citations = verdict.citations;
     answer.claims = verdict.claims;
     answer.claims.retain(|c| c.state != ClaimState::NotCheckable);

@@ -2,24 +2,51 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
+use super::ask::certainty;
 use super::desk::{Desk, DeskError};
-use crate::evidence::claims::{CheckedAnswer, check_claims};
+use crate::evidence::claims::{CheckedAnswer, check_claims_within};
 use crate::evidence::pack::item_text;
 use crate::evidence::render::Detail;
 use crate::evidence::{Body, RedactionCount};
-use crate::incident::{Answer, EvidenceId, IncidentId};
+use crate::incident::{Answer, AnswerSource, EvidenceId, IncidentId};
 use crate::prompt::Message;
 use crate::prompt::plan::count_redactions;
 use crate::telemetry::Timestamp;
+
+/// A request to a model and how it ended, as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    pub model: String,
+    pub url: String,
+    pub messages: Vec<Message>,
+    /// Why it has no answer; `None` if it has one.
+    pub failure: Option<String>,
+}
+
+/// The stored requests behind an answer.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Stored {
+    All {
+        requests: Vec<Attempt>,
+    },
+    /// Versions before stored only the messages of the last request.
+    Last(Vec<Message>),
+}
 
 /// A request to a model, as it was recorded.
 #[derive(Clone, Debug)]
 pub struct SentRequest {
     pub at: Timestamp,
+    /// The answer that it is for.
     pub answer: Answer,
-    /// The messages as they were sent; empty if their body is not in this store.
-    pub messages: Vec<Message>,
-    /// The redactions in them, by kind.
+    /// Whether it is the last one for that answer, whose tokens and cost the answer has.
+    pub is_last: bool,
+    /// The model and the server; without messages if their body is not in this store.
+    pub attempt: Attempt,
+    /// The redactions in the messages, by kind.
     pub redactions: Vec<RedactionCount>,
 }
 
@@ -33,10 +60,10 @@ impl Desk {
         let bodies = self.journal.bodies(&incident).await?;
         let shown: BTreeMap<EvidenceId, String> =
             incident.evidence.iter().map(|r| (r.id, item_text(r, None, bodies.get(&r.digest), Detail::Whole))).collect();
-        Ok(check_claims(text, &shown))
+        Ok(check_claims_within(text, &shown, certainty(&incident)))
     }
 
-    /// The request behind each answer about an incident, in order. Of requests that were repeated, the last.
+    /// The requests behind each answer about an incident, in order, also those that failed.
     ///
     /// # Errors
     /// When the incident cannot be read.
@@ -44,14 +71,29 @@ impl Desk {
         let incident = self.journal.incident(id).await?;
         let mut out = Vec::new();
         for recorded in incident.answers.iter().filter(|r| r.answer.sent.is_some()) {
-            let digest = recorded.answer.sent.clone().unwrap_or_default();
-            let body = self.journal.body(&digest).await?;
-            let messages: Vec<Message> = match body {
-                Some(Body::Text { text }) => serde_json::from_str(&text).unwrap_or_default(),
-                _ => Vec::new(),
+            let a = &recorded.answer;
+            let digest = a.sent.clone().unwrap_or_default();
+            let stored = match self.journal.body(&digest).await? {
+                Some(Body::Text { text }) => serde_json::from_str(&text).unwrap_or(Stored::Last(Vec::new())),
+                _ => Stored::Last(Vec::new()),
             };
-            let redactions = count_redactions(&messages);
-            out.push(SentRequest { at: recorded.at, answer: recorded.answer.clone(), messages, redactions });
+            let attempts = match stored {
+                Stored::All { requests } => requests,
+                Stored::Last(messages) => vec![Attempt {
+                    model: a.asked_model.clone().or_else(|| a.model.clone()).unwrap_or_default(),
+                    url: a.url.clone().unwrap_or_default(),
+                    messages,
+                    failure: a.fallback_reason.clone().filter(|_| a.source == AnswerSource::Rules),
+                }],
+            };
+            let last = attempts.len().saturating_sub(1);
+            out.extend(attempts.into_iter().enumerate().map(|(n, attempt)| SentRequest {
+                at: recorded.at,
+                answer: a.clone(),
+                is_last: n == last,
+                redactions: count_redactions(&attempt.messages),
+                attempt,
+            }));
         }
         Ok(out)
     }

@@ -152,6 +152,7 @@ mod tests {
             asked_model: None,
             url: None,
             notices: vec![],
+            cost: None,
             turn: None,
         };
         RecordedAnswer { seq, at: Timestamp::from_secs(0), answer, accepted_by: is_accepted.then(|| "ana".into()) }

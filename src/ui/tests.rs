@@ -324,7 +324,8 @@ fn conversation() -> Model {
         asked_model: None,
         url: None,
         notices: vec![],
-        turn: Some(Turn { thread: thread.into(), follows: None, carried: None, panel: None }),
+        cost: None,
+        turn: Some(Box::new(Turn { thread: thread.into(), follows: None, carried: None, panel: None })),
     };
     let incident = model.room.as_ref().and_then(|r| r.incident.as_ref()).unwrap();
     let mut facts: Vec<Fact> = incident.entries.iter().map(|e| e.fact.clone()).collect();
@@ -470,6 +471,7 @@ fn the_mark_below_an_answer_says_whether_every_claim_is_supported() {
             asked_model: None,
             url: None,
             notices: vec![],
+            cost: None,
             turn: None,
         };
         let incident = model.room.as_ref().and_then(|r| r.incident.as_ref()).unwrap();

@@ -9,7 +9,8 @@ use crate::app::conversation::{Spot, Target};
 use crate::app::model::Model;
 use crate::app::room::Room;
 use crate::incident::state::RecordedAnswer;
-use crate::incident::{Answer, AnswerSource, Incident};
+use crate::incident::{AnswerSource, Incident};
+use crate::playbook::proposals;
 use crate::ui::theme::{Meaning, Theme};
 use crate::ui::widgets::{frame as bordered, markdown, put, scrolled};
 use crate::ui::{ViewCache, text};
@@ -128,17 +129,23 @@ fn beside(columns: Vec<Vec<Line<'static>>>, width: usize) -> Vec<Line<'static>> 
 const BEGIN: char = '\u{2063}';
 const END: char = '\u{2064}';
 
-/// The text of an answer with a mark behind each flagged claim, and marks around the selected spot.
-fn annotated(answer: &Answer, spot: Option<&Spot>) -> String {
+/// The text of an answer with a mark behind each flagged claim and in front of each decided proposal, and marks around the
+/// selected spot.
+fn annotated(incident: &Incident, recorded: &RecordedAnswer, spot: Option<&Spot>) -> String {
+    let answer = &recorded.answer;
     let mut marks: Vec<(usize, String)> = Vec::new();
+    let lead = |start: usize, end: usize| answer.answer.get(start..end).map_or(0, |t| t.len() - without_lead(t).len());
+    for p in proposals(incident, recorded) {
+        let decided = incident.decision_on(&p).map(|d| if d.is_accepted { "✓ " } else { "✗ " });
+        marks.extend(decided.map(|mark| (p.start + lead(p.start, p.end), mark.to_owned())));
+    }
     for (n, claim) in answer.claims.iter().filter(|c| c.is_flagged()).enumerate() {
         marks.extend((claim.end > 0).then(|| (claim.end, format!(" ‹?{}›", n + 1))));
     }
     let mut text = answer.answer.clone();
     if let Some(spot) = spot {
         // The mark of a list item or a heading stays at the beginning of its line.
-        let lead = text.get(spot.start..spot.end).map_or(0, |t| t.len() - without_lead(t).len());
-        marks.push((spot.start + lead, BEGIN.to_string()));
+        marks.push((spot.start + lead(spot.start, spot.end), BEGIN.to_string()));
         marks.push((spot.end, END.to_string()));
     }
     marks.sort_by_key(|(at, _)| *at);
@@ -173,7 +180,13 @@ fn highlight(theme: &Theme, lines: &mut [Line<'static>]) -> Option<usize> {
             while !rest.is_empty() {
                 let end = rest.find([BEGIN, END]).unwrap_or(rest.len());
                 let (part, after) = rest.split_at(end);
-                let style = if is_inside && !is_margin { span.style.patch(theme.style(Meaning::Selection)) } else { span.style };
+                // An indentation is not part of it either.
+                let is_blank = part.trim().is_empty() && at <= 1;
+                let style = if is_inside && !is_margin && !is_blank {
+                    span.style.patch(theme.style(Meaning::Selection))
+                } else {
+                    span.style
+                };
                 spans.extend((!part.is_empty()).then(|| Span::styled(part.to_owned(), style)));
                 let mark = after.chars().next();
                 if mark == Some(BEGIN) {
@@ -251,7 +264,11 @@ fn answer_lines(
         Span::styled(text::fit(&question, width.saturating_sub(4 + text::width(&time))), theme.style(Meaning::Title)),
         Span::styled(time, theme.style(Meaning::Muted)),
     ])];
-    let body = markdown(theme, &annotated(a, spot), width.saturating_sub(3));
+    let annotated = match model.room.as_ref().and_then(|r| r.incident.as_ref()) {
+        Some(incident) => annotated(incident, recorded, spot),
+        None => a.marked_text(),
+    };
+    let body = markdown(theme, &annotated, width.saturating_sub(3));
     let is_draft = a.source == AnswerSource::Llm && recorded.accepted_by.is_none();
     lines.extend(if is_draft { ai_margin(theme, body) } else { body });
     if let Some(reason) = &a.fallback_reason {

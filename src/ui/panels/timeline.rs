@@ -126,7 +126,8 @@ fn entry_lines(
     if let Fact::Note { note_kind: NoteKind::Hypothesis, .. } = entry.fact
         && let Some(h) = incident.hypotheses.iter().find(|h| h.seq == entry.seq)
     {
-        body.push_str(&format!(" ({})", h.state()));
+        let origin = h.proposed_by.as_ref().map_or_else(String::new, |model| format!(", from {model}"));
+        body.push_str(&format!(" ({}{origin})", h.state()));
     }
     let local_time = local.map(|o| format!(" ({})", entry.at.clock(o).get(..5).unwrap_or(""))).unwrap_or_default();
     let head = format!("{}{local_time} {} ", entry.at.clock(time::UtcOffset::UTC), text::pad(mark, 2));
