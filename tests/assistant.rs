@@ -471,6 +471,28 @@ fn text_that_addresses_the_model_is_marked_and_what_it_writes_is_inert() {
 }
 
 #[test]
+fn prompts_ask_the_kind_of_model_that_they_need() {
+    let f = tempfile::tempdir().unwrap();
+    let server = answering(ANSWER);
+    let models = "fast = \"small\"\n[assistant.models.small]\nmodel = \"s\"\n[assistant.models.large]\nmodel = \"l\"\n";
+    let config = prepare(f.path(), &format!("{}/v1", server.url()), models);
+    let asked = |args: &[&str]| {
+        let (code, v) = json(f.path(), &[&["--config", &config, "ask", "INC-1"], args].concat());
+        assert_eq!(code, 0, "{v}");
+        let body: Value = serde_json::from_str(&server.requests().last().unwrap().body).unwrap();
+        body["model"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(asked(&["severity"]), "s", "severity asks for a fast model");
+    assert_eq!(asked(&["postmortem"]), "m", "no careful model is configured");
+    assert_eq!(asked(&["severity", "--model", "large"]), "l");
+    assert_eq!(asked(&["what broke here?", "--model", "fast"]), "s");
+    assert_eq!(asked(&["what broke here?"]), "m");
+    let wrong = prepare(f.path(), &format!("{}/v1", server.url()), "careful = \"nope\"\n");
+    let check = run(f.path(), &["--config", &wrong, "incident", "list"]);
+    assert!(stderr(&check).contains("careful names the model 'nope'"), "{}", stderr(&check));
+}
+
+#[test]
 fn answers_have_a_cost_and_an_incident_has_a_cap() {
     let f = tempfile::tempdir().unwrap();
     let server = answering(ANSWER);

@@ -271,6 +271,7 @@ actions! {
     EditQuestion, "edit-question", Assistant, "edit question", "Edit the question of the selected answer and ask again", true;
     Fork, "fork", Assistant, "fork", "Continue from the selected answer in a new thread", true;
     ChooseThread, "choose-thread", Assistant, "threads", "Choose a thread, or begin a new one", false;
+    ShowRequests, "show-requests", Assistant, "requests", "Show the requests that were sent to models, exactly as they were sent", false;
     CopyAnswer, "copy-answer", Assistant, "copy", "Copy the selected answer", false;
     Preview, "preview", Assistant, "preview", "Show exactly what would be sent", false;
     Accept, "accept", Assistant, "accept", "Accept the selected proposal, or the whole answer as your own", true;

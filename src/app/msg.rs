@@ -33,6 +33,8 @@ pub(crate) enum Msg {
     LogsArrived(Batch),
     Progressed(IncidentId, String),
     Investigated(IncidentId),
+    /// The requests to models about an incident: a title, details and the text of each.
+    RequestsRead(IncidentId, Vec<(String, String, String)>),
     Planned(IncidentId, Result<(String, String), Failure>),
     Answering(u64, Delta),
     Answered(u64, Result<CheckSummary, Failure>),
@@ -172,6 +174,8 @@ pub(crate) enum Effect {
         question: Box<Question>,
     },
     CancelAsk,
+    /// Reads the requests that were sent to models about an incident.
+    ReadRequests(IncidentId),
     /// Stops the script that is running.
     StopScript,
     MakeReport(IncidentId),

@@ -19,7 +19,7 @@ mod updates;
 use super::action::Action;
 use super::model::{Model, Screen, Tone};
 use super::msg::{CheckSummary, CustomEffect, Effect, Msg, SendEffect, StoreState};
-use super::overlay::ConfirmDialog;
+use super::overlay::{ConfirmDialog, Next, Row};
 use super::room::Tab;
 use crate::incident::{IncidentId, SourceStatus};
 use crate::prompt::Delta;
@@ -95,6 +95,7 @@ fn handle(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
             model.say(Tone::Good, format!("{id}: the investigation is complete. Press {key} to see the signals."));
             vec![Effect::ReadIncident(id)]
         }
+        Msg::RequestsRead(id, requests) => requests_read(model, id, requests),
         Msg::Planned(id, plan) => planned(model, id, plan),
         Msg::Answering(request, delta) => {
             if let Some(s) = streaming(model, request) {
@@ -375,6 +376,19 @@ fn declared(model: &mut Model, id: IncidentId, warnings: &[String]) -> Vec<Effec
         room.investigating = Some("gathering evidence".to_owned());
     }
     effects
+}
+
+/// Lists the requests to models, the latest one selected.
+fn requests_read(model: &mut Model, id: IncidentId, requests: Vec<(String, String, String)>) -> Vec<Effect> {
+    if model.room.as_ref().is_none_or(|r| r.id != id) {
+        return Vec::new();
+    }
+    let rows: Vec<Row> =
+        requests.into_iter().map(|(title, detail, text)| Row::new(title.clone(), detail, Next::Text(title, text))).collect();
+    match rows.len().checked_sub(1) {
+        Some(last) => common::choose(model, "Requests to models", rows, last),
+        None => common::say(model, "Nothing was sent to a model about this incident."),
+    }
 }
 
 fn planned(model: &mut Model, id: IncidentId, plan: Result<(String, String), Failure>) -> Vec<Effect> {

@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::{CliError, Done, id_arg, out};
-use crate::incident::{AnswerSource, IncidentId, Usage};
+use crate::incident::{IncidentId, Usage};
 use crate::investigate::Desk;
 use crate::investigate::assistant::SentRequest;
 
@@ -14,15 +14,6 @@ pub struct AuditArgs {
     /// Incident, such as INC-1
     #[arg(value_parser = id_arg)]
     id: IncidentId,
-}
-
-/// How a request ended.
-fn outcome(request: &SentRequest) -> &'static str {
-    match &request.attempt.failure {
-        Some(_) if !(request.is_last && request.answer.source == AnswerSource::Llm) => "failed",
-        _ if request.answer.partial => "partial",
-        _ => "answered",
-    }
 }
 
 pub(super) async fn run(desk: &Desk, args: &AuditArgs, as_json: bool) -> Result<Done, CliError> {
@@ -36,7 +27,7 @@ pub(super) async fn run(desk: &Desk, args: &AuditArgs, as_json: bool) -> Result<
                 "at": r.at, "purpose": a.prompt, "prompt_version": a.prompt_version, "model": r.attempt.model,
                 "url": r.attempt.url, "messages": r.attempt.messages, "tools": [], "prompt_tokens": usage.prompt_tokens,
                 "completion_tokens": usage.completion_tokens, "cost": a.cost.filter(|_| r.is_last), "redactions": r.redactions,
-                "outcome": outcome(r), "detail": r.attempt.failure,
+                "outcome": r.outcome(), "detail": r.attempt.failure,
             })
         };
         out::json(&json!({"requests": requests.iter().map(shape).collect::<Vec<_>>()}))?;
@@ -50,30 +41,11 @@ pub(super) async fn run(desk: &Desk, args: &AuditArgs, as_json: bool) -> Result<
         out::note(format!("Cost of all answers at the configured prices: {:.4}.", spent.iter().sum::<f64>()));
     }
     for r in &requests {
-        out::line(heading(r))?;
+        out::line(r.summary())?;
         for message in &r.attempt.messages {
             out::line(format!("----- {} -----", serde_json::to_value(message.role)?.as_str().unwrap_or("")))?;
             out::line(&message.content)?;
         }
     }
     Ok(Done::Complete)
-}
-
-/// One line on a request: when, what for, to which model and server, its size and how it ended.
-fn heading(r: &SentRequest) -> String {
-    let a = &r.answer;
-    let tokens = a.usage.prompt_tokens.filter(|_| r.is_last);
-    let tokens = tokens.map_or_else(|| "tokens not reported".to_owned(), |n| format!("{n} prompt tokens"));
-    let cost = a.cost.filter(|_| r.is_last).map_or_else(String::new, |c| format!(", cost {c:.4}"));
-    let redactions: u64 = r.redactions.iter().map(|c| c.count).sum();
-    let why = r.attempt.failure.as_ref().map_or_else(String::new, |why| format!(": {why}"));
-    let known = |text: &str, otherwise: &str| if text.is_empty() { otherwise.to_owned() } else { text.to_owned() };
-    format!(
-        "{}  {}  {}  {}  {tokens}{cost}, {redactions} redactions, {}{why}",
-        r.at.rfc3339(),
-        a.prompt,
-        known(&r.attempt.model, "unknown model"),
-        known(&r.attempt.url, "unknown server"),
-        outcome(r)
-    )
 }

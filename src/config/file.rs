@@ -203,6 +203,8 @@ struct RawAssistant {
     proxy: Option<String>,
     #[serde(default)]
     fallback: Vec<String>,
+    fast: Option<String>,
+    careful: Option<String>,
     input_price: Option<f64>,
     output_price: Option<f64>,
     max_cost: Option<f64>,
@@ -644,6 +646,8 @@ fn assistant(raw: RawAssistant, place: &str) -> Result<AssistantConfig, Failure>
             extra_body: if other.extra_body.is_empty() { raw.extra_body.clone() } else { other.extra_body.clone() },
             proxy: other.proxy.clone().or_else(|| raw.proxy.clone()),
             fallback: Vec::new(),
+            fast: None,
+            careful: None,
             // Another model has other prices.
             input_price: other.input_price,
             output_price: other.output_price,
@@ -669,8 +673,11 @@ fn price(key: &str, value: Option<f64>) -> Result<Option<f64>, Failure> {
 
 fn checked_assistant(raw: RawAssistant, named: BTreeMap<String, AssistantConfig>) -> Result<AssistantConfig, Failure> {
     check_url(&raw.base_url)?;
-    if let Some(missing) = raw.fallback.iter().find(|name| !named.contains_key(*name)) {
-        return Err(Failure::new(format!("fallback names the model '{missing}', which does not exist"))
+    let fallback = raw.fallback.iter().map(|name| ("fallback", name));
+    let roles =
+        [("fast", &raw.fast), ("careful", &raw.careful)].into_iter().filter_map(|(key, name)| Some((key, name.as_ref()?)));
+    if let Some((key, missing)) = fallback.chain(roles).find(|(_, name)| !named.contains_key(*name)) {
+        return Err(Failure::new(format!("{key} names the model '{missing}', which does not exist"))
             .advise(format!("Add [assistant.models.{missing}], or remove the name.")));
     }
     let context_tokens = raw.context_tokens.unwrap_or(8192);
@@ -697,6 +704,8 @@ fn checked_assistant(raw: RawAssistant, named: BTreeMap<String, AssistantConfig>
         extra_body: raw.extra_body,
         proxy: raw.proxy,
         fallback: raw.fallback,
+        fast: raw.fast,
+        careful: raw.careful,
         input_price: price("input_price", raw.input_price)?,
         output_price: price("output_price", raw.output_price)?,
         max_cost: price("max_cost", raw.max_cost)?,

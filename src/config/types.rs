@@ -151,6 +151,9 @@ pub struct AssistantConfig {
     pub proxy: Option<String>,
     /// The names of the models to ask in turn if this one does not answer.
     pub fallback: Vec<String>,
+    /// The names of the models for short and for difficult prompts; `None` for this one.
+    pub fast: Option<String>,
+    pub careful: Option<String>,
     /// The price of a million tokens of a prompt, in any currency; `None` if it is free or not known.
     pub input_price: Option<f64>,
     /// The price of a million tokens of an answer.

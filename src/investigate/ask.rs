@@ -23,6 +23,7 @@ use crate::incident::{
 };
 use crate::journal::Append;
 use crate::llm::{self, ContextLimit, Llm, LlmError, Outcome};
+use crate::prompt::library::ModelRole;
 use crate::prompt::plan::AskOptions;
 pub use crate::prompt::question::Question;
 use crate::prompt::{Delta, Limits, PromptPlan, plan};
@@ -35,6 +36,16 @@ fn default_limits() -> Limits {
 
 /// How often a prompt is packed again because it did not fit.
 const MAX_REPACKS: usize = 4;
+
+/// No model is configured, which is an error if the question names one.
+fn no_model<'a>(question: &Question) -> Result<Option<&'a AssistantConfig>, DeskError> {
+    match &question.model {
+        None => Ok(None),
+        Some(name) => Err(Refusal::not_found(format!("there is no model '{name}'"))
+            .advise("Add [assistant.models.NAME] to the configuration.")
+            .into()),
+    }
+}
 
 /// Where the answer to a question goes.
 fn place_of(question: &Question, incident: &Incident) -> Result<Place, DeskError> {
@@ -200,13 +211,24 @@ impl Desk {
             .into())
     }
 
-    /// The model that answers a question; `None` if no model is configured.
+    /// The model that answers a question: the one that it names, or the kind that its prompt asks for, or the default; `None` if no model is configured.
     ///
     /// # Errors
     /// When the question names a model that does not exist.
     pub fn assistant_for(&self, question: &Question) -> Result<Option<&AssistantConfig>, DeskError> {
-        let Some(name) = &question.model else { return Ok(self.assistant.as_ref()) };
-        let models = self.assistant.as_ref().map(|a| &a.named);
+        let Some(default) = self.assistant.as_ref() else { return no_model(question) };
+        let role = |role: ModelRole| match role {
+            ModelRole::Fast => default.fast.as_ref(),
+            ModelRole::Careful => default.careful.as_ref(),
+        };
+        let name = match &question.model {
+            Some(name) if name == "fast" && !default.named.contains_key(name) => role(ModelRole::Fast),
+            Some(name) if name == "careful" && !default.named.contains_key(name) => role(ModelRole::Careful),
+            Some(name) => Some(name),
+            None => self.library.get(&question.text).and_then(|prompt| prompt.model).and_then(role),
+        };
+        let Some(name) = name else { return Ok(Some(default)) };
+        let models = Some(&default.named);
         if let Some(found) = models.and_then(|n| n.get(name)) {
             Ok(Some(found))
         } else {

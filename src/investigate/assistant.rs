@@ -50,6 +50,42 @@ pub struct SentRequest {
     pub redactions: Vec<RedactionCount>,
 }
 
+impl SentRequest {
+    /// How it ended: `answered`, `partial` or `failed`.
+    pub fn outcome(&self) -> &'static str {
+        match &self.attempt.failure {
+            Some(_) if !(self.is_last && self.answer.source == AnswerSource::Llm) => "failed",
+            _ if self.answer.partial => "partial",
+            _ => "answered",
+        }
+    }
+
+    /// One line: when, what for, to which model and server, its size and how it ended.
+    pub fn summary(&self) -> String {
+        let a = &self.answer;
+        let tokens = a.usage.prompt_tokens.filter(|_| self.is_last);
+        let tokens = tokens.map_or_else(|| "tokens not reported".to_owned(), |n| format!("{n} prompt tokens"));
+        let cost = a.cost.filter(|_| self.is_last).map_or_else(String::new, |c| format!(", cost {c:.4}"));
+        let redactions: u64 = self.redactions.iter().map(|c| c.count).sum();
+        let why = self.attempt.failure.as_ref().map_or_else(String::new, |why| format!(": {why}"));
+        let known = |text: &str, otherwise: &str| if text.is_empty() { otherwise.to_owned() } else { text.to_owned() };
+        format!(
+            "{}  {}  {}  {}  {tokens}{cost}, {redactions} redactions, {}{why}",
+            self.at.rfc3339(),
+            a.prompt,
+            known(&self.attempt.model, "unknown model"),
+            known(&self.attempt.url, "unknown server"),
+            self.outcome()
+        )
+    }
+
+    /// The summary and the messages, to read.
+    pub fn text(&self) -> String {
+        let messages = self.attempt.messages.iter().map(|m| format!("── {:?} ──\n{}", m.role, m.content));
+        std::iter::once(self.summary()).chain(messages).collect::<Vec<_>>().join("\n\n")
+    }
+}
+
 impl Desk {
     /// Checks a text against all evidence of an incident, as an answer of a model is checked.
     ///

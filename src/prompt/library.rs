@@ -51,6 +51,9 @@ pub struct PromptFile {
     pub inputs: Vec<String>,
     /// The headings that the answer must have, in order.
     pub headings: Vec<String>,
+    /// The kind of model that it asks for; `None` for the default one.
+    #[serde(default)]
+    pub model: Option<ModelRole>,
     /// The template.
     #[serde(skip)]
     pub body: String,
@@ -63,6 +66,14 @@ pub struct PromptFile {
     /// Whether it comes with the program.
     #[serde(skip)]
     pub is_built_in: bool,
+}
+
+/// A kind of model, which the configuration names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ModelRole {
+    Fast,
+    Careful,
 }
 
 /// The prompts that are built into the binary: id and file text.

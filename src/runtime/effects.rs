@@ -20,6 +20,7 @@ use crate::app::{Effect, Msg};
 use crate::config::expand_home;
 use crate::incident::{Command, IncidentId, Refusal};
 use crate::investigate::ask::Question;
+use crate::investigate::assistant::SentRequest;
 use crate::investigate::clock::now;
 use crate::investigate::desk::Declaration;
 use crate::investigate::{Desk, DeskError, Progress};
@@ -154,6 +155,14 @@ impl Runner {
             }
             Effect::Ask { id, request, question } => self.ask(id, request, question),
             Effect::CancelAsk => self.asking.cancel(),
+            Effect::ReadRequests(id) => self.request(move |desk| async move {
+                let requests = desk.sent_requests(id).await?;
+                let row = |r: &SentRequest| {
+                    let title = format!("{} {}", r.at.date_clock(), r.answer.prompt);
+                    (title, format!("{} · {} · {}", r.attempt.model, r.attempt.url, r.outcome()), r.text())
+                };
+                Ok(Msg::RequestsRead(id, requests.iter().map(row).collect()))
+            }),
             Effect::MakeReport(id) => {
                 self.request(move |desk| async move { Ok(Msg::ReportReady(id, desk.export(id, Format::Text).await?)) });
             }

@@ -379,6 +379,23 @@ fn what_an_answer_cites_and_proposes_is_selected_opened_accepted_and_refuted() {
 }
 
 #[test]
+fn requests_to_models_can_be_read() {
+    use crate::app::Effect;
+    let mut model = conversation();
+    pressed(&mut model, 'g');
+    let effects = pressed(&mut model, 'a');
+    let [Effect::ReadRequests(id)] = effects.as_slice() else { panic!("{effects:?}") };
+    let requests = vec![("09:30 troubleshoot".to_owned(), "m · answered".to_owned(), "exactly what was sent".to_owned())];
+    update(&mut model, at(1), Msg::RequestsRead(*id, requests));
+    assert!(draw(&model, 140, 40).contains("m · answered"));
+    pressed(&mut model, '⏎');
+    assert!(draw(&model, 140, 40).contains("exactly what was sent"));
+    pressed(&mut model, '⎋');
+    update(&mut model, at(1), Msg::RequestsRead(*id, vec![]));
+    assert!(draw(&model, 140, 40).contains("Nothing was sent to a model"));
+}
+
+#[test]
 fn answers_of_several_personas_are_side_by_side_where_there_is_room() {
     use crate::incident::answer::Panel;
     let mut model = conversation();

@@ -262,6 +262,7 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::EditQuestion => conversation::edit_question(model),
         Action::Fork => conversation::fork(model),
         Action::ChooseThread => conversation::choose_thread(model),
+        Action::ShowRequests => with_id(model, |_, id| vec![Effect::ReadRequests(id)]),
         Action::CopyAnswer => copy(model, conversation::answer_text, "No answers yet."),
         Action::ActionEdit => mitigation::edit(model),
         Action::ActionDone if mitigation::is_selected(model) => mitigation::advance(model),
