@@ -128,7 +128,7 @@ impl Incident {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::incident::answer::{EntryRef, Turn};
     use crate::incident::state::tests::{declared, entries};

@@ -430,8 +430,6 @@ pub enum Fact {
     ProposalDecided {
         /// The entry of the answer.
         seq: u64,
-        /// Where the proposal begins in the answer.
-        start: usize,
         /// What is proposed: `hypothesis`, `mitigation`.
         what: String,
         text: String,

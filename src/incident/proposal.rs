@@ -84,8 +84,8 @@ pub struct Decided {
     pub entry: u64,
     /// The entry of the answer.
     pub seq: u64,
-    /// Where the proposal begins in the answer.
-    pub start: usize,
+    /// The text of the proposal. It identifies it: places change when the ids in an answer get their final numbers.
+    pub text: String,
     pub is_accepted: bool,
     /// Why it was refuted.
     pub reason: Option<String>,
@@ -99,7 +99,7 @@ impl Incident {
         self.decided.iter().rev().find(|d| {
             // What was accepted is the entry before the decision, in the same commit; undoing it takes the decision back.
             let is_undone = d.is_accepted && d.entry.checked_sub(1).is_some_and(|effect| self.undone.contains(&effect));
-            d.seq == proposal.seq && d.start == proposal.start && !is_undone
+            d.seq == proposal.seq && d.text == proposal.text && !is_undone
         })
     }
 }

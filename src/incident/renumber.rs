@@ -96,6 +96,26 @@ mod tests {
             seq: Some(LOCAL_SEQ + 3),
         };
         assert!(matches!(map.apply(&edited).unwrap(), Fact::MitigationProposed { seq: Some(12), .. }));
+        let decided = Fact::ProposalDecided {
+            seq: LOCAL_SEQ + 3,
+            what: "hypothesis".into(),
+            text: "the pool is full [EL2]".into(),
+            model: "m".into(),
+            is_accepted: true,
+            reason: None,
+        };
+        let Fact::ProposalDecided { seq: 12, text, .. } = map.apply(&decided).unwrap() else { panic!() };
+        assert_eq!(text, "the pool is full [E7]");
+        let turn = crate::incident::answer::Turn {
+            thread: "main".into(),
+            follows: Some(crate::incident::answer::EntryRef { seq: LOCAL_SEQ + 3 }),
+            carried: None,
+            panel: None,
+        };
+        let answer = crate::incident::conversation::tests::answer("main", None);
+        let ran = Fact::AiRun { answer: crate::incident::Answer { turn: Some(Box::new(turn)), ..answer } };
+        let Fact::AiRun { answer } = map.apply(&ran).unwrap() else { panic!() };
+        assert_eq!(answer.turn.and_then(|t| t.follows).map(|f| f.seq), Some(12));
         assert_eq!("EL2".parse(), Ok(EvidenceId::local(2)));
     }
 }

@@ -708,7 +708,7 @@ impl Incident {
                     answer.accepted_by = Some(by.clone());
                 }
             }
-            Fact::ProposalDecided { seq: answer, start, what, text, model, is_accepted, reason } => {
+            Fact::ProposalDecided { seq: answer, what, text, model, is_accepted, reason } => {
                 let (is_accepted, reason) = (*is_accepted, reason.clone());
                 if what == "hypothesis" && !is_accepted {
                     // A theory that was ruled out belongs on the board, so that it is not proposed again.
@@ -726,7 +726,8 @@ impl Incident {
                 } else if let Some(h) = self.hypotheses.iter_mut().rev().find(|h| what == "hypothesis" && h.text == *text) {
                     h.proposed_by = Some(model.clone());
                 }
-                self.decided.push(Decided { entry: seq, seq: *answer, start: *start, is_accepted, reason, by: by.clone(), at });
+                let text = text.clone();
+                self.decided.push(Decided { entry: seq, seq: *answer, text, is_accepted, reason, by: by.clone(), at });
             }
             Fact::ActionAdded { id, text, action_kind, owner, due, priority, scope, check_back_at, ticket, part_of } => {
                 self.actions.push(ActionItem {

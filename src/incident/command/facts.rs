@@ -290,7 +290,6 @@ fn decide(
     }
     let decided = Fact::ProposalDecided {
         seq: proposal.seq,
-        start: proposal.start,
         what: proposal.proposed.word().to_owned(),
         text: proposal.text.clone(),
         model: proposal.model.clone(),
