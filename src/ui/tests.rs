@@ -397,7 +397,7 @@ fn requests_to_models_can_be_read() {
 
 #[test]
 fn answers_of_several_personas_are_side_by_side_where_there_is_room() {
-    use crate::incident::answer::Panel;
+    use crate::incident::answer::{Claim, ClaimState, Panel};
     let mut model = conversation();
     let incident = model.room.as_ref().and_then(|r| r.incident.as_ref()).unwrap();
     let mut facts: Vec<Fact> = incident.entries.iter().map(|e| e.fact.clone()).collect();
@@ -406,7 +406,9 @@ fn answers_of_several_personas_are_side_by_side_where_there_is_room() {
         if let Fact::AiRun { answer } = fact {
             number += 1;
             answer.answer = format!("Answer {number} [E1].");
-            answer.claims.clear();
+            answer.claims = [ClaimState::Supported, ClaimState::Uncited, ClaimState::UnknownEvidence, ClaimState::NumberNotFound]
+                .map(|state| Claim::new("The pool is full.", state))
+                .into();
             answer.persona = format!("expert {number}");
             let turn = answer.turn.as_mut().unwrap();
             (turn.thread, turn.panel) = ("main".into(), Some(Panel { number, of: 2 }));
@@ -417,6 +419,9 @@ fn answers_of_several_personas_are_side_by_side_where_there_is_room() {
     let beside = |screen: &str| screen.lines().any(|l| l.contains("Answer 1 [E1].") && l.contains("Answer 2 [E1]."));
     let wide = draw(&model, 140, 40);
     assert!(beside(&wide) && wide.contains("(expert 2)"), "{wide}");
+    let overlaps =
+        wide.lines().any(|l| l.contains("4 claims") && l.matches("4 claims").count() == 2 && !l.contains("  ? 4 claims"));
+    assert!(!overlaps, "a long summary stays in its column\n{wide}");
     let narrow = draw(&model, 80, 24);
     assert!(!beside(&narrow) && narrow.contains("Answer 1 [E1].") && narrow.contains("Answer 2 [E1]."), "{narrow}");
 }

@@ -280,7 +280,8 @@ fn answer_lines(
         true => ("✓", Meaning::Ok),
         false => ("?", Meaning::Warn),
     };
-    lines.push(Line::from(Span::styled(format!("{mark} {}{accepted}", a.claim_summary()), theme.style(meaning))));
+    let summary = text::wrap(&format!("{mark} {}{accepted}", a.claim_summary()), width);
+    lines.extend(summary.into_iter().map(|l| Line::from(Span::styled(l, theme.style(meaning)))));
     if let Some(carried) = a.turn.as_ref().and_then(|t| t.carried) {
         let words = format!("· Carried {}", carried.summary());
         lines.push(Line::from(Span::styled(text::fit(&words, width), theme.style(Meaning::Muted))));
