@@ -67,13 +67,7 @@ impl Desk {
     ) -> Result<(Incident, Vec<Answer>), DeskError> {
         let mut answers: Vec<Answer> = Vec::new();
         for (n, question) in questions.iter().enumerate().take_while(|(n, _)| *n == 0 || !cancel.is_cancelled()) {
-            // A fork and a fresh beginning apply to the first; the others continue from it.
-            let question = match answers.last().and_then(|a| a.turn.as_ref()) {
-                None => question.clone(),
-                Some(turn) => {
-                    Question { thread: Some(turn.thread.clone()), follows: None, begins: false, window: None, ..question.clone() }
-                }
-            };
+            let question = continued(question, answers.last());
             if questions.len() > 1 {
                 let _closed = sink.send(Delta::Next(step(n, questions))).await;
             }
@@ -117,10 +111,7 @@ impl Desk {
         let mut answers: Vec<Answer> = Vec::new();
         for (n, (question, given)) in questions.iter().zip(given).enumerate() {
             let given = given?;
-            let question = match answers.last().and_then(|a| a.turn.as_ref()) {
-                None => question.clone(),
-                Some(turn) => Question { thread: Some(turn.thread.clone()), follows: None, begins: false, ..question.clone() },
-            };
+            let question = continued(question, answers.last());
             let _closed = sink.send(Delta::Next(step(n, questions))).await;
             let _closed = sink.send(Delta::Text(given.text().to_owned())).await;
             let panel = Panel { number: n + 1, of: count };
@@ -143,6 +134,16 @@ impl Desk {
         match found.as_slice() {
             [only] => (*only).to_owned(),
             _ => name.to_owned(),
+        }
+    }
+}
+
+/// The question of the next persona: a fork, a fresh beginning and a window apply to the first, and the others continue from it.
+fn continued(question: &Question, last: Option<&Answer>) -> Question {
+    match last.and_then(|a| a.turn.as_ref()) {
+        None => question.clone(),
+        Some(turn) => {
+            Question { thread: Some(turn.thread.clone()), follows: None, begins: false, window: None, ..question.clone() }
         }
     }
 }

@@ -129,32 +129,15 @@ pub(super) fn cited(turns: &[&RecordedAnswer], question: Option<&str>) -> BTreeS
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::incident::{AnswerSource, Claim, Usage};
+    use crate::incident::Claim;
+    use crate::incident::conversation::tests::answer;
     use crate::telemetry::Timestamp;
 
     fn turn(seq: u64, text: &str, is_accepted: bool) -> RecordedAnswer {
         let mut claim = Claim::new(text, if seq.is_multiple_of(2) { ClaimState::Supported } else { ClaimState::Uncited });
         claim.end = text.len();
-        let answer = Answer {
-            answer: text.to_owned(),
-            citations: vec![],
-            claims: vec![claim],
-            usage: Usage::default(),
-            model: Some("m".into()),
-            source: AnswerSource::Llm,
-            fallback_reason: None,
-            prompt: "question".into(),
-            prompt_version: String::new(),
-            persona: String::new(),
-            question: Some(format!("question {seq}?")),
-            partial: false,
-            sent: None,
-            asked_model: None,
-            url: None,
-            notices: vec![],
-            cost: None,
-            turn: None,
-        };
+        let question = Some(format!("question {seq}?"));
+        let answer = Answer { answer: text.to_owned(), claims: vec![claim], question, turn: None, ..answer("main", None) };
         RecordedAnswer { seq, at: Timestamp::from_secs(0), answer, accepted_by: is_accepted.then(|| "ana".into()) }
     }
 

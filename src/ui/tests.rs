@@ -296,7 +296,7 @@ fn every_tab_shows_its_content() {
 
 /// The assistant tab with an answer that cites, proposes and has a flagged sentence.
 fn conversation() -> Model {
-    use crate::incident::answer::{Answer, AnswerSource, Claim, ClaimState, Turn, Usage};
+    use crate::incident::answer::{Answer, Claim, ClaimState};
     let mut model = room(Tab::Assistant);
     let text = "## Root-cause hypotheses\n\n1. **The pool ran dry** [E1].\n   - Against: nothing\n\n\
         ## Immediate mitigations\n\n- Roll back. Risk: low.\n\n## Symptoms\n\nThe moon was full.\n";
@@ -309,23 +309,10 @@ fn conversation() -> Model {
     };
     let answer = |thread: &str, question: Option<&str>| Answer {
         answer: text.into(),
-        citations: vec![],
         claims: vec![claim.clone()],
-        usage: Usage::default(),
-        model: Some("m".into()),
-        source: AnswerSource::Llm,
-        fallback_reason: None,
         prompt: "troubleshoot".into(),
-        prompt_version: "1".into(),
-        persona: "p".into(),
         question: question.map(str::to_owned),
-        partial: false,
-        sent: None,
-        asked_model: None,
-        url: None,
-        notices: vec![],
-        cost: None,
-        turn: Some(Box::new(Turn { thread: thread.into(), follows: None, carried: None, panel: None })),
+        ..crate::incident::conversation::tests::answer(thread, None)
     };
     let incident = model.room.as_ref().and_then(|r| r.incident.as_ref()).unwrap();
     let mut facts: Vec<Fact> = incident.entries.iter().map(|e| e.fact.clone()).collect();

@@ -11,6 +11,7 @@ use crate::app::room::Room;
 use crate::incident::state::RecordedAnswer;
 use crate::incident::{AnswerSource, Incident};
 use crate::playbook::proposals;
+use crate::telemetry::words::capitalized;
 use crate::ui::theme::{Meaning, Theme};
 use crate::ui::widgets::{frame as bordered, markdown, put, scrolled};
 use crate::ui::{ViewCache, text};
@@ -35,7 +36,7 @@ pub(crate) fn render(model: &Model, room: &Room, theme: &Theme, cache: &mut View
         let mut columns: Vec<Vec<Line<'static>>> = Vec::new();
         for answer in group {
             let own = spot.as_ref().filter(|s| s.id.0 == answer.seq);
-            let mut column = answer_lines(model, theme, answer, own, column);
+            let mut column = answer_lines(model, theme, incident, answer, own, column);
             at = at.or(highlight(theme, &mut column).map(|line| line + lines.len()));
             columns.push(column);
         }
@@ -214,25 +215,25 @@ fn describe(model: &Model, incident: &Incident, spot: &Spot) -> String {
             format!(" ?{n} {}: {}", claim.state.word(), claim.reason.as_deref().unwrap_or("no reason recorded"))
         }
         Target::Proposal(p) => match incident.decision_on(p) {
-            Some(d) if d.is_accepted => format!(" {} {}, accepted by {}", upper(p.proposed.word()), p.id(), d.by),
+            Some(d) if d.is_accepted => format!(" {} {}, accepted by {}", capitalized(p.proposed.word()), p.id(), d.by),
             Some(d) => {
-                format!(" {} {}, refuted by {}: {}", upper(p.proposed.word()), p.id(), d.by, d.reason.as_deref().unwrap_or(""))
+                format!(
+                    " {} {}, refuted by {}: {}",
+                    capitalized(p.proposed.word()),
+                    p.id(),
+                    d.by,
+                    d.reason.as_deref().unwrap_or("")
+                )
             }
             None => format!(
                 " {} {} · {} accept · {} refute · {open} read",
-                upper(p.proposed.word()),
+                capitalized(p.proposed.word()),
                 p.id(),
                 model.key(Action::Accept),
                 model.key(Action::RefuteProposal)
             ),
         },
     }
-}
-
-/// A word with a capital letter first.
-fn upper(word: &str) -> String {
-    let mut chars = word.chars();
-    chars.next().map(|c| c.to_uppercase().chain(chars).collect()).unwrap_or_default()
 }
 
 /// Adds the mark `AI` before each line. Text by a model carries it until a person accepts the answer.
@@ -251,6 +252,7 @@ fn ai_margin(theme: &Theme, lines: Vec<Line<'static>>) -> Vec<Line<'static>> {
 fn answer_lines(
     model: &Model,
     theme: &Theme,
+    incident: &Incident,
     recorded: &RecordedAnswer,
     spot: Option<&Spot>,
     width: usize,
@@ -264,11 +266,7 @@ fn answer_lines(
         Span::styled(text::fit(&question, width.saturating_sub(4 + text::width(&time))), theme.style(Meaning::Title)),
         Span::styled(time, theme.style(Meaning::Muted)),
     ])];
-    let annotated = match model.room.as_ref().and_then(|r| r.incident.as_ref()) {
-        Some(incident) => annotated(incident, recorded, spot),
-        None => a.marked_text(),
-    };
-    let body = markdown(theme, &annotated, width.saturating_sub(3));
+    let body = markdown(theme, &annotated(incident, recorded, spot), width.saturating_sub(3));
     let is_draft = a.source == AnswerSource::Llm && recorded.accepted_by.is_none();
     lines.extend(if is_draft { ai_margin(theme, body) } else { body });
     if let Some(reason) = &a.fallback_reason {
