@@ -11,6 +11,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::OnceLock;
 
 use aho_corasick::AhoCorasick;
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 mod checks;
+mod structures;
 
 use checks::{Check, Hit};
 
@@ -54,9 +56,33 @@ struct WrittenRule {
     reason: String,
     #[serde(default)]
     keywords: Vec<String>,
+    #[serde(default)]
     pattern: String,
     #[serde(default)]
+    prefixes: Vec<String>,
+    #[serde(default)]
+    names: Vec<String>,
+    #[serde(default)]
     check: String,
+}
+
+impl WrittenRule {
+    /// The pattern and the words one of which must occur.
+    fn pattern_and_keywords(&self) -> (String, &[String]) {
+        let any = |words: &[String]| words.iter().map(|w| regex::escape(w)).collect::<Vec<_>>().join("|");
+        if !self.prefixes.is_empty() {
+            // A sign of punctuation inside the value has at least six characters behind it: it does not end a sentence.
+            let body = r"(?:[A-Za-z0-9_-]|[.~+/:][A-Za-z0-9_-]{6}){8,}={0,2}";
+            (format!("(?:^|[^A-Za-z0-9_.])(?P<v>(?P<name>{}){body})", any(&self.prefixes)), &self.prefixes)
+        } else if !self.names.is_empty() {
+            let name = r"(?:[a-z0-9]+[_.-])*(?:NAMES)[\w.-]{0,30}(?: [a-z]{3,11}){0,2}".replace("NAMES", &any(&self.names));
+            let value =
+                r#"["'\]]{0,2}[ \t]*(?:=>|->|[?:]{0,3}==?|:{1,3}|\|\||,|>)[ \t]*["'`]{0,2}(?P<v>[A-Za-z0-9_+/=.~-]{16,})"#;
+            (format!("(?i)(?:^|[^A-Za-z0-9])(?P<name>{name}){value}"), &self.names)
+        } else {
+            (self.pattern.clone(), &self.keywords)
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -90,10 +116,11 @@ fn compiled() -> &'static Compiled {
             toml::from_str(include_str!("redact/rules.toml")).unwrap_or_else(|e| unreachable!("rules.toml: {e}"));
         let (mut words, mut rule_of_keyword, mut always) = (Vec::new(), Vec::new(), Vec::new());
         for (index, rule) in file.rule.iter().enumerate() {
-            if rule.keywords.is_empty() {
+            let (_, words_of_rule) = rule.pattern_and_keywords();
+            if words_of_rule.is_empty() {
                 always.push(index);
             }
-            for word in &rule.keywords {
+            for word in words_of_rule {
                 words.push(word.clone());
                 rule_of_keyword.push(index);
             }
@@ -106,11 +133,11 @@ fn compiled() -> &'static Compiled {
             .rule
             .into_iter()
             .map(|r| Rule {
+                pattern: r.pattern_and_keywords().0,
                 check: checks::find(&r.check).unwrap_or_else(|| unreachable!("there is no check '{}'", r.check)),
                 kind: r.kind,
                 reason: r.reason,
                 regex: OnceLock::new(),
-                pattern: r.pattern,
             })
             .collect();
         Compiled { rules, keywords, rule_of_keyword, always }
@@ -166,6 +193,11 @@ impl Redactor {
             }
         }
         let mut out = Cow::Borrowed(text);
+        if compiled.rules.iter().zip(&enabled).any(|(rule, on)| *on && rule.kind == "secret")
+            && let Some(replaced) = self.replace_all(&structures::find(text), text)
+        {
+            out = Cow::Owned(replaced);
+        }
         for rule in compiled.rules.iter().zip(&enabled).filter(|(_, on)| **on).map(|(rule, _)| rule) {
             let Some(regex) = rule.regex.get_or_init(|| Regex::new(&rule.pattern).ok()) else { continue };
             if let Some(replaced) = self.apply(rule, regex, &out) {
@@ -215,6 +247,20 @@ impl Redactor {
         }
         out.push_str(text.get(copied..).unwrap_or(""));
         Some(out)
+    }
+
+    /// The text with the secrets at these places replaced; `None` if there are none.
+    fn replace_all(&mut self, places: &[Range<usize>], text: &str) -> Option<String> {
+        let mut out = String::new();
+        let mut copied = 0;
+        for place in places {
+            let value = text.get(place.clone()).filter(|v| !is_marked(v))?;
+            out.push_str(text.get(copied..place.start)?);
+            out.push_str(&self.mark("secret", value));
+            copied = place.end;
+        }
+        out.push_str(text.get(copied..)?);
+        (copied > 0).then_some(out)
     }
 
     fn mark(&mut self, kind: &str, value: &str) -> String {

@@ -26,6 +26,9 @@ pub(super) fn find(name: &str) -> Option<Check> {
     Some(match name {
         "" => |_| true,
         "url_password" => |h| !is_port(h.value) && !is_masked(h.value) && !is_reference(h.value),
+        "issued" => issued,
+        "prefixed" => prefixed,
+        "vendor" => vendor,
         "random" => |h| is_random(h.value) && !is_reference(h.value),
         "credential" => |h| !is_scheme(h.value) && !is_placeholder(h.value) && !is_reference(h.value),
         "token_like" => |h| {
@@ -53,6 +56,22 @@ pub(super) fn find(name: &str) -> Option<Check> {
                 && !is_path(h.value)
         },
         "prose" => prose,
+        "prose_value" => |h| {
+            let value = h.value.trim_end_matches(['.', '!', '?', ':']);
+            is_mixed(value)
+                && value.len() >= 6
+                && !is_identifier(value)
+                && !is_version(value)
+                && !is_placeholder(value)
+                && !is_reference(value)
+                && !is_path(value)
+                && !value.contains(['=', '('])
+                && !is_dated(value.trim_end_matches(char::is_alphabetic))
+        },
+        "words" => |h| h.value.contains(' ') || h.value.bytes().filter(u8::is_ascii_digit).count() >= 3,
+        "form" => {
+            |h| !is_placeholder(h.value) && !is_reference(h.value) && (is_mixed(h.value) || h.before.ends_with(['\n', '\r']))
+        }
         "kubernetes_secret" => |h| h.value.len() >= 8,
         "email" => |h| is_personal_address(h),
         "iban" => |h| is_iban(h.value),
@@ -172,12 +191,7 @@ fn is_random(value: &str) -> bool {
             && value.chars().any(char::is_lowercase)
             && !value.contains(['.', '-', '_', '/']);
     }
-    let letters = value.chars().filter(|c| c.is_alphabetic()).count();
-    let digits = value.chars().filter(char::is_ascii_digit).count();
-    let mut seen: Vec<char> = value.chars().collect();
-    seen.sort_unstable();
-    seen.dedup();
-    letters >= 3 && digits >= 2 && seen.len() * 10 >= value.chars().count().min(32) * 3 && !is_dated(value)
+    has_disorder(value)
 }
 
 /// Whether a value is a date, a version or a name with a number at its end.
@@ -194,6 +208,82 @@ fn is_dated(value: &str) -> bool {
         }
     }
     other == 0 && alphabetic > 1 && !is_uuid(value)
+}
+
+/// A value that begins with the prefix of an issuer: a random body, which must be longer behind a short prefix.
+fn issued(h: &Hit<'_>) -> bool {
+    let body = h.value.get(h.name.len()..).unwrap_or("");
+    let longest = runs(body).max_by_key(|run| run.len()).unwrap_or("");
+    let enough = if h.name.len() > 5 || is_uuid(body) { 8 } else { 20 };
+    longest.len() >= enough && (has_disorder(body) || is_cased(longest) && longest.len() >= 20)
+}
+
+/// What words in front of a random value call it a secret.
+const SECRET_WORDS: &[&str] = &[
+    "apikey",
+    "auth",
+    "cred",
+    "live",
+    "oat",
+    "pat",
+    "prod",
+    "production",
+    "pw",
+    "sandbox",
+    "sat",
+    "sec",
+    "secret",
+    "sk",
+    "tok",
+    "token",
+];
+
+/// A value with a prefix that is not listed. The ids of objects look like that too: they have up to 27 characters, or their
+/// digits are hexadecimal.
+fn prefixed(h: &Hit<'_>) -> bool {
+    let Some(body) = runs(h.value).find(|run| run.len() >= 20) else { return false };
+    let prefix = h.value.split(body).next().unwrap_or("").to_lowercase();
+    let says_secret = runs(&prefix).any(|word| SECRET_WORDS.contains(&word));
+    let is_hex = body.bytes().all(|b| b.is_ascii_hexdigit());
+    let digits = body.bytes().filter(u8::is_ascii_digit).count();
+    let switches = body.as_bytes().windows(2).filter(|w| matches!(w, [a, b] if a.is_ascii_digit() != b.is_ascii_digit())).count();
+    has_disorder(body)
+        && switches >= 4
+        && (says_secret && (!is_hex || body.len() >= 32) || body.len() >= 30 && is_cased(body) && digits >= 3)
+}
+
+/// A random value behind the name of a provider, which must not be the name of an id or a version.
+fn vendor(h: &Hit<'_>) -> bool {
+    let last = h.name.to_lowercase();
+    let last = runs(&last).last().unwrap_or("");
+    let names_id = last.ends_with("id")
+        || [
+            "account", "agent", "app", "build", "checksum", "cluster", "commit", "cursor", "digest", "domain", "endpoint",
+            "etag", "event", "hash", "host", "image", "index", "link", "log", "md5", "message", "name", "org", "page", "pod",
+            "project", "public", "ref", "region", "release", "request", "revision", "sha", "sha1", "sha256", "site", "span",
+            "tag", "team", "trace", "uri", "url", "user", "username", "uuid", "version", "zone",
+        ]
+        .contains(&last);
+    !names_id && is_random(h.value) && !is_reference(h.value) && (is_uuid(h.value) || runs(h.value).any(|run| run.len() >= 16))
+}
+
+/// The parts of a value between signs of punctuation.
+fn runs(value: &str) -> impl Iterator<Item = &str> {
+    value.split(|c: char| !c.is_ascii_alphanumeric()).filter(|run| !run.is_empty())
+}
+
+/// Whether letters and digits are mixed as in a random value, and few of them repeat.
+fn has_disorder(value: &str) -> bool {
+    let letters = value.bytes().filter(u8::is_ascii_alphabetic).count();
+    let digits = value.bytes().filter(u8::is_ascii_digit).count();
+    let mut seen: Vec<u8> = value.bytes().collect();
+    seen.sort_unstable();
+    seen.dedup();
+    letters >= 3 && digits >= 2 && seen.len() * 10 >= value.len().min(32) * 3 && !is_dated(value)
+}
+
+fn is_cased(value: &str) -> bool {
+    value.bytes().any(|b| b.is_ascii_uppercase()) && value.bytes().any(|b| b.is_ascii_lowercase())
 }
 
 fn is_uuid(value: &str) -> bool {

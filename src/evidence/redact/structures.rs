@@ -1,0 +1,187 @@
+//! Secrets whose name is at a distance from them: in the head of a table, in the columns of an INSERT, in a statement whose
+//! parameters are logged behind it.
+
+use std::ops::Range;
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::{is_secret_value, names_secret};
+
+/// The places of secrets in a text that a structure names; in order, without overlaps. Empty if there are none.
+pub(super) fn find(text: &str) -> Vec<Range<usize>> {
+    let mut found = tables(text);
+    found.extend(inserted_values(text));
+    found.extend(bound_parameters(text));
+    found.sort_by_key(|range| (range.start, range.end));
+    let mut end = 0;
+    found.retain(|range| {
+        let separate = range.start >= end;
+        if separate {
+            end = range.end;
+        }
+        separate
+    });
+    found
+}
+
+/// Part of a text with its place.
+type Cell<'a> = (usize, &'a str);
+
+/// A cell without the space and the quotes around it.
+fn trimmed((at, cell): Cell<'_>) -> Cell<'_> {
+    let left = cell.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, '"' | '\''));
+    (at + cell.len() - left.len(), left.trim_end_matches(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '\\')))
+}
+
+fn range_of((at, cell): Cell<'_>) -> Range<usize> {
+    at..at + cell.len()
+}
+
+/// Splits a line at a delimiter outside quotes.
+fn split(at: usize, line: &str, delimiter: char) -> Vec<Cell<'_>> {
+    let mut cells = Vec::new();
+    let (mut start, mut quote) = (0, None);
+    for (i, c) in line.char_indices() {
+        match quote {
+            Some(q) if c == q => quote = None,
+            None if matches!(c, '"' | '\'') && line.get(start..i).is_some_and(|cell| cell.trim().is_empty()) => quote = Some(c),
+            None if c == delimiter => {
+                cells.push((at + start, line.get(start..i).unwrap_or("")));
+                start = i + c.len_utf8();
+            }
+            _ => {}
+        }
+    }
+    cells.push((at + start, line.get(start..).unwrap_or("")));
+    cells
+}
+
+/// The cells below a heading that names a secret, in CSV, TSV, Markdown and the tables of SQL shells.
+fn tables(text: &str) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    for delimiter in [',', ';', '\t', '|'] {
+        if !text.contains(delimiter) || !text.contains('\n') {
+            continue;
+        }
+        // The columns that the last heading named, and how many it has.
+        let mut heading: Option<(usize, Vec<usize>)> = None;
+        let mut at = 0;
+        for line in text.split_inclusive('\n') {
+            let cells = split(at, line.trim_end_matches(['\n', '\r']), delimiter);
+            at += line.len();
+            if line.chars().all(|c| matches!(c, '-' | '+' | '|' | ':' | '=') || c.is_whitespace()) && line.contains('-') {
+                continue;
+            }
+            match &heading {
+                Some((count, columns)) if cells.len() == *count => {
+                    let values = columns.iter().filter_map(|column| cells.get(*column)).map(|cell| trimmed(*cell));
+                    found.extend(values.filter(|(_, v)| v.len() > 2 && is_secret_value(v)).map(range_of));
+                }
+                _ => {
+                    let is_name = |cell: &str| cell.len() < 32 && !cell.contains(['=', ':', '(', '<', '{', '$', '@', '/']);
+                    let names: Vec<&str> = cells.iter().map(|cell| trimmed(*cell).1).collect();
+                    let columns: Vec<usize> = (0..names.len()).filter(|i| names.get(*i).is_some_and(|n| is_column(n))).collect();
+                    heading = (names.len() > 1 && !columns.is_empty() && names.iter().all(|n| is_name(n)))
+                        .then_some((names.len(), columns));
+                }
+            }
+        }
+    }
+    found
+}
+
+/// Whether the name of a column names a secret: `password`, `Secret access key`.
+fn is_column(name: &str) -> bool {
+    let name = name.trim_matches(['[', ']', '`']).replace(' ', "_");
+    names_secret(&name)
+        || ["kennwort", "passwort", "pass", "pin", "cvv", "cvc", "psk"].iter().any(|w| name.eq_ignore_ascii_case(w))
+}
+
+static INSERT: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"(?is)\binsert\s+into\s+\S+\s*\((?P<columns>[^()]{1,600})\)\s*values\s*\((?P<values>.*)").ok());
+
+/// The values of an INSERT whose columns name secrets.
+fn inserted_values(text: &str) -> Vec<Range<usize>> {
+    let Some(insert) = INSERT.as_ref() else { return Vec::new() };
+    let mut found = Vec::new();
+    for captures in insert.captures_iter(text) {
+        let (Some(columns), Some(values)) = (captures.name("columns"), captures.name("values")) else { continue };
+        let secret = secret_columns(columns.as_str());
+        let width = columns.as_str().split(',').count();
+        let cells = split(values.start(), values.as_str(), ',');
+        for (row, first) in cells.iter().enumerate().step_by(width) {
+            if row > 0 && !first.1.trim_start().starts_with('(') {
+                break;
+            }
+            found.extend(secret.iter().filter_map(|i| cells.get(row + i)).filter_map(|cell| literal(*cell)).map(range_of));
+        }
+    }
+    found
+}
+
+/// The literal in a cell of a list of values, if it can be a secret. The last cell of a row ends at the parenthesis.
+fn literal((at, cell): Cell<'_>) -> Option<Cell<'_>> {
+    let inner = cell.trim_start_matches(|c: char| c.is_whitespace() || c == '(');
+    let at = at + cell.len() - inner.len();
+    let value = match inner.chars().next().filter(|c| matches!(c, '\'' | '"')) {
+        Some(quote) => (at + 1, inner.get(1..)?.split(quote).next()?),
+        None => (at, inner.split([')', ';']).next()?.trim_end()),
+    };
+    (value.1.len() > 2 && is_secret_value(value.1)).then_some(value)
+}
+
+/// The positions of the columns that name secrets.
+fn secret_columns(columns: &str) -> Vec<usize> {
+    columns.split(',').enumerate().filter(|(_, c)| is_column(c.trim().trim_matches(['"', '`']))).map(|(i, _)| i).collect()
+}
+
+static PLACEHOLDER: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r#"(?i)(?:(?P<column>[\w."`]+)\s*(?:=|<>|!=)\s*|[(,]\s*)(?:\$(?P<number>\d{1,3})|\?)"#).ok());
+static PARAMETER: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r#"\$(?P<a>\d{1,3}) = '(?P<v>[^']*)'|parameter \[(?P<b>\d{1,3})\] as \[\w+\] - \[(?P<w>[^\]\r\n]*)\]"#).ok()
+});
+static LIST: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\[(?P<items>[^\[\]\r\n]{3,600})\]").ok());
+
+/// The logged parameters of a statement that belong to columns which name secrets: `password = $2` with `$2 = '…'`,
+/// `password = ?` with a list of values.
+fn bound_parameters(text: &str) -> Vec<Range<usize>> {
+    let (Some(placeholder), Some(parameter), Some(list)) = (PLACEHOLDER.as_ref(), PARAMETER.as_ref(), LIST.as_ref()) else {
+        return Vec::new();
+    };
+    let inserted = INSERT.as_ref().and_then(|i| i.captures(text)).and_then(|c| c.name("columns"));
+    let (mut numbers, mut count) = (Vec::new(), 0);
+    for captures in placeholder.captures_iter(text) {
+        count += 1;
+        let number = captures.name("number").and_then(|n| n.as_str().parse().ok()).unwrap_or(count);
+        if captures.name("column").is_some_and(|c| is_column(c.as_str().trim_matches(['"', '`']))) {
+            numbers.push(number);
+        }
+    }
+    if let Some(columns) = inserted {
+        numbers.extend(secret_columns(columns.as_str()).into_iter().map(|i| i + 1));
+    }
+    if numbers.is_empty() || count == 0 {
+        return Vec::new();
+    }
+    let mut found = Vec::new();
+    for captures in parameter.captures_iter(text) {
+        let number = captures.name("a").or(captures.name("b")).and_then(|n| n.as_str().parse::<usize>().ok());
+        let value = captures.name("v").or(captures.name("w"));
+        if let (Some(number), Some(value)) = (number, value)
+            && numbers.contains(&number)
+            && is_secret_value(value.as_str())
+        {
+            found.push(value.range());
+        }
+    }
+    for captures in list.captures_iter(text) {
+        let Some(items) = captures.name("items") else { continue };
+        let cells = split(items.start(), items.as_str(), ',');
+        if cells.len() == count {
+            let values = numbers.iter().filter_map(|n| cells.get(n.saturating_sub(1))).map(|cell| trimmed(*cell));
+            found.extend(values.filter(|(_, v)| v.len() > 2 && is_secret_value(v)).map(range_of));
+        }
+    }
+    found
+}
