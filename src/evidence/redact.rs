@@ -12,7 +12,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::OnceLock;
+use std::sync::{LazyLock, OnceLock};
 
 use aho_corasick::AhoCorasick;
 use regex::Regex;
@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 mod checks;
+mod encoded;
 mod structures;
 
 use checks::{Check, Hit};
@@ -157,6 +158,15 @@ fn is_marked(value: &str) -> bool {
     first == Some(0) || first.is_some() && !mark.replace_all(value, "").chars().any(char::is_alphanumeric)
 }
 
+static COLOURS: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\x1b\[[0-9;:]*m").ok());
+
+/// Whether a text holds a secret by the rules. Personal data do not count.
+fn is_secret_text(text: &str) -> bool {
+    let mut redactor = Redactor::new();
+    redactor.redact_text(text);
+    redactor.counts.keys().any(|kind| kind.contains("secret") || kind.contains("password") || kind.contains("key"))
+}
+
 /// Whether a value under a name for a secret is a secret.
 fn is_secret_value(value: &str) -> bool {
     checks::find("block").is_some_and(|check| check(&Hit { name: "", value, whole: value, before: "", after: "" }))
@@ -192,9 +202,13 @@ impl Redactor {
                 *flag = true;
             }
         }
-        let mut out = Cow::Borrowed(text);
+        // Colours may stand between a name and its value.
+        let mut out = match COLOURS.as_ref() {
+            Some(colours) if text.contains('\u{1b}') => colours.replace_all(text, ""),
+            _ => Cow::Borrowed(text),
+        };
         if compiled.rules.iter().zip(&enabled).any(|(rule, on)| *on && rule.kind == "secret")
-            && let Some(replaced) = self.replace_all(&structures::find(text), text)
+            && let Some(replaced) = self.replace_all(&structures::find(&out), &out)
         {
             out = Cow::Owned(replaced);
         }
@@ -204,7 +218,35 @@ impl Redactor {
                 out = Cow::Owned(replaced);
             }
         }
+        if let Some(replaced) = self.replace_all(&encoded::find(&out, is_secret_text), &out) {
+            out = Cow::Owned(replaced);
+        }
+        if let Some(replaced) = self.replace_repeated(&out) {
+            out = Cow::Owned(replaced);
+        }
         out
+    }
+
+    /// Replaces what is known to be a secret where it occurs again without its name. `None` if it occurs nowhere.
+    fn replace_repeated(&mut self, text: &str) -> Option<String> {
+        let known: Vec<String> = ["secret", "cli-password", "url-password", "dsn-password", "authorization"]
+            .iter()
+            .filter_map(|kind| self.values.get(*kind))
+            .flatten()
+            .filter(|value| value.len() >= 6 && checks::is_distinctive(value) && text.contains(value.as_str()))
+            .cloned()
+            .collect();
+        let mut places: Vec<Range<usize>> = Vec::new();
+        for value in &known {
+            let is_part = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
+            places.extend(text.match_indices(value.as_str()).map(|(at, v)| at..at + v.len()).filter(|place| {
+                !is_part(text.get(..place.start).and_then(|t| t.chars().next_back()))
+                    && !is_part(text.get(place.end..).and_then(|t| t.chars().next()))
+            }));
+        }
+        places.sort_by_key(|place| place.start);
+        places.dedup_by(|next, first| next.start < first.end);
+        self.replace_all(&places, text)
     }
 
     /// The text after one rule; `None` if the rule replaces nothing. After a match that is rejected, the search goes on at its
@@ -227,9 +269,8 @@ impl Redactor {
             };
             let next = |at: usize| text.get(at..).and_then(|t| t.chars().next()).map_or(text.len() + 1, |c| at + c.len_utf8());
             if value.is_empty() || is_marked(value) || !(rule.check)(&hit) {
-                // A value that holds other values may hold a secret.
-                let nests =
-                    value.contains(['"', '\'', '=']) && !value.starts_with(['$', '{', '%', '<']) && part.start() > whole.start();
+                // What is no secret may hold one, or be the name of one: `creating secret: admin_password = …`.
+                let nests = !value.starts_with(['$', '{', '%', '<']) && part.start() > whole.start();
                 let behind = if nests && !is_marked(value) { part.start() } else { end };
                 from = if behind > from { behind } else { next(from) };
             } else {

@@ -68,6 +68,14 @@ pub(super) fn find(name: &str) -> Option<Check> {
                 && !value.contains(['=', '('])
                 && !is_dated(value.trim_end_matches(char::is_alphabetic))
         },
+        "code" => |h| {
+            let lead = h.whole.to_lowercase();
+            !["status", "exit", "error", "http", "zip", "response", "area", "country"].iter().any(|w| lead.contains(w))
+        },
+        "labelled_id" => |h| {
+            let digits = digits_of(h.value).len();
+            (7..=14).contains(&digits) && h.value.len() < 24 && !is_uuid(h.value) && !h.after.starts_with(['.', '-', '/', ':'])
+        },
         "words" => |h| h.value.contains(' ') || h.value.bytes().filter(u8::is_ascii_digit).count() >= 3,
         "form" => {
             |h| !is_placeholder(h.value) && !is_reference(h.value) && (is_mixed(h.value) || h.before.ends_with(['\n', '\r']))
@@ -147,9 +155,9 @@ static REFERENCE: LazyLock<Option<Regex>> = LazyLock::new(|| {
 
 /// Whether a value refers to a secret that is kept elsewhere, or is code that gets it.
 fn is_reference(value: &str) -> bool {
-    REFERENCE.as_ref().is_some_and(|r| r.is_match(value)) && !(value.starts_with('$') && is_hash(value))
-        || value == "$"
-        || value.starts_with("{{")
+    // `$9$…` is an encrypted password of a network device.
+    let is_hashed = value.starts_with('$') && (is_hash(value) || value.get(2..3) == Some("$"));
+    REFERENCE.as_ref().is_some_and(|r| r.is_match(value)) && !is_hashed || value == "$" || value.starts_with("{{")
 }
 
 fn is_hash(value: &str) -> bool {
@@ -172,6 +180,11 @@ fn is_plain_word(value: &str) -> bool {
     !word.is_empty()
         && word.chars().all(|c| c.is_alphabetic() || c == '-' || c == '\'')
         && word.chars().skip(1).all(|c| !c.is_uppercase())
+}
+
+/// Whether a value is unlike a word or a name, so that it is the same secret wherever it occurs.
+pub(super) fn is_distinctive(value: &str) -> bool {
+    is_mixed(value) && !is_identifier(value) && !is_dated(value) && !value.contains(char::is_whitespace)
 }
 
 /// Whether a value has letters and digits, or letters of both cases in disorder.
@@ -213,6 +226,9 @@ fn is_dated(value: &str) -> bool {
 /// A value that begins with the prefix of an issuer: a random body, which must be longer behind a short prefix.
 fn issued(h: &Hit<'_>) -> bool {
     let body = h.value.get(h.name.len()..).unwrap_or("");
+    if h.before.ends_with("SHA256:") || h.before.ends_with("sha256-") || h.before.ends_with("sha512-") {
+        return false;
+    }
     let longest = runs(body).max_by_key(|run| run.len()).unwrap_or("");
     let enough = if h.name.len() > 5 || is_uuid(body) { 8 } else { 20 };
     longest.len() >= enough && (has_disorder(body) || is_cased(longest) && longest.len() >= 20)
@@ -243,6 +259,10 @@ const SECRET_WORDS: &[&str] = &[
 fn prefixed(h: &Hit<'_>) -> bool {
     let Some(body) = runs(h.value).find(|run| run.len() >= 20) else { return false };
     let prefix = h.value.split(body).next().unwrap_or("").to_lowercase();
+    // The digest of a resource (`sha512-…`) and other text in base64, which goes on.
+    if prefix.starts_with("sha") || prefix.starts_with("md5") || h.after.starts_with(['+', '/', '=']) {
+        return false;
+    }
     let says_secret = runs(&prefix).any(|word| SECRET_WORDS.contains(&word));
     let is_hex = body.bytes().all(|b| b.is_ascii_hexdigit());
     let digits = body.bytes().filter(u8::is_ascii_digit).count();
@@ -375,8 +395,12 @@ fn named(h: &Hit<'_>) -> bool {
     }
     let lower = h.name.to_lowercase();
     let is_quoted = h.before.ends_with(['"', '\'']);
+    // `{"type": "keyword"}` describes a field, and a sentence is no value.
+    if value.contains(' ') && value.split_whitespace().all(is_plain_word) && value.ends_with('.') {
+        return false;
+    }
     // `PWD` is the working directory; files and addresses of secrets are none.
-    if is_path(value) || value.len() < 3 || h.before.contains("arn:") {
+    if is_path(value) || value.len() < 3 || h.before.rsplit(char::is_whitespace).next().is_some_and(|w| w.contains("arn:")) {
         return false;
     }
     // Numbers that a person types have digits; "pin" and "otp" are also words.
@@ -669,6 +693,10 @@ fn is_identifier(value: &str) -> bool {
 // Personal data
 
 fn is_personal_address(h: &Hit<'_>) -> bool {
+    // The id of a mail, and the account of a denied login.
+    if h.before.to_lowercase().ends_with("message-id=<") || h.after.starts_with(": Permission denied") {
+        return false;
+    }
     let address = h.value.replace("%40", "@");
     let local = address.split('@').next().unwrap_or("").to_lowercase();
     // `git@host:path` and `user@host:path` are accounts on machines.
@@ -736,7 +764,7 @@ fn is_phone(h: &Hit<'_>) -> bool {
     let grouped = h.value.contains([' ', '-', '(', '.', '/']);
     let is_date =
         h.value.matches('-').count() == 2 && h.value.get(..4).is_some_and(|y| y.starts_with("20") || y.starts_with("19"));
-    let is_address = h.value.matches('.').count() == 3 && !grouped_by(h.value, ' ');
+    let is_address = h.value.matches('.').count() == 3 && !grouped_by(h.value, ' ') && !h.value.starts_with("1.");
     let label = h.whole.get(..h.whole.len().min(24)).unwrap_or("").to_lowercase();
     let keyed = [
         "tel",
@@ -750,6 +778,10 @@ fn is_phone(h: &Hit<'_>) -> bool {
         "電話",
         "携帯",
         "móvil",
+        "movil",
+        "手机",
+        "电话",
+        "rappel",
         "celular",
         "portable",
         "cell",
