@@ -6,6 +6,7 @@
 pub mod body;
 pub mod citations;
 pub mod claims;
+pub mod mask;
 pub mod outside;
 pub mod pack;
 pub mod redact;

@@ -518,3 +518,49 @@ fn answers_have_a_cost_and_an_incident_has_a_cap() {
     let check = run(f.path(), &["--config", &wrong, "audit", "INC-1"]);
     assert!(check.status.code() == Some(2) && stderr(&check).contains("max_cost = -1 is not a price"), "{}", stderr(&check));
 }
+
+#[test]
+fn names_that_the_provider_must_not_read_are_hidden_and_put_back() {
+    let f = tempfile::tempdir().unwrap();
+    // The names come back in pieces.
+    let pieces = ["The pool of checkout on HO", "ST_1 ran dry, and ADDRESS_", "1 refuses `POD\\_1` [E1]."];
+    let body = format!("{}{STOP}{DONE}", pieces.map(part).concat());
+    let server = Stub::start(move |_| sse(&body));
+    let mask = "mask = [\"hosts\", \"pods\", \"addresses\"]\n";
+    let config = prepare(f.path(), &format!("{}/v1", server.url()), mask);
+    let recent = time::OffsetDateTime::now_utc() - Duration::from_secs(30);
+    let stamp = recent.format(&time::format_description::well_known::Rfc3339).unwrap();
+    let line = format!("{stamp} ERROR checkout: pool exhausted host=db-eu-3 peer 10.4.7.21:5432 pod checkout-7d9f8b6c5-x2x4z\n");
+    std::fs::write(f.path().join("app.log"), line.repeat(40)).unwrap();
+    run(f.path(), &["--config", &config, "investigate", "INC-1", "--window", "30m"]);
+
+    let v = ask(f.path(), &config);
+    assert_eq!(
+        v["answer"].as_str().unwrap(),
+        "The pool of checkout on db-eu-3 ran dry, and 10.4.7.21 refuses `checkout-7d9f8b6c5-x2x4z` [E1].",
+        "{v}"
+    );
+    let names = ["db-eu-3", "10.4.7.21", "7d9f8b6c5"];
+    let sent = server.requests().last().unwrap().body.clone();
+    assert!(!names.iter().any(|n| sent.contains(n)) && sent.contains("HOST_1") && sent.contains("checkout"), "{sent}");
+    // The claims are held against the evidence as it is, and the audit has the request as it was sent.
+    assert!(v["claims"].as_array().unwrap().iter().all(|c| c["kind"] != "name"), "{v}");
+    let audit = json(f.path(), &["--config", &config, "audit", "INC-1"]).1.to_string();
+    assert!(audit.contains("HOST_1") && !audit.contains("10.4.7.21:5432"), "{audit}");
+
+    // A follow-up hides the names of the earlier answer as well.
+    ask(f.path(), &config);
+    let sent = server.requests().last().unwrap().body.clone();
+    assert!(sent.contains("ran dry") && !names.iter().any(|n| sent.contains(n)), "{sent}");
+
+    // A model on this machine may read them.
+    let local = "mask = [\"hosts\"]\n[assistant.models.local]\nmodel = \"l\"\nmask = []\n";
+    let config = prepare(f.path(), &format!("{}/v1", server.url()), local);
+    std::fs::write(f.path().join("app.log"), line.repeat(40)).unwrap();
+    run(f.path(), &["--config", &config, "investigate", "INC-1", "--window", "30m"]);
+    json(f.path(), &["--config", &config, "ask", "INC-1", "what broke here?", "--model", "local", "--fresh"]);
+    assert!(server.requests().last().unwrap().body.contains("db-eu-3"));
+    let wrong = prepare(f.path(), &format!("{}/v1", server.url()), "mask = [\"secrets\"]\n");
+    let check = run(f.path(), &["--config", &wrong, "audit", "INC-1"]);
+    assert!(check.status.code() == Some(2) && stderr(&check).contains("secrets"), "{}", stderr(&check));
+}

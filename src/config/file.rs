@@ -15,6 +15,7 @@ use super::types::{
 use super::{CheckSource, Config, ConfigError};
 use crate::incident::{Due, Severity};
 use crate::telemetry::Failure;
+use crate::telemetry::names::NameKind;
 use crate::telemetry::parse::Formats;
 use crate::telemetry::words::nearest;
 
@@ -208,6 +209,8 @@ struct RawAssistant {
     input_price: Option<f64>,
     output_price: Option<f64>,
     max_cost: Option<f64>,
+    #[serde(default)]
+    mask: Vec<NameKind>,
     tls: Option<TlsConfig>,
     #[serde(default)]
     headers: BTreeMap<String, String>,
@@ -233,6 +236,8 @@ struct RawModel {
     proxy: Option<String>,
     input_price: Option<f64>,
     output_price: Option<f64>,
+    /// `[]` for a model on this machine.
+    mask: Option<Vec<NameKind>>,
 }
 
 #[derive(Deserialize)]
@@ -652,6 +657,7 @@ fn assistant(raw: RawAssistant, place: &str) -> Result<AssistantConfig, Failure>
             input_price: other.input_price,
             output_price: other.output_price,
             max_cost: raw.max_cost,
+            mask: other.mask.clone().unwrap_or_else(|| raw.mask.clone()),
             tls: raw.tls.clone(),
             headers: if other.base_url.is_none() { raw.headers.clone() } else { BTreeMap::new() },
             models: BTreeMap::new(),
@@ -709,6 +715,7 @@ fn checked_assistant(raw: RawAssistant, named: BTreeMap<String, AssistantConfig>
         input_price: price("input_price", raw.input_price)?,
         output_price: price("output_price", raw.output_price)?,
         max_cost: price("max_cost", raw.max_cost)?,
+        mask: raw.mask,
         tls: raw.tls.unwrap_or_default(),
         headers: raw.headers,
         named,

@@ -1,5 +1,6 @@
 //! The parts of a configuration that the rest of the program uses.
 
+use crate::telemetry::names::NameKind;
 use crate::telemetry::parse::Formats;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -160,6 +161,8 @@ pub struct AssistantConfig {
     pub output_price: Option<f64>,
     /// The most that the answers about one incident may cost; `None` for no limit.
     pub max_cost: Option<f64>,
+    /// The kinds of names to hide from the provider of this model.
+    pub mask: Vec<NameKind>,
     pub tls: TlsConfig,
     pub headers: BTreeMap<String, String>,
     /// Further models, by their name for `ask --model`.

@@ -23,6 +23,7 @@ mod checks;
 mod encoded;
 mod structures;
 
+use super::mask::Mask;
 use checks::{Check, Hit};
 
 /// A value that has been redacted. It deliberately cannot be deserialized: only this module creates one.
@@ -178,12 +179,19 @@ pub struct Redactor {
     /// The distinct values of each kind, in order of first occurrence.
     values: BTreeMap<String, Vec<String>>,
     counts: BTreeMap<String, u64>,
+    /// What is hidden afterwards, and can be put back.
+    mask: Mask,
 }
 
 impl Redactor {
     /// A redactor for a new document.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Hides names as well, after the secrets are replaced.
+    pub fn masking(mask: Mask) -> Self {
+        Self { mask, ..Self::default() }
     }
 
     /// Returns the text with secrets and personal data replaced; borrowed if no pattern matches.
@@ -224,7 +232,7 @@ impl Redactor {
         if let Some(replaced) = self.replace_repeated(&out) {
             out = Cow::Owned(replaced);
         }
-        out
+        if self.mask.is_empty() { out } else { Cow::Owned(self.mask.hide(&out)) }
     }
 
     /// Replaces what is known to be a secret where it occurs again without its name. `None` if it occurs nowhere.

@@ -13,6 +13,7 @@ use crate::comms::{Draft, Hit, HitKind, customer_hits};
 use crate::config::AssistantConfig;
 use crate::evidence::body::{StoredBody, digest};
 use crate::evidence::claims::check_claims_within;
+use crate::evidence::mask::{Mask, Restorer};
 use crate::evidence::outside::inert;
 use crate::evidence::tokens::{Meter, estimate};
 use crate::evidence::{Body, Redactor, citations};
@@ -184,6 +185,7 @@ impl Desk {
             is_lead: prompt.is_some_and(|p| p.id == "reconcile"),
             draft: question.draft.clone(),
             follows: place_of(question, incident)?.follows,
+            mask: model.map_or_else(Vec::new, |config| config.mask.clone()),
         };
         let limits = model.map_or_else(default_limits, |config| {
             let known = llm::known(config);
@@ -438,6 +440,7 @@ impl Desk {
         kept: &mut String,
     ) -> Result<Outcome, LlmError> {
         let llm = Llm::new(config).await?;
+        let mut restorer = plan.mask.restorer();
         let (inner, mut deltas) = mpsc::channel::<Delta>(64);
         let answering = llm.answer(plan, &inner);
         tokio::pin!(answering);
@@ -446,15 +449,23 @@ impl Desk {
                 biased;
                 () = cancel.cancelled() => return Err(LlmError::new("cancelled")),
                 Some(delta) = deltas.recv() => {
+                    let delta = restored(delta, &plan.mask, &mut restorer);
                     keep(kept, &delta);
                     let _closed = sink.send(delta).await;
                 }
                 outcome = &mut answering => {
                     while let Ok(delta) = deltas.try_recv() {
+                        let delta = restored(delta, &plan.mask, &mut restorer);
                         keep(kept, &delta);
                         let _closed = sink.send(delta).await;
                     }
-                    return outcome;
+                    let rest = Delta::Text(restorer.finish());
+                    keep(kept, &rest);
+                    let _closed = sink.send(rest).await;
+                    return outcome.map(|mut o| {
+                        o.text = plan.mask.restore(&o.text);
+                        o
+                    });
                 }
             }
         }
@@ -485,6 +496,19 @@ fn exceeds_cap(incident: &Incident, config: &AssistantConfig, plan: &PromptPlan)
     (spent + most > cap).then(|| {
         format!("it may cost {most:.4}, and {spent:.4} of {cap:.4} for this incident are spent (max_cost in [assistant])")
     })
+}
+
+/// A piece of the answer with the hidden names put back.
+fn restored<'a>(delta: Delta, mask: &'a Mask, restorer: &mut Restorer<'a>) -> Delta {
+    match delta {
+        Delta::Text(text) => Delta::Text(restorer.push(&text)),
+        Delta::Instead(text) => {
+            // What was held belongs to the text that this replaces.
+            *restorer = mask.restorer();
+            Delta::Instead(mask.restore(&text))
+        }
+        Delta::Waiting(_) | Delta::Next(_) => delta,
+    }
 }
 
 /// Adds a delta to the text that survives a failure.

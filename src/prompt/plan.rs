@@ -1,12 +1,13 @@
 //! Builds the messages for a model from an incident and a prompt file, within the model's context window.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use tera::Context;
 
 use super::conversation::{carry, cited};
 use super::library::{PromptError, PromptFile};
+use crate::evidence::mask::Mask;
 use crate::evidence::outside::{Instruction, marked};
 use crate::evidence::pack::{PackedItem, common_window, pack};
 use crate::evidence::redact::RedactionCount;
@@ -16,6 +17,7 @@ use crate::incident::answer::Carried;
 use crate::incident::ids::seq_label;
 use crate::incident::state::RecordedAnswer;
 use crate::incident::{AnswerSource, EvidenceId, EvidenceRecord, Incident, Matrix, NoteKind};
+use crate::telemetry::names::NameKind;
 use crate::telemetry::time::human_duration;
 use crate::telemetry::{Window, clean};
 
@@ -81,6 +83,8 @@ pub struct PromptPlan {
     pub instructions: Vec<Instruction>,
     /// What was carried of earlier turns; `None` if there are none.
     pub carried: Option<Carried>,
+    /// The names that are hidden in the messages. The answer has what stands for them.
+    pub mask: Mask,
 }
 
 impl PromptPlan {
@@ -104,9 +108,14 @@ impl PromptPlan {
             n => format!(" · {n} lines address the model"),
         };
         let earlier = self.carried.map_or_else(String::new, |c| format!(" · {}", c.summary()));
+        let masked = match self.mask.len() {
+            0 => String::new(),
+            1 => " · 1 name hidden".to_owned(),
+            n => format!(" · {n} names hidden"),
+        };
         let omitted = if left_out > 0 { format!(" ({left_out} left out)") } else { String::new() };
         format!(
-            "{shown} evidence items{omitted} · {} of {} tokens · {redactions} redactions{marked}{earlier}",
+            "{shown} evidence items{omitted} · {} of {} tokens · {redactions} redactions{masked}{marked}{earlier}",
             k(self.estimated_tokens),
             k(self.budget_tokens)
         )
@@ -180,18 +189,22 @@ fn plan_with(
     let preferred = cited(&earlier, asked.question.as_deref());
     let system = system_message(&persona, file, !earlier.is_empty());
     let window = common_window(incident);
+    let services: BTreeSet<String> = incident.services().into_iter().collect();
     let mut needed = 0;
     for (index, scope) in SCOPES.iter().enumerate() {
         let mut context = context(incident, matrix, asked, *scope);
         context.insert("window", &window.map(Window::label));
-        let build = |context: &Context| -> Result<(Redacted<Vec<Message>>, Vec<Instruction>), PromptError> {
+        let build = |context: &Context| -> Result<(Redacted<Vec<Message>>, Vec<Instruction>, Mask), PromptError> {
             let (user, instructions) = marked(&format!("{}{}", hypotheses(incident, *scope), file.render(context)?));
-            let mut messages = vec![Message { role: Role::System, content: system.clone() }];
+            let texts = turns.iter().map(|m| m.content.as_str()).chain([user.as_str()]);
+            let mask = Mask::of(&asked.mask, texts, &services);
+            let note = if mask.is_empty() { "" } else { MASKED };
+            let mut messages = vec![Message { role: Role::System, content: format!("{system}{note}") }];
             messages.extend(turns.iter().cloned());
             messages.push(Message { role: Role::User, content: user });
             // The journal is already redacted; redact again as a safeguard before anything is sent.
             let fail = |e: serde_json::Error| PromptError::Render { name: file.id.clone(), reason: e.to_string() };
-            Ok((Redactor::new().redact_value(&messages).map_err(fail)?, instructions))
+            Ok((Redactor::masking(mask.clone()).redact_value(&messages).map_err(fail)?, instructions, mask))
         };
         context.insert("evidence", &Vec::<ShownEvidence>::new());
         context.insert("left_out", &Vec::<String>::new());
@@ -211,11 +224,11 @@ fn plan_with(
             let shown: Vec<ShownEvidence> = shown.into_iter().map(ShownEvidence::from).collect();
             context.insert("evidence", &shown);
             context.insert("left_out", &left_out.iter().map(|i| i.id.to_string()).collect::<Vec<_>>());
-            let (messages, instructions) = build(&context)?;
+            let (messages, instructions, mask) = build(&context)?;
             let estimated = limits.count(messages.get());
             if estimated <= budget {
                 let plan = finish(file, persona, asked, messages, packed.items, window, (estimated, budget));
-                return Ok(PromptPlan { instructions, carried, ..plan });
+                return Ok(PromptPlan { instructions, carried, mask, ..plan });
             }
             for_items = for_items.saturating_sub((estimated - budget).max(16));
         }
@@ -234,7 +247,13 @@ pub struct AskOptions {
     pub follows: Option<u64>,
     /// Whether the earlier turns are what this is about, so that they get half of the budget.
     pub is_lead: bool,
+    /// The kinds of names to hide from the provider of the model.
+    pub mask: Vec<NameKind>,
 }
+
+/// What the model has to know about hidden names.
+const MASKED: &str =
+    "- HOST_1, POD_1, ACCOUNT_1, ADDRESS_1 and the like stand for names that are hidden from you. Write them as they are.\n";
 
 /// The hypotheses of the incident with their verdicts, above everything else; empty if there are none. None is ever left out.
 fn hypotheses(incident: &Incident, scope: Scope) -> String {
@@ -281,6 +300,7 @@ fn finish(
         headings: file.headings.clone(),
         instructions: Vec::new(),
         carried: None,
+        mask: Mask::default(),
     }
 }
 

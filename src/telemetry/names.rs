@@ -10,6 +10,18 @@ use super::log::LogLine;
 use super::series::Labels;
 use super::subject::{MACHINE_LABELS, SERVICE_LABELS, WORKLOAD_LABELS, owner_of_pod};
 
+/// A kind of names that a mask can hide from the provider of a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NameKind {
+    Hosts,
+    Pods,
+    /// Of clouds, databases and people.
+    Accounts,
+    /// Of networks.
+    Addresses,
+}
+
 /// A shorter name says nothing and would be found in ordinary words.
 const MIN_NAME: usize = 3;
 /// The longest name, in characters: what is longer is a message, not a name.
