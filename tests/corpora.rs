@@ -58,7 +58,7 @@ fn measure(set: &str) -> BTreeMap<String, (u32, u32)> {
 #[test]
 fn claims_are_judged_as_readers_judged_them() {
     let mut all: BTreeMap<String, (u32, u32)> = BTreeMap::new();
-    for set in ["a", "b", "c"] {
+    for set in ["a", "b", "c", "d"] {
         let counts = measure(set);
         for (kind, (right, of)) in counts {
             println!("set {set}: {kind:18} {right} of {of}");
@@ -91,7 +91,7 @@ struct Secrets {
 #[test]
 fn secrets_are_found_and_ordinary_text_is_left_alone() {
     let (mut leaks, mut usual, mut hard_leaks, mut hard, mut touched, mut harmless) = (0_u32, 0_u32, 0_u32, 0_u32, 0_u32, 0_u32);
-    for set in ["a", "b"] {
+    for set in ["a", "b", "c", "d"] {
         let secrets: Secrets = fixture(&format!("redaction/{set}.json.zst"));
         for (kind, text, secret) in &secrets.planted {
             let once = Redactor::new().redact_text(text).into_owned();
@@ -113,6 +113,6 @@ fn secrets_are_found_and_ordinary_text_is_left_alone() {
     );
     let share = |part: u32, of: u32| f64::from(part) / f64::from(of);
     assert!(share(leaks, usual) <= 0.03, "{leaks} of {usual} usual secrets leak");
-    assert!(share(hard_leaks, hard) <= 0.32, "{hard_leaks} of {hard} hard secrets leak");
+    assert!(share(hard_leaks, hard) <= 0.07, "{hard_leaks} of {hard} hard secrets leak");
     assert!(share(touched, harmless) <= 0.01, "{touched} of {harmless} harmless lines are touched");
 }

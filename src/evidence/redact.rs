@@ -264,7 +264,7 @@ impl Redactor {
         let (mut copied, mut from) = (0, 0);
         while let Some(captures) = regex.captures_at(text, from) {
             let whole = captures.get(0)?;
-            let part = ["v", "a", "b", "c", "d"].iter().find_map(|n| captures.name(n)).unwrap_or(whole);
+            let part = ["v", "a", "b", "c", "d", "e"].iter().find_map(|n| captures.name(n)).unwrap_or(whole);
             // In `password=X,port=5432` the value ends before the next name.
             let end = part.start() + if captures.name("v").is_some() { value_length(part.as_str()) } else { part.len() };
             let value = text.get(part.start()..end).unwrap_or("");
@@ -276,9 +276,14 @@ impl Redactor {
                 after: text.get(end..).unwrap_or(""),
             };
             let next = |at: usize| text.get(at..).and_then(|t| t.chars().next()).map_or(text.len() + 1, |c| at + c.len_utf8());
-            if value.is_empty() || is_marked(value) || !(rule.check)(&hit) {
+            // The address of a secret is no secret.
+            let word = hit.before.rsplit(char::is_whitespace).next().unwrap_or("");
+            let is_address = rule.kind == "secret" && word.trim_start_matches(['"', '\'', '[', '=', '(']).contains("arn:aws");
+            if value.is_empty() || is_marked(value) || is_address || !(rule.check)(&hit) {
                 // What is no secret may hold one, or be the name of one: `creating secret: admin_password = …`.
-                let nests = !value.starts_with(['$', '{', '%', '<']) && part.start() > whole.start();
+                let nests = (value.contains(['"', '\'', '=']) || value.contains('_') && names_secret(value))
+                    && !value.starts_with(['$', '{', '%', '<'])
+                    && part.start() > whole.start();
                 let behind = if nests && !is_marked(value) { part.start() } else { end };
                 from = if behind > from { behind } else { next(from) };
             } else {

@@ -36,7 +36,9 @@ pub(super) fn find(name: &str) -> Option<Check> {
                 && !is_reference(h.value)
                 && !(h.value.ends_with('=') && h.after.starts_with(|c: char| c.is_alphanumeric()))
         },
-        "cookie" => |h| is_mixed(h.value) && !is_placeholder(h.value) && !h.value.contains(' '),
+        "cookie" => {
+            |h| !h.before.ends_with("PublicKeyToken=") && is_mixed(h.value) && !is_placeholder(h.value) && !h.value.contains(' ')
+        }
         "named" => named,
         "key_value" => key_value,
         "block" => |h| !is_placeholder(h.value) && !is_reference(h.value) && !h.value.starts_with("-----"),
@@ -143,7 +145,7 @@ static REFERENCE: LazyLock<Option<Regex>> = LazyLock::new(|| {
           | \{\{.* | \{%.* | %[A-Z_]+% | <%.* | \#\{.*
           | !(?:Ref|Sub|GetAtt|ImportValue|vault|secret|env)\b.*
           | (?:var|local|data|module|each|self|this|process|os|env|req|request|res|ctx|config|cfg|settings|secrets|params|args|opts|options|props|event|session|random_password|aws_\w+|google_\w+|azurerm_\w+|vault_\w+)\.[A-Za-z_].*
-          | (?:arn:|op://|vault:|file:|env:|ssm:|secretsmanager:|awssm:|sm://|ref\+|keyring:|projects/).*
+          | (?:arn:|op://|vault:|hmac-sha256:|file:|env:|ssm:|secretsmanager:|awssm:|sm://|ref\+|keyring:|projects/).*
           | [A-Za-z_][\w.]*\(.*                # a call
           | [a-z_]+(?:\.[a-z_]+)+;?\)?$        # a chain of names
           | %\(.* | ENC\[.* | \{\{.* | <[a-z_\ -]+>$
@@ -381,10 +383,12 @@ fn is_innocent_name(name: &str) -> bool {
         "prompt_token",
         "completion_token",
         "total_token",
+        "publickeytoken",
     ]
     .iter()
     .any(|w| lower == *w || lower.ends_with(&format!(".{w}")))
         || last == "pat" && lower.contains("file")
+        || lower.starts_with("checksum")
 }
 
 /// A value behind a name for a secret.
@@ -400,7 +404,7 @@ fn named(h: &Hit<'_>) -> bool {
         return false;
     }
     // `PWD` is the working directory; files and addresses of secrets are none.
-    if is_path(value) || value.len() < 3 || h.before.rsplit(char::is_whitespace).next().is_some_and(|w| w.contains("arn:")) {
+    if is_path(value) || value.len() < 3 {
         return false;
     }
     // Numbers that a person types have digits; "pin" and "otp" are also words.

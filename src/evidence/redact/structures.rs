@@ -139,7 +139,10 @@ fn secret_columns(columns: &str) -> Vec<usize> {
 static PLACEHOLDER: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r#"(?i)(?:(?P<column>[\w."`]+)\s*(?:=|<>|!=)\s*|[(,]\s*)(?:\$(?P<number>\d{1,3})|\?)"#).ok());
 static PARAMETER: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r#"\$(?P<a>\d{1,3}) = '(?P<v>[^']*)'|parameter \[(?P<b>\d{1,3})\] as \[\w+\] - \[(?P<w>[^\]\r\n]*)\]"#).ok()
+    Regex::new(
+        r#"\$(?P<a>\d{1,3}) = '(?P<v>[^']*)'|parameter [\[(](?P<b>\d{1,3})(?:\] as \[\w+\] -|:\w+\) <-) \[(?P<w>[^\]\r\n]*)\]"#,
+    )
+    .ok()
 });
 static LIST: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\[(?P<items>[^\[\]\r\n]{3,600})\]").ok());
 
