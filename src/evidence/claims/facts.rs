@@ -76,6 +76,8 @@ impl Facts {
             let number = |name: &str| c.name(name)?.as_str().replace(',', "").parse::<f64>().ok();
             Some((number("from")?, number("to")?))
         });
+        // Two changes in one summary decide nothing.
+        let change = change.or_else(|| from_to(first).filter(|_| FROM_TO.find_iter(first).count() == 1));
         let lines = text.lines();
         let body = text.lines().skip(1).filter(|l| !l.starts_with("query:") && !l.starts_with("window:") && !l.starts_with(' '));
         let counts = [body.clone().filter(|l| l.starts_with('{')).count(), lines.filter(|l| l.contains("firing")).count()];
@@ -252,10 +254,37 @@ fn is_approximate(text: &str, at: usize) -> bool {
     text.get(..at).is_some_and(|before| APPROXIMATELY.is_match(before))
 }
 
+static WEEKDAY: LazyLock<Regex> = LazyLock::new(|| {
+    regex(r"(?i)\b(?P<day>mon|tues|wednes|thurs|fri|satur|sun)days?\b(?:[ ,]+(?:night|morning|evening|afternoon))?")
+});
+
+/// A weekday that none of the days in the items has.
+fn wrong_weekday(statement: &str, known: &[Day]) -> Option<Fault> {
+    let named = WEEKDAY.captures(statement)?.name("day")?.as_str().to_lowercase();
+    let weekdays: Vec<time::Weekday> = known
+        .iter()
+        .filter_map(|d| {
+            let month = time::Month::try_from(u8::try_from(d.month).ok()?).ok()?;
+            let year = i32::try_from(d.year?).ok()?;
+            Some(time::Date::from_calendar_date(year, month, u8::try_from(d.day).ok()?).ok()?.weekday())
+        })
+        .collect();
+    // A night belongs to two days.
+    let is_one = |w: &time::Weekday| {
+        let of = |w: time::Weekday| w.to_string().to_lowercase().starts_with(&named);
+        of(*w) || statement.to_lowercase().contains("night") && (of(w.next()) || of(w.previous()))
+    };
+    (!weekdays.is_empty() && !weekdays.iter().any(is_one))
+        .then(|| Fault::new(ClaimKind::Time, "The cited evidence is of another weekday."))
+}
+
 fn wrong_day(statement: &str, items: &[&Facts]) -> Option<Fault> {
     let known: Vec<Day> = items.iter().flat_map(|i| i.days.iter().copied()).collect();
     let same =
         |a: &Day, b: &Day| (a.month, a.day) == (b.month, b.day) && (a.year.is_none() || b.year.is_none() || a.year == b.year);
+    if let Some(fault) = wrong_weekday(statement, &known) {
+        return Some(fault);
+    }
     let wrong = days(statement).into_iter().find(|d| !known.iter().any(|k| same(d, k)))?;
     let year = wrong.year.map_or(String::new(), |y| format!("{y}-"));
     Some(Fault::new(ClaimKind::Time, format!("No cited item names the day {year}{:02}-{:02}.", wrong.month, wrong.day)))
@@ -641,17 +670,17 @@ fn spelled_otherwise(item: &Facts, name: &str) -> bool {
 
 static UP: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        r"(?i)\b(?:rose|rises|risen|rising|increas(?:ed|es|ing)|climb(?:ed|s|ing)|grew|grows|grown|growing|went up|going up|jump(?:ed|s)|spik(?:ed|es)|surg(?:ed|es)|soared|doubled|tripled|trebled|quadrupled|multiplied|shot up|ramped up|higher than|worsened|built up|piled up|accumulated|ballooned|exploded|swelled|peaked|skyrocketed)\b",
+        r"(?i)\b(?:rose|rises|risen|rising|increas(?:ed|es|ing)|climb(?:ed|s|ing)|grew|grows|grown|growing|went up|going up|kept going up|jump(?:ed|s)|spik(?:ed|es)|surg(?:ed|es)|soared|doubled|tripled|trebled|quadrupled|multiplied|shot up|ramped up|picked up|crept up|edged up|higher than|exceeded its|worsened|built up|piled up|accumulated|ballooned|exploded|swelled|peaked|skyrocketed|(?:trend|head|mov)(?:ed|ing)? (?:up|upwards?)|on the (?:rise|increase|up)|upwards? trend|(?:a|an|the|another|further|sharp|steep|steady|marked|slight|sudden|strong|continued) (?:rise|increase|jump|spike|surge|growth|climb|uptick|upswing) (?:in|of)|more and more)\b",
     )
 });
 static DOWN: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        r"(?i)\b(?:fell|falls|fallen|falling|dropp?ed|drops|dropping|decreas(?:ed|es|ing)|declin(?:ed|es|ing)|went down|going down|c(?:ame|ome|oming) down|shrank|shrunk|sank|sunk|plunged|plummeted|halved|dipped|diminished|collapsed|slumped|lower than|eased|subsided|receded|dwindled|tapered off)\b",
+        r"(?i)\b(?:fell|falls|fallen|falling|dropp?ed|drops|dropping|decreas(?:ed|es|ing)|declin(?:ed|es|ing)|went down|going down|c(?:ame|ome|oming) down|shrank|shrunk|shrinking|sank|sunk|sinking|plunged|plummeted|halved|dipped|diminished|diminishing|collapsed|slumped|lower than|eased|easing|subsided|subsiding|reced(?:ed|ing)|dwindl(?:ed|ing)|tapered off|tailed off|crept down|edged down|(?:trend|head|mov)(?:ed|ing)? (?:down|downwards?)|on the (?:decline|decrease|wane)|downwards? trend|(?:a|an|the|another|further|sharp|steep|steady|marked|slight|sudden|strong|continued) (?:fall|decrease|drop|dip|decline|reduction|slump|plunge|collapse) (?:in|of)|fewer and fewer|less and less)\b",
     )
 });
 static FLAT: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        r"(?i)\b(?:(?:stayed|remained|remains|stays|was|were|is|held|kept|ran) (?:\w+ )?(?:flat|stable|constant|unchanged|steady|level|the same|normal|unaffected|at the same level|at its (?:usual|normal) level)|(?:did|does|do) not (?:change|move|vary|rise|fall|increase|decrease|grow|drop|budge)|no (?:change|increase|decrease|rise|drop|growth) (?:in|of)|level(?:l)?ed off|plateaued|flattened|(?:never|hardly|barely|scarcely) (?:changed|moved|rose|fell|varied))\b",
+        r"(?i)\b(?:(?:stayed|remained|remains|stays|was|were|is|held|kept|ran) (?:\w+ )?(?:\w+ )?(?:flat|stable|constant|unchanged|steady|level|the same|normal|unaffected|at the same level|at its (?:usual|normal) level)|(?:did|does|do) not (?:change|move|vary|rise|fall|increase|decrease|grow|drop|budge)|no (?:change|increase|decrease|rise|drop|growth) (?:in|of)|level(?:l)?ed off|plateaued|flattened|(?:never|hardly|barely|scarcely) (?:changed|moved|rose|fell|varied))\b",
     )
 });
 static NEGATED: LazyLock<Regex> =
@@ -669,11 +698,14 @@ fn has_gone(direction: Direction, statement: &str, items: &[&Facts]) -> Option<F
 fn better_or_worse(statement: &str) -> Option<Direction> {
     let lower = statement.to_lowercase();
     let any = |words: &[&str]| words.iter().any(|w| lower.contains(w));
-    let better = any(&["improved", "got better"]);
-    if !better && !any(&["worsened", "deteriorated", "got worse"]) {
+    let better = any(&["improved", "got better", "faster", "sped up", "quicker"]);
+    if !better && !any(&["worsened", "deteriorated", "got worse", "slower", "slowed", "degraded"]) {
         return None;
     }
-    let rises = if any(&["latency", "error", "failure", "lag", "loss", "throttl", "usage", "restarts", "time"]) {
+    let rises = if any(&[
+        "latency", "error", "failure", "lag", "loss", "throttl", "usage", "restarts", "time", "faster", "slow", "sped up",
+        "quicker",
+    ]) {
         !better
     } else if any(&["hit ratio", "hit rate", "success", "throughput", "conversion", "availability"]) {
         better
@@ -717,7 +749,11 @@ fn wrong_direction(statement: &str, items: &[&Facts]) -> Option<Fault> {
     if items.len() > 2 {
         return None;
     }
+    let said = compared(said, statement);
     if let Some((from, to)) = from_to(statement) {
+        if is_reversed(from, to, items) {
+            return fault("goes from the second value to the first");
+        }
         return match said {
             Direction::Up if to < from => fault("goes down here"),
             Direction::Down if to > from => fault("goes up here"),
@@ -768,6 +804,34 @@ fn wrong_direction(statement: &str, items: &[&Facts]) -> Option<Fault> {
         Some(Direction::Down) => fault("goes down there"),
         Some(Direction::Flat) => fault("does not change there"),
         None => None,
+    }
+}
+
+/// Whether a series of the items goes from the second value to the first, and none goes the way of the statement.
+fn is_reversed(from: f64, to: f64, items: &[&Facts]) -> bool {
+    let courses = || items.iter().flat_map(|i| i.courses.iter());
+    // A statement may have another unit than the samples.
+    let scales = [1.0, 1000.0, 0.001, 100.0, 0.01];
+    from != to
+        && scales.iter().any(|s| courses().any(|c| c.goes_from_to(to * s, from * s)))
+        && !scales.iter().any(|s| courses().any(|c| c.goes_from_to(from * s, to * s)))
+}
+
+static COMPARED: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"(?i)(?P<a>\d{1,2}:\d{2}(?::\d{2})?)\D.{0,60}\b(?:higher|lower|more|fewer|less|larger|smaller)\b.{0,30}?\bthan (?:it (?:was|had been) )?(?:at |around |about )*(?P<b>\d{1,2}:\d{2}(?::\d{2})?)",
+    )
+});
+
+/// The direction that a comparison of two times says. "At 09:10 it was higher than at 09:20" says that it fell.
+fn compared(said: Direction, statement: &str) -> Direction {
+    let at = |c: &regex::Captures<'_>, name: &str| c.name(name).and_then(|m| clocks(m.as_str()).first().map(|k| k.secs));
+    let is_backwards =
+        COMPARED.captures(statement).is_some_and(|c| at(&c, "a").zip(at(&c, "b")).is_some_and(|(first, second)| first < second));
+    match said {
+        Direction::Up if is_backwards => Direction::Down,
+        Direction::Down if is_backwards => Direction::Up,
+        other => other,
     }
 }
 

@@ -141,6 +141,30 @@ pub(super) fn is_instruction(text: &str) -> bool {
     false
 }
 
+/// What a value did, behind its name.
+const MOVED: &[&str] = &[
+    "fell",
+    "rose",
+    "dropped",
+    "grew",
+    "climbed",
+    "declined",
+    "increased",
+    "decreased",
+    "was",
+    "were",
+    "had",
+    "went",
+    "stayed",
+    "remained",
+    "came",
+    "recovered",
+    "collapsed",
+    "doubled",
+    "halved",
+    "spiked",
+];
+
 fn begins_with_instruction(text: &str) -> bool {
     let mut words = text.split_whitespace().map(|w| w.trim_matches(|c: char| !c.is_alphanumeric() && c != '-'));
     let mut first = words.next().unwrap_or("").to_lowercase();
@@ -178,6 +202,13 @@ fn begins_with_instruction(text: &str) -> bool {
     // A noun that is spelt like the verb has its own verb behind it: `Alert fired`, `Load rose`, `Page is up`.
     let second = words.next().unwrap_or("").to_lowercase();
     let whole = |words: &Regex| words.find(&second).is_some_and(|m| m.as_str() == second);
+    // So does a compound noun: `Page views fell`, `Upload success was`.
+    let third = words.next().unwrap_or("").to_lowercase();
+    let is_article =
+        ["the", "a", "an", "all", "any", "of", "to", "for", "with", "by", "on", "in", "what"].contains(&second.as_str());
+    if !is_article && MOVED.contains(&third.as_str()) {
+        return false;
+    }
     let is_verb = whole(&EVENT) || whole(&STATES) && (second.ends_with('s') || ["are", "have", "do"].contains(&second.as_str()));
     !is_verb || ["put", "cut", "set", "hold", "uses", "runs"].contains(&second.as_str())
 }
@@ -215,6 +246,8 @@ mod tests {
             ("The database is to blame.", Fact),
             ("Traffic to payment quadrupled.", Fact),
             ("Alert fired late.", Fact),
+            ("Page views fell to a third.", Fact),
+            ("Restart the pods that were evicted.", Plan),
             ("Raise the pool to 40 connections.", Plan),
             ("**Rollback:** revert the release.", Plan),
             ("Within 15 minutes, send the first update.", Plan),

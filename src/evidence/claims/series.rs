@@ -32,6 +32,32 @@ static POINT: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(r"(?P<from>\d{2}:\d{2}:\d{2})(?:–(?P<to>\d{2}:\d{2}:\d{2}))?=(?P<low>-?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?)(?:\.\.(?P<high>-?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?))?").ok()
 });
 
+/// A sample as people and other tools write it: `09:27:40 0.6` or `09:30: 4.9`.
+static LISTED: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r"\b(?P<at>\d{2}:\d{2}(?::\d{2})?)Z?(?: |: ?|=)(?P<value>-?\d[\d,]*(?:\.\d+)?)(?:[,;\s]|$)").ok()
+});
+
+/// The least samples on one line that make it a series.
+const FEWEST_LISTED: usize = 3;
+
+/// The series that a line lists with its labels in front; `None` if it lists none.
+fn listed(line: &str) -> Option<Course> {
+    let found: Vec<regex::Captures<'_>> = LISTED.as_ref()?.captures_iter(line).collect();
+    let first = found.first().filter(|_| found.len() >= FEWEST_LISTED)?.get(0)?.start();
+    let (mut base, mut last) = (0.0, f64::NEG_INFINITY);
+    let mut points = Vec::new();
+    for c in &found {
+        let secs = clocks(c.name("at")?.as_str()).first()?.secs;
+        let value = number(c.name("value")?.as_str())?;
+        base += if secs + base < last { 86_400.0 } else { 0.0 };
+        last = secs + base;
+        points.push((last, value, value));
+    }
+    let (min, max) = points.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), p| (a.min(p.1), b.max(p.1)));
+    let labels = line.get(..first)?.trim_end_matches(|c: char| !c.is_alphanumeric() && c != '}').trim_end_matches("points");
+    Some(Course { labels: labels.trim().to_lowercase().replace('"', ""), points, min, max })
+}
+
 fn number(text: &str) -> Option<f64> {
     text.trim_end_matches(['.', ',']).replace(',', "").parse().ok()
 }
@@ -42,7 +68,10 @@ pub(super) fn courses(text: &str) -> Vec<Course> {
     let mut out = Vec::new();
     let mut lines = text.lines().peekable();
     while let Some(line) = lines.next() {
-        let Some(c) = head.captures(line) else { continue };
+        let Some(c) = head.captures(line) else {
+            out.extend(listed(line));
+            continue;
+        };
         let get = |name: &str| c.name(name).and_then(|m| number(m.as_str()));
         let (Some(min), Some(max)) = (get("min"), get("max")) else { continue };
         let mut points = Vec::new();
@@ -77,6 +106,16 @@ impl Course {
     /// The value at a time; `None` before the first sample.
     fn at(&self, secs: f64) -> Option<f64> {
         self.points.iter().rev().find(|p| p.0 <= secs).map(Self::middle)
+    }
+
+    /// Whether the course has a value like the first of these, and later one like the second.
+    pub(super) fn goes_from_to(&self, from: f64, to: f64) -> bool {
+        let is_like = |point: &(f64, f64, f64), value: f64| {
+            let slack = value.abs().max(1e-9) * 0.06;
+            point.1 - slack <= value && value <= point.2 + slack
+        };
+        let first = self.points.iter().position(|p| is_like(p, from));
+        first.is_some_and(|first| self.points.iter().skip(first + 1).any(|p| is_like(p, to)))
     }
 
     /// Whether the whole course varies too little to be called a change.
