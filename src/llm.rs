@@ -7,6 +7,7 @@
 mod dialect;
 mod events;
 mod memory;
+mod prices;
 mod service;
 mod thoughts;
 mod wire;
@@ -28,6 +29,7 @@ use crate::telemetry::failure::Explain;
 pub(crate) use dialect::ContextLimit;
 use dialect::Dialect;
 pub(crate) use memory::{known, learn};
+pub(crate) use prices::{as_of as prices_as_of, of as prices_of};
 use thoughts::{Thoughts, Visible};
 
 /// An error response of the server, as it came.

@@ -3,6 +3,7 @@
 //! Signals and keys come first (`biased`), then messages from tasks, in bounded batches. A frame is drawn immediately after
 //! a key, and at most thirty times a second after other changes. The loop never waits for the network, a disk or a lock.
 
+mod editor;
 mod effects;
 mod input;
 mod keyboard;
@@ -230,6 +231,22 @@ async fn drive(
                     urgent = true;
                 }
                 Effect::Copy(text) => terminal::copy(&text),
+                Effect::Editor { text, is_kept } => {
+                    drop(events);
+                    guard.leave();
+                    let written = editor::edit(&text).await;
+                    guard.renew();
+                    events = Keyboard::new();
+                    display.clear()?;
+                    let msg = match written {
+                        Ok(text) => Msg::Edited(Some(text).filter(|_| is_kept)),
+                        Err(failure) => Msg::Failed(failure),
+                    };
+                    for effect in update(&mut model, now(), msg) {
+                        runner.run(effect, &model);
+                    }
+                    urgent = true;
+                }
                 effect => runner.run(effect, &model),
             }
         }

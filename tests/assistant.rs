@@ -564,3 +564,20 @@ fn names_that_the_provider_must_not_read_are_hidden_and_put_back() {
     let check = run(f.path(), &["--config", &wrong, "audit", "INC-1"]);
     assert!(check.status.code() == Some(2) && stderr(&check).contains("secrets"), "{}", stderr(&check));
 }
+
+/// The alerts of a declaration are evidence before anything was investigated: a question must not take them for the findings.
+#[test]
+fn a_question_about_an_incident_that_was_not_investigated_investigates_it() {
+    let f = tempfile::tempdir().unwrap();
+    let server = answering(ANSWER);
+    let config = prepare(f.path(), &format!("{}/v1", server.url()), "");
+    run(f.path(), &["--config", &config, "declare", "--title", "another one"]);
+    let file = f.path().join("seen.txt").display().to_string();
+    std::fs::write(&file, "the pool is full").unwrap();
+    assert!(run(f.path(), &["--config", &config, "incident", "attach", "INC-2", &file]).status.success());
+    json(f.path(), &["--config", &config, "ask", "INC-2", "what broke here?"]);
+    let sent = server.requests().last().unwrap().body.clone();
+    assert!(sent.contains("pool exhausted"), "{sent}");
+    let (_, shown) = json(f.path(), &["--config", &config, "incident", "show", "INC-2"]);
+    assert!(!shown["findings"].as_array().unwrap().is_empty(), "{shown}");
+}

@@ -239,6 +239,61 @@ fn opens_the_runbook_of_an_alert_or_copies_its_url() {
     assert!(url.starts_with("https://runbooks.example/"), "{url}");
 }
 
+/// A text field and an answer open in the editor of the user, which may have arguments; one that fails loses nothing.
+#[test]
+fn texts_open_in_the_editor_of_the_user() {
+    let bin = tempfile::tempdir().unwrap();
+    let (editor, seen) = (bin.path().join("ed it"), bin.path().join("seen"));
+    let script = format!(
+        "#!/bin/sh\nls -l \"$2\" > '{0}'\ncat \"$2\" >> '{0}'\nprintf ' and the second line\\nends here' >> \"$2\"\n",
+        seen.display()
+    );
+    std::fs::write(&editor, script).unwrap();
+    std::fs::set_permissions(&editor, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let command = format!("'{}' --wait", editor.display());
+    let mut s = Screen::start(env!("CARGO_BIN_EXE_warroom"), &["demo"], 140, 40, &[("VISUAL", command.as_str())]);
+    s.wait_for("5 firing");
+    s.keys("d");
+    s.wait_for("Declare");
+    s.keys("\r");
+    s.wait_for("Overview");
+    s.keys("n");
+    s.wait_for("┌ Note");
+    s.keys("the first line");
+    s.wait_for("the first line");
+    s.keys("\x05");
+    s.wait_for("and the second line");
+    s.keys("\r");
+    s.wait_until_gone("┌ Note");
+    let file = std::fs::read_to_string(&seen).unwrap();
+    assert!(file.starts_with("-rw-------") && file.ends_with("the first line"), "{file}");
+    s.keys("5z");
+    s.wait_for("claims: ");
+    s.keys("o");
+    let start = Instant::now();
+    while !std::fs::read_to_string(&seen).unwrap().contains("Where to look first") {
+        assert!(start.elapsed() < TIMEOUT, "{}", s.text());
+        std::thread::sleep(Duration::from_millis(30));
+    }
+    // The draft is gone, and the screen is back.
+    let path = std::fs::read_to_string(&seen).unwrap().split_whitespace().find(|w| w.contains("warroom-")).unwrap().to_owned();
+    s.wait_for("claims: ");
+    let start = Instant::now();
+    while PathBuf::from(&path).exists() {
+        assert!(start.elapsed() < TIMEOUT, "{path} is left");
+        std::thread::sleep(Duration::from_millis(30));
+    }
+    drop(s);
+
+    let mut s = Screen::start(env!("CARGO_BIN_EXE_warroom"), &["demo"], 140, 40, &[("VISUAL", "false")]);
+    s.wait_for("5 firing");
+    s.keys("/");
+    s.wait_for("Filter");
+    s.keys("checkout\x05");
+    s.wait_for("The editor 'false' failed");
+    s.wait_for("checkout");
+}
+
 #[test]
 fn restores_the_terminal_after_a_signal() {
     use rustix::process::Signal;

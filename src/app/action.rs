@@ -273,6 +273,7 @@ actions! {
     ChooseThread, "choose-thread", Assistant, "threads", "Choose a thread, or begin a new one", false;
     ShowRequests, "show-requests", Assistant, "requests", "Show the requests that were sent to models, exactly as they were sent", false;
     CopyAnswer, "copy-answer", Assistant, "copy", "Copy the selected answer", false;
+    AnswerInEditor, "answer-in-editor", Assistant, "editor", "Open the selected answer in $VISUAL or $EDITOR", false;
     Preview, "preview", Assistant, "preview", "Show exactly what would be sent", false;
     Accept, "accept", Assistant, "accept", "Accept the selected proposal, or the whole answer as your own", true;
     RunStep, "run-step", Playbook, "run step", "Run the selected step, or mark it as done; shows scripts first", true;
@@ -300,6 +301,7 @@ actions! {
     ShowProblems, "show-problems", Everywhere, "problems", "Show problems in your prompts, themes, keys and playbooks", false;
     Cancel, "cancel", Everywhere, "cancel", "Close the dialog, or stop the script that is running", false;
     CopyText, "copy-text", Reader, "copy", "Copy this text", false;
+    ReadInEditor, "read-in-editor", Reader, "editor", "Open this text in $VISUAL or $EDITOR", false;
     KeepOutput, "keep-output", Reader, "save", "Save the command output as evidence", true;
     CloseReader, "close-reader", Reader, "close", "Close", false;
     NextChoice, "next-choice", List, "next", "Select the next row", false;
@@ -307,6 +309,7 @@ actions! {
     Choose, "choose", List, "choose", "Choose the selected row", false;
     Submit, "submit", Line, "ok", "Accept the text", false;
     NewLine, "new-line", Line, "new line", "Insert a line break, in fields that accept several lines", false;
+    EditText, "edit-text", Line, "editor", "Edit the text in $VISUAL or $EDITOR", false;
     Complete, "complete", Line, "complete", "Complete what was typed, in a slash command", false;
     Recall, "recall", Line, "recall", "Recall the previous text", false;
     RecallNext, "recall-next", Line, "recall next", "Recall the next text", false;

@@ -65,6 +65,8 @@ pub(crate) enum Msg {
         title: String,
         lines: Vec<String>,
     },
+    /// The editor was closed: the text for the open field, if it is for one.
+    Edited(Option<String>),
     /// Output of the script that is running.
     ScriptOutput(String),
     /// The script that was running has ended. Its result follows.
@@ -121,6 +123,11 @@ pub(crate) enum Effect {
     Suspend,
     Redraw,
     Copy(String),
+    /// Opens a text in the user's editor. `is_kept` says whether the open field gets what was written.
+    Editor {
+        text: String,
+        is_kept: bool,
+    },
     FetchAlerts,
     ListIncidents,
     ReadIncident(IncidentId),

@@ -63,6 +63,7 @@ fn handle(model: &mut Model, at: Timestamp, msg: Msg) -> Vec<Effect> {
             unread(model);
             Vec::new()
         }
+        Msg::Edited(text) => text.map_or_else(Vec::new, |text| dialogs::edited(model, &text)),
         Msg::Ticked => Vec::new(),
         Msg::AlertsArrived(board) => {
             model.board.set_alerts(board.alerts, board.sources, at);

@@ -38,7 +38,9 @@ pub(super) async fn run(desk: &Desk, args: &AuditArgs, as_json: bool) -> Result<
     }
     let spent: Vec<f64> = requests.iter().filter(|r| r.is_last).filter_map(|r| r.answer.cost).collect();
     if !spent.is_empty() {
-        out::note(format!("Cost of all answers at the configured prices: {:.4}.", spent.iter().sum::<f64>()));
+        let list =
+            desk.list_prices_of().map_or_else(String::new, |day| format!(", or else the list prices of {day} in US dollars"));
+        out::note(format!("Cost of all answers at the configured prices{list}: {:.4}.", spent.iter().sum::<f64>()));
     }
     for r in &requests {
         out::line(r.summary())?;

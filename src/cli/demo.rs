@@ -66,6 +66,7 @@ fn desk() -> Result<(Desk, Config, Scratch), CliError> {
         updates: crate::investigate::desk::UpdateSettings::default(),
         playbooks: load_playbooks(&config),
         read_only: config.ui.read_only,
+        investigating: std::sync::Arc::default(),
     };
     Ok((desk, config, scratch))
 }

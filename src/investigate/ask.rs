@@ -244,6 +244,11 @@ impl Desk {
         }
     }
 
+    /// The day of the list prices that are used where none are configured, such as `2026-11-30`.
+    pub fn list_prices_of(&self) -> Option<&'static str> {
+        llm::prices_as_of()
+    }
+
     /// Answers a question as [`Desk::ask_all`] does, and returns the last answer.
     ///
     /// # Errors
@@ -266,7 +271,13 @@ impl Desk {
         let incident = self.journal.incident(id).await?;
         // A wrong thread or entry is known before anything is read.
         place_of(question, &incident)?;
-        if question.window.is_some() || incident.evidence.is_empty() && question.draft.is_none() {
+        if question.draft.is_some() {
+            return Ok(incident);
+        }
+        // The alerts of a declaration are evidence before anything was investigated. An investigation may be running.
+        drop(self.investigating.lock().await);
+        let incident = self.journal.incident(id).await?;
+        if question.window.is_some() || incident.investigation.is_none() {
             return self.investigate(id, question.window, progress).await;
         }
         Ok(incident)
@@ -472,13 +483,10 @@ impl Desk {
     }
 }
 
-/// The price of so many tokens; `None` without configured prices.
+/// The price of so many tokens; `None` if the price of the model is not known.
 fn price(config: &AssistantConfig, prompt_tokens: u64, answer_tokens: u64) -> Option<f64> {
-    if config.input_price.is_none() && config.output_price.is_none() {
-        return None;
-    }
-    let of = |price: Option<f64>, tokens: u64| price.unwrap_or(0.0) * tokens as f64 / 1e6;
-    Some(of(config.input_price, prompt_tokens) + of(config.output_price, answer_tokens))
+    let prices = llm::prices_of(config)?;
+    Some((prices.input * prompt_tokens as f64 + prices.output * answer_tokens as f64) / 1e6)
 }
 
 /// What an answer cost. Tokens that the server did not report are estimated.

@@ -93,6 +93,8 @@ pub struct Desk {
     pub updates: UpdateSettings,
     /// Whether nothing outside of warroom may be changed.
     pub read_only: bool,
+    /// Held while an investigation runs, so that a question waits for it instead of starting another one.
+    pub investigating: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// How stakeholder updates are drafted and where they are sent.
@@ -159,6 +161,7 @@ impl Desk {
             presets,
             updates: UpdateSettings::from_config(config),
             read_only: config.ui.read_only,
+            investigating: Arc::default(),
         })
     }
 

@@ -100,6 +100,7 @@ impl Desk {
         length: Option<Duration>,
         progress: &Progress,
     ) -> Result<Incident, DeskError> {
+        let _one_at_a_time = self.investigating.lock().await;
         let incident = self.journal.incident(id).await?;
         progress("step 1 of 4: reading alerts".to_owned());
         let board = self.sources.alerts().await;

@@ -3,7 +3,7 @@
 use super::super::action::Action;
 use super::super::checklist::item_action;
 use super::super::chord::{Chord, Code};
-use super::super::edit::{MAX, TextField, input_width};
+use super::super::edit::{MAX, TextField, TooLong, input_width};
 use super::super::fill::{fill, moment_and_text};
 use super::super::model::{Model, Screen, Tone};
 use super::super::msg::{CustomEffect, Effect, SendEffect, SilenceEffect, StepEffect};
@@ -32,6 +32,11 @@ pub(super) fn perform(model: &mut Model, action: Action, chord: Chord) -> Vec<Ef
             None => close_or_keep(model, action, Overlay::Help { scroll: at }),
         },
         Overlay::Text { title, text, scroll: at } => {
+            if action == Action::ReadInEditor {
+                let effect = Effect::Editor { text: text.clone(), is_kept: false };
+                model.overlay = Some(Overlay::Text { title, text, scroll: at });
+                return vec![effect];
+            }
             if action == Action::CopyText {
                 let copied = text.clone();
                 model.overlay = Some(Overlay::Text { title, text, scroll: at });
@@ -49,6 +54,11 @@ pub(super) fn perform(model: &mut Model, action: Action, chord: Chord) -> Vec<Ef
                 model.overlay = Some(Overlay::Output { name, text, scroll: at, keep });
                 model.say(Tone::Good, perform::COPIED);
                 vec![Effect::Copy(copied)]
+            }
+            (Action::ReadInEditor, _) => {
+                let effect = Effect::Editor { text: text.clone(), is_kept: false };
+                model.overlay = Some(Overlay::Output { name, text, scroll: at, keep });
+                vec![effect]
             }
             (Action::KeepOutput, _) => custom::keep_output(model, name, text, at, keep),
             (_, Some(scroll)) => show(model, Overlay::Output { name, text, scroll, keep }),
@@ -120,6 +130,24 @@ pub(super) fn key_typed(model: &mut Model, chord: Chord) -> Vec<Effect> {
         )
         | None => {}
     }
+    text_changed(model)
+}
+
+/// Puts what was written in the editor into the open field.
+pub(super) fn edited(model: &mut Model, text: &str) -> Vec<Effect> {
+    let Some(Overlay::Input(dialog)) = &mut model.overlay else { return Vec::new() };
+    let mut field = TextField::default().with_lines(dialog.edit.is_multiline());
+    // Editors end a file with a line break.
+    if let Err(TooLong(bytes)) = field.insert(text.trim_end()) {
+        let text = format!(
+            "Not taken over: the text is {} KiB, and a text field can hold {} KiB. It is unchanged here.",
+            bytes / 1024,
+            MAX / 1024
+        );
+        model.say(Tone::Bad, text);
+        return Vec::new();
+    }
+    dialog.edit = field;
     text_changed(model)
 }
 
@@ -285,6 +313,11 @@ fn in_input(model: &mut Model, action: Action, mut dialog: InputDialog) -> Vec<E
                 model.sent = Some((effect.clone(), Overlay::Input(dialog)));
             }
             effects
+        }
+        Action::EditText => {
+            let effect = Effect::Editor { text: dialog.edit.text().to_owned(), is_kept: true };
+            model.overlay = Some(Overlay::Input(dialog));
+            vec![effect]
         }
         Action::Complete => {
             complete(model, &mut dialog);

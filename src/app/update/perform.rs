@@ -264,6 +264,10 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::ChooseThread => conversation::choose_thread(model),
         Action::ShowRequests => with_id(model, |_, id| vec![Effect::ReadRequests(id)]),
         Action::CopyAnswer => copy(model, conversation::answer_text, "No answers yet."),
+        Action::AnswerInEditor => match conversation::answer_text(model) {
+            Some(text) => vec![Effect::Editor { text, is_kept: false }],
+            None => say(model, "No answers yet."),
+        },
         Action::ActionEdit => mitigation::edit(model),
         Action::ActionDone if mitigation::is_selected(model) => mitigation::advance(model),
         Action::ActionDone => with_item(model, |m, action| {
@@ -287,6 +291,8 @@ pub(super) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
         | Action::Choose
         | Action::Submit
         | Action::NewLine
+        | Action::EditText
+        | Action::ReadInEditor
         | Action::Complete
         | Action::Recall
         | Action::RecallNext

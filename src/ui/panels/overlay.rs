@@ -118,7 +118,8 @@ fn text_input(model: &Model, theme: &Theme, dialog: &InputDialog, frame: &mut Fr
     for (row, words) in hint.iter().enumerate() {
         put(frame.buffer_mut(), inner, row + rows, &Line::from(Span::styled(words.clone(), theme.style(Meaning::Muted))), None);
     }
-    let actions: &[Action] = if dialog.edit.is_multiline() { &[Action::Submit, Action::NewLine] } else { &[Action::Submit] };
+    let actions: &[Action] =
+        if dialog.edit.is_multiline() { &[Action::Submit, Action::NewLine, Action::EditText] } else { &[Action::Submit] };
     put(frame.buffer_mut(), inner, hint.len() + rows, &dialog_keys(model, theme, actions), None);
 }
 
